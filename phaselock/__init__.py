@@ -1,0 +1,3 @@
+"""PhaseLock: synchronized music playback for groups."""
+
+__version__ = "0.1.0"

@@ -1,0 +1,1 @@
+"""Everything between an MP3 file and the loudspeaker."""

@@ -1,0 +1,1 @@
+"""Values and rules without time or I/O."""

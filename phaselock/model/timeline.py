@@ -1,0 +1,36 @@
+"""The line that everybody follows: which frame of which track leaves the loudspeaker at which session time."""
+
+from __future__ import annotations
+
+import dataclasses
+from uuid import UUID
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Timeline:
+    """track frame = anchor_frame + (session time - start_session_ns) * rate_hz / 1e9, sounding from `start_session_ns` on
+    and, when `stop_session_ns` is set, silent from there (a pause)."""
+
+    file_id: UUID
+    rate_hz: int
+    anchor_frame: int
+    start_session_ns: int
+    stop_session_ns: int | None = None
+
+    def frame_at(self, session_ns: int) -> int:
+        """The track frame named for `session_ns` (integer arithmetic, so that every machine agrees to the frame).
+
+        Before the start it is the anchor; after a stop it stands still.
+        """
+        if self.stop_session_ns is not None:
+            session_ns = min(session_ns, self.stop_session_ns)
+        elapsed_ns = max(0, session_ns - self.start_session_ns)
+        return self.anchor_frame + elapsed_ns * self.rate_hz // 1_000_000_000
+
+    def session_ns_at(self, frame: int) -> int:
+        """The session time at which `frame` leaves the loudspeaker, rounded up to a whole nanosecond."""
+        return self.start_session_ns - (self.anchor_frame - frame) * 1_000_000_000 // self.rate_hz
+
+    def stopped_at(self, session_ns: int) -> Timeline:
+        """The same line, silent from `session_ns` on."""
+        return dataclasses.replace(self, stop_session_ns=session_ns)

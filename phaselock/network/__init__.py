@@ -1,0 +1,1 @@
+"""Sockets: the asyncio runner that owns the session, and bulk transfer."""

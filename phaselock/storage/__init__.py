@@ -1,0 +1,1 @@
+"""Where files live: paths and the cache by content hash."""

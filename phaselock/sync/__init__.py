@@ -1,0 +1,1 @@
+"""The shared clock: drivers of the native clock threads."""
