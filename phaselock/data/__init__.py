@@ -1,0 +1,1 @@
+"""The tune that `phaselock demo` plays, and the script that made it."""
