@@ -25,8 +25,8 @@ class BuildNative(build_ext):
 
 def in_ext(*patterns):
     """Paths relative to this directory, sorted, so that builds repeat."""
-    root = os.path.dirname(os.path.abspath(__file__))
-    return sorted(f"ext/{name}" for pattern in patterns for name in glob.glob(pattern, root_dir=os.path.join(root, "ext")))
+    here = os.path.join(os.path.dirname(os.path.abspath(__file__)), "ext")
+    return sorted(f"ext/{name}" for pattern in patterns for name in glob.glob(pattern, root_dir=here))
 
 
 native = Extension(

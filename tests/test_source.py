@@ -1,0 +1,34 @@
+"""The linters, as tests."""
+
+from __future__ import annotations
+
+import importlib.util
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent
+
+
+def check(*command: str) -> None:
+    done = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    assert done.returncode == 0, f"{' '.join(command)}\n{done.stdout}"
+
+
+@pytest.mark.parametrize(("tool", "arguments"), [("ruff", ["check", "."]), ("mypy", ["--strict", "phaselock"])])
+def test_python(tool: str, arguments: list[str]) -> None:
+    if importlib.util.find_spec(tool) is None:
+        pytest.skip(f"{tool} is not installed")
+    check(sys.executable, "-m", tool, *arguments)
+
+
+@pytest.mark.parametrize("compiler", ["gcc", "clang"])
+def test_c(compiler: str) -> None:
+    if shutil.which(compiler) is None:
+        pytest.skip(f"{compiler} is not installed")
+    sources = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("ext/pl_*.c"))
+    assert sources
+    check(compiler, "-std=c11", "-Wall", "-Wextra", "-Werror", "-O2", "-fsyntax-only", "-Iext", *sources)
