@@ -66,7 +66,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "miniaudio": (),  # imports numpy where there is one; its C library _miniaudio is all that is needed
     "msgpack": ("phaselock.protocol.codec",),
     "zeroconf": ("phaselock.network.discovery",),
-    "numpy": ("phaselock.bench", "phaselock.data.make_tune"),
+    "numpy": ("phaselock.bench",),
     "tkinter": ("phaselock.ui",),
     "customtkinter": ("phaselock.ui",),
     "asyncio": ("phaselock.network", "phaselock.app", "phaselock.bench"),
