@@ -2,8 +2,8 @@
 
 usage: python make_tune.py [tune.mp3]
 
-Ten bars in A minor at 96 beats a minute: drums with sharp attacks, so that machines out of phase are heard, a bass, soft
-chords and a plucked tune. Plain Python; the encoder is the program `lame`, which writes an Info header.
+Ten bars in A minor at 96 beats a minute: drums with sharp attacks, so that machines out of phase are heard, a bass,
+soft chords and a plucked tune. Plain Python; the encoder is the program `lame`, which writes an Info header.
 """
 
 from __future__ import annotations
