@@ -1,0 +1,336 @@
+"""The playback device: miniaudio driven through the cffi library of its package, with a data callback in C.
+
+The package's own wrapper is not imported: its callback takes the interpreter's lock, and it drags numpy and urllib in.
+
+Every call that may wait for a sound server runs on one daemon thread of the device, with a time limit. A server that
+does not answer costs that thread and the memory it may still touch, kept for good; it never hangs the program.
+"""
+
+from __future__ import annotations
+
+import concurrent.futures
+import contextlib
+import dataclasses
+import functools
+import pathlib
+import queue
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from _miniaudio import ffi, lib
+
+from phaselock.audio.latency import LatencyProbe, open_probe, quieten_jack
+from phaselock.errors import AudioDeviceError
+
+BACKENDS = ("auto", "jack", "pulseaudio", "alsa", "wasapi", "coreaudio", "null")
+
+USER_DATA_OFFSET: int = ffi.offsetof("ma_device", "pUserData")
+"""Where a native callback finds its own pointer inside the ma_device that it is given."""
+
+CHANNELS = 2
+
+_CALL_LIMIT_S = 5.0
+_CLOSE_LIMIT_S = 2.0
+_SILENCE_LIMIT_NS = 400_000_000
+_LONGEST_STEP_NS = 100_000_000
+
+_MA_BACKENDS = {
+    "jack": lib.ma_backend_jack,
+    "pulseaudio": lib.ma_backend_pulseaudio,
+    "alsa": lib.ma_backend_alsa,
+    "wasapi": lib.ma_backend_wasapi,
+    "coreaudio": lib.ma_backend_coreaudio,
+    "null": lib.ma_backend_null,
+}
+# JACK dictates its period: callbacks of another size would beat against it. Below 20 ms PipeWire's PulseAudio crackles.
+_PERIOD_MS = {"jack": 0, "pulseaudio": 25}
+_DEFAULT_PERIOD_MS = 10
+
+_REASONS = {
+    lib.MA_NO_BACKEND: "not running",
+    lib.MA_FAILED_TO_INIT_BACKEND: "not running",
+    lib.MA_FAILED_TO_OPEN_BACKEND_DEVICE: "the device is busy or gone",
+    lib.MA_ACCESS_DENIED: "access denied",
+    lib.MA_BUSY: "the device is busy",
+    lib.MA_NO_DEVICE: "no such device",
+}
+
+_abandoned: list[object] = []
+"""What a sound server that never answered may still touch."""
+
+_Result = TypeVar("_Result")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DeviceInfo:
+    """An open output. Every callback asks for exactly `period_frames` frames."""
+
+    name: str
+    backend: str
+    rate_hz: int
+    channels: int
+    period_frames: int
+
+
+class Device:
+    """One playback device, float32 stereo at its native rate. Used from one thread at a time.
+
+    `callback_address` is a C function `void (ma_device *, void *output, const void *input, uint32_t frames)`; it finds
+    `user_data_address` at USER_DATA_OFFSET. `owner` keeps both alive; it is held until the callback can run no more.
+    `callbacks_seen`, if given, counts the callbacks so far: a device whose count stands still is lost, whatever the
+    platform says.
+    """
+
+    def __init__(
+        self,
+        callback_address: int,
+        user_data_address: int,
+        client_name: str,
+        backend: str = "auto",
+        device_name: str | None = None,
+        *,
+        owner: object = None,
+        callbacks_seen: Callable[[], int] | None = None,
+    ) -> None:
+        if backend not in BACKENDS:
+            raise AudioDeviceError(f"Unknown audio backend: {backend}")
+        self._callback_address = callback_address
+        self._user_data_address = user_data_address
+        self._client_name = client_name
+        self._backend = backend
+        self._device_name = device_name
+        self._owner = owner
+        self._callbacks_seen = callbacks_seen
+        self._worker = _Worker()
+        self._context: Any = None
+        self._device: Any = None
+        self._probe: LatencyProbe | None = None
+        self._seen = -1
+        self._looked_at_ns = 0
+        self._silent_ns = 0
+
+    def open(self) -> DeviceInfo:
+        """Open the output, stopped. Raises AudioDeviceError."""
+        error = AudioDeviceError("No audio output detected.")
+        for backend in _real_backends() if self._backend == "auto" else (self._backend,):
+            try:
+                return self._call(functools.partial(self._open, backend))
+            except AudioDeviceError as this_error:
+                if self._backend != "auto":
+                    error = this_error
+        raise error
+
+    def start(self) -> None:
+        """Let the callbacks begin. Raises AudioDeviceError."""
+        result = self._call(lambda: int(lib.ma_device_start(self._device)))
+        if result != lib.MA_SUCCESS:
+            raise AudioDeviceError(f"The audio output cannot be started ({_reason(result)}).")
+        self._seen = -1
+
+    def is_running(self) -> bool:
+        """Whether sound still leaves; False after the output or its server went away. Ask a few times a second."""
+        if self._device is None or self._probe is None or not lib.ma_device_is_started(self._device):
+            return False
+        if not self._probe.alive():
+            return False
+        return self._callbacks_seen is None or self._calls_back(self._callbacks_seen(), time.monotonic_ns())
+
+    def output_latency_ns(self) -> int | None:
+        """From the entry of a callback to the moment at which its first frame leaves the loudspeaker, by the platform's
+        own account; None while it gives none. Asks beside the stream and may take some milliseconds."""
+        probe = self._probe
+        if probe is None:
+            return None
+        try:
+            return self._call(probe.latency_ns)
+        except AudioDeviceError:
+            return None
+
+    def close(self) -> None:
+        """Stop and let go. Returns within seconds even if the sound server hangs."""
+        if self._context is not None:
+            with contextlib.suppress(AudioDeviceError):
+                self._call(self._close, _CLOSE_LIMIT_S)
+        self._worker.end()
+
+    def _open(self, backend: str) -> DeviceInfo:
+        context = _open_context(backend, self._client_name)
+        try:
+            found = _find_output(context, self._device_name, real=self._backend == "auto")
+            device = self._init_device(context, backend, found)
+        except AudioDeviceError:
+            lib.ma_context_uninit(context)
+            raise
+        self._context, self._device = context, device
+        rate_hz = int(device.sampleRate)
+        try:
+            self._probe = open_probe(backend, self._client_name, rate_hz, rate_hz * _period_ms(backend) // 1000)
+        except AudioDeviceError:
+            self._close()
+            raise
+        return DeviceInfo(_name(found), backend, rate_hz, CHANNELS, self._probe.period_frames)
+
+    def _init_device(self, context: Any, backend: str, output: Any) -> Any:
+        stream_name = ffi.new("char[]", self._client_name.encode())
+        config = ffi.new("ma_device_config *", lib.ma_device_config_init(lib.ma_device_type_playback))
+        config.playback.format = lib.ma_format_f32
+        config.playback.channels = CHANNELS
+        if self._device_name is not None:
+            config.playback.pDeviceID = ffi.addressof(output, "id")
+        config.periodSizeInMilliseconds = _period_ms(backend)
+        config.dataCallback = ffi.cast("ma_device_data_proc", self._callback_address)
+        config.pUserData = ffi.cast("void *", self._user_data_address)
+        config.wasapi.usage = lib.ma_wasapi_usage_pro_audio
+        config.pulse.pStreamNamePlayback = stream_name
+        device = ffi.new("ma_device *")
+        result = lib.ma_device_init(context, config, device)
+        if result != lib.MA_SUCCESS:
+            raise AudioDeviceError(f"The audio output cannot be opened ({backend}: {_reason(result)}).")
+        return device
+
+    def _close(self) -> None:
+        probe, device, context = self._probe, self._device, self._context
+        self._probe = self._device = self._context = None
+        if probe is not None:
+            probe.close()
+        # Uninitialising alone would leave PulseAudio's thread waiting for an event that a dead server never sends.
+        lib.ma_device_stop(device)
+        lib.ma_device_uninit(device)
+        lib.ma_context_uninit(context)
+
+    def _calls_back(self, seen: int, now_ns: int) -> bool:
+        # A pause of our own (a machine that slept, a stopped process) is not the device's silence.
+        step_ns = min(now_ns - self._looked_at_ns, _LONGEST_STEP_NS)
+        self._looked_at_ns = now_ns
+        self._silent_ns = 0 if seen != self._seen else self._silent_ns + step_ns
+        self._seen = seen
+        return self._silent_ns < _SILENCE_LIMIT_NS
+
+    def _call(self, work: Callable[[], _Result], limit_s: float = _CALL_LIMIT_S) -> _Result:
+        memory = (self._context, self._device, self._probe, self._owner)
+        try:
+            return self._worker.call(work, limit_s)
+        except TimeoutError:
+            _abandoned.append(memory)
+            self._context = self._device = self._probe = None
+            raise AudioDeviceError("The sound system does not answer.") from None
+
+
+def list_outputs() -> list[tuple[str, str, bool]]:
+    """Every output of this machine: (backend, device name, whether it is that backend's default)."""
+    worker = _Worker()
+    outputs: list[tuple[str, str, bool]] = []
+    for backend in _real_backends():
+        with contextlib.suppress(AudioDeviceError, TimeoutError):
+            outputs += worker.call(functools.partial(_list_backend, backend), _CALL_LIMIT_S)
+    worker.end()
+    return outputs
+
+
+class _Worker:
+    """One daemon thread that runs calls which might never return."""
+
+    def __init__(self) -> None:
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+
+    def call(self, work: Callable[[], _Result], limit_s: float) -> _Result:
+        """The result of `work`, or its exception; TimeoutError when it takes longer."""
+        if self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="audio device", daemon=True)
+            self._thread.start()
+        future: concurrent.futures.Future[_Result] = concurrent.futures.Future()
+
+        def job() -> None:
+            try:
+                future.set_result(work())
+            except BaseException as error:
+                future.set_exception(error)
+
+        self._jobs.put(job)
+        return future.result(limit_s)
+
+    def end(self) -> None:
+        """Let the thread go, and wait for it a little."""
+        if self._thread is not None:
+            self._jobs.put(None)
+            self._thread.join(0.2)
+            self._thread = None
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            job()
+
+
+def _real_backends() -> tuple[str, ...]:
+    """The platform's backends that may have an output, the preferred one first."""
+    if sys.platform == "win32":
+        return ("wasapi",)
+    if sys.platform == "darwin":
+        return ("coreaudio",)
+    # Without a card libasound complains on standard error.
+    cards = ("alsa",) if any(pathlib.Path("/dev/snd").glob("pcm*p")) else ()
+    return ("pulseaudio", "jack", *cards)
+
+
+def _period_ms(backend: str) -> int:
+    return _PERIOD_MS.get(backend, _DEFAULT_PERIOD_MS)
+
+
+def _open_context(backend: str, client_name: str) -> Any:
+    if backend == "jack":
+        quieten_jack()
+    name = ffi.new("char[]", client_name.encode())
+    config = ffi.new("ma_context_config *", lib.ma_context_config_init())
+    config.jack.pClientName = name
+    config.jack.tryStartServer = False
+    config.pulse.pApplicationName = name
+    config.pulse.tryAutoSpawn = False
+    context = ffi.new("ma_context *")
+    result = lib.ma_context_init(ffi.new("ma_backend[1]", [_MA_BACKENDS[backend]]), 1, config, context)
+    if result != lib.MA_SUCCESS:
+        raise AudioDeviceError(f"The audio backend is not available ({backend}: {_reason(result)}).")
+    return context
+
+
+def _find_output(context: Any, device_name: str | None, *, real: bool) -> Any:
+    found = [info for info in _outputs(context) if device_name in (None, _name(info))]
+    if real:
+        found = [info for info in found if not _is_dummy(info)]
+    if not found and device_name is not None:
+        raise AudioDeviceError(f"No audio output is named {device_name}.")
+    if not found:
+        raise AudioDeviceError("No audio output detected.")
+    return max(found, key=lambda info: bool(info.isDefault))
+
+
+def _list_backend(backend: str) -> list[tuple[str, str, bool]]:
+    context = _open_context(backend, "phaselock")
+    try:
+        return [(backend, _name(info), bool(info.isDefault)) for info in _outputs(context) if not _is_dummy(info)]
+    finally:
+        lib.ma_context_uninit(context)
+
+
+def _outputs(context: Any) -> list[Any]:
+    infos = ffi.new("ma_device_info **")
+    count = ffi.new("ma_uint32 *")
+    if lib.ma_context_get_devices(context, infos, count, ffi.NULL, ffi.NULL) != lib.MA_SUCCESS:
+        return []
+    return [infos[0][i] for i in range(count[0])]
+
+
+def _is_dummy(info: Any) -> bool:
+    # PulseAudio and PipeWire invent this sink while there is no card.
+    return bytes(ffi.buffer(ffi.addressof(info, "id"))).startswith(b"auto_null\0")
+
+
+def _name(info: Any) -> str:
+    return bytes(ffi.string(info.name)).decode("utf-8", "replace")
+
+
+def _reason(result: int) -> str:
+    return _REASONS.get(result, f"error {result}")
