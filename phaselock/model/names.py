@@ -1,0 +1,55 @@
+"""Names from other people, reduced to strings that are safe to show, to log and to put in a JSON line."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+
+PERSON_CHARS = 64
+PERSON_BYTES = 128
+FILE_CHARS = 200
+FILE_BYTES = 255
+SENTENCE_CHARS = 300
+SENTENCE_BYTES = 600
+
+# Control characters (C0, C1, DEL), line and paragraph separators, lone surrogates, and the characters that turn the direction of
+# the text around them (bidi embeddings, overrides, isolates and marks): each can forge a line or disguise a name.
+_UNWANTED_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def person_name(text: str) -> str:
+    """The display string of a person or a session; empty when nothing of it can be shown."""
+    return _reduced(text, PERSON_CHARS, PERSON_BYTES)
+
+
+def file_label(text: str) -> str:
+    """The plain file name in `text`, without directories, for display only."""
+    label = _reduced(text.replace("\\", "/").rsplit("/", 1)[-1], FILE_CHARS, FILE_BYTES)
+    return label if label.strip(".") else "unnamed.mp3"
+
+
+def sentence(text: str) -> str:
+    """A reason given by another machine, as one line."""
+    return _reduced(text, SENTENCE_CHARS, SENTENCE_BYTES)
+
+
+def distinct(name: str, taken: Iterable[str]) -> str:
+    """`name`, or `name` with the first free number from " (2)" on when somebody has it already."""
+    used = {other.casefold() for other in taken}
+    candidate, number = name, 1
+    while candidate.casefold() in used:
+        number += 1
+        suffix = f" ({number})"
+        candidate = _cut(name, PERSON_CHARS - len(suffix), PERSON_BYTES - len(suffix)) + suffix
+    return candidate
+
+
+def _reduced(text: str, chars: int, size: int) -> str:
+    # Cut before normalising as well, so that a hostile length costs nothing; composition never makes a text longer than this.
+    text = "".join(c for c in text[: 4 * chars] if unicodedata.category(c) not in _UNWANTED_CATEGORIES and c not in _BIDI)
+    return _cut(unicodedata.normalize("NFC", text).strip(), chars, size)
+
+
+def _cut(text: str, chars: int, size: int) -> str:
+    return text[:chars].encode()[:size].decode(errors="ignore").strip()

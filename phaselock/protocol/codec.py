@@ -1,0 +1,127 @@
+"""Messages to bytes and back. Here, and only here, everything from the network is checked against its declared type and bounds."""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+import math
+import types
+import typing
+from collections.abc import Callable
+from typing import Annotated, Any
+from uuid import UUID
+
+import msgpack
+
+from phaselock.protocol.messages import TYPE_OF, Message, Size, Within
+
+
+class ProtocolError(Exception):
+    """The other side broke the protocol; the text is for the log."""
+
+
+_Check = Callable[[Any], Any]
+"""Wire value to field value; raises ValueError or TypeError."""
+
+
+def encode(message: Message) -> bytes:
+    """Type byte and payload of a message. What `decode` would refuse is a bug of ours and raises ValueError."""
+    kind = TYPE_OF[type(message)]
+    try:
+        payload: bytes = msgpack.packb(message, default=_plain, use_bin_type=True)
+        intact = decode(kind, payload) == message
+    except (ProtocolError, OverflowError) as error:
+        raise ValueError(str(error)) from None
+    if not intact:
+        raise ValueError(f"{type(message).__name__} does not survive its own encoding")
+    return bytes((kind,)) + payload
+
+
+def decode(kind: int, payload: bytes | memoryview) -> Message:
+    """The message of that type byte and payload; ProtocolError for everything that is none."""
+    try:
+        read = _READERS[kind]
+    except KeyError:
+        raise ProtocolError(f"unknown message type {kind}") from None
+    try:
+        return typing.cast("Message", read(msgpack.unpackb(payload, raw=False, use_list=False, strict_map_key=True)))
+    except Exception as error:  # msgpack raises more than it documents, and RecursionError besides
+        raise ProtocolError(f"malformed message of type {kind}: {error}") from None
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, UUID):
+        return value.bytes
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    raise ValueError(f"{type(value).__name__} does not travel")
+
+
+def _reader(annotation: Any) -> _Check:
+    """The check of a field's declared type; TypeError for a declaration that this codec does not know."""
+    origin, args = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin is Annotated:
+        return _bounded(_reader(args[0]), *args[1:])
+    if origin in (types.UnionType, typing.Union) and len(args) == 2 and args[1] is type(None):
+        return _optional(_reader(args[0]))
+    if origin is tuple and len(args) == 2 and args[1] is Ellipsis:
+        return _each(_reader(args[0]))
+    if dataclasses.is_dataclass(annotation):
+        return _fields(annotation)
+    if annotation is UUID:
+        return lambda value: UUID(bytes=_exactly(bytes)(value))
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        return lambda value: annotation(_exactly(str)(value))
+    if annotation in (bool, int, float, str, bytes):
+        return _exactly(annotation)
+    raise TypeError(f"no field may be a {annotation}")
+
+
+def _exactly(kind: type) -> _Check:
+    # Not isinstance: True is an int to Python, and an extension type of msgpack is a tuple to it.
+    def read(value: Any) -> Any:
+        if type(value) is not kind:
+            raise ValueError(f"{type(value).__name__} where {kind.__name__} belongs")
+        if kind is float and not math.isfinite(value):
+            raise ValueError("not a finite number")
+        return value
+
+    return read
+
+
+def _bounded(read: _Check, bound: Within | Size) -> _Check:
+    def read_bounded(value: Any) -> Any:
+        value = read(value)
+        measure = value if isinstance(bound, Within) else len(value.encode() if isinstance(value, str) else value)
+        if not bound.low <= measure <= bound.high:
+            raise ValueError(f"{measure} is not within {bound.low} and {bound.high}")
+        return value
+
+    return read_bounded
+
+
+def _optional(read: _Check) -> _Check:
+    return lambda value: None if value is None else read(value)
+
+
+def _each(read: _Check) -> _Check:
+    return lambda value: tuple(read(item) for item in _exactly(tuple)(value))
+
+
+def _fields(kind: type) -> _Check:
+    hints = typing.get_type_hints(kind, include_extras=True)
+    readers = {field.name: _reader(hints[field.name]) for field in dataclasses.fields(kind)}
+
+    def read(value: Any) -> Any:
+        unknown = _exactly(dict)(value).keys() - readers.keys()
+        if unknown:
+            raise ValueError(f"{len(unknown)} unknown fields")
+        try:
+            return kind(**{name: readers[name](item) for name, item in value.items()})
+        except ValueError as error:
+            raise ValueError(f"{kind.__name__}: {error}") from None
+
+    return read
+
+
+_READERS = {number: _fields(kind) for kind, number in TYPE_OF.items()}

@@ -1,0 +1,376 @@
+"""Every message of PhaseLock's TCP connections: this file is the protocol document.
+
+A frame is `[length: u32 little endian][type: u8][msgpack map of the fields]`, the length counting type and payload. Names are those
+of the specification's section 16; what goes beyond it is marked "ours". A field that has a default may be left out on the wire; an
+unknown field, a missing one, another type or a value out of bounds is a breach of protocol, and the connection is closed.
+
+Connection (port 17401). The host speaks first:
+
+    host  SessionInfo
+    peer  JoinRequest                 or, on a connection of its own for one file:  peer  FileRequest
+    host  JoinAccepted|JoinRejected                                                  host  FileChunk ... | FileRefused
+    both  everything else, and Heartbeat every 2 s; 5 s of silence end the connection
+
+Every file gets a FileTransferStart on the control connection and is answered there with one FileReceived; its bytes travel on the
+peer's own connection, so that no command waits behind them. SongUploadChunk and SongUploadComplete travel on such a connection, too.
+
+Times are session time (the host's monotonic clock) in nanoseconds, positions are frames of the track's own rate. A PlayCommand
+whose target is the end of the current track arms its track behind it; every other command takes the place of what was said before.
+UUIDs are 16 bytes. Strings are UTF-8 and bounded in bytes; whoever receives one reduces it to what can be shown (model/names.py).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated, TypeAlias
+from uuid import UUID
+
+from phaselock.model.names import FILE_BYTES, PERSON_BYTES, SENTENCE_BYTES
+from phaselock.model.queue import MAX_ITEMS, ItemStatus
+
+PROTOCOL_VERSION = 1
+CHUNK_BYTES = 64 * 1024
+MAX_PEERS = 5
+MAX_FILE_BYTES = 2 << 30
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Within:
+    """Bounds of a number, both included."""
+
+    low: float
+    high: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Size:
+    """Bounds of a length, both included: bytes of a byte string or of a text in UTF-8, items of a list."""
+
+    low: int
+    high: int
+
+
+U32: TypeAlias = Annotated[int, Within(0, 2**32 - 1)]
+TimeNs: TypeAlias = Annotated[int, Within(0, 2**63 - 1)]
+DurationNs: TypeAlias = Annotated[int, Within(0, 60 * 1_000_000_000)]
+SignedNs: TypeAlias = Annotated[int, Within(-(2**63), 2**63 - 1)]
+Frames: TypeAlias = Annotated[int, Within(0, 2**40)]
+RateHz: TypeAlias = Annotated[int, Within(8000, 48000)]
+FileBytes: TypeAlias = Annotated[int, Within(1, MAX_FILE_BYTES)]
+Offset: TypeAlias = Annotated[int, Within(0, MAX_FILE_BYTES)]
+Sha256: TypeAlias = Annotated[bytes, Size(32, 32)]
+Token: TypeAlias = Annotated[bytes, Size(16, 16)]
+Chunk: TypeAlias = Annotated[bytes, Size(1, CHUNK_BYTES)]
+PersonName: TypeAlias = Annotated[str, Size(0, PERSON_BYTES)]
+FileName: TypeAlias = Annotated[str, Size(1, FILE_BYTES)]
+Sentence: TypeAlias = Annotated[str, Size(0, SENTENCE_BYTES)]
+DeviceName: TypeAlias = Annotated[str, Size(0, FILE_BYTES)]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class QueueItem:
+    """One row of the queue, as everybody sees it."""
+
+    id: UUID
+    file_name: FileName
+    duration_secs: Annotated[float, Within(0, 1e9)]
+    added_by: PersonName
+    status: ItemStatus
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LineState:
+    """Ours: the timeline of the current track. With `stop_time_ns` it is paused."""
+
+    file_id: UUID
+    rate_hz: RateHz
+    position_samples: Frames
+    target_time_ns: TimeNs
+    stop_time_ns: TimeNs | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SessionState:
+    """What a newcomer must know: the queue, and what is playing or paused (None: nothing)."""
+
+    queue: Annotated[tuple[QueueItem, ...], Size(0, MAX_ITEMS)]
+    revision: U32
+    line: LineState | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SessionInfo:
+    """Host to everybody who connects."""
+
+    protocol_version: U32
+    session_name: PersonName
+    host_name: PersonName
+    peers: Annotated[tuple[PersonName, ...], Size(0, MAX_PEERS)]
+    max_peers: Annotated[int, Within(0, MAX_PEERS)]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class JoinRequest:
+    """Peer to host, once."""
+
+    display_name: PersonName
+    protocol_version: U32
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class JoinAccepted:
+    """Host to peer. Ours: `display_name` is the name the peer goes by here, `token` opens bulk connections."""
+
+    peer_id: U32
+    session_state: SessionState
+    token: Token
+    clock_port: Annotated[int, Within(1, 65535)]
+    display_name: PersonName
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class JoinRejected:
+    """Host to peer; the connection is closed behind it."""
+
+    reason: Sentence
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LeaveSession:
+    """Peer to host; the connection is closed behind it."""
+
+    peer_id: U32
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SessionEnd:
+    """Host to all. Ours: a reason, when only this peer is sent away."""
+
+    reason: Sentence = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """Both ways, every two seconds."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FileTransferStart:
+    """Host to peer: this file belongs to the session; get it. Said again, it asks for another try."""
+
+    file_id: UUID
+    file_name: FileName
+    file_size: FileBytes
+    sha256: Sha256
+    rate_hz: RateHz
+    frames: Frames
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FileChunk:
+    """Host to peer on a bulk connection: bytes of the file, in order, without gaps."""
+
+    file_id: UUID
+    offset: Offset
+    data: Chunk
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FileReceived:
+    """Peer to host: one try is over. `hash_ok` is False for a wrong hash and for a lost connection alike."""
+
+    file_id: UUID
+    hash_ok: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FileUnplayable:
+    """Ours, peer to host: a received file cannot be decoded here."""
+
+    file_id: UUID
+    reason: Sentence
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FileRequest:
+    """Ours, peer to host: the first and only message of a peer's bulk connection: send the file from `offset` on."""
+
+    peer_id: U32
+    token: Token
+    file_id: UUID
+    offset: Offset
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FileRefused:
+    """Ours, host to peer on a bulk connection: there will be no such file."""
+
+    reason: Sentence
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SongRequest:
+    """Peer to host: may I add this?"""
+
+    file_name: FileName
+    file_size: FileBytes
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SongRequestAccepted:
+    """Host to peer: upload it."""
+
+    request_id: UUID
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SongRequestRejected:
+    """Host to peer: no."""
+
+    request_id: UUID
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SongUploadChunk:
+    """Peer to host: bytes of an accepted song, in order, without gaps."""
+
+    request_id: UUID
+    offset: Offset
+    data: Chunk
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SongUploadComplete:
+    """Peer to host: that was all of it."""
+
+    request_id: UUID
+    sha256: Sha256
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PlayCommand:
+    """Host to peer: this frame of this track leaves the loudspeaker at `target_time_ns`."""
+
+    file_id: UUID
+    position_samples: Frames
+    target_time_ns: TimeNs
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PauseCommand:
+    """Host to peer: silence from `target_time_ns` on (ours; at once without it), where `position_samples` is due.
+
+    Ours: `file_id`, here and below, says which track is meant, for a command that crosses the end of one."""
+
+    position_samples: Frames
+    target_time_ns: TimeNs | None = None
+    file_id: UUID | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ResumeCommand:
+    """Host to peer: go on from this frame at this time."""
+
+    position_samples: Frames
+    target_time_ns: TimeNs
+    file_id: UUID | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StopCommand:
+    """Host to peer: silence from `target_time_ns` on (ours; at once without it), and nothing is playing any more."""
+
+    target_time_ns: TimeNs | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SeekCommand:
+    """Host to peer: this frame of the current track at this time; a paused track stays paused there."""
+
+    position_samples: Frames
+    target_time_ns: TimeNs
+    file_id: UUID | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class QueueUpdate:
+    """Host to all: the whole queue, after every change of it."""
+
+    queue: Annotated[tuple[QueueItem, ...], Size(0, MAX_ITEMS)]
+    revision: U32
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PeerStatus:
+    """Ours, peer to host: how well it keeps time; every second, more often at first, at once when its output changes.
+
+    Without an open output device `device_name` is None. `rtt_ns` is the recent worst round trip."""
+
+    phase_error_ns: SignedNs
+    offset_uncertainty_ns: TimeNs
+    dac_uncertainty_ns: TimeNs
+    drift_ppb: Annotated[int, Within(-(10**9), 10**9)]
+    rtt_ns: DurationNs
+    output_latency_ns: DurationNs
+    device_name: DeviceName | None
+    underruns: TimeNs
+    clock_usable: bool
+    clock_stale: bool
+
+
+Message: TypeAlias = (
+    SessionInfo
+    | JoinRequest
+    | JoinAccepted
+    | JoinRejected
+    | LeaveSession
+    | SessionEnd
+    | Heartbeat
+    | FileTransferStart
+    | FileChunk
+    | FileReceived
+    | FileUnplayable
+    | FileRequest
+    | FileRefused
+    | SongRequest
+    | SongRequestAccepted
+    | SongRequestRejected
+    | SongUploadChunk
+    | SongUploadComplete
+    | PlayCommand
+    | PauseCommand
+    | ResumeCommand
+    | StopCommand
+    | SeekCommand
+    | QueueUpdate
+    | PeerStatus
+)
+
+TYPE_OF: dict[type[Message], int] = {
+    SessionInfo: 1,
+    JoinRequest: 2,
+    JoinAccepted: 3,
+    JoinRejected: 4,
+    LeaveSession: 5,
+    SessionEnd: 6,
+    Heartbeat: 7,
+    FileTransferStart: 16,
+    FileChunk: 17,
+    FileReceived: 18,
+    FileUnplayable: 19,
+    FileRequest: 20,
+    FileRefused: 21,
+    SongRequest: 32,
+    SongRequestAccepted: 33,
+    SongRequestRejected: 34,
+    SongUploadChunk: 35,
+    SongUploadComplete: 36,
+    PlayCommand: 48,
+    PauseCommand: 49,
+    ResumeCommand: 50,
+    StopCommand: 51,
+    SeekCommand: 52,
+    QueueUpdate: 53,
+    PeerStatus: 64,
+}
+"""The type byte of each message. A number is never given to another message."""

@@ -1,0 +1,113 @@
+"""What the machines want done. The runner executes effects in the order of the list; they are values and do nothing themselves."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from uuid import UUID
+
+from phaselock.model.timeline import Timeline
+from phaselock.model.types import Track
+from phaselock.protocol.messages import Message
+
+HOST_CONN = 0
+"""The peer machine's one connection, in its `Send` and `Close`."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Send:
+    """Send a message on a control connection."""
+
+    conn: int
+    message: Message
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Close:
+    """Close a control connection after what was sent on it has left (or a second at most). The machine has forgotten it already;
+    `reason` is for the log."""
+
+    conn: int
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Follow:
+    """Follow this line from now on (None: silence); `then` is armed behind it. Files of both are on this machine."""
+
+    timeline: Timeline | None
+    then: Timeline | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AllowClock:
+    """Host: the peer on this connection has joined: answer clock pings from its address, and allow it whole frames."""
+
+    peer_id: int
+    conn: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ForbidClock:
+    """Host: the peer is gone: answer no more pings of it, and stop serving it files."""
+
+    peer_id: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StartClock:
+    """Peer: measure the host's clock on this UDP port, as this peer."""
+
+    peer_id: int
+    clock_port: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StopClock:
+    """Peer: stop measuring."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Fetch:
+    """Peer: get this file, from the cache or over a bulk connection opened with these credentials, then call `file_ready` or
+    `file_failed`."""
+
+    track: Track
+    peer_id: int
+    token: bytes
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CancelFetch:
+    """Peer: the file is wanted no more."""
+
+    file_id: UUID
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Event:
+    """An event of the command line (`--json`). `fields` holds JSON values only; `session_ns` is None where it is not known."""
+
+    name: str
+    session_ns: int | None
+    fields: Mapping[str, object]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Notify:
+    """Tell the people at this machine."""
+
+    event: Event
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ended:
+    """The session is over for this process: always the last effect. `failed`: exit status 1 with `reason` on standard error."""
+
+    reason: str
+    failed: bool
+
+
+Effect = (
+    Send | Close | Follow | AllowClock | ForbidClock | StartClock | StopClock | Fetch | CancelFetch | Notify | Ended
+)
