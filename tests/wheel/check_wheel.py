@@ -47,7 +47,7 @@ def check(dist: pathlib.Path) -> None:
             subprocess.run(command, cwd=elsewhere, check=True)
 
         run(programs / f"python{suffix}", "-m", "pip", "install", "--quiet", wheel)
-        said = subprocess.run([phaselock, "--version"], cwd=elsewhere, check=True, capture_output=True, text=True).stdout
+        said = subprocess.check_output([phaselock, "--version"], cwd=elsewhere, text=True)
         assert said.split() == ["phaselock", version], said
         run(phaselock, "demo", "--seconds", "4")
     print(f"{wheel.name} is good")
