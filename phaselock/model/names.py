@@ -12,10 +12,11 @@ FILE_BYTES = 255
 SENTENCE_CHARS = 300
 SENTENCE_BYTES = 600
 
-# Control characters (C0, C1, DEL), line and paragraph separators, lone surrogates, and the characters that turn the direction of
-# the text around them (bidi embeddings, overrides, isolates and marks): each can forge a line or disguise a name.
-_UNWANTED_CATEGORIES = frozenset({"Cc", "Cs", "Zl", "Zp"})
-_BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+# Control characters, invisible format characters (those that turn the direction of the text around them among them),
+# lone surrogates, line and paragraph separators: each can forge a line, break a terminal or disguise a name. The two
+# joiners are part of writing systems and emoji.
+_UNWANTED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+_JOINERS = "\u200c\u200d"
 
 
 def person_name(text: str) -> str:
@@ -46,9 +47,10 @@ def distinct(name: str, taken: Iterable[str]) -> str:
 
 
 def _reduced(text: str, chars: int, size: int) -> str:
-    # Cut before normalising as well, so that a hostile length costs nothing; composition never makes a text longer than this.
-    text = "".join(c for c in text[: 4 * chars] if unicodedata.category(c) not in _UNWANTED_CATEGORIES and c not in _BIDI)
-    return _cut(unicodedata.normalize("NFC", text).strip(), chars, size)
+    shown = "".join(
+        c for c in text[: 4 * chars] if c in _JOINERS or unicodedata.category(c) not in _UNWANTED_CATEGORIES
+    )
+    return _cut(unicodedata.normalize("NFC", shown).strip(), chars, size) if shown.strip(_JOINERS + " ") else ""
 
 
 def _cut(text: str, chars: int, size: int) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+from typing import Annotated
 from uuid import UUID
 
+from phaselock.model.bounds import FileName, PersonName, Within
 from phaselock.model.types import Track
 
 MAX_ITEMS = 500
@@ -22,12 +24,28 @@ class ItemStatus(enum.StrEnum):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class QueueItem:
+    """One row of the queue, as everybody in the session sees it."""
+
+    id: UUID
+    file_name: FileName
+    duration_secs: Annotated[float, Within(0, 1e9)]
+    added_by: PersonName
+    status: ItemStatus
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class QueueEntry:
     """A track, who added it, and how far it is."""
 
     track: Track
     added_by: str
     status: ItemStatus = ItemStatus.TRANSFERRING
+
+    def item(self) -> QueueItem:
+        """The row that everybody sees."""
+        track = self.track
+        return QueueItem(track.file_id, track.file_name, track.duration_s, self.added_by, self.status)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -39,6 +57,10 @@ class Queue:
 
     def __len__(self) -> int:
         return len(self.entries)
+
+    def items(self) -> tuple[QueueItem, ...]:
+        """The rows that everybody sees."""
+        return tuple(entry.item() for entry in self.entries)
 
     def append(self, track: Track, added_by: str) -> Queue:
         """With one more track at the end. Its `file_id` must be new here, and there must be room."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
-from phaselock.model.queue import Queue
+from phaselock.model.queue import QueueItem
 from phaselock.model.timeline import Timeline
 
 
@@ -38,7 +38,7 @@ class SessionSnapshot:
     host_name: str
     display_name: str
     """This machine's own."""
-    queue: Queue
+    queue: tuple[QueueItem, ...]
     timeline: Timeline | None
     """The line of the track that is playing, about to start, or paused (then it has a stop)."""
     then: Timeline | None

@@ -1,4 +1,5 @@
-"""Messages to bytes and back. Here, and only here, everything from the network is checked against its declared type and bounds."""
+"""Messages to bytes and back. Here, and only here, everything from the network is checked against its declared type and
+bounds."""
 
 from __future__ import annotations
 
@@ -11,9 +12,10 @@ from collections.abc import Callable
 from typing import Annotated, Any
 from uuid import UUID
 
-import msgpack
+import msgpack  # type: ignore[import-untyped]
 
-from phaselock.protocol.messages import TYPE_OF, Message, Size, Within
+from phaselock.model.bounds import Size, Within
+from phaselock.protocol.messages import TYPE_OF, Message
 
 
 class ProtocolError(Exception):
@@ -66,7 +68,7 @@ def _reader(annotation: Any) -> _Check:
         return _optional(_reader(args[0]))
     if origin is tuple and len(args) == 2 and args[1] is Ellipsis:
         return _each(_reader(args[0]))
-    if dataclasses.is_dataclass(annotation):
+    if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
         return _fields(annotation)
     if annotation is UUID:
         return lambda value: UUID(bytes=_exactly(bytes)(value))
@@ -82,7 +84,7 @@ def _exactly(kind: type) -> _Check:
     def read(value: Any) -> Any:
         if type(value) is not kind:
             raise ValueError(f"{type(value).__name__} where {kind.__name__} belongs")
-        if kind is float and not math.isfinite(value):
+        if isinstance(value, float) and not math.isfinite(value):
             raise ValueError("not a finite number")
         return value
 

@@ -1,4 +1,5 @@
-"""Frames of the TCP connections: `[length: u32 little endian][type: u8][payload]`, the length counting type and payload."""
+"""Frames of the TCP connections: `[length: u32 little endian][type: u8][payload]`, the length counting type and
+payload."""
 
 from __future__ import annotations
 
@@ -22,14 +23,16 @@ def frame(message: Message) -> bytes:
 
 
 class Framer:
-    """Cuts a stream of bytes into messages. `cap` may be raised at any time; after a ProtocolError the connection is lost."""
+    """Cuts a stream of bytes into messages. `cap` may be raised at any time; after a ProtocolError the connection is
+    lost."""
 
     def __init__(self, cap: int = GREETING_CAP) -> None:
         self.cap = cap
         self._buffer = bytearray()
 
     def feed(self, data: bytes | bytearray | memoryview) -> Iterator[Message]:
-        """Take bytes; the iterator gives the messages that are complete, and raises ProtocolError at the first bad one."""
+        """Take bytes; the iterator gives the messages that are complete, and raises ProtocolError at the first bad
+        one."""
         self._buffer += data
         return self._messages()
 

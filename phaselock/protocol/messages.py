@@ -1,8 +1,9 @@
 """Every message of PhaseLock's TCP connections: this file is the protocol document.
 
-A frame is `[length: u32 little endian][type: u8][msgpack map of the fields]`, the length counting type and payload. Names are those
-of the specification's section 16; what goes beyond it is marked "ours". A field that has a default may be left out on the wire; an
-unknown field, a missing one, another type or a value out of bounds is a breach of protocol, and the connection is closed.
+A frame is `[length: u32 little endian][type: u8][msgpack map of the fields]`, the length counting type and payload.
+Names are those of the specification's section 16; what goes beyond it is marked "ours". A field that has a default may
+be left out on the wire; an unknown field, a missing one, another type or a value out of bounds is a breach of protocol,
+and the connection is closed.
 
 Connection (port 17401). The host speaks first:
 
@@ -11,12 +12,14 @@ Connection (port 17401). The host speaks first:
     host  JoinAccepted|JoinRejected                                                  host  FileChunk ... | FileRefused
     both  everything else, and Heartbeat every 2 s; 5 s of silence end the connection
 
-Every file gets a FileTransferStart on the control connection and is answered there with one FileReceived; its bytes travel on the
-peer's own connection, so that no command waits behind them. SongUploadChunk and SongUploadComplete travel on such a connection, too.
+Every file gets a FileTransferStart on the control connection and is answered there with one FileReceived; its bytes
+travel on the peer's own connection, so that no command waits behind them.
 
-Times are session time (the host's monotonic clock) in nanoseconds, positions are frames of the track's own rate. A PlayCommand
-whose target is the end of the current track arms its track behind it; every other command takes the place of what was said before.
-UUIDs are 16 bytes. Strings are UTF-8 and bounded in bytes; whoever receives one reduces it to what can be shown (model/names.py).
+Times are session time (the host's monotonic clock) in nanoseconds, positions are frames of the track's own rate. A
+PlayCommand for another track that starts no sooner than the current one ends is armed behind it; every other command
+takes the place of what was said before. UUIDs are 16 bytes. Strings are UTF-8 and bounded in bytes; whoever receives
+one reduces it to what can be shown (model/names.py). SessionInfo and JoinRequest never change, so that two versions can
+tell each other that they differ.
 """
 
 from __future__ import annotations
@@ -25,29 +28,14 @@ import dataclasses
 from typing import Annotated, TypeAlias
 from uuid import UUID
 
-from phaselock.model.names import FILE_BYTES, PERSON_BYTES, SENTENCE_BYTES
-from phaselock.model.queue import MAX_ITEMS, ItemStatus
+from phaselock.model.bounds import FileName, PersonName, Size, Within
+from phaselock.model.names import FILE_BYTES, SENTENCE_BYTES
+from phaselock.model.queue import MAX_ITEMS, QueueItem
 
 PROTOCOL_VERSION = 1
 CHUNK_BYTES = 64 * 1024
 MAX_PEERS = 5
 MAX_FILE_BYTES = 2 << 30
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Within:
-    """Bounds of a number, both included."""
-
-    low: float
-    high: float
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Size:
-    """Bounds of a length, both included: bytes of a byte string or of a text in UTF-8, items of a list."""
-
-    low: int
-    high: int
 
 
 U32: TypeAlias = Annotated[int, Within(0, 2**32 - 1)]
@@ -61,21 +49,8 @@ Offset: TypeAlias = Annotated[int, Within(0, MAX_FILE_BYTES)]
 Sha256: TypeAlias = Annotated[bytes, Size(32, 32)]
 Token: TypeAlias = Annotated[bytes, Size(16, 16)]
 Chunk: TypeAlias = Annotated[bytes, Size(1, CHUNK_BYTES)]
-PersonName: TypeAlias = Annotated[str, Size(0, PERSON_BYTES)]
-FileName: TypeAlias = Annotated[str, Size(1, FILE_BYTES)]
 Sentence: TypeAlias = Annotated[str, Size(0, SENTENCE_BYTES)]
 DeviceName: TypeAlias = Annotated[str, Size(0, FILE_BYTES)]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class QueueItem:
-    """One row of the queue, as everybody sees it."""
-
-    id: UUID
-    file_name: FileName
-    duration_secs: Annotated[float, Within(0, 1e9)]
-    added_by: PersonName
-    status: ItemStatus
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

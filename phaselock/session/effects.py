@@ -1,4 +1,5 @@
-"""What the machines want done. The runner executes effects in the order of the list; they are values and do nothing themselves."""
+"""What the machines want done. The runner executes effects in the order of the list; they are values and do nothing
+themselves."""
 
 from __future__ import annotations
 
@@ -24,8 +25,8 @@ class Send:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Close:
-    """Close a control connection after what was sent on it has left (or a second at most). The machine has forgotten it already;
-    `reason` is for the log."""
+    """Close a control connection after what was sent on it has left (or a second at most). The machine has forgotten it
+    already; `reason` is for the log."""
 
     conn: int
     reason: str
@@ -69,8 +70,8 @@ class StopClock:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Fetch:
-    """Peer: get this file, from the cache or over a bulk connection opened with these credentials, then call `file_ready` or
-    `file_failed`."""
+    """Peer: get this file, from the cache or over a bulk connection opened with these credentials, then call
+    `file_ready` or `file_failed`."""
 
     track: Track
     peer_id: int
@@ -86,7 +87,8 @@ class CancelFetch:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Event:
-    """An event of the command line (`--json`). `fields` holds JSON values only; `session_ns` is None where it is not known."""
+    """An event of the command line (`--json`). `fields` holds JSON values only; `session_ns` is None where it is not
+    known."""
 
     name: str
     session_ns: int | None
@@ -102,7 +104,8 @@ class Notify:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Ended:
-    """The session is over for this process: always the last effect. `failed`: exit status 1 with `reason` on standard error."""
+    """The session is over for this process: always the last effect. `failed`: exit status 1 with `reason` on standard
+    error."""
 
     reason: str
     failed: bool

@@ -26,15 +26,18 @@ class HostMachine:
     ) -> None: ...
 
     def connected(self, conn: int, *, now_ns: int) -> list[Effect]:
-        """A connection was accepted; whether it is control or bulk is not known yet. `conn` is any number, never used again."""
+        """A connection was accepted; whether it is control or bulk is not known yet. `conn` is any number, never used
+        again."""
         raise NotImplementedError
 
     def received(self, conn: int, message: Message, *, now_ns: int) -> list[Effect]:
-        """A message arrived on a control connection. What arrives on a connection that this machine has closed is ignored."""
+        """A message arrived on a control connection. What arrives on a connection that this machine has closed is
+        ignored."""
         raise NotImplementedError
 
     def disconnected(self, conn: int, reason: str, *, now_ns: int) -> list[Effect]:
-        """A connection ended, broke the framing (`reason` is the ProtocolError's text), or turned out to be a bulk connection."""
+        """A connection ended, broke the framing (`reason` is the ProtocolError's text), or turned out to be a bulk
+        connection."""
         raise NotImplementedError
 
     def command(self, command: HostCommand, *, now_ns: int) -> list[Effect]:
@@ -51,7 +54,8 @@ class HostMachine:
         underruns: int,
         now_ns: int,
     ) -> list[Effect]:
-        """How the host's own output does; to be told several times a second, and at once when latency or device change."""
+        """How the host's own output does; to be told several times a second, and at once when latency or device
+        change."""
         raise NotImplementedError
 
     def decode_failed(self, file_id: UUID, reason: str, *, now_ns: int) -> list[Effect]:

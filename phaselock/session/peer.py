@@ -54,7 +54,8 @@ class PeerMachine:
         raise NotImplementedError
 
     def file_failed(self, file_id: UUID, reason: str, *, now_ns: int) -> list[Effect]:
-        """One try to fetch a file failed: wrong hash, lost or refused connection, full disk. The host decides on another."""
+        """One try to fetch a file failed: wrong hash, lost or refused connection, full disk. The host decides on
+        another."""
         raise NotImplementedError
 
     def decode_failed(self, file_id: UUID, reason: str, *, now_ns: int) -> list[Effect]:

@@ -1,0 +1,28 @@
+"""Bounds that a field of a message declares in its type; the codec enforces them."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Annotated, TypeAlias
+
+from phaselock.model.names import FILE_BYTES, PERSON_BYTES
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Within:
+    """Bounds of a number, both included."""
+
+    low: float
+    high: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Size:
+    """Bounds of a length, both included: bytes of a byte string or of a text in UTF-8, items of a list."""
+
+    low: int
+    high: int
+
+
+PersonName: TypeAlias = Annotated[str, Size(0, PERSON_BYTES)]
+FileName: TypeAlias = Annotated[str, Size(1, FILE_BYTES)]
