@@ -1,0 +1,381 @@
+# cython: language_level=3, boundscheck=False, wraparound=False
+"""The native core: thin classes over the C files of ext/. What each one means is said in their headers."""
+
+from collections import namedtuple
+
+from cpython.mem cimport PyMem_Calloc, PyMem_Free
+from libc.stdint cimport int64_t, intptr_t, uint8_t, uint32_t, uint64_t
+from libc.string cimport memcpy
+
+cimport pl
+
+LineValue = namedtuple("LineValue", "local_ns offset_ns drift uncertainty_ns drift_uncertainty valid")
+PingerStatus = namedtuple("PingerStatus", "stale rtt_ns last_sample_ns samples sent refused steps")
+EngineStatus = namedtuple(
+    "EngineStatus",
+    "device_frames callback_ns dac_uncertainty_ns card_ppm phase_error_ns correction_ppm underruns jumps slips cursor_ns"
+    " audible following volume dac_ns",
+)
+DeckStatus = namedtuple("DeckStatus", "armed outcome want_frame written_frame")
+
+NO_END = pl.PL_NO_END
+DECKS = pl.PL_DECKS
+OUTCOME_NONE, OUTCOME_ENDED, OUTCOME_STOPPED = 0, 1, 2
+_KINDS = {"envelope": pl.PL_FILTER_ENVELOPE, "median": pl.PL_FILTER_MEDIAN, "kalman": pl.PL_FILTER_KALMAN}
+
+
+def now_ns():
+    """Local time: the monotonic clock in nanoseconds."""
+    return pl.pl_now_ns_rt()
+
+
+def set_clock_skew(double ppm):
+    """Let this process's clock run `ppm` fast from now on. Only before threads use it."""
+    pl.pl_clock_set_skew(ppm)
+
+
+cdef class ClockLine:
+    """From local to session time; written by one clock thread, read by anyone."""
+
+    cdef pl.pl_line line
+
+    def __init__(self, *, bint identity=False):
+        pl.pl_line_init(&self.line, identity)
+
+    def set(self, int64_t local_ns, int64_t offset_ns, double drift, double uncertainty_ns, double drift_uncertainty):
+        """Write the line; for the simulated clock, which has no thread."""
+        cdef pl.pl_line_value v
+        v.local_ns, v.offset_ns, v.drift, v.valid = local_ns, offset_ns, drift, True
+        v.uncertainty_ns, v.drift_uncertainty = uncertainty_ns, drift_uncertainty
+        pl.pl_line_write(&self.line, &v)
+
+    cdef pl.pl_line_value _value(self):
+        cdef pl.pl_line_value v
+        while not pl.pl_line_read_rt(&self.line, &v):
+            pass
+        return v
+
+    def value(self):
+        """The line as a LineValue."""
+        cdef pl.pl_line_value v = self._value()
+        return LineValue(v.local_ns, v.offset_ns, v.drift, v.uncertainty_ns, v.drift_uncertainty, bool(v.valid))
+
+    def session_from_local(self, int64_t local_ns):
+        """Session time at a local time, ns."""
+        cdef pl.pl_line_value v = self._value()
+        return local_ns + pl.pl_line_offset_at(&v, local_ns)
+
+    def local_from_session(self, int64_t session_ns):
+        """Local time at a session time, ns."""
+        cdef pl.pl_line_value v = self._value()
+        cdef int64_t local_ns = session_ns - v.offset_ns
+        for _ in range(3):
+            local_ns = session_ns - pl.pl_line_offset_at(&v, local_ns)
+        return local_ns
+
+
+cdef class ClockFilter:
+    """A clock filter fed by hand: for the simulated world and for benchmarks."""
+
+    cdef pl.pl_filter *filter
+
+    def __cinit__(self, str kind="envelope"):
+        self.filter = <pl.pl_filter *>PyMem_Calloc(1, sizeof(pl.pl_filter))
+        if self.filter == NULL:
+            raise MemoryError
+        pl.pl_filter_init(self.filter, _KINDS[kind])
+
+    def __dealloc__(self):
+        PyMem_Free(self.filter)
+
+    def add(self, int64_t peer_send_ns, int64_t host_recv_ns, int64_t host_send_ns, int64_t peer_recv_ns):
+        """Take one exchange in; False when its times contradict themselves."""
+        cdef pl.pl_exchange e
+        e.peer_send_ns, e.host_recv_ns, e.host_send_ns, e.peer_recv_ns = peer_send_ns, host_recv_ns, host_send_ns, peer_recv_ns
+        return bool(pl.pl_filter_add(self.filter, &e))
+
+    def line(self, int64_t now_ns):
+        """The line as known at `now_ns`, or None."""
+        cdef pl.pl_line_value v
+        if not pl.pl_filter_line(self.filter, now_ns, &v):
+            return None
+        return LineValue(v.local_ns, v.offset_ns, v.drift, v.uncertainty_ns, v.drift_uncertainty, True)
+
+    def rtt_ns(self, int64_t now_ns):
+        """Round trip that nine of ten recent exchanges stay below."""
+        return pl.pl_filter_rtt_ns(self.filter, now_ns)
+
+    @property
+    def samples(self):
+        return self.filter.samples
+
+    @property
+    def steps(self):
+        return self.filter.steps
+
+
+cdef pl.pl_address _address(bytes packed):
+    cdef pl.pl_address a
+    if len(packed) == 4:
+        packed = b"\0" * 10 + b"\xff\xff" + packed
+    if len(packed) != 16:
+        raise ValueError("an address has 4 or 16 bytes")
+    memcpy(a.bytes, <const char *>packed, 16)
+    return a
+
+
+cdef class Responder:
+    """The host's clock thread: answers pings of allowed peers. `run` blocks without the interpreter's lock until `stop`."""
+
+    cdef pl.pl_responder *responder
+
+    def __cinit__(self, intptr_t fd):
+        self.responder = <pl.pl_responder *>PyMem_Calloc(1, sizeof(pl.pl_responder))
+        if self.responder == NULL:
+            raise MemoryError
+        pl.pl_responder_init(self.responder, fd)
+
+    def __dealloc__(self):
+        PyMem_Free(self.responder)
+
+    def allow(self, uint32_t peer_id, bytes packed_address):
+        """Answer this peer's pings from this address; False when there is no room."""
+        cdef pl.pl_address a = _address(packed_address)
+        return bool(pl.pl_responder_allow(self.responder, peer_id, &a))
+
+    def forbid(self, uint32_t peer_id):
+        """Answer this peer no more."""
+        pl.pl_responder_forbid(self.responder, peer_id)
+
+    def run(self):
+        """0, or the negative of a system error."""
+        cdef int result
+        with nogil:
+            result = pl.pl_responder_run(self.responder)
+        return result
+
+    def stop(self):
+        """Let `run` return within 100 ms."""
+        pl.pl_store_relaxed(&self.responder.stop, 1)
+
+    @property
+    def counts(self):
+        """(answered, refused)"""
+        return self.responder.answered, self.responder.refused
+
+
+cdef class Pinger:
+    """The peer's clock thread: measures and keeps `line`. The socket is connected to the host's clock port."""
+
+    cdef pl.pl_pinger *pinger
+    cdef readonly ClockLine line
+
+    def __cinit__(self, intptr_t fd, uint32_t peer_id, ClockLine line, uint64_t seed, str kind="envelope"):
+        self.pinger = <pl.pl_pinger *>PyMem_Calloc(1, sizeof(pl.pl_pinger))
+        if self.pinger == NULL:
+            raise MemoryError
+        self.line = line
+        pl.pl_pinger_init(self.pinger, fd, peer_id, _KINDS[kind], seed, &line.line)
+
+    def __dealloc__(self):
+        PyMem_Free(self.pinger)
+
+    def run(self):
+        """0, or the negative of a system error."""
+        cdef int result
+        with nogil:
+            result = pl.pl_pinger_run(self.pinger)
+        return result
+
+    def stop(self):
+        """Let `run` return within 100 ms."""
+        pl.pl_store_relaxed(&self.pinger.stop, 1)
+
+    def status(self):
+        """A coherent PingerStatus."""
+        cdef pl.pl_pinger_status s
+        while not pl.pl_pinger_read_status(self.pinger, &s):
+            pass
+        return PingerStatus(bool(s.stale), s.rtt_ns, s.last_sample_ns, s.samples, s.sent, s.refused, s.steps)
+
+    def trace(self):
+        """The newest exchanges, at most 4096, oldest first: (peer_send, host_recv, host_send, peer_recv) in ns. After the run."""
+        cdef int64_t count = <int64_t>self.pinger.trace_count, k
+        rows = []
+        for k in range(max(0, count - 4096), count):
+            e = self.pinger.trace[k % 4096]
+            rows.append((e.peer_send_ns, e.host_recv_ns, e.host_send_ns, e.peer_recv_ns))
+        return rows
+
+
+cdef class Engine:
+    """The engine of pl_engine.h. One controller thread calls it, one decode thread fills the decks' rings."""
+
+    cdef pl.pl_engine *engine
+    cdef readonly ClockLine line
+
+    def __cinit__(self, ClockLine line, int64_t ring_frames=65536):
+        if ring_frames < 4096 or ring_frames & (ring_frames - 1):
+            raise ValueError("ring_frames must be a power of two of at least 4096")
+        self.engine = <pl.pl_engine *>PyMem_Calloc(1, sizeof(pl.pl_engine))
+        if self.engine == NULL:
+            raise MemoryError
+        self.line = line
+        if not pl.pl_engine_init(self.engine, &line.line, ring_frames):
+            raise MemoryError
+
+    def __dealloc__(self):
+        if self.engine != NULL:
+            pl.pl_engine_free(self.engine)
+            PyMem_Free(self.engine)
+
+    @staticmethod
+    def set_user_offset(size_t offset):
+        """Where miniaudio's device keeps the user pointer, in bytes."""
+        pl.pl_engine_user_offset = offset
+
+    @property
+    def callback_address(self):
+        """Address of the data callback for miniaudio."""
+        return <size_t><void *>pl.pl_engine_callback_rt
+
+    @property
+    def address(self):
+        """Address of the engine: the device's user pointer."""
+        return <size_t>self.engine
+
+    def stream(self, double device_rate_hz):
+        """Device stopped: a stream at this rate is about to begin; all decks become free."""
+        if not 1000 <= device_rate_hz <= 1e6:
+            raise ValueError("device rate out of range")
+        pl.pl_engine_stream(self.engine, device_rate_hz)
+
+    def free_deck(self):
+        """A free deck or -1."""
+        return pl.pl_engine_free_deck(self.engine)
+
+    def reset_deck(self, int deck, int64_t frame):
+        """Empty a free deck's ring; its next frame to be written is `frame`. Returns the generation."""
+        self._check(deck)
+        if self.engine.decks[deck].state:
+            raise ValueError("the deck is in use")
+        return pl.pl_ring_reset(&self.engine.decks[deck].ring, frame)
+
+    def arm(self, int deck, double track_rate_hz, int64_t anchor_frame, int64_t start_session_ns, stop_session_ns=None, bint seamless=False):
+        """Hand a reset deck to the callback; False when it cannot be taken just now."""
+        self._check(deck)
+        if not 1000 <= track_rate_hz <= 1e6:
+            raise ValueError("track rate out of range")
+        cdef int64_t stop = pl.PL_NO_END if stop_session_ns is None else stop_session_ns
+        return bool(pl.pl_engine_arm(self.engine, deck, track_rate_hz, anchor_frame, start_session_ns, stop, seamless))
+
+    def stop_at(self, int64_t session_ns):
+        """All decks fall silent at this session time."""
+        return bool(pl.pl_engine_stop_at(self.engine, session_ns))
+
+    def cancel(self, int deck):
+        """This deck falls silent now, with a short fade."""
+        self._check(deck)
+        return bool(pl.pl_engine_cancel(self.engine, deck))
+
+    def deck(self, int deck):
+        """DeckStatus: in use, how the last playing ended, the frame wanted now, the frame to be written next."""
+        self._check(deck)
+        cdef pl.pl_deck *d = &self.engine.decks[deck]
+        return DeckStatus(d.state != 0, d.outcome, d.want_frame, pl.pl_ring_written(&d.ring))
+
+    def acquire(self, int deck, uint32_t generation):
+        """Decode thread: (address of interleaved stereo float32, frames) to fill; 0 frames when full, -1 when the generation passed."""
+        self._check(deck)
+        cdef float *span
+        cdef int64_t frames = pl.pl_ring_acquire(&self.engine.decks[deck].ring, generation, &span)
+        return (<size_t>span if frames > 0 else 0), frames
+
+    def commit(self, int deck, uint32_t generation, int64_t frames):
+        """Decode thread: so many frames of the span are filled."""
+        self._check(deck)
+        return bool(pl.pl_ring_commit(&self.engine.decks[deck].ring, generation, frames))
+
+    def write(self, int deck, uint32_t generation, const float[::1] samples):
+        """Copy interleaved stereo into the ring: how many frames found room, -1 when the generation has passed."""
+        self._check(deck)
+        cdef float *span
+        cdef int64_t frames = samples.shape[0] // 2, done = 0, room
+        while done < frames:
+            room = pl.pl_ring_acquire(&self.engine.decks[deck].ring, generation, &span)
+            if room < 0:
+                return -1
+            room = min(room, frames - done)
+            if room == 0:
+                break
+            memcpy(span, &samples[done * 2], room * 2 * sizeof(float))
+            pl.pl_ring_commit(&self.engine.decks[deck].ring, generation, room)
+            done += room
+        return done
+
+    def finish(self, int deck, uint32_t generation):
+        """Decode thread: the track ends here."""
+        self._check(deck)
+        return bool(pl.pl_ring_finish(&self.engine.decks[deck].ring, generation))
+
+    def set_output_latency(self, int64_t latency_ns):
+        """From a callback to the loudspeaker, ns."""
+        self.engine.output_latency_ns = latency_ns
+
+    def set_volume(self, double volume):
+        """0 to 1."""
+        pl.pl_engine_set_volume(self.engine, min(1.0, max(0.0, volume)))
+
+    def status(self):
+        """A coherent EngineStatus."""
+        cdef pl.pl_engine_status s
+        while not pl.pl_engine_read_status(self.engine, &s):
+            pass
+        return EngineStatus(
+            s.device_frames, s.callback_ns, s.dac_uncertainty_ns, s.card_ppm, s.phase_error_ns, s.correction_ppm, s.underruns, s.jumps,
+            s.slips, s.cursor_ns, bool(s.audible), bool(s.following), s.volume, s.dac_ns,
+        )
+
+    def process(self, int64_t frames, int64_t now_ns):
+        """Offline: what the data callback fills when it comes at local time `now_ns`, as interleaved stereo float32 bytes."""
+        out = bytearray(frames * 8)
+        cdef float[::1] samples = memoryview(out).cast("f")
+        with nogil:
+            pl.pl_engine_process_rt(self.engine, &samples[0], frames, now_ns)
+        return out
+
+    def render(self, int64_t frames, int64_t dac_ns):
+        """Offline: the frames of which the first leaves the loudspeaker at local time `dac_ns`."""
+        return self.process(frames, dac_ns - self.engine.output_latency_ns)
+
+    cdef int _check(self, int deck) except -1:
+        if not 0 <= deck < pl.PL_DECKS:
+            raise IndexError("no such deck")
+        return 0
+
+
+def resample(const float[::1] stereo, double from_hz, double to_hz, double first_frame, double step_frames, int64_t frames):
+    """Interpolate interleaved stereo at first_frame + k * step_frames: the engine's kernel by itself, for tests and benchmarks."""
+    cdef pl.pl_kernel kernel
+    if not pl.pl_kernel_init(&kernel, from_hz, to_hz):
+        raise MemoryError
+    cdef int64_t count = stereo.shape[0] // 2, pad = kernel.taps, i, k
+    cdef double place
+    planes = bytearray(2 * 4 * (count + 2 * pad))
+    out = bytearray(frames * 8)
+    cdef float[::1] plane = memoryview(planes).cast("f")
+    cdef float[::1] result = memoryview(out).cast("f")
+    cdef float *left = &plane[0] + pad
+    cdef float *right = left + count + 2 * pad
+    try:
+        for i in range(count):
+            left[i], right[i] = stereo[2 * i], stereo[2 * i + 1]
+        for k in range(frames):
+            place = first_frame + k * step_frames
+            i = <int64_t>place
+            if i < 0 or i >= count:
+                continue
+            pl.pl_kernel_frame_rt(&kernel, left + i - kernel.taps // 2 + 1, right + i - kernel.taps // 2 + 1, place - i, &result[2 * k])
+    finally:
+        pl.pl_kernel_free(&kernel)
+    return out

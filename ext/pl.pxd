@@ -1,0 +1,102 @@
+# Declarations of the C core, nothing else.
+from libc.stdint cimport int64_t, intptr_t, uint8_t, uint32_t, uint64_t
+
+
+cdef extern from "pl_clock.h" nogil:
+    ctypedef struct pl_atomic_u32:
+        pass
+    ctypedef struct pl_line_value:
+        int64_t local_ns, offset_ns
+        double drift, uncertainty_ns, drift_uncertainty
+        bint valid
+    ctypedef struct pl_line:
+        pass
+    int64_t pl_now_ns_rt()
+    void pl_clock_set_skew(double ppm)
+    void pl_line_init(pl_line *line, bint identity)
+    void pl_line_write(pl_line *line, const pl_line_value *value)
+    bint pl_line_read_rt(pl_line *line, pl_line_value *value)
+    int64_t pl_line_offset_at(const pl_line_value *value, int64_t local_ns)
+
+
+cdef extern from "pl_filter.h" nogil:
+    ctypedef enum pl_filter_kind:
+        PL_FILTER_ENVELOPE
+        PL_FILTER_MEDIAN
+        PL_FILTER_KALMAN
+    ctypedef struct pl_exchange:
+        int64_t peer_send_ns, host_recv_ns, host_send_ns, peer_recv_ns
+    ctypedef struct pl_filter:
+        int64_t samples, steps
+    void pl_filter_init(pl_filter *filter, pl_filter_kind kind)
+    bint pl_filter_add(pl_filter *filter, const pl_exchange *exchange)
+    bint pl_filter_line(pl_filter *filter, int64_t now_ns, pl_line_value *line)
+    int64_t pl_filter_rtt_ns(const pl_filter *filter, int64_t now_ns)
+
+
+cdef extern from "pl_udp.h" nogil:
+    enum: PL_ADDRESS_BYTES
+    ctypedef struct pl_address:
+        uint8_t bytes[16]
+    ctypedef struct pl_responder:
+        pl_atomic_u32 stop
+        uint64_t answered, refused
+    void pl_responder_init(pl_responder *r, intptr_t fd)
+    bint pl_responder_allow(pl_responder *r, uint32_t peer_id, const pl_address *address)
+    void pl_responder_forbid(pl_responder *r, uint32_t peer_id)
+    int pl_responder_run(pl_responder *r)
+    ctypedef struct pl_pinger_status:
+        bint stale
+        int64_t rtt_ns, last_sample_ns
+        uint64_t samples, sent, refused, steps
+    ctypedef struct pl_pinger:
+        pl_atomic_u32 stop
+        uint64_t trace_count
+        pl_exchange trace[4096]
+    void pl_pinger_init(pl_pinger *p, intptr_t fd, uint32_t peer_id, pl_filter_kind kind, uint64_t seed, pl_line *line)
+    int pl_pinger_run(pl_pinger *p)
+    bint pl_pinger_read_status(pl_pinger *p, pl_pinger_status *status)
+    void pl_store_relaxed(pl_atomic_u32 *p, int value)
+
+
+cdef extern from "pl_engine.h" nogil:
+    int64_t PL_NO_END
+    enum: PL_DECKS
+    ctypedef struct pl_kernel:
+        int taps
+    bint pl_kernel_init(pl_kernel *kernel, double from_hz, double to_hz)
+    void pl_kernel_free(pl_kernel *kernel)
+    void pl_kernel_frame_rt(const pl_kernel *kernel, const float *left, const float *right, double fraction, float *out)
+    ctypedef struct pl_ring:
+        pass
+    uint32_t pl_ring_reset(pl_ring *ring, int64_t frame)
+    int64_t pl_ring_acquire(pl_ring *ring, uint32_t generation, float **span)
+    bint pl_ring_commit(pl_ring *ring, uint32_t generation, int64_t frames)
+    bint pl_ring_finish(pl_ring *ring, uint32_t generation)
+    ctypedef struct pl_deck:
+        pl_ring ring
+        uint32_t state, outcome
+        int64_t want_frame
+    ctypedef struct pl_engine_status:
+        int64_t device_frames, callback_ns
+        double dac_uncertainty_ns, card_ppm, phase_error_ns, correction_ppm
+        int64_t underruns, jumps, slips, cursor_ns
+        bint audible, following
+        double volume
+        int64_t dac_ns
+    ctypedef struct pl_engine:
+        pl_deck decks[4]
+        int64_t output_latency_ns
+    bint pl_engine_init(pl_engine *engine, pl_line *clock, int64_t ring_frames)
+    void pl_engine_free(pl_engine *engine)
+    void pl_engine_stream(pl_engine *engine, double device_rate)
+    int pl_engine_free_deck(pl_engine *engine)
+    bint pl_engine_arm(pl_engine *engine, int deck, double track_rate, int64_t anchor_frame, int64_t start_ns, int64_t stop_ns, bint seamless)
+    bint pl_engine_stop_at(pl_engine *engine, int64_t stop_ns)
+    bint pl_engine_cancel(pl_engine *engine, int deck)
+    void pl_engine_process_rt(pl_engine *engine, float *out, int64_t frames, int64_t now_ns)
+    void pl_engine_callback_rt(void *device, void *out, const void *input, uint32_t frames)
+    size_t pl_engine_user_offset
+    bint pl_engine_read_status(pl_engine *engine, pl_engine_status *status)
+    void pl_engine_set_volume(pl_engine *engine, double volume)
+    int64_t pl_ring_written(pl_ring *ring)

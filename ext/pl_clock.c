@@ -1,0 +1,68 @@
+#if !defined(_WIN32) && !defined(__APPLE__)
+#define _POSIX_C_SOURCE 200809L
+#endif
+#include "pl_clock.h"
+
+#if defined(_WIN32)
+#define WIN32_LEAN_AND_MEAN
+#include <windows.h>
+static int64_t raw_ns(void) {
+    /* The performance counter, whole seconds and rest apart so that nothing overflows: what CPython reads as well. */
+    LARGE_INTEGER count, rate;
+    QueryPerformanceCounter(&count);
+    QueryPerformanceFrequency(&rate);
+    return count.QuadPart / rate.QuadPart * 1000000000LL + count.QuadPart % rate.QuadPart * 1000000000LL / rate.QuadPart;
+}
+#elif defined(__APPLE__)
+#include <time.h>
+static int64_t raw_ns(void) { return (int64_t)clock_gettime_nsec_np(CLOCK_UPTIME_RAW); }
+#else
+#include <time.h>
+static int64_t raw_ns(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000LL + t.tv_nsec;
+}
+#endif
+
+static int64_t skew_from_ns, skew_value_ns;
+static double skew;
+
+int64_t pl_now_ns_rt(void) {
+    int64_t raw = raw_ns();
+    if (skew == 0.0) return raw;
+    int64_t elapsed = raw - skew_from_ns;
+    return skew_value_ns + elapsed + (int64_t)(skew * (double)elapsed);
+}
+
+void pl_clock_set_skew(double ppm) {
+    int64_t value = pl_now_ns_rt();
+    skew_from_ns = raw_ns();
+    skew_value_ns = value;
+    skew = ppm * 1e-6;
+}
+
+void pl_line_init(pl_line *line, bool identity) {
+    memset(line, 0, sizeof *line);
+    pl_line_value v = {0};
+    v.valid = identity;
+    pl_line_write(line, &v);
+}
+
+void pl_line_write(pl_line *line, const pl_line_value *v) {
+    uint64_t w[6] = {(uint64_t)v->local_ns, (uint64_t)v->offset_ns, pl_bits_of_double(v->drift), pl_bits_of_double(v->uncertainty_ns),
+                     pl_bits_of_double(v->drift_uncertainty), v->valid};
+    pl_seqlock_write(&line->lock, w, 6);
+}
+
+bool pl_line_read_rt(pl_line *line, pl_line_value *v) {
+    uint64_t w[6];
+    if (!pl_seqlock_read(&line->lock, w, 6)) return false;
+    v->local_ns = (int64_t)w[0];
+    v->offset_ns = (int64_t)w[1];
+    v->drift = pl_double_of_bits(w[2]);
+    v->uncertainty_ns = pl_double_of_bits(w[3]);
+    v->drift_uncertainty = pl_double_of_bits(w[4]);
+    v->valid = w[5] != 0;
+    return true;
+}

@@ -1,0 +1,37 @@
+/* Local time: this machine's monotonic clock, the same that Python's time.monotonic_ns() reads. */
+#ifndef PL_CLOCK_H
+#define PL_CLOCK_H
+
+#include "pl_atomic.h"
+
+/* Nanoseconds since an arbitrary instant. Never steps back. Callable in the audio callback. */
+int64_t pl_now_ns_rt(void);
+
+/* Make this process's local clock run `ppm` parts per million fast from now on, without a step: a demonstration of drift.
+ * To be called before any thread uses the clock. */
+void pl_clock_set_skew(double ppm);
+
+/* The line that leads from local time to the reference time of the session:
+ * reference = local + offset_ns + drift * (local - local_ns).
+ * One writer (the clock thread), read without waiting by the audio callback and by Python. */
+typedef struct {
+    int64_t local_ns;       /* where the line is anchored */
+    int64_t offset_ns;      /* reference minus local, at the anchor */
+    double drift;           /* change of the offset, ns per ns of local time */
+    double uncertainty_ns;  /* one standard deviation, at the anchor */
+    double drift_uncertainty;
+    bool valid;
+} pl_line_value;
+
+typedef struct { pl_seqlock lock; } pl_line;
+
+void pl_line_init(pl_line *line, bool identity);
+void pl_line_write(pl_line *line, const pl_line_value *value);
+/* False, and `value` untouched, when no coherent value could be read. Callable in the audio callback. */
+bool pl_line_read_rt(pl_line *line, pl_line_value *value);
+
+static inline int64_t pl_line_offset_at(const pl_line_value *v, int64_t local_ns) {
+    return v->offset_ns + (int64_t)(v->drift * (double)(local_ns - v->local_ns));
+}
+
+#endif

@@ -1,0 +1,147 @@
+#include "pl_envelope.h"
+
+#include <math.h>
+#include <string.h>
+
+enum { MASK = PL_HULL_BUCKETS - 1, LEAST = 4 };
+
+void pl_hull_init(pl_hull *h, double window, double bucket) {
+    memset(h, 0, sizeof *h);
+    h->window = window;
+    h->bucket = bucket;
+}
+
+void pl_hull_clear(pl_hull *h) {
+    h->head = h->count = h->vertices = 0;
+    h->sum_x = 0;
+    h->open = false;
+}
+
+/* Is q above (or on) the segment from p to r, so that it is no corner of the lower hull? */
+static bool not_corner(const pl_hull *h, int p, int q, int r) {
+    return (h->y[q] - h->y[p]) * (h->x[r] - h->x[p]) >= (h->y[r] - h->y[p]) * (h->x[q] - h->x[p]);
+}
+
+static void push_vertex(pl_hull *h, int place) {
+    while (h->vertices >= 2 && not_corner(h, h->vertex[h->vertices - 2], h->vertex[h->vertices - 1], place)) h->vertices--;
+    h->vertex[h->vertices++] = (short)place;
+}
+
+static void rebuild(pl_hull *h) {
+    h->vertices = 0;
+    for (int i = 0; i < h->count; i++) push_vertex(h, (h->head + i) & MASK);
+}
+
+static void drop_oldest(pl_hull *h) {
+    bool was_corner = h->vertices && h->vertex[0] == h->head;
+    h->sum_x -= h->x[h->head];
+    h->head = (h->head + 1) & MASK;
+    h->count--;
+    if (was_corner) rebuild(h);   /* points hidden behind the lost corner come out again */
+}
+
+void pl_hull_flush(pl_hull *h) {
+    if (!h->open) return;
+    h->open = false;
+    while (h->count == PL_HULL_BUCKETS || (h->count && h->x[h->head] < h->open_x - h->window)) drop_oldest(h);
+    int place = (h->head + h->count) & MASK;
+    h->x[place] = h->open_x;
+    h->y[place] = h->open_y;
+    h->sum_x += h->open_x;
+    h->count++;
+    push_vertex(h, place);
+}
+
+bool pl_hull_add(pl_hull *h, double x, double y, double slope) {
+    if (h->open && x - h->open_start < h->bucket) {
+        if (y - slope * x < h->open_y - slope * h->open_x) { h->open_x = x; h->open_y = y; }
+        return false;
+    }
+    if (!h->open && h->count && x <= h->x[(h->head + h->count - 1) & MASK]) return false;   /* overtaken on the way */
+    bool closed = h->open;
+    pl_hull_flush(h);
+    h->open = true;
+    h->open_start = h->open_x = x;
+    h->open_y = y;
+    return closed;
+}
+
+/* The corner where a line of this slope touches the hull from below. Slopes along the hull grow, so a bisection would do; the
+ * hull of thousands of noisy points has a dozen corners. */
+static int touch(const pl_hull *h, double slope) {
+    int best = h->vertex[0];
+    for (int i = 1; i < h->vertices; i++)
+        if (h->y[h->vertex[i]] - slope * h->x[h->vertex[i]] < h->y[best] - slope * h->x[best]) best = h->vertex[i];
+    return best;
+}
+
+/* The spread of the least residuals above the line: e(4) - e(1). The lateness of the edge itself, e(1), has a standard deviation of
+ * about 0.33 of it for an exponential tail and 0.44 for a tail that rises like a triangle (two exponential delays in series). */
+static double edge_sd(const pl_hull *h, double slope) {
+    double least[LEAST] = {INFINITY, INFINITY, INFINITY, INFINITY};
+    for (int i = 0; i < h->count; i++) {
+        int p = (h->head + i) & MASK;
+        double e = h->y[p] - slope * h->x[p];
+        if (e >= least[LEAST - 1]) continue;
+        int k = LEAST - 1;
+        for (; k && least[k - 1] > e; k--) least[k] = least[k - 1];
+        least[k] = e;
+    }
+    if (h->count < 2) return INFINITY;
+    int k = h->count < LEAST ? h->count - 1 : LEAST - 1;
+    return 0.44 * (least[k] - least[0]) * LEAST / (k + 1);
+}
+
+static double span(const pl_hull *h) { return h->count ? h->x[(h->head + h->count - 1) & MASK] - h->x[h->head] : 0; }
+
+/* Draw a measured slope towards the prior by the inverse of their variances. */
+static void shrink(pl_fit *fit, double measured, double sd, pl_slope_prior prior) {
+    double vp = prior.slope_sd * prior.slope_sd;
+    double w = isfinite(sd) ? vp / (vp + sd * sd) : 0;
+    fit->slope = w * measured + (1 - w) * prior.slope;
+    fit->slope_sd = isfinite(sd) ? sqrt(w) * sd : prior.slope_sd;
+    if (!isfinite(fit->slope_sd)) fit->slope_sd = prior.slope_sd;
+}
+
+bool pl_fit_one(const pl_hull *h, pl_slope_prior prior, pl_fit *fit) {
+    if (!h->count) return false;
+    double mean = h->sum_x / h->count, slope = prior.slope;
+    for (int i = 1; i < h->vertices; i++) {
+        int p = h->vertex[i - 1], q = h->vertex[i];
+        if (h->x[q] >= mean || i == h->vertices - 1) { slope = (h->y[q] - h->y[p]) / (h->x[q] - h->x[p]); break; }
+    }
+    double sd = edge_sd(h, slope), length = span(h);
+    shrink(fit, slope, length > 0 ? 2.5 * sd / length : INFINITY, prior);
+    int t = touch(h, fit->slope);
+    fit->mean_x = mean;
+    fit->value = h->y[t] - fit->slope * (h->x[t] - mean);
+    fit->edge_sd = edge_sd(h, fit->slope);
+    fit->half_gap = 0;
+    fit->points = h->count;
+    return true;
+}
+
+bool pl_fit_two(const pl_hull *a, const pl_hull *b, pl_slope_prior prior, pl_fit *fit) {
+    if (!a->count || !b->count) return false;
+    double mean = (a->sum_x + b->sum_x) / (a->count + b->count);
+    /* The gap as a function of the slope is concave; it rises while the upper line touches left of where the lower one does. */
+    double lo = -1e-3, hi = 1e-3;
+    for (int i = 0; i < 60; i++) {
+        double s = 0.5 * (lo + hi);
+        if (b->x[touch(b, -s)] > a->x[touch(a, s)]) lo = s; else hi = s;
+    }
+    double slope = 0.5 * (lo + hi);
+    double sa = edge_sd(a, slope), sb = edge_sd(b, -slope), sd = 0.5 * sqrt(sa * sa + sb * sb);
+    double length = fmin(span(a), span(b));
+    shrink(fit, slope, length > 0 ? 2.5 * sd / length : INFINITY, prior);
+    int p = touch(a, fit->slope), q = touch(b, -fit->slope);
+    double above = a->y[p] - fit->slope * (a->x[p] - mean), below = -b->y[q] - fit->slope * (b->x[q] - mean);
+    sa = edge_sd(a, fit->slope);
+    sb = edge_sd(b, -fit->slope);
+    fit->mean_x = mean;
+    fit->value = 0.5 * (above + below);
+    fit->half_gap = 0.5 * (above - below);
+    fit->edge_sd = 0.5 * sqrt(sa * sa + sb * sb);
+    fit->points = a->count < b->count ? a->count : b->count;
+    return true;
+}
