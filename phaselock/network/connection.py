@@ -1,0 +1,130 @@
+"""One control connection: messages in, messages out, nothing that blocks the loop or grows without bound."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Iterator
+
+from phaselock.protocol.framing import Framer, frame
+from phaselock.protocol.messages import Message
+
+READ_BYTES = 64 * 1024
+MOST_UNSENT_BYTES = 1 << 20
+"""A peer that leaves more than this unread is dropped."""
+GOODBYE_S = 1.0
+
+
+class ConnectionLost(Exception):
+    """The connection is over; the text says why, for the log."""
+
+
+class Connection:
+    """Owns a connected TCP socket. Belongs to the network thread; one task receives, and closes in the end."""
+
+    def __init__(self, sock: socket.socket, framer: Framer) -> None:
+        sock.setblocking(False)
+        with contextlib.suppress(OSError):
+            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.framer = framer
+        self._sock = sock
+        self._loop = asyncio.get_running_loop()
+        self._inbox: Iterator[Message] = iter(())
+        self._unsent = bytearray()
+        self._sending = 0
+        self._sender: asyncio.Task[None] | None = None
+        self._receiving: asyncio.Future[bytes] | None = None
+        self._over = ""
+        self._broken = False
+
+    def send(self, message: Message) -> None:
+        """Give the socket what it takes at once and queue the rest. A loss shows up in `receive`."""
+        if self._over:
+            return
+        data = frame(message)
+        try:
+            if not self._sender:
+                data = data[self._sock.send(data) :]
+        except (BlockingIOError, InterruptedError):
+            pass
+        except OSError as error:
+            self._break(str(error))
+            return
+        if not data:
+            return
+        self._unsent += data
+        if self._sending + len(self._unsent) > MOST_UNSENT_BYTES:
+            self._break("it does not read what is sent to it")
+        elif not self._sender:
+            self._sender = self._loop.create_task(self._send_rest())
+
+    async def receive(self) -> Message:
+        """The next message; ConnectionLost at the end of the connection, ProtocolError for a bad frame."""
+        while not self._over:
+            if (message := next(self._inbox, None)) is not None:
+                return message
+            data = await self._read()
+            if not data:
+                break
+            self._inbox = self.framer.feed(data)
+        raise ConnectionLost(self._over or "the connection was closed")
+
+    def end(self, reason: str) -> None:
+        """`receive` raises ConnectionLost from now on; what was sent may still leave in `close`."""
+        self._over = self._over or reason
+        if self._receiving:
+            self._receiving.cancel()
+
+    async def close(self) -> None:
+        """Let what was sent leave, a second at most, and close."""
+        self.end("the connection was closed here")
+        try:
+            async with asyncio.timeout(0 if self._broken else GOODBYE_S):
+                if self._sender:
+                    await asyncio.shield(self._sender)
+                self._sock.shutdown(socket.SHUT_WR)
+                # Closing with unread input makes a reset, which can overtake our last words: read to the other's end.
+                while await self._loop.sock_recv(self._sock, READ_BYTES):
+                    pass
+        except (OSError, TimeoutError):
+            pass
+        finally:
+            if self._sender:
+                self._sender.cancel()
+                await asyncio.wait([self._sender])
+            self._sock.close()
+
+    def detach(self) -> socket.socket:
+        """Give the socket away to a thread, blocking."""
+        self._sock.setblocking(True)
+        return self._sock
+
+    def _break(self, reason: str) -> None:
+        self._broken = True
+        self.end(reason)
+
+    async def _read(self) -> bytes:
+        self._receiving = asyncio.ensure_future(self._loop.sock_recv(self._sock, READ_BYTES))
+        try:
+            return await self._receiving
+        except asyncio.CancelledError:
+            if self._over and self._receiving.cancelled():
+                return b""
+            raise
+        except OSError as error:
+            self._break(str(error))
+            return b""
+        finally:
+            self._receiving = None
+
+    async def _send_rest(self) -> None:
+        try:
+            while self._unsent:
+                data, self._unsent = bytes(self._unsent), bytearray()
+                self._sending = len(data)
+                await self._loop.sock_sendall(self._sock, data)
+        except OSError as error:
+            self._break(str(error))
+        finally:
+            self._sender, self._sending = None, 0

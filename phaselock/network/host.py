@@ -1,0 +1,197 @@
+"""The host's sockets: control connections, and files to whoever has a token."""
+
+from __future__ import annotations
+
+import asyncio
+import concurrent.futures
+import itertools
+import pathlib
+import socket
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from phaselock.audio.interface import AudioOutput
+from phaselock.errors import PhaseLockError
+from phaselock.model.types import ClockStatus, Track
+from phaselock.network import bulk
+from phaselock.network.connection import Connection, ConnectionLost
+from phaselock.network.runner import Runner
+from phaselock.protocol.codec import ProtocolError
+from phaselock.protocol.framing import GREETING_CAP, SESSION_CAP, Framer
+from phaselock.protocol.messages import FileRequest
+from phaselock.session.commands import Add, HostCommand
+from phaselock.session.effects import AllowClock, Close, Effect, Ended, Event, ForbidClock, Send
+from phaselock.session.host import HostMachine
+
+HELLO_S = 5.0
+MOST_SOCKETS = 16
+ACCEPT_AGAIN_S = 0.1
+EXACT_CLOCK = ClockStatus(usable=True, stale=False, offset_ns=0, drift_ppm=0.0, uncertainty_ns=0, rtt_ns=0)
+
+
+class ClockResponder(Protocol):
+    """Answers clock pings of those who are allowed."""
+
+    def allow(self, peer_id: int, ip: str) -> None: ...
+
+    def forbid(self, peer_id: int) -> None: ...
+
+
+class HostRunner(Runner[HostMachine]):
+    """Runs a session for others to join."""
+
+    def __init__(
+        self,
+        machine: HostMachine,
+        output: AudioOutput,
+        clock: ClockResponder,
+        *,
+        now_ns: Callable[[], int],
+        on_event: Callable[[Event], None],
+    ) -> None:
+        super().__init__(machine, output, now_ns=now_ns, on_event=on_event)
+        self._clock = clock
+        self._numbers = itertools.count(1)
+        self._connections: dict[int, tuple[Connection, str]] = {}
+        self._bulk: dict[int, socket.socket] = {}
+        self._sockets = 0
+        self._pool = concurrent.futures.ThreadPoolExecutor(MOST_SOCKETS, "bulk")
+
+    async def run(self, listeners: Sequence[socket.socket]) -> Ended:
+        """Serve until the session ends. The listeners stay the caller's."""
+        working = [self._spawn(self._accept(listener)) for listener in listeners]
+        working.append(self._spawn(self._tell_statuses()))
+        try:
+            return await self._ended
+        finally:
+            for task in working:
+                task.cancel()
+            for connection, _ in self._connections.values():
+                connection.end("the session is over")
+            for sock in self._bulk.values():
+                bulk.shut(sock)
+            await self._finish()
+            self._pool.shutdown()
+
+    def command(self, command: HostCommand) -> None:
+        """Somebody at the host asks for something."""
+        self._do(self._machine.command(command, now_ns=self._now_ns()))
+
+    def add(self, track: Track, path: pathlib.Path) -> None:
+        """Append this file to the queue."""
+        self._files[track.file_id] = track, path
+        self.command(Add(track))
+
+    def clock_status(self) -> ClockStatus:
+        return EXACT_CLOCK
+
+    def session_ns(self) -> int:
+        return self._now_ns()
+
+    def _execute(self, effect: Effect) -> None:
+        match effect:
+            case Send(conn, message):
+                if conn in self._connections:
+                    self._connections[conn][0].send(message)
+            case Close(conn, reason):
+                if conn in self._connections:
+                    self._connections[conn][0].end(reason)
+            case AllowClock(peer_id, conn):
+                if conn in self._connections:
+                    connection, ip = self._connections[conn]
+                    connection.framer.cap = SESSION_CAP
+                    self._clock.allow(peer_id, ip)
+            case ForbidClock(peer_id):
+                self._clock.forbid(peer_id)
+                if sock := self._bulk.get(peer_id):
+                    bulk.shut(sock)
+            case _:
+                super()._execute(effect)
+
+    async def _accept(self, listener: socket.socket) -> None:
+        while True:
+            try:
+                sock, address = await self._loop.sock_accept(listener)
+            except OSError:  # it was gone before we looked, or this process has no descriptor left
+                await asyncio.sleep(ACCEPT_AGAIN_S)
+                continue
+            if self._sockets >= MOST_SOCKETS:
+                sock.close()
+            else:
+                self._spawn(self._serve(sock, address[0].removeprefix("::ffff:")))
+
+    async def _serve(self, sock: socket.socket, ip: str) -> None:
+        self._sockets += 1
+        try:
+            if request := await self._converse(connection := Connection(sock, Framer(GREETING_CAP)), ip):
+                await self._serve_file(connection.detach(), request)
+            else:
+                await connection.close()
+        finally:
+            self._sockets -= 1
+
+    async def _converse(self, connection: Connection, ip: str) -> FileRequest | None:
+        """A control connection up to its end, or what makes it a bulk connection."""
+        conn = next(self._numbers)
+        self._connections[conn] = connection, ip
+        reason = "it asked for a file"
+        try:
+            self._do(self._machine.connected(conn, now_ns=self._now_ns()))
+            async with asyncio.timeout(HELLO_S):
+                message = await connection.receive()
+            if isinstance(message, FileRequest):
+                return message
+            while True:
+                self._do(self._machine.received(conn, message, now_ns=self._now_ns()))
+                message = await connection.receive()
+        except (ConnectionLost, ProtocolError) as error:
+            reason = str(error)
+        except TimeoutError:
+            reason = "it said nothing"
+        finally:
+            del self._connections[conn]
+            if not self._ended.done():
+                self._do(self._machine.disconnected(conn, reason, now_ns=self._now_ns()))
+        return None
+
+    async def _serve_file(self, sock: socket.socket, request: FileRequest) -> None:
+        """One at a time for each peer: whoever comes again has lost the connection before."""
+        peer_id = request.peer_id
+        track = self._machine.authorise_fetch(peer_id, request.token, request.file_id)
+        if track and (before := self._bulk.get(peer_id)):
+            bulk.shut(before)
+        if track:
+            self._bulk[peer_id] = sock
+        try:
+            await self._loop.run_in_executor(self._pool, self._send_file, sock, request, track)
+        except PhaseLockError as error:
+            if not self._ended.done():
+                now_ns = self._now_ns()
+                self._do(self._machine.fetch_failed(peer_id, request.file_id, str(error), now_ns=now_ns))
+        except OSError:  # the peer notices, too, and says so
+            pass
+        finally:
+            sock.close()
+            if self._bulk.get(peer_id) is sock:
+                del self._bulk[peer_id]
+
+    def _send_file(self, sock: socket.socket, request: FileRequest, track: Track | None) -> None:
+        """In a worker thread."""
+        bulk.prepare(sock)
+        if track is None or request.offset > track.size:
+            bulk.refuse(sock, "There is no such file for you here.")
+            return
+
+        def report(sent_bytes: int) -> None:
+            self._loop.call_soon_threadsafe(self._progress, request, sent_bytes)
+
+        try:
+            bulk.send_file(sock, track, self._files[track.file_id][1], request.offset, report)
+        except PhaseLockError as error:
+            bulk.refuse(sock, str(error))
+            raise
+
+    def _progress(self, request: FileRequest, sent_bytes: int) -> None:
+        if not self._ended.done():
+            now_ns = self._now_ns()
+            self._do(self._machine.fetch_progress(request.peer_id, request.file_id, sent_bytes, now_ns=now_ns))

@@ -1,0 +1,188 @@
+"""What the runners of host and peer share. A runner alone calls its machine, always on the network thread, and executes
+the effects in their order."""
+
+from __future__ import annotations
+
+import asyncio
+import pathlib
+from collections.abc import Callable, Coroutine, Iterable
+from typing import Any, Generic, Protocol, TypeVar
+from uuid import UUID
+
+from phaselock.audio.interface import AudioEvent, AudioOutput, AudioStatus, DecodeFailed, DeviceChanged, Plan
+from phaselock.model.snapshot import SessionSnapshot
+from phaselock.model.timeline import Timeline
+from phaselock.model.types import ClockStatus, Track
+from phaselock.session.effects import Effect, Ended, Event, Follow, Notify
+
+STATUS_EVERY_S = 0.2
+STATUSES_PER_SYNC = 5
+
+
+class Machine(Protocol):
+    """What both machines have in common."""
+
+    def timer(self, *, now_ns: int) -> list[Effect]: ...
+
+    def next_deadline_ns(self) -> int | None: ...
+
+    def audio(
+        self,
+        *,
+        phase_error_ns: int,
+        dac_uncertainty_ns: int,
+        output_latency_ns: int,
+        device_name: str | None,
+        underruns: int,
+        now_ns: int,
+    ) -> list[Effect]: ...
+
+    def decode_failed(self, file_id: UUID, reason: str, *, now_ns: int) -> list[Effect]: ...
+
+    def device_changed(self, state: str, device_name: str | None, detail: str, *, now_ns: int) -> list[Effect]: ...
+
+    def snapshot(self) -> SessionSnapshot: ...
+
+
+M = TypeVar("M", bound=Machine)
+
+
+class Runner(Generic[M]):
+    """Timer, audio output and events of one machine. Made on the loop that it runs on; subclasses add the sockets."""
+
+    def __init__(
+        self,
+        machine: M,
+        output: AudioOutput,
+        *,
+        now_ns: Callable[[], int],
+        on_event: Callable[[Event], None],
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._machine = machine
+        self._output = output
+        self._now_ns = now_ns
+        self._on_event = on_event
+        self._files: dict[UUID, tuple[Track, pathlib.Path]] = {}
+        self._timer: asyncio.TimerHandle | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._ended: asyncio.Future[Ended] = self._loop.create_future()
+        output.on_event = self._pass_on
+
+    def snapshot(self) -> SessionSnapshot:
+        """The session as the machine sees it now."""
+        return self._machine.snapshot()
+
+    def clock_status(self) -> ClockStatus:
+        """What this machine knows of the session clock now."""
+        raise NotImplementedError
+
+    def session_ns(self) -> int | None:
+        """Session time now; None while it is not known."""
+        raise NotImplementedError
+
+    def _tell_clock(self, status: ClockStatus) -> None:
+        """Let the machine know how the clock does, where it asks for that."""
+
+    def _do(self, effects: Iterable[Effect]) -> None:
+        """Execute what a call of the machine gave, and set the timer to what it now wants."""
+        for effect in effects:
+            if not self._ended.done():
+                self._execute(effect)
+        if self._timer:
+            self._timer.cancel()
+            self._timer = None
+        deadline_ns = self._machine.next_deadline_ns()
+        if deadline_ns is not None and not self._ended.done():
+            self._timer = self._loop.call_later(max(0, deadline_ns - self._now_ns()) / 1e9, self._on_timer)
+
+    def _execute(self, effect: Effect) -> None:
+        match effect:
+            case Follow(timeline, then):
+                self._output.follow(self._plan(timeline), self._plan(then))
+            case Notify(event):
+                self._on_event(event)
+            case Ended():
+                self._ended.set_result(effect)
+            case _:
+                raise AssertionError(f"{effect} is not for this runner")
+
+    def _plan(self, line: Timeline | None) -> Plan | None:
+        return None if line is None else Plan(line, *self._files[line.file_id])
+
+    def _on_timer(self) -> None:
+        self._timer = None
+        self._do(self._machine.timer(now_ns=self._now_ns()))
+
+    def _pass_on(self, event: AudioEvent) -> None:
+        """On a thread of the audio output."""
+        self._loop.call_soon_threadsafe(self._audio_event, event)
+
+    def _audio_event(self, event: AudioEvent) -> None:
+        if self._ended.done():
+            return
+        match event:
+            case DecodeFailed(plan, reason):
+                self._do(self._machine.decode_failed(plan.track.file_id, reason, now_ns=self._now_ns()))
+            case DeviceChanged(state, name, detail):
+                self._do(self._machine.device_changed(state, name, detail, now_ns=self._now_ns()))
+                self._tell_status()
+
+    def _tell_status(self) -> tuple[AudioStatus, ClockStatus]:
+        status, clock = self._output.status(), self.clock_status()
+        self._tell_clock(clock)
+        self._do(
+            self._machine.audio(
+                phase_error_ns=status.phase_error_ns,
+                dac_uncertainty_ns=status.dac_uncertainty_ns,
+                output_latency_ns=status.output_latency_ns,
+                device_name=status.device_name,
+                underruns=status.underruns,
+                now_ns=self._now_ns(),
+            )
+        )
+        return status, clock
+
+    async def _tell_statuses(self) -> None:
+        """Five times a second to the machine, once a second to the people."""
+        while True:
+            for _ in range(STATUSES_PER_SYNC):
+                status, clock = self._tell_status()
+                await asyncio.sleep(STATUS_EVERY_S)
+            self._on_event(Event("sync", self.session_ns(), sync_fields(status, clock)))
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """A task that `_finish` waits for; an error in it is a bug and goes to the loop's handler."""
+        task = self._loop.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._report_bug)
+        return task
+
+    def _report_bug(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()):
+            self._loop.call_exception_handler({"message": "a task of the network failed", "exception": error})
+
+    async def _finish(self) -> None:
+        """Stop the timer and wait for the tasks, which know that the end has come."""
+        if not self._ended.done():
+            self._ended.cancel()
+        if self._timer:
+            self._timer.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+
+def sync_fields(status: AudioStatus, clock: ClockStatus) -> dict[str, object]:
+    """The fields of a `sync` event."""
+    return {
+        "playing": status.playing,
+        "phase_error_us": round(status.phase_error_ns / 1e3, 1),
+        "offset_uncertainty_us": round(clock.uncertainty_ns / 1e3, 1),
+        "drift_ppm": round(clock.drift_ppm, 3),
+        "correction_ppm": round(status.correction_ppm, 3),
+        "rtt_ms": round(clock.rtt_ns / 1e6, 3),
+        "underruns": status.underruns,
+        "dac_uncertainty_us": round(status.dac_uncertainty_ns / 1e3, 1),
+        "output_latency_ms": round(status.output_latency_ns / 1e6, 3),
+    }
