@@ -1,0 +1,195 @@
+"""The player: the native engine with a device, a thread that decodes and one that looks after the device.
+
+Threads, and what each alone may do:
+  player   the engine's controller and the only producer of its rings (Decks), woken by `follow` or every 50 ms
+  device   opens, watches, asks for its latency and reopens the output; everything there may take seconds
+Both hold the lock while they command the engine, so that a stream never begins under the other's hands. The network thread only
+leaves wishes and reads the status. The audio callback (C) takes no lock.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import select
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Protocol
+
+from phaselock import _native
+from phaselock.audio.decks import Decks, Source
+from phaselock.audio.interface import AudioEvent, AudioStatus, DeviceChanged, Plan
+from phaselock.errors import AudioDeviceError
+
+_IDLE_S = 0.05
+_LOOK_S = 0.1
+_LATENCY_EVERY = 10
+_RETRY_S = (0.1, 0.2, 0.3, 0.5, 1.0)
+_LATENCY_NOISE_NS = 200_000
+
+
+class OutputInfo(Protocol):
+    """What an opened output says of itself."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def rate_hz(self) -> int: ...
+
+
+class Output(Protocol):
+    """A device that calls the engine back; see audio/device.py."""
+
+    def open(self) -> OutputInfo: ...
+    def start(self) -> None: ...
+    def is_running(self) -> bool: ...
+    def output_latency_ns(self) -> int | None: ...
+    def close(self) -> None: ...
+
+
+class Player:
+    """Follows plans on an output; an AudioOutput. `new_output` makes the output anew whenever it has to be opened."""
+
+    def __init__(
+        self,
+        line: _native.ClockLine,
+        new_output: Callable[[_native.Engine], Output],
+        open_source: Callable[[Plan], Source],
+        on_event: Callable[[AudioEvent], None] = lambda _event: None,
+    ) -> None:
+        self.on_event = on_event
+        self.engine = _native.Engine(line)
+        self._new_output = new_output
+        self._decks = Decks(self.engine, open_source)
+        self._lock = threading.Lock()
+        self._bell, self._ringer = socket.socketpair()
+        self._bell.setblocking(False)
+        self._ringer.setblocking(False)
+        self._closing = False
+        self._running = False
+        self._device_name: str | None = None
+        self._device_rate_hz = 0
+        self._platform_latency_ns = 0
+        self._correction_ns = 0
+        self._threads = [
+            threading.Thread(target=self._play, name="player", daemon=True),
+            threading.Thread(target=self._look_after_device, name="device", daemon=True),
+        ]
+        for thread in self._threads:
+            thread.start()
+
+    def follow(self, plan: Plan | None, then: Plan | None = None) -> None:
+        """See AudioOutput.follow."""
+        self._decks.follow(plan, then)
+        self._ring_bell()
+
+    def set_volume(self, volume: float) -> None:
+        """0 to 1, ramped."""
+        self.engine.set_volume(volume)
+
+    def set_correction_ms(self, correction_ms: float) -> None:
+        """Positive plays earlier."""
+        self._correction_ns = round(correction_ms * 1e6)
+        self._tell_latency()
+
+    def status(self) -> AudioStatus:
+        """A coherent look, never blocking."""
+        status = self.engine.status()
+        return AudioStatus(
+            device_name=self._device_name,
+            device_rate_hz=self._device_rate_hz,
+            output_latency_ns=self._latency_ns,
+            dac_uncertainty_ns=int(min(status.dac_uncertainty_ns, 2**62)),
+            playing=self._running and status.audible,
+            phase_error_ns=round(status.phase_error_ns),
+            correction_ppm=status.correction_ppm,
+            underruns=status.underruns,
+            volume=status.volume,
+        )
+
+    def close(self) -> None:
+        """Stop both threads and the device."""
+        self._closing = True
+        self._ring_bell()
+        for thread in self._threads:
+            thread.join()
+        self._bell.close()
+        self._ringer.close()
+
+    @property
+    def _latency_ns(self) -> int:
+        return self._platform_latency_ns + self._correction_ns
+
+    def _tell_latency(self) -> None:
+        self.engine.set_output_latency(self._latency_ns)
+
+    def _ring_bell(self) -> None:
+        with contextlib.suppress(OSError):   # a full bell rings already
+            self._ringer.send(b"\0")
+
+    # ---- the player's thread ----
+
+    def _play(self) -> None:
+        busy = False
+        while not self._closing:
+            if not busy and select.select([self._bell], [], [], _IDLE_S)[0]:
+                with contextlib.suppress(BlockingIOError):
+                    self._bell.recv(4096)
+            with self._lock:
+                busy, events = self._decks.pump(_native.now_ns(), output_latency_ns=self._latency_ns, running=self._running)
+            for event in events:
+                self.on_event(event)
+        with self._lock:
+            self._decks.restart()
+
+    # ---- the device's thread ----
+
+    def _look_after_device(self) -> None:
+        failures = 0
+        while not self._closing:
+            output = self._new_output(self.engine)
+            try:
+                self._run(output)
+                failures = 0
+            except AudioDeviceError as error:
+                if failures == 0:
+                    self.on_event(DeviceChanged("none", None, str(error)))
+                failures += 1
+            finally:
+                self._running = False
+                self._device_name = None
+                output.close()
+            if not self._closing and failures == 0:
+                self.on_event(DeviceChanged("lost", None, "The audio output is gone."))
+                failures = 1
+            self._nap(_RETRY_S[min(failures, len(_RETRY_S) - 1)])
+
+    def _run(self, output: Output) -> None:
+        """From opening to the loss of the output, or to closing."""
+        info = output.open()
+        self._platform_latency_ns = output.output_latency_ns() or 0
+        self._tell_latency()
+        with self._lock:
+            self.engine.stream(info.rate_hz)
+            self._decks.restart()
+        output.start()
+        self._device_name, self._device_rate_hz, self._running = info.name, info.rate_hz, True
+        self._ring_bell()
+        self.on_event(DeviceChanged("open", info.name, ""))
+        looks = 0
+        while not self._closing and output.is_running():
+            looks += 1
+            if looks % _LATENCY_EVERY == 0 or looks < 3:
+                latency_ns = output.output_latency_ns()
+                if latency_ns is not None and abs(latency_ns - self._platform_latency_ns) > _LATENCY_NOISE_NS:
+                    self._platform_latency_ns = latency_ns
+                    self._tell_latency()
+            self._nap(_LOOK_S)
+
+    def _nap(self, seconds: float) -> None:
+        # Plain sleeps: waiting on a condition with a time limit trusts a clock that a preloaded library may bend.
+        for _ in range(max(1, round(seconds / 0.05))):
+            if self._closing:
+                return
+            time.sleep(0.05)
