@@ -17,6 +17,10 @@ EngineStatus = namedtuple(
     " audible following volume dac_ns",
 )
 DeckStatus = namedtuple("DeckStatus", "armed outcome want_frame written_frame")
+Mp3Summary = namedtuple(
+    "Mp3Summary",
+    "rate_hz channels packet_frames smallest_packet packets packet_bytes claimed_packets encoder_delay encoder_padding cut",
+)
 
 NO_END = pl.PL_NO_END
 DECKS = pl.PL_DECKS
@@ -379,3 +383,49 @@ def resample(const float[::1] stereo, double from_hz, double to_hz, double first
     finally:
         pl.pl_kernel_free(&kernel)
     return out
+
+
+cdef class Mp3Reader:
+    """The packets of an MP3 file, whose descriptor the caller keeps open. One thread at a time."""
+
+    cdef pl.pl_mp3_reader *reader
+
+    def __cinit__(self, int fd):
+        self.reader = <pl.pl_mp3_reader *>PyMem_Calloc(1, sizeof(pl.pl_mp3_reader))
+        if self.reader == NULL:
+            raise MemoryError
+        if not pl.pl_mp3_open(self.reader, fd):
+            raise OSError("the file cannot be read")
+
+    def __dealloc__(self):
+        PyMem_Free(self.reader)
+
+    def scan(self):
+        """Read everything once: (Mp3Summary, offsets of every 32nd packet as native int64 bytes)."""
+        cdef pl.pl_mp3_summary s
+        cdef size_t bound = pl.pl_mp3_index_bound(self.reader)
+        cdef bint good
+        index = bytearray(8 * bound)
+        cdef int64_t[::1] entries = memoryview(index).cast("q")
+        with nogil:
+            good = pl.pl_mp3_scan(self.reader, &s, &entries[0], bound)
+        if not good:
+            raise OSError("the file cannot be read")
+        summary = Mp3Summary(
+            s.rate_hz, s.channels, s.packet_frames, s.smallest_packet, s.packets, s.packet_bytes, s.claimed_packets,
+            s.encoder_delay, s.encoder_padding, bool(s.cut),
+        )
+        return summary, bytes(memoryview(index)[: (s.packets + 31) // 32 * 8])
+
+    def seek(self, int64_t offset):
+        """After a scan with any reader of this file: the next packet is the one at this entry of the index."""
+        pl.pl_mp3_seek(self.reader, offset)
+
+    def read(self, size_t address, size_t capacity):
+        """Copy the next packet to `address`: its size, 0 at the end."""
+        cdef int size
+        with nogil:
+            size = pl.pl_mp3_read(self.reader, <uint8_t *>address, capacity)
+        if size < 0:
+            raise OSError("the file cannot be read")
+        return size

@@ -1,5 +1,5 @@
 # Declarations of the C core, nothing else.
-from libc.stdint cimport int64_t, intptr_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, intptr_t, uint8_t, uint32_t, uint64_t
 
 
 cdef extern from "pl_clock.h" nogil:
@@ -100,3 +100,18 @@ cdef extern from "pl_engine.h" nogil:
     bint pl_engine_read_status(pl_engine *engine, pl_engine_status *status)
     void pl_engine_set_volume(pl_engine *engine, double volume)
     int64_t pl_ring_written(pl_ring *ring)
+
+
+cdef extern from "pl_mp3.h" nogil:
+    ctypedef struct pl_mp3_reader:
+        pass
+    ctypedef struct pl_mp3_summary:
+        int32_t rate_hz, channels, packet_frames, smallest_packet
+        int64_t packets, packet_bytes, claimed_packets
+        int32_t encoder_delay, encoder_padding
+        bint cut
+    bint pl_mp3_open(pl_mp3_reader *reader, int fd)
+    size_t pl_mp3_index_bound(const pl_mp3_reader *reader)
+    bint pl_mp3_scan(pl_mp3_reader *reader, pl_mp3_summary *summary, int64_t *index, size_t capacity)
+    void pl_mp3_seek(pl_mp3_reader *reader, int64_t offset)
+    int pl_mp3_read(pl_mp3_reader *reader, uint8_t *packet, size_t capacity)

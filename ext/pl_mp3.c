@@ -30,7 +30,7 @@ static int64_t read_some(int fd, void *bytes, size_t size) {
 static uint32_t be32(const uint8_t *p) { return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]; }
 static uint32_t le32(const uint8_t *p) { return (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0]; }
 
-/* `size` bytes at `offset`, or NULL when the file has fewer there. `size` must not exceed the window. */
+/* `size` bytes at `offset`, all of them before the end and no more than a window; NULL after a failure. */
 static const uint8_t *bytes_at(pl_mp3_reader *reader, int64_t offset, size_t size) {
     if (offset < reader->window_at || offset + (int64_t)size > reader->window_at + (int64_t)reader->window_size) {
         reader->window_at = offset;
@@ -45,7 +45,10 @@ static const uint8_t *bytes_at(pl_mp3_reader *reader, int64_t offset, size_t siz
             if (got <= 0) break;
             reader->window_size += (size_t)got;
         }
-        if (size > reader->window_size) return NULL;
+        if (size > reader->window_size) {      /* nobody asks beyond the end: the file became shorter */
+            reader->failed = true;
+            return NULL;
+        }
     }
     return reader->window + (offset - reader->window_at);
 }
@@ -87,8 +90,15 @@ static int32_t packet_at(pl_mp3_reader *reader, int64_t offset, uint32_t format)
     return own != 0 && (format == 0 || own == format) ? size_of(header) : 0;
 }
 
+/* Fills the window once for all packets that one decision looks at, so that hostile bytes cannot make it slide to and fro. */
+static void look_ahead(pl_mp3_reader *reader, int64_t offset) {
+    int64_t rest = reader->end - offset, most = 3 * PL_MP3_LARGEST_PACKET + 4;
+    bytes_at(reader, offset, (size_t)(rest < most ? rest : most));
+}
+
 /* Whether packets of one format follow each other from `offset`: `count` and the header of a further one, or all to the end. */
 static bool chain_at(pl_mp3_reader *reader, int64_t offset, uint32_t format, int count) {
+    look_ahead(reader, offset);
     for (; count >= 0; count--) {
         int32_t size = packet_at(reader, offset, format);
         if (size == 0) return false;
@@ -99,15 +109,18 @@ static bool chain_at(pl_mp3_reader *reader, int64_t offset, uint32_t format, int
     return true;
 }
 
+/* The first place from `from` on where packets follow each other, or the end. */
 static int64_t next_chain(pl_mp3_reader *reader, int64_t from, uint32_t format) {
     /* The first packet decides what counts as one, so it takes one more to believe it. */
-    while (from + 4 <= reader->end && !reader->failed && !chain_at(reader, from, format, format == 0 ? 2 : 1)) from++;
-    return from;
+    for (; from + 4 <= reader->end && !reader->failed; from++)
+        if (chain_at(reader, from, format, format == 0 ? 2 : 1)) return from;
+    return reader->end;
 }
 
 /* Steps over the next packet, whatever it holds. Its size, 0 at the end. */
 static int32_t next_packet(pl_mp3_reader *reader, int64_t *offset) {
     while (!reader->failed) {
+        look_ahead(reader, reader->at);
         if (!reader->synced) {
             reader->at = next_chain(reader, reader->at, reader->format);
             reader->synced = true;
@@ -129,7 +142,7 @@ static int32_t next_packet(pl_mp3_reader *reader, int64_t *offset) {
             return 0;
         }
         int64_t follower = reader->at + size;
-        if (follower != reader->end && packet_at(reader, follower, reader->format) == 0) {
+        if (follower + 4 <= reader->end && packet_at(reader, follower, reader->format) == 0) {
             /* Either this header lies about its size, and others begin before its end, or the next one is damaged. */
             int64_t sound = next_chain(reader, reader->at + 1, reader->format);
             if (sound < follower) {
@@ -149,7 +162,7 @@ static int32_t next_packet(pl_mp3_reader *reader, int64_t *offset) {
 static bool is_description(const uint8_t *packet, int32_t size, pl_mp3_summary *summary) {
     uint32_t header = be32(packet);
     if (size >= 54 && memcmp(packet + 36, "VBRI", 4) == 0) {
-        if (summary != NULL) summary->claimed_packets = be32(packet + 50);
+        if (summary != NULL && be32(packet + 50) != 0) summary->claimed_packets = be32(packet + 50);
         return true;
     }
     int32_t at = 4 + side_info_size(header);
@@ -239,6 +252,11 @@ bool pl_mp3_scan(pl_mp3_reader *reader, pl_mp3_summary *summary, int64_t *index,
 void pl_mp3_seek(pl_mp3_reader *reader, int64_t offset) {
     reader->at = offset;
     reader->synced = true;
+    if (reader->format == 0 && offset >= reader->begin && offset + 4 <= reader->end) {
+        const uint8_t *p = bytes_at(reader, offset, 4);
+        reader->format = p == NULL ? 0 : format_of(be32(p));
+    }
+    if (reader->format == 0) reader->failed = true;
 }
 
 int pl_mp3_read(pl_mp3_reader *reader, uint8_t *packet, size_t capacity) {

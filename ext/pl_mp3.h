@@ -46,7 +46,7 @@ size_t pl_mp3_index_bound(const pl_mp3_reader *reader);
 /* Reads everything once. index[i] becomes the offset of packet i * PL_MP3_INDEX_EVERY; no more than `capacity` are written.
  * A file without MP3 has 0 packets. False: the system could not read. */
 bool pl_mp3_scan(pl_mp3_reader *reader, pl_mp3_summary *summary, int64_t *index, size_t capacity);
-/* After a scan: the next packet read will be the one at `offset`, an entry of the index. */
+/* The next packet read will be the one at `offset`, an entry of the index that a scan of this file has made. */
 void pl_mp3_seek(pl_mp3_reader *reader, int64_t offset);
 /* Copies the next packet whole. Its size, 0 at the end, -1 when the system could not read or `capacity` does not hold it. */
 int pl_mp3_read(pl_mp3_reader *reader, uint8_t *packet, size_t capacity);
