@@ -18,7 +18,7 @@ HOUSE = ROOT / "phaselock"
 ANYONE = "*"
 NATIVE = "phaselock._native"
 
-# What each room may import of the house, besides itself and `errors`. The longest matching name decides.
+# What each room may import of the house, besides itself, `errors` and the version. The longest matching name decides.
 ROOMS: dict[str, tuple[str, ...]] = {
     "phaselock": (),
     "phaselock.__main__": ("phaselock.cli",),
@@ -55,8 +55,8 @@ ONLY_CLI_IMPORTS = "phaselock.app"
 # Pure rooms see no clock, no chance, no thread and no file: what they may import at all is listed.
 PURE = ("phaselock.model", "phaselock.protocol", "phaselock.session")
 PURE_MAY_IMPORT = frozenset(
-    "__future__ abc bisect collections dataclasses enum functools hashlib itertools math operator re struct types "
-    "typing unicodedata uuid".split()
+    "__future__ abc bisect collections dataclasses enum functools hashlib hmac itertools math operator re struct "
+    "types typing unicodedata uuid".split()
 )
 IMPURE_NAMES = frozenset({"uuid.uuid1", "uuid.uuid4", "uuid.getnode"})
 
@@ -103,7 +103,8 @@ def breaches(module: str, source: str, *, is_package: bool = False) -> list[str]
     for name in imports(module, is_package, tree):
         top = name.partition(".")[0]
         if top == "phaselock":
-            allowed = (*ROOMS[room], "phaselock.errors", *([room] if room != "phaselock" else []))
+            own = () if room == "phaselock" else (room,)
+            allowed = (*ROOMS[room], *own, "phaselock.errors", "phaselock.__version__")
             if within(name, ONLY_CLI_IMPORTS) and not within(module, ONLY_CLI_IMPORTS) and module != "phaselock.cli":
                 found.append(f"{module} imports {name}: only cli may")
             elif ANYONE not in allowed and not any(within(name, one) for one in allowed):
