@@ -120,16 +120,18 @@ static void kalman_update(pl_filter *f) {
     const pl_exchange *e = &f->best;
     int64_t at = e->peer_send_ns + (e->peer_recv_ns - e->peer_send_ns) / 2;
     double z = (double)(pl_exchange_offset_ns(e) - f->base_offset_ns);
-    double r = 0.25 * (double)pl_exchange_rtt_ns(e), variance = fmax(r * r, 1e6);
+    int64_t rtt = pl_exchange_rtt_ns(e);
+    f->k_least_rtt_ns = !f->k_valid || rtt < f->k_least_rtt_ns ? rtt : f->k_least_rtt_ns;
+    double r = 0.5 * (double)(rtt - f->k_least_rtt_ns), variance = r * r + 20e3 * 20e3;   /* queueing on one side of the exchange */
     if (!f->k_valid) {
         f->k_offset = z;
         f->k_drift = 0;
-        f->p00 = variance;
+        f->p00 = variance + 0.0625 * (double)rtt * (double)rtt;
         f->p01 = 0;
         f->p11 = CRYSTALS.slope_sd * CRYSTALS.slope_sd;
         f->k_valid = true;
     } else {
-        double dt = (double)(at - f->k_local_ns), q = 1e-22 * dt;   /* drift wanders by 10 ppb in the root of a second */
+        double dt = (double)(at - f->k_local_ns), q = 1e-25 * dt;   /* drift wanders by 10 ppb in the root of a second */
         f->k_offset += f->k_drift * dt;
         f->p00 += dt * (2 * f->p01 + dt * f->p11) + q * dt * dt / 3;
         f->p01 += dt * f->p11 + q * dt / 2;

@@ -31,7 +31,7 @@ typedef struct {
     int64_t step_checked;                   /* exchanges up to this one have been judged */
     /* kalman: state offset (relative to base) and drift, covariance, and the best exchange of the group being collected */
     double k_offset, k_drift, p00, p01, p11;
-    int64_t k_local_ns;
+    int64_t k_local_ns, k_least_rtt_ns;
     bool k_valid;
     int group;
     pl_exchange best;

@@ -44,9 +44,9 @@ static bool passing(int e) {
 
 enum { PING = 1, PONG = 2, POLL_MS = 100 };
 static const int64_t MS = 1000000, SECOND = 1000000000;
-static const int64_t TRAIN_EVERY = 200 * 1000000LL, TRAIN_LASTS = 160 * 1000000LL, PACE = 15 * 1000000LL, STALE = 2000000000LL;
-static const int64_t BURST_LASTS = 1000 * 1000000LL;
-enum { TRAIN_COUNTS = 8, BURST_COUNTS = 64 };
+static const int64_t TRAIN_EVERY = 200 * 1000000LL, TRAIN_LASTS = 160 * 1000000LL, PACE = 10 * 1000000LL, STALE = 2000000000LL;
+static const int64_t BURST_LASTS = 1000 * 1000000LL, YOUNG_FOR = 30 * 1000000000LL;
+enum { TRAIN_COUNTS = 8, YOUNG_COUNTS = 16, BURST_COUNTS = 64 };   /* measurements in a train; the burst is the first one */
 
 static void put(uint8_t *b, uint64_t v, int bytes) { for (int i = 0; i < bytes; i++) b[i] = (uint8_t)(v >> (8 * i)); }
 static uint64_t get(const uint8_t *b, int bytes) { uint64_t v = 0; for (int i = 0; i < bytes; i++) v |= (uint64_t)b[i] << (8 * i); return v; }
@@ -309,9 +309,9 @@ static int train(pl_pinger *p, int64_t lasts_ns, int counts, int *error) {
 int pl_pinger_run(pl_pinger *p) {
     int error = 0;
     bool first = true;
-    int64_t next_ns = pl_now_ns_rt();
+    int64_t joined_ns = pl_now_ns_rt(), next_ns = joined_ns;
     while (!pl_load_relaxed(&p->stop) && !error) {
-        int came = train(p, first ? BURST_LASTS : TRAIN_LASTS, first ? BURST_COUNTS : TRAIN_COUNTS, &error);
+        int came = train(p, first ? BURST_LASTS : TRAIN_LASTS, first ? BURST_COUNTS : next_ns - joined_ns < YOUNG_FOR ? YOUNG_COUNTS : TRAIN_COUNTS, &error);
         if (came) first = false;
         int64_t now_ns = pl_now_ns_rt();
         if (came) refresh(p); else publish(p, now_ns);
