@@ -25,6 +25,16 @@ def test_python(tool: str, arguments: list[str]) -> None:
     check(sys.executable, "-m", tool, *arguments)
 
 
+def test_stub_of_the_extension(tmp_path: pathlib.Path) -> None:
+    if importlib.util.find_spec("mypy") is None:
+        pytest.skip("mypy is not installed")
+    # What Cython adds of its own, and constructors, whose signatures it does not tell.
+    allowed = tmp_path / "allowed"
+    allowed.write_text(r"phaselock\._native\.(\w+\.__init__|__\w+__|Buffer)")
+    command = [sys.executable, "-m", "mypy.stubtest", "phaselock._native", "--concise"]
+    check(*command, "--ignore-disjoint-bases", "--ignore-unused-allowlist", "--allowlist", str(allowed))
+
+
 @pytest.mark.parametrize("compiler", ["gcc", "clang"])
 def test_c(compiler: str) -> None:
     if shutil.which(compiler) is None:
