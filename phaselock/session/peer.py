@@ -1,40 +1,132 @@
-"""The peer's machine."""
+"""The peer's machine: it joins one session, fetches what it is told to, follows the host's lines and says how it does.
+
+What the host says is checked like anything else from the network; what the host decides is done.
+"""
 
 from __future__ import annotations
 
+import dataclasses
 from uuid import UUID
 
+from phaselock.model.names import file_label, person_name, sentence
+from phaselock.model.queue import MAX_ITEMS, QueueItem
 from phaselock.model.snapshot import SessionSnapshot
-from phaselock.model.types import ClockStatus
+from phaselock.model.timeline import Timeline
+from phaselock.model.types import ClockStatus, Track
+from phaselock.protocol import messages as m
 from phaselock.protocol.messages import Message
 from phaselock.session.commands import PeerCommand
-from phaselock.session.effects import Effect
+from phaselock.session.effects import (
+    HOST_CONN,
+    CancelFetch,
+    Close,
+    Effect,
+    Ended,
+    Fetch,
+    Follow,
+    Send,
+    StartClock,
+    StopClock,
+)
+from phaselock.session.outbox import Outbox
+from phaselock.session.playback import Playback
+from phaselock.session.states import (
+    ASLEEP_NS,
+    DEAD_NS,
+    HEARTBEAT_NS,
+    OTHER_VERSION,
+    PEER_ACCEPTS,
+    PeerSide,
+)
+
+HOST_LOST = "Host disconnected — session ended."
+STATUS_NS = 1_000_000_000
+EARLY_STATUS_NS = 200_000_000
+EARLY_NS = 5_000_000_000
+"""After joining the host waits for a settled clock, so it is told more often."""
+LATENCY_STEP_NS = 1_000_000
+LONGEST_NS = 3_600_000_000_000
+"""What is worse than an hour off is told as an hour."""
+DEVICE_CHARS = 60
+
+
+NO_CLOCK = ClockStatus(usable=False, stale=False, offset_ns=0, drift_ppm=0.0, uncertainty_ns=LONGEST_NS, rtt_ns=0)
+
+
+class _Breach(Exception):
+    """The host broke the protocol; the text is for the log."""
 
 
 class PeerMachine:
     """One session as a peer sees it. `now_ns` is the peer's local time."""
 
-    def __init__(self, *, display_name: str) -> None: ...
+    def __init__(self, *, display_name: str) -> None:
+        self._side = PeerSide.OFFLINE
+        self._display_name = person_name(display_name)
+        self._session_name = self._host_name = ""
+        self._peer_id = 0
+        self._token = b""
+        self._joined_at_ns = 0
+        self._heard_at_ns = 0
+        self._called_at_ns = 0
+        self._heartbeat_at_ns = 0
+        self._status_at_ns = 0
+        self._clock: ClockStatus | None = None
+        self._status: m.PeerStatus | None = None
+        self._told: m.PeerStatus | None = None
+        self._queue: tuple[QueueItem, ...] = ()
+        self._tracks: dict[UUID, Track] = {}
+        self._fetching: set[UUID] = set()
+        self._have: set[UUID] = set()
+        self._playback = Playback()
+        self._followed: tuple[Timeline | None, Timeline | None] = (None, None)
+        self._outbox = Outbox()
+        self._ended: list[Effect] = []
+
+    # -- the connection ----------------------------------------------------------------------------------------------
 
     def connected(self, *, now_ns: int) -> list[Effect]:
         """The TCP connection to the host stands."""
-        raise NotImplementedError
+        self._side = PeerSide.GREETING
+        self._heard_at_ns = self._called_at_ns = now_ns
+        return self._settle(now_ns)
 
     def received(self, message: Message, *, now_ns: int) -> list[Effect]:
         """A message arrived from the host on the control connection."""
-        raise NotImplementedError
+        if self._side is not PeerSide.OVER:
+            self._heard_at_ns = now_ns
+            try:
+                if type(message) not in PEER_ACCEPTS[self._side]:
+                    raise _Breach(f"{type(message).__name__} was not expected")
+                self._handle(message, now_ns)
+            except _Breach as breach:
+                self._outbox.do(Close(HOST_CONN, str(breach)))
+                self._end(f"The host broke the protocol: {breach}.", now_ns, failed=True)
+        return self._settle(now_ns)
 
     def disconnected(self, reason: str, *, now_ns: int) -> list[Effect]:
         """The control connection ended or broke the framing."""
-        raise NotImplementedError
+        if self._side is PeerSide.JOINED:
+            self._end(HOST_LOST, now_ns, failed=True)
+        elif self._side is not PeerSide.OVER:
+            self._end(f"The host closed the connection: {sentence(reason)}", now_ns, failed=True)
+        return self._settle(now_ns)
 
     def command(self, command: PeerCommand, *, now_ns: int) -> list[Effect]:
-        """Somebody at the peer asks for something."""
-        raise NotImplementedError
+        """Somebody at the peer asks for something: to leave, so far."""
+        if self._side is PeerSide.JOINED:
+            self._outbox.do(Send(HOST_CONN, m.LeaveSession(self._peer_id)))
+        if self._side is not PeerSide.OVER:
+            self._outbox.do(Close(HOST_CONN, "left"))
+            self._end("You left the session.", now_ns, failed=False)
+        return self._settle(now_ns)
+
+    # -- this machine ------------------------------------------------------------------------------------------------
 
     def clock(self, status: ClockStatus, *, now_ns: int) -> list[Effect]:
         """How the session clock does; to be told several times a second, before `audio`."""
-        raise NotImplementedError
+        self._clock = status
+        return self._settle(now_ns)
 
     def audio(
         self,
@@ -47,33 +139,310 @@ class PeerMachine:
         now_ns: int,
     ) -> list[Effect]:
         """How the output does; to be told several times a second, and at once when latency or device change."""
-        raise NotImplementedError
+        clock = self._clock or NO_CLOCK
+        self._status = m.PeerStatus(
+            phase_error_ns=_within(-LONGEST_NS, phase_error_ns, LONGEST_NS),
+            offset_uncertainty_ns=_within(0, clock.uncertainty_ns, LONGEST_NS),
+            dac_uncertainty_ns=_within(0, dac_uncertainty_ns, LONGEST_NS),
+            drift_ppb=_within(-(10**9), round(clock.drift_ppm * 1000), 10**9),
+            rtt_ns=_within(0, clock.rtt_ns, m.LONGEST_DURATION_NS),
+            output_latency_ns=_within(0, output_latency_ns, m.LONGEST_DURATION_NS),
+            device_name=None if device_name is None else sentence(device_name)[:DEVICE_CHARS],
+            underruns=underruns,
+            clock_usable=clock.usable,
+            clock_stale=clock.stale,
+        )
+        return self._settle(now_ns)
 
     def file_ready(self, file_id: UUID, *, now_ns: int) -> list[Effect]:
         """A fetched file is on this machine, whole and with the right hash."""
-        raise NotImplementedError
+        if file_id in self._fetching:
+            self._fetching.discard(file_id)
+            self._have.add(file_id)
+            track, line = self._tracks[file_id], self._playback.line
+            self._outbox.do(Send(HOST_CONN, m.FileReceived(file_id, hash_ok=True)))
+            self._note("file_ready", now_ns, file_id=str(file_id), file_name=track.file_name)
+            if line is not None and line.file_id == file_id and self._playback.playing:
+                self._outbox.note_playback("playing", track, line, line.start_session_ns)
+        return self._settle(now_ns)
 
     def file_failed(self, file_id: UUID, reason: str, *, now_ns: int) -> list[Effect]:
         """One try to fetch a file failed: wrong hash, lost or refused connection, full disk. The host decides on
         another."""
-        raise NotImplementedError
+        if file_id in self._fetching:
+            self._fetching.discard(file_id)
+            self._outbox.do(Send(HOST_CONN, m.FileReceived(file_id, hash_ok=False)))
+            session_ns, track = self._session_ns(now_ns), self._tracks[file_id]
+            self._outbox.note_transfer("failed", track, session_ns, reason=sentence(reason))
+        return self._settle(now_ns)
 
     def decode_failed(self, file_id: UUID, reason: str, *, now_ns: int) -> list[Effect]:
-        """A file of the session cannot be decoded here (found on receipt or while playing)."""
-        raise NotImplementedError
+        """A file that is here cannot be decoded (found on receipt, after `file_ready`, or while playing)."""
+        if file_id in self._have:
+            self._have.discard(file_id)
+            self._outbox.do(Send(HOST_CONN, m.FileUnplayable(file_id, sentence(reason))))
+            text = f"This machine cannot play {self._tracks[file_id].file_name}: {sentence(reason)}"
+            self._note("error", now_ns, message=text, file_id=str(file_id))
+        return self._settle(now_ns)
 
     def device_changed(self, state: str, device_name: str | None, detail: str, *, now_ns: int) -> list[Effect]:
         """The output opened, was lost, or does not exist."""
-        raise NotImplementedError
+        self._note("device", now_ns, state=state, name=device_name, detail=detail)
+        return self._settle(now_ns)
+
+    # -- time --------------------------------------------------------------------------------------------------------
 
     def timer(self, *, now_ns: int) -> list[Effect]:
         """`next_deadline_ns` has come. Calling it early or late does no harm."""
-        raise NotImplementedError
+        self._wake(now_ns)
+        if self._alive and now_ns >= self._heard_at_ns + DEAD_NS:
+            self._outbox.do(Close(HOST_CONN, "silent for too long"))
+            joined = self._side is PeerSide.JOINED
+            self._end(HOST_LOST if joined else "The host does not answer.", now_ns, failed=True)
+        if self._side is PeerSide.JOINED and now_ns >= self._heartbeat_at_ns:
+            self._heartbeat_at_ns = now_ns + HEARTBEAT_NS
+            self._outbox.do(Send(HOST_CONN, m.Heartbeat()))
+        return self._settle(now_ns)
 
     def next_deadline_ns(self) -> int | None:
         """When `timer` wants to be called; asked again after every call of the machine."""
-        raise NotImplementedError
+        if not self._alive:
+            return None
+        deadlines = [self._heard_at_ns + DEAD_NS]
+        if self._side is PeerSide.JOINED:
+            deadlines.append(self._heartbeat_at_ns)
+            if self._status is not None:
+                deadlines.append(self._status_at_ns)
+            end_ns = self._end_ns()
+            if end_ns is not None and self._clock is not None and self._clock.usable:
+                deadlines.append(end_ns - self._clock.offset_ns)
+        return min(deadlines)
 
     def snapshot(self) -> SessionSnapshot:
         """One consistent look."""
-        raise NotImplementedError
+        return SessionSnapshot(
+            session_name=self._session_name,
+            host_name=self._host_name,
+            display_name=self._display_name,
+            queue=self._queue,
+            timeline=self._playback.line,
+            then=self._playback.then,
+        )
+
+    # -- from the host -----------------------------------------------------------------------------------------------
+
+    def _handle(self, message: Message, now_ns: int) -> None:
+        match message:
+            case m.SessionInfo():
+                self._greeted(message, now_ns)
+            case m.JoinAccepted():
+                self._accepted(message, now_ns)
+            case m.JoinRejected(reason=reason):
+                self._outbox.do(Close(HOST_CONN, "rejected"))
+                self._end(sentence(reason) or "The host has rejected this machine.", now_ns, failed=True)
+            case m.SessionEnd(reason=reason):
+                self._outbox.do(Close(HOST_CONN, "session ended"))
+                self._end(sentence(reason) or "Session ended.", now_ns, failed=bool(reason))
+            case m.FileTransferStart():
+                self._offered(message, now_ns)
+            case m.QueueUpdate(queue=queue, revision=revision):
+                self._take_queue(queue, revision, now_ns)
+                self._forget_tracks()
+            case m.PlayCommand():
+                self._play(message)
+            case m.PauseCommand():
+                self._pause(message, now_ns)
+            case m.ResumeCommand(position_samples=frame, target_time_ns=at_ns, file_id=file_id):
+                self._follow("resumed", self._track_meant(file_id), frame, at_ns)
+            case m.SeekCommand(position_samples=frame, target_time_ns=at_ns, file_id=file_id):
+                stop_ns = at_ns if self._playback.paused else None
+                self._follow("seeked", self._track_meant(file_id), frame, at_ns, stop_ns)
+            case m.StopCommand(target_time_ns=at_ns):
+                self._playback.stop(at_ns)
+                self._outbox.note("stopped", self._session_ns(now_ns) if at_ns is None else at_ns)
+
+    def _greeted(self, info: m.SessionInfo, now_ns: int) -> None:
+        if info.protocol_version != m.PROTOCOL_VERSION:
+            self._outbox.do(Close(HOST_CONN, "another version"))
+            versions = f"(The host speaks {info.protocol_version}, this machine {m.PROTOCOL_VERSION}.)"
+            self._end(f"{OTHER_VERSION} {versions}", now_ns, failed=True)
+            return
+        self._session_name = person_name(info.session_name)
+        self._host_name = person_name(info.host_name)
+        self._side = PeerSide.JOINING
+        self._outbox.do(Send(HOST_CONN, m.JoinRequest(self._display_name, m.PROTOCOL_VERSION)))
+
+    def _accepted(self, accepted: m.JoinAccepted, now_ns: int) -> None:
+        self._side = PeerSide.JOINED
+        self._peer_id = accepted.peer_id
+        self._token = accepted.token
+        self._display_name = person_name(accepted.display_name)
+        self._joined_at_ns = self._status_at_ns = now_ns
+        self._heartbeat_at_ns = now_ns + HEARTBEAT_NS
+        self._outbox.do(StartClock(accepted.peer_id, accepted.clock_port))
+        names = {"session_name": self._session_name, "host_name": self._host_name, "name": self._display_name}
+        self._note("joined", now_ns, peer_id=accepted.peer_id, **names)
+        state = accepted.session_state
+        self._take_queue(state.queue, state.revision, now_ns)
+        if state.line is not None:
+            line = state.line
+            self._playback.follow(
+                Timeline(line.file_id, line.rate_hz, line.position_samples, line.target_time_ns, line.stop_time_ns)
+            )
+
+    def _take_queue(self, queue: tuple[QueueItem, ...], revision: int, now_ns: int) -> None:
+        self._queue = tuple(
+            dataclasses.replace(item, file_name=file_label(item.file_name), added_by=person_name(item.added_by))
+            for item in queue
+        )
+        self._outbox.note_queue(self._queue, revision, self._session_ns(now_ns))
+
+    def _forget_tracks(self) -> None:
+        wanted = {item.id for item in self._queue}
+        wanted |= {line.file_id for line in (self._playback.sound, self._playback.then) if line is not None}
+        for file_id in self._tracks.keys() - wanted:
+            del self._tracks[file_id]
+            self._have.discard(file_id)
+            if file_id in self._fetching:
+                self._fetching.discard(file_id)
+                self._outbox.do(CancelFetch(file_id))
+
+    def _offered(self, start: m.FileTransferStart, now_ns: int) -> None:
+        name = file_label(start.file_name)
+        track = Track(start.file_id, name, start.file_size, start.sha256, start.rate_hz, start.frames)
+        line = self._playback.line
+        if self._tracks.setdefault(track.file_id, track) != track or len(self._tracks) > MAX_ITEMS:
+            raise _Breach("a file changed, or there are too many")
+        if line is not None and line.file_id == track.file_id and line.rate_hz != track.rate_hz:
+            raise _Breach("a line at another rate than its track")
+        if track.file_id in self._have:
+            self._outbox.do(Send(HOST_CONN, m.FileReceived(track.file_id, hash_ok=True)))
+        elif track.file_id not in self._fetching:
+            self._fetching.add(track.file_id)
+            self._outbox.do(Fetch(track, self._peer_id, self._token))
+            self._outbox.note_transfer("started", track, self._session_ns(now_ns))
+
+    def _track_meant(self, file_id: UUID | None) -> Track:
+        """The track of a command: named, or the current one."""
+        if file_id is None and self._playback.line is not None:
+            file_id = self._playback.line.file_id
+        if file_id not in self._tracks:
+            raise _Breach("a command for a track that was never offered")
+        return self._tracks[file_id]
+
+    def _follow(self, event: str, track: Track, frame: int, at_ns: int, stop_ns: int | None = None) -> None:
+        line = Timeline(track.file_id, track.rate_hz, frame, at_ns, stop_ns)
+        self._playback.follow(line)
+        if track.file_id in self._have:
+            self._outbox.note_playback(event, track, line, at_ns)
+
+    def _play(self, command: m.PlayCommand) -> None:
+        track, at_ns, end_ns = self._track_meant(command.file_id), command.target_time_ns, self._end_ns()
+        line = self._playback.line
+        if line is not None and line.file_id != track.file_id and end_ns is not None and at_ns >= end_ns:
+            self._playback.then = Timeline(track.file_id, track.rate_hz, command.position_samples, at_ns)
+        else:
+            self._follow("playing", track, command.position_samples, at_ns)
+
+    def _pause(self, command: m.PauseCommand, now_ns: int) -> None:
+        track, at_ns = self._track_meant(command.file_id), command.target_time_ns
+        lines = [line for line in (self._playback.line, self._playback.then) if line is not None]
+        running = next((line for line in lines if line.file_id == track.file_id), None)
+        if running is not None and at_ns is not None:
+            line = running.stopped_at(at_ns)
+        else:
+            at_ns = at_ns or self._session_ns(now_ns) or 0
+            line = Timeline(track.file_id, track.rate_hz, command.position_samples, at_ns, at_ns)
+        self._playback.follow(line)
+        if track.file_id in self._have:
+            self._outbox.note_playback("paused", track, line, at_ns)
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    @property
+    def _alive(self) -> bool:
+        return self._side not in (PeerSide.OFFLINE, PeerSide.OVER)
+
+    def _session_ns(self, now_ns: int) -> int | None:
+        return now_ns + self._clock.offset_ns if self._clock is not None and self._clock.usable else None
+
+    def _note(self, name: str, now_ns: int, /, **fields: object) -> None:
+        self._outbox.note(name, self._session_ns(now_ns), **fields)
+
+    def _end_ns(self) -> int | None:
+        """When the current track ends, in session time."""
+        line = self._playback.line
+        if line is None or line.stop_session_ns is not None or line.file_id not in self._tracks:
+            return None
+        return line.session_ns_at(self._tracks[line.file_id].frames)
+
+    def _end_tracks(self, now_ns: int) -> None:
+        session_ns = self._session_ns(now_ns)
+        while session_ns is not None and (end_ns := self._end_ns()) is not None and session_ns >= end_ns:
+            line, then = self._playback.line, self._playback.then
+            assert line is not None
+            if line.file_id in self._have:
+                self._outbox.note_playback("track_ended", self._tracks[line.file_id], line, end_ns)
+            if then is None:
+                self._playback.finish()
+                continue
+            self._playback.promote()
+            if then.file_id in self._have:
+                self._outbox.note_playback("playing", self._tracks[then.file_id], then, then.start_session_ns)
+
+    def _tell_status(self, now_ns: int) -> None:
+        status, told = self._status, self._told
+        if status is None or self._side is not PeerSide.JOINED:
+            return
+        moved = (
+            told is None
+            or told.device_name != status.device_name
+            or abs(told.output_latency_ns - status.output_latency_ns) > LATENCY_STEP_NS
+        )
+        if moved or now_ns >= self._status_at_ns:
+            early = now_ns - self._joined_at_ns < EARLY_NS
+            self._status_at_ns = now_ns + (EARLY_STATUS_NS if early else STATUS_NS)
+            self._told = status
+            self._outbox.do(Send(HOST_CONN, status))
+
+    def _end(self, reason: str, now_ns: int, *, failed: bool) -> None:
+        if self._side is PeerSide.JOINED:
+            self._outbox.do(StopClock())
+            self._note("session_end", now_ns, reason=reason)
+        else:
+            self._note("error", now_ns, message=reason)
+        self._side = PeerSide.OVER
+        self._playback.stop(None)
+        self._ended = [Ended(reason, failed)]
+
+    def _wanted(self) -> tuple[Timeline | None, Timeline | None]:
+        """The lines whose files are here."""
+        sound, then = self._playback.sound, self._playback.then
+        lines = [line for line in (sound, then) if line is not None and line.file_id in self._have]
+        if not lines and sound is not None:
+            # The new track is not here (yet): what sounds now stops where the others change over.
+            old = self._followed[0]
+            running = old is not None and old.stop_session_ns is None
+            return (old.stopped_at(sound.start_session_ns) if old is not None and running else old), None
+        return (lines + [None, None])[0], (lines + [None, None])[1]
+
+    def _settle(self, now_ns: int) -> list[Effect]:
+        self._wake(now_ns)
+        self._end_tracks(now_ns)
+        self._tell_status(now_ns)
+        follow: list[Effect] = []
+        if self._followed != (wanted := self._wanted()):
+            self._followed = wanted
+            follow.append(Follow(*wanted))
+        effects, self._ended = [*self._outbox.drain(*follow), *self._ended], []
+        return effects
+
+    def _wake(self, now_ns: int) -> None:
+        """Nobody is blamed for a silence that was this machine's own sleep."""
+        if self._side is PeerSide.JOINED and now_ns - self._called_at_ns > ASLEEP_NS:
+            self._heard_at_ns = now_ns
+        self._called_at_ns = now_ns
+
+
+def _within(low: int, value: int, high: int) -> int:
+    return max(low, min(value, high))

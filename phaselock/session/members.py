@@ -1,0 +1,186 @@
+"""What the host keeps of each machine: its reports, its files, and how much time a command to it needs."""
+
+from __future__ import annotations
+
+import dataclasses
+import hmac
+from collections.abc import Iterator
+from uuid import UUID
+
+from phaselock.model.snapshot import PeerView
+from phaselock.protocol.messages import PeerStatus
+
+MARGIN_NS = 40_000_000
+"""Room in every lead for opening, seeking and decoding the file."""
+UNKNOWN_ALLOWANCE_NS = 500_000_000
+"""For a peer that has not told a round trip yet."""
+LONGEST_LATENCY_NS = 5_000_000_000
+LONGEST_ALLOWANCE_NS = 2_000_000_000
+"""No peer can make the others wait for longer, whatever it reports."""
+
+FINE_NS = 50_000
+FINE_FOR_NS = 1_000_000_000
+FAIR_NS = 1_000_000
+FAIR_AFTER_NS = 4_000_000_000
+OVERDUE_AFTER_NS = 15_000_000_000
+
+MAX_TRIES = 3
+RETRY_AFTER_NS = 500_000_000
+
+
+def network_allowance_ns(rtt_ns: int) -> int:
+    """How long before its target a command must leave for a peer with this recent worst round trip."""
+    if rtt_ns < 5_000_000:
+        return rtt_ns + 60_000_000
+    # Room for one lost segment: TCP sends it again after the round trip and a timeout of at least 200 ms.
+    return min(rtt_ns * 3 + 350_000_000, LONGEST_ALLOWANCE_NS)
+
+
+class Reports:
+    """How well one machine keeps time, by its own account, since `since_ns`."""
+
+    def __init__(self, since_ns: int) -> None:
+        self.since_ns = since_ns
+        self.latest: PeerStatus | None = None
+        self._fine_since_ns: int | None = None
+
+    def take(self, status: PeerStatus, *, now_ns: int) -> None:
+        """A new report."""
+        self.latest = status
+        fine = status.clock_usable and status.device_name is not None
+        if not fine or max(status.offset_uncertainty_ns, status.dac_uncertainty_ns) > FINE_NS:
+            self._fine_since_ns = None
+        elif self._fine_since_ns is None:
+            self._fine_since_ns = now_ns
+
+    @property
+    def latency_ns(self) -> int:
+        """From callback to loudspeaker."""
+        return min(self.latest.output_latency_ns, LONGEST_LATENCY_NS) if self.latest else 0
+
+    @property
+    def allowance_ns(self) -> int:
+        """What the network to this machine takes at worst."""
+        return network_allowance_ns(self.latest.rtt_ns) if self.clock_good and self.latest else UNKNOWN_ALLOWANCE_NS
+
+    @property
+    def slowness_ns(self) -> int:
+        """The greater, the earlier it must be told."""
+        return self.latency_ns + (self.latest.rtt_ns if self.latest else 0)
+
+    @property
+    def clock_good(self) -> bool:
+        """It knows the session's time, and freshly."""
+        return self.latest is not None and self.latest.clock_usable and not self.latest.clock_stale
+
+    def settled(self, *, now_ns: int) -> bool:
+        """Its clock and its loudspeaker's are as good as they get, or good and given a chance to get better."""
+        if self.latest is None or not self.latest.clock_usable:
+            return False
+        if self._fine_since_ns is not None and now_ns - self._fine_since_ns >= FINE_FOR_NS:
+            return True
+        dac_uncertainty_ns = self.latest.dac_uncertainty_ns if self.latest.device_name is not None else 0
+        fair = max(self.latest.offset_uncertainty_ns, dac_uncertainty_ns) <= FAIR_NS
+        return fair and now_ns - self.since_ns >= FAIR_AFTER_NS
+
+    def overdue(self, *, now_ns: int) -> bool:
+        """It has had time enough to settle."""
+        return now_ns - self.since_ns >= OVERDUE_AFTER_NS
+
+
+@dataclasses.dataclass(slots=True)
+class Transfer:
+    """One file on its way to one peer."""
+
+    tries: int = 1
+    done: bool | None = None
+    """None while it is under way, False when it was given up."""
+    retry_at_ns: int | None = None
+    told_tenths: int = 0
+    """Progress is told to people every ten per cent."""
+
+
+@dataclasses.dataclass(slots=True)
+class Member:
+    """A peer of the session."""
+
+    conn: int
+    peer_id: int
+    name: str
+    token: bytes = dataclasses.field(repr=False)
+    heard_at_ns: int
+    reports: Reports
+    transfers: dict[UUID, Transfer] = dataclasses.field(default_factory=dict)
+
+    def has(self, file_id: UUID) -> bool:
+        """The file is there, whole and right."""
+        transfer = self.transfers.get(file_id)
+        return transfer is not None and transfer.done is True
+
+    def awaits(self, file_id: UUID) -> bool:
+        """The file is on its way and not given up."""
+        transfer = self.transfers.get(file_id)
+        return transfer is not None and transfer.done is None
+
+    def may_answer(self, file_id: UUID) -> bool:
+        """A try is running, so that the peer may say how it went."""
+        return self.awaits(file_id) and self.transfers[file_id].retry_at_ns is None
+
+    def view(self) -> PeerView:
+        """What people see of it."""
+        status = self.reports.latest
+        return PeerView(
+            peer_id=self.peer_id,
+            name=self.name,
+            ready=all(transfer.done for transfer in self.transfers.values()),
+            reported=status is not None,
+            clock_usable=status.clock_usable if status else False,
+            clock_stale=status.clock_stale if status else False,
+            rtt_ns=status.rtt_ns if status else 0,
+            phase_error_ns=status.phase_error_ns if status else 0,
+            offset_uncertainty_ns=status.offset_uncertainty_ns if status else 0,
+            dac_uncertainty_ns=status.dac_uncertainty_ns if status else 0,
+            drift_ppb=status.drift_ppb if status else 0,
+            output_latency_ns=status.output_latency_ns if status else 0,
+            device_name=status.device_name if status else None,
+            underruns=status.underruns if status else 0,
+        )
+
+
+class Crew:
+    """All machines of the session: the members by their connections, and the host's own."""
+
+    def __init__(self) -> None:
+        self.members: dict[int, Member] = {}
+        self.own: Reports | None = None
+        """The host's reports; None before the first."""
+
+    def __iter__(self) -> Iterator[Member]:
+        return iter(list(self.members.values()))
+
+    def __len__(self) -> int:
+        return len(self.members)
+
+    def lead_ns(self) -> int:
+        """How far ahead something must be announced so that every machine can be in time for it."""
+        own = self.own.latency_ns if self.own else 0
+        return max([own, *(peer.reports.latency_ns + peer.reports.allowance_ns for peer in self)]) + MARGIN_NS
+
+    def slowest_first(self) -> list[Member]:
+        """Whom to tell first."""
+        return sorted(self, key=lambda peer: peer.reports.slowness_ns, reverse=True)
+
+    def lack(self, file_id: UUID) -> bool:
+        """Somebody still waits for this file; who was given up does not count."""
+        return any(peer.awaits(file_id) for peer in self)
+
+    def holder(self, peer_id: int, token: bytes) -> Member | None:
+        """The member with these credentials."""
+        return next((p for p in self if p.peer_id == peer_id and hmac.compare_digest(p.token, token)), None)
+
+    def ready_to_begin(self, file_id: UUID, wait_peers: int, *, now_ns: int) -> bool:
+        """So many peers have the file and keep time, and so does the host."""
+        having = [peer.reports for peer in self if peer.has(file_id)]
+        good = [reports for reports in having if reports.settled(now_ns=now_ns) or reports.overdue(now_ns=now_ns)]
+        own = self.own is not None and (self.own.settled(now_ns=now_ns) or self.own.overdue(now_ns=now_ns))
+        return own and len(good) >= wait_peers

@@ -1,0 +1,69 @@
+"""Which messages belong to which state of a connection. Everything that is not listed is a breach of protocol: the
+connection is closed with a reason, and nobody else notices.
+
+    host's side                                         peer's side
+    STRANGER --JoinRequest--> MEMBER                    GREETING --SessionInfo--> JOINING --JoinAccepted--> JOINED
+
+A connection of the host leaves its state by LeaveSession, by a breach or by silence, and then is unknown to the
+machine; a peer's machine then is OVER and answers nothing any more.
+"""
+
+from __future__ import annotations
+
+import enum
+
+from phaselock.protocol import messages as m
+from phaselock.protocol.messages import Message
+
+HEARTBEAT_NS = 2_000_000_000
+DEAD_NS = 5_000_000_000
+"""So long a silence ends a connection."""
+HANDSHAKE_NS = 5_000_000_000
+"""So long may a stranger take to ask to join."""
+ASLEEP_NS = 3_000_000_000
+"""A machine that was not called for so long was itself asleep and may blame nobody for silence (heartbeats call it)."""
+
+OTHER_VERSION = "Another version of PhaseLock is running there. Please install the same one on both machines."
+
+
+class HostSide(enum.Enum):
+    """A connection as the host sees it."""
+
+    STRANGER = "stranger"
+    MEMBER = "member"
+
+
+class PeerSide(enum.Enum):
+    """A peer's one connection."""
+
+    OFFLINE = "offline"
+    GREETING = "greeting"
+    JOINING = "joining"
+    JOINED = "joined"
+    OVER = "over"
+
+
+HOST_ACCEPTS: dict[HostSide, frozenset[type[Message]]] = {
+    HostSide.STRANGER: frozenset({m.JoinRequest}),
+    HostSide.MEMBER: frozenset({m.Heartbeat, m.LeaveSession, m.FileReceived, m.FileUnplayable, m.PeerStatus}),
+}
+
+PEER_ACCEPTS: dict[PeerSide, frozenset[type[Message]]] = {
+    PeerSide.OFFLINE: frozenset(),
+    PeerSide.GREETING: frozenset({m.SessionInfo}),
+    PeerSide.JOINING: frozenset({m.JoinAccepted, m.JoinRejected}),
+    PeerSide.JOINED: frozenset(
+        {
+            m.Heartbeat,
+            m.SessionEnd,
+            m.FileTransferStart,
+            m.PlayCommand,
+            m.PauseCommand,
+            m.ResumeCommand,
+            m.StopCommand,
+            m.SeekCommand,
+            m.QueueUpdate,
+        }
+    ),
+    PeerSide.OVER: frozenset(),
+}
