@@ -84,8 +84,8 @@ def unreadable(path: pathlib.Path, error: OSError) -> PhaseLockError:
 
 
 def _lead_packets(packet_frames: int, channels: int, smallest_packet: int) -> int:
-    """A packet leans on up to 511 (MPEG 2: 255) bytes in earlier packets, and on the two before it for the overlap and the
-    memory of the filter bank."""
+    """A packet leans on up to 511 (MPEG 2: 255) bytes in earlier packets, and on the two before it for the overlap and
+    the memory of the filter bank."""
     mpeg1 = packet_frames == 1152
     overhead = 6 + ((17, 32) if mpeg1 else (9, 17))[channels - 1]
     return -(-(511 if mpeg1 else 255) // max(1, smallest_packet - overhead)) + 3
