@@ -1,0 +1,52 @@
+"""The clock and the line from local to session time."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+
+from phaselock import _native
+
+
+def test_python_and_c_read_the_same_clock() -> None:
+    for _ in range(1000):
+        before = time.monotonic_ns()
+        between = _native.now_ns()
+        after = time.monotonic_ns()
+        assert before <= between <= after
+
+
+def test_a_skewed_clock_runs_fast_without_a_step() -> None:
+    program = (
+        "import time\nfrom phaselock import _native\n"
+        "_native.set_clock_skew(50000.0)\n"
+        "a, b = time.monotonic_ns(), _native.now_ns()\n"
+        "while time.monotonic_ns() - a < 200_000_000: pass\n"
+        "c, d = _native.now_ns(), time.monotonic_ns()\n"
+        "print((c - b) / (d - a))"
+    )
+    ratio = float(subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout)
+    assert 1.04 < ratio < 1.06
+
+
+def test_an_identity_line_is_exact() -> None:
+    line = _native.ClockLine(identity=True)
+    assert line.value().valid
+    for local_ns in (0, 1, 1_800_000_000_123_456_789):
+        assert line.session_from_local(local_ns) == local_ns
+        assert line.local_from_session(local_ns) == local_ns
+
+
+def test_a_line_is_unknown_until_it_is_written() -> None:
+    assert not _native.ClockLine().value().valid
+
+
+def test_a_line_leads_there_and_back_at_large_values() -> None:
+    line = _native.ClockLine()
+    now_ns = 1_800_000_000_123_456_789
+    line.set(now_ns, -600_000_000_001, 100e-6, 1000.0, 1e-7)
+    for away_ns in (-3_600_000_000_000, -1, 0, 7, 7_200_000_000_000):
+        session_ns = line.session_from_local(now_ns + away_ns)
+        assert abs(session_ns - (now_ns + away_ns - 600_000_000_001 + away_ns // 10_000)) <= 2
+        assert abs(line.local_from_session(session_ns) - (now_ns + away_ns)) <= 1
