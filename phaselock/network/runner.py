@@ -17,6 +17,7 @@ from phaselock.session.effects import Effect, Ended, Event, Follow, Notify
 
 STATUS_EVERY_S = 0.2
 STATUSES_PER_SYNC = 5
+UNKNOWN_NS = 2**62
 
 
 class Machine(Protocol):
@@ -178,11 +179,13 @@ def sync_fields(status: AudioStatus, clock: ClockStatus) -> dict[str, object]:
     return {
         "playing": status.playing,
         "phase_error_us": round(status.phase_error_ns / 1e3, 1),
-        "offset_uncertainty_us": round(clock.uncertainty_ns / 1e3, 1),
+        "offset_uncertainty_us": round(clock.uncertainty_ns / 1e3, 1) if clock.uncertainty_ns < UNKNOWN_NS else None,
         "drift_ppm": round(clock.drift_ppm, 3),
         "correction_ppm": round(status.correction_ppm, 3),
         "rtt_ms": round(clock.rtt_ns / 1e6, 3),
         "underruns": status.underruns,
-        "dac_uncertainty_us": round(status.dac_uncertainty_ns / 1e3, 1),
+        "dac_uncertainty_us": round(status.dac_uncertainty_ns / 1e3, 1)
+        if status.dac_uncertainty_ns < UNKNOWN_NS
+        else None,
         "output_latency_ms": round(status.output_latency_ns / 1e6, 3),
     }

@@ -138,8 +138,8 @@ def test_the_last_words_arrive_though_input_is_unread(tcp_pair: Pair) -> None:
 
 
 def test_what_the_socket_does_not_take_at_once_follows(tcp_pair: Pair) -> None:
-    tcp_pair[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 8192)
-    tcp_pair[1].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+    tcp_pair[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
+    tcp_pair[1].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     sent = [SessionEnd(f"{n:04}" + "x" * 500) for n in range(1000)]
 
     async def run() -> list[Message]:
