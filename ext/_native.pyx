@@ -16,7 +16,7 @@ EngineStatus = namedtuple(
     "device_frames callback_ns dac_uncertainty_ns card_ppm phase_error_ns correction_ppm underruns jumps slips cursor_ns"
     " audible following volume dac_ns",
 )
-DeckStatus = namedtuple("DeckStatus", "armed outcome want_frame written_frame")
+DeckStatus = namedtuple("DeckStatus", "armed outcome want_frame written_frame room_frames")
 Mp3Summary = namedtuple(
     "Mp3Summary",
     "rate_hz channels packet_frames smallest_packet packets packet_bytes claimed_packets encoder_delay encoder_padding cut",
@@ -283,10 +283,10 @@ cdef class Engine:
         return bool(pl.pl_engine_cancel(self.engine, deck))
 
     def deck(self, int deck):
-        """DeckStatus: in use, how the last playing ended, the frame wanted now, the frame to be written next."""
+        """DeckStatus: in use, how the last playing ended, the frame wanted now, the frame to be written next, room in the ring."""
         self._check(deck)
         cdef pl.pl_deck *d = &self.engine.decks[deck]
-        return DeckStatus(d.state != 0, d.outcome, d.want_frame, pl.pl_ring_written(&d.ring))
+        return DeckStatus(d.state != 0, d.outcome, d.want_frame, pl.pl_ring_written(&d.ring), pl.pl_ring_room(&d.ring))
 
     def acquire(self, int deck, uint32_t generation):
         """Decode thread: (address of interleaved stereo float32, frames) to fill; 0 frames when full, -1 when the generation passed."""

@@ -70,6 +70,7 @@ cdef extern from "pl_engine.h" nogil:
     ctypedef struct pl_ring:
         pass
     uint32_t pl_ring_reset(pl_ring *ring, int64_t frame)
+    int64_t pl_ring_room(pl_ring *ring)
     int64_t pl_ring_acquire(pl_ring *ring, uint32_t generation, float **span)
     bint pl_ring_commit(pl_ring *ring, uint32_t generation, int64_t frames)
     bint pl_ring_finish(pl_ring *ring, uint32_t generation)

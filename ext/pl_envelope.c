@@ -124,19 +124,26 @@ bool pl_fit_one(const pl_hull *h, pl_slope_prior prior, pl_fit *fit) {
     return true;
 }
 
+/* The slope from which on the lower line touches less than `ahead` later than the upper one. */
+static double slope_where(const pl_hull *a, const pl_hull *b, double ahead) {
+    double lo = -1e-3, hi = 1e-3;
+    for (int i = 0; i < 50; i++) {
+        double s = 0.5 * (lo + hi);
+        if (b->x[touch(b, -s)] - a->x[touch(a, s)] > ahead) lo = s; else hi = s;
+    }
+    return 0.5 * (lo + hi);
+}
+
 bool pl_fit_two(const pl_hull *a, const pl_hull *b, pl_slope_prior prior, pl_fit *fit) {
     if (!a->count || !b->count) return false;
     double mean = (a->sum_x + b->sum_x) / (a->count + b->count);
-    /* The gap as a function of the slope is concave; it rises while the upper line touches left of where the lower one does. */
-    double lo = -1e-3, hi = 1e-3;
-    for (int i = 0; i < 60; i++) {
-        double s = 0.5 * (lo + hi);
-        if (b->x[touch(b, -s)] > a->x[touch(a, s)]) lo = s; else hi = s;
-    }
-    double slope = 0.5 * (lo + hi);
+    /* The gap as a function of the slope is concave; it rises while the lower line touches right of where the upper one does. Where both
+     * touch at about the same time it is all but flat, and the middle of the flat is the best guess. */
+    double length = fmin(span(a), span(b)), near = 0.05 * length;
+    double least = slope_where(a, b, near), most = slope_where(a, b, -near), slope = 0.5 * (least + most);
     double sa = edge_sd(a, slope), sb = edge_sd(b, -slope), sd = 0.5 * sqrt(sa * sa + sb * sb);
-    double length = fmin(span(a), span(b));
-    shrink(fit, slope, length > 0 ? SLOPE_FACTOR * sd / length : INFINITY, prior);
+    double flat = 0.3 * (most - least);   /* the deviation of an even distribution */
+    shrink(fit, slope, length > 0 ? hypot(SLOPE_FACTOR * sd / length, flat) : INFINITY, prior);
     int p = touch(a, fit->slope), q = touch(b, -fit->slope);
     double above = a->y[p] - fit->slope * (a->x[p] - mean), below = -b->y[q] - fit->slope * (b->x[q] - mean);
     sa = edge_sd(a, fit->slope);

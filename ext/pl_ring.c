@@ -24,12 +24,16 @@ uint32_t pl_ring_reset(pl_ring *r, int64_t frame) {
     return generation;
 }
 
+int64_t pl_ring_room(pl_ring *r) {
+    int64_t room = pl_load_acquire(&r->read_frame) + r->capacity - pl_load_relaxed(&r->write_frame);
+    return room < 0 ? 0 : room < r->capacity ? room : r->capacity;
+}
+
 int64_t pl_ring_acquire(pl_ring *r, uint32_t generation, float **span) {
     if (pl_load_acquire(&r->generation) != generation) return -1;
-    int64_t write = pl_load_relaxed(&r->write_frame), room = pl_load_acquire(&r->read_frame) + r->capacity - write;
-    int64_t place = write & (r->capacity - 1), straight = r->capacity - place;
+    int64_t place = pl_load_relaxed(&r->write_frame) & (r->capacity - 1), straight = r->capacity - place, room = pl_ring_room(r);
     *span = r->samples + place * 2;
-    return room < straight ? (room > 0 ? room : 0) : straight;
+    return room < straight ? room : straight;
 }
 
 bool pl_ring_commit(pl_ring *r, uint32_t generation, int64_t frames) {

@@ -27,6 +27,8 @@ uint32_t pl_ring_reset(pl_ring *ring, int64_t frame);
 
 /* Producer: room for up to the returned number of frames at *span, 0 when full, -1 when `generation` has passed. */
 int64_t pl_ring_acquire(pl_ring *ring, uint32_t generation, float **span);
+/* Producer: how many frames would find room in all, in as many spans as it takes. */
+int64_t pl_ring_room(pl_ring *ring);
 /* Producer: `frames` of the acquired span are filled. False when `generation` has passed. */
 bool pl_ring_commit(pl_ring *ring, uint32_t generation, int64_t frames);
 /* Producer: no frame comes after those committed. */

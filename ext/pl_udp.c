@@ -46,7 +46,7 @@ enum { PING = 1, PONG = 2, POLL_MS = 100 };
 static const int64_t MS = 1000000, SECOND = 1000000000;
 static const int64_t TRAIN_EVERY = 200 * 1000000LL, TRAIN_LASTS = 160 * 1000000LL, PACE = 10 * 1000000LL, STALE = 2000000000LL;
 static const int64_t BURST_LASTS = 1000 * 1000000LL, YOUNG_FOR = 30 * 1000000000LL;
-enum { TRAIN_COUNTS = 8, YOUNG_COUNTS = 16, BURST_COUNTS = 64 };   /* measurements in a train; the burst is the first one */
+enum { TRAIN_COUNTS = 8, YOUNG_COUNTS = 32, BURST_COUNTS = 64 };   /* measurements in a train; the burst is the first one */
 
 static void put(uint8_t *b, uint64_t v, int bytes) { for (int i = 0; i < bytes; i++) b[i] = (uint8_t)(v >> (8 * i)); }
 static uint64_t get(const uint8_t *b, int bytes) { uint64_t v = 0; for (int i = 0; i < bytes; i++) v |= (uint64_t)b[i] << (8 * i); return v; }

@@ -48,6 +48,7 @@ class DeckStatus(NamedTuple):
     outcome: int
     want_frame: int
     written_frame: int
+    room_frames: int
 
 def now_ns() -> int: ...
 def set_clock_skew(ppm: float) -> None: ...

@@ -161,9 +161,11 @@ class Decks:
 
     def _fill(self, deck: _Deck, at_most_frames: int, events: list[AudioEvent]) -> bool:
         """Decode into the deck's ring; True when there is room for more at once."""
+        if self._engine.deck(deck.number).room_frames < _FILL_FRAMES:   # rather seldom and much than often and little
+            return False
         while at_most_frames > 0 and not deck.full:
             address, room = self._engine.acquire(deck.number, deck.generation)
-            if room < min(at_most_frames, _FILL_FRAMES // 2):
+            if room <= 0:
                 return False
             try:
                 frames = deck.source.read_into(address, min(room, at_most_frames))

@@ -92,7 +92,7 @@ class Trains:
         """The train that begins then: when it is over, and its measurements in the order of their arrival."""
         if self._joined_ns is None:
             self._joined_ns = begin_ns
-        counts = 64 if self._first else 16 if begin_ns - self._joined_ns < 30e9 else 8
+        counts = 64 if self._first else 32 if begin_ns - self._joined_ns < 30e9 else 8
         lasts_ns = self.BURST_LASTS_NS if self._first else self.TRAIN_LASTS_NS
         self._first = False
         came: list[tuple[float, Exchange]] = []
