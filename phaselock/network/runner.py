@@ -136,7 +136,7 @@ class Runner(Generic[M]):
             self._machine.audio(
                 phase_error_ns=status.phase_error_ns,
                 dac_uncertainty_ns=status.dac_uncertainty_ns,
-                output_latency_ns=status.output_latency_ns,
+                output_latency_ns=max(0, status.output_latency_ns),  # the user's correction may exceed it
                 device_name=status.device_name,
                 underruns=status.underruns,
                 now_ns=self._now_ns(),

@@ -1,0 +1,351 @@
+"""Real processes on the loopback, playing on the null backend, told what to do as a user would."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import pathlib
+import queue
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parent.parent
+TUNE = ROOT / "phaselock" / "data" / "tune.mp3"
+PATIENCE_S = 60.0
+
+Event = dict[str, Any]
+
+
+class Program:
+    """One phaselock process: what it says, and a line to its standard input."""
+
+    def __init__(self, *arguments: str) -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-m", "phaselock", *arguments, "--json"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            encoding="utf-8",
+        )
+        self.told: list[Event] = []
+        self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
+        self._errors: list[str] = []
+        self._threads = [threading.Thread(target=self._listen), threading.Thread(target=self._listen_for_errors)]
+        for thread in self._threads:
+            thread.start()
+
+    def say(self, line: str) -> None:
+        assert self.process.stdin
+        self.process.stdin.write(line + "\n")
+        self.process.stdin.flush()
+
+    def wait_for(self, name: str, fits: Callable[[Event], bool] = lambda event: True) -> Event:
+        """The next event of that name that fits, later than those waited for before."""
+        until = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                event = self._events.get(timeout=max(0.0, until - time.monotonic()))
+            except queue.Empty:
+                event = None
+            if event is None:
+                pytest.fail(f"no {name!r}; told were {self.told[-8:]}; {''.join(self._errors)}")
+            if event["event"] == name and fits(event):
+                return event
+
+    def end(self) -> tuple[int, str]:
+        """Exit status and standard error, once it has ended by itself."""
+        status = self.process.wait(PATIENCE_S)
+        for thread in self._threads:
+            thread.join(PATIENCE_S)
+        return status, "".join(self._errors).strip()
+
+    def close(self) -> None:
+        self.process.kill()
+        assert "Traceback" not in self.end()[1]
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            assert stream
+            with contextlib.suppress(OSError):
+                stream.close()
+
+    def _listen(self) -> None:
+        assert self.process.stdout
+        for line in self.process.stdout:
+            event = json.loads(line)
+            self.told.append(event)
+            self._events.put(event)
+        self._events.put(None)
+
+    def _listen_for_errors(self) -> None:
+        assert self.process.stderr
+        self._errors.extend(self.process.stderr)
+
+
+class Room:
+    """A host and those who join it."""
+
+    def __init__(self, folder: pathlib.Path, stack: contextlib.ExitStack) -> None:
+        self._folder = folder
+        self._stack = stack
+        self.port = 0
+
+    def start(self, *arguments: str) -> Program:
+        program = Program(*arguments)
+        self._stack.callback(program.close)
+        return program
+
+    def host(self, *arguments: str) -> Program:
+        local = ("--bind", "127.0.0.1", "--port", "0", "--clock-port", "0", "--backend", "null", "--as", "Host")
+        program = self.start("host", *arguments, *local)
+        self.port = program.wait_for("session")["port"]
+        return program
+
+    def join(self, name: str) -> Program:
+        cache = str(self._folder / name)
+        program = self.start("join", f"127.0.0.1:{self.port}", "--as", name, "--cache", cache, "--backend", "null")
+        assert program.wait_for("joined")["name"] == name
+        return program
+
+
+@pytest.fixture
+def room(tmp_path: pathlib.Path) -> Iterator[Room]:
+    with contextlib.ExitStack() as stack:
+        yield Room(tmp_path, stack)
+
+
+def playing(event: Event) -> bool:
+    return bool(event["playing"])
+
+
+def test_play_pause_resume_seek_stop_and_leave(room: Room) -> None:
+    host = room.host(str(TUNE), "--wait-peers", "2", "--play")
+    ada, bob = room.join("Ada"), room.join("Bob")
+    everybody = (host, ada, bob)
+    begun = {program.wait_for("playing")["session_ns"] for program in everybody}
+    assert len(begun) == 1  # one instant for all
+    for program in everybody:
+        program.wait_for("sync", playing)
+    moves = [("pause", "paused"), ("resume", "resumed"), ("seek 10.5", "seeked"), ("stop", "stopped")]
+    for command, event in moves:
+        host.say(command)
+        found = [program.wait_for(event) for program in everybody]
+        assert len({(one["session_ns"], one.get("position_s")) for one in found}) == 1
+        if event == "seeked":
+            assert found[0]["position_s"] == pytest.approx(10.5, abs=1e-4)
+        for program in everybody:
+            program.wait_for("sync", playing if event in ("resumed", "seeked") else lambda sync: not playing(sync))
+
+    ada.say("leave")
+    assert ada.end() == (0, "")
+    assert host.wait_for("peer_left")["name"] == "Ada"
+    host.say("quit")
+    assert bob.wait_for("session_end")
+    assert bob.end() == (0, "")
+    assert host.end() == (0, "")
+
+
+def test_a_late_peer_plays_along_and_what_it_has_is_not_sent_again(room: Room, tmp_path: pathlib.Path) -> None:
+    host = room.host(str(TUNE), "--play")
+    begun = host.wait_for("playing")["session_ns"]
+    ada = room.join("Ada")
+    assert ada.wait_for("playing")["session_ns"] >= begun
+    ada.wait_for("sync", playing)
+    cached = list((tmp_path / "Ada").iterdir())
+    assert [path.read_bytes() for path in cached] == [TUNE.read_bytes()]
+    before = cached[0].stat().st_mtime_ns
+    ada.say("leave")
+    ada.end()
+    ada = room.join("Ada")
+    ada.wait_for("sync", playing)
+    assert cached[0].stat().st_mtime_ns == before
+
+
+def test_the_host_is_killed(room: Room) -> None:
+    host = room.host(str(TUNE), "--wait-peers", "1", "--play")
+    ada = room.join("Ada")
+    ada.wait_for("sync", playing)
+    host.process.kill()
+    assert ada.end() == (1, "Host disconnected — session ended.")
+
+
+def test_a_peer_is_killed_and_the_others_play_on(room: Room) -> None:
+    host = room.host(str(TUNE), "--wait-peers", "2", "--play")
+    ada, bob = room.join("Ada"), room.join("Bob")
+    host.wait_for("playing")
+    ada.process.kill()
+    assert host.wait_for("peer_left")["name"] == "Ada"
+    bob.wait_for("sync", playing)
+    host.wait_for("sync", playing)
+
+
+def test_the_session_is_full(room: Room) -> None:
+    host = room.host()
+    for number in range(5):
+        room.join(f"Peer {number}")
+    late = room.start("join", f"127.0.0.1:{room.port}", "--as", "Late", "--backend", "null")
+    assert late.end() == (1, "Session is full.")
+    host.say("peers")
+    assert len(host.wait_for("peers")["peers"]) == 5
+
+
+def test_the_port_is_in_use(room: Room) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        host = room.start("host", "--bind", "127.0.0.1", "--port", str(port), "--clock-port", "0")
+        message = f"Port {port} is in use. Please close the other application or change the port."
+        assert host.end() == (1, message)
+        assert host.told == [{"event": "error", "message": message}]
+
+
+def test_the_clock_port_is_in_use(room: Room) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.bind(("127.0.0.1", 0))
+        port = sock.getsockname()[1]
+        host = room.start("host", "--bind", "127.0.0.1", "--port", "0", "--clock-port", str(port))
+        assert host.end() == (1, f"Port {port} is in use. Please close the other application or change the port.")
+
+
+def test_nobody_hosts_there(room: Room) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    status, errors = room.start("join", f"127.0.0.1:{port}", "--backend", "null").end()
+    assert status == 1
+    assert errors.startswith(f"Cannot reach 127.0.0.1 on port {port}: ") and "\n" not in errors
+
+
+def test_what_answers_is_no_phaselock(room: Room) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        join = room.start("join", f"127.0.0.1:{listener.getsockname()[1]}", "--backend", "null")
+        sock, _ = listener.accept()
+        with sock:
+            sock.sendall(b"SSH-2.0-OpenSSH_9.2p1\r\n")
+            status, errors = join.end()
+    assert status == 1
+    assert errors and "\n" not in errors and "Traceback" not in errors
+
+
+def test_bad_files_are_refused_and_disturb_nothing(room: Room, tmp_path: pathlib.Path) -> None:
+    text, empty, short = (tmp_path / name for name in ("text.mp3", "empty.mp3", "short.mp3"))
+    text.write_text("This is no music. " * 1000)
+    empty.touch()
+    short.write_bytes(TUNE.read_bytes()[:300])
+    host = room.host(str(text), str(TUNE), "--play")
+    assert host.wait_for("error")["message"] == "Invalid or corrupted MP3 file: text.mp3"
+    host.wait_for("sync", playing)
+    for path in (empty, short):
+        host.say(f"add {path}")
+        assert host.wait_for("error")["message"] == f"Invalid or corrupted MP3 file: {path.name}"
+    host.say(f"add {tmp_path / 'missing.mp3'}")
+    assert "missing.mp3" in host.wait_for("error")["message"]
+    host.say("queue")
+    assert [row["file_name"] for row in host.wait_for("queue", lambda event: "asked" in event)["queue"]] == ["tune.mp3"]
+    host.wait_for("sync", playing)
+
+
+def test_a_missing_file_is_told_at_once(room: Room) -> None:
+    assert room.start("host", "nowhere.mp3").end() == (1, "There is no file nowhere.mp3.")
+
+
+def test_added_tracks_follow_one_another(room: Room, tmp_path: pathlib.Path) -> None:
+    second = tmp_path / "with a space – é.mp3"
+    shutil.copy(TUNE, second)
+    host = room.host(str(TUNE), "--wait-peers", "1", "--play")
+    ada = room.join("Ada")
+    host.wait_for("playing")
+    host.say(f'add "{second}"')
+    for program in (host, ada):
+        program.wait_for("file_ready", lambda event: event["file_name"] == second.name)
+    host.say("seek 24")
+    followed = [program.wait_for("playing", lambda event: event["file_name"] == second.name) for program in (host, ada)]
+    assert followed[0]["session_ns"] == followed[1]["session_ns"]
+    host.say("seek 3")
+    host.wait_for("seeked")
+    host.say("next")
+    assert host.wait_for("error")["message"] == "There is no next track."
+
+
+def test_commands_are_answered_and_nothing_ends_the_program(room: Room) -> None:
+    host = room.host()
+    ada = room.join("Ada")
+    for line in (
+        "dance",
+        "seek",
+        "seek soon",
+        "seek nan",
+        "seek -1",
+        "play now",
+        "add",
+        "drop-peer",
+        "play",
+        "drop-peer Eve",
+    ):
+        host.say(line)
+        assert host.wait_for("error")["message"]
+    for line in ("volume", "volume 101", "volume loud", "offset", "offset inf", "play", "\0\N{SNOWMAN}"):
+        ada.say(line)
+        assert ada.wait_for("error")["message"]
+    ada.say("volume 50")
+    before = ada.wait_for("sync", lambda event: event["output_latency_ms"] > 0)["output_latency_ms"]
+    for offset_ms in (20, -before - 1):
+        ada.say(f"offset {offset_ms}")
+        ada.wait_for("sync", lambda event, due=before + offset_ms: event["output_latency_ms"] == pytest.approx(due))
+    host.say("")
+    host.say("status")
+    assert host.wait_for("status")["state"] == "stopped"
+    ada.say("status")
+    assert ada.wait_for("status")["host_name"] == "Host"
+    host.say("drop-peer ada")
+    assert host.wait_for("peer_left")["name"] == "Ada"
+    assert ada.end()[0] in (0, 1)
+    assert host.process.poll() is None
+
+
+def test_the_end_of_input_is_not_quit(room: Room) -> None:
+    host = room.host()
+    assert host.process.stdin
+    host.process.stdin.close()
+    host.wait_for("sync")
+    host.wait_for("sync")
+    assert host.process.poll() is None
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_signals_leave_politely(room: Room, number: signal.Signals) -> None:
+    host = room.host()
+    ada, bob = room.join("Ada"), room.join("Bob")
+    ada.process.send_signal(number)
+    assert ada.end() == (0, "")
+    assert host.wait_for("peer_left")["name"] == "Ada"
+    host.process.send_signal(number)
+    assert host.end() == (0, "")
+    assert bob.wait_for("session_end")
+    assert bob.end() == (0, "")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is told differently there")
+def test_a_host_that_nobody_listens_to_leaves(room: Room) -> None:
+    read, write = os.pipe()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "phaselock", "host", "--bind", "127.0.0.1", "--port", "0", "--clock-port", "0"]
+        + ["--backend", "null", "--json"],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=write,
+        stderr=subprocess.PIPE,
+    )
+    os.close(write)
+    os.close(read)
+    _, errors = process.communicate(timeout=PATIENCE_S)
+    assert process.returncode == 0 and errors == b""
