@@ -42,6 +42,8 @@ class Playback:
 
     def stop(self, session_ns: int | None) -> None:
         """Nothing is playing; the loudspeaker falls silent at that time (None: at once)."""
+        if self.then is not None and session_ns is not None and session_ns >= self.then.start_session_ns:
+            self.promote()
         if session_ns is None or self.line is None:
             self.sound = None
         elif self.playing:

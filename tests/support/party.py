@@ -1,0 +1,266 @@
+"""A host's and several peers' real machines on a virtual clock, connected by real frames over links of known delay.
+
+Nothing here waits: `run` jumps from one event to the next. Machines are driven as a runner must drive them: effects in
+their order, `timer` when `next_deadline_ns` has come, reports ten times a second.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import heapq
+import itertools
+from collections.abc import Callable, Iterator
+from uuid import UUID
+
+from phaselock.model.types import ClockStatus, Track
+from phaselock.protocol.codec import ProtocolError
+from phaselock.protocol.framing import GREETING_CAP, SESSION_CAP, Framer, frame
+from phaselock.protocol.messages import Message
+from phaselock.session import effects as e
+from phaselock.session.commands import HostCommand, Leave
+from phaselock.session.host import HostMachine
+from phaselock.session.peer import PeerMachine
+
+MS = 1_000_000
+SECOND = 1_000_000_000
+REPORT_NS = 100 * MS
+
+
+def a_track(number: int = 1, seconds: float = 60.0, rate_hz: int = 44100) -> Track:
+    return Track(UUID(int=number), f"song {number}.mp3", 1000, bytes([number]) * 32, rate_hz, int(seconds * rate_hz))
+
+
+@dataclasses.dataclass
+class Output:
+    """What a machine reports of itself."""
+
+    latency_ns: int = 10 * MS
+    dac_uncertainty_ns: int = 5_000
+    device_name: str | None = "card"
+    uncertainty_ns: int = 5_000
+    clock_usable: bool = True
+
+
+class Node:
+    """One machine's log and its output."""
+
+    def __init__(self, output: Output) -> None:
+        self.output = output
+        self.effects: list[e.Effect] = []
+
+    def of(self, kind: type) -> list:
+        """Every effect of that kind so far."""
+        return [effect for effect in self.effects if isinstance(effect, kind)]
+
+    def events(self, name: str) -> list[e.Event]:
+        """Every event of that name so far."""
+        return [effect.event for effect in self.of(e.Notify) if effect.event.name == name]
+
+    @property
+    def following(self) -> e.Follow | None:
+        """What its loudspeaker follows now."""
+        return next(iter(reversed(self.of(e.Follow))), None)
+
+    @property
+    def ended(self) -> e.Ended | None:
+        return next(iter(self.of(e.Ended)), None)
+
+
+class Guest(Node):
+    """A peer and its side of the link."""
+
+    def __init__(self, name: str, conn: int, output: Output, delay_ns: int, ahead_ns: int) -> None:
+        super().__init__(output)
+        self.machine = PeerMachine(display_name=name)
+        self.conn = conn
+        self.delay_ns = delay_ns
+        self.ahead_ns = ahead_ns
+        """Its clock, compared with the session's."""
+        self.framer = Framer(SESSION_CAP)
+        self.fetch_ns = 50 * MS
+        self.fetch_results: Iterator[bool] = itertools.repeat(True)
+        self.fetches: list[e.Fetch] = []
+        self.cut = False
+        """The network is gone: nothing arrives any more, in either direction, and nobody is told."""
+        self.got: list[Message] = []
+
+
+class Party:
+    """Everybody, and the time."""
+
+    def __init__(self, *, max_peers: int = 5, output: Output | None = None) -> None:
+        self.now_ns = 1000 * SECOND
+        tokens = itertools.count(1)
+        self.host = Node(output or Output())
+        self.machine = HostMachine(
+            session_name="Friday",
+            host_name="Hana",
+            max_peers=max_peers,
+            token_factory=lambda: next(tokens).to_bytes(16, "big"),
+        )
+        self.guests: dict[int, Guest] = {}
+        self._framers: dict[int, Framer] = {}
+        self._due: list[tuple[int, int, Callable[[], None]]] = []
+        self._numbers = itertools.count(1)
+        self._at(0, self._report_host)
+
+    # -- what tests do -----------------------------------------------------------------------------------------------
+
+    def invite(
+        self, name: str, *, delay_ns: int = 200_000, ahead_ns: int = -(10**12), output: Output | None = None
+    ) -> Guest:
+        """A peer connects and joins; run on to see it happen."""
+        conn = next(self._numbers)
+        guest = Guest(name, conn, output or Output(), delay_ns, ahead_ns)
+        self.guests[conn] = guest
+        self._framers[conn] = Framer(GREETING_CAP)
+        self._do_guest(guest, guest.machine.connected(now_ns=self.now_ns + ahead_ns))
+        self._do_host(self.machine.connected(conn, now_ns=self.now_ns))
+        self._at(0, lambda: self._report_guest(guest))
+        return guest
+
+    def stranger(self) -> int:
+        """A connection that says nothing by itself."""
+        conn = next(self._numbers)
+        self._framers[conn] = Framer(GREETING_CAP)
+        self._do_host(self.machine.connected(conn, now_ns=self.now_ns))
+        return conn
+
+    def say(self, *commands: HostCommand) -> None:
+        for command in commands:
+            self._do_host(self.machine.command(command, now_ns=self.now_ns))
+
+    def leave(self, guest: Guest) -> None:
+        self._do_guest(guest, guest.machine.command(Leave(), now_ns=self.now_ns + guest.ahead_ns))
+
+    def receive(self, conn: int, message: Message) -> None:
+        """As if this had arrived at the host."""
+        self._do_host(self.machine.received(conn, message, now_ns=self.now_ns))
+
+    def crash(self, guest: Guest) -> None:
+        """The peer's process dies; the host sees its connection end."""
+        guest.cut = True
+        self._do_host(self.machine.disconnected(guest.conn, "connection reset", now_ns=self.now_ns))
+
+    def on_guest(self, guest: Guest, call: Callable[..., list[e.Effect]], *args: object) -> None:
+        """Call a method of a guest's machine at its own time."""
+        self._do_guest(guest, call(*args, now_ns=self.now_ns + guest.ahead_ns))
+
+    def run(self, seconds: float) -> None:
+        """Let time pass."""
+        end_ns = self.now_ns + round(seconds * SECOND)
+        while (at_ns := self._next_ns()) <= end_ns:
+            self.now_ns = max(self.now_ns, at_ns)
+            if self._due and self._due[0][0] <= self.now_ns:
+                heapq.heappop(self._due)[2]()
+                continue
+            at_ns = self.machine.next_deadline_ns()
+            if at_ns is not None and at_ns <= self.now_ns:
+                self._do_host(self.machine.timer(now_ns=self.now_ns))
+            for guest in self.guests.values():
+                at_ns, local_ns = guest.machine.next_deadline_ns(), self.now_ns + guest.ahead_ns
+                if at_ns is not None and at_ns <= local_ns:
+                    self._do_guest(guest, guest.machine.timer(now_ns=local_ns))
+        self.now_ns = end_ns
+
+    # -- the runner --------------------------------------------------------------------------------------------------
+
+    def _next_ns(self) -> int:
+        times = [self._due[0][0]] if self._due else []
+        at_ns = self.machine.next_deadline_ns()
+        times += [] if at_ns is None else [at_ns]
+        for guest in self.guests.values():
+            at_ns = guest.machine.next_deadline_ns()
+            times += [] if at_ns is None else [at_ns - guest.ahead_ns]
+        return min(times)
+
+    def _at(self, delay_ns: int, what: Callable[[], None]) -> None:
+        heapq.heappush(self._due, (self.now_ns + delay_ns, next(self._numbers), what))
+
+    def _report_host(self) -> None:
+        out = self.host.output
+        self._do_host(
+            self.machine.audio(
+                phase_error_ns=0,
+                dac_uncertainty_ns=out.dac_uncertainty_ns,
+                output_latency_ns=out.latency_ns,
+                device_name=out.device_name,
+                underruns=0,
+                now_ns=self.now_ns,
+            )
+        )
+        self._at(REPORT_NS, self._report_host)
+
+    def _report_guest(self, guest: Guest) -> None:
+        out, now_ns = guest.output, self.now_ns + guest.ahead_ns
+        status = ClockStatus(out.clock_usable, False, -guest.ahead_ns, 0.0, out.uncertainty_ns, 2 * guest.delay_ns)
+        self._do_guest(guest, guest.machine.clock(status, now_ns=now_ns))
+        self._do_guest(
+            guest,
+            guest.machine.audio(
+                phase_error_ns=100,
+                dac_uncertainty_ns=out.dac_uncertainty_ns,
+                output_latency_ns=out.latency_ns,
+                device_name=out.device_name,
+                underruns=0,
+                now_ns=now_ns,
+            ),
+        )
+        self._at(REPORT_NS, lambda: self._report_guest(guest))
+
+    def _do_host(self, effects: list[e.Effect]) -> None:
+        self.host.effects += effects
+        for effect in effects:
+            guest = self.guests.get(getattr(effect, "conn", 0))
+            match effect:
+                case e.Send(message=message) if guest is not None:
+                    data = frame(message)
+                    self._at(guest.delay_ns, lambda guest=guest, data=data: self._to_guest(guest, data))
+                case e.Close() if guest is not None:
+                    self._at(guest.delay_ns, lambda guest=guest: self._lost_by_guest(guest))
+                case e.AllowClock(conn=conn):
+                    self._framers[conn].cap = SESSION_CAP
+
+    def _do_guest(self, guest: Guest, effects: list[e.Effect]) -> None:
+        guest.effects += effects
+        for effect in effects:
+            match effect:
+                case e.Send(message=message):
+                    data = frame(message)
+                    self._at(guest.delay_ns, lambda data=data: self._to_host(guest, data))
+                case e.Close():
+                    self._at(guest.delay_ns, lambda: self._lost_by_host(guest))
+                case e.Fetch():
+                    guest.fetches.append(effect)
+                    self._at(guest.fetch_ns, lambda effect=effect: self._fetched(guest, effect))
+
+    def _to_guest(self, guest: Guest, data: bytes) -> None:
+        if not guest.cut:
+            for message in guest.framer.feed(data):
+                guest.got.append(message)
+                self._do_guest(guest, guest.machine.received(message, now_ns=self.now_ns + guest.ahead_ns))
+
+    def _to_host(self, guest: Guest, data: bytes) -> None:
+        if not guest.cut:
+            try:
+                for message in self._framers[guest.conn].feed(data):
+                    self._do_host(self.machine.received(guest.conn, message, now_ns=self.now_ns))
+            except ProtocolError as error:
+                self._do_host(self.machine.disconnected(guest.conn, str(error), now_ns=self.now_ns))
+
+    def _lost_by_guest(self, guest: Guest) -> None:
+        if not guest.cut:
+            self._do_guest(guest, guest.machine.disconnected("closed", now_ns=self.now_ns + guest.ahead_ns))
+
+    def _lost_by_host(self, guest: Guest) -> None:
+        if not guest.cut:
+            self._do_host(self.machine.disconnected(guest.conn, "closed", now_ns=self.now_ns))
+
+    def _fetched(self, guest: Guest, fetch: e.Fetch) -> None:
+        if guest.cut:
+            return
+        allowed = self.machine.authorise_fetch(fetch.peer_id, fetch.token, fetch.track.file_id)
+        if allowed == fetch.track and next(guest.fetch_results):
+            self.on_guest(guest, guest.machine.file_ready, fetch.track.file_id)
+        else:
+            self.on_guest(guest, guest.machine.file_failed, fetch.track.file_id, "The hash is wrong.")
