@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from phaselock.model.names import (
+    FILE_BYTES,
+    FILE_CHARS,
+    PERSON_BYTES,
+    PERSON_CHARS,
+    SENTENCE_BYTES,
+    SENTENCE_CHARS,
+    distinct,
+    file_label,
+    person_name,
+    sentence,
+)
+
+ANYTHING = st.text(st.characters(exclude_categories=[]), max_size=400)
+HOSTILE = {"Cc", "Cs", "Zl", "Zp"}
+BIDI = set("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+
+def harmless(text: str, chars: int, size: int) -> bool:
+    return (
+        len(text) <= chars
+        and len(text.encode()) <= size
+        and not any(unicodedata.category(c) in HOSTILE or c in BIDI for c in text)
+        and text == text.strip()
+    )
+
+
+@given(ANYTHING)
+def test_whatever_comes_can_be_shown(text: str) -> None:
+    assert harmless(person_name(text), PERSON_CHARS, PERSON_BYTES)
+    assert harmless(sentence(text), SENTENCE_CHARS, SENTENCE_BYTES)
+    label = file_label(text)
+    assert harmless(label, FILE_CHARS, FILE_BYTES)
+    assert label not in ("", ".", "..") and not {"/", "\\"} & set(label)
+
+
+@given(ANYTHING)
+def test_reducing_twice_changes_nothing(text: str) -> None:
+    for reduce in (person_name, sentence, file_label):
+        assert reduce(reduce(text)) == reduce(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "name"),
+    [
+        ("Ana", "Ana"),
+        ("  Ana \n", "Ana"),
+        ("Jose\u0301", "Jos\u00e9"),
+        ("\u202egpj.exe", "gpj.exe"),
+        ("\x1b[31mAna\x07", "[31mAna"),
+        ("a\u2028b", "ab"),
+        ("\u200b\ufeff\u200d", ""),
+        ("👩\u200d🚀", "👩\u200d🚀"),
+        ("ü" * 100, "ü" * 64),
+        ("한" * 100, "한" * 42),
+    ],
+)
+def test_names(text: str, name: str) -> None:
+    assert person_name(text) == name
+
+
+@pytest.mark.parametrize(
+    ("text", "label"),
+    [
+        ("song.mp3", "song.mp3"),
+        ("/etc/passwd", "passwd"),
+        ("C:\\Music\\a b.mp3", "a b.mp3"),
+        ("..", "unnamed.mp3"),
+        ("a/..", "unnamed.mp3"),
+        ("a/", "unnamed.mp3"),
+        ("", "unnamed.mp3"),
+        ("x" * 300 + ".mp3", "x" * 200),
+    ],
+)
+def test_file_labels(text: str, label: str) -> None:
+    assert file_label(text) == label
+
+
+@given(st.lists(st.sampled_from(["Ana", "ana", "ANA (2)", "z" * 64, "한" * 42]), max_size=12))
+def test_distinct_names_stay_distinct_and_short(names: list[str]) -> None:
+    taken: list[str] = []
+    for name in names:
+        taken.append(distinct(name, taken))
+    assert len({name.casefold() for name in taken}) == len(taken)
+    assert all(harmless(name, PERSON_CHARS, PERSON_BYTES) for name in taken)
+
+
+def test_distinct_counts_from_two() -> None:
+    assert distinct("Ana", []) == "Ana"
+    assert distinct("Ana", ["ana"]) == "Ana (2)"
+    assert distinct("Ana", ["Ana", "Ana (2)"]) == "Ana (3)"
