@@ -227,7 +227,7 @@ def _player(line: _native.ClockLine, name: str, backend: str, device: str | None
             backend,
             device,
             owner=engine,
-            callbacks_seen=lambda: engine.status().device_frames,
+            asked=lambda: engine.status()[:2],
         )
 
     _native.Engine.set_user_offset(USER_DATA_OFFSET)

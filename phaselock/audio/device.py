@@ -22,7 +22,7 @@ from typing import Any, TypeVar
 
 from _miniaudio import ffi, lib
 
-from phaselock.audio.latency import LatencyProbe, open_probe, quieten_jack
+from phaselock.audio.latency import Asked, LatencyProbe, open_probe, quieten_jack
 from phaselock.errors import AudioDeviceError
 
 BACKENDS = ("auto", "jack", "pulseaudio", "alsa", "wasapi", "coreaudio", "null")
@@ -35,6 +35,9 @@ CHANNELS = 2
 _CALL_LIMIT_S = 5.0
 _CLOSE_LIMIT_S = 2.0
 _SILENCE_LIMIT_NS = 400_000_000
+# An idle PulseAudio sink may have silence prepared for two seconds when our stream comes.
+_FIRST_SILENCE_LIMIT_NS = 3_000_000_000
+_SETTLED_FRAMES = 20_000
 _LONGEST_STEP_NS = 100_000_000
 
 _MA_BACKENDS = {
@@ -80,8 +83,8 @@ class Device:
 
     `callback_address` is a C function `void (ma_device *, void *output, const void *input, uint32_t frames)`; it finds
     `user_data_address` at USER_DATA_OFFSET. `owner` keeps both alive; it is held until the callback can run no more.
-    `callbacks_seen`, if given, counts the callbacks so far: a device whose count stands still is lost, whatever the
-    platform says.
+    `asked` tells of the callbacks so far: some platforms' latency is found only with it, and a device that asks for
+    nothing more is lost, whatever the platform says.
     """
 
     def __init__(
@@ -93,7 +96,7 @@ class Device:
         device_name: str | None = None,
         *,
         owner: object = None,
-        callbacks_seen: Callable[[], int] | None = None,
+        asked: Asked | None = None,
     ) -> None:
         if backend not in BACKENDS:
             raise AudioDeviceError(f"Unknown audio backend: {backend}")
@@ -103,7 +106,7 @@ class Device:
         self._backend = backend
         self._device_name = device_name
         self._owner = owner
-        self._callbacks_seen = callbacks_seen
+        self._asked = asked
         self._worker = _Worker()
         self._context: Any = None
         self._device: Any = None
@@ -136,7 +139,7 @@ class Device:
             return False
         if not self._probe.alive():
             return False
-        return self._callbacks_seen is None or self._calls_back(self._callbacks_seen(), time.monotonic_ns())
+        return self._asked is None or self._calls_back(self._asked()[0], time.monotonic_ns())
 
     def output_latency_ns(self) -> int | None:
         """From the entry of a callback to the moment at which its first frame leaves the loudspeaker, by the platform's
@@ -167,7 +170,8 @@ class Device:
         self._context, self._device = context, device
         rate_hz = int(device.sampleRate)
         try:
-            self._probe = open_probe(backend, self._client_name, rate_hz, rate_hz * _period_ms(backend) // 1000)
+            period_frames = rate_hz * _period_ms(backend) // 1000
+            self._probe = open_probe(backend, self._client_name, rate_hz, period_frames, self._asked)
         except AudioDeviceError:
             self._close()
             raise
@@ -207,7 +211,7 @@ class Device:
         self._looked_at_ns = now_ns
         self._silent_ns = 0 if seen != self._seen else self._silent_ns + step_ns
         self._seen = seen
-        return self._silent_ns < _SILENCE_LIMIT_NS
+        return self._silent_ns < (_SILENCE_LIMIT_NS if seen > _SETTLED_FRAMES else _FIRST_SILENCE_LIMIT_NS)
 
     def _call(self, work: Callable[[], _Result], limit_s: float = _CALL_LIMIT_S) -> _Result:
         memory = (self._context, self._device, self._probe, self._owner)

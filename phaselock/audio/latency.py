@@ -7,11 +7,16 @@ callback period.
 
 from __future__ import annotations
 
+import collections
 import ctypes
 import functools
 import itertools
+import os
+import statistics
 import sys
-from typing import Protocol
+import time
+from collections.abc import Callable, Collection
+from typing import Any, Protocol
 
 from phaselock.errors import AudioDeviceError
 
@@ -33,10 +38,19 @@ class LatencyProbe(Protocol):
         """Let go of the platform."""
 
 
-def open_probe(backend: str, client_name: str, rate_hz: int, period_frames: int) -> LatencyProbe:
+Asked = Callable[[], tuple[int, int]]
+"""How many frames the callbacks have asked for since the stream began, and the local time at which the next is asked
+for by the line of all callbacks: their least lateness."""
+
+
+def open_probe(
+    backend: str, client_name: str, rate_hz: int, period_frames: int, asked: Asked | None
+) -> LatencyProbe:
     """The probe of an output just opened with callbacks of `period_frames` (0: the platform knows)."""
     if backend == "jack":
         return JackProbe()
+    if backend == "pulseaudio" and asked is not None:
+        return PulseProbe(client_name, rate_hz, period_frames, asked)
     return PeriodProbe(rate_hz, period_frames)
 
 
@@ -89,6 +103,172 @@ class JackProbe:
 
     def close(self) -> None:
         self._jack.jack_client_close(self._client)
+
+
+class PulseProbe:
+    """A second connection that asks the server how long our stream's newest frames still wait and its sink takes.
+
+    The server's answer falls by a millisecond each millisecond and jumps up whenever miniaudio writes. With the time
+    since the newest callback added it only jumps up, at each write of that callback's own frames: the lowest sums of
+    many were heard before the first such write, and what they say is the figure.
+    """
+
+    _ASK = 16
+    _PAUSE_S = 0.003
+    _KEPT = 10 * _ASK
+    _BAND_NS = 1_000_000
+    _SLOWEST_REPLY_NS = 1_500_000
+
+    def __init__(self, client_name: str, rate_hz: int, period_frames: int, asked: Asked) -> None:
+        self.period_frames = period_frames
+        self._rate_hz = rate_hz
+        self._asked = asked
+        self._period_ns = _ns(period_frames, rate_hz)
+        self._name = client_name.encode()
+        self._process = str(os.getpid()).encode()
+        self._sums: collections.deque[int] = collections.deque(maxlen=self._KEPT)
+        self._heard: int | None = None
+        self._on_input = _PulseOnInput(self._take_input)
+        self._pulse = _libpulse()
+        self._loop = self._pulse.pa_mainloop_new()
+        self._context = self._pulse.pa_context_new(self._pulse.pa_mainloop_get_api(self._loop), b"phaselock-latency")
+        self._pulse.pa_context_connect(self._context, None, _PULSE_NO_AUTOSPAWN, None)
+        if not self._wait(lambda: self._state() >= _PULSE_READY) or not self.alive():
+            self.close()
+            raise AudioDeviceError("The PulseAudio server does not answer.")
+
+    def latency_ns(self) -> int | None:
+        if self._asked()[0] < self._rate_hz:
+            # The first second tells nothing: buffers fill, and the line of the callbacks is being found. The server was
+            # asked to hold one period.
+            return self._period_ns
+        new = []
+        for _ in range(self._ASK):
+            if (total_ns := self._ask()) is not None:
+                new.append(total_ns)
+            time.sleep(self._PAUSE_S)
+        if new and self._sums and abs(self._lowest(new) - self._lowest(self._sums)) > 2 * self._BAND_NS:
+            self._sums.clear()
+        self._sums.extend(new)
+        return self._lowest(self._sums) if self._sums else None
+
+    def alive(self) -> bool:
+        self._pulse.pa_mainloop_iterate(self._loop, 0, None)
+        return self._state() == _PULSE_READY
+
+    def close(self) -> None:
+        self._pulse.pa_context_disconnect(self._context)
+        self._pulse.pa_context_unref(self._context)
+        self._pulse.pa_mainloop_free(self._loop)
+
+    def _ask(self) -> int | None:
+        """From the entry of the newest callback to the playing of the newest frame that the server has; None for a
+        question at a bad moment."""
+        frames, next_ns = self._asked()
+        before_ns = time.monotonic_ns()
+        self._heard = None
+        operation = self._pulse.pa_context_get_sink_input_info_list(self._context, self._on_input, None)
+        if not operation:
+            return None
+        self._wait(lambda: self._pulse.pa_operation_get_state(operation) != _PULSE_RUNNING)
+        self._pulse.pa_operation_cancel(operation)
+        self._pulse.pa_operation_unref(operation)
+        after_ns = time.monotonic_ns()
+        if self._heard is None or self._asked()[0] != frames or after_ns - before_ns > self._SLOWEST_REPLY_NS:
+            return None
+        return (before_ns + after_ns) // 2 - (next_ns - self._period_ns) + self._heard
+
+    def _lowest(self, sums: Collection[int]) -> int:
+        ordered = sorted(sums)
+        low = ordered[len(ordered) // 20]
+        return int(statistics.median([total for total in ordered if abs(total - low) <= self._BAND_NS]))
+
+    def _take_input(self, _context: object, info: Any, end: int, _data: object) -> None:
+        if end or info.contents.corked or info.contents.name != self._name:
+            return
+        if self._pulse.pa_proplist_gets(info.contents.proplist, b"application.process.id") == self._process:
+            self._heard = (info.contents.buffer_usec + info.contents.sink_usec) * 1000
+
+    def _state(self) -> int:
+        return int(self._pulse.pa_context_get_state(self._context))
+
+    def _wait(self, done: Callable[[], bool], limit_s: float = 0.5) -> bool:
+        deadline = time.monotonic() + limit_s
+        while not done():
+            left_s = deadline - time.monotonic()
+            if left_s <= 0 or self._pulse.pa_mainloop_prepare(self._loop, int(left_s * 1e6)) < 0:
+                return False
+            self._pulse.pa_mainloop_poll(self._loop)
+            self._pulse.pa_mainloop_dispatch(self._loop)
+        return True
+
+
+_PULSE_NO_AUTOSPAWN = 1
+_PULSE_READY = 4
+_PULSE_RUNNING = 0
+
+
+class _PulseSampleSpec(ctypes.Structure):
+    _fields_ = (("format", ctypes.c_int), ("rate", ctypes.c_uint32), ("channels", ctypes.c_uint8))
+
+
+class _PulseChannels(ctypes.Structure):
+    _fields_ = (("channels", ctypes.c_uint8), ("values", ctypes.c_uint32 * 32))
+
+
+class _PulseInput(ctypes.Structure):
+    _fields_ = (
+        ("index", ctypes.c_uint32),
+        ("name", ctypes.c_char_p),
+        ("owner_module", ctypes.c_uint32),
+        ("client", ctypes.c_uint32),
+        ("sink", ctypes.c_uint32),
+        ("sample_spec", _PulseSampleSpec),
+        ("channel_map", _PulseChannels),
+        ("volume", _PulseChannels),
+        ("buffer_usec", ctypes.c_uint64),
+        ("sink_usec", ctypes.c_uint64),
+        ("resample_method", ctypes.c_char_p),
+        ("driver", ctypes.c_char_p),
+        ("mute", ctypes.c_int),
+        ("proplist", ctypes.c_void_p),
+        ("corked", ctypes.c_int),
+    )
+
+
+_PulseOnInput = ctypes.CFUNCTYPE(
+    None, ctypes.c_void_p, ctypes.POINTER(_PulseInput), ctypes.c_int, ctypes.c_void_p
+)
+
+
+@functools.cache
+def _libpulse() -> ctypes.CDLL:
+    pulse = _load("libpulse.so", "libpulse.so.0")
+    if pulse is None:
+        raise AudioDeviceError("The PulseAudio library is missing.")
+    pointer, text, integer = ctypes.c_void_p, ctypes.c_char_p, ctypes.c_int
+    signatures: tuple[tuple[Any, Any, tuple[Any, ...]], ...] = (
+        (pulse.pa_mainloop_new, pointer, ()),
+        (pulse.pa_mainloop_get_api, pointer, (pointer,)),
+        (pulse.pa_mainloop_iterate, integer, (pointer, integer, pointer)),
+        (pulse.pa_mainloop_prepare, integer, (pointer, integer)),
+        (pulse.pa_mainloop_poll, integer, (pointer,)),
+        (pulse.pa_mainloop_dispatch, integer, (pointer,)),
+        (pulse.pa_mainloop_free, None, (pointer,)),
+        (pulse.pa_context_new, pointer, (pointer, text)),
+        (pulse.pa_context_connect, integer, (pointer, text, integer, pointer)),
+        (pulse.pa_context_get_state, integer, (pointer,)),
+        (pulse.pa_context_get_sink_input_info_list, pointer, (pointer, _PulseOnInput, pointer)),
+        (pulse.pa_context_disconnect, None, (pointer,)),
+        (pulse.pa_context_unref, None, (pointer,)),
+        (pulse.pa_operation_get_state, integer, (pointer,)),
+        (pulse.pa_operation_cancel, None, (pointer,)),
+        (pulse.pa_operation_unref, None, (pointer,)),
+        (pulse.pa_proplist_gets, text, (pointer, text)),
+    )
+    for function, result, arguments in signatures:
+        function.restype, function.argtypes = result, arguments
+    return pulse
 
 
 _JACK_NO_START_SERVER = 1
