@@ -12,6 +12,7 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import functools
+import math
 import pathlib
 import queue
 import sys
@@ -48,9 +49,11 @@ _MA_BACKENDS = {
     "coreaudio": lib.ma_backend_coreaudio,
     "null": lib.ma_backend_null,
 }
-# JACK dictates its period: callbacks of another size would beat against it. Below 20 ms PipeWire's PulseAudio crackles.
-_PERIOD_MS = {"jack": 0, "pulseaudio": 25}
+# Below 20 ms PipeWire's PulseAudio crackles.
+_PERIOD_MS = {"pulseaudio": 25}
 _DEFAULT_PERIOD_MS = 10
+# PulseAudio asks for quarters of what it holds: with broken quarters the callbacks would beat against them.
+_PERIOD_STEP_FRAMES = 16
 
 _REASONS = {
     lib.MA_NO_BACKEND: "not running",
@@ -163,28 +166,28 @@ class Device:
         context = _open_context(backend, self._client_name)
         try:
             found = _find_output(context, self._device_name, real=self._backend == "auto")
-            device = self._init_device(context, backend, found)
+            period_frames = _period_frames(context, backend, found)
+            device = self._init_device(context, backend, found, period_frames)
         except AudioDeviceError:
             lib.ma_context_uninit(context)
             raise
         self._context, self._device = context, device
         rate_hz = int(device.sampleRate)
         try:
-            period_frames = rate_hz * _period_ms(backend) // 1000
             self._probe = open_probe(backend, self._client_name, rate_hz, period_frames, self._asked)
         except AudioDeviceError:
             self._close()
             raise
         return DeviceInfo(_name(found), backend, rate_hz, CHANNELS, self._probe.period_frames)
 
-    def _init_device(self, context: Any, backend: str, output: Any) -> Any:
+    def _init_device(self, context: Any, backend: str, output: Any, period_frames: int) -> Any:
         stream_name = ffi.new("char[]", self._client_name.encode())
         config = ffi.new("ma_device_config *", lib.ma_device_config_init(lib.ma_device_type_playback))
         config.playback.format = lib.ma_format_f32
         config.playback.channels = CHANNELS
         if self._device_name is not None:
             config.playback.pDeviceID = ffi.addressof(output, "id")
-        config.periodSizeInMilliseconds = _period_ms(backend)
+        config.periodSizeInFrames = period_frames
         config.dataCallback = ffi.cast("ma_device_data_proc", self._callback_address)
         config.pUserData = ffi.cast("void *", self._user_data_address)
         config.wasapi.usage = lib.ma_wasapi_usage_pro_audio
@@ -280,8 +283,16 @@ def _real_backends() -> tuple[str, ...]:
     return ("pulseaudio", "jack", *cards)
 
 
-def _period_ms(backend: str) -> int:
-    return _PERIOD_MS.get(backend, _DEFAULT_PERIOD_MS)
+def _period_frames(context: Any, backend: str, output: Any) -> int:
+    """The callback to ask for; 0 where the platform dictates it."""
+    if backend == "jack":
+        # Callbacks of another size than JACK's would beat against it.
+        return 0
+    detail = ffi.new("ma_device_info *")
+    lib.ma_context_get_device_info(context, lib.ma_device_type_playback, ffi.addressof(output, "id"), detail)
+    rate_hz = detail.nativeDataFormats[0].sampleRate if detail.nativeDataFormatCount > 0 else 0
+    steps = (rate_hz or 48000) * _PERIOD_MS.get(backend, _DEFAULT_PERIOD_MS) / 1000 / _PERIOD_STEP_FRAMES
+    return math.ceil(steps) * _PERIOD_STEP_FRAMES
 
 
 def _open_context(backend: str, client_name: str) -> Any:

@@ -1,0 +1,216 @@
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from phaselock import _native
+from phaselock.audio import device as device_module
+from phaselock.audio.device import USER_DATA_OFFSET, Device, list_outputs
+from phaselock.errors import AudioDeviceError
+from tests.device.conftest import PulseServer
+
+pytestmark = pytest.mark.device
+needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="the backend is Linux's")
+
+
+def until(true: Callable[[], bool], limit_s: float = 10.0) -> None:
+    """Look again and again; fail when it never comes true."""
+    deadline = time.monotonic() + limit_s
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+class Rig:
+    """An engine and its device."""
+
+    def __init__(self, backend: str, name: str | None = None) -> None:
+        _native.Engine.set_user_offset(USER_DATA_OFFSET)
+        self.engine = _native.Engine(_native.ClockLine(identity=True))
+        self.device = Device(
+            self.engine.callback_address,
+            self.engine.address,
+            "phaselock-test",
+            backend,
+            name,
+            owner=self.engine,
+            asked=lambda: self.engine.status()[:2],
+        )
+
+    def run(self) -> device_module.DeviceInfo:
+        info = self.device.open()
+        self.engine.stream(info.rate_hz)
+        self.device.start()
+        return info
+
+    def frames(self) -> int:
+        return self.engine.status().device_frames
+
+
+@pytest.fixture
+def rig() -> Iterator[Callable[..., Rig]]:
+    made: list[Rig] = []
+
+    def make(backend: str, name: str | None = None) -> Rig:
+        made.append(Rig(backend, name))
+        return made[-1]
+
+    yield make
+    for each in made:
+        each.device.close()
+
+
+def test_null_calls_the_engine_back(rig: Callable[..., Rig]) -> None:
+    one = rig("null")
+    info = one.run()
+    assert (info.backend, info.channels, info.period_frames) == ("null", 2, info.rate_hz // 100)
+    until(lambda: one.frames() > 10 * info.period_frames)
+    assert one.frames() % info.period_frames == 0
+    assert one.device.is_running()
+    assert one.device.output_latency_ns() == 10_000_000
+
+
+def test_a_closed_device_is_still(rig: Callable[..., Rig]) -> None:
+    one = rig("null")
+    one.run()
+    until(lambda: one.frames() > 0)
+    one.device.close()
+    assert not one.device.is_running()
+    assert one.device.output_latency_ns() is None
+    frames = one.frames()
+    one.device.close()
+    time.sleep(0.05)
+    assert one.frames() == frames
+
+
+def test_a_device_that_was_never_opened() -> None:
+    one = Rig("null")
+    assert not one.device.is_running()
+    one.device.close()
+
+
+def test_two_at_once(rig: Callable[..., Rig]) -> None:
+    one, other = rig("null"), rig("null")
+    one.run(), other.run()
+    until(lambda: min(one.frames(), other.frames()) > 2000)
+    one.device.close()
+    frames = other.frames()
+    until(lambda: other.frames() > frames + 2000)
+
+
+def test_an_unknown_backend() -> None:
+    with pytest.raises(AudioDeviceError, match=r"^Unknown audio backend: oss$"):
+        Rig("oss")
+
+
+def test_an_unknown_name(rig: Callable[..., Rig]) -> None:
+    with pytest.raises(AudioDeviceError, match=r"^No audio output is named Nonesuch\.$"):
+        rig("null", "Nonesuch").device.open()
+
+
+def test_a_device_that_asks_for_nothing_is_lost() -> None:
+    one = Rig("null")
+    asked = [30_000]
+    one.device._asked = lambda: (asked[0], 0)
+    one.device.open()
+    one.device.start()
+    try:
+        for _ in range(20):
+            asked[0] += 1
+            time.sleep(0.03)
+            assert one.device.is_running()
+        until(lambda: not one.device.is_running(), 5)
+    finally:
+        one.device.close()
+
+
+def test_a_pause_of_our_own_is_not_the_device_s(monkeypatch: pytest.MonkeyPatch) -> None:
+    one = Rig("null")
+    now_ns = 10**18
+    monkeypatch.setattr(device_module.time, "monotonic_ns", lambda: now_ns)
+    assert one.device._calls_back(30_000, now_ns)
+    assert one.device._calls_back(30_000, now_ns + 60 * 10**9)
+
+
+def test_a_call_that_never_returns_is_given_up(monkeypatch: pytest.MonkeyPatch, rig: Callable[..., Rig]) -> None:
+    one = rig("null")
+    one.run()
+    stuck = []
+
+    def hang() -> None:
+        stuck.append(1)
+        until(lambda: not stuck)
+
+    monkeypatch.setattr(device_module, "_CLOSE_LIMIT_S", 0.1)
+    monkeypatch.setattr(one.device, "_close", hang)
+    kept = len(device_module._abandoned)
+    one.device.close()
+    assert len(device_module._abandoned) == kept + 1
+    assert not one.device.is_running()
+    stuck.clear()
+
+
+@needs_linux
+def test_no_server_at_all(
+    rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PULSE_SERVER", "unix:/nonexistent/native")
+    monkeypatch.setenv("JACK_DEFAULT_SERVER", "phaselock-test-nonexistent")
+    monkeypatch.setattr(device_module, "_real_backends", lambda: ("pulseaudio", "jack"))
+    with pytest.raises(AudioDeviceError, match=r"^No audio output detected\.$"):
+        rig("auto").device.open()
+    with pytest.raises(AudioDeviceError, match=r"^The audio backend is not available \(pulseaudio: not running\)\.$"):
+        rig("pulseaudio").device.open()
+    assert list_outputs() == []
+    assert capfd.readouterr() == ("", "")
+
+
+@needs_linux
+def test_pulse_plays_and_tells_its_latency(pulse: PulseServer, rig: Callable[..., Rig]) -> None:
+    one = rig("pulseaudio")
+    info = one.run()
+    assert (info.name, info.rate_hz, info.period_frames) == ("TestSink", 44100, 1104)
+    until(lambda: one.frames() > 3 * info.rate_hz)
+    # The server was asked to hold 25 ms for us, and a null sink has no more behind that.
+    figures = [one.device.output_latency_ns() or 0 for _ in range(10)]
+    assert all(20_000_000 < figure < 32_000_000 for figure in figures)
+    assert max(figures) - min(figures) < 1_000_000
+    assert one.device.is_running()
+
+
+@needs_linux
+def test_auto_finds_pulse_by_name(pulse: PulseServer, rig: Callable[..., Rig]) -> None:
+    assert ("pulseaudio", "TestSink", True) in list_outputs()
+    assert rig("auto", "TestSink").run().backend == "pulseaudio"
+
+
+@needs_linux
+def test_the_death_of_pulse_is_noticed(pulse: PulseServer, rig: Callable[..., Rig]) -> None:
+    one = rig("pulseaudio")
+    one.run()
+    until(lambda: one.frames() > 0)
+    assert one.device.is_running()
+    pulse.kill()
+    until(lambda: not one.device.is_running())
+    one.device.close()
+    with pytest.raises(AudioDeviceError):
+        rig("pulseaudio").device.open()
+
+
+@needs_linux
+def test_a_frozen_pulse_hangs_nobody(
+    pulse: PulseServer, rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device_module, "_CALL_LIMIT_S", 0.3)
+    monkeypatch.setattr(device_module, "_CLOSE_LIMIT_S", 0.3)
+    one = rig("pulseaudio")
+    one.run()
+    until(lambda: one.frames() > 30_000)
+    pulse.freeze()
+    until(lambda: not one.device.is_running())
+    one.device.close()
+    with pytest.raises(AudioDeviceError, match=r"^The sound system does not answer\.$"):
+        rig("pulseaudio").device.open()
