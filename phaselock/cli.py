@@ -351,7 +351,7 @@ def progress_line(status: Mapping[str, Any]) -> str:
         known = status["offset_uncertainty_us"]
         parts.append("clock unknown" if known is None else f"clock within {known:.0f} us")
         if status["playing"]:
-            parts.append(f"phase {status['phase_error_us']:+.0f} us")
+            parts.append(f"phase {round(status['phase_error_us']):+} us")
     return "  ".join(parts)
 
 

@@ -12,7 +12,7 @@ from typing import Protocol
 from uuid import UUID
 
 from phaselock.audio.interface import AudioOutput
-from phaselock.errors import InvalidMp3Error, PhaseLockError
+from phaselock.errors import PhaseLockError
 from phaselock.model.types import ClockStatus
 from phaselock.network import bulk
 from phaselock.network.connection import Connection, ConnectionLost
@@ -161,16 +161,18 @@ class PeerRunner(Runner[PeerMachine]):
         if path:
             self._files[file_id] = fetch.track, path
             self._do(self._machine.file_ready(file_id, now_ns=now_ns))
-        elif isinstance(problem, InvalidMp3Error):
-            self._do(self._machine.decode_failed(file_id, str(problem), now_ns=now_ns))
+            if problem:
+                self._do(self._machine.decode_failed(file_id, str(problem), now_ns=now_ns))
         else:
             self._do(self._machine.file_failed(file_id, str(problem), now_ns=now_ns))
 
     def _get(self, fetch: bulk.Fetch) -> tuple[pathlib.Path | None, PhaseLockError | None]:
-        """In the worker thread: one file after the other, in the order in which the host announced them."""
+        """In the worker thread, one file after the other as announced: the file, and what is wrong with it or with
+        getting it."""
+        path = None
         try:
             path = fetch.run(self._cache)
             self._inspect(path)
-            return path, None
         except PhaseLockError as error:
-            return None, error
+            return path, error
+        return path, None

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import hashlib
 import pathlib
 import random
@@ -51,30 +52,30 @@ class Host:
         self._script = script
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._thread = threading.Thread(target=self._serve)
+        self._over = False
 
     def __enter__(self) -> tuple[Host, tuple[str, int]]:
         self._thread.start()
         return self, self._listener.getsockname()
 
     def __exit__(self, *_: object) -> None:
+        self._over = True
         socket.create_connection(self._listener.getsockname()).close()
         self._thread.join(PATIENCE_S)
         self._listener.close()
 
     def _serve(self) -> None:
-        while True:
+        while not self._over:
             sock, _ = self._listener.accept()
-            with sock:
+            with sock, contextlib.suppress(OSError):
                 sock.sendall(frame(SessionInfo(1, "Jam", "Host", (), 5)))
                 framer, messages = Framer(SESSION_CAP), list[Message]()
-                while not messages:
-                    data = sock.recv(4096)
-                    if not data:
-                        return
+                while not messages and (data := sock.recv(4096)):
                     messages += framer.feed(data)
-                assert isinstance(messages[0], FileRequest)
-                self.requests.append(messages[0])
-                self._script(sock, messages[0])
+                if messages:
+                    assert isinstance(messages[0], FileRequest)
+                    self.requests.append(messages[0])
+                    self._script(sock, messages[0])
 
 
 def fetch(track: Track, address: tuple[str, int]) -> bulk.Fetch:

@@ -1,0 +1,452 @@
+"""Real machines and runners on the loopback, in one loop; only sound and clock are stand-ins."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import hashlib
+import pathlib
+import random
+import socket
+import time
+import uuid
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from phaselock.audio.interface import AudioEvent, AudioStatus, DecodeFailed, DeviceChanged, Plan
+from phaselock.errors import InvalidMp3Error, PhaseLockError
+from phaselock.model.types import ClockStatus, Track
+from phaselock.network import host as host_module
+from phaselock.network.host import MOST_SOCKETS, HostRunner
+from phaselock.network.peer import PeerRunner, connect
+from phaselock.protocol.framing import SESSION_CAP, Framer, frame
+from phaselock.protocol.messages import (
+    PROTOCOL_VERSION,
+    FileChunk,
+    FileRefused,
+    FileRequest,
+    Heartbeat,
+    JoinAccepted,
+    JoinRequest,
+    Message,
+    SessionInfo,
+)
+from phaselock.session import commands as c
+from phaselock.session.effects import Ended, Event
+from phaselock.session.host import HostMachine
+from phaselock.session.peer import PeerMachine
+from phaselock.storage.cache import FileCache
+
+PATIENCE_S = 30
+DATA = random.Random(2).randbytes(200_000)
+
+
+class Output:
+    """An AudioOutput without sound."""
+
+    def __init__(self) -> None:
+        self.on_event: Callable[[AudioEvent], None] = lambda event: None
+        self.followed: list[tuple[Plan | None, Plan | None]] = []
+        self.latency_ns = 10_000_000
+
+    def follow(self, plan: Plan | None, then: Plan | None = None) -> None:
+        self.followed.append((plan, then))
+
+    def set_volume(self, volume: float) -> None: ...
+
+    def set_correction_ms(self, correction_ms: float) -> None: ...
+
+    def status(self) -> AudioStatus:
+        playing = bool(self.followed and self.followed[-1][0])
+        return AudioStatus("Speaker", 48000, self.latency_ns, 1000, playing, 1500, 0.25, 0, 1.0)
+
+    def close(self) -> None: ...
+
+
+class Clock:
+    """Both kinds of clock: the session's time is this machine's own."""
+
+    def __init__(self) -> None:
+        self.allowed: dict[int, str] = {}
+        self.asked: tuple[str, int, int] | None = None
+
+    def allow(self, peer_id: int, ip: str) -> None:
+        self.allowed[peer_id] = ip
+
+    def forbid(self, peer_id: int) -> None:
+        self.allowed.pop(peer_id, None)
+
+    def start(self, host_ip: str, port: int, peer_id: int) -> None:
+        self.asked = (host_ip, port, peer_id)
+
+    def stop(self) -> None:
+        self.asked = None
+
+    def status(self, now_ns: int) -> ClockStatus | None:
+        return ClockStatus(True, False, 0, 0.0, 1000, 500_000) if self.asked else None
+
+    def session_from_local(self, local_ns: int) -> int:
+        return local_ns
+
+
+class News:
+    """The events of one program, and a way to wait for one."""
+
+    def __init__(self) -> None:
+        self.told: list[Event] = []
+        self._changed = asyncio.Event()
+
+    def __call__(self, event: Event) -> None:
+        self.told.append(event)
+        self._changed.set()
+
+    async def wait_for(self, event_name: str, /, **fields: object) -> Event:
+        seen = 0
+        while True:
+            while seen < len(self.told):
+                event = self.told[seen]
+                seen += 1
+                if event.name == event_name and fields.items() <= dict(event.fields).items():
+                    return event
+            self._changed.clear()
+            await self._changed.wait()
+
+    def names(self) -> list[str]:
+        return [event.name for event in self.told]
+
+
+@dataclasses.dataclass
+class Host:
+    runner: HostRunner
+    output: Output
+    clock: Clock
+    news: News
+    address: tuple[str, int]
+    ended: asyncio.Task[Ended]
+
+    def add(self, path: pathlib.Path, data: bytes = DATA) -> Track:
+        track = Track(uuid.uuid4(), path.name, len(data), hashlib.sha256(data).digest(), 44100, 441000)
+        self.runner.add(track, path)
+        return track
+
+
+@dataclasses.dataclass
+class Peer:
+    runner: PeerRunner
+    output: Output
+    clock: Clock
+    news: News
+    ended: asyncio.Task[Ended]
+
+
+class Room:
+    """One session in this loop."""
+
+    def __init__(self, folder: pathlib.Path) -> None:
+        self.folder = folder
+        self.song = folder / "song.mp3"
+        self.song.write_bytes(DATA)
+        self.host: Host
+
+    async def open(self, stack: contextlib.AsyncExitStack) -> Host:
+        listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        listener.setblocking(False)
+        output, clock, news = Output(), Clock(), News()
+        machine = HostMachine(session_name="Jam", host_name="Host", token_factory=lambda: random.randbytes(16))
+        runner = HostRunner(machine, output, clock, now_ns=time.monotonic_ns, on_event=news)
+        ended = asyncio.create_task(runner.run([listener]))
+        stack.push_async_callback(self._end, ended)
+        self.host = Host(runner, output, clock, news, listener.getsockname(), ended)
+        return self.host
+
+    async def join(
+        self, stack: contextlib.AsyncExitStack, name: str, inspect: Callable[[pathlib.Path], object] = lambda path: None
+    ) -> Peer:
+        sock = stack.enter_context(await connect(*self.host.address))
+        output, clock, news = Output(), Clock(), News()
+        runner = PeerRunner(
+            PeerMachine(display_name=name),
+            output,
+            clock,
+            FileCache(self.folder / name),
+            inspect=inspect,
+            now_ns=time.monotonic_ns,
+            on_event=news,
+        )
+        ended = asyncio.create_task(runner.run(sock))
+        stack.push_async_callback(self._end, ended)
+        return Peer(runner, output, clock, news, ended)
+
+    async def _end(self, running: asyncio.Task[Ended]) -> None:
+        running.cancel()
+        await asyncio.wait([running])
+
+    @contextlib.asynccontextmanager
+    async def stranger(self) -> AsyncIterator[Stranger]:
+        sock = await connect(*self.host.address)
+        with sock:
+            yield Stranger(sock)
+
+
+class Stranger:
+    """Somebody with a bare socket."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock = sock
+        self._framer = Framer(SESSION_CAP)
+        self._inbox: list[Message] = []
+
+    async def send(self, *messages: Message | bytes) -> None:
+        data = b"".join(one if isinstance(one, bytes) else frame(one) for one in messages)
+        await asyncio.get_running_loop().sock_sendall(self._sock, data)
+
+    async def read(self) -> Message | None:
+        """The next message, None at the end."""
+        while not self._inbox:
+            with contextlib.suppress(ConnectionResetError):
+                if data := await asyncio.get_running_loop().sock_recv(self._sock, 1 << 16):
+                    self._inbox += self._framer.feed(data)
+                    continue
+            return None
+        return self._inbox.pop(0)
+
+    async def read_to_end(self) -> list[Message]:
+        found = []
+        while (message := await self.read()) is not None:
+            found.append(message)
+        return found
+
+    async def join(self) -> JoinAccepted:
+        await self.send(JoinRequest("Stranger", PROTOCOL_VERSION))
+        while not isinstance(message := await self.read(), JoinAccepted):
+            assert message
+        return message
+
+
+Story = Callable[[Room, contextlib.AsyncExitStack], Awaitable[None]]
+
+
+def played(story: Story) -> Callable[[pathlib.Path], None]:
+    """A test that tells this story in an open room; an error that nobody caught fails it."""
+
+    def test(tmp_path: pathlib.Path) -> None:
+        problems: list[dict[str, Any]] = []
+
+        async def run() -> None:
+            asyncio.get_running_loop().set_exception_handler(lambda loop, context: problems.append(context))
+            async with asyncio.timeout(PATIENCE_S), contextlib.AsyncExitStack() as stack:
+                room = Room(tmp_path)
+                await room.open(stack)
+                await story(room, stack)
+
+        asyncio.run(run())
+        assert not problems
+
+    test.__name__ = test.__qualname__ = story.__name__
+    return test
+
+
+@played
+async def test_a_file_reaches_everybody_and_all_follow_one_line(room: Room, stack: contextlib.AsyncExitStack) -> None:
+    host = room.host
+    track = host.add(room.song)
+    peers = [await room.join(stack, name) for name in ("Ada", "Bob")]
+    for peer in peers:
+        await peer.news.wait_for("file_ready")
+        await host.news.wait_for("transfer", state="done", peer=(await peer.news.wait_for("joined")).fields["name"])
+        assert peer.clock.asked and peer.clock.asked[:2] == ("127.0.0.1", 17402)
+    assert sorted(host.clock.allowed.values()) == ["127.0.0.1", "127.0.0.1"]
+    host.runner.command(c.Play())
+    for peer in peers:
+        await peer.news.wait_for("playing")
+    plans = [program.output.followed[-1][0] for program in (host, *peers)]
+    assert all(plan and plan.track == track and plan.path.read_bytes() == DATA for plan in plans)
+    assert len({plan.timeline for plan in plans if plan}) == 1
+
+    sync = await peers[0].news.wait_for("sync", playing=True)
+    assert sync.session_ns
+    assert dict(sync.fields) == {
+        "playing": True,
+        "phase_error_us": 1.5,
+        "offset_uncertainty_us": 1.0,
+        "drift_ppm": 0.0,
+        "correction_ppm": 0.25,
+        "rtt_ms": 0.5,
+        "underruns": 0,
+        "dac_uncertainty_us": 1.0,
+        "output_latency_ms": 10.0,
+    }
+
+    peers[0].runner.command(c.Leave())
+    assert not (await peers[0].ended).failed
+    await host.news.wait_for("peer_left", name="Ada")
+    assert len(host.clock.allowed) == 1 and peers[0].clock.asked is None
+    host.runner.command(c.Quit())
+    assert not (await host.ended).failed
+    assert not (await peers[1].ended).failed
+
+
+@played
+async def test_a_damaged_file_is_tried_three_times(room: Room, stack: contextlib.AsyncExitStack) -> None:
+    room.song.write_bytes(DATA[:-1] + b"\0")
+    room.host.add(room.song, DATA)
+    peer = await room.join(stack, "Ada")
+    await room.host.news.wait_for("transfer", state="failed", peer="Ada")
+    states = [event.fields["state"] for event in room.host.news.told if event.name == "transfer"]
+    assert states.count("retry") == 2
+    assert "file_ready" not in peer.news.names()
+    assert not list((room.folder / "Ada").iterdir())
+
+
+@played
+async def test_a_file_that_is_no_music_there_is_told_to_the_host(room: Room, stack: contextlib.AsyncExitStack) -> None:
+    def inspect(path: pathlib.Path) -> None:
+        raise InvalidMp3Error("song.mp3")
+
+    room.host.add(room.song)
+    await room.join(stack, "Ada", inspect)
+    error = await room.host.news.wait_for("error")
+    assert error.fields["peer"] == "Ada"
+
+
+@played
+async def test_a_file_that_went_is_told_to_the_host(room: Room, stack: contextlib.AsyncExitStack) -> None:
+    room.host.add(room.song)
+    room.song.unlink()
+    await room.join(stack, "Ada")
+    warning = await room.host.news.wait_for("warning")
+    assert "song.mp3 cannot be read" in str(warning.fields["message"])
+
+
+@played
+async def test_events_of_the_output_reach_the_machine(room: Room, stack: contextlib.AsyncExitStack) -> None:
+    track = room.host.add(room.song)
+    peer = await room.join(stack, "Ada")
+    await room.host.news.wait_for("transfer", state="done")
+    room.host.runner.command(c.Play())
+    await peer.news.wait_for("playing")
+    plan = peer.output.followed[-1][0]
+    assert plan and plan.track == track
+    await asyncio.to_thread(peer.output.on_event, DeviceChanged("lost", None, "It is gone."))
+    await peer.news.wait_for("device", state="lost")
+    await asyncio.to_thread(peer.output.on_event, DecodeFailed(plan, "nothing but noise"))
+    error = await room.host.news.wait_for("error")
+    assert error.fields["peer"] == "Ada" and "nothing but noise" in str(error.fields["message"])
+
+
+@played
+async def test_the_host_speaks_first(room: Room, stack: contextlib.AsyncExitStack) -> None:
+    async with room.stranger() as stranger:
+        assert await stranger.read() == SessionInfo(PROTOCOL_VERSION, "Jam", "Host", (), 5)
+
+
+@played
+async def test_nonsense_is_hung_up_on_and_nobody_else_notices(room: Room, stack: contextlib.AsyncExitStack) -> None:
+    peer = await room.join(stack, "Ada")
+    await peer.news.wait_for("joined")
+    for nonsense in (b"GET / HTTP/1.1\r\n\r\n", b"\xff\xff\xff\xff", b"\1\0\0\0\xee", frame(Heartbeat())):
+        async with room.stranger() as stranger:
+            await stranger.send(nonsense)
+            assert [type(message) for message in await stranger.read_to_end()] == [SessionInfo]
+    async with room.stranger() as stranger:
+        await stranger.join()
+        await stranger.send(b"\0\0\0\0")
+        await stranger.read_to_end()
+    await room.host.news.wait_for("peer_left", name="Stranger")
+    assert [peer.name for peer in room.host.runner.snapshot().peers] == ["Ada"]
+    assert not peer.ended.done()
+
+
+@played
+async def test_files_are_for_those_with_a_token(room: Room, stack: contextlib.AsyncExitStack) -> None:
+    track = room.host.add(room.song)
+    async with room.stranger() as control:
+        accepted = await control.join()
+        good = FileRequest(accepted.peer_id, accepted.token, track.file_id, 0)
+        for bad in (
+            dataclasses.replace(good, token=bytes(16)),
+            dataclasses.replace(good, peer_id=accepted.peer_id + 1),
+            dataclasses.replace(good, file_id=uuid.uuid4()),
+            dataclasses.replace(good, offset=len(DATA) + 1),
+        ):
+            async with room.stranger() as bulk:
+                await bulk.send(bad)
+                _, refusal = await bulk.read_to_end()
+                assert isinstance(refusal, FileRefused)
+        async with room.stranger() as bulk:
+            await bulk.send(dataclasses.replace(good, offset=100_000))
+            _, *chunks = await bulk.read_to_end()
+            assert b"".join(chunk.data for chunk in chunks if isinstance(chunk, FileChunk)) == DATA[100_000:]
+    await room.host.news.wait_for("peer_left")
+    async with room.stranger() as bulk:
+        await bulk.send(good)
+        _, refusal = await bulk.read_to_end()
+        assert isinstance(refusal, FileRefused)
+
+
+@played
+async def test_a_second_transfer_takes_the_place_of_the_first(room: Room, stack: contextlib.AsyncExitStack) -> None:
+    data = random.Random(3).randbytes(30_000_000)
+    room.song.write_bytes(data)
+    track = room.host.add(room.song, data)
+    async with room.stranger() as control:
+        accepted = await control.join()
+        request = FileRequest(accepted.peer_id, accepted.token, track.file_id, 0)
+        async with room.stranger() as stuck, room.stranger() as second:
+            await stuck.send(request)
+            assert isinstance(await stuck.read(), SessionInfo)
+            assert isinstance(await stuck.read(), FileChunk)
+            await second.send(dataclasses.replace(request, offset=len(data) - 10))
+            _, chunk = await second.read_to_end()
+            assert isinstance(chunk, FileChunk) and chunk.data == data[-10:]
+            received = sum(len(one.data) for one in await stuck.read_to_end() if isinstance(one, FileChunk))
+            assert received < len(data) - (1 << 20)
+
+
+@played
+async def test_there_is_room_for_so_many_sockets(room: Room, stack: contextlib.AsyncExitStack) -> None:
+    strangers = [await stack.enter_async_context(room.stranger()) for _ in range(MOST_SOCKETS)]
+    for stranger in strangers:
+        assert isinstance(await stranger.read(), SessionInfo)
+    async with room.stranger() as late:
+        assert await late.read() is None
+    await strangers[0].send(b"\0\0\0\0")
+    assert await strangers[0].read() is None
+
+
+def test_whoever_says_nothing_is_hung_up_on(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(host_module, "HELLO_S", 0.05)
+
+    async def story(room: Room, stack: contextlib.AsyncExitStack) -> None:
+        async with room.stranger() as stranger:
+            assert [type(message) for message in await stranger.read_to_end()] == [SessionInfo]
+
+    played(story)(tmp_path)
+
+
+@played
+async def test_a_peer_that_reads_nothing_is_dropped(room: Room, stack: contextlib.AsyncExitStack) -> None:
+    async with room.stranger() as deaf:
+        await deaf.join()
+        added = 0
+        while "peer_left" not in room.host.news.names():  # every track more makes the queue that is sent longer
+            room.host.add(room.folder / f"{added:0200}.mp3")
+            added += 1
+            await asyncio.sleep(0)
+    left = await room.host.news.wait_for("peer_left")
+    assert "does not read" in str(left.fields["reason"])
+
+
+def test_nobody_there_in_plain_words() -> None:
+    def reach(host: str, port: int) -> Coroutine[Any, Any, socket.socket]:
+        return connect(host, port)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(PhaseLockError, match=f"Cannot reach 127.0.0.1 on port {port}: nobody listens there"):
+        asyncio.run(reach("127.0.0.1", port))
+    with pytest.raises(PhaseLockError, match="Cannot reach host.invalid on port 1: no address was found"):
+        asyncio.run(reach("host.invalid", 1))

@@ -1,0 +1,239 @@
+from __future__ import annotations
+
+import io
+import json
+import os
+import pathlib
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from phaselock import cli, demo
+from phaselock.cli import Terminal, sentences, split_address
+
+ROOT = pathlib.Path(__file__).parent.parent
+
+
+def phaselock(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "phaselock", *arguments],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "address"),
+    [
+        ("music.local", ("music.local", 17401)),
+        ("192.168.1.4", ("192.168.1.4", 17401)),
+        ("192.168.1.4:99", ("192.168.1.4", 99)),
+        ("[::1]:99", ("::1", 99)),
+        ("[::1]", ("::1", 17401)),
+        ("::1", ("::1", 17401)),
+        ("fe80::1%eth0", ("fe80::1%eth0", 17401)),
+    ],
+)
+def test_an_address(text: str, address: tuple[str, int]) -> None:
+    assert split_address(text) == address
+
+
+@pytest.mark.parametrize(
+    "text", ["", ":", ":99", "host:", "host:x", "host:0", "host:65536", "host:-1", "[::1", "[::1]99", "host:²"]
+)
+def test_no_address(text: str) -> None:
+    with pytest.raises(ValueError):
+        split_address(text)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["dance"],
+        ["join"],
+        ["join", "a:b:c:"] + ["--backend", "tape"],
+        ["join", "host:x"],
+        ["host", "--port", "65536"],
+        ["host", "--wait-peers", "6"],
+        ["demo", "--peers", "0"],
+        ["--json"],
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_is_status_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(arguments)
+    assert caught.value.code == 2
+    assert "usage: phaselock" in capsys.readouterr().err
+
+
+def test_without_a_command_it_says_what_there_is(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([]) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.count("\n") == 1
+    assert all(word in err for word in ("window", "host", "join", "devices", "demo"))
+
+
+def test_version_and_help_as_a_program() -> None:
+    version = phaselock("--version")
+    assert (version.returncode, version.stdout) == (0, "phaselock 0.1.0\n")
+    for command in ("host", "join", "devices", "demo"):
+        helped = phaselock(command, "--help")
+        assert helped.returncode == 0
+        assert "--clock-filter" not in helped.stdout and "--clock-skew-ppm" not in helped.stdout
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["host", "--as", "\u202e"], "Please choose a display name."),
+        (["host", "--bind", "nowhere.invalid"], "nowhere.invalid is no address of this machine."),
+        (["host", "--bind", "192.0.2.1"], "192.0.2.1 is no address of this machine."),
+        (["host", "missing.mp3"], "There is no file missing.mp3."),
+    ],
+    ids=["name", "no host", "no own address", "no file"],
+)
+def test_failures_are_one_plain_line(arguments: list[str], message: str) -> None:
+    done = phaselock(*arguments)
+    assert (done.returncode, done.stdout, done.stderr) == (1, "", message + "\n")
+
+
+def test_devices_prints_one_object_a_line() -> None:
+    done = phaselock("devices", "--json")
+    assert (done.returncode, done.stderr) == (0, "")
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert told
+    assert all(event["event"] == "output" and event["name"] for event in told) or told == [
+        {"event": "warning", "message": "No audio output detected."}
+    ]
+
+
+class Screen(io.StringIO):
+    """A terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def written(
+    monkeypatch: pytest.MonkeyPatch, stream: io.StringIO, *, as_json: bool = False, quiet: bool = False
+) -> Terminal:
+    monkeypatch.setattr(sys, "stdout", stream)
+    return Terminal(as_json=as_json, quiet=quiet)
+
+
+PLAYING = {"file_name": "a.mp3", "position_s": 0.0}
+ERROR = {"message": "Nothing is playing."}
+
+
+def test_json_lines(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.StringIO()
+    terminal = written(monkeypatch, out, as_json=True, quiet=True)
+    terminal.event("playing", 17, PLAYING)
+    terminal.event("error", None, {"message": "line\nfeed é"})
+    terminal.say("for people")
+    terminal.close()
+    first, second = (json.loads(line) for line in out.getvalue().splitlines())
+    assert first == {"event": "playing", "session_ns": 17, **PLAYING}
+    assert second == {"event": "error", "message": "line\nfeed é"}
+
+
+def test_sentences_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.StringIO()
+    terminal = written(monkeypatch, out)
+    terminal.event("playing", 17, PLAYING)
+    terminal.event("sync", 18, {})
+    terminal.show("no terminal, no progress")
+    terminal.event("error", None, ERROR)
+    terminal.close()
+    assert out.getvalue() == "Playing a.mp3.\nNothing is playing.\n"
+
+
+def test_quiet_leaves_warnings_and_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = io.StringIO()
+    terminal = written(monkeypatch, out, quiet=True)
+    terminal.event("playing", 17, PLAYING)
+    terminal.event("error", None, ERROR)
+    terminal.event("warning", None, {"message": "Look out."})
+    terminal.close()
+    assert out.getvalue() == "Nothing is playing.\nWarning: Look out.\n"
+
+
+def test_progress_is_replaced_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    out = Screen()
+    terminal = written(monkeypatch, out)
+    terminal.show("one\ntwo\nthree")
+    terminal.show("four")
+    terminal.event("error", None, ERROR)
+    terminal.show("x" * 1000)
+    terminal.close()
+    wipe_three, wipe_one = "\x1b[2A\r\x1b[J", "\r\x1b[J"
+    before, _, after = out.getvalue().partition("x")
+    assert before == f"one\ntwo\nthree{wipe_three}four{wipe_one}Nothing is playing.\n"
+    assert after.strip("x") == wipe_one
+    assert len(after) < 1000
+
+
+def test_a_status_in_words() -> None:
+    status = {"state": "playing", "file_name": "a.mp3", "duration_s": 225.4, "position_s": 83.9, "peers": 2}
+    sync = {"offset_uncertainty_us": 3.2, "playing": True, "phase_error_us": -0.4}
+    assert cli.progress_line(status | sync) == "playing a.mp3  1:23 / 3:45  2 peers  clock within 3 us  phase +0 us"
+    assert cli.progress_line({"state": "stopped", "peers": 1}) == "stopped  1 peer"
+    assert "clock unknown" in cli.progress_line(
+        {"state": "stopped", **sync, "offset_uncertainty_us": None, "playing": False}
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "fields", "lines"),
+    [
+        ("transfer", {"state": "done", "peer": "Ada", "file_name": "a.mp3"}, ["Ada has received a.mp3."]),
+        ("transfer", {"state": "sending", "peer": "Ada", "file_name": "a.mp3"}, []),
+        ("device", {"state": "lost", "name": None, "detail": "It is gone."}, ["It is gone."]),
+        ("device", {"state": "lost", "name": None, "detail": "It is gone.", "peer": "Ada"}, []),
+        ("peer_joined", {"name": "{file_name} {0}"}, ["{file_name} {0} has joined."]),
+        ("seeked", {"position_s": 61.5}, ["Going to 1:01."]),
+        ("queue", {"queue": []}, []),
+        ("queue", {"queue": [], "asked": True}, ["The queue is empty."]),
+        ("peers", {"peers": []}, ["Nobody has joined yet."]),
+        ("something new", {}, []),
+    ],
+)
+def test_an_event_in_words(name: str, fields: Mapping[str, Any], lines: list[str]) -> None:
+    assert sentences(name, fields) == lines
+
+
+def test_lines_of_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    read, write = os.pipe()
+    os.write(write, "one\r\n\ntw\N{SNOWMAN}\nwithout an end".encode() + b"\xff")
+    os.close(write)
+    heard: list[str] = []
+    monkeypatch.setattr(cli.os, "read", lambda _, size, read=os.read: read(read_end, min(size, 5)))
+    read_end = read
+    cli._read_lines(heard.append)
+    os.close(read)
+    assert heard == ["one", "", "tw\N{SNOWMAN}", "without an end\N{REPLACEMENT CHARACTER}"]
+
+
+def sync(phase_error_us: float, offset_uncertainty_us: float | None = 1.0, **more: object) -> dict[str, Any]:
+    figures = {
+        "phase_error_us": phase_error_us,
+        "offset_uncertainty_us": offset_uncertainty_us,
+        "dac_uncertainty_us": 2.0,
+    }
+    return {"playing": True, "drift_ppm": 0.0, "correction_ppm": 0.0} | figures | more
+
+
+def test_the_demo_counts_what_it_does_not_know() -> None:
+    assert demo._apart_us([sync(10.0), sync(-5.0)]) == 21.0
+    assert demo._apart_us([sync(0.0), sync(0.0)]) == 6.0
+    assert demo._apart_us([sync(0.0), sync(0.0, None)]) == float("inf")
+    assert demo._apart_us([sync(0.0), sync(0.0, playing=False)]) == float("inf")
+    assert demo._apart_us([sync(0.0), {}]) == float("inf")
