@@ -264,11 +264,11 @@ static bool deck_rt(pl_engine *e, pl_deck *d, const pl_pass *pass, int64_t frame
 }
 
 static void publish_rt(pl_engine *e, double x, double step, double nominal, int64_t dac_ns) {
-    uint64_t w[15] = {
+    uint64_t w[14] = {
         (uint64_t)e->device_frames, (uint64_t)(e->base_ns + (int64_t)(x + late_at_rt(e, x))), pl_bits_of_double(card_deviation_rt(e, x)),
         pl_bits_of_double(e->card_known ? e->card.slope * 1e6 : 0), pl_bits_of_double(e->phase_error_ns), pl_bits_of_double((step / nominal - 1) * 1e6),
         (uint64_t)e->underruns, (uint64_t)e->jumps, (uint64_t)e->slips, (uint64_t)e->cursor_ns, e->audible, e->cursor_valid, pl_bits_of_double(e->volume),
-        (uint64_t)dac_ns, 0};
+        (uint64_t)dac_ns};
     pl_seqlock_write(&e->status, w, 14);
 }
 
@@ -300,13 +300,14 @@ void pl_engine_process_rt(pl_engine *e, float *out, int64_t frames, int64_t now_
     double x = (double)e->device_frames * nominal;
     card_clock_rt(e, x, now_ns, (double)frames * nominal);
 
-    /* Where the loudspeaker is on the session's clock when the first frame of this block leaves it. */
-    double since = x + late_at_rt(e, x) + (double)pl_load_relaxed(&e->output_latency_ns), whole = floor(since);
-    int64_t dac_ns = e->base_ns + (int64_t)whole;
+    /* When this block is asked for, by the card's line; and, `latency_ns` later, when its first frame leaves the loudspeaker. The
+     * platform tells that as a duration: it is taken on the session's clock, on which a second is equally long for everybody. */
+    double since = x + late_at_rt(e, x), whole = floor(since);
+    int64_t asked_ns = e->base_ns + (int64_t)whole, latency_ns = pl_load_relaxed(&e->output_latency_ns);
     double step = nominal * (1 + (e->card_known ? e->card.slope : 0));
     pl_line_read_rt(e->clock, &e->line);   /* when it cannot be read just now, the last one serves */
     if (e->line.valid) {
-        int64_t target_ns = dac_ns + pl_line_offset_at(&e->line, dac_ns);
+        int64_t target_ns = asked_ns + pl_line_offset_at(&e->line, asked_ns) + latency_ns;
         double target_fraction = since - whole;
         step *= 1 + e->line.drift;
         double error = e->cursor_valid && e->audible ? (double)(e->cursor_ns - target_ns) + (e->cursor_fraction - target_fraction) : 0;
@@ -349,7 +350,7 @@ void pl_engine_process_rt(pl_engine *e, float *out, int64_t frames, int64_t now_
         }
     e->volume = volume;
     e->device_frames += frames;
-    publish_rt(e, x + (double)frames * nominal, step, nominal, dac_ns);
+    publish_rt(e, x + (double)frames * nominal, step, nominal, asked_ns + latency_ns);
 }
 
 void pl_engine_callback_rt(void *device, void *out, const void *in, uint32_t frames) {
