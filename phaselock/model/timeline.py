@@ -8,8 +8,8 @@ from uuid import UUID
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Timeline:
-    """track frame = anchor_frame + (session time - start_session_ns) * rate_hz / 1e9, sounding from `start_session_ns` on
-    and, when `stop_session_ns` is set, silent from there (a pause)."""
+    """track frame = anchor_frame + (session time - start_session_ns) * rate_hz / 1e9, sounding from `start_session_ns`
+    on and, when `stop_session_ns` is set, silent from there (a pause)."""
 
     file_id: UUID
     rate_hz: int

@@ -8,7 +8,8 @@ from uuid import UUID
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Track:
-    """One MP3 as every machine knows it. `frames` counts frames of the track's own rate, encoder delay and padding trimmed."""
+    """One MP3 as every machine knows it. `frames` counts frames of the track's own rate, encoder delay and padding
+    trimmed."""
 
     file_id: UUID
     file_name: str

@@ -177,8 +177,11 @@ class PeerMachine:
         return self._settle(now_ns)
 
     def decode_failed(self, file_id: UUID, reason: str, *, now_ns: int) -> list[Effect]:
-        """A file that is here cannot be decoded (found on receipt, after `file_ready`, or while playing)."""
-        if file_id in self._have:
+        """A file of the session cannot be decoded here (found on receipt, then instead of `file_ready`, or later)."""
+        if file_id in self._fetching:
+            self._outbox.do(Send(HOST_CONN, m.FileReceived(file_id, hash_ok=True)))
+        if file_id in self._fetching | self._have:
+            self._fetching.discard(file_id)
             self._have.discard(file_id)
             self._outbox.do(Send(HOST_CONN, m.FileUnplayable(file_id, sentence(reason))))
             text = f"This machine cannot play {self._tracks[file_id].file_name}: {sentence(reason)}"

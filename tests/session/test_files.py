@@ -147,6 +147,17 @@ def test_an_answer_that_was_not_asked_for_is_a_breach() -> None:
     assert party.machine.snapshot().peers == ()
 
 
+def test_one_try_is_answered_once() -> None:
+    party = Party()
+    ana = party.invite("Ana")
+    ana.fetch_results = itertools.repeat(False)
+    party.run(0.1)
+    party.say(Add(a_track()))
+    party.run(0.1)
+    party.receive(ana.conn, m.FileReceived(a_track().file_id, False))
+    assert party.machine.snapshot().peers == ()
+
+
 def test_progress_is_told_every_tenth() -> None:
     party = Party()
     ana = party.invite("Ana")
@@ -184,6 +195,23 @@ def test_a_track_that_one_peer_cannot_decode_plays_for_the_others() -> None:
     assert ana.following is None
     assert ben.following is not None
     assert ana.ended is None
+
+
+def test_a_file_that_turns_out_to_be_no_mp3_on_receipt_holds_nobody_up() -> None:
+    party = Party()
+    ana = party.invite("Ana")
+    ana.fetch_ns = 10**12
+    party.run(0.1)
+    party.say(Add(a_track()))
+    party.run(0.1)
+    party.on_guest(ana, ana.machine.decode_failed, a_track().file_id, "Invalid or corrupted MP3 file: song 1.mp3")
+    party.run(0.1)
+    assert statuses(party) == [ItemStatus.READY]
+    assert len(ana.fetches) == 1
+    assert len(party.host.events("error")) == 1
+    party.say(Play())
+    party.run(1)
+    assert ana.following is None and ana.ended is None
 
 
 def test_the_host_says_what_it_cannot_decode_itself() -> None:

@@ -133,6 +133,8 @@ def test_leaving_in_the_name_of_another_is_a_breach() -> None:
     party.run(0.1)
     party.receive(ana.conn, m.LeaveSession(2))
     party.run(0.1)
+    reason = party.host.events("peer_left")[0].fields["reason"]
+    assert reason == "It broke the protocol: LeaveSession makes no sense."
     assert [peer.name for peer in party.machine.snapshot().peers] == ["Ben"]
     assert ben.ended is None
 
