@@ -254,6 +254,10 @@ cdef class Engine:
             raise ValueError("device rate out of range")
         pl.pl_engine_stream(self.engine, device_rate_hz)
 
+    def set_cycle_clock(self, size_t function, size_t client):
+        """Device stopped: addresses of jack_get_cycle_times and of a client for it; 0, 0 for none."""
+        pl.pl_engine_cycle_clock(self.engine, <pl.pl_cycle_times><void *>function, <void *>client)
+
     def free_deck(self):
         """A free deck or -1."""
         return pl.pl_engine_free_deck(self.engine)

@@ -88,6 +88,8 @@ cdef extern from "pl_engine.h" nogil:
     ctypedef struct pl_engine:
         pl_deck decks[4]
         int64_t output_latency_ns
+    ctypedef int (*pl_cycle_times)(void *client, uint32_t *frames, uint64_t *current_us, uint64_t *next_us, float *period_us)
+    void pl_engine_cycle_clock(pl_engine *engine, pl_cycle_times cycle_times, void *client)
     bint pl_engine_init(pl_engine *engine, pl_line *clock, int64_t ring_frames)
     void pl_engine_free(pl_engine *engine)
     void pl_engine_stream(pl_engine *engine, double device_rate)

@@ -9,6 +9,7 @@ static const double SERVO_MAX = 500e-6;          /* the most that the speed is b
 static const double JUMP_NS = 20e6;              /* a larger error is crossed with a short fade */
 static const double SLIP_JUMP_NS = 0.3e6;        /* after the card itself lost frames, so is a smaller one */
 static const int64_t SLIP_AFTER_NS = 250000000LL;
+static const int64_t CYCLE_AGE_NS = 1000000000LL;
 static const double HISTORY_S = 0.1;             /* kept behind the cursor, so that small jumps back find their PCM */
 static const double RESTART_S = 0.05;            /* PCM ahead before a starved deck sounds again */
 static const pl_slope_prior CARDS = {0.0, 60e-6};   /* how far sound cards usually run from the computer's clock */
@@ -48,6 +49,11 @@ void pl_engine_stream(pl_engine *e, double device_rate) {
 }
 
 /* ---- the controller's side ---- */
+
+void pl_engine_cycle_clock(pl_engine *e, pl_cycle_times cycle_times, void *client) {
+    e->cycle_times = cycle_times;
+    e->cycle_client = client;
+}
 
 const pl_kernel *pl_engine_kernel(pl_engine *e, double track_rate) {
     for (int i = 0; i < e->kernel_count; i++)
@@ -353,10 +359,24 @@ void pl_engine_process_rt(pl_engine *e, float *out, int64_t frames, int64_t now_
     publish_rt(e, x + (double)frames * nominal, step, nominal, asked_ns + latency_ns);
 }
 
+/* When the cycle of this callback began, by the server's account, which knows no late wakes. It counts only if it is of our clock: not
+ * in the future, not long ago. A conversion between clocks that is interrupted halfway answers too early: the latest of three counts. */
+static int64_t began_rt(const pl_engine *e, int64_t now_ns) {
+    int64_t began_ns = INT64_MIN;
+    for (int i = 0; e->cycle_times && i < 3; i++) {
+        uint32_t frames;
+        uint64_t current_us, next_us;
+        float period_us;
+        if (e->cycle_times(e->cycle_client, &frames, &current_us, &next_us, &period_us)) return now_ns;
+        if ((int64_t)current_us * 1000 > began_ns) began_ns = (int64_t)current_us * 1000;
+    }
+    return began_ns <= now_ns && now_ns - began_ns < CYCLE_AGE_NS && began_ns > 0 ? began_ns : now_ns;
+}
+
 void pl_engine_callback_rt(void *device, void *out, const void *in, uint32_t frames) {
     (void)in;
     int64_t now_ns = pl_now_ns_rt();
     pl_engine *e;
     memcpy(&e, (char *)device + pl_engine_user_offset, sizeof e);
-    pl_engine_process_rt(e, out, frames, now_ns);
+    pl_engine_process_rt(e, out, frames, began_rt(e, now_ns));
 }

@@ -58,6 +58,9 @@ typedef struct {
     int64_t dac_ns;                 /* local time at which the next frame leaves the loudspeaker */
 } pl_engine_status;
 
+/* jack_get_cycle_times: when the cycle of this callback began, by the sound server's own account, in microseconds. */
+typedef int (*pl_cycle_times)(void *client, uint32_t *frames, uint64_t *current_us, uint64_t *next_us, float *period_us);
+
 typedef struct {
     pl_deck decks[PL_DECKS];
     pl_line *clock;
@@ -70,6 +73,8 @@ typedef struct {
     pl_atomic_i64 output_latency_ns;
     pl_atomic_u64 volume_target;    /* bits of a double */
     pl_seqlock status;
+    pl_cycle_times cycle_times;     /* set while the device is stopped, or NULL */
+    void *cycle_client;
     /* callback */
     pl_line_value line;
     pl_hull callbacks;              /* x: nominal ns of the frame asked for, y: how late after it the callback came */
@@ -95,6 +100,10 @@ bool pl_engine_init(pl_engine *engine, pl_line *clock, int64_t ring_frames);
 void pl_engine_free(pl_engine *engine);
 /* Controller, device stopped: a stream at this rate is about to begin. All decks become free. */
 void pl_engine_stream(pl_engine *engine, double device_rate);
+
+/* Controller, device stopped: ask this function, from the callback, when the callback's cycle began, instead of trusting the time at which
+ * the callback came. Both must outlive the stream. NULL for none. */
+void pl_engine_cycle_clock(pl_engine *engine, pl_cycle_times cycle_times, void *client);
 
 /* Controller: the kernel for a track rate (kept for the engine's life); NULL when there is no room. */
 const pl_kernel *pl_engine_kernel(pl_engine *engine, double track_rate);

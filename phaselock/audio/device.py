@@ -49,11 +49,6 @@ _MA_BACKENDS = {
     "coreaudio": lib.ma_backend_coreaudio,
     "null": lib.ma_backend_null,
 }
-# Below 20 ms PipeWire's PulseAudio crackles.
-_PERIOD_MS = {"pulseaudio": 25}
-_DEFAULT_PERIOD_MS = 10
-# PulseAudio asks for quarters of what it holds: with broken quarters the callbacks would beat against them.
-_PERIOD_STEP_FRAMES = 16
 
 _REASONS = {
     lib.MA_NO_BACKEND: "not running",
@@ -155,6 +150,11 @@ class Device:
         except AudioDeviceError:
             return None
 
+    def cycle_clock(self) -> tuple[int, int]:
+        """What the engine may ask from the callback for the time of its cycle (see LatencyProbe); 0, 0 for nothing. Good
+        until `close`."""
+        return self._probe.cycle_clock() if self._probe is not None else (0, 0)
+
     def close(self) -> None:
         """Stop and let go. Returns within seconds even if the sound server hangs."""
         if self._context is not None:
@@ -201,11 +201,11 @@ class Device:
     def _close(self) -> None:
         probe, device, context = self._probe, self._device, self._context
         self._probe = self._device = self._context = None
-        if probe is not None:
-            probe.close()
         # Uninitialising alone would leave PulseAudio's thread waiting for an event that a dead server never sends.
         lib.ma_device_stop(device)
         lib.ma_device_uninit(device)
+        if probe is not None:   # not sooner: the callback may ask its cycle clock
+            probe.close()
         lib.ma_context_uninit(context)
 
     def _calls_back(self, seen: int, now_ns: int) -> bool:
@@ -291,8 +291,11 @@ def _period_frames(context: Any, backend: str, output: Any) -> int:
     detail = ffi.new("ma_device_info *")
     lib.ma_context_get_device_info(context, lib.ma_device_type_playback, ffi.addressof(output, "id"), detail)
     rate_hz = detail.nativeDataFormats[0].sampleRate if detail.nativeDataFormatCount > 0 else 0
-    steps = (rate_hz or 48000) * _PERIOD_MS.get(backend, _DEFAULT_PERIOD_MS) / 1000 / _PERIOD_STEP_FRAMES
-    return math.ceil(steps) * _PERIOD_STEP_FRAMES
+    if backend == "pulseaudio":
+        # PulseAudio asks for quarters of what it holds, PipeWire for powers of two: other callbacks would beat against
+        # them. Below 20 ms PipeWire is known to crackle.
+        return 1 << math.ceil(math.log2((rate_hz or 48000) * 0.02))
+    return math.ceil((rate_hz or 48000) * 0.01 / 16) * 16
 
 
 def _open_context(backend: str, client_name: str) -> Any:

@@ -31,6 +31,10 @@ class LatencyProbe(Protocol):
     def latency_ns(self) -> int | None:
         """The figure of this module; None while the platform gives none. May ask a server and wait a little."""
 
+    def cycle_clock(self) -> tuple[int, int]:
+        """Addresses of a function like jack_get_cycle_times and of a client for it; 0, 0 where there is none. Good until
+        `close`."""
+
     def alive(self) -> bool:
         """False once the sound server is known to be gone. Never waits."""
 
@@ -63,6 +67,9 @@ class PeriodProbe:
 
     def latency_ns(self) -> int | None:
         return _ns(self.period_frames, self._rate_hz)
+
+    def cycle_clock(self) -> tuple[int, int]:
+        return 0, 0
 
     def alive(self) -> bool:
         return True
@@ -97,6 +104,9 @@ class JackProbe:
             latency_frames = max(latency_frames, reach.max)
         self._jack.jack_free(names)
         return _ns(latency_frames + self.period_frames, self._rate_hz)
+
+    def cycle_clock(self) -> tuple[int, int]:
+        return ctypes.cast(self._jack.jack_get_cycle_times, ctypes.c_void_p).value or 0, int(self._client)
 
     def alive(self) -> bool:
         return True
@@ -151,6 +161,9 @@ class PulseProbe:
             self._sums.clear()
         self._sums.extend(new)
         return self._lowest(self._sums) if self._sums else None
+
+    def cycle_clock(self) -> tuple[int, int]:
+        return 0, 0
 
     def alive(self) -> bool:
         self._pulse.pa_mainloop_iterate(self._loop, 0, None)
