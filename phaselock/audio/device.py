@@ -151,8 +151,8 @@ class Device:
             return None
 
     def cycle_clock(self) -> tuple[int, int]:
-        """What the engine may ask from the callback for the time of its cycle (see LatencyProbe); 0, 0 for nothing. Good
-        until `close`."""
+        """What the engine may ask from the callback for the time of its cycle (see LatencyProbe); 0, 0 for nothing.
+        Good until `close`."""
         return self._probe.cycle_clock() if self._probe is not None else (0, 0)
 
     def close(self) -> None:

@@ -32,8 +32,8 @@ class LatencyProbe(Protocol):
         """The figure of this module; None while the platform gives none. May ask a server and wait a little."""
 
     def cycle_clock(self) -> tuple[int, int]:
-        """Addresses of a function like jack_get_cycle_times and of a client for it; 0, 0 where there is none. Good until
-        `close`."""
+        """Addresses of a function like jack_get_cycle_times and of a client for it; 0, 0 where there is none. Good
+        until `close`."""
 
     def alive(self) -> bool:
         """False once the sound server is known to be gone. Never waits."""
@@ -121,6 +121,10 @@ class PulseProbe:
     The server's answer falls by a millisecond each millisecond and jumps up whenever miniaudio writes. With the time
     since the newest callback added it only jumps up, at each write of that callback's own frames: the lowest sums of
     many were heard before the first such write, and what they say is the figure.
+
+    PipeWire's PulseAudio tells a stream's latency to its owner only, and zero to others. There a twin of our stream
+    plays silence into the same sink for a moment, now and then, and what it hears after each of its writes is the
+    figure.
     """
 
     _ASK = 16
@@ -128,6 +132,9 @@ class PulseProbe:
     _KEPT = 10 * _ASK
     _BAND_NS = 1_000_000
     _SLOWEST_REPLY_NS = 1_500_000
+    _TWIN_EVERY_NS = 30_000_000_000
+    _TWIN_WRITES = 20
+    _TWIN_LIMIT_S = 0.35
 
     def __init__(self, client_name: str, rate_hz: int, period_frames: int, asked: Asked) -> None:
         self.period_frames = period_frames
@@ -138,6 +145,9 @@ class PulseProbe:
         self._process = str(os.getpid()).encode()
         self._sums: collections.deque[int] = collections.deque(maxlen=self._KEPT)
         self._heard: int | None = None
+        self._sink = _PULSE_NOWHERE
+        self._twin: tuple[int, int] | None = None
+        self._twin_ns: int | None = None
         self._on_input = _PulseOnInput(self._take_input)
         self._pulse = _libpulse()
         self._loop = self._pulse.pa_mainloop_new()
@@ -157,6 +167,8 @@ class PulseProbe:
             if (total_ns := self._ask()) is not None:
                 new.append(total_ns)
             time.sleep(self._PAUSE_S)
+        if not new and self._heard == 0:
+            return self._latency_of_twin(time.monotonic_ns())
         if new and self._sums and abs(self._lowest(new) - self._lowest(self._sums)) > 2 * self._BAND_NS:
             self._sums.clear()
         self._sums.extend(new)
@@ -180,16 +192,52 @@ class PulseProbe:
         frames, next_ns = self._asked()
         before_ns = time.monotonic_ns()
         self._heard = None
-        operation = self._pulse.pa_context_get_sink_input_info_list(self._context, self._on_input, None)
-        if not operation:
-            return None
-        self._wait(lambda: self._pulse.pa_operation_get_state(operation) != _PULSE_RUNNING)
-        self._pulse.pa_operation_cancel(operation)
-        self._pulse.pa_operation_unref(operation)
+        self._settle(self._pulse.pa_context_get_sink_input_info_list(self._context, self._on_input, None))
         after_ns = time.monotonic_ns()
-        if self._heard is None or self._asked()[0] != frames or after_ns - before_ns > self._SLOWEST_REPLY_NS:
+        if not self._heard or self._asked()[0] != frames or after_ns - before_ns > self._SLOWEST_REPLY_NS:
             return None
         return (before_ns + after_ns) // 2 - (next_ns - self._period_ns) + self._heard
+
+    def _latency_of_twin(self, now_ns: int) -> int | None:
+        if self._twin is None or self._twin[0] != self._sink or now_ns - self._twin[1] > self._TWIN_EVERY_NS:
+            self._twin = self._sink, now_ns
+            heard = self._play_twin()
+            if len(heard) >= 4:
+                self._twin_ns = int(statistics.median(heard[len(heard) // 2 :]))
+        return self._twin_ns
+
+    def _play_twin(self) -> list[int]:
+        """What a stream like ours hears after each write: the time until the last frame written is played."""
+        pulse, size = self._pulse, self.period_frames * 8
+        spec = _PulseSampleSpec(_PULSE_FLOAT32, self._rate_hz, 2)
+        buffering = _PulseBuffering(3 * size, size, _PULSE_DEFAULT, _PULSE_DEFAULT, _PULSE_DEFAULT)
+        stream = pulse.pa_stream_new(self._context, b"phaselock-latency", ctypes.byref(spec), None)
+        if not stream:
+            return []
+        heard: list[int] = []
+        latency_us, behind = ctypes.c_uint64(), ctypes.c_int()
+        deadline = time.monotonic() + self._TWIN_LIMIT_S
+        pulse.pa_stream_connect_playback(
+            stream, str(self._sink).encode(), ctypes.byref(buffering), _PULSE_ADJUST_LATENCY, None, None
+        )
+        while len(heard) < self._TWIN_WRITES and time.monotonic() < deadline:
+            if not self._wait(lambda: 0 < pulse.pa_stream_writable_size(stream) <= 3 * size, 0.1):
+                continue
+            room = pulse.pa_stream_writable_size(stream)
+            pulse.pa_stream_write(stream, bytes(room), room, None, 0, 0)
+            written_ns = time.monotonic_ns()
+            self._settle(pulse.pa_stream_update_timing_info(stream, None, None))
+            if pulse.pa_stream_get_latency(stream, ctypes.byref(latency_us), ctypes.byref(behind)) == 0:
+                heard.append(latency_us.value * 1000 + time.monotonic_ns() - written_ns)
+        pulse.pa_stream_disconnect(stream)
+        pulse.pa_stream_unref(stream)
+        return heard
+
+    def _settle(self, operation: int | None) -> None:
+        if operation:
+            self._wait(lambda: self._pulse.pa_operation_get_state(operation) != _PULSE_RUNNING)
+            self._pulse.pa_operation_cancel(operation)
+            self._pulse.pa_operation_unref(operation)
 
     def _lowest(self, sums: Collection[int]) -> int:
         ordered = sorted(sums)
@@ -201,6 +249,7 @@ class PulseProbe:
             return
         if self._pulse.pa_proplist_gets(info.contents.proplist, b"application.process.id") == self._process:
             self._heard = (info.contents.buffer_usec + info.contents.sink_usec) * 1000
+            self._sink = info.contents.sink
 
     def _state(self) -> int:
         return int(self._pulse.pa_context_get_state(self._context))
@@ -219,10 +268,17 @@ class PulseProbe:
 _PULSE_NO_AUTOSPAWN = 1
 _PULSE_READY = 4
 _PULSE_RUNNING = 0
+_PULSE_NOWHERE = _PULSE_DEFAULT = 0xFFFFFFFF
+_PULSE_ADJUST_LATENCY = 0x2000
+_PULSE_FLOAT32 = 5 if sys.byteorder == "little" else 6
 
 
 class _PulseSampleSpec(ctypes.Structure):
     _fields_ = (("format", ctypes.c_int), ("rate", ctypes.c_uint32), ("channels", ctypes.c_uint8))
+
+
+class _PulseBuffering(ctypes.Structure):
+    _fields_ = tuple((name, ctypes.c_uint32) for name in ("maxlength", "tlength", "prebuf", "minreq", "fragsize"))
 
 
 class _PulseChannels(ctypes.Structure):
@@ -274,6 +330,14 @@ def _libpulse() -> ctypes.CDLL:
         (pulse.pa_context_get_sink_input_info_list, pointer, (pointer, _PulseOnInput, pointer)),
         (pulse.pa_context_disconnect, None, (pointer,)),
         (pulse.pa_context_unref, None, (pointer,)),
+        (pulse.pa_stream_new, pointer, (pointer, text, pointer, pointer)),
+        (pulse.pa_stream_connect_playback, integer, (pointer, text, pointer, integer, pointer, pointer)),
+        (pulse.pa_stream_writable_size, ctypes.c_size_t, (pointer,)),
+        (pulse.pa_stream_write, integer, (pointer, text, ctypes.c_size_t, pointer, ctypes.c_int64, integer)),
+        (pulse.pa_stream_update_timing_info, pointer, (pointer, pointer, pointer)),
+        (pulse.pa_stream_get_latency, integer, (pointer, pointer, pointer)),
+        (pulse.pa_stream_disconnect, integer, (pointer,)),
+        (pulse.pa_stream_unref, None, (pointer,)),
         (pulse.pa_operation_get_state, integer, (pointer,)),
         (pulse.pa_operation_cancel, None, (pointer,)),
         (pulse.pa_operation_unref, None, (pointer,)),

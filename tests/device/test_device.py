@@ -172,9 +172,9 @@ def test_no_server_at_all(
 def test_pulse_plays_and_tells_its_latency(pulse: PulseServer, rig: Callable[..., Rig]) -> None:
     one = rig("pulseaudio")
     info = one.run()
-    assert (info.name, info.rate_hz, info.period_frames) == ("TestSink", 44100, 1104)
+    assert (info.name, info.rate_hz, info.period_frames) == ("TestSink", 44100, 1024)
     until(lambda: one.frames() > 3 * info.rate_hz)
-    # The server was asked to hold 25 ms for us, and a null sink has no more behind that.
+    # The server was asked to hold 23 ms for us, and a null sink has no more behind that.
     figures = [one.device.output_latency_ns() or 0 for _ in range(10)]
     assert all(20_000_000 < figure < 32_000_000 for figure in figures)
     assert max(figures) - min(figures) < 1_000_000
