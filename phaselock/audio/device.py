@@ -216,10 +216,10 @@ class Device:
         self._seen = seen
         return self._silent_ns < (_SILENCE_LIMIT_NS if seen > _SETTLED_FRAMES else _FIRST_SILENCE_LIMIT_NS)
 
-    def _call(self, work: Callable[[], _Result], limit_s: float = _CALL_LIMIT_S) -> _Result:
+    def _call(self, work: Callable[[], _Result], limit_s: float | None = None) -> _Result:
         memory = (self._context, self._device, self._probe, self._owner)
         try:
-            return self._worker.call(work, limit_s)
+            return self._worker.call(work, limit_s or _CALL_LIMIT_S)
         except TimeoutError:
             _abandoned.append(memory)
             self._context = self._device = self._probe = None
