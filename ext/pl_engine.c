@@ -178,10 +178,12 @@ static void card_clock_rt(pl_engine *e, double x, int64_t now_ns, double period_
     if (pl_hull_add(&e->callbacks, x, y, e->card_known ? e->card.slope : 0)) e->card_known = pl_fit_one(&e->callbacks, e->card_prior, &e->card);
 }
 
-typedef struct { double at_ns, step_ns, gain_begin, gain_end; } pl_pass;   /* first frame in ns after the deck's start */
+/* One callback's way through a deck: its first frame in ns after the deck's start, the gain from begin to end of a jump's cross-fade, and
+ * where, and over how long, the PCM runs out. */
+typedef struct { double at_ns, step_ns, gain_begin, gain_end, out_at_ns, out_ns; } pl_pass;
 
 /* Play `count` frames from block offset `begin` into out; all PCM needed is there. */
-static void mix_rt(pl_engine *e, const pl_deck *d, const pl_pass *pass, int64_t begin, int64_t count, int64_t frames, double fade_out_at, float *out) {
+static void mix_rt(pl_engine *e, const pl_deck *d, const pl_pass *pass, int64_t begin, int64_t count, int64_t frames, float *out) {
     const pl_kernel *k = d->kernel;
     double per_ns = d->rate * 1e-9, step = pass->step_ns * per_ns;
     int64_t most = (int64_t)((PL_SCRATCH - k->taps - 4) / step);
@@ -201,7 +203,7 @@ static void mix_rt(pl_engine *e, const pl_deck *d, const pl_pass *pass, int64_t 
             double gain = 1;
             if (ns < d->fade_from + FADE_NS) gain = fmax(0, (ns - d->fade_from) / FADE_NS);
             if (ns > stop - FADE_NS) gain = fmin(gain, fmax(0, (stop - ns) / FADE_NS));
-            if (ns > fade_out_at - FADE_NS) gain = fmin(gain, fmax(0, (fade_out_at - ns) / FADE_NS));
+            if (ns > pass->out_at_ns - pass->out_ns) gain = fmin(gain, fmax(0, (pass->out_at_ns - ns) / pass->out_ns));
             if (pass->gain_begin != pass->gain_end || pass->gain_begin != 1) {
                 double through = fmin(1, (double)(begin + done + j) / fmin((double)frames, FADE_NS / pass->step_ns));
                 gain *= pass->gain_begin + (pass->gain_end - pass->gain_begin) * through;
@@ -246,18 +248,18 @@ static bool deck_rt(pl_engine *e, pl_deck *d, const pl_pass *pass, int64_t frame
             d->starved = false;
             d->has_sounded = true;
         }
-        if (ready) { mix_rt(e, d, pass, begin, stop - begin, frames, INFINITY, out); sounded = true; }
-    } else if (!behind && write >= needed) {
-        mix_rt(e, d, pass, begin, stop - begin, frames, INFINITY, out);
+        if (ready) { mix_rt(e, d, pass, begin, stop - begin, frames, out); sounded = true; }
+    } else if (!behind && (write >= needed + (int64_t)(FADE_NS * 1e-9 * d->rate) || write >= end)) {
+        mix_rt(e, d, pass, begin, stop - begin, frames, out);
         sounded = true;
     } else {
-        /* Underrun: play what is there, fading, and wait for enough of it. */
-        if (!behind) {
-            double there = ((double)(write - half - 1 - d->anchor_frame)) * frame_ns;
-            int64_t able = (int64_t)floor((there - pass->at_ns) / pass->step_ns);
-            if (able > stop) able = stop;
-            if (able > begin) { mix_rt(e, d, pass, begin, able - begin, frames, there, out); sounded = true; }
-        }
+        /* The PCM is running out: fade with what is there, and wait for enough of it. */
+        pl_pass last_of_it = *pass;
+        double there = (double)(write - half - 1 - d->anchor_frame) * frame_ns;
+        last_of_it.out_at_ns = fmin(there, last_ns);
+        last_of_it.out_ns = fmin(FADE_NS, last_of_it.out_at_ns - first_ns);
+        int64_t able = (int64_t)floor((last_of_it.out_at_ns - pass->at_ns) / pass->step_ns);
+        if (!behind && able > begin) { mix_rt(e, d, &last_of_it, begin, able - begin, frames, out); sounded = true; }
         if (settle) { d->starved = true; e->underruns++; }
     }
     if (settle) {
@@ -318,7 +320,7 @@ void pl_engine_process_rt(pl_engine *e, float *out, int64_t frames, int64_t now_
         step *= 1 + e->line.drift;
         double error = e->cursor_valid && e->audible ? (double)(e->cursor_ns - target_ns) + (e->cursor_fraction - target_fraction) : 0;
         bool jump = fabs(error) > JUMP_NS || (e->slipped && fabs(error) > SLIP_JUMP_NS);
-        pl_pass old = {0, step, 1, 0}, now = {0, 0, 1, 1};
+        pl_pass old = {0, step, 1, 0, INFINITY, 1}, now = {0, 0, 1, 1, INFINITY, 1};
         int64_t old_ns = e->cursor_ns;
         if (jump || !e->cursor_valid || !e->audible) {
             e->cursor_ns = target_ns;

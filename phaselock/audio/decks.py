@@ -1,16 +1,18 @@
 """From plans to decks: which track is decoded into which ring, and what the callback is told to follow.
 
-The controller of the native engine. One thread at a time; the player's in the program, the test's in the simulated world.
+The controller of the native engine, one thread at a time: the player's in the program, the test's in the simulated
+world.
 """
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 from collections.abc import Callable
 from typing import Protocol
 
 from phaselock import _native
-from phaselock.audio.interface import AudioEvent, DecodeFailed, Plan, TrackEnded
+from phaselock.audio.interface import AudioEvent, DecodeFailed, Plan
 from phaselock.errors import PhaseLockError
 from phaselock.model.timeline import Timeline
 
@@ -19,7 +21,6 @@ _FIRST_FILL_FRAMES = 24576
 _PREPARE_NS = 60_000_000
 """How far ahead of the loudspeaker a line that already runs is met: opening, seeking and decoding take some of it."""
 _FAR_BEHIND_S = 2.0
-_OVERDUE_NS = 2_000_000_000
 
 
 class Source(Protocol):
@@ -46,22 +47,22 @@ class _Deck:
 
 
 class Decks:
-    """Keeps the engine on the plan it was last given. `pump` does the work and says whether there is more to do at once."""
+    """Keeps the engine on the plan it was last given. `pump` does the work."""
 
     def __init__(self, engine: _native.Engine, open_source: Callable[[Plan], Source]) -> None:
         self._engine = engine
         self._open_source = open_source
+        self._wishes: collections.deque[tuple[Plan | None, Plan | None]] = collections.deque()
         self._wanted: tuple[Plan | None, Plan | None] = (None, None)
         self._applied: tuple[Plan | None, Plan | None] = (None, None)
         self._current: _Deck | None = None
         self._next: _Deck | None = None
         self._fading: list[_Deck] = []
-        self._over: Plan | None = None
         self._refused: set[Plan] = set()
 
     def follow(self, plan: Plan | None, then: Plan | None) -> None:
         """What is wanted from now on; taken up by the next `pump`. Callable from any thread."""
-        self._wanted = (plan, then)
+        self._wishes.append((plan, then))
 
     def restart(self) -> None:
         """The engine's stream began anew: all decks are free, what is wanted is wanted again."""
@@ -73,24 +74,24 @@ class Decks:
         self._applied = (None, None)
 
     def pump(self, now_ns: int, *, output_latency_ns: int, running: bool = True) -> tuple[bool, list[AudioEvent]]:
-        """Apply what is wanted, decode ahead, notice ends. Returns whether to come again at once, and events."""
+        """Apply what is wanted and decode ahead. Returns whether to come again at once, and events."""
         events: list[AudioEvent] = []
-        wanted = self._wanted
-        line = self._engine.line.value()
-        if running and line.valid:
-            if wanted != self._applied:
-                self._apply(wanted, now_ns + output_latency_ns, events)
-            elif self._current is not None and self._lost_the_line(self._current):
-                self._forget(self._current)
-                self._current = None
-                self._arm_current(wanted[0], now_ns + output_latency_ns, events)
+        able = running and self._engine.line.value().valid
+        # Each wish in its turn: a pause that a resume overtook still ends the old line.
+        for _ in range(max(1, len(self._wishes))):
+            if self._wishes:
+                self._wanted = self._wishes.popleft()
+            if able and self._wanted != self._applied:
+                self._apply(self._wanted, now_ns + output_latency_ns, events)
+        if able and self._current is not None and self._lost_the_line(self._current):
+            self._forget(self._current)
+            self._current = None
+            self._applied = (None, None)
         busy = False
-        for deck in (self._current, self._next):
+        for deck in (self._current, self._next, *self._fading):
             if deck is not None:
                 busy |= self._fill(deck, _FILL_FRAMES, events)
-        self._notice_ends(events)
-        if not running or self._current is None:
-            self._notice_overdue(wanted[0], now_ns, events)
+        self._notice_ends()
         return busy, events
 
     def _apply(self, wanted: tuple[Plan | None, Plan | None], dac_ns: int, events: list[AudioEvent]) -> None:
@@ -114,7 +115,7 @@ class Decks:
             if self._current is not None:
                 self._retire(self._current)
                 self._current = None
-            if plan != self._over and not self._arm_current(plan, dac_ns, events):
+            if not self._arm_current(plan, dac_ns, events):
                 return
         if self._next is not None and (then is None or not _same_line(then.timeline, self._next.plan.timeline)):
             self._forget(self._next)
@@ -161,7 +162,7 @@ class Decks:
 
     def _fill(self, deck: _Deck, at_most_frames: int, events: list[AudioEvent]) -> bool:
         """Decode into the deck's ring; True when there is room for more at once."""
-        if self._engine.deck(deck.number).room_frames < _FILL_FRAMES:   # rather seldom and much than often and little
+        if self._engine.deck(deck.number).room_frames < _FILL_FRAMES:  # rather seldom and much than often and little
             return False
         while at_most_frames > 0 and not deck.full:
             address, room = self._engine.acquire(deck.number, deck.generation)
@@ -180,36 +181,19 @@ class Decks:
             at_most_frames -= frames
         return not deck.full
 
-    def _notice_ends(self, events: list[AudioEvent]) -> None:
+    def _notice_ends(self) -> None:
         for deck in list(self._fading):
             if not self._engine.deck(deck.number).armed:
                 deck.source.close()
                 self._fading.remove(deck)
         for playing in (self._current, self._next):
-            if playing is None or (status := self._engine.deck(playing.number)).armed:
+            if playing is None or self._engine.deck(playing.number).armed:
                 continue
             playing.source.close()
             if playing is self._current:
                 self._current, self._next = self._next, None
             else:
                 self._next = None
-            if status.outcome == _native.OUTCOME_ENDED:
-                self._end(playing.plan, events)
-
-    def _notice_overdue(self, plan: Plan | None, now_ns: int, events: list[AudioEvent]) -> None:
-        """A machine without an output, or one that joined too late, still has to know that a track is over."""
-        if plan is None or plan == self._over or plan.timeline.stop_session_ns is not None:
-            return
-        value = self._engine.line.value()
-        if not value.valid:
-            return
-        end_ns = plan.timeline.session_ns_at(plan.track.frames)
-        if self._engine.line.session_from_local(now_ns) > end_ns + _OVERDUE_NS:
-            self._end(plan, events)
-
-    def _end(self, plan: Plan, events: list[AudioEvent]) -> None:
-        self._over = plan
-        events.append(TrackEnded(plan))
 
     def _lost_the_line(self, deck: _Deck) -> bool:
         """The line is so far from what is decoded that seeking is quicker than decoding there (the machine slept), or it
@@ -232,7 +216,7 @@ class Decks:
         self._retire(deck)
 
     def _retire(self, deck: _Deck) -> None:
-        """It sounds on until the engine lets it go; decoding goes on no longer than what is in its ring."""
+        """It sounds on, and is decoded, until the engine lets it go."""
         self._fading.append(deck)
 
     def _refuse(self, plan: Plan, reason: str, events: list[AudioEvent]) -> None:

@@ -39,13 +39,6 @@ class AudioStatus:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class TrackEnded:
-    """The last frame of a followed plan left the callback."""
-
-    plan: Plan
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
 class DecodeFailed:
     """The file of a plan cannot be decoded; nothing of it will play on this machine."""
 
@@ -62,18 +55,18 @@ class DeviceChanged:
     detail: str
 
 
-AudioEvent = TrackEnded | DecodeFailed | DeviceChanged
+AudioEvent = DecodeFailed | DeviceChanged
 
 
 class AudioOutput(Protocol):
-    """Follows timelines. All methods return at once and are called from one thread (the network thread); events arrive through
-    `on_event` on a thread of the implementation's choice."""
+    """Follows timelines. All methods return at once and are called from one thread (the network thread); events arrive
+    through `on_event` on a thread of the implementation's choice."""
 
     on_event: Callable[[AudioEvent], None]
 
     def follow(self, plan: Plan | None, then: Plan | None = None) -> None:
-        """Follow `plan` from now on instead of whatever was followed (None: silence, with a short fade); `then` is the track
-        that starts where `plan` ends. Sound that is playing goes on until the new line starts."""
+        """Follow `plan` from now on instead of whatever was followed (None: silence, with a short fade); `then` is the
+        track that starts where `plan` ends. Sound that is playing goes on until the new line starts."""
 
     def set_volume(self, volume: float) -> None:
         """0 to 1, ramped."""

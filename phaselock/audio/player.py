@@ -3,8 +3,8 @@
 Threads, and what each alone may do:
   player   the engine's controller and the only producer of its rings (Decks), woken by `follow` or every 50 ms
   device   opens, watches, asks for its latency and reopens the output; everything there may take seconds
-Both hold the lock while they command the engine, so that a stream never begins under the other's hands. The network thread only
-leaves wishes and reads the status. The audio callback (C) takes no lock.
+Both hold the lock while they command the engine, so that a stream never begins under the other's hands. The network
+thread only leaves wishes and reads the status. The audio callback (C) takes no lock.
 """
 
 from __future__ import annotations
@@ -126,7 +126,7 @@ class Player:
         self.engine.set_output_latency(self._latency_ns)
 
     def _ring_bell(self) -> None:
-        with contextlib.suppress(OSError):   # a full bell rings already
+        with contextlib.suppress(OSError):  # a full bell rings already
             self._ringer.send(b"\0")
 
     # ---- the player's thread ----
@@ -138,7 +138,10 @@ class Player:
                 with contextlib.suppress(BlockingIOError):
                     self._bell.recv(4096)
             with self._lock:
-                busy, events = self._decks.pump(_native.now_ns(), output_latency_ns=self._latency_ns, running=self._running)
+                now_ns = _native.now_ns()
+                busy, events = self._decks.pump(
+                    now_ns, output_latency_ns=self._latency_ns, running=self._running
+                )
             for event in events:
                 self.on_event(event)
         with self._lock:

@@ -52,9 +52,17 @@ class HostClock:
 class PeerClock:
     """Measures the host's clock at (ip, port) and keeps `line`. `filter_kind` is one of FILTERS."""
 
-    def __init__(self, ip: str, port: int, peer_id: int, filter_kind: str = "envelope", line: _native.ClockLine | None = None) -> None:
+    def __init__(
+        self,
+        ip: str,
+        port: int,
+        peer_id: int,
+        filter_kind: str = "envelope",
+        line: _native.ClockLine | None = None,
+    ) -> None:
         self.line = line if line is not None else _native.ClockLine()
-        family, kind, protocol, _, address = socket.getaddrinfo(ip, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)[0]
+        found = socket.getaddrinfo(ip, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
+        family, kind, protocol, _, address = found[0]
         self._socket = socket.socket(family, kind, protocol)
         try:
             self._socket.connect(address)

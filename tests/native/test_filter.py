@@ -51,7 +51,8 @@ def p95(values: list[float]) -> float:
 
 
 def pooled(kind: str, link: Link, from_s: float, until_s: float, seeds: int = 6) -> list[float]:
-    return sorted(e for seed in range(seeds) for e in Run(kind, link, seed).follow(0, until_s).errors_us(from_s, until_s))
+    runs = (Run(kind, link, seed).follow(0, until_s) for seed in range(seeds))
+    return sorted(error for run in runs for error in run.errors_us(from_s, until_s))
 
 
 @pytest.mark.parametrize(
@@ -82,7 +83,7 @@ def test_an_estimate_is_usable_within_a_second_and_better_than_a_millisecond_wit
     for link in (WIRED, WIFI, WAN):
         for seed in range(10):
             run = Run("envelope", link, seed).follow(0, 2.0)
-            assert run.rows[0][0] < 1.3   # the burst itself takes a second on a slow link; the native thread publishes within it
+            assert run.rows[0][0] < 1.3  # a slow link's burst takes a second; the native thread publishes within it
             assert max(run.errors_us(1.0)) < 1000
 
 
@@ -99,14 +100,12 @@ def test_drift_is_learnt(ppm: float) -> None:
 def test_a_clock_step_is_noticed_and_survived(step_ns: int) -> None:
     run = Run("envelope", WIRED, 5).follow(0, 20)
     before = run.local
-    run.local = lambda t: before(t) + step_ns   # the peer's clock is stepped; for a step back, as a machine that lost time
-    if step_ns < 0:
-        run.local = before
-        later = run.trains
-        later._host_clock = lambda t: host_clock(t) - step_ns   # the host slept not, the peer did: host time ran on
+    truth_shift_us = 0.0
+    if step_ns > 0:
+        run.local = lambda t: before(t) + step_ns
+    else:  # the peer slept: its clock stood still while the host's ran on
+        run.trains._host_clock = lambda t: host_clock(t) - step_ns
         truth_shift_us = -step_ns / 1e3
-    else:
-        truth_shift_us = 0.0
     run.rows.clear()
     run.follow(20, 30)
     errors = [abs(error - truth_shift_us) for at_s, error, _ in run.rows if at_s > 22]

@@ -1,6 +1,7 @@
 """Simulated packet exchanges between a peer and its host: delay, jitter, loss and contention per leg, no reordering.
 
-Time is simulated true time in float nanoseconds; clocks are functions of it. The schedule of trains is that of ext/pl_udp.c.
+Time is simulated true time in float nanoseconds; clocks are functions of it. The schedule of trains is that of
+ext/pl_udp.c.
 """
 
 from __future__ import annotations
@@ -15,8 +16,8 @@ Exchange = tuple[int, int, int, int]
 
 @dataclasses.dataclass(frozen=True)
 class Leg:
-    """One direction of one machine's cable. The mean of the exponential jitter is the whole one with probability `busy` and a twentieth
-    of it otherwise."""
+    """One direction of one machine's cable. The mean of the exponential jitter is the whole one with probability `busy`
+    and a twentieth of it otherwise."""
 
     delay_us: float
     jitter_us: float

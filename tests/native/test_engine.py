@@ -1,0 +1,347 @@
+"""The engine offline: the same code that runs in the audio callback, on made-up times."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from phaselock import _native
+from tests.support.pcm import compass, loudness, places, stereo
+
+TRACK_HZ = 44100
+DEVICE_HZ = 48000
+BLOCK = 480
+T0_NS = 1_800_000_000_000_000_000
+SECOND = 1_000_000_000
+
+
+class Machine:
+    """An engine on a card that calls back at true times; its local clock is true time."""
+
+    def __init__(self, *, card_ppm: float = 0.0, late_ns: Callable[[], float] = lambda: 0.0) -> None:
+        self.line = _native.ClockLine()
+        self.line.set(T0_NS, 0, 0.0, 0.0, 0.0)
+        self.engine = _native.Engine(self.line)
+        self.engine.stream(DEVICE_HZ)
+        self.true_hz = DEVICE_HZ * (1 + card_ppm * 1e-6)
+        self.late_ns = late_ns
+        self.asked = 0
+        self.shift_ns = 0.0
+        self.blocks: list[npt.NDArray[np.float64]] = []
+        self.feeds: list[tuple[int, int, int, int]] = []
+
+    def arm(
+        self, anchor: int, start_ns: int, stop_ns: int | None = None, *, frames: int = 10**9, seamless: bool = False
+    ) -> int:
+        deck = self.engine.free_deck()
+        generation = self.engine.reset_deck(deck, anchor)
+        self.feeds.append((deck, generation, anchor, frames))
+        self.feed()
+        assert self.engine.arm(deck, TRACK_HZ, anchor, start_ns, stop_ns, seamless)
+        return deck
+
+    def feed(self) -> None:
+        still = []
+        for deck, generation, at, frames in self.feeds:
+            count = min(frames - at, 16384)
+            done = self.engine.write(deck, generation, compass(at, count)) if count else 0
+            if done < 0:
+                continue
+            if at + done == frames:
+                self.engine.finish(deck, generation)
+            else:
+                still.append((deck, generation, at + done, frames))
+        self.feeds = still
+
+    def run(self, seconds: float, *, feed: bool = True) -> Machine:
+        for _ in range(round(seconds * DEVICE_HZ / BLOCK)):
+            now_ns = T0_NS + round(self.asked / self.true_hz * 1e9 + self.shift_ns + self.late_ns())
+            self.blocks.append(stereo(self.engine.process(BLOCK, now_ns)))
+            self.asked += BLOCK
+            if feed:
+                self.feed()
+        return self
+
+    @property
+    def sound(self) -> npt.NDArray[np.float64]:
+        return np.concatenate(self.blocks)
+
+    def at_ns(self) -> npt.NDArray[np.float64]:
+        """True time of each output frame, relative to T0."""
+        return np.arange(self.asked) / self.true_hz * 1e9
+
+    def errors_us(self, anchor: int, start_ns: int) -> npt.NDArray[np.float64]:
+        """Where each sounding frame is, minus where the line wants it, in us; NaN in silence."""
+        want = anchor + (self.at_ns() - (start_ns - T0_NS)) * TRACK_HZ / 1e9
+        sound = self.sound
+        error = (places(sound, want) - want) / TRACK_HZ * 1e6
+        return np.where(loudness(sound) > 0.01, error, np.nan)
+
+
+def worst(errors: npt.NDArray[np.float64]) -> float:
+    return float(np.nanmax(np.abs(errors)))
+
+
+@pytest.mark.parametrize("start_fraction", [0, 1, 7_777, 20_833, 10_416])
+def test_a_start_is_exact_to_a_fraction_of_a_sample(start_fraction: int) -> None:
+    start_ns = T0_NS + SECOND + start_fraction
+    machine = Machine()
+    machine.arm(0, start_ns)
+    machine.run(2)
+    first = int(np.flatnonzero(loudness(machine.sound) > 0.5)[0])
+    assert 0 <= first / DEVICE_HZ * 1e9 - (SECOND + start_fraction) < 1e9 / DEVICE_HZ
+    assert worst(machine.errors_us(0, start_ns)[first + 50 :]) < 0.1
+    assert not machine.engine.status().underruns
+
+
+def test_a_start_in_the_middle_fades_in_and_is_as_exact() -> None:
+    start_ns = T0_NS + SECOND
+    machine = Machine()
+    machine.arm(123_456, start_ns)
+    machine.run(2)
+    loud = loudness(machine.sound)
+    assert loud[: DEVICE_HZ].max() == 0
+    assert 0.4 < loud[DEVICE_HZ + 120] < 0.6
+    assert loud[DEVICE_HZ + 245] == pytest.approx(1, abs=0.01)
+    assert worst(machine.errors_us(123_456, start_ns)[DEVICE_HZ + 60 :]) < 0.1
+
+
+def test_drifting_card_and_clock_are_followed_without_ever_being_heard() -> None:
+    rng = random.Random(1)
+    machine = Machine(card_ppm=100, late_ns=lambda: rng.expovariate(1 / 60e3))
+    machine.line.set(T0_NS, -5_000_000_000, -80e-6, 0.0, 0.0)
+    session = lambda at_ns: at_ns - 5e9 - 80e-6 * at_ns  # noqa: E731 — relative to T0
+    machine.run(5)
+    start_ns = T0_NS + round(session(6e9))
+    machine.arm(0, start_ns)
+    machine.run(15)
+    want = (session(machine.at_ns()) - (start_ns - T0_NS)) * TRACK_HZ / 1e9
+    error = (places(machine.sound, want) - want) / TRACK_HZ * 1e6
+    assert np.abs(error[loudness(machine.sound) > 0.5][100:]).max() < 15
+    status = machine.engine.status()
+    assert status.correction_ppm == pytest.approx(-180, abs=2)
+    assert status.card_ppm == pytest.approx(-100, abs=1)
+    assert status.jumps == status.slips == status.underruns == 0
+
+
+def test_a_small_error_is_bent_away_slowly_and_smoothly() -> None:
+    machine = Machine()
+    start_ns = T0_NS + SECOND
+    machine.arm(0, start_ns)
+    machine.run(3)
+    machine.line.set(T0_NS, 1_000_000, 0.0, 0.0, 0.0)  # the clock turns out to be a millisecond off
+    machine.run(8)
+    error = machine.errors_us(0, start_ns)
+    assert np.nanmax(np.abs(np.diff(error[DEVICE_HZ + 200 :]))) < 500e-6 / DEVICE_HZ * 1e6 + 0.02  # 500 ppm at most, no jump
+    assert error[-1] == pytest.approx(1000, abs=15)
+    assert machine.engine.status().jumps == 0
+
+
+def test_a_large_error_is_crossed_with_a_short_fade() -> None:
+    machine = Machine()
+    start_ns = T0_NS + SECOND
+    machine.arm(0, start_ns)
+    machine.run(3)
+    machine.line.set(T0_NS, 50_000_000, 0.0, 0.0, 0.0)
+    machine.run(1)
+    assert machine.errors_us(0, start_ns)[-1] == pytest.approx(50_000, abs=1)
+    assert machine.engine.status().jumps == 1
+    steps = np.abs(np.diff(machine.sound, axis=0)).max()
+    assert steps < 0.02  # a hard cut would be up to 1
+
+
+def test_pause_is_one_instant_with_a_fade_before_it() -> None:
+    machine = Machine()
+    machine.arm(0, T0_NS + SECOND)
+    machine.run(1.5)
+    machine.engine.stop_at(T0_NS + 2 * SECOND)
+    machine.run(1)
+    loud = loudness(machine.sound)
+    assert loud[2 * DEVICE_HZ :].max() == 0
+    assert loud[2 * DEVICE_HZ - 250] == pytest.approx(1, abs=0.01)
+    assert 0.4 < loud[2 * DEVICE_HZ - 120] < 0.6
+    assert all(not machine.engine.deck(k).armed for k in range(_native.DECKS))
+
+
+def test_a_new_line_takes_over_from_the_old_one_at_its_start() -> None:
+    machine = Machine()
+    machine.arm(0, T0_NS + SECOND)
+    machine.run(1.5)
+    machine.arm(500_000, T0_NS + 2 * SECOND)
+    machine.run(2)
+    before, after = machine.errors_us(0, T0_NS + SECOND), machine.errors_us(500_000, T0_NS + 2 * SECOND)
+    assert worst(before[DEVICE_HZ + 100 : 2 * DEVICE_HZ - 10]) < 0.2
+    assert worst(after[2 * DEVICE_HZ + 100 :]) < 0.2
+
+
+def test_the_next_track_follows_on_the_frame() -> None:
+    frames = TRACK_HZ * 2 + 17
+    machine = Machine()
+    start_ns = T0_NS + SECOND + 4_321
+    machine.arm(0, start_ns, frames=frames)
+    end_ns = start_ns + round(frames * 1e9 / TRACK_HZ)
+    # The second track is the same sound continued, cut at an odd place: whoever cannot find the seam hears none.
+    deck = machine.engine.free_deck()
+    generation = machine.engine.reset_deck(deck, 0)
+    assert machine.engine.write(deck, generation, compass(frames, 60_000)) == 60_000
+    assert machine.engine.arm(deck, TRACK_HZ, 0, end_ns, None, True)
+    machine.run(3.9)
+    error = machine.errors_us(0, start_ns)
+    loud = loudness(machine.sound)
+    assert worst(error[DEVICE_HZ + 100 :]) < 0.1
+    assert loud[DEVICE_HZ + 100 :].min() == pytest.approx(1, abs=0.001)
+
+
+def test_an_underrun_comes_back_in_phase() -> None:
+    machine = Machine()
+    start_ns = T0_NS + SECOND
+    machine.arm(0, start_ns)
+    machine.run(2)
+    machine.run(3, feed=False)
+    assert loudness(machine.sound)[-1] == 0
+    assert machine.engine.status().underruns == 1
+    machine.run(2)
+    error = machine.errors_us(0, start_ns)
+    assert worst(error[DEVICE_HZ + 100 :]) < 0.2
+    assert loudness(machine.sound)[-1] == pytest.approx(1, abs=0.001)
+    assert np.abs(np.diff(machine.sound, axis=0)).max(axis=1)[DEVICE_HZ + 100 :].max() < 0.02
+
+
+def test_a_late_deck_joins_the_running_line() -> None:
+    machine = Machine()
+    start_ns = T0_NS + SECOND // 2
+    machine.run(3)
+    deck = machine.engine.free_deck()
+    first = 3 * TRACK_HZ  # decoded from half a second behind what is due now
+    generation = machine.engine.reset_deck(deck, first)
+    machine.feeds.append((deck, generation, first, 10**9))
+    machine.feed()
+    machine.engine.arm(deck, TRACK_HZ, 0, start_ns)
+    machine.run(2)
+    error = machine.errors_us(0, start_ns)
+    heard = np.flatnonzero(~np.isnan(error))
+    assert heard[0] / DEVICE_HZ == pytest.approx(3.5, abs=0.02)
+    assert worst(error[heard[0] + 100 :]) < 0.2
+
+
+def test_a_card_that_lost_a_block_is_in_phase_again_soon() -> None:
+    machine = Machine()
+    start_ns = T0_NS + SECOND
+    machine.arm(0, start_ns)
+    machine.run(5)
+    machine.shift_ns += BLOCK / DEVICE_HZ * 1e9  # for good: each later frame is asked for, and leaves, one block later
+    lost_at = machine.asked
+    machine.run(5)
+    want = (machine.at_ns() + np.where(np.arange(machine.asked) >= lost_at, machine.shift_ns, 0) - SECOND) * TRACK_HZ / 1e9
+    error = (places(machine.sound, want) - want) / TRACK_HZ * 1e6
+    assert abs(error[lost_at + DEVICE_HZ // 10]) > 9_000
+    assert np.abs(error[lost_at + DEVICE_HZ // 2 :]).max() < 5
+    assert machine.engine.status().slips == 1
+
+
+def test_a_processor_taken_away_for_half_a_second_changes_nothing() -> None:
+    machine = Machine()
+    start_ns = T0_NS + SECOND
+    machine.arm(0, start_ns)
+    machine.run(5)
+    away_until_ns = machine.asked / DEVICE_HZ * 1e9 + 0.5e9
+    machine.late_ns = lambda: max(0.0, away_until_ns - machine.asked / DEVICE_HZ * 1e9)
+    machine.run(1)
+    machine.late_ns = lambda: 0.0
+    machine.run(3)
+    assert worst(machine.errors_us(0, start_ns)[DEVICE_HZ + 100 :]) < 0.2
+    assert machine.engine.status().slips == 0
+
+
+def test_callback_jitter_hardly_matters() -> None:
+    rng = random.Random(2)
+    machine = Machine(card_ppm=-60, late_ns=lambda: rng.expovariate(1 / 200e3) if rng.random() < 0.7 else 3e6 * rng.random())
+    machine.run(5)
+    start_ns = T0_NS + 6 * SECOND
+    machine.arm(0, start_ns)
+    machine.run(15)
+    error = machine.errors_us(0, start_ns)
+    assert np.nanpercentile(np.abs(error), 95) < 15
+    assert worst(error[6 * DEVICE_HZ + 100 :]) < 40
+    assert machine.engine.status().dac_uncertainty_ns < 20_000
+
+
+def test_volume_is_a_ramp() -> None:
+    machine = Machine()
+    machine.arm(0, T0_NS + SECOND)
+    machine.run(2)
+    machine.engine.set_volume(0.25)
+    machine.run(1)
+    loud = loudness(machine.sound)
+    assert loud[-1] == pytest.approx(0.25, abs=0.001)
+    assert np.abs(np.diff(loud[DEVICE_HZ + 100 :])).max() < 0.75 / BLOCK * 1.1
+
+
+def test_cancel_and_stop_now_fade() -> None:
+    machine = Machine()
+    deck = machine.arm(0, T0_NS + SECOND)
+    machine.run(2)
+    machine.engine.cancel(deck)
+    machine.run(0.5)
+    assert loudness(machine.sound)[-1] == 0
+    assert not machine.engine.deck(deck).armed
+    assert np.abs(np.diff(machine.sound, axis=0)).max(axis=1)[DEVICE_HZ + 100 :].max() < 0.02
+
+
+def test_nothing_plays_before_the_clock_is_known() -> None:
+    machine = Machine()
+    machine.line = _native.ClockLine()
+    machine.engine = _native.Engine(machine.line)
+    machine.engine.stream(DEVICE_HZ)
+    machine.arm(0, T0_NS + SECOND)
+    machine.run(3)
+    assert loudness(machine.sound).max() == 0
+    assert not machine.engine.status().following
+    machine.line.set(T0_NS, 0, 0.0, 0.0, 0.0)
+    machine.run(1)
+    assert worst(machine.errors_us(0, T0_NS + SECOND)) < 0.2
+
+
+def test_old_generations_write_nothing() -> None:
+    engine = Machine().engine
+    old = engine.reset_deck(0, 0)
+    assert engine.write(0, old, compass(0, 100)) == 100
+    new = engine.reset_deck(0, 5000)
+    assert engine.write(0, old, compass(100, 100)) == -1
+    assert engine.acquire(0, old)[1] == -1
+    assert not engine.commit(0, old, 10)
+    assert not engine.finish(0, old)
+    assert engine.deck(0).written_frame == 5000
+    assert engine.write(0, new, compass(5000, 70_000)) == 65_536
+    assert engine.deck(0).room_frames == 0
+
+
+def test_the_ring_wraps_without_losing_a_frame() -> None:
+    machine = Machine()
+    start_ns = T0_NS + SECOND
+    machine.arm(0, start_ns)
+    machine.run(8)  # five turns of the ring
+    assert worst(machine.errors_us(0, start_ns)[DEVICE_HZ + 100 :]) < 0.1
+    assert machine.engine.status().underruns == 0
+
+
+def test_what_is_out_of_range_is_refused() -> None:
+    engine = Machine().engine
+    with pytest.raises(IndexError):
+        engine.reset_deck(4, 0)
+    with pytest.raises(IndexError):
+        engine.arm(-1, 44100, 0, 0)
+    with pytest.raises(ValueError):
+        engine.arm(0, 10, 0, 0)
+    with pytest.raises(ValueError):
+        engine.stream(0)
+    with pytest.raises(ValueError):
+        _native.Engine(_native.ClockLine(), ring_frames=5000)
+    engine.reset_deck(0, 0)
+    assert engine.arm(0, 44100, 0, 0)
+    with pytest.raises(ValueError):
+        engine.reset_deck(0, 0)
