@@ -17,19 +17,21 @@ Exchange = tuple[int, int, int, int]
 @dataclasses.dataclass(frozen=True)
 class Leg:
     """One direction of one machine's cable. The mean of the exponential jitter is the whole one with probability `busy`
-    and a twentieth of it otherwise."""
+    and a twentieth of it otherwise. `queue_ns` tells how long a packet waits behind others at a time."""
 
     delay_us: float
     jitter_us: float
     loss: float = 0.0
     busy: float = 1.0
+    queue_ns: Callable[[float], float] | None = None
 
-    def delay_ns(self, rng: random.Random) -> float | None:
-        """How long a packet takes, or None when it is lost."""
+    def delay_ns(self, rng: random.Random, at_ns: float) -> float | None:
+        """How long a packet takes that comes here then, or None when it is lost."""
         if rng.random() < self.loss:
             return None
         mean_us = self.jitter_us if rng.random() < self.busy else self.jitter_us / 20
-        return (self.delay_us + (rng.expovariate(1 / mean_us) if mean_us else 0.0)) * 1e3
+        queued_ns = self.queue_ns(at_ns) if self.queue_ns else 0.0
+        return queued_ns + (self.delay_us + (rng.expovariate(1 / mean_us) if mean_us else 0.0)) * 1e3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +59,7 @@ class Path:
         """When a packet sent then arrives; None when it is lost."""
         due_ns = sent_ns
         for leg in self._legs:
-            delay_ns = leg.delay_ns(self._rng)
+            delay_ns = leg.delay_ns(self._rng, due_ns)
             if delay_ns is None:
                 return None
             due_ns += delay_ns
