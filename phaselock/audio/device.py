@@ -23,7 +23,8 @@ from typing import Any, TypeVar
 
 from _miniaudio import ffi, lib
 
-from phaselock.audio.latency import Asked, LatencyProbe, open_probe, quieten_jack
+from phaselock.audio.latency import Asked, LatencyProbe, open_probe
+from phaselock.audio.latency.jack import quieten_jack
 from phaselock.errors import AudioDeviceError
 
 BACKENDS = ("auto", "jack", "pulseaudio", "alsa", "wasapi", "coreaudio", "null")
@@ -174,7 +175,8 @@ class Device:
         self._context, self._device = context, device
         rate_hz = int(device.sampleRate)
         try:
-            self._probe = open_probe(backend, self._client_name, rate_hz, period_frames, self._asked)
+            chosen = None if self._device_name is None else _id(found)
+            self._probe = open_probe(backend, self._client_name, chosen, rate_hz, period_frames, self._asked)
         except AudioDeviceError:
             self._close()
             raise
@@ -343,7 +345,11 @@ def _outputs(context: Any) -> list[Any]:
 
 def _is_dummy(info: Any) -> bool:
     # PulseAudio and PipeWire invent this sink while there is no card.
-    return bytes(ffi.buffer(ffi.addressof(info, "id"))).startswith(b"auto_null\0")
+    return _id(info).startswith(b"auto_null\0")
+
+
+def _id(info: Any) -> bytes:
+    return bytes(ffi.buffer(ffi.addressof(info, "id")))
 
 
 def _name(info: Any) -> str:
