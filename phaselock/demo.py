@@ -41,6 +41,7 @@ class Program:
 
     name: str
     process: subprocess.Popen[str]
+    listener: threading.Thread | None = None
     sync: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
@@ -95,7 +96,7 @@ class Stage:
 
     def start(self, name: str, *arguments: str) -> Program:
         """Start a phaselock that goes by this name."""
-        with open(f"{self._folder}/{name}.err", "w") as errors:
+        with open(f"{self._folder}/{name}.err", "wb") as errors:
             process = subprocess.Popen(
                 [sys.executable, "-m", "phaselock", *arguments, "--as", name, "--json"],
                 stdin=subprocess.PIPE,
@@ -105,8 +106,9 @@ class Stage:
                 encoding="utf-8",
             )
         program = Program(name, process)
+        program.listener = threading.Thread(target=self._listen, args=(program,), daemon=True)
+        program.listener.start()
         self.programs.append(program)
-        threading.Thread(target=self._listen, args=(program,), daemon=True).start()
         return program
 
     def hear(self, until: float) -> tuple[Program, dict[str, Any]] | None:
@@ -116,8 +118,9 @@ class Stage:
         except queue.Empty:
             return None
         if event is None:
-            with open(f"{self._folder}/{program.name}.err") as errors:
-                raise PhaseLockError(f"{program.name} ended too soon. {errors.read().strip()}".strip())
+            with open(f"{self._folder}/{program.name}.err", encoding="utf-8", errors="replace") as errors:
+                last_words = errors.read().strip().rpartition("\n")[2]
+            raise PhaseLockError(f"{program.name} ended too soon. {last_words}".strip())
         if event["event"] == "sync":
             program.sync = event
         return program, event
@@ -143,19 +146,21 @@ def _stage(folder: str) -> Iterator[Stage]:
     stage = Stage(folder)
     try:
         yield stage
+    except BaseException:
+        for program in stage.programs:
+            program.process.terminate()
+        raise
     finally:
         until = time.monotonic() + GOODBYE_S
-        for program in stage.programs:
-            if not program.process.stdin:
-                continue
-            with contextlib.suppress(OSError):
-                program.process.stdin.close()
         for program in stage.programs:
             try:
                 program.process.wait(max(0.1, until - time.monotonic()))
             except subprocess.TimeoutExpired:
                 program.process.kill()
-                program.process.wait()
+            if program.listener:
+                program.listener.join()
+            with contextlib.suppress(OSError), program.process:  # closes the pipes
+                pass
 
 
 def _has_output() -> bool:

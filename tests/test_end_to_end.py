@@ -349,3 +349,21 @@ def test_a_host_that_nobody_listens_to_leaves(room: Room) -> None:
     os.close(read)
     _, errors = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0 and errors == b""
+
+
+def test_the_demo_shows_every_machine_and_judges() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "phaselock", "demo", "--peers", "1", "--seconds", "6", "--skew-ppm", "200", "--json"],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=3 * PATIENCE_S,
+    )
+    assert done.stderr == ""
+    *syncs, verdict = (json.loads(line) for line in done.stdout.splitlines())
+    newest = {event["machine"]: event for event in syncs}
+    assert newest.keys() == {"host", "peer1"}
+    assert newest["peer1"]["drift_ppm"] == pytest.approx(-200, abs=50)
+    assert verdict["event"] == "verdict"
+    assert done.returncode == (0 if verdict["good"] else 1)
