@@ -156,6 +156,8 @@ static double card_deviation_rt(const pl_engine *e, double x) {
  * for good; a processor that was taken away makes callbacks late that catch up at once. So lateness counts as a slip only when no
  * callback was in time during a quarter of a second of local time. */
 static void card_clock_rt(pl_engine *e, double x, int64_t now_ns, double period_ns) {
+    /* The first callback may only fill what the device wants before it begins to play: the line begins with the second. */
+    if (x <= period_ns) pl_hull_clear(&e->callbacks);
     double y = (double)(now_ns - e->base_ns) - x;
     double late = y - late_at_rt(e, x), sd = card_deviation_rt(e, x);
     if (e->card_known && late > fmax(fmax(0.45 * period_ns, 8 * sd), 0.5e6)) {
