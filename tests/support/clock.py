@@ -1,0 +1,43 @@
+"""A machine's monotonic clock in the simulated world: a function of true time. Both in integer nanoseconds."""
+
+from __future__ import annotations
+
+_WHOLE = 10**9
+
+
+class VirtualClock:
+    """Runs at a rate of its own, steps forward and stands still as told, and never runs back. Changes are told in the
+    order of time; what lies after the newest one may still be asked for before."""
+
+    def __init__(self, local_ns: int, ppm: float = 0.0) -> None:
+        """It shows `local_ns` at true time 0 and gains `ppm` microseconds each second."""
+        self._parts = [(0, local_ns, round(ppm * 1e3))]
+        """(true time, local time then, gain in parts of 1e9 from then on)"""
+
+    def local(self, true_ns: float) -> int:
+        """What it shows at a true time."""
+        at_ns = round(true_ns)
+        begin_ns, local_ns, gain = next(part for part in reversed(self._parts) if part[0] <= at_ns or part[0] == 0)
+        return local_ns + (at_ns - begin_ns) * (_WHOLE + gain) // _WHOLE
+
+    def true(self, local_ns: int) -> int:
+        """The first true time at which it shows `local_ns` or more."""
+        ends = [part[0] for part in self._parts[1:]]
+        for (begin_ns, shown_ns, gain), end_ns in zip(self._parts, [*ends, None], strict=True):
+            if local_ns <= shown_ns:
+                return begin_ns
+            if gain > -_WHOLE:
+                at_ns = begin_ns - (shown_ns - local_ns) * _WHOLE // (_WHOLE + gain)
+                if end_ns is None or at_ns < end_ns:
+                    return at_ns
+        raise AssertionError("the clock stands still for ever")
+
+    def step(self, true_ns: int, by_ns: int) -> None:
+        """At that time it jumps ahead."""
+        assert by_ns >= 0, "a monotonic clock never runs back"
+        self._parts.append((true_ns, self.local(true_ns) + by_ns, self._parts[-1][2]))
+
+    def stand_still(self, true_ns: int, for_ns: int) -> None:
+        """From that time on it does not run for a while, as in a machine that sleeps."""
+        shown_ns, gain = self.local(true_ns), self._parts[-1][2]
+        self._parts += [(true_ns, shown_ns, -_WHOLE), (true_ns + for_ns, shown_ns, gain)]
