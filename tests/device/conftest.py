@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-SINK = "load-module module-null-sink sink_name=test rate=44100 norewinds=1 sink_properties=device.description=TestSink\n"
+SINK = "load-module module-null-sink norewinds=1 sink_name=test rate=44100 sink_properties=device.description=TestSink\n"
 
 
 class PulseServer:
@@ -47,5 +47,28 @@ def pulse(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
     server = PulseServer(tmp_path)
     monkeypatch.setenv("PULSE_SERVER", f"unix:{server.socket}")
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+    yield server
+    server.kill()
+
+
+class JackServer:
+    """A JACK of our own on its dummy driver: 48 kHz, periods of 256 frames, two of them in the card."""
+
+    def __init__(self, name: str) -> None:
+        command = ["jackd", "--no-realtime", "--name", name, "-d", "dummy", "-r", "48000", "-p", "256"]
+        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def kill(self) -> None:
+        """End it without a farewell."""
+        self._process.kill()
+        self._process.wait()
+
+
+@pytest.fixture
+def jack(monkeypatch: pytest.MonkeyPatch) -> Iterator[JackServer]:
+    if shutil.which("jackd") is None:
+        pytest.skip("jackd is not installed")
+    monkeypatch.setenv("JACK_DEFAULT_SERVER", name := f"phaselock-test-{os.getpid()}")
+    server = JackServer(name)
     yield server
     server.kill()

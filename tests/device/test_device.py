@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -10,7 +11,7 @@ from phaselock import _native
 from phaselock.audio import device as device_module
 from phaselock.audio.device import USER_DATA_OFFSET, Device, list_outputs
 from phaselock.errors import AudioDeviceError
-from tests.device.conftest import PulseServer
+from tests.device.conftest import JackServer, PulseServer
 
 pytestmark = pytest.mark.device
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="the backend is Linux's")
@@ -214,3 +215,33 @@ def test_a_frozen_pulse_hangs_nobody(
     one.device.close()
     with pytest.raises(AudioDeviceError, match=r"^The sound system does not answer\.$"):
         rig("pulseaudio").device.open()
+
+
+def opens(one: Rig) -> bool:
+    with contextlib.suppress(AudioDeviceError):
+        one.run()
+        return True
+    return False
+
+
+@needs_linux
+def test_jack_dictates_and_tells_its_latency(jack: JackServer, rig: Callable[..., Rig]) -> None:
+    one = rig("jack")
+    until(lambda: opens(one))
+    until(lambda: one.frames() > 20_000)
+    assert one.frames() % 256 == 0
+    # Two periods in the dummy card and the one that miniaudio works ahead.
+    assert one.device.output_latency_ns() == 3 * 256 * 10**9 // 48000
+    function, client = one.device.cycle_clock()
+    assert function and client
+
+
+@needs_linux
+def test_the_death_of_jack_is_noticed(jack: JackServer, rig: Callable[..., Rig]) -> None:
+    one = rig("jack")
+    until(lambda: opens(one))
+    until(lambda: one.frames() > 0)
+    assert one.device.is_running()
+    jack.kill()
+    until(lambda: not one.device.is_running())
+    one.device.close()
