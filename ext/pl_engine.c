@@ -81,7 +81,7 @@ static bool post(pl_engine *e, const pl_command *c) {
 bool pl_engine_arm(pl_engine *e, int deck, double track_rate, int64_t anchor_frame, int64_t start_ns, int64_t stop_ns, bool seamless) {
     pl_command c = {PL_ARM, deck, seamless, pl_engine_kernel(e, track_rate), track_rate, anchor_frame, start_ns, stop_ns};
     if (!c.kernel) return false;
-    pl_store_relaxed(&e->decks[deck].want_frame, anchor_frame);
+    pl_store_relaxed(&e->decks[deck].want_frame, pl_load_relaxed(&e->decks[deck].ring.read_frame));   /* until the callback knows */
     pl_store_relaxed(&e->decks[deck].outcome, PL_OUTCOME_NONE);
     pl_store_release(&e->decks[deck].state, PL_DECK_ARMED);
     if (post(e, &c)) return true;

@@ -140,6 +140,7 @@ class Decks:
         number = self._engine.free_deck()
         if number < 0 or plan in self._refused:
             return None
+        self._close_retired()
         line = plan.timeline
         session_ns = self._engine.line.session_from_local(dac_ns)
         first = line.anchor_frame
@@ -181,11 +182,15 @@ class Decks:
             at_most_frames -= frames
         return not deck.full
 
-    def _notice_ends(self) -> None:
+    def _close_retired(self) -> None:
+        """To be done before a deck is used again: from then on it says nothing of its former use."""
         for deck in list(self._fading):
             if not self._engine.deck(deck.number).armed:
                 deck.source.close()
                 self._fading.remove(deck)
+
+    def _notice_ends(self) -> None:
+        self._close_retired()
         for playing in (self._current, self._next):
             if playing is None or self._engine.deck(playing.number).armed:
                 continue

@@ -1,0 +1,240 @@
+"""Plans become decks: the real engine, offline, with a track that tells its places."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from uuid import UUID
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+from phaselock import _native
+from phaselock.audio.decks import Decks
+from phaselock.audio.interface import AudioEvent, DecodeFailed, Plan
+from phaselock.errors import InvalidMp3Error
+from phaselock.model.timeline import Timeline
+from phaselock.model.types import Track
+from tests.support.pcm import CompassSource, loudness, places, stereo
+
+TRACK_HZ = 22050
+DEVICE_HZ = 24000
+BLOCK = 240
+T0_NS = 5_000_000_000_000
+SECOND = 1_000_000_000
+LATENCY_NS = 100_000_000
+
+
+def plan(anchor: int, start_s: float, stop_s: float | None = None, *, seconds: float = 60, number: int = 1) -> Plan:
+    frames = round(seconds * TRACK_HZ)
+    start_ns = T0_NS + round(start_s * SECOND)
+    stop_ns = None if stop_s is None else T0_NS + round(stop_s * SECOND)
+    track = Track(UUID(int=number), f"{number}.mp3", 1, bytes(32), TRACK_HZ, frames)
+    return Plan(Timeline(track.file_id, TRACK_HZ, anchor, start_ns, stop_ns), track, pathlib.Path(f"{number}.mp3"))
+
+
+class Machine:
+    """Decks and their engine; frame k leaves the loudspeaker at T0 + LATENCY + k / DEVICE_HZ."""
+
+    def __init__(self) -> None:
+        self.line = _native.ClockLine(identity=True)
+        self.engine = _native.Engine(self.line)
+        self.engine.set_output_latency(LATENCY_NS)
+        self.engine.stream(DEVICE_HZ)
+        self.sources: list[CompassSource] = []
+        self.broken: set[UUID] = set()
+        self.decks = Decks(self.engine, self.open)
+        self.events: list[AudioEvent] = []
+        self.blocks: list[npt.NDArray[np.float64]] = []
+        self.asked = 0
+
+    def open(self, wanted: Plan) -> CompassSource:
+        if wanted.track.file_id in self.broken:
+            raise InvalidMp3Error(wanted.track.file_name)
+        self.sources.append(CompassSource(wanted.track.frames))
+        return self.sources[-1]
+
+    def run(self, seconds: float) -> Machine:
+        for _ in range(round(seconds * DEVICE_HZ / BLOCK)):
+            now_ns = T0_NS + self.asked * SECOND // DEVICE_HZ
+            busy = True
+            while busy:
+                busy, events = self.decks.pump(now_ns, output_latency_ns=LATENCY_NS)
+                self.events += events
+            self.blocks.append(stereo(self.engine.process(BLOCK, now_ns)))
+            self.asked += BLOCK
+        return self
+
+    def heard(self, follow: Plan, from_s: float, to_s: float) -> tuple[float, float]:
+        """(least loudness, worst distance from the plan in us) between two moments after T0 at the loudspeaker."""
+        sound = np.concatenate(self.blocks)
+        at_s = LATENCY_NS / 1e9 + np.arange(len(sound)) / DEVICE_HZ
+        part = (at_s >= from_s) & (at_s < to_s)
+        line = follow.timeline
+        want = line.anchor_frame + (at_s[part] - (line.start_session_ns - T0_NS) / 1e9) * TRACK_HZ
+        error_us = (places(sound[part], want) - want) / TRACK_HZ * 1e6
+        loud = loudness(sound[part])
+        return float(loud.min()), float(np.abs(error_us).max() if loud.min() > 0.01 else np.inf)
+
+    def loudest(self, from_s: float, to_s: float) -> float:
+        at_s = LATENCY_NS / 1e9 + np.arange(self.asked) / DEVICE_HZ
+        return float(loudness(np.concatenate(self.blocks)[(at_s >= from_s) & (at_s < to_s)]).max(initial=0.0))
+
+    def armed(self) -> int:
+        return sum(self.engine.deck(k).armed for k in range(_native.DECKS))
+
+
+def assert_follows(machine: Machine, follow: Plan, from_s: float, to_s: float) -> None:
+    least, worst_us = machine.heard(follow, from_s, to_s)
+    assert least == pytest.approx(1, abs=0.02)
+    assert worst_us < 1
+
+
+def test_play_pause_resume_seek_stop() -> None:
+    machine = Machine()
+    first = plan(0, 1)
+    machine.decks.follow(first, None)
+    machine.run(2)
+    paused = dataclasses.replace(first, timeline=first.timeline.stopped_at(T0_NS + 3 * SECOND))
+    machine.decks.follow(paused, None)
+    machine.run(2)
+    assert_follows(machine, first, 1.01, 2.99)
+    assert machine.loudest(3.0, 4.0) == 0
+    assert machine.armed() == 0
+    resumed = plan(paused.timeline.frame_at(T0_NS + 3 * SECOND), 5)
+    machine.decks.follow(resumed, None)
+    machine.run(2.5)
+    sought = plan(40 * TRACK_HZ, 7)
+    machine.decks.follow(sought, None)
+    machine.run(2)
+    assert_follows(machine, resumed, 5.01, 6.99)
+    assert_follows(machine, sought, 7.01, 8.5)
+    machine.decks.follow(None, None)
+    machine.run(0.5)
+    assert machine.loudest(8.7, 9.0) == 0
+    assert machine.armed() == 0
+    assert all(source.closed for source in machine.sources)
+    assert machine.engine.status().underruns == 0
+
+
+def test_a_line_that_already_runs_is_joined_at_once_and_in_phase() -> None:
+    machine = Machine().run(3)
+    running = plan(1000, -20)
+    machine.decks.follow(running, None)
+    machine.run(2)
+    assert machine.loudest(0, 3.1) == 0
+    assert_follows(machine, running, 3.4, 5.0)
+
+
+def test_a_paused_line_is_silence() -> None:
+    machine = Machine().run(1)
+    machine.decks.follow(plan(0, -20, -10), None)
+    machine.run(1)
+    assert machine.armed() == 0
+    assert machine.loudest(0, 2) == 0
+
+
+def test_the_next_track_joins_without_a_gap_and_is_kept_when_it_takes_over() -> None:
+    machine = Machine()
+    first = plan(0, 1, seconds=2.0)
+    second = plan(0, 3, number=2)
+    machine.decks.follow(first, second)
+    machine.run(2.5)
+    machine.decks.follow(second, None)  # the session's clock says that it has taken over, a little before it does
+    machine.run(2.5)
+    assert_follows(machine, first, 1.01, 2.99)
+    assert_follows(machine, second, 3.005, 5.0)
+    assert machine.loudest(2.99, 3.01) > 0.9
+    assert len(machine.sources) == 2
+
+
+def test_another_next_track_replaces_the_armed_one() -> None:
+    machine = Machine()
+    first, wrong, right = plan(0, 1, seconds=2.0), plan(5000, 3, number=2), plan(20_000, 3, number=3)
+    machine.decks.follow(first, wrong)
+    machine.run(1.5)
+    machine.decks.follow(first, right)
+    machine.run(3)
+    assert_follows(machine, first, 1.01, 2.98)
+    assert_follows(machine, right, 3.02, 4.4)
+
+
+def test_a_pause_that_a_resume_overtook_is_still_a_pause() -> None:
+    machine = Machine()
+    first = plan(0, 1)
+    machine.decks.follow(first, None)
+    machine.run(1.5)
+    stop_ns = T0_NS + 2 * SECOND
+    machine.decks.follow(dataclasses.replace(first, timeline=first.timeline.stopped_at(stop_ns)), None)
+    resumed = plan(first.timeline.frame_at(stop_ns), 3)
+    machine.decks.follow(resumed, None)
+    machine.run(2.5)
+    assert_follows(machine, first, 1.01, 1.99)
+    assert machine.loudest(2.0, 3.0) == 0
+    assert_follows(machine, resumed, 3.01, 3.9)
+
+
+def test_many_quick_seeks_end_at_the_last() -> None:
+    machine = Machine()
+    machine.decks.follow(plan(0, 0.5), None)
+    machine.run(1)
+    for k in range(20):
+        machine.decks.follow(plan(k * 10_000, 1.5 + k * 0.03), None)
+        machine.run(0.03)
+    machine.run(2)
+    assert_follows(machine, plan(190_000, 1.5 + 19 * 0.03), 2.3, 3.5)
+    assert machine.armed() == 1
+    assert sum(not source.closed for source in machine.sources) == 1
+
+
+def test_a_stream_that_begins_anew_goes_on_where_the_line_is() -> None:
+    machine = Machine()
+    first = plan(0, 1)
+    machine.decks.follow(first, None)
+    machine.run(2)
+    machine.engine.stream(DEVICE_HZ)
+    machine.decks.restart()
+    machine.run(2)
+    # The loudspeaker of the new stream counts from its own first frame; only the line matters.
+    assert_follows(machine, first, 2.4, 4.0)
+
+
+def test_a_machine_that_slept_seeks_instead_of_decoding_all_it_missed() -> None:
+    machine = Machine()
+    first = plan(0, 1, seconds=4000)
+    machine.decks.follow(first, None)
+    machine.run(2)
+    machine.line.set(T0_NS, 1800 * SECOND, 0.0, 0.0, 0.0)  # half an hour later by the session's clock
+    machine.run(3)
+    late = dataclasses.replace(first, timeline=dataclasses.replace(first.timeline, start_session_ns=T0_NS - 1799 * SECOND))
+    assert_follows(machine, late, 4.0, 5.0)
+    assert len(machine.sources) == 2
+    assert machine.armed() == 1
+
+
+def test_a_file_that_does_not_decode_is_told_once_and_others_play() -> None:
+    machine = Machine()
+    machine.broken.add(UUID(int=7))
+    bad = plan(0, 1, number=7)
+    machine.decks.follow(bad, None)
+    machine.run(1)
+    assert machine.events == [DecodeFailed(bad, "Invalid or corrupted MP3 file: 7.mp3")]
+    machine.decks.follow(plan(0, 2), None)
+    machine.run(2)
+    assert_follows(machine, plan(0, 2), 2.01, 3.0)
+
+
+def test_a_file_that_fails_underway_stops_with_a_fade_and_is_told() -> None:
+    machine = Machine()
+    good = plan(0, 1)
+    machine.decks.follow(good, None)
+    machine.run(1.5)
+
+    def fail(_address: int, _frames: int) -> int:
+        raise InvalidMp3Error("1.mp3")
+
+    machine.sources[0].read_into = fail  # type: ignore[method-assign]
+    machine.run(6)
+    assert [type(event) for event in machine.events] == [DecodeFailed]
+    assert machine.loudest(6, 7) == 0
