@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pytest
 
-SINK = "load-module module-null-sink norewinds=1 sink_name=test rate=44100 sink_properties=device.description=TestSink\n"
+SINK = "load-module module-null-sink norewinds=1 rate=44100 sink_properties=device.description=TestSink\n"
 
 
 class PulseServer:

@@ -175,9 +175,10 @@ def test_pulse_plays_and_tells_its_latency(pulse: PulseServer, rig: Callable[...
     info = one.run()
     assert (info.name, info.rate_hz, info.period_frames) == ("TestSink", 44100, 1024)
     until(lambda: one.frames() > 3 * info.rate_hz)
-    # The server was asked to hold 23 ms for us, and a null sink has no more behind that.
+    # The server was asked to hold 23 ms for us and a null sink has nothing behind that; the line of the callbacks may
+    # begin a write or two early.
     figures = [one.device.output_latency_ns() or 0 for _ in range(10)]
-    assert all(20_000_000 < figure < 32_000_000 for figure in figures)
+    assert all(20_000_000 < figure < 40_000_000 for figure in figures)
     assert max(figures) - min(figures) < 1_000_000
     assert one.device.is_running()
 
