@@ -24,6 +24,7 @@ import pathlib
 import secrets
 import signal
 import socket
+import sys
 import uuid
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from types import FrameType
@@ -275,7 +276,8 @@ def _bind_to(family: int, target: tuple[Any, ...], kind: socket.SocketKind, wher
         return sock
     except OSError as error:
         sock.close()
-        if error.errno == errno.EADDRINUSE:
+        # Windows denies access to a port that somebody else has for himself.
+        if error.errno == errno.EADDRINUSE or (sys.platform == "win32" and error.errno == errno.EACCES):
             message = f"Port {target[1]} is in use. Please close the other application or change the port."
             raise PhaseLockError(message) from None
         if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):

@@ -357,7 +357,7 @@ def progress_line(status: Mapping[str, Any]) -> str:
 
 SENTENCES = {
     "session": 'The session "{session_name}" is open. Others join with: phaselock join {address}',
-    "joined": 'You are in "{session_name}", hosted by {host_name}, as {display_name}.',
+    "joined": 'You are in "{session_name}", hosted by {host_name}, as {name}.',
     "peer_joined": "{name} has joined.",
     "peer_left": "{name} has left. {reason}",
     "file_ready": "{file_name} is ready.",

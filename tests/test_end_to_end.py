@@ -367,3 +367,13 @@ def test_the_demo_shows_every_machine_and_judges() -> None:
     assert newest["peer1"]["drift_ppm"] == pytest.approx(-200, abs=50)
     assert verdict["event"] == "verdict"
     assert done.returncode == (0 if verdict["good"] else 1)
+
+
+@pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6 here")
+def test_one_host_serves_both_kinds_of_addresses(room: Room, tmp_path: pathlib.Path) -> None:
+    host = room.start("host", str(TUNE), "--port", "0", "--clock-port", "0", "--backend", "null", "--as", "Host")
+    port = host.wait_for("session")["port"]
+    for name, address in (("Four", f"127.0.0.1:{port}"), ("Six", f"[::1]:{port}"), ("Name", f"localhost:{port}")):
+        peer = room.start("join", address, "--as", name, "--cache", str(tmp_path / name), "--backend", "null")
+        peer.wait_for("file_ready")
+        peer.wait_for("sync", lambda event: event["offset_uncertainty_us"] is not None and event["rtt_ms"] > 0)
