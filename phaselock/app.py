@@ -344,7 +344,6 @@ class Desk:
     def __init__(self, runner: Runner[Any], terminal: Terminal) -> None:
         self._runner = runner
         self._terminal = terminal
-        self._sync: Mapping[str, object] = {}
         self._words: dict[str, Callable[[str], None]] = {"queue": self._queue, "status": self._status}
 
     def line(self, line: str) -> None:

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from phaselock import cli, demo
+from phaselock.audio.device import BACKENDS
 from phaselock.cli import Terminal, sentences, split_address
+from phaselock.sync.clock import FILTERS
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -113,6 +115,14 @@ def test_devices_prints_one_object_a_line() -> None:
     assert all(event["event"] == "output" and event["name"] for event in told) or told == [
         {"event": "warning", "message": "No audio output detected."}
     ]
+
+
+def test_the_choices_are_those_of_the_rooms_behind() -> None:
+    parsed = cli._parser().parse_args(["join", "host"])
+    assert cli.BACKENDS == BACKENDS
+    assert parsed.clock_filter == FILTERS[0]
+    for name in FILTERS:
+        cli._parser().parse_args(["join", "host", "--clock-filter", name])
 
 
 class Screen(io.StringIO):
