@@ -21,12 +21,14 @@ NEVER_US = 1000.0
 
 @dataclasses.dataclass(frozen=True)
 class Scenario:
-    """Machines, the host first, and limits in microseconds: every start, 95 % of the playing, all of it."""
+    """Machines, the host first, and limits in microseconds: for every start, for 95 % of the playing, for all of it."""
 
     machines: tuple[Machine, ...]
     start_us: float
     p95_us: float
     max_us: float = NEVER_US
+    late_s: float = 0.004
+    """How long after the others a machine may begin; then in phase."""
 
 
 def on(link: Link, **rest: float) -> tuple[Machine, ...]:
@@ -39,7 +41,6 @@ def lossy(link: Link, loss: float) -> Link:
 
 
 PLAIN = Machine()
-FAR = Link(Leg(5000, 300), Leg(5000, 300))
 SLOW_DOWN = Link(Leg(1000, 300), Leg(4000, 300))
 JITTERY_DOWN = Link(Leg(1000, 50), Leg(1000, 3000))
 
@@ -59,18 +60,19 @@ SCENARIOS = {
         (
             Machine(block_frames=240, latency_ms=30),
             Machine(block_frames=120, latency_ms=250, card_hz=32000),
-            Machine(block_frames=512, latency_ms=60, late_us=400),
+            Machine(block_frames=512, latency_ms=60, late_us=150),
         ),
         60,
         30,
         60,
     ),
+    "late callbacks": Scenario(on(WIRED, late_us=400), 120, 60, 120),
     "wifi": Scenario(on(WIFI), 500, 150, 500),
     "wan": Scenario(on(WAN), 1000, 300),
-    "5 % loss": Scenario(on(lossy(WIRED, 0.05)), 60, 30, 60),
-    "5 % loss, wifi": Scenario(on(lossy(WIFI, 0.05)), 500, 150, 500),
+    # A command that is lost comes too late for the common start.
+    "5 % loss": Scenario(on(lossy(WIRED, 0.05)), 60, 30, 60, late_s=0.7),
+    "5 % loss, wifi": Scenario(on(lossy(WIFI, 0.05)), 500, 150, 500, late_s=0.7),
     "jitter on the way back only": Scenario((PLAIN, Machine(link=JITTERY_DOWN), PLAIN), 500, 150, 500),
-    # No filter can see a difference of the two ways: half of it is the error, the same all the time.
 }
 
 
@@ -78,7 +80,7 @@ class Heard:
     """A scenario played, and what the ear says."""
 
     def __init__(self, machines: tuple[Machine, ...], seed: int, song_s: float = SONG_S) -> None:
-        world = self.world = World(*machines, seed=seed)
+        self.world = world = World(*machines, seed=seed)
         world.host.add(a_track())
         world.host.say(Autoplay(len(machines) - 1))
         world.run_until(lambda: bool(world.host.heard_of("playing")))
@@ -86,34 +88,50 @@ class Heard:
         for command, after_s in ((Pause(), 1.5), (Resume(), 3.0), (Seek(100.0), 3.0)):
             world.host.say(command)
             world.run(after_s)
-        begun = world.begun_s()
-        ear = world.ear()
-        self.starts_us = [ear.start_us(at_s) for at_s in begun]
-        _, apart = ear.apart_us(begun[0], world.now_s)
-        self.p95_us, self.max_us = float(np.percentile(apart, 95)), float(apart.max())
-        self.silences = [[round(s, 4) for _, s in r.silences(begun[0], world.now_s)] for r in ear.records]
+        begun, ear = world.begun_s(), world.ear()
+        self.late_s, self.starts_us = zip(*(ear.start(at_s) for at_s in begun), strict=True)
+        spans = zip(begun, self.late_s, [*begun[1:], world.now_s], strict=True)
+        self.apart_us = np.concatenate([ear.apart_us(at_s + late_s, end_s)[1] for at_s, late_s, end_s in spans])
+        self.p95_us, self.max_us = float(np.percentile(self.apart_us, 95)), float(self.apart_us.max())
+        self.silences = [record.silences(begun[0] + self.late_s[0], world.now_s) for record in ear.records]
         self.underruns = sum(node.engine.status().underruns for node in world.nodes)
         starts = " ".join(f"{us:.1f}" for us in self.starts_us)
-        print(f"starts {starts} us, playing p95 {self.p95_us:.1f} max {self.max_us:.1f} us, ready after {begun[0]:.1f} s")
+        print(f"starts {starts} us, playing p95 {self.p95_us:.1f} max {self.max_us:.1f} us; after {begun[0]:.1f} s")
 
 
 def check(scenario: Scenario, seed: int, song_s: float = SONG_S) -> None:
     heard = Heard(scenario.machines, seed, song_s)
-    assert len(heard.starts_us) == 3   # play, resume, seek
+    assert len(heard.starts_us) == 3  # play, resume, seek
+    assert max(heard.late_s) < scenario.late_s
     assert max(heard.starts_us) < scenario.start_us
     assert heard.p95_us < scenario.p95_us
     assert heard.max_us < scenario.max_us
     assert heard.underruns == 0
-    assert all(len(silences) == 1 for silences in heard.silences), heard.silences   # the pause, and nothing else
+    assert all(len(silences) == 1 for silences in heard.silences), heard.silences  # the pause, and nothing else
 
 
+@pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_in_phase(name: str) -> None:
-    check(SCENARIOS[name], seed=1)
+def test_in_phase(name: str, seed: int) -> None:
+    check(SCENARIOS[name], seed)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("seed", range(2, 12))
+@pytest.mark.parametrize("seed", range(4, 14))
 @pytest.mark.parametrize("name", SCENARIOS)
 def test_in_phase_for_longer(name: str, seed: int) -> None:
     check(SCENARIOS[name], seed, song_s=60.0)
+
+
+@pytest.mark.parametrize("forward_ms", [1, 4])
+def test_no_filter_can_see_a_fixed_difference_of_the_two_ways(forward_ms: int) -> None:
+    """Half of it is the error, and it is the same all the time."""
+    uneven = Link(Leg(1000 * forward_ms, 50), Leg(1000 * (5 - forward_ms), 50))
+    heard = Heard((PLAIN, Machine(link=uneven)), seed=1)
+    half_us = 1500
+    assert half_us - 60 < heard.apart_us.min() <= heard.apart_us.max() < half_us + 60
+
+
+def test_the_ear_hears_what_the_machines_cannot_know() -> None:
+    heard = Heard((PLAIN, Machine(untold_us=300), PLAIN), seed=1, song_s=3.0)
+    assert 280 < heard.p95_us < 320

@@ -18,6 +18,8 @@ Numbers = npt.NDArray[np.float64]
 NEAR_S = 1e-3
 SILENT = 0.01
 HEARD = 0.02
+START_S = 0.002
+"""From here on they are compared: before, one of two that keep the limit may still be at the old place."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,8 +45,8 @@ class Record:
         self.place_s = np.arctan2(frames[:, 0], frames[:, 1]) / (2 * np.pi) * turn_s
 
     def look(self, at_s: Numbers) -> tuple[Numbers, Numbers]:
-        """(loudness, place in the track modulo a turn) at each time, read from the nearest frame; nothing is heard where
-        no frame is near."""
+        """(loudness, place in the track modulo a turn) at each time, read from the nearest frame; nothing is heard
+        where no frame is near."""
         if len(self.at_s) < 2:
             return np.zeros(len(at_s)), np.zeros(len(at_s))
         right = np.clip(np.searchsorted(self.at_s, at_s), 1, len(self.at_s) - 1)
@@ -83,11 +85,12 @@ class Ear:
         ahead = np.array([(place - looks[0][1] + half) % self._turn_s - half for _, place in looks])
         return grid[heard], (ahead.max(axis=0) - ahead.min(axis=0))[heard] * 1e6
 
-    def start_us(self, at_s: float) -> float:
-        """The greatest distance in the first 200 ms of sound that begins then on all of them."""
-        _, apart = self.apart_us(at_s, at_s + 0.2, 0.001)
-        assert len(apart) > 185, f"they did not all begin at {at_s}"
-        return float(apart.max())
+    def start(self, at_s: float, within_s: float = 1.0) -> tuple[float, float]:
+        """(seconds until all of them sound, greatest distance in the first 200 ms from there in microseconds) after a
+        time at which sound was to begin or to go on elsewhere."""
+        times, apart = self.apart_us(at_s + START_S, at_s + within_s + 0.2, 0.001)
+        assert len(times) and times[0] - at_s < within_s, f"they did not all begin at {at_s}"
+        return float(times[0] - at_s), float(apart[times < times[0] + 0.2].max())
 
     def back_in_phase_s(self, since_s: float, until_s: float, limit_us: float) -> float:
         """How long after `since_s` they are and stay within the limit, all sounding."""

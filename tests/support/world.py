@@ -54,7 +54,9 @@ class Machine:
     card_hz: int = 24000
     block_frames: int = 240
     latency_ms: float = 30.0
-    """From a punctual callback to the loudspeaker."""
+    """From a punctual callback to the loudspeaker, as the platform tells it."""
+    untold_us: float = 0.0
+    """And so much more, of which nobody knows."""
     late_us: float = 50.0
     """How late the callbacks come in the mean, after the card asked."""
     link: Link = WIRED
@@ -64,7 +66,8 @@ class Machine:
 
 
 def a_track(number: int = 1, seconds: float = 600.0, size: int = 1_000_000) -> Track:
-    return Track(UUID(int=number), f"song {number}.mp3", size, bytes([number]) * 32, TRACK_HZ, round(seconds * TRACK_HZ))
+    frames = round(seconds * TRACK_HZ)
+    return Track(UUID(int=number), f"song {number}.mp3", size, bytes([number]) * 32, TRACK_HZ, frames)
 
 
 class Card:
@@ -101,7 +104,8 @@ class Card:
         samples = bytearray(8 * spec.block_frames)
         if node.awake:
             samples = node.engine.process(spec.block_frames, node.now_ns)
-        node.sounds.append(Sound((due_ns + spec.latency_ms * 1e6) / 1e9, self._frame_ns / 1e9, samples))
+        heard_ns = due_ns + spec.latency_ms * 1e6 + spec.untold_us * 1e3
+        node.sounds.append(Sound(heard_ns / 1e9, self._frame_ns / 1e9, samples))
         self._asked += spec.block_frames
         self._expect()
 
@@ -340,7 +344,7 @@ class Host(Node):
         match effect:
             case e.Send(conn, message):
                 self._send(conn, frame(message))
-            case e.Close(conn, reason):
+            case e.Close(conn):
                 self._send(conn, b"")
                 self._framers.pop(conn, None)
             case e.AllowClock(peer_id, conn):
