@@ -21,6 +21,7 @@ _FIRST_FILL_FRAMES = 24576
 _PREPARE_NS = 60_000_000
 """How far ahead of the loudspeaker a line that already runs is met: opening, seeking and decoding take some of it."""
 _FAR_BEHIND_S = 2.0
+_FAR_BACK_S = 0.3
 
 
 class Source(Protocol):
@@ -42,7 +43,8 @@ class _Deck:
     number: int
     generation: int
     source: Source
-    first_frame: int
+    capacity: int
+    """Frames that its ring holds."""
     full: bool = False
 
 
@@ -152,7 +154,8 @@ class Decks:
         except (PhaseLockError, OSError) as error:
             self._refuse(plan, str(error), events)
             return None
-        deck = _Deck(plan, number, self._engine.reset_deck(number, first), source, first)
+        generation = self._engine.reset_deck(number, first)
+        deck = _Deck(plan, number, generation, source, self._engine.deck(number).room_frames)
         self._fill(deck, _FIRST_FILL_FRAMES, events)
         if not self._engine.arm(
             number, line.rate_hz, line.anchor_frame, line.start_session_ns, line.stop_session_ns, seamless=seamless
@@ -201,14 +204,14 @@ class Decks:
                 self._next = None
 
     def _lost_the_line(self, deck: _Deck) -> bool:
-        """The line is so far from what is decoded that seeking is quicker than decoding there (the machine slept), or it
-        stepped back to what is no longer there."""
-        status = self._engine.deck(deck.number)
+        """The line is so far from what is decoded that seeking is quicker than decoding there (the machine slept), or
+        it stepped back to what is no longer there."""
+        status, rate_hz = self._engine.deck(deck.number), deck.plan.timeline.rate_hz
         if not status.armed:
             return False
-        far = int(_FAR_BEHIND_S * deck.plan.timeline.rate_hz)
-        wanted = status.want_frame
-        return (not deck.full and wanted > status.written_frame + far) or wanted < deck.first_frame - far
+        wanted, written = status.want_frame, status.written_frame
+        oldest = written - (deck.capacity - status.room_frames)
+        return (not deck.full and wanted > written + _FAR_BEHIND_S * rate_hz) or wanted < oldest - _FAR_BACK_S * rate_hz
 
     def _stop_as(self, plan: Plan, deck: _Deck) -> None:
         stop_ns = plan.timeline.stop_session_ns
