@@ -5,6 +5,7 @@
 
 enum { MASK = PL_HULL_BUCKETS - 1, LEAST = 4 };
 static const double EDGE_FACTOR = 0.8, SLOPE_FACTOR = 4.0;
+static const double SLOPE_MOST = 1e-3;   /* no crystal runs a thousand ppm off */
 
 void pl_hull_init(pl_hull *h, double window, double bucket) {
     memset(h, 0, sizeof *h);
@@ -90,9 +91,8 @@ static double edge_sd(const pl_hull *h, double slope) {
         for (; k && least[k - 1] > e; k--) least[k] = least[k - 1];
         least[k] = e;
     }
-    if (h->count < 2) return INFINITY;
-    int k = h->count < LEAST ? h->count - 1 : LEAST - 1;
-    return EDGE_FACTOR * (least[k] - least[0]) * LEAST / (k + 1);
+    if (h->count < LEAST) return INFINITY;   /* the line goes through two of them: they say nothing of its error */
+    return EDGE_FACTOR * (least[LEAST - 1] - least[0]);
 }
 
 static double span(const pl_hull *h) { return h->count ? h->x[(h->head + h->count - 1) & MASK] - h->x[h->head] : 0; }
@@ -101,7 +101,7 @@ static double span(const pl_hull *h) { return h->count ? h->x[(h->head + h->coun
 static void shrink(pl_fit *fit, double measured, double sd, pl_slope_prior prior) {
     double vp = prior.slope_sd * prior.slope_sd;
     double w = isfinite(sd) ? vp / (vp + sd * sd) : 0;
-    fit->slope = w * measured + (1 - w) * prior.slope;
+    fit->slope = fmax(-SLOPE_MOST, fmin(SLOPE_MOST, w * measured + (1 - w) * prior.slope));
     fit->slope_sd = isfinite(sd) ? sqrt(w) * sd : prior.slope_sd;
     if (!isfinite(fit->slope_sd)) fit->slope_sd = prior.slope_sd;
 }
@@ -126,7 +126,7 @@ bool pl_fit_one(const pl_hull *h, pl_slope_prior prior, pl_fit *fit) {
 
 /* The slope from which on the lower line touches less than `ahead` later than the upper one. */
 static double slope_where(const pl_hull *a, const pl_hull *b, double ahead) {
-    double lo = -1e-3, hi = 1e-3;
+    double lo = -SLOPE_MOST, hi = SLOPE_MOST;
     for (int i = 0; i < 50; i++) {
         double s = 0.5 * (lo + hi);
         if (b->x[touch(b, -s)] - a->x[touch(a, s)] > ahead) lo = s; else hi = s;

@@ -72,7 +72,7 @@ def test_the_envelope_beats_the_other_filters_by_far(link: Link) -> None:
 
 @pytest.mark.parametrize("link", [WIRED, WIFI, WAN], ids=["wired", "wifi", "wan"])
 def test_the_uncertainty_is_honest(link: Link) -> None:
-    rows = [row for seed in range(10) for row in Run("envelope", link, seed).follow(0, 30).rows]
+    rows = [row for seed in range(10) for row in Run("envelope", link, seed).follow(0, 30).rows if row[0] > 1]
     within = sum(abs(error) <= 2 * uncertainty for _, error, uncertainty in rows) / len(rows)
     assert within > 0.9
     # Nor is it merely huge.
