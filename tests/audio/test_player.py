@@ -1,0 +1,156 @@
+"""The player's threads, with outputs that a test opens, starves and loses."""
+
+from __future__ import annotations
+
+import dataclasses
+import queue
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from phaselock import _native
+from phaselock.audio.interface import AudioEvent, DeviceChanged, Plan
+from phaselock.audio.player import Player
+from phaselock.errors import AudioDeviceError
+from tests.audio.test_decks import BLOCK, DEVICE_HZ, TRACK_HZ, plan
+from tests.support.pcm import CompassSource, loudness, stereo
+
+
+@dataclasses.dataclass(frozen=True)
+class Info:
+    name: str
+    rate_hz: int
+
+
+class FakeOutput:
+    """An output whose callbacks are calls of the test."""
+
+    def __init__(self, world: World, engine: _native.Engine) -> None:
+        self.world, self.engine = world, engine
+        self.started = self.lost = self.closed = False
+
+    def open(self) -> Info:
+        self.world.tries += 1
+        if self.world.absent:
+            raise AudioDeviceError("No audio output detected.")
+        return Info("fake", DEVICE_HZ)
+
+    def start(self) -> None:
+        self.started = True
+        self.world.outputs.put(self)
+
+    def is_running(self) -> bool:
+        return not self.lost
+
+    def output_latency_ns(self) -> int | None:
+        return self.world.latency_ns
+
+    def cycle_clock(self) -> tuple[int, int]:
+        return 0, 0
+
+    def close(self) -> None:
+        self.closed = True
+
+
+class World:
+    def __init__(self, *, absent: bool = False) -> None:
+        self.absent = absent
+        self.tries = 0
+        self.latency_ns: int | None = 20_000_000
+        self.outputs: queue.SimpleQueue[FakeOutput] = queue.SimpleQueue()
+        self.events: queue.SimpleQueue[AudioEvent] = queue.SimpleQueue()
+        self.player = Player(
+            _native.ClockLine(identity=True),
+            lambda engine: FakeOutput(self, engine),
+            lambda wanted: CompassSource(wanted.track.frames),
+            self.events.put,
+        )
+
+    def event(self) -> AudioEvent:
+        return self.events.get(timeout=60)
+
+    def sounds(self, output: FakeOutput) -> bool:
+        """Call back in real time, as a card does, until something is heard."""
+        pause, next_ns = threading.Event(), _native.now_ns()
+        for _ in range(6000):
+            pause.wait(max(0, next_ns - _native.now_ns()) / 1e9)
+            if loudness(stereo(output.engine.process(BLOCK, next_ns))).max() > 0.9:
+                return True
+            next_ns += BLOCK * 1_000_000_000 // DEVICE_HZ
+        return False
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    one = World()
+    yield one
+    one.player.close()
+
+
+def running(anchor: int = 0) -> Plan:
+    """A plan that starts in a moment, on the real clock."""
+    made = plan(anchor, 0, seconds=600)
+    start_ns = _native.now_ns() + 500_000_000
+    return dataclasses.replace(made, timeline=dataclasses.replace(made.timeline, start_session_ns=start_ns))
+
+
+def test_a_plan_sounds_and_the_output_is_told_of(world: World) -> None:
+    output = world.outputs.get(timeout=60)
+    assert world.event() == DeviceChanged("open", "fake", "")
+    world.player.follow(running())
+    assert world.sounds(output)
+    status = world.player.status()
+    assert (status.device_name, status.device_rate_hz) == ("fake", DEVICE_HZ)
+    assert status.output_latency_ns == 20_000_000
+    assert status.playing
+
+
+def test_a_lost_output_is_opened_again_and_the_plan_goes_on(world: World) -> None:
+    first = world.outputs.get(timeout=60)
+    assert world.event() == DeviceChanged("open", "fake", "")
+    world.player.follow(running())
+    assert world.sounds(first)
+    world.absent = True
+    first.lost = True
+    assert world.event() == DeviceChanged("lost", None, "The audio output is gone.")
+    assert first.closed
+    assert world.player.status().device_name is None
+    assert not world.player.status().playing
+    world.absent = False
+    second = world.outputs.get(timeout=60)
+    assert world.event() == DeviceChanged("open", "fake", "")
+    assert second is not first
+    assert world.sounds(second)
+
+
+def test_no_output_is_told_once_and_tried_again() -> None:
+    world = World(absent=True)
+    try:
+        assert world.event() == DeviceChanged("none", None, "No audio output detected.")
+        pause = threading.Event()
+        while world.tries < 4:
+            pause.wait(0.01)
+        assert world.events.empty()
+        world.absent = False
+        world.outputs.get(timeout=60)
+        assert world.event() == DeviceChanged("open", "fake", "")
+    finally:
+        world.player.close()
+
+
+def test_the_users_correction_adds_to_the_platforms_latency(world: World) -> None:
+    world.outputs.get(timeout=60)
+    world.event()
+    world.player.set_correction_ms(-7.5)
+    assert world.player.status().output_latency_ns == 12_500_000
+    world.player.set_volume(3.0)
+    world.player.set_volume(0.5)
+
+
+def test_closing_ends_everything_while_a_plan_plays(world: World) -> None:
+    output = world.outputs.get(timeout=60)
+    world.player.follow(running(anchor=TRACK_HZ))
+    assert world.sounds(output)
+    world.player.close()
+    assert output.closed
