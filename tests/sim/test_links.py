@@ -90,10 +90,11 @@ class Heard:
             world.run(after_s)
         begun, ear = world.begun_s(), world.ear()
         self.late_s, self.starts_us = zip(*(ear.start(at_s) for at_s in begun), strict=True)
-        spans = zip(begun, self.late_s, [*begun[1:], world.now_s], strict=True)
-        self.apart_us = np.concatenate([ear.apart_us(at_s + late_s, end_s)[1] for at_s, late_s, end_s in spans])
+        ends = [*begun[1:], world.now_s]
+        spans = [(at_s + late_s, end_s) for at_s, late_s, end_s in zip(begun, self.late_s, ends, strict=True)]
+        self.apart_us = np.concatenate([ear.apart_us(*span)[1] for span in spans])
         self.p95_us, self.max_us = float(np.percentile(self.apart_us, 95)), float(self.apart_us.max())
-        self.silences = [record.silences(begun[0] + self.late_s[0], world.now_s) for record in ear.records]
+        self.silences = [[s for span in spans for s in record.silences(*span)] for record in ear.records]
         self.underruns = sum(node.engine.status().underruns for node in world.nodes)
         starts = " ".join(f"{us:.1f}" for us in self.starts_us)
         print(f"starts {starts} us, playing p95 {self.p95_us:.1f} max {self.max_us:.1f} us; after {begun[0]:.1f} s")

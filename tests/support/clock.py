@@ -41,3 +41,7 @@ class VirtualClock:
         """From that time on it does not run for a while, as in a machine that sleeps."""
         shown_ns, gain = self.local(true_ns), self._parts[-1][2]
         self._parts += [(true_ns, shown_ns, -_WHOLE), (true_ns + for_ns, shown_ns, gain)]
+
+    def run_at(self, true_ns: int, ppm: float) -> None:
+        """From that time on it gains so much, as a clock that is being set right by the network's time does."""
+        self._parts.append((true_ns, self.local(true_ns), round(ppm * 1e3)))

@@ -378,8 +378,8 @@ class Peer(Node):
         self._filter: ClockFilter | None = None
         self._peer_id = 0
         self._waits = random.Random(f"{self.rng.random()}")
-        down = dataclasses.replace(spec.link.down, queue_ns=self._queued_ns if spec.queue_ms else None)
-        self._link = Link(spec.link.up, down)
+        self._link = Link(spec.link.up, dataclasses.replace(spec.link.down, queue_ns=self._queued_ns))
+        self._cut_off_until_ns = 0
         host, there = world.host, self._link
         up, down_path = Path(self.rng, (there.up, host.spec.link.down)), Path(self.rng, (host.spec.link.up, there.down))
         self.to_host = Wire(world, up, host, lambda data: host.take(conn, data))
@@ -395,6 +395,10 @@ class Peer(Node):
     def say_goodbye(self) -> None:
         """It leaves politely."""
         self.do(self.machine.command(Leave(), now_ns=self.now_ns))
+
+    def cut_off(self, seconds: float) -> None:
+        """What is sent to it arrives only afterwards."""
+        self._cut_off_until_ns = self.world.now_ns + round(seconds * SECOND)
 
     def crash(self) -> None:
         """Its process dies, and its connection with it."""
@@ -456,7 +460,8 @@ class Peer(Node):
             self._fetch(following)
 
     def _queued_ns(self, at_ns: float) -> float:
-        return self._waits.uniform(0, self.spec.queue_ms * 1e6) if at_ns < self._receiving_until_ns else 0.0
+        receiving = self.spec.queue_ms and at_ns < self._receiving_until_ns
+        return max(self._cut_off_until_ns - at_ns, self._waits.uniform(0, self.spec.queue_ms * 1e6) if receiving else 0)
 
     # -- the clock ---------------------------------------------------------------------------------------------------
 
@@ -474,7 +479,8 @@ class Peer(Node):
         stalled = any(node.stalled_from_ns < over_ns and node.awake_at_ns > began_ns for node in (self, host))
         if exchanges and not stalled and self._peer_id in host.measured:
             for exchange in exchanges:
-                filter.add(*exchange)
+                if exchange[3] - exchange[0] < STALE_NS:
+                    filter.add(*exchange)
             line = filter.line(self.now_ns)
             if line is not None:
                 self.line.set(line.local_ns, line.offset_ns, line.drift, line.uncertainty_ns, line.drift_uncertainty)
