@@ -207,7 +207,8 @@ def test_a_machine_that_slept_seeks_instead_of_decoding_all_it_missed() -> None:
     machine.run(2)
     machine.line.set(T0_NS, 1800 * SECOND, 0.0, 0.0, 0.0)  # half an hour later by the session's clock
     machine.run(3)
-    late = dataclasses.replace(first, timeline=dataclasses.replace(first.timeline, start_session_ns=T0_NS - 1799 * SECOND))
+    line = dataclasses.replace(first.timeline, start_session_ns=T0_NS - 1799 * SECOND)
+    late = dataclasses.replace(first, timeline=line)
     assert_follows(machine, late, 4.0, 5.0)
     assert len(machine.sources) == 2
     assert machine.armed() == 1

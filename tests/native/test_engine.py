@@ -114,7 +114,9 @@ def test_drifting_card_and_clock_are_followed_without_ever_being_heard() -> None
     rng = random.Random(1)
     machine = Machine(card_ppm=100, late_ns=lambda: rng.expovariate(1 / 60e3))
     machine.line.set(T0_NS, -5_000_000_000, -80e-6, 0.0, 0.0)
-    session = lambda at_ns: at_ns - 5e9 - 80e-6 * at_ns  # noqa: E731 — relative to T0
+    def session(at_ns: float) -> float:  # relative to T0
+        return at_ns - 5e9 - 80e-6 * at_ns
+
     machine.run(5)
     start_ns = T0_NS + round(session(6e9))
     machine.arm(0, start_ns)
@@ -136,7 +138,7 @@ def test_a_small_error_is_bent_away_slowly_and_smoothly() -> None:
     machine.line.set(T0_NS, 1_000_000, 0.0, 0.0, 0.0)  # the clock turns out to be a millisecond off
     machine.run(8)
     error = machine.errors_us(0, start_ns)
-    assert np.nanmax(np.abs(np.diff(error[DEVICE_HZ + 200 :]))) < 500e-6 / DEVICE_HZ * 1e6 + 0.02  # 500 ppm at most, no jump
+    assert np.nanmax(np.abs(np.diff(error[DEVICE_HZ + 200 :]))) < 500 / DEVICE_HZ + 0.02  # 500 ppm at most, no jump
     assert error[-1] == pytest.approx(1000, abs=15)
     assert machine.engine.status().jumps == 0
 
@@ -236,7 +238,8 @@ def test_a_card_that_lost_a_block_is_in_phase_again_soon() -> None:
     machine.shift_ns += BLOCK / DEVICE_HZ * 1e9  # for good: each later frame is asked for, and leaves, one block later
     lost_at = machine.asked
     machine.run(5)
-    want = (machine.at_ns() + np.where(np.arange(machine.asked) >= lost_at, machine.shift_ns, 0) - SECOND) * TRACK_HZ / 1e9
+    shift_ns = np.where(np.arange(machine.asked) >= lost_at, machine.shift_ns, 0)
+    want = (machine.at_ns() + shift_ns - SECOND) * TRACK_HZ / 1e9
     error = (places(machine.sound, want) - want) / TRACK_HZ * 1e6
     assert abs(error[lost_at + DEVICE_HZ // 10]) > 9_000
     assert np.abs(error[lost_at + DEVICE_HZ // 2 :]).max() < 5
@@ -259,7 +262,10 @@ def test_a_processor_taken_away_for_half_a_second_changes_nothing() -> None:
 
 def test_callback_jitter_hardly_matters() -> None:
     rng = random.Random(2)
-    machine = Machine(card_ppm=-60, late_ns=lambda: rng.expovariate(1 / 200e3) if rng.random() < 0.7 else 3e6 * rng.random())
+    def late_ns() -> float:
+        return rng.expovariate(1 / 200e3) if rng.random() < 0.7 else 3e6 * rng.random()
+
+    machine = Machine(card_ppm=-60, late_ns=late_ns)
     machine.run(5)
     start_ns = T0_NS + 6 * SECOND
     machine.arm(0, start_ns)
