@@ -51,8 +51,6 @@ from phaselock.sync.clock import HostClock, PeerClock
 
 BACKLOG = 16
 DEFAULT_PORT = 17401
-_DSCP_URGENT = 46 << 2
-"""Expedited forwarding: a pong that waits behind a download in a router or a wireless card measures nothing."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -266,9 +264,6 @@ def _bind_to(family: int, target: tuple[Any, ...], kind: socket.SocketKind, wher
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
             else:  # elsewhere this only allows a port whose last connections are still closing
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        else:
-            with contextlib.suppress(OSError):
-                sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, _DSCP_URGENT)
         sock.bind(target)
         if kind == socket.SOCK_STREAM:
             sock.listen(BACKLOG)

@@ -57,7 +57,10 @@ def run(peers: int, seconds: int, skew_ppm: float, screen: Screen) -> int:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="phaselock-demo-"))
         stage = stack.enter_context(_stage(folder))
         output = "auto" if _has_output() else "null"
-        screen.say(f"A host on {'the default output' if output == 'auto' else 'the null output'} and {peers} on none.")
+        screen.say(
+            f"A host and {_counted(peers, 'peer')} on this machine, "
+            + ("the host on the default output." if output == "auto" else "all silent: there is no sound output here.")
+        )
         tunes = [tune_path] * (math.ceil(seconds / TUNE_S) + 1)
         local = ["--session", "demo", "--bind", "127.0.0.1", "--port", "0", "--clock-port", "0"]
         host = stage.start("host", "host", *tunes, *local, "--wait-peers", str(peers), "--play", "--backend", output)
@@ -161,6 +164,10 @@ def _stage(folder: str) -> Iterator[Stage]:
                 program.listener.join()
             with contextlib.suppress(OSError), program.process:  # closes the pipes
                 pass
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
 def _has_output() -> bool:

@@ -171,3 +171,6 @@ def test_the_offset_is_found(host: tuple[HostClock, tuple[str, int]]) -> None:
             assert abs(peer.status(_native.now_ns()).offset_ns) < 1_000_000
         finally:
             peer.close()
+        trace = peer._pinger.trace()
+        assert len(trace) == peer._pinger.status().samples
+        assert all(a <= d and b <= c for a, b, c, d in trace)
