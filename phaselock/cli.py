@@ -232,6 +232,7 @@ class Terminal:
         """Lines of the progress that stand on the screen."""
         self._lines: queue.Queue[str | None] = queue.Queue(MOST_LINES_WAITING)
         self._writer: threading.Thread | None = None
+        self._closing = False
 
     def event(self, name: str, session_ns: int | None, fields: Mapping[str, object], *, to_people: bool = True) -> None:
         """Tell that something happened."""
@@ -271,6 +272,7 @@ class Terminal:
     def close(self) -> None:
         """Write what is left; give a stuck reader up."""
         self.clear_progress()
+        self._closing = True
         if self._writer:
             self._put(None)
             self._writer.join(FLUSH_S)
@@ -300,7 +302,8 @@ class Terminal:
             sys.stdout.flush()
         except OSError:  # the reader is gone: nobody hears us, so leave politely
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-            _thread.interrupt_main()
+            if not self._closing:
+                _thread.interrupt_main()
 
 
 def _read_lines(on_line: Callable[[str], None]) -> None:

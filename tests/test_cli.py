@@ -247,3 +247,14 @@ def test_the_demo_counts_what_it_does_not_know() -> None:
     assert demo._apart_us([sync(0.0), sync(0.0, None)]) == float("inf")
     assert demo._apart_us([sync(0.0), sync(0.0, playing=False)]) == float("inf")
     assert demo._apart_us([sync(0.0), {}]) == float("inf")
+
+
+def test_a_reader_that_is_gone_at_the_end_is_no_error() -> None:
+    reader, writer = os.pipe()
+    os.close(reader)
+    try:
+        command = [sys.executable, "-m", "phaselock", "devices", "--json"]
+        done = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=60, check=False)
+    finally:
+        os.close(writer)
+    assert done.stderr == ""
