@@ -77,8 +77,9 @@ class HostMachine:
         ignored."""
         member = self._crew.members.get(conn)
         if member is not None:
-            member.heard_at_ns = now_ns
-            if type(message) in HOST_ACCEPTS[HostSide.MEMBER]:
+            if not member.hear(now_ns):
+                self._breach(member, "it talks without end", now_ns)
+            elif type(message) in HOST_ACCEPTS[HostSide.MEMBER]:
                 self._from_member(member, message, now_ns)
             else:
                 self._breach(member, f"{type(message).__name__} was not expected", now_ns)

@@ -24,6 +24,10 @@ FAIR_NS = 1_000_000
 FAIR_AFTER_NS = 4_000_000_000
 OVERDUE_AFTER_NS = 15_000_000_000
 
+MOST_MESSAGES = 2000
+MESSAGE_EVERY_NS = 20_000_000
+"""What a peer may say at once (a status, and an answer for every file of a full queue) and in the long run."""
+
 MAX_TRIES = 3
 RETRY_AFTER_NS = 500_000_000
 
@@ -111,6 +115,14 @@ class Member:
     heard_at_ns: int
     reports: Reports
     transfers: dict[UUID, Transfer] = dataclasses.field(default_factory=dict)
+    _silent_until_ns: int = 0
+    """When it would have said all that it has said, had it kept to the long run."""
+
+    def hear(self, now_ns: int) -> bool:
+        """It says something; False when nobody has that much to say."""
+        self.heard_at_ns = now_ns
+        self._silent_until_ns = max(self._silent_until_ns, now_ns) + MESSAGE_EVERY_NS
+        return self._silent_until_ns - now_ns <= MOST_MESSAGES * MESSAGE_EVERY_NS
 
     def has(self, file_id: UUID) -> bool:
         """The file is there, whole and right."""

@@ -362,3 +362,20 @@ def test_another_device_or_latency_is_reported_at_once() -> None:
     ana.output.device_name = None
     party.run(0.11)
     assert party.host.events("device")[-1].fields["state"] == "none"
+
+
+def test_a_peer_that_talks_without_end_is_dropped_and_a_lively_one_is_not() -> None:
+    party = Party()
+    ana, ben = party.invite("Ana"), party.invite("Ben")
+    party.run(0.1)
+    for _ in range(60):
+        for _ in range(25):
+            party.receive(ben.conn, m.Heartbeat())
+        party.run(0.5)
+    for _ in range(1500):
+        party.receive(ben.conn, m.Heartbeat())
+    assert not party.host.events("peer_left")
+    while not party.host.events("peer_left"):
+        party.receive(ana.conn, m.Heartbeat())
+    assert party.host.events("peer_left")[0].fields["reason"] == "It broke the protocol: it talks without end."
+    assert [peer.name for peer in party.machine.snapshot().peers] == ["Ben"]
