@@ -49,13 +49,13 @@ class Connection:
         except (BlockingIOError, InterruptedError):
             pass
         except OSError as error:
-            self._break(str(error))
+            self.abort(error.strerror or str(error))
             return
         if not data:
             return
         self._unsent += data
         if self._sending + len(self._unsent) > MOST_UNSENT_BYTES:
-            self._break("it does not read what is sent to it")
+            self.abort("it does not read what is sent to it")
         elif not self._sender:
             self._sender = self._loop.create_task(self._send_rest())
 
@@ -68,7 +68,7 @@ class Connection:
             if not data:
                 break
             self._inbox = self.framer.feed(data)
-        raise ConnectionLost(self._over or "the connection was closed")
+        raise ConnectionLost(self._over or "the other side closed it")
 
     def end(self, reason: str) -> None:
         """`receive` raises ConnectionLost from now on; what was sent may still leave in `close`."""
@@ -100,7 +100,8 @@ class Connection:
         self._sock.setblocking(True)
         return self._sock
 
-    def _break(self, reason: str) -> None:
+    def abort(self, reason: str) -> None:
+        """Like `end`, and what was sent and has not left is dropped."""
         self._broken = True
         self.end(reason)
 
@@ -113,7 +114,7 @@ class Connection:
                 return b""
             raise
         except OSError as error:
-            self._break(str(error))
+            self.abort(error.strerror or str(error))
             return b""
         finally:
             self._receiving = None
@@ -125,6 +126,6 @@ class Connection:
                 self._sending = len(data)
                 await self._loop.sock_sendall(self._sock, data)
         except OSError as error:
-            self._break(str(error))
+            self.abort(error.strerror or str(error))
         finally:
             self._sender, self._sending = None, 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import collections
 import concurrent.futures
 import itertools
 import pathlib
@@ -54,6 +55,8 @@ class HostRunner(Runner[HostMachine]):
         self._numbers = itertools.count(1)
         self._connections: dict[int, tuple[Connection, str]] = {}
         self._bulk: dict[int, socket.socket] = {}
+        self._silent: dict[int, tuple[Connection, str]] = {}
+        """Those that have said nothing yet, oldest first."""
         self._sockets = 0
         self._pool = concurrent.futures.ThreadPoolExecutor(MOST_SOCKETS, "bulk")
 
@@ -115,13 +118,23 @@ class HostRunner(Runner[HostMachine]):
             except OSError:  # it was gone before we looked, or this process has no descriptor left
                 await asyncio.sleep(ACCEPT_AGAIN_S)
                 continue
-            if self._sockets >= MOST_SOCKETS:
-                sock.close()
-            else:
+            if self._sockets < MOST_SOCKETS or self._make_room():
+                self._sockets += 1
                 self._spawn(self._serve(sock, address[0].removeprefix("::ffff:")))
+            else:
+                sock.close()
+            await asyncio.sleep(0)  # accepting does not wait while others do: let whoever was sent away go
+
+    def _make_room(self) -> bool:
+        """Connections that say nothing keep nobody out: the oldest of the address with most of them has to go."""
+        if not self._silent:
+            return False
+        crowd = collections.Counter(ip for _, ip in self._silent.values()).most_common(1)[0][0]
+        conn = next(conn for conn, (_, ip) in self._silent.items() if ip == crowd)
+        self._silent.pop(conn)[0].abort("others are waiting")
+        return True
 
     async def _serve(self, sock: socket.socket, ip: str) -> None:
-        self._sockets += 1
         try:
             if request := await self._converse(connection := Connection(sock, Framer(GREETING_CAP)), ip):
                 await self._serve_file(connection.detach(), request)
@@ -133,23 +146,27 @@ class HostRunner(Runner[HostMachine]):
     async def _converse(self, connection: Connection, ip: str) -> FileRequest | None:
         """A control connection up to its end, or what makes it a bulk connection."""
         conn = next(self._numbers)
-        self._connections[conn] = connection, ip
+        self._connections[conn] = self._silent[conn] = connection, ip
         reason = "it asked for a file"
         try:
             self._do(self._machine.connected(conn, now_ns=self._now_ns()))
             async with asyncio.timeout(HELLO_S):
                 message = await connection.receive()
+            self._silent.pop(conn, None)
             if isinstance(message, FileRequest):
                 return message
             while True:
                 self._do(self._machine.received(conn, message, now_ns=self._now_ns()))
                 message = await connection.receive()
-        except (ConnectionLost, ProtocolError) as error:
-            reason = str(error)
+        except ProtocolError as error:
+            reason = f"It broke the protocol: {error}."
+        except ConnectionLost as error:
+            reason = f"The connection was lost: {error}."
         except TimeoutError:
             reason = "it said nothing"
         finally:
             del self._connections[conn]
+            self._silent.pop(conn, None)
             if not self._ended.done():
                 self._do(self._machine.disconnected(conn, reason, now_ns=self._now_ns()))
         return None

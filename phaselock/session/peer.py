@@ -109,7 +109,7 @@ class PeerMachine:
         if self._side is PeerSide.JOINED:
             self._end(HOST_LOST, now_ns, failed=True)
         elif self._side is not PeerSide.OVER:
-            self._end(f"The host closed the connection: {sentence(reason)}", now_ns, failed=True)
+            self._end(f"The connection to the host was lost: {sentence(reason)}.", now_ns, failed=True)
         return self._settle(now_ns)
 
     def command(self, command: PeerCommand, *, now_ns: int) -> list[Effect]:

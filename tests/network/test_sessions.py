@@ -407,14 +407,29 @@ async def test_a_second_transfer_takes_the_place_of_the_first(room: Room, stack:
 
 
 @played
-async def test_there_is_room_for_so_many_sockets(room: Room, stack: contextlib.AsyncExitStack) -> None:
-    strangers = [await stack.enter_async_context(room.stranger()) for _ in range(MOST_SOCKETS)]
-    for stranger in strangers:
-        assert isinstance(await stranger.read(), SessionInfo)
-    async with room.stranger() as late:
-        assert await late.read() is None
-    await strangers[0].send(b"\0\0\0\0")
-    assert await strangers[0].read() is None
+async def test_those_who_say_nothing_keep_nobody_out(room: Room, stack: contextlib.AsyncExitStack) -> None:
+    ana = await stack.enter_async_context(room.stranger())
+    assert isinstance(await ana.join(), JoinAccepted)
+    silent = [await stack.enter_async_context(room.stranger()) for _ in range(3 * MOST_SOCKETS)]
+    ben = await stack.enter_async_context(room.stranger())
+    assert isinstance(await ben.join(), JoinAccepted)
+    for stranger in silent[: 2 * MOST_SOCKETS]:
+        await stranger.read_to_end()
+    assert isinstance(await silent[-1].read(), SessionInfo)
+    assert [peer.name for peer in room.host.runner.snapshot().peers] == ["Stranger", "Stranger (2)"]
+
+
+@played
+async def test_a_loss_is_told_in_a_sentence(room: Room, stack: contextlib.AsyncExitStack) -> None:
+    async with room.stranger() as gone:
+        await gone.join()
+    left = await room.host.news.wait_for("peer_left")
+    assert left.fields["reason"] == "The connection was lost: the other side closed it."
+    bad = await stack.enter_async_context(room.stranger())
+    await bad.join()
+    await bad.send(b"\0\0\0\0")
+    left = await room.host.news.wait_for("peer_left", peer_id=2)
+    assert left.fields["reason"] == "It broke the protocol: a frame of 0 bytes is not allowed here."
 
 
 def test_whoever_says_nothing_is_hung_up_on(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -249,7 +249,7 @@ def test_a_connection_that_ends_before_joining_is_an_error() -> None:
     peer = PeerMachine(display_name="Ana")
     peer.connected(now_ns=0)
     effects = peer.disconnected("connection reset by peer", now_ns=1)
-    assert effects[-1] == e.Ended("The host closed the connection: connection reset by peer", failed=True)
+    assert effects[-1] == e.Ended("The connection to the host was lost: connection reset by peer.", failed=True)
     assert peer.disconnected("again", now_ns=2) == []
 
 
