@@ -35,9 +35,9 @@ def test_each_command_is_one_instant(link: Link) -> None:
     limit_us = IN_PHASE_US if link is WIRED else 500.0
     said: list[tuple[HostCommand, str]] = [
         (Play(), "playing"),
-        (Seek(200.0), "seeked"),
+        (Seek(200.13), "seeked"),
         (Pause(), "paused"),
-        (Seek(60.0), "seeked"),
+        (Seek(60.27), "seeked"),
         (Resume(), "resumed"),
         (Stop(), "stopped"),
         (Play(), "playing"),

@@ -18,6 +18,8 @@ Numbers = npt.NDArray[np.float64]
 NEAR_S = 1e-3
 SILENT = 0.01
 HEARD = 0.02
+NEVER_US = 1000.0
+"""The promise."""
 START_S = 0.002
 """From here on they are compared: before, one of two that keep the limit may still be at the old place."""
 
@@ -85,12 +87,13 @@ class Ear:
         ahead = np.array([(place - looks[0][1] + half) % self._turn_s - half for _, place in looks])
         return grid[heard], (ahead.max(axis=0) - ahead.min(axis=0))[heard] * 1e6
 
-    def start(self, at_s: float, within_s: float = 1.0) -> tuple[float, float]:
-        """(seconds until all of them sound, greatest distance in the first 200 ms from there in microseconds) after a
-        time at which sound was to begin or to go on elsewhere."""
+    def start(self, at_s: float, *, never_us: float = NEVER_US, within_s: float = 1.0) -> tuple[float, float]:
+        """(seconds until all of them sound no further apart than that, greatest distance in the 200 ms from there in
+        microseconds) after a time at which sound was to begin or to go on elsewhere."""
         times, apart = self.apart_us(at_s + START_S, at_s + within_s + 0.2, 0.001)
-        assert len(times) and times[0] - at_s < within_s, f"they did not all begin at {at_s}"
-        return float(times[0] - at_s), float(apart[times < times[0] + 0.2].max())
+        begun = times[apart < never_us]
+        assert len(begun) and begun[0] - at_s < within_s, f"they did not all begin at {at_s}"
+        return float(begun[0] - at_s), float(apart[(times >= begun[0]) & (times < begun[0] + 0.2)].max())
 
     def back_in_phase_s(self, since_s: float, until_s: float, limit_us: float) -> float:
         """How long after `since_s` they are and stay within the limit, all sounding."""
