@@ -25,6 +25,7 @@ import secrets
 import signal
 import socket
 import sys
+import threading
 import uuid
 from collections.abc import Callable, Coroutine, Iterator, Mapping
 from types import FrameType
@@ -41,6 +42,7 @@ from phaselock.model.types import ClockStatus, Track
 from phaselock.network.host import HostRunner
 from phaselock.network.peer import PeerRunner, connect
 from phaselock.network.runner import Runner
+from phaselock.protocol.messages import MAX_FILE_BYTES
 from phaselock.session import commands as c
 from phaselock.session.effects import Ended, Event
 from phaselock.session.host import HostMachine
@@ -298,12 +300,21 @@ def _display_name(wish: str | None) -> str:
 
 
 def _on_loop(on_line: Callable[[str], None]) -> Callable[[str], None]:
-    """The same function, to be called from any thread."""
+    """The same function, to be called from any other thread, which then waits: lines do not pile up."""
     loop = asyncio.get_running_loop()
 
     def call(line: str) -> None:
+        taken = threading.Event()
+
+        def take() -> None:
+            try:
+                on_line(line)
+            finally:
+                taken.set()
+
         with contextlib.suppress(RuntimeError):  # the loop is closed: too late
-            loop.call_soon_threadsafe(on_line, line)
+            loop.call_soon_threadsafe(take)
+            taken.wait()
 
     return call
 
@@ -453,7 +464,10 @@ class HostDesk(Desk):
         file = rest[1:-1] if len(rest) > 1 and rest[0] == rest[-1] and rest[0] in "\"'" else rest
         if not file:
             raise PhaseLockError("Usage: add PATH")
-        self.add(str(pathlib.Path(file).expanduser()))
+        try:
+            self.add(str(pathlib.Path(file).expanduser()))
+        except RuntimeError:
+            raise PhaseLockError(f"There is no file {file}.") from None
 
     def _seek(self, rest: str) -> None:
         self._host.command(c.Seek(_number(rest, 0, math.inf, "Usage: seek SECONDS")))
@@ -512,7 +526,11 @@ class PeerDesk(Desk):
 
 def _track(path: pathlib.Path) -> Track:
     """In the thread of files: what everybody has to know of a file."""
+    if not path.is_file():  # reading a device or a pipe may never end
+        raise PhaseLockError(f"There is no file {path}.")
     try:
+        if path.stat().st_size > MAX_FILE_BYTES:
+            raise PhaseLockError(f"{path.name} is too large to be shared.")
         sha256, size = hash_file(path)
         info = inspect(path)
     except OSError as error:

@@ -25,6 +25,7 @@ BACKENDS = ("auto", "jack", "pulseaudio", "alsa", "wasapi", "coreaudio", "null")
 CONTROL_PORT = 17401
 CLOCK_PORT = 17402
 MOST_LINES_WAITING = 10_000
+LONGEST_LINE = 65536
 FLUSH_S = 2.0
 
 NO_WINDOW = (
@@ -314,6 +315,7 @@ def _read_lines(on_line: Callable[[str], None]) -> None:
             *lines, pending = (pending + data).split(b"\n")
             for line in lines:
                 on_line(line.decode(errors="replace").strip())
+            pending = pending[:LONGEST_LINE]
     except OSError:
         return
     if pending:

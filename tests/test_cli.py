@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import os
@@ -11,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from phaselock import cli, demo
+from phaselock import app, cli, demo
 from phaselock.audio.device import BACKENDS
 from phaselock.cli import Terminal, sentences, split_address
 from phaselock.sync.clock import FILTERS
@@ -230,6 +231,31 @@ def test_lines_of_input(monkeypatch: pytest.MonkeyPatch) -> None:
     cli._read_lines(heard.append)
     os.close(read)
     assert heard == ["one", "", "tw\N{SNOWMAN}", "without an end\N{REPLACEMENT CHARACTER}"]
+
+
+def test_a_line_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    blocks = [b"x" * 65536] * 100 + [b"\nquit\n", b""]
+    monkeypatch.setattr(cli.os, "read", lambda *_: blocks.pop(0))
+    heard: list[str] = []
+    cli._read_lines(heard.append)
+    assert heard == ["x" * cli.LONGEST_LINE, "quit"]
+
+
+def test_lines_do_not_pile_up_before_a_busy_program() -> None:
+    story: list[tuple[str, int]] = []
+
+    async def listen() -> None:
+        call = app._on_loop(lambda line: story.append(("heard", int(line))))
+
+        def say() -> None:
+            for number in range(100):
+                call(str(number))
+                story.append(("said", number))
+
+        await asyncio.to_thread(say)
+
+    asyncio.run(listen())
+    assert story == [(what, number) for number in range(100) for what in ("heard", "said")]
 
 
 def sync(phase_error_us: float, offset_uncertainty_us: float | None = 1.0, **more: object) -> dict[str, Any]:

@@ -257,6 +257,26 @@ def test_a_missing_file_is_told_at_once(room: Room) -> None:
     assert room.start("host", "nowhere.mp3").end() == (1, "There is no file nowhere.mp3.")
 
 
+def test_what_is_no_file_is_refused_and_adding_goes_on(room: Room, tmp_path: pathlib.Path) -> None:
+    host = room.host()
+    pipe, vast = tmp_path / "pipe.mp3", tmp_path / "vast.mp3"
+    with vast.open("wb") as file:
+        file.truncate((2 << 30) + 1)
+    files = ["/dev/zero", "a\0b.mp3", "~nobody-of-this-name/x.mp3", str(tmp_path)]
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(pipe)
+        files.append(str(pipe))
+    for file in files:
+        host.say(f"add {file}")
+        assert host.wait_for("error")["message"].startswith("There is no file ")
+    host.say(f"add {vast}")
+    assert host.wait_for("error")["message"] == "vast.mp3 is too large to be shared."
+    host.say(f"add {TUNE}")
+    host.wait_for("file_ready")
+    host.say("quit")
+    assert host.end() == (0, "")
+
+
 def test_added_tracks_follow_one_another(room: Room, tmp_path: pathlib.Path) -> None:
     second = tmp_path / "with a space – é.mp3"
     shutil.copy(TUNE, second)
