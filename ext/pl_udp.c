@@ -33,10 +33,8 @@ typedef ssize_t length_t;
 #define poll_sockets poll
 static void nap(int ms) { poll(NULL, 0, ms); }
 static int last_error(void) { return errno; }
-static bool passing(int e) {
-    return e == EAGAIN || e == EWOULDBLOCK || e == EINTR || e == ECONNREFUSED || e == ENETUNREACH || e == EHOSTUNREACH || e == ENETDOWN ||
-           e == EHOSTDOWN || e == EPERM || e == ENOBUFS || e == EMSGSIZE;
-}
+/* What routers and firewalls on the way report passes, whatever it is; a descriptor that is no such socket does not. */
+static bool passing(int e) { return e != EBADF && e != ENOTSOCK && e != ENOTCONN && e != EINVAL && e != EFAULT; }
 #endif
 #if defined(__linux__)
 #include <sys/syscall.h>
@@ -45,6 +43,7 @@ static bool passing(int e) {
 enum { PING = 1, PONG = 2, POLL_MS = 100 };
 static const int64_t MS = 1000000, SECOND = 1000000000;
 static const int64_t TRAIN_EVERY = 200 * 1000000LL, TRAIN_LASTS = 160 * 1000000LL, PACE = 10 * 1000000LL, STALE = 2000000000LL;
+static const int64_t LATEST_NS = 1LL << 62;   /* as on the control connection: sums and differences of two times do not overflow */
 static const int64_t BURST_LASTS = 1000 * 1000000LL, YOUNG_FOR = 30 * 1000000000LL;
 enum { TRAIN_COUNTS = 8, YOUNG_COUNTS = 32, BURST_COUNTS = 64 };   /* measurements in a train; the burst is the first one */
 
@@ -162,7 +161,7 @@ int pl_responder_run(pl_responder *r) {
         p.fd = (socket_t)r->fd;
         p.events = POLLIN;
         if (poll_sockets(&p, 1, POLL_MS) <= 0) continue;
-        for (;;) {
+        while (!pl_load_relaxed(&r->stop)) {
             struct sockaddr_storage from;
             int64_t arrived_ns;
             length_t n = receive(r->fd, b, sizeof b, &from, &arrived_ns);
@@ -230,7 +229,8 @@ static bool take_pong(pl_pinger *p, const uint8_t *b, length_t n, int64_t arrive
         e->host_send_ns = (int64_t)get(b + 29, 8);
         e->peer_recv_ns = arrived_ns;
         /* Too old to steer; and times that cannot be, whoever made them. */
-        return arrived_ns - sent_ns < STALE && e->host_recv_ns > 0 && e->host_send_ns >= e->host_recv_ns && e->host_send_ns - e->host_recv_ns <= arrived_ns - sent_ns;
+        return arrived_ns - sent_ns < STALE && e->host_recv_ns > 0 && e->host_send_ns >= e->host_recv_ns && e->host_send_ns <= LATEST_NS &&
+               e->host_send_ns - e->host_recv_ns <= arrived_ns - sent_ns;
     }
     return false;
 }
@@ -278,7 +278,7 @@ static int train(pl_pinger *p, int64_t lasts_ns, int counts, int *error) {
         f.events = POLLIN;
         int ready = poll_sockets(&f, 1, wait_ns <= 0 ? 0 : (int)((wait_ns + MS - 1) / MS));
         bool answered = false;
-        while (ready > 0) {
+        while (ready > 0 && !pl_load_relaxed(&p->stop)) {
             uint8_t b[256];
             struct sockaddr_storage from;
             int64_t arrived_ns;

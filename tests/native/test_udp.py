@@ -146,10 +146,11 @@ def test_answers_are_counted_once() -> None:
         lambda peer_id, sent, nonce: [good(peer_id, sent, nonce)[:-1]],
         lambda peer_id, sent, nonce: [PONG.pack(2, peer_id, sent, nonce, 200, 100)],
         lambda peer_id, sent, nonce: [PONG.pack(2, peer_id, sent, nonce, 100, 2**63 - 1)],
+        lambda peer_id, sent, nonce: [PONG.pack(2, peer_id, sent, nonce, 2**63 - 1, 2**63 - 1)],
         lambda peer_id, sent, nonce: [b"", b"\2", bytes(200)],
         lambda *ping: [],
     ],
-    ids=["nonce", "origin", "peer", "short", "backwards", "endless", "noise", "silence"],
+    ids=["nonce", "origin", "peer", "short", "backwards", "endless", "eternal", "noise", "silence"],
 )
 def test_anything_else_changes_nothing(answer: object) -> None:
     status, valid = listen_to(answer)
