@@ -55,11 +55,11 @@ void pl_hull_flush(pl_hull *h) {
 }
 
 bool pl_hull_add(pl_hull *h, double x, double y, double slope) {
+    if (h->count && x <= h->x[(h->head + h->count - 1) & MASK]) return false;   /* overtaken on the way */
     if (h->open && x - h->open_start < h->bucket) {
         if (y - slope * x < h->open_y - slope * h->open_x) { h->open_x = x; h->open_y = y; }
         return false;
     }
-    if (!h->open && h->count && x <= h->x[(h->head + h->count - 1) & MASK]) return false;   /* overtaken on the way */
     bool closed = h->open;
     pl_hull_flush(h);
     h->open = true;

@@ -42,7 +42,8 @@ typedef struct { double slope, slope_sd; } pl_slope_prior;
 
 void pl_hull_init(pl_hull *hull, double window, double bucket);
 void pl_hull_clear(pl_hull *hull);
-/* Take a point in; x must not decrease. `slope` is the present estimate, by which points within one bucket are compared.
+/* Take a point in, unless x is not after all closed buckets. `slope` is the present estimate, by which points within one bucket are
+ * compared.
  * True when a bucket was closed, that is, when the hull may have changed. */
 bool pl_hull_add(pl_hull *hull, double x, double y, double slope);
 /* Close the bucket being filled, so that a fit sees everything. */

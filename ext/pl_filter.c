@@ -6,6 +6,7 @@
 static const double WINDOW_NS = 60e9, BUCKET_NS = 50e6;
 static const int64_t MEDIAN_AGE_NS = 2000000000LL, GROUP_NS = 400000000LL;
 enum { MEDIAN_OF = 10, STEP_OF = 6, GROUP_OF = 8 };
+static const double DRIFT_MOST = 1e-3;   /* no crystal runs a thousand ppm off */
 static const pl_slope_prior CRYSTALS = {0.0, 50e-6};   /* how far two computers' clocks usually run apart */
 
 void pl_filter_init(pl_filter *f, pl_filter_kind kind) {
@@ -140,7 +141,7 @@ static void kalman_update(pl_filter *f) {
         if (innovation * innovation > 25 * s) { f->p00 *= 4; f->p01 *= 4; f->p11 *= 4; s = f->p00 + variance; }   /* the world has changed: learn faster */
         double g0 = f->p00 / s, g1 = f->p01 / s;
         f->k_offset += g0 * innovation;
-        f->k_drift += g1 * innovation;
+        f->k_drift = fmax(-DRIFT_MOST, fmin(DRIFT_MOST, f->k_drift + g1 * innovation));
         f->p11 -= g1 * f->p01;
         f->p01 *= 1 - g0;
         f->p00 *= 1 - g0;

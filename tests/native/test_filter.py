@@ -139,6 +139,37 @@ def test_silence_keeps_the_line_and_widens_its_uncertainty() -> None:
     assert later.uncertainty_ns > 2 * known.uncertainty_ns
 
 
+def test_an_answer_that_others_overtook_hides_none_of_them() -> None:
+    overtaken = ClockFilter("envelope")
+    ms = 1_000_000
+
+    def add(sent_ms: int, late_ms: int, back_ms: int) -> None:
+        arrived_ns = (1000 + sent_ms + 20 + late_ms) * ms
+        assert overtaken.add((1000 + sent_ms) * ms, arrived_ns, arrived_ns, arrived_ns + back_ms * ms)
+
+    add(0, 5, 20)
+    add(100, 0, 20)   # the quickest
+    add(150, 2, 20)
+    add(60, 1, 112)   # its answer comes after that of 150
+    add(220, 3, 20)
+    line = overtaken.line(1300 * ms)
+    assert line is not None
+    assert abs(line.offset_ns) < 50_000
+
+
+@pytest.mark.parametrize("step_ns", [10**10, -(10**10)])
+def test_no_filter_believes_in_a_drift_that_no_crystal_has(step_ns: int) -> None:
+    for kind in ("envelope", "median", "kalman"):
+        one = ClockFilter(kind)
+        for k in range(200):
+            sent_ns = 10**12 + k * 50_000_000
+            host_ns = sent_ns + 100_000 + (step_ns if k >= 100 else 0)
+            assert one.add(sent_ns, host_ns, host_ns, sent_ns + 200_000)
+            line = one.line(sent_ns + 200_000)
+            assert line is not None
+            assert abs(line.drift) <= 1e-3
+
+
 @pytest.mark.parametrize("kind", ["envelope", "median", "kalman"])
 def test_contradicting_times_change_nothing(kind: str) -> None:
     run = Run(kind, WIRED, 11).follow(0, 5)
