@@ -27,13 +27,18 @@ bool pl_engine_init(pl_engine *e, pl_line *clock, int64_t ring_frames) {
     return true;
 }
 
-void pl_engine_free(pl_engine *e) {
-    for (int i = 0; i < PL_DECKS; i++) pl_ring_free(&e->decks[i].ring);
+static void free_kernels(pl_engine *e) {
     for (int i = 0; i < e->kernel_count; i++) pl_kernel_free(&e->kernels[i]);
     e->kernel_count = 0;
 }
 
+void pl_engine_free(pl_engine *e) {
+    for (int i = 0; i < PL_DECKS; i++) pl_ring_free(&e->decks[i].ring);
+    free_kernels(e);
+}
+
 void pl_engine_stream(pl_engine *e, double device_rate) {
+    if (device_rate != e->device_rate) free_kernels(e);
     e->device_rate = device_rate;
     pl_store_relaxed(&e->command_tail, pl_load_relaxed(&e->command_head));
     for (int i = 0; i < PL_DECKS; i++) {
@@ -57,10 +62,9 @@ void pl_engine_cycle_clock(pl_engine *e, pl_cycle_times cycle_times, void *clien
 
 const pl_kernel *pl_engine_kernel(pl_engine *e, double track_rate) {
     for (int i = 0; i < e->kernel_count; i++)
-        if (e->kernel_from[i] == track_rate && e->kernel_to[i] == e->device_rate) return &e->kernels[i];
+        if (e->kernel_from[i] == track_rate) return &e->kernels[i];
     if (e->kernel_count == PL_KERNELS || !pl_kernel_init(&e->kernels[e->kernel_count], track_rate, e->device_rate)) return NULL;
     e->kernel_from[e->kernel_count] = track_rate;
-    e->kernel_to[e->kernel_count] = e->device_rate;
     return &e->kernels[e->kernel_count++];
 }
 
@@ -231,11 +235,11 @@ static bool deck_rt(pl_engine *e, pl_deck *d, const pl_pass *pass, int64_t frame
     bool ends = end != PL_NO_END && (double)(end + half - d->anchor_frame) * frame_ns <= until;
     if (ends) until = (double)(end + half - d->anchor_frame) * frame_ns;
     double begin_at = ceil((from - pass->at_ns) / pass->step_ns), end_at = ceil((until - pass->at_ns) / pass->step_ns);
-    if (begin_at >= (double)frames) return false;
     if (end_at <= 0 || until <= from) {
         if (settle) free_deck_rt(d, ends ? PL_OUTCOME_ENDED : PL_OUTCOME_STOPPED);
         return false;
     }
+    if (begin_at >= (double)frames) return false;
     int64_t begin = begin_at > 0 ? (int64_t)begin_at : 0, stop = end_at < (double)frames ? (int64_t)end_at : frames;
     if (begin >= stop) return false;
     double first_ns = pass->at_ns + (double)begin * pass->step_ns, last_ns = pass->at_ns + (double)(stop - 1) * pass->step_ns;

@@ -66,7 +66,7 @@ typedef struct {
     pl_line *clock;
     double device_rate;
     pl_kernel kernels[PL_KERNELS];
-    double kernel_from[PL_KERNELS], kernel_to[PL_KERNELS];
+    double kernel_from[PL_KERNELS];
     int kernel_count;
     pl_command commands[PL_COMMANDS];
     pl_atomic_u32 command_head, command_tail;
@@ -105,7 +105,7 @@ void pl_engine_stream(pl_engine *engine, double device_rate);
  * the callback came. Both must outlive the stream. NULL for none. */
 void pl_engine_cycle_clock(pl_engine *engine, pl_cycle_times cycle_times, void *client);
 
-/* Controller: the kernel for a track rate (kept for the engine's life); NULL when there is no room. */
+/* Controller: the kernel for a track rate (kept while the device's rate stays: MP3 knows nine); NULL when there is no room. */
 const pl_kernel *pl_engine_kernel(pl_engine *engine, double track_rate);
 /* Controller: a free deck or -1. */
 int pl_engine_free_deck(pl_engine *engine);

@@ -335,6 +335,28 @@ def test_the_ring_wraps_without_losing_a_frame() -> None:
     assert machine.engine.status().underruns == 0
 
 
+def test_a_line_that_stops_before_it_starts_gives_its_deck_back() -> None:
+    machine = Machine()
+    never = machine.arm(0, T0_NS + 10**6 * SECOND, T0_NS + SECOND)
+    machine.run(0.1)
+    assert not machine.engine.deck(never).armed
+    later = machine.arm(0, T0_NS + 10**6 * SECOND)
+    machine.run(0.1)
+    assert machine.engine.deck(later).armed
+    machine.engine.stop_at(T0_NS + 2 * SECOND)
+    machine.run(0.1)
+    assert not machine.engine.deck(later).armed
+
+
+def test_every_track_rate_is_taken_on_every_device() -> None:
+    engine = Machine().engine
+    for device_hz in (44100, 48000, 96000, 44100):
+        for track_hz in (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000):
+            engine.stream(device_hz)
+            engine.reset_deck(0, 0)
+            assert engine.arm(0, track_hz, 0, 0)
+
+
 def test_what_is_out_of_range_is_refused() -> None:
     engine = Machine().engine
     with pytest.raises(IndexError):
