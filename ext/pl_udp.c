@@ -6,7 +6,6 @@
 #include "pl_udp.h"
 
 #include <errno.h>
-#include <math.h>
 
 #if defined(_WIN32)
 #define WIN32_LEAN_AND_MEAN
@@ -44,7 +43,6 @@ static bool passing(int e) { return e != EBADF && e != ENOTSOCK && e != ENOTCONN
 enum { PING = 1, PONG = 2, POLL_MS = 100 };
 static const int64_t MS = 1000000, SECOND = 1000000000;
 static const int64_t TRAIN_EVERY = 200 * 1000000LL, TRAIN_LASTS = 160 * 1000000LL, PACE = 10 * 1000000LL, STALE = 2000000000LL;
-static const double DRIFT_MOST = 0.01;   /* no two computers' clocks run so far apart; the engine divides by how fast time runs */
 static const int64_t LATEST_NS = 1LL << 62;   /* as on the control connection: sums and differences of two times do not overflow */
 static const int64_t BURST_LASTS = 1000 * 1000000LL, YOUNG_FOR = 30 * 1000000000LL;
 enum { TRAIN_COUNTS = 8, YOUNG_COUNTS = 32, BURST_COUNTS = 64 };   /* measurements in a train; the burst is the first one */
@@ -259,7 +257,7 @@ static void publish(pl_pinger *p, int64_t now_ns) {
 static void refresh(pl_pinger *p) {
     int64_t now_ns = pl_now_ns_rt();
     pl_line_value v;
-    if (pl_filter_line(&p->filter, now_ns, &v) && fabs(v.drift) <= DRIFT_MOST) pl_line_write(p->line, &v);
+    if (pl_filter_line(&p->filter, now_ns, &v)) pl_line_write(p->line, &v);
     publish(p, now_ns);
 }
 
