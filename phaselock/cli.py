@@ -25,6 +25,7 @@ BACKENDS = ("auto", "jack", "pulseaudio", "alsa", "wasapi", "coreaudio", "null")
 CONTROL_PORT = 17401
 CLOCK_PORT = 17402
 MOST_LINES_WAITING = 10_000
+MOST_CHARACTERS_WAITING = 16 << 20
 LONGEST_LINE = 65536
 FLUSH_S = 2.0
 
@@ -232,6 +233,7 @@ class Terminal:
         self._shown = 0
         """Lines of the progress that stand on the screen."""
         self._lines: queue.Queue[str | None] = queue.Queue(MOST_LINES_WAITING)
+        self._put_characters = self._taken_characters = 0
         self._writer: threading.Thread | None = None
         self._closing = False
 
@@ -289,14 +291,18 @@ class Terminal:
         if not self._writer:
             self._writer = threading.Thread(target=self._write, name="stdout", daemon=True)
             self._writer.start()
+        if text is not None and self._put_characters - self._taken_characters > MOST_CHARACTERS_WAITING:
+            return
         try:
             self._lines.put_nowait(text)
+            self._put_characters += len(text or "")
         except queue.Full:  # nobody has read for hours
             pass
 
     def _write(self) -> None:
         try:
             while (text := self._lines.get()) is not None:
+                self._taken_characters += len(text)
                 sys.stdout.write(text)
                 if self._lines.empty():
                     sys.stdout.flush()

@@ -7,6 +7,7 @@ import os
 import pathlib
 import subprocess
 import sys
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -239,6 +240,22 @@ def test_a_line_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     heard: list[str] = []
     cli._read_lines(heard.append)
     assert heard == ["x" * cli.LONGEST_LINE, "quit"]
+
+
+def test_what_nobody_reads_fills_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = threading.Event()
+
+    class Unread(io.StringIO):
+        def write(self, text: str) -> int:
+            read.wait()
+            return super().write(text)
+
+    terminal = written(monkeypatch, Unread(), as_json=True)
+    for _ in range(100):
+        terminal.event("queue", None, {"queue": "x" * 2_000_000})
+    read.set()
+    terminal.close()
+    assert 2_000_000 < len(sys.stdout.getvalue()) < cli.MOST_CHARACTERS_WAITING + 5_000_000  # type: ignore[attr-defined]
 
 
 def test_lines_do_not_pile_up_before_a_busy_program() -> None:
