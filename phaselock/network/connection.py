@@ -86,7 +86,7 @@ class Connection:
                 self._sock.shutdown(socket.SHUT_WR)
                 # Closing with unread input makes a reset, which can overtake our last words: read to the other's end.
                 while await self._loop.sock_recv(self._sock, READ_BYTES):
-                    pass
+                    await asyncio.sleep(0)  # reading what is there does not wait: let others go on, and the time end
         except (OSError, TimeoutError):
             pass
         finally:

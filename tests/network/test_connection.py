@@ -171,3 +171,19 @@ def test_whoever_does_not_read_is_given_up(tcp_pair: Pair, monkeypatch: pytest.M
         await ours.close()  # and does not wait for it
 
     asyncio.run(run())
+
+
+def test_a_flood_does_not_hold_up_the_end(tcp_pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "GOODBYE_S", 0.0)
+
+    async def story() -> None:
+        connection = Connection(tcp_pair[0], Framer())
+        flood = iter([b"x"] * 1000)
+
+        async def receive(sock: socket.socket, size: int) -> bytes:
+            return next(flood)
+
+        monkeypatch.setattr(asyncio.get_running_loop(), "sock_recv", receive)
+        await connection.close()
+
+    asyncio.run(story())
