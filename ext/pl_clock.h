@@ -1,4 +1,4 @@
-/* Local time: this machine's monotonic clock, the same that Python's time.monotonic_ns() reads. */
+/* Local time: this machine's monotonic clock, the same that Python's time.monotonic_ns() reads (on Windows time.perf_counter_ns()). */
 #ifndef PL_CLOCK_H
 #define PL_CLOCK_H
 

@@ -10,11 +10,31 @@ static const double JUMP_NS = 20e6;              /* a larger error is crossed wi
 static const double SLIP_JUMP_NS = 0.3e6;        /* after the card itself lost frames, so is a smaller one */
 static const int64_t SLIP_AFTER_NS = 250000000LL, SMALL_SLIP_AFTER_NS = 2500000000LL;
 static const int64_t CYCLE_AGE_NS = 1000000000LL;
+static const double DRIFT_MOST = 0.01;
 static const double HISTORY_S = 0.1;             /* kept behind the cursor, so that small jumps back find their PCM */
 static const double RESTART_S = 0.05;            /* PCM ahead before a starved deck sounds again */
 static const pl_slope_prior CARDS = {0.0, 60e-6};   /* how far sound cards usually run from the computer's clock */
 
 size_t pl_engine_user_offset;
+
+static double late_at_rt(const pl_engine *e, double x) {
+    return e->card_known ? pl_fit_at(&e->card, x) : e->callbacks.open ? e->callbacks.open_y : 0;
+}
+
+static double card_deviation_rt(const pl_engine *e, double x) {
+    if (!e->card_known || !isfinite(e->card.edge_sd)) return 1e6;
+    double along = e->card.slope_sd * (x - e->card.mean_x);
+    return sqrt(e->card.edge_sd * e->card.edge_sd + along * along);
+}
+
+static void publish_rt(pl_engine *e, double x, double step, double nominal, int64_t dac_ns) {
+    uint64_t w[14] = {
+        (uint64_t)e->device_frames, (uint64_t)(e->base_ns + (int64_t)(x + late_at_rt(e, x))), pl_bits_of_double(card_deviation_rt(e, x)),
+        pl_bits_of_double(e->card_known ? e->card.slope * 1e6 : 0), pl_bits_of_double(e->phase_error_ns), pl_bits_of_double((step / nominal - 1) * 1e6),
+        (uint64_t)e->underruns, (uint64_t)e->jumps, (uint64_t)e->slips, (uint64_t)e->cursor_ns, e->audible, e->cursor_valid, pl_bits_of_double(e->volume),
+        (uint64_t)dac_ns};
+    pl_seqlock_write(&e->status, w, 14);
+}
 
 bool pl_engine_init(pl_engine *e, pl_line *clock, int64_t ring_frames) {
     memset(e, 0, sizeof *e);
@@ -49,8 +69,9 @@ void pl_engine_stream(pl_engine *e, double device_rate) {
     pl_hull_init(&e->callbacks, 60e9, 50e6);
     e->card_known = e->cursor_valid = e->audible = e->slipped = false;
     e->card_prior = CARDS;
-    e->device_frames = 0;
-    e->late_since_ns = 0;
+    e->device_frames = e->late_since_ns = 0;
+    e->phase_error_ns = 0;
+    publish_rt(e, 0, 1, 1, 0);   /* nobody shall read the old stream's */
 }
 
 /* ---- the controller's side ---- */
@@ -146,19 +167,9 @@ static void commands_rt(pl_engine *e) {
     pl_store_release(&e->command_tail, tail);
 }
 
-static double late_at_rt(const pl_engine *e, double x) {
-    return e->card_known ? pl_fit_at(&e->card, x) : e->callbacks.open ? e->callbacks.open_y : 0;
-}
-
-static double card_deviation_rt(const pl_engine *e, double x) {
-    if (!e->card_known || !isfinite(e->card.edge_sd)) return 1e6;
-    double along = e->card.slope_sd * (x - e->card.mean_x);
-    return sqrt(e->card.edge_sd * e->card.edge_sd + along * along);
-}
-
 /* The line is wrong by `by` ns from now on: begin a new one there, with the speed known so far. */
 static void card_restart_rt(pl_engine *e, double by) {
-    pl_hull_clear(&e->callbacks);
+    pl_hull_clear_rt(&e->callbacks);
     e->card_prior.slope = e->card.slope;
     e->card_prior.slope_sd = fmax(e->card.slope_sd, 1e-6);
     e->card.value += by;   /* until the first bucket is full */
@@ -173,7 +184,7 @@ static void card_restart_rt(pl_engine *e, double by) {
  * card's may look like. No callback is ever early: one that seems so proves the line wrong. */
 static void card_clock_rt(pl_engine *e, double x, int64_t now_ns, double period_ns) {
     /* The first callback may only fill what the device wants before it begins to play: the line begins with the second. */
-    if (x <= period_ns) pl_hull_clear(&e->callbacks);
+    if (x <= period_ns) pl_hull_clear_rt(&e->callbacks);
     double y = (double)(now_ns - e->base_ns) - x;
     double late = y - late_at_rt(e, x), doubt = fmax(8 * card_deviation_rt(e, x), 0.5e6);
     if (e->card_known && late > fmax(0.45 * period_ns, doubt)) {
@@ -185,7 +196,7 @@ static void card_clock_rt(pl_engine *e, double x, int64_t now_ns, double period_
         card_restart_rt(e, late);
     }
     e->late_since_ns = 0;
-    if (pl_hull_add(&e->callbacks, x, y, e->card_known ? e->card.slope : 0)) e->card_known = pl_fit_one(&e->callbacks, e->card_prior, &e->card);
+    if (pl_hull_add_rt(&e->callbacks, x, y, e->card_known ? e->card.slope : 0)) e->card_known = pl_fit_one_rt(&e->callbacks, e->card_prior, &e->card);
 }
 
 /* One callback's way through a deck: its first frame in ns after the deck's start, the gain from begin to end of a jump's cross-fade, and
@@ -281,15 +292,6 @@ static bool deck_rt(pl_engine *e, pl_deck *d, const pl_pass *pass, int64_t frame
     return sounded;
 }
 
-static void publish_rt(pl_engine *e, double x, double step, double nominal, int64_t dac_ns) {
-    uint64_t w[14] = {
-        (uint64_t)e->device_frames, (uint64_t)(e->base_ns + (int64_t)(x + late_at_rt(e, x))), pl_bits_of_double(card_deviation_rt(e, x)),
-        pl_bits_of_double(e->card_known ? e->card.slope * 1e6 : 0), pl_bits_of_double(e->phase_error_ns), pl_bits_of_double((step / nominal - 1) * 1e6),
-        (uint64_t)e->underruns, (uint64_t)e->jumps, (uint64_t)e->slips, (uint64_t)e->cursor_ns, e->audible, e->cursor_valid, pl_bits_of_double(e->volume),
-        (uint64_t)dac_ns};
-    pl_seqlock_write(&e->status, w, 14);
-}
-
 bool pl_engine_read_status(pl_engine *e, pl_engine_status *s) {
     uint64_t w[14];
     if (!pl_seqlock_read(&e->status, w, 14)) return false;
@@ -324,7 +326,7 @@ void pl_engine_process_rt(pl_engine *e, float *out, int64_t frames, int64_t now_
     int64_t asked_ns = e->base_ns + (int64_t)whole, latency_ns = pl_load_relaxed(&e->output_latency_ns);
     double step = nominal * (1 + (e->card_known ? e->card.slope : 0));
     pl_line_read_rt(e->clock, &e->line);   /* when it cannot be read just now, the last one serves */
-    if (e->line.valid) {
+    if (e->line.valid && fabs(e->line.drift) < DRIFT_MOST) {   /* whatever went wrong elsewhere, the steps below stay steps */
         int64_t target_ns = asked_ns + pl_line_offset_at(&e->line, asked_ns) + latency_ns;
         double target_fraction = since - whole;
         step *= 1 + e->line.drift;

@@ -13,7 +13,7 @@ void pl_hull_init(pl_hull *h, double window, double bucket) {
     h->bucket = bucket;
 }
 
-void pl_hull_clear(pl_hull *h) {
+void pl_hull_clear_rt(pl_hull *h) {
     h->head = h->count = h->vertices = 0;
     h->sum_x = 0;
     h->open = false;
@@ -42,7 +42,7 @@ static void drop_oldest(pl_hull *h) {
     if (was_corner) rebuild(h);   /* points hidden behind the lost corner come out again */
 }
 
-void pl_hull_flush(pl_hull *h) {
+void pl_hull_flush_rt(pl_hull *h) {
     if (!h->open) return;
     h->open = false;
     while (h->count == PL_HULL_BUCKETS || (h->count && h->x[h->head] < h->open_x - h->window)) drop_oldest(h);
@@ -54,14 +54,14 @@ void pl_hull_flush(pl_hull *h) {
     push_vertex(h, place);
 }
 
-bool pl_hull_add(pl_hull *h, double x, double y, double slope) {
+bool pl_hull_add_rt(pl_hull *h, double x, double y, double slope) {
     if (h->count && x <= h->x[(h->head + h->count - 1) & MASK]) return false;   /* overtaken on the way */
     if (h->open && x - h->open_start < h->bucket) {
         if (y - slope * x < h->open_y - slope * h->open_x) { h->open_x = x; h->open_y = y; }
         return false;
     }
     bool closed = h->open;
-    pl_hull_flush(h);
+    pl_hull_flush_rt(h);
     h->open = true;
     h->open_start = h->open_x = x;
     h->open_y = y;
@@ -106,7 +106,7 @@ static void shrink(pl_fit *fit, double measured, double sd, pl_slope_prior prior
     if (!isfinite(fit->slope_sd)) fit->slope_sd = prior.slope_sd;
 }
 
-bool pl_fit_one(const pl_hull *h, pl_slope_prior prior, pl_fit *fit) {
+bool pl_fit_one_rt(const pl_hull *h, pl_slope_prior prior, pl_fit *fit) {
     if (!h->count) return false;
     double mean = h->sum_x / h->count, slope = prior.slope;
     for (int i = 1; i < h->vertices; i++) {
@@ -134,7 +134,7 @@ static double slope_where(const pl_hull *a, const pl_hull *b, double ahead) {
     return 0.5 * (lo + hi);
 }
 
-bool pl_fit_two(const pl_hull *a, const pl_hull *b, pl_slope_prior prior, pl_fit *fit) {
+bool pl_fit_two_rt(const pl_hull *a, const pl_hull *b, pl_slope_prior prior, pl_fit *fit) {
     if (!a->count || !b->count) return false;
     double mean = (a->sum_x + b->sum_x) / (a->count + b->count);
     /* The gap as a function of the slope is concave; it rises while the lower line touches right of where the upper one does. Where both

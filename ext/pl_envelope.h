@@ -41,18 +41,18 @@ typedef struct {
 typedef struct { double slope, slope_sd; } pl_slope_prior;
 
 void pl_hull_init(pl_hull *hull, double window, double bucket);
-void pl_hull_clear(pl_hull *hull);
+void pl_hull_clear_rt(pl_hull *hull);
 /* Take a point in, unless x is not after all closed buckets. `slope` is the present estimate, by which points within one bucket are
  * compared.
  * True when a bucket was closed, that is, when the hull may have changed. */
-bool pl_hull_add(pl_hull *hull, double x, double y, double slope);
+bool pl_hull_add_rt(pl_hull *hull, double x, double y, double slope);
 /* Close the bucket being filled, so that a fit sees everything. */
-void pl_hull_flush(pl_hull *hull);
+void pl_hull_flush_rt(pl_hull *hull);
 
 /* The line under one cloud. False when there is no point yet. */
-bool pl_fit_one(const pl_hull *lower, pl_slope_prior prior, pl_fit *fit);
+bool pl_fit_one_rt(const pl_hull *lower, pl_slope_prior prior, pl_fit *fit);
 /* The common line of two clouds: `above` lies above it, `below_negated` holds the cloud that lies below it with y negated. */
-bool pl_fit_two(const pl_hull *above, const pl_hull *below_negated, pl_slope_prior prior, pl_fit *fit);
+bool pl_fit_two_rt(const pl_hull *above, const pl_hull *below_negated, pl_slope_prior prior, pl_fit *fit);
 
 static inline double pl_fit_at(const pl_fit *f, double x) { return f->value + f->slope * (x - f->mean_x); }
 

@@ -38,13 +38,13 @@ int64_t pl_filter_rtt_ns(const pl_filter *f, int64_t now_ns) {
 
 static void envelope_points(pl_filter *f, const pl_exchange *e) {
     double slope = f->fitted ? f->fit.slope : f->prior.slope;
-    pl_hull_add(&f->forward, (double)(e->peer_send_ns - f->base_local_ns), (double)(e->host_recv_ns - e->peer_send_ns - f->base_offset_ns), slope);
-    pl_hull_add(&f->backward, (double)(e->peer_recv_ns - f->base_local_ns), -(double)(e->host_send_ns - e->peer_recv_ns - f->base_offset_ns), -slope);
+    pl_hull_add_rt(&f->forward, (double)(e->peer_send_ns - f->base_local_ns), (double)(e->host_recv_ns - e->peer_send_ns - f->base_offset_ns), slope);
+    pl_hull_add_rt(&f->backward, (double)(e->peer_recv_ns - f->base_local_ns), -(double)(e->host_send_ns - e->peer_recv_ns - f->base_offset_ns), -slope);
 }
 
 static void envelope_restart(pl_filter *f, const pl_exchange *first) {
-    pl_hull_clear(&f->forward);
-    pl_hull_clear(&f->backward);
+    pl_hull_clear_rt(&f->forward);
+    pl_hull_clear_rt(&f->backward);
     f->base_local_ns = first->peer_send_ns;
     f->base_offset_ns = pl_exchange_offset_ns(first);
     f->fitted = false;
@@ -81,9 +81,9 @@ static void envelope_step(pl_filter *f) {
 
 static bool envelope_line(pl_filter *f, int64_t now_ns, pl_line_value *v) {
     envelope_step(f);
-    pl_hull_flush(&f->forward);
-    pl_hull_flush(&f->backward);
-    if (!pl_fit_two(&f->forward, &f->backward, f->prior, &f->fit)) return false;
+    pl_hull_flush_rt(&f->forward);
+    pl_hull_flush_rt(&f->backward);
+    if (!pl_fit_two_rt(&f->forward, &f->backward, f->prior, &f->fit)) return false;
     f->fitted = true;
     double x = (double)(now_ns - f->base_local_ns);
     double sd = deviation(&f->fit, x);

@@ -13,7 +13,7 @@ from typing import Protocol
 
 from phaselock import _native
 from phaselock.audio.interface import AudioEvent, DecodeFailed, Plan
-from phaselock.errors import PhaseLockError
+from phaselock.errors import InvalidMp3Error, PhaseLockError
 from phaselock.model.timeline import Timeline
 
 _FILL_FRAMES = 8192
@@ -54,7 +54,7 @@ class Decks:
     def __init__(self, engine: _native.Engine, open_source: Callable[[Plan], Source]) -> None:
         self._engine = engine
         self._open_source = open_source
-        self._wishes: collections.deque[tuple[Plan | None, Plan | None]] = collections.deque()
+        self._wishes: collections.deque[tuple[Plan | None, Plan | None]] = collections.deque(maxlen=256)
         self._wanted: tuple[Plan | None, Plan | None] = (None, None)
         self._applied: tuple[Plan | None, Plan | None] = (None, None)
         self._current: _Deck | None = None
@@ -74,6 +74,11 @@ class Decks:
         self._current = self._next = None
         self._fading = []
         self._applied = (None, None)
+
+    def use(self, engine: _native.Engine) -> None:
+        """Go on with another engine."""
+        self.restart()
+        self._engine = engine
 
     def pump(self, now_ns: int, *, output_latency_ns: int, running: bool = True) -> tuple[bool, list[AudioEvent]]:
         """Apply what is wanted and decode ahead. Returns whether to come again at once, and events."""
@@ -104,12 +109,14 @@ class Decks:
                     self._forget(deck)
             self._current = self._next = None
         elif self._current is not None and _same_line(plan.timeline, self._current.plan.timeline):
-            self._stop_as(plan, self._current)
+            if not self._stop_as(plan, self._current):
+                return
         elif self._next is not None and _same_line(plan.timeline, self._next.plan.timeline):
             if self._current is not None:
                 self._fading.append(self._current)
             self._current, self._next = self._next, None
-            self._stop_as(plan, self._current)
+            if not self._stop_as(plan, self._current):
+                return
         else:
             if self._next is not None:
                 self._forget(self._next)
@@ -151,6 +158,9 @@ class Decks:
         try:
             source = self._open_source(plan)
             source.seek(first)
+        except InvalidMp3Error:  # on disk it may have another name
+            self._refuse(plan, str(InvalidMp3Error(plan.track.file_name)), events)
+            return None
         except (PhaseLockError, OSError) as error:
             self._refuse(plan, str(error), events)
             return None
@@ -213,11 +223,14 @@ class Decks:
         oldest = written - (deck.capacity - status.room_frames)
         return (not deck.full and wanted > written + _FAR_BEHIND_S * rate_hz) or wanted < oldest - _FAR_BACK_S * rate_hz
 
-    def _stop_as(self, plan: Plan, deck: _Deck) -> None:
+    def _stop_as(self, plan: Plan, deck: _Deck) -> bool:
+        """False when the command finds no room just now."""
         stop_ns = plan.timeline.stop_session_ns
         if stop_ns is not None and stop_ns != deck.plan.timeline.stop_session_ns:
-            self._engine.stop_at(stop_ns)
+            if not self._engine.stop_at(stop_ns):
+                return False
         deck.plan = plan
+        return True
 
     def _forget(self, deck: _Deck) -> None:
         self._engine.cancel(deck.number)

@@ -110,6 +110,7 @@ class Device:
         self._context: Any = None
         self._device: Any = None
         self._probe: LatencyProbe | None = None
+        self._given_up = False
         self._seen = -1
         self._looked_at_ns = 0
         self._silent_ns = 0
@@ -156,12 +157,16 @@ class Device:
         Good until `close`."""
         return self._probe.cycle_clock() if self._probe is not None else (0, 0)
 
-    def close(self) -> None:
-        """Stop and let go. Returns within seconds even if the sound server hangs."""
+    def close(self) -> bool:
+        """Stop and let go, within seconds even if the sound server hangs: then False, and a callback may still come."""
+        closed = True
         if self._context is not None:
-            with contextlib.suppress(AudioDeviceError):
+            try:
                 self._call(self._close, _CLOSE_LIMIT_S)
+            except AudioDeviceError:
+                closed = False
         self._worker.end()
+        return closed and not self._given_up
 
     def _open(self, backend: str) -> DeviceInfo:
         context = _open_context(backend, self._client_name)
@@ -224,6 +229,7 @@ class Device:
             return self._worker.call(work, limit_s or _CALL_LIMIT_S)
         except TimeoutError:
             _abandoned.append(memory)
+            self._given_up = True
             self._context = self._device = self._probe = None
             raise AudioDeviceError("The sound system does not answer.") from None
 

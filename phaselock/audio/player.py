@@ -46,7 +46,7 @@ class Output(Protocol):
     def is_running(self) -> bool: ...
     def output_latency_ns(self) -> int | None: ...
     def cycle_clock(self) -> tuple[int, int]: ...
-    def close(self) -> None: ...
+    def close(self) -> bool: ...
 
 
 class Player:
@@ -68,11 +68,13 @@ class Player:
         self._bell.setblocking(False)
         self._ringer.setblocking(False)
         self._closing = False
+        self._volume = 1.0
         self._running = False
         self._device_name: str | None = None
         self._device_rate_hz = 0
         self._platform_latency_ns = 0
         self._correction_ns = 0
+        self._latency_lock = threading.Lock()
         self._threads = [
             threading.Thread(target=self._play, name="player", daemon=True),
             threading.Thread(target=self._look_after_device, name="device", daemon=True),
@@ -87,12 +89,12 @@ class Player:
 
     def set_volume(self, volume: float) -> None:
         """0 to 1, ramped."""
+        self._volume = volume
         self.engine.set_volume(volume)
 
     def set_correction_ms(self, correction_ms: float) -> None:
         """Positive plays earlier."""
-        self._correction_ns = round(correction_ms * 1e6)
-        self._tell_latency()
+        self._tell_latency(correction_ns=round(correction_ms * 1e6))
 
     def status(self) -> AudioStatus:
         """A coherent look, never blocking."""
@@ -122,8 +124,13 @@ class Player:
     def _latency_ns(self) -> int:
         return self._platform_latency_ns + self._correction_ns
 
-    def _tell_latency(self) -> None:
-        self.engine.set_output_latency(self._latency_ns)
+    def _tell_latency(self, *, platform_ns: int | None = None, correction_ns: int | None = None) -> None:
+        with self._latency_lock:  # the network's and the device's thread: the engine must keep the newest sum
+            if platform_ns is not None:
+                self._platform_latency_ns = platform_ns
+            if correction_ns is not None:
+                self._correction_ns = correction_ns
+            self.engine.set_output_latency(self._latency_ns)
 
     def _ring_bell(self) -> None:
         with contextlib.suppress(OSError):  # a full bell rings already
@@ -163,17 +170,25 @@ class Player:
             finally:
                 self._running = False
                 self._device_name = None
-                output.close()
+                if not output.close():
+                    self._leave_engine()
             if not self._closing and failures == 0:
                 self.on_event(DeviceChanged("lost", None, "The audio output is gone."))
                 failures = 1
             self._nap(_RETRY_S[min(failures, len(_RETRY_S) - 1)])
 
+    def _leave_engine(self) -> None:
+        """A hung sound server may still call the engine: it keeps that one, and we go on with another."""
+        engine = _native.Engine(self.engine.line)
+        with self._lock:
+            engine.set_volume(self._volume)
+            self._decks.use(engine)
+            self.engine = engine
+
     def _run(self, output: Output) -> None:
         """From opening to the loss of the output, or to closing."""
         info = output.open()
-        self._platform_latency_ns = output.output_latency_ns() or 0
-        self._tell_latency()
+        self._tell_latency(platform_ns=output.output_latency_ns() or 0)
         with self._lock:
             self.engine.stream(info.rate_hz)
             self.engine.set_cycle_clock(*output.cycle_clock())
@@ -188,8 +203,7 @@ class Player:
             if looks % _LATENCY_EVERY == 0 or looks < 3:
                 latency_ns = output.output_latency_ns()
                 if latency_ns is not None and abs(latency_ns - self._platform_latency_ns) > _LATENCY_NOISE_NS:
-                    self._platform_latency_ns = latency_ns
-                    self._tell_latency()
+                    self._tell_latency(platform_ns=latency_ns)
             self._nap(_LOOK_S)
 
     def _nap(self, seconds: float) -> None:

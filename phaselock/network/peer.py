@@ -12,7 +12,7 @@ from typing import Protocol
 from uuid import UUID
 
 from phaselock.audio.interface import AudioOutput
-from phaselock.errors import PhaseLockError
+from phaselock.errors import InvalidMp3Error, PhaseLockError
 from phaselock.model.types import ClockStatus
 from phaselock.network import bulk
 from phaselock.network.connection import Connection, ConnectionLost
@@ -173,6 +173,8 @@ class PeerRunner(Runner[PeerMachine]):
         try:
             path = fetch.run(self._cache)
             self._inspect(path)
+        except InvalidMp3Error:  # in the cache it has another name
+            return path, InvalidMp3Error(fetch.track.file_name)
         except PhaseLockError as error:
             return path, error
         return path, None

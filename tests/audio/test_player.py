@@ -49,14 +49,16 @@ class FakeOutput:
     def cycle_clock(self) -> tuple[int, int]:
         return 0, 0
 
-    def close(self) -> None:
+    def close(self) -> bool:
         self.closed = True
+        return not self.world.hangs
 
 
 class World:
     def __init__(self, *, absent: bool = False) -> None:
         self.absent = absent
         self.tries = 0
+        self.hangs = False
         self.latency_ns: int | None = 20_000_000
         self.outputs: queue.SimpleQueue[FakeOutput] = queue.SimpleQueue()
         self.events: queue.SimpleQueue[AudioEvent] = queue.SimpleQueue()
@@ -122,6 +124,21 @@ def test_a_lost_output_is_opened_again_and_the_plan_goes_on(world: World) -> Non
     assert world.event() == DeviceChanged("open", "fake", "")
     assert second is not first
     assert world.sounds(second)
+
+
+def test_an_output_that_cannot_be_closed_keeps_its_engine(world: World) -> None:
+    first = world.outputs.get(timeout=60)
+    assert world.event() == DeviceChanged("open", "fake", "")
+    world.player.follow(running())
+    assert world.sounds(first)
+    world.player.set_volume(0.95)
+    world.hangs = first.lost = True
+    second = world.outputs.get(timeout=60)
+    assert second.engine is not first.engine
+    assert world.sounds(second)
+    assert world.player.engine is second.engine
+    assert world.player.status().volume == 0.95
+    world.hangs = False
 
 
 def test_no_output_is_told_once_and_tried_again() -> None:

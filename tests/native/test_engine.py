@@ -312,6 +312,15 @@ def test_nothing_plays_before_the_clock_is_known() -> None:
     assert worst(machine.errors_us(0, T0_NS + SECOND)) < 0.2
 
 
+@pytest.mark.parametrize("drift", [-1.0, -2.0, 1e9, float("nan"), float("inf")])
+def test_a_line_that_no_clock_can_have_is_not_followed(drift: float) -> None:
+    machine = Machine()
+    machine.arm(0, T0_NS)
+    machine.line.set(T0_NS, 0, drift, 0.0, 0.0)
+    machine.run(1)
+    assert loudness(machine.sound).max() == 0
+
+
 def test_old_generations_write_nothing() -> None:
     engine = Machine().engine
     old = engine.reset_deck(0, 0)
