@@ -8,7 +8,7 @@ static const double SERVO_NS = 1e9;              /* the phase error dies away wi
 static const double SERVO_MAX = 500e-6;          /* the most that the speed is bent: nobody hears it */
 static const double JUMP_NS = 20e6;              /* a larger error is crossed with a short fade */
 static const double SLIP_JUMP_NS = 0.3e6;        /* after the card itself lost frames, so is a smaller one */
-static const int64_t SLIP_AFTER_NS = 250000000LL, SMALL_SLIP_AFTER_NS = 2500000000LL;
+static const int64_t SLIP_AFTER_NS = 250000000LL, HALF_SLIP_AFTER_NS = 2500000000LL, SMALL_SLIP_AFTER_NS = 8000000000LL;
 static const int64_t CYCLE_AGE_NS = 1000000000LL;
 static const double DRIFT_MOST = 0.01;
 static const double HISTORY_S = 0.1;             /* kept behind the cursor, so that small jumps back find their PCM */
@@ -181,16 +181,17 @@ static void card_restart_rt(pl_engine *e, double by) {
 /* Take a callback's time in and keep the line of the card's clock. A card that lost a block asks for all later frames one block late, for
  * good; a processor that was taken away makes callbacks late that catch up at once. So lateness counts as a slip only when no callback was
  * in time for a while: a quarter of a second of local time for a whole block, longer for less, which a timer that beats against the
- * card's may look like. No callback is ever early: one that seems so proves the line wrong. */
+ * card's or a busy machine may look like. No callback is ever early: one that seems so proves the line wrong. */
 static void card_clock_rt(pl_engine *e, double x, int64_t now_ns, double period_ns) {
     /* The first callback may only fill what the device wants before it begins to play: the line begins with the second. */
     if (x <= period_ns) pl_hull_clear_rt(&e->callbacks);
     double y = (double)(now_ns - e->base_ns) - x;
     double late = y - late_at_rt(e, x), doubt = fmax(8 * card_deviation_rt(e, x), 0.5e6);
-    if (e->card_known && late > fmax(0.45 * period_ns, doubt)) {
+    if (e->card_known && late > doubt) {
         if (!e->late_since_ns) { e->late_since_ns = now_ns; e->late_least = late; }
         e->late_least = fmin(e->late_least, late);
-        if (now_ns - e->late_since_ns < (e->late_least > 0.9 * period_ns ? SLIP_AFTER_NS : SMALL_SLIP_AFTER_NS)) return;
+        int64_t patience_ns = e->late_least > 0.9 * period_ns ? SLIP_AFTER_NS : e->late_least > 0.45 * period_ns ? HALF_SLIP_AFTER_NS : SMALL_SLIP_AFTER_NS;
+        if (now_ns - e->late_since_ns < patience_ns) return;
         card_restart_rt(e, e->late_least);
     } else if (e->card_known && late < -doubt) {
         card_restart_rt(e, late);
