@@ -93,7 +93,7 @@ class Card:
     def _expect(self) -> None:
         due_ns = self._begin_ns + self._asked * self._frame_ns
         late_ns = self._node.rng.expovariate(1 / self._spec.late_us) * 1e3 if self._spec.late_us else 0.0
-        late_ns = min(late_ns, self._spec.block_frames * self._frame_ns)
+        late_ns = min(late_ns + self._node.busy_us * 1e3, self._spec.block_frames * self._frame_ns)
         self._last_ns = max(self._last_ns, round(due_ns + late_ns))
         self._node.world.at(self._last_ns, lambda: self._ask(due_ns))
 
@@ -150,6 +150,8 @@ class Node:
         self.ended: e.Ended | None = None
         self.gone = False
         self.stalled_from_ns = self.awake_at_ns = 0
+        self.busy_us = 0.0
+        """At least so late every callback comes."""
         self._decks = Decks(self.engine, lambda plan: CompassSource(plan.track.frames))
         self._files: dict[UUID, Track] = {}
         self._card: Card | None = None
