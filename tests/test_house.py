@@ -31,6 +31,15 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "phaselock.app": (ANYONE,),
     "phaselock.data": (),
+    "phaselock.desk": (
+        "phaselock.audio.interface",
+        "phaselock.audio.mp3",
+        "phaselock.model",
+        "phaselock.network",
+        "phaselock.protocol.messages",
+        "phaselock.session",
+        "phaselock.storage",
+    ),
     "phaselock.demo": ("phaselock.data", "phaselock.model"),
     "phaselock.bench": (ANYONE,),
     "phaselock.errors": (),
@@ -69,7 +78,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "numpy": ("phaselock.bench",),
     "tkinter": ("phaselock.ui",),
     "customtkinter": ("phaselock.ui",),
-    "asyncio": ("phaselock.network", "phaselock.app", "phaselock.bench"),
+    "asyncio": ("phaselock.network", "phaselock.app", "phaselock.desk", "phaselock.bench"),
 }
 NEVER_IN: dict[str, tuple[str, ...]] = {"phaselock.ui.viewmodel": ("tkinter", "customtkinter", "socket", "threading")}
 
