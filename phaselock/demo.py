@@ -7,6 +7,8 @@ import dataclasses
 import importlib.resources
 import json
 import math
+import os
+import pathlib
 import queue
 import subprocess
 import sys
@@ -43,6 +45,13 @@ class Program:
     process: subprocess.Popen[str]
     listener: threading.Thread | None = None
     sync: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+def _phaselock() -> dict[str, Any]:
+    """How to start this very phaselock, whatever directory we are in: a checkout there is not what runs."""
+    house = str(pathlib.Path(__file__).parent.parent)
+    path = os.pathsep.join(filter(None, [house, os.environ.get("PYTHONPATH")]))
+    return {"env": {**os.environ, "PYTHONPATH": path}}
 
 
 Heard = tuple[Program, dict[str, Any] | None]
@@ -101,7 +110,8 @@ class Stage:
         """Start a phaselock that goes by this name."""
         with open(f"{self._folder}/{name}.err", "wb") as errors:
             process = subprocess.Popen(
-                [sys.executable, "-m", "phaselock", *arguments, "--as", name, "--json"],
+                [sys.executable, "-P", "-m", "phaselock", *arguments, "--as", name, "--json"],
+                **_phaselock(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -173,7 +183,11 @@ def _counted(number: int, thing: str) -> str:
 def _has_output() -> bool:
     """Whether this machine can be heard at all."""
     listed = subprocess.run(
-        [sys.executable, "-m", "phaselock", "devices", "--json"], capture_output=True, text=True, timeout=PATIENCE_S
+        [sys.executable, "-P", "-m", "phaselock", "devices", "--json"],
+        **_phaselock(),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
     )
     return '"event": "output"' in listed.stdout
 

@@ -55,20 +55,44 @@ class JackServer:
     """A JACK of our own on its dummy driver: 48 kHz, periods of 256 frames, two of them in the card."""
 
     def __init__(self, name: str) -> None:
-        command = ["jackd", "--no-realtime", "--name", name, "-d", "dummy", "-r", "48000", "-p", "256"]
-        self._process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        self._command = ["jackd", "--no-realtime", "--name", name, "-d", "dummy", "-r", "48000", "-p", "256"]
+        self._killed = False
+        if not self._start():
+            pytest.skip("JACK does not start here")
+
+    def _start(self) -> bool:
+        self._process = subprocess.Popen(self._command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        deadline = time.monotonic() + 10
+        while not self._answers():
+            if self._process.poll() is not None or time.monotonic() > deadline:
+                self.kill()
+                return False
+            time.sleep(0.05)
+        return True
+
+    @staticmethod
+    def _answers() -> bool:
+        return subprocess.run(["jack_lsp"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
 
     def kill(self) -> None:
         """End it without a farewell."""
         self._process.kill()
         self._process.wait()
+        self._killed = True
+
+    def end(self) -> None:
+        """End it so that it gives its place back: JACK keeps a table of eight servers and leaves the killed ones in."""
+        if self._killed and not self._start():
+            return
+        self._process.terminate()
+        self._process.wait()
 
 
 @pytest.fixture
 def jack(monkeypatch: pytest.MonkeyPatch) -> Iterator[JackServer]:
-    if shutil.which("jackd") is None:
-        pytest.skip("jackd is not installed")
+    if shutil.which("jackd") is None or shutil.which("jack_lsp") is None:
+        pytest.skip("jackd and jack_lsp are not installed")
     monkeypatch.setenv("JACK_DEFAULT_SERVER", name := f"phaselock-test-{os.getpid()}")
     server = JackServer(name)
     yield server
-    server.kill()
+    server.end()
