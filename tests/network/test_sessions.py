@@ -26,12 +26,15 @@ from phaselock.protocol.framing import SESSION_CAP, Framer, frame
 from phaselock.protocol.messages import (
     PROTOCOL_VERSION,
     FileChunk,
+    FileReceived,
     FileRefused,
     FileRequest,
+    FileTransferStart,
     Heartbeat,
     JoinAccepted,
     JoinRequest,
     Message,
+    PlayCommand,
     SessionInfo,
 )
 from phaselock.session import commands as c
@@ -385,6 +388,27 @@ async def test_files_are_for_those_with_a_token(room: Room, stack: contextlib.As
         await bulk.send(good)
         _, refusal = await bulk.read_to_end()
         assert isinstance(refusal, FileRefused)
+
+
+@played
+async def test_timed_commands_are_chased_so_that_a_loss_shows_at_once(
+    room: Room, stack: contextlib.AsyncExitStack
+) -> None:
+    track = room.host.add(room.song)
+    async with room.stranger() as control:
+        await control.join()
+        while not isinstance(message := await control.read(), FileTransferStart):
+            assert message
+        await control.send(FileReceived(track.file_id, True))
+        await room.host.news.wait_for("transfer", state="done")
+        room.host.runner.command(c.Play())
+        while not isinstance(message := await control.read(), PlayCommand):
+            assert message
+        # Ordinary heartbeats are too rare for three before this silent stranger is given up.
+        heartbeats = 0
+        while heartbeats < 3:
+            assert (message := await control.read())
+            heartbeats += isinstance(message, Heartbeat)
 
 
 @played
