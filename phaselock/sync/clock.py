@@ -16,10 +16,27 @@ from phaselock.model.types import ClockStatus
 
 FILTERS = ("envelope", "median", "kalman")
 USABLE_UNCERTAINTY_NS = 1_000_000
+STALE_NS = 2_000_000_000
 _DSCP_URGENT = 46 << 2
 """Expedited forwarding: a packet that waits behind a download in a router or a wireless card measures nothing."""
 _WANDER = 0.05e-6
 """How fast a crystal may leave its line while nobody measures it, as a fraction of time."""
+
+
+def clock_status(
+    line: _native.LineValue, last_sample_ns: int | None, rtt_ns: int, *, now_ns: int
+) -> ClockStatus:
+    """What a line measured some time ago still says at local time `now_ns`."""
+    age_ns = max(0, now_ns - line.local_ns)
+    uncertainty_ns = (line.uncertainty_ns**2 + (line.drift_uncertainty * age_ns) ** 2) ** 0.5 + _WANDER * age_ns
+    return ClockStatus(
+        usable=line.valid and uncertainty_ns < USABLE_UNCERTAINTY_NS,
+        stale=last_sample_ns is None or now_ns - last_sample_ns > STALE_NS,
+        offset_ns=line.offset_ns,
+        drift_ppm=line.drift * 1e6,
+        uncertainty_ns=int(uncertainty_ns) if line.valid else 2**62,
+        rtt_ns=rtt_ns,
+    )
 
 
 class HostClock:
@@ -79,18 +96,9 @@ class PeerClock:
 
     def status(self, now_ns: int) -> ClockStatus:
         """What is known at local time `now_ns`; the uncertainty grows while no sample comes."""
-        line, samples = self.line.value(), self._pinger.status()
-        age_ns = max(0, now_ns - line.local_ns)
-        stale = samples.stale or now_ns - samples.last_sample_ns > 2_000_000_000
-        uncertainty_ns = (line.uncertainty_ns**2 + (line.drift_uncertainty * age_ns) ** 2) ** 0.5 + _WANDER * age_ns
-        return ClockStatus(
-            usable=line.valid and uncertainty_ns < USABLE_UNCERTAINTY_NS,
-            stale=stale,
-            offset_ns=line.offset_ns,
-            drift_ppm=line.drift * 1e6,
-            uncertainty_ns=int(uncertainty_ns) if line.valid else 2**62,
-            rtt_ns=samples.rtt_ns,
-        )
+        samples = self._pinger.status()
+        last_sample_ns = samples.last_sample_ns if samples.samples else None
+        return clock_status(self.line.value(), last_sample_ns, samples.rtt_ns, now_ns=now_ns)
 
     def session_from_local(self, local_ns: int) -> int:
         """Session time at a local time."""

@@ -27,6 +27,7 @@ from phaselock.session import effects as e
 from phaselock.session.commands import Add, HostCommand, Leave
 from phaselock.session.host import HostMachine
 from phaselock.session.peer import NO_CLOCK, PeerMachine
+from phaselock.sync.clock import STALE_NS, clock_status
 from tests.support.clock import VirtualClock
 from tests.support.ear import Ear, Record, Sound
 from tests.support.exchanges import WIRED, Exchange, Link, Path, Trains
@@ -41,8 +42,6 @@ BUSY_NS = 2 * MS
 WORK_NS = 15 * MS
 """Waking the player's thread, opening, seeking and decoding: what is armed is armed so much later."""
 RESEND_NS = 200 * MS
-STALE_NS = 2 * SECOND
-USABLE_NS = 1_000_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -494,16 +493,7 @@ class Peer(Node):
         line, now_ns = self.line.value(), self.now_ns
         if self._filter is None or not line.valid:
             return NO_CLOCK
-        age_ns = max(0, now_ns - line.local_ns)
-        uncertainty_ns = (line.uncertainty_ns**2 + (line.drift_uncertainty * age_ns) ** 2) ** 0.5 + 0.05e-6 * age_ns
-        return ClockStatus(
-            usable=uncertainty_ns < USABLE_NS,
-            stale=now_ns - self._last_sample_ns > STALE_NS,
-            offset_ns=line.offset_ns,
-            drift_ppm=line.drift * 1e6,
-            uncertainty_ns=int(uncertainty_ns),
-            rtt_ns=self._filter.rtt_ns(now_ns),
-        )
+        return clock_status(line, self._last_sample_ns, self._filter.rtt_ns(now_ns), now_ns=now_ns)
 
     def _tell_status(self) -> None:
         self.do(self.machine.clock(self._clock_status(), now_ns=self.now_ns))
