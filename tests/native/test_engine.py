@@ -98,6 +98,21 @@ def test_a_start_is_exact_to_a_fraction_of_a_sample(start_fraction: int) -> None
     assert not machine.engine.status().underruns
 
 
+def test_render_is_what_leaves_the_loudspeaker_at_that_time() -> None:
+    """The callback comes an output latency earlier; the start is where the line wants it, by the loudspeaker's time."""
+    start_ns = T0_NS + SECOND
+    machine = Machine()
+    machine.engine.set_output_latency(300_000_000)
+    machine.arm(0, start_ns)
+    for _ in range(150):
+        dac_ns = T0_NS + machine.asked * SECOND // DEVICE_HZ
+        machine.blocks.append(stereo(machine.engine.render(BLOCK, dac_ns)))
+        machine.asked += BLOCK
+    first = int(np.flatnonzero(loudness(machine.sound) > 0.5)[0])
+    assert first == DEVICE_HZ
+    assert worst(machine.errors_us(0, start_ns)[first + 50 :]) < 0.1
+
+
 def test_a_start_in_the_middle_fades_in_and_is_as_exact() -> None:
     start_ns = T0_NS + SECOND
     machine = Machine()
