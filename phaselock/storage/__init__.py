@@ -1,1 +1,1 @@
-"""Where files live: paths and the cache by content hash."""
+"""What stays on this machine: paths, settings, the cache by content hash, tags, the choice of files, the log."""

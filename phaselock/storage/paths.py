@@ -1,12 +1,37 @@
-"""Where PhaseLock keeps things on this machine."""
+"""Where PhaseLock keeps things on this machine. None of these is created here."""
 
 from __future__ import annotations
 
+import os
 import pathlib
+
+HOME_VARIABLE = "PHASELOCK_HOME"
+"""When this environment variable is set, everything lies below that one folder, in `cache`, `config` and `data`."""
 
 
 def cache_dir() -> pathlib.Path:
-    """The user's own folder for received tracks (not created here)."""
+    """The user's own folder for received tracks."""
+    return _folder("cache") / "tracks"
+
+
+def settings_path() -> pathlib.Path:
+    """The file of the user's settings."""
+    return _folder("config") / "settings.json"
+
+
+def log_path() -> pathlib.Path:
+    """The log file."""
+    return _folder("data") / "phaselock.log"
+
+
+def _folder(kind: str) -> pathlib.Path:
+    if home := os.environ.get(HOME_VARIABLE):
+        return pathlib.Path(home).absolute() / kind
     import platformdirs  # imported late: a peer with --cache does without
 
-    return pathlib.Path(platformdirs.user_cache_dir("phaselock", appauthor=False)) / "tracks"
+    find = {
+        "cache": platformdirs.user_cache_dir,
+        "config": platformdirs.user_config_dir,
+        "data": platformdirs.user_data_dir,
+    }[kind]
+    return pathlib.Path(find("phaselock", appauthor=False))

@@ -5,11 +5,28 @@ import sys
 
 import pytest
 
-from phaselock.storage.paths import cache_dir
+from phaselock.storage.paths import cache_dir, log_path, settings_path
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the variable is of the XDG standard")
-def test_the_cache_is_in_the_users_cache_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_dir() == tmp_path / "phaselock" / "tracks"
-    assert not cache_dir().exists()
+@pytest.mark.skipif(sys.platform != "linux", reason="the variables are of the XDG standard")
+def test_files_are_in_the_users_own_folders(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    monkeypatch.delenv("PHASELOCK_HOME", raising=False)
+    for kind in ("CACHE", "CONFIG", "DATA"):
+        monkeypatch.setenv(f"XDG_{kind}_HOME", str(tmp_path / kind))
+    assert cache_dir() == tmp_path / "CACHE" / "phaselock" / "tracks"
+    assert settings_path() == tmp_path / "CONFIG" / "phaselock" / "settings.json"
+    assert log_path() == tmp_path / "DATA" / "phaselock" / "phaselock.log"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_folder_can_hold_everything(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    monkeypatch.setenv("PHASELOCK_HOME", str(tmp_path))
+    assert cache_dir() == tmp_path / "cache" / "tracks"
+    assert settings_path() == tmp_path / "config" / "settings.json"
+    assert log_path() == tmp_path / "data" / "phaselock.log"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_empty_variable_says_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PHASELOCK_HOME", "")
+    assert cache_dir().parent.name != "cache" or "phaselock" in cache_dir().parts
