@@ -1,0 +1,268 @@
+"""The log file: `logging` in front, a bounded queue in memory behind it, and one thread that alone touches the disk.
+
+Whoever logs only appends to the queue. The writer takes lines from it when 50 have gathered, at once when one of them
+is an error, and at the end. Programs may share the file: each writes whole lines under the lock of `<file>.lock`.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import datetime
+import io
+import logging
+import os
+import pathlib
+import shutil
+import threading
+import traceback
+
+from phaselock.storage.files import locked, open_regular
+
+LEVEL_VARIABLE = "PHASELOCK_LOG"
+TRACE = 5
+MAX_FILE_BYTES = 20_000_000
+FLUSH_ENTRIES = 50
+MAX_WAITING_ENTRIES = 10_000
+"""What memory keeps while the disk does not take anything; then the oldest go."""
+MAX_ENTRY_CHARS = 4000
+CLOSE_PATIENCE_S = 5.0
+"""A disk that hangs for longer does not hold up the end of the program."""
+
+_CUT_SHARE = 4
+"""Of a full file the oldest 1/4 goes (specification 13.1)."""
+_BATCH_ENTRIES = 500
+_LEVELS = {
+    "ERROR": logging.ERROR,
+    "WARN": logging.WARNING,
+    "WARNING": logging.WARNING,
+    "INFO": logging.INFO,
+    "DEBUG": logging.DEBUG,
+    "TRACE": TRACE,
+}
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
+_logger = logging.getLogger("phaselock.storage.log")
+
+
+class Log(logging.Handler):
+    """A log that runs; any thread may log to it."""
+
+    def __init__(self, path: pathlib.Path, logger: logging.Logger) -> None:
+        super().__init__()
+        self.problem: str | None = None
+        """Why the newest try to write failed, as a sentence. Set by the writer, read by anybody."""
+        self._path = path
+        self._logger, self._previous = logger, (logger.level, logger.propagate)
+        self._pid = os.getpid()
+        # The condition guards everything below; the writer never holds it while it is at the disk.
+        self._changed = threading.Condition()
+        self._waiting: collections.deque[str] = collections.deque()
+        self._fresh = 0
+        self._lost = 0
+        self._urgent = False
+        self._busy = True
+        self._closing = False
+        self._writer = threading.Thread(target=self._write_on, name="log writer", daemon=True)
+        self._writer.start()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Append; never waits for the disk."""
+        if record.process not in (None, self._pid):
+            return  # a forked child has no writer
+        line = entry_line(record)
+        with self._changed:
+            if self._closing:
+                return
+            self._waiting.append(line)
+            self._fresh += 1
+            self._drop_surplus()
+            self._urgent |= record.levelno >= logging.ERROR
+            if self._due():
+                self._changed.notify_all()
+
+    def settled(self, timeout_s: float) -> bool:
+        """Wait until everything due has been written or tried; False after `timeout_s`."""
+        with self._changed:
+            return self._changed.wait_for(lambda: not self._busy and not self._due(), timeout_s)
+
+    def close(self) -> None:
+        """Write what waits and end the thread; a second call does nothing."""
+        with self._changed:
+            first, self._closing = not self._closing, True
+            self._changed.notify_all()
+        if first:
+            self._logger.removeHandler(self)
+            self._logger.setLevel(self._previous[0])
+            self._logger.propagate = self._previous[1]
+            self._writer.join(CLOSE_PATIENCE_S)
+            super().close()
+
+    def _due(self) -> bool:
+        return self._urgent or self._fresh >= FLUSH_ENTRIES
+
+    def _drop_surplus(self) -> None:
+        while len(self._waiting) > MAX_WAITING_ENTRIES:
+            self._waiting.popleft()
+            self._lost += 1
+
+    def _write_on(self) -> None:
+        self._written([])  # tries the file at once, so that a problem shows early
+        ending = False
+        while not ending:
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: self._due() or self._closing)
+                self._busy, self._urgent, self._fresh = True, False, 0
+                ending = self._closing
+            while self._write_some():
+                pass
+        with self._changed:
+            self._busy = False
+            self._changed.notify_all()
+
+    def _write_some(self) -> bool:
+        """Whether more can be written; what the disk refuses goes back to the head of the queue."""
+        with self._changed:
+            lines = [self._waiting.popleft() for _ in range(min(_BATCH_ENTRIES, len(self._waiting)))]
+            lost, self._lost = self._lost, 0
+        written = self._written([_lost_line(lost), *lines] if lost else lines)
+        with self._changed:
+            if not written:
+                self._waiting.extendleft(reversed(lines))
+                self._lost += lost
+                self._drop_surplus()
+            return written and bool(self._waiting)
+
+    def _written(self, lines: list[str]) -> bool:
+        try:
+            append_lines(self._path, lines)
+        except (OSError, ValueError) as error:
+            reason = error.strerror if isinstance(error, OSError) else None
+            self.problem = f"The log {self._path} cannot be written: {reason or error}."
+            return False
+        self.problem = None
+        return True
+
+
+def start(path: pathlib.Path, level_name: str | None) -> Log:
+    """Log to `path` what the logger "phaselock" and those below it say. The level is `level_name`, else the
+    environment's PHASELOCK_LOG, else INFO. Never fails and never waits: see `Log.problem`."""
+    logging.addLevelName(TRACE, "TRACE")
+    logging.addLevelName(logging.WARNING, "WARN")
+    asked = (os.environ.get(LEVEL_VARIABLE, "") if level_name is None else level_name).strip()
+    logger = logging.getLogger("phaselock")
+    log = Log(path, logger)
+    logger.setLevel(_LEVELS.get(asked.upper(), logging.INFO))
+    logger.propagate = False
+    logger.addHandler(log)
+    if asked and asked.upper() not in _LEVELS:
+        _logger.warning("%s is no log level (ERROR, WARN, INFO, DEBUG, TRACE): logging at INFO.", asked)
+    return log
+
+
+def tail(path: pathlib.Path, lines: int) -> list[str]:
+    """The last `lines` lines, oldest first; only the end of the file is read. OSError."""
+    with open_regular(path) as file:
+        place = file.seek(0, os.SEEK_END)
+        data = b""
+        while place and data.count(b"\n") <= lines:
+            step = min(place, 1 << 16)
+            place = file.seek(place - step)
+            data = file.read(step) + data
+    found = data.decode("utf-8", "replace").split("\n")
+    if not found[-1]:
+        found.pop()
+    return found[-lines:] if lines > 0 else []
+
+
+def entry_line(record: logging.LogRecord) -> str:
+    """The one line, without its end, that this record is in the file."""
+    try:
+        message = record.getMessage()
+    except Exception:  # a wrong call must not cost more than its line
+        message = f"(not to be formatted: {record.pathname}:{record.lineno})"
+    if record.exc_info and record.exc_info[1]:
+        message += "\n" + "".join(traceback.format_exception(record.exc_info[1])).rstrip()
+    if record.stack_info:
+        message += "\n" + record.stack_info
+    time = datetime.datetime.fromtimestamp(record.created).astimezone().isoformat(timespec="milliseconds")
+    shown = _shortened(_escaped(_shortened(message)))
+    return f"{time} {_level_name(record.levelno):5} {_escaped(record.name[:200])} {record.process} {shown}"
+
+
+def append_lines(path: pathlib.Path, lines: list[str]) -> None:
+    """Append whole lines, all or none, first cutting away old ones if the file would become too large. OSError."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    data = "".join(line + "\n" for line in lines).encode("utf-8", "backslashreplace")
+    with locked(path.with_name(path.name + ".lock")):
+        descriptor = os.open(path, _FLAGS, 0o600)
+        with io.FileIO(descriptor, "r+") as file:
+            size = file.seek(0, os.SEEK_END)
+            if size:
+                file.seek(size - 1)
+                if file.read(1) != b"\n":
+                    data = b"\n" + data  # somebody died while writing
+            if not lines or not size or size + len(data) <= MAX_FILE_BYTES:
+                _append(file, size, data if lines else b"")
+                return
+            rest = _cut(path, file, size, len(data))
+        os.replace(rest, path)
+        with open(path, "ab", buffering=0) as cut:
+            size = cut.seek(0, os.SEEK_END)
+            _append(cut, size, data if size else data.lstrip())
+
+
+def _append(file: io.FileIO, size: int, data: bytes) -> None:
+    view = memoryview(data)
+    try:
+        while view:
+            view = view[file.write(view) :]
+    except OSError:
+        file.truncate(size)  # the disk is full: no half lines
+        raise
+
+
+def _cut(path: pathlib.Path, file: io.FileIO, size: int, more: int) -> pathlib.Path:
+    """A new file beside `path` without the oldest lines of `file`, with room for `more` bytes."""
+    rest = path.with_name(path.name + ".new")
+    file.seek(max(1, min(size, max(size // _CUT_SHARE, size + more - MAX_FILE_BYTES))) - 1)
+    with io.BufferedReader(file, 1 << 16) as reader:
+        while (piece := reader.readline(1 << 16)) and not piece.endswith(b"\n"):
+            pass
+        try:
+            descriptor = os.open(rest, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | getattr(os, "O_BINARY", 0), 0o600)
+            with open(descriptor, "wb") as writer:
+                shutil.copyfileobj(reader, writer, 1 << 20)
+        except OSError:
+            with contextlib.suppress(OSError):
+                rest.unlink()
+            raise
+    return rest
+
+
+def _level_name(level: int) -> str:
+    named = [("ERROR", logging.ERROR), ("WARN", logging.WARNING), ("INFO", logging.INFO), ("DEBUG", logging.DEBUG)]
+    return next((name for name, least in named if level >= least), "TRACE")
+
+
+def _escaped(text: str) -> str:
+    """Without characters that end or forge a line, are not seen or change how others are seen."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= MAX_ENTRY_CHARS:
+        return text
+    tail_chars = 3 * MAX_ENTRY_CHARS // 4  # tracebacks tell most at the end
+    return f"{text[: MAX_ENTRY_CHARS - tail_chars]} [...] {text[-tail_chars:]}"
+
+
+def _lost_line(lost: int) -> str:
+    return entry_line(
+        logging.makeLogRecord(
+            {"name": _logger.name, "levelno": logging.WARNING, "msg": f"{lost} older entries were lost here."}
+        )
+    )
