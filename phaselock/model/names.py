@@ -9,6 +9,8 @@ PERSON_CHARS = 64
 PERSON_BYTES = 128
 FILE_CHARS = 200
 FILE_BYTES = 255
+TITLE_CHARS = 100
+TITLE_BYTES = 200
 SENTENCE_CHARS = 300
 SENTENCE_BYTES = 600
 
@@ -28,6 +30,11 @@ def file_label(text: str) -> str:
     """The plain file name in `text`, without directories, for display only."""
     label = _reduced(text.replace("\\", "/").rsplit("/", 1)[-1], FILE_CHARS, FILE_BYTES)
     return label if label.strip(".") else "unnamed.mp3"
+
+
+def title(text: str) -> str:
+    """A song's title or artist as its file tells it; empty when nothing of it can be shown."""
+    return _reduced(text, TITLE_CHARS, TITLE_BYTES)
 
 
 def sentence(text: str) -> str:

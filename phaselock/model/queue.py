@@ -1,4 +1,4 @@
-"""The queue: an immutable, revisioned list of tracks with a cursor. Every change gives a new queue."""
+"""The queue: an immutable, revisioned list of tracks. Every change gives a new queue."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import enum
 from typing import Annotated
 from uuid import UUID
 
-from phaselock.model.bounds import FileName, PersonName, Within
+from phaselock.model.bounds import FileName, PersonName, Title, Within
 from phaselock.model.types import Track
 
-MAX_ITEMS = 500
-"""So many items of the longest names still fit into one frame of the wire."""
+MAX_ITEMS = 2000
+"""So many items of the longest names still fit into one frame of a host."""
 
 
 class ItemStatus(enum.StrEnum):
@@ -32,6 +32,8 @@ class QueueItem:
     duration_secs: Annotated[float, Within(0, 1e9)]
     added_by: PersonName
     status: ItemStatus
+    title: Title = ""
+    artist: Title = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -41,48 +43,101 @@ class QueueEntry:
     track: Track
     added_by: str
     status: ItemStatus = ItemStatus.TRANSFERRING
+    removed: bool = False
+    """Taken out while it was playing: nobody sees it any more, and it keeps its place until it has ended."""
 
     def item(self) -> QueueItem:
         """The row that everybody sees."""
-        track = self.track
-        return QueueItem(track.file_id, track.file_name, track.duration_s, self.added_by, self.status)
+        t = self.track
+        return QueueItem(t.file_id, t.file_name, t.duration_s, self.added_by, self.status, t.title, t.artist)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Queue:
-    """Tracks in playing order. `revision` grows with every change."""
+    """Tracks in playing order. `revision` grows with every change that people see."""
 
     entries: tuple[QueueEntry, ...] = ()
     revision: int = 0
 
     def __len__(self) -> int:
-        return len(self.entries)
+        return sum(not entry.removed for entry in self.entries)
 
     def items(self) -> tuple[QueueItem, ...]:
         """The rows that everybody sees."""
-        return tuple(entry.item() for entry in self.entries)
+        return tuple(entry.item() for entry in self.entries if not entry.removed)
+
+    def ids(self) -> list[UUID]:
+        """Of the rows that everybody sees."""
+        return [entry.track.file_id for entry in self.entries if not entry.removed]
 
     def append(self, track: Track, added_by: str) -> Queue:
         """With one more track at the end. Its `file_id` must be new here, and there must be room."""
         if self.track(track.file_id) is not None:
             raise ValueError(f"{track.file_id} is in the queue already")
-        if len(self.entries) >= MAX_ITEMS:
+        if len(self) >= MAX_ITEMS:
             raise ValueError("the queue is full")
         return Queue((*self.entries, QueueEntry(track, added_by)), self.revision + 1)
 
-    def track(self, file_id: UUID | None) -> Track | None:
-        """The track of that id, if it is here."""
-        return next((entry.track for entry in self.entries if entry.track.file_id == file_id), None)
+    def remove(self, file_id: UUID, *, keep: bool) -> Queue:
+        """Without that row; `keep`: its track still has its place between its neighbours until `purge`."""
+        entries = tuple(
+            dataclasses.replace(entry, removed=True) if entry.track.file_id == file_id else entry
+            for entry in self.entries
+            if keep or entry.track.file_id != file_id
+        )
+        return Queue(entries, self.revision + 1)
 
-    def after(self, file_id: UUID) -> Track | None:
-        """The track behind that one, if there is one."""
-        ids = [entry.track.file_id for entry in self.entries]
-        place = ids.index(file_id) + 1 if file_id in ids else len(ids)
-        return self.entries[place].track if place < len(ids) else None
+    def purge(self, kept: frozenset[UUID | None]) -> Queue:
+        """Without the removed entries, but for those of `kept`. Nobody sees the difference."""
+        entries = tuple(entry for entry in self.entries if not entry.removed or entry.track.file_id in kept)
+        return self if len(entries) == len(self.entries) else Queue(entries, self.revision)
+
+    def move(self, file_id: UUID, to: int) -> Queue:
+        """With that row at place `to` (0 is the first) of the rows that everybody sees; the same queue if it is there
+        already. A removed entry stays behind the row that was before it."""
+        ids = self.ids()
+        to = max(0, min(to, len(ids) - 1))
+        if file_id not in ids or ids.index(file_id) == to:
+            return self
+        moved = next(entry for entry in self.entries if entry.track.file_id == file_id)
+        entries = [entry for entry in self.entries if entry is not moved]
+        shown = [at for at, entry in enumerate(entries) if not entry.removed]
+        entries.insert(shown[to] if to < len(shown) else len(entries), moved)
+        return Queue(tuple(entries), self.revision + 1)
+
+    def entry(self, file_id: UUID | None) -> QueueEntry | None:
+        """The entry of that id, if it is here, removed or not."""
+        return next((entry for entry in self.entries if entry.track.file_id == file_id), None)
+
+    def track(self, file_id: UUID | None) -> Track | None:
+        """The track of that id, if it is here, removed or not."""
+        entry = self.entry(file_id)
+        return entry.track if entry else None
+
+    def after(self, file_id: UUID | None) -> Track | None:
+        """The track of the row behind that entry, if there is one."""
+        found = False
+        for entry in self.entries:
+            if found and not entry.removed:
+                return entry.track
+            found = found or entry.track.file_id == file_id
+        return None
+
+    def before(self, file_id: UUID | None) -> Track | None:
+        """The track of the row before that entry, if there is one."""
+        before = None
+        for entry in self.entries:
+            if entry.track.file_id == file_id:
+                return before
+            before = before if entry.removed else entry.track
+        return None
 
     def with_statuses(self, statuses: dict[UUID, ItemStatus]) -> Queue:
         """With these statuses; the same queue, same revision, when nothing differs."""
         entries = tuple(
-            dataclasses.replace(entry, status=statuses.get(entry.track.file_id, entry.status)) for entry in self.entries
+            dataclasses.replace(entry, status=status)
+            if (status := statuses.get(entry.track.file_id, entry.status)) is not entry.status
+            else entry
+            for entry in self.entries
         )
         return self if entries == self.entries else Queue(entries, self.revision + 1)

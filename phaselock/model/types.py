@@ -17,6 +17,9 @@ class Track:
     sha256: bytes
     rate_hz: int
     frames: int
+    title: str = ""
+    """As the file's tags tell it; empty: the file name has to do."""
+    artist: str = ""
 
     @property
     def duration_s(self) -> float:

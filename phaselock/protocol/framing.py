@@ -11,7 +11,9 @@ from phaselock.protocol.messages import Message
 GREETING_CAP = 4 * 1024
 """Longest frame that a stranger may send."""
 SESSION_CAP = 256 * 1024
-"""Longest frame of a session."""
+"""Longest frame that a member may send."""
+HOST_CAP = 2 << 20
+"""Longest frame of a host: a full queue of the longest names."""
 
 _HEADER_BYTES = 4
 

@@ -8,16 +8,27 @@ and the connection is closed.
 Connection (port 17401). The host speaks first:
 
     host  SessionInfo
-    peer  JoinRequest                 or, on a connection of its own for one file:  peer  FileRequest
-    host  JoinAccepted|JoinRejected                                                  host  FileChunk ... | FileRefused
+    peer  JoinRequest
+    host  JoinAccepted | JoinRejected
     both  everything else, and Heartbeat every 2 s; 5 s of silence end the connection
 
-Every file gets a FileTransferStart on the control connection and is answered there with one FileReceived; its bytes
-travel on the peer's own connection, so that no command waits behind them.
+or, behind SessionInfo, on a connection of its own for one file, so that no command waits behind its bytes:
+
+    peer  FileRequest                   |  peer  SongUploadStart
+    host  FileChunk ... | FileRefused   |  host  SongUploadFrom | FileRefused
+    peer  BulkProgress ...              |  peer  SongUploadChunk ... SongUploadComplete
+                                        |  host  BulkProgress ...
+
+Every file gets a FileTransferStart on the control connection, in the order in which it is needed, and is answered there
+with one FileReceived. A SongRequest is answered with SongRequestAccepted or SongRequestRejected; after the upload comes
+SongRequestAdded, or SongRequestRejected once more.
+
+Whoever lost the connection comes back with the token of its last JoinAccepted and is the same peer again.
 
 Times are session time (the host's monotonic clock) in nanoseconds, positions are frames of the track's own rate. A
-PlayCommand for another track that starts no sooner than the current one ends is armed behind it; every other command
-takes the place of what was said before. UUIDs are 16 bytes. Strings are UTF-8 and bounded in bytes; whoever receives
+PlayCommand for another track that starts no sooner than the current one ends is armed behind it, in the place of what
+was armed before; one that says the current line again leaves nothing armed; every other command takes the place of
+what was said before. UUIDs are 16 bytes. Strings are UTF-8 and bounded in bytes; whoever receives
 one reduces it to what can be shown (model/names.py). SessionInfo and JoinRequest never change, so that two versions can
 tell each other that they differ.
 """
@@ -28,7 +39,7 @@ import dataclasses
 from typing import Annotated, TypeAlias
 from uuid import UUID
 
-from phaselock.model.bounds import FileName, PersonName, Size, Within
+from phaselock.model.bounds import FileName, PersonName, Size, Title, Within
 from phaselock.model.names import FILE_BYTES, SENTENCE_BYTES
 from phaselock.model.queue import MAX_ITEMS, QueueItem
 
@@ -41,6 +52,7 @@ LONGEST_DURATION_NS = 60_000_000_000
 
 U32: TypeAlias = Annotated[int, Within(0, 2**32 - 1)]
 TimeNs: TypeAlias = Annotated[int, Within(0, 2**62)]
+Count: TypeAlias = Annotated[int, Within(0, 2**62)]
 DurationNs: TypeAlias = Annotated[int, Within(0, LONGEST_DURATION_NS)]
 SignedNs: TypeAlias = Annotated[int, Within(-(2**62), 2**62)]
 Frames: TypeAlias = Annotated[int, Within(0, 2**40)]
@@ -67,18 +79,21 @@ class LineState:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SessionState:
-    """What a newcomer must know: the queue, and what is playing or paused (None: nothing)."""
+    """What a newcomer must know: the queue, and what is playing or paused (None: nothing). Ours: `then`, what is armed
+    behind it."""
 
     queue: Annotated[tuple[QueueItem, ...], Size(0, MAX_ITEMS)]
     revision: U32
     line: LineState | None = None
+    then: LineState | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SessionInfo:
-    """Host to everybody who connects."""
+    """Host to everybody who connects. Ours: `session_id` tells whether it is still the same session."""
 
     protocol_version: U32
+    session_id: Token
     session_name: PersonName
     host_name: PersonName
     peers: Annotated[tuple[PersonName, ...], Size(0, MAX_PEERS)]
@@ -87,10 +102,11 @@ class SessionInfo:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class JoinRequest:
-    """Peer to host, once."""
+    """Peer to host, once. Ours: `token` is that of a membership in this session, whose place is taken again."""
 
     display_name: PersonName
     protocol_version: U32
+    token: Token | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -140,6 +156,8 @@ class FileTransferStart:
     sha256: Sha256
     rate_hz: RateHz
     frames: Frames
+    title: Title = ""
+    artist: Title = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -179,15 +197,24 @@ class FileRequest:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FileRefused:
-    """Ours, host to peer on a bulk connection: there will be no such file."""
+    """Ours, host to peer on a bulk connection: there will be no such file, or it is not wanted."""
 
     reason: Sentence
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class SongRequest:
-    """Peer to host: may I add this?"""
+class BulkProgress:
+    """Ours, the receiver of a bulk connection to its sender: so many bytes of this connection (frames and all) have
+    arrived. The sender paces itself by it."""
 
+    received_bytes: Count
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SongRequest:
+    """Peer to host: may I add this? Ours: the peer chooses the `request_id`."""
+
+    request_id: UUID
     file_name: FileName
     file_size: FileBytes
 
@@ -201,9 +228,42 @@ class SongRequestAccepted:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SongRequestRejected:
-    """Host to peer: no."""
+    """Host to peer: no, or no longer. Ours: the reason in words; empty when somebody has declined."""
 
     request_id: UUID
+    reason: Sentence = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SongRequestWithdrawn:
+    """Ours, peer to host: never mind; the song cannot be uploaded, or is not wanted any more."""
+
+    request_id: UUID
+    reason: Sentence = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SongRequestAdded:
+    """Ours, host to peer: the uploaded song is in the queue."""
+
+    request_id: UUID
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SongUploadStart:
+    """Ours, peer to host: the first message of a bulk connection: here comes an accepted song."""
+
+    peer_id: U32
+    token: Token
+    request_id: UUID
+    sha256: Sha256
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SongUploadFrom:
+    """Ours, host to peer on a bulk connection: send the song from `offset` on (what came before is here already)."""
+
+    offset: Offset
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -225,9 +285,11 @@ class SongUploadComplete:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PlayCommand:
-    """Host to peer: this frame of this track leaves the loudspeaker at `target_time_ns`."""
+    """Host to peer: this frame of this track leaves the loudspeaker at `target_time_ns`. Ours: `rate_hz`, since the
+    track may be offered later to a peer that nobody waits for."""
 
     file_id: UUID
+    rate_hz: RateHz
     position_samples: Frames
     target_time_ns: TimeNs
 
@@ -280,7 +342,8 @@ class QueueUpdate:
 class PeerStatus:
     """Ours, peer to host: how well it keeps time; every second, more often at first, at once when its output changes.
 
-    Without an open output device `device_name` is None. `rtt_ns` is the recent worst round trip."""
+    Without an open output device `device_name` is None. `rtt_ns` is the recent worst round trip; `room_bytes` is how
+    many bytes of tracks it can keep."""
 
     phase_error_ns: SignedNs
     offset_uncertainty_ns: TimeNs
@@ -289,9 +352,10 @@ class PeerStatus:
     rtt_ns: DurationNs
     output_latency_ns: DurationNs
     device_name: DeviceName | None
-    underruns: TimeNs
+    underruns: Count
     clock_usable: bool
     clock_stale: bool
+    room_bytes: Count
 
 
 Message: TypeAlias = (
@@ -308,9 +372,14 @@ Message: TypeAlias = (
     | FileUnplayable
     | FileRequest
     | FileRefused
+    | BulkProgress
     | SongRequest
     | SongRequestAccepted
     | SongRequestRejected
+    | SongRequestWithdrawn
+    | SongRequestAdded
+    | SongUploadStart
+    | SongUploadFrom
     | SongUploadChunk
     | SongUploadComplete
     | PlayCommand
@@ -336,11 +405,16 @@ TYPE_OF: dict[type[Message], int] = {
     FileUnplayable: 19,
     FileRequest: 20,
     FileRefused: 21,
+    BulkProgress: 22,
     SongRequest: 32,
     SongRequestAccepted: 33,
     SongRequestRejected: 34,
     SongUploadChunk: 35,
     SongUploadComplete: 36,
+    SongRequestWithdrawn: 37,
+    SongRequestAdded: 38,
+    SongUploadStart: 39,
+    SongUploadFrom: 40,
     PlayCommand: 48,
     PauseCommand: 49,
     ResumeCommand: 50,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from uuid import UUID
 
 from phaselock.model.types import Track
 
@@ -15,8 +16,25 @@ class Add:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Move:
+    """Put a track at another place of the queue (0 is the first)."""
+
+    file_id: UUID
+    to: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Remove:
+    """Take a track out of the queue; the one that plays goes on to its end."""
+
+    file_id: UUID
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Play:
-    """Start the track at the cursor from its beginning, or go on with a paused one."""
+    """Start this track; without one, go on with a paused one or start the track at the cursor from its beginning."""
+
+    file_id: UUID | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -43,7 +61,12 @@ class Seek:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Next:
-    """Leave the current track for the next one."""
+    """Leave the current track for the next one, as soon as everybody has it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Previous:
+    """Back to the beginning of the current track or, within its first seconds, to the track before it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -61,11 +84,67 @@ class DropPeer:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Retry:
+    """Send a peer (None: everybody) once more what was given up, and wait for it."""
+
+    name: str | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Without:
+    """Go on without a peer: play what it has not got. It still gets its files."""
+
+    name: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Accept:
+    """Have a requested song uploaded and added."""
+
+    request_id: UUID
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Reject:
+    """Decline a request."""
+
+    request_id: UUID
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Quit:
     """End the session for everybody."""
 
 
-HostCommand = Add | Play | Pause | Resume | Stop | Seek | Next | Autoplay | DropPeer | Quit
+HostCommand = (
+    Add
+    | Move
+    | Remove
+    | Play
+    | Pause
+    | Resume
+    | Stop
+    | Seek
+    | Next
+    | Previous
+    | Autoplay
+    | DropPeer
+    | Retry
+    | Without
+    | Accept
+    | Reject
+    | Quit
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Request:
+    """Ask the host to add a song that is in this machine's cache. `request_id` is new."""
+
+    request_id: UUID
+    file_name: str
+    size: int
+    sha256: bytes
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -73,4 +152,4 @@ class Leave:
     """Leave the session politely."""
 
 
-PeerCommand = Leave
+PeerCommand = Request | Leave

@@ -56,8 +56,14 @@ class ForbidClock:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Connect:
+    """Peer: open a new control connection to the host, giving up whatever there was of an old one, then call
+    `connected` or `connect_failed`."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class StartClock:
-    """Peer: measure the host's clock on this UDP port, as this peer."""
+    """Peer: measure the host's clock on this UDP port, as this peer; what is measured so already goes on."""
 
     peer_id: int
     clock_port: int
@@ -83,6 +89,32 @@ class CancelFetch:
     """Peer: the file is wanted no more."""
 
     file_id: UUID
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Upload:
+    """Peer: send this song from the cache to the host over a bulk connection opened with these credentials, then call
+    `upload_ended`."""
+
+    request_id: UUID
+    sha256: bytes
+    size: int
+    peer_id: int
+    token: bytes
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CancelUpload:
+    """Peer: the song is wanted no more."""
+
+    request_id: UUID
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Keep:
+    """Peer: the files that are needed now or soon, by content; others may make room for new ones."""
+
+    hashes: frozenset[bytes]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -112,5 +144,19 @@ class Ended:
 
 
 Effect = (
-    Send | Close | Follow | AllowClock | ForbidClock | StartClock | StopClock | Fetch | CancelFetch | Notify | Ended
+    Send
+    | Close
+    | Follow
+    | AllowClock
+    | ForbidClock
+    | Connect
+    | StartClock
+    | StopClock
+    | Fetch
+    | CancelFetch
+    | Upload
+    | CancelUpload
+    | Keep
+    | Notify
+    | Ended
 )

@@ -1,11 +1,14 @@
-"""The host's machine: who is here, who has which file, and what everybody is told. What plays is in transport.py.
+"""The host's machine: who is here, and what everybody is told.
 
-Whoever breaks the protocol or falls silent is dropped with a reason, and nobody else notices.
+What plays is in transport.py, who has which file in distribution.py, what the peers wish for in requests.py. Whoever
+breaks the protocol or falls silent is dropped with a reason, and nobody else notices.
 """
 
 from __future__ import annotations
 
+import collections
 import dataclasses
+import hmac
 from collections.abc import Callable
 from uuid import UUID
 
@@ -16,9 +19,11 @@ from phaselock.model.types import Track
 from phaselock.protocol import messages as m
 from phaselock.protocol.messages import Message
 from phaselock.session import commands as c
+from phaselock.session.distribution import Distribution
 from phaselock.session.effects import AllowClock, Close, Effect, Ended, Follow, ForbidClock, Send
-from phaselock.session.members import MAX_TRIES, RETRY_AFTER_NS, Crew, Member, Reports, Transfer
+from phaselock.session.members import Crew, Member, Reports
 from phaselock.session.outbox import Outbox
+from phaselock.session.requests import Request, Requests
 from phaselock.session.states import (
     ASLEEP_NS,
     DEAD_NS,
@@ -29,6 +34,10 @@ from phaselock.session.states import (
     HostSide,
 )
 from phaselock.session.transport import Transport
+
+MOST_DEPARTED = 32
+CLOCK_TROUBLE_NS = 10_000_000_000
+"""So long after joining a clock may be unknown before people are told."""
 
 
 class HostMachine:
@@ -48,6 +57,9 @@ class HostMachine:
         self._max_peers = max_peers
         self._clock_port = clock_port
         self._token_factory = token_factory
+        self._session_id = token_factory()
+        self._departed: collections.OrderedDict[bytes, Member] = collections.OrderedDict()
+        """Those who were lost without a goodbye, by their tokens: they may come back."""
         self._strangers: dict[int, int] = {}
         """Connections without a JoinRequest yet, and when their time is up."""
         self._last_peer_id = 0
@@ -57,7 +69,14 @@ class HostMachine:
         self._outbox = Outbox()
         self._crew = Crew()
         self._transport = Transport(self._crew, self._outbox)
+        self._distribution = Distribution(self._crew, self._transport, self._outbox)
+        self._requests = Requests(self._crew, self._outbox, self._transport.has_room)
         self._followed: tuple[Timeline | None, Timeline | None] = (None, None)
+
+    @property
+    def session_id(self) -> bytes:
+        """By which peers and the network tell this session from others of its name."""
+        return self._session_id
 
     # -- connections -------------------------------------------------------------------------------------------------
 
@@ -68,7 +87,9 @@ class HostMachine:
             return [Close(conn, "session ended")]
         self._strangers[conn] = now_ns + HANDSHAKE_NS
         names = tuple(member.name for member in self._crew)
-        info = m.SessionInfo(m.PROTOCOL_VERSION, self._session_name, self._host_name, names, self._max_peers)
+        info = m.SessionInfo(
+            m.PROTOCOL_VERSION, self._session_id, self._session_name, self._host_name, names, self._max_peers
+        )
         self._outbox.do(Send(conn, info))
         return self._settle(now_ns)
 
@@ -97,7 +118,7 @@ class HostMachine:
         self._strangers.pop(conn, None)
         member = self._crew.members.get(conn)
         if member is not None:
-            self._remove(member, sentence(reason), now_ns)
+            self._lose(member, sentence(reason), now_ns)
         return self._settle(now_ns)
 
     # -- people ------------------------------------------------------------------------------------------------------
@@ -108,9 +129,13 @@ class HostMachine:
             return []
         match command:
             case c.Add(track=track):
-                self._add(track, now_ns)
-            case c.Play():
-                self._transport.play(now_ns=now_ns)
+                self._transport.add(track, self._host_name, now_ns=now_ns)
+            case c.Move(file_id=file_id, to=to):
+                self._transport.move(file_id, to, now_ns=now_ns)
+            case c.Remove(file_id=file_id):
+                self._transport.remove(file_id, now_ns=now_ns)
+            case c.Play(file_id=file_id):
+                self._transport.play(file_id, now_ns=now_ns)
             case c.Pause():
                 self._transport.pause(now_ns=now_ns)
             case c.Resume():
@@ -121,10 +146,20 @@ class HostMachine:
                 self._transport.seek(seconds, now_ns=now_ns)
             case c.Next():
                 self._transport.next(now_ns=now_ns)
+            case c.Previous():
+                self._transport.previous(now_ns=now_ns)
             case c.Autoplay(wait_peers=wait_peers):
                 self._transport.autoplay(wait_peers)
             case c.DropPeer(name=name):
                 self._drop(name, now_ns)
+            case c.Retry(name=name):
+                self._retry(name, now_ns)
+            case c.Without(name=name):
+                self._excuse(name, now_ns)
+            case c.Accept(request_id=request_id):
+                self._requests.accept(request_id, now_ns=now_ns)
+            case c.Reject(request_id=request_id):
+                self._requests.reject(request_id, now_ns=now_ns)
             case c.Quit():
                 self._quit(now_ns)
         effects = self._settle(now_ns)
@@ -157,6 +192,7 @@ class HostMachine:
             underruns=underruns,
             clock_usable=True,
             clock_stale=False,
+            room_bytes=0,
         )
         self._crew.own.take(status, now_ns=now_ns)
         return self._settle(now_ns)
@@ -185,25 +221,22 @@ class HostMachine:
         for member in self._crew:
             if now_ns >= member.heard_at_ns + DEAD_NS:
                 self._outbox.do(Close(member.conn, "silent for too long"))
-                self._remove(member, "Nothing was heard of it for 5 seconds.", now_ns)
+                self._lose(member, "Nothing was heard of it for 5 seconds.", now_ns)
+            else:
+                self._watch_clock(member, now_ns)
         if self._heartbeat_at_ns is not None and now_ns >= self._heartbeat_at_ns:
             self._heartbeat_at_ns = now_ns + HEARTBEAT_NS if len(self._crew) else None
             self._outbox.do(*(Send(member.conn, m.Heartbeat()) for member in self._crew))
-        for member in self._crew:
-            for file_id, transfer in member.transfers.items():
-                if transfer.retry_at_ns is not None and now_ns >= transfer.retry_at_ns:
-                    transfer.retry_at_ns = None
-                    transfer.tries += 1
-                    self._offer(member, self._transport.known(file_id), now_ns)
+        self._distribution.timer(now_ns=now_ns)
+        self._requests.timer(now_ns=now_ns)
         self._transport.end_tracks(now_ns=now_ns)
         return self._settle(now_ns)
 
     def next_deadline_ns(self) -> int | None:
         """When `timer` wants to be called; asked again after every call of the machine."""
-        deadlines = [self._heartbeat_at_ns, self._transport.end_ns(), *self._strangers.values()]
-        for member in self._crew:
-            deadlines.append(member.heard_at_ns + DEAD_NS)
-            deadlines += [transfer.retry_at_ns for transfer in member.transfers.values()]
+        deadlines = [self._heartbeat_at_ns, self._transport.end_ns(), self._transport.queue_due_ns()]
+        deadlines += [*self._strangers.values(), *self._distribution.deadlines_ns(), *self._requests.deadlines_ns()]
+        deadlines += [member.heard_at_ns + DEAD_NS for member in self._crew]
         return None if self._over else min((at_ns for at_ns in deadlines if at_ns is not None), default=None)
 
     # -- files -------------------------------------------------------------------------------------------------------
@@ -211,17 +244,13 @@ class HostMachine:
     def authorise_fetch(self, peer_id: int, token: bytes, file_id: UUID) -> Track | None:
         """The track that a bulk connection with these credentials may have."""
         member = self._crew.holder(peer_id, token)
-        return self._transport.queue.track(file_id) if member is not None and member.awaits(file_id) else None
+        return self._distribution.may_fetch(member, file_id) if member is not None else None
 
     def fetch_progress(self, peer_id: int, file_id: UUID, sent_bytes: int, *, now_ns: int) -> list[Effect]:
         """So many bytes of the file are on their way, the resumed part included; may be told for every chunk."""
-        member = next((member for member in self._crew if member.peer_id == peer_id), None)
-        if member is not None and member.awaits(file_id):
-            track, transfer = self._transport.known(file_id), member.transfers[file_id]
-            tenths = sent_bytes * 10 // track.size
-            if tenths > transfer.told_tenths:
-                transfer.told_tenths = tenths
-                self._outbox.note_transfer("sending", track, now_ns, peer=member.name, done_bytes=sent_bytes)
+        member = self._crew.numbered(peer_id)
+        if member is not None:
+            self._distribution.progressed(member, file_id, sent_bytes, now_ns=now_ns)
         return self._settle(now_ns)
 
     def fetch_failed(self, peer_id: int, file_id: UUID, reason: str, *, now_ns: int) -> list[Effect]:
@@ -232,22 +261,48 @@ class HostMachine:
             self._outbox.note("warning", now_ns, message=text, file_id=str(file_id), peer_id=peer_id)
         return self._settle(now_ns)
 
+    def authorise_upload(self, peer_id: int, token: bytes, request_id: UUID) -> Request | None:
+        """The accepted request whose song a bulk connection with these credentials may bring."""
+        return self._requests.awaited(peer_id, token, request_id)
+
+    def upload_progress(self, request_id: UUID, done_bytes: int, *, now_ns: int) -> list[Effect]:
+        """So many bytes of a requested song are here; may be told for every chunk."""
+        self._requests.progressed(request_id, done_bytes, now_ns=now_ns)
+        return self._settle(now_ns)
+
+    def uploaded(self, request_id: UUID, track: Track, *, now_ns: int) -> list[Effect]:
+        """A requested song is here, whole and playable."""
+        name = self._requests.arrived(request_id, now_ns=now_ns)
+        if name is not None:
+            self._transport.add(track, name, now_ns=now_ns)
+        return self._settle(now_ns)
+
+    def upload_refused(self, request_id: UUID, reason: str, *, now_ns: int) -> list[Effect]:
+        """What came cannot be used. A lost connection is the peer's to try again or to give up."""
+        self._requests.refuse(request_id, reason, now_ns=now_ns)
+        return self._settle(now_ns)
+
     def snapshot(self) -> SessionSnapshot:
         """One consistent look."""
+        queued = self._transport.queue.ids()
         return SessionSnapshot(
             session_name=self._session_name,
             host_name=self._host_name,
             display_name=self._host_name,
             queue=self._transport.queue.items(),
+            now=self._transport.now(),
             timeline=self._transport.playback.line,
             then=self._transport.playback.then,
-            peers=tuple(member.view() for member in self._crew),
+            waiting_for=self._transport.waiting_for(),
+            peers=tuple(member.view(queued) for member in self._crew),
+            requests=self._requests.views(),
         )
 
     # -- joining and leaving -----------------------------------------------------------------------------------------
 
     def _join(self, conn: int, request: m.JoinRequest, now_ns: int) -> None:
         name = person_name(request.display_name)
+        before = self._returning(request.token, now_ns)
         if request.protocol_version != m.PROTOCOL_VERSION:
             theirs = request.protocol_version
             self._reject(conn, f"{OTHER_VERSION} (The host speaks {m.PROTOCOL_VERSION}, this machine {theirs}.)")
@@ -256,45 +311,76 @@ class HostMachine:
         elif len(self._crew) >= self._max_peers:
             self._reject(conn, "Session is full.")
         else:
-            self._accept(conn, name, now_ns)
+            self._accept(conn, name, before, now_ns)
+
+    def _returning(self, token: bytes | None, now_ns: int) -> Member | None:
+        """Who comes back with this token; its old connection, if we have not missed it yet, is over."""
+        member = next((peer for peer in self._crew if token and hmac.compare_digest(peer.token, token)), None)
+        if member is not None:
+            self._outbox.do(Close(member.conn, "it came back on another connection"))
+            self._lose(member, "It connects anew.", now_ns)
+        return self._departed.pop(token, None) if token else None
 
     def _reject(self, conn: int, reason: str) -> None:
         self._outbox.do(Send(conn, m.JoinRejected(reason)), Close(conn, reason))
 
-    def _accept(self, conn: int, name: str, now_ns: int) -> None:
-        name = distinct(name, [self._host_name, *(member.name for member in self._crew)])
-        self._last_peer_id += 1
-        member = Member(conn, self._last_peer_id, name, self._token_factory(), now_ns, Reports(now_ns))
+    def _accept(self, conn: int, name: str, before: Member | None, now_ns: int) -> None:
+        taken = [self._host_name, *(member.name for member in self._crew)]
+        if before is None:
+            self._last_peer_id += 1
+            peer_id, token = self._last_peer_id, self._token_factory()
+        else:
+            peer_id, token, name = before.peer_id, before.token, before.name
+        name = distinct(name, taken)
+        member = Member(conn, peer_id, name, token, now_ns, Reports(now_ns), catching_up=self._transport.busy)
         self._crew.members[conn] = member
         if self._heartbeat_at_ns is None:
             self._heartbeat_at_ns = now_ns + HEARTBEAT_NS
         accepted = m.JoinAccepted(member.peer_id, self._transport.state(), member.token, self._clock_port, name)
         self._outbox.do(AllowClock(member.peer_id, conn), Send(conn, accepted))
-        self._outbox.note("peer_joined", now_ns, peer_id=member.peer_id, name=name)
-        for track in self._transport.in_order_of_need():
-            self._offer(member, track, now_ns)
-        then = self._transport.playback.then
-        if then is not None:
-            self._outbox.do(Send(conn, m.PlayCommand(then.file_id, then.anchor_frame, then.start_session_ns)))
+        self._outbox.note("peer_joined", now_ns, peer_id=member.peer_id, name=name, again=before is not None)
+
+    def _lose(self, member: Member, reason: str, now_ns: int) -> None:
+        """It may come back."""
+        self._departed[member.token] = member
+        while len(self._departed) > MOST_DEPARTED:
+            self._departed.popitem(last=False)
+        self._remove(member, reason, now_ns)
 
     def _remove(self, member: Member, reason: str, now_ns: int) -> None:
         del self._crew.members[member.conn]
+        self._requests.left(member, now_ns=now_ns)
         self._transport.crew_changed()
         self._outbox.do(ForbidClock(member.peer_id))
         self._outbox.note("peer_left", now_ns, peer_id=member.peer_id, name=member.name, reason=reason)
 
     def _breach(self, member: Member, reason: str, now_ns: int) -> None:
-        self._outbox.do(Close(member.conn, reason))
+        farewell = m.SessionEnd(f"The host has closed the connection: {reason}.")
+        self._outbox.do(Send(member.conn, farewell), Close(member.conn, reason))
         self._remove(member, f"It broke the protocol: {reason}.", now_ns)
 
     def _drop(self, name: str, now_ns: int) -> None:
-        member = next((member for member in self._crew if member.name.casefold() == name.casefold()), None)
-        if member is None:
+        for member in self._named(name, now_ns):
+            farewell = m.SessionEnd("The host has removed you from the session.")
+            self._outbox.do(Send(member.conn, farewell), Close(member.conn, "dropped by the host"))
+            self._remove(member, "The host has removed it.", now_ns)
+
+    def _retry(self, name: str | None, now_ns: int) -> None:
+        members = list(self._crew) if name is None else self._named(name, now_ns)
+        if members and not sum(self._distribution.retry(member, now_ns=now_ns) for member in members):
+            self._outbox.error("There is nothing to try again.", now_ns)
+
+    def _excuse(self, name: str, now_ns: int) -> None:
+        for member in self._named(name, now_ns):
+            member.excused = True
+            self._transport.crew_changed()
+
+    def _named(self, name: str, now_ns: int) -> list[Member]:
+        """The one peer of this name; none, and an error, where there is none."""
+        found = [member for member in self._crew if member.name.casefold() == name.casefold()]
+        if not found:
             self._outbox.error(f"There is no peer called {name}.", now_ns)
-            return
-        farewell = m.SessionEnd("The host has removed you from the session.")
-        self._outbox.do(Send(member.conn, farewell), Close(member.conn, "dropped by the host"))
-        self._remove(member, "The host has removed it.", now_ns)
+        return found
 
     def _quit(self, now_ns: int) -> None:
         for member in self._crew:
@@ -317,12 +403,16 @@ class HostMachine:
                 self._remove(member, "It left.", now_ns)
             case m.PeerStatus():
                 self._reported(member, message, now_ns)
-            case m.FileReceived(file_id=file_id, hash_ok=hash_ok) if member.may_answer(file_id):
-                self._answered(member, self._transport.known(file_id), hash_ok, now_ns)
-            case m.FileUnplayable(file_id=file_id, reason=reason) if member.has(file_id):
-                track = self._transport.known(file_id)
-                text = f"{member.name} cannot play {track.file_name}: {sentence(reason)}"
-                self._outbox.error(text, now_ns, file_id=str(file_id), peer=member.name)
+            case m.FileReceived(file_id=file_id, hash_ok=hash_ok):
+                if not self._distribution.answered(member, file_id, hash_ok, now_ns=now_ns):
+                    self._breach(member, "FileReceived makes no sense", now_ns)
+            case m.FileUnplayable(file_id=file_id, reason=reason):
+                self._distribution.unplayable(member, file_id, reason, now_ns=now_ns)
+            case m.SongRequest():
+                if not self._requests.asked(member, message, now_ns=now_ns):
+                    self._breach(member, "it asked twice under one id", now_ns)
+            case m.SongRequestWithdrawn(request_id=request_id, reason=reason):
+                self._requests.withdrawn(member, request_id, reason, now_ns=now_ns)
             case m.Heartbeat():
                 pass
             case _:
@@ -331,41 +421,21 @@ class HostMachine:
     def _reported(self, member: Member, status: m.PeerStatus, now_ns: int) -> None:
         name = status.device_name and sentence(status.device_name)
         before = member.reports.latest
+        if before is None or before.room_bytes != status.room_bytes:
+            member.sated = False
         member.reports.take(dataclasses.replace(status, device_name=name), now_ns=now_ns)
         if before is None or before.device_name != name:
             state = "none" if name is None else "open"
             self._outbox.note("device", now_ns, state=state, name=name, detail="", peer=member.name)
 
-    def _add(self, track: Track, now_ns: int) -> None:
-        added = self._transport.add(track, self._host_name, now_ns=now_ns)
-        if added is not None:
-            for member in self._crew:
-                self._offer(member, added, now_ns)
-
-    def _offer(self, member: Member, track: Track, now_ns: int) -> None:
-        """Have a member fetch a file, for the first time or once more."""
-        member.transfers.setdefault(track.file_id, Transfer())
-        self._transport.crew_changed()
-        name, size, sha256 = track.file_name, track.size, track.sha256
-        start = m.FileTransferStart(track.file_id, name, size, sha256, track.rate_hz, track.frames)
-        self._outbox.do(Send(member.conn, start))
-        self._outbox.note_transfer("started", track, now_ns, peer=member.name, done_bytes=0)
-
-    def _answered(self, member: Member, track: Track, hash_ok: bool, now_ns: int) -> None:
-        transfer = member.transfers[track.file_id]
-        self._transport.crew_changed()
-        if hash_ok:
-            transfer.done = True
-            self._outbox.note_transfer("done", track, now_ns, peer=member.name, done_bytes=track.size)
-        elif transfer.tries < MAX_TRIES:
-            transfer.retry_at_ns = now_ns + RETRY_AFTER_NS * transfer.tries
-            transfer.told_tenths = 0
-            self._outbox.note_transfer("retry", track, now_ns, peer=member.name, done_bytes=0)
-        else:
-            transfer.done = False
-            self._outbox.note_transfer("failed", track, now_ns, peer=member.name, done_bytes=0)
-            text = f"{member.name} could not receive {track.file_name} in {MAX_TRIES} tries and goes without it."
-            self._outbox.error(text, now_ns, file_id=str(track.file_id), peer=member.name)
+    def _watch_clock(self, member: Member, now_ns: int) -> None:
+        """A clock that does not converge, or is lost again, is told to people once."""
+        if member.reports.clock_good:
+            member.clock_trouble = False
+        elif not member.clock_trouble and now_ns - member.reports.since_ns >= CLOCK_TROUBLE_NS:
+            member.clock_trouble = True
+            text = f"The clock of {member.name} does not keep up with the host's. It would not play in time."
+            self._outbox.note("warning", now_ns, message=text, peer=member.name)
 
     # -- the end of every call ---------------------------------------------------------------------------------------
 
@@ -374,6 +444,7 @@ class HostMachine:
         playback = self._transport.playback
         if not self._over:
             self._transport.settle(now_ns=now_ns)
+            self._distribution.settle(now_ns=now_ns)
         follow: list[Effect] = []
         if self._followed != (playback.sound, playback.then):
             self._followed = (playback.sound, playback.then)

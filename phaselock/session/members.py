@@ -1,4 +1,4 @@
-"""What the host keeps of each machine: its reports, its files, and how much time a command to it needs."""
+"""What the host keeps of each machine: its reports, how far its files are, and how much time a command to it needs."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import hmac
 from collections.abc import Iterator
 from uuid import UUID
 
-from phaselock.model.snapshot import PeerView
+from phaselock.model.snapshot import FileState, FileView, PeerView
 from phaselock.protocol.messages import PeerStatus
 
 MARGIN_NS = 40_000_000
@@ -27,9 +27,6 @@ OVERDUE_AFTER_NS = 15_000_000_000
 MOST_MESSAGES = 2000
 MESSAGE_EVERY_NS = 20_000_000
 """What a peer may say at once (a status, and an answer for every file of a full queue) and in the long run."""
-
-MAX_TRIES = 3
-RETRY_AFTER_NS = 500_000_000
 
 
 def network_allowance_ns(rtt_ns: int) -> int:
@@ -102,6 +99,13 @@ class Transfer:
     retry_at_ns: int | None = None
     told_tenths: int = 0
     """Progress is told to people every ten per cent."""
+    done_bytes: int = 0
+    unplayable: bool = False
+
+    @property
+    def running(self) -> bool:
+        """A try is going on."""
+        return self.done is None and self.retry_at_ns is None
 
 
 @dataclasses.dataclass(slots=True)
@@ -115,6 +119,15 @@ class Member:
     heard_at_ns: int
     reports: Reports
     transfers: dict[UUID, Transfer] = dataclasses.field(default_factory=dict)
+    """Of every file that it was offered."""
+    excused: bool = False
+    """Somebody at the host has decided to go on without it."""
+    catching_up: bool = False
+    """It came in the middle of something and has not got the track of the moment yet: nobody waits for it."""
+    sated: bool = False
+    """It was offered all that it shall have for now."""
+    clock_trouble: bool = False
+    """People were told that its clock does not converge."""
     _silent_until_ns: int = 0
     """When it would have said all that it has said, had it kept to the long run."""
 
@@ -130,21 +143,31 @@ class Member:
         return transfer is not None and transfer.done is True
 
     def awaits(self, file_id: UUID) -> bool:
-        """The file is on its way and not given up."""
+        """The file was offered, and is neither there nor given up."""
         transfer = self.transfers.get(file_id)
         return transfer is not None and transfer.done is None
 
-    def may_answer(self, file_id: UUID) -> bool:
-        """A try is running, so that the peer may say how it went."""
-        return self.awaits(file_id) and self.transfers[file_id].retry_at_ns is None
+    def lacks(self, file_id: UUID) -> bool:
+        """It may still get the file: it was not given up."""
+        transfer = self.transfers.get(file_id)
+        return transfer is None or transfer.done is None
 
-    def view(self) -> PeerView:
-        """What people see of it."""
+    @property
+    def waited_for(self) -> bool:
+        """Playing waits until it has the file."""
+        return not self.excused and not self.catching_up
+
+    def view(self, queued: list[UUID]) -> PeerView:
+        """What people see of it, with a queue of these."""
         status = self.reports.latest
+        have = frozenset(file_id for file_id in queued if self.has(file_id))
         return PeerView(
             peer_id=self.peer_id,
             name=self.name,
-            ready=all(transfer.done for transfer in self.transfers.values()),
+            ready=len(have) == len(queued),
+            have=have,
+            files=tuple(self._files(queued)),
+            waited_for=self.waited_for,
             reported=status is not None,
             clock_usable=status.clock_usable if status else False,
             clock_stale=status.clock_stale if status else False,
@@ -157,6 +180,15 @@ class Member:
             device_name=status.device_name if status else None,
             underruns=status.underruns if status else 0,
         )
+
+    def _files(self, queued: list[UUID]) -> Iterator[FileView]:
+        for file_id in queued:
+            transfer = self.transfers.get(file_id)
+            if transfer is not None and (transfer.unplayable or not transfer.done):
+                state = FileState.SENDING if transfer.done is None else FileState.FAILED
+                yield FileView(
+                    file_id, FileState.UNPLAYABLE if transfer.unplayable else state, transfer.done_bytes
+                )
 
 
 class Crew:
@@ -173,6 +205,11 @@ class Crew:
     def __len__(self) -> int:
         return len(self.members)
 
+    def stir(self) -> None:
+        """The order of need has changed: there may be something to offer."""
+        for peer in self:
+            peer.sated = False
+
     def lead_ns(self) -> int:
         """How far ahead something must be announced so that every machine can be in time for it."""
         own = self.own.latency_ns if self.own else 0
@@ -183,12 +220,20 @@ class Crew:
         return sorted(self, key=lambda peer: peer.reports.slowness_ns, reverse=True)
 
     def lack(self, file_id: UUID) -> bool:
-        """Somebody still waits for this file; who was given up does not count."""
-        return any(peer.awaits(file_id) for peer in self)
+        """Somebody who is waited for may still get this file; who was given up does not count."""
+        return any(peer.waited_for and peer.lacks(file_id) for peer in self)
+
+    def without(self, file_id: UUID) -> list[str]:
+        """The names of those who are waited for and have not got this file, given up or not."""
+        return [peer.name for peer in self if peer.waited_for and not peer.has(file_id)]
 
     def holder(self, peer_id: int, token: bytes) -> Member | None:
         """The member with these credentials."""
         return next((p for p in self if p.peer_id == peer_id and hmac.compare_digest(p.token, token)), None)
+
+    def numbered(self, peer_id: int) -> Member | None:
+        """The member of that id."""
+        return next((peer for peer in self if peer.peer_id == peer_id), None)
 
     def ready_to_begin(self, file_id: UUID, wait_peers: int, *, now_ns: int) -> bool:
         """So many peers have the file and keep time, and so does the host."""

@@ -5,7 +5,9 @@ connection is closed with a reason, and nobody else notices.
     STRANGER --JoinRequest--> MEMBER                    GREETING --SessionInfo--> JOINING --JoinAccepted--> JOINED
 
 A connection of the host leaves its state by LeaveSession, by a breach or by silence, and then is unknown to the
-machine; a peer's machine then is OVER and answers nothing any more.
+machine. A peer that was JOINED and loses its host without a word is AWAY: it plays on by itself and goes through
+GREETING and JOINING again and again until it is JOINED once more, as the same peer, or gives up. Every other end of a
+peer's connection, and a host that nobody answers for, is OVER: its machine answers nothing any more.
 """
 
 from __future__ import annotations
@@ -18,6 +20,8 @@ from phaselock.protocol.messages import Message
 HEARTBEAT_NS = 2_000_000_000
 DEAD_NS = 5_000_000_000
 """So long a silence ends a connection."""
+HOLD_NS = 60_000_000_000
+"""So long at least a peer plays on and looks for its host again; to the end of the track if that is later."""
 HANDSHAKE_NS = 5_000_000_000
 """So long may a stranger take to ask to join."""
 ASLEEP_NS = 3_000_000_000
@@ -40,12 +44,23 @@ class PeerSide(enum.Enum):
     GREETING = "greeting"
     JOINING = "joining"
     JOINED = "joined"
+    AWAY = "away"
     OVER = "over"
 
 
 HOST_ACCEPTS: dict[HostSide, frozenset[type[Message]]] = {
     HostSide.STRANGER: frozenset({m.JoinRequest}),
-    HostSide.MEMBER: frozenset({m.Heartbeat, m.LeaveSession, m.FileReceived, m.FileUnplayable, m.PeerStatus}),
+    HostSide.MEMBER: frozenset(
+        {
+            m.Heartbeat,
+            m.LeaveSession,
+            m.FileReceived,
+            m.FileUnplayable,
+            m.PeerStatus,
+            m.SongRequest,
+            m.SongRequestWithdrawn,
+        }
+    ),
 }
 
 PEER_ACCEPTS: dict[PeerSide, frozenset[type[Message]]] = {
@@ -63,7 +78,11 @@ PEER_ACCEPTS: dict[PeerSide, frozenset[type[Message]]] = {
             m.StopCommand,
             m.SeekCommand,
             m.QueueUpdate,
+            m.SongRequestAccepted,
+            m.SongRequestRejected,
+            m.SongRequestAdded,
         }
     ),
+    PeerSide.AWAY: frozenset(),
     PeerSide.OVER: frozenset(),
 }

@@ -343,7 +343,7 @@ async def test_events_of_the_output_reach_the_machine(room: Room, stack: context
 @played
 async def test_the_host_speaks_first(room: Room, stack: contextlib.AsyncExitStack) -> None:
     async with room.stranger() as stranger:
-        assert await stranger.read() == SessionInfo(PROTOCOL_VERSION, "Jam", "Host", (), 5)
+        assert await stranger.read() == SessionInfo(PROTOCOL_VERSION, SESSION_ID, "Jam", "Host", (), 5)
 
 
 @played

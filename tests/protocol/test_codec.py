@@ -41,7 +41,7 @@ def test_every_message_survives_the_wire(kind: type[m.Message]) -> None:
 
 
 def test_the_bytes_are_those_of_the_document() -> None:
-    command = m.PlayCommand(FILE_ID, 1, 2)
+    command = m.PlayCommand(FILE_ID, 44100, 1, 2)
     assert encode(command)[0] == 48
     assert msgpack.unpackb(encode(command)[1:]) == {
         "file_id": FILE_ID.bytes, "position_samples": 1, "target_time_ns": 2,
@@ -198,22 +198,22 @@ def test_the_longest_queue_fits_into_a_frame_and_the_longest_greeting_into_its_o
     name = "x" * PERSON_BYTES
     assert len(frame(m.JoinAccepted(2**32 - 1, state, bytes(16), 65535, name))) <= SESSION_CAP
     assert len(frame(m.FileChunk(FILE_ID, m.MAX_FILE_BYTES, bytes(m.CHUNK_BYTES)))) <= SESSION_CAP
-    assert len(frame(m.SessionInfo(2**32 - 1, name, name, (name,) * m.MAX_PEERS, m.MAX_PEERS))) <= GREETING_CAP
+    assert len(frame(m.SessionInfo(2**32 - 1, bytes(16), name, name, (name,) * m.MAX_PEERS, m.MAX_PEERS))) <= GREETING_CAP
     assert len(frame(m.JoinRequest(name, 2**32 - 1))) <= GREETING_CAP
 
 
 @pytest.mark.parametrize(
     "message",
     [
-        m.PlayCommand(FILE_ID, -1, 0),
-        m.PlayCommand(FILE_ID, 0, 2**63),
-        m.PlayCommand(FILE_ID, 0, 2**70),
+        m.PlayCommand(FILE_ID, 44100, -1, 0),
+        m.PlayCommand(FILE_ID, 44100, 0, 2**63),
+        m.PlayCommand(FILE_ID, 44100, 0, 2**70),
         m.JoinRejected("x" * 601),
         m.JoinRejected("\ud800"),
         m.FileChunk(FILE_ID, 0, b""),
         m.SessionState((), 0),
         m.JoinRequest("x", 1.0),  # type: ignore[arg-type]
-        m.SessionInfo(1, "a", "b", ["c"], 5),  # type: ignore[arg-type]
+        m.SessionInfo(1, bytes(16), "a", "b", ["c"], 5),  # type: ignore[arg-type]
     ],
     ids=lambda message: type(message).__name__,
 )

@@ -39,7 +39,7 @@ def test_a_newcomer_is_greeted_with_the_names_of_those_present() -> None:
     party.run(0.1)
     ben = party.invite("Ben")
     party.run(0.1)
-    assert ben.got[0] == m.SessionInfo(m.PROTOCOL_VERSION, "Friday", "Hana", ("Ana",), 5)
+    assert ben.got[0] == m.SessionInfo(m.PROTOCOL_VERSION, party.machine.session_id, "Friday", "Hana", ("Ana",), 5)
 
 
 def test_a_sixth_peer_is_refused_and_the_five_stay() -> None:
@@ -107,7 +107,7 @@ def test_the_host_refuses_another_version_in_words() -> None:
 def test_the_peer_refuses_another_version_in_words() -> None:
     peer = PeerMachine(display_name="Ana")
     peer.connected(now_ns=0)
-    effects = peer.received(m.SessionInfo(m.PROTOCOL_VERSION + 1, "s", "h", (), 5), now_ns=1)
+    effects = peer.received(m.SessionInfo(m.PROTOCOL_VERSION + 1, bytes(16), "s", "h", (), 5), now_ns=1)
     assert not [effect for effect in effects if isinstance(effect, e.Send)]
     assert isinstance(effects[-1], e.Ended) and effects[-1].failed
     assert "same one on both machines" in effects[-1].reason
@@ -273,7 +273,7 @@ def test_a_bulk_connection_comes_and_goes_unseen() -> None:
 
 
 UNEXPECTED_BY_HOST = [
-    m.SessionInfo(1, "s", "h", (), 5),
+    m.SessionInfo(1, bytes(16), "s", "h", (), 5),
     m.JoinRequest("again", m.PROTOCOL_VERSION),
     m.JoinRejected("no"),
     m.SessionEnd(),
@@ -281,7 +281,7 @@ UNEXPECTED_BY_HOST = [
     m.FileReceived(a_track(9).file_id, True),
     m.FileUnplayable(a_track(9).file_id, "why"),
     m.FileRequest(1, bytes(16), a_track().file_id, 0),
-    m.PlayCommand(a_track().file_id, 0, 0),
+    m.PlayCommand(a_track().file_id, 44100, 0, 0),
     m.StopCommand(),
     m.QueueUpdate((), 1),
     m.SongUploadChunk(a_track().file_id, 0, b"x"),
@@ -310,15 +310,14 @@ def test_a_stranger_may_only_ask_to_join() -> None:
 
 
 UNEXPECTED_BY_PEER = [
-    m.SessionInfo(1, "s", "h", (), 5),
+    m.SessionInfo(1, bytes(16), "s", "h", (), 5),
     m.JoinRejected("no"),
     m.JoinRequest("x", 1),
-    m.PlayCommand(a_track(9).file_id, 0, 0),
     m.ResumeCommand(0, 0),
     m.PauseCommand(0),
     m.SeekCommand(0, 0),
     m.FileChunk(a_track().file_id, 0, b"x"),
-    m.PeerStatus(0, 0, 0, 0, 0, 0, None, 0, False, False),
+    m.PeerStatus(0, 0, 0, 0, 0, 0, None, 0, False, False, 0),
 ]
 
 

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from phaselock.model.types import ClockStatus, Track
 from phaselock.protocol.codec import ProtocolError
-from phaselock.protocol.framing import GREETING_CAP, SESSION_CAP, Framer, frame
+from phaselock.protocol.framing import GREETING_CAP, HOST_CAP, SESSION_CAP, Framer, frame
 from phaselock.protocol.messages import Message
 from phaselock.session import effects as e
 from phaselock.session.commands import HostCommand, Leave
@@ -76,13 +76,25 @@ class Guest(Node):
         self.delay_ns = delay_ns
         self.ahead_ns = ahead_ns
         """Its clock, compared with the session's."""
-        self.framer = Framer(SESSION_CAP)
+        self.framer = Framer(HOST_CAP)
         self.fetch_ns = 50 * MS
         self.fetch_results: Iterator[bool] = itertools.repeat(True)
         self.fetches: list[e.Fetch] = []
         self.cut = False
         """The network is gone: nothing arrives any more, in either direction, and nobody is told."""
+        self.dead = False
+        """Its process is gone."""
+        self.held: list[Callable[[], None]] = []
+        """What TCP brings once the network is back."""
         self.got: list[Message] = []
+        self.upload_results: Iterator[bool] = itertools.repeat(True)
+        self.uploads: list[e.Upload] = []
+
+    def newest_fetch(self, track: Track) -> e.Fetch | None:
+        """The one that was not cancelled, if any."""
+        acts = [one for one in self.effects if isinstance(one, e.Fetch | e.CancelFetch)]
+        mine = [one for one in acts if (one.track.file_id if isinstance(one, e.Fetch) else one.file_id) == track.file_id]
+        return mine[-1] if mine and isinstance(mine[-1], e.Fetch) else None
 
 
 class Party:
@@ -102,7 +114,14 @@ class Party:
         self._framers: dict[int, Framer] = {}
         self._due: list[tuple[int, int, Callable[[], None]]] = []
         self._numbers = itertools.count(1)
+        self._songs = itertools.count(1000)
+        self.host_dead = False
         self._at(0, self._report_host)
+
+    @property
+    def people(self) -> list[Guest]:
+        """Every guest once, however often it has connected."""
+        return list(dict.fromkeys(self.guests.values()))
 
     # -- what tests do -----------------------------------------------------------------------------------------------
 
@@ -110,12 +129,8 @@ class Party:
         self, name: str, *, delay_ns: int = 200_000, ahead_ns: int = -(10**12), output: Output | None = None
     ) -> Guest:
         """A peer connects and joins; run on to see it happen."""
-        conn = next(self._numbers)
-        guest = Guest(name, conn, output or Output(), delay_ns, ahead_ns)
-        self.guests[conn] = guest
-        self._framers[conn] = Framer(GREETING_CAP)
-        self._do_guest(guest, guest.machine.connected(now_ns=self.now_ns + ahead_ns))
-        self._do_host(self.machine.connected(conn, now_ns=self.now_ns))
+        guest = Guest(name, 0, output or Output(), delay_ns, ahead_ns)
+        self._connect(guest)
         self._at(0, lambda: self._report_guest(guest))
         return guest
 
@@ -139,8 +154,25 @@ class Party:
 
     def crash(self, guest: Guest) -> None:
         """The peer's process dies; the host sees its connection end."""
-        guest.cut = True
+        guest.dead = guest.cut = True
         self._do_host(self.machine.disconnected(guest.conn, "connection reset", now_ns=self.now_ns))
+
+    def crash_host(self) -> None:
+        """The host's process dies; every peer sees its connection end."""
+        self.host_dead = True
+        for guest in self.people:
+            self._arrive(guest, guest.conn, lambda guest=guest: self._lost_by_guest(guest))
+
+    def cut(self, guest: Guest) -> None:
+        """The guest's network goes silent."""
+        guest.cut = True
+
+    def mend(self, guest: Guest) -> None:
+        """It is back, and with it what was sent meanwhile on connections that still stand."""
+        guest.cut = False
+        held, guest.held = guest.held, []
+        for arrive in held:
+            arrive()
 
     def on_guest(self, guest: Guest, call: Callable[..., list[e.Effect]], *args: object) -> None:
         """Call a method of a guest's machine at its own time."""
@@ -157,7 +189,7 @@ class Party:
             at_ns = self.machine.next_deadline_ns()
             if at_ns is not None and at_ns <= self.now_ns:
                 self._do_host(self.machine.timer(now_ns=self.now_ns))
-            for guest in self.guests.values():
+            for guest in self.people:
                 at_ns, local_ns = guest.machine.next_deadline_ns(), self.now_ns + guest.ahead_ns
                 if at_ns is not None and at_ns <= local_ns:
                     self._do_guest(guest, guest.machine.timer(now_ns=local_ns))
@@ -169,7 +201,7 @@ class Party:
         times = [self._due[0][0]] if self._due else []
         at_ns = self.machine.next_deadline_ns()
         times += [] if at_ns is None else [at_ns]
-        for guest in self.guests.values():
+        for guest in self.people:
             at_ns = guest.machine.next_deadline_ns()
             times += [] if at_ns is None else [at_ns - guest.ahead_ns]
         return min(times)
@@ -209,58 +241,112 @@ class Party:
         self._at(REPORT_NS, lambda: self._report_guest(guest))
 
     def _do_host(self, effects: list[e.Effect]) -> None:
+        if self.host_dead:
+            return
         self.host.effects += effects
         for effect in effects:
             guest = self.guests.get(getattr(effect, "conn", 0))
             match effect:
-                case e.Send(message=message) if guest is not None:
+                case e.Send(conn=conn, message=message) if guest is not None:
                     data = frame(message)
-                    self._at(guest.delay_ns, lambda guest=guest, data=data: self._to_guest(guest, data))
-                case e.Close() if guest is not None:
-                    self._at(guest.delay_ns, lambda guest=guest: self._lost_by_guest(guest))
+                    self._arrive(guest, conn, lambda guest=guest, data=data: self._to_guest(guest, data))
+                case e.Close(conn=conn) if guest is not None:
+                    self._arrive(guest, conn, lambda guest=guest: self._lost_by_guest(guest))
                 case e.AllowClock(conn=conn):
                     self._framers[conn].cap = SESSION_CAP
 
     def _do_guest(self, guest: Guest, effects: list[e.Effect]) -> None:
         guest.effects += effects
+        conn = guest.conn
         for effect in effects:
             match effect:
                 case e.Send(message=message):
                     data = frame(message)
-                    self._at(guest.delay_ns, lambda data=data: self._to_host(guest, data))
+                    self._arrive(guest, None, lambda data=data: self._to_host(conn, data))
                 case e.Close():
-                    self._at(guest.delay_ns, lambda: self._lost_by_host(guest))
+                    self._arrive(guest, None, lambda: self._lost_by_host(conn))
+                case e.Connect():
+                    self._arrive(guest, None, lambda: self._lost_by_host(conn))
+                    self._at(guest.delay_ns, lambda: self._connect_again(guest))
                 case e.Fetch():
                     guest.fetches.append(effect)
                     self._at(guest.fetch_ns, lambda effect=effect: self._fetched(guest, effect))
+                case e.Upload():
+                    guest.uploads.append(effect)
+                    self._at(guest.fetch_ns, lambda effect=effect: self._uploaded(guest, effect))
+
+    def _arrive(self, guest: Guest, conn: int | None, what: Callable[[], None]) -> None:
+        """After the way; `conn`: only if the guest still listens there."""
+
+        def arrive() -> None:
+            if guest.cut:
+                guest.held.append(arrive)
+            elif conn in (None, guest.conn):
+                what()
+
+        self._at(guest.delay_ns, arrive)
+
+    def _connect(self, guest: Guest) -> None:
+        guest.conn = conn = next(self._numbers)
+        guest.framer = Framer(HOST_CAP)
+        self.guests[conn] = guest
+        self._framers[conn] = Framer(GREETING_CAP)
+        self._do_guest(guest, guest.machine.connected(now_ns=self.now_ns + guest.ahead_ns))
+        self._do_host(self.machine.connected(conn, now_ns=self.now_ns))
+
+    def _connect_again(self, guest: Guest) -> None:
+        if guest.dead:
+            return
+        if guest.cut:
+            self._at(2 * SECOND, lambda: self._connect_failed(guest, refused=False))
+        elif self.host.ended or self.host_dead:
+            self._connect_failed(guest, refused=True)
+        else:
+            self._connect(guest)
+
+    def _connect_failed(self, guest: Guest, *, refused: bool) -> None:
+        now_ns = self.now_ns + guest.ahead_ns
+        self._do_guest(guest, guest.machine.connect_failed("no answer", refused=refused, now_ns=now_ns))
 
     def _to_guest(self, guest: Guest, data: bytes) -> None:
-        if not guest.cut:
+        if not guest.dead:
             for message in guest.framer.feed(data):
                 guest.got.append(message)
                 self._do_guest(guest, guest.machine.received(message, now_ns=self.now_ns + guest.ahead_ns))
 
-    def _to_host(self, guest: Guest, data: bytes) -> None:
-        if not guest.cut:
-            try:
-                for message in self._framers[guest.conn].feed(data):
-                    self._do_host(self.machine.received(guest.conn, message, now_ns=self.now_ns))
-            except ProtocolError as error:
-                self._do_host(self.machine.disconnected(guest.conn, str(error), now_ns=self.now_ns))
+    def _to_host(self, conn: int, data: bytes) -> None:
+        try:
+            for message in self._framers[conn].feed(data):
+                self._do_host(self.machine.received(conn, message, now_ns=self.now_ns))
+        except ProtocolError as error:
+            self._do_host(self.machine.disconnected(conn, str(error), now_ns=self.now_ns))
 
     def _lost_by_guest(self, guest: Guest) -> None:
-        if not guest.cut:
+        if not guest.dead:
             self._do_guest(guest, guest.machine.disconnected("closed", now_ns=self.now_ns + guest.ahead_ns))
 
-    def _lost_by_host(self, guest: Guest) -> None:
-        if not guest.cut:
-            self._do_host(self.machine.disconnected(guest.conn, "closed", now_ns=self.now_ns))
+    def _lost_by_host(self, conn: int) -> None:
+        self._do_host(self.machine.disconnected(conn, "closed", now_ns=self.now_ns))
 
     def _fetched(self, guest: Guest, fetch: e.Fetch) -> None:
-        if guest.cut:
+        if guest.dead or guest.cut or fetch is not guest.newest_fetch(fetch.track):
             return
         allowed = self.machine.authorise_fetch(fetch.peer_id, fetch.token, fetch.track.file_id)
         if allowed == fetch.track and next(guest.fetch_results):
             self.on_guest(guest, guest.machine.file_ready, fetch.track.file_id)
         else:
             self.on_guest(guest, guest.machine.file_failed, fetch.track.file_id, "The hash is wrong.")
+
+    def _uploaded(self, guest: Guest, upload: e.Upload) -> None:
+        if guest.dead or guest.cut:
+            return
+        problem = "The connection was lost."
+        if self.machine.authorise_upload(upload.peer_id, upload.token, upload.request_id) and next(
+            guest.upload_results
+        ):
+            problem = ""
+            track = dataclasses.replace(
+                a_track(next(self._songs)), sha256=upload.sha256, size=upload.size, file_name="upload.mp3"
+            )
+            self._do_host(self.machine.uploaded(upload.request_id, track, now_ns=self.now_ns))
+        self.on_guest(guest, guest.machine.upload_ended, upload.request_id, problem)

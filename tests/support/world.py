@@ -21,7 +21,7 @@ from phaselock.audio.interface import AudioEvent, DecodeFailed, Plan
 from phaselock.model.timeline import Timeline
 from phaselock.model.types import ClockStatus, Track
 from phaselock.protocol.codec import ProtocolError
-from phaselock.protocol.framing import GREETING_CAP, SESSION_CAP, Framer, frame
+from phaselock.protocol.framing import GREETING_CAP, HOST_CAP, SESSION_CAP, Framer, frame
 from phaselock.protocol.messages import Message
 from phaselock.session import effects as e
 from phaselock.session.commands import Add, HostCommand, Leave
@@ -372,7 +372,7 @@ class Peer(Node):
         self.conn = conn
         self.fetch_fails: Iterator[bool] = itertools.repeat(False)
         """For each try to get a file, whether it fails."""
-        self._framer = Framer(SESSION_CAP)
+        self._framer = Framer(HOST_CAP)
         self._fetches: dict[UUID, e.Fetch] = {}
         self._receiving_until_ns = 0
         self._last_sample_ns = 0

@@ -1,0 +1,109 @@
+"""The files of the session as a peer has them: offered, on their way, here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from uuid import UUID
+
+from phaselock.model.names import file_label, sentence, title
+from phaselock.model.queue import MAX_ITEMS, ItemStatus, QueueItem
+from phaselock.model.types import Track
+from phaselock.protocol import messages as m
+from phaselock.session.effects import HOST_CONN, CancelFetch, Fetch, Keep, Send
+from phaselock.session.outbox import Outbox
+
+
+class Shelf:
+    """What the host has offered. Answers leave only while the host is there to hear them; it offers everything again to
+    whoever comes back."""
+
+    def __init__(self, outbox: Outbox, session_ns: Callable[[int], int | None]) -> None:
+        self._outbox = outbox
+        self._session_ns = session_ns
+        """Session time at a local time."""
+        self._tracks: dict[UUID, Track] = {}
+        self._fetching: set[UUID] = set()
+        self._have: set[UUID] = set()
+        self._kept: frozenset[bytes] = frozenset()
+        self._settled: tuple[tuple[QueueItem, ...], frozenset[UUID]] | None = None
+
+    def track(self, file_id: UUID | None) -> Track | None:
+        """An offered track."""
+        return self._tracks.get(file_id) if file_id is not None else None
+
+    def has(self, file_id: UUID) -> bool:
+        """The file is here and can be played."""
+        return file_id in self._have
+
+    def offered(self, start: m.FileTransferStart, peer_id: int, token: bytes, *, now_ns: int) -> bool:
+        """The host offers a file; False when it contradicts what it said before."""
+        names = file_label(start.file_name), title(start.title), title(start.artist)
+        track = Track(start.file_id, names[0], start.file_size, start.sha256, start.rate_hz, start.frames, *names[1:])
+        if self._tracks.setdefault(track.file_id, track) != track or len(self._tracks) > 2 * MAX_ITEMS:
+            return False
+        self._settled = None
+        if track.file_id in self._have:
+            self._outbox.do(Send(HOST_CONN, m.FileReceived(track.file_id, hash_ok=True)))
+        elif track.file_id not in self._fetching:
+            self._fetching.add(track.file_id)
+            self._outbox.do(Fetch(track, peer_id, token))
+            self._outbox.note_transfer("started", track, self._session_ns(now_ns))
+        return True
+
+    def ready(self, file_id: UUID, *, connected: bool, now_ns: int) -> Track | None:
+        """A fetched file is here, whole and right: its track, if it was still wanted."""
+        if file_id not in self._fetching:
+            return None
+        self._fetching.discard(file_id)
+        self._have.add(file_id)
+        track = self._tracks[file_id]
+        if connected:
+            self._outbox.do(Send(HOST_CONN, m.FileReceived(file_id, hash_ok=True)))
+        session_ns = self._session_ns(now_ns)
+        self._outbox.note("file_ready", session_ns, file_id=str(file_id), file_name=track.file_name)
+        return track
+
+    def failed(self, file_id: UUID, reason: str, *, connected: bool, now_ns: int) -> None:
+        """One try to fetch a file failed."""
+        if file_id in self._fetching:
+            self._fetching.discard(file_id)
+            if connected:
+                self._outbox.do(Send(HOST_CONN, m.FileReceived(file_id, hash_ok=False)))
+            track = self._tracks[file_id]
+            self._outbox.note_transfer("failed", track, self._session_ns(now_ns), reason=sentence(reason))
+
+    def unplayable(self, file_id: UUID, reason: str, *, connected: bool, now_ns: int) -> None:
+        """A file cannot be decoded here: found on receipt, then instead of `ready`, or later."""
+        if file_id not in self._fetching | self._have:
+            return
+        if connected:
+            if file_id in self._fetching:
+                self._outbox.do(Send(HOST_CONN, m.FileReceived(file_id, hash_ok=True)))
+            self._outbox.do(Send(HOST_CONN, m.FileUnplayable(file_id, sentence(reason))))
+        self._fetching.discard(file_id)
+        self._have.discard(file_id)
+        text = f"This machine cannot play {self._tracks[file_id].file_name}: {sentence(reason)}"
+        self._outbox.error(text, self._session_ns(now_ns), file_id=str(file_id))
+
+    def lost_host(self) -> None:
+        """What is on its way will fail; it is begun again when the host offers it again."""
+        for file_id in self._fetching:
+            self._outbox.do(CancelFetch(file_id))
+        self._fetching.clear()
+
+    def settle(self, queue: tuple[QueueItem, ...], lines: frozenset[UUID]) -> None:
+        """Forget what is neither in the queue nor played, and say which files shall stay here."""
+        if self._settled is not None and self._settled[0] is queue and self._settled[1] == lines:
+            return
+        self._settled = queue, lines
+        for file_id in self._tracks.keys() - {item.id for item in queue} - lines:
+            del self._tracks[file_id]
+            self._have.discard(file_id)
+            if file_id in self._fetching:
+                self._fetching.discard(file_id)
+                self._outbox.do(CancelFetch(file_id))
+        needed = lines | {item.id for item in queue if item.status is not ItemStatus.PLAYED}
+        kept = frozenset(track.sha256 for file_id, track in self._tracks.items() if file_id in needed)
+        if kept != self._kept:
+            self._kept = kept
+            self._outbox.do(Keep(kept))

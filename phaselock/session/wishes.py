@@ -1,0 +1,146 @@
+"""The songs that a peer has asked for, as it keeps them itself: asked, decided, uploaded, added."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from uuid import UUID
+
+from phaselock.model.names import sentence
+from phaselock.model.snapshot import RequestState, RequestView
+from phaselock.protocol import messages as m
+from phaselock.session.commands import Request
+from phaselock.session.effects import HOST_CONN, CancelUpload, Send, Upload
+from phaselock.session.outbox import Outbox
+
+MAX_TRIES = 3
+REMEMBERED = 20
+DECLINED = "The host has declined it."
+NOT_CONNECTED = "There is no connection to the host just now. Please try again in a moment."
+_OVER = (RequestState.ADDED, RequestState.REJECTED, RequestState.FAILED)
+
+
+@dataclasses.dataclass(slots=True)
+class Wish:
+    """One request."""
+
+    request: Request
+    number: int
+    state: RequestState = RequestState.OPEN
+    tries: int = 0
+    done_bytes: int = 0
+    reason: str = ""
+
+    @property
+    def over(self) -> bool:
+        return self.state in _OVER
+
+
+class Wishes:
+    """All of them, the newest of those that are over included, by their numbers."""
+
+    def __init__(self, outbox: Outbox, session_ns: Callable[[int], int | None]) -> None:
+        self._outbox = outbox
+        self._session_ns = session_ns
+        self._wishes: dict[UUID, Wish] = {}
+        self._last_number = 0
+
+    def views(self, peer_name: str) -> tuple[RequestView, ...]:
+        """What people see of them."""
+        return tuple(
+            RequestView(
+                wish.request.request_id,
+                wish.number,
+                peer_name,
+                wish.request.file_name,
+                wish.request.size,
+                wish.state,
+                wish.done_bytes,
+                wish.reason,
+            )
+            for wish in self._wishes.values()
+        )
+
+    def ask(self, request: Request, *, connected: bool, now_ns: int) -> None:
+        """Somebody at this machine wants a song."""
+        if not connected:
+            self._outbox.error(NOT_CONNECTED, self._session_ns(now_ns))
+            return
+        self._last_number += 1
+        wish = Wish(request, self._last_number)
+        over = [request_id for request_id, other in self._wishes.items() if other.over]
+        for request_id in over[: max(0, len(over) - REMEMBERED)]:
+            del self._wishes[request_id]
+        self._wishes[request.request_id] = wish
+        self._send(wish)
+        self._note(wish, now_ns)
+
+    def accepted(self, request_id: UUID, peer_id: int, token: bytes, *, now_ns: int) -> bool:
+        """The host wants it; False when nobody asked."""
+        wish = self._wishes.get(request_id)
+        if wish is None or wish.state is not RequestState.OPEN:
+            return wish is not None
+        wish.state = RequestState.ACCEPTED
+        self._upload(wish, peer_id, token)
+        self._note(wish, now_ns)
+        return True
+
+    def rejected(self, request_id: UUID, reason: str, *, now_ns: int) -> bool:
+        """The host does not want it, or not any more; False when nobody asked."""
+        wish = self._wishes.get(request_id)
+        if wish is not None and not wish.over:
+            if wish.state is RequestState.ACCEPTED:
+                self._outbox.do(CancelUpload(request_id))
+            self._end(wish, RequestState.REJECTED, sentence(reason) or DECLINED, now_ns)
+        return wish is not None
+
+    def added(self, request_id: UUID, *, now_ns: int) -> bool:
+        """It is in the queue; False when nobody asked."""
+        wish = self._wishes.get(request_id)
+        if wish is not None and not wish.over:
+            wish.done_bytes = wish.request.size
+            self._end(wish, RequestState.ADDED, "", now_ns)
+        return wish is not None
+
+    def upload_ended(self, request_id: UUID, problem: str, peer_id: int, token: bytes, *, now_ns: int) -> None:
+        """A try to upload is over (`problem` empty: all was taken; the host says what becomes of it)."""
+        wish = self._wishes.get(request_id)
+        if wish is None or wish.state is not RequestState.ACCEPTED or not problem:
+            return
+        if wish.tries < MAX_TRIES:
+            self._upload(wish, peer_id, token)
+        else:
+            self._outbox.do(Send(HOST_CONN, m.SongRequestWithdrawn(request_id, sentence(problem))))
+            self._end(wish, RequestState.FAILED, sentence(problem), now_ns)
+
+    def lost_host(self) -> None:
+        """Nothing travels any more."""
+        for request_id, wish in self._wishes.items():
+            if wish.state is RequestState.ACCEPTED:
+                self._outbox.do(CancelUpload(request_id))
+                wish.state, wish.tries, wish.done_bytes = RequestState.OPEN, 0, 0
+
+    def found_host(self) -> None:
+        """Ask once more for what was not decided or did not get through."""
+        for wish in self._wishes.values():
+            if wish.state is RequestState.OPEN:
+                self._send(wish)
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _send(self, wish: Wish) -> None:
+        request = wish.request
+        self._outbox.do(Send(HOST_CONN, m.SongRequest(request.request_id, request.file_name, request.size)))
+
+    def _upload(self, wish: Wish, peer_id: int, token: bytes) -> None:
+        wish.tries += 1
+        request = wish.request
+        self._outbox.do(Upload(request.request_id, request.sha256, request.size, peer_id, token))
+
+    def _end(self, wish: Wish, state: RequestState, reason: str, now_ns: int) -> None:
+        wish.state, wish.reason = state, reason
+        self._note(wish, now_ns)
+
+    def _note(self, wish: Wish, now_ns: int) -> None:
+        view = next(view for view in self.views("") if view.request_id == wish.request.request_id)
+        self._outbox.note_request(view, self._session_ns(now_ns))
