@@ -1,21 +1,32 @@
-"""Received files by content: `<sha256>.mp3` when whole and right, `<sha256>.part` while travelling.
+"""Tracks by content: `<sha256>.mp3` when whole and right, `<sha256>.part` while travelling.
 
-Names from the network never reach the disk. All methods block and belong to a worker thread; processes may
-share one folder.
+Names from the network never reach the disk. All methods but `keep` block and belong to a worker thread; processes may
+share one folder. What was used last stays longest: a file's time of change is when it was last used.
 """
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
+import errno
 import hashlib
 import io
 import os
 import pathlib
+import re
 import shutil
+import stat
 import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Self
 
 from phaselock.errors import PhaseLockError
+from phaselock.model.names import file_label
+from phaselock.storage.files import open_regular
 
 if sys.platform == "win32":
     import msvcrt
@@ -23,6 +34,11 @@ else:
     import fcntl
 
 READ_BYTES = 1 << 20
+LIMIT_BYTES = 4 << 30
+RESERVE_BYTES = 256 << 20
+"""What a track leaves free of the disk."""
+STALE_PART_S = 7 * 24 * 3600
+"""A rest that nobody came back for in so long is removed."""
 _MOST_SHARERS = 16
 _FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
@@ -80,15 +96,24 @@ class PartialFile:
         if not right:
             self._part.unlink(missing_ok=True)
             return None
+        _touch(self._part)
         os.replace(self._part, self._final)
         return self._final
 
 
 class FileCache:
-    """A folder of tracks by content hash, created when first needed."""
+    """A folder of tracks by content hash, created when first needed. It holds `limit_bytes`, more only when the files
+    that have to be kept are more."""
 
-    def __init__(self, folder: pathlib.Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: pathlib.Path, limit_bytes: int = LIMIT_BYTES) -> None:
+        self._folder, self._limit_bytes = folder, limit_bytes
+        self._kept: frozenset[bytes] = frozenset()
+        """Written by the network thread, read by workers; exchanged as a whole."""
+        self._room = threading.Lock()  # who makes room counts what others here have made
+
+    def keep(self, hashes: Iterable[bytes]) -> None:
+        """From now on these files, and only these, are never removed to make room. From any thread; does not block."""
+        self._kept = frozenset(hashes)
 
     def path(self, sha256: bytes) -> pathlib.Path:
         return self._folder / f"{sha256.hex()}.mp3"
@@ -98,7 +123,12 @@ class FileCache:
         path = self.path(sha256)
         if not path.is_file() or path.is_symlink():
             return None
-        if hash_file(path)[0] == sha256:
+        try:
+            right = hash_file(path)[0] == sha256
+        except FileNotFoundError:  # another program made room
+            return None
+        if right:
+            _touch(path)
             return path
         path.unlink(missing_ok=True)
         return None
@@ -112,13 +142,165 @@ class FileCache:
                 continue
             try:
                 partial = PartialFile(self.path(sha256), part, file, size)
-                if shutil.disk_usage(self._folder).free < size - partial.offset:
-                    raise PhaseLockError("The disk is full.")
+                self._make_room(size - partial.offset, sha256)
             except BaseException:
                 file.close()
                 raise
             return partial
         raise PhaseLockError("Too many programs receive this file at once.")
+
+    def adopt(self, path: pathlib.Path, most_bytes: int) -> tuple[bytes, int, pathlib.Path]:
+        """Copy a user's file into the cache: SHA-256 and size of what was copied, and where it is now.
+
+        PhaseLockError when it cannot be read, is no plain file or larger than `most_bytes`, or cannot be kept.
+        """
+        name = file_label(path.name)
+        try:
+            source = open_regular(path)
+        except FileNotFoundError:
+            raise PhaseLockError(f"There is no file {name}.") from None
+        except (OSError, ValueError) as error:
+            raise _unreadable(name, error) from None
+        with source:
+            try:
+                size = os.fstat(source.fileno()).st_size
+                if size > most_bytes:
+                    raise PhaseLockError(f"{name} is too large to be shared.")
+                self._folder.mkdir(parents=True, exist_ok=True)
+                self._make_room(size, None)
+                return self._copy(source, name, most_bytes)
+            except OSError as error:
+                if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                    raise PhaseLockError("The disk is full.") from None
+                reason = error.strerror or str(error)
+                raise PhaseLockError(f"{name} cannot be kept in {self._folder}: {reason}.") from None
+
+    def room_bytes(self) -> int:
+        """So many bytes of tracks can be here at most, as the disk is now."""
+        folder = self._folder
+        while not folder.exists() and folder != folder.parent:
+            folder = folder.parent
+        try:
+            free = shutil.disk_usage(folder).free
+        except OSError:
+            return 0
+        whole = sum(entry.size for entry in self._entries() if entry.sha256)
+        return min(self._limit_bytes, max(0, free + whole - RESERVE_BYTES))
+
+    def _copy(self, source: io.FileIO, name: str, most_bytes: int) -> tuple[bytes, int, pathlib.Path]:
+        descriptor, part_name = tempfile.mkstemp(prefix="adopt-", suffix=".part", dir=self._folder)
+        part = pathlib.Path(part_name)
+        try:
+            size, sha256 = 0, hashlib.sha256()
+            with io.FileIO(descriptor, "wb") as file:
+                while True:
+                    try:
+                        data = source.read(READ_BYTES)
+                    except OSError as error:
+                        raise _unreadable(name, error) from None
+                    if not data:
+                        break
+                    size += len(data)
+                    if size > most_bytes:  # it grows while it is copied
+                        raise PhaseLockError(f"{name} is too large to be shared.")
+                    sha256.update(data)
+                    view = memoryview(data)
+                    while view:
+                        view = view[file.write(view) :]
+            final = self.path(sha256.digest())
+            try:
+                os.replace(part, final)
+            except PermissionError:  # Windows, while the same content there is being played
+                if self.find(sha256.digest()) is None:
+                    raise
+                part.unlink()
+            return sha256.digest(), size, final
+        except BaseException:
+            with contextlib.suppress(OSError):
+                part.unlink()
+            raise
+
+    def _make_room(self, needed_bytes: int, arriving: bytes | None) -> None:
+        """Remove what was not used for longest until `needed_bytes` more fit. PhaseLockError when the disk has no room
+        for them; then nothing is removed."""
+        with self._room:
+            kept = self._kept
+            total_bytes = 0
+            removable = []
+            for entry in self._entries():
+                if entry.sha256 is None and entry.used_at_s < time.time() - STALE_PART_S and _discard(entry.path):
+                    continue
+                total_bytes += entry.size
+                if entry.sha256 and entry.sha256 != arriving and entry.sha256 not in kept:
+                    removable.append(entry)
+            if self._lacking_bytes(needed_bytes) > sum(entry.size for entry in removable):
+                raise PhaseLockError("The disk is full.")
+            for entry in sorted(removable, key=lambda entry: entry.used_at_s):
+                if total_bytes + needed_bytes <= self._limit_bytes and not self._lacking_bytes(needed_bytes):
+                    return
+                with contextlib.suppress(OSError):  # somebody plays it (Windows)
+                    entry.path.unlink(missing_ok=True)
+                    total_bytes -= entry.size
+            if self._lacking_bytes(needed_bytes):
+                raise PhaseLockError("The disk is full.")
+
+    def _lacking_bytes(self, needed_bytes: int) -> int:
+        """What the disk lacks to take so much more."""
+        if needed_bytes <= 0:
+            return 0
+        return max(0, needed_bytes + RESERVE_BYTES - shutil.disk_usage(self._folder).free)
+
+    def _entries(self) -> Iterator[_Entry]:
+        """What of ours is in the folder."""
+        try:
+            found = list(os.scandir(self._folder))
+        except OSError:
+            return
+        for item in found:
+            track = _TRACK.fullmatch(item.name)
+            if not track and not item.name.endswith(".part"):
+                continue
+            try:
+                status = item.stat(follow_symlinks=False)
+            except OSError:  # gone meanwhile
+                continue
+            if stat.S_ISREG(status.st_mode):
+                sha256 = bytes.fromhex(track[1]) if track else None
+                yield _Entry(pathlib.Path(item.path), sha256, status.st_size, status.st_mtime)
+
+
+_TRACK = re.compile(r"([0-9a-f]{64})\.mp3")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Entry:
+    path: pathlib.Path
+    sha256: bytes | None
+    """Of a whole file; None: a part."""
+    size: int
+    used_at_s: float
+
+
+def _touch(path: pathlib.Path) -> None:
+    with contextlib.suppress(OSError):
+        os.utime(path)
+
+
+def _unreadable(name: str, error: Exception) -> PhaseLockError:
+    reason = error.strerror if isinstance(error, OSError) else None
+    return PhaseLockError(f"{name} cannot be read: {reason or error}.")
+
+
+def _discard(part: pathlib.Path) -> bool:
+    """Remove a part unless somebody has claimed it."""
+    if (file := _claim(part)) is None:
+        return False
+    with contextlib.suppress(OSError), file:
+        if sys.platform == "win32":  # removes only closed files
+            file.close()
+        part.unlink(missing_ok=True)
+        return True
+    return False
 
 
 def _claim(path: pathlib.Path) -> io.FileIO | None:

@@ -79,4 +79,4 @@ def _lock(descriptor: int) -> None:
 
 
 def _not_plain(path: pathlib.Path) -> OSError:
-    return OSError(errno.EINVAL, "It is not a plain file", str(path))
+    return OSError(errno.EINVAL, "not a plain file", str(path))

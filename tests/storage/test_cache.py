@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from phaselock.errors import PhaseLockError
 from phaselock.storage import cache as cache_module
-from phaselock.storage.cache import FileCache, hash_file
+from phaselock.storage.cache import LIMIT_BYTES, RESERVE_BYTES, FileCache, hash_file
 
 DATA = bytes(range(256)) * 40
 SHA256 = hashlib.sha256(DATA).digest()
@@ -109,10 +109,230 @@ def test_links_are_not_followed(cache: FileCache, tmp_path: pathlib.Path) -> Non
     assert precious.read_bytes() == DATA
 
 
-def test_a_full_disk_is_told_before_anything_is_sent(cache: FileCache, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache_module.shutil, "disk_usage", lambda _: type("Usage", (), {"free": len(DATA) - 1}))
+class Disk:
+    """A disk of `size` bytes that holds nothing but the cache."""
+
+    def __init__(self, folder: pathlib.Path, size: int) -> None:
+        self.folder, self.size = folder, size
+
+    @property
+    def free(self) -> int:
+        return self.size - sum(path.stat().st_size for path in self.folder.glob("*"))
+
+
+@pytest.fixture
+def disk(cache: FileCache, monkeypatch: pytest.MonkeyPatch) -> Disk:
+    disk = Disk(cache.path(SHA256).parent, 1 << 40)
+    monkeypatch.setattr(cache_module.shutil, "disk_usage", lambda _: disk)
+    return disk
+
+
+def put(cache: FileCache, number: int, used_at_s: float, size: int = 1000) -> bytes:
+    data = bytes((number,)) * size
+    sha256 = hashlib.sha256(data).digest()
+    assert receive(cache, data, sha256, size)
+    os.utime(cache.path(sha256), (used_at_s, used_at_s))
+    return sha256
+
+
+def held(cache: FileCache, hashes: list[bytes]) -> list[int]:
+    return [number for number, sha256 in enumerate(hashes) if cache.path(sha256).exists()]
+
+
+def test_a_full_disk_is_told_before_anything_is_sent(cache: FileCache, disk: Disk) -> None:
+    disk.size = RESERVE_BYTES + len(DATA) - 1
     with pytest.raises(PhaseLockError, match="The disk is full"):
         cache.begin(SHA256, len(DATA))
     with cache.begin(SHA256, len(DATA) - 1) as partial:  # and the claim was given back
         assert partial.offset == 0
     assert os.listdir(cache.path(SHA256).parent) == [f"{SHA256.hex()}.part"]
+
+
+def test_what_is_here_needs_no_room(cache: FileCache, disk: Disk) -> None:
+    with cache.begin(SHA256, len(DATA)) as partial:
+        partial.write(DATA)
+    disk.size = 0
+    with cache.begin(SHA256, len(DATA)) as partial:
+        assert partial.finish() == cache.path(SHA256)
+
+
+def test_the_least_recently_used_files_make_room(tmp_path: pathlib.Path) -> None:
+    cache = FileCache(tmp_path, limit_bytes=5000)
+    hashes = [put(cache, number, 1000.0 + number) for number in range(5)]
+    assert cache.find(hashes[0])  # and is the newest now
+    cache.begin(SHA256, 1500).__exit__(None, None, None)
+    assert held(cache, hashes) == [0, 3, 4]
+    cache.begin(SHA256, 2000).__exit__(None, None, None)
+    assert held(cache, hashes) == [0, 3, 4]
+    cache.begin(SHA256, 2001).__exit__(None, None, None)
+    assert held(cache, hashes) == [0, 4]
+
+
+def test_a_finished_file_is_the_newest(tmp_path: pathlib.Path) -> None:
+    cache = FileCache(tmp_path)
+    with cache.begin(SHA256, len(DATA)) as partial:
+        partial.write(DATA)
+    os.utime(cache.path(SHA256).with_suffix(".part"), (1000, 1000))
+    assert receive(cache, DATA)
+    other = put(cache, 1, 2000)
+    assert cache.path(SHA256).stat().st_mtime > cache.path(other).stat().st_mtime
+
+
+def test_kept_files_stay_even_beyond_the_limit(tmp_path: pathlib.Path, disk: Disk) -> None:
+    cache = FileCache(tmp_path / "tracks", limit_bytes=2500)
+    hashes = [put(cache, number, 1000.0 + number) for number in range(2)]
+    cache.keep(hashes)
+    hashes.append(put(cache, 2, 3000.0))
+    cache.keep(iter(hashes))
+    with cache.begin(SHA256, 5000):
+        assert held(cache, hashes) == [0, 1, 2]
+    cache.keep(hashes[1:2])
+    with cache.begin(SHA256, 1000):
+        assert held(cache, hashes) == [1]
+
+
+def test_a_full_disk_costs_old_files_first_but_none_in_vain(cache: FileCache, disk: Disk) -> None:
+    hashes = [put(cache, number, 1000.0 + number) for number in range(5)]
+    disk.size = RESERVE_BYTES + 6000
+    with pytest.raises(PhaseLockError, match="The disk is full"):
+        cache.begin(SHA256, 6001)
+    assert held(cache, hashes) == [0, 1, 2, 3, 4]
+    with cache.begin(SHA256, 2500):
+        assert held(cache, hashes) == [2, 3, 4]
+    cache.keep(hashes)
+    with pytest.raises(PhaseLockError, match="The disk is full"):
+        cache.begin(SHA256, 3001)
+    assert held(cache, hashes) == [2, 3, 4]
+
+
+def test_only_unclaimed_old_rests_are_removed(cache: FileCache) -> None:
+    folder = cache.path(SHA256).parent
+    folder.mkdir()
+    for name in (f"{'a' * 64}.part", f"{'b' * 64}.3.part", "adopt-x.part", "notes.txt", f"{'c' * 64}.part"):
+        (folder / name).write_bytes(b"x")
+        os.utime(folder / name, (1000, 1000))
+    (folder / f"{'d' * 64}.part").write_bytes(b"new")
+    with cache.begin(b"\xcc" * 32, 1), cache.begin(SHA256, 10):
+        left = set(os.listdir(folder))
+    assert left == {"notes.txt", f"{'c' * 64}.part", f"{'d' * 64}.part", f"{SHA256.hex()}.part"}
+
+
+def test_strangers_in_the_folder_are_left_alone(cache: FileCache) -> None:
+    folder = cache.path(SHA256).parent
+    folder.mkdir()
+    small = FileCache(folder, limit_bytes=1)
+    (folder / "mine.mp3").write_bytes(DATA)
+    (folder / f"{'e' * 64}.mp3").mkdir()
+    with small.begin(SHA256, 10):
+        assert (folder / "mine.mp3").exists() and (folder / f"{'e' * 64}.mp3").is_dir()
+
+
+def test_the_file_on_its_way_is_not_removed_for_itself(tmp_path: pathlib.Path) -> None:
+    cache = FileCache(tmp_path, limit_bytes=100)
+    assert receive(cache, DATA)
+    with cache.begin(SHA256, len(DATA)):
+        assert cache.find(SHA256)
+
+
+def test_files_may_vanish_while_room_is_made(cache: FileCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    small = FileCache(cache.path(SHA256).parent, limit_bytes=1)
+    hashes = [put(cache, number, 1000.0 + number) for number in range(3)]
+    entries = list(small._entries())
+    for sha256 in hashes[:2]:
+        cache.path(sha256).unlink()
+    monkeypatch.setattr(small, "_entries", lambda: iter(entries))
+    with small.begin(SHA256, 10):
+        assert held(cache, hashes) == []
+
+
+def test_room_is_what_limit_and_disk_allow(cache: FileCache, disk: Disk) -> None:
+    assert cache.room_bytes() == LIMIT_BYTES
+    disk.size = RESERVE_BYTES + 5000
+    assert cache.room_bytes() == 5000
+    put(cache, 1, 1000.0)
+    assert cache.room_bytes() == 5000
+    disk.size = 2000
+    assert cache.room_bytes() == 0
+    assert FileCache(pathlib.Path("nowhere/at/all"), limit_bytes=7).room_bytes() == 0
+
+
+def test_a_file_of_the_user_is_copied(cache: FileCache, tmp_path: pathlib.Path) -> None:
+    song = tmp_path / "song.mp3"
+    song.write_bytes(DATA)
+    assert cache.adopt(song, len(DATA)) == (SHA256, len(DATA), cache.path(SHA256))
+    song.write_bytes(b"changed")
+    assert cache.find(SHA256) == cache.path(SHA256)
+    assert cache.path(SHA256).read_bytes() == DATA
+    assert os.listdir(cache.path(SHA256).parent) == [f"{SHA256.hex()}.mp3"]
+
+
+def test_a_copy_mends_what_changed_on_disk(cache: FileCache, tmp_path: pathlib.Path) -> None:
+    song = tmp_path / "song.mp3"
+    song.write_bytes(DATA)
+    cache.adopt(song, len(DATA))
+    cache.path(SHA256).write_bytes(b"x" * len(DATA))
+    cache.adopt(song, len(DATA))
+    cache.adopt(cache.path(SHA256), len(DATA))  # from the cache itself
+    assert cache.find(SHA256)
+
+
+def test_a_copy_makes_room(tmp_path: pathlib.Path) -> None:
+    cache = FileCache(tmp_path / "tracks", limit_bytes=len(DATA) + 500)
+    old = put(cache, 1, 1000.0)
+    (tmp_path / "song").write_bytes(DATA)
+    cache.adopt(tmp_path / "song", len(DATA))
+    assert not cache.path(old).exists()
+
+
+def test_what_cannot_be_copied_is_told_in_plain_words(
+    cache: FileCache, tmp_path: pathlib.Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    song = tmp_path / "song.mp3"
+    song.write_bytes(DATA)
+    for path, words in [
+        (tmp_path / "none.mp3", r"There is no file none\.mp3\."),
+        (tmp_path / "n\0.mp3", "cannot be read"),
+        (tmp_path, "cannot be read: not a plain file"),
+    ]:
+        with pytest.raises(PhaseLockError, match=words):
+            cache.adopt(path, 1 << 20)
+    with pytest.raises(PhaseLockError, match=r"song\.mp3 is too large"):
+        cache.adopt(song, len(DATA) - 1)
+    with pytest.raises(PhaseLockError, match="cannot be kept"):
+        FileCache(song / "x").adopt(song, len(DATA))
+    disk.size = RESERVE_BYTES
+    with pytest.raises(PhaseLockError, match="The disk is full"):
+        cache.adopt(song, len(DATA))
+    assert not list(disk.folder.iterdir())
+
+
+def test_a_file_that_grows_while_it_is_copied_ends_at_the_limit(
+    cache: FileCache, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    song = tmp_path / "song.mp3"
+    song.write_bytes(DATA)
+
+    def grow(needed_bytes: int, arriving: bytes | None) -> None:
+        with song.open("ab") as file:
+            file.write(b"more")
+
+    monkeypatch.setattr(cache, "_make_room", grow)
+    with pytest.raises(PhaseLockError, match="too large"):
+        cache.adopt(song, len(DATA) + 1)
+    assert not list(cache.path(SHA256).parent.iterdir())
+    assert cache.adopt(song, len(DATA) + 8)[:2] == (hash_file(song)[0], len(DATA) + 8)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_not_waited_for(cache: FileCache, tmp_path: pathlib.Path) -> None:
+    os.mkfifo(tmp_path / "pipe.mp3")
+    for path in (tmp_path / "pipe.mp3", pathlib.Path("/dev/null")):
+        with pytest.raises(PhaseLockError, match="not a plain file"):
+            cache.adopt(path, 1 << 20)
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="everything may be read")
+def test_a_forbidden_file_is_told(cache: FileCache, tmp_path: pathlib.Path) -> None:
+    (tmp_path / "song.mp3").touch(0)
+    with pytest.raises(PhaseLockError, match="cannot be read"):
+        cache.adopt(tmp_path / "song.mp3", 1 << 20)
