@@ -1,0 +1,289 @@
+"""What the user has set, kept as JSON. Programs may share the file: each writes only what it changed itself."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import pathlib
+import threading
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from phaselock.model.names import person_name
+from phaselock.storage.files import locked, open_regular, replace_file
+
+MAX_FILE_BYTES = 1 << 20
+MAX_UI_BYTES = 8192
+MAX_CORRECTION_MS = 2000.0
+MAX_DEVICES = 200
+"""Output devices whose correction is remembered; those set longest ago are forgotten first."""
+WRITE_DELAY_S = 0.5
+"""Changes that follow each other (a slider is dragged) are written together."""
+
+_MAX_DEVICE_CHARS = 500
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Settings:
+    """All of it, valid. Mappings are never changed in place."""
+
+    display_name: str = ""
+    """Empty: none chosen."""
+    session_name: str = ""
+    device: str | None = None
+    """Output device by name; None: the system's choice."""
+    corrections_ms: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """The user's own correction by output device name."""
+    volume: float = 1.0
+    """0 to 1."""
+    port: int = 17401
+    clock_port: int = 17402
+    ui: Mapping[str, object] = dataclasses.field(default_factory=dict)
+    """The window's own memory: values of JSON, together at most MAX_UI_BYTES."""
+
+
+def load(path: pathlib.Path) -> tuple[Settings, str | None]:
+    """The settings and a warning in one sentence if not all could be used. A file that makes no sense is set aside as
+    `<name>.broken`; a single value that makes none is its default. Never fails."""
+    try:
+        found, warning = _load(path)
+    except OSError as error:
+        return Settings(), f"The settings {path} cannot be read: {error.strerror or error}."
+    return found or Settings(), warning
+
+
+def save(path: pathlib.Path, settings: Settings) -> str | None:
+    """Replace the file; a sentence if that fails. Never fails otherwise."""
+    data = (json.dumps(_plain(settings), indent=2, allow_nan=False) + "\n").encode()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        replace_file(path, data)
+    except (OSError, ValueError) as error:
+        return _not_saved(path, error)
+    return None
+
+
+class SettingsStore:
+    """The settings of a running program. `update` and `close` from any thread; a thread of its own writes."""
+
+    def __init__(self, path: pathlib.Path) -> None:
+        """Reads the file (blocks)."""
+        self._path = path
+        self.settings, self.warning = load(path)
+        # The condition guards everything below, and writing the two above; they are read without it.
+        self._changed = threading.Condition()
+        self._unwritten: dict[str, Any] = {}
+        self._fresh = False
+        self._closing = False
+        self._writer: threading.Thread | None = None
+
+    def update(self, **changes: Any) -> None:
+        """Change fields by name; given corrections are added to those there are. Does not wait for the disk. ValueError
+        when a value is not allowed, TypeError when there is no such field."""
+        with self._changed:
+            new = _changed(self.settings, changes)
+            differing = _differences(self.settings, new)
+            if not differing or self._closing:
+                return
+            self.settings = new
+            self._unwritten, self._fresh = _merged(self._unwritten, differing), True
+            if self._writer is None:
+                self._writer = threading.Thread(target=self._write_on, name="settings writer", daemon=True)
+                self._writer.start()
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Write what is unwritten; a second call does nothing."""
+        with self._changed:
+            self._closing = True
+            self._changed.notify_all()
+            writer = self._writer
+        if writer:
+            writer.join()
+
+    def _write_on(self) -> None:
+        ending, problem = False, None
+        while not ending:
+            with self._changed:
+                # What was refused is tried again with the next change and at the end.
+                self._changed.wait_for(lambda: self._closing or self._fresh)
+                self._changed.wait_for(lambda: self._closing, WRITE_DELAY_S)
+                ending, tried, base = self._closing, dict(self._unwritten), self.settings
+                self._fresh = False
+            if not tried:
+                continue
+            before, problem = problem, self._write(tried, base)
+            with self._changed:
+                if problem:
+                    self.warning = problem
+                    continue
+                if self.warning == before:
+                    self.warning = None
+                for name, value in tried.items():
+                    if self._unwritten[name] == value:
+                        del self._unwritten[name]
+
+    def _write(self, changes: dict[str, Any], base: Settings) -> str | None:
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            with locked(self._path.with_name(self._path.name + ".lock")):
+                found, warning = _load(self._path)
+                if not found and warning:
+                    self.warning = warning
+                return save(self._path, _changed(found or base, changes))
+        except (OSError, ValueError) as error:
+            return _not_saved(self._path, error)
+
+
+def _load(path: pathlib.Path) -> tuple[Settings | None, str | None]:
+    """None: there is no file, or it made no sense and is set aside. OSError: there is one that cannot be read."""
+    try:
+        if path.is_dir():
+            raise ValueError
+        with open_regular(path) as file:
+            data = file.read(MAX_FILE_BYTES + 1)
+        if len(data) > MAX_FILE_BYTES:
+            raise ValueError
+        values = json.loads(data.decode("utf-8-sig"), parse_constant=_no_number)
+        if not isinstance(values, dict):
+            raise ValueError
+    except FileNotFoundError:
+        return None, None
+    except (ValueError, RecursionError):
+        return None, _set_aside(path)
+    sound: dict[str, Any] = {}
+    wrong = []
+    for name, check in _CHECKS.items():
+        if name in values:
+            try:
+                sound[name] = check(values[name])
+            except ValueError:
+                wrong.append(name)
+    sound["corrections_ms"], all_right = _sound_corrections(values.get("corrections_ms", {}))
+    if not all_right:
+        wrong.append("corrections_ms")
+    if not wrong:
+        return Settings(**sound), None
+    return Settings(**sound), f"These settings in {path} make no sense and are left out: {', '.join(wrong)}."
+
+
+def _set_aside(path: pathlib.Path) -> str:
+    broken, number = path.with_name(path.name + ".broken"), 1
+    while os.path.lexists(broken):
+        number += 1
+        broken = path.with_name(f"{path.name}.broken.{number}")
+    try:
+        os.rename(path, broken)
+    except OSError as error:
+        return f"The settings {path} are broken and cannot be set aside: {error.strerror or error}."
+    return f"The settings {path} were broken; they are now in {broken.name}."
+
+
+def _plain(settings: Settings) -> dict[str, object]:
+    plain = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
+    return {name: dict(value) if isinstance(value, Mapping) else value for name, value in plain.items()}
+
+
+def _changed(settings: Settings, changes: Mapping[str, Any]) -> Settings:
+    checked: dict[str, Any] = {
+        name: _CHECKS[name](value) if name in _CHECKS else value for name, value in changes.items()
+    }
+    if "corrections_ms" in changes:
+        given, all_right = _sound_corrections(changes["corrections_ms"])
+        if not all_right:
+            raise ValueError("corrections_ms")
+        new = {name: value for name, value in given.items() if settings.corrections_ms.get(name) != value}
+        checked["corrections_ms"] = dict(list(_newer_last(settings.corrections_ms, new).items())[-MAX_DEVICES:])
+    return dataclasses.replace(settings, **checked)
+
+
+def _differences(old: Settings, new: Settings) -> dict[str, Any]:
+    before, after = _plain(old), _plain(new)
+    differing: dict[str, Any] = {name: value for name, value in after.items() if value != before[name]}
+    if "corrections_ms" in differing:
+        differing["corrections_ms"] = {
+            name: value for name, value in new.corrections_ms.items() if old.corrections_ms.get(name) != value
+        }
+    return differing
+
+
+def _merged(unwritten: dict[str, Any], newer: dict[str, Any]) -> dict[str, Any]:
+    merged = unwritten | newer
+    if "corrections_ms" in merged:
+        merged["corrections_ms"] = _newer_last(unwritten.get("corrections_ms", {}), newer.get("corrections_ms", {}))
+    return merged
+
+
+def _newer_last(older: Mapping[str, float], newer: Mapping[str, float]) -> dict[str, float]:
+    return {name: value for name, value in older.items() if name not in newer} | dict(newer)
+
+
+def _not_saved(path: pathlib.Path, error: Exception) -> str:
+    reason = error.strerror if isinstance(error, OSError) else None
+    return f"The settings {path} cannot be saved: {reason or error}."
+
+
+def _no_number(text: str) -> object:
+    raise ValueError(text)
+
+
+def _name(value: object) -> str:
+    if not isinstance(value, str):
+        raise ValueError(value)
+    return person_name(value)
+
+
+def _device(value: object) -> str | None:
+    if value is not None and not (isinstance(value, str) and 0 < len(value) <= _MAX_DEVICE_CHARS):
+        raise ValueError(value)
+    return value
+
+
+def _number(value: object, low: float, high: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not low <= value <= high:
+        raise ValueError(value)
+    return float(value)
+
+
+def _port(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 65535:
+        raise ValueError(value)
+    return value
+
+
+def _ui(value: object) -> dict[str, object]:
+    if not isinstance(value, Mapping) or not all(isinstance(key, str) for key in value):
+        raise ValueError(value)
+    try:
+        text = json.dumps(dict(value), allow_nan=False)
+    except (TypeError, RecursionError):
+        raise ValueError(value) from None
+    if len(text) > MAX_UI_BYTES:
+        raise ValueError(value)
+    copy: dict[str, object] = json.loads(text)
+    return copy
+
+
+_CHECKS: dict[str, Callable[[object], Any]] = {
+    "display_name": _name,
+    "session_name": _name,
+    "device": _device,
+    "volume": lambda value: _number(value, 0, 1),
+    "port": _port,
+    "clock_port": _port,
+    "ui": _ui,
+}
+
+
+def _sound_corrections(value: object) -> tuple[dict[str, float], bool]:
+    """Those that are allowed, and whether all are."""
+    if not isinstance(value, Mapping):
+        return {}, False
+    sound: dict[str, float] = {}
+    for name, correction_ms in value.items():
+        with contextlib.suppress(ValueError):
+            if isinstance(name, str) and _device(name):
+                sound[name] = _number(correction_ms, -MAX_CORRECTION_MS, MAX_CORRECTION_MS)
+    return dict(list(sound.items())[-MAX_DEVICES:]), len(sound) == len(value)

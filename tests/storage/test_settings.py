@@ -1,0 +1,328 @@
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+import stat
+import sys
+import threading
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from phaselock.storage import settings as settings_module
+from phaselock.storage.settings import MAX_DEVICES, Settings, SettingsStore, load, save
+
+FULL = Settings(
+    display_name="Ænima",
+    session_name="Friday",
+    device="Kitchen \udce9",
+    corrections_ms={"Kitchen": -12.5, "Bluetooth": 180.0},
+    volume=0.25,
+    port=1,
+    clock_port=65535,
+    ui={"place": [10, 20], "size": {"w": 1.5}, "dark": True},
+)
+
+
+@pytest.fixture
+def path(tmp_path: pathlib.Path) -> pathlib.Path:
+    return tmp_path / "config" / "settings.json"
+
+
+@pytest.fixture
+def stores(path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[SettingsStore]]:
+    """Two programs on one machine; what they change is written only when they end."""
+    monkeypatch.setattr(settings_module, "WRITE_DELAY_S", 1000.0)
+    assert save(path, FULL) is None
+    stores = [SettingsStore(path), SettingsStore(path)]
+    yield stores
+    for store in stores:
+        store.close()
+
+
+def write(path: pathlib.Path, data: bytes | str) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(data.encode() if isinstance(data, str) else data)
+
+
+def test_without_a_file_everything_is_default(path: pathlib.Path) -> None:
+    assert load(path) == (Settings(), None)
+    assert Settings().port == 17401 and Settings().clock_port == 17402 and Settings().volume == 1.0
+    assert not path.parent.exists()
+
+
+def test_what_is_saved_is_loaded(path: pathlib.Path) -> None:
+    assert save(path, FULL) is None
+    assert load(path) == (FULL, None)
+    assert save(path, Settings()) is None
+    assert load(path) == (Settings(), None)
+    assert os.listdir(path.parent) == ["settings.json"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="other rights there")
+def test_only_the_user_may_read_them(path: pathlib.Path) -> None:
+    save(path, FULL)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_a_link_stays_a_link(path: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    path.parent.mkdir()
+    path.symlink_to(tmp_path / "elsewhere.json")
+    assert save(path, FULL) is None
+    assert path.is_symlink() and load(tmp_path / "elsewhere.json") == (FULL, None)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"",
+        b"{",
+        b"[]",
+        b"null",
+        b"\xff\xfe\x00binary\x00",
+        b'{"volume": NaN}',
+        b"[" * 100_000,
+        b'{"port": ' + b"1" * 10_000 + b"}",
+        b'{"x": "' + b"x" * (1 << 20) + b'"}',
+    ],
+    ids=range(9),
+)
+def test_a_file_without_sense_is_set_aside(path: pathlib.Path, data: bytes) -> None:
+    for name in ("settings.json.broken", "settings.json.broken.2"):
+        write(path, data)
+        settings, warning = load(path)
+        assert settings == Settings()
+        assert warning == f"The settings {path} were broken; they are now in {name}."
+        assert path.with_name(name).read_bytes() == data
+        assert load(path) == (Settings(), None)
+
+
+def test_a_folder_in_its_place_is_set_aside(path: pathlib.Path) -> None:
+    (path / "x").mkdir(parents=True)
+    assert load(path)[1] is not None
+    assert path.with_name("settings.json.broken").is_dir()
+    assert save(path, FULL) is None
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_a_pipe_is_not_waited_for(path: pathlib.Path) -> None:
+    path.parent.mkdir()
+    os.mkfifo(path)
+    assert load(path) == (Settings(), f"The settings {path} cannot be read: not a plain file.")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("display_name", 1),
+        ("session_name", None),
+        ("device", ""),
+        ("device", "x" * 501),
+        ("device", ["x"]),
+        ("volume", 1.01),
+        ("volume", -0.01),
+        ("volume", "1"),
+        ("volume", True),
+        ("volume", 10**400),
+        ("port", 0),
+        ("port", 65536),
+        ("port", 17401.0),
+        ("clock_port", False),
+        ("ui", []),
+        ("ui", {"x": "x" * 8192}),
+        ("corrections_ms", []),
+        ("corrections_ms", None),
+    ],
+)
+def test_a_value_without_sense_is_its_default(path: pathlib.Path, name: str, value: object) -> None:
+    save(path, FULL)
+    write(path, json.dumps(json.loads(path.read_text()) | {name: value}))
+    settings, warning = load(path)
+    assert settings == dataclasses.replace(FULL, **{name: getattr(Settings(), name)})
+    assert warning == f"These settings in {path} make no sense and are left out: {name}."
+    assert path.exists()
+
+
+def test_sound_corrections_survive_others(path: pathlib.Path) -> None:
+    write(path, '{"corrections_ms": {"a": 1, "b": "x", "c": 2001, "": 1, "d": -2000}}')
+    settings, warning = load(path)
+    assert settings.corrections_ms == {"a": 1.0, "d": -2000.0}
+    assert warning is not None and "corrections_ms" in warning
+
+
+def test_what_is_unknown_is_left_out(path: pathlib.Path) -> None:
+    write(path, '{"color": "blue", "volume": 0.5}')
+    settings, warning = load(path)
+    assert (settings, warning) == (Settings(volume=0.5), None)
+    save(path, settings)
+    assert "color" not in path.read_text()
+
+
+def test_names_are_made_safe_to_show(path: pathlib.Path) -> None:
+    write(path, json.dumps({"display_name": "  A\n\u202eB ", "session_name": "x" * 1000}))
+    settings, warning = load(path)
+    assert settings.display_name == "AB" and len(settings.session_name) == 64
+    assert warning is None
+
+
+@given(st.binary(max_size=300) | st.builds(lambda x: json.dumps(x).encode(), st.dictionaries(
+    st.sampled_from([field.name for field in dataclasses.fields(Settings)]),
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+        max_leaves=5,
+    ),
+)))  # fmt: skip
+def test_no_file_breaks_the_program(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    path = tmp_path_factory.mktemp("config") / "settings.json"
+    path.write_bytes(data)
+    settings, _ = load(path)
+    assert save(path, settings) is None
+    assert load(path) == (settings, None)
+
+
+def test_what_cannot_be_saved_is_told(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    path = tmp_path / "file" / "settings.json"
+    problem = save(path, FULL)
+    assert problem is not None and problem.startswith(f"The settings {path} cannot be saved: ")
+    store = SettingsStore(path)
+    store.update(volume=0.5)
+    store.close()
+    assert store.settings.volume == 0.5
+    assert store.warning is not None and "cannot be saved" in store.warning
+
+
+def test_a_failed_write_leaves_the_old_file(path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    save(path, FULL)
+
+    def fail(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "replace", fail)
+    assert save(path, Settings()) == f"The settings {path} cannot be saved: No space left on device."
+    assert load(path) == (FULL, None)
+    assert os.listdir(path.parent) == ["settings.json"]
+
+
+def test_a_change_counts_at_once_and_is_written_at_the_end(stores: list[SettingsStore], path: pathlib.Path) -> None:
+    store = stores[0]
+    store.update(volume=0.5, display_name="Me")
+    store.update(volume=0.75)
+    assert store.settings == dataclasses.replace(FULL, volume=0.75, display_name="Me")
+    assert load(path) == (FULL, None)
+    store.close()
+    store.close()
+    assert load(path) == (store.settings, None)
+    store.update(volume=0)
+    assert store.settings.volume == 0.75
+
+
+def test_a_change_is_written_without_an_end(path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(settings_module, "WRITE_DELAY_S", 0.0)
+    written = threading.Event()
+    real = settings_module.save
+
+    def tell(path: pathlib.Path, settings: Settings) -> str | None:
+        try:
+            return real(path, settings)
+        finally:
+            written.set()
+
+    monkeypatch.setattr(settings_module, "save", tell)
+    store = SettingsStore(path)
+    for volume in (0.5, 0.25):
+        written.clear()
+        store.update(volume=volume)
+        assert written.wait(30)
+        assert load(path) == (Settings(volume=volume), None)
+    store.close()
+
+
+def test_no_change_writes_nothing(stores: list[SettingsStore], path: pathlib.Path) -> None:
+    before = path.stat().st_mtime_ns
+    stores[0].update(volume=FULL.volume, corrections_ms={"Kitchen": -12.5}, ui=dict(FULL.ui))
+    stores[0].close()
+    assert path.stat().st_mtime_ns == before
+
+
+def test_two_programs_do_not_undo_each_other(stores: list[SettingsStore], path: pathlib.Path) -> None:
+    one, other = stores
+    one.update(volume=0.5, corrections_ms={"Kitchen": 1.0, "new": 2.0})
+    other.update(display_name="Other", corrections_ms={"Bluetooth": 3.0})
+    other.update(corrections_ms={**other.settings.corrections_ms, "more": 4.0})
+    one.close()
+    other.close()
+    assert load(path) == (
+        dataclasses.replace(
+            FULL,
+            volume=0.5,
+            display_name="Other",
+            corrections_ms={"Kitchen": 1.0, "new": 2.0, "Bluetooth": 3.0, "more": 4.0},
+        ),
+        None,
+    )
+
+
+def test_a_file_that_broke_or_went_meanwhile_is_written_anew(stores: list[SettingsStore], path: pathlib.Path) -> None:
+    one, other = stores
+    one.update(volume=0.5)
+    path.write_bytes(b"{")
+    one.close()
+    assert one.warning is not None and "broken" in one.warning
+    assert load(path) == (dataclasses.replace(FULL, volume=0.5), None)
+    other.update(volume=0.125)
+    path.unlink()
+    other.close()
+    assert load(path) == (dataclasses.replace(FULL, volume=0.125), None)
+
+
+@pytest.mark.parametrize("changes", [{"volume": 2}, {"port": "x"}, {"corrections_ms": {"a": "b"}}, {"ui": {"a": {1}}}])
+def test_a_wrong_change_is_refused(stores: list[SettingsStore], changes: dict[str, object]) -> None:
+    with pytest.raises(ValueError):
+        stores[0].update(**changes)
+    assert stores[0].settings == FULL
+
+
+def test_an_unknown_change_is_refused(stores: list[SettingsStore]) -> None:
+    with pytest.raises(TypeError):
+        stores[0].update(color="blue")
+
+
+def test_the_oldest_corrections_are_forgotten(stores: list[SettingsStore], path: pathlib.Path) -> None:
+    store = stores[0]
+    for number in range(MAX_DEVICES):
+        store.update(corrections_ms={f"device {number}": 1.0})
+    store.update(corrections_ms={"device 0": 2.0})
+    store.update(corrections_ms={"last": 1.0})
+    assert len(store.settings.corrections_ms) == MAX_DEVICES
+    assert "device 0" in store.settings.corrections_ms and "device 1" not in store.settings.corrections_ms
+    store.close()
+    assert load(path) == (store.settings, None)
+
+
+def test_a_change_of_what_was_given_changes_nothing(stores: list[SettingsStore]) -> None:
+    ui: dict[str, object] = {"size": [1, 2]}
+    stores[0].update(ui=ui)
+    ui["size"] = 3
+    assert stores[0].settings.ui == {"size": [1, 2]}
+
+
+def test_many_threads_change_settings(stores: list[SettingsStore], path: pathlib.Path) -> None:
+    def work(name: int) -> None:
+        for number in range(20):
+            stores[0].update(corrections_ms={f"{name}/{number}": 1.0}, volume=number / 20)
+
+    threads = [threading.Thread(target=work, args=(name,)) for name in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    stores[0].close()
+    assert len(stores[0].settings.corrections_ms) == 82
+    assert load(path) == (stores[0].settings, None)
