@@ -47,11 +47,12 @@ class Program:
     sync: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
-def _phaselock() -> dict[str, Any]:
-    """How to start this very phaselock, whatever directory we are in: a checkout there is not what runs."""
+def _phaselock(folder: str) -> dict[str, Any]:
+    """How to start this very phaselock, whatever directory we are in: a checkout there is not what runs, and what its
+    users have set is none of its business."""
     house = str(pathlib.Path(__file__).parent.parent)
     path = os.pathsep.join(filter(None, [house, os.environ.get("PYTHONPATH")]))
-    return {"env": {**os.environ, "PYTHONPATH": path}}
+    return {"env": {**os.environ, "PYTHONPATH": path, "PHASELOCK_HOME": folder}}
 
 
 Heard = tuple[Program, dict[str, Any] | None]
@@ -65,7 +66,7 @@ def run(peers: int, seconds: int, skew_ppm: float, screen: Screen) -> int:
         tune_path = str(stack.enter_context(importlib.resources.as_file(tune)))
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="phaselock-demo-"))
         stage = stack.enter_context(_stage(folder))
-        output = "auto" if _has_output() else "null"
+        output = "auto" if _has_output(folder) else "null"
         screen.say(
             f"A host and {_counted(peers, 'peer')} on this machine, "
             + ("the host on the default output." if output == "auto" else "all silent: there is no sound output here.")
@@ -111,7 +112,7 @@ class Stage:
         with open(f"{self._folder}/{name}.err", "wb") as errors:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "phaselock", *arguments, "--as", name, "--json"],
-                **_phaselock(),
+                **_phaselock(f"{self._folder}/{name}"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -180,11 +181,11 @@ def _counted(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
 
-def _has_output() -> bool:
+def _has_output(folder: str) -> bool:
     """Whether this machine can be heard at all."""
     listed = subprocess.run(
         [sys.executable, "-P", "-m", "phaselock", "devices", "--json"],
-        **_phaselock(),
+        **_phaselock(folder),
         capture_output=True,
         text=True,
         timeout=PATIENCE_S,

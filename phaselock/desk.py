@@ -1,6 +1,6 @@
 """What people type at a running session, and what they are told: the desk between standard input and the runner.
 
-Used on the network thread; files are hashed and inspected on a thread of their own.
+Used on the network thread; files are found, hashed and inspected on a thread of their own.
 """
 
 from __future__ import annotations
@@ -9,21 +9,22 @@ import asyncio
 import concurrent.futures
 import math
 import pathlib
-import uuid
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
+from uuid import UUID
 
 from phaselock.audio.interface import AudioOutput
-from phaselock.audio.mp3 import inspect
 from phaselock.errors import PhaseLockError
-from phaselock.model.types import Track
+from phaselock.intake import take_in
+from phaselock.model.snapshot import PeerView
 from phaselock.network.host import HostRunner
 from phaselock.network.peer import PeerRunner
 from phaselock.network.runner import Runner
-from phaselock.protocol.messages import MAX_FILE_BYTES
 from phaselock.session import commands as c
 from phaselock.session.effects import Event
-from phaselock.storage.cache import hash_file
+from phaselock.session.outbox import item_fields, request_fields
+from phaselock.storage.collect import LeftOut, collect, summary
+from phaselock.storage.settings import SettingsStore
 
 
 class Terminal(Protocol):
@@ -39,10 +40,18 @@ class Terminal(Protocol):
 class Desk:
     """Turns lines of standard input into commands, and answers each with what happened or one clear line."""
 
-    def __init__(self, runner: Runner[Any], terminal: Terminal) -> None:
+    def __init__(self, runner: Runner[Any], output: AudioOutput, store: SettingsStore, terminal: Terminal) -> None:
         self._runner = runner
+        self._output = output
+        self._store = store
         self._terminal = terminal
-        self._words: dict[str, Callable[[str], None]] = {"queue": self._queue, "status": self._status}
+        self._words: dict[str, Callable[[str], None]] = {
+            "queue": self._queue,
+            "requests": self._requests,
+            "status": self._status,
+            "volume": self._volume,
+            "offset": self._offset,
+        }
 
     def line(self, line: str) -> None:
         """One line of input."""
@@ -54,31 +63,43 @@ class Desk:
                 raise PhaseLockError(f"Unknown command: {word}. Commands: {', '.join(sorted(self._words))}.")
             self._words[word](rest.strip())
         except PhaseLockError as error:
-            self._terminal.event("error", self._runner.session_ns(), {"message": str(error)})
+            self._answer("error", {"message": str(error)})
 
     def tell(self, event: Event) -> None:
         """Pass an event on."""
         self._terminal.event(event.name, event.session_ns, event.fields)
         if event.name == "sync":
             self._terminal.progress({**self._status_fields(), **event.fields})
+        elif event.name == "device" and event.fields["state"] == "open" and "peer" not in event.fields:
+            self._output.set_correction_ms(self._store.settings.corrections_ms.get(str(event.fields["name"]), 0.0))
+
+    def _answer(self, name: str, fields: Mapping[str, object]) -> None:
+        self._terminal.event(name, self._runner.session_ns(), fields)
 
     def _queue(self, rest: str) -> None:
         _nothing_after("queue", rest)
-        rows = [
-            {
-                "id": str(item.id),
-                "file_name": item.file_name,
-                "duration_secs": round(item.duration_secs, 3),
-                "added_by": item.added_by,
-                "status": item.status.value,
-            }
-            for item in self._runner.snapshot().queue
-        ]
-        self._terminal.event("queue", self._runner.session_ns(), {"queue": rows, "asked": True})
+        rows = [item_fields(item) for item in self._runner.snapshot().queue]
+        self._answer("queue", {"queue": rows, "asked": True})
+
+    def _requests(self, rest: str) -> None:
+        _nothing_after("requests", rest)
+        self._answer("requests", {"requests": [request_fields(one) for one in self._runner.snapshot().requests]})
 
     def _status(self, rest: str) -> None:
         _nothing_after("status", rest)
-        self._terminal.event("status", self._runner.session_ns(), self._status_fields())
+        self._answer("status", self._status_fields())
+
+    def _volume(self, rest: str) -> None:
+        volume = _number(rest, 0, 100, "Usage: volume 0..100") / 100
+        self._output.set_volume(volume)
+        self._store.update(volume=volume)
+
+    def _offset(self, rest: str) -> None:
+        correction_ms = _number(rest, -2000, 2000, "Usage: offset MILLISECONDS (-2000 to 2000)")
+        self._output.set_correction_ms(correction_ms)
+        device = self._output.status().device_name
+        if device:
+            self._store.update(corrections_ms={device: correction_ms})
 
     def _status_fields(self) -> dict[str, object]:
         snapshot, session_ns = self._runner.snapshot(), self._runner.session_ns()
@@ -87,43 +108,55 @@ class Desk:
             "host_name": snapshot.host_name,
             "display_name": snapshot.display_name,
             "state": "stopped",
+            "connected": snapshot.connected,
         }
         line = snapshot.timeline
         if line is not None:
             fields["state"] = "playing" if line.stop_session_ns is None else "paused"
-            for item in snapshot.queue:
-                if item.id == line.file_id:
-                    fields |= {"file_name": item.file_name, "duration_s": round(item.duration_secs, 3)}
             if session_ns is not None:
                 fields["position_s"] = round(line.frame_at(session_ns) / line.rate_hz, 3)
+        elif snapshot.waiting_for is not None:
+            fields["state"] = "waiting"
+        item = snapshot.now or snapshot.waiting_for
+        if item is not None:
+            fields |= {"file_name": item.file_name, "title": item.title, "artist": item.artist}
+            fields["duration_s"] = round(item.duration_secs, 3)
         return fields
 
 
 class HostDesk(Desk):
     """The host's."""
 
-    def __init__(self, runner: HostRunner, terminal: Terminal) -> None:
-        super().__init__(runner, terminal)
+    def __init__(self, runner: HostRunner, output: AudioOutput, store: SettingsStore, terminal: Terminal) -> None:
+        super().__init__(runner, output, store, terminal)
         self._host = runner
         self._adding: asyncio.Queue[str] = asyncio.Queue()
         self._adder = asyncio.create_task(self._add_files())
         self._files = concurrent.futures.ThreadPoolExecutor(1, "files")
         self._words |= {
             "add": self._add,
-            "play": self._plain(c.Play()),
+            "play": self._play,
             "pause": self._plain(c.Pause()),
             "resume": self._plain(c.Resume()),
             "stop": self._plain(c.Stop()),
             "next": self._plain(c.Next()),
+            "previous": self._plain(c.Previous()),
             "quit": self._plain(c.Quit()),
             "seek": self._seek,
-            "drop-peer": self._drop,
+            "move": self._move,
+            "remove": self._remove,
+            "accept": lambda rest: self._host.command(c.Accept(self._request(rest, "Usage: accept NUMBER"))),
+            "reject": lambda rest: self._host.command(c.Reject(self._request(rest, "Usage: reject NUMBER"))),
+            "drop-peer": lambda rest: self._host.command(c.DropPeer(_name(rest, "Usage: drop-peer NAME"))),
+            "without": lambda rest: self._host.command(c.Without(_name(rest, "Usage: without NAME"))),
+            "retry": lambda rest: self._host.command(c.Retry(rest or None)),
             "peers": self._peers,
         }
 
-    def add(self, file: str) -> None:
-        """Append a file to the queue as soon as it is read; one after the other."""
-        self._adding.put_nowait(file)
+    def add(self, path: str) -> None:
+        """Append a file, or all that is in a folder or a playlist, to the queue as soon as it is read; one after the
+        other."""
+        self._adding.put_nowait(path)
 
     def quit(self) -> None:
         """End the session."""
@@ -134,16 +167,31 @@ class HostDesk(Desk):
         self._adder.cancel()
         self._files.shutdown(cancel_futures=True)
 
+    def tell(self, event: Event) -> None:
+        """Pass an event on; with its own `sync`, how each peer does."""
+        super().tell(event)
+        if event.name == "sync":
+            for peer in self._runner.snapshot().peers:
+                self._terminal.event("peer_sync", event.session_ns, _peer_fields(peer))
+
     async def _add_files(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            path = pathlib.Path(await self._adding.get())
-            try:
-                track = await loop.run_in_executor(self._files, _track, path)
-            except PhaseLockError as error:
-                self._terminal.event("error", self._runner.session_ns(), {"message": str(error)})
+            path = await self._adding.get()
+            found = await loop.run_in_executor(self._files, collect, [path])
+            left_out, added = list(found.left_out), 0
+            for file in found.files:
+                try:
+                    self._host.add(await loop.run_in_executor(self._files, take_in, file), file)
+                    added += 1
+                except PhaseLockError as error:
+                    left_out.append(LeftOut(file.name, str(error)))
+            if [str(file) for file in found.files] == [path] or not found.files and len(left_out) == 1:
+                for one in left_out:  # one file was named: its own sentence says it all
+                    self._answer("error", {"message": one.reason})
             else:
-                self._host.add(track, path)
+                rows = [{"name": one.path_name, "reason": one.reason} for one in left_out]
+                self._answer("added", {"added": added, "left_out": rows, "message": summary(added, left_out)})
 
     def _plain(self, command: c.HostCommand) -> Callable[[str], None]:
         def run(rest: str) -> None:
@@ -153,40 +201,45 @@ class HostDesk(Desk):
         return run
 
     def _add(self, rest: str) -> None:
-        file = rest[1:-1] if len(rest) > 1 and rest[0] == rest[-1] and rest[0] in "\"'" else rest
-        if not file:
-            raise PhaseLockError("Usage: add PATH")
-        try:
-            self.add(str(pathlib.Path(file).expanduser()))
-        except RuntimeError:
-            raise PhaseLockError(f"There is no file {file}.") from None
+        self.add(str(_path(rest, "Usage: add PATH")))
+
+    def _play(self, rest: str) -> None:
+        self._host.command(c.Play(self._row(rest, "Usage: play [NUMBER]") if rest else None))
 
     def _seek(self, rest: str) -> None:
         self._host.command(c.Seek(_number(rest, 0, math.inf, "Usage: seek SECONDS")))
 
-    def _drop(self, rest: str) -> None:
-        if not rest:
-            raise PhaseLockError("Usage: drop-peer NAME")
-        self._host.command(c.DropPeer(rest))
+    def _move(self, rest: str) -> None:
+        usage = "Usage: move FROM TO (numbers of the queue)"
+        here, _, there = rest.partition(" ")
+        rows = len(self._runner.snapshot().queue)
+        self._host.command(c.Move(self._row(here, usage), int(_number(there, 1, max(1, rows), usage)) - 1))
+
+    def _remove(self, rest: str) -> None:
+        self._host.command(c.Remove(self._row(rest, "Usage: remove NUMBER")))
+
+    def _row(self, text: str, usage: str) -> UUID:
+        """The track of a number of the queue."""
+        number, queue = int(_number(text, 1, 1e6, usage)), self._runner.snapshot().queue
+        if number > len(queue):
+            raise PhaseLockError(f"There is no track {number} in the queue.")
+        return queue[number - 1].id
+
+    def _request(self, text: str, usage: str) -> UUID:
+        number = int(_number(text, 1, 1e9, usage))
+        for request in self._runner.snapshot().requests:
+            if request.number == number:
+                return request.request_id
+        raise PhaseLockError(f"There is no request {number}.")
 
     def _peers(self, rest: str) -> None:
         _nothing_after("peers", rest)
+        snapshot = self._runner.snapshot()
         rows = [
-            {
-                "name": peer.name,
-                "ready": peer.ready,
-                "clock": "none" if not peer.clock_usable else "stale" if peer.clock_stale else "good",
-                "rtt_ms": round(peer.rtt_ns / 1e6, 3),
-                "phase_error_us": round(peer.phase_error_ns / 1e3, 1),
-                "offset_uncertainty_us": round(peer.offset_uncertainty_ns / 1e3, 1),
-                "drift_ppm": round(peer.drift_ppb / 1e3, 3),
-                "output_latency_ms": round(peer.output_latency_ns / 1e6, 3),
-                "device": peer.device_name,
-                "underruns": peer.underruns,
-            }
-            for peer in self._runner.snapshot().peers
+            {**_peer_fields(peer), "missing": [str(item.id) for item in snapshot.queue if item.id not in peer.have]}
+            for peer in snapshot.peers
         ]
-        self._terminal.event("peers", self._runner.session_ns(), {"peers": rows})
+        self._answer("peers", {"peers": rows})
 
     def _status_fields(self) -> dict[str, object]:
         return super()._status_fields() | {"peers": len(self._runner.snapshot().peers)}
@@ -195,11 +248,10 @@ class HostDesk(Desk):
 class PeerDesk(Desk):
     """The peer's."""
 
-    def __init__(self, runner: PeerRunner, output: AudioOutput, terminal: Terminal) -> None:
-        super().__init__(runner, terminal)
+    def __init__(self, runner: PeerRunner, output: AudioOutput, store: SettingsStore, terminal: Terminal) -> None:
+        super().__init__(runner, output, store, terminal)
         self._peer = runner
-        self._output = output
-        self._words |= {"volume": self._volume, "offset": self._offset, "leave": self._leave}
+        self._words |= {"request": self._ask, "leave": self._leave}
 
     def leave(self) -> None:
         """Leave politely."""
@@ -209,25 +261,50 @@ class PeerDesk(Desk):
         _nothing_after("leave", rest)
         self.leave()
 
-    def _volume(self, rest: str) -> None:
-        self._output.set_volume(_number(rest, 0, 100, "Usage: volume 0..100") / 100)
-
-    def _offset(self, rest: str) -> None:
-        self._output.set_correction_ms(_number(rest, -2000, 2000, "Usage: offset MILLISECONDS (-2000 to 2000)"))
+    def _ask(self, rest: str) -> None:
+        self._peer.request(_path(rest, "Usage: request PATH"))
 
 
-def _track(path: pathlib.Path) -> Track:
-    """In the thread of files: what everybody has to know of a file."""
-    if not path.is_file():  # reading a device or a pipe may never end
-        raise PhaseLockError(f"There is no file {path}.")
+def _peer_fields(peer: PeerView) -> dict[str, object]:
+    """A peer in an event."""
+    return {
+        "name": peer.name,
+        "ready": peer.ready,
+        "files_ready": len(peer.have),
+        "files": peer.files_total,
+        "waited_for": peer.waited_for,
+        "transfers": [
+            {"file_id": str(file.file_id), "state": file.state.value, "done_bytes": file.done_bytes}
+            for file in peer.files
+        ],
+        "clock": "none" if not peer.clock_usable else "stale" if peer.clock_stale else "good",
+        "latency_ms": round(peer.latency_ns / 1e6, 3),
+        "latency_class": peer.latency_class.value,
+        "rtt_ms": round(peer.rtt_ns / 1e6, 3),
+        "phase_error_us": round(peer.phase_error_ns / 1e3, 1),
+        "offset_uncertainty_us": round(peer.offset_uncertainty_ns / 1e3, 1),
+        "drift_ppm": round(peer.drift_ppb / 1e3, 3),
+        "output_latency_ms": round(peer.output_latency_ns / 1e6, 3),
+        "device": peer.device_name,
+        "underruns": peer.underruns,
+    }
+
+
+def _path(text: str, usage: str) -> pathlib.Path:
+    """A path as people type it, perhaps in quotes."""
+    file = text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
+    if not file:
+        raise PhaseLockError(usage)
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
-            raise PhaseLockError(f"{path.name} is too large to be shared.")
-        sha256, size = hash_file(path)
-        info = inspect(path)
-    except OSError as error:
-        raise PhaseLockError(f"{path.name} cannot be read: {error.strerror}.") from None
-    return Track(uuid.uuid4(), path.name, size, sha256, info.rate_hz, info.frames)
+        return pathlib.Path(file).expanduser()
+    except RuntimeError:
+        raise PhaseLockError(f"There is no file {file}.") from None
+
+
+def _name(text: str, usage: str) -> str:
+    if not text:
+        raise PhaseLockError(usage)
+    return text
 
 
 def _number(text: str, low: float, high: float, usage: str) -> float:

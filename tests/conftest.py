@@ -1,9 +1,18 @@
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator
 
 import pytest
+
+
+@pytest.fixture(autouse=True, scope="session")
+def home_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What is kept between runs is the user's own: the tests and the programs that they start keep theirs apart."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PHASELOCK_HOME", os.fspath(tmp_path_factory.mktemp("home")))
+        yield
 
 
 @pytest.fixture(autouse=True)

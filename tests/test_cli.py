@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from phaselock import app, cli, demo
+from phaselock import app, cli, demo, terminal
 from phaselock.audio.device import BACKENDS
-from phaselock.cli import Terminal, sentences, split_address
+from phaselock.cli import split_address
 from phaselock.sync.clock import FILTERS
+from phaselock.terminal import Terminal, sentences
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -196,9 +197,9 @@ def test_progress_is_replaced_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_status_in_words() -> None:
     status = {"state": "playing", "file_name": "a.mp3", "duration_s": 225.4, "position_s": 83.9, "peers": 2}
     sync = {"offset_uncertainty_us": 3.2, "playing": True, "phase_error_us": -0.4}
-    assert cli.progress_line(status | sync) == "playing a.mp3  1:23 / 3:45  2 peers  clock within 3 us  phase +0 us"
-    assert cli.progress_line({"state": "stopped", "peers": 1}) == "stopped  1 peer"
-    assert "clock unknown" in cli.progress_line(
+    assert terminal.progress_line(status | sync) == "playing a.mp3  1:23 / 3:45  2 peers  clock within 3 us  phase +0 us"
+    assert terminal.progress_line({"state": "stopped", "peers": 1}) == "stopped  1 peer"
+    assert "clock unknown" in terminal.progress_line(
         {"state": "stopped", **sync, "offset_uncertainty_us": None, "playing": False}
     )
 
@@ -227,19 +228,19 @@ def test_lines_of_input(monkeypatch: pytest.MonkeyPatch) -> None:
     os.write(write, "one\r\n\ntw\N{SNOWMAN}\nwithout an end".encode() + b"\xff")
     os.close(write)
     heard: list[str] = []
-    monkeypatch.setattr(cli.os, "read", lambda _, size, read=os.read: read(read_end, min(size, 5)))
+    monkeypatch.setattr(terminal.os, "read", lambda _, size, read=os.read: read(read_end, min(size, 5)))
     read_end = read
-    cli._read_lines(heard.append)
+    terminal._read_lines(heard.append)
     os.close(read)
     assert heard == ["one", "", "tw\N{SNOWMAN}", "without an end\N{REPLACEMENT CHARACTER}"]
 
 
 def test_a_line_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     blocks = [b"x" * 65536] * 100 + [b"\nquit\n", b""]
-    monkeypatch.setattr(cli.os, "read", lambda *_: blocks.pop(0))
+    monkeypatch.setattr(terminal.os, "read", lambda *_: blocks.pop(0))
     heard: list[str] = []
-    cli._read_lines(heard.append)
-    assert heard == ["x" * cli.LONGEST_LINE, "quit"]
+    terminal._read_lines(heard.append)
+    assert heard == ["x" * terminal.LONGEST_LINE, "quit"]
 
 
 def test_what_nobody_reads_fills_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -255,7 +256,7 @@ def test_what_nobody_reads_fills_no_memory(monkeypatch: pytest.MonkeyPatch) -> N
         terminal.event("queue", None, {"queue": "x" * 2_000_000})
     read.set()
     terminal.close()
-    assert 2_000_000 < len(sys.stdout.getvalue()) < cli.MOST_CHARACTERS_WAITING + 5_000_000  # type: ignore[attr-defined]
+    assert 2_000_000 < len(sys.stdout.getvalue()) < terminal.MOST_CHARACTERS_WAITING + 5_000_000  # type: ignore[attr-defined]
 
 
 def test_lines_do_not_pile_up_before_a_busy_program() -> None:

@@ -82,8 +82,9 @@ class Device:
 
     `callback_address` is a C function `void (ma_device *, void *output, const void *input, uint32_t frames)`; it finds
     `user_data_address` at USER_DATA_OFFSET. `owner` keeps both alive; it is held until the callback can run no more.
-    `asked` tells of the callbacks so far: some platforms' latency is found only with it, and a device that asks for
-    nothing more is lost, whatever the platform says.
+    `or_default`: where there is no output of that name, the default one has to do. `asked` tells of the callbacks so
+    far: some platforms' latency is found only with it, and a device that asks for nothing more is lost, whatever the
+    platform says.
     """
 
     def __init__(
@@ -94,6 +95,7 @@ class Device:
         backend: str = "auto",
         device_name: str | None = None,
         *,
+        or_default: bool = False,
         owner: object = None,
         asked: Asked | None = None,
     ) -> None:
@@ -104,6 +106,7 @@ class Device:
         self._client_name = client_name
         self._backend = backend
         self._device_name = device_name
+        self._or_default = or_default
         self._owner = owner
         self._asked = asked
         self._worker = _Worker()
@@ -118,12 +121,14 @@ class Device:
     def open(self) -> DeviceInfo:
         """Open the output, stopped. Raises AudioDeviceError."""
         error = AudioDeviceError("No audio output detected.")
-        for backend in _real_backends() if self._backend == "auto" else (self._backend,):
-            try:
-                return self._call(functools.partial(self._open, backend))
-            except AudioDeviceError as this_error:
-                if self._backend != "auto":
-                    error = this_error
+        names = [self._device_name] if self._device_name is None or not self._or_default else [self._device_name, None]
+        for name in names:
+            for backend in _real_backends() if self._backend == "auto" else (self._backend,):
+                try:
+                    return self._call(functools.partial(self._open, backend, name))
+                except AudioDeviceError as this_error:
+                    if self._backend != "auto":
+                        error = this_error
         raise error
 
     def start(self) -> None:
@@ -168,31 +173,33 @@ class Device:
         self._worker.end()
         return closed and not self._given_up
 
-    def _open(self, backend: str) -> DeviceInfo:
+    def _open(self, backend: str, device_name: str | None) -> DeviceInfo:
         context = _open_context(backend, self._client_name)
         try:
-            found = _find_output(context, self._device_name, real=self._backend == "auto")
+            found = _find_output(context, device_name, real=self._backend == "auto")
             period_frames = _period_frames(context, backend, found)
-            device = self._init_device(context, backend, found, period_frames)
+            device = self._init_device(context, backend, found, period_frames, by_name=device_name is not None)
         except AudioDeviceError:
             lib.ma_context_uninit(context)
             raise
         self._context, self._device = context, device
         rate_hz = int(device.sampleRate)
         try:
-            chosen = None if self._device_name is None else _id(found)
+            chosen = None if device_name is None else _id(found)
             self._probe = open_probe(backend, self._client_name, chosen, rate_hz, period_frames, self._asked)
         except AudioDeviceError:
             self._close()
             raise
         return DeviceInfo(_name(found), backend, rate_hz, CHANNELS, self._probe.period_frames)
 
-    def _init_device(self, context: Any, backend: str, output: Any, period_frames: int) -> Any:
+    def _init_device(
+        self, context: Any, backend: str, output: Any, period_frames: int, *, by_name: bool
+    ) -> Any:
         stream_name = ffi.new("char[]", self._client_name.encode())
         config = ffi.new("ma_device_config *", lib.ma_device_config_init(lib.ma_device_type_playback))
         config.playback.format = lib.ma_format_f32
         config.playback.channels = CHANNELS
-        if self._device_name is not None:
+        if by_name:
             config.playback.pDeviceID = ffi.addressof(output, "id")
         config.periodSizeInFrames = period_frames
         config.dataCallback = ffi.cast("ma_device_data_proc", self._callback_address)

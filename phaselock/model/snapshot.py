@@ -51,6 +51,8 @@ class PeerView:
     have: frozenset[UUID]
     """The tracks that are there."""
     files: tuple[FileView, ...]
+    files_total: int
+    """So many tracks are in the queue."""
     waited_for: bool
     """Playing waits until it has the file."""
     reported: bool

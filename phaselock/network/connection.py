@@ -11,7 +11,7 @@ from phaselock.protocol.framing import Framer, frame
 from phaselock.protocol.messages import Message
 
 READ_BYTES = 64 * 1024
-MOST_UNSENT_BYTES = 1 << 20
+MOST_UNSENT_BYTES = 8 << 20
 """A peer that leaves more than this unread is dropped."""
 GOODBYE_S = 1.0
 
@@ -37,12 +37,18 @@ class Connection:
         self._receiving: asyncio.Future[bytes] | None = None
         self._over = ""
         self._broken = False
+        self._sent_bytes = self._received_bytes = 0
+
+    def counts(self) -> str:
+        """What has crossed it, for the log."""
+        return f"{self._sent_bytes} bytes sent, {self._received_bytes} received"
 
     def send(self, message: Message) -> None:
         """Give the socket what it takes at once and queue the rest. A loss shows up in `receive`."""
         if self._over:
             return
         data = frame(message)
+        self._sent_bytes += len(data)
         try:
             if not self._sender:
                 data = data[self._sock.send(data) :]
@@ -67,6 +73,7 @@ class Connection:
             data = await self._read()
             if not data:
                 break
+            self._received_bytes += len(data)
             self._inbox = self.framer.feed(data)
         raise ConnectionLost(self._over or "the other side closed it")
 

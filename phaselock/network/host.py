@@ -10,13 +10,14 @@ import pathlib
 import socket
 from collections.abc import Callable, Sequence
 from typing import Protocol
+from uuid import UUID
 
 from phaselock.audio.interface import AudioOutput
-from phaselock.errors import PhaseLockError
+from phaselock.errors import InvalidMp3Error, PhaseLockError
 from phaselock.model.types import ClockStatus, Track
 from phaselock.network import bulk
 from phaselock.network.connection import Connection, ConnectionLost
-from phaselock.network.runner import Runner
+from phaselock.network.runner import Runner, log
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import GREETING_CAP, SESSION_CAP, Framer
 from phaselock.protocol.messages import (
@@ -26,11 +27,14 @@ from phaselock.protocol.messages import (
     PlayCommand,
     ResumeCommand,
     SeekCommand,
+    SongUploadStart,
     StopCommand,
 )
 from phaselock.session.commands import Add, HostCommand
 from phaselock.session.effects import AllowClock, Close, Effect, Ended, Event, ForbidClock, Send
 from phaselock.session.host import HostMachine
+from phaselock.session.requests import Request
+from phaselock.storage.cache import FileCache
 
 HELLO_S = 5.0
 MOST_SOCKETS = 16
@@ -58,15 +62,24 @@ class HostRunner(Runner[HostMachine]):
         machine: HostMachine,
         output: AudioOutput,
         clock: ClockResponder,
+        cache: FileCache,
         *,
+        describe: Callable[[pathlib.Path, str], Track],
         now_ns: Callable[[], int],
         on_event: Callable[[Event], None],
     ) -> None:
         super().__init__(machine, output, now_ns=now_ns, on_event=on_event)
         self._clock = clock
+        self._cache = cache
+        """For the songs that peers upload."""
+        self._describe = describe
+        """In a worker thread: the track in a file, under that name; PhaseLockError if it is none."""
         self._numbers = itertools.count(1)
         self._connections: dict[int, tuple[Connection, str]] = {}
         self._bulk: dict[int, socket.socket] = {}
+        self._uploads: dict[UUID, socket.socket] = {}
+        self._own: frozenset[bytes] = frozenset()
+        """Songs that live in the cache and nowhere else."""
         self._silent: dict[int, tuple[Connection, str]] = {}
         """Those that have said nothing yet, oldest first."""
         self._sockets = 0
@@ -83,10 +96,15 @@ class HostRunner(Runner[HostMachine]):
                 task.cancel()
             for connection, _ in self._connections.values():
                 connection.end("the session is over")
-            for sock in self._bulk.values():
+            for sock in [*self._bulk.values(), *self._uploads.values()]:
                 bulk.shut(sock)
             await self._finish()
             self._pool.shutdown()
+
+    @property
+    def session_id(self) -> bytes:
+        """See HostMachine.session_id."""
+        return self._machine.session_id
 
     def command(self, command: HostCommand) -> None:
         """Somebody at the host asks for something."""
@@ -155,24 +173,27 @@ class HostRunner(Runner[HostMachine]):
 
     async def _serve(self, sock: socket.socket, ip: str) -> None:
         try:
-            if request := await self._converse(connection := Connection(sock, Framer(GREETING_CAP)), ip):
-                await self._serve_file(connection.detach(), request)
-            else:
-                await connection.close()
+            match await self._converse(connection := Connection(sock, Framer(GREETING_CAP)), ip):
+                case FileRequest() as request:
+                    await self._serve_file(connection.detach(), request)
+                case SongUploadStart() as start:
+                    await self._take_song(connection.detach(), start)
+                case _:
+                    await connection.close()
         finally:
             self._sockets -= 1
 
-    async def _converse(self, connection: Connection, ip: str) -> FileRequest | None:
+    async def _converse(self, connection: Connection, ip: str) -> FileRequest | SongUploadStart | None:
         """A control connection up to its end, or what makes it a bulk connection."""
         conn = next(self._numbers)
         self._connections[conn] = self._silent[conn] = connection, ip
-        reason = "it asked for a file"
+        reason = "it carries a file"
         try:
             self._do(self._machine.connected(conn, now_ns=self._now_ns()))
             async with asyncio.timeout(HELLO_S):
                 message = await connection.receive()
             self._silent.pop(conn, None)
-            if isinstance(message, FileRequest):
+            if isinstance(message, FileRequest | SongUploadStart):
                 return message
             while True:
                 self._do(self._machine.received(conn, message, now_ns=self._now_ns()))
@@ -186,6 +207,7 @@ class HostRunner(Runner[HostMachine]):
         finally:
             del self._connections[conn]
             self._silent.pop(conn, None)
+            log.debug("connection %d from %s: %s; %s", conn, ip, reason, connection.counts())
             if not self._ended.done():
                 self._do(self._machine.disconnected(conn, reason, now_ns=self._now_ns()))
         return None
@@ -226,6 +248,50 @@ class HostRunner(Runner[HostMachine]):
         except PhaseLockError as error:
             bulk.refuse(sock, str(error))
             raise
+
+    async def _take_song(self, sock: socket.socket, start: SongUploadStart) -> None:
+        """A requested song. Of one request the newest connection counts."""
+        request = self._machine.authorise_upload(start.peer_id, start.token, start.request_id)
+        if request and (before := self._uploads.get(start.request_id)):
+            bulk.shut(before)
+        if request:
+            self._uploads[start.request_id] = sock
+        try:
+            found = await self._loop.run_in_executor(self._pool, self._receive_song, sock, start, request)
+            if found and not self._ended.done():
+                track, path = found
+                self._files[track.file_id] = track, path
+                self._own |= {track.sha256}
+                self._cache.keep(self._own)
+                self._do(self._machine.uploaded(start.request_id, track, now_ns=self._now_ns()))
+        except InvalidMp3Error as error:
+            if not self._ended.done():
+                self._do(self._machine.upload_refused(start.request_id, str(error), now_ns=self._now_ns()))
+        except (PhaseLockError, ProtocolError, OSError) as error:  # the peer notices, too, and tries again
+            log.info("an upload failed: %s", error)
+        finally:
+            sock.close()
+            if self._uploads.get(start.request_id) is sock:
+                del self._uploads[start.request_id]
+
+    def _receive_song(
+        self, sock: socket.socket, start: SongUploadStart, request: Request | None
+    ) -> tuple[Track, pathlib.Path] | None:
+        """In a worker thread."""
+        bulk.prepare(sock)
+        if request is None:
+            bulk.refuse(sock, "This song is not wanted.")
+            return None
+
+        def report(done_bytes: int) -> None:
+            self._loop.call_soon_threadsafe(self._upload_progress, start, done_bytes)
+
+        path = bulk.receive_upload(sock, start, request.size, self._cache, report)
+        return self._describe(path, request.file_name), path
+
+    def _upload_progress(self, start: SongUploadStart, done_bytes: int) -> None:
+        if not self._ended.done():
+            self._do(self._machine.upload_progress(start.request_id, done_bytes, now_ns=self._now_ns()))
 
     def _progress(self, request: FileRequest, sent_bytes: int) -> None:
         if not self._ended.done():

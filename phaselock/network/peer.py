@@ -1,4 +1,4 @@
-"""The peer's sockets: one control connection, and one more for each file on its way."""
+"""The peer's sockets: one control connection at a time, and one more for each file on its way."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import concurrent.futures
 import contextlib
 import pathlib
 import socket
+import uuid
 from collections.abc import Callable
 from typing import Protocol
 from uuid import UUID
@@ -16,15 +17,32 @@ from phaselock.errors import InvalidMp3Error, PhaseLockError
 from phaselock.model.types import ClockStatus
 from phaselock.network import bulk
 from phaselock.network.connection import Connection, ConnectionLost
-from phaselock.network.runner import Runner
+from phaselock.network.runner import Runner, log
 from phaselock.protocol.codec import ProtocolError
-from phaselock.protocol.framing import SESSION_CAP, Framer
-from phaselock.session.commands import PeerCommand
-from phaselock.session.effects import CancelFetch, Close, Effect, Ended, Event, Fetch, Send, StartClock, StopClock
+from phaselock.protocol.framing import HOST_CAP, Framer
+from phaselock.protocol.messages import MAX_FILE_BYTES
+from phaselock.session.commands import PeerCommand, Request
+from phaselock.session.effects import (
+    CancelFetch,
+    CancelUpload,
+    Close,
+    Connect,
+    Effect,
+    Ended,
+    Event,
+    Fetch,
+    Keep,
+    Send,
+    StartClock,
+    StopClock,
+    Upload,
+)
 from phaselock.session.peer import PeerMachine
 from phaselock.storage.cache import FileCache
 
 CONNECT_S = 5.0
+RECONNECT_S = 2.0
+"""A network that comes back answers at once; one that is still gone may never."""
 NO_CLOCK = ClockStatus(usable=False, stale=True, offset_ns=0, drift_ppm=0.0, uncertainty_ns=0, rtt_ns=0)
 
 
@@ -40,27 +58,36 @@ class ClockFollower(Protocol):
     def session_from_local(self, local_ns: int) -> int: ...
 
 
-async def connect(host: str, port: int) -> socket.socket:
-    """A connection to the first address of `host` that answers; PhaseLockError in plain words when none does."""
+class CannotConnect(PhaseLockError):
+    """There is no connection to be had; `refused`: the machine is there, and nobody listens."""
+
+    def __init__(self, text: str, *, refused: bool) -> None:
+        super().__init__(text)
+        self.refused = refused
+
+
+async def connect(host: str, port: int, limit_s: float = CONNECT_S) -> socket.socket:
+    """A connection to the first address of `host` that answers; CannotConnect in plain words when none does."""
     loop = asyncio.get_running_loop()
-    problem = "no address was found"
+    problem, refused = "no address was found", False
     with contextlib.suppress(socket.gaierror, UnicodeError):
         for family, kind, protocol, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
             sock = socket.socket(family, kind, protocol)
             sock.setblocking(False)
             try:
-                async with asyncio.timeout(CONNECT_S):
+                async with asyncio.timeout(limit_s):
                     await loop.sock_connect(sock, address)
                 return sock
             except TimeoutError:
-                problem = "it does not answer"
+                problem, refused = "it does not answer", False
             except OSError as error:
-                problem = "nobody listens there" if isinstance(error, ConnectionRefusedError) else str(error.strerror)
+                refused = isinstance(error, ConnectionRefusedError)
+                problem = "nobody listens there" if refused else str(error.strerror)
             except BaseException:
                 sock.close()
                 raise
             sock.close()
-    raise PhaseLockError(f"Cannot reach {host} on port {port}: {problem}.")
+    raise CannotConnect(f"Cannot reach {host} on port {port}: {problem}.", refused=refused)
 
 
 class PeerRunner(Runner[PeerMachine]):
@@ -82,31 +109,44 @@ class PeerRunner(Runner[PeerMachine]):
         self._cache = cache
         self._inspect = inspect
         self._connection: Connection | None = None
+        self._connecting: set[asyncio.Task[None]] = set()
         self._address = ("", 0)
+        self._keep: frozenset[bytes] = frozenset()
+        self._own: frozenset[bytes] = frozenset()
+        """What people here have asked for: it must not go before it is uploaded."""
         self._fetches: dict[UUID, bulk.Fetch] = {}
+        self._uploads: dict[UUID, bulk.Upload] = {}
         self._pool = concurrent.futures.ThreadPoolExecutor(1, "bulk")
+        self._upload_pool = concurrent.futures.ThreadPoolExecutor(1, "upload")
 
     async def run(self, sock: socket.socket) -> Ended:
-        """Take part until the session ends."""
+        """Take part until the session ends; the socket is closed then."""
         host_ip, port = sock.getpeername()[:2]
         self._address = host_ip, port
-        self._connection = Connection(sock, Framer(SESSION_CAP))
-        working = [self._spawn(self._listen(self._connection)), self._spawn(self._tell_statuses())]
+        self._spawn(self._listen(sock))
+        self._spawn(self._tell_room())
+        working = [self._spawn(self._tell_statuses())]
         try:
             return await self._ended
         finally:
-            for task in working[1:]:
+            for task in [*working, *self._connecting]:
                 task.cancel()
-            self._connection.end("the session is over")
-            for fetch in self._fetches.values():
-                fetch.cancel()
+            if self._connection:
+                self._connection.end("the session is over")
+            for transfer in [*self._fetches.values(), *self._uploads.values()]:
+                transfer.cancel()
             await self._finish()
             self._clock.stop()
             self._pool.shutdown()
+            self._upload_pool.shutdown()
 
     def command(self, command: PeerCommand) -> None:
         """Somebody at this machine asks for something."""
         self._do(self._machine.command(command, now_ns=self._now_ns()))
+
+    def request(self, path: pathlib.Path) -> None:
+        """Ask the host to add this file; what is wrong with it is told as an `error` event."""
+        self._spawn(self._request(path))
 
     def clock_status(self) -> ClockStatus:
         return self._clock.status(self._now_ns()) or NO_CLOCK
@@ -125,6 +165,10 @@ class PeerRunner(Runner[PeerMachine]):
             case Close(_, reason):
                 if self._connection:
                     self._connection.end(reason)
+            case Connect():
+                task = self._spawn(self._reconnect())
+                self._connecting.add(task)
+                task.add_done_callback(self._connecting.discard)
             case StartClock(peer_id, clock_port):
                 self._clock.start(self._address[0], clock_port, peer_id)
             case StopClock():
@@ -136,20 +180,86 @@ class PeerRunner(Runner[PeerMachine]):
             case CancelFetch(file_id):
                 if file_id in self._fetches:
                     self._fetches.pop(file_id).cancel()
+            case Upload(request_id, sha256, size, peer_id, token):
+                path = self._cache.path(sha256)
+                upload = bulk.Upload(request_id, path, size, sha256, self._address, peer_id, token)
+                self._uploads[request_id] = upload
+                self._spawn(self._upload(upload))
+            case CancelUpload(request_id):
+                if request_id in self._uploads:
+                    self._uploads.pop(request_id).cancel()
+            case Keep(hashes):
+                self._keep = hashes
+                self._cache.keep(self._keep | self._own)
             case _:
                 super()._execute(effect)
 
-    async def _listen(self, connection: Connection) -> None:
+    async def _reconnect(self) -> None:
+        if self._connection:
+            self._connection.abort("another connection takes its place")
+        try:
+            sock = await connect(*self._address, RECONNECT_S)
+        except CannotConnect as error:
+            if not self._ended.done():
+                self._do(self._machine.connect_failed(str(error), refused=error.refused, now_ns=self._now_ns()))
+        else:
+            self._spawn(self._listen(sock))
+
+    async def _listen(self, sock: socket.socket) -> None:
+        connection = self._connection = Connection(sock, Framer(HOST_CAP))
         try:
             self._do(self._machine.connected(now_ns=self._now_ns()))
             while True:
                 message = await connection.receive()
+                if self._connection is not connection:
+                    break
                 self._do(self._machine.received(message, now_ns=self._now_ns()))
         except (ConnectionLost, ProtocolError) as error:
-            if not self._ended.done():
+            log.debug("control connection: %s; %s", error, connection.counts())
+            if self._connection is connection and not self._ended.done():
                 self._do(self._machine.disconnected(str(error), now_ns=self._now_ns()))
         finally:
             await connection.close()
+
+    async def _request(self, path: pathlib.Path) -> None:
+        """Take the file into the cache, from where it is sent and played, and ask for it."""
+        try:
+            sha256, size = await self._loop.run_in_executor(self._upload_pool, self._take_in, path)
+        except PhaseLockError as error:
+            self._tell(Event("error", self.session_ns(), {"message": str(error)}))
+            return
+        if not self._ended.done():
+            self._own = self._own | {sha256}
+            self._cache.keep(self._keep | self._own)
+            self.command(Request(uuid.uuid4(), path.name, size, sha256))
+
+    def _take_in(self, path: pathlib.Path) -> tuple[bytes, int]:
+        """In the worker thread."""
+        sha256, size, cached = self._cache.adopt(path, most_bytes=MAX_FILE_BYTES)
+        try:
+            self._inspect(cached)
+        except InvalidMp3Error:  # in the cache it has another name
+            raise InvalidMp3Error(path.name) from None
+        return sha256, size
+
+    async def _upload(self, upload: bulk.Upload) -> None:
+        problem = await self._loop.run_in_executor(self._upload_pool, self._send, upload)
+        if not self._ended.done() and self._uploads.get(upload.request_id) is upload:
+            del self._uploads[upload.request_id]
+            self._do(self._machine.upload_ended(upload.request_id, problem, now_ns=self._now_ns()))
+
+    def _send(self, upload: bulk.Upload) -> str:
+        """In the worker thread: what went wrong, empty when nothing did."""
+        try:
+            upload.run(lambda sent_bytes: None)
+        except PhaseLockError as error:
+            return str(error)
+        return ""
+
+    async def _tell_room(self) -> None:
+        room_bytes = await self._loop.run_in_executor(self._pool, self._cache.room_bytes)
+        if not self._ended.done():
+            self._do(self._machine.room(room_bytes, now_ns=self._now_ns()))
 
     async def _fetch(self, fetch: bulk.Fetch) -> None:
         file_id = fetch.track.file_id
@@ -165,6 +275,7 @@ class PeerRunner(Runner[PeerMachine]):
                 self._do(self._machine.decode_failed(file_id, str(problem), now_ns=now_ns))
         else:
             self._do(self._machine.file_failed(file_id, str(problem), now_ns=now_ns))
+        await self._tell_room()
 
     def _get(self, fetch: bulk.Fetch) -> tuple[pathlib.Path | None, PhaseLockError | None]:
         """In the worker thread, one file after the other as announced: the file, and what is wrong with it or with

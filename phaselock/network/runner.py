@@ -4,6 +4,7 @@ the effects in their order."""
 from __future__ import annotations
 
 import asyncio
+import logging
 import pathlib
 from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Generic, Protocol, TypeVar
@@ -18,6 +19,9 @@ from phaselock.session.effects import Effect, Ended, Event, Follow, Notify
 STATUS_EVERY_S = 0.2
 STATUSES_PER_SYNC = 5
 UNKNOWN_NS = 2**62
+
+log = logging.getLogger("phaselock.session")
+_LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "sync": logging.DEBUG, "queue": logging.DEBUG}
 
 
 class Machine(Protocol):
@@ -102,11 +106,21 @@ class Runner(Generic[M]):
             case Follow(timeline, then):
                 self._output.follow(self._plan(timeline), self._plan(then))
             case Notify(event):
-                self._on_event(event)
+                self._tell(event)
             case Ended():
+                log.info("over: %s", effect.reason)
                 self._ended.set_result(effect)
             case _:
                 raise AssertionError(f"{effect} is not for this runner")
+
+    def _tell(self, event: Event) -> None:
+        """To the people, and to the log."""
+        level = _LEVELS.get(event.name, logging.INFO)
+        if log.isEnabledFor(level):
+            fields = {name: len(value) if isinstance(value, list) else value for name, value in event.fields.items()}
+            words = " ".join(f"{name}={value!r}" for name, value in fields.items() if value not in (None, ""))
+            log.log(level, "%s session_ns=%s %s", event.name, event.session_ns, words)
+        self._on_event(event)
 
     def _plan(self, line: Timeline | None) -> Plan | None:
         return None if line is None else Plan(line, *self._files[line.file_id])
@@ -150,7 +164,7 @@ class Runner(Generic[M]):
             for _ in range(STATUSES_PER_SYNC):
                 status, clock = self._tell_status()
                 await asyncio.sleep(STATUS_EVERY_S)
-            self._on_event(Event("sync", self.session_ns(), sync_fields(status, clock)))
+            self._tell(Event("sync", self.session_ns(), sync_fields(status, clock)))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """A task that `_finish` waits for; an error in it is a bug and goes to the loop's handler."""

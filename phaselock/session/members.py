@@ -167,6 +167,7 @@ class Member:
             ready=len(have) == len(queued),
             have=have,
             files=tuple(self._files(queued)),
+            files_total=len(queued),
             waited_for=self.waited_for,
             reported=status is not None,
             clock_usable=status.clock_usable if status else False,

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import logging
 import secrets
 import socket
 import threading
 
 from phaselock import _native
 from phaselock.model.types import ClockStatus
+
+_log = logging.getLogger("phaselock.clock")
 
 FILTERS = ("envelope", "median", "kalman")
 USABLE_UNCERTAINTY_NS = 1_000_000
@@ -81,6 +84,7 @@ class PeerClock:
         line: _native.ClockLine | None = None,
     ) -> None:
         self.line = line if line is not None else _native.ClockLine()
+        self._logged = 0
         found = socket.getaddrinfo(ip, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
         family, kind, protocol, _, address = found[0]
         self._socket = socket.socket(family, kind, protocol)
@@ -97,6 +101,8 @@ class PeerClock:
     def status(self, now_ns: int) -> ClockStatus:
         """What is known at local time `now_ns`; the uncertainty grows while no sample comes."""
         samples = self._pinger.status()
+        if _log.isEnabledFor(logging.DEBUG):
+            self._log_exchanges(samples)
         last_sample_ns = samples.last_sample_ns if samples.samples else None
         return clock_status(self.line.value(), last_sample_ns, samples.rtt_ns, now_ns=now_ns)
 
@@ -108,11 +114,65 @@ class PeerClock:
         """Local time at a session time."""
         return self.line.local_from_session(session_ns)
 
+    def _log_exchanges(self, samples: _native.PingerStatus) -> None:
+        """What has been measured since the last time."""
+        new, self._logged = samples.samples - self._logged, samples.samples
+        for t1, t2, t3, t4 in self._pinger.trace()[-new:] if new > 0 else []:
+            _log.debug("ping rtt_us=%.1f offset_ns=%d", (t4 - t1 - (t3 - t2)) / 1e3, (t2 - t1 + t3 - t4) // 2)
+        if new > 0:
+            line = self.line.value()
+            numbers = (line.offset_ns, line.drift * 1e6, line.uncertainty_ns / 1e3, samples.sent, samples.refused)
+            _log.debug("clock offset_ns=%d drift_ppm=%.3f within_us=%.1f; pings sent=%d pongs refused=%d", *numbers)
+
     def close(self) -> None:
         """End the thread, then close the socket."""
         self._pinger.stop()
         self._thread.join()
         self._socket.close()
+
+
+class PeerClocks:
+    """A peer's clock: one line for the player, and the thread that keeps it while there is a host to ask."""
+
+    def __init__(self, filter_kind: str) -> None:
+        self.line = _native.ClockLine()
+        self._filter_kind = filter_kind
+        self._clock: PeerClock | None = None
+        self._asked: tuple[str, int, int, str] | None = None
+
+    def start(self, host_ip: str, port: int, peer_id: int) -> None:
+        """Measure the host's clock; if that is done already, from the same address of ours, all that was learned
+        stays."""
+        asked = host_ip, port, peer_id, _own_ip(host_ip, port)
+        if asked != self._asked:
+            self.stop()
+            self._clock = PeerClock(host_ip, port, peer_id, self._filter_kind, self.line)
+            self._asked = asked
+
+    def stop(self) -> None:
+        """Measure no more; the line stays as it is."""
+        if self._clock:
+            self._clock.close()
+            self._clock = self._asked = None
+
+    def status(self, now_ns: int) -> ClockStatus | None:
+        """What is known at that local time; None while nothing is measured."""
+        return self._clock.status(now_ns) if self._clock else None
+
+    def session_from_local(self, local_ns: int) -> int:
+        """Session time at a local time."""
+        return self.line.session_from_local(local_ns)
+
+
+def _own_ip(ip: str, port: int) -> str:
+    """This machine's address on the way there; empty where there is no way just now."""
+    family, kind, protocol, _, address = socket.getaddrinfo(
+        ip, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST
+    )[0]
+    with socket.socket(family, kind, protocol) as sock, contextlib.suppress(OSError):
+        sock.connect(address)  # sends nothing
+        return str(sock.getsockname()[0])
+    return ""
 
 
 def _prepare(sock: socket.socket) -> None:

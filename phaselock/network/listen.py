@@ -1,0 +1,60 @@
+"""The sockets that a host listens on."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import socket
+import sys
+from typing import Any
+
+from phaselock.errors import PhaseLockError
+
+BACKLOG = 16
+
+
+def bind(address: str, port: int, kind: socket.SocketKind) -> socket.socket:
+    """A bound socket, listening if it is of TCP; for no address in particular it serves IPv4 and IPv6."""
+    where = f"{address}, port {port}" if address else f"port {port}"
+    try:
+        families = socket.getaddrinfo(address or "0.0.0.0", port, type=kind, flags=socket.AI_PASSIVE)
+    except (socket.gaierror, UnicodeError):
+        raise PhaseLockError(f"{address} is no address of this machine.") from None
+    family, target = families[0][0], families[0][4]
+    if not address and socket.has_dualstack_ipv6():
+        with contextlib.suppress(_NoSuchAddress):
+            return _bind_to(socket.AF_INET6, ("::", port), kind, where)
+    try:
+        return _bind_to(family, target, kind, where)
+    except _NoSuchAddress:
+        raise PhaseLockError(f"{address} is no address of this machine.") from None
+
+
+class _NoSuchAddress(Exception):
+    """This machine has no such address."""
+
+
+def _bind_to(family: int, target: tuple[Any, ...], kind: socket.SocketKind, where: str) -> socket.socket:
+    sock = socket.socket(family, kind)
+    try:
+        if family == socket.AF_INET6:
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, int(target[0] != "::"))
+        if kind == socket.SOCK_STREAM:
+            if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
+            else:  # elsewhere this only allows a port whose last connections are still closing
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind(target)
+        if kind == socket.SOCK_STREAM:
+            sock.listen(BACKLOG)
+            sock.setblocking(False)
+        return sock
+    except OSError as error:
+        sock.close()
+        # Windows denies access to a port that somebody else has for himself.
+        if error.errno == errno.EADDRINUSE or (sys.platform == "win32" and error.errno == errno.EACCES):
+            message = f"Port {target[1]} is in use. Please close the other application or change the port."
+            raise PhaseLockError(message) from None
+        if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
+            raise _NoSuchAddress from None
+        raise PhaseLockError(f"Cannot listen on {where}: {error.strerror}.") from None
