@@ -1,0 +1,273 @@
+"""From what a user chose (files, folders, playlists) to the files to add. Everything here blocks, may take long in
+large folders, and opens nothing but playlists."""
+
+from __future__ import annotations
+
+import dataclasses
+import locale
+import os
+import pathlib
+import re
+import stat
+import sys
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+
+from phaselock.model.names import file_label
+from phaselock.storage.files import open_regular
+
+MAX_FILES = 10_000
+"""That are taken or left out by one call."""
+MAX_ENTRIES = 200_000
+"""Of folders, that are looked at by one call."""
+MAX_PLAYLIST_BYTES = 10 << 20
+MAX_PLAYLIST_ENTRIES = 10_000
+
+NO_MP3 = "no MP3"
+_PLAYLISTS = (".m3u", ".m3u8")
+_NAMED = 3
+_MAX_NAME_CHARS = 60
+_URL = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
+_DIGITS = re.compile(r"(\d+)")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Something that is not added, by its name without folders, safe to show, and why."""
+
+    path_name: str
+    reason: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Collected:
+    """Plain files in the order to add them, unchecked otherwise; and what was left out."""
+
+    files: tuple[pathlib.Path, ...]
+    left_out: tuple[LeftOut, ...]
+
+
+def collect(paths: Iterable[str | pathlib.Path]) -> Collected:
+    """Files as given, the MP3s of folders in natural order, and what playlists name. Never fails."""
+    collector = _Collector()
+    try:
+        for path in paths:
+            collector.take(pathlib.Path(path))
+    except _EnoughError:
+        collector.left_out.append(LeftOut("everything else", "too many files at once"))
+    return Collected(tuple(collector.files), tuple(collector.left_out))
+
+
+def summary(added: int, left_out: Sequence[LeftOut]) -> str:
+    """What was added and what not, as one plain sentence."""
+    if not added and not left_out:
+        return "There was nothing to add."
+    text = f"Added {added or 'no'} {'track' if added == 1 else 'tracks'}"
+    if left_out:
+        parts = [_told(one) for one in left_out[:_NAMED]]
+        if len(left_out) > _NAMED:
+            parts.append(f"{len(left_out) - _NAMED} more")
+        listed = " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else parts[0]
+        text += f"; left out {len(left_out)}: {listed}"
+    return text + "."
+
+
+def _told(one: LeftOut) -> str:
+    name, reason = one.path_name, one.reason
+    if reason == _no_file(name).reason:
+        reason = "no such file"
+    # Errors say which file they are about; here its name stands in front already.
+    reason = reason.removesuffix(".").removesuffix(f": {name}").removeprefix(f"{name} ")
+    if len(name) > _MAX_NAME_CHARS:
+        name = f"{name[: _MAX_NAME_CHARS // 2]}…{name[1 - _MAX_NAME_CHARS // 2 :]}"
+    return f"{name} ({reason})"
+
+
+class _EnoughError(Exception):
+    """As much has been found as one call may find."""
+
+
+class _Collector:
+    def __init__(self) -> None:
+        self.files: list[pathlib.Path] = []
+        self.left_out: list[LeftOut] = []
+        self._looked_at = 0
+
+    def take(self, path: pathlib.Path, playlists: tuple[pathlib.Path, ...] = ()) -> None:
+        """What one path that somebody named stands for; `playlists` are those that led to it."""
+        try:
+            mode = os.stat(path).st_mode
+        except (FileNotFoundError, NotADirectoryError, ValueError):
+            return self._leave(_no_file(_label(path)))
+        except OSError as error:
+            return self._leave(LeftOut(_label(path), error.strerror or str(error)))
+        if stat.S_ISDIR(mode):
+            self._take_folder(path)
+        elif not stat.S_ISREG(mode):
+            self._leave(LeftOut(_label(path), "not a plain file"))
+        elif path.suffix.lower() in _PLAYLISTS:
+            self._take_playlist(path, playlists)
+        else:
+            self._add(path)
+
+    def _take_folder(self, top: pathlib.Path) -> None:
+        waiting, seen = [top], set()
+        while waiting:
+            folder = waiting.pop()
+            try:
+                status = os.stat(folder)
+                identity = (status.st_dev, status.st_ino)
+                if identity in seen:  # links may lead in a circle
+                    continue
+                seen.add(identity)
+                with os.scandir(folder) as found:
+                    entries = [entry for entry in self._counted(found) if not _hidden(entry)]
+            except OSError as error:
+                self._leave(LeftOut(_label(folder), error.strerror or str(error)))
+                continue
+            entries.sort(key=lambda entry: natural_key(entry.name))
+            folders = []
+            for entry in entries:
+                path = pathlib.Path(entry.path)
+                try:
+                    mode = entry.stat().st_mode
+                except OSError:  # a link to nowhere, or gone meanwhile
+                    if entry.name.lower().endswith(".mp3"):
+                        self._leave(_no_file(_label(path)))
+                    continue
+                if stat.S_ISDIR(mode):
+                    folders.append(path)
+                elif stat.S_ISREG(mode) and entry.name.lower().endswith(".mp3"):
+                    self._add(path)
+                elif stat.S_ISREG(mode):
+                    self._leave(LeftOut(_label(path), NO_MP3))
+            waiting.extend(reversed(folders))
+
+    def _take_playlist(self, path: pathlib.Path, playlists: tuple[pathlib.Path, ...]) -> None:
+        """A playlist may name others, but those no more."""
+        resolved = path.resolve()
+        if len(playlists) > 1 or resolved in playlists:
+            return self._leave(LeftOut(_label(path), "a playlist inside a playlist"))
+        try:
+            with open_regular(path) as file:
+                data = file.read(MAX_PLAYLIST_BYTES + 1)
+        except OSError as error:
+            return self._leave(LeftOut(_label(path), error.strerror or str(error)))
+        if len(data) > MAX_PLAYLIST_BYTES:
+            return self._leave(LeftOut(_label(path), "too large for a playlist"))
+        for number, spellings in enumerate(_playlist_lines(data)):
+            if number == MAX_PLAYLIST_ENTRIES:
+                return self._leave(LeftOut(_label(path), f"more than {MAX_PLAYLIST_ENTRIES} entries"))
+            self._take_entry(path, spellings, (*playlists, resolved))
+
+    def _take_entry(self, playlist: pathlib.Path, spellings: list[str], playlists: tuple[pathlib.Path, ...]) -> None:
+        if (url := _URL.match(spellings[0])) and url[1].lower() != "file":
+            return self._leave(LeftOut(file_label(spellings[0].rstrip("/")), "not on this machine"))
+        candidates = [playlist.parent / path for spelling in spellings for path in _paths(spelling)]
+        if not candidates:
+            return self._leave(LeftOut(file_label(spellings[0]), "not on this machine"))
+        self.take(next((path for path in candidates if _exists(path)), candidates[-1]), playlists)
+
+    def _counted(self, found: Iterator[os.DirEntry[str]]) -> Iterator[os.DirEntry[str]]:
+        for entry in found:
+            self._looked_at += 1
+            if self._looked_at > MAX_ENTRIES:
+                raise _EnoughError
+            yield entry
+
+    def _add(self, path: pathlib.Path) -> None:
+        if len(self.files) >= MAX_FILES:
+            raise _EnoughError
+        self.files.append(path)
+
+    def _leave(self, one: LeftOut) -> None:
+        if len(self.left_out) >= MAX_FILES:
+            raise _EnoughError
+        self.left_out.append(one)
+
+
+def natural_key(name: str) -> tuple[tuple[object, ...], str]:
+    """Sorts names as people do: "track 2" before "track 10", large and small letters together."""
+    parts = _DIGITS.split(unicodedata.normalize("NFC", name).casefold())
+    # Text and digits take turns, so that like is compared with like; digits by value without making numbers of them.
+    return tuple(_digits_key(part) if place % 2 else part for place, part in enumerate(parts)), name
+
+
+def _digits_key(digits: str) -> tuple[int, str]:
+    plain = "".join(str(unicodedata.decimal(digit)) for digit in digits).lstrip("0")
+    return len(plain), plain
+
+
+def _playlist_lines(data: bytes) -> Iterator[list[str]]:
+    """Every entry, as each of the texts that its bytes may stand for."""
+    encodings = ["utf-8", locale.getencoding(), "latin-1"]
+    for mark, encoding in ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be")):
+        if data.startswith(mark):
+            data = data[len(mark) :].decode(encoding, "replace").encode()
+            encodings = ["utf-8"]
+    for line in re.split(rb"[\r\n]+", data):
+        line = line.strip()
+        if not line or line.startswith(b"#"):
+            continue
+        spellings = [] if len(encodings) == 1 else [os.fsdecode(line)]
+        for encoding in encodings:
+            try:
+                spellings.append(line.decode(encoding))
+                if encoding == "utf-8":
+                    spellings = spellings[-1:]  # hardly by chance
+                    break
+            except UnicodeDecodeError:
+                continue
+        yield spellings
+
+
+def _paths(text: str) -> list[str]:
+    """The paths that an entry may mean; none when it is on another machine."""
+    if text.lower().startswith("file://"):
+        host, slash, path = text[len("file://") :].partition("/")
+        if host.lower() not in ("", "localhost"):
+            return []
+        text = _local_path(slash + path)
+    paths = [text]
+    if os.sep == "/" and "\\" in text:
+        paths.append(text.replace("\\", "/"))
+    forms = [(path, unicodedata.normalize("NFC", path), unicodedata.normalize("NFD", path)) for path in paths]
+    return [path for one in forms for path in one]  # Macs take letters apart that others keep whole
+
+
+def _local_path(url_path: str) -> str:
+    if sys.platform == "win32":
+        from urllib.request import url2pathname  # imported late: it loads much
+
+        try:
+            return url2pathname(url_path)
+        except OSError:  # it knows what is no address there
+            return url_path
+    from urllib.parse import unquote_to_bytes
+
+    return os.fsdecode(unquote_to_bytes(os.fsencode(url_path)))  # names are bytes here
+
+
+def _exists(path: pathlib.Path) -> bool:
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
+
+
+def _hidden(entry: os.DirEntry[str]) -> bool:
+    if entry.name.startswith("."):
+        return True
+    try:
+        attributes = getattr(entry.stat(follow_symlinks=False), "st_file_attributes", 0)
+    except OSError:
+        return False
+    return bool(attributes & stat.FILE_ATTRIBUTE_HIDDEN)
+
+
+def _no_file(name: str) -> LeftOut:
+    return LeftOut(name, f"There is no file {name}.")
+
+
+def _label(path: pathlib.Path) -> str:
+    return file_label(path.name or str(path))

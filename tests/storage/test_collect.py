@@ -1,0 +1,308 @@
+from __future__ import annotations
+
+import os
+import pathlib
+import sys
+import unicodedata
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from phaselock.errors import InvalidMp3Error
+from phaselock.storage import collect as collect_module
+from phaselock.storage.collect import Collected, LeftOut, collect, natural_key, summary
+
+linux_only = pytest.mark.skipif(sys.platform != "linux", reason="names are bytes there")
+
+
+@pytest.fixture
+def music(tmp_path: pathlib.Path) -> pathlib.Path:
+    for name in (
+        "track 10.mp3",
+        "track 2.MP3",
+        "Track 1.mp3",
+        "cover.jpg",
+        ".hidden.mp3",
+        ".git/x.mp3",
+        "cd 10/a.mp3",
+        "cd 9/b.mp3",
+        "cd 9/deep/c.mp3",
+    ):
+        path = tmp_path / "music" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(b"x")
+    return tmp_path / "music"
+
+
+def names(found: Collected, folder: pathlib.Path) -> list[str]:
+    return [path.relative_to(folder).as_posix() for path in found.files]
+
+
+def playlist(folder: pathlib.Path, data: bytes | str, name: str = "list.m3u8") -> pathlib.Path:
+    path = folder / name
+    path.write_bytes(data.encode() if isinstance(data, str) else data)
+    return path
+
+
+def test_a_folder_is_taken_in_natural_order_folder_by_folder(music: pathlib.Path) -> None:
+    found = collect([music])
+    assert names(found, music) == [
+        "Track 1.mp3",
+        "track 2.MP3",
+        "track 10.mp3",
+        "cd 9/b.mp3",
+        "cd 9/deep/c.mp3",
+        "cd 10/a.mp3",
+    ]
+    assert found.left_out == (LeftOut("cover.jpg", "no MP3"),)
+
+
+def test_named_files_are_taken_as_they_are_in_their_order(music: pathlib.Path) -> None:
+    chosen = [music / "cover.jpg", str(music / "track 10.mp3"), music / ".hidden.mp3", music / "track 10.mp3"]
+    assert collect(chosen) == Collected(tuple(map(pathlib.Path, chosen)), ())
+    assert collect([]) == Collected((), ())
+
+
+def test_what_is_not_there_is_told(music: pathlib.Path) -> None:
+    found = collect([music / "none.mp3", "no\0thing", music / "cover.jpg" / "x.mp3"])
+    assert found.left_out == (
+        LeftOut("none.mp3", "There is no file none.mp3."),
+        LeftOut("nothing", "There is no file nothing."),
+        LeftOut("x.mp3", "There is no file x.mp3."),
+    )
+
+
+def test_a_name_too_long_is_told(music: pathlib.Path) -> None:
+    (left,) = collect([music / ("x" * 5000)]).left_out
+    assert len(left.path_name) <= 200 and left.reason
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links need a privilege there")
+def test_links_are_followed_but_not_in_circles(music: pathlib.Path, tmp_path: pathlib.Path) -> None:
+    (music / "cd 9" / "again").symlink_to(music)
+    (music / "cd 10" / "self.mp3").symlink_to("self.mp3")
+    (music / "cd 10" / "gone.mp3").symlink_to("nowhere")
+    (music / "cd 10" / "gone.txt").symlink_to("nowhere")
+    (music / "linked.mp3").symlink_to(music / "Track 1.mp3")
+    found = collect([music])
+    assert len(found.files) == 7
+    assert [left.path_name for left in found.left_out] == ["cover.jpg", "gone.mp3", "self.mp3"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_pipes_and_devices_are_not_opened(music: pathlib.Path) -> None:
+    os.mkfifo(music / "cd 10" / "pipe.mp3")
+    os.mkfifo(music / "pipe.m3u")
+    assert names(collect([music / "cd 10"]), music) == ["cd 10/a.mp3"]
+    assert collect([music / "cd 10" / "pipe.mp3", music / "pipe.m3u", "/dev/null"]).left_out == (
+        LeftOut("pipe.mp3", "not a plain file"),
+        LeftOut("pipe.m3u", "not a plain file"),
+        LeftOut("null", "not a plain file"),
+    )
+
+
+def test_a_folder_that_cannot_be_read_is_left_out(music: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    scan = os.scandir
+
+    def forbid(path: pathlib.Path) -> object:
+        if pathlib.Path(path).name == "cd 9":
+            raise PermissionError(13, "Permission denied")
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", forbid)
+    found = collect([music])
+    assert names(found, music) == ["Track 1.mp3", "track 2.MP3", "track 10.mp3", "cd 10/a.mp3"]
+    assert found.left_out[-1] == LeftOut("cd 9", "Permission denied")
+
+
+def test_very_deep_folders_are_no_trouble(tmp_path: pathlib.Path) -> None:
+    deep = [tmp_path]
+    try:
+        while len(deep) < 1500 and len(os.fsencode(deep[-1])) < 3900:
+            deep.append(deep[-1] / "d")
+            deep[-1].mkdir()
+        (deep[-1] / "x.mp3").write_bytes(b"x")
+        assert len(collect([tmp_path]).files) == 1
+        (deep[-1] / "x.mp3").unlink()
+    except FileNotFoundError:
+        pytest.skip("no folders so deep here")
+    finally:
+        for folder in reversed(deep[1:]):  # what cleans up may not be so patient
+            if folder.exists():
+                folder.rmdir()
+
+
+def test_there_is_an_end(music: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(collect_module, "MAX_FILES", 4)
+    found = collect([music])
+    assert len(found.files) == 4
+    assert found.left_out[-1] == LeftOut("everything else", "too many files at once")
+    monkeypatch.setattr(collect_module, "MAX_FILES", 10_000)
+    monkeypatch.setattr(collect_module, "MAX_ENTRIES", 9)
+    assert collect([music]).left_out[-1] == LeftOut("everything else", "too many files at once")
+
+
+def test_a_playlist_is_taken_in_its_own_order(music: pathlib.Path) -> None:
+    text = f"""#EXTM3U\r
+#EXTINF:123,Somebody - Something\r
+track 10.mp3\r
+\r
+./cd 9/b.mp3\r
+cd 9\\deep\\c.mp3
+{music / "Track 1.mp3"}
+{(music / "track 2.MP3").as_uri()}
+FILE://localhost{(music / "cover.jpg").as_uri()[7:]}
+cd 10
+"""
+    assert names(collect([playlist(music, text)]), music) == [
+        "track 10.mp3",
+        "cd 9/b.mp3",
+        "cd 9/deep/c.mp3",
+        "Track 1.mp3",
+        "track 2.MP3",
+        "cover.jpg",
+        "cd 10/a.mp3",
+    ]
+
+
+def test_what_a_playlist_cannot_give_is_told(music: pathlib.Path) -> None:
+    text = "http://example.org/radio\nhttps://x.org/a/song.mp3\nfile://server/share/x.mp3\nC:\\Music\\y.mp3\ncaf\u00e9.mp3\na\0b"
+    found = collect([playlist(music, text)])
+    assert found.files == ()
+    assert found.left_out == (
+        LeftOut("radio", "not on this machine"),
+        LeftOut("song.mp3", "not on this machine"),
+        LeftOut("x.mp3", "not on this machine"),
+        LeftOut("y.mp3", "There is no file y.mp3."),
+        LeftOut("café.mp3", "There is no file café.mp3."),
+        LeftOut("ab", "There is no file ab."),
+    )
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        "Ænima é.mp3".encode(),
+        "\ufeffÆnima é.mp3".encode(),
+        "\ufeffÆnima é.mp3\r\n".encode("utf-16-le"),
+        "\ufeff#EXTM3U\nÆnima é.mp3".encode("utf-16-be"),
+        "Ænima é.mp3".encode("latin-1"),
+        unicodedata.normalize("NFD", "Ænima é.mp3").encode(),
+    ],
+)
+@pytest.mark.parametrize("name", ["x.m3u", "x.M3U8"])
+def test_every_usual_encoding_is_read(tmp_path: pathlib.Path, data: bytes, name: str) -> None:
+    (tmp_path / "Ænima é.mp3").write_bytes(b"x")
+    found = collect([playlist(tmp_path, data, name)])
+    assert [unicodedata.normalize("NFC", path.name) for path in found.files] == ["Ænima é.mp3"]
+
+
+def test_an_unknown_spelling_is_told_readably(tmp_path: pathlib.Path) -> None:
+    (left,) = collect([playlist(tmp_path, b"caf\xe9.mp3")]).left_out
+    assert left.path_name == "café.mp3"
+
+
+@linux_only
+def test_names_that_are_no_text_are_found(tmp_path: pathlib.Path) -> None:
+    path = pathlib.Path(os.fsdecode(os.fsencode(tmp_path) + b"/caf\xe9.mp3"))
+    path.write_bytes(b"x")
+    assert collect([playlist(tmp_path, b"caf\xe9.mp3")]).files == (path,)
+    assert collect([playlist(tmp_path, f"file://{tmp_path}/caf%E9.mp3")]).files == (path,)
+    assert collect([path]).files == (path,)
+
+
+def test_percent_signs_mean_something_only_in_addresses(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "100%25.mp3").write_bytes(b"x")
+    assert len(collect([playlist(tmp_path, "100%25.mp3")]).files) == 1
+    assert len(collect([playlist(tmp_path, (tmp_path / "100%25.mp3").as_uri())]).files) == 1
+
+
+def test_playlists_are_followed_once(music: pathlib.Path) -> None:
+    one = playlist(music, "track 10.mp3\ntwo.m3u\none.m3u\ntwo.m3u", "one.m3u")
+    two = playlist(music, "Track 1.mp3\none.m3u\nthree.m3u", "two.m3u")
+    playlist(music, "track 2.MP3", "three.m3u")
+    inside = "a playlist inside a playlist"
+    assert names(collect([one]), music) == ["track 10.mp3", "Track 1.mp3", "Track 1.mp3"]
+    assert collect([one]).left_out == (
+        LeftOut("one.m3u", inside),
+        LeftOut("three.m3u", inside),
+        LeftOut("one.m3u", inside),
+        LeftOut("one.m3u", inside),
+        LeftOut("three.m3u", inside),
+    )
+    assert names(collect([two, two]), music) == ["Track 1.mp3", "track 10.mp3", "track 2.MP3"] * 2
+    assert LeftOut("one.m3u", "no MP3") in collect([music]).left_out
+
+
+def test_playlists_have_an_end(music: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    long = playlist(music, "Track 1.mp3\n" * 12, "long.m3u")
+    monkeypatch.setattr(collect_module, "MAX_PLAYLIST_ENTRIES", 10)
+    found = collect([long])
+    assert len(found.files) == 10 and found.left_out == (LeftOut("long.m3u", "more than 10 entries"),)
+    monkeypatch.setattr(collect_module, "MAX_PLAYLIST_BYTES", 20)
+    assert collect([long]) == Collected((), (LeftOut("long.m3u", "too large for a playlist"),))
+
+
+@given(st.binary(max_size=300) | st.text(max_size=100).map(lambda text: text.encode("utf-8", "surrogatepass")))
+def test_no_playlist_breaks_the_program(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
+    folder = tmp_path_factory.mktemp("x")
+    data = data.replace(b"/", b"").replace(b"..", b"").replace(b"\n", b"\nfile://")  # nothing outside, it may be large
+    found = collect([playlist(folder, data)])
+    assert all(left.path_name and "\n" not in left.path_name + left.reason for left in found.left_out)
+
+
+@pytest.mark.parametrize(
+    "ordered",
+    [
+        ["track 2", "track 10"],
+        ["a", "a1", "A1b", "a 10"],
+        ["01 x", "1 y", "2"],
+        ["A", "b", "C"],
+        ["x٢", "x3"],
+        ["9" * 5000, "1" + "0" * 5000],
+        ["disc 1-9", "disc 1-10", "disc 2-1"],
+    ],
+)
+def test_names_sort_as_people_sort_them(ordered: list[str]) -> None:
+    backwards = ordered[::-1]
+    assert sorted(backwards, key=natural_key) == ordered
+
+
+@given(st.lists(st.text("a1 0²٣.é", max_size=6)))
+def test_any_names_can_be_sorted(some: list[str]) -> None:
+    backwards = some[::-1]
+    assert sorted(backwards, key=natural_key) == sorted(some, key=natural_key)
+
+
+JPG = LeftOut("cover.jpg", "no MP3")
+BROKEN = LeftOut("broken.mp3", str(InvalidMp3Error("broken.mp3")))
+MISSING = LeftOut("x.mp3", "There is no file x.mp3.")
+FORBIDDEN = LeftOut("y.mp3", "y.mp3 cannot be read: Permission denied.")
+
+
+@pytest.mark.parametrize(
+    ("added", "left_out", "sentence"),
+    [
+        (0, [], "There was nothing to add."),
+        (1, [], "Added 1 track."),
+        (12, [], "Added 12 tracks."),
+        (0, [JPG], "Added no tracks; left out 1: cover.jpg (no MP3)."),
+        (1, [BROKEN], "Added 1 track; left out 1: broken.mp3 (Invalid or corrupted MP3 file)."),
+        (12, [JPG, MISSING], "Added 12 tracks; left out 2: cover.jpg (no MP3) and x.mp3 (no such file)."),
+        (
+            2,
+            [JPG, BROKEN, FORBIDDEN],
+            "Added 2 tracks; left out 3: cover.jpg (no MP3), broken.mp3 (Invalid or corrupted MP3 file) and "
+            "y.mp3 (cannot be read: Permission denied).",
+        ),
+        (
+            2,
+            [JPG, JPG, MISSING, BROKEN, BROKEN],
+            "Added 2 tracks; left out 5: cover.jpg (no MP3), cover.jpg (no MP3), x.mp3 (no such file) and 2 more.",
+        ),
+        (0, [LeftOut("x" * 200, "no MP3")], f"Added no tracks; left out 1: {'x' * 30}…{'x' * 29} (no MP3)."),
+    ],
+)
+def test_the_summary_is_one_plain_sentence(added: int, left_out: list[LeftOut], sentence: str) -> None:
+    assert summary(added, left_out) == sentence
