@@ -114,25 +114,25 @@ class Log(logging.Handler):
                 self._changed.notify_all()
                 self._changed.wait_for(lambda: self._due() or self._closing)
                 self._busy, self._urgent, self._fresh = True, False, 0
-                ending = self._closing
-            while self._write_some():
-                pass
+                ending, rest = self._closing, len(self._waiting)
+            while rest > 0 and (written := self._write_some(min(rest, _BATCH_ENTRIES))):
+                rest -= written
         with self._changed:
             self._busy = False
             self._changed.notify_all()
 
-    def _write_some(self) -> bool:
-        """Whether more can be written; what the disk refuses goes back to the head of the queue."""
+    def _write_some(self, most: int) -> int:
+        """How many of the oldest lines were written; what the disk refuses goes back to the head of the queue."""
         with self._changed:
-            lines = [self._waiting.popleft() for _ in range(min(_BATCH_ENTRIES, len(self._waiting)))]
+            lines = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
             lost, self._lost = self._lost, 0
-        written = self._written([_lost_line(lost), *lines] if lost else lines)
+        if self._written([_lost_line(lost), *lines] if lost else lines):
+            return len(lines)
         with self._changed:
-            if not written:
-                self._waiting.extendleft(reversed(lines))
-                self._lost += lost
-                self._drop_surplus()
-            return written and bool(self._waiting)
+            self._waiting.extendleft(reversed(lines))
+            self._lost += lost
+            self._drop_surplus()
+        return 0
 
     def _written(self, lines: list[str]) -> bool:
         try:

@@ -21,6 +21,8 @@ MAX_DEVICES = 200
 """Output devices whose correction is remembered; those set longest ago are forgotten first."""
 WRITE_DELAY_S = 0.5
 """Changes that follow each other (a slider is dragged) are written together."""
+CLOSE_PATIENCE_S = 5.0
+"""A disk that hangs for longer does not hold up the end of the program."""
 
 _MAX_DEVICE_CHARS = 500
 
@@ -101,7 +103,7 @@ class SettingsStore:
             self._changed.notify_all()
             writer = self._writer
         if writer:
-            writer.join()
+            writer.join(CLOSE_PATIENCE_S)
 
     def _write_on(self) -> None:
         ending, problem = False, None

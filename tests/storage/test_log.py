@@ -233,6 +233,25 @@ def test_a_hanging_disk_holds_nobody_up(log: Log, path: pathlib.Path, monkeypatc
     assert "10000 older entries were lost" in lines[1]
 
 
+def test_what_comes_while_the_disk_is_busy_waits_for_its_fifty(
+    log: Log, path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert log.settled(LIMIT_S)
+    append = log_module.append_lines
+
+    def interrupted(path: pathlib.Path, lines: list[str]) -> None:
+        monkeypatch.setattr(log_module, "append_lines", append)
+        logger.info("meanwhile")
+        append(path, lines)
+
+    monkeypatch.setattr(log_module, "append_lines", interrupted)
+    logger.error("first")
+    assert log.settled(LIMIT_S)
+    assert len(lines_of(path)) == 1
+    log.close()
+    assert len(lines_of(path)) == 2
+
+
 def test_a_full_file_loses_its_oldest_quarter(path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(log_module, "MAX_FILE_BYTES", 10_000)
     for number in range(1000):
