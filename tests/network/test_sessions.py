@@ -39,6 +39,8 @@ from phaselock.protocol.messages import (
     Message,
     PlayCommand,
     SessionInfo,
+    SongRequest,
+    SongUploadStart,
 )
 from phaselock.session import commands as c
 from phaselock.session.effects import Ended, Event
@@ -132,6 +134,7 @@ class Host:
     news: News
     address: tuple[str, int]
     ended: asyncio.Task[Ended]
+    listener: socket.socket
 
     def add(self, path: pathlib.Path, data: bytes = DATA) -> Track:
         track = Track(uuid.uuid4(), path.name, len(data), hashlib.sha256(data).digest(), 44100, 441000)
@@ -181,7 +184,7 @@ class Room:
         )
         ended = asyncio.create_task(runner.run([listener]))
         stack.push_async_callback(self._end, ended)
-        self.host = Host(runner, output, clock, news, listener.getsockname(), ended)
+        self.host = Host(runner, output, clock, news, listener.getsockname(), ended, listener)
         return self.host
 
     async def join(
@@ -503,6 +506,91 @@ async def test_a_peer_that_reads_nothing_is_dropped(room: Room, stack: contextli
             await asyncio.sleep(0)
     left = await room.host.news.wait_for("peer_left")
     assert "does not read" in str(left.fields["reason"])
+
+
+@played
+async def test_a_song_that_a_peer_asks_for_is_added_and_reaches_the_others(
+    room: Room, stack: contextlib.AsyncExitStack
+) -> None:
+    ada, bob = await room.join(stack, "Ada"), await room.join(stack, "Bob")
+    await ada.news.wait_for("joined")
+    song = room.folder / "wish.mp3"
+    song.write_bytes(DATA)
+    ada.runner.request(song)
+    asked = await room.host.news.wait_for("request", state="open")
+    assert (asked.fields["peer"], asked.fields["file_name"], asked.fields["size"]) == ("Ada", "wish.mp3", len(DATA))
+    song.unlink()  # it is in the cache by now
+    room.host.runner.command(c.Accept(uuid.UUID(str(asked.fields["request_id"]))))
+    for program in (room.host, ada):
+        await program.news.wait_for("request", state="added")
+    for name in ("Ada", "Bob"):
+        await room.host.news.wait_for("transfer", state="done", peer=name)
+    (item,) = room.host.runner.snapshot().queue
+    assert (item.file_name, item.added_by) == ("wish.mp3", "Ada")
+    room.host.runner.command(c.Play())
+    for program in (room.host, ada, bob):
+        await program.news.wait_for("playing")
+        plan = program.output.followed[-1][0]
+        assert plan and plan.path.read_bytes() == DATA
+
+
+@played
+async def test_a_song_that_cannot_be_used_is_refused_in_words(room: Room, stack: contextlib.AsyncExitStack) -> None:
+    ada = await room.join(stack, "Ada")
+    song = room.folder / "wish.mp3"
+    song.write_bytes(b"noise" + DATA)
+    await ada.news.wait_for("joined")
+    ada.runner.request(song)
+    asked = await room.host.news.wait_for("request", state="open")
+    room.host.runner.command(c.Accept(uuid.UUID(str(asked.fields["request_id"]))))
+    answer = await ada.news.wait_for("request", state="rejected")
+    assert answer.fields["reason"] == "Invalid or corrupted MP3 file: wish.mp3"
+    assert room.host.runner.snapshot().queue == ()
+    ada.runner.request(room.folder / "nothing.mp3")
+    assert "nothing.mp3" in str((await ada.news.wait_for("error")).fields["message"])
+
+
+@played
+async def test_an_upload_that_nobody_asked_for_is_refused(room: Room, stack: contextlib.AsyncExitStack) -> None:
+    async with room.stranger() as control:
+        accepted = await control.join()
+        request_id = uuid.uuid4()
+        await control.send(SongRequest(request_id, "a.mp3", 100))
+        await room.host.news.wait_for("request", state="open")  # and nobody accepts it
+        for token in (accepted.token, bytes(16)):
+            async with room.stranger() as other:
+                await other.send(SongUploadStart(accepted.peer_id, token, request_id, bytes(32)))
+                _, refusal = await other.read_to_end()
+                assert isinstance(refusal, FileRefused)
+    assert not list((room.folder / "host").glob("*"))
+
+
+@played
+async def test_a_broken_connection_is_made_again(room: Room, stack: contextlib.AsyncExitStack) -> None:
+    room.host.add(room.song)
+    peer = await room.join(stack, "Ada")
+    await room.host.news.wait_for("transfer", state="done")
+    room.host.runner.command(c.Play())
+    await peer.news.wait_for("playing")
+    followed, asked = len(peer.output.followed), peer.clock.asked
+    for connection, _ in room.host.runner._connections.values():
+        connection.abort("as a router does")
+    joined = await peer.news.wait_for("joined", again=True)
+    assert joined.fields["name"] == "Ada" and joined.fields["peer_id"] == 1
+    await room.host.news.wait_for("peer_joined", again=True)
+    await room.host.news.wait_for("transfer", state="done")
+    assert len(peer.output.followed) == followed and peer.clock.asked == asked
+    assert not peer.ended.done()
+
+
+@played
+async def test_a_host_that_is_gone_ends_the_session(room: Room, stack: contextlib.AsyncExitStack) -> None:
+    peer = await room.join(stack, "Ada")
+    await peer.news.wait_for("joined")
+    room.host.listener.close()
+    for connection, _ in room.host.runner._connections.values():
+        connection.abort("it crashed")
+    assert await peer.ended == Ended("Host disconnected — session ended.", failed=True)
 
 
 def test_nobody_there_in_plain_words() -> None:
