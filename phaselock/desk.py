@@ -179,6 +179,7 @@ class HostDesk(Desk):
         while True:
             path = await self._adding.get()
             found = await loop.run_in_executor(self._files, collect, [path])
+            one_file = [str(file) for file in found.files] == [path] or not found.files and len(found.left_out) == 1
             left_out, added = list(found.left_out), 0
             for file in found.files:
                 try:
@@ -186,12 +187,13 @@ class HostDesk(Desk):
                     added += 1
                 except PhaseLockError as error:
                     left_out.append(LeftOut(file.name, str(error)))
-            if [str(file) for file in found.files] == [path] or not found.files and len(left_out) == 1:
-                for one in left_out:  # one file was named: its own sentence says it all
-                    self._answer("error", {"message": one.reason})
-            else:
+            if not one_file:
                 rows = [{"name": one.path_name, "reason": one.reason} for one in left_out]
                 self._answer("added", {"added": added, "left_out": rows, "message": summary(added, left_out)})
+            for one in left_out if one_file else []:
+                plain = one.reason[:1].isupper()  # a sentence of its own
+                text = one.reason if plain else f"{one.path_name} cannot be added: {one.reason}."
+                self._answer("error", {"message": text})
 
     def _plain(self, command: c.HostCommand) -> Callable[[str], None]:
         def run(rest: str) -> None:

@@ -61,7 +61,7 @@ def test_no_address(text: str) -> None:
     "arguments",
     [
         ["dance"],
-        ["join"],
+        ["sessions", "--timeout", "soon"],
         ["join", "a:b:c:"] + ["--backend", "tape"],
         ["join", "host:x"],
         ["host", "--port", "65536"],
@@ -251,11 +251,11 @@ def test_what_nobody_reads_fills_no_memory(monkeypatch: pytest.MonkeyPatch) -> N
             read.wait()
             return super().write(text)
 
-    terminal = written(monkeypatch, Unread(), as_json=True)
+    screen = written(monkeypatch, Unread(), as_json=True)
     for _ in range(100):
-        terminal.event("queue", None, {"queue": "x" * 2_000_000})
+        screen.event("queue", None, {"queue": "x" * 2_000_000})
     read.set()
-    terminal.close()
+    screen.close()
     assert 2_000_000 < len(sys.stdout.getvalue()) < terminal.MOST_CHARACTERS_WAITING + 5_000_000  # type: ignore[attr-defined]
 
 
