@@ -191,7 +191,7 @@ class HostDesk(Desk):
                 rows = [{"name": one.path_name, "reason": one.reason} for one in left_out]
                 self._answer("added", {"added": added, "left_out": rows, "message": summary(added, left_out)})
             for one in left_out if one_file else []:
-                plain = one.reason[:1].isupper()  # a sentence of its own
+                plain = found.files or one.reason.startswith("There is")  # a sentence of its own
                 text = one.reason if plain else f"{one.path_name} cannot be added: {one.reason}."
                 self._answer("error", {"message": text})
 
