@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phaselock.model.names import FILE_BYTES, PERSON_BYTES
+from phaselock.model.names import FILE_BYTES, PERSON_BYTES, TITLE_BYTES
 from phaselock.model.queue import MAX_ITEMS, ItemStatus, QueueItem
 from phaselock.protocol import messages as m
 from phaselock.protocol.codec import ProtocolError, decode, encode
-from phaselock.protocol.framing import GREETING_CAP, SESSION_CAP, frame
+from phaselock.protocol.framing import GREETING_CAP, HOST_CAP, SESSION_CAP, frame
 from tests.support.wire import MESSAGES, of_type
 
 SPECIFIED = """JoinRequest JoinAccepted JoinRejected LeaveSession SessionEnd Heartbeat FileTransferStart FileChunk
@@ -44,7 +44,7 @@ def test_the_bytes_are_those_of_the_document() -> None:
     command = m.PlayCommand(FILE_ID, 44100, 1, 2)
     assert encode(command)[0] == 48
     assert msgpack.unpackb(encode(command)[1:]) == {
-        "file_id": FILE_ID.bytes, "position_samples": 1, "target_time_ns": 2,
+        "file_id": FILE_ID.bytes, "rate_hz": 44100, "position_samples": 1, "target_time_ns": 2,
     }  # fmt: skip
 
 
@@ -104,7 +104,7 @@ def test_a_cut_or_lengthened_message_is_refused(message: m.Message, data: st.Dat
 
 
 def play(**changes: Any) -> bytes:
-    fields = {"file_id": FILE_ID.bytes, "position_samples": 1, "target_time_ns": 2} | changes
+    fields = {"file_id": FILE_ID.bytes, "rate_hz": 44100, "position_samples": 1, "target_time_ns": 2} | changes
     return msgpack.packb({name: value for name, value in fields.items() if value != "absent"})
 
 
@@ -116,6 +116,9 @@ def play(**changes: Any) -> bytes:
         {"file_id": str(FILE_ID)},
         {"file_id": None},
         {"file_id": "absent"},
+        {"rate_hz": 7999},
+        {"rate_hz": 48001},
+        {"rate_hz": "absent"},
         {"position_samples": -1},
         {"position_samples": 2**40 + 1},
         {"position_samples": 2**64 - 1},
@@ -192,14 +195,16 @@ def test_a_queue_that_is_too_long_is_refused() -> None:
 
 
 def test_the_longest_queue_fits_into_a_frame_and_the_longest_greeting_into_its_own() -> None:
-    row = QueueItem(FILE_ID, "x" * FILE_BYTES, 1e9, "x" * PERSON_BYTES, ItemStatus.TRANSFERRING)
+    name, words = "x" * PERSON_BYTES, "x" * TITLE_BYTES
+    row = QueueItem(FILE_ID, "x" * FILE_BYTES, 1e9, name, ItemStatus.TRANSFERRING, words, words)
     line = m.LineState(FILE_ID, 48000, 2**40, 2**62, 2**62)
-    state = m.SessionState((row,) * MAX_ITEMS, 2**32 - 1, line)
-    name = "x" * PERSON_BYTES
-    assert len(frame(m.JoinAccepted(2**32 - 1, state, bytes(16), 65535, name))) <= SESSION_CAP
+    state = m.SessionState((row,) * MAX_ITEMS, 2**32 - 1, line, line)
+    assert len(frame(m.JoinAccepted(2**32 - 1, state, bytes(16), 65535, name))) <= HOST_CAP
+    assert len(frame(m.QueueUpdate((row,) * MAX_ITEMS, 2**32 - 1))) <= HOST_CAP
     assert len(frame(m.FileChunk(FILE_ID, m.MAX_FILE_BYTES, bytes(m.CHUNK_BYTES)))) <= SESSION_CAP
-    assert len(frame(m.SessionInfo(2**32 - 1, bytes(16), name, name, (name,) * m.MAX_PEERS, m.MAX_PEERS))) <= GREETING_CAP
-    assert len(frame(m.JoinRequest(name, 2**32 - 1))) <= GREETING_CAP
+    greeting = m.SessionInfo(2**32 - 1, bytes(16), name, name, (name,) * m.MAX_PEERS, m.MAX_PEERS)
+    assert len(frame(greeting)) <= GREETING_CAP
+    assert len(frame(m.JoinRequest(name, 2**32 - 1, bytes(16)))) <= GREETING_CAP
 
 
 @pytest.mark.parametrize(

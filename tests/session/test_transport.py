@@ -7,7 +7,6 @@ import math
 import pytest
 
 from phaselock.model.queue import ItemStatus
-from phaselock.model.timeline import Timeline
 from phaselock.protocol import messages as m
 from phaselock.session import effects as e
 from phaselock.session.commands import (
@@ -21,33 +20,9 @@ from phaselock.session.commands import (
     Seek,
     Stop,
 )
-from tests.support.party import MS, SECOND, Guest, Output, Party, a_track
+from tests.support.party import MS, SECOND, Output, Party, a_track, all_follow_the_same, error, line, ready
 
 RATE = 44100
-
-
-def ready(*names: str, tracks: int = 1, seconds: float = 60.0) -> tuple[Party, list[Guest]]:
-    """A party where everybody has everything and keeps time."""
-    party = Party()
-    guests = [party.invite(name) for name in names or ("Ana", "Ben")]
-    party.run(0.1)
-    party.say(*(Add(a_track(number + 1, seconds)) for number in range(tracks)))
-    party.run(2)
-    return party, guests
-
-
-def line(party: Party) -> Timeline:
-    timeline = party.machine.snapshot().timeline
-    assert timeline is not None
-    return timeline
-
-
-def all_follow_the_same(party: Party, guests: list[Guest]) -> bool:
-    return all(guest.following == party.host.following for guest in guests)
-
-
-def error(party: Party) -> object:
-    return party.host.events("error")[-1].fields["message"]
 
 
 # -- one line --------------------------------------------------------------------------------------------------------
@@ -255,6 +230,7 @@ def test_play_waits_for_everybodys_file() -> None:
     party.run(1)
     party.say(Play())
     assert error(party) == "Waiting for all peers to receive the file."
+    assert party.host.events("error")[-1].fields["peers"] == ["Ben"]
     assert party.machine.snapshot().timeline is None
     party.run(5)
     party.say(Play())
@@ -437,14 +413,23 @@ def test_next_leaves_the_current_track_at_once() -> None:
     assert party.host.following is not None and party.host.following.then is not None
 
 
-def test_next_waits_for_everybodys_file() -> None:
+def test_next_waits_for_everybodys_file_while_the_current_track_plays_on() -> None:
     party, guests = ready()
     guests[0].fetch_ns = 10 * SECOND
     party.say(Play(), Add(a_track(2)))
     party.run(1)
+    before = line(party)
     party.say(Next())
-    assert error(party) == "Waiting for all peers to receive the file."
-    assert line(party).file_id == a_track(1).file_id
+    told = party.host.events("warning")[-1].fields
+    assert told["message"] == "song 2.mp3 starts as soon as it is there. Waiting for Ana."
+    assert (told["file_name"], told["peers"]) == ("song 2.mp3", ["Ana"])
+    waiting_for = party.machine.snapshot().waiting_for
+    assert waiting_for is not None and waiting_for.file_name == "song 2.mp3"
+    party.run(8)
+    assert line(party) == before and all_follow_the_same(party, guests)
+    party.run(2)
+    assert line(party).file_id == a_track(2).file_id and party.machine.snapshot().waiting_for is None
+    assert all_follow_the_same(party, guests)
 
 
 def test_a_pause_disarms_and_a_resume_arms_again() -> None:

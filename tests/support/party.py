@@ -10,24 +10,31 @@ import dataclasses
 import heapq
 import itertools
 from collections.abc import Callable, Iterator
+from typing import Any
 from uuid import UUID
 
+from phaselock.model.timeline import Timeline
 from phaselock.model.types import ClockStatus, Track
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import GREETING_CAP, HOST_CAP, SESSION_CAP, Framer, frame
 from phaselock.protocol.messages import Message
 from phaselock.session import effects as e
-from phaselock.session.commands import HostCommand, Leave
+from phaselock.session.commands import Add, HostCommand, Leave
 from phaselock.session.host import HostMachine
 from phaselock.session.peer import PeerMachine
 
 MS = 1_000_000
 SECOND = 1_000_000_000
 REPORT_NS = 100 * MS
+CONNECT_NS = 2 * SECOND
+"""So long a connection is tried into a network that is gone."""
 
 
-def a_track(number: int = 1, seconds: float = 60.0, rate_hz: int = 44100) -> Track:
-    return Track(UUID(int=number), f"song {number}.mp3", 1000, bytes([number]) * 32, rate_hz, int(seconds * rate_hz))
+def a_track(number: int = 1, seconds: float = 60.0, rate_hz: int = 44100, **changes: Any) -> Track:
+    """The song of that number, each one its own file."""
+    content = number.to_bytes(2, "big") * 16
+    song = Track(UUID(int=number), f"song {number}.mp3", 1000, content, rate_hz, int(seconds * rate_hz))
+    return dataclasses.replace(song, **changes)
 
 
 @dataclasses.dataclass
@@ -73,13 +80,20 @@ class Guest(Node):
         super().__init__(output)
         self.machine = PeerMachine(display_name=name)
         self.conn = conn
+        """Of the host; 0 while there is none."""
         self.delay_ns = delay_ns
         self.ahead_ns = ahead_ns
         """Its clock, compared with the session's."""
         self.framer = Framer(HOST_CAP)
         self.fetch_ns = 50 * MS
         self.fetch_results: Iterator[bool] = itertools.repeat(True)
+        """For each try to get a file, whether it comes whole."""
         self.fetches: list[e.Fetch] = []
+        self.uploads: list[e.Upload] = []
+        self.upload_results: Iterator[bool | str] = itertools.repeat(True)
+        """For each try to send a song: whether it gets there, or the words in which the host refuses it."""
+        self.connects = 0
+        """How often it was asked to connect anew."""
         self.cut = False
         """The network is gone: nothing arrives any more, in either direction, and nobody is told."""
         self.dead = False
@@ -87,14 +101,12 @@ class Guest(Node):
         self.held: list[Callable[[], None]] = []
         """What TCP brings once the network is back."""
         self.got: list[Message] = []
-        self.upload_results: Iterator[bool] = itertools.repeat(True)
-        self.uploads: list[e.Upload] = []
+        self.under_way: dict[UUID, e.Fetch | e.Upload] = {}
+        """By file or request: what was neither cancelled nor is over."""
 
-    def newest_fetch(self, track: Track) -> e.Fetch | None:
-        """The one that was not cancelled, if any."""
-        acts = [one for one in self.effects if isinstance(one, e.Fetch | e.CancelFetch)]
-        mine = [one for one in acts if (one.track.file_id if isinstance(one, e.Fetch) else one.file_id) == track.file_id]
-        return mine[-1] if mine and isinstance(mine[-1], e.Fetch) else None
+    def told(self, kind: type) -> list:
+        """Every message of that kind from the host so far."""
+        return [message for message in self.got if isinstance(message, kind)]
 
 
 class Party:
@@ -174,6 +186,10 @@ class Party:
         for arrive in held:
             arrive()
 
+    def on_host(self, call: Callable[..., list[e.Effect]], *args: object) -> None:
+        """Call a method of the host's machine."""
+        self._do_host(call(*args, now_ns=self.now_ns))
+
     def on_guest(self, guest: Guest, call: Callable[..., list[e.Effect]], *args: object) -> None:
         """Call a method of a guest's machine at its own time."""
         self._do_guest(guest, call(*args, now_ns=self.now_ns + guest.ahead_ns))
@@ -186,10 +202,10 @@ class Party:
             if self._due and self._due[0][0] <= self.now_ns:
                 heapq.heappop(self._due)[2]()
                 continue
-            at_ns = self.machine.next_deadline_ns()
+            at_ns = None if self.host_dead else self.machine.next_deadline_ns()
             if at_ns is not None and at_ns <= self.now_ns:
                 self._do_host(self.machine.timer(now_ns=self.now_ns))
-            for guest in self.people:
+            for guest in self._living():
                 at_ns, local_ns = guest.machine.next_deadline_ns(), self.now_ns + guest.ahead_ns
                 if at_ns is not None and at_ns <= local_ns:
                     self._do_guest(guest, guest.machine.timer(now_ns=local_ns))
@@ -197,11 +213,14 @@ class Party:
 
     # -- the runner --------------------------------------------------------------------------------------------------
 
+    def _living(self) -> list[Guest]:
+        return [guest for guest in self.people if not guest.dead]
+
     def _next_ns(self) -> int:
         times = [self._due[0][0]] if self._due else []
-        at_ns = self.machine.next_deadline_ns()
+        at_ns = None if self.host_dead else self.machine.next_deadline_ns()
         times += [] if at_ns is None else [at_ns]
-        for guest in self.people:
+        for guest in self._living():
             at_ns = guest.machine.next_deadline_ns()
             times += [] if at_ns is None else [at_ns - guest.ahead_ns]
         return min(times)
@@ -224,8 +243,10 @@ class Party:
         self._at(REPORT_NS, self._report_host)
 
     def _report_guest(self, guest: Guest) -> None:
+        if guest.dead:
+            return
         out, now_ns = guest.output, self.now_ns + guest.ahead_ns
-        status = ClockStatus(out.clock_usable, False, -guest.ahead_ns, 0.0, out.uncertainty_ns, 2 * guest.delay_ns)
+        status = ClockStatus(out.clock_usable, guest.cut, -guest.ahead_ns, 0.0, out.uncertainty_ns, 2 * guest.delay_ns)
         self._do_guest(guest, guest.machine.clock(status, now_ns=now_ns))
         self._do_guest(
             guest,
@@ -257,23 +278,28 @@ class Party:
 
     def _do_guest(self, guest: Guest, effects: list[e.Effect]) -> None:
         guest.effects += effects
-        conn = guest.conn
         for effect in effects:
+            conn = guest.conn
             match effect:
                 case e.Send(message=message):
                     data = frame(message)
-                    self._arrive(guest, None, lambda data=data: self._to_host(conn, data))
+                    self._arrive(guest, None, lambda data=data, conn=conn: self._to_host(conn, data))
                 case e.Close():
-                    self._arrive(guest, None, lambda: self._lost_by_host(conn))
+                    self._arrive(guest, None, lambda conn=conn: self._lost_by_host(conn))
+                    self._at(MS, lambda conn=conn: self._closed(guest, conn))
                 case e.Connect():
-                    self._arrive(guest, None, lambda: self._lost_by_host(conn))
-                    self._at(guest.delay_ns, lambda: self._connect_again(guest))
-                case e.Fetch():
+                    self._arrive(guest, None, lambda conn=conn: self._lost_by_host(conn))
+                    guest.conn = 0
+                    guest.connects += 1
+                    self._at(guest.delay_ns, lambda number=guest.connects: self._connect_again(guest, number))
+                case e.Fetch(track=track):
                     guest.fetches.append(effect)
-                    self._at(guest.fetch_ns, lambda effect=effect: self._fetched(guest, effect))
-                case e.Upload():
+                    self._under_way(guest, track.file_id, effect, self._fetched)
+                case e.Upload(request_id=request_id):
                     guest.uploads.append(effect)
-                    self._at(guest.fetch_ns, lambda effect=effect: self._uploaded(guest, effect))
+                    self._under_way(guest, request_id, effect, self._uploaded)
+                case e.CancelFetch(file_id=key) | e.CancelUpload(request_id=key):
+                    guest.under_way.pop(key, None)
 
     def _arrive(self, guest: Guest, conn: int | None, what: Callable[[], None]) -> None:
         """After the way; `conn`: only if the guest still listens there."""
@@ -294,19 +320,25 @@ class Party:
         self._do_guest(guest, guest.machine.connected(now_ns=self.now_ns + guest.ahead_ns))
         self._do_host(self.machine.connected(conn, now_ns=self.now_ns))
 
-    def _connect_again(self, guest: Guest) -> None:
-        if guest.dead:
+    def _connect_again(self, guest: Guest, number: int) -> None:
+        if guest.dead or guest.ended or number != guest.connects:
             return
         if guest.cut:
-            self._at(2 * SECOND, lambda: self._connect_failed(guest, refused=False))
+            self._at(CONNECT_NS, lambda: self._connect_failed(guest, number, refused=False))
         elif self.host.ended or self.host_dead:
-            self._connect_failed(guest, refused=True)
+            self._connect_failed(guest, number, refused=True)
         else:
             self._connect(guest)
 
-    def _connect_failed(self, guest: Guest, *, refused: bool) -> None:
-        now_ns = self.now_ns + guest.ahead_ns
-        self._do_guest(guest, guest.machine.connect_failed("no answer", refused=refused, now_ns=now_ns))
+    def _connect_failed(self, guest: Guest, number: int, *, refused: bool) -> None:
+        if number == guest.connects:
+            now_ns = self.now_ns + guest.ahead_ns
+            self._do_guest(guest, guest.machine.connect_failed("no answer", refused=refused, now_ns=now_ns))
+
+    def _closed(self, guest: Guest, conn: int) -> None:
+        """What it closed itself is over."""
+        if conn and guest.conn == conn:
+            self._lost_by_guest(guest)
 
     def _to_guest(self, guest: Guest, data: bytes) -> None:
         if not guest.dead:
@@ -328,25 +360,69 @@ class Party:
     def _lost_by_host(self, conn: int) -> None:
         self._do_host(self.machine.disconnected(conn, "closed", now_ns=self.now_ns))
 
-    def _fetched(self, guest: Guest, fetch: e.Fetch) -> None:
-        if guest.dead or guest.cut or fetch is not guest.newest_fetch(fetch.track):
-            return
+    def _under_way(
+        self, guest: Guest, key: UUID, bulk: e.Fetch | e.Upload, over: Callable[[Guest, e.Fetch | e.Upload], None]
+    ) -> None:
+        """A bulk connection, which a short cut only delays."""
+        guest.under_way[key] = bulk
+
+        def end() -> None:
+            if guest.under_way.get(key) is not bulk or guest.dead:
+                return
+            if guest.cut:
+                guest.held.append(end)
+            else:
+                del guest.under_way[key]
+                over(guest, bulk)
+
+        self._at(guest.fetch_ns, end)
+
+    def _fetched(self, guest: Guest, fetch: e.Fetch | e.Upload) -> None:
+        assert isinstance(fetch, e.Fetch)
         allowed = self.machine.authorise_fetch(fetch.peer_id, fetch.token, fetch.track.file_id)
-        if allowed == fetch.track and next(guest.fetch_results):
+        if not self.host_dead and allowed == fetch.track and next(guest.fetch_results):
             self.on_guest(guest, guest.machine.file_ready, fetch.track.file_id)
         else:
             self.on_guest(guest, guest.machine.file_failed, fetch.track.file_id, "The hash is wrong.")
 
-    def _uploaded(self, guest: Guest, upload: e.Upload) -> None:
-        if guest.dead or guest.cut:
-            return
+    def _uploaded(self, guest: Guest, upload: e.Fetch | e.Upload) -> None:
+        assert isinstance(upload, e.Upload)
         problem = "The connection was lost."
-        if self.machine.authorise_upload(upload.peer_id, upload.token, upload.request_id) and next(
-            guest.upload_results
-        ):
-            problem = ""
-            track = dataclasses.replace(
-                a_track(next(self._songs)), sha256=upload.sha256, size=upload.size, file_name="upload.mp3"
-            )
-            self._do_host(self.machine.uploaded(upload.request_id, track, now_ns=self.now_ns))
+        request = self.machine.authorise_upload(upload.peer_id, upload.token, upload.request_id)
+        if not self.host_dead and request is not None:
+            result = next(guest.upload_results)
+            if result is True:
+                problem = ""
+                number = next(self._songs)
+                song = a_track(number, file_name=request.file_name, size=upload.size, sha256=upload.sha256)
+                self.on_host(self.machine.uploaded, upload.request_id, song)
+            elif result:
+                self.on_host(self.machine.upload_refused, upload.request_id, result)
         self.on_guest(guest, guest.machine.upload_ended, upload.request_id, problem)
+
+
+def ready(*names: str, tracks: int = 1, seconds: float = 60.0) -> tuple[Party, list[Guest]]:
+    """A party where everybody has everything and keeps time."""
+    party = Party()
+    guests = [party.invite(name) for name in names or ("Ana", "Ben")]
+    party.run(0.1)
+    party.say(*(Add(a_track(number + 1, seconds)) for number in range(tracks)))
+    party.run(2)
+    return party, guests
+
+
+def line(party: Party) -> Timeline:
+    """What the host plays."""
+    timeline = party.machine.snapshot().timeline
+    assert timeline is not None
+    return timeline
+
+
+def all_follow_the_same(party: Party, guests: list[Guest]) -> bool:
+    """Every loudspeaker does what the host's does."""
+    return all(guest.following == party.host.following for guest in guests)
+
+
+def error(node: Party | Node) -> object:
+    """What the people there were told last of what cannot be done or went wrong."""
+    return (node.host if isinstance(node, Party) else node).events("error")[-1].fields["message"]

@@ -253,6 +253,8 @@ class Node:
             case e.Ended():
                 self.ended = effect
                 self.leave()
+            case e.Keep():
+                pass  # nothing is ever thrown away here
             case _:
                 raise AssertionError(f"{effect} is not for this machine")
 
