@@ -1,0 +1,145 @@
+"""Which addresses of this machine others may reach."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import enum
+import ipaddress
+import re
+import socket
+from collections.abc import Collection, Iterable, Sequence
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+BoundAddress = ipaddress.IPv4Interface | ipaddress.IPv6Interface
+
+MOST_ADDRESSES = 8
+
+# Of documentation networks, that nobody has: they stand for everything that only the default route leads to.
+_FAR_AWAY = ((socket.AF_INET, "203.0.113.1"), (socket.AF_INET6, "2001:db8::1"))
+
+# Inside the machine. "vEthernet" alone is no sign: it may be the only way out of a Windows that runs virtual machines.
+_INNER = re.compile(
+    r"^(docker|br-|veth|virbr|vnet|lxc|lxd|incus|podman|cni|cali|flannel|kube|nerdctl|vmnet|vmenet|vboxnet|bridge1\d\d)"
+    r"|^vethernet \((wsl|default switch|dockernat|nat|internal|minikube)|virtualbox host-only|vmware.*vmnet",
+    re.IGNORECASE,
+)
+_TUNNEL = re.compile(
+    r"^(tun|tap|utun|wg|ppp|ipsec|zt|tailscale|nordlynx|proton|gpd)"
+    r"|wireguard|wintun|openvpn|tap-windows|tailscale|zerotier|hamachi|anyconnect|fortinet|pangp|vpn",
+    re.IGNORECASE,
+)
+
+
+class _Kind(enum.IntEnum):
+    """Of a network interface, the most useful first."""
+
+    NETWORK = 0
+    TUNNEL = 1
+    INNER = 2
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Adapter:
+    """A network interface as the system lists it; `labels` is what it is called on the screen."""
+
+    name: str
+    addresses: tuple[BoundAddress, ...]
+    labels: tuple[str, ...] = ()
+
+
+def usable_addresses(bind: str = "") -> tuple[str, ...]:
+    """The addresses under which others may reach a program bound to `bind`, best first; none for loopback. May block
+    for some milliseconds, and for longer where `bind` is a host name."""
+    if bind in ("", "::"):
+        return rank(adapters(), default_route_addresses())
+    if bind == "0.0.0.0":
+        return tuple(address for address in rank(adapters(), default_route_addresses()) if ":" not in address)
+    with contextlib.suppress(OSError, UnicodeError, ValueError):
+        address = ipaddress.ip_address(socket.getaddrinfo(bind, 0, type=socket.SOCK_DGRAM)[0][4][0])
+        return () if address.is_loopback else (str(address),)
+    return ()
+
+
+def rank(adapters: Iterable[Adapter], default_route: Collection[str] = ()) -> tuple[str, ...]:
+    """The addresses that others may reach, best first: tunnels last; what a machine gives itself (link-local), and what
+    only virtual machines and containers see, where there is nothing better."""
+    candidates = []
+    for adapter in adapters:
+        leads_out = any(str(one.ip) in default_route for one in adapter.addresses)
+        kind = _kind(adapter, leads_out)
+        for one in adapter.addresses:
+            if not (one.ip.is_loopback or one.ip.is_unspecified or one.ip.is_multicast):
+                tier = _tier(kind, one.ip.is_link_local)
+                candidates.append(((tier, kind, one.version, not leads_out), str(one.ip)))
+    candidates.sort(key=lambda one: one[0])  # stable: otherwise as the system lists them
+    best = [text for (tier, *_), text in candidates if tier == candidates[0][0][0]]
+    return tuple(dict.fromkeys(best))[:MOST_ADDRESSES]
+
+
+def reachable_first(addresses: Iterable[Address], networks: Sequence[Network]) -> tuple[str, ...]:
+    """Somebody's addresses, without those that mean nothing on another machine; first those in one of our networks."""
+    useful = {
+        address
+        for address in addresses
+        if not (address.is_loopback or address.is_unspecified or address.is_multicast or address.is_reserved)
+        and not (isinstance(address, ipaddress.IPv6Address) and address.is_link_local and not address.scope_id)
+    }
+    order = sorted(
+        useful,
+        key=lambda one: (
+            one.is_link_local,
+            not any(one.version == network.version and one in network for network in networks),
+            one.version,
+            int(one),
+        ),
+    )
+    return tuple(str(address) for address in order[:MOST_ADDRESSES])
+
+
+def adapters() -> tuple[Adapter, ...]:
+    """What the system lists. May block for some milliseconds."""
+    import ifaddr
+
+    found = []
+    for adapter in ifaddr.get_adapters():
+        addresses = []
+        for ip in adapter.ips:
+            # Of the IPv6 addresses only the link-local ones need their scope, and only they are written with it.
+            text = ip.ip if isinstance(ip.ip, str) else ip.ip[0].partition("%")[0]
+            if not isinstance(ip.ip, str) and ipaddress.ip_address(text).is_link_local and ip.ip[2]:
+                text = f"{text}%{ip.ip[2]}"
+            addresses.append(ipaddress.ip_interface(f"{text}/{ip.network_prefix}"))
+        labels = tuple(dict.fromkeys([adapter.nice_name, *(ip.nice_name for ip in adapter.ips)]))
+        found.append(Adapter(adapter.name, tuple(addresses), labels))
+    return tuple(found)
+
+
+def networks(adapters: Iterable[Adapter]) -> tuple[Network, ...]:
+    """The networks that this machine is in."""
+    return tuple(one.network for adapter in adapters for one in adapter.addresses if not one.ip.is_loopback)
+
+
+def default_route_addresses() -> frozenset[str]:
+    """The addresses that this machine speaks from to the world. Nothing is sent."""
+    found = set()
+    for family, target in _FAR_AWAY:
+        with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as sock:
+            sock.connect((target, 9))
+            found.add(sock.getsockname()[0])
+    return frozenset(found)
+
+
+def _kind(adapter: Adapter, leads_out: bool) -> _Kind:
+    texts = (adapter.name, *adapter.labels)
+    if any(_TUNNEL.search(text) for text in texts):  # even where it leads out: the others are in this room, not beyond
+        return _Kind.TUNNEL
+    return _Kind.INNER if any(_INNER.search(text) for text in texts) and not leads_out else _Kind.NETWORK
+
+
+def _tier(kind: _Kind, link_local: bool) -> int:
+    """Addresses of a later tier are for want of an earlier one."""
+    if not link_local:
+        return 2 if kind == _Kind.INNER else 0
+    return 1 if kind == _Kind.NETWORK else 3
