@@ -38,10 +38,11 @@ from phaselock.errors import PhaseLockError
 from phaselock.intake import take_in
 from phaselock.model.names import person_name
 from phaselock.network import discovery
+from phaselock.network.addresses import usable_addresses
+from phaselock.network.advert import FoundSession
 from phaselock.network.host import HostRunner
 from phaselock.network.listen import bind
 from phaselock.network.peer import CannotConnect, PeerRunner, connect
-from phaselock.protocol.messages import PROTOCOL_VERSION
 from phaselock.session import commands as c
 from phaselock.session.effects import Ended, Event
 from phaselock.session.host import HostMachine
@@ -186,7 +187,7 @@ async def _host(options: HostOptions, terminal: Terminal) -> Ended:
         )
         desk = HostDesk(runner, player, store, terminal)
         stack.enter_context(_polite_interrupts(desk.quit))
-        addresses = discovery.usable_addresses(options.bind)
+        addresses = usable_addresses(options.bind)
         address = options.bind or (addresses[0] if addresses else socket.gethostname())
         if port != DEFAULT_PORT:
             address = f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
@@ -201,7 +202,7 @@ async def _host(options: HostOptions, terminal: Terminal) -> Ended:
             port,
             clock_port,
             () if options.unlisted else addresses,
-            version=PROTOCOL_VERSION,
+            refresh=None if options.unlisted else functools.partial(usable_addresses, options.bind),
         )
         announcing = asyncio.create_task(_announce(announcement, address, terminal))
         terminal.listen(_on_loop(desk.line))
@@ -262,7 +263,7 @@ async def _reach(options: JoinOptions) -> socket.socket:
         return await connect(*options.address)
     wanted = options.session_name and person_name(options.session_name).casefold()
 
-    def fitting(sessions: Sequence[discovery.FoundSession]) -> list[discovery.FoundSession]:
+    def fitting(sessions: Sequence[FoundSession]) -> list[FoundSession]:
         return [one for one in sessions if not wanted or one.session_name.casefold() == wanted]
 
     # A name is looked for until it appears; without one, all that are there shall have spoken.
@@ -331,7 +332,7 @@ def _display_name(wish: str | None, store: SettingsStore) -> str:
     return name
 
 
-def _address_of(session: discovery.FoundSession) -> str:
+def _address_of(session: FoundSession) -> str:
     """What `phaselock join` takes."""
     address = session.addresses[0] if session.addresses else "?"
     if session.port == DEFAULT_PORT:
@@ -339,7 +340,7 @@ def _address_of(session: discovery.FoundSession) -> str:
     return f"[{address}]:{session.port}" if ":" in address else f"{address}:{session.port}"
 
 
-def _found_fields(session: discovery.FoundSession) -> dict[str, object]:
+def _found_fields(session: FoundSession) -> dict[str, object]:
     return {**dataclasses.asdict(session), "full": session.full, "address": _address_of(session)}
 
 

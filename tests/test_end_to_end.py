@@ -6,90 +6,16 @@ import contextlib
 import json
 import os
 import pathlib
-import queue
 import shutil
 import signal
 import socket
 import subprocess
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
 
-ROOT = pathlib.Path(__file__).parent.parent
-TUNE = ROOT / "phaselock" / "data" / "tune.mp3"
-PATIENCE_S = 60.0
-
-Event = dict[str, Any]
-
-
-class Program:
-    """One phaselock process: what it says, and a line to its standard input."""
-
-    def __init__(self, *arguments: str) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "phaselock", *arguments, "--json"],
-            cwd=ROOT,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-        )
-        self.told: list[Event] = []
-        self._events: queue.SimpleQueue[Event | None] = queue.SimpleQueue()
-        self._errors: list[str] = []
-        self._threads = [threading.Thread(target=self._listen), threading.Thread(target=self._listen_for_errors)]
-        for thread in self._threads:
-            thread.start()
-
-    def say(self, line: str) -> None:
-        assert self.process.stdin
-        self.process.stdin.write(line + "\n")
-        self.process.stdin.flush()
-
-    def wait_for(self, name: str, fits: Callable[[Event], bool] = lambda event: True) -> Event:
-        """The next event of that name that fits, later than those waited for before."""
-        until = time.monotonic() + PATIENCE_S
-        while True:
-            try:
-                event = self._events.get(timeout=max(0.0, until - time.monotonic()))
-            except queue.Empty:
-                event = None
-            if event is None:
-                pytest.fail(f"no {name!r}; told were {self.told[-8:]}; {''.join(self._errors)}")
-            if event["event"] == name and fits(event):
-                return event
-
-    def end(self) -> tuple[int, str]:
-        """Exit status and standard error, once it has ended by itself."""
-        status = self.process.wait(PATIENCE_S)
-        for thread in self._threads:
-            thread.join(PATIENCE_S)
-        return status, "".join(self._errors).strip()
-
-    def close(self) -> None:
-        self.process.kill()
-        assert "Traceback" not in self.end()[1]
-        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
-            assert stream
-            with contextlib.suppress(OSError):
-                stream.close()
-
-    def _listen(self) -> None:
-        assert self.process.stdout
-        for line in self.process.stdout:
-            event = json.loads(line)
-            self.told.append(event)
-            self._events.put(event)
-        self._events.put(None)
-
-    def _listen_for_errors(self) -> None:
-        assert self.process.stderr
-        self._errors.extend(self.process.stderr)
+from tests.support.programs import PATIENCE_S, ROOT, TUNE, Program, playing
 
 
 class Room:
@@ -122,10 +48,6 @@ class Room:
 def room(tmp_path: pathlib.Path) -> Iterator[Room]:
     with contextlib.ExitStack() as stack:
         yield Room(tmp_path, stack)
-
-
-def playing(event: Event) -> bool:
-    return bool(event["playing"])
 
 
 def test_play_pause_resume_seek_stop_and_leave(room: Room) -> None:

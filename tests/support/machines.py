@@ -1,0 +1,102 @@
+"""Several machines out of one: a network namespace each, on one Ethernet switch, with a cable that can be pulled.
+
+Needs root and iproute2; `unavailable` says why it cannot be. Addresses are in 10.79.0.0/24, inside the namespaces.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import shutil
+import signal
+import subprocess
+import sys
+
+from tests.support.programs import Program
+
+PREFIX = f"pl{os.getpid()}"
+
+
+def _ip(*words: str) -> None:
+    subprocess.run(["ip", *words], check=True, capture_output=True)
+
+
+def unavailable() -> str:
+    """Why there can be no namespaces here; empty when there can."""
+    if sys.platform != "linux" or not shutil.which("ip"):
+        return "network namespaces need Linux and iproute2"
+    try:
+        _ip("netns", "add", f"{PREFIX}try")
+        _ip("netns", "del", f"{PREFIX}try")
+    except (OSError, subprocess.CalledProcessError):
+        return "this user may not make network namespaces"
+    return ""
+
+
+class Machines:
+    """Made with the names of the machines; ends with the block, and every program on them with it."""
+
+    def __init__(self, folder: pathlib.Path, *names: str) -> None:
+        self._folder = folder
+        self._names = names
+        self._stack = contextlib.ExitStack()
+
+    def __enter__(self) -> Machines:
+        switch = self._add("switch")
+        _ip("-n", switch, "link", "add", "lan", "type", "bridge")
+        _ip("-n", switch, "link", "set", "lan", "up")
+        for number, name in enumerate(self._names, 1):
+            machine = self._add(name)
+            _ip(*f"link add lan0 netns {machine} type veth peer name port{number} netns {switch}".split())
+            _ip("-n", switch, "link", "set", f"port{number}", "master", "lan", "up")
+            _ip("-n", machine, "addr", "add", f"10.79.0.{number}/24", "dev", "lan0")
+            _ip("-n", machine, "link", "set", "lo", "up")
+            self.cable(name, plugged=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def address(self, name: str) -> str:
+        return f"10.79.0.{self._names.index(name) + 1}"
+
+    def cable(self, name: str, *, plugged: bool) -> None:
+        """Pull or plug the network cable of a machine."""
+        machine = f"{PREFIX}{name}"
+        _ip("-n", machine, "link", "set", "lan0", "up" if plugged else "down")
+        if plugged:
+            _ip("-n", machine, "route", "replace", "224.0.0.0/4", "dev", "lan0")
+
+    def start(self, name: str, *arguments: str) -> Program:
+        """A phaselock on a machine, silent, with a home of its own there."""
+        prefix = ("ip", "netns", "exec", f"{PREFIX}{name}")
+        program = Program(*arguments, "--backend", "null", "--as", name, prefix=prefix, home=self._folder / name)
+        self._stack.callback(program.close)
+        return program
+
+    def call(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """A phaselock that ends by itself."""
+        return subprocess.run(
+            ["ip", "netns", "exec", f"{PREFIX}{name}", sys.executable, "-m", "phaselock", *arguments],
+            env={**os.environ, "PHASELOCK_HOME": os.fspath(self._folder / name)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+
+    def _add(self, name: str) -> str:
+        machine = f"{PREFIX}{name}"
+        _ip("netns", "add", machine)
+        self._stack.callback(_ip, "netns", "del", machine)
+        return machine
+
+
+@contextlib.contextmanager
+def asleep(program: Program):  # type: ignore[no-untyped-def]
+    """The process does nothing while the block lasts."""
+    os.kill(program.process.pid, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(program.process.pid, signal.SIGCONT)
