@@ -6,21 +6,40 @@ import hashlib
 import pathlib
 import random
 import socket
+import tempfile
 import threading
 import uuid
 from collections.abc import Callable, Iterator
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from phaselock.errors import PhaseLockError
 from phaselock.model.types import Track
-from phaselock.network import bulk
+from phaselock.network import bulk, pace
+from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import SESSION_CAP, Framer, frame
-from phaselock.protocol.messages import FileChunk, FileRequest, Heartbeat, Message, SessionInfo
+from phaselock.protocol.messages import (
+    BulkProgress,
+    FileChunk,
+    FileRefused,
+    FileRequest,
+    Heartbeat,
+    Message,
+    SessionInfo,
+    SongUploadChunk,
+    SongUploadComplete,
+    SongUploadFrom,
+    SongUploadStart,
+)
 from phaselock.storage.cache import FileCache
 
 DATA = random.Random(1).randbytes(300_001)
+HASH = hashlib.sha256(DATA).digest()
 TOKEN = b"t" * 16
+REQUEST_ID = uuid.UUID(int=9)
+START = SongUploadStart(3, TOKEN, REQUEST_ID, HASH)
 PATIENCE_S = 30
 
 
@@ -33,7 +52,7 @@ def song(tmp_path: pathlib.Path) -> pathlib.Path:
 
 @pytest.fixture
 def track(song: pathlib.Path) -> Track:
-    return Track(uuid.UUID(int=7), "song.mp3", len(DATA), hashlib.sha256(DATA).digest(), 44100, 1000)
+    return Track(uuid.UUID(int=7), "song.mp3", len(DATA), HASH, 44100, 1000)
 
 
 @pytest.fixture
@@ -41,14 +60,15 @@ def cache(tmp_path: pathlib.Path) -> FileCache:
     return FileCache(tmp_path / "cache")
 
 
-Script = Callable[[socket.socket, FileRequest], None]
+Script = Callable[[socket.socket, "FileRequest | SongUploadStart"], None]
+Pair = tuple[socket.socket, socket.socket]
 
 
 class Host:
     """Accepts bulk connections, says SessionInfo as a host does, and goes on as the script says."""
 
-    def __init__(self, script: Script) -> None:
-        self.requests: list[FileRequest] = []
+    def __init__(self, script: Callable[..., None]) -> None:
+        self.requests: list[Message] = []
         self._script = script
         self._listener = socket.create_server(("127.0.0.1", 0))
         self._thread = threading.Thread(target=self._serve)
@@ -67,23 +87,58 @@ class Host:
     def _serve(self) -> None:
         while not self._over:
             sock, _ = self._listener.accept()
-            with sock, contextlib.suppress(OSError):
-                sock.sendall(frame(SessionInfo(1, "Jam", "Host", (), 5)))
+            with sock, contextlib.suppress(OSError, PhaseLockError, ProtocolError):
+                sock.sendall(frame(SessionInfo(1, bytes(16), "Jam", "Host", (), 5)))
                 framer, messages = Framer(SESSION_CAP), list[Message]()
                 while not messages and (data := sock.recv(4096)):
                     messages += framer.feed(data)
                 if messages:
-                    assert isinstance(messages[0], FileRequest)
                     self.requests.append(messages[0])
                     self._script(sock, messages[0])
+
+
+def nothing(_: object) -> None:
+    pass
 
 
 def fetch(track: Track, address: tuple[str, int]) -> bulk.Fetch:
     return bulk.Fetch(track, address, 3, TOKEN)
 
 
+def upload(song: pathlib.Path, address: tuple[str, int]) -> bulk.Upload:
+    return bulk.Upload(REQUEST_ID, song, len(DATA), HASH, address, 3, TOKEN)
+
+
 def serve(track: Track, path: pathlib.Path) -> Script:
-    return lambda sock, request: bulk.send_file(sock, track, path, request.offset, lambda _: None)
+    return lambda sock, request: bulk.send_file(sock, track, path, request.offset, nothing)
+
+
+def take(cache: FileCache) -> Script:
+    return lambda sock, start: bulk.receive_upload(sock, start, len(DATA), cache, nothing)
+
+
+def listen(sock: socket.socket, *, read_bytes: int = 1 << 20, acknowledge: bool = True) -> Iterator[Message]:
+    """What comes in; acknowledged as a receiver does."""
+    sock.settimeout(PATIENCE_S)
+    framer, received = Framer(SESSION_CAP), 0
+    while data := sock.recv(read_bytes):
+        received += len(data)
+        messages = list(framer.feed(data))
+        if messages and acknowledge:
+            sock.sendall(frame(BulkProgress(received)))
+        yield from messages
+
+
+def arrive(cache: FileCache, size: int) -> None:
+    """The beginning of the song is in the cache."""
+    with cache.begin(HASH, len(DATA)) as partial:
+        partial.write(DATA[:size])
+
+
+@pytest.fixture
+def worker() -> Iterator[concurrent.futures.Executor]:
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        yield pool
 
 
 def test_a_file_arrives_whole_and_the_second_time_from_the_cache(
@@ -101,7 +156,7 @@ def test_a_lost_transfer_is_resumed(track: Track, song: pathlib.Path, cache: Fil
         if len(host.requests) == 1:
             sock.sendall(frame(FileChunk(track.file_id, 0, DATA[:50_000])))
         else:
-            bulk.send_file(sock, track, song, request.offset, lambda _: None)
+            bulk.send_file(sock, track, song, request.offset, nothing)
 
     with Host(stop_half_way) as (host, address):
         with pytest.raises(bulk.TransferError, match="ended"):
@@ -148,12 +203,6 @@ def test_nobody_there(track: Track, cache: FileCache) -> None:
         fetch(track, address).run(cache)
 
 
-@pytest.fixture
-def worker() -> Iterator[concurrent.futures.Executor]:
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        yield pool
-
-
 def test_cancel_wakes_a_transfer_that_waits(
     track: Track, cache: FileCache, worker: concurrent.futures.Executor
 ) -> None:
@@ -183,7 +232,7 @@ def test_cancel_before_the_start(track: Track, song: pathlib.Path, cache: FileCa
 
 
 def test_progress_ends_with_the_last_byte(
-    track: Track, song: pathlib.Path, tcp_pair: tuple[socket.socket, socket.socket], worker: concurrent.futures.Executor
+    track: Track, song: pathlib.Path, tcp_pair: Pair, worker: concurrent.futures.Executor
 ) -> None:
     def send() -> None:
         with tcp_pair[0]:
@@ -191,19 +240,333 @@ def test_progress_ends_with_the_last_byte(
 
     told: list[int] = []
     sending = worker.submit(send)
-    received = b"".join(iter(lambda: tcp_pair[1].recv(1 << 20), b""))
+    chunks = list(listen(tcp_pair[1]))
     sending.result(PATIENCE_S)
     assert told[-1] == len(DATA) and told == sorted(told)
-    chunks = list(Framer(SESSION_CAP).feed(received))
     assert b"".join(chunk.data for chunk in chunks if isinstance(chunk, FileChunk)) == DATA[100_000:]
 
 
-def test_a_file_that_changed_or_went_is_not_sent(
-    track: Track, song: pathlib.Path, tcp_pair: tuple[socket.socket, socket.socket]
-) -> None:
+def test_a_file_that_changed_or_went_is_not_sent(track: Track, song: pathlib.Path, tcp_pair: Pair) -> None:
     song.write_bytes(DATA + b"more")
     with pytest.raises(PhaseLockError, match="has changed"):
-        bulk.send_file(tcp_pair[0], track, song, 0, lambda _: None)
+        bulk.send_file(tcp_pair[0], track, song, 0, nothing)
     song.unlink()
     with pytest.raises(PhaseLockError, match="cannot be read"):
-        bulk.send_file(tcp_pair[0], track, song, 0, lambda _: None)
+        bulk.send_file(tcp_pair[0], track, song, 0, nothing)
+
+
+def test_a_file_that_is_cut_short_on_the_way_is_not_sent_on(
+    track: Track, song: pathlib.Path, tcp_pair: Pair, worker: concurrent.futures.Executor
+) -> None:
+    sending = worker.submit(bulk.send_file, tcp_pair[0], track, song, 0, nothing)
+    messages = listen(tcp_pair[1], acknowledge=False)
+    first = next(messages)
+    assert isinstance(first, FileChunk) and len(first.data) == pace.PROBE_BYTES
+    song.write_bytes(DATA[:5000])
+    tcp_pair[1].sendall(frame(BulkProgress(len(frame(first)))))
+    with pytest.raises(PhaseLockError, match="has changed"):
+        sending.result(PATIENCE_S)
+
+
+def test_a_file_that_grows_on_the_way_is_sent_as_it_was(
+    track: Track, song: pathlib.Path, tcp_pair: Pair, worker: concurrent.futures.Executor
+) -> None:
+    sending = worker.submit(bulk.send_file, tcp_pair[0], track, song, 0, nothing)
+    messages = listen(tcp_pair[1])
+    received = b""
+    for chunk in messages:
+        assert isinstance(chunk, FileChunk)
+        if not received:
+            with song.open("ab") as file:
+                file.write(b"more")
+        received += chunk.data
+        if len(received) >= len(DATA):
+            break
+    sending.result(PATIENCE_S)
+    assert received == DATA
+
+
+def test_nothing_more_is_sent_to_whoever_does_not_acknowledge(
+    track: Track, song: pathlib.Path, tcp_pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "STALL_S", 0.05)
+    with pytest.raises(TimeoutError), tcp_pair[0]:
+        bulk.send_file(tcp_pair[0], track, song, 0, nothing)
+    (chunk,) = listen(tcp_pair[1], acknowledge=False)
+    assert isinstance(chunk, FileChunk) and len(chunk.data) == pace.PROBE_BYTES
+
+
+def test_a_slow_reader_gets_everything(
+    track: Track, song: pathlib.Path, tcp_pair: Pair, worker: concurrent.futures.Executor
+) -> None:
+    def send() -> None:
+        with tcp_pair[0]:
+            bulk.send_file(tcp_pair[0], track, song, 0, nothing)
+
+    sending = worker.submit(send)
+    chunks = list(listen(tcp_pair[1], read_bytes=700))
+    sending.result(PATIENCE_S)
+    assert b"".join(chunk.data for chunk in chunks if isinstance(chunk, FileChunk)) == DATA
+
+
+def test_a_receiver_that_goes_ends_the_transfer(
+    track: Track, song: pathlib.Path, tcp_pair: Pair, worker: concurrent.futures.Executor
+) -> None:
+    sending = worker.submit(bulk.send_file, tcp_pair[0], track, song, 0, nothing)
+    with tcp_pair[1]:
+        next(listen(tcp_pair[1]))
+    with pytest.raises(ConnectionError):
+        sending.result(PATIENCE_S)
+
+
+def test_shutting_the_socket_wakes_a_sender_that_waits(
+    track: Track, song: pathlib.Path, tcp_pair: Pair, worker: concurrent.futures.Executor
+) -> None:
+    sending = worker.submit(bulk.send_file, tcp_pair[0], track, song, 0, nothing)
+    next(listen(tcp_pair[1], acknowledge=False))
+    bulk.shut(tcp_pair[0])
+    with pytest.raises(ConnectionError):
+        sending.result(PATIENCE_S)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        frame(BulkProgress(2**40)),
+        frame(BulkProgress(0)),
+        frame(BulkProgress(100)) + frame(BulkProgress(99)),
+        frame(BulkProgress(100)) * 1000,
+        frame(Heartbeat()),
+        b"\xff\xff\x00\x00\x00",
+        b"\x02\x00\x00\x00\xff\x00",
+    ],
+    ids=["more than was sent", "nothing", "backwards", "a flood", "another message", "too long", "garbage"],
+)
+def test_a_receiver_that_breaks_the_protocol_ends_the_transfer(
+    track: Track, song: pathlib.Path, tcp_pair: Pair, answer: bytes, worker: concurrent.futures.Executor
+) -> None:
+    sending = worker.submit(bulk.send_file, tcp_pair[0], track, song, 0, nothing)
+    next(listen(tcp_pair[1], acknowledge=False))
+    tcp_pair[1].sendall(answer)
+    with pytest.raises(ProtocolError):
+        sending.result(PATIENCE_S)
+
+
+def test_a_refusal_is_heard_by_whoever_is_still_sending(tcp_pair: Pair, worker: concurrent.futures.Executor) -> None:
+    tcp_pair[1].sendall(bytes(100_000))
+    refusing = worker.submit(bulk.refuse, tcp_pair[0], "Not today.")
+    assert list(listen(tcp_pair[1], acknowledge=False)) == [FileRefused("Not today.")]
+    bulk.shut(tcp_pair[1])
+    refusing.result(PATIENCE_S)
+
+
+def test_a_transfer_that_stands_still_is_given_up(
+    track: Track, cache: FileCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "STALL_S", 0.05)
+    over = threading.Event()
+    with Host(lambda sock, _: over.wait(PATIENCE_S)) as (_, address):
+        with pytest.raises(bulk.TransferError, match="stood still"):
+            fetch(track, address).run(cache)
+        over.set()
+
+
+def test_an_upload_arrives_whole(song: pathlib.Path, cache: FileCache) -> None:
+    told: list[int] = []
+    with Host(take(cache)) as (host, address):
+        upload(song, address).run(told.append)
+        assert cache.path(HASH).read_bytes() == DATA
+        upload(song, address).run(told.append)
+    assert host.requests == [START, START]
+    assert told[-2:] == [len(DATA)] * 2
+
+
+def test_an_upload_that_is_here_already_is_not_sent(song: pathlib.Path, cache: FileCache, tcp_pair: Pair) -> None:
+    arrive(cache, len(DATA))
+    with cache.begin(HASH, len(DATA)) as partial:
+        partial.finish()
+    tcp_pair[1].sendall(frame(SongUploadComplete(REQUEST_ID, HASH)))
+    assert bulk.receive_upload(tcp_pair[0], START, len(DATA), cache, nothing) == cache.path(HASH)
+    assert next(listen(tcp_pair[1], acknowledge=False)) == SongUploadFrom(len(DATA))
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, len(DATA)), st.sampled_from(["fetch", "upload"]))
+def test_wherever_it_was_lost_the_file_is_the_same(here: int, way: str) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        song, cache = pathlib.Path(folder, "song.mp3"), FileCache(pathlib.Path(folder, "cache"))
+        song.write_bytes(DATA)
+        arrive(cache, here)
+        track = Track(uuid.UUID(int=7), "song.mp3", len(DATA), HASH, 44100, 1000)
+        with Host(serve(track, song) if way == "fetch" else take(cache)) as (host, address):
+            if way == "fetch":
+                fetch(track, address).run(cache)
+                assert [request.offset for request in host.requests] == [here] * (here < len(DATA))  # type: ignore[union-attr]
+            else:
+                upload(song, address).run(nothing)
+        assert cache.path(HASH).read_bytes() == DATA
+
+
+def test_an_upload_goes_on_where_it_was_lost(song: pathlib.Path, cache: FileCache, tcp_pair: Pair) -> None:
+    arrive(cache, 200_000)
+    for message in (
+        SongUploadChunk(REQUEST_ID, offset, DATA[offset : offset + 50_001]) for offset in (200_000, 250_001)
+    ):
+        tcp_pair[1].sendall(frame(message))
+    tcp_pair[1].sendall(frame(SongUploadComplete(REQUEST_ID, HASH)))
+    told: list[int] = []
+    bulk.receive_upload(tcp_pair[0], START, len(DATA), cache, told.append)
+    assert next(listen(tcp_pair[1], acknowledge=False)) == SongUploadFrom(200_000)
+    assert told[-1] == len(DATA)
+    assert cache.path(HASH).read_bytes() == DATA
+
+
+def test_a_refused_upload_says_why(song: pathlib.Path) -> None:
+    with Host(lambda sock, _: bulk.refuse(sock, "Not today.")) as (_, address):
+        with pytest.raises(bulk.TransferError, match=r"The host refused: Not today\."):
+            upload(song, address).run(nothing)
+
+
+def test_an_upload_that_is_refused_on_the_way_says_why(song: pathlib.Path) -> None:
+    def refuse(sock: socket.socket, _: object) -> None:
+        sock.sendall(frame(SongUploadFrom(0)))
+        next(listen(sock))
+        bulk.refuse(sock, "No room.")
+
+    with Host(refuse) as (_, address):
+        with pytest.raises(bulk.TransferError, match=r"The host refused: No room\."):
+            upload(song, address).run(nothing)
+
+
+def test_a_damaged_upload_is_refused_and_not_kept(song: pathlib.Path, cache: FileCache) -> None:
+    song.write_bytes(DATA[:-1] + b"x")
+    with Host(take(cache)) as (_, address):
+        with pytest.raises(bulk.TransferError, match="refused: The file arrived damaged"):
+            upload(song, address).run(nothing)
+    assert list(cache.path(HASH).parent.iterdir()) == []
+
+
+def test_an_upload_without_room_is_refused(
+    song: pathlib.Path, cache: FileCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise PhaseLockError("The disk is full.")
+
+    monkeypatch.setattr(cache, "begin", full)
+    with Host(take(cache)) as (_, address):
+        with pytest.raises(bulk.TransferError, match="refused: The disk is full"):
+            upload(song, address).run(nothing)
+
+
+def test_a_disk_that_becomes_full_ends_an_upload(
+    song: pathlib.Path, cache: FileCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("phaselock.storage.cache.PartialFile.write", full)
+    with Host(take(cache)) as (_, address):
+        with pytest.raises(bulk.TransferError, match="refused: The disk is full"):
+            upload(song, address).run(nothing)
+
+
+def test_a_song_that_changed_is_not_uploaded(song: pathlib.Path, cache: FileCache) -> None:
+    song.write_bytes(DATA + b"more")
+    with Host(take(cache)) as (_, address):
+        with pytest.raises(PhaseLockError, match="has changed"):
+            upload(song, address).run(nothing)
+
+
+@pytest.mark.parametrize(
+    "message",
+    [SongUploadFrom(len(DATA) + 1), Heartbeat(), BulkProgress(1)],
+    ids=["beyond the end", "another message", "too early"],
+)
+def test_a_host_that_breaks_the_protocol_ends_the_upload(song: pathlib.Path, message: Message) -> None:
+    with Host(lambda sock, _: sock.sendall(frame(message))) as (_, address):
+        with pytest.raises(bulk.TransferError, match="broke the protocol"):
+            upload(song, address).run(nothing)
+
+
+@pytest.mark.parametrize(
+    "messages",
+    [
+        [SongUploadChunk(uuid.UUID(int=8), 0, b"x")],
+        [SongUploadChunk(REQUEST_ID, 1, b"x")],
+        [SongUploadChunk(REQUEST_ID, 0, b"x"), SongUploadChunk(REQUEST_ID, 0, b"x")],
+        [SongUploadChunk(REQUEST_ID, 0, b"abc"), SongUploadChunk(REQUEST_ID, 3, b"de")],
+        [SongUploadComplete(REQUEST_ID, HASH)],
+        [SongUploadChunk(REQUEST_ID, 0, b"abcd"), SongUploadComplete(REQUEST_ID, bytes(32))],
+        [SongUploadChunk(REQUEST_ID, 0, b"abcd"), SongUploadComplete(uuid.UUID(int=8), HASH)],
+        [START],
+        [FileChunk(REQUEST_ID, 0, b"x")],
+    ],
+    ids=[
+        "another request",
+        "a gap",
+        "twice the same",
+        "more than was announced",
+        "too early complete",
+        "another hash",
+        "another request complete",
+        "another start",
+        "another message",
+    ],
+)
+def test_an_uploader_that_breaks_the_protocol_is_left(
+    cache: FileCache, tcp_pair: Pair, messages: list[Message]
+) -> None:
+    tcp_pair[1].sendall(b"".join(map(frame, messages)))
+    with pytest.raises(ProtocolError, match="out of place"):
+        bulk.receive_upload(tcp_pair[0], START, 4, cache, nothing)
+
+
+def test_what_arrived_of_a_lost_upload_is_kept(
+    cache: FileCache, tcp_pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tcp_pair[1].sendall(frame(SongUploadChunk(REQUEST_ID, 0, DATA[:60_000])))
+    tcp_pair[1].shutdown(socket.SHUT_WR)
+    monkeypatch.setattr(bulk, "LINGER_S", 0.05)
+    with pytest.raises(bulk.TransferError, match="The peer ended the transfer"):
+        bulk.receive_upload(tcp_pair[0], START, len(DATA), cache, nothing)
+    with cache.begin(HASH, len(DATA)) as partial:
+        assert partial.offset == 60_000
+
+
+def test_an_upload_that_stands_still_is_given_up(
+    cache: FileCache, tcp_pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "STALL_S", 0.05)
+    monkeypatch.setattr(bulk, "LINGER_S", 0.05)
+    with pytest.raises(bulk.TransferError, match="stood still"):
+        bulk.receive_upload(tcp_pair[0], START, len(DATA), cache, nothing)
+
+
+def test_cancel_ends_an_upload_on_its_way(song: pathlib.Path) -> None:
+    def cancel(sock: socket.socket, _: object) -> None:
+        sock.sendall(frame(SongUploadFrom(0)))
+        next(listen(sock, acknowledge=False))
+        job.cancel()
+        over.wait(PATIENCE_S)
+
+    over = threading.Event()
+    with Host(cancel) as (_, address):
+        job = upload(song, address)
+        with pytest.raises(bulk.TransferError, match="cancelled"):
+            job.run(nothing)
+        over.set()
+
+
+def test_cancel_ends_an_upload_that_waits_for_the_verdict(song: pathlib.Path) -> None:
+    def cancel(sock: socket.socket, _: object) -> None:
+        sock.sendall(frame(SongUploadFrom(len(DATA))))
+        assert next(listen(sock)) == SongUploadComplete(REQUEST_ID, HASH)
+        job.cancel()
+        over.wait(PATIENCE_S)
+
+    over = threading.Event()
+    with Host(cancel) as (_, address):
+        job = upload(song, address)
+        with pytest.raises(bulk.TransferError, match="cancelled"):
+            job.run(nothing)
+        over.set()
