@@ -9,6 +9,10 @@ import ipaddress
 import re
 import socket
 from collections.abc import Collection, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import ifaddr
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -21,7 +25,7 @@ _FAR_AWAY = ((socket.AF_INET, "203.0.113.1"), (socket.AF_INET6, "2001:db8::1"))
 
 # Inside the machine. "vEthernet" alone is no sign: it may be the only way out of a Windows that runs virtual machines.
 _INNER = re.compile(
-    r"^(docker|br-|veth|virbr|vnet|lxc|lxd|incus|podman|cni|cali|flannel|kube|nerdctl|vmnet|vmenet|vboxnet|bridge1\d\d)"
+    r"^(docker|br-|veth(?!ernet)|virbr|vnet|lxc|lxd|incus|podman|cni|cali|flannel|kube|nerdctl|vmnet|vmenet|vboxnet|bridge1\d\d)"
     r"|^vethernet \((wsl|default switch|dockernat|nat|internal|minikube)|virtualbox host-only|vmware.*vmnet",
     re.IGNORECASE,
 )
@@ -102,18 +106,10 @@ def adapters() -> tuple[Adapter, ...]:
     """What the system lists. May block for some milliseconds."""
     import ifaddr
 
-    found = []
-    for adapter in ifaddr.get_adapters():
-        addresses = []
-        for ip in adapter.ips:
-            # Of the IPv6 addresses only the link-local ones need their scope, and only they are written with it.
-            text = ip.ip if isinstance(ip.ip, str) else ip.ip[0].partition("%")[0]
-            if not isinstance(ip.ip, str) and ipaddress.ip_address(text).is_link_local and ip.ip[2]:
-                text = f"{text}%{ip.ip[2]}"
-            addresses.append(ipaddress.ip_interface(f"{text}/{ip.network_prefix}"))
-        labels = tuple(dict.fromkeys([adapter.nice_name, *(ip.nice_name for ip in adapter.ips)]))
-        found.append(Adapter(adapter.name, tuple(addresses), labels))
-    return tuple(found)
+    try:
+        return tuple(_adapter(one) for one in ifaddr.get_adapters())
+    except (OSError, ValueError, AssertionError):  # an interface without a netmask is too much for ifaddr
+        return (Adapter("", tuple(ipaddress.ip_interface(text) for text in default_route_addresses())),)
 
 
 def networks(adapters: Iterable[Adapter]) -> tuple[Network, ...]:
@@ -129,6 +125,18 @@ def default_route_addresses() -> frozenset[str]:
             sock.connect((target, 9))
             found.add(sock.getsockname()[0])
     return frozenset(found)
+
+
+def _adapter(one: ifaddr.Adapter) -> Adapter:
+    labels = tuple(dict.fromkeys([one.nice_name, *(ip.nice_name for ip in one.ips)]))
+    return Adapter(one.name, tuple(_bound_address(ip) for ip in one.ips), labels)
+
+
+def _bound_address(ip: ifaddr.IP) -> BoundAddress:
+    if isinstance(ip.ip, str):
+        return ipaddress.ip_interface(f"{ip.ip}/{ip.network_prefix}")
+    # A scope means something to this machine alone.
+    return ipaddress.ip_interface(f"{ip.ip[0].partition('%')[0]}/{ip.network_prefix}")
 
 
 def _kind(adapter: Adapter, leads_out: bool) -> _Kind:

@@ -9,7 +9,7 @@ import errno
 import importlib
 import ipaddress
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 from phaselock.errors import PhaseLockError
@@ -77,6 +77,8 @@ class Announcer:
         self._changed = asyncio.Event()
         self._zeroconf: AsyncZeroconf | None = None
         self._spoken_from: list[str] = []
+        self._telling: asyncio.Future[Any] | None = None
+        """zeroconf announces thrice, half a second long."""
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
@@ -96,8 +98,10 @@ class Announcer:
 
     async def close(self) -> None:
         """Say goodbye, a second at most; nothing is announced any more."""
-        await _stop(self._tasks)
-        await self._vanish()
+        try:
+            await _stop(self._tasks)
+        finally:
+            await self._vanish()
 
     async def _appear(self) -> None:
         from zeroconf import Error
@@ -106,13 +110,17 @@ class Announcer:
         try:
             self._zeroconf = await _open(speak_from)
             # No probing for another service of this name, which takes two seconds: ours ends with a random number.
-            await self._zeroconf.async_register_service(self._service(), cooperating_responders=True)
+            told = await self._zeroconf.async_register_service(self._service(), cooperating_responders=True)
+            self._telling = asyncio.ensure_future(told)
         except (_Blocked, Error, OSError) as error:
             await self._vanish()
             raise PhaseLockError(f"The session cannot be announced on this network ({_reason(error)}).") from None
         self._spoken_from = speak_from
 
     async def _vanish(self) -> None:
+        if self._telling:
+            self._telling.cancel()
+            self._telling = None
         if self._zeroconf:
             zeroconf, self._zeroconf = self._zeroconf, None
             await _close(zeroconf)
@@ -142,12 +150,13 @@ class Announcer:
         elif not self._zeroconf:
             await self._appear()
         else:
-            told = await self._zeroconf.async_update_service(self._service())
+            if self._telling:
+                await self._telling
+            self._telling = asyncio.ensure_future(await self._zeroconf.async_update_service(self._service()))
             speak_from = self._speak_from()
             if speak_from != self._spoken_from:
                 await self._zeroconf.async_update_interfaces(speak_from)
                 self._spoken_from = speak_from
-            await told  # what is announced thrice is over before something else is
 
     def _speak_from(self) -> list[str]:
         return list(self._addresses if self._interfaces is None else self._interfaces)
@@ -206,12 +215,14 @@ class Browser:
 
     async def close(self) -> None:
         """Stop searching, within about a second; `on_change` is not called any more."""
-        await _stop([*self._tasks, *self._asking.values()])
-        if self._zeroconf:
+        try:
+            await _stop([*self._tasks, *self._asking.values()])
             if self._asker:
                 await self._asker.async_cancel()
-            await _close(self._zeroconf)
-            self._zeroconf = None
+        finally:
+            if self._zeroconf:
+                await _close(self._zeroconf)
+            self._zeroconf = self._asker = None
 
     async def _look_around(self) -> list[str]:
         """Which addresses to speak from."""
@@ -386,10 +397,12 @@ async def _open_on(speak_from: list[str]) -> AsyncZeroconf:
 
     try:
         zeroconf = AsyncZeroconf(interfaces=speak_from)
-    except (OSError, RuntimeError) as error:
+    except Exception as error:  # of many kinds, as many things can be wrong with a network
         raise _Blocked(_reason(error)) from None
+    # Shielded: if this were cancelled, so would be what zeroconf waits for when it is closed.
+    starting = asyncio.ensure_future(zeroconf.zeroconf.async_wait_for_start())
     try:
-        await zeroconf.zeroconf.async_wait_for_start()
+        await asyncio.shield(starting)
         if not zeroconf.zeroconf.engine.senders:
             raise _Blocked("no network interface takes part in multicast")
     except (Error, OSError) as error:
@@ -403,15 +416,21 @@ async def _open_on(speak_from: list[str]) -> AsyncZeroconf:
 
 async def _close(zeroconf: AsyncZeroconf) -> None:
     """Say goodbye for what is announced and close the sockets, in about a second."""
-    for work, timeout_s in ((zeroconf.async_unregister_all_services, GOODBYE_S), (zeroconf.async_close, CLOSE_S)):
-        try:
-            async with asyncio.timeout(timeout_s):
-                await work()
-        except Exception as error:
-            log.debug("leaving multicast DNS: %s", error or type(error).__name__)
+    try:
+        await _within(GOODBYE_S, zeroconf.async_unregister_all_services())
+    finally:
+        await _within(CLOSE_S, zeroconf.async_close())
 
 
-async def _stop(tasks: Sequence[asyncio.Task[None]]) -> None:
+async def _within(timeout_s: float, work: Coroutine[Any, Any, None]) -> None:
+    try:
+        async with asyncio.timeout(timeout_s):
+            await work
+    except Exception as error:
+        log.debug("leaving multicast DNS: %s", error or type(error).__name__)
+
+
+async def _stop(tasks: Sequence[asyncio.Future[Any]]) -> None:
     for task in tasks:
         task.cancel()
     if tasks:
