@@ -124,8 +124,9 @@ class PeerMachine:
         return self._settle(now_ns)
 
     def received(self, message: Message, *, now_ns: int) -> list[Effect]:
-        """A message arrived from the host on the control connection."""
-        if self._side is not PeerSide.OVER:
+        """A message arrived from the host on the control connection. What still arrives on one that this machine has
+        given up is ignored."""
+        if self._side not in (PeerSide.AWAY, PeerSide.OVER):
             self._heard_at_ns = now_ns
             try:
                 if type(message) not in PEER_ACCEPTS[self._side]:
@@ -137,12 +138,15 @@ class PeerMachine:
         return self._settle(now_ns)
 
     def disconnected(self, reason: str, *, now_ns: int) -> list[Effect]:
-        """The control connection ended or broke the framing."""
+        """The control connection ended or broke the framing. Of one that this machine has given up it may be told
+        late."""
         if self._side is PeerSide.JOINED:
             self._lose_host(now_ns, told=False)
+        elif self._side in (PeerSide.AWAY, PeerSide.OVER):
+            pass
         elif self._absence is not None:
             self._try_again(now_ns)
-        elif self._side is not PeerSide.OVER:
+        else:
             self._end(f"The connection to the host was lost: {sentence(reason)}.", now_ns, failed=True)
         return self._settle(now_ns)
 

@@ -291,6 +291,8 @@ class Party:
                     self._arrive(guest, None, lambda conn=conn: self._lost_by_host(conn))
                     guest.conn = 0
                     guest.connects += 1
+                    if conn:  # the end of the old one is told late
+                        self._at(MS, lambda: self._lost_by_guest(guest))
                     self._at(guest.delay_ns, lambda number=guest.connects: self._connect_again(guest, number))
                 case e.Fetch(track=track):
                     guest.fetches.append(effect)
