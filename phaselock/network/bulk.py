@@ -89,7 +89,8 @@ def send_file(
     """Send the file from `offset` on until all of it is acknowledged; `report` hears how far it is now and then and at
     the end.
 
-    PhaseLockError when the file is not what it was, OSError when the connection is lost, ProtocolError.
+    PhaseLockError when the file is not what it was or is refused, OSError when the connection is lost, ProtocolError
+    when the receiver breaks the protocol.
     """
 
     def chunk(offset: int, data: bytes) -> Message:
@@ -356,7 +357,10 @@ def _send(
                 now_ns = _now_ns()
                 if not outgoing and (room := pace.may_send(now_ns)) and (offset < size or closing):
                     if offset < size:
-                        data = file.read(min(room, CHUNK_BYTES, size - offset))
+                        try:
+                            data = file.read(min(room, CHUNK_BYTES, size - offset))
+                        except OSError as error:
+                            raise _unreadable(name, error) from None
                         if not data:
                             raise PhaseLockError(_CHANGED.format(name))
                         outgoing = memoryview(frame(chunk(offset, data)))
@@ -404,8 +408,12 @@ def _opened(path: pathlib.Path, name: str, size: int) -> Iterator[io.FileIO]:
     try:
         file = io.FileIO(path)
     except OSError as error:
-        raise PhaseLockError(f"{name} cannot be read: {error.strerror}") from None
+        raise _unreadable(name, error) from None
     with file:
         if os.fstat(file.fileno()).st_size != size:
             raise PhaseLockError(_CHANGED.format(name))
         yield file
+
+
+def _unreadable(name: str, error: OSError) -> PhaseLockError:
+    return PhaseLockError(f"{name} cannot be read: {error.strerror}")

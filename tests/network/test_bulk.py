@@ -3,11 +3,13 @@ from __future__ import annotations
 import concurrent.futures
 import contextlib
 import hashlib
+import io
 import pathlib
 import random
 import socket
 import tempfile
 import threading
+import types
 import uuid
 from collections.abc import Callable, Iterator
 
@@ -252,6 +254,18 @@ def test_a_file_that_changed_or_went_is_not_sent(track: Track, song: pathlib.Pat
         bulk.send_file(tcp_pair[0], track, song, 0, nothing)
     song.unlink()
     with pytest.raises(PhaseLockError, match="cannot be read"):
+        bulk.send_file(tcp_pair[0], track, song, 0, nothing)
+
+
+def test_a_disk_that_breaks_is_not_a_lost_connection(
+    track: Track, song: pathlib.Path, tcp_pair: Pair, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(io.FileIO):
+        def read(self, size: int | None = -1) -> bytes:
+            raise OSError(5, "Input/output error")
+
+    monkeypatch.setattr(bulk, "io", types.SimpleNamespace(FileIO=Broken))
+    with pytest.raises(PhaseLockError, match="cannot be read: Input/output error"):
         bulk.send_file(tcp_pair[0], track, song, 0, nothing)
 
 
