@@ -367,7 +367,7 @@ class HostMachine:
 
     def _retry(self, name: str | None, now_ns: int) -> None:
         members = list(self._crew) if name is None else self._named(name, now_ns)
-        if members and not sum(self._distribution.retry(member, now_ns=now_ns) for member in members):
+        if (members or name is None) and not sum(self._distribution.retry(member, now_ns=now_ns) for member in members):
             self._outbox.error("There is nothing to try again.", now_ns)
 
     def _excuse(self, name: str, now_ns: int) -> None:

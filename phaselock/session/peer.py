@@ -375,6 +375,7 @@ class PeerMachine:
             )
             for item in queue
         )
+        self._shelf.take_queue(self._queue)
         self._outbox.note_queue(self._queue, revision, self._session_ns(now_ns))
 
     def _offered(self, start: m.FileTransferStart, now_ns: int) -> None:
@@ -562,7 +563,7 @@ class PeerMachine:
         self._end_tracks(now_ns)
         self._tell_status(now_ns)
         sounding = (self._playback.line, self._playback.then, self._playback.sound)
-        self._shelf.settle(self._queue, frozenset(line.file_id for line in sounding if line is not None))
+        self._shelf.settle(frozenset(line.file_id for line in sounding if line is not None))
         follow: list[Effect] = []
         if self._followed != (wanted := self._wanted()):
             self._followed = wanted

@@ -25,7 +25,11 @@ class Shelf:
         self._fetching: set[UUID] = set()
         self._have: set[UUID] = set()
         self._kept: frozenset[bytes] = frozenset()
-        self._settled: tuple[tuple[QueueItem, ...], frozenset[UUID]] | None = None
+        self._new: set[UUID] = set()
+        """Offered since the queue was told last: their rows may be still to come."""
+        self._queue: tuple[QueueItem, ...] = ()
+        self._lines: frozenset[UUID] = frozenset()
+        self._stale = False
 
     def track(self, file_id: UUID | None) -> Track | None:
         """An offered track."""
@@ -41,7 +45,8 @@ class Shelf:
         track = Track(start.file_id, names[0], start.file_size, start.sha256, start.rate_hz, start.frames, *names[1:])
         if self._tracks.setdefault(track.file_id, track) != track or len(self._tracks) > 2 * MAX_ITEMS:
             return False
-        self._settled = None
+        self._new.add(track.file_id)
+        self._stale = True
         if track.file_id in self._have:
             self._outbox.do(Send(HOST_CONN, m.FileReceived(track.file_id, hash_ok=True)))
         elif track.file_id not in self._fetching:
@@ -91,18 +96,24 @@ class Shelf:
             self._outbox.do(CancelFetch(file_id))
         self._fetching.clear()
 
-    def settle(self, queue: tuple[QueueItem, ...], lines: frozenset[UUID]) -> None:
-        """Forget what is neither in the queue nor played, and say which files shall stay here."""
-        if self._settled is not None and self._settled[0] is queue and self._settled[1] == lines:
+    def take_queue(self, queue: tuple[QueueItem, ...]) -> None:
+        """The host has told its queue."""
+        self._queue = queue
+        self._new.clear()
+        self._stale = True
+
+    def settle(self, lines: frozenset[UUID]) -> None:
+        """Forget what is neither in the queue nor played by these lines, and say which files shall stay here."""
+        if not self._stale and self._lines == lines:
             return
-        self._settled = queue, lines
-        for file_id in self._tracks.keys() - {item.id for item in queue} - lines:
+        self._lines, self._stale = lines, False
+        for file_id in self._tracks.keys() - {item.id for item in self._queue} - lines - self._new:
             del self._tracks[file_id]
             self._have.discard(file_id)
             if file_id in self._fetching:
                 self._fetching.discard(file_id)
                 self._outbox.do(CancelFetch(file_id))
-        needed = lines | {item.id for item in queue if item.status is not ItemStatus.PLAYED}
+        needed = lines | self._new | {item.id for item in self._queue if item.status is not ItemStatus.PLAYED}
         kept = frozenset(track.sha256 for file_id, track in self._tracks.items() if file_id in needed)
         if kept != self._kept:
             self._kept = kept

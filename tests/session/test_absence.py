@@ -163,7 +163,7 @@ def test_the_end_of_the_old_connection_starts_no_second_try() -> None:
     deadline_ns, told = ana.machine.next_deadline_ns(), said_so(ana)
     party.on_guest(ana, ana.machine.disconnected, "closed")
     assert (ana.machine.next_deadline_ns(), said_so(ana)) == (deadline_ns, told)
-    party.run(1.5)
+    party.run(0.6)
     assert ana.connects == 1
 
 
