@@ -13,6 +13,7 @@ from phaselock.session.effects import Send
 from phaselock.session.members import Crew, Member
 from phaselock.session.outbox import Outbox
 
+REMEMBERED = 100
 MOST_OPEN = 5
 """So many requests of one peer may wait for a decision or for their upload."""
 UPLOAD_LIMIT_NS = 60_000_000_000
@@ -59,6 +60,8 @@ class Requests:
         self._room = room
         """Whether the queue takes one more track."""
         self._requests: dict[UUID, Request] = {}
+        self._added: dict[UUID, None] = {}
+        """The newest that were added: whoever did not hear of it, and asks again, is told once more."""
         self._last_number = 0
 
     def views(self) -> tuple[RequestView, ...]:
@@ -71,6 +74,9 @@ class Requests:
         """A peer asks; False when the id is taken, which no honest peer does."""
         if message.request_id in self._requests:
             return False
+        if message.request_id in self._added:
+            self._outbox.do(Send(member.conn, m.SongRequestAdded(message.request_id)))
+            return True
         if len(self._of(member)) >= MOST_OPEN:
             self._outbox.do(Send(member.conn, m.SongRequestRejected(message.request_id, TOO_MANY)))
             return True
@@ -144,6 +150,9 @@ class Requests:
             self.refuse(request_id, "The queue is full.", now_ns=now_ns)
             return None
         request.done_bytes = request.size
+        self._added[request_id] = None
+        for old in list(self._added)[:-REMEMBERED]:
+            del self._added[old]
         self._outbox.do(Send(request.member.conn, m.SongRequestAdded(request_id)))
         self._over(request, RequestState.ADDED, "", now_ns)
         return request.member.name
