@@ -1,0 +1,515 @@
+"""The queue under people's hands: moved, removed, played from any row, skipped forth and back, told to everybody."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+
+from phaselock.model.queue import ItemStatus
+from phaselock.protocol import messages as m
+from phaselock.session import effects as e
+from phaselock.session.commands import (
+    Add,
+    HostCommand,
+    Move,
+    Next,
+    Pause,
+    Play,
+    Previous,
+    Remove,
+    Resume,
+    Seek,
+    Stop,
+    Without,
+)
+from tests.support.party import MS, SECOND, Guest, Party, a_track, all_follow_the_same, error, line, ready
+
+NEVER_NS = 10**15
+LONG_S = 60.0
+
+
+def song(number: int) -> UUID:
+    return a_track(number).file_id
+
+
+def rows(node: Party | Guest) -> list[int]:
+    return [row.id.int for row in node.machine.snapshot().queue]
+
+
+def plays(node: Party | Guest) -> int | None:
+    """The number of the current song."""
+    now, timeline = node.machine.snapshot().now, node.machine.snapshot().timeline
+    assert (now and now.id) == (timeline and timeline.file_id)
+    return now.id.int if now else None
+
+
+def armed(node: Party | Guest) -> int | None:
+    then = node.machine.snapshot().then
+    return then.file_id.int if then else None
+
+
+def playing(tracks: int, *, seconds: float = LONG_S, number: int = 1) -> tuple[Party, list[Guest]]:
+    """Everybody has everything and hears that song."""
+    party, guests = ready(tracks=tracks, seconds=seconds)
+    party.say(Play(song(number)))
+    party.run(1)
+    return party, guests
+
+
+def agree(party: Party, guests: list[Guest]) -> bool:
+    """All machines know the same, and do the same."""
+    mine = party.machine.snapshot()
+    for guest in guests:
+        theirs = guest.machine.snapshot()
+        assert (theirs.queue, theirs.timeline, theirs.then) == (mine.queue, mine.timeline, mine.then)
+        assert plays(guest) == plays(party)
+    return all_follow_the_same(party, guests)
+
+
+def to_the_end(party: Party, seconds: float = LONG_S) -> None:
+    """Let the current song end."""
+    end_ns = line(party).session_ns_at(round(seconds * line(party).rate_hz))
+    party.run((end_ns - party.now_ns) / SECOND + 0.5)
+
+
+# -- moving ------------------------------------------------------------------------------------------------------------
+
+
+def test_a_moved_row_is_moved_for_everybody() -> None:
+    party, guests = ready(tracks=4)
+    party.say(Move(song(4), 1))
+    party.run(0.1)
+    assert rows(party) == [1, 4, 2, 3] and agree(party, guests)
+
+
+@pytest.mark.parametrize(
+    ("to", "order"), [(-5, [3, 1, 2]), (0, [3, 1, 2]), (1, [1, 3, 2]), (2, [1, 2, 3]), (99, [1, 2, 3])]
+)
+def test_a_place_beyond_the_ends_is_the_end(to: int, order: list[int]) -> None:
+    party, _ = ready(tracks=3)
+    party.say(Move(song(3), to))
+    assert rows(party) == order
+
+
+@pytest.mark.parametrize(
+    ("number", "to", "then"), [(3, 1, 3), (2, 3, 3), (2, 0, 3), (1, 3, None), (1, 2, 4), (4, 1, 4), (4, 2, 2)]
+)
+def test_what_comes_next_by_a_move_is_armed_anew(number: int, to: int, then: int | None) -> None:
+    party, guests = playing(4)
+    assert armed(party) == 2
+    party.say(Move(song(number), to))
+    party.run(0.1)
+    assert plays(party) == 1 and armed(party) == then and agree(party, guests)
+    end_ns = line(party).session_ns_at(a_track(1).frames)
+    to_the_end(party)
+    assert plays(party) == then and agree(party, guests)
+    if then:
+        assert line(party).start_session_ns == end_ns
+
+
+def test_a_move_that_changes_nothing_is_told_to_nobody() -> None:
+    party, (ana, _) = playing(3)
+    count = len(ana.got)
+    party.say(Move(song(2), 1), Move(song(3), 99))
+    party.run(0.1)
+    assert {type(message) for message in ana.got[count:]} <= {m.Heartbeat}
+
+
+def test_a_track_before_the_current_one_is_not_played_by_itself() -> None:
+    party, _ = playing(3, seconds=5, number=2)
+    party.say(Move(song(3), 0))
+    party.run(10)
+    assert plays(party) is None
+    assert [row.status for row in party.machine.snapshot().queue] == [
+        ItemStatus.READY, ItemStatus.READY, ItemStatus.PLAYED,
+    ]  # fmt: skip
+
+
+def test_a_move_while_paused_arms_nothing_until_the_resume() -> None:
+    party, guests = playing(3)
+    party.say(Pause())
+    party.run(1)
+    party.say(Move(song(3), 1))
+    party.run(1)
+    assert armed(party) is None and agree(party, guests)
+    party.say(Resume())
+    party.run(0.1)
+    assert armed(party) == 3 and agree(party, guests)
+
+
+# -- removing ----------------------------------------------------------------------------------------------------------
+
+
+def test_a_removed_row_is_gone_for_everybody() -> None:
+    party, guests = ready(tracks=3)
+    party.say(Remove(song(2)))
+    party.run(0.1)
+    assert rows(party) == [1, 3] and agree(party, guests)
+
+
+def test_removing_the_armed_track_arms_the_one_behind_it() -> None:
+    party, guests = playing(3)
+    party.say(Remove(song(2)))
+    party.run(0.1)
+    assert armed(party) == 3 and agree(party, guests)
+    to_the_end(party)
+    assert plays(party) == 3 and agree(party, guests)
+
+
+def test_removing_the_last_track_disarms_it() -> None:
+    party, guests = playing(2)
+    party.say(Remove(song(2)))
+    party.run(0.1)
+    assert armed(party) is None and agree(party, guests)
+    to_the_end(party)
+    assert plays(party) is None and agree(party, guests)
+    assert len(guests[0].events("track_ended")) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "after"),
+    [(Remove(song(2)), 3), (Move(song(3), 1), None), (Move(song(2), 0), 1)],
+    ids=["removed", "another before it", "moved away"],
+)
+def test_what_comes_too_late_to_be_told_to_all_changes_the_seam_no_more(
+    change: HostCommand, after: int | None
+) -> None:
+    party, guests = playing(3, seconds=8)
+    end_ns = line(party).session_ns_at(a_track(1, 8).frames)
+    party.run((end_ns - 60 * MS - party.now_ns) / SECOND)
+    party.say(change)
+    party.run(0.2)
+    assert plays(party) == 2 and line(party).start_session_ns == end_ns
+    assert agree(party, guests)
+    party.run(1)
+    assert armed(party) == after and agree(party, guests)
+
+
+def test_the_playing_track_plays_to_its_end_though_it_is_removed() -> None:
+    party, guests = playing(3)
+    before = line(party)
+    party.say(Remove(song(1)))
+    party.run(1)
+    assert rows(party) == [2, 3] and line(party) == before and armed(party) == 2
+    assert agree(party, guests)
+    for node in (party, *guests):
+        now = node.machine.snapshot().now
+        assert now is not None and (now.file_name, now.status) == ("song 1.mp3", ItemStatus.PLAYING)
+    assert not any(guest.of(e.CancelFetch) for guest in guests)
+    to_the_end(party)
+    assert plays(party) == 2 and rows(party) == [2, 3] and agree(party, guests)
+    assert song(1) not in [entry.track.file_id for entry in party.machine._transport.queue.entries]
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+def test_the_one_behind_a_removed_playing_track_follows_it_wherever_it_was(number: int) -> None:
+    party, guests = playing(3, number=number)
+    party.say(Remove(song(number)))
+    to_the_end(party)
+    assert plays(party) == {1: 2, 2: 3, 3: None}[number] and agree(party, guests)
+
+
+def test_a_newcomer_gets_the_removed_track_that_plays() -> None:
+    party, guests = playing(2)
+    party.say(Remove(song(1)))
+    party.run(1)
+    late = party.invite("Late")
+    party.run(1)
+    assert [fetch.track.file_id.int for fetch in late.fetches] == [1, 2]
+    assert agree(party, [*guests, late])
+    party.run(1)
+    assert party.machine.snapshot().peers[2].waited_for
+
+
+def test_a_removed_track_can_be_paused_sought_and_resumed() -> None:
+    party, guests = playing(2)
+    party.say(Remove(song(1)))
+    party.run(1)
+    for command in (Pause(), Seek(20), Resume()):
+        party.say(command)
+        party.run(1)
+        assert plays(party) == 1 and agree(party, guests)
+    assert armed(party) == 2
+    party.say(Stop())
+    party.run(1)
+    assert plays(party) is None and agree(party, guests)
+    party.say(Play())
+    party.run(1)
+    assert plays(party) == 2 and agree(party, guests)
+
+
+def test_removing_everything_while_it_plays_ends_with_the_track() -> None:
+    party, guests = playing(2)
+    party.say(Remove(song(1)), Remove(song(2)))
+    party.run(1)
+    assert rows(party) == [] and plays(party) == 1 and armed(party) is None and agree(party, guests)
+    to_the_end(party)
+    assert plays(party) is None and agree(party, guests)
+    party.say(Play())
+    assert error(party) == "There is nothing to play."
+    party.say(Add(a_track(9)))
+    party.run(1)
+    party.say(Play())
+    assert plays(party) == 9
+
+
+def test_a_removed_track_that_is_waited_for_gives_way_to_the_next() -> None:
+    party, guests = playing(1)
+    guests[0].fetch_ns = NEVER_NS
+    party.say(Add(a_track(2)), Add(a_track(3)), Next())
+    party.run(1)
+    assert (waiting := party.machine.snapshot().waiting_for) and waiting.id.int == 2
+    party.say(Remove(song(2)))
+    assert (waiting := party.machine.snapshot().waiting_for) and waiting.id.int == 3
+    party.say(Remove(song(3)))
+    assert party.machine.snapshot().waiting_for is None
+    to_the_end(party)
+    assert plays(party) is None and agree(party, guests)
+
+
+def test_what_was_removed_is_started_by_nothing() -> None:
+    party, guests = ready(tracks=3)
+    party.say(Remove(song(1)), Play())
+    party.run(1)
+    assert plays(party) == 2 and agree(party, guests)
+
+
+# -- playing a row -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("number", [1, 2, 3])
+@pytest.mark.parametrize(
+    "before", [(), (Play(),), (Play(), Pause()), (Play(), Stop())], ids=["fresh", "playing", "paused", "stopped"]
+)
+def test_any_row_can_be_played_at_any_time(number: int, before: tuple[HostCommand, ...]) -> None:
+    party, guests = ready(tracks=3)
+    for command in before:
+        party.say(command)
+        party.run(1)
+    party.say(Play(song(number)))
+    party.run(0.1)
+    assert plays(party) == number and line(party).anchor_frame == 0
+    assert line(party).start_session_ns > party.now_ns - 100 * MS and line(party).stop_session_ns is None
+    assert armed(party) == (number + 1 if number < 3 else None) and agree(party, guests)
+
+
+def test_the_row_that_was_left_counts_as_played_and_the_one_that_comes_does_not() -> None:
+    party, _ = playing(3)
+    party.say(Play(song(3)))
+    party.run(0.1)
+    statuses = [ItemStatus.PLAYED, ItemStatus.READY, ItemStatus.PLAYING]
+    assert [row.status for row in party.machine.snapshot().queue] == statuses
+    party.say(Play(song(1)))
+    party.run(0.1)
+    statuses = [ItemStatus.PLAYING, ItemStatus.READY, ItemStatus.PLAYED]
+    assert [row.status for row in party.machine.snapshot().queue] == statuses
+
+
+def test_a_row_that_is_not_ready_is_waited_for_while_the_current_one_plays_on() -> None:
+    party, guests = playing(2)
+    guests[0].fetch_ns = 5 * SECOND
+    party.say(Add(a_track(3)))
+    party.run(0.1)
+    before = line(party)
+    party.say(Play(song(3)))
+    party.run(1)
+    assert line(party) == before
+    assert party.host.events("warning")[-1].fields["peers"] == ["Ana"]
+    party.run(5)
+    assert plays(party) == 3 and agree(party, guests)
+
+
+def test_a_row_that_is_not_ready_is_refused_while_nothing_plays() -> None:
+    party, guests = ready(tracks=1)
+    guests[0].fetch_ns = NEVER_NS
+    party.say(Add(a_track(2)))
+    party.run(0.1)
+    party.say(Play(song(2)))
+    assert error(party) == "Waiting for all peers to receive the file." and plays(party) is None
+    party.say(Play(song(1)))
+    assert plays(party) == 1
+
+
+def test_another_choice_takes_the_place_of_what_is_waited_for() -> None:
+    party, guests = playing(3)
+    guests[0].fetch_ns = NEVER_NS
+    party.say(Add(a_track(4)))
+    party.run(0.1)
+    party.say(Play(song(4)))
+    party.say(Play(song(2)))
+    party.run(0.1)
+    assert plays(party) == 2 and party.machine.snapshot().waiting_for is None and agree(party, guests)
+
+
+def test_going_on_without_the_peer_that_is_waited_for_starts_it() -> None:
+    party, guests = playing(1)
+    guests[0].fetch_ns = NEVER_NS
+    party.say(Add(a_track(2)), Next())
+    party.run(1)
+    assert plays(party) == 1
+    party.say(Without("Ana"))
+    party.run(0.1)
+    assert plays(party) == 2 and guests[1].following == party.host.following
+
+
+@pytest.mark.parametrize("command", [Play(song(9)), Move(song(9), 0), Remove(song(9))], ids=["play", "move", "remove"])
+def test_a_row_that_is_not_there(command: HostCommand) -> None:
+    party, guests = playing(2)
+    before = party.machine.snapshot()
+    party.say(command)
+    assert error(party) == "There is no such track in the queue."
+    assert party.machine.snapshot() == before
+    party.say(Remove(song(1)), command, type(command)(song(1), *([0] if isinstance(command, Move) else [])))
+    assert error(party) == "There is no such track in the queue."
+
+
+# -- next and previous -------------------------------------------------------------------------------------------------
+
+
+def test_next_goes_through_the_queue_to_its_end() -> None:
+    party, guests = playing(3)
+    for number in (2, 3):
+        party.say(Next())
+        party.run(1)
+        assert plays(party) == number and agree(party, guests)
+    party.say(Next())
+    assert error(party) == "There is no next track." and plays(party) == 3
+
+
+def test_next_out_of_a_pause_plays() -> None:
+    party, guests = playing(2)
+    party.say(Pause())
+    party.run(1)
+    party.say(Next())
+    party.run(1)
+    assert plays(party) == 2 and line(party).stop_session_ns is None and agree(party, guests)
+
+
+def test_next_after_a_removed_playing_track_is_the_one_behind_its_place() -> None:
+    party, guests = playing(3, number=2)
+    party.say(Remove(song(2)), Next())
+    party.run(1)
+    assert plays(party) == 3 and rows(party) == [1, 3] and agree(party, guests)
+
+
+def test_next_twice_skips_one_that_is_waited_for() -> None:
+    party, guests = playing(1)
+    guests[0].fetch_ns = NEVER_NS
+    party.say(Add(a_track(2)), Add(a_track(3)))
+    party.run(0.1)
+    party.on_guest(guests[0], guests[0].machine.file_ready, song(3))
+    party.run(0.1)
+    party.say(Next())
+    assert plays(party) == 1
+    party.say(Next())
+    party.run(0.1)
+    assert plays(party) == 3 and agree(party, guests)
+
+
+@pytest.mark.parametrize(("played_s", "expected"), [(0.5, 1), (2.5, 1), (3.5, 2), (30, 2)])
+def test_previous_is_the_beginning_or_within_the_first_seconds_the_track_before(played_s: float, expected: int) -> None:
+    party, guests = ready(tracks=3)
+    party.say(Play(song(2)))
+    party.run(0.15 + played_s)
+    party.say(Previous())
+    party.run(0.1)
+    assert plays(party) == expected and line(party).anchor_frame == 0 and agree(party, guests)
+    assert armed(party) == expected + 1
+
+
+def test_previous_of_the_first_track_is_its_beginning() -> None:
+    party, guests = playing(2)
+    party.say(Previous())
+    party.run(0.1)
+    assert plays(party) == 1 and line(party).start_session_ns > party.now_ns - 100 * MS and agree(party, guests)
+
+
+def test_previous_of_a_paused_track_stays_paused() -> None:
+    party, guests = playing(3, number=2)
+    party.run(10)
+    party.say(Pause())
+    party.run(1)
+    party.say(Previous())
+    party.run(1)
+    paused = line(party)
+    assert plays(party) == 2 and paused.stop_session_ns == paused.start_session_ns and paused.anchor_frame == 0
+    assert agree(party, guests)
+
+
+@pytest.mark.parametrize("command", [Next(), Previous()], ids=["next", "previous"])
+def test_nothing_to_go_from(command: HostCommand) -> None:
+    party, _ = ready(tracks=2)
+    party.say(command)
+    assert error(party) == "Nothing is playing."
+
+
+# -- telling everybody -------------------------------------------------------------------------------------------------
+
+
+def test_every_change_of_the_queue_is_told_to_everybody_with_its_number() -> None:
+    """Section 17.2, "Queue operations": add, remove, reorder, and the statuses."""
+    party, guests = ready(tracks=3)
+    revisions = [[update.revision for update in guest.told(m.QueueUpdate)] for guest in guests]
+    assert revisions[0] == revisions[1] == sorted(set(revisions[0]))
+    changes = (Add(a_track(4)), [1, 2, 3, 4]), (Move(song(4), 0), [4, 1, 2, 3]), (Remove(song(2)), [4, 1, 3])
+    for command, order in changes:
+        counts = [len(guest.told(m.QueueUpdate)) for guest in guests]
+        party.say(command)
+        party.run(0.5)
+        for guest, count in zip(guests, counts, strict=True):
+            updates = guest.told(m.QueueUpdate)
+            assert len(updates) > count and updates[-1].revision > updates[count - 1].revision
+            assert [row.id.int for row in updates[-1].queue] == order == rows(guest)
+    assert rows(party) == [4, 1, 3] and agree(party, guests)
+    assert [event.fields["revision"] for event in party.host.events("queue")] == [
+        update.revision for update in guests[0].told(m.QueueUpdate)
+    ]
+
+
+def test_titles_and_artists_travel_with_the_rows_and_the_files() -> None:
+    party = Party()
+    ana = party.invite("Ana")
+    party.run(0.1)
+    party.say(Add(a_track(title="Blue\x07 Moon", artist="  The \u202eBand ")))
+    party.run(1)
+    row, track = ana.machine.snapshot().queue[0], ana.fetches[0].track
+    assert (row.title, row.artist) == ("Blue Moon", "The Band") == (track.title, track.artist)
+    assert ana.events("queue")[-1].fields["queue"][0]["title"] == "Blue Moon"  # type: ignore[index]
+
+
+def test_a_long_queue_is_told_at_a_limited_rate_and_its_last_state_always_arrives() -> None:
+    party = Party()
+    party.say(*(Add(a_track(number)) for number in range(1, 501)))
+    ana = party.invite("Ana")
+    ana.fetch_ns = NEVER_NS
+    party.run(2)
+    count, begun_ns = len(ana.told(m.QueueUpdate)), party.now_ns
+    for number in range(100):
+        party.say(Move(song(500 - number), 0))
+        party.run(0.01)
+    told, took_s = len(ana.told(m.QueueUpdate)) - count, (party.now_ns - begun_ns) / SECOND
+    assert told <= took_s / 0.2 + 1  # half a millisecond for each of 400 rows
+    party.run(0.3)
+    assert rows(ana) == rows(party) and rows(ana)[0] == 401
+    party.say(Move(song(1), 0))
+    party.run(0.01)
+    assert rows(ana)[0] == 1  # a single change is told at once
+
+
+def test_a_short_queue_is_told_for_every_change() -> None:
+    party, (ana, _) = ready(tracks=4)
+    count = len(ana.told(m.QueueUpdate))
+    for place in (3, 2, 1, 0) * 5:
+        party.say(Move(song(4), place))
+    party.run(0.1)
+    assert len(ana.told(m.QueueUpdate)) - count >= 19
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_a_status_is_one_for_all(number: int) -> None:
+    party, guests = playing(3, seconds=8)
+    party.run(8.0 * (number - 1))
+    statuses = [row.status for row in party.machine.snapshot().queue]
+    assert statuses == [ItemStatus.PLAYED] * (number - 1) + [ItemStatus.PLAYING] + [ItemStatus.READY] * (3 - number)
+    assert agree(party, guests)
