@@ -10,13 +10,13 @@ from libc.string cimport memcpy
 cimport pl
 
 LineValue = namedtuple("LineValue", "local_ns offset_ns drift uncertainty_ns drift_uncertainty valid")
-PingerStatus = namedtuple("PingerStatus", "stale rtt_ns last_sample_ns samples sent refused steps")
+PingerStatus = namedtuple("PingerStatus", "rtt_ns last_sample_ns samples sent refused steps")
 EngineStatus = namedtuple(
     "EngineStatus",
     "device_frames callback_ns dac_uncertainty_ns card_ppm phase_error_ns correction_ppm underruns jumps slips cursor_ns"
     " audible following volume dac_ns",
 )
-DeckStatus = namedtuple("DeckStatus", "armed outcome want_frame written_frame room_frames")
+DeckStatus = namedtuple("DeckStatus", "armed want_frame written_frame room_frames")
 Mp3Summary = namedtuple(
     "Mp3Summary",
     "rate_hz channels packet_frames smallest_packet packets packet_bytes claimed_packets encoder_delay encoder_padding cut",
@@ -24,7 +24,6 @@ Mp3Summary = namedtuple(
 
 NO_END = pl.PL_NO_END
 DECKS = pl.PL_DECKS
-OUTCOME_NONE, OUTCOME_ENDED, OUTCOME_STOPPED = 0, 1, 2
 _KINDS = {"envelope": pl.PL_FILTER_ENVELOPE, "median": pl.PL_FILTER_MEDIAN, "kalman": pl.PL_FILTER_KALMAN}
 
 
@@ -200,7 +199,7 @@ cdef class Pinger:
         cdef pl.pl_pinger_status s
         while not pl.pl_pinger_read_status(self.pinger, &s):
             pass
-        return PingerStatus(bool(s.stale), s.rtt_ns, s.last_sample_ns, s.samples, s.sent, s.refused, s.steps)
+        return PingerStatus(s.rtt_ns, s.last_sample_ns, s.samples, s.sent, s.refused, s.steps)
 
     def trace(self):
         """The newest exchanges, at most 4096, oldest first: (peer_send, host_recv, host_send, peer_recv) in ns. After the run."""
@@ -287,10 +286,10 @@ cdef class Engine:
         return bool(pl.pl_engine_cancel(self.engine, deck))
 
     def deck(self, int deck):
-        """DeckStatus: in use, how the last playing ended, the frame wanted now, the frame to be written next, room in the ring."""
+        """DeckStatus: in use, the frame wanted now, the frame to be written next, room in the ring."""
         self._check(deck)
         cdef pl.pl_deck *d = &self.engine.decks[deck]
-        return DeckStatus(d.state != 0, d.outcome, d.want_frame, pl.pl_ring_written(&d.ring), pl.pl_ring_room(&d.ring))
+        return DeckStatus(d.state != 0, d.want_frame, pl.pl_ring_written(&d.ring), pl.pl_ring_room(&d.ring))
 
     def acquire(self, int deck, uint32_t generation):
         """Decode thread: (address of interleaved stereo float32, frames) to fill; 0 frames when full, -1 when the generation passed."""

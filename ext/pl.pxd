@@ -46,7 +46,6 @@ cdef extern from "pl_udp.h" nogil:
     void pl_responder_forbid(pl_responder *r, uint32_t peer_id)
     int pl_responder_run(pl_responder *r)
     ctypedef struct pl_pinger_status:
-        bint stale
         int64_t rtt_ns, last_sample_ns
         uint64_t samples, sent, refused, steps
     ctypedef struct pl_pinger:
@@ -76,7 +75,7 @@ cdef extern from "pl_engine.h" nogil:
     bint pl_ring_finish(pl_ring *ring, uint32_t generation)
     ctypedef struct pl_deck:
         pl_ring ring
-        uint32_t state, outcome
+        uint32_t state
         int64_t want_frame
     ctypedef struct pl_engine_status:
         int64_t device_frames, callback_ns

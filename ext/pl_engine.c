@@ -63,7 +63,6 @@ void pl_engine_stream(pl_engine *e, double device_rate) {
     pl_store_relaxed(&e->command_tail, pl_load_relaxed(&e->command_head));
     for (int i = 0; i < PL_DECKS; i++) {
         e->decks[i].active = false;
-        pl_store_relaxed(&e->decks[i].outcome, PL_OUTCOME_NONE);
         pl_store_release(&e->decks[i].state, PL_DECK_FREE);
     }
     pl_hull_init(&e->callbacks, 60e9, 50e6);
@@ -107,7 +106,6 @@ bool pl_engine_arm(pl_engine *e, int deck, double track_rate, int64_t anchor_fra
     pl_command c = {PL_ARM, deck, seamless, pl_engine_kernel(e, track_rate), track_rate, anchor_frame, start_ns, stop_ns};
     if (!c.kernel) return false;
     pl_store_relaxed(&e->decks[deck].want_frame, pl_load_relaxed(&e->decks[deck].ring.read_frame));   /* until the callback knows */
-    pl_store_relaxed(&e->decks[deck].outcome, PL_OUTCOME_NONE);
     pl_store_release(&e->decks[deck].state, PL_DECK_ARMED);
     if (post(e, &c)) return true;
     pl_store_release(&e->decks[deck].state, PL_DECK_FREE);
@@ -128,9 +126,8 @@ void pl_engine_set_volume(pl_engine *e, double volume) { pl_store_relaxed(&e->vo
 
 /* ---- the callback ---- */
 
-static void free_deck_rt(pl_deck *d, pl_outcome outcome) {
+static void free_deck_rt(pl_deck *d) {
     d->active = false;
-    pl_store_relaxed(&d->outcome, outcome);
     pl_store_release(&d->state, PL_DECK_FREE);
 }
 
@@ -161,7 +158,7 @@ static void commands_rt(pl_engine *e) {
             for (int i = 0; i < PL_DECKS; i++)
                 if (e->decks[i].active) stop_at_rt(e, &e->decks[i], c->stop_ns);
         } else if (d->active) {
-            if (d->has_sounded && e->cursor_valid) stop_at_rt(e, d, e->cursor_ns); else free_deck_rt(d, PL_OUTCOME_STOPPED);
+            if (d->has_sounded && e->cursor_valid) stop_at_rt(e, d, e->cursor_ns); else free_deck_rt(d);
         }
     }
     pl_store_release(&e->command_tail, tail);
@@ -244,11 +241,10 @@ static bool deck_rt(pl_engine *e, pl_deck *d, const pl_pass *pass, int64_t frame
     double frame_ns = 1e9 / d->rate;
     double from = d->seamless ? -(double)half * frame_ns : 0;
     double until = d->stop_ns == PL_NO_END ? INFINITY : (double)(d->stop_ns - d->start_ns);
-    bool ends = end != PL_NO_END && (double)(end + half - d->anchor_frame) * frame_ns <= until;
-    if (ends) until = (double)(end + half - d->anchor_frame) * frame_ns;
+    if (end != PL_NO_END) until = fmin(until, (double)(end + half - d->anchor_frame) * frame_ns);
     double begin_at = ceil((from - pass->at_ns) / pass->step_ns), end_at = ceil((until - pass->at_ns) / pass->step_ns);
     if (end_at <= 0 || until <= from) {
-        if (settle) free_deck_rt(d, ends ? PL_OUTCOME_ENDED : PL_OUTCOME_STOPPED);
+        if (settle) free_deck_rt(d);
         return false;
     }
     if (begin_at >= (double)frames) return false;
@@ -288,7 +284,7 @@ static bool deck_rt(pl_engine *e, pl_deck *d, const pl_pass *pass, int64_t frame
         int64_t keep = last - half - (int64_t)(HISTORY_S * d->rate);
         if (!sounded && keep > write) keep = write;
         pl_ring_release_rt(&d->ring, keep);
-        if (end_at <= (double)frames) free_deck_rt(d, ends ? PL_OUTCOME_ENDED : PL_OUTCOME_STOPPED);
+        if (end_at <= (double)frames) free_deck_rt(d);
     }
     return sounded;
 }

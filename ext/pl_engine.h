@@ -21,12 +21,10 @@
 enum { PL_DECKS = 4, PL_COMMANDS = 64, PL_KERNELS = 12, PL_SCRATCH = 4096 };
 
 typedef enum { PL_DECK_FREE, PL_DECK_ARMED } pl_deck_state;
-typedef enum { PL_OUTCOME_NONE, PL_OUTCOME_ENDED, PL_OUTCOME_STOPPED } pl_outcome;
 
 typedef struct {
     pl_ring ring;
     pl_atomic_u32 state;            /* the hand-over: the controller arms, the callback frees */
-    pl_atomic_u32 outcome;          /* how the last playing came to its end; written before state becomes free */
     pl_atomic_i64 want_frame;       /* what the line names now */
     /* callback */
     bool active, starved, has_sounded, seamless;

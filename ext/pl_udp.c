@@ -236,22 +236,21 @@ static bool take_pong(pl_pinger *p, const uint8_t *b, length_t n, int64_t arrive
 }
 
 bool pl_pinger_read_status(pl_pinger *p, pl_pinger_status *s) {
-    uint64_t w[7];
-    if (!pl_seqlock_read(&p->status, w, 7)) return false;
-    s->stale = w[0] != 0;
-    s->rtt_ns = (int64_t)w[1];
-    s->last_sample_ns = (int64_t)w[2];
-    s->samples = w[3];
-    s->sent = w[4];
-    s->refused = w[5];
-    s->steps = w[6];
+    uint64_t w[6];
+    if (!pl_seqlock_read(&p->status, w, 6)) return false;
+    s->rtt_ns = (int64_t)w[0];
+    s->last_sample_ns = (int64_t)w[1];
+    s->samples = w[2];
+    s->sent = w[3];
+    s->refused = w[4];
+    s->steps = w[5];
     return true;
 }
 
 static void publish(pl_pinger *p, int64_t now_ns) {
-    uint64_t w[7] = {p->filter.samples == 0 || now_ns - p->filter.last_ns > STALE, (uint64_t)pl_filter_rtt_ns(&p->filter, now_ns),
-                     (uint64_t)p->filter.last_ns, (uint64_t)p->filter.samples, p->sent, p->refused, (uint64_t)p->filter.steps};
-    pl_seqlock_write(&p->status, w, 7);
+    uint64_t w[6] = {(uint64_t)pl_filter_rtt_ns(&p->filter, now_ns), (uint64_t)p->filter.last_ns, (uint64_t)p->filter.samples,
+                     p->sent, p->refused, (uint64_t)p->filter.steps};
+    pl_seqlock_write(&p->status, w, 6);
 }
 
 static void refresh(pl_pinger *p) {

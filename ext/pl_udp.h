@@ -34,7 +34,6 @@ void pl_responder_forbid(pl_responder *r, uint32_t peer_id);
 int pl_responder_run(pl_responder *r);
 
 typedef struct {
-    bool stale;
     int64_t rtt_ns, last_sample_ns;
     uint64_t samples, sent, refused, steps;
 } pl_pinger_status;

@@ -6,9 +6,6 @@ Buffer = Any
 
 NO_END: int
 DECKS: int
-OUTCOME_NONE: int
-OUTCOME_ENDED: int
-OUTCOME_STOPPED: int
 
 class LineValue(NamedTuple):
     local_ns: int
@@ -19,7 +16,6 @@ class LineValue(NamedTuple):
     valid: bool
 
 class PingerStatus(NamedTuple):
-    stale: bool
     rtt_ns: int
     last_sample_ns: int
     samples: int
@@ -45,7 +41,6 @@ class EngineStatus(NamedTuple):
 
 class DeckStatus(NamedTuple):
     armed: bool
-    outcome: int
     want_frame: int
     written_frame: int
     room_frames: int
