@@ -187,40 +187,36 @@ def _parser() -> argparse.ArgumentParser:
 
 def _host(options: argparse.Namespace, terminal: Terminal) -> int:
     from phaselock import app
+    from phaselock.stage import HostWish
 
-    return app.run_host(
-        app.HostOptions(
-            files=tuple(options.files),
-            session_name=options.session,
-            display_name=options.display_name,
-            bind=options.bind,
-            port=options.port,
-            clock_port=options.clock_port,
-            unlisted=options.unlisted,
-            autoplay=(options.wait_peers or 0) if options.play else None,
-            backend=options.backend,
-            device=options.device,
-        ),
-        terminal,
+    wish = HostWish(
+        session_name=options.session,
+        display_name=options.display_name,
+        bind=options.bind,
+        port=options.port,
+        clock_port=options.clock_port,
+        unlisted=options.unlisted,
+        backend=options.backend,
+        device=options.device,
     )
+    autoplay = (options.wait_peers or 0) if options.play else None
+    return app.run_host(app.HostOptions(wish, tuple(options.files), autoplay), terminal)
 
 
 def _join(options: argparse.Namespace, terminal: Terminal) -> int:
     from phaselock import app
+    from phaselock.stage import JoinWish
 
-    return app.run_join(
-        app.JoinOptions(
-            address=options.address,
-            session_name=options.session,
-            display_name=options.display_name,
-            cache=options.cache,
-            backend=options.backend,
-            device=options.device,
-            clock_filter=options.clock_filter,
-            clock_skew_ppm=options.clock_skew_ppm,
-        ),
-        terminal,
+    wish = JoinWish(
+        address=options.address,
+        session_name=options.session,
+        display_name=options.display_name,
+        cache=options.cache,
+        backend=options.backend,
+        device=options.device,
+        clock_filter=options.clock_filter,
     )
+    return app.run_join(app.JoinOptions(wish, options.clock_skew_ppm), terminal)
 
 
 def _sessions(options: argparse.Namespace, terminal: Terminal) -> int:

@@ -1,12 +1,10 @@
 """What people type at a running session, and what they are told: the desk between standard input and the runner.
 
-Used on the network thread; files are found, hashed and inspected on a thread of their own.
+Used on the network thread.
 """
 
 from __future__ import annotations
 
-import asyncio
-import concurrent.futures
 import math
 import pathlib
 from collections.abc import Callable, Mapping
@@ -15,7 +13,7 @@ from uuid import UUID
 
 from phaselock.audio.interface import AudioOutput
 from phaselock.errors import PhaseLockError
-from phaselock.intake import take_in
+from phaselock.intake import Intake
 from phaselock.model.snapshot import PeerView
 from phaselock.network.host import HostRunner
 from phaselock.network.peer import PeerRunner
@@ -23,7 +21,6 @@ from phaselock.network.runner import Runner
 from phaselock.session import commands as c
 from phaselock.session.effects import Event
 from phaselock.session.outbox import item_fields, request_fields
-from phaselock.storage.collect import LeftOut, collect, summary
 from phaselock.storage.settings import SettingsStore
 
 
@@ -70,8 +67,6 @@ class Desk:
         self._terminal.event(event.name, event.session_ns, event.fields)
         if event.name == "sync":
             self._terminal.progress({**self._status_fields(), **event.fields})
-        elif event.name == "device" and event.fields["state"] == "open" and "peer" not in event.fields:
-            self._output.set_correction_ms(self._store.settings.corrections_ms.get(str(event.fields["name"]), 0.0))
 
     def _answer(self, name: str, fields: Mapping[str, object]) -> None:
         self._terminal.event(name, self._runner.session_ns(), fields)
@@ -127,12 +122,12 @@ class Desk:
 class HostDesk(Desk):
     """The host's."""
 
-    def __init__(self, runner: HostRunner, output: AudioOutput, store: SettingsStore, terminal: Terminal) -> None:
+    def __init__(
+        self, runner: HostRunner, intake: Intake, output: AudioOutput, store: SettingsStore, terminal: Terminal
+    ) -> None:
         super().__init__(runner, output, store, terminal)
         self._host = runner
-        self._adding: asyncio.Queue[str] = asyncio.Queue()
-        self._adder = asyncio.create_task(self._add_files())
-        self._files = concurrent.futures.ThreadPoolExecutor(1, "files")
+        self._intake = intake
         self._words |= {
             "add": self._add,
             "play": self._play,
@@ -153,19 +148,9 @@ class HostDesk(Desk):
             "peers": self._peers,
         }
 
-    def add(self, path: str) -> None:
-        """Append a file, or all that is in a folder or a playlist, to the queue as soon as it is read; one after the
-        other."""
-        self._adding.put_nowait(path)
-
     def quit(self) -> None:
         """End the session."""
         self._host.command(c.Quit())
-
-    def close(self) -> None:
-        """Add nothing any more."""
-        self._adder.cancel()
-        self._files.shutdown(cancel_futures=True)
 
     def tell(self, event: Event) -> None:
         """Pass an event on; with its own `sync`, how each peer does."""
@@ -173,27 +158,6 @@ class HostDesk(Desk):
         if event.name == "sync":
             for peer in self._runner.snapshot().peers:
                 self._terminal.event("peer_sync", event.session_ns, _peer_fields(peer))
-
-    async def _add_files(self) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            path = await self._adding.get()
-            found = await loop.run_in_executor(self._files, collect, [path])
-            one_file = [str(file) for file in found.files] == [path] or not found.files and len(found.left_out) == 1
-            left_out, added = list(found.left_out), 0
-            for file in found.files:
-                try:
-                    self._host.add(await loop.run_in_executor(self._files, take_in, file), file)
-                    added += 1
-                except PhaseLockError as error:
-                    left_out.append(LeftOut(file.name, str(error)))
-            if not one_file:
-                rows = [{"name": one.path_name, "reason": one.reason} for one in left_out]
-                self._answer("added", {"added": added, "left_out": rows, "message": summary(added, left_out)})
-            for one in left_out if one_file else []:
-                plain = found.files or one.reason.startswith("There is")  # a sentence of its own
-                text = one.reason if plain else f"{one.path_name} cannot be added: {one.reason}."
-                self._answer("error", {"message": text})
 
     def _plain(self, command: c.HostCommand) -> Callable[[str], None]:
         def run(rest: str) -> None:
@@ -203,7 +167,7 @@ class HostDesk(Desk):
         return run
 
     def _add(self, rest: str) -> None:
-        self.add(str(_path(rest, "Usage: add PATH")))
+        self._intake.take([str(_path(rest, "Usage: add PATH"))])
 
     def _play(self, rest: str) -> None:
         self._host.command(c.Play(self._row(rest, "Usage: play [NUMBER]") if rest else None))

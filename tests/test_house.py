@@ -28,6 +28,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "phaselock.demo",
         "phaselock.model",
         "phaselock.session.commands",
+        "phaselock.stage",
         "phaselock.terminal",
     ),
     "phaselock.terminal": (),
@@ -38,6 +39,16 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "phaselock.model",
         "phaselock.protocol.messages",
         "phaselock.storage",
+    ),
+    "phaselock.stage": (
+        "phaselock.audio",
+        "phaselock.intake",
+        "phaselock.model",
+        "phaselock.network",
+        "phaselock.session",
+        "phaselock.storage",
+        "phaselock.sync",
+        NATIVE,
     ),
     "phaselock.desk": (
         "phaselock.audio.interface",
@@ -85,7 +96,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "numpy": ("phaselock.bench",),
     "tkinter": ("phaselock.ui",),
     "customtkinter": ("phaselock.ui",),
-    "asyncio": ("phaselock.network", "phaselock.app", "phaselock.desk", "phaselock.bench"),
+    "asyncio": ("phaselock.network", "phaselock.app", "phaselock.stage", "phaselock.intake", "phaselock.bench"),
 }
 NEVER_IN: dict[str, tuple[str, ...]] = {"phaselock.ui.viewmodel": ("tkinter", "customtkinter", "socket", "threading")}
 

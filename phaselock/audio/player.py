@@ -67,7 +67,7 @@ class Player:
         self._bell, self._ringer = socket.socketpair()
         self._bell.setblocking(False)
         self._ringer.setblocking(False)
-        self._closing = False
+        self._closing = self._reopening = False
         self._volume = 1.0
         self._running = False
         self._device_name: str | None = None
@@ -95,6 +95,10 @@ class Player:
     def set_correction_ms(self, correction_ms: float) -> None:
         """Positive plays earlier."""
         self._tell_latency(correction_ns=round(correction_ms * 1e6))
+
+    def reopen(self) -> None:
+        """Let the output go and open the one that `new_output` gives now."""
+        self._reopening = True
 
     def status(self) -> AudioStatus:
         """A coherent look, never blocking."""
@@ -172,6 +176,9 @@ class Player:
                 self._device_name = None
                 if not output.close():
                     self._leave_engine()
+            if self._reopening:
+                self._reopening = False
+                continue
             if not self._closing and failures == 0:
                 self.on_event(DeviceChanged("lost", None, "The audio output is gone."))
                 failures = 1
@@ -198,7 +205,7 @@ class Player:
         self._ring_bell()
         self.on_event(DeviceChanged("open", info.name, ""))
         looks = 0
-        while not self._closing and output.is_running():
+        while not self._closing and not self._reopening and output.is_running():
             looks += 1
             if looks % _LATENCY_EVERY == 0 or looks < 3:
                 latency_ns = output.output_latency_ns()
