@@ -30,8 +30,8 @@ RECHECK_S = 10.0
 """How often this machine's addresses are looked at."""
 ASK_AGAIN_S = 60.0
 """How often everybody is asked: the announcements of a session may all have been lost."""
-HOST_TTL_S = 30
-"""A host that crashed is forgotten after so long, and ASK_MS more."""
+TTL_S = 30
+"""A host that crashed is forgotten after so long, and ASK_MS more; a change that was lost on the way is seen then."""
 ASK_MS = 3000
 IGNORE_S = 30.0
 UPDATE_S = 1.0
@@ -104,15 +104,13 @@ class Announcer:
             await self._vanish()
 
     async def _appear(self) -> None:
-        from zeroconf import Error
-
         speak_from = self._speak_from()
         try:
             self._zeroconf = await _open(speak_from)
             # No probing for another service of this name, which takes two seconds: ours ends with a random number.
             told = await self._zeroconf.async_register_service(self._service(), cooperating_responders=True)
             self._telling = asyncio.ensure_future(told)
-        except (_Blocked, Error, OSError) as error:
+        except Exception as error:  # of many kinds, as in `_open_on`
             await self._vanish()
             raise PhaseLockError(f"The session cannot be announced on this network ({_reason(error)}).") from None
         self._spoken_from = speak_from
@@ -128,7 +126,11 @@ class Announcer:
     async def _watch(self, refresh: Callable[[], tuple[str, ...]]) -> None:
         while True:
             await asyncio.sleep(RECHECK_S)
-            found = await asyncio.to_thread(refresh)
+            try:
+                found = await asyncio.to_thread(refresh)
+            except OSError as error:
+                log.warning("looking at the addresses: %s", error)
+                continue
             if found != self._addresses or (found and not self._zeroconf):
                 log.info("addresses are now: %s", ", ".join(found) or "none")
                 self._addresses = found
@@ -151,7 +153,7 @@ class Announcer:
             await self._appear()
         else:
             if self._telling:
-                await self._telling
+                await asyncio.wait([self._telling])
             self._telling = asyncio.ensure_future(await self._zeroconf.async_update_service(self._service()))
             speak_from = self._speak_from()
             if speak_from != self._spoken_from:
@@ -171,7 +173,8 @@ class Announcer:
             properties=txt_record(*self._names, self._peers, self._max_peers, self._session_id, self._version),
             # Of our own: another program on this machine may announce the machine's name with other addresses.
             server=f"phaselock-{self._session_id.hex()[:16]}.local.",
-            host_ttl=HOST_TTL_S,
+            host_ttl=TTL_S,
+            other_ttl=TTL_S,
             # A scope means something to this machine alone.
             parsed_addresses=[address.partition("%")[0] for address in self._addresses],
         )
@@ -392,7 +395,6 @@ async def _open(speak_from: list[str]) -> AsyncZeroconf:
 
 
 async def _open_on(speak_from: list[str]) -> AsyncZeroconf:
-    from zeroconf import Error
     from zeroconf.asyncio import AsyncZeroconf
 
     try:
@@ -405,11 +407,10 @@ async def _open_on(speak_from: list[str]) -> AsyncZeroconf:
         await asyncio.shield(starting)
         if not zeroconf.zeroconf.engine.senders:
             raise _Blocked("no network interface takes part in multicast")
-    except (Error, OSError) as error:
+    except BaseException as error:
         await _close(zeroconf)
-        raise _Blocked(_reason(error)) from None
-    except BaseException:
-        await _close(zeroconf)
+        if isinstance(error, Exception):
+            raise _Blocked(_reason(error)) from None
         raise
     return zeroconf
 

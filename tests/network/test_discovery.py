@@ -150,6 +150,7 @@ def ids_of(sessions: Sessions) -> set[str]:
 @pytest.mark.usefixtures("multicast")
 def test_addresses_that_come_and_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RECHECK_S", 0.1)
+    monkeypatch.setattr(module, "UPDATE_S", 0.1)
 
     async def work() -> None:
         mine = secrets.token_bytes(16)
@@ -414,10 +415,10 @@ def test_a_host_that_crashed_is_forgotten(talk: Callable[..., Talk]) -> None:
     browser = talk(1, "browse")
     browser.until(lambda sessions: names(sessions) == ["Friday", "Saturday"])
     host.close()
-    browser.until(lambda sessions: names(sessions) == ["Saturday"], module.HOST_TTL_S + 30)
+    browser.until(lambda sessions: names(sessions) == ["Saturday"], module.TTL_S + 30)
     # Whoever is there stays, though its records run out too: it is asked again before it would go.
     with pytest.raises(pytest.fail.Exception):
-        browser.until(lambda sessions: names(sessions) != ["Saturday"], module.HOST_TTL_S + 10)
+        browser.until(lambda sessions: names(sessions) != ["Saturday"], module.TTL_S + 10)
     other.end()
     browser.until(lambda sessions: sessions == [])
     browser.end()
