@@ -38,6 +38,7 @@ class FileView:
     file_id: UUID
     state: FileState
     done_bytes: int
+    size: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -124,6 +125,8 @@ class SessionSnapshot:
     """The armed line of the next track."""
     waiting_for: QueueItem | None = None
     """Host: what starts by itself as soon as everybody has it."""
+    upcoming: UUID | None = None
+    """Host: what `Play` without a track would start if nothing were playing."""
     peers: tuple[PeerView, ...] = ()
     requests: tuple[RequestView, ...] = ()
     """Host: those of all peers that are not over; peer: its own, of which the newest may be over."""

@@ -125,7 +125,7 @@ class Distribution:
                 return
             if track.file_id not in member.transfers:
                 under_way += 1
-                member.transfers[track.file_id] = Transfer()
+                member.transfers[track.file_id] = Transfer(track.size)
                 self._offer(member, track, now_ns)
 
     def _wanted(self, member: Member) -> Iterator[Track]:

@@ -294,6 +294,7 @@ class HostMachine:
             timeline=self._transport.playback.line,
             then=self._transport.playback.then,
             waiting_for=self._transport.waiting_for(),
+            upcoming=self._transport.upcoming(),
             peers=tuple(member.view(queued) for member in self._crew),
             requests=self._requests.views(),
         )

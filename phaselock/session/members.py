@@ -93,6 +93,7 @@ class Reports:
 class Transfer:
     """One file on its way to one peer."""
 
+    size: int
     tries: int = 1
     done: bool | None = None
     """None while it is under way, False when it was given up."""
@@ -187,9 +188,8 @@ class Member:
             transfer = self.transfers.get(file_id)
             if transfer is not None and (transfer.unplayable or not transfer.done):
                 state = FileState.SENDING if transfer.done is None else FileState.FAILED
-                yield FileView(
-                    file_id, FileState.UNPLAYABLE if transfer.unplayable else state, transfer.done_bytes
-                )
+                state = FileState.UNPLAYABLE if transfer.unplayable else state
+                yield FileView(file_id, state, transfer.done_bytes, transfer.size)
 
 
 class Crew:

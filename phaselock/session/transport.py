@@ -118,6 +118,11 @@ class Transport:
         entry = self.queue.entry(self._pending)
         return entry.item() if entry else None
 
+    def upcoming(self) -> UUID | None:
+        """What `play` without a track would start, were nothing playing."""
+        track = self._upcoming()
+        return track.file_id if track else None
+
     @property
     def busy(self) -> bool:
         """Something plays, is paused or is about to start."""

@@ -16,6 +16,7 @@ from phaselock.session.commands import (
     Next,
     Pause,
     Play,
+    Remove,
     Resume,
     Seek,
     Stop,
@@ -538,3 +539,27 @@ def test_autoplay_happens_once() -> None:
     party.say(Stop())
     party.run(30)
     assert party.machine.snapshot().timeline is None
+
+
+def test_people_see_what_play_would_start_and_how_much_of_it_is_where() -> None:
+    party = Party()
+    assert party.machine.snapshot().upcoming is None
+    ana = party.invite("Ana")
+    party.run(0.1)
+    ana.fetch_ns = 10**15
+    first, second = a_track(1), a_track(2)
+    party.say(Add(first), Add(second))
+    assert party.machine.snapshot().upcoming == first.file_id
+    party.run(0.1)
+    party.on_host(party.machine.fetch_progress, 1, first.file_id, 400)
+    (on_the_way, *_) = party.machine.snapshot().peers[0].files
+    assert (on_the_way.done_bytes, on_the_way.size) == (400, first.size)
+    for track in (first, second):
+        party.on_guest(ana, ana.machine.file_ready, track.file_id)
+    party.run(0.1)
+    party.say(Play(second.file_id))
+    assert party.machine.snapshot().upcoming == second.file_id
+    party.say(Stop())
+    assert party.machine.snapshot().upcoming == second.file_id
+    party.say(Remove(second.file_id))
+    assert party.machine.snapshot().upcoming == first.file_id
