@@ -1,5 +1,5 @@
-"""Sessions announce themselves by multicast DNS and are found by it. zeroconf is loaded only when that really happens:
-it takes a tenth of a second and 16 MB."""
+"""Sessions announce themselves by multicast DNS and are found by it. zeroconf, some 5 MB, is loaded only when that
+really happens."""
 
 from __future__ import annotations
 
