@@ -150,7 +150,6 @@ def ids_of(sessions: Sessions) -> set[str]:
 @pytest.mark.usefixtures("multicast")
 def test_addresses_that_come_and_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RECHECK_S", 0.1)
-    monkeypatch.setattr(module, "UPDATE_S", 0.1)
 
     async def work() -> None:
         mine = secrets.token_bytes(16)
