@@ -226,8 +226,8 @@ class HostRunner(Runner[HostMachine]):
             if not self._ended.done():
                 now_ns = self._now_ns()
                 self._do(self._machine.fetch_failed(peer_id, request.file_id, str(error), now_ns=now_ns))
-        except OSError:  # the peer notices, too, and says so
-            pass
+        except (OSError, ProtocolError) as error:  # the peer notices, too, and says so
+            log.info("a transfer failed: %s", error)
         finally:
             sock.close()
             if self._bulk.get(peer_id) is sock:

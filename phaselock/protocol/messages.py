@@ -197,15 +197,15 @@ class FileRequest:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FileRefused:
-    """Ours, host to peer on a bulk connection: there will be no such file, or it is not wanted."""
+    """Ours, host to peer on a bulk connection: there will be no such file, or it is not wanted (any more)."""
 
     reason: Sentence
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class BulkProgress:
-    """Ours, the receiver of a bulk connection to its sender: so many bytes of this connection (frames and all) have
-    arrived. The sender paces itself by it."""
+    """Ours, the receiver of a file to its sender: so many bytes of this connection, frames and all, have arrived behind
+    SessionInfo. The sender paces itself by it."""
 
     received_bytes: Count
 

@@ -157,7 +157,8 @@ class PeerClocks:
 
     def status(self, now_ns: int) -> ClockStatus | None:
         """What is known at that local time; None while nothing is measured."""
-        return self._clock.status(now_ns) if self._clock else None
+        clock = self._clock  # the window asks from another thread
+        return clock.status(now_ns) if clock else None
 
     def session_from_local(self, local_ns: int) -> int:
         """Session time at a local time."""
