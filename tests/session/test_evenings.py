@@ -251,15 +251,15 @@ class Evening(RuleBasedStateMachine):
     def wait(self, seconds: float) -> None:
         self.party.run(seconds)
 
-    @rule(pause=st.booleans())
-    def quiet(self, pause: bool) -> None:
+    @rule(pause=st.booleans(), seconds=st.sampled_from([6, 15, 30]))
+    def quiet(self, pause: bool, seconds: float) -> None:
         """Every network is mended, nobody does anything for a while, and then all agree."""
         if pause:
             self.party.say(Pause())
         for guest in self.alive():
             if guest.cut:
                 self.mend_one(guest)
-        self.party.run(30)
+        self.party.run(seconds)
         host = self.host.snapshot()
         assert {peer.name for peer in host.peers} == {self.name(guest) for guest in self.alive()}
         for guest in self.alive():
@@ -352,7 +352,7 @@ class Evening(RuleBasedStateMachine):
 
 TestEvenings = Evening.TestCase
 TestEvenings.settings = settings(
-    max_examples=30, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=80, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
 
 
