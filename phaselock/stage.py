@@ -156,7 +156,6 @@ async def host_stage(
             name,
             runner.session_id,
             port,
-            clock_port,
             () if wish.unlisted else addresses,
             refresh=None if wish.unlisted else functools.partial(usable_addresses, wish.bind),
         )

@@ -55,7 +55,6 @@ class Announcer:
         host_name: str,
         session_id: bytes,
         port: int,
-        clock_port: int,
         addresses: Sequence[str],
         max_peers: int = MAX_PEERS,
         *,
@@ -64,7 +63,7 @@ class Announcer:
         refresh: Callable[[], tuple[str, ...]] | None = None,
     ) -> None:
         """`addresses` are announced, and again what `refresh`, called in a worker thread every ten seconds, gives.
-        `interfaces` are the addresses to speak from if not those. The clock's port is told to those who join."""
+        `interfaces` are the addresses to speak from if not those."""
         self._names = session_name, host_name
         self._session_id = session_id
         self._port = port

@@ -48,7 +48,7 @@ def multicast() -> None:
 
 
 def announcer(session_id: bytes, name: str = "Friday", **options: Any) -> Announcer:
-    return Announcer(name, "Ada", session_id, 17401, 17402, ("192.0.2.7",), interfaces=LOOPBACK, **options)
+    return Announcer(name, "Ada", session_id, 17401, ("192.0.2.7",), interfaces=LOOPBACK, **options)
 
 
 class Watch:
@@ -154,7 +154,7 @@ def test_addresses_that_come_and_go(monkeypatch: pytest.MonkeyPatch) -> None:
     async def work() -> None:
         mine = secrets.token_bytes(16)
         now: tuple[str, ...] = ()
-        host = Announcer("Friday", "Ada", mine, 1, 2, now, interfaces=LOOPBACK, refresh=lambda: now)
+        host = Announcer("Friday", "Ada", mine, 1, now, interfaces=LOOPBACK, refresh=lambda: now)
         async with Watch(mine) as watch:
             await host.start()
             now = ("192.0.2.7",)
@@ -238,7 +238,7 @@ def test_without_a_usable_address_nothing_is_started(monkeypatch: pytest.MonkeyP
         raise AssertionError("opened")
 
     async def work() -> None:
-        host = Announcer("Friday", "Ada", secrets.token_bytes(16), 17401, 17402, ())
+        host = Announcer("Friday", "Ada", secrets.token_bytes(16), 17401, ())
         await host.start()
         host.set_peers(1)
         await host.close()

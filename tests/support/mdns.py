@@ -27,7 +27,7 @@ def say(words: object) -> None:
 
 async def announce(name: str, session_id: str) -> None:
     announcer = Announcer(
-        name, "Ada", bytes.fromhex(session_id), 17401, 17402, usable_addresses(), refresh=usable_addresses
+        name, "Ada", bytes.fromhex(session_id), 17401, usable_addresses(), refresh=usable_addresses
     )
     await announcer.start()
     say("up")
