@@ -1,0 +1,60 @@
+"""What the screens show, worked out without a display: states and events in, values to be drawn out."""
+
+from phaselock.ui.viewmodel.browser import browser_view
+from phaselock.ui.viewmodel.history import BREAK_S, History, SeriesPoint, SeriesView
+from phaselock.ui.viewmodel.session import host_view, peer_view, position_s
+from phaselock.ui.viewmodel.toasts import event_toast
+from phaselock.ui.viewmodel.values import (
+    BrowserView,
+    Figures,
+    FoundRow,
+    HostView,
+    NowPlaying,
+    PeerRow,
+    PeerScreenView,
+    QueueRow,
+    RequestRow,
+    SyncView,
+    Toast,
+    TransportView,
+)
+from phaselock.ui.viewmodel.words import (
+    initial,
+    latency_text,
+    ms_text,
+    parse_address,
+    size_text,
+    time_text,
+    within_text,
+)
+
+__all__ = [
+    "BREAK_S",
+    "BrowserView",
+    "Figures",
+    "FoundRow",
+    "History",
+    "HostView",
+    "NowPlaying",
+    "PeerRow",
+    "PeerScreenView",
+    "QueueRow",
+    "RequestRow",
+    "SeriesPoint",
+    "SeriesView",
+    "SyncView",
+    "Toast",
+    "TransportView",
+    "browser_view",
+    "event_toast",
+    "host_view",
+    "initial",
+    "latency_text",
+    "ms_text",
+    "parse_address",
+    "peer_view",
+    "position_s",
+    "size_text",
+    "time_text",
+    "within_text",
+]

@@ -1,0 +1,137 @@
+"""How every machine has kept time over the last minutes, for the plot and for the file that people take home."""
+
+from __future__ import annotations
+
+import collections
+import csv
+import dataclasses
+import io
+import re
+
+from phaselock.ui.port import State
+from phaselock.ui.viewmodel.sync import machines
+
+KEPT_S = 300.0
+LEAST_STEP_S = 0.45
+"""No more than about two points a second of one machine."""
+UNCHANGED_S = 2.0
+"""A report that repeats itself counts once in so long."""
+BREAK_S = 4.0
+"""A line with no point for so long is broken there: the machine did not play."""
+COLOURS = 6
+
+_FORMULA = re.compile(r"(?<![^\W_])(?=[-=+@\uff0b\uff0d\uff1d\uff20])")
+"""Where a spreadsheet might take what follows for a formula, whatever it holds for the end of a cell."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SeriesPoint:
+    """One report. `t_s` is on the clock of `History.take`; a positive error is early."""
+
+    t_s: float
+    error_us: float
+    uncertainty_us: float | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SeriesView:
+    """One machine in the plot. A gap of more than BREAK_S between two points is a break of the line."""
+
+    key: int
+    """0: this machine; else the peer's id."""
+    name: str
+    colour_index: int
+    """0 to COLOURS - 1, in the order of joining."""
+    points: tuple[SeriesPoint, ...]
+    """Oldest first."""
+
+
+Report = tuple[float, float | None, float | None, float | None]
+"""Error and uncertainty in µs, drift and correction in ppm."""
+
+
+@dataclasses.dataclass(slots=True)
+class _Line:
+    name: str
+    colour_index: int
+    rows: collections.deque[tuple[SeriesPoint, Report]] = dataclasses.field(default_factory=collections.deque)
+
+
+class History:
+    """The last KEPT_S of every machine that plays."""
+
+    def __init__(self) -> None:
+        self._lines: dict[int, _Line] = {}
+        self._state: State | None = None
+
+    def take(self, state: State, now_s: float) -> None:
+        """Look at the newest state; may be called at any rate, with times that grow."""
+        present = _reports(state)
+        for key in [key for key, line in self._lines.items() if key not in present and not line.rows]:
+            del self._lines[key]
+        for key, (name, report) in present.items():
+            line = self._lines.get(key)
+            if line is None:
+                line = self._lines[key] = _Line(name, self._free_colour())
+            line.name = name
+            if report is not None and _is_news(line, report, now_s):
+                line.rows.append((SeriesPoint(now_s, *report[:2]), report))
+        for line in self._lines.values():
+            while line.rows and line.rows[0][0].t_s < now_s - KEPT_S:
+                line.rows.popleft()
+
+    def series(self, span_s: float, now_s: float) -> tuple[SeriesView, ...]:
+        """The last `span_s` of every machine that has points there, by colour."""
+        lines = sorted(self._lines.items(), key=lambda item: item[1].colour_index)
+        views = (
+            SeriesView(key, line.name, line.colour_index, tuple(p for p, _ in line.rows if p.t_s >= now_s - span_s))
+            for key, line in lines
+        )
+        return tuple(view for view in views if view.points)
+
+    def csv(self) -> str:
+        """All that is kept, oldest first; times count from the first row."""
+        rows = sorted((point.t_s, key, report) for key, line in self._lines.items() for point, report in line.rows)
+        text = io.StringIO(newline="")
+        text.write("time_s,machine,phase_error_us,uncertainty_us,drift_ppm,correction_ppm\r\n")
+        writer = csv.writer(text, quoting=csv.QUOTE_NONNUMERIC)
+        for t_s, key, report in rows:
+            writer.writerow([round(t_s - rows[0][0], 3), _harmless(self._lines[key].name), *map(_rounded, report)])
+        return text.getvalue()
+
+    def clear(self) -> None:
+        """Forget everything, the colours too."""
+        self._lines.clear()
+
+    def _free_colour(self) -> int:
+        taken = {line.colour_index for line in self._lines.values()}
+        return next((index for index in range(COLOURS) if index not in taken), len(self._lines) % COLOURS)
+
+
+def _reports(state: State) -> dict[int, tuple[str, Report | None]]:
+    """Name and report of every machine that is here; no report of those that do not play."""
+    found: dict[int, tuple[str, Report | None]] = {}
+    for machine in machines(state):
+        report: Report | None = None
+        if machine.state == "playing":
+            drift_ppm, correction_ppm = machine.drift_ppm, machine.correction_ppm
+            report = (machine.error_ns / 1e3, machine.uncertainty_ns / 1e3, drift_ppm, correction_ppm)
+        elif machine.state == "clock" and machine.sounds:
+            report = (machine.error_ns / 1e3, None, machine.drift_ppm, machine.correction_ppm)
+        found[machine.key] = (machine.name, report)
+    return found
+
+
+def _is_news(line: _Line, report: Report, now_s: float) -> bool:
+    if not line.rows:
+        return True
+    point, before = line.rows[-1]
+    return now_s - point.t_s >= (UNCHANGED_S if report == before else LEAST_STEP_S)
+
+
+def _harmless(name: str) -> str:
+    return _FORMULA.sub("'", name)
+
+
+def _rounded(value: float | None) -> float | str:
+    return "" if value is None else round(value, 3)

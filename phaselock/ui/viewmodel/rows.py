@@ -1,0 +1,120 @@
+"""The rows of the queue. There may be two thousand, so that what has not changed is not made again."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from uuid import UUID
+
+from phaselock.model.queue import ItemStatus, QueueItem
+from phaselock.model.snapshot import FileState, PeerView
+from phaselock.ui.viewmodel.values import QueueRow
+from phaselock.ui.viewmodel.words import initial, span_text, time_text
+
+Mark = tuple[str, float | None]
+"""What changes in a row while its file travels: `status_text` and `progress`."""
+PLAIN: Mark = ("", None)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Rows:
+    """All rows, and the line above them."""
+
+    rows: tuple[QueueRow, ...]
+    note: str
+
+
+def song(item: QueueItem) -> str:
+    """What people call it."""
+    return item.title or item.file_name.removesuffix(".mp3") or item.file_name
+
+
+def queue_rows(queue: tuple[QueueItem, ...], peers: Sequence[PeerView]) -> Rows:
+    """The rows, with how far they are at these peers."""
+    return _LAST.take(queue, peers)
+
+
+class _Memory:
+    """What was asked last, and the answer. One thread makes views."""
+
+    def __init__(self) -> None:
+        self._queue: tuple[QueueItem, ...] = ()
+        self._places: dict[UUID, int] = {}
+        self._haves: tuple[frozenset[UUID], ...] = ()
+        self._counts: list[int] = []
+        self._marks: list[Mark] = []
+        self._answer = Rows((), "")
+
+    def take(self, queue: tuple[QueueItem, ...], peers: Sequence[PeerView]) -> Rows:
+        before, marks_before, rows_before = self._queue, self._marks, self._answer.rows
+        haves = tuple(peer.have for peer in peers)
+        changed = queue != before
+        if changed:
+            self._places = {item.id: place for place, item in enumerate(queue)}
+        if changed or haves != self._haves:
+            travelling = ItemStatus.TRANSFERRING
+            self._counts = [
+                sum(item.id in have for have in haves) if item.status is travelling else -1 for item in queue
+            ]
+        self._queue, self._haves, self._marks = queue, haves, self._marked(peers)
+        if not changed and self._marks == marks_before:
+            return self._answer
+        same = [*map(_same, before, queue, marks_before, self._marks)]
+        same += [False] * (len(queue) - len(same))
+        rows = tuple(
+            rows_before[place] if same[place] else _row(place + 1, item, mark)
+            for place, (item, mark) in enumerate(zip(queue, self._marks, strict=True))
+        )
+        self._answer = Rows(rows, _note(queue) if changed else self._answer.note)
+        return self._answer
+
+    def _marked(self, peers: Sequence[PeerView]) -> list[Mark]:
+        texts: list[Mark] = [(f"{count} of {len(peers)} ready", None) for count in range(len(peers) + 1)] + [PLAIN]
+        marks = [texts[count] for count in self._counts] if peers else [PLAIN] * len(self._counts)
+        parts: dict[int, list[float]] = {}
+        for peer in peers:
+            for file in peer.files:
+                place = self._places.get(file.file_id)
+                if place is None:
+                    continue
+                if file.state is FileState.SENDING:
+                    parts.setdefault(place, []).append(file.done_bytes / file.size if file.size else 0.0)
+                else:
+                    words = "has not got it" if file.state is FileState.FAILED else "cannot play it"
+                    marks[place] = (f"{peer.name} {words}", None)
+        for place, of_peers in parts.items():
+            marks[place] = (marks[place][0], min(1.0, sum(of_peers) / len(of_peers)))
+        return marks
+
+
+_LAST = _Memory()
+
+
+def _same(before: QueueItem, item: QueueItem, mark_before: Mark, mark: Mark) -> bool:
+    return mark_before == mark and (before is item or before == item)
+
+
+def _row(number: int, item: QueueItem, mark: Mark) -> QueueRow:
+    title = song(item)
+    artist = item.artist or ("" if item.title else item.file_name)
+    added_by = f"added by {item.added_by}" if item.added_by else ""
+    return QueueRow(
+        item.id,
+        number,
+        title,
+        " · ".join(filter(None, (artist, added_by))),
+        time_text(item.duration_secs),
+        item.status.value,
+        mark[0],
+        item.status is ItemStatus.PLAYING,
+        item.status is ItemStatus.PLAYED,
+        mark[1],
+        initial(title),
+    )
+
+
+def _note(queue: tuple[QueueItem, ...]) -> str:
+    if not queue:
+        return ""
+    tracks = "1 track" if len(queue) == 1 else f"{len(queue)} tracks"
+    return f"{tracks}, {span_text(sum(item.duration_secs for item in queue))}"

@@ -1,0 +1,294 @@
+"""The two session screens: a state in, everything that they show out."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from phaselock.model.queue import QueueItem
+from phaselock.model.snapshot import FileState, FileView, LatencyClass, PeerView, RequestState, RequestView
+from phaselock.ui.port import State
+from phaselock.ui.viewmodel.rows import queue_rows, song
+from phaselock.ui.viewmodel.sync import chip, machines, own_machine, sounding, sync_view
+from phaselock.ui.viewmodel.toasts import NO_OUTPUT
+from phaselock.ui.viewmodel.values import (
+    HostView,
+    NowPlaying,
+    PeerRow,
+    PeerScreenView,
+    RequestRow,
+    TransportView,
+)
+from phaselock.ui.viewmodel.words import (
+    NNBSP,
+    initial,
+    latency_text,
+    listed,
+    ms_text,
+    percent_text,
+    size_text,
+    within_text,
+)
+
+WAITING = "Waiting for all peers to receive the file."
+ADD_FIRST = "Add songs first."
+MOST_REQUESTS = 3
+_OWN_REQUEST = {
+    RequestState.OPEN: 'The host was asked for "{}"',
+    RequestState.ACCEPTED: 'The host wants "{}"; it is on its way',
+    RequestState.ADDED: '"{}" is in the queue',
+    RequestState.REJECTED: '"{}" is not added: {}',
+    RequestState.FAILED: '"{}" is not added: {}',
+}
+
+
+def host_view(state: State) -> HostView:
+    """The host's screen."""
+    s = state.snapshot
+    now, rows = _now(state), queue_rows(s.queue, s.peers)
+    ordered = sorted(s.requests, key=lambda one: (one.state is not RequestState.OPEN, one.number))
+    return HostView(
+        window_title=_window_title(now, s.session_name),
+        title=s.session_name,
+        subtitle=_count(len(s.peers), "peer") + " connected" if s.peers else "Nobody has joined yet",
+        address=state.address,
+        peers=_peer_rows(state),
+        now=now,
+        queue=rows.rows,
+        queue_note=rows.note,
+        requests=tuple(map(_request_row, ordered[:MOST_REQUESTS])),
+        more_requests=max(0, len(ordered) - MOST_REQUESTS),
+        sync=sync_view(state),
+        transport=_transport(state),
+    )
+
+
+def peer_view(state: State) -> PeerScreenView:
+    """The screen of somebody who takes part."""
+    s = state.snapshot
+    now, rows, own_chip = _now(state), queue_rows(s.queue, ()), chip(own_machine(state))
+    return PeerScreenView(
+        window_title=_window_title(now, s.session_name),
+        title=s.session_name,
+        connection=_connection(state),
+        connection_kind="good" if s.connected else "warning",
+        chip_text=own_chip.text,
+        chip_kind=own_chip.kind,
+        now=now,
+        queue=rows.rows,
+        queue_note=rows.note,
+        requests=tuple(map(_own_request_row, s.requests[: -MOST_REQUESTS - 1 : -1])),
+        sync=sync_view(state),
+    )
+
+
+def position_s(state: State, session_ns: int | None) -> float:
+    """Where the track of the moment is, 0 to its duration; where it began or stands while the time is not known."""
+    line, now = state.snapshot.timeline, state.snapshot.now
+    if line is None or now is None:
+        return 0.0
+    at_ns = line.stop_session_ns if session_ns is None else session_ns
+    frame = line.anchor_frame if at_ns is None else line.frame_at(at_ns)
+    return min(max(0.0, frame / line.rate_hz), now.duration_secs)
+
+
+# -- now playing -------------------------------------------------------------------------------------------------------
+
+
+def _now(state: State) -> NowPlaying:
+    s = state.snapshot
+    waiting = s.waiting_for
+    if s.timeline is not None and s.now is not None:
+        note = _waiting_note(state, waiting) if waiting else ""
+        return _track(s.now, "playing" if sounding(s) else "paused", note or _output_note(state))
+    if s.timeline is None and waiting is not None:
+        return _track(waiting, "waiting", _waiting_note(state, waiting))
+    if s.timeline is not None:  # the host's song is not known here yet
+        return NowPlaying(s.timeline.file_id, "", "", "", "", "playing" if sounding(s) else "paused", 0.0, "")
+    return NowPlaying(None, "Nothing is playing", "", "", "", "stopped", 0.0, _stopped_note(state))
+
+
+def _track(item: QueueItem, what: str, note: str) -> NowPlaying:
+    title = song(item)
+    return NowPlaying(item.id, title, item.artist, item.file_name, initial(title), what, item.duration_secs, note)
+
+
+def _waiting_note(state: State, waiting: QueueItem) -> str:
+    names = [peer.name for peer in state.snapshot.peers if peer.waited_for and waiting.id not in peer.have]
+    whom = (
+        f"Waiting for {listed(names)} to receive {song(waiting)}." if names else f"{song(waiting)} is about to start."
+    )
+    return whom
+
+
+def _output_note(state: State) -> str:
+    return NO_OUTPUT if state.own is not None and state.own.device_name is None else ""
+
+
+def _stopped_note(state: State) -> str:
+    s = state.snapshot
+    if _output_note(state):
+        return NO_OUTPUT
+    if not state.hosting:
+        return "Waiting for the host to play." if s.queue else "The host has not added any songs yet."
+    upcoming = next((item for item in s.queue if item.id == s.upcoming), None)
+    return f"Up next: {song(upcoming)}" if upcoming else "Add songs to begin."
+
+
+def _window_title(now: NowPlaying, session_name: str) -> str:
+    parts = (now.title, now.artist) if now.file_id is not None else (session_name,)
+    return " · ".join(filter(None, (" – ".join(filter(None, parts)), "PhaseLock")))
+
+
+def _connection(state: State) -> str:
+    s, own = state.snapshot, state.own
+    if not s.connected:
+        return "Looking for the host — playing on" if sounding(s) else "Looking for the host"
+    known = own is not None and own.clock_uncertainty_ns is not None
+    return f"Connected — latency {latency_text(own.rtt_ns // 2)}" if own is not None and known else "Connected"
+
+
+# -- the transport -----------------------------------------------------------------------------------------------------
+
+
+def _transport(state: State) -> TransportView:
+    s = state.snapshot
+    line, playing = s.timeline, sounding(s)
+    reached = s.waiting_for.id if s.waiting_for else line.file_id if line else None
+    can = set()
+    if line is not None:
+        can |= {"previous", "seek"}
+    if reached is not None:
+        can.add("stop")
+        # A row that was taken out while it plays has a place between its neighbours that nobody sees.
+        if s.queue and (s.queue[-1].id != reached):
+            can.add("next")
+    if line is not None:
+        can.add("play_pause")
+        return TransportView(playing, frozenset(can), "Pause" if playing else "Resume")
+    tooltip = _obstacle(state)
+    if not tooltip:
+        can.add("play_pause")
+        late = [p.name for p in s.peers if p.reported and (not p.clock_usable or p.clock_stale)]
+        tooltip = f"Play\nNot yet in time with the host: {listed(late)}." if late else "Play"
+    return TransportView(False, frozenset(can), tooltip)
+
+
+def _obstacle(state: State) -> str:
+    """Why nothing can be started; who is waited for must have the track."""
+    s = state.snapshot
+    item = next((item for item in s.queue if item.id == s.upcoming), None)
+    if item is None:
+        return ADD_FIRST
+    missing = [
+        f"{peer.name}: {song(item)} ({_how_far(peer, item.id)})"
+        for peer in s.peers
+        if peer.waited_for and item.id not in peer.have
+    ]
+    return "\n".join([WAITING, *missing]) if missing else ""
+
+
+def _how_far(peer: PeerView, file_id: UUID) -> str:
+    file = next((file for file in peer.files if file.file_id == file_id), None)
+    if file is None:
+        return "not begun"
+    return "could not be sent" if file.state is FileState.FAILED else percent_text(_part(file))
+
+
+# -- peers -------------------------------------------------------------------------------------------------------------
+
+
+def _peer_rows(state: State) -> tuple[PeerRow, ...]:
+    s = state.snapshot
+    titles: dict[UUID, str] = {}
+    spoken_of = {file.file_id for peer in s.peers for file in peer.files}
+    if spoken_of:
+        titles = {item.id: song(item) for item in s.queue if item.id in spoken_of}
+    rows = []
+    for peer, machine in zip(s.peers, machines(state)[1:], strict=True):
+        figure = chip(machine)
+        sending = _sending(peer)
+        rows.append(
+            PeerRow(
+                peer_id=peer.peer_id,
+                name=peer.name,
+                initial=initial(peer.name),
+                latency_class=(peer.latency_class if peer.reported else LatencyClass.YELLOW).value,
+                latency_text=latency_text(peer.latency_ns) if peer.reported else "–",
+                chip_text=figure.text,
+                chip_kind=figure.kind,
+                detail=_detail(peer, sending, titles),
+                trouble=_trouble(peer),
+                progress=_part(sending) if sending else None,
+                can_retry=any(file.state is FileState.FAILED for file in peer.files),
+                tooltip=_peer_tooltip(peer),
+            )
+        )
+    return tuple(rows)
+
+
+def _sending(peer: PeerView) -> FileView | None:
+    """The file that it is receiving: of several the one that has come furthest."""
+    sending = [file for file in peer.files if file.state is FileState.SENDING]
+    return max(sending, key=_part, default=None)
+
+
+def _part(file: FileView) -> float:
+    return min(1.0, file.done_bytes / file.size) if file.size else 0.0
+
+
+def _detail(peer: PeerView, sending: FileView | None, titles: dict[UUID, str]) -> str:
+    for state, words in ((FileState.FAILED, "could not receive"), (FileState.UNPLAYABLE, "cannot play")):
+        file = next((file for file in peer.files if file.state is state), None)
+        if file is not None:
+            return f"{words} {titles.get(file.file_id, 'a song')}"
+    if sending is not None:
+        return f"receiving {titles.get(sending.file_id, 'a song')} – {percent_text(_part(sending))}"
+    if not peer.ready:
+        return f"{len(peer.have)} of {peer.files_total} ready"
+    return "has all files" if peer.files_total else "ready"
+
+
+def _trouble(peer: PeerView) -> str:
+    if peer.reported and peer.device_name is None:
+        return "No audio output"
+    if peer.reported and (not peer.clock_usable or peer.clock_stale):
+        return "Clock not in time"
+    return "" if peer.waited_for else "Not waited for"
+
+
+def _peer_tooltip(peer: PeerView) -> str:
+    if not peer.reported:
+        return f"{peer.name}\nNothing is known of it yet."
+    clock = "not in time"
+    if peer.clock_usable:
+        clock = f"within {within_text(peer.offset_uncertainty_ns)}, drift {peer.drift_ppb / 1e3:+.1f}{NNBSP}ppm"
+    output = "none"
+    if peer.device_name is not None:
+        output = f"{peer.device_name}, {ms_text(peer.output_latency_ns)} from card to ear"
+    lines = [peer.name, f"Output: {output}", f"Round trip: {ms_text(peer.rtt_ns)}", f"Clock: {clock}"]
+    return "\n".join(lines + ([f"Interruptions: {peer.underruns}"] if peer.underruns else []))
+
+
+# -- requests ----------------------------------------------------------------------------------------------------------
+
+
+def _request_row(one: RequestView) -> RequestRow:
+    text = f'{one.peer_name} wants to add "{one.file_name}"'
+    if one.state is not RequestState.OPEN:
+        text = f'"{one.file_name}" is on its way from {one.peer_name}'
+    return _row(one, text, one.state is RequestState.OPEN)
+
+
+def _own_request_row(one: RequestView) -> RequestRow:
+    return _row(one, _OWN_REQUEST[one.state].format(one.file_name, one.reason), False)
+
+
+def _row(one: RequestView, text: str, decidable: bool) -> RequestRow:
+    under_way = one.state is RequestState.ACCEPTED and one.size
+    progress = min(1.0, one.done_bytes / one.size) if under_way else None
+    size = size_text(one.size)
+    return RequestRow(one.request_id, one.number, text, size, one.state.value, progress, decidable)
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -1,0 +1,202 @@
+"""How well the machines play together: the chips, the sentence and the figures."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from phaselock.model.snapshot import PeerView, SessionSnapshot
+from phaselock.ui.port import Own, State
+from phaselock.ui.viewmodel.values import Chip, Figures, SyncView
+from phaselock.ui.viewmodel.words import NNBSP, listed, ms_text, within_text
+
+GOOD_NS = 1_000_000
+"""The promise: no two loudspeakers are further apart."""
+UNKNOWN_NS = 10_000_000_000
+"""An uncertainty of so much knows nothing."""
+MEASURING = "Measuring…"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Machine:
+    """One loudspeaker of the session, as far as this machine knows."""
+
+    key: int
+    """0: this machine; else the peer's id."""
+    name: str
+    state: str
+    """"playing", or why there is no figure: "unknown", "no output", "clock", "idle" or "no file"."""
+    sounds: bool
+    """It should be heard now, if nothing is wrong with it."""
+    error_ns: int = 0
+    uncertainty_ns: int = 0
+    drift_ppm: float = 0.0
+    correction_ppm: float | None = None
+    underruns: int = 0
+
+    @property
+    def bound_ns(self) -> int:
+        """So far from the timeline at most."""
+        return abs(self.error_ns) + self.uncertainty_ns
+
+
+def sounding(snapshot: SessionSnapshot) -> bool:
+    """A track plays, or is about to."""
+    return snapshot.timeline is not None and snapshot.timeline.stop_session_ns is None
+
+
+def machines(state: State) -> tuple[Machine, ...]:
+    """This one first, then the peers in the order of joining."""
+    now = state.snapshot.now
+    gone = now is not None and all(item.id != now.id for item in state.snapshot.queue)
+    return (own_machine(state), *(peer_machine(state.snapshot, peer, now_gone=gone) for peer in state.snapshot.peers))
+
+
+def own_machine(state: State) -> Machine:
+    """This one."""
+    own, name, sounds = state.own, state.snapshot.display_name, sounding(state.snapshot)
+    if own is None:
+        return Machine(0, name, "unknown", sounds)
+    clock_ns = 0 if state.hosting else _known(own.clock_uncertainty_ns)
+    if own.device_name is None:
+        what = "no output"
+    elif clock_ns is None:
+        what = "clock"
+    elif not sounds or not own.playing:
+        what = "idle"
+    else:
+        what = "unknown" if _known(own.dac_uncertainty_ns) is None else "playing"
+    uncertainty_ns = (clock_ns or 0) + (_known(own.dac_uncertainty_ns) or 0)
+    figures = own.phase_error_ns, uncertainty_ns, own.drift_ppm, own.correction_ppm, own.underruns
+    return Machine(0, name, what, own.playing and sounds, *figures)
+
+
+def peer_machine(snapshot: SessionSnapshot, peer: PeerView, *, now_gone: bool) -> Machine:
+    """A peer, as the host knows it; `now_gone`: the track of the moment was taken out of the queue."""
+    sounds, now = sounding(snapshot), snapshot.now
+    if not peer.reported:
+        return Machine(peer.peer_id, peer.name, "unknown", sounds)
+    uncertainty_ns = peer.offset_uncertainty_ns + peer.dac_uncertainty_ns
+    has_it = now_gone or now is None or now.id in peer.have
+    if peer.device_name is None:
+        what = "no output"
+    elif not peer.clock_usable or peer.clock_stale:
+        what = "clock"
+    elif not sounds:
+        what = "idle"
+    elif not has_it:
+        what = "no file"
+    else:
+        what = "unknown" if _known(uncertainty_ns) is None else "playing"
+    figures = peer.phase_error_ns, uncertainty_ns, peer.drift_ppb / 1e3, None, peer.underruns
+    return Machine(peer.peer_id, peer.name, what, sounds and has_it, *figures)
+
+
+def chip(machine: Machine) -> Chip:
+    """Its phase error in a few words."""
+    match machine.state:
+        case "playing":
+            return Chip(f"±{within_text(machine.bound_ns)}", "good" if machine.bound_ns < GOOD_NS else "warning")
+        case "no output":
+            return Chip("no output", "error")
+        case "idle" | "no file":
+            return Chip("not playing", "neutral")
+        case "unknown" if not machine.sounds:
+            return Chip("not playing", "neutral")
+        case _:
+            return Chip("clock?", "neutral")
+
+
+def sync_view(state: State) -> SyncView:
+    """The sentence and the figures of all machines."""
+    all_ = machines(state)
+    if not sounding(state.snapshot):
+        sentence, kind = "Nothing is playing.", "neutral"
+    elif state.hosting:
+        sentence, kind = _together(all_)
+    else:
+        sentence, kind = _alone(all_[0], state.own)
+    return SyncView(sentence, kind, tuple(map(_figures, all_)))
+
+
+def _together(all_: tuple[Machine, ...]) -> tuple[str, str]:
+    """The host's sentence while something plays."""
+    playing = [machine for machine in all_ if machine.state == "playing"]
+    silent = [_why(machine) for machine in all_ if machine.state in ("no output", "clock", "no file")]
+    off = [f"{_name(machine)} is {_late(machine)}" for machine in playing if abs(machine.error_ns) >= GOOD_NS]
+    if off:
+        return _sentence(listed(off)), "warning"
+    if len(playing) + len(silent) < len(all_):
+        return MEASURING, "neutral"
+    if len(all_) == 1:
+        return ("This speaker plays alone.", "neutral") if playing else (_sentence(silent[0]), "error")
+    if len(playing) > 1:
+        how_many = f"{len(playing)} of {len(all_)}" if silent else "Both" if len(all_) == 2 else f"All {len(all_)}"
+        apart_ns = _apart_ns(playing)
+        text = f"{how_many} speakers within {within_text(apart_ns)}"
+        good = apart_ns < GOOD_NS and not silent
+    else:
+        text, good = f"Only {_name(playing[0], 'this speaker')} plays" if playing else "Nobody plays", False
+    more = f" and {len(silent) - 1} more" if len(silent) > 1 else ""
+    return (f"{text}. {silent[0]}{more}." if silent else text), "good" if good else "warning"
+
+
+def _alone(machine: Machine, own: Own | None) -> tuple[str, str]:
+    """A peer's sentence while something plays."""
+    match machine.state:
+        case "no output":
+            return "No audio output detected.", "error"
+        case "idle":
+            return "This speaker is not playing.", "neutral"
+        case "playing" if abs(machine.error_ns) >= GOOD_NS:
+            return f"This speaker is {_late(machine)}.", "warning"
+        case "playing":
+            kind = "good" if machine.bound_ns < GOOD_NS else "warning"
+            return f"This speaker is within {within_text(machine.bound_ns)} of the host.", kind
+        case _:
+            return MEASURING, "neutral"
+
+
+def _apart_ns(playing: list[Machine]) -> int:
+    """So far apart are two of them at most."""
+    edges = [(m.error_ns - m.uncertainty_ns, m.error_ns + m.uncertainty_ns) for m in playing]
+    return max(high - low for i, (low, _) in enumerate(edges) for j, (_, high) in enumerate(edges) if i != j)
+
+
+def _name(machine: Machine, own: str = "This speaker") -> str:
+    return machine.name if machine.key else own
+
+
+def _late(machine: Machine) -> str:
+    return f"{ms_text(abs(machine.error_ns))} {'early' if machine.error_ns > 0 else 'late'}"
+
+
+def _why(machine: Machine) -> str:
+    """Why it is silent, or cannot be counted on."""
+    if machine.state == "no output":
+        return f"{_name(machine, 'This machine')} has no audio output"
+    return f"{machine.name} " + ("has not got the song" if machine.state == "no file" else "is not in time")
+
+
+def _sentence(text: str) -> str:
+    return text + "."
+
+
+def _figures(machine: Machine) -> Figures:
+    playing = machine.state == "playing"
+    known = machine.state not in ("unknown", "clock", "no output")
+    return Figures(
+        machine.name,
+        f"{machine.error_ns / 1e3:+.0f}{NNBSP}µs" if playing else "–",
+        f"±{machine.uncertainty_ns / 1e3:.0f}{NNBSP}µs" if playing else "–",
+        _ppm(machine.drift_ppm) if known else "–",
+        _ppm(machine.correction_ppm) if playing else "–",
+        machine.underruns,
+    )
+
+
+def _ppm(value: float | None) -> str:
+    return "–" if value is None else f"{value:+.1f}{NNBSP}ppm"
+
+
+def _known(ns: int | None) -> int | None:
+    return ns if ns is not None and ns < UNKNOWN_NS else None

@@ -1,0 +1,113 @@
+"""Figures and names as people read them, and addresses as people write them."""
+
+from __future__ import annotations
+
+import ipaddress
+import math
+import re
+from collections.abc import Callable
+
+NNBSP = "\u202f"
+"""Between a number and its unit: narrow, and never broken."""
+NO_ADDRESS = "Enter the address that the host shows, such as 192.168.1.42 or 192.168.1.42:17401."
+_LABEL = re.compile(r"[\w-]{1,63}")
+_SPANS = (
+    (1_000_000, 10_000, 2, "ms"),
+    (10_000_000, 100_000, 1, "ms"),
+    (1_000_000_000, 1_000_000, 0, "ms"),
+    (math.inf, 100_000_000, 1, "s"),
+)
+"""Below so many ns: steps of so many, digits behind the point, unit."""
+
+
+def time_text(seconds: float) -> str:
+    """A time in a track: "2:34", "1:02:03"; what is no time is none at all."""
+    whole = int(max(0.0, seconds)) if math.isfinite(seconds) else 0
+    minutes, hours = whole // 60 % 60, whole // 3600
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+def span_text(seconds: float) -> str:
+    """How long a list takes: "48 min", "2 h 5 min"."""
+    minutes = max(1, round(seconds / 60))
+    hours = f"{minutes // 60}{NNBSP}h" if minutes >= 60 else ""
+    rest = f"{minutes % 60}{NNBSP}min" if minutes % 60 or not hours else ""
+    return f"{hours} {rest}".strip()
+
+
+def size_text(size: int) -> str:
+    """Bytes: "512 B", "640 kB", "4.2 MB", "1.5 GB"."""
+    if size < 1000:
+        return f"{size}{NNBSP}B"
+    if size < 999_500:
+        return f"{size / 1e3:.0f}{NNBSP}kB"
+    return f"{size / 1e6:.1f}{NNBSP}MB" if size < 999_950_000 else f"{size / 1e9:.1f}{NNBSP}GB"
+
+
+def ms_text(ns: int) -> str:
+    """A duration with two figures that count: "0.02 ms", "3.2 ms", "45 ms", "1.5 s"."""
+    return _span(ns, round)
+
+
+def within_text(ns: int) -> str:
+    """A bound, rounded up so that it stays true, and never to nothing: "0.02 ms"."""
+    return _span(max(1, ns), math.ceil)
+
+
+def latency_text(ns: int) -> str:
+    """Whole milliseconds, so that the figure stands still: "<1 ms", "2 ms"."""
+    return f"<1{NNBSP}ms" if ns < 1_000_000 else f"{round(ns / 1e6)}{NNBSP}ms"
+
+
+def percent_text(part: float) -> str:
+    """0 to 1 as "42 %"; all is said only of all."""
+    return f"{min(99, int(part * 100)) if part < 1 else 100}{NNBSP}%"
+
+
+def initial(text: str) -> str:
+    """What stands on a tile in place of a picture."""
+    return next((c for c in text if c.isalnum()), text[:1]).upper()[:1]
+
+
+def listed(names: list[str]) -> str:
+    """ "Ana", "Ana and Ben", "Ana, Ben and Cleo"."""
+    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
+
+
+def parse_address(text: str, default_port: int = 17401) -> tuple[str, int]:
+    """Host and port of `host`, `host:port`, `v6`, `[v6]` or `[v6]:port`; ValueError with a plain sentence."""
+    text = text.strip()
+    if text.startswith("["):
+        host, closed, rest = text[1:].partition("]")
+        if not closed or rest[:1] not in ("", ":") or not _is_v6(host):
+            raise ValueError(NO_ADDRESS)
+        colon, port = rest[:1], rest[1:]
+    elif text.count(":") > 1:
+        host, colon, port = text, "", ""
+        if not _is_v6(host):
+            raise ValueError(NO_ADDRESS)
+    else:
+        host, colon, port = text.partition(":")
+        if len(host) > 253 or not all(map(_LABEL.fullmatch, host.removesuffix(".").split("."))):
+            raise ValueError(NO_ADDRESS)
+    if not colon:
+        return host, default_port
+    if not (port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= 65535):
+        raise ValueError("The port is a number from 1 to 65535.")
+    return host, int(port)
+
+
+def _is_v6(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).version == 6
+    except ValueError:
+        return False
+
+
+def _span(ns: int, to_whole: Callable[[float], int]) -> str:
+    for below_ns, step_ns, digits, unit in _SPANS:
+        steps = to_whole(abs(ns) / step_ns)
+        if steps * step_ns < below_ns:
+            unit_ns = step_ns * 10**digits
+            return f"{'-' if ns < 0 and steps else ''}{steps * step_ns / unit_ns:.{digits}f}{NNBSP}{unit}"
+    raise AssertionError("the last of them has no end")
