@@ -5,8 +5,8 @@ from __future__ import annotations
 import dataclasses
 
 from phaselock.model.snapshot import PeerView, SessionSnapshot
-from phaselock.ui.port import Own, State
-from phaselock.ui.viewmodel.values import Chip, Figures, SyncView
+from phaselock.ui.port import State
+from phaselock.ui.viewmodel.values import Chip, Figures, Kind, SyncView
 from phaselock.ui.viewmodel.words import NNBSP, listed, ms_text, within_text
 
 GOOD_NS = 1_000_000
@@ -109,26 +109,23 @@ def chip(machine: Machine) -> Chip:
 def sync_view(state: State) -> SyncView:
     """The sentence and the figures of all machines."""
     all_ = machines(state)
+    sentence, kind = _together(all_) if state.hosting else _alone(all_[0])
     if not sounding(state.snapshot):
         sentence, kind = "Nothing is playing.", "neutral"
-    elif state.hosting:
-        sentence, kind = _together(all_)
-    else:
-        sentence, kind = _alone(all_[0], state.own)
     return SyncView(sentence, kind, tuple(map(_figures, all_)))
 
 
-def _together(all_: tuple[Machine, ...]) -> tuple[str, str]:
+def _together(all_: tuple[Machine, ...]) -> tuple[str, Kind]:
     """The host's sentence while something plays."""
     playing = [machine for machine in all_ if machine.state == "playing"]
     silent = [_why(machine) for machine in all_ if machine.state in ("no output", "clock", "no file")]
     off = [f"{_name(machine)} is {_late(machine)}" for machine in playing if abs(machine.error_ns) >= GOOD_NS]
     if off:
-        return _sentence(listed(off)), "warning"
+        return f"{listed(off)}.", "warning"
     if len(playing) + len(silent) < len(all_):
         return MEASURING, "neutral"
     if len(all_) == 1:
-        return ("This speaker plays alone.", "neutral") if playing else (_sentence(silent[0]), "error")
+        return ("This speaker plays alone.", "neutral") if playing else (f"{silent[0]}.", "error")
     if len(playing) > 1:
         how_many = f"{len(playing)} of {len(all_)}" if silent else "Both" if len(all_) == 2 else f"All {len(all_)}"
         apart_ns = _apart_ns(playing)
@@ -140,7 +137,7 @@ def _together(all_: tuple[Machine, ...]) -> tuple[str, str]:
     return (f"{text}. {silent[0]}{more}." if silent else text), "good" if good else "warning"
 
 
-def _alone(machine: Machine, own: Own | None) -> tuple[str, str]:
+def _alone(machine: Machine) -> tuple[str, Kind]:
     """A peer's sentence while something plays."""
     match machine.state:
         case "no output":
@@ -150,8 +147,9 @@ def _alone(machine: Machine, own: Own | None) -> tuple[str, str]:
         case "playing" if abs(machine.error_ns) >= GOOD_NS:
             return f"This speaker is {_late(machine)}.", "warning"
         case "playing":
-            kind = "good" if machine.bound_ns < GOOD_NS else "warning"
-            return f"This speaker is within {within_text(machine.bound_ns)} of the host.", kind
+            good = machine.bound_ns < GOOD_NS
+            text = f"This speaker is within {within_text(machine.bound_ns)} of the host."
+            return text, "good" if good else "warning"
         case _:
             return MEASURING, "neutral"
 
@@ -175,10 +173,6 @@ def _why(machine: Machine) -> str:
     if machine.state == "no output":
         return f"{_name(machine, 'This machine')} has no audio output"
     return f"{machine.name} " + ("has not got the song" if machine.state == "no file" else "is not in time")
-
-
-def _sentence(text: str) -> str:
-    return text + "."
 
 
 def _figures(machine: Machine) -> Figures:

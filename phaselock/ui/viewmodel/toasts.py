@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from phaselock.ui.port import Happened
-from phaselock.ui.viewmodel.values import Toast
+from phaselock.ui.viewmodel.values import Toast, ToastKind
 
 INVALID = "Invalid or corrupted MP3 file"
 NO_OUTPUT = "No audio output detected."
@@ -21,11 +21,11 @@ _CALM = frozenset(
     }
 )
 """Answers to a click that came too late: nothing is broken."""
-_HOSTS_REQUESTS = {
+_HOSTS_REQUESTS: dict[object, tuple[str, ToastKind]] = {
     "added": ('"{file_name}", which {peer} asked for, is in the queue.', "good"),
     "failed": ('"{file_name}", which {peer} asked for, does not come: {reason}', "warning"),
 }
-_OWN_REQUESTS = {
+_OWN_REQUESTS: dict[object, tuple[str, ToastKind]] = {
     "open": ('The host was asked for "{file_name}".', "info"),
     "accepted": ('The host wants "{file_name}"; it is on its way.', "info"),
     "added": ('"{file_name}" is in the queue.', "good"),
@@ -36,7 +36,7 @@ _OWN_REQUESTS = {
 
 def event_toast(happened: Happened, hosting: bool) -> Toast | None:
     """The toast of an event; None for what the screens show anyway."""
-    fields = {name: value if isinstance(value, (bool, int)) else str(value) for name, value in happened.fields.items()}
+    fields = happened.fields
     match happened.name:
         case "joined" if fields.get("again"):
             return Toast("The host is heard again.", "good")
@@ -49,12 +49,13 @@ def event_toast(happened: Happened, hosting: bool) -> Toast | None:
         case "device":
             return _device(fields)
         case "added":
-            kind = "warning" if happened.fields["left_out"] else "good" if fields["added"] else "info"
-            return Toast(str(fields["message"]), kind)
+            return Toast(
+                str(fields["message"]), "warning" if fields["left_out"] else "good" if fields["added"] else "info"
+            )
         case "warning":
             return Toast(str(fields["message"]), "warning")
         case "error":
-            return _error(happened.fields)
+            return _error(fields)
         case _:
             return None
 
@@ -72,9 +73,10 @@ def _left(name: str, reason: str) -> Toast | None:
 
 
 def _request(fields: Mapping[str, object], hosting: bool) -> Toast | None:
-    text, kind = (_HOSTS_REQUESTS if hosting else _OWN_REQUESTS).get(str(fields["state"]), ("", ""))
-    travelling = fields["state"] == "accepted" and fields["done_bytes"]  # progress is no news
-    return Toast(text.format_map(fields).strip(), kind) if text and not travelling else None
+    words = (_HOSTS_REQUESTS if hosting else _OWN_REQUESTS).get(fields["state"])
+    if words is None or fields["state"] == "accepted" and fields["done_bytes"]:  # progress is no news
+        return None
+    return Toast(words[0].format_map(fields), words[1])
 
 
 def _device(fields: Mapping[str, object]) -> Toast | None:

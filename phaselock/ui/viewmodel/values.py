@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Literal
 from uuid import UUID
+
+Kind = Literal["good", "warning", "error", "neutral"]
+ToastKind = Literal["info", "good", "warning", "error"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Chip:
-    """A few words and what they mean: "good", "warning", "error" or "neutral"."""
+    """A few words and what they mean."""
 
     text: str
-    kind: str
+    kind: Kind
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -25,7 +29,7 @@ class PeerRow:
     """"green", "yellow" or "red"; yellow before the first report."""
     latency_text: str
     chip_text: str
-    chip_kind: str
+    chip_kind: Kind
     detail: str
     """How far its files are."""
     trouble: str
@@ -119,7 +123,7 @@ class SyncView:
     """How well all play together."""
 
     sentence: str
-    kind: str
+    kind: Kind
     machines: tuple[Figures, ...]
 
 
@@ -149,9 +153,9 @@ class PeerScreenView:
     window_title: str
     title: str
     connection: str
-    connection_kind: str
+    connection_kind: Kind
     chip_text: str
-    chip_kind: str
+    chip_kind: Kind
     now: NowPlaying
     queue: tuple[QueueRow, ...]
     queue_note: str
@@ -186,8 +190,7 @@ class Toast:
     """A sentence that comes and goes."""
 
     text: str
-    kind: str
-    """"info", "good", "warning" or "error"."""
-    action: str | None = None
+    kind: ToastKind
+    action: Literal["retry"] | None = None
     """"retry": send `peer` once more what was given up."""
     peer: str = ""
