@@ -24,6 +24,7 @@ Mp3Summary = namedtuple(
 
 NO_END = pl.PL_NO_END
 DECKS = pl.PL_DECKS
+BANDS = pl.PL_BANDS
 _KINDS = {"envelope": pl.PL_FILTER_ENVELOPE, "median": pl.PL_FILTER_MEDIAN, "kalman": pl.PL_FILTER_KALMAN}
 
 
@@ -432,3 +433,56 @@ cdef class Mp3Reader:
         if size < 0:
             raise OSError("the file cannot be read")
         return size
+
+
+cdef class Spectrum:
+    """The levels of a track's bands, hop by hop: BANDS values of 0 to 255 for each, -60 dB to full scale, low to high."""
+
+    cdef pl.pl_spectrum *spectrum
+
+    def __cinit__(self, double rate_hz):
+        if not 8000 <= rate_hz <= 48000:
+            raise ValueError("rate out of range")
+        self.spectrum = <pl.pl_spectrum *>PyMem_Calloc(1, sizeof(pl.pl_spectrum))
+        if self.spectrum == NULL:
+            raise MemoryError
+        pl.pl_spectrum_init(self.spectrum, rate_hz)
+
+    def __dealloc__(self):
+        PyMem_Free(self.spectrum)
+
+    @property
+    def hop_frames(self):
+        """Frames from one hop to the next."""
+        return self.spectrum.hop
+
+    def feed(self, const float[::1] stereo):
+        """Take in the next interleaved stereo: the levels of the hops that are known now."""
+        cdef int64_t frames = stereo.shape[0] // 2, hops
+        if frames == 0:
+            return b""
+        levels = bytearray(pl.PL_BANDS * (frames // self.spectrum.hop + 1))
+        cdef uint8_t[::1] place = levels
+        with nogil:
+            hops = pl.pl_spectrum_feed(self.spectrum, &stereo[0], frames, &place[0])
+        return bytes(memoryview(levels)[: pl.PL_BANDS * hops])
+
+    def finish(self):
+        """The track ends here: the levels of the hops that are still due."""
+        cdef int64_t hops = pl.pl_spectrum_due(self.spectrum)
+        if hops == 0:
+            return b""
+        levels = bytearray(pl.PL_BANDS * hops)
+        cdef uint8_t[::1] place = levels
+        pl.pl_spectrum_finish(self.spectrum, &place[0])
+        return bytes(levels)
+
+
+def peak(const float[::1] stereo):
+    """The largest absolute sample of interleaved stereo; 0 where there is none."""
+    cdef int64_t frames = stereo.shape[0] // 2
+    cdef float most = 0
+    if frames > 0:
+        with nogil:
+            most = pl.pl_peak(&stereo[0], frames)
+    return most

@@ -117,3 +117,14 @@ cdef extern from "pl_mp3.h" nogil:
     bint pl_mp3_scan(pl_mp3_reader *reader, pl_mp3_summary *summary, int64_t *index, size_t capacity)
     void pl_mp3_seek(pl_mp3_reader *reader, int64_t offset)
     int pl_mp3_read(pl_mp3_reader *reader, uint8_t *packet, size_t capacity)
+
+
+cdef extern from "pl_spectrum.h" nogil:
+    enum: PL_BANDS
+    ctypedef struct pl_spectrum:
+        int32_t hop
+    void pl_spectrum_init(pl_spectrum *spectrum, double rate_hz)
+    int64_t pl_spectrum_feed(pl_spectrum *spectrum, const float *stereo, int64_t frames, uint8_t *levels)
+    int64_t pl_spectrum_due(const pl_spectrum *spectrum)
+    void pl_spectrum_finish(pl_spectrum *spectrum, uint8_t *levels)
+    float pl_peak(const float *stereo, int64_t frames)

@@ -1,0 +1,133 @@
+#include "pl_spectrum.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+static const double PI = 3.14159265358979323846;
+static const double LOWEST_HZ = 40, HIGHEST_HZ = 16000, HIGHEST_OF_RATE = 0.45, HOP_S = 2048 / 44100.0, FLOOR_DB = -60;
+static const float LIMIT = 16;   /* far above full scale, and its square is far from infinity */
+
+/* re + i im, in the order of `reversed`, becomes its spectrum. */
+static void transform(const pl_spectrum *s, float *restrict re, float *restrict im) {
+    int count = s->size / 2;
+    for (int half = 1; half < count; half *= 2) {
+        const float *c = s->cosines + half, *d = s->sines + half;
+        for (int begin = 0; begin < count; begin += 2 * half) {
+            float *restrict ar = re + begin, *restrict ai = im + begin, *restrict br = ar + half, *restrict bi = ai + half;
+            for (int j = 0; j < half; j++) {
+                float r = c[j] * br[j] + d[j] * bi[j], i = c[j] * bi[j] - d[j] * br[j];
+                br[j] = ar[j] - r;
+                bi[j] = ai[j] - i;
+                ar[j] += r;
+                ai[j] += i;
+            }
+        }
+    }
+}
+
+/* The windowed samples' power at every bin but the first: even and odd samples were transformed as one. */
+static void measure(pl_spectrum *s) {
+    int half = s->size / 2;
+    for (int k = 0; k < half; k++) {
+        int at = s->reversed[k];
+        s->re[at] = s->samples[2 * k] * s->window[2 * k];
+        s->im[at] = s->samples[2 * k + 1] * s->window[2 * k + 1];
+    }
+    transform(s, s->re, s->im);
+    const float *c = s->cosines + half, *d = s->sines + half;
+    for (int k = 1; k < half; k++) {
+        float even_r = s->re[k] + s->re[half - k], even_i = s->im[k] - s->im[half - k];
+        float odd_r = s->im[k] + s->im[half - k], odd_i = s->re[half - k] - s->re[k];
+        float r = even_r + c[k] * odd_r + d[k] * odd_i, i = even_i + c[k] * odd_i - d[k] * odd_r;
+        s->power[k] = r * r + i * i;
+    }
+}
+
+static float band_power(const pl_spectrum *s, int band, const float *weights) {
+    float sum = 0;
+    for (int k = 0; k < s->bands[band].count; k++) sum += weights[k] * s->power[s->bands[band].first + k];
+    return sum;
+}
+
+static void write_levels(pl_spectrum *s, uint8_t *levels) {
+    measure(s);
+    const float *weights = s->weights;
+    for (int b = 0; b < PL_BANDS; b++) {
+        float level = (1 - 10 * log10f(band_power(s, b, weights) + 1e-20f) / (float)FLOOR_DB) * 255;
+        levels[b] = (uint8_t)(fminf(255, fmaxf(0, level)) + 0.5f);
+        weights += s->bands[b].count;
+    }
+}
+
+void pl_spectrum_init(pl_spectrum *s, double rate_hz) {
+    memset(s, 0, sizeof *s);
+    s->hop = (int32_t)fmin(PL_SPECTRUM_SIZE / 2, rint(HOP_S * rate_hz));
+    for (s->size = 2; s->size < PL_SPECTRUM_SIZE && s->size < 1.41 * s->hop; s->size *= 2) {}
+    for (int k = 0; k < s->size; k++) s->window[k] = (float)(0.5 - 0.5 * cos(2 * PI * k / s->size));
+    for (int half = 1; half < s->size; half *= 2)
+        for (int j = 0; j < half; j++) {
+            s->cosines[half + j] = (float)cos(PI * j / half);
+            s->sines[half + j] = (float)sin(PI * j / half);
+        }
+    for (int k = 1; k < s->size / 2; k++) s->reversed[k] = (uint16_t)(s->reversed[k / 2] / 2 + (k % 2) * (s->size / 4));
+
+    /* A bin reaches half a bin to both sides; a band has its share of each. */
+    double highest_hz = fmin(HIGHEST_HZ, HIGHEST_OF_RATE * rate_hz), ratio = pow(highest_hz / LOWEST_HZ, 1.0 / PL_BANDS);
+    float *weights = s->weights;
+    for (int b = 0; b < PL_BANDS; b++) {
+        double low = LOWEST_HZ * pow(ratio, b) * s->size / rate_hz, high = low * ratio, middle = low * sqrt(ratio);
+        int first = (int)floor(low + 0.5), count = (int)floor(high + 0.5) - first + 1;
+        s->bands[b].first = first;
+        s->bands[b].count = count;
+        for (int k = 0; k < count; k++) weights[k] = (float)(fmin(high, first + k + 0.5) - fmax(low, first + k - 0.5));
+        for (int k = 0; k < s->size; k++) s->samples[k] = (float)sin(2 * PI * middle * k / s->size);
+        measure(s);
+        float full = band_power(s, b, weights);
+        for (int k = 0; k < count; k++) weights[k] /= full;
+        weights += count;
+    }
+    memset(s->samples, 0, sizeof s->samples);
+    s->filled = (s->size - s->hop) / 2;   /* the first hop is the middle of its window */
+}
+
+static float sane(float x) { return x > LIMIT ? LIMIT : x < -LIMIT ? -LIMIT : x == x ? x : 0; }
+
+/* One more sample; whether the window was full and levels were written. */
+static bool take(pl_spectrum *s, float sample, uint8_t *levels) {
+    s->samples[s->filled++] = sample;
+    if (s->filled < s->size) return false;
+    write_levels(s, levels);
+    s->filled -= s->hop;
+    s->hops++;
+    memmove(s->samples, s->samples + s->hop, sizeof *s->samples * (size_t)s->filled);
+    return true;
+}
+
+int64_t pl_spectrum_feed(pl_spectrum *s, const float *stereo, int64_t frames, uint8_t *levels) {
+    int64_t before = s->hops;
+    s->frames += frames;
+    for (int64_t k = 0; k < frames; k++)
+        if (take(s, 0.5f * (sane(stereo[2 * k]) + sane(stereo[2 * k + 1])), levels)) levels += PL_BANDS;
+    return s->hops - before;
+}
+
+int64_t pl_spectrum_due(const pl_spectrum *s) { return (s->frames + s->hop - 1) / s->hop - s->hops; }
+
+void pl_spectrum_finish(pl_spectrum *s, uint8_t *levels) {
+    while (pl_spectrum_due(s) > 0)
+        if (take(s, 0, levels)) levels += PL_BANDS;
+}
+
+float pl_peak(const float *stereo, int64_t frames) {
+    float most[8] = {0};   /* lanes, for the compiler to make a vector of */
+    int64_t samples = 2 * frames, k = 0;
+    for (; k + 8 <= samples; k += 8)
+        for (int j = 0; j < 8; j++) {
+            float x = fabsf(stereo[k + j]);
+            most[j] = x > most[j] ? x : most[j];   /* what is no number is never more */
+        }
+    for (; k < samples; k++) most[0] = fabsf(stereo[k]) > most[0] ? fabsf(stereo[k]) : most[0];
+    for (int j = 1; j < 8; j++) most[0] = most[j] > most[0] ? most[j] : most[0];
+    return most[0];
+}
