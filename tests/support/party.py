@@ -292,7 +292,7 @@ class Party:
                     guest.conn = 0
                     guest.connects += 1
                     if conn:  # the end of the old one is told late
-                        self._at(MS, lambda: self._lost_by_guest(guest))
+                        self._at(MS, lambda: self._closed(guest, 0))
                     self._at(guest.delay_ns, lambda number=guest.connects: self._connect_again(guest, number))
                 case e.Fetch(track=track):
                     guest.fetches.append(effect)
@@ -338,8 +338,8 @@ class Party:
             self._do_guest(guest, guest.machine.connect_failed("no answer", refused=refused, now_ns=now_ns))
 
     def _closed(self, guest: Guest, conn: int) -> None:
-        """What it closed itself is over."""
-        if conn and guest.conn == conn:
+        """What it closed itself is over, unless another connection has taken its place."""
+        if guest.conn == conn:
             self._lost_by_guest(guest)
 
     def _to_guest(self, guest: Guest, data: bytes) -> None:

@@ -42,6 +42,8 @@ BUSY_NS = 2 * MS
 WORK_NS = 15 * MS
 """Waking the player's thread, opening, seeking and decoding: what is armed is armed so much later."""
 RESEND_NS = 200 * MS
+CONNECT_NS = 2 * SECOND
+"""So long a peer tries to connect into a network that is gone."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,6 +62,7 @@ class Machine:
     """How late the callbacks come in the mean, after the card asked."""
     link: Link = WIRED
     bytes_per_s: float = 10e6
+    room_bytes: int = 1 << 30
     queue_ms: float = 0.0
     """While it receives a file, every packet to it waits behind up to so much of it."""
 
@@ -320,6 +323,12 @@ class Host(Node):
         self._files[track.file_id] = track
         self.say(Add(track))
 
+    def receive_song(self, upload: e.Upload) -> None:
+        """A requested song has come; every one of them is ten seconds long."""
+        track = dataclasses.replace(a_track(100 + len(self._files), 10.0), size=upload.size, sha256=upload.sha256)
+        self._files[track.file_id] = track
+        self.do(self.machine.uploaded(upload.request_id, track, now_ns=self.now_ns))
+
     def greet(self, conn: int) -> None:
         """Somebody connected."""
         self._framers[conn] = Framer(GREETING_CAP)
@@ -337,6 +346,12 @@ class Host(Node):
             reason = str(error)
         if reason:
             self.lost(conn, reason)
+
+    def crash(self) -> None:
+        """Its process dies, and all connections with it."""
+        self.leave()
+        for conn in self._framers:
+            self._send(conn, b"")
 
     def lost(self, conn: int, reason: str) -> None:
         """A connection is over."""
@@ -360,7 +375,7 @@ class Host(Node):
 
     def _send(self, conn: int, data: bytes) -> None:
         if conn in self._framers:
-            self.world.peers[conn - 1].from_host.send(data)
+            self.world.ways[conn].send(data)
 
 
 class Peer(Node):
@@ -368,30 +383,37 @@ class Peer(Node):
 
     machine: PeerMachine
 
-    def __init__(self, world: World, conn: int, spec: Machine) -> None:
-        super().__init__(world, f"peer {conn}", spec, ClockLine())
+    def __init__(self, world: World, number: int, spec: Machine) -> None:
+        super().__init__(world, f"peer {number}", spec, ClockLine())
         self.machine = PeerMachine(display_name=self.name)
-        self.conn = conn
+        self.conn = 0
+        """The connection to the host; what comes on another one is over."""
+        self.connects = 0
+        """How often it was asked to connect anew."""
         self.fetch_fails: Iterator[bool] = itertools.repeat(False)
         """For each try to get a file, whether it fails."""
         self._framer = Framer(HOST_CAP)
         self._fetches: dict[UUID, e.Fetch] = {}
+        self._uploads: dict[UUID, e.Upload] = {}
         self._receiving_until_ns = 0
         self._last_sample_ns = 0
         self._filter: ClockFilter | None = None
         self._peer_id = 0
         self._waits = random.Random(f"{self.rng.random()}")
-        self._link = Link(spec.link.up, dataclasses.replace(spec.link.down, queue_ns=self._queued_ns))
+        up, down = spec.link.up, spec.link.down
+        self._link = Link(
+            dataclasses.replace(up, queue_ns=self._cut_ns), dataclasses.replace(down, queue_ns=self._queued_ns)
+        )
         self._cut_off_until_ns = 0
-        host, there = world.host, self._link
-        up, down_path = Path(self.rng, (there.up, host.spec.link.down)), Path(self.rng, (host.spec.link.up, there.down))
-        self.to_host = Wire(world, up, host, lambda data: host.take(conn, data))
-        self.from_host = Wire(world, down_path, self, self._take)
+        host = world.host
+        self._up = Path(self.rng, (self._link.up, host.spec.link.down))
+        self._down = Path(self.rng, (host.spec.link.up, self._link.down))
+        self._to_host: Wire | None = None
 
     def join(self) -> None:
         """Connect to the host."""
-        self.world.host.greet(self.conn)
-        self.do(self.machine.connected(now_ns=self.now_ns))
+        self._open()
+        self.do(self.machine.room(self.spec.room_bytes, now_ns=self.now_ns))
         self.open_card()
         self._tell_statuses()
 
@@ -400,21 +422,72 @@ class Peer(Node):
         self.do(self.machine.command(Leave(), now_ns=self.now_ns))
 
     def cut_off(self, seconds: float) -> None:
-        """What is sent to it arrives only afterwards."""
+        """What is sent to it or by it arrives only afterwards, if anybody still waits for it there."""
         self._cut_off_until_ns = self.world.now_ns + round(seconds * SECOND)
 
     def crash(self) -> None:
         """Its process dies, and its connection with it."""
         self.leave()
-        self.to_host.send(b"")
+        self._send(b"")
+
+    # -- connections -------------------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        """A connection stands; the host hears of it when it next looks."""
+        world, host = self.world, self.world.host
+        self.conn = conn = next(world.conns)
+        self._framer = Framer(HOST_CAP)
+        self._to_host = Wire(world, self._up, host, lambda data: host.take(conn, data))
+        world.ways[conn] = Wire(world, self._down, self, lambda data: self._take(conn, data))
+        world.at(world.now_ns, lambda: host.greet(conn), host)
+        self.do(self.machine.connected(now_ns=self.now_ns))
+
+    def _connect(self) -> None:
+        """In place of what there was."""
+        if self.conn:
+            self._send(b"")
+            self.world.at(self.world.now_ns + MS, self._lost_before, self)
+        self.conn = 0
+        self._to_host = None
+        self.connects += 1
+        number, left_ns = self.connects, self._cut_off_until_ns - self.world.now_ns
+        at_ns = self.world.now_ns + CONNECT_NS
+        if left_ns < CONNECT_NS:
+            at_ns = round(self._down.arrival_ns(self._up.arrival_ns(self.world.now_ns) or at_ns) or at_ns)
+        self.world.at(at_ns, lambda: self._answered(number, reached=left_ns < CONNECT_NS), self)
+
+    def _answered(self, number: int, *, reached: bool) -> None:
+        if number != self.connects or self.ended:
+            return
+        if reached and not self.world.host.gone:
+            self._open()
+        else:
+            self.do(self.machine.connect_failed("no answer", refused=reached, now_ns=self.now_ns))
+
+    def _lost(self) -> None:
+        if not self.ended:
+            self.do(self.machine.disconnected("it was closed", now_ns=self.now_ns))
+
+    def _lost_before(self) -> None:
+        """The end of the connection that was given up is told late, if no other has taken its place."""
+        if not self.conn:
+            self._lost()
+
+    def _send(self, data: bytes) -> None:
+        if self._to_host:
+            self._to_host.send(data)
 
     def _execute(self, effect: e.Effect) -> None:
         match effect:
             case e.Send(_, message):
-                self.to_host.send(frame(message))
+                self._send(frame(message))
             case e.Close():
-                self.to_host.send(b"")
+                self._send(b"")
+            case e.Connect():
+                self._connect()
             case e.StartClock(peer_id, _):
+                if self._filter is not None and peer_id == self._peer_id:
+                    return
                 self._peer_id = peer_id
                 self._filter = ClockFilter()
                 host = self.world.host
@@ -429,15 +502,22 @@ class Peer(Node):
                     self._fetch(effect)
             case e.CancelFetch(file_id):
                 self._fetches.pop(file_id, None)
+            case e.Upload(request_id, size=size):
+                self._uploads[request_id] = effect
+                self.world.at(self._over_ns(size), lambda: self._uploaded(effect), self)
+            case e.CancelUpload(request_id):
+                self._uploads.pop(request_id, None)
             case _:
                 super()._execute(effect)
 
-    def _take(self, data: bytes) -> None:
+    def _take(self, conn: int, data: bytes) -> None:
+        if conn != self.conn:
+            return
         if data:
             for message in self._framer.feed(data):
                 self._received(message)
-        elif not self.ended:
-            self.do(self.machine.disconnected("it was closed", now_ns=self.now_ns))
+        else:
+            self._lost()
 
     def _received(self, message: Message) -> None:
         if not self.ended:
@@ -445,12 +525,19 @@ class Peer(Node):
 
     # -- files, one after the other ----------------------------------------------------------------------------------
 
+    def _over_ns(self, size: int) -> int:
+        """When so many bytes have travelled that begin now; a network that is gone brings none."""
+        return max(self.world.now_ns, self._cut_off_until_ns) + round(size / self.spec.bytes_per_s * SECOND)
+
     def _fetch(self, fetch: e.Fetch) -> None:
-        self._receiving_until_ns = self.world.now_ns + round(fetch.track.size / self.spec.bytes_per_s * SECOND)
+        self._receiving_until_ns = self._over_ns(fetch.track.size)
         self.world.at(self._receiving_until_ns, lambda: self._fetched(fetch), self)
 
     def _fetched(self, fetch: e.Fetch) -> None:
         file_id, host = fetch.track.file_id, self.world.host
+        if self.world.now_ns < self._cut_off_until_ns:
+            self.world.at(self._cut_off_until_ns, lambda: self._fetched(fetch), self)
+            return
         if self._fetches.get(file_id) is fetch:
             del self._fetches[file_id]
             allowed = host.machine.authorise_fetch(fetch.peer_id, fetch.token, file_id) == fetch.track
@@ -461,6 +548,19 @@ class Peer(Node):
                 self.do(self.machine.file_failed(file_id, "The hash is wrong.", now_ns=self.now_ns))
         for following in list(self._fetches.values())[:1]:
             self._fetch(following)
+
+    def _uploaded(self, upload: e.Upload) -> None:
+        if self._uploads.get(upload.request_id) is not upload:
+            return
+        del self._uploads[upload.request_id]
+        request = self.world.host.machine.authorise_upload(upload.peer_id, upload.token, upload.request_id)
+        problem = "" if request and self.world.now_ns >= self._cut_off_until_ns else "The connection was lost."
+        if not problem:
+            self.world.host.receive_song(upload)
+        self.do(self.machine.upload_ended(upload.request_id, problem, now_ns=self.now_ns))
+
+    def _cut_ns(self, at_ns: float) -> float:
+        return max(self._cut_off_until_ns - at_ns, 0.0)
 
     def _queued_ns(self, at_ns: float) -> float:
         receiving = self.spec.queue_ms and at_ns < self._receiving_until_ns
@@ -510,6 +610,9 @@ class World:
         self.now_ns = 0
         self._due: list[tuple[int, int, Node | None, Callable[[], None]]] = []
         self._numbers = itertools.count()
+        self.conns = itertools.count(1)
+        self.ways: dict[int, Wire] = {}
+        """From the host, by connection."""
         self.host = Host(self, host)
         self.peers: list[Peer] = []
         for spec in peers:
