@@ -1,0 +1,147 @@
+"""What all drawn widgets share: a canvas on its master's colour, timers that end with it, the wheel, the ring."""
+
+from __future__ import annotations
+
+import tkinter as tk
+from collections.abc import Callable
+from typing import Any
+
+from phaselock.ui import theme
+
+CONTROL = 0x4
+SHIFT = 0x1
+_COMMAND = 0x8  # macOS; elsewhere the same bit is Alt
+
+
+class Drawing(tk.Canvas):
+    """A canvas without border on its master's colour."""
+
+    def __init__(self, master: Any, width: int, height: int, *, focus: bool = False) -> None:
+        self.ground = theme.behind(master)
+        self._timers: dict[str, str] = {}
+        self._images: dict[str, tk.PhotoImage] = {}
+        self.keyboard = False
+        """The ring of focus is to be seen: it came here by the keyboard."""
+        super().__init__(
+            master,
+            width=width,
+            height=height,
+            background=self.ground,
+            highlightthickness=0,
+            borderwidth=0,
+            takefocus=focus,
+        )
+        if focus:
+            self._pressed_here = False
+            self.bind("<ButtonPress>", self._on_any_press, add="+")
+            self.bind("<FocusIn>", self._on_focus_in, add="+")
+            self.bind("<FocusOut>", self._on_focus_out, add="+")
+            self.bind("<KeyPress>", self._on_any_key, add="+")
+
+    def paint(self) -> None:
+        """Show what is the case now."""
+
+    def later(self, name: str, ms: int, act: Callable[[], object]) -> None:
+        """Do it after a while, in place of what waits under this name; never once the widget is gone."""
+        self.cancel(name)
+
+        def run() -> None:
+            self._timers.pop(name, None)
+            act()
+
+        self._timers[name] = self.after(ms, run)
+
+    def waits(self, name: str) -> bool:
+        """Something is to be done later under this name."""
+        return name in self._timers
+
+    def cancel(self, name: str) -> None:
+        """Do not do it after all."""
+        handle = self._timers.pop(name, None)
+        if handle is not None:
+            self.after_cancel(handle)
+
+    def hold(self, name: str, image: tk.PhotoImage) -> tk.PhotoImage:
+        """Keep an image as long as it is shown: Tk alone would let it go."""
+        self._images[name] = image
+        return image
+
+    def destroy(self) -> None:
+        """End the timers with the widget."""
+        for name in tuple(self._timers):
+            self.cancel(name)
+        super().destroy()
+
+    def _on_any_press(self, _event: object) -> None:
+        self._pressed_here = True
+        self._ring(False)
+
+    def _on_focus_in(self, _event: object) -> None:
+        self._ring(not self._pressed_here)
+        self._pressed_here = False
+
+    def _on_focus_out(self, _event: object) -> None:
+        self._pressed_here = False
+        self._ring(False)
+
+    def _on_any_key(self, _event: object) -> None:
+        if self.focus_get() is self:
+            self._ring(True)
+
+    def _ring(self, shown: bool) -> None:
+        if shown != self.keyboard:
+            self.keyboard = shown
+            self.paint()
+
+
+def bind_wheel(widget: tk.Misc, turn: Callable[[float], object]) -> None:
+    """Call `turn` with notches, positive down, whatever the platform and the Tk; nothing else gets that wheel."""
+
+    def stop(notches: float) -> str:
+        turn(notches)
+        return "break"
+
+    def wheel(event: tk.Event[Any]) -> str:
+        # Tk 8.6 on macOS tells lines, all others 120 a notch.
+        unit = 1 if abs(event.delta) < 30 and widget.tk.call("tk", "windowingsystem") == "aqua" else 120
+        return stop(-event.delta / unit)
+
+    def touchpad(event: tk.Event[Any]) -> str:
+        low = event.delta & 0xFFFF  # dx in the high half, dy in the low one, in pixels
+        return stop(-(low - 0x10000 if low >= 0x8000 else low) / 40)
+
+    widget.bind("<MouseWheel>", wheel)
+    if widget.tk.call("tk", "windowingsystem") == "x11":
+        widget.bind("<Button-4>", lambda _event: stop(-1))
+        widget.bind("<Button-5>", lambda _event: stop(1))
+    try:
+        widget.bind("<TouchpadScroll>", touchpad)  # Tk 9
+    except tk.TclError:
+        pass
+
+
+def commands(event: tk.Event[Any]) -> bool:
+    """Control, or Command on macOS, is held: such keys are the window's."""
+    state = int(event.state)
+    aqua = event.widget.tk.call("tk", "windowingsystem") == "aqua"
+    return bool(state & (CONTROL | (_COMMAND if aqua else 0)))
+
+
+def shifted(event: tk.Event[Any]) -> bool:
+    """Shift is held."""
+    return bool(int(event.state) & SHIFT)
+
+
+def inside(widget: tk.Misc, event: tk.Event[Any]) -> bool:
+    """The pointer is still over the widget."""
+    return 0 <= event.x < widget.winfo_width() and 0 <= event.y < widget.winfo_height()
+
+
+def ease_out(share: float) -> float:
+    """How far a movement is when so much of its time is over."""
+    return 1.0 - (1.0 - min(max(share, 0.0), 1.0)) ** 3
+
+
+def frame(master: Any) -> tk.Frame:
+    """A plain frame on its master's colour, for widgets of ours only."""
+    return tk.Frame(master, background=theme.behind(master), borderwidth=0, highlightthickness=0)

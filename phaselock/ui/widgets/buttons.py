@@ -1,0 +1,221 @@
+"""Buttons, drawn: reachable by Tab, with a ring when they have the keyboard, pressed by space and Return."""
+
+from __future__ import annotations
+
+import dataclasses
+import tkinter as tk
+from collections.abc import Callable
+from typing import Any
+
+from phaselock.ui import theme
+from phaselock.ui.widgets import tooltip as tips
+from phaselock.ui.widgets.base import Drawing, inside
+from phaselock.ui.widgets.icons import SHAPES, disc_icon
+from phaselock.ui.widgets.raster import plate
+
+
+class Clickable(Drawing):
+    """Something to press: rest, pointer over it, pressed, disabled; a press counts if it ends inside."""
+
+    def __init__(self, master: Any, width: int, height: int, command: Callable[[], object]) -> None:
+        super().__init__(master, width, height, focus=True)
+        self._command = command
+        self.enabled = True
+        self.hovered = False
+        self.pressed = False
+        self.configure(cursor="hand2")
+        self.bind("<Enter>", lambda _event: self._touch(hovered=True), add="+")
+        self.bind("<Leave>", lambda _event: self._touch(hovered=False), add="+")
+        self.bind("<ButtonPress-1>", lambda _event: self._touch(pressed=True), add="+")
+        self.bind("<B1-Motion>", self._on_motion, add="+")
+        self.bind("<ButtonRelease-1>", self._on_release, add="+")
+        for key in ("space", "Return", "KP_Enter"):
+            self.bind(f"<Key-{key}>", self._on_key)
+
+    def invoke(self) -> None:
+        """Do what a press does; nothing when disabled."""
+        if self.enabled:
+            self._command()
+
+    def set_enabled(self, enabled: bool) -> None:
+        """Whether it can be pressed; Tab passes a disabled one by."""
+        if enabled == self.enabled:
+            return
+        self.enabled = enabled
+        self.pressed = self.pressed and enabled
+        self.configure(cursor="hand2" if enabled else "", takefocus=enabled)
+        self.paint()
+
+    def set_command(self, command: Callable[[], object]) -> None:
+        """Do something else when pressed."""
+        self._command = command
+
+    def _touch(self, *, hovered: bool | None = None, pressed: bool | None = None) -> None:
+        self.hovered = self.hovered if hovered is None else hovered
+        self.pressed = self.pressed if pressed is None else pressed and self.enabled
+        self.paint()
+
+    def _on_motion(self, event: tk.Event[Any]) -> None:
+        if self.hovered != inside(self, event):
+            self._touch(hovered=not self.hovered)
+
+    def _on_release(self, event: tk.Event[Any]) -> None:
+        was, within = self.pressed, inside(self, event)
+        self._touch(pressed=False, hovered=within)
+        if was and within:
+            self.invoke()  # the widget may be gone after this
+
+    def _on_key(self, _event: tk.Event[Any]) -> str:
+        self.invoke()
+        return "break"  # the window has a meaning of its own for the same keys
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Look:
+    height: int
+    pad: int
+    size: int
+    bold: bool
+    text: str
+    fill: str = ""
+    hover: str = ""
+    pressed: str = ""
+    hover_text: str = ""
+    outline: str = ""
+    disabled: str = theme.ELEVATED
+
+
+class _Worded(Clickable):
+    """A pill with words."""
+
+    _look: _Look
+
+    def __init__(self, master: Any, text: str, command: Callable[[], object]) -> None:
+        self._text = text
+        super().__init__(master, self._width_of(text), theme.px(self._look.height), command)
+        self._plate = self.create_image(0, 0, anchor="nw")
+        font = theme.canvas_font(self._look.size, self._look.bold)
+        self._words = self.create_text(0, 0, text=text, font=font, anchor="center")
+        self.bind("<Configure>", lambda _event: self.paint(), add="+")
+
+    def set_text(self, text: str) -> None:
+        """Other words; the button asks for the room they need."""
+        if text != self._text:
+            self._text = text
+            self.configure(width=self._width_of(text))
+            self.paint()
+
+    def paint(self) -> None:
+        """Show what is the case now."""
+        width, height = self.winfo_width(), self.winfo_height()
+        if width <= 1:
+            return
+        look = self._look
+        fill, text, outline = look.fill, look.text, look.outline
+        if not self.enabled:
+            fill, text, outline = look.disabled if look.fill else "", theme.DISABLED, theme.DISABLED if outline else ""
+        elif self.pressed and self.hovered:
+            fill, text = look.pressed, look.hover_text or text
+        elif self.hovered:
+            fill, text = look.hover, look.hover_text or text
+        if outline and fill:
+            outline = ""
+        line, gap = (theme.px(2), theme.px(2)) if self.keyboard else (max(theme.px(1.5), 1), 0)
+        edge = theme.FOCUS if self.keyboard else outline
+        body = min(theme.px(look.height), height)
+        image = plate(width, body, body / 2, fill or self.ground, self.ground, outline=edge, line=line, gap=gap)
+        self.itemconfigure(self._plate, image=self.hold("plate", image))
+        self.coords(self._plate, 0, (height - body) // 2)
+        font = theme.canvas_font(look.size, look.bold)
+        self.itemconfigure(
+            self._words, text=theme.ellipsis(self._text, font, width - theme.px(min(look.pad, 8) * 2)), fill=text
+        )
+        self.coords(self._words, width / 2, height / 2)
+
+    def _width_of(self, text: str) -> int:
+        look = self._look
+        return theme.measure(text, theme.canvas_font(look.size, look.bold)) + 2 * theme.px(look.pad)
+
+
+class MainButton(_Worded):
+    """The one main action of a screen."""
+
+    _look = _Look(
+        height=48, pad=32, size=theme.BODY, bold=True, text=theme.ON_PRIMARY,
+        fill=theme.PRIMARY, hover=theme.PRIMARY_HOVER, pressed=theme.PRIMARY_PRESSED,
+    )  # fmt: skip
+
+
+class SecondaryButton(_Worded):
+    """Any other action."""
+
+    _look = _Look(
+        height=40, pad=24, size=theme.BODY, bold=False, text=theme.TEXT,
+        fill=theme.ELEVATED, hover=theme.RAISED, pressed=theme.GRID,
+    )  # fmt: skip
+
+
+class TextButton(_Worded):
+    """An action that stands back: words alone."""
+
+    _look = _Look(
+        height=32, pad=12, size=theme.SECONDARY, bold=False, text=theme.TEXT_SECONDARY, hover_text=theme.TEXT,
+    )  # fmt: skip
+
+
+class DestructiveButton(_Worded):
+    """An action that takes something away."""
+
+    _look = _Look(
+        height=40, pad=24, size=theme.BODY, bold=False, text=theme.ERROR, hover_text=theme.TEXT, outline=theme.ERROR,
+        hover=theme.ERROR, pressed=theme.blend(theme.ERROR, theme.BACKGROUND, 0.8),
+    )  # fmt: skip
+
+
+class IconButton(Clickable):
+    """A round button with an icon; filled: a green disc with a black one."""
+
+    def __init__(
+        self,
+        master: Any,
+        icon: str,
+        command: Callable[[], object],
+        *,
+        diameter: int = 36,
+        tooltip: tips.Text = "",
+        filled: bool = False,
+    ) -> None:
+        assert icon in SHAPES, icon
+        self._icon = icon
+        self._filled = filled
+        self._size = theme.px(diameter)
+        self._glyph = 24 / 56 if filled else 20 / 36 if diameter <= 36 else 0.5
+        super().__init__(master, self._size, self._size, command)
+        self._face = self.create_image(0, 0, anchor="nw")
+        tips.attach(self, tooltip)
+        self.paint()
+
+    def set_icon(self, name: str) -> None:
+        """Show another icon."""
+        assert name in SHAPES, name
+        if name != self._icon:
+            self._icon = name
+            self.paint()
+
+    def set_tooltip(self, text: tips.Text) -> None:
+        """Explain it with other words."""
+        tips.attach(self, text)
+
+    def paint(self) -> None:
+        """Show what is the case now."""
+        over = self.hovered and self.enabled
+        down = over and self.pressed
+        if self._filled:
+            disc = theme.PRIMARY_PRESSED if down else theme.PRIMARY_HOVER if over else theme.PRIMARY
+            disc, colour = (disc, theme.ON_PRIMARY) if self.enabled else (theme.ELEVATED, theme.DISABLED)
+        else:
+            raised = theme.RAISED if self.ground == theme.ELEVATED else theme.ELEVATED
+            disc = (theme.GRID if down else raised) if over else self.ground
+            colour = theme.TEXT if self.enabled else theme.DISABLED
+        image = disc_icon(self._icon, self._size, colour, disc, self.ground, glyph=self._glyph, ring=self.keyboard)
+        self.itemconfigure(self._face, image=self.hold("face", image))

@@ -1,0 +1,116 @@
+"""The icons, as polygons on a field of 24 by 24: no font glyph, which differs on every platform and often misses."""
+
+from __future__ import annotations
+
+import math
+import tkinter as tk
+
+from phaselock.ui import theme
+from phaselock.ui.widgets.raster import (
+    Layer,
+    Points,
+    arc,
+    disc,
+    dot,
+    hole,
+    image,
+    plate,
+    polygon,
+    rounded,
+    scaled,
+    stroke,
+)
+
+FIELD = 24
+_LINE = 1.9
+
+
+def _speaker() -> list[Points]:
+    return [polygon((3, 9), (7, 9), (12, 4.5), (12, 19.5), (7, 15), (3, 15))]
+
+
+def _gear() -> list[Points]:
+    teeth: list[tuple[float, float]] = []
+    for i in range(8):
+        for radius, shift in ((7.0, -0.26), (9.6, -0.17), (9.6, 0.17), (7.0, 0.26)):
+            angle = i * math.pi / 4 + shift
+            teeth.append((12 + radius * math.cos(angle), 12 + radius * math.sin(angle)))
+    return [polygon(*teeth), hole(disc(12, 12, 3.2))]
+
+
+def _note() -> list[Points]:
+    return [
+        disc(7.6, 17.4, 3.1),
+        disc(17.1, 15.4, 3.1),
+        polygon((8.9, 6.2), (20.2, 3.8), (20.2, 7.4), (8.9, 9.8)),
+        polygon((8.9, 6.2), (10.7, 6), (10.7, 17.4), (8.9, 17.4)),
+        polygon((18.4, 4.4), (20.2, 4.4), (20.2, 15.4), (18.4, 15.4)),
+    ]
+
+
+def _next() -> list[Points]:
+    return [polygon((5.5, 5.2), (15.6, 12), (5.5, 18.8)), rounded(16.2, 5.2, 18.6, 18.8, 0.6)]
+
+
+SHAPES: dict[str, list[Points]] = {
+    "play": [polygon((7.8, 4.6), (19.6, 12), (7.8, 19.4))],
+    "pause": [rounded(6.6, 4.8, 10.4, 19.2, 0.8), rounded(13.6, 4.8, 17.4, 19.2, 0.8)],
+    "stop": [rounded(6.2, 6.2, 17.8, 17.8, 1.2)],
+    "next": _next(),
+    "previous": [polygon(*((24 - x, y) for x, y in points)) for points in _next()],
+    "add": [rounded(11, 4.5, 13, 19.5, 1), rounded(4.5, 11, 19.5, 13, 1)],
+    "close": [*stroke([(7, 7), (17, 17)], _LINE), *stroke([(17, 7), (7, 17)], _LINE)],
+    "tick": stroke([(5, 12.6), (10, 17.4), (19.2, 7.2)], 2.4),
+    "cross": [*stroke([(6.4, 6.4), (17.6, 17.6)], 2.4), *stroke([(17.6, 6.4), (6.4, 17.6)], 2.4)],
+    "copy": [
+        rounded(8.5, 8.5, 20, 20, 2),
+        hole(rounded(10.3, 10.3, 18.2, 18.2, 0.8)),
+        *stroke([(5.4, 14.9), (4.9, 14.4), (4.9, 5.4), (5.4, 4.9), (14.4, 4.9), (14.9, 5.4)], 1.8),
+    ],
+    "volume": [
+        *_speaker(),
+        *stroke(arc(12, 12, 4.2, -42, 42), _LINE),
+        *stroke(arc(12, 12, 8.4, -46, 46), _LINE),
+    ],
+    "muted": [*_speaker(), *stroke([(15.4, 9), (21.2, 15)], _LINE), *stroke([(21.2, 9), (15.4, 15)], _LINE)],
+    "settings": _gear(),
+    "back": stroke([(15, 5), (8, 12), (15, 19)], 2.2),
+    "more": [disc(5.5, 12, 1.9), disc(12, 12, 1.9), disc(18.5, 12, 1.9)],
+    "chart": stroke([(2.8, 13), (7, 13), (10, 5.5), (14, 18.5), (17, 11), (21.2, 11)], _LINE),
+    "drag": [disc(x, y, 1.5) for x in (9, 15) for y in (6.5, 12, 17.5)],
+    "music": _note(),
+}
+
+
+def icon(name: str, size: int, colour: str, ground: str | None, *, glyph: float = 1.0) -> tk.PhotoImage:
+    """One icon in a square of `size` pixels, its own field `glyph` of that."""
+
+    def make() -> tk.PhotoImage:
+        factor = size * glyph / FIELD
+        edge = size * (1 - glyph) / 2
+        return image(size, size, [(scaled(SHAPES[name], factor, edge, edge), colour)], ground)
+
+    return theme.kept(("icon", name, size, colour, ground, glyph), make)
+
+
+def disc_icon(
+    name: str, size: int, colour: str, disc_colour: str, ground: str, *, glyph: float, ring: bool = False
+) -> tk.PhotoImage:
+    """An icon on a disc; ringed when it has the keyboard."""
+
+    def make() -> tk.PhotoImage:
+        middle, factor, edge = size / 2, size * glyph / FIELD, size * (1 - glyph) / 2
+        layers: list[Layer] = [([disc(middle, middle, middle)], disc_colour)]
+        if ring:
+            line = theme.px(2)
+            layers = [
+                ([disc(middle, middle, middle)], theme.FOCUS),
+                ([disc(middle, middle, middle - line)], ground),
+                ([disc(middle, middle, middle - (2 * line if disc_colour != ground else line))], disc_colour),
+            ]
+        return image(size, size, [*layers, (scaled(SHAPES[name], factor, edge, edge), colour)], ground)
+
+    return theme.kept(("disc", name, size, colour, disc_colour, ground, glyph, ring), make)
+
+
+__all__ = ["FIELD", "SHAPES", "disc_icon", "dot", "icon", "plate"]

@@ -1,0 +1,50 @@
+"""The mark: two waves in phase, one green, one white. The icons of the program are drawn from the same curves."""
+
+from __future__ import annotations
+
+import math
+import tkinter as tk
+from typing import Any
+
+from phaselock.ui import theme
+from phaselock.ui.widgets.base import Drawing
+from phaselock.ui.widgets.raster import Layer, Points, image, rounded, scaled, stroke
+
+_SIZES = (128, 48, 32, 16)
+
+
+def _wave(y: float, height: float, line: float) -> list[Points]:
+    """One and a half periods over a field of 24, ending on the line they start on."""
+    steps = 36
+    points = [(2.2 + 19.6 * i / steps, y - height * math.sin(3 * math.pi * i / steps)) for i in range(steps + 1)]
+    return stroke(points, line)
+
+
+def _layers(line: float) -> list[Layer]:
+    return [(_wave(15.2, 4.4, line), theme.PRIMARY), (_wave(8.8, 4.4, line), theme.TEXT)]
+
+
+def _icon(size: int) -> tk.PhotoImage:
+    line = 1.7 if size > 32 else 2.2
+    factor, edge = size / 24, size * 0.1
+    waves: list[Layer] = [
+        (scaled(shape, factor * 0.8, edge, edge), colour) for shape, colour in _layers(line)
+    ]
+    tile: Layer = ([rounded(0, 0, size, size, size * 0.22)], theme.BACKGROUND)
+    return image(size, size, [tile, *waves], None)
+
+
+class Mark(Drawing):
+    """The mark on its master's colour, `size` wide and high."""
+
+    def __init__(self, master: Any, size: int) -> None:
+        pixels = theme.px(size)
+        super().__init__(master, pixels, pixels)
+        layers: list[Layer] = [(scaled(shape, pixels / 24), colour) for shape, colour in _layers(1.5)]
+        picture = theme.kept(("mark", pixels, self.ground), lambda: image(pixels, pixels, layers, self.ground))
+        self.create_image(0, 0, anchor="nw", image=self.hold("mark", picture))
+
+
+def icon_images(_root: tk.Misc) -> list[tk.PhotoImage]:
+    """For `iconphoto`: the largest first, as Tk wishes; hold on to them."""
+    return [_icon(size) for size in _SIZES]

@@ -1,0 +1,70 @@
+"""Panels: what belongs together, on a surface of its own."""
+
+from __future__ import annotations
+
+import math
+import tkinter as tk
+from typing import Any
+
+from phaselock.ui import theme
+from phaselock.ui.theme import ctk
+from phaselock.ui.widgets.raster import image, rounded
+
+RADIUS = 12
+PAD = 16
+
+
+def _corner(name: str, fill: str, ground: str) -> tk.PhotoImage:
+    size = math.ceil(theme.px(RADIUS))
+
+    def make() -> tk.PhotoImage:
+        x, y = (-size if "e" in name else 0), (-size if "s" in name else 0)
+        return image(size, size, [([rounded(x, y, x + 2 * size, y + 2 * size, size)], fill)], ground)
+
+    return theme.kept(("corner", name, fill, ground), make)
+
+
+class Panel(ctk.CTkFrame):  # type: ignore[misc]
+    """A surface with round corners: `header` (made with a title, or when first asked for) over `body`."""
+
+    def __init__(self, master: Any, title: str = "") -> None:
+        ground = theme.behind(master)
+        super().__init__(master, fg_color=theme.SURFACE, corner_radius=0)
+        # The corners are images that stay put: nothing is drawn anew when the window changes its size.
+        self._corners = [_corner(name, theme.SURFACE, ground) for name in ("nw", "ne", "se", "sw")]
+        for name, picture in zip(("nw", "ne", "se", "sw"), self._corners, strict=True):
+            label = tk.Label(self, image=picture, borderwidth=0, highlightthickness=0)
+            tk.Label.place(label, relx=float("e" in name), rely=float("s" in name), anchor=name)  # type: ignore[arg-type]
+        self.grid_columnconfigure(0, weight=1)
+        self.grid_rowconfigure(1, weight=1)
+        self.body = ctk.CTkFrame(self, fg_color=theme.SURFACE, corner_radius=0)
+        pad = theme.px(PAD)
+        self.body.grid(row=1, column=0, sticky="nsew", padx=pad, pady=pad)
+        self._header: Any = None
+        self._title: tk.Label | None = None
+        if title:
+            self.set_title(title)
+
+    @property
+    def header(self) -> Any:
+        """The line over the body, for chips and buttons: pack them to the right."""
+        if self._header is None:
+            pad = theme.px(PAD)
+            self._header = ctk.CTkFrame(self, fg_color=theme.SURFACE, corner_radius=0, height=theme.px(32))
+            self._header.grid(row=0, column=0, sticky="ew", padx=pad, pady=(theme.px(12), 0))
+            self.body.grid(row=1, column=0, sticky="nsew", padx=pad, pady=(theme.px(8), pad))
+        return self._header
+
+    def set_title(self, title: str) -> None:
+        """Other words over the panel."""
+        if self._title is None:
+            self._title = tk.Label(
+                self.header,
+                background=theme.SURFACE,
+                foreground=theme.TEXT,
+                font=theme.canvas_font(theme.BODY, True),
+                padx=0,
+                pady=0,
+            )
+            self._title.pack(side="left", pady=theme.px(4))
+        self._title.configure(text=title)

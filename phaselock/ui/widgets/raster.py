@@ -1,0 +1,186 @@
+"""Polygons into images with smooth edges, alike on every platform: Tk's own canvas smooths them on macOS only.
+
+A polygon's exact share of every pixel is found from its edges alone: each piece of an edge tells its own pixel, and all
+to the right of it, how much of the row it covers. The running sum along a row is then the coverage.
+Coordinates are pixels of the image, y down. Polygons turn clockwise on the screen; turned round they cut a hole.
+"""
+
+from __future__ import annotations
+
+import math
+import struct
+import tkinter as tk
+import zlib
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
+
+from phaselock.ui import theme
+
+Points: TypeAlias = Sequence[tuple[float, float]]
+Layer: TypeAlias = tuple[Sequence[Points], str]
+
+
+def polygon(*points: tuple[float, float]) -> Points:
+    """Of any turn, made to fill."""
+    area = sum(ax * by - bx * ay for (ax, ay), (bx, by) in zip(points, (*points[1:], points[0]), strict=True))
+    return points if area > 0 else points[::-1]
+
+
+def hole(points: Points) -> Points:
+    """The same outline, cutting."""
+    return points[::-1]
+
+
+def disc(x: float, y: float, radius: float) -> Points:
+    """Filled circle."""
+    return arc(x, y, radius, 0, 360)
+
+
+def arc(x: float, y: float, radius: float, start: float, end: float) -> Points:
+    """Points on a circle, degrees, clockwise from the right."""
+    count = max(8, math.ceil(abs(end - start) / 360 * (12 + 4 * radius)))
+    angles = (math.radians(start + (end - start) * i / count) for i in range(count + (abs(end - start) < 360)))
+    return [(x + radius * math.cos(a), y + radius * math.sin(a)) for a in angles]
+
+
+def rounded(x0: float, y0: float, x1: float, y1: float, radius: float) -> Points:
+    """Rectangle with round corners."""
+    r = min(radius, (x1 - x0) / 2, (y1 - y0) / 2)
+    if r <= 0:
+        return [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
+    return [
+        *arc(x0 + r, y0 + r, r, 180, 270),
+        *arc(x1 - r, y0 + r, r, 270, 360),
+        *arc(x1 - r, y1 - r, r, 0, 90),
+        *arc(x0 + r, y1 - r, r, 90, 180),
+    ]
+
+
+def stroke(points: Points, width: float, *, closed: bool = False) -> list[Points]:
+    """A line of some width with round ends and joins."""
+    found: list[Points] = [disc(x, y, width / 2) for x, y in points]
+    following = [*points[1:], points[0]] if closed else points[1:]
+    for (ax, ay), (bx, by) in zip(points, following, strict=False):
+        length = math.hypot(bx - ax, by - ay)
+        if length:
+            nx, ny = (by - ay) / length * width / 2, (ax - bx) / length * width / 2
+            found.append(polygon((ax + nx, ay + ny), (bx + nx, by + ny), (bx - nx, by - ny), (ax - nx, ay - ny)))
+    return found
+
+
+def scaled(polygons: Iterable[Points], factor: float, dx: float = 0, dy: float = 0) -> list[Points]:
+    """Blown up, then moved."""
+    return [[(x * factor + dx, y * factor + dy) for x, y in points] for points in polygons]
+
+
+def coverage(polygons: Iterable[Points], width: int, height: int) -> list[list[float]]:
+    """Rows of 0 to 1: how much of each pixel the polygons cover together."""
+    rows = [[0.0] * (width + 2) for _ in range(height)]
+    for points in polygons:
+        for (ax, ay), (bx, by) in zip(points, (*points[1:], points[0]), strict=True):
+            if ay != by:
+                _edge(rows, width, ax, ay, bx, by)
+    for row in rows:
+        total = 0.0
+        for i, value in enumerate(row):
+            total += value
+            row[i] = min(abs(total), 1.0)
+    return rows
+
+
+def _edge(rows: list[list[float]], width: int, ax: float, ay: float, bx: float, by: float) -> None:
+    sign = 1.0
+    if ay > by:
+        ax, ay, bx, by, sign = bx, by, ax, ay, -1.0
+    slope = (bx - ax) / (by - ay)
+    for y in range(max(math.floor(ay), 0), min(math.ceil(by), len(rows))):
+        top, bottom = max(ay, y), min(by, y + 1)
+        left, right = sorted((ax + (top - ay) * slope, ax + (bottom - ay) * slope))
+        left, right = min(max(left, 0.0), width), min(max(right, 0.0), width)
+        row, cover, span = rows[y], sign * (bottom - top), right - left
+        x = int(left)
+        while True:
+            start, end = max(left, x), min(right, x + 1)
+            part = cover * (end - start) / span if span > 1e-9 else cover
+            inside = (start + end) / 2 - x
+            row[x] += part * (1 - inside)
+            row[x + 1] += part * inside
+            x += 1
+            if x >= right or span <= 1e-9:
+                break
+
+
+def _rgb(colour: str) -> tuple[int, int, int]:
+    return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+def paint(width: int, height: int, layers: Sequence[Layer], ground: str | None) -> list[bytearray]:
+    """Rows of RGB on a ground, or of RGBA without one; later layers lie over earlier ones."""
+    depth = 3 if ground else 4
+    start = bytes(_rgb(ground)) if ground else bytes(4)
+    rows = [bytearray(start * width) for _ in range(height)]
+    for polygons, colour in layers:
+        r, g, b = _rgb(colour)
+        solid = bytes((r, g, b, 255)[:depth])
+        for row, shares in zip(rows, coverage(polygons, width, height), strict=True):
+            for x in range(width):
+                share = shares[x]
+                if share > 0.998:
+                    row[x * depth : x * depth + depth] = solid
+                elif share > 0.002:
+                    at = x * depth
+                    under = 1.0 if ground else row[at + 3] / 255
+                    whole = share + under * (1 - share)
+                    keep = under * (1 - share) / whole
+                    row[at] = round(row[at] * keep + r * (1 - keep))
+                    row[at + 1] = round(row[at + 1] * keep + g * (1 - keep))
+                    row[at + 2] = round(row[at + 2] * keep + b * (1 - keep))
+                    if not ground:
+                        row[at + 3] = round(whole * 255)
+    return rows
+
+
+def png(rows: Sequence[bytes | bytearray], width: int) -> bytes:
+    """The rows as a PNG file; RGBA if they are four bytes a pixel."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    kind = 6 if len(rows[0]) == 4 * width else 2
+    header = struct.pack(">IIBBBBB", width, len(rows), 8, kind, 0, 0, 0)
+    body = zlib.compress(b"".join(b"\0" + row for row in rows), 1)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+
+
+def image(width: int, height: int, layers: Sequence[Layer], ground: str | None) -> tk.PhotoImage:
+    """An image of the polygons; on a ground it is opaque, which Tk draws much faster."""
+    return tk.PhotoImage(master=theme.root(), data=png(paint(width, height, layers, ground), width))
+
+
+def plate(
+    width: int, height: int, radius: float, fill: str, ground: str, *, outline: str = "", line: int = 0, gap: int = 0
+) -> tk.PhotoImage:
+    """A rounded rectangle of any width; with an outline inside its edge, and a gap of the ground inside that."""
+    r = min(radius, height / 2, width / 2)
+    narrow = min(2 * math.ceil(r) + 2 * (line + gap) + 1, width)
+
+    def make() -> tk.PhotoImage:
+        insets = [(0, outline), (line, ground if gap else fill), (line + gap, fill)] if outline else [(0, fill)]
+        layers = [([rounded(i, i, narrow - i, height - i, r - i)], colour) for i, colour in insets]
+        half = narrow // 2 * 3
+        rows = [
+            row[:half] + row[half : half + 3] * (width - narrow + 1) + row[half + 3 :]
+            for row in paint(narrow, height, layers, ground)
+        ]
+        return tk.PhotoImage(master=theme.root(), data=png(rows, width))
+
+    return theme.kept(("plate", width, height, radius, fill, ground, outline, line, gap), make)
+
+
+def dot(diameter: int, fill: str, ground: str | None) -> tk.PhotoImage:
+    """A disc that fills its image."""
+    radius = diameter / 2
+    return theme.kept(
+        ("dot", diameter, fill, ground),
+        lambda: image(diameter, diameter, [([disc(radius, radius, radius)], fill)], ground),
+    )

@@ -1,0 +1,132 @@
+"""The volume: a slider beside a button that mutes."""
+
+from __future__ import annotations
+
+import tkinter as tk
+from collections.abc import Callable
+from typing import Any
+
+from phaselock.ui import theme
+from phaselock.ui.widgets.base import Drawing, bind_wheel, commands
+from phaselock.ui.widgets.buttons import IconButton
+from phaselock.ui.widgets.raster import dot
+
+STEP = 0.05
+KNOB = 12
+_LINE = 4
+
+
+class _Track(Drawing):
+    """The line and its knob."""
+
+    def __init__(self, master: Any, width: int, move: Callable[[float], object]) -> None:
+        super().__init__(master, theme.px(width), theme.px(36), focus=True)
+        self._move = move
+        self.value = 0.0
+        self.hovered = False
+        self.dragged = False
+        line = theme.px(_LINE)
+        self._rest = self.create_line(0, 0, 0, 0, width=line, fill=theme.REST, capstyle="round")
+        self._full = self.create_line(0, 0, 0, 0, width=line, fill=theme.TEXT, capstyle="round")
+        self._knob = self.create_image(
+            0, 0, image=self.hold("knob", dot(theme.px(KNOB), theme.TEXT, None)), state="hidden"
+        )
+        self._ring = self.create_rectangle(0, 0, 0, 0, outline=theme.FOCUS, width=theme.px(2), state="hidden")
+        self.configure(cursor="hand2")
+        self.bind("<Configure>", lambda _event: self.paint())
+        self.bind("<Enter>", lambda _event: self._touch(hovered=True), add="+")
+        self.bind("<Leave>", lambda _event: self._touch(hovered=False), add="+")
+        self.bind("<ButtonPress-1>", self._on_press, add="+")
+        self.bind("<B1-Motion>", self._on_drag)
+        self.bind("<ButtonRelease-1>", lambda _event: self._touch(dragged=False))
+        for key, sign in (("Up", 1), ("Down", -1), ("Right", 1), ("Left", -1)):
+            self.bind(f"<Key-{key}>", lambda event, sign=sign: self._on_key(event, sign))  # type: ignore[misc]
+
+    def paint(self) -> None:
+        """Show what is the case now."""
+        left, right, y = self._span()
+        x = left + (right - left) * self.value
+        self.coords(self._rest, left, y, right, y)
+        self.coords(self._full, left, y, x, y)
+        lively = self.hovered or self.dragged or self.keyboard
+        self.itemconfigure(self._full, fill=theme.TEXT, state="normal" if self.value > 0 else "hidden")
+        self.coords(self._knob, x, y)
+        self.itemconfigure(self._knob, state="normal" if lively else "hidden")
+        edge = theme.px(1)
+        self.coords(self._ring, edge, edge, self.winfo_width() - edge, self.winfo_height() - edge)
+        self.itemconfigure(self._ring, state="normal" if self.keyboard else "hidden")
+
+    def _span(self) -> tuple[float, float, float]:
+        pad = theme.px(KNOB / 2 + 2)
+        return pad, max(self.winfo_width() - pad, pad + 1), self.winfo_height() / 2
+
+    def _touch(self, *, hovered: bool | None = None, dragged: bool | None = None) -> None:
+        self.hovered = self.hovered if hovered is None else hovered
+        self.dragged = self.dragged if dragged is None else dragged
+        self.paint()
+
+    def _on_press(self, event: tk.Event[Any]) -> None:
+        self.focus_set()
+        self.dragged = True
+        self._on_drag(event)
+
+    def _on_drag(self, event: tk.Event[Any]) -> None:
+        left, right, _ = self._span()
+        self._move(min(max((event.x - left) / (right - left), 0.0), 1.0))
+
+    def _on_key(self, event: tk.Event[Any], sign: int) -> str | None:
+        if commands(event):
+            return None
+        self._move(self.value + sign * STEP)
+        return "break"
+
+
+class VolumeSlider(tk.Frame):
+    """0 to 1; click, drag, wheel and arrow keys move it and call `on_change`, `set` does not."""
+
+    def __init__(self, master: Any, on_change: Callable[[float], object], *, width: int = 112) -> None:
+        super().__init__(master, background=theme.behind(master), borderwidth=0, highlightthickness=0)
+        self._on_change = on_change
+        self._before_mute = 0.5
+        self.button = IconButton(self, "volume", self.toggle_mute, tooltip=self._explain)
+        self.track = _Track(self, width, self._moved)
+        self.button.pack(side="left")
+        self.track.pack(side="left", fill="x", expand=True, padx=(theme.px(4), 0))
+        for widget in (self, self.button, self.track):
+            bind_wheel(widget, lambda notches: self._moved(self.track.value - notches * STEP))
+
+    @property
+    def value(self) -> float:
+        """What is shown."""
+        return self.track.value
+
+    def set(self, value: float) -> None:
+        """Show this volume."""
+        value = min(max(value, 0.0), 1.0)
+        if value == self.track.value:
+            return
+        self.track.value = value
+        self.track.paint()
+        self._face()
+
+    def toggle_mute(self) -> None:
+        """Silence, or the volume before it."""
+        if self.track.value > 0:
+            self._before_mute = self.track.value
+            self._moved(0.0)
+        else:
+            self._moved(self._before_mute)
+
+    def _moved(self, value: float) -> None:
+        value = round(min(max(value, 0.0), 1.0), 4)
+        if value != self.track.value:
+            if value == 0.0:
+                self._before_mute = self.track.value
+            self.set(value)
+            self._on_change(value)
+
+    def _face(self) -> None:
+        self.button.set_icon("volume" if self.track.value > 0 else "muted")
+
+    def _explain(self) -> str:
+        return f"Mute ({round(self.track.value * 100)} %)" if self.track.value > 0 else "Unmute"

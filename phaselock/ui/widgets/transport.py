@@ -1,0 +1,43 @@
+"""Previous, play or pause, stop, next."""
+
+from __future__ import annotations
+
+import tkinter as tk
+from collections.abc import Callable, Collection
+from typing import Any
+
+from phaselock.ui import theme
+from phaselock.ui.widgets.buttons import IconButton
+
+
+class Transport(tk.Frame):
+    """Four buttons in a row; `enabled` in `set` names those of play, stop, next and previous that can be pressed."""
+
+    def __init__(
+        self,
+        master: Any,
+        on_play_pause: Callable[[], object],
+        on_stop: Callable[[], object],
+        on_next: Callable[[], object],
+        on_previous: Callable[[], object],
+    ) -> None:
+        super().__init__(master, background=theme.behind(master), borderwidth=0, highlightthickness=0)
+        self.previous = IconButton(self, "previous", on_previous, tooltip="Previous")
+        self.play = IconButton(self, "play", on_play_pause, diameter=56, filled=True, tooltip="Play")
+        self.stop = IconButton(self, "stop", on_stop, tooltip="Stop")
+        self.next = IconButton(self, "next", on_next, tooltip="Next")
+        for column, button in enumerate((self.previous, self.play, self.stop, self.next)):
+            button.grid(row=0, column=column, padx=(theme.px(16) if column else 0, 0))
+        self._now: object = None
+
+    def set(self, playing: bool, enabled: Collection[str], play_tooltip: str) -> None:
+        """What can be done now; the tooltip says what the disc does, or why it cannot."""
+        now = (playing, frozenset(enabled), play_tooltip)
+        if now == self._now:
+            return
+        self._now = now
+        self.play.set_icon("pause" if playing else "play")
+        self.play.set_tooltip(play_tooltip or ("Pause" if playing else "Play"))
+        self.play.set_enabled(bool({"play", "pause", "play_pause"} & set(enabled)))
+        for name, button in (("stop", self.stop), ("next", self.next), ("previous", self.previous)):
+            button.set_enabled(name in enabled)
