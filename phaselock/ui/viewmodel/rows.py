@@ -34,29 +34,43 @@ def queue_rows(queue: tuple[QueueItem, ...], peers: Sequence[PeerView]) -> Rows:
     return _LAST.take(queue, peers)
 
 
+def item_of(queue: tuple[QueueItem, ...], file_id: UUID | None) -> QueueItem | None:
+    """The item of that id, if it is there."""
+    place = _LAST.places(queue).get(file_id) if file_id is not None else None
+    return None if place is None else queue[place]
+
+
 class _Memory:
     """What was asked last, and the answer. One thread makes views."""
 
     def __init__(self) -> None:
         self._queue: tuple[QueueItem, ...] = ()
         self._places: dict[UUID, int] = {}
+        self._queue_of_rows: tuple[QueueItem, ...] = ()
         self._haves: tuple[frozenset[UUID], ...] = ()
         self._counts: list[int] = []
         self._marks: list[Mark] = []
         self._answer = Rows((), "")
 
+    def places(self, queue: tuple[QueueItem, ...]) -> dict[UUID, int]:
+        if queue is not self._queue:
+            if queue != self._queue:
+                self._places = {item.id: place for place, item in enumerate(queue)}
+            self._queue = queue
+        return self._places
+
     def take(self, queue: tuple[QueueItem, ...], peers: Sequence[PeerView]) -> Rows:
-        before, marks_before, rows_before = self._queue, self._marks, self._answer.rows
+        places, before = self.places(queue), self._queue_of_rows
+        marks_before, rows_before = self._marks, self._answer.rows
         haves = tuple(peer.have for peer in peers)
-        changed = queue != before
-        if changed:
-            self._places = {item.id: place for place, item in enumerate(queue)}
+        changed = queue is not before and queue != before
         if changed or haves != self._haves:
             travelling = ItemStatus.TRANSFERRING
             self._counts = [
                 sum(item.id in have for have in haves) if item.status is travelling else -1 for item in queue
             ]
-        self._queue, self._haves, self._marks = queue, haves, self._marked(peers)
+        self._queue_of_rows, self._haves = queue, haves
+        self._marks = self._marked(peers, places)
         if not changed and self._marks == marks_before:
             return self._answer
         same = [*map(_same, before, queue, marks_before, self._marks)]
@@ -68,13 +82,13 @@ class _Memory:
         self._answer = Rows(rows, _note(queue) if changed else self._answer.note)
         return self._answer
 
-    def _marked(self, peers: Sequence[PeerView]) -> list[Mark]:
+    def _marked(self, peers: Sequence[PeerView], places: dict[UUID, int]) -> list[Mark]:
         texts: list[Mark] = [(f"{count} of {len(peers)} ready", None) for count in range(len(peers) + 1)] + [PLAIN]
         marks = [texts[count] for count in self._counts] if peers else [PLAIN] * len(self._counts)
         parts: dict[int, list[float]] = {}
         for peer in peers:
             for file in peer.files:
-                place = self._places.get(file.file_id)
+                place = places.get(file.file_id)
                 if place is None:
                     continue
                 if file.state is FileState.SENDING:

@@ -7,7 +7,7 @@ from uuid import UUID
 from phaselock.model.queue import QueueItem
 from phaselock.model.snapshot import FileState, FileView, LatencyClass, PeerView, RequestState, RequestView
 from phaselock.ui.port import State
-from phaselock.ui.viewmodel.rows import queue_rows, song
+from phaselock.ui.viewmodel.rows import item_of, queue_rows, song
 from phaselock.ui.viewmodel.sync import chip, machines, own_machine, sounding, sync_view
 from phaselock.ui.viewmodel.toasts import NO_OUTPUT
 from phaselock.ui.viewmodel.values import (
@@ -130,7 +130,7 @@ def _stopped_note(state: State) -> str:
         return NO_OUTPUT
     if not state.hosting:
         return "Waiting for the host to play." if s.queue else "The host has not added any songs yet."
-    upcoming = next((item for item in s.queue if item.id == s.upcoming), None)
+    upcoming = item_of(s.queue, s.upcoming)
     return f"Up next: {song(upcoming)}" if upcoming else "Add songs to begin."
 
 
@@ -176,7 +176,7 @@ def _transport(state: State) -> TransportView:
 def _obstacle(state: State) -> str:
     """Why nothing can be started; who is waited for must have the track."""
     s = state.snapshot
-    item = next((item for item in s.queue if item.id == s.upcoming), None)
+    item = item_of(s.queue, s.upcoming)
     if item is None:
         return ADD_FIRST
     missing = [
@@ -199,10 +199,6 @@ def _how_far(peer: PeerView, file_id: UUID) -> str:
 
 def _peer_rows(state: State) -> tuple[PeerRow, ...]:
     s = state.snapshot
-    titles: dict[UUID, str] = {}
-    spoken_of = {file.file_id for peer in s.peers for file in peer.files}
-    if spoken_of:
-        titles = {item.id: song(item) for item in s.queue if item.id in spoken_of}
     rows = []
     for peer, machine in zip(s.peers, machines(state)[1:], strict=True):
         figure = chip(machine)
@@ -216,7 +212,7 @@ def _peer_rows(state: State) -> tuple[PeerRow, ...]:
                 latency_text=latency_text(peer.latency_ns) if peer.reported else "–",
                 chip_text=figure.text,
                 chip_kind=figure.kind,
-                detail=_detail(peer, sending, titles),
+                detail=_detail(peer, sending, s.queue),
                 trouble=_trouble(peer),
                 progress=_part(sending) if sending else None,
                 can_retry=any(file.state is FileState.FAILED for file in peer.files),
@@ -236,16 +232,21 @@ def _part(file: FileView) -> float:
     return min(1.0, file.done_bytes / file.size) if file.size else 0.0
 
 
-def _detail(peer: PeerView, sending: FileView | None, titles: dict[UUID, str]) -> str:
+def _detail(peer: PeerView, sending: FileView | None, queue: tuple[QueueItem, ...]) -> str:
     for state, words in ((FileState.FAILED, "could not receive"), (FileState.UNPLAYABLE, "cannot play")):
         file = next((file for file in peer.files if file.state is state), None)
         if file is not None:
-            return f"{words} {titles.get(file.file_id, 'a song')}"
+            return f"{words} {_title(queue, file)}"
     if sending is not None:
-        return f"receiving {titles.get(sending.file_id, 'a song')} – {percent_text(_part(sending))}"
+        return f"receiving {_title(queue, sending)} – {percent_text(_part(sending))}"
     if not peer.ready:
         return f"{len(peer.have)} of {peer.files_total} ready"
     return "has all files" if peer.files_total else "ready"
+
+
+def _title(queue: tuple[QueueItem, ...], file: FileView) -> str:
+    item = item_of(queue, file.file_id)
+    return song(item) if item else "a song"
 
 
 def _trouble(peer: PeerView) -> str:

@@ -6,6 +6,7 @@ import dataclasses
 
 from phaselock.model.snapshot import PeerView, SessionSnapshot
 from phaselock.ui.port import State
+from phaselock.ui.viewmodel.rows import item_of
 from phaselock.ui.viewmodel.values import Chip, Figures, Kind, SyncView
 from phaselock.ui.viewmodel.words import NNBSP, listed, ms_text, within_text
 
@@ -46,9 +47,7 @@ def sounding(snapshot: SessionSnapshot) -> bool:
 
 def machines(state: State) -> tuple[Machine, ...]:
     """This one first, then the peers in the order of joining."""
-    now = state.snapshot.now
-    gone = now is not None and all(item.id != now.id for item in state.snapshot.queue)
-    return (own_machine(state), *(peer_machine(state.snapshot, peer, now_gone=gone) for peer in state.snapshot.peers))
+    return (own_machine(state), *(peer_machine(state.snapshot, peer) for peer in state.snapshot.peers))
 
 
 def own_machine(state: State) -> Machine:
@@ -70,13 +69,13 @@ def own_machine(state: State) -> Machine:
     return Machine(0, name, what, own.playing and sounds, *figures)
 
 
-def peer_machine(snapshot: SessionSnapshot, peer: PeerView, *, now_gone: bool) -> Machine:
-    """A peer, as the host knows it; `now_gone`: the track of the moment was taken out of the queue."""
+def peer_machine(snapshot: SessionSnapshot, peer: PeerView) -> Machine:
+    """A peer, as the host knows it."""
     sounds, now = sounding(snapshot), snapshot.now
     if not peer.reported:
         return Machine(peer.peer_id, peer.name, "unknown", sounds)
     uncertainty_ns = peer.offset_uncertainty_ns + peer.dac_uncertainty_ns
-    has_it = now_gone or now is None or now.id in peer.have
+    has_it = now is None or now.id in peer.have or item_of(snapshot.queue, now.id) is None
     if peer.device_name is None:
         what = "no output"
     elif not peer.clock_usable or peer.clock_stale:
