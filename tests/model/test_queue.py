@@ -4,6 +4,8 @@ import dataclasses
 from uuid import UUID
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from phaselock.model.queue import MAX_ITEMS, ItemStatus, Queue
 from phaselock.model.types import Track
@@ -64,3 +66,79 @@ def test_statuses_change_the_revision_only_when_they_change() -> None:
 def test_an_item_says_what_people_want_to_know() -> None:
     item = queue_of(2).items()[0]
     assert (item.file_name, item.duration_secs, item.added_by) == ("2.mp3", 2.0, "Hana")
+
+
+# -- edited ------------------------------------------------------------------------------------------------------------
+
+
+def numbers(queue: Queue) -> list[int]:
+    return [file_id.int for file_id in queue.ids()]
+
+
+def test_a_row_is_moved_to_its_place() -> None:
+    queue = queue_of(1, 2, 3)
+    assert numbers(queue.move(UUID(int=3), 0)) == [3, 1, 2]
+    assert numbers(queue.move(UUID(int=1), 1)) == [2, 1, 3]
+    assert numbers(queue.move(UUID(int=1), 99)) == [2, 3, 1]
+    assert numbers(queue.move(UUID(int=3), -4)) == [3, 1, 2]
+    assert queue.move(UUID(int=2), 1) is queue and queue.move(UUID(int=9), 0) is queue
+    assert queue.move(UUID(int=3), 0).revision == queue.revision + 1
+
+
+def test_a_removed_row_that_is_kept_is_seen_by_nobody_and_keeps_its_place() -> None:
+    queue = queue_of(1, 2, 3).remove(UUID(int=2), keep=True)
+    assert numbers(queue) == [1, 3] == [item.id.int for item in queue.items()] and len(queue) == 2
+    assert queue.track(UUID(int=2)) == track(2)
+    assert (queue.after(UUID(int=2)), queue.before(UUID(int=2))) == (track(3), track(1))
+    assert (queue.after(UUID(int=1)), queue.before(UUID(int=3))) == (track(3), track(1))
+    purged = queue.purge(frozenset({UUID(int=2)}))
+    assert purged is queue
+    purged = queue.purge(frozenset())
+    assert purged.track(UUID(int=2)) is None and purged.revision == queue.revision and numbers(purged) == [1, 3]
+
+
+def test_a_removed_row_that_is_not_kept_is_gone() -> None:
+    queue = queue_of(1, 2).remove(UUID(int=1), keep=False)
+    assert (numbers(queue), queue.track(UUID(int=1)), queue.revision) == ([2], None, 3)
+
+
+def test_before_and_after_at_the_ends() -> None:
+    queue = queue_of(1, 2)
+    assert queue.before(UUID(int=1)) is None and queue.before(UUID(int=9)) is None and queue.before(None) is None
+    assert queue.before(UUID(int=2)) == track(1)
+
+
+CHANGES = st.lists(
+    st.tuples(st.sampled_from(["append", "move", "remove", "keep", "purge"]), st.integers(0, 9), st.integers(-1, 6)),
+    max_size=25,
+)
+
+
+@given(CHANGES)
+def test_people_see_what_a_plain_list_would_be(changes: list[tuple[str, int, int]]) -> None:
+    queue, rows, added = Queue(), [], 0
+    for kind, pick, to in changes:
+        before = queue
+        if kind == "append" or not rows:
+            added += 1
+            queue, rows = queue.append(track(added), "Hana"), [*rows, added]
+        elif kind == "purge":
+            queue = queue.purge(frozenset())
+            assert queue.revision == before.revision
+            continue
+        else:
+            number = rows[pick % len(rows)]
+            rest = [row for row in rows if row != number]
+            if kind == "move":
+                queue = queue.move(UUID(int=number), to)
+                place = max(0, min(to, len(rest)))
+                rows = [*rest[:place], number, *rest[place:]]
+            else:
+                queue, rows = queue.remove(UUID(int=number), keep=kind == "keep"), rest
+        assert numbers(queue) == rows and len(queue) == len(rows)
+        assert (queue.revision > before.revision) == (queue.items() != before.items())
+        for place, number in enumerate(rows):
+            after = queue.after(UUID(int=number))
+            assert (after and [after.file_id.int]) == (rows[place + 1 : place + 2] or None)
+            if after:
+                assert queue.before(after.file_id) == queue.track(UUID(int=number))

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import pytest
+
+from phaselock.model.snapshot import LatencyClass
+from phaselock.protocol import messages as m
+from tests.support.party import MS, Output, Party
+
+
+@pytest.mark.parametrize(
+    ("one_way_ms", "latency_class"),
+    [
+        (0.1, LatencyClass.GREEN),
+        (9.9, LatencyClass.GREEN),
+        (10, LatencyClass.YELLOW),
+        (100, LatencyClass.YELLOW),
+        (101, LatencyClass.RED),
+    ],
+)
+def test_the_dot_of_a_peer_tells_its_distance(one_way_ms: float, latency_class: LatencyClass) -> None:
+    party = Party()
+    party.invite("Ana", delay_ns=round(one_way_ms * MS))
+    party.run(2)
+    assert party.machine.snapshot().peers[0].latency_class is latency_class
+
+
+def test_a_peer_without_a_clock_or_without_a_report_is_red() -> None:
+    party = Party()
+    party.invite("Ana", output=Output(clock_usable=False))
+    party.run(2)
+    view = party.machine.snapshot().peers[0]
+    assert view.reported and view.latency_class is LatencyClass.RED
+    silent = Party()
+    conn = silent.stranger()
+    silent.receive(conn, m.JoinRequest("Ben", m.PROTOCOL_VERSION))
+    view = silent.machine.snapshot().peers[0]
+    assert not view.reported and view.latency_class is LatencyClass.RED
