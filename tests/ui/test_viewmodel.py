@@ -1,0 +1,708 @@
+"""Every state of the two session screens and of the browser, without a display."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from phaselock.model.queue import ItemStatus, QueueItem
+from phaselock.model.snapshot import FileState, FileView, PeerView, RequestState, RequestView, SessionSnapshot
+from phaselock.model.timeline import Timeline
+from phaselock.session.commands import Add, Next, Pause, Play, Stop
+from phaselock.ui.port import Found, FoundSessions, Own, State
+from phaselock.ui.viewmodel import HostView, PeerRow, browser_view, host_view, peer_view, position_s
+from phaselock.ui.viewmodel.words import NNBSP
+from tests.support.party import MS, Party, a_track
+
+HOUR_NS = 3600 * 10**9
+RATE = 1000
+CARD = Own(
+    playing=True,
+    phase_error_ns=-4_000,
+    clock_uncertainty_ns=0,
+    dac_uncertainty_ns=5_000,
+    drift_ppm=0.0,
+    correction_ppm=12.34,
+    rtt_ns=0,
+    underruns=0,
+    device_name="Card",
+    output_latency_ns=10 * MS,
+    correction_ms=0.0,
+)
+
+
+def item(number: int, status: ItemStatus = ItemStatus.READY, **changes: Any) -> QueueItem:
+    row = QueueItem(UUID(int=number), f"{number}.mp3", 154.7, "Ana", status, f"Song {number}", "Band")
+    return dataclasses.replace(row, **changes)
+
+
+QUEUE = (item(1), item(2), item(3))
+ALL = frozenset(row.id for row in QUEUE)
+
+
+def peer(name: str = "Ben", peer_id: int = 1, **changes: Any) -> PeerView:
+    """One that has everything and keeps time."""
+    fine = PeerView(
+        peer_id=peer_id,
+        name=name,
+        ready=True,
+        have=ALL,
+        files=(),
+        files_total=3,
+        waited_for=True,
+        reported=True,
+        clock_usable=True,
+        clock_stale=False,
+        rtt_ns=4_200_000,
+        phase_error_ns=3_000,
+        offset_uncertainty_ns=6_000,
+        dac_uncertainty_ns=4_000,
+        drift_ppb=3_100,
+        output_latency_ns=12 * MS,
+        device_name="Speakers",
+        underruns=0,
+    )
+    return dataclasses.replace(fine, **changes)
+
+
+def file(number: int, state: FileState, done_bytes: int = 0) -> FileView:
+    return FileView(UUID(int=number), state, done_bytes, 1000)
+
+
+def line(number: int = 1, *, start_ns: int = 0, stop_ns: int | None = None, frame: int = 0) -> Timeline:
+    return Timeline(UUID(int=number), RATE, frame, start_ns, stop_ns)
+
+
+def host(*peers: PeerView, own: Own | None = CARD, **changes: Any) -> State:
+    """The host's state with these peers: nothing plays, all is there."""
+    snapshot = SessionSnapshot("Friday", "Hana", "Hana", QUEUE, None, None, None, None, QUEUE[0].id, peers)
+    return State(True, "192.168.1.42", dataclasses.replace(snapshot, **changes), own)
+
+
+def playing(*peers: PeerView, own: Own | None = CARD, **changes: Any) -> State:
+    return host(*peers, own=own, **{"now": QUEUE[0], "timeline": line()} | changes)
+
+
+def guest(own: Own | None = CARD, **changes: Any) -> State:
+    snapshot = SessionSnapshot("Friday", "Hana", "Ben", QUEUE, None, None, None)
+    own = own and dataclasses.replace(own, clock_uncertainty_ns=own.clock_uncertainty_ns and 6_000, rtt_ns=6_200_000)
+    return State(False, "192.168.1.42", dataclasses.replace(snapshot, **changes), own)
+
+
+def plain(text: str) -> str:
+    return text.replace(NNBSP, " ")
+
+
+# -- the host's header -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("names", "subtitle"),
+    [((), "Nobody has joined yet"), (("Ana",), "1 peer connected"), (("Ana", "Ben"), "2 peers connected")],
+)
+def test_the_header_counts_the_peers(names: tuple[str, ...], subtitle: str) -> None:
+    view = host_view(host(*(peer(name, number) for number, name in enumerate(names, 1))))
+    assert (view.title, view.subtitle, view.address) == ("Friday", subtitle, "192.168.1.42")
+
+
+@pytest.mark.parametrize(
+    ("state", "title"),
+    [
+        (playing(), "Song 1 – Band · PhaseLock"),
+        (playing(timeline=line(stop_ns=5)), "Song 1 – Band · PhaseLock"),
+        (playing(now=item(1, artist="")), "Song 1 · PhaseLock"),
+        (playing(now=item(1, title="", artist="")), "1 · PhaseLock"),
+        (host(waiting_for=QUEUE[1]), "Song 2 – Band · PhaseLock"),
+        (host(), "Friday · PhaseLock"),
+        (host(session_name=""), "PhaseLock"),
+    ],
+)
+def test_the_title_of_the_window_names_the_song(state: State, title: str) -> None:
+    assert host_view(state).window_title == title
+    assert peer_view(dataclasses.replace(state, hosting=False)).window_title == title
+
+
+# -- peers -------------------------------------------------------------------------------------------------------------
+
+
+def row(one: PeerView, **changes: Any) -> PeerRow:
+    """Of a peer while the first song plays."""
+    (shown,) = host_view(playing(one, **changes)).peers
+    return shown
+
+
+@pytest.mark.parametrize(
+    ("rtt_ns", "usable", "latency_class", "text"),
+    [
+        (800_000, True, "green", "<1 ms"),
+        (4_200_000, True, "green", "2 ms"),
+        (19_999_999, True, "green", "10 ms"),
+        (20_000_000, True, "yellow", "10 ms"),
+        (90_000_000, True, "yellow", "45 ms"),
+        (200_000_002, True, "red", "100 ms"),
+        (4_200_000, False, "red", "2 ms"),
+    ],
+)
+def test_latency_as_a_colour_and_as_a_figure(rtt_ns: int, usable: bool, latency_class: str, text: str) -> None:
+    shown = row(peer(rtt_ns=rtt_ns, clock_usable=usable))
+    assert (shown.latency_class, plain(shown.latency_text)) == (latency_class, text)
+
+
+def test_before_the_first_report_nothing_is_claimed() -> None:
+    shown = row(peer(reported=False, clock_usable=False, device_name=None, rtt_ns=0))
+    assert (shown.latency_class, shown.latency_text, shown.trouble) == ("yellow", "–", "")
+    assert (shown.chip_text, shown.chip_kind) == ("clock?", "neutral")
+    assert shown.tooltip == "Ben\nNothing is known of it yet."
+
+
+@pytest.mark.parametrize(
+    ("changes", "text", "kind"),
+    [
+        ({}, "±0.02 ms", "good"),
+        ({"phase_error_ns": -300_000}, "±0.31 ms", "good"),
+        ({"phase_error_ns": 989_000}, "±1.0 ms", "good"),
+        ({"phase_error_ns": 990_000}, "±1.0 ms", "warning"),
+        ({"phase_error_ns": -3_200_000}, "±3.3 ms", "warning"),
+        ({"dac_uncertainty_ns": 40 * MS}, "±41 ms", "warning"),
+        ({"dac_uncertainty_ns": HOUR_NS}, "clock?", "neutral"),
+        ({"offset_uncertainty_ns": HOUR_NS, "clock_usable": False}, "clock?", "neutral"),
+        ({"clock_stale": True}, "clock?", "neutral"),
+        ({"have": ALL - {UUID(int=1)}}, "not playing", "neutral"),
+        ({"device_name": None}, "no output", "error"),
+    ],
+)
+def test_the_chip_tells_how_far_off_it_may_be(changes: dict[str, Any], text: str, kind: str) -> None:
+    shown = row(peer(**changes))
+    assert (plain(shown.chip_text), shown.chip_kind) == (text, kind)
+
+
+def test_chips_while_nothing_plays() -> None:
+    for state in (host(peer()), playing(peer(), timeline=line(stop_ns=5)), host(peer(reported=False))):
+        assert host_view(state).peers[0].chip_text == "not playing"
+
+
+def test_a_track_that_was_taken_out_still_plays_everywhere() -> None:
+    (shown,) = host_view(playing(peer(have=frozenset({UUID(int=2)})), queue=QUEUE[1:])).peers
+    assert plain(shown.chip_text) == "±0.02 ms"
+
+
+@pytest.mark.parametrize(
+    ("changes", "detail", "progress", "can_retry"),
+    [
+        ({}, "has all files", None, False),
+        ({"files_total": 0, "have": frozenset()}, "ready", None, False),
+        ({"have": frozenset({UUID(int=1)}), "ready": False}, "1 of 3 ready", None, False),
+        ({"files": (file(2, FileState.SENDING, 429),), "ready": False}, "receiving Song 2 – 42 %", 0.429, False),
+        (
+            {"files": (file(1, FileState.SENDING), file(2, FileState.SENDING, 100)), "ready": False},
+            "receiving Song 2 – 10 %",
+            0.1,
+            False,
+        ),
+        ({"files": (file(3, FileState.SENDING, 1001),)}, "receiving Song 3 – 100 %", 1.0, False),
+        ({"files": (file(2, FileState.FAILED),), "ready": False}, "could not receive Song 2", None, True),
+        ({"files": (file(3, FileState.UNPLAYABLE, 1000),)}, "cannot play Song 3", None, False),
+        (
+            {"files": (file(1, FileState.SENDING, 500), file(3, FileState.FAILED)), "ready": False},
+            "could not receive Song 3",
+            0.5,
+            True,
+        ),
+        ({"files": (file(9, FileState.UNPLAYABLE),)}, "cannot play a song", None, False),
+    ],
+)
+def test_how_far_its_files_are(changes: dict[str, Any], detail: str, progress: float | None, can_retry: bool) -> None:
+    shown = row(peer(**changes))
+    assert (plain(shown.detail), shown.progress, shown.can_retry) == (detail, progress, can_retry)
+
+
+@pytest.mark.parametrize(
+    ("changes", "trouble"),
+    [
+        ({}, ""),
+        ({"device_name": None, "clock_usable": False, "waited_for": False}, "No audio output"),
+        ({"clock_usable": False, "waited_for": False}, "Clock not in time"),
+        ({"clock_stale": True}, "Clock not in time"),
+        ({"waited_for": False}, "Not waited for"),
+    ],
+)
+def test_trouble(changes: dict[str, Any], trouble: str) -> None:
+    assert row(peer(**changes)).trouble == trouble
+
+
+def test_the_tooltip_has_the_rest() -> None:
+    assert plain(row(peer(underruns=2)).tooltip).splitlines() == [
+        "Ben",
+        "Output: Speakers, 12 ms from card to ear",
+        "Round trip: 4.2 ms",
+        "Clock: within 0.01 ms, drift +3.1 ppm",
+        "Interruptions: 2",
+    ]
+    tooltip = row(peer(device_name=None, clock_usable=False)).tooltip
+    assert "Output: none" in tooltip and "Clock: not in time" in tooltip and "Interruptions" not in tooltip
+
+
+# -- now playing -------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("state", "what", "title", "note"),
+    [
+        (host(queue=(), upcoming=None), "stopped", "Nothing is playing", "Add songs to begin."),
+        (host(), "stopped", "Nothing is playing", "Up next: Song 1"),
+        (
+            host(own=dataclasses.replace(CARD, device_name=None)),
+            "stopped",
+            "Nothing is playing",
+            "No audio output detected.",
+        ),
+        (playing(), "playing", "Song 1", ""),
+        (playing(now=item(1, title="", file_name="The song.mp3")), "playing", "The song", ""),
+        (playing(own=dataclasses.replace(CARD, device_name=None)), "playing", "Song 1", "No audio output detected."),
+        (playing(timeline=line(stop_ns=9)), "paused", "Song 1", ""),
+        (
+            host(peer(have=frozenset()), waiting_for=QUEUE[1]),
+            "waiting",
+            "Song 2",
+            "Waiting for Ben to receive Song 2.",
+        ),
+        (
+            playing(peer("Ana", have=frozenset()), peer("Ben", 2, have=frozenset()), waiting_for=QUEUE[1]),
+            "playing",
+            "Song 1",
+            "Waiting for Ana and Ben to receive Song 2.",
+        ),
+        (host(peer(), waiting_for=QUEUE[1]), "waiting", "Song 2", "Song 2 is about to start."),
+        (guest(), "stopped", "Nothing is playing", "Waiting for the host to play."),
+        (guest(queue=()), "stopped", "Nothing is playing", "The host has not added any songs yet."),
+        (guest(now=QUEUE[0], timeline=line()), "playing", "Song 1", ""),
+        (guest(own=None, timeline=line()), "playing", "", ""),
+    ],
+)
+def test_now_playing(state: State, what: str, title: str, note: str) -> None:
+    now = host_view(state).now if state.hosting else peer_view(state).now
+    assert (now.state, now.title, now.note) == (what, title, note)
+    assert (now.file_id is None) == (what == "stopped")
+
+
+def test_the_tile_and_the_names_of_the_song() -> None:
+    now = host_view(playing(now=item(1, title="“über”", artist=""))).now
+    assert (now.initial, now.artist, now.file_name, now.duration_s) == ("Ü", "", "1.mp3", 154.7)
+
+
+@pytest.mark.parametrize(
+    ("timeline", "session_ns", "position"),
+    [
+        (line(start_ns=10**9), 3 * 10**9, 2.0),
+        (line(start_ns=10**9), 0, 0.0),
+        (line(start_ns=10**9, frame=5000), 0, 5.0),
+        (line(start_ns=0), HOUR_NS, 154.7),
+        (line(start_ns=0, frame=-500), 0, 0.0),
+        (line(start_ns=0, frame=7000), None, 7.0),
+        (line(start_ns=0, stop_ns=4 * 10**9), HOUR_NS, 4.0),
+        (line(start_ns=0, stop_ns=4 * 10**9), None, 4.0),
+        (None, HOUR_NS, 0.0),
+    ],
+)
+def test_the_position_stays_in_the_track(timeline: Timeline | None, session_ns: int | None, position: float) -> None:
+    assert position_s(playing(timeline=timeline), session_ns) == pytest.approx(position)
+
+
+def test_the_position_in_an_unknown_track() -> None:
+    assert position_s(guest(timeline=line()), HOUR_NS) == 0.0
+
+
+# -- the queue ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("changes", "title", "subtitle"),
+    [
+        ({}, "Song 1", "Band · added by Ana"),
+        ({"artist": ""}, "Song 1", "added by Ana"),
+        ({"added_by": ""}, "Song 1", "Band"),
+        ({"artist": "", "added_by": ""}, "Song 1", ""),
+        ({"title": "", "artist": ""}, "1", "1.mp3 · added by Ana"),
+        ({"title": ""}, "1", "Band · added by Ana"),
+        ({"title": "", "file_name": ".mp3"}, ".mp3", "Band · added by Ana"),
+    ],
+)
+def test_a_row_of_the_queue(changes: dict[str, Any], title: str, subtitle: str) -> None:
+    (shown,) = host_view(host(queue=(item(1, **changes),))).queue
+    assert (shown.number, shown.title, shown.subtitle, shown.duration_text) == (1, title, subtitle, "2:34")
+    assert (shown.status, shown.status_text, shown.progress) == ("ready", "", None)
+
+
+@pytest.mark.parametrize(
+    ("status", "shows"),
+    [
+        (ItemStatus.PLAYING, ("playing", True, False)),
+        (ItemStatus.PLAYED, ("played", False, True)),
+        (ItemStatus.READY, ("ready", False, False)),
+        (ItemStatus.TRANSFERRING, ("transferring", False, False)),
+    ],
+)
+def test_the_status_of_a_row(status: ItemStatus, shows: tuple[str, bool, bool]) -> None:
+    for view in (host_view(host(queue=(item(1, status),))), peer_view(guest(queue=(item(1, status),)))):
+        (shown,) = view.queue
+        assert (shown.status, shown.playing, shown.played) == shows and shown.status_text == ""
+
+
+def test_how_far_a_row_is_at_the_peers() -> None:
+    queue = (item(1, ItemStatus.TRANSFERRING), item(2, ItemStatus.TRANSFERRING), item(3))
+    ana = peer("Ana", 1, have=frozenset({UUID(int=1)}), files=(file(2, FileState.SENDING, 500),))
+    ben = peer("Ben", 2, have=frozenset(), files=(file(1, FileState.SENDING, 400), file(2, FileState.SENDING, 100)))
+    cleo = peer("Cleo", 3, have=ALL, files=(file(3, FileState.UNPLAYABLE, 1000),))
+    rows = host_view(host(ana, ben, cleo, queue=queue)).queue
+    assert [shown.status_text for shown in rows] == ["2 of 3 ready", "1 of 3 ready", "Cleo cannot play it"]
+    assert [shown.progress for shown in rows] == [0.4, pytest.approx(0.3), None]
+    given_up = peer("Dan", 4, have=ALL - {UUID(int=3)}, files=(file(3, FileState.FAILED),))
+    assert host_view(host(given_up, queue=queue)).queue[2].status_text == "Dan has not got it"
+
+
+@pytest.mark.parametrize(
+    ("queue", "note"),
+    [((), ""), ((item(1),), "1 track, 3 min"), (QUEUE, "3 tracks, 8 min"), (QUEUE * 10, "30 tracks, 1 h 17 min")],
+)
+def test_the_line_above_the_queue(queue: tuple[QueueItem, ...], note: str) -> None:
+    queue = tuple(dataclasses.replace(one, id=UUID(int=place)) for place, one in enumerate(queue))
+    assert plain(host_view(host(queue=queue)).queue_note) == note
+    assert plain(peer_view(guest(queue=queue)).queue_note) == note
+
+
+def test_rows_that_did_not_change_are_the_same_and_others_are_right() -> None:
+    """Whatever was shown before: the rows are those of a fresh look."""
+    one, two, three = QUEUE
+    queues = [
+        (one, two, three),
+        (two, three),
+        (three, two, one),
+        (one, item(2, ItemStatus.TRANSFERRING), three),
+        (one, item(2, ItemStatus.PLAYING), three),
+        (),
+        (one,),
+        (item(1, title="Other"), two),
+    ]
+    peers = [(), (peer(),), (peer(have=frozenset()), peer("Ana", 2)), (peer(files=(file(2, FileState.SENDING, 5),)),)]
+    states = [host(*some, queue=queue) for queue in queues for some in peers]
+    fresh = []
+    for state in states:
+        host_view(host(queue=(item(99, title="Nothing alike"),)))
+        fresh.append(host_view(state))
+    assert [host_view(state) for state in states] == fresh
+    assert [host_view(state) for state in reversed(states)] == fresh[::-1]
+    before = host_view(states[0]).queue
+    after = host_view(host(queue=(*QUEUE, item(4)))).queue
+    assert all(old is new for old, new in zip(before, after, strict=False))
+
+
+# -- requests ----------------------------------------------------------------------------------------------------------
+
+
+def request(number: int, state: RequestState = RequestState.OPEN, **changes: Any) -> RequestView:
+    wish = RequestView(UUID(int=number), number, "Sam", f"New {number}.mp3", 4_200_000, state, 0, "")
+    return dataclasses.replace(wish, **changes)
+
+
+def test_the_host_decides_open_requests_first() -> None:
+    view = host_view(
+        host(
+            requests=(
+                request(1, RequestState.ACCEPTED, done_bytes=2_100_000),
+                request(2),
+                request(3),
+                request(4),
+                request(5),
+            )
+        )
+    )
+    assert [(shown.number, shown.decidable) for shown in view.requests] == [(2, True), (3, True), (4, True)]
+    assert view.more_requests == 2
+    assert view.requests[0].text == 'Sam wants to add "New 2.mp3"' and plain(view.requests[0].size_text) == "4.2 MB"
+
+
+def test_an_accepted_request_is_on_its_way() -> None:
+    (shown,) = host_view(host(requests=(request(1, RequestState.ACCEPTED, done_bytes=2_100_000),))).requests
+    assert (shown.text, shown.progress, shown.decidable) == ('"New 1.mp3" is on its way from Sam', 0.5, False)
+    assert host_view(host()).requests == () and host_view(host()).more_requests == 0
+
+
+@pytest.mark.parametrize(
+    ("wish", "text", "progress"),
+    [
+        (request(1), 'The host was asked for "New 1.mp3"', None),
+        (
+            request(1, RequestState.ACCEPTED, done_bytes=42_000),
+            'The host wants "New 1.mp3"; it is on its way',
+            0.01,
+        ),
+        (request(1, RequestState.ADDED), '"New 1.mp3" is in the queue', None),
+        (
+            request(1, RequestState.REJECTED, reason="The host has declined it."),
+            '"New 1.mp3" is not added: The host has declined it.',
+            None,
+        ),
+        (
+            request(1, RequestState.FAILED, reason="{Odd}.", file_name="{x}.mp3"),
+            '"{x}.mp3" is not added: {Odd}.',
+            None,
+        ),
+    ],
+)
+def test_what_has_become_of_the_own_requests(wish: RequestView, text: str, progress: float | None) -> None:
+    (shown,) = peer_view(guest(requests=(wish,))).requests
+    assert (shown.text, shown.progress, shown.decidable) == (text, progress, False)
+
+
+def test_the_own_requests_latest_first() -> None:
+    view = peer_view(guest(requests=tuple(map(request, range(1, 6)))))
+    assert [shown.number for shown in view.requests] == [5, 4, 3]
+
+
+# -- the transport -----------------------------------------------------------------------------------------------------
+
+LACKS_1 = frozenset(ALL - {UUID(int=1)})
+
+
+@pytest.mark.parametrize(
+    ("state", "can", "tooltip"),
+    [
+        (host(queue=(), upcoming=None), set(), "Add songs first."),
+        (host(), {"play_pause"}, "Play"),
+        (host(peer()), {"play_pause"}, "Play"),
+        (
+            host(peer(have=LACKS_1, files=(file(1, FileState.SENDING, 420),))),
+            set(),
+            "Waiting for all peers to receive the file.\nBen: Song 1 (42 %)",
+        ),
+        (
+            host(peer("Ana", have=LACKS_1, files=(file(1, FileState.FAILED),)), peer("Ben", 2, have=LACKS_1)),
+            set(),
+            "Waiting for all peers to receive the file.\nAna: Song 1 (could not be sent)\nBen: Song 1 (not begun)",
+        ),
+        (host(peer(have=LACKS_1, waited_for=False)), {"play_pause"}, "Play"),
+        (host(peer(have=LACKS_1), upcoming=UUID(int=2)), {"play_pause"}, "Play"),
+        (
+            host(peer(clock_usable=False), peer("Cleo", 2, clock_stale=True), peer("Dan", 3, reported=False)),
+            {"play_pause"},
+            "Play\nNot yet in time with the host: Ben and Cleo.",
+        ),
+        (playing(), {"play_pause", "stop", "next", "previous", "seek"}, "Pause"),
+        (playing(timeline=line(stop_ns=5)), {"play_pause", "stop", "next", "previous", "seek"}, "Resume"),
+        (
+            playing(peer(have=frozenset()), timeline=line(stop_ns=5)),
+            {"play_pause", "stop", "next", "previous", "seek"},
+            "Resume",
+        ),
+        (
+            playing(now=QUEUE[2], timeline=line(3)),
+            {"play_pause", "stop", "previous", "seek"},
+            "Pause",
+        ),
+        (playing(queue=()), {"play_pause", "stop", "previous", "seek"}, "Pause"),
+        (
+            host(peer(have=LACKS_1), waiting_for=QUEUE[0]),
+            {"stop", "next"},
+            "Waiting for all peers to receive the file.\nBen: Song 1 (not begun)",
+        ),
+        (
+            playing(peer(have=LACKS_1), waiting_for=QUEUE[2]),
+            {"play_pause", "stop", "previous", "seek"},
+            "Pause",
+        ),
+    ],
+)
+def test_which_buttons_work_and_why_not(state: State, can: set[str], tooltip: str) -> None:
+    view = host_view(state).transport
+    assert (view.can, plain(view.play_tooltip)) == (can, tooltip)
+    assert view.playing == (tooltip == "Pause")
+
+
+def test_the_buttons_promise_what_the_session_does() -> None:
+    """On the real machines: what the view allows is done, what it forbids is answered by an error."""
+    party = Party()
+    ana = party.invite("Ana")
+    party.run(0.3)
+    commands = {"play_pause": Play(), "stop": Stop(), "next": Next()}
+
+    def agrees() -> bool:
+        for name, command in commands.items():
+            if name == "play_pause" and party.machine.snapshot().timeline is not None:
+                command = Pause()
+            shown = name in view().transport.can
+            before = len(party.host.events("error"))
+            probe = party.machine.snapshot()
+            party.say(command)
+            if shown != (len(party.host.events("error")) == before):
+                return False
+            if probe.timeline is None:
+                party.say(Stop())
+        return True
+
+    def view() -> HostView:
+        return host_view(State(True, "", party.machine.snapshot(), None))
+
+    assert agrees() and view().transport.play_tooltip == "Add songs first."
+    ana.fetch_ns = 10**15
+    party.say(Add(a_track(1)), Add(a_track(2)))
+    party.run(0.2)
+    assert agrees() and view().transport.play_tooltip.startswith(
+        "Waiting for all peers to receive the file.\nAna: song"
+    )
+    party.on_guest(ana, ana.machine.file_ready, a_track(1).file_id)
+    party.on_guest(ana, ana.machine.file_ready, a_track(2).file_id)
+    party.run(0.2)
+    assert agrees()
+    party.say(Play(a_track(2).file_id))
+    party.run(1)
+    assert view().transport.can == {"play_pause", "stop", "previous", "seek"} and agrees()
+
+
+# -- the sync strip ----------------------------------------------------------------------------------------------------
+
+
+def off(**changes: Any) -> Own:
+    return dataclasses.replace(CARD, **changes)
+
+
+@pytest.mark.parametrize(
+    ("state", "sentence", "kind"),
+    [
+        (host(), "Nothing is playing.", "neutral"),
+        (playing(peer(), timeline=line(stop_ns=5)), "Nothing is playing.", "neutral"),
+        (playing(), "This speaker plays alone.", "neutral"),
+        (playing(own=None), "Measuring…", "neutral"),
+        (playing(own=off(playing=False)), "Measuring…", "neutral"),
+        (playing(own=off(dac_uncertainty_ns=None)), "Measuring…", "neutral"),
+        (playing(own=off(device_name=None)), "This machine has no audio output.", "error"),
+        (playing(peer()), "Both speakers within 0.03 ms", "good"),
+        (playing(peer(), peer("Cleo", 2), peer("Dan", 3)), "All 4 speakers within 0.03 ms", "good"),
+        (playing(peer(), peer("Cleo", 2, reported=False)), "Measuring…", "neutral"),
+        (playing(peer(dac_uncertainty_ns=HOUR_NS)), "Measuring…", "neutral"),
+        (playing(peer(dac_uncertainty_ns=2 * MS)), "Both speakers within 2.1 ms", "warning"),
+        (playing(peer(phase_error_ns=-3_200_000)), "Ben is 3.2 ms late.", "warning"),
+        (
+            playing(peer(phase_error_ns=-3_200_000), peer("Cleo", 2, phase_error_ns=1_500_000)),
+            "Ben is 3.2 ms late and Cleo is 1.5 ms early.",
+            "warning",
+        ),
+        (playing(peer(), own=off(phase_error_ns=-45 * MS)), "This speaker is 45 ms late.", "warning"),
+        (
+            playing(peer(), peer("Cleo", 2, device_name=None)),
+            "2 of 3 speakers within 0.03 ms. Cleo has no audio output.",
+            "warning",
+        ),
+        (
+            playing(peer(), peer("Cleo", 2, have=frozenset()), peer("Dan", 3, clock_usable=False)),
+            "2 of 4 speakers within 0.03 ms. Cleo has not got the song and 1 more.",
+            "warning",
+        ),
+        (playing(peer(clock_stale=True)), "Only this speaker plays. Ben is not in time.", "warning"),
+        (
+            playing(peer(), own=off(device_name=None)),
+            "Only Ben plays. This machine has no audio output.",
+            "warning",
+        ),
+        (
+            playing(peer(device_name=None), own=off(device_name=None)),
+            "Nobody plays. This machine has no audio output and 1 more.",
+            "warning",
+        ),
+    ],
+)
+def test_the_sentence_of_the_host(state: State, sentence: str, kind: str) -> None:
+    view = host_view(state).sync
+    assert (plain(view.sentence), view.kind) == (sentence, kind)
+
+
+@pytest.mark.parametrize(
+    ("own", "sentence", "kind"),
+    [
+        (CARD, "This speaker is within 0.01 ms of the host.", "good"),
+        (off(clock_uncertainty_ns=1), "This speaker is within 0.02 ms of the host.", "good"),
+        (off(dac_uncertainty_ns=2 * MS), "This speaker is within 2.1 ms of the host.", "warning"),
+        (off(phase_error_ns=3_200_000), "This speaker is 3.2 ms early.", "warning"),
+        (off(playing=False), "This speaker is not playing.", "neutral"),
+        (off(clock_uncertainty_ns=None), "Measuring…", "neutral"),
+        (off(device_name=None), "No audio output detected.", "error"),
+        (None, "Measuring…", "neutral"),
+    ],
+)
+def test_the_sentence_of_a_peer(own: Own | None, sentence: str, kind: str) -> None:
+    view = peer_view(guest(own, now=QUEUE[0], timeline=line())).sync
+    assert (plain(view.sentence), view.kind) == (sentence, kind)
+    assert peer_view(guest(own)).sync.sentence == "Nothing is playing."
+
+
+def test_the_figures_of_all_machines() -> None:
+    state = playing(peer(phase_error_ns=-12_400, underruns=1), peer("Cleo", 2, reported=False))
+    figures = host_view(state).sync.machines
+    texts = [
+        (one.name, one.error_text, one.uncertainty_text, one.drift_text, one.correction_text, one.underruns)
+        for one in figures
+    ]
+    assert [tuple(plain(str(text)) for text in row) for row in texts] == [
+        ("Hana", "-4 µs", "±5 µs", "+0.0 ppm", "+12.3 ppm", "0"),
+        ("Ben", "-12 µs", "±10 µs", "+3.1 ppm", "–", "1"),
+        ("Cleo", "–", "–", "–", "–", "0"),
+    ]
+
+
+# -- the peer's header -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("state", "connection", "kind"),
+    [
+        (guest(), "Connected — latency 3 ms", "good"),
+        (guest(own=None), "Connected", "good"),
+        (guest(own=off(clock_uncertainty_ns=None)), "Connected", "good"),
+        (guest(connected=False, now=QUEUE[0], timeline=line()), "Looking for the host — playing on", "warning"),
+        (guest(connected=False), "Looking for the host", "warning"),
+    ],
+)
+def test_the_connection_of_a_peer(state: State, connection: str, kind: str) -> None:
+    view = peer_view(state)
+    assert (view.title, plain(view.connection), view.connection_kind) == ("Friday", connection, kind)
+
+
+@pytest.mark.parametrize(
+    ("own", "text", "kind"),
+    [
+        (off(clock_uncertainty_ns=1), "±0.02 ms", "good"),
+        (off(clock_uncertainty_ns=1, phase_error_ns=-2 * MS), "±2.1 ms", "warning"),
+        (off(clock_uncertainty_ns=None), "clock?", "neutral"),
+        (off(playing=False), "not playing", "neutral"),
+        (off(device_name=None), "no output", "error"),
+        (None, "clock?", "neutral"),
+    ],
+)
+def test_the_chip_of_a_peer(own: Own | None, text: str, kind: str) -> None:
+    view = peer_view(guest(own, now=QUEUE[0], timeline=line()))
+    assert (plain(view.chip_text), view.chip_kind) == (text, kind)
+
+
+def test_equal_states_give_equal_views() -> None:
+    for make in (lambda: playing(peer(), peer("Cleo", 2)), lambda: host(requests=(request(1),))):
+        assert host_view(make()) == host_view(make()) and hash(host_view(make())) == hash(host_view(make()))
+    assert peer_view(guest()) == peer_view(guest())
+
+
+# -- the browser -------------------------------------------------------------------------------------------------------
+
+
+def test_the_browser() -> None:
+    begun = browser_view(None)
+    assert (begun.rows, begun.searching) == ((), True) and begun.note.startswith("Looking")
+    empty = browser_view(FoundSessions(()))
+    assert empty.searching and empty.note.startswith("No sessions found yet.")
+    broken = browser_view(FoundSessions((), "The network cannot be searched."))
+    assert (broken.note, broken.searching) == ("The network cannot be searched.", False)
+    one = Found("Friday", "Alex", 2, 5, "10.0.0.2:17401", "abc")
+    view = browser_view(FoundSessions((one, dataclasses.replace(one, peers=5))))
+    assert view.note == "" and [shown.full for shown in view.rows] == [False, True]
+    assert (view.rows[0].title, view.rows[0].subtitle) == ("Friday", "hosted by Alex — 2/5 peers")
+    assert (view.rows[0].address, view.rows[0].session_id) == ("10.0.0.2:17401", "abc")
