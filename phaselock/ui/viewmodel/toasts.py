@@ -69,7 +69,8 @@ def _left(name: str, reason: str) -> Toast | None:
         case "The host has removed it.":
             return Toast(f"{name} was removed.", "info")
         case _:
-            return Toast(f"{name} has left. {reason}".strip(), "warning")
+            why = f". {reason}" if reason.endswith(".") else f" ({reason})." if reason else "."
+            return Toast(f"{name} has left{why}", "warning")
 
 
 def _request(fields: Mapping[str, object], hosting: bool) -> Toast | None:
