@@ -74,21 +74,21 @@ class Drawing(tk.Canvas):
 
     def _on_any_press(self, _event: object) -> None:
         self._pressed_here = True
-        self._ring(False)
+        self._by_keyboard(False)
 
     def _on_focus_in(self, _event: object) -> None:
-        self._ring(not self._pressed_here)
+        self._by_keyboard(not self._pressed_here)
         self._pressed_here = False
 
     def _on_focus_out(self, _event: object) -> None:
         self._pressed_here = False
-        self._ring(False)
+        self._by_keyboard(False)
 
     def _on_any_key(self, _event: object) -> None:
         if self.focus_get() is self:
-            self._ring(True)
+            self._by_keyboard(True)
 
-    def _ring(self, shown: bool) -> None:
+    def _by_keyboard(self, shown: bool) -> None:
         if shown != self.keyboard:
             self.keyboard = shown
             self.paint()

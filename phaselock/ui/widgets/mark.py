@@ -27,9 +27,7 @@ def _layers(line: float) -> list[Layer]:
 def _icon(size: int) -> tk.PhotoImage:
     line = 1.7 if size > 32 else 2.2
     factor, edge = size / 24, size * 0.1
-    waves: list[Layer] = [
-        (scaled(shape, factor * 0.8, edge, edge), colour) for shape, colour in _layers(line)
-    ]
+    waves: list[Layer] = [(scaled(shape, factor * 0.8, edge, edge), colour) for shape, colour in _layers(line)]
     tile: Layer = ([rounded(0, 0, size, size, size * 0.22)], theme.BACKGROUND)
     return image(size, size, [tile, *waves], None)
 

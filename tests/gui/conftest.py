@@ -1,0 +1,87 @@
+"""A display of our own where there is none, and one window a test that must end without a word on standard error."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def display(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A display to draw on: the one there is, or an Xvfb that ends with the tests."""
+    pytest.importorskip("tkinter", reason="Python was built without tkinter")
+    pytest.importorskip("_tkinter", reason="Python was built without tkinter")
+    if sys.platform in ("win32", "darwin") or os.environ.get("DISPLAY"):
+        yield os.environ.get("DISPLAY", "")
+        return
+    server = shutil.which("Xvfb")
+    if server is None:
+        pytest.skip("no display, and no Xvfb to make one")
+    log = tmp_path_factory.mktemp("xvfb") / "log"
+    read, write = os.pipe()
+    with log.open("wb") as said:
+        process = subprocess.Popen(
+            [server, "-displayfd", str(write), "-screen", "0", "2400x1600x24", "-nolisten", "tcp"],
+            pass_fds=[write],
+            stdout=said,
+            stderr=said,
+        )
+    os.close(write)
+    with os.fdopen(read) as told:
+        number = told.readline().strip()
+    if not number:
+        process.wait()
+        pytest.skip(f"Xvfb does not start: {log.read_text(errors='replace')[-300:]}")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("DISPLAY", f":{number}")
+        try:
+            yield f":{number}"
+        finally:
+            process.terminate()
+            process.wait()
+
+
+@pytest.fixture
+def make_window(
+    display: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., Any]]:
+    """Makes a window at a scale; after the test it is destroyed, and Tk must not have complained."""
+    from phaselock.ui import theme
+
+    windows: list[Any] = []
+    raised: list[BaseException] = []
+
+    def make(scale: float = 1.0, width: int = 800, height: int = 600) -> Any:
+        monkeypatch.setenv("PHASELOCK_SCALE", str(scale))
+        theme.prepare()
+        window = theme.ctk.CTk(fg_color=theme.BACKGROUND)
+        window.report_callback_exception = lambda _kind, value, _trace: raised.append(value)
+        theme.setup(window)
+        window.geometry(f"{theme.px(width)}x{theme.px(height)}+0+0")
+        window.update()
+        window.focus_force()
+        window.update()
+        windows.append(window)
+        return window
+
+    yield make
+    for window in windows:
+        if not getattr(window, "ended", False):
+            window.update()
+            window.destroy()
+    if raised:
+        raise raised[0]
+    said = capfd.readouterr().err
+    assert "invalid command name" not in said and "Traceback" not in said, said
+
+
+@pytest.fixture
+def window(make_window: Callable[..., Any]) -> Any:
+    """A window at scale 1."""
+    return make_window()
