@@ -41,8 +41,8 @@ def error(message: str, **fields: object) -> Toast | None:
         (toast("peer_left", peer_id=1, name="Ben", reason="reset"), Toast("Ben has left (reset).", "warning")),
         (toast("peer_left", peer_id=1, name="Ben", reason="It connects anew."), None),
         (toast("joined", False, peer_id=1, name="Ben", again=False), None),
-        (toast("joined", False, peer_id=1, name="Ben", again=True), Toast("The host is heard again.", "good")),
-        (toast("added", added=3, left_out=[], message="Added 3 tracks."), Toast("Added 3 tracks.", "good")),
+        (toast("joined", False, peer_id=1, name="Ben", again=True), Toast("The host is heard again.", "info")),
+        (toast("added", added=3, left_out=[], message="Added 3 tracks."), Toast("Added 3 tracks.", "info")),
         (
             toast("added", added=1, left_out=[{}], message="Added 1 track; left out 1: x (no MP3)."),
             Toast("Added 1 track; left out 1: x (no MP3).", "warning"),

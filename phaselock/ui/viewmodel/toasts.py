@@ -22,13 +22,13 @@ _CALM = frozenset(
 )
 """Answers to a click that came too late: nothing is broken."""
 _HOSTS_REQUESTS: dict[object, tuple[str, ToastKind]] = {
-    "added": ('"{file_name}", which {peer} asked for, is in the queue.', "good"),
+    "added": ('"{file_name}", which {peer} asked for, is in the queue.', "info"),
     "failed": ('"{file_name}", which {peer} asked for, does not come: {reason}', "warning"),
 }
 _OWN_REQUESTS: dict[object, tuple[str, ToastKind]] = {
     "open": ('The host was asked for "{file_name}".', "info"),
     "accepted": ('The host wants "{file_name}"; it is on its way.', "info"),
-    "added": ('"{file_name}" is in the queue.', "good"),
+    "added": ('"{file_name}" is in the queue.', "info"),
     "rejected": ('"{file_name}" is not added: {reason}', "warning"),
     "failed": ('"{file_name}" is not added: {reason}', "warning"),
 }
@@ -39,7 +39,7 @@ def event_toast(happened: Happened, hosting: bool) -> Toast | None:
     fields = happened.fields
     match happened.name:
         case "joined" if fields.get("again"):
-            return Toast("The host is heard again.", "good")
+            return Toast("The host is heard again.", "info")
         case "peer_joined":
             return Toast(f"{fields['name']} {'is back' if fields.get('again') else 'has joined'}.", "info")
         case "peer_left":
@@ -49,9 +49,7 @@ def event_toast(happened: Happened, hosting: bool) -> Toast | None:
         case "device":
             return _device(fields)
         case "added":
-            return Toast(
-                str(fields["message"]), "warning" if fields["left_out"] else "good" if fields["added"] else "info"
-            )
+            return Toast(str(fields["message"]), "warning" if fields["left_out"] else "info")
         case "warning":
             return Toast(str(fields["message"]), "warning")
         case "error":

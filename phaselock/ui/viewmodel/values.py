@@ -7,7 +7,7 @@ from typing import Literal
 from uuid import UUID
 
 Kind = Literal["good", "warning", "error", "neutral"]
-ToastKind = Literal["info", "good", "warning", "error"]
+ToastKind = Literal["info", "warning", "error"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

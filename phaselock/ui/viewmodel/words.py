@@ -1,16 +1,12 @@
-"""Figures and names as people read them, and addresses as people write them."""
+"""Figures and names as people read them."""
 
 from __future__ import annotations
 
-import ipaddress
 import math
-import re
 from collections.abc import Callable
 
 NNBSP = "\u202f"
 """Between a number and its unit: narrow, and never broken."""
-NO_ADDRESS = "Enter the address that the host shows, such as 192.168.1.42 or 192.168.1.42:17401."
-_LABEL = re.compile(r"[\w-]{1,63}")
 _SPANS = (
     (1_000_000, 10_000, 2, "ms"),
     (10_000_000, 100_000, 1, "ms"),
@@ -72,36 +68,6 @@ def initial(text: str) -> str:
 def listed(names: list[str]) -> str:
     """ "Ana", "Ana and Ben", "Ana, Ben and Cleo"."""
     return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
-
-
-def parse_address(text: str, default_port: int = 17401) -> tuple[str, int]:
-    """Host and port of `host`, `host:port`, `v6`, `[v6]` or `[v6]:port`; ValueError with a plain sentence."""
-    text = text.strip()
-    if text.startswith("["):
-        host, closed, rest = text[1:].partition("]")
-        if not closed or rest[:1] not in ("", ":") or not _is_v6(host):
-            raise ValueError(NO_ADDRESS)
-        colon, port = rest[:1], rest[1:]
-    elif text.count(":") > 1:
-        host, colon, port = text, "", ""
-        if not _is_v6(host):
-            raise ValueError(NO_ADDRESS)
-    else:
-        host, colon, port = text.partition(":")
-        if len(host) > 253 or not all(map(_LABEL.fullmatch, host.removesuffix(".").split("."))):
-            raise ValueError(NO_ADDRESS)
-    if not colon:
-        return host, default_port
-    if not (port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= 65535):
-        raise ValueError("The port is a number from 1 to 65535.")
-    return host, int(port)
-
-
-def _is_v6(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).version == 6
-    except ValueError:
-        return False
 
 
 def _span(ns: int, to_whole: Callable[[float], int]) -> str:
