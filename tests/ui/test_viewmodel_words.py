@@ -9,13 +9,13 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from phaselock.model.address import parse_address
 from phaselock.ui.viewmodel.words import (
     NNBSP,
     initial,
     latency_text,
     listed,
     ms_text,
-    parse_address,
     percent_text,
     size_text,
     span_text,

@@ -1,0 +1,40 @@
+"""Addresses as people type them."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+
+DEFAULT_PORT = 17401
+NO_ADDRESS = "Enter the address that the host shows, such as 192.168.1.42 or 192.168.1.42:17401."
+_LABEL = re.compile(r"[\w-]{1,63}")
+
+
+def parse_address(text: str, default_port: int = DEFAULT_PORT) -> tuple[str, int]:
+    """Host and port of `host`, `host:port`, `v6`, `[v6]` or `[v6]:port`; ValueError with a plain sentence."""
+    text = text.strip()
+    if text.startswith("["):
+        host, closed, rest = text[1:].partition("]")
+        if not closed or rest[:1] not in ("", ":") or not _is_v6(host):
+            raise ValueError(NO_ADDRESS)
+        colon, port = rest[:1], rest[1:]
+    elif text.count(":") > 1:
+        host, colon, port = text, "", ""
+        if not _is_v6(host):
+            raise ValueError(NO_ADDRESS)
+    else:
+        host, colon, port = text.partition(":")
+        if len(host) > 253 or not all(map(_LABEL.fullmatch, host.removesuffix(".").split("."))):
+            raise ValueError(NO_ADDRESS)
+    if not colon:
+        return host, default_port
+    if not (port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= 65535):
+        raise ValueError("The port is a number from 1 to 65535.")
+    return host, int(port)
+
+
+def _is_v6(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).version == 6
+    except ValueError:
+        return False
