@@ -41,7 +41,7 @@ def show(save: str | None) -> None:
     theme.setup(root)
     px = theme.px
     root.title("Gallery")
-    root.geometry(f"{px(1180)}x{px(900)}+0+0")
+    root.geometry(f"{px(1180)}x{px(1000)}+0+0")
     icons = icon_images(root)
     root.iconphoto(True, *icons)
     chance = random.Random(7)
@@ -237,6 +237,7 @@ def show(save: str | None) -> None:
     if save is None:
         root.mainloop()
         return
+    root.event_generate("<Motion>", warp=True, x=2, y=2)
     root.after(600, lambda: root.quit())
     root.mainloop()
     subprocess.run(["import", "-window", str(root.winfo_id()), save], check=True)

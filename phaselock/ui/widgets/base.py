@@ -33,13 +33,19 @@ class Drawing(tk.Canvas):
         )
         if focus:
             self._pressed_here = False
-            self.bind("<ButtonPress>", self._on_any_press, add="+")
+            self.bind("<ButtonPress-1>", self._on_any_press, add="+")
             self.bind("<FocusIn>", self._on_focus_in, add="+")
             self.bind("<FocusOut>", self._on_focus_out, add="+")
-            self.bind("<KeyPress>", self._on_any_key, add="+")
+            # Tk calls only the most special binding: who binds a key of its own says `by_keyboard` itself.
+            self.bind("<KeyPress>", lambda _event: self.by_keyboard(), add="+")
 
     def paint(self) -> None:
         """Show what is the case now."""
+
+    def by_keyboard(self) -> None:
+        """A key was pressed here: show the ring."""
+        if self.focus_get() is self:
+            self._set_ring(True)
 
     def later(self, name: str, ms: int, act: Callable[[], object]) -> None:
         """Do it after a while, in place of what waits under this name; never once the widget is gone."""
@@ -74,21 +80,17 @@ class Drawing(tk.Canvas):
 
     def _on_any_press(self, _event: object) -> None:
         self._pressed_here = True
-        self._by_keyboard(False)
+        self._set_ring(False)
 
     def _on_focus_in(self, _event: object) -> None:
-        self._by_keyboard(not self._pressed_here)
+        self._set_ring(not self._pressed_here)
         self._pressed_here = False
 
     def _on_focus_out(self, _event: object) -> None:
         self._pressed_here = False
-        self._by_keyboard(False)
+        self._set_ring(False)
 
-    def _on_any_key(self, _event: object) -> None:
-        if self.focus_get() is self:
-            self._by_keyboard(True)
-
-    def _by_keyboard(self, shown: bool) -> None:
+    def _set_ring(self, shown: bool) -> None:
         if shown != self.keyboard:
             self.keyboard = shown
             self.paint()

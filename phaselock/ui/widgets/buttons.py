@@ -189,7 +189,7 @@ class IconButton(Clickable):
         self._icon = icon
         self._filled = filled
         self._size = theme.px(diameter)
-        self._glyph = 24 / 56 if filled else 20 / 36 if diameter <= 36 else 0.5
+        self._glyph = 1 / 2 if filled else 24 / 36
         super().__init__(master, self._size, self._size, command)
         self._face = self.create_image(0, 0, anchor="nw")
         tips.attach(self, tooltip)

@@ -21,7 +21,7 @@ def _wave(y: float, height: float, line: float) -> list[Points]:
 
 
 def _layers(line: float) -> list[Layer]:
-    return [(_wave(15.2, 4.4, line), theme.PRIMARY), (_wave(8.8, 4.4, line), theme.TEXT)]
+    return [(_wave(14.8, 3.7, line), theme.PRIMARY), (_wave(9.2, 3.7, line), theme.TEXT)]
 
 
 def _icon(size: int) -> tk.PhotoImage:

@@ -51,6 +51,7 @@ class Panel(ctk.CTkFrame):  # type: ignore[misc]
         if self._header is None:
             pad = theme.px(PAD)
             self._header = ctk.CTkFrame(self, fg_color=theme.SURFACE, corner_radius=0, height=theme.px(32))
+            self.grid_rowconfigure(0, minsize=theme.px(44))
             self._header.grid(row=0, column=0, sticky="ew", padx=pad, pady=(theme.px(12), 0))
             self.body.grid(row=1, column=0, sticky="nsew", padx=pad, pady=(theme.px(8), pad))
         return self._header

@@ -194,7 +194,7 @@ class SyncPlot(Drawing):
             if kind == "area":
                 item = self.create_polygon(points, width=0)
             elif kind == "line":
-                item = self.create_line(points, width=max(theme.px(1.5), 1), joinstyle="round")
+                item = self.create_line(points, width=max(theme.px(1.25), 1), joinstyle="round")
             else:
                 item = self.create_oval(points, width=0)
             # Areas lie under every line, whenever they were first needed.
@@ -213,7 +213,9 @@ class SyncPlot(Drawing):
         self.delete("legend")
         font, x, size = theme.canvas_font(theme.SECONDARY), left, theme.px(8)
         y = theme.px(10)
-        room = max((self.winfo_width() - left) // max(len(wanted), 1) - size - theme.px(22), theme.px(24))
+        room = self.winfo_width() - left - len(wanted) * (size + theme.px(22))
+        if sum(theme.measure(name, font) for name, _ in wanted) > room:
+            room = max(room // max(len(wanted), 1), theme.px(16))
         for name, index in wanted:
             self.create_oval(
                 x, y - size // 2, x + size, y + size // 2, fill=theme.MACHINES[index % 6], width=0, tags="legend"

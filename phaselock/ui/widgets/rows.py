@@ -29,6 +29,7 @@ _PAD = 8
 _RADIUS = 8
 _ACTION = 32
 _HANDLE = 20
+_SCROLL = 6
 _BARS = 3
 _BAR_MS = 125
 _NOTCH = 1.5  # rows
@@ -99,7 +100,9 @@ class _Slot:
                 "text": self._canvas.create_text,
                 "rectangle": self._canvas.create_rectangle,
             }[kind]
-            self._items[name] = create(*shifted_place, tags=("row", self.tag), **options)
+            self._items[name] = create(*shifted_place, tags=self.tag, **options)
+            if name == "back":
+                self._canvas.tag_lower(self._items[name])
         else:
             if before is None or before[0] != place:
                 self._canvas.coords(item, *shifted_place)
@@ -169,7 +172,9 @@ class RowList(Drawing):
         self._line_dot = self.create_image(
             0, 0, image=self.hold("drop", dot(theme.px(8), theme.FOCUS, None)), state="hidden"
         )
-        self._scroll = self.create_rectangle(0, 0, 0, 0, fill=theme.REST, width=0, state="hidden")
+        self._scroll = self.create_line(
+            0, 0, 0, 0, fill=theme.REST, width=theme.px(_SCROLL), capstyle="round", state="hidden"
+        )
         self._empty = empty[0]
         self._empty_text = self.create_text(
             0,
@@ -412,7 +417,7 @@ class RowList(Drawing):
         now = time.monotonic()
         places: list[tuple[float, ...]] = []
         for i in range(_BARS):
-            share = 0.55 + 0.45 * math.sin(now * (5.1 + 1.7 * i) + 2.1 * i)
+            share = 0.62 + 0.38 * math.sin(now * (5.1 + 1.7 * i) + 2.1 * i)
             tall = max(round(tallest * share), theme.px(3))
             places.append((left + i * (wide + gap), foot - tall, left + i * (wide + gap) + wide, foot))
         return places
@@ -437,7 +442,7 @@ class RowList(Drawing):
             colour = _COLOURED.get(sign, theme.TEXT if lit or ringed else theme.TEXT_SECONDARY)
             raised = theme.RAISED if ground == theme.ELEVATED else theme.ELEVATED
             disc = (theme.GRID if pressed else raised) if lit else ground
-            image = disc_icon(sign, px(_ACTION), colour, disc, ground, glyph=20 / 32, ring=ringed)
+            image = disc_icon(sign, px(_ACTION), colour, disc, ground, glyph=22 / 32, ring=ringed)
             slot.put(f"action{i}", "image", (at, middle), image=self.hold(f"action{i}{slot.tag}", image), anchor="w")
         if tools and row.draggable:
             image = icon("drag", px(_HANDLE), theme.TEXT_SECONDARY, ground)
@@ -484,8 +489,9 @@ class RowList(Drawing):
             self.itemconfigure(self._scroll, state="hidden")
             return
         top, length = place
-        wide, right = theme.px(6), self.winfo_width()
-        self.coords(self._scroll, right - wide, top, right, top + length)
+        half = theme.px(_SCROLL) / 2
+        x = self.winfo_width() - half
+        self.coords(self._scroll, x, top + half, x, top + length - half)
         self.itemconfigure(self._scroll, state="normal", fill=theme.DISABLED if self._grip is not None else theme.REST)
         self.tag_raise(self._scroll)
 
@@ -760,8 +766,10 @@ class RowList(Drawing):
                 self._choose({key}, key)
 
     def _on_double(self, event: tk.Event[Any]) -> None:
+        self._on_press(event)  # Tk tells a quick second press as this one alone
         index, action = self._at(event.x, event.y)
-        if index >= 0 and action is None and self._on_open is not None:
+        modified = shifted(event) or self._adds(event)
+        if index >= 0 and action is None and not modified and self._on_open is not None:
             self._on_open(self._rows[index].key)
 
     # Keyboard
@@ -801,6 +809,7 @@ class RowList(Drawing):
         return self._go(event, where(self._cursor_at() or 0, page))
 
     def _go(self, event: tk.Event[Any], at: int) -> str:
+        self.by_keyboard()
         if self._rows:
             key = self._rows[min(max(at, 0), len(self._rows) - 1)].key
             if shifted(event) and self._anchor in self._index and self._selects:
@@ -815,6 +824,7 @@ class RowList(Drawing):
         at = self._cursor_at()
         if commands(event) or at is None or not self._rows[at].actions:
             return None
+        self.by_keyboard()
         count = len(self._rows[at].actions)
         now = self._action_at
         if now is None:

@@ -89,6 +89,11 @@ class SeekBar(Drawing):
                 self._end_drag()
             self.paint()
 
+    def skip(self, by_s: float) -> None:
+        """Seek so far from here, if one can."""
+        if self._can():
+            self._seek(min(max(self._position_s + by_s, 0.0), self._duration_s))
+
     def paint(self) -> None:
         """Show what is the case now."""
         self._show(self._position_s if self._drag_s is None else self._drag_s)
@@ -207,7 +212,7 @@ class SeekBar(Drawing):
     def _on_key(self, event: tk.Event[Any], by_s: float) -> str | None:
         if commands(event) or not self._can():
             return None
-        self._seek(min(max(self._position_s + by_s, 0.0), self._duration_s))
+        self.skip(by_s)
         return "break"
 
     def _seek(self, seconds: float) -> None:

@@ -77,6 +77,7 @@ class _Track(Drawing):
     def _on_key(self, event: tk.Event[Any], sign: int) -> str | None:
         if commands(event):
             return None
+        self.by_keyboard()
         self._move(self.value + sign * STEP)
         return "break"
 
@@ -108,6 +109,10 @@ class VolumeSlider(tk.Frame):
         self.track.value = value
         self.track.paint()
         self._face()
+
+    def step(self, steps: int) -> None:
+        """Louder, or quieter, by so many steps."""
+        self._moved(self.track.value + steps * STEP)
 
     def toggle_mute(self) -> None:
         """Silence, or the volume before it."""

@@ -45,6 +45,7 @@ class _Toast(Drawing):
                 act()
 
             button = TextButton(self, word, take)
+            button.bind("<ButtonPress-1>", lambda _event: "break", add="+")  # see below
             room = button.winfo_reqwidth() + theme.px(4)
         left = pad + mark + theme.px(12)
         words = self.create_text(
@@ -72,7 +73,7 @@ class _Toast(Drawing):
     def _on_click(dismiss: Callable[[], None]) -> Callable[[object], str]:
         def click(_event: object) -> str:
             dismiss()
-            return "break"  # customtkinter's window gives the focus to whatever is clicked
+            return "break"  # or customtkinter's window would give the focus to what is clicked
 
         return click
 

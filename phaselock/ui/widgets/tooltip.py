@@ -105,7 +105,7 @@ def attach(widget: Any, text: Text) -> None:
         return now if isinstance(now, str) else now()
 
     widget.bind("<Enter>", lambda _event: _tip().schedule(widget, say), add="+")
-    for sequence in ("<Leave>", "<ButtonPress>", "<KeyPress>", "<Unmap>", "<Destroy>"):
+    for sequence in ("<Leave>", "<ButtonPress-1>", "<KeyPress>", "<Unmap>", "<Destroy>"):
         widget.bind(sequence, lambda _event: hide(widget), add="+")
 
 

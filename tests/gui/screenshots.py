@@ -1,0 +1,185 @@
+"""Pictures of every screen for people to look at: `python tests/gui/screenshots.py FOLDER [WIDTHxHEIGHT] [SCALE]`.
+
+The real program on a virtual screen: the window hosts, two peers without one join and play; then a window joins. Needs
+Xvfb and ImageMagick's `import`. Nothing is heard, and nothing leaves the loopback.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+
+ROOT = pathlib.Path(__file__).parent.parent.parent
+sys.path.insert(0, str(ROOT))
+
+PORT = 17551
+PATIENCE_S = 40.0
+
+
+@contextlib.contextmanager
+def screen(width: int, height: int) -> Iterator[None]:
+    """A virtual screen of this size."""
+    reader, writer = os.pipe()
+    command = ["Xvfb", "-displayfd", str(writer), "-screen", "0", f"{width}x{height}x24", "-nolisten", "tcp"]
+    server = subprocess.Popen(command, pass_fds=[writer], stderr=subprocess.DEVNULL)
+    try:
+        os.environ["DISPLAY"] = ":" + os.read(reader, 20).decode().strip()
+        yield
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def make_songs(folder: pathlib.Path) -> list[str]:
+    """Some songs with tags, of which one has a very long name."""
+    from tests.support.mp3 import packets
+
+    names = [
+        ("Night Drive", "The Phases"),
+        ("Slow Tide", "Ada Wave"),
+        ("A song whose title is so long that no list in the world has room for all of it at once", "Somebody"),
+        ("Standing Still", ""),
+        ("Two Waves", "The Phases"),
+    ]
+    found = []
+    for number, (title, artist) in enumerate(names):
+        data = b"".join(packets(44100, 2, (90 + 25 * number) * 44100))
+        path = folder / f"{number} {title[:40]}.mp3"
+        path.write_bytes(tag(title, artist) + data)
+        found.append(str(path))
+    return found
+
+
+def tag(title: str, artist: str) -> bytes:
+    """ID3v2.3 with these texts."""
+    frames = b""
+    for name, text in ((b"TIT2", title), (b"TPE1", artist)):
+        body = b"\x01" + text.encode("utf-16")
+        frames += name + len(body).to_bytes(4, "big") + b"\0\0" + body
+    size = len(frames)
+    return b"ID3\x03\0\0" + bytes((size >> shift) & 0x7F for shift in (21, 14, 7, 0)) + frames
+
+
+def main(folder: str, size: str = "1100x720", scale: str = "1") -> None:
+    """Take them all."""
+    os.environ["PHASELOCK_SCALE"] = scale
+    width, height = (round(int(n) * float(scale)) for n in size.split("x"))
+    target = pathlib.Path(folder)
+    target.mkdir(parents=True, exist_ok=True)
+    with screen(width, height), tempfile.TemporaryDirectory() as home:
+        os.environ["PHASELOCK_HOME"] = home
+        shoot(target, pathlib.Path(home), f"{width}x{height}+0+0")
+
+
+def shoot(target: pathlib.Path, home: pathlib.Path, geometry: str) -> None:
+    from phaselock.desktop import Desktop
+    from phaselock.session import commands as c
+    from phaselock.ui.window import Window
+
+    songs = make_songs(home)
+    desktop = Desktop("null")
+    desktop.bind = "127.0.0.1"
+    window = Window(desktop)
+    window.geometry(geometry)
+    window.start()
+    peers: list[subprocess.Popen[str]] = []
+
+    def wait(seconds: float = 0.4, until: Callable[[], bool] = lambda: False) -> None:
+        end = time.monotonic() + (PATIENCE_S if seconds < 0 else seconds)
+        while time.monotonic() < end and not until():
+            window.update()
+            time.sleep(0.01)
+
+    def take(name: str) -> None:
+        wait(0.5)
+        subprocess.run(["import", "-window", "root", str(target / f"{name}.png")], check=True)
+
+    def join(name: str, *more: str) -> None:
+        command = [sys.executable, "-m", "phaselock", "join", f"127.0.0.1:{PORT}", "--as", name, "--backend", "null"]
+        env = {**os.environ, "PHASELOCK_HOME": str(home / name)}
+        peers.append(
+            subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+        )
+
+    take("home")
+    window.go_create()
+    window.screen.session_name.set("Friday Night Vibes")
+    window.screen.display_name.set("Alex")
+    take("create")
+    window.screen.port.set(str(PORT))
+    window.screen.clock_port.set(str(PORT + 1))
+    window.screen.submit()
+    wait(-1, lambda: window.program.state() is not None)
+    take("host-empty")
+    desktop.add(songs)
+    join("Sam")
+    join("Jordan with quite a long name")
+    wait(-1, lambda: len(window.program.state().snapshot.peers) == 2)
+    wait(-1, lambda: all(peer.ready for peer in window.program.state().snapshot.peers))
+    wait(3)
+    desktop.command(c.Play())
+    wait(-1, lambda: window.program.state().own.playing)
+    desktop.command(c.Seek(20))
+    wait(12)
+    wish = home / "NewTrack.mp3"
+    wish.write_bytes(pathlib.Path(songs[0]).read_bytes())
+    peers[0].stdin.write(f"request {wish}\n")
+    peers[0].stdin.flush()
+    wait(-1, lambda: bool(window.program.state().snapshot.requests))
+    take("host-playing")
+    window.open_sync()
+    take("host-sync")
+    window.open_sound()
+    take("host-sound")
+    window.open_shortcuts()
+    take("shortcuts")
+    window.close_overlay()
+    window.leave()
+    take("host-leaving")
+    window.leave()
+    wait(-1, lambda: window.program.state() is None)
+    for peer in peers:
+        peer.wait(20)
+    wait(1)
+    take("home-after")
+    window.go_browse()
+    window.screen.display_name.set("Sam")
+    take("browse")
+    command = [sys.executable, "-m", "phaselock", "host", *songs, "--session", "Chill Lounge", "--as", "Hana", "--play"]
+    command += [
+        "--bind",
+        "127.0.0.1",
+        "--port",
+        str(PORT),
+        "--clock-port",
+        "0",
+        "--wait-peers",
+        "1",
+        "--backend",
+        "null",
+    ]
+    env = {**os.environ, "PHASELOCK_HOME": str(home / "host")}
+    host = subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    wait(2)
+    window.screen.address.set(f"127.0.0.1:{PORT}")
+    window.screen.submit()
+    wait(-1, lambda: window.program.state() is not None and window.program.state().own.playing)
+    wait(8)
+    desktop.request(str(wish))
+    wait(2)
+    take("peer-playing")
+    host.kill()
+    wait(-1, lambda: window.program.state() is None)
+    wait(1)
+    take("host-lost")
+    window.close()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
