@@ -82,8 +82,8 @@ ONLY_CLI_IMPORTS = "phaselock.app"
 # Pure rooms see no clock, no chance, no thread and no file: what they may import at all is listed.
 PURE = ("phaselock.model", "phaselock.protocol", "phaselock.session")
 PURE_MAY_IMPORT = frozenset(
-    "__future__ abc bisect collections dataclasses enum functools hashlib hmac itertools math operator re struct "
-    "types typing unicodedata uuid".split()
+    "__future__ abc bisect collections dataclasses enum functools hashlib hmac ipaddress itertools math operator re "
+    "struct types typing unicodedata uuid".split()
 )
 IMPURE_NAMES = frozenset({"uuid.uuid1", "uuid.uuid4", "uuid.getnode"})
 
