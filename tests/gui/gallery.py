@@ -195,13 +195,13 @@ def show(save: str | None) -> None:
     queue.grid(row=0, column=0, sticky="nsew")
     TextButton(queue.header, "Add songs", nothing).pack(side="right")
     rows = RowList(queue.body, on_open=nothing, on_move=nothing, on_delete=nothing, on_action=nothing)
-    remove = (("remove", "close", "Remove"),)
+    tools: dict[str, Any] = {"actions": (("remove", "close", "Remove"),), "draggable": True}
     rows.set_rows(
         [
-            Row("a", "A song with a rather long title that does not fit", "Some Artist", "A", right="3:12", actions=remove, draggable=True),
-            Row("b", "The one that plays", "Another Artist", "T", right="2:34", playing=True, actions=remove, draggable=True),
-            Row("c", "Hovered", "Artist · added by Sam", "H", right="4:01", actions=remove, draggable=True),
-            Row("d", "Selected", "Artist · 3 of 5 ready", "S", right="5:20", progress=0.4, actions=remove, draggable=True),
+            Row("a", "A song with a rather long title that does not fit", "Some Artist", "A", right="3:12", **tools),
+            Row("b", "The one that plays", "Another Artist", "T", right="2:34", playing=True, **tools),
+            Row("c", "Hovered", "Artist · added by Sam", "H", right="4:01", **tools),
+            Row("d", "Selected", "Artist · 3 of 5 ready", "S", right="5:20", progress=0.4, **tools),
             Row("e", "Not here any more", "The file is missing", "N", right="0:59", dimmed=True),
             *(Row(str(i), f"Song {i}", "Artist", "S", right="3:33") for i in range(60)),
         ]
@@ -210,12 +210,13 @@ def show(save: str | None) -> None:
     people = Panel(right, "Peers")
     people.grid(row=1, column=0, sticky="nsew", pady=(px(12), 0))
     peers = RowList(people.body, on_action=nothing, on_select=nothing)
+    answers = (("accept", "tick", "Accept"), ("reject", "cross", "Reject"))
     peers.set_rows(
         [
             Row("1", "Alex", "2 ms", "A", colour_dot=theme.PRIMARY, chip=("±0.02 ms", theme.TEXT)),
             Row("2", "Sam", "45 ms", "S", colour_dot=theme.WARNING, chip=("late", theme.WARNING), progress=0.7),
             Row("3", "Jordan", "No sound output", "J", colour_dot=theme.ERROR, dimmed=True),
-            Row("4", "Sam wants to add “NewTrack.mp3”", "4.2 MB", actions=(("accept", "tick", "Accept"), ("reject", "cross", "Reject")), actions_shown=True),
+            Row("4", "Sam wants to add “NewTrack.mp3”", "4.2 MB", actions=answers, actions_shown=True),
         ]
     )  # fmt: skip
     peers.pack(fill="both", expand=True)

@@ -450,6 +450,24 @@ def _fill(canvas: Any, item: int) -> str:
     return str(canvas.itemcget(item, "fill"))
 
 
+def test_figures_that_change_do_not_dance(window: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from phaselock.ui import theme
+    from phaselock.ui.widgets.base import Drawing, Figures
+
+    canvas = Drawing(window, 200, 40)
+    shown(canvas)
+    monkeypatch.setattr(theme, "measure", lambda text, _font: sum(4 if c == "1" else 7 for c in text))
+    figures = Figures(canvas, theme.canvas_font(13), "#FFFFFF", "se")
+    figures.move(100, 30)
+    places = []
+    for text in ("0:00", "1:11", "8:51"):
+        figures.set(text)
+        places.append([canvas.coords(item) for item in canvas.find_all()])
+    assert places[0] == places[1] == places[2] and len(places[0]) == 4
+    figures.set("")
+    assert all(canvas.itemcget(item, "text") == "" for item in canvas.find_all())
+
+
 # Volume
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tkinter as tk
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from phaselock.ui import theme
 
@@ -94,6 +94,49 @@ class Drawing(tk.Canvas):
         if shown != self.keyboard:
             self.keyboard = shown
             self.paint()
+
+
+class Figures:
+    """Text on a canvas whose digits all take the same room, so that a time that runs does not dance."""
+
+    def __init__(self, canvas: tk.Canvas, font: tuple[str, int, str], fill: str, anchor: Literal["sw", "se"]) -> None:
+        self._canvas, self._font, self._fill, self._anchor = canvas, font, fill, anchor
+        widths = {theme.measure(digit, font) for digit in "0123456789"}
+        self._cell = max(widths) if len(widths) > 1 else 0
+        self._items: list[int] = []
+        self._x = self._y = 0.0
+        self.text = ""
+
+    def set(self, text: str) -> None:
+        """Other text; nothing is drawn when it is the same."""
+        if text != self.text:
+            self.text = text
+            self._arrange()
+
+    def move(self, x: float, y: float) -> None:
+        """Its corner that the anchor names."""
+        self._x, self._y = x, y
+        self._arrange()
+
+    def colour(self, fill: str) -> None:
+        """Another colour."""
+        self._fill = fill
+        for item in self._items:
+            self._canvas.itemconfigure(item, fill=fill)
+
+    def _arrange(self) -> None:
+        # Most fonts have such digits and need one item; the others one for each character.
+        parts = list(self.text) if self._cell else [self.text] if self.text else []
+        widths = [self._cell if self._cell and part.isdigit() else theme.measure(part, self._font) for part in parts]
+        x = self._x - (sum(widths) if self._anchor == "se" else 0)
+        while len(self._items) < len(parts):
+            self._items.append(self._canvas.create_text(0, 0, font=self._font, fill=self._fill, anchor="s"))
+        for item in self._items[len(parts) :]:
+            self._canvas.itemconfigure(item, text="")
+        for item, part, width in zip(self._items, parts, widths, strict=False):
+            self._canvas.coords(item, x + width / 2, self._y)
+            self._canvas.itemconfigure(item, text=part)
+            x += width
 
 
 def bind_wheel(widget: tk.Misc, turn: Callable[[float], object]) -> None:

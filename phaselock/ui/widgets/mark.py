@@ -8,7 +8,7 @@ from typing import Any
 
 from phaselock.ui import theme
 from phaselock.ui.widgets.base import Drawing
-from phaselock.ui.widgets.raster import Layer, Points, image, rounded, scaled, stroke
+from phaselock.ui.widgets.raster import Layer, Points, image, ribbon, rounded, scaled
 
 _SIZES = (128, 48, 32, 16)
 
@@ -17,7 +17,7 @@ def _wave(y: float, height: float, line: float) -> list[Points]:
     """One and a half periods over a field of 24, ending on the line they start on."""
     steps = 36
     points = [(2.2 + 19.6 * i / steps, y - height * math.sin(3 * math.pi * i / steps)) for i in range(steps + 1)]
-    return stroke(points, line)
+    return ribbon(points, line)
 
 
 def _layers(line: float) -> list[Layer]:

@@ -8,6 +8,7 @@ from typing import Any
 
 from phaselock.ui import theme
 from phaselock.ui.widgets.base import Drawing
+from phaselock.ui.widgets.raster import dot
 
 SCALES_US = (10, 20, 50, 100, 200, 500, 1000, 2000)
 BAND_US = 1000
@@ -217,9 +218,8 @@ class SyncPlot(Drawing):
         if sum(theme.measure(name, font) for name, _ in wanted) > room:
             room = max(room // max(len(wanted), 1), theme.px(16))
         for name, index in wanted:
-            self.create_oval(
-                x, y - size // 2, x + size, y + size // 2, fill=theme.MACHINES[index % 6], width=0, tags="legend"
-            )
+            mark = dot(size, theme.MACHINES[index % len(theme.MACHINES)], self.ground)
+            self.create_image(x, y, image=self.hold(f"legend{index}", mark), anchor="w", tags="legend")
             x += size + theme.px(6)
             text = theme.ellipsis(name, font, room)
             self.create_text(x, y, text=text, font=font, fill=theme.TEXT, anchor="w", tags="legend")

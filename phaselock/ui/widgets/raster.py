@@ -7,6 +7,7 @@ Coordinates are pixels of the image, y down. Polygons turn clockwise on the scre
 
 from __future__ import annotations
 
+import itertools
 import math
 import struct
 import tkinter as tk
@@ -68,23 +69,34 @@ def stroke(points: Points, width: float, *, closed: bool = False) -> list[Points
     return found
 
 
+def ribbon(points: Points, width: float) -> list[Points]:
+    """A smooth curve of some width with round ends, as one polygon: for curves that bend less sharply than that."""
+    left: list[tuple[float, float]] = []
+    right: list[tuple[float, float]] = []
+    for (ax, ay), (x, y), (bx, by) in zip((points[0], *points), points, (*points[1:], points[-1]), strict=False):
+        length = math.hypot(bx - ax, by - ay)
+        nx, ny = (by - ay) / length * width / 2, (ax - bx) / length * width / 2
+        left.append((x + nx, y + ny))
+        right.append((x - nx, y - ny))
+    ends = [disc(*points[0], width / 2), disc(*points[-1], width / 2)]
+    return [polygon(*left, *reversed(right)), *ends]
+
+
 def scaled(polygons: Iterable[Points], factor: float, dx: float = 0, dy: float = 0) -> list[Points]:
     """Blown up, then moved."""
     return [[(x * factor + dx, y * factor + dy) for x, y in points] for points in polygons]
 
 
 def coverage(polygons: Iterable[Points], width: int, height: int) -> list[list[float]]:
-    """Rows of 0 to 1: how much of each pixel the polygons cover together."""
-    rows = [[0.0] * (width + 2) for _ in range(height)]
+    """Rows of 0 to 1: how much of each pixel the polygons cover together; empty rows where they are not."""
+    rows: list[list[float]] = [[] for _ in range(height)]
     for points in polygons:
         for (ax, ay), (bx, by) in zip(points, (*points[1:], points[0]), strict=True):
             if ay != by:
                 _edge(rows, width, ax, ay, bx, by)
-    for row in rows:
-        total = 0.0
-        for i, value in enumerate(row):
-            total += value
-            row[i] = min(abs(total), 1.0)
+    for y, row in enumerate(rows):
+        if row:
+            rows[y] = [min(abs(total), 1.0) for total in itertools.accumulate(row)]
     return rows
 
 
@@ -98,6 +110,8 @@ def _edge(rows: list[list[float]], width: int, ax: float, ay: float, bx: float, 
         left, right = sorted((ax + (top - ay) * slope, ax + (bottom - ay) * slope))
         left, right = min(max(left, 0.0), width), min(max(right, 0.0), width)
         row, cover, span = rows[y], sign * (bottom - top), right - left
+        if not row:
+            row = rows[y] = [0.0] * (width + 2)
         x = int(left)
         while True:
             start, end = max(left, x), min(right, x + 1)
@@ -123,8 +137,7 @@ def paint(width: int, height: int, layers: Sequence[Layer], ground: str | None) 
         r, g, b = _rgb(colour)
         solid = bytes((r, g, b, 255)[:depth])
         for row, shares in zip(rows, coverage(polygons, width, height), strict=True):
-            for x in range(width):
-                share = shares[x]
+            for x, share in enumerate(shares[:width]):
                 if share > 0.998:
                     row[x * depth : x * depth + depth] = solid
                 elif share > 0.002:

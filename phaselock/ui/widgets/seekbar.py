@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from phaselock.ui import theme
-from phaselock.ui.widgets.base import Drawing, commands
+from phaselock.ui.widgets.base import Drawing, Figures, commands
 from phaselock.ui.widgets.raster import dot
 
 KNOB = 12
@@ -32,7 +32,6 @@ class SeekBar(Drawing):
         self._drag_s: float | None = None
         self._asked_s: float | None = None
         self._hovered = False
-        self._said: dict[int, str] = {}
         font = theme.canvas_font(theme.SECONDARY)
         line = max(theme.px(4), 2)
         self._rest = self.create_line(0, 0, 0, 0, width=line, fill=theme.REST, capstyle="round")
@@ -40,8 +39,8 @@ class SeekBar(Drawing):
         self._head = self.create_line(0, 0, 0, 0, width=max(theme.px(2), 1), fill=theme.TEXT, state="hidden")
         knob = self.hold("knob", dot(theme.px(KNOB), theme.TEXT, None))
         self._knob = self.create_image(0, 0, image=knob, state="hidden")
-        self._played = self.create_text(0, 0, font=font, fill=theme.TEXT_SECONDARY, anchor="sw")
-        self._left = self.create_text(0, 0, font=font, fill=theme.TEXT_SECONDARY, anchor="se")
+        self._played = Figures(self, font, theme.TEXT_SECONDARY, "sw")
+        self._left = Figures(self, font, theme.TEXT_SECONDARY, "se")
         self._ring = self.create_rectangle(0, 0, 0, 0, outline=theme.FOCUS, width=theme.px(2), state="hidden")
         self.bind("<Configure>", lambda _event: self._arrange())
         if on_seek is not None:
@@ -57,7 +56,7 @@ class SeekBar(Drawing):
     @property
     def times(self) -> tuple[str, str]:
         """The two times as they are shown."""
-        return self._said.get(self._played, ""), self._said.get(self._left, "")
+        return self._played.text, self._left.text
 
     def set_peaks(self, peaks: bytes | None) -> None:
         """The loudest sample of each part of the track, 0 to 255; None: it is not known."""
@@ -118,8 +117,8 @@ class SeekBar(Drawing):
         middle = bottom // 2
         edge = theme.px(1)
         self.coords(self._ring, edge, edge, self.winfo_width() - edge, bottom - edge)
-        self.coords(self._played, left, self.winfo_height())
-        self.coords(self._left, right, self.winfo_height())
+        self._played.move(left, self.winfo_height())
+        self._left.move(right, self.winfo_height())
         peaks = self._peaks
         bar, gap = max(theme.px(_BAR), 1), max(theme.px(_GAP), 1)
         count = (right - left + gap) // (bar + gap) if peaks else 0
@@ -151,8 +150,8 @@ class SeekBar(Drawing):
         share = seconds / self._duration_s if self._duration_s > 0 else 0.0
         x = round(left + (right - left) * min(share, 1.0))
         known = self._duration_s > 0
-        self._say(self._played, theme.clock(seconds) if known else "")
-        self._say(self._left, f"-{theme.clock(round(self._duration_s) - int(seconds))}" if known else "")
+        self._played.set(theme.clock(seconds) if known else "")
+        self._left.set(f"-{theme.clock(round(self._duration_s) - int(seconds))}" if known else "")
         if self._bars:
             upto = round(share * len(self._bars))
             low, high = sorted((self._coloured, upto))
@@ -168,11 +167,6 @@ class SeekBar(Drawing):
         self.coords(self._head, x, theme.px(2), x, bottom - theme.px(2))
         self.coords(self._knob, x, middle)
 
-    def _say(self, item: int, text: str) -> None:
-        if self._said.get(item) != text:
-            self._said[item] = text
-            self.itemconfigure(item, text=text)
-
     def _hover(self, over: bool) -> None:
         self._hovered = over
         self.paint()
@@ -184,7 +178,7 @@ class SeekBar(Drawing):
     def _on_press(self, event: tk.Event[Any]) -> None:
         if self._can():
             self.focus_set()  # for Escape
-            self.itemconfigure(self._played, fill=theme.TEXT)
+            self._played.colour(theme.TEXT)
             self._on_drag(event, begin=True)
 
     def _on_drag(self, event: tk.Event[Any], *, begin: bool = False) -> None:
@@ -206,12 +200,13 @@ class SeekBar(Drawing):
 
     def _end_drag(self) -> None:
         self._drag_s = None
-        self.itemconfigure(self._played, fill=theme.TEXT_SECONDARY)
+        self._played.colour(theme.TEXT_SECONDARY)
         self.paint()
 
     def _on_key(self, event: tk.Event[Any], by_s: float) -> str | None:
         if commands(event) or not self._can():
             return None
+        self.by_keyboard()
         self.skip(by_s)
         return "break"
 

@@ -104,6 +104,11 @@ class Toasts:
         toast.bind("<Leave>", lambda _event: toast.later("end", 1500, lambda: self._drop(toast)), add="+")
         self._arrange(slide=True)
 
+    def clear(self) -> None:
+        """Nothing of what was said matters any more."""
+        for toast in list(self._toasts):
+            self._drop(toast)
+
     def _drop(self, toast: _Toast) -> None:
         if toast in self._toasts:
             self._toasts.remove(toast)
