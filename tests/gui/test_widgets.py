@@ -239,6 +239,7 @@ def test_transport_says_what_can_be_done(window: Any) -> None:
 
 
 def test_a_disabled_button_is_explained(window: Any) -> None:
+    from phaselock.ui import theme
     from phaselock.ui.widgets import tooltip
     from phaselock.ui.widgets.buttons import IconButton, MainButton
 
@@ -253,6 +254,12 @@ def test_a_disabled_button_is_explained(window: Any) -> None:
     until(window, lambda: tooltip.shown() == "Waiting for Sam.")
     disabled.event_generate("<Leave>", x=-5, y=5)
     assert tooltip.shown() == ""
+    plain.event_generate("<Enter>", x=5, y=5)
+    until(window, lambda: tooltip.shown() == "Stop")
+    for i in range(2000):
+        theme.ellipsis(f"Much of what is kept is let go {i}", theme.canvas_font(theme.BODY), 50)
+    disabled.event_generate("<Enter>", x=5, y=5)
+    until(window, lambda: tooltip.shown() == "Waiting for Sam.")
     plain.event_generate("<Enter>", x=5, y=5)
     until(window, lambda: tooltip.shown() == "Stop")
     assert len([w for w in window.winfo_children() if isinstance(w, tk.Toplevel)]) == 1

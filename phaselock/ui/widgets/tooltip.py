@@ -90,7 +90,11 @@ class _Tip:
 
 
 def _tip() -> _Tip:
-    return theme.kept("tooltip", lambda: _Tip(theme.root()))
+    root: Any = theme.root()
+    tip: _Tip | None = vars(root).get("_tip")
+    if tip is None:
+        tip = root._tip = _Tip(root)
+    return tip
 
 
 def attach(widget: Any, text: Text) -> None:
