@@ -8,24 +8,17 @@ from collections.abc import Callable, Sequence
 
 from phaselock import __version__
 from phaselock.errors import PhaseLockError
+from phaselock.model.address import parse_address
 from phaselock.terminal import Terminal
 
 BACKENDS = ("auto", "jack", "pulseaudio", "alsa", "wasapi", "coreaudio", "null")
 CONTROL_PORT = 17401
 CLOCK_PORT = 17402
 
-NO_WINDOW = (
-    "The window is not built yet. Commands: phaselock host, join, sessions, devices, log, demo "
-    "(phaselock COMMAND --help tells more)."
-)
-
 
 def main(argv: Sequence[str]) -> int:
     """Run one command; the exit status."""
     options = _parser().parse_args(argv)
-    if options.command is None:
-        print(NO_WINDOW, file=sys.stderr)
-        return 2
     terminal = Terminal(as_json=options.json, quiet=options.quiet)
     try:
         status: int = options.run(options, terminal)
@@ -47,25 +40,9 @@ def _fail(terminal: Terminal, reason: str) -> int:
 # -- what is typed -----------------------------------------------------------------------------------------------------
 
 
-def split_address(text: str, default_port: int = CONTROL_PORT) -> tuple[str, int]:
-    """Host and port of `host`, `host:port`, `v6` and `[v6]:port`; ValueError for anything else."""
-    if text.startswith("["):
-        host, closed, rest = text[1:].partition("]")
-        if not closed or (rest and not rest.startswith(":")):
-            raise ValueError("a bracket is not closed")
-        port = rest[1:] if rest else str(default_port)
-    elif text.count(":") == 1:
-        host, _, port = text.partition(":")
-    else:
-        host, port = text, str(default_port)
-    if not host or not port.isascii() or not port.isdigit() or not 1 <= int(port) <= 65535:
-        raise ValueError("no host and port")
-    return host, int(port)
-
-
 def _address(text: str) -> tuple[str, int]:
     try:
-        return split_address(text)
+        return parse_address(text)
     except ValueError:
         raise argparse.ArgumentTypeError(f"{text!r} is not HOST, HOST:PORT or [IPV6]:PORT") from None
 
@@ -86,7 +63,7 @@ def _number(low: float, high: float, kind: type[int] | type[float] = int) -> Cal
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser("phaselock", description="Synchronized music playback for groups.")
     parser.add_argument("--version", action="version", version=f"phaselock {__version__}")
-    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    commands = parser.add_subparsers(metavar="COMMAND", title="commands (without one, the window opens)")
     port = _number(0, 65535)
 
     lines = argparse.ArgumentParser(add_help=False)
@@ -101,6 +78,10 @@ def _parser() -> argparse.ArgumentParser:
     )
     name = argparse.ArgumentParser(add_help=False)
     name.add_argument("--as", dest="display_name", metavar="NAME", help="your name in the session")
+
+    parser.set_defaults(run=_window, json=False, quiet=False, backend="auto", device=None)
+    window = commands.add_parser("window", parents=[sound], help="open the window (as without a command)")
+    window.set_defaults(run=_window, json=False, quiet=False)
 
     host = commands.add_parser(
         "host",
@@ -183,6 +164,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.set_defaults(run=_demo)
     return parser
+
+
+def _window(options: argparse.Namespace, terminal: Terminal) -> int:
+    from phaselock import desktop
+
+    return desktop.run_window(options.backend, options.device)
 
 
 def _host(options: argparse.Namespace, terminal: Terminal) -> int:

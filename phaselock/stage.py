@@ -21,6 +21,7 @@ from phaselock.audio.player import Player
 from phaselock.audio.source import Mp3Source
 from phaselock.errors import PhaseLockError
 from phaselock.intake import Intake, take_in
+from phaselock.model.address import DEFAULT_PORT
 from phaselock.model.names import person_name
 from phaselock.network import discovery
 from phaselock.network.addresses import usable_addresses
@@ -36,7 +37,6 @@ from phaselock.storage.paths import cache_dir
 from phaselock.storage.settings import SettingsStore
 from phaselock.sync.clock import HostClock, PeerClocks
 
-DEFAULT_PORT = 17401
 DEFAULT_DEVICE = "default"
 SEARCH_S = 2.0
 LONGER_SEARCH_S = 6.0

@@ -15,7 +15,7 @@ import pytest
 
 from phaselock import app, cli, demo, terminal
 from phaselock.audio.device import BACKENDS
-from phaselock.cli import split_address
+from phaselock.model.address import parse_address
 from phaselock.sync.clock import FILTERS
 from phaselock.terminal import Terminal, sentences
 
@@ -46,7 +46,7 @@ def phaselock(*arguments: str) -> subprocess.CompletedProcess[str]:
     ],
 )
 def test_an_address(text: str, address: tuple[str, int]) -> None:
-    assert split_address(text) == address
+    assert parse_address(text) == address
 
 
 @pytest.mark.parametrize(
@@ -54,7 +54,7 @@ def test_an_address(text: str, address: tuple[str, int]) -> None:
 )
 def test_no_address(text: str) -> None:
     with pytest.raises(ValueError):
-        split_address(text)
+        parse_address(text)
 
 
 @pytest.mark.parametrize(

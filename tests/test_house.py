@@ -26,6 +26,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "phaselock.app",
         "phaselock.bench",
         "phaselock.demo",
+        "phaselock.desktop",
         "phaselock.model",
         "phaselock.session.commands",
         "phaselock.stage",
@@ -48,6 +49,24 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "phaselock.session",
         "phaselock.storage",
         "phaselock.sync",
+        NATIVE,
+    ),
+    "phaselock.desktop": (
+        "phaselock.backstage",
+        "phaselock.model",
+        "phaselock.session.commands",
+        "phaselock.storage",
+        "phaselock.ui",
+    ),
+    "phaselock.backstage": (
+        "phaselock.audio",
+        "phaselock.desktop",
+        "phaselock.model",
+        "phaselock.network",
+        "phaselock.session",
+        "phaselock.stage",
+        "phaselock.storage",
+        "phaselock.ui.port",
         NATIVE,
     ),
     "phaselock.desk": (
@@ -94,9 +113,16 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "msgpack": ("phaselock.protocol.codec",),
     "zeroconf": ("phaselock.network.discovery",),
     "numpy": ("phaselock.bench",),
-    "tkinter": ("phaselock.ui",),
-    "customtkinter": ("phaselock.ui",),
-    "asyncio": ("phaselock.network", "phaselock.app", "phaselock.stage", "phaselock.intake", "phaselock.bench"),
+    "tkinter": ("phaselock.ui", "phaselock.desktop"),
+    "customtkinter": ("phaselock.ui", "phaselock.desktop"),
+    "asyncio": (
+        "phaselock.app",
+        "phaselock.backstage",
+        "phaselock.bench",
+        "phaselock.intake",
+        "phaselock.network",
+        "phaselock.stage",
+    ),
 }
 NEVER_IN: dict[str, tuple[str, ...]] = {"phaselock.ui.viewmodel": ("tkinter", "customtkinter", "socket", "threading")}
 

@@ -121,7 +121,7 @@ class SyncPlot(Drawing):
             self._draw_times(left, right, bottom)
 
     def _draw_times(self, left: int, right: int, bottom: int) -> None:
-        step = next((s for s in _TIMES_S if self._span_s / s <= 4), _TIMES_S[-1])
+        step = next((s for s in _TIMES_S if self._span_s / s <= 5), _TIMES_S[-1])
         marks = [i * step for i in range(int(self._span_s / step) + 1)]
         while len(self._times) < len(marks):
             item = self.create_text(

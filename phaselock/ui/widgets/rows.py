@@ -350,8 +350,8 @@ class RowList(Drawing):
             x += px(PICTURE + 12)
         else:
             x += px(4)
-        end = self._draw_right(slot, row, right - px(_PAD), ground, tools=over or at_cursor)
-        room = max(end - x, px(16))
+        end, sub_end = self._draw_right(slot, row, right - px(_PAD), ground, tools=over or at_cursor)
+        room, sub_room = max(end - x, px(16)), max(sub_end - x, px(16))
         title_font, sub_font = theme.canvas_font(theme.BODY), theme.canvas_font(theme.SECONDARY)
         colour = theme.PRIMARY if row.playing else theme.TEXT_SECONDARY if row.dimmed else theme.TEXT
         two = bool(row.subtitle or (row.colour_dot and row.progress is None))
@@ -376,7 +376,7 @@ class RowList(Drawing):
                 "subtitle",
                 "text",
                 (sub_x, y),
-                text=theme.ellipsis(row.subtitle, sub_font, room - (sub_x - x)),
+                text=theme.ellipsis(row.subtitle, sub_font, sub_room - (sub_x - x)),
                 font=sub_font,
                 fill=theme.DISABLED if row.dimmed else theme.TEXT_SECONDARY,
                 anchor="w",
@@ -427,8 +427,8 @@ class RowList(Drawing):
         slot.put("dot", "image", (x, y), image=self.hold(f"dot{slot.tag}", dot(size, colour, ground)), anchor="w")
         return x + size + theme.px(6)
 
-    def _draw_right(self, slot: _Slot, row: Row, right: int, ground: str, *, tools: bool) -> int:
-        """Figures and chip, or in their place what can be done; gives where the words must end, the same for both."""
+    def _draw_right(self, slot: _Slot, row: Row, right: int, ground: str, *, tools: bool) -> tuple[int, int]:
+        """Figures and chip, or in their place what can be done; gives where the words of each line must end."""
         px, middle = theme.px, self._high // 2
         font, small = theme.canvas_font(theme.SECONDARY), theme.canvas_font(theme.CAPTION)
         shown = tools or row.actions_shown
@@ -457,23 +457,27 @@ class RowList(Drawing):
                     "right", "text", (left, middle), text=row.right, font=font, fill=theme.TEXT_SECONDARY, anchor="e"
                 )
             left -= theme.measure(row.right, font) + px(12)
+        sub_left = left
         if row.chip is not None:
+            # Beside the title alone where there are two lines: the second one has most to say.
+            y = px(19) + (self._high - px(56)) // 2 if row.subtitle else middle
             text, colour = row.chip
             wide, tall = theme.measure(text, small) + 2 * px(CHIP_PAD), px(CHIP_HEIGHT)
             if not hides:
                 image = plate(wide, tall, tall / 2, fill_of(colour, ground), ground)
-                slot.put("chip", "image", (left, middle), image=self.hold(f"chip{slot.tag}", image), anchor="e")
+                slot.put("chip", "image", (left, y), image=self.hold(f"chip{slot.tag}", image), anchor="e")
                 slot.put(
                     "chipwords",
                     "text",
-                    (left - wide / 2, middle),
+                    (left - wide / 2, y),
                     text=text,
                     font=small,
                     fill=colour,
                     anchor="center",
                 )
             left -= wide + px(12)
-        return min(left, right - tool_room - px(4) if tools and tool_room else left)
+        limit = right - tool_room - px(4) if tools and tool_room else left
+        return min(left, limit), min(sub_left, limit) if tools and tool_room else sub_left
 
     def _right(self) -> int:
         return self.winfo_width() - (theme.px(10) if self._limit() > 0 else 0)

@@ -1,0 +1,70 @@
+"""The heartbeat of the window: about 30 times a second it takes what the program has left, within a time budget."""
+
+from __future__ import annotations
+
+import time
+import tkinter
+from typing import Protocol
+
+from phaselock.ui.port import Mail, Program, State
+
+EVERY_MS = 33
+IDLE_MS = 200
+"""Without a session there is nothing to move."""
+BUDGET_S = 0.004
+MAIL_AT_ONCE = 8
+
+
+class Listener(Protocol):
+    """The window."""
+
+    def take_mail(self, mail: Mail) -> None: ...
+
+    def take_state(self, state: State | None) -> None: ...
+
+    def tick(self, session_ns: int | None) -> None: ...
+
+
+class Pump:
+    """Calls the listener on the GUI thread until `stop`; every tick puts the next one in place, whatever happens."""
+
+    def __init__(self, root: tkinter.Misc, program: Program, listener: Listener) -> None:
+        self._root = root
+        self._program = program
+        self._listener = listener
+        self._state: State | None = None
+        self._after: str | None = None
+        self._stopped = False
+
+    def start(self) -> None:
+        """Begin."""
+        self._beat()
+
+    def stop(self) -> None:
+        """No tick any more."""
+        self._stopped = True
+        if self._after is not None:
+            self._root.after_cancel(self._after)
+            self._after = None
+
+    def _beat(self) -> None:
+        try:
+            self._take()
+        finally:
+            if not self._stopped:
+                busy = self._state is not None
+                self._after = self._root.after(EVERY_MS if busy else IDLE_MS, self._beat)
+
+    def _take(self) -> None:
+        until_s = time.perf_counter() + BUDGET_S
+        while time.perf_counter() < until_s and (mail := self._program.mail(MAIL_AT_ONCE)):
+            for one in mail:
+                self._listener.take_mail(one)
+                if self._stopped:
+                    return
+        state = self._program.state()
+        if state is not self._state:
+            self._state = state
+            self._listener.take_state(state)
+        if state is not None:
+            self._listener.tick(self._program.session_ns())

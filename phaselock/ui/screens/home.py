@@ -1,0 +1,215 @@
+"""The first screen, and the two forms behind its buttons."""
+
+from __future__ import annotations
+
+import tkinter
+from typing import Any
+
+from phaselock.model.address import parse_address
+from phaselock.ui import theme
+from phaselock.ui.port import Closed, FoundSessions, Mail
+from phaselock.ui.screens.base import Screen, Stage
+from phaselock.ui.theme import ctk, px
+from phaselock.ui.viewmodel import browser_view
+from phaselock.ui.widgets.buttons import IconButton, MainButton, SecondaryButton, TextButton
+from phaselock.ui.widgets.entry import Field
+from phaselock.ui.widgets.mark import Mark
+from phaselock.ui.widgets.panel import Panel
+from phaselock.ui.widgets.rows import Row, RowList
+
+FORM_WIDTH = 420
+BUTTON_WIDTH = 280
+
+
+class HomeScreen(Screen):
+    """The mark, the name, one sentence, two buttons."""
+
+    def __init__(self, master: Any, stage: Stage, note: str = "") -> None:
+        super().__init__(master, stage)
+        self.grid_columnconfigure(0, weight=1)
+        self.grid_rowconfigure((0, 9), weight=1)
+        Mark(self, 96).grid(row=1)
+        label(self, "PhaseLock", theme.TITLE, bold=True).grid(row=2, pady=(px(16), 0))
+        label(self, "Your speakers, in phase.", theme.BODY, theme.TEXT_SECONDARY).grid(row=3, pady=(px(4), px(32)))
+        buttons = ctk.CTkFrame(self, fg_color=theme.BACKGROUND)
+        buttons.grid(row=4)
+        buttons.grid_columnconfigure(0, minsize=px(BUTTON_WIDTH))
+        self.create = MainButton(buttons, "Create jam", stage.go_create)
+        self.create.grid(row=0, sticky="ew")
+        self.join = SecondaryButton(buttons, "Join jam", stage.go_browse)
+        self.join.grid(row=1, sticky="ew", pady=(px(16), 0))
+        preferences = stage.program.preferences()
+        name = preferences.display_name
+        who = f"{name}  ·  " if name else ""
+        sound = f"Sound: {preferences.device or 'default output'}"
+        self.sound = TextButton(self, f"{who}{sound}", stage.open_sound)
+        self.sound.grid(row=6, pady=(px(32), 0))
+        if note:
+            label(self, note, theme.SECONDARY, theme.TEXT_SECONDARY, wrap=px(560)).grid(row=7, pady=(px(16), 0))
+
+
+class CreateScreen(Screen):
+    """What a session is called, and who one is."""
+
+    def __init__(self, master: Any, stage: Stage) -> None:
+        super().__init__(master, stage)
+        preferences = stage.program.preferences()
+        form = _form(self, "Create a jam", stage.go_home)
+        self.session_name = Field(
+            form, "Name of the jam", preferences.session_name, "Friday Night Vibes", on_submit=self.submit
+        )
+        self.session_name.pack(fill="x")
+        self.display_name = Field(form, "Your name", preferences.display_name, "Alex", on_submit=self.submit)
+        self.display_name.pack(fill="x", pady=(px(8), 0))
+        self._more = TextButton(form, "More", self._show_more)
+        self._more.pack(anchor="w", pady=(px(8), 0))
+        self._ports = ctk.CTkFrame(form, fg_color="transparent")
+        self.port = Field(self._ports, "TCP port (control and files)", str(preferences.port), numeric=True)
+        self.port.pack(fill="x")
+        self.clock_port = Field(self._ports, "UDP port (clock)", str(preferences.clock_port), numeric=True)
+        self.clock_port.pack(fill="x", pady=(px(8), 0))
+        self._problem = label(form, "", theme.SECONDARY, theme.ERROR, wrap=px(FORM_WIDTH))
+        self.button = MainButton(form, "Create jam", self.submit)
+        self.button.pack(fill="x", pady=(px(24), 0))
+        self.session_name.focus()
+
+    def submit(self) -> None:
+        """Open the session, if what was typed allows it."""
+        for field in (self.session_name, self.display_name, self.port, self.clock_port):
+            field.set_error("")
+        fields = {"port": self.port, "clock_port": self.clock_port}
+        ports = {name: _port(field.get()) for name, field in fields.items()}
+        for name, port in ports.items():
+            if port is None:
+                self._show_more()
+                fields[name].set_error("A number from 1 to 65535, please.")
+        if not self.display_name.get().strip():
+            self.display_name.set_error("Please choose a name, so that the others know who hosts.")
+        elif ports["port"] and ports["clock_port"]:
+            self._problem.pack_forget()
+            self.button.set_enabled(False)
+            names = self.session_name.get().strip(), self.display_name.get().strip()
+            self.stage.program.host(*names, ports["port"], ports["clock_port"])
+
+    def take_mail(self, mail: Mail) -> None:
+        if isinstance(mail, Closed):
+            self.button.set_enabled(True)
+            self._problem.configure(text=mail.reason)
+            self._problem.pack(fill="x", pady=(px(16), 0), before=self.button)
+
+    def _show_more(self) -> None:
+        self._more.pack_forget()
+        self._ports.pack(fill="x", pady=(px(8), 0), before=self.button)
+
+
+class BrowserScreen(Screen):
+    """The sessions on this network, and a place to type an address."""
+
+    def __init__(self, master: Any, stage: Stage) -> None:
+        super().__init__(master, stage)
+        self._addresses: dict[str, str] = {}
+        form = _form(self, "Join a jam", self._back)
+        self.display_name = Field(form, "Your name", stage.program.preferences().display_name, "Sam")
+        self.display_name.pack(fill="x")
+        panel = Panel(form, "On this network")
+        panel.pack(fill="both", expand=True, pady=(px(16), 0))
+        self.rows = RowList(panel.body, on_open=self._open, empty=("Looking for jams on this network…", None, None))
+        self.rows.configure(height=px(196))
+        self.rows.pack(fill="both", expand=True)
+        manual = ctk.CTkFrame(form, fg_color="transparent")
+        manual.pack(fill="x", pady=(px(16), 0))
+        manual.grid_columnconfigure(0, weight=1)
+        self.address = Field(manual, "Or its address", "", "192.168.1.42:17401", on_submit=self.submit)
+        self.address.grid(row=0, column=0, sticky="ew")
+        self.button = MainButton(manual, "Connect", self.submit)
+        self.button.grid(row=0, column=1, padx=(px(16), 0), sticky="n", pady=(px(20), 0))
+        self._problem = label(form, "", theme.SECONDARY, theme.ERROR, wrap=px(FORM_WIDTH + 80))
+        stage.program.browse(True)
+        (self.display_name if not self.display_name.get() else self.address).focus()
+
+    def destroy(self) -> None:
+        self.stage.program.browse(False)
+        super().destroy()
+
+    def submit(self) -> None:
+        """Join at the address that was typed."""
+        self.address.set_error("")
+        try:
+            parse_address(self.address.get())
+        except ValueError as error:
+            self.address.set_error(str(error))
+            return
+        self._join(self.address.get())
+
+    def take_mail(self, mail: Mail) -> None:
+        if isinstance(mail, FoundSessions):
+            view = browser_view(mail)
+            self._addresses = {row.session_id: row.address for row in view.rows}
+            self.rows.set_empty(view.note or "Looking for jams on this network…")
+            self.rows.set_rows(
+                [
+                    Row(
+                        row.session_id,
+                        row.title,
+                        row.subtitle,
+                        initial=row.title[:1].upper(),
+                        dimmed=row.full,
+                        right="full" if row.full else "",
+                        tooltip=row.address,
+                    )
+                    for row in view.rows
+                ]
+            )
+        elif isinstance(mail, Closed):
+            self.button.set_enabled(True)
+            self._problem.configure(text=mail.reason)
+            self._problem.pack(fill="x", pady=(px(12), 0))
+
+    def _open(self, session_id: str) -> None:
+        if session_id in self._addresses:
+            self._join(self._addresses[session_id])
+
+    def _join(self, address: str) -> None:
+        self.display_name.set_error("")
+        name = self.display_name.get().strip()
+        if not name:
+            self.display_name.set_error("Please choose a name, so that the others know who you are.")
+            return
+        self._problem.pack_forget()
+        self.button.set_enabled(False)
+        self.stage.program.join(address, name)
+
+    def _back(self) -> None:
+        self.stage.program.leave()
+        self.stage.go_home()
+
+
+def label(
+    master: Any, text: str, size: int, colour: str = theme.TEXT, *, bold: bool = False, wrap: int = 0
+) -> ctk.CTkLabel:
+    """A line of text."""
+    return ctk.CTkLabel(
+        master, text=text, font=theme.font(size, bold), text_color=colour, wraplength=wrap, justify="left"
+    )
+
+
+def _form(screen: Screen, title: str, back: Any) -> ctk.CTkFrame:
+    """A column in the middle, with the way back and a title above it."""
+    screen.grid_columnconfigure((0, 2), weight=1)
+    screen.grid_columnconfigure(1, minsize=px(FORM_WIDTH + 80))
+    screen.grid_rowconfigure(1, weight=1)
+    head = ctk.CTkFrame(screen, fg_color="transparent")
+    head.grid(row=0, column=1, sticky="ew", pady=(px(24), px(16)))
+    IconButton(head, "back", back, tooltip="Back").pack(side="left", padx=(0, px(12)))
+    label(head, title, theme.TITLE, bold=True).pack(side="left")
+    form = ctk.CTkFrame(screen, fg_color="transparent")
+    form.grid(row=1, column=1, sticky="nsew", pady=(0, px(24)))
+    return form
+
+
+def _port(text: str) -> int | None:
+    try:
+        port = int(text)
+    except (ValueError, tkinter.TclError):
+        return None
+    return port if 1 <= port <= 65535 else None

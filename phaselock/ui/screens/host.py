@@ -1,0 +1,294 @@
+"""The screen of a host: peers, what plays, the queue, and what the peers wish for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+from uuid import UUID
+
+from phaselock.session import commands as c
+from phaselock.ui import theme
+from phaselock.ui.port import Mail, Picture, Shape, State
+from phaselock.ui.screens.base import Screen, Stage
+from phaselock.ui.screens.home import label
+from phaselock.ui.screens.playing import PlayingPanel, shortened
+from phaselock.ui.theme import ctk, px
+from phaselock.ui.viewmodel import HostView, PeerRow, QueueRow, RequestRow, host_view
+from phaselock.ui.widgets.buttons import IconButton, SecondaryButton, TextButton
+from phaselock.ui.widgets.panel import Panel
+from phaselock.ui.widgets.rows import Row, RowList
+from phaselock.ui.widgets.slider import VolumeSlider
+from phaselock.ui.widgets.transport import Transport
+
+PEERS_WIDTH, QUEUE_WIDTH = 260, 320
+NARROW, NARROW_PEERS_WIDTH, NARROW_QUEUE_WIDTH = 1040, 216, 272
+TITLE_CHARS = 26
+ALL_FILES = "has all files"
+DOTS = {"green": theme.PRIMARY, "yellow": theme.WARNING, "red": theme.ERROR}
+CHIPS = {"good": theme.TEXT, "warning": theme.WARNING, "error": theme.ERROR, "neutral": theme.TEXT_SECONDARY}
+SEEK_STEP_S = 5.0
+
+
+class HostScreen(Screen):
+    """Everything a host can do."""
+
+    def __init__(self, master: Any, stage: Stage) -> None:
+        super().__init__(master, stage)
+        self._view: HostView | None = None
+        self._queue: dict[str, UUID] = {}
+        self.grid_columnconfigure(1, weight=1)
+        self.grid_rowconfigure(1, weight=1)
+        self._build_header()
+        self._build_peers()
+        self._build_playing()
+        self._build_queue()
+        self._build_requests()
+        self.bind("<Configure>", self._fit, add="+")
+
+    # -- what is shown -----------------------------------------------------------------------------------------------
+
+    def take_state(self, state: State) -> None:
+        view, before = host_view(state), self._view
+        self._view = view
+        if before is None or (view.title, view.subtitle, view.address) != (
+            before.title,
+            before.subtitle,
+            before.address,
+        ):
+            self._title.configure(text=shortened(view.title, TITLE_CHARS))
+            self._subtitle.configure(text=view.subtitle)
+            self.address.set_text(view.address)
+        if before is None or view.peers != before.peers:
+            self.peers.set_rows([_peer_row(row) for row in view.peers])
+        if before is None or view.queue is not before.queue:
+            self._queue = {str(row.id): row.id for row in view.queue}
+            self.queue.set_rows([_queue_row(row) for row in view.queue])
+        if before is None or view.queue_note != before.queue_note:
+            self._queue_note.configure(text=view.queue_note)
+        self.playing.show(state, view.now, view.sync)
+        if before is None or view.transport != before.transport:
+            can = view.transport.can
+            self.transport.set(view.transport.playing, can, view.transport.play_tooltip)
+        if before is None or (view.requests, view.more_requests) != (before.requests, before.more_requests):
+            self._show_requests(view.requests, view.more_requests)
+
+    def take_mail(self, mail: Mail) -> None:
+        if isinstance(mail, Picture | Shape):
+            self.playing.take(mail)
+
+    def tick(self, session_ns: int | None) -> None:
+        self.playing.tick(session_ns)
+
+    def key(self, name: str) -> bool:
+        actions = {
+            "play_pause": self.play_pause,
+            "next": lambda: self._do(c.Next()),
+            "previous": lambda: self._do(c.Previous()),
+            "forward": lambda: self._skip(SEEK_STEP_S),
+            "back": lambda: self._skip(-SEEK_STEP_S),
+            "add": self.add_files,
+            "louder": lambda: self.volume.step(1),
+            "quieter": lambda: self.volume.step(-1),
+            "mute": self.volume.toggle_mute,
+        }
+        if name in actions:
+            actions[name]()
+        return name in actions
+
+    # -- what is done ------------------------------------------------------------------------------------------------
+
+    def play_pause(self) -> None:
+        """Whichever it is not."""
+        if self._view is None or "play_pause" not in self._view.transport.can:
+            return
+        self._do(c.Pause() if self._view.transport.playing else c.Play())
+
+    def add_files(self) -> None:
+        """Let the user choose."""
+        if paths := self.stage.ask_files():
+            self.stage.program.add(list(paths))
+
+    def add_folder(self) -> None:
+        """A folder with all that is in it."""
+        if path := self.stage.ask_folder():
+            self.stage.program.add([path])
+
+    def _do(self, command: c.HostCommand) -> None:
+        self.stage.program.command(command)
+
+    def _skip(self, seconds: float) -> None:
+        self.playing.seekbar.skip(seconds)
+
+    def _open(self, key: str) -> None:
+        self._do(c.Play(self._queue[key]))
+
+    def _move(self, key: str, to: int) -> None:
+        self._do(c.Move(self._queue[key], to))
+
+    def _remove(self, keys: Sequence[str]) -> None:
+        for key in keys:
+            self._do(c.Remove(self._queue[key]))
+
+    def _queue_action(self, key: str, action: str) -> None:
+        if action == "remove":
+            self._remove([key])
+
+    def _peer_action(self, key: str, action: str) -> None:
+        name = next((row.name for row in self._view.peers if str(row.peer_id) == key), None) if self._view else None
+        if name is not None:
+            commands: dict[str, c.HostCommand] = {
+                "retry": c.Retry(name),
+                "without": c.Without(name),
+                "drop": c.DropPeer(name),
+            }
+            self._do(commands[action])
+
+    def _request_action(self, key: str, action: str) -> None:
+        request_id = UUID(key)
+        self._do(c.Accept(request_id) if action == "accept" else c.Reject(request_id))
+
+    def _copy_address(self) -> None:
+        if self._view is not None:
+            self.clipboard_clear()
+            self.clipboard_append(self._view.address)
+            self.stage.say("Address copied.")
+
+    # -- how it is built ---------------------------------------------------------------------------------------------
+
+    def _build_header(self) -> None:
+        head = ctk.CTkFrame(self, fg_color="transparent", height=px(64))
+        head.grid(row=0, column=0, columnspan=3, sticky="ew", padx=px(24), pady=(px(16), px(12)))
+        head.grid_columnconfigure(0, weight=1)
+        self._title = label(head, "", theme.TITLE, bold=True)
+        self._title.grid(row=0, column=0, sticky="w")
+        self._subtitle = label(head, "", theme.SECONDARY, theme.TEXT_SECONDARY)
+        self._subtitle.grid(row=1, column=0, sticky="w")
+        buttons = ctk.CTkFrame(head, fg_color="transparent")
+        buttons.grid(row=0, column=1, rowspan=2, sticky="e")
+        self.volume = VolumeSlider(buttons, self.stage.program.set_volume)
+        self.volume.set(self.stage.program.preferences().volume)
+        self.volume.pack(side="left", padx=(0, px(16)))
+        self.address = SecondaryButton(buttons, "", self._copy_address)
+        self.address.pack(side="left")
+        self.copy = IconButton(buttons, "copy", self._copy_address, tooltip="Copy the address for others to join")
+        self.copy.pack(side="left", padx=(px(4), 0))
+        IconButton(buttons, "settings", self.stage.open_sound, tooltip="Sound").pack(side="left", padx=(px(12), 0))
+        self.end = TextButton(buttons, "End jam", self.stage.leave)
+        self.end.pack(side="left", padx=(px(12), 0))
+
+    def _build_peers(self) -> None:
+        panel = Panel(self, "Peers")
+        panel.grid(row=1, column=0, sticky="nsew", padx=(px(24), 0), pady=(0, px(24)))
+        hint = "Nobody here yet. Others open PhaseLock, choose Join jam, and see this jam or type its address."
+        self.peers = RowList(panel.body, on_action=self._peer_action, empty=(hint, "Copy address", self._copy_address))
+        self.peers.configure(width=px(PEERS_WIDTH - 32))
+        self.peers.pack(fill="both", expand=True)
+
+    def _build_playing(self) -> None:
+        self.playing = PlayingPanel(
+            self, self.stage, on_seek=lambda seconds: self._do(c.Seek(seconds)), hint="Nothing is playing"
+        )
+        self.playing.grid(row=1, column=1, sticky="nsew", padx=px(12), pady=(0, px(24)))
+        controls = self.playing.controls
+        controls.grid_columnconfigure((0, 2), weight=1)
+        self.transport = Transport(
+            controls,
+            self.play_pause,
+            lambda: self._do(c.Stop()),
+            lambda: self._do(c.Next()),
+            lambda: self._do(c.Previous()),
+        )
+        self.transport.grid(row=0, column=1)
+
+    def _build_queue(self) -> None:
+        panel = Panel(self, "Queue")
+        panel.grid(row=1, column=2, sticky="nsew", padx=(0, px(24)), pady=(0, px(24)))
+        self._queue_note = label(panel.header, "", theme.CAPTION, theme.TEXT_SECONDARY)
+        self._queue_note.pack(side="right")
+        self.queue = RowList(
+            panel.body,
+            on_open=self._open,
+            on_action=self._queue_action,
+            on_move=self._move,
+            on_delete=self._remove,
+            empty=("No songs yet. Add MP3s, folders or playlists, or drop them here.", None, None),
+        )
+        self.queue.configure(width=px(QUEUE_WIDTH - 32))
+        self.queue.pack(fill="both", expand=True)
+        buttons = ctk.CTkFrame(panel.body, fg_color="transparent")
+        buttons.pack(fill="x", pady=(px(12), 0))
+        self.add = SecondaryButton(buttons, "Add songs", self.add_files)
+        self.add.pack(side="left", fill="x", expand=True)
+        TextButton(buttons, "Add folder", self.add_folder).pack(side="left", padx=(px(8), 0))
+
+    def _build_requests(self) -> None:
+        self._requests_panel = Panel(self)
+        self._requests_panel.body.grid_configure(padx=px(8), pady=px(8))
+        self.requests = RowList(self._requests_panel.body, on_action=self._request_action)
+        self.requests.pack(fill="both", expand=True)
+        self._more = label(self._requests_panel.body, "", theme.CAPTION, theme.TEXT_SECONDARY)
+
+    def _fit(self, event: Any) -> None:
+        """In a narrow window what plays keeps its room."""
+        if event.widget is self or str(event.widget) == str(self):
+            narrow = event.width < px(NARROW)
+            self.peers.configure(width=px((NARROW_PEERS_WIDTH if narrow else PEERS_WIDTH) - 32))
+            self.queue.configure(width=px((NARROW_QUEUE_WIDTH if narrow else QUEUE_WIDTH) - 32))
+
+    def _show_requests(self, rows: Sequence[RequestRow], more: int) -> None:
+        self._more.configure(text=f"+{more} more")
+        if more:
+            self._more.pack(anchor="e", padx=px(8))
+        else:
+            self._more.pack_forget()
+        self.requests.set_rows([_request_row(row) for row in rows])
+        if rows:
+            self.requests.configure(height=px(56 * len(rows)))
+            self._requests_panel.grid(row=2, column=0, columnspan=3, sticky="ew", padx=px(24), pady=(0, px(24)))
+        else:
+            self._requests_panel.grid_forget()
+
+
+def _peer_row(row: PeerRow) -> Row:
+    more = (("retry", "next", "Send again"), ("without", "stop", "Go on without it")) if row.can_retry else ()
+    news = row.trouble or row.detail
+    actions = (*more, ("drop", "close", f"Send {row.name} away"))
+    return Row(
+        str(row.peer_id),
+        row.name,
+        row.latency_text if row.detail == ALL_FILES and not row.trouble else f"{row.latency_text} · {news}",
+        initial=row.initial,
+        colour_dot=DOTS[row.latency_class],
+        chip=(row.chip_text, CHIPS[row.chip_kind]),
+        progress=row.progress,
+        actions=actions,
+        tooltip=row.tooltip,
+    )
+
+
+def _queue_row(row: QueueRow) -> Row:
+    return Row(
+        str(row.id),
+        row.title,
+        row.status_text or row.subtitle,
+        initial=row.initial,
+        right=row.duration_text,
+        progress=row.progress,
+        playing=row.playing,
+        dimmed=row.played,
+        actions=(("remove", "close", "Remove from the queue"),),
+        draggable=True,
+    )
+
+
+def _request_row(row: RequestRow) -> Row:
+    actions = (("accept", "tick", "Accept"), ("reject", "cross", "Reject")) if row.decidable else ()
+    return Row(
+        str(row.request_id),
+        row.text,
+        row.size_text,
+        initial="?",
+        progress=row.progress,
+        actions=actions,
+        actions_shown=True,
+    )

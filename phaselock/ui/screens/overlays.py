@@ -1,0 +1,199 @@
+"""What lies over a session: sound, the large plot of the sync, the shortcuts. Nothing here stops the music or waits."""
+
+from __future__ import annotations
+
+import pathlib
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from phaselock.ui import theme
+from phaselock.ui.port import Mail, Outputs, State
+from phaselock.ui.screens.base import Stage
+from phaselock.ui.screens.home import label
+from phaselock.ui.theme import ctk, px
+from phaselock.ui.viewmodel import Figures, host_view, peer_view
+from phaselock.ui.widgets.buttons import IconButton, MainButton, SecondaryButton
+from phaselock.ui.widgets.entry import Field
+from phaselock.ui.widgets.panel import Panel
+from phaselock.ui.widgets.plot import Series, SyncPlot
+
+DEFAULT_OUTPUT = "The system's choice"
+SPAN_S = 300.0
+MOST_CORRECTION_MS = 2000.0
+
+SHORTCUTS = (
+    ("Space", "Play or pause"),
+    ("Ctrl + Right, Ctrl + Left", "Next, previous (or back to the beginning)"),
+    ("Right, Left", "5 seconds on, back"),
+    ("Ctrl + Up, Ctrl + Down, M", "Louder, quieter, mute"),
+    ("Ctrl + O", "Add songs (host), request a song (peer)"),
+    ("Enter, double click", "Play that song"),
+    ("Alt + Up, Alt + Down, drag", "Move a song"),
+    ("Delete", "Remove songs"),
+    ("Tab, arrows", "Walk through everything"),
+    ("Escape", "Close what lies on top"),
+    ("?", "This sheet"),
+)
+
+
+class Overlay(ctk.CTkFrame):  # type: ignore[misc]
+    """A panel in the middle of the dimmed window. Escape and its cross close it."""
+
+    def __init__(self, master: Any, title: str, on_close: Callable[[], None]) -> None:
+        super().__init__(master, fg_color=theme.BACKGROUND, corner_radius=0)
+        self.panel = Panel(self, title)
+        self.panel.place(relx=0.5, rely=0.5, anchor="center")
+        IconButton(self.panel.header, "close", on_close, tooltip="Close (Escape)").pack(side="right")
+        self.body = self.panel.body
+        self.place(relx=0, rely=0, relwidth=1, relheight=1)
+
+    def take_mail(self, mail: Mail) -> None:
+        """Something arrived."""
+
+    def take_state(self, state: State) -> None:
+        """The session has changed."""
+
+    def tick(self) -> None:
+        """Time has passed."""
+
+
+class SoundOverlay(Overlay):
+    """Which output this machine plays on, and the user's own correction of it."""
+
+    def __init__(self, master: Any, stage: Stage, on_close: Callable[[], None]) -> None:
+        super().__init__(master, "Sound", on_close)
+        self._stage = stage
+        chosen = stage.program.preferences().device
+        label(self.body, "Output", theme.SECONDARY, theme.TEXT_SECONDARY).pack(anchor="w")
+        self.output = ctk.CTkOptionMenu(
+            self.body,
+            values=[chosen or DEFAULT_OUTPUT],
+            command=self._choose,
+            width=px(420),
+            fg_color=theme.ELEVATED,
+            button_color=theme.ELEVATED,
+            button_hover_color=theme.GRID,
+            dropdown_fg_color=theme.ELEVATED,
+            font=theme.font(theme.BODY),
+        )
+        self.output.set(chosen or DEFAULT_OUTPUT)
+        self.output.pack(fill="x", pady=(px(4), px(16)))
+        state = stage.program.state()
+        own = state.own if state else None
+        now_ms = f"{own.correction_ms if own else 0:g}"
+        self.correction = Field(self.body, "Correction in milliseconds", now_ms, on_submit=self._correct)
+        if own is not None:
+            self.correction.pack(fill="x")
+            hint = "Positive plays earlier: for a loudspeaker that hides a delay. Kept for this output."
+            explained = label(self.body, hint, theme.CAPTION, theme.TEXT_SECONDARY, wrap=px(420))
+            explained.pack(anchor="w", pady=(px(4), px(16)))
+            MainButton(self.body, "Apply", self._correct).pack(anchor="e")
+        self._device = label(self.body, "", theme.SECONDARY, theme.TEXT_SECONDARY)
+        self._device.pack(anchor="w", pady=(px(8), 0))
+        if state is not None:
+            self.take_state(state)
+        stage.program.list_outputs()
+
+    def take_mail(self, mail: Mail) -> None:
+        if isinstance(mail, Outputs):
+            names = [DEFAULT_OUTPUT, *mail.names]
+            chosen = self.output.get()
+            self.output.configure(values=names if chosen in names else [*names, chosen])
+
+    def take_state(self, state: State) -> None:
+        if state.own is None or state.own.device_name is None:
+            self._device.configure(text="No audio output detected.")
+        else:
+            delay_ms = state.own.output_latency_ns / 1e6
+            text = f"Playing on {state.own.device_name}, {delay_ms:.1f} ms from here to its sound."
+            self._device.configure(text=text)
+
+    def _choose(self, name: str) -> None:
+        self._stage.program.choose_output(None if name == DEFAULT_OUTPUT else name)
+
+    def _correct(self) -> None:
+        self.correction.set_error("")
+        try:
+            correction_ms = float(self.correction.get().replace(",", "."))
+        except ValueError:
+            correction_ms = MOST_CORRECTION_MS + 1
+        if abs(correction_ms) <= MOST_CORRECTION_MS:
+            self._stage.program.set_correction_ms(correction_ms)
+            self._stage.say(f"This output now plays {correction_ms:g} ms earlier.")
+        else:
+            self.correction.set_error(f"A number from -{MOST_CORRECTION_MS:g} to {MOST_CORRECTION_MS:g}, please.")
+
+
+class SyncOverlay(Overlay):
+    """Five minutes of every machine, and the figures behind them."""
+
+    def __init__(self, master: Any, stage: Stage, on_close: Callable[[], None]) -> None:
+        super().__init__(master, "In phase", on_close)
+        self._stage = stage
+        self._ticks = 0
+        self._sentence = label(self.body, "", theme.SECTION, bold=True)
+        self._sentence.pack(anchor="w")
+        self.plot = SyncPlot(self.body, height=280, detailed=True)
+        self.plot.configure(width=px(760))
+        self.plot.pack(fill="both", expand=True, pady=(px(12), 0))
+        self._table = ctk.CTkFrame(self.body, fg_color=theme.SURFACE)
+        self._table.pack(anchor="w", pady=(px(12), 0))
+        self._shown: Sequence[Figures] = ()
+        SecondaryButton(self.body, "Export as CSV", self._export).pack(anchor="e", pady=(px(12), 0))
+        state = stage.program.state()
+        if state is not None:
+            self.take_state(state)
+        self.tick()
+
+    def take_state(self, state: State) -> None:
+        sync = host_view(state).sync if state.hosting else peer_view(state).sync
+        self._sentence.configure(text=sync.sentence)
+        if sync.machines != self._shown:
+            self._shown = sync.machines
+            self._show_figures(sync.machines)
+
+    def tick(self) -> None:
+        self._ticks += 1
+        if self._ticks % 15 == 1:
+            now_s = self._stage.now_s()
+            series = self._stage.history.series(SPAN_S, now_s)
+            lines = [
+                Series(one.name, one.colour_index, [(p.t_s, p.error_us, p.uncertainty_us) for p in one.points])
+                for one in series
+            ]
+            self.plot.set_series(lines, SPAN_S, now_s)
+
+    def _show_figures(self, machines: Sequence[Figures]) -> None:
+        for cell in self._table.winfo_children():
+            cell.destroy()
+        heads = ("", "error", "within", "drift", "correction", "underruns")
+        rows = [
+            (m.name, m.error_text, m.uncertainty_text, m.drift_text, m.correction_text, str(m.underruns))
+            for m in machines
+        ]
+        for y, row in enumerate([heads, *rows]):
+            for x, text in enumerate(row):
+                colour = theme.TEXT if y and not x else theme.TEXT_SECONDARY
+                cell = label(self._table, text, theme.SECONDARY, colour)
+                cell.grid(row=y, column=x, sticky="w" if not x else "e", padx=(0 if not x else px(32), 0))
+
+    def _export(self) -> None:
+        if path := self._stage.ask_save("phaselock-sync.csv"):
+            try:
+                pathlib.Path(path).write_text(self._stage.history.csv(), encoding="utf-8")
+            except OSError as error:
+                self._stage.say(f"Cannot write {path}: {error.strerror}", "error")
+            else:
+                self._stage.say(f"Saved as {path}")
+
+
+class ShortcutsOverlay(Overlay):
+    """Every key that does something."""
+
+    def __init__(self, master: Any, on_close: Callable[[], None]) -> None:
+        super().__init__(master, "Shortcuts", on_close)
+        for row, (keys, meaning) in enumerate(SHORTCUTS):
+            label(self.body, keys, theme.BODY, bold=True).grid(row=row, column=0, sticky="w", pady=px(4))
+            label(self.body, meaning, theme.BODY, theme.TEXT_SECONDARY).grid(
+                row=row, column=1, sticky="w", padx=(px(24), 0), pady=px(4)
+            )

@@ -1,0 +1,129 @@
+"""The screen of a peer: what plays, the queue to read, and a way to ask for a song."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from phaselock.ui import theme
+from phaselock.ui.port import Mail, Picture, Shape, State
+from phaselock.ui.screens.base import Screen, Stage
+from phaselock.ui.screens.home import label
+from phaselock.ui.screens.playing import PlayingPanel, shortened
+from phaselock.ui.theme import ctk, px
+from phaselock.ui.viewmodel import PeerScreenView, QueueRow, peer_view
+from phaselock.ui.widgets.buttons import IconButton, MainButton, TextButton
+from phaselock.ui.widgets.chip import Chip
+from phaselock.ui.widgets.panel import Panel
+from phaselock.ui.widgets.rows import Row, RowList
+from phaselock.ui.widgets.slider import VolumeSlider
+
+QUEUE_WIDTH = 340
+TITLE_CHARS = 30
+
+
+class PeerScreen(Screen):
+    """Everything a peer can see and do."""
+
+    def __init__(self, master: Any, stage: Stage) -> None:
+        super().__init__(master, stage)
+        self._view: PeerScreenView | None = None
+        self.grid_columnconfigure(0, weight=1)
+        self.grid_rowconfigure(1, weight=1)
+        self._build_header()
+        self.playing = PlayingPanel(self, stage, on_seek=None, hint="Nothing is playing")
+        self.playing.grid(row=1, column=0, sticky="nsew", padx=(px(24), px(12)), pady=(0, px(24)))
+        self.volume = VolumeSlider(self.playing.controls, stage.program.set_volume)
+        self.volume.set(stage.program.preferences().volume)
+        self.volume.pack()
+        self._build_queue()
+
+    def take_state(self, state: State) -> None:
+        view, before = peer_view(state), self._view
+        self._view = view
+        if before is None or view.title != before.title:
+            self._title.configure(text=shortened(view.title, TITLE_CHARS))
+        if before is None or (view.connection, view.connection_kind) != (before.connection, before.connection_kind):
+            colour = theme.WARNING if view.connection_kind == "warning" else theme.TEXT_SECONDARY
+            self._connection.configure(text=view.connection, text_color=colour)
+        if before is None or (view.chip_text, view.chip_kind) != (before.chip_text, before.chip_kind):
+            self.chip.set(view.chip_text, view.chip_kind)
+        if before is None or view.queue is not before.queue:
+            self.queue.set_rows([_queue_row(row) for row in view.queue])
+        if before is None or view.requests != before.requests:
+            self._show_requests(view)
+        self.playing.show(state, view.now, view.sync)
+
+    def take_mail(self, mail: Mail) -> None:
+        if isinstance(mail, Picture | Shape):
+            self.playing.take(mail)
+
+    def tick(self, session_ns: int | None) -> None:
+        self.playing.tick(session_ns)
+
+    def key(self, name: str) -> bool:
+        actions = {
+            "add": self.ask,
+            "louder": lambda: self.volume.step(1),
+            "quieter": lambda: self.volume.step(-1),
+            "mute": self.volume.toggle_mute,
+        }
+        if name in actions:
+            actions[name]()
+        return name in actions
+
+    def ask(self) -> None:
+        """Let the user choose a song to ask for."""
+        if path := self.stage.ask_song():
+            self.stage.program.request(path)
+
+    def _build_header(self) -> None:
+        head = ctk.CTkFrame(self, fg_color="transparent")
+        head.grid(row=0, column=0, columnspan=2, sticky="ew", padx=px(24), pady=(px(16), px(12)))
+        head.grid_columnconfigure(0, weight=1)
+        self._title = label(head, "", theme.TITLE, bold=True)
+        self._title.grid(row=0, column=0, sticky="w")
+        self._connection = label(head, "", theme.SECONDARY, theme.TEXT_SECONDARY)
+        self._connection.grid(row=1, column=0, sticky="w")
+        buttons = ctk.CTkFrame(head, fg_color="transparent")
+        buttons.grid(row=0, column=1, rowspan=2, sticky="e")
+        self.chip = Chip(buttons)
+        self.chip.pack(side="left")
+        IconButton(buttons, "settings", self.stage.open_sound, tooltip="Sound").pack(side="left", padx=(px(12), 0))
+        self.end = TextButton(buttons, "Leave jam", self.stage.leave)
+        self.end.pack(side="left", padx=(px(12), 0))
+
+    def _build_queue(self) -> None:
+        panel = Panel(self, "Queue")
+        panel.grid(row=1, column=1, sticky="nsew", padx=(0, px(24)), pady=(0, px(24)))
+        self.queue = RowList(
+            panel.body, empty=("No songs yet. Ask the host for one with Request song.", None, None)
+        )
+        self.queue.configure(width=px(QUEUE_WIDTH - 32))
+        self.queue.pack(fill="both", expand=True)
+        self.requests = RowList(panel.body)
+        self.button = MainButton(panel.body, "Request song", self.ask)
+        self.button.pack(fill="x", pady=(px(12), 0), side="bottom")
+
+    def _show_requests(self, view: PeerScreenView) -> None:
+        rows = [
+            Row(str(row.request_id), row.text, row.size_text, progress=row.progress)
+            for row in view.requests
+        ]
+        self.requests.set_rows(rows)
+        if rows:
+            self.requests.configure(height=px(56 * len(rows)), width=px(QUEUE_WIDTH - 32))
+            self.requests.pack(fill="x", pady=(px(12), 0), side="bottom", after=self.button)
+        else:
+            self.requests.pack_forget()
+
+
+def _queue_row(row: QueueRow) -> Row:
+    return Row(
+        str(row.id),
+        row.title,
+        row.subtitle,
+        initial=row.initial,
+        right=row.duration_text,
+        playing=row.playing,
+        dimmed=row.played,
+    )

@@ -1,0 +1,288 @@
+"""The window: one screen at a time, what lies over it, toasts, keys, and what is remembered of it.
+
+It stands before anything of the network is imported, and shows only what `Program` gives.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+import tkinter
+from collections.abc import Callable, Sequence
+from tkinter import filedialog
+from typing import Any
+
+from phaselock.session import commands as c
+from phaselock.ui import theme
+from phaselock.ui.port import Closed, Happened, Mail, Opened, Program, State
+from phaselock.ui.pump import Pump
+from phaselock.ui.screens.base import Screen
+from phaselock.ui.screens.home import BrowserScreen, CreateScreen, HomeScreen
+from phaselock.ui.screens.host import HostScreen
+from phaselock.ui.screens.overlays import Overlay, ShortcutsOverlay, SoundOverlay, SyncOverlay
+from phaselock.ui.screens.peer import PeerScreen
+from phaselock.ui.theme import ctk, px
+from phaselock.ui.viewmodel import History, event_toast, host_view, peer_view
+from phaselock.ui.widgets.mark import icon_images
+from phaselock.ui.widgets.toast import Kind, Toasts
+
+FIRST_SIZE = (1100, 720)
+LEAST_SIZE = (900, 600)
+ASK_AGAIN_S = 6.0
+KEYS = {
+    "<space>": "play_pause",
+    "<Control-Right>": "next",
+    "<Control-Left>": "previous",
+    "<Right>": "forward",
+    "<Left>": "back",
+    "<Control-Up>": "louder",
+    "<Control-Down>": "quieter",
+    "<m>": "mute",
+    "<Control-o>": "add",
+}
+TYPING = ("Entry", "Text", "TEntry")
+
+
+class Window(ctk.CTk):  # type: ignore[misc]
+    """The whole of it. `run` shows it until it is closed."""
+
+    def __init__(self, program: Program) -> None:
+        theme.prepare()
+        super().__init__(fg_color=theme.BACKGROUND, className="PhaseLock")
+        theme.setup(self)
+        self.program = program
+        self.history = History()
+        self.visualiser = bool(program.preferences().ui.get("visualiser", True))
+        self.ask_files: Callable[[], Sequence[str]] = self._ask_files
+        self.ask_folder: Callable[[], str] = lambda: filedialog.askdirectory(parent=self, title="Add a folder")
+        self.ask_song: Callable[[], str] = lambda: filedialog.askopenfilename(
+            parent=self, title="Request a song", filetypes=[("MP3", "*.mp3 *.MP3")]
+        )
+        self.ask_save: Callable[[str], str] = lambda name: filedialog.asksaveasfilename(
+            parent=self, title="Export", initialfile=name
+        )
+        self.screen: Screen | None = None
+        self.overlay: Overlay | None = None
+        self.toasts = Toasts(self)
+        self._leave_asked_s: float | None = None
+        self._closing = False
+        self.title("PhaseLock")
+        self._icons = icon_images(self)
+        self.iconphoto(True, *self._icons)
+        self.minsize(*map(px, LEAST_SIZE))
+        self.geometry(_geometry(program.preferences().ui.get("geometry"), self))
+        self.protocol("WM_DELETE_WINDOW", self.close)
+        self._bind_keys()
+        self._accept_drops()
+        self.go_home()
+        self._pump = Pump(self, program, self)
+
+    def run(self) -> None:
+        """Show it until it is closed."""
+        self._pump.start()
+        self.mainloop()
+
+    def start(self) -> None:
+        """Begin without a main loop of one's own, as tests do."""
+        self._pump.start()
+
+    def close(self) -> None:
+        """End everything; while a session runs, only at the second time of asking."""
+        if self.program.state() is not None and not self._asked_twice("Close"):
+            return
+        self._closing = True
+        self._pump.stop()
+        if self.state() == "normal":
+            self.program.remember(geometry=self.geometry())
+        self.withdraw()
+        self.update_idletasks()
+        self.program.close()
+        self.destroy()
+
+    # -- Stage, for the screens --------------------------------------------------------------------------------------
+
+    def now_s(self) -> float:
+        """The time of the history."""
+        return time.monotonic()
+
+    def go_home(self, note: str = "") -> None:
+        """To the first screen; `note` says why."""
+        self._show(lambda: HomeScreen(self, self, note))
+
+    def go_create(self) -> None:
+        """To the form of a new jam."""
+        self._show(lambda: CreateScreen(self, self))
+
+    def go_browse(self) -> None:
+        """To the jams on this network."""
+        self._show(lambda: BrowserScreen(self, self))
+
+    def leave(self) -> None:
+        """Leave the session, or end one's own; asks once."""
+        if self._asked_twice("Leave"):
+            self.program.leave()
+
+    def say(self, text: str, kind: Kind = "info") -> None:
+        """A toast."""
+        self.toasts.show(text, kind=kind)
+
+    def open_sound(self) -> None:
+        """Output and correction."""
+        self._lay_over(lambda: SoundOverlay(self, self, self.close_overlay))
+
+    def open_sync(self) -> None:
+        """The large plot."""
+        self._lay_over(lambda: SyncOverlay(self, self, self.close_overlay))
+
+    def open_shortcuts(self) -> None:
+        """The sheet of keys."""
+        self._lay_over(lambda: ShortcutsOverlay(self, self.close_overlay))
+
+    def close_overlay(self) -> None:
+        """Take away what lies on top."""
+        if self.overlay is not None:
+            self.overlay.destroy()
+            self.overlay = None
+            self.focus_set()
+
+    # -- from the pump -----------------------------------------------------------------------------------------------
+
+    def take_mail(self, mail: Mail) -> None:
+        """One message."""
+        match mail:
+            case Opened():
+                self._open()
+            case Closed(reason=reason, failed=failed):
+                if isinstance(self.screen, HostScreen | PeerScreen):
+                    self.close_overlay()
+                    self.toasts.clear()
+                    self.history.clear()
+                    self.title("PhaseLock")
+                    self.go_home(reason if failed else "")
+                    if reason and not failed:
+                        self.say(reason)
+                    return
+            case Happened():
+                self._toast(mail)
+        if self.overlay is not None:
+            self.overlay.take_mail(mail)
+        if self.screen is not None:
+            self.screen.take_mail(mail)
+
+    def take_state(self, state: State | None) -> None:
+        """The newest state."""
+        if state is None or not isinstance(self.screen, HostScreen | PeerScreen):
+            return
+        self.history.take(state, self.now_s())
+        view = host_view(state) if state.hosting else peer_view(state)
+        if view.window_title != self.title():
+            self.title(view.window_title)
+        self.screen.take_state(state)
+        if self.overlay is not None:
+            self.overlay.take_state(state)
+
+    def tick(self, session_ns: int | None) -> None:
+        """About 30 times a second while a session runs."""
+        if self.overlay is not None:
+            self.overlay.tick()
+        elif self.screen is not None:
+            self.screen.tick(session_ns)
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _open(self) -> None:
+        state = self.program.state()
+        if state is not None:
+            self.history.clear()
+            self._show(lambda: HostScreen(self, self) if state.hosting else PeerScreen(self, self))
+            self.take_state(state)
+
+    def _show(self, make: Callable[[], Screen]) -> None:
+        self.close_overlay()
+        before = self.screen
+        self.screen = make()
+        self.screen.place(relx=0, rely=0, relwidth=1, relheight=1)
+        if before is not None:
+            before.destroy()
+        self.screen.lower()
+
+    def _lay_over(self, make: Callable[[], Overlay]) -> None:
+        self.close_overlay()
+        self.overlay = make()
+        self.overlay.focus_set()
+        self.overlay.lower()
+        if self.screen is not None:
+            self.screen.lower()
+
+    def _toast(self, happened: Happened) -> None:
+        toast = event_toast(happened, hosting=isinstance(self.screen, HostScreen))
+        if toast is not None:
+            again = toast.action == "retry"
+            action = ("Retry", lambda: self.program.command(c.Retry(toast.peer))) if again else None
+            self.toasts.show(toast.text, kind=toast.kind, action=action)
+
+    def _asked_twice(self, word: str) -> bool:
+        """Whether this is the second time within some seconds; the first time it is said what would happen."""
+        now_s = time.monotonic()
+        if self._leave_asked_s is not None and now_s - self._leave_asked_s < ASK_AGAIN_S:
+            self._leave_asked_s = None
+            return True
+        self._leave_asked_s = now_s
+        hosting = isinstance(self.screen, HostScreen)
+        text = "This ends the jam for everybody." if hosting else "This takes you out of the jam."
+        self.toasts.show(text, kind="warning", action=(word, self._confirm(word)), seconds=ASK_AGAIN_S)
+        return False
+
+    def _confirm(self, word: str) -> Callable[[], None]:
+        return self.close if word == "Close" else self.leave
+
+    def _ask_files(self) -> Sequence[str]:
+        kinds = [("Music and playlists", "*.mp3 *.MP3 *.m3u *.m3u8"), ("All files", "*")]
+        return filedialog.askopenfilenames(parent=self, title="Add songs", filetypes=kinds)
+
+    def _bind_keys(self) -> None:
+        for sequence, name in KEYS.items():
+            self.bind(sequence, lambda event, name=name: self._key(event, name))
+        self.bind("<question>", lambda event: None if _typing(event) else self.open_shortcuts())
+        self.bind("<Escape>", lambda event: self.close_overlay())
+
+    def _key(self, event: Any, name: str) -> None:
+        if self.screen is not None and self.overlay is None and not _typing(event):
+            self.screen.key(name)
+
+    def _accept_drops(self) -> None:
+        """Files may be dropped anywhere, where the optional tkinterdnd2 is installed and works."""
+        try:
+            from tkinterdnd2 import DND_FILES, TkinterDnD
+
+            TkinterDnD._require(self)
+            self.tk.call("tkdnd::drop_target", "register", self._w, DND_FILES)
+            self.bind("<<Drop:DND_Files>>", self._dropped)
+        except (ImportError, RuntimeError, tkinter.TclError, AttributeError):
+            return
+
+    def _dropped(self, event: Any) -> str:
+        self.drop(self.tk.splitlist(event.data))
+        return str(getattr(event, "action", "copy"))
+
+    def drop(self, paths: Sequence[str]) -> None:
+        """Files were dropped on the window."""
+        if isinstance(self.screen, HostScreen):
+            self.program.add(list(paths))
+        elif isinstance(self.screen, PeerScreen):
+            for path in paths:
+                self.program.request(path)
+
+
+def _typing(event: Any) -> bool:
+    return event.widget.winfo_class() in TYPING if hasattr(event.widget, "winfo_class") else False
+
+
+def _geometry(remembered: object, root: tkinter.Misc) -> str:
+    """The place and size of last time, if it is still on a screen; else the first size, scaled."""
+    if isinstance(remembered, str) and (found := re.fullmatch(r"(\d+)x(\d+)\+(-?\d+)\+(-?\d+)", remembered)):
+        width, height, x, y = map(int, found.groups())
+        if width >= px(LEAST_SIZE[0]) and height >= px(LEAST_SIZE[1]) and 0 <= x < root.winfo_screenwidth() - 100:
+            if 0 <= y < root.winfo_screenheight() - 100:
+                return remembered
+    return "{}x{}".format(*map(px, FIRST_SIZE))
