@@ -313,6 +313,23 @@ def test_a_numeric_field_takes_digits_only(window: Any) -> None:
     assert field.get() == "17"
 
 
+# Timers
+
+
+def test_a_widget_may_end_itself_by_its_own_timer(window: Any) -> None:
+    from phaselock.ui.widgets.base import Drawing
+
+    done: list[str] = []
+    for i in range(200):
+        first, second = Drawing(window, 10, 10), Drawing(window, 10, 10)
+        second.later("b", 3, lambda i=i, second=second: (done.append(f"second {i}"), second.destroy()))
+        first.later("a", 1, first.destroy)
+        first.later("never", 2, lambda: done.append("never"))
+    window.after(1, lambda: done.append("other"))
+    until(window, lambda: len(done) == 201)
+    assert "never" not in done
+
+
 # Toasts
 
 

@@ -19,6 +19,8 @@ class Drawing(tk.Canvas):
     def __init__(self, master: Any, width: int, height: int, *, focus: bool = False) -> None:
         self.ground = theme.behind(master)
         self._timers: dict[str, str] = {}
+        self._acts: dict[str, Callable[[], object]] = {}
+        self._timer_command = ""
         self._images: dict[str, tk.PhotoImage] = {}
         self.keyboard = False
         """The ring of focus is to be seen: it came here by the keyboard."""
@@ -50,12 +52,12 @@ class Drawing(tk.Canvas):
     def later(self, name: str, ms: int, act: Callable[[], object]) -> None:
         """Do it after a while, in place of what waits under this name; never once the widget is gone."""
         self.cancel(name)
-
-        def run() -> None:
-            self._timers.pop(name, None)
-            act()
-
-        self._timers[name] = self.after(ms, run)
+        # Not by tkinter's `after`: that deletes its command once more when it has run, and if the widget ended itself
+        # in it, perhaps what has got the same name meanwhile (names are addresses).
+        if not self._timer_command:
+            self._timer_command = self.register(self._on_timer)
+        self._acts[name] = act
+        self._timers[name] = str(self.tk.call("after", ms, self._timer_command, name))
 
     def waits(self, name: str) -> bool:
         """Something is to be done later under this name."""
@@ -63,9 +65,10 @@ class Drawing(tk.Canvas):
 
     def cancel(self, name: str) -> None:
         """Do not do it after all."""
+        self._acts.pop(name, None)
         handle = self._timers.pop(name, None)
         if handle is not None:
-            self.after_cancel(handle)
+            self.tk.call("after", "cancel", handle)
 
     def hold(self, name: str, image: tk.PhotoImage) -> tk.PhotoImage:
         """Keep an image as long as it is shown: Tk alone would let it go."""
@@ -77,6 +80,10 @@ class Drawing(tk.Canvas):
         for name in tuple(self._timers):
             self.cancel(name)
         super().destroy()
+
+    def _on_timer(self, name: str) -> None:
+        self._timers.pop(name, None)
+        self._acts.pop(name)()
 
     def _on_any_press(self, _event: object) -> None:
         self._pressed_here = True

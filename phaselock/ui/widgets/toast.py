@@ -112,11 +112,7 @@ class Toasts:
     def _drop(self, toast: _Toast) -> None:
         if toast in self._toasts:
             self._toasts.remove(toast)
-            toast.place_forget()
-            toast.cancel("slide")
-            # Not now: this may be its own timer. Tkinter would delete that timer's command once more afterwards, and
-            # with it whatever has got its name meanwhile (names are addresses).
-            self._root.after_idle(toast.destroy)
+            toast.destroy()
             self._arrange(slide=True)
 
     def _on_configure(self, event: tk.Event[Any]) -> None:
