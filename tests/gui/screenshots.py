@@ -6,9 +6,11 @@ Xvfb and ImageMagick's `import`. Nothing is heard, and nothing leaves the loopba
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import pathlib
+import socket
 import subprocess
 import sys
 import tempfile
@@ -18,7 +20,8 @@ from collections.abc import Callable, Iterator
 ROOT = pathlib.Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
-PORT = 17551
+with socket.create_server(("127.0.0.1", 0)) as _free:
+    PORT = _free.getsockname()[1]
 PATIENCE_S = 40.0
 
 
@@ -66,8 +69,14 @@ def tag(title: str, artist: str) -> bytes:
     return b"ID3\x03\0\0" + bytes((size >> shift) & 0x7F for shift in (21, 14, 7, 0)) + frames
 
 
-def main(folder: str, size: str = "1100x720", scale: str = "1") -> None:
+def main() -> None:
     """Take them all."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("folder")
+    parser.add_argument("size", nargs="?", default="1100x720")
+    parser.add_argument("scale", nargs="?", default="1")
+    options = parser.parse_args()
+    folder, size, scale = options.folder, options.size, options.scale
     os.environ["PHASELOCK_SCALE"] = scale
     width, height = (round(int(n) * float(scale)) for n in size.split("x"))
     target = pathlib.Path(folder)
@@ -182,4 +191,4 @@ def shoot(target: pathlib.Path, home: pathlib.Path, geometry: str) -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    main()

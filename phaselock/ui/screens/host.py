@@ -21,7 +21,7 @@ from phaselock.ui.widgets.slider import VolumeSlider
 from phaselock.ui.widgets.transport import Transport
 
 PEERS_WIDTH, QUEUE_WIDTH = 260, 320
-NARROW, NARROW_PEERS_WIDTH, NARROW_QUEUE_WIDTH = 1040, 216, 272
+NARROW, NARROW_PEERS_WIDTH, NARROW_QUEUE_WIDTH = 1040, 236, 272
 TITLE_CHARS = 26
 ALL_FILES = "has all files"
 DOTS = {"green": theme.PRIMARY, "yellow": theme.WARNING, "red": theme.ERROR}
@@ -230,10 +230,9 @@ class HostScreen(Screen):
 
     def _fit(self, event: Any) -> None:
         """In a narrow window what plays keeps its room."""
-        if event.widget is self or str(event.widget) == str(self):
-            narrow = event.width < px(NARROW)
-            self.peers.configure(width=px((NARROW_PEERS_WIDTH if narrow else PEERS_WIDTH) - 32))
-            self.queue.configure(width=px((NARROW_QUEUE_WIDTH if narrow else QUEUE_WIDTH) - 32))
+        narrow = event.width < px(NARROW)
+        self.peers.configure(width=px((NARROW_PEERS_WIDTH if narrow else PEERS_WIDTH) - 32))
+        self.queue.configure(width=px((NARROW_QUEUE_WIDTH if narrow else QUEUE_WIDTH) - 32))
 
     def _show_requests(self, rows: Sequence[RequestRow], more: int) -> None:
         self._more.configure(text=f"+{more} more")

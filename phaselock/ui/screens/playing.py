@@ -24,6 +24,8 @@ PLOT_SPAN_S = 120.0
 PLOT_EVERY_TICKS = 15
 REMEMBERED_SHAPES = 8
 LEAST_ARTWORK, MOST_ARTWORK = 72, 260
+ROOM_FOR_SPECTRUM, ROOM_FOR_PLOT = 424, 352
+"""What is not needed gives way in a low window."""
 ASK_AGAIN_TICKS = 60
 """The file of a track may be on its way yet."""
 
@@ -72,6 +74,7 @@ class PlayingPanel(Panel):
         strip.bind("<Configure>", lambda event: self._wrap(event.width - details.winfo_reqwidth()), add="+")
         self.plot = SyncPlot(strip, height=72)
         self.plot.grid(row=1, column=0, columnspan=2, sticky="ew")
+        body.bind("<Configure>", lambda event: self._make_room(event.height), add="+")
 
     def show(self, state: State, now: NowPlaying, sync: SyncView) -> None:
         """The newest state; only what differs is drawn."""
@@ -148,6 +151,13 @@ class PlayingPanel(Panel):
             return
         hop = int(at_s * shape.rate_hz) // shape.hop_frames
         self.spectrum.show(shape.bands[hop * BANDS : (hop + 1) * BANDS] or bytes(BANDS))
+
+    def _make_room(self, height: int) -> None:
+        for widget, least in ((self.spectrum, ROOM_FOR_SPECTRUM), (self.plot, ROOM_FOR_PLOT)):
+            if height >= px(least):
+                widget.grid()
+            else:
+                widget.grid_remove()
 
     def _wrap(self, width: int) -> None:
         """The sentence and the names take what room there is."""
