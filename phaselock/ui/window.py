@@ -41,6 +41,7 @@ KEYS = {
     "<Control-o>": "add",
 }
 TYPING = ("Entry", "Text", "TEntry")
+WHOLE = {"relx": 0, "rely": 0, "relwidth": 1, "relheight": 1}
 
 
 class Window(ctk.CTk):  # type: ignore[misc]
@@ -65,6 +66,8 @@ class Window(ctk.CTk):  # type: ignore[misc]
         self.overlay: Overlay | None = None
         self.toasts = Toasts(self)
         self._leave_asked_s: float | None = None
+        self._focus_before: tkinter.Misc = self
+        """What had the keyboard before something was laid over it."""
         self._closing = False
         self.title("PhaseLock")
         self._icons = icon_images(self)
@@ -88,8 +91,11 @@ class Window(ctk.CTk):  # type: ignore[misc]
 
     def close(self) -> None:
         """End everything; while a session runs, only at the second time of asking."""
-        if self.program.state() is not None and not self._asked_twice("Close"):
+        if self._closing or (self.program.state() is not None and not self._asked_twice("Close")):
             return
+        self._end()
+
+    def _end(self) -> None:
         self._closing = True
         self._pump.stop()
         if self.state() == "normal":
@@ -143,7 +149,11 @@ class Window(ctk.CTk):  # type: ignore[misc]
         if self.overlay is not None:
             self.overlay.destroy()
             self.overlay = None
-            self.focus_set()
+            if self.screen is not None:
+                self.screen.place(**WHOLE)
+                self.screen.lower()
+                self.screen.uncovered()
+            self._focus_before.focus_set()
 
     # -- from the pump -----------------------------------------------------------------------------------------------
 
@@ -157,6 +167,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
                     self.close_overlay()
                     self.toasts.clear()
                     self.history.clear()
+                    self._leave_asked_s = None
                     self.title("PhaseLock")
                     self.go_home(reason if failed else "")
                     if reason and not failed:
@@ -201,18 +212,20 @@ class Window(ctk.CTk):  # type: ignore[misc]
         self.close_overlay()
         before = self.screen
         self.screen = make()
-        self.screen.place(relx=0, rely=0, relwidth=1, relheight=1)
+        self.screen.place(**WHOLE)
         if before is not None:
             before.destroy()
         self.screen.lower()
 
     def _lay_over(self, make: Callable[[], Overlay]) -> None:
         self.close_overlay()
+        focused = self.focus_get()
+        self._focus_before = focused if getattr(focused, "keyboard", False) else self
         self.overlay = make()
         self.overlay.focus_set()
         self.overlay.lower()
         if self.screen is not None:
-            self.screen.lower()
+            self.screen.place_forget()  # or the keyboard would reach what cannot be seen
 
     def _toast(self, happened: Happened) -> None:
         toast = event_toast(happened, hosting=isinstance(self.screen, HostScreen))
@@ -230,11 +243,9 @@ class Window(ctk.CTk):  # type: ignore[misc]
         self._leave_asked_s = now_s
         hosting = isinstance(self.screen, HostScreen)
         text = "This ends the jam for everybody." if hosting else "This takes you out of the jam."
-        self.toasts.show(text, kind="warning", action=(word, self._confirm(word)), seconds=ASK_AGAIN_S)
+        act = self._end if word == "Close" else self.program.leave
+        self.toasts.show(text, kind="warning", action=(word, act), seconds=ASK_AGAIN_S)
         return False
-
-    def _confirm(self, word: str) -> Callable[[], None]:
-        return self.close if word == "Close" else self.leave
 
     def _ask_files(self) -> Sequence[str]:
         kinds = [("Music and playlists", "*.mp3 *.MP3 *.m3u *.m3u8"), ("All files", "*")]
