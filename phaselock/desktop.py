@@ -174,7 +174,8 @@ def run_window(backend: str = "auto", device: str | None = None) -> int:
 
         import customtkinter  # noqa: F401  (to be told apart from a missing module of our own)
     except ImportError as error:
-        what = "Tk (on Debian: apt-get install python3-tk)" if "tkinter" in str(error) else str(error.name)
+        tk = str(error.name).partition(".")[0] in ("tkinter", "_tkinter")
+        what = "Tk (on Debian: apt-get install python3-tk)" if tk else str(error.name)
         raise PhaseLockError(f"The window needs {what}. {WITHOUT_WINDOW}") from None
     from phaselock.ui.window import Window
 

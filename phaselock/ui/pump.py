@@ -12,7 +12,6 @@ EVERY_MS = 33
 IDLE_MS = 200
 """Without a session there is nothing to move."""
 BUDGET_S = 0.004
-MAIL_AT_ONCE = 8
 
 
 class Listener(Protocol):
@@ -57,11 +56,10 @@ class Pump:
 
     def _take(self) -> None:
         until_s = time.perf_counter() + BUDGET_S
-        while time.perf_counter() < until_s and (mail := self._program.mail(MAIL_AT_ONCE)):
-            for one in mail:
-                self._listener.take_mail(one)
-                if self._stopped:
-                    return
+        while time.perf_counter() < until_s and (mail := self._program.mail(1)):  # one: a failure loses no other
+            self._listener.take_mail(*mail)
+            if self._stopped:
+                return
         state = self._program.state()
         if state is not self._state:
             self._state = state

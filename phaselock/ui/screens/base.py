@@ -42,7 +42,7 @@ class Stage(Protocol):
 
 
 class Screen(ctk.CTkFrame):  # type: ignore[misc]
-    """Fills the window. The three methods are called by the window; a screen overrides what concerns it."""
+    """Fills the window. The methods are called by the window; a screen overrides what concerns it."""
 
     def __init__(self, master: Any, stage: Stage) -> None:
         super().__init__(master, fg_color=theme.BACKGROUND, corner_radius=0)
@@ -56,6 +56,9 @@ class Screen(ctk.CTkFrame):  # type: ignore[misc]
 
     def tick(self, session_ns: int | None) -> None:
         """Time has passed."""
+
+    def uncovered(self) -> None:
+        """What lay over it is gone."""
 
     def key(self, name: str) -> bool:
         """A shortcut ("play_pause", "next", ...); whether it was of use."""

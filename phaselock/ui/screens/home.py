@@ -38,14 +38,18 @@ class HomeScreen(Screen):
         self.create.grid(row=0, sticky="ew")
         self.join = SecondaryButton(buttons, "Join jam", stage.go_browse)
         self.join.grid(row=1, sticky="ew", pady=(px(16), 0))
-        preferences = stage.program.preferences()
-        name = preferences.display_name
-        who = f"{name}  ·  " if name else ""
-        sound = f"Sound: {preferences.device or 'default output'}"
-        self.sound = TextButton(self, f"{who}{sound}", stage.open_sound)
+        self.sound = TextButton(self, self._who(), stage.open_sound)
         self.sound.grid(row=6, pady=(px(32), 0))
         if note:
             label(self, note, theme.SECONDARY, theme.TEXT_SECONDARY, wrap=px(560)).grid(row=7, pady=(px(16), 0))
+
+    def uncovered(self) -> None:
+        self.sound.set_text(self._who())
+
+    def _who(self) -> str:
+        preferences = self.stage.program.preferences()
+        who = f"{preferences.display_name}  ·  " if preferences.display_name else ""
+        return f"{who}Sound: {preferences.device or 'default output'}"
 
 
 class CreateScreen(Screen):
@@ -54,7 +58,7 @@ class CreateScreen(Screen):
     def __init__(self, master: Any, stage: Stage) -> None:
         super().__init__(master, stage)
         preferences = stage.program.preferences()
-        form = _form(self, "Create a jam", stage.go_home)
+        form = _form(self, "Create a jam", self._back)
         self.session_name = Field(
             form, "Name of the jam", preferences.session_name, "Friday Night Vibes", on_submit=self.submit
         )
@@ -85,7 +89,7 @@ class CreateScreen(Screen):
                 fields[name].set_error("A number from 1 to 65535, please.")
         if not self.display_name.get().strip():
             self.display_name.set_error("Please choose a name, so that the others know who hosts.")
-        elif ports["port"] and ports["clock_port"]:
+        elif ports["port"] and ports["clock_port"] and self.button.enabled:
             self._problem.pack_forget()
             self.button.set_enabled(False)
             names = self.session_name.get().strip(), self.display_name.get().strip()
@@ -96,6 +100,10 @@ class CreateScreen(Screen):
             self.button.set_enabled(True)
             self._problem.configure(text=mail.reason)
             self._problem.pack(fill="x", pady=(px(16), 0), before=self.button)
+
+    def _back(self) -> None:
+        self.stage.program.leave()
+        self.stage.go_home()
 
     def _show_more(self) -> None:
         self._more.pack_forget()
@@ -175,9 +183,10 @@ class BrowserScreen(Screen):
         if not name:
             self.display_name.set_error("Please choose a name, so that the others know who you are.")
             return
-        self._problem.pack_forget()
-        self.button.set_enabled(False)
-        self.stage.program.join(address, name)
+        if self.button.enabled:
+            self._problem.pack_forget()
+            self.button.set_enabled(False)
+            self.stage.program.join(address, name)
 
     def _back(self) -> None:
         self.stage.program.leave()

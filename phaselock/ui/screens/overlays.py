@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import tkinter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -78,6 +79,7 @@ class SoundOverlay(Overlay):
         )
         self.output.set(chosen or DEFAULT_OUTPUT)
         self.output.pack(fill="x", pady=(px(4), px(16)))
+        self._let_keys_choose()
         state = stage.program.state()
         own = state.own if state else None
         now_ms = f"{own.correction_ms if own else 0:g}"
@@ -108,6 +110,22 @@ class SoundOverlay(Overlay):
             text = f"Playing on {state.own.device_name}, {delay_ms:.1f} ms from here to its sound."
             self._device.configure(text=text)
 
+    def _let_keys_choose(self) -> None:
+        """customtkinter's menus know the pointer alone."""
+        tkinter.Frame.configure(
+            self.output,
+            takefocus=True,
+            highlightthickness=px(2),
+            highlightcolor=theme.FOCUS,
+            highlightbackground=theme.SURFACE,
+        )
+        for key in ("space", "Return", "KP_Enter", "Down", "Up"):
+            tkinter.Frame.bind(self.output, f"<Key-{key}>", self._open_menu)
+
+    def _open_menu(self, _event: object) -> str:
+        self.output._open_dropdown_menu()
+        return "break"
+
     def _choose(self, name: str) -> None:
         self._stage.program.choose_output(None if name == DEFAULT_OUTPUT else name)
 
@@ -119,7 +137,8 @@ class SoundOverlay(Overlay):
             correction_ms = MOST_CORRECTION_MS + 1
         if abs(correction_ms) <= MOST_CORRECTION_MS:
             self._stage.program.set_correction_ms(correction_ms)
-            self._stage.say(f"This output now plays {correction_ms:g} ms earlier.")
+            when = "earlier" if correction_ms >= 0 else "later"
+            self._stage.say(f"This output now plays {abs(correction_ms):g} ms {when}.")
         else:
             self.correction.set_error(f"A number from -{MOST_CORRECTION_MS:g} to {MOST_CORRECTION_MS:g}, please.")
 
@@ -139,6 +158,7 @@ class SyncOverlay(Overlay):
         self._table = ctk.CTkFrame(self.body, fg_color=theme.SURFACE)
         self._table.pack(anchor="w", pady=(px(12), 0))
         self._shown: Sequence[Figures] = ()
+        self._cells: dict[tuple[int, int], ctk.CTkLabel] = {}
         SecondaryButton(self.body, "Export as CSV", self._export).pack(anchor="e", pady=(px(12), 0))
         state = stage.program.state()
         if state is not None:
@@ -164,8 +184,6 @@ class SyncOverlay(Overlay):
             self.plot.set_series(lines, SPAN_S, now_s)
 
     def _show_figures(self, machines: Sequence[Figures]) -> None:
-        for cell in self._table.winfo_children():
-            cell.destroy()
         heads = ("", "error", "within", "drift", "correction", "underruns")
         rows = [
             (m.name, m.error_text, m.uncertainty_text, m.drift_text, m.correction_text, str(m.underruns))
@@ -173,9 +191,17 @@ class SyncOverlay(Overlay):
         ]
         for y, row in enumerate([heads, *rows]):
             for x, text in enumerate(row):
-                colour = theme.TEXT if y and not x else theme.TEXT_SECONDARY
-                cell = label(self._table, text, theme.SECONDARY, colour)
-                cell.grid(row=y, column=x, sticky="w" if not x else "e", padx=(0 if not x else px(32), 0))
+                self._cell(x, y).configure(text=text)
+        for x, y in [place for place in self._cells if place[1] > len(rows)]:
+            self._cells.pop((x, y)).destroy()
+
+    def _cell(self, x: int, y: int) -> ctk.CTkLabel:
+        """Made once: figures that change come every second."""
+        if (x, y) not in self._cells:
+            colour = theme.TEXT if y and not x else theme.TEXT_SECONDARY
+            cell = self._cells[x, y] = label(self._table, "", theme.SECONDARY, colour)
+            cell.grid(row=y, column=x, sticky="w" if not x else "e", padx=(0 if not x else px(32), 0))
+        return self._cells[x, y]
 
     def _export(self) -> None:
         if path := self._stage.ask_save("phaselock-sync.csv"):
