@@ -20,8 +20,8 @@ from uuid import UUID
 from phaselock.audio.analysis import analyse
 from phaselock.audio.device import list_outputs
 from phaselock.audio.mp3 import inspect
-from phaselock.desktop import Mailbox
 from phaselock.errors import PhaseLockError
+from phaselock.mailbox import Mailbox
 from phaselock.model.address import parse_address
 from phaselock.network import discovery
 from phaselock.network.advert import FoundSession

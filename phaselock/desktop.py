@@ -6,14 +6,14 @@ What is asked goes to the network thread, which starts with the first question; 
 
 from __future__ import annotations
 
-import collections
 import os
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from phaselock.errors import PhaseLockError
+from phaselock.mailbox import Mailbox
 from phaselock.session.commands import HostCommand
 from phaselock.storage.paths import settings_path
 from phaselock.storage.settings import SettingsStore
@@ -22,30 +22,8 @@ from phaselock.ui.port import Happened, Mail, Preferences, State
 if TYPE_CHECKING:
     from phaselock.backstage import Backstage
 
-MOST_MAIL = 2000
-"""Events that nobody reads any more are the oldest."""
 CLOSE_S = 2.0
 WITHOUT_WINDOW = "Without a window: phaselock host and phaselock join."
-
-
-class Mailbox:
-    """From the network thread to the GUI thread. Of the state only the newest counts."""
-
-    def __init__(self) -> None:
-        self.state: State | None = None
-        self.session_ns: Callable[[], int | None] = lambda: None
-        self._mail: collections.deque[Mail] = collections.deque(maxlen=MOST_MAIL)
-
-    def put(self, mail: Mail) -> None:
-        """From any thread."""
-        self._mail.append(mail)
-
-    def take(self, most: int) -> list[Mail]:
-        """On the GUI thread."""
-        taken: list[Mail] = []
-        while len(taken) < most and self._mail:
-            taken.append(self._mail.popleft())
-        return taken
 
 
 class Desktop:

@@ -51,8 +51,10 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "phaselock.sync",
         NATIVE,
     ),
+    "phaselock.mailbox": ("phaselock.ui.port",),
     "phaselock.desktop": (
         "phaselock.backstage",
+        "phaselock.mailbox",
         "phaselock.model",
         "phaselock.session.commands",
         "phaselock.storage",
@@ -60,7 +62,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "phaselock.backstage": (
         "phaselock.audio",
-        "phaselock.desktop",
+        "phaselock.mailbox",
         "phaselock.model",
         "phaselock.network",
         "phaselock.session",

@@ -8,16 +8,16 @@ from uuid import UUID
 
 from phaselock.session import commands as c
 from phaselock.ui import theme
-from phaselock.ui.port import Mail, Picture, Shape, State
-from phaselock.ui.screens.base import Screen, Stage
+from phaselock.ui.port import State
+from phaselock.ui.screens.base import Stage
 from phaselock.ui.screens.home import label
 from phaselock.ui.screens.playing import PlayingPanel, shortened
+from phaselock.ui.screens.session import SessionScreen
 from phaselock.ui.theme import ctk, px
 from phaselock.ui.viewmodel import HostView, PeerRow, QueueRow, RequestRow, host_view
 from phaselock.ui.widgets.buttons import IconButton, SecondaryButton, TextButton
 from phaselock.ui.widgets.panel import Panel
 from phaselock.ui.widgets.rows import Row, RowList
-from phaselock.ui.widgets.slider import VolumeSlider
 from phaselock.ui.widgets.transport import Transport
 
 PEERS_WIDTH, QUEUE_WIDTH = 260, 320
@@ -29,7 +29,7 @@ CHIPS = {"good": theme.TEXT, "warning": theme.WARNING, "error": theme.ERROR, "ne
 SEEK_STEP_S = 5.0
 
 
-class HostScreen(Screen):
+class HostScreen(SessionScreen):
     """Everything a host can do."""
 
     def __init__(self, master: Any, stage: Stage) -> None:
@@ -72,13 +72,6 @@ class HostScreen(Screen):
         if before is None or (view.requests, view.more_requests) != (before.requests, before.more_requests):
             self._show_requests(view.requests, view.more_requests)
 
-    def take_mail(self, mail: Mail) -> None:
-        if isinstance(mail, Picture | Shape):
-            self.playing.take(mail)
-
-    def tick(self, session_ns: int | None) -> None:
-        self.playing.tick(session_ns)
-
     def key(self, name: str) -> bool:
         actions = {
             "play_pause": self.play_pause,
@@ -87,13 +80,10 @@ class HostScreen(Screen):
             "forward": lambda: self._skip(SEEK_STEP_S),
             "back": lambda: self._skip(-SEEK_STEP_S),
             "add": self.add_files,
-            "louder": lambda: self.volume.step(1),
-            "quieter": lambda: self.volume.step(-1),
-            "mute": self.volume.toggle_mute,
         }
         if name in actions:
             actions[name]()
-        return name in actions
+        return name in actions or super().key(name)
 
     # -- what is done ------------------------------------------------------------------------------------------------
 
@@ -165,9 +155,7 @@ class HostScreen(Screen):
         self._subtitle.grid(row=1, column=0, sticky="w")
         buttons = ctk.CTkFrame(head, fg_color="transparent")
         buttons.grid(row=0, column=1, rowspan=2, sticky="e")
-        self.volume = VolumeSlider(buttons, self.stage.program.set_volume)
-        self.volume.set(self.stage.program.preferences().volume)
-        self.volume.pack(side="left", padx=(0, px(16)))
+        self.make_volume(buttons).pack(side="left", padx=(0, px(16)))
         self.address = SecondaryButton(buttons, "", self._copy_address)
         self.address.pack(side="left")
         self.copy = IconButton(buttons, "copy", self._copy_address, tooltip="Copy the address for others to join")

@@ -5,23 +5,23 @@ from __future__ import annotations
 from typing import Any
 
 from phaselock.ui import theme
-from phaselock.ui.port import Mail, Picture, Shape, State
-from phaselock.ui.screens.base import Screen, Stage
+from phaselock.ui.port import State
+from phaselock.ui.screens.base import Stage
 from phaselock.ui.screens.home import label
 from phaselock.ui.screens.playing import PlayingPanel, shortened
+from phaselock.ui.screens.session import SessionScreen
 from phaselock.ui.theme import ctk, px
 from phaselock.ui.viewmodel import PeerScreenView, QueueRow, peer_view
 from phaselock.ui.widgets.buttons import IconButton, MainButton, TextButton
 from phaselock.ui.widgets.chip import Chip
 from phaselock.ui.widgets.panel import Panel
 from phaselock.ui.widgets.rows import Row, RowList
-from phaselock.ui.widgets.slider import VolumeSlider
 
 QUEUE_WIDTH = 340
 TITLE_CHARS = 30
 
 
-class PeerScreen(Screen):
+class PeerScreen(SessionScreen):
     """Everything a peer can see and do."""
 
     def __init__(self, master: Any, stage: Stage) -> None:
@@ -32,9 +32,7 @@ class PeerScreen(Screen):
         self._build_header()
         self.playing = PlayingPanel(self, stage, on_seek=None, hint="Nothing is playing")
         self.playing.grid(row=1, column=0, sticky="nsew", padx=(px(24), px(12)), pady=(0, px(24)))
-        self.volume = VolumeSlider(self.playing.controls, stage.program.set_volume)
-        self.volume.set(stage.program.preferences().volume)
-        self.volume.pack()
+        self.make_volume(self.playing.controls).pack()
         self._build_queue()
 
     def take_state(self, state: State) -> None:
@@ -53,23 +51,10 @@ class PeerScreen(Screen):
             self._show_requests(view)
         self.playing.show(state, view.now, view.sync)
 
-    def take_mail(self, mail: Mail) -> None:
-        if isinstance(mail, Picture | Shape):
-            self.playing.take(mail)
-
-    def tick(self, session_ns: int | None) -> None:
-        self.playing.tick(session_ns)
-
     def key(self, name: str) -> bool:
-        actions = {
-            "add": self.ask,
-            "louder": lambda: self.volume.step(1),
-            "quieter": lambda: self.volume.step(-1),
-            "mute": self.volume.toggle_mute,
-        }
-        if name in actions:
-            actions[name]()
-        return name in actions
+        if name == "add":
+            self.ask()
+        return name == "add" or super().key(name)
 
     def ask(self) -> None:
         """Let the user choose a song to ask for."""
