@@ -39,6 +39,8 @@ from phaselock.storage.settings import SettingsStore
 
 NOTHING_FOUND = "No session was found on this network. Joining by address works all the same: phaselock join ADDRESS"
 
+LOG_PATIENCE_S = 0.5
+
 _log = logging.getLogger("phaselock.app")
 
 
@@ -61,12 +63,12 @@ class JoinOptions:
 
 def run_host(options: HostOptions, terminal: Terminal) -> int:
     """Host a session until it ends; the exit status, or PhaseLockError."""
-    return _run(_host(options, terminal))
+    return _run(_host(options, terminal), terminal)
 
 
 def run_join(options: JoinOptions, terminal: Terminal) -> int:
     """Take part in a session until it ends; the exit status, or PhaseLockError."""
-    return _run(_join(options, terminal))
+    return _run(_join(options, terminal), terminal)
 
 
 def run_sessions(timeout_s: float, terminal: Terminal) -> int:
@@ -98,8 +100,10 @@ def run_log(lines: int, terminal: Terminal) -> int:
     return 0
 
 
-def _run(session: Coroutine[Any, Any, Ended]) -> int:
+def _run(session: Coroutine[Any, Any, Ended], terminal: Terminal) -> int:
     journal = log.start(log_path(), None)
+    if journal.settled(LOG_PATIENCE_S) and journal.problem:
+        terminal.event("warning", None, {"message": journal.problem})
     try:
         ended = asyncio.run(session)
     except asyncio.CancelledError:  # left before there was a session

@@ -40,6 +40,7 @@ AT_ONCE_S = 0.02
 """After something happened; several things at once make one state."""
 OWN_EVERY_S = 1.0
 """So often this machine's own figures are told: faster they could not be read."""
+LOG_PATIENCE_S = 0.5
 
 log = logging.getLogger("phaselock.backstage")
 
@@ -75,6 +76,8 @@ class Backstage:
     def run(self) -> None:
         """The network thread, to the end."""
         log_file = journal.start(log_path(), None)
+        if log_file.settled(LOG_PATIENCE_S) and log_file.problem:
+            self._mailbox.put(Happened("warning", None, {"message": log_file.problem}))
         try:
             asyncio.run(self._run())
         finally:

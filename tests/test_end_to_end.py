@@ -320,3 +320,76 @@ def test_one_host_serves_both_kinds_of_addresses(room: Room, tmp_path: pathlib.P
         peer = room.start("join", address, "--as", name, "--cache", str(tmp_path / name), "--backend", "null")
         peer.wait_for("file_ready")
         peer.wait_for("sync", lambda event: event["offset_uncertainty_us"] is not None and event["rtt_ms"] > 0)
+
+
+def test_a_log_or_settings_that_cannot_be_used_are_told_and_stop_nothing(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "data" / "phaselock.log").mkdir(parents=True)
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "settings.json").write_text("{ no JSON")
+    with contextlib.ExitStack() as stack:
+        local = ("--bind", "127.0.0.1", "--port", "0", "--clock-port", "0", "--backend", "null")
+        host = Program("host", *local, home=tmp_path)
+        stack.callback(host.close)
+        warnings = [host.wait_for("warning")["message"] for _ in range(2)]
+        assert any("phaselock.log cannot be written" in text for text in warnings)
+        assert any("settings.json" in text for text in warnings)
+        host.wait_for("session")
+        host.say("quit")
+        assert host.end() == (0, "")
+    assert (tmp_path / "config" / "settings.json.broken").read_text() == "{ no JSON"
+
+
+def test_what_was_chosen_is_remembered(tmp_path: pathlib.Path) -> None:
+    local = ("--bind", "127.0.0.1", "--port", "0", "--clock-port", "0", "--backend", "null")
+    with contextlib.ExitStack() as stack:
+
+        def host(*arguments: str) -> Program:
+            program = Program("host", *local, *arguments, home=tmp_path)
+            stack.callback(program.close)
+            return program
+
+        first = host("--as", "Hana", "--session", "Kitchen")
+        first.wait_for("device", lambda event: event["state"] == "open")
+        for line in ("volume 40", "offset 12.5", "quit"):
+            first.say(line)
+        assert first.end() == (0, "")
+        second = host()
+        told = second.wait_for("session")
+        assert (told["session_name"], told["host_name"]) == ("Kitchen", "Hana")
+        second.wait_for("sync", lambda event: abs(event["output_latency_ms"] - 2.0 - 12.5) < 0.1)
+        second.say("quit")
+        assert second.end() == (0, "")
+    settings = json.loads((tmp_path / "config" / "settings.json").read_text())
+    assert settings["volume"] == 0.4 and 12.5 in settings["corrections_ms"].values()
+
+
+def test_a_song_is_asked_for_and_the_queue_is_edited(room: Room, tmp_path: pathlib.Path) -> None:
+    host = room.host()
+    ada, bob = room.join("Ada"), room.join("Bob")
+    wish = tmp_path / "A wish.mp3"
+    shutil.copy(TUNE, wish)
+    ada.say(f"request {wish}")
+    asked = host.wait_for("request")
+    assert (asked["peer"], asked["file_name"], asked["state"]) == ("Ada", "A wish.mp3", "open")
+    host.say(f"accept {asked['number']}")
+    ada.wait_for("request", lambda event: event["state"] == "added")
+    bob.wait_for("file_ready", lambda event: event["file_name"] == "A wish.mp3")
+    host.say(f"add {TUNE}")
+    host.wait_for("queue", lambda event: len(event["queue"]) == 2)
+    host.say("move 2 1")
+    host.wait_for("queue", lambda event: [row["file_name"] for row in event["queue"]] == ["tune.mp3", "A wish.mp3"])
+    bob.wait_for("queue", lambda event: [row["added_by"] for row in event["queue"]] == ["Host", "Ada"])
+    host.say("remove 1")
+    for program in (host, ada, bob):
+        program.wait_for("queue", lambda event: [row["file_name"] for row in event["queue"]] == ["A wish.mp3"])
+    bob.say(f"request {wish}")
+    host.wait_for("request", lambda event: event["peer"] == "Bob")
+    host.say("requests")
+    (row,) = host.wait_for("requests")["requests"]
+    host.say(f"reject {row['number']}")
+    assert bob.wait_for("request", lambda event: event["state"] == "rejected")["reason"] == "The host has declined it."
+    for name in ("Ada", "Bob"):
+        host.wait_for("peer_sync", lambda event, name=name: (event["name"], event["clock"]) == (name, "good"))
+    host.say("peers")
+    for peer in host.wait_for("peers")["peers"]:
+        assert peer["latency_class"] == "green" and peer["missing"] == [] and peer["files"] == 1
