@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import time
 import tkinter
 from typing import Protocol
@@ -25,7 +26,11 @@ class Listener(Protocol):
 
 
 class Pump:
-    """Calls the listener on the GUI thread until `stop`; every tick puts the next one in place, whatever happens."""
+    """Calls the listener on the GUI thread until `stop`; every tick puts the next one in place, whatever happens.
+
+    From `start` on garbage is collected here alone. An image that another thread came upon would have it wait for this
+    one, and both for ever when this one waits for the other to end.
+    """
 
     def __init__(self, root: tkinter.Misc, program: Program, listener: Listener) -> None:
         self._root = root
@@ -37,6 +42,7 @@ class Pump:
 
     def start(self) -> None:
         """Begin."""
+        gc.disable()
         self._beat()
 
     def stop(self) -> None:
@@ -49,6 +55,7 @@ class Pump:
     def _beat(self) -> None:
         try:
             self._take()
+            _collect()
         finally:
             if not self._stopped:
                 busy = self._state is not None
@@ -66,3 +73,11 @@ class Pump:
             self._listener.take_state(state)
         if state is not None:
             self._listener.tick(self._program.session_ns())
+
+
+def _collect() -> None:
+    """What the collector would do by itself by now."""
+    for generation, (count, limit) in reversed([*enumerate(zip(gc.get_count(), gc.get_threshold(), strict=True))]):
+        if count > limit > 0:
+            gc.collect(generation)
+            return

@@ -5,6 +5,7 @@ It stands before anything of the network is imported, and shows only what `Progr
 
 from __future__ import annotations
 
+import gc
 import re
 import time
 import tkinter
@@ -23,6 +24,7 @@ from phaselock.ui.screens.overlays import Overlay, ShortcutsOverlay, SoundOverla
 from phaselock.ui.screens.peer import PeerScreen
 from phaselock.ui.theme import ctk, px
 from phaselock.ui.viewmodel import History, event_toast, host_view, peer_view
+from phaselock.ui.widgets.buttons import Clickable
 from phaselock.ui.widgets.mark import icon_images
 from phaselock.ui.widgets.toast import Kind, Toasts
 
@@ -104,6 +106,8 @@ class Window(ctk.CTk):  # type: ignore[misc]
         self.update_idletasks()
         self.program.close()
         self.destroy()
+        gc.collect()  # see Pump
+        gc.enable()
 
     # -- Stage, for the screens --------------------------------------------------------------------------------------
 
@@ -256,6 +260,12 @@ class Window(ctk.CTk):  # type: ignore[misc]
             self.bind(sequence, lambda event, name=name: self._key(event, name))
         self.bind("<question>", lambda event: None if _typing(event) else self.open_shortcuts())
         self.bind("<Escape>", lambda event: self.close_overlay())
+        self.bind_all("<ButtonRelease-1>", self._let_go, add="+")
+
+    def _let_go(self, event: Any) -> None:
+        """A button that was clicked does not keep the keyboard: space goes on to play and pause."""
+        if isinstance(event.widget, Clickable) and str(self.tk.call("focus")) == str(event.widget):
+            self.focus_set()
 
     def _key(self, event: Any, name: str) -> None:
         if self.screen is not None and self.overlay is None and not _typing(event):

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import os
 import pathlib
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -26,6 +28,7 @@ from tests.support.stagehand import (
     click,
     controls,
     drag,
+    forget,
     press,
     reads,
     row,
@@ -73,6 +76,7 @@ def make(
             window.update()
             window.close()
         assert window.program.closed
+        forget(window)
     if raised:
         raise raised[0]
     said = capfd.readouterr().err
@@ -341,6 +345,18 @@ def test_keys_command(window: Any) -> None:
     for sequence in ("<Control-Key-Up>", "<Control-Key-Down>", "<Control-Key-Down>", "<Key-m>", "<Key-m>"):
         press(window, sequence)
     assert window.program.of("set_volume") == [0.55, 0.5, 0.45, 0.0, 0.45]
+
+
+def test_a_click_does_not_change_what_space_does(window: Any) -> None:
+    shown = show(window, playing())
+    click(button(shown, "Next"))
+    press(window, "<Key-space>")
+    assert commands(window) == [c.Next(), c.Pause()]
+    while window.focus_get() is not shown.transport.next:
+        press(window, "<Tab>")
+    assert shown.transport.next.keyboard
+    press(window, "<Key-space>")
+    assert commands(window)[2:] == [c.Next()]
 
 
 def test_a_space_in_an_entry_is_a_space(window: Any) -> None:
@@ -760,6 +776,29 @@ def test_the_pump_leaves_time_for_everything_else(window: Any, monkeypatch: pyte
     window.program.letters = list(range(100))
     pump.Pump(window, window.program, window)._take()
     assert len(taken) == 3 and window.program.letters == list(range(3, 100))
+
+
+def test_garbage_is_collected_on_the_thread_of_the_window(window: Any) -> None:
+    """Tk's own things are in it, and another thread would have to wait for this one."""
+    ends: list[threading.Thread] = []
+
+    class Loop:
+        def __init__(self) -> None:
+            self.itself = self
+
+        def __del__(self) -> None:
+            ends.append(threading.current_thread())
+
+    Loop()
+    other = threading.Thread(target=lambda: [[number] for number in range(200_000)])
+    other.start()
+    other.join()
+    assert ends == []
+    kept = [[number] for number in range(200_000)]
+    until(window, lambda: ends)
+    assert kept and ends == [threading.main_thread()]
+    window.close()
+    assert gc.isenabled()
 
 
 def test_nothing_is_left_when_the_window_has_closed(make: Callable[..., Any]) -> None:

@@ -5,6 +5,8 @@ Run as a program it is the real window, which does what it is told on standard i
 
 from __future__ import annotations
 
+import contextlib
+import gc
 import json
 import os
 import pathlib
@@ -91,7 +93,7 @@ def until(window: Any, true: Callable[[], object], seconds: float = PATIENCE_S) 
     """Let the window live until something is the case."""
     end = time.monotonic() + seconds
     while not true():
-        assert time.monotonic() < end, "it never came to be"
+        assert time.monotonic() < end, f"it never came to be; to be read is {texts(window)}"
         window.update()
         time.sleep(0.005)
 
@@ -105,6 +107,12 @@ def settle(window: Any) -> None:
         until(window, lambda beat=beat: pump._after != beat)
         looked = True
     window.update()
+
+
+def forget(window: Any) -> None:
+    """Of a window that is closed nothing stays: what is left of it must not end on another thread."""
+    vars(window).clear()
+    gc.collect()
 
 
 def click(widget: Any, x: int | None = None, y: int | None = None, *, state: int = 0) -> None:
@@ -218,9 +226,9 @@ def walk(window: Any) -> list[Any]:
 class Remote:
     """A window elsewhere. `ask` has it evaluate an expression with `window`, `desktop` and all of this file at hand."""
 
-    def __init__(self, home: pathlib.Path) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "tests.support.stagehand"],
+    def __init__(self, home: pathlib.Path, *, prefix: Sequence[str] = (), bind: str = "127.0.0.1") -> None:
+        self.process: subprocess.Popen[str] = subprocess.Popen(
+            [*prefix, sys.executable, "-m", "tests.support.stagehand", bind],
             cwd=ROOT,
             env={**os.environ, "PHASELOCK_HOME": os.fspath(home), "PHASELOCK_SCALE": "1"},
             stdin=subprocess.PIPE,
@@ -240,16 +248,27 @@ class Remote:
         assert "raised" not in value, value
         return value["value"]
 
+    def wait(self, expression: str) -> None:
+        """Until it is true there."""
+        end = time.monotonic() + PATIENCE_S
+        while not self.ask(expression):
+            assert time.monotonic() < end, (expression, self.ask("texts(window)"))
+            time.sleep(0.02)
+
     def end(self) -> tuple[int, str, str]:
         """Exit status, last words and complaints, once its window has closed."""
-        said, complained = self.process.communicate(timeout=PATIENCE_S)
-        return self.process.returncode, said.strip(), complained.strip()
+        assert self.process.stdout and self.process.stderr
+        said, complained = self.process.stdout.read(), self.process.stderr.read()  # what `ask` has not
+        return self.process.wait(PATIENCE_S), said.strip(), complained.strip()
 
     def kill(self) -> None:
         """If it still lives."""
-        if self.process.poll() is None:
-            self.process.kill()
-            self.process.communicate()
+        self.process.kill()
+        self.process.wait()
+        for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
+            assert stream
+            with contextlib.suppress(OSError):
+                stream.close()
 
 
 def play_remote() -> None:
@@ -258,7 +277,7 @@ def play_remote() -> None:
     from phaselock.ui.window import Window
 
     desktop = Desktop("null")
-    desktop.bind = "127.0.0.1"
+    desktop.bind = sys.argv[1]
     window: Any = Window(desktop)
     window.geometry("1100x720+1200+0")
     asked: queue.SimpleQueue[str] = queue.SimpleQueue()
@@ -276,21 +295,11 @@ def play_remote() -> None:
         if not window._closing:
             window.after(10, answer)
 
+    window.update()
     answer()
     window.run()
     left = [one.name for one in threading.enumerate() if one not in (threading.main_thread(), reader)]
     print(json.dumps(left), flush=True)
-
-
-def all_of(*acts: Callable[[], object]) -> None:
-    """One after the other; an expression may need it."""
-    for act in acts:
-        act()
-
-
-def names_of(rows: Sequence[Any]) -> list[str]:
-    """The titles of rows."""
-    return [one.title for one in rows]
 
 
 if __name__ == "__main__":

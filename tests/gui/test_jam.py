@@ -1,0 +1,294 @@
+"""Real windows and a program without one in one jam: real files, real sockets, silent sound."""
+
+from __future__ import annotations
+
+import contextlib
+import pathlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from tests.support.machines import PREFIX, Machines, unavailable
+from tests.support.mp3 import packets
+from tests.support.programs import Program
+from tests.support.programs import playing as sounds
+from tests.support.stagehand import Remote, action, button, click, drag, forget, press, reads, row, until
+
+pytestmark = [pytest.mark.gui, pytest.mark.slow]
+pytest.importorskip("tkinter", reason="Python was built without tkinter")
+
+RATE_HZ = 44100
+
+
+@pytest.fixture
+def stack() -> Iterator[contextlib.ExitStack]:
+    with contextlib.ExitStack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def window(
+    display: str,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: pathlib.Path,
+    capfd: pytest.CaptureFixture[str],
+    stack: contextlib.ExitStack,
+) -> Iterator[Any]:
+    """The window as people get it, on the loopback and without a sound; afterwards nothing of it is left."""
+    monkeypatch.setenv("PHASELOCK_SCALE", "1")
+    monkeypatch.setenv("PHASELOCK_HOME", str(tmp_path / "home"))
+    from phaselock.desktop import Desktop
+    from phaselock.ui.window import Window
+
+    desktop = Desktop("null")
+    desktop.bind = "127.0.0.1"
+    window: Any = Window(desktop)
+    raised: list[BaseException] = []
+    window.report_callback_exception = lambda _kind, value, _trace: raised.append(value)
+    window.geometry("1100x720+0+0")
+    window.start()
+    window.update()
+    window.focus_force()
+    yield window
+    if not window._closing:
+        window._end()
+    assert not [one for one in threading.enumerate() if one.name == "network"]
+    stack.close()
+    forget(window)
+    if raised:
+        raise raised[0]
+    said = capfd.readouterr().err
+    assert "invalid command name" not in said and "Traceback" not in said, said
+
+
+@pytest.fixture
+def remote(display: str, tmp_path: pathlib.Path, stack: contextlib.ExitStack) -> Callable[..., Remote]:
+    """Opens a window in a process of its own."""
+
+    def open_remote(name: str, **more: Any) -> Remote:
+        found = Remote(tmp_path / name, **more)
+        stack.callback(found.kill)
+        return found
+
+    return open_remote
+
+
+def songs(folder: pathlib.Path, *names: str) -> list[str]:
+    """Files of different lengths, a minute or so."""
+    folder.mkdir(exist_ok=True)
+    for number, name in enumerate(names):
+        (folder / f"{name}.mp3").write_bytes(b"".join(packets(RATE_HZ, 2, (50 + 7 * number + len(name)) * RATE_HZ)))
+    return [str(folder / f"{name}.mp3") for name in names]
+
+
+def free_ports() -> tuple[int, int]:
+    """For TCP and UDP; nobody has them now."""
+    with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
+        udp.bind(("127.0.0.1", 0))
+        return int(tcp.getsockname()[1]), int(udp.getsockname()[1])
+
+
+def create(window: Any, ports: tuple[int, int]) -> None:
+    """By its form."""
+    click(button(window, "Create jam"))
+    form = window.screen
+    form.session_name.set("Friday")
+    form.display_name.set("Ana")
+    click(button(window, "More"))
+    form.port.set(str(ports[0]))
+    form.clock_port.set(str(ports[1]))
+    click(button(window, "Create jam"))
+    until(window, lambda: screen(window) == "HostScreen")
+
+
+def join(there: Remote, name: str, port: int) -> None:
+    """By address."""
+    there.ask('click(button(window, "Join jam"))')
+    there.ask(f"window.screen.display_name.set({name!r})")
+    there.ask(f"window.screen.address.set('127.0.0.1:{port}')")
+    there.ask('click(button(window, "Connect"))')
+    there.wait("type(window.screen).__name__ == 'PeerScreen'")
+
+
+def screen(window: Any) -> str:
+    return type(window.screen).__name__
+
+
+def snapshot(window: Any) -> Any:
+    return window.program.state().snapshot
+
+
+def queued(window: Any) -> list[str]:
+    return [one.title for one in window.screen.queue.rows]
+
+
+THERE_QUEUED = "[one.title for one in window.screen.queue.rows]"
+THERE_STOPPED = "desktop.state().snapshot.timeline.stop_session_ns is not None"
+THERE_AT_S = "position_s(desktop.state(), desktop.session_ns())"
+
+
+def test_an_evening(
+    window: Any, remote: Callable[..., Remote], stack: contextlib.ExitStack, tmp_path: pathlib.Path
+) -> None:
+    first, second, third = songs(tmp_path / "music", "first", "second", "third")
+    (wish,) = songs(tmp_path / "theirs", "wish")
+    ports = free_ports()
+    create(window, ports)
+    assert reads(window, f"127.0.0.1:{ports[0]}") and reads(window, "Nobody here yet.")
+    ben = remote("ben")
+    join(ben, "Ben", ports[0])
+    ben.wait('reads(window, "The host has not added any songs yet.")')
+    cleo = Program("join", f"127.0.0.1:{ports[0]}", "--as", "Cleo", "--backend", "null", home=tmp_path / "cleo")
+    stack.callback(cleo.close)
+    until(window, lambda: [one.title for one in window.screen.peers.rows] == ["Ben", "Cleo"])
+    assert "Cleo has joined." in window.toasts.texts
+
+    window.ask_files = lambda: (first,)
+    click(button(window, "Add songs"))
+    until(window, lambda: queued(window) == ["first"])
+    (tmp_path / "bad.mp3").write_bytes(b"no music" * 1000)
+    window.drop([str(tmp_path / "bad.mp3")])
+    until(window, lambda: "Invalid or corrupted MP3 file. bad.mp3 was not added." in window.toasts.texts)
+    window.drop([second, third])
+    until(window, lambda: queued(window) == ["first", "second", "third"])
+    until(window, lambda: window.screen.transport.play.enabled and all(peer.ready for peer in snapshot(window).peers))
+    ben.wait(f"{THERE_QUEUED} == ['first', 'second', 'third']")
+
+    press(window, "<Key-space>")
+    until(window, lambda: reads(window.screen, "All 3 speakers within "))
+    ben.wait('reads(window.screen, "This speaker is within ")')
+    cleo.wait_for("sync", sounds)
+    until(window, lambda: window.title() == "first · PhaseLock")
+    assert ben.ask("window.title()") == "first · PhaseLock"
+    until(window, lambda: window.screen.playing.seekbar._bars and window.screen.playing.spectrum.bbox("all"))
+
+    disc = window.screen.transport.play
+    click(disc)
+    until(window, lambda: disc._tooltip == "Resume")
+    ben.wait(THERE_STOPPED)
+    cleo.wait_for("paused")
+    press(window, "<Key-space>")
+    until(window, lambda: disc._tooltip == "Pause")
+    ben.wait(f"not ({THERE_STOPPED})")
+
+    bar = window.screen.playing.seekbar
+    drag(bar, (30, 15), (bar.winfo_width() // 2, 15))
+    sought_s = cleo.wait_for("seeked")["position_s"]
+    assert sought_s == pytest.approx(55 / 2, abs=0.5)
+    ben.ask("exec('from phaselock.ui.viewmodel import position_s', globals())")
+    ben.wait(f"{THERE_AT_S} >= {sought_s}")
+    until(window, lambda: window.screen.playing.seekbar.times[0] >= "0:27")
+
+    rows = window.screen.queue
+    drag(rows, row(rows, 2), (90, 60))
+    until(window, lambda: queued(window) == ["first", "third", "second"])
+    ben.wait(f"{THERE_QUEUED} == ['first', 'third', 'second']")
+
+    ben.ask(f"setattr(window, 'ask_song', lambda: {wish!r})")
+    ben.ask('click(button(window, "Request song"))')
+    until(window, lambda: len(window.screen.requests.rows) == 1)
+    assert reads(window, 'Ben wants to add "wish.mp3"')
+    click(window.screen.requests, *action(window.screen.requests, 0, "accept"))
+    until(window, lambda: queued(window) == ["first", "third", "second", "wish"])
+    ben.wait("""reads(window, '"wish.mp3" is in the queue')""")
+
+    click(button(window, "Next"))
+    until(window, lambda: window.title() == "third · PhaseLock")
+    ben.wait("window.title() == 'third · PhaseLock'")
+    click(rows, *action(rows, 2, "remove"))
+    ben.wait(f"{THERE_QUEUED} == ['first', 'third', 'wish']")
+
+    click(button(window, "Details"))
+    until(window, lambda: reads(window.overlay, "Cleo") and reads(window.overlay, "All 3 speakers within "))
+    press(window, "<Key-Escape>")
+    click(button(window, "End jam"))
+    assert window.program.state() is not None
+    click(button(window, "End jam"))
+    until(window, lambda: screen(window) == "HomeScreen")
+    ben.wait("type(window.screen).__name__ == 'HomeScreen' and bool(window.toasts.texts)")
+    assert ben.ask("window.toasts.texts") == ["Session ended."]
+    assert cleo.wait_for("session_end") and cleo.end() == (0, "")
+
+    create(window, ports)
+    join(ben, "Ben", ports[0])
+    until(window, lambda: len(window.screen.peers.rows) == 1)
+    window.close()
+    assert screen(window) == "HostScreen"
+    window.close()
+    assert not [one for one in threading.enumerate() if one.name == "network"]
+    ben.wait("type(window.screen).__name__ == 'HomeScreen'")
+    ben.ask("window.close()")
+    assert ben.end() == (0, "[]", "")
+
+
+def test_a_host_that_dies_and_a_peer_that_leaves(
+    window: Any, remote: Callable[..., Remote], tmp_path: pathlib.Path
+) -> None:
+    port, clock_port = free_ports()
+    hana = remote("hana")
+    hana.ask(f"desktop.host('Friday', 'Hana', {port}, {clock_port})")
+    hana.wait("type(window.screen).__name__ == 'HostScreen'")
+    window.go_browse()
+    window.screen.display_name.set("Ben")
+    window.screen.address.set(f"127.0.0.1:{port}")
+    window.screen.submit()
+    until(window, lambda: screen(window) == "PeerScreen")
+    click(button(window, "Leave jam"))
+    click(button(window, "Leave jam"))
+    until(window, lambda: screen(window) == "HomeScreen")
+    hana.wait("'Ben has left.' in window.toasts.texts")
+
+    window.program.join(f"127.0.0.1:{port}", "Ben")
+    until(window, lambda: screen(window) == "PeerScreen")
+    hana.kill()
+    until(window, lambda: screen(window) == "HomeScreen")
+    assert reads(window, "Host disconnected — session ended.")
+
+
+def test_what_cannot_be_is_said_in_the_form(window: Any) -> None:
+    port, clock_port = free_ports()
+    with socket.create_server(("127.0.0.1", port)):
+        window.go_create()
+        window.screen.display_name.set("Ana")
+        window.screen.port.set(str(port))
+        window.screen.clock_port.set(str(clock_port))
+        window.screen.submit()
+        words = f"Port {port} is in use. Please close the other application or change the port."
+        until(window, lambda: reads(window, words))
+    click(button(window, "Create jam"))
+    until(window, lambda: screen(window) == "HostScreen")
+    window.program.leave()
+    until(window, lambda: screen(window) == "HomeScreen")
+    window.go_browse()
+    window.screen.display_name.set("Ana")
+    window.screen.address.set(f"127.0.0.1:{port}")
+    window.screen.submit()
+    until(window, lambda: reads(window, "Cannot reach 127.0.0.1"))
+    assert window.screen.button.enabled
+
+
+def test_a_jam_is_found_and_joined_with_a_double_click(remote: Callable[..., Remote], tmp_path: pathlib.Path) -> None:
+    if reason := unavailable():
+        pytest.skip(reason)
+    with Machines(tmp_path, "Hana", "Ben"):
+        hana, ben = (
+            remote(name, prefix=("ip", "netns", "exec", f"{PREFIX}{name}"), bind="") for name in ("Hana", "Ben")
+        )
+        ben.ask('click(button(window, "Join jam"))')
+        ben.ask("window.screen.display_name.set('Ben')")
+        hana.ask("window.go_create()")
+        hana.ask("window.screen.session_name.set('Kitchen')")
+        hana.ask("window.screen.display_name.set('Hana')")
+        hana.ask("window.screen.submit()")
+        ben.wait("reads(window.screen.rows, 'hosted by Hana — 0/5 peers')")
+        for _ in range(2):
+            ben.ask("click(window.screen.rows, *row(window.screen.rows, 0))")
+        ben.wait("type(window.screen).__name__ == 'PeerScreen'")
+        hana.wait("reads(window, '1 peer connected')")
+        for there in (ben, hana):
+            there.ask("window.close()")
+            there.ask("window.close()")
+            assert there.end() == (0, "[]", "")
