@@ -42,6 +42,9 @@ from phaselock.storage.cache import FileCache, PartialFile
 STALL_S = 10.0
 """A transfer in which nothing moves for so long is lost."""
 LINGER_S = 1.0
+CONNECT_S = 5.0
+CONNECT_STEP_S = 0.05
+"""Whoever waits for a connection looks so often whether it is still wanted."""
 REPORT_EVERY_S = 0.2
 READ_BYTES = 256 * 1024
 _DSCP_BACKGROUND = 8 << 2
@@ -141,14 +144,42 @@ class _Errand:
             if self._sock:
                 shut(self._sock)
 
+    def _go_on(self) -> None:
+        """TransferError once it is cancelled."""
+        if self._cancelled:
+            raise TransferError("The transfer was cancelled.")
+
+    def _connect(self) -> socket.socket:
+        """A connection to the address, a numeric one. A system's own waiting cannot be interrupted everywhere."""
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            *self._address, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
+        )[0]
+        sock = socket.socket(family, kind, protocol)
+        with contextlib.ExitStack() as undo:
+            undo.callback(sock.close)
+            sock.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                sock.connect(address)
+            with selectors.DefaultSelector() as selector:
+                selector.register(sock, selectors.EVENT_WRITE)
+                until_s = time.monotonic() + CONNECT_S
+                while not selector.select(CONNECT_STEP_S):
+                    self._go_on()
+                    if time.monotonic() >= until_s:
+                        raise TransferError("The host does not answer.")
+            if error := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                raise OSError(error, os.strerror(error))
+            undo.pop_all()
+        return sock
+
     @contextlib.contextmanager
     def _connected(self, cap: int) -> Iterator[_Line]:
         """A connection on which the host has introduced itself; what goes wrong in here is a TransferError."""
         try:
-            with _in_words("host"), socket.create_connection(self._address, timeout=STALL_S) as sock:
+            self._go_on()
+            with _in_words("host"), self._connect() as sock:
                 with self._lock:
-                    if self._cancelled:
-                        raise TransferError("The transfer was cancelled.")
+                    self._go_on()
                     self._sock = sock
                 try:
                     prepare(sock)
@@ -177,6 +208,7 @@ class Fetch(_Errand):
 
     def run(self, cache: FileCache) -> pathlib.Path:
         """The file, whole and right; PhaseLockError (TransferError) says why not."""
+        self._go_on()
         with _in_words("host"):
             if path := cache.find(self.track.sha256):
                 return path
@@ -231,8 +263,7 @@ class Upload(_Errand):
                     raise line.unexpected(message)
             if message := line.hear():
                 raise line.unexpected(message)
-            if self._cancelled:  # which ended the connection like a host that is content
-                raise TransferError("The transfer was cancelled.")
+            self._go_on()  # being cancelled ends the connection like a host that is content
 
     def _chunk(self, offset: int, data: bytes) -> Message:
         return SongUploadChunk(self.request_id, offset, data)

@@ -6,6 +6,7 @@ import hashlib
 import io
 import pathlib
 import random
+import selectors
 import socket
 import tempfile
 import threading
@@ -231,6 +232,56 @@ def test_cancel_before_the_start(track: Track, song: pathlib.Path, cache: FileCa
         with pytest.raises(bulk.TransferError, match="cancelled"):
             job.run(cache)
     assert host.requests == []
+
+
+def test_a_cancelled_fetch_leaves_the_cache_alone(track: Track, cache: FileCache) -> None:
+    job = fetch(track, ("127.0.0.1", 9))
+    job.cancel()
+    with pytest.raises(bulk.TransferError, match="cancelled"):
+        job.run(cache)
+    assert not cache.path(HASH).parent.exists()
+
+
+@pytest.fixture
+def unheard(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], None]]:
+    """No connection comes to stand; instead of waiting for one, these are called."""
+    happens: list[Callable[[], None]] = []
+
+    class Selector(selectors.DefaultSelector):
+        def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
+            assert timeout is not None and timeout <= 0.1
+            happens.pop(0)()
+            return []
+
+    monkeypatch.setattr(bulk.selectors, "DefaultSelector", Selector)
+    return happens
+
+
+@pytest.mark.parametrize("way", ["fetch", "upload"])
+def test_cancel_while_it_connects(
+    way: str, track: Track, song: pathlib.Path, cache: FileCache, unheard: list[Callable[[], None]]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        address = listener.getsockname()
+        getting, giving = fetch(track, address), upload(song, address)
+        unheard += [lambda: None, getting.cancel if way == "fetch" else giving.cancel]
+        with pytest.raises(bulk.TransferError, match="cancelled"):
+            getting.run(cache) if way == "fetch" else giving.run(nothing)
+
+
+def test_a_host_that_does_not_answer_is_given_up(
+    track: Track, cache: FileCache, unheard: list[Callable[[], None]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        job = fetch(track, listener.getsockname())
+        unheard += [lambda: None, lambda: monkeypatch.setattr(bulk, "time", types.SimpleNamespace(monotonic=late))]
+        late_s = bulk.time.monotonic() + bulk.CONNECT_S
+
+        def late() -> float:
+            return late_s + 1
+
+        with pytest.raises(bulk.TransferError, match=r"The host does not answer\."):
+            job.run(cache)
 
 
 def test_progress_ends_with_the_last_byte(
