@@ -69,8 +69,11 @@ def take_in(path: pathlib.Path, name: str | None = None) -> Track:
     if not path.is_file():  # reading a device or a pipe may never end
         raise PhaseLockError(f"There is no file {path}.")
     try:
-        if path.stat().st_size > MAX_FILE_BYTES:
+        stated_bytes = path.stat().st_size
+        if stated_bytes > MAX_FILE_BYTES:
             raise PhaseLockError(f"{name} is too large to be shared.")
+        if not stated_bytes:  # nothing, or a file of the system's whose end nobody knows
+            raise InvalidMp3Error(name)
         sha256, size = hash_file(path)
         info = inspect(path)
     except InvalidMp3Error:

@@ -21,6 +21,7 @@ from phaselock.network.runner import Runner, log
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import GREETING_CAP, SESSION_CAP, Framer
 from phaselock.protocol.messages import (
+    FileRefused,
     FileRequest,
     Heartbeat,
     PauseCommand,
@@ -37,7 +38,12 @@ from phaselock.session.requests import Request
 from phaselock.storage.cache import FileCache
 
 HELLO_S = 5.0
-MOST_SOCKETS = 16
+MOST_STRANGERS = 16
+MOST_OF_ADDRESS = 8
+"""Connections of nobody we know, in all and from one address: they keep each other out, and no member."""
+WORKERS = 12
+"""A file to each peer and a song from each, and some that are ending."""
+MESSAGES_AT_ONCE = 8
 ACCEPT_AGAIN_S = 0.1
 TIMED = (PlayCommand, PauseCommand, ResumeCommand, SeekCommand, StopCommand)
 CHASERS_S = (0.008, 0.02, 0.04)
@@ -77,13 +83,14 @@ class HostRunner(Runner[HostMachine]):
         self._numbers = itertools.count(1)
         self._connections: dict[int, tuple[Connection, str]] = {}
         self._bulk: dict[int, socket.socket] = {}
-        self._uploads: dict[UUID, socket.socket] = {}
+        self._uploads: dict[int, tuple[UUID, socket.socket]] = {}
         self._own: frozenset[bytes] = frozenset()
         """Songs that live in the cache and nowhere else."""
-        self._silent: dict[int, tuple[Connection, str]] = {}
-        """Those that have said nothing yet, oldest first."""
-        self._sockets = 0
-        self._pool = concurrent.futures.ThreadPoolExecutor(MOST_SOCKETS, "bulk")
+        self._strangers: dict[int, tuple[Connection, str]] = {}
+        """Those that have proved nothing, oldest first, up to their very end."""
+        self._silent: set[int] = set()
+        """Those of them that have said nothing yet."""
+        self._pool = concurrent.futures.ThreadPoolExecutor(WORKERS, "bulk")
 
     async def run(self, listeners: Sequence[socket.socket]) -> Ended:
         """Serve until the session ends. The listeners stay the caller's."""
@@ -96,7 +103,7 @@ class HostRunner(Runner[HostMachine]):
                 task.cancel()
             for connection, _ in self._connections.values():
                 connection.end("the session is over")
-            for sock in [*self._bulk.values(), *self._uploads.values()]:
+            for sock in [*self._bulk.values(), *(sock for _, sock in self._uploads.values())]:
                 bulk.shut(sock)
             await self._finish()
             self._pool.shutdown()
@@ -136,11 +143,13 @@ class HostRunner(Runner[HostMachine]):
                 if conn in self._connections:
                     connection, ip = self._connections[conn]
                     connection.framer.cap = SESSION_CAP
+                    self._strangers.pop(conn, None)
                     self._clock.allow(peer_id, ip)
             case ForbidClock(peer_id):
                 self._clock.forbid(peer_id)
                 if sock := self._bulk.get(peer_id):
                     bulk.shut(sock)
+                self._shut_upload(peer_id)
             case _:
                 super()._execute(effect)
 
@@ -155,49 +164,69 @@ class HostRunner(Runner[HostMachine]):
             except OSError:  # it was gone before we looked, or this process has no descriptor left
                 await asyncio.sleep(ACCEPT_AGAIN_S)
                 continue
-            if self._sockets < MOST_SOCKETS or self._make_room():
-                self._sockets += 1
-                self._spawn(self._serve(sock, address[0].removeprefix("::ffff:")))
+            ip = address[0].removeprefix("::ffff:")
+            if self._have_room(ip):
+                conn = next(self._numbers)
+                connection = Connection(sock, Framer(GREETING_CAP))
+                self._strangers[conn] = connection, ip
+                self._silent.add(conn)
+                self._spawn(self._serve(conn, connection, ip))
             else:
                 sock.close()
             await asyncio.sleep(0)  # accepting does not wait while others do: let whoever was sent away go
 
-    def _make_room(self) -> bool:
-        """Connections that say nothing keep nobody out: the oldest of the address with most of them has to go."""
-        if not self._silent:
-            return False
-        crowd = collections.Counter(ip for _, ip in self._silent.values()).most_common(1)[0][0]
-        conn = next(conn for conn, (_, ip) in self._silent.items() if ip == crowd)
-        self._silent.pop(conn)[0].abort("others are waiting")
-        return True
+    def _have_room(self, ip: str) -> bool:
+        """Whoever says nothing keeps nobody out: the oldest of the address with most strangers has to go."""
+        crowd = collections.Counter(other for _, other in self._strangers.values())
+        if crowd[ip] >= MOST_OF_ADDRESS:
+            address = ip
+        elif len(self._strangers) >= MOST_STRANGERS:
+            address = crowd.most_common(1)[0][0]
+        else:
+            return True
+        for conn, (connection, other) in self._strangers.items():
+            if other == address and conn in self._silent:
+                self._silent.discard(conn)
+                del self._strangers[conn]
+                connection.abort("others are waiting")
+                return True
+        return False
 
-    async def _serve(self, sock: socket.socket, ip: str) -> None:
+    async def _serve(self, conn: int, connection: Connection, ip: str) -> None:
         try:
-            match await self._converse(connection := Connection(sock, Framer(GREETING_CAP)), ip):
-                case FileRequest() as request:
-                    await self._serve_file(connection.detach(), request)
-                case SongUploadStart() as start:
-                    await self._take_song(connection.detach(), start)
-                case _:
-                    await connection.close()
+            message = await self._converse(conn, connection, ip)
+            if isinstance(message, FileRequest):
+                track = self._machine.authorise_fetch(message.peer_id, message.token, message.file_id)
+                if track is not None and message.offset <= track.size:
+                    self._strangers.pop(conn, None)
+                    return await self._serve_file(connection.detach(), message, track)
+                connection.send(FileRefused("There is no such file for you here."))
+            elif message is not None:
+                request = self._machine.authorise_upload(message.peer_id, message.token, message.request_id)
+                if request is not None:
+                    self._strangers.pop(conn, None)
+                    return await self._take_song(connection.detach(), message, request)
+                connection.send(FileRefused("This song is not wanted."))
+            await connection.close()
         finally:
-            self._sockets -= 1
+            self._strangers.pop(conn, None)
 
-    async def _converse(self, connection: Connection, ip: str) -> FileRequest | SongUploadStart | None:
+    async def _converse(self, conn: int, connection: Connection, ip: str) -> FileRequest | SongUploadStart | None:
         """A control connection up to its end, or what makes it a bulk connection."""
-        conn = next(self._numbers)
-        self._connections[conn] = self._silent[conn] = connection, ip
+        self._connections[conn] = connection, ip
         reason = "it carries a file"
         try:
             self._do(self._machine.connected(conn, now_ns=self._now_ns()))
             async with asyncio.timeout(HELLO_S):
                 message = await connection.receive()
-            self._silent.pop(conn, None)
+            self._silent.discard(conn)
             if isinstance(message, FileRequest | SongUploadStart):
                 return message
-            while True:
+            for number in itertools.count(1):
                 self._do(self._machine.received(conn, message, now_ns=self._now_ns()))
                 message = await connection.receive()
+                if number % MESSAGES_AT_ONCE == 0:  # what is here already does not wait: let others have their turn
+                    await asyncio.sleep(0)
         except ProtocolError as error:
             reason = f"It broke the protocol: {error}."
         except ConnectionLost as error:
@@ -206,20 +235,18 @@ class HostRunner(Runner[HostMachine]):
             reason = "it said nothing"
         finally:
             del self._connections[conn]
-            self._silent.pop(conn, None)
+            self._silent.discard(conn)
             log.debug("connection %d from %s: %s; %s", conn, ip, reason, connection.counts())
             if not self._ended.done():
                 self._do(self._machine.disconnected(conn, reason, now_ns=self._now_ns()))
         return None
 
-    async def _serve_file(self, sock: socket.socket, request: FileRequest) -> None:
+    async def _serve_file(self, sock: socket.socket, request: FileRequest, track: Track) -> None:
         """One at a time for each peer: whoever comes again has lost the connection before."""
         peer_id = request.peer_id
-        track = self._machine.authorise_fetch(peer_id, request.token, request.file_id)
-        if track and (before := self._bulk.get(peer_id)):
+        if before := self._bulk.get(peer_id):
             bulk.shut(before)
-        if track:
-            self._bulk[peer_id] = sock
+        self._bulk[peer_id] = sock
         try:
             await self._loop.run_in_executor(self._pool, self._send_file, sock, request, track)
         except PhaseLockError as error:
@@ -233,12 +260,9 @@ class HostRunner(Runner[HostMachine]):
             if self._bulk.get(peer_id) is sock:
                 del self._bulk[peer_id]
 
-    def _send_file(self, sock: socket.socket, request: FileRequest, track: Track | None) -> None:
+    def _send_file(self, sock: socket.socket, request: FileRequest, track: Track) -> None:
         """In a worker thread."""
         bulk.prepare(sock)
-        if track is None or request.offset > track.size:
-            bulk.refuse(sock, "There is no such file for you here.")
-            return
 
         def report(sent_bytes: int) -> None:
             self._loop.call_soon_threadsafe(self._progress, request, sent_bytes)
@@ -249,16 +273,13 @@ class HostRunner(Runner[HostMachine]):
             bulk.refuse(sock, str(error))
             raise
 
-    async def _take_song(self, sock: socket.socket, start: SongUploadStart) -> None:
-        """A requested song. Of one request the newest connection counts."""
-        request = self._machine.authorise_upload(start.peer_id, start.token, start.request_id)
-        if request and (before := self._uploads.get(start.request_id)):
-            bulk.shut(before)
-        if request:
-            self._uploads[start.request_id] = sock
+    async def _take_song(self, sock: socket.socket, start: SongUploadStart, request: Request) -> None:
+        """A requested song. Of one peer the newest connection counts."""
+        self._shut_upload(start.peer_id)
+        self._uploads[start.peer_id] = start.request_id, sock
         try:
             found = await self._loop.run_in_executor(self._pool, self._receive_song, sock, start, request)
-            if found and not self._ended.done():
+            if not self._ended.done():
                 track, path = found
                 self._files[track.file_id] = track, path
                 self._own |= {track.sha256}
@@ -271,17 +292,18 @@ class HostRunner(Runner[HostMachine]):
             log.info("an upload failed: %s", error)
         finally:
             sock.close()
-            if self._uploads.get(start.request_id) is sock:
-                del self._uploads[start.request_id]
+            if self._uploads.get(start.peer_id) == (start.request_id, sock):
+                del self._uploads[start.peer_id]
+
+    def _shut_upload(self, peer_id: int) -> None:
+        if peer_id in self._uploads:
+            bulk.shut(self._uploads[peer_id][1])
 
     def _receive_song(
-        self, sock: socket.socket, start: SongUploadStart, request: Request | None
-    ) -> tuple[Track, pathlib.Path] | None:
+        self, sock: socket.socket, start: SongUploadStart, request: Request
+    ) -> tuple[Track, pathlib.Path]:
         """In a worker thread."""
         bulk.prepare(sock)
-        if request is None:
-            bulk.refuse(sock, "This song is not wanted.")
-            return None
 
         def report(done_bytes: int) -> None:
             self._loop.call_soon_threadsafe(self._upload_progress, start, done_bytes)
@@ -290,7 +312,9 @@ class HostRunner(Runner[HostMachine]):
         return self._describe(path, request.file_name), path
 
     def _upload_progress(self, start: SongUploadStart, done_bytes: int) -> None:
-        if not self._ended.done():
+        if not self._ended.done() and not self._machine.wants_upload(start.request_id):
+            self._shut_upload(start.peer_id)
+        elif not self._ended.done():
             self._do(self._machine.upload_progress(start.request_id, done_bytes, now_ns=self._now_ns()))
 
     def _progress(self, request: FileRequest, sent_bytes: int) -> None:

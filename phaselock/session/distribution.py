@@ -83,7 +83,7 @@ class Distribution:
         track = self._transport.queue.track(file_id)
         if track is not None and member.awaits(file_id):
             transfer = member.transfers[file_id]
-            transfer.done_bytes = sent_bytes
+            transfer.moved(sent_bytes, now_ns)
             tenths = sent_bytes * 10 // track.size
             if tenths > transfer.told_tenths:
                 transfer.told_tenths = tenths

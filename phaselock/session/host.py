@@ -29,6 +29,7 @@ from phaselock.session.states import (
     DEAD_NS,
     HANDSHAKE_NS,
     HEARTBEAT_NS,
+    HOLD_NS,
     HOST_ACCEPTS,
     OTHER_VERSION,
     HostSide,
@@ -36,6 +37,7 @@ from phaselock.session.states import (
 from phaselock.session.transport import Transport
 
 MOST_DEPARTED = 32
+HUNGRY_AGAIN_NS = 1_000_000_000
 CLOCK_TROUBLE_NS = 10_000_000_000
 """So long after joining a clock may be unknown before people are told."""
 
@@ -221,6 +223,7 @@ class HostMachine:
         for member in self._crew:
             if now_ns >= member.heard_at_ns + DEAD_NS:
                 self._outbox.do(Close(member.conn, "silent for too long"))
+                member.held_until_ns = now_ns + HOLD_NS
                 self._lose(member, "Nothing was heard of it for 5 seconds.", now_ns)
             else:
                 self._watch_clock(member, now_ns)
@@ -229,6 +232,7 @@ class HostMachine:
             self._outbox.do(*(Send(member.conn, m.Heartbeat()) for member in self._crew))
         self._distribution.timer(now_ns=now_ns)
         self._requests.timer(now_ns=now_ns)
+        self._transport.leave_behind(now_ns=now_ns)
         self._transport.end_tracks(now_ns=now_ns)
         return self._settle(now_ns)
 
@@ -237,6 +241,7 @@ class HostMachine:
         deadlines = [self._heartbeat_at_ns, self._transport.end_ns(), self._transport.queue_due_ns()]
         deadlines += [*self._strangers.values(), *self._distribution.deadlines_ns(), *self._requests.deadlines_ns()]
         deadlines += [member.heard_at_ns + DEAD_NS for member in self._crew]
+        deadlines.append(self._transport.patience_ends_ns())
         return None if self._over else min((at_ns for at_ns in deadlines if at_ns is not None), default=None)
 
     # -- files -------------------------------------------------------------------------------------------------------
@@ -262,8 +267,12 @@ class HostMachine:
         return self._settle(now_ns)
 
     def authorise_upload(self, peer_id: int, token: bytes, request_id: UUID) -> Request | None:
-        """The accepted request whose song a bulk connection with these credentials may bring."""
+        """The accepted request whose song a bulk connection with these credentials may bring; each call is a try."""
         return self._requests.awaited(peer_id, token, request_id)
+
+    def wants_upload(self, request_id: UUID) -> bool:
+        """The song of that request is still to come."""
+        return self._requests.wanted(request_id)
 
     def upload_progress(self, request_id: UUID, done_bytes: int, *, now_ns: int) -> list[Effect]:
         """So many bytes of a requested song are here; may be told for every chunk."""
@@ -309,9 +318,13 @@ class HostMachine:
             self._reject(conn, f"{OTHER_VERSION} (The host speaks {m.PROTOCOL_VERSION}, this machine {theirs}.)")
         elif not name:
             self._reject(conn, "Please choose a display name.")
+        elif before is None and len(self._crew) + len(self._held(name, now_ns)) >= self._max_peers:
+            self._reject(conn, "Session is full.")
         elif len(self._crew) >= self._max_peers:
             self._reject(conn, "Session is full.")
         else:
+            if before is not None:
+                del self._departed[before.token]
             self._accept(conn, name, before, now_ns)
 
     def _returning(self, token: bytes | None, now_ns: int) -> Member | None:
@@ -320,13 +333,19 @@ class HostMachine:
         if member is not None:
             self._outbox.do(Close(member.conn, "it came back on another connection"))
             self._lose(member, "It connects anew.", now_ns)
-        return self._departed.pop(token, None) if token else None
+        return self._departed.get(token) if token else None
+
+    def _held(self, name: str, now_ns: int) -> list[Member]:
+        """The places of those whose network has gone silent: they play on and come back, if not under another name."""
+        departed = self._departed.values()
+        return [one for one in departed if now_ns < one.held_until_ns and one.name.casefold() != name.casefold()]
 
     def _reject(self, conn: int, reason: str) -> None:
         self._outbox.do(Send(conn, m.JoinRejected(reason)), Close(conn, reason))
 
     def _accept(self, conn: int, name: str, before: Member | None, now_ns: int) -> None:
-        taken = [self._host_name, *(member.name for member in self._crew)]
+        held = [] if before is not None else self._held(name, now_ns)
+        taken = [self._host_name, *(member.name for member in [*self._crew, *held])]
         if before is None:
             self._last_peer_id += 1
             peer_id, token = self._last_peer_id, self._token_factory()
@@ -343,7 +362,8 @@ class HostMachine:
 
     def _lose(self, member: Member, reason: str, now_ns: int) -> None:
         """It may come back."""
-        self._departed[member.token] = member
+        if member.reports.latest is not None:  # who came and went without a word of itself need not be remembered
+            self._departed[member.token] = member
         while len(self._departed) > MOST_DEPARTED:
             self._departed.popitem(last=False)
         self._remove(member, reason, now_ns)
@@ -422,7 +442,8 @@ class HostMachine:
     def _reported(self, member: Member, status: m.PeerStatus, now_ns: int) -> None:
         name = status.device_name and sentence(status.device_name)
         before = member.reports.latest
-        if before is None or before.room_bytes != status.room_bytes:
+        if (before is None or before.room_bytes != status.room_bytes) and now_ns >= member.hungry_at_ns:
+            member.hungry_at_ns = now_ns + HUNGRY_AGAIN_NS
             member.sated = False
         member.reports.take(dataclasses.replace(status, device_name=name), now_ns=now_ns)
         if before is None or before.device_name != name:

@@ -14,8 +14,8 @@ MARGIN_NS = 40_000_000
 """Room in every lead for opening, seeking and decoding the file."""
 UNKNOWN_ALLOWANCE_NS = 500_000_000
 """For a peer that has not told a round trip yet."""
-LONGEST_LATENCY_NS = 5_000_000_000
-LONGEST_ALLOWANCE_NS = 2_000_000_000
+LONGEST_LATENCY_NS = 2_000_000_000
+LONGEST_ALLOWANCE_NS = 1_500_000_000
 """No peer can make the others wait for longer, whatever it reports."""
 
 FINE_NS = 50_000
@@ -23,6 +23,8 @@ FINE_FOR_NS = 1_000_000_000
 FAIR_NS = 1_000_000
 FAIR_AFTER_NS = 4_000_000_000
 OVERDUE_AFTER_NS = 15_000_000_000
+
+MOVE_BYTES = 64 * 1024
 
 MOST_MESSAGES = 2000
 MESSAGE_EVERY_NS = 20_000_000
@@ -101,7 +103,16 @@ class Transfer:
     told_tenths: int = 0
     """Progress is told to people every ten per cent."""
     done_bytes: int = 0
+    moved_at_ns: int = 0
+    """When a good part of it had come through last."""
+    moved_bytes: int = 0
     unplayable: bool = False
+
+    def moved(self, done_bytes: int, now_ns: int) -> None:
+        """So much is on its way; a trickle does not count."""
+        self.done_bytes = done_bytes
+        if abs(done_bytes - self.moved_bytes) >= MOVE_BYTES:
+            self.moved_bytes, self.moved_at_ns = done_bytes, now_ns
 
     @property
     def running(self) -> bool:
@@ -127,6 +138,10 @@ class Member:
     """It came in the middle of something and has not got the track of the moment yet: nobody waits for it."""
     sated: bool = False
     """It was offered all that it shall have for now."""
+    hungry_at_ns: int = 0
+    """Before that another room changes nothing."""
+    held_until_ns: int = 0
+    """Of one that is lost: so long its place is kept."""
     clock_trouble: bool = False
     """People were told that its clock does not converge."""
     _silent_until_ns: int = 0

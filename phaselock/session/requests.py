@@ -16,10 +16,13 @@ from phaselock.session.outbox import Outbox
 REMEMBERED = 100
 MOST_OPEN = 5
 """So many requests of one peer may wait for a decision or for their upload."""
+MOST_TRIES = 6
+"""Connections for one song; an honest peer makes three after each return from an absence."""
 UPLOAD_LIMIT_NS = 60_000_000_000
 """An accepted song of which nothing comes for so long is given up."""
 
 TOO_MANY = f"You have {MOST_OPEN} open requests already. Please wait until the host has answered."
+OVER = "That request is over."
 NO_UPLOAD = "The song was not sent."
 
 
@@ -34,6 +37,7 @@ class Request:
     size: int
     state: RequestState = RequestState.OPEN
     done_bytes: int = 0
+    tries: int = 0
     told_tenths: int = 0
     give_up_at_ns: int | None = None
 
@@ -116,9 +120,11 @@ class Requests:
             self._note(request, now_ns)
 
     def reject(self, request_id: UUID, *, now_ns: int) -> None:
-        """Decline."""
-        request = self._open(request_id, now_ns)
-        if request is not None:
+        """Decline, also what is on its way already."""
+        request = self._requests.get(request_id)
+        if request is None:
+            self._outbox.error(OVER, now_ns)
+        else:
             self._outbox.do(Send(request.member.conn, m.SongRequestRejected(request_id)))
             self._over(request, RequestState.REJECTED, "", now_ns)
 
@@ -127,8 +133,15 @@ class Requests:
     def awaited(self, peer_id: int, token: bytes, request_id: UUID) -> Request | None:
         """The accepted request that a bulk connection with these credentials may bring."""
         member, request = self._crew.holder(peer_id, token), self._requests.get(request_id)
-        mine = request is not None and request.member is member and request.state is RequestState.ACCEPTED
-        return request if mine else None
+        if request is None or request.member is not member or request.state is not RequestState.ACCEPTED:
+            return None
+        request.tries += 1
+        return request if request.tries <= MOST_TRIES else None
+
+    def wanted(self, request_id: UUID) -> bool:
+        """It is accepted and not here yet."""
+        request = self._requests.get(request_id)
+        return request is not None and request.state is RequestState.ACCEPTED
 
     def progressed(self, request_id: UUID, done_bytes: int, *, now_ns: int) -> None:
         """So many bytes of the song are here."""
@@ -187,7 +200,7 @@ class Requests:
     def _open(self, request_id: UUID, now_ns: int) -> Request | None:
         request = self._requests.get(request_id)
         if request is None or request.state is not RequestState.OPEN:
-            self._outbox.error("That request is over.", now_ns)
+            self._outbox.error(OVER, now_ns)
             return None
         return request
 

@@ -16,7 +16,7 @@ from phaselock.model.timeline import Timeline
 from phaselock.model.types import Track
 from phaselock.protocol import messages as m
 from phaselock.session.effects import Send
-from phaselock.session.members import Crew
+from phaselock.session.members import Crew, Member
 from phaselock.session.outbox import Outbox
 from phaselock.session.playback import Playback
 
@@ -24,6 +24,8 @@ WAITING = "Waiting for all peers to receive the file."
 NOTHING = "Nothing is playing."
 NO_SUCH_TRACK = "There is no such track in the queue."
 BEGINNING_S = 3
+PATIENCE_NS = 20_000_000_000
+"""So long a silence of the music is endured for a peer whose file stands still."""
 SHORT_QUEUE = 100
 QUEUE_GAP_NS = 500_000
 """For each row above a short queue's, so long it is not told again."""
@@ -46,6 +48,7 @@ class Transport:
         self._pending: UUID | None = None
         """What starts by itself as soon as everybody has it: the track before it has ended, or somebody wants to go
         there from the one that plays on meanwhile."""
+        self._pending_since_ns = 0
         self._autoplay: int | None = None
 
     # -- the queue ---------------------------------------------------------------------------------------------------
@@ -254,6 +257,26 @@ class Transport:
         while (end_ns := self.end_ns()) is not None and now_ns >= end_ns:
             self._end_track(end_ns)
 
+    def patience_ends_ns(self) -> int | None:
+        """When nobody waits any longer for a peer through which nothing of the pending track comes."""
+        if self._pending is None or self.playback.playing:
+            return None
+        waits = [self._stuck_since_ns(peer) + PATIENCE_NS for peer in self._waited_for_now()]
+        return min(waits, default=None)
+
+    def leave_behind(self, *, now_ns: int) -> None:
+        """Go on without those: they are waited for again once they have what the others have."""
+        ends_ns = self.patience_ends_ns()
+        if ends_ns is None or now_ns < ends_ns:
+            return
+        track = self.queue.track(self._pending)
+        for peer in self._waited_for_now():
+            if track is not None and now_ns >= self._stuck_since_ns(peer) + PATIENCE_NS:
+                peer.catching_up = True
+                self._queue_stale = True
+                text = f"Going on without {peer.name}: nothing of {track.file_name} comes through to it."
+                self._outbox.note("warning", now_ns, message=text, file_id=str(track.file_id), peer=peer.name)
+
     def settle(self, *, now_ns: int) -> None:
         """Start or arm by itself what can be, and bring everybody's queue up to date."""
         self._take_in_newcomers()
@@ -272,6 +295,14 @@ class Transport:
         return self._tell_queue_at_ns if self.queue.revision != self._told_revision else None
 
     # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _waited_for_now(self) -> list[Member]:
+        pending = self._pending
+        return [peer for peer in self._crew if pending is not None and peer.waited_for and peer.lacks(pending)]
+
+    def _stuck_since_ns(self, peer: Member) -> int:
+        transfer = peer.transfers.get(self._pending) if self._pending is not None else None
+        return max(self._pending_since_ns, transfer.moved_at_ns if transfer else 0)
 
     def _change(self, queue: Queue) -> None:
         self.queue = queue
@@ -296,7 +327,7 @@ class Transport:
             self._start(track, now_ns)
 
     def _wait_for(self, track: Track, now_ns: int) -> None:
-        self._pending = track.file_id
+        self._pending, self._pending_since_ns = track.file_id, now_ns
         self._crew.stir()
         names = [peer.name for peer in self._crew if peer.waited_for and peer.lacks(track.file_id)]
         if names:

@@ -364,7 +364,7 @@ def test_a_rejection_at_the_return_ends_it_with_its_words(reason: str) -> None:
     assert answers(*joined_machine(), m.JoinRejected(reason)) == e.Ended(reason, failed=True)
 
 
-def test_a_seat_that_was_given_away_is_gone() -> None:
+def test_the_place_of_a_silent_peer_is_kept_for_a_minute() -> None:
     party = Party(max_peers=1)
     ana = party.invite("Ana")
     party.run(1)
@@ -372,9 +372,41 @@ def test_a_seat_that_was_given_away_is_gone() -> None:
     party.run(7)
     ben = party.invite("Ben")
     party.run(1)
+    assert ben.ended == e.Ended("Session is full.", failed=True)
     party.mend(ana)
     party.run(3)
-    assert ana.ended == e.Ended("Session is full.", failed=True) and ben.ended is None
+    assert ana.ended is None and [peer.name for peer in party.machine.snapshot().peers] == ["Ana"]
+
+
+def test_a_place_is_kept_no_longer_and_not_from_one_of_the_same_name() -> None:
+    party = Party(max_peers=1)
+    party.cut(party.invite("Ana"))
+    party.run(7)
+    again = party.invite("Ana")  # its machine lost its power, say
+    party.run(1)
+    assert again.ended is None
+    party.cut(again)
+    party.run(67)
+    ben = party.invite("Ben")
+    party.run(1)
+    assert ben.ended is None
+
+
+def test_nobody_takes_the_name_of_one_who_is_expected_back() -> None:
+    party = Party()
+    ana = party.invite("Ana")
+    party.invite("Ben")
+    party.run(1)
+    party.cut(ana)
+    party.run(7)
+    assert [one.name for one in party.machine._departed.values()] == ["Ana"]
+    for number in range(40):  # came and went without a word
+        conn = party.stranger()
+        party.receive(conn, m.JoinRequest(f"x{number}", m.PROTOCOL_VERSION))
+        party.on_host(party.machine.disconnected, conn, "closed")
+    party.mend(ana)
+    party.run(3)
+    assert {peer.name: peer.peer_id for peer in party.machine.snapshot().peers} == {"Ben": 2, "Ana": 1}
 
 
 def test_it_asks_with_its_token_and_the_name_it_goes_by() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import pytest
@@ -377,3 +378,75 @@ def test_a_track_waits_for_the_slowest_and_starts_when_it_has_it() -> None:
     assert waiting_for is not None and waiting_for.id.int == 3
     party.run(4.5)
     assert line(party).file_id.int == 3 and all_follow_the_same(party, guests)
+
+
+# -- who holds everybody up ------------------------------------------------------------------------------------------
+
+
+def test_the_music_goes_on_without_a_peer_through_which_nothing_comes() -> None:
+    party = Party()
+    ana, stall = party.invite("Ana"), party.invite("Stall")
+    party.run(1)
+    party.say(Add(a_track(1, 10.0)), Add(a_track(2, 60.0)))
+    stall.fetch_ns = 10**15
+    party.run(0.2)
+    party.on_guest(stall, stall.machine.file_ready, a_track(1).file_id)
+    party.run(1)
+    party.say(Play())
+    party.run(14)
+    assert party.machine.snapshot().waiting_for is not None  # the second track waits for it
+    party.run(18)
+    assert [event.fields["message"] for event in party.host.events("warning")][-1] == (
+        "Going on without Stall: nothing of song 2.mp3 comes through to it."
+    )
+    line = party.machine.snapshot().timeline
+    assert line is not None and line.file_id == a_track(2).file_id and ana.following.timeline == line
+    assert not party.machine.snapshot().peers[1].waited_for
+    party.on_guest(stall, stall.machine.file_ready, a_track(2).file_id)
+    party.run(1)
+    assert party.machine.snapshot().peers[1].waited_for and stall.following.timeline == line
+
+
+def test_a_slow_peer_is_waited_for_as_long_as_something_comes() -> None:
+    party = Party()
+    party.invite("Ana")
+    slow = party.invite("Slow")
+    party.run(1)
+    party.say(Add(a_track(1, 10.0)), Add(dataclasses.replace(a_track(2, 60.0), size=100_000_000)))
+    slow.fetch_ns = 10**15
+    party.run(0.2)
+    party.on_guest(slow, slow.machine.file_ready, a_track(1).file_id)
+    party.run(1)
+    party.say(Play())
+    for second in range(40):
+        party.run(1)
+        party.on_host(party.machine.fetch_progress, 2, a_track(2).file_id, 100_000 * (second + 1))
+    assert party.machine.snapshot().waiting_for is not None
+    assert not [e for e in party.host.events("warning") if "Going on without" in e.fields["message"]]
+
+
+def test_a_room_that_changes_all_the_time_is_looked_at_once_a_second() -> None:
+    party = Party()
+    ana = party.invite("Ana")
+    party.run(1)
+    party.say(Add(a_track(1)))
+    party.run(1)
+    member = next(iter(party.machine._crew))
+    status = member.reports.latest
+    party.receive(ana.conn, dataclasses.replace(status, room_bytes=1))
+    for room in range(50):
+        member.sated = True
+        party.receive(ana.conn, dataclasses.replace(status, room_bytes=room))
+        assert member.sated
+
+
+def test_no_peer_can_put_a_command_off_for_long() -> None:
+    party = Party()
+    far = party.invite("Far", output=Output(latency_ns=60 * SECOND), delay_ns=200 * MS)
+    party.run(8)
+    party.say(Add(a_track(1)))
+    party.run(3)
+    party.say(Play())
+    assert far.ended is None
+    (event,) = party.host.events("playing")
+    assert event.session_ns - party.now_ns <= 3.6 * SECOND

@@ -99,15 +99,34 @@ def test_a_rejected_one_is_told_in_words() -> None:
     assert not ana.uploads
 
 
-@pytest.mark.parametrize("command", [Accept, Reject])
-def test_what_is_decided_is_decided(command: type) -> None:
+def test_what_is_accepted_is_accepted_once() -> None:
     party, ana, _ = party_of_two()
     request_id = uploading(party, ana).request_id
-    party.say(command(request_id))
-    assert error(party) == "That request is over."
-    party.say(command(UUID(int=5)))
-    assert error(party) == "That request is over."
+    for one in (request_id, UUID(int=5)):
+        party.say(Accept(one))
+        assert error(party) == "That request is over."
     assert [request.state for request in at_host(party)] == [RequestState.ACCEPTED]
+
+
+def test_what_is_on_its_way_may_still_be_rejected() -> None:
+    party, ana, _ = party_of_two()
+    request_id = uploading(party, ana).request_id
+    assert party.machine.wants_upload(request_id)
+    party.say(Reject(request_id))
+    assert not party.machine.wants_upload(request_id) and at_host(party) == []
+    party.run(0.1)
+    assert states(ana)[-1] == (RequestState.REJECTED, "The host has declined it.")
+    party.say(Reject(request_id))
+    assert error(party) == "That request is over."
+
+
+def test_nobody_uploads_without_end() -> None:
+    party, ana, _ = party_of_two()
+    upload = uploading(party, ana)
+    tries = [
+        party.machine.authorise_upload(upload.peer_id, upload.token, upload.request_id) is not None for _ in range(9)
+    ]
+    assert tries.count(True) <= 6 and not any(tries[6:])
 
 
 def test_two_peers_ask_and_each_hears_its_own_answer() -> None:
