@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 PERSON_CHARS = 64
 PERSON_BYTES = 128
@@ -19,6 +19,11 @@ SENTENCE_BYTES = 600
 # joiners are part of writing systems and emoji.
 _UNWANTED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _JOINERS = "\u200c\u200d"
+# Letters without a shape: a blank name, or one that only looks like another's.
+_SHAPELESS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180e\u2800\u3164\uffa0")
+_MARKS = frozenset({"Mn", "Me"})
+_MOST_MARKS = 2
+"""On one letter; more than that climb over the lines above."""
 
 
 def person_name(text: str) -> str:
@@ -44,19 +49,33 @@ def sentence(text: str) -> str:
 
 def distinct(name: str, taken: Iterable[str]) -> str:
     """`name`, or `name` with the first free number from " (2)" on when somebody has it already."""
-    used = {other.casefold() for other in taken}
+    used = {skeleton(other) for other in taken}
     candidate, number = name, 1
-    while candidate.casefold() in used:
+    while skeleton(candidate) in used:
         number += 1
         suffix = f" ({number})"
         candidate = _cut(name, PERSON_CHARS - len(suffix), PERSON_BYTES - len(suffix)) + suffix
     return candidate
 
 
+def skeleton(name: str) -> str:
+    """The same for names that look alike, as far as that is cheap: for comparison only."""
+    plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
+    return "".join(c for c in plain if c not in _JOINERS and not "\ufe00" <= c <= "\ufe0f")
+
+
+def _wanted(text: str) -> Iterator[str]:
+    marks = 0
+    for c in text:
+        category = unicodedata.category(c)
+        marks = marks + 1 if category in _MARKS else 0
+        unwanted = category in _UNWANTED_CATEGORIES or c in _SHAPELESS or marks > _MOST_MARKS
+        if c in _JOINERS or not unwanted:
+            yield c
+
+
 def _reduced(text: str, chars: int, size: int) -> str:
-    shown = "".join(
-        c for c in text[: 4 * chars] if c in _JOINERS or unicodedata.category(c) not in _UNWANTED_CATEGORIES
-    )
+    shown = "".join(_wanted(text[: 4 * chars]))
     return _cut(unicodedata.normalize("NFC", shown).strip(), chars, size) if shown.strip(_JOINERS + " ") else ""
 
 

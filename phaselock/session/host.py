@@ -12,7 +12,7 @@ import hmac
 from collections.abc import Callable
 from uuid import UUID
 
-from phaselock.model.names import distinct, person_name, sentence
+from phaselock.model.names import distinct, person_name, sentence, skeleton
 from phaselock.model.snapshot import SessionSnapshot
 from phaselock.model.timeline import Timeline
 from phaselock.model.types import Track
@@ -338,7 +338,7 @@ class HostMachine:
     def _held(self, name: str, now_ns: int) -> list[Member]:
         """The places of those whose network has gone silent: they play on and come back, if not under another name."""
         departed = self._departed.values()
-        return [one for one in departed if now_ns < one.held_until_ns and one.name.casefold() != name.casefold()]
+        return [one for one in departed if now_ns < one.held_until_ns and skeleton(one.name) != skeleton(name)]
 
     def _reject(self, conn: int, reason: str) -> None:
         self._outbox.do(Send(conn, m.JoinRejected(reason)), Close(conn, reason))

@@ -97,3 +97,17 @@ def test_distinct_counts_from_two() -> None:
     assert distinct("Ana", []) == "Ana"
     assert distinct("Ana", ["ana"]) == "Ana (2)"
     assert distinct("Ana", ["Ana", "Ana (2)"]) == "Ana (3)"
+
+
+@pytest.mark.parametrize("other", ["Ada\u200d", "ADA", "Ad\ufe0fa", "\uff21da"])
+def test_a_name_that_looks_like_another_gets_a_number(other: str) -> None:
+    assert distinct(other, ["Ada"]).endswith(" (2)")
+
+
+@pytest.mark.parametrize("blank", ["\u3164", "\u2800", "\u115f \u034f"])
+def test_a_name_without_a_shape_is_none(blank: str) -> None:
+    assert person_name(blank) == ""
+
+
+def test_marks_do_not_climb_out_of_their_line() -> None:
+    assert person_name("Z" + "\u0301" * 40) == unicodedata.normalize("NFC", "Z\u0301\u0301")
