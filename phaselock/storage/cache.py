@@ -17,9 +17,9 @@ import re
 import shutil
 import stat
 import sys
-import tempfile
 import threading
 import time
+import uuid
 from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Self
@@ -50,7 +50,8 @@ def hash_file(path: pathlib.Path) -> tuple[bytes, int]:
 
 
 class PartialFile:
-    """One file on its way into the cache, held by this process alone; leaving the context keeps what arrived."""
+    """One file on its way into the cache, held by this process alone; leaving the context keeps what arrived, if
+    anything did."""
 
     def __init__(self, final: pathlib.Path, part: pathlib.Path, file: io.FileIO, size: int) -> None:
         self._final, self._part, self._file, self._size = final, part, file, size
@@ -68,7 +69,10 @@ class PartialFile:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._file.close()
+        if self.offset or self._file.closed:
+            self._file.close()
+        else:
+            _remove(self._part, self._file)
 
     @property
     def complete(self) -> bool:
@@ -95,10 +99,11 @@ class PartialFile:
             self._file.close()
         if not right:
             self._part.unlink(missing_ok=True)
-            return None
-        _touch(self._part)
-        os.replace(self._part, self._final)
-        return self._final
+        else:
+            _touch(self._part)
+            os.replace(self._part, self._final)
+        self._file.close()
+        return self._final if right else None
 
 
 class FileCache:
@@ -140,12 +145,11 @@ class FileCache:
             part = self._folder / (f"{sha256.hex()}.{number}.part" if number else f"{sha256.hex()}.part")
             if (file := _claim(part)) is None:
                 continue
-            try:
-                partial = PartialFile(self.path(sha256), part, file, size)
+            with contextlib.ExitStack() as undo:
+                undo.callback(file.close)
+                partial = undo.enter_context(PartialFile(self.path(sha256), part, file, size))
                 self._make_room(size - partial.offset, sha256)
-            except BaseException:
-                file.close()
-                raise
+                undo.pop_all()
             return partial
         raise PhaseLockError("Too many programs receive this file at once.")
 
@@ -184,15 +188,16 @@ class FileCache:
             free = shutil.disk_usage(folder).free
         except OSError:
             return 0
-        whole = sum(entry.size for entry in self._entries() if entry.sha256)
-        return min(self._limit_bytes, max(0, free + whole - RESERVE_BYTES))
+        here = sum(entry.size for entry in self._entries())
+        return min(self._limit_bytes, max(0, free + here - RESERVE_BYTES))
 
     def _copy(self, source: io.FileIO, name: str, most_bytes: int) -> tuple[bytes, int, pathlib.Path]:
-        descriptor, part_name = tempfile.mkstemp(prefix="adopt-", suffix=".part", dir=self._folder)
-        part = pathlib.Path(part_name)
+        part = self._folder / f"adopt-{uuid.uuid4().hex}.part"
+        if (file := _claim(part)) is None:
+            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
         try:
             size, sha256 = 0, hashlib.sha256()
-            with io.FileIO(descriptor, "wb") as file:
+            with file:
                 while True:
                     try:
                         data = source.read(READ_BYTES)
@@ -207,13 +212,15 @@ class FileCache:
                     view = memoryview(data)
                     while view:
                         view = view[file.write(view) :]
-            final = self.path(sha256.digest())
-            try:
-                os.replace(part, final)
-            except PermissionError:  # Windows, while the same content there is being played
-                if self.find(sha256.digest()) is None:
-                    raise
-                part.unlink()
+                final = self.path(sha256.digest())
+                if sys.platform == "win32":  # renames only closed files
+                    file.close()
+                try:
+                    os.replace(part, final)
+                except PermissionError:  # Windows, while the same content there is being played
+                    if self.find(sha256.digest()) is None:
+                        raise
+                    part.unlink()
             return sha256.digest(), size, final
         except BaseException:
             with contextlib.suppress(OSError):
@@ -221,8 +228,8 @@ class FileCache:
             raise
 
     def _make_room(self, needed_bytes: int, arriving: bytes | None) -> None:
-        """Remove what was not used for longest until `needed_bytes` more fit. PhaseLockError when the disk has no room
-        for them; then nothing is removed."""
+        """Remove what was not used for longest, whole files and unclaimed rests, until `needed_bytes` more fit.
+        PhaseLockError when the disk has no room for them; then nothing is removed."""
         with self._room:
             kept = self._kept
             total_bytes = 0
@@ -231,7 +238,7 @@ class FileCache:
                 if entry.sha256 is None and entry.used_at_s < time.time() - STALE_PART_S and _discard(entry.path):
                     continue
                 total_bytes += entry.size
-                if entry.sha256 and entry.sha256 != arriving and entry.sha256 not in kept:
+                if entry.sha256 not in kept | {arriving} if entry.sha256 else _unclaimed(entry.path):
                     removable.append(entry)
             if self._lacking_bytes(needed_bytes) > sum(entry.size for entry in removable):
                 raise PhaseLockError("The disk is full.")
@@ -239,7 +246,10 @@ class FileCache:
                 if total_bytes + needed_bytes <= self._limit_bytes and not self._lacking_bytes(needed_bytes):
                     return
                 with contextlib.suppress(OSError):  # somebody plays it (Windows)
-                    entry.path.unlink(missing_ok=True)
+                    if entry.sha256:
+                        entry.path.unlink(missing_ok=True)
+                    elif not _discard(entry.path):  # somebody came back for it
+                        continue
                     total_bytes -= entry.size
             if self._lacking_bytes(needed_bytes):
                 raise PhaseLockError("The disk is full.")
@@ -293,14 +303,24 @@ def _unreadable(name: str, error: Exception) -> PhaseLockError:
 
 def _discard(part: pathlib.Path) -> bool:
     """Remove a part unless somebody has claimed it."""
-    if (file := _claim(part)) is None:
-        return False
+    return (file := _claim(part)) is not None and _remove(part, file)
+
+
+def _remove(part: pathlib.Path, file: io.FileIO) -> bool:
+    """Remove a part that is claimed by `file`, and give up the claim."""
     with contextlib.suppress(OSError), file:
         if sys.platform == "win32":  # removes only closed files
             file.close()
         part.unlink(missing_ok=True)
         return True
     return False
+
+
+def _unclaimed(part: pathlib.Path) -> bool:
+    """Whether nobody is writing this part."""
+    if (file := _claim(part)) is not None:
+        file.close()
+    return file is not None
 
 
 def _claim(path: pathlib.Path) -> io.FileIO | None:

@@ -4,6 +4,7 @@ import hashlib
 import os
 import pathlib
 import sys
+import time
 
 import pytest
 from hypothesis import given
@@ -145,7 +146,7 @@ def test_a_full_disk_is_told_before_anything_is_sent(cache: FileCache, disk: Dis
         cache.begin(SHA256, len(DATA))
     with cache.begin(SHA256, len(DATA) - 1) as partial:  # and the claim was given back
         assert partial.offset == 0
-    assert os.listdir(cache.path(SHA256).parent) == [f"{SHA256.hex()}.part"]
+    assert os.listdir(cache.path(SHA256).parent) == []
 
 
 def test_what_is_here_needs_no_room(cache: FileCache, disk: Disk) -> None:
@@ -336,3 +337,69 @@ def test_a_forbidden_file_is_told(cache: FileCache, tmp_path: pathlib.Path) -> N
     (tmp_path / "song.mp3").touch(0)
     with pytest.raises(PhaseLockError, match="cannot be read"):
         cache.adopt(tmp_path / "song.mp3", 1 << 20)
+
+
+def begun(cache: FileCache, number: int, size: int, used_at_s: float) -> pathlib.Path:
+    """The rest of a file that nobody receives any more."""
+    with cache.begin(bytes((number,)) * 32, 1 << 20) as partial:
+        partial.write(bytes(size))
+    part = cache.path(bytes((number,)) * 32).with_suffix(".part")
+    os.utime(part, (used_at_s, used_at_s))
+    return part
+
+
+def test_files_that_never_came_leave_nothing(cache: FileCache, disk: Disk) -> None:
+    folder = cache.path(SHA256).parent
+    for number in range(20):
+        with pytest.raises(PhaseLockError), cache.begin(bytes((number,)) * 32, 10):
+            raise PhaseLockError("The host refused.")
+    disk.size = 0
+    with pytest.raises(PhaseLockError, match="The disk is full"):
+        cache.begin(SHA256, 10)
+    assert os.listdir(folder) == []
+
+
+def test_rests_make_room_like_files_the_oldest_first(cache: FileCache) -> None:
+    now_s = time.time()
+    small = FileCache(cache.path(SHA256).parent, limit_bytes=5000)
+    rests = [begun(cache, 100 + number, 1000, now_s - 100 + 10 * number) for number in range(3)]
+    hashes = [put(cache, number, now_s - 95 + 10 * number) for number in range(2)]
+    with small.begin(SHA256, 3000) as partial:
+        partial.write(bytes(3000))
+        assert [rest.exists() for rest in rests] == [False, False, True] and held(cache, hashes) == [1]
+        with small.begin(b"x" * 32, 5000):  # what is being written stays, whatever the limit
+            assert not rests[2].exists() and held(cache, hashes) == []
+            assert cache.path(SHA256).with_suffix(".part").stat().st_size == 3000
+
+
+def test_rests_never_exceed_the_limit(cache: FileCache) -> None:
+    small = FileCache(cache.path(SHA256).parent, limit_bytes=3000)
+    for number in range(10):
+        with small.begin(bytes((number,)) * 32, 1000) as partial:
+            partial.write(bytes(999))
+    assert sum(path.stat().st_size for path in cache.path(SHA256).parent.iterdir()) <= 3000
+
+
+def test_a_rest_that_is_in_use_is_no_room(cache: FileCache, disk: Disk) -> None:
+    rest = begun(cache, 100, 1000, time.time() - 100)
+    disk.size = RESERVE_BYTES + 2000
+    with cache.begin(SHA256, 1000) as partial:
+        partial.write(bytes(1000))
+        with pytest.raises(PhaseLockError, match="The disk is full"):
+            cache.begin(b"x" * 32, 1001)
+        assert rest.exists()
+
+
+def test_a_copy_under_way_is_nobody_elses_room(
+    cache: FileCache, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small, song = FileCache(cache.path(SHA256).parent, limit_bytes=1), tmp_path / "song.mp3"
+    song.write_bytes(DATA)
+    replace = os.replace
+
+    def meanwhile(part: pathlib.Path, final: pathlib.Path) -> None:
+        with small.begin(b"x" * 32, 10):
+            replace(part, final)
+
+    monkeypatch.setattr(cache_module.os, "replace", meanwhile)
+    assert cache.adopt(song, len(DATA))[2].read_bytes() == DATA
