@@ -115,6 +115,8 @@ class PeerRunner(Runner[PeerMachine]):
         self._own: frozenset[bytes] = frozenset()
         """What people here have asked for: it must not go before it is uploaded."""
         self._fetches: dict[UUID, bulk.Fetch] = {}
+        """What is wanted, as announced; the pool has one at a time, so that what is withdrawn leaves nothing behind."""
+        self._fetching = False
         self._uploads: dict[UUID, bulk.Upload] = {}
         self._pool = concurrent.futures.ThreadPoolExecutor(1, "bulk")
         self._upload_pool = concurrent.futures.ThreadPoolExecutor(1, "upload")
@@ -174,9 +176,10 @@ class PeerRunner(Runner[PeerMachine]):
             case StopClock():
                 self._clock.stop()
             case Fetch(track, peer_id, token):
-                fetch = bulk.Fetch(track, self._address, peer_id, token)
-                self._fetches[track.file_id] = fetch
-                self._spawn(self._fetch(fetch))
+                self._fetches[track.file_id] = bulk.Fetch(track, self._address, peer_id, token)
+                if not self._fetching:
+                    self._fetching = True
+                    self._spawn(self._fetch_all())
             case CancelFetch(file_id):
                 if file_id in self._fetches:
                     self._fetches.pop(file_id).cancel()
@@ -261,6 +264,14 @@ class PeerRunner(Runner[PeerMachine]):
         if not self._ended.done():
             self._do(self._machine.room(room_bytes, now_ns=self._now_ns()))
 
+    async def _fetch_all(self) -> None:
+        """One file after the other until nothing more is wanted."""
+        try:
+            while self._fetches and not self._ended.done():
+                await self._fetch(next(iter(self._fetches.values())))
+        finally:
+            self._fetching = False
+
     async def _fetch(self, fetch: bulk.Fetch) -> None:
         file_id = fetch.track.file_id
         path, problem = await self._loop.run_in_executor(self._pool, self._get, fetch)
@@ -278,8 +289,7 @@ class PeerRunner(Runner[PeerMachine]):
         await self._tell_room()
 
     def _get(self, fetch: bulk.Fetch) -> tuple[pathlib.Path | None, PhaseLockError | None]:
-        """In the worker thread, one file after the other as announced: the file, and what is wrong with it or with
-        getting it."""
+        """In the worker thread: the file, and what is wrong with it or with getting it."""
         path = None
         try:
             path = fetch.run(self._cache)

@@ -23,7 +23,7 @@ from phaselock.model.types import ClockStatus, Track
 from phaselock.network import bulk
 from phaselock.network import connection as connection_module
 from phaselock.network import host as host_module
-from phaselock.network.host import MOST_SOCKETS, HostRunner
+from phaselock.network.host import MOST_STRANGERS, HostRunner
 from phaselock.network.peer import PeerRunner, connect
 from phaselock.protocol.framing import HOST_CAP, Framer, frame
 from phaselock.protocol.messages import (
@@ -43,7 +43,7 @@ from phaselock.protocol.messages import (
     SongUploadStart,
 )
 from phaselock.session import commands as c
-from phaselock.session.effects import Ended, Event
+from phaselock.session.effects import CancelFetch, Ended, Event, Fetch
 from phaselock.session.host import HostMachine
 from phaselock.session.peer import PeerMachine
 from phaselock.storage.cache import FileCache
@@ -461,10 +461,10 @@ async def test_a_second_transfer_takes_the_place_of_the_first(room: Room, stack:
 async def test_those_who_say_nothing_keep_nobody_out(room: Room, stack: contextlib.AsyncExitStack) -> None:
     ana = await stack.enter_async_context(room.stranger())
     assert isinstance(await ana.join(), JoinAccepted)
-    silent = [await stack.enter_async_context(room.stranger()) for _ in range(3 * MOST_SOCKETS)]
+    silent = [await stack.enter_async_context(room.stranger()) for _ in range(3 * MOST_STRANGERS)]
     ben = await stack.enter_async_context(room.stranger())
     assert isinstance(await ben.join(), JoinAccepted)
-    for stranger in silent[: 2 * MOST_SOCKETS]:
+    for stranger in silent[: 2 * MOST_STRANGERS]:
         await stranger.read_to_end()
     assert isinstance(await silent[-1].read(), SessionInfo)
     assert [peer.name for peer in room.host.runner.snapshot().peers] == ["Stranger", "Stranger (2)"]
@@ -603,3 +603,59 @@ def test_nobody_there_in_plain_words() -> None:
         asyncio.run(reach("127.0.0.1", port))
     with pytest.raises(PhaseLockError, match="Cannot reach host.invalid on port 1: no address was found"):
         asyncio.run(reach("host.invalid", 1))
+
+
+async def out_of_reach(peer: Peer, stack: contextlib.AsyncExitStack) -> tuple[list[uuid.UUID], asyncio.Event]:
+    """From now on no connection for a file comes to stand: which files are tried all the same, and a first try."""
+    await peer.news.wait_for("joined")
+    listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+    for _ in range(4):  # a full backlog answers nobody
+        waiting = stack.enter_context(socket.socket())
+        waiting.setblocking(False)
+        with contextlib.suppress(OSError):
+            waiting.connect(listener.getsockname())
+    stack.enter_context(mock.patch.object(bulk, "CONNECT_S", 10 * PATIENCE_S))
+    peer.runner._address = listener.getsockname()
+    tried, loop, first, get = list[uuid.UUID](), asyncio.get_running_loop(), asyncio.Event(), peer.runner._get
+
+    def try_it(fetch: bulk.Fetch) -> tuple[pathlib.Path | None, PhaseLockError | None]:
+        tried.append(fetch.track.file_id)
+        loop.call_soon_threadsafe(first.set)
+        return get(fetch)
+
+    stack.enter_context(mock.patch.object(peer.runner, "_get", try_it))
+    return tried, first
+
+
+@played
+async def test_whoever_leaves_waits_for_no_file(room: Room, stack: contextlib.AsyncExitStack) -> None:
+    peer = await room.join(stack, "Ada")
+    tried, first = await out_of_reach(peer, stack)
+    tracks = [room.host.add(room.song) for _ in range(3)]
+    for track in tracks:
+        await peer.news.wait_for("transfer", state="started", file_id=str(track.file_id))
+    await first.wait()
+    peer.runner.command(c.Leave())
+    assert not (await peer.ended).failed
+    assert tried == [tracks[0].file_id]
+    assert not list((room.folder / "Ada").glob("*"))
+
+
+@played
+async def test_an_offer_that_is_withdrawn_leaves_nothing_behind(room: Room, stack: contextlib.AsyncExitStack) -> None:
+    peer = await room.join(stack, "Ada")
+    tried, first = await out_of_reach(peer, stack)
+    track = room.host.add(room.song)
+    await first.wait()
+    tasks = len(peer.runner._tasks)
+    for _ in range(100):
+        other = dataclasses.replace(track, file_id=uuid.uuid4())
+        for effect in (Fetch(other, 1, bytes(16)), CancelFetch(other.file_id)):
+            peer.runner._execute(effect)
+    assert list(peer.runner._fetches) == [track.file_id] == tried
+    assert len(peer.runner._tasks) == tasks and peer.runner._pool._work_queue.empty()
+    peer.runner._address = room.host.address
+    room.host.runner.command(c.Remove(track.file_id))
+    room.host.add(room.song)
+    await peer.news.wait_for("file_ready")
+    assert len(tried) == 2

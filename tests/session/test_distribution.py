@@ -450,3 +450,15 @@ def test_no_peer_can_put_a_command_off_for_long() -> None:
     assert far.ended is None
     (event,) = party.host.events("playing")
     assert event.session_ns - party.now_ns <= 3.6 * SECOND
+
+
+def test_a_host_that_clears_a_long_queue_row_by_row_breaks_no_rule() -> None:
+    """Each removal makes room for an offer, and of the queue itself a peer hears later."""
+    party = Party()
+    ana = slow(party, "Ana")
+    party.say(*(Add(a_track(number)) for number in range(1, 301)))
+    party.run(5)
+    party.say(*(Remove(a_track(number).file_id) for number in range(1, 201)))
+    party.run(5)
+    assert len(offers(ana)) == 203 and ana.ended is None
+    assert len(ana.of(e.CancelFetch)) == 200
