@@ -39,6 +39,8 @@ MOST_PAUSE_EVERY_NS = 16_000_000_000
 PAUSE_NS = 20_000_000
 PAUSE_PART = 16
 """Getting back to the old window takes no more than one part in so many of the time."""
+SPARE_ACKNOWLEDGEMENTS = 8
+"""Beyond one for each piece: whoever acknowledges byte by byte would keep the sender busy with that alone."""
 NEVER_NS = 1 << 63
 
 
@@ -59,6 +61,8 @@ class Pace:
     def __init__(self) -> None:
         self.window_bytes = PROBE_BYTES
         self._sent_bytes = self._received_bytes = 0
+        self._spare = SPARE_ACKNOWLEDGEMENTS
+        """Acknowledgements that may still come."""
         self._pieces = collections.deque[tuple[int, int]]()
         """(end in the stream, when it was sent) of what is on its way."""
         self._delays = collections.deque[tuple[int, int]]()
@@ -101,6 +105,7 @@ class Pace:
         if self._since_ns is None:
             self._since_ns = now_ns
         self._sent_bytes += size_bytes
+        self._spare += 1
         self._pieces.append((self._sent_bytes, now_ns))
 
     def acknowledged(self, received_bytes: int, now_ns: int) -> None:
@@ -109,6 +114,9 @@ class Pace:
             raise ProtocolError(
                 f"{received_bytes} bytes acknowledged after {self._received_bytes} of {self._sent_bytes} sent"
             )
+        if not self._spare:
+            raise ProtocolError("more acknowledgements than pieces")
+        self._spare -= 1
         in_flight_bytes, acked_bytes = self.unacknowledged_bytes, received_bytes - self._received_bytes
         self._received_bytes = received_bytes
         sent_at_ns = None

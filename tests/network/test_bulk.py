@@ -401,11 +401,21 @@ def test_shutting_the_socket_wakes_a_sender_that_waits(
         frame(BulkProgress(0)),
         frame(BulkProgress(100)) + frame(BulkProgress(99)),
         frame(BulkProgress(100)) * 1000,
+        b"".join(frame(BulkProgress(count)) for count in range(1, 100)),
         frame(Heartbeat()),
         b"\xff\xff\x00\x00\x00",
         b"\x02\x00\x00\x00\xff\x00",
     ],
-    ids=["more than was sent", "nothing", "backwards", "a flood", "another message", "too long", "garbage"],
+    ids=[
+        "more than was sent",
+        "nothing",
+        "backwards",
+        "a flood",
+        "byte by byte",
+        "another message",
+        "too long",
+        "garbage",
+    ],
 )
 def test_a_receiver_that_breaks_the_protocol_ends_the_transfer(
     track: Track, song: pathlib.Path, tcp_pair: Pair, answer: bytes, worker: concurrent.futures.Executor

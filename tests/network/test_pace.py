@@ -220,18 +220,30 @@ def test_an_acknowledgement_says_something_new(again: int) -> None:
         flow.acknowledged(again, MS)
 
 
+def test_there_are_no_more_acknowledgements_than_pieces() -> None:
+    flow = Pace()
+    for number in range(3):
+        flow.sent(1000, number)
+    for acked in range(1, 4 + pace.SPARE_ACKNOWLEDGEMENTS):
+        flow.acknowledged(acked, MS)
+    with pytest.raises(ProtocolError, match="more acknowledgements"):
+        flow.acknowledged(3000, MS)
+    flow.sent(1000, MS)
+    flow.acknowledged(3000, MS)
+
+
 @given(st.lists(st.tuples(st.integers(1, 10**6), st.integers(0, 10**9)), max_size=200))
 def test_whatever_the_delays_it_keeps_within_its_bounds_and_goes_on(steps: list[tuple[int, int]]) -> None:
-    flow, now_ns, sent, acked = Pace(), 0, 0, 0
+    flow, now_ns, sent, acked, pieces = Pace(), 0, 0, 0, pace.SPARE_ACKNOWLEDGEMENTS
     for ack, later_ns in steps:
         while size := flow.may_send(now_ns):
             assert 0 < size <= pace.MOST_PIECE_BYTES and isinstance(size, int)
             flow.sent(size, now_ns)
-            sent += size
+            sent, pieces = sent + size, pieces + 1
         assert flow.unacknowledged_bytes <= pace.MOST_WINDOW_BYTES
         assert flow.unacknowledged_bytes or flow.wake_at_ns is not None
         now_ns += later_ns
-        if sent > acked:
-            acked = min(acked + ack, sent)
+        if sent > acked and pieces:
+            acked, pieces = min(acked + ack, sent), pieces - 1
             flow.acknowledged(acked, now_ns)
         assert isinstance(flow.window_bytes, int) and flow.window_bytes <= pace.MOST_WINDOW_BYTES
