@@ -14,7 +14,7 @@ from uuid import UUID
 
 from phaselock.audio.interface import AudioOutput
 from phaselock.errors import InvalidMp3Error, PhaseLockError
-from phaselock.model.types import ClockStatus
+from phaselock.model.types import ClockStatus, Track
 from phaselock.network import bulk
 from phaselock.network.connection import Connection, ConnectionLost
 from phaselock.network.runner import Runner, log
@@ -235,6 +235,7 @@ class PeerRunner(Runner[PeerMachine]):
             self._own = self._own | {sha256}
             self._cache.keep(self._keep | self._own)
             self.command(Request(uuid.uuid4(), path.name, size, sha256))
+            await self._tell_room()
 
     def _take_in(self, path: pathlib.Path) -> tuple[bytes, int]:
         """In the worker thread."""
@@ -260,9 +261,17 @@ class PeerRunner(Runner[PeerMachine]):
         return ""
 
     async def _tell_room(self) -> None:
-        room_bytes = await self._loop.run_in_executor(self._pool, self._cache.room_bytes)
+        """And what has made room for something else."""
+        room_bytes, gone = await self._loop.run_in_executor(self._pool, self._look, dict(self._files))
         if not self._ended.done():
             self._do(self._machine.room(room_bytes, now_ns=self._now_ns()))
+        for file_id in gone:
+            if not self._ended.done():
+                self._do(self._machine.file_gone(file_id, now_ns=self._now_ns()))
+
+    def _look(self, files: dict[UUID, tuple[Track, pathlib.Path]]) -> tuple[int, list[UUID]]:
+        """In the worker thread: how much there is room for, and which files are here no more."""
+        return self._cache.room_bytes(), [file_id for file_id, (_, path) in files.items() if not path.exists()]
 
     async def _fetch_all(self) -> None:
         """One file after the other until nothing more is wanted."""

@@ -216,6 +216,11 @@ class PeerMachine:
         self._shelf.failed(file_id, reason, connected=self._connected, now_ns=now_ns)
         return self._settle(now_ns)
 
+    def file_gone(self, file_id: UUID, *, now_ns: int) -> list[Effect]:
+        """A file that was ready is on this machine no more."""
+        self._shelf.gone(file_id)
+        return self._settle(now_ns)
+
     def decode_failed(self, file_id: UUID, reason: str, *, now_ns: int) -> list[Effect]:
         """A file of the session cannot be decoded here (found on receipt, then instead of `file_ready`, or later)."""
         self._shelf.unplayable(file_id, reason, connected=self._connected, now_ns=now_ns)

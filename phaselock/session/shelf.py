@@ -24,6 +24,10 @@ class Shelf:
         self._tracks: dict[UUID, Track] = {}
         self._fetching: set[UUID] = set()
         self._have: set[UUID] = set()
+        self._gone: set[UUID] = set()
+        """Had been here; to be fetched again once needed, without a word: to the host they are here."""
+        self._access: tuple[int, bytes] | None = None
+        """Peer number and token of a fetch; None while there is no host."""
         self._kept: frozenset[bytes] = frozenset()
         self._new: set[UUID] = set()
         """Offered since the queue was told last: their rows may be still to come."""
@@ -45,6 +49,8 @@ class Shelf:
         track = Track(start.file_id, names[0], start.file_size, start.sha256, start.rate_hz, start.frames, *names[1:])
         if self._tracks.setdefault(track.file_id, track) != track or len(self._tracks) > 2 * MAX_ITEMS:
             return False
+        self._access = peer_id, token
+        self._gone.discard(track.file_id)
         self._new.add(track.file_id)
         self._stale = True
         if track.file_id in self._have:
@@ -55,6 +61,13 @@ class Shelf:
             self._outbox.note_transfer("started", track, self._session_ns(now_ns))
         return True
 
+    def gone(self, file_id: UUID) -> None:
+        """A file has made room for others. One that is played stays open, and sounds on."""
+        if file_id in self._have - self._lines:
+            self._have.discard(file_id)
+            self._gone.add(file_id)
+            self._stale = True
+
     def ready(self, file_id: UUID, *, connected: bool, now_ns: int) -> Track | None:
         """A fetched file is here, whole and right: its track, if it was still wanted."""
         if file_id not in self._fetching:
@@ -62,8 +75,9 @@ class Shelf:
         self._fetching.discard(file_id)
         self._have.add(file_id)
         track = self._tracks[file_id]
-        if connected:
+        if connected and file_id not in self._gone:
             self._outbox.do(Send(HOST_CONN, m.FileReceived(file_id, hash_ok=True)))
+        self._gone.discard(file_id)
         session_ns = self._session_ns(now_ns)
         self._outbox.note("file_ready", session_ns, file_id=str(file_id), file_name=track.file_name)
         return track
@@ -72,7 +86,7 @@ class Shelf:
         """One try to fetch a file failed."""
         if file_id in self._fetching:
             self._fetching.discard(file_id)
-            if connected:
+            if connected and file_id not in self._gone:
                 self._outbox.do(Send(HOST_CONN, m.FileReceived(file_id, hash_ok=False)))
             track = self._tracks[file_id]
             self._outbox.note_transfer("failed", track, self._session_ns(now_ns), reason=sentence(reason))
@@ -82,11 +96,12 @@ class Shelf:
         if file_id not in self._fetching | self._have:
             return
         if connected:
-            if file_id in self._fetching:
+            if file_id in self._fetching - self._gone:
                 self._outbox.do(Send(HOST_CONN, m.FileReceived(file_id, hash_ok=True)))
             self._outbox.do(Send(HOST_CONN, m.FileUnplayable(file_id, sentence(reason))))
         self._fetching.discard(file_id)
         self._have.discard(file_id)
+        self._gone.discard(file_id)
         text = f"This machine cannot play {self._tracks[file_id].file_name}: {sentence(reason)}"
         self._outbox.error(text, self._session_ns(now_ns), file_id=str(file_id))
 
@@ -95,6 +110,7 @@ class Shelf:
         for file_id in self._fetching:
             self._outbox.do(CancelFetch(file_id))
         self._fetching.clear()
+        self._access = None
 
     def take_queue(self, queue: tuple[QueueItem, ...]) -> None:
         """The host has told its queue."""
@@ -110,6 +126,7 @@ class Shelf:
         for file_id in self._tracks.keys() - {item.id for item in self._queue} - lines - self._new:
             del self._tracks[file_id]
             self._have.discard(file_id)
+            self._gone.discard(file_id)
             if file_id in self._fetching:
                 self._fetching.discard(file_id)
                 self._outbox.do(CancelFetch(file_id))
@@ -118,3 +135,7 @@ class Shelf:
         if kept != self._kept:
             self._kept = kept
             self._outbox.do(Keep(kept))
+        for track in [self._tracks[file_id] for file_id in (self._gone & needed) - self._fetching]:
+            if self._access is not None:
+                self._fetching.add(track.file_id)
+                self._outbox.do(Fetch(track, *self._access))

@@ -659,3 +659,26 @@ async def test_an_offer_that_is_withdrawn_leaves_nothing_behind(room: Room, stac
     room.host.add(room.song)
     await peer.news.wait_for("file_ready")
     assert len(tried) == 2
+
+
+@played
+async def test_a_file_that_made_room_is_fetched_again(room: Room, stack: contextlib.AsyncExitStack) -> None:
+    peer = await room.join(stack, "Ada")
+    track = room.host.add(room.song)
+    await peer.news.wait_for("file_ready")
+    await room.host.news.wait_for("transfer", state="done")
+    path = peer.runner.path(track.file_id)
+    assert path
+    path.unlink()
+    again, loop, get = asyncio.Event(), asyncio.get_running_loop(), peer.runner._get
+
+    def get_it(fetch: bulk.Fetch) -> tuple[pathlib.Path | None, PhaseLockError | None]:
+        if fetch.track == track:
+            loop.call_soon_threadsafe(again.set)
+        return get(fetch)
+
+    stack.enter_context(mock.patch.object(peer.runner, "_get", get_it))
+    (room.folder / "other.mp3").write_bytes(DATA[::-1])
+    room.host.add(room.folder / "other.mp3", DATA[::-1])
+    await again.wait()
+    assert not peer.ended.done()
