@@ -40,8 +40,10 @@ class Distribution:
                 self._feed(member, now_ns)
 
     def may_fetch(self, member: Member, file_id: UUID) -> Track | None:
-        """The track, if this member was offered it and has it not yet."""
-        return self._transport.queue.track(file_id) if member.awaits(file_id) else None
+        """The track, if this member was offered it and it was not given up. What it has once received may have had to
+        make room in its cache meanwhile."""
+        transfer = member.transfers.get(file_id)
+        return self._transport.queue.track(file_id) if transfer is not None and transfer.done is not False else None
 
     def answered(self, member: Member, file_id: UUID, hash_ok: bool, *, now_ns: int) -> bool:
         """A try of a member is over; False when there was none."""

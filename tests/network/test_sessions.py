@@ -593,6 +593,29 @@ async def test_a_host_that_is_gone_ends_the_session(room: Room, stack: contextli
     assert await peer.ended == Ended("Host disconnected — session ended.", failed=True)
 
 
+@played
+async def test_strangers_of_one_address_keep_out_nobody_of_another(
+    room: Room, stack: contextlib.AsyncExitStack
+) -> None:
+    ada = await room.join(stack, "Ada")
+    await ada.news.wait_for("joined")
+    crowd = []
+    for _ in range(3 * MOST_STRANGERS):
+        with contextlib.suppress(OSError):
+            sock = stack.enter_context(socket.socket())
+            sock.setblocking(False)
+            sock.bind(("127.0.0.2", 0))
+            await asyncio.get_running_loop().sock_connect(sock, room.host.address)
+            crowd.append(Stranger(sock))
+            await crowd[-1].send(FileRequest(99, bytes(16), uuid.uuid4(), 0))  # refused, and held on to
+    bob = await room.join(stack, "Bob")
+    assert (await bob.news.wait_for("joined")).fields["name"] == "Bob"
+    room.host.add(room.song)
+    for name in ("Ada", "Bob"):
+        await room.host.news.wait_for("transfer", state="done", peer=name)
+    assert not [event for event in room.host.news.told if event.fields.get("state") == "retry"]
+
+
 def test_nobody_there_in_plain_words() -> None:
     def reach(host: str, port: int) -> Coroutine[Any, Any, socket.socket]:
         return connect(host, port)

@@ -129,7 +129,7 @@ def test_a_bulk_connection_needs_the_credentials_of_a_member_who_waits_for_that_
     assert allowed(a.peer_id, a.token, a_track(2).file_id) is None
     party.on_guest(ana, ana.machine.file_ready, track.file_id)
     party.run(0.1)
-    assert allowed(a.peer_id, a.token, track.file_id) is None
+    assert allowed(a.peer_id, a.token, track.file_id) == track  # its cache may have to make room, and it comes again
     party.leave(ben)
     party.run(0.1)
     assert allowed(b.peer_id, b.token, track.file_id) is None
