@@ -136,6 +136,11 @@ class Window(ctk.CTk):  # type: ignore[misc]
         """A toast."""
         self.toasts.show(text, kind=kind)
 
+    def show_spectrum(self, on: bool) -> None:
+        """Whether the spectrum dances; remembered."""
+        self.visualiser = on
+        self.program.remember(visualiser=on)
+
     def open_sound(self) -> None:
         """Output and correction."""
         self._lay_over(lambda: SoundOverlay(self, self, self.close_overlay))

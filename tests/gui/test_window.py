@@ -371,6 +371,15 @@ def test_a_space_in_an_entry_is_a_space(window: Any) -> None:
     assert type(window.overlay).__name__ == "SoundOverlay"
 
 
+def test_the_spectrum_can_be_switched_off_and_stays_so(window: Any) -> None:
+    show(window, playing(own=CARD))
+    go(window, "sound")
+    click(button(window.overlay, "Hide the spectrum"))
+    assert not window.visualiser and window.program.kept["ui"]["visualiser"] is False
+    click(button(window.overlay, "Show the spectrum"))
+    assert window.visualiser and window.program.kept["ui"]["visualiser"] is True
+
+
 def test_songs_are_chosen_or_dropped(window: Any) -> None:
     shown = show(window, host())
     window.ask_files = lambda: ("/a.mp3", "/b.m3u")

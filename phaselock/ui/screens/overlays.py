@@ -13,7 +13,7 @@ from phaselock.ui.screens.base import Stage
 from phaselock.ui.screens.home import label
 from phaselock.ui.theme import ctk, px
 from phaselock.ui.viewmodel import Figures, host_view, peer_view
-from phaselock.ui.widgets.buttons import IconButton, MainButton, SecondaryButton
+from phaselock.ui.widgets.buttons import IconButton, MainButton, SecondaryButton, TextButton
 from phaselock.ui.widgets.entry import Field
 from phaselock.ui.widgets.panel import Panel
 from phaselock.ui.widgets.plot import Series, SyncPlot
@@ -94,6 +94,8 @@ class SoundOverlay(Overlay):
         self._device.pack(anchor="w", pady=(px(8), 0))
         if state is not None:
             self.take_state(state)
+        self.spectrum = TextButton(self.body, self._spectrum_text(), self._switch_spectrum)
+        self.spectrum.pack(anchor="w", pady=(px(8), 0))
         stage.program.list_outputs()
 
     def take_mail(self, mail: Mail) -> None:
@@ -125,6 +127,13 @@ class SoundOverlay(Overlay):
     def _open_menu(self, _event: object) -> str:
         self.output._open_dropdown_menu()
         return "break"
+
+    def _spectrum_text(self) -> str:
+        return "Hide the spectrum" if self._stage.visualiser else "Show the spectrum"
+
+    def _switch_spectrum(self) -> None:
+        self._stage.show_spectrum(not self._stage.visualiser)
+        self.spectrum.set_text(self._spectrum_text())
 
     def _choose(self, name: str) -> None:
         self._stage.program.choose_output(None if name == DEFAULT_OUTPUT else name)
