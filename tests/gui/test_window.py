@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import types
 from collections.abc import Callable, Iterator
 from typing import Any
 from uuid import UUID
@@ -387,7 +388,7 @@ def test_songs_are_chosen_or_dropped(window: Any) -> None:
     press(window, "<Control-Key-o>")
     click(button(shown, "Add songs"))
     click(button(shown, "Add folder"))
-    window.drop(window.tk.splitlist("/c.mp3 {/a folder}"))
+    assert window._dropped(types.SimpleNamespace(data="/c.mp3 {/a folder}", action="move")) == "move"
     assert window.program.of("add") == [["/a.mp3", "/b.m3u"]] * 2 + [["/folder"], ["/c.mp3", "/a folder"]]
     window.ask_files = window.ask_folder = lambda: ""
     press(window, "<Control-Key-o>")
