@@ -95,7 +95,12 @@ def run_devices(terminal: Terminal) -> int:
 def run_log(lines: int, terminal: Terminal) -> int:
     """Show where the log is, and its end."""
     path = log_path()
-    found = log.tail(path, lines)
+    try:
+        found = log.tail(path, lines)
+    except FileNotFoundError:
+        found = ["Nothing has been logged yet."] if lines else []
+    except OSError as error:
+        raise PhaseLockError(f"The log {path} cannot be read: {error.strerror}.") from None
     terminal.event("log", None, {"path": str(path), "lines": found})
     return 0
 

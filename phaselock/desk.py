@@ -48,6 +48,7 @@ class Desk:
             "status": self._status,
             "volume": self._volume,
             "offset": self._offset,
+            "help": self._help,
         }
 
     def line(self, line: str) -> None:
@@ -67,6 +68,9 @@ class Desk:
         self._terminal.event(event.name, event.session_ns, event.fields)
         if event.name == "sync":
             self._terminal.progress({**self._status_fields(), **event.fields})
+
+    def _help(self, rest: str) -> None:
+        self._answer("help", {"message": f"Commands: {', '.join(sorted(self._words))}."})
 
     def _answer(self, name: str, fields: Mapping[str, object]) -> None:
         self._terminal.event(name, self._runner.session_ns(), fields)

@@ -126,7 +126,7 @@ async def host_stage(
         stack.callback(player.close)
 
         def tell(event: Event) -> None:
-            _correct(event, player, store)
+            _opened(event, player, store, wish.device)
             on_event(event)
             if event.name in ("peer_joined", "peer_left"):
                 announcement.set_peers(len(runner.snapshot().peers))
@@ -193,7 +193,7 @@ async def peer_stage(
         stack.callback(player.close)
 
         def tell(event: Event) -> None:
-            _correct(event, player, store)
+            _opened(event, player, store, wish.device)
             on_event(event)
 
         runner = PeerRunner(
@@ -262,8 +262,9 @@ async def _reach(wish: JoinWish) -> socket.socket:
 
 def _player(line: _native.ClockLine, name: str, backend: str, device: str | None, store: SettingsStore) -> Player:
     """The player on the output that was asked for (and nowhere else), or on the one of the settings if it is there."""
-    if device is not None:
-        store.update(device=None if device == DEFAULT_DEVICE else device)
+    if device == DEFAULT_DEVICE:
+        store.update(device=None)
+    wished = device if device != DEFAULT_DEVICE else None
 
     def new_output(engine: _native.Engine) -> Device:
         return Device(
@@ -271,8 +272,8 @@ def _player(line: _native.ClockLine, name: str, backend: str, device: str | None
             engine.address,
             f"phaselock-{name}",
             backend,
-            store.settings.device if device is not None or backend == "auto" else None,
-            or_default=device is None,
+            wished or (store.settings.device if backend == "auto" else None),
+            or_default=wished is None,
             owner=engine,
             asked=lambda: engine.status()[:2],
         )
@@ -283,7 +284,9 @@ def _player(line: _native.ClockLine, name: str, backend: str, device: str | None
     return player
 
 
-def _correct(event: Event, player: Player, store: SettingsStore) -> None:
-    """Each output has a correction of its own."""
+def _opened(event: Event, player: Player, store: SettingsStore, wished: str | None) -> None:
+    """Each output has a correction of its own; one that was asked for and is there is remembered."""
     if event.name == "device" and event.fields["state"] == "open" and "peer" not in event.fields:
+        if wished == event.fields["name"]:
+            store.update(device=wished)
         player.set_correction_ms(store.settings.corrections_ms.get(str(event.fields["name"]), 0.0))

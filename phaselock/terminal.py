@@ -144,7 +144,9 @@ def sentences(name: str, fields: Mapping[str, Any]) -> list[str]:
         case "requests":
             return [_request_line(row) for row in fields["requests"]] or ["There are no requests."]
         case "transfer":
-            sentence = TRANSFER_SENTENCES.get(fields["state"], "")
+            sentence = TRANSFER_SENTENCES.get(fields["state"], "") if fields.get("peer") else ""
+        case "session_end" if fields.get("failed"):
+            sentence = ""  # it comes once more, as the program's last words
         case "request":
             if not fields["done_bytes"] or fields["state"] != "accepted":  # progress is no news
                 sentence = (REQUEST_SENTENCES if fields["peer"] else OWN_REQUEST_SENTENCES).get(fields["state"], "")
@@ -197,6 +199,7 @@ SENTENCES = {
     "session_end": "{reason}",
     "verdict": "{message}",
     "added": "{message}",
+    "help": "{message}",
     "output": "{backend:12}{name}",
 }
 TRANSFER_SENTENCES = {

@@ -4,7 +4,14 @@ import os
 import threading
 from collections.abc import Iterator
 
+import hypothesis
 import pytest
+
+# Chance finds new things at a desk; what must pass everywhere is the same everywhere.
+# No example has a deadline: a machine may be taken away for a moment.
+hypothesis.settings.register_profile("desk", deadline=None)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
+hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "desk")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -295,3 +295,27 @@ def test_a_reader_that_is_gone_at_the_end_is_no_error() -> None:
     finally:
         os.close(writer)
     assert done.stderr == ""
+
+
+def test_a_log_that_is_not_there_yet_is_no_error(tmp_path: pathlib.Path) -> None:
+    told = subprocess.run(
+        [sys.executable, "-m", "phaselock", "log"],
+        cwd=ROOT,
+        env={**os.environ, "PHASELOCK_HOME": str(tmp_path)},
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+    )
+    assert (told.returncode, told.stderr) == (0, "")
+    assert told.stdout == f"{tmp_path / 'data' / 'phaselock.log'}\nNothing has been logged yet.\n"
+
+
+@pytest.mark.parametrize(
+    ("name", "fields"),
+    [
+        ("transfer", {"state": "failed", "file_name": "a.mp3", "reason": "lost"}),  # a peer's own: it is tried again
+        ("session_end", {"reason": "Host disconnected — session ended.", "failed": True}),  # said at the very end
+    ],
+)
+def test_what_people_need_not_read(name: str, fields: Mapping[str, Any]) -> None:
+    assert sentences(name, fields) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import os
 import pathlib
 import socket
 import uuid
@@ -82,7 +83,7 @@ async def connect(host: str, port: int, limit_s: float = CONNECT_S) -> socket.so
                 problem, refused = "it does not answer", False
             except OSError as error:
                 refused = isinstance(error, ConnectionRefusedError)
-                problem = "nobody listens there" if refused else str(error.strerror)
+                problem = "nobody listens there" if refused else os.strerror(error.errno or 0).lower()
             except BaseException:
                 sock.close()
                 raise

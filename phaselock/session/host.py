@@ -37,6 +37,7 @@ from phaselock.session.states import (
 from phaselock.session.transport import Transport
 
 MOST_DEPARTED = 32
+OPENING_NS = 3_000_000_000
 HUNGRY_AGAIN_NS = 1_000_000_000
 CLOCK_TROUBLE_NS = 10_000_000_000
 """So long after joining a clock may be unknown before people are told."""
@@ -446,7 +447,10 @@ class HostMachine:
             member.hungry_at_ns = now_ns + HUNGRY_AGAIN_NS
             member.sated = False
         member.reports.take(dataclasses.replace(status, device_name=name), now_ns=now_ns)
-        if before is None or before.device_name != name:
+        if name is None and now_ns - member.reports.since_ns < OPENING_NS:
+            return  # it is about to be opened
+        if member.told_device != (name,):
+            member.told_device = (name,)
             state = "none" if name is None else "open"
             self._outbox.note("device", now_ns, state=state, name=name, detail="", peer=member.name)
 

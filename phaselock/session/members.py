@@ -138,6 +138,8 @@ class Member:
     """It came in the middle of something and has not got the track of the moment yet: nobody waits for it."""
     sated: bool = False
     """It was offered all that it shall have for now."""
+    told_device: tuple[str | None] | None = None
+    """What people were told of its output; None: nothing yet."""
     hungry_at_ns: int = 0
     """Before that another room changes nothing."""
     held_until_ns: int = 0

@@ -544,9 +544,7 @@ class PeerMachine:
     def _end(self, reason: str, now_ns: int, *, failed: bool) -> None:
         if self._token:
             self._outbox.do(StopClock())
-            self._note("session_end", now_ns, reason=reason)
-        else:
-            self._note("error", now_ns, message=reason)
+            self._note("session_end", now_ns, reason=reason, failed=failed)
         self._side = PeerSide.OVER
         self._absence = None
         self._playback.stop(None)

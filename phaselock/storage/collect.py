@@ -181,9 +181,8 @@ class _Collector:
         self.files.append(path)
 
     def _leave(self, one: LeftOut) -> None:
-        if len(self.left_out) >= MAX_FILES:
-            raise _EnoughError
-        self.left_out.append(one)
+        if len(self.left_out) < MAX_FILES:  # what is no music stops no search
+            self.left_out.append(one)
 
 
 def natural_key(name: str) -> tuple[tuple[object, ...], str]:

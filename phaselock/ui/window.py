@@ -78,6 +78,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
         self.geometry(_geometry(program.preferences().ui.get("geometry"), self))
         self.protocol("WM_DELETE_WINDOW", self.close)
         self._bind_keys()
+        self.can_drop = False
         self._accept_drops()
         self.go_home()
         self._pump = Pump(self, program, self)
@@ -129,7 +130,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
 
     def leave(self) -> None:
         """Leave the session, or end one's own; asks once."""
-        if self._asked_twice("Leave"):
+        if self._asked_twice("End jam" if isinstance(self.screen, HostScreen) else "Leave jam"):
             self.program.leave()
 
     def say(self, text: str, kind: Kind = "info") -> None:
@@ -284,6 +285,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
             TkinterDnD._require(self)
             self.tk.call("tkdnd::drop_target", "register", self._w, DND_FILES)
             self.bind("<<Drop:DND_Files>>", self._dropped)
+            self.can_drop = True
         except (ImportError, RuntimeError, tkinter.TclError, AttributeError):
             return
 

@@ -229,6 +229,18 @@ def test_found_sessions_are_joined_by_double_click_and_by_return(window: Any) ->
     assert reads(window, "The network cannot be searched.")
 
 
+def test_connect_joins_the_jam_that_is_chosen_unless_an_address_is_typed(window: Any) -> None:
+    go(window, "browse")
+    deliver(window, FoundSessions((Found("Friday", "Hana", 2, 5, "192.168.1.42", "a"),)))
+    click(window.screen.rows, *row(window.screen.rows, 0))
+    click(button(window, "Connect"))
+    assert window.program.of("join") == [("192.168.1.42", "Ana")]
+    deliver(window, Closed("It does not answer.", failed=True))
+    window.screen.address.set("music.local")
+    click(button(window, "Connect"))
+    assert window.program.of("join")[1:] == [("music.local", "Ana")]
+
+
 @pytest.mark.parametrize("address", ["music.local", "192.168.1.42:18000", "[fe80::1]:18000", " ::1 "])
 def test_an_address_is_joined(window: Any, address: str) -> None:
     go(window, "browse")
@@ -647,7 +659,7 @@ def test_the_word_in_the_question_leaves(window: Any, monkeypatch: pytest.Monkey
     real, asked = time.monotonic, window._leave_asked_s
     monkeypatch.setattr(time, "monotonic", lambda: real() + 60)
     assert asked is not None
-    click(button(window, "Leave"))
+    click(button(window.toasts._toasts[0], "End jam"))
     assert window.program.of("leave") == [()], "however long one has thought about it"
 
 

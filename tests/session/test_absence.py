@@ -481,7 +481,7 @@ def test_what_happens_to_its_own_output_meanwhile_is_told_at_the_return() -> Non
     ana.output.device_name = None
     party.run(1)
     party.mend(ana)
-    party.run(3)
+    party.run(6)
     assert party.machine.snapshot().peers[1].device_name is None
     assert party.host.events("device")[-1].fields["peer"] == "Ana"
 

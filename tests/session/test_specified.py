@@ -45,7 +45,9 @@ def test_file_transfer_fails() -> None:
 def test_peer_has_no_audio_output_device() -> None:
     party = Party()
     ana, ben = party.invite("Ana", output=Output(device_name=None)), party.invite("Ben")
-    party.run(1)
+    party.run(2)
+    assert [event.fields["peer"] for event in party.host.events("device")] == ["Ben"]  # Ana's may be about to open
+    party.run(3)
     flagged, other = party.machine.snapshot().peers
     assert flagged.device_name is None and flagged.reported and other.device_name == "card"
     states = [(event.fields["peer"], event.fields["state"]) for event in party.host.events("device")]

@@ -306,3 +306,12 @@ FORBIDDEN = LeftOut("y.mp3", "y.mp3 cannot be read: Permission denied.")
 )
 def test_the_summary_is_one_plain_sentence(added: int, left_out: list[LeftOut], sentence: str) -> None:
     assert summary(added, left_out) == sentence
+
+
+def test_what_is_no_music_hides_no_music(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("phaselock.storage.collect.MAX_FILES", 10)
+    for number in range(30):
+        (tmp_path / f"a{number}.jpg").touch()
+    (tmp_path / "z.mp3").touch()
+    found = collect([tmp_path])
+    assert [file.name for file in found.files] == ["z.mp3"] and len(found.left_out) == 10

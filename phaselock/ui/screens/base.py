@@ -18,6 +18,8 @@ class Stage(Protocol):
     program: Program
     history: History
     visualiser: bool
+    can_drop: bool
+    """Files can be dropped on the window."""
     ask_files: Callable[[], Sequence[str]]
     """Lets the user choose MP3 files and playlists."""
     ask_folder: Callable[[], str]

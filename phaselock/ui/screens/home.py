@@ -140,8 +140,11 @@ class BrowserScreen(Screen):
         super().destroy()
 
     def submit(self) -> None:
-        """Join at the address that was typed."""
+        """Join at the address that was typed; without one, the jam that is chosen."""
         self.address.set_error("")
+        if not self.address.get().strip() and self.rows.selection:
+            self._open(self.rows.selection[0])
+            return
         try:
             parse_address(self.address.get())
         except ValueError as error:

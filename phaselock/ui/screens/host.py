@@ -193,13 +193,14 @@ class HostScreen(SessionScreen):
         panel.grid(row=1, column=2, sticky="nsew", padx=(0, px(24)), pady=(0, px(24)))
         self._queue_note = label(panel.header, "", theme.CAPTION, theme.TEXT_SECONDARY)
         self._queue_note.pack(side="right")
+        drops = ", or drop them here" if self.stage.can_drop else ""
         self.queue = RowList(
             panel.body,
             on_open=self._open,
             on_action=self._queue_action,
             on_move=self._move,
             on_delete=self._remove,
-            empty=("No songs yet. Add MP3s, folders or playlists, or drop them here.", None, None),
+            empty=(f"No songs yet. Add MP3s, folders or playlists{drops}.", None, None),
         )
         self.queue.configure(width=px(QUEUE_WIDTH - 32))
         self.queue.pack(fill="both", expand=True)
