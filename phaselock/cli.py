@@ -89,7 +89,8 @@ def _parser() -> argparse.ArgumentParser:
         help="host a session",
         description="Host a session and play MP3 files in it.",
         epilog="Commands on standard input, one a line: add PATH, play [N], pause, resume, stop, seek SECONDS, next, "
-        "previous, move FROM TO, remove N, requests, accept N, reject N, drop-peer NAME, retry [NAME], without NAME, "
+        "previous, move FROM TO, remove N, undo, shuffle, repeat on|off, requests, accept N, reject N, drop-peer NAME, "
+        "retry [NAME], without NAME, "
         "volume 0..100, offset MILLISECONDS, peers, queue, status, quit.",
     )
     host.add_argument("files", nargs="*", metavar="FILE", help="MP3 files, folders or playlists to play, in this order")

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import pathlib
+import random
 from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 from uuid import UUID
@@ -14,6 +15,7 @@ from uuid import UUID
 from phaselock.audio.interface import AudioOutput
 from phaselock.errors import PhaseLockError
 from phaselock.intake import Intake
+from phaselock.model.queue import upcoming_shuffled
 from phaselock.model.snapshot import PeerView
 from phaselock.network.host import HostRunner
 from phaselock.network.peer import PeerRunner
@@ -132,6 +134,7 @@ class HostDesk(Desk):
         super().__init__(runner, output, store, terminal)
         self._host = runner
         self._intake = intake
+        self._last_removed: UUID | None = None
         self._words |= {
             "add": self._add,
             "play": self._play,
@@ -144,6 +147,9 @@ class HostDesk(Desk):
             "seek": self._seek,
             "move": self._move,
             "remove": self._remove,
+            "undo": self._undo,
+            "shuffle": self._shuffle,
+            "repeat": self._repeat,
             "accept": lambda rest: self._host.command(c.Accept(self._request(rest, "Usage: accept NUMBER"))),
             "reject": lambda rest: self._host.command(c.Reject(self._request(rest, "Usage: reject NUMBER"))),
             "drop-peer": lambda rest: self._host.command(c.DropPeer(_name(rest, "Usage: drop-peer NAME"))),
@@ -186,7 +192,26 @@ class HostDesk(Desk):
         self._host.command(c.Move(self._row(here, usage), int(_number(there, 1, max(1, rows), usage)) - 1))
 
     def _remove(self, rest: str) -> None:
-        self._host.command(c.Remove(self._row(rest, "Usage: remove NUMBER")))
+        self._last_removed = self._row(rest, "Usage: remove NUMBER")
+        self._host.command(c.Remove(self._last_removed))
+
+    def _undo(self, rest: str) -> None:
+        _nothing_after("undo", rest)
+        if self._last_removed is None:
+            raise PhaseLockError("Nothing was removed.")
+        self._host.command(c.Restore(self._last_removed))
+        self._last_removed = None
+
+    def _shuffle(self, rest: str) -> None:
+        _nothing_after("shuffle", rest)
+        snapshot = self._runner.snapshot()
+        now = snapshot.now.id if snapshot.now else None
+        self._host.command(c.Arrange(upcoming_shuffled(snapshot.queue, now, random.shuffle)))
+
+    def _repeat(self, rest: str) -> None:
+        if rest not in ("on", "off"):
+            raise PhaseLockError("Usage: repeat on|off")
+        self._host.command(c.Repeat(rest == "on"))
 
     def _row(self, text: str, usage: str) -> UUID:
         """The track of a number of the queue."""

@@ -8,9 +8,10 @@ import hypothesis
 import pytest
 
 # Chance finds new things at a desk; what must pass everywhere is the same everywhere.
-# No example has a deadline: a machine may be taken away for a moment.
-hypothesis.settings.register_profile("desk", deadline=None)
-hypothesis.settings.register_profile("ci", deadline=None, derandomize=True)
+# No example has a deadline: a machine may be taken away for a moment. Nor is a failure explained, which takes long.
+_PHASES = [phase for phase in hypothesis.Phase if phase is not hypothesis.Phase.explain]
+hypothesis.settings.register_profile("desk", deadline=None, phases=_PHASES)
+hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, phases=_PHASES)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "desk")
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
+from collections.abc import Callable, Sequence
 from typing import Annotated
 from uuid import UUID
 
@@ -105,6 +106,32 @@ class Queue:
         entries.insert(shown[to] if to < len(shown) else len(entries), moved)
         return Queue(tuple(entries), self.revision + 1)
 
+    def arrange(self, file_ids: tuple[UUID, ...]) -> Queue:
+        """With the rows in this order, those that it does not name behind them; the same queue if nothing moves. A
+        removed entry stays behind as many rows as before."""
+        wanted = {file_id: place for place, file_id in enumerate(file_ids)}
+        shown = [entry for entry in self.entries if not entry.removed]
+        entries = sorted(shown, key=lambda entry: wanted.get(entry.track.file_id, len(wanted)))
+        if entries == shown:
+            return self
+        for at, entry in enumerate(self.entries):
+            if entry.removed:
+                entries.insert(at, entry)
+        return Queue(tuple(entries), self.revision + 1)
+
+    def restore(self, entry: QueueEntry, place: int) -> Queue:
+        """With a removed row back at its place among the rows that everybody sees, as far as that still exists."""
+        if any(one.track.file_id == entry.track.file_id for one in self.entries):  # it still plays
+            entries = tuple(
+                dataclasses.replace(one, removed=False) if one.track.file_id == entry.track.file_id else one
+                for one in self.entries
+            )
+            return Queue(entries, self.revision + 1)
+        shown = [at for at, one in enumerate(self.entries) if not one.removed]
+        at = shown[place] if place < len(shown) else len(self.entries)
+        back = dataclasses.replace(entry, removed=False)
+        return Queue((*self.entries[:at], back, *self.entries[at:]), self.revision + 1)
+
     def entry(self, file_id: UUID | None) -> QueueEntry | None:
         """The entry of that id, if it is here, removed or not."""
         return next((entry for entry in self.entries if entry.track.file_id == file_id), None)
@@ -141,3 +168,14 @@ class Queue:
             for entry in self.entries
         )
         return self if entries == self.entries else Queue(entries, self.revision + 1)
+
+
+def upcoming_shuffled(
+    items: Sequence[QueueItem], now: UUID | None, shuffle: Callable[[list[UUID]], object]
+) -> tuple[UUID, ...]:
+    """An order in which what comes after the track of the moment (all, without one) is mixed by `shuffle`."""
+    ids = [item.id for item in items]
+    at = ids.index(now) + 1 if now in ids else 0
+    rest = ids[at:]
+    shuffle(rest)
+    return (*ids[:at], *rest)

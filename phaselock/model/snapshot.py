@@ -130,5 +130,7 @@ class SessionSnapshot:
     peers: tuple[PeerView, ...] = ()
     requests: tuple[RequestView, ...] = ()
     """Host: those of all peers that are not over; peer: its own, of which the newest may be over."""
+    repeat: bool = False
+    """Host: the first track follows the last one."""
     connected: bool = True
     """Peer: the host is heard; False while it plays on by itself."""

@@ -298,11 +298,13 @@ class PlayCommand:
 class PauseCommand:
     """Host to peer: silence from `target_time_ns` on (ours; at once without it), where `position_samples` is due.
 
-    Ours: `file_id`, here and below, says which track is meant, for a command that crosses the end of one."""
+    Ours: `file_id` and `rate_hz`, here and below, say which track is meant, for a command that crosses the end of one
+    or comes to somebody to whom it was not offered yet."""
 
     position_samples: Frames
     target_time_ns: TimeNs | None = None
     file_id: UUID | None = None
+    rate_hz: RateHz | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -312,6 +314,7 @@ class ResumeCommand:
     position_samples: Frames
     target_time_ns: TimeNs
     file_id: UUID | None = None
+    rate_hz: RateHz | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -328,6 +331,7 @@ class SeekCommand:
     position_samples: Frames
     target_time_ns: TimeNs
     file_id: UUID | None = None
+    rate_hz: RateHz | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

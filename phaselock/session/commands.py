@@ -31,6 +31,27 @@ class Remove:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Restore:
+    """Undo the removal of a track."""
+
+    file_id: UUID
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Arrange:
+    """Put the tracks in this order; those that are not named follow behind."""
+
+    file_ids: tuple[UUID, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Repeat:
+    """Begin again with the first track after the last one, or no longer."""
+
+    on: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Play:
     """Start this track; without one, go on with a paused one or start the track at the cursor from its beginning."""
 
@@ -120,6 +141,9 @@ HostCommand = (
     Add
     | Move
     | Remove
+    | Restore
+    | Arrange
+    | Repeat
     | Play
     | Pause
     | Resume

@@ -137,6 +137,12 @@ class HostMachine:
                 self._transport.move(file_id, to, now_ns=now_ns)
             case c.Remove(file_id=file_id):
                 self._transport.remove(file_id, now_ns=now_ns)
+            case c.Restore(file_id=file_id):
+                self._transport.restore(file_id, now_ns=now_ns)
+            case c.Arrange(file_ids=file_ids):
+                self._transport.arrange(file_ids)
+            case c.Repeat(on=on):
+                self._transport.repeat = on
             case c.Play(file_id=file_id):
                 self._transport.play(file_id, now_ns=now_ns)
             case c.Pause():
@@ -307,6 +313,7 @@ class HostMachine:
             upcoming=self._transport.upcoming(),
             peers=tuple(member.view(queued) for member in self._crew),
             requests=self._requests.views(),
+            repeat=self._transport.repeat,
         )
 
     # -- joining and leaving -----------------------------------------------------------------------------------------

@@ -321,11 +321,11 @@ class PeerMachine:
                 self._play(message)
             case m.PauseCommand():
                 self._pause(message, now_ns)
-            case m.ResumeCommand(position_samples=frame, target_time_ns=at_ns, file_id=file_id):
-                self._follow("resumed", *self._meant(file_id), frame, at_ns)
-            case m.SeekCommand(position_samples=frame, target_time_ns=at_ns, file_id=file_id):
+            case m.ResumeCommand(position_samples=frame, target_time_ns=at_ns):
+                self._follow("resumed", *self._meant(message), frame, at_ns)
+            case m.SeekCommand(position_samples=frame, target_time_ns=at_ns):
                 stop_ns = at_ns if self._playback.paused else None
-                self._follow("seeked", *self._meant(file_id), frame, at_ns, stop_ns)
+                self._follow("seeked", *self._meant(message), frame, at_ns, stop_ns)
             case m.StopCommand(target_time_ns=at_ns):
                 self._playback.stop(at_ns)
                 self._outbox.note("stopped", self._session_ns(now_ns) if at_ns is None else at_ns)
@@ -397,15 +397,19 @@ class PeerMachine:
     def _lines(self) -> list[Timeline]:
         return [line for line in (self._playback.line, self._playback.then) if line is not None]
 
-    def _meant(self, file_id: UUID | None) -> tuple[UUID, int]:
+    def _meant(self, command: m.PauseCommand | m.ResumeCommand | m.SeekCommand) -> tuple[UUID, int]:
         """The track of a command, named or the current one, and its rate."""
+        file_id, rate_hz = command.file_id, command.rate_hz
         if file_id is None and self._playback.line is not None:
             file_id = self._playback.line.file_id
         track = self._shelf.track(file_id)
         rates = [line.rate_hz for line in self._lines() if line.file_id == file_id]
-        if file_id is None or not (track or rates):
+        known = track.rate_hz if track else rates[0] if rates else rate_hz
+        if file_id is None or known is None:
             raise _Breach("a command for a track that was never named")
-        return file_id, track.rate_hz if track else rates[0]
+        if rate_hz is not None and rate_hz != known:
+            raise _Breach("a line at another rate than its track")
+        return file_id, known
 
     def _follow(
         self, event: str, file_id: UUID, rate_hz: int, frame: int, at_ns: int, stop_ns: int | None = None
@@ -435,7 +439,7 @@ class PeerMachine:
             self._note_playback("playing", new, at_ns)
 
     def _pause(self, command: m.PauseCommand, now_ns: int) -> None:
-        (file_id, rate_hz), at_ns = self._meant(command.file_id), command.target_time_ns
+        (file_id, rate_hz), at_ns = self._meant(command), command.target_time_ns
         running = next((line for line in self._lines() if line.file_id == file_id), None)
         if running is not None and at_ns is not None:
             line = running.stopped_at(at_ns)

@@ -6,12 +6,13 @@ slowest is told first.
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import math
 from uuid import UUID
 
 from phaselock.model.names import file_label, title
-from phaselock.model.queue import MAX_ITEMS, ItemStatus, Queue, QueueItem
+from phaselock.model.queue import MAX_ITEMS, ItemStatus, Queue, QueueEntry, QueueItem
 from phaselock.model.timeline import Timeline
 from phaselock.model.types import Track
 from phaselock.protocol import messages as m
@@ -24,6 +25,7 @@ WAITING = "Waiting for all peers to receive the file."
 NOTHING = "Nothing is playing."
 NO_SUCH_TRACK = "There is no such track in the queue."
 BEGINNING_S = 3
+MOST_UNDONE = 50
 PATIENCE_NS = 20_000_000_000
 """So long a silence of the music is endured for a peer whose file stands still."""
 SHORT_QUEUE = 100
@@ -49,6 +51,9 @@ class Transport:
         """What starts by itself as soon as everybody has it: the track before it has ended, or somebody wants to go
         there from the one that plays on meanwhile."""
         self._pending_since_ns = 0
+        self._removed: collections.deque[tuple[QueueEntry, int]] = collections.deque(maxlen=MOST_UNDONE)
+        """With the rows at which they were, the newest last."""
+        self.repeat = False
         self._autoplay: int | None = None
 
     # -- the queue ---------------------------------------------------------------------------------------------------
@@ -81,6 +86,9 @@ class Transport:
         if file_id not in self.queue.ids():
             self._outbox.error(NO_SUCH_TRACK, now_ns)
             return
+        entry = self.queue.entry(file_id)
+        assert entry is not None
+        self._removed.append((entry, self.queue.ids().index(file_id)))
         after = self.queue.after(file_id)
         if self._pending == file_id:
             self._pending = after.file_id if after else None
@@ -89,6 +97,21 @@ class Transport:
             self._cursor = after.file_id if after else None
         self._played.discard(file_id)
         self._change(self.queue.remove(file_id, keep=file_id in lines))
+
+    def restore(self, file_id: UUID, *, now_ns: int) -> None:
+        """Undo a removal."""
+        found = next((one for one in self._removed if one[0].track.file_id == file_id), None)
+        if found is None or file_id in self.queue.ids():
+            self._outbox.error(NO_SUCH_TRACK, now_ns)
+        elif not self.has_room():
+            self._outbox.error(f"The queue is full: it holds {MAX_ITEMS} tracks.", now_ns)
+        else:
+            self._removed.remove(found)
+            self._change(self.queue.restore(*found))
+
+    def arrange(self, file_ids: tuple[UUID, ...]) -> None:
+        """Another order."""
+        self._change(self.queue.arrange(file_ids))
 
     def known(self, file_id: UUID) -> Track:
         """A track that is in the queue for certain."""
@@ -172,7 +195,7 @@ class Transport:
             return
         self._pending = None
         self.playback.follow(line.stopped_at(at_ns))
-        self._tell_everybody(m.PauseCommand(line.frame_at(at_ns), at_ns, line.file_id))
+        self._tell_everybody(m.PauseCommand(line.frame_at(at_ns), at_ns, line.file_id, line.rate_hz))
         self._outbox.note_playback("paused", self.known(line.file_id), line, at_ns)
 
     def resume(self, *, now_ns: int) -> None:
@@ -186,7 +209,7 @@ class Transport:
         frame = min(line.frame_at(line.stop_session_ns), track.frames)
         line = Timeline(line.file_id, line.rate_hz, frame, at_ns)
         self.playback.follow(line)
-        self._tell_everybody(m.ResumeCommand(frame, at_ns, line.file_id))
+        self._tell_everybody(m.ResumeCommand(frame, at_ns, line.file_id, line.rate_hz))
         self._outbox.note_playback("resumed", track, line, at_ns)
 
     def stop(self, *, now_ns: int) -> None:
@@ -216,7 +239,7 @@ class Transport:
         at_ns = self._instant(now_ns)
         line = Timeline(line.file_id, line.rate_hz, frame, at_ns, at_ns if self.playback.paused else None)
         self.playback.follow(line)
-        self._tell_everybody(m.SeekCommand(frame, at_ns, line.file_id))
+        self._tell_everybody(m.SeekCommand(frame, at_ns, line.file_id, line.rate_hz))
         self._outbox.note_playback("seeked", track, line, at_ns)
 
     def next(self, *, now_ns: int) -> None:
@@ -225,7 +248,8 @@ class Transport:
         if line is None and self._pending is None:
             self._outbox.error(NOTHING, now_ns)
             return
-        track = self.queue.after(self._pending or (line.file_id if line else None))
+        here = self._pending or (line.file_id if line else None)
+        track = self.queue.after(here) or self._first_again()
         if track is None:
             self._outbox.error("There is no next track.", now_ns)
         elif then is None or then.file_id != track.file_id or then.start_session_ns > self._instant(now_ns):
@@ -361,7 +385,11 @@ class Transport:
 
     def _following(self, line: Timeline) -> Track | None:
         """What comes after this line."""
-        return self.queue.track(self._pending) or self.queue.after(line.file_id)
+        return self.queue.track(self._pending) or self.queue.after(line.file_id) or self._first_again()
+
+    def _first_again(self) -> Track | None:
+        first = next(iter(self.queue.ids()), None) if self.repeat else None
+        return self.queue.track(first)
 
     def _arm(self, now_ns: int) -> None:
         """Put the next track behind the current one, while there is still time to tell everybody."""
@@ -369,6 +397,8 @@ class Transport:
         if line is None or end_ns is None or end_ns < self._instant(now_ns):
             return
         track = self._following(line)
+        if track is not None and track.file_id == line.file_id:
+            track = None  # a track is not armed behind itself: it begins again when it has ended
         if then is not None and track is not None and then.file_id == track.file_id:
             return
         if track is not None and not self._crew.lack(track.file_id):

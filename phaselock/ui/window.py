@@ -26,7 +26,7 @@ from phaselock.ui.theme import ctk, px
 from phaselock.ui.viewmodel import History, event_toast, host_view, peer_view
 from phaselock.ui.widgets.buttons import Clickable
 from phaselock.ui.widgets.mark import icon_images
-from phaselock.ui.widgets.toast import Kind, Toasts
+from phaselock.ui.widgets.toast import Action, Kind, Toasts
 
 FIRST_SIZE = (1100, 720)
 LEAST_SIZE = (900, 600)
@@ -41,6 +41,10 @@ KEYS = {
     "<Control-Down>": "quieter",
     "<m>": "mute",
     "<Control-o>": "add",
+    "<Control-s>": "shuffle",
+    "<Control-r>": "repeat",
+    "<Control-f>": "find",
+    "<Control-l>": "find",
 }
 TYPING = ("Entry", "Text", "TEntry")
 WHOLE = {"relx": 0, "rely": 0, "relwidth": 1, "relheight": 1}
@@ -133,9 +137,9 @@ class Window(ctk.CTk):  # type: ignore[misc]
         if self._asked_twice("End jam" if isinstance(self.screen, HostScreen) else "Leave jam"):
             self.program.leave()
 
-    def say(self, text: str, kind: Kind = "info") -> None:
+    def say(self, text: str, kind: Kind = "info", action: Action | None = None) -> None:
         """A toast."""
-        self.toasts.show(text, kind=kind)
+        self.toasts.show(text, kind=kind, action=action)
 
     def show_spectrum(self, on: bool) -> None:
         """Whether the spectrum dances; remembered."""

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phaselock.model.queue import MAX_ITEMS, ItemStatus, Queue
+from phaselock.model.queue import MAX_ITEMS, ItemStatus, Queue, upcoming_shuffled
 from phaselock.model.types import Track
 
 
@@ -142,3 +142,27 @@ def test_people_see_what_a_plain_list_would_be(changes: list[tuple[str, int, int
             assert (after and [after.file_id.int]) == (rows[place + 1 : place + 2] or None)
             if after:
                 assert queue.before(after.file_id) == queue.track(UUID(int=number))
+
+
+def test_an_arranged_queue_keeps_what_is_not_named_and_what_still_plays() -> None:
+    queue = queue_of(1, 2, 3, 4).remove(UUID(int=2), keep=True)
+    arranged = queue.arrange((UUID(int=4), UUID(int=1)))
+    assert [one.int for one in arranged.ids()] == [4, 1, 3]
+    assert arranged.track(UUID(int=2)) is not None and arranged.revision == queue.revision + 1
+    assert arranged.arrange((UUID(int=4),)) is arranged
+
+
+def test_a_removed_row_comes_back_to_its_place() -> None:
+    queue = queue_of(1, 2, 3)
+    entry = queue.entry(UUID(int=2))
+    assert entry is not None
+    for keep in (False, True):
+        back = queue.remove(UUID(int=2), keep=keep).restore(entry, 1)
+        assert [one.int for one in back.ids()] == [1, 2, 3]
+    assert [one.int for one in queue_of(1).restore(entry, 7).ids()] == [1, 2]
+
+
+def test_shuffling_leaves_what_was_and_what_is() -> None:
+    items = queue_of(1, 2, 3, 4).items()
+    assert [one.int for one in upcoming_shuffled(items, UUID(int=2), list.reverse)] == [1, 2, 4, 3]
+    assert [one.int for one in upcoming_shuffled(items, None, list.reverse)] == [4, 3, 2, 1]

@@ -28,6 +28,7 @@ from phaselock.session.commands import (
     Quit,
     Reject,
     Remove,
+    Repeat,
     Request,
     Resume,
     Retry,
@@ -54,6 +55,8 @@ COMMANDS: list[HostCommand] = [
     Seek(99),
     Retry(None),
     Autoplay(1),
+    Repeat(True),
+    Repeat(False),
 ]
 
 

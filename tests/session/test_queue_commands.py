@@ -11,6 +11,7 @@ from phaselock.protocol import messages as m
 from phaselock.session import effects as e
 from phaselock.session.commands import (
     Add,
+    Arrange,
     HostCommand,
     Move,
     Next,
@@ -18,6 +19,8 @@ from phaselock.session.commands import (
     Play,
     Previous,
     Remove,
+    Repeat,
+    Restore,
     Resume,
     Seek,
     Stop,
@@ -513,3 +516,59 @@ def test_a_status_is_one_for_all(number: int) -> None:
     statuses = [row.status for row in party.machine.snapshot().queue]
     assert statuses == [ItemStatus.PLAYED] * (number - 1) + [ItemStatus.PLAYING] + [ItemStatus.READY] * (3 - number)
     assert agree(party, guests)
+
+
+# -- shuffled, repeated, brought back --------------------------------------------------------------------------------
+
+
+def test_after_the_last_track_comes_the_first_one_again() -> None:
+    party, guests = ready("Ana", "Ben", tracks=2, seconds=10.0)
+    party.say(Repeat(True), Play())
+    party.run(16)
+    then = party.machine.snapshot().then
+    assert then is not None and then.file_id == a_track(1).file_id  # armed behind the last one, without a gap
+    party.run(6)
+    assert all_follow_the_same(party, list(guests))
+    assert [event.fields["file_name"] for event in party.host.events("playing")] == [
+        "song 1.mp3", "song 2.mp3", "song 1.mp3",
+    ]  # fmt: skip
+    party.say(Repeat(False))
+    party.run(30)
+    assert party.machine.snapshot().timeline is None
+
+
+def test_the_only_track_begins_again_once_it_has_ended() -> None:
+    party, guests = ready("Ana", tracks=1, seconds=5.0)
+    party.say(Repeat(True), Play())
+    party.run(12)
+    assert len(party.host.events("playing")) >= 2
+    assert all_follow_the_same(party, list(guests))
+
+
+def test_another_order_arms_another_track() -> None:
+    party, guests = ready("Ana", "Ben", tracks=3, seconds=10.0)
+    party.say(Play())
+    party.run(3)
+    party.say(Arrange((a_track(1).file_id, a_track(3).file_id, a_track(2).file_id)))
+    party.run(1)
+    then = party.machine.snapshot().then
+    assert then is not None and then.file_id == a_track(3).file_id
+    assert all(guest.machine.snapshot().then == then for guest in guests)
+
+
+def test_a_removal_is_undone_also_of_the_track_that_plays() -> None:
+    party, guests = ready("Ana", tracks=3, seconds=10.0)
+    party.say(Play())
+    party.run(1)
+    for number in (1, 2):
+        party.say(Remove(a_track(number).file_id))
+        party.run(0.5)
+        party.say(Restore(a_track(number).file_id))
+        party.run(0.5)
+        assert [item.id.int for item in party.machine.snapshot().queue] == [1, 2, 3]
+    party.say(Restore(a_track(1).file_id))
+    assert error(party) == "There is no such track in the queue."
+    party.run(10)
+    assert party.machine.snapshot().now.id == a_track(2).file_id
+    assert all_follow_the_same(party, list(guests))
+    assert guests[0].machine.snapshot().queue == party.machine.snapshot().queue

@@ -9,7 +9,7 @@ from phaselock.ui import theme
 from phaselock.ui.port import Mail, Program, State
 from phaselock.ui.theme import ctk
 from phaselock.ui.viewmodel import History
-from phaselock.ui.widgets.toast import Kind
+from phaselock.ui.widgets.toast import Action, Kind
 
 
 class Stage(Protocol):
@@ -36,7 +36,7 @@ class Stage(Protocol):
 
     def leave(self) -> None: ...
 
-    def say(self, text: str, kind: Kind = "info") -> None: ...
+    def say(self, text: str, kind: Kind = "info", action: Action | None = None) -> None: ...
 
     def show_spectrum(self, on: bool) -> None: ...
 

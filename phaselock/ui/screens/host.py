@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from phaselock.model.queue import upcoming_shuffled
 from phaselock.session import commands as c
 from phaselock.ui import theme
 from phaselock.ui.port import State
@@ -80,6 +82,8 @@ class HostScreen(SessionScreen):
             "forward": lambda: self._skip(SEEK_STEP_S),
             "back": lambda: self._skip(-SEEK_STEP_S),
             "add": self.add_files,
+            "shuffle": self.shuffle,
+            "repeat": self.repeat,
         }
         if name in actions:
             actions[name]()
@@ -103,6 +107,23 @@ class HostScreen(SessionScreen):
         if path := self.stage.ask_folder():
             self.stage.program.add([path])
 
+    def shuffle(self) -> None:
+        """Mix what is to come."""
+        state = self.stage.program.state()
+        if state is not None:
+            snapshot = state.snapshot
+            now = snapshot.now.id if snapshot.now else None
+            self._do(c.Arrange(upcoming_shuffled(snapshot.queue, now, random.shuffle)))
+            self.stage.say("What is to come is shuffled.")
+
+    def repeat(self) -> None:
+        """Begin again after the last song, or no longer."""
+        state = self.stage.program.state()
+        if state is not None:
+            on = not state.snapshot.repeat
+            self._do(c.Repeat(on))
+            self.stage.say(f"The queue {'begins again after' if on else 'ends with'} its last song.")
+
     def _do(self, command: c.HostCommand) -> None:
         self.stage.program.command(command)
 
@@ -116,8 +137,16 @@ class HostScreen(SessionScreen):
         self._do(c.Move(self._queue[key], to))
 
     def _remove(self, keys: Sequence[str]) -> None:
-        for key in keys:
-            self._do(c.Remove(self._queue[key]))
+        removed = [self._queue[key] for key in keys]
+        for file_id in removed:
+            self._do(c.Remove(file_id))
+
+        def undo() -> None:
+            for file_id in reversed(removed):
+                self._do(c.Restore(file_id))
+
+        text = "Song removed." if len(removed) == 1 else f"{len(removed)} songs removed."
+        self.stage.say(text, action=("Undo", undo))
 
     def _queue_action(self, key: str, action: str) -> None:
         if action == "remove":

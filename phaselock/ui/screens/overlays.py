@@ -28,6 +28,8 @@ SHORTCUTS = (
     ("Right, Left", "5 seconds on, back"),
     ("Ctrl + Up, Ctrl + Down, M", "Louder, quieter, mute"),
     ("Ctrl + O", "Add songs (host), request a song (peer)"),
+    ("Ctrl + F", "Find a song in the queue"),
+    ("Ctrl + S, Ctrl + R", "Shuffle what is to come, repeat the queue"),
     ("Enter, double click", "Play that song"),
     ("Alt + Up, Alt + Down, drag", "Move a song"),
     ("Delete", "Remove songs"),
