@@ -272,6 +272,9 @@ class Evening(RuleBasedStateMachine):
             if guest.cut:
                 self.mend_one(guest)
         self.party.run(seconds)
+        said = None
+        while said != (said := self.what_is_said()):  # what was said just now is still on its way
+            self.party.run(0.2)
         host = self.host.snapshot()
         assert {peer.name for peer in host.peers} == {self.name(guest) for guest in self.alive()}
         for guest in self.alive():
@@ -287,6 +290,11 @@ class Evening(RuleBasedStateMachine):
                 here, there = guest.following, self.party.host.following
                 assert here is not None and there is not None
                 assert (place(here.timeline), here.then) == (place(there.timeline), there.then)
+
+    def what_is_said(self) -> object:
+        """What every peer should know a moment later."""
+        host = self.host.snapshot()
+        return host.timeline, host.then, host.queue
 
     def note_uploads(self) -> None:
         """Rows that came by themselves are accepted wishes, at the end."""
