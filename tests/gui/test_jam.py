@@ -204,9 +204,9 @@ def test_an_evening(
     click(button(window, "Details"))
     until(window, lambda: reads(window.overlay, "Cleo") and reads(window.overlay, "All 3 speakers within "))
     press(window, "<Key-Escape>")
-    click(button(window, "End jam"))
+    click(button(window.screen, "End jam"))
     assert window.program.state() is not None
-    click(button(window, "End jam"))
+    click(button(window.screen, "End jam"))
     until(window, lambda: screen(window) == "HomeScreen")
     ben.wait("type(window.screen).__name__ == 'HomeScreen' and bool(window.toasts.texts)")
     assert ben.ask("window.toasts.texts") == ["Session ended."]
@@ -236,8 +236,8 @@ def test_a_host_that_dies_and_a_peer_that_leaves(
     window.screen.address.set(f"127.0.0.1:{port}")
     window.screen.submit()
     until(window, lambda: screen(window) == "PeerScreen")
-    click(button(window, "Leave jam"))
-    click(button(window, "Leave jam"))
+    click(button(window.screen, "Leave jam"))
+    click(button(window.screen, "Leave jam"))
     until(window, lambda: screen(window) == "HomeScreen")
     hana.wait("'Ben has left.' in window.toasts.texts")
 
