@@ -104,10 +104,6 @@ class Requests:
 
     # -- from the people ---------------------------------------------------------------------------------------------
 
-    def numbered(self, number: int) -> UUID | None:
-        """The id of an open request."""
-        return next((request.request_id for request in self._requests.values() if request.number == number), None)
-
     def accept(self, request_id: UUID, *, now_ns: int) -> None:
         """Have the song uploaded."""
         request = self._open(request_id, now_ns)
