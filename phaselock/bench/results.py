@@ -1,0 +1,233 @@
+"""What a benchmark found: cases with figures, raw samples and plots, the machine it was found on, and the file of it.
+
+A *figure* is one quantity with a value for every repeat (mostly: for every seed). A *case* is one configuration that
+was measured: `sync` has one for each scenario, `engine` one for each pair of rates.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import importlib.metadata
+import json
+import math
+import os
+import pathlib
+import platform
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from phaselock import __version__
+from phaselock.errors import PhaseLockError
+
+FORMAT = "phaselock-bench"
+FORMAT_VERSION = 1
+LARGEST_FILE_BYTES = 500_000_000
+
+Better = Literal["less", "more", ""]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Figure:
+    """One quantity, a value for each repeat; `better` says which way is better, empty where neither is."""
+
+    name: str
+    unit: str
+    values: tuple[float, ...]
+    better: Better = "less"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Series:
+    """One line, or one set of points or bars, of a plot; with bars, `x` are their names."""
+
+    label: str
+    x: tuple[float, ...] | tuple[str, ...]
+    y: tuple[float, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Plot:
+    """What a report draws."""
+
+    title: str
+    x_label: str
+    y_label: str
+    series: tuple[Series, ...]
+    kind: Literal["line", "points", "bars"] = "line"
+    log_y: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Case:
+    """One configuration that was measured. `samples` are the raw ones: whatever JSON can hold."""
+
+    benchmark: str
+    name: str
+    parameters: Mapping[str, Any]
+    figures: tuple[Figure, ...]
+    plots: tuple[Plot, ...] = ()
+    samples: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+
+@dataclasses.dataclass(slots=True)
+class Run:
+    """All that one command measured. Not `complete` when it was interrupted or a benchmark failed (see `problems`)."""
+
+    command: tuple[str, ...]
+    began: str
+    machine: Mapping[str, Any]
+    cases: list[Case] = dataclasses.field(default_factory=list)
+    problems: list[str] = dataclasses.field(default_factory=list)
+    seconds: float = 0.0
+    complete: bool = False
+
+
+def new_run(command: tuple[str, ...]) -> Run:
+    """An empty run that begins now, on this machine."""
+    return Run(command, datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), about_machine())
+
+
+def about_machine() -> dict[str, Any]:
+    """What somebody who reads the figures wants to know of where they come from; no name of machine or user."""
+    wanted = ("numpy", "scipy", "miniaudio", "msgpack", "customtkinter")
+    return {
+        "phaselock": __version__,
+        "commit": _commit(),
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "release": platform.release(),
+        "architecture": platform.machine(),
+        "processor": _processor(),
+        "cores": os.cpu_count(),
+        "packages": {name: _package_version(name) for name in wanted},
+    }
+
+
+def write_run(run: Run, path: pathlib.Path) -> None:
+    """Write all of it as JSON, whole or not at all."""
+    document = {"format": FORMAT, "format_version": FORMAT_VERSION, **dataclasses.asdict(run)}
+    unfinished = path.with_name(path.name + ".part")
+    unfinished.write_text(json.dumps(_finite(document), allow_nan=False), "utf-8")
+    unfinished.replace(path)
+
+
+def read_run(path: pathlib.Path) -> Run:
+    """What `write_run` wrote. PhaseLockError for any other file."""
+    try:
+        if path.stat().st_size > LARGEST_FILE_BYTES:
+            raise ValueError("it is too large")
+        found = json.loads(path.read_text("utf-8"))
+        if not isinstance(found, dict) or found.get("format") != FORMAT:
+            raise ValueError("it is something else")
+        if found.get("format_version") != FORMAT_VERSION:
+            raise ValueError("it was written by another version of PhaseLock")
+        return Run(
+            command=tuple(map(str, found["command"])),
+            began=str(found["began"]),
+            machine=_mapping(found["machine"]),
+            cases=[_case(one) for one in found["cases"]],
+            problems=[str(one) for one in found["problems"]],
+            seconds=float(found["seconds"]),
+            complete=bool(found["complete"]),
+        )
+    except OSError as error:
+        raise PhaseLockError(f"{path} cannot be read: {error.strerror}.") from None
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
+        raise PhaseLockError(f"{path} is not a result of phaselock bench: {reason}.") from None
+
+
+def _case(found: Any) -> Case:
+    return Case(
+        benchmark=str(found["benchmark"]),
+        name=str(found["name"]),
+        parameters=_mapping(found["parameters"]),
+        figures=tuple(
+            Figure(str(one["name"]), str(one["unit"]), _numbers(one["values"]), _better(one["better"]))
+            for one in found["figures"]
+        ),
+        plots=tuple(_plot(one) for one in found["plots"]),
+        samples=_mapping(found["samples"]),
+        notes=tuple(map(str, found["notes"])),
+    )
+
+
+def _plot(found: Any) -> Plot:
+    kind = found["kind"]
+    if kind not in ("line", "points", "bars"):
+        raise ValueError(f"{kind!r} is no kind of plot")
+    series = tuple(
+        Series(
+            str(one["label"]),
+            tuple(map(str, one["x"])) if kind == "bars" else _numbers(one["x"]),
+            _numbers(one["y"]),
+        )
+        for one in found["series"]
+    )
+    return Plot(str(found["title"]), str(found["x_label"]), str(found["y_label"]), series, kind, bool(found["log_y"]))
+
+
+def _numbers(found: Any) -> tuple[float, ...]:
+    return tuple(math.nan if one is None else float(one) for one in found)
+
+
+def _mapping(found: Any) -> dict[str, Any]:
+    if not isinstance(found, dict):
+        raise ValueError("a mapping was expected")
+    return found
+
+
+def _better(found: Any) -> Better:
+    if found not in ("less", "more", ""):
+        raise ValueError(f"{found!r} is not a direction")
+    return found  # type: ignore[no-any-return]
+
+
+def _finite(value: Any) -> Any:
+    """JSON knows no NaN and no infinity: null stands for what could not be measured."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {str(key): _finite(one) for key, one in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(one) for one in value]
+    if isinstance(value, str | int | None):
+        return value
+    return _finite(value.tolist())  # of numpy
+
+
+def _commit() -> str | None:
+    """The commit of the checkout that runs, with a plus where it was changed; None for an installed package."""
+    house = pathlib.Path(__file__).resolve().parents[2]
+    if not (house / ".git").exists():
+        return None
+
+    def git(*words: str) -> str:
+        return subprocess.run(["git", "-C", house, *words], capture_output=True, text=True, check=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")
+    except (OSError, subprocess.CalledProcessError):
+        return None
+
+
+def _processor() -> str:
+    if sys.platform == "linux":
+        try:
+            for line in pathlib.Path("/proc/cpuinfo").read_text("utf-8", "replace").splitlines():
+                if line.startswith("model name"):
+                    return line.partition(":")[2].strip()
+        except OSError:
+            pass
+    return platform.processor()
+
+
+def _package_version(name: str) -> str | None:
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return None
