@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 
 from phaselock import __version__
+from phaselock.bench import options as bench_options
 from phaselock.errors import PhaseLockError
 from phaselock.model.address import parse_address
 from phaselock.terminal import Terminal
@@ -164,6 +165,8 @@ def _parser() -> argparse.ArgumentParser:
         "--skew-ppm", type=_number(-500, 500, float), default=0.0, help="let the peers' clocks go wrong by so much"
     )
     demo.set_defaults(run=_demo)
+
+    bench_options.add_to(commands, lines)
     return parser
 
 
