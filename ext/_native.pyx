@@ -33,9 +33,9 @@ def now_ns():
     return pl.pl_now_ns_rt()
 
 
-def set_clock_skew(double ppm):
-    """Let this process's clock run `ppm` fast from now on. Only before threads use it."""
-    pl.pl_clock_set_skew(ppm)
+def set_clock_skew(double ppm, int64_t ahead_ns=0):
+    """Let this process's clock be so much ahead, and run `ppm` fast, from now on. Only before threads use it."""
+    pl.pl_clock_set_skew(ppm, ahead_ns)
 
 
 cdef class ClockLine:

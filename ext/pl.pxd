@@ -12,7 +12,7 @@ cdef extern from "pl_clock.h" nogil:
     ctypedef struct pl_line:
         pass
     int64_t pl_now_ns_rt()
-    void pl_clock_set_skew(double ppm)
+    void pl_clock_set_skew(double ppm, int64_t ahead_ns)
     void pl_line_init(pl_line *line, bint identity)
     void pl_line_write(pl_line *line, const pl_line_value *value)
     bint pl_line_read_rt(pl_line *line, pl_line_value *value)

@@ -25,20 +25,18 @@ static int64_t raw_ns(void) {
 }
 #endif
 
-static int64_t skew_from_ns, skew_value_ns;
+static int64_t skew_from_ns, shift_ns;
 static double skew;
 
 int64_t pl_now_ns_rt(void) {
     int64_t raw = raw_ns();
-    if (skew == 0.0) return raw;
-    int64_t elapsed = raw - skew_from_ns;
-    return skew_value_ns + elapsed + (int64_t)(skew * (double)elapsed);
+    return raw + shift_ns + (int64_t)(skew * (double)(raw - skew_from_ns));
 }
 
-void pl_clock_set_skew(double ppm) {
-    int64_t value = pl_now_ns_rt();
-    skew_from_ns = raw_ns();
-    skew_value_ns = value;
+void pl_clock_set_skew(double ppm, int64_t ahead_ns) {
+    int64_t raw = raw_ns();
+    shift_ns += ahead_ns + (int64_t)(skew * (double)(raw - skew_from_ns));
+    skew_from_ns = raw;
     skew = ppm * 1e-6;
 }
 

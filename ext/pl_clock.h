@@ -7,9 +7,9 @@
 /* Nanoseconds since an arbitrary instant. Never steps back. Callable in the audio callback. */
 int64_t pl_now_ns_rt(void);
 
-/* Make this process's local clock run `ppm` parts per million fast from now on, without a step: a demonstration of drift.
- * To be called before any thread uses the clock. */
-void pl_clock_set_skew(double ppm);
+/* Make this process's local clock run `ppm` parts per million fast from now on, and be `ahead_ns` ahead of what it was: several machines
+ * out of one, for demonstrations and laboratories. To be called before any thread uses the clock. */
+void pl_clock_set_skew(double ppm, int64_t ahead_ns);
 
 /* The line that leads from local time to the reference time of the session:
  * reference = local + offset_ns + drift * (local - local_ns).

@@ -45,12 +45,25 @@ _log = logging.getLogger("phaselock.app")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class LocalClock:
+    """What becomes of this process's clock where one machine plays several."""
+
+    skew_ppm: float
+    ahead_ns: int
+
+    def set(self) -> None:
+        """Before anything reads it."""
+        _native.set_clock_skew(self.skew_ppm, self.ahead_ns)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class HostOptions:
     """What `phaselock host` was asked for. `autoplay` is the number of peers to wait for, None: do not play."""
 
     wish: HostWish
     files: tuple[str, ...]
     autoplay: int | None
+    clock: LocalClock
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -58,16 +71,18 @@ class JoinOptions:
     """What `phaselock join` was asked for."""
 
     wish: JoinWish
-    clock_skew_ppm: float
+    clock: LocalClock
 
 
 def run_host(options: HostOptions, terminal: Terminal) -> int:
     """Host a session until it ends; the exit status, or PhaseLockError."""
+    options.clock.set()
     return _run(_host(options, terminal), terminal)
 
 
 def run_join(options: JoinOptions, terminal: Terminal) -> int:
     """Take part in a session until it ends; the exit status, or PhaseLockError."""
+    options.clock.set()
     return _run(_join(options, terminal), terminal)
 
 
@@ -144,8 +159,6 @@ async def _host(options: HostOptions, terminal: Terminal) -> Ended:
 
 
 async def _join(options: JoinOptions, terminal: Terminal) -> Ended:
-    if options.clock_skew_ppm:
-        _native.set_clock_skew(options.clock_skew_ppm)
     this_task = asyncio.current_task()
     assert this_task is not None
     with _settings(terminal) as store, _polite_interrupts(this_task.cancel) as give_up:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from phaselock import __version__
 from phaselock.bench import options as bench_options
@@ -12,7 +13,11 @@ from phaselock.errors import PhaseLockError
 from phaselock.model.address import parse_address
 from phaselock.terminal import Terminal
 
-BACKENDS = ("auto", "jack", "pulseaudio", "alsa", "wasapi", "coreaudio", "null")
+if TYPE_CHECKING:
+    from phaselock.app import LocalClock
+    from phaselock.audio.virtual import VirtualCard
+
+BACKENDS = ("auto", "jack", "pulseaudio", "alsa", "wasapi", "coreaudio", "null", "virtual")
 CONTROL_PORT = 17401
 CLOCK_PORT = 17402
 
@@ -71,12 +76,21 @@ def _parser() -> argparse.ArgumentParser:
     lines.add_argument("--json", action="store_true", help="print one JSON object a line for everything that happens")
     lines.add_argument("--quiet", action="store_true", help="print warnings and errors only")
     sound = argparse.ArgumentParser(add_help=False)
-    sound.add_argument("--backend", choices=BACKENDS, default="auto", help="how to reach the sound card")
+    sound.add_argument(
+        "--backend",
+        choices=BACKENDS,
+        default="auto",
+        help="how to reach the sound card; null and virtual play into the void",
+    )
     sound.add_argument(
         "--device",
         metavar="NAME",
         help="the output to play on (see phaselock devices); 'default' for the system's own choice",
     )
+    laboratory = argparse.ArgumentParser(add_help=False)  # several machines out of one: see phaselock/bench
+    laboratory.add_argument("--clock-skew-ppm", type=_number(-500, 500, float), default=0.0, help=argparse.SUPPRESS)
+    laboratory.add_argument("--clock-ahead-s", type=_number(0, 1e6), default=0, help=argparse.SUPPRESS)
+    laboratory.add_argument("--card", metavar="JSON", help=argparse.SUPPRESS)
     name = argparse.ArgumentParser(add_help=False)
     name.add_argument("--as", dest="display_name", metavar="NAME", help="your name in the session")
 
@@ -86,7 +100,7 @@ def _parser() -> argparse.ArgumentParser:
 
     host = commands.add_parser(
         "host",
-        parents=[name, sound, lines],
+        parents=[name, sound, laboratory, lines],
         help="host a session",
         description="Host a session and play MP3 files in it.",
         epilog="Commands on standard input, one a line: add PATH, play [N], pause, resume, stop, seek SECONDS, next, "
@@ -106,7 +120,7 @@ def _parser() -> argparse.ArgumentParser:
 
     join = commands.add_parser(
         "join",
-        parents=[name, sound, lines],
+        parents=[name, sound, laboratory, lines],
         help="take part in a session",
         description="Take part in the session that is hosted at ADDRESS, or in the one that is found on the network.",
         epilog="Commands on standard input, one a line: request PATH, requests, volume 0..100, offset MILLISECONDS, "
@@ -120,7 +134,6 @@ def _parser() -> argparse.ArgumentParser:
     join.add_argument(
         "--clock-filter", choices=("envelope", "median", "kalman"), default="envelope", help=argparse.SUPPRESS
     )
-    join.add_argument("--clock-skew-ppm", type=_number(-500, 500, float), default=0.0, help=argparse.SUPPRESS)
     join.set_defaults(run=_join)
 
     sessions = commands.add_parser(
@@ -189,9 +202,10 @@ def _host(options: argparse.Namespace, terminal: Terminal) -> int:
         unlisted=options.unlisted,
         backend=options.backend,
         device=options.device,
+        card=_card(options),
     )
     autoplay = (options.wait_peers or 0) if options.play else None
-    return app.run_host(app.HostOptions(wish, tuple(options.files), autoplay), terminal)
+    return app.run_host(app.HostOptions(wish, tuple(options.files), autoplay, _clock(options)), terminal)
 
 
 def _join(options: argparse.Namespace, terminal: Terminal) -> int:
@@ -205,9 +219,22 @@ def _join(options: argparse.Namespace, terminal: Terminal) -> int:
         cache=options.cache,
         backend=options.backend,
         device=options.device,
+        card=_card(options),
         clock_filter=options.clock_filter,
     )
-    return app.run_join(app.JoinOptions(wish, options.clock_skew_ppm), terminal)
+    return app.run_join(app.JoinOptions(wish, _clock(options)), terminal)
+
+
+def _card(options: argparse.Namespace) -> VirtualCard:
+    from phaselock.audio.virtual import VirtualCard
+
+    return VirtualCard.from_json(options.card) if options.card else VirtualCard()
+
+
+def _clock(options: argparse.Namespace) -> LocalClock:
+    from phaselock.app import LocalClock
+
+    return LocalClock(options.clock_skew_ppm, options.clock_ahead_s * 1_000_000_000)
 
 
 def _sessions(options: argparse.Namespace, terminal: Terminal) -> int:

@@ -17,8 +17,9 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from phaselock import _native
 from phaselock.audio.device import USER_DATA_OFFSET, Device
 from phaselock.audio.mp3 import inspect
-from phaselock.audio.player import Player
+from phaselock.audio.player import Output, Player
 from phaselock.audio.source import Mp3Source
+from phaselock.audio.virtual import VirtualCard, VirtualOutput
 from phaselock.errors import PhaseLockError
 from phaselock.intake import Intake, take_in
 from phaselock.model.address import DEFAULT_PORT
@@ -56,6 +57,7 @@ class HostWish:
     unlisted: bool = False
     backend: str = "auto"
     device: str | None = None
+    card: VirtualCard = VirtualCard()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -68,6 +70,7 @@ class JoinWish:
     cache: str | None = None
     backend: str = "auto"
     device: str | None = None
+    card: VirtualCard = VirtualCard()
     clock_filter: str = "envelope"
 
 
@@ -122,7 +125,7 @@ async def host_stage(
         port, clock_port = listener.getsockname()[1], clock_socket.getsockname()[1]
         clock = HostClock(clock_socket)
         stack.callback(clock.close)
-        player = _player(clock.line, name, wish.backend, wish.device, store)
+        player = _player(clock.line, name, wish, store)
         stack.callback(player.close)
 
         def tell(event: Event) -> None:
@@ -189,7 +192,7 @@ async def peer_stage(
         control = stack.enter_context(await _reach(wish))
         clock = PeerClocks(wish.clock_filter)
         stack.callback(clock.stop)
-        player = _player(clock.line, name, wish.backend, wish.device, store)
+        player = _player(clock.line, name, wish, store)
         stack.callback(player.close)
 
         def tell(event: Event) -> None:
@@ -260,19 +263,21 @@ async def _reach(wish: JoinWish) -> socket.socket:
     raise problem or PhaseLockError("The session told no address.")
 
 
-def _player(line: _native.ClockLine, name: str, backend: str, device: str | None, store: SettingsStore) -> Player:
+def _player(line: _native.ClockLine, name: str, wish: HostWish | JoinWish, store: SettingsStore) -> Player:
     """The player on the output that was asked for (and nowhere else), or on the one of the settings if it is there."""
-    if device == DEFAULT_DEVICE:
+    if wish.device == DEFAULT_DEVICE:
         store.update(device=None)
-    wished = device if device != DEFAULT_DEVICE else None
+    wished = wish.device if wish.device != DEFAULT_DEVICE else None
 
-    def new_output(engine: _native.Engine) -> Device:
+    def new_output(engine: _native.Engine) -> Output:
+        if wish.backend == "virtual":
+            return VirtualOutput(engine, wish.card, name)
         return Device(
             engine.callback_address,
             engine.address,
             f"phaselock-{name}",
-            backend,
-            wished or (store.settings.device if backend == "auto" else None),
+            wish.backend,
+            wished or (store.settings.device if wish.backend == "auto" else None),
             or_default=wished is None,
             owner=engine,
             asked=lambda: engine.status()[:2],

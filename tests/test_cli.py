@@ -114,7 +114,7 @@ def test_devices_prints_one_object_a_line() -> None:
 
 def test_the_choices_are_those_of_the_rooms_behind() -> None:
     parsed = cli._parser().parse_args(["join", "host"])
-    assert cli.BACKENDS == BACKENDS
+    assert cli.BACKENDS == (*BACKENDS, "virtual")
     assert parsed.clock_filter == FILTERS[0]
     for name in FILTERS:
         cli._parser().parse_args(["join", "host", "--clock-filter", name])

@@ -24,6 +24,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "phaselock.__main__": ("phaselock.cli",),
     "phaselock.cli": (
         "phaselock.app",
+        "phaselock.audio.virtual",
         "phaselock.bench",
         "phaselock.demo",
         "phaselock.desktop",

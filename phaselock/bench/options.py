@@ -24,9 +24,9 @@ def add_to(commands: Any, lines: argparse.ArgumentParser) -> None:
     bench = commands.add_parser(
         "bench",
         help="measure how well it keeps time",
-        description="Measure PhaseLock on this machine, or measure real machines, and compare. Every measurement writes "
-        "run.json with all raw samples and report.html into a folder of its own. Ctrl-C ends one early and keeps what "
-        "was found. Needs more than playing does: pip install 'phaselock[bench]'",
+        description="Measure PhaseLock on this machine, or measure real machines, and compare. Every measurement "
+        "writes run.json with all raw samples and report.html into a folder of its own. Ctrl-C ends one early and "
+        "keeps what was found. Needs more than playing does: pip install 'phaselock[bench]'",
     )
     benches = bench.add_subparsers(metavar="WHAT", title="what to measure", required=True)
 
@@ -57,8 +57,8 @@ def add_to(commands: Any, lines: argparse.ArgumentParser) -> None:
     clock = add(
         "clock",
         "the clock filters side by side",
-        "Compare the clock filters (median of 10, minimum round trip with Kalman, envelope) on simulated networks, over "
-        "the impaired relay, and on traces of your own network recorded with phaselock trace.",
+        "Compare the clock filters (median of 10, minimum round trip with Kalman, envelope) on simulated networks, "
+        "over the impaired relay, and on traces of your own network recorded with phaselock trace.",
         seeds,
     )
     clock.add_argument(
@@ -66,7 +66,8 @@ def add_to(commands: Any, lines: argparse.ArgumentParser) -> None:
     )
     clock.add_argument("--seconds", type=_number(5, 3600), default=120, help="length of a trace (default %(default)s)")
     transfer = add(
-        "transfer", "files to many peers against the limit of the link",
+        "transfer",
+        "files to many peers against the limit of the link",
         "Send a file to one to five peers over a link of a given rate and compare with what the link can carry.",
         seeds,
     )
@@ -122,8 +123,8 @@ def _sync_options(parser: argparse.ArgumentParser) -> None:
         "--scenario",
         action="append",
         choices=(*SCENARIOS, "custom"),
-        help="wired; skew (clocks and cards of different rates); mixed (cards of different latencies and blocks); wifi; "
-        "wan; custom (see --link). May be repeated; default: all but custom",
+        help="wired; skew (clocks and cards of different rates); mixed (cards of different latencies and blocks); "
+        "wifi; wan; custom (see --link). May be repeated; default: all but custom",
     )
     parser.add_argument(
         "--link",
@@ -172,7 +173,8 @@ def _part(name: str) -> Any:
     missing = [module for module in NEEDS if importlib.util.find_spec(module) is None]
     if missing:
         raise PhaseLockError(
-            f"phaselock bench needs {', '.join(missing)}, which playing does not. Install: pip install 'phaselock[bench]'"
+            f"phaselock bench needs {', '.join(missing)}, which playing does not. "
+            "Install: pip install 'phaselock[bench]'"
         )
     return importlib.import_module(f"phaselock.bench.{name}")
 

@@ -20,11 +20,12 @@ def test_python_and_c_read_the_same_clock() -> None:
         assert before <= between <= after
 
 
-def test_a_skewed_clock_runs_fast_without_a_step() -> None:
+def test_a_skewed_clock_is_ahead_and_runs_fast() -> None:
     program = (
         "import time\nfrom phaselock import _native\n"
-        "_native.set_clock_skew(50000.0)\n"
+        "_native.set_clock_skew(50000.0, 3_000_000_000_000)\n"
         "a, b = time.monotonic_ns(), _native.now_ns()\n"
+        "assert 0 <= b - a - 3_000_000_000_000 < 10**9\n"
         "while time.monotonic_ns() - a < 200_000_000: pass\n"
         "c, d = _native.now_ns(), time.monotonic_ns()\n"
         "print((c - b) / (d - a))"

@@ -1,0 +1,179 @@
+"""A sound card inside the program: ideal to the nanosecond, deep, and with an ear of its own, for laboratories.
+
+Frame n leaves its loudspeaker at exactly first_ns + n / (rate_hz * (1 + ppm * 1e-6)) on the machine's true clock,
+which all processes of a machine share, whatever clock this process was told to live by. Each block is asked for one
+latency before its first frame leaves, as late as the operating system happens to be: one-sided jitter, as on real
+cards. A block that is not ready when it should leave is an underrun: silence leaves, and the card goes on. With a
+latency of the better part of a second that does not happen on a busy machine.
+
+Everything that leaves is written down beside its times, if asked for: NAME.f32, interleaved little-endian float32, and
+NAME.json:
+    first_ns          true time at which frame 0 left
+    rate_hz, true_rate_hz, channels, period_frames, latency_frames
+    underruns         the first frame of each block that came too late
+    late_wakes        [first frame, milliseconds] of each block that was asked for 50 ms late or more
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import pathlib
+import threading
+import time
+from typing import Any, BinaryIO
+
+from phaselock import _native
+from phaselock.errors import AudioDeviceError, PhaseLockError
+
+_CHANNELS = 2
+_LATE_NS = 50_000_000
+_SETTLE_NS = 2_000_000
+_NOTE_EVERY = 100
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class VirtualCard:
+    """What kind of card: `ppm` is its rate error; with `record`, a folder, what it plays is kept there."""
+
+    rate_hz: int = 48000
+    ppm: float = 0.0
+    latency_ms: float = 800.0
+    period_frames: int = 512
+    record: str | None = None
+
+    @staticmethod
+    def from_json(text: str) -> VirtualCard:
+        """The card of a JSON object with these fields. PhaseLockError for anything else."""
+        try:
+            card = VirtualCard(**json.loads(text))
+            fits = (
+                8000 <= card.rate_hz <= 384_000
+                and abs(card.ppm) <= 500
+                and 1 <= card.latency_ms <= 10_000
+                and 16 <= card.period_frames <= 16384
+                and isinstance(card.period_frames, int)
+                and isinstance(card.record, str | None)
+            )
+        except (TypeError, ValueError):
+            fits = False
+        if not fits:
+            raise PhaseLockError(f"{text} describes no virtual sound card.")
+        return card
+
+
+class VirtualOutput:
+    """An output (see audio/player.py) that plays on a virtual card."""
+
+    def __init__(self, engine: _native.Engine, card: VirtualCard, name: str) -> None:
+        self.name = f"virtual ({name})"
+        self.rate_hz = card.rate_hz
+        self._engine = engine
+        self._card = card
+        self._latency_frames = round(card.latency_ms * card.rate_hz / 1000)
+        self._true_rate_hz = card.rate_hz * (1 + card.ppm * 1e-6)
+        self._record_name = name
+        self._first_ns = 0
+        self._underruns: list[int] = []
+        self._late_wakes: list[tuple[int, float]] = []
+        self._thread: threading.Thread | None = None
+        self._closing = False
+
+    def open(self) -> VirtualOutput:
+        """See Output.open."""
+        return self
+
+    def start(self) -> None:
+        """Let the blocks begin. AudioDeviceError when they cannot be written down."""
+        try:
+            record = self._new_record()
+        except OSError as error:
+            raise AudioDeviceError(f"The virtual sound card cannot record: {error.strerror}.") from None
+        self._thread = threading.Thread(target=self._run, args=(record,), name="virtual card", daemon=True)
+        self._thread.start()
+
+    def is_running(self) -> bool:
+        """See Output.is_running."""
+        return self._thread is not None and self._thread.is_alive()
+
+    def output_latency_ns(self) -> int:
+        """From the moment at which a block is asked for to its first frame."""
+        return round(self._latency_frames * 1e9 / self.rate_hz)
+
+    def cycle_clock(self) -> tuple[int, int]:
+        """None: its blocks' times are to be found out, as on most cards."""
+        return 0, 0
+
+    def close(self) -> bool:
+        """Stop, and finish the notes."""
+        self._closing = True
+        if self._thread:
+            self._thread.join()
+        return True
+
+    # ---- the card's thread ----
+
+    def _run(self, record: tuple[BinaryIO, pathlib.Path] | None) -> None:
+        period, block = self._card.period_frames, 0
+        latency_ns = self.output_latency_ns()
+        silence = bytes(period * _CHANNELS * 4)
+        self._first_ns = _true_ns() + latency_ns + _SETTLE_NS
+        while not self._closing:
+            frame = block * period
+            leaves_ns = self._first_ns + round(frame * 1e9 / self._true_rate_hz)
+            _sleep_until(leaves_ns - latency_ns)
+            late_ns = _true_ns() - (leaves_ns - latency_ns)
+            if late_ns > _LATE_NS:
+                self._late_wakes.append((frame, late_ns / 1e6))
+            # Asked or not: what comes after its time is not heard.
+            played = self._engine.process(period, _native.now_ns()) if late_ns <= latency_ns else silence
+            if _true_ns() > leaves_ns:
+                self._underruns.append(frame)
+                played = silence
+            if record:
+                record[0].write(played)
+                if block % _NOTE_EVERY == 0:
+                    self._note(record)
+            block += 1
+        if record:
+            self._note(record)
+            record[0].close()
+
+    def _new_record(self) -> tuple[BinaryIO, pathlib.Path] | None:
+        if self._card.record is None:
+            return None
+        folder = pathlib.Path(self._card.record)
+        folder.mkdir(parents=True, exist_ok=True)
+        name = "".join(one if one.isalnum() or one in "-_" else "_" for one in self._record_name)
+        number = 0
+        while (path := folder / f"{name}-{number}.f32").exists():
+            number += 1
+        return path.open("wb"), path.with_suffix(".json")
+
+    def _note(self, record: tuple[BinaryIO, pathlib.Path]) -> None:
+        """Write the times down; now and then, so that a process that is killed leaves them."""
+        notes: dict[str, Any] = {
+            "first_ns": self._first_ns,
+            "rate_hz": self.rate_hz,
+            "true_rate_hz": self._true_rate_hz,
+            "channels": _CHANNELS,
+            "period_frames": self._card.period_frames,
+            "latency_frames": self._latency_frames,
+            "underruns": self._underruns,
+            "late_wakes": self._late_wakes,
+        }
+        sound, path = record
+        sound.flush()
+        unfinished = path.with_suffix(".part")
+        unfinished.write_text(json.dumps(notes), "utf-8")
+        unfinished.replace(path)
+
+
+def _true_ns() -> int:
+    """The clock that all processes of this machine share; time.monotonic is too coarse for it on Windows."""
+    return time.perf_counter_ns()
+
+
+def _sleep_until(true_ns: int) -> None:
+    while (left_ns := true_ns - _true_ns()) > 0:
+        time.sleep(left_ns / 1e9)

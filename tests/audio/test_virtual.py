@@ -1,0 +1,101 @@
+"""The sound card inside the program: a real thread, and what it wrote down."""
+
+from __future__ import annotations
+
+import array
+import json
+import pathlib
+import time
+
+import pytest
+
+from phaselock import _native
+from phaselock.audio.virtual import VirtualCard, VirtualOutput
+from phaselock.errors import PhaseLockError
+
+RATE_HZ = 48000
+LEVEL = 0.5
+
+
+def play_on(card: VirtualCard, frames: int) -> None:
+    """A deck of constant level on that card, until it has asked for so many frames."""
+    engine = _native.Engine(_native.ClockLine(identity=True))
+    output = VirtualOutput(engine, card, "test card")
+    engine.stream(output.rate_hz)
+    engine.set_output_latency(output.output_latency_ns())
+    deck = engine.free_deck()
+    generation = engine.reset_deck(deck, 0)
+    engine.write(deck, generation, array.array("f", [LEVEL] * 2 * 60000))
+    engine.arm(deck, RATE_HZ, 0, _native.now_ns())
+    output.open().start()
+    try:
+        while engine.status().device_frames < frames:
+            assert output.is_running()
+            time.sleep(0.005)
+    finally:
+        output.close()
+    assert not output.is_running()
+
+
+def notes_of(folder: pathlib.Path, number: int = 0) -> tuple[dict, array.array]:
+    notes = json.loads((folder / f"test_card-{number}.json").read_text())
+    return notes, array.array("f", (folder / f"test_card-{number}.f32").read_bytes())
+
+
+def test_it_writes_down_what_leaves_and_when(tmp_path: pathlib.Path) -> None:
+    began_ns = time.perf_counter_ns()
+    card = VirtualCard(ppm=50, latency_ms=300, period_frames=480, record=str(tmp_path))
+    play_on(card, 24000)
+    notes, samples = notes_of(tmp_path)
+    assert notes["true_rate_hz"] == pytest.approx(RATE_HZ * 1.00005, rel=1e-12)
+    assert (notes["rate_hz"], notes["channels"], notes["period_frames"]) == (RATE_HZ, 2, 480)
+    assert notes["first_ns"] >= began_ns + 300_000_000
+    assert len(samples) % (2 * 480) == 0 and len(samples) // 2 >= 24000
+    assert max(samples) == pytest.approx(LEVEL, abs=0.01)
+
+
+def test_an_output_opened_again_is_another_recording(tmp_path: pathlib.Path) -> None:
+    for _ in range(2):
+        play_on(VirtualCard(latency_ms=200, record=str(tmp_path)), 512)
+    assert notes_of(tmp_path, 0)[0]["first_ns"] < notes_of(tmp_path, 1)[0]["first_ns"]
+
+
+def test_a_block_that_comes_too_late_is_silence_and_is_noted(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A machine that loses its processor for longer than the card is deep, on a clock of our own."""
+    clock_ns = 0
+    slept = 0
+
+    def sleep(seconds: float) -> None:
+        nonlocal clock_ns, slept
+        slept += 1
+        clock_ns += round(seconds * 1e9) + (100_000_000 if slept == 40 else 0)
+
+    monkeypatch.setattr("phaselock.audio.virtual._true_ns", lambda: clock_ns)
+    monkeypatch.setattr("phaselock.audio.virtual.time.sleep", sleep)
+    engine = _native.Engine(_native.ClockLine(identity=True))
+    engine.stream(RATE_HZ)
+    output = VirtualOutput(engine, VirtualCard(latency_ms=50, period_frames=480, record=str(tmp_path)), "test card")
+    output.start()
+    while engine.status().device_frames < 480 * 100:
+        pass
+    output.close()
+    notes, samples = notes_of(tmp_path)
+    late = len(notes["underruns"])
+    assert late >= 5 and notes["underruns"] == [480 * block for block in range(39, 39 + late)]
+    assert notes["late_wakes"][0] == [39 * 480, pytest.approx(100, abs=1)]
+    assert len(samples) // 2 >= 480 * 100
+
+
+def test_a_card_is_described_in_json() -> None:
+    assert VirtualCard.from_json('{"ppm": -70, "latency_ms": 920.5}') == VirtualCard(ppm=-70, latency_ms=920.5)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "3", "nonsense", '{"colour": 1}', '{"rate_hz": 0}', '{"ppm": "x"}', '{"period_frames": 1.5}'],
+)
+def test_nonsense_is_no_card(text: str) -> None:
+    with pytest.raises(PhaseLockError, match="describes no virtual sound card"):
+        VirtualCard.from_json(text)
