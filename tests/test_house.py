@@ -87,7 +87,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "phaselock.protocol": ("phaselock.model",),
     "phaselock.session": ("phaselock.model", "phaselock.protocol"),
     "phaselock.audio": ("phaselock.model", NATIVE),
-    "phaselock.sync": ("phaselock.model", NATIVE),
+    "phaselock.sync": ("phaselock.model", "phaselock.storage.files", NATIVE),
     "phaselock.storage": ("phaselock.model",),
     "phaselock.network": (
         "phaselock.model",

@@ -1,0 +1,111 @@
+"""Recorded clock exchanges in a text file, so that clock filters can be compared on a network as it really is.
+
+    {"format": "phaselock clock trace", "version": 1, "phaselock": ..., "recorded": ..., "seconds": ..., "session": ...,
+     "host": ..., "count": 2}                               (one line)
+    peer_send host_recv host_send peer_recv                 (count lines, in the order of peer_recv)
+
+Times are nanoseconds, each on its own machine's clock. `recorded` is when it began, UTC, as ISO 8601 says it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import pathlib
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+from phaselock import __version__
+from phaselock.errors import PhaseLockError
+from phaselock.model.names import person_name
+from phaselock.storage.files import open_regular
+
+FORMAT = "phaselock clock trace"
+VERSION = 1
+MOST_BYTES = 64 << 20
+LATEST_NS = 2**62
+LONGEST_RTT_NS = 10_000_000_000
+
+_HEADER_BYTES = 4096
+_LINE = re.compile(rb"(\d{1,19}) (\d{1,19}) (\d{1,19}) (\d{1,19})\r?")
+
+Exchange: TypeAlias = tuple[int, int, int, int]
+"""(peer_send, host_recv, host_send, peer_recv) in ns."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Trace:
+    """What was measured; of the header's texts there is only what can be shown."""
+
+    header: dict[str, Any]
+    exchanges: list[Exchange]
+
+
+def round_trip_ns(exchange: Exchange) -> int:
+    """How long both ways took, without the host's own time."""
+    peer_send, host_recv, host_send, peer_recv = exchange
+    return peer_recv - peer_send - (host_send - host_recv)
+
+
+def trace_bytes(exchanges: Sequence[Exchange], about: Mapping[str, object]) -> bytes:
+    """The file; `about` has the fields `recorded`, `seconds`, `session` and `host`."""
+    header = {"format": FORMAT, "version": VERSION, "phaselock": __version__, **about, "count": len(exchanges)}
+    lines = [json.dumps(header), *(" ".join(map(str, exchange)) for exchange in exchanges)]
+    return "\n".join([*lines, ""]).encode()
+
+
+def read_trace(path: os.PathLike[str] | str) -> Trace:
+    """What `phaselock trace` wrote there; PhaseLockError for anything else."""
+    name = pathlib.Path(path).name
+    try:
+        with open_regular(pathlib.Path(path)) as file:
+            data = file.read(MOST_BYTES + 1)
+    except (OSError, ValueError) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or "no such file"
+        raise PhaseLockError(f"The clock trace {name} cannot be read ({reason}).") from None
+    if len(data) > MOST_BYTES:
+        raise PhaseLockError(f"{name} is too large for a clock trace.")
+    first, _, rest = data.partition(b"\n")
+    header = _header(first, name)
+    lines = rest.split(b"\n")
+    if lines.pop() or len(lines) != header["count"]:
+        raise PhaseLockError(f"The clock trace {name} is cut short or damaged.")
+    exchanges: list[Exchange] = []
+    for number, line in enumerate(lines, 2):
+        found = _LINE.fullmatch(line)
+        exchange = (int(found[1]), int(found[2]), int(found[3]), int(found[4])) if found else None
+        if exchange is None or not _possible(exchange, exchanges[-1][3] if exchanges else 0):
+            raise PhaseLockError(f"Line {number} of the clock trace {name} cannot be what was measured.")
+        exchanges.append(exchange)
+    return Trace(header, exchanges)
+
+
+def _header(line: bytes, name: str) -> dict[str, Any]:
+    try:
+        header = json.loads(line) if len(line) <= _HEADER_BYTES else None
+    except (ValueError, RecursionError):
+        header = None
+    if not isinstance(header, dict) or header.get("format") != FORMAT:
+        raise PhaseLockError(f"{name} is no clock trace; phaselock trace ADDRESS records one.")
+    if type(header.get("version")) is not int or header["version"] != VERSION:
+        raise PhaseLockError(f"The clock trace {name} was written by another version of PhaseLock.")
+    texts = {key: header.get(key) for key in ("phaselock", "recorded", "session", "host")}
+    seconds, count = header.get("seconds"), header.get("count")
+    numbers = isinstance(seconds, int | float) and 0 <= seconds <= 1e9 and isinstance(count, int) and count >= 0
+    if not numbers or not all(isinstance(text, str) for text in texts.values()):
+        raise PhaseLockError(f"The first line of the clock trace {name} is damaged.")
+    shown = {key: person_name(str(text)) for key, text in texts.items()}
+    return {"format": FORMAT, "version": VERSION, **shown, "seconds": seconds, "count": count}
+
+
+def _possible(exchange: Exchange, earliest_recv_ns: int) -> bool:
+    """Nobody's clock runs back, and nothing arrives before it is sent."""
+    peer_send, host_recv, host_send, peer_recv = exchange
+    return (
+        0 < peer_send <= peer_recv <= LATEST_NS
+        and 0 < host_recv <= host_send <= LATEST_NS
+        and peer_recv >= earliest_recv_ns
+        and 0 <= round_trip_ns(exchange) <= LONGEST_RTT_NS
+    )
