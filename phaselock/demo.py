@@ -3,26 +3,19 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import importlib.resources
-import json
 import math
-import os
-import pathlib
-import queue
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from phaselock.errors import PhaseLockError
+from phaselock.programs import PATIENCE_S, Program, Stage, open_stage, surroundings
 
 TUNE_S = 25
-PATIENCE_S = 60.0
-GOODBYE_S = 10.0
 SETTLING_S = 3.0
 PROMISE_US = 1000.0
 
@@ -37,35 +30,13 @@ class Screen(Protocol):
     def show(self, text: str) -> None: ...
 
 
-@dataclasses.dataclass(slots=True)
-class Program:
-    """One running phaselock and the newest it said of its time."""
-
-    name: str
-    process: subprocess.Popen[str]
-    listener: threading.Thread | None = None
-    sync: dict[str, Any] = dataclasses.field(default_factory=dict)
-
-
-def _phaselock(folder: str) -> dict[str, Any]:
-    """How to start this very phaselock, whatever directory we are in: a checkout there is not what runs, and what its
-    users have set is none of its business."""
-    house = str(pathlib.Path(__file__).parent.parent)
-    path = os.pathsep.join(filter(None, [house, os.environ.get("PYTHONPATH")]))
-    return {"env": {**os.environ, "PYTHONPATH": path, "PHASELOCK_HOME": folder}}
-
-
-Heard = tuple[Program, dict[str, Any] | None]
-"""What a program said; None when its output ended."""
-
-
 def run(peers: int, seconds: int, skew_ppm: float, screen: Screen) -> int:
     """Play for so long; 0 if the promise was kept, else 1."""
     tune = importlib.resources.files("phaselock.data") / "tune.mp3"
     with contextlib.ExitStack() as stack:
         tune_path = str(stack.enter_context(importlib.resources.as_file(tune)))
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="phaselock-demo-"))
-        stage = stack.enter_context(_stage(folder))
+        stage = stack.enter_context(open_stage(folder))
         output = "auto" if _has_output(folder) else "null"
         screen.say(
             f"A host and {_counted(peers, 'peer')} on this machine, "
@@ -84,9 +55,7 @@ def run(peers: int, seconds: int, skew_ppm: float, screen: Screen) -> int:
             )
         stage.wait_for(host, "playing")
         worst_us = _watch(stage, seconds, screen)
-        assert host.process.stdin
-        host.process.stdin.write("quit\n")
-        host.process.stdin.flush()
+        host.say("quit")
         screen.say(_table(stage.programs))
     good = worst_us < PROMISE_US
     message = "Nobody played for long enough to tell."
@@ -99,84 +68,6 @@ def run(peers: int, seconds: int, skew_ppm: float, screen: Screen) -> int:
     return 0 if good else 1
 
 
-class Stage:
-    """The running programs and all that they say."""
-
-    def __init__(self, folder: str) -> None:
-        self.programs: list[Program] = []
-        self._folder = folder
-        self._heard: queue.SimpleQueue[Heard] = queue.SimpleQueue()
-
-    def start(self, name: str, *arguments: str) -> Program:
-        """Start a phaselock that goes by this name."""
-        with open(f"{self._folder}/{name}.err", "wb") as errors:
-            process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "phaselock", *arguments, "--as", name, "--json"],
-                **_phaselock(f"{self._folder}/{name}"),
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=errors,
-                text=True,
-                encoding="utf-8",
-            )
-        program = Program(name, process)
-        program.listener = threading.Thread(target=self._listen, args=(program,), daemon=True)
-        program.listener.start()
-        self.programs.append(program)
-        return program
-
-    def hear(self, until: float) -> tuple[Program, dict[str, Any]] | None:
-        """The next event of any program before that time (of time.monotonic); an error if a program ends or fails."""
-        try:
-            program, event = self._heard.get(timeout=max(0.0, until - time.monotonic()))
-        except queue.Empty:
-            return None
-        if event is None:
-            with open(f"{self._folder}/{program.name}.err", encoding="utf-8", errors="replace") as errors:
-                last_words = errors.read().strip().rpartition("\n")[2]
-            raise PhaseLockError(f"{program.name} ended too soon. {last_words}".strip())
-        if event["event"] == "sync":
-            program.sync = event
-        return program, event
-
-    def wait_for(self, program: Program, name: str) -> dict[str, Any]:
-        """The first such event of this program."""
-        until = time.monotonic() + PATIENCE_S
-        while heard := self.hear(until):
-            if heard[0] is program and heard[1]["event"] == name:
-                return heard[1]
-        raise PhaseLockError(f"{program.name} did not get as far as {name!r} in time.")
-
-    def _listen(self, program: Program) -> None:
-        assert program.process.stdout
-        for line in program.process.stdout:
-            self._heard.put((program, json.loads(line)))
-        self._heard.put((program, None))
-
-
-@contextlib.contextmanager
-def _stage(folder: str) -> Iterator[Stage]:
-    """A stage that leaves no process behind."""
-    stage = Stage(folder)
-    try:
-        yield stage
-    except BaseException:
-        for program in stage.programs:
-            program.process.terminate()
-        raise
-    finally:
-        until = time.monotonic() + GOODBYE_S
-        for program in stage.programs:
-            try:
-                program.process.wait(max(0.1, until - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                program.process.kill()
-            if program.listener:
-                program.listener.join()
-            with contextlib.suppress(OSError), program.process:  # closes the pipes
-                pass
-
-
 def _counted(number: int, thing: str) -> str:
     return f"{number} {thing}{'' if number == 1 else 's'}"
 
@@ -185,7 +76,7 @@ def _has_output(folder: str) -> bool:
     """Whether this machine can be heard at all."""
     listed = subprocess.run(
         [sys.executable, "-P", "-m", "phaselock", "devices", "--json"],
-        **_phaselock(folder),
+        **surroundings(folder),
         capture_output=True,
         text=True,
         timeout=PATIENCE_S,
