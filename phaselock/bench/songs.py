@@ -1,0 +1,51 @@
+"""Songs for measuring: MP3s made here from seeded noise, so that nothing has to be shipped or fetched."""
+
+from __future__ import annotations
+
+import pathlib
+
+import lameenc
+import numpy as np
+import numpy.typing as npt
+
+LOWEST_HZ, HIGHEST_HZ = 100.0, 12_000.0
+"""Between these is all that such a song holds: what is heard above them was not in it."""
+_EDGE = 0.05
+"""How wide the edges of the band are, as a part of their frequency."""
+_LEVEL = 0.1
+_BLOCK_FRAMES = 1 << 16
+
+
+def noise(seconds: float, rate_hz: int, seed: int, channels: int = 2) -> npt.NDArray[np.float64]:
+    """(frames, channels) of noise as loud as a song, different in each channel, like itself at no other place."""
+    frames = round(seconds * rate_hz)
+    spectrum = np.fft.rfft(np.random.default_rng(seed).standard_normal((frames, channels)), axis=0)
+    hz = np.fft.rfftfreq(frames, 1 / rate_hz)
+    highest_hz = min(HIGHEST_HZ, 0.4 * rate_hz)
+    gain = np.clip((hz / LOWEST_HZ - 1 + _EDGE) / _EDGE, 0, 1) * np.clip((1 + _EDGE - hz / highest_hz) / _EDGE, 0, 1)
+    sound = np.fft.irfft(spectrum * gain[:, None], frames, axis=0)
+    loud: npt.NDArray[np.float64] = np.clip(sound * (_LEVEL / sound.std()), -1, 1)
+    return loud
+
+
+def encode(sound: npt.NDArray[np.float64], rate_hz: int, kbps: int = 160, *, vbr: bool = False) -> bytes:
+    """An MP3 of (frames, channels) within -1 and 1; `vbr` lets the encoder choose the rate from packet to packet."""
+    encoder = lameenc.Encoder()
+    encoder.silence()
+    encoder.set_in_sample_rate(rate_hz)
+    encoder.set_out_sample_rate(rate_hz)
+    encoder.set_channels(sound.shape[1])
+    encoder.set_quality(7)
+    if vbr:
+        encoder.set_vbr(4)
+        encoder.set_vbr_quality(2)
+    else:
+        encoder.set_bit_rate(kbps)
+    pcm = np.round(sound * 32767).astype("<i2")
+    parts = [encoder.encode(pcm[at : at + _BLOCK_FRAMES].tobytes()) for at in range(0, len(pcm), _BLOCK_FRAMES)]
+    return b"".join(map(bytes, (*parts, encoder.flush())))
+
+
+def noise_song(path: pathlib.Path, seconds: float, rate_hz: int = 44100, seed: int = 1, *, kbps: int = 160) -> None:
+    """Write a stereo MP3 of `noise`; above 16 kHz it is 75 dB below its own loudness, unless `kbps` is higher."""
+    path.write_bytes(encode(noise(seconds, rate_hz, seed), rate_hz, kbps))
