@@ -41,6 +41,11 @@ class Terminal:
         self._writer: threading.Thread | None = None
         self._closing = False
 
+    @property
+    def in_place(self) -> bool:
+        """Whether somebody watches a screen on which lines can be replaced."""
+        return self._in_place
+
     def event(self, name: str, session_ns: int | None, fields: Mapping[str, object], *, to_people: bool = True) -> None:
         """Tell that something happened."""
         if self._as_json:

@@ -117,6 +117,9 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "msgpack": ("phaselock.protocol.codec",),
     "zeroconf": ("phaselock.network.discovery",),
     "numpy": ("phaselock.bench",),
+    "scipy": ("phaselock.bench",),
+    "matplotlib": ("phaselock.bench",),
+    "lameenc": ("phaselock.bench",),
     "tkinter": ("phaselock.ui", "phaselock.desktop"),
     "customtkinter": ("phaselock.ui", "phaselock.desktop"),
     "asyncio": (
