@@ -98,6 +98,16 @@ class Stage:
                 return heard[1]
         raise PhaseLockError(f"{program.name} did not get as far as {name!r} in time.")
 
+    def wait_until_ended(self) -> None:
+        """Give all of them a moment to end by themselves; who does not is ended."""
+        until = time.monotonic() + GOODBYE_S
+        for program in self.programs:
+            try:
+                program.process.wait(max(0.1, until - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                program.process.kill()
+                program.process.wait()
+
     def _listen(self, program: Program) -> None:
         assert program.process.stdout
         for line in program.process.stdout:
@@ -116,12 +126,8 @@ def open_stage(folder: str) -> Iterator[Stage]:
             program.process.terminate()
         raise
     finally:
-        until = time.monotonic() + GOODBYE_S
+        stage.wait_until_ended()
         for program in stage.programs:
-            try:
-                program.process.wait(max(0.1, until - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                program.process.kill()
             if program.listener:
                 program.listener.join()
             with contextlib.suppress(OSError), program.process:  # closes the pipes

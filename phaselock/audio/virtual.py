@@ -2,9 +2,10 @@
 
 Frame n leaves its loudspeaker at exactly first_ns + n / (rate_hz * (1 + ppm * 1e-6)) on the machine's true clock,
 which all processes of a machine share, whatever clock this process was told to live by. Each block is asked for one
-latency before its first frame leaves, as late as the operating system happens to be: one-sided jitter, as on real
-cards. A block that is not ready when it should leave is an underrun: silence leaves, and the card goes on. With a
-latency of the better part of a second that does not happen on a busy machine.
+latency before its first frame leaves, as late as the operating system happens to be. As JACK does, the card tells when
+it should have asked; or, as most do, leaves that to be found out from one-sided jitter. A block that is not ready when
+it should leave is an underrun: silence leaves, and the card goes on. With a latency of the better part of a second that
+does not happen on a busy machine.
 
 Everything that leaves is written down beside its times, if asked for: NAME.f32, interleaved little-endian float32, and
 NAME.json:
@@ -34,12 +35,14 @@ _NOTE_EVERY = 100
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class VirtualCard:
-    """What kind of card: `ppm` is its rate error; with `record`, a folder, what it plays is kept there."""
+    """What kind of card: `ppm` is its rate error; one that `tells_times` tells each block's; with `record`, a folder,
+    what it plays is kept there."""
 
     rate_hz: int = 48000
     ppm: float = 0.0
     latency_ms: float = 800.0
     period_frames: int = 512
+    tells_times: bool = True
     record: str | None = None
 
     @staticmethod
@@ -53,6 +56,7 @@ class VirtualCard:
                 and 1 <= card.latency_ms <= 10_000
                 and 16 <= card.period_frames <= 16384
                 and isinstance(card.period_frames, int)
+                and isinstance(card.tells_times, bool)
                 and isinstance(card.record, str | None)
             )
         except (TypeError, ValueError):
@@ -101,7 +105,7 @@ class VirtualOutput:
         return round(self._latency_frames * 1e9 / self.rate_hz)
 
     def cycle_clock(self) -> tuple[int, int]:
-        """None: its blocks' times are to be found out, as on most cards."""
+        """None: its times come with the blocks."""
         return 0, 0
 
     def close(self) -> bool:
@@ -125,8 +129,9 @@ class VirtualOutput:
             late_ns = _true_ns() - (leaves_ns - latency_ns)
             if late_ns > _LATE_NS:
                 self._late_wakes.append((frame, late_ns / 1e6))
+            asked_ns = _native.now_ns() - (late_ns if self._card.tells_times else 0)
             # Asked or not: what comes after its time is not heard.
-            played = self._engine.process(period, _native.now_ns()) if late_ns <= latency_ns else silence
+            played = self._engine.process(period, asked_ns) if late_ns <= latency_ns else silence
             if _true_ns() > leaves_ns:
                 self._underruns.append(frame)
                 played = silence

@@ -43,6 +43,7 @@ def measure(options: argparse.Namespace, terminal: Terminal) -> int:
     """Run the benchmarks of `options.benchmarks`; 0 if all of them came to their end. An interrupted run is written as
     well as a whole one."""
     folder = _folder(options)
+    options.out = folder  # for benchmarks that keep more than their figures
     run = new_run(tuple(sys.argv[1:]))
     progress = Progress(terminal, options.benchmarks)
     recorder = Recorder(run, folder / "run.json", progress)

@@ -15,7 +15,7 @@ from phaselock.terminal import Terminal
 NEEDS = ("numpy", "scipy", "matplotlib", "lameenc")
 BENCHMARKS = ("engine", "decode", "clock", "sync", "transfer", "resources")
 """In the order in which `all` runs them: the short ones first."""
-SCENARIOS = ("wired", "skew", "mixed", "wifi", "wan")
+SCENARIOS = ("wired", "skew", "mixed", "untimed", "wifi", "wan")
 
 
 
@@ -124,7 +124,8 @@ def _sync_options(parser: argparse.ArgumentParser) -> None:
         action="append",
         choices=(*SCENARIOS, "custom"),
         help="wired; skew (clocks and cards of different rates); mixed (cards of different latencies and blocks); "
-        "wifi; wan; custom (see --link). May be repeated; default: all but custom",
+        "untimed (cards that do not tell when a block was due, so that it has to be guessed from callbacks as late as "
+        "this machine is busy); wifi; wan; custom (see --link). May be repeated; default: all but custom",
     )
     parser.add_argument(
         "--link",

@@ -1,0 +1,290 @@
+"""`phaselock bench sync`: a session is played, and what left the loudspeakers is compared to a part of a sample.
+
+Each run plays noise, pauses, resumes and seeks, as a user might. The distance of a window is that of the two machines
+furthest apart in it; windows in which anybody is silent (or the correlation is not sure) tell nothing and are left out.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import math
+import pathlib
+import shutil
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from phaselock.audio.virtual import VirtualCard
+from phaselock.bench import ear
+from phaselock.bench.frame import Bench
+from phaselock.bench.links import PROFILES, Link, link_from
+from phaselock.bench.options import SCENARIOS
+from phaselock.bench.results import Case, Figure, Plot, Series
+from phaselock.bench.session import Machine, open_session
+from phaselock.bench.songs import noise_song
+from phaselock.errors import PhaseLockError
+
+SETTLED_US = 100.0
+TRIES = 3
+PAUSE_S, AFTER_MOVE_S = 2.0, 5.0
+LONG_ENOUGH_S = 30
+"""How much longer the song is than the time it plays."""
+
+# One for the host and for each of five peers: as different as what is sold.
+SKEW_PPM = (0.0, 45.0, -55.0, 20.0, -30.0, 60.0)
+CARD_PPM = (0.0, -70.0, 35.0, 50.0, -20.0, 10.0)
+PERIOD_FRAMES = (512, 256, 1024, 480, 960, 2048)
+LATENCY_MS = (800.0, 700.0, 920.0, 850.0, 750.0, 1000.0)
+
+UNITS = {"settling_s": "s", "clicks": "", "unsure_windows": "", "late_wakes": ""}
+INDIFFERENT = ("machine_noise_p50_us", "machine_noise_p99_us", "late_wakes")
+
+
+def machines_of(scenario: str, peers: int, custom: Link | None = None) -> list[Machine]:
+    """The machines of a scenario, the host first; their clocks are a quarter of an hour apart."""
+    if scenario == "custom":
+        if custom is None:
+            raise PhaseLockError("A custom scenario needs --link, for instance --link wifi,mbit=20")
+        link = custom
+    else:
+        link = PROFILES.get(scenario, PROFILES["wired"])
+    skewed, mixed, untimed = (scenario == one for one in ("skew", "mixed", "untimed"))
+    return [
+        Machine(
+            name="host" if k == 0 else f"peer{k}",
+            link=link,
+            skew_ppm=SKEW_PPM[k] if skewed else 0.0,
+            ahead_s=k * 1000,
+            card=VirtualCard(
+                ppm=CARD_PPM[k] if skewed else 0.0,
+                period_frames=PERIOD_FRAMES[k] if mixed else 512,
+                latency_ms=LATENCY_MS[k] if mixed else 800.0,
+                tells_times=not untimed,
+            ),
+        )
+        for k in range(peers + 1)
+    ]
+
+
+@dataclasses.dataclass(slots=True)
+class Heard:
+    """What one run left behind."""
+
+    loudspeakers: list[ear.Loudspeaker]
+    syncs: list[dict[str, Any]]
+    noise_us: dict[str, float]
+    until_playing_s: float
+
+
+def run(options: argparse.Namespace, bench: Bench) -> None:
+    """Play every scenario with every seed."""
+    custom = link_from(options.link) if options.link else None
+    scenarios = options.scenario or [*SCENARIOS, *(["custom"] if custom else [])]
+    runs = [(scenario, seed) for scenario in scenarios for seed in options.seeds]
+    results: dict[str, list[tuple[int, dict[str, float], dict[str, Any]]]] = {}
+    for number, (scenario, seed) in enumerate(runs):
+        machines = machines_of(scenario, options.peers, custom)
+
+        def progress(done: float, doing: str, at: int = number, what: str = f"{scenario}, seed {seed}") -> None:
+            bench.progress((at + done) / len(runs), f"{what}: {doing}")
+
+        figures, samples = _one(scenario, machines, options, seed, progress)
+        results.setdefault(scenario, []).append((seed, figures, samples))
+        bench.add(_case(scenario, machines, options, results[scenario]))
+
+
+def _one(
+    scenario: str,
+    machines: Sequence[Machine],
+    options: argparse.Namespace,
+    seed: int,
+    progress: Callable[[float, str], None],
+) -> tuple[dict[str, float], dict[str, Any]]:
+    """The figures and the raw samples of one run. One in which a card was not fed in time, because the machine was busy
+    with something else for most of a second, tells nothing of the program, and is repeated."""
+    for attempt in range(TRIES):
+        with tempfile.TemporaryDirectory(prefix="phaselock-bench-") as folder:
+            heard = play(machines, pathlib.Path(folder), options.seconds, seed, options.filter, progress)
+            if options.keep:
+                kept = options.out / "recordings" / f"{scenario}-{seed}"
+                shutil.copytree(pathlib.Path(folder) / "ear", kept, dirs_exist_ok=True)
+        if not any(one.underruns for one in heard.loudspeakers):
+            break
+        progress(0.0, f"the machine was too busy: once more ({attempt + 1})")
+    else:
+        raise PhaseLockError(f"This machine is too busy: its virtual sound cards were not fed in time {TRIES} times.")
+    progress(0.95, "listening")
+    return figures_of(heard)
+
+
+def play(
+    machines: Sequence[Machine],
+    folder: pathlib.Path,
+    seconds: float,
+    seed: int,
+    clock_filter: str,
+    progress: Callable[[float, str], None],
+) -> Heard:
+    """One session: plays for so long, pauses, resumes, seeks. What left the loudspeakers is kept below folder/ear."""
+    song = folder / "noise.mp3"
+    progress(0.0, "making a song")
+    noise_song(song, seconds + LONG_ENOUGH_S, seed=seed)
+    recorded = [_recorded(machine, folder / "ear" / machine.name) for machine in machines]
+    whole_s = seconds + PAUSE_S + 2 * AFTER_MOVE_S
+    syncs: list[dict[str, Any]] = []
+    with Noise() as noise:
+        progress(0.02, "joining")
+        began = time.monotonic()
+        with open_session(recorded, [song], folder, seed, join_options=["--clock-filter", clock_filter]) as session:
+            session.wait_for_all([session.host], "playing")
+            until_playing_s = time.monotonic() - began
+            gone_s = 0.0
+            for command, rest_s in _moves(seconds):
+                if command:
+                    session.host.say(command)
+
+                def show(left_s: float, of_s: float = rest_s, before_s: float = gone_s) -> None:
+                    progress(0.05 + 0.9 * (before_s + of_s - left_s) / whole_s, "playing")
+
+                told = session.rest(rest_s, show)
+                syncs += [{**event, "machine": of.name} for of, event in told if event["event"] == "sync"]
+                gone_s += rest_s
+    loudspeakers = [
+        ear.Loudspeaker([ear.read_recording(path) for path in sorted((folder / "ear" / one.name).glob("*.json"))])
+        for one in machines
+    ]
+    return Heard(loudspeakers, syncs, noise.percentiles_us(), until_playing_s)
+
+
+def _moves(seconds: float) -> list[tuple[str, float]]:
+    seek = f"seek {seconds / 2:.3f}"
+    return [("", seconds), ("pause", PAUSE_S), ("resume", AFTER_MOVE_S), (seek, AFTER_MOVE_S)]
+
+
+def _recorded(machine: Machine, folder: pathlib.Path) -> Machine:
+    assert machine.card is not None
+    return dataclasses.replace(machine, card=dataclasses.replace(machine.card, record=str(folder)))
+
+
+def figures_of(heard: Heard) -> tuple[dict[str, float], dict[str, Any]]:
+    """The figures, in the units of their names, and the raw samples. PhaseLockError when somebody played nothing."""
+    if not all(one.recordings and len(ear.starts_ns(one)) for one in heard.loudspeakers):
+        raise PhaseLockError("A machine played nothing.")
+    windows = ear.distances(heard.loudspeakers)
+    sure = [window for window in windows if window.sure]
+    spreads = np.array([ear.spread_us(window) for window in sure]) if sure else np.array([math.nan])
+    starts = ear.start_distances(heard.loudspeakers)
+    starts_us = [ear.spread_us(start) for start in starts]
+    wide = [window.at_s for window in sure if ear.spread_us(window) > SETTLED_US]
+    p50, p95, p99 = np.percentile(spreads, [50, 95, 99])
+    late_wakes_ms = [late for one in heard.loudspeakers for late in one.late_wakes_ms]
+    figures = {
+        "start_us": max(starts_us, default=math.nan),
+        "playing_p50_us": float(p50),
+        "playing_p95_us": float(p95),
+        "playing_p99_us": float(p99),
+        "playing_max_us": float(spreads.max()),
+        "settling_s": wide[-1] - sure[0].at_s + 0.5 if wide else 0.0,
+        "clicks": float(sum(len(ear.clicks(one)) for one in heard.loudspeakers)),
+        "unsure_windows": float(len(windows) - len(sure)),
+        "until_playing_s": heard.until_playing_s,
+        "machine_noise_p50_us": heard.noise_us["p50"],
+        "machine_noise_p99_us": heard.noise_us["p99"],
+        "late_wakes": float(len(late_wakes_ms)),
+    }
+    samples = {
+        "windows": [[window.at_s, *window.offsets_us] for window in sure],
+        "starts": [dataclasses.asdict(start) for start in starts],
+        "silences_ms": [ear.silences_ms(one) for one in heard.loudspeakers],
+        "late_wakes_ms": late_wakes_ms,
+        "machine_noise_us": heard.noise_us,
+        "sync_events": heard.syncs,
+    }
+    return figures, samples
+
+
+def _case(
+    scenario: str,
+    machines: Sequence[Machine],
+    options: argparse.Namespace,
+    results: Sequence[tuple[int, dict[str, float], dict[str, Any]]],
+) -> Case:
+    names = results[0][1]
+    figures = tuple(
+        Figure(
+            name,
+            UNITS.get(name, name.rpartition("_")[2]),
+            tuple(of[name] for _, of, _ in results),
+            "" if name in INDIFFERENT else "less",
+        )
+        for name in names
+    )
+    over_time = tuple(
+        Series(
+            f"seed {seed}",
+            tuple(row[0] for row in samples["windows"]),
+            tuple(max(row[1:]) - min(row[1:]) for row in samples["windows"]),
+        )
+        for seed, _, samples in results
+    )
+    ranked = tuple(
+        Series(
+            one.label,
+            tuple(sorted(one.y)),
+            tuple(100 * (k + 1) / len(one.y) for k in range(len(one.y))),
+        )
+        for one in over_time
+    )
+    return Case(
+        benchmark="sync",
+        name=f"{scenario}, {len(machines)} machines",
+        parameters={
+            "scenario": scenario,
+            "seconds": options.seconds,
+            "clock_filter": options.filter,
+            "seeds": [seed for seed, _, _ in results],
+            "machines": [dataclasses.asdict(machine) for machine in machines],
+        },
+        figures=figures,
+        plots=(
+            Plot("Distance of the two machines furthest apart", "seconds", "microseconds", over_time, "points"),
+            Plot("How much of the time it is less", "microseconds", "percent of the time", ranked),
+        ),
+        samples={str(seed): samples for seed, _, samples in results},
+    )
+
+
+class Noise:
+    """How late this machine wakes a thread that sleeps for a millisecond: what every packet and every block suffers."""
+
+    def __init__(self) -> None:
+        self._late_us: list[float] = []
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._probe, name="noise", daemon=True)
+
+    def __enter__(self) -> Noise:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ended.set()
+        self._thread.join()
+
+    def percentiles_us(self) -> dict[str, float]:
+        """p50, p90, p99 and max."""
+        if not self._late_us:
+            return dict.fromkeys(("p50", "p90", "p99", "max"), math.nan)
+        found = np.percentile(self._late_us, [50, 90, 99, 100])
+        return dict(zip(("p50", "p90", "p99", "max"), map(float, found), strict=True))
+
+    def _probe(self) -> None:
+        while not self._ended.is_set():
+            before_ns = time.perf_counter_ns()
+            time.sleep(0.001)
+            self._late_us.append((time.perf_counter_ns() - before_ns) / 1e3 - 1000)
+            self._ended.wait(0.01)
