@@ -1,0 +1,123 @@
+"""The benchmarks of the engine and of decoding, with next to nothing to do."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+
+import numpy as np
+import pytest
+
+from phaselock import _native
+from phaselock.audio.mp3 import inspect
+from phaselock.bench import decode, engine
+from phaselock.bench.results import Case
+
+T0_NS = 10**12
+
+
+class Found:
+    """A Bench that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.cases: dict[str, Case] = {}
+        self.done: list[float] = []
+
+    def add(self, case: Case) -> None:
+        self.cases[case.name] = case
+
+    def progress(self, done: float, doing: str) -> None:
+        assert doing
+        self.done.append(done)
+
+
+OPTIONS = argparse.Namespace(seeds=(3, 5))
+
+
+def values(case: Case, name: str) -> tuple[float, ...]:
+    (figure,) = (one for one in case.figures if one.name == name)
+    return figure.values
+
+
+def an_engine() -> _native.Engine:
+    line = _native.ClockLine()
+    line.set(T0_NS, 0, 0.0, 1.0, 0.0)
+    made = _native.Engine(line)
+    made.stream(48000)
+    deck = made.free_deck()
+    generation = made.reset_deck(deck, 0)
+    made.write(deck, generation, np.ones(60_000, np.float32))
+    assert made.arm(deck, 44100, 0, T0_NS)
+    return made
+
+
+def test_measured_callbacks_are_real_ones() -> None:
+    came_ns = T0_NS + np.arange(50) * 10_000_000
+    one, other = an_engine(), an_engine()
+    took_ns = np.frombuffer(one.measure(480, came_ns), np.int64)
+    for at_ns in came_ns:
+        other.process(480, int(at_ns))
+    assert len(took_ns) == 50 and took_ns.min() > 0
+    assert one.status() == other.status()
+    assert one.status().audible
+    with pytest.raises(ValueError, match="frames"):
+        one.measure(0, came_ns)
+    assert one.measure(480, came_ns[:0]) == b""
+
+
+def test_every_load_of_the_engine_is_a_case() -> None:
+    found = Found()
+    engine.run(OPTIONS, found, seconds=0.5)
+    assert len(found.cases) == len(engine.LOADS) * len(engine.BLOCKS)
+    assert found.done == sorted(found.done) and found.done[0] == 0 and found.done[-1] < 1
+    for case in found.cases.values():
+        assert [len(figure.values) for figure in case.figures] == [2, 2, 2, 2]
+        (middle, _), (most, _), (worst, _) = (values(case, f"{name}_us") for name in ("p50", "p99", "worst"))
+        assert 0 < middle <= most <= worst
+        assert len(case.plots[0].series) == 2
+
+
+@pytest.mark.parametrize("frames", engine.BLOCKS)
+def test_a_seam_is_timed_where_one_track_ends(monkeypatch: pytest.MonkeyPatch, frames: int) -> None:
+    armed = []
+
+    def measured(native: _native.Engine, frames: int, came_ns: engine.Spans) -> engine.Spans:
+        before = sum(native.deck(deck).armed for deck in range(_native.DECKS))
+        spans = real(native, frames, came_ns)
+        if len(came_ns) == 1:
+            armed.append((before, sum(native.deck(deck).armed for deck in range(_native.DECKS))))
+        return spans
+
+    real = engine._measured
+    monkeypatch.setattr(engine, "_measured", measured)
+    seams = engine.measure(engine.LOADS[4], frames, 1.0, 1)
+    assert len(armed) >= len(seams) > 1
+    assert set(armed[-len(seams) :]) == {(2, 1)}
+
+
+def test_decoding_is_measured_for_every_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decode, "SEEKS", 5)
+    found = Found()
+    decode.run(OPTIONS, found, seconds=2)
+    assert list(found.cases) == [kind.name for kind in decode.KINDS]
+    for case in found.cases.values():
+        assert all(len(figure.values) == 2 and min(figure.values) > 0 for figure in case.figures)
+        assert len(case.samples["repeats"][0]["seeks_ms"]) == 5
+
+
+def test_the_kinds_are_what_they_say(tmp_path: pathlib.Path) -> None:
+    sizes = {}
+    for kind in decode.KINDS:
+        decode.make(tmp_path / "song.mp3", kind, 2)
+        info = inspect(tmp_path / "song.mp3")
+        assert (info.rate_hz, info.channels) == (kind.rate_hz, kind.channels)
+        assert kind.vbr or abs(info.bitrate_bps / 1000 - kind.kbps) < 2
+        sizes[kind.name] = (tmp_path / "song.mp3").stat().st_size
+    assert 8_000_000 < sizes["44.1 kHz, 128 kbit/s, 8 MB tag"] - sizes["44.1 kHz, 128 kbit/s"] < 8_000_100
+
+
+def test_a_seed_is_the_same_places(tmp_path: pathlib.Path) -> None:
+    decode.make(tmp_path / "song.mp3", decode.KINDS[0], 2)
+    info = inspect(tmp_path / "song.mp3")
+    assert decode.places(info, 1) == decode.places(info, 1) != decode.places(info, 2)
+    assert all(0 <= frame < info.frames for frame in decode.places(info, 1))
