@@ -1,0 +1,131 @@
+"""The benchmark of synchronisation: what it makes of recordings, and one session of real programs."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import functools
+import json
+import math
+import pathlib
+
+import pytest
+
+from phaselock.bench import sync, transfer
+from phaselock.bench.ear import Loudspeaker
+from phaselock.bench.links import PROFILES, Link
+from phaselock.bench.results import Case
+from phaselock.bench.session import Machine
+from phaselock.errors import PhaseLockError
+from tests.support.noise import Noise, played
+
+QUIET = dict.fromkeys(("p50", "p90", "p99", "max"), 10.0)
+
+
+class Collector:
+    """A Bench."""
+
+    def __init__(self) -> None:
+        self.cases: dict[str, Case] = {}
+
+    def add(self, case: Case) -> None:
+        self.cases[case.name] = case
+
+    def progress(self, done: float, doing: str) -> None:
+        assert 0 <= done <= 1 and doing
+
+
+@functools.cache
+def noise() -> Noise:
+    return Noise(seconds=4.0, seed=3)
+
+
+def heard(*late_us: float) -> sync.Heard:
+    return sync.Heard([Loudspeaker([played(noise(), late)]) for late in late_us], [], QUIET, 1.5)
+
+
+def test_the_distance_is_that_of_the_two_furthest_apart() -> None:
+    figures, samples = sync.figures_of(heard(0.0, 30.0, -20.0))
+    for name in ("start_us", "playing_p50_us", "playing_p95_us", "playing_p99_us", "playing_max_us"):
+        assert figures[name] == pytest.approx(50, abs=1), name
+    assert (figures["settling_s"], figures["clicks"], figures["until_playing_s"]) == (0, 0, 1.5)
+    assert samples["windows"][0][1:] == pytest.approx([0, 30, -20], abs=1)
+
+
+def test_who_never_comes_together_has_not_settled() -> None:
+    figures, _ = sync.figures_of(heard(0.0, 2 * sync.SETTLED_US))
+    assert figures["settling_s"] >= 3
+
+
+def test_one_that_played_nothing_is_told() -> None:
+    alone = heard(0.0, 0.0)
+    alone.loudspeakers[1] = Loudspeaker([])
+    with pytest.raises(PhaseLockError, match="played nothing"):
+        sync.figures_of(alone)
+
+
+def test_every_scenario_has_its_machines() -> None:
+    for scenario in sync.SCENARIOS:
+        machines = sync.machines_of(scenario, 5)
+        assert [one.name for one in machines] == ["host", "peer1", "peer2", "peer3", "peer4", "peer5"]
+        assert len({one.ahead_s for one in machines}) == 6
+        assert (len({one.skew_ppm for one in machines}) > 1) == (scenario == "skew")
+        assert (len({one.card for one in machines}) > 1) == (scenario in ("skew", "mixed"))
+        assert {one.link for one in machines} == {PROFILES.get(scenario, PROFILES["wired"])}
+
+
+def test_a_custom_scenario_needs_its_network() -> None:
+    with pytest.raises(PhaseLockError, match="needs --link"):
+        sync.machines_of("custom", 2)
+    link = Link(mbit=20)
+    assert sync.machines_of("custom", 1, link)[1].link == link
+
+
+def test_what_a_machine_is_told_it_understands() -> None:
+    machine = sync.machines_of("skew", 2)[2]
+    assert machine.card is not None
+    options = machine.options()
+    assert json.loads(options[options.index("--card") + 1])["ppm"] == machine.card.ppm
+    assert f"--clock-ahead-s={machine.ahead_s}" in options
+    assert Machine("x", Link()).options()[:2] == ["--backend", "null"]
+
+
+def test_a_machine_that_is_too_busy_is_not_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    """Underruns of a virtual card are the machine's fault: such a run is repeated, and never becomes a figure."""
+    late, good = heard(0.0, 0.0), heard(0.0, 0.0)
+    late.loudspeakers[0] = Loudspeaker([dataclasses.replace(played(noise()), underruns=1)])
+    options = argparse.Namespace(
+        scenario=["wired"], link=None, peers=1, seconds=10, seeds=(1,), filter="envelope", keep=False, out=tmp_path
+    )
+    runs = [late, good]
+    monkeypatch.setattr(sync, "play", lambda *_: runs.pop(0))
+    bench = Collector()
+    sync.run(options, bench)
+    assert not runs and list(bench.cases) == ["wired, 2 machines"]
+    monkeypatch.setattr(sync, "play", lambda *_: late)
+    with pytest.raises(PhaseLockError, match="too busy"):
+        sync.run(options, bench)
+
+
+@pytest.mark.slow
+def test_a_session_is_played_and_heard(tmp_path: pathlib.Path) -> None:
+    bench = Collector()
+    options = argparse.Namespace(
+        scenario=["skew"], link=None, peers=1, seconds=10, seeds=(1,), filter="envelope", keep=True, out=tmp_path
+    )
+    sync.run(options, bench)
+    figures = {figure.name: figure.values[0] for figure in bench.cases["skew, 2 machines"].figures}
+    assert figures["playing_p50_us"] < 1000 and figures["start_us"] < 1000, "the promise"
+    assert figures["clicks"] == 0
+    assert len(list((tmp_path / "recordings" / "skew-1").rglob("*.f32"))) == 2
+
+
+@pytest.mark.slow
+def test_a_file_is_sent_and_timed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transfer, "MOST_PEERS", 2)
+    bench = Collector()
+    transfer.run(argparse.Namespace(mbit=200, megabytes=2, seeds=(1,)), bench)
+    assert list(bench.cases) == ["1 peer at 200 Mbit/s", "2 peers at 200 Mbit/s"]
+    for case in bench.cases.values():
+        figures = {figure.name: figure.values[0] for figure in case.figures}
+        assert 0 < figures["of_limit_percent"] <= 100 and math.isfinite(figures["seconds"])
