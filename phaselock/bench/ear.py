@@ -31,9 +31,9 @@ BAND_HZ = (150.0, 11000.0)
 """What is listened to: below, rooms and cards turn the phase; above, MP3s hold little."""
 SURE = 2.0
 """A peak this many times as high as the highest other one is no accident."""
-CLICK = 6e-8
-"""Least share of the power above CLICK_HZ. The test song holds 1e-8; one sample lost, or a gap of a millisecond, 1e-7
-to 1e-5."""
+CLICK = 2e-8
+"""Least share of the power above CLICK_HZ. Songs of bench/songs.py hold 3e-9; a frame lost, or a gap of a
+millisecond, gives 3e-8 to 1e-5."""
 CLICK_HZ = 16000.0
 START_S = 0.1
 """How much of a start is compared."""
@@ -211,27 +211,32 @@ def start_distances(
     return found
 
 
-def silences_ms(loudspeaker: Loudspeaker, least_ms: float = 3) -> list[float]:
+def silences_ms(loudspeaker: Loudspeaker, least_ms: float = 3, quiet: float = QUIET) -> list[float]:
     """Every silence inside what was played: a pause makes one, any other is a dropout."""
-    gaps_ms = np.diff(loudspeaker.above(QUIET)) / 1e6
+    gaps_ms = np.diff(loudspeaker.above(quiet)) / 1e6
     return [round(float(gap), 2) for gap in gaps_ms[gaps_ms >= least_ms]]
 
 
-def clicks(loudspeaker: Loudspeaker, least: float = CLICK) -> list[int]:
-    """The middles, in true nanoseconds, of half seconds (one begins every quarter) in which more than that share of the
-    power is above CLICK_HZ: a gap or a jump, where the song has nothing there. Half seconds with silence in them are
-    left out, and with them whatever a fade at the edge of one does."""
+def clicks(loudspeaker: Loudspeaker) -> list[int]:
+    """The middles, in true nanoseconds, of half seconds (one begins every quarter) with a click in them: a gap or a
+    jump, which sounds above CLICK_HZ, where the song has nothing."""
+    return [middle_ns for middle_ns, share in treble(loudspeaker) if share > CLICK]
+
+
+def treble(loudspeaker: Loudspeaker, quiet: float = LOUD) -> list[tuple[int, float]]:
+    """The middle of each half second, in true nanoseconds, and the share of its power above CLICK_HZ. Half seconds with
+    silence in them are left out, and with them whatever a fade at the edge of one does."""
     found = []
     for one in loudspeaker.recordings:
         frames = one.rate_hz // 2
         bell = np.hanning(frames)
         for first in range(0, len(one.frames) - frames + 1, frames // 2):
             part = one.frames[first : first + frames].astype(np.float64)
-            if _falls_silent(part, one.rate_hz, LOUD):
+            if _falls_silent(part, one.rate_hz, quiet):
                 continue
             power = np.abs(np.fft.rfft(part * bell)) ** 2
-            if power[math.ceil(CLICK_HZ * frames / one.rate_hz) :].sum() > least * power.sum():
-                found.append(one.first_ns + round((first + frames / 2) * 1e9 / one.true_rate_hz))
+            share = float(power[math.ceil(CLICK_HZ * frames / one.rate_hz) :].sum() / power.sum())
+            found.append((one.first_ns + round((first + frames / 2) * 1e9 / one.true_rate_hz), share))
     return found
 
 
