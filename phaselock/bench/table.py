@@ -34,15 +34,14 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "clock": ("error_p50_us", "error_p95_us", "error_p99_us"),
     "transfer": ("of_limit_percent", "seconds"),
     "decode": ("realtime_factor",),
-    "engine": ("callback_median_ns", "callback_p99_ns", "callback_worst_ns"),
+    "engine": ("p50_us", "p99_us", "worst_us", "of_period_percent"),
     "resources": ("rss_mb", "uss_mb", "cpu_percent"),
 }
-"""What the README shows, if it was measured; of other benchmarks, the first figures."""
+"""The main figures, if they were measured; of other benchmarks, the first."""
 MOST_OTHER_COLUMNS = 6
 ORDER = ("sync", "clock", "transfer", "decode", "engine", "resources")
 
 UNITS = {"us": "µs", "percent": "%", "mb": "MB", "x": "×"}
-_SUFFIX = re.compile(r"_(ns|us|ms|s|mb|kb|percent|ppm|hz|db)$", re.IGNORECASE)
 
 Column = tuple[str, str]
 """Name and unit of a figure."""
@@ -90,9 +89,7 @@ def figures_of(run: Run) -> str:
     groups = by_benchmark(run.cases)
     for name in sorted(groups, key=lambda name: ORDER.index(name) if name in ORDER else len(ORDER)):
         cases = groups[name]
-        there = columns(cases)
-        wanted = COLUMNS.get(name, ())
-        chosen = [one for want in wanted for one in there if one[0] == want] or there[:MOST_OTHER_COLUMNS]
+        chosen = columns(name, cases)
         head = [title(name), *map(heading, chosen)]
         rows = [[case.name, *(cell(figure_of(case, column)) for column in chosen)] for case in cases]
         parts.append(markdown(head, rows))
@@ -111,7 +108,8 @@ def how(run: Run) -> str:
     where = f"{processor}{cores}, {system}, Python {plain(machine.get('python'))}"
     repeats = sorted({len(figure.values) for case in run.cases for figure in case.figures})
     times = str(repeats[0]) if len(repeats) == 1 else f"{repeats[0]} to {repeats[-1]}" if repeats else "no"
-    seeds = {tuple(map(plain, found)) for case in run.cases if isinstance(found := case.parameters.get("seeds"), list)}
+    told = [case.parameters.get("seeds") for case in run.cases]
+    seeds = {tuple(map(plain, one)) for one in told if isinstance(one, list | tuple)}
     of_seeds = f" (seeds {', '.join(seeds.pop())})" if len(seeds) == 1 else ""
     incomplete = "" if run.complete else " **The run did not come to its end.**"
     return (
@@ -132,9 +130,11 @@ def by_benchmark(cases: Iterable[Case]) -> dict[str, list[Case]]:
     return groups
 
 
-def columns(cases: Iterable[Case]) -> list[Column]:
-    """Every figure that one of them has, in order of appearance."""
-    return list(dict.fromkeys((figure.name, figure.unit) for case in cases for figure in case.figures))
+def columns(benchmark: str, cases: Iterable[Case]) -> list[Column]:
+    """The main figures of these cases."""
+    there = list(dict.fromkeys((figure.name, figure.unit) for case in cases for figure in case.figures))
+    wanted = COLUMNS.get(benchmark, ())
+    return [one for want in wanted for one in there if one[0] == want] or there[:MOST_OTHER_COLUMNS]
 
 
 def figure_of(case: Case, column: Column) -> Figure | None:
@@ -147,9 +147,11 @@ def title(benchmark: str) -> str:
     return TITLES[benchmark][0] if benchmark in TITLES else plain(benchmark)
 
 
-def label(name: str) -> str:
-    """What to call a figure: without its unit, in words."""
-    return plain(_SUFFIX.sub("", name).replace("_", " "))
+def label(name: str, of: str) -> str:
+    """What to call a figure whose unit is `of`: in words, without the unit at its end."""
+    for suffix in (of, "percent" if of == "%" else of):
+        name = name.removesuffix(f"_{suffix.lower()}")
+    return plain(name.replace("_", " "))
 
 
 def unit(of: str) -> str:
@@ -160,7 +162,7 @@ def unit(of: str) -> str:
 def heading(column: Column) -> str:
     """Name and unit at the head of a column."""
     name, of = column
-    return f"{label(name)} ({unit(of)})" if of else label(name)
+    return f"{label(name, of)} ({unit(of)})" if of else label(name, of)
 
 
 def cell(figure: Figure | None) -> str:
@@ -169,7 +171,9 @@ def cell(figure: Figure | None) -> str:
         return ""
     found = stats.summary(figure.values)
     low, middle, high = number(found.low), number(found.median), number(found.high)
-    return middle if low == high else f"{middle} ({low} to {high})"
+    between = [] if low == high else [f"{low} to {high}" if found.low < 0 else f"{low}–{high}"]
+    failed = [f"{found.missing} failed"] if found.n and found.missing else []
+    return f"{middle} ({', '.join(between + failed)})" if between or failed else middle
 
 
 def number(value: float) -> str:
