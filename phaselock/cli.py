@@ -179,6 +179,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.set_defaults(run=_demo)
 
+    trace = commands.add_parser(
+        "trace",
+        parents=[lines],
+        help="record how well a session's clock is heard here",
+        description="Take part in a session as a silent visitor, which takes one of its five places, and write every "
+        "exchange with the host's clock to a file, for phaselock bench clock --trace FILE. Ctrl-C ends it; what came "
+        "before is kept.",
+    )
+    trace.add_argument("address", type=_address, metavar="ADDRESS[:PORT]", help="where the session is hosted")
+    trace.add_argument("-o", "--output", metavar="FILE", help="write here (default: phaselock-DATE-TIME.trace)")
+    trace.add_argument(
+        "--seconds", type=_number(1, 3600, float), default=60.0, help="record for so long (default %(default)g)"
+    )
+    trace.set_defaults(run=_trace)
+
     bench_options.add_to(commands, lines)
     return parser
 
@@ -253,6 +268,12 @@ def _log(options: argparse.Namespace, terminal: Terminal) -> int:
     from phaselock import app
 
     return app.run_log(options.lines, terminal)
+
+
+def _trace(options: argparse.Namespace, terminal: Terminal) -> int:
+    from phaselock import visit
+
+    return visit.run_trace(options.address, options.output, options.seconds, terminal)
 
 
 def _demo(options: argparse.Namespace, terminal: Terminal) -> int:

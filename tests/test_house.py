@@ -32,6 +32,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "phaselock.session.commands",
         "phaselock.stage",
         "phaselock.terminal",
+        "phaselock.visit",
     ),
     "phaselock.terminal": (),
     "phaselock.app": (ANYONE,),
@@ -82,6 +83,15 @@ ROOMS: dict[str, tuple[str, ...]] = {
     ),
     "phaselock.demo": ("phaselock.data", "phaselock.model", "phaselock.programs"),
     "phaselock.programs": (),
+    "phaselock.visit": (
+        "phaselock.model",
+        "phaselock.network",
+        "phaselock.protocol",
+        "phaselock.session.states",
+        "phaselock.storage.files",
+        "phaselock.sync",
+        f"{NATIVE}.now_ns",
+    ),
     "phaselock.bench": (ANYONE,),
     "phaselock.errors": (),
     "phaselock.model": (),
@@ -129,6 +139,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
         "phaselock.intake",
         "phaselock.network",
         "phaselock.stage",
+        "phaselock.visit",
     ),
 }
 NEVER_IN: dict[str, tuple[str, ...]] = {"phaselock.ui.viewmodel": ("tkinter", "customtkinter", "socket", "threading")}

@@ -14,6 +14,7 @@ import threading
 
 from phaselock import _native
 from phaselock.model.types import ClockStatus
+from phaselock.sync.trace import Exchange
 
 _log = logging.getLogger("phaselock.clock")
 
@@ -24,6 +25,8 @@ _DSCP_URGENT = 46 << 2
 """Expedited forwarding: a packet that waits behind a download in a router or a wireless card measures nothing."""
 _WANDER = 0.05e-6
 """How fast a crystal may leave its line while nobody measures it, as a fraction of time."""
+_TRAIN_EVERY_NS = 200_000_000
+"""As in ext/pl_udp.c. The first ping of each train wakes the path; its answer is no measurement."""
 
 
 def clock_status(
@@ -84,7 +87,7 @@ class PeerClock:
         line: _native.ClockLine | None = None,
     ) -> None:
         self.line = line if line is not None else _native.ClockLine()
-        self._logged = 0
+        self._logged: Exchange | None = None
         found = socket.getaddrinfo(ip, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
         family, kind, protocol, _, address = found[0]
         self._socket = socket.socket(family, kind, protocol)
@@ -96,6 +99,7 @@ class PeerClock:
             raise
         self._pinger = _native.Pinger(self._socket.fileno(), peer_id, self.line, secrets.randbits(64), filter_kind)
         self._thread = threading.Thread(target=self._pinger.run, name="clock", daemon=True)
+        self._since_ns = _native.now_ns()
         self._thread.start()
 
     def status(self, now_ns: int) -> ClockStatus:
@@ -105,6 +109,17 @@ class PeerClock:
             self._log_exchanges(samples)
         last_sample_ns = samples.last_sample_ns if samples.samples else None
         return clock_status(self.line.value(), last_sample_ns, samples.rtt_ns, now_ns=now_ns)
+
+    def exchanges(self, after: Exchange | None = None) -> list[Exchange]:
+        """Those that were measured after that one, oldest first; the newest 4096 at most, about 25 s of them."""
+        found = self._pinger.trace()
+        return found[found.index(after) + 1 :] if after in found else found
+
+    def loss(self, now_ns: int) -> float:
+        """The share of the measurements up to local time `now_ns` that were not answered, to about a thousandth."""
+        samples = self._pinger.status()
+        asked = samples.sent - 1 - (now_ns - self._since_ns) // _TRAIN_EVERY_NS
+        return min(1.0, max(0.0, 1 - samples.samples / asked)) if asked > 0 else 1.0
 
     def session_from_local(self, local_ns: int) -> int:
         """Session time at a local time."""
@@ -116,10 +131,11 @@ class PeerClock:
 
     def _log_exchanges(self, samples: _native.PingerStatus) -> None:
         """What has been measured since the last time."""
-        new, self._logged = samples.samples - self._logged, samples.samples
-        for t1, t2, t3, t4 in self._pinger.trace()[-new:] if new > 0 else []:
+        new = self.exchanges(self._logged)
+        for t1, t2, t3, t4 in new:
             _log.debug("ping rtt_us=%.1f offset_ns=%d", (t4 - t1 - (t3 - t2)) / 1e3, (t2 - t1 + t3 - t4) // 2)
-        if new > 0:
+        if new:
+            self._logged = new[-1]
             line = self.line.value()
             numbers = (line.offset_ns, line.drift * 1e6, line.uncertainty_ns / 1e3, samples.sent, samples.refused)
             _log.debug("clock offset_ns=%d drift_ppm=%.3f within_us=%.1f; pings sent=%d pongs refused=%d", *numbers)

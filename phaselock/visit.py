@@ -1,0 +1,265 @@
+"""A visit to somebody's session to measure the way there, and `phaselock trace`, which writes what was measured down.
+
+A visitor takes one of the session's places, since only members may ask the host for its time. It plays nothing and
+fetches nothing: of every file that it is offered it says at once that it is there, so that nobody waits for it and no
+byte is sent.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import datetime
+import os
+import pathlib
+import signal
+import socket
+from collections.abc import Awaitable, Sequence
+from typing import Protocol, TypeVar
+
+from phaselock._native import now_ns
+from phaselock.errors import PhaseLockError
+from phaselock.model.names import person_name, sentence
+from phaselock.model.types import ClockStatus
+from phaselock.network.connection import Connection, ConnectionLost
+from phaselock.network.peer import connect
+from phaselock.protocol import messages as m
+from phaselock.protocol.codec import ProtocolError
+from phaselock.protocol.framing import HOST_CAP, Framer
+from phaselock.session.states import OTHER_VERSION, PEER_ACCEPTS, PeerSide
+from phaselock.storage.files import replace_file
+from phaselock.sync.clock import PeerClock
+from phaselock.sync.trace import Exchange, round_trip_ns, trace_bytes
+
+ANSWER_S = 3.0
+SAY_EVERY_S = 0.25
+SILENCE_S = 5.0
+LOOK_S = 0.5
+DEVICE_NAME = "only measuring"
+NO_ANSWER = "Something answers there, but it is no PhaseLock session."
+
+_Result = TypeVar("_Result")
+
+
+class Visitor:
+    """Takes part over a connected socket, which it owns. Belongs to the loop that it is made on; `leave` in the end."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._host_ip: str = control.getpeername()[0]
+        self._connection = Connection(control, Framer(HOST_CAP))
+        self._peer_id: int | None = None
+        self._tasks: list[asyncio.Task[None]] = []
+        self.clock: PeerClock | None = None
+        """What measures; None before `join`."""
+        self.over = ""
+        """Why the visit has come to an end, as a sentence; empty while it goes on."""
+
+    async def greet(self) -> m.SessionInfo:
+        """What the host tells of its session, fit to be shown. PhaseLockError if nothing of that kind comes."""
+        try:
+            info = await _soon(self._connection.receive())
+        except (TimeoutError, ConnectionLost, ProtocolError):
+            raise PhaseLockError(NO_ANSWER) from None
+        if not isinstance(info, m.SessionInfo):
+            raise PhaseLockError(NO_ANSWER)
+        session_name, host_name = person_name(info.session_name), person_name(info.host_name)
+        return dataclasses.replace(info, session_name=session_name, host_name=host_name)
+
+    async def join(self, name: str) -> None:
+        """Take a place, after `greet`, and measure from then on. PhaseLockError if the host does not want that."""
+        self._connection.send(m.JoinRequest(name, m.PROTOCOL_VERSION))
+        try:
+            answer = await _soon(self._connection.receive())
+        except TimeoutError:
+            raise PhaseLockError("The host does not answer.") from None
+        except (ConnectionLost, ProtocolError):
+            raise PhaseLockError("The host ended the connection.") from None
+        if isinstance(answer, m.JoinRejected):
+            raise PhaseLockError(sentence(answer.reason) or "The host refused.")
+        if not isinstance(answer, m.JoinAccepted):
+            raise PhaseLockError(NO_ANSWER)
+        self._peer_id = answer.peer_id
+        try:
+            self.clock = PeerClock(self._host_ip, answer.clock_port, answer.peer_id)
+        except OSError as error:
+            raise PhaseLockError(f"The host's clock cannot be reached: {error.strerror}.") from None
+        self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._speak(self.clock))]
+
+    async def leave(self) -> None:
+        """Say goodbye and let go, within about a second."""
+        for task in self._tasks:
+            task.cancel()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+        if self.clock:
+            self.clock.close()
+        if self._peer_id is not None and not self.over:
+            self._connection.send(m.LeaveSession(self._peer_id))
+        await self._connection.close()
+
+    async def _listen(self) -> None:
+        try:
+            while not self.over:
+                async with asyncio.timeout(SILENCE_S):
+                    self._take(await self._connection.receive())
+        except (TimeoutError, ConnectionLost):
+            self.over = "The connection to the host was lost."
+        except ProtocolError:
+            self.over = "The host broke the protocol."
+
+    def _take(self, message: m.Message) -> None:
+        if type(message) not in PEER_ACCEPTS[PeerSide.JOINED]:
+            self.over = "The host broke the protocol."
+        elif isinstance(message, m.SessionEnd):
+            self.over = sentence(message.reason) or "The host ended the session."
+        elif isinstance(message, m.FileTransferStart):
+            self._connection.send(m.FileReceived(message.file_id, hash_ok=True))
+
+    async def _speak(self, clock: PeerClock) -> None:
+        """Let the host know that the visitor is there, and what it needs to know of each machine."""
+        while not self.over:
+            self._connection.send(_report(clock.status(now_ns())))
+            self._connection.send(m.Heartbeat())
+            await asyncio.sleep(SAY_EVERY_S)
+
+
+def _report(clock: ClockStatus) -> m.PeerStatus:
+    known = clock.uncertainty_ns < m.LONGEST_DURATION_NS
+    return m.PeerStatus(
+        phase_error_ns=0,
+        offset_uncertainty_ns=clock.uncertainty_ns if known else m.LONGEST_DURATION_NS,
+        dac_uncertainty_ns=0,
+        drift_ppb=round(min(max(clock.drift_ppm, -1e6), 1e6) * 1000),
+        rtt_ns=min(max(clock.rtt_ns, 0), m.LONGEST_DURATION_NS),
+        output_latency_ns=0,
+        device_name=DEVICE_NAME,
+        underruns=0,
+        clock_usable=clock.usable,
+        clock_stale=clock.stale,
+        room_bytes=0,
+    )
+
+
+async def _soon(work: Awaitable[_Result]) -> _Result:
+    async with asyncio.timeout(ANSWER_S):
+        return await work
+
+
+# -- what was measured -------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Quality:
+    """What exchanges with a host say of the way there; times None where there are no exchanges."""
+
+    exchanges: int
+    loss: float
+    rtt_p50_us: float | None
+    rtt_p95_us: float | None
+    uncertainty_us: float | None
+    """How well the host's clock is known; None: not at all."""
+
+
+def quality(exchanges: Sequence[Exchange], loss: float, clock: ClockStatus) -> Quality:
+    """The figures of a visit; `loss` is the share of what was not answered."""
+    rtts_us = sorted(round_trip_ns(exchange) / 1e3 for exchange in exchanges)
+    p50, p95 = (round(rtts_us[len(rtts_us) * share // 100], 1) if rtts_us else None for share in (50, 95))
+    return Quality(len(exchanges), round(loss, 4), p50, p95, _known(clock))
+
+
+# -- phaselock trace ---------------------------------------------------------------------------------------------------
+
+
+class Screen(Protocol):
+    """What is told to people and programs (terminal.py)."""
+
+    def event(
+        self, name: str, session_ns: int | None, fields: dict[str, object], *, to_people: bool = True
+    ) -> None: ...
+
+    def say(self, text: str) -> None: ...
+
+    def show(self, text: str) -> None: ...
+
+
+def run_trace(address: tuple[str, int], path: str | None, seconds: float, screen: Screen) -> int:
+    """Record the clock of the session there and write it to `path`; the exit status, or PhaseLockError."""
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        return asyncio.run(_trace(address, path, seconds, screen))
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+async def _trace(address: tuple[str, int], path: str | None, seconds: float, screen: Screen) -> int:
+    # An interrupt cancels the main task, and so may this.
+    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    began = datetime.datetime.now(datetime.UTC)
+    target = pathlib.Path(path or began.strftime("phaselock-%Y%m%d-%H%M%S.trace"))
+    if target.is_dir() or not os.access(target.absolute().parent, os.W_OK):
+        raise PhaseLockError(f"The clock trace {target} cannot be written there.")
+    visitor = Visitor(await connect(*address))
+    collected: list[Exchange] = []
+    try:
+        info = await visitor.greet()
+        if info.protocol_version != m.PROTOCOL_VERSION:
+            raise PhaseLockError(OTHER_VERSION)
+        await visitor.join("trace")
+        assert visitor.clock
+        since_ns = at_ns = now_ns()
+        with contextlib.suppress(asyncio.CancelledError):
+            while not visitor.over and at_ns - since_ns < seconds * 1e9:
+                await asyncio.sleep(min(LOOK_S, seconds - (at_ns - since_ns) / 1e9))
+                at_ns = now_ns()
+                collected += visitor.clock.exchanges(collected[-1] if collected else None)
+                so_far_s, known = (at_ns - since_ns) / 1e9, _known(visitor.clock.status(at_ns))
+                screen.event("recording", None, {"seconds": so_far_s, "exchanges": len(collected)}, to_people=False)
+                progress = f"{so_far_s:.0f} of {seconds:g} s, {len(collected)} exchanges, {_known_words(known)}"
+                screen.show(f'Recording the clock of "{info.session_name}": {progress}')
+        found = quality(collected, visitor.clock.loss(at_ns), visitor.clock.status(at_ns))
+    finally:
+        await visitor.leave()
+    if visitor.over:
+        screen.event("warning", None, {"message": f"{visitor.over} What came before is kept."})
+    if not collected:
+        raise PhaseLockError("The host's clock did not answer once. Ask phaselock doctor why.")
+    about = {
+        "recorded": began.isoformat(timespec="seconds"),
+        "seconds": round((at_ns - since_ns) / 1e9, 3),
+        "session": info.session_name,
+        "host": info.host_name,
+    }
+    try:
+        replace_file(target, trace_bytes(collected, about))
+    except OSError as error:
+        raise PhaseLockError(f"The clock trace {target} cannot be written: {error.strerror}.") from None
+    screen.event("trace", None, {"path": str(target), **about, **dataclasses.asdict(found)}, to_people=False)
+    for line in quality_lines(found):
+        screen.say(line)
+    screen.say(f"They are in {target}. Compare the clock filters on them with: phaselock bench clock --trace {target}")
+    return 0
+
+
+def quality_lines(found: Quality) -> list[str]:
+    """A summary in plain words, of at least one exchange."""
+    assert found.rtt_p50_us is not None and found.rtt_p95_us is not None
+    return [
+        f"{found.exchanges} exchanges with the host's clock were recorded; {loss_words(found.loss)}.",
+        f"Half of the round trips took less than {found.rtt_p50_us / 1e3:.2f} ms, "
+        f"19 of 20 less than {found.rtt_p95_us / 1e3:.2f} ms.",
+        f"At the end {_known_words(found.uncertainty_us)}.",
+    ]
+
+
+def loss_words(loss: float) -> str:
+    """How much was lost, for people."""
+    return "none was lost" if loss < 0.002 else f"{loss * 100:.1f} % were lost"
+
+
+def _known(clock: ClockStatus) -> float | None:
+    return round(clock.uncertainty_ns / 1e3, 1) if clock.uncertainty_ns < m.LONGEST_DURATION_NS else None
+
+
+def _known_words(within_us: float | None) -> str:
+    return "its clock is not known yet" if within_us is None else f"its clock is known to within {within_us:.0f} us"
