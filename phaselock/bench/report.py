@@ -49,7 +49,7 @@ MOST_BARS = 100
 LONGEST_PARAMETER = 20_000
 TEXT_PX = 11
 WIDTH_PX = 560
-"""Of a plot: what it is drawn for; the page scales it a little."""
+"""Of a plot that has another one beside it; the page scales it a little."""
 
 
 def write(run: Run, folder: pathlib.Path) -> None:
@@ -218,7 +218,8 @@ def _overview(benchmark: str, cases: Sequence[Case], number_: int) -> str:
 def _case(case: Case, anchor: str, points: int) -> str:
     chips = "".join(f"<li>{_text(name)} <b>{_text(value)}</b></li>" for name, value in _parameters(case))
     notes = "".join(f"<p class=quiet>{_text(plain(note, 1000))}</p>" for note in case.notes)
-    plots = "".join(_plot(plot, points) for plot in case.plots)
+    width_px = WIDTH_PX if len(case.plots) > 1 else 2 * WIDTH_PX
+    plots = "".join(_plot(plot, points, width_px) for plot in case.plots)
     more = ""
     if long := _long_parameters(case):
         try:
@@ -281,18 +282,18 @@ _STYLE: Any = {
 }
 
 
-def _plot(plot: Plot, points: int) -> str:
+def _plot(plot: Plot, points: int, width_px: int) -> str:
     known = [one for one in plot.series if stats.finite(one.y)]
     keys = [
         f'<li><i style="background:var(--m{k % len(COLOURS)})"></i>{_text(plain(one.label, 60))}</li>'
         for k, one in enumerate(known)
     ]
     legend = f"<ul class=legend>{''.join(keys)}</ul>" if len(known) > 1 else ""
-    drawn = _drawn(plot, known, points) if known else "<p class=quiet>Nothing was measured.</p>"
+    drawn = _drawn(plot, known, points, width_px) if known else "<p class=quiet>Nothing was measured.</p>"
     return f"<figure><figcaption>{_text(plain(plot.title))}</figcaption>{legend}{drawn}</figure>"
 
 
-def _drawn(plot: Plot, known: Sequence[Series], points: int) -> str:
+def _drawn(plot: Plot, known: Sequence[Series], points: int, width_px: int) -> str:
     """The plot as SVG. Its colours are the page's variables, so that it prints on white."""
     # Characters that no font of matplotlib has are drawn by the reader's; there is nobody to warn here.
     with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
@@ -300,7 +301,7 @@ def _drawn(plot: Plot, known: Sequence[Series], points: int) -> str:
         names = dict.fromkeys(str(name) for one in known for name in one.x)
         bars = list(names)[:MOST_BARS] if plot.kind == "bars" else []
         height_px = max(120, 70 + len(bars) * (10 + 16 * len(known))) if bars else 260
-        sheet = Sheet(figsize=(WIDTH_PX / 72, height_px / 72), dpi=72, layout="constrained")
+        sheet = Sheet(figsize=(width_px / 72, height_px / 72), dpi=72, layout="constrained")
         axes = sheet.subplots()
         positive = any(value > 0 for one in known for value in stats.finite(one.y))
         value_axis: Any = axes.xaxis if bars else axes.yaxis
@@ -436,7 +437,7 @@ figcaption { font-size: 13px; font-weight: 600; margin-bottom: 6px; overflow-wra
 .legend { gap: 4px 14px; font-size: 11px; color: var(--secondary); margin-bottom: 6px; }
 .legend i { display: inline-block; width: 10px; height: 10px; border-radius: 5px; margin-right: 6px; }
 svg { display: block; max-width: 100%; }
-figure svg { width: 100%; max-width: 640px; height: auto; stroke-linejoin: round; }
+figure svg { width: 100%; height: auto; stroke-linejoin: round; }
 svg text { font-family: inherit; font-size: 11px; }
 details { margin-top: 12px; color: var(--secondary); font-size: 13px; }
 summary { cursor: pointer; }
@@ -462,7 +463,7 @@ pre { font-size: 11px; overflow-x: auto; max-height: 400px; }
   h2, h3, .chips { break-after: avoid; }
   .wide { overflow: visible; }
   th, td { padding-left: 10px; font-size: 8pt; }
-  .plots { grid-template-columns: 1fr 1fr; gap: 12px; }
+  .plots { grid-template-columns: repeat(auto-fit, minmax(40%, 1fr)); gap: 12px; }
 }
 </style>
 </head>

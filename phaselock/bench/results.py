@@ -118,6 +118,8 @@ def write_run(run: Run, path: pathlib.Path) -> None:
 def read_run(path: pathlib.Path) -> Run:
     """What `write_run` wrote. PhaseLockError for any other file."""
     try:
+        if path.exists() and not path.is_file():
+            raise ValueError("it is no file")
         if path.stat().st_size > LARGEST_FILE_BYTES:
             raise ValueError("it is too large")
         found = json.loads(path.read_text("utf-8"))
@@ -136,7 +138,7 @@ def read_run(path: pathlib.Path) -> Run:
         )
     except OSError as error:
         raise PhaseLockError(f"{path} cannot be read: {error.strerror}.") from None
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
         raise PhaseLockError(f"{path} is not a result of phaselock bench: {reason}.") from None
 

@@ -18,6 +18,8 @@ NEGLIGIBLE = 0.02
 """A machine differs by that from one hour to the next, which repeats within a run do not show."""
 FEWEST_FOR_BOOTSTRAP = 6
 RESAMPLES = 2000
+MOST_DRAWN = 1000
+"""For a resample, however many values there are: the interval is then a little wider than it need be."""
 MOST_ARRANGEMENTS = 20_000
 
 
@@ -114,6 +116,8 @@ def compare(before: Sequence[float], after: Sequence[float]) -> Comparison:
 def _p(a: list[float], b: list[float], arrangements: int) -> float:
     """Two-sided, of the sum of ranks (Wilcoxon; Mann and Whitney), exact with ties too: by counting the arrangements as
     long as they can be counted."""
+    if min(a + b) == max(a + b):
+        return 1.0
     if arrangements > MOST_ARRANGEMENTS:
         return float(scipy.stats.mannwhitneyu(a, b, method="asymptotic").pvalue)
     ranks = scipy.stats.rankdata(a + b)
@@ -124,7 +128,7 @@ def _p(a: list[float], b: list[float], arrangements: int) -> float:
 
 
 def _medians(values: list[float], chance: np.random.Generator) -> np.ndarray:
-    medians: np.ndarray = np.median(chance.choice(values, (RESAMPLES, len(values))), axis=1)
+    medians: np.ndarray = np.median(chance.choice(values, (RESAMPLES, min(len(values), MOST_DRAWN))), axis=1)
     return medians
 
 

@@ -190,13 +190,13 @@ def number(value: float) -> str:
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table; the first column is of names, the others are of numbers."""
-    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
-    return "\n".join("| " + " | ".join(map(escaped, line)) + " |" for line in lines)
+    first, *others = ["| " + " | ".join(map(escaped, line)) + " |" for line in (head, *rows)]
+    return "\n".join([first, "| --- |" + " ---: |" * (len(head) - 1), *others])
 
 
 def escaped(text: str) -> str:
     """Text that Markdown takes for nothing else, nor HTML within it."""
-    return re.sub(r"([\\`*_\[\]<>|~$&])", r"\\\1", plain(text)) if set(text) - set("-:") else text
+    return re.sub(r"([\\`*_\[\]<>|~$&])", r"\\\1", plain(text))
 
 
 def plain(of: object, longest: int = LONGEST_TEXT) -> str:
