@@ -17,6 +17,11 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 
+import numpy as np
+import numpy.typing as npt
+
+from phaselock.bench.songs import encode, noise
+
 ROOT = pathlib.Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
 
@@ -39,10 +44,17 @@ def screen(width: int, height: int) -> Iterator[None]:
         server.wait()
 
 
+def beaten(seconds: int, seed: int) -> npt.NDArray[np.float64]:
+    """Noise that swells and beats as music does, so that its picture looks like a song's."""
+    sound = noise(seconds, 44100, seed)
+    at_s = np.arange(len(sound)) / 44100
+    parts = np.random.default_rng(seed).uniform(0.2, 1.0, seconds // 8 + 2)
+    loud = np.interp(at_s / 8, np.arange(len(parts)), parts) * (0.35 + 0.65 * np.exp(-5 * (at_s * 2 % 1)))
+    return sound * loud[:, None] * 2.5
+
+
 def make_songs(folder: pathlib.Path) -> list[str]:
     """Some songs with tags, of which one has a very long name."""
-    from tests.support.mp3 import packets
-
     names = [
         ("Night Drive", "The Phases"),
         ("Slow Tide", "Ada Wave"),
@@ -52,9 +64,8 @@ def make_songs(folder: pathlib.Path) -> list[str]:
     ]
     found = []
     for number, (title, artist) in enumerate(names):
-        data = b"".join(packets(44100, 2, (90 + 25 * number) * 44100))
         path = folder / f"{number} {title[:40]}.mp3"
-        path.write_bytes(tag(title, artist) + data)
+        path.write_bytes(tag(title, artist) + encode(beaten(90 + 25 * number, number), 44100))
         found.append(str(path))
     return found
 
