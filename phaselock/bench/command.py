@@ -68,6 +68,8 @@ def measure(options: argparse.Namespace, terminal: Terminal) -> int:
     report.write(run, folder)
     for line in report.summary(run):
         terminal.say(line)
+    for note in (note for case in run.cases if case.benchmark == "measure" for note in case.notes):
+        terminal.say(note)
     for problem in run.problems:
         terminal.event("warning", None, {"message": problem})
     fields = {"complete": run.complete, "folder": str(folder), "cases": len(run.cases)}

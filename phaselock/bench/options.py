@@ -93,7 +93,8 @@ def add_to(commands: Any, lines: argparse.ArgumentParser) -> None:
         "measure",
         "how far apart two real machines are, with your ears' proof",
         "Record two outputs, one on each channel of a stereo input, or both with one microphone, while they play the "
-        "test signal, and say how far apart they are.",
+        "test signal, and say how far apart they are. On a stereo input A is left, B is right, and any music will do; "
+        "one microphone must be as far from the one loudspeaker as from the other, and tells 0.35 ms and more.",
     )
     _measure_options(measure)
 
@@ -149,7 +150,12 @@ def _measure_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--input", metavar="NAME", help="listen to this input (default: the system's)")
     parser.add_argument("--microphone", action="store_true", help="both outputs in one channel, by a microphone")
     parser.add_argument("--signal", type=pathlib.Path, metavar="MP3", help="only write the test signal, to be played")
-    parser.add_argument("--play", action="store_true", help="host a session here that plays the test signal meanwhile")
+    parser.add_argument(
+        "--play",
+        action="store_true",
+        help="host a session here that plays the test signal on the system's output as soon as one machine has joined",
+    )
+    parser.set_defaults(run=_measure_real)
 
 
 # -- what to do --------------------------------------------------------------------------------------------------------
@@ -161,6 +167,13 @@ def _measure(options: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _compare(options: argparse.Namespace, terminal: Terminal) -> int:
+def _measure_real(options: argparse.Namespace, terminal: Terminal) -> int:
+    if options.signal is None:
+        return _measure(options, terminal)
+    status: int = _part("measure").write_signal(options, terminal)
+    return status
+
+
     status: int = _part("compare").run(options.before, options.after, terminal)
     return status
 

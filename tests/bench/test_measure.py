@@ -1,0 +1,306 @@
+"""What `phaselock bench measure` says of recordings whose distances are known."""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import pathlib
+import struct
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from phaselock.bench import capture, measure
+from phaselock.bench.capture import Captured
+from phaselock.bench.measure import Sound, read_wav
+from phaselock.bench.results import Case
+from phaselock.cli import main
+from phaselock.errors import PhaseLockError
+from tests.support.noise import Noise
+
+RATE_HZ = 44100
+SECONDS = 6.0
+
+
+class FakeBench:
+    """A Bench that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.cases: list[Case] = []
+
+    def add(self, case: Case) -> None:
+        self.cases.append(case)
+
+    def progress(self, done: float, doing: str) -> None:
+        assert 0 <= done <= 1
+        assert doing
+
+
+@functools.cache
+def noise() -> Noise:
+    return Noise(SECONDS, seed=5)
+
+
+@functools.cache
+def machine(late_us: float = 0.0, ppm: float = 0.0) -> NDArray[np.float64]:
+    return noise().at(-late_us * 1e-6, (1 + ppm * 1e-6) / RATE_HZ, int(SECONDS * RATE_HZ))
+
+
+def hiss(level: float, seed: int = 0) -> NDArray[np.float64]:
+    return np.random.default_rng(seed).normal(0, level, int(SECONDS * RATE_HZ))
+
+
+def sound(*channels: NDArray[np.float64]) -> Sound:
+    return Sound(RATE_HZ, np.stack(channels, axis=1).astype(np.float32))
+
+
+def figures(case: Case) -> dict[str, float]:
+    return {one.name: one.values[0] for one in case.figures}
+
+
+# -- both outputs on one stereo input ----------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("late_us", [43.0, -7.7, 3000.0])
+def test_the_right_machine_is_so_much_later(late_us: float) -> None:
+    case = measure.stereo_case(sound(machine(), 0.4 * machine(late_us) + hiss(0.002)))
+    found = figures(case)
+    assert found["offset_us"] == pytest.approx(late_us, abs=0.3)
+    assert found["distance_p50_us"] == pytest.approx(abs(late_us), abs=0.3)
+    assert found["distance_p50_us"] <= found["distance_p95_us"] <= found["distance_max_us"]
+    assert (found["clicks"], found["silences"]) == (0, 0)
+    assert abs(found["drift_us_per_min"]) < 5
+    assert len(case.notes) == 1
+
+
+@pytest.mark.parametrize(
+    ("late_us", "verdict"),
+    [(43.0, "B (right) plays 43 us later than A (left)"), (-7.7, "A (left) plays 7.7 us later than B (right)")],
+)
+def test_a_plain_sentence_says_who_is_later(late_us: float, verdict: str) -> None:
+    assert measure.stereo_case(sound(machine(), machine(late_us))).notes[0].startswith(verdict)
+
+
+def test_drift_is_microseconds_a_minute() -> None:
+    case = measure.stereo_case(sound(machine(), machine(20.0, ppm=-2.0)))
+    assert figures(case)["drift_us_per_min"] == pytest.approx(120.0, abs=2)
+    [plot] = case.plots
+    assert len(plot.series[0].x) == len(plot.series[0].y) == 12
+    assert plot.series[0].y[-1] > plot.series[0].y[0] > 19
+
+
+def test_a_lost_frame_clicks_and_a_pause_is_a_silence() -> None:
+    clicked = np.append(np.delete(machine(), 100_000), 0.0)
+    assert figures(measure.stereo_case(sound(machine(), clicked + hiss(1e-4))))["clicks"] in (1, 2)
+    paused = machine().copy()
+    paused[100_000:120_000] = 0
+    found = figures(measure.stereo_case(sound(machine(), paused + hiss(1e-4))))
+    assert (found["silences"], found["clicks"]) == (1, 0)
+
+
+def test_an_input_with_treble_of_its_own_does_not_click() -> None:
+    assert figures(measure.stereo_case(sound(machine(), machine(43.0) + hiss(0.01))))["clicks"] == 0
+
+
+def test_a_slow_input_tells_no_clicks() -> None:
+    slow = Sound(22050, sound(machine(), machine(43.0)).frames[::2])
+    case = measure.stereo_case(slow)
+    assert figures(case)["offset_us"] == pytest.approx(43.0, abs=1)
+    assert "clicks" not in figures(case)
+    assert case.notes[-1] == "At 22050 Hz clicks cannot be told."
+
+
+def test_halves_that_are_not_clear_are_left_out() -> None:
+    other = Noise(SECONDS, seed=6).at(0, 1 / RATE_HZ, int(SECONDS * RATE_HZ))
+    mixed = np.where(np.arange(len(other)) < 2 * RATE_HZ, other, machine(43.0))
+    case = measure.stereo_case(sound(machine(), mixed))
+    assert figures(case)["distance_max_us"] == pytest.approx(43.0, abs=0.5)
+    assert case.notes[-1] == "4 of 12 half seconds were not clear enough, and are left out."
+
+
+@pytest.mark.parametrize(
+    ("right", "note"),
+    [
+        (0.5 * machine(), "Both channels hold the same sound"),
+        (np.clip(12 * machine(43.0), -1, 1), "The recording is clipped"),
+        (0.004 * machine(43.0), "The recording is very faint"),
+    ],
+)
+def test_a_doubtful_recording_is_warned_of(right: NDArray[np.float64], note: str) -> None:
+    left = 0.01 * machine() if note.endswith("faint") else machine()
+    assert any(one.startswith(note) for one in measure.stereo_case(sound(left, right)).notes)
+
+
+@pytest.mark.parametrize(
+    ("left", "right", "sentence"),
+    [
+        (machine(), 0 * machine(), "The right channel is silent"),
+        (0.002 * machine() + 0.5, machine(), "The left channel is silent"),
+        (0 * machine(), 0 * machine() + 0.1, "The recording is silent"),
+        (hiss(0.1, 1), hiss(0.1, 2), "The two channels have nothing in common"),
+        (machine()[: RATE_HZ], machine()[: RATE_HZ], "The recording is too short"),
+    ],
+)
+def test_what_tells_nothing_is_refused(left: NDArray[np.float64], right: NDArray[np.float64], sentence: str) -> None:
+    with pytest.raises(PhaseLockError, match=sentence):
+        measure.stereo_case(sound(left, right))
+
+
+def test_one_channel_takes_a_microphone() -> None:
+    with pytest.raises(PhaseLockError, match="add --microphone"):
+        measure.stereo_case(sound(machine()))
+
+
+# -- both in one microphone --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("apart_us", [400.0, 1000.0, -7123.0])
+@pytest.mark.parametrize("loudness", [1.0, 0.5])
+def test_a_microphone_tells_how_far_apart(apart_us: float, loudness: float) -> None:
+    case = measure.microphone_case(sound(machine() + loudness * machine(apart_us) + hiss(0.01)))
+    assert figures(case)["distance_p50_us"] == pytest.approx(abs(apart_us), abs=5)
+    assert f"{abs(apart_us) / 1e3:.1f} ms apart" in case.notes[0]
+    assert "34 cm" in case.notes[1]
+
+
+def test_walls_are_not_louder_than_loudspeakers() -> None:
+    walls = 0.25 * machine(2300.0) + 0.2 * machine(5100.0)
+    assert figures(measure.microphone_case(sound(machine() + machine(700.0) + walls)))[
+        "distance_max_us"
+    ] == pytest.approx(700, abs=5)
+    with pytest.raises(PhaseLockError, match="No second loudspeaker is heard clearly"):
+        measure.microphone_case(sound(machine() + walls))
+
+
+@pytest.mark.parametrize("apart_us", [0.0, 60.0, 100.0, 105.0, 116.0, 150.0, 250.0])
+def test_what_is_too_close_for_a_microphone_is_not_made_up(apart_us: float) -> None:
+    with pytest.raises(PhaseLockError, match=r"less than 0\.35 ms apart"):
+        measure.microphone_case(sound(machine() + machine(apart_us)))
+
+
+def test_a_silent_microphone_tells_nothing() -> None:
+    with pytest.raises(PhaseLockError, match="The recording is silent"):
+        measure.microphone_case(sound(hiss(1e-6)))
+
+
+# -- files -------------------------------------------------------------------------------------------------------------
+
+
+def wav(raw: bytes, code: int, bits: int, channels: int = 2, rate_hz: int = RATE_HZ, size: int | None = None) -> bytes:
+    block = channels * bits // 8
+    form = struct.pack("<HHIIHH", code, channels, rate_hz, rate_hz * block, block, bits)
+    if code == 0xFFFE:
+        form += struct.pack("<HHI", 22, bits, 3) + struct.pack("<H", 1) + bytes(14)
+    chunks = b"JUNK" + struct.pack("<I", 3) + b"abc\0" + b"fmt " + struct.pack("<I", len(form)) + form
+    chunks += b"data" + struct.pack("<I", len(raw) if size is None else size) + raw
+    return b"RIFF" + struct.pack("<I", 4 + len(chunks)) + b"WAVE" + chunks
+
+
+VALUES = [0.5, -0.5, 0.25, -1.0]
+I24 = b"".join(struct.pack("<i", round(one * 2**23))[:3] for one in VALUES)
+
+
+@pytest.mark.parametrize(
+    ("raw", "code", "bits"),
+    [
+        (np.array(VALUES, "<f4").tobytes(), 3, 32),
+        (np.array(VALUES, "<f8").tobytes(), 3, 64),
+        ((np.array(VALUES) * 2**15).astype("<i2").tobytes(), 1, 16),
+        ((np.array(VALUES) * 2**15).astype("<i2").tobytes(), 0xFFFE, 16),
+        (I24, 1, 24),
+        ((np.array(VALUES) * 2.0**31).astype("<i4").tobytes(), 1, 32),
+    ],
+)
+def test_wav_of_every_usual_kind_is_read(tmp_path: pathlib.Path, raw: bytes, code: int, bits: int) -> None:
+    path = tmp_path / "one.wav"
+    for size, extra in ((None, b""), (0xFFFFFFFF, b"\1")):  # as programs write it that do not know the end yet
+        path.write_bytes(wav(raw + extra, code, bits, size=size))
+        found = read_wav(path)
+        assert found.rate_hz == RATE_HZ
+        assert found.frames.tolist() == [[0.5, -0.5], [0.25, -1.0]]
+
+
+PCM = bytes(400)
+
+
+@pytest.mark.parametrize(
+    ("file", "reason"),
+    [
+        (b"", "it breaks off"),
+        (b"ID3" + bytes(100), "it is something else"),
+        (b"RIFF\0\0\0\0WAVE", "it breaks off"),
+        (wav(PCM, 1, 16)[:30], "it breaks off"),
+        (b"RIFF\0\0\0\0WAVEdata\0\0\0\0", "it says nothing of its format"),
+        (wav(PCM, 1, 8), "neither integers"),
+        (wav(PCM, 85, 16), "neither integers"),
+        (wav(PCM, 1, 16, channels=0), "0 channels"),
+        (wav(PCM, 1, 16, rate_hz=0), "at 0 Hz"),
+        (wav(np.array([np.nan, 0], "<f4").tobytes(), 3, 32), "holds what is no sound"),
+        (wav(np.array([1e30, 0], "<f4").tobytes(), 3, 32), "holds what is no sound"),
+    ],
+)
+def test_other_files_get_a_sentence(tmp_path: pathlib.Path, file: bytes, reason: str) -> None:
+    path = tmp_path / "one.wav"
+    path.write_bytes(file)
+    with pytest.raises(PhaseLockError, match=rf"one\.wav is no WAV file that can be measured: .*{reason}"):
+        read_wav(path)
+
+
+def test_a_file_that_is_not_there_gets_a_sentence(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(PhaseLockError, match=r"cannot be read: No such file or directory\.$"):
+        read_wav(tmp_path / "none.wav")
+
+
+# -- the command -------------------------------------------------------------------------------------------------------
+
+
+def options(**given: object) -> argparse.Namespace:
+    usual = {"recording": None, "seconds": 6, "input": None, "microphone": False, "signal": None, "play": False}
+    return argparse.Namespace(**(usual | given))
+
+
+def test_a_recording_becomes_a_case(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "both.wav"
+    path.write_bytes(wav(sound(machine(), machine(43.0)).frames.astype("<f4").tobytes(), 3, 32))
+    bench = FakeBench()
+    measure.run(options(recording=path), bench)
+    [case] = bench.cases
+    assert (case.benchmark, case.name) == ("measure", "stereo")
+    assert case.parameters["source"] == "recording"
+    assert figures(case)["offset_us"] == pytest.approx(43.0, abs=0.2)
+
+
+@pytest.mark.parametrize("microphone", [False, True])
+def test_what_an_input_hears_becomes_a_case(monkeypatch: pytest.MonkeyPatch, microphone: bool) -> None:
+    asked: list[object] = []
+
+    def listen(seconds: float, channels: int, name: str | None, heard: object) -> Captured:
+        asked.extend((seconds, channels, name))
+        assert callable(heard)
+        heard(seconds / 2)
+        both = [machine() + machine(1000.0)] if channels == 1 else [machine(), machine(1000.0)]
+        return Captured(RATE_HZ, sound(*both).frames)
+
+    monkeypatch.setattr(capture, "listen", listen)
+    bench = FakeBench()
+    measure.run(options(input="Line In", microphone=microphone), bench)
+    assert asked == [6, 1 if microphone else 2, "Line In"]
+    assert figures(bench.cases[0])["distance_p50_us"] == pytest.approx(1000.0, abs=5)
+
+
+def test_the_test_signal_is_the_same_on_every_channel_and_measures(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "signal.mp3"
+    assert main(["bench", "measure", "--signal", str(path), "--seconds", "5"]) == 0
+    assert path.read_bytes()[3] >> 6 == 3  # mono
+    assert main(["bench", "measure", "--signal", str(path)]) == 1  # it is there already
+
+
+def test_the_command_says_what_it_found(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "both.wav"
+    path.write_bytes(wav(sound(machine(), machine(43.0)).frames.astype("<f4").tobytes(), 3, 32))
+    assert main(["bench", "measure", "--recording", str(path), "--out", str(tmp_path / "out")]) == 0
+    assert "B (right) plays 43 us later than A (left)" in capsys.readouterr().out
+    path.write_bytes(b"nothing")
+    assert main(["bench", "measure", "--recording", str(path), "--out", str(tmp_path / "other")]) == 1
+    assert "is no WAV file that can be measured" in capsys.readouterr().out
