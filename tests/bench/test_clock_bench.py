@@ -1,0 +1,243 @@
+"""The benchmark of the clock filters: the simulated pinger, what counts as the truth, and the cases."""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+import random
+import subprocess
+
+import numpy as np
+import pytest
+
+from phaselock.bench import clock, trains
+from phaselock.bench.clockhost import ClockHost
+from phaselock.bench.links import PROFILES, Link
+from phaselock.bench.results import Case
+from phaselock.errors import PhaseLockError
+from phaselock.sync.clock import FILTERS
+from phaselock.sync.trace import trace_bytes
+
+STILL = Link(100, 0, 0, 100, 0, 0)
+
+
+class Found:
+    """A Bench that keeps what it is given."""
+
+    def __init__(self) -> None:
+        self.cases: dict[str, Case] = {}
+        self.done: list[float] = []
+
+    def add(self, case: Case) -> None:
+        self.cases[case.name] = case
+
+    def progress(self, done: float, doing: str) -> None:
+        assert doing
+        self.done.append(done)
+
+
+def true_offset_ns(crystal: trains.Crystal, true_ns: int) -> int:
+    return true_ns - crystal.local_ns(true_ns)
+
+
+def test_a_crystal_runs_fast_and_wanders_a_little() -> None:
+    even = trains.Crystal(10**13, 50.0)
+    assert even.local_ns(0) == 10**13
+    assert even.local_ns(10**11) - even.local_ns(0) == 10**11 + 5_000_000
+    warm = trains.some_crystal(random.Random(1))
+    shown = np.array([warm.local_ns(k * 10**9) for k in range(1200)])
+    rates_ppm = (np.diff(shown) / 1e9 - 1) * 1e6
+    assert 0.08 < np.ptp(rates_ppm) < 0.11
+    assert abs(rates_ppm.mean() - warm.drift_ppm) < 0.001
+
+
+def test_trains_are_those_of_the_pinger() -> None:
+    exchanges = trains.simulate(PROFILES["wired"], trains.Crystal(0, 0.0), 40, "a")
+    sent_s = np.array([one[0] for one in exchanges]) / 1e9
+    counts = np.histogram(sent_s, np.arange(0, 40.1, 0.2))[0]
+    assert counts[0] == 64
+    assert set(counts[1:150]) == {32}
+    assert set(counts[150:]) == {8}
+    lossy = trains.simulate(Link(up_loss=0.2, down_loss=0.2), trains.Crystal(0, 0.0), 40, "a")
+    assert 0.25 < len(lossy) / len(exchanges) < 0.75
+
+
+def test_a_slow_path_still_gets_through_in_pieces() -> None:
+    exchanges = trains.simulate(Link(up_us=100_000, down_us=100_000), trains.Crystal(0, 0.0), 5, "a")
+    assert len(exchanges) > 100
+    assert all(one[3] - one[0] > 400_000_000 for one in exchanges)
+
+
+def test_a_seed_is_the_same_network_and_another_is_another() -> None:
+    one, same, other = (
+        trains.simulate(PROFILES["wifi"], trains.Crystal(0, 10.0), 3, seed) for seed in ("1", "1", "2")
+    )
+    assert one == same != other
+
+
+@pytest.mark.parametrize("kind", FILTERS)
+def test_without_jitter_every_filter_is_right(kind: str) -> None:
+    crystal = trains.Crystal(10**13, 0.0)
+    exchanges = trains.simulate(STILL, crystal, 10, "a")
+    base_ns = exchanges[0][1] - exchanges[0][0]
+    trace = clock.Trace(exchanges, lambda at_ns: np.full(len(at_ns), -(10.0**13) - base_ns))
+    found = clock.errors(trace, kind, 10)
+    assert np.isfinite(found.error_us).all()
+    assert np.abs(found.error_us).max() < 0.2
+    assert (found.claim_us >= 0).all()
+
+
+def test_an_error_is_the_distance_from_the_truth() -> None:
+    exchanges = trains.simulate(STILL, trains.Crystal(10**13, 0.0), 6, "a")
+    base_ns = exchanges[0][1] - exchanges[0][0]
+    trace = clock.Trace(exchanges, lambda at_ns: np.full(len(at_ns), -(10.0**13) - base_ns - 7000))
+    assert clock.errors(trace, "envelope", 6).error_us == pytest.approx(7, abs=0.2)
+
+
+def test_what_is_not_known_yet_is_no_number() -> None:
+    late = Link(up_us=400_000, down_us=400_000)
+    trace = clock.simulated(late, 4, "a")
+    found = clock.errors(trace, "envelope", 4)
+    assert np.isnan(found.error_us[found.at_s == 0.5]).all() and np.isnan(found.claim_us[0])
+    assert np.isfinite(found.error_us[-1])
+
+
+def test_the_truth_of_a_simulation_is_that_of_its_crystal() -> None:
+    trace = clock.simulated(PROFILES["wired"], 20, "seed")
+    crystal = trains.some_crystal(random.Random("seed"))
+    for true_ns in (0, 10**10, 2 * 10**10):
+        found = trace.truth([crystal.local_ns(true_ns)])[0] + trace.base_ns
+        assert abs(found - true_offset_ns(crystal, true_ns)) < 2
+
+
+@pytest.mark.parametrize(("profile", "seconds", "within_us"), [("wired", 60, 1), ("wifi", 60, 60), ("wan", 200, 30)])
+def test_hindsight_is_near_the_truth(profile: str, seconds: int, within_us: int) -> None:
+    trace = clock.simulated(PROFILES[profile], seconds, "hindsight")
+    joined_ns = trace.exchanges[0][0]
+    at_ns = [joined_ns + k * 10**9 for k in range(seconds)]
+    errors_us = (clock.hindsight(trace.exchanges)(at_ns) - trace.truth(at_ns)) / 1000
+    assert np.abs(errors_us).max() < within_us
+    assert np.abs(errors_us).max() > 0
+
+
+def test_hindsight_follows_a_crystal_that_wanders() -> None:
+    crystal = trains.Crystal(10**13, 30.0, wander_ppm=0.5, wander_every_s=1200)
+    exchanges = trains.simulate(PROFILES["wired"], crystal, 600, "wander")
+    base_ns = exchanges[0][1] - exchanges[0][0]
+    seen = clock.hindsight(exchanges)
+    for true_ns in range(0, 600 * 10**9, 10**10):
+        wrong_ns = seen([crystal.local_ns(true_ns)])[0] + base_ns - true_offset_ns(crystal, true_ns)
+        assert abs(wrong_ns) < 10_000
+
+
+def options(**changes: object) -> argparse.Namespace:
+    return argparse.Namespace(**{"seeds": (1, 2), "seconds": 12, "trace": None, **changes})
+
+
+def shape(found: Found, name: str, repeats: int) -> None:
+    """Every filter has a case with a value for each repeat; the first shows them all over time."""
+    cases = [found.cases[f"{name}, {kind}"] for kind in FILTERS]
+    for case in cases:
+        assert {figure.name: len(figure.values) for figure in case.figures} == dict.fromkeys(
+            [figure.name for figure in cases[0].figures], repeats
+        )
+        assert all(np.isfinite(figure.values).all() for figure in case.figures)
+        by_name = {figure.name: figure.values for figure in case.figures}
+        for p50, p95, p99 in zip(*(by_name[f"error_p{part}_us"] for part in (50, 95, 99)), strict=True):
+            assert 0 < p50 <= p95 <= p99
+    (plot,) = cases[0].plots
+    assert [series.label for series in plot.series] == list(FILTERS)
+    assert plot.series[0].x[:5] == (0.5, 1, 2, 5, 10)
+    assert not cases[1].plots
+
+
+def no_progress(done: float, doing: str) -> None:
+    assert 0 <= done <= 1 and doing
+
+
+def test_simulated_networks_are_cases(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "TRACES", 2)
+    found = Found()
+    clock._simulated(options(), found, no_progress)
+    assert len(found.cases) == 9
+    for profile in PROFILES:
+        shape(found, f"simulated {profile}", 2)
+
+
+def test_a_recorded_trace_is_a_case(tmp_path: pathlib.Path) -> None:
+    exchanges = trains.simulate(PROFILES["wifi"], trains.some_crystal(random.Random(1)), 20, "recorded")
+    path = tmp_path / "home.trace"
+    about = {"recorded": "2026-11-24T10:00:00+00:00", "seconds": 20, "session": "Kitchen", "host": "Ada"}
+    path.write_bytes(trace_bytes(exchanges, about))
+    found = Found()
+    clock._recorded([path], found, no_progress)
+    shape(found, "trace 1", 1)
+    case = found.cases["trace 1, envelope"]
+    assert case.parameters["host"] == "Ada"
+    assert "hindsight" in " ".join(case.notes)
+    path.write_bytes(trace_bytes(exchanges[:100], about))
+    with pytest.raises(PhaseLockError, match="too short"):
+        clock._recorded([path], found, no_progress)
+    path.write_bytes(trace_bytes([], about))
+    with pytest.raises(PhaseLockError, match="too short"):
+        clock._recorded([path], found, no_progress)
+
+
+def test_the_parts_share_the_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+    def part(*arguments: object) -> None:
+        tell = arguments[-1]
+        assert callable(tell)
+        tell(0.0, "begins")
+        tell(1.0, "ends")
+
+    for name in ("_recorded", "_simulated", "_real"):
+        monkeypatch.setattr(clock, name, part)
+    found = Found()
+    clock.run(options(trace=["a"]), found)
+    assert found.done == sorted(found.done)
+    assert (found.done[0], found.done[-1]) == (0.0, 1.0)
+
+
+def test_an_interrupt_leaves_no_process_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = spied_processes(monkeypatch)
+
+    def interrupted(done: float) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        clock.real(10, 1, interrupted)
+    assert len(started) == 6
+    assert all(process.returncode is not None for process in started)
+
+
+def spied_processes(monkeypatch: pytest.MonkeyPatch) -> list:  # type: ignore[type-arg]
+    started = []
+
+    class Spied(subprocess.Popen):  # type: ignore[type-arg]
+        def __init__(self, *arguments: object, **named: object) -> None:
+            super().__init__(*arguments, **named)  # type: ignore[call-overload]
+            started.append(self)
+
+    monkeypatch.setattr(subprocess, "Popen", Spied)
+    return started
+
+
+def test_a_clock_host_runs_at_the_rate_it_is_given() -> None:
+    with ClockHost("127.0.0.2", 5000.0, 10**12) as host:
+        machine_ns, shown_ns = host.compare_ns()
+        assert 0 < shown_ns - machine_ns - 10**12 < 10**9
+        later_ns, later_shown_ns = host.compare_ns()
+        assert (later_shown_ns - shown_ns) / (later_ns - machine_ns) == pytest.approx(1.005, abs=0.004)
+
+
+def test_a_clock_host_that_cannot_be_is_a_sentence() -> None:
+    with pytest.raises(PhaseLockError, match="did not start"), ClockHost("nonsense", 0.0, 0):
+        pass
+
+
+@pytest.mark.slow
+def test_real_exchanges_agree_with_the_truth() -> None:
+    trace = clock.real(12, 1, lambda done: None)["wired"]
+    assert len(trace.exchanges) > 300
+    found = clock.errors(trace, "envelope", 12)
+    assert np.abs(found.error_us[-3:]).max() < 1000
