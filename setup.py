@@ -2,22 +2,51 @@
 
 import glob
 import os
+import shutil
 import sys
 import sysconfig
 
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
+from setuptools.errors import PlatformError
 
 # Free-threaded builds have no stable ABI; they get an extension of their own version.
 ABI3 = not sysconfig.get_config_var("Py_GIL_DISABLED") and os.environ.get("PHASELOCK_NO_ABI3") != "1"
 
 
+def refuse(reason):
+    """End the build with a sentence; where it was asked for, pip shows it."""
+    raise SystemExit(f"\nPhaseLock cannot be built here: {reason}\n")
+
+
+def to_get(what):
+    """How to come by the compiler or the headers of Python."""
+    if sys.platform == "win32":
+        return 'install the "Desktop development with C++" of the Microsoft C++ Build Tools 2022.'
+    if sys.platform == "darwin":
+        return {"compiler": "run xcode-select --install.", "headers": "install Python from python.org."}[what]
+    packages = {"compiler": "gcc libc6-dev", "headers": "python3-dev"}[what]
+    return f"on Debian and Ubuntu, apt-get install {packages}; elsewhere, the packages of the same purpose."
+
+
 class BuildNative(build_ext):
     def build_extensions(self):
+        if sys.maxsize < 2**32 or sys.byteorder != "little":
+            refuse("it needs a 64-bit, little-endian Python.")
+        headers = [*self.include_dirs, *(path for one in self.extensions for path in one.include_dirs)]
+        if not any(os.path.exists(os.path.join(folder, "Python.h")) for folder in headers):
+            version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+            refuse(f"the headers of Python {version} are missing; {to_get('headers')}")
         if self.compiler.compiler_type == "msvc":
             flags = ["/O2", "/std:c11", "/experimental:c11atomics"]
+            try:
+                self.compiler.initialize()
+            except PlatformError:
+                refuse(f"there is no C compiler; {to_get('compiler')}")
         else:
             flags = ["-O3", "-std=c11"]
+            if shutil.which(self.compiler.compiler[0]) is None:
+                refuse(f"the C compiler {self.compiler.compiler[0]} is missing; {to_get('compiler')}")
         for extension in self.extensions:
             extension.extra_compile_args = flags
         super().build_extensions()

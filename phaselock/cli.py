@@ -27,13 +27,27 @@ def main(argv: Sequence[str]) -> int:
     options = _parser().parse_args(argv)
     terminal = Terminal(as_json=options.json, quiet=options.quiet)
     try:
-        status: int = options.run(options, terminal)
+        status = _run(options, terminal)
     except PhaseLockError as error:
         terminal.event("error", None, {"message": str(error)}, to_people=False)
         status = _fail(terminal, str(error))
     except KeyboardInterrupt:
         status = _fail(terminal, "Interrupted.")
     terminal.close()
+    return status
+
+
+def _run(options: argparse.Namespace, terminal: Terminal) -> int:
+    try:
+        status: int = options.run(options, terminal)
+    except ImportError as error:
+        what = error.name or ""
+        if "_native" in str(error):
+            mend = "Install PhaseLock with pip for this Python; in a checkout: pip install -e ."
+            raise PhaseLockError(f"PhaseLock's native part does not load here ({error}). {mend}") from None
+        if what.partition(".")[0] in ("", "phaselock"):
+            raise
+        raise PhaseLockError(f"PhaseLock is not installed completely: {what} is missing; see pip check.") from None
     return status
 
 
@@ -179,6 +193,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     demo.set_defaults(run=_demo)
 
+    doctor = commands.add_parser(
+        "doctor",
+        parents=[sound, lines],
+        help="find out what keeps music from playing together",
+        description="Check this machine: window, sound output, ports, network, discovery, disk; and with ADDRESS also "
+        "the way to the session there: name, firewall, both directions of the clock, how well it is heard. For that it "
+        "takes one of the session's five places for some seconds, plays and fetches nothing, and nobody waits for it. "
+        "Exit status 0: no problem, 1: see what to do.",
+    )
+    doctor.add_argument(
+        "address", nargs="?", type=_address, metavar="ADDRESS[:PORT]", help="where a session is hosted"
+    )
+    doctor.set_defaults(run=_doctor)
+
     trace = commands.add_parser(
         "trace",
         parents=[lines],
@@ -268,6 +296,12 @@ def _log(options: argparse.Namespace, terminal: Terminal) -> int:
     from phaselock import app
 
     return app.run_log(options.lines, terminal)
+
+
+def _doctor(options: argparse.Namespace, terminal: Terminal) -> int:
+    from phaselock import doctor
+
+    return doctor.run_doctor(options.address, options.backend, options.device, terminal)
 
 
 def _trace(options: argparse.Namespace, terminal: Terminal) -> int:

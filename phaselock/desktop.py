@@ -147,6 +147,8 @@ class Desktop:
 
 def run_window(backend: str = "auto", device: str | None = None) -> int:
     """Show the window until it is closed; the exit status. PhaseLockError where there can be no window."""
+    from phaselock import _native  # noqa: F401  (a window would stand without it, but could do nothing)
+
     try:
         import tkinter
 

@@ -1,0 +1,79 @@
+"""What was installed from a wheel, waiting for work: the window opens and closes, and little memory is needed."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+BOUND_KB = 50_000
+"""Of resident memory, the private part with it (the specification's "memory idle")."""
+
+# The window as it is, on no sound card, but that it looks at itself once it has stood for two seconds, and closes.
+WINDOW = """
+from phaselock.desktop import Desktop
+from phaselock.ui.screens.home import HomeScreen
+from phaselock.ui.window import Window
+
+def look():
+    button = window.screen.create
+    assert isinstance(window.screen, HomeScreen) and button.winfo_viewable() and button.winfo_width() > 50
+    print(open("/proc/self/smaps_rollup").read() if sys.platform == "linux" else "drawn")
+    window.close()
+
+import sys
+window = Window(Desktop("null"))
+window.report_callback_exception = lambda kind, value, trace: (window.destroy(), sys.exit(repr(value)))
+window.after(2000, look)
+window.run()
+"""
+
+
+def resident_kb(rollup: str) -> int:
+    (kb,) = (int(line.split()[1]) for line in rollup.splitlines() if line.startswith("Rss:"))
+    return kb
+
+
+def environment(home: pathlib.Path) -> dict[str, str]:
+    return {**os.environ, "PHASELOCK_HOME": str(home), "HOME": str(home)}
+
+
+@pytest.mark.skipif(importlib.util.find_spec("_tkinter") is None, reason="this Python has no tkinter")
+@pytest.mark.skipif(sys.platform == "linux" and "DISPLAY" not in os.environ, reason="there is no display")
+def test_the_window_opens_is_drawn_and_closes(tmp_path: pathlib.Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", WINDOW],
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0 and done.stderr == "", done.stderr
+    if sys.platform == "linux":
+        print(f"window: {resident_kb(done.stdout) / 1000:.1f} MB")
+        assert resident_kb(done.stdout) <= BOUND_KB
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")
+def test_a_host_that_waits_needs_little_memory(tmp_path: pathlib.Path) -> None:
+    local = ["--bind", "127.0.0.1", "--port", "0", "--clock-port", "0", "--backend", "null", "--json"]
+    with subprocess.Popen(
+        [sys.executable, "-P", "-m", "phaselock", "host", *local],
+        cwd=tmp_path,
+        env=environment(tmp_path),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as host:
+        assert host.stdin and host.stdout
+        assert '"session"' in host.stdout.readline()
+        rollup = pathlib.Path(f"/proc/{host.pid}/smaps_rollup").read_text("ascii")
+        host.communicate("quit\n", timeout=60)
+    print(f"host: {resident_kb(rollup) / 1000:.1f} MB")
+    assert host.returncode == 0
+    assert resident_kb(rollup) <= BOUND_KB

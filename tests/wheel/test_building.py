@@ -1,0 +1,103 @@
+"""What is said where PhaseLock cannot be built or is not whole, and what cibuildwheel would build."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+ROOT = pathlib.Path(__file__).parents[2]
+
+HINDRANCES = {
+    "import os; os.environ['CC'] = 'no-such-compiler'": "the C compiler no-such-compiler is missing",
+    "import os.path; real = os.path.exists; os.path.exists = lambda path: path[-8:] != 'Python.h' and real(path)": (
+        f"the headers of Python {sys.version_info[0]}.{sys.version_info[1]} are missing"
+    ),
+    "import sys, setuptools; sys.maxsize = 2**31 - 1": "it needs a 64-bit, little-endian Python",
+    "import sys, setuptools; sys.byteorder = 'big'": "it needs a 64-bit, little-endian Python",
+}
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="MSVC is not chosen by CC")
+@pytest.mark.parametrize("hindrance", HINDRANCES)
+def test_a_build_that_cannot_be_ends_with_a_sentence(hindrance: str, tmp_path: pathlib.Path) -> None:
+    pytest.importorskip("Cython")
+    pytest.importorskip("setuptools")
+    build = f"sys.argv = ['setup.py', 'build_ext', '-b', {str(tmp_path)!r}, '-t', {str(tmp_path)!r}]"
+    code = f"import runpy, sys; {build}; {hindrance}; runpy.run_path('setup.py')"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 1
+    assert f"PhaseLock cannot be built here: {HINDRANCES[hindrance]}" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.fixture
+def unbuilt(tmp_path: pathlib.Path) -> pathlib.Path:
+    """A copy of the package that lacks its native part."""
+    ignored = shutil.ignore_patterns("__pycache__", "*.so", "*.pyd")
+    return pathlib.Path(shutil.copytree(ROOT / "phaselock", tmp_path / "phaselock", ignore=ignored))
+
+
+def last_words(package: pathlib.Path, *arguments: str, missing: str = "") -> str:
+    start = f"import runpy, sys; sys.argv[0] = 'phaselock'; sys.path.insert(0, {str(package.parent)!r})\n"
+    # An editable installation would lend the copy its native part.
+    start += "sys.meta_path[:] = [one for one in sys.meta_path if '__editable__' not in str(vars(one))]\n"
+    start += "".join(f"sys.modules[{name!r}] = None\n" for name in missing.split())
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", f"{start}runpy.run_module('phaselock', run_name='__main__')", *arguments],
+        cwd=package.parent,
+        env={**os.environ, "PYTHONPATH": ""},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == 1 and "Traceback" not in done.stderr, done.stderr
+    return done.stderr
+
+
+@pytest.mark.parametrize("command", ["window", "host", "devices"])
+def test_an_unbuilt_checkout_says_so(unbuilt: pathlib.Path, command: str) -> None:
+    assert "PhaseLock's native part does not load here" in last_words(unbuilt, command)
+
+
+def test_a_native_part_of_another_platform_is_told(unbuilt: pathlib.Path) -> None:
+    suffix = ".pyd" if sys.platform == "win32" else ".abi3.so"
+    (unbuilt / f"_native{suffix}").write_bytes(b"\x7fELF of another machine")
+    said = last_words(unbuilt, "devices")
+    assert "PhaseLock's native part does not load here" in said and "pip" in said
+
+
+@pytest.mark.parametrize(
+    ("missing", "command", "words"),
+    [
+        ("msgpack", "host", "PhaseLock is not installed completely: msgpack is missing"),
+        ("tkinter", "window", "apt-get install python3-tk"),
+        ("_tkinter", "window", "apt-get install python3-tk"),
+        ("customtkinter", "window", "The window needs customtkinter."),
+    ],
+)
+def test_what_is_missing_is_named(missing: str, command: str, words: str) -> None:
+    assert words in last_words(ROOT / "phaselock", command, missing=missing)
+
+
+@pytest.mark.parametrize(
+    ("platform", "architectures", "wheels"),
+    [
+        ("linux", "auto", {"cp311-manylinux_x86_64", "cp311-musllinux_x86_64"}),
+        ("windows", "auto", {"cp311-win_amd64"}),
+        ("macos", "x86_64,arm64", {"cp311-macosx_x86_64", "cp311-macosx_arm64"}),
+    ],
+)
+def test_what_would_be_built(platform: str, architectures: str, wheels: set[str]) -> None:
+    if importlib.util.find_spec("cibuildwheel") is None:
+        pytest.skip("cibuildwheel is not installed")
+    command = [sys.executable, "-m", "cibuildwheel", "--print-build-identifiers", "--platform", platform]
+    command += [] if architectures == "auto" else ["--archs", architectures]
+    said = subprocess.run([*command, str(ROOT)], capture_output=True, text=True, check=True).stdout
+    assert set(said.split()) == wheels
