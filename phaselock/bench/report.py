@@ -11,7 +11,7 @@ import json
 import pathlib
 import re
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import matplotlib
@@ -45,7 +45,7 @@ TERMINAL_COLUMNS = 100
 MOST_POINTS = 16_000
 """Of all plots together: the page stays below a megabyte."""
 FEWEST_POINTS, MOST_POINTS_OF_SERIES = 40, 1200
-MOST_BARS = 100
+MOST_BARS = 60
 LONGEST_PARAMETER = 20_000
 TEXT_PX = 11
 WIDTH_PX = 560
@@ -184,7 +184,7 @@ def _page(run: Run) -> str:
     parts += [f"<p class=quiet>{_text(what)}</p></div></header>"]
     if not run.complete or run.problems:
         head = "Something failed." if run.complete else "This run did not come to its end: what follows is not all."
-        problems = "".join(f"<li>{_text(plain(problem, 1000))}</li>" for problem in run.problems)
+        problems = "".join(f"<li>{_text(problem, 1000)}</li>" for problem in run.problems)
         parts.append(f'<section class="panel problem" role=alert><strong>{head}</strong><ul>{problems}</ul></section>')
     about = "".join(f"<dt>{name}</dt><dd>{_text(value)}</dd>" for name, value in _about(run))
     parts.append(f"<section class=panel><dl class=about>{about}</dl></section>")
@@ -217,19 +217,16 @@ def _overview(benchmark: str, cases: Sequence[Case], number_: int) -> str:
 
 def _case(case: Case, anchor: str, points: int) -> str:
     chips = "".join(f"<li>{_text(name)} <b>{_text(value)}</b></li>" for name, value in _parameters(case))
-    notes = "".join(f"<p class=quiet>{_text(plain(note, 1000))}</p>" for note in case.notes)
+    notes = "".join(f"<p class=quiet>{_text(note, 1000)}</p>" for note in case.notes)
     width_px = WIDTH_PX if len(case.plots) > 1 else 2 * WIDTH_PX
     plots = "".join(_plot(plot, points, width_px) for plot in case.plots)
     more = ""
     if long := _long_parameters(case):
-        try:
-            shown = json.dumps(long, indent=1, ensure_ascii=False, default=str)[:LONGEST_PARAMETER]
-        except RecursionError:
-            shown = "too deep to be shown"
-        lines = "\n".join(plain(line, 1000) for line in shown.splitlines())
-        more = f"<details><summary>All parameters</summary><pre>{_text(lines)}</pre></details>"
+        shown = json.dumps(long, indent=1, ensure_ascii=False, default=str)[:LONGEST_PARAMETER]
+        lines = "\n".join(_text(line, 1000) for line in shown.splitlines())
+        more = f"<details><summary>All parameters</summary><pre>{lines}</pre></details>"
     return (
-        f"<article class=panel id={anchor}><h3>{_text(plain(case.name))}</h3><ul class=chips>{chips}</ul>{notes}"
+        f"<article class=panel id={anchor}><h3>{_text(case.name)}</h3><ul class=chips>{chips}</ul>{notes}"
         f"{_table(FIGURE_HEAD, map(_figure_row, case.figures))}"
         f"{f'<div class=plots>{plots}</div>' if plots else ''}{more}</article>"
     )
@@ -239,13 +236,13 @@ def _table(head: Sequence[str], rows: Any, links: Sequence[str] = ()) -> str:
     heads = "".join(f"<th scope=col>{_text(one)}</th>" for one in head)
     lines = []
     for k, (name, *cells) in enumerate(rows):
-        first = f"<a href=#{links[k]}>{_text(plain(name))}</a>" if links else _text(plain(name))
+        first = f"<a href=#{links[k]}>{_text(name)}</a>" if links else _text(name)
         lines.append(f"<tr><th scope=row>{first}</th>{''.join(f'<td>{_text(one)}</td>' for one in cells)}</tr>")
     return f"<div class=wide><table><thead><tr>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
 
 
-def _text(text: str) -> str:
-    return html.escape(text)
+def _text(text: str, longest: int = 200) -> str:
+    return html.escape(plain(text, longest))
 
 
 # -- plots -------------------------------------------------------------------------------------------------------------
@@ -283,14 +280,14 @@ _STYLE: Any = {
 
 
 def _plot(plot: Plot, points: int, width_px: int) -> str:
-    known = [one for one in plot.series if stats.finite(one.y)]
+    known = [one for one in plot.series if _measured(one)]
     keys = [
-        f'<li><i style="background:var(--m{k % len(COLOURS)})"></i>{_text(plain(one.label, 60))}</li>'
+        f'<li><i style="background:var(--m{k % len(COLOURS)})"></i>{_text(one.label, 60)}</li>'
         for k, one in enumerate(known)
     ]
     legend = f"<ul class=legend>{''.join(keys)}</ul>" if len(known) > 1 else ""
     drawn = _drawn(plot, known, points, width_px) if known else "<p class=quiet>Nothing was measured.</p>"
-    return f"<figure><figcaption>{_text(plain(plot.title))}</figcaption>{legend}{drawn}</figure>"
+    return f"<figure><figcaption>{_text(plot.title)}</figcaption>{legend}{drawn}</figure>"
 
 
 def _drawn(plot: Plot, known: Sequence[Series], points: int, width_px: int) -> str:
@@ -303,14 +300,14 @@ def _drawn(plot: Plot, known: Sequence[Series], points: int, width_px: int) -> s
         height_px = max(120, 70 + len(bars) * (10 + 16 * len(known))) if bars else 260
         sheet = Sheet(figsize=(width_px / 72, height_px / 72), dpi=72, layout="constrained")
         axes = sheet.subplots()
-        positive = any(value > 0 for one in known for value in stats.finite(one.y))
+        log = plot.log_y and any(y > 0 for one in known for _, y in _measured(one))
         value_axis: Any = axes.xaxis if bars else axes.yaxis
         other: Any = axes.yaxis if bars else axes.xaxis
         if bars:
             _draw_bars(axes, bars, known)
         else:
             for k, one in enumerate(known):
-                x, y = _thinned(one, points, positive_only=plot.log_y and positive)
+                x, y = _thinned(one, points, positive_only=log)
                 dots: dict[str, Any] = {}
                 if plot.kind == "points":  # a line of no length with round ends: a fifth of what a marker takes
                     gaps = np.full(len(x), np.nan)
@@ -319,13 +316,13 @@ def _drawn(plot: Plot, known: Sequence[Series], points: int, width_px: int) -> s
                 axes.plot(x, y, color=COLOURS[k % len(COLOURS)], linestyle="-" if k < len(COLOURS) else "--", **dots)
             axes.margins(x=0.02)
             low, high = axes.get_ylim()
-            if not plot.log_y and low < high / 2 and all(value >= 0 for one in known for value in stats.finite(one.y)):
+            if not log and low < high / 2 and all(y >= 0 for one in known for _, y in _measured(one)):
                 axes.set_ylim(bottom=0, top=high)
             other.set_major_formatter(FuncFormatter(_tick))
         other.grid(False)
         value_axis.set_label_text(plain(plot.y_label, 80))
         other.set_label_text(plain(plot.x_label, 80))
-        if plot.log_y and positive:
+        if log:
             (axes.set_xscale if bars else axes.set_yscale)("log")
             low, high = axes.get_xlim() if bars else axes.get_ylim()
             value_axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 500 * low else (1,)))
@@ -341,10 +338,16 @@ def _drawn(plot: Plot, known: Sequence[Series], points: int, width_px: int) -> s
     return re.sub("(?<=: )(" + "|".join(_VARIABLES) + ')(?=[;"])', lambda found: f"var({_VARIABLES[found[0]]})", drawn)
 
 
+def _measured(series: Series) -> list[tuple[Any, float]]:
+    """Its points; a bar's name can be anything."""
+    pairs: Iterable[tuple[Any, float]] = zip(series.x, series.y, strict=False)
+    return [(x, y) for x, y in pairs if stats.finite([y]) and (isinstance(x, str) or stats.finite([x]))]
+
+
 def _draw_bars(axes: Any, names: Sequence[str], known: Sequence[Series]) -> None:
     thick = 0.8 / len(known)
     for k, one in enumerate(known):
-        values = {str(name): value for name, value in zip(one.x, one.y, strict=False) if stats.finite([value])}
+        values = {str(name): value for name, value in _measured(one)}
         at = [row + (k - (len(known) - 1) / 2) * thick for row, name in enumerate(names) if name in values]
         widths = [values[name] for name in names if name in values]
         drawn = axes.barh(at, widths, height=thick * 0.85, color=COLOURS[k % len(COLOURS)])
@@ -357,8 +360,7 @@ def _draw_bars(axes: Any, names: Sequence[str], known: Sequence[Series]) -> None
 
 def _thinned(series: Series, points: int, *, positive_only: bool) -> tuple[np.ndarray, np.ndarray]:
     """What was measured of it, in at most about so many points: of each stretch, the least and the greatest stay."""
-    pairs = [pair for pair in zip(map(float, series.x), series.y, strict=False) if len(stats.finite(pair)) == 2]
-    x, y = np.array(pairs, float).reshape(-1, 2).T
+    x, y = np.array(_measured(series), float).reshape(-1, 2).T
     if positive_only:
         x, y = x[y > 0], y[y > 0]
     if len(x) <= points:

@@ -25,6 +25,7 @@ from phaselock.errors import PhaseLockError
 FORMAT = "phaselock-bench"
 FORMAT_VERSION = 1
 LARGEST_FILE_BYTES = 500_000_000
+DEEPEST = 20
 
 Better = Literal["less", "more", ""]
 
@@ -130,7 +131,7 @@ def read_run(path: pathlib.Path) -> Run:
         return Run(
             command=tuple(map(str, found["command"])),
             began=str(found["began"]),
-            machine=_mapping(found["machine"]),
+            machine=_shallow(_mapping(found["machine"])),
             cases=[_case(one) for one in found["cases"]],
             problems=[str(one) for one in found["problems"]],
             seconds=float(found["seconds"]),
@@ -147,7 +148,7 @@ def _case(found: Any) -> Case:
     return Case(
         benchmark=str(found["benchmark"]),
         name=str(found["name"]),
-        parameters=_mapping(found["parameters"]),
+        parameters=_shallow(_mapping(found["parameters"])),
         figures=tuple(
             Figure(str(one["name"]), str(one["unit"]), _numbers(one["values"]), _better(one["better"]))
             for one in found["figures"]
@@ -180,6 +181,16 @@ def _numbers(found: Any) -> tuple[float, ...]:
 def _mapping(found: Any) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ValueError("a mapping was expected")
+    return found
+
+
+def _shallow(found: Any, levels: int = DEEPEST) -> Any:
+    """For what is compared and printed, which goes one call deeper for each level."""
+    if isinstance(found, dict | list):
+        if not levels:
+            raise ValueError("it is nested too deeply")
+        for one in found.values() if isinstance(found, dict) else found:
+            _shallow(one, levels - 1)
     return found
 
 

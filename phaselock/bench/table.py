@@ -103,19 +103,20 @@ def how(run: Run) -> str:
     commit = f", commit {plain(machine['commit'])}" if machine.get("commit") else ""
     cores = f" with {plain(machine['cores'])} cores" if machine.get("cores") else ""
     system = " ".join(plain(machine[key]) for key in ("system", "release") if machine.get(key))
-    with_what = f"`{command(run).replace('`', '')}` (PhaseLock {plain(machine.get('phaselock'))}{commit})"
+    typed = re.sub("[`<>]", "", command(run))  # nothing can be escaped within a code span
+    version = escaped(f"PhaseLock {machine.get('phaselock')}{commit}")
     processor = plain(machine.get("processor") or "a processor without a name")
     where = f"{processor}{cores}, {system}, Python {plain(machine.get('python'))}"
     repeats = sorted({len(figure.values) for case in run.cases for figure in case.figures})
     times = str(repeats[0]) if len(repeats) == 1 else f"{repeats[0]} to {repeats[-1]}" if repeats else "no"
+    times += " repeat" if times == "1" else " repeats"
     told = [case.parameters.get("seeds") for case in run.cases]
-    seeds = {tuple(map(plain, one)) for one in told if isinstance(one, list | tuple)}
+    seeds = {tuple(escaped(str(seed)) for seed in one) for one in told if isinstance(one, list | tuple)}
     of_seeds = f" (seeds {', '.join(seeds.pop())})" if len(seeds) == 1 else ""
     incomplete = "" if run.complete else " **The run did not come to its end.**"
     return (
-        f"Measured by {with_what} on {escaped(where)}; {date(run)}, in {duration(run.seconds)}. Each figure is the "
-        f"median of {times} {'repeat' if times == '1' else 'repeats'}{of_seeds}, with their range in brackets."
-        f"{incomplete}"
+        f"Measured by `{typed}` ({version}) on {escaped(where)}; {escaped(date(run))}, in {duration(run.seconds)}. "
+        f"Each figure is the median of {times}{of_seeds}, with their range in brackets.{incomplete}"
     )
 
 

@@ -1,0 +1,169 @@
+"""What `phaselock bench WHAT` leaves behind, however it ends."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+import sys
+import types
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from phaselock import cli
+from phaselock.bench import options as bench_options
+from phaselock.bench.frame import Bench
+from phaselock.bench.results import Case, Figure, read_run
+from phaselock.errors import PhaseLockError
+
+Run = Callable[[argparse.Namespace, Bench], None]
+
+
+def a_case(benchmark: str, name: str, *values: float) -> Case:
+    return Case(benchmark, name, {}, (Figure("start_us", "us", values),))
+
+
+def measures(benchmark: str, error: BaseException | None = None) -> Run:
+    """A benchmark that adds a case, again with its second repeat, and another, and then fails if it shall."""
+
+    def run(options: argparse.Namespace, bench: Bench) -> None:
+        bench.progress(0.0, "warming up")
+        bench.add(a_case(benchmark, "wired", 1.0))
+        bench.add(a_case(benchmark, "wired", 1.0, 2.0))
+        bench.progress(0.5, "playing")
+        bench.add(a_case(benchmark, "wifi", 5.0))
+        if error:
+            raise error
+
+    return run
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Puts functions in the place of the benchmarks of these names; the others are then not part of `all`."""
+
+    def put(**runs: Run) -> None:
+        for name, run in runs.items():
+            module: Any = types.ModuleType(f"phaselock.bench.{name}")
+            module.run = run
+            monkeypatch.setitem(sys.modules, f"phaselock.bench.{name}", module)
+        monkeypatch.setattr(bench_options, "BENCHMARKS", tuple(runs))
+
+    return put
+
+
+def bench(*words: str) -> int:
+    return cli.main(["bench", *words])
+
+
+def test_a_whole_run(fake: Callable[..., None], tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    fake(engine=measures("engine"))
+    assert bench("engine", "--out", str(tmp_path / "new" / "folder")) == 0
+    run = read_run(tmp_path / "new" / "folder" / "run.json")
+    assert run.complete and run.problems == []
+    assert [(case.name, case.figures[0].values) for case in run.cases] == [("wired", (1.0, 2.0)), ("wifi", (5.0,))]
+    assert {path.name for path in (tmp_path / "new" / "folder").iterdir()} == {"run.json", "report.html", "report.md"}
+    out = capsys.readouterr().out
+    assert "engine: playing" in out and "1.50 (1–2)" in out and "Warning" not in out
+
+
+def test_programs_hear_of_it(
+    fake: Callable[..., None], tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake(engine=measures("engine"))
+    assert bench("engine", "--json", "--out", str(tmp_path)) == 0
+    events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert events[0]["event"] == "progress" and events[0]["benchmark"] == "engine"
+    assert (events[-1]["event"], events[-1]["complete"], events[-1]["cases"]) == ("bench", True, 2)
+
+
+def test_an_interrupted_run_keeps_what_was_found(
+    fake: Callable[..., None], tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake(engine=measures("engine", KeyboardInterrupt()), sync=measures("sync"))
+    assert bench("all", "--out", str(tmp_path)) == 1
+    run = read_run(tmp_path / "run.json")
+    assert not run.complete and len(run.problems) == 1
+    assert [(case.benchmark, case.name) for case in run.cases] == [("engine", "wired"), ("engine", "wifi")]
+    assert "This run did not come to its end" in (tmp_path / "report.html").read_text("utf-8")
+    assert "did not come to its end" in (tmp_path / "report.md").read_text("utf-8")
+    assert "Warning: Interrupted" in capsys.readouterr().out
+
+
+def test_one_that_fails_does_not_end_the_others(fake: Callable[..., None], tmp_path: pathlib.Path) -> None:
+    fake(engine=measures("engine", PhaseLockError("No sound.")), sync=measures("sync"))
+    assert bench("all", "--out", str(tmp_path)) == 1
+    run = read_run(tmp_path / "run.json")
+    assert not run.complete and run.problems == ["engine: No sound."]
+    assert [case.benchmark for case in run.cases] == ["engine", "engine", "sync", "sync"]
+    assert "engine: No sound." in (tmp_path / "report.html").read_text("utf-8")
+
+
+def test_the_only_one_that_fails_leaves_a_report(
+    fake: Callable[..., None], tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake(engine=measures("engine", PhaseLockError("No sound.")))
+    assert bench("engine", "--out", str(tmp_path)) == 1
+    assert read_run(tmp_path / "run.json").problems == ["No sound."]
+    assert len(read_run(tmp_path / "run.json").cases) == 2
+    assert "Warning: No sound." in capsys.readouterr().out
+
+
+def test_what_was_found_is_written_as_it_is_found(fake: Callable[..., None], tmp_path: pathlib.Path) -> None:
+    seen: list[int] = []
+
+    def run(options: argparse.Namespace, bench: Bench) -> None:
+        for k in range(3):
+            bench.add(a_case("engine", f"case {k}", 1.0))
+            seen.append(len(read_run(tmp_path / "run.json").cases))
+        raise RuntimeError("a mistake of ours")
+
+    fake(engine=run)
+    with pytest.raises(RuntimeError):
+        bench("engine", "--quiet", "--out", str(tmp_path))
+    assert seen == [1, 2, 3]
+    assert not read_run(tmp_path / "run.json").complete
+
+
+def test_a_result_is_not_overwritten(
+    fake: Callable[..., None], tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake(engine=measures("engine"))
+    (tmp_path / "run.json").write_text("precious", "utf-8")
+    assert bench("engine", "--out", str(tmp_path)) == 1
+    assert "There is a result in" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["run.json"]
+    assert (tmp_path / "run.json").read_text("utf-8") == "precious"
+
+
+def test_a_folder_that_cannot_be_is_told_before_anything_is_measured(
+    fake: Callable[..., None], tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fake(engine=measures("engine", AssertionError("it was measured")))
+    (tmp_path / "file").touch()
+    assert bench("engine", "--out", str(tmp_path / "file")) == 1
+    assert "cannot be written to" in capsys.readouterr().err
+
+
+def test_without_a_name_the_result_gets_a_folder_of_its_own(
+    fake: Callable[..., None], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake(engine=measures("engine"))
+    monkeypatch.chdir(tmp_path)
+    assert bench("engine", "--quiet") == 0
+    (folder,) = tmp_path.iterdir()
+    assert folder.name.startswith("phaselock-bench-engine-") and (folder / "report.html").exists()
+
+
+@pytest.mark.parametrize("words", [("engine",), ("compare", "a", "b"), ("table", "a")])
+def test_what_must_be_installed_is_told(
+    words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "scipy", None)
+    monkeypatch.setitem(sys.modules, "lameenc", None)
+    assert bench(*words) == 1
+    assert capsys.readouterr().err == (
+        "phaselock bench needs scipy, lameenc, which playing does not. Install: pip install 'phaselock[bench]'\n"
+    )

@@ -1,0 +1,156 @@
+"""Two runs compared: the verdicts, what is warned of, and that nothing is surer than its repeats."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import math
+import pathlib
+import re
+from typing import Any
+
+import pytest
+
+from phaselock import cli
+from phaselock.bench.results import Better, Case, Figure, Run, new_run, write_run
+
+LOW, SAME, HIGH = (10.0, 11.0, 12.0), (10.5, 11.5, 11.7), (20.0, 21.0, 22.0)
+SIX_LOW, SIX_HIGH = tuple(map(float, range(10, 16))), tuple(map(float, range(20, 26)))
+
+
+def a_run(*figures: Figure, name: str = "wired", **parameters: Any) -> Run:
+    run = new_run(("bench", "sync"))
+    run.cases.append(Case("sync", name, parameters, figures))
+    run.complete = True
+    return run
+
+
+def a_figure(values: tuple[float, ...], better: Better = "less", name: str = "start_us") -> Figure:
+    return Figure(name, "us", values, better)
+
+
+class Compared:
+    """What `phaselock bench compare` did, to programs and to people."""
+
+    def __init__(self, folder: pathlib.Path, capsys: pytest.CaptureFixture[str], before: Run, after: Run) -> None:
+        paths = [str(folder / "a.json"), str(folder / "b.json")]
+        for run, path in zip((before, after), paths, strict=True):
+            write_run(run, pathlib.Path(path))
+        self.status = cli.main(["bench", "compare", "--json", *paths])
+        events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+        self.compared = [event for event in events if event["event"] == "compared"]
+        self.warnings = [event["message"] for event in events if event["event"] == "warning"]
+        self.verdicts = {(event["case"], event["figure"]): event["verdict"] for event in self.compared}
+        assert cli.main(["bench", "compare", *paths]) == self.status
+        self.text = capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "better", "verdict", "status"),
+    [
+        (LOW, HIGH, "less", "likely worse", 1),
+        (HIGH, LOW, "less", "likely better", 0),
+        (LOW, HIGH, "more", "likely better", 0),
+        (HIGH, LOW, "more", "likely worse", 1),
+        (LOW, HIGH, "", "likely changed", 0),
+        (LOW, SAME, "less", "no clear difference", 0),
+        (LOW[:2], HIGH[:2], "less", "no clear difference", 0),  # two of each tell nothing, however far apart
+        (LOW[:1], HIGH[:1], "less", "no clear difference", 0),
+        (SIX_LOW, SIX_HIGH, "less", "worse", 1),
+        (SIX_HIGH, SIX_LOW, "less", "better", 0),
+        (SIX_LOW, SIX_LOW, "less", "no clear difference", 0),
+        ((1000.0, 1000.1, 1000.2), (1001.0, 1001.1, 1001.2), "less", "no clear difference", 0),  # sure, and no news
+        ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0), "less", "no clear difference", 0),
+        ((0.0, 0.0, 0.0), (3.0, 2.0, 5.0), "less", "likely worse", 1),
+        ((math.nan, math.nan, math.nan), HIGH, "less", "not measured", 0),
+        ((*LOW, math.nan), HIGH, "less", "likely worse", 1),
+        ((), (), "less", "not measured", 0),
+    ],
+)
+def test_verdicts(
+    before: tuple[float, ...],
+    after: tuple[float, ...],
+    better: Better,
+    verdict: str,
+    status: int,
+    tmp_path: pathlib.Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    found = Compared(tmp_path, capsys, a_run(a_figure(before, better)), a_run(a_figure(after, better)))
+    assert found.verdicts == {("wired", "start_us"): verdict}
+    assert found.status == status
+    assert re.search(rf"  start +{verdict}\b", found.text) and found.warnings == []
+
+
+def test_what_only_one_has_is_told(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before, after = a_run(a_figure(LOW), a_figure(LOW, name="clicks")), a_run(a_figure(LOW))
+    after.cases.append(dataclasses.replace(after.cases[0], name="wan"))
+    found = Compared(tmp_path, capsys, before, after)
+    assert found.verdicts == {
+        ("wired", "start_us"): "no clear difference",
+        ("wired", "clicks"): "only in A",
+        ("wan", "start_us"): "only in B",
+    }
+    assert found.status == 0
+
+
+def test_a_figure_is_told_in_full(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = Compared(tmp_path, capsys, a_run(a_figure(LOW)), a_run(a_figure(HIGH)))
+    (event,) = found.compared
+    assert (event["before"], event["after"], event["before_n"], event["after_n"]) == (11.0, 21.0, 3, 3)
+    assert event["ratio"] == pytest.approx(21 / 11) and event["p"] == event["smallest_p"] == pytest.approx(0.1)
+    assert event["ratio_low"] == pytest.approx(20 / 12) and event["ratio_high"] == pytest.approx(2.2)
+    assert "11 ->        21 µs" in found.text and "×1.91 (1.67 to 2.20)" in found.text
+    assert "1 likely worse." in found.text and "Chance alone" in found.text
+
+
+def test_too_few_repeats_are_called_so(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = Compared(tmp_path, capsys, a_run(a_figure(LOW[:2])), a_run(a_figure(HIGH[:2])))
+    assert "three of each are the least" in found.text
+
+
+def test_two_empty_runs(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = Compared(tmp_path, capsys, new_run(()), new_run(()))
+    assert found.status == 0 and "Neither run measured anything." in found.text
+
+
+def test_whatever_else_differs_is_warned_of(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before, after = a_run(a_figure(LOW), seconds=40, seeds=[1]), a_run(a_figure(LOW), seconds=20, seeds=[1])
+    before.machine = {**before.machine, "cores": 2, "packages": {"numpy": "1", "scipy": "1"}}
+    after.machine = {**after.machine, "cores": 8, "packages": {"numpy": "2", "scipy": "1"}}
+    after.complete = False
+    assert Compared(tmp_path, capsys, before, after).warnings == [
+        "B did not come to its end.",
+        "The machines differ, which says more than any figure: cores (2, then 8).",
+        "Packages differ: numpy (1, then 2).",
+        "Synchronisation, wired: the parameters differ: seconds (40, then 20).",
+    ]
+
+
+def test_the_versions_are_told(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before, after = a_run(), a_run()
+    before.machine = {"phaselock": "0.1.0", "commit": "abc"}
+    after.machine = {"phaselock": "0.2.0", "commit": None}
+    text = Compared(tmp_path, capsys, before, after).text
+    assert "A: PhaseLock 0.1.0, commit abc" in text and "B: PhaseLock 0.2.0, commit unknown" in text
+
+
+def test_a_strangers_words_do_not_reach_the_terminal_raw(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    evil = "\x1b[2J\x07\u202e" + "long" * 1000
+    before = a_run(Figure(evil, evil, LOW), name=evil, **{evil: 1})
+    after = a_run(Figure(evil, evil, HIGH), name=evil, **{evil: evil})
+    before.cases[0] = dataclasses.replace(before.cases[0], benchmark=evil)
+    after.cases[0] = dataclasses.replace(after.cases[0], benchmark=evil)
+    after.machine = {"processor": evil, "packages": {evil: evil}}
+    text = Compared(tmp_path, capsys, before, after).text
+    assert not {"\x1b", "\x07", "\u202e"} & set(text)
+    assert max(map(len, text.splitlines())) < 1000
+
+
+def test_a_file_that_is_no_run_is_refused(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_run(a_run(), tmp_path / "a.json")
+    (tmp_path / "b.json").write_text("{}", "utf-8")
+    assert cli.main(["bench", "compare", str(tmp_path / "a.json"), str(tmp_path / "b.json")]) == 1
+    assert capsys.readouterr().err.endswith("b.json is not a result of phaselock bench: it is something else.\n")

@@ -1,0 +1,155 @@
+"""The file of a run: what is written is read again, and no other file is mistaken for one."""
+
+from __future__ import annotations
+
+import json
+import math
+import pathlib
+from typing import Any
+
+import numpy as np
+import pytest
+
+from phaselock.bench.results import Case, Figure, Plot, Series, new_run, read_run, write_run
+from phaselock.errors import PhaseLockError
+
+
+def a_case() -> Case:
+    return Case(
+        "sync",
+        "wired",
+        {"peers": 2, "seeds": [1, 2]},
+        (Figure("start_us", "us", (12.5, math.nan)),),
+        (
+            Plot("Distance", "seconds", "us", (Series("seed 1", (0.0, 1.0), (3.0, math.inf)),), "points"),
+            Plot("Done", "", "s", (Series("seed 1", ("Ada", "Bob"), (1.0, 2.0)),), "bars", True),
+        ),
+        {"1": {"windows": np.array([[1.0, math.nan]])}},
+        ("A note.",),
+    )
+
+
+def written(tmp_path: pathlib.Path) -> pathlib.Path:
+    run = new_run(("bench", "sync"))
+    run.cases.append(a_case())
+    run.seconds = 3.5
+    write_run(run, tmp_path / "run.json")
+    return tmp_path / "run.json"
+
+
+def test_what_is_written_is_read(tmp_path: pathlib.Path) -> None:
+    run = read_run(written(tmp_path))
+    (case,) = run.cases
+    assert (run.command, run.seconds, run.complete, run.problems) == (("bench", "sync"), 3.5, False, [])
+    expected = a_case()
+    for field in ("benchmark", "name", "parameters", "notes"):
+        assert getattr(case, field) == getattr(expected, field)
+    assert case.figures[0].values[0] == 12.5 and math.isnan(case.figures[0].values[1])
+    assert math.isnan(case.plots[0].series[0].y[1])
+    assert case.plots[1] == expected.plots[1]
+    assert case.samples == {"1": {"windows": [[1.0, None]]}}
+
+
+def test_nothing_of_this_machine_has_a_name(tmp_path: pathlib.Path) -> None:
+    import getpass
+    import platform
+
+    text = written(tmp_path).read_text("utf-8")
+    assert f'"{platform.node()}"' not in text and f'"{getpass.getuser()}"' not in text
+
+
+def damaged(**changes: Any) -> str:
+    """A run of one case, otherwise right."""
+    figure = {"name": "a", "unit": "s", "values": [1], "better": "less"} | changes.pop("figure", {})
+    plot = {"title": "", "x_label": "", "y_label": "", "series": [], "kind": "line", "log_y": False}
+    plot |= changes.pop("plot", {})
+    case = {"benchmark": "sync", "name": "wired", "parameters": {}, "samples": {}, "notes": []}
+    case |= {"figures": [figure], "plots": [plot]} | changes.pop("case", {})
+    run = {"format": "phaselock-bench", "format_version": 1, "command": [], "began": "", "machine": {}}
+    return json.dumps(run | {"cases": [case], "problems": [], "seconds": 1, "complete": True} | changes)
+
+
+def deep(levels: int) -> Any:
+    value: Any = 1
+    for _ in range(levels):
+        value = {"a": value}
+    return value
+
+
+def test_the_damages_below_are_the_only_fault(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "run.json").write_text(damaged(), "utf-8")
+    assert len(read_run(tmp_path / "run.json").cases) == 1
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        damaged()[:-40],
+        "[]",
+        "null",
+        '{"format": "something"}',
+        "\x00\x01",
+        "[" * 100_000,
+        '{"a":' * 100_000,
+        damaged(format_version=2),
+        damaged(cases=3),
+        damaged(cases=[3]),
+        damaged(cases=None),
+        damaged(machine=[1]),
+        damaged(machine={"processor": deep(500)}),
+        damaged(command=7),
+        damaged(seconds="soon"),
+        damaged(seconds=10**400),
+        damaged(case={"parameters": [1]}),
+        damaged(case={"parameters": deep(100)}),
+        damaged(case={"samples": 3}),
+        damaged(case={"notes": 3}),
+        damaged(figure={"values": ["much"]}),
+        damaged(figure={"values": 3}),
+        damaged(figure={"values": [[1]]}),
+        damaged(figure={"values": [10**400]}),
+        damaged(figure={"better": "worse"}),
+        damaged(figure={"better": []}),
+        damaged(plot={"kind": "pie"}),
+        damaged(plot={"series": [{"label": "a", "x": ["a"], "y": [1]}]}),
+        damaged(plot={"series": [{"label": "a", "x": [1]}]}),
+    ],
+)
+def test_any_other_file_is_refused_in_a_sentence(text: str, tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "run.json"
+    path.write_text(text, "utf-8")
+    with pytest.raises(PhaseLockError, match=r"is not a result of phaselock bench: .+\.$"):
+        read_run(path)
+
+
+def test_bytes_that_are_no_text_are_refused(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "run.json").write_bytes(b"\xff\xfe\x80")
+    with pytest.raises(PhaseLockError, match="is not a result"):
+        read_run(tmp_path / "run.json")
+
+
+def test_a_missing_file_and_a_folder_are_refused(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(PhaseLockError, match="cannot be read: No such file"):
+        read_run(tmp_path / "run.json")
+    with pytest.raises(PhaseLockError, match="it is no file"):
+        read_run(tmp_path)
+
+
+def test_what_could_not_be_measured_reads_as_such(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "run.json"
+    path.write_text(
+        damaged(figure={"values": [None, math.nan, -math.inf, 1]}), "utf-8"
+    )  # Python's NaN, and JSON's null
+    values = read_run(path).cases[0].figures[0].values
+    assert [math.isfinite(value) for value in values] == [False, False, False, True]
+
+
+def test_an_interrupted_write_leaves_the_one_before(tmp_path: pathlib.Path) -> None:
+    path = written(tmp_path)
+    run = new_run(())
+    run.cases.append(Case("sync", "wired", {}, (), samples={"a": object()}))
+    with pytest.raises(AttributeError):
+        write_run(run, path)
+    assert len(read_run(path).cases) == 1

@@ -1,0 +1,179 @@
+"""The README's table of figures, and figures as words."""
+
+from __future__ import annotations
+
+import json
+import math
+import pathlib
+
+import pytest
+
+from phaselock import cli
+from phaselock.bench import table
+from phaselock.bench.results import Case, Figure, Run, new_run, write_run
+
+MARKED = f"# Title\n\n{table.BEGIN}\nold\n{table.END}\n\nThe rest.\n"
+
+
+def a_run() -> Run:
+    run = new_run(("bench", "all", "--seeds", "1,2,3", "--out", "/home/ada/x"))
+    run.began, run.seconds, run.complete = "2026-11-24T15:00:00+00:00", 871.0, True
+    run.machine = {
+        "phaselock": "0.1.0",
+        "commit": "abc123",
+        "processor": "Some Processor",
+        "cores": 2,
+        "system": "Linux",
+        "release": "6.1",
+        "python": "3.11.7",
+    }
+    seeds = {"seeds": [1, 2, 3]}
+    run.cases.append(Case("new", "a case", seeds, tuple(Figure(f"f{k}_ms", "ms", (1.0, 2.0, 3.0)) for k in range(9))))
+    run.cases.append(
+        Case(
+            "sync",
+            "wired",
+            seeds,
+            (
+                Figure("clicks", "", (0.0, 0.0, 0.0)),
+                Figure("unsure_windows", "", (1.0, 1.0, 1.0)),
+                Figure("start_us", "us", (9.876, 12.0, 14.0)),
+                Figure("settling_s", "s", (1.0, math.nan, 2.0)),
+            ),
+        )
+    )
+    run.cases.append(Case("sync", "wifi | x", seeds, (Figure("start_us", "us", (20.0, 21.0, 22.0)),)))
+    return run
+
+
+def test_the_main_figures_are_in_a_table_for_each_benchmark() -> None:
+    sync, new, how = table.figures_of(a_run()).split("\n\n")
+    assert sync.splitlines() == [
+        "| Synchronisation | start (µs) | settling (s) | clicks |",
+        "| --- | ---: | ---: | ---: |",
+        "| wired | 12 (9.88–14) | 1.50 (1–2, 1 failed) | 0 |",
+        "| wifi \\| x | 21 (20–22) |  |  |",
+    ]
+    assert new.splitlines()[0].count("|") == 2 + table.MOST_OTHER_COLUMNS
+    assert how == (
+        "Measured by `phaselock bench all --seeds 1,2,3` (PhaseLock 0.1.0, commit abc123) on Some Processor with 2 "
+        "cores, Linux 6.1, Python 3.11.7; 24 November 2026, in 15 minutes. Each figure is the median of 3 repeats "
+        "(seeds 1, 2, 3), with their range in brackets."
+    )
+
+
+def test_an_unfinished_run_says_so_in_the_table() -> None:
+    run = a_run()
+    run.complete = False
+    assert table.figures_of(run).endswith("**The run did not come to its end.**")
+    assert table.figures_of(new_run(())) == "Nothing was measured."
+
+
+def test_the_readme_changes_between_its_marks_only(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result, readme = tmp_path / "run.json", tmp_path / "README.md"
+    write_run(a_run(), result)
+    readme.write_text(MARKED, "utf-8")
+    for _ in range(2):  # and once more without growing
+        assert cli.main(["bench", "table", str(result), "--readme", str(readme)]) == 0
+        expected = f"# Title\n\n{table.BEGIN}\n{table.figures_of(a_run())}\n{table.END}\n\nThe rest.\n"
+        assert readme.read_text("utf-8") == expected
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "run.json"]
+    assert "README.md are those of" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        "",
+        "no marks",
+        table.BEGIN,
+        table.END,
+        f"{table.END} {table.BEGIN}",
+        f"{table.BEGIN} {table.BEGIN} {table.END}",
+        f"{table.BEGIN} {table.END} {table.END}",
+        f"{table.END} {table.BEGIN} {table.END}",
+    ],
+)
+def test_a_readme_without_its_marks_stays_as_it_is(
+    document: str, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result, readme = tmp_path / "run.json", tmp_path / "README.md"
+    write_run(a_run(), result)
+    readme.write_text(document, "utf-8")
+    assert cli.main(["bench", "table", str(result), "--readme", str(readme)]) == 1
+    assert "README.md has no place for the figures" in capsys.readouterr().err
+    assert readme.read_text("utf-8") == document
+
+
+def test_a_readme_that_cannot_be_read_is_told(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    result, readme = tmp_path / "run.json", tmp_path / "README.md"
+    write_run(a_run(), result)
+    assert cli.main(["bench", "table", str(result), "--readme", str(readme)]) == 1
+    assert "README.md cannot be changed: No such file" in capsys.readouterr().err
+    readme.write_bytes(b"\xff")
+    assert cli.main(["bench", "table", str(result), "--readme", str(readme)]) == 1
+    assert "README.md is not text" in capsys.readouterr().err
+
+
+def test_without_a_readme_the_table_is_printed(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_run(a_run(), tmp_path / "run.json")
+    assert cli.main(["bench", "table", str(tmp_path / "run.json")]) == 0
+    assert capsys.readouterr().out == table.figures_of(a_run()) + "\n"
+    assert cli.main(["bench", "table", "--json", str(tmp_path / "run.json")]) == 0
+    assert json.loads(capsys.readouterr().out)["markdown"] == table.figures_of(a_run())
+
+
+def test_a_strangers_run_cannot_close_the_marks() -> None:
+    run = a_run()
+    for case in run.cases:
+        case.parameters["seeds"][:] = [table.END]  # type: ignore[index]
+    run.cases.append(Case(f"evil\n{table.END}", f"{table.END}\n# Mine", {}, (Figure(table.END, table.END, (1.0,)),)))
+    run.command, run.began = (table.END, "`x`"), table.END
+    run.machine = dict.fromkeys(run.machine, f"{table.END}\n<script>")
+    document = table.put_between(MARKED, table.figures_of(run))
+    assert document and table.put_between(document, "new") == MARKED.replace("old", "new")
+    assert "\n# Mine" not in document
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (3.0, "3"),
+        (-2.0, "-2"),
+        (0.123456, "0.123"),
+        (1.5, "1.50"),
+        (12.345, "12.3"),
+        (999.4, "999"),
+        (1234.5, "1234"),
+        (12345.6, "12,346"),
+        (0.0000123, "1.2e-05"),
+        (1e300, "1e+300"),
+        (math.nan, "–"),
+        (-math.inf, "–"),
+    ],
+)
+def test_numbers(value: float, text: str) -> None:
+    assert table.number(value) == text
+
+
+@pytest.mark.parametrize(
+    ("column", "text"),
+    [
+        (("start_us", "us"), "start (µs)"),
+        (("of_limit_percent", "%"), "of limit (%)"),
+        (("mbit_s", "Mbit/s"), "mbit s (Mbit/s)"),
+        (("rss_mb", "MB"), "rss (MB)"),
+        (("clicks", ""), "clicks"),
+    ],
+)
+def test_headings(column: tuple[str, str], text: str) -> None:
+    assert table.heading(column) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(0, "0 seconds"), (90, "90 seconds"), (871, "15 minutes"), (7300, "2 h 2 min"), (math.nan, "an unknown time")],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert table.duration(seconds) == text
