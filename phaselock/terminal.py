@@ -13,6 +13,7 @@ import os
 import queue
 import shutil
 import sys
+import textwrap
 import threading
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -51,7 +52,7 @@ class Terminal:
         if self._as_json:
             times = {} if session_ns is None else {"session_ns": session_ns}
             self._put(json.dumps({"event": name, **times, **fields}) + "\n")
-        elif to_people and (not self._quiet or name in ("warning", "error")):
+        elif to_people and (not self._quiet or name in ("warning", "error") or fields.get("level") == "problem"):
             for line in sentences(name, fields):
                 self._put(self._wipe() + line + "\n")
 
@@ -163,6 +164,8 @@ def sentences(name: str, fields: Mapping[str, Any]) -> list[str]:
             return [fields["path"], *fields["lines"]]
         case "found":
             return [_session_line(fields)]
+        case "finding":
+            return [f"{fields['level']:9}{fields['message']}", *textwrap.indent(fields["fix"], " " * 9).splitlines()]
         case "joined" if fields.get("again"):
             sentence = "The host is heard again."
         case _:

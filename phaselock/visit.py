@@ -52,6 +52,7 @@ class Visitor:
         self._tasks: list[asyncio.Task[None]] = []
         self.clock: PeerClock | None = None
         """What measures; None before `join`."""
+        self.clock_port = 0
         self.over = ""
         """Why the visit has come to an end, as a sentence; empty while it goes on."""
 
@@ -79,7 +80,7 @@ class Visitor:
             raise PhaseLockError(sentence(answer.reason) or "The host refused.")
         if not isinstance(answer, m.JoinAccepted):
             raise PhaseLockError(NO_ANSWER)
-        self._peer_id = answer.peer_id
+        self._peer_id, self.clock_port = answer.peer_id, answer.clock_port
         try:
             self.clock = PeerClock(self._host_ip, answer.clock_port, answer.peer_id)
         except OSError as error:
@@ -246,10 +247,15 @@ def quality_lines(found: Quality) -> list[str]:
     assert found.rtt_p50_us is not None and found.rtt_p95_us is not None
     return [
         f"{found.exchanges} exchanges with the host's clock were recorded; {loss_words(found.loss)}.",
-        f"Half of the round trips took less than {found.rtt_p50_us / 1e3:.2f} ms, "
-        f"19 of 20 less than {found.rtt_p95_us / 1e3:.2f} ms.",
+        f"Half of the round trips took less than {time_words(found.rtt_p50_us)}, "
+        f"19 of 20 less than {time_words(found.rtt_p95_us)}.",
         f"At the end {_known_words(found.uncertainty_us)}.",
     ]
+
+
+def time_words(us: float) -> str:
+    """A short time, for people."""
+    return f"{max(1, round(us))} us" if us < 1000 else f"{us / 1000:.1f} ms"
 
 
 def loss_words(loss: float) -> str:
@@ -262,4 +268,4 @@ def _known(clock: ClockStatus) -> float | None:
 
 
 def _known_words(within_us: float | None) -> str:
-    return "its clock is not known yet" if within_us is None else f"its clock is known to within {within_us:.0f} us"
+    return f"its clock is {'not known yet' if within_us is None else f'known to within {time_words(within_us)}'}"

@@ -213,7 +213,7 @@ def test_the_figures_of_a_visit() -> None:
     assert (found.rtt_p50_us, found.rtt_p95_us, found.loss, found.uncertainty_us) == (51.0, 96.0, 0.0123, 35.4)
     assert quality_lines(found) == [
         "100 exchanges with the host's clock were recorded; 1.2 % were lost.",
-        "Half of the round trips took less than 0.05 ms, 19 of 20 less than 0.10 ms.",
+        "Half of the round trips took less than 51 us, 19 of 20 less than 96 us.",
         "At the end its clock is known to within 35 us.",
     ]
     unknown = quality([], 1.0, ClockStatus(False, True, 0, 0.0, 2**62, 0))

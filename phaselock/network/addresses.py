@@ -117,6 +117,15 @@ def networks(adapters: Iterable[Adapter]) -> tuple[Network, ...]:
     return tuple(one.network for adapter in adapters for one in adapter.addresses if not one.ip.is_loopback)
 
 
+def tunnels(adapters: Iterable[Adapter]) -> tuple[str, ...]:
+    """The names of the interfaces that lead through a VPN, and are in use."""
+    return tuple(
+        adapter.name
+        for adapter in adapters
+        if _kind(adapter, False) == _Kind.TUNNEL and not all(one.ip.is_link_local for one in adapter.addresses)
+    )
+
+
 def default_route_addresses() -> frozenset[str]:
     """The addresses that this machine speaks from to the world. Nothing is sent."""
     found = set()

@@ -9,13 +9,21 @@ import errno
 import importlib
 import ipaddress
 import logging
+import secrets
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 from phaselock.errors import PhaseLockError
 from phaselock.network import addresses
 from phaselock.network.addresses import Address, Network, usable_addresses
-from phaselock.network.advert import SERVICE_TYPE, FoundSession, found_session, instance_name, txt_record
+from phaselock.network.advert import (
+    ID_DIGITS,
+    SERVICE_TYPE,
+    FoundSession,
+    found_session,
+    instance_name,
+    txt_record,
+)
 from phaselock.protocol.messages import MAX_PEERS, PROTOCOL_VERSION
 
 if TYPE_CHECKING:
@@ -370,6 +378,31 @@ async def find_sessions(
     finally:
         await browser.close()
     return found
+
+
+async def try_out(
+    timeout_s: float, interfaces: Sequence[str] | None = None
+) -> tuple[bool, tuple[FoundSession, ...]]:
+    """Whether what this machine announces comes back to it, and the sessions found within that time; PhaseLockError if
+    announcing or searching is impossible. What is announced has an identity too short to be shown to anybody."""
+    found: tuple[FoundSession, ...] = ()
+
+    def on_change(sessions: tuple[FoundSession, ...]) -> None:
+        nonlocal found
+        found = sessions
+
+    identity = secrets.token_bytes(ID_DIGITS.start // 2 - 1)
+    own = await asyncio.to_thread(usable_addresses)
+    announcer = Announcer("doctor", "", identity, 9, own or interfaces or (), interfaces=interfaces)
+    browser = Browser(interfaces)
+    try:
+        await browser.start(on_change)
+        await announcer.start()
+        await asyncio.sleep(timeout_s)
+        return instance_name("doctor", identity) in browser._names(), found
+    finally:
+        await browser.close()
+        await announcer.close()
 
 
 # -- zeroconf ----------------------------------------------------------------------------------------------------------
