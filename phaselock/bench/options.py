@@ -102,7 +102,8 @@ def add_to(commands: Any, lines: argparse.ArgumentParser) -> None:
         "compare",
         parents=[lines],
         help="what got better or worse between two runs",
-        description="Compare two results, and say what got better or worse, and how sure that is.",
+        description="Compare two results, and say what got better or worse, and how sure that is. Exit status: 0 if "
+        "nothing got worse, 1 if something did, or likely did.",
     )
     compare.add_argument("before", type=pathlib.Path, metavar="A.json")
     compare.add_argument("after", type=pathlib.Path, metavar="B.json")
@@ -166,7 +167,6 @@ def _measure(options: argparse.Namespace, terminal: Terminal) -> int:
     return status
 
 
-def _compare(options: argparse.Namespace, terminal: Terminal) -> int:
 def _measure_real(options: argparse.Namespace, terminal: Terminal) -> int:
     if options.signal is None:
         return _measure(options, terminal)
@@ -174,6 +174,7 @@ def _measure_real(options: argparse.Namespace, terminal: Terminal) -> int:
     return status
 
 
+def _compare(options: argparse.Namespace, terminal: Terminal) -> int:
     status: int = _part("compare").run(options.before, options.after, terminal)
     return status
 
