@@ -13,22 +13,38 @@ LOWEST_HZ, HIGHEST_HZ = 100.0, 12_000.0
 _EDGE = 0.05
 """How wide the edges of the band are, as a part of their frequency."""
 _LEVEL = 0.1
+_PIECE_S, _OVERLAP_S = 60.0, 0.1
+"""Noise is made in pieces that fade into each other, slowly enough to stay in the band."""
 _BLOCK_FRAMES = 1 << 16
 
 
-def noise(seconds: float, rate_hz: int, seed: int, channels: int = 2) -> npt.NDArray[np.float64]:
+def noise(seconds: float, rate_hz: int, seed: int, channels: int = 2) -> npt.NDArray[np.float32]:
     """(frames, channels) of noise as loud as a song, different in each channel, like itself at no other place."""
-    frames = round(seconds * rate_hz)
-    spectrum = np.fft.rfft(np.random.default_rng(seed).standard_normal((frames, channels)), axis=0)
-    hz = np.fft.rfftfreq(frames, 1 / rate_hz)
+    frames, piece, overlap = round(seconds * rate_hz), round(_PIECE_S * rate_hz), round(_OVERLAP_S * rate_hz)
+    chance = np.random.default_rng(seed)
+    sound = np.zeros((frames, channels), np.float32)
+    fade_in = np.sin(np.linspace(0, np.pi / 2, overlap))[:, None]
+    for begin in range(0, max(1, frames - overlap), piece - overlap):  # all at once would need a gigabyte for ten minutes
+        part = _band(chance.standard_normal((min(piece, frames - begin), channels)), rate_hz)
+        if begin:
+            part[:overlap] *= fade_in
+        if begin + piece < frames:
+            part[-overlap:] *= fade_in[::-1]
+        sound[begin : begin + len(part)] += part
+    return np.clip(sound, -1, 1, out=sound)
+
+
+def _band(white: npt.NDArray[np.float64], rate_hz: int) -> npt.NDArray[np.float64]:
+    """What of it lies in the band, as loud as a song."""
+    hz = np.fft.rfftfreq(len(white), 1 / rate_hz)
     highest_hz = min(HIGHEST_HZ, 0.4 * rate_hz)
     gain = np.clip((hz / LOWEST_HZ - 1 + _EDGE) / _EDGE, 0, 1) * np.clip((1 + _EDGE - hz / highest_hz) / _EDGE, 0, 1)
-    sound = np.fft.irfft(spectrum * gain[:, None], frames, axis=0)
-    loud: npt.NDArray[np.float64] = np.clip(sound * (_LEVEL / sound.std()), -1, 1)
+    sound = np.fft.irfft(np.fft.rfft(white, axis=0) * gain[:, None], len(white), axis=0)
+    loud: npt.NDArray[np.float64] = sound * (_LEVEL / sound.std())
     return loud
 
 
-def encode(sound: npt.NDArray[np.float64], rate_hz: int, kbps: int = 160, *, vbr: bool = False) -> bytes:
+def encode(sound: npt.NDArray[np.float32], rate_hz: int, kbps: int = 160, *, vbr: bool = False) -> bytes:
     """An MP3 of (frames, channels) within -1 and 1; `vbr` lets the encoder choose the rate from packet to packet."""
     encoder = lameenc.Encoder()
     encoder.silence()

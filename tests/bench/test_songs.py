@@ -23,7 +23,10 @@ def decoded(path: pathlib.Path) -> npt.NDArray[np.float32]:
 
 
 @pytest.mark.parametrize("rate_hz", [44100, 48000])
-def test_nothing_of_a_song_is_above_its_band(tmp_path: pathlib.Path, rate_hz: int) -> None:
+def test_nothing_of_a_song_is_above_its_band(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, rate_hz: int
+) -> None:
+    monkeypatch.setattr(songs, "_PIECE_S", 2.0)
     songs.noise_song(tmp_path / "song.mp3", 5, rate_hz)
     heard = decoded(tmp_path / "song.mp3")
     assert 5 * rate_hz <= len(heard) < 5 * rate_hz + 4 * 1152
@@ -31,6 +34,15 @@ def test_nothing_of_a_song_is_above_its_band(tmp_path: pathlib.Path, rate_hz: in
     inside = power[(hz > 1000) & (hz < 11_000)].mean()
     assert power[hz > 16_000].max() < inside * 10**-7.5
     assert 0.3 < np.abs(heard).max() < 0.9
+
+
+@pytest.mark.parametrize("seconds", [0.05, 1.0, 1.8, 1.85, 1.9, 1.95, 3.7])
+def test_noise_is_as_loud_where_its_pieces_meet_and_end(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+    monkeypatch.setattr(songs, "_PIECE_S", 1.0)
+    sound = songs.noise(seconds, 8000, 1)
+    assert len(sound) == seconds * 8000
+    loudness = np.sqrt((sound.reshape(-1, 400, 2) ** 2).mean((1, 2)))
+    assert loudness == pytest.approx(0.1, rel=0.2)
 
 
 def test_a_song_is_like_itself_at_one_place_only(tmp_path: pathlib.Path) -> None:
