@@ -109,11 +109,14 @@ def about_machine() -> dict[str, Any]:
 
 
 def write_run(run: Run, path: pathlib.Path) -> None:
-    """Write all of it as JSON, whole or not at all."""
+    """Write all of it as JSON, whole or not at all. PhaseLockError when it cannot be written."""
     document = {"format": FORMAT, "format_version": FORMAT_VERSION, **dataclasses.asdict(run)}
     unfinished = path.with_name(path.name + ".part")
-    unfinished.write_text(json.dumps(_finite(document), allow_nan=False), "utf-8")
-    unfinished.replace(path)
+    try:
+        unfinished.write_text(json.dumps(_finite(document), allow_nan=False), "utf-8")
+        unfinished.replace(path)
+    except OSError as error:
+        raise PhaseLockError(f"{path} cannot be written: {error.strerror}.") from None
 
 
 def read_run(path: pathlib.Path) -> Run:

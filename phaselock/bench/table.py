@@ -33,7 +33,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "sync": ("start_us", "playing_p50_us", "playing_p95_us", "playing_max_us", "settling_s", "clicks"),
     "clock": ("error_p50_us", "error_p95_us", "error_p99_us"),
     "transfer": ("of_limit_percent", "seconds"),
-    "decode": ("realtime_factor",),
+    "decode": ("realtime_factor", "seek_p95_ms"),
     "engine": ("p50_us", "p99_us", "worst_us", "of_period_percent"),
     "resources": ("rss_mb", "uss_mb", "cpu_percent"),
 }
@@ -41,7 +41,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 MOST_OTHER_COLUMNS = 6
 ORDER = ("sync", "clock", "transfer", "decode", "engine", "resources")
 
-UNITS = {"us": "µs", "percent": "%", "mb": "MB", "x": "×"}
+UNITS = {"us": "µs", "us/min": "µs/min", "percent": "%", "mb": "MB", "x": "×"}
 
 Column = tuple[str, str]
 """Name and unit of a figure."""
@@ -150,8 +150,7 @@ def title(benchmark: str) -> str:
 
 def label(name: str, of: str) -> str:
     """What to call a figure whose unit is `of`: in words, without the unit at its end."""
-    for suffix in (of, "percent" if of == "%" else of):
-        name = name.removesuffix(f"_{suffix.lower()}")
+    name = name.removesuffix("_percent" if of == "%" else f"_{of.lower().replace('/', '_per_')}")
     return plain(name.replace("_", " "))
 
 

@@ -146,6 +146,11 @@ def test_what_could_not_be_measured_reads_as_such(tmp_path: pathlib.Path) -> Non
     assert [math.isfinite(value) for value in values] == [False, False, False, True]
 
 
+def test_a_place_that_cannot_be_written_to_is_told(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(PhaseLockError, match=r"run\.json cannot be written: No such file"):
+        write_run(new_run(()), tmp_path / "gone" / "run.json")
+
+
 def test_an_interrupted_write_leaves_the_one_before(tmp_path: pathlib.Path) -> None:
     path = written(tmp_path)
     run = new_run(())

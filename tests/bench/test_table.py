@@ -164,6 +164,7 @@ def test_numbers(value: float, text: str) -> None:
         (("of_limit_percent", "%"), "of limit (%)"),
         (("mbit_s", "Mbit/s"), "mbit s (Mbit/s)"),
         (("rss_mb", "MB"), "rss (MB)"),
+        (("drift_us_per_min", "us/min"), "drift (µs/min)"),
         (("clicks", ""), "clicks"),
     ],
 )
