@@ -1,0 +1,42 @@
+"""Draw the icon of the program for installers: icon.png, icon.ico (Windows) and icon.icns (macOS). Needs a screen.
+
+usage: python wheels/icons.py FOLDER
+"""
+
+from __future__ import annotations
+
+import pathlib
+import struct
+import sys
+
+from phaselock.ui import theme
+from phaselock.ui.widgets import mark
+
+ICO_SIZES = (256, 48, 32, 16)
+ICNS_KINDS = {b"ic07": 128, b"ic08": 256, b"ic09": 512}
+
+
+def main(folder: pathlib.Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    theme.prepare()
+    root = theme.ctk.CTk()
+    theme.setup(root)
+    pngs = {}
+    for size in {*ICO_SIZES, *ICNS_KINDS.values()}:
+        mark._icon(size).write(folder / "icon.png", format="png")
+        pngs[size] = (folder / "icon.png").read_bytes()
+    root.destroy()
+    (folder / "icon.png").write_bytes(pngs[256])
+
+    # Both are containers of PNGs: https://en.wikipedia.org/wiki/ICO_(file_format) and Apple_Icon_Image_format.
+    ico, at = struct.pack("<HHH", 0, 1, len(ICO_SIZES)), 6 + 16 * len(ICO_SIZES)
+    for size in ICO_SIZES:
+        ico += struct.pack("<BBBBHHII", size % 256, size % 256, 0, 0, 1, 32, len(pngs[size]), at)
+        at += len(pngs[size])
+    (folder / "icon.ico").write_bytes(ico + b"".join(pngs[size] for size in ICO_SIZES))
+    icns = b"".join(kind + struct.pack(">I", 8 + len(pngs[size])) + pngs[size] for kind, size in ICNS_KINDS.items())
+    (folder / "icon.icns").write_bytes(b"icns" + struct.pack(">I", 8 + len(icns)) + icns)
+
+
+if __name__ == "__main__":
+    main(pathlib.Path(sys.argv[1]))
