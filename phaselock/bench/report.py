@@ -50,6 +50,7 @@ LONGEST_PARAMETER = 20_000
 TEXT_PX = 11
 WIDTH_PX = 560
 """Of a plot that has another one beside it; the page scales it a little."""
+HEIGHT_PX = 240
 
 
 def write(run: Run, folder: pathlib.Path) -> None:
@@ -105,7 +106,7 @@ def _figure_row(figure: Figure) -> tuple[str, ...]:
 
 
 def _from_to(low: float, high: float) -> str:
-    return f"{number(low)} to {number(high)}"
+    return number(low) if low == high else f"{number(low)} to {number(high)}"
 
 
 def _about(run: Run) -> Iterator[tuple[str, str]]:
@@ -295,16 +296,15 @@ def _drawn(plot: Plot, known: Sequence[Series], points: int, width_px: int) -> s
     # Characters that no font of matplotlib has are drawn by the reader's; there is nobody to warn here.
     with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        names = dict.fromkeys(str(name) for one in known for name in one.x)
+        names = dict.fromkeys(str(name) for one in known for name, _ in _measured(one))
         bars = list(names)[:MOST_BARS] if plot.kind == "bars" else []
-        height_px = max(120, 70 + len(bars) * (10 + 16 * len(known))) if bars else 260
-        sheet = Sheet(figsize=(width_px / 72, height_px / 72), dpi=72, layout="constrained")
+        sheet = Sheet(figsize=(width_px / 72, HEIGHT_PX / 72), dpi=72, layout="constrained")
         axes = sheet.subplots()
         log = plot.log_y and any(y > 0 for one in known for _, y in _measured(one))
         value_axis: Any = axes.xaxis if bars else axes.yaxis
         other: Any = axes.yaxis if bars else axes.xaxis
         if bars:
-            _draw_bars(axes, bars, known)
+            sheet.set_size_inches(width_px / 72, (56 + 18 * _draw_bars(axes, bars, known)) / 72)
         else:
             for k, one in enumerate(known):
                 x, y = _thinned(one, points, positive_only=log)
@@ -344,18 +344,22 @@ def _measured(series: Series) -> list[tuple[Any, float]]:
     return [(x, y) for x, y in pairs if stats.finite([y]) and (isinstance(x, str) or stats.finite([x]))]
 
 
-def _draw_bars(axes: Any, names: Sequence[str], known: Sequence[Series]) -> None:
-    thick = 0.8 / len(known)
-    for k, one in enumerate(known):
-        values = {str(name): value for name, value in _measured(one)}
-        at = [row + (k - (len(known) - 1) / 2) * thick for row, name in enumerate(names) if name in values]
-        widths = [values[name] for name in names if name in values]
-        drawn = axes.barh(at, widths, height=thick * 0.85, color=COLOURS[k % len(COLOURS)])
-        axes.bar_label(drawn, labels=[number(width) for width in widths], padding=4, fontsize=TEXT_PX - 1)
-    axes.set_yticks(range(len(names)), [plain(name, 40) for name in names])
-    axes.set_ylim(len(names) - 0.4, -0.6)
+def _draw_bars(axes: Any, names: Sequence[str], known: Sequence[Series]) -> float:
+    """Draw a group of bars for each name, of those series that have one; how high all are, in bars."""
+    values = [{str(name): value for name, value in _measured(one)} for one in known]
+    ticks, top = [], 0.0
+    for name in names:
+        there = [k for k, of in enumerate(values) if name in of]
+        for row, k in enumerate(there):
+            drawn = axes.barh(top + row, values[k][name], height=0.84, color=COLOURS[k % len(COLOURS)])
+            axes.bar_label(drawn, labels=[number(values[k][name])], padding=4, fontsize=TEXT_PX - 1)
+        ticks.append(top + (len(there) - 1) / 2)
+        top += len(there) + 0.8
+    axes.set_yticks(ticks, [plain(name, 40) for name in names])
+    axes.set_ylim(top - 0.8, -0.8)
     axes.margins(x=0.12)
     axes.tick_params(axis="y", length=0)
+    return top
 
 
 def _thinned(series: Series, points: int, *, positive_only: bool) -> tuple[np.ndarray, np.ndarray]:
