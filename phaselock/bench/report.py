@@ -427,7 +427,7 @@ dd { margin: 0; overflow-wrap: anywhere; }
 .wide { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; font-size: 13px; font-variant-numeric: tabular-nums; }
 th, td { padding: 6px 0 6px 24px; text-align: right; white-space: nowrap; font-weight: 400; }
-th:first-child { padding-left: 0; text-align: left; white-space: normal; }
+th:first-child { padding-left: 0; text-align: left; white-space: normal; min-width: 120px; }
 thead th { color: var(--secondary); font-size: 12px; vertical-align: bottom; white-space: normal; }
 tbody tr { border-top: 1px solid var(--grid); }
 .chips, .legend { list-style: none; display: flex; flex-wrap: wrap; gap: 6px; margin: 0 0 12px; padding: 0; }
@@ -438,19 +438,19 @@ tbody tr { border-top: 1px solid var(--grid); }
 .chips b { color: var(--text); font-weight: 400; }
 .plots { display: grid; grid-template-columns: repeat(auto-fit, minmax(min(420px, 100%), 1fr)); gap: 24px; }
 .plots { margin-top: 20px; }
-figure { margin: 0; min-width: 0; }
+figure { margin: 0; min-width: 0; overflow-x: auto; }
 figcaption { font-size: 13px; font-weight: 600; margin-bottom: 6px; overflow-wrap: anywhere; }
 .legend { gap: 4px 14px; font-size: 11px; color: var(--secondary); margin-bottom: 6px; }
 .legend i { display: inline-block; width: 10px; height: 10px; border-radius: 5px; margin-right: 6px; }
 svg { display: block; max-width: 100%; }
-figure svg { width: 100%; height: auto; stroke-linejoin: round; }
+figure svg { width: 100%; min-width: 440px; height: auto; stroke-linejoin: round; }
 svg text { font-family: inherit; font-size: 11px; }
 details { margin-top: 12px; color: var(--secondary); font-size: 13px; }
 summary { cursor: pointer; }
 pre { font-size: 11px; overflow-x: auto; max-height: 400px; }
 @media (max-width: 900px) {
   body { display: block; padding: 16px; }
-  nav { position: static; max-height: none; }
+  nav { position: static; max-height: none; margin-bottom: 24px; }
   nav ul ul { display: none; }
 }
 @media print {
@@ -466,7 +466,8 @@ pre { font-size: 11px; overflow-x: auto; max-height: 400px; }
   .panel { padding: 0; }
   .problem { padding: 8px; }
   figure, tr, thead, .problem { break-inside: avoid; }
-  h2, h3, .chips { break-after: avoid; }
+  figure svg { min-width: 0; }
+  h2, h3, .chips, section p, article p, thead { break-after: avoid; }
   .wide { overflow: visible; }
   th, td { padding-left: 10px; font-size: 8pt; }
   .plots { grid-template-columns: repeat(auto-fit, minmax(40%, 1fr)); gap: 12px; }
