@@ -24,7 +24,8 @@ def noise(seconds: float, rate_hz: int, seed: int, channels: int = 2) -> npt.NDA
     chance = np.random.default_rng(seed)
     sound = np.zeros((frames, channels), np.float32)
     fade_in = np.sin(np.linspace(0, np.pi / 2, overlap))[:, None]
-    for begin in range(0, max(1, frames - overlap), piece - overlap):  # all at once would need a gigabyte for ten minutes
+    # All at once would need a gigabyte for ten minutes.
+    for begin in range(0, max(1, frames - overlap), piece - overlap):
         part = _band(chance.standard_normal((min(piece, frames - begin), channels)), rate_hz)
         if begin:
             part[:overlap] *= fade_in

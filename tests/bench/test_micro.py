@@ -1,17 +1,23 @@
-"""The benchmarks of the engine and of decoding, with next to nothing to do."""
+"""The benchmarks of the engine, of decoding and of resources, with next to nothing to do."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 import pathlib
+import subprocess
+import sys
+import threading
 
 import numpy as np
 import pytest
 
 from phaselock import _native
 from phaselock.audio.mp3 import inspect
-from phaselock.bench import decode, engine
+from phaselock.bench import decode, engine, resources
 from phaselock.bench.results import Case
+from phaselock.errors import PhaseLockError
 
 T0_NS = 10**12
 
@@ -121,3 +127,105 @@ def test_a_seed_is_the_same_places(tmp_path: pathlib.Path) -> None:
     info = inspect(tmp_path / "song.mp3")
     assert decode.places(info, 1) == decode.places(info, 1) != decode.places(info, 2)
     assert all(0 <= frame < info.frames for frame in decode.places(info, 1))
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="the system does not say what a process needs")
+
+
+@linux
+def test_a_process_is_seen_as_it_is() -> None:
+    before = resources.look(os.getpid())
+    end = threading.Event()
+    another = threading.Thread(target=end.wait)
+    another.start()
+    assert resources.look(os.getpid()).threads == before.threads + 1
+    end.set()
+    another.join()
+    assert 5e6 < before.uss_bytes <= before.rss_bytes
+    ballast = b"x" * 50_000_000
+    while resources.look(os.getpid()).cpu_s == before.cpu_s:
+        pass
+    after = resources.look(os.getpid())
+    assert after.rss_bytes - before.rss_bytes > 0.9 * len(ballast)
+    assert after.at_s > before.at_s
+
+
+@linux
+def test_a_process_that_is_gone_is_a_sentence() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        pass
+    with pytest.raises(PhaseLockError, match="cannot be looked at"):
+        resources.look(process.pid)
+
+
+@linux
+def test_processes_are_watched_to_the_end() -> None:
+    told: list[float] = []
+    looks = resources.watch({"one": os.getpid(), "two": os.getppid()}, 0.01, told.append)
+    assert set(looks) == {"one", "two"}
+    assert len(looks["one"]) == len(looks["two"]) >= 2
+    assert told == sorted(told) and told[-1] == 1
+
+
+def test_what_was_seen_becomes_figures() -> None:
+    seen = [resources.Look(10.0 + k, 3.0 + k / 50, 7, 40_000_000 + 1_000_000 * k, 20_000_000) for k in range(5)]
+    case = resources.case("somebody", 4, [seen, seen[:3]])
+    assert values(case, "processor_percent") == pytest.approx((2, 2))
+    assert values(case, "rss_mb") == (42, 41)
+    assert values(case, "rss_most_mb") == (44, 42)
+    assert values(case, "private_mb") == (20, 20)
+    assert values(case, "threads") == (7, 7)
+    assert case.plots[0].series[0].x == (0, 1, 2, 3, 4)
+
+
+def test_another_system_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "platform", "darwin")
+    found = Found()
+    resources.run(argparse.Namespace(seeds=(1,), seconds=5), found)
+    (case,) = found.cases.values()
+    assert not case.figures and "Not measured" in case.notes[0]
+
+
+@linux
+def test_no_display_is_said_and_an_interrupt_leaves_no_process_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    started = []
+
+    class Spied(subprocess.Popen):  # type: ignore[type-arg]
+        def __init__(self, *arguments: object, **named: object) -> None:
+            super().__init__(*arguments, **named)  # type: ignore[call-overload]
+            started.append(self)
+
+    def interrupted(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(subprocess, "Popen", Spied)
+    monkeypatch.setattr(resources, "_rest", interrupted)
+    monkeypatch.setattr(resources, "_display", lambda: contextlib.nullcontext())
+    monkeypatch.setattr(resources, "PATIENCE_S", 1)
+    found = Found()
+    with pytest.raises(KeyboardInterrupt):
+        resources.run(argparse.Namespace(seeds=(1,), seconds=1), found)
+    assert len(started) == 1 and started[0].returncode is not None
+    assert list(found.cases) == [resources.WINDOW_IDLE, resources.WINDOW_PLAYING]
+    assert all("no display" in case.notes[0] for case in found.cases.values())
+
+
+@linux
+@pytest.mark.slow
+@pytest.mark.gui
+def test_real_programs_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
+    with resources._display() as display:
+        if display is None:
+            pytest.skip("no display")
+    monkeypatch.setattr(resources, "SETTLING_S", 1)
+    found = Found()
+    resources.run(argparse.Namespace(seeds=(1,), seconds=2), found)
+    assert set(found.cases) == {
+        resources.HEADLESS_IDLE,
+        resources.HEADLESS_HOST,
+        resources.HEADLESS_PEER,
+        resources.WINDOW_IDLE,
+        resources.WINDOW_PLAYING,
+    }
+    for case in found.cases.values():
+        assert 10 < values(case, "private_mb")[0] < values(case, "rss_mb")[0] < 200
