@@ -67,7 +67,7 @@ def summary(run: Run) -> list[str]:
     lines: list[str] = []
     for name, cases in by_benchmark(run.cases).items():
         lines += ["", title(name)]
-        first = ["", *(plain(case.name, 32) for case in cases)]
+        first = ["", *(plain(case.name, 48) for case in cases)]
         width = max(map(len, first))
         rest = [
             [plain(heading(column), 40), *(cell(figure_of(case, column)) for case in cases)]
