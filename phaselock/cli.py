@@ -212,8 +212,8 @@ def _parser() -> argparse.ArgumentParser:
         parents=[lines],
         help="record how well a session's clock is heard here",
         description="Take part in a session as a silent visitor, which takes one of its five places, and write every "
-        "exchange with the host's clock to a file, for phaselock bench clock --trace FILE. Ctrl-C ends it; what came "
-        "before is kept.",
+        "exchange with the host's clock to a file, for phaselock bench clock --trace FILE. Nobody waits for it; only "
+        "host --wait-peers counts it. Ctrl-C ends it; what came before is kept.",
     )
     trace.add_argument("address", type=_address, metavar="ADDRESS[:PORT]", help="where the session is hosted")
     trace.add_argument("-o", "--output", metavar="FILE", help="write here (default: phaselock-DATE-TIME.trace)")

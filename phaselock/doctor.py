@@ -40,9 +40,10 @@ from phaselock.storage.paths import cache_dir, log_path, settings_path
 from phaselock.sync.trace import Exchange
 from phaselock.visit import Quality, Visitor, loss_words, quality, time_words
 
-LOCAL_LIMIT_S = 7.0
+LOCAL_LIMIT_S = 6.0
 RESOLVE_LIMIT_S = 2.0
-CONNECT_LIMIT_S = 2.0
+CONNECT_LIMIT_S = 3.5
+"""Linux knows after three seconds that nobody in its own network has an address."""
 MOST_ADDRESSES = 2
 LISTEN_S = 3.0
 SOUND_S = 0.5
@@ -61,6 +62,7 @@ CARRIERS = ipaddress.ip_network("100.64.0.0/10")
 """RFC 6598: what providers and some VPNs hand out."""
 
 CHANGE_PORTS = "Close that program, or host on other ports: phaselock host --port 17411 --clock-port 17412"
+SAME_NETWORK = "See whether the address is right, that machine is on, and both are in the same network."
 ISOLATION = (
     "If both machines are in one Wi-Fi, log in to its router and switch off what it calls AP isolation or client\n"
     "isolation, and leave the guest network; the hotspot of a phone does instead."
@@ -288,7 +290,10 @@ def check_discovery(heard_itself: bool, sessions: Sequence[FoundSession]) -> lis
     """What came of announcing and of listening."""
     if not heard_itself:
         message = "What this machine announces does not come back to it: sessions will not be found by themselves."
-        fix = "Let UDP port 5353 (mDNS) through the firewall. By address it works all the same: phaselock join ADDRESS"
+        fix = (
+            "See whether the Wi-Fi or the cable is connected, and let UDP port 5353 (mDNS) through the firewall.\n"
+            "By address it works all the same: phaselock join ADDRESS"
+        )
         return [Finding("discovery", "problem", message, fix)]
     findings = [Finding("discovery", "ok", "Announcing and finding sessions works on this machine.")]
     for one in sessions:
@@ -418,10 +423,10 @@ def check_refusal(address: str, port: int, problem: OSError, sessions: Sequence[
     elif isinstance(problem, TimeoutError):
         message = f"{address} does not answer on port {port}."
     else:
-        message = f"No way leads to {address} ({(problem.strerror or 'unreachable').lower()})."
-        fix = f"See whether the address is right. Put both machines into the same network.\n{ISOLATION}"
-        return Finding("connect", "problem", message, fix)
-    return Finding("connect", "problem", message, f"{firewall_fix(port, 'TCP')}\n{ISOLATION}")
+        message = f"No machine is reached at {address} ({(problem.strerror or 'unreachable').lower()})."
+        return Finding("connect", "problem", message, f"{SAME_NETWORK}\n{ISOLATION}")
+    fix = f"{firewall_fix(port, 'TCP')}\n{ISOLATION}"
+    return Finding("connect", "problem", message, fix if announced else f"{SAME_NETWORK}\n{fix}")
 
 
 async def _visit(visitor: Visitor, measure: bool) -> AsyncIterator[Finding]:

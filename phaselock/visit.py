@@ -46,7 +46,7 @@ class Visitor:
     """Takes part over a connected socket, which it owns. Belongs to the loop that it is made on; `leave` in the end."""
 
     def __init__(self, control: socket.socket) -> None:
-        self._host_ip: str = control.getpeername()[0]
+        self._control = control
         self._connection = Connection(control, Framer(HOST_CAP))
         self._peer_id: int | None = None
         self._tasks: list[asyncio.Task[None]] = []
@@ -82,7 +82,7 @@ class Visitor:
             raise PhaseLockError(NO_ANSWER)
         self._peer_id, self.clock_port = answer.peer_id, answer.clock_port
         try:
-            self.clock = PeerClock(self._host_ip, answer.clock_port, answer.peer_id)
+            self.clock = PeerClock(self._control.getpeername()[0], answer.clock_port, answer.peer_id)
         except OSError as error:
             raise PhaseLockError(f"The host's clock cannot be reached: {error.strerror}.") from None
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._speak(self.clock))]
@@ -189,13 +189,17 @@ def run_trace(address: tuple[str, int], path: str | None, seconds: float, screen
     before = signal.getsignal(signal.SIGTERM)
     try:
         return asyncio.run(_trace(address, path, seconds, screen))
+    except asyncio.CancelledError:  # nothing was recorded yet
+        raise KeyboardInterrupt from None
     finally:
         signal.signal(signal.SIGTERM, before)
 
 
 async def _trace(address: tuple[str, int], path: str | None, seconds: float, screen: Screen) -> int:
-    # An interrupt cancels the main task, and so may this.
-    signal.signal(signal.SIGTERM, signal.getsignal(signal.SIGINT))
+    loop, this_task = asyncio.get_running_loop(), asyncio.current_task()
+    assert this_task
+    # As asyncio has it with the first interrupt.
+    signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(this_task.cancel))
     began = datetime.datetime.now(datetime.UTC)
     target = pathlib.Path(path or began.strftime("phaselock-%Y%m%d-%H%M%S.trace"))
     if target.is_dir() or not os.access(target.absolute().parent, os.W_OK):

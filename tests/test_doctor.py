@@ -377,7 +377,7 @@ def test_what_a_failed_connection_means() -> None:
     assert "192.0.2.7 does not answer on port 17401." in check(mute).message
     assert "sudo ufw allow 17401/tcp" in check(mute).fix and "client" in check(mute).fix
     assert "found by discovery, but" in check(mute, KITCHEN).message
-    assert "No way leads to 192.0.2.7 (no route to host)." in check(no_way).message
+    assert "No machine is reached at 192.0.2.7 (no route to host)." in check(no_way).message
 
 
 @pytest.mark.parametrize(
