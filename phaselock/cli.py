@@ -24,7 +24,7 @@ CLOCK_PORT = 17402
 
 def main(argv: Sequence[str]) -> int:
     """Run one command; the exit status."""
-    options = _parser().parse_args(argv)
+    options = command_line().parse_args(argv)
     terminal = Terminal(as_json=options.json, quiet=options.quiet)
     try:
         status = _run(options, terminal)
@@ -80,7 +80,8 @@ def _number(low: float, high: float, kind: type[int] | type[float] = int) -> Cal
     return read
 
 
-def _parser() -> argparse.ArgumentParser:
+def command_line() -> argparse.ArgumentParser:
+    """Everything that can be typed."""
     parser = argparse.ArgumentParser("phaselock", description="Synchronized music playback for groups.")
     parser.add_argument("--version", action="version", version=f"phaselock {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", title="commands (without one, the window opens)")

@@ -113,11 +113,11 @@ def test_devices_prints_one_object_a_line() -> None:
 
 
 def test_the_choices_are_those_of_the_rooms_behind() -> None:
-    parsed = cli._parser().parse_args(["join", "host"])
+    parsed = cli.command_line().parse_args(["join", "host"])
     assert cli.BACKENDS == (*BACKENDS, "virtual")
     assert parsed.clock_filter == FILTERS[0]
     for name in FILTERS:
-        cli._parser().parse_args(["join", "host", "--clock-filter", name])
+        cli.command_line().parse_args(["join", "host", "--clock-filter", name])
 
 
 class Screen(io.StringIO):
@@ -319,3 +319,13 @@ def test_a_log_that_is_not_there_yet_is_no_error(tmp_path: pathlib.Path) -> None
 )
 def test_what_people_need_not_read(name: str, fields: Mapping[str, Any]) -> None:
     assert sentences(name, fields) == []
+
+
+def test_the_manual_page_has_every_command_and_option() -> None:
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "wheels" / "manual.py")], capture_output=True, encoding="utf-8", timeout=60
+    )
+    assert done.returncode == 0, done.stderr
+    for heading in ("host", "join", "doctor", r"bench sync", r"bench compare"):
+        assert f"\n.SS {heading}\n" in done.stdout
+    assert r"\-\-wait\-peers N" in done.stdout and r"\-\-clock\-skew\-ppm" not in done.stdout
