@@ -134,7 +134,10 @@ def _parameters(case: Case) -> list[tuple[str, str]]:
         if isinstance(value, list | tuple) and not any(isinstance(one, dict | list | tuple) for one in value):
             value = ", ".join(map(str, value[:50]))
         if not isinstance(value, dict | list | tuple):
-            value = "none" if value is None else f"{value:.6g}" if isinstance(value, float) else value
+            if value is None or isinstance(value, bool):
+                value = {None: "none", True: "yes", False: "no"}[value]
+            elif isinstance(value, float):
+                value = f"{value:.6g}"
             found.append((plain(name.replace("_", " ")), plain(value)))
     return found
 
