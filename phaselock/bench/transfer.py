@@ -79,7 +79,7 @@ def _case(
             Figure("of_limit_percent", "%", tuple(100 * ideal_s / one for one in seconds), "more"),
             Figure("seconds", "s", seconds),
             Figure("limit_s", "s", (ideal_s,) * len(seconds), ""),
-            Figure("mbit_s", "Mbit/s", tuple(peers * size * 8e-6 / one for one in seconds), "more"),
+            Figure("rate", "Mbit/s", tuple(peers * size * 8e-6 / one for one in seconds), "more"),
         ),
         plots=(Plot("When each peer had the file", "", "seconds", bars, "bars"),),
         samples={"done_s": [done for _, done in found]},
