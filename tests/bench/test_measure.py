@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import functools
+import json
 import pathlib
 import struct
 
@@ -11,12 +12,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from phaselock.bench import capture, measure
+from phaselock.bench import capture, ear, measure
 from phaselock.bench.capture import Captured
 from phaselock.bench.measure import Sound, read_wav
 from phaselock.bench.results import Case
 from phaselock.cli import main
 from phaselock.errors import PhaseLockError
+from phaselock.programs import open_stage
 from tests.support.noise import Noise
 
 RATE_HZ = 44100
@@ -304,3 +306,35 @@ def test_the_command_says_what_it_found(tmp_path: pathlib.Path, capsys: pytest.C
     path.write_bytes(b"nothing")
     assert main(["bench", "measure", "--recording", str(path), "--out", str(tmp_path / "other")]) == 1
     assert "is no WAV file that can be measured" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_two_real_programs_on_virtual_cards(tmp_path: pathlib.Path) -> None:
+    """What left both, as an input would hear it; the peer's clock and card have a rate of their own."""
+    song, names = tmp_path / "signal.mp3", ("host", "peer")
+    song.write_bytes(measure._signal(10))
+    local = ("--bind", "127.0.0.1", "--port", "0", "--clock-port", "0")
+    with open_stage(str(tmp_path)) as stage:
+
+        def card(name: str, ppm: float) -> tuple[str, ...]:
+            return "--backend", "virtual", "--card", json.dumps({"ppm": ppm, "record": str(tmp_path / "ear" / name)})
+
+        host = stage.start("host", "host", str(song), *local, "--wait-peers", "1", "--play", *card("host", 0))
+        address = f"127.0.0.1:{stage.wait_for(host, 'session')['port']}"
+        stage.start("peer", "join", address, "--clock-skew-ppm=40", *card("peer", -60))
+        playing_ns = stage.wait_for(host, "playing")["session_ns"]
+        while stage.wait_for(host, "sync")["session_ns"] < playing_ns + 10_000_000_000:
+            pass
+        host.say("quit")
+    both = [
+        ear.Loudspeaker([ear.read_recording(path) for path in (tmp_path / "ear" / name).glob("*.json")])
+        for name in names
+    ]
+    middle_ns = ear.starts_ns(both[0])[0] + 6_000_000_000
+    left, right = (one.cut(middle_ns, 6 * RATE_HZ, RATE_HZ) for one in both)
+    found = figures(measure.stereo_case(sound(left, right)))
+    assert found["distance_max_us"] < 1000
+    assert (found["clicks"], found["silences"]) == (0, 0)
+    late = both[1].cut(middle_ns - 5_000_000, 6 * RATE_HZ, RATE_HZ)
+    heard = figures(measure.microphone_case(sound(left + late)))
+    assert heard["distance_p50_us"] == pytest.approx(5000 + found["offset_us"], abs=20)
