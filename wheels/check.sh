@@ -69,6 +69,10 @@ for python in "${pythons[@]}"; do
     bin="$home/bin"
     "$python" -m venv "$home"
     attempt install; cells=("$result")
+    if [ "$result" = FAILED ]; then
+        table+=$'\n'$(printf "$row" "$version" "${cells[@]}")
+        continue
+    fi
     attempt "$bin/python" -I -c "import phaselock"; cells+=("$result")
     attempt "$bin/phaselock" --version; cells+=("$result")
     attempt installed check_installed.py "not demo"; cells+=("$result")

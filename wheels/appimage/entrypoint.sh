@@ -1,0 +1,1 @@
+exec "{{ python-executable }}" -I -m phaselock "$@"
