@@ -298,7 +298,8 @@ def _recorded(paths: Sequence[object], bench: Bench, progress: Callable[[float, 
         note = (
             "Nobody knows the truth of a real network: the errors are distances from the line that fits the whole "
             f"trace best in hindsight, in pieces of {_PIECE_S:.0f} s. If one direction is always slower than the other "
-            "by some amount, half of that is an error of all filters that shows nowhere."
+            "by some amount, half of that is an error of all filters that shows nowhere. That line is found by the law "
+            "of the envelope, which flatters this filter, and the more, the shorter the trace is."
         )
         _add(bench, f"trace {number + 1}", about, {kind: [[errors(trace, kind, seconds)]] for kind in FILTERS}, note)
 
