@@ -24,7 +24,11 @@ if [ "$(uname -s)" = Linux ]; then
         # zig brings the symbols of every C library; 2.17 is that of manylinux2014, and so of nearly every Linux in use.
         cc="$python -m ziglang cc -target x86_64-linux-gnu.2.17"
         platform=manylinux_2_17_x86_64
-        export CFLAGS="-O3 -DNDEBUG -fPIC" # replaces the flags that Python was built with, the optimisation among them
+        # CFLAGS replaces the flags that Python was built with, the optimisation among them. Debian keeps a part of Python's
+        # headers in a folder of the system's own, where zig does not look; it shall find those and no others of the system.
+        mkdir "$work/include"
+        ln -s /usr/include/x86_64-linux-gnu "$work/include"
+        export CFLAGS="-O3 -DNDEBUG -fPIC -I$work/include"
         export ZIG_GLOBAL_CACHE_DIR=$work/zig ZIG_LOCAL_CACHE_DIR=$work/zig
     else
         echo "WITHOUT ZIG: the wheel will need a C library as new as this machine's." >&2
