@@ -77,6 +77,7 @@ def test_play_pause_resume_seek_stop_and_leave(room: Room) -> None:
     assert host.end() == (0, "")
 
 
+@pytest.mark.slow
 def test_a_late_peer_plays_along_and_what_it_has_is_not_sent_again(room: Room, tmp_path: pathlib.Path) -> None:
     host = room.host(str(TUNE), "--play")
     begun = host.wait_for("playing")["session_ns"]
@@ -157,6 +158,7 @@ def test_what_answers_is_no_phaselock(room: Room) -> None:
     assert errors and "\n" not in errors and "Traceback" not in errors
 
 
+@pytest.mark.slow
 def test_bad_files_are_refused_and_disturb_nothing(room: Room, tmp_path: pathlib.Path) -> None:
     text, empty, short = (tmp_path / name for name in ("text.mp3", "empty.mp3", "short.mp3"))
     text.write_text("This is no music. " * 1000)
@@ -312,6 +314,7 @@ def test_the_demo_shows_every_machine_and_judges() -> None:
     assert done.returncode == (0 if verdict["good"] else 1)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6 here")
 def test_one_host_serves_both_kinds_of_addresses(room: Room, tmp_path: pathlib.Path) -> None:
     host = room.start("host", str(TUNE), "--port", "0", "--clock-port", "0", "--backend", "null", "--as", "Host")

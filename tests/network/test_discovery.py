@@ -108,6 +108,7 @@ def test_a_session_is_found_changes_and_goes() -> None:
     run(work())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("multicast")
 def test_what_was_true_before_is_true_again() -> None:
     """A record that comes back within the seconds for which its forerunner is kept."""
@@ -147,6 +148,7 @@ def ids_of(sessions: Sessions) -> set[str]:
     return {one.session_id for one in sessions}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("multicast")
 def test_addresses_that_come_and_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "RECHECK_S", 0.1)

@@ -438,6 +438,7 @@ async def test_timed_commands_are_chased_so_that_a_loss_shows_at_once(
             heartbeats += isinstance(message, Heartbeat)
 
 
+@pytest.mark.slow
 @played
 async def test_a_second_transfer_takes_the_place_of_the_first(room: Room, stack: contextlib.AsyncExitStack) -> None:
     data = random.Random(3).randbytes(30_000_000)

@@ -374,7 +374,7 @@ class Evening(RuleBasedStateMachine):
 
 TestEvenings = Evening.TestCase
 TestEvenings.settings = settings(
-    max_examples=80, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=30, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
 
 

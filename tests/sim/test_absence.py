@@ -15,7 +15,9 @@ TURN_S = TURN_FRAMES / TRACK_HZ
 IN_PHASE_US = 60.0
 AWAY_US = {WIRED: 200.0, WIFI: 500.0}
 OTHER = Machine(clock_ppm=40, card_ppm=-30)
-LINKS = pytest.mark.parametrize("link", [WIRED, WIFI], ids=["wired", "wifi"])
+LINKS = pytest.mark.parametrize(
+    "link", [pytest.param(WIRED, id="wired"), pytest.param(WIFI, id="wifi", marks=pytest.mark.slow)]
+)
 
 
 def playing(*machines: Machine, tracks: tuple[float, ...] = (600.0,), song_s: float = 20.0, seed: int = 1) -> World:
