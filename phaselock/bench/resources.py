@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import os
 import pathlib
+import select
 import shutil
 import subprocess
 import sys
@@ -169,7 +170,8 @@ def _window(folder: str, display: str, name: str, arguments: Sequence[str]) -> I
     ):
         try:
             assert process.stdout
-            if not idle and process.stdout.readline().strip() != b"playing":
+            ready = idle or select.select([process.stdout], [], [], PATIENCE_S)[0]
+            if not ready or (not idle and process.stdout.readline().strip() != b"playing"):
                 errors.seek(0)
                 last_words = errors.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
                 raise PhaseLockError(f"The window did not play. {last_words}".strip())
