@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import collections
 import contextlib
+import itertools
 import dataclasses
 import os
 import pathlib
@@ -105,17 +106,18 @@ def run(options: argparse.Namespace, bench: Bench) -> None:
 
 
 def watch(pids: Mapping[str, int], seconds: float, progress: Callable[[float], None]) -> dict[str, list[Look]]:
-    """Look at these processes every second for so long."""
+    """Look at these processes every second for so long, and at least twice."""
     looks: dict[str, list[Look]] = {name: [] for name in pids}
     began_s = time.monotonic()
-    while True:
+    for rounds in itertools.count(1):
         for name, pid in pids.items():
             looks[name].append(look(pid))
         left_s = began_s + seconds - time.monotonic()
         progress(1 - max(0.0, left_s) / seconds)
-        if left_s <= 0:
-            return looks
-        _rest(min(_EVERY_S, left_s))
+        if left_s <= 0 and rounds > 1:
+            break
+        _rest(max(0.0, min(_EVERY_S, left_s)))
+    return looks
 
 
 def _rest(seconds: float) -> None:

@@ -161,7 +161,7 @@ def test_a_process_that_is_gone_is_a_sentence() -> None:
 @linux
 def test_processes_are_watched_to_the_end() -> None:
     told: list[float] = []
-    looks = resources.watch({"one": os.getpid(), "two": os.getppid()}, 0.01, told.append)
+    looks = resources.watch({"one": os.getpid(), "two": os.getppid()}, 1e-9, told.append)
     assert set(looks) == {"one", "two"}
     assert len(looks["one"]) == len(looks["two"]) >= 2
     assert told == sorted(told) and told[-1] == 1
