@@ -15,6 +15,7 @@ from phaselock.terminal import Terminal
 NEEDS = ("numpy", "scipy", "matplotlib", "lameenc")
 BENCHMARKS = ("engine", "decode", "clock", "sync", "transfer", "resources")
 """In the order in which `all` runs them: the short ones first."""
+PLAY_S, TRACE_S, WATCH_S = 40, 120, 20
 SCENARIOS = ("wired", "skew", "mixed", "untimed", "wifi", "wan")
 
 
@@ -64,7 +65,13 @@ def add_to(commands: Any, lines: argparse.ArgumentParser) -> None:
     clock.add_argument(
         "--trace", action="append", type=pathlib.Path, metavar="FILE", help="a trace to replay (may be repeated)"
     )
-    clock.add_argument("--seconds", type=_number(5, 3600), default=120, help="length of a trace (default %(default)s)")
+    clock.add_argument(
+        "--seconds",
+        dest="trace_s",
+        type=_number(5, 3600),
+        default=TRACE_S,
+        help="length of a trace (default %(default)s)",
+    )
     transfer = add(
         "transfer",
         "files to many peers against the limit of the link",
@@ -81,13 +88,16 @@ def add_to(commands: Any, lines: argparse.ArgumentParser) -> None:
         seeds,
     )
     resources.add_argument(
-        "--seconds", type=_number(5, 600), default=20, help="how long each is watched (default %(default)s)"
+        "--seconds",
+        dest="watch_s",
+        type=_number(5, 600),
+        default=WATCH_S,
+        help="how long each is watched (default %(default)s)",
     )
     everything = add("all", "everything above", "Run every benchmark, the short ones first.", seeds)
     _sync_options(everything)
     _transfer_options(everything)
-    everything.set_defaults(benchmarks=BENCHMARKS, trace=None)
-    # measure, signal, compare and table: see below
+    everything.set_defaults(benchmarks=BENCHMARKS, trace=None, trace_s=TRACE_S, watch_s=WATCH_S)
 
     measure = add(
         "measure",
@@ -135,7 +145,13 @@ def _sync_options(parser: argparse.ArgumentParser) -> None:
         help="a network of your own for custom, from a profile and what differs: wifi,mbit=20,up_us=500",
     )
     parser.add_argument("--peers", type=_number(1, 5), default=2, metavar="N", help="how many (default %(default)s)")
-    parser.add_argument("--seconds", type=_number(10, 600), default=40, help="how long to play (default %(default)s)")
+    parser.add_argument(
+        "--seconds",
+        dest="play_s",
+        type=_number(10, 600),
+        default=PLAY_S,
+        help="how long a session plays (default %(default)s)",
+    )
     parser.add_argument("--filter", choices=("envelope", "median", "kalman"), default="envelope", help="of the clock")
     parser.add_argument("--keep", action="store_true", help="keep the recordings beside the result")
 

@@ -44,7 +44,7 @@ class Session:
     host: Program
     peers: list[Program]
     stage: Stage
-    folder: pathlib.Path
+    relay: Relay
 
     def wait_for_all(self, programs: Sequence[Program], name: str, patience_s: float = 60.0) -> Told:
         """Everything that is told until each of these programs has told of such an event; PhaseLockError when they do
@@ -111,7 +111,7 @@ def open_session(
                 for number, machine in enumerate(others)
             ]
             try:
-                yield Session(host, peers, stage, folder)
+                yield Session(host, peers, stage, relay)
             finally:
                 # Before the relay ends, so that goodbyes get through.
                 host.say("quit")

@@ -30,6 +30,9 @@ from phaselock.bench.songs import noise_song
 from phaselock.errors import PhaseLockError
 
 SETTLED_US = 100.0
+WINDOW_S = 0.5
+ALONE_MS = 500.0
+"""Who begins so much later than others, ends so much sooner, or pauses so much longer, was not heard."""
 TRIES = 3
 PAUSE_S, AFTER_MOVE_S = 2.0, 5.0
 LONG_ENOUGH_S = 30
@@ -41,18 +44,13 @@ CARD_PPM = (0.0, -70.0, 35.0, 50.0, -20.0, 10.0)
 PERIOD_FRAMES = (512, 256, 1024, 480, 960, 2048)
 LATENCY_MS = (800.0, 700.0, 920.0, 850.0, 750.0, 1000.0)
 
-UNITS = {"settling_s": "s", "clicks": "", "unsure_windows": "", "late_wakes": ""}
-INDIFFERENT = ("machine_noise_p50_us", "machine_noise_p99_us", "late_wakes")
+UNITS = dict.fromkeys(("clicks", "dropouts", "unsure_windows", "late_wakes"), "")
+INDIFFERENT = ("machine_noise_p50_us", "machine_noise_p99_us", "relay_late_p99_us", "late_wakes")
 
 
 def machines_of(scenario: str, peers: int, custom: Link | None = None) -> list[Machine]:
     """The machines of a scenario, the host first; their clocks are a quarter of an hour apart."""
-    if scenario == "custom":
-        if custom is None:
-            raise PhaseLockError("A custom scenario needs --link, for instance --link wifi,mbit=20")
-        link = custom
-    else:
-        link = PROFILES.get(scenario, PROFILES["wired"])
+    link = custom if scenario == "custom" and custom else PROFILES.get(scenario, PROFILES["wired"])
     skewed, mixed, untimed = (scenario == one for one in ("skew", "mixed", "untimed"))
     return [
         Machine(
@@ -79,12 +77,16 @@ class Heard:
     syncs: list[dict[str, Any]]
     noise_us: dict[str, float]
     until_playing_s: float
+    relay: dict[str, Any]
+    """What the relay says of itself: see Relay.summary."""
 
 
 def run(options: argparse.Namespace, bench: Bench) -> None:
     """Play every scenario with every seed."""
     custom = link_from(options.link) if options.link else None
-    scenarios = options.scenario or [*SCENARIOS, *(["custom"] if custom else [])]
+    scenarios = list(dict.fromkeys(options.scenario or [*SCENARIOS, *(["custom"] if custom else [])]))
+    if "custom" in scenarios and custom is None:
+        raise PhaseLockError("A custom scenario needs --link, for instance --link wifi,mbit=20")
     runs = [(scenario, seed) for scenario in scenarios for seed in options.seeds]
     results: dict[str, list[tuple[int, dict[str, float], dict[str, Any]]]] = {}
     for number, (scenario, seed) in enumerate(runs):
@@ -109,7 +111,7 @@ def _one(
     with something else for most of a second, tells nothing of the program, and is repeated."""
     for attempt in range(TRIES):
         with tempfile.TemporaryDirectory(prefix="phaselock-bench-") as folder:
-            heard = play(machines, pathlib.Path(folder), options.seconds, seed, options.filter, progress)
+            heard = play(machines, pathlib.Path(folder), options.play_s, seed, options.filter, progress)
             if options.keep:
                 kept = options.out / "recordings" / f"{scenario}-{seed}"
                 shutil.copytree(pathlib.Path(folder) / "ear", kept, dirs_exist_ok=True)
@@ -119,7 +121,8 @@ def _one(
     else:
         raise PhaseLockError(f"This machine is too busy: its virtual sound cards were not fed in time {TRIES} times.")
     progress(0.95, "listening")
-    return figures_of(heard)
+    figures, samples = figures_of(heard)
+    return figures, {**samples, "attempts": attempt + 1}
 
 
 def play(
@@ -158,7 +161,7 @@ def play(
         ear.Loudspeaker([ear.read_recording(path) for path in sorted((folder / "ear" / one.name).glob("*.json"))])
         for one in machines
     ]
-    return Heard(loudspeakers, syncs, noise.percentiles_us(), until_playing_s)
+    return Heard(loudspeakers, syncs, noise.percentiles_us(), until_playing_s, session.relay.summary)
 
 
 def _moves(seconds: float) -> list[tuple[str, float]]:
@@ -171,41 +174,77 @@ def _recorded(machine: Machine, folder: pathlib.Path) -> Machine:
     return dataclasses.replace(machine, card=dataclasses.replace(machine.card, record=str(folder)))
 
 
-def figures_of(heard: Heard) -> tuple[dict[str, float], dict[str, Any]]:
-    """The figures, in the units of their names, and the raw samples. PhaseLockError when somebody played nothing."""
+def figures_of(heard: Heard, pauses: int = 1) -> tuple[dict[str, float], dict[str, Any]]:
+    """The figures, in the units of their names, and the raw samples. `pauses`: how many silences were meant.
+    PhaseLockError when somebody played nothing."""
     if not all(one.recordings and len(ear.starts_ns(one)) for one in heard.loudspeakers):
         raise PhaseLockError("A machine played nothing.")
-    windows = ear.distances(heard.loudspeakers)
+    windows = ear.distances(heard.loudspeakers, WINDOW_S, WINDOW_S)
     sure = [window for window in windows if window.sure]
     spreads = np.array([ear.spread_us(window) for window in sure]) if sure else np.array([math.nan])
     starts = ear.start_distances(heard.loudspeakers)
-    starts_us = [ear.spread_us(start) for start in starts]
-    wide = [window.at_s for window in sure if ear.spread_us(window) > SETTLED_US]
+    together = len(starts) == pauses + 1
     p50, p95, p99 = np.percentile(spreads, [50, 95, 99])
+    silences = _silences(heard.loudspeakers, pauses)
     late_wakes_ms = [late for one in heard.loudspeakers for late in one.late_wakes_ms]
     figures = {
-        "start_us": max(starts_us, default=math.nan),
+        "start_us": max(ear.spread_us(start) for start in starts) if together else math.nan,
         "playing_p50_us": float(p50),
         "playing_p95_us": float(p95),
         "playing_p99_us": float(p99),
         "playing_max_us": float(spreads.max()),
-        "settling_s": wide[-1] - sure[0].at_s + 0.5 if wide else 0.0,
+        "settling_s": _settling_s(sure, starts),
         "clicks": float(sum(len(ear.clicks(one)) for one in heard.loudspeakers)),
+        "dropouts": float(sum(map(len, silences))),
+        "dropped_s": sum(ms for of_one in silences for ms in of_one) / 1000,
         "unsure_windows": float(len(windows) - len(sure)),
         "until_playing_s": heard.until_playing_s,
         "machine_noise_p50_us": heard.noise_us["p50"],
         "machine_noise_p99_us": heard.noise_us["p99"],
+        "relay_late_p99_us": heard.relay.get("late_us", {}).get("p99", math.nan),
         "late_wakes": float(len(late_wakes_ms)),
     }
     samples = {
         "windows": [[window.at_s, *window.offsets_us] for window in sure],
         "starts": [dataclasses.asdict(start) for start in starts],
-        "silences_ms": [ear.silences_ms(one) for one in heard.loudspeakers],
+        "dropouts_ms": silences,
         "late_wakes_ms": late_wakes_ms,
         "machine_noise_us": heard.noise_us,
+        "relay": heard.relay,
         "sync_events": heard.syncs,
     }
     return figures, samples
+
+
+def _settling_s(sure: Sequence[ear.Window], starts: Sequence[ear.Start]) -> float:
+    """From the first start until they stay within SETTLED_US, up to the next start; NaN when they do not get there."""
+    if not starts:
+        return math.nan
+    end_s = starts[1].at_s if len(starts) > 1 else math.inf
+    first = [window for window in sure if window.at_s < end_s]
+    wide = [window.at_s for window in first if ear.spread_us(window) > SETTLED_US]
+    if not first or wide and wide[-1] == first[-1].at_s:
+        return math.nan
+    return wide[-1] + WINDOW_S / 2 - starts[0].at_s if wide else 0.0
+
+
+def _silences(loudspeakers: Sequence[ear.Loudspeaker], pauses: int) -> list[list[float]]:
+    """For each loudspeaker the milliseconds of every silence that was not meant: within what it played, before it when
+    others sounded already, and after it when others sounded still. A pause that is missing is one, too."""
+    sounding = [one.above(ear.QUIET) for one in loudspeakers]
+    begin_ns, end_ns = min(times[0] for times in sounding), max(times[-1] for times in sounding)
+    found = []
+    for one, times in zip(loudspeakers, sounding, strict=True):
+        own = ear.silences_ms(one)
+        for _ in range(pauses):
+            meant = min(own, key=lambda ms: abs(ms - PAUSE_S * 1000), default=0.0)
+            if abs(meant - PAUSE_S * 1000) < ALONE_MS:
+                own.remove(meant)
+            else:
+                own.append(PAUSE_S * 1000)
+        edges = ((int(times[0]) - begin_ns) / 1e6, (end_ns - int(times[-1])) / 1e6)
+        found.append(own + [float(ms) for ms in edges if ms > ALONE_MS])
+    return found
 
 
 def _case(
@@ -245,7 +284,7 @@ def _case(
         name=f"{scenario}, {len(machines)} machines",
         parameters={
             "scenario": scenario,
-            "seconds": options.seconds,
+            "seconds": options.play_s,
             "clock_filter": options.filter,
             "seeds": [seed for seed, _, _ in results],
             "machines": [dataclasses.asdict(machine) for machine in machines],

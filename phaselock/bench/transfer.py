@@ -14,6 +14,7 @@ from phaselock.bench.results import Case, Figure, Plot, Series
 from phaselock.bench.session import Machine, open_session
 from phaselock.bench.songs import noise_song
 from phaselock.errors import PhaseLockError
+from phaselock.programs import Program
 
 MOST_PEERS = 5
 KBPS = 320
@@ -48,10 +49,14 @@ def _send(
     with open_session(machines, [], folder, seed, play=False) as session:
         session.wait_for_all(session.peers, "joined")
         session.host.say(f"add {song}")
+
+        def of_the_host(heard: tuple[Program, dict[str, Any]]) -> bool:
+            return heard[0] is session.host and heard[1]["event"] == "transfer"
+
         began_ns, done_ns = 0, dict[str, int]()
         while len(done_ns) < peers:
-            told = session.rest(PATIENCE * ideal_s + 20, until=lambda heard: heard[1]["event"] == "transfer")
-            if not told or told[-1][1]["event"] != "transfer":
+            told = session.rest(PATIENCE * ideal_s + 20, until=of_the_host)
+            if not told or not of_the_host(told[-1]):
                 raise PhaseLockError("A transfer did not come to its end.")
             event = told[-1][1]
             if event["state"] == "started":

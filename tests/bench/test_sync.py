@@ -41,11 +41,11 @@ def noise() -> Noise:
 
 
 def heard(*late_us: float) -> sync.Heard:
-    return sync.Heard([Loudspeaker([played(noise(), late)]) for late in late_us], [], QUIET, 1.5)
+    return sync.Heard([Loudspeaker([played(noise(), late)]) for late in late_us], [], QUIET, 1.5, {})
 
 
 def test_the_distance_is_that_of_the_two_furthest_apart() -> None:
-    figures, samples = sync.figures_of(heard(0.0, 30.0, -20.0))
+    figures, samples = sync.figures_of(heard(0.0, 30.0, -20.0), pauses=0)
     for name in ("start_us", "playing_p50_us", "playing_p95_us", "playing_p99_us", "playing_max_us"):
         assert figures[name] == pytest.approx(50, abs=1), name
     assert (figures["settling_s"], figures["clicks"], figures["until_playing_s"]) == (0, 0, 1.5)
@@ -53,8 +53,49 @@ def test_the_distance_is_that_of_the_two_furthest_apart() -> None:
 
 
 def test_who_never_comes_together_has_not_settled() -> None:
-    figures, _ = sync.figures_of(heard(0.0, 2 * sync.SETTLED_US))
-    assert figures["settling_s"] >= 3
+    figures, _ = sync.figures_of(heard(0.0, 2 * sync.SETTLED_US), pauses=0)
+    assert math.isnan(figures["settling_s"])
+
+
+def test_who_comes_together_late_has_settled_late() -> None:
+    late = played(noise(), 2 * sync.SETTLED_US)
+    good = played(noise())
+    late.frames[96000:] = good.frames[96000:]
+    figures, _ = sync.figures_of(sync.Heard([Loudspeaker([late]), Loudspeaker([good])], [], QUIET, 1.5, {}), pauses=0)
+    assert figures["settling_s"] == pytest.approx(2.0, abs=0.51)
+
+
+@pytest.mark.parametrize(
+    ("silent", "dropouts", "dropped_s"),
+    [
+        ((48000, 57600), 1, 0.2),
+        ((48000, 144000), 1, 2.0),
+        ((0, 96000), 1, 2.0),
+        ((96000, 192000), 1, 2.0),
+        ((0, 0), 0, 0.0),
+    ],
+    ids=["a moment", "long", "it begins late", "it ends early", "none"],
+)
+def test_who_falls_silent_while_others_sound_is_told(
+    silent: tuple[int, int], dropouts: int, dropped_s: float
+) -> None:
+    """No distance and no click shows it."""
+    sounds = heard(0.0, 0.0)
+    sounds.loudspeakers[1].recordings[0].frames[slice(*silent)] = 0
+    figures, _ = sync.figures_of(sounds, pauses=0)
+    assert figures["dropouts"] == dropouts
+    assert figures["dropped_s"] == pytest.approx(dropped_s, abs=0.01)
+    assert math.isnan(figures["start_us"]) == (silent[0] == 0 and silent[1] > 0)
+
+
+def test_a_pause_is_meant_and_must_be_there() -> None:
+    sounds = heard(0.0, 0.0)
+    sounds.loudspeakers[0].recordings[0].frames[48000:144000] = 0
+    figures, _ = sync.figures_of(sounds)
+    assert figures["dropouts"] == 1, "the other one did not pause"
+    sounds.loudspeakers[1].recordings[0].frames[48000:144000] = 0
+    figures, _ = sync.figures_of(sounds)
+    assert figures["dropouts"] == 0 and math.isfinite(figures["start_us"])
 
 
 def test_one_that_played_nothing_is_told() -> None:
@@ -76,7 +117,7 @@ def test_every_scenario_has_its_machines() -> None:
 
 def test_a_custom_scenario_needs_its_network() -> None:
     with pytest.raises(PhaseLockError, match="needs --link"):
-        sync.machines_of("custom", 2)
+        sync.run(argparse.Namespace(scenario=["wired", "custom"], link=None), Collector())
     link = Link(mbit=20)
     assert sync.machines_of("custom", 1, link)[1].link == link
 
@@ -95,7 +136,7 @@ def test_a_machine_that_is_too_busy_is_not_measured(monkeypatch: pytest.MonkeyPa
     late, good = heard(0.0, 0.0), heard(0.0, 0.0)
     late.loudspeakers[0] = Loudspeaker([dataclasses.replace(played(noise()), underruns=1)])
     options = argparse.Namespace(
-        scenario=["wired"], link=None, peers=1, seconds=10, seeds=(1,), filter="envelope", keep=False, out=tmp_path
+        scenario=["wired"], link=None, peers=1, play_s=10, seeds=(1,), filter="envelope", keep=False, out=tmp_path
     )
     runs = [late, good]
     monkeypatch.setattr(sync, "play", lambda *_: runs.pop(0))
@@ -111,7 +152,7 @@ def test_a_machine_that_is_too_busy_is_not_measured(monkeypatch: pytest.MonkeyPa
 def test_a_session_is_played_and_heard(tmp_path: pathlib.Path) -> None:
     bench = Collector()
     options = argparse.Namespace(
-        scenario=["skew"], link=None, peers=1, seconds=10, seeds=(1,), filter="envelope", keep=True, out=tmp_path
+        scenario=["skew"], link=None, peers=1, play_s=10, seeds=(1,), filter="envelope", keep=True, out=tmp_path
     )
     sync.run(options, bench)
     figures = {figure.name: figure.values[0] for figure in bench.cases["skew, 2 machines"].figures}
