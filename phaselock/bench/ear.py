@@ -211,10 +211,17 @@ def start_distances(
     return found
 
 
+def silences(loudspeaker: Loudspeaker, least_ms: float = 3, quiet: float = QUIET) -> list[tuple[int, float]]:
+    """Every silence inside what was played, when it begins, in true nanoseconds, and how many milliseconds it lasts: a
+    pause makes one, any other is a dropout."""
+    loud = loudspeaker.above(quiet)
+    gaps_ms = np.diff(loud) / 1e6
+    return [(int(loud[k]), round(float(gaps_ms[k]), 2)) for k in np.flatnonzero(gaps_ms >= least_ms)]
+
+
 def silences_ms(loudspeaker: Loudspeaker, least_ms: float = 3, quiet: float = QUIET) -> list[float]:
-    """Every silence inside what was played: a pause makes one, any other is a dropout."""
-    gaps_ms = np.diff(loudspeaker.above(quiet)) / 1e6
-    return [round(float(gap), 2) for gap in gaps_ms[gaps_ms >= least_ms]]
+    """How long each of the `silences` lasts."""
+    return [lasts_ms for _, lasts_ms in silences(loudspeaker, least_ms, quiet)]
 
 
 def clicks(loudspeaker: Loudspeaker) -> list[int]:

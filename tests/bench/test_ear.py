@@ -248,6 +248,16 @@ def test_three_milliseconds_are_a_silence(frames: int, found: int) -> None:
     assert len(ear.silences_ms(changed(loudspeaker(), 120_000, 120_000 + frames, 0.0))) == found
 
 
+def test_a_silence_has_a_beginning_in_true_time() -> None:
+    paused = changed(changed(loudspeaker(ppm=70.0), 96_000, 110_000, 0.0), 200_000, 200_480, 0.0)
+    [pause, dropout] = ear.silences(paused)
+    true_rate_hz = paused.recordings[0].true_rate_hz
+    assert pause[0] == pytest.approx(FIRST_NS + 95_999e9 / true_rate_hz, abs=MS / 4)
+    assert pause[1] == pytest.approx(14_001e3 / true_rate_hz, abs=0.2)
+    assert dropout[0] == pytest.approx(FIRST_NS + 199_999e9 / true_rate_hz, abs=MS / 4)
+    assert ear.silences_ms(paused) == [pause[1], dropout[1]]
+
+
 # -- files -------------------------------------------------------------------------------------------------------------
 
 NOTES = {
