@@ -1,0 +1,20 @@
+"""A Bench for tests."""
+
+from __future__ import annotations
+
+from phaselock.bench.results import Case
+
+
+class Collector:
+    """Keeps the last case of each name, and holds benchmarks to what Bench.progress demands."""
+
+    def __init__(self) -> None:
+        self.cases: dict[str, Case] = {}
+
+    def add(self, case: Case) -> None:
+        """See Bench.add."""
+        self.cases[case.name] = case
+
+    def progress(self, done: float, doing: str) -> None:
+        """See Bench.progress."""
+        assert 0 <= done <= 1 and doing
