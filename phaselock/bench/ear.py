@@ -43,6 +43,8 @@ _TAPS = 16
 _PHASES = 4096
 _NEIGHBOURHOOD_S = 1e-3
 _PIECE_S = 0.01
+_OVERLAPPING_NS = 300_000_000
+"""Half seconds that begin a quarter apart are closer, others are not."""
 _LARGEST_BYTES = 8_000_000_000
 
 
@@ -225,9 +227,26 @@ def silences_ms(loudspeaker: Loudspeaker, least_ms: float = 3, quiet: float = QU
 
 
 def clicks(loudspeaker: Loudspeaker) -> list[int]:
-    """The middles, in true nanoseconds, of half seconds (one begins every quarter) with a click in them: a gap or a
-    jump, which sounds above CLICK_HZ, where the song has nothing."""
-    return [middle_ns for middle_ns, share in treble(loudspeaker) if share > CLICK]
+    """Where, in true nanoseconds to a quarter of a second, there is a click: a gap or a jump, which sounds above
+    CLICK_HZ, where the song has nothing."""
+    return standing_out(treble(loudspeaker), CLICK)
+
+
+def standing_out(shares: Sequence[tuple[int, float]], least: float) -> list[int]:
+    """The moments of the clicks in what `treble` found, by shares above `least`. Half seconds overlap and one click is
+    in two of them: of neighbours two are one click, and a run of more holds as few as can have made it."""
+    found: list[int] = []
+    pair_ns: int | None = None  # the first half second of a click, while the one that overlaps it may hold it as well
+    for middle_ns, share in shares:
+        if share <= least:
+            continue
+        if pair_ns is not None and middle_ns - pair_ns < _OVERLAPPING_NS:
+            found[-1] = (pair_ns + middle_ns) // 2
+            pair_ns = None
+        else:
+            found.append(middle_ns)
+            pair_ns = middle_ns
+    return found
 
 
 def treble(loudspeaker: Loudspeaker, quiet: float = LOUD) -> list[tuple[int, float]]:

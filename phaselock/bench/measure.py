@@ -345,12 +345,13 @@ def _drift_us_per_min(at_s: NDArray[np.float64], offsets_us: NDArray[np.float64]
 
 
 def _clicks(machines: list[ear.Loudspeaker]) -> int:
-    """Half seconds that stand out above CLICK_HZ from the others: an input adds noise of its own there."""
+    """What stands out above CLICK_HZ from the rest: an input adds noise of its own there."""
     found = 0
     for one in machines:
-        shares = np.array([share for _, share in ear.treble(one, _SILENT)])
-        if len(shares):
-            found += int((shares > max(ear.CLICK, 10 * float(np.median(shares)))).sum())
+        shares = ear.treble(one, _SILENT)
+        if shares:
+            usual = float(np.median([share for _, share in shares]))
+            found += len(ear.standing_out(shares, max(ear.CLICK, 10 * usual)))
     return found
 
 
