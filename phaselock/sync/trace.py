@@ -25,6 +25,9 @@ from phaselock.storage.files import open_regular
 FORMAT = "phaselock clock trace"
 VERSION = 1
 MOST_BYTES = 64 << 20
+MOST_EXCHANGES = 1_000_000
+LONGEST_NS = 86_400_000_000_000
+"""A day: what the filters make of a trace takes room for its whole length."""
 LATEST_NS = 2**62
 LONGEST_RTT_NS = 10_000_000_000
 
@@ -69,16 +72,19 @@ def read_trace(path: os.PathLike[str] | str) -> Trace:
         raise PhaseLockError(f"{name} is too large for a clock trace.")
     first, _, rest = data.partition(b"\n")
     header = _header(first, name)
-    lines = rest.split(b"\n")
-    if lines.pop() or len(lines) != header["count"]:
+    if header["count"] > MOST_EXCHANGES:
+        raise PhaseLockError(f"The clock trace {name} has more than {MOST_EXCHANGES} exchanges.")
+    if rest.count(b"\n") != header["count"] or (rest and not rest.endswith(b"\n")):
         raise PhaseLockError(f"The clock trace {name} is cut short or damaged.")
     exchanges: list[Exchange] = []
-    for number, line in enumerate(lines, 2):
+    for number, line in enumerate(rest.split(b"\n")[:-1], 2):
         found = _LINE.fullmatch(line)
         exchange = (int(found[1]), int(found[2]), int(found[3]), int(found[4])) if found else None
         if exchange is None or not _possible(exchange, exchanges[-1][3] if exchanges else 0):
             raise PhaseLockError(f"Line {number} of the clock trace {name} cannot be what was measured.")
         exchanges.append(exchange)
+    if exchanges and exchanges[-1][3] - min(exchange[0] for exchange in exchanges) > LONGEST_NS:
+        raise PhaseLockError(f"The clock trace {name} is longer than a day.")
     return Trace(header, exchanges)
 
 

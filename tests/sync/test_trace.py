@@ -116,6 +116,16 @@ def test_a_huge_file_is_not_taken_in(path: pathlib.Path, monkeypatch: pytest.Mon
         read_trace(path)
 
 
+def test_what_would_take_too_much_room_is_refused(path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    day_ns = 86_400_000_000_000
+    assert len(read_trace(written(path, "1 5 5 2", f"{day_ns} 10 10 {day_ns + 1}")).exchanges) == 2
+    with pytest.raises(PhaseLockError, match=r"^The clock trace kitchen\.trace is longer than a day\.$"):
+        read_trace(written(path, "1 5 5 2", f"{day_ns} 10 10 {day_ns + 2}"))
+    monkeypatch.setattr(trace, "MOST_EXCHANGES", 2)
+    with pytest.raises(PhaseLockError, match=r"^The clock trace kitchen\.trace has more than 2 exchanges\.$"):
+        read_trace(written(path, *["1 5 5 2"] * 3))
+
+
 def test_what_is_not_there_or_no_file_is_refused(tmp_path: pathlib.Path) -> None:
     for name in ("missing", ".", "null\0byte"):
         with pytest.raises(PhaseLockError, match="cannot be read"):
