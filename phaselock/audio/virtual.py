@@ -17,8 +17,10 @@ NAME.json:
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
+import logging
 import pathlib
 import threading
 import time
@@ -31,6 +33,8 @@ _CHANNELS = 2
 _LATE_NS = 50_000_000
 _SETTLE_NS = 2_000_000
 _NOTE_EVERY = 100
+
+_log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -52,6 +56,7 @@ class VirtualCard:
             card = VirtualCard(**json.loads(text))
             fits = (
                 8000 <= card.rate_hz <= 384_000
+                and isinstance(card.rate_hz, int)
                 and abs(card.ppm) <= 500
                 and 1 <= card.latency_ms <= 10_000
                 and 16 <= card.period_frames <= 16384
@@ -59,7 +64,7 @@ class VirtualCard:
                 and isinstance(card.tells_times, bool)
                 and isinstance(card.record, str | None)
             )
-        except (TypeError, ValueError):
+        except (TypeError, ValueError, RecursionError):
             fits = False
         if not fits:
             raise PhaseLockError(f"{text} describes no virtual sound card.")
@@ -91,8 +96,9 @@ class VirtualOutput:
         """Let the blocks begin. AudioDeviceError when they cannot be written down."""
         try:
             record = self._new_record()
-        except OSError as error:
-            raise AudioDeviceError(f"The virtual sound card cannot record: {error.strerror}.") from None
+        except (OSError, ValueError) as error:
+            reason = (isinstance(error, OSError) and error.strerror) or "no such folder"
+            raise AudioDeviceError(f"The virtual sound card cannot record: {reason}.") from None
         self._thread = threading.Thread(target=self._run, args=(record,), name="virtual card", daemon=True)
         self._thread.start()
 
@@ -118,6 +124,16 @@ class VirtualOutput:
     # ---- the card's thread ----
 
     def _run(self, record: tuple[BinaryIO, pathlib.Path] | None) -> None:
+        """A recording with a hole would be measured as if it had none: a card that cannot write is lost."""
+        try:
+            self._play(record)
+        except OSError as error:
+            _log.warning("the virtual sound card cannot record any more: %s", error.strerror)
+        if record:
+            with contextlib.suppress(OSError):
+                record[0].close()
+
+    def _play(self, record: tuple[BinaryIO, pathlib.Path] | None) -> None:
         period, block = self._card.period_frames, 0
         latency_ns = self.output_latency_ns()
         silence = bytes(period * _CHANNELS * 4)
@@ -142,7 +158,6 @@ class VirtualOutput:
             block += 1
         if record:
             self._note(record)
-            record[0].close()
 
     def _new_record(self) -> tuple[BinaryIO, pathlib.Path] | None:
         if self._card.record is None:

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import array
+import errno
+import io
 import json
+import os
 import pathlib
 import time
+from typing import Any
 
 import pytest
 
 from phaselock import _native
 from phaselock.audio.virtual import VirtualCard, VirtualOutput
-from phaselock.errors import PhaseLockError
+from phaselock.errors import AudioDeviceError, PhaseLockError
 
 RATE_HZ = 48000
 LEVEL = 0.5
+PATIENCE_S = 60.0
 
 
 def play_on(card: VirtualCard, frames: int) -> None:
@@ -28,9 +33,10 @@ def play_on(card: VirtualCard, frames: int) -> None:
     engine.write(deck, generation, array.array("f", [LEVEL] * 2 * 60000))
     engine.arm(deck, RATE_HZ, 0, _native.now_ns())
     output.open().start()
+    until_s = time.monotonic() + PATIENCE_S
     try:
         while engine.status().device_frames < frames:
-            assert output.is_running()
+            assert output.is_running() and time.monotonic() < until_s
             time.sleep(0.005)
     finally:
         output.close()
@@ -78,14 +84,50 @@ def test_a_block_that_comes_too_late_is_silence_and_is_noted(
     engine.stream(RATE_HZ)
     output = VirtualOutput(engine, VirtualCard(latency_ms=50, period_frames=480, record=str(tmp_path)), "test card")
     output.start()
-    while engine.status().device_frames < 480 * 100:
-        pass
-    output.close()
+    until_s = time.monotonic() + PATIENCE_S
+    try:
+        while engine.status().device_frames < 480 * 100:
+            assert output.is_running() and time.monotonic() < until_s
+    finally:
+        output.close()
     notes, samples = notes_of(tmp_path)
     late = len(notes["underruns"])
     assert late >= 5 and notes["underruns"] == [480 * block for block in range(39, 39 + late)]
     assert notes["late_wakes"][0] == [39 * 480, pytest.approx(100, abs=1)]
     assert len(samples) // 2 >= 480 * 100
+
+
+class FullDisk(io.RawIOBase):
+    """A file that nothing more goes into."""
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_card_that_cannot_write_is_lost(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    engine = _native.Engine(_native.ClockLine(identity=True))
+    engine.stream(RATE_HZ)
+    output = VirtualOutput(engine, VirtualCard(latency_ms=50, record=str(tmp_path)), "test card")
+    full = io.BufferedWriter(FullDisk())
+    monkeypatch.setattr(output, "_new_record", lambda: (full, tmp_path / "notes.json"))
+    output.start()  # a traceback of its thread would fail the test
+    assert output._thread
+    output._thread.join(PATIENCE_S)
+    assert not output.is_running()
+    output.close()
+    assert "No space left" in caplog.text
+
+
+@pytest.mark.parametrize("record", ["a\0b", "\ud800"])
+def test_a_folder_that_cannot_be_is_a_sentence(record: str) -> None:
+    engine = _native.Engine(_native.ClockLine(identity=True))
+    with pytest.raises(AudioDeviceError, match=r"cannot record: no such folder\.$"):
+        VirtualOutput(engine, VirtualCard(record=record), "test card").start()
 
 
 def test_a_card_is_described_in_json() -> None:
@@ -94,7 +136,19 @@ def test_a_card_is_described_in_json() -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "3", "nonsense", '{"colour": 1}', '{"rate_hz": 0}', '{"ppm": "x"}', '{"period_frames": 1.5}'],
+    [
+        "",
+        "[]",
+        "3",
+        "nonsense",
+        '{"colour": 1}',
+        '{"rate_hz": 0}',
+        '{"rate_hz": 44100.5}',
+        '{"ppm": "x"}',
+        '{"period_frames": 1.5}',
+        "[" * 100_000,
+    ],
+    ids=lambda text: text[:24],
 )
 def test_nonsense_is_no_card(text: str) -> None:
     with pytest.raises(PhaseLockError, match="describes no virtual sound card"):
