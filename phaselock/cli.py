@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from phaselock import __version__
+from phaselock.arguments import address, number
 from phaselock.bench import options as bench_options
 from phaselock.errors import PhaseLockError
-from phaselock.model.address import parse_address
 from phaselock.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -60,32 +60,12 @@ def _fail(terminal: Terminal, reason: str) -> int:
 # -- what is typed -----------------------------------------------------------------------------------------------------
 
 
-def _address(text: str) -> tuple[str, int]:
-    try:
-        return parse_address(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not HOST, HOST:PORT or [IPV6]:PORT") from None
-
-
-def _number(low: float, high: float, kind: type[int] | type[float] = int) -> Callable[[str], float]:
-    def read(text: str) -> float:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = kind(low - 1)
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a number from {low} to {high}")
-        return value
-
-    return read
-
-
 def command_line() -> argparse.ArgumentParser:
     """Everything that can be typed."""
     parser = argparse.ArgumentParser("phaselock", description="Synchronized music playback for groups.")
     parser.add_argument("--version", action="version", version=f"phaselock {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", title="commands (without one, the window opens)")
-    port = _number(0, 65535)
+    port = number(0, 65535)
 
     lines = argparse.ArgumentParser(add_help=False)
     lines.add_argument("--json", action="store_true", help="print one JSON object a line for everything that happens")
@@ -103,8 +83,8 @@ def command_line() -> argparse.ArgumentParser:
         help="the output to play on (see phaselock devices); 'default' for the system's own choice",
     )
     laboratory = argparse.ArgumentParser(add_help=False)  # several machines out of one: see phaselock/bench
-    laboratory.add_argument("--clock-skew-ppm", type=_number(-500, 500, float), default=0.0, help=argparse.SUPPRESS)
-    laboratory.add_argument("--clock-ahead-s", type=_number(0, 1e6), default=0, help=argparse.SUPPRESS)
+    laboratory.add_argument("--clock-skew-ppm", type=number(-500, 500, float), default=0.0, help=argparse.SUPPRESS)
+    laboratory.add_argument("--clock-ahead-s", type=number(0, 1e6), default=0, help=argparse.SUPPRESS)
     laboratory.add_argument("--card", metavar="JSON", help=argparse.SUPPRESS)
     name = argparse.ArgumentParser(add_help=False)
     name.add_argument("--as", dest="display_name", metavar="NAME", help="your name in the session")
@@ -129,7 +109,7 @@ def command_line() -> argparse.ArgumentParser:
     host.add_argument("--port", type=port, help=f"TCP port (default: the last one, at first {CONTROL_PORT})")
     host.add_argument("--clock-port", type=port, help=f"UDP port (default: the last one, at first {CLOCK_PORT})")
     host.add_argument("--unlisted", action="store_true", help="do not announce the session on the network")
-    host.add_argument("--wait-peers", type=_number(0, 5), metavar="N", help="with --play: wait for so many peers")
+    host.add_argument("--wait-peers", type=number(0, 5), metavar="N", help="with --play: wait for so many peers")
     host.add_argument("--play", action="store_true", help="start to play by itself")
     host.set_defaults(run=_host)
 
@@ -142,7 +122,7 @@ def command_line() -> argparse.ArgumentParser:
         "queue, status, leave.",
     )
     join.add_argument(
-        "address", nargs="?", type=_address, metavar="ADDRESS[:PORT]", help="where the session is hosted"
+        "address", nargs="?", type=address, metavar="ADDRESS[:PORT]", help="where the session is hosted"
     )
     join.add_argument("--session", metavar="NAME", help="which of the sessions that are found")
     join.add_argument("--cache", metavar="DIR", help="keep received files here")
@@ -158,7 +138,7 @@ def command_line() -> argparse.ArgumentParser:
         description="List the sessions that announce themselves on this network.",
     )
     sessions.add_argument(
-        "--timeout", type=_number(0, 3600, float), default=3.0, metavar="SECONDS", help="listen for so long"
+        "--timeout", type=number(0, 3600, float), default=3.0, metavar="SECONDS", help="listen for so long"
     )
     sessions.set_defaults(run=_sessions)
 
@@ -175,7 +155,7 @@ def command_line() -> argparse.ArgumentParser:
         "the environment of a session chooses what it writes there.",
     )
     log.add_argument(
-        "--lines", type=_number(0, 100_000), default=20, metavar="N", help="how many (default %(default)s)"
+        "--lines", type=number(0, 100_000), default=20, metavar="N", help="how many (default %(default)s)"
     )
     log.set_defaults(run=_log)
 
@@ -186,11 +166,11 @@ def command_line() -> argparse.ArgumentParser:
         description="Play a short tune with a host and peers on this machine, and show how well they keep time.",
     )
     demo.add_argument(
-        "--peers", type=_number(1, 5), default=2, metavar="N", help="how many peers (default %(default)s)"
+        "--peers", type=number(1, 5), default=2, metavar="N", help="how many peers (default %(default)s)"
     )
-    demo.add_argument("--seconds", type=_number(1, 600), default=20, help="how long to play (default %(default)s)")
+    demo.add_argument("--seconds", type=number(1, 600), default=20, help="how long to play (default %(default)s)")
     demo.add_argument(
-        "--skew-ppm", type=_number(-500, 500, float), default=0.0, help="let the peers' clocks go wrong by so much"
+        "--skew-ppm", type=number(-500, 500, float), default=0.0, help="let the peers' clocks go wrong by so much"
     )
     demo.set_defaults(run=_demo)
 
@@ -204,7 +184,7 @@ def command_line() -> argparse.ArgumentParser:
         "Exit status 0: no problem, 1: see what to do.",
     )
     doctor.add_argument(
-        "address", nargs="?", type=_address, metavar="ADDRESS[:PORT]", help="where a session is hosted"
+        "address", nargs="?", type=address, metavar="ADDRESS[:PORT]", help="where a session is hosted"
     )
     doctor.set_defaults(run=_doctor)
 
@@ -216,10 +196,10 @@ def command_line() -> argparse.ArgumentParser:
         "exchange with the host's clock to a file, for phaselock bench clock --trace FILE. Nobody waits for it; only "
         "host --wait-peers counts it. Ctrl-C ends it; what came before is kept.",
     )
-    trace.add_argument("address", type=_address, metavar="ADDRESS[:PORT]", help="where the session is hosted")
+    trace.add_argument("address", type=address, metavar="ADDRESS[:PORT]", help="where the session is hosted")
     trace.add_argument("-o", "--output", metavar="FILE", help="write here (default: phaselock-DATE-TIME.trace)")
     trace.add_argument(
-        "--seconds", type=_number(1, 3600, float), default=60.0, help="record for so long (default %(default)g)"
+        "--seconds", type=number(1, 3600, float), default=60.0, help="record for so long (default %(default)g)"
     )
     trace.set_defaults(run=_trace)
 
@@ -306,9 +286,9 @@ def _doctor(options: argparse.Namespace, terminal: Terminal) -> int:
 
 
 def _trace(options: argparse.Namespace, terminal: Terminal) -> int:
-    from phaselock import visit
+    from phaselock import recording
 
-    return visit.run_trace(options.address, options.output, options.seconds, terminal)
+    return recording.run_trace(options.address, options.output, options.seconds, terminal)
 
 
 def _demo(options: argparse.Namespace, terminal: Terminal) -> int:

@@ -1,4 +1,4 @@
-"""A visit to somebody's session to measure the way there, and `phaselock trace`, which writes what was measured down.
+"""A visit to somebody's session to measure the way there.
 
 A visitor takes one of the session's places, since only members may ask the host for its time. It plays nothing and
 fetches nothing: of every file that it is offered it says at once that it is there, so that nobody waits for it and no
@@ -8,34 +8,26 @@ byte is sent.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import dataclasses
-import datetime
-import os
-import pathlib
-import signal
 import socket
 from collections.abc import Awaitable, Sequence
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from phaselock._native import now_ns
 from phaselock.errors import PhaseLockError
 from phaselock.model.names import person_name, sentence
 from phaselock.model.types import ClockStatus
 from phaselock.network.connection import Connection, ConnectionLost
-from phaselock.network.peer import connect
 from phaselock.protocol import messages as m
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import HOST_CAP, Framer
-from phaselock.session.states import OTHER_VERSION, PEER_ACCEPTS, PeerSide
-from phaselock.storage.files import replace_file
+from phaselock.session.states import PEER_ACCEPTS, PeerSide
 from phaselock.sync.clock import PeerClock
-from phaselock.sync.trace import Exchange, round_trip_ns, trace_bytes
+from phaselock.sync.trace import Exchange, round_trip_ns
 
 ANSWER_S = 3.0
 SAY_EVERY_S = 0.25
 SILENCE_S = 5.0
-LOOK_S = 0.5
 DEVICE_NAME = "only measuring"
 NO_ANSWER = "Something answers there, but it is no PhaseLock session."
 
@@ -166,95 +158,7 @@ def quality(exchanges: Sequence[Exchange], loss: float, clock: ClockStatus) -> Q
     """The figures of a visit; `loss` is the share of what was not answered."""
     rtts_us = sorted(round_trip_ns(exchange) / 1e3 for exchange in exchanges)
     p50, p95 = (round(rtts_us[len(rtts_us) * share // 100], 1) if rtts_us else None for share in (50, 95))
-    return Quality(len(exchanges), round(loss, 4), p50, p95, _known(clock))
-
-
-# -- phaselock trace ---------------------------------------------------------------------------------------------------
-
-
-class Screen(Protocol):
-    """What is told to people and programs (terminal.py)."""
-
-    def event(
-        self, name: str, session_ns: int | None, fields: dict[str, object], *, to_people: bool = True
-    ) -> None: ...
-
-    def say(self, text: str) -> None: ...
-
-    def show(self, text: str) -> None: ...
-
-
-def run_trace(address: tuple[str, int], path: str | None, seconds: float, screen: Screen) -> int:
-    """Record the clock of the session there and write it to `path`; the exit status, or PhaseLockError."""
-    before = signal.getsignal(signal.SIGTERM)
-    try:
-        return asyncio.run(_trace(address, path, seconds, screen))
-    except asyncio.CancelledError:  # nothing was recorded yet
-        raise KeyboardInterrupt from None
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-async def _trace(address: tuple[str, int], path: str | None, seconds: float, screen: Screen) -> int:
-    loop, this_task = asyncio.get_running_loop(), asyncio.current_task()
-    assert this_task
-    # As asyncio has it with the first interrupt.
-    signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(this_task.cancel))
-    began = datetime.datetime.now(datetime.UTC)
-    target = pathlib.Path(path or began.strftime("phaselock-%Y%m%d-%H%M%S.trace"))
-    if target.is_dir() or not os.access(target.absolute().parent, os.W_OK):
-        raise PhaseLockError(f"The clock trace {target} cannot be written there.")
-    visitor = Visitor(await connect(*address))
-    collected: list[Exchange] = []
-    try:
-        info = await visitor.greet()
-        if info.protocol_version != m.PROTOCOL_VERSION:
-            raise PhaseLockError(OTHER_VERSION)
-        await visitor.join("trace")
-        assert visitor.clock
-        since_ns = at_ns = now_ns()
-        with contextlib.suppress(asyncio.CancelledError):
-            while not visitor.over and at_ns - since_ns < seconds * 1e9:
-                await asyncio.sleep(min(LOOK_S, seconds - (at_ns - since_ns) / 1e9))
-                at_ns = now_ns()
-                collected += visitor.clock.exchanges(collected[-1] if collected else None)
-                so_far_s, known = (at_ns - since_ns) / 1e9, _known(visitor.clock.status(at_ns))
-                screen.event("recording", None, {"seconds": so_far_s, "exchanges": len(collected)}, to_people=False)
-                progress = f"{so_far_s:.0f} of {seconds:g} s, {len(collected)} exchanges, {_known_words(known)}"
-                screen.show(f'Recording the clock of "{info.session_name}": {progress}')
-        found = quality(collected, visitor.clock.loss(at_ns), visitor.clock.status(at_ns))
-    finally:
-        await visitor.leave()
-    if visitor.over:
-        screen.event("warning", None, {"message": f"{visitor.over} What came before is kept."})
-    if not collected:
-        raise PhaseLockError("The host's clock did not answer once. Ask phaselock doctor why.")
-    about = {
-        "recorded": began.isoformat(timespec="seconds"),
-        "seconds": round((at_ns - since_ns) / 1e9, 3),
-        "session": info.session_name,
-        "host": info.host_name,
-    }
-    try:
-        replace_file(target, trace_bytes(collected, about))
-    except OSError as error:
-        raise PhaseLockError(f"The clock trace {target} cannot be written: {error.strerror}.") from None
-    screen.event("trace", None, {"path": str(target), **about, **dataclasses.asdict(found)}, to_people=False)
-    for line in quality_lines(found):
-        screen.say(line)
-    screen.say(f"They are in {target}. Compare the clock filters on them with: phaselock bench clock --trace {target}")
-    return 0
-
-
-def quality_lines(found: Quality) -> list[str]:
-    """A summary in plain words, of at least one exchange."""
-    assert found.rtt_p50_us is not None and found.rtt_p95_us is not None
-    return [
-        f"{found.exchanges} exchanges with the host's clock were recorded; {loss_words(found.loss)}.",
-        f"Half of the round trips took less than {time_words(found.rtt_p50_us)}, "
-        f"19 of 20 less than {time_words(found.rtt_p95_us)}.",
-        f"At the end {_known_words(found.uncertainty_us)}.",
-    ]
+    return Quality(len(exchanges), round(loss, 4), p50, p95, known_us(clock))
 
 
 def time_words(us: float) -> str:
@@ -267,9 +171,6 @@ def loss_words(loss: float) -> str:
     return "none was lost" if loss < 0.002 else f"{loss * 100:.1f} % were lost"
 
 
-def _known(clock: ClockStatus) -> float | None:
+def known_us(clock: ClockStatus) -> float | None:
+    """To within what the host's clock is known; None: not at all."""
     return round(clock.uncertainty_ns / 1e3, 1) if clock.uncertainty_ns < m.LONGEST_DURATION_NS else None
-
-
-def _known_words(within_us: float | None) -> str:
-    return f"its clock is {'not known yet' if within_us is None else f'known to within {time_words(within_us)}'}"

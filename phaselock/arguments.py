@@ -1,0 +1,31 @@
+"""What may be typed after an option: types for argparse, which tell what is wrong in a sentence."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+
+from phaselock.model.address import parse_address
+
+
+def address(text: str) -> tuple[str, int]:
+    """Where a session is hosted."""
+    try:
+        return parse_address(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"{text!r} is not HOST, HOST:PORT or [IPV6]:PORT") from None
+
+
+def number(low: float, high: float, kind: type[int] | type[float] = int) -> Callable[[str], float]:
+    """A number of that kind from `low` to `high`."""
+
+    def read(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = kind(low - 1)
+        if not low <= value <= high:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a number from {low} to {high}")
+        return value
+
+    return read
