@@ -12,10 +12,8 @@ import argparse
 import dataclasses
 import math
 import pathlib
-import struct
 import tempfile
 import time
-from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +21,7 @@ from numpy.typing import NDArray
 from phaselock.bench import capture, ear, songs
 from phaselock.bench.frame import Bench
 from phaselock.bench.results import Case, Figure, Plot, Series
+from phaselock.bench.wav import Sound, read_wav
 from phaselock.errors import PhaseLockError
 from phaselock.programs import Program, Stage, open_stage
 from phaselock.terminal import Terminal
@@ -35,7 +34,6 @@ JOIN_S = 600.0
 SETTLING_S = 5.0
 
 SHORTEST_S = 2.0
-LARGEST_BYTES = 4_000_000_000
 CLIPPED = 0.999
 CLIPPED_SHARE = 1e-4
 FAINT = 1e-3
@@ -60,24 +58,15 @@ ECHO_CLEARLY = 1.3
 _ECHO_WINDOW_S = 0.1
 _BLOCK_S = 1.0
 
-_PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
-_SCALES = {(_PCM, 16): 2.0**15, (_PCM, 24): 2.0**31, (_PCM, 32): 2.0**31, (_FLOAT, 32): 1.0, (_FLOAT, 64): 1.0}
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Sound:
-    """What was recorded: (frames, channels) between -1 and 1."""
-
-    rate_hz: int
-    frames: NDArray[np.float32]
-
 
 def run(options: argparse.Namespace, bench: Bench) -> None:
     """Record or read, and add what was found; see Bench. PhaseLockError when the sound tells nothing."""
     channels = 1 if options.microphone else 2
     if options.recording is not None:
+        if options.play or options.input is not None:
+            raise PhaseLockError("A recording is analysed instead of listening: leave out --play and --input.")
         bench.progress(0.0, "reads the recording")
-        sound = read_wav(options.recording)
+        sound = read_wav(options.recording, channels)
     elif options.play:
         sound = _play_and_listen(options, channels, bench)
     else:
@@ -101,21 +90,6 @@ def write_signal(options: argparse.Namespace, terminal: Terminal) -> int:
     message = f"Written: {path}. Play it on both machines in one session, then run phaselock bench measure."
     terminal.event("signal", None, {"path": str(path), "message": message})
     return 0
-
-
-def read_wav(path: pathlib.Path) -> Sound:
-    """A WAV file of 16, 24 or 32 bits or of floats. PhaseLockError for anything else. One that breaks off early is
-    taken as far as it goes."""
-    try:
-        if path.stat().st_size > LARGEST_BYTES:
-            raise ValueError("it is too large")
-        with path.open("rb") as file:
-            return _wav(file)
-    except OSError as error:
-        raise PhaseLockError(f"{path} cannot be read: {error.strerror}.") from None
-    except (ValueError, struct.error) as error:
-        reason = "it breaks off" if isinstance(error, struct.error) else str(error)
-        raise PhaseLockError(f"{path} is no WAV file that can be measured: {reason}.") from None
 
 
 def stereo_case(sound: Sound) -> Case:
@@ -244,52 +218,6 @@ def _wait_for_peer(stage: Stage, host: Program, address: str, bench: Bench) -> N
 def _signal(seconds: int) -> bytes:
     """Noise in one channel, so that every output of every machine plays the same."""
     return songs.encode(songs.noise(seconds + SPARE_S, SIGNAL_RATE_HZ, seed=1, channels=1), SIGNAL_RATE_HZ)
-
-
-def _wav(file: BinaryIO) -> Sound:
-    riff, _, wave = struct.unpack("<4sI4s", file.read(12))
-    if (riff, wave) != (b"RIFF", b"WAVE"):
-        raise ValueError("it is something else")
-    kind: tuple[int, int] | None = None
-    channels = rate_hz = 0
-    while True:
-        name, size = struct.unpack("<4sI", file.read(8))
-        if name == b"data":
-            break
-        if name == b"fmt ":
-            header = file.read(min(size, 64))
-            code, channels, rate_hz, _, _, bits = struct.unpack_from("<HHIIHH", header)
-            if code == _EXTENSIBLE and len(header) >= 26:
-                (code,) = struct.unpack_from("<H", header, 24)
-            kind = (code, bits)
-            file.seek(size - len(header) + size % 2, 1)
-        else:
-            file.seek(size + size % 2, 1)
-    if kind is None:
-        raise ValueError("it says nothing of its format before the sound")
-    if kind not in _SCALES:
-        raise ValueError("its format is neither integers of 16, 24 or 32 bits nor floats")
-    if not 1 <= channels <= 32 or not 8000 <= rate_hz <= 384_000:
-        raise ValueError(f"{channels} channels at {rate_hz} Hz are out of range")
-    frame_bytes = channels * kind[1] // 8
-    raw = file.read(size)  # no more than there is, whatever the header promises
-    frames = _numbers(raw[: len(raw) // frame_bytes * frame_bytes], kind).reshape(-1, channels)
-    if not np.isfinite(frames).all() or np.abs(frames).max(initial=0) > 1e6:
-        raise ValueError("it holds what is no sound")
-    return Sound(rate_hz, frames)
-
-
-def _numbers(raw: bytes, kind: tuple[int, int]) -> NDArray[np.float32]:
-    code, bits = kind
-    if code == _FLOAT:
-        return np.frombuffer(raw, f"<f{bits // 8}").astype(np.float32)
-    if bits == 24:  # the upper three bytes of 32
-        whole = np.zeros((len(raw) // 3, 4), np.uint8)
-        whole[:, 1:] = np.frombuffer(raw, np.uint8).reshape(-1, 3)
-        numbers: NDArray[Any] = whole.view("<i4")[:, 0]
-    else:
-        numbers = np.frombuffer(raw, f"<i{bits // 8}")
-    return (numbers / _SCALES[kind]).astype(np.float32)
 
 
 # -- comparing ---------------------------------------------------------------------------------------------------------

@@ -163,7 +163,7 @@ def _transfer_options(parser: argparse.ArgumentParser) -> None:
 
 def _measure_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recording", type=pathlib.Path, metavar="WAV", help="analyse this instead of listening")
-    parser.add_argument("--seconds", type=_number(5, 3600), default=30, help="how long to listen (default %(default)s)")
+    parser.add_argument("--seconds", type=_number(5, 600), default=30, help="how long to listen (default %(default)s)")
     parser.add_argument("--input", metavar="NAME", help="listen to this input (default: the system's)")
     parser.add_argument("--microphone", action="store_true", help="both outputs in one channel, by a microphone")
     parser.add_argument("--signal", type=pathlib.Path, metavar="MP3", help="only write the test signal, to be played")

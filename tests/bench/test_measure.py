@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import functools
 import json
+import os
 import pathlib
 import struct
+import sys
 
 import numpy as np
 import pytest
@@ -14,29 +16,16 @@ from numpy.typing import NDArray
 
 from phaselock.bench import capture, ear, measure
 from phaselock.bench.capture import Captured
-from phaselock.bench.measure import Sound, read_wav
 from phaselock.bench.results import Case
+from phaselock.bench.wav import Sound, read_wav
 from phaselock.cli import main
 from phaselock.errors import PhaseLockError
 from phaselock.programs import open_stage
+from tests.support.bench import Collector
 from tests.support.noise import Noise
 
 RATE_HZ = 44100
 SECONDS = 6.0
-
-
-class FakeBench:
-    """A Bench that keeps what it is told."""
-
-    def __init__(self) -> None:
-        self.cases: list[Case] = []
-
-    def add(self, case: Case) -> None:
-        self.cases.append(case)
-
-    def progress(self, done: float, doing: str) -> None:
-        assert 0 <= done <= 1
-        assert doing
 
 
 @functools.cache
@@ -240,6 +229,7 @@ PCM = bytes(400)
         (wav(PCM, 1, 16, rate_hz=0), "at 0 Hz"),
         (wav(np.array([np.nan, 0], "<f4").tobytes(), 3, 32), "holds what is no sound"),
         (wav(np.array([1e30, 0], "<f4").tobytes(), 3, 32), "holds what is no sound"),
+        (wav(np.array([1e300, 0], "<f8").tobytes(), 3, 64), "holds what is no sound"),
     ],
 )
 def test_other_files_get_a_sentence(tmp_path: pathlib.Path, file: bytes, reason: str) -> None:
@@ -247,6 +237,33 @@ def test_other_files_get_a_sentence(tmp_path: pathlib.Path, file: bytes, reason:
     path.write_bytes(file)
     with pytest.raises(PhaseLockError, match=rf"one\.wav is no WAV file that can be measured: .*{reason}"):
         read_wav(path)
+
+
+def test_only_the_channels_that_are_used_are_kept_block_by_block(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("phaselock.bench.wav._BLOCK_FRAMES", 7)
+    path = tmp_path / "eight.wav"
+    frames = np.arange(8 * 45).reshape(45, 8)
+    path.write_bytes(wav(frames.astype("<i2").tobytes() + b"\1", 1, 16, channels=8, size=0xFFFFFFFF))
+    for channels in (1, 2):
+        assert (read_wav(path, channels).frames * 2**15).tolist() == frames[:, :channels].tolist()
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "long.wav"
+    path.write_bytes(wav(PCM, 1, 16, size=0xFFFFFFFF))
+    with path.open("r+b") as file:
+        file.truncate(500_000_001)
+    with pytest.raises(PhaseLockError, match=r"it is larger than 500 MB\.$"):
+        read_wav(path)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="it has no such files")
+def test_a_pipe_that_nobody_writes_is_not_waited_for(tmp_path: pathlib.Path) -> None:
+    os.mkfifo(tmp_path / "one.wav")
+    with pytest.raises(PhaseLockError, match=r"one\.wav cannot be read: not a plain file\.$"):
+        read_wav(tmp_path / "one.wav")
 
 
 def test_a_file_that_is_not_there_gets_a_sentence(tmp_path: pathlib.Path) -> None:
@@ -265,12 +282,18 @@ def options(**given: object) -> argparse.Namespace:
 def test_a_recording_becomes_a_case(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "both.wav"
     path.write_bytes(wav(sound(machine(), machine(43.0)).frames.astype("<f4").tobytes(), 3, 32))
-    bench = FakeBench()
+    bench = Collector()
     measure.run(options(recording=path), bench)
-    [case] = bench.cases
+    [case] = bench.cases.values()
     assert (case.benchmark, case.name) == ("measure", "stereo")
     assert case.parameters["source"] == "recording"
     assert figures(case)["offset_us"] == pytest.approx(43.0, abs=0.2)
+
+
+@pytest.mark.parametrize("also", [{"play": True}, {"input": "Line In"}])
+def test_a_recording_is_not_listened_to(tmp_path: pathlib.Path, also: dict[str, object]) -> None:
+    with pytest.raises(PhaseLockError, match=r"leave out --play and --input\.$"):
+        measure.run(options(recording=tmp_path / "both.wav", **also), Collector())
 
 
 @pytest.mark.parametrize("microphone", [False, True])
@@ -285,10 +308,11 @@ def test_what_an_input_hears_becomes_a_case(monkeypatch: pytest.MonkeyPatch, mic
         return Captured(RATE_HZ, sound(*both).frames)
 
     monkeypatch.setattr(capture, "listen", listen)
-    bench = FakeBench()
+    bench = Collector()
     measure.run(options(input="Line In", microphone=microphone), bench)
     assert asked == [6, 1 if microphone else 2, "Line In"]
-    assert figures(bench.cases[0])["distance_p50_us"] == pytest.approx(1000.0, abs=5)
+    [case] = bench.cases.values()
+    assert figures(case)["distance_p50_us"] == pytest.approx(1000.0, abs=5)
 
 
 def test_the_test_signal_is_the_same_on_every_channel_and_measures(tmp_path: pathlib.Path) -> None:
@@ -296,6 +320,12 @@ def test_the_test_signal_is_the_same_on_every_channel_and_measures(tmp_path: pat
     assert main(["bench", "measure", "--signal", str(path), "--seconds", "5"]) == 0
     assert path.read_bytes()[3] >> 6 == 3  # mono
     assert main(["bench", "measure", "--signal", str(path)]) == 1  # it is there already
+
+
+def test_nobody_listens_for_hours(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["bench", "measure", "--signal", str(tmp_path / "signal.mp3"), "--seconds", "601"])
+    assert "'601' is not a number from 5 to 600" in capsys.readouterr().err
 
 
 def test_the_command_says_what_it_found(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
