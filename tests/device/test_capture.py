@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import pathlib
+import shutil
+import subprocess
 import sys
+import time
+import wave
+from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -18,14 +23,38 @@ pytestmark = [
 ]
 
 
-def test_an_input_is_heard(pulse: PulseServer) -> None:
+RATE_HZ = 44100
+TONES_HZ = (1000, 1500)
+
+
+@pytest.fixture
+def tones(pulse: PulseServer, tmp_path: pathlib.Path) -> Iterator[None]:
+    """The sink plays a tone on the left and another one on the right."""
+    if shutil.which("paplay") is None:
+        pytest.skip("paplay is not installed")
+    turns = 2 * np.pi * np.arange(60 * RATE_HZ)[:, None] * np.array(TONES_HZ) / RATE_HZ
+    with wave.open(str(tmp_path / "tones.wav"), "wb") as file:
+        file.setparams((2, 2, RATE_HZ, 0, "NONE", ""))
+        file.writeframes((np.sin(turns) * 2**14).astype("<i2").tobytes())
+    player = subprocess.Popen(["paplay", str(tmp_path / "tones.wav")])
+    yield
+    player.kill()
+    player.wait()
+
+
+def test_an_input_is_heard(tones: None) -> None:
     assert capture.input_names() == ["Monitor of TestSink"]
+    until = time.monotonic() + 30
+    while not capture.listen(0.1, 2, "Monitor of TestSink").frames.any():
+        assert time.monotonic() < until
     told: list[float] = []
     heard = capture.listen(0.3, 2, "Monitor of TestSink", told.append)
-    assert heard.rate_hz == 44100
+    assert heard.rate_hz == RATE_HZ
     assert heard.frames.shape == (13230, 2)
-    assert not heard.frames.any()
     assert told[-1] == 0.3
+    loudest = np.abs(np.fft.rfft(heard.frames, axis=0)).argmax(axis=0)
+    assert (loudest * RATE_HZ / len(heard.frames)).tolist() == pytest.approx(TONES_HZ)
+    assert np.abs(heard.frames).max() == pytest.approx(0.5, abs=0.01)
 
 
 def test_the_default_input_needs_no_name(pulse: PulseServer) -> None:
