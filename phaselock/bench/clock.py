@@ -42,6 +42,8 @@ REAL_LIMIT_S = 120
 _PAUSE_NS = 20_000_000
 """Between two trains nothing comes for so long."""
 _LOOK_S = 5.0
+_UNKNOWN_US = 1e300
+"""Finite, for percentiles interpolate."""
 _PIECE_S, _STEP_S = 120.0, 30.0
 """A crystal keeps its line for so long, well enough; and how far pieces are apart."""
 
@@ -56,6 +58,8 @@ class Trace:
 
     exchanges: Sequence[Exchange]
     truth: Truth
+    joined_ns: int
+    """When the first ping was sent, local time."""
 
     @property
     def base_ns(self) -> int:
@@ -65,8 +69,8 @@ class Trace:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Errors:
-    """How wrong one filter was on one trace, and how wrong it said it might be (one standard deviation), in us, after
-    so many seconds; NaN before it knew anything."""
+    """How wrong one filter was on one trace, and how wrong it said it might be (one standard deviation), in us, so many
+    seconds after joining; NaN before it knew anything."""
 
     at_s: Floats
     error_us: Floats
@@ -76,10 +80,10 @@ class Errors:
 def run(options: argparse.Namespace, bench: Bench) -> None:
     """Everything; what takes real time comes last."""
     traces = options.trace or []
-    real_s = min(options.seconds, REAL_LIMIT_S)
+    real_s = min(options.trace_s, REAL_LIMIT_S)
     parts: list[tuple[float, Callable[[Callable[[float, str], None]], None]]] = [
         (10.0 * len(traces), lambda progress: _recorded(traces, bench, progress)),
-        (0.1 * options.seconds * len(options.seeds), lambda progress: _simulated(options, bench, progress)),
+        (0.1 * options.trace_s * len(options.seeds), lambda progress: _simulated(options, bench, progress)),
         (float(real_s * len(options.seeds)), lambda progress: _real(options, real_s, bench, progress)),
     ]
     whole, done = sum(weight for weight, _ in parts), 0.0
@@ -112,8 +116,7 @@ def lines(exchanges: Sequence[Exchange], kind: str) -> Iterator[tuple[int, _nati
 def errors(trace: Trace, kind: str, seconds: float) -> Errors:
     """Seen at SINCE_S and at every second of the second half."""
     at_s = np.unique([*(one for one in SINCE_S if one <= seconds), *np.arange(math.ceil(seconds / 2), seconds + 0.5)])
-    joined_ns = trace.exchanges[0][0]
-    at_ns = [joined_ns + round(one * 1e9) for one in at_s]
+    at_ns = [trace.joined_ns + round(one * 1e9) for one in at_s]
     published = list(lines(trace.exchanges, kind))
     known = np.searchsorted(np.array([since_ns for since_ns, _ in published], np.int64), at_ns, "right")
     guess_ns, claim_ns = np.full(len(at_s), np.nan), np.full(len(at_s), np.nan)
@@ -139,7 +142,7 @@ def simulated(link: Link, seconds: float, seed: str) -> Trace:
     def truth(at_ns: Sequence[int]) -> Floats:
         return np.array([_true_ns(crystal.local_ns, local_ns) - local_ns - base_ns for local_ns in at_ns], float)
 
-    return Trace(exchanges, truth)
+    return Trace(exchanges, truth, crystal.local_ns(0))
 
 
 def _true_ns(clock: Callable[[int], int], shown_ns: int) -> int:
@@ -151,13 +154,15 @@ def _true_ns(clock: Callable[[int], int], shown_ns: int) -> int:
 
 
 @contextlib.contextmanager
-def _peer(link: Link, seed: int) -> Iterator[tuple[ClockHost, PeerClock]]:
-    """A host's clock and a peer's, with the relay between them; both machines have such a link."""
+def _peer(link: Link, seed: int) -> Iterator[tuple[ClockHost, PeerClock, int]]:
+    """A host's clock and a peer's, with the relay between them, and when the peer joined, local time; both machines
+    have such a link."""
     with ClockHost(peer_ip(0), HOST_SKEW_PPM, HOST_AHEAD_NS) as host:
         with Relay("127.0.0.1", host.port, host.port, link, [link], seed):
+            joined_ns = _native.now_ns()
             clock = PeerClock(peer_ip(0), host.port, PEER_ID)
             try:
-                yield host, clock
+                yield host, clock, joined_ns
             finally:
                 clock.close()
 
@@ -169,20 +174,22 @@ def real(seconds: float, seed: int, progress: Callable[[float], None]) -> dict[s
     with contextlib.ExitStack() as stack:
         first: dict[str, tuple[int, int]] = {}
         peers = {name: stack.enter_context(_peer(PROFILES[name], seed)) for name in names}
-        for name, (host, _) in peers.items():
+        for name, (host, _, _) in peers.items():
             first[name] = host.compare_ns()
         began_s = time.monotonic()
         while (left_s := began_s + seconds + 0.5 - time.monotonic()) > 0:
             progress(1 - left_s / (seconds + 0.5))
             time.sleep(min(left_s, _LOOK_S, 0.5))
-            for name, (_, clock) in peers.items():
+            for name, (_, clock, _) in peers.items():
                 so_far = measured[name]
                 so_far += clock.exchanges(so_far[-1] if so_far else None)
-        last = {name: host.compare_ns() for name, (host, _) in peers.items()}
+        last = {name: host.compare_ns() for name, (host, _, _) in peers.items()}
     for name in names:
         if not measured[name]:
             raise PhaseLockError(f"No clock was heard over the relay ({name}). Is there a firewall on the loopback?")
-    return {name: Trace(measured[name], _between(measured[name], first[name], last[name])) for name in names}
+    return {
+        name: Trace(measured[name], _between(measured[name], first[name], last[name]), peers[name][2]) for name in names
+    }
 
 
 def _between(exchanges: Sequence[Exchange], first: tuple[int, int], last: tuple[int, int]) -> Truth:
@@ -253,12 +260,12 @@ def _simulated(options: argparse.Namespace, bench: Bench, progress: Callable[[fl
         repeat: dict[str, list[Errors]] = {kind: [] for kind in FILTERS}
         for number in range(TRACES):
             progress((step + number / TRACES) / len(steps), f"simulated {name}, seed {seed}")
-            trace = simulated(PROFILES[name], options.seconds, f"{seed} {name} {number}")
+            trace = simulated(PROFILES[name], options.trace_s, f"{seed} {name} {number}")
             for kind in FILTERS:
-                repeat[kind].append(errors(trace, kind, options.seconds))
+                repeat[kind].append(errors(trace, kind, options.trace_s))
         for kind in FILTERS:
             found[name][kind].append(repeat[kind])
-        about = {"link": dataclasses.asdict(PROFILES[name]), "seconds": options.seconds, "traces": TRACES}
+        about = {"link": dataclasses.asdict(PROFILES[name]), "seconds": options.trace_s, "traces": TRACES}
         _add(bench, f"simulated {name}", about, found[name], "The law of the relay, and crystals up to 50 ppm off.")
 
 
@@ -288,7 +295,7 @@ def _recorded(paths: Sequence[object], bench: Bench, progress: Callable[[float, 
         seconds = (exchanges[-1][3] - exchanges[0][0]) / 1e9 if exchanges else 0.0
         if seconds < 2 * AFTER_S:
             raise PhaseLockError(f"The trace {number + 1} is too short: {seconds:.0f} seconds.")
-        trace = Trace(exchanges, hindsight(exchanges))
+        trace = Trace(exchanges, hindsight(exchanges), exchanges[0][0])
         round_trips_ms = [round_trip_ns(one) / 1e6 for one in exchanges]
         about = {
             **recorded.header,
@@ -299,14 +306,15 @@ def _recorded(paths: Sequence[object], bench: Bench, progress: Callable[[float, 
             "Nobody knows the truth of a real network: the errors are distances from the line that fits the whole "
             f"trace best in hindsight, in pieces of {_PIECE_S:.0f} s. If one direction is always slower than the other "
             "by some amount, half of that is an error of all filters that shows nowhere. That line is found by the law "
-            "of the envelope, which flatters this filter, and the more, the shorter the trace is."
+            "of the envelope, which flatters this filter, and the more, the shorter the trace is. "
+            "A trace begins with the first ping that was answered, and so does the time here."
         )
         _add(bench, f"trace {number + 1}", about, {kind: [[errors(trace, kind, seconds)]] for kind in FILTERS}, note)
 
 
 def _add(bench: Bench, name: str, about: dict[str, object], found: ByFilter, note: str) -> None:
-    """A case for each filter; the first one has the plot of all."""
-    plots: tuple[Plot, ...] = (_over_time(name, found),)
+    """A case for each filter; the first one has the plots of all."""
+    plots = tuple(_over_time(name, found, percent) for percent in (50, 95, 99))
     for kind in FILTERS:
         bench.add(_case(f"{name}, {kind}", {**about, "filter": kind}, found[kind], plots, note))
         plots = ()
@@ -319,10 +327,11 @@ def _case(
     early = [_pooled(repeat, lambda at_s: at_s == AFTER_S) for repeat in repeats]
 
     def wrong(of: list[tuple[Floats, Floats]], percent: float) -> tuple[float, ...]:
-        return tuple(stats.percentile(list(np.abs(error)), percent) for error, _ in of)
+        return tuple(_percentile(error, percent) for error, _ in of)
 
     def honest(times: float) -> tuple[float, ...]:
-        return tuple(float(100 * np.mean(np.abs(error) <= times * claim)) for error, claim in settled)
+        """Of what was claimed at all."""
+        return tuple(_percent_of((np.abs(error) <= times * claim)[np.isfinite(claim)]) for error, claim in settled)
 
     return Case(
         "clock",
@@ -334,15 +343,22 @@ def _case(
             Figure("error_p99_us", "us", wrong(settled, 99)),
             Figure(f"after_{AFTER_S}_s_p50_us", "us", wrong(early, 50)),
             Figure(f"after_{AFTER_S}_s_p95_us", "us", wrong(early, 95)),
-            Figure("claimed_us", "us", tuple(float(np.median(claim)) for _, claim in settled), ""),
+            Figure(
+                f"known_after_{AFTER_S}_s_percent",
+                "%",
+                tuple(_percent_of(np.isfinite(error)) for error, _ in early),
+                "more",
+            ),
+            Figure("claimed_us", "us", tuple(_percentile(claim, 50) for _, claim in settled), ""),
             Figure("within_1_claim_percent", "%", honest(1), ""),
             Figure("within_2_claims_percent", "%", honest(2), ""),
         ),
         plots,
         {"repeats": [[dataclasses.asdict(one) for one in repeat] for repeat in repeats]},
         (
-            "Errors of the second half of each trace, and after 5 s. A claim is one standard deviation, as the program "
-            "states it: of a normal error 68 percent would lie within one and 95 within two.",
+            f"Errors of the second half of each trace, and {AFTER_S} s after joining; a clock that is not known yet is "
+            "infinitely wrong, and claims nothing. A claim is one standard deviation, as the program states it: of a "
+            "normal error 68 percent would lie within one and 95 within two.",
             note,
         ),
     )
@@ -355,13 +371,23 @@ def _pooled(repeat: list[Errors], when: Callable[[Floats], npt.NDArray[np.bool_]
     return error, claim
 
 
-def _over_time(name: str, found: ByFilter) -> Plot:
-    """The 95th percentile of all that was found so long after joining."""
+def _percentile(errors_us: Floats, percent: float) -> float:
+    """What is not known is infinitely wrong; NaN where the percentile reaches it."""
+    found = float(np.percentile(np.nan_to_num(np.abs(errors_us), nan=_UNKNOWN_US), percent))
+    return found if found < _UNKNOWN_US / 1e100 else math.nan
+
+
+def _percent_of(which: npt.NDArray[np.bool_]) -> float:
+    return float(100 * np.mean(which)) if len(which) else math.nan
+
+
+def _over_time(name: str, found: ByFilter, percent: int) -> Plot:
+    """That percentile of all that was found so long after joining."""
     series = []
     for kind in FILTERS:
         every = [one for repeat in found[kind] for one in repeat]
         since_s = [one for one in SINCE_S if one in every[0].at_s]
-        p95 = [stats.percentile([abs(float(one.error_us[one.at_s == at][0])) for one in every], 95) for at in since_s]
-        series.append(Series(kind, tuple(map(float, since_s)), tuple(p95)))
-    title = f"{name}: how wrong the clock is, 95 of 100 times"
+        wrong = [_percentile(np.array([one.error_us[one.at_s == at][0] for one in every]), percent) for at in since_s]
+        series.append(Series(kind, tuple(map(float, since_s)), tuple(wrong)))
+    title = f"{name}: how wrong the clock is, {percent} of 100 times"
     return Plot(title, "seconds since joining", "microseconds at most", tuple(series), log_y=True)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
+import math
 import pathlib
 import random
+import re
 import subprocess
 
 import numpy as np
@@ -13,27 +16,12 @@ import pytest
 from phaselock.bench import clock, trains
 from phaselock.bench.clockhost import ClockHost
 from phaselock.bench.links import PROFILES, Link
-from phaselock.bench.results import Case
 from phaselock.errors import PhaseLockError
 from phaselock.sync.clock import FILTERS
 from phaselock.sync.trace import trace_bytes
+from tests.support.bench import Collector
 
 STILL = Link(100, 0, 0, 100, 0, 0)
-
-
-class Found:
-    """A Bench that keeps what it is given."""
-
-    def __init__(self) -> None:
-        self.cases: dict[str, Case] = {}
-        self.done: list[float] = []
-
-    def add(self, case: Case) -> None:
-        self.cases[case.name] = case
-
-    def progress(self, done: float, doing: str) -> None:
-        assert doing
-        self.done.append(done)
 
 
 def true_offset_ns(crystal: trains.Crystal, true_ns: int) -> int:
@@ -80,7 +68,7 @@ def test_without_jitter_every_filter_is_right(kind: str) -> None:
     crystal = trains.Crystal(10**13, 0.0)
     exchanges = trains.simulate(STILL, crystal, 10, "a")
     base_ns = exchanges[0][1] - exchanges[0][0]
-    trace = clock.Trace(exchanges, lambda at_ns: np.full(len(at_ns), -(10.0**13) - base_ns))
+    trace = clock.Trace(exchanges, lambda at_ns: np.full(len(at_ns), -(10.0**13) - base_ns), 10**13)
     found = clock.errors(trace, kind, 10)
     assert np.isfinite(found.error_us).all()
     assert np.abs(found.error_us).max() < 0.2
@@ -90,7 +78,7 @@ def test_without_jitter_every_filter_is_right(kind: str) -> None:
 def test_an_error_is_the_distance_from_the_truth() -> None:
     exchanges = trains.simulate(STILL, trains.Crystal(10**13, 0.0), 6, "a")
     base_ns = exchanges[0][1] - exchanges[0][0]
-    trace = clock.Trace(exchanges, lambda at_ns: np.full(len(at_ns), -(10.0**13) - base_ns - 7000))
+    trace = clock.Trace(exchanges, lambda at_ns: np.full(len(at_ns), -(10.0**13) - base_ns - 7000), 10**13)
     assert clock.errors(trace, "envelope", 6).error_us == pytest.approx(7, abs=0.2)
 
 
@@ -100,6 +88,39 @@ def test_what_is_not_known_yet_is_no_number() -> None:
     found = clock.errors(trace, "envelope", 4)
     assert np.isnan(found.error_us[found.at_s == 0.5]).all() and np.isnan(found.claim_us[0])
     assert np.isfinite(found.error_us[-1])
+
+
+def test_time_begins_with_joining_and_not_with_the_first_answer() -> None:
+    trace = clock.simulated(PROFILES["wired"], 8, "a")
+    assert trace.joined_ns == trains.some_crystal(random.Random("a")).local_ns(0)
+    late = [one for one in trace.exchanges if one[0] > trace.joined_ns + 3 * 10**9]
+    deaf = dataclasses.replace(trace, exchanges=late)
+    found = clock.errors(deaf, "envelope", 8)
+    assert np.array_equal(np.isnan(found.error_us), found.at_s <= 3)
+
+
+def errors_of(error_us: float) -> clock.Errors:
+    """At 5, 9 and 10 s; NaN: nothing is known ever."""
+    return clock.Errors(np.array([5.0, 9.0, 10.0]), np.full(3, error_us), np.full(3, 10 + 0 * error_us))
+
+
+def test_what_is_not_known_is_as_wrong_as_can_be() -> None:
+    nothing = errors_of(math.nan)
+    mostly = [errors_of(7.0)] * 19 + [nothing]
+    hardly = [errors_of(7.0)] + [nothing] * 19
+    found = clock._case("some", {}, [mostly, hardly, [nothing]], (), "")
+    values = {figure.name: figure.values for figure in found.figures}
+    assert values["after_5_s_p50_us"] == pytest.approx((7, math.nan, math.nan), nan_ok=True)
+    for name in ("after_5_s_p95_us", "error_p99_us"):
+        assert np.isnan(values[name]).all()
+    assert values["known_after_5_s_percent"] == (95, 5, 0)
+    assert values["claimed_us"] == pytest.approx((10, math.nan, math.nan), nan_ok=True)
+    assert values["within_1_claim_percent"] == pytest.approx((100, 100, math.nan), nan_ok=True)
+    p50, p95, p99 = (
+        clock._over_time("some", {kind: [mostly] for kind in FILTERS}, percent).series[0].y for percent in (50, 95, 99)
+    )
+    assert p50 == (7, 7)
+    assert np.isnan(p95).all() and np.isnan(p99).all()
 
 
 def test_the_truth_of_a_simulation_is_that_of_its_crystal() -> None:
@@ -113,8 +134,7 @@ def test_the_truth_of_a_simulation_is_that_of_its_crystal() -> None:
 @pytest.mark.parametrize(("profile", "seconds", "within_us"), [("wired", 60, 1), ("wifi", 60, 60), ("wan", 200, 30)])
 def test_hindsight_is_near_the_truth(profile: str, seconds: int, within_us: int) -> None:
     trace = clock.simulated(PROFILES[profile], seconds, "hindsight")
-    joined_ns = trace.exchanges[0][0]
-    at_ns = [joined_ns + k * 10**9 for k in range(seconds)]
+    at_ns = [trace.joined_ns + k * 10**9 for k in range(seconds)]
     errors_us = (clock.hindsight(trace.exchanges)(at_ns) - trace.truth(at_ns)) / 1000
     assert np.abs(errors_us).max() < within_us
     assert np.abs(errors_us).max() > 0
@@ -131,10 +151,10 @@ def test_hindsight_follows_a_crystal_that_wanders() -> None:
 
 
 def options(**changes: object) -> argparse.Namespace:
-    return argparse.Namespace(**{"seeds": (1, 2), "seconds": 12, "trace": None, **changes})
+    return argparse.Namespace(**{"seeds": (1, 2), "trace_s": 12, "trace": None, **changes})
 
 
-def shape(found: Found, name: str, repeats: int) -> None:
+def shape(found: Collector, name: str, repeats: int) -> None:
     """Every filter has a case with a value for each repeat; the first shows them all over time."""
     cases = [found.cases[f"{name}, {kind}"] for kind in FILTERS]
     for case in cases:
@@ -145,9 +165,10 @@ def shape(found: Found, name: str, repeats: int) -> None:
         by_name = {figure.name: figure.values for figure in case.figures}
         for p50, p95, p99 in zip(*(by_name[f"error_p{part}_us"] for part in (50, 95, 99)), strict=True):
             assert 0 < p50 <= p95 <= p99
-    (plot,) = cases[0].plots
-    assert [series.label for series in plot.series] == list(FILTERS)
-    assert plot.series[0].x[:5] == (0.5, 1, 2, 5, 10)
+    assert [re.findall(r"\d+(?= of 100)", plot.title) for plot in cases[0].plots] == [["50"], ["95"], ["99"]]
+    for plot in cases[0].plots:
+        assert [series.label for series in plot.series] == list(FILTERS)
+        assert plot.series[0].x[:5] == (0.5, 1, 2, 5, 10)
     assert not cases[1].plots
 
 
@@ -157,7 +178,7 @@ def no_progress(done: float, doing: str) -> None:
 
 def test_simulated_networks_are_cases(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "TRACES", 2)
-    found = Found()
+    found = Collector()
     clock._simulated(options(), found, no_progress)
     assert len(found.cases) == 9
     for profile in PROFILES:
@@ -169,7 +190,7 @@ def test_a_recorded_trace_is_a_case(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "home.trace"
     about = {"recorded": "2026-11-24T10:00:00+00:00", "seconds": 20, "session": "Kitchen", "host": "Ada"}
     path.write_bytes(trace_bytes(exchanges, about))
-    found = Found()
+    found = Collector()
     clock._recorded([path], found, no_progress)
     shape(found, "trace 1", 1)
     case = found.cases["trace 1, envelope"]
@@ -192,7 +213,7 @@ def test_the_parts_share_the_progress(monkeypatch: pytest.MonkeyPatch) -> None:
 
     for name in ("_recorded", "_simulated", "_real"):
         monkeypatch.setattr(clock, name, part)
-    found = Found()
+    found = Collector()
     clock.run(options(trace=["a"]), found)
     assert found.done == sorted(found.done)
     assert (found.done[0], found.done[-1]) == (0.0, 1.0)

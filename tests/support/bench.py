@@ -10,6 +10,7 @@ class Collector:
 
     def __init__(self) -> None:
         self.cases: dict[str, Case] = {}
+        self.done: list[float] = []
 
     def add(self, case: Case) -> None:
         """See Bench.add."""
@@ -18,3 +19,4 @@ class Collector:
     def progress(self, done: float, doing: str) -> None:
         """See Bench.progress."""
         assert 0 <= done <= 1 and doing
+        self.done.append(done)
