@@ -16,6 +16,7 @@ import numpy.typing as npt
 from phaselock import _native
 from phaselock.bench.frame import Bench
 from phaselock.bench.results import Case, Figure, Plot, Series
+from phaselock.errors import PhaseLockError
 
 BLOCKS = (96, 512, 1024)
 RING_FRAMES = 65536
@@ -85,7 +86,9 @@ def measure(load: Load, frames: int, seconds: float, seed: int) -> Spans:
     for begin in range(0, calls, at_once):
         engine.write(deck, generation, song)
         spans.append(_measured(engine, frames, came_ns[begin : begin + at_once]))
-    assert engine.status().underruns == 0
+    status = engine.status()
+    if status.underruns or not status.audible:
+        raise PhaseLockError("The engine ran out of sound while it was measured: what was timed was partly silence.")
     return np.concatenate(spans)[settled:]
 
 
@@ -121,7 +124,8 @@ def _seams(
 def _arm(engine: _native.Engine, track_hz: int, start_ns: int, *, seamless: bool = False) -> tuple[int, int]:
     deck = engine.free_deck()
     generation = engine.reset_deck(deck, 0)
-    assert engine.arm(deck, track_hz, 0, start_ns, None, seamless)
+    if not engine.arm(deck, track_hz, 0, start_ns, None, seamless):
+        raise PhaseLockError("The engine took no further track while it was measured.")
     return deck, generation
 
 

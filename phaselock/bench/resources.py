@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import collections
 import contextlib
-import itertools
 import dataclasses
+import itertools
 import os
 import pathlib
 import select
@@ -66,7 +66,7 @@ def look(pid: int) -> Look:
 
 
 def run(options: argparse.Namespace, bench: Bench) -> None:
-    """Watch each for `options.seconds`; the repeats, one for each seed, take turns."""
+    """Watch each for `options.watch_s`; the repeats, one for each seed, take turns."""
     if sys.platform != "linux":
         bench.add(Case("resources", "nothing", {}, (), notes=("Not measured on this system: it needs Linux's /proc.",)))
         return
@@ -75,7 +75,7 @@ def run(options: argparse.Namespace, bench: Bench) -> None:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="phaselock-bench-"))
         song = pathlib.Path(folder) / "song.mp3"
         bench.progress(0.0, "making a song")
-        noise_song(song, options.seconds + PATIENCE_S)
+        noise_song(song, options.watch_s + PATIENCE_S)
         display = stack.enter_context(_display())
         parts: list[tuple[str, Callable[[], contextlib.AbstractContextManager[Mapping[str, int]]]]] = [
             (HEADLESS_IDLE, lambda: _headless_idle(folder)),
@@ -99,10 +99,10 @@ def run(options: argparse.Namespace, bench: Bench) -> None:
             progress(0.0)
             with open_programs() as pids:
                 _rest(SETTLING_S)
-                looks = watch(pids, options.seconds, progress)
+                looks = watch(pids, options.watch_s, progress)
             for name, seen in looks.items():
                 found[name].append(seen)
-                bench.add(case(name, options.seconds, found[name]))
+                bench.add(case(name, options.watch_s, found[name]))
 
 
 def watch(pids: Mapping[str, int], seconds: float, progress: Callable[[float], None]) -> dict[str, list[Look]]:

@@ -18,25 +18,9 @@ from phaselock.audio.mp3 import inspect
 from phaselock.bench import decode, engine, resources
 from phaselock.bench.results import Case
 from phaselock.errors import PhaseLockError
+from tests.support.bench import Collector
 
 T0_NS = 10**12
-
-
-class Found:
-    """A Bench that keeps what it is given."""
-
-    def __init__(self) -> None:
-        self.cases: dict[str, Case] = {}
-        self.done: list[float] = []
-
-    def add(self, case: Case) -> None:
-        self.cases[case.name] = case
-
-    def progress(self, done: float, doing: str) -> None:
-        assert doing
-        self.done.append(done)
-
-
 OPTIONS = argparse.Namespace(seeds=(3, 5))
 
 
@@ -72,7 +56,7 @@ def test_measured_callbacks_are_real_ones() -> None:
 
 
 def test_every_load_of_the_engine_is_a_case() -> None:
-    found = Found()
+    found = Collector()
     engine.run(OPTIONS, found, seconds=0.5)
     assert len(found.cases) == len(engine.LOADS) * len(engine.BLOCKS)
     assert found.done == sorted(found.done) and found.done[0] == 0 and found.done[-1] < 1
@@ -81,6 +65,17 @@ def test_every_load_of_the_engine_is_a_case() -> None:
         (middle, _), (most, _), (worst, _) = (values(case, f"{name}_us") for name in ("p50", "p99", "worst"))
         assert 0 < middle <= most <= worst
         assert len(case.plots[0].series) == 2
+
+
+def test_an_engine_that_runs_dry_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    def armed_elsewhere(*arguments: object) -> tuple[int, int]:
+        deck, generation = arm(*arguments)
+        return deck, generation + 1  # of another generation: what is written is not taken
+
+    arm = engine._arm
+    monkeypatch.setattr(engine, "_arm", armed_elsewhere)
+    with pytest.raises(PhaseLockError, match="ran out of sound"):
+        engine.measure(engine.LOADS[1], 1024, 1.0, 1)
 
 
 @pytest.mark.parametrize("frames", engine.BLOCKS)
@@ -103,7 +98,7 @@ def test_a_seam_is_timed_where_one_track_ends(monkeypatch: pytest.MonkeyPatch, f
 
 def test_decoding_is_measured_for_every_kind(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(decode, "SEEKS", 5)
-    found = Found()
+    found = Collector()
     decode.run(OPTIONS, found, seconds=2)
     assert list(found.cases) == [kind.name for kind in decode.KINDS]
     for case in found.cases.values():
@@ -180,8 +175,8 @@ def test_what_was_seen_becomes_figures() -> None:
 
 def test_another_system_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
-    found = Found()
-    resources.run(argparse.Namespace(seeds=(1,), seconds=5), found)
+    found = Collector()
+    resources.run(argparse.Namespace(seeds=(1,), watch_s=5), found)
     (case,) = found.cases.values()
     assert not case.figures and "Not measured" in case.notes[0]
 
@@ -202,9 +197,9 @@ def test_no_display_is_said_and_an_interrupt_leaves_no_process_behind(monkeypatc
     monkeypatch.setattr(resources, "_rest", interrupted)
     monkeypatch.setattr(resources, "_display", lambda: contextlib.nullcontext())
     monkeypatch.setattr(resources, "PATIENCE_S", 1)
-    found = Found()
+    found = Collector()
     with pytest.raises(KeyboardInterrupt):
-        resources.run(argparse.Namespace(seeds=(1,), seconds=1), found)
+        resources.run(argparse.Namespace(seeds=(1,), watch_s=1), found)
     assert len(started) == 1 and started[0].returncode is not None
     assert list(found.cases) == [resources.WINDOW_IDLE, resources.WINDOW_PLAYING]
     assert all("no display" in case.notes[0] for case in found.cases.values())
@@ -218,8 +213,8 @@ def test_real_programs_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
         if display is None:
             pytest.skip("no display")
     monkeypatch.setattr(resources, "SETTLING_S", 1)
-    found = Found()
-    resources.run(argparse.Namespace(seeds=(1,), seconds=2), found)
+    found = Collector()
+    resources.run(argparse.Namespace(seeds=(1,), watch_s=2), found)
     assert set(found.cases) == {
         resources.HEADLESS_IDLE,
         resources.HEADLESS_HOST,
