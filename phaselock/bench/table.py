@@ -30,12 +30,12 @@ TITLES: Mapping[str, tuple[str, str]] = {
     "measure": ("Two outputs", "How far apart two real outputs are."),
 }
 COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "sync": ("start_us", "playing_p50_us", "playing_p95_us", "playing_max_us", "settling_s", "clicks"),
+    "sync": ("start_us", "playing_p50_us", "playing_p95_us", "playing_max_us", "settling_s", "clicks", "dropouts"),
     "clock": ("error_p50_us", "error_p95_us", "error_p99_us"),
     "transfer": ("of_limit_percent", "seconds"),
     "decode": ("realtime_factor", "seek_p95_ms"),
     "engine": ("p50_us", "p99_us", "worst_us", "of_period_percent"),
-    "resources": ("rss_mb", "uss_mb", "cpu_percent"),
+    "resources": ("rss_mb", "private_mb", "processor_percent"),
 }
 """The main figures, if they were measured; of other benchmarks, the first."""
 MOST_OTHER_COLUMNS = 6

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import math
 import pathlib
+from collections.abc import Callable, Mapping
 
+import numpy as np
 import pytest
 
 from phaselock import cli
-from phaselock.bench import table
+from phaselock.bench import clock, decode, engine, resources, sync, table, transfer
+from phaselock.bench.ear import Loudspeaker
 from phaselock.bench.results import Case, Figure, Run, new_run, write_run
+from tests.support.noise import Noise, played
 
 MARKED = f"# Title\n\n{table.BEGIN}\nold\n{table.END}\n\nThe rest.\n"
 
@@ -60,6 +65,42 @@ def test_the_main_figures_are_in_a_table_for_each_benchmark() -> None:
         "cores, Linux 6.1, Python 3.11.7; 24 November 2026, in 15 minutes. Each figure is the median of 3 repeats "
         "(seeds 1, 2, 3), with their range in brackets."
     )
+
+
+def a_sync_case() -> Case:
+    sound = Loudspeaker([played(Noise(seconds=2.0, seed=1))])
+    quiet = dict.fromkeys(("p50", "p90", "p99", "max"), 1.0)
+    found = sync.figures_of(sync.Heard([sound, sound], [], quiet, 1.0, {}), pauses=0)
+    options = argparse.Namespace(play_s=10, filter="envelope")
+    return sync._case("wired", sync.machines_of("wired", 1), options, [(1, *found)])
+
+
+def a_clock_case() -> Case:
+    at_s = np.arange(1.0, 11.0)
+    return clock._case("wired", {}, [[clock.Errors(at_s, at_s, at_s)]], (), "")
+
+
+def a_resources_case() -> Case:
+    return resources.case("idle", 1, [[resources.Look(at_s, at_s, 1, 1, 1) for at_s in (0.0, 1.0)]])
+
+
+CASES: Mapping[str, Callable[[], Case]] = {
+    "sync": a_sync_case,
+    "clock": a_clock_case,
+    "transfer": lambda: transfer._case(argparse.Namespace(mbit=1, seeds=(1,)), 1, 1, 1.0, [(1.0, {"peer1": 1.0})]),
+    "decode": lambda: decode.case(
+        decode.KINDS[0], pathlib.Path(__file__), 1.0, [decode.Found(1.0, 1.0, 1.0, (1.0, 2.0))]
+    ),
+    "engine": lambda: engine.case(engine.LOADS[0], 64, [np.array([1, 2, 3])]),
+    "resources": a_resources_case,
+}
+
+
+@pytest.mark.parametrize("benchmark", table.COLUMNS)
+def test_the_main_figures_are_those_that_are_measured(benchmark: str) -> None:
+    case = CASES[benchmark]()
+    assert case.benchmark == benchmark
+    assert set(table.COLUMNS[benchmark]) <= {figure.name for figure in case.figures}
 
 
 def test_an_unfinished_run_says_so_in_the_table() -> None:
