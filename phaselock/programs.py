@@ -38,12 +38,16 @@ class Program:
             self.process.stdin.flush()
 
 
-def surroundings(folder: str) -> dict[str, Any]:
-    """How to start this very phaselock, whatever directory we are in: a checkout there is not what runs, and what its
-    users have set is none of its business."""
+def environment() -> dict[str, str]:
+    """In which this very phaselock runs, whatever directory we are in: a checkout there is not what runs."""
     house = str(pathlib.Path(__file__).parent.parent)
     path = os.pathsep.join(filter(None, [house, os.environ.get("PYTHONPATH")]))
-    return {"env": {**os.environ, "PYTHONPATH": path, "PHASELOCK_HOME": folder}}
+    return {**os.environ, "PYTHONPATH": path}
+
+
+def surroundings(folder: str) -> dict[str, Any]:
+    """How to start this very phaselock; what its users have set is none of its business."""
+    return {"env": {**environment(), "PHASELOCK_HOME": folder}}
 
 
 Heard = tuple[Program, dict[str, Any] | None]
@@ -69,6 +73,7 @@ class Stage:
                 stderr=errors,
                 text=True,
                 encoding="utf-8",
+                errors="replace",
             )
         program = Program(name, process)
         program.listener = threading.Thread(target=self._listen, args=(program,), daemon=True)
@@ -110,9 +115,21 @@ class Stage:
 
     def _listen(self, program: Program) -> None:
         assert program.process.stdout
-        for line in program.process.stdout:
-            self._heard.put((program, json.loads(line)))
-        self._heard.put((program, None))
+        try:
+            for line in program.process.stdout:
+                if event := _event(line):
+                    self._heard.put((program, event))
+        finally:
+            self._heard.put((program, None))
+
+
+def _event(line: str) -> dict[str, Any] | None:
+    """Of what a program prints; None for what a library beneath it prints."""
+    try:
+        event = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return event if isinstance(event, dict) and "event" in event else None
 
 
 @contextlib.contextmanager

@@ -6,8 +6,6 @@ what its clock shows when for every line of its standard input, whose end is its
 
 from __future__ import annotations
 
-import os
-import pathlib
 import signal
 import socket
 import subprocess
@@ -17,6 +15,7 @@ from typing import Self
 
 from phaselock import _native
 from phaselock.errors import PhaseLockError
+from phaselock.programs import environment
 from phaselock.sync.clock import HostClock
 
 PEER_ID = 1
@@ -41,10 +40,9 @@ class ClockHost:
         self.port = 0
 
     def __enter__(self) -> Self:
-        house = os.fspath(pathlib.Path(__file__).parent.parent.parent)
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "phaselock.bench.clockhost", *self._arguments],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [house, os.environ.get("PYTHONPATH")]))},
+            env=environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -35,6 +35,7 @@ from typing import Any, Self
 from phaselock.bench.links import SEGMENT_BYTES, Link, Path, Uplink
 from phaselock.errors import PhaseLockError
 from phaselock.network.listen import bind
+from phaselock.programs import environment
 
 MOST_PEERS = 5
 MOST_LINE_BYTES = 64 * 1024
@@ -556,13 +557,19 @@ def main() -> None:
         loop.readers[woken.fileno()] = stop
         threading.Thread(target=watch, daemon=True).start()
         _be_punctual()
-        print(json.dumps({"ready": True}), flush=True)
+        _say({"ready": True})
 
     try:
-        print(json.dumps(serve(Plan.read(line), listening, loop)), flush=True)
+        _say(serve(Plan.read(line), listening, loop))
     except PhaseLockError as error:
-        print(json.dumps({"error": str(error)}), flush=True)
+        _say({"error": str(error)})
         sys.exit(1)
+
+
+def _say(fields: dict[str, Any]) -> None:
+    """To the owner, who may be gone; past Python's own buffer, which would complain of that once more at the end."""
+    with contextlib.suppress(OSError):
+        os.write(sys.stdout.fileno(), json.dumps(fields).encode() + b"\n")
 
 
 def _be_punctual() -> None:
@@ -601,10 +608,9 @@ class Relay:
         return self._process.pid
 
     def __enter__(self) -> Self:
-        house = os.fspath(pathlib.Path(__file__).parent.parent.parent)
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-m", "phaselock.bench.relay"],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, [house, os.environ.get("PYTHONPATH")]))},
+            env=environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

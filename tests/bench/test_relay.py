@@ -412,6 +412,22 @@ def test_it_ends_with_its_input_though_ctrl_c_does_not_touch_it(host: Host) -> N
         assert json.loads(process.stdout.readline())["passed"] == 0
 
 
+def test_an_owner_that_listens_no_more_is_no_traceback(host: Host) -> None:
+    plan = Plan("127.0.0.1", host.port, host.clock_port, STILL, (STILL,), 1)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        [sys.executable, "-m", "phaselock.bench.relay"], stdin=pipe, stdout=pipe, stderr=pipe
+    ) as process:
+        assert process.stdin and process.stdout and process.stderr
+        process.stdin.write(plan.line().encode() + b"\n")
+        process.stdin.flush()
+        process.stdout.readline()
+        process.stdout.close()
+        process.stdin.close()
+        assert process.wait(PATIENCE_S) == 0
+        assert process.stderr.read() == b""
+
+
 def test_a_port_that_is_taken_is_a_sentence(host: Host) -> None:
     with host.relay(STILL, STILL), pytest.raises(PhaseLockError, match=f"Port {host.port} is in use"):
         with host.relay(STILL, STILL):
