@@ -10,6 +10,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import dataclasses
+import functools
 import importlib.util
 import ipaddress
 import os
@@ -21,7 +22,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
 from typing import Any, Protocol
 
 from phaselock import __version__, _native
@@ -31,8 +32,8 @@ from phaselock.model.address import DEFAULT_PORT
 from phaselock.network import addresses, discovery
 from phaselock.network.addresses import Adapter
 from phaselock.network.advert import FoundSession
-from phaselock.network.listen import bind
-from phaselock.network.peer import connect
+from phaselock.network.listen import PortTaken, bind
+from phaselock.network.peer import CannotConnect, connect
 from phaselock.protocol.messages import PROTOCOL_VERSION
 from phaselock.storage import settings
 from phaselock.storage.cache import FileCache
@@ -219,24 +220,24 @@ def listen_to_output(backend: str, device_name: str | None, *, or_default: bool)
         device.close()
 
 
-async def check_ports(
-    port: int, clock_port: int, occupant: Callable[[int], Awaitable[str]], bind_address: str = ""
+def check_ports(
+    port: int, clock_port: int, occupant: Callable[[int], str], bind_address: str = ""
 ) -> list[Finding]:
     """Whether a session could be hosted here; `occupant` gives the name of the session at a port, empty for none."""
     findings = []
+    occupant = functools.cache(occupant)  # it takes its time
     for id_, number, kind in (("port", port, socket.SOCK_STREAM), ("clock_port", clock_port, socket.SOCK_DGRAM)):
         what = f"Port {number} ({'TCP' if kind == socket.SOCK_STREAM else 'UDP'})"
         try:
             bind(bind_address, number, kind).close()
             findings.append(Finding(id_, "ok", f"{what} is free to host on."))
-        except PhaseLockError as error:
-            session_name = await occupant(port)
-            if "in use" not in str(error):
-                findings.append(Finding(id_, "problem", str(error), CHANGE_PORTS))
-            elif session_name:
+        except PortTaken:
+            if session_name := occupant(port):
                 findings.append(Finding(id_, "ok", f'{what} is used by the session "{session_name}" on this machine.'))
             else:
                 findings.append(Finding(id_, "problem", f"{what} is used by another program.", CHANGE_PORTS))
+        except PhaseLockError as error:
+            findings.append(Finding(id_, "problem", str(error), CHANGE_PORTS))
     return findings
 
 
@@ -388,23 +389,13 @@ async def check_way(
 
 async def _connect(places: Sequence[str], port: int) -> socket.socket | OSError:
     """To the first that answers; or what is wrong, a refusal above all: it proves that packets get there."""
-    loop, problem = asyncio.get_running_loop(), OSError()
+    problem = OSError()
     for place in places:
-        found = socket.getaddrinfo(place, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
-        family, kind, protocol, _, address = found[0]
-        sock = socket.socket(family, kind, protocol)
-        sock.setblocking(False)
         try:
-            async with asyncio.timeout(CONNECT_LIMIT_S):
-                await loop.sock_connect(sock, address)
-            return sock
-        except OSError as error:
-            sock.close()
+            return await connect(place, port, CONNECT_LIMIT_S)
+        except CannotConnect as error:
             if not isinstance(problem, ConnectionRefusedError):
-                problem = error
-        except BaseException:
-            sock.close()
-            raise
+                problem = error.problem
     return problem
 
 
@@ -423,7 +414,9 @@ def check_refusal(address: str, port: int, problem: OSError, sessions: Sequence[
     elif isinstance(problem, TimeoutError):
         message = f"{address} does not answer on port {port}."
     else:
-        message = f"No machine is reached at {address} ({(problem.strerror or 'unreachable').lower()})."
+        # Not its own text: asyncio has one of its making.
+        reason = os.strerror(problem.errno).lower() if problem.errno else "unreachable"
+        message = f"No machine is reached at {address} ({reason})."
         return Finding("connect", "problem", message, f"{SAME_NETWORK}\n{ISOLATION}")
     fix = f"{firewall_fix(port, 'TCP')}\n{ISOLATION}"
     return Finding("connect", "problem", message, fix if announced else f"{SAME_NETWORK}\n{fix}")
@@ -522,7 +515,9 @@ async def _run(address: tuple[str, int] | None, backend: str, device: str | None
         _checked(
             "output", lambda: check_output(lambda: listen_to_output(real, wished, or_default=device is None))
         ),
-        check_ports(kept.port, kept.clock_port, session_at),
+        _checked(
+            "port", lambda: check_ports(kept.port, kept.clock_port, lambda port: asyncio.run(session_at(port)))
+        ),
         _checked("firewall", lambda: check_firewall(pathlib.Path("/"), kept.port, kept.clock_port)),
         _checked(
             "network", lambda: check_network(addresses.adapters(), addresses.default_route_addresses())

@@ -20,7 +20,7 @@ import pytest
 
 from phaselock import doctor, terminal
 from phaselock.doctor import Finding, Heard
-from phaselock.errors import AudioDeviceError
+from phaselock.errors import AudioDeviceError, PhaseLockError
 from phaselock.network import discovery
 from phaselock.network.addresses import Adapter
 from phaselock.network.advert import FoundSession
@@ -112,11 +112,11 @@ def ports() -> Iterator[tuple[socket.socket, socket.socket]]:
         yield tcp, udp
 
 
-async def nobody(port: int) -> str:
+def nobody(port: int) -> str:
     return ""
 
 
-async def kitchen(port: int) -> str:
+def kitchen(port: int) -> str:
     return "Kitchen"
 
 
@@ -125,11 +125,27 @@ def test_ports(ports: tuple[socket.socket, socket.socket]) -> None:
     with bind("127.0.0.1", 0, socket.SOCK_STREAM) as one:
         free = one.getsockname()[1]
     both = [("port", "ok"), ("clock_port", "ok")]
-    assert levels(run(doctor.check_ports(free, 0, nobody, "127.0.0.1"))) == both
-    assert levels(run(doctor.check_ports(tcp, udp, kitchen, "127.0.0.1"))) == both
-    taken = run(doctor.check_ports(tcp, udp, nobody, "127.0.0.1"))
+    assert levels(doctor.check_ports(free, 0, nobody, "127.0.0.1")) == both
+    assert levels(doctor.check_ports(tcp, udp, kitchen, "127.0.0.1")) == both
+    taken = doctor.check_ports(tcp, udp, nobody, "127.0.0.1")
     assert levels(taken) == [("port", "problem"), ("clock_port", "problem")]
     assert taken[0].message == f"Port {tcp} (TCP) is used by another program." and "--port" in taken[0].fix
+
+
+def test_a_port_that_is_forbidden_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbid(*_: object) -> socket.socket:
+        raise PhaseLockError("Cannot listen on port 80: not in use by anybody, but forbidden.")
+
+    monkeypatch.setattr(doctor, "bind", forbid)
+    found = doctor.check_ports(80, 81, kitchen)
+    assert levels(found) == [("port", "problem"), ("clock_port", "problem")] and "forbidden" in found[0].message
+
+
+def test_an_occupant_is_asked_once(ports: tuple[socket.socket, socket.socket]) -> None:
+    asked: list[int] = []
+    tcp, udp = (one.getsockname()[1] for one in ports)
+    doctor.check_ports(tcp, udp, lambda port: asked.append(port) or "", "127.0.0.1")  # type: ignore[func-returns-value]
+    assert asked == [tcp]
 
 
 def test_whose_port_it_is_nobody_guesses(ports: tuple[socket.socket, socket.socket]) -> None:
@@ -366,7 +382,7 @@ def test_a_machine_that_swallows_everything(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_what_a_failed_connection_means() -> None:
     refused, mute = ConnectionRefusedError(), TimeoutError()
-    no_way = OSError(errno.EHOSTUNREACH, "No route to host")
+    no_way = OSError(errno.EHOSTUNREACH, "Connect call failed ('192.0.2.7', 17401)")  # as asyncio says it
     other = FoundSession("Kitchen", "Ann", 1, 5, ("192.0.2.7",), 9999, "ab" * 8, m.PROTOCOL_VERSION)
 
     def check(problem: OSError, *sessions: FoundSession) -> Finding:
@@ -517,8 +533,8 @@ def test_the_whole_before_a_real_session(
     assert host.wait_for("peer_left")["name"] == "doctor"
     assert screen.found["port"]["message"] == f'Port {port} (TCP) is used by the session "Kitchen" on this machine.'
     assert screen.found["connect"]["message"].startswith('The session "Kitchen" by Host answers')
-    assert screen.found["way"]["figures"]["exchanges"] > 50
-    assert screen.found["clock"]["level"] == "ok"
+    assert screen.found["way"]["figures"]["exchanges"] > 0
+    assert "the host's clock" in screen.found["clock"]["message"]
     assert (screen.found["output"]["level"], screen.found["folder"]["level"]) == ("hint", "ok")
     levels = [one["level"] for one in screen.found.values()]
     assert status == int("problem" in levels) and screen.said[0] == doctor.summary(levels)

@@ -13,6 +13,10 @@ from phaselock.errors import PhaseLockError
 BACKLOG = 16
 
 
+class PortTaken(PhaseLockError):
+    """Another socket has the port."""
+
+
 def bind(address: str, port: int, kind: socket.SocketKind) -> socket.socket:
     """A bound socket, listening if it is of TCP; for no address in particular it serves IPv4 and IPv6."""
     where = f"{address}, port {port}" if address else f"port {port}"
@@ -54,7 +58,7 @@ def _bind_to(family: int, target: tuple[Any, ...], kind: socket.SocketKind, wher
         # Windows denies access to a port that somebody else has for himself.
         if error.errno == errno.EADDRINUSE or (sys.platform == "win32" and error.errno == errno.EACCES):
             message = f"Port {target[1]} is in use. Please close the other application or change the port."
-            raise PhaseLockError(message) from None
+            raise PortTaken(message) from None
         if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
             raise _NoSuchAddress from None
         raise PhaseLockError(f"Cannot listen on {where}: {error.strerror}.") from None

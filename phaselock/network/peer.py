@@ -60,17 +60,24 @@ class ClockFollower(Protocol):
 
 
 class CannotConnect(PhaseLockError):
-    """There is no connection to be had; `refused`: the machine is there, and nobody listens."""
+    """There is no connection to be had; `problem` is that of the last address that was tried."""
 
-    def __init__(self, text: str, *, refused: bool) -> None:
-        super().__init__(text)
-        self.refused = refused
+    def __init__(self, host: str, port: int, problem: OSError) -> None:
+        self.problem = problem
+        self.refused = isinstance(problem, ConnectionRefusedError)
+        """The machine is there, and nobody listens."""
+        reason = os.strerror(problem.errno).lower() if problem.errno else "no address was found"
+        if isinstance(problem, TimeoutError):
+            reason = "it does not answer"
+        elif self.refused:
+            reason = "nobody listens there"
+        super().__init__(f"Cannot reach {host} on port {port}: {reason}.")
 
 
 async def connect(host: str, port: int, limit_s: float = CONNECT_S) -> socket.socket:
     """A connection to the first address of `host` that answers; CannotConnect in plain words when none does."""
     loop = asyncio.get_running_loop()
-    problem, refused = "no address was found", False
+    problem = OSError()
     with contextlib.suppress(socket.gaierror, UnicodeError):
         for family, kind, protocol, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
             sock = socket.socket(family, kind, protocol)
@@ -79,16 +86,13 @@ async def connect(host: str, port: int, limit_s: float = CONNECT_S) -> socket.so
                 async with asyncio.timeout(limit_s):
                     await loop.sock_connect(sock, address)
                 return sock
-            except TimeoutError:
-                problem, refused = "it does not answer", False
             except OSError as error:
-                refused = isinstance(error, ConnectionRefusedError)
-                problem = "nobody listens there" if refused else os.strerror(error.errno or 0).lower()
+                sock.close()
+                problem = error
             except BaseException:
                 sock.close()
                 raise
-            sock.close()
-    raise CannotConnect(f"Cannot reach {host} on port {port}: {problem}.", refused=refused)
+    raise CannotConnect(host, port, problem)
 
 
 class PeerRunner(Runner[PeerMachine]):
