@@ -1,7 +1,8 @@
 """Two runs side by side: what got better or worse, and how sure that is.
 
 Repeats within a run share the hour and the state of their machine: they tell chance from change, not a busy evening
-from a quiet one. So a difference of two percent is no news, however sure, and another machine is warned of.
+from a quiet one. So a difference of two percent is no news, however sure, and another machine is warned of. And who
+looks at hundreds of figures finds some far apart by chance: what is called worse is more than that.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import collections
 import math
 import pathlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 from phaselock.bench import stats
@@ -33,27 +34,32 @@ SAME_MACHINE = ("processor", "cores", "architecture", "system", "release", "pyth
 
 
 def run(before_path: pathlib.Path, after_path: pathlib.Path, terminal: Terminal) -> int:
-    """Compare every figure that both have; 1 if one got worse or likely did, else 0."""
+    """Compare every figure that both have; 1 if one got worse beyond what chance does among so many, else 0."""
     before, after = read_run(before_path), read_run(after_path)
     for name, one in (("A", before), ("B", after)):
         version, commit = (plain(one.machine.get(key) or "unknown") for key in ("phaselock", "commit"))
         terminal.say(f"{name}: PhaseLock {version}, commit {commit}, {date(one)}")
     for message in warnings_of(before, after):
         terminal.event("warning", None, {"message": message})
+    found = [
+        (case, name, old, new, stats.compare(old.values if old else (), new.values if new else ()))
+        for case, name, old, new in matched(before, after)
+    ]
+    directed = [result for _, _, _, new, result in found if new and new.better and result.testable]
+    sure_p = stats.surely([1.0 if result.negligible else result.p for result in directed])
     counts: collections.Counter[Verdict] = collections.Counter()
-    tested, heading = 0, ""
-    for case, name, old, new in matched(before, after):
-        result = stats.compare(old.values if old else (), new.values if new else ())
-        verdict = judged(old, new, result)
+    heading = ""
+    for case, name, old, new, result in found:
+        verdict = judged(old, new, result, sure_p)
         counts[verdict] += 1
-        tested += result.smallest_p <= stats.LIKELY
         if heading != (heading := f"{title(case.benchmark)}: {plain(case.name)}"):
             terminal.say(f"\n{heading}")
         terminal.say(_line(name, (new or old), verdict, result))
         terminal.event("compared", None, _fields(case, name, (new or old), verdict, result), to_people=False)
-    terminal.say("\n" + "\n".join(_conclusion(counts, tested)))
-    worse = counts["worse"] + counts["likely worse"]
-    fields = {"counts": dict(counts), "tested": tested, "worse": bool(worse)}
+    by_chance = sum(map(likely_by_chance, (result for *_, result in found)))
+    terminal.say("\n" + "\n".join(_conclusion(counts, by_chance, directed)))
+    worse = bool(counts["worse"])
+    fields = {"counts": dict(counts), "tested": len(directed), "likely_by_chance": by_chance, "worse": worse}
     terminal.event("comparison", None, fields, to_people=False)
     return 1 if worse else 0
 
@@ -96,24 +102,29 @@ def _unlike(one: Mapping[str, Any], other: Mapping[str, Any], keys: Iterable[str
     return ", ".join(told(key) for key in keys if one.get(key) != other.get(key))
 
 
-def judged(old: Figure | None, new: Figure | None, result: stats.Comparison) -> Verdict:
-    """What may be said: surely where chance does as much in less than one case of twenty; likely where the values are
-    too few for that, but none lies within the range of the others."""
+def judged(old: Figure | None, new: Figure | None, result: stats.Comparison, sure_p: float) -> Verdict:
+    """What may be said: surely up to `sure_p`, which minds how many figures there are; likely where chance does as much
+    to less than one figure of twenty, or, where the values are too few to tell, no two ranges overlap."""
     if old is None or new is None:
         return "only in B" if old is None else "only in A"
     if not result.before.n or not result.after.n:
         return "not measured"
     if result.negligible:
         return "no clear difference"
-    if result.smallest_p < stats.SIGNIFICANT:
-        likely, apart = "", result.p < stats.SIGNIFICANT
-    else:
-        likely, apart = "likely ", result.apart and result.smallest_p <= stats.LIKELY
-    if not apart:
+    few = result.smallest_p >= stats.SIGNIFICANT
+    if not (result.apart and result.smallest_p <= stats.LIKELY if few else result.p < stats.SIGNIFICANT):
         return "no clear difference"
+    likely = "" if result.p <= sure_p else "likely "
     direction = _direction(new.better, result.after.median > result.before.median)
     verdict: Verdict = f"{likely}{direction}"  # type: ignore[assignment]
     return verdict
+
+
+def likely_by_chance(result: stats.Comparison) -> float:
+    """How often chance alone makes `judged` call this figure different."""
+    if not result.testable or result.smallest_p > stats.LIKELY:
+        return 0.0
+    return max(result.smallest_p, stats.SIGNIFICANT)
 
 
 def _direction(better: Better, grew: bool) -> str:
@@ -159,17 +170,29 @@ def _fields(
     }
 
 
-def _conclusion(counts: collections.Counter[Verdict], tested: int) -> Iterator[str]:
+def _conclusion(
+    counts: collections.Counter[Verdict], by_chance: float, directed: Collection[stats.Comparison]
+) -> Iterator[str]:
     order: tuple[Verdict, ...] = Verdict.__args__  # type: ignore[attr-defined]
     yield (
         ", ".join(f"{counts[verdict]} {verdict}" for verdict in order if counts[verdict]) + "."
         if counts
         else ("Neither run measured anything.")
     )
-    if counts and not tested:
-        yield "With so few repeats no difference can be told from chance: three of each are the least (--seeds 1,2,3)."
-    elif any("likely" in verdict for verdict in counts):
+    if any("likely" in verdict for verdict in counts):
         yield (
-            "Likely: no repeat of one run lies within the range of the other. Chance alone does that to one figure in "
-            f"ten, so to {math.ceil(tested / 10)} or so of these {tested}. Six repeats of each would tell more."
+            f"Likely: chance alone calls about {math.ceil(by_chance)} of so many figures so, one half of them worse, "
+            "the other better. The exit status does not count them."
         )
+    if not directed:
+        return
+    smallest_p = min(result.smallest_p for result in directed)
+    if smallest_p >= stats.SIGNIFICANT:
+        yield (
+            "With so few repeats nothing can be called worse or better, and with fewer than three of each not even "
+            "likely so."
+        )
+    if smallest_p >= stats.SIGNIFICANT or smallest_p > stats.FALSE / len(directed):
+        least = max(stats.repeats_for(len(directed)), stats.FEWEST_FOR_BOOTSTRAP)
+        seeds = ",".join(map(str, range(1, least + 1)))
+        yield f"For one figure of {len(directed)} to be called worse, take {least} repeats of each (--seeds {seeds})."

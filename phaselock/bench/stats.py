@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import numpy as np
 import scipy.stats
@@ -21,6 +21,10 @@ RESAMPLES = 2000
 MOST_DRAWN = 1000
 """For a resample, however many values there are: the interval is then a little wider than it need be."""
 MOST_ARRANGEMENTS = 20_000
+MOST_COUNTED = 20
+"""So many values of each can be told apart better than anybody needs."""
+FALSE = 2 * SIGNIFICANT
+"""The share of all differences found, to either side, that chance alone may have made; half of it to the worse."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -53,6 +57,11 @@ class Comparison:
     def apart(self) -> bool:
         """Whether no value of one lies within the range of the other."""
         return self.before.high < self.after.low or self.after.high < self.before.low
+
+    @property
+    def testable(self) -> bool:
+        """Whether chance could have set them apart at all: not where every value is the same."""
+        return min(self.before.low, self.after.low) < max(self.before.high, self.after.high)
 
     @property
     def negligible(self) -> bool:
@@ -109,8 +118,20 @@ def compare(before: Sequence[float], after: Sequence[float]) -> Comparison:
                 interval = _middle(_medians(b, chance) / divisors)
         elif min(len(a), len(b)) > 1:
             interval = (other.low / one.high, other.high / one.low)
-    arrangements = math.comb(len(a) + len(b), len(a))
+    arrangements = math.comb(len(a) + len(b), min(len(a), len(b), MOST_COUNTED))
     return Comparison(one, other, ratio, interval, _p(a, b, arrangements), min(1.0, 2 / arrangements))
+
+
+def surely(ps: Collection[float]) -> float:
+    """The largest of these p that chance does not explain, though so many were looked at; 0 for none (Benjamini and
+    Hochberg 1995). Where nothing differs, one comparison of twenty finds something worse."""
+    ranked = enumerate(sorted(ps), 1)
+    return max((p for k, p in ranked if p <= FALSE * k / len(ps) and p < SIGNIFICANT), default=0.0)
+
+
+def repeats_for(figures: int) -> int:
+    """How many repeats of each run let `surely` find a difference in just one of so many figures."""
+    return next(n for n in itertools.count(4) if 2 / math.comb(2 * n, n) <= FALSE / max(figures, 1))
 
 
 def _p(a: list[float], b: list[float], arrangements: int) -> float:
@@ -119,7 +140,8 @@ def _p(a: list[float], b: list[float], arrangements: int) -> float:
     if min(a + b) == max(a + b):
         return 1.0
     if arrangements > MOST_ARRANGEMENTS:
-        return float(scipy.stats.mannwhitneyu(a, b, method="asymptotic").pvalue)
+        exact = max(len(a), len(b)) <= MOST_COUNTED and len({*a, *b}) == len(a) + len(b)
+        return float(scipy.stats.mannwhitneyu(a, b, method="exact" if exact else "asymptotic").pvalue)
     ranks = scipy.stats.rankdata(a + b)
     expected = len(a) * (len(ranks) + 1) / 2
     seen = abs(ranks[: len(a)].sum() - expected)

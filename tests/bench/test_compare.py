@@ -6,12 +6,14 @@ import dataclasses
 import json
 import math
 import pathlib
+import random
 import re
 from typing import Any
 
 import pytest
 
 from phaselock import cli
+from phaselock.bench import stats
 from phaselock.bench.results import Better, Case, Figure, Run, new_run, write_run
 
 LOW, SAME, HIGH = (10.0, 11.0, 12.0), (10.5, 11.5, 11.7), (20.0, 21.0, 22.0)
@@ -39,6 +41,7 @@ class Compared:
         self.status = cli.main(["bench", "compare", "--json", *paths])
         events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
         self.compared = [event for event in events if event["event"] == "compared"]
+        self.end = events[-1]
         self.warnings = [event["message"] for event in events if event["event"] == "warning"]
         self.verdicts = {(event["case"], event["figure"]): event["verdict"] for event in self.compared}
         assert cli.main(["bench", "compare", *paths]) == self.status
@@ -48,10 +51,10 @@ class Compared:
 @pytest.mark.parametrize(
     ("before", "after", "better", "verdict", "status"),
     [
-        (LOW, HIGH, "less", "likely worse", 1),
+        (LOW, HIGH, "less", "likely worse", 0),
         (HIGH, LOW, "less", "likely better", 0),
         (LOW, HIGH, "more", "likely better", 0),
-        (HIGH, LOW, "more", "likely worse", 1),
+        (HIGH, LOW, "more", "likely worse", 0),
         (LOW, HIGH, "", "likely changed", 0),
         (LOW, SAME, "less", "no clear difference", 0),
         (LOW[:2], HIGH[:2], "less", "no clear difference", 0),  # two of each tell nothing, however far apart
@@ -61,9 +64,9 @@ class Compared:
         (SIX_LOW, SIX_LOW, "less", "no clear difference", 0),
         ((1000.0, 1000.1, 1000.2), (1001.0, 1001.1, 1001.2), "less", "no clear difference", 0),  # sure, and no news
         ((0.0, 0.0, 0.0), (0.0, 0.0, 0.0), "less", "no clear difference", 0),
-        ((0.0, 0.0, 0.0), (3.0, 2.0, 5.0), "less", "likely worse", 1),
+        ((0.0, 0.0, 0.0), (3.0, 2.0, 5.0), "less", "likely worse", 0),
         ((math.nan, math.nan, math.nan), HIGH, "less", "not measured", 0),
-        ((*LOW, math.nan), HIGH, "less", "likely worse", 1),
+        ((*LOW, math.nan), HIGH, "less", "likely worse", 0),
         ((), (), "less", "not measured", 0),
     ],
 )
@@ -101,12 +104,68 @@ def test_a_figure_is_told_in_full(tmp_path: pathlib.Path, capsys: pytest.Capture
     assert event["ratio"] == pytest.approx(21 / 11) and event["p"] == event["smallest_p"] == pytest.approx(0.1)
     assert event["ratio_low"] == pytest.approx(20 / 12) and event["ratio_high"] == pytest.approx(2.2)
     assert "11 ->        21 µs" in found.text and "×1.91 (1.67 to 2.20)" in found.text
-    assert "1 likely worse." in found.text and "Chance alone" in found.text
+    assert "1 likely worse." in found.text and "chance alone calls about 1 of so many figures so" in found.text
+    assert "nothing can be called worse" in found.text and "--seeds 1,2,3,4,5,6)" in found.text
 
 
 def test_too_few_repeats_are_called_so(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = Compared(tmp_path, capsys, a_run(a_figure(LOW[:2])), a_run(a_figure(HIGH[:2])))
-    assert "three of each are the least" in found.text
+    assert "with fewer than three of each not even likely so" in found.text
+
+
+def noisy(seed: int, *, figures: int, repeats: int, slower: int = 0, by: float = 1.0) -> Run:
+    """A run with noise of 15 percent, in which the first `slower` figures are longer by a factor."""
+    chance = random.Random(seed)
+    factors = [by if k < slower else 1.0 for k in range(figures)]
+    return a_run(
+        *(
+            a_figure(tuple(factor * chance.gauss(100, 15) for _ in range(repeats)), name=f"f{k}_us")
+            for k, factor in enumerate(factors)
+        )
+    )
+
+
+@pytest.mark.parametrize("repeats", [3, 6])
+def test_the_same_program_is_seldom_called_worse(
+    repeats: int, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some of 120 figures are far apart by chance in every comparison, about as many as it says."""
+    monkeypatch.setattr(stats, "RESAMPLES", 10)  # intervals are not asked for here
+    worse, likely, expected = 0, 0, 0.0
+    for seed in range(12):
+        runs = [noisy(2 * seed + k, figures=120, repeats=repeats) for k in (0, 1)]
+        found = Compared(tmp_path, capsys, *runs)
+        worse += found.status
+        likely += sum("likely" in verdict for verdict in found.verdicts.values())
+        expected += found.end["likely_by_chance"]
+    assert worse <= (0 if repeats == 3 else 1)
+    assert 0.5 * expected < likely < 1.3 * expected
+
+
+def test_one_that_got_worse_is_found_among_others(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = noisy(1, figures=30, repeats=6)
+    found = Compared(tmp_path, capsys, before, noisy(2, figures=30, repeats=6, slower=1, by=2))
+    assert found.status == 1 and [name for (_, name), verdict in found.verdicts.items() if verdict == "worse"] == [
+        "f0_us"
+    ]
+    assert Compared(tmp_path, capsys, before, noisy(2, figures=30, repeats=6, slower=1, by=0.5)).status == 0
+
+
+def test_where_too_many_figures_hide_one_the_repeats_it_takes_are_told(
+    tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for repeats, status in ((6, 0), (7, 1)):
+        low, high = tuple(map(float, range(10, 10 + repeats))), tuple(map(float, range(20, 20 + repeats)))
+        others = [a_figure(low, name=f"f{k}_us") for k in range(119)]
+        found = Compared(tmp_path, capsys, a_run(a_figure(low), *others), a_run(a_figure(high), *others))
+        assert found.status == status
+        assert ("take 7 repeats of each (--seeds 1,2,3,4,5,6,7)" in found.text) == (status == 0)
+
+
+def test_a_figure_that_never_changes_hides_nothing(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    clicks = [a_figure((0.0,) * 6, name=f"clicks{k}") for k in range(100)]
+    found = Compared(tmp_path, capsys, a_run(a_figure(SIX_LOW), *clicks), a_run(a_figure(SIX_HIGH), *clicks))
+    assert found.status == 1
 
 
 def test_two_empty_runs(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:

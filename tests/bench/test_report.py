@@ -283,6 +283,19 @@ def test_the_test_is_that_of_mann_and_whitney() -> None:
     assert stats.compare([2.0] * 40, [2.0] * 40).p == 1.0
 
 
+def test_thousands_of_values_are_compared_at_once() -> None:
+    """The ways to arrange them are a number with tens of thousands of digits."""
+    result = stats.compare([float(k) for k in range(60_000)], [float(k) + 30_000 for k in range(60_000)])
+    assert result.p < 1e-9 and 0 <= result.smallest_p < 1e-9
+
+
+@pytest.mark.parametrize("figures", [1, 30, 120, 400, 5000])
+def test_as_many_repeats_as_are_said_show_one_difference(figures: int) -> None:
+    for repeats, found in ((stats.repeats_for(figures), True), (stats.repeats_for(figures) - 1, False)):
+        result = stats.compare([1.0 + k / 100 for k in range(repeats)], [9.0 + k / 100 for k in range(repeats)])
+        assert (stats.surely([result.p] + [1.0] * (figures - 1)) > 0) == found
+
+
 def test_a_ratio_has_an_interval_around_it() -> None:
     chance = random.Random(2)
     a, b = [chance.uniform(9, 11) for _ in range(12)], [chance.uniform(18, 22) for _ in range(12)]
