@@ -6,9 +6,10 @@ import argparse
 import importlib
 import importlib.util
 import pathlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
+from phaselock.arguments import number
 from phaselock.errors import PhaseLockError
 from phaselock.terminal import Terminal
 
@@ -68,7 +69,7 @@ def add_to(commands: Any, lines: argparse.ArgumentParser) -> None:
     clock.add_argument(
         "--seconds",
         dest="trace_s",
-        type=_number(5, 3600),
+        type=number(5, 3600),
         default=TRACE_S,
         help="length of a trace (default %(default)s)",
     )
@@ -90,7 +91,7 @@ def add_to(commands: Any, lines: argparse.ArgumentParser) -> None:
     resources.add_argument(
         "--seconds",
         dest="watch_s",
-        type=_number(5, 600),
+        type=number(5, 600),
         default=WATCH_S,
         help="how long each is watched (default %(default)s)",
     )
@@ -144,11 +145,11 @@ def _sync_options(parser: argparse.ArgumentParser) -> None:
         metavar="FIELDS",
         help="a network of your own for custom, from a profile and what differs: wifi,mbit=20,up_us=500",
     )
-    parser.add_argument("--peers", type=_number(1, 5), default=2, metavar="N", help="how many (default %(default)s)")
+    parser.add_argument("--peers", type=number(1, 5), default=2, metavar="N", help="how many (default %(default)s)")
     parser.add_argument(
         "--seconds",
         dest="play_s",
-        type=_number(10, 600),
+        type=number(10, 600),
         default=PLAY_S,
         help="how long a session plays (default %(default)s)",
     )
@@ -157,13 +158,13 @@ def _sync_options(parser: argparse.ArgumentParser) -> None:
 
 
 def _transfer_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--mbit", type=_number(1, 1000), default=100, help="rate of each link (default %(default)s)")
-    parser.add_argument("--megabytes", type=_number(1, 200), default=20, help="size of the file (default %(default)s)")
+    parser.add_argument("--mbit", type=number(1, 1000), default=100, help="rate of each link (default %(default)s)")
+    parser.add_argument("--megabytes", type=number(1, 200), default=20, help="size of the file (default %(default)s)")
 
 
 def _measure_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--recording", type=pathlib.Path, metavar="WAV", help="analyse this instead of listening")
-    parser.add_argument("--seconds", type=_number(5, 600), default=30, help="how long to listen (default %(default)s)")
+    parser.add_argument("--seconds", type=number(5, 600), default=30, help="how long to listen (default %(default)s)")
     parser.add_argument("--input", metavar="NAME", help="listen to this input (default: the system's)")
     parser.add_argument("--microphone", action="store_true", help="both outputs in one channel, by a microphone")
     parser.add_argument("--signal", type=pathlib.Path, metavar="MP3", help="only write the test signal, to be played")
@@ -218,16 +219,3 @@ def _seeds(text: str) -> Sequence[int]:
     if not seeds or min(seeds) < 0 or max(seeds) >= 2**31 or len(set(seeds)) != len(seeds) or len(seeds) > 100:
         raise argparse.ArgumentTypeError(f"{text!r} are not different numbers with commas between them")
     return seeds
-
-
-def _number(low: int, high: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        try:
-            value = int(text)
-        except ValueError:
-            value = low - 1
-        if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a number from {low} to {high}")
-        return value
-
-    return read
