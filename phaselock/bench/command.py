@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import datetime
 import importlib
 import pathlib
+import signal
 import sys
 import time
+from collections.abc import Callable, Iterator
 
 from phaselock.bench import report
 from phaselock.bench.progress import Progress
@@ -40,32 +43,48 @@ class Recorder:
 
 
 def measure(options: argparse.Namespace, terminal: Terminal) -> int:
-    """Run the benchmarks of `options.benchmarks`; 0 if all of them came to their end. An interrupted run is written as
-    well as a whole one."""
+    """Run the benchmarks of `options.benchmarks`; 0 if all of them came to their end. What was found is written however
+    they end, after Ctrl-C and SIGTERM, too."""
     folder = _folder(options)
     options.out = folder  # for benchmarks that keep more than their figures
     run = new_run(tuple(sys.argv[1:]))
-    progress = Progress(terminal, options.benchmarks)
+    with _terminated_as_interrupted():
+        try:
+            _measure(options, Progress(terminal, options.benchmarks), run, folder)
+        finally:
+            _conclude(run, folder, terminal)
+    return 0 if run.complete else 1
+
+
+def _measure(options: argparse.Namespace, progress: Progress, run: Run, folder: pathlib.Path) -> None:
     recorder = Recorder(run, folder / "run.json", progress)
     began = time.monotonic()
     try:
         for name in options.benchmarks:
             progress.begin(name)
-            try:
+            at = f"{name}: " if len(options.benchmarks) > 1 else ""
+            with _told(run, at):
                 importlib.import_module(f"phaselock.bench.{name}").run(options, recorder)
-            except PhaseLockError as error:
-                if len(options.benchmarks) == 1:
-                    raise
-                run.problems.append(f"{name}: {error}")
         run.complete = not run.problems
     except KeyboardInterrupt:
         run.problems.append("Interrupted: what follows is not all.")
-    except PhaseLockError as error:
-        run.problems.append(str(error))
-    progress.end()
-    run.seconds = time.monotonic() - began
-    write_run(run, folder / "run.json")
-    report.write(run, folder)
+    finally:
+        progress.end()
+        run.seconds = time.monotonic() - began
+
+
+def _conclude(run: Run, folder: pathlib.Path, terminal: Terminal) -> None:
+    """Write and say all that is known. What cannot be written is a problem, and keeps nothing else from being told."""
+    writers: tuple[Callable[[], None], ...] = (
+        lambda: write_run(run, folder / "run.json"),
+        lambda: report.write(run, folder),
+    )
+    before = len(run.problems)
+    for write in writers:
+        with _told(run):
+            write()
+    written = len(run.problems) == before
+    run.complete = run.complete and written
     for line in report.summary(run):
         terminal.say(line)
     for note in (note for case in run.cases if case.benchmark == "measure" for note in case.notes):
@@ -73,8 +92,31 @@ def measure(options: argparse.Namespace, terminal: Terminal) -> int:
     for problem in run.problems:
         terminal.event("warning", None, {"message": problem})
     fields = {"complete": run.complete, "folder": str(folder), "cases": len(run.cases)}
-    terminal.event("bench", None, {**fields, "message": f"Written: {folder / 'report.html'}"})
-    return 0 if run.complete else 1
+    message = f"Written: {folder / 'report.html'}" if written else f"Not everything could be written to {folder}."
+    terminal.event("bench", None, {**fields, "message": message}, to_people=False)
+    terminal.say(message)
+
+
+@contextlib.contextmanager
+def _told(run: Run, at: str = "") -> Iterator[None]:
+    """What the machine lacks, or somebody can mend, is a problem of the run and not its end."""
+    try:
+        yield
+    except PhaseLockError as error:
+        run.problems.append(f"{at}{error}")
+    except OSError as error:
+        run.problems.append(f"{at}The system refused: {error.strerror or error}.")
+    except MemoryError:
+        run.problems.append(f"{at}There is not enough memory.")
+
+
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _folder(options: argparse.Namespace) -> pathlib.Path:

@@ -24,7 +24,7 @@ from phaselock.errors import PhaseLockError
 
 FORMAT = "phaselock-bench"
 FORMAT_VERSION = 1
-LARGEST_FILE_BYTES = 500_000_000
+LARGEST_FILE_BYTES = 50_000_000
 DEEPEST = 20
 
 Better = Literal["less", "more", ""]
@@ -88,8 +88,15 @@ class Run:
 
 
 def new_run(command: tuple[str, ...]) -> Run:
-    """An empty run that begins now, on this machine."""
-    return Run(command, datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), about_machine())
+    """An empty run that begins now, on this machine. Of absolute paths only the last part is kept: where things lie is
+    nobody else's business."""
+    words = tuple(map(_without_folders, command))
+    return Run(words, datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), about_machine())
+
+
+def _without_folders(word: str) -> str:
+    option, equals, path = word.rpartition("=")
+    return option + equals + pathlib.Path(path).name if os.path.isabs(path) else word
 
 
 def about_machine() -> dict[str, Any]:
@@ -142,6 +149,8 @@ def read_run(path: pathlib.Path) -> Run:
         )
     except OSError as error:
         raise PhaseLockError(f"{path} cannot be read: {error.strerror}.") from None
+    except MemoryError:
+        raise PhaseLockError(f"{path} does not fit in memory.") from None
     except (ValueError, TypeError, KeyError, OverflowError, RecursionError) as error:
         reason = f"{error.args[0]!r} is missing" if isinstance(error, KeyError) else str(error)
         raise PhaseLockError(f"{path} is not a result of phaselock bench: {reason}.") from None

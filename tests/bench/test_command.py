@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import json
 import pathlib
+import signal
 import sys
 import types
 from collections.abc import Callable
@@ -67,6 +69,7 @@ def test_a_whole_run(fake: Callable[..., None], tmp_path: pathlib.Path, capsys: 
     assert {path.name for path in (tmp_path / "new" / "folder").iterdir()} == {"run.json", "report.html", "report.md"}
     out = capsys.readouterr().out
     assert "engine: playing" in out and "1.50 (1–2)" in out and "Warning" not in out
+    assert out.endswith(f"Written: {tmp_path / 'new' / 'folder' / 'report.html'}\n")
 
 
 def test_programs_hear_of_it(
@@ -125,6 +128,63 @@ def test_what_was_found_is_written_as_it_is_found(fake: Callable[..., None], tmp
         bench("engine", "--quiet", "--out", str(tmp_path))
     assert seen == [1, 2, 3]
     assert not read_run(tmp_path / "run.json").complete
+    assert "case 2" in (tmp_path / "report.html").read_text("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (OSError(errno.ENOSPC, "No space left on device"), "The system refused: No space left on device."),
+        (OSError("odd"), "The system refused: odd."),
+        (MemoryError(), "There is not enough memory."),
+    ],
+)
+def test_what_the_machine_lacks_does_not_end_the_others(
+    error: Exception, told: str, fake: Callable[..., None], tmp_path: pathlib.Path
+) -> None:
+    fake(engine=measures("engine", error), sync=measures("sync"))
+    assert bench("all", "--quiet", "--out", str(tmp_path)) == 1
+    assert read_run(tmp_path / "run.json").problems == [f"engine: {told}"]
+    assert len(read_run(tmp_path / "run.json").cases) == 4
+
+
+@pytest.mark.parametrize("lost", ["write_run", "report.write"])
+def test_what_cannot_be_written_keeps_nothing_else_from_being_told(
+    lost: str,
+    fake: Callable[..., None],
+    tmp_path: pathlib.Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def full(run: object, path: pathlib.Path) -> None:
+        raise PhaseLockError(f"{path.name} cannot be written: No space left on device.")
+
+    fake(engine=lambda options, bench: monkeypatch.setattr(f"phaselock.bench.command.{lost}", full))
+    assert bench("engine", "--out", str(tmp_path)) == 1
+    out = capsys.readouterr().out
+    assert "cannot be written: No space left on device." in out and "Not everything could be written" in out
+    assert (tmp_path / ("report.html" if lost == "write_run" else "run.json")).exists()
+
+
+def test_who_is_terminated_keeps_what_was_found(fake: Callable[..., None], tmp_path: pathlib.Path) -> None:
+    def run(options: argparse.Namespace, bench: Bench) -> None:
+        bench.add(a_case("engine", "wired", 1.0))
+        signal.raise_signal(signal.SIGTERM)
+        raise AssertionError("it went on")
+
+    def of_somebody(*_: object) -> None:
+        pass
+
+    before = signal.signal(signal.SIGTERM, of_somebody)
+    try:
+        fake(engine=run)
+        assert bench("engine", "--quiet", "--out", str(tmp_path)) == 1
+        assert signal.getsignal(signal.SIGTERM) is of_somebody
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    found = read_run(tmp_path / "run.json")
+    assert len(found.cases) == 1 and found.problems == ["Interrupted: what follows is not all."]
+    assert "Interrupted" in (tmp_path / "report.html").read_text("utf-8")
 
 
 def test_a_result_is_not_overwritten(

@@ -58,6 +58,11 @@ def test_nothing_of_this_machine_has_a_name(tmp_path: pathlib.Path) -> None:
     assert f'"{platform.node()}"' not in text and f'"{getpass.getuser()}"' not in text
 
 
+def test_where_files_lie_is_not_kept(tmp_path: pathlib.Path) -> None:
+    words = ("bench", "clock", "--trace", str(tmp_path / "a.jsonl"), f"--out={tmp_path}", "--link", "wifi,mbit=2", "x")
+    assert new_run(words).command == (*words[:3], "a.jsonl", f"--out={tmp_path.name}", *words[5:])
+
+
 def damaged(**changes: Any) -> str:
     """A run of one case, otherwise right."""
     figure = {"name": "a", "unit": "s", "values": [1], "better": "less"} | changes.pop("figure", {})
@@ -121,6 +126,22 @@ def test_any_other_file_is_refused_in_a_sentence(text: str, tmp_path: pathlib.Pa
     path = tmp_path / "run.json"
     path.write_text(text, "utf-8")
     with pytest.raises(PhaseLockError, match=r"is not a result of phaselock bench: .+\.$"):
+        read_run(path)
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "run.json"
+    with path.open("wb") as file:
+        file.truncate(50_000_001)
+    with pytest.raises(PhaseLockError, match="it is too large"):
+        read_run(path)
+
+    def full(*_: object) -> str:
+        raise MemoryError
+
+    path.write_text(damaged(), "utf-8")
+    monkeypatch.setattr(json, "loads", full)
+    with pytest.raises(PhaseLockError, match="does not fit in memory"):
         read_run(path)
 
 
