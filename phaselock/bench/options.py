@@ -113,8 +113,10 @@ def add_to(commands: Any, lines: argparse.ArgumentParser) -> None:
         "compare",
         parents=[lines],
         help="what got better or worse between two runs",
-        description="Compare two results, and say what got better or worse, and how sure that is. Exit status: 0 if "
-        "nothing got worse, 1 if something did, or likely did.",
+        description="Compare two results, and say what got better or worse, and how sure that is. Exit status: 1 if "
+        "something got worse, beyond what chance does among so many figures; else 0, even where something is likely "
+        "worse. With three repeats nothing is surer than likely: compare runs of six seeds or more, with --seeds "
+        "1,2,3,4,5,6 or as many as the comparison asks for.",
     )
     compare.add_argument("before", type=pathlib.Path, metavar="A.json")
     compare.add_argument("after", type=pathlib.Path, metavar="B.json")
