@@ -20,7 +20,6 @@ PLAY_S, TRACE_S, WATCH_S = 40, 120, 20
 SCENARIOS = ("wired", "skew", "mixed", "untimed", "wifi", "wan")
 
 
-
 def add_to(commands: Any, lines: argparse.ArgumentParser) -> None:
     """Add `bench` and everything below it; `lines` is the parent with the options of output."""
     bench = commands.add_parser(
@@ -69,6 +68,7 @@ def add_to(commands: Any, lines: argparse.ArgumentParser) -> None:
     clock.add_argument(
         "--seconds",
         dest="trace_s",
+        metavar="SECONDS",
         type=number(5, 3600),
         default=TRACE_S,
         help="length of a trace (default %(default)s)",
@@ -91,6 +91,7 @@ def add_to(commands: Any, lines: argparse.ArgumentParser) -> None:
     resources.add_argument(
         "--seconds",
         dest="watch_s",
+        metavar="SECONDS",
         type=number(5, 600),
         default=WATCH_S,
         help="how long each is watched (default %(default)s)",
@@ -102,7 +103,7 @@ def add_to(commands: Any, lines: argparse.ArgumentParser) -> None:
 
     measure = add(
         "measure",
-        "how far apart two real machines are, with your ears' proof",
+        "how far apart two real machines play, by a recording",
         "Record two outputs, one on each channel of a stereo input, or both with one microphone, while they play the "
         "test signal, and say how far apart they are. On a stereo input A is left, B is right, and any music will do; "
         "one microphone must be as far from the one loudspeaker as from the other, and tells 0.35 ms and more.",
@@ -151,6 +152,7 @@ def _sync_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seconds",
         dest="play_s",
+        metavar="SECONDS",
         type=number(10, 600),
         default=PLAY_S,
         help="how long a session plays (default %(default)s)",
