@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import dataclasses
 import datetime
 import importlib
 import pathlib
@@ -14,7 +15,7 @@ from collections.abc import Callable, Iterator
 
 from phaselock.bench import report
 from phaselock.bench.progress import Progress
-from phaselock.bench.results import Case, Run, new_run, write_run
+from phaselock.bench.results import Case, Run, finite, new_run, write_run
 from phaselock.errors import PhaseLockError
 from phaselock.terminal import Terminal
 
@@ -52,7 +53,12 @@ def measure(options: argparse.Namespace, terminal: Terminal) -> int:
         try:
             _measure(options, Progress(terminal, options.benchmarks), run, folder)
         finally:
-            _conclude(run, folder, terminal)
+            if run.cases:
+                _conclude(run, folder, terminal)
+            else:
+                _forget(folder)
+    if not run.cases:
+        raise PhaseLockError(" ".join(run.problems) or "Nothing was measured.")
     return 0 if run.complete else 1
 
 
@@ -91,10 +97,22 @@ def _conclude(run: Run, folder: pathlib.Path, terminal: Terminal) -> None:
         terminal.say(note)
     for problem in run.problems:
         terminal.event("warning", None, {"message": problem})
-    fields = {"complete": run.complete, "folder": str(folder), "cases": len(run.cases)}
+    figures = [
+        {"benchmark": case.benchmark, "case": case.name, **dataclasses.asdict(figure)}
+        for case in run.cases
+        for figure in case.figures
+    ]
+    fields = finite({"complete": run.complete, "folder": str(folder), "figures": figures, "problems": run.problems})
     message = f"Written: {folder / 'report.html'}" if written else f"Not everything could be written to {folder}."
     terminal.event("bench", None, {**fields, "message": message}, to_people=False)
     terminal.say(message)
+
+
+def _forget(folder: pathlib.Path) -> None:
+    """Where nothing was found there is nothing to keep, nor to stand in the way of the next attempt."""
+    with contextlib.suppress(OSError):
+        (folder / "run.json.part").unlink(missing_ok=True)
+        folder.rmdir()  # only if it is empty
 
 
 @contextlib.contextmanager

@@ -6,6 +6,7 @@ import argparse
 import importlib
 import importlib.util
 import pathlib
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,7 +28,7 @@ def add_to(commands: Any, lines: argparse.ArgumentParser) -> None:
         help="measure how well it keeps time",
         description="Measure PhaseLock on this machine, or measure real machines, and compare. Every measurement "
         "writes run.json with all raw samples and report.html into a folder of its own. Ctrl-C ends one early and "
-        "keeps what was found. Needs more than playing does: pip install 'phaselock[bench]'",
+        f"keeps what was found. Needs what playing does not: {', '.join(NEEDS)}.",
     )
     benches = bench.add_subparsers(metavar="WHAT", title="what to measure", required=True)
 
@@ -146,7 +147,8 @@ def _sync_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--link",
         metavar="FIELDS",
-        help="a network of your own for custom, from a profile and what differs: wifi,mbit=20,up_us=500",
+        help="a network of your own, from a profile and what differs: wifi,mbit=20,up_us=500; without a scenario it "
+        "means custom",
     )
     parser.add_argument("--peers", type=number(1, 5), default=2, metavar="N", help="how many (default %(default)s)")
     parser.add_argument(
@@ -157,7 +159,12 @@ def _sync_options(parser: argparse.ArgumentParser) -> None:
         default=PLAY_S,
         help="how long a session plays (default %(default)s)",
     )
-    parser.add_argument("--filter", choices=("envelope", "median", "kalman"), default="envelope", help="of the clock")
+    parser.add_argument(
+        "--filter",
+        choices=("envelope", "median", "kalman"),
+        default="envelope",
+        help="which clock filter (default %(default)s)",
+    )
     parser.add_argument("--keep", action="store_true", help="keep the recordings beside the result")
 
 
@@ -171,7 +178,9 @@ def _measure_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--seconds", type=number(5, 600), default=30, help="how long to listen (default %(default)s)")
     parser.add_argument("--input", metavar="NAME", help="listen to this input (default: the system's)")
     parser.add_argument("--microphone", action="store_true", help="both outputs in one channel, by a microphone")
-    parser.add_argument("--signal", type=pathlib.Path, metavar="MP3", help="only write the test signal, to be played")
+    parser.add_argument(
+        "--signal", type=pathlib.Path, metavar="MP3", help="only write the test signal to this file, for you to play"
+    )
     parser.add_argument(
         "--play",
         action="store_true",
@@ -210,7 +219,7 @@ def _part(name: str) -> Any:
     if missing:
         raise PhaseLockError(
             f"phaselock bench needs {', '.join(missing)}, which playing does not. "
-            "Install: pip install 'phaselock[bench]'"
+            f"Install: {sys.executable} -m pip install {' '.join(missing)}"
         )
     return importlib.import_module(f"phaselock.bench.{name}")
 
@@ -221,5 +230,5 @@ def _seeds(text: str) -> Sequence[int]:
     except ValueError:
         seeds = ()
     if not seeds or min(seeds) < 0 or max(seeds) >= 2**31 or len(set(seeds)) != len(seeds) or len(seeds) > 100:
-        raise argparse.ArgumentTypeError(f"{text!r} are not different numbers with commas between them")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a list of different whole numbers, as in 1,2,3")
     return seeds

@@ -120,7 +120,7 @@ def write_run(run: Run, path: pathlib.Path) -> None:
     document = {"format": FORMAT, "format_version": FORMAT_VERSION, **dataclasses.asdict(run)}
     unfinished = path.with_name(path.name + ".part")
     try:
-        unfinished.write_text(json.dumps(_finite(document), allow_nan=False), "utf-8")
+        unfinished.write_text(json.dumps(finite(document), allow_nan=False), "utf-8")
         unfinished.replace(path)
     except OSError as error:
         raise PhaseLockError(f"{path} cannot be written: {error.strerror}.") from None
@@ -212,17 +212,17 @@ def _better(found: Any) -> Better:
     return found  # type: ignore[no-any-return]
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """JSON knows no NaN and no infinity: null stands for what could not be measured."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {str(key): _finite(one) for key, one in value.items()}
+        return {str(key): finite(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_finite(one) for one in value]
+        return [finite(one) for one in value]
     if isinstance(value, str | int | None):
         return value
-    return _finite(value.tolist())  # of numpy
+    return finite(value.tolist())  # of numpy
 
 
 def _commit() -> str | None:

@@ -84,9 +84,9 @@ class Heard:
 def run(options: argparse.Namespace, bench: Bench) -> None:
     """Play every scenario with every seed."""
     custom = link_from(options.link) if options.link else None
-    scenarios = list(dict.fromkeys(options.scenario or [*SCENARIOS, *(["custom"] if custom else [])]))
-    if "custom" in scenarios and custom is None:
-        raise PhaseLockError("A custom scenario needs --link, for instance --link wifi,mbit=20")
+    scenarios = list(dict.fromkeys(options.scenario or (["custom"] if custom else SCENARIOS)))
+    if ("custom" in scenarios) != (custom is not None):
+        raise PhaseLockError("--scenario custom and --link NETWORK belong together, for instance --link wifi,mbit=20")
     runs = [(scenario, seed) for scenario in scenarios for seed in options.seeds]
     results: dict[str, list[tuple[int, dict[str, float], dict[str, Any]]]] = {}
     for number, (scenario, seed) in enumerate(runs):

@@ -79,7 +79,20 @@ def test_programs_hear_of_it(
     assert bench("engine", "--json", "--out", str(tmp_path)) == 0
     events = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert events[0]["event"] == "progress" and events[0]["benchmark"] == "engine"
-    assert (events[-1]["event"], events[-1]["complete"], events[-1]["cases"]) == ("bench", True, 2)
+    assert (events[-1]["event"], events[-1]["complete"], events[-1]["problems"]) == ("bench", True, [])
+    wired = {"name": "start_us", "unit": "us", "values": [1.0, 2.0], "better": "less"}
+    assert events[-1]["figures"][0] == {"benchmark": "engine", "case": "wired", **wired}
+
+
+def test_where_nothing_was_measured_nothing_is_left(
+    fake: Callable[..., None], tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(options: argparse.Namespace, bench: Bench) -> None:
+        raise PhaseLockError("This is no recording.")
+
+    fake(engine=run)
+    assert bench("engine", "--out", str(tmp_path / "new")) == 1
+    assert "This is no recording." in capsys.readouterr().err and not (tmp_path / "new").exists()
 
 
 def test_an_interrupted_run_keeps_what_was_found(
@@ -159,7 +172,11 @@ def test_what_cannot_be_written_keeps_nothing_else_from_being_told(
     def full(run: object, path: pathlib.Path) -> None:
         raise PhaseLockError(f"{path.name} cannot be written: No space left on device.")
 
-    fake(engine=lambda options, bench: monkeypatch.setattr(f"phaselock.bench.command.{lost}", full))
+    def run(options: argparse.Namespace, bench: Bench) -> None:
+        bench.add(a_case("engine", "wired", 1.0))
+        monkeypatch.setattr(f"phaselock.bench.command.{lost}", full)
+
+    fake(engine=run)
     assert bench("engine", "--out", str(tmp_path)) == 1
     out = capsys.readouterr().out
     assert "cannot be written: No space left on device." in out and "Not everything could be written" in out
@@ -224,6 +241,5 @@ def test_what_must_be_installed_is_told(
     monkeypatch.setitem(sys.modules, "scipy", None)
     monkeypatch.setitem(sys.modules, "lameenc", None)
     assert bench(*words) == 1
-    assert capsys.readouterr().err == (
-        "phaselock bench needs scipy, lameenc, which playing does not. Install: pip install 'phaselock[bench]'\n"
-    )
+    install = f"Install: {sys.executable} -m pip install scipy lameenc\n"
+    assert capsys.readouterr().err == f"phaselock bench needs scipy, lameenc, which playing does not. {install}"

@@ -116,8 +116,10 @@ def test_every_scenario_has_its_machines() -> None:
 
 
 def test_a_custom_scenario_needs_its_network() -> None:
-    with pytest.raises(PhaseLockError, match="needs --link"):
+    with pytest.raises(PhaseLockError, match="belong together"):
         sync.run(argparse.Namespace(scenario=["wired", "custom"], link=None), Collector())
+    with pytest.raises(PhaseLockError, match="belong together"):
+        sync.run(argparse.Namespace(scenario=["wired"], link="wifi"), Collector())
     link = Link(mbit=20)
     assert sync.machines_of("custom", 1, link)[1].link == link
 
