@@ -32,10 +32,10 @@ class Captured:
     frames: NDArray[np.float32]
 
 
-def input_names() -> list[str]:
-    """Every sound input of this machine, the default one first. AudioDeviceError where there is no sound system."""
+def check(channels: int, input_name: str | None = None) -> None:
+    """AudioDeviceError unless `listen` could open this input now."""
     with _context() as context:
-        return [_name(info) for info in _inputs(context)]
+        lib.ma_device_uninit(_open(context, input_name, channels))
 
 
 def listen(

@@ -294,7 +294,8 @@ def _recorded(paths: Sequence[object], bench: Bench, progress: Callable[[float, 
         exchanges = recorded.exchanges
         seconds = (exchanges[-1][3] - exchanges[0][0]) / 1e9 if exchanges else 0.0
         if seconds < 2 * AFTER_S:
-            raise PhaseLockError(f"The trace {number + 1} is too short: {seconds:.0f} seconds.")
+            short = f"it has {seconds:.0f} seconds, and {2 * AFTER_S:.0f} are needed"
+            raise PhaseLockError(f"The trace {path} is too short: {short}.")
         trace = Trace(exchanges, hindsight(exchanges), exchanges[0][0])
         round_trips_ms = [round_trip_ns(one) / 1e6 for one in exchanges]
         about = {

@@ -188,6 +188,7 @@ def _listen(options: argparse.Namespace, channels: int, bench: Bench) -> Sound:
 
 def _play_and_listen(options: argparse.Namespace, channels: int, bench: Bench) -> Sound:
     """Host a session that plays the signal as soon as one peer is there, and listen once it has settled."""
+    capture.check(channels, options.input)  # before anybody walks to the other machine
     with tempfile.TemporaryDirectory(prefix="phaselock-measure-") as folder, open_stage(folder) as stage:
         signal = pathlib.Path(folder, "signal.mp3")
         signal.write_bytes(_signal(options.seconds))

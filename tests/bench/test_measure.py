@@ -368,3 +368,16 @@ def test_two_real_programs_on_virtual_cards(tmp_path: pathlib.Path) -> None:
     late = both[1].cut(middle_ns - 5_000_000, 6 * RATE_HZ, RATE_HZ)
     heard = figures(measure.microphone_case(sound(left + late)))
     assert heard["distance_p50_us"] == pytest.approx(5000 + found["offset_us"], abs=20)
+
+
+def test_an_input_is_looked_for_before_anybody_is_asked_to_join(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path
+) -> None:
+    def check(channels: int, name: str | None) -> None:
+        raise PhaseLockError(f"No sound input is named {name!r}.")
+
+    monkeypatch.setattr(measure.capture, "check", check)
+    monkeypatch.setattr(measure, "open_stage", lambda folder: pytest.fail("a session was opened"))
+    options = argparse.Namespace(recording=None, play=True, seconds=5, input="x", microphone=False, out=tmp_path)
+    with pytest.raises(PhaseLockError, match="No sound input is named"):
+        measure.run(options, Collector())

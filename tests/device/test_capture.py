@@ -43,7 +43,7 @@ def tones(pulse: PulseServer, tmp_path: pathlib.Path) -> Iterator[None]:
 
 
 def test_an_input_is_heard(tones: None) -> None:
-    assert capture.input_names() == ["Monitor of TestSink"]
+    capture.check(2, "Monitor of TestSink")
     until = time.monotonic() + 30
     while not capture.listen(0.1, 2, "Monitor of TestSink").frames.any():
         assert time.monotonic() < until
