@@ -179,6 +179,8 @@ def _conclusion(
         if counts
         else ("Neither run measured anything.")
     )
+    if counts and counts.keys() <= {"only in A", "only in B"}:
+        yield "Nothing can be compared: the two runs measured different things."
     if any("likely" in verdict for verdict in counts):
         yield (
             f"Likely: chance alone calls about {math.ceil(by_chance)} of so many figures so, one half of them worse, "

@@ -64,7 +64,11 @@ def add_to(commands: Any, lines: argparse.ArgumentParser) -> None:
         seeds,
     )
     clock.add_argument(
-        "--trace", action="append", type=pathlib.Path, metavar="FILE", help="a trace to replay, 10 s at least (may be repeated)"
+        "--trace",
+        action="append",
+        type=pathlib.Path,
+        metavar="FILE",
+        help="a trace to replay, of 10 s at least (may be repeated)",
     )
     clock.add_argument(
         "--seconds",
