@@ -39,6 +39,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
 }
 """The main figures, if they were measured; of other benchmarks, the first."""
 MOST_OTHER_COLUMNS = 6
+MOST_ROWS = 6
+"""A table that is longer is folded."""
 ORDER = ("sync", "clock", "transfer", "decode", "engine", "resources")
 
 UNITS = {"us": "µs", "us/min": "µs/min", "percent": "%", "mb": "MB", "x": "×"}
@@ -92,7 +94,8 @@ def figures_of(run: Run) -> str:
         chosen = columns(name, cases)
         head = [title(name), *map(heading, chosen)]
         rows = [[case.name, *(cell(figure_of(case, column)) for column in chosen)] for case in cases]
-        parts.append(markdown(head, rows))
+        table = markdown(head, rows)
+        parts.append(table if len(rows) <= MOST_ROWS else folded(title(name), table))
     parts.append(how(run) if parts else "Nothing was measured.")
     return "\n\n".join(parts)
 
@@ -102,7 +105,8 @@ def how(run: Run) -> str:
     machine = run.machine
     commit = f", commit {plain(machine['commit'])}" if machine.get("commit") else ""
     cores = f" with {plain(machine['cores'])} cores" if machine.get("cores") else ""
-    system = " ".join(plain(machine[key]) for key in ("system", "release") if machine.get(key))
+    release = str(machine.get("release") or "").partition("-")[0]  # what follows names a build
+    system = " ".join(plain(part) for part in (machine.get("system"), release) if part)
     typed = re.sub("[`<>]", "", command(run))  # nothing can be escaped within a code span
     version = escaped(f"PhaseLock {machine.get('phaselock')}{commit}")
     processor = plain(machine.get("processor") or "a processor without a name")
@@ -192,6 +196,11 @@ def markdown(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table; the first column is of names, the others are of numbers."""
     first, *others = ["| " + " | ".join(map(escaped, line)) + " |" for line in (head, *rows)]
     return "\n".join([first, "| --- |" + " ---: |" * (len(head) - 1), *others])
+
+
+def folded(name: str, table: str) -> str:
+    """A table that opens on a click, where HTML is understood."""
+    return f"<details><summary>{escaped(name)}</summary>\n\n{table}\n\n</details>"
 
 
 def escaped(text: str) -> str:

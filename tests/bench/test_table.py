@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import json
 import math
 import pathlib
@@ -49,6 +50,12 @@ def a_run() -> Run:
     )
     run.cases.append(Case("sync", "wifi | x", seeds, (Figure("start_us", "us", (20.0, 21.0, 22.0)),)))
     return run
+
+
+def test_a_long_table_is_folded() -> None:
+    run = a_run()
+    run.cases = [dataclasses.replace(run.cases[0], name=f"case {number}") for number in range(table.MOST_ROWS + 1)]
+    assert table.figures_of(run).startswith("<details><summary>new</summary>\n\n| new |")
 
 
 def test_the_main_figures_are_in_a_table_for_each_benchmark() -> None:
