@@ -335,7 +335,7 @@ def test_the_command_says_what_it_found(tmp_path: pathlib.Path, capsys: pytest.C
     assert "B (right) plays 43 us later than A (left)" in capsys.readouterr().out
     path.write_bytes(b"nothing")
     assert main(["bench", "measure", "--recording", str(path), "--out", str(tmp_path / "other")]) == 1
-    assert "is no WAV file that can be measured" in capsys.readouterr().out
+    assert "is no WAV file that can be measured" in capsys.readouterr().err
 
 
 @pytest.mark.slow
