@@ -37,20 +37,22 @@ class Screen(Protocol):
 
 def run_trace(address: tuple[str, int], path: str | None, seconds: float, screen: Screen) -> int:
     """Record the clock of the session there and write it to `path`; the exit status, or PhaseLockError."""
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         return asyncio.run(_trace(address, path, seconds, screen))
     except asyncio.CancelledError:  # nothing was recorded yet
         raise KeyboardInterrupt from None
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 async def _trace(address: tuple[str, int], path: str | None, seconds: float, screen: Screen) -> int:
     loop, this_task = asyncio.get_running_loop(), asyncio.current_task()
     assert this_task
-    # As asyncio has it with the first interrupt.
-    signal.signal(signal.SIGTERM, lambda *_: loop.call_soon_threadsafe(this_task.cancel))
+    # Both, and not left to asyncio: a program that was started in the background is to be interrupted, too.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(this_task.cancel))
     began = datetime.datetime.now(datetime.UTC)
     target = pathlib.Path(path or began.strftime("phaselock-%Y%m%d-%H%M%S.trace"))
     if target.is_dir() or not os.access(target.absolute().parent, os.W_OK):

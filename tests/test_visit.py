@@ -9,7 +9,7 @@ import signal
 import socket
 import sys
 import uuid
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Coroutine, Sequence
 from typing import Any
 
 import pytest
@@ -232,10 +232,10 @@ def host(tmp_path: pathlib.Path) -> Any:
     program.close()
 
 
-def trace_of(host: Program, path: pathlib.Path, seconds: str) -> Program:
+def trace_of(host: Program, path: pathlib.Path, seconds: str, prefix: Sequence[str] = ()) -> Program:
     address = f"127.0.0.1:{host.wait_for('session')['port']}"
     host.wait_for("queue", lambda event: event["queue"] != [])
-    return Program("trace", address, "-o", str(path), "--seconds", seconds, home=path.parent / "home")
+    return Program("trace", address, "-o", str(path), "--seconds", seconds, prefix=prefix, home=path.parent / "home")
 
 
 def test_a_trace_of_a_real_session_disturbs_nobody(host: Program, tmp_path: pathlib.Path) -> None:
@@ -274,6 +274,18 @@ def test_what_was_recorded_before_an_interrupt_is_kept(
     finally:
         tracer.close()
     assert read_trace(path).exchanges
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal to send")
+def test_one_that_was_started_in_the_background_can_be_interrupted(host: Program, tmp_path: pathlib.Path) -> None:
+    deaf = "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
+    tracer = trace_of(host, tmp_path / "kitchen.trace", "600", prefix=[sys.executable, "-c", deaf])
+    try:
+        tracer.wait_for("recording", lambda event: event["exchanges"] > 0)
+        tracer.process.send_signal(signal.SIGINT)
+        assert tracer.end() == (0, "")
+    finally:
+        tracer.close()
 
 
 def test_what_was_recorded_before_the_session_ended_is_kept(host: Program, tmp_path: pathlib.Path) -> None:

@@ -49,7 +49,7 @@ def measure(options: argparse.Namespace, terminal: Terminal) -> int:
     folder = _folder(options)
     options.out = folder  # for benchmarks that keep more than their figures
     run = new_run(tuple(sys.argv[1:]))
-    with _terminated_as_interrupted():
+    with _interruptible():
         try:
             _measure(options, Progress(terminal, options.benchmarks), run, folder)
         finally:
@@ -129,12 +129,16 @@ def _told(run: Run, at: str = "") -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+def _interruptible() -> Iterator[None]:
+    # SIGINT as well: a program that was started in the background ignores it otherwise.
+    before = {
+        number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)
+    }
     try:
         yield
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def _folder(options: argparse.Namespace) -> pathlib.Path:
