@@ -12,6 +12,7 @@ import collections
 import contextlib
 import dataclasses
 import math
+import pathlib
 import random
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -287,10 +288,10 @@ def _real(options: argparse.Namespace, seconds: float, bench: Bench, progress: C
             _add(bench, f"relay {name}", about, found[name], note)
 
 
-def _recorded(paths: Sequence[object], bench: Bench, progress: Callable[[float, str], None]) -> None:
+def _recorded(paths: Sequence[pathlib.Path], bench: Bench, progress: Callable[[float, str], None]) -> None:
     for number, path in enumerate(paths):
         progress(number / len(paths), f"trace {number + 1}")
-        recorded = read_trace(path)  # type: ignore[arg-type]
+        recorded = read_trace(path)
         exchanges = recorded.exchanges
         seconds = (exchanges[-1][3] - exchanges[0][0]) / 1e9 if exchanges else 0.0
         if seconds < 2 * AFTER_S:

@@ -11,7 +11,7 @@ import collections
 import math
 import pathlib
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from phaselock.bench import stats
 from phaselock.bench.results import Better, Case, Figure, Run, read_run
@@ -114,10 +114,7 @@ def judged(old: Figure | None, new: Figure | None, result: stats.Comparison, sur
     few = result.smallest_p >= stats.SIGNIFICANT
     if not (result.apart and result.smallest_p <= stats.LIKELY if few else result.p < stats.SIGNIFICANT):
         return "no clear difference"
-    likely = "" if result.p <= sure_p else "likely "
-    direction = _direction(new.better, result.after.median > result.before.median)
-    verdict: Verdict = f"{likely}{direction}"  # type: ignore[assignment]
-    return verdict
+    return _changed(new.better, result.after.median > result.before.median, sure=result.p <= sure_p)
 
 
 def likely_by_chance(result: stats.Comparison) -> float:
@@ -127,10 +124,12 @@ def likely_by_chance(result: stats.Comparison) -> float:
     return max(result.smallest_p, stats.SIGNIFICANT)
 
 
-def _direction(better: Better, grew: bool) -> str:
+def _changed(better: Better, grew: bool, *, sure: bool) -> Verdict:
     if not better:
-        return "changed"
-    return "better" if grew == (better == "more") else "worse"
+        return "changed" if sure else "likely changed"
+    if grew == (better == "more"):
+        return "better" if sure else "likely better"
+    return "worse" if sure else "likely worse"
 
 
 def _line(name: str, figure: Figure | None, verdict: Verdict, result: stats.Comparison) -> str:
@@ -173,7 +172,7 @@ def _fields(
 def _conclusion(
     counts: collections.Counter[Verdict], by_chance: float, directed: Collection[stats.Comparison]
 ) -> Iterator[str]:
-    order: tuple[Verdict, ...] = Verdict.__args__  # type: ignore[attr-defined]
+    order: tuple[Verdict, ...] = get_args(Verdict)
     yield (
         ", ".join(f"{counts[verdict]} {verdict}" for verdict in order if counts[verdict]) + "."
         if counts

@@ -6,6 +6,7 @@ import argparse
 import collections
 import contextlib
 import dataclasses
+import importlib.util
 import itertools
 import os
 import pathlib
@@ -190,9 +191,7 @@ def _window(folder: str, display: str, name: str, arguments: Sequence[str]) -> I
 def _display() -> Iterator[str | None]:
     """A display to draw on: an Xvfb of our own, so that nothing jumps into anybody's face and everybody measures the
     same; else the one there is; else None."""
-    try:
-        import _tkinter  # noqa: F401
-    except ImportError:
+    if importlib.util.find_spec("_tkinter") is None:
         yield None
         return
     server = shutil.which("Xvfb")

@@ -17,7 +17,7 @@ import platform
 import subprocess
 import sys
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, cast, get_args
 
 from phaselock import __version__
 from phaselock.errors import PhaseLockError
@@ -207,9 +207,10 @@ def _shallow(found: Any, levels: int = DEEPEST) -> Any:
 
 
 def _better(found: Any) -> Better:
-    if found not in ("less", "more", ""):
-        raise ValueError(f"{found!r} is not a direction")
-    return found  # type: ignore[no-any-return]
+    for better in get_args(Better):
+        if found == better:
+            return cast(Better, better)
+    raise ValueError(f"{found!r} is not a direction")
 
 
 def finite(value: Any) -> Any:
