@@ -59,10 +59,10 @@ AudioEvent = DecodeFailed | DeviceChanged
 
 
 class AudioOutput(Protocol):
-    """Follows timelines. All methods return at once and are called from one thread (the network thread); events arrive
-    through `on_event` on a thread of the implementation's choice."""
+    """Follows timelines. All methods return at once and are called from one thread (the network thread)."""
 
-    on_event: Callable[[AudioEvent], None]
+    def start(self, on_event: Callable[[AudioEvent], None]) -> None:
+        """Begin; not sooner is there an event. They arrive on a thread of the implementation's choice."""
 
     def follow(self, plan: Plan | None, then: Plan | None = None) -> None:
         """Follow `plan` from now on instead of whatever was followed (None: silence, with a short fade); `then` is the

@@ -57,9 +57,7 @@ class Player:
         line: _native.ClockLine,
         new_output: Callable[[_native.Engine], Output],
         open_source: Callable[[Plan], Source],
-        on_event: Callable[[AudioEvent], None] = lambda _event: None,
     ) -> None:
-        self.on_event = on_event
         self.engine = _native.Engine(line)
         self._new_output = new_output
         self._decks = Decks(self.engine, open_source)
@@ -79,6 +77,11 @@ class Player:
             threading.Thread(target=self._play, name="player", daemon=True),
             threading.Thread(target=self._look_after_device, name="device", daemon=True),
         ]
+        self._on_event: Callable[[AudioEvent], None] = lambda _event: None
+
+    def start(self, on_event: Callable[[AudioEvent], None]) -> None:
+        """See AudioOutput.start."""
+        self._on_event = on_event
         for thread in self._threads:
             thread.start()
 
@@ -120,7 +123,8 @@ class Player:
         self._closing = True
         self._ring_bell()
         for thread in self._threads:
-            thread.join()
+            if thread.ident is not None:  # it was started
+                thread.join()
         self._bell.close()
         self._ringer.close()
 
@@ -154,7 +158,7 @@ class Player:
                     now_ns, output_latency_ns=self._latency_ns, running=self._running
                 )
             for event in events:
-                self.on_event(event)
+                self._on_event(event)
         with self._lock:
             self._decks.restart()
 
@@ -169,7 +173,7 @@ class Player:
                 failures = 0
             except AudioDeviceError as error:
                 if failures == 0:
-                    self.on_event(DeviceChanged("none", None, str(error)))
+                    self._on_event(DeviceChanged("none", None, str(error)))
                 failures += 1
             finally:
                 self._running = False
@@ -180,7 +184,7 @@ class Player:
                 self._reopening = False
                 continue
             if not self._closing and failures == 0:
-                self.on_event(DeviceChanged("lost", None, "The audio output is gone."))
+                self._on_event(DeviceChanged("lost", None, "The audio output is gone."))
                 failures = 1
             self._nap(_RETRY_S[min(failures, len(_RETRY_S) - 1)])
 
@@ -203,7 +207,7 @@ class Player:
         output.start()
         self._device_name, self._device_rate_hz, self._running = info.name, info.rate_hz, True
         self._ring_bell()
-        self.on_event(DeviceChanged("open", info.name, ""))
+        self._on_event(DeviceChanged("open", info.name, ""))
         looks = 0
         while not self._closing and not self._reopening and output.is_running():
             looks += 1

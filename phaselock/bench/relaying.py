@@ -198,8 +198,11 @@ def _receive(sock: socket.socket) -> tuple[bytes, Address, int]:
 class Pipe:
     """One direction of a connection: what was read, and when it may arrive. Nothing overtakes."""
 
-    def __init__(self, connection: Connection, source: socket.socket, sink: socket.socket, path: Path) -> None:
+    def __init__(
+        self, connection: Connection, source: socket.socket, sink: socket.socket, path: Path, back: Path
+    ) -> None:
         self.path = path
+        self._back = back
         self.paused = False
         """Waits for the link; then the link wakes it."""
         self._connection = connection
@@ -287,6 +290,9 @@ class Pipe:
             data = self._chunks.popleft()[1]
             ends = not data
             ready.append(data)
+        if any(ready):
+            # What arrives is acknowledged: a frame on the way back, and what is sent behind it does not overtake it.
+            self._back.segment(0, now_ns)
         left = self._send(b"".join(ready) if len(ready) > 1 else ready[0]) if ready else b""
         if left:
             if ends:
@@ -336,8 +342,8 @@ class Connection:
         for sock in (client, self._upstream):
             sock.setblocking(False)
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._up = Pipe(self, client, self._upstream, up)
-        self._down = Pipe(self, self._upstream, client, down)
+        self._up = Pipe(self, client, self._upstream, up, down)
+        self._down = Pipe(self, self._upstream, client, down, up)
         self.loop.at(up.segment(0, _now_ns()), self._connect)
 
     def other(self, pipe: Pipe) -> Pipe:

@@ -74,7 +74,7 @@ class Runner(Generic[M]):
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._ended: asyncio.Future[Ended] = self._loop.create_future()
-        output.on_event = self._pass_on
+        output.start(self._pass_on)
 
     def snapshot(self) -> SessionSnapshot:
         """The session as the machine sees it now."""

@@ -66,7 +66,6 @@ class World:
             _native.ClockLine(identity=True),
             lambda engine: FakeOutput(self, engine),
             lambda wanted: CompassSource(wanted.track.frames),
-            self.events.put,
         )
 
     def event(self) -> AudioEvent:
@@ -86,8 +85,16 @@ class World:
 @pytest.fixture
 def world() -> Iterator[World]:
     one = World()
+    one.player.start(one.events.put)
     yield one
     one.player.close()
+
+
+def test_no_output_is_opened_before_somebody_hears_of_it() -> None:
+    """Whoever came a moment later would never learn its name, nor correct it."""
+    early = World()
+    early.player.close()
+    assert early.outputs.empty() and early.events.empty()
 
 
 def running(anchor: int = 0) -> Plan:
@@ -143,6 +150,7 @@ def test_an_output_that_cannot_be_closed_keeps_its_engine(world: World) -> None:
 
 def test_no_output_is_told_once_and_tried_again() -> None:
     world = World(absent=True)
+    world.player.start(world.events.put)
     try:
         assert world.event() == DeviceChanged("none", None, "No audio output detected.")
         pause = threading.Event()

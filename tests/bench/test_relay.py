@@ -313,7 +313,8 @@ def test_what_is_on_its_way_is_bounded(link: Link, most_bytes: float, waits: boo
         connection: Any = types.SimpleNamespace(
             loop=loop, closed=False, wait_for_link=lambda pipe, now_ns: waiting.append(pipe)
         )
-        pipe = Pipe(connection, source, sink, path(link, Link(1000, 0, 0, 0, 0, 0)))
+        way = path(link, Link(1000, 0, 0, 0, 0, 0))
+        pipe = Pipe(connection, source, sink, way, way)
         pipe.listen()
         taken_bytes, piece = 0, bytes(8 * 1448)
         while read := loop.readers.get(source.fileno()):
@@ -340,7 +341,10 @@ def test_a_receiver_that_is_slow_gets_everything() -> None:
             loop.run()
 
         connection: Any = types.SimpleNamespace(loop=loop, closed=False, close_if_done=stop)
-        Pipe(connection, source, sink, path(Link(0, 0, 0, 0, 0, 0), Link(0, 0, 0, 0, 0, 0))).listen()
+        way = path(Link(0, 0, 0, 0, 0, 0), Link(0, 0, 0, 0, 0, 0))
+        acknowledged: list[int] = []
+        back: Any = types.SimpleNamespace(segment=lambda size_bytes, now_ns: acknowledged.append(size_bytes))
+        Pipe(connection, source, sink, way, back).listen()
         said = random.Random(1).randbytes(3_000_000)
         sending = threading.Thread(target=lambda: (sender.sendall(said), sender.shutdown(socket.SHUT_WR)))
         sending.start()
@@ -352,6 +356,7 @@ def test_a_receiver_that_is_slow_gets_everything() -> None:
         assert read_all(receiver) == said
         sending.join()
         passing.join()
+        assert acknowledged and not any(acknowledged), "what arrives is acknowledged by frames with nothing in them"
 
 
 def test_the_end_of_one_direction_leaves_the_other(host: Host) -> None:

@@ -60,6 +60,9 @@ class Output:
         self.followed: list[tuple[Plan | None, Plan | None]] = []
         self.latency_ns = 10_000_000
 
+    def start(self, on_event: Callable[[AudioEvent], None]) -> None:
+        self.on_event = on_event
+
     def follow(self, plan: Plan | None, then: Plan | None = None) -> None:
         self.followed.append((plan, then))
 
