@@ -31,7 +31,10 @@ def main(argv: Sequence[str]) -> int:
     except PhaseLockError as error:
         terminal.event("error", None, {"message": str(error)}, to_people=False)
         status = _fail(terminal, str(error))
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, RuntimeError) as error:
+        # An interrupt while asyncio closes its loop comes out of it as a RuntimeError.
+        if not isinstance(error, KeyboardInterrupt) and not isinstance(error.__context__, KeyboardInterrupt):
+            raise
         status = _fail(terminal, "Interrupted.")
     terminal.close()
     return status

@@ -329,3 +329,28 @@ def test_the_manual_page_has_every_command_and_option() -> None:
     for heading in ("host", "join", "doctor", r"bench sync", r"bench compare"):
         assert f"\n.SS {heading}\n" in done.stdout
     assert r"\-\-wait\-peers N" in done.stdout and r"\-\-clock\-skew\-ppm" not in done.stdout
+
+
+def test_an_interrupt_while_the_loop_closes_is_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As when the reader of standard output goes away with the last line."""
+
+    def run_devices(_: Terminal) -> int:
+        try:
+            raise KeyboardInterrupt
+        finally:
+            raise RuntimeError("Event loop stopped before Future completed.")
+
+    monkeypatch.setattr(app, "run_devices", run_devices)
+    assert cli.main(["devices"]) == 1
+    assert capsys.readouterr().err == "Interrupted.\n"
+
+
+def test_any_other_mistake_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    def run_devices(_: Terminal) -> int:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(app, "run_devices", run_devices)
+    with pytest.raises(RuntimeError, match="a bug"):
+        cli.main(["devices"])
