@@ -13,7 +13,7 @@ LineValue = namedtuple("LineValue", "local_ns offset_ns drift uncertainty_ns dri
 PingerStatus = namedtuple("PingerStatus", "rtt_ns last_sample_ns samples sent refused steps")
 EngineStatus = namedtuple(
     "EngineStatus",
-    "device_frames callback_ns dac_uncertainty_ns card_ppm phase_error_ns correction_ppm underruns jumps slips cursor_ns"
+    "device_frames lead_ns dac_uncertainty_ns card_ppm phase_error_ns correction_ppm underruns jumps slips cursor_ns"
     " audible following volume dac_ns",
 )
 DeckStatus = namedtuple("DeckStatus", "armed want_frame written_frame room_frames")
@@ -212,11 +212,49 @@ cdef class Pinger:
         return rows
 
 
+cdef class Account:
+    """A platform's account of one of its streams; see pl_account.h. A handle is an address that the stream's owner keeps valid."""
+
+    cdef pl.pl_account *account
+
+    def __dealloc__(self):
+        pl.pl_account_free(self.account)
+
+    @staticmethod
+    cdef Account _of(pl.pl_account *account):
+        if account == NULL:
+            return None
+        cdef Account self = Account.__new__(Account)
+        self.account = account
+        return self
+
+    @property
+    def timing(self):
+        """What the account is worth: "exact", "told" or "unknown"."""
+        return ("unknown", "told", "exact")[self.account.timing]
+
+    @staticmethod
+    def alsa(size_t pcm):
+        """By the address of a snd_pcm_t. None where ALSA's library has no such account."""
+        return Account._of(pl.pl_account_alsa(<void *>pcm))
+
+    @staticmethod
+    def pulse(size_t stream):
+        """By the address of a pa_stream. None where PulseAudio's library has no such account."""
+        return Account._of(pl.pl_account_pulse(<void *>stream))
+
+    @staticmethod
+    def jack(size_t client):
+        """By the JACK client that plays. None where JACK's library has no such account."""
+        return Account._of(pl.pl_account_jack(<void *>client))
+
+
 cdef class Engine:
     """The engine of pl_engine.h. One controller thread calls it, one decode thread fills the decks' rings."""
 
     cdef pl.pl_engine *engine
     cdef readonly ClockLine line
+    cdef Account account
 
     def __cinit__(self, ClockLine line, int64_t ring_frames=65536):
         if ring_frames < 4096 or ring_frames & (ring_frames - 1):
@@ -248,15 +286,13 @@ cdef class Engine:
         """Address of the engine: the device's user pointer."""
         return <size_t>self.engine
 
-    def stream(self, double device_rate_hz):
-        """Device stopped: a stream at this rate is about to begin; all decks become free."""
+    def stream(self, double device_rate_hz, Account account=None):
+        """Device stopped: a stream at this rate is about to begin; all decks become free. `account`, kept as long as it is needed, tells
+        when its frames leave; without one they leave an output latency after their callback."""
         if not 1000 <= device_rate_hz <= 1e6:
             raise ValueError("device rate out of range")
-        pl.pl_engine_stream(self.engine, device_rate_hz)
-
-    def set_cycle_clock(self, size_t function, size_t client):
-        """Device stopped: addresses of jack_get_cycle_times and of a client for it; 0, 0 for none."""
-        pl.pl_engine_cycle_clock(self.engine, <pl.pl_cycle_times><void *>function, <void *>client)
+        pl.pl_engine_stream(self.engine, device_rate_hz, NULL if account is None else account.account)
+        self.account = account
 
     def free_deck(self):
         """A free deck or -1."""
@@ -340,22 +376,26 @@ cdef class Engine:
         while not pl.pl_engine_read_status(self.engine, &s):
             pass
         return EngineStatus(
-            s.device_frames, s.callback_ns, s.dac_uncertainty_ns, s.card_ppm, s.phase_error_ns, s.correction_ppm, s.underruns, s.jumps,
+            s.device_frames, s.lead_ns, s.dac_uncertainty_ns, s.card_ppm, s.phase_error_ns, s.correction_ppm, s.underruns, s.jumps,
             s.slips, s.cursor_ns, bool(s.audible), bool(s.following), s.volume, s.dac_ns,
         )
 
     def process(self, int64_t frames, int64_t now_ns):
-        """Offline: what the data callback fills when it comes at local time `now_ns`, as interleaved stereo float32 bytes."""
+        """Offline: what the data callback fills when it comes at local time `now_ns`, which tells its first frame, as interleaved stereo
+        float32 bytes."""
+        cdef pl.pl_moment moment
         out = bytearray(frames * 8)
         cdef float[::1] samples = memoryview(out).cast("f")
         with nogil:
-            pl.pl_engine_process_rt(self.engine, &samples[0], frames, now_ns)
+            moment.frame, moment.leaves_ns = <double>self.engine.device_frames, now_ns
+            pl.pl_engine_process_rt(self.engine, &samples[0], frames, now_ns, &moment)
         return out
 
     def measure(self, int64_t frames, const int64_t[::1] came_ns):
         """Offline: how long each callback takes, as native int64 ns; they come at these local times."""
         if frames < 1:
             raise ValueError("a callback asks for frames")
+        cdef pl.pl_moment moment
         cdef int64_t k, begin, calls = came_ns.shape[0]
         out, took = bytearray(frames * 8), bytearray(calls * 8)
         cdef float[::1] samples = memoryview(out).cast("f")
@@ -363,7 +403,8 @@ cdef class Engine:
         with nogil:
             for k in range(calls):
                 begin = pl.pl_now_ns_rt()
-                pl.pl_engine_process_rt(self.engine, &samples[0], frames, came_ns[k])
+                moment.frame, moment.leaves_ns = <double>self.engine.device_frames, came_ns[k]
+                pl.pl_engine_process_rt(self.engine, &samples[0], frames, came_ns[k], &moment)
                 took_ns[k] = pl.pl_now_ns_rt() - begin
         return took
 

@@ -58,6 +58,18 @@ cdef extern from "pl_udp.h" nogil:
     void pl_store_relaxed(pl_atomic_u32 *p, int value)
 
 
+cdef extern from "pl_account.h" nogil:
+    ctypedef struct pl_moment:
+        double frame
+        int64_t leaves_ns
+    ctypedef struct pl_account:
+        uint32_t timing
+    pl_account *pl_account_alsa(void *pcm)
+    pl_account *pl_account_pulse(void *stream)
+    pl_account *pl_account_jack(void *client)
+    void pl_account_free(pl_account *account)
+
+
 cdef extern from "pl_engine.h" nogil:
     int64_t PL_NO_END
     enum: PL_DECKS
@@ -78,7 +90,7 @@ cdef extern from "pl_engine.h" nogil:
         uint32_t state
         int64_t want_frame
     ctypedef struct pl_engine_status:
-        int64_t device_frames, callback_ns
+        int64_t device_frames, lead_ns
         double dac_uncertainty_ns, card_ppm, phase_error_ns, correction_ppm
         int64_t underruns, jumps, slips, cursor_ns
         bint audible, following
@@ -86,17 +98,15 @@ cdef extern from "pl_engine.h" nogil:
         int64_t dac_ns
     ctypedef struct pl_engine:
         pl_deck decks[4]
-        int64_t output_latency_ns
-    ctypedef int (*pl_cycle_times)(void *client, uint32_t *frames, uint64_t *current_us, uint64_t *next_us, float *period_us)
-    void pl_engine_cycle_clock(pl_engine *engine, pl_cycle_times cycle_times, void *client)
+        int64_t output_latency_ns, device_frames
     bint pl_engine_init(pl_engine *engine, pl_line *clock, int64_t ring_frames)
     void pl_engine_free(pl_engine *engine)
-    void pl_engine_stream(pl_engine *engine, double device_rate)
+    void pl_engine_stream(pl_engine *engine, double device_rate, pl_account *account)
     int pl_engine_free_deck(pl_engine *engine)
     bint pl_engine_arm(pl_engine *engine, int deck, double track_rate, int64_t anchor_frame, int64_t start_ns, int64_t stop_ns, bint seamless)
     bint pl_engine_stop_at(pl_engine *engine, int64_t stop_ns)
     bint pl_engine_cancel(pl_engine *engine, int deck)
-    void pl_engine_process_rt(pl_engine *engine, float *out, int64_t frames, int64_t now_ns)
+    void pl_engine_process_rt(pl_engine *engine, float *out, int64_t frames, int64_t now_ns, const pl_moment *moment)
     void pl_engine_callback_rt(void *device, void *out, const void *input, uint32_t frames)
     size_t pl_engine_user_offset
     bint pl_engine_read_status(pl_engine *engine, pl_engine_status *status)

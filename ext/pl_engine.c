@@ -1,38 +1,25 @@
 #include "pl_engine.h"
 
 #include <math.h>
-#include <stddef.h>
 
 static const double FADE_NS = 5e6;               /* fades of starts, stops and jumps */
 static const double SERVO_NS = 1e9;              /* the phase error dies away with this time constant */
 static const double SERVO_MAX = 500e-6;          /* the most that the speed is bent: nobody hears it */
 static const double JUMP_NS = 20e6;              /* a larger error is crossed with a short fade */
 static const double SLIP_JUMP_NS = 0.3e6;        /* after the card itself lost frames, so is a smaller one */
-static const int64_t SLIP_AFTER_NS = 250000000LL, HALF_SLIP_AFTER_NS = 2500000000LL, SMALL_SLIP_AFTER_NS = 8000000000LL;
-static const int64_t CYCLE_AGE_NS = 1000000000LL;
+enum { LEAD_OF = 64 };
 static const double DRIFT_MOST = 0.01;
 static const double HISTORY_S = 0.1;             /* kept behind the cursor, so that small jumps back find their PCM */
 static const double RESTART_S = 0.05;            /* PCM ahead before a starved deck sounds again */
-static const pl_slope_prior CARDS = {0.0, 60e-6};   /* how far sound cards usually run from the computer's clock */
 
 size_t pl_engine_user_offset;
 
-static double late_at_rt(const pl_engine *e, double x) {
-    return e->card_known ? pl_fit_at(&e->card, x) : e->callbacks.open ? e->callbacks.open_y : 0;
-}
-
-static double card_deviation_rt(const pl_engine *e, double x) {
-    if (!e->card_known || !isfinite(e->card.edge_sd)) return 1e6;
-    double along = e->card.slope_sd * (x - e->card.mean_x);
-    return sqrt(e->card.edge_sd * e->card.edge_sd + along * along);
-}
-
 static void publish_rt(pl_engine *e, double x, double step, double nominal, int64_t dac_ns) {
     uint64_t w[14] = {
-        (uint64_t)e->device_frames, (uint64_t)(e->base_ns + (int64_t)(x + late_at_rt(e, x))), pl_bits_of_double(card_deviation_rt(e, x)),
-        pl_bits_of_double(e->card_known ? e->card.slope * 1e6 : 0), pl_bits_of_double(e->phase_error_ns), pl_bits_of_double((step / nominal - 1) * 1e6),
-        (uint64_t)e->underruns, (uint64_t)e->jumps, (uint64_t)e->slips, (uint64_t)e->cursor_ns, e->audible, e->cursor_valid, pl_bits_of_double(e->volume),
-        (uint64_t)dac_ns};
+        (uint64_t)e->device_frames, (uint64_t)e->lead_ns, pl_bits_of_double(pl_output_clock_deviation_rt(&e->output, x)),
+        pl_bits_of_double(pl_output_clock_slope_rt(&e->output) * 1e6), pl_bits_of_double(e->phase_error_ns), pl_bits_of_double((step / nominal - 1) * 1e6),
+        (uint64_t)e->underruns, (uint64_t)e->jumps, (uint64_t)e->output.slips, (uint64_t)e->cursor_ns, e->audible, e->cursor_valid,
+        pl_bits_of_double(e->volume), (uint64_t)dac_ns};
     pl_seqlock_write(&e->status, w, 14);
 }
 
@@ -43,7 +30,7 @@ bool pl_engine_init(pl_engine *e, pl_line *clock, int64_t ring_frames) {
         if (!pl_ring_init(&e->decks[i].ring, ring_frames)) { pl_engine_free(e); return false; }
     e->volume = 1.0;
     pl_store_relaxed(&e->volume_target, pl_bits_of_double(1.0));
-    pl_engine_stream(e, 48000);
+    pl_engine_stream(e, 48000, NULL);
     return true;
 }
 
@@ -57,7 +44,7 @@ void pl_engine_free(pl_engine *e) {
     free_kernels(e);
 }
 
-void pl_engine_stream(pl_engine *e, double device_rate) {
+void pl_engine_stream(pl_engine *e, double device_rate, pl_account *account) {
     if (device_rate != e->device_rate) free_kernels(e);
     e->device_rate = device_rate;
     pl_store_relaxed(&e->command_tail, pl_load_relaxed(&e->command_head));
@@ -65,20 +52,15 @@ void pl_engine_stream(pl_engine *e, double device_rate) {
         e->decks[i].active = false;
         pl_store_release(&e->decks[i].state, PL_DECK_FREE);
     }
-    pl_hull_init(&e->callbacks, 60e9, 50e6);
-    e->card_known = e->cursor_valid = e->audible = e->slipped = false;
-    e->card_prior = CARDS;
-    e->device_frames = e->late_since_ns = 0;
+    e->account = account;
+    pl_output_clock_init(&e->output, account ? account->noise : PL_NOISE_LATE, device_rate);
+    e->cursor_valid = e->audible = e->slipped = false;
+    e->device_frames = e->lead_ns = 0;
     e->phase_error_ns = 0;
     publish_rt(e, 0, 1, 1, 0);   /* nobody shall read the old stream's */
 }
 
 /* ---- the controller's side ---- */
-
-void pl_engine_cycle_clock(pl_engine *e, pl_cycle_times cycle_times, void *client) {
-    e->cycle_times = cycle_times;
-    e->cycle_client = client;
-}
 
 const pl_kernel *pl_engine_kernel(pl_engine *e, double track_rate) {
     for (int i = 0; i < e->kernel_count; i++)
@@ -162,39 +144,6 @@ static void commands_rt(pl_engine *e) {
         }
     }
     pl_store_release(&e->command_tail, tail);
-}
-
-/* The line is wrong by `by` ns from now on: begin a new one there, with the speed known so far. */
-static void card_restart_rt(pl_engine *e, double by) {
-    pl_hull_clear_rt(&e->callbacks);
-    e->card_prior.slope = e->card.slope;
-    e->card_prior.slope_sd = fmax(e->card.slope_sd, 1e-6);
-    e->card.value += by;   /* until the first bucket is full */
-    e->late_since_ns = 0;
-    e->slipped = true;
-    e->slips++;
-}
-
-/* Take a callback's time in and keep the line of the card's clock. A card that lost a block asks for all later frames one block late, for
- * good; a processor that was taken away makes callbacks late that catch up at once. So lateness counts as a slip only when no callback was
- * in time for a while: a quarter of a second of local time for a whole block, longer for less, which a timer that beats against the
- * card's or a busy machine may look like. No callback is ever early: one that seems so proves the line wrong. */
-static void card_clock_rt(pl_engine *e, double x, int64_t now_ns, double period_ns) {
-    /* The first callback may only fill what the device wants before it begins to play: the line begins with the second. */
-    if (x <= period_ns) pl_hull_clear_rt(&e->callbacks);
-    double y = (double)(now_ns - e->base_ns) - x;
-    double late = y - late_at_rt(e, x), doubt = fmax(8 * card_deviation_rt(e, x), 0.5e6);
-    if (e->card_known && late > doubt) {
-        if (!e->late_since_ns) { e->late_since_ns = now_ns; e->late_least = late; }
-        e->late_least = fmin(e->late_least, late);
-        int64_t patience_ns = e->late_least > 0.9 * period_ns ? SLIP_AFTER_NS : e->late_least > 0.45 * period_ns ? HALF_SLIP_AFTER_NS : SMALL_SLIP_AFTER_NS;
-        if (now_ns - e->late_since_ns < patience_ns) return;
-        card_restart_rt(e, e->late_least);
-    } else if (e->card_known && late < -doubt) {
-        card_restart_rt(e, late);
-    }
-    e->late_since_ns = 0;
-    if (pl_hull_add_rt(&e->callbacks, x, y, e->card_known ? e->card.slope : 0)) e->card_known = pl_fit_one_rt(&e->callbacks, e->card_prior, &e->card);
 }
 
 /* One callback's way through a deck: its first frame in ns after the deck's start, the gain from begin to end of a jump's cross-fade, and
@@ -293,7 +242,7 @@ bool pl_engine_read_status(pl_engine *e, pl_engine_status *s) {
     uint64_t w[14];
     if (!pl_seqlock_read(&e->status, w, 14)) return false;
     s->device_frames = (int64_t)w[0];
-    s->callback_ns = (int64_t)w[1];
+    s->lead_ns = (int64_t)w[1];
     s->dac_uncertainty_ns = pl_double_of_bits(w[2]);
     s->card_ppm = pl_double_of_bits(w[3]);
     s->phase_error_ns = pl_double_of_bits(w[4]);
@@ -309,22 +258,24 @@ bool pl_engine_read_status(pl_engine *e, pl_engine_status *s) {
     return true;
 }
 
-void pl_engine_process_rt(pl_engine *e, float *out, int64_t frames, int64_t now_ns) {
+void pl_engine_process_rt(pl_engine *e, float *out, int64_t frames, int64_t now_ns, const pl_moment *moment) {
     memset(out, 0, sizeof(float) * 2 * (size_t)frames);
     commands_rt(e);
-    double nominal = 1e9 / e->device_rate;
-    if (!e->device_frames) e->base_ns = now_ns;
-    double x = (double)e->device_frames * nominal;
-    card_clock_rt(e, x, now_ns, (double)frames * nominal);
+    double nominal = 1e9 / e->device_rate, x = (double)e->device_frames * nominal;
+    /* The first callback may only fill what the device wants before it begins to play: the line begins with the second. */
+    if (e->device_frames <= frames && !e->account) pl_output_clock_clear_rt(&e->output);
+    if (moment && pl_output_clock_add_rt(&e->output, moment, now_ns, frames)) e->slipped = true;
 
-    /* When this block is asked for, by the card's line; and, `latency_ns` later, when its first frame leaves the loudspeaker. The
-     * platform tells that as a duration: it is taken on the session's clock, on which a second is equally long for everybody. */
-    double since = x + late_at_rt(e, x), whole = floor(since);
-    int64_t asked_ns = e->base_ns + (int64_t)whole, latency_ns = pl_load_relaxed(&e->output_latency_ns);
-    double step = nominal * (1 + (e->card_known ? e->card.slope : 0));
+    /* When the first frame of this block leaves: by the output clock and, `latency_ns` later, what it does not know of. That is a duration:
+     * it is taken on the session's clock, on which a second is equally long for everybody. */
+    double since = pl_output_clock_at_rt(&e->output, x), whole = floor(since);
+    int64_t leaves_ns = e->output.base_ns + (int64_t)whole, latency_ns = pl_load_relaxed(&e->output_latency_ns);
+    double step = nominal * (1 + pl_output_clock_slope_rt(&e->output));
+    int64_t lead_ns = leaves_ns + latency_ns - now_ns;   /* late callbacks shorten it */
+    e->lead_ns = lead_ns > e->lead_ns || e->slipped ? lead_ns : e->lead_ns + (lead_ns - e->lead_ns) / LEAD_OF;
     pl_line_read_rt(e->clock, &e->line);   /* when it cannot be read just now, the last one serves */
-    if (e->line.valid && fabs(e->line.drift) < DRIFT_MOST) {   /* whatever went wrong elsewhere, the steps below stay steps */
-        int64_t target_ns = asked_ns + pl_line_offset_at(&e->line, asked_ns) + latency_ns;
+    if (e->output.open && e->line.valid && fabs(e->line.drift) < DRIFT_MOST) {   /* whatever went wrong elsewhere, the steps below stay steps */
+        int64_t target_ns = leaves_ns + pl_line_offset_at(&e->line, leaves_ns) + latency_ns;
         double target_fraction = since - whole;
         step *= 1 + e->line.drift;
         double error = e->cursor_valid && e->audible ? (double)(e->cursor_ns - target_ns) + (e->cursor_fraction - target_fraction) : 0;
@@ -367,21 +318,7 @@ void pl_engine_process_rt(pl_engine *e, float *out, int64_t frames, int64_t now_
         }
     e->volume = volume;
     e->device_frames += frames;
-    publish_rt(e, x + (double)frames * nominal, step, nominal, asked_ns + latency_ns);
-}
-
-/* When the cycle of this callback began, by the server's account, which knows no late wakes. It counts only if it is of our clock: not
- * in the future, not long ago. A conversion between clocks that is interrupted halfway answers too early: the latest of three counts. */
-static int64_t began_rt(const pl_engine *e, int64_t now_ns) {
-    int64_t began_ns = INT64_MIN;
-    for (int i = 0; e->cycle_times && i < 3; i++) {
-        uint32_t frames;
-        uint64_t current_us, next_us;
-        float period_us;
-        if (e->cycle_times(e->cycle_client, &frames, &current_us, &next_us, &period_us)) return now_ns;
-        if ((int64_t)current_us * 1000 > began_ns) began_ns = (int64_t)current_us * 1000;
-    }
-    return began_ns <= now_ns && now_ns - began_ns < CYCLE_AGE_NS && began_ns > 0 ? began_ns : now_ns;
+    publish_rt(e, x + (double)frames * nominal, step, nominal, leaves_ns + latency_ns);
 }
 
 void pl_engine_callback_rt(void *device, void *out, const void *in, uint32_t frames) {
@@ -389,5 +326,7 @@ void pl_engine_callback_rt(void *device, void *out, const void *in, uint32_t fra
     int64_t now_ns = pl_now_ns_rt();
     pl_engine *e;
     memcpy(&e, (char *)device + pl_engine_user_offset, sizeof e);
-    pl_engine_process_rt(e, out, frames, began_rt(e, now_ns));
+    pl_moment moment = {(double)e->device_frames, now_ns};
+    bool told = !e->account || e->account->ask_rt(e->account, e->device_frames, now_ns, &moment);
+    pl_engine_process_rt(e, out, frames, now_ns, told ? &moment : NULL);
 }

@@ -13,8 +13,9 @@
 #ifndef PL_ENGINE_H
 #define PL_ENGINE_H
 
+#include "pl_account.h"
 #include "pl_clock.h"
-#include "pl_envelope.h"
+#include "pl_output_clock.h"
 #include "pl_resample.h"
 #include "pl_ring.h"
 
@@ -46,7 +47,7 @@ typedef struct {
 
 typedef struct {
     int64_t device_frames;          /* frames asked for since the stream began */
-    int64_t callback_ns;            /* local time at which that frame is asked for, by the line of the callbacks */
+    int64_t lead_ns;                /* from a callback to the moment at which its first frame leaves the loudspeaker */
     double dac_uncertainty_ns, card_ppm;
     double phase_error_ns, correction_ppm;
     int64_t underruns, jumps, slips;
@@ -55,9 +56,6 @@ typedef struct {
     double volume;
     int64_t dac_ns;                 /* local time at which the next frame leaves the loudspeaker */
 } pl_engine_status;
-
-/* jack_get_cycle_times: when the cycle of this callback began, by the sound server's own account, in microseconds. */
-typedef int (*pl_cycle_times)(void *client, uint32_t *frames, uint64_t *current_us, uint64_t *next_us, float *period_us);
 
 typedef struct {
     pl_deck decks[PL_DECKS];
@@ -71,24 +69,18 @@ typedef struct {
     pl_atomic_i64 output_latency_ns;
     pl_atomic_u64 volume_target;    /* bits of a double */
     pl_seqlock status;
-    pl_cycle_times cycle_times;     /* set while the device is stopped, or NULL */
-    void *cycle_client;
+    pl_account *account;            /* set while the device is stopped; NULL: the callbacks are the account */
     /* callback */
     pl_line_value line;
-    pl_hull callbacks;              /* x: nominal ns of the frame asked for, y: how late after it the callback came */
-    pl_fit card;
-    bool card_known;
-    pl_slope_prior card_prior;
-    int64_t device_frames, base_ns;
-    int64_t late_since_ns;
-    double late_least;
+    pl_output_clock output;
+    int64_t device_frames, lead_ns;
     bool slipped;
     bool cursor_valid;
     int64_t cursor_ns;
     double cursor_fraction;
     double volume;
     bool audible;
-    int64_t underruns, jumps, slips;
+    int64_t underruns, jumps;
     double phase_error_ns;
     float left[PL_SCRATCH], right[PL_SCRATCH];
 } pl_engine;
@@ -96,12 +88,9 @@ typedef struct {
 /* False when memory is short. `ring_frames` a power of two. */
 bool pl_engine_init(pl_engine *engine, pl_line *clock, int64_t ring_frames);
 void pl_engine_free(pl_engine *engine);
-/* Controller, device stopped: a stream at this rate is about to begin. All decks become free. */
-void pl_engine_stream(pl_engine *engine, double device_rate);
-
-/* Controller, device stopped: ask this function, from the callback, when the callback's cycle began, instead of trusting the time at which
- * the callback came. Both must outlive the stream. NULL for none. */
-void pl_engine_cycle_clock(pl_engine *engine, pl_cycle_times cycle_times, void *client);
+/* Controller, device stopped: a stream at this rate is about to begin, told of by `account`, which must outlive the stream (NULL: its
+ * callbacks tell of it, each an output latency before its first frame leaves). All decks become free. */
+void pl_engine_stream(pl_engine *engine, double device_rate, pl_account *account);
 
 /* Controller: the kernel for a track rate (kept while the device's rate stays: MP3 knows nine); NULL when there is no room. */
 const pl_kernel *pl_engine_kernel(pl_engine *engine, double track_rate);
@@ -118,8 +107,9 @@ bool pl_engine_cancel(pl_engine *engine, int deck);
 /* Controller: 0 to 1, ramped over the next callback. */
 void pl_engine_set_volume(pl_engine *engine, double volume);
 
-/* Fill `out` (interleaved stereo) for a callback that came at `now_ns`. */
-void pl_engine_process_rt(pl_engine *engine, float *out, int64_t frames, int64_t now_ns);
+/* Fill `out` (interleaved stereo) for a callback that came at `now_ns`. `moment` is what the account tells now; NULL where it tells nothing:
+ * then the line known so far goes on, and there is silence while there is none. */
+void pl_engine_process_rt(pl_engine *engine, float *out, int64_t frames, int64_t now_ns, const pl_moment *moment);
 /* miniaudio's data callback; the engine is the device's user pointer, found `pl_engine_user_offset` bytes into the device. */
 void pl_engine_callback_rt(void *device, void *out, const void *in, uint32_t frames);
 extern size_t pl_engine_user_offset;

@@ -5,6 +5,9 @@
 
 enum { MASK = PL_HULL_BUCKETS - 1, LEAST = 4 };
 static const double EDGE_FACTOR = 0.8, SLOPE_FACTOR = 4.0;
+static const double BIWEIGHT = 4.685;      /* Tukey's: 95 % efficient for normal noise */
+static const double TOGETHER = 10;         /* so many neighbouring points of a smoothed account err alike */
+static const double LEAST_SCALE_NS = 2e3;
 static const double SLOPE_MOST = 1e-3;   /* no crystal runs a thousand ppm off */
 
 void pl_hull_init(pl_hull *h, double window, double bucket) {
@@ -153,5 +156,55 @@ bool pl_fit_two_rt(const pl_hull *a, const pl_hull *b, pl_slope_prior prior, pl_
     fit->half_gap = 0.5 * (above - below);
     fit->edge_sd = 0.5 * sqrt(sa * sa + sb * sb);
     fit->points = a->count < b->count ? a->count : b->count;
+    return true;
+}
+
+/* The k-th smallest of the points' distances from the line through (mean, value) with this slope, from the count of those below a
+ * threshold: a bisection needs no memory. `absolute`: of the distances' sizes. */
+static double quantile(const pl_hull *h, double mean, double value, double slope, int k, bool absolute) {
+    double lo = INFINITY, hi = -INFINITY;
+    for (int pass = 0; pass < 40; pass++) {
+        double middle = 0.5 * (lo + hi);
+        int below = 0;
+        for (int i = 0; i < h->count; i++) {
+            int p = (h->head + i) & MASK;
+            double e = h->y[p] - value - slope * (h->x[p] - mean);
+            if (absolute) e = fabs(e);
+            if (!pass) { lo = fmin(lo, e); hi = fmax(hi, e); }
+            else if (e <= middle) below++;
+        }
+        if (pass) { if (below > k) hi = middle; else lo = middle; }
+    }
+    return 0.5 * (lo + hi);
+}
+
+bool pl_fit_robust_rt(const pl_hull *h, pl_slope_prior prior, pl_fit *fit) {
+    if (!h->count) return false;
+    double mean = h->sum_x / h->count, slope = prior.slope;
+    double value = quantile(h, mean, 0, slope, h->count / 2, false), scale = 0, slope_variance = 0, weights = 0;
+    for (int pass = 0; pass < 5; pass++) {
+        scale = fmax(1.4826 * quantile(h, mean, value, slope, h->count / 2, true), LEAST_SCALE_NS);
+        double sw = 0, sx = 0, sy = 0, sxx = 0, sxy = 0;
+        for (int i = 0; i < h->count; i++) {
+            int p = (h->head + i) & MASK;
+            double dx = h->x[p] - mean, y = h->y[p] - value, u = (y - slope * dx) / (BIWEIGHT * scale);
+            double w = fabs(u) < 1 ? (1 - u * u) * (1 - u * u) : 0;
+            sw += w; sx += w * dx; sy += w * y; sxx += w * dx * dx; sxy += w * dx * y;
+        }
+        if (sw <= 0) break;
+        double per_point = scale * scale * TOGETHER, prior_variance = prior.slope_sd * prior.slope_sd;
+        double information = (sxx - sx * sx / sw) / per_point + 1 / prior_variance;
+        slope = ((sxy - sx * sy / sw) / per_point + prior.slope / prior_variance) / information;
+        value += (sy - slope * sx) / sw;
+        slope_variance = 1 / information;
+        weights = sw;
+    }
+    fit->mean_x = mean;
+    fit->slope = fmax(-SLOPE_MOST, fmin(SLOPE_MOST, slope));
+    fit->slope_sd = sqrt(slope_variance);
+    fit->value = value;
+    fit->edge_sd = scale * sqrt(TOGETHER / fmax(weights, TOGETHER));
+    fit->half_gap = 0;
+    fit->points = h->count;
     return true;
 }

@@ -54,6 +54,10 @@ bool pl_fit_one_rt(const pl_hull *lower, pl_slope_prior prior, pl_fit *fit);
 /* The common line of two clouds: `above` lies above it, `below_negated` holds the cloud that lies below it with y negated. */
 bool pl_fit_two_rt(const pl_hull *above, const pl_hull *below_negated, pl_slope_prior prior, pl_fit *fit);
 
+/* The line through the points of one cloud whose noise goes both ways: regression by iteratively reweighted least squares with Tukey's
+ * biweight (Beaton and Tukey, "The fitting of power series", Technometrics 1974), the slope drawn towards the prior. */
+bool pl_fit_robust_rt(const pl_hull *points, pl_slope_prior prior, pl_fit *fit);
+
 static inline double pl_fit_at(const pl_fit *f, double x) { return f->value + f->slope * (x - f->mean_x); }
 
 #endif

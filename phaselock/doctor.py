@@ -204,12 +204,11 @@ def listen_to_output(backend: str, device_name: str | None, *, or_default: bool)
         device_name,
         or_default=or_default,
         owner=engine,
-        asked=lambda: engine.status()[:2],
+        asked_frames=lambda: engine.status().device_frames,
     )
     try:
         info = device.open()
-        engine.stream(info.rate_hz)
-        engine.set_cycle_clock(*device.cycle_clock())
+        engine.stream(info.rate_hz, device.account())
         device.start()
         until_s = time.monotonic() + FIRST_SOUND_S
         while engine.status().device_frames < SOUND_S * info.rate_hz and time.monotonic() < until_s:

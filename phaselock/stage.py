@@ -280,7 +280,7 @@ def _player(line: _native.ClockLine, name: str, wish: HostWish | JoinWish, store
             wished or (store.settings.device if wish.backend == "auto" else None),
             or_default=wished is None,
             owner=engine,
-            asked=lambda: engine.status()[:2],
+            asked_frames=lambda: engine.status().device_frames,
         )
 
     _native.Engine.set_user_offset(USER_DATA_OFFSET)

@@ -23,8 +23,10 @@ from typing import Any, TypeVar
 
 from _miniaudio import ffi, lib
 
-from phaselock.audio.latency import Asked, LatencyProbe, open_probe
-from phaselock.audio.latency.jack import quieten_jack
+from phaselock import _native
+from phaselock.audio import handles
+from phaselock.audio.interface import Timing
+from phaselock.audio.jack import playback_latency_ns, quieten_jack
 from phaselock.errors import AudioDeviceError
 
 BACKENDS = ("auto", "jack", "pulseaudio", "alsa", "wasapi", "coreaudio", "null")
@@ -41,6 +43,8 @@ _SILENCE_LIMIT_NS = 400_000_000
 _FIRST_SILENCE_LIMIT_NS = 3_000_000_000
 _SETTLED_FRAMES = 20_000
 _LONGEST_STEP_NS = 100_000_000
+# What miniaudio holds where the platform's own account cannot be asked: its three periods, and the one it works ahead.
+_HELD_PERIODS = 4
 
 _MA_BACKENDS = {
     "jack": lib.ma_backend_jack,
@@ -68,13 +72,12 @@ _Result = TypeVar("_Result")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class DeviceInfo:
-    """An open output. Every callback asks for exactly `period_frames` frames."""
+    """An open output."""
 
     name: str
     backend: str
     rate_hz: int
     channels: int
-    period_frames: int
 
 
 class Device:
@@ -82,9 +85,8 @@ class Device:
 
     `callback_address` is a C function `void (ma_device *, void *output, const void *input, uint32_t frames)`; it finds
     `user_data_address` at USER_DATA_OFFSET. `owner` keeps both alive; it is held until the callback can run no more.
-    `or_default`: where there is no output of that name, the default one has to do. `asked` tells of the callbacks so
-    far: some platforms' latency is found only with it, and a device that asks for nothing more is lost, whatever the
-    platform says.
+    `or_default`: where there is no output of that name, the default one has to do. `asked_frames` tells how many frames
+    the callbacks have asked for since the stream began: an output that asks for nothing more is lost.
     """
 
     def __init__(
@@ -97,7 +99,7 @@ class Device:
         *,
         or_default: bool = False,
         owner: object = None,
-        asked: Asked | None = None,
+        asked_frames: Callable[[], int] | None = None,
     ) -> None:
         if backend not in BACKENDS:
             raise AudioDeviceError(f"Unknown audio backend: {backend}")
@@ -108,11 +110,14 @@ class Device:
         self._device_name = device_name
         self._or_default = or_default
         self._owner = owner
-        self._asked = asked
+        self._asked_frames = asked_frames
         self._worker = _Worker()
         self._context: Any = None
         self._device: Any = None
-        self._probe: LatencyProbe | None = None
+        self._account: _native.Account | None = None
+        self._handle: int | None = None
+        self._opened: DeviceInfo | None = None
+        self._period_frames = 0
         self._given_up = False
         self._seen = -1
         self._looked_at_ns = 0
@@ -140,27 +145,32 @@ class Device:
 
     def is_running(self) -> bool:
         """Whether sound still leaves; False after the output or its server went away. Ask a few times a second."""
-        if self._device is None or self._probe is None or not lib.ma_device_is_started(self._device):
+        if self._device is None or not lib.ma_device_is_started(self._device):
             return False
-        if not self._probe.alive():
-            return False
-        return self._asked is None or self._calls_back(self._asked()[0], time.monotonic_ns())
+        return self._asked_frames is None or self._calls_back(self._asked_frames(), time.monotonic_ns())
+
+    def account(self) -> _native.Account | None:
+        """The platform's account of this stream; None where it cannot be asked. Good until `close`."""
+        return self._account
+
+    def timing(self) -> Timing:
+        """What is known of the moment at which a frame leaves the loudspeaker. May change while the stream runs."""
+        return self._account.timing if self._account is not None else "unknown"
 
     def output_latency_ns(self) -> int | None:
-        """From the entry of a callback to the moment at which its first frame leaves the loudspeaker, by the platform's
-        own account; None while it gives none. Asks beside the stream and may take some milliseconds."""
-        probe = self._probe
-        if probe is None:
+        """From the moment that the account tells of a frame (without one: from its callback) to the moment at which it
+        leaves the loudspeaker; None while that is not known. May take some milliseconds."""
+        if self._opened is None:
             return None
+        if self._account is None:
+            periods = 1 if self._opened.backend == "null" else _HELD_PERIODS
+            return self._period_frames * periods * 1_000_000_000 // self._opened.rate_hz
+        if self._opened.backend != "jack" or self._handle is None:
+            return 0
         try:
-            return self._call(probe.latency_ns)
+            return self._call(functools.partial(playback_latency_ns, self._handle))
         except AudioDeviceError:
             return None
-
-    def cycle_clock(self) -> tuple[int, int]:
-        """What the engine may ask from the callback for the time of its cycle (see LatencyProbe); 0, 0 for nothing.
-        Good until `close`."""
-        return self._probe.cycle_clock() if self._probe is not None else (0, 0)
 
     def close(self) -> bool:
         """Stop and let go, within seconds even if the sound server hangs: then False, and a callback may still come."""
@@ -177,31 +187,26 @@ class Device:
         context = _open_context(backend, self._client_name)
         try:
             found = _find_output(context, device_name, real=self._backend == "auto")
-            period_frames = _period_frames(context, backend, found)
-            device = self._init_device(context, backend, found, period_frames, by_name=device_name is not None)
+            self._period_frames = _period_frames(context, backend, found)
+            device = self._init_device(context, backend, found, by_name=device_name is not None)
         except AudioDeviceError:
             lib.ma_context_uninit(context)
             raise
         self._context, self._device = context, device
-        rate_hz = int(device.sampleRate)
-        try:
-            chosen = None if device_name is None else _id(found)
-            self._probe = open_probe(backend, self._client_name, chosen, rate_hz, period_frames, self._asked)
-        except AudioDeviceError:
-            self._close()
-            raise
-        return DeviceInfo(_name(found), backend, rate_hz, CHANNELS, self._probe.period_frames)
+        self._handle = handles.handle(device, backend)
+        self._account = None if self._handle is None else _open_account(backend, self._handle)
+        self._opened = DeviceInfo(_name(found), backend, int(device.sampleRate), CHANNELS)
+        return self._opened
 
-    def _init_device(
-        self, context: Any, backend: str, output: Any, period_frames: int, *, by_name: bool
-    ) -> Any:
+    def _init_device(self, context: Any, backend: str, output: Any, *, by_name: bool) -> Any:
         stream_name = ffi.new("char[]", self._client_name.encode())
         config = ffi.new("ma_device_config *", lib.ma_device_config_init(lib.ma_device_type_playback))
         config.playback.format = lib.ma_format_f32
         config.playback.channels = CHANNELS
         if by_name:
             config.playback.pDeviceID = ffi.addressof(output, "id")
-        config.periodSizeInFrames = period_frames
+        config.periodSizeInFrames = self._period_frames
+        handles.let_callbacks_vary(config)
         config.dataCallback = ffi.cast("ma_device_data_proc", self._callback_address)
         config.pUserData = ffi.cast("void *", self._user_data_address)
         config.wasapi.usage = lib.ma_wasapi_usage_pro_audio
@@ -213,13 +218,11 @@ class Device:
         return device
 
     def _close(self) -> None:
-        probe, device, context = self._probe, self._device, self._context
-        self._probe = self._device = self._context = None
+        device, context = self._device, self._context
+        self._device = self._context = self._opened = None
         # Uninitialising alone would leave PulseAudio's thread waiting for an event that a dead server never sends.
         lib.ma_device_stop(device)
         lib.ma_device_uninit(device)
-        if probe is not None:   # not sooner: the callback may ask its cycle clock
-            probe.close()
         lib.ma_context_uninit(context)
 
     def _calls_back(self, seen: int, now_ns: int) -> bool:
@@ -231,13 +234,13 @@ class Device:
         return self._silent_ns < (_SILENCE_LIMIT_NS if seen > _SETTLED_FRAMES else _FIRST_SILENCE_LIMIT_NS)
 
     def _call(self, work: Callable[[], _Result], limit_s: float | None = None) -> _Result:
-        memory = (self._context, self._device, self._probe, self._owner)
+        memory = (self._context, self._device, self._account, self._owner)
         try:
             return self._worker.call(work, limit_s or _CALL_LIMIT_S)
         except TimeoutError:
             _abandoned.append(memory)
             self._given_up = True
-            self._context = self._device = self._probe = None
+            self._context = self._device = self._opened = None
             raise AudioDeviceError("The sound system does not answer.") from None
 
 
@@ -298,10 +301,19 @@ def _real_backends() -> tuple[str, ...]:
     return ("pulseaudio", "jack", *cards)
 
 
-def _period_frames(context: Any, backend: str, output: Any) -> int:
-    """The callback to ask for; 0 where the platform dictates it."""
+def _open_account(backend: str, handle: int) -> _native.Account | None:
+    if backend == "alsa":
+        return _native.Account.alsa(handle)
+    if backend == "pulseaudio":
+        return _native.Account.pulse(handle)
     if backend == "jack":
-        # Callbacks of another size than JACK's would beat against it.
+        return _native.Account.jack(handle)
+    return None
+
+
+def _period_frames(context: Any, backend: str, output: Any) -> int:
+    """The period to ask for; 0 where the platform dictates it."""
+    if backend == "jack":
         return 0
     if backend == "null":
         # It polls its clock every 10 ms: of many short callbacks in a row the last one is in time.
@@ -309,11 +321,10 @@ def _period_frames(context: Any, backend: str, output: Any) -> int:
     detail = ffi.new("ma_device_info *")
     lib.ma_context_get_device_info(context, lib.ma_device_type_playback, ffi.addressof(output, "id"), detail)
     rate_hz = detail.nativeDataFormats[0].sampleRate if detail.nativeDataFormatCount > 0 else 0
-    if backend == "pulseaudio":
-        # PulseAudio asks for quarters of what it holds, PipeWire for powers of two: other callbacks would beat against
-        # them. Below 20 ms PipeWire is known to crackle.
-        return 1 << math.ceil(math.log2((rate_hz or 48000) * 0.02))
-    return math.ceil((rate_hz or 48000) * 0.01 / 16) * 16
+    # A timeline is met at any depth of the buffer; a deep one bridges the moments in which the processor is busy. Of
+    # PulseAudio the period is all that is buffered, of the others a third.
+    seconds = 0.08 if backend == "pulseaudio" else 0.02
+    return math.ceil((rate_hz or 48000) * seconds / 16) * 16
 
 
 def _open_context(backend: str, client_name: str) -> Any:

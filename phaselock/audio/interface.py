@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 from collections.abc import Callable
-from typing import Protocol
+from typing import Literal, Protocol
 
 from phaselock.model.timeline import Timeline
 from phaselock.model.types import Track
@@ -20,6 +20,11 @@ class Plan:
     path: pathlib.Path
 
 
+Timing = Literal["exact", "told", "unknown"]
+"""What an output knows of the moment at which a frame leaves the loudspeaker: exact, by the platform's account of our
+own stream; told second-hand; or unknown."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class AudioStatus:
     """One coherent look at the engine; errors and times in nanoseconds, rates in parts per million."""
@@ -30,6 +35,7 @@ class AudioStatus:
     output_latency_ns: int
     """From a callback to the loudspeaker, the user's correction included."""
     dac_uncertainty_ns: int
+    timing: Timing
     playing: bool
     """Sound of a track leaves the callback now."""
     phase_error_ns: int

@@ -19,7 +19,7 @@ from typing import Protocol
 
 from phaselock import _native
 from phaselock.audio.decks import Decks, Source
-from phaselock.audio.interface import AudioEvent, AudioStatus, DeviceChanged, Plan
+from phaselock.audio.interface import AudioEvent, AudioStatus, DeviceChanged, Plan, Timing
 from phaselock.errors import AudioDeviceError
 
 _IDLE_S = 0.05
@@ -44,8 +44,9 @@ class Output(Protocol):
     def open(self) -> OutputInfo: ...
     def start(self) -> None: ...
     def is_running(self) -> bool: ...
+    def account(self) -> _native.Account | None: ...
+    def timing(self) -> Timing: ...
     def output_latency_ns(self) -> int | None: ...
-    def cycle_clock(self) -> tuple[int, int]: ...
     def close(self) -> bool: ...
 
 
@@ -70,6 +71,7 @@ class Player:
         self._running = False
         self._device_name: str | None = None
         self._device_rate_hz = 0
+        self._timing: Timing = "unknown"
         self._platform_latency_ns = 0
         self._correction_ns = 0
         self._latency_lock = threading.Lock()
@@ -109,8 +111,9 @@ class Player:
         return AudioStatus(
             device_name=self._device_name,
             device_rate_hz=self._device_rate_hz,
-            output_latency_ns=self._latency_ns,
+            output_latency_ns=self._lead_ns(status),
             dac_uncertainty_ns=int(min(status.dac_uncertainty_ns, 2**62)),
+            timing=self._timing,
             playing=self._running and status.audible,
             phase_error_ns=round(status.phase_error_ns),
             correction_ppm=status.correction_ppm,
@@ -128,9 +131,9 @@ class Player:
         self._bell.close()
         self._ringer.close()
 
-    @property
-    def _latency_ns(self) -> int:
-        return self._platform_latency_ns + self._correction_ns
+    def _lead_ns(self, status: _native.EngineStatus) -> int:
+        """From a callback to the loudspeaker: as measured, or until then as told."""
+        return status.lead_ns or self._platform_latency_ns + self._correction_ns
 
     def _tell_latency(self, *, platform_ns: int | None = None, correction_ns: int | None = None) -> None:
         with self._latency_lock:  # the network's and the device's thread: the engine must keep the newest sum
@@ -138,7 +141,7 @@ class Player:
                 self._platform_latency_ns = platform_ns
             if correction_ns is not None:
                 self._correction_ns = correction_ns
-            self.engine.set_output_latency(self._latency_ns)
+            self.engine.set_output_latency(self._platform_latency_ns + self._correction_ns)
 
     def _ring_bell(self) -> None:
         with contextlib.suppress(OSError):  # a full bell rings already
@@ -155,7 +158,7 @@ class Player:
             with self._lock:
                 now_ns = _native.now_ns()
                 busy, events = self._decks.pump(
-                    now_ns, output_latency_ns=self._latency_ns, running=self._running
+                    now_ns, output_latency_ns=self._lead_ns(self.engine.status()), running=self._running
                 )
             for event in events:
                 self._on_event(event)
@@ -201,16 +204,17 @@ class Player:
         info = output.open()
         self._tell_latency(platform_ns=output.output_latency_ns() or 0)
         with self._lock:
-            self.engine.stream(info.rate_hz)
-            self.engine.set_cycle_clock(*output.cycle_clock())
+            self.engine.stream(info.rate_hz, output.account())
             self._decks.restart()
         output.start()
         self._device_name, self._device_rate_hz, self._running = info.name, info.rate_hz, True
+        self._timing = output.timing()
         self._ring_bell()
         self._on_event(DeviceChanged("open", info.name, ""))
         looks = 0
         while not self._closing and not self._reopening and output.is_running():
             looks += 1
+            self._timing = output.timing()
             if looks % _LATENCY_EVERY == 0 or looks < 3:
                 latency_ns = output.output_latency_ns()
                 if latency_ns is not None and abs(latency_ns - self._platform_latency_ns) > _LATENCY_NOISE_NS:

@@ -27,6 +27,7 @@ import time
 from typing import Any, BinaryIO
 
 from phaselock import _native
+from phaselock.audio.interface import Timing
 from phaselock.errors import AudioDeviceError, PhaseLockError
 
 _CHANNELS = 2
@@ -110,9 +111,12 @@ class VirtualOutput:
         """From the moment at which a block is asked for to its first frame."""
         return round(self._latency_frames * 1e9 / self.rate_hz)
 
-    def cycle_clock(self) -> tuple[int, int]:
+    def account(self) -> None:
         """None: its times come with the blocks."""
-        return 0, 0
+
+    def timing(self) -> Timing:
+        """See Output.timing. A card that tells no times tells its latency."""
+        return "exact" if self._card.tells_times else "told"
 
     def close(self) -> bool:
         """Stop, and finish the notes."""

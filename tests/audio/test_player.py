@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from phaselock import _native
-from phaselock.audio.interface import AudioEvent, DeviceChanged, Plan
+from phaselock.audio.interface import AudioEvent, DeviceChanged, Plan, Timing
 from phaselock.audio.player import Player
 from phaselock.errors import AudioDeviceError
 from tests.audio.test_decks import BLOCK, DEVICE_HZ, TRACK_HZ, plan
@@ -46,8 +46,11 @@ class FakeOutput:
     def output_latency_ns(self) -> int | None:
         return self.world.latency_ns
 
-    def cycle_clock(self) -> tuple[int, int]:
-        return 0, 0
+    def account(self) -> None:
+        return None
+
+    def timing(self) -> Timing:
+        return "told"
 
     def close(self) -> bool:
         self.closed = True

@@ -72,7 +72,7 @@ class Output:
 
     def status(self) -> AudioStatus:
         playing = bool(self.followed and self.followed[-1][0])
-        return AudioStatus("Speaker", 48000, self.latency_ns, 1000, playing, 1500, 0.25, 0, 1.0)
+        return AudioStatus("Speaker", 48000, self.latency_ns, 1000, "exact", playing, 1500, 0.25, 0, 1.0)
 
     def close(self) -> None: ...
 

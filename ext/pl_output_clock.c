@@ -1,0 +1,105 @@
+#include "pl_output_clock.h"
+
+#include <math.h>
+#include <string.h>
+
+static const double WINDOW_NS = 60e9, LATE_BUCKET_NS = 50e6, MEDIAN_BUCKET_NS = 200e6;
+static const double UNKNOWN_NS = 1e6;
+static const int64_t SLIP_AFTER_NS = 250000000LL, HALF_SLIP_AFTER_NS = 2500000000LL, SMALL_SLIP_AFTER_NS = 8000000000LL;
+static const pl_slope_prior CARDS = {0.0, 60e-6};   /* how far sound cards usually run from the computer's clock */
+
+void pl_output_clock_init(pl_output_clock *c, pl_noise noise, double rate) {
+    memset(c, 0, sizeof *c);
+    c->noise = noise;
+    c->frame_ns = 1e9 / rate;
+    c->prior = CARDS;
+    pl_hull_init(&c->late, WINDOW_NS, noise == PL_NOISE_LATE ? LATE_BUCKET_NS : 0);
+}
+
+void pl_output_clock_clear_rt(pl_output_clock *c) {
+    pl_hull_clear_rt(&c->late);
+    c->open = c->fitted = false;
+}
+
+static double median(const double *values, int count) {
+    double sorted[PL_BUCKET_MOMENTS];
+    for (int i = 0; i < count; i++) {
+        int k = i;
+        for (; k && sorted[k - 1] > values[i]; k--) sorted[k] = sorted[k - 1];
+        sorted[k] = values[i];
+    }
+    return count % 2 ? sorted[count / 2] : 0.5 * (sorted[count / 2 - 1] + sorted[count / 2]);
+}
+
+static double line_y(const pl_output_clock *c, double x) {
+    if (c->fitted) return pl_fit_at(&c->fit, x);
+    return c->bucket_count ? median(c->bucket_y, c->bucket_count) : c->late.open ? c->late.open_y : 0;
+}
+
+double pl_output_clock_at_rt(const pl_output_clock *c, double x) { return x + line_y(c, x); }
+
+double pl_output_clock_deviation_rt(const pl_output_clock *c, double x) {
+    if (!c->fitted || !isfinite(c->fit.edge_sd)) return UNKNOWN_NS;
+    return hypot(c->fit.edge_sd, c->fit.slope_sd * (x - c->fit.mean_x));
+}
+
+double pl_output_clock_slope_rt(const pl_output_clock *c) { return c->fitted ? c->fit.slope : 0; }
+
+/* From now on the line is wrong by `by_ns`: begin a new one there, with the rate known so far. */
+static void restart(pl_output_clock *c, double by_ns) {
+    pl_hull_clear_rt(&c->late);
+    c->prior.slope = c->fit.slope;
+    c->prior.slope_sd = fmax(c->fit.slope_sd, 1e-6);
+    c->fit.value += by_ns;   /* until the first bucket is full */
+    c->late_since_ns = 0;
+    c->slips++;
+}
+
+/* A card that lost a block plays all later frames one block late, for good; a processor that was taken away makes callbacks late that catch
+ * up at once. So lateness is a slip only when no moment was in time for a while: a quarter of a second for a whole block, longer for
+ * less, which a timer that beats against the card's or a busy machine may look like. No moment is early: one that seems so proves
+ * the line wrong. */
+static bool add_late(pl_output_clock *c, double x, double y, int64_t now_ns, double block_ns) {
+    double late_ns = y - line_y(c, x), doubt_ns = fmax(8 * pl_output_clock_deviation_rt(c, x), 0.5e6);
+    bool slipped = false;
+    if (c->fitted && late_ns > doubt_ns) {
+        if (!c->late_since_ns) { c->late_since_ns = now_ns; c->late_least_ns = late_ns; }
+        c->late_least_ns = fmin(c->late_least_ns, late_ns);
+        int64_t wait_ns = c->late_least_ns > 0.9 * block_ns ? SLIP_AFTER_NS : c->late_least_ns > 0.45 * block_ns ? HALF_SLIP_AFTER_NS : SMALL_SLIP_AFTER_NS;
+        if (now_ns - c->late_since_ns < wait_ns) return false;
+        restart(c, c->late_least_ns);
+        slipped = true;
+    } else if (c->fitted && late_ns < -doubt_ns) {
+        restart(c, late_ns);
+        slipped = true;
+    }
+    c->late_since_ns = 0;
+    if (pl_hull_add_rt(&c->late, x, y, pl_output_clock_slope_rt(c))) c->fitted = pl_fit_one_rt(&c->late, c->prior, &c->fit);
+    return slipped;
+}
+
+static bool add_both(pl_output_clock *c, double x, double y) {
+    if (c->bucket_count && (x - c->bucket_x > MEDIAN_BUCKET_NS || c->bucket_count == PL_BUCKET_MOMENTS)) {
+        double middle = median(c->bucket_y, c->bucket_count);
+        pl_hull_add_rt(&c->late, c->bucket_x + MEDIAN_BUCKET_NS / 2, middle, 0);
+        pl_hull_flush_rt(&c->late);
+        c->fitted = pl_fit_robust_rt(&c->late, c->prior, &c->fit);
+        c->bucket_count = 0;
+    }
+    if (!c->bucket_count) c->bucket_x = x;
+    c->bucket_y[c->bucket_count++] = y;
+    return false;
+}
+
+bool pl_output_clock_add_rt(pl_output_clock *c, const pl_moment *moment, int64_t now_ns, int64_t frames) {
+    double x = moment->frame * c->frame_ns;
+    if (!c->open) c->base_ns = moment->leaves_ns - (int64_t)x;
+    c->open = true;
+    double y = (double)(moment->leaves_ns - c->base_ns) - x;
+#ifdef PL_TRACE
+    { static void *f; extern void *fopen(const char*, const char*); extern int fprintf(void*, const char*, ...); extern int fflush(void*);
+      if (!f) f = fopen("/tmp/w/moments.txt", "w");
+      fprintf(f, "%.3f %.1f %.1f %lld\n", x / 1e9, y, c->fitted ? pl_fit_at(&c->fit, x) : 0, (long long)now_ns); fflush(f); }
+#endif
+    return c->noise == PL_NOISE_LATE ? add_late(c, x, y, now_ns, (double)frames * c->frame_ns) : add_both(c, x, y);
+}
