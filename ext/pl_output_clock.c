@@ -96,10 +96,5 @@ bool pl_output_clock_add_rt(pl_output_clock *c, const pl_moment *moment, int64_t
     if (!c->open) c->base_ns = moment->leaves_ns - (int64_t)x;
     c->open = true;
     double y = (double)(moment->leaves_ns - c->base_ns) - x;
-#ifdef PL_TRACE
-    { static void *f; extern void *fopen(const char*, const char*); extern int fprintf(void*, const char*, ...); extern int fflush(void*);
-      if (!f) f = fopen("/tmp/w/moments.txt", "w");
-      fprintf(f, "%.3f %.1f %.1f %lld\n", x / 1e9, y, c->fitted ? pl_fit_at(&c->fit, x) : 0, (long long)now_ns); fflush(f); }
-#endif
     return c->noise == PL_NOISE_LATE ? add_late(c, x, y, now_ns, (double)frames * c->frame_ns) : add_both(c, x, y);
 }

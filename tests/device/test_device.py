@@ -38,12 +38,12 @@ class Rig:
             backend,
             name,
             owner=self.engine,
-            asked=lambda: self.engine.status()[:2],
+            asked_frames=lambda: self.engine.status().device_frames,
         )
 
     def run(self) -> device_module.DeviceInfo:
         info = self.device.open()
-        self.engine.stream(info.rate_hz)
+        self.engine.stream(info.rate_hz, self.device.account())
         self.device.start()
         return info
 
@@ -67,10 +67,12 @@ def rig() -> Iterator[Callable[..., Rig]]:
 def test_null_calls_the_engine_back(rig: Callable[..., Rig]) -> None:
     one = rig("null")
     info = one.run()
-    assert (info.backend, info.channels, info.period_frames) == ("null", 2, 96)
-    until(lambda: one.frames() > 10 * info.period_frames)
-    assert one.frames() % info.period_frames == 0
+    assert (info.backend, info.channels) == ("null", 2)
+    until(lambda: one.frames() > 960)
+    assert one.frames() % 96 == 0
     assert one.device.is_running()
+    assert one.device.account() is None
+    assert one.device.timing() == "unknown"
     assert one.device.output_latency_ns() == 2_000_000
 
 
@@ -115,7 +117,7 @@ def test_an_unknown_name(rig: Callable[..., Rig]) -> None:
 def test_a_device_that_asks_for_nothing_is_lost() -> None:
     one = Rig("null")
     asked = [30_000]
-    one.device._asked = lambda: (asked[0], 0)
+    one.device._asked_frames = lambda: asked[0]
     one.device.open()
     one.device.start()
     try:
@@ -170,16 +172,15 @@ def test_no_server_at_all(
 
 
 @needs_linux
-def test_pulse_plays_and_tells_its_latency(pulse: PulseServer, rig: Callable[..., Rig]) -> None:
+def test_pulse_tells_when_a_frame_leaves(pulse: PulseServer, rig: Callable[..., Rig]) -> None:
     one = rig("pulseaudio")
     info = one.run()
-    assert (info.name, info.rate_hz, info.period_frames) == ("TestSink", 44100, 1024)
+    assert (info.name, info.rate_hz) == ("TestSink", 44100)
     until(lambda: one.frames() > 3 * info.rate_hz)
-    # The server was asked to hold 23 ms for us and a null sink has nothing behind that; the line of the callbacks may
-    # begin a write or two early.
-    figures = [one.device.output_latency_ns() or 0 for _ in range(10)]
-    assert all(20_000_000 < figure < 40_000_000 for figure in figures)
-    assert max(figures) - min(figures) < 1_000_000
+    assert one.device.timing() == "exact"
+    assert one.device.output_latency_ns() == 0
+    # A write leaves when what was buffered before it has left: 80 ms were asked for, and a null sink has nothing behind.
+    assert 0 < one.engine.status().lead_ns < 200_000_000
     assert one.device.is_running()
 
 
@@ -231,10 +232,8 @@ def test_jack_dictates_and_tells_its_latency(jack: JackServer, rig: Callable[...
     until(lambda: opens(one))
     until(lambda: one.frames() > 20_000)
     assert one.frames() % 256 == 0
-    # Two periods in the dummy card and the one that miniaudio works ahead.
-    assert one.device.output_latency_ns() == 3 * 256 * 10**9 // 48000
-    function, client = one.device.cycle_clock()
-    assert function and client
+    assert one.device.timing() == "exact"
+    assert one.device.output_latency_ns() == 2 * 256 * 10**9 // 48000  # the dummy card's two periods
 
 
 @needs_linux
