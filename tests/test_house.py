@@ -143,7 +143,12 @@ IMPURE_NAMES = frozenset({"uuid.uuid1", "uuid.uuid4", "uuid.getnode"})
 
 # Modules from outside that only some may touch, wherever else they would be at hand.
 ONLY_IN: dict[str, tuple[str, ...]] = {
-    "_miniaudio": ("phaselock.audio.device", "phaselock.audio.source", "phaselock.bench.capture"),
+    "_miniaudio": (
+        "phaselock.audio.device",
+        "phaselock.audio.handles",
+        "phaselock.audio.source",
+        "phaselock.bench.capture",
+    ),
     "miniaudio": (),  # imports numpy where there is one; its C library _miniaudio is all that is needed
     "msgpack": ("phaselock.protocol.codec",),
     "zeroconf": ("phaselock.network.discovery",),

@@ -1,8 +1,8 @@
 """Where miniaudio keeps the platform's handle of an open device.
 
 The package's cffi library hides those fields. They lie a fixed number of bytes behind a field that it shows, on every
-64-bit platform; a test compiles miniaudio's own header and compares. Of another version of miniaudio nothing is assumed:
-then the platform's account of the stream is not asked.
+64-bit platform. Of another version of miniaudio nothing is assumed: then the platform's account of the stream is not
+asked.
 """
 
 from __future__ import annotations

@@ -25,8 +25,8 @@ def quieten_jack() -> None:
 
 
 def playback_latency_ns(client: int) -> int | None:
-    """From the beginning of a cycle to the moment at which its first frame leaves the loudspeaker, by the ports that the
-    client at this address plays to; None while there are none. Not for the audio thread."""
+    """From the beginning of a cycle to the moment at which its first frame leaves the loudspeaker, by the ports that
+    the client at this address plays to; None while there are none. Not for the audio thread."""
     jack = _libjack()
     if jack is None:
         return None

@@ -72,6 +72,7 @@ class Player:
         self._device_name: str | None = None
         self._device_rate_hz = 0
         self._timing: Timing = "unknown"
+        self._has_account = False
         self._platform_latency_ns = 0
         self._correction_ns = 0
         self._latency_lock = threading.Lock()
@@ -132,8 +133,9 @@ class Player:
         self._ringer.close()
 
     def _lead_ns(self, status: _native.EngineStatus) -> int:
-        """From a callback to the loudspeaker: as measured, or until then as told."""
-        return status.lead_ns or self._platform_latency_ns + self._correction_ns
+        """From a callback to the loudspeaker: as the account of the stream measures it, or as told."""
+        told_ns = self._platform_latency_ns + self._correction_ns
+        return (status.lead_ns or told_ns) if self._has_account else told_ns
 
     def _tell_latency(self, *, platform_ns: int | None = None, correction_ns: int | None = None) -> None:
         with self._latency_lock:  # the network's and the device's thread: the engine must keep the newest sum
@@ -203,8 +205,10 @@ class Player:
         """From opening to the loss of the output, or to closing."""
         info = output.open()
         self._tell_latency(platform_ns=output.output_latency_ns() or 0)
+        account = output.account()
+        self._has_account = account is not None
         with self._lock:
-            self.engine.stream(info.rate_hz, output.account())
+            self.engine.stream(info.rate_hz, account)
             self._decks.restart()
         output.start()
         self._device_name, self._device_rate_hz, self._running = info.name, info.rate_hz, True

@@ -179,7 +179,7 @@ def test_pulse_tells_when_a_frame_leaves(pulse: PulseServer, rig: Callable[..., 
     until(lambda: one.frames() > 3 * info.rate_hz)
     assert one.device.timing() == "exact"
     assert one.device.output_latency_ns() == 0
-    # A write leaves when what was buffered before it has left: 80 ms were asked for, and a null sink has nothing behind.
+    # A write leaves when what was buffered before it has left: 80 ms were asked for; a null sink has nothing behind.
     assert 0 < one.engine.status().lead_ns < 200_000_000
     assert one.device.is_running()
 
