@@ -248,6 +248,20 @@ cdef class Account:
         """By the JACK client that plays. None where JACK's library has no such account."""
         return Account._of(pl.pl_account_jack(<void *>client))
 
+    @staticmethod
+    def pipewire(size_t stream, double rate_hz, Engine engine not None):
+        """By the address of a pw_stream, whose process callback is `PIPEWIRE_PROCESS` and lets `engine` fill the buffers. None where
+        PipeWire's library has no such account."""
+        return Account._of(pl.pl_pipewire_account(<void *>stream, rate_hz, engine.engine))
+
+    @property
+    def address(self):
+        """For `PIPEWIRE_PROCESS`."""
+        return <size_t>self.account
+
+
+PIPEWIRE_PROCESS = <size_t><void *>pl.pl_pipewire_process_rt
+
 
 cdef class Engine:
     """The engine of pl_engine.h. One controller thread calls it, one decode thread fills the decks' rings."""

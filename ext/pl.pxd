@@ -108,6 +108,10 @@ cdef extern from "pl_engine.h" nogil:
     bint pl_engine_cancel(pl_engine *engine, int deck)
     void pl_engine_process_rt(pl_engine *engine, float *out, int64_t frames, int64_t now_ns, const pl_moment *moment)
     void pl_engine_callback_rt(void *device, void *out, const void *input, uint32_t frames)
+
+cdef extern from "pl_pipewire.h" nogil:
+    pl_account *pl_pipewire_account(void *stream, double rate, pl_engine *engine)
+    void pl_pipewire_process_rt(void *account)
     size_t pl_engine_user_offset
     bint pl_engine_read_status(pl_engine *engine, pl_engine_status *status)
     void pl_engine_set_volume(pl_engine *engine, double volume)

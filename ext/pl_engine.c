@@ -321,12 +321,16 @@ void pl_engine_process_rt(pl_engine *e, float *out, int64_t frames, int64_t now_
     publish_rt(e, x + (double)frames * nominal, step, nominal, leaves_ns + latency_ns);
 }
 
-void pl_engine_callback_rt(void *device, void *out, const void *in, uint32_t frames) {
-    (void)in;
+void pl_engine_serve_rt(pl_engine *e, float *out, int64_t frames) {
     int64_t now_ns = pl_now_ns_rt();
-    pl_engine *e;
-    memcpy(&e, (char *)device + pl_engine_user_offset, sizeof e);
     pl_moment moment = {(double)e->device_frames, now_ns};
     bool told = !e->account || e->account->ask_rt(e->account, e->device_frames, now_ns, &moment);
     pl_engine_process_rt(e, out, frames, now_ns, told ? &moment : NULL);
+}
+
+void pl_engine_callback_rt(void *device, void *out, const void *in, uint32_t frames) {
+    (void)in;
+    pl_engine *e;
+    memcpy(&e, (char *)device + pl_engine_user_offset, sizeof e);
+    pl_engine_serve_rt(e, out, frames);
 }

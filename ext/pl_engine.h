@@ -110,6 +110,8 @@ void pl_engine_set_volume(pl_engine *engine, double volume);
 /* Fill `out` (interleaved stereo) for a callback that came at `now_ns`. `moment` is what the account tells now; NULL where it tells nothing:
  * then the line known so far goes on, and there is silence while there is none. */
 void pl_engine_process_rt(pl_engine *engine, float *out, int64_t frames, int64_t now_ns, const pl_moment *moment);
+/* The same now, with what the stream's account tells. */
+void pl_engine_serve_rt(pl_engine *engine, float *out, int64_t frames);
 /* miniaudio's data callback; the engine is the device's user pointer, found `pl_engine_user_offset` bytes into the device. */
 void pl_engine_callback_rt(void *device, void *out, const void *in, uint32_t frames);
 extern size_t pl_engine_user_offset;

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from phaselock.app import LocalClock
     from phaselock.audio.virtual import VirtualCard
 
-BACKENDS = ("auto", "jack", "pulseaudio", "alsa", "wasapi", "coreaudio", "null", "virtual")
+BACKENDS = ("auto", "pipewire", "jack", "pulseaudio", "alsa", "wasapi", "coreaudio", "null", "virtual")
 CONTROL_PORT = 17401
 CLOCK_PORT = 17402
 

@@ -197,14 +197,11 @@ def listen_to_output(backend: str, device_name: str | None, *, or_default: bool)
     _native.Engine.set_user_offset(USER_DATA_OFFSET)
     engine = _native.Engine(_native.ClockLine(identity=True))
     device = Device(
-        engine.callback_address,
-        engine.address,
+        engine,
         "phaselock-doctor",
         backend,
         device_name,
         or_default=or_default,
-        owner=engine,
-        asked_frames=lambda: engine.status().device_frames,
     )
     try:
         info = device.open()

@@ -273,14 +273,11 @@ def _player(line: _native.ClockLine, name: str, wish: HostWish | JoinWish, store
         if wish.backend == "virtual":
             return VirtualOutput(engine, wish.card, name)
         return Device(
-            engine.callback_address,
-            engine.address,
+            engine,
             f"phaselock-{name}",
             wish.backend,
             wished or (store.settings.device if wish.backend == "auto" else None),
             or_default=wished is None,
-            owner=engine,
-            asked_frames=lambda: engine.status().device_frames,
         )
 
     _native.Engine.set_user_offset(USER_DATA_OFFSET)

@@ -1,4 +1,5 @@
-"""The playback device: miniaudio driven through the cffi library of its package, with a data callback in C.
+"""The playback device: miniaudio driven through the cffi library of its package, with a data callback in C; or, where
+PipeWire runs, a stream of our own (audio/pipewire.py), for miniaudio does not speak to it.
 
 The package's own wrapper is not imported: its callback takes the interpreter's lock, and it drags numpy and urllib in.
 
@@ -27,9 +28,10 @@ from phaselock import _native
 from phaselock.audio import handles
 from phaselock.audio.interface import Timing
 from phaselock.audio.jack import playback_latency_ns, quieten_jack
+from phaselock.audio.pipewire import PipeWire, Sink
 from phaselock.errors import AudioDeviceError
 
-BACKENDS = ("auto", "jack", "pulseaudio", "alsa", "wasapi", "coreaudio", "null")
+BACKENDS = ("auto", "pipewire", "jack", "pulseaudio", "alsa", "wasapi", "coreaudio", "null")
 
 USER_DATA_OFFSET: int = ffi.offsetof("ma_device", "pUserData")
 """Where a native callback finds its own pointer inside the ma_device that it is given."""
@@ -64,6 +66,9 @@ _REASONS = {
     lib.MA_NO_DEVICE: "no such device",
 }
 
+_DUMMY = "auto_null"
+"""The sink that PulseAudio and PipeWire invent while there is no card."""
+
 _abandoned: list[object] = []
 """What a sound server that never answered may still touch."""
 
@@ -83,37 +88,31 @@ class DeviceInfo:
 class Device:
     """One playback device, float32 stereo at its native rate. Used from one thread at a time.
 
-    `callback_address` is a C function `void (ma_device *, void *output, const void *input, uint32_t frames)`; it finds
-    `user_data_address` at USER_DATA_OFFSET. `owner` keeps both alive; it is held until the callback can run no more.
-    `or_default`: where there is no output of that name, the default one has to do. `asked_frames` tells how many frames
-    the callbacks have asked for since the stream began: an output that asks for nothing more is lost.
+    The engine is called back on the sound system's audio thread, and held until that can happen no more. An output that
+    asks the engine for nothing more is lost. `or_default`: where there is no output of that name, the default one has
+    to do.
     """
 
     def __init__(
         self,
-        callback_address: int,
-        user_data_address: int,
+        engine: _native.Engine,
         client_name: str,
         backend: str = "auto",
         device_name: str | None = None,
         *,
         or_default: bool = False,
-        owner: object = None,
-        asked_frames: Callable[[], int] | None = None,
     ) -> None:
         if backend not in BACKENDS:
             raise AudioDeviceError(f"Unknown audio backend: {backend}")
-        self._callback_address = callback_address
-        self._user_data_address = user_data_address
+        self._engine = engine
         self._client_name = client_name
         self._backend = backend
         self._device_name = device_name
         self._or_default = or_default
-        self._owner = owner
-        self._asked_frames = asked_frames
         self._worker = _Worker()
         self._context: Any = None
         self._device: Any = None
+        self._pipewire: PipeWire | None = None
         self._account: _native.Account | None = None
         self._handle: int | None = None
         self._opened: DeviceInfo | None = None
@@ -138,16 +137,21 @@ class Device:
 
     def start(self) -> None:
         """Let the callbacks begin. Raises AudioDeviceError."""
+        self._seen = -1
+        if self._pipewire is not None:
+            self._call(self._pipewire.start)
+            return
         result = self._call(lambda: int(lib.ma_device_start(self._device)))
         if result != lib.MA_SUCCESS:
             raise AudioDeviceError(f"The audio output cannot be started ({_reason(result)}).")
-        self._seen = -1
 
     def is_running(self) -> bool:
         """Whether sound still leaves; False after the output or its server went away. Ask a few times a second."""
-        if self._device is None or not lib.ma_device_is_started(self._device):
-            return False
-        return self._asked_frames is None or self._calls_back(self._asked_frames(), time.monotonic_ns())
+        if self._pipewire is not None:
+            started = self._pipewire.is_connected()
+        else:
+            started = self._device is not None and bool(lib.ma_device_is_started(self._device))
+        return started and self._calls_back(self._engine.status().device_frames, time.monotonic_ns())
 
     def account(self) -> _native.Account | None:
         """The platform's account of this stream; None where it cannot be asked. Good until `close`."""
@@ -175,7 +179,7 @@ class Device:
     def close(self) -> bool:
         """Stop and let go, within seconds even if the sound server hangs: then False, and a callback may still come."""
         closed = True
-        if self._context is not None:
+        if self._opened is not None:
             try:
                 self._call(self._close, _CLOSE_LIMIT_S)
             except AudioDeviceError:
@@ -184,6 +188,8 @@ class Device:
         return closed and not self._given_up
 
     def _open(self, backend: str, device_name: str | None) -> DeviceInfo:
+        if backend == "pipewire":
+            return self._open_pipewire(device_name)
         context = _open_context(backend, self._client_name)
         try:
             found = _find_output(context, device_name, real=self._backend == "auto")
@@ -198,6 +204,20 @@ class Device:
         self._opened = DeviceInfo(_name(found), backend, int(device.sampleRate), CHANNELS)
         return self._opened
 
+    def _open_pipewire(self, device_name: str | None) -> DeviceInfo:
+        pipewire = PipeWire(self._client_name)
+        try:
+            sinks = [sink for sink in _real_sinks(pipewire) if device_name in (None, sink.description)]
+            if not sinks:
+                raise _not_found(device_name)
+            self._account = pipewire.prepare(self._engine, None if device_name is None else sinks[0])
+        except BaseException:
+            pipewire.close()
+            raise
+        self._pipewire = pipewire
+        self._opened = DeviceInfo(sinks[0].description, "pipewire", pipewire.rate_hz(), CHANNELS)
+        return self._opened
+
     def _init_device(self, context: Any, backend: str, output: Any, *, by_name: bool) -> Any:
         stream_name = ffi.new("char[]", self._client_name.encode())
         config = ffi.new("ma_device_config *", lib.ma_device_config_init(lib.ma_device_type_playback))
@@ -207,8 +227,8 @@ class Device:
             config.playback.pDeviceID = ffi.addressof(output, "id")
         config.periodSizeInFrames = self._period_frames
         handles.let_callbacks_vary(config)
-        config.dataCallback = ffi.cast("ma_device_data_proc", self._callback_address)
-        config.pUserData = ffi.cast("void *", self._user_data_address)
+        config.dataCallback = ffi.cast("ma_device_data_proc", self._engine.callback_address)
+        config.pUserData = ffi.cast("void *", self._engine.address)
         config.wasapi.usage = lib.ma_wasapi_usage_pro_audio
         config.pulse.pStreamNamePlayback = stream_name
         device = ffi.new("ma_device *")
@@ -218,8 +238,11 @@ class Device:
         return device
 
     def _close(self) -> None:
-        device, context = self._device, self._context
-        self._device = self._context = self._opened = None
+        device, context, pipewire = self._device, self._context, self._pipewire
+        self._device = self._context = self._pipewire = self._opened = None
+        if pipewire is not None:
+            pipewire.close()
+            return
         # Uninitialising alone would leave PulseAudio's thread waiting for an event that a dead server never sends.
         lib.ma_device_stop(device)
         lib.ma_device_uninit(device)
@@ -234,13 +257,13 @@ class Device:
         return self._silent_ns < (_SILENCE_LIMIT_NS if seen > _SETTLED_FRAMES else _FIRST_SILENCE_LIMIT_NS)
 
     def _call(self, work: Callable[[], _Result], limit_s: float | None = None) -> _Result:
-        memory = (self._context, self._device, self._account, self._owner)
+        memory = (self._context, self._device, self._pipewire, self._account, self._engine)
         try:
             return self._worker.call(work, limit_s or _CALL_LIMIT_S)
         except TimeoutError:
             _abandoned.append(memory)
             self._given_up = True
-            self._context = self._device = self._opened = None
+            self._context = self._device = self._pipewire = self._opened = None
             raise AudioDeviceError("The sound system does not answer.") from None
 
 
@@ -298,7 +321,8 @@ def _real_backends() -> tuple[str, ...]:
         return ("coreaudio",)
     # Without a card libasound complains on standard error.
     cards = ("alsa",) if any(pathlib.Path("/dev/snd").glob("pcm*p")) else ()
-    return ("pulseaudio", "jack", *cards)
+    # Where PipeWire runs it serves the other two as well. By the PulseAudio protocol it tells a delay that wanders.
+    return ("pipewire", "jack", "pulseaudio", *cards)
 
 
 def _open_account(backend: str, handle: int) -> _native.Account | None:
@@ -347,14 +371,24 @@ def _find_output(context: Any, device_name: str | None, *, real: bool) -> Any:
     found = [info for info in _outputs(context) if device_name in (None, _name(info))]
     if real:
         found = [info for info in found if not _is_dummy(info)]
-    if not found and device_name is not None:
-        raise AudioDeviceError(f"No audio output is named {device_name}.")
     if not found:
-        raise AudioDeviceError("No audio output detected.")
+        raise _not_found(device_name)
     return max(found, key=lambda info: bool(info.isDefault))
 
 
+def _not_found(device_name: str | None) -> AudioDeviceError:
+    if device_name is None:
+        return AudioDeviceError("No audio output detected.")
+    return AudioDeviceError(f"No audio output is named {device_name}.")
+
+
 def _list_backend(backend: str) -> list[tuple[str, str, bool]]:
+    if backend == "pipewire":
+        pipewire = PipeWire("phaselock")
+        try:
+            return [(backend, sink.description, place == 0) for place, sink in enumerate(_real_sinks(pipewire))]
+        finally:
+            pipewire.close()
     context = _open_context(backend, "phaselock")
     try:
         return [(backend, _name(info), bool(info.isDefault)) for info in _outputs(context) if not _is_dummy(info)]
@@ -371,8 +405,11 @@ def _outputs(context: Any) -> list[Any]:
 
 
 def _is_dummy(info: Any) -> bool:
-    # PulseAudio and PipeWire invent this sink while there is no card.
-    return _id(info).startswith(b"auto_null\0")
+    return _id(info).startswith(_DUMMY.encode() + b"\0")
+
+
+def _real_sinks(pipewire: PipeWire) -> list[Sink]:
+    return [sink for sink in pipewire.sinks() if sink.name != _DUMMY]
 
 
 def _id(info: Any) -> bytes:

@@ -4,6 +4,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator
+from types import SimpleNamespace
 
 import pytest
 
@@ -32,13 +33,10 @@ class Rig:
         _native.Engine.set_user_offset(USER_DATA_OFFSET)
         self.engine = _native.Engine(_native.ClockLine(identity=True))
         self.device = Device(
-            self.engine.callback_address,
-            self.engine.address,
+            self.engine,
             "phaselock-test",
             backend,
             name,
-            owner=self.engine,
-            asked_frames=lambda: self.engine.status().device_frames,
         )
 
     def run(self) -> device_module.DeviceInfo:
@@ -114,12 +112,12 @@ def test_an_unknown_name(rig: Callable[..., Rig]) -> None:
         rig("null", "Nonesuch").device.open()
 
 
-def test_a_device_that_asks_for_nothing_is_lost() -> None:
+def test_a_device_that_asks_for_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     one = Rig("null")
     asked = [30_000]
-    one.device._asked_frames = lambda: asked[0]
     one.device.open()
     one.device.start()
+    monkeypatch.setattr(one.device, "_engine", SimpleNamespace(status=lambda: SimpleNamespace(device_frames=asked[0])))
     try:
         for _ in range(20):
             asked[0] += 1

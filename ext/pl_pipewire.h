@@ -1,0 +1,16 @@
+/* An output stream of PipeWire: its process callback, which lets the engine fill the buffers, and PipeWire's account of the stream.
+ *
+ * The stream is made and connected elsewhere (phaselock/audio/pipewire.py), with PW_STREAM_FLAG_RT_PROCESS. */
+#ifndef PL_PIPEWIRE_H
+#define PL_PIPEWIRE_H
+
+#include "pl_engine.h"
+
+/* The account of a pw_stream of 32-bit stereo at this rate, whose frames `engine` makes. NULL where libpipewire is missing, or older
+ * than 0.3.50. pl_account_free ends it, after the stream. */
+pl_account *pl_pipewire_account(void *stream, double rate, pl_engine *engine);
+
+/* pw_stream_events.process; `account` is the stream's. */
+void pl_pipewire_process_rt(void *account);
+
+#endif
