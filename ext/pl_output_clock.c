@@ -5,6 +5,7 @@
 
 static const double WINDOW_NS = 60e9, LATE_BUCKET_NS = 50e6, MEDIAN_BUCKET_NS = 200e6;
 static const double UNKNOWN_NS = 1e6;
+static const double BURST_SD_NS = 350e3;   /* half of the 32 frames that a card's pointer usually moves by */
 static const int64_t SLIP_AFTER_NS = 250000000LL, HALF_SLIP_AFTER_NS = 2500000000LL, SMALL_SLIP_AFTER_NS = 8000000000LL;
 static const pl_slope_prior CARDS = {0.0, 60e-6};   /* how far sound cards usually run from the computer's clock */
 
@@ -13,7 +14,7 @@ void pl_output_clock_init(pl_output_clock *c, pl_noise noise, double rate) {
     c->noise = noise;
     c->frame_ns = 1e9 / rate;
     c->prior = CARDS;
-    pl_hull_init(&c->late, WINDOW_NS, noise == PL_NOISE_LATE ? LATE_BUCKET_NS : 0);
+    pl_hull_init(&c->late, WINDOW_NS, noise == PL_NOISE_BOTH ? 0 : LATE_BUCKET_NS);
 }
 
 void pl_output_clock_clear_rt(pl_output_clock *c) {
@@ -38,9 +39,14 @@ static double line_y(const pl_output_clock *c, double x) {
 
 double pl_output_clock_at_rt(const pl_output_clock *c, double x) { return x + line_y(c, x); }
 
-double pl_output_clock_deviation_rt(const pl_output_clock *c, double x) {
+/* The deviation of the fit. */
+static double spread_ns(const pl_output_clock *c, double x) {
     if (!c->fitted || !isfinite(c->fit.edge_sd)) return UNKNOWN_NS;
     return hypot(c->fit.edge_sd, c->fit.slope_sd * (x - c->fit.mean_x));
+}
+
+double pl_output_clock_deviation_rt(const pl_output_clock *c, double x) {
+    return c->noise == PL_NOISE_BURST ? hypot(spread_ns(c, x), BURST_SD_NS) : spread_ns(c, x);
 }
 
 double pl_output_clock_slope_rt(const pl_output_clock *c) { return c->fitted ? c->fit.slope : 0; }
@@ -60,7 +66,7 @@ static void restart(pl_output_clock *c, double by_ns) {
  * less, which a timer that beats against the card's or a busy machine may look like. No moment is early: one that seems so proves
  * the line wrong. */
 static bool add_late(pl_output_clock *c, double x, double y, int64_t now_ns, double block_ns) {
-    double late_ns = y - line_y(c, x), doubt_ns = fmax(8 * pl_output_clock_deviation_rt(c, x), 0.5e6);
+    double late_ns = y - line_y(c, x), doubt_ns = fmax(8 * spread_ns(c, x), 0.5e6);
     bool slipped = false;
     if (c->fitted && late_ns > doubt_ns) {
         if (!c->late_since_ns) { c->late_since_ns = now_ns; c->late_least_ns = late_ns; }
@@ -96,5 +102,5 @@ bool pl_output_clock_add_rt(pl_output_clock *c, const pl_moment *moment, int64_t
     if (!c->open) c->base_ns = moment->leaves_ns - (int64_t)x;
     c->open = true;
     double y = (double)(moment->leaves_ns - c->base_ns) - x;
-    return c->noise == PL_NOISE_LATE ? add_late(c, x, y, now_ns, (double)frames * c->frame_ns) : add_both(c, x, y);
+    return c->noise == PL_NOISE_BOTH ? add_both(c, x, y) : add_late(c, x, y, now_ns, (double)frames * c->frame_ns);
 }

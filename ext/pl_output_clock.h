@@ -5,6 +5,9 @@
  *
  *   PL_NOISE_LATE   a moment may be late, never early: a callback, a cycle time, a delay read from a DMA pointer that moves in bursts. The
  *                   line is the lower envelope of a minute (pl_envelope.h).
+ *   PL_NOISE_BURST  the same of a server that takes its account from a pointer that moves in bursts: what it tells slides through a burst,
+ *                   with the card's rate error, in seconds or minutes, and jumps back. The line follows it: its deviation includes
+ *                   the burst.
  *   PL_NOISE_BOTH   a moment may be early or late: an account that a server smooths, or stamps at another moment than it reads. The line is
  *                   a robust regression through the medians of short buckets.
  *
@@ -17,7 +20,7 @@
 
 #include "pl_envelope.h"
 
-typedef enum { PL_NOISE_LATE, PL_NOISE_BOTH } pl_noise;
+typedef enum { PL_NOISE_LATE, PL_NOISE_BURST, PL_NOISE_BOTH } pl_noise;
 
 enum { PL_BUCKET_MOMENTS = 32 };
 

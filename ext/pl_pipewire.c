@@ -67,7 +67,7 @@ pl_account *pl_pipewire_account(void *stream, double rate, pl_engine *engine) {
     pipewire_account *p = calloc(1, sizeof *p);
     if (!p) return NULL;
     p->account.ask_rt = ask_rt;
-    p->account.noise = PL_NOISE_LATE;
+    p->account.noise = PL_NOISE_BURST;
     p->account.timing = PL_TIMING_EXACT;
     p->stream = stream;
     p->engine = engine;
