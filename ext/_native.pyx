@@ -5,6 +5,7 @@ from collections import namedtuple
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
 from libc.stdint cimport int64_t, intptr_t, uint8_t, uint32_t, uint64_t
+from libc.stdlib cimport calloc
 from libc.string cimport memcpy
 
 cimport pl
@@ -212,6 +213,49 @@ cdef class Pinger:
         return rows
 
 
+_NOISES = {"late": pl.PL_NOISE_LATE, "burst": pl.PL_NOISE_BURST, "both": pl.PL_NOISE_BOTH}
+
+
+cdef class OutputClock:
+    """The output clock of pl_output_clock.h, fed by hand: for tests and recorded accounts. `noise`: "late", "burst" or "both"."""
+
+    cdef pl.pl_output_clock *clock
+
+    def __cinit__(self, str noise, double rate_hz):
+        self.clock = <pl.pl_output_clock *>PyMem_Calloc(1, sizeof(pl.pl_output_clock))
+        if self.clock == NULL:
+            raise MemoryError
+        pl.pl_output_clock_init(self.clock, _NOISES[noise], rate_hz)
+
+    def __dealloc__(self):
+        PyMem_Free(self.clock)
+
+    def add(self, double frame, int64_t leaves_ns, int64_t now_ns, int64_t frames):
+        """The account tells that `frame` leaves at local time `leaves_ns`, in a callback at `now_ns` for `frames` frames. True when the
+        line began anew."""
+        cdef pl.pl_moment moment
+        moment.frame, moment.leaves_ns = frame, leaves_ns
+        return pl.pl_output_clock_add_rt(self.clock, &moment, now_ns, frames)
+
+    def leaves_ns(self, double frame):
+        """The local time at which a frame leaves, in ns, as an int."""
+        return self.clock.base_ns + round(pl.pl_output_clock_at_rt(self.clock, frame * self.clock.frame_ns))
+
+    def deviation_ns(self, double frame):
+        """One standard deviation of that; 1e6 while it is unknown."""
+        return pl.pl_output_clock_deviation_rt(self.clock, frame * self.clock.frame_ns)
+
+    @property
+    def card_ppm(self):
+        """By how much a frame of the card is longer than the nominal one."""
+        return pl.pl_output_clock_slope_rt(self.clock) * 1e6
+
+    @property
+    def slips(self):
+        """How often the line began anew."""
+        return self.clock.slips
+
+
 cdef class Account:
     """A platform's account of one of its streams; see pl_account.h. A handle is an address that the stream's owner keeps valid."""
 
@@ -231,7 +275,12 @@ cdef class Account:
     @property
     def timing(self):
         """What the account is worth: "exact", "told" or "unknown"."""
-        return ("unknown", "told", "exact")[self.account.timing]
+        return "unknown" if self.is_silent else ("unknown", "told", "exact")[self.account.timing]
+
+    @property
+    def is_silent(self):
+        """Whether the engine does without the account, which tells nothing."""
+        return self.account.silent != 0
 
     @staticmethod
     def alsa(size_t pcm):
@@ -258,6 +307,38 @@ cdef class Account:
     def address(self):
         """For `PIPEWIRE_PROCESS`."""
         return <size_t>self.account
+
+
+ctypedef struct _ManualAccount:
+    pl.pl_account account
+    pl.pl_moment moment
+    bint tells
+
+
+cdef pl.c_bool _ask_manual_rt(pl.pl_account *account, int64_t frame, int64_t now_ns, pl.pl_moment *moment) noexcept nogil:
+    cdef _ManualAccount *manual = <_ManualAccount *>account
+    moment[0] = manual.moment
+    return manual.tells
+
+
+cdef class ManualAccount(Account):
+    """An account that tells what it is given; for tests."""
+
+    def __init__(self, str noise):
+        cdef _ManualAccount *manual = <_ManualAccount *>calloc(1, sizeof(_ManualAccount))
+        if manual == NULL:
+            raise MemoryError
+        manual.account.ask_rt, manual.account.noise, manual.account.timing = _ask_manual_rt, _NOISES[noise], pl.PL_TIMING_EXACT
+        self.account = &manual.account
+
+    def tell(self, double frame, int64_t leaves_ns):
+        """In the next callbacks: `frame` of the stream leaves at local time `leaves_ns`."""
+        cdef _ManualAccount *manual = <_ManualAccount *>self.account
+        manual.moment.frame, manual.moment.leaves_ns, manual.tells = frame, leaves_ns, True
+
+    def say_nothing(self):
+        """In the next callbacks."""
+        (<_ManualAccount *>self.account).tells = False
 
 
 PIPEWIRE_PROCESS = <size_t><void *>pl.pl_pipewire_process_rt
@@ -395,21 +476,17 @@ cdef class Engine:
         )
 
     def process(self, int64_t frames, int64_t now_ns):
-        """Offline: what the data callback fills when it comes at local time `now_ns`, which tells its first frame, as interleaved stereo
-        float32 bytes."""
-        cdef pl.pl_moment moment
+        """Offline: what the data callback fills when it comes at local time `now_ns`, as interleaved stereo float32 bytes."""
         out = bytearray(frames * 8)
         cdef float[::1] samples = memoryview(out).cast("f")
         with nogil:
-            moment.frame, moment.leaves_ns = <double>self.engine.device_frames, now_ns
-            pl.pl_engine_process_rt(self.engine, &samples[0], frames, now_ns, &moment)
+            pl.pl_engine_serve_at_rt(self.engine, &samples[0], frames, now_ns)
         return out
 
     def measure(self, int64_t frames, const int64_t[::1] came_ns):
         """Offline: how long each callback takes, as native int64 ns; they come at these local times."""
         if frames < 1:
             raise ValueError("a callback asks for frames")
-        cdef pl.pl_moment moment
         cdef int64_t k, begin, calls = came_ns.shape[0]
         out, took = bytearray(frames * 8), bytearray(calls * 8)
         cdef float[::1] samples = memoryview(out).cast("f")
@@ -417,8 +494,7 @@ cdef class Engine:
         with nogil:
             for k in range(calls):
                 begin = pl.pl_now_ns_rt()
-                moment.frame, moment.leaves_ns = <double>self.engine.device_frames, came_ns[k]
-                pl.pl_engine_process_rt(self.engine, &samples[0], frames, came_ns[k], &moment)
+                pl.pl_engine_serve_at_rt(self.engine, &samples[0], frames, came_ns[k])
                 took_ns[k] = pl.pl_now_ns_rt() - begin
         return took
 

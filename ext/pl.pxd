@@ -58,12 +58,37 @@ cdef extern from "pl_udp.h" nogil:
     void pl_store_relaxed(pl_atomic_u32 *p, int value)
 
 
-cdef extern from "pl_account.h" nogil:
+cdef extern from "<stdbool.h>" nogil:
+    ctypedef bint c_bool "bool"
+
+cdef extern from "pl_output_clock.h" nogil:
+    ctypedef enum pl_noise:
+        PL_NOISE_LATE
+        PL_NOISE_BURST
+        PL_NOISE_BOTH
     ctypedef struct pl_moment:
         double frame
         int64_t leaves_ns
+    ctypedef struct pl_output_clock:
+        double frame_ns
+        int64_t base_ns
+        int64_t slips
+    void pl_output_clock_init(pl_output_clock *clock, pl_noise noise, double rate)
+    bint pl_output_clock_add_rt(pl_output_clock *clock, const pl_moment *moment, int64_t now_ns, int64_t frames)
+    double pl_output_clock_at_rt(const pl_output_clock *clock, double x)
+    double pl_output_clock_deviation_rt(const pl_output_clock *clock, double x)
+    double pl_output_clock_slope_rt(const pl_output_clock *clock)
+
+cdef extern from "pl_account.h" nogil:
+    ctypedef enum pl_timing:
+        PL_TIMING_UNKNOWN
+        PL_TIMING_TOLD
+        PL_TIMING_EXACT
     ctypedef struct pl_account:
+        c_bool (*ask_rt)(pl_account *account, int64_t frame, int64_t now_ns, pl_moment *moment) noexcept nogil
+        pl_noise noise
         uint32_t timing
+        uint32_t silent
     pl_account *pl_account_alsa(void *pcm)
     pl_account *pl_account_pulse(void *stream)
     pl_account *pl_account_jack(void *client)
@@ -106,7 +131,7 @@ cdef extern from "pl_engine.h" nogil:
     bint pl_engine_arm(pl_engine *engine, int deck, double track_rate, int64_t anchor_frame, int64_t start_ns, int64_t stop_ns, bint seamless)
     bint pl_engine_stop_at(pl_engine *engine, int64_t stop_ns)
     bint pl_engine_cancel(pl_engine *engine, int deck)
-    void pl_engine_process_rt(pl_engine *engine, float *out, int64_t frames, int64_t now_ns, const pl_moment *moment)
+    void pl_engine_serve_at_rt(pl_engine *engine, float *out, int64_t frames, int64_t now_ns)
     void pl_engine_callback_rt(void *device, void *out, const void *input, uint32_t frames)
 
 cdef extern from "pl_pipewire.h" nogil:

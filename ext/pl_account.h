@@ -17,6 +17,7 @@ struct pl_account {
     bool (*ask_rt)(pl_account *account, int64_t frame, int64_t now_ns, pl_moment *moment);
     pl_noise noise;
     pl_atomic_u32 timing;          /* a pl_timing; may change while the stream runs */
+    pl_atomic_u32 silent;          /* set by the engine while it does without the account, because that tells nothing */
 };
 
 /* Each makes an account of a stream, or returns NULL where the platform's library has none. */

@@ -10,6 +10,7 @@ static const double SLIP_JUMP_NS = 0.3e6;        /* after the card itself lost f
 enum { LEAD_OF = 64 };
 static const double DRIFT_MOST = 0.01;
 static const double HISTORY_S = 0.1;             /* kept behind the cursor, so that small jumps back find their PCM */
+static const double SILENT_AFTER_S = 3;          /* an account that has told nothing for so long is done without */
 static const double RESTART_S = 0.05;            /* PCM ahead before a starved deck sounds again */
 
 size_t pl_engine_user_offset;
@@ -53,6 +54,7 @@ void pl_engine_stream(pl_engine *e, double device_rate, pl_account *account) {
         pl_store_release(&e->decks[i].state, PL_DECK_FREE);
     }
     e->account = account;
+    e->untold_frames = 0;
     pl_output_clock_init(&e->output, account ? account->noise : PL_NOISE_LATE, device_rate);
     e->cursor_valid = e->audible = e->slipped = false;
     e->device_frames = e->lead_ns = 0;
@@ -258,13 +260,33 @@ bool pl_engine_read_status(pl_engine *e, pl_engine_status *s) {
     return true;
 }
 
-void pl_engine_process_rt(pl_engine *e, float *out, int64_t frames, int64_t now_ns, const pl_moment *moment) {
+/* Take in what tells of this callback: the account of the stream; or the callback itself, where there is no account or it has told nothing
+ * for so long that a guess is better. */
+static void hear_rt(pl_engine *e, int64_t frames, int64_t now_ns) {
+    pl_moment callback = {(double)e->device_frames, now_ns}, moment = callback;
+    pl_account *account = e->account;
+    if (account) {
+        bool told = account->ask_rt(account, e->device_frames, now_ns, &moment), silent = pl_load_relaxed(&account->silent);
+        e->untold_frames = told ? 0 : e->untold_frames + frames;
+        if (silent ? told : (double)e->untold_frames > SILENT_AFTER_S * e->device_rate) {
+            silent = !silent;
+            pl_store_relaxed(&account->silent, silent);
+            pl_output_clock_init(&e->output, silent ? PL_NOISE_LATE : account->noise, e->device_rate);
+            e->slipped = true;
+        }
+        if (!told && !silent) return;
+        if (!told) moment = callback;
+    } else if (e->device_frames <= frames) {
+        pl_output_clock_clear_rt(&e->output);   /* the first callback may only fill what the device wants before it begins to play */
+    }
+    if (pl_output_clock_add_rt(&e->output, &moment, now_ns, frames)) e->slipped = true;
+}
+
+void pl_engine_serve_at_rt(pl_engine *e, float *out, int64_t frames, int64_t now_ns) {
     memset(out, 0, sizeof(float) * 2 * (size_t)frames);
     commands_rt(e);
     double nominal = 1e9 / e->device_rate, x = (double)e->device_frames * nominal;
-    /* The first callback may only fill what the device wants before it begins to play: the line begins with the second. */
-    if (e->device_frames <= frames && !e->account) pl_output_clock_clear_rt(&e->output);
-    if (moment && pl_output_clock_add_rt(&e->output, moment, now_ns, frames)) e->slipped = true;
+    hear_rt(e, frames, now_ns);
 
     /* When the first frame of this block leaves: by the output clock and, `latency_ns` later, what it does not know of. That is a duration:
      * it is taken on the session's clock, on which a second is equally long for everybody. */
@@ -321,12 +343,7 @@ void pl_engine_process_rt(pl_engine *e, float *out, int64_t frames, int64_t now_
     publish_rt(e, x + (double)frames * nominal, step, nominal, leaves_ns + latency_ns);
 }
 
-void pl_engine_serve_rt(pl_engine *e, float *out, int64_t frames) {
-    int64_t now_ns = pl_now_ns_rt();
-    pl_moment moment = {(double)e->device_frames, now_ns};
-    bool told = !e->account || e->account->ask_rt(e->account, e->device_frames, now_ns, &moment);
-    pl_engine_process_rt(e, out, frames, now_ns, told ? &moment : NULL);
-}
+void pl_engine_serve_rt(pl_engine *e, float *out, int64_t frames) { pl_engine_serve_at_rt(e, out, frames, pl_now_ns_rt()); }
 
 void pl_engine_callback_rt(void *device, void *out, const void *in, uint32_t frames) {
     (void)in;

@@ -73,7 +73,7 @@ typedef struct {
     /* callback */
     pl_line_value line;
     pl_output_clock output;
-    int64_t device_frames, lead_ns;
+    int64_t device_frames, lead_ns, untold_frames;
     bool slipped;
     bool cursor_valid;
     int64_t cursor_ns;
@@ -107,10 +107,10 @@ bool pl_engine_cancel(pl_engine *engine, int deck);
 /* Controller: 0 to 1, ramped over the next callback. */
 void pl_engine_set_volume(pl_engine *engine, double volume);
 
-/* Fill `out` (interleaved stereo) for a callback that came at `now_ns`. `moment` is what the account tells now; NULL where it tells nothing:
- * then the line known so far goes on, and there is silence while there is none. */
-void pl_engine_process_rt(pl_engine *engine, float *out, int64_t frames, int64_t now_ns, const pl_moment *moment);
-/* The same now, with what the stream's account tells. */
+/* Fill `out` (interleaved stereo) for a callback that came at `now_ns`. While the account tells nothing the line known so far goes on; there is
+ * silence until there is one. An account that tells nothing for seconds is marked silent, and the callbacks serve until it tells again. */
+void pl_engine_serve_at_rt(pl_engine *engine, float *out, int64_t frames, int64_t now_ns);
+/* The same now. */
 void pl_engine_serve_rt(pl_engine *engine, float *out, int64_t frames);
 /* miniaudio's data callback; the engine is the device's user pointer, found `pl_engine_user_offset` bytes into the device. */
 void pl_engine_callback_rt(void *device, void *out, const void *in, uint32_t frames);

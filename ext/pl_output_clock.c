@@ -20,6 +20,8 @@ void pl_output_clock_init(pl_output_clock *c, pl_noise noise, double rate) {
 void pl_output_clock_clear_rt(pl_output_clock *c) {
     pl_hull_clear_rt(&c->late);
     c->open = c->fitted = false;
+    c->bucket_count = 0;
+    c->off_ns = 0;
 }
 
 static double median(const double *values, int count) {
@@ -84,17 +86,29 @@ static bool add_late(pl_output_clock *c, double x, double y, int64_t now_ns, dou
     return slipped;
 }
 
+/* One bucket's median. A stream that was moved to another sink leaves for good at another time than its line says; a server that answers
+ * late errs for a moment. So a slip is what two medians in a row, off to the same side, say. */
+static bool add_median(pl_output_clock *c, double x, double y) {
+    double off_ns = y - line_y(c, x), doubt_ns = fmax(8 * spread_ns(c, x), 0.5e6), before_ns = c->off_ns;
+    bool off = c->fitted && fabs(off_ns) > doubt_ns, slipped = off && before_ns * off_ns > 0;
+    c->off_ns = off && !slipped ? off_ns : 0;
+    if (off && !slipped) return false;
+    if (slipped) restart(c, off_ns);
+    pl_hull_add_rt(&c->late, x, y, 0);
+    pl_hull_flush_rt(&c->late);
+    c->fitted = pl_fit_robust_rt(&c->late, c->prior, &c->fit);
+    return slipped;
+}
+
 static bool add_both(pl_output_clock *c, double x, double y) {
+    bool slipped = false;
     if (c->bucket_count && (x - c->bucket_x > MEDIAN_BUCKET_NS || c->bucket_count == PL_BUCKET_MOMENTS)) {
-        double middle = median(c->bucket_y, c->bucket_count);
-        pl_hull_add_rt(&c->late, c->bucket_x + MEDIAN_BUCKET_NS / 2, middle, 0);
-        pl_hull_flush_rt(&c->late);
-        c->fitted = pl_fit_robust_rt(&c->late, c->prior, &c->fit);
+        slipped = add_median(c, c->bucket_x + MEDIAN_BUCKET_NS / 2, median(c->bucket_y, c->bucket_count));
         c->bucket_count = 0;
     }
     if (!c->bucket_count) c->bucket_x = x;
     c->bucket_y[c->bucket_count++] = y;
-    return false;
+    return slipped;
 }
 
 bool pl_output_clock_add_rt(pl_output_clock *c, const pl_moment *moment, int64_t now_ns, int64_t frames) {

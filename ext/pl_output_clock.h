@@ -37,6 +37,7 @@ typedef struct {
     pl_hull late;         /* PL_NOISE_BOTH: the medians, one a bucket */
     double bucket_x, bucket_y[PL_BUCKET_MOMENTS];
     int bucket_count;
+    double off_ns;        /* by how much the last median was off the line; 0 when it was not */
     pl_fit fit;
     bool fitted;
     pl_slope_prior prior;

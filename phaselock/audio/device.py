@@ -166,7 +166,7 @@ class Device:
         leaves the loudspeaker; None while that is not known. May take some milliseconds."""
         if self._opened is None:
             return None
-        if self._account is None:
+        if self._account is None or self._account.is_silent:
             periods = 1 if self._opened.backend == "null" else _HELD_PERIODS
             return self._period_frames * periods * 1_000_000_000 // self._opened.rate_hz
         if self._opened.backend != "jack" or self._handle is None:

@@ -72,7 +72,7 @@ class Player:
         self._device_name: str | None = None
         self._device_rate_hz = 0
         self._timing: Timing = "unknown"
-        self._has_account = False
+        self._account: _native.Account | None = None
         self._platform_latency_ns = 0
         self._correction_ns = 0
         self._latency_lock = threading.Lock()
@@ -135,7 +135,8 @@ class Player:
     def _lead_ns(self, status: _native.EngineStatus) -> int:
         """From a callback to the loudspeaker: as the account of the stream measures it, or as told."""
         told_ns = self._platform_latency_ns + self._correction_ns
-        return (status.lead_ns or told_ns) if self._has_account else told_ns
+        account = self._account
+        return (status.lead_ns or told_ns) if account is not None and not account.is_silent else told_ns
 
     def _tell_latency(self, *, platform_ns: int | None = None, correction_ns: int | None = None) -> None:
         with self._latency_lock:  # the network's and the device's thread: the engine must keep the newest sum
@@ -206,7 +207,7 @@ class Player:
         info = output.open()
         self._tell_latency(platform_ns=output.output_latency_ns() or 0)
         account = output.account()
-        self._has_account = account is not None
+        self._account = account
         with self._lock:
             self.engine.stream(info.rate_hz, account)
             self._decks.restart()
