@@ -230,11 +230,11 @@ cdef class OutputClock:
     def __dealloc__(self):
         PyMem_Free(self.clock)
 
-    def add(self, double frame, int64_t leaves_ns, int64_t now_ns, int64_t frames):
-        """The account tells that `frame` leaves at local time `leaves_ns`, in a callback at `now_ns` for `frames` frames. True when the
-        line began anew."""
+    def add(self, double frame, int64_t leaves_ns, int64_t now_ns, int64_t frames, int64_t after_ns=0, double burst_ns=0.0):
+        """The account tells that `frame` leaves at local time `leaves_ns`, in a callback at `now_ns` for `frames` frames; "burst": that it
+        leaves before that, and after a burst before `after_ns`. True when the line began anew."""
         cdef pl.pl_moment moment
-        moment.frame, moment.leaves_ns = frame, leaves_ns
+        moment.frame, moment.leaves_ns, moment.after_ns, moment.burst_ns = frame, leaves_ns, after_ns, burst_ns
         return pl.pl_output_clock_add_rt(self.clock, &moment, now_ns, frames)
 
     def leaves_ns(self, double frame):
@@ -299,13 +299,13 @@ cdef class Account:
 
     @staticmethod
     def pipewire(size_t stream, double rate_hz, Engine engine not None):
-        """By the address of a pw_stream, whose process callback is `PIPEWIRE_PROCESS` and lets `engine` fill the buffers. None where
+        """By the address of a pw_stream, whose callbacks are `PIPEWIRE_PROCESS` and `PIPEWIRE_IO_CHANGED`, and lets `engine` fill the buffers. None where
         PipeWire's library has no such account."""
         return Account._of(pl.pl_pipewire_account(<void *>stream, rate_hz, engine.engine))
 
     @property
     def address(self):
-        """For `PIPEWIRE_PROCESS`."""
+        """What PipeWire's callbacks are called with."""
         return <size_t>self.account
 
 
@@ -342,6 +342,7 @@ cdef class ManualAccount(Account):
 
 
 PIPEWIRE_PROCESS = <size_t><void *>pl.pl_pipewire_process_rt
+PIPEWIRE_IO_CHANGED = <size_t><void *>pl.pl_pipewire_io_changed
 
 
 cdef class Engine:

@@ -69,6 +69,8 @@ cdef extern from "pl_output_clock.h" nogil:
     ctypedef struct pl_moment:
         double frame
         int64_t leaves_ns
+        int64_t after_ns
+        double burst_ns
     ctypedef struct pl_output_clock:
         double frame_ns
         int64_t base_ns
@@ -135,6 +137,7 @@ cdef extern from "pl_engine.h" nogil:
     void pl_engine_callback_rt(void *device, void *out, const void *input, uint32_t frames)
 
 cdef extern from "pl_pipewire.h" nogil:
+    void pl_pipewire_io_changed(void *account, uint32_t id, void *area, uint32_t size)
     pl_account *pl_pipewire_account(void *stream, double rate, pl_engine *engine)
     void pl_pipewire_process_rt(void *account)
     size_t pl_engine_user_offset

@@ -18,6 +18,10 @@ typedef _Atomic uint32_t pl_atomic_u32;
 #define pl_store_relaxed(p, v) atomic_store_explicit((p), (v), memory_order_relaxed)
 #define pl_store_release(p, v) atomic_store_explicit((p), (v), memory_order_release)
 
+/* In one order that all threads agree on. */
+#define pl_load_ordered(p) atomic_load_explicit((p), memory_order_seq_cst)
+#define pl_store_ordered(p, v) atomic_store_explicit((p), (v), memory_order_seq_cst)
+
 static inline uint64_t pl_bits_of_double(double v) { uint64_t b; memcpy(&b, &v, sizeof b); return b; }
 static inline double pl_double_of_bits(uint64_t b) { double v; memcpy(&v, &b, sizeof v); return v; }
 

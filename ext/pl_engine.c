@@ -263,7 +263,7 @@ bool pl_engine_read_status(pl_engine *e, pl_engine_status *s) {
 /* Take in what tells of this callback: the account of the stream; or the callback itself, where there is no account or it has told nothing
  * for so long that a guess is better. */
 static void hear_rt(pl_engine *e, int64_t frames, int64_t now_ns) {
-    pl_moment callback = {(double)e->device_frames, now_ns}, moment = callback;
+    pl_moment callback = {.frame = (double)e->device_frames, .leaves_ns = now_ns}, moment = callback;
     pl_account *account = e->account;
     if (account) {
         bool told = account->ask_rt(account, e->device_frames, now_ns, &moment), silent = pl_load_relaxed(&account->silent);

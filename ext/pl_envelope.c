@@ -159,6 +159,37 @@ bool pl_fit_two_rt(const pl_hull *a, const pl_hull *b, pl_slope_prior prior, pl_
     return true;
 }
 
+/* How far the upper line lies above the lower one, both of this slope. */
+static double gap(const pl_hull *a, const pl_hull *b, double slope) {
+    int p = touch(a, slope), q = touch(b, -slope);
+    return a->y[p] + b->y[q] - slope * (a->x[p] - b->x[q]);
+}
+
+/* The last slope, from `within` towards `beyond`, at which the gap is no less than `least`: it falls on the way. */
+static double slope_until(const pl_hull *a, const pl_hull *b, double within, double beyond, double least) {
+    for (int i = 0; i < 40; i++) {
+        double s = 0.5 * (within + beyond);
+        if (gap(a, b, s) >= least) within = s; else beyond = s;
+    }
+    return within;
+}
+
+bool pl_fit_strip_rt(const pl_hull *a, const pl_hull *b, double width, pl_slope_prior prior, pl_fit *fit) {
+    if (!a->count || !b->count) return false;
+    double widest = slope_where(a, b, 0);
+    width = fmax(width, -gap(a, b, widest));
+    double least = slope_until(a, b, widest, -SLOPE_MOST, -width), most = slope_until(a, b, widest, SLOPE_MOST, -width);
+    shrink(fit, 0.5 * (least + most), (most - least) / sqrt(12), prior);
+    fit->slope = fmax(least, fmin(most, fit->slope));
+    int p = touch(a, fit->slope), q = touch(b, -fit->slope);
+    fit->mean_x = 0.5 * (a->x[p] + b->x[q]);
+    fit->value = 0.5 * (a->y[p] - b->y[q] - width - fit->slope * (a->x[p] + b->x[q] - 2 * fit->mean_x));
+    fit->half_gap = 0.5 * (gap(a, b, fit->slope) + width);
+    fit->edge_sd = LEAST_SCALE_NS;
+    fit->points = a->count < b->count ? a->count : b->count;
+    return true;
+}
+
 /* The k-th smallest of the points' distances from the line through (mean, value) with this slope, from the count of those below a
  * threshold: a bisection needs no memory. `absolute`: of the distances' sizes. */
 static double quantile(const pl_hull *h, double mean, double value, double slope, int k, bool absolute) {

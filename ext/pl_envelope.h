@@ -54,6 +54,11 @@ bool pl_fit_one_rt(const pl_hull *lower, pl_slope_prior prior, pl_fit *fit);
 /* The common line of two clouds: `above` lies above it, `below_negated` holds the cloud that lies below it with y negated. */
 bool pl_fit_two_rt(const pl_hull *above, const pl_hull *below_negated, pl_slope_prior prior, pl_fit *fit);
 
+/* The line in the middle of a strip: it lies below all points of `above`, and above those of `below_negated` less `width`, which is made as wide
+ * as it takes. None of these bounds errs, so every slope that keeps to them is as likely, but for the prior. `half_gap`: half the
+ * height of what the bounds leave, at the slope found. */
+bool pl_fit_strip_rt(const pl_hull *above, const pl_hull *below_negated, double width, pl_slope_prior prior, pl_fit *fit);
+
 /* The line through the points of one cloud whose noise goes both ways: regression by iteratively reweighted least squares with Tukey's
  * biweight (Beaton and Tukey, "The fitting of power series", Technometrics 1974), the slope drawn towards the prior. */
 bool pl_fit_robust_rt(const pl_hull *points, pl_slope_prior prior, pl_fit *fit);

@@ -5,7 +5,7 @@
 
 static const double WINDOW_NS = 60e9, LATE_BUCKET_NS = 50e6, MEDIAN_BUCKET_NS = 200e6;
 static const double UNKNOWN_NS = 1e6;
-static const double BURST_SD_NS = 350e3;   /* half of the 32 frames that a card's pointer usually moves by */
+static const double USUAL_BURST_NS = 667e3;   /* while none was seen: 32 frames at 48 kHz, by which the pointers of many cards move */
 static const int64_t SLIP_AFTER_NS = 250000000LL, HALF_SLIP_AFTER_NS = 2500000000LL, SMALL_SLIP_AFTER_NS = 8000000000LL;
 static const pl_slope_prior CARDS = {0.0, 60e-6};   /* how far sound cards usually run from the computer's clock */
 
@@ -15,10 +15,12 @@ void pl_output_clock_init(pl_output_clock *c, pl_noise noise, double rate) {
     c->frame_ns = 1e9 / rate;
     c->prior = CARDS;
     pl_hull_init(&c->late, WINDOW_NS, noise == PL_NOISE_BOTH ? 0 : LATE_BUCKET_NS);
+    pl_hull_init(&c->after, WINDOW_NS, LATE_BUCKET_NS);
 }
 
 void pl_output_clock_clear_rt(pl_output_clock *c) {
     pl_hull_clear_rt(&c->late);
+    pl_hull_clear_rt(&c->after);
     c->open = c->fitted = false;
     c->bucket_count = 0;
     c->off_ns = 0;
@@ -47,8 +49,9 @@ static double spread_ns(const pl_output_clock *c, double x) {
     return hypot(c->fit.edge_sd, c->fit.slope_sd * (x - c->fit.mean_x));
 }
 
+/* Between two bounds every place is as likely. */
 double pl_output_clock_deviation_rt(const pl_output_clock *c, double x) {
-    return c->noise == PL_NOISE_BURST ? hypot(spread_ns(c, x), BURST_SD_NS) : spread_ns(c, x);
+    return c->noise == PL_NOISE_BURST ? hypot(spread_ns(c, x), fabs(c->fit.half_gap) / sqrt(3)) : spread_ns(c, x);
 }
 
 double pl_output_clock_slope_rt(const pl_output_clock *c) { return c->fitted ? c->fit.slope : 0; }
@@ -56,6 +59,7 @@ double pl_output_clock_slope_rt(const pl_output_clock *c) { return c->fitted ? c
 /* From now on the line is wrong by `by_ns`: begin a new one there, with the rate known so far. */
 static void restart(pl_output_clock *c, double by_ns) {
     pl_hull_clear_rt(&c->late);
+    pl_hull_clear_rt(&c->after);
     c->prior.slope = c->fit.slope;
     c->prior.slope_sd = fmax(c->fit.slope_sd, 1e-6);
     c->fit.value += by_ns;   /* until the first bucket is full */
@@ -111,10 +115,32 @@ static bool add_both(pl_output_clock *c, double x, double y) {
     return slipped;
 }
 
+/* A moment whose bounds lie outside of the strip contradicts the others: once all do for a while, the stream leaves at another time. */
+static bool add_between(pl_output_clock *c, double x, double late_y, double after_y, int64_t now_ns) {
+    double y = line_y(c, x), doubt_ns = c->fit.half_gap + 0.3e6, burst_ns = c->burst_ns > 0 ? c->burst_ns : USUAL_BURST_NS;
+    double off_ns = late_y < y ? late_y - y : after_y - burst_ns > y ? after_y - burst_ns - y : 0;
+    bool slipped = false;
+    if (c->fitted && fabs(off_ns) > doubt_ns) {
+        if (!c->late_since_ns) c->late_since_ns = now_ns;
+        if (now_ns - c->late_since_ns < SLIP_AFTER_NS) return false;
+        restart(c, 0.5 * (late_y + after_y - burst_ns) - y);
+        slipped = true;
+    }
+    c->late_since_ns = 0;
+    double slope = pl_output_clock_slope_rt(c);
+    bool closed = pl_hull_add_rt(&c->late, x, late_y, slope);
+    closed |= pl_hull_add_rt(&c->after, x, -after_y, -slope);
+    if (closed) c->fitted = pl_fit_strip_rt(&c->late, &c->after, burst_ns, c->prior, &c->fit);
+    return slipped;
+}
+
 bool pl_output_clock_add_rt(pl_output_clock *c, const pl_moment *moment, int64_t now_ns, int64_t frames) {
     double x = moment->frame * c->frame_ns;
     if (!c->open) c->base_ns = moment->leaves_ns - (int64_t)x;
     c->open = true;
     double y = (double)(moment->leaves_ns - c->base_ns) - x;
-    return c->noise == PL_NOISE_BOTH ? add_both(c, x, y) : add_late(c, x, y, now_ns, (double)frames * c->frame_ns);
+    if (c->noise == PL_NOISE_BOTH) return add_both(c, x, y);
+    if (c->noise == PL_NOISE_LATE) return add_late(c, x, y, now_ns, (double)frames * c->frame_ns);
+    c->burst_ns = moment->burst_ns;
+    return add_between(c, x, y, (double)(moment->after_ns - c->base_ns) - x, now_ns);
 }

@@ -5,9 +5,9 @@
  *
  *   PL_NOISE_LATE   a moment may be late, never early: a callback, a cycle time, a delay read from a DMA pointer that moves in bursts. The
  *                   line is the lower envelope of a minute (pl_envelope.h).
- *   PL_NOISE_BURST  the same of a server that takes its account from a pointer that moves in bursts: what it tells slides through a burst,
- *                   with the card's rate error, in seconds or minutes, and jumps back. The line follows it: its deviation includes
- *                   the burst.
+ *   PL_NOISE_BURST  two bounds by a pointer that moves in bursts: a frame leaves before one of them and no more than a burst before the other.
+ *                   Neither errs, so the line is the middle of the strip between both (pl_fit_two_rt). How long a burst is shows in how the
+ *                   pointer moves: the shortest step, or as much as it takes to keep the bounds apart.
  *   PL_NOISE_BOTH   a moment may be early or late: an account that a server smooths, or stamps at another moment than it reads. The line is
  *                   a robust regression through the medians of short buckets.
  *
@@ -26,7 +26,9 @@ enum { PL_BUCKET_MOMENTS = 32 };
 
 typedef struct {
     double frame;         /* counted from the first frame of the stream; in general a fraction */
-    int64_t leaves_ns;    /* local time at which it leaves */
+    int64_t leaves_ns;    /* local time at which it leaves; PL_NOISE_BURST: at the latest */
+    int64_t after_ns;     /* PL_NOISE_BURST: it leaves later than one burst before this local time */
+    double burst_ns;      /* PL_NOISE_BURST: the shortest step of the pointer so far; 0 while none was seen */
 } pl_moment;
 
 typedef struct {
@@ -35,6 +37,8 @@ typedef struct {
     int64_t base_ns;      /* local time of y = 0, x = 0 */
     bool open;            /* there has been a moment: a line exists */
     pl_hull late;         /* PL_NOISE_BOTH: the medians, one a bucket */
+    pl_hull after;        /* PL_NOISE_BURST: the other bounds, negated */
+    double burst_ns;
     double bucket_x, bucket_y[PL_BUCKET_MOMENTS];
     int bucket_count;
     double off_ns;        /* by how much the last median was off the line; 0 when it was not */

@@ -5,10 +5,12 @@
 
 #if defined(__linux__)
 
+#include <math.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { FRAME_BYTES = 2 * sizeof(float) };
+enum { FRAME_BYTES = 2 * sizeof(float), IO_POSITION = 7, MOST_BURST = 128, AVERAGE_CYCLES = 1000 };
 
 /* libpipewire's own, as far as they are used here: pw_time, pw_buffer, spa_buffer, spa_data and spa_chunk. */
 typedef struct {
@@ -19,6 +21,14 @@ typedef struct {
     uint64_t queued, buffered;          /* frames queued in the stream; frames that its resampler holds */
     uint32_t queued_buffers, avail_buffers;
 } stream_time;
+typedef struct {                        /* the beginning of spa_io_position: the clock of the stream's driver */
+    uint32_t flags, id;
+    char name[64];
+    uint64_t now_ns;                    /* CLOCK_MONOTONIC for which the cycle was planned: it begins then or later */
+    uint32_t rate_num, rate_denom;      /* the unit of all that follows, in seconds */
+    uint64_t position, duration;
+    int64_t delay;                      /* between what the driver writes next and the loudspeaker, by its card's pointer, when the cycle began */
+} driver_clock;
 typedef struct { uint32_t offset, size; int32_t stride, flags; } chunk;
 typedef struct { uint32_t type, flags; int64_t fd; uint32_t map_offset, max_size; void *data; chunk *chunk; } data_block;
 typedef struct { uint32_t metas, datas; void *meta; data_block *data; } spa_buffer;
@@ -29,10 +39,39 @@ typedef struct {
     void *stream;
     pl_engine *engine;
     double frame_ns;
+    pl_atomic_u64 clock;                /* the address of a driver_clock; 0 where there is none */
+    pl_atomic_u32 reading;              /* the audio thread looks at it */
+    int64_t delay;                      /* the driver's, in the newest cycle, and its average over `cycles` */
+    double aim;
+    int cycles;
+    double burst_ns;                    /* the least by which it changed; 0 before that */
     int (*time)(void *stream, stream_time *time, size_t size);
     stream_buffer *(*dequeue)(void *stream);
     int (*queue)(void *stream, stream_buffer *buffer);
 } pipewire_account;
+
+/* What PipeWire tells of the stream is smooth, but it follows the card's pointer, which moves in bursts, only by and by: it is off by up to a
+ * burst, for minutes. The pointer itself is in the driver's clock: the frames that lay between what the driver writes and the
+ * loudspeaker when it woke for this cycle, of which the newest burst may be gone by now. On average they are as many as the driver aims at,
+ * and what is told of the stream assumes just so many. Returns by how many ns there were more; false when that cannot be told. */
+static bool above_aim_rt(pipewire_account *p, const stream_time *told, double *above_ns) {
+    pl_store_ordered(&p->reading, 1);
+    const driver_clock *clock = (const driver_clock *)(uintptr_t)pl_load_ordered(&p->clock);
+    bool there = clock && clock->now_ns == (uint64_t)told->now_ns && clock->rate_denom;
+    double unit_ns = there ? 1e9 * clock->rate_num / clock->rate_denom : 0;
+    int64_t delay = there ? clock->delay : 0;
+    pl_store_ordered(&p->reading, 0);
+    if (!there) return false;
+    int64_t step = llabs(delay - p->delay);
+    if (p->cycles && step && step < MOST_BURST) p->burst_ns = fmin(p->burst_ns > 0 ? p->burst_ns : INFINITY, (double)step * unit_ns);
+    p->delay = delay;
+    p->cycles = p->cycles < AVERAGE_CYCLES ? p->cycles + 1 : AVERAGE_CYCLES;
+    p->aim += ((double)delay - p->aim) / (double)p->cycles;
+    /* Filters behind the stream delay it further, and the card's part of it is then known on average only. */
+    double aim = fabs((double)told->delay - p->aim) < MOST_BURST ? (double)told->delay : p->aim;
+    *above_ns = ((double)delay - aim) * unit_ns;
+    return fabs((double)delay - aim) < 4 * MOST_BURST;
+}
 
 /* In the process callback all that is written before `frame` is ahead of it: in the graph, the stream's queue, its resampler. */
 static bool ask_rt(pl_account *account, int64_t frame, int64_t now_ns, pl_moment *moment) {
@@ -40,10 +79,21 @@ static bool ask_rt(pl_account *account, int64_t frame, int64_t now_ns, pl_moment
     stream_time told;
     memset(&told, 0, sizeof told);
     if (p->time(p->stream, &told, sizeof told) < 0 || !told.rate_denom || told.now_ns <= 0 || now_ns - told.now_ns > 1000000000LL) return false;
-    double delay_ns = (double)told.delay * 1e9 * told.rate_num / told.rate_denom;
+    double delay_ns = (double)told.delay * 1e9 * told.rate_num / told.rate_denom, above_ns;
+    if (!above_aim_rt(p, &told, &above_ns)) return false;
+    int64_t before_ns = (int64_t)(delay_ns + above_ns + (double)(told.queued + told.buffered) * p->frame_ns);
     moment->frame = (double)frame;
-    moment->leaves_ns = told.now_ns + (int64_t)(delay_ns + (double)(told.queued + told.buffered) * p->frame_ns);
+    moment->leaves_ns = now_ns + before_ns;          /* the driver looked at the pointer no later than now */
+    moment->after_ns = told.now_ns + before_ns;      /* and no earlier than the cycle was due */
+    moment->burst_ns = p->burst_ns;
     return true;
+}
+
+void pl_pipewire_io_changed(void *account, uint32_t id, void *area, uint32_t size) {
+    pipewire_account *p = account;
+    if (id != IO_POSITION) return;
+    pl_store_ordered(&p->clock, (uint64_t)(uintptr_t)(size >= sizeof(driver_clock) ? area : NULL));
+    while (pl_load_ordered(&p->reading)) sched_yield();   /* the old area may be unmapped once this returns */
 }
 
 void pl_pipewire_process_rt(void *account) {
@@ -87,6 +137,13 @@ pl_account *pl_pipewire_account(void *stream, double rate, pl_engine *engine) {
     (void)rate;
     (void)engine;
     return NULL;
+}
+
+void pl_pipewire_io_changed(void *account, uint32_t id, void *area, uint32_t size) {
+    pipewire_account *p = account;
+    if (id != IO_POSITION) return;
+    pl_store_ordered(&p->clock, (uint64_t)(uintptr_t)(size >= sizeof(driver_clock) ? area : NULL));
+    while (pl_load_ordered(&p->reading)) sched_yield();   /* the old area may be unmapped once this returns */
 }
 
 void pl_pipewire_process_rt(void *account) { (void)account; }

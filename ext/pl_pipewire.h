@@ -10,7 +10,8 @@
  * than 0.3.50. pl_account_free ends it, after the stream. */
 pl_account *pl_pipewire_account(void *stream, double rate, pl_engine *engine);
 
-/* pw_stream_events.process; `account` is the stream's. */
+/* pw_stream_events.io_changed and .process; `account` is the stream's. */
+void pl_pipewire_io_changed(void *account, uint32_t id, void *area, uint32_t size);
 void pl_pipewire_process_rt(void *account);
 
 #endif

@@ -81,7 +81,14 @@ class _MetadataEvents(ctypes.Structure):
 
 
 class _StreamEvents(ctypes.Structure):
-    _fields_ = (("version", c_uint32), ("before", c_void_p * 7), ("process", c_void_p), ("after", c_void_p * 3))
+    _fields_ = (
+        ("version", c_uint32),
+        ("before", c_void_p * 3),
+        ("io_changed", c_void_p),
+        ("between", c_void_p * 3),
+        ("process", c_void_p),
+        ("after", c_void_p * 3),
+    )
 
 
 @functools.cache
@@ -183,7 +190,9 @@ class PipeWire:
             if account is None:
                 raise AudioDeviceError("The audio output cannot be opened (pipewire: its library is too old).")
             self._account = account
-            events = _StreamEvents(version=_EVENTS_VERSION, process=_native.PIPEWIRE_PROCESS)
+            events = _StreamEvents(
+                version=_EVENTS_VERSION, io_changed=_native.PIPEWIRE_IO_CHANGED, process=_native.PIPEWIRE_PROCESS
+            )
             hook = ctypes.create_string_buffer(_HOOK_BYTES)
             self._keep += [hook, events]
             self._library.pw_stream_add_listener(

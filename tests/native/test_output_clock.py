@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable
 
@@ -77,6 +78,85 @@ def test_the_deviation_covers_the_error(noise: str) -> None:
             card.run(3, noise_ns)
             within.append(abs(card.error_us) * 1e3 < 3 * card.clock.deviation_ns(card.frame))
     assert np.mean(within) > 0.85
+
+
+class Graph:
+    """A stream of a server that wakes when it believes a cycle to be due, and looks at a pointer that moves in bursts.
+
+    Its belief changes only when the pointer is not where it should be.
+    """
+
+    def __init__(self, *, ppm: float, burst: int, seed: int, believed_ppm: float = 0.0) -> None:
+        self.clock = _native.OutputClock("burst", HZ)
+        self.draw = random.Random(seed)
+        self.ppm, self.burst, self.believed_ppm = ppm, burst, believed_ppm
+        self.frame = 0
+        self.later_ns = 0.0
+        self.delay = self.aim = 2048
+        self.due_ns = T0_NS - self.aim * FRAME_NS + self.draw.uniform(0, 600e3)
+        self.step = 0
+
+    def leaves_ns(self, frame: float) -> float:
+        return T0_NS + self.later_ns + frame * FRAME_NS * (1 + self.ppm * 1e-6)
+
+    def run(self, seconds: float) -> Graph:
+        for _ in range(round(seconds * HZ / 1024)):
+            woke_ns = self.due_ns + self.draw.expovariate(1 / 40e3)
+            now_ns = woke_ns + self.draw.expovariate(1 / 40e3)
+            gone = (woke_ns - self.leaves_ns(0)) / FRAME_NS / (1 + self.ppm * 1e-6)
+            delay = self.frame - math.floor(gone / self.burst) * self.burst
+            if delay != self.delay:
+                self.step = min(self.step or 1000, abs(delay - self.delay))
+                self.due_ns += (delay - self.aim) * 1e3  # some ppm, at last
+            self.delay = delay
+            late_ns, after_ns = (round(at_ns + delay * FRAME_NS) for at_ns in (now_ns, self.due_ns))
+            self.clock.add(self.frame, late_ns, round(now_ns), 1024, after_ns, self.step * FRAME_NS)
+            self.frame += 1024
+            self.due_ns += 1024 * FRAME_NS * (1 + self.believed_ppm * 1e-6)
+        return self
+
+    @property
+    def error_us(self) -> float:
+        return (self.clock.leaves_ns(self.frame) - self.leaves_ns(self.frame)) / 1e3
+
+
+@pytest.mark.parametrize("burst", [1, 32, 64])
+@pytest.mark.parametrize("ppm", [25, -80])
+@pytest.mark.parametrize("seed", range(3))
+def test_a_pointer_that_moves_in_bursts(burst: int, ppm: float, seed: int) -> None:
+    """The server's belief slides through a burst in up to a minute; its bounds are a tenth of that apart, or less."""
+    graph = Graph(ppm=ppm, burst=burst, seed=seed)
+    burst_us = burst * FRAME_NS / 1e3
+    early, late = [], []
+    for _ in range(60):
+        graph.run(0.5)
+        early.append(abs(graph.error_us))
+    for _ in range(60):
+        graph.run(0.5)
+        late.append(abs(graph.error_us))
+    assert max(early) < burst_us + 100
+    assert max(late) < 0.1 * burst_us + 40
+
+
+def test_a_pointer_that_has_not_moved_is_not_trusted() -> None:
+    """How long its bursts are is not known."""
+    graph = Graph(ppm=0, burst=32, seed=1).run(5)
+    assert graph.step == 0
+    assert abs(graph.error_us) * 1e3 < 2 * graph.clock.deviation_ns(graph.frame)
+    assert graph.clock.deviation_ns(graph.frame) > 150e3
+
+
+@pytest.mark.parametrize("later_ms", [21, -21])
+def test_a_graph_that_moves_the_stream(later_ms: float) -> None:
+    graph = Graph(ppm=-80, burst=32, seed=1).run(20)
+    graph.later_ns = later_ms * MS
+    graph.due_ns += later_ms * MS
+    graph.run(1)
+    assert graph.clock.slips == 1
+    assert abs(graph.error_us) < 500
+    graph.run(30)
+    assert graph.clock.slips == 1
+    assert abs(graph.error_us) < 60
 
 
 class Stream:
