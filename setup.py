@@ -63,7 +63,7 @@ native = Extension(
     ["ext/_native.pyx", *in_ext("pl_*.c")],
     depends=in_ext("*.h", "*.pxd"),
     include_dirs=["ext"],
-    libraries={"win32": ["ws2_32"], "linux": ["m", "dl"]}.get(sys.platform, ["m"]),
+    libraries={"win32": ["ws2_32"], "linux": ["m", "dl", "pthread"]}.get(sys.platform, ["m"]),
     define_macros=[("Py_LIMITED_API", "0x030B0000")] if ABI3 else [],
     py_limited_api=ABI3,
 )

@@ -1,6 +1,7 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
 """The native core: thin classes over the C files of ext/. What each one means is said in their headers."""
 
+import os
 from collections import namedtuple
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
@@ -37,6 +38,19 @@ def now_ns():
 def set_clock_skew(double ppm, int64_t ahead_ns=0):
     """Let this process's clock be so much ahead, and run `ppm` fast, from now on. Only before threads use it."""
     pl.pl_clock_set_skew(ppm, ahead_ns)
+
+
+def thread_priority(int64_t thread):
+    """The priority of a thread of this process, by the system's number of it: "normal", "raised" or "real-time"; "unknown" where there is
+    no such thread."""
+    return ("unknown", "normal", "raised", "real-time")[<int>pl.pl_thread_priority(thread)]
+
+
+def make_thread_real_time(int64_t thread, int level):
+    """Ask the system for real-time scheduling of a thread, at a level of 1 to 99. OSError where it is not granted."""
+    cdef int error = pl.pl_thread_make_real_time(thread, level)
+    if error:
+        raise OSError(error, os.strerror(error))
 
 
 cdef class ClockLine:
@@ -389,6 +403,10 @@ cdef class Engine:
             raise ValueError("device rate out of range")
         pl.pl_engine_stream(self.engine, device_rate_hz, NULL if account is None else account.account)
         self.account = account
+
+    def thread(self):
+        """The system's number of the thread that calls back; 0 while none has. Only while the stream is open."""
+        return pl.pl_engine_thread_id(self.engine)
 
     def free_deck(self):
         """A free deck or -1."""

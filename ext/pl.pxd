@@ -97,6 +97,13 @@ cdef extern from "pl_account.h" nogil:
     void pl_account_free(pl_account *account)
 
 
+cdef extern from "pl_priority.h" nogil:
+    ctypedef enum pl_priority:
+        PL_PRIORITY_UNKNOWN
+    pl_priority pl_thread_priority(int64_t id)
+    int pl_thread_make_real_time(int64_t id, int level)
+
+
 cdef extern from "pl_engine.h" nogil:
     int64_t PL_NO_END
     enum: PL_DECKS
@@ -129,6 +136,7 @@ cdef extern from "pl_engine.h" nogil:
     bint pl_engine_init(pl_engine *engine, pl_line *clock, int64_t ring_frames)
     void pl_engine_free(pl_engine *engine)
     void pl_engine_stream(pl_engine *engine, double device_rate, pl_account *account)
+    int64_t pl_engine_thread_id(pl_engine *engine)
     int pl_engine_free_deck(pl_engine *engine)
     bint pl_engine_arm(pl_engine *engine, int deck, double track_rate, int64_t anchor_frame, int64_t start_ns, int64_t stop_ns, bint seamless)
     bint pl_engine_stop_at(pl_engine *engine, int64_t stop_ns)

@@ -55,6 +55,7 @@ void pl_engine_stream(pl_engine *e, double device_rate, pl_account *account) {
     }
     e->account = account;
     e->untold_frames = 0;
+    pl_store_relaxed(&e->thread, 0);
     pl_output_clock_init(&e->output, account ? account->noise : PL_NOISE_LATE, device_rate);
     e->cursor_valid = e->audible = e->slipped = false;
     e->device_frames = e->lead_ns = 0;
@@ -343,7 +344,12 @@ void pl_engine_serve_at_rt(pl_engine *e, float *out, int64_t frames, int64_t now
     publish_rt(e, x + (double)frames * nominal, step, nominal, leaves_ns + latency_ns);
 }
 
-void pl_engine_serve_rt(pl_engine *e, float *out, int64_t frames) { pl_engine_serve_at_rt(e, out, frames, pl_now_ns_rt()); }
+void pl_engine_serve_rt(pl_engine *e, float *out, int64_t frames) {
+    pl_store_relaxed(&e->thread, pl_thread_handle_rt());
+    pl_engine_serve_at_rt(e, out, frames, pl_now_ns_rt());
+}
+
+int64_t pl_engine_thread_id(pl_engine *e) { return pl_thread_id(pl_load_relaxed(&e->thread)); }
 
 void pl_engine_callback_rt(void *device, void *out, const void *in, uint32_t frames) {
     (void)in;

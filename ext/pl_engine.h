@@ -16,6 +16,7 @@
 #include "pl_account.h"
 #include "pl_clock.h"
 #include "pl_output_clock.h"
+#include "pl_priority.h"
 #include "pl_resample.h"
 #include "pl_ring.h"
 
@@ -69,6 +70,7 @@ typedef struct {
     pl_atomic_i64 output_latency_ns;
     pl_atomic_u64 volume_target;    /* bits of a double */
     pl_seqlock status;
+    pl_atomic_u64 thread;           /* the handle of the thread that called back last; 0 before that */
     pl_account *account;            /* set while the device is stopped; NULL: the callbacks are the account */
     /* callback */
     pl_line_value line;
@@ -112,6 +114,8 @@ void pl_engine_set_volume(pl_engine *engine, double volume);
 void pl_engine_serve_at_rt(pl_engine *engine, float *out, int64_t frames, int64_t now_ns);
 /* The same now. */
 void pl_engine_serve_rt(pl_engine *engine, float *out, int64_t frames);
+/* Any thread, while the stream is open: the system's number of the thread that calls back; 0 while none has. */
+int64_t pl_engine_thread_id(pl_engine *engine);
 /* miniaudio's data callback; the engine is the device's user pointer, found `pl_engine_user_offset` bytes into the device. */
 void pl_engine_callback_rt(void *device, void *out, const void *in, uint32_t frames);
 extern size_t pl_engine_user_offset;

@@ -26,6 +26,7 @@ from types import FrameType
 from typing import Any
 
 from phaselock import _native
+from phaselock.audio import priority
 from phaselock.audio.device import list_outputs
 from phaselock.desk import HostDesk, PeerDesk, Terminal
 from phaselock.errors import PhaseLockError
@@ -98,12 +99,15 @@ def run_sessions(timeout_s: float, terminal: Terminal) -> int:
 
 
 def run_devices(terminal: Terminal) -> int:
-    """List the outputs of this machine."""
+    """List the outputs of this machine, and what the system grants to an audio thread of ours."""
     outputs = list_outputs()
     for backend, name, is_default in outputs:
         terminal.event("output", None, {"backend": backend, "name": name, "default": is_default})
     if not outputs:
         terminal.event("warning", None, {"message": "No audio output detected."})
+    elif found := priority.try_out():
+        fields = {"priority": found.level, "message": found.sentence, "fix": found.advice}
+        terminal.event("priority", None, fields)
     return 0
 
 

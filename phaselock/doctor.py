@@ -27,6 +27,7 @@ from typing import Any, Protocol
 
 from phaselock import __version__, _native
 from phaselock.audio.device import USER_DATA_OFFSET, Device
+from phaselock.audio.priority import NO_ANSWER, Priority
 from phaselock.errors import PhaseLockError
 from phaselock.model.address import DEFAULT_PORT
 from phaselock.network import addresses, discovery
@@ -166,6 +167,7 @@ class Heard:
     rate_hz: int
     callbacks: bool
     latency_ns: int | None
+    priority: Priority
 
 
 def check_output(listen: Callable[[], Heard]) -> list[Finding]:
@@ -174,22 +176,34 @@ def check_output(listen: Callable[[], Heard]) -> list[Finding]:
         heard = listen()
     except PhaseLockError as error:
         return [Finding("output", "problem", str(error), _for(OUTPUT))]
+    if heard.backend == "null" or not heard.callbacks:
+        return [_latency(heard)]
+    return [_latency(heard), check_priority(heard.priority)]
+
+
+def _latency(heard: Heard) -> Finding:
     if heard.backend == "null":
-        return [Finding("output", "hint", "There is no output: null plays into the void.")]
+        return Finding("output", "hint", "There is no output: null plays into the void.")
     what = f"{heard.name} ({heard.backend}, {heard.rate_hz} Hz)"
     if not heard.callbacks:
-        return [Finding("output", "problem", f"The output {what} opens, but takes no sound.", _for(OUTPUT))]
+        return Finding("output", "problem", f"The output {what} opens, but takes no sound.", _for(OUTPUT))
     if heard.latency_ns is None:
         message = f"The output {what} works, but the system does not tell how late it is."
         fix = "If this machine is heard late, correct it while it plays: offset MILLISECONDS"
-        return [Finding("output", "hint", message, fix)]
+        return Finding("output", "hint", message, fix)
     latency_ms = heard.latency_ns / 1e6
     message = f"The output {what} works and is {latency_ms:.0f} ms late, which is allowed for."
     figures = {"latency_ms": round(latency_ms, 3)}
     if latency_ms <= LATE_MS:
-        return [Finding("output", "ok", message, figures=figures)]
+        return Finding("output", "ok", message, figures=figures)
     fix = "Bluetooth loudspeakers often hide more than they tell. A cable is exact; or by ear: offset MILLISECONDS"
-    return [Finding("output", "hint", message, fix, figures)]
+    return Finding("output", "hint", message, fix, figures)
+
+
+def check_priority(found: Priority) -> Finding:
+    """What the audio thread of an output that works has."""
+    level = "ok" if found.level in ("real-time", "raised") else "hint"
+    return Finding("priority", level, found.sentence, found.advice, {"priority": found.level})
 
 
 def listen_to_output(backend: str, device_name: str | None, *, or_default: bool) -> Heard:
@@ -208,10 +222,12 @@ def listen_to_output(backend: str, device_name: str | None, *, or_default: bool)
         engine.stream(info.rate_hz, device.account())
         device.start()
         until_s = time.monotonic() + FIRST_SOUND_S
-        while engine.status().device_frames < SOUND_S * info.rate_hz and time.monotonic() < until_s:
+        heard, priority = False, None
+        while not (heard and priority) and time.monotonic() < until_s:
             time.sleep(LOOK_S)
-        heard = engine.status().device_frames >= SOUND_S * info.rate_hz
-        return Heard(info.name, info.backend, info.rate_hz, heard, device.output_latency_ns())
+            heard, priority = engine.status().device_frames >= SOUND_S * info.rate_hz, device.priority()
+        priority = priority or Priority("unknown", NO_ANSWER)
+        return Heard(info.name, info.backend, info.rate_hz, heard, device.output_latency_ns(), priority)
     finally:
         device.close()
 

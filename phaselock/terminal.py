@@ -166,6 +166,8 @@ def sentences(name: str, fields: Mapping[str, Any]) -> list[str]:
             return [_session_line(fields)]
         case "finding":
             return [f"{fields['level']:9}{fields['message']}", *textwrap.indent(fields["fix"], " " * 9).splitlines()]
+        case "priority":
+            return [fields["message"], *fields["fix"].splitlines()]
         case "joined" if fields.get("again"):
             sentence = "The host is heard again."
         case _:

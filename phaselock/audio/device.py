@@ -29,6 +29,7 @@ from phaselock.audio import handles
 from phaselock.audio.interface import Timing
 from phaselock.audio.jack import playback_latency_ns, quieten_jack
 from phaselock.audio.pipewire import PipeWire, Sink
+from phaselock.audio.priority import Priority, Raiser
 from phaselock.errors import AudioDeviceError
 
 BACKENDS = ("auto", "pipewire", "jack", "pulseaudio", "alsa", "wasapi", "coreaudio", "null")
@@ -117,6 +118,7 @@ class Device:
         self._handle: int | None = None
         self._opened: DeviceInfo | None = None
         self._period_frames = 0
+        self._raiser: Raiser | None = None
         self._given_up = False
         self._seen = -1
         self._looked_at_ns = 0
@@ -140,10 +142,11 @@ class Device:
         self._seen = -1
         if self._pipewire is not None:
             self._call(self._pipewire.start)
-            return
-        result = self._call(lambda: int(lib.ma_device_start(self._device)))
-        if result != lib.MA_SUCCESS:
-            raise AudioDeviceError(f"The audio output cannot be started ({_reason(result)}).")
+        else:
+            result = self._call(lambda: int(lib.ma_device_start(self._device)))
+            if result != lib.MA_SUCCESS:
+                raise AudioDeviceError(f"The audio output cannot be started ({_reason(result)}).")
+        self._raiser = Raiser(self._engine.thread)
 
     def is_running(self) -> bool:
         """Whether sound still leaves; False after the output or its server went away. Ask a few times a second."""
@@ -160,6 +163,10 @@ class Device:
     def timing(self) -> Timing:
         """What is known of the moment at which a frame leaves the loudspeaker. May change while the stream runs."""
         return self._account.timing if self._account is not None else "unknown"
+
+    def priority(self) -> Priority | None:
+        """What the audio thread has, and why not more; None while that is not known."""
+        return None if self._raiser is None else self._raiser.priority()
 
     def output_latency_ns(self) -> int | None:
         """From the moment that the account tells of a frame (without one: from its callback) to the moment at which it
@@ -179,6 +186,8 @@ class Device:
     def close(self) -> bool:
         """Stop and let go, within seconds even if the sound server hangs: then False, and a callback may still come."""
         closed = True
+        if self._raiser is not None:
+            self._raiser.end()
         if self._opened is not None:
             try:
                 self._call(self._close, _CLOSE_LIMIT_S)

@@ -1,0 +1,193 @@
+"""RealtimeKit: the service that gives real-time scheduling to threads of programs that may not take it themselves.
+
+It is asked on the message bus of the system; from inside a Flatpak, through the portal on the bus of the user, which
+passes it on. libdbus is loaded when it is needed: PipeWire and PulseAudio need it, too, so it is where they are.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import dataclasses
+import functools
+import os
+import sys
+from ctypes import POINTER, byref, c_char_p, c_int, c_int32, c_int64, c_uint32, c_uint64, c_void_p
+from typing import Any
+
+ANSWER_LIMIT_MS = 3000
+_FLATPAK = "/.flatpak-info"
+
+
+class Refused(Exception):
+    """Why there is no real-time scheduling, in words."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Service:
+    """Where it is asked. `bus` is 0 for the user's, 1 for the system's (DBusBusType)."""
+
+    title: str
+    bus: int
+    name: bytes
+    path: bytes
+    interface: bytes
+
+
+_SYSTEM = Service(
+    "RealtimeKit", 1, b"org.freedesktop.RealtimeKit1", b"/org/freedesktop/RealtimeKit1", b"org.freedesktop.RealtimeKit1"
+)
+_PORTAL = Service(
+    "The portal of Flatpak",
+    0,
+    b"org.freedesktop.portal.Desktop",
+    b"/org/freedesktop/portal/desktop",
+    b"org.freedesktop.portal.Realtime",
+)
+
+
+def make_real_time(thread: int, level: int, service: Service | None = None) -> None:
+    """Have this thread of this process scheduled at `level`, or at the highest one that is given to anybody. Refused.
+
+    From then on the kernel ends the process, should one of its real-time threads compute for longer than RealtimeKit
+    wishes (200 ms) without ever waiting. Takes some milliseconds, and up to ANSWER_LIMIT_MS a call, of which there are
+    three, where the service does not answer.
+    """
+    connection = _Connection(service or (_PORTAL if os.path.exists(_FLATPAK) else _SYSTEM))
+    try:
+        _limit_computing(connection.number(b"RTTimeUSecMax"))
+        highest = connection.number(b"MaxRealtimePriority")
+        connection.make_thread_real_time(os.getpid(), thread, max(1, min(level, highest)))
+    finally:
+        connection.close()
+
+
+def _limit_computing(limit_us: int) -> None:
+    """Have real-time threads of this process compute for no longer than that at a stretch; RealtimeKit demands it."""
+    if sys.platform == "linux":
+        import resource
+
+        _, hard = resource.getrlimit(resource.RLIMIT_RTTIME)
+        if hard == resource.RLIM_INFINITY or hard > limit_us:
+            resource.setrlimit(resource.RLIMIT_RTTIME, (limit_us, limit_us))
+
+
+class _Error(ctypes.Structure):  # DBusError
+    _fields_ = (("name", c_char_p), ("message", c_char_p), ("flags", c_uint32), ("padding", c_void_p))
+
+
+class _Iterator(ctypes.Structure):  # DBusMessageIter, which is smaller
+    _fields_ = (("fields", c_void_p * 16),)
+
+
+_STRING, _UINT32, _UINT64, _INT32, _INT64, _VARIANT = b"sutixv"
+_NUMBERS: dict[int, Any] = {_UINT32: c_uint32, _UINT64: c_uint64, _INT32: c_int32, _INT64: c_int64}
+
+
+@functools.cache
+def _library() -> Any:
+    try:
+        library: Any = ctypes.CDLL("libdbus-1.so.3")
+    except OSError:
+        raise Refused("RealtimeKit cannot be asked, for libdbus-1 is missing.") from None
+    for name, result, *arguments in (
+        ("bus_get_private", c_void_p, c_int, POINTER(_Error)),
+        ("connection_set_exit_on_disconnect", None, c_void_p, c_uint32),
+        ("connection_send_with_reply_and_block", c_void_p, c_void_p, c_void_p, c_int, POINTER(_Error)),
+        ("connection_close", None, c_void_p),
+        ("connection_unref", None, c_void_p),
+        ("message_new_method_call", c_void_p, c_char_p, c_char_p, c_char_p, c_char_p),
+        ("message_iter_init_append", None, c_void_p, POINTER(_Iterator)),
+        ("message_iter_append_basic", c_uint32, POINTER(_Iterator), c_int, c_void_p),
+        ("message_iter_init", c_uint32, c_void_p, POINTER(_Iterator)),
+        ("message_iter_get_arg_type", c_int, POINTER(_Iterator)),
+        ("message_iter_recurse", None, POINTER(_Iterator), POINTER(_Iterator)),
+        ("message_iter_get_basic", None, POINTER(_Iterator), c_void_p),
+        ("message_unref", None, c_void_p),
+        ("error_init", None, POINTER(_Error)),
+        ("error_free", None, POINTER(_Error)),
+    ):
+        function = getattr(library, f"dbus_{name}")
+        function.restype, function.argtypes = result, arguments
+    return library
+
+
+class _Connection:
+    """A connection of its own to the service's bus. Refused where there is none."""
+
+    def __init__(self, service: Service) -> None:
+        self._service = service
+        self._library = _library()
+        error = self._new_error()
+        self._connection = self._library.dbus_bus_get_private(service.bus, byref(error))
+        if not self._connection:
+            self._library.dbus_error_free(byref(error))
+            raise Refused(f"{service.title} cannot be asked, for there is no message bus.")
+        self._library.dbus_connection_set_exit_on_disconnect(self._connection, 0)
+
+    def number(self, name: bytes) -> int:
+        """A property of the service."""
+        reply = self._call(
+            b"org.freedesktop.DBus.Properties", b"Get", (_STRING, self._service.interface), (_STRING, name)
+        )
+        try:
+            outside, inside = _Iterator(), _Iterator()
+            if self._library.dbus_message_iter_init(reply, byref(outside)):
+                if self._library.dbus_message_iter_get_arg_type(byref(outside)) == _VARIANT:
+                    self._library.dbus_message_iter_recurse(byref(outside), byref(inside))
+                    if kind := _NUMBERS.get(self._library.dbus_message_iter_get_arg_type(byref(inside))):
+                        value = kind()
+                        self._library.dbus_message_iter_get_basic(byref(inside), byref(value))
+                        return int(value.value)
+        finally:
+            self._library.dbus_message_unref(reply)
+        raise Refused(f"{self._service.title} gives an answer that makes no sense.")
+
+    def make_thread_real_time(self, process: int, thread: int, level: int) -> None:
+        """At this level of SCHED_RR."""
+        arguments = (_UINT64, process), (_UINT64, thread), (_UINT32, level)
+        reply = self._call(self._service.interface, b"MakeThreadRealtimeWithPID", *arguments)
+        self._library.dbus_message_unref(reply)
+
+    def close(self) -> None:
+        """End the connection."""
+        self._library.dbus_connection_close(self._connection)
+        self._library.dbus_connection_unref(self._connection)
+
+    def _call(self, interface: bytes, method: bytes, *arguments: tuple[int, int | bytes]) -> Any:
+        """The reply to a call, to be let go. Refused."""
+        service = self._service
+        message = self._library.dbus_message_new_method_call(service.name, service.path, interface, method)
+        if not message:
+            raise MemoryError
+        error = self._new_error()
+        try:
+            place = _Iterator()
+            self._library.dbus_message_iter_init_append(message, byref(place))
+            for kind, value in arguments:
+                holder = c_char_p(value) if isinstance(value, bytes) else _NUMBERS[kind](value)
+                if not self._library.dbus_message_iter_append_basic(byref(place), kind, byref(holder)):
+                    raise MemoryError
+            reply = self._library.dbus_connection_send_with_reply_and_block(
+                self._connection, message, ANSWER_LIMIT_MS, byref(error)
+            )
+            if not reply:
+                raise Refused(_reason(service.title, (error.name or b"").decode("ascii", "replace")))
+            return reply
+        finally:
+            self._library.dbus_error_free(byref(error))
+            self._library.dbus_message_unref(message)
+
+    def _new_error(self) -> _Error:
+        error = _Error()
+        self._library.dbus_error_init(byref(error))
+        return error
+
+
+def _reason(title: str, error: str) -> str:
+    """What an error of D-Bus means here."""
+    kind = error.rpartition(".")[2]
+    if kind in ("ServiceUnknown", "NameHasNoOwner", "UnknownInterface", "UnknownMethod", "UnknownObject"):
+        return f"{title} is not installed."
+    if kind in ("NoReply", "Timeout", "TimedOut", "Disconnected"):
+        return f"{title} does not answer."
+    return f"{title} refuses it ({kind})."
