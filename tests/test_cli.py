@@ -9,12 +9,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Mapping
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from phaselock import app, cli, demo, terminal
 from phaselock.audio.device import BACKENDS
+from phaselock.audio.priority import Priority
 from phaselock.model.address import parse_address
 from phaselock.sync.clock import FILTERS
 from phaselock.terminal import Terminal, sentences
@@ -107,9 +109,27 @@ def test_devices_prints_one_object_a_line() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     told = [json.loads(line) for line in done.stdout.splitlines()]
     assert told
-    assert all(event["event"] == "output" and event["name"] for event in told) or told == [
-        {"event": "warning", "message": "No audio output detected."}
-    ]
+    if told == [{"event": "warning", "message": "No audio output detected."}]:
+        return
+    if sys.platform == "linux":
+        last = told.pop()
+        assert last["event"] == "priority" and last["priority"] and last["message"]
+    assert all(event["event"] == "output" and event["name"] for event in told)
+
+
+def test_devices_tells_what_the_audio_thread_gets(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[str, dict[str, object]]] = []
+    screen = SimpleNamespace(event=lambda name, _, fields: told.append((name, fields)))
+    refused = Priority("normal", "RealtimeKit is not installed.")
+    monkeypatch.setattr(app, "list_outputs", lambda: [("alsa", "Box", True)])
+    monkeypatch.setattr(app.priority, "try_out", lambda: refused)
+    assert app.run_devices(screen) == 0
+    assert [name for name, _ in told] == ["output", "priority"]
+    assert told[1][1] == {"priority": "normal", "message": refused.sentence, "fix": refused.advice}
+    assert sentences(*told[1]) == [refused.sentence, *refused.advice.splitlines()]
+    monkeypatch.setattr(app.priority, "try_out", lambda: None)
+    assert app.run_devices(screen) == 0
+    assert [name for name, _ in told[2:]] == ["output"]
 
 
 def test_the_choices_are_those_of_the_rooms_behind() -> None:

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 import pytest
 
 from phaselock import doctor, terminal
+from phaselock.audio.priority import Priority
 from phaselock.doctor import Finding, Heard
 from phaselock.errors import AudioDeviceError, PhaseLockError
 from phaselock.network import discovery
@@ -78,19 +79,48 @@ def test_a_window_is_really_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     assert doctor.check_window(doctor.try_window)[0].level == "hint"
 
 
+REAL_TIME = Priority("real-time")
+
+
 @pytest.mark.parametrize(
     ("heard", "level", "message"),
     [
-        (Heard("Box", "alsa", 48000, True, 20_000_000), "ok", "Box (alsa, 48000 Hz) works and is 20 ms late"),
-        (Heard("Box", "alsa", 48000, True, 300_000_000), "hint", "300 ms late"),
-        (Heard("Box", "alsa", 48000, True, None), "hint", "does not tell how late"),
-        (Heard("Box", "alsa", 48000, False, 20_000_000), "problem", "takes no sound"),
-        (Heard("NULL", "null", 48000, True, 0), "hint", "There is no output"),
+        (Heard("Box", "alsa", 48000, True, 20_000_000, REAL_TIME), "ok", "Box (alsa, 48000 Hz) works and is 20 ms"),
+        (Heard("Box", "alsa", 48000, True, 300_000_000, REAL_TIME), "hint", "300 ms late"),
+        (Heard("Box", "alsa", 48000, True, None, REAL_TIME), "hint", "does not tell how late"),
     ],
 )
 def test_an_output(heard: Heard, level: str, message: str) -> None:
+    output, priority = doctor.check_output(lambda: heard)
+    assert output.level == level and message in output.message
+    assert priority == doctor.check_priority(REAL_TIME)
+
+
+@pytest.mark.parametrize(
+    ("heard", "level", "message"),
+    [
+        (Heard("Box", "alsa", 48000, False, 20_000_000, REAL_TIME), "problem", "takes no sound"),
+        (Heard("NULL", "null", 48000, True, 0, REAL_TIME), "hint", "There is no output"),
+    ],
+)
+def test_an_output_that_cannot_be_heard(heard: Heard, level: str, message: str) -> None:
     found = the_only(doctor.check_output(lambda: heard))
     assert found.level == level and message in found.message
+
+
+@pytest.mark.parametrize(
+    ("priority", "level", "message"),
+    [
+        (REAL_TIME, "ok", "The audio thread gets real-time priority."),
+        (Priority("raised"), "ok", "The audio thread gets raised priority."),
+        (Priority("normal", "RealtimeKit is not installed."), "hint", "may break up. RealtimeKit is not installed."),
+        (Priority("unknown"), "hint", "Which priority the audio thread gets is not known."),
+    ],
+)
+def test_the_priority_of_the_audio_thread(priority: Priority, level: str, message: str) -> None:
+    found = doctor.check_priority(priority)
+    assert (found.level, found.figures) == (level, {"priority": priority.level})
+    assert found.message.endswith(message) and found.fix == priority.advice
 
 
 def test_no_output() -> None:
@@ -102,7 +132,8 @@ def test_no_output() -> None:
 
 
 def test_an_output_is_really_run() -> None:
-    assert doctor.listen_to_output("null", None, or_default=True).callbacks
+    heard = doctor.listen_to_output("null", None, or_default=True)
+    assert heard.callbacks and heard.priority.level in ("normal", "raised", "real-time")
 
 
 @pytest.fixture

@@ -88,6 +88,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
     "phaselock.programs": (),
     "phaselock.doctor": (
         "phaselock.audio.device",
+        "phaselock.audio.priority",
         "phaselock.model",
         "phaselock.network",
         "phaselock.protocol.messages",

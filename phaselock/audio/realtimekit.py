@@ -33,10 +33,10 @@ class Service:
     interface: bytes
 
 
-_SYSTEM = Service(
+SYSTEM = Service(
     "RealtimeKit", 1, b"org.freedesktop.RealtimeKit1", b"/org/freedesktop/RealtimeKit1", b"org.freedesktop.RealtimeKit1"
 )
-_PORTAL = Service(
+PORTAL = Service(
     "The portal of Flatpak",
     0,
     b"org.freedesktop.portal.Desktop",
@@ -52,7 +52,7 @@ def make_real_time(thread: int, level: int, service: Service | None = None) -> N
     wishes (200 ms) without ever waiting. Takes some milliseconds, and up to ANSWER_LIMIT_MS a call, of which there are
     three, where the service does not answer.
     """
-    connection = _Connection(service or (_PORTAL if os.path.exists(_FLATPAK) else _SYSTEM))
+    connection = _Connection(service or (PORTAL if os.path.exists(_FLATPAK) else SYSTEM))
     try:
         _limit_computing(connection.number(b"RTTimeUSecMax"))
         highest = connection.number(b"MaxRealtimePriority")

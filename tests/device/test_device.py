@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import contextlib
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -72,6 +73,17 @@ def test_null_calls_the_engine_back(rig: Callable[..., Rig]) -> None:
     assert one.device.account() is None
     assert one.device.timing() == "unknown"
     assert one.device.output_latency_ns() == 2_000_000
+
+
+def test_the_audio_thread_has_the_priority_that_is_told(rig: Callable[..., Rig]) -> None:
+    one = rig("null")
+    assert one.device.priority() is None
+    one.run()
+    until(lambda: one.device.priority() is not None)
+    thread = one.engine.thread()
+    assert thread not in (0, threading.get_native_id())
+    found = one.device.priority()
+    assert found is not None and found.level == _native.thread_priority(thread) != "unknown"
 
 
 def test_a_closed_device_is_still(rig: Callable[..., Rig]) -> None:

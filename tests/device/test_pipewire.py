@@ -95,6 +95,8 @@ def test_a_stream_plays_and_tells_when_its_frames_leave(server: PipeWireServer, 
         assert device.is_running()
         assert device.timing() == "exact"
         assert device.output_latency_ns() == 0
+        found = device.priority()
+        assert found is not None and found.level == _native.thread_priority(engine.thread()) != "unknown"
         assert abs(engine.status().lead_ns) < 50_000_000  # a null sink plays what it takes, at once
         server.kill()
         until(lambda: not device.is_running())
