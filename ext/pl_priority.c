@@ -11,10 +11,11 @@
 #include <windows.h>
 
 /* Windows calls a priority of 16 and more real-time; MMCSS gives "Pro Audio" 23 to 26. */
-enum { THREAD_BASIC_INFORMATION_CLASS = 0, FIRST_REAL_TIME = 16, USUAL = 8 };
+enum { BASIC_INFORMATION = 0, FIRST_REAL_TIME = 16 };
 
-/* Of <winternl.h>, which only has the name of the function. GetThreadPriority cannot tell 15 above the process from "time critical". */
-typedef struct { LONG exit_status; void *environment, *process_id, *thread_id; ULONG_PTR affinity; LONG priority, base_priority; } basic_information;
+/* THREAD_BASIC_INFORMATION. `priority` is the one of this moment; `above_process` is what GetThreadPriority tells, which alone does not say
+ * whether the sum is real-time. */
+typedef struct { LONG exit_status; void *environment, *process_id, *thread_id; ULONG_PTR affinity; LONG priority, above_process; } basic_information;
 typedef LONG (WINAPI *query_function)(HANDLE thread, int kind, void *information, ULONG bytes, ULONG *used);
 
 uint64_t pl_thread_handle_rt(void) { return GetCurrentThreadId(); }
@@ -27,11 +28,11 @@ pl_priority pl_thread_priority(int64_t id) {
     HANDLE thread = query ? OpenThread(THREAD_QUERY_INFORMATION, FALSE, (DWORD)id) : NULL;
     if (!thread) return PL_PRIORITY_UNKNOWN;
     basic_information found;
-    LONG result = query(thread, THREAD_BASIC_INFORMATION_CLASS, &found, sizeof found, NULL);
+    LONG result = query(thread, BASIC_INFORMATION, &found, sizeof found, NULL);
     CloseHandle(thread);
     if (result < 0) return PL_PRIORITY_UNKNOWN;
-    if (found.base_priority >= FIRST_REAL_TIME) return PL_PRIORITY_REAL_TIME;
-    return found.base_priority > USUAL ? PL_PRIORITY_RAISED : PL_PRIORITY_NORMAL;
+    if (found.priority >= FIRST_REAL_TIME) return PL_PRIORITY_REAL_TIME;
+    return found.above_process > 0 ? PL_PRIORITY_RAISED : PL_PRIORITY_NORMAL;
 }
 
 int pl_thread_make_real_time(int64_t id, int level) {
