@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import functools
+import itertools
 import json
 import math
 import pathlib
@@ -45,6 +46,7 @@ _NEIGHBOURHOOD_S = 1e-3
 _PIECE_S = 0.01
 _OVERLAPPING_NS = 300_000_000
 """Half seconds that begin a quarter apart are closer, others are not."""
+_BLOCK_FRAMES = 1 << 20
 _LARGEST_BYTES = 8_000_000_000
 
 
@@ -93,13 +95,25 @@ class Loudspeaker:
                 found += _interpolated(one.frames, positions)
         return found
 
-    def above(self, level: float) -> NDArray[np.int64]:
-        """The true times, in nanoseconds, of all frames above that level."""
-        times = [np.zeros(0, np.int64)]
+    def stretches(self, level: float, least_silence_s: float) -> list[tuple[int, int]]:
+        """The true times, in nanoseconds, of the first and the last frame above that level of each stretch of sound
+        that holds no silence so long."""
+        least_ns = round(least_silence_s * 1e9)
+        found: list[tuple[int, int]] = []
         for one in self.recordings:
-            loud = np.flatnonzero(np.abs(one.frames) > level)
-            times.append(one.first_ns + np.rint(loud * (1e9 / one.true_rate_hz)).astype(np.int64))
-        return np.concatenate(times)
+            # All at once would need gigabytes for an hour.
+            for first in range(0, len(one.frames), _BLOCK_FRAMES):
+                loud = first + np.flatnonzero(np.abs(one.frames[first : first + _BLOCK_FRAMES]) > level)
+                if not len(loud):
+                    continue
+                times = one.first_ns + np.rint(loud * (1e9 / one.true_rate_hz)).astype(np.int64)
+                breaks = np.flatnonzero(np.diff(times) >= least_ns)
+                begins, ends = [0, *(breaks + 1)], [*breaks, -1]
+                parts = [(int(times[begin]), int(times[end])) for begin, end in zip(begins, ends, strict=True)]
+                if found and parts[0][0] - found[-1][1] < least_ns:
+                    parts[0] = found.pop()[0], parts[0][1]
+                found += parts
+        return found
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -193,9 +207,7 @@ def spread_us(window: Window | Start) -> float:
 
 def starts_ns(loudspeaker: Loudspeaker, silence_s: float = 0.25) -> list[int]:
     """When sound begins after at least so much silence, by its first frame above LOUD."""
-    loud = loudspeaker.above(LOUD)
-    after_silence = np.diff(loud, prepend=loud[:1] - round(1e9 + silence_s * 1e9)) > silence_s * 1e9
-    return [int(start) for start in loud[after_silence]]
+    return [begin_ns for begin_ns, _ in loudspeaker.stretches(LOUD, silence_s)]
 
 
 def start_distances(
@@ -216,9 +228,8 @@ def start_distances(
 def silences(loudspeaker: Loudspeaker, least_ms: float = 3, quiet: float = QUIET) -> list[tuple[int, float]]:
     """Every silence inside what was played, when it begins, in true nanoseconds, and how many milliseconds it lasts: a
     pause makes one, any other is a dropout."""
-    loud = loudspeaker.above(quiet)
-    gaps_ms = np.diff(loud) / 1e6
-    return [(int(loud[k]), round(float(gaps_ms[k]), 2)) for k in np.flatnonzero(gaps_ms >= least_ms)]
+    stretches = loudspeaker.stretches(quiet, least_ms / 1e3)
+    return [(end, round((begin - end) / 1e6, 2)) for (_, end), (begin, _) in itertools.pairwise(stretches)]
 
 
 def silences_ms(loudspeaker: Loudspeaker, least_ms: float = 3, quiet: float = QUIET) -> list[float]:

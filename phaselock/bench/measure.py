@@ -249,6 +249,7 @@ def _distance_figures(offsets_us: NDArray[np.float64]) -> list[Figure]:
     return [
         Figure("distance_p50_us", "us", (float(np.median(apart_us)),)),
         Figure("distance_p95_us", "us", (float(np.percentile(apart_us, 95)),)),
+        Figure("distance_p99_us", "us", (float(np.percentile(apart_us, 99)),)),
         Figure("distance_max_us", "us", (float(apart_us.max()),)),
     ]
 

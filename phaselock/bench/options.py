@@ -159,9 +159,10 @@ def _sync_options(parser: argparse.ArgumentParser) -> None:
         "--seconds",
         dest="play_s",
         metavar="SECONDS",
-        type=number(10, 600),
+        type=number(10, 3600),
         default=PLAY_S,
-        help="how long a session plays (default %(default)s)",
+        help="how long a session plays (default %(default)s); an hour takes 5 GB of the folder for temporary files and "
+        "3 GB of memory",
     )
     parser.add_argument(
         "--filter",

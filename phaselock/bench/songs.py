@@ -58,8 +58,8 @@ def encode(sound: npt.NDArray[np.float32], rate_hz: int, kbps: int = 160, *, vbr
         encoder.set_vbr_quality(2)
     else:
         encoder.set_bit_rate(kbps)
-    pcm = np.round(sound * 32767).astype("<i2")
-    parts = [encoder.encode(pcm[at : at + _BLOCK_FRAMES].tobytes()) for at in range(0, len(pcm), _BLOCK_FRAMES)]
+    blocks = (sound[at : at + _BLOCK_FRAMES] for at in range(0, len(sound), _BLOCK_FRAMES))
+    parts = [encoder.encode(np.round(block * 32767).astype("<i2").tobytes()) for block in blocks]
     return b"".join(map(bytes, (*parts, encoder.flush())))
 
 

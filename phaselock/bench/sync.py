@@ -18,6 +18,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from phaselock.audio.virtual import VirtualCard
 from phaselock.bench import ear
@@ -31,6 +32,7 @@ from phaselock.errors import PhaseLockError
 
 SETTLED_US = 100.0
 WINDOW_S = 0.5
+MINUTE_S = 60.0
 ALONE_MS = 500.0
 """Who begins so much later than others, ends so much sooner, or pauses so much longer, was not heard."""
 TRIES = 3
@@ -193,6 +195,7 @@ def figures_of(heard: Heard, pauses: int = 1) -> tuple[dict[str, float], dict[st
         "playing_p95_us": float(p95),
         "playing_p99_us": float(p99),
         "playing_max_us": float(spreads.max()),
+        **_of_minutes(sure, spreads),
         "settling_s": _settling_s(sure, starts),
         "clicks": float(sum(len(ear.clicks(one)) for one in heard.loudspeakers)),
         "dropouts": float(sum(map(len, silences))),
@@ -216,6 +219,14 @@ def figures_of(heard: Heard, pauses: int = 1) -> tuple[dict[str, float], dict[st
     return figures, samples
 
 
+def _of_minutes(sure: Sequence[ear.Window], spreads_us: NDArray[np.float64]) -> dict[str, float]:
+    """The 95th percentile of the minute in which it is greatest; nothing where no whole minute was played."""
+    minutes = np.array([(window.at_s - sure[0].at_s) // MINUTE_S for window in sure])
+    whole = range(int((sure[-1].at_s - sure[0].at_s + WINDOW_S) // MINUTE_S)) if sure else ()
+    p95s = [float(np.percentile(of, 95)) for minute in whole if len(of := spreads_us[minutes == minute])]
+    return {"worst_minute_p95_us": max(p95s)} if p95s else {}
+
+
 def _settling_s(sure: Sequence[ear.Window], starts: Sequence[ear.Start]) -> float:
     """From the first start until they stay within SETTLED_US, up to the next start; NaN when they do not get there."""
     if not starts:
@@ -231,10 +242,10 @@ def _settling_s(sure: Sequence[ear.Window], starts: Sequence[ear.Start]) -> floa
 def _silences(loudspeakers: Sequence[ear.Loudspeaker], pauses: int) -> list[list[float]]:
     """For each loudspeaker the milliseconds of every silence that was not meant: within what it played, before it when
     others sounded already, and after it when others sounded still. A pause that is missing is one, too."""
-    sounding = [one.above(ear.QUIET) for one in loudspeakers]
-    begin_ns, end_ns = min(times[0] for times in sounding), max(times[-1] for times in sounding)
+    sounding = [one.stretches(ear.QUIET, ALONE_MS / 1e3) for one in loudspeakers]
+    begin_ns, end_ns = min(of[0][0] for of in sounding), max(of[-1][1] for of in sounding)
     found = []
-    for one, times in zip(loudspeakers, sounding, strict=True):
+    for one, of in zip(loudspeakers, sounding, strict=True):
         own = ear.silences_ms(one)
         for _ in range(pauses):
             meant = min(own, key=lambda ms: abs(ms - PAUSE_S * 1000), default=0.0)
@@ -242,8 +253,8 @@ def _silences(loudspeakers: Sequence[ear.Loudspeaker], pauses: int) -> list[list
                 own.remove(meant)
             else:
                 own.append(PAUSE_S * 1000)
-        edges = ((int(times[0]) - begin_ns) / 1e6, (end_ns - int(times[-1])) / 1e6)
-        found.append(own + [float(ms) for ms in edges if ms > ALONE_MS])
+        edges = ((of[0][0] - begin_ns) / 1e6, (end_ns - of[-1][1]) / 1e6)
+        found.append(own + [ms for ms in edges if ms > ALONE_MS])
     return found
 
 
@@ -253,12 +264,12 @@ def _case(
     options: argparse.Namespace,
     results: Sequence[tuple[int, dict[str, float], dict[str, Any]]],
 ) -> Case:
-    names = results[0][1]
+    names = dict.fromkeys(name for _, of, _ in results for name in of)
     figures = tuple(
         Figure(
             name,
             UNITS.get(name, name.rpartition("_")[2]),
-            tuple(of[name] for _, of, _ in results),
+            tuple(of.get(name, math.nan) for _, of, _ in results),
             "" if name in INDIFFERENT else "less",
         )
         for name in names

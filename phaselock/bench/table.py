@@ -30,7 +30,17 @@ TITLES: Mapping[str, tuple[str, str]] = {
     "measure": ("Two outputs", "How far apart two real outputs are."),
 }
 COLUMNS: Mapping[str, tuple[str, ...]] = {
-    "sync": ("start_us", "playing_p50_us", "playing_p95_us", "playing_max_us", "settling_s", "clicks", "dropouts"),
+    "sync": (
+        "start_us",
+        "playing_p50_us",
+        "playing_p95_us",
+        "playing_p99_us",
+        "playing_max_us",
+        "worst_minute_p95_us",
+        "settling_s",
+        "clicks",
+        "dropouts",
+    ),
     "clock": ("error_p50_us", "error_p95_us", "error_p99_us"),
     "transfer": ("of_limit_percent", "seconds"),
     "decode": ("realtime_factor", "seek_p95_ms"),

@@ -268,6 +268,16 @@ def test_a_silence_has_a_beginning_in_true_time() -> None:
     assert ear.silences_ms(paused) == [pause[1], dropout[1]]
 
 
+@pytest.mark.parametrize("block_frames", [100_000, 110_000, 110_001, 4_000])
+def test_a_silence_at_the_edge_of_a_block_is_one(block_frames: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A recording of an hour is looked at in blocks."""
+    paused = changed(changed(loudspeaker(), 96_000, 110_000, 0.0), 200_000, 200_480, 0.0)
+    found = ear.silences(paused), ear.starts_ns(paused)
+    assert [len(one) for one in found] == [2, 2]
+    monkeypatch.setattr(ear, "_BLOCK_FRAMES", block_frames)
+    assert (ear.silences(paused), ear.starts_ns(paused)) == found
+
+
 # -- files -------------------------------------------------------------------------------------------------------------
 
 NOTES = {

@@ -9,9 +9,10 @@ import json
 import math
 import pathlib
 
+import numpy as np
 import pytest
 
-from phaselock.bench import sync, transfer
+from phaselock.bench import ear, sync, transfer
 from phaselock.bench.ear import Loudspeaker
 from phaselock.bench.links import PROFILES, Link
 from phaselock.bench.results import Case
@@ -50,6 +51,17 @@ def test_the_distance_is_that_of_the_two_furthest_apart() -> None:
         assert figures[name] == pytest.approx(50, abs=1), name
     assert (figures["settling_s"], figures["clicks"], figures["until_playing_s"]) == (0, 0, 1.5)
     assert samples["windows"][0][1:] == pytest.approx([0, 30, -20], abs=1)
+
+
+def test_of_an_hour_the_worst_minute_is_told() -> None:
+    """A minute that is bad from end to end is lost in the percentiles of an hour."""
+    at_s = [7.25 + sync.WINDOW_S * k for k in range(4 * 120 + 60)]
+    worst = range(2 * 120, 3 * 120)
+    late_us = [50.0 if k in worst else 80.0 if k == 10 or k >= 4 * 120 else 5.0 for k in range(len(at_s))]
+    windows = [ear.Window(at, (0.0, late), sure=True) for at, late in zip(at_s, late_us, strict=True)]
+    assert sync._of_minutes(windows, np.array(late_us)) == {"worst_minute_p95_us": 50.0}, "half a minute is none"
+    assert sync._of_minutes(windows[:119], np.array(late_us[:119])) == {}
+    assert sync._of_minutes([], np.array([math.nan])) == {}
 
 
 def test_who_never_comes_together_has_not_settled() -> None:

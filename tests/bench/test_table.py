@@ -75,7 +75,7 @@ def test_the_main_figures_are_in_a_table_for_each_benchmark() -> None:
 
 
 def a_sync_case() -> Case:
-    sound = Loudspeaker([played(Noise(seconds=2.0, seed=1))])
+    sound = Loudspeaker([played(Noise(seconds=61.0, seed=1))])
     quiet = dict.fromkeys(("p50", "p90", "p99", "max"), 1.0)
     found = sync.figures_of(sync.Heard([sound, sound], [], quiet, 1.0, {}), pauses=0)
     options = argparse.Namespace(play_s=10, filter="envelope")
