@@ -34,6 +34,7 @@ _CHANNELS = 2
 _LATE_NS = 50_000_000
 _SETTLE_NS = 2_000_000
 _NOTE_EVERY = 100
+_READINGS = 3
 
 _log = logging.getLogger(__name__)
 
@@ -146,10 +147,11 @@ class VirtualOutput:
             frame = block * period
             leaves_ns = self._first_ns + round(frame * 1e9 / self._true_rate_hz)
             _sleep_until(leaves_ns - latency_ns)
-            late_ns = _true_ns() - (leaves_ns - latency_ns)
+            local_ns, true_ns = _clocks_ns()
+            late_ns = true_ns - (leaves_ns - latency_ns)
             if late_ns > _LATE_NS:
                 self._late_wakes.append((frame, late_ns / 1e6))
-            asked_ns = _native.now_ns() - (late_ns if self._card.tells_times else 0)
+            asked_ns = local_ns - (late_ns if self._card.tells_times else 0)
             # Asked or not: what comes after its time is not heard.
             played = self._engine.process(period, asked_ns) if late_ns <= latency_ns else silence
             if _true_ns() > leaves_ns:
@@ -196,6 +198,17 @@ class VirtualOutput:
 def _true_ns() -> int:
     """The clock that all processes of this machine share; time.monotonic is too coarse for it on Windows."""
     return time.perf_counter_ns()
+
+
+def _clocks_ns() -> tuple[int, int]:
+    """This process's clock and the true one at the same moment: of three readings the one that took least, so that what
+    came in between does not become an error of the card's time."""
+    readings = []
+    for _ in range(_READINGS):
+        before_ns, local_ns, after_ns = _true_ns(), _native.now_ns(), _true_ns()
+        readings.append((after_ns - before_ns, local_ns, (before_ns + after_ns) // 2))
+    _, local_ns, true_ns = min(readings)
+    return local_ns, true_ns
 
 
 def _sleep_until(true_ns: int) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from phaselock import _native
+from phaselock.audio import virtual
 from phaselock.audio.virtual import VirtualCard, VirtualOutput
 from phaselock.errors import AudioDeviceError, PhaseLockError
 
@@ -58,6 +59,25 @@ def test_it_writes_down_what_leaves_and_when(tmp_path: pathlib.Path) -> None:
     assert notes["first_ns"] >= began_ns + 300_000_000
     assert len(samples) % (2 * 480) == 0 and len(samples) // 2 >= 24000
     assert max(samples) == pytest.approx(LEVEL, abs=0.01)
+
+
+@pytest.mark.parametrize("interrupted", range(6))
+def test_an_interruption_between_two_clocks_is_no_error_of_the_card(
+    interrupted: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each reading of a clock takes 300 ns; before one of them the thread loses its processor."""
+    clock_ns, read = 0, 0
+
+    def true_ns() -> int:
+        nonlocal clock_ns, read
+        clock_ns += 300 + (5_000_000 if read == interrupted else 0)
+        read += 1
+        return clock_ns
+
+    monkeypatch.setattr(virtual, "_true_ns", true_ns)
+    monkeypatch.setattr(virtual._native, "now_ns", lambda: true_ns() + 7_000_000_000)
+    local_ns, found_ns = virtual._clocks_ns()
+    assert local_ns - found_ns == 7_000_000_000
 
 
 def test_an_output_opened_again_is_another_recording(tmp_path: pathlib.Path) -> None:
