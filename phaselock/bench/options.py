@@ -162,7 +162,7 @@ def _sync_options(parser: argparse.ArgumentParser) -> None:
         type=number(10, 3600),
         default=PLAY_S,
         help="how long a session plays (default %(default)s); an hour takes 5 GB of the folder for temporary files and "
-        "3 GB of memory",
+        "4 GB of memory",
     )
     parser.add_argument(
         "--filter",
