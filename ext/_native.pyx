@@ -312,6 +312,21 @@ cdef class Account:
         return Account._of(pl.pl_account_jack(<void *>client))
 
     @staticmethod
+    def wasapi(size_t client, double rate_hz):
+        """By the address of an IAudioClient, to be ended on this thread. None where it has no such account."""
+        return Account._of(pl.pl_account_wasapi(<void *>client, rate_hz))
+
+    def latency_ns(self):
+        """From the moment that the account tells of a frame to the moment at which it leaves the loudspeaker; may take milliseconds."""
+        if self.account.latency_ns == NULL:
+            return 0
+        return self.account.latency_ns(self.account)
+
+    def end(self):
+        """The stream is gone: nothing asks any more. To be called on the thread that made the account."""
+        pl.pl_account_end(self.account)
+
+    @staticmethod
     def pipewire(size_t stream, double rate_hz, Engine engine not None):
         """By the address of a pw_stream, whose callbacks are `PIPEWIRE_PROCESS` and `PIPEWIRE_IO_CHANGED`, and lets `engine` fill the buffers. None where
         PipeWire's library has no such account."""

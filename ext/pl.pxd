@@ -91,9 +91,12 @@ cdef extern from "pl_account.h" nogil:
         pl_noise noise
         uint32_t timing
         uint32_t silent
+        int64_t (*latency_ns)(pl_account *account)
     pl_account *pl_account_alsa(void *pcm)
     pl_account *pl_account_pulse(void *stream)
     pl_account *pl_account_jack(void *client)
+    pl_account *pl_account_wasapi(void *client, double rate)
+    void pl_account_end(pl_account *account)
     void pl_account_free(pl_account *account)
 
 

@@ -17,4 +17,8 @@ void *pl_account_function(const char *library, const char *name) {
 }
 #endif
 
+void pl_account_end(pl_account *account) {
+    if (account->end) account->end(account);
+}
+
 void pl_account_free(pl_account *account) { free(account); }

@@ -18,6 +18,10 @@ struct pl_account {
     pl_noise noise;
     pl_atomic_u32 timing;          /* a pl_timing; may change while the stream runs */
     pl_atomic_u32 silent;          /* set by the engine while it does without the account, because that tells nothing */
+    /* From the moment that is told to the moment at which the frame leaves the loudspeaker, in ns; may take milliseconds. NULL: nothing. */
+    int64_t (*latency_ns)(pl_account *account);
+    /* Let go of what the account holds of the platform; NULL where it holds nothing. */
+    void (*end)(pl_account *account);
 };
 
 /* Each makes an account of a stream, or returns NULL where the platform's library has none. */
@@ -29,7 +33,12 @@ pl_account *pl_account_alsa(void *pcm);
 /* PulseAudio, by a pa_stream whose callbacks run on the thread of its main loop. */
 pl_account *pl_account_pulse(void *stream);
 
-/* The stream has stopped for good. */
+/* WASAPI, by the IAudioClient of a stream of this rate. */
+pl_account *pl_account_wasapi(void *client, double rate);
+
+/* No callback asks any more. On the thread that made the account; more than once is allowed. */
+void pl_account_end(pl_account *account);
+/* The account has ended, or its platform went away without it. */
 void pl_account_free(pl_account *account);
 
 /* The function of a library that is loaded already, or can be; NULL where it is missing. */

@@ -28,10 +28,9 @@ static int64_t raw_ns(void) {
 static int64_t skew_from_ns, shift_ns;
 static double skew;
 
-int64_t pl_now_ns_rt(void) {
-    int64_t raw = raw_ns();
-    return raw + shift_ns + (int64_t)(skew * (double)(raw - skew_from_ns));
-}
+int64_t pl_local_ns_rt(int64_t raw) { return raw + shift_ns + (int64_t)(skew * (double)(raw - skew_from_ns)); }
+
+int64_t pl_now_ns_rt(void) { return pl_local_ns_rt(raw_ns()); }
 
 void pl_clock_set_skew(double ppm, int64_t ahead_ns) {
     int64_t raw = raw_ns();

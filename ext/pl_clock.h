@@ -7,6 +7,10 @@
 /* Nanoseconds since an arbitrary instant. Never steps back. Callable in the audio callback. */
 int64_t pl_now_ns_rt(void);
 
+/* The local time of a reading of the clock that local time is made from, in ns: on Windows QueryPerformanceCounter, on macOS
+ * mach_absolute_time, elsewhere CLOCK_MONOTONIC. */
+int64_t pl_local_ns_rt(int64_t raw_ns);
+
 /* Make this process's local clock run `ppm` parts per million fast from now on, and be `ahead_ns` ahead of what it was: several machines
  * out of one, for demonstrations and laboratories. To be called before any thread uses the clock. */
 void pl_clock_set_skew(double ppm, int64_t ahead_ns);

@@ -41,7 +41,7 @@ static bool passing(int e) { return e != EBADF && e != ENOTSOCK && e != ENOTCONN
 #endif
 
 enum { PING = 1, PONG = 2, POLL_MS = 100 };
-static const int64_t MS = 1000000, SECOND = 1000000000;
+static const int64_t MS = 1000000;
 static const int64_t TRAIN_EVERY = 200 * 1000000LL, TRAIN_LASTS = 160 * 1000000LL, PACE = 10 * 1000000LL, STALE = 2000000000LL;
 static const int64_t LATEST_NS = 1LL << 62;   /* as on the control connection: sums and differences of two times do not overflow */
 static const int64_t BURST_LASTS = 1000 * 1000000LL, YOUNG_FOR = 30 * 1000000000LL;
@@ -88,7 +88,7 @@ static length_t receive(intptr_t fd, uint8_t *b, int size, struct sockaddr_stora
             memcpy(&stamp, CMSG_DATA(c), sizeof stamp);
             syscall(SYS_clock_gettime, CLOCK_REALTIME, &now);
             int64_t local = pl_now_ns_rt();
-            int64_t age = (int64_t)(now.tv_sec - stamp.tv_sec) * SECOND + (now.tv_nsec - stamp.tv_nsec);
+            int64_t age = (int64_t)(now.tv_sec - stamp.tv_sec) * 1000000000LL + (now.tv_nsec - stamp.tv_nsec);
             if (age >= 0 && age < STALE) *arrived_ns = local - age;
         }
     }

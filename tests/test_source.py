@@ -42,3 +42,12 @@ def test_c(compiler: str) -> None:
     sources = sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("ext/pl_*.c"))
     assert sources
     check(compiler, "-std=c11", "-Wall", "-Wextra", "-Werror", "-O2", "-fsyntax-only", "-Iext", *sources)
+
+
+@pytest.mark.parametrize("target", ["x86_64-windows-gnu", "x86_64-macos", "aarch64-macos"])
+def test_c_of_other_systems(target: str, tmp_path: pathlib.Path) -> None:
+    if importlib.util.find_spec("ziglang") is None:
+        pytest.skip("ziglang is not installed")
+    for source in sorted(str(path.relative_to(ROOT)) for path in ROOT.glob("ext/pl_*.c")):
+        zig = (sys.executable, "-m", "ziglang", "cc", "-target", target)
+        check(*zig, "-std=c11", "-Wall", "-Wextra", "-Werror", "-O2", "-Iext", "-c", source, "-o", str(tmp_path / "o"))

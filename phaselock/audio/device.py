@@ -46,6 +46,7 @@ _SILENCE_LIMIT_NS = 400_000_000
 _FIRST_SILENCE_LIMIT_NS = 3_000_000_000
 _SETTLED_FRAMES = 20_000
 _LONGEST_STEP_NS = 100_000_000
+_DEFAULT_EVERY_NS = 1_000_000_000
 # What miniaudio holds where the platform's own account cannot be asked: its three periods, and the one it works ahead.
 _HELD_PERIODS = 4
 
@@ -66,6 +67,11 @@ _REASONS = {
     lib.MA_BUSY: "the device is busy",
     lib.MA_NO_DEVICE: "no such device",
 }
+
+_PINNED = ("wasapi", "coreaudio")
+"""Where a stream of the default output would be moved by miniaudio itself, on a thread of the system's: it frees the
+handle that the account asks, and does not look whether the device is being closed. There every stream is opened at a
+named output, and the device is lost when another one becomes the default."""
 
 _DUMMY = "auto_null"
 """The sink that PulseAudio and PipeWire invent while there is no card."""
@@ -119,6 +125,8 @@ class Device:
         self._opened: DeviceInfo | None = None
         self._period_frames = 0
         self._raiser: Raiser | None = None
+        self._default_id: bytes | None = None
+        self._asked_default_ns = 0
         self._given_up = False
         self._seen = -1
         self._looked_at_ns = 0
@@ -154,7 +162,9 @@ class Device:
             started = self._pipewire.is_connected()
         else:
             started = self._device is not None and bool(lib.ma_device_is_started(self._device))
-        return started and self._calls_back(self._engine.status().device_frames, time.monotonic_ns())
+        now_ns = time.monotonic_ns()
+        calls_back = started and self._calls_back(self._engine.status().device_frames, now_ns)
+        return calls_back and self._is_default(now_ns)
 
     def account(self) -> _native.Account | None:
         """The platform's account of this stream; None where it cannot be asked. Good until `close`."""
@@ -176,10 +186,11 @@ class Device:
         if self._account is None or self._account.is_silent:
             periods = 1 if self._opened.backend == "null" else _HELD_PERIODS
             return self._period_frames * periods * 1_000_000_000 // self._opened.rate_hz
-        if self._opened.backend != "jack" or self._handle is None:
-            return 0
+        latency_ns: Callable[[], int | None] = self._account.latency_ns
+        if self._opened.backend == "jack" and self._handle is not None:
+            latency_ns = functools.partial(playback_latency_ns, self._handle)
         try:
-            return self._call(functools.partial(playback_latency_ns, self._handle))
+            return self._call(latency_ns)
         except AudioDeviceError:
             return None
 
@@ -203,13 +214,15 @@ class Device:
         try:
             found = _find_output(context, device_name, real=self._backend == "auto")
             self._period_frames = _period_frames(context, backend, found)
-            device = self._init_device(context, backend, found, by_name=device_name is not None)
+            by_name = device_name is not None or backend in _PINNED
+            device = self._init_device(context, backend, found, by_name=by_name)
         except AudioDeviceError:
             lib.ma_context_uninit(context)
             raise
         self._context, self._device = context, device
+        self._default_id = _id(found) if device_name is None and backend in _PINNED else None
         self._handle = handles.handle(device, backend)
-        self._account = None if self._handle is None else _open_account(backend, self._handle)
+        self._account = None if self._handle is None else _open_account(backend, self._handle, device.sampleRate)
         self._opened = DeviceInfo(_name(found), backend, int(device.sampleRate), CHANNELS)
         return self._opened
 
@@ -255,6 +268,8 @@ class Device:
         # Uninitialising alone would leave PulseAudio's thread waiting for an event that a dead server never sends.
         lib.ma_device_stop(device)
         lib.ma_device_uninit(device)
+        if self._account is not None:
+            self._account.end()
         lib.ma_context_uninit(context)
 
     def _calls_back(self, seen: int, now_ns: int) -> bool:
@@ -264,6 +279,17 @@ class Device:
         self._silent_ns = 0 if seen != self._seen else self._silent_ns + step_ns
         self._seen = seen
         return self._silent_ns < (_SILENCE_LIMIT_NS if seen > _SETTLED_FRAMES else _FIRST_SILENCE_LIMIT_NS)
+
+    def _is_default(self, now_ns: int) -> bool:
+        """Whether a stream that was opened at the default output is there still, as far as it can be known."""
+        if self._default_id is None or now_ns - self._asked_default_ns < _DEFAULT_EVERY_NS:
+            return True
+        self._asked_default_ns = now_ns
+        try:
+            default = self._call(functools.partial(_find_output, self._context, None, real=False))
+        except AudioDeviceError:
+            return True
+        return _id(default) == self._default_id
 
     def _call(self, work: Callable[[], _Result], limit_s: float | None = None) -> _Result:
         memory = (self._context, self._device, self._pipewire, self._account, self._engine)
@@ -334,13 +360,15 @@ def _real_backends() -> tuple[str, ...]:
     return ("pipewire", "jack", "pulseaudio", *cards)
 
 
-def _open_account(backend: str, handle: int) -> _native.Account | None:
+def _open_account(backend: str, handle: int, rate_hz: int) -> _native.Account | None:
     if backend == "alsa":
         return _native.Account.alsa(handle)
     if backend == "pulseaudio":
         return _native.Account.pulse(handle)
     if backend == "jack":
         return _native.Account.jack(handle)
+    if backend == "wasapi":
+        return _native.Account.wasapi(handle, rate_hz)
     return None
 
 

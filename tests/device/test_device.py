@@ -16,6 +16,7 @@ from phaselock.errors import AudioDeviceError
 from tests.device.conftest import JackServer, PulseServer
 
 pytestmark = pytest.mark.device
+needs_windows = pytest.mark.skipif(sys.platform != "win32", reason="the backend is Windows'")
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="the backend is Linux's")
 
 
@@ -164,6 +165,34 @@ def test_a_call_that_never_returns_is_given_up(monkeypatch: pytest.MonkeyPatch, 
     assert len(device_module._abandoned) == kept + 1
     assert not one.device.is_running()
     stuck.clear()
+
+
+def test_another_default_output_ends_a_stream_that_nobody_moves(
+    rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(device_module, "_PINNED", ("null",))
+    monkeypatch.setattr(device_module, "_DEFAULT_EVERY_NS", 0)
+    one, named = rig("null"), rig("null", "NULL Playback Device")
+    one.run(), named.run()
+    until(lambda: min(one.frames(), named.frames()) > 0)
+    assert one.device.is_running() and named.device.is_running()
+    monkeypatch.setattr(device_module, "_id", lambda _info: b"another")
+    assert not one.device.is_running()
+    assert named.device.is_running()
+
+
+@needs_windows
+def test_wasapi_tells_when_a_frame_leaves(rig: Callable[..., Rig]) -> None:
+    one = rig("wasapi")
+    if not opens(one):
+        pytest.skip("this machine has no output")
+    until(lambda: one.frames() > 100_000)
+    assert one.device.timing() == "told"
+    assert one.device.output_latency_ns() == 0
+    # Three periods of 20 ms are asked for; a frame of the future would be none of this stream's.
+    assert 0 < one.engine.status().lead_ns < 500_000_000
+    assert one.engine.status().dac_uncertainty_ns < 1_000_000
+    assert one.device.is_running()
 
 
 @needs_linux

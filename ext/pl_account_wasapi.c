@@ -1,0 +1,83 @@
+#if defined(_WIN32)
+#define COBJMACROS
+#define WIN32_LEAN_AND_MEAN
+#include <windows.h>
+#include <audioclient.h>
+#endif
+#include "pl_account.h"
+
+#include <stdlib.h>
+
+#include "pl_clock.h"
+
+#if defined(_WIN32)
+
+static const GUID AUDIO_CLOCK = {0xcd63314f, 0x3fba, 0x4a1b, {0x81, 0x2c, 0xef, 0x96, 0x35, 0x87, 0x28, 0xe7}};
+static const int64_t STAMP_AGE_NS = 1000000000LL;
+
+typedef struct {
+    pl_account account;
+    IAudioClock *clock;
+    double frames_per_unit;
+    UINT64 position;               /* the newest one that was told of */
+} wasapi_account;
+
+/* IAudioClock::GetPosition, as Microsoft documents it: the position in the stream, from its beginning, "of the sample that is currently
+ * playing through the speakers", and the performance counter at which the device read it, in units of 100 ns. So neither the buffer nor
+ * IAudioClient::GetStreamLatency (the longest time that the engine takes for a buffer, a help to choose its size) comes on top. What
+ * a DAC, a Bluetooth link or a television adds behind the position, Windows does not tell.
+ *
+ * What Microsoft names as inexact makes a moment late, never early: a call that took long (S_FALSE), a position that moves in steps. One
+ * that has not moved since says nothing new; before the stream starts it is 0. The stamp counts if it is of our clock: wine's overflows
+ * when the machine is up for 25 hours. Otherwise the position is of now, at the latest.
+ *
+ * Heard under wine 8, never on Windows. */
+static bool ask_rt(pl_account *account, int64_t frame, int64_t now_ns, pl_moment *moment) {
+    wasapi_account *wasapi = (wasapi_account *)account;
+    UINT64 position = 0, stamp = 0;
+    if (FAILED(IAudioClock_GetPosition(wasapi->clock, &position, &stamp)) || position == wasapi->position) return false;
+    wasapi->position = position;
+    int64_t read_ns = stamp < (UINT64)INT64_MAX / 100 ? pl_local_ns_rt((int64_t)stamp * 100) : 0, after_ns = pl_now_ns_rt();
+    moment->frame = (double)position * wasapi->frames_per_unit;
+    moment->leaves_ns = read_ns <= after_ns && now_ns - read_ns < STAMP_AGE_NS ? read_ns : after_ns;
+    return moment->frame <= (double)frame;   /* more than was written cannot have been played */
+}
+
+/* "The client must call the interface's Release method from the same thread as the call to IAudioClient::GetService that created the
+ * object." */
+static void end(pl_account *account) {
+    wasapi_account *wasapi = (wasapi_account *)account;
+    if (wasapi->clock) IAudioClock_Release(wasapi->clock);
+    wasapi->clock = NULL;
+}
+
+pl_account *pl_account_wasapi(void *client, double rate) {
+    void *clock = NULL;
+    UINT64 units_per_second = 0;
+    wasapi_account *wasapi = calloc(1, sizeof *wasapi);
+    if (!wasapi) return NULL;
+    wasapi->account.ask_rt = ask_rt;
+    wasapi->account.noise = PL_NOISE_LATE;
+    wasapi->account.timing = PL_TIMING_TOLD;   /* exact, when a Windows machine has been heard */
+    wasapi->account.end = end;
+    if (SUCCEEDED(IAudioClient_GetService((IAudioClient *)client, &AUDIO_CLOCK, &clock)) && clock) {
+        wasapi->clock = clock;
+        if (SUCCEEDED(IAudioClock_GetFrequency(wasapi->clock, &units_per_second)) && units_per_second) {
+            wasapi->frames_per_unit = rate / (double)units_per_second;
+            return &wasapi->account;
+        }
+        end(&wasapi->account);
+    }
+    free(wasapi);
+    return NULL;
+}
+
+#else
+
+pl_account *pl_account_wasapi(void *client, double rate) {
+    (void)client;
+    (void)rate;
+    return NULL;
+}
+
+#endif
