@@ -316,6 +316,11 @@ cdef class Account:
         """By the address of an IAudioClient, to be ended on this thread. None where it has no such account."""
         return Account._of(pl.pl_account_wasapi(<void *>client, rate_hz))
 
+    @staticmethod
+    def coreaudio(size_t unit):
+        """By the output AudioUnit that plays, which the account must outlive. None where it has no such account."""
+        return Account._of(pl.pl_account_coreaudio(<void *>unit))
+
     def latency_ns(self):
         """From the moment that the account tells of a frame to the moment at which it leaves the loudspeaker; may take milliseconds."""
         if self.account.latency_ns == NULL:

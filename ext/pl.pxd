@@ -96,6 +96,7 @@ cdef extern from "pl_account.h" nogil:
     pl_account *pl_account_pulse(void *stream)
     pl_account *pl_account_jack(void *client)
     pl_account *pl_account_wasapi(void *client, double rate)
+    pl_account *pl_account_coreaudio(void *unit)
     void pl_account_end(pl_account *account)
     void pl_account_free(pl_account *account)
 

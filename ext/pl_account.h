@@ -35,6 +35,8 @@ pl_account *pl_account_pulse(void *stream);
 
 /* WASAPI, by the IAudioClient of a stream of this rate. */
 pl_account *pl_account_wasapi(void *client, double rate);
+/* CoreAudio, by the output unit that plays. It calls the account as long as it exists: the account must outlive it. */
+pl_account *pl_account_coreaudio(void *unit);
 
 /* No callback asks any more. On the thread that made the account; more than once is allowed. */
 void pl_account_end(pl_account *account);

@@ -369,6 +369,8 @@ def _open_account(backend: str, handle: int, rate_hz: int) -> _native.Account | 
         return _native.Account.jack(handle)
     if backend == "wasapi":
         return _native.Account.wasapi(handle, rate_hz)
+    if backend == "coreaudio":
+        return _native.Account.coreaudio(handle)
     return None
 
 

@@ -18,12 +18,12 @@ _LAYOUTS = {
 }
 
 _FIELDS = {
-    # the handle's number in the platform's part, and the type in which it is stored
-    "alsa": (0, "void *"),
-    "pulseaudio": (2, "void *"),
-    "jack": (0, "void *"),
-    "wasapi": (0, "void *"),
-    "coreaudio": (0, "ma_uint32"),
+    # the handle's number in the platform's part, all of pointers
+    "alsa": 0,
+    "pulseaudio": 2,
+    "jack": 0,
+    "wasapi": 0,
+    "coreaudio": 1,  # the numbers of both devices lie before it
 }
 
 
@@ -33,15 +33,13 @@ def known() -> bool:
 
 
 def handle(device: Any, backend: str) -> int | None:
-    """The handle of an open `ma_device *`: the address of a snd_pcm_t, pa_stream, jack_client_t or IAudioClient, or the
-    number of a CoreAudio device. None where it cannot be known."""
+    """The handle of an open `ma_device *`: the address of a snd_pcm_t, pa_stream, jack_client_t, IAudioClient or
+    AudioUnit. None where it cannot be known."""
     layout = _layout()
     if layout is None or backend not in _FIELDS:
         return None
-    number, kind = _FIELDS[backend]
     place = ffi.cast("char *", device) + ffi.offsetof("ma_device", "masterVolumeFactor") + layout[0]
-    value = ffi.cast(f"{kind} *", place)[number]
-    return int(value if kind == "ma_uint32" else ffi.cast("uintptr_t", value)) or None
+    return int(ffi.cast("uintptr_t *", place)[_FIELDS[backend]]) or None
 
 
 def let_callbacks_vary(config: Any) -> bool:
