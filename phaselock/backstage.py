@@ -202,7 +202,11 @@ class Backstage:
             now_s = asyncio.get_running_loop().time()
             status = stage.player.status()
             before = self._own_state
-            if before is None or (before.playing, before.device_name) != (status.playing, status.device_name):
+            if before is None or (before.playing, before.device_name, before.timing) != (
+                status.playing,
+                status.device_name,
+                status.timing,
+            ):
                 self._own_at_s = 0.0
             if now_s >= self._own_at_s:
                 self._own_at_s = now_s + OWN_EVERY_S
@@ -215,7 +219,8 @@ class Backstage:
             playing=status.playing,
             phase_error_ns=status.phase_error_ns,
             clock_uncertainty_ns=clock.uncertainty_ns if clock.uncertainty_ns < UNKNOWN_NS else None,
-            dac_uncertainty_ns=status.dac_uncertainty_ns if status.dac_uncertainty_ns < UNKNOWN_NS else None,
+            dac_uncertainty_ns=status.dac_uncertainty_ns,
+            timing=status.timing,
             drift_ppm=clock.drift_ppm,
             correction_ppm=status.correction_ppm,
             rtt_ns=clock.rtt_ns,

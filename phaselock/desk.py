@@ -19,7 +19,7 @@ from phaselock.model.queue import upcoming_shuffled
 from phaselock.model.snapshot import PeerView
 from phaselock.network.host import HostRunner
 from phaselock.network.peer import PeerRunner
-from phaselock.network.runner import Runner
+from phaselock.network.runner import Runner, known_us
 from phaselock.session import commands as c
 from phaselock.session.effects import Event
 from phaselock.session.outbox import item_fields, request_fields
@@ -278,9 +278,11 @@ def _peer_fields(peer: PeerView) -> dict[str, object]:
         "rtt_ms": round(peer.rtt_ns / 1e6, 3),
         "phase_error_us": round(peer.phase_error_ns / 1e3, 1),
         "offset_uncertainty_us": round(peer.offset_uncertainty_ns / 1e3, 1),
+        "dac_uncertainty_us": known_us(peer.dac_uncertainty_ns),
         "drift_ppm": round(peer.drift_ppb / 1e3, 3),
         "output_latency_ms": round(peer.output_latency_ns / 1e6, 3),
         "device": peer.device_name,
+        "timing": peer.timing,
         "underruns": peer.underruns,
     }
 

@@ -30,6 +30,7 @@ from phaselock.audio.device import USER_DATA_OFFSET, Device
 from phaselock.audio.priority import NO_ANSWER, Priority
 from phaselock.errors import PhaseLockError
 from phaselock.model.address import DEFAULT_PORT
+from phaselock.model.timing import TIMING_SENTENCES, Timing
 from phaselock.network import addresses, discovery
 from phaselock.network.addresses import Adapter
 from phaselock.network.advert import FoundSession
@@ -160,13 +161,14 @@ def try_window() -> str:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Heard:
-    """What an output did for half a second; without a latency the system did not tell one."""
+    """What an output did for half a second. `latency_ns` is None or worthless where the timing is unknown."""
 
     name: str
     backend: str
     rate_hz: int
     callbacks: bool
     latency_ns: int | None
+    timing: Timing
     priority: Priority
 
 
@@ -187,13 +189,16 @@ def _latency(heard: Heard) -> Finding:
     what = f"{heard.name} ({heard.backend}, {heard.rate_hz} Hz)"
     if not heard.callbacks:
         return Finding("output", "problem", f"The output {what} opens, but takes no sound.", _for(OUTPUT))
-    if heard.latency_ns is None:
-        message = f"The output {what} works, but the system does not tell how late it is."
-        fix = "If this machine is heard late, correct it while it plays: offset MILLISECONDS"
-        return Finding("output", "hint", message, fix)
+    by_ear = "If this machine is heard late, correct it while it plays: offset MILLISECONDS"
+    if heard.latency_ns is None or heard.timing == "unknown":
+        message = f"The output {what} works. {TIMING_SENTENCES['unknown']}"
+        return Finding("output", "hint", message, by_ear, {"timing": "unknown", "latency_ms": None})
     latency_ms = heard.latency_ns / 1e6
-    message = f"The output {what} works and is {latency_ms:.0f} ms late, which is allowed for."
-    figures = {"latency_ms": round(latency_ms, 3)}
+    about = "about " if heard.timing == "told" else ""
+    message = f"The output {what} works and is {about}{latency_ms:.0f} ms late, which is allowed for."
+    figures = {"timing": heard.timing, "latency_ms": round(latency_ms, 3)}
+    if heard.timing == "told":
+        return Finding("output", "hint", f"{message} {TIMING_SENTENCES['told']}", by_ear, figures)
     if latency_ms <= LATE_MS:
         return Finding("output", "ok", message, figures=figures)
     fix = "Bluetooth loudspeakers often hide more than they tell. A cable is exact; or by ear: offset MILLISECONDS"
@@ -227,7 +232,10 @@ def listen_to_output(backend: str, device_name: str | None, *, or_default: bool)
             time.sleep(LOOK_S)
             heard, priority = engine.status().device_frames >= SOUND_S * info.rate_hz, device.priority()
         priority = priority or Priority("unknown", NO_ANSWER)
-        return Heard(info.name, info.backend, info.rate_hz, heard, device.output_latency_ns(), priority)
+        latency_ns = device.output_latency_ns()
+        if latency_ns is not None and device.account() is not None:
+            latency_ns += engine.status().lead_ns
+        return Heard(info.name, info.backend, info.rate_hz, heard, latency_ns, device.timing(), priority)
     finally:
         device.close()
 

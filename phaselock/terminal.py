@@ -18,6 +18,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from phaselock.model.timing import TIMING_PHRASES, TIMING_SENTENCES
+
 MOST_LINES_WAITING = 10_000
 MOST_CHARACTERS_WAITING = 16 << 20
 LONGEST_LINE = 65536
@@ -159,7 +161,7 @@ def sentences(name: str, fields: Mapping[str, Any]) -> list[str]:
             else:
                 sentence = ""
         case "device":
-            sentence = (PEER_DEVICE_SENTENCES if fields.get("peer") else DEVICE_SENTENCES).get(fields["state"], "")
+            return _device_lines(fields)
         case "log":
             return [fields["path"], *fields["lines"]]
         case "found":
@@ -188,7 +190,8 @@ def progress_line(status: Mapping[str, Any]) -> str:
         known = status["offset_uncertainty_us"]
         parts.append("clock unknown" if known is None else f"clock within {known:.0f} us")
         if status["playing"]:
-            parts.append(f"phase {round(status['phase_error_us']):+} us")
+            untold = status["timing"] == "unknown"
+            parts.append(TIMING_PHRASES["unknown"] if untold else f"phase {round(status['phase_error_us']):+} us")
     return "  ".join(parts)
 
 
@@ -217,8 +220,6 @@ TRANSFER_SENTENCES = {
     "retry": "{file_name} did not reach {peer}; trying again.",
     "failed": "{file_name} did not reach {peer}.",
 }
-DEVICE_SENTENCES = {"open": "The output is {name}.", "lost": "{detail}", "none": "{detail}"}
-PEER_DEVICE_SENTENCES = {"none": "{peer} has no audio output."}
 REQUEST_SENTENCES = {
     "open": '{peer} wants to add "{file_name}" ({megabytes}): accept {number} or reject {number}.',
     "accepted": '"{file_name}" is on its way from {peer}.',
@@ -235,10 +236,29 @@ OWN_REQUEST_SENTENCES = {
 }
 
 
+def _device_lines(device: Mapping[str, Any]) -> list[str]:
+    match device["state"], device.get("peer"):
+        case "open", None:
+            return [f"The output is {device['name']}. {TIMING_SENTENCES[device['timing']]}".rstrip()]
+        case _, None:
+            return [device["detail"]]
+        case "open", peer if device["timing"] != "exact":
+            return [f"{peer} plays on {device['name']}: {TIMING_PHRASES[device['timing']]}."]
+        case "none", peer:
+            return [f"{peer} has no audio output."]
+        case _:
+            return []
+
+
 def _peer_line(peer: Mapping[str, Any]) -> str:
     files = "has all files" if peer["ready"] else f"has {peer['files_ready']} of {peer['files']} files"
     parts = [peer["name"], f"{peer['latency_ms']:.1f} ms ({peer['latency_class']})", f"clock {peer['clock']}"]
-    parts += [f"phase {peer['phase_error_us']:+.0f} us", files, peer["device"] or "no output"]
+    if peer["device"] is None:
+        parts += ["no output", files]
+    elif peer["timing"] == "unknown":
+        parts += [peer["device"], TIMING_PHRASES["unknown"], files]
+    else:
+        parts += [peer["device"], TIMING_PHRASES[peer["timing"]], f"phase {peer['phase_error_us']:+.0f} us", files]
     return "  ".join(parts + ([] if peer["waited_for"] else ["not waited for"]))
 
 

@@ -122,7 +122,9 @@ def _report(clock: ClockStatus) -> m.PeerStatus:
     return m.PeerStatus(
         phase_error_ns=0,
         offset_uncertainty_ns=clock.uncertainty_ns if known else m.LONGEST_DURATION_NS,
+        dac_deviation_ns=0,
         dac_uncertainty_ns=0,
+        timing="exact",
         drift_ppb=round(min(max(clock.drift_ppm, -1e6), 1e6) * 1000),
         rtt_ns=min(max(clock.rtt_ns, 0), m.LONGEST_DURATION_NS),
         output_latency_ns=0,

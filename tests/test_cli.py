@@ -208,13 +208,28 @@ def test_progress_is_replaced_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_status_in_words() -> None:
     status = {"state": "playing", "file_name": "a.mp3", "duration_s": 225.4, "position_s": 83.9, "peers": 2}
-    sync = {"offset_uncertainty_us": 3.2, "playing": True, "phase_error_us": -0.4}
+    sync = {"offset_uncertainty_us": 3.2, "playing": True, "phase_error_us": -0.4, "timing": "exact"}
     shown = terminal.progress_line(status | sync)
     assert shown == "playing a.mp3  1:23 / 3:45  2 peers  clock within 3 us  phase +0 us"
+    untold = {**sync, "timing": "unknown"}
+    assert terminal.progress_line({"state": "playing", **untold}) == "playing  clock within 3 us  delay not known"
     assert terminal.progress_line({"state": "stopped", "peers": 1}) == "stopped  1 peer"
     assert "clock unknown" in terminal.progress_line(
         {"state": "stopped", **sync, "offset_uncertainty_us": None, "playing": False}
     )
+
+
+PEER = {
+    "name": "Ada",
+    "ready": True,
+    "latency_ms": 2.1,
+    "latency_class": "green",
+    "clock": "good",
+    "phase_error_us": 3.0,
+    "device": "Box",
+    "timing": "exact",
+    "waited_for": True,
+}
 
 
 @pytest.mark.parametrize(
@@ -224,6 +239,26 @@ def test_a_status_in_words() -> None:
         ("transfer", {"state": "sending", "peer": "Ada", "file_name": "a.mp3"}, []),
         ("device", {"state": "lost", "name": None, "detail": "It is gone."}, ["It is gone."]),
         ("device", {"state": "lost", "name": None, "detail": "It is gone.", "peer": "Ada"}, []),
+        ("device", {"state": "open", "name": "Box", "timing": "exact"}, ["The output is Box."]),
+        (
+            "device",
+            {"state": "open", "name": "Box", "timing": "unknown"},
+            ["The output is Box. This output does not tell its delay; set an offset by ear."],
+        ),
+        ("device", {"state": "open", "name": "Box", "timing": "exact", "peer": "Ada"}, []),
+        (
+            "device",
+            {"state": "open", "name": "Box", "timing": "told", "peer": "Ada"},
+            ["Ada plays on Box: delay roughly known."],
+        ),
+        ("device", {"state": "none", "name": None, "timing": None, "peer": "Ada"}, ["Ada has no audio output."]),
+        ("peers", {"peers": [PEER]}, ["Ada  2.1 ms (green)  clock good  Box  delay known  phase +3 us  has all files"]),
+        (
+            "peers",
+            {"peers": [PEER | {"timing": "unknown"}]},
+            ["Ada  2.1 ms (green)  clock good  Box  delay not known  has all files"],
+        ),
+        ("peers", {"peers": [PEER | {"device": None}]}, ["Ada  2.1 ms (green)  clock good  no output  has all files"]),
         ("peer_joined", {"name": "{file_name} {0}"}, ["{file_name} {0} has joined."]),
         ("seeked", {"position_s": 61.5}, ["Going to 1:01."]),
         ("queue", {"queue": []}, []),

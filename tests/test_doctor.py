@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import errno
 import ipaddress
 import json
@@ -85,9 +86,14 @@ REAL_TIME = Priority("real-time")
 @pytest.mark.parametrize(
     ("heard", "level", "message"),
     [
-        (Heard("Box", "alsa", 48000, True, 20_000_000, REAL_TIME), "ok", "Box (alsa, 48000 Hz) works and is 20 ms"),
-        (Heard("Box", "alsa", 48000, True, 300_000_000, REAL_TIME), "hint", "300 ms late"),
-        (Heard("Box", "alsa", 48000, True, None, REAL_TIME), "hint", "does not tell how late"),
+        (Heard("Box", "alsa", 48000, True, 20_000_000, "exact", REAL_TIME), "ok", "Box (alsa, 48000 Hz) works and is 20 ms late"),
+        (Heard("Box", "alsa", 48000, True, 300_000_000, "exact", REAL_TIME), "hint", "300 ms late"),
+        (Heard("Box", "alsa", 48000, True, 20_000_000, "told", REAL_TIME), "hint", "is about 20 ms late"),
+        (Heard("Box", "alsa", 48000, True, 20_000_000, "told", REAL_TIME), "hint", "tells its delay only roughly"),
+        (Heard("Box", "alsa", 48000, True, 20_000_000, "unknown", REAL_TIME), "hint", "This output does not tell its delay"),
+        (Heard("Box", "alsa", 48000, True, None, "exact", REAL_TIME), "hint", "does not tell its delay"),
+        (Heard("Box", "alsa", 48000, False, 20_000_000, "exact", REAL_TIME), "problem", "takes no sound"),
+        (Heard("NULL", "null", 48000, True, 0, "exact", REAL_TIME), "hint", "There is no output"),
     ],
 )
 def test_an_output(heard: Heard, level: str, message: str) -> None:
@@ -431,7 +437,7 @@ def test_what_a_failed_connection_means() -> None:
     ("info", "expected", "message"),
     [
         (m.SessionInfo(99, bytes(16), "Kitchen", "Ann", (), 5), ("version", "problem"), "another version"),
-        (m.SessionInfo(1, bytes(16), "Kitchen", "Ann", ("a", "b"), 2), ("full", "problem"), "2 of 2 places"),
+        (dataclasses.replace(INFO, peers=("a", "b"), max_peers=2), ("full", "problem"), "2 of 2 places"),
         (m.Heartbeat(), ("greeting", "problem"), "no PhaseLock session"),
     ],
 )

@@ -36,7 +36,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "phaselock.terminal",
     ),
     "phaselock.arguments": ("phaselock.model.address",),
-    "phaselock.terminal": (),
+    "phaselock.terminal": ("phaselock.model.timing",),
     "phaselock.app": (ANYONE,),
     "phaselock.data": (),
     "phaselock.intake": (

@@ -26,11 +26,11 @@ from _miniaudio import ffi, lib
 
 from phaselock import _native
 from phaselock.audio import handles
-from phaselock.audio.interface import Timing
 from phaselock.audio.jack import playback_latency_ns, quieten_jack
 from phaselock.audio.pipewire import PipeWire, Sink
 from phaselock.audio.priority import Priority, Raiser
 from phaselock.errors import AudioDeviceError
+from phaselock.model.timing import Timing
 
 BACKENDS = ("auto", "pipewire", "jack", "pulseaudio", "alsa", "wasapi", "coreaudio", "null")
 
@@ -172,11 +172,17 @@ class Device:
 
     def timing(self) -> Timing:
         """What is known of the moment at which a frame leaves the loudspeaker. May change while the stream runs."""
+        if self._opened is not None and self._opened.backend == "null":
+            return "exact"  # its frames leave when its own timer says so
         return self._account.timing if self._account is not None else "unknown"
 
     def priority(self) -> Priority | None:
         """What the audio thread has, and why not more; None while that is not known."""
         return None if self._raiser is None else self._raiser.priority()
+
+    def untold_ns(self) -> int | None:
+        """How far the account of this stream may be wrong as a whole; None: not known."""
+        return None if self.timing() == "unknown" else 0
 
     def output_latency_ns(self) -> int | None:
         """From the moment that the account tells of a frame (without one: from its callback) to the moment at which it

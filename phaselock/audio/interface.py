@@ -5,9 +5,10 @@ from __future__ import annotations
 import dataclasses
 import pathlib
 from collections.abc import Callable
-from typing import Literal, Protocol
+from typing import Protocol
 
 from phaselock.model.timeline import Timeline
+from phaselock.model.timing import Timing
 from phaselock.model.types import Track
 
 
@@ -20,11 +21,6 @@ class Plan:
     path: pathlib.Path
 
 
-Timing = Literal["exact", "told", "unknown"]
-"""What an output knows of the moment at which a frame leaves the loudspeaker: exact, by the platform's account of our
-own stream; told second-hand; or unknown."""
-
-
 @dataclasses.dataclass(frozen=True, slots=True)
 class AudioStatus:
     """One coherent look at the engine; errors and times in nanoseconds, rates in parts per million."""
@@ -34,7 +30,11 @@ class AudioStatus:
     device_rate_hz: int
     output_latency_ns: int
     """From a callback to the loudspeaker, the user's correction included."""
-    dac_uncertainty_ns: int
+    dac_deviation_ns: int
+    """One standard deviation of the output clock's fit: how far it has settled."""
+    dac_uncertainty_ns: int | None
+    """Of the moment at which a frame leaves the loudspeaker: the deviation and what the output leaves untold. None: not
+    known."""
     timing: Timing
     playing: bool
     """Sound of a track leaves the callback now."""
@@ -59,6 +59,8 @@ class DeviceChanged:
     state: str
     device_name: str | None
     detail: str
+    timing: Timing | None = None
+    """Of an open one; said again, with state "open", when it changes."""
 
 
 AudioEvent = DecodeFailed | DeviceChanged

@@ -10,6 +10,7 @@ thread only leaves wishes and reads the status. The audio callback (C) takes no 
 from __future__ import annotations
 
 import contextlib
+import math
 import select
 import socket
 import threading
@@ -19,8 +20,9 @@ from typing import Protocol
 
 from phaselock import _native
 from phaselock.audio.decks import Decks, Source
-from phaselock.audio.interface import AudioEvent, AudioStatus, DeviceChanged, Plan, Timing
+from phaselock.audio.interface import AudioEvent, AudioStatus, DeviceChanged, Plan
 from phaselock.errors import AudioDeviceError
+from phaselock.model.timing import Timing
 
 _IDLE_S = 0.05
 _LOOK_S = 0.1
@@ -46,6 +48,7 @@ class Output(Protocol):
     def is_running(self) -> bool: ...
     def account(self) -> _native.Account | None: ...
     def timing(self) -> Timing: ...
+    def untold_ns(self) -> int | None: ...
     def output_latency_ns(self) -> int | None: ...
     def close(self) -> bool: ...
 
@@ -73,6 +76,7 @@ class Player:
         self._device_rate_hz = 0
         self._timing: Timing = "unknown"
         self._account: _native.Account | None = None
+        self._untold_ns: int | None = None
         self._platform_latency_ns = 0
         self._correction_ns = 0
         self._latency_lock = threading.Lock()
@@ -109,11 +113,14 @@ class Player:
     def status(self) -> AudioStatus:
         """A coherent look, never blocking."""
         status = self.engine.status()
+        deviation_ns = int(min(status.dac_uncertainty_ns, 2**62))
+        untold_ns = self._untold_ns
         return AudioStatus(
             device_name=self._device_name,
             device_rate_hz=self._device_rate_hz,
             output_latency_ns=self._lead_ns(status),
-            dac_uncertainty_ns=int(min(status.dac_uncertainty_ns, 2**62)),
+            dac_deviation_ns=deviation_ns,
+            dac_uncertainty_ns=None if untold_ns is None else round(math.hypot(deviation_ns, untold_ns)),
             timing=self._timing,
             playing=self._running and status.audible,
             phase_error_ns=round(status.phase_error_ns),
@@ -213,13 +220,15 @@ class Player:
             self._decks.restart()
         output.start()
         self._device_name, self._device_rate_hz, self._running = info.name, info.rate_hz, True
-        self._timing = output.timing()
         self._ring_bell()
-        self._on_event(DeviceChanged("open", info.name, ""))
+        told: Timing | None = None
         looks = 0
         while not self._closing and not self._reopening and output.is_running():
             looks += 1
-            self._timing = output.timing()
+            self._timing, self._untold_ns = output.timing(), output.untold_ns()
+            if self._timing != told:
+                told = self._timing
+                self._on_event(DeviceChanged("open", info.name, "", told))
             if looks % _LATENCY_EVERY == 0 or looks < 3:
                 latency_ns = output.output_latency_ns()
                 if latency_ns is not None and abs(latency_ns - self._platform_latency_ns) > _LATENCY_NOISE_NS:

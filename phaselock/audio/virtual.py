@@ -27,8 +27,8 @@ import time
 from typing import Any, BinaryIO
 
 from phaselock import _native
-from phaselock.audio.interface import Timing
 from phaselock.errors import AudioDeviceError, PhaseLockError
+from phaselock.model.timing import Timing
 
 _CHANNELS = 2
 _LATE_NS = 50_000_000
@@ -118,6 +118,10 @@ class VirtualOutput:
     def timing(self) -> Timing:
         """See Output.timing. A card that tells no times tells its latency."""
         return "exact" if self._card.tells_times else "told"
+
+    def untold_ns(self) -> int:
+        """See Output.untold_ns. The latency it tells is true."""
+        return 0
 
     def close(self) -> bool:
         """Stop, and finish the notes."""

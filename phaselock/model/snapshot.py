@@ -8,6 +8,7 @@ from uuid import UUID
 
 from phaselock.model.queue import QueueItem
 from phaselock.model.timeline import Timeline
+from phaselock.model.timing import Timing
 
 GREEN_NS = 10_000_000
 YELLOW_NS = 100_000_000
@@ -63,7 +64,8 @@ class PeerView:
     rtt_ns: int
     phase_error_ns: int
     offset_uncertainty_ns: int
-    dac_uncertainty_ns: int
+    dac_uncertainty_ns: int | None
+    timing: Timing
     drift_ppb: int
     output_latency_ns: int
     device_name: str | None

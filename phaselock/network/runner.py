@@ -13,6 +13,7 @@ from uuid import UUID
 from phaselock.audio.interface import AudioEvent, AudioOutput, AudioStatus, DecodeFailed, DeviceChanged, Plan
 from phaselock.model.snapshot import SessionSnapshot
 from phaselock.model.timeline import Timeline
+from phaselock.model.timing import Timing
 from phaselock.model.types import ClockStatus, Track
 from phaselock.session.effects import Effect, Ended, Event, Follow, Notify
 
@@ -35,7 +36,9 @@ class Machine(Protocol):
         self,
         *,
         phase_error_ns: int,
-        dac_uncertainty_ns: int,
+        dac_deviation_ns: int,
+        dac_uncertainty_ns: int | None,
+        timing: Timing,
         output_latency_ns: int,
         device_name: str | None,
         underruns: int,
@@ -44,7 +47,9 @@ class Machine(Protocol):
 
     def decode_failed(self, file_id: UUID, reason: str, *, now_ns: int) -> list[Effect]: ...
 
-    def device_changed(self, state: str, device_name: str | None, detail: str, *, now_ns: int) -> list[Effect]: ...
+    def device_changed(
+        self, state: str, device_name: str | None, detail: str, timing: Timing | None, *, now_ns: int
+    ) -> list[Effect]: ...
 
     def snapshot(self) -> SessionSnapshot: ...
 
@@ -147,8 +152,8 @@ class Runner(Generic[M]):
         match event:
             case DecodeFailed(plan, reason):
                 self._do(self._machine.decode_failed(plan.track.file_id, reason, now_ns=self._now_ns()))
-            case DeviceChanged(state, name, detail):
-                self._do(self._machine.device_changed(state, name, detail, now_ns=self._now_ns()))
+            case DeviceChanged(state, name, detail, timing):
+                self._do(self._machine.device_changed(state, name, detail, timing, now_ns=self._now_ns()))
                 self._tell_status()
 
     def _tell_status(self) -> tuple[AudioStatus, ClockStatus]:
@@ -157,7 +162,9 @@ class Runner(Generic[M]):
         self._do(
             self._machine.audio(
                 phase_error_ns=status.phase_error_ns,
+                dac_deviation_ns=status.dac_deviation_ns,
                 dac_uncertainty_ns=status.dac_uncertainty_ns,
+                timing=status.timing,
                 output_latency_ns=max(0, status.output_latency_ns),  # the user's correction may exceed it
                 device_name=status.device_name,
                 underruns=status.underruns,
@@ -196,18 +203,22 @@ class Runner(Generic[M]):
             await asyncio.wait(self._tasks)
 
 
+def known_us(uncertainty_ns: int | None) -> float | None:
+    """An uncertainty for people; None where it is not known."""
+    return round(uncertainty_ns / 1e3, 1) if uncertainty_ns is not None and uncertainty_ns < UNKNOWN_NS else None
+
+
 def sync_fields(status: AudioStatus, clock: ClockStatus) -> dict[str, object]:
     """The fields of a `sync` event."""
     return {
         "playing": status.playing,
         "phase_error_us": round(status.phase_error_ns / 1e3, 1),
-        "offset_uncertainty_us": round(clock.uncertainty_ns / 1e3, 1) if clock.uncertainty_ns < UNKNOWN_NS else None,
+        "offset_uncertainty_us": known_us(clock.uncertainty_ns),
         "drift_ppm": round(clock.drift_ppm, 3),
         "correction_ppm": round(status.correction_ppm, 3),
         "rtt_ms": round(clock.rtt_ns / 1e6, 3),
         "underruns": status.underruns,
-        "dac_uncertainty_us": round(status.dac_uncertainty_ns / 1e3, 1)
-        if status.dac_uncertainty_ns < UNKNOWN_NS
-        else None,
+        "timing": status.timing,
+        "dac_uncertainty_us": known_us(status.dac_uncertainty_ns),
         "output_latency_ms": round(status.output_latency_ns / 1e6, 3),
     }

@@ -65,6 +65,8 @@ def _reader(annotation: Any) -> _Check:
         return _bounded(_reader(args[0]), *args[1:])
     if origin in (types.UnionType, typing.Union) and len(args) == 2 and args[1] is type(None):
         return _optional(_reader(args[0]))
+    if origin is typing.Literal:
+        return _one_of(args)
     if origin is tuple and len(args) == 2 and args[1] is Ellipsis:
         return _each(_reader(args[0]))
     if isinstance(annotation, type) and dataclasses.is_dataclass(annotation):
@@ -83,6 +85,15 @@ def _exactly(kind: type) -> _Check:
     def read(value: Any) -> Any:
         if type(value) is not kind:
             raise ValueError(f"{type(value).__name__} where {kind.__name__} belongs")
+        return value
+
+    return read
+
+
+def _one_of(texts: tuple[str, ...]) -> _Check:
+    def read(value: Any) -> Any:
+        if _exactly(str)(value) not in texts:
+            raise ValueError(f"no one of {len(texts)} known words")
         return value
 
     return read

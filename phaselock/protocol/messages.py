@@ -42,8 +42,9 @@ from uuid import UUID
 from phaselock.model.bounds import FileName, PersonName, Size, Title, Within
 from phaselock.model.names import FILE_BYTES, SENTENCE_BYTES
 from phaselock.model.queue import MAX_ITEMS, QueueItem
+from phaselock.model.timing import Timing
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 CHUNK_BYTES = 64 * 1024
 MAX_PEERS = 5
 MAX_FILE_BYTES = 2 << 30
@@ -346,12 +347,16 @@ class QueueUpdate:
 class PeerStatus:
     """Ours, peer to host: how well it keeps time; every second, more often at first, at once when its output changes.
 
-    Without an open output device `device_name` is None. `rtt_ns` is the recent worst round trip; `room_bytes` is how
+    Without an open output device `device_name` is None. `timing` is what the output knows of its delay,
+    `dac_deviation_ns` how far its output clock has settled, and `dac_uncertainty_ns` the uncertainty of the moment at
+    which a frame leaves the loudspeaker (None: not known). `rtt_ns` is the recent worst round trip; `room_bytes` is how
     many bytes of tracks it can keep."""
 
     phase_error_ns: SignedNs
     offset_uncertainty_ns: TimeNs
-    dac_uncertainty_ns: TimeNs
+    dac_deviation_ns: TimeNs
+    dac_uncertainty_ns: TimeNs | None
+    timing: Timing
     drift_ppb: Annotated[int, Within(-(10**9), 10**9)]
     rtt_ns: DurationNs
     output_latency_ns: DurationNs

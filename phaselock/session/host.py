@@ -15,6 +15,7 @@ from uuid import UUID
 from phaselock.model.names import distinct, person_name, sentence, skeleton
 from phaselock.model.snapshot import SessionSnapshot
 from phaselock.model.timeline import Timeline
+from phaselock.model.timing import Timing
 from phaselock.model.types import Track
 from phaselock.protocol import messages as m
 from phaselock.protocol.messages import Message
@@ -180,7 +181,9 @@ class HostMachine:
         self,
         *,
         phase_error_ns: int,
-        dac_uncertainty_ns: int,
+        dac_deviation_ns: int,
+        dac_uncertainty_ns: int | None,
+        timing: Timing,
         output_latency_ns: int,
         device_name: str | None,
         underruns: int,
@@ -193,7 +196,9 @@ class HostMachine:
         status = m.PeerStatus(
             phase_error_ns=phase_error_ns,
             offset_uncertainty_ns=0,
+            dac_deviation_ns=dac_deviation_ns,
             dac_uncertainty_ns=dac_uncertainty_ns,
+            timing=timing,
             drift_ppb=0,
             rtt_ns=0,
             output_latency_ns=output_latency_ns,
@@ -214,9 +219,11 @@ class HostMachine:
             self._outbox.error(text, now_ns, file_id=str(file_id))
         return self._settle(now_ns)
 
-    def device_changed(self, state: str, device_name: str | None, detail: str, *, now_ns: int) -> list[Effect]:
+    def device_changed(
+        self, state: str, device_name: str | None, detail: str, timing: Timing | None, *, now_ns: int
+    ) -> list[Effect]:
         """The host's own output opened, was lost, or does not exist."""
-        self._outbox.note("device", now_ns, state=state, name=device_name, detail=detail)
+        self._outbox.note("device", now_ns, state=state, name=device_name, detail=detail, timing=timing)
         return self._settle(now_ns)
 
     # -- time --------------------------------------------------------------------------------------------------------
@@ -456,10 +463,10 @@ class HostMachine:
         member.reports.take(dataclasses.replace(status, device_name=name), now_ns=now_ns)
         if name is None and now_ns - member.reports.since_ns < OPENING_NS:
             return  # it is about to be opened
-        if member.told_device != (name,):
-            member.told_device = (name,)
-            state = "none" if name is None else "open"
-            self._outbox.note("device", now_ns, state=state, name=name, detail="", peer=member.name)
+        state, timing = ("none", None) if name is None else ("open", status.timing)
+        if member.told_device != (name, timing):
+            member.told_device = (name, timing)
+            self._outbox.note("device", now_ns, state=state, name=name, detail="", timing=timing, peer=member.name)
 
     def _watch_clock(self, member: Member, now_ns: int) -> None:
         """A clock that does not converge, or is lost again, is told to people once."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from phaselock.model.snapshot import FileState, FileView, PeerView
+from phaselock.model.timing import Timing
 from phaselock.protocol.messages import PeerStatus
 
 MARGIN_NS = 40_000_000
@@ -51,7 +52,7 @@ class Reports:
         """A new report."""
         self.latest = status
         fine = status.clock_usable and status.device_name is not None
-        if not fine or max(status.offset_uncertainty_ns, status.dac_uncertainty_ns) > FINE_NS:
+        if not fine or max(status.offset_uncertainty_ns, status.dac_deviation_ns) > FINE_NS:
             self._fine_since_ns = None
         elif self._fine_since_ns is None:
             self._fine_since_ns = now_ns
@@ -82,8 +83,8 @@ class Reports:
             return False
         if self._fine_since_ns is not None and now_ns - self._fine_since_ns >= FINE_FOR_NS:
             return True
-        dac_uncertainty_ns = self.latest.dac_uncertainty_ns if self.latest.device_name is not None else 0
-        fair = max(self.latest.offset_uncertainty_ns, dac_uncertainty_ns) <= FAIR_NS
+        dac_deviation_ns = self.latest.dac_deviation_ns if self.latest.device_name is not None else 0
+        fair = max(self.latest.offset_uncertainty_ns, dac_deviation_ns) <= FAIR_NS
         return fair and now_ns - self.since_ns >= FAIR_AFTER_NS
 
     def overdue(self, *, now_ns: int) -> bool:
@@ -138,8 +139,8 @@ class Member:
     """It came in the middle of something and has not got the track of the moment yet: nobody waits for it."""
     sated: bool = False
     """It was offered all that it shall have for now."""
-    told_device: tuple[str | None] | None = None
-    """What people were told of its output; None: nothing yet."""
+    told_device: tuple[str | None, Timing | None] | None = None
+    """Name and timing of its output as people were told; None: nothing yet."""
     hungry_at_ns: int = 0
     """Before that another room changes nothing."""
     held_until_ns: int = 0
@@ -193,7 +194,8 @@ class Member:
             rtt_ns=status.rtt_ns if status else 0,
             phase_error_ns=status.phase_error_ns if status else 0,
             offset_uncertainty_ns=status.offset_uncertainty_ns if status else 0,
-            dac_uncertainty_ns=status.dac_uncertainty_ns if status else 0,
+            dac_uncertainty_ns=status.dac_uncertainty_ns if status else None,
+            timing=status.timing if status else "unknown",
             drift_ppb=status.drift_ppb if status else 0,
             output_latency_ns=status.output_latency_ns if status else 0,
             device_name=status.device_name if status else None,

@@ -13,6 +13,7 @@ from phaselock.model.names import file_label, person_name, sentence, title
 from phaselock.model.queue import ItemStatus, QueueItem
 from phaselock.model.snapshot import SessionSnapshot
 from phaselock.model.timeline import Timeline
+from phaselock.model.timing import Timing
 from phaselock.model.types import ClockStatus
 from phaselock.protocol import messages as m
 from phaselock.protocol.messages import Message
@@ -175,7 +176,9 @@ class PeerMachine:
         self,
         *,
         phase_error_ns: int,
-        dac_uncertainty_ns: int,
+        dac_deviation_ns: int,
+        dac_uncertainty_ns: int | None,
+        timing: Timing,
         output_latency_ns: int,
         device_name: str | None,
         underruns: int,
@@ -186,7 +189,9 @@ class PeerMachine:
         self._status = m.PeerStatus(
             phase_error_ns=_within(-LONGEST_NS, phase_error_ns, LONGEST_NS),
             offset_uncertainty_ns=_within(0, clock.uncertainty_ns, LONGEST_NS),
-            dac_uncertainty_ns=_within(0, dac_uncertainty_ns, LONGEST_NS),
+            dac_deviation_ns=_within(0, dac_deviation_ns, LONGEST_NS),
+            dac_uncertainty_ns=None if dac_uncertainty_ns is None else _within(0, dac_uncertainty_ns, LONGEST_NS),
+            timing=timing,
             drift_ppb=_within(-(10**9), round(clock.drift_ppm * 1000), 10**9),
             rtt_ns=_within(0, clock.rtt_ns, m.LONGEST_DURATION_NS),
             output_latency_ns=_within(0, output_latency_ns, m.LONGEST_DURATION_NS),
@@ -232,9 +237,11 @@ class PeerMachine:
             self._wishes.upload_ended(request_id, problem, self._peer_id, self._token, now_ns=now_ns)
         return self._settle(now_ns)
 
-    def device_changed(self, state: str, device_name: str | None, detail: str, *, now_ns: int) -> list[Effect]:
+    def device_changed(
+        self, state: str, device_name: str | None, detail: str, timing: Timing | None, *, now_ns: int
+    ) -> list[Effect]:
         """The output opened, was lost, or does not exist."""
-        self._note("device", now_ns, state=state, name=device_name, detail=detail)
+        self._note("device", now_ns, state=state, name=device_name, detail=detail, timing=timing)
         return self._settle(now_ns)
 
     # -- time --------------------------------------------------------------------------------------------------------
@@ -536,7 +543,7 @@ class PeerMachine:
             return
         moved = (
             told is None
-            or told.device_name != status.device_name
+            or (told.device_name, told.timing) != (status.device_name, status.timing)
             or abs(told.output_latency_ns - status.output_latency_ns) > LATENCY_STEP_NS
         )
         if moved or now_ns >= self._status_at_ns:

@@ -12,6 +12,7 @@ from typing import Protocol, TypeAlias
 from uuid import UUID
 
 from phaselock.model.snapshot import SessionSnapshot
+from phaselock.model.timing import Timing
 from phaselock.session.commands import HostCommand
 
 
@@ -39,6 +40,7 @@ class Own:
     phase_error_ns: int
     clock_uncertainty_ns: int | None
     dac_uncertainty_ns: int | None
+    timing: Timing
     drift_ppm: float
     correction_ppm: float
     rtt_ns: int

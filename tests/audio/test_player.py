@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 import queue
 import threading
 from collections.abc import Iterator
@@ -10,9 +11,10 @@ from collections.abc import Iterator
 import pytest
 
 from phaselock import _native
-from phaselock.audio.interface import AudioEvent, DeviceChanged, Plan, Timing
+from phaselock.audio.interface import AudioEvent, DeviceChanged, Plan
 from phaselock.audio.player import Player
 from phaselock.errors import AudioDeviceError
+from phaselock.model.timing import Timing
 from tests.audio.test_decks import BLOCK, DEVICE_HZ, TRACK_HZ, plan
 from tests.support.pcm import CompassSource, loudness, stereo
 
@@ -50,7 +52,10 @@ class FakeOutput:
         return None
 
     def timing(self) -> Timing:
-        return "told"
+        return self.world.timing
+
+    def untold_ns(self) -> int | None:
+        return self.world.untold_ns
 
     def close(self) -> bool:
         self.closed = True
@@ -63,6 +68,8 @@ class World:
         self.tries = 0
         self.hangs = False
         self.latency_ns: int | None = 20_000_000
+        self.timing: Timing = "told"
+        self.untold_ns: int | None = 0
         self.outputs: queue.SimpleQueue[FakeOutput] = queue.SimpleQueue()
         self.events: queue.SimpleQueue[AudioEvent] = queue.SimpleQueue()
         self.player = Player(
@@ -109,7 +116,7 @@ def running(anchor: int = 0) -> Plan:
 
 def test_a_plan_sounds_and_the_output_is_told_of(world: World) -> None:
     output = world.outputs.get(timeout=60)
-    assert world.event() == DeviceChanged("open", "fake", "")
+    assert world.event() == DeviceChanged("open", "fake", "", "told")
     world.player.follow(running())
     assert world.sounds(output)
     status = world.player.status()
@@ -118,9 +125,27 @@ def test_a_plan_sounds_and_the_output_is_told_of(world: World) -> None:
     assert status.playing
 
 
+def test_what_the_output_leaves_untold_is_part_of_the_uncertainty(world: World) -> None:
+    output = world.outputs.get(timeout=60)
+    assert world.event() == DeviceChanged("open", "fake", "", "told")
+    world.player.follow(running())
+    assert world.sounds(output)
+    status = world.player.status()
+    assert status.dac_uncertainty_ns == status.dac_deviation_ns
+    world.untold_ns = 40_000_000
+    world.timing = "exact"
+    assert world.event() == DeviceChanged("open", "fake", "", "exact")
+    status = world.player.status()
+    assert status.dac_uncertainty_ns == round(math.hypot(status.dac_deviation_ns, 40_000_000))
+    world.untold_ns, world.timing = None, "unknown"
+    assert world.event() == DeviceChanged("open", "fake", "", "unknown")
+    status = world.player.status()
+    assert (status.timing, status.dac_uncertainty_ns) == ("unknown", None)
+
+
 def test_a_lost_output_is_opened_again_and_the_plan_goes_on(world: World) -> None:
     first = world.outputs.get(timeout=60)
-    assert world.event() == DeviceChanged("open", "fake", "")
+    assert world.event() == DeviceChanged("open", "fake", "", "told")
     world.player.follow(running())
     assert world.sounds(first)
     world.absent = True
@@ -131,14 +156,14 @@ def test_a_lost_output_is_opened_again_and_the_plan_goes_on(world: World) -> Non
     assert not world.player.status().playing
     world.absent = False
     second = world.outputs.get(timeout=60)
-    assert world.event() == DeviceChanged("open", "fake", "")
+    assert world.event() == DeviceChanged("open", "fake", "", "told")
     assert second is not first
     assert world.sounds(second)
 
 
 def test_an_output_that_cannot_be_closed_keeps_its_engine(world: World) -> None:
     first = world.outputs.get(timeout=60)
-    assert world.event() == DeviceChanged("open", "fake", "")
+    assert world.event() == DeviceChanged("open", "fake", "", "told")
     world.player.follow(running())
     assert world.sounds(first)
     world.player.set_volume(0.95)
@@ -162,7 +187,7 @@ def test_no_output_is_told_once_and_tried_again() -> None:
         assert world.events.empty()
         world.absent = False
         world.outputs.get(timeout=60)
-        assert world.event() == DeviceChanged("open", "fake", "")
+        assert world.event() == DeviceChanged("open", "fake", "", "told")
     finally:
         world.player.close()
 

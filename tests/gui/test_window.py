@@ -602,7 +602,8 @@ def test_the_output_is_chosen_and_its_delay_corrected(window: Any) -> None:
     go(window, "sound")
     sound = window.overlay
     assert window.program.of("list_outputs") == [()]
-    assert reads(sound, "Playing on Card, 10.0 ms from here to its sound.") and sound.correction.get() == "0"
+    assert reads(sound, "Playing on Card, 10\N{NARROW NO-BREAK SPACE}ms from card to ear.")
+    assert sound.correction.get() == "0"
     deliver(window, Outputs(("Card", "Headphones")))
     assert sound.output.cget("values") == ["The system's choice", "Card", "Headphones"]
     for name in ("Headphones", "The system's choice"):

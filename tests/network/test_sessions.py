@@ -25,6 +25,7 @@ from phaselock.network import connection as connection_module
 from phaselock.network import host as host_module
 from phaselock.network.host import MOST_STRANGERS, HostRunner
 from phaselock.network.peer import PeerRunner, connect
+from phaselock.network.runner import UNKNOWN_NS, sync_fields
 from phaselock.protocol.framing import HOST_CAP, Framer, frame
 from phaselock.protocol.messages import (
     PROTOCOL_VERSION,
@@ -72,7 +73,7 @@ class Output:
 
     def status(self) -> AudioStatus:
         playing = bool(self.followed and self.followed[-1][0])
-        return AudioStatus("Speaker", 48000, self.latency_ns, 1000, "exact", playing, 1500, 0.25, 0, 1.0)
+        return AudioStatus("Speaker", 48000, self.latency_ns, 900, 1000, "exact", playing, 1500, 0.25, 0, 1.0)
 
     def close(self) -> None: ...
 
@@ -308,6 +309,7 @@ async def test_a_file_reaches_everybody_and_all_follow_one_line(room: Room, stac
         "correction_ppm": 0.25,
         "rtt_ms": 0.5,
         "underruns": 0,
+        "timing": "exact",
         "dac_uncertainty_us": 1.0,
         "output_latency_ms": 10.0,
     }
@@ -319,6 +321,12 @@ async def test_a_file_reaches_everybody_and_all_follow_one_line(room: Room, stac
     host.runner.command(c.Quit())
     assert not (await host.ended).failed
     assert not (await peers[1].ended).failed
+
+
+def test_an_uncertainty_that_is_not_known_is_no_figure() -> None:
+    status = AudioStatus("Speaker", 48000, 0, 900, None, "unknown", True, 1500, 0.25, 0, 1.0)
+    fields = sync_fields(status, ClockStatus(True, False, 0, 0.0, UNKNOWN_NS, 0))
+    assert (fields["timing"], fields["dac_uncertainty_us"], fields["offset_uncertainty_us"]) == ("unknown", None, None)
 
 
 @played

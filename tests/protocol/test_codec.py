@@ -48,6 +48,15 @@ def test_the_bytes_are_those_of_the_document() -> None:
     }  # fmt: skip
 
 
+def test_a_word_out_of_a_list_is_one_of_it() -> None:
+    status = m.PeerStatus(0, 0, 0, None, "told", 0, 0, 0, None, 0, False, False, 0)
+    fields = msgpack.unpackb(encode(status)[1:])
+    assert fields["timing"] == "told"
+    for other in ("sure", "", b"told", None, 1):
+        with pytest.raises(ProtocolError):
+            decode(64, msgpack.packb(fields | {"timing": other}))
+
+
 @given(st.integers(0, 255), st.binary(max_size=300))
 def test_random_bytes_raise_the_one_error_or_are_a_message(kind: int, payload: bytes) -> None:
     try:

@@ -309,7 +309,7 @@ UNEXPECTED_BY_PEER = [
     m.PauseCommand(0),
     m.SeekCommand(0, 0),
     m.FileChunk(a_track().file_id, 0, b"x"),
-    m.PeerStatus(0, 0, 0, 0, 0, 0, None, 0, False, False, 0),
+    m.PeerStatus(0, 0, 0, None, "unknown", 0, 0, 0, None, 0, False, False, 0),
 ]
 
 
@@ -348,8 +348,13 @@ def test_another_device_or_latency_is_reported_at_once() -> None:
     ana.output.device_name = "Bluetooth\x1b[2J"
     party.run(0.11)
     assert party.host.events("device")[-1].fields == {
-        "state": "open", "name": "Bluetooth[2J", "detail": "", "peer": "Ana",
+        "state": "open", "name": "Bluetooth[2J", "detail": "", "timing": "exact", "peer": "Ana",
     }  # fmt: skip
+    ana.output.timing, ana.output.dac_uncertainty_ns = "unknown", None
+    party.run(0.11)
+    assert party.host.events("device")[-1].fields["timing"] == "unknown"
+    seen = party.machine.snapshot().peers[0]
+    assert (seen.timing, seen.dac_uncertainty_ns) == ("unknown", None)
     ana.output.device_name = None
     party.run(0.11)
     assert party.host.events("device")[-1].fields["state"] == "none"

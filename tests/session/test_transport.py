@@ -518,8 +518,15 @@ def test_autoplay_starts_in_the_end_and_warns() -> None:
 def test_autoplay_does_not_wait_for_a_card_that_does_not_exist() -> None:
     party = Party()
     party.say(Add(a_track()), Autoplay(1))
-    party.invite("Ana", output=Output(device_name=None, dac_uncertainty_ns=10**12))
+    party.invite("Ana", output=Output(device_name=None, dac_deviation_ns=10**12))
     assert 4.0 <= playing_after_s(party) < 4.5
+
+
+def test_autoplay_does_not_wait_for_an_output_that_does_not_tell_its_delay() -> None:
+    party = Party()
+    party.say(Add(a_track()), Autoplay(1))
+    party.invite("Ana", output=Output(timing="unknown", dac_uncertainty_ns=None))
+    assert 1.0 <= playing_after_s(party) < 1.5
 
 
 def test_autoplay_waits_for_a_slow_file() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from uuid import UUID
 
 from phaselock.model.timeline import Timeline
+from phaselock.model.timing import Timing
 from phaselock.model.types import ClockStatus, Track
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import GREETING_CAP, HOST_CAP, SESSION_CAP, Framer, frame
@@ -42,7 +43,9 @@ class Output:
     """What a machine reports of itself."""
 
     latency_ns: int = 10 * MS
-    dac_uncertainty_ns: int = 5_000
+    dac_deviation_ns: int = 5_000
+    dac_uncertainty_ns: int | None = 6_000
+    timing: Timing = "exact"
     device_name: str | None = "card"
     uncertainty_ns: int = 5_000
     clock_usable: bool = True
@@ -233,7 +236,9 @@ class Party:
         self._do_host(
             self.machine.audio(
                 phase_error_ns=0,
+                dac_deviation_ns=out.dac_deviation_ns,
                 dac_uncertainty_ns=out.dac_uncertainty_ns,
+                timing=out.timing,
                 output_latency_ns=out.latency_ns,
                 device_name=out.device_name,
                 underruns=0,
@@ -252,7 +257,9 @@ class Party:
             guest,
             guest.machine.audio(
                 phase_error_ns=100,
+                dac_deviation_ns=out.dac_deviation_ns,
                 dac_uncertainty_ns=out.dac_uncertainty_ns,
+                timing=out.timing,
                 output_latency_ns=out.latency_ns,
                 device_name=out.device_name,
                 underruns=0,

@@ -22,6 +22,8 @@ def of_type(annotation: Any) -> st.SearchStrategy[Any]:
         return _bounded(args[0], args[1])
     if origin in (types.UnionType, typing.Union):
         return st.none() | of_type(args[0])
+    if origin is typing.Literal:
+        return st.sampled_from(args)
     if dataclasses.is_dataclass(annotation):
         hints = typing.get_type_hints(annotation, include_extras=True)
         fields = dataclasses.fields(annotation)

@@ -269,14 +269,16 @@ class Node:
         self.do(self.machine.decode_failed(event.plan.track.file_id, event.reason, now_ns=self.now_ns))
 
     def _tell_device(self, state: str, name: str | None) -> None:
-        self.do(self.machine.device_changed(state, name, "", now_ns=self.now_ns))
+        self.do(self.machine.device_changed(state, name, "", "exact" if name else None, now_ns=self.now_ns))
         self._tell_status()
 
     def _tell_status(self) -> None:
         status = self.engine.status()
         effects = self.machine.audio(
             phase_error_ns=round(status.phase_error_ns),
-            dac_uncertainty_ns=int(min(status.dac_uncertainty_ns, 2**62)),
+            dac_deviation_ns=int(status.dac_uncertainty_ns),
+            dac_uncertainty_ns=int(status.dac_uncertainty_ns),
+            timing="exact",
             output_latency_ns=self._latency_ns,
             device_name="card" if self._card else None,
             underruns=status.underruns,

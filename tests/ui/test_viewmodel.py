@@ -13,7 +13,7 @@ from phaselock.model.snapshot import FileState, FileView, PeerView, RequestState
 from phaselock.model.timeline import Timeline
 from phaselock.session.commands import Add, Next, Pause, Play, Stop
 from phaselock.ui.port import Found, FoundSessions, Own, State
-from phaselock.ui.viewmodel import HostView, PeerRow, browser_view, host_view, peer_view, position_s
+from phaselock.ui.viewmodel import HostView, PeerRow, browser_view, host_view, output_text, peer_view, position_s
 from phaselock.ui.viewmodel.words import NNBSP
 from tests.support.party import MS, Party, a_track
 
@@ -24,6 +24,7 @@ CARD = Own(
     phase_error_ns=-4_000,
     clock_uncertainty_ns=0,
     dac_uncertainty_ns=5_000,
+    timing="exact",
     drift_ppm=0.0,
     correction_ppm=12.34,
     rtt_ns=0,
@@ -60,6 +61,7 @@ def peer(name: str = "Ben", peer_id: int = 1, **changes: Any) -> PeerView:
         phase_error_ns=3_000,
         offset_uncertainty_ns=6_000,
         dac_uncertainty_ns=4_000,
+        timing="exact",
         drift_ppb=3_100,
         output_latency_ns=12 * MS,
         device_name="Speakers",
@@ -168,6 +170,8 @@ def test_before_the_first_report_nothing_is_claimed() -> None:
         ({"phase_error_ns": -3_200_000}, "±3.3 ms", "warning"),
         ({"dac_uncertainty_ns": 40 * MS}, "±41 ms", "warning"),
         ({"dac_uncertainty_ns": HOUR_NS}, "clock?", "neutral"),
+        ({"dac_uncertainty_ns": None}, "clock?", "neutral"),
+        ({"dac_uncertainty_ns": None, "timing": "unknown"}, "delay?", "warning"),
         ({"offset_uncertainty_ns": HOUR_NS, "clock_usable": False}, "clock?", "neutral"),
         ({"clock_stale": True}, "clock?", "neutral"),
         ({"have": ALL - {UUID(int=1)}}, "not playing", "neutral"),
@@ -241,6 +245,8 @@ def test_the_tooltip_has_the_rest() -> None:
         "Clock: within 0.01 ms, drift +3.1 ppm",
         "Interruptions: 2",
     ]
+    assert "Output: Speakers, about 12 ms from card to ear" in plain(row(peer(timing="told")).tooltip)
+    assert "Output: Speakers, delay not known" in row(peer(timing="unknown")).tooltip
     tooltip = row(peer(device_name=None, clock_usable=False)).tooltip
     assert "Output: none" in tooltip and "Clock: not in time" in tooltip and "Interruptions" not in tooltip
 
@@ -568,6 +574,13 @@ def off(**changes: Any) -> Own:
     return dataclasses.replace(CARD, **changes)
 
 
+UNTOLD = off(timing="unknown", dac_uncertainty_ns=None)
+
+
+def untold(name: str = "Ben", peer_id: int = 1) -> PeerView:
+    return peer(name, peer_id, timing="unknown", dac_uncertainty_ns=None)
+
+
 @pytest.mark.parametrize(
     ("state", "sentence", "kind"),
     [
@@ -583,6 +596,22 @@ def off(**changes: Any) -> Own:
         (playing(peer(), peer("Cleo", 2, reported=False)), "Measuring…", "neutral"),
         (playing(peer(dac_uncertainty_ns=HOUR_NS)), "Measuring…", "neutral"),
         (playing(peer(dac_uncertainty_ns=2 * MS)), "Both speakers within 2.1 ms", "warning"),
+        (playing(own=UNTOLD), "This speaker plays alone.", "neutral"),
+        (
+            playing(untold()),
+            "How far apart they play is not known. The output of Ben does not tell its delay.",
+            "warning",
+        ),
+        (
+            playing(untold(), own=UNTOLD),
+            "How far apart they play is not known. The output of this machine does not tell its delay and 1 more.",
+            "warning",
+        ),
+        (
+            playing(peer(), untold("Cleo", 2)),
+            "2 of 3 speakers within 0.03 ms. The output of Cleo does not tell its delay.",
+            "warning",
+        ),
         (playing(peer(phase_error_ns=-3_200_000)), "Ben is 3.2 ms late.", "warning"),
         (
             playing(peer(phase_error_ns=-3_200_000), peer("Cleo", 2, phase_error_ns=1_500_000)),
@@ -628,6 +657,7 @@ def test_the_sentence_of_the_host(state: State, sentence: str, kind: str) -> Non
         (off(playing=False), "This speaker is not playing.", "neutral"),
         (off(clock_uncertainty_ns=None), "Measuring…", "neutral"),
         (off(device_name=None), "No audio output detected.", "error"),
+        (UNTOLD, "This output does not tell its delay; set an offset by ear.", "warning"),
         (None, "Measuring…", "neutral"),
     ],
 )
@@ -637,8 +667,26 @@ def test_the_sentence_of_a_peer(own: Own | None, sentence: str, kind: str) -> No
     assert peer_view(guest(own)).sync.sentence == "Nothing is playing."
 
 
+@pytest.mark.parametrize(
+    ("own", "text"),
+    [
+        (CARD, "Playing on Card, 10 ms from card to ear."),
+        (
+            off(timing="told"),
+            "Playing on Card, about 10 ms from card to ear.\n"
+            "This output tells its delay only roughly; if it plays late, set an offset.",
+        ),
+        (UNTOLD, "Playing on Card, delay not known.\nThis output does not tell its delay; set an offset by ear."),
+        (off(device_name=None), "No audio output detected."),
+        (None, "No audio output detected."),
+    ],
+)
+def test_the_sound_panel_tells_what_is_known_of_the_delay(own: Own | None, text: str) -> None:
+    assert plain(output_text(host(own=own))) == text
+
+
 def test_the_figures_of_all_machines() -> None:
-    state = playing(peer(phase_error_ns=-12_400, underruns=1), peer("Cleo", 2, reported=False))
+    state = playing(peer(phase_error_ns=-12_400, underruns=1), peer("Cleo", 2, reported=False), untold("Dan", 3))
     figures = host_view(state).sync.machines
     texts = [
         (one.name, one.error_text, one.uncertainty_text, one.drift_text, one.correction_text, one.underruns)
@@ -648,6 +696,7 @@ def test_the_figures_of_all_machines() -> None:
         ("Hana", "-4 µs", "±5 µs", "+0.0 ppm", "+12.3 ppm", "0"),
         ("Ben", "-12 µs", "±10 µs", "+3.1 ppm", "–", "1"),
         ("Cleo", "–", "–", "–", "–", "0"),
+        ("Dan", "–", "–", "+3.1 ppm", "–", "0"),
     ]
 
 

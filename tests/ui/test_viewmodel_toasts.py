@@ -57,12 +57,16 @@ def error(message: str, **fields: object) -> Toast | None:
             Toast("No audio output detected.", "error"),
         ),
         (toast("device", state="lost", name="Card", detail="Card is gone."), Toast("Card is gone.", "warning")),
-        (toast("device", state="open", name="Card", detail=""), None),
+        (toast("device", state="open", name="Card", detail="", timing="told"), None),
+        (
+            toast("device", state="open", name="Card", detail="", timing="unknown"),
+            Toast("This output does not tell its delay; set an offset by ear.", "warning"),
+        ),
         (
             toast("device", state="none", name=None, detail="", peer="Ben"),
             Toast("Ben has no audio output.", "warning"),
         ),
-        (toast("device", state="open", name="Card", detail="", peer="Ben"), None),
+        (toast("device", state="open", name="Card", detail="", timing="unknown", peer="Ben"), None),
         (
             error(str(InvalidMp3Error("x: y.mp3"))),
             Toast("Invalid or corrupted MP3 file. x: y.mp3 was not added.", "error"),

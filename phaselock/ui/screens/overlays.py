@@ -12,7 +12,7 @@ from phaselock.ui.port import Mail, Outputs, State
 from phaselock.ui.screens.base import Stage
 from phaselock.ui.screens.home import label
 from phaselock.ui.theme import ctk, px
-from phaselock.ui.viewmodel import Figures, host_view, peer_view
+from phaselock.ui.viewmodel import Figures, host_view, output_text, peer_view
 from phaselock.ui.widgets.buttons import IconButton, MainButton, SecondaryButton, TextButton
 from phaselock.ui.widgets.entry import Field
 from phaselock.ui.widgets.panel import Panel
@@ -85,14 +85,14 @@ class SoundOverlay(Overlay):
         state = stage.program.state()
         own = state.own if state else None
         now_ms = f"{own.correction_ms if own else 0:g}"
-        self.correction = Field(self.body, "Correction in milliseconds", now_ms, on_submit=self._correct)
+        self.correction = Field(self.body, "Offset in milliseconds", now_ms, on_submit=self._correct)
         if own is not None:
             self.correction.pack(fill="x")
             hint = "Positive plays earlier: for a loudspeaker that hides a delay. Kept for this output."
             explained = label(self.body, hint, theme.CAPTION, theme.TEXT_SECONDARY, wrap=px(420))
             explained.pack(anchor="w", pady=(px(4), px(16)))
             MainButton(self.body, "Apply", self._correct).pack(anchor="e")
-        self._device = label(self.body, "", theme.SECONDARY, theme.TEXT_SECONDARY)
+        self._device = label(self.body, "", theme.SECONDARY, theme.TEXT_SECONDARY, wrap=px(420))
         self._device.pack(anchor="w", pady=(px(8), 0))
         if state is not None:
             self.take_state(state)
@@ -107,12 +107,7 @@ class SoundOverlay(Overlay):
             self.output.configure(values=names if chosen in names else [*names, chosen])
 
     def take_state(self, state: State) -> None:
-        if state.own is None or state.own.device_name is None:
-            self._device.configure(text="No audio output detected.")
-        else:
-            delay_ms = state.own.output_latency_ns / 1e6
-            text = f"Playing on {state.own.device_name}, {delay_ms:.1f} ms from here to its sound."
-            self._device.configure(text=text)
+        self._device.configure(text=output_text(state))
 
     def _let_keys_choose(self) -> None:
         """customtkinter's menus know the pointer alone."""

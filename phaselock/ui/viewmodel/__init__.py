@@ -2,7 +2,7 @@
 
 from phaselock.ui.viewmodel.browser import browser_view
 from phaselock.ui.viewmodel.history import BREAK_S, History, SeriesPoint, SeriesView
-from phaselock.ui.viewmodel.session import host_view, peer_view, position_s
+from phaselock.ui.viewmodel.session import host_view, output_text, peer_view, position_s
 from phaselock.ui.viewmodel.toasts import event_toast
 from phaselock.ui.viewmodel.values import (
     BrowserView,
@@ -50,6 +50,7 @@ __all__ = [
     "initial",
     "latency_text",
     "ms_text",
+    "output_text",
     "peer_view",
     "position_s",
     "size_text",

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from phaselock.model.queue import QueueItem
 from phaselock.model.snapshot import FileState, FileView, LatencyClass, PeerView, RequestState, RequestView
+from phaselock.model.timing import TIMING_PHRASES, TIMING_SENTENCES, Timing
 from phaselock.ui.port import State
 from phaselock.ui.viewmodel.rows import item_of, queue_rows, song
 from phaselock.ui.viewmodel.sync import chip, machines, own_machine, sounding, sync_view
@@ -118,6 +119,22 @@ def _waiting_note(state: State, waiting: QueueItem) -> str:
         f"Waiting for {listed(names)} to receive {song(waiting)}." if names else f"{song(waiting)} is about to start."
     )
     return whom
+
+
+def output_text(state: State) -> str:
+    """What this machine plays on, how late that is, and how far this can be relied on."""
+    own = state.own
+    if own is None or own.device_name is None:
+        return NO_OUTPUT
+    text = f"Playing on {own.device_name}, {_delay_text(own.timing, own.output_latency_ns)}."
+    return "\n".join(filter(None, (text, TIMING_SENTENCES[own.timing])))
+
+
+def _delay_text(timing: Timing, latency_ns: int) -> str:
+    """From the program to the sound of an output."""
+    if timing == "unknown":
+        return TIMING_PHRASES["unknown"]
+    return f"{'about ' if timing == 'told' else ''}{ms_text(latency_ns)} from card to ear"
 
 
 def _output_note(state: State) -> str:
@@ -254,6 +271,8 @@ def _trouble(peer: PeerView) -> str:
         return "No audio output"
     if peer.reported and (not peer.clock_usable or peer.clock_stale):
         return "Clock not in time"
+    if peer.reported and peer.timing == "unknown":
+        return TIMING_PHRASES["unknown"].capitalize()
     return "" if peer.waited_for else "Not waited for"
 
 
@@ -265,7 +284,7 @@ def _peer_tooltip(peer: PeerView) -> str:
         clock = f"within {within_text(peer.offset_uncertainty_ns)}, drift {peer.drift_ppb / 1e3:+.1f}{NNBSP}ppm"
     output = "none"
     if peer.device_name is not None:
-        output = f"{peer.device_name}, {ms_text(peer.output_latency_ns)} from card to ear"
+        output = f"{peer.device_name}, {_delay_text(peer.timing, peer.output_latency_ns)}"
     lines = [peer.name, f"Output: {output}", f"Round trip: {ms_text(peer.rtt_ns)}", f"Clock: {clock}"]
     return "\n".join(lines + ([f"Interruptions: {peer.underruns}"] if peer.underruns else []))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from phaselock.model.snapshot import PeerView, SessionSnapshot
+from phaselock.model.timing import TIMING_SENTENCES, Timing
 from phaselock.ui.port import State
 from phaselock.ui.viewmodel.rows import item_of
 from phaselock.ui.viewmodel.values import Chip, Figures, Kind, SyncView
@@ -25,7 +26,8 @@ class Machine:
     """0: this machine; else the peer's id."""
     name: str
     state: str
-    """"playing", or why there is no figure: "unknown", "no output", "clock", "idle" or "no file"."""
+    """"playing", or why there is no figure: "unknown", "untold" (it plays, and its output does not tell when), "no
+    output", "clock", "idle" or "no file"."""
     sounds: bool
     """It should be heard now, if nothing is wrong with it."""
     error_ns: int = 0
@@ -63,7 +65,7 @@ def own_machine(state: State) -> Machine:
     elif not sounds or not own.playing:
         what = "idle"
     else:
-        what = "unknown" if _known(own.dac_uncertainty_ns) is None else "playing"
+        what = _heard(own.timing, own.dac_uncertainty_ns)
     uncertainty_ns = (clock_ns or 0) + (_known(own.dac_uncertainty_ns) or 0)
     figures = own.phase_error_ns, uncertainty_ns, own.drift_ppm, own.correction_ppm, own.underruns
     return Machine(0, name, what, own.playing and sounds, *figures)
@@ -74,7 +76,7 @@ def peer_machine(snapshot: SessionSnapshot, peer: PeerView) -> Machine:
     sounds, now = sounding(snapshot), snapshot.now
     if not peer.reported:
         return Machine(peer.peer_id, peer.name, "unknown", sounds)
-    uncertainty_ns = peer.offset_uncertainty_ns + peer.dac_uncertainty_ns
+    uncertainty_ns = peer.offset_uncertainty_ns + (peer.dac_uncertainty_ns or 0)
     has_it = now is None or now.id in peer.have or item_of(snapshot.queue, now.id) is None
     if peer.device_name is None:
         what = "no output"
@@ -85,9 +87,16 @@ def peer_machine(snapshot: SessionSnapshot, peer: PeerView) -> Machine:
     elif not has_it:
         what = "no file"
     else:
-        what = "unknown" if _known(uncertainty_ns) is None else "playing"
+        what = _heard(peer.timing, None if peer.dac_uncertainty_ns is None else uncertainty_ns)
     figures = peer.phase_error_ns, uncertainty_ns, peer.drift_ppb / 1e3, None, peer.underruns
     return Machine(peer.peer_id, peer.name, what, sounds and has_it, *figures)
+
+
+def _heard(timing: Timing, uncertainty_ns: int | None) -> str:
+    """The state of a machine that should be heard."""
+    if timing == "unknown":
+        return "untold"
+    return "unknown" if _known(uncertainty_ns) is None else "playing"
 
 
 def chip(machine: Machine) -> Chip:
@@ -97,6 +106,8 @@ def chip(machine: Machine) -> Chip:
             return Chip(f"±{within_text(machine.bound_ns)}", "good" if machine.bound_ns < GOOD_NS else "warning")
         case "no output":
             return Chip("no output", "error")
+        case "untold":
+            return Chip("delay?", "warning")
         case "idle" | "no file":
             return Chip("not playing", "neutral")
         case "unknown" if not machine.sounds:
@@ -117,19 +128,23 @@ def sync_view(state: State) -> SyncView:
 def _together(all_: tuple[Machine, ...]) -> tuple[str, Kind]:
     """The host's sentence while something plays."""
     playing = [machine for machine in all_ if machine.state == "playing"]
-    silent = [_why(machine) for machine in all_ if machine.state in ("no output", "clock", "no file")]
+    untold = [machine for machine in all_ if machine.state == "untold"]
+    missing = [machine for machine in all_ if machine.state in ("untold", "no output", "clock", "no file")]
+    silent = [_why(machine) for machine in missing]
     off = [f"{_name(machine)} is {_late(machine)}" for machine in playing if abs(machine.error_ns) >= GOOD_NS]
     if off:
         return f"{listed(off)}.", "warning"
     if len(playing) + len(silent) < len(all_):
         return MEASURING, "neutral"
     if len(all_) == 1:
-        return ("This speaker plays alone.", "neutral") if playing else (f"{silent[0]}.", "error")
+        return ("This speaker plays alone.", "neutral") if playing or untold else (f"{silent[0]}.", "error")
     if len(playing) > 1:
         how_many = f"{len(playing)} of {len(all_)}" if silent else "Both" if len(all_) == 2 else f"All {len(all_)}"
         apart_ns = _apart_ns(playing)
         text = f"{how_many} speakers within {within_text(apart_ns)}"
         good = apart_ns < GOOD_NS and not silent
+    elif untold:
+        text, good = "How far apart they play is not known", False
     else:
         text, good = f"Only {_name(playing[0], 'this speaker')} plays" if playing else "Nobody plays", False
     more = f" and {len(silent) - 1} more" if len(silent) > 1 else ""
@@ -149,6 +164,8 @@ def _alone(machine: Machine) -> tuple[str, Kind]:
             good = machine.bound_ns < GOOD_NS
             text = f"This speaker is within {within_text(machine.bound_ns)} of the host."
             return text, "good" if good else "warning"
+        case "untold":
+            return TIMING_SENTENCES["unknown"], "warning"
         case _:
             return MEASURING, "neutral"
 
@@ -169,6 +186,8 @@ def _late(machine: Machine) -> str:
 
 def _why(machine: Machine) -> str:
     """Why it is silent, or cannot be counted on."""
+    if machine.state == "untold":
+        return f"The output of {_name(machine, 'this machine')} does not tell its delay"
     if machine.state == "no output":
         return f"{_name(machine, 'This machine')} has no audio output"
     return f"{machine.name} " + ("has not got the song" if machine.state == "no file" else "is not in time")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from phaselock.model.timing import TIMING_SENTENCES
 from phaselock.ui.port import Happened
 from phaselock.ui.viewmodel.values import Toast, ToastKind
 
@@ -86,6 +87,8 @@ def _device(fields: Mapping[str, object]) -> Toast | None:
             return Toast(f"{peer} has no audio output.", "warning")
         case "lost", None:
             return Toast(str(fields["detail"]), "warning")
+        case "open", None if fields.get("timing") == "unknown":
+            return Toast(TIMING_SENTENCES["unknown"], "warning")
         case _:
             return None
 
