@@ -101,8 +101,9 @@ def run_sessions(timeout_s: float, terminal: Terminal) -> int:
 def run_devices(terminal: Terminal) -> int:
     """List the outputs of this machine, and what the system grants to an audio thread of ours."""
     outputs = list_outputs()
-    for backend, name, is_default in outputs:
-        terminal.event("output", None, {"backend": backend, "name": name, "default": is_default})
+    for one in outputs:
+        fields = {"backend": one.backend, "name": one.name, "default": one.is_default}
+        terminal.event("output", None, {**fields, "timing": one.timing, "link": one.link})
     if not outputs:
         terminal.event("warning", None, {"message": "No audio output detected."})
     elif found := priority.try_out():

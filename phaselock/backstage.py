@@ -268,7 +268,7 @@ class Backstage:
 
     async def _tell_outputs(self) -> None:
         outputs = await asyncio.to_thread(list_outputs)
-        self._mailbox.put(Outputs(tuple(dict.fromkeys(name for _, name, _ in outputs))))
+        self._mailbox.put(Outputs(tuple(dict.fromkeys(one.name for one in outputs))))
 
     def _picture(self, file_id: UUID) -> None:
         path = self._stage.runner.path(file_id) if self._stage else None

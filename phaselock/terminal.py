@@ -160,6 +160,9 @@ def sentences(name: str, fields: Mapping[str, Any]) -> list[str]:
                 sentence = (REQUEST_SENTENCES if fields["peer"] else OWN_REQUEST_SENTENCES).get(fields["state"], "")
             else:
                 sentence = ""
+        case "output":
+            known = TIMING_PHRASES[fields["timing"]]
+            return [f"{fields['backend']:12}{known:22}{fields['name']}{LINK_WORDS.get(fields['link'], '')}"]
         case "device":
             return _device_lines(fields)
         case "log":
@@ -213,8 +216,8 @@ SENTENCES = {
     "verdict": "{message}",
     "added": "{message}",
     "help": "{message}",
-    "output": "{backend:12}{name}",
 }
+LINK_WORDS = {"bluetooth": ", by Bluetooth", "hdmi": ", by HDMI"}
 TRANSFER_SENTENCES = {
     "done": "{peer} has received {file_name}.",
     "retry": "{file_name} did not reach {peer}; trying again.",

@@ -232,6 +232,9 @@ PEER = {
 }
 
 
+OUTPUT = {"backend": "pipewire", "name": "Box", "default": True, "timing": "exact", "link": "wire"}
+
+
 @pytest.mark.parametrize(
     ("name", "fields", "lines"),
     [
@@ -260,6 +263,9 @@ PEER = {
         ),
         ("peers", {"peers": [PEER | {"device": None}]}, ["Ada  2.1 ms (green)  clock good  no output  has all files"]),
         ("peer_joined", {"name": "{file_name} {0}"}, ["{file_name} {0} has joined."]),
+        ("output", OUTPUT, ["pipewire    delay known           Box"]),
+        ("output", OUTPUT | {"timing": "told", "link": "hdmi"}, ["pipewire    delay roughly known   Box, by HDMI"]),
+        ("output", OUTPUT | {"timing": "unknown", "link": "server"}, ["pipewire    delay not known       Box"]),
         ("seeked", {"position_s": 61.5}, ["Going to 1:01."]),
         ("queue", {"queue": []}, []),
         ("queue", {"queue": [], "asked": True}, ["The queue is empty."]),

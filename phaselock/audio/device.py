@@ -25,8 +25,9 @@ from typing import Any, TypeVar
 from _miniaudio import ffi, lib
 
 from phaselock import _native
-from phaselock.audio import handles
+from phaselock.audio import alsa, handles, jack, pulse
 from phaselock.audio.jack import playback_latency_ns, quieten_jack
+from phaselock.audio.link import WORTH, Link, timing_of
 from phaselock.audio.pipewire import PipeWire, Sink
 from phaselock.audio.priority import Priority, Raiser
 from phaselock.errors import AudioDeviceError
@@ -57,6 +58,15 @@ _MA_BACKENDS = {
     "wasapi": lib.ma_backend_wasapi,
     "coreaudio": lib.ma_backend_coreaudio,
     "null": lib.ma_backend_null,
+}
+
+_ACCOUNTS: dict[str, Callable[[int, int], _native.Account | None]] = {
+    # from the stream's handle and rate
+    "jack": lambda handle, _rate_hz: _native.Account.jack(handle),
+    "pulseaudio": lambda handle, _rate_hz: _native.Account.pulse(handle),
+    "alsa": lambda handle, _rate_hz: _native.Account.alsa(handle),
+    "wasapi": _native.Account.wasapi,
+    "coreaudio": lambda handle, _rate_hz: _native.Account.coreaudio(handle),
 }
 
 _REASONS = {
@@ -92,6 +102,17 @@ class DeviceInfo:
     channels: int
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class ListedOutput:
+    """An output of this machine. `timing` and `link` are what can be known without opening it."""
+
+    backend: str
+    name: str
+    is_default: bool
+    timing: Timing
+    link: Link
+
+
 class Device:
     """One playback device, float32 stereo at its native rate. Used from one thread at a time.
 
@@ -123,6 +144,8 @@ class Device:
         self._account: _native.Account | None = None
         self._handle: int | None = None
         self._opened: DeviceInfo | None = None
+        self._link: Link = "wire"
+        self._pulse_sink: int | None = None
         self._period_frames = 0
         self._raiser: Raiser | None = None
         self._default_id: bytes | None = None
@@ -174,7 +197,7 @@ class Device:
         """What is known of the moment at which a frame leaves the loudspeaker. May change while the stream runs."""
         if self._opened is not None and self._opened.backend == "null":
             return "exact"  # its frames leave when its own timer says so
-        return self._account.timing if self._account is not None else "unknown"
+        return "unknown" if self._account is None else timing_of(self._account.timing, self._link_now())
 
     def priority(self) -> Priority | None:
         """What the audio thread has, and why not more; None while that is not known."""
@@ -182,7 +205,7 @@ class Device:
 
     def untold_ns(self) -> int | None:
         """How far the account of this stream may be wrong as a whole; None: not known."""
-        return None if self.timing() == "unknown" else 0
+        return None if self.timing() == "unknown" else WORTH[self._link_now()][1]
 
     def output_latency_ns(self) -> int | None:
         """From the moment that the account tells of a frame (without one: from its callback) to the moment at which it
@@ -229,8 +252,35 @@ class Device:
         self._default_id = _id(found) if device_name is None and backend in _PINNED else None
         self._handle = handles.handle(device, backend)
         self._account = None if self._handle is None else _open_account(backend, self._handle, device.sampleRate)
+        with contextlib.suppress(AudioDeviceError):
+            self._find_link(backend, _name(found))
         self._opened = DeviceInfo(_name(found), backend, int(device.sampleRate), CHANNELS)
         return self._opened
+
+    def _link_now(self) -> Link:
+        """What is behind the account; the server may have moved the stream to another sink."""
+        if self._pipewire is not None:
+            sink = self._pipewire.plays_to()
+            self._link = self._link if sink is None else sink.link
+        elif self._pulse_sink is not None and self._handle is not None:
+            sink_index = pulse.sink_index(self._handle)
+            if sink_index != self._pulse_sink:
+                self._pulse_sink = sink_index
+                with contextlib.suppress(AudioDeviceError):
+                    self._link = self._call(functools.partial(_pulse_link, self._client_name, sink_index))
+        return self._link
+
+    def _find_link(self, backend: str, name: str) -> None:
+        if self._handle is None:
+            return
+        if backend == "pulseaudio":
+            self._pulse_sink = pulse.sink_index(self._handle)
+            self._link = _pulse_link(self._client_name, self._pulse_sink)
+        elif backend == "alsa":
+            link = alsa.link_behind(self._handle)
+            self._link = _alsa_link(name) if link == "wire" else link
+        elif backend == "jack" and jack.is_pipewire():
+            self._link = "pipewire-jack"
 
     def _open_pipewire(self, device_name: str | None) -> DeviceInfo:
         pipewire = PipeWire(self._client_name)
@@ -242,7 +292,7 @@ class Device:
         except BaseException:
             pipewire.close()
             raise
-        self._pipewire = pipewire
+        self._pipewire, self._link = pipewire, sinks[0].link
         self._opened = DeviceInfo(sinks[0].description, "pipewire", pipewire.rate_hz(), CHANNELS)
         return self._opened
 
@@ -308,10 +358,10 @@ class Device:
             raise AudioDeviceError("The sound system does not answer.") from None
 
 
-def list_outputs() -> list[tuple[str, str, bool]]:
-    """Every output of this machine: (backend, device name, whether it is that backend's default)."""
+def list_outputs() -> list[ListedOutput]:
+    """Every output of this machine."""
     worker = _Worker()
-    outputs: list[tuple[str, str, bool]] = []
+    outputs: list[ListedOutput] = []
     for backend in _real_backends():
         with contextlib.suppress(AudioDeviceError, TimeoutError):
             outputs += worker.call(functools.partial(_list_backend, backend), _CALL_LIMIT_S)
@@ -367,17 +417,18 @@ def _real_backends() -> tuple[str, ...]:
 
 
 def _open_account(backend: str, handle: int, rate_hz: int) -> _native.Account | None:
-    if backend == "alsa":
-        return _native.Account.alsa(handle)
-    if backend == "pulseaudio":
-        return _native.Account.pulse(handle)
-    if backend == "jack":
-        return _native.Account.jack(handle)
-    if backend == "wasapi":
-        return _native.Account.wasapi(handle, rate_hz)
-    if backend == "coreaudio":
-        return _native.Account.coreaudio(handle)
-    return None
+    return _ACCOUNTS[backend](handle, rate_hz) if backend in _ACCOUNTS else None
+
+
+def _pulse_link(client_name: str, sink_index: int) -> Link:
+    server = pulse.ask_server(client_name)
+    if server.is_pipewire:
+        return "server"
+    return next((sink.link for sink in server.sinks if sink.index == sink_index), "wire")
+
+
+def _alsa_link(name: str) -> Link:
+    return "hdmi" if "hdmi" in name.lower() else "wire"
 
 
 def _period_frames(context: Any, backend: str, output: Any) -> int:
@@ -427,18 +478,40 @@ def _not_found(device_name: str | None) -> AudioDeviceError:
     return AudioDeviceError(f"No audio output is named {device_name}.")
 
 
-def _list_backend(backend: str) -> list[tuple[str, str, bool]]:
+def _list_backend(backend: str) -> list[ListedOutput]:
     if backend == "pipewire":
         pipewire = PipeWire("phaselock")
         try:
-            return [(backend, sink.description, place == 0) for place, sink in enumerate(_real_sinks(pipewire))]
+            sinks = _real_sinks(pipewire)
+            return [_listed(backend, sink.description, place == 0, sink.link) for place, sink in enumerate(sinks)]
         finally:
             pipewire.close()
     context = _open_context(backend, "phaselock")
     try:
-        return [(backend, _name(info), bool(info.isDefault)) for info in _outputs(context) if not _is_dummy(info)]
+        infos = [info for info in _outputs(context) if not _is_dummy(info)]
+        links = _links(backend, infos)
+        return [
+            _listed(backend, _name(info), bool(info.isDefault), link) for info, link in zip(infos, links, strict=True)
+        ]
     finally:
         lib.ma_context_uninit(context)
+
+
+def _listed(backend: str, name: str, is_default: bool, link: Link) -> ListedOutput:
+    known = backend == "pipewire" or backend in _ACCOUNTS and handles.known()
+    return ListedOutput(backend, name, is_default, timing_of("exact", link) if known else "unknown", link)
+
+
+def _links(backend: str, infos: list[Any]) -> list[Link]:
+    """What is behind each of these outputs, as far as can be known without opening it."""
+    if backend == "pulseaudio":
+        server = pulse.ask_server("phaselock")
+        links = {sink.description: sink.link for sink in server.sinks}
+        return ["server" if server.is_pipewire else links.get(_name(info), "wire") for info in infos]
+    if backend == "alsa":
+        by_default: Link = "server" if alsa.is_default_a_server() else "wire"
+        return [by_default if _id(info).startswith(b"default\0") else _alsa_link(_name(info)) for info in infos]
+    return ["pipewire-jack" if backend == "jack" and jack.is_pipewire() else "wire" for _ in infos]
 
 
 def _outputs(context: Any) -> list[Any]:

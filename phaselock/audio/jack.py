@@ -24,6 +24,15 @@ def quieten_jack() -> None:
         jack.jack_set_info_function(silence)
 
 
+def is_pipewire() -> bool:
+    """Whether the library is PipeWire's, which speaks to its own server."""
+    jack = _libjack()
+    if jack is None or not hasattr(jack, "jack_get_version_string"):
+        return False
+    jack.jack_get_version_string.restype = ctypes.c_char_p
+    return b"PipeWire" in (jack.jack_get_version_string() or b"")
+
+
 def playback_latency_ns(client: int) -> int | None:
     """From the beginning of a cycle to the moment at which its first frame leaves the loudspeaker, by the ports that
     the client at this address plays to; None while there are none. Not for the audio thread."""

@@ -14,11 +14,12 @@ import json
 import struct
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from ctypes import CFUNCTYPE, POINTER, c_char_p, c_int, c_size_t, c_uint32, c_void_p
 from typing import Any
 
 from phaselock import _native
+from phaselock.audio.link import Link, link_of
 from phaselock.errors import AudioDeviceError
 
 _LATENCY_S = 1024 / 48000
@@ -32,7 +33,7 @@ _CONNECTING = 1  # of pw_stream_state: what is less is an error, or not connecte
 _HOOK_BYTES = 48
 _EVENTS_VERSION = 2
 
-_NODE, _METADATA, _LINK = (f"PipeWire:Interface:{kind}" for kind in ("Node", "Metadata", "Link"))
+_NODE, _DEVICE, _METADATA, _LINK = (f"PipeWire:Interface:{kind}" for kind in ("Node", "Device", "Metadata", "Link"))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -42,6 +43,7 @@ class Sink:
     node: int
     name: str
     description: str
+    link: Link
 
 
 class _Interface(ctypes.Structure):  # spa_interface
@@ -156,8 +158,14 @@ class PipeWire:
         for id_, (kind, of) in list(self._objects.items()):
             if kind == _NODE and of.get("media.class") == "Audio/Sink":
                 name = of.get("node.name", "")
-                found.append(Sink(id_, name, of.get("node.description") or of.get("node.nick") or name))
+                link = link_of(self._device_of(of) | of)
+                found.append(Sink(id_, name, of.get("node.description") or of.get("node.nick") or name, link))
         return sorted(found, key=lambda sink: sink.name != default)
+
+    def _device_of(self, node: Mapping[str, str]) -> dict[str, str]:
+        """The properties of the device that a node belongs to."""
+        number = node.get("device.id", "")
+        return self._objects.get(int(number), ("", {}))[1] if number.isdecimal() else {}
 
     def rate_hz(self) -> int:
         """The rate of the graph."""
@@ -268,7 +276,7 @@ class PipeWire:
 
     def _on_global(self, _data: object, id_: int, _rights: int, kind: bytes, version: int, props: Any) -> None:
         of = _strings(props)
-        if (name := kind.decode()) in (_NODE, _LINK):
+        if (name := kind.decode()) in (_NODE, _DEVICE, _LINK):
             self._objects[id_] = name, of
         if name == _METADATA and of.get("metadata.name") in ("default", "settings"):
             proxy = _call(self._registry, _REGISTRY_BIND, id_, kind, min(version, 3), 0)

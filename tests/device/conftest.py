@@ -30,6 +30,13 @@ class PulseServer:
                 pytest.skip("PulseAudio does not start here")
             time.sleep(0.01)
 
+    def pactl(self, *words: str) -> str:
+        """Have pactl say this to the server; what it answers."""
+        if shutil.which("pactl") is None:
+            pytest.skip("pactl is not installed")
+        command = ["pactl", "--server", f"unix:{self.socket}", *words]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
     def freeze(self) -> None:
         """From now on it answers nobody, and nobody is told."""
         self._process.send_signal(signal.SIGSTOP)
@@ -49,6 +56,18 @@ def pulse(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     yield server
     server.kill()
+
+
+def alsa_default(folder: pathlib.Path, server: str) -> str:
+    """The path of a configuration in which ALSA's "default" is the plugin of a sound server."""
+    plugins = list(pathlib.Path("/usr/lib").glob(f"*/alsa-lib/libasound_module_pcm_{server}.so"))
+    if not plugins:
+        pytest.skip(f"the plugin of {server} for ALSA is not installed")
+    (folder / "asound.conf").write_text(
+        f'pcm_type.{server} {{ lib "{plugins[0]}" }}\n'
+        f'pcm.!default {{ type plug slave.pcm {{ type {server} }} hint {{ show on description "Default" }} }}\n'
+    )
+    return str(folder / "asound.conf")
 
 
 class JackServer:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import contextlib
+import pathlib
 import sys
 import threading
 import time
@@ -11,9 +12,10 @@ import pytest
 
 from phaselock import _native
 from phaselock.audio import device as device_module
-from phaselock.audio.device import USER_DATA_OFFSET, Device, list_outputs
+from phaselock.audio.device import USER_DATA_OFFSET, Device, ListedOutput, list_outputs
+from phaselock.audio.link import WORTH
 from phaselock.errors import AudioDeviceError
-from tests.device.conftest import JackServer, PulseServer
+from tests.device.conftest import JackServer, PulseServer, alsa_default
 
 pytestmark = pytest.mark.device
 needs_windows = pytest.mark.skipif(sys.platform != "win32", reason="the backend is Windows'")
@@ -72,7 +74,7 @@ def test_null_calls_the_engine_back(rig: Callable[..., Rig]) -> None:
     assert one.frames() % 96 == 0
     assert one.device.is_running()
     assert one.device.account() is None
-    assert one.device.timing() == "unknown"
+    assert (one.device.timing(), one.device.untold_ns()) == ("exact", 0)
     assert one.device.output_latency_ns() == 2_000_000
 
 
@@ -225,8 +227,36 @@ def test_pulse_tells_when_a_frame_leaves(pulse: PulseServer, rig: Callable[..., 
 
 @needs_linux
 def test_auto_finds_pulse_by_name(pulse: PulseServer, rig: Callable[..., Rig]) -> None:
-    assert ("pulseaudio", "TestSink", True) in list_outputs()
+    assert ListedOutput("pulseaudio", "TestSink", True, "exact", "wire") in list_outputs()
     assert rig("auto", "TestSink").run().backend == "pulseaudio"
+
+
+@needs_linux
+def test_a_bluetooth_sink_keeps_a_part_of_its_delay(pulse: PulseServer, rig: Callable[..., Rig]) -> None:
+    properties = "'device.description=Headset device.bus=bluetooth'"
+    pulse.pactl("load-module", "module-null-sink", "sink_name=headset", f"sink_properties={properties}")
+    assert ("Headset", "told", "bluetooth") in [(one.name, one.timing, one.link) for one in list_outputs()]
+    pulse.pactl("set-default-sink", "null")
+    one = rig("pulseaudio")
+    info = one.run()
+    assert info.name == "TestSink"
+    until(lambda: one.frames() > info.rate_hz)
+    assert (one.device.timing(), one.device.untold_ns()) == ("exact", 0)
+    pulse.pactl("move-sink-input", pulse.pactl("list", "short", "sink-inputs").split()[0], "headset")
+    until(lambda: one.device.timing() == "told")
+    assert one.device.untold_ns() == WORTH["bluetooth"][1]
+
+
+@needs_linux
+def test_pulse_behind_alsa_does_not_tell_its_delay(
+    pulse: PulseServer, rig: Callable[..., Rig], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALSA_CONFIG_PATH", alsa_default(tmp_path, "pulse"))
+    monkeypatch.setattr(device_module, "_real_backends", lambda: ("alsa",))
+    assert [(one.timing, one.link) for one in list_outputs()] == [("unknown", "server")]
+    one = rig("alsa")
+    one.run()
+    assert (one.device.timing(), one.device.untold_ns()) == ("unknown", None)
 
 
 @needs_linux

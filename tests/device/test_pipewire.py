@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from phaselock import _native
-from phaselock.audio.device import USER_DATA_OFFSET, Device, list_outputs
+from phaselock.audio.device import USER_DATA_OFFSET, Device, ListedOutput, list_outputs
+from phaselock.audio.link import WORTH
 from phaselock.errors import AudioDeviceError
+from tests.device.conftest import alsa_default
 
 pytestmark = [
     pytest.mark.device,
@@ -30,7 +32,11 @@ context.objects = [
     } }
     { factory = adapter args = {
         factory.name = support.null-audio-sink node.name = testsink node.description = "Test sink"
-        media.class = Audio/Sink audio.position = "FL,FR" object.linger = true
+        media.class = Audio/Sink audio.position = "FL,FR" object.linger = true priority.session = 2000
+    } }
+    { factory = adapter args = {
+        factory.name = support.null-audio-sink node.name = alsa_output.test.hdmi-stereo node.description = "Television"
+        media.class = Audio/Sink audio.position = "FL,FR" object.linger = true priority.session = 100
     } }
 ]
 """
@@ -43,18 +49,19 @@ class PipeWireServer:
         (folder / "pipewire" / "pipewire.conf.d").mkdir(parents=True)
         (folder / "pipewire" / "pipewire.conf.d" / "test.conf").write_text(SINK)
         names = "HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "PIPEWIRE_RUNTIME_DIR"
-        environment = os.environ | dict.fromkeys(names, str(folder))
-        bus = environment["DBUS_SESSION_BUS_ADDRESS"] = f"unix:path={folder}/bus"
-        self._processes = []
-        for command, socket in (
-            (["dbus-daemon", "--session", "--nofork", f"--address={bus}"], "bus"),
-            (["pipewire"], "pipewire-0"),
-            (["wireplumber"], "pipewire-0"),
-        ):
-            self._processes.append(
-                subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            )
-            until((folder / socket).exists)
+        self._folder = folder
+        self._environment = os.environ | dict.fromkeys(names, str(folder))
+        bus = self._environment["DBUS_SESSION_BUS_ADDRESS"] = f"unix:path={folder}/bus"
+        self._processes: list[subprocess.Popen[bytes]] = []
+        self.run(["dbus-daemon", "--session", "--nofork", f"--address={bus}"], "bus")
+        self.run(["pipewire"], "pipewire-0")
+        self.run(["wireplumber"], "pipewire-0")
+
+    def run(self, command: list[str], socket: str) -> None:
+        """Start a process that belongs to the server, and wait for its socket."""
+        null = subprocess.DEVNULL
+        self._processes.append(subprocess.Popen(command, env=self._environment, stdout=null, stderr=null))
+        until((self._folder / socket).exists)
 
     def kill(self) -> None:
         for process in reversed(self._processes):
@@ -105,13 +112,49 @@ def test_a_stream_plays_and_tells_when_its_frames_leave(server: PipeWireServer, 
 
 
 def test_outputs_are_listed_and_found_by_name(server: PipeWireServer, engine: _native.Engine) -> None:
-    assert ("pipewire", "Test sink", True) in list_outputs()
+    found = list_outputs()
+    assert ListedOutput("pipewire", "Test sink", True, "exact", "wire") in found
+    assert ListedOutput("pipewire", "Television", False, "told", "hdmi") in found
     device = Device(engine, "phaselock-test", "pipewire", "Test sink")
     try:
         assert device.open().name == "Test sink"
+        assert (device.timing(), device.untold_ns()) == ("exact", 0)
+    finally:
+        assert device.close()
+    device = Device(engine, "phaselock-test", "pipewire", "Television")
+    try:
+        assert device.open().name == "Television"
+        assert (device.timing(), device.untold_ns()) == ("told", WORTH["hdmi"][1])
     finally:
         assert device.close()
     refused(engine, "Nonesuch", r"^No audio output is named Nonesuch\.$")
+
+
+@pytest.mark.skipif(shutil.which("pipewire-pulse") is None, reason="pipewire-pulse is not installed")
+def test_pipewire_by_the_protocol_of_pulseaudio_does_not_tell_its_delay(
+    server: PipeWireServer, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, engine: _native.Engine
+) -> None:
+    monkeypatch.setenv("PULSE_SERVER", f"unix:{tmp_path}/pulse/native")
+    server.run(["pipewire-pulse"], "pulse/native")
+    until(lambda: ListedOutput("pulseaudio", "Test sink", True, "unknown", "server") in list_outputs())
+    device = Device(engine, "phaselock-test", "pulseaudio")
+    try:
+        device.open()
+        assert (device.timing(), device.untold_ns()) == ("unknown", None)
+    finally:
+        assert device.close()
+
+
+def test_pipewire_behind_alsa_does_not_tell_its_delay(
+    server: PipeWireServer, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, engine: _native.Engine
+) -> None:
+    monkeypatch.setenv("ALSA_CONFIG_PATH", alsa_default(tmp_path, "pipewire"))
+    device = Device(engine, "phaselock-test", "alsa")
+    try:
+        device.open()
+        assert (device.timing(), device.untold_ns()) == ("unknown", None)
+    finally:
+        assert device.close()
 
 
 def test_no_daemon(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, engine: _native.Engine) -> None:

@@ -1,0 +1,74 @@
+"""What is asked of ALSA's library beside miniaudio: what is behind a PCM."""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+from ctypes import POINTER, byref, c_char_p, c_void_p
+from typing import Any
+
+from phaselock.audio.link import Link
+
+_SERVERS = ("pipewire", "pulse", "jack")
+_MOST_SLAVES = 8
+
+
+def link_behind(pcm: int) -> Link:
+    """What an open snd_pcm_t ends in. Not while it runs.
+
+    The type of a PCM does not tell a sound server's plugin from a card's. The plugin is known by what it calls itself
+    in the dump: "ALSA <-> PipeWire PCM I/O Plugin", "ALSA <-> PulseAudio PCM I/O Plugin", "BlueALSA"."""
+    library = _library()
+    output, text = c_void_p(), c_char_p()
+    if library is None or library.snd_output_buffer_open(byref(output)) < 0:
+        return "wire"
+    try:
+        library.snd_pcm_dump(c_void_p(pcm), output)
+        length = library.snd_output_buffer_string(output, byref(text))
+        lines = (text.value or b"")[:length].decode("utf-8", "replace").lower().splitlines()
+    finally:
+        library.snd_output_close(output)
+    if any("<->" in line and any(server in line for server in _SERVERS) for line in lines):
+        return "server"
+    return "bluetooth" if any("bluealsa" in line for line in lines) else "wire"
+
+
+def is_default_a_server() -> bool:
+    """Whether ALSA's configuration sends its "default" to a sound server, as far as that can be read."""
+    library = _library()
+    if library is None or library.snd_config_update() < 0:
+        return False
+    name = b"default"
+    for _ in range(_MOST_SLAVES):
+        top, found = c_void_p.in_dll(library, "snd_config"), c_void_p()
+        if library.snd_config_search_definition(top, b"pcm", name, byref(found)) < 0:
+            return False
+        try:
+            kind = _text(library, found, b"type")
+            slave = _text(library, found, b"slave.pcm") or _text(library, found, b"slave.pcm.type")
+        finally:
+            library.snd_config_delete(found)
+        if kind.decode("utf-8", "replace") in _SERVERS or slave.decode("utf-8", "replace") in _SERVERS:
+            return True
+        if not slave:
+            return False
+        name = slave
+    return False
+
+
+def _text(library: Any, config: c_void_p, key: bytes) -> bytes:
+    entry, value = c_void_p(), c_char_p()
+    if library.snd_config_search(config, key, byref(entry)) < 0:
+        return b""
+    return (value.value or b"") if library.snd_config_get_string(entry, byref(value)) >= 0 else b""
+
+
+@functools.cache
+def _library() -> Any:
+    try:
+        library: Any = ctypes.CDLL("libasound.so.2")
+    except OSError:
+        return None
+    library.snd_output_buffer_string.argtypes = (c_void_p, POINTER(c_char_p))
+    library.snd_output_buffer_string.restype = ctypes.c_size_t
+    return library
