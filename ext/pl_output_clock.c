@@ -6,6 +6,7 @@
 static const double WINDOW_NS = 60e9, LATE_BUCKET_NS = 50e6, MEDIAN_BUCKET_NS = 200e6;
 static const double UNKNOWN_NS = 1e6;
 static const double USUAL_BURST_NS = 667e3;   /* while none was seen: 32 frames at 48 kHz, by which the pointers of many cards move */
+static const double RATE_KNOWN_NS = 10e9;  /* so long a line tells the card's rate */
 static const int64_t SLIP_AFTER_NS = 250000000LL, HALF_SLIP_AFTER_NS = 2500000000LL, SMALL_SLIP_AFTER_NS = 8000000000LL;
 static const pl_slope_prior CARDS = {0.0, 60e-6};   /* how far sound cards usually run from the computer's clock */
 
@@ -56,12 +57,15 @@ double pl_output_clock_deviation_rt(const pl_output_clock *c, double x) {
 
 double pl_output_clock_slope_rt(const pl_output_clock *c) { return c->fitted ? c->fit.slope : 0; }
 
-/* From now on the line is wrong by `by_ns`: begin a new one there, with the rate known so far. */
-static void restart(pl_output_clock *c, double by_ns) {
+/* From now on the line is wrong by `by_ns`: begin a new one there, with the rate known so far, if it is known at all. */
+static void restart(pl_output_clock *c, double x, double by_ns) {
+    if (x - c->began_x > RATE_KNOWN_NS) {
+        c->prior.slope = c->fit.slope;
+        c->prior.slope_sd = fmax(c->fit.slope_sd, 1e-6);
+    }
     pl_hull_clear_rt(&c->late);
     pl_hull_clear_rt(&c->after);
-    c->prior.slope = c->fit.slope;
-    c->prior.slope_sd = fmax(c->fit.slope_sd, 1e-6);
+    c->began_x = x;
     c->fit.value += by_ns;   /* until the first bucket is full */
     c->late_since_ns = 0;
     c->slips++;
@@ -79,10 +83,10 @@ static bool add_late(pl_output_clock *c, double x, double y, int64_t now_ns, dou
         c->late_least_ns = fmin(c->late_least_ns, late_ns);
         int64_t wait_ns = c->late_least_ns > 0.9 * block_ns ? SLIP_AFTER_NS : c->late_least_ns > 0.45 * block_ns ? HALF_SLIP_AFTER_NS : SMALL_SLIP_AFTER_NS;
         if (now_ns - c->late_since_ns < wait_ns) return false;
-        restart(c, c->late_least_ns);
+        restart(c, x, c->late_least_ns);
         slipped = true;
     } else if (c->fitted && late_ns < -doubt_ns) {
-        restart(c, late_ns);
+        restart(c, x, late_ns);
         slipped = true;
     }
     c->late_since_ns = 0;
@@ -97,7 +101,7 @@ static bool add_median(pl_output_clock *c, double x, double y) {
     bool off = c->fitted && fabs(off_ns) > doubt_ns, slipped = off && before_ns * off_ns > 0;
     c->off_ns = off && !slipped ? off_ns : 0;
     if (off && !slipped) return false;
-    if (slipped) restart(c, off_ns);
+    if (slipped) restart(c, x, off_ns);
     pl_hull_add_rt(&c->late, x, y, 0);
     pl_hull_flush_rt(&c->late);
     c->fitted = pl_fit_robust_rt(&c->late, c->prior, &c->fit);
@@ -123,7 +127,7 @@ static bool add_between(pl_output_clock *c, double x, double late_y, double afte
     if (c->fitted && fabs(off_ns) > doubt_ns) {
         if (!c->late_since_ns) c->late_since_ns = now_ns;
         if (now_ns - c->late_since_ns < SLIP_AFTER_NS) return false;
-        restart(c, 0.5 * (late_y + after_y - burst_ns) - y);
+        restart(c, x, 0.5 * (late_y + after_y - burst_ns) - y);
         slipped = true;
     }
     c->late_since_ns = 0;
@@ -136,7 +140,10 @@ static bool add_between(pl_output_clock *c, double x, double late_y, double afte
 
 bool pl_output_clock_add_rt(pl_output_clock *c, const pl_moment *moment, int64_t now_ns, int64_t frames) {
     double x = moment->frame * c->frame_ns;
-    if (!c->open) c->base_ns = moment->leaves_ns - (int64_t)x;
+    if (!c->open) {
+        c->base_ns = moment->leaves_ns - (int64_t)x;
+        c->began_x = x;
+    }
     c->open = true;
     double y = (double)(moment->leaves_ns - c->base_ns) - x;
     if (c->noise == PL_NOISE_BOTH) return add_both(c, x, y);

@@ -36,6 +36,7 @@ typedef struct {
     double frame_ns;      /* nominal duration of a frame */
     int64_t base_ns;      /* local time of y = 0, x = 0 */
     bool open;            /* there has been a moment: a line exists */
+    double began_x;       /* where it began */
     pl_hull late;         /* PL_NOISE_BOTH: the medians, one a bucket */
     pl_hull after;        /* PL_NOISE_BURST: the other bounds, negated */
     double burst_ns;

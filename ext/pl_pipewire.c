@@ -41,6 +41,7 @@ typedef struct {
     double frame_ns;
     pl_atomic_u64 clock;                /* the address of a driver_clock; 0 where there is none */
     pl_atomic_u32 reading;              /* the audio thread looks at it */
+    int64_t told_delay;                 /* the stream's, in the newest cycle */
     int64_t delay;                      /* the driver's, in the newest cycle, and its average over `cycles` */
     double aim;
     int cycles;
@@ -79,8 +80,10 @@ static bool ask_rt(pl_account *account, int64_t frame, int64_t now_ns, pl_moment
     stream_time told;
     memset(&told, 0, sizeof told);
     if (p->time(p->stream, &told, sizeof told) < 0 || !told.rate_denom || told.now_ns <= 0 || now_ns - told.now_ns > 1000000000LL) return false;
+    bool changed = told.delay != p->told_delay;   /* a new stream, or a new quantum: the driver's delay belongs to the old one yet */
+    p->told_delay = told.delay;
     double delay_ns = (double)told.delay * 1e9 * told.rate_num / told.rate_denom, above_ns;
-    if (!above_aim_rt(p, &told, &above_ns)) return false;
+    if (changed || !above_aim_rt(p, &told, &above_ns)) return false;
     int64_t before_ns = (int64_t)(delay_ns + above_ns + (double)(told.queued + told.buffered) * p->frame_ns);
     moment->frame = (double)frame;
     moment->leaves_ns = now_ns + before_ns;          /* the driver looked at the pointer no later than now */

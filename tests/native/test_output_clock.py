@@ -106,7 +106,7 @@ class Graph:
             gone = (woke_ns - self.leaves_ns(0)) / FRAME_NS / (1 + self.ppm * 1e-6)
             delay = self.frame - math.floor(gone / self.burst) * self.burst
             if delay != self.delay:
-                self.step = min(self.step or 1000, abs(delay - self.delay))
+                self.step = min(self.step or 128, abs(delay - self.delay))
                 self.due_ns += (delay - self.aim) * 1e3  # some ppm, at last
             self.delay = delay
             late_ns, after_ns = (round(at_ns + delay * FRAME_NS) for at_ns in (now_ns, self.due_ns))
@@ -144,6 +144,21 @@ def test_a_pointer_that_has_not_moved_is_not_trusted() -> None:
     assert graph.step == 0
     assert abs(graph.error_us) * 1e3 < 2 * graph.clock.deviation_ns(graph.frame)
     assert graph.clock.deviation_ns(graph.frame) > 150e3
+
+
+@pytest.mark.parametrize("noise", ["late", "both", "burst"])
+def test_a_stream_whose_first_moments_are_wrong(noise: str) -> None:
+    """No rate is learned from them: the line would lean for a minute."""
+    graph = Graph(ppm=25, burst=32, seed=1) if noise == "burst" else Card(noise, ppm=25)
+    graph.later_ns = -21 * MS
+    graph.run(0.02)
+    graph.later_ns = 0
+    graph.run(9 if noise == "late" else 3)
+    assert graph.clock.slips <= 1
+    assert abs(graph.clock.card_ppm - 25) < 60
+    graph.run(20)
+    assert abs(graph.clock.card_ppm - 25) < 5
+    assert abs(graph.error_us) < 30
 
 
 @pytest.mark.parametrize("later_ms", [21, -21])
