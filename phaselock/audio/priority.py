@@ -1,7 +1,8 @@
 """The priority of the audio thread: without one, a busy machine keeps it waiting until there is nothing left to play.
 
-The sound system may have given it one already (PipeWire, JACK, WASAPI and CoreAudio do, where they can). Linux gives
-it to programs that may take it, and through RealtimeKit. It is asked for, never needed, and nothing waits for it.
+The sound system may have given it one already: JACK, WASAPI and CoreAudio do, where they can, and newer versions of
+PipeWire. Otherwise Linux gives it to programs that may take it, and through RealtimeKit. It is asked for, never needed,
+and nothing waits for it.
 """
 
 from __future__ import annotations

@@ -15,6 +15,8 @@ from ctypes import POINTER, byref, c_char_p, c_int, c_int32, c_int64, c_uint32, 
 from typing import Any
 
 ANSWER_LIMIT_MS = 3000
+LEAST_LIMIT_US = 20_000
+"""An audio callback computes for some milliseconds; a process that exceeds the limit is ended by the kernel."""
 _FLATPAK = "/.flatpak-info"
 
 
@@ -54,7 +56,10 @@ def make_real_time(thread: int, level: int, service: Service | None = None) -> N
     """
     connection = _Connection(service or (PORTAL if os.path.exists(_FLATPAK) else SYSTEM))
     try:
-        _limit_computing(connection.number(b"RTTimeUSecMax"))
+        limit_us = connection.number(b"RTTimeUSecMax")
+        if limit_us < LEAST_LIMIT_US:
+            raise Refused(f"{connection.title} allows {limit_us} us of computing, which is too little.")
+        _limit_computing(limit_us)
         highest = connection.number(b"MaxRealtimePriority")
         connection.make_thread_real_time(os.getpid(), thread, max(1, min(level, highest)))
     finally:
@@ -115,6 +120,7 @@ class _Connection:
     """A connection of its own to the service's bus. Refused where there is none."""
 
     def __init__(self, service: Service) -> None:
+        self.title = service.title
         self._service = service
         self._library = _library()
         error = self._new_error()

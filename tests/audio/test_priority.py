@@ -267,9 +267,9 @@ class Bus:
         assert process.stdout is not None and process.stdout.readline()
         return process
 
-    def serve(self, where: str, mode: str, highest: int = 20) -> subprocess.Popen[str]:
+    def serve(self, where: str, mode: str, highest: int = 20, limit_us: int = 150_000) -> subprocess.Popen[str]:
         script = os.fspath(ROOT / "tests" / "support" / "realtimekit.py")
-        return self._start(sys.executable, script, where, mode, str(highest))
+        return self._start(sys.executable, script, where, mode, str(highest), str(limit_us))
 
     def client(self, where: str) -> dict[str, object]:
         """What a process finds that may not raise its threads itself. It keeps the limits that come of it for good."""
@@ -336,6 +336,15 @@ def test_realtimekit_refuses_it(bus: Bus) -> None:
     found = bus.client("system")
     assert found["reason"] == "PhaseLock may not raise it itself. RealtimeKit refuses it (AccessDenied)."
     assert found["level"] == "normal"
+
+
+@pytest.mark.parametrize("limit_us", [-1, 0, 1000])
+def test_a_limit_that_would_end_the_program_is_not_taken(bus: Bus, limit_us: int) -> None:
+    resource = pytest.importorskip("resource")
+    bus.serve("system", "grant", limit_us=limit_us)
+    found = bus.client("system")
+    assert f"RealtimeKit allows {limit_us} us of computing, which is too little." in str(found["reason"])
+    assert found["limits_us"] == list(resource.getrlimit(resource.RLIMIT_RTTIME))
 
 
 def test_realtimekit_does_not_answer(bus: Bus) -> None:

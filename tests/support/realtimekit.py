@@ -1,6 +1,6 @@
 """A RealtimeKit of our own on the bus of DBUS_SYSTEM_BUS_ADDRESS, or the portal on the one of DBUS_SESSION_BUS_ADDRESS.
 
-usage: python realtimekit.py system|portal grant|refuse|silent HIGHEST_LEVEL
+usage: python realtimekit.py system|portal grant|refuse|silent HIGHEST_LEVEL LIMIT_US
 
 Prints "ready", then each request as a JSON list. It does what RealtimeKit does: SCHED_RR where this process may.
 """
@@ -16,7 +16,6 @@ from ctypes import byref, c_char_p, c_int, c_int32, c_int64, c_uint32, c_uint64,
 
 from phaselock.audio import realtimekit
 
-LIMIT_US = 150_000
 METHOD_CALL = 1
 
 
@@ -52,10 +51,10 @@ def reply_with(message: c_void_p, kind: str, value: int) -> c_void_p:
     return reply
 
 
-def answer(message: c_void_p, mode: str, highest: int) -> c_void_p:
+def answer(message: c_void_p, mode: str, highest: int, limit_us: int) -> c_void_p:
     asked = arguments(message)
     if dbus.dbus_message_get_member(message) == b"Get":
-        properties = {b"RTTimeUSecMax": ("x", LIMIT_US), b"MaxRealtimePriority": ("i", highest)}
+        properties = {b"RTTimeUSecMax": ("x", limit_us), b"MaxRealtimePriority": ("i", highest)}
         return reply_with(message, *properties[asked[1]])
     print(json.dumps(asked), flush=True)
     if mode == "refuse":
@@ -65,7 +64,7 @@ def answer(message: c_void_p, mode: str, highest: int) -> c_void_p:
     return c_void_p(dbus.dbus_message_new_method_return(message))
 
 
-def main(where: str, mode: str, highest: str) -> None:
+def main(where: str, mode: str, highest: str, limit_us: str) -> None:
     service = {"system": realtimekit.SYSTEM, "portal": realtimekit.PORTAL}[where]
     connection = c_void_p(dbus.dbus_bus_get_private(service.bus, None))
     assert dbus.dbus_bus_request_name(connection, service.name, 0, None) == 1
@@ -74,7 +73,8 @@ def main(where: str, mode: str, highest: str) -> None:
         while message := dbus.dbus_connection_pop_message(connection):
             message = c_void_p(message)
             if dbus.dbus_message_get_type(message) == METHOD_CALL and mode != "silent":
-                dbus.dbus_connection_send(connection, answer(message, mode, int(highest)), None)
+                reply = answer(message, mode, int(highest), int(limit_us))
+                dbus.dbus_connection_send(connection, reply, None)
 
 
 main(*sys.argv[1:])
