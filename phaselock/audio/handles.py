@@ -21,6 +21,7 @@ _FIELDS = {
     # the handle's number in the platform's part, all of pointers
     "alsa": 0,
     "pulseaudio": 2,
+    "pulseaudio capture": 3,
     "jack": 0,
     "wasapi": 0,
     "coreaudio": 1,  # the numbers of both devices lie before it
@@ -33,8 +34,8 @@ def known() -> bool:
 
 
 def handle(device: Any, backend: str) -> int | None:
-    """The handle of an open `ma_device *`: the address of a snd_pcm_t, pa_stream, jack_client_t, IAudioClient or
-    AudioUnit. None where it cannot be known."""
+    """The handle of an open `ma_device *` that plays (or records): the address of a snd_pcm_t, pa_stream,
+    jack_client_t, IAudioClient or AudioUnit. None where it cannot be known."""
     layout = _layout()
     if layout is None or backend not in _FIELDS:
         return None

@@ -198,9 +198,7 @@ class PipeWire:
             if account is None:
                 raise AudioDeviceError("The audio output cannot be opened (pipewire: its library is too old).")
             self._account = account
-            events = _StreamEvents(
-                version=_EVENTS_VERSION, io_changed=_native.PIPEWIRE_IO_CHANGED, process=_native.PIPEWIRE_PROCESS
-            )
+            events = stream_events(_native.PIPEWIRE_PROCESS, io_changed=_native.PIPEWIRE_IO_CHANGED)
             hook = ctypes.create_string_buffer(_HOOK_BYTES)
             self._keep += [hook, events]
             self._library.pw_stream_add_listener(
@@ -210,8 +208,7 @@ class PipeWire:
 
     def start(self) -> None:
         """Let the callbacks of the stream begin. AudioDeviceError."""
-        format_ = ctypes.create_string_buffer(_format(self._rate_hz))
-        formats = (c_void_p * 1)(ctypes.addressof(format_))
+        formats = stream_formats(self._rate_hz)
         flags = _AUTOCONNECT | _MAP_BUFFERS | _RT_PROCESS | (_DONT_RECONNECT if self._target else 0)
         with self._locked():
             result = self._library.pw_stream_connect(
@@ -289,6 +286,17 @@ class PipeWire:
         if key and value:
             self._settings[key.decode("utf-8", "replace")] = value.decode("utf-8", "replace")
         return 0
+
+
+def stream_events(process: int | None, *, io_changed: int | None = None) -> ctypes.Structure:
+    """A stream's table of callbacks, with the addresses of these."""
+    return _StreamEvents(version=_EVENTS_VERSION, io_changed=io_changed, process=process)
+
+
+def stream_formats(rate_hz: int) -> Any:
+    """The formats that a stream offers: this one."""
+    format_ = ctypes.create_string_buffer(_format(rate_hz))
+    return (POINTER(ctypes.c_char * len(format_)) * 1)(ctypes.pointer(format_))
 
 
 def _strings(dictionary: Any) -> dict[str, str]:

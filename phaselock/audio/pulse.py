@@ -12,7 +12,7 @@ import dataclasses
 import functools
 import time
 from collections.abc import Iterator
-from ctypes import CFUNCTYPE, POINTER, c_char_p, c_int, c_uint8, c_uint32, c_uint64, c_void_p
+from ctypes import CFUNCTYPE, POINTER, c_char_p, c_int, c_int64, c_long, c_uint8, c_uint32, c_uint64, c_void_p
 from typing import Any
 
 from phaselock.audio.link import Link, link_of
@@ -103,6 +103,20 @@ class _ServerInfo(ctypes.Structure):  # pa_server_info
     )
 
 
+class _TimingInfo(ctypes.Structure):  # pa_timing_info
+    _fields_ = (
+        ("seconds", c_long),
+        ("microseconds", c_long),
+        ("synchronized_clocks", c_int),
+        ("sink_us", c_uint64),
+        ("source_us", c_uint64),
+        ("transport_us", c_uint64),
+        ("playing", c_int),
+        ("write_index_corrupt", c_int),
+        ("write_index", c_int64),
+    )
+
+
 _OnServer = CFUNCTYPE(None, c_void_p, POINTER(_ServerInfo), c_void_p)
 _OnSink = CFUNCTYPE(None, c_void_p, POINTER(_SinkInfo), c_int, c_void_p)
 
@@ -116,6 +130,9 @@ def _library() -> Any:
         raise AudioDeviceError("The audio backend is not available (pulseaudio: its library is missing).") from None
     for name in ("mainloop_new", "mainloop_get_api", "context_new", "context_get_server_info"):
         getattr(library, f"pa_{name}").restype = c_void_p
+    library.pa_stream_update_timing_info.restype = library.pa_stream_get_sample_spec.restype = c_void_p
+    library.pa_frame_size.restype = ctypes.c_size_t
+    library.pa_stream_get_timing_info.restype = POINTER(_TimingInfo)
     library.pa_context_get_sink_info_list.restype = c_void_p
     library.pa_proplist_gets.restype = c_char_p
     library.pa_stream_get_device_index.restype = c_uint32
@@ -125,6 +142,26 @@ def _library() -> Any:
 def sink_index(stream: int) -> int:
     """The sink that a pa_stream is connected to. It costs nothing; any thread may ask."""
     return int(_library().pa_stream_get_device_index(c_void_p(stream)))
+
+
+def recorded(stream: int) -> tuple[float, int] | None:
+    """Of a stream that records a monitor: a frame of it, counted from the first, and the wall-clock time in ns at which
+    it leaves the sink, by what the server told last; and have it tell again. None while nothing was told. On the thread
+    that owns the stream.
+
+    The last frame that was written to the stream was taken from the sink ahead of its time: it leaves when what is in
+    the sink, less what the monitor still holds, has left."""
+    library = _library()
+    info = library.pa_stream_get_timing_info(c_void_p(stream))
+    operation = library.pa_stream_update_timing_info(c_void_p(stream), None, None)
+    if operation:
+        library.pa_operation_unref(c_void_p(operation))
+    if not info or info.contents.write_index_corrupt:
+        return None
+    told = info.contents
+    told_us = told.seconds * 1_000_000 + told.microseconds
+    frame_bytes = library.pa_frame_size(c_void_p(library.pa_stream_get_sample_spec(c_void_p(stream))))
+    return told.write_index / frame_bytes, (told_us + told.sink_us - told.source_us) * 1000
 
 
 def ask_server(client_name: str) -> PulseServer:

@@ -18,6 +18,7 @@ import numpy as np
 from _miniaudio import ffi, lib
 from numpy.typing import NDArray
 
+from phaselock.audio import handles
 from phaselock.errors import AudioDeviceError
 
 _PATIENCE_S = 5.0
@@ -39,14 +40,19 @@ def check(channels: int, input_name: str | None = None) -> None:
 
 
 def listen(
-    seconds: float, channels: int, input_name: str | None = None, heard: Callable[[float], None] = lambda _: None
+    seconds: float,
+    channels: int,
+    input_name: str | None = None,
+    heard: Callable[[float], None] = lambda _: None,
+    stamp: Callable[[Any, int], None] = lambda _device, _frames: None,
 ) -> Captured:
     """Listen to the input of that name, or the default one, for so long; `heard` is told how many seconds there are, a
-    few times a second. AudioDeviceError when there is no such input, or it is lost."""
+    few times a second. `stamp` is called on the input's thread, with the ma_device, after each block, and with how many
+    frames there are. AudioDeviceError when there is no such input, or it is lost."""
     with _context() as context:
         device = _open(context, input_name, channels)
         rate_hz = int(device.sampleRate)
-        taken = _taken[_address(device)] = _Taken(4 * channels)
+        taken = _taken[_address(device)] = _Taken(4 * channels, stamp)
         try:
             result = lib.ma_device_start(device)
             if result != lib.MA_SUCCESS:
@@ -64,6 +70,7 @@ class _Taken:
     """What the callback took from a device. Only the callback writes, in this order."""
 
     frame_bytes: int
+    stamp: Callable[[Any, int], None]
     blocks: list[bytes] = dataclasses.field(default_factory=list)
     frames: int = 0
 
@@ -78,6 +85,7 @@ def _take(device: Any, _output: Any, heard: Any, frames: int) -> None:
     if taken is not None and heard != ffi.NULL:
         taken.blocks.append(bytes(ffi.buffer(heard, frames * taken.frame_bytes)))
         taken.frames += frames
+        taken.stamp(device, taken.frames)
 
 
 def _wait(taken: _Taken, seconds: float, rate_hz: int, heard: Callable[[float], None]) -> None:
@@ -130,6 +138,7 @@ def _open(context: Any, input_name: str | None, channels: int) -> Any:
     config.capture.format = lib.ma_format_f32
     config.capture.channels = channels
     config.capture.pDeviceID = ffi.addressof(chosen[0], "id")
+    handles.let_callbacks_vary(config)
     config.dataCallback = lib._internal_data_callback
     device = ffi.new("ma_device *")
     result = lib.ma_device_init(context, config, device)

@@ -93,7 +93,8 @@ def _conclude(run: Run, folder: pathlib.Path, terminal: Terminal) -> None:
     run.complete = run.complete and written
     for line in report.summary(run):
         terminal.say(line)
-    for note in (note for case in run.cases if case.benchmark == "measure" for note in case.notes):
+    noted = [case for case in run.cases if case.benchmark in ("measure", "outputs")]
+    for note in dict.fromkeys(note for case in noted for note in case.notes):
         terminal.say(note)
     for problem in run.problems:
         terminal.event("warning", None, {"message": problem})

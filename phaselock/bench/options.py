@@ -17,7 +17,7 @@ from phaselock.terminal import Terminal
 NEEDS = ("numpy", "scipy", "matplotlib", "lameenc")
 BENCHMARKS = ("engine", "decode", "clock", "sync", "transfer", "resources")
 """In the order in which `all` runs them: the short ones first."""
-PLAY_S, TRACE_S, WATCH_S = 40, 120, 20
+PLAY_S, TRACE_S, WATCH_S, OUTPUT_S = 40, 120, 20, 15
 SCENARIOS = ("wired", "skew", "mixed", "untimed", "wifi", "wan")
 
 
@@ -114,6 +114,21 @@ def add_to(commands: Any, lines: argparse.ArgumentParser) -> None:
         "one microphone must be as far from the one loudspeaker as from the other, and tells 0.35 ms and more.",
     )
     _measure_options(measure)
+
+    outputs = add(
+        "outputs",
+        "this machine's outputs against recordings of them",
+        "Play noise through every output of this machine that can be recorded (a monitor of PulseAudio or PipeWire), "
+        "one after the other, and say how far what leaves is from the prediction. It is heard.",
+    )
+    outputs.add_argument(
+        "--seconds",
+        dest="output_s",
+        metavar="SECONDS",
+        type=number(5, 600),
+        default=OUTPUT_S,
+        help="how long each output is measured (default %(default)s)",
+    )
 
     compare = benches.add_parser(
         "compare",

@@ -27,6 +27,7 @@ TITLES: Mapping[str, tuple[str, str]] = {
     "sync": ("Synchronisation", "How far apart any two loudspeakers are, when they start and as they play."),
     "transfer": ("Transfer", "How fast files reach the peers, against what the link can carry."),
     "resources": ("Resources", "Memory and processor, idle and playing."),
+    "outputs": ("Outputs", "How far the predicted time of each output of this machine is from what its sink plays."),
     "measure": ("Two outputs", "How far apart two real outputs are."),
 }
 COLUMNS: Mapping[str, tuple[str, ...]] = {
