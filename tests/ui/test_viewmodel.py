@@ -676,7 +676,7 @@ def test_the_sentence_of_a_peer(own: Own | None, sentence: str, kind: str) -> No
             "Playing on Card, about 10 ms from card to ear.\n"
             "This output tells its delay only roughly; if it plays late, set an offset.",
         ),
-        (UNTOLD, "Playing on Card, delay not known.\nThis output does not tell its delay; set an offset by ear."),
+        (UNTOLD, "Playing on Card.\nThis output does not tell its delay; set an offset by ear."),
         (off(device_name=None), "No audio output detected."),
         (None, "No audio output detected."),
     ],
@@ -686,7 +686,8 @@ def test_the_sound_panel_tells_what_is_known_of_the_delay(own: Own | None, text:
 
 
 def test_the_figures_of_all_machines() -> None:
-    state = playing(peer(phase_error_ns=-12_400, underruns=1), peer("Cleo", 2, reported=False), untold("Dan", 3))
+    rough = peer("Eve", 4, timing="told", dac_uncertainty_ns=100 * MS)
+    state = playing(peer(phase_error_ns=-12_400, underruns=1), peer("Cleo", 2, reported=False), untold("Dan", 3), rough)
     figures = host_view(state).sync.machines
     texts = [
         (one.name, one.error_text, one.uncertainty_text, one.drift_text, one.correction_text, one.underruns)
@@ -697,6 +698,7 @@ def test_the_figures_of_all_machines() -> None:
         ("Ben", "-12 µs", "±10 µs", "+3.1 ppm", "–", "1"),
         ("Cleo", "–", "–", "–", "–", "0"),
         ("Dan", "–", "–", "+3.1 ppm", "–", "0"),
+        ("Eve", "+3 µs", "±101 ms", "+3.1 ppm", "–", "0"),
     ]
 
 

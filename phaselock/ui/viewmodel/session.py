@@ -126,8 +126,8 @@ def output_text(state: State) -> str:
     own = state.own
     if own is None or own.device_name is None:
         return NO_OUTPUT
-    text = f"Playing on {own.device_name}, {_delay_text(own.timing, own.output_latency_ns)}."
-    return "\n".join(filter(None, (text, TIMING_SENTENCES[own.timing])))
+    delay = "" if own.timing == "unknown" else f", {_delay_text(own.timing, own.output_latency_ns)}"
+    return "\n".join(filter(None, (f"Playing on {own.device_name}{delay}.", TIMING_SENTENCES[own.timing])))
 
 
 def _delay_text(timing: Timing, latency_ns: int) -> str:
@@ -271,8 +271,6 @@ def _trouble(peer: PeerView) -> str:
         return "No audio output"
     if peer.reported and (not peer.clock_usable or peer.clock_stale):
         return "Clock not in time"
-    if peer.reported and peer.timing == "unknown":
-        return TIMING_PHRASES["unknown"].capitalize()
     return "" if peer.waited_for else "Not waited for"
 
 

@@ -15,6 +15,8 @@ GOOD_NS = 1_000_000
 """The promise: no two loudspeakers are further apart."""
 UNKNOWN_NS = 10_000_000_000
 """An uncertainty of so much knows nothing."""
+COARSE_NS = 10_000_000
+"""From here on microseconds say nothing."""
 MEASURING = "Measuring…"
 
 
@@ -199,11 +201,15 @@ def _figures(machine: Machine) -> Figures:
     return Figures(
         machine.name,
         f"{machine.error_ns / 1e3:+.0f}{NNBSP}µs" if playing else "–",
-        f"±{machine.uncertainty_ns / 1e3:.0f}{NNBSP}µs" if playing else "–",
+        f"±{_uncertainty(machine.uncertainty_ns)}" if playing else "–",
         _ppm(machine.drift_ppm) if known else "–",
         _ppm(machine.correction_ppm) if playing else "–",
         machine.underruns,
     )
+
+
+def _uncertainty(ns: int) -> str:
+    return f"{ns / 1e3:.0f}{NNBSP}µs" if ns < COARSE_NS else within_text(ns)
 
 
 def _ppm(value: float | None) -> str:
