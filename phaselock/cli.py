@@ -146,7 +146,10 @@ def command_line() -> argparse.ArgumentParser:
     sessions.set_defaults(run=_sessions)
 
     devices = commands.add_parser(
-        "devices", parents=[lines], help="list audio outputs", description="List audio outputs."
+        "devices",
+        parents=[lines],
+        help="list audio outputs",
+        description="List audio outputs, and how far the delay of each is known.",
     )
     devices.set_defaults(run=_devices)
 

@@ -276,8 +276,8 @@ class Node:
         status = self.engine.status()
         effects = self.machine.audio(
             phase_error_ns=round(status.phase_error_ns),
-            dac_deviation_ns=int(status.dac_uncertainty_ns),
-            dac_uncertainty_ns=int(status.dac_uncertainty_ns),
+            dac_deviation_ns=int(min(status.dac_uncertainty_ns, 2**62)),
+            dac_uncertainty_ns=int(min(status.dac_uncertainty_ns, 2**62)),
             timing="exact",
             output_latency_ns=self._latency_ns,
             device_name="card" if self._card else None,
