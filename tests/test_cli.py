@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from phaselock import app, cli, demo, terminal
-from phaselock.audio.device import BACKENDS
+from phaselock.audio.device import BACKENDS, ListedOutput
 from phaselock.audio.priority import Priority
 from phaselock.model.address import parse_address
 from phaselock.sync.clock import FILTERS
@@ -121,7 +121,7 @@ def test_devices_tells_what_the_audio_thread_gets(monkeypatch: pytest.MonkeyPatc
     told: list[tuple[str, dict[str, object]]] = []
     screen = SimpleNamespace(event=lambda name, _, fields: told.append((name, fields)))
     refused = Priority("normal", "RealtimeKit is not installed.")
-    monkeypatch.setattr(app, "list_outputs", lambda: [("alsa", "Box", True)])
+    monkeypatch.setattr(app, "list_outputs", lambda: [ListedOutput("alsa", "Box", True, "exact", "wire")])
     monkeypatch.setattr(app.priority, "try_out", lambda: refused)
     assert app.run_devices(screen) == 0
     assert [name for name, _ in told] == ["output", "priority"]

@@ -18,6 +18,7 @@ from phaselock.audio import handles
 MEMBERS = {
     "alsa": "alsa.pPCMPlayback",
     "pulseaudio": "pulse.pStreamPlayback",
+    "pulseaudio capture": "pulse.pStreamCapture",
     "jack": "jack.pClient",
     "wasapi": "wasapi.pAudioClientPlayback",
     "coreaudio": "coreaudio.audioUnitPlayback",
@@ -32,7 +33,7 @@ COMPILERS = {
     "macos-x86": (*ZIG, "x86_64-macos"),
 }
 SYSTEMS = {
-    "linux": ("alsa", "pulseaudio", "jack"),
+    "linux": ("alsa", "pulseaudio", "pulseaudio capture", "jack"),
     "windows": ("wasapi", "jack"),
     "macos": ("coreaudio",),
     "macos-x86": ("coreaudio",),
