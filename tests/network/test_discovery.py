@@ -20,6 +20,7 @@ from phaselock.errors import PhaseLockError
 from phaselock.network import discovery as module
 from phaselock.network.advert import SERVICE_TYPE, txt_record
 from phaselock.network.discovery import Announcer, Browser, FoundSession, find_sessions
+from phaselock.protocol.messages import PROTOCOL_VERSION
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 PATIENCE_S = 60.0
@@ -97,7 +98,7 @@ def test_a_session_is_found_changes_and_goes() -> None:
             host = announcer(mine)
             await host.start()
             found = await watch.until(bool)
-            assert found == (FoundSession("Friday", "Ada", 0, 5, ("192.0.2.7",), 17401, mine.hex(), 1),)
+            assert found == (FoundSession("Friday", "Ada", 0, 5, ("192.0.2.7",), 17401, mine.hex(), PROTOCOL_VERSION),)
             for peers in [*range(1, 6), 0] * 20:
                 host.set_peers(peers)
             host.set_peers(3)
