@@ -129,6 +129,10 @@ cdef class ClockFilter:
         return self.filter.samples
 
     @property
+    def bends(self):
+        return self.filter.bend.bends
+
+    @property
     def steps(self):
         return self.filter.steps
 

@@ -26,8 +26,11 @@ cdef extern from "pl_filter.h" nogil:
         PL_FILTER_KALMAN
     ctypedef struct pl_exchange:
         int64_t peer_send_ns, host_recv_ns, host_send_ns, peer_recv_ns
+    ctypedef struct pl_bend:
+        int64_t bends
     ctypedef struct pl_filter:
         int64_t samples, steps
+        pl_bend bend
     void pl_filter_init(pl_filter *filter, pl_filter_kind kind)
     bint pl_filter_add(pl_filter *filter, const pl_exchange *exchange)
     bint pl_filter_line(pl_filter *filter, int64_t now_ns, pl_line_value *line)

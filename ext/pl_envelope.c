@@ -37,11 +37,15 @@ static void rebuild(pl_hull *h) {
     for (int i = 0; i < h->count; i++) push_vertex(h, (h->head + i) & MASK);
 }
 
-static void drop_oldest(pl_hull *h) {
-    bool was_corner = h->vertices && h->vertex[0] == h->head;
+static void drop(pl_hull *h) {
     h->sum_x -= h->x[h->head];
     h->head = (h->head + 1) & MASK;
     h->count--;
+}
+
+static void drop_oldest(pl_hull *h) {
+    bool was_corner = h->vertices && h->vertex[0] == h->head;
+    drop(h);
     if (was_corner) rebuild(h);   /* points hidden behind the lost corner come out again */
 }
 
@@ -55,6 +59,11 @@ void pl_hull_flush_rt(pl_hull *h) {
     h->sum_x += h->open_x;
     h->count++;
     push_vertex(h, place);
+}
+
+void pl_hull_cut_rt(pl_hull *h, double x) {
+    while (h->count && h->x[h->head] < x) drop(h);
+    rebuild(h);
 }
 
 bool pl_hull_add_rt(pl_hull *h, double x, double y, double slope) {

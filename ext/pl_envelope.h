@@ -48,6 +48,12 @@ void pl_hull_clear_rt(pl_hull *hull);
 bool pl_hull_add_rt(pl_hull *hull, double x, double y, double slope);
 /* Close the bucket being filled, so that a fit sees everything. */
 void pl_hull_flush_rt(pl_hull *hull);
+/* Forget the closed buckets before x. */
+void pl_hull_cut_rt(pl_hull *hull, double x);
+
+/* The ring's place of the closed bucket number i; the oldest is number 0. */
+static inline int pl_hull_place(const pl_hull *hull, int i) { return (hull->head + i) & (PL_HULL_BUCKETS - 1); }
+static inline double pl_hull_newest_x(const pl_hull *hull) { return hull->x[pl_hull_place(hull, hull->count - 1)]; }
 
 /* The line under one cloud. False when there is no point yet. */
 bool pl_fit_one_rt(const pl_hull *lower, pl_slope_prior prior, pl_fit *fit);

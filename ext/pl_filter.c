@@ -14,6 +14,7 @@ void pl_filter_init(pl_filter *f, pl_filter_kind kind) {
     f->kind = kind;
     pl_hull_init(&f->forward, WINDOW_NS, BUCKET_NS);
     pl_hull_init(&f->backward, WINDOW_NS, BUCKET_NS);
+    pl_bend_init(&f->bend);
     f->prior = CRYSTALS;
 }
 
@@ -38,16 +39,11 @@ int64_t pl_filter_rtt_ns(const pl_filter *f, int64_t now_ns) {
 
 static void envelope_points(pl_filter *f, const pl_exchange *e) {
     double slope = f->fitted ? f->fit.slope : f->prior.slope;
-    pl_hull_add_rt(&f->forward, (double)(e->peer_send_ns - f->base_local_ns), (double)(e->host_recv_ns - e->peer_send_ns - f->base_offset_ns), slope);
-    pl_hull_add_rt(&f->backward, (double)(e->peer_recv_ns - f->base_local_ns), -(double)(e->host_send_ns - e->peer_recv_ns - f->base_offset_ns), -slope);
-}
-
-static void envelope_restart(pl_filter *f, const pl_exchange *first) {
-    pl_hull_clear_rt(&f->forward);
-    pl_hull_clear_rt(&f->backward);
-    f->base_local_ns = first->peer_send_ns;
-    f->base_offset_ns = pl_exchange_offset_ns(first);
-    f->fitted = false;
+    double x_there = (double)(e->peer_send_ns - f->base_local_ns), there = (double)(e->host_recv_ns - e->peer_send_ns - f->base_offset_ns);
+    double x_back = (double)(e->peer_recv_ns - f->base_local_ns), back = (double)(e->host_send_ns - e->peer_recv_ns - f->base_offset_ns);
+    pl_hull_add_rt(&f->forward, x_there, there, slope);
+    pl_hull_add_rt(&f->backward, x_back, -back, -slope);
+    pl_bend_add_two_rt(&f->bend, x_there, there, x_back, -back, slope);
 }
 
 static double deviation(const pl_fit *fit, double x) {
@@ -73,13 +69,17 @@ static void envelope_step(pl_filter *f) {
     if (low > f->fit.half_gap - tolerance || high < f->fit.half_gap + tolerance / 2) return;
     f->prior.slope = f->fit.slope;
     f->prior.slope_sd = fmax(f->fit.slope_sd, 0.5e-6);
-    envelope_restart(f, recent(f, STEP_OF - 1));
+    f->fitted = false;
+    pl_hull_clear_rt(&f->forward);
+    pl_hull_clear_rt(&f->backward);
     for (int64_t i = STEP_OF - 1; i >= 0; i--) envelope_points(f, recent(f, i));
     f->step_checked = f->recent_count;
     f->steps++;
 }
 
 static bool envelope_line(pl_filter *f, int64_t now_ns, pl_line_value *v) {
+    if (f->fitted && pl_bend_two_rt(&f->bend, &f->fit, &f->forward, &f->backward, &f->prior))
+        f->fitted = pl_fit_two_rt(&f->forward, &f->backward, f->prior, &f->fit);
     envelope_step(f);
     pl_hull_flush_rt(&f->forward);
     pl_hull_flush_rt(&f->backward);
@@ -176,7 +176,10 @@ static bool kalman_line(pl_filter *f, int64_t now_ns, pl_line_value *v) {
 bool pl_filter_add(pl_filter *f, const pl_exchange *e) {
     if (e->peer_recv_ns < e->peer_send_ns || e->host_send_ns < e->host_recv_ns || pl_exchange_rtt_ns(e) < 0) return false;
     if (f->samples && e->peer_recv_ns < f->last_ns) return false;   /* local time never runs back */
-    if (!f->samples++) envelope_restart(f, e);
+    if (!f->samples++) {
+        f->base_local_ns = e->peer_send_ns;
+        f->base_offset_ns = pl_exchange_offset_ns(e);
+    }
     f->last_ns = e->peer_recv_ns;
     f->recent[f->recent_count++ % PL_RECENT] = *e;
     if (f->kind == PL_FILTER_ENVELOPE) envelope_points(f, e);

@@ -1,6 +1,6 @@
 /* From exchanges of packets to the session clock: three filters behind one interface.
  *
- *   envelope  the two-sided envelope of pl_envelope.h over a minute: what PhaseLock uses
+ *   envelope  the two-sided envelope of pl_envelope.h over a minute, or since a clock last changed its speed (pl_bend.h): what PhaseLock uses
  *   median    the specification's: median offset of the last 10 exchanges of the last 2 s
  *   kalman    the exchange with the least round trip of each 8, through a two-state Kalman filter: the best of the field's
  *
@@ -9,7 +9,7 @@
 #define PL_FILTER_H
 
 #include "pl_clock.h"
-#include "pl_envelope.h"
+#include "pl_bend.h"
 
 typedef struct { int64_t peer_send_ns, host_recv_ns, host_send_ns, peer_recv_ns; } pl_exchange;
 typedef enum { PL_FILTER_ENVELOPE, PL_FILTER_MEDIAN, PL_FILTER_KALMAN } pl_filter_kind;
@@ -25,6 +25,7 @@ typedef struct {
     /* envelope */
     int64_t base_local_ns, base_offset_ns;
     pl_hull forward, backward;
+    pl_bend bend;
     pl_slope_prior prior;
     pl_fit fit;
     bool fitted;

@@ -17,11 +17,13 @@ void pl_output_clock_init(pl_output_clock *c, pl_noise noise, double rate) {
     c->prior = CARDS;
     pl_hull_init(&c->late, WINDOW_NS, noise == PL_NOISE_BOTH ? 0 : LATE_BUCKET_NS);
     pl_hull_init(&c->after, WINDOW_NS, LATE_BUCKET_NS);
+    pl_bend_init(&c->bend);
 }
 
 void pl_output_clock_clear_rt(pl_output_clock *c) {
     pl_hull_clear_rt(&c->late);
     pl_hull_clear_rt(&c->after);
+    pl_bend_clear_rt(&c->bend);
     c->open = c->fitted = false;
     c->bucket_count = 0;
     c->off_ns = 0;
@@ -65,6 +67,7 @@ static void restart(pl_output_clock *c, double x, double by_ns) {
     }
     pl_hull_clear_rt(&c->late);
     pl_hull_clear_rt(&c->after);
+    pl_bend_clear_rt(&c->bend);
     c->began_x = x;
     c->fit.value += by_ns;   /* until the first bucket is full */
     c->late_since_ns = 0;
@@ -76,6 +79,10 @@ static void restart(pl_output_clock *c, double x, double by_ns) {
  * less, which a timer that beats against the card's or a busy machine may look like. No moment is early: one that seems so proves
  * the line wrong. */
 static bool add_late(pl_output_clock *c, double x, double y, int64_t now_ns, double block_ns) {
+    if (pl_bend_one_rt(&c->bend, x, y, c->fitted ? &c->fit : NULL, &c->late, &c->prior)) {
+        c->fitted = pl_fit_one_rt(&c->late, c->prior, &c->fit);
+        c->late_since_ns = 0;
+    }
     double late_ns = y - line_y(c, x), doubt_ns = fmax(8 * spread_ns(c, x), 0.5e6);
     bool slipped = false;
     if (c->fitted && late_ns > doubt_ns) {

@@ -4,9 +4,9 @@
  * since the stream began; y is T minus x, in ns since the stream's base. The card's clock is the line y(x).
  *
  *   PL_NOISE_LATE   a moment may be late, never early: a callback, a cycle time, a delay read from a DMA pointer that moves in bursts. The
- *                   line is the lower envelope of a minute (pl_envelope.h).
+ *                   line is the lower envelope of a minute (pl_envelope.h), or since the clock last changed its speed (pl_bend.h).
  *   PL_NOISE_BURST  two bounds by a pointer that moves in bursts: a frame leaves before one of them and no more than a burst before the other.
- *                   Neither errs, so the line is the middle of the strip between both (pl_fit_two_rt). How long a burst is shows in how the
+ *                   Neither errs, so the line is the middle of the strip between both (pl_fit_strip_rt). How long a burst is shows in how the
  *                   pointer moves: the shortest step, or as much as it takes to keep the bounds apart.
  *   PL_NOISE_BOTH   a moment may be early or late: an account that a server smooths, or stamps at another moment than it reads. The line is
  *                   a robust regression through the medians of short buckets.
@@ -18,7 +18,7 @@
 
 #include <stdint.h>
 
-#include "pl_envelope.h"
+#include "pl_bend.h"
 
 typedef enum { PL_NOISE_LATE, PL_NOISE_BURST, PL_NOISE_BOTH } pl_noise;
 
@@ -40,6 +40,7 @@ typedef struct {
     pl_hull late;         /* PL_NOISE_BOTH: the medians, one a bucket */
     pl_hull after;        /* PL_NOISE_BURST: the other bounds, negated */
     double burst_ns;
+    pl_bend bend;
     double bucket_x, bucket_y[PL_BUCKET_MOMENTS];
     int bucket_count;
     double off_ns;        /* by how much the last median was off the line; 0 when it was not */
