@@ -103,6 +103,14 @@ class DeviceInfo:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class _Place:
+    """Where a stream plays: the name of the output, and what is behind the account."""
+
+    name: str
+    link: Link
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class ListedOutput:
     """An output of this machine. `timing` and `link` are what can be known without opening it."""
 
@@ -144,7 +152,7 @@ class Device:
         self._account: _native.Account | None = None
         self._handle: int | None = None
         self._opened: DeviceInfo | None = None
-        self._link: Link = "wire"
+        self._place = _Place("", "wire")
         self._pulse_sink: int | None = None
         self._period_frames = 0
         self._raiser: Raiser | None = None
@@ -193,11 +201,15 @@ class Device:
         """The platform's account of this stream; None where it cannot be asked. Good until `close`."""
         return self._account
 
+    def plays_on(self) -> str:
+        """The name of the output that the stream plays on now: the server may have moved it."""
+        return self._place_now().name
+
     def timing(self) -> Timing:
         """What is known of the moment at which a frame leaves the loudspeaker. May change while the stream runs."""
         if self._opened is not None and self._opened.backend == "null":
             return "exact"  # its frames leave when its own timer says so
-        return "unknown" if self._account is None else timing_of(self._account.timing, self._link_now())
+        return "unknown" if self._account is None else timing_of(self._account.timing, self._place_now().link)
 
     def priority(self) -> Priority | None:
         """What the audio thread has, and why not more; None while that is not known."""
@@ -205,7 +217,7 @@ class Device:
 
     def untold_ns(self) -> int | None:
         """How far the account of this stream may be wrong as a whole; None: not known."""
-        return None if self.timing() == "unknown" else WORTH[self._link_now()][1]
+        return None if self.timing() == "unknown" else WORTH[self._place_now().link][1]
 
     def output_latency_ns(self) -> int | None:
         """From the moment that the account tells of a frame (without one: from its callback) to the moment at which it
@@ -252,35 +264,34 @@ class Device:
         self._default_id = _id(found) if device_name is None and backend in _PINNED else None
         self._handle = handles.handle(device, backend)
         self._account = None if self._handle is None else _open_account(backend, self._handle, device.sampleRate)
+        self._place = _Place(_name(found), "wire")
         with contextlib.suppress(AudioDeviceError):
-            self._find_link(backend, _name(found))
+            self._find_place(backend)
         self._opened = DeviceInfo(_name(found), backend, int(device.sampleRate), CHANNELS)
         return self._opened
 
-    def _link_now(self) -> Link:
-        """What is behind the account; the server may have moved the stream to another sink."""
+    def _place_now(self) -> _Place:
         if self._pipewire is not None:
             sink = self._pipewire.plays_to()
-            self._link = self._link if sink is None else sink.link
-        elif self._pulse_sink is not None and self._handle is not None:
-            sink_index = pulse.sink_index(self._handle)
-            if sink_index != self._pulse_sink:
-                self._pulse_sink = sink_index
+            self._place = self._place if sink is None else _Place(sink.description, sink.link)
+        elif self._handle is not None and self._opened is not None and self._opened.backend == "pulseaudio":
+            if pulse.sink_index(self._handle) not in (self._pulse_sink, None):
                 with contextlib.suppress(AudioDeviceError):
-                    self._link = self._call(functools.partial(_pulse_link, self._client_name, sink_index))
-        return self._link
+                    self._call(functools.partial(self._find_place, "pulseaudio"))
+        return self._place
 
-    def _find_link(self, backend: str, name: str) -> None:
+    def _find_place(self, backend: str) -> None:
         if self._handle is None:
             return
         if backend == "pulseaudio":
-            self._pulse_sink = pulse.sink_index(self._handle)
-            self._link = _pulse_link(self._client_name, self._pulse_sink)
+            sink_index = pulse.sink_index(self._handle)
+            self._place = _pulse_place(self._client_name, sink_index) or self._place
+            self._pulse_sink = sink_index
         elif backend == "alsa":
             link = alsa.link_behind(self._handle)
-            self._link = _alsa_link(name) if link == "wire" else link
+            self._place = _Place(self._place.name, _alsa_link(self._place.name) if link == "wire" else link)
         elif backend == "jack" and jack.is_pipewire():
-            self._link = "pipewire-jack"
+            self._place = _Place(self._place.name, "pipewire-jack")
 
     def _open_pipewire(self, device_name: str | None) -> DeviceInfo:
         pipewire = PipeWire(self._client_name)
@@ -292,7 +303,7 @@ class Device:
         except BaseException:
             pipewire.close()
             raise
-        self._pipewire, self._link = pipewire, sinks[0].link
+        self._pipewire, self._place = pipewire, _Place(sinks[0].description, sinks[0].link)
         self._opened = DeviceInfo(sinks[0].description, "pipewire", pipewire.rate_hz(), CHANNELS)
         return self._opened
 
@@ -420,11 +431,13 @@ def _open_account(backend: str, handle: int, rate_hz: int) -> _native.Account | 
     return _ACCOUNTS[backend](handle, rate_hz) if backend in _ACCOUNTS else None
 
 
-def _pulse_link(client_name: str, sink_index: int) -> Link:
+def _pulse_place(client_name: str, sink_index: int | None) -> _Place | None:
+    """None: the server knows no such sink (any more)."""
     server = pulse.ask_server(client_name)
-    if server.is_pipewire:
-        return "server"
-    return next((sink.link for sink in server.sinks if sink.index == sink_index), "wire")
+    for sink in server.sinks:
+        if sink.index == sink_index:
+            return _Place(sink.description, "server" if server.is_pipewire else sink.link)
+    return None
 
 
 def _alsa_link(name: str) -> Link:

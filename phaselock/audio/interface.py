@@ -54,13 +54,14 @@ class DecodeFailed:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class DeviceChanged:
-    """`state` is "open", "lost" (will be tried again) or "none" (no output device exists)."""
+    """`state` is "open", "lost" (will be tried again) or "none" (no output device exists). "open" is said again when
+    the sound system moves the stream to another output, and when the timing changes."""
 
     state: str
     device_name: str | None
     detail: str
     timing: Timing | None = None
-    """Of an open one; said again, with state "open", when it changes."""
+    """Of an open one."""
 
 
 AudioEvent = DecodeFailed | DeviceChanged

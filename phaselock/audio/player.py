@@ -35,8 +35,6 @@ class OutputInfo(Protocol):
     """What an opened output says of itself."""
 
     @property
-    def name(self) -> str: ...
-    @property
     def rate_hz(self) -> int: ...
 
 
@@ -47,6 +45,7 @@ class Output(Protocol):
     def start(self) -> None: ...
     def is_running(self) -> bool: ...
     def account(self) -> _native.Account | None: ...
+    def plays_on(self) -> str: ...
     def timing(self) -> Timing: ...
     def untold_ns(self) -> int | None: ...
     def output_latency_ns(self) -> int | None: ...
@@ -219,16 +218,17 @@ class Player:
             self.engine.stream(info.rate_hz, account)
             self._decks.restart()
         output.start()
-        self._device_name, self._device_rate_hz, self._running = info.name, info.rate_hz, True
+        self._device_name, self._device_rate_hz, self._running = output.plays_on(), info.rate_hz, True
         self._ring_bell()
-        told: Timing | None = None
+        told: tuple[str, Timing] | None = None
         looks = 0
         while not self._closing and not self._reopening and output.is_running():
             looks += 1
-            self._timing, self._untold_ns = output.timing(), output.untold_ns()
-            if self._timing != told:
-                told = self._timing
-                self._on_event(DeviceChanged("open", info.name, "", told))
+            now = self._device_name, self._timing = output.plays_on(), output.timing()
+            self._untold_ns = output.untold_ns()
+            if now != told:
+                told = now
+                self._on_event(DeviceChanged("open", now[0], "", now[1]))
             if looks % _LATENCY_EVERY == 0 or looks < 3:
                 latency_ns = output.output_latency_ns()
                 if latency_ns is not None and abs(latency_ns - self._platform_latency_ns) > _LATENCY_NOISE_NS:

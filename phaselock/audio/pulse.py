@@ -21,6 +21,7 @@ from phaselock.errors import AudioDeviceError
 _ANSWER_LIMIT_S = 2.0
 _NO_AUTOSPAWN = 1
 _READY, _FAILED = 4, 5
+_INVALID_INDEX = 0xFFFFFFFF
 _KEYS = ("device.bus", "device.api", "device.profile.name", "device.string")
 
 
@@ -139,9 +140,10 @@ def _library() -> Any:
     return library
 
 
-def sink_index(stream: int) -> int:
-    """The sink that a pa_stream is connected to. It costs nothing; any thread may ask."""
-    return int(_library().pa_stream_get_device_index(c_void_p(stream)))
+def sink_index(stream: int) -> int | None:
+    """The sink that a pa_stream is connected to; None: to none any more. It costs nothing; any thread may ask."""
+    index = int(_library().pa_stream_get_device_index(c_void_p(stream)))
+    return None if index == _INVALID_INDEX else index
 
 
 def recorded(stream: int) -> tuple[float, int] | None:

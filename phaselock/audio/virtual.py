@@ -77,7 +77,7 @@ class VirtualOutput:
     """An output (see audio/player.py) that plays on a virtual card."""
 
     def __init__(self, engine: _native.Engine, card: VirtualCard, name: str) -> None:
-        self.name = f"virtual ({name})"
+        self._name = f"virtual ({name})"
         self.rate_hz = card.rate_hz
         self._engine = engine
         self._card = card
@@ -114,6 +114,10 @@ class VirtualOutput:
 
     def account(self) -> None:
         """None: its times come with the blocks."""
+
+    def plays_on(self) -> str:
+        """See Output.plays_on."""
+        return self._name
 
     def timing(self) -> Timing:
         """See Output.timing. A card that tells no times tells its latency."""

@@ -21,7 +21,6 @@ from tests.support.pcm import CompassSource, loudness, stereo
 
 @dataclasses.dataclass(frozen=True)
 class Info:
-    name: str
     rate_hz: int
 
 
@@ -36,7 +35,7 @@ class FakeOutput:
         self.world.tries += 1
         if self.world.absent:
             raise AudioDeviceError("No audio output detected.")
-        return Info("fake", DEVICE_HZ)
+        return Info(DEVICE_HZ)
 
     def start(self) -> None:
         self.started = True
@@ -50,6 +49,9 @@ class FakeOutput:
 
     def account(self) -> None:
         return None
+
+    def plays_on(self) -> str:
+        return self.world.name
 
     def timing(self) -> Timing:
         return self.world.timing
@@ -68,6 +70,7 @@ class World:
         self.tries = 0
         self.hangs = False
         self.latency_ns: int | None = 20_000_000
+        self.name = "fake"
         self.timing: Timing = "told"
         self.untold_ns: int | None = 0
         self.outputs: queue.SimpleQueue[FakeOutput] = queue.SimpleQueue()
@@ -141,6 +144,14 @@ def test_what_the_output_leaves_untold_is_part_of_the_uncertainty(world: World) 
     assert world.event() == DeviceChanged("open", "fake", "", "unknown")
     status = world.player.status()
     assert (status.timing, status.dac_uncertainty_ns) == ("unknown", None)
+
+
+def test_a_stream_that_is_moved_has_the_name_of_its_new_output(world: World) -> None:
+    world.outputs.get(timeout=60)
+    assert world.event() == DeviceChanged("open", "fake", "", "told")
+    world.name = "another"
+    assert world.event() == DeviceChanged("open", "another", "", "told")
+    assert world.player.status().device_name == "another"
 
 
 def test_a_lost_output_is_opened_again_and_the_plan_goes_on(world: World) -> None:

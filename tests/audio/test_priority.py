@@ -16,6 +16,7 @@ import pytest
 
 from phaselock import _native
 from phaselock.audio import priority, realtimekit
+from phaselock.audio.device import USER_DATA_OFFSET
 from phaselock.audio.priority import LEVEL, NO_ANSWER, Priority, Raiser
 from phaselock.audio.realtimekit import Refused
 from tests.support.programs import ROOT
@@ -87,8 +88,9 @@ def test_the_engine_knows_the_thread_that_calls_it_back() -> None:
     engine = _native.Engine(_native.ClockLine())
     engine.stream(48000)
     assert engine.thread() == 0
-    _native.Engine.set_user_offset(16)
-    device = ctypes.create_string_buffer(struct.pack("@16xP", engine.address))
+    # The process's only offset: devices that other tests gave up, and left running, rely on it as well.
+    _native.Engine.set_user_offset(USER_DATA_OFFSET)
+    device = ctypes.create_string_buffer(bytes(USER_DATA_OFFSET) + struct.pack("@P", engine.address))
     output = (ctypes.c_float * 128)()
     call = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_uint32)
     numbers: list[int] = []
@@ -290,6 +292,7 @@ class Bus:
 CLIENT = """
 import json, os, resource, sys, threading
 from phaselock.audio import priority, realtimekit
+from phaselock.audio.device import USER_DATA_OFFSET
 
 def refused(thread, level):
     raise PermissionError

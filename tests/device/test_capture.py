@@ -15,7 +15,7 @@ import pytest
 
 from phaselock.bench import capture
 from phaselock.errors import AudioDeviceError
-from tests.device.conftest import PulseServer
+from tests.support.sound_servers import PulseServer
 
 pytestmark = [
     pytest.mark.device,

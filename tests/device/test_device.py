@@ -15,19 +15,12 @@ from phaselock.audio import device as device_module
 from phaselock.audio.device import USER_DATA_OFFSET, Device, ListedOutput, list_outputs
 from phaselock.audio.link import WORTH
 from phaselock.errors import AudioDeviceError
-from tests.device.conftest import JackServer, PulseServer, alsa_default
+from tests.device.conftest import JackServer, alsa_default
+from tests.support.sound_servers import PulseServer, until
 
 pytestmark = pytest.mark.device
 needs_windows = pytest.mark.skipif(sys.platform != "win32", reason="the backend is Windows'")
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="the backend is Linux's")
-
-
-def until(true: Callable[[], bool], limit_s: float = 10.0) -> None:
-    """Look again and again; fail when it never comes true."""
-    deadline = time.monotonic() + limit_s
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 class Rig:
@@ -234,16 +227,18 @@ def test_auto_finds_pulse_by_name(pulse: PulseServer, rig: Callable[..., Rig]) -
 @needs_linux
 def test_a_bluetooth_sink_keeps_a_part_of_its_delay(pulse: PulseServer, rig: Callable[..., Rig]) -> None:
     properties = "'device.description=Headset device.bus=bluetooth'"
-    pulse.pactl("load-module", "module-null-sink", "sink_name=headset", f"sink_properties={properties}")
+    pulse.ask("pactl", "load-module", "module-null-sink", "sink_name=headset", f"sink_properties={properties}")
     assert ("Headset", "told", "bluetooth") in [(one.name, one.timing, one.link) for one in list_outputs()]
-    pulse.pactl("set-default-sink", "null")
+    pulse.ask("pactl", "set-default-sink", "null")
     one = rig("pulseaudio")
     info = one.run()
     assert info.name == "TestSink"
     until(lambda: one.frames() > info.rate_hz)
     assert (one.device.timing(), one.device.untold_ns()) == ("exact", 0)
-    pulse.pactl("move-sink-input", pulse.pactl("list", "short", "sink-inputs").split()[0], "headset")
+    assert one.device.plays_on() == "TestSink"
+    pulse.move("headset")
     until(lambda: one.device.timing() == "told")
+    assert one.device.plays_on() == "Headset"
     assert one.device.untold_ns() == WORTH["bluetooth"][1]
 
 

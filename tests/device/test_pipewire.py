@@ -1,12 +1,9 @@
 from __future__ import annotations
 
-import os
 import pathlib
 import shutil
-import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
@@ -15,6 +12,7 @@ from phaselock.audio.device import USER_DATA_OFFSET, Device, ListedOutput, list_
 from phaselock.audio.link import WORTH
 from phaselock.errors import AudioDeviceError
 from tests.device.conftest import alsa_default
+from tests.support.sound_servers import PipeWireServer, until
 
 pytestmark = [
     pytest.mark.device,
@@ -24,63 +22,17 @@ pytestmark = [
     ),
 ]
 
-SINK = """
-context.properties = { support.dbus = false log.level = 0 }
-context.objects = [
-    { factory = spa-node-factory args = {
-        factory.name = support.node.driver node.name = Dummy-Driver node.group = pipewire.dummy priority.driver = 20000
-    } }
-    { factory = adapter args = {
-        factory.name = support.null-audio-sink node.name = testsink node.description = "Test sink"
-        media.class = Audio/Sink audio.position = "FL,FR" object.linger = true priority.session = 2000
-    } }
-    { factory = adapter args = {
-        factory.name = support.null-audio-sink node.name = alsa_output.test.hdmi-stereo node.description = "Television"
-        media.class = Audio/Sink audio.position = "FL,FR" object.linger = true priority.session = 100
-    } }
-]
-"""
-
-
-class PipeWireServer:
-    """A PipeWire of our own with one null sink, and the session manager that links streams to it."""
-
-    def __init__(self, folder: pathlib.Path) -> None:
-        (folder / "pipewire" / "pipewire.conf.d").mkdir(parents=True)
-        (folder / "pipewire" / "pipewire.conf.d" / "test.conf").write_text(SINK)
-        names = "HOME", "XDG_CONFIG_HOME", "XDG_STATE_HOME", "XDG_RUNTIME_DIR", "PIPEWIRE_RUNTIME_DIR"
-        self._folder = folder
-        self._environment = os.environ | dict.fromkeys(names, str(folder))
-        bus = self._environment["DBUS_SESSION_BUS_ADDRESS"] = f"unix:path={folder}/bus"
-        self._processes: list[subprocess.Popen[bytes]] = []
-        self.run(["dbus-daemon", "--session", "--nofork", f"--address={bus}"], "bus")
-        self.run(["pipewire"], "pipewire-0")
-        self.run(["wireplumber"], "pipewire-0")
-
-    def run(self, command: list[str], socket: str) -> None:
-        """Start a process that belongs to the server, and wait for its socket."""
-        null = subprocess.DEVNULL
-        self._processes.append(subprocess.Popen(command, env=self._environment, stdout=null, stderr=null))
-        until((self._folder / socket).exists)
-
-    def kill(self) -> None:
-        for process in reversed(self._processes):
-            process.kill()
-            process.wait()
-
-
-def until(true: Callable[[], bool], limit_s: float = 10.0) -> None:
-    deadline = time.monotonic() + limit_s
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
+SINKS = (
+    'node.name = testsink node.description = "Test sink" priority.driver = 2000 priority.session = 2000',
+    "node.name = alsa_output.test.hdmi-stereo node.description = Television priority.driver = 9 priority.session = 9",
+)
 
 
 @pytest.fixture
 def server(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PipeWireServer]:
-    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
-    monkeypatch.setenv("PIPEWIRE_RUNTIME_DIR", str(tmp_path))
-    one = PipeWireServer(tmp_path)
+    one = PipeWireServer(tmp_path, SINKS)
+    for name, value in one.variables.items():
+        monkeypatch.setenv(name, value)
     yield one
     one.kill()
 
@@ -130,12 +82,29 @@ def test_outputs_are_listed_and_found_by_name(server: PipeWireServer, engine: _n
     refused(engine, "Nonesuch", r"^No audio output is named Nonesuch\.$")
 
 
+def test_a_stream_that_is_moved_knows_where_it_plays(server: PipeWireServer, engine: _native.Engine) -> None:
+    device = Device(engine, "phaselock-test", "pipewire")
+    try:
+        engine.stream(device.open().rate_hz, device.account())
+        device.start()
+        until(lambda: engine.status().device_frames > 0)
+        assert (device.plays_on(), device.timing()) == ("Test sink", "exact")
+        server.make_default("alsa_output.test.hdmi-stereo")
+        until(lambda: device.plays_on() == "Television")
+        assert device.timing() == "told"
+        server.move("phaselock-test", "testsink")
+        until(lambda: device.plays_on() == "Test sink")
+        assert device.is_running()
+    finally:
+        assert device.close()
+
+
 @pytest.mark.skipif(shutil.which("pipewire-pulse") is None, reason="pipewire-pulse is not installed")
 def test_pipewire_by_the_protocol_of_pulseaudio_does_not_tell_its_delay(
     server: PipeWireServer, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, engine: _native.Engine
 ) -> None:
     monkeypatch.setenv("PULSE_SERVER", f"unix:{tmp_path}/pulse/native")
-    server.run(["pipewire-pulse"], "pulse/native")
+    server.run(["pipewire-pulse"], (tmp_path / "pulse" / "native").exists)
     until(lambda: ListedOutput("pulseaudio", "Test sink", True, "unknown", "server") in list_outputs())
     device = Device(engine, "phaselock-test", "pulseaudio")
     try:

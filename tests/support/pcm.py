@@ -12,9 +12,9 @@ TURN_FRAMES = 8820
 whatever the volume."""
 
 
-def compass(first_frame: int, frames: int) -> npt.NDArray[np.float32]:
+def compass(first_frame: int, frames: int, turn_frames: int = TURN_FRAMES) -> npt.NDArray[np.float32]:
     """Interleaved stereo of a track's frames [first_frame, first_frame + frames)."""
-    angle = 2 * np.pi * ((first_frame + np.arange(frames)) % TURN_FRAMES) / TURN_FRAMES
+    angle = 2 * np.pi * ((first_frame + np.arange(frames)) % turn_frames) / turn_frames
     return np.stack([np.sin(angle), np.cos(angle)], axis=1).astype(np.float32).ravel() * np.float32(0.5)
 
 
@@ -37,8 +37,9 @@ def places(sound: npt.NDArray[np.float64], about_frame: npt.NDArray[np.float64])
 class CompassSource:
     """A track of the compass; a Source for Decks."""
 
-    def __init__(self, frames: int) -> None:
+    def __init__(self, frames: int, turn_frames: int = TURN_FRAMES) -> None:
         self.frames = frames
+        self.turn_frames = turn_frames
         self.closed = False
         self._at = 0
 
@@ -48,7 +49,7 @@ class CompassSource:
     def read_into(self, address: int, frames: int) -> int:
         frames = min(frames, self.frames - self._at)
         if frames > 0:
-            ctypes.memmove(address, compass(self._at, frames).tobytes(), frames * 8)
+            ctypes.memmove(address, compass(self._at, frames, self.turn_frames).tobytes(), frames * 8)
         self._at += frames
         return frames
 

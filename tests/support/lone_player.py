@@ -1,0 +1,89 @@
+"""A process that plays a compass (tests/support/pcm.py) by itself, on the local clock.
+
+usage: python -m tests.support.lone_player BACKEND START_NS [--device NAME] [--correct NAME=MS ...] [--no-account]
+
+The track starts at START_NS of the local clock. Where there is no output NAME, the default one has to do. The device's
+events and ten looks a second at the engine are told on standard output, one JSON object a line. The process ends with
+its standard input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import pathlib
+import sys
+import threading
+import uuid
+
+from phaselock import _native
+from phaselock.audio.device import BACKENDS, USER_DATA_OFFSET, Device
+from phaselock.audio.interface import AudioEvent, DeviceChanged, Plan
+from phaselock.audio.player import Player
+from phaselock.model.timeline import Timeline
+from phaselock.model.types import Track
+from tests.support.pcm import CompassSource
+
+RATE_HZ = 48_000
+TURN_S = 10
+"""The place in the track is heard modulo so much."""
+LOOK_EVERY_S = 0.1
+LENGTH_S = 3600
+
+
+class UntoldDevice(Device):
+    """A device without the platform's account of its stream, and with nothing in its place: it plays late by whatever
+    is buffered."""
+
+    def account(self) -> None:
+        return None
+
+    def output_latency_ns(self) -> int | None:
+        return 0
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("backend", choices=BACKENDS)
+    parser.add_argument("start_ns", type=int)
+    parser.add_argument("--device")
+    parser.add_argument("--correct", action="append", default=[])
+    parser.add_argument("--no-account", action="store_true")
+    arguments = parser.parse_args()
+    corrections_ms = {name: float(ms) for name, ms in (one.split("=") for one in arguments.correct)}
+    output = UntoldDevice if arguments.no_account else Device
+    writing = threading.Lock()
+
+    def tell(event: str, **fields: object) -> None:
+        with writing:
+            print(json.dumps({"event": event, "at_ns": _native.now_ns(), **fields}), flush=True)
+
+    def on_event(event: AudioEvent) -> None:
+        assert isinstance(event, DeviceChanged), event
+        if event.state == "open":
+            player.set_correction_ms(corrections_ms.get(event.device_name or "", 0.0))
+        tell("device", state=event.state, name=event.device_name, detail=event.detail)
+
+    _native.Engine.set_user_offset(USER_DATA_OFFSET)
+    player = Player(
+        _native.ClockLine(identity=True),
+        lambda engine: output(engine, "phaselock-test", arguments.backend, arguments.device, or_default=True),
+        lambda plan: CompassSource(plan.track.frames, TURN_S * RATE_HZ),
+    )
+    player.start(on_event)
+    player.follow(_plan(arguments.start_ns))
+    ended = threading.Event()
+    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+    while not ended.wait(LOOK_EVERY_S):
+        engine, status = player.engine.status(), player.status()
+        tell("look", device=status.device_name, timing=status.timing, **engine._asdict())
+    player.close()
+
+
+def _plan(start_ns: int) -> Plan:
+    track = Track(uuid.UUID(int=1), "compass.mp3", 1, bytes(32), RATE_HZ, LENGTH_S * RATE_HZ)
+    return Plan(Timeline(track.file_id, RATE_HZ, 0, start_ns), track, pathlib.Path(track.file_name))
+
+
+if __name__ == "__main__":
+    main()
