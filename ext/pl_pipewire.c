@@ -46,6 +46,7 @@ typedef struct {
     double aim;
     int cycles;
     double burst_ns;                    /* the least by which it changed; 0 before that */
+    bool has_pointer;                   /* a driver without a card keeps time by itself, and tells no delay */
     int (*time)(void *stream, stream_time *time, size_t size);
     stream_buffer *(*dequeue)(void *stream);
     int (*queue)(void *stream, stream_buffer *buffer);
@@ -63,6 +64,7 @@ static bool above_aim_rt(pipewire_account *p, const stream_time *told, double *a
     int64_t delay = there ? clock->delay : 0;
     pl_store_ordered(&p->reading, 0);
     if (!there) return false;
+    if (delay) p->has_pointer = true;
     int64_t step = llabs(delay - p->delay);
     if (p->cycles && step && step < MOST_BURST) p->burst_ns = fmin(p->burst_ns > 0 ? p->burst_ns : INFINITY, (double)step * unit_ns);
     p->delay = delay;
@@ -88,7 +90,7 @@ static bool ask_rt(pl_account *account, int64_t frame, int64_t now_ns, pl_moment
     moment->frame = (double)frame;
     moment->leaves_ns = now_ns + before_ns;          /* the driver looked at the pointer no later than now */
     moment->after_ns = told.now_ns + before_ns;      /* and no earlier than the cycle was due */
-    moment->burst_ns = p->burst_ns;
+    moment->burst_ns = p->has_pointer ? p->burst_ns : p->frame_ns;
     return true;
 }
 
