@@ -11,8 +11,8 @@ import pytest
 
 from phaselock.bench import outputs
 from phaselock.bench.results import Case
-from tests.device.conftest import PulseServer
-from tests.device.test_pipewire import PipeWireServer, server  # noqa: F401
+from tests.device.test_pipewire import server  # noqa: F401
+from tests.support.sound_servers import PipeWireServer, PulseServer
 
 pytestmark = [
     pytest.mark.slow,
@@ -60,7 +60,7 @@ def test_pipewire_plays_when_it_was_predicted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("PULSE_SERVER", f"unix:{tmp_path}/pulse/native")
-    server.run(["pipewire-pulse"], (tmp_path / "pulse/native").exists)
+    server.run(["pipewire-pulse"], (tmp_path / "pulse" / "native").exists)
     cases = measured()
     native = cases["pipewire, Test sink"]
     assert native.parameters["timing"] == "exact", native.notes
