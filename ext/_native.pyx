@@ -301,9 +301,9 @@ cdef class Account:
         return self.account.silent != 0
 
     @staticmethod
-    def alsa(size_t pcm):
-        """By the address of a snd_pcm_t. None where ALSA's library has no such account."""
-        return Account._of(pl.pl_account_alsa(<void *>pcm))
+    def alsa(size_t pcm, double rate_hz):
+        """By the address of a snd_pcm_t that plays at this rate. None where ALSA's library has no such account."""
+        return Account._of(pl.pl_account_alsa(<void *>pcm, rate_hz))
 
     @staticmethod
     def pulse(size_t stream):

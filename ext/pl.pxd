@@ -95,7 +95,7 @@ cdef extern from "pl_account.h" nogil:
         uint32_t timing
         uint32_t silent
         int64_t (*latency_ns)(pl_account *account)
-    pl_account *pl_account_alsa(void *pcm)
+    pl_account *pl_account_alsa(void *pcm, double rate)
     pl_account *pl_account_pulse(void *stream)
     pl_account *pl_account_jack(void *client)
     pl_account *pl_account_wasapi(void *client, double rate)

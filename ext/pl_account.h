@@ -29,7 +29,7 @@ struct pl_account {
 /* JACK, by the client that the stream belongs to: the moment at which a frame is asked for. What comes behind it is the port's latency. */
 pl_account *pl_account_jack(void *client);
 /* ALSA, hardware and plugins alike, by a snd_pcm_t. */
-pl_account *pl_account_alsa(void *pcm);
+pl_account *pl_account_alsa(void *pcm, double rate);
 /* PulseAudio, by a pa_stream whose callbacks run on the thread of its main loop. */
 pl_account *pl_account_pulse(void *stream);
 
@@ -42,6 +42,16 @@ pl_account *pl_account_coreaudio(void *unit);
 void pl_account_end(pl_account *account);
 /* The account has ended, or its platform went away without it. */
 void pl_account_free(pl_account *account);
+
+/* The greatest common divisor of two numbers, not negative: a pointer that moves in bursts makes steps of whole bursts. */
+static inline int64_t pl_common_step(int64_t a, int64_t b) {
+    while (b) {
+        int64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
 
 /* The function of a library that is loaded already, or can be; NULL where it is missing. */
 void *pl_account_function(const char *library, const char *name);

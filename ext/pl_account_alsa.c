@@ -1,5 +1,6 @@
 #include "pl_account.h"
 
+#include <math.h>
 #include <stdlib.h>
 
 #include "pl_clock.h"
@@ -8,17 +9,21 @@
 
 enum { STATE_RUNNING = 3, TRIES = 3 };
 static const int64_t QUICK_NS = 50000;
+static const double MOST_BURST_NS = 10e6;   /* of a Raspberry Pi's own output */
 
 typedef struct {
     pl_account account;
     void *pcm;
+    double frame_ns;
+    int64_t position, burst_frames;   /* of the card's pointer: the newest one, and what all its steps have in common; 0 before there were any */
+    bool asked;
     int (*state)(void *pcm);
     int (*delay)(void *pcm, long *frames);
 } alsa_account;
 
-/* snd_pcm_delay says how many frames lie before the next one that is written. It is asked between two looks at the clock and belongs to the
- * later one: then an interruption makes the answer late, never early, as does a pointer that moves in bursts. snd_pcm_status would
- * bring a time stamp, but plugins leave the delay out of it (alsa-lib 1.2.8). */
+/* snd_pcm_delay says how many frames lie before the next one that is written, when the card's pointer last moved. It is asked between two
+ * looks at the clock: the frame at the pointer left before the later one, and no more than a burst before the earlier one.
+ * snd_pcm_status would bring a time stamp, but plugins leave the delay out of it (alsa-lib 1.2.8). */
 static bool ask_rt(pl_account *account, int64_t frame, int64_t now_ns, pl_moment *moment) {
     alsa_account *alsa = (alsa_account *)account;
     if (alsa->state(alsa->pcm) != STATE_RUNNING) return false;
@@ -30,19 +35,26 @@ static bool ask_rt(pl_account *account, int64_t frame, int64_t now_ns, pl_moment
         after_ns = pl_now_ns_rt();
         if (after_ns - before_ns < QUICK_NS) break;
     }
-    moment->frame = (double)(frame - delay_frames);
+    int64_t position = frame - delay_frames, step = llabs(position - alsa->position);
+    if (alsa->asked) alsa->burst_frames = pl_common_step(step, alsa->burst_frames);
+    alsa->position = position;
+    alsa->asked = true;
+    moment->frame = (double)position;
     moment->leaves_ns = after_ns;
+    moment->after_ns = before_ns;
+    moment->burst_ns = fmin((double)alsa->burst_frames * alsa->frame_ns, MOST_BURST_NS);
     return true;
 }
 
-pl_account *pl_account_alsa(void *pcm) {
+pl_account *pl_account_alsa(void *pcm, double rate) {
     static const char *const LIBRARIES[] = {"libasound.so.2", "libasound.so"};
     alsa_account *alsa = calloc(1, sizeof *alsa);
     if (!alsa) return NULL;
     alsa->account.ask_rt = ask_rt;
-    alsa->account.noise = PL_NOISE_LATE;
+    alsa->account.noise = PL_NOISE_BURST;
     alsa->account.timing = PL_TIMING_EXACT;
     alsa->pcm = pcm;
+    alsa->frame_ns = 1e9 / rate;
     for (int i = 0; i < 2 && !(alsa->state && alsa->delay); i++) {
         alsa->state = (int (*)(void *))pl_account_function(LIBRARIES[i], "snd_pcm_state");
         alsa->delay = (int (*)(void *, long *))pl_account_function(LIBRARIES[i], "snd_pcm_delay");
@@ -54,8 +66,9 @@ pl_account *pl_account_alsa(void *pcm) {
 
 #else
 
-pl_account *pl_account_alsa(void *pcm) {
+pl_account *pl_account_alsa(void *pcm, double rate) {
     (void)pcm;
+    (void)rate;
     return NULL;
 }
 

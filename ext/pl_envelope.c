@@ -8,6 +8,7 @@ static const double EDGE_FACTOR = 0.8, SLOPE_FACTOR = 4.0;
 static const double BIWEIGHT = 4.685;      /* Tukey's: 95 % efficient for normal noise */
 static const double TOGETHER = 10;         /* so many neighbouring points of a smoothed account err alike */
 static const double LEAST_SCALE_NS = 2e3;
+static const double STRIP_ROOM_NS = 20e3;   /* no bounds are kept to more exactly: a frame's length */
 static const double SLOPE_MOST = 1e-3;   /* no crystal runs a thousand ppm off */
 
 void pl_hull_init(pl_hull *h, double window, double bucket) {
@@ -183,10 +184,12 @@ static double slope_until(const pl_hull *a, const pl_hull *b, double within, dou
     return within;
 }
 
+double pl_strip_width_rt(const pl_hull *a, const pl_hull *b) { return -gap(a, b, slope_where(a, b, 0)); }
+
 bool pl_fit_strip_rt(const pl_hull *a, const pl_hull *b, double width, pl_slope_prior prior, pl_fit *fit) {
     if (!a->count || !b->count) return false;
     double widest = slope_where(a, b, 0);
-    width = fmax(width, -gap(a, b, widest));
+    width = fmax(width, STRIP_ROOM_NS - gap(a, b, widest));
     double least = slope_until(a, b, widest, -SLOPE_MOST, -width), most = slope_until(a, b, widest, SLOPE_MOST, -width);
     shrink(fit, 0.5 * (least + most), (most - least) / sqrt(12), prior);
     fit->slope = fmax(least, fmin(most, fit->slope));

@@ -64,6 +64,8 @@ bool pl_fit_two_rt(const pl_hull *above, const pl_hull *below_negated, pl_slope_
  * as it takes. None of these bounds errs, so every slope that keeps to them is as likely, but for the prior. `half_gap`: half the
  * height of what the bounds leave, at the slope found. */
 bool pl_fit_strip_rt(const pl_hull *above, const pl_hull *below_negated, double width, pl_slope_prior prior, pl_fit *fit);
+/* The least width with which bounds and one line go together; negative where the bounds leave room. Of two clouds that have points. */
+double pl_strip_width_rt(const pl_hull *above, const pl_hull *below_negated);
 
 /* The line through the points of one cloud whose noise goes both ways: regression by iteratively reweighted least squares with Tukey's
  * biweight (Beaton and Tukey, "The fitting of power series", Technometrics 1974), the slope drawn towards the prior. */

@@ -6,6 +6,7 @@
 static const double WINDOW_NS = 60e9, LATE_BUCKET_NS = 50e6, MEDIAN_BUCKET_NS = 200e6;
 static const double UNKNOWN_NS = 1e6;
 static const double USUAL_BURST_NS = 667e3;   /* while none was seen: 32 frames at 48 kHz, by which the pointers of many cards move */
+static const double RECENT_NS = 5e9, BEND_NS = 100e3;
 static const double RATE_KNOWN_NS = 10e9;  /* so long a line tells the card's rate */
 static const int64_t SLIP_AFTER_NS = 250000000LL, HALF_SLIP_AFTER_NS = 2500000000LL, SMALL_SLIP_AFTER_NS = 8000000000LL;
 static const pl_slope_prior CARDS = {0.0, 60e-6};   /* how far sound cards usually run from the computer's clock */
@@ -17,13 +18,21 @@ void pl_output_clock_init(pl_output_clock *c, pl_noise noise, double rate) {
     c->prior = CARDS;
     pl_hull_init(&c->late, WINDOW_NS, noise == PL_NOISE_BOTH ? 0 : LATE_BUCKET_NS);
     pl_hull_init(&c->after, WINDOW_NS, LATE_BUCKET_NS);
+    pl_hull_init(&c->recent_late, RECENT_NS, LATE_BUCKET_NS);
+    pl_hull_init(&c->recent_after, RECENT_NS, LATE_BUCKET_NS);
     pl_bend_init(&c->bend);
 }
 
-void pl_output_clock_clear_rt(pl_output_clock *c) {
+static void forget(pl_output_clock *c) {
     pl_hull_clear_rt(&c->late);
     pl_hull_clear_rt(&c->after);
+    pl_hull_clear_rt(&c->recent_late);
+    pl_hull_clear_rt(&c->recent_after);
     pl_bend_clear_rt(&c->bend);
+}
+
+void pl_output_clock_clear_rt(pl_output_clock *c) {
+    forget(c);
     c->open = c->fitted = false;
     c->bucket_count = 0;
     c->off_ns = 0;
@@ -54,7 +63,7 @@ static double spread_ns(const pl_output_clock *c, double x) {
 
 /* Between two bounds every place is as likely. */
 double pl_output_clock_deviation_rt(const pl_output_clock *c, double x) {
-    return c->noise == PL_NOISE_BURST ? hypot(spread_ns(c, x), fabs(c->fit.half_gap) / sqrt(3)) : spread_ns(c, x);
+    return c->noise == PL_NOISE_BURST ? hypot(spread_ns(c, x), (c->fit.half_gap + 0.5 * c->overlap_ns) / sqrt(3)) : spread_ns(c, x);
 }
 
 double pl_output_clock_slope_rt(const pl_output_clock *c) { return c->fitted ? c->fit.slope : 0; }
@@ -65,9 +74,7 @@ static void restart(pl_output_clock *c, double x, double by_ns) {
         c->prior.slope = c->fit.slope;
         c->prior.slope_sd = fmax(c->fit.slope_sd, 1e-6);
     }
-    pl_hull_clear_rt(&c->late);
-    pl_hull_clear_rt(&c->after);
-    pl_bend_clear_rt(&c->bend);
+    forget(c);
     c->began_x = x;
     c->fit.value += by_ns;   /* until the first bucket is full */
     c->late_since_ns = 0;
@@ -128,7 +135,7 @@ static bool add_both(pl_output_clock *c, double x, double y) {
 
 /* A moment whose bounds lie outside of the strip contradicts the others: once all do for a while, the stream leaves at another time. */
 static bool add_between(pl_output_clock *c, double x, double late_y, double after_y, int64_t now_ns) {
-    double y = line_y(c, x), doubt_ns = c->fit.half_gap + 0.3e6, burst_ns = c->burst_ns > 0 ? c->burst_ns : USUAL_BURST_NS;
+    double y = line_y(c, x), doubt_ns = c->fit.half_gap + 0.5 * c->overlap_ns + 0.3e6, burst_ns = c->burst_ns > 0 ? c->burst_ns : USUAL_BURST_NS;
     double off_ns = late_y < y ? late_y - y : after_y - burst_ns > y ? after_y - burst_ns - y : 0;
     bool slipped = false;
     if (c->fitted && fabs(off_ns) > doubt_ns) {
@@ -141,7 +148,20 @@ static bool add_between(pl_output_clock *c, double x, double late_y, double afte
     double slope = pl_output_clock_slope_rt(c);
     bool closed = pl_hull_add_rt(&c->late, x, late_y, slope);
     closed |= pl_hull_add_rt(&c->after, x, -after_y, -slope);
-    if (closed) c->fitted = pl_fit_strip_rt(&c->late, &c->after, burst_ns, c->prior, &c->fit);
+    pl_hull_add_rt(&c->recent_late, x, late_y, slope);
+    pl_hull_add_rt(&c->recent_after, x, -after_y, -slope);
+    if (!closed || !c->after.count) return slipped;
+    /* By and by: a change of speed is no longer burst. */
+    double overlap_ns = c->recent_after.count ? fmax(0, pl_strip_width_rt(&c->recent_late, &c->recent_after) - burst_ns) : 0;
+    c->overlap_ns += (overlap_ns - c->overlap_ns) * (x - c->began_x < RECENT_NS ? 1 : LATE_BUCKET_NS / RECENT_NS);
+    if (pl_strip_width_rt(&c->late, &c->after) > burst_ns + c->overlap_ns + BEND_NS) {
+        pl_hull_cut_rt(&c->late, x - RECENT_NS);
+        pl_hull_cut_rt(&c->after, x - RECENT_NS);
+        c->began_x = x - RECENT_NS;
+        c->prior.slope = c->fit.slope;
+        c->prior.slope_sd = CARDS.slope_sd;
+    }
+    c->fitted = pl_fit_strip_rt(&c->late, &c->after, burst_ns, c->prior, &c->fit);
     return slipped;
 }
 

@@ -3,11 +3,12 @@
  * It is fed with moments: by some account, frame F of the stream leaves at local time T. Coordinates: x is the nominal time of a frame, in ns
  * since the stream began; y is T minus x, in ns since the stream's base. The card's clock is the line y(x).
  *
- *   PL_NOISE_LATE   a moment may be late, never early: a callback, a cycle time, a delay read from a DMA pointer that moves in bursts. The
- *                   line is the lower envelope of a minute (pl_envelope.h), or since the clock last changed its speed (pl_bend.h).
+ *   PL_NOISE_LATE   a moment may be late, never early: a callback, a cycle time. The line is the lower envelope of a minute
+ *                   (pl_envelope.h), or since the clock last changed its speed (pl_bend.h).
  *   PL_NOISE_BURST  two bounds by a pointer that moves in bursts: a frame leaves before one of them and no more than a burst before the other.
  *                   Neither errs, so the line is the middle of the strip between both (pl_fit_strip_rt). How long a burst is shows in how the
- *                   pointer moves: the shortest step, or as much as it takes to keep the bounds apart.
+ *                   pointer moves, or in what it takes to keep the bounds of the last seconds apart. Where those of a minute want more
+ *                   than that, the clock has changed its speed, and what is older is forgotten.
  *   PL_NOISE_BOTH   a moment may be early or late: an account that a server smooths, or stamps at another moment than it reads. The line is
  *                   a robust regression through the medians of short buckets.
  *
@@ -39,7 +40,9 @@ typedef struct {
     double began_x;       /* where it began */
     pl_hull late;         /* PL_NOISE_BOTH: the medians, one a bucket */
     pl_hull after;        /* PL_NOISE_BURST: the other bounds, negated */
+    pl_hull recent_late, recent_after;   /* PL_NOISE_BURST: both of the last seconds */
     double burst_ns;
+    double overlap_ns;    /* PL_NOISE_BURST: by how much more the bounds of the last seconds want */
     pl_bend bend;
     double bucket_x, bucket_y[PL_BUCKET_MOMENTS];
     int bucket_count;

@@ -45,7 +45,7 @@ typedef struct {
     int64_t delay;                      /* the driver's, in the newest cycle, and its average over `cycles` */
     double aim;
     int cycles;
-    double burst_ns;                    /* the least by which it changed; 0 before that */
+    int64_t burst;                      /* what all its changes have in common; 0 before there were any */
     bool has_pointer;                   /* a driver without a card keeps time by itself, and tells no delay */
     int (*time)(void *stream, stream_time *time, size_t size);
     stream_buffer *(*dequeue)(void *stream);
@@ -55,8 +55,9 @@ typedef struct {
 /* What PipeWire tells of the stream is smooth, but it follows the card's pointer, which moves in bursts, only by and by: it is off by up to a
  * burst, for minutes. The pointer itself is in the driver's clock: the frames that lay between what the driver writes and the
  * loudspeaker when it woke for this cycle, of which the newest burst may be gone by now. On average they are as many as the driver aims at,
- * and what is told of the stream assumes just so many. Returns by how many ns there were more; false when that cannot be told. */
-static bool above_aim_rt(pipewire_account *p, const stream_time *told, double *above_ns) {
+ * and what is told of the stream assumes just so many.
+ * Tells by how many ns there were more, and how long a burst is, 0 while that is not known; false when the clock is not this cycle's. */
+static bool above_aim_rt(pipewire_account *p, const stream_time *told, double *above_ns, double *burst_ns) {
     pl_store_ordered(&p->reading, 1);
     const driver_clock *clock = (const driver_clock *)(uintptr_t)pl_load_ordered(&p->clock);
     bool there = clock && clock->now_ns == (uint64_t)told->now_ns && clock->rate_denom;
@@ -66,13 +67,14 @@ static bool above_aim_rt(pipewire_account *p, const stream_time *told, double *a
     if (!there) return false;
     if (delay) p->has_pointer = true;
     int64_t step = llabs(delay - p->delay);
-    if (p->cycles && step && step < MOST_BURST) p->burst_ns = fmin(p->burst_ns > 0 ? p->burst_ns : INFINITY, (double)step * unit_ns);
+    if (p->cycles && step < MOST_BURST) p->burst = pl_common_step(step, p->burst);
     p->delay = delay;
     p->cycles = p->cycles < AVERAGE_CYCLES ? p->cycles + 1 : AVERAGE_CYCLES;
     p->aim += ((double)delay - p->aim) / (double)p->cycles;
     /* Filters behind the stream delay it further, and the card's part of it is then known on average only. */
     double aim = fabs((double)told->delay - p->aim) < MOST_BURST ? (double)told->delay : p->aim;
     *above_ns = ((double)delay - aim) * unit_ns;
+    *burst_ns = p->has_pointer ? (double)p->burst * unit_ns : unit_ns;
     return fabs((double)delay - aim) < 4 * MOST_BURST;
 }
 
@@ -85,12 +87,11 @@ static bool ask_rt(pl_account *account, int64_t frame, int64_t now_ns, pl_moment
     bool changed = told.delay != p->told_delay;   /* a new stream, or a new quantum: the driver's delay belongs to the old one yet */
     p->told_delay = told.delay;
     double delay_ns = (double)told.delay * 1e9 * told.rate_num / told.rate_denom, above_ns;
-    if (changed || !above_aim_rt(p, &told, &above_ns)) return false;
+    if (changed || !above_aim_rt(p, &told, &above_ns, &moment->burst_ns)) return false;
     int64_t before_ns = (int64_t)(delay_ns + above_ns + (double)(told.queued + told.buffered) * p->frame_ns);
     moment->frame = (double)frame;
     moment->leaves_ns = now_ns + before_ns;          /* the driver looked at the pointer no later than now */
     moment->after_ns = told.now_ns + before_ns;      /* and no earlier than the cycle was due */
-    moment->burst_ns = p->has_pointer ? p->burst_ns : p->frame_ns;
     return true;
 }
 

@@ -64,7 +64,7 @@ _ACCOUNTS: dict[str, Callable[[int, int], _native.Account | None]] = {
     # from the stream's handle and rate
     "jack": lambda handle, _rate_hz: _native.Account.jack(handle),
     "pulseaudio": lambda handle, _rate_hz: _native.Account.pulse(handle),
-    "alsa": lambda handle, _rate_hz: _native.Account.alsa(handle),
+    "alsa": _native.Account.alsa,
     "wasapi": _native.Account.wasapi,
     "coreaudio": lambda handle, _rate_hz: _native.Account.coreaudio(handle),
 }

@@ -138,6 +138,31 @@ def test_a_pointer_that_moves_in_bursts(burst: int, ppm: float, seed: int) -> No
     assert max(late) < 0.1 * burst_us + 40
 
 
+@pytest.mark.parametrize("burst", [1, 32])
+@pytest.mark.parametrize("change_ppm", [20, -100, 500])
+def test_a_clock_that_changes_its_speed(burst: int, change_ppm: float) -> None:
+    """The bounds of a minute then go together with no one line."""
+    graph = Graph(ppm=25, burst=burst, seed=1).run(40)
+    graph.later_ns -= graph.frame * FRAME_NS * change_ppm * 1e-6
+    graph.ppm += change_ppm
+    off, doubts = [], []
+    for _ in range(160):
+        graph.run(0.5)
+        off.append(abs(graph.error_us))
+        doubts.append(off[-1] * 1e3 / graph.clock.deviation_ns(graph.frame))
+    assert max(off) < burst * FRAME_NS / 1e3 + max(400, abs(change_ppm))
+    assert max(off[80:]) < 50 or max(doubts[80:]) < 2.5
+
+
+def test_steps_of_many_lengths() -> None:
+    """A pointer that moves by 44 or 45 frames looks as if it moved by one. Its bounds cross by a burst, always."""
+    graph = Graph(ppm=25, burst=44, seed=1)
+    graph.step = 1
+    graph.run(30)
+    assert abs(graph.error_us) < 44 * FRAME_NS / 1e3
+    assert abs(graph.clock.card_ppm - 25) < 10
+
+
 def test_a_pointer_that_has_not_moved_is_not_trusted() -> None:
     """How long its bursts are is not known."""
     graph = Graph(ppm=0, burst=32, seed=1).run(5)
