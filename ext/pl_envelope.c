@@ -81,13 +81,15 @@ bool pl_hull_add_rt(pl_hull *h, double x, double y, double slope) {
     return closed;
 }
 
-/* The corner where a line of this slope touches the hull from below. Slopes along the hull grow, so a bisection would do; the
- * hull of thousands of noisy points has a dozen corners. */
+/* The corner where a line of this slope touches the hull from below: the edges before it rise less than the line, those behind it no less. A
+ * smooth account makes corners of all its points. */
 static int touch(const pl_hull *h, double slope) {
-    int best = h->vertex[0];
-    for (int i = 1; i < h->vertices; i++)
-        if (h->y[h->vertex[i]] - slope * h->x[h->vertex[i]] < h->y[best] - slope * h->x[best]) best = h->vertex[i];
-    return best;
+    int least = 0, most = h->vertices - 1;
+    while (least < most) {
+        int middle = (least + most) / 2, p = h->vertex[middle], q = h->vertex[middle + 1];
+        if (h->y[q] - h->y[p] < slope * (h->x[q] - h->x[p])) least = middle + 1; else most = middle;
+    }
+    return h->vertex[least];
 }
 
 /* The spread of the least residuals above the line: e(4) - e(1). The lateness of the edge itself, e(1), has a standard deviation of
