@@ -1,7 +1,11 @@
+#if !defined(_WIN32)
+#define _POSIX_C_SOURCE 200809L
+#endif
 #include "pl_account.h"
 
 #include <math.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "pl_clock.h"
 
@@ -10,6 +14,7 @@
 enum { STATE_RUNNING = 3, TRIES = 3 };
 static const int64_t QUICK_NS = 50000;
 static const double MOST_BURST_NS = 10e6;   /* of a Raspberry Pi's own output */
+static const double COARSE_NS = 2e6;
 
 typedef struct {
     pl_account account;
@@ -17,9 +22,18 @@ typedef struct {
     double frame_ns;
     int64_t position, burst_frames;   /* of the card's pointer: the newest one, and what all its steps have in common; 0 before there were any */
     bool asked;
+    uint32_t random;
     int (*state)(void *pcm);
     int (*delay)(void *pcm, long *frames);
 } alsa_account;
+
+/* Callbacks come at one place of a coarse pointer's burst, which slides for minutes before it shows where a burst ends. So such a pointer is
+ * asked at a random time of its burst, which leaves most of the buffer to play meanwhile: the law of the callback allows this here only. */
+static void wait_for_any_place_rt(alsa_account *alsa, double burst_ns) {
+    alsa->random = alsa->random * 1664525u + 1013904223u;   /* Knuth's and Lewis's generator */
+    struct timespec wait = {0, (long)(burst_ns * (alsa->random >> 8) / (1 << 24))};
+    nanosleep(&wait, NULL);
+}
 
 /* snd_pcm_delay says how many frames lie before the next one that is written, when the card's pointer last moved. It is asked between two
  * looks at the clock: the frame at the pointer left before the later one, and no more than a burst before the earlier one.
@@ -27,6 +41,8 @@ typedef struct {
 static bool ask_rt(pl_account *account, int64_t frame, int64_t now_ns, pl_moment *moment) {
     alsa_account *alsa = (alsa_account *)account;
     if (alsa->state(alsa->pcm) != STATE_RUNNING) return false;
+    double burst_ns = fmin((double)alsa->burst_frames * alsa->frame_ns, MOST_BURST_NS);
+    if (burst_ns > COARSE_NS) wait_for_any_place_rt(alsa, burst_ns);
     int64_t before_ns = now_ns, after_ns = now_ns;
     long delay_frames = 0;
     for (int i = 0; i < TRIES; i++) {
@@ -42,7 +58,7 @@ static bool ask_rt(pl_account *account, int64_t frame, int64_t now_ns, pl_moment
     moment->frame = (double)position;
     moment->leaves_ns = after_ns;
     moment->after_ns = before_ns;
-    moment->burst_ns = fmin((double)alsa->burst_frames * alsa->frame_ns, MOST_BURST_NS);
+    moment->burst_ns = burst_ns;
     return true;
 }
 
