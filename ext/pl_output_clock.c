@@ -8,7 +8,8 @@ static const double UNKNOWN_NS = 1e6;
 static const double USUAL_BURST_NS = 667e3;   /* while none was seen: 32 frames at 48 kHz, by which the pointers of many cards move */
 static const double RECENT_NS = 5e9, BEND_NS = 100e3;
 static const double RATE_KNOWN_NS = 10e9;  /* so long a line tells the card's rate */
-static const int64_t SLIP_AFTER_NS = 250000000LL, HALF_SLIP_AFTER_NS = 2500000000LL, SMALL_SLIP_AFTER_NS = 8000000000LL;
+static const int64_t SLIP_AFTER_NS = 250000000LL;
+static const struct { double blocks; int64_t after_ns; } LATENESSES[PL_LATENESSES] = {{0.9, 250000000LL}, {0.45, 2500000000LL}, {0, 8000000000LL}};
 static const pl_slope_prior CARDS = {0.0, 60e-6};   /* how far sound cards usually run from the computer's clock */
 
 void pl_output_clock_init(pl_output_clock *c, pl_noise noise, double rate) {
@@ -77,8 +78,22 @@ static void restart(pl_output_clock *c, double x, double by_ns) {
     forget(c);
     c->began_x = x;
     c->fit.value += by_ns;   /* until the first bucket is full */
-    c->late_since_ns = 0;
     c->slips++;
+}
+
+/* The moment contradicts the line by `late_ns`. By how much it is a slip; 0 while it is none. A loss may be told bit by bit: what is so late
+ * counts from the first moment that was, not from one that was less late. */
+static double lateness_slip_ns(pl_output_clock *c, double late_ns, int64_t now_ns, double block_ns) {
+    double slip_ns = 0;
+    for (int i = 0; i < PL_LATENESSES; i++) {
+        int64_t *since_ns = &c->lateness[i].since_ns;
+        double *least_ns = &c->lateness[i].least_ns;
+        if (late_ns <= LATENESSES[i].blocks * block_ns) { *since_ns = 0; continue; }
+        *least_ns = *since_ns ? fmin(*least_ns, late_ns) : late_ns;
+        if (!*since_ns) *since_ns = now_ns;
+        if (!slip_ns && now_ns - *since_ns >= LATENESSES[i].after_ns) slip_ns = *least_ns;
+    }
+    return slip_ns;
 }
 
 /* A card that lost a block plays all later frames one block late, for good; a processor that was taken away makes callbacks late that catch
@@ -88,22 +103,20 @@ static void restart(pl_output_clock *c, double x, double by_ns) {
 static bool add_late(pl_output_clock *c, double x, double y, int64_t now_ns, double block_ns) {
     if (pl_bend_one_rt(&c->bend, x, y, c->fitted ? &c->fit : NULL, &c->late, &c->prior)) {
         c->fitted = pl_fit_one_rt(&c->late, c->prior, &c->fit);
-        c->late_since_ns = 0;
+        memset(c->lateness, 0, sizeof c->lateness);
     }
     double late_ns = y - line_y(c, x), doubt_ns = fmax(8 * spread_ns(c, x), 0.5e6);
     bool slipped = false;
     if (c->fitted && late_ns > doubt_ns) {
-        if (!c->late_since_ns) { c->late_since_ns = now_ns; c->late_least_ns = late_ns; }
-        c->late_least_ns = fmin(c->late_least_ns, late_ns);
-        int64_t wait_ns = c->late_least_ns > 0.9 * block_ns ? SLIP_AFTER_NS : c->late_least_ns > 0.45 * block_ns ? HALF_SLIP_AFTER_NS : SMALL_SLIP_AFTER_NS;
-        if (now_ns - c->late_since_ns < wait_ns) return false;
-        restart(c, x, c->late_least_ns);
+        double slip_ns = lateness_slip_ns(c, late_ns, now_ns, block_ns);
+        if (!slip_ns) return false;
+        restart(c, x, slip_ns);
         slipped = true;
     } else if (c->fitted && late_ns < -doubt_ns) {
         restart(c, x, late_ns);
         slipped = true;
     }
-    c->late_since_ns = 0;
+    memset(c->lateness, 0, sizeof c->lateness);
     if (pl_hull_add_rt(&c->late, x, y, pl_output_clock_slope_rt(c))) c->fitted = pl_fit_one_rt(&c->late, c->prior, &c->fit);
     return slipped;
 }
@@ -139,12 +152,12 @@ static bool add_between(pl_output_clock *c, double x, double late_y, double afte
     double off_ns = late_y < y ? late_y - y : after_y - burst_ns > y ? after_y - burst_ns - y : 0;
     bool slipped = false;
     if (c->fitted && fabs(off_ns) > doubt_ns) {
-        if (!c->late_since_ns) c->late_since_ns = now_ns;
-        if (now_ns - c->late_since_ns < SLIP_AFTER_NS) return false;
+        if (!c->off_since_ns) c->off_since_ns = now_ns;
+        if (now_ns - c->off_since_ns < SLIP_AFTER_NS) return false;
         restart(c, x, 0.5 * (late_y + after_y - burst_ns) - y);
         slipped = true;
     }
-    c->late_since_ns = 0;
+    c->off_since_ns = 0;
     double slope = pl_output_clock_slope_rt(c);
     bool closed = pl_hull_add_rt(&c->late, x, late_y, slope);
     closed |= pl_hull_add_rt(&c->after, x, -after_y, -slope);

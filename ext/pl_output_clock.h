@@ -23,7 +23,7 @@
 
 typedef enum { PL_NOISE_LATE, PL_NOISE_BURST, PL_NOISE_BOTH } pl_noise;
 
-enum { PL_BUCKET_MOMENTS = 32 };
+enum { PL_BUCKET_MOMENTS = 32, PL_LATENESSES = 3 };
 
 typedef struct {
     double frame;         /* counted from the first frame of the stream; in general a fraction */
@@ -50,8 +50,8 @@ typedef struct {
     pl_fit fit;
     bool fitted;
     pl_slope_prior prior;
-    int64_t late_since_ns;
-    double late_least_ns;
+    struct { int64_t since_ns; double least_ns; } lateness[PL_LATENESSES];   /* PL_NOISE_LATE: since when all are so late, and the least late */
+    int64_t off_since_ns; /* PL_NOISE_BURST: since when all contradict the line; 0 while they do not */
     int64_t slips;
 } pl_output_clock;
 

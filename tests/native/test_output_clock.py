@@ -58,6 +58,17 @@ def test_a_stream_that_is_moved_is_found_at_once(noise: str, later_ms: float) ->
     assert card.clock.slips == 1
 
 
+def test_a_loss_that_is_told_bit_by_bit_is_found_at_once() -> None:
+    """As WASAPI tells an underrun: the first position is a little late, all others by the whole loss."""
+    card = Card("late", block=480).run(10)
+    card.later_ns = 2 * MS
+    card.run(0.01)
+    card.later_ns = 55 * MS
+    card.run(0.5)
+    assert card.clock.slips == 1
+    assert abs(card.error_us) < 50
+
+
 def test_a_server_that_errs_for_a_moment_is_not_believed() -> None:
     draw = random.Random(2)
     card = Card("both").run(20, lambda: draw.gauss(0, 20e3))
