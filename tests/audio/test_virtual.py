@@ -8,6 +8,7 @@ import io
 import json
 import os
 import pathlib
+import threading
 import time
 from typing import Any
 
@@ -115,6 +116,25 @@ def test_a_block_that_comes_too_late_is_silence_and_is_noted(
     assert late >= 5 and notes["underruns"] == [480 * block for block in range(39, 39 + late)]
     assert notes["late_wakes"][0] == [39 * 480, pytest.approx(100, abs=1)]
     assert len(samples) // 2 >= 480 * 100
+
+
+@pytest.mark.skipif(not pathlib.Path("/proc/self/timerslack_ns").exists(), reason="this system has no timer slack")
+def test_it_wakes_as_punctually_as_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
+    slack_ns: list[str] = []
+    output = VirtualOutput(_native.Engine(_native.ClockLine(identity=True)), VirtualCard(latency_ms=100), "test card")
+    real_sleep = virtual._sleep_until
+
+    def sleep(true_ns: int) -> None:
+        slack_ns.append(pathlib.Path(f"/proc/{threading.get_native_id()}/timerslack_ns").read_text().strip())
+        real_sleep(true_ns)
+
+    monkeypatch.setattr(virtual, "_sleep_until", sleep)
+    output.open().start()
+    until_s = time.monotonic() + PATIENCE_S
+    while not slack_ns and time.monotonic() < until_s:
+        time.sleep(0.005)
+    output.close()
+    assert slack_ns[0] == "1"
 
 
 class FullDisk(io.RawIOBase):
