@@ -292,7 +292,6 @@ class Bus:
 CLIENT = """
 import json, os, resource, sys, threading
 from phaselock.audio import priority, realtimekit
-from phaselock.audio.device import USER_DATA_OFFSET
 
 def refused(thread, level):
     raise PermissionError
