@@ -248,10 +248,13 @@ cdef class OutputClock:
     def __dealloc__(self):
         PyMem_Free(self.clock)
 
-    def add(self, double frame, int64_t leaves_ns, int64_t now_ns, int64_t frames, int64_t after_ns=0, double burst_ns=0.0):
+    def add(
+        self, double frame, int64_t leaves_ns, int64_t now_ns, int64_t frames, int64_t after_ns=0, double burst_ns=0.0, pl.c_bool anew=False
+    ):
         """The account tells that `frame` leaves at local time `leaves_ns`, in a callback at `now_ns` for `frames` frames; "burst": that it
-        leaves before that, and after a burst before `after_ns`. True when the line began anew."""
+        leaves before that, and after a burst before `after_ns`; `anew`: that the stream had stopped. True when the line began anew."""
         cdef pl.pl_moment moment
+        moment.anew = anew
         moment.frame, moment.leaves_ns, moment.after_ns, moment.burst_ns = frame, leaves_ns, after_ns, burst_ns
         return pl.pl_output_clock_add_rt(self.clock, &moment, now_ns, frames)
 

@@ -74,6 +74,7 @@ cdef extern from "pl_output_clock.h" nogil:
         int64_t leaves_ns
         int64_t after_ns
         double burst_ns
+        c_bool anew
     ctypedef struct pl_output_clock:
         double frame_ns
         int64_t base_ns

@@ -147,13 +147,13 @@ static bool add_both(pl_output_clock *c, double x, double y) {
 }
 
 /* A moment whose bounds lie outside of the strip contradicts the others: once all do for a while, the stream leaves at another time. */
-static bool add_between(pl_output_clock *c, double x, double late_y, double after_y, int64_t now_ns) {
+static bool add_between(pl_output_clock *c, double x, double late_y, double after_y, int64_t now_ns, bool anew) {
     double y = line_y(c, x), doubt_ns = c->fit.half_gap + 0.5 * c->overlap_ns + 0.3e6, burst_ns = c->burst_ns > 0 ? c->burst_ns : USUAL_BURST_NS;
     double off_ns = late_y < y ? late_y - y : after_y - burst_ns > y ? after_y - burst_ns - y : 0;
     bool slipped = false;
-    if (c->fitted && fabs(off_ns) > doubt_ns) {
+    if (c->fitted && (anew || fabs(off_ns) > doubt_ns)) {
         if (!c->off_since_ns) c->off_since_ns = now_ns;
-        if (now_ns - c->off_since_ns < SLIP_AFTER_NS) return false;
+        if (!anew && now_ns - c->off_since_ns < SLIP_AFTER_NS) return false;
         restart(c, x, 0.5 * (late_y + after_y - burst_ns) - y);
         slipped = true;
     }
@@ -163,7 +163,7 @@ static bool add_between(pl_output_clock *c, double x, double late_y, double afte
     closed |= pl_hull_add_rt(&c->after, x, -after_y, -slope);
     pl_hull_add_rt(&c->recent_late, x, late_y, slope);
     pl_hull_add_rt(&c->recent_after, x, -after_y, -slope);
-    if (!closed || !c->after.count) return slipped;
+    if (!closed || !c->late.count || !c->after.count) return slipped;
     /* By and by: a change of speed is no longer burst. */
     double overlap_ns = c->recent_after.count ? fmax(0, pl_strip_width_rt(&c->recent_late, &c->recent_after) - burst_ns) : 0;
     c->overlap_ns += (overlap_ns - c->overlap_ns) * (x - c->began_x < RECENT_NS ? 1 : LATE_BUCKET_NS / RECENT_NS);
@@ -189,5 +189,5 @@ bool pl_output_clock_add_rt(pl_output_clock *c, const pl_moment *moment, int64_t
     if (c->noise == PL_NOISE_BOTH) return add_both(c, x, y);
     if (c->noise == PL_NOISE_LATE) return add_late(c, x, y, now_ns, (double)frames * c->frame_ns);
     c->burst_ns = moment->burst_ns;
-    return add_between(c, x, y, (double)(moment->after_ns - c->base_ns) - x, now_ns);
+    return add_between(c, x, y, (double)(moment->after_ns - c->base_ns) - x, now_ns, moment->anew);
 }

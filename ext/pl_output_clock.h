@@ -30,6 +30,7 @@ typedef struct {
     int64_t leaves_ns;    /* local time at which it leaves; PL_NOISE_BURST: at the latest */
     int64_t after_ns;     /* PL_NOISE_BURST: it leaves later than one burst before this local time */
     double burst_ns;      /* PL_NOISE_BURST: the shortest step of the pointer so far; 0 while none was seen */
+    bool anew;            /* PL_NOISE_BURST: the stream had stopped; its line begins anew here */
 } pl_moment;
 
 typedef struct {

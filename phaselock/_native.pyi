@@ -108,7 +108,14 @@ class Pinger:
 class OutputClock:
     def __init__(self, noise: Literal["late", "burst", "both"], rate_hz: float) -> None: ...
     def add(
-        self, frame: float, leaves_ns: int, now_ns: int, frames: int, after_ns: int = 0, burst_ns: float = 0.0
+        self,
+        frame: float,
+        leaves_ns: int,
+        now_ns: int,
+        frames: int,
+        after_ns: int = 0,
+        burst_ns: float = 0.0,
+        anew: bool = False,
     ) -> bool: ...
     def leaves_ns(self, frame: float) -> int: ...
     def deviation_ns(self, frame: float) -> float: ...

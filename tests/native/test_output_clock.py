@@ -197,6 +197,19 @@ def test_a_stream_whose_first_moments_are_wrong(noise: str) -> None:
     assert abs(graph.error_us) < 30
 
 
+@pytest.mark.parametrize("quiet_s", [1, 10, 90])
+def test_an_account_that_pauses_is_taken_up_again(quiet_s: float) -> None:
+    """What is older than the window is forgotten, and the line is there at once."""
+    graph = Graph(ppm=25, burst=32, seed=1).run(30)
+    frames = round(quiet_s * HZ / 1024) * 1024
+    graph.frame += frames
+    graph.due_ns += frames * FRAME_NS * (1 + 25e-6)
+    for _ in range(20):
+        graph.run(0.1)
+        assert abs(graph.error_us) < 32 * FRAME_NS / 1e3
+    assert graph.clock.slips == 0
+
+
 @pytest.mark.parametrize("later_ms", [21, -21])
 def test_a_graph_that_moves_the_stream(later_ms: float) -> None:
     graph = Graph(ppm=-80, burst=32, seed=1).run(20)
