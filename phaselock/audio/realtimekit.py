@@ -48,7 +48,9 @@ PORTAL = Service(
 
 
 def make_real_time(thread: int, level: int, service: Service | None = None) -> None:
-    """Have this thread of this process scheduled at `level`, or at the highest one that is given to anybody. Refused.
+    """Have this thread of this process scheduled at `level`, or at the highest level that RealtimeKit grants.
+
+    Raises Refused.
 
     From then on the kernel ends the process, should one of its real-time threads compute for longer than RealtimeKit
     wishes (200 ms) without ever waiting. Takes some milliseconds, and up to ANSWER_LIMIT_MS a call, of which there are

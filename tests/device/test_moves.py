@@ -1,5 +1,5 @@
-"""What is played on real sound servers, held against recordings of what their sinks played: at the right place from the
-start, and again soon after whatever a user or the server does to the stream.
+"""What is played on real sound servers, held against recordings of what their sinks played. A song is at the right
+place from the start, and again soon after a user or the server has moved or stopped the stream.
 
 All is read from the recordings' own time lines: a test that is held up measures the same. What it cannot do without is
 a player and a server that get the processor in time; where it is taken away for longer than their buffers last, sound

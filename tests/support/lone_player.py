@@ -32,8 +32,7 @@ LENGTH_S = 3600
 
 
 class UntoldDevice(Device):
-    """A device without the platform's account of its stream, and with nothing in its place: it plays late by whatever
-    is buffered."""
+    """A device without the platform's account of its stream. It plays late by the length of its buffer."""
 
     def account(self) -> None:
         return None

@@ -145,7 +145,7 @@ class SoundServer:
         return done.stdout
 
     def freeze(self) -> None:
-        """From now on it answers nobody, and nobody is told."""
+        """Stop its processes without a word to its clients: they get no answers and no error."""
         for process in self._processes:
             process.send_signal(signal.SIGSTOP)
 
