@@ -64,7 +64,7 @@ def test_pipewire_plays_when_it_was_predicted(
     cases = measured()
     native = cases["pipewire, Test sink"]
     assert native.parameters["timing"] == "exact", native.notes
-    assert abs(figure(native, "late_p50_us")) < figure(native, "shown_us")
+    assert abs(figure(native, "late_p50_us")) < 3 * figure(native, "shown_us")  # one deviation is shown
     television = cases["pipewire, Television"]
     assert television.parameters["timing"] == "told"
     assert figure(television, "shown_us") > 50_000
