@@ -8,14 +8,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from phaselock import __version__
-from phaselock.arguments import address, number
 from phaselock.bench import options as bench_options
+from phaselock.console.arguments import address, number
+from phaselock.console.output import Terminal
 from phaselock.errors import PhaseLockError
-from phaselock.terminal import Terminal
 
 if TYPE_CHECKING:
-    from phaselock.app import LocalClock
-    from phaselock.audio.virtual import VirtualCard
+    from phaselock.app.headless import LocalClock
+    from phaselock.audio.virtual_device import VirtualCard
 
 BACKENDS = ("auto", "pipewire", "jack", "pulseaudio", "alsa", "wasapi", "coreaudio", "null", "virtual")
 CONTROL_PORT = 17401
@@ -124,9 +124,7 @@ def command_line() -> argparse.ArgumentParser:
         epilog="Commands on standard input, one a line: request PATH, requests, volume 0..100, offset MILLISECONDS, "
         "queue, status, leave.",
     )
-    join.add_argument(
-        "address", nargs="?", type=address, metavar="ADDRESS[:PORT]", help="where the session is hosted"
-    )
+    join.add_argument("address", nargs="?", type=address, metavar="ADDRESS[:PORT]", help="where the session is hosted")
     join.add_argument("--session", metavar="NAME", help="which of the sessions that are found")
     join.add_argument("--cache", metavar="DIR", help="keep received files here")
     join.add_argument(
@@ -160,9 +158,7 @@ def command_line() -> argparse.ArgumentParser:
         description="Print where the log file is, and its end. PHASELOCK_LOG=DEBUG (or ERROR, WARN, INFO, TRACE) in "
         "the environment of a session chooses what it writes there.",
     )
-    log.add_argument(
-        "--lines", type=number(0, 100_000), default=20, metavar="N", help="how many (default %(default)s)"
-    )
+    log.add_argument("--lines", type=number(0, 100_000), default=20, metavar="N", help="how many (default %(default)s)")
     log.set_defaults(run=_log)
 
     demo = commands.add_parser(
@@ -171,9 +167,7 @@ def command_line() -> argparse.ArgumentParser:
         help="hear and see it on this machine alone",
         description="Play a short tune with a host and peers on this machine, and show how well they keep time.",
     )
-    demo.add_argument(
-        "--peers", type=number(1, 5), default=2, metavar="N", help="how many peers (default %(default)s)"
-    )
+    demo.add_argument("--peers", type=number(1, 5), default=2, metavar="N", help="how many peers (default %(default)s)")
     demo.add_argument("--seconds", type=number(1, 600), default=20, help="how long to play (default %(default)s)")
     demo.add_argument(
         "--skew-ppm", type=number(-500, 500, float), default=0.0, help="let the peers' clocks go wrong by so much"
@@ -189,9 +183,7 @@ def command_line() -> argparse.ArgumentParser:
         "takes one of the session's five places for some seconds, plays and fetches nothing, and nobody waits for it. "
         "Exit status 0: no problem, 1: see what to do.",
     )
-    doctor.add_argument(
-        "address", nargs="?", type=address, metavar="ADDRESS[:PORT]", help="where a session is hosted"
-    )
+    doctor.add_argument("address", nargs="?", type=address, metavar="ADDRESS[:PORT]", help="where a session is hosted")
     doctor.set_defaults(run=_doctor)
 
     trace = commands.add_parser(
@@ -214,14 +206,14 @@ def command_line() -> argparse.ArgumentParser:
 
 
 def _window(options: argparse.Namespace, terminal: Terminal) -> int:
-    from phaselock import desktop
+    from phaselock.app.window import run_window
 
-    return desktop.run_window(options.backend, options.device)
+    return run_window(options.backend, options.device)
 
 
 def _host(options: argparse.Namespace, terminal: Terminal) -> int:
-    from phaselock import app
-    from phaselock.stage import HostWish
+    from phaselock.app import headless
+    from phaselock.app.session import HostWish
 
     wish = HostWish(
         session_name=options.session,
@@ -235,12 +227,12 @@ def _host(options: argparse.Namespace, terminal: Terminal) -> int:
         card=_card(options),
     )
     autoplay = (options.wait_peers or 0) if options.play else None
-    return app.run_host(app.HostOptions(wish, tuple(options.files), autoplay, _clock(options)), terminal)
+    return headless.run_host(headless.HostOptions(wish, tuple(options.files), autoplay, _clock(options)), terminal)
 
 
 def _join(options: argparse.Namespace, terminal: Terminal) -> int:
-    from phaselock import app
-    from phaselock.stage import JoinWish
+    from phaselock.app import headless
+    from phaselock.app.session import JoinWish
 
     wish = JoinWish(
         address=options.address,
@@ -252,52 +244,52 @@ def _join(options: argparse.Namespace, terminal: Terminal) -> int:
         card=_card(options),
         clock_filter=options.clock_filter,
     )
-    return app.run_join(app.JoinOptions(wish, _clock(options)), terminal)
+    return headless.run_join(headless.JoinOptions(wish, _clock(options)), terminal)
 
 
 def _card(options: argparse.Namespace) -> VirtualCard:
-    from phaselock.audio.virtual import VirtualCard
+    from phaselock.audio.virtual_device import VirtualCard
 
     return VirtualCard.from_json(options.card) if options.card else VirtualCard()
 
 
 def _clock(options: argparse.Namespace) -> LocalClock:
-    from phaselock.app import LocalClock
+    from phaselock.app.headless import LocalClock
 
     return LocalClock(options.clock_skew_ppm, options.clock_ahead_s * 1_000_000_000)
 
 
 def _sessions(options: argparse.Namespace, terminal: Terminal) -> int:
-    from phaselock import app
+    from phaselock.app import headless
 
-    return app.run_sessions(options.timeout, terminal)
+    return headless.run_sessions(options.timeout, terminal)
 
 
 def _devices(options: argparse.Namespace, terminal: Terminal) -> int:
-    from phaselock import app
+    from phaselock.app import headless
 
-    return app.run_devices(terminal)
+    return headless.run_devices(terminal)
 
 
 def _log(options: argparse.Namespace, terminal: Terminal) -> int:
-    from phaselock import app
+    from phaselock.app import headless
 
-    return app.run_log(options.lines, terminal)
+    return headless.run_log(options.lines, terminal)
 
 
 def _doctor(options: argparse.Namespace, terminal: Terminal) -> int:
-    from phaselock import doctor
+    from phaselock.tools import doctor
 
     return doctor.run_doctor(options.address, options.backend, options.device, terminal)
 
 
 def _trace(options: argparse.Namespace, terminal: Terminal) -> int:
-    from phaselock import recording
+    from phaselock.tools.trace import run_trace
 
-    return recording.run_trace(options.address, options.output, options.seconds, terminal)
+    return run_trace(options.address, options.output, options.seconds, terminal)
 
 
 def _demo(options: argparse.Namespace, terminal: Terminal) -> int:
-    from phaselock import demo
+    from phaselock.tools import demo
 
     return demo.run(options.peers, options.seconds, options.skew_ppm, terminal)

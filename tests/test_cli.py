@@ -14,12 +14,15 @@ from typing import Any
 
 import pytest
 
-from phaselock import app, cli, demo, terminal
+from phaselock import cli
+from phaselock.app import headless
 from phaselock.audio.device import BACKENDS, ListedOutput
 from phaselock.audio.priority import Priority
+from phaselock.console import output
+from phaselock.console.output import Terminal, sentences
 from phaselock.model.address import parse_address
 from phaselock.sync.clock import FILTERS
-from phaselock.terminal import Terminal, sentences
+from phaselock.tools import demo
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -121,14 +124,14 @@ def test_devices_tells_what_the_audio_thread_gets(monkeypatch: pytest.MonkeyPatc
     told: list[tuple[str, dict[str, object]]] = []
     screen = SimpleNamespace(event=lambda name, _, fields: told.append((name, fields)))
     refused = Priority("normal", "RealtimeKit is not installed.")
-    monkeypatch.setattr(app, "list_outputs", lambda: [ListedOutput("alsa", "Box", True, "exact", "wire")])
-    monkeypatch.setattr(app.priority, "try_out", lambda: refused)
-    assert app.run_devices(screen) == 0
+    monkeypatch.setattr(headless, "list_outputs", lambda: [ListedOutput("alsa", "Box", True, "exact", "wire")])
+    monkeypatch.setattr(headless.priority, "try_out", lambda: refused)
+    assert headless.run_devices(screen) == 0
     assert [name for name, _ in told] == ["output", "priority"]
     assert told[1][1] == {"priority": "normal", "message": refused.sentence, "fix": refused.advice}
     assert sentences(*told[1]) == [refused.sentence, *refused.advice.splitlines()]
-    monkeypatch.setattr(app.priority, "try_out", lambda: None)
-    assert app.run_devices(screen) == 0
+    monkeypatch.setattr(headless.priority, "try_out", lambda: None)
+    assert headless.run_devices(screen) == 0
     assert [name for name, _ in told[2:]] == ["output"]
 
 
@@ -160,11 +163,11 @@ ERROR = {"message": "Nothing is playing."}
 
 def test_json_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.StringIO()
-    terminal = written(monkeypatch, out, as_json=True, quiet=True)
-    terminal.event("playing", 17, PLAYING)
-    terminal.event("error", None, {"message": "line\nfeed é"})
-    terminal.say("for people")
-    terminal.close()
+    output = written(monkeypatch, out, as_json=True, quiet=True)
+    output.event("playing", 17, PLAYING)
+    output.event("error", None, {"message": "line\nfeed é"})
+    output.say("for people")
+    output.close()
     first, second = (json.loads(line) for line in out.getvalue().splitlines())
     assert first == {"event": "playing", "session_ns": 17, **PLAYING}
     assert second == {"event": "error", "message": "line\nfeed é"}
@@ -172,33 +175,33 @@ def test_json_lines(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_sentences_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.StringIO()
-    terminal = written(monkeypatch, out)
-    terminal.event("playing", 17, PLAYING)
-    terminal.event("sync", 18, {})
-    terminal.show("no terminal, no progress")
-    terminal.event("error", None, ERROR)
-    terminal.close()
+    output = written(monkeypatch, out)
+    output.event("playing", 17, PLAYING)
+    output.event("sync", 18, {})
+    output.show("no terminal, no progress")
+    output.event("error", None, ERROR)
+    output.close()
     assert out.getvalue() == "Playing a.mp3.\nNothing is playing.\n"
 
 
 def test_quiet_leaves_warnings_and_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.StringIO()
-    terminal = written(monkeypatch, out, quiet=True)
-    terminal.event("playing", 17, PLAYING)
-    terminal.event("error", None, ERROR)
-    terminal.event("warning", None, {"message": "Look out."})
-    terminal.close()
+    output = written(monkeypatch, out, quiet=True)
+    output.event("playing", 17, PLAYING)
+    output.event("error", None, ERROR)
+    output.event("warning", None, {"message": "Look out."})
+    output.close()
     assert out.getvalue() == "Nothing is playing.\nWarning: Look out.\n"
 
 
 def test_progress_is_replaced_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
     out = Screen()
-    terminal = written(monkeypatch, out)
-    terminal.show("one\ntwo\nthree")
-    terminal.show("four")
-    terminal.event("error", None, ERROR)
-    terminal.show("x" * 1000)
-    terminal.close()
+    output = written(monkeypatch, out)
+    output.show("one\ntwo\nthree")
+    output.show("four")
+    output.event("error", None, ERROR)
+    output.show("x" * 1000)
+    output.close()
     wipe_three, wipe_one = "\x1b[2A\r\x1b[J", "\r\x1b[J"
     before, _, after = out.getvalue().partition("x")
     assert before == f"one\ntwo\nthree{wipe_three}four{wipe_one}Nothing is playing.\n"
@@ -209,12 +212,12 @@ def test_progress_is_replaced_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_status_in_words() -> None:
     status = {"state": "playing", "file_name": "a.mp3", "duration_s": 225.4, "position_s": 83.9, "peers": 2}
     sync = {"offset_uncertainty_us": 3.2, "playing": True, "phase_error_us": -0.4, "timing": "exact"}
-    shown = terminal.progress_line(status | sync)
+    shown = output.progress_line(status | sync)
     assert shown == "playing a.mp3  1:23 / 3:45  2 peers  clock within 3 us  phase +0 us"
     untold = {**sync, "timing": "unknown"}
-    assert terminal.progress_line({"state": "playing", **untold}) == "playing  clock within 3 us  delay not known"
-    assert terminal.progress_line({"state": "stopped", "peers": 1}) == "stopped  1 peer"
-    assert "clock unknown" in terminal.progress_line(
+    assert output.progress_line({"state": "playing", **untold}) == "playing  clock within 3 us  delay not known"
+    assert output.progress_line({"state": "stopped", "peers": 1}) == "stopped  1 peer"
+    assert "clock unknown" in output.progress_line(
         {"state": "stopped", **sync, "offset_uncertainty_us": None, "playing": False}
     )
 
@@ -282,19 +285,19 @@ def test_lines_of_input(monkeypatch: pytest.MonkeyPatch) -> None:
     os.write(write, "one\r\n\ntw\N{SNOWMAN}\nwithout an end".encode() + b"\xff")
     os.close(write)
     heard: list[str] = []
-    monkeypatch.setattr(terminal.os, "read", lambda _, size, read=os.read: read(read_end, min(size, 5)))
+    monkeypatch.setattr(output.os, "read", lambda _, size, read=os.read: read(read_end, min(size, 5)))
     read_end = read
-    terminal._read_lines(heard.append)
+    output._read_lines(heard.append)
     os.close(read)
     assert heard == ["one", "", "tw\N{SNOWMAN}", "without an end\N{REPLACEMENT CHARACTER}"]
 
 
 def test_a_line_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     blocks = [b"x" * 65536] * 100 + [b"\nquit\n", b""]
-    monkeypatch.setattr(terminal.os, "read", lambda *_: blocks.pop(0))
+    monkeypatch.setattr(output.os, "read", lambda *_: blocks.pop(0))
     heard: list[str] = []
-    terminal._read_lines(heard.append)
-    assert heard == ["x" * terminal.LONGEST_LINE, "quit"]
+    output._read_lines(heard.append)
+    assert heard == ["x" * output.LONGEST_LINE, "quit"]
 
 
 def test_what_nobody_reads_fills_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -310,14 +313,14 @@ def test_what_nobody_reads_fills_no_memory(monkeypatch: pytest.MonkeyPatch) -> N
         screen.event("queue", None, {"queue": "x" * 2_000_000})
     read.set()
     screen.close()
-    assert 2_000_000 < len(sys.stdout.getvalue()) < terminal.MOST_CHARACTERS_WAITING + 5_000_000  # type: ignore[attr-defined]
+    assert 2_000_000 < len(sys.stdout.getvalue()) < output.MOST_CHARACTERS_WAITING + 5_000_000  # type: ignore[attr-defined]
 
 
 def test_lines_do_not_pile_up_before_a_busy_program() -> None:
     story: list[tuple[str, int]] = []
 
     async def listen() -> None:
-        call = app._on_loop(lambda line: story.append(("heard", int(line))))
+        call = headless._on_loop(lambda line: story.append(("heard", int(line))))
 
         def say() -> None:
             for number in range(100):
@@ -403,7 +406,7 @@ def test_an_interrupt_while_the_loop_closes_is_one(
         finally:
             raise RuntimeError("Event loop stopped before Future completed.")
 
-    monkeypatch.setattr(app, "run_devices", run_devices)
+    monkeypatch.setattr(headless, "run_devices", run_devices)
     assert cli.main(["devices"]) == 1
     assert capsys.readouterr().err == "Interrupted.\n"
 
@@ -412,6 +415,6 @@ def test_any_other_mistake_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> Non
     def run_devices(_: Terminal) -> int:
         raise RuntimeError("a bug")
 
-    monkeypatch.setattr(app, "run_devices", run_devices)
+    monkeypatch.setattr(headless, "run_devices", run_devices)
     with pytest.raises(RuntimeError, match="a bug"):
         cli.main(["devices"])

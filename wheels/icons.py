@@ -10,7 +10,7 @@ import struct
 import sys
 
 from phaselock.ui import theme
-from phaselock.ui.widgets import mark
+from phaselock.ui.widgets import logo
 
 ICO_SIZES = (256, 48, 32, 16)
 ICNS_KINDS = {b"ic07": 128, b"ic08": 256, b"ic09": 512}
@@ -23,7 +23,7 @@ def main(folder: pathlib.Path) -> None:
     theme.setup(root)
     pngs = {}
     for size in {*ICO_SIZES, *ICNS_KINDS.values()}:
-        mark._icon(size).write(folder / "icon.png", format="png")
+        logo._icon(size).write(folder / "icon.png", format="png")
         pngs[size] = (folder / "icon.png").read_bytes()
     root.destroy()
     (folder / "icon.png").write_bytes(pngs[256])

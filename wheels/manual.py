@@ -53,7 +53,7 @@ def _commands(parser: argparse.ArgumentParser) -> Iterator[str]:
 
 def _option(action: argparse.Action) -> str:
     if action.help == argparse.SUPPRESS or isinstance(action, argparse._HelpAction):
-        return ".\\\""
+        return '.\\"'
     formatter = argparse.HelpFormatter("phaselock")
     names = formatter._format_action_invocation(action)
     return f".TP\n.B {_text(names)}\n{_text(formatter._expand_help(action) if action.help else '')}"

@@ -13,11 +13,11 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 
-from phaselock.bench import report
 from phaselock.bench.progress import Progress
+from phaselock.bench.report import page
 from phaselock.bench.results import Case, Run, finite, new_run, write_run
+from phaselock.console.output import Terminal
 from phaselock.errors import PhaseLockError
-from phaselock.terminal import Terminal
 
 
 class Recorder:
@@ -70,7 +70,7 @@ def _measure(options: argparse.Namespace, progress: Progress, run: Run, folder: 
             progress.begin(name)
             at = f"{name}: " if len(options.benchmarks) > 1 else ""
             with _told(run, at):
-                importlib.import_module(f"phaselock.bench.{name}").run(options, recorder)
+                importlib.import_module(f"phaselock.bench.benchmarks.{name}").run(options, recorder)
         run.complete = not run.problems
     except KeyboardInterrupt:
         run.problems.append("Interrupted: what follows is not all.")
@@ -83,7 +83,7 @@ def _conclude(run: Run, folder: pathlib.Path, terminal: Terminal) -> None:
     """Write and say all that is known. What cannot be written is a problem, and keeps nothing else from being told."""
     writers: tuple[Callable[[], None], ...] = (
         lambda: write_run(run, folder / "run.json"),
-        lambda: report.write(run, folder),
+        lambda: page.write(run, folder),
     )
     before = len(run.problems)
     for write in writers:
@@ -91,7 +91,7 @@ def _conclude(run: Run, folder: pathlib.Path, terminal: Terminal) -> None:
             write()
     written = len(run.problems) == before
     run.complete = run.complete and written
-    for line in report.summary(run):
+    for line in page.summary(run):
         terminal.say(line)
     noted = [case for case in run.cases if case.benchmark in ("measure", "outputs")]
     for note in dict.fromkeys(note for case in noted for note in case.notes):
@@ -132,9 +132,7 @@ def _told(run: Run, at: str = "") -> Iterator[None]:
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
     # SIGINT as well: a program that was started in the background ignores it otherwise.
-    before = {
-        number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)
-    }
+    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:

@@ -10,9 +10,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from phaselock.arguments import number
+from phaselock.console.arguments import number
+from phaselock.console.output import Terminal
 from phaselock.errors import PhaseLockError
-from phaselock.terminal import Terminal
 
 NEEDS = ("numpy", "scipy", "matplotlib", "lameenc")
 BENCHMARKS = ("engine", "decode", "clock", "sync", "transfer", "resources")
@@ -220,17 +220,17 @@ def _measure(options: argparse.Namespace, terminal: Terminal) -> int:
 def _measure_real(options: argparse.Namespace, terminal: Terminal) -> int:
     if options.signal is None:
         return _measure(options, terminal)
-    status: int = _part("measure").write_signal(options, terminal)
+    status: int = _part("benchmarks.measure").write_signal(options, terminal)
     return status
 
 
 def _compare(options: argparse.Namespace, terminal: Terminal) -> int:
-    status: int = _part("compare").run(options.before, options.after, terminal)
+    status: int = _part("report.compare").run(options.before, options.after, terminal)
     return status
 
 
 def _table(options: argparse.Namespace, terminal: Terminal) -> int:
-    status: int = _part("table").run(options.result, options.readme, terminal)
+    status: int = _part("report.table").run(options.result, options.readme, terminal)
     return status
 
 

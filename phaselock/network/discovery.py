@@ -14,9 +14,9 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 from phaselock.errors import PhaseLockError
-from phaselock.network import addresses
-from phaselock.network.addresses import Address, Network, usable_addresses
-from phaselock.network.advert import (
+from phaselock.network import interfaces as addresses
+from phaselock.network.interfaces import Address, Network, usable_addresses
+from phaselock.network.service_record import (
     ID_DIGITS,
     SERVICE_TYPE,
     FoundSession,
@@ -380,9 +380,7 @@ async def find_sessions(
     return found
 
 
-async def try_out(
-    timeout_s: float, interfaces: Sequence[str] | None = None
-) -> tuple[bool, tuple[FoundSession, ...]]:
+async def try_out(timeout_s: float, interfaces: Sequence[str] | None = None) -> tuple[bool, tuple[FoundSession, ...]]:
     """Whether what this machine announces comes back to it, and the sessions found within that time; PhaseLockError if
     announcing or searching is impossible. What is announced has an identity too short to be shown to anybody."""
     found: tuple[FoundSession, ...] = ()

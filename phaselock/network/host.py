@@ -15,7 +15,7 @@ from uuid import UUID
 from phaselock.audio.interface import AudioOutput
 from phaselock.errors import InvalidMp3Error, PhaseLockError
 from phaselock.model.types import ClockStatus, Track
-from phaselock.network import bulk
+from phaselock.network import transfer
 from phaselock.network.connection import Connection, ConnectionLost
 from phaselock.network.runner import Runner, log
 from phaselock.protocol.codec import ProtocolError
@@ -33,8 +33,8 @@ from phaselock.protocol.messages import (
 )
 from phaselock.session.commands import Add, HostCommand
 from phaselock.session.effects import AllowClock, Close, Effect, Ended, Event, ForbidClock, Send
-from phaselock.session.host import HostMachine
-from phaselock.session.requests import Request
+from phaselock.session.host.requests import Request
+from phaselock.session.host.session import HostMachine
 from phaselock.storage.cache import FileCache
 
 HELLO_S = 5.0
@@ -104,7 +104,7 @@ class HostRunner(Runner[HostMachine]):
             for connection, _ in self._connections.values():
                 connection.end("the session is over")
             for sock in [*self._bulk.values(), *(sock for _, sock in self._uploads.values())]:
-                bulk.shut(sock)
+                transfer.shut(sock)
             await self._finish()
             self._pool.shutdown()
 
@@ -148,7 +148,7 @@ class HostRunner(Runner[HostMachine]):
             case ForbidClock(peer_id):
                 self._clock.forbid(peer_id)
                 if sock := self._bulk.get(peer_id):
-                    bulk.shut(sock)
+                    transfer.shut(sock)
                 self._shut_upload(peer_id)
             case _:
                 super()._execute(effect)
@@ -245,7 +245,7 @@ class HostRunner(Runner[HostMachine]):
         """One at a time for each peer: whoever comes again has lost the connection before."""
         peer_id = request.peer_id
         if before := self._bulk.get(peer_id):
-            bulk.shut(before)
+            transfer.shut(before)
         self._bulk[peer_id] = sock
         try:
             await self._loop.run_in_executor(self._pool, self._send_file, sock, request, track)
@@ -262,15 +262,15 @@ class HostRunner(Runner[HostMachine]):
 
     def _send_file(self, sock: socket.socket, request: FileRequest, track: Track) -> None:
         """In a worker thread."""
-        bulk.prepare(sock)
+        transfer.prepare(sock)
 
         def report(sent_bytes: int) -> None:
             self._loop.call_soon_threadsafe(self._progress, request, sent_bytes)
 
         try:
-            bulk.send_file(sock, track, self._files[track.file_id][1], request.offset, report)
+            transfer.send_file(sock, track, self._files[track.file_id][1], request.offset, report)
         except PhaseLockError as error:
-            bulk.refuse(sock, str(error))
+            transfer.refuse(sock, str(error))
             raise
 
     async def _take_song(self, sock: socket.socket, start: SongUploadStart, request: Request) -> None:
@@ -297,18 +297,18 @@ class HostRunner(Runner[HostMachine]):
 
     def _shut_upload(self, peer_id: int) -> None:
         if peer_id in self._uploads:
-            bulk.shut(self._uploads[peer_id][1])
+            transfer.shut(self._uploads[peer_id][1])
 
     def _receive_song(
         self, sock: socket.socket, start: SongUploadStart, request: Request
     ) -> tuple[Track, pathlib.Path]:
         """In a worker thread."""
-        bulk.prepare(sock)
+        transfer.prepare(sock)
 
         def report(done_bytes: int) -> None:
             self._loop.call_soon_threadsafe(self._upload_progress, start, done_bytes)
 
-        path = bulk.receive_upload(sock, start, request.size, self._cache, report)
+        path = transfer.receive_upload(sock, start, request.size, self._cache, report)
         return self._describe(path, request.file_name), path
 
     def _upload_progress(self, start: SongUploadStart, done_bytes: int) -> None:

@@ -16,7 +16,7 @@ from uuid import UUID
 from phaselock.audio.interface import AudioOutput
 from phaselock.errors import InvalidMp3Error, PhaseLockError
 from phaselock.model.types import ClockStatus, Track
-from phaselock.network import bulk
+from phaselock.network import transfer as bulk
 from phaselock.network.connection import Connection, ConnectionLost
 from phaselock.network.runner import Runner, log
 from phaselock.protocol.codec import ProtocolError
@@ -38,7 +38,7 @@ from phaselock.session.effects import (
     StopClock,
     Upload,
 )
-from phaselock.session.peer import PeerMachine
+from phaselock.session.peer.session import PeerMachine
 from phaselock.storage.cache import FileCache
 
 CONNECT_S = 5.0

@@ -29,9 +29,7 @@ _TRAIN_EVERY_NS = 200_000_000
 """As in ext/pl_udp.c. The first ping of each train wakes the path; its answer is no measurement."""
 
 
-def clock_status(
-    line: _native.LineValue, last_sample_ns: int | None, rtt_ns: int, *, now_ns: int
-) -> ClockStatus:
+def clock_status(line: _native.LineValue, last_sample_ns: int | None, rtt_ns: int, *, now_ns: int) -> ClockStatus:
     """What a line measured some time ago still says at local time `now_ns`."""
     age_ns = max(0, now_ns - line.local_ns)
     uncertainty_ns = (line.uncertainty_ns**2 + (line.drift_uncertainty * age_ns) ** 2) ** 0.5 + _WANDER * age_ns

@@ -7,7 +7,7 @@ import time
 import tkinter
 from typing import Protocol
 
-from phaselock.ui.port import Mail, Program, State
+from phaselock.ui.backend import Mail, Program, State
 
 EVERY_MS = 33
 IDLE_MS = 200

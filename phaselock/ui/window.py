@@ -15,7 +15,7 @@ from typing import Any
 
 from phaselock.session import commands as c
 from phaselock.ui import theme
-from phaselock.ui.port import Closed, Happened, Mail, Opened, Program, State
+from phaselock.ui.backend import Closed, Happened, Mail, Opened, Program, State
 from phaselock.ui.pump import Pump
 from phaselock.ui.screens.base import Screen
 from phaselock.ui.screens.home import BrowserScreen, CreateScreen, HomeScreen
@@ -25,7 +25,7 @@ from phaselock.ui.screens.peer import PeerScreen
 from phaselock.ui.theme import ctk, px
 from phaselock.ui.viewmodel import History, event_toast, host_view, peer_view
 from phaselock.ui.widgets.buttons import Clickable
-from phaselock.ui.widgets.mark import icon_images
+from phaselock.ui.widgets.logo import icon_images
 from phaselock.ui.widgets.toast import Action, Kind, Toasts
 
 FIRST_SIZE = (1100, 720)

@@ -13,9 +13,10 @@ import subprocess
 import numpy as np
 import pytest
 
-from phaselock.bench import clock, trains
-from phaselock.bench.clockhost import ClockHost
-from phaselock.bench.links import PROFILES, Link
+from phaselock.bench.benchmarks import clock
+from phaselock.bench.lab import exchanges as trains
+from phaselock.bench.lab.clock_host import ClockHost
+from phaselock.bench.lab.links import PROFILES, Link
 from phaselock.errors import PhaseLockError
 from phaselock.sync.clock import FILTERS
 from phaselock.sync.trace import trace_bytes
@@ -57,9 +58,7 @@ def test_a_slow_path_still_gets_through_in_pieces() -> None:
 
 
 def test_a_seed_is_the_same_network_and_another_is_another() -> None:
-    one, same, other = (
-        trains.simulate(PROFILES["wifi"], trains.Crystal(0, 10.0), 3, seed) for seed in ("1", "1", "2")
-    )
+    one, same, other = (trains.simulate(PROFILES["wifi"], trains.Crystal(0, 10.0), 3, seed) for seed in ("1", "1", "2"))
     assert one == same != other
 
 

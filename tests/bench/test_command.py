@@ -16,7 +16,7 @@ import pytest
 
 from phaselock import cli
 from phaselock.bench import options as bench_options
-from phaselock.bench.frame import Bench
+from phaselock.bench.interface import Bench
 from phaselock.bench.results import Case, Figure, read_run
 from phaselock.errors import PhaseLockError
 

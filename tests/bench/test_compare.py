@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from phaselock import cli
-from phaselock.bench import stats
+from phaselock.bench.analysis import stats
 from phaselock.bench.results import Better, Case, Figure, Run, new_run, write_run
 
 LOW, SAME, HIGH = (10.0, 11.0, 12.0), (10.5, 11.5, 11.7), (20.0, 21.0, 22.0)

@@ -14,13 +14,15 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from phaselock.bench import capture, ear, measure
-from phaselock.bench.capture import Captured
+from phaselock.bench.analysis import delay
+from phaselock.bench.benchmarks import measure
+from phaselock.bench.lab import capture
+from phaselock.bench.lab.capture import Captured
+from phaselock.bench.lab.wav import Sound, read_wav
 from phaselock.bench.results import Case
-from phaselock.bench.wav import Sound, read_wav
 from phaselock.cli import main
 from phaselock.errors import PhaseLockError
-from phaselock.programs import open_stage
+from phaselock.tools.processes import open_stage
 from tests.support.bench import Collector
 from tests.support.noise import Noise
 
@@ -131,7 +133,7 @@ def test_a_doubtful_recording_is_warned_of(right: NDArray[np.float64], note: str
         (0.002 * machine() + 0.5, machine(), "The left channel is silent"),
         (0 * machine(), 0 * machine() + 0.1, "The recording is silent"),
         (hiss(0.1, 1), hiss(0.1, 2), "The two channels have nothing in common"),
-        (machine()[: RATE_HZ], machine()[: RATE_HZ], "The recording is too short"),
+        (machine()[:RATE_HZ], machine()[:RATE_HZ], "The recording is too short"),
     ],
 )
 def test_what_tells_nothing_is_refused(left: NDArray[np.float64], right: NDArray[np.float64], sentence: str) -> None:
@@ -243,7 +245,7 @@ def test_other_files_get_a_sentence(tmp_path: pathlib.Path, file: bytes, reason:
 def test_only_the_channels_that_are_used_are_kept_block_by_block(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("phaselock.bench.wav._BLOCK_FRAMES", 7)
+    monkeypatch.setattr("phaselock.bench.lab.wav._BLOCK_FRAMES", 7)
     path = tmp_path / "eight.wav"
     frames = np.arange(8 * 45).reshape(45, 8)
     path.write_bytes(wav(frames.astype("<i2").tobytes() + b"\1", 1, 16, channels=8, size=0xFFFFFFFF))
@@ -358,10 +360,10 @@ def test_two_real_programs_on_virtual_cards(tmp_path: pathlib.Path) -> None:
             pass
         host.say("quit")
     both = [
-        ear.Loudspeaker([ear.read_recording(path) for path in (tmp_path / "ear" / name).glob("*.json")])
+        delay.Loudspeaker([delay.read_recording(path) for path in (tmp_path / "ear" / name).glob("*.json")])
         for name in names
     ]
-    middle_ns = ear.starts_ns(both[0])[0] + 6_000_000_000
+    middle_ns = delay.starts_ns(both[0])[0] + 6_000_000_000
     left, right = (one.cut(middle_ns, 6 * RATE_HZ, RATE_HZ) for one in both)
     found = figures(measure.stereo_case(sound(left, right)))
     assert found["distance_max_us"] < 1000

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from phaselock import _native
-from phaselock.audio.mp3 import inspect
-from phaselock.bench import decode, engine, resources
+from phaselock.audio.mp3_file import inspect
+from phaselock.bench.benchmarks import decode, engine, resources
 from phaselock.bench.results import Case
 from phaselock.errors import PhaseLockError
 from tests.support.bench import Collector

@@ -11,8 +11,10 @@ import pytest
 from phaselock import cli
 from phaselock.audio.device import ListedOutput
 from phaselock.audio.interface import AudioStatus
-from phaselock.bench import ear, monitor, outputs, songs
-from phaselock.bench.monitor import heard
+from phaselock.bench.analysis import delay
+from phaselock.bench.benchmarks import outputs
+from phaselock.bench.lab import monitor, signals
+from phaselock.bench.lab.monitor import heard
 from phaselock.bench.results import Case
 from phaselock.errors import PhaseLockError
 
@@ -55,14 +57,14 @@ def test_too_few_stamps_tell_nothing() -> None:
         heard(np.zeros(0, np.float32), RATE_HZ, [])
 
 
-SIGNAL = songs.noise(9.0, RATE_HZ, seed=1, channels=1)[:, 0]
+SIGNAL = signals.noise(9.0, RATE_HZ, seed=1, channels=1)[:, 0]
 
 
 def played(late_ns: int, status: AudioStatus = STATUS) -> outputs.Played:
     """The signal, `late_ns` after the prediction, and a second of silence before it."""
     sound = np.concatenate([np.zeros(RATE_HZ, np.float32), SIGNAL])
-    recording = ear.Recording(4_000_000_000 + late_ns, float(RATE_HZ), RATE_HZ, sound)
-    return outputs.Played(5_000_000_000, status, monitor.Heard(ear.Loudspeaker([recording]), (-10.0, 10.0)))
+    recording = delay.Recording(4_000_000_000 + late_ns, float(RATE_HZ), RATE_HZ, sound)
+    return outputs.Played(5_000_000_000, status, monitor.Heard(delay.Loudspeaker([recording]), (-10.0, 10.0)))
 
 
 def values(case: Case) -> dict[str, float]:
@@ -88,7 +90,7 @@ def test_an_output_that_tells_nothing_shows_no_uncertainty() -> None:
 
 
 def test_another_sound_is_not_the_signal() -> None:
-    other = songs.noise(9.0, RATE_HZ, seed=2, channels=1)[:, 0]
+    other = signals.noise(9.0, RATE_HZ, seed=2, channels=1)[:, 0]
     with pytest.raises(PhaseLockError, match="Nothing of what was played"):
         outputs.compared(OUTPUT, other, played(0))
 

@@ -19,10 +19,10 @@ from typing import Any
 
 import pytest
 
-from phaselock.bench import links
-from phaselock.bench.links import PROFILES, Link, Path, Uplink, link_from
-from phaselock.bench.relay import Plan, Relay
-from phaselock.bench.relaying import Loop, Pipe
+from phaselock.bench.lab import links
+from phaselock.bench.lab.links import PROFILES, Link, Path, Uplink, link_from
+from phaselock.bench.lab.relay import Plan, Relay
+from phaselock.bench.lab.relay_process import Loop, Pipe
 from phaselock.errors import PhaseLockError
 
 PATIENCE_S = 20.0
@@ -400,7 +400,7 @@ def test_a_host_that_does_not_listen_resets_whoever_asks_and_then_serves_again(h
 def test_it_ends_with_its_input_though_ctrl_c_does_not_touch_it(host: Host) -> None:
     plan = Plan("127.0.0.1", host.port, host.clock_port, STILL, (STILL,), 1)
     process = subprocess.Popen(
-        [sys.executable, "-m", "phaselock.bench.relaying"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        [sys.executable, "-m", "phaselock.bench.lab.relay_process"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     with process:
         assert process.stdin and process.stdout
@@ -422,7 +422,7 @@ def test_an_owner_that_listens_no_more_is_no_traceback(host: Host) -> None:
     plan = Plan("127.0.0.1", host.port, host.clock_port, STILL, (STILL,), 1)
     pipe = subprocess.PIPE
     with subprocess.Popen(
-        [sys.executable, "-m", "phaselock.bench.relaying"], stdin=pipe, stdout=pipe, stderr=pipe
+        [sys.executable, "-m", "phaselock.bench.lab.relay_process"], stdin=pipe, stdout=pipe, stderr=pipe
     ) as process:
         assert process.stdin and process.stdout and process.stderr
         process.stdin.write(plan.line().encode() + b"\n")

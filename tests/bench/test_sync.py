@@ -12,11 +12,12 @@ import pathlib
 import numpy as np
 import pytest
 
-from phaselock.bench import ear, sync, transfer
-from phaselock.bench.ear import Loudspeaker
-from phaselock.bench.links import PROFILES, Link
+from phaselock.bench.analysis import delay
+from phaselock.bench.analysis.delay import Loudspeaker
+from phaselock.bench.benchmarks import sync, transfer
+from phaselock.bench.lab.links import PROFILES, Link
+from phaselock.bench.lab.session import Machine
 from phaselock.bench.results import Case
-from phaselock.bench.session import Machine
 from phaselock.errors import PhaseLockError
 from tests.support.noise import Noise, played
 
@@ -58,7 +59,7 @@ def test_of_an_hour_the_worst_minute_is_told() -> None:
     at_s = [7.25 + sync.WINDOW_S * k for k in range(4 * 120 + 60)]
     worst = range(2 * 120, 3 * 120)
     late_us = [50.0 if k in worst else 80.0 if k == 10 or k >= 4 * 120 else 5.0 for k in range(len(at_s))]
-    windows = [ear.Window(at, (0.0, late), sure=True) for at, late in zip(at_s, late_us, strict=True)]
+    windows = [delay.Window(at, (0.0, late), sure=True) for at, late in zip(at_s, late_us, strict=True)]
     assert sync._of_minutes(windows, np.array(late_us)) == {"worst_minute_p95_us": 50.0}, "half a minute is none"
     assert sync._of_minutes(windows[:119], np.array(late_us[:119])) == {}
     assert sync._of_minutes([], np.array([math.nan])) == {}
@@ -88,9 +89,7 @@ def test_who_comes_together_late_has_settled_late() -> None:
     ],
     ids=["a moment", "long", "it begins late", "it ends early", "none"],
 )
-def test_who_falls_silent_while_others_sound_is_told(
-    silent: tuple[int, int], dropouts: int, dropped_s: float
-) -> None:
+def test_who_falls_silent_while_others_sound_is_told(silent: tuple[int, int], dropouts: int, dropped_s: float) -> None:
     """No distance and no click shows it."""
     sounds = heard(0.0, 0.0)
     sounds.loudspeakers[1].recordings[0].frames[slice(*silent)] = 0

@@ -13,8 +13,9 @@ import numpy as np
 import pytest
 
 from phaselock import cli
-from phaselock.bench import clock, decode, engine, resources, sync, table, transfer
-from phaselock.bench.ear import Loudspeaker
+from phaselock.bench.analysis.delay import Loudspeaker
+from phaselock.bench.benchmarks import clock, decode, engine, resources, sync, transfer
+from phaselock.bench.report import table
 from phaselock.bench.results import Case, Figure, Run, new_run, write_run
 from tests.support.noise import Noise, played
 

@@ -13,7 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
-from phaselock.bench import capture
+from phaselock.bench.lab import capture
 from phaselock.errors import AudioDeviceError
 from tests.support.sound_servers import PulseServer
 

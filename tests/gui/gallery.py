@@ -26,7 +26,7 @@ def show(save: str | None) -> None:
     from phaselock.ui.widgets.chip import Chip
     from phaselock.ui.widgets.entry import Field
     from phaselock.ui.widgets.icons import SHAPES
-    from phaselock.ui.widgets.mark import Mark, icon_images
+    from phaselock.ui.widgets.logo import Mark, icon_images
     from phaselock.ui.widgets.panel import Panel
     from phaselock.ui.widgets.plot import Series, SyncPlot
     from phaselock.ui.widgets.rows import Row, RowList

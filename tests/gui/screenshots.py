@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import numpy.typing as npt
 
-from phaselock.bench.songs import encode, noise
+from phaselock.bench.lab.signals import encode, noise
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 sys.path.insert(0, str(ROOT))
@@ -98,7 +98,7 @@ def main() -> None:
 
 
 def shoot(target: pathlib.Path, home: pathlib.Path, geometry: str) -> None:
-    from phaselock.desktop import Desktop
+    from phaselock.app.window import Desktop
     from phaselock.session import commands as c
     from phaselock.ui.window import Window
 

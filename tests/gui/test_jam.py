@@ -40,7 +40,7 @@ def window(
     """The window as people get it, on the loopback and without a sound; afterwards nothing of it is left."""
     monkeypatch.setenv("PHASELOCK_SCALE", "1")
     monkeypatch.setenv("PHASELOCK_HOME", str(tmp_path / "home"))
-    from phaselock.desktop import Desktop
+    from phaselock.app.window import Desktop
     from phaselock.ui.window import Window
 
     desktop = Desktop("null")

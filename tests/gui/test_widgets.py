@@ -155,7 +155,7 @@ def test_a_plate_has_its_size_and_colours(window: Any) -> None:
 
 
 def test_the_icon_of_the_program(window: Any) -> None:
-    from phaselock.ui.widgets.mark import Mark, icon_images
+    from phaselock.ui.widgets.logo import Mark, icon_images
 
     images = icon_images(window)
     assert [image.width() for image in images] == [128, 48, 32, 16]

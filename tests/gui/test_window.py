@@ -19,7 +19,7 @@ import pytest
 
 from phaselock.model.snapshot import FileState, RequestState, RequestView
 from phaselock.session import commands as c
-from phaselock.ui.port import Closed, Found, FoundSessions, Happened, Opened, Outputs, Picture, Shape
+from phaselock.ui.backend import Closed, Found, FoundSessions, Happened, Opened, Outputs, Picture, Shape
 from tests.support.stagehand import (
     ALT,
     ROOT,

@@ -87,7 +87,7 @@ def exponential(mean_us: float, seed: int = 1) -> Callable[[float], float]:
 def test_the_sessions_clock_follows(ppm: float, seed: int) -> None:
     session = Session(bending((0, 30), (30, 30 + ppm)), WIRED, seed)
     session.errors_us(30)
-    assert largest(session.errors_us(35)) < 3 * abs(ppm) + 20   # until the change is certain
+    assert largest(session.errors_us(35)) < 3 * abs(ppm) + 20  # until the change is certain
     assert largest(session.errors_us(60)) < 5
     assert session.filter.bends == 1
 

@@ -119,7 +119,7 @@ def test_a_start_in_the_middle_fades_in_and_is_as_exact() -> None:
     machine.arm(123_456, start_ns)
     machine.run(2)
     loud = loudness(machine.sound)
-    assert loud[: DEVICE_HZ].max() == 0
+    assert loud[:DEVICE_HZ].max() == 0
     assert 0.4 < loud[DEVICE_HZ + 120] < 0.6
     assert loud[DEVICE_HZ + 245] == pytest.approx(1, abs=0.01)
     assert worst(machine.errors_us(123_456, start_ns)[DEVICE_HZ + 60 :]) < 0.1
@@ -129,6 +129,7 @@ def test_drifting_card_and_clock_are_followed_without_ever_being_heard() -> None
     rng = random.Random(1)
     machine = Machine(card_ppm=100, late_ns=lambda: rng.expovariate(1 / 60e3))
     machine.line.set(T0_NS, -5_000_000_000, -80e-6, 0.0, 0.0)
+
     def session(at_ns: float) -> float:  # relative to T0
         return at_ns - 5e9 - 80e-6 * at_ns
 
@@ -277,6 +278,7 @@ def test_a_processor_taken_away_for_half_a_second_changes_nothing() -> None:
 
 def test_callback_jitter_hardly_matters() -> None:
     rng = random.Random(2)
+
     def late_ns() -> float:
         return rng.expovariate(1 / 200e3) if rng.random() < 0.7 else 3e6 * rng.random()
 

@@ -125,7 +125,7 @@ def test_a_path_that_got_slower_for_good_moves_nothing_while_the_old_is_remember
 
 def test_one_direction_slower_for_a_while_moves_nothing() -> None:
     run = Run("envelope", WIRED, 8).follow(0, 20)
-    run.trains = Trains(random.Random(9), Link(WIRED.up, Leg(20100, 5000)), WIRED, run.local, host_clock)   # a download
+    run.trains = Trains(random.Random(9), Link(WIRED.up, Leg(20100, 5000)), WIRED, run.local, host_clock)  # a download
     run.follow(20, 30)
     assert max(run.errors_us(20)) < 20
 
@@ -148,9 +148,9 @@ def test_an_answer_that_others_overtook_hides_none_of_them() -> None:
         assert overtaken.add((1000 + sent_ms) * ms, arrived_ns, arrived_ns, arrived_ns + back_ms * ms)
 
     add(0, 5, 20)
-    add(100, 0, 20)   # the quickest
+    add(100, 0, 20)  # the quickest
     add(150, 2, 20)
-    add(60, 1, 112)   # its answer comes after that of 150
+    add(60, 1, 112)  # its answer comes after that of 150
     add(220, 3, 20)
     line = overtaken.line(1300 * ms)
     assert line is not None
@@ -176,9 +176,9 @@ def test_contradicting_times_change_nothing(kind: str) -> None:
     before = run.filter.line(run.local(5e9))
     samples = run.filter.samples
     last = run.local(4.9e9)
-    assert not run.filter.add(last, 10, 5, last + 1000)              # answered before it arrived
-    assert not run.filter.add(last + 1000, 5, 6, last)               # came back before it left
-    assert not run.filter.add(last, 5, 5 + 10**9, last + 1000)       # was away longer than it was
+    assert not run.filter.add(last, 10, 5, last + 1000)  # answered before it arrived
+    assert not run.filter.add(last + 1000, 5, 6, last)  # came back before it left
+    assert not run.filter.add(last, 5, 5 + 10**9, last + 1000)  # was away longer than it was
     assert run.filter.samples == samples
     assert run.filter.line(run.local(5e9)) == before
 
@@ -186,7 +186,7 @@ def test_contradicting_times_change_nothing(kind: str) -> None:
 def test_the_median_is_the_specifications() -> None:
     median = ClockFilter("median")
     for k in range(10):
-        offset_ns = 5_000 if k < 4 else (90_000_000 if k < 6 else 5_200)   # outliers in the minority
+        offset_ns = 5_000 if k < 4 else (90_000_000 if k < 6 else 5_200)  # outliers in the minority
         sent_ns = 1_000_000_000 + k * 200_000_000
         median.add(sent_ns, sent_ns + 100_000 + offset_ns, sent_ns + 110_000 + offset_ns, sent_ns + 210_000)
     line = median.line(3_000_000_000)

@@ -61,10 +61,10 @@ def test_a_ping_of_a_member_is_answered_with_times_of_this_clock(host: tuple[Hos
 @pytest.mark.parametrize(
     "packet",
     [
-        PING.pack(1, 4, 1, 2, bytes(16)),            # not a member
-        PING.pack(1, 3, 1, 2, bytes(16))[:-1],       # short
-        PING.pack(1, 3, 1, 2, bytes(16)) + b"\0",    # long
-        PING.pack(2, 3, 1, 2, bytes(16)),            # a pong
+        PING.pack(1, 4, 1, 2, bytes(16)),  # not a member
+        PING.pack(1, 3, 1, 2, bytes(16))[:-1],  # short
+        PING.pack(1, 3, 1, 2, bytes(16)) + b"\0",  # long
+        PING.pack(2, 3, 1, 2, bytes(16)),  # a pong
         b"\xff" * 37,
         b"\x01",
     ],
@@ -103,7 +103,7 @@ class FakeHost:
                 return
             self.pings += 1
             _, peer_id, sent, nonce, _ = PING.unpack(packet)
-            for reply in self._answer(peer_id, sent, nonce):   # type: ignore[operator]
+            for reply in self._answer(peer_id, sent, nonce):  # type: ignore[operator]
                 self.socket.sendto(reply, sender)
             if self.pings == 40:
                 self.enough.set()

@@ -18,8 +18,8 @@ import pytest
 
 from phaselock.errors import PhaseLockError
 from phaselock.network import discovery as module
-from phaselock.network.advert import SERVICE_TYPE, txt_record
 from phaselock.network.discovery import Announcer, Browser, FoundSession, find_sessions
+from phaselock.network.service_record import SERVICE_TYPE, txt_record
 from phaselock.protocol.messages import PROTOCOL_VERSION
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
@@ -282,7 +282,7 @@ def test_what_makes_it_impossible_is_said(error: Exception, reason: str, monkeyp
 
 
 def test_without_a_network_there_is_nothing_to_search(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("phaselock.network.addresses.adapters", lambda: ())
+    monkeypatch.setattr("phaselock.network.interfaces.adapters", lambda: ())
     with pytest.raises(PhaseLockError, match="this machine is in no network"):
         asyncio.run(find_sessions(1))
 

@@ -20,9 +20,9 @@ import pytest
 from phaselock.audio.interface import AudioEvent, AudioStatus, DecodeFailed, DeviceChanged, Plan
 from phaselock.errors import InvalidMp3Error, PhaseLockError
 from phaselock.model.types import ClockStatus, Track
-from phaselock.network import bulk
 from phaselock.network import connection as connection_module
 from phaselock.network import host as host_module
+from phaselock.network import transfer
 from phaselock.network.host import MOST_STRANGERS, HostRunner
 from phaselock.network.peer import PeerRunner, connect
 from phaselock.network.runner import UNKNOWN_NS, sync_fields
@@ -45,8 +45,8 @@ from phaselock.protocol.messages import (
 )
 from phaselock.session import commands as c
 from phaselock.session.effects import CancelFetch, Ended, Event, Fetch
-from phaselock.session.host import HostMachine
-from phaselock.session.peer import PeerMachine
+from phaselock.session.host.session import HostMachine
+from phaselock.session.peer.session import PeerMachine
 from phaselock.storage.cache import FileCache
 
 PATIENCE_S = 30
@@ -419,7 +419,7 @@ async def test_files_are_for_those_with_a_token(room: Room, stack: contextlib.As
         cache = FileCache(room.folder / "resumed")
         with cache.begin(track.sha256, track.size) as partial:
             partial.write(DATA[:100_000])
-        fetch = bulk.Fetch(track, room.host.address, accepted.peer_id, accepted.token)
+        fetch = transfer.Fetch(track, room.host.address, accepted.peer_id, accepted.token)
         assert (await asyncio.to_thread(fetch.run, cache)).read_bytes() == DATA
     await room.host.news.wait_for("peer_left")
     async with room.stranger() as other:
@@ -649,11 +649,11 @@ async def out_of_reach(peer: Peer, stack: contextlib.AsyncExitStack) -> tuple[li
         waiting.setblocking(False)
         with contextlib.suppress(OSError):
             waiting.connect(listener.getsockname())
-    stack.enter_context(mock.patch.object(bulk, "CONNECT_S", 10 * PATIENCE_S))
+    stack.enter_context(mock.patch.object(transfer, "CONNECT_S", 10 * PATIENCE_S))
     peer.runner._address = listener.getsockname()
     tried, loop, first, get = list[uuid.UUID](), asyncio.get_running_loop(), asyncio.Event(), peer.runner._get
 
-    def try_it(fetch: bulk.Fetch) -> tuple[pathlib.Path | None, PhaseLockError | None]:
+    def try_it(fetch: transfer.Fetch) -> tuple[pathlib.Path | None, PhaseLockError | None]:
         tried.append(fetch.track.file_id)
         loop.call_soon_threadsafe(first.set)
         return get(fetch)
@@ -707,7 +707,7 @@ async def test_a_file_that_made_room_is_fetched_again(room: Room, stack: context
     path.unlink()
     again, loop, get = asyncio.Event(), asyncio.get_running_loop(), peer.runner._get
 
-    def get_it(fetch: bulk.Fetch) -> tuple[pathlib.Path | None, PhaseLockError | None]:
+    def get_it(fetch: transfer.Fetch) -> tuple[pathlib.Path | None, PhaseLockError | None]:
         if fetch.track == track:
             loop.call_soon_threadsafe(again.set)
         return get(fetch)

@@ -23,8 +23,8 @@ from phaselock.session.commands import (
     Seek,
     Stop,
 )
-from phaselock.session.host import HostMachine
-from phaselock.session.peer import PeerMachine
+from phaselock.session.host.session import HostMachine
+from phaselock.session.peer.session import PeerMachine
 from tests.support.party import MS, SECOND, Guest, Party, a_track, all_follow_the_same, error, line, ready
 
 HOST_LOST = e.Ended("Host disconnected — session ended.", failed=True)

@@ -12,7 +12,7 @@ from phaselock.model.snapshot import FileState
 from phaselock.protocol import messages as m
 from phaselock.session import effects as e
 from phaselock.session.commands import Add, Autoplay, Move, Next, Play, Remove, Retry, Stop, Without
-from phaselock.session.distribution import AHEAD
+from phaselock.session.host.distribution import AHEAD
 from tests.support.party import MS, SECOND, Guest, Output, Party, a_track, all_follow_the_same, error, line, ready
 
 NEVER_NS = 10**15

@@ -8,8 +8,8 @@ from phaselock.model.names import PERSON_CHARS
 from phaselock.protocol import messages as m
 from phaselock.session import effects as e
 from phaselock.session.commands import Add, DropPeer, Quit
-from phaselock.session.host import HostMachine
-from phaselock.session.peer import PeerMachine
+from phaselock.session.host.session import HostMachine
+from phaselock.session.peer.session import PeerMachine
 from tests.support.party import MS, SECOND, Party, a_track
 
 

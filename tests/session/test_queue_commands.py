@@ -175,9 +175,7 @@ def test_removing_the_last_track_disarms_it() -> None:
     [(Remove(song(2)), 3), (Move(song(3), 1), None), (Move(song(2), 0), 1)],
     ids=["removed", "another before it", "moved away"],
 )
-def test_what_comes_too_late_to_be_told_to_all_changes_the_seam_no_more(
-    change: HostCommand, after: int | None
-) -> None:
+def test_what_comes_too_late_to_be_told_to_all_changes_the_seam_no_more(change: HostCommand, after: int | None) -> None:
     party, guests = playing(3, seconds=8)
     end_ns = line(party).session_ns_at(a_track(1, 8).frames)
     party.run((end_ns - 60 * MS - party.now_ns) / SECOND)

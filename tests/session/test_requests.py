@@ -12,7 +12,7 @@ from phaselock.model.snapshot import RequestState, RequestView
 from phaselock.protocol import messages as m
 from phaselock.session import effects as e
 from phaselock.session.commands import Accept, Add, DropPeer, Reject, Request
-from phaselock.session.requests import MOST_OPEN
+from phaselock.session.host.requests import MOST_OPEN
 from tests.support.party import SECOND, Guest, Party, a_track, error
 
 NEVER_NS = 10**15
@@ -261,7 +261,7 @@ def test_a_song_that_is_no_mp3_is_refused_in_words() -> None:
 
 @pytest.fixture
 def short_queues(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("phaselock.session.transport.MAX_ITEMS", 2)
+    monkeypatch.setattr("phaselock.session.host.transport.MAX_ITEMS", 2)
 
 
 @pytest.mark.usefixtures("short_queues")

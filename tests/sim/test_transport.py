@@ -59,7 +59,7 @@ def test_each_command_is_one_instant(link: Link) -> None:
         for k, instant_s in enumerate(expected):
             of_all = [times[node][k] for node in range(len(world.nodes))]
             late_ms = [(t - instant_s) * 1e3 for t in of_all]
-            assert apart_us(of_all) < limit_us + 45, (k, late_ms)   # a frame of the card
+            assert apart_us(of_all) < limit_us + 45, (k, late_ms)  # a frame of the card
             assert all(abs(t - instant_s - fade_s) < 0.0027 for t in of_all), (k, late_ms)
         assert {len(t) for t in times} == {len(expected)}
     for k in (0, 1, 4, 6):
@@ -108,7 +108,7 @@ def test_the_next_track_joins_to_the_frame() -> None:
         bend_us = (place_s - (at_s - seam_s) + TURN_S / 2) % TURN_S * 1e6 - TURN_S / 2 * 1e6
         before, after = bend_us[at_s < seam_s], bend_us[at_s >= seam_s]
         assert abs(after.mean() - before.mean()) < 5
-        assert abs(bend_us - bend_us.mean()).max() < 5   # not a frame is lost or doubled: one is 45 us
+        assert abs(bend_us - bend_us.mean()).max() < 5  # not a frame is lost or doubled: one is 45 us
         assert loudness.min() > 0.999 and loudness.max() < 1.001
         print(f"{node.name}: bend {after.mean() - before.mean():.3f} us, loudness {loudness.min():.6f}")
     assert ear.apart_us(first_s + 0.01, world.now_s - 0.1)[1].max() < IN_PHASE_US

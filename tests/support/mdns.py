@@ -26,9 +26,7 @@ def say(words: object) -> None:
 
 
 async def announce(name: str, session_id: str) -> None:
-    announcer = Announcer(
-        name, "Ada", bytes.fromhex(session_id), 17401, usable_addresses(), refresh=usable_addresses
-    )
+    announcer = Announcer(name, "Ada", bytes.fromhex(session_id), 17401, usable_addresses(), refresh=usable_addresses)
     await announcer.start()
     say("up")
     async for line in await standard_input():

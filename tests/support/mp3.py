@@ -79,9 +79,7 @@ def description(first: bytes, claimed: int, *, delay: int = ENCODER_DELAY, paddi
     raise AssertionError("no packet holds a description")
 
 
-def encode(
-    rate_hz: int = 44100, channels: int = 2, frames: int = 100_000, kbps: int = 128, vbr: bool = False
-) -> bytes:
+def encode(rate_hz: int = 44100, channels: int = 2, frames: int = 100_000, kbps: int = 128, vbr: bool = False) -> bytes:
     """`music` as the program lame would write it."""
     sound = packets(rate_hz, channels, frames, kbps, vbr)
     padding = len(sound) * packet_frames(sound[0]) - frames - ENCODER_DELAY

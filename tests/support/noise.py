@@ -6,7 +6,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.signal import czt
 
-from phaselock.bench.ear import Recording
+from phaselock.bench.analysis.delay import Recording
 
 FIRST_NS = 1_000_000_000_007
 LEVEL = 0.15

@@ -21,8 +21,8 @@ from phaselock.protocol.framing import GREETING_CAP, HOST_CAP, SESSION_CAP, Fram
 from phaselock.protocol.messages import Message
 from phaselock.session import effects as e
 from phaselock.session.commands import Add, HostCommand, Leave
-from phaselock.session.host import HostMachine
-from phaselock.session.peer import PeerMachine
+from phaselock.session.host.session import HostMachine
+from phaselock.session.peer.session import PeerMachine
 
 MS = 1_000_000
 SECOND = 1_000_000_000

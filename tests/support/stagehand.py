@@ -50,7 +50,7 @@ class FakeProgram:
         return [one[0] if len(one) == 1 else one for one in found]
 
     def preferences(self) -> Any:
-        from phaselock.ui.port import Preferences
+        from phaselock.ui.backend import Preferences
 
         return Preferences(**self.kept)
 
@@ -273,7 +273,7 @@ class Remote:
 
 def play_remote() -> None:
     """The other side of `Remote`. When the window is closed it says which threads are left."""
-    from phaselock.desktop import Desktop
+    from phaselock.app.window import Desktop
     from phaselock.ui.window import Window
 
     desktop = Desktop("null")

@@ -25,8 +25,8 @@ from phaselock.protocol.framing import GREETING_CAP, HOST_CAP, SESSION_CAP, Fram
 from phaselock.protocol.messages import Message
 from phaselock.session import effects as e
 from phaselock.session.commands import Add, HostCommand, Leave
-from phaselock.session.host import HostMachine
-from phaselock.session.peer import NO_CLOCK, PeerMachine
+from phaselock.session.host.session import HostMachine
+from phaselock.session.peer.session import NO_CLOCK, PeerMachine
 from phaselock.sync.clock import STALE_NS, clock_status
 from tests.support.clock import VirtualClock
 from tests.support.ear import Ear, Record, Sound

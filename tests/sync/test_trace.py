@@ -89,9 +89,7 @@ def test_a_line_that_cannot_be_is_refused_by_its_number(path: pathlib.Path, line
         ({"session": "x" * 5000}, "kitchen.trace is no clock trace; phaselock trace ADDRESS records one."),
     ],
 )
-def test_a_header_that_does_not_fit_is_refused(
-    path: pathlib.Path, changed: dict[str, object], sentence: str
-) -> None:
+def test_a_header_that_does_not_fit_is_refused(path: pathlib.Path, changed: dict[str, object], sentence: str) -> None:
     with pytest.raises(PhaseLockError, match=f"^{re.escape(sentence)}$"):
         read_trace(written(path, "5 10 10 6", **changed))
 

@@ -12,7 +12,7 @@ from phaselock.model.queue import ItemStatus, QueueItem
 from phaselock.model.snapshot import FileState, FileView, PeerView, RequestState, RequestView, SessionSnapshot
 from phaselock.model.timeline import Timeline
 from phaselock.session.commands import Add, Next, Pause, Play, Stop
-from phaselock.ui.port import Found, FoundSessions, Own, State
+from phaselock.ui.backend import Found, FoundSessions, Own, State
 from phaselock.ui.viewmodel import HostView, PeerRow, browser_view, host_view, output_text, peer_view, position_s
 from phaselock.ui.viewmodel.words import NNBSP
 from tests.support.party import MS, Party, a_track

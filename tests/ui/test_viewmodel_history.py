@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phaselock.ui.port import State
+from phaselock.ui.backend import State
 from phaselock.ui.viewmodel import History
 from phaselock.ui.viewmodel.history import BREAK_S, COLOURS, KEPT_S, UNCHANGED_S
 from tests.ui.test_viewmodel import CARD, QUEUE, guest, line, off, peer, playing

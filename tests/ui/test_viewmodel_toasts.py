@@ -8,7 +8,7 @@ import pytest
 
 from phaselock.errors import InvalidMp3Error
 from phaselock.session.commands import Add, Play, Reject, Request
-from phaselock.ui.port import Happened
+from phaselock.ui.backend import Happened
 from phaselock.ui.viewmodel import Toast, event_toast
 from tests.support.party import Party, a_track
 

@@ -15,7 +15,7 @@ BOUND_KB = 50_000
 
 # The window as it is, on no sound card, but that it looks at itself once it has stood for two seconds, and closes.
 WINDOW = """
-from phaselock.desktop import Desktop
+from phaselock.app.window import Desktop
 from phaselock.ui.screens.home import HomeScreen
 from phaselock.ui.window import Window
 

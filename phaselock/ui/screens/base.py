@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from phaselock.ui import theme
-from phaselock.ui.port import Mail, Program, State
+from phaselock.ui.backend import Mail, Program, State
 from phaselock.ui.theme import ctk
 from phaselock.ui.viewmodel import History
 from phaselock.ui.widgets.toast import Action, Kind

@@ -7,13 +7,13 @@ from typing import Any
 
 from phaselock.model.address import parse_address
 from phaselock.ui import theme
-from phaselock.ui.port import Closed, FoundSessions, Mail
+from phaselock.ui.backend import Closed, FoundSessions, Mail
 from phaselock.ui.screens.base import Screen, Stage
 from phaselock.ui.theme import ctk, px
 from phaselock.ui.viewmodel import browser_view
 from phaselock.ui.widgets.buttons import IconButton, MainButton, SecondaryButton, TextButton
 from phaselock.ui.widgets.entry import Field
-from phaselock.ui.widgets.mark import Mark
+from phaselock.ui.widgets.logo import Mark
 from phaselock.ui.widgets.panel import Panel
 from phaselock.ui.widgets.rows import Row, RowList
 

@@ -10,7 +10,7 @@ from uuid import UUID
 from phaselock.model.queue import upcoming_shuffled
 from phaselock.session import commands as c
 from phaselock.ui import theme
-from phaselock.ui.port import State
+from phaselock.ui.backend import State
 from phaselock.ui.screens.base import Stage
 from phaselock.ui.screens.home import label
 from phaselock.ui.screens.playing import PlayingPanel, shortened

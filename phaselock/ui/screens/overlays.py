@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from phaselock.ui import theme
-from phaselock.ui.port import Mail, Outputs, State
+from phaselock.ui.backend import Mail, Outputs, State
 from phaselock.ui.screens.base import Stage
 from phaselock.ui.screens.home import label
 from phaselock.ui.theme import ctk, px

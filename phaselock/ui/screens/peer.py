@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from phaselock.ui import theme
-from phaselock.ui.port import State
+from phaselock.ui.backend import State
 from phaselock.ui.screens.base import Stage
 from phaselock.ui.screens.home import label
 from phaselock.ui.screens.playing import PlayingPanel, shortened
@@ -80,9 +80,7 @@ class PeerScreen(SessionScreen):
     def _build_queue(self) -> None:
         panel = Panel(self, "Queue")
         panel.grid(row=1, column=1, sticky="nsew", padx=(0, px(24)), pady=(0, px(24)))
-        self.queue = RowList(
-            panel.body, empty=("No songs yet. Ask the host for one with Request song.", None, None)
-        )
+        self.queue = RowList(panel.body, empty=("No songs yet. Ask the host for one with Request song.", None, None))
         self.queue.configure(width=px(QUEUE_WIDTH - 32))
         self.queue.pack(fill="both", expand=True)
         self.requests = RowList(panel.body)
@@ -90,10 +88,7 @@ class PeerScreen(SessionScreen):
         self.button.pack(fill="x", pady=(px(12), 0), side="bottom")
 
     def _show_requests(self, view: PeerScreenView) -> None:
-        rows = [
-            Row(str(row.request_id), row.text, row.size_text, progress=row.progress)
-            for row in view.requests
-        ]
+        rows = [Row(str(row.request_id), row.text, row.size_text, progress=row.progress) for row in view.requests]
         self.requests.set_rows(rows)
         if rows:
             self.requests.configure(height=px(56 * len(rows)), width=px(QUEUE_WIDTH - 32))

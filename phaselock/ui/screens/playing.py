@@ -8,7 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from phaselock.ui import theme
-from phaselock.ui.port import BANDS, Picture, Shape, State
+from phaselock.ui.backend import BANDS, Picture, Shape, State
 from phaselock.ui.screens.base import Stage
 from phaselock.ui.screens.home import label
 from phaselock.ui.theme import ctk, px

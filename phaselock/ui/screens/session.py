@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from phaselock.ui.port import Mail, Picture, Shape
+from phaselock.ui.backend import Mail, Picture, Shape
 from phaselock.ui.screens.base import Screen
 from phaselock.ui.screens.playing import PlayingPanel
 from phaselock.ui.theme import px

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from phaselock.ui.port import FoundSessions
+from phaselock.ui.backend import FoundSessions
 from phaselock.ui.viewmodel.values import BrowserView, FoundRow
 
 LOOKING = "Looking for sessions on this network…"

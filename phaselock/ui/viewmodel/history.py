@@ -8,7 +8,7 @@ import dataclasses
 import io
 import re
 
-from phaselock.ui.port import State
+from phaselock.ui.backend import State
 from phaselock.ui.viewmodel.sync import machines
 
 KEPT_S = 300.0

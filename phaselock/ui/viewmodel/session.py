@@ -7,7 +7,7 @@ from uuid import UUID
 from phaselock.model.queue import QueueItem
 from phaselock.model.snapshot import FileState, FileView, LatencyClass, PeerView, RequestState, RequestView
 from phaselock.model.timing import TIMING_PHRASES, TIMING_SENTENCES, Timing
-from phaselock.ui.port import State
+from phaselock.ui.backend import State
 from phaselock.ui.viewmodel.rows import item_of, queue_rows, song
 from phaselock.ui.viewmodel.sync import chip, machines, own_machine, sounding, sync_view
 from phaselock.ui.viewmodel.toasts import NO_OUTPUT

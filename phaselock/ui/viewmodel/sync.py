@@ -6,7 +6,7 @@ import dataclasses
 
 from phaselock.model.snapshot import PeerView, SessionSnapshot
 from phaselock.model.timing import TIMING_SENTENCES, Timing
-from phaselock.ui.port import State
+from phaselock.ui.backend import State
 from phaselock.ui.viewmodel.rows import item_of
 from phaselock.ui.viewmodel.values import Chip, Figures, Kind, SyncView
 from phaselock.ui.viewmodel.words import NNBSP, listed, ms_text, within_text

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from phaselock.model.timing import TIMING_SENTENCES
-from phaselock.ui.port import Happened
+from phaselock.ui.backend import Happened
 from phaselock.ui.viewmodel.values import Toast, ToastKind
 
 INVALID = "Invalid or corrupted MP3 file"

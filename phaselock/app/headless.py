@@ -1,0 +1,229 @@
+"""The composition root: who starts, who stops, which thread owns what.
+
+    main      asyncio: the runner and its machine, all control sockets; the others report here with call_soon_threadsafe
+    stdin     reads lines (daemon; ends with the process)
+    stdout    writes lines (cli.Terminal)
+    files     finds, hashes and inspects one added file after the other (host)
+    bulk      file transfers, blocking; upload: those of requested songs (peer)
+    settings writer, log: what is kept between runs
+    clock     C, no interpreter lock: answers (host) or measures (peer)
+    player, device, audio callback: see audio/player.py
+
+They are stopped in the reverse order: the session says goodbye, then the sound ends, then the clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+import pathlib
+import signal
+import threading
+from collections.abc import Callable, Coroutine, Iterator
+from types import FrameType
+from typing import Any
+
+from phaselock import _native
+from phaselock.app.session import HostWish, JoinWish, address_of, host_stage, peer_stage
+from phaselock.app.shell import HostDesk, PeerDesk, Terminal
+from phaselock.audio import priority
+from phaselock.audio.device import list_outputs
+from phaselock.errors import PhaseLockError
+from phaselock.network import discovery
+from phaselock.session import commands as c
+from phaselock.session.effects import Ended
+from phaselock.storage import log
+from phaselock.storage.paths import log_path, settings_path
+from phaselock.storage.settings import SettingsStore
+
+NOTHING_FOUND = "No session was found on this network. Joining by address works all the same: phaselock join ADDRESS"
+
+LOG_PATIENCE_S = 0.5
+
+_log = logging.getLogger("phaselock.app.headless")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LocalClock:
+    """What becomes of this process's clock where one machine plays several."""
+
+    skew_ppm: float
+    ahead_ns: int
+
+    def set(self) -> None:
+        """Before anything reads it."""
+        _native.set_clock_skew(self.skew_ppm, self.ahead_ns)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HostOptions:
+    """What `phaselock host` was asked for. `autoplay` is the number of peers to wait for, None: do not play."""
+
+    wish: HostWish
+    files: tuple[str, ...]
+    autoplay: int | None
+    clock: LocalClock
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class JoinOptions:
+    """What `phaselock join` was asked for."""
+
+    wish: JoinWish
+    clock: LocalClock
+
+
+def run_host(options: HostOptions, terminal: Terminal) -> int:
+    """Host a session until it ends; the exit status, or PhaseLockError."""
+    options.clock.set()
+    return _run(_host(options, terminal), terminal)
+
+
+def run_join(options: JoinOptions, terminal: Terminal) -> int:
+    """Take part in a session until it ends; the exit status, or PhaseLockError."""
+    options.clock.set()
+    return _run(_join(options, terminal), terminal)
+
+
+def run_sessions(timeout_s: float, terminal: Terminal) -> int:
+    """List the sessions that are found on this network."""
+    found = asyncio.run(discovery.find_sessions(timeout_s))
+    for session in found:
+        fields = {**dataclasses.asdict(session), "full": session.full, "address": address_of(session)}
+        terminal.event("found", None, fields)
+    if not found:
+        terminal.event("warning", None, {"message": NOTHING_FOUND})
+    return 0
+
+
+def run_devices(terminal: Terminal) -> int:
+    """List the outputs of this machine, and what the system grants to an audio thread of ours."""
+    outputs = list_outputs()
+    for one in outputs:
+        fields = {"backend": one.backend, "name": one.name, "default": one.is_default}
+        terminal.event("output", None, {**fields, "timing": one.timing, "link": one.link})
+    if not outputs:
+        terminal.event("warning", None, {"message": "No audio output detected."})
+    elif found := priority.try_out():
+        fields = {"priority": found.level, "message": found.sentence, "fix": found.advice}
+        terminal.event("priority", None, fields)
+    return 0
+
+
+def run_log(lines: int, terminal: Terminal) -> int:
+    """Show where the log is, and its end."""
+    path = log_path()
+    try:
+        found = log.tail(path, lines)
+    except FileNotFoundError:
+        found = ["Nothing has been logged yet."] if lines else []
+    except OSError as error:
+        raise PhaseLockError(f"The log {path} cannot be read: {error.strerror}.") from None
+    terminal.event("log", None, {"path": str(path), "lines": found})
+    return 0
+
+
+def _run(session: Coroutine[Any, Any, Ended], terminal: Terminal) -> int:
+    journal = log.start(log_path(), None)
+    if journal.settled(LOG_PATIENCE_S) and journal.problem:
+        terminal.event("warning", None, {"message": journal.problem})
+    try:
+        ended = asyncio.run(session)
+    except asyncio.CancelledError:  # left before there was a session
+        return 0
+    except PhaseLockError as error:
+        _log.error("%s", error)
+        raise
+    finally:
+        journal.close()
+    if ended.failed:
+        raise PhaseLockError(ended.reason)
+    return 0
+
+
+async def _host(options: HostOptions, terminal: Terminal) -> Ended:
+    for file in options.files:
+        if not pathlib.Path(file).exists():
+            raise PhaseLockError(f"There is no file {file}.")
+    with _settings(terminal) as store:
+        async with host_stage(options.wish, store, lambda event: desk.tell(event)) as stage:
+            desk = HostDesk(stage.runner, stage.intake, stage.player, store, terminal)
+            with _polite_interrupts(desk.quit):
+                fields = {"session_name": stage.session_name, "host_name": stage.host_name}
+                ports = {"port": stage.port, "clock_port": stage.clock_port}
+                where = {"address": stage.address, "addresses": list(stage.addresses)}
+                terminal.event("session", _native.now_ns(), {**fields, **ports, **where})
+                terminal.listen(_on_loop(desk.line))
+                if options.autoplay is not None:
+                    stage.runner.command(c.Autoplay(options.autoplay))
+                for file in options.files:
+                    stage.intake.take([file])
+                return await stage.run()
+
+
+async def _join(options: JoinOptions, terminal: Terminal) -> Ended:
+    this_task = asyncio.current_task()
+    assert this_task is not None
+    with _settings(terminal) as store, _polite_interrupts(this_task.cancel) as give_up:
+        async with peer_stage(options.wish, store, lambda event: desk.tell(event)) as stage:
+            desk = PeerDesk(stage.runner, stage.player, store, terminal)
+            give_up.close()
+            with _polite_interrupts(desk.leave):
+                terminal.listen(_on_loop(desk.line))
+                return await stage.run()
+
+
+@contextlib.contextmanager
+def _settings(terminal: Terminal) -> Iterator[SettingsStore]:
+    store = SettingsStore(settings_path())
+    if store.warning:
+        _log.warning("%s", store.warning)
+        terminal.event("warning", None, {"message": store.warning})
+    try:
+        yield store
+    finally:
+        store.close()
+
+
+def _on_loop(on_line: Callable[[str], None]) -> Callable[[str], None]:
+    """The same function, to be called from any other thread, which then waits: lines do not pile up."""
+    loop = asyncio.get_running_loop()
+
+    def call(line: str) -> None:
+        taken = threading.Event()
+
+        def take() -> None:
+            try:
+                on_line(line)
+            finally:
+                taken.set()
+
+        with contextlib.suppress(RuntimeError):  # the loop is closed: too late
+            loop.call_soon_threadsafe(take)
+            taken.wait()
+
+    return call
+
+
+@contextlib.contextmanager
+def _polite_interrupts(leave: Callable[[], object]) -> Iterator[contextlib.ExitStack]:
+    """The first Ctrl-C or SIGTERM calls `leave` on the loop; a second one is not polite. Closing what is given ends it
+    before the block."""
+    loop = asyncio.get_running_loop()
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    def on_signal(number: int, frame: FrameType | None) -> None:
+        restore()
+        loop.call_soon_threadsafe(leave)
+
+    for number in before:
+        signal.signal(number, on_signal)
+    with contextlib.ExitStack() as stack:
+        stack.callback(restore)
+        yield stack

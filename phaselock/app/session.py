@@ -1,0 +1,292 @@
+"""A session with all its parts: sockets, clock, player, machine, runner, announcement. Whoever opens one gives it
+commands and hears its events; the command line and the window do so alike.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import functools
+import logging
+import pathlib
+import secrets
+import socket
+from collections.abc import AsyncIterator, Callable, Sequence
+
+from phaselock import _native
+from phaselock.app.importer import Intake, take_in
+from phaselock.audio.decoder import Mp3Source
+from phaselock.audio.device import USER_DATA_OFFSET, Device
+from phaselock.audio.mp3_file import inspect
+from phaselock.audio.player import Output, Player
+from phaselock.audio.virtual_device import VirtualCard, VirtualOutput
+from phaselock.errors import PhaseLockError
+from phaselock.model.address import DEFAULT_PORT
+from phaselock.model.names import person_name
+from phaselock.network import discovery
+from phaselock.network.host import HostRunner
+from phaselock.network.interfaces import usable_addresses
+from phaselock.network.listener import bind
+from phaselock.network.peer import CannotConnect, PeerRunner, connect
+from phaselock.network.service_record import FoundSession
+from phaselock.session.effects import Ended, Event
+from phaselock.session.host.session import HostMachine
+from phaselock.session.peer.session import PeerMachine
+from phaselock.storage.cache import FileCache
+from phaselock.storage.paths import cache_dir
+from phaselock.storage.settings import SettingsStore
+from phaselock.sync.clock import HostClock, PeerClocks
+
+DEFAULT_DEVICE = "default"
+SEARCH_S = 2.0
+LONGER_SEARCH_S = 6.0
+
+_log = logging.getLogger("phaselock.app.session")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HostWish:
+    """How to host; None where the settings decide."""
+
+    session_name: str | None = None
+    display_name: str | None = None
+    bind: str = ""
+    port: int | None = None
+    clock_port: int | None = None
+    unlisted: bool = False
+    backend: str = "auto"
+    device: str | None = None
+    card: VirtualCard = VirtualCard()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class JoinWish:
+    """How to take part; without an address the session is searched for on the network."""
+
+    address: tuple[str, int] | None = None
+    session_name: str | None = None
+    display_name: str | None = None
+    cache: str | None = None
+    backend: str = "auto"
+    device: str | None = None
+    card: VirtualCard = VirtualCard()
+    clock_filter: str = "envelope"
+
+
+@dataclasses.dataclass(slots=True)
+class HostStage:
+    """An open session of our own."""
+
+    runner: HostRunner
+    player: Player
+    intake: Intake
+    session_name: str
+    host_name: str
+    port: int
+    clock_port: int
+    address: str
+    """What others join with."""
+    addresses: tuple[str, ...]
+    _listener: socket.socket
+
+    async def run(self) -> Ended:
+        """Serve until the session ends."""
+        return await self.runner.run([self._listener])
+
+
+@dataclasses.dataclass(slots=True)
+class PeerStage:
+    """A place in somebody else's session."""
+
+    runner: PeerRunner
+    player: Player
+    address: str
+    _control: socket.socket
+
+    async def run(self) -> Ended:
+        """Take part until the session ends."""
+        return await self.runner.run(self._control)
+
+
+@contextlib.asynccontextmanager
+async def host_stage(
+    wish: HostWish, store: SettingsStore, on_event: Callable[[Event], None]
+) -> AsyncIterator[HostStage]:
+    """Open a session; what was wished for is remembered. PhaseLockError when it cannot be."""
+    with contextlib.ExitStack() as stack:
+        name = display_name(wish.display_name, store)
+        asked = person_name(wish.session_name or "") or store.settings.session_name
+        session_name = asked or f"{name}'s jam"
+        wanted_port = store.settings.port if wish.port is None else wish.port
+        wanted_clock_port = store.settings.clock_port if wish.clock_port is None else wish.clock_port
+        listener = stack.enter_context(bind(wish.bind, wanted_port, socket.SOCK_STREAM))
+        clock_socket = bind(wish.bind, wanted_clock_port, socket.SOCK_DGRAM)
+        port, clock_port = listener.getsockname()[1], clock_socket.getsockname()[1]
+        clock = HostClock(clock_socket)
+        stack.callback(clock.close)
+        player = _player(clock.line, name, wish, store)
+        stack.callback(player.close)
+
+        def tell(event: Event) -> None:
+            _opened(event, player, store, wish.device)
+            on_event(event)
+            if event.name in ("peer_joined", "peer_left"):
+                announcement.set_peers(len(runner.snapshot().peers))
+
+        runner = HostRunner(
+            HostMachine(
+                session_name=session_name,
+                host_name=name,
+                clock_port=clock_port,
+                token_factory=functools.partial(secrets.token_bytes, 16),
+            ),
+            player,
+            clock,
+            FileCache(cache_dir()),
+            describe=take_in,
+            now_ns=_native.now_ns,
+            on_event=tell,
+        )
+        intake = Intake(runner.add, lambda name, fields: on_event(Event(name, runner.session_ns(), fields)))
+        stack.callback(intake.close)
+        given = {"session_name": asked, "port": wish.port or None, "clock_port": wish.clock_port or None}
+        store.update(**{setting: value for setting, value in given.items() if value})
+        addresses = usable_addresses(wish.bind)
+        address = address_text(wish.bind or (addresses[0] if addresses else socket.gethostname()), port)
+        announcement = discovery.Announcer(
+            session_name,
+            name,
+            runner.session_id,
+            port,
+            () if wish.unlisted else addresses,
+            refresh=None if wish.unlisted else functools.partial(usable_addresses, wish.bind),
+        )
+
+        async def announce() -> None:
+            try:
+                await announcement.start()
+            except PhaseLockError as error:
+                text = f"{error} Others cannot find this session by itself; tell them: phaselock join {address}"
+                _log.warning("%s", text)
+                on_event(Event("warning", runner.session_ns(), {"message": text}))
+
+        announcing = asyncio.create_task(announce())
+        try:
+            yield HostStage(runner, player, intake, session_name, name, port, clock_port, address, addresses, listener)
+        finally:
+            announcing.cancel()
+            await asyncio.wait([announcing])
+            await announcement.close()
+
+
+@contextlib.asynccontextmanager
+async def peer_stage(
+    wish: JoinWish, store: SettingsStore, on_event: Callable[[Event], None]
+) -> AsyncIterator[PeerStage]:
+    """Reach a host. PhaseLockError when that cannot be; what comes of joining is told by `run`."""
+    with contextlib.ExitStack() as stack:
+        name = display_name(wish.display_name, store)
+        control = stack.enter_context(await _reach(wish))
+        clock = PeerClocks(wish.clock_filter)
+        stack.callback(clock.stop)
+        player = _player(clock.line, name, wish, store)
+        stack.callback(player.close)
+
+        def tell(event: Event) -> None:
+            _opened(event, player, store, wish.device)
+            on_event(event)
+
+        runner = PeerRunner(
+            PeerMachine(display_name=name),
+            player,
+            clock,
+            FileCache(pathlib.Path(wish.cache) if wish.cache else cache_dir()),
+            inspect=inspect,
+            now_ns=_native.now_ns,
+            on_event=tell,
+        )
+        yield PeerStage(runner, player, address_text(*control.getpeername()[:2]), control)
+
+
+def display_name(wish: str | None, store: SettingsStore) -> str:
+    """The name that was asked for, and is remembered; or the last one, or the machine's."""
+    if wish is None:
+        return store.settings.display_name or person_name(socket.gethostname().partition(".")[0]) or "PhaseLock"
+    name = person_name(wish)
+    if not name:
+        raise PhaseLockError("Please choose a display name.")
+    store.update(display_name=name)
+    return name
+
+
+def address_text(address: str, port: int) -> str:
+    """What `phaselock join` takes."""
+    address = address.removeprefix("::ffff:")
+    if port == DEFAULT_PORT:
+        return address
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
+
+
+def address_of(session: FoundSession) -> str:
+    """What `phaselock join` takes."""
+    return address_text(session.addresses[0], session.port) if session.addresses else ""
+
+
+async def _reach(wish: JoinWish) -> socket.socket:
+    """A connection to the host at the address, or to the one that is found."""
+    if wish.address is not None:
+        return await connect(*wish.address)
+    wanted = wish.session_name and person_name(wish.session_name).casefold()
+
+    def fitting(sessions: Sequence[FoundSession]) -> list[FoundSession]:
+        return [one for one in sessions if not wanted or one.session_name.casefold() == wanted]
+
+    # All that are there shall have spoken, for there may be two of a name; one that is not there yet is waited for.
+    found = fitting(await discovery.find_sessions(SEARCH_S))
+    if not found:
+        found = fitting(await discovery.find_sessions(LONGER_SEARCH_S, until=lambda all_: bool(fitting(all_))))
+    if len(found) > 1:
+        hosts = ", ".join(f'"{one.session_name}" by {one.host_name} at {address_of(one)}' for one in found)
+        raise PhaseLockError(f"There are several sessions: {hosts}. Choose: phaselock join ADDRESS")
+    if not found:
+        what = f'No session called "{wish.session_name}" was found.' if wanted else "No session was found."
+        raise PhaseLockError(f"{what} Ask the host for its address, then: phaselock join ADDRESS")
+    problem: PhaseLockError | None = None
+    for address in found[0].addresses:
+        try:
+            return await connect(address, found[0].port)
+        except CannotConnect as error:
+            problem = problem or error
+    raise problem or PhaseLockError("The session told no address.")
+
+
+def _player(line: _native.ClockLine, name: str, wish: HostWish | JoinWish, store: SettingsStore) -> Player:
+    """The player on the output that was asked for (and nowhere else), or on the one of the settings if it is there."""
+    if wish.device == DEFAULT_DEVICE:
+        store.update(device=None)
+    wished = wish.device if wish.device != DEFAULT_DEVICE else None
+
+    def new_output(engine: _native.Engine) -> Output:
+        if wish.backend == "virtual":
+            return VirtualOutput(engine, wish.card, name)
+        return Device(
+            engine,
+            f"phaselock-{name}",
+            wish.backend,
+            wished or (store.settings.device if wish.backend == "auto" else None),
+            or_default=wished is None,
+        )
+
+    _native.Engine.set_user_offset(USER_DATA_OFFSET)
+    player = Player(line, new_output, lambda plan: Mp3Source(plan.path, inspect(plan.path)))
+    player.set_volume(store.settings.volume)
+    return player
+
+
+def _opened(event: Event, player: Player, store: SettingsStore, wished: str | None) -> None:
+    """Each output has a correction of its own; one that was asked for and is there is remembered."""
+    if event.name == "device" and event.fields["state"] == "open" and "peer" not in event.fields:
+        if wished == event.fields["name"]:
+            store.update(device=wished)
+        player.set_correction_ms(store.settings.corrections_ms.get(str(event.fields["name"]), 0.0))

@@ -1,0 +1,1 @@
+"""Delays between recordings, and statistics."""

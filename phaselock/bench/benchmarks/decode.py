@@ -1,0 +1,160 @@
+"""`phaselock bench decode`: how fast songs of several kinds are read, decoded, searched and looked at, as the player
+does it."""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import dataclasses
+import pathlib
+import random
+import tempfile
+import time
+from collections.abc import Sequence
+
+from phaselock.audio.decoder import CHANNELS, Mp3Source
+from phaselock.audio.mp3_file import Mp3Info, inspect
+from phaselock.audio.waveform import analyse
+from phaselock.bench.analysis import stats
+from phaselock.bench.interface import Bench
+from phaselock.bench.lab import signals
+from phaselock.bench.results import Case, Figure, Plot, Series
+
+SEEKS = 200
+_READ_FRAMES = 8192
+"""What the player asks for at a time."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of MP3; kbps say nothing where the encoder chooses (`vbr`)."""
+
+    name: str
+    rate_hz: int
+    kbps: int
+    channels: int = 2
+    vbr: bool = False
+    tag_bytes: int = 0
+    """Of a tag in front, as artwork makes it."""
+
+
+KINDS = (
+    Kind("44.1 kHz, 128 kbit/s", 44100, 128),
+    Kind("44.1 kHz, 320 kbit/s", 44100, 320),
+    Kind("48 kHz, 320 kbit/s", 48000, 320),
+    Kind("22.05 kHz, 64 kbit/s", 22050, 64),
+    Kind("44.1 kHz, variable", 44100, 0, vbr=True),
+    Kind("44.1 kHz, 128 kbit/s, mono", 44100, 128, channels=1),
+    Kind("44.1 kHz, 128 kbit/s, 8 MB tag", 44100, 128, tag_bytes=8_000_000),
+)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Found:
+    """What one repeat found; times of a minute of music."""
+
+    realtime_factor: float
+    inspect_ms: float
+    analysis_ms: float
+    seeks_ms: tuple[float, ...]
+
+
+def run(options: argparse.Namespace, bench: Bench, seconds: float = 120.0) -> None:
+    """Songs of so many seconds of every kind; the repeats, one for each seed, take turns."""
+    with tempfile.TemporaryDirectory(prefix="phaselock-bench-") as folder:
+        paths = {}
+        for number, kind in enumerate(KINDS):
+            bench.progress(0.2 * number / len(KINDS), f"making {kind.name}")
+            paths[kind] = pathlib.Path(folder) / f"{number}.mp3"
+            make(paths[kind], kind, seconds)
+        found = collections.defaultdict[Kind, list[Found]](list)
+        steps = [(seed, kind) for seed in options.seeds for kind in KINDS]
+        for step, (seed, kind) in enumerate(steps):
+            bench.progress(0.2 + 0.8 * step / len(steps), kind.name)
+            found[kind].append(measure(paths[kind], seed))
+            bench.add(case(kind, paths[kind], seconds, found[kind]))
+
+
+def make(path: pathlib.Path, kind: Kind, seconds: float) -> None:
+    """Write a song of that kind."""
+    tag = b""
+    if kind.tag_bytes:
+        size = bytes(kind.tag_bytes >> shift & 0x7F for shift in (21, 14, 7, 0))
+        tag = b"ID3\x04\0\0" + size + bytes(kind.tag_bytes)
+    sound = signals.noise(seconds, kind.rate_hz, 1, kind.channels)
+    path.write_bytes(tag + signals.encode(sound, kind.rate_hz, kind.kbps, vbr=kind.vbr))
+
+
+def measure(path: pathlib.Path, seed: int) -> Found:
+    """One repeat; `seed` chooses where it seeks."""
+    began_s = time.perf_counter()
+    info = inspect(path)
+    inspected_s = time.perf_counter() - began_s
+    minutes = info.frames / info.rate_hz / 60
+    pcm = bytearray(4 * CHANNELS * _READ_FRAMES)
+    with Mp3Source(path, info) as source:
+        began_s = time.perf_counter()
+        while source.read_into(pcm, _READ_FRAMES):
+            pass
+        decoded_s = time.perf_counter() - began_s
+        seeks_ms = tuple(_seek_ms(source, frame, pcm) for frame in places(info, seed))
+    began_s = time.perf_counter()
+    analyse(path, info)
+    analysed_s = time.perf_counter() - began_s
+    return Found(60 * minutes / decoded_s, 1e3 * inspected_s / minutes, 1e3 * analysed_s / minutes, seeks_ms)
+
+
+def places(info: Mp3Info, seed: int) -> list[int]:
+    """Where to seek."""
+    chance = random.Random(seed)
+    return [chance.randrange(info.frames) for _ in range(SEEKS)]
+
+
+def _seek_ms(source: Mp3Source, frame: int, pcm: bytearray) -> float:
+    """Until the first frame there is at hand."""
+    began_s = time.perf_counter()
+    source.seek(frame)
+    source.read_into(pcm, 1)
+    return 1e3 * (time.perf_counter() - began_s)
+
+
+def case(kind: Kind, path: pathlib.Path, seconds: float, repeats: Sequence[Found]) -> Case:
+    """What was found of one kind."""
+    ranks = tuple(range(101))
+
+    def seeks(percent: float) -> tuple[float, ...]:
+        return tuple(stats.percentile(one.seeks_ms, percent) for one in repeats)
+
+    return Case(
+        "decode",
+        kind.name,
+        {**dataclasses.asdict(kind), "seconds": seconds, "bytes": path.stat().st_size, "seeks": SEEKS},
+        (
+            Figure("realtime_factor", "", tuple(one.realtime_factor for one in repeats), "more"),
+            Figure("seek_p50_ms", "ms", seeks(50)),
+            Figure("seek_p95_ms", "ms", seeks(95)),
+            Figure("seek_worst_ms", "ms", seeks(100)),
+            Figure("inspect_a_minute_ms", "ms", tuple(one.inspect_ms for one in repeats)),
+            Figure("analyse_a_minute_ms", "ms", tuple(one.analysis_ms for one in repeats)),
+        ),
+        (
+            Plot(
+                f"{kind.name}: how long a seek takes",
+                "percent of the seeks take at most",
+                "milliseconds",
+                tuple(
+                    Series(
+                        f"repeat {number}",
+                        tuple(map(float, ranks)),
+                        tuple(stats.percentile(one.seeks_ms, rank) for rank in ranks),
+                    )
+                    for number, one in enumerate(repeats, 1)
+                ),
+            ),
+        ),
+        {"repeats": [dataclasses.asdict(one) for one in repeats]},
+        (
+            "Band-limited noise, which leaves the encoder nothing to save, from a file that the system has in memory. "
+            "A seek ends with its first frame at hand. Analysis rests for half of its time, on purpose.",
+        ),
+    )

@@ -1,0 +1,170 @@
+"""`phaselock bench engine`: how long the audio callback takes, timed in C around the engine, on made-up times.
+
+The callbacks come one behind the other, so the caches are warm, and a bit late each, as on a real card.
+"""
+
+from __future__ import annotations
+
+import argparse
+import collections
+import dataclasses
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from phaselock import _native
+from phaselock.bench.interface import Bench
+from phaselock.bench.results import Case, Figure, Plot, Series
+from phaselock.errors import PhaseLockError
+
+BLOCKS = (96, 512, 1024)
+RING_FRAMES = 65536
+SETTLING_S = 2.0
+_T0_NS = 1_000_000_000_000
+_LATE_NS = 30_000
+"""Mean of the exponential lateness of callbacks: the engine's estimate of the card's clock has work to do."""
+_GRID = np.concatenate([np.arange(0, 99, 1.0), np.arange(99, 100.001, 0.02)])
+"""Percentiles that are kept of all callbacks."""
+
+Spans = npt.NDArray[np.int64]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Load:
+    """What the engine has to do."""
+
+    name: str
+    device_hz: int
+    track_hz: int | None
+    """None: nothing plays."""
+    drift_ppm: float = 0.0
+    """How fast the session's clock runs away from the local one."""
+    seams: bool = False
+    """Time only the callbacks in which one track ends and the next begins."""
+
+
+LOADS = (
+    Load("silence", 48000, None),
+    Load("48 to 48 kHz", 48000, 48000),
+    Load("44.1 to 48 kHz", 48000, 44100),
+    Load("44.1 to 44.1 kHz, 80 ppm apart", 44100, 44100, drift_ppm=80),
+    Load("44.1 to 48 kHz, at a seam", 48000, 44100, seams=True),
+)
+
+
+def run(options: argparse.Namespace, bench: Bench, seconds: float = 30.0) -> None:
+    """Every load with callbacks of every size, repeated for every seed; `seconds` of sound each."""
+    found = collections.defaultdict[tuple[Load, int], list[Spans]](list)
+    steps = [(seed, load, frames) for seed in options.seeds for load in LOADS for frames in BLOCKS]
+    for step, (seed, load, frames) in enumerate(steps):
+        bench.progress(step / len(steps), f"{load.name}, {frames} frames")
+        found[load, frames].append(measure(load, frames, seconds, seed))
+        bench.add(case(load, frames, found[load, frames]))
+
+
+def measure(load: Load, frames: int, seconds: float, seed: int) -> Spans:
+    """How long each callback of this load takes, ns; the first seconds, in which the engine gets to know its card, are
+    not counted."""
+    chance = np.random.default_rng(seed)
+    song = (0.1 * chance.standard_normal(2 * RING_FRAMES)).astype(np.float32)
+    line = _native.ClockLine()
+    line.set(_T0_NS, 0, load.drift_ppm * 1e-6, 1000.0, 1e-8)
+    engine = _native.Engine(line, RING_FRAMES)
+    engine.stream(load.device_hz)
+    period_ns = frames * 1e9 / load.device_hz
+    calls = round((SETTLING_S + seconds) * 1e9 / period_ns)
+    came_ns = _T0_NS + (np.arange(calls) * period_ns + chance.exponential(_LATE_NS, calls)).astype(np.int64)
+    settled = round(SETTLING_S * 1e9 / period_ns)
+    if load.track_hz is None:
+        return _measured(engine, frames, came_ns)[settled:]
+    if load.seams:
+        return _seams(engine, load.track_hz, frames, came_ns, period_ns, song)[settled // _SEAM_EVERY :]
+    deck, generation = _arm(engine, load.track_hz, round(_T0_NS + 2 * period_ns))
+    at_once = int((RING_FRAMES - 8192) / (frames * load.track_hz / load.device_hz))
+    spans = []
+    for begin in range(0, calls, at_once):
+        engine.write(deck, generation, song)
+        spans.append(_measured(engine, frames, came_ns[begin : begin + at_once]))
+    status = engine.status()
+    if status.underruns or not status.audible:
+        raise PhaseLockError("The engine ran out of sound while it was measured: what was timed was partly silence.")
+    return np.concatenate(spans)[settled:]
+
+
+_SEAM_EVERY = 8
+"""Callbacks from one seam to the next."""
+
+
+def _seams(
+    engine: _native.Engine, track_hz: int, frames: int, came_ns: Spans, period_ns: float, song: npt.NDArray[np.float32]
+) -> Spans:
+    """Short tracks one behind the other, and only the callbacks in which they join: seams lie in their middle."""
+    track_frames = round(_SEAM_EVERY * period_ns * track_hz / 1e9)
+    step_ns, spans = track_frames * 1e9 / track_hz, []
+    first_ns = _T0_NS + 4.5 * period_ns
+
+    def put(number: int) -> None:
+        deck, generation = _arm(engine, track_hz, round(first_ns + number * step_ns), seamless=number > 0)
+        engine.write(deck, generation, song[: 2 * track_frames])
+        engine.finish(deck, generation)
+
+    put(0)
+    done = 0
+    for number in range(1, len(came_ns) // _SEAM_EVERY - 1):
+        put(number)
+        # The card's own time decides which callback that is, not how late it comes.
+        inside = int((first_ns + number * step_ns - _T0_NS) / period_ns)
+        _measured(engine, frames, came_ns[done:inside])
+        spans.append(_measured(engine, frames, came_ns[inside : inside + 1]))
+        done = inside + 1
+    return np.concatenate(spans)
+
+
+def _arm(engine: _native.Engine, track_hz: int, start_ns: int, *, seamless: bool = False) -> tuple[int, int]:
+    deck = engine.free_deck()
+    generation = engine.reset_deck(deck, 0)
+    if not engine.arm(deck, track_hz, 0, start_ns, None, seamless):
+        raise PhaseLockError("The engine took no further track while it was measured.")
+    return deck, generation
+
+
+def _measured(engine: _native.Engine, frames: int, came_ns: Spans) -> Spans:
+    return np.frombuffer(engine.measure(frames, came_ns), np.int64) if len(came_ns) else np.empty(0, np.int64)
+
+
+def case(load: Load, frames: int, repeats: Sequence[Spans]) -> Case:
+    """What was found of one load."""
+    period_us = frames * 1e6 / load.device_hz
+    p50, p99, worst = (
+        tuple(float(np.percentile(spans, percent)) / 1000 for spans in repeats) for percent in (50, 99, 100)
+    )
+    grids = [np.percentile(spans, _GRID) / 1000 for spans in repeats]
+    return Case(
+        "engine",
+        f"{load.name}, {frames} frames",
+        {**dataclasses.asdict(load), "frames": frames, "period_us": period_us, "callbacks": len(repeats[0])},
+        (
+            Figure("p50_us", "us", p50),
+            Figure("p99_us", "us", p99),
+            Figure("worst_us", "us", worst),
+            Figure("of_period_percent", "%", tuple(100 * one / period_us for one in p99)),
+        ),
+        (
+            Plot(
+                f"{load.name}, {frames} frames: how long a callback takes",
+                "percent of the callbacks take at most",
+                "microseconds",
+                tuple(
+                    Series(f"repeat {k + 1}", tuple(_GRID.tolist()), tuple(grid.tolist()))
+                    for k, grid in enumerate(grids)
+                ),
+                log_y=True,
+            ),
+        ),
+        {"percentiles": _GRID, "us": grids, "longest_us": [np.sort(spans)[-50:] / 1000 for spans in repeats]},
+        (
+            "Timed in C around the engine alone, one callback behind the other: the caches are warm. Where the system "
+            "took the processor away meanwhile, the worst shows that.",
+        ),
+    )

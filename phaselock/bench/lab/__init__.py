@@ -1,0 +1,1 @@
+"""Several machines out of one: networks, sessions, recordings, signals."""

@@ -1,0 +1,1 @@
+"""The command line: types of arguments, and output for people and programs."""

@@ -1,0 +1,108 @@
+"""What a session tells of itself by mDNS: its name among services, its TXT record, and what others make of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import string
+from collections.abc import Iterable, Sequence
+
+from phaselock.model.names import person_name
+from phaselock.network.interfaces import Address, Network, reachable_first
+from phaselock.protocol.messages import MAX_PEERS
+
+SERVICE_TYPE = "_phaselock._tcp.local."
+LABEL_BYTES = 63
+TXT_STRING_BYTES = 255
+ID_DIGITS = range(8, 65)
+MOST_PEERS = 999
+MOST_VERSION = 65535
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FoundSession:
+    """A session on this network as it tells of itself; `addresses` are in the order to try, `session_id` is hex."""
+
+    session_name: str
+    host_name: str
+    peers: int
+    max_peers: int
+    addresses: tuple[str, ...]
+    port: int
+    session_id: str
+    version: int
+
+    @property
+    def full(self) -> bool:
+        return self.peers >= self.max_peers
+
+
+def instance_name(session_name: str, session_id: bytes) -> str:
+    """The service's full name. It tells sessions of one name apart, and stays when its session changes."""
+    digits = session_id.hex()[:6]
+    # A dot would end the label.
+    label = _cut(person_name(session_name).replace(".", "-"), LABEL_BYTES - 1 - len(digits)).strip()
+    return f"{label} {digits}.{SERVICE_TYPE}".lstrip()
+
+
+def txt_record(session_name: str, host_name: str, peers: int, max_peers: int, session_id: bytes, version: int) -> bytes:
+    """The fields as DNS-SD writes them (RFC 6763, section 6)."""
+    fields = {
+        "name": person_name(session_name),
+        "host": person_name(host_name),
+        "peers": max(0, peers),
+        "max_peers": max(0, max_peers),
+        "id": session_id.hex(),
+        "version": version,
+    }
+    texts = [_cut(f"{key}={value}", TXT_STRING_BYTES).encode() for key, value in fields.items()]
+    return b"".join(bytes([len(text)]) + text for text in texts)
+
+
+def txt_fields(record: bytes) -> dict[bytes, bytes]:
+    """Whatever of a TXT record has a key and a value, by key; of one that comes twice the first counts."""
+    fields: dict[bytes, bytes] = {}
+    at = 0
+    while at < len(record):
+        end = at + 1 + record[at]
+        key, equals, value = record[at + 1 : end].partition(b"=")
+        if equals:
+            fields.setdefault(key.lower(), value)
+        at = end
+    return fields
+
+
+def found_session(
+    port: int, record: bytes, addresses: Iterable[Address], networks: Sequence[Network] = ()
+) -> FoundSession | None:
+    """The session that somebody announces, `networks` being ours; None if nobody could join it."""
+    fields = txt_fields(record)
+    session_id = fields.get(b"id", b"").decode("ascii", "replace").lower()
+    session_name = person_name(fields.get(b"name", b"").decode("utf-8", "replace"))
+    reachable = reachable_first(addresses, networks)
+    if len(session_id) not in ID_DIGITS or set(session_id) - set(string.hexdigits):
+        return None
+    if not session_name or not reachable or not 0 < port < 65536:
+        return None
+    return FoundSession(
+        session_name,
+        person_name(fields.get(b"host", b"").decode("utf-8", "replace")),
+        _number(fields.get(b"peers", b""), 0, MOST_PEERS),
+        _number(fields.get(b"max_peers", b""), MAX_PEERS, MOST_PEERS),
+        reachable,
+        port,
+        session_id,
+        _number(fields.get(b"version", b""), 0, MOST_VERSION),
+    )
+
+
+def _number(text: bytes, default: int, most: int) -> int:
+    """Between 0 and `most`; `default` for what is none."""
+    try:
+        return min(max(int(text[:20]), 0), most)
+    except ValueError:
+        return default
+
+
+def _cut(text: str, size: int) -> str:
+    """At most `size` bytes of UTF-8, whole characters."""
+    return text.encode()[:size].decode(errors="ignore")

@@ -1,0 +1,499 @@
+"""The host's machine: who is here, and what everybody is told.
+
+What plays is in transport.py, who has which file in distribution.py, what the peers wish for in requests.py. Whoever
+breaks the protocol or falls silent is dropped with a reason, and nobody else notices.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import hmac
+from collections.abc import Callable
+from uuid import UUID
+
+from phaselock.model.names import distinct, person_name, sentence, skeleton
+from phaselock.model.snapshot import SessionSnapshot
+from phaselock.model.timeline import Timeline
+from phaselock.model.timing import Timing
+from phaselock.model.types import Track
+from phaselock.protocol import messages as m
+from phaselock.protocol.messages import Message
+from phaselock.session import commands as c
+from phaselock.session.effects import AllowClock, Close, Effect, Ended, Follow, ForbidClock, Send
+from phaselock.session.host.distribution import Distribution
+from phaselock.session.host.members import Crew, Member, Reports
+from phaselock.session.host.requests import Request, Requests
+from phaselock.session.host.transport import Transport
+from phaselock.session.outbox import Outbox
+from phaselock.session.states import (
+    ASLEEP_NS,
+    DEAD_NS,
+    HANDSHAKE_NS,
+    HEARTBEAT_NS,
+    HOLD_NS,
+    HOST_ACCEPTS,
+    OTHER_VERSION,
+    HostSide,
+)
+
+MOST_DEPARTED = 32
+OPENING_NS = 3_000_000_000
+HUNGRY_AGAIN_NS = 1_000_000_000
+CLOCK_TROUBLE_NS = 10_000_000_000
+"""So long after joining a clock may be unknown before people are told."""
+
+
+class HostMachine:
+    """One session as its host sees it. Session time is the host's local time, so every `now_ns` here is both."""
+
+    def __init__(
+        self,
+        *,
+        session_name: str,
+        host_name: str,
+        max_peers: int = m.MAX_PEERS,
+        clock_port: int = 17402,
+        token_factory: Callable[[], bytes],
+    ) -> None:
+        self._session_name = person_name(session_name)
+        self._host_name = person_name(host_name)
+        self._max_peers = max_peers
+        self._clock_port = clock_port
+        self._token_factory = token_factory
+        self._session_id = token_factory()
+        self._departed: collections.OrderedDict[bytes, Member] = collections.OrderedDict()
+        """Those who were lost without a goodbye, by their tokens: they may come back."""
+        self._strangers: dict[int, int] = {}
+        """Connections without a JoinRequest yet, and when their time is up."""
+        self._last_peer_id = 0
+        self._heartbeat_at_ns: int | None = None
+        self._called_at_ns: int | None = None
+        self._over = False
+        self._outbox = Outbox()
+        self._crew = Crew()
+        self._transport = Transport(self._crew, self._outbox)
+        self._distribution = Distribution(self._crew, self._transport, self._outbox)
+        self._requests = Requests(self._crew, self._outbox, self._transport.has_room)
+        self._followed: tuple[Timeline | None, Timeline | None] = (None, None)
+
+    @property
+    def session_id(self) -> bytes:
+        """By which peers and the network tell this session from others of its name."""
+        return self._session_id
+
+    # -- connections -------------------------------------------------------------------------------------------------
+
+    def connected(self, conn: int, *, now_ns: int) -> list[Effect]:
+        """A connection was accepted; whether it is control or bulk is not known yet. `conn` is any number, never used
+        again."""
+        if self._over:
+            return [Close(conn, "session ended")]
+        self._strangers[conn] = now_ns + HANDSHAKE_NS
+        names = tuple(member.name for member in self._crew)
+        info = m.SessionInfo(
+            m.PROTOCOL_VERSION, self._session_id, self._session_name, self._host_name, names, self._max_peers
+        )
+        self._outbox.do(Send(conn, info))
+        return self._settle(now_ns)
+
+    def received(self, conn: int, message: Message, *, now_ns: int) -> list[Effect]:
+        """A message arrived on a control connection. What arrives on a connection that this machine has closed is
+        ignored."""
+        member = self._crew.members.get(conn)
+        if member is not None:
+            if not member.hear(now_ns):
+                self._breach(member, "it talks without end", now_ns)
+            elif type(message) in HOST_ACCEPTS[HostSide.MEMBER]:
+                self._from_member(member, message, now_ns)
+            else:
+                self._breach(member, f"{type(message).__name__} was not expected", now_ns)
+        elif conn in self._strangers:
+            del self._strangers[conn]
+            if isinstance(message, m.JoinRequest):
+                self._join(conn, message, now_ns)
+            else:
+                self._outbox.do(Close(conn, f"{type(message).__name__} before JoinRequest"))
+        return self._settle(now_ns)
+
+    def disconnected(self, conn: int, reason: str, *, now_ns: int) -> list[Effect]:
+        """A connection ended, broke the framing (`reason` is the ProtocolError's text), or turned out to be a bulk
+        connection."""
+        self._strangers.pop(conn, None)
+        member = self._crew.members.get(conn)
+        if member is not None:
+            self._lose(member, sentence(reason), now_ns)
+        return self._settle(now_ns)
+
+    # -- people ------------------------------------------------------------------------------------------------------
+
+    def command(self, command: c.HostCommand, *, now_ns: int) -> list[Effect]:
+        """Somebody at the host asks for something. What cannot be done is answered by an `error` event."""
+        if self._over:
+            return []
+        match command:
+            case c.Add(track=track):
+                self._transport.add(track, self._host_name, now_ns=now_ns)
+            case c.Move(file_id=file_id, to=to):
+                self._transport.move(file_id, to, now_ns=now_ns)
+            case c.Remove(file_id=file_id):
+                self._transport.remove(file_id, now_ns=now_ns)
+            case c.Restore(file_id=file_id):
+                self._transport.restore(file_id, now_ns=now_ns)
+            case c.Arrange(file_ids=file_ids):
+                self._transport.arrange(file_ids)
+            case c.Repeat(on=on):
+                self._transport.repeat = on
+            case c.Play(file_id=file_id):
+                self._transport.play(file_id, now_ns=now_ns)
+            case c.Pause():
+                self._transport.pause(now_ns=now_ns)
+            case c.Resume():
+                self._transport.resume(now_ns=now_ns)
+            case c.Stop():
+                self._transport.stop(now_ns=now_ns)
+            case c.Seek(seconds=seconds):
+                self._transport.seek(seconds, now_ns=now_ns)
+            case c.Next():
+                self._transport.next(now_ns=now_ns)
+            case c.Previous():
+                self._transport.previous(now_ns=now_ns)
+            case c.Autoplay(wait_peers=wait_peers):
+                self._transport.autoplay(wait_peers)
+            case c.DropPeer(name=name):
+                self._drop(name, now_ns)
+            case c.Retry(name=name):
+                self._retry(name, now_ns)
+            case c.Without(name=name):
+                self._excuse(name, now_ns)
+            case c.Accept(request_id=request_id):
+                self._requests.accept(request_id, now_ns=now_ns)
+            case c.Reject(request_id=request_id):
+                self._requests.reject(request_id, now_ns=now_ns)
+            case c.Quit():
+                self._quit(now_ns)
+        effects = self._settle(now_ns)
+        return [*effects, Ended("Session ended.", failed=False)] if self._over else effects
+
+    # -- the host's own machine --------------------------------------------------------------------------------------
+
+    def audio(
+        self,
+        *,
+        phase_error_ns: int,
+        dac_deviation_ns: int,
+        dac_uncertainty_ns: int | None,
+        timing: Timing,
+        output_latency_ns: int,
+        device_name: str | None,
+        underruns: int,
+        now_ns: int,
+    ) -> list[Effect]:
+        """How the host's own output does; to be told several times a second, and at once when latency or device
+        change."""
+        if self._crew.own is None:
+            self._crew.own = Reports(now_ns)
+        status = m.PeerStatus(
+            phase_error_ns=phase_error_ns,
+            offset_uncertainty_ns=0,
+            dac_deviation_ns=dac_deviation_ns,
+            dac_uncertainty_ns=dac_uncertainty_ns,
+            timing=timing,
+            drift_ppb=0,
+            rtt_ns=0,
+            output_latency_ns=output_latency_ns,
+            device_name=device_name,
+            underruns=underruns,
+            clock_usable=True,
+            clock_stale=False,
+            room_bytes=0,
+        )
+        self._crew.own.take(status, now_ns=now_ns)
+        return self._settle(now_ns)
+
+    def decode_failed(self, file_id: UUID, reason: str, *, now_ns: int) -> list[Effect]:
+        """The host's own player cannot decode a track."""
+        track = self._transport.queue.track(file_id)
+        if track is not None:
+            text = f"This machine cannot play {track.file_name}: {sentence(reason)}"
+            self._outbox.error(text, now_ns, file_id=str(file_id))
+        return self._settle(now_ns)
+
+    def device_changed(
+        self, state: str, device_name: str | None, detail: str, timing: Timing | None, *, now_ns: int
+    ) -> list[Effect]:
+        """The host's own output opened, was lost, or does not exist."""
+        self._outbox.note("device", now_ns, state=state, name=device_name, detail=detail, timing=timing)
+        return self._settle(now_ns)
+
+    # -- time --------------------------------------------------------------------------------------------------------
+
+    def timer(self, *, now_ns: int) -> list[Effect]:
+        """`next_deadline_ns` has come. Calling it early or late does no harm."""
+        self._wake(now_ns)
+        for conn in [conn for conn, at_ns in self._strangers.items() if now_ns >= at_ns]:
+            del self._strangers[conn]
+            self._outbox.do(Close(conn, "no JoinRequest came"))
+        for member in self._crew:
+            if now_ns >= member.heard_at_ns + DEAD_NS:
+                self._outbox.do(Close(member.conn, "silent for too long"))
+                member.held_until_ns = now_ns + HOLD_NS
+                self._lose(member, "Nothing was heard of it for 5 seconds.", now_ns)
+            else:
+                self._watch_clock(member, now_ns)
+        if self._heartbeat_at_ns is not None and now_ns >= self._heartbeat_at_ns:
+            self._heartbeat_at_ns = now_ns + HEARTBEAT_NS if len(self._crew) else None
+            self._outbox.do(*(Send(member.conn, m.Heartbeat()) for member in self._crew))
+        self._distribution.timer(now_ns=now_ns)
+        self._requests.timer(now_ns=now_ns)
+        self._transport.leave_behind(now_ns=now_ns)
+        self._transport.end_tracks(now_ns=now_ns)
+        return self._settle(now_ns)
+
+    def next_deadline_ns(self) -> int | None:
+        """When `timer` wants to be called; asked again after every call of the machine."""
+        deadlines = [self._heartbeat_at_ns, self._transport.end_ns(), self._transport.queue_due_ns()]
+        deadlines += [*self._strangers.values(), *self._distribution.deadlines_ns(), *self._requests.deadlines_ns()]
+        deadlines += [member.heard_at_ns + DEAD_NS for member in self._crew]
+        deadlines.append(self._transport.patience_ends_ns())
+        return None if self._over else min((at_ns for at_ns in deadlines if at_ns is not None), default=None)
+
+    # -- files -------------------------------------------------------------------------------------------------------
+
+    def authorise_fetch(self, peer_id: int, token: bytes, file_id: UUID) -> Track | None:
+        """The track that a bulk connection with these credentials may have."""
+        member = self._crew.holder(peer_id, token)
+        return self._distribution.may_fetch(member, file_id) if member is not None else None
+
+    def fetch_progress(self, peer_id: int, file_id: UUID, sent_bytes: int, *, now_ns: int) -> list[Effect]:
+        """So many bytes of the file are on their way, the resumed part included; may be told for every chunk."""
+        member = self._crew.numbered(peer_id)
+        if member is not None:
+            self._distribution.progressed(member, file_id, sent_bytes, now_ns=now_ns)
+        return self._settle(now_ns)
+
+    def fetch_failed(self, peer_id: int, file_id: UUID, reason: str, *, now_ns: int) -> list[Effect]:
+        """The host cannot serve a file (gone from its disk, say). A lost bulk connection is the peer's to report."""
+        track = self._transport.queue.track(file_id)
+        if track is not None:
+            text = f"{track.file_name} cannot be sent: {sentence(reason)}"
+            self._outbox.note("warning", now_ns, message=text, file_id=str(file_id), peer_id=peer_id)
+        return self._settle(now_ns)
+
+    def authorise_upload(self, peer_id: int, token: bytes, request_id: UUID) -> Request | None:
+        """The accepted request whose song a bulk connection with these credentials may bring; each call is a try."""
+        return self._requests.awaited(peer_id, token, request_id)
+
+    def wants_upload(self, request_id: UUID) -> bool:
+        """The song of that request is still to come."""
+        return self._requests.wanted(request_id)
+
+    def upload_progress(self, request_id: UUID, done_bytes: int, *, now_ns: int) -> list[Effect]:
+        """So many bytes of a requested song are here; may be told for every chunk."""
+        self._requests.progressed(request_id, done_bytes, now_ns=now_ns)
+        return self._settle(now_ns)
+
+    def uploaded(self, request_id: UUID, track: Track, *, now_ns: int) -> list[Effect]:
+        """A requested song is here, whole and playable."""
+        name = self._requests.arrived(request_id, now_ns=now_ns)
+        if name is not None:
+            self._transport.add(track, name, now_ns=now_ns)
+        return self._settle(now_ns)
+
+    def upload_refused(self, request_id: UUID, reason: str, *, now_ns: int) -> list[Effect]:
+        """What came cannot be used. A lost connection is the peer's to try again or to give up."""
+        self._requests.refuse(request_id, reason, now_ns=now_ns)
+        return self._settle(now_ns)
+
+    def snapshot(self) -> SessionSnapshot:
+        """One consistent look."""
+        queued = self._transport.queue.ids()
+        return SessionSnapshot(
+            session_name=self._session_name,
+            host_name=self._host_name,
+            display_name=self._host_name,
+            queue=self._transport.queue.items(),
+            now=self._transport.now(),
+            timeline=self._transport.playback.line,
+            then=self._transport.playback.then,
+            waiting_for=self._transport.waiting_for(),
+            upcoming=self._transport.upcoming(),
+            peers=tuple(member.view(queued) for member in self._crew),
+            requests=self._requests.views(),
+            repeat=self._transport.repeat,
+        )
+
+    # -- joining and leaving -----------------------------------------------------------------------------------------
+
+    def _join(self, conn: int, request: m.JoinRequest, now_ns: int) -> None:
+        name = person_name(request.display_name)
+        before = self._returning(request.token, now_ns)
+        if request.protocol_version != m.PROTOCOL_VERSION:
+            theirs = request.protocol_version
+            self._reject(conn, f"{OTHER_VERSION} (The host speaks {m.PROTOCOL_VERSION}, this machine {theirs}.)")
+        elif not name:
+            self._reject(conn, "Please choose a display name.")
+        elif before is None and len(self._crew) + len(self._held(name, now_ns)) >= self._max_peers:
+            self._reject(conn, "Session is full.")
+        elif len(self._crew) >= self._max_peers:
+            self._reject(conn, "Session is full.")
+        else:
+            if before is not None:
+                del self._departed[before.token]
+            self._accept(conn, name, before, now_ns)
+
+    def _returning(self, token: bytes | None, now_ns: int) -> Member | None:
+        """Who comes back with this token; its old connection, if we have not missed it yet, is over."""
+        member = next((peer for peer in self._crew if token and hmac.compare_digest(peer.token, token)), None)
+        if member is not None:
+            self._outbox.do(Close(member.conn, "it came back on another connection"))
+            self._lose(member, "It connects anew.", now_ns)
+        return self._departed.get(token) if token else None
+
+    def _held(self, name: str, now_ns: int) -> list[Member]:
+        """The places of those whose network has gone silent: they play on and come back, if not under another name."""
+        departed = self._departed.values()
+        return [one for one in departed if now_ns < one.held_until_ns and skeleton(one.name) != skeleton(name)]
+
+    def _reject(self, conn: int, reason: str) -> None:
+        self._outbox.do(Send(conn, m.JoinRejected(reason)), Close(conn, reason))
+
+    def _accept(self, conn: int, name: str, before: Member | None, now_ns: int) -> None:
+        held = [] if before is not None else self._held(name, now_ns)
+        taken = [self._host_name, *(member.name for member in [*self._crew, *held])]
+        if before is None:
+            self._last_peer_id += 1
+            peer_id, token = self._last_peer_id, self._token_factory()
+        else:
+            peer_id, token, name = before.peer_id, before.token, before.name
+        name = distinct(name, taken)
+        member = Member(conn, peer_id, name, token, now_ns, Reports(now_ns), catching_up=self._transport.busy)
+        self._crew.members[conn] = member
+        if self._heartbeat_at_ns is None:
+            self._heartbeat_at_ns = now_ns + HEARTBEAT_NS
+        accepted = m.JoinAccepted(member.peer_id, self._transport.state(), member.token, self._clock_port, name)
+        self._outbox.do(AllowClock(member.peer_id, conn), Send(conn, accepted))
+        self._outbox.note("peer_joined", now_ns, peer_id=member.peer_id, name=name, again=before is not None)
+
+    def _lose(self, member: Member, reason: str, now_ns: int) -> None:
+        """It may come back."""
+        if member.reports.latest is not None:  # who came and went without a word of itself need not be remembered
+            self._departed[member.token] = member
+        while len(self._departed) > MOST_DEPARTED:
+            self._departed.popitem(last=False)
+        self._remove(member, reason, now_ns)
+
+    def _remove(self, member: Member, reason: str, now_ns: int) -> None:
+        del self._crew.members[member.conn]
+        self._requests.left(member, now_ns=now_ns)
+        self._transport.crew_changed()
+        self._outbox.do(ForbidClock(member.peer_id))
+        self._outbox.note("peer_left", now_ns, peer_id=member.peer_id, name=member.name, reason=reason)
+
+    def _breach(self, member: Member, reason: str, now_ns: int) -> None:
+        farewell = m.SessionEnd(f"The host has closed the connection: {reason}.")
+        self._outbox.do(Send(member.conn, farewell), Close(member.conn, reason))
+        self._remove(member, f"It broke the protocol: {reason}.", now_ns)
+
+    def _drop(self, name: str, now_ns: int) -> None:
+        for member in self._named(name, now_ns):
+            farewell = m.SessionEnd("The host has removed you from the session.")
+            self._outbox.do(Send(member.conn, farewell), Close(member.conn, "dropped by the host"))
+            self._remove(member, "The host has removed it.", now_ns)
+
+    def _retry(self, name: str | None, now_ns: int) -> None:
+        members = list(self._crew) if name is None else self._named(name, now_ns)
+        if (members or name is None) and not sum(self._distribution.retry(member, now_ns=now_ns) for member in members):
+            self._outbox.error("There is nothing to try again.", now_ns)
+
+    def _excuse(self, name: str, now_ns: int) -> None:
+        for member in self._named(name, now_ns):
+            member.excused = True
+            self._transport.crew_changed()
+
+    def _named(self, name: str, now_ns: int) -> list[Member]:
+        """The one peer of this name; none, and an error, where there is none."""
+        found = [member for member in self._crew if member.name.casefold() == name.casefold()]
+        if not found:
+            self._outbox.error(f"There is no peer called {name}.", now_ns)
+        return found
+
+    def _quit(self, now_ns: int) -> None:
+        for member in self._crew:
+            self._outbox.do(Send(member.conn, m.SessionEnd()), Close(member.conn, "session ended"))
+            self._outbox.do(ForbidClock(member.peer_id))
+        for conn in self._strangers:
+            self._reject(conn, "Session ended.")
+        self._crew.members.clear()
+        self._strangers.clear()
+        self._transport.playback.stop(None)
+        self._outbox.note("session_end", now_ns, reason="Session ended.")
+        self._over = True
+
+    # -- from the peers ----------------------------------------------------------------------------------------------
+
+    def _from_member(self, member: Member, message: Message, now_ns: int) -> None:
+        match message:
+            case m.LeaveSession(peer_id=peer_id) if peer_id == member.peer_id:
+                self._outbox.do(Close(member.conn, "left"))
+                self._remove(member, "It left.", now_ns)
+            case m.PeerStatus():
+                self._reported(member, message, now_ns)
+            case m.FileReceived(file_id=file_id, hash_ok=hash_ok):
+                if not self._distribution.answered(member, file_id, hash_ok, now_ns=now_ns):
+                    self._breach(member, "FileReceived makes no sense", now_ns)
+            case m.FileUnplayable(file_id=file_id, reason=reason):
+                self._distribution.unplayable(member, file_id, reason, now_ns=now_ns)
+            case m.SongRequest():
+                if not self._requests.asked(member, message, now_ns=now_ns):
+                    self._breach(member, "it asked twice under one id", now_ns)
+            case m.SongRequestWithdrawn(request_id=request_id, reason=reason):
+                self._requests.withdrawn(member, request_id, reason, now_ns=now_ns)
+            case m.Heartbeat():
+                pass
+            case _:
+                self._breach(member, f"{type(message).__name__} makes no sense", now_ns)
+
+    def _reported(self, member: Member, status: m.PeerStatus, now_ns: int) -> None:
+        name = status.device_name and sentence(status.device_name)
+        before = member.reports.latest
+        if (before is None or before.room_bytes != status.room_bytes) and now_ns >= member.hungry_at_ns:
+            member.hungry_at_ns = now_ns + HUNGRY_AGAIN_NS
+            member.sated = False
+        member.reports.take(dataclasses.replace(status, device_name=name), now_ns=now_ns)
+        if name is None and now_ns - member.reports.since_ns < OPENING_NS:
+            return  # it is about to be opened
+        state, timing = ("none", None) if name is None else ("open", status.timing)
+        if member.told_device != (name, timing):
+            member.told_device = (name, timing)
+            self._outbox.note("device", now_ns, state=state, name=name, detail="", timing=timing, peer=member.name)
+
+    def _watch_clock(self, member: Member, now_ns: int) -> None:
+        """A clock that does not converge, or is lost again, is told to people once."""
+        if member.reports.clock_good:
+            member.clock_trouble = False
+        elif not member.clock_trouble and now_ns - member.reports.since_ns >= CLOCK_TROUBLE_NS:
+            member.clock_trouble = True
+            text = f"The clock of {member.name} does not keep up with the host's. It would not play in time."
+            self._outbox.note("warning", now_ns, message=text, peer=member.name)
+
+    # -- the end of every call ---------------------------------------------------------------------------------------
+
+    def _settle(self, now_ns: int) -> list[Effect]:
+        self._wake(now_ns)
+        playback = self._transport.playback
+        if not self._over:
+            self._transport.settle(now_ns=now_ns)
+            self._distribution.settle(now_ns=now_ns)
+        follow: list[Effect] = []
+        if self._followed != (playback.sound, playback.then):
+            self._followed = (playback.sound, playback.then)
+            follow.append(Follow(playback.sound, playback.then))
+        return self._outbox.drain(*follow)
+
+    def _wake(self, now_ns: int) -> None:
+        """Nobody is blamed for a silence that was this machine's own sleep."""
+        if self._called_at_ns is not None and now_ns - self._called_at_ns > ASLEEP_NS:
+            for member in self._crew:
+                member.heard_at_ns = now_ns
+        self._called_at_ns = now_ns

@@ -1,0 +1,492 @@
+"""What the host plays: the queue, the cursor in it, the line of the current track and the one armed behind it.
+
+Every start, pause, seek and stop is one session time on all machines, far enough ahead for the slowest of them, and the
+slowest is told first.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import math
+from uuid import UUID
+
+from phaselock.model.names import file_label, title
+from phaselock.model.queue import MAX_ITEMS, ItemStatus, Queue, QueueEntry, QueueItem
+from phaselock.model.timeline import Timeline
+from phaselock.model.types import Track
+from phaselock.protocol import messages as m
+from phaselock.session.effects import Send
+from phaselock.session.host.members import Crew, Member
+from phaselock.session.outbox import Outbox
+from phaselock.session.playback import Playback
+
+WAITING = "Waiting for all peers to receive the file."
+NOTHING = "Nothing is playing."
+NO_SUCH_TRACK = "There is no such track in the queue."
+BEGINNING_S = 3
+MOST_UNDONE = 50
+PATIENCE_NS = 20_000_000_000
+"""So long a silence of the music is endured for a peer whose file stands still."""
+SHORT_QUEUE = 100
+QUEUE_GAP_NS = 500_000
+"""For each row above a short queue's, so long it is not told again."""
+
+
+class Transport:
+    """The play, pause and stop of the host's machine. Call `settle` at the end of every call of the machine."""
+
+    def __init__(self, crew: Crew, outbox: Outbox) -> None:
+        self.queue = Queue()
+        self.playback = Playback()
+        self._crew = crew
+        self._outbox = outbox
+        self._queue_stale = False
+        self._told_revision = 0
+        self._tell_queue_at_ns = 0
+        self._played: set[UUID] = set()
+        self._cursor: UUID | None = None
+        """What `play` starts while nothing is playing; None: the first track that was not played."""
+        self._pending: UUID | None = None
+        """What starts by itself as soon as everybody has it: the track before it has ended, or somebody wants to go
+        there from the one that plays on meanwhile."""
+        self._pending_since_ns = 0
+        self._removed: collections.deque[tuple[QueueEntry, int]] = collections.deque(maxlen=MOST_UNDONE)
+        """With the rows at which they were, the newest last."""
+        self.repeat = False
+        self._autoplay: int | None = None
+
+    # -- the queue ---------------------------------------------------------------------------------------------------
+
+    def has_room(self) -> bool:
+        """One more track fits into the queue."""
+        return len(self.queue) < MAX_ITEMS
+
+    def add(self, track: Track, added_by: str, *, now_ns: int) -> None:
+        """Append a track; an error to the people when that cannot be."""
+        track = dataclasses.replace(
+            track, file_name=file_label(track.file_name), title=title(track.title), artist=title(track.artist)
+        )
+        if not 0 < track.size <= m.MAX_FILE_BYTES:
+            self._outbox.error(f"{track.file_name} is too large to be shared.", now_ns)
+        elif not self.has_room():
+            self._outbox.error(f"The queue is full: it holds {MAX_ITEMS} tracks.", now_ns)
+        else:
+            self._change(self.queue.append(track, added_by))
+
+    def move(self, file_id: UUID, to: int, *, now_ns: int) -> None:
+        """Put a track at another place (0 is the first)."""
+        if file_id not in self.queue.ids():
+            self._outbox.error(NO_SUCH_TRACK, now_ns)
+        else:
+            self._change(self.queue.move(file_id, to))
+
+    def remove(self, file_id: UUID, *, now_ns: int) -> None:
+        """Take a track out; the one that plays goes on to its end all the same."""
+        if file_id not in self.queue.ids():
+            self._outbox.error(NO_SUCH_TRACK, now_ns)
+            return
+        entry = self.queue.entry(file_id)
+        assert entry is not None
+        self._removed.append((entry, self.queue.ids().index(file_id)))
+        after = self.queue.after(file_id)
+        if self._pending == file_id:
+            self._pending = after.file_id if after else None
+        lines = [line.file_id for line in (self.playback.line, self.playback.then) if line is not None]
+        if self._cursor == file_id and file_id not in lines:
+            self._cursor = after.file_id if after else None
+        self._played.discard(file_id)
+        self._change(self.queue.remove(file_id, keep=file_id in lines))
+
+    def restore(self, file_id: UUID, *, now_ns: int) -> None:
+        """Undo a removal."""
+        found = next((one for one in self._removed if one[0].track.file_id == file_id), None)
+        if found is None or file_id in self.queue.ids():
+            self._outbox.error(NO_SUCH_TRACK, now_ns)
+        elif not self.has_room():
+            self._outbox.error(f"The queue is full: it holds {MAX_ITEMS} tracks.", now_ns)
+        else:
+            self._removed.remove(found)
+            self._change(self.queue.restore(*found))
+
+    def arrange(self, file_ids: tuple[UUID, ...]) -> None:
+        """Another order."""
+        self._change(self.queue.arrange(file_ids))
+
+    def known(self, file_id: UUID) -> Track:
+        """A track that is in the queue for certain."""
+        track = self.queue.track(file_id)
+        assert track is not None, "lines speak of queued tracks only"
+        return track
+
+    def in_order_of_need(self) -> list[Track]:
+        """What plays, what is about to, the rest from there on, then those before it."""
+        line = self.playback.line
+        here = line.file_id if line else self._cursor
+        tracks = [e.track for e in self.queue.entries if not e.removed or e.track.file_id == here]
+        at = next((place for place, track in enumerate(tracks) if track.file_id == here), 0)
+        urgent = [here, self.playback.then.file_id if self.playback.then else None, self._pending]
+        first = [track for file_id in urgent for track in tracks if track.file_id == file_id]
+        return list(dict.fromkeys(first + tracks[at:] + tracks[:at]))
+
+    def state(self) -> m.SessionState:
+        """What a newcomer is told."""
+        line, then = self.playback.line, self.playback.then
+        return m.SessionState(self.queue.items(), self.queue.revision, _line_state(line), _line_state(then))
+
+    def now(self) -> QueueItem | None:
+        """The row of the current track, even if it was taken out."""
+        entry = self.queue.entry(self.playback.line.file_id) if self.playback.line else None
+        return entry.item() if entry else None
+
+    def waiting_for(self) -> QueueItem | None:
+        """The row of what starts by itself as soon as everybody has it."""
+        entry = self.queue.entry(self._pending)
+        return entry.item() if entry else None
+
+    def upcoming(self) -> UUID | None:
+        """What `play` without a track would start, were nothing playing."""
+        track = self._upcoming()
+        return track.file_id if track else None
+
+    @property
+    def busy(self) -> bool:
+        """Something plays, is paused or is about to start."""
+        return self.playback.line is not None or self._pending is not None
+
+    def crew_changed(self) -> None:
+        """Somebody came, left, got a file or was given up: the statuses of the queue may have changed."""
+        self._queue_stale = True
+
+    # -- what people ask for -----------------------------------------------------------------------------------------
+
+    def play(self, file_id: UUID | None, *, now_ns: int) -> None:
+        """Start this track, or go on with a paused one, or start the track at the cursor."""
+        if file_id is not None and file_id not in self.queue.ids():
+            self._outbox.error(NO_SUCH_TRACK, now_ns)
+            return
+        track = self._upcoming() if file_id is None else self.known(file_id)
+        if file_id is not None and self.playback.line is not None:
+            self._go_to(self.known(file_id), now_ns)
+        elif file_id is None and self.playback.paused:
+            self.resume(now_ns=now_ns)
+        elif file_id is None and self.playback.playing:
+            self._outbox.error("It is playing already.", now_ns)
+        elif track is None:
+            self._outbox.error("There is nothing to play.", now_ns)
+        elif without := self._crew.without(track.file_id):
+            self._outbox.error(WAITING, now_ns, file_id=str(track.file_id), file_name=track.file_name, peers=without)
+        else:
+            self._start(track, now_ns)
+
+    def autoplay(self, wait_peers: int) -> None:
+        """Play as soon as so many peers are ready."""
+        self._autoplay = wait_peers
+
+    def pause(self, *, now_ns: int) -> None:
+        """Silence on all machines at one instant."""
+        at_ns = self._instant(now_ns)
+        self._end_tracks_before(at_ns)
+        line = self.playback.line
+        if line is None or not self.playback.playing:
+            self._outbox.error(NOTHING, now_ns)
+            return
+        self._pending = None
+        self.playback.follow(line.stopped_at(at_ns))
+        self._tell_everybody(m.PauseCommand(line.frame_at(at_ns), at_ns, line.file_id, line.rate_hz))
+        self._outbox.note_playback("paused", self.known(line.file_id), line, at_ns)
+
+    def resume(self, *, now_ns: int) -> None:
+        """Go on where the pause was."""
+        line = self.playback.line
+        if line is None or line.stop_session_ns is None:
+            self._outbox.error("Nothing is paused.", now_ns)
+            return
+        at_ns = self._instant(now_ns)
+        track = self.known(line.file_id)
+        frame = min(line.frame_at(line.stop_session_ns), track.frames)
+        line = Timeline(line.file_id, line.rate_hz, frame, at_ns)
+        self.playback.follow(line)
+        self._tell_everybody(m.ResumeCommand(frame, at_ns, line.file_id, line.rate_hz))
+        self._outbox.note_playback("resumed", track, line, at_ns)
+
+    def stop(self, *, now_ns: int) -> None:
+        """Silence on all machines at one instant, and nothing to resume."""
+        at_ns = self._instant(now_ns)
+        self._end_tracks_before(at_ns)
+        if not self.busy:
+            self._outbox.error(NOTHING, now_ns)
+            return
+        self._pending = None
+        self._queue_stale = True
+        self.playback.stop(at_ns)
+        self._tell_everybody(m.StopCommand(at_ns))
+        self._outbox.note("stopped", at_ns)
+
+    def seek(self, seconds: float, *, now_ns: int) -> None:
+        """Go to a place in the current track; a paused one stays paused there."""
+        line = self.playback.line
+        if line is None:
+            self._outbox.error(NOTHING, now_ns)
+            return
+        if not math.isfinite(seconds):
+            self._outbox.error("There is no such place in the track.", now_ns)
+            return
+        track = self.known(line.file_id)
+        frame = round(min(max(seconds * track.rate_hz, 0), max(0, track.frames - 1)))
+        at_ns = self._instant(now_ns)
+        line = Timeline(line.file_id, line.rate_hz, frame, at_ns, at_ns if self.playback.paused else None)
+        self.playback.follow(line)
+        self._tell_everybody(m.SeekCommand(frame, at_ns, line.file_id, line.rate_hz))
+        self._outbox.note_playback("seeked", track, line, at_ns)
+
+    def next(self, *, now_ns: int) -> None:
+        """Leave the current track for the next one, or the one that is waited for, for the one behind it."""
+        line, then = self.playback.line, self.playback.then
+        if line is None and self._pending is None:
+            self._outbox.error(NOTHING, now_ns)
+            return
+        here = self._pending or (line.file_id if line else None)
+        track = self.queue.after(here) or self._first_again()
+        if track is None:
+            self._outbox.error("There is no next track.", now_ns)
+        elif then is None or then.file_id != track.file_id or then.start_session_ns > self._instant(now_ns):
+            self._go_to(track, now_ns)
+
+    def previous(self, *, now_ns: int) -> None:
+        """Back to the beginning of the current track, or, within its first seconds, to the one before it."""
+        line = self.playback.line
+        if line is None:
+            self._outbox.error(NOTHING, now_ns)
+            return
+        track = self.queue.before(line.file_id)
+        if track is None or line.frame_at(now_ns) > BEGINNING_S * line.rate_hz:
+            self.seek(0, now_ns=now_ns)
+        else:
+            self._go_to(track, now_ns)
+
+    # -- time --------------------------------------------------------------------------------------------------------
+
+    def end_ns(self) -> int | None:
+        """When the last frame of the current track leaves the loudspeakers."""
+        line = self.playback.line
+        if line is None or line.stop_session_ns is not None:
+            return None
+        return line.session_ns_at(self.known(line.file_id).frames)
+
+    def end_tracks(self, *, now_ns: int) -> None:
+        """Take leave of what has ended."""
+        while (end_ns := self.end_ns()) is not None and now_ns >= end_ns:
+            self._end_track(end_ns)
+
+    def patience_ends_ns(self) -> int | None:
+        """When nobody waits any longer for a peer through which nothing of the pending track comes."""
+        if self._pending is None or self.playback.playing:
+            return None
+        waits = [self._stuck_since_ns(peer) + PATIENCE_NS for peer in self._waited_for_now()]
+        return min(waits, default=None)
+
+    def leave_behind(self, *, now_ns: int) -> None:
+        """Go on without those: they are waited for again once they have what the others have."""
+        ends_ns = self.patience_ends_ns()
+        if ends_ns is None or now_ns < ends_ns:
+            return
+        track = self.queue.track(self._pending)
+        for peer in self._waited_for_now():
+            if track is not None and now_ns >= self._stuck_since_ns(peer) + PATIENCE_NS:
+                peer.catching_up = True
+                self._queue_stale = True
+                text = f"Going on without {peer.name}: nothing of {track.file_name} comes through to it."
+                self._outbox.note("warning", now_ns, message=text, file_id=str(track.file_id), peer=peer.name)
+
+    def settle(self, *, now_ns: int) -> None:
+        """Start or arm by itself what can be, and bring everybody's queue up to date."""
+        self._take_in_newcomers()
+        self._go_on(now_ns)
+        self._arm(now_ns)
+        lines = (self.playback.line, self.playback.then, self.playback.sound)
+        self.queue = self.queue.purge(frozenset(line.file_id for line in lines if line is not None))
+        if self._queue_stale:
+            self._queue_stale = False
+            self._refresh_queue(now_ns)
+        if self.queue.revision != self._told_revision and now_ns >= self._tell_queue_at_ns:
+            self._tell_queue(now_ns)
+
+    def queue_due_ns(self) -> int | None:
+        """When `settle` may tell of the queue again: a long one is not told for every single change."""
+        return self._tell_queue_at_ns if self.queue.revision != self._told_revision else None
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _waited_for_now(self) -> list[Member]:
+        pending = self._pending
+        return [peer for peer in self._crew if pending is not None and peer.waited_for and peer.lacks(pending)]
+
+    def _stuck_since_ns(self, peer: Member) -> int:
+        transfer = peer.transfers.get(self._pending) if self._pending is not None else None
+        return max(self._pending_since_ns, transfer.moved_at_ns if transfer else 0)
+
+    def _change(self, queue: Queue) -> None:
+        self.queue = queue
+        self._queue_stale = True
+        self._crew.stir()
+
+    def _instant(self, now_ns: int) -> int:
+        """The next session time at which all machines can do something new; never before a pause that was announced."""
+        stop_ns = self.playback.line.stop_session_ns if self.playback.line else None
+        return max(now_ns + self._crew.lead_ns(), stop_ns or 0)
+
+    def _tell_everybody(self, message: m.Message) -> None:
+        self._outbox.do(*(Send(member.conn, message) for member in self._crew.slowest_first()))
+
+    def _go_to(self, track: Track, now_ns: int) -> None:
+        """Leave the current track for another, which is waited for while this one plays on."""
+        if self._crew.lack(track.file_id):
+            self._wait_for(track, now_ns)
+        else:
+            if self.playback.line is not None:
+                self._played.add(self.playback.line.file_id)
+            self._start(track, now_ns)
+
+    def _wait_for(self, track: Track, now_ns: int) -> None:
+        self._pending, self._pending_since_ns = track.file_id, now_ns
+        self._crew.stir()
+        names = [peer.name for peer in self._crew if peer.waited_for and peer.lacks(track.file_id)]
+        if names:
+            text = f"{track.file_name} starts as soon as it is there. Waiting for {', '.join(names)}."
+            fields = {"file_id": str(track.file_id), "file_name": track.file_name, "peers": names}
+            self._outbox.note("warning", now_ns, message=text, **fields)
+
+    def _start(self, track: Track, now_ns: int) -> None:
+        unsettled = [
+            member.name
+            for member in self._crew
+            if not member.reports.clock_good
+            or (self._autoplay is not None and not member.reports.settled(now_ns=now_ns))
+        ]
+        if unsettled:
+            self._outbox.note("warning", now_ns, message=f"Not yet in time with the host: {', '.join(unsettled)}.")
+        at_ns = self._instant(now_ns)
+        line = Timeline(track.file_id, track.rate_hz, 0, at_ns)
+        self.playback.follow(line)
+        self._began(line)
+        self._tell_everybody(_play_command(line))
+
+    def _began(self, line: Timeline) -> None:
+        self._cursor = line.file_id
+        self._played.discard(line.file_id)
+        self._autoplay = None
+        self._pending = None
+        self._queue_stale = True
+        self._crew.stir()
+        self._outbox.note_playback("playing", self.known(line.file_id), line, line.start_session_ns)
+
+    def _following(self, line: Timeline) -> Track | None:
+        """What comes after this line."""
+        return self.queue.track(self._pending) or self.queue.after(line.file_id) or self._first_again()
+
+    def _first_again(self) -> Track | None:
+        first = next(iter(self.queue.ids()), None) if self.repeat else None
+        return self.queue.track(first)
+
+    def _arm(self, now_ns: int) -> None:
+        """Put the next track behind the current one, while there is still time to tell everybody."""
+        line, then, end_ns = self.playback.line, self.playback.then, self.end_ns()
+        if line is None or end_ns is None or end_ns < self._instant(now_ns):
+            return
+        track = self._following(line)
+        if track is not None and track.file_id == line.file_id:
+            track = None  # a track is not armed behind itself: it begins again when it has ended
+        if then is not None and track is not None and then.file_id == track.file_id:
+            return
+        if track is not None and not self._crew.lack(track.file_id):
+            self.playback.then = Timeline(track.file_id, track.rate_hz, 0, end_ns)
+            self._tell_everybody(_play_command(self.playback.then))
+        elif then is not None:  # what was armed shall not come: the current line said again has nothing behind it
+            self.playback.then = None
+            self._tell_everybody(_play_command(line))
+
+    def _end_tracks_before(self, session_ns: int) -> None:
+        """What is armed to start by then counts as current."""
+        while self.playback.then is not None and session_ns >= self.playback.then.start_session_ns:
+            self._end_track(self.playback.then.start_session_ns)
+
+    def _end_track(self, end_ns: int) -> None:
+        line, then = self.playback.line, self.playback.then
+        assert line is not None
+        self._played.add(line.file_id)
+        self._queue_stale = True
+        self._outbox.note_playback("track_ended", self.known(line.file_id), line, end_ns)
+        if then is not None:
+            self.playback.promote()
+            self._began(then)
+        else:
+            after = self._following(line)
+            self.playback.finish()
+            self._cursor = after.file_id if after else None
+            self._pending = None
+            if after is not None:
+                self._wait_for(after, end_ns)
+
+    def _upcoming(self) -> Track | None:
+        """What `play` would start."""
+        tracks = [entry.track for entry in self.queue.entries if not entry.removed]
+        fresh = [track for track in tracks if track.file_id not in self._played]
+        cursor = self.queue.track(self._cursor)
+        return cursor if cursor in tracks else next(iter(fresh or tracks), None)
+
+    def _take_in_newcomers(self) -> None:
+        """Who has what plays and what comes next, or came before anything played, is waited for from now on."""
+        line = self.playback.line
+        following = self._following(line) if line else None
+        needed = [line.file_id, *([following.file_id] if following else [])] if line else []
+        for peer in self._crew:
+            if peer.catching_up and (not self.busy or line and all(peer.has(file_id) for file_id in needed)):
+                peer.catching_up = False
+                self._queue_stale = True
+
+    def _go_on(self, now_ns: int) -> None:
+        """Start by itself what was waiting for the peers."""
+        line, wish = self.playback.line, self.queue.track(self._pending)
+        if wish is not None:
+            if not self._crew.lack(wish.file_id):
+                self._go_to(wish, now_ns)
+        elif line is None and self._autoplay is not None:
+            track = self._upcoming()
+            if track is not None and not self._crew.lack(track.file_id):
+                if self._crew.ready_to_begin(track.file_id, self._autoplay, now_ns=now_ns):
+                    self._start(track, now_ns)
+
+    def _refresh_queue(self, now_ns: int) -> None:
+        before, line = self.queue, self.playback.line
+        statuses: dict[UUID, ItemStatus] = {}
+        for entry in before.entries:
+            file_id = entry.track.file_id
+            if line is not None and line.file_id == file_id:
+                statuses[file_id] = ItemStatus.PLAYING
+            elif file_id in self._played:
+                statuses[file_id] = ItemStatus.PLAYED
+            else:
+                statuses[file_id] = ItemStatus.TRANSFERRING if self._crew.lack(file_id) else ItemStatus.READY
+            if entry.status is ItemStatus.TRANSFERRING and statuses[file_id] is not ItemStatus.TRANSFERRING:
+                self._outbox.note("file_ready", now_ns, file_id=str(file_id), file_name=entry.track.file_name)
+        self.queue = before.with_statuses(statuses)
+
+    def _tell_queue(self, now_ns: int) -> None:
+        items = self.queue.items()
+        self._told_revision = self.queue.revision
+        self._tell_queue_at_ns = now_ns + max(0, len(items) - SHORT_QUEUE) * QUEUE_GAP_NS
+        self._tell_everybody(m.QueueUpdate(items, self.queue.revision))
+        self._outbox.note_queue(items, self.queue.revision, now_ns)
+
+
+def _play_command(line: Timeline) -> m.PlayCommand:
+    """What tells a peer of a line."""
+    return m.PlayCommand(line.file_id, line.rate_hz, line.anchor_frame, line.start_session_ns)
+
+
+def _line_state(line: Timeline | None) -> m.LineState | None:
+    """What tells a newcomer of a line."""
+    if line is None:
+        return None
+    return m.LineState(line.file_id, line.rate_hz, line.anchor_frame, line.start_session_ns, line.stop_session_ns)

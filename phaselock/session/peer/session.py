@@ -1,0 +1,603 @@
+"""The peer's machine: it joins one session, fetches what it is told to, follows the host's lines and says how it does.
+
+What the host says is checked like anything else from the network; what the host decides is done. A peer that loses its
+host without a word plays on by the clock it knows and looks for the host again; see `Absence`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from uuid import UUID
+
+from phaselock.model.names import file_label, person_name, sentence, title
+from phaselock.model.queue import ItemStatus, QueueItem
+from phaselock.model.snapshot import SessionSnapshot
+from phaselock.model.timeline import Timeline
+from phaselock.model.timing import Timing
+from phaselock.model.types import ClockStatus
+from phaselock.protocol import messages as m
+from phaselock.protocol.messages import Message
+from phaselock.session import commands as c
+from phaselock.session.effects import (
+    HOST_CONN,
+    Close,
+    Connect,
+    Effect,
+    Ended,
+    Follow,
+    Send,
+    StartClock,
+    StopClock,
+)
+from phaselock.session.outbox import Outbox
+from phaselock.session.peer.files import Shelf
+from phaselock.session.peer.requests import Wishes
+from phaselock.session.playback import Playback
+from phaselock.session.states import (
+    ASLEEP_NS,
+    DEAD_NS,
+    HEARTBEAT_NS,
+    HOLD_NS,
+    OTHER_VERSION,
+    PEER_ACCEPTS,
+    PeerSide,
+)
+
+HOST_LOST = "Host disconnected — session ended."
+PLAYING_ON = "The host cannot be heard. Playing on, and looking for it."
+RETRY_NS = 500_000_000
+STATUS_NS = 1_000_000_000
+EARLY_STATUS_NS = 200_000_000
+EARLY_NS = 5_000_000_000
+"""After joining the host waits for a settled clock, so it is told more often."""
+LATENCY_STEP_NS = 1_000_000
+LONGEST_NS = 3_600_000_000_000
+"""What is worse than an hour off is told as an hour."""
+DEVICE_CHARS = 60
+UNKNOWN_ROOM_BYTES = 1 << 30
+
+
+NO_CLOCK = ClockStatus(usable=False, stale=False, offset_ns=0, drift_ppm=0.0, uncertainty_ns=LONGEST_NS, rtt_ns=0)
+
+
+class _Breach(Exception):
+    """The host broke the protocol; the text is for the log."""
+
+
+@dataclasses.dataclass(slots=True)
+class Absence:
+    """The host is lost: its network has gone silent, or the connection broke.
+
+    A machine that answers but has nobody listening has lost its program: then the session is over at once. Everything
+    else may be the network's fault, and passes: until `give_up_at_ns` a new connection is tried again and again."""
+
+    give_up_at_ns: int
+    try_at_ns: int | None = None
+    """When to connect next; None while a try is going on."""
+    told: bool = False
+
+
+class PeerMachine:
+    """One session as a peer sees it. `now_ns` is the peer's local time."""
+
+    def __init__(self, *, display_name: str) -> None:
+        self._side = PeerSide.OFFLINE
+        self._display_name = person_name(display_name)
+        self._session_name = self._host_name = ""
+        self._session_id = b""
+        self._peer_id = 0
+        self._token = b""
+        """Of the membership; empty before the first one."""
+        self._absence: Absence | None = None
+        self._joined_at_ns = 0
+        self._heard_at_ns = 0
+        self._called_at_ns = 0
+        self._heartbeat_at_ns = 0
+        self._status_at_ns = 0
+        self._clock: ClockStatus | None = None
+        self._room_bytes = UNKNOWN_ROOM_BYTES
+        self._status: m.PeerStatus | None = None
+        self._told: m.PeerStatus | None = None
+        self._queue: tuple[QueueItem, ...] = ()
+        self._playback = Playback()
+        self._followed: tuple[Timeline | None, Timeline | None] = (None, None)
+        self._outbox = Outbox()
+        self._shelf = Shelf(self._outbox, self._session_ns)
+        self._wishes = Wishes(self._outbox, self._session_ns)
+        self._ended: list[Effect] = []
+
+    # -- the connection ----------------------------------------------------------------------------------------------
+
+    def connected(self, *, now_ns: int) -> list[Effect]:
+        """The TCP connection to the host stands: the first one, or the one that `Connect` asked for."""
+        if self._side in (PeerSide.OFFLINE, PeerSide.AWAY):
+            self._side = PeerSide.GREETING
+            self._heard_at_ns = self._called_at_ns = now_ns
+        return self._settle(now_ns)
+
+    def connect_failed(self, reason: str, *, refused: bool, now_ns: int) -> list[Effect]:
+        """What `Connect` asked for did not succeed; `refused`: the host's machine answers that nobody listens there."""
+        if self._side is PeerSide.AWAY:
+            if refused:
+                self._end(HOST_LOST, now_ns, failed=True)
+            else:
+                self._try_again(now_ns)
+        return self._settle(now_ns)
+
+    def received(self, message: Message, *, now_ns: int) -> list[Effect]:
+        """A message arrived from the host on the control connection. What still arrives on one that this machine has
+        given up is ignored."""
+        if self._side not in (PeerSide.AWAY, PeerSide.OVER):
+            self._heard_at_ns = now_ns
+            try:
+                if type(message) not in PEER_ACCEPTS[self._side]:
+                    raise _Breach(f"{type(message).__name__} was not expected")
+                self._handle(message, now_ns)
+            except _Breach as breach:
+                self._outbox.do(Close(HOST_CONN, str(breach)))
+                self._end(f"The host broke the protocol: {breach}.", now_ns, failed=True)
+        return self._settle(now_ns)
+
+    def disconnected(self, reason: str, *, now_ns: int) -> list[Effect]:
+        """The control connection ended or broke the framing. Of one that this machine has given up it may be told
+        late."""
+        if self._side is PeerSide.JOINED:
+            self._lose_host(now_ns, told=False)
+        elif self._side in (PeerSide.AWAY, PeerSide.OVER):
+            pass
+        elif self._absence is not None:
+            self._try_again(now_ns)
+        else:
+            self._end(f"The connection to the host was lost: {sentence(reason)}.", now_ns, failed=True)
+        return self._settle(now_ns)
+
+    def command(self, command: c.PeerCommand, *, now_ns: int) -> list[Effect]:
+        """Somebody at the peer asks for something."""
+        if self._side is not PeerSide.OVER:
+            joined = self._side is PeerSide.JOINED
+            match command:
+                case c.Request():
+                    self._wishes.ask(command, connected=joined, now_ns=now_ns)
+                case c.Leave():
+                    if joined:
+                        self._outbox.do(Send(HOST_CONN, m.LeaveSession(self._peer_id)))
+                    self._outbox.do(Close(HOST_CONN, "left"))
+                    self._end("You left the session.", now_ns, failed=False)
+        return self._settle(now_ns)
+
+    # -- this machine ------------------------------------------------------------------------------------------------
+
+    def clock(self, status: ClockStatus, *, now_ns: int) -> list[Effect]:
+        """How the session clock does; to be told several times a second, before `audio`."""
+        self._clock = status
+        return self._settle(now_ns)
+
+    def audio(
+        self,
+        *,
+        phase_error_ns: int,
+        dac_deviation_ns: int,
+        dac_uncertainty_ns: int | None,
+        timing: Timing,
+        output_latency_ns: int,
+        device_name: str | None,
+        underruns: int,
+        now_ns: int,
+    ) -> list[Effect]:
+        """How the output does; to be told several times a second, and at once when latency or device change."""
+        clock = self._clock or NO_CLOCK
+        self._status = m.PeerStatus(
+            phase_error_ns=_within(-LONGEST_NS, phase_error_ns, LONGEST_NS),
+            offset_uncertainty_ns=_within(0, clock.uncertainty_ns, LONGEST_NS),
+            dac_deviation_ns=_within(0, dac_deviation_ns, LONGEST_NS),
+            dac_uncertainty_ns=None if dac_uncertainty_ns is None else _within(0, dac_uncertainty_ns, LONGEST_NS),
+            timing=timing,
+            drift_ppb=_within(-(10**9), round(clock.drift_ppm * 1000), 10**9),
+            rtt_ns=_within(0, clock.rtt_ns, m.LONGEST_DURATION_NS),
+            output_latency_ns=_within(0, output_latency_ns, m.LONGEST_DURATION_NS),
+            device_name=None if device_name is None else sentence(device_name)[:DEVICE_CHARS],
+            underruns=underruns,
+            clock_usable=clock.usable,
+            clock_stale=clock.stale,
+            room_bytes=self._room_bytes,
+        )
+        return self._settle(now_ns)
+
+    def room(self, room_bytes: int, *, now_ns: int) -> list[Effect]:
+        """How many bytes of tracks this machine can keep; told with the next report."""
+        self._room_bytes = max(0, room_bytes)
+        return self._settle(now_ns)
+
+    def file_ready(self, file_id: UUID, *, now_ns: int) -> list[Effect]:
+        """A fetched file is on this machine, whole and with the right hash."""
+        track, line = self._shelf.ready(file_id, connected=self._connected, now_ns=now_ns), self._playback.line
+        if track is not None and line is not None and line.file_id == file_id and self._playback.playing:
+            self._outbox.note_playback("playing", track, line, line.start_session_ns)
+        return self._settle(now_ns)
+
+    def file_failed(self, file_id: UUID, reason: str, *, now_ns: int) -> list[Effect]:
+        """One try to fetch a file failed: wrong hash, lost or refused connection, full disk. The host decides on
+        another."""
+        self._shelf.failed(file_id, reason, connected=self._connected, now_ns=now_ns)
+        return self._settle(now_ns)
+
+    def file_gone(self, file_id: UUID, *, now_ns: int) -> list[Effect]:
+        """A file that was ready is on this machine no more."""
+        self._shelf.gone(file_id)
+        return self._settle(now_ns)
+
+    def decode_failed(self, file_id: UUID, reason: str, *, now_ns: int) -> list[Effect]:
+        """A file of the session cannot be decoded here (found on receipt, then instead of `file_ready`, or later)."""
+        self._shelf.unplayable(file_id, reason, connected=self._connected, now_ns=now_ns)
+        return self._settle(now_ns)
+
+    def upload_ended(self, request_id: UUID, problem: str, *, now_ns: int) -> list[Effect]:
+        """One try to upload a song is over; `problem` is empty when the host took all of it."""
+        if self._connected:
+            self._wishes.upload_ended(request_id, problem, self._peer_id, self._token, now_ns=now_ns)
+        return self._settle(now_ns)
+
+    def device_changed(
+        self, state: str, device_name: str | None, detail: str, timing: Timing | None, *, now_ns: int
+    ) -> list[Effect]:
+        """The output opened, was lost, or does not exist."""
+        self._note("device", now_ns, state=state, name=device_name, detail=detail, timing=timing)
+        return self._settle(now_ns)
+
+    # -- time --------------------------------------------------------------------------------------------------------
+
+    def timer(self, *, now_ns: int) -> list[Effect]:
+        """`next_deadline_ns` has come. Calling it early or late does no harm."""
+        self._wake(now_ns)
+        if self._absence is not None and now_ns >= self._absence.give_up_at_ns:
+            self._end(HOST_LOST, now_ns, failed=True)
+        elif self._side is PeerSide.AWAY:
+            self._connect(now_ns)
+        elif self._alive and now_ns >= self._heard_at_ns + DEAD_NS:
+            self._outbox.do(Close(HOST_CONN, "silent for too long"))
+            if self._side is PeerSide.JOINED:
+                self._lose_host(now_ns, told=True)
+            elif self._absence is not None:
+                self._try_again(now_ns)
+            else:
+                self._end("The host does not answer.", now_ns, failed=True)
+        if self._side is PeerSide.JOINED and now_ns >= self._heartbeat_at_ns:
+            self._heartbeat_at_ns = now_ns + HEARTBEAT_NS
+            self._outbox.do(Send(HOST_CONN, m.Heartbeat()))
+        return self._settle(now_ns)
+
+    def next_deadline_ns(self) -> int | None:
+        """When `timer` wants to be called; asked again after every call of the machine."""
+        if not self._alive:
+            return None
+        deadlines = []
+        if self._side is not PeerSide.AWAY:
+            deadlines.append(self._heard_at_ns + DEAD_NS)
+        if self._absence is not None:
+            deadlines.append(self._absence.give_up_at_ns)
+            if self._absence.try_at_ns is not None:
+                deadlines.append(self._absence.try_at_ns)
+        if self._side is PeerSide.JOINED:
+            deadlines.append(self._heartbeat_at_ns)
+            if self._status is not None:
+                deadlines.append(self._status_at_ns)
+        end_ns = self._end_ns()
+        if end_ns is not None and self._clock is not None and self._clock.usable:
+            deadlines.append(end_ns - self._clock.offset_ns)
+        return min(deadlines)
+
+    def snapshot(self) -> SessionSnapshot:
+        """One consistent look."""
+        return SessionSnapshot(
+            session_name=self._session_name,
+            host_name=self._host_name,
+            display_name=self._display_name,
+            queue=self._queue,
+            now=self._now(),
+            timeline=self._playback.line,
+            then=self._playback.then,
+            requests=self._wishes.views(self._display_name),
+            connected=self._connected,
+        )
+
+    # -- from the host -----------------------------------------------------------------------------------------------
+
+    def _handle(self, message: Message, now_ns: int) -> None:
+        match message:
+            case m.SessionInfo():
+                self._greeted(message, now_ns)
+            case m.JoinAccepted():
+                self._accepted(message, now_ns)
+            case m.JoinRejected(reason=reason):
+                self._outbox.do(Close(HOST_CONN, "rejected"))
+                self._end(sentence(reason) or "The host has rejected this machine.", now_ns, failed=True)
+            case m.SessionEnd(reason=reason):
+                self._outbox.do(Close(HOST_CONN, "session ended"))
+                self._end(sentence(reason) or "Session ended.", now_ns, failed=bool(reason))
+            case m.FileTransferStart():
+                self._offered(message, now_ns)
+            case m.QueueUpdate(queue=queue, revision=revision):
+                self._take_queue(queue, revision, now_ns)
+            case m.SongRequestAccepted(request_id=request_id):
+                self._asked(self._wishes.accepted(request_id, self._peer_id, self._token, now_ns=now_ns))
+            case m.SongRequestRejected(request_id=request_id, reason=reason):
+                self._asked(self._wishes.rejected(request_id, reason, now_ns=now_ns))
+            case m.SongRequestAdded(request_id=request_id):
+                self._asked(self._wishes.added(request_id, now_ns=now_ns))
+            case m.PlayCommand():
+                self._play(message)
+            case m.PauseCommand():
+                self._pause(message, now_ns)
+            case m.ResumeCommand(position_samples=frame, target_time_ns=at_ns):
+                self._follow("resumed", *self._meant(message), frame, at_ns)
+            case m.SeekCommand(position_samples=frame, target_time_ns=at_ns):
+                stop_ns = at_ns if self._playback.paused else None
+                self._follow("seeked", *self._meant(message), frame, at_ns, stop_ns)
+            case m.StopCommand(target_time_ns=at_ns):
+                self._playback.stop(at_ns)
+                self._outbox.note("stopped", self._session_ns(now_ns) if at_ns is None else at_ns)
+
+    def _greeted(self, info: m.SessionInfo, now_ns: int) -> None:
+        if info.protocol_version != m.PROTOCOL_VERSION:
+            self._outbox.do(Close(HOST_CONN, "another version"))
+            versions = f"(The host speaks {info.protocol_version}, this machine {m.PROTOCOL_VERSION}.)"
+            self._end(f"{OTHER_VERSION} {versions}", now_ns, failed=True)
+            return
+        if self._absence is not None and info.session_id != self._session_id:  # somebody has started another one there
+            self._outbox.do(Close(HOST_CONN, "another session"))
+            self._end(HOST_LOST, now_ns, failed=True)
+            return
+        self._session_id = info.session_id
+        self._session_name = person_name(info.session_name)
+        self._host_name = person_name(info.host_name)
+        self._side = PeerSide.JOINING
+        self._outbox.do(Send(HOST_CONN, m.JoinRequest(self._display_name, m.PROTOCOL_VERSION, self._token or None)))
+
+    def _accepted(self, accepted: m.JoinAccepted, now_ns: int) -> None:
+        again = self._absence is not None
+        self._side = PeerSide.JOINED
+        self._absence = None
+        self._peer_id = accepted.peer_id
+        self._token = accepted.token
+        self._display_name = person_name(accepted.display_name)
+        self._joined_at_ns = self._status_at_ns = now_ns
+        self._heartbeat_at_ns = now_ns + HEARTBEAT_NS
+        self._told = None
+        self._outbox.do(StartClock(accepted.peer_id, accepted.clock_port))
+        names = {"session_name": self._session_name, "host_name": self._host_name, "name": self._display_name}
+        self._note("joined", now_ns, peer_id=accepted.peer_id, **names, again=again)
+        state = accepted.session_state
+        self._take_queue(state.queue, state.revision, now_ns)
+        line, then = _line(state.line), _line(state.then)
+        if line is None:
+            self._playback.stop(None)
+        elif line != self._playback.line:
+            self._playback.follow(line)
+        self._playback.then = then if line is not None else None
+        self._wishes.found_host()
+
+    def _take_queue(self, queue: tuple[QueueItem, ...], revision: int, now_ns: int) -> None:
+        self._queue = tuple(
+            dataclasses.replace(
+                item,
+                file_name=file_label(item.file_name),
+                added_by=person_name(item.added_by),
+                title=title(item.title),
+                artist=title(item.artist),
+            )
+            for item in queue
+        )
+        self._shelf.take_queue(self._queue)
+        self._outbox.note_queue(self._queue, revision, self._session_ns(now_ns))
+
+    def _offered(self, start: m.FileTransferStart, now_ns: int) -> None:
+        for line in self._lines():
+            if line.file_id == start.file_id and line.rate_hz != start.rate_hz:
+                raise _Breach("a line at another rate than its track")
+        if not self._shelf.offered(start, self._peer_id, self._token, now_ns=now_ns):
+            raise _Breach("a file changed, or there are too many")
+
+    def _asked(self, asked: bool) -> None:
+        if not asked:
+            raise _Breach("an answer to a request that was never made")
+
+    def _lines(self) -> list[Timeline]:
+        return [line for line in (self._playback.line, self._playback.then) if line is not None]
+
+    def _meant(self, command: m.PauseCommand | m.ResumeCommand | m.SeekCommand) -> tuple[UUID, int]:
+        """The track of a command, named or the current one, and its rate."""
+        file_id, rate_hz = command.file_id, command.rate_hz
+        if file_id is None and self._playback.line is not None:
+            file_id = self._playback.line.file_id
+        track = self._shelf.track(file_id)
+        rates = [line.rate_hz for line in self._lines() if line.file_id == file_id]
+        known = track.rate_hz if track else rates[0] if rates else rate_hz
+        if file_id is None or known is None:
+            raise _Breach("a command for a track that was never named")
+        if rate_hz is not None and rate_hz != known:
+            raise _Breach("a line at another rate than its track")
+        return file_id, known
+
+    def _follow(
+        self, event: str, file_id: UUID, rate_hz: int, frame: int, at_ns: int, stop_ns: int | None = None
+    ) -> None:
+        line = Timeline(file_id, rate_hz, frame, at_ns, stop_ns)
+        self._playback.follow(line)
+        self._note_playback(event, line, at_ns)
+
+    def _note_playback(self, event: str, line: Timeline, session_ns: int) -> None:
+        """Tell people of what is heard here."""
+        track = self._shelf.track(line.file_id)
+        if track is not None and self._shelf.has(line.file_id):
+            self._outbox.note_playback(event, track, line, session_ns)
+
+    def _play(self, command: m.PlayCommand) -> None:
+        at_ns, end_ns, track = command.target_time_ns, self._end_ns(), self._shelf.track(command.file_id)
+        new = Timeline(command.file_id, command.rate_hz, command.position_samples, at_ns)
+        line = self._playback.line
+        if track is not None and track.rate_hz != command.rate_hz:
+            raise _Breach("a line at another rate than its track")
+        if new == line:
+            self._playback.then = None
+        elif line is not None and line.file_id != new.file_id and end_ns is not None and at_ns >= end_ns:
+            self._playback.then = new
+        else:
+            self._playback.follow(new)
+            self._note_playback("playing", new, at_ns)
+
+    def _pause(self, command: m.PauseCommand, now_ns: int) -> None:
+        (file_id, rate_hz), at_ns = self._meant(command), command.target_time_ns
+        running = next((line for line in self._lines() if line.file_id == file_id), None)
+        if running is not None and at_ns is not None:
+            line = running.stopped_at(at_ns)
+        else:
+            at_ns = at_ns or self._session_ns(now_ns) or 0
+            line = Timeline(file_id, rate_hz, command.position_samples, at_ns, at_ns)
+        self._playback.follow(line)
+        self._note_playback("paused", line, at_ns)
+
+    # -- without a host ----------------------------------------------------------------------------------------------
+
+    def _lose_host(self, now_ns: int, *, told: bool) -> None:
+        """Play on. `told`: it is certain by now that this is no matter of a moment."""
+        end_ns, session_ns = self._end_ns(), self._session_ns(now_ns)
+        left_ns = end_ns - session_ns if end_ns is not None and session_ns is not None else 0
+        self._absence = Absence(now_ns + max(HOLD_NS, left_ns))
+        self._shelf.lost_host()
+        self._wishes.lost_host()
+        self._side = PeerSide.AWAY
+        if told:
+            self._tell_absence(now_ns)
+        if now_ns - self._joined_at_ns < RETRY_NS:  # nobody comes back in a hurry to be thrown out again
+            self._absence.try_at_ns = now_ns + RETRY_NS
+        else:
+            self._outbox.do(Connect())
+
+    def _connect(self, now_ns: int) -> None:
+        absence = self._absence
+        if absence is not None and absence.try_at_ns is not None and now_ns >= absence.try_at_ns:
+            absence.try_at_ns = None
+            self._outbox.do(Connect())
+
+    def _try_again(self, now_ns: int) -> None:
+        assert self._absence is not None
+        self._side = PeerSide.AWAY
+        self._absence.try_at_ns = now_ns + RETRY_NS
+        self._tell_absence(now_ns)
+
+    def _tell_absence(self, now_ns: int) -> None:
+        if self._absence is not None and not self._absence.told:
+            self._absence.told = True
+            self._note("warning", now_ns, message=PLAYING_ON)
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    @property
+    def _alive(self) -> bool:
+        return self._side not in (PeerSide.OFFLINE, PeerSide.OVER)
+
+    @property
+    def _connected(self) -> bool:
+        return self._side is PeerSide.JOINED
+
+    def _now(self) -> QueueItem | None:
+        """The row of the current track, even if it was taken out of the queue."""
+        line = self._playback.line
+        if line is None:
+            return None
+        row = next((item for item in self._queue if item.id == line.file_id), None)
+        t = self._shelf.track(line.file_id)
+        if row is not None or t is None:
+            return row
+        return QueueItem(t.file_id, t.file_name, t.duration_s, "", ItemStatus.PLAYING, t.title, t.artist)
+
+    def _session_ns(self, now_ns: int) -> int | None:
+        return now_ns + self._clock.offset_ns if self._clock is not None and self._clock.usable else None
+
+    def _note(self, name: str, now_ns: int, /, **fields: object) -> None:
+        self._outbox.note(name, self._session_ns(now_ns), **fields)
+
+    def _end_ns(self) -> int | None:
+        """When the current track ends, in session time."""
+        line = self._playback.line
+        track = self._shelf.track(line.file_id) if line is not None else None
+        if line is None or line.stop_session_ns is not None or track is None:
+            return None
+        return line.session_ns_at(track.frames)
+
+    def _end_tracks(self, now_ns: int) -> None:
+        session_ns = self._session_ns(now_ns)
+        while session_ns is not None and (end_ns := self._end_ns()) is not None and session_ns >= end_ns:
+            line, then = self._playback.line, self._playback.then
+            assert line is not None
+            self._note_playback("track_ended", line, end_ns)
+            if then is None:
+                self._playback.finish()
+                continue
+            self._playback.promote()
+            self._note_playback("playing", then, then.start_session_ns)
+
+    def _tell_status(self, now_ns: int) -> None:
+        status, told = self._status, self._told
+        if status is None or self._side is not PeerSide.JOINED:
+            return
+        moved = (
+            told is None
+            or (told.device_name, told.timing) != (status.device_name, status.timing)
+            or abs(told.output_latency_ns - status.output_latency_ns) > LATENCY_STEP_NS
+        )
+        if moved or now_ns >= self._status_at_ns:
+            early = now_ns - self._joined_at_ns < EARLY_NS
+            self._status_at_ns = now_ns + (EARLY_STATUS_NS if early else STATUS_NS)
+            self._told = status
+            self._outbox.do(Send(HOST_CONN, status))
+
+    def _end(self, reason: str, now_ns: int, *, failed: bool) -> None:
+        if self._token:
+            self._outbox.do(StopClock())
+            self._note("session_end", now_ns, reason=reason, failed=failed)
+        self._side = PeerSide.OVER
+        self._absence = None
+        self._playback.stop(None)
+        self._ended = [Ended(reason, failed)]
+
+    def _wanted(self) -> tuple[Timeline | None, Timeline | None]:
+        """The lines whose files are here."""
+        sound, then = self._playback.sound, self._playback.then
+        lines = [line for line in (sound, then) if line is not None and self._shelf.has(line.file_id)]
+        if not lines and sound is not None:
+            # The new track is not here (yet): what sounds now stops where the others change over.
+            old = self._followed[0]
+            running = old is not None and old.stop_session_ns is None
+            return (old.stopped_at(sound.start_session_ns) if old is not None and running else old), None
+        return (lines + [None, None])[0], (lines + [None, None])[1]
+
+    def _settle(self, now_ns: int) -> list[Effect]:
+        self._wake(now_ns)
+        self._end_tracks(now_ns)
+        self._tell_status(now_ns)
+        sounding = (self._playback.line, self._playback.then, self._playback.sound)
+        self._shelf.settle(frozenset(line.file_id for line in sounding if line is not None))
+        follow: list[Effect] = []
+        if self._followed != (wanted := self._wanted()):
+            self._followed = wanted
+            follow.append(Follow(*wanted))
+        effects, self._ended = [*self._outbox.drain(*follow), *self._ended], []
+        return effects
+
+    def _wake(self, now_ns: int) -> None:
+        """Nobody is blamed for a silence that was this machine's own sleep."""
+        if self._side is PeerSide.JOINED and now_ns - self._called_at_ns > ASLEEP_NS:
+            self._heard_at_ns = now_ns
+        self._called_at_ns = now_ns
+
+
+def _within(low: int, value: int, high: int) -> int:
+    return max(low, min(value, high))
+
+
+def _line(state: m.LineState | None) -> Timeline | None:
+    """The line that a newcomer is told of."""
+    if state is None:
+        return None
+    return Timeline(state.file_id, state.rate_hz, state.position_samples, state.target_time_ns, state.stop_time_ns)

@@ -1,0 +1,128 @@
+"""`phaselock demo`: the real programs, a host and some peers, on the loopback, and how well they keep time."""
+
+from __future__ import annotations
+
+import contextlib
+import importlib.resources
+import math
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from phaselock.errors import PhaseLockError
+from phaselock.tools.processes import PATIENCE_S, Program, Stage, open_stage, surroundings
+
+TUNE_S = 25
+SETTLING_S = 3.0
+PROMISE_US = 1000.0
+
+
+class Screen(Protocol):
+    """Where the table goes."""
+
+    def event(self, name: str, session_ns: int | None, fields: Mapping[str, object]) -> None: ...
+
+    def say(self, text: str) -> None: ...
+
+    def show(self, text: str) -> None: ...
+
+
+def run(peers: int, seconds: int, skew_ppm: float, screen: Screen) -> int:
+    """Play for so long; 0 if the promise was kept, else 1."""
+    tune = importlib.resources.files("phaselock.data") / "tune.mp3"
+    with contextlib.ExitStack() as stack:
+        tune_path = str(stack.enter_context(importlib.resources.as_file(tune)))
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="phaselock-demo-"))
+        stage = stack.enter_context(open_stage(folder))
+        output = "auto" if _has_output(folder) else "null"
+        screen.say(
+            f"A host and {_counted(peers, 'peer')} on this machine, "
+            + ("the host on the default output." if output == "auto" else "all silent: there is no sound output here.")
+        )
+        tunes = [tune_path] * (math.ceil(seconds / TUNE_S) + 1)
+        local = ["--session", "demo", "--bind", "127.0.0.1", "--port", "0", "--clock-port", "0"]
+        host = stage.start("host", "host", *tunes, *local, "--wait-peers", str(peers), "--play", "--backend", output)
+        port = stage.wait_for(host, "session")["port"]
+        for number in range(1, peers + 1):
+            name = f"peer{number}"
+            skew = str(skew_ppm if number % 2 else -skew_ppm)
+            cache = f"{folder}/{name}"
+            stage.start(
+                name, "join", f"127.0.0.1:{port}", "--backend", "null", "--cache", cache, f"--clock-skew-ppm={skew}"
+            )
+        stage.wait_for(host, "playing")
+        worst_us = _watch(stage, seconds, screen)
+        host.say("quit")
+        screen.say(_table(stage.programs))
+    good = worst_us < PROMISE_US
+    message = "Nobody played for long enough to tell."
+    if worst_us < math.inf:
+        verdict = "in phase" if good else "NOT in phase"
+        message = f"The machines were {verdict}: at most {worst_us:.0f} us apart, uncertainty included."
+    screen.event(
+        "verdict", None, {"good": good, "worst_us": worst_us if worst_us < math.inf else None, "message": message}
+    )
+    return 0 if good else 1
+
+
+def _counted(number: int, thing: str) -> str:
+    return f"{number} {thing}{'' if number == 1 else 's'}"
+
+
+def _has_output(folder: str) -> bool:
+    """Whether this machine can be heard at all."""
+    listed = subprocess.run(
+        [sys.executable, "-P", "-m", "phaselock", "devices", "--json"],
+        **surroundings(folder),
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_S,
+    )
+    return '"event": "output"' in listed.stdout
+
+
+def _watch(stage: Stage, seconds: int, screen: Screen) -> float:
+    """Show the table for so long; how far apart two machines were at most, settled, in microseconds."""
+    began = time.monotonic()
+    worst_us = -math.inf
+    while heard := stage.hear(began + seconds):
+        program, event = heard
+        if event["event"] == "error":
+            raise PhaseLockError(f"{program.name}: {event['message']}")
+        if event["event"] != "sync":
+            continue
+        screen.event("sync", event.get("session_ns"), {**event, "machine": program.name})
+        screen.show(_table(stage.programs))
+        if time.monotonic() > began + min(SETTLING_S, seconds / 2):
+            worst_us = max(worst_us, _apart_us([program.sync for program in stage.programs]))
+    return worst_us if worst_us >= 0 else math.inf
+
+
+def _apart_us(syncs: list[dict[str, Any]]) -> float:
+    """How far apart two of these machines can be at most, by their own account."""
+    low, high = math.inf, -math.inf
+    for sync in syncs:
+        if not sync.get("playing") or sync["offset_uncertainty_us"] is None or sync["dac_uncertainty_us"] is None:
+            return math.inf
+        unsure_us = sync["offset_uncertainty_us"] + sync["dac_uncertainty_us"]
+        low = min(low, sync["phase_error_us"] - unsure_us)
+        high = max(high, sync["phase_error_us"] + unsure_us)
+    return high - low
+
+
+def _table(programs: list[Program]) -> str:
+    lines = [f"{'':8}{'phase error':>14}{'clock within':>15}{'drift':>14}{'correction':>14}"]
+    for program in programs:
+        sync = program.sync
+        cells = [
+            (sync.get("phase_error_us") if sync.get("playing") else None, "us", 14, "+.1f"),
+            (sync.get("offset_uncertainty_us"), "us", 15, ".1f"),
+            (sync.get("drift_ppm"), "ppm", 14, "+.2f"),
+            (sync.get("correction_ppm"), "ppm", 14, "+.2f"),
+        ]
+        shown = (f"{'-' if value is None else f'{value:{form}} {unit}':>{width}}" for value, unit, width, form in cells)
+        lines.append(f"{program.name:8}{''.join(shown)}")
+    return "\n".join(lines)

@@ -1,0 +1,114 @@
+"""`phaselock trace`: the exchanges with a session's clock, written down as they come."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import datetime
+import os
+import pathlib
+import signal
+from typing import Protocol
+
+from phaselock._native import now_ns
+from phaselock.errors import PhaseLockError
+from phaselock.network.peer import connect
+from phaselock.protocol.messages import PROTOCOL_VERSION
+from phaselock.session.states import OTHER_VERSION
+from phaselock.storage.files import replace_file
+from phaselock.sync.trace import Exchange, trace_bytes
+from phaselock.tools.probe import Quality, Visitor, known_us, loss_words, quality, time_words
+
+LOOK_S = 0.5
+
+
+class Screen(Protocol):
+    """What is told to people and programs (terminal.py)."""
+
+    def event(
+        self, name: str, session_ns: int | None, fields: dict[str, object], *, to_people: bool = True
+    ) -> None: ...
+
+    def say(self, text: str) -> None: ...
+
+    def show(self, text: str) -> None: ...
+
+
+def run_trace(address: tuple[str, int], path: str | None, seconds: float, screen: Screen) -> int:
+    """Record the clock of the session there and write it to `path`; the exit status, or PhaseLockError."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        return asyncio.run(_trace(address, path, seconds, screen))
+    except asyncio.CancelledError:  # nothing was recorded yet
+        raise KeyboardInterrupt from None
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+async def _trace(address: tuple[str, int], path: str | None, seconds: float, screen: Screen) -> int:
+    loop, this_task = asyncio.get_running_loop(), asyncio.current_task()
+    assert this_task
+    # Both, and not left to asyncio: a program that was started in the background is to be interrupted, too.
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: loop.call_soon_threadsafe(this_task.cancel))
+    began = datetime.datetime.now(datetime.UTC)
+    target = pathlib.Path(path or began.strftime("phaselock-%Y%m%d-%H%M%S.trace"))
+    if target.is_dir() or not os.access(target.absolute().parent, os.W_OK):
+        raise PhaseLockError(f"The clock trace {target} cannot be written there.")
+    visitor = Visitor(await connect(*address))
+    collected: list[Exchange] = []
+    try:
+        info = await visitor.greet()
+        if info.protocol_version != PROTOCOL_VERSION:
+            raise PhaseLockError(OTHER_VERSION)
+        await visitor.join("trace")
+        assert visitor.clock
+        since_ns = at_ns = now_ns()
+        with contextlib.suppress(asyncio.CancelledError):
+            while not visitor.over and at_ns - since_ns < seconds * 1e9:
+                await asyncio.sleep(min(LOOK_S, seconds - (at_ns - since_ns) / 1e9))
+                at_ns = now_ns()
+                collected += visitor.clock.exchanges(collected[-1] if collected else None)
+                so_far_s, known = (at_ns - since_ns) / 1e9, known_us(visitor.clock.status(at_ns))
+                screen.event("recording", None, {"seconds": so_far_s, "exchanges": len(collected)}, to_people=False)
+                progress = f"{so_far_s:.0f} of {seconds:g} s, {len(collected)} exchanges, {_known_words(known)}"
+                screen.show(f'Recording the clock of "{info.session_name}": {progress}')
+        found = quality(collected, visitor.clock.loss(at_ns), visitor.clock.status(at_ns))
+    finally:
+        await visitor.leave()
+    if visitor.over:
+        screen.event("warning", None, {"message": f"{visitor.over} What came before is kept."})
+    if not collected:
+        raise PhaseLockError("The host's clock did not answer once. Ask phaselock doctor why.")
+    about = {
+        "recorded": began.isoformat(timespec="seconds"),
+        "seconds": round((at_ns - since_ns) / 1e9, 3),
+        "session": info.session_name,
+        "host": info.host_name,
+    }
+    try:
+        replace_file(target, trace_bytes(collected, about))
+    except OSError as error:
+        raise PhaseLockError(f"The clock trace {target} cannot be written: {error.strerror}.") from None
+    screen.event("trace", None, {"path": str(target), **about, **dataclasses.asdict(found)}, to_people=False)
+    for line in quality_lines(found):
+        screen.say(line)
+    screen.say(f"They are in {target}. Compare the clock filters on them with: phaselock bench clock --trace {target}")
+    return 0
+
+
+def quality_lines(found: Quality) -> list[str]:
+    """A summary in plain words, of at least one exchange."""
+    assert found.rtt_p50_us is not None and found.rtt_p95_us is not None
+    return [
+        f"{found.exchanges} exchanges with the host's clock were recorded; {loss_words(found.loss)}.",
+        f"Half of the round trips took less than {time_words(found.rtt_p50_us)}, "
+        f"19 of 20 less than {time_words(found.rtt_p95_us)}.",
+        f"At the end {_known_words(found.uncertainty_us)}.",
+    ]
+
+
+def _known_words(within_us: float | None) -> str:
+    return f"its clock is {'not known yet' if within_us is None else f'known to within {time_words(within_us)}'}"

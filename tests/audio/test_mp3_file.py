@@ -1,0 +1,205 @@
+from __future__ import annotations
+
+import dataclasses
+import os
+import pathlib
+import random
+
+import hypothesis
+import hypothesis.strategies as st
+import pytest
+
+from phaselock.audio import mp3_file
+from phaselock.audio.mp3_file import Mp3Info, inspect
+from phaselock.errors import InvalidMp3Error, PhaseLockError
+from tests.support.mp3 import description, encode, packet_size, packets
+
+ID3V2 = b"ID3\4\0\0" + bytes((0, 0, 2, 10)) + b"\xff\xfb\x90\x44" * 66 + b"\0\0"
+ID3V1 = b"TAG".ljust(128, b"\0")
+APE = b"APETAGEX" + (2000).to_bytes(4, "little") + (32 + 8).to_bytes(4, "little") + bytes(16) + b"\1\0\0\0data"
+
+
+def look(folder: pathlib.Path, data: bytes) -> Mp3Info:
+    path = folder / "song.mp3"
+    path.write_bytes(data)
+    return inspect(path)
+
+
+def refuse(folder: pathlib.Path, data: bytes) -> None:
+    with pytest.raises(InvalidMp3Error, match=r"^Invalid or corrupted MP3 file: song\.mp3$"):
+        look(folder, data)
+
+
+@pytest.mark.parametrize("rate_hz", [22050, 24000, 32000, 44100, 48000])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_what_the_encoder_was_given(tmp_path: pathlib.Path, rate_hz: int, channels: int) -> None:
+    info = look(tmp_path, encode(rate_hz, channels, 50_001, 64))
+    assert (info.rate_hz, info.channels, info.frames) == (rate_hz, channels, 50_001)
+    assert info.delay_frames == 576 + 529
+    assert info.bitrate_bps == pytest.approx(64000, rel=0.01)
+
+
+def test_without_a_description_everything_counts(tmp_path: pathlib.Path) -> None:
+    sound = packets()
+    info = look(tmp_path, b"".join(sound))
+    assert (info.packets, info.frames, info.delay_frames) == (len(sound), len(sound) * 1152, 0)
+
+
+def test_the_index_finds_every_32nd_packet(tmp_path: pathlib.Path) -> None:
+    sound = packets(vbr=True)
+    front = ID3V2 + description(sound[0], len(sound))
+    info = look(tmp_path, front + b"".join(sound))
+    offsets = [len(front) + sum(map(len, sound[:n])) for n in range(0, len(sound), 32)]
+    assert list(memoryview(info.index).cast("q")) == offsets
+    assert mp3_file.PACKETS_PER_ENTRY == 32
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (ID3V2, b""),
+        (ID3V2 + ID3V2, ID3V1),
+        (ID3V2 + bytes(5000), APE + ID3V1),
+        (b"\xff\xfb\x90\x44" + b"cover" * 999, b"LYRICSBEGIN" + b"la" * 300),
+        (b"", b"\xff\xfb" * 50),
+    ],
+    ids=["id3v2", "two of them", "padding, APE", "garbage", "garbage behind"],
+)
+def test_tags_and_garbage_around_change_nothing(tmp_path: pathlib.Path, before: bytes, after: bytes) -> None:
+    plain = look(tmp_path, encode())
+    dressed = look(tmp_path, before + encode() + after)
+    index = memoryview(plain.index).cast("q")
+    assert dataclasses.replace(dressed, index=b"") == dataclasses.replace(plain, index=b"")
+    assert list(memoryview(dressed.index).cast("q")) == [offset + len(before) for offset in index]
+
+
+def test_garbage_in_the_middle_is_stepped_over(tmp_path: pathlib.Path) -> None:
+    sound = packets()
+    info = look(tmp_path, b"".join((*sound[:20], b"\xff\xfb\x90" * 700, *sound[20:])))
+    assert info.packets == len(sound)
+
+
+def test_a_damaged_header_costs_its_packet(tmp_path: pathlib.Path) -> None:
+    sound = list(packets())
+    sound[30] = b"\0" + sound[30][1:]
+    assert look(tmp_path, b"".join(sound)).packets == len(sound) - 1
+
+
+@pytest.mark.parametrize("kbps", range(1, 15))
+def test_a_wrong_bit_rate_in_a_header_costs_at_most_its_packet(tmp_path: pathlib.Path, kbps: int) -> None:
+    sound = list(packets())
+    sound[30] = bytes((*sound[30][:2], kbps << 4 | sound[30][2] & 15)) + sound[30][3:]
+    assert look(tmp_path, b"".join(sound)).packets in (len(sound) - 1, len(sound))
+
+
+def test_joined_files_are_one_stream(tmp_path: pathlib.Path) -> None:
+    sound = packets()
+    one = description(sound[0], len(sound)) + b"".join(sound)
+    info = look(tmp_path, description(sound[0], 2 * len(sound)) + b"".join(sound) + one)
+    assert info.packets == 2 * len(sound)
+
+
+def test_vbri_is_a_description(tmp_path: pathlib.Path) -> None:
+    sound = packets()
+    front = bytearray(len(sound[0]))
+    front[:4] = sound[0][:4]
+    front[36:54] = b"VBRI" + bytes(10) + len(sound).to_bytes(4, "big")
+    whole = bytes(front[: packet_size(sound[0])]) + b"".join(sound)
+    assert look(tmp_path, whole).packets == len(sound)
+    refuse(tmp_path, whole[: len(whole) // 2])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"\0", bytes(100_000), b"text" * 999, ID3V2, ID3V1, b"\xff" * 5000, random.Random(5).randbytes(20_000)],
+    ids=["empty", "a byte", "zeros", "text", "only ID3v2", "only ID3v1", "ones", "noise"],
+)
+def test_no_mp3(tmp_path: pathlib.Path, data: bytes) -> None:
+    refuse(tmp_path, data)
+
+
+def test_too_few_packets(tmp_path: pathlib.Path) -> None:
+    refuse(tmp_path, b"".join(packets()[:2]))
+    assert look(tmp_path, b"".join(packets()[:3])).packets == 3
+
+
+@pytest.mark.parametrize("share", [0.02, 0.5, 0.9, 0.96])
+def test_truncated(tmp_path: pathlib.Path, share: float) -> None:
+    data = encode()
+    refuse(tmp_path, data[: int(len(data) * share)])
+    refuse(tmp_path, ID3V2 + data[: int(len(data) * share)])
+
+
+@pytest.mark.parametrize("kept", [1, 2, 3, 4, 5, 200, 416])
+def test_cut_inside_the_last_packet_without_a_claim(tmp_path: pathlib.Path, kept: int) -> None:
+    sound = packets()
+    refuse(tmp_path, b"".join(sound[:-1]) + sound[-1][:kept])
+
+
+def test_a_cut_last_packet_is_within_the_claim_s_tolerance(tmp_path: pathlib.Path) -> None:
+    data = encode()
+    assert look(tmp_path, data[:-10]).packets == look(tmp_path, data).packets - 1
+
+
+@pytest.mark.parametrize("wrong", [-3, 3, 1000, 4_294_900_000])
+def test_a_lie_about_the_length(tmp_path: pathlib.Path, wrong: int) -> None:
+    sound = packets()
+    refuse(tmp_path, description(sound[0], len(sound) + wrong) + b"".join(sound))
+
+
+@pytest.mark.parametrize("wrong", [-2, 2])
+def test_two_packets_off_is_no_lie(tmp_path: pathlib.Path, wrong: int) -> None:
+    sound = packets()
+    assert look(tmp_path, description(sound[0], len(sound) + wrong) + b"".join(sound)).packets == len(sound)
+
+
+def test_one_in_a_hundred_off_is_no_lie(tmp_path: pathlib.Path) -> None:
+    sound = packets() * 10
+    assert look(tmp_path, description(sound[0], len(sound) + 8) + b"".join(sound)).packets == len(sound)
+    refuse(tmp_path, description(sound[0], len(sound) + 12) + b"".join(sound))
+
+
+def test_a_trim_longer_than_the_file(tmp_path: pathlib.Path) -> None:
+    sound = packets()[:5]
+    refuse(tmp_path, description(sound[0], 5, delay=4095, padding=4095) + b"".join(sound))
+
+
+def test_a_directory(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(InvalidMp3Error):
+        inspect(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
+def test_a_pipe_is_not_waited_for(tmp_path: pathlib.Path) -> None:
+    os.mkfifo(tmp_path / "song.mp3")
+    with pytest.raises(InvalidMp3Error):
+        inspect(tmp_path / "song.mp3")
+
+
+def test_a_missing_file(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(PhaseLockError, match=r"^Cannot read song\.mp3: No such file or directory$"):
+        inspect(tmp_path / "song.mp3")
+
+
+@hypothesis.given(
+    changes=st.lists(st.tuples(st.integers(0, 4000), st.integers(0, 255)), min_size=1, max_size=40),
+    kept=st.integers(0, 4000),
+)
+@hypothesis.settings(
+    max_examples=200, deadline=None, suppress_health_check=[hypothesis.HealthCheck.function_scoped_fixture]
+)
+def test_hostile_bytes_are_counted_or_refused(
+    tmp_path: pathlib.Path, changes: list[tuple[int, int]], kept: int
+) -> None:
+    data = bytearray(ID3V2 + encode(frames=12_000) + APE)
+    for place, value in changes:
+        data[place] = value
+    try:
+        info = look(tmp_path, bytes(data[:kept] if kept % 2 else data))
+    except InvalidMp3Error:
+        return
+    assert 3 <= info.packets <= len(data) // 24
+    assert 0 < info.frames <= info.packets * info.packet_frames
+    offsets = list(memoryview(info.index).cast("q"))
+    assert len(offsets) == -(-info.packets // 32)
+    assert offsets == sorted(set(offsets)) and 0 <= offsets[0] and offsets[-1] < len(data)

@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+import dataclasses
+import heapq
+import itertools
+import random
+from collections.abc import Callable, Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from phaselock.network import congestion
+from phaselock.network.congestion import Pace
+from phaselock.protocol.codec import ProtocolError
+
+MS = 1_000_000
+S = 1000 * MS
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What a bottleneck saw: how much of it was used, and how long each piece waited in front of it."""
+
+    use: float
+    waits: list[tuple[int, int]]
+    """(when, how long) in ns."""
+    shares: list[float]
+    """What each flow got; 1.0 is its fair part."""
+
+    def wait_ms(self, part: float, since_ns: int = 0) -> float:
+        """The wait that this part of the pieces did not exceed."""
+        waits = sorted(wait_ns for at_ns, wait_ns in self.waits if at_ns >= since_ns)
+        return waits[int(part * (len(waits) - 1))] / MS
+
+
+def bottleneck(
+    mbit: int,
+    rtt_ms: float,
+    starts_s: Sequence[float],
+    *,
+    until_s: float,
+    jitter_ms: float = 0,
+    in_order: bool = True,
+    paces: Sequence[Pace] | None = None,
+) -> Outcome:
+    """Flows through one first-in-first-out link of that rate. Jitter comes behind it, evenly up to `jitter_ms`; packets
+    `in_order` wait for those before them."""
+    rng = random.Random(1)
+    flows = list(paces or [Pace() for _ in starts_s])
+    sent, arrived, last_ns = [0] * len(flows), [0] * len(flows), [0] * len(flows)
+    order = itertools.count()
+    events = [(round(start_s * S), next(order), flow, 0) for flow, start_s in enumerate(starts_s)]
+    heapq.heapify(events)
+    free_ns, waits = 0, []
+    while events and events[0][0] <= until_s * S:
+        now_ns, _, flow, acked = heapq.heappop(events)
+        if acked > arrived[flow]:
+            arrived[flow] = acked
+            flows[flow].acknowledged(acked, now_ns)
+        while size := flows[flow].may_send(now_ns):
+            flows[flow].sent(size, now_ns)
+            sent[flow] += size
+            waits.append((now_ns, max(0, free_ns - now_ns)))
+            free_ns = max(free_ns, now_ns) + size * 8000 // mbit
+            at_ns = free_ns + round((rtt_ms + rng.random() * jitter_ms) * MS)
+            last_ns[flow] = at_ns = max(at_ns, last_ns[flow] if in_order else 0)
+            heapq.heappush(events, (at_ns, next(order), flow, sent[flow]))
+        if wake_at_ns := flows[flow].wake_at_ns:
+            assert wake_at_ns > now_ns
+            heapq.heappush(events, (wake_at_ns, next(order), flow, 0))
+    total = sum(arrived)
+    return Outcome(
+        total * 8000 / mbit / (until_s - min(starts_s)) / S, waits, [len(flows) * one / total for one in arrived]
+    )
+
+
+@pytest.mark.parametrize("rtt_ms", [0.2, 2])
+def test_five_flows_fill_the_link_and_leave_the_queue_short(rtt_ms: float) -> None:
+    seen = bottleneck(100, rtt_ms, [0] * 5, until_s=8)
+    assert seen.use > 0.93
+    assert seen.wait_ms(0.5) < 10 and seen.wait_ms(0.95) < 12 and seen.wait_ms(1) < 30
+    assert min(seen.shares) > 0.9
+
+
+def test_one_flow_fills_the_link() -> None:
+    seen = bottleneck(100, 0.5, [0], until_s=8)
+    assert seen.use > 0.93 and seen.wait_ms(0.95) < 5
+
+
+@pytest.mark.parametrize("starts_s", [[0, 0.3, 0.6, 0.9, 1.2], [0, 2.1, 2.5, 3.1, 3.3]])
+def test_whoever_comes_later_learns_what_the_queue_is(starts_s: list[float]) -> None:
+    seen = bottleneck(100, 0.5, starts_s, until_s=10)
+    assert seen.use > 0.93
+    assert seen.wait_ms(0.95) < 20 and seen.wait_ms(0.95, 5 * S) < 12
+
+
+def test_latecomers_get_their_part() -> None:
+    flows = [Pace() for _ in range(5)]
+    seen = bottleneck(100, 0.5, [0, 0, 0, 0, 4], until_s=12, paces=flows)
+    assert seen.wait_ms(0.95, 6 * S) < 12
+    windows = [flow.window_bytes for flow in flows]
+    assert max(windows) < 1.5 * min(windows)
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+def test_jitter_is_no_queue(in_order: bool) -> None:
+    seen = bottleneck(100, 0.5, [0] * 5, until_s=8, jitter_ms=10, in_order=in_order)
+    assert seen.use > 0.85
+    assert seen.wait_ms(0.95) < 15
+
+
+def test_jitter_does_not_throttle_one_flow_to_a_crawl() -> None:
+    assert bottleneck(100, 0.5, [0], until_s=8, jitter_ms=10, in_order=False).use > 0.85
+    assert bottleneck(100, 0.5, [0], until_s=8, jitter_ms=10).use > 0.35
+
+
+def test_long_paths_are_filled() -> None:
+    assert bottleneck(100, 60, [0], until_s=15).use > 0.85
+    assert bottleneck(100, 60, [0] * 5, until_s=8).use > 0.85
+
+
+def test_fast_links_are_filled() -> None:
+    seen = bottleneck(1000, 0.5, [0] * 5, until_s=2)
+    assert seen.use > 0.9 and seen.wait_ms(0.95) < 5
+
+
+def test_slow_links_get_the_least_window() -> None:
+    flows = [Pace() for _ in range(5)]
+    assert bottleneck(10, 20, [0] * 5, until_s=8, paces=flows).use > 0.9
+    assert {flow.window_bytes for flow in flows} == {congestion.LEAST_WINDOW_BYTES}
+
+
+def cruising(delay_ns: int = MS) -> tuple[Pace, Callable[[int], int]]:
+    """A flow whose path always takes `delay_ns` and that has found its window, and a way to go on for so many pieces,
+    which gives the time then."""
+    flow = Pace()
+    now_ns = acked = 0
+
+    def go_on(pieces: int, extra_ns: int = 0) -> int:
+        nonlocal now_ns, acked
+        for _ in range(pieces):
+            if not (size := flow.may_send(now_ns)):
+                assert flow.wake_at_ns is not None
+                now_ns = flow.wake_at_ns
+                size = flow.may_send(now_ns)
+            flow.sent(size, now_ns)
+            now_ns += delay_ns + extra_ns
+            acked += size
+            flow.acknowledged(acked, now_ns)
+        return now_ns
+
+    return flow, go_on
+
+
+def test_the_first_pieces_are_small() -> None:
+    flow = Pace()
+    assert flow.may_send(0) == congestion.PROBE_BYTES
+    flow.sent(congestion.PROBE_BYTES + 70, 0)
+    assert flow.may_send(0) == 0 and flow.wake_at_ns is None
+    flow.acknowledged(congestion.PROBE_BYTES + 70, MS)
+    assert flow.may_send(MS) == congestion.LEAST_PIECE_BYTES
+    assert flow.window_bytes == congestion.LEAST_WINDOW_BYTES
+
+
+def test_two_pieces_are_under_way_in_the_least_window_although_frames_are_longer() -> None:
+    flow = Pace()
+    flow.sent(congestion.PROBE_BYTES, 0)
+    flow.acknowledged(congestion.PROBE_BYTES, MS)
+    flow.sent(flow.may_send(MS) + 70, MS)
+    assert flow.may_send(MS) > congestion.LEAST_PIECE_BYTES // 2
+
+
+def test_a_window_that_is_not_used_does_not_grow() -> None:
+    flow, go_on = cruising()
+    go_on(1000)
+    assert flow.window_bytes <= 4 * congestion.LEAST_WINDOW_BYTES
+
+
+def test_a_pause_lets_the_queue_run_empty() -> None:
+    flow = Pace()
+    seen = bottleneck(100, 0.5, [0], until_s=0.4, paces=[flow])
+    assert seen.use > 0.8
+    assert flow.may_send(500 * MS) == 0
+    assert flow.wake_at_ns is None  # not all of it is acknowledged
+    assert flow.may_send(500 * MS + congestion.PAUSE_NS) == 0
+    flow.acknowledged(flow._sent_bytes, 501 * MS)
+    assert flow.may_send(501 * MS) == 0
+    assert flow.wake_at_ns == 500 * MS + congestion.PAUSE_NS
+    assert flow.may_send(500 * MS + congestion.PAUSE_NS) == congestion.PROBE_BYTES
+    assert flow.wake_at_ns is None
+
+
+def test_a_path_that_became_longer_is_believed_in_the_end() -> None:
+    flow, go_on = cruising(2 * MS)
+    until_ns = go_on(200) + congestion.BASE_MINUTES * congestion.MINUTE_NS
+    while go_on(1, 100 * MS) < until_ns:
+        pass
+    assert flow.window_bytes == congestion.LEAST_WINDOW_BYTES
+    until_ns += 2 * congestion.MINUTE_NS
+    while go_on(1, 100 * MS) < until_ns:
+        pass
+    assert min(least for _, least in flow._minima) == 102 * MS
+
+
+@pytest.mark.parametrize("acked", [0, -1, 2001, 2**62])
+def test_what_was_not_sent_cannot_be_acknowledged(acked: int) -> None:
+    flow = Pace()
+    flow.sent(2000, 0)
+    with pytest.raises(ProtocolError, match="acknowledged"):
+        flow.acknowledged(acked, MS)
+
+
+@pytest.mark.parametrize("again", [1000, 999])
+def test_an_acknowledgement_says_something_new(again: int) -> None:
+    flow = Pace()
+    flow.sent(2000, 0)
+    flow.acknowledged(1000, MS)
+    with pytest.raises(ProtocolError):
+        flow.acknowledged(again, MS)
+
+
+def test_there_are_no_more_acknowledgements_than_pieces() -> None:
+    flow = Pace()
+    for number in range(3):
+        flow.sent(1000, number)
+    for acked in range(1, 4 + congestion.SPARE_ACKNOWLEDGEMENTS):
+        flow.acknowledged(acked, MS)
+    with pytest.raises(ProtocolError, match="more acknowledgements"):
+        flow.acknowledged(3000, MS)
+    flow.sent(1000, MS)
+    flow.acknowledged(3000, MS)
+
+
+@given(st.lists(st.tuples(st.integers(1, 10**6), st.integers(0, 10**9)), max_size=200))
+def test_whatever_the_delays_it_keeps_within_its_bounds_and_goes_on(steps: list[tuple[int, int]]) -> None:
+    flow, now_ns, sent, acked, pieces = Pace(), 0, 0, 0, congestion.SPARE_ACKNOWLEDGEMENTS
+    for ack, later_ns in steps:
+        while size := flow.may_send(now_ns):
+            assert 0 < size <= congestion.MOST_PIECE_BYTES and isinstance(size, int)
+            flow.sent(size, now_ns)
+            sent, pieces = sent + size, pieces + 1
+        assert flow.unacknowledged_bytes <= congestion.MOST_WINDOW_BYTES
+        assert flow.unacknowledged_bytes or flow.wake_at_ns is not None
+        now_ns += later_ns
+        if sent > acked and pieces:
+            acked, pieces = min(acked + ack, sent), pieces - 1
+            flow.acknowledged(acked, now_ns)
+        assert isinstance(flow.window_bytes, int) and flow.window_bytes <= congestion.MOST_WINDOW_BYTES

@@ -1,0 +1,621 @@
+"""Each check before what may be wrong, and the whole before real sessions."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import errno
+import ipaddress
+import json
+import os
+import pathlib
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+import pytest
+
+from phaselock.audio.priority import Priority
+from phaselock.console import output as terminal
+from phaselock.errors import AudioDeviceError, PhaseLockError
+from phaselock.network import discovery
+from phaselock.network.connection import Connection, ConnectionLost
+from phaselock.network.interfaces import Adapter
+from phaselock.network.listener import bind
+from phaselock.network.service_record import FoundSession
+from phaselock.protocol import messages as m
+from phaselock.protocol.framing import SESSION_CAP, Framer
+from phaselock.tools import doctor
+from phaselock.tools.doctor import Finding, Heard
+from phaselock.tools.probe import Quality
+from tests.support.machines import PREFIX, Machines, unavailable
+from tests.support.programs import ROOT, Program
+
+INFO = m.SessionInfo(m.PROTOCOL_VERSION, bytes(16), "Kitchen", "Ann", ("Bob",), 5)
+KITCHEN = FoundSession("Kitchen", "Ann", 1, 5, ("192.0.2.7",), 17401, "ab" * 8, m.PROTOCOL_VERSION)
+
+_Result = TypeVar("_Result")
+
+
+def run(scene: Coroutine[Any, Any, _Result]) -> _Result:
+    async def in_time() -> _Result:
+        async with asyncio.timeout(30):
+            return await scene
+
+    return asyncio.run(in_time())
+
+
+def levels(findings: Sequence[Finding]) -> list[tuple[str, str]]:
+    return [(one.id, one.level) for one in findings]
+
+
+def the_only(findings: Sequence[Finding]) -> Finding:
+    (one,) = findings
+    return one
+
+
+# -- this machine ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("words", "level", "message"),
+    [
+        ("", "ok", "can be opened"),
+        ("ModuleNotFoundError: No module named '_tkinter'", "hint", "Python lacks Tk"),
+        ("No module named 'customtkinter'", "hint", "customtkinter is missing"),
+        ("_tkinter.TclError: no display name and no $DISPLAY environment variable", "hint", "no screen"),
+    ],
+)
+def test_a_window(words: str, level: str, message: str) -> None:
+    found = the_only(doctor.check_window(lambda: words))
+    assert found.level == level and message in found.message
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is always a screen")
+def test_a_window_is_really_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DISPLAY", ":9999")  # nobody's
+    assert doctor.check_window(doctor.try_window)[0].level == "hint"
+
+
+REAL_TIME = Priority("real-time")
+
+
+@pytest.mark.parametrize(
+    ("heard", "level", "message"),
+    [
+        (
+            Heard("Box", "alsa", 48000, True, 20_000_000, "exact", REAL_TIME),
+            "ok",
+            "Box (alsa, 48000 Hz) works and is 20 ms late",
+        ),
+        (Heard("Box", "alsa", 48000, True, 300_000_000, "exact", REAL_TIME), "hint", "300 ms late"),
+        (Heard("Box", "alsa", 48000, True, 20_000_000, "told", REAL_TIME), "hint", "is about 20 ms late"),
+        (Heard("Box", "alsa", 48000, True, 20_000_000, "told", REAL_TIME), "hint", "tells its delay only roughly"),
+        (
+            Heard("Box", "alsa", 48000, True, 20_000_000, "unknown", REAL_TIME),
+            "hint",
+            "This output does not tell its delay",
+        ),
+        (Heard("Box", "alsa", 48000, True, None, "exact", REAL_TIME), "hint", "does not tell its delay"),
+    ],
+)
+def test_an_output(heard: Heard, level: str, message: str) -> None:
+    output, priority = doctor.check_output(lambda: heard)
+    assert output.level == level and message in output.message
+    assert priority == doctor.check_priority(REAL_TIME)
+
+
+@pytest.mark.parametrize(
+    ("heard", "level", "message"),
+    [
+        (Heard("Box", "alsa", 48000, False, 20_000_000, "exact", REAL_TIME), "problem", "takes no sound"),
+        (Heard("NULL", "null", 48000, True, 0, "exact", REAL_TIME), "hint", "There is no output"),
+    ],
+)
+def test_an_output_that_cannot_be_heard(heard: Heard, level: str, message: str) -> None:
+    found = the_only(doctor.check_output(lambda: heard))
+    assert found.level == level and message in found.message
+
+
+@pytest.mark.parametrize(
+    ("priority", "level", "message"),
+    [
+        (REAL_TIME, "ok", "The audio thread gets real-time priority."),
+        (Priority("raised"), "ok", "The audio thread gets raised priority."),
+        (Priority("normal", "RealtimeKit is not installed."), "hint", "may break up. RealtimeKit is not installed."),
+        (Priority("unknown"), "hint", "Which priority the audio thread gets is not known."),
+    ],
+)
+def test_the_priority_of_the_audio_thread(priority: Priority, level: str, message: str) -> None:
+    found = doctor.check_priority(priority)
+    assert (found.level, found.figures) == (level, {"priority": priority.level})
+    assert found.message.endswith(message) and found.fix == priority.advice
+
+
+def test_no_output() -> None:
+    def listen() -> Heard:
+        raise AudioDeviceError("No audio output detected.")
+
+    found = the_only(doctor.check_output(listen))
+    assert (found.level, found.message) == ("problem", "No audio output detected.") and found.fix
+
+
+def test_an_output_is_really_run() -> None:
+    heard = doctor.listen_to_output("null", None, or_default=True)
+    assert heard.callbacks and heard.priority.level in ("normal", "raised", "real-time")
+
+
+@pytest.fixture
+def ports() -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Two that are taken."""
+    with bind("127.0.0.1", 0, socket.SOCK_STREAM) as tcp, bind("127.0.0.1", 0, socket.SOCK_DGRAM) as udp:
+        yield tcp, udp
+
+
+def nobody(port: int) -> str:
+    return ""
+
+
+def kitchen(port: int) -> str:
+    return "Kitchen"
+
+
+def test_ports(ports: tuple[socket.socket, socket.socket]) -> None:
+    tcp, udp = (one.getsockname()[1] for one in ports)
+    with bind("127.0.0.1", 0, socket.SOCK_STREAM) as one:
+        free = one.getsockname()[1]
+    both = [("port", "ok"), ("clock_port", "ok")]
+    assert levels(doctor.check_ports(free, 0, nobody, "127.0.0.1")) == both
+    assert levels(doctor.check_ports(tcp, udp, kitchen, "127.0.0.1")) == both
+    taken = doctor.check_ports(tcp, udp, nobody, "127.0.0.1")
+    assert levels(taken) == [("port", "problem"), ("clock_port", "problem")]
+    assert taken[0].message == f"Port {tcp} (TCP) is used by another program." and "--port" in taken[0].fix
+
+
+def test_a_port_that_is_forbidden_is_nobodys(monkeypatch: pytest.MonkeyPatch) -> None:
+    def forbid(*_: object) -> socket.socket:
+        raise PhaseLockError("Cannot listen on port 80: not in use by anybody, but forbidden.")
+
+    monkeypatch.setattr(doctor, "bind", forbid)
+    found = doctor.check_ports(80, 81, kitchen)
+    assert levels(found) == [("port", "problem"), ("clock_port", "problem")] and "forbidden" in found[0].message
+
+
+def test_an_occupant_is_asked_once(ports: tuple[socket.socket, socket.socket]) -> None:
+    asked: list[int] = []
+    tcp, udp = (one.getsockname()[1] for one in ports)
+    doctor.check_ports(tcp, udp, lambda port: asked.append(port) or "", "127.0.0.1")  # type: ignore[func-returns-value]
+    assert asked == [tcp]
+
+
+def test_whose_port_it_is_nobody_guesses(ports: tuple[socket.socket, socket.socket]) -> None:
+    async def scene() -> tuple[str, str]:
+        async with Host() as host:
+            ours = asyncio.create_task(doctor.session_at(host.port))
+            await host.say(INFO)
+            await host.connection.close()
+            with socket.create_server(("127.0.0.1", 0)) as listener:
+                dead = listener.getsockname()[1]
+            return await ours, await doctor.session_at(dead)
+
+    assert run(scene()) == ("Kitchen", "")
+
+
+def test_firewalls_of_linux(tmp_path: pathlib.Path) -> None:
+    assert doctor.check_firewall(tmp_path, 1, 2) == []
+    (tmp_path / "run/firewalld").mkdir(parents=True)
+    assert "--add-port=1/tcp --add-port=2/udp" in the_only(doctor.check_firewall(tmp_path, 1, 2)).fix
+    (tmp_path / "etc/ufw").mkdir(parents=True)
+    (tmp_path / "etc/ufw/ufw.conf").write_text("# conf\nENABLED=yes\n")
+    assert "sudo ufw allow 1/tcp" in the_only(doctor.check_firewall(tmp_path, 1, 2)).fix
+
+
+def adapter(name: str, *texts: str) -> Adapter:
+    return Adapter(name, tuple(ipaddress.ip_interface(text) for text in texts))
+
+
+@pytest.mark.parametrize(
+    ("found", "expected"),
+    [
+        ([], [("network", "problem")]),
+        ([adapter("lo", "127.0.0.1/8", "::1/128")], [("network", "problem")]),
+        ([adapter("eth0", "169.254.3.4/16")], [("network", "hint")]),
+        ([adapter("eth0", "192.168.1.5/24")], [("network", "ok")]),
+        ([adapter("eth0", "192.168.1.5/24"), adapter("utun0", "fe80::1/64")], [("network", "ok")]),
+        ([adapter("eth0", "192.168.1.5/24"), adapter("wg0", "10.8.0.2/24")], [("network", "ok"), ("vpn", "hint")]),
+        ([adapter("wwan0", "100.70.1.2/10")], [("network", "ok"), ("carrier", "hint")]),
+    ],
+)
+def test_networks(found: list[Adapter], expected: list[tuple[str, str]]) -> None:
+    assert levels(doctor.check_network(found, ())) == expected
+
+
+def test_discovery() -> None:
+    mute = the_only(doctor.check_discovery(False, [KITCHEN]))
+    assert mute.level == "problem" and "5353" in mute.fix
+    heard, found = doctor.check_discovery(True, [KITCHEN])
+    assert heard.level == "ok" and '"Kitchen" by Ann at 192.0.2.7' in found.message
+
+
+def test_discovery_that_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def blocked(speak_from: list[str]) -> Any:
+        raise discovery._Blocked("another program keeps port 5353 for itself")
+
+    monkeypatch.setattr(discovery, "_open", blocked)
+    findings, sessions = run(doctor.try_discovery())
+    assert "another program keeps port 5353 for itself" in the_only(findings).message and not sessions
+
+
+def test_discovery_that_hangs_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def hang(*_: object) -> Any:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(discovery, "try_out", hang)
+    monkeypatch.setattr(doctor, "LOCAL_LIMIT_S", 0.02)
+    assert levels(run(doctor.try_discovery())[0]) == [("discovery", "problem")]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="multicast on the loopback interface is known from Linux")
+def test_a_machine_hears_itself_and_is_no_session_to_anybody() -> None:
+    async def scene() -> tuple[bool, list[str]]:
+        names: list[str] = []
+        other = discovery.Browser(["127.0.0.1"])
+        await other.start(lambda sessions: names.extend(one.session_name for one in sessions))
+        try:
+            heard, _ = await discovery.try_out(1.0, ["127.0.0.1"])
+        finally:
+            await other.close()
+        return heard, names
+
+    try:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+            here = socket.inet_aton("127.0.0.1")
+            sock.settimeout(5)
+            sock.bind(("", 0))
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_ADD_MEMBERSHIP, socket.inet_aton("224.0.0.251") + here)
+            sock.setsockopt(socket.IPPROTO_IP, socket.IP_MULTICAST_IF, here)
+            sock.sendto(b"?", ("224.0.0.251", sock.getsockname()[1]))
+            sock.recv(1)
+    except OSError as error:
+        pytest.skip(f"no multicast on the loopback interface: {error}")
+    heard, names = run(scene())
+    assert heard and "doctor" not in names
+
+
+def test_folders(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "file").write_text("")
+    good, bad = tmp_path / "a" / "b", tmp_path / "file" / "c"
+    assert levels(doctor.check_folders({"songs": good}, doctor.try_writing)) == [("folder", "ok")]
+    assert sorted(one.name for one in tmp_path.iterdir()) == ["file"]
+    found = the_only(doctor.check_folders({"songs": good, "the log": bad}, doctor.try_writing))
+    assert found.level == "problem" and f"cannot keep the log in {bad}" in found.message
+
+    def read_only(folder: pathlib.Path) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    found = the_only(doctor.check_folders({"songs": good}, read_only))
+    assert "Read-only file system" in found.message and str(tmp_path) in found.fix
+
+
+def test_room() -> None:
+    assert the_only(doctor.check_room(4 << 30)).message == "The disk has room for 4.3 GB of songs."
+    assert levels(doctor.check_room(1 << 20)) == [("room", "problem")]
+
+
+def test_settings() -> None:
+    assert doctor.check_settings(None) == []
+    assert levels(doctor.check_settings("They were broken.")) == [("settings", "hint")]
+
+
+def test_a_check_that_hangs_or_breaks_hides_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = threading.Event()
+
+    def hang() -> list[Finding]:
+        ended.wait(30)
+        return []
+
+    def break_() -> list[Finding]:
+        raise RuntimeError("oh")
+
+    monkeypatch.setattr(doctor, "LOCAL_LIMIT_S", 0.02)
+    assert levels(run(doctor._checked("output", hang))) == [("output", "problem")]
+    ended.set()
+    found = the_only(run(doctor._checked("network", break_)))
+    assert (found.level, found.message) == ("hint", "The network could not be checked (oh).")
+
+
+# -- the way to a host -------------------------------------------------------------------------------------------------
+
+
+class Host:
+    """One connection to a host that says what it is told to, and a clock port that swallows what comes."""
+
+    async def __aenter__(self) -> Host:
+        self._stack = contextlib.ExitStack()
+        self._listener = self._stack.enter_context(socket.create_server(("127.0.0.1", 0)))
+        self._listener.setblocking(False)
+        clock = self._stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
+        clock.bind(("127.0.0.1", 0))
+        self.port, self.clock_port = self._listener.getsockname()[1], clock.getsockname()[1]
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._stack.close()
+
+    async def say(self, *messages: m.Message) -> None:
+        """To the one who comes."""
+        sock, _ = await asyncio.get_running_loop().sock_accept(self._listener)
+        self.connection = Connection(sock, Framer(SESSION_CAP))
+        for message in messages:
+            self.connection.send(message)
+
+    def accepted(self) -> m.JoinAccepted:
+        return m.JoinAccepted(7, m.SessionState((), 0), bytes(16), self.clock_port, "doctor")
+
+    async def see_it_off(self) -> None:
+        with contextlib.suppress(ConnectionLost):
+            while not isinstance(await self.connection.receive(), m.LeaveSession):
+                pass
+        await self.connection.close()
+
+
+async def collect(findings: AsyncIterator[Finding]) -> list[Finding]:
+    return [one async for one in findings]
+
+
+def way_to(answers: Callable[[Host], Sequence[m.Message]], *, measure: bool = True) -> list[Finding]:
+    """What is found on the way to a host that says this."""
+
+    async def scene() -> list[Finding]:
+        async with Host() as host:
+            way = asyncio.create_task(collect(doctor.check_way("127.0.0.1", host.port, (), measure=measure)))
+            await host.say(*answers(host))
+            await asyncio.gather(way, host.see_it_off())
+            return way.result()
+
+    return run(scene())
+
+
+def unreachable(find: Callable[[str, int], list[str]], sessions: Sequence[FoundSession] = ()) -> Finding:
+    return the_only(run(collect(doctor.check_way("kitchen", 17401, sessions, measure=True, find=find))))
+
+
+def test_a_name_that_nobody_knows() -> None:
+    def find(host: str, port: int) -> list[str]:
+        raise socket.gaierror(socket.EAI_NONAME, "unknown")
+
+    found = unreachable(find)
+    assert found.message == "Nobody here knows a machine called kitchen." and "192.168.1.42" in found.fix
+
+
+def test_a_name_server_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    ended = threading.Event()
+    monkeypatch.setattr(doctor, "RESOLVE_LIMIT_S", 0.02)
+
+    def find(host: str, port: int) -> list[str]:
+        ended.wait(30)
+        return []
+
+    assert unreachable(find).id == "name"
+    ended.set()
+
+
+def test_a_port_that_nobody_listens_on() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    found = the_only(run(collect(doctor.check_way("localhost", port, (), measure=True))))
+    assert "answers, but no session is open on its port" in found.message
+
+
+def test_a_machine_that_swallows_everything(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "CONNECT_LIMIT_S", 0.02)
+
+    async def never(*_: object) -> None:
+        await asyncio.Event().wait()
+
+    async def scene() -> socket.socket | OSError:
+        monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", never)
+        return await doctor._connect(["127.0.0.1"], 9)
+
+    assert isinstance(run(scene()), TimeoutError)
+
+
+def test_what_a_failed_connection_means() -> None:
+    refused, mute = ConnectionRefusedError(), TimeoutError()
+    no_way = OSError(errno.EHOSTUNREACH, "Connect call failed ('192.0.2.7', 17401)")  # as asyncio says it
+    other = FoundSession("Kitchen", "Ann", 1, 5, ("192.0.2.7",), 9999, "ab" * 8, m.PROTOCOL_VERSION)
+
+    def check(problem: OSError, *sessions: FoundSession) -> Finding:
+        return doctor.check_refusal("192.0.2.7", 17401, problem, sessions)
+
+    assert "still runs" in check(refused).fix
+    assert 'Its session "Kitchen" is on port 9999.' in check(refused, other).fix
+    assert "192.0.2.7 does not answer on port 17401." in check(mute).message
+    assert "sudo ufw allow 17401/tcp" in check(mute).fix and "client" in check(mute).fix
+    assert "found by discovery, but" in check(mute, KITCHEN).message
+    assert "No machine is reached at 192.0.2.7 (no route to host)." in check(no_way).message
+
+
+@pytest.mark.parametrize(
+    ("info", "expected", "message"),
+    [
+        (m.SessionInfo(99, bytes(16), "Kitchen", "Ann", (), 5), ("version", "problem"), "another version"),
+        (dataclasses.replace(INFO, peers=("a", "b"), max_peers=2), ("full", "problem"), "2 of 2 places"),
+        (m.Heartbeat(), ("greeting", "problem"), "no PhaseLock session"),
+    ],
+)
+def test_a_host_that_is_not_to_be_joined(info: m.Message, expected: tuple[str, str], message: str) -> None:
+    found = the_only(way_to(lambda host: [info]))
+    assert (found.id, found.level) == expected and message in found.message
+
+
+def test_a_session_that_was_only_found_is_not_joined() -> None:
+    found = the_only(way_to(lambda host: [INFO], measure=False))
+    assert found.message == 'The session "Kitchen" by Ann answers; 1 of 5 places are taken.'
+
+
+def test_a_host_that_refuses() -> None:
+    assert levels(way_to(lambda host: [INFO, m.JoinRejected("Session is full.")])) == [
+        ("connect", "ok"),
+        ("join", "problem"),
+    ]
+
+
+def test_a_clock_port_behind_a_wall(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "FIRST_PONG_S", 0.1)
+    connected, found = way_to(lambda host: [INFO, host.accepted()])
+    assert connected.level == "ok"
+    assert (found.id, found.level) == ("clock", "problem") and "no packet comes back from its UDP port" in found.message
+    assert "/udp" in found.fix
+
+
+def test_a_session_that_ends_meanwhile() -> None:
+    _, found = way_to(lambda host: [INFO, host.accepted(), m.SessionEnd("Good night.")])
+    assert found.message == "The measurement was cut short: Good night."
+
+
+@pytest.mark.parametrize(
+    ("loss", "p50_us", "p95_us", "within_us", "expected"),
+    [
+        (0.0, 2000, 9000, 35.4, ["ok", "ok"]),
+        (0.1, 2000, 9000, 35.4, ["hint", "ok"]),
+        (0.4, 2000, 9000, 35.4, ["problem", "ok"]),
+        (0.0, 2000, 30_000, 700.0, ["hint", "hint"]),
+        (0.0, 120_000, 121_000, 1700.0, ["hint", "problem"]),
+        (0.0, 2000, 9000, None, ["ok", "problem"]),
+    ],
+)
+def test_a_verdict(loss: float, p50_us: float, p95_us: float, within_us: float | None, expected: list[str]) -> None:
+    found = doctor.check_clock(Quality(100, loss, p50_us, p95_us, within_us), 5.2, 17402)
+    assert [one.level for one in found] == expected
+    assert all(bool(one.fix) == (one.level != "ok") for one in found)
+    if within_us == 35.4:
+        verdict = "After 5 s the host's clock is known to within 35 us: good enough for 1 ms by a factor of 28."
+        assert found[1].message == verdict
+
+
+# -- all of it ---------------------------------------------------------------------------------------------------------
+
+
+def test_a_finding_is_a_line_and_its_fix_stands_below() -> None:
+    fields = {"level": "problem", "message": "It is broken.", "fix": "Mend it:\nwith glue"}
+    assert terminal.sentences("finding", fields) == [
+        "problem  It is broken.",
+        "         Mend it:",
+        "         with glue",
+    ]
+    assert terminal.sentences("finding", {"level": "ok", "message": "It works.", "fix": ""}) == ["ok       It works."]
+
+
+def test_the_last_line() -> None:
+    assert doctor.summary(["ok"]) == "No problem was found."
+    assert doctor.summary(["ok", "hint"]) == "No problem was found; see the hints above."
+    assert doctor.summary(["problem", "hint"]) == "One problem was found."
+    assert doctor.summary(["problem", "problem"]) == "2 problems were found."
+
+
+def phaselock(home: pathlib.Path, *arguments: str) -> tuple[int, dict[str, dict[str, Any]]]:
+    """Exit status and findings by id."""
+    done = subprocess.run(
+        [sys.executable, "-m", "phaselock", *arguments, "--json"],
+        cwd=ROOT,
+        env={**os.environ, "PHASELOCK_HOME": os.fspath(home)},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        encoding="utf-8",
+        timeout=60,
+    )
+    assert done.stderr == ""
+    return done.returncode, {one["id"]: one for one in map(json.loads, done.stdout.splitlines())}
+
+
+def settled(home: pathlib.Path, **settings: object) -> pathlib.Path:
+    """A home with these settings: ports that nobody else on this machine has, for one thing."""
+    (home / "config").mkdir(parents=True)
+    (home / "config" / "settings.json").write_text(json.dumps(settings))
+    return home
+
+
+@pytest.fixture
+def host(tmp_path: pathlib.Path) -> Iterator[Program]:
+    local = ("--bind", "127.0.0.1", "--port", "0", "--clock-port", "0", "--backend", "null", "--as", "Host")
+    program = Program("host", *local, "--session", "Kitchen", home=tmp_path / "host")
+    yield program
+    program.close()
+
+
+class Screen:
+    """Keeps what is told."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, dict[str, Any]] = {}
+        self.said: list[str] = []
+
+    def event(self, name: str, session_ns: int | None, fields: Mapping[str, Any]) -> None:
+        self.found[fields["id"]] = dict(fields)
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def show(self, text: str) -> None: ...
+
+
+def test_the_whole_before_a_real_session(
+    host: Program, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    port = host.wait_for("session")["port"]
+    home = settled(tmp_path / "peer", port=port, clock_port=port)
+    monkeypatch.setenv("PHASELOCK_HOME", os.fspath(home))
+    monkeypatch.setattr(doctor, "LISTEN_S", 0.1)
+    monkeypatch.setattr(doctor, "MEASURE_S", 0.5)
+    screen = Screen()
+    status = doctor.run_doctor(("127.0.0.1", port), "null", None, screen)
+    assert host.wait_for("peer_left")["name"] == "doctor"
+    assert screen.found["port"]["message"] == f'Port {port} (TCP) is used by the session "Kitchen" on this machine.'
+    assert screen.found["connect"]["message"].startswith('The session "Kitchen" by Host answers')
+    assert screen.found["way"]["figures"]["exchanges"] > 0
+    assert "the host's clock" in screen.found["clock"]["message"]
+    assert (screen.found["output"]["level"], screen.found["folder"]["level"]) == ("hint", "ok")
+    levels = [one["level"] for one in screen.found.values()]
+    assert status == int("problem" in levels) and screen.said[0] == doctor.summary(levels)
+    assert sorted(one.name for one in home.iterdir()) == ["config"]  # nothing is left
+
+
+@pytest.mark.slow
+def test_the_command(host: Program, tmp_path: pathlib.Path) -> None:
+    port = host.wait_for("session")["port"]
+    home = settled(tmp_path / "peer", port=port, clock_port=port)
+    status, found = phaselock(home, "doctor", f"127.0.0.1:{port}", "--backend", "null")
+    assert "good enough for 1 ms by a factor of" in found["clock"]["message"]
+    assert status == int(any(one["level"] == "problem" for one in found.values()))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(bool(unavailable()), reason=unavailable())
+def test_walls_between_real_machines(tmp_path: pathlib.Path) -> None:
+    with Machines(tmp_path, "ann", "bob") as machines:
+        host = machines.start("ann", "host", "--session", "Kitchen")
+        host.wait_for("session")
+        ann = machines.address("ann")
+
+        def wall(protocol: str, port: int) -> None:
+            """What the host sends from that port goes nowhere, as if it had not got what it answers."""
+            rule = f"ip -n {PREFIX}ann rule add ipproto {protocol} sport {port} blackhole"
+            subprocess.run(rule.split(), check=True, capture_output=True)
+
+        def doctor_says(*arguments: str) -> dict[str, dict[str, Any]]:
+            done = machines.call("bob", "doctor", *arguments, "--backend", "null", "--json")
+            return {one["id"]: one for one in map(json.loads, done.stdout.splitlines())}
+
+        found = doctor_says(ann)
+        assert found["discovery"]["level"] == found["session"]["level"] == found["clock"]["level"] == "ok"
+        wall("udp", 17402)
+        found = doctor_says(ann)
+        assert found["connect"]["level"] == "ok"
+        assert "no packet comes back from its UDP port 17402" in found["clock"]["message"]
+        wall("tcp", 17401)
+        assert "found by discovery, but does not answer" in doctor_says()["connect"]["message"]

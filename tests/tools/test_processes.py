@@ -1,0 +1,46 @@
+"""What is made of the output of programs that are driven."""
+
+from __future__ import annotations
+
+import pathlib
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from phaselock.errors import PhaseLockError
+from phaselock.tools.processes import Program, Stage
+
+
+class Process:
+    """One that has given these lines, and whose output then breaks or ends."""
+
+    def __init__(self, *given: str, breaks: bool = False) -> None:
+        self.stdout = self._lines(given, breaks)
+
+    def _lines(self, given: tuple[str, ...], breaks: bool) -> Iterator[str]:
+        yield from given
+        if breaks:
+            raise OSError("broken")
+
+
+@pytest.fixture
+def stage(tmp_path: pathlib.Path) -> Stage:
+    (tmp_path / "Ann.err").write_text("")
+    return Stage(str(tmp_path))
+
+
+def test_what_is_no_event_is_passed_over(stage: Stage) -> None:
+    noise = ("ALSA lib pcm.c: oh\n", "\n", "[]\n", "{}\n", "[" * 100_000)
+    stage._listen(Program("Ann", Process(*noise, '{"event": "playing"}\n')))  # type: ignore[arg-type]
+    event = stage.hear(time.monotonic())
+    assert event and event[1] == {"event": "playing"}
+    with pytest.raises(PhaseLockError, match="Ann ended too soon"):
+        stage.hear(time.monotonic())
+
+
+def test_an_output_that_breaks_has_ended(stage: Stage) -> None:
+    with pytest.raises(OSError, match="broken"):
+        stage._listen(Program("Ann", Process(breaks=True)))  # type: ignore[arg-type]
+    with pytest.raises(PhaseLockError, match="Ann ended too soon"):
+        stage.hear(time.monotonic())
