@@ -53,43 +53,43 @@ def make_thread_real_time(int64_t thread, int level):
         raise OSError(error, os.strerror(error))
 
 
-cdef class ClockLine:
+cdef class ClockMap:
     """From local to session time; written by one clock thread, read by anyone."""
 
-    cdef pl.pl_line line
+    cdef pl.pl_clock_map line
 
     def __init__(self, *, bint identity=False):
-        pl.pl_line_init(&self.line, identity)
+        pl.pl_clock_map_init(&self.line, identity)
 
     def set(self, int64_t local_ns, int64_t offset_ns, double drift, double uncertainty_ns, double drift_uncertainty):
         """Write the line; for the simulated clock, which has no thread."""
-        cdef pl.pl_line_value v
+        cdef pl.pl_clock_map_value v
         v.local_ns, v.offset_ns, v.drift, v.valid = local_ns, offset_ns, drift, True
         v.uncertainty_ns, v.drift_uncertainty = uncertainty_ns, drift_uncertainty
-        pl.pl_line_write(&self.line, &v)
+        pl.pl_clock_map_write(&self.line, &v)
 
-    cdef pl.pl_line_value _value(self):
-        cdef pl.pl_line_value v
-        while not pl.pl_line_read_rt(&self.line, &v):
+    cdef pl.pl_clock_map_value _value(self):
+        cdef pl.pl_clock_map_value v
+        while not pl.pl_clock_map_read_rt(&self.line, &v):
             pass
         return v
 
     def value(self):
         """The line as a LineValue."""
-        cdef pl.pl_line_value v = self._value()
+        cdef pl.pl_clock_map_value v = self._value()
         return LineValue(v.local_ns, v.offset_ns, v.drift, v.uncertainty_ns, v.drift_uncertainty, bool(v.valid))
 
     def session_from_local(self, int64_t local_ns):
         """Session time at a local time, ns."""
-        cdef pl.pl_line_value v = self._value()
-        return local_ns + pl.pl_line_offset_at(&v, local_ns)
+        cdef pl.pl_clock_map_value v = self._value()
+        return local_ns + pl.pl_clock_map_offset_at(&v, local_ns)
 
     def local_from_session(self, int64_t session_ns):
         """Local time at a session time, ns."""
-        cdef pl.pl_line_value v = self._value()
+        cdef pl.pl_clock_map_value v = self._value()
         cdef int64_t local_ns = session_ns - v.offset_ns
         for _ in range(3):
-            local_ns = session_ns - pl.pl_line_offset_at(&v, local_ns)
+            local_ns = session_ns - pl.pl_clock_map_offset_at(&v, local_ns)
         return local_ns
 
 
@@ -115,7 +115,7 @@ cdef class ClockFilter:
 
     def line(self, int64_t now_ns):
         """The line as known at `now_ns`, or None."""
-        cdef pl.pl_line_value v
+        cdef pl.pl_clock_map_value v
         if not pl.pl_filter_line(self.filter, now_ns, &v):
             return None
         return LineValue(v.local_ns, v.offset_ns, v.drift, v.uncertainty_ns, v.drift_uncertainty, True)
@@ -191,9 +191,9 @@ cdef class Pinger:
     """The peer's clock thread: measures and keeps `line`. The socket is connected to the host's clock port."""
 
     cdef pl.pl_pinger *pinger
-    cdef readonly ClockLine line
+    cdef readonly ClockMap line
 
-    def __cinit__(self, intptr_t fd, uint32_t peer_id, ClockLine line, uint64_t seed, str kind="envelope"):
+    def __cinit__(self, intptr_t fd, uint32_t peer_id, ClockMap line, uint64_t seed, str kind="envelope"):
         self.pinger = <pl.pl_pinger *>PyMem_Calloc(1, sizeof(pl.pl_pinger))
         if self.pinger == NULL:
             raise MemoryError
@@ -390,10 +390,10 @@ cdef class Engine:
     """The engine of pl_engine.h. One controller thread calls it, one decode thread fills the decks' rings."""
 
     cdef pl.pl_engine *engine
-    cdef readonly ClockLine line
+    cdef readonly ClockMap line
     cdef Account account
 
-    def __cinit__(self, ClockLine line, int64_t ring_frames=65536):
+    def __cinit__(self, ClockMap line, int64_t ring_frames=65536):
         if ring_frames < 4096 or ring_frames & (ring_frames - 1):
             raise ValueError("ring_frames must be a power of two of at least 4096")
         self.engine = <pl.pl_engine *>PyMem_Calloc(1, sizeof(pl.pl_engine))

@@ -5,18 +5,18 @@ from libc.stdint cimport int32_t, int64_t, intptr_t, uint8_t, uint32_t, uint64_t
 cdef extern from "pl_clock.h" nogil:
     ctypedef struct pl_atomic_u32:
         pass
-    ctypedef struct pl_line_value:
+    ctypedef struct pl_clock_map_value:
         int64_t local_ns, offset_ns
         double drift, uncertainty_ns, drift_uncertainty
         bint valid
-    ctypedef struct pl_line:
+    ctypedef struct pl_clock_map:
         pass
     int64_t pl_now_ns_rt()
     void pl_clock_set_skew(double ppm, int64_t ahead_ns)
-    void pl_line_init(pl_line *line, bint identity)
-    void pl_line_write(pl_line *line, const pl_line_value *value)
-    bint pl_line_read_rt(pl_line *line, pl_line_value *value)
-    int64_t pl_line_offset_at(const pl_line_value *value, int64_t local_ns)
+    void pl_clock_map_init(pl_clock_map *line, bint identity)
+    void pl_clock_map_write(pl_clock_map *line, const pl_clock_map_value *value)
+    bint pl_clock_map_read_rt(pl_clock_map *line, pl_clock_map_value *value)
+    int64_t pl_clock_map_offset_at(const pl_clock_map_value *value, int64_t local_ns)
 
 
 cdef extern from "pl_filter.h" nogil:
@@ -33,7 +33,7 @@ cdef extern from "pl_filter.h" nogil:
         pl_bend bend
     void pl_filter_init(pl_filter *filter, pl_filter_kind kind)
     bint pl_filter_add(pl_filter *filter, const pl_exchange *exchange)
-    bint pl_filter_line(pl_filter *filter, int64_t now_ns, pl_line_value *line)
+    bint pl_filter_line(pl_filter *filter, int64_t now_ns, pl_clock_map_value *line)
     int64_t pl_filter_rtt_ns(const pl_filter *filter, int64_t now_ns)
 
 
@@ -55,7 +55,7 @@ cdef extern from "pl_udp.h" nogil:
         pl_atomic_u32 stop
         uint64_t trace_count
         pl_exchange trace[4096]
-    void pl_pinger_init(pl_pinger *p, intptr_t fd, uint32_t peer_id, pl_filter_kind kind, uint64_t seed, pl_line *line)
+    void pl_pinger_init(pl_pinger *p, intptr_t fd, uint32_t peer_id, pl_filter_kind kind, uint64_t seed, pl_clock_map *line)
     int pl_pinger_run(pl_pinger *p)
     bint pl_pinger_read_status(pl_pinger *p, pl_pinger_status *status)
     void pl_store_relaxed(pl_atomic_u32 *p, int value)
@@ -141,7 +141,7 @@ cdef extern from "pl_engine.h" nogil:
     ctypedef struct pl_engine:
         pl_deck decks[4]
         int64_t output_latency_ns, device_frames
-    bint pl_engine_init(pl_engine *engine, pl_line *clock, int64_t ring_frames)
+    bint pl_engine_init(pl_engine *engine, pl_clock_map *clock, int64_t ring_frames)
     void pl_engine_free(pl_engine *engine)
     void pl_engine_stream(pl_engine *engine, double device_rate, pl_account *account)
     int64_t pl_engine_thread_id(pl_engine *engine)

@@ -13,7 +13,7 @@
 
 enum { STATE_RUNNING = 3, TRIES = 3, STEADY = 16 };
 static const int64_t QUICK_NS = 50000;
-static const double MOST_BURST_NS = 10e6;   /* of a Raspberry Pi's own output */
+static const double MAX_BURST_NS = 10e6;   /* of a Raspberry Pi's own output */
 static const double COARSE_NS = 2e6;
 
 typedef struct {
@@ -36,7 +36,7 @@ static void wait_for_any_place_rt(alsa_account *alsa, double burst_ns) {
     nanosleep(&wait, NULL);
 }
 
-static double burst_ns_rt(const alsa_account *alsa) { return fmin((double)alsa->burst_frames * alsa->frame_ns, MOST_BURST_NS); }
+static double burst_ns_rt(const alsa_account *alsa) { return fmin((double)alsa->burst_frames * alsa->frame_ns, MAX_BURST_NS); }
 
 /* Take in where the card's pointer is now. True when the stream has begun anew meanwhile. After an underrun miniaudio begins it anew before the
  * next callback can see that; but a coarse pointer then starts elsewhere, so one odd step after many even ones tells of it. A fine pointer

@@ -22,7 +22,7 @@ _Static_assert(sizeof(time_stamp) == 64, "AudioTimeStamp");
 typedef struct { uint32_t selector, scope, element; } property;
 typedef int32_t (*render_notify)(void *data, uint32_t *flags, const time_stamp *time, uint32_t bus, uint32_t frames, void *buffers);
 
-enum { HOST_TIME_VALID = 1 << 1, PRE_RENDER = 1 << 2, UNIT_LATENCY = 12, UNIT_CURRENT_DEVICE = 2000, STREAMS_MOST = 16 };
+enum { HOST_TIME_VALID = 1 << 1, PRE_RENDER = 1 << 2, UNIT_LATENCY = 12, UNIT_CURRENT_DEVICE = 2000, MAX_STREAMS = 16 };
 static const property DEVICE_RATE = {'nsrt', 'glob', 0}, DEVICE_LATENCY = {'ltnc', 'outp', 0}, DEVICE_STREAMS = {'stm#', 'outp', 0};
 static const property STREAM_LATENCY = {'ltnc', 'glob', 0};
 static const int64_t STAMP_AGE_NS = 1000000000LL;
@@ -68,7 +68,7 @@ static bool ask_rt(pl_account *account, int64_t frame, int64_t now_ns, pl_moment
 /* What comes behind that: the unit, the device and its stream, each by its word. Where a device has several streams, the first counts. */
 static int64_t latency_ns(pl_account *account) {
     coreaudio_account *core = (coreaudio_account *)account;
-    uint32_t device = 0, device_frames = 0, stream_frames = 0, streams[STREAMS_MOST], size = sizeof device;
+    uint32_t device = 0, device_frames = 0, stream_frames = 0, streams[MAX_STREAMS], size = sizeof device;
     double rate = 0, unit_s = 0;
     if (core->unit_property(core->unit, UNIT_CURRENT_DEVICE, 0, 0, &device, &size)) return 0;
     size = sizeof unit_s;

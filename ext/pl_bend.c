@@ -8,9 +8,9 @@ static const double CELL_NS[PL_CELL_LENGTHS] = {0.25e9, 0.35e9, 0.5e9, 0.7e9, 1e
 static const double KNOWN_EVERY_NS = 0.2e9;
 static const double CERTAIN = 6;   /* standard deviations */
 static const double NORMAL_SD = 1.4826;   /* of a normal distribution, over its median absolute deviation */
-static const double LEAST_SCATTER_NS = 200;   /* of a card that tells exact times in whole microseconds */
+static const double MIN_SCATTER_NS = 200;   /* of a card that tells exact times in whole microseconds */
 static const double EQUAL = 2;     /* growth is even while no step is so many times another */
-enum { RECENT = 4, OLDER_LEAST = 8, OLDER_MOST = 256 };
+enum { RECENT = 4, MIN_OLDER = 8, MAX_OLDER = 256 };
 
 static void init(pl_seen *s) {
     pl_hull_init(&s->points, WINDOW_NS, BUCKET_NS);
@@ -80,13 +80,13 @@ static void cells(const pl_hull *h, double slope, double cell_ns, int first, int
 
 /* The standard deviation of the older cells' least residuals; where there are too few of them, what is remembered of it. */
 static double scatter(const pl_seen *s, double slope, int length) {
-    double older[OLDER_MOST];
+    double older[MAX_OLDER];
     int count = 0;
-    cells(&s->points, slope, CELL_NS[length], RECENT, OLDER_MOST, older);
-    for (int k = 0; k < OLDER_MOST; k++)
+    cells(&s->points, slope, CELL_NS[length], RECENT, MAX_OLDER, older);
+    for (int k = 0; k < MAX_OLDER; k++)
         if (isfinite(older[k])) older[count++] = older[k];
-    if (count < OLDER_LEAST) return s->scatter[length];
-    return fmax(LEAST_SCATTER_NS, NORMAL_SD * median(older, count, median(older, count, 0, false), true));
+    if (count < MIN_OLDER) return s->scatter[length];
+    return fmax(MIN_SCATTER_NS, NORMAL_SD * median(older, count, median(older, count, 0, false), true));
 }
 
 /* By how much the cloud's slope has changed since the last cells began; 0 when that is not proven. */

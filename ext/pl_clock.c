@@ -39,20 +39,20 @@ void pl_clock_set_skew(double ppm, int64_t ahead_ns) {
     skew = ppm * 1e-6;
 }
 
-void pl_line_init(pl_line *line, bool identity) {
+void pl_clock_map_init(pl_clock_map *line, bool identity) {
     memset(line, 0, sizeof *line);
-    pl_line_value v = {0};
+    pl_clock_map_value v = {0};
     v.valid = identity;
-    pl_line_write(line, &v);
+    pl_clock_map_write(line, &v);
 }
 
-void pl_line_write(pl_line *line, const pl_line_value *v) {
+void pl_clock_map_write(pl_clock_map *line, const pl_clock_map_value *v) {
     uint64_t w[6] = {(uint64_t)v->local_ns, (uint64_t)v->offset_ns, pl_bits_of_double(v->drift), pl_bits_of_double(v->uncertainty_ns),
                      pl_bits_of_double(v->drift_uncertainty), v->valid};
     pl_seqlock_write(&line->lock, w, 6);
 }
 
-bool pl_line_read_rt(pl_line *line, pl_line_value *v) {
+bool pl_clock_map_read_rt(pl_clock_map *line, pl_clock_map_value *v) {
     uint64_t w[6];
     if (!pl_seqlock_read(&line->lock, w, 6)) return false;
     v->local_ns = (int64_t)w[0];

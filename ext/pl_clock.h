@@ -25,16 +25,16 @@ typedef struct {
     double uncertainty_ns;  /* one standard deviation, at the anchor */
     double drift_uncertainty;
     bool valid;
-} pl_line_value;
+} pl_clock_map_value;
 
-typedef struct { pl_seqlock lock; } pl_line;
+typedef struct { pl_seqlock lock; } pl_clock_map;
 
-void pl_line_init(pl_line *line, bool identity);
-void pl_line_write(pl_line *line, const pl_line_value *value);
+void pl_clock_map_init(pl_clock_map *line, bool identity);
+void pl_clock_map_write(pl_clock_map *line, const pl_clock_map_value *value);
 /* False, and `value` untouched, when no coherent value could be read. Callable in the audio callback. */
-bool pl_line_read_rt(pl_line *line, pl_line_value *value);
+bool pl_clock_map_read_rt(pl_clock_map *line, pl_clock_map_value *value);
 
-static inline int64_t pl_line_offset_at(const pl_line_value *v, int64_t local_ns) {
+static inline int64_t pl_clock_map_offset_at(const pl_clock_map_value *v, int64_t local_ns) {
     return v->offset_ns + (int64_t)(v->drift * (double)(local_ns - v->local_ns));
 }
 

@@ -8,7 +8,7 @@ static const double SERVO_MAX = 500e-6;          /* the most that the speed is b
 static const double JUMP_NS = 20e6;              /* a larger error is crossed with a short fade */
 static const double SLIP_JUMP_NS = 0.3e6;        /* after the card itself lost frames, so is a smaller one */
 enum { LEAD_OF = 64 };
-static const double DRIFT_MOST = 0.01;
+static const double MAX_DRIFT = 0.01;
 static const double HISTORY_S = 0.1;             /* kept behind the cursor, so that small jumps back find their PCM */
 static const double SILENT_AFTER_S = 3;          /* an account that has told nothing for so long is done without */
 static const double RESTART_S = 0.05;            /* PCM ahead before a starved deck sounds again */
@@ -24,7 +24,7 @@ static void publish_rt(pl_engine *e, double x, double step, double nominal, int6
     pl_seqlock_write(&e->status, w, 14);
 }
 
-bool pl_engine_init(pl_engine *e, pl_line *clock, int64_t ring_frames) {
+bool pl_engine_init(pl_engine *e, pl_clock_map *clock, int64_t ring_frames) {
     memset(e, 0, sizeof *e);
     e->clock = clock;
     for (int i = 0; i < PL_DECKS; i++)
@@ -296,9 +296,9 @@ void pl_engine_serve_at_rt(pl_engine *e, float *out, int64_t frames, int64_t now
     double step = nominal * (1 + pl_output_clock_slope_rt(&e->output));
     int64_t lead_ns = leaves_ns + latency_ns - now_ns;   /* late callbacks shorten it */
     e->lead_ns = lead_ns > e->lead_ns || e->slipped ? lead_ns : e->lead_ns + (lead_ns - e->lead_ns) / LEAD_OF;
-    pl_line_read_rt(e->clock, &e->line);   /* when it cannot be read just now, the last one serves */
-    if (e->output.open && e->line.valid && fabs(e->line.drift) < DRIFT_MOST) {   /* whatever went wrong elsewhere, the steps below stay steps */
-        int64_t target_ns = leaves_ns + pl_line_offset_at(&e->line, leaves_ns) + latency_ns;
+    pl_clock_map_read_rt(e->clock, &e->line);   /* when it cannot be read just now, the last one serves */
+    if (e->output.open && e->line.valid && fabs(e->line.drift) < MAX_DRIFT) {   /* whatever went wrong elsewhere, the steps below stay steps */
+        int64_t target_ns = leaves_ns + pl_clock_map_offset_at(&e->line, leaves_ns) + latency_ns;
         double target_fraction = since - whole;
         step *= 1 + e->line.drift;
         double error = e->cursor_valid && e->audible ? (double)(e->cursor_ns - target_ns) + (e->cursor_fraction - target_fraction) : 0;

@@ -60,7 +60,7 @@ typedef struct {
 
 typedef struct {
     pl_deck decks[PL_DECKS];
-    pl_line *clock;
+    pl_clock_map *clock;
     double device_rate;
     pl_kernel kernels[PL_KERNELS];
     double kernel_from[PL_KERNELS];
@@ -73,7 +73,7 @@ typedef struct {
     pl_atomic_u64 thread;           /* the handle of the thread that called back last; 0 before that */
     pl_account *account;            /* set while the device is stopped; NULL: the callbacks are the account */
     /* callback */
-    pl_line_value line;
+    pl_clock_map_value line;
     pl_output_clock output;
     int64_t device_frames, lead_ns, untold_frames;
     bool slipped;
@@ -88,7 +88,7 @@ typedef struct {
 } pl_engine;
 
 /* False when memory is short. `ring_frames` a power of two. */
-bool pl_engine_init(pl_engine *engine, pl_line *clock, int64_t ring_frames);
+bool pl_engine_init(pl_engine *engine, pl_clock_map *clock, int64_t ring_frames);
 void pl_engine_free(pl_engine *engine);
 /* Controller, device stopped: a stream at this rate is about to begin, told of by `account`, which must outlive the stream (NULL: its
  * callbacks tell of it, each an output latency before its first frame leaves). All decks become free. */

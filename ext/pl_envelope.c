@@ -7,9 +7,9 @@ enum { MASK = PL_HULL_BUCKETS - 1, LEAST = 4 };
 static const double EDGE_FACTOR = 0.8, SLOPE_FACTOR = 4.0;
 static const double BIWEIGHT = 4.685;      /* Tukey's: 95 % efficient for normal noise */
 static const double TOGETHER = 10;         /* so many neighbouring points of a smoothed account err alike */
-static const double LEAST_SCALE_NS = 2e3;
+static const double MIN_SCALE_NS = 2e3;
 static const double STRIP_ROOM_NS = 20e3;   /* no bounds are kept to more exactly: a frame's length */
-static const double SLOPE_MOST = 1e-3;   /* no crystal runs a thousand ppm off */
+static const double MAX_SLOPE = 1e-3;   /* no crystal runs a thousand ppm off */
 
 void pl_hull_init(pl_hull *h, double window, double bucket) {
     memset(h, 0, sizeof *h);
@@ -116,7 +116,7 @@ static double span(const pl_hull *h) { return h->count ? h->x[(h->head + h->coun
 static void shrink(pl_fit *fit, double measured, double sd, pl_slope_prior prior) {
     double vp = prior.slope_sd * prior.slope_sd;
     double w = isfinite(sd) ? vp / (vp + sd * sd) : 0;
-    fit->slope = fmax(-SLOPE_MOST, fmin(SLOPE_MOST, w * measured + (1 - w) * prior.slope));
+    fit->slope = fmax(-MAX_SLOPE, fmin(MAX_SLOPE, w * measured + (1 - w) * prior.slope));
     fit->slope_sd = isfinite(sd) ? sqrt(w) * sd : prior.slope_sd;
     if (!isfinite(fit->slope_sd)) fit->slope_sd = prior.slope_sd;
 }
@@ -141,7 +141,7 @@ bool pl_fit_one_rt(const pl_hull *h, pl_slope_prior prior, pl_fit *fit) {
 
 /* The slope from which on the lower line touches less than `ahead` later than the upper one. */
 static double slope_where(const pl_hull *a, const pl_hull *b, double ahead) {
-    double lo = -SLOPE_MOST, hi = SLOPE_MOST;
+    double lo = -MAX_SLOPE, hi = MAX_SLOPE;
     for (int i = 0; i < 50; i++) {
         double s = 0.5 * (lo + hi);
         if (b->x[touch(b, -s)] - a->x[touch(a, s)] > ahead) lo = s; else hi = s;
@@ -192,14 +192,14 @@ bool pl_fit_strip_rt(const pl_hull *a, const pl_hull *b, double width, pl_slope_
     if (!a->count || !b->count) return false;
     double widest = slope_where(a, b, 0);
     width = fmax(width, STRIP_ROOM_NS - gap(a, b, widest));
-    double least = slope_until(a, b, widest, -SLOPE_MOST, -width), most = slope_until(a, b, widest, SLOPE_MOST, -width);
+    double least = slope_until(a, b, widest, -MAX_SLOPE, -width), most = slope_until(a, b, widest, MAX_SLOPE, -width);
     shrink(fit, 0.5 * (least + most), (most - least) / sqrt(12), prior);
     fit->slope = fmax(least, fmin(most, fit->slope));
     int p = touch(a, fit->slope), q = touch(b, -fit->slope);
     fit->mean_x = 0.5 * (a->x[p] + b->x[q]);
     fit->value = 0.5 * (a->y[p] - b->y[q] - width - fit->slope * (a->x[p] + b->x[q] - 2 * fit->mean_x));
     fit->half_gap = 0.5 * (gap(a, b, fit->slope) + width);
-    fit->edge_sd = LEAST_SCALE_NS;
+    fit->edge_sd = MIN_SCALE_NS;
     fit->points = a->count < b->count ? a->count : b->count;
     return true;
 }
@@ -228,7 +228,7 @@ bool pl_fit_robust_rt(const pl_hull *h, pl_slope_prior prior, pl_fit *fit) {
     double mean = h->sum_x / h->count, slope = prior.slope;
     double value = quantile(h, mean, 0, slope, h->count / 2, false), scale = 0, slope_variance = 0, weights = 0;
     for (int pass = 0; pass < 5; pass++) {
-        scale = fmax(1.4826 * quantile(h, mean, value, slope, h->count / 2, true), LEAST_SCALE_NS);
+        scale = fmax(1.4826 * quantile(h, mean, value, slope, h->count / 2, true), MIN_SCALE_NS);
         double sw = 0, sx = 0, sy = 0, sxx = 0, sxy = 0;
         for (int i = 0; i < h->count; i++) {
             int p = (h->head + i) & MASK;
@@ -245,7 +245,7 @@ bool pl_fit_robust_rt(const pl_hull *h, pl_slope_prior prior, pl_fit *fit) {
         weights = sw;
     }
     fit->mean_x = mean;
-    fit->slope = fmax(-SLOPE_MOST, fmin(SLOPE_MOST, slope));
+    fit->slope = fmax(-MAX_SLOPE, fmin(MAX_SLOPE, slope));
     fit->slope_sd = sqrt(slope_variance);
     fit->value = value;
     fit->edge_sd = scale * sqrt(TOGETHER / fmax(weights, TOGETHER));

@@ -6,7 +6,7 @@
 static const double WINDOW_NS = 60e9, BUCKET_NS = 50e6;
 static const int64_t MEDIAN_AGE_NS = 2000000000LL, GROUP_NS = 400000000LL;
 enum { MEDIAN_OF = 10, STEP_OF = 6, GROUP_OF = 8 };
-static const double DRIFT_MOST = 1e-3;   /* no crystal runs a thousand ppm off */
+static const double MAX_DRIFT = 1e-3;   /* no crystal runs a thousand ppm off */
 static const pl_slope_prior CRYSTALS = {0.0, 50e-6};   /* how far two computers' clocks usually run apart */
 
 void pl_filter_init(pl_filter *f, pl_filter_kind kind) {
@@ -77,7 +77,7 @@ static void envelope_step(pl_filter *f) {
     f->steps++;
 }
 
-static bool envelope_line(pl_filter *f, int64_t now_ns, pl_line_value *v) {
+static bool envelope_line(pl_filter *f, int64_t now_ns, pl_clock_map_value *v) {
     if (f->fitted && pl_bend_two_rt(&f->bend, &f->fit, &f->forward, &f->backward, &f->prior))
         f->fitted = pl_fit_two_rt(&f->forward, &f->backward, f->prior, &f->fit);
     envelope_step(f);
@@ -97,7 +97,7 @@ static bool envelope_line(pl_filter *f, int64_t now_ns, pl_line_value *v) {
 
 /* ---- the specification's median ---- */
 
-static bool median_line(const pl_filter *f, int64_t now_ns, pl_line_value *v) {
+static bool median_line(const pl_filter *f, int64_t now_ns, pl_clock_map_value *v) {
     int64_t offset[MEDIAN_OF];
     int n = 0;
     for (int64_t i = 0; i < MEDIAN_OF && i < f->recent_count; i++)
@@ -141,7 +141,7 @@ static void kalman_update(pl_filter *f) {
         if (innovation * innovation > 25 * s) { f->p00 *= 4; f->p01 *= 4; f->p11 *= 4; s = f->p00 + variance; }   /* the world has changed: learn faster */
         double g0 = f->p00 / s, g1 = f->p01 / s;
         f->k_offset += g0 * innovation;
-        f->k_drift = fmax(-DRIFT_MOST, fmin(DRIFT_MOST, f->k_drift + g1 * innovation));
+        f->k_drift = fmax(-MAX_DRIFT, fmin(MAX_DRIFT, f->k_drift + g1 * innovation));
         f->p11 -= g1 * f->p01;
         f->p01 *= 1 - g0;
         f->p00 *= 1 - g0;
@@ -157,7 +157,7 @@ static void kalman_collect(pl_filter *f, const pl_exchange *e) {
     if (!f->group++ || pl_exchange_rtt_ns(e) < pl_exchange_rtt_ns(&f->best)) f->best = *e;
 }
 
-static bool kalman_line(pl_filter *f, int64_t now_ns, pl_line_value *v) {
+static bool kalman_line(pl_filter *f, int64_t now_ns, pl_clock_map_value *v) {
     if (!f->k_valid) {
         if (!f->group) return false;
         kalman_update(f);
@@ -187,7 +187,7 @@ bool pl_filter_add(pl_filter *f, const pl_exchange *e) {
     return true;
 }
 
-bool pl_filter_line(pl_filter *f, int64_t now_ns, pl_line_value *v) {
+bool pl_filter_line(pl_filter *f, int64_t now_ns, pl_clock_map_value *v) {
     bool known = f->kind == PL_FILTER_ENVELOPE ? envelope_line(f, now_ns, v) : f->kind == PL_FILTER_MEDIAN ? median_line(f, now_ns, v) : kalman_line(f, now_ns, v);
     v->local_ns = now_ns;
     v->valid = known;

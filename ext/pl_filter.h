@@ -42,7 +42,7 @@ void pl_filter_init(pl_filter *filter, pl_filter_kind kind);
 /* Take one exchange in. False when its times contradict themselves (it is then ignored). */
 bool pl_filter_add(pl_filter *filter, const pl_exchange *exchange);
 /* The line as known at `now_ns`; false while there is none. */
-bool pl_filter_line(pl_filter *filter, int64_t now_ns, pl_line_value *line);
+bool pl_filter_line(pl_filter *filter, int64_t now_ns, pl_clock_map_value *line);
 /* Round trip that nine of ten recent exchanges (at most 10 s old) stay below; 0 when there are none. */
 int64_t pl_filter_rtt_ns(const pl_filter *filter, int64_t now_ns);
 

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FRAME_BYTES = 2 * sizeof(float), IO_POSITION = 7, MOST_BURST = 128, AVERAGE_CYCLES = 1000 };
+enum { FRAME_BYTES = 2 * sizeof(float), IO_POSITION = 7, MAX_BURST = 128, AVERAGE_CYCLES = 1000 };
 
 /* libpipewire's own, as far as they are used here: pw_time, pw_buffer, spa_buffer, spa_data and spa_chunk. */
 typedef struct {
@@ -67,15 +67,15 @@ static bool above_aim_rt(pipewire_account *p, const stream_time *told, double *a
     if (!there) return false;
     if (delay) p->has_pointer = true;
     int64_t step = llabs(delay - p->delay);
-    if (p->cycles && step < MOST_BURST) p->burst = pl_common_step(step, p->burst);
+    if (p->cycles && step < MAX_BURST) p->burst = pl_common_step(step, p->burst);
     p->delay = delay;
     p->cycles = p->cycles < AVERAGE_CYCLES ? p->cycles + 1 : AVERAGE_CYCLES;
     p->aim += ((double)delay - p->aim) / (double)p->cycles;
     /* Filters behind the stream delay it further, and the card's part of it is then known on average only. */
-    double aim = fabs((double)told->delay - p->aim) < MOST_BURST ? (double)told->delay : p->aim;
+    double aim = fabs((double)told->delay - p->aim) < MAX_BURST ? (double)told->delay : p->aim;
     *above_ns = ((double)delay - aim) * unit_ns;
     *burst_ns = p->has_pointer ? (double)p->burst * unit_ns : unit_ns;
-    return fabs((double)delay - aim) < 4 * MOST_BURST;
+    return fabs((double)delay - aim) < 4 * MAX_BURST;
 }
 
 /* In the process callback all that is written before `frame` is ahead of it: in the graph, the stream's queue, its resampler. */

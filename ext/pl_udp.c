@@ -182,7 +182,7 @@ int pl_responder_run(pl_responder *r) {
 
 /* ---- the peer's side ---- */
 
-void pl_pinger_init(pl_pinger *p, intptr_t fd, uint32_t peer_id, pl_filter_kind kind, uint64_t seed, pl_line *line) {
+void pl_pinger_init(pl_pinger *p, intptr_t fd, uint32_t peer_id, pl_filter_kind kind, uint64_t seed, pl_clock_map *line) {
     memset(p, 0, sizeof *p);
     p->fd = fd;
     p->peer_id = peer_id;
@@ -255,8 +255,8 @@ static void publish(pl_pinger *p, int64_t now_ns) {
 
 static void refresh(pl_pinger *p) {
     int64_t now_ns = pl_now_ns_rt();
-    pl_line_value v;
-    if (pl_filter_line(&p->filter, now_ns, &v)) pl_line_write(p->line, &v);
+    pl_clock_map_value v;
+    if (pl_filter_line(&p->filter, now_ns, &v)) pl_clock_map_write(p->line, &v);
     publish(p, now_ns);
 }
 

@@ -42,7 +42,7 @@ typedef struct {
     intptr_t fd;                            /* connected to the host's clock port: the kernel lets nobody else's packets in */
     uint32_t peer_id;
     pl_atomic_u32 stop;
-    pl_line *line;
+    pl_clock_map *line;
     pl_filter filter;
     uint64_t nonce_state;
     struct { uint64_t nonce; int64_t sent_ns; bool counts; } outstanding[PL_OUTSTANDING];
@@ -55,7 +55,7 @@ typedef struct {
 } pl_pinger;
 
 /* `seed` comes from the system's random source; nonces only have to be unguessable for someone off the path. */
-void pl_pinger_init(pl_pinger *p, intptr_t fd, uint32_t peer_id, pl_filter_kind kind, uint64_t seed, pl_line *line);
+void pl_pinger_init(pl_pinger *p, intptr_t fd, uint32_t peer_id, pl_filter_kind kind, uint64_t seed, pl_clock_map *line);
 int pl_pinger_run(pl_pinger *p);
 bool pl_pinger_read_status(pl_pinger *p, pl_pinger_status *status);
 

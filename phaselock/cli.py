@@ -213,9 +213,9 @@ def _window(options: argparse.Namespace, terminal: Terminal) -> int:
 
 def _host(options: argparse.Namespace, terminal: Terminal) -> int:
     from phaselock.app import headless
-    from phaselock.app.session import HostWish
+    from phaselock.app.session import HostOptions
 
-    wish = HostWish(
+    wish = HostOptions(
         session_name=options.session,
         display_name=options.display_name,
         bind=options.bind,
@@ -227,14 +227,16 @@ def _host(options: argparse.Namespace, terminal: Terminal) -> int:
         card=_card(options),
     )
     autoplay = (options.wait_peers or 0) if options.play else None
-    return headless.run_host(headless.HostOptions(wish, tuple(options.files), autoplay, _clock(options)), terminal)
+    return headless.run_host(
+        headless.HeadlessHostOptions(wish, tuple(options.files), autoplay, _clock(options)), terminal
+    )
 
 
 def _join(options: argparse.Namespace, terminal: Terminal) -> int:
     from phaselock.app import headless
-    from phaselock.app.session import JoinWish
+    from phaselock.app.session import JoinOptions
 
-    wish = JoinWish(
+    wish = JoinOptions(
         address=options.address,
         session_name=options.session,
         display_name=options.display_name,
@@ -244,7 +246,7 @@ def _join(options: argparse.Namespace, terminal: Terminal) -> int:
         card=_card(options),
         clock_filter=options.clock_filter,
     )
-    return headless.run_join(headless.JoinOptions(wish, _clock(options)), terminal)
+    return headless.run_join(headless.HeadlessJoinOptions(wish, _clock(options)), terminal)
 
 
 def _card(options: argparse.Namespace) -> VirtualCard:

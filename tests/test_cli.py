@@ -297,7 +297,7 @@ def test_a_line_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(output.os, "read", lambda *_: blocks.pop(0))
     heard: list[str] = []
     output._read_lines(heard.append)
-    assert heard == ["x" * output.LONGEST_LINE, "quit"]
+    assert heard == ["x" * output.MAX_LINE, "quit"]
 
 
 def test_what_nobody_reads_fills_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -313,7 +313,7 @@ def test_what_nobody_reads_fills_no_memory(monkeypatch: pytest.MonkeyPatch) -> N
         screen.event("queue", None, {"queue": "x" * 2_000_000})
     read.set()
     screen.close()
-    assert 2_000_000 < len(sys.stdout.getvalue()) < output.MOST_CHARACTERS_WAITING + 5_000_000  # type: ignore[attr-defined]
+    assert 2_000_000 < len(sys.stdout.getvalue()) < output.MAX_CHARACTERS_WAITING + 5_000_000  # type: ignore[attr-defined]
 
 
 def test_lines_do_not_pile_up_before_a_busy_program() -> None:

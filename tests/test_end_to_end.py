@@ -15,7 +15,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.programs import PATIENCE_S, ROOT, TUNE, Program, playing
+from tests.support.programs import ROOT, TIMEOUT_S, TUNE, Program, playing
 
 
 class Room:
@@ -292,7 +292,7 @@ def test_a_host_that_nobody_listens_to_leaves(room: Room) -> None:
     )
     os.close(write)
     os.close(read)
-    _, errors = process.communicate(timeout=PATIENCE_S)
+    _, errors = process.communicate(timeout=TIMEOUT_S)
     assert process.returncode == 0 and errors == b""
 
 
@@ -303,7 +303,7 @@ def test_the_demo_shows_every_machine_and_judges() -> None:
         stdin=subprocess.DEVNULL,
         capture_output=True,
         encoding="utf-8",
-        timeout=3 * PATIENCE_S,
+        timeout=3 * TIMEOUT_S,
     )
     assert done.stderr == ""
     *syncs, verdict = (json.loads(line) for line in done.stdout.splitlines())

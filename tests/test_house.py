@@ -222,7 +222,7 @@ def test_every_import_keeps_the_law() -> None:
         ("phaselock.network.runner", "from phaselock import app"),
         ("phaselock.ui.viewmodel", "import tkinter.font"),
         ("phaselock.ui.viewmodel.sync", "import threading"),
-        ("phaselock.ui.screens.jam", "from phaselock.session.host.session import HostMachine"),
+        ("phaselock.ui.screens.jam", "from phaselock.session.host.session import HostSession"),
         ("phaselock.__main__", "from phaselock.app.headless import run"),
         ("phaselock", "from phaselock.model import types"),
     ],

@@ -26,8 +26,8 @@ from types import FrameType
 from typing import Any
 
 from phaselock import _native
-from phaselock.app.session import HostWish, JoinWish, address_of, host_stage, peer_stage
-from phaselock.app.shell import HostDesk, PeerDesk, Terminal
+from phaselock.app.session import HostOptions, JoinOptions, address_of, open_host_session, open_peer_session
+from phaselock.app.shell import HostShell, PeerShell, Terminal
 from phaselock.audio import priority
 from phaselock.audio.device import list_outputs
 from phaselock.errors import PhaseLockError
@@ -58,30 +58,30 @@ class LocalClock:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class HostOptions:
+class HeadlessHostOptions:
     """What `phaselock host` was asked for. `autoplay` is the number of peers to wait for, None: do not play."""
 
-    wish: HostWish
+    wish: HostOptions
     files: tuple[str, ...]
     autoplay: int | None
     clock: LocalClock
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class JoinOptions:
+class HeadlessJoinOptions:
     """What `phaselock join` was asked for."""
 
-    wish: JoinWish
+    wish: JoinOptions
     clock: LocalClock
 
 
-def run_host(options: HostOptions, terminal: Terminal) -> int:
+def run_host(options: HeadlessHostOptions, terminal: Terminal) -> int:
     """Host a session until it ends; the exit status, or PhaseLockError."""
     options.clock.set()
     return _run(_host(options, terminal), terminal)
 
 
-def run_join(options: JoinOptions, terminal: Terminal) -> int:
+def run_join(options: HeadlessJoinOptions, terminal: Terminal) -> int:
     """Take part in a session until it ends; the exit status, or PhaseLockError."""
     options.clock.set()
     return _run(_join(options, terminal), terminal)
@@ -143,13 +143,13 @@ def _run(session: Coroutine[Any, Any, Ended], terminal: Terminal) -> int:
     return 0
 
 
-async def _host(options: HostOptions, terminal: Terminal) -> Ended:
+async def _host(options: HeadlessHostOptions, terminal: Terminal) -> Ended:
     for file in options.files:
         if not pathlib.Path(file).exists():
             raise PhaseLockError(f"There is no file {file}.")
     with _settings(terminal) as store:
-        async with host_stage(options.wish, store, lambda event: desk.tell(event)) as stage:
-            desk = HostDesk(stage.runner, stage.intake, stage.player, store, terminal)
+        async with open_host_session(options.wish, store, lambda event: desk.tell(event)) as stage:
+            desk = HostShell(stage.runner, stage.intake, stage.player, store, terminal)
             with _polite_interrupts(desk.quit):
                 fields = {"session_name": stage.session_name, "host_name": stage.host_name}
                 ports = {"port": stage.port, "clock_port": stage.clock_port}
@@ -163,12 +163,12 @@ async def _host(options: HostOptions, terminal: Terminal) -> Ended:
                 return await stage.run()
 
 
-async def _join(options: JoinOptions, terminal: Terminal) -> Ended:
+async def _join(options: HeadlessJoinOptions, terminal: Terminal) -> Ended:
     this_task = asyncio.current_task()
     assert this_task is not None
     with _settings(terminal) as store, _polite_interrupts(this_task.cancel) as give_up:
-        async with peer_stage(options.wish, store, lambda event: desk.tell(event)) as stage:
-            desk = PeerDesk(stage.runner, stage.player, store, terminal)
+        async with open_peer_session(options.wish, store, lambda event: desk.tell(event)) as stage:
+            desk = PeerShell(stage.runner, stage.player, store, terminal)
             give_up.close()
             with _polite_interrupts(desk.leave):
                 terminal.listen(_on_loop(desk.line))

@@ -17,7 +17,7 @@ from phaselock.storage.collect import LeftOut, collect, summary
 from phaselock.storage.tags import read_tags
 
 
-class Intake:
+class Importer:
     """Takes paths of files, folders and playlists; belongs to the loop that it is made on. `add` appends a track to the
     queue; `tell` hears an `error` for one file that cannot be added, an `added` event for everything else."""
 
@@ -47,7 +47,7 @@ class Intake:
             left_out, added = list(found.left_out), 0
             for file in found.files:
                 try:
-                    self._add(await loop.run_in_executor(self._pool, take_in, file), file)
+                    self._add(await loop.run_in_executor(self._pool, import_file, file), file)
                     added += 1
                 except PhaseLockError as error:
                     left_out.append(LeftOut(file.name, str(error)))
@@ -62,7 +62,7 @@ class Intake:
                 self._tell("error", {"message": text})
 
 
-def take_in(path: pathlib.Path, name: str | None = None) -> Track:
+def import_file(path: pathlib.Path, name: str | None = None) -> Track:
     """The track in a file, called `name` or as the file is. Reads all of it: for worker threads. InvalidMp3Error for no
     MP3, PhaseLockError for what cannot be read or shared."""
     name = name or path.name

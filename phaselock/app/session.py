@@ -15,7 +15,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from phaselock import _native
-from phaselock.app.importer import Intake, take_in
+from phaselock.app.importer import Importer, import_file
 from phaselock.audio.decoder import Mp3Source
 from phaselock.audio.device import USER_DATA_OFFSET, Device
 from phaselock.audio.mp3_file import inspect
@@ -31,8 +31,8 @@ from phaselock.network.listener import bind
 from phaselock.network.peer import CannotConnect, PeerRunner, connect
 from phaselock.network.service_record import FoundSession
 from phaselock.session.effects import Ended, Event
-from phaselock.session.host.session import HostMachine
-from phaselock.session.peer.session import PeerMachine
+from phaselock.session.host.session import HostSession
+from phaselock.session.peer.session import PeerSession
 from phaselock.storage.cache import FileCache
 from phaselock.storage.paths import cache_dir
 from phaselock.storage.settings import SettingsStore
@@ -46,7 +46,7 @@ _log = logging.getLogger("phaselock.app.session")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class HostWish:
+class HostOptions:
     """How to host; None where the settings decide."""
 
     session_name: str | None = None
@@ -61,7 +61,7 @@ class HostWish:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class JoinWish:
+class JoinOptions:
     """How to take part; without an address the session is searched for on the network."""
 
     address: tuple[str, int] | None = None
@@ -75,12 +75,12 @@ class JoinWish:
 
 
 @dataclasses.dataclass(slots=True)
-class HostStage:
+class OpenHostSession:
     """An open session of our own."""
 
     runner: HostRunner
     player: Player
-    intake: Intake
+    intake: Importer
     session_name: str
     host_name: str
     port: int
@@ -96,7 +96,7 @@ class HostStage:
 
 
 @dataclasses.dataclass(slots=True)
-class PeerStage:
+class OpenPeerSession:
     """A place in somebody else's session."""
 
     runner: PeerRunner
@@ -110,9 +110,9 @@ class PeerStage:
 
 
 @contextlib.asynccontextmanager
-async def host_stage(
-    wish: HostWish, store: SettingsStore, on_event: Callable[[Event], None]
-) -> AsyncIterator[HostStage]:
+async def open_host_session(
+    wish: HostOptions, store: SettingsStore, on_event: Callable[[Event], None]
+) -> AsyncIterator[OpenHostSession]:
     """Open a session; what was wished for is remembered. PhaseLockError when it cannot be."""
     with contextlib.ExitStack() as stack:
         name = display_name(wish.display_name, store)
@@ -135,7 +135,7 @@ async def host_stage(
                 announcement.set_peers(len(runner.snapshot().peers))
 
         runner = HostRunner(
-            HostMachine(
+            HostSession(
                 session_name=session_name,
                 host_name=name,
                 clock_port=clock_port,
@@ -144,11 +144,11 @@ async def host_stage(
             player,
             clock,
             FileCache(cache_dir()),
-            describe=take_in,
+            describe=import_file,
             now_ns=_native.now_ns,
             on_event=tell,
         )
-        intake = Intake(runner.add, lambda name, fields: on_event(Event(name, runner.session_ns(), fields)))
+        intake = Importer(runner.add, lambda name, fields: on_event(Event(name, runner.session_ns(), fields)))
         stack.callback(intake.close)
         given = {"session_name": asked, "port": wish.port or None, "clock_port": wish.clock_port or None}
         store.update(**{setting: value for setting, value in given.items() if value})
@@ -173,7 +173,9 @@ async def host_stage(
 
         announcing = asyncio.create_task(announce())
         try:
-            yield HostStage(runner, player, intake, session_name, name, port, clock_port, address, addresses, listener)
+            yield OpenHostSession(
+                runner, player, intake, session_name, name, port, clock_port, address, addresses, listener
+            )
         finally:
             announcing.cancel()
             await asyncio.wait([announcing])
@@ -181,9 +183,9 @@ async def host_stage(
 
 
 @contextlib.asynccontextmanager
-async def peer_stage(
-    wish: JoinWish, store: SettingsStore, on_event: Callable[[Event], None]
-) -> AsyncIterator[PeerStage]:
+async def open_peer_session(
+    wish: JoinOptions, store: SettingsStore, on_event: Callable[[Event], None]
+) -> AsyncIterator[OpenPeerSession]:
     """Reach a host. PhaseLockError when that cannot be; what comes of joining is told by `run`."""
     with contextlib.ExitStack() as stack:
         name = display_name(wish.display_name, store)
@@ -198,7 +200,7 @@ async def peer_stage(
             on_event(event)
 
         runner = PeerRunner(
-            PeerMachine(display_name=name),
+            PeerSession(display_name=name),
             player,
             clock,
             FileCache(pathlib.Path(wish.cache) if wish.cache else cache_dir()),
@@ -206,7 +208,7 @@ async def peer_stage(
             now_ns=_native.now_ns,
             on_event=tell,
         )
-        yield PeerStage(runner, player, address_text(*control.getpeername()[:2]), control)
+        yield OpenPeerSession(runner, player, address_text(*control.getpeername()[:2]), control)
 
 
 def display_name(wish: str | None, store: SettingsStore) -> str:
@@ -233,7 +235,7 @@ def address_of(session: FoundSession) -> str:
     return address_text(session.addresses[0], session.port) if session.addresses else ""
 
 
-async def _reach(wish: JoinWish) -> socket.socket:
+async def _reach(wish: JoinOptions) -> socket.socket:
     """A connection to the host at the address, or to the one that is found."""
     if wish.address is not None:
         return await connect(*wish.address)
@@ -261,7 +263,7 @@ async def _reach(wish: JoinWish) -> socket.socket:
     raise problem or PhaseLockError("The session told no address.")
 
 
-def _player(line: _native.ClockLine, name: str, wish: HostWish | JoinWish, store: SettingsStore) -> Player:
+def _player(line: _native.ClockMap, name: str, wish: HostOptions | JoinOptions, store: SettingsStore) -> Player:
     """The player on the output that was asked for (and nowhere else), or on the one of the settings if it is there."""
     if wish.device == DEFAULT_DEVICE:
         store.update(device=None)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 from uuid import UUID
 
-from phaselock.app.importer import Intake
+from phaselock.app.importer import Importer
 from phaselock.audio.interface import AudioOutput
 from phaselock.errors import PhaseLockError
 from phaselock.model.queue import upcoming_shuffled
@@ -36,7 +36,7 @@ class Terminal(Protocol):
     def listen(self, on_line: Callable[[str], None]) -> None: ...
 
 
-class Desk:
+class Shell:
     """Turns lines of standard input into commands, and answers each with what happened or one clear line."""
 
     def __init__(self, runner: Runner[Any], output: AudioOutput, store: SettingsStore, terminal: Terminal) -> None:
@@ -125,11 +125,11 @@ class Desk:
         return fields
 
 
-class HostDesk(Desk):
+class HostShell(Shell):
     """The host's."""
 
     def __init__(
-        self, runner: HostRunner, intake: Intake, output: AudioOutput, store: SettingsStore, terminal: Terminal
+        self, runner: HostRunner, intake: Importer, output: AudioOutput, store: SettingsStore, terminal: Terminal
     ) -> None:
         super().__init__(runner, output, store, terminal)
         self._host = runner
@@ -240,7 +240,7 @@ class HostDesk(Desk):
         return super()._status_fields() | {"peers": len(self._runner.snapshot().peers)}
 
 
-class PeerDesk(Desk):
+class PeerShell(Shell):
     """The peer's."""
 
     def __init__(self, runner: PeerRunner, output: AudioOutput, store: SettingsStore, terminal: Terminal) -> None:

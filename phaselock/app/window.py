@@ -12,34 +12,34 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from phaselock.app.event_queue import Mailbox
+from phaselock.app.event_queue import EventQueue
 from phaselock.errors import PhaseLockError
 from phaselock.session.commands import HostCommand
 from phaselock.storage.paths import settings_path
 from phaselock.storage.settings import SettingsStore
-from phaselock.ui.backend import Happened, Mail, Preferences, State
+from phaselock.ui.backend import BackendEvent, Preferences, SessionEvent, SessionView
 
 if TYPE_CHECKING:
-    from phaselock.app.window_backend import Backstage
+    from phaselock.app.window_backend import WindowBackend
 
 CLOSE_S = 2.0
 WITHOUT_WINDOW = "Without a window: phaselock host and phaselock join."
 
 
-class Desktop:
+class WindowProgram:
     """Implements `Program`; used on the GUI thread alone. `backend` is how to reach the sound card."""
 
     def __init__(self, backend: str = "auto", device: str | None = None) -> None:
         self._store = SettingsStore(settings_path())
-        self._mailbox = Mailbox()
+        self._mailbox = EventQueue()
         self._backend, self._device = backend, device
         self.bind = ""
         """The address to host on; empty: all of them."""
-        self._backstage: Backstage | None = None
+        self._backstage: WindowBackend | None = None
         self._thread: threading.Thread | None = None
         self._ready = threading.Event()
         if self._store.warning:
-            self._mailbox.put(Happened("warning", None, {"message": self._store.warning}))
+            self._mailbox.put(SessionEvent("warning", None, {"message": self._store.warning}))
 
     # -- what is remembered ------------------------------------------------------------------------------------------
 
@@ -54,11 +54,11 @@ class Desktop:
 
     # -- what there is to see ----------------------------------------------------------------------------------------
 
-    def state(self) -> State | None:
+    def state(self) -> SessionView | None:
         """See Program."""
         return self._mailbox.state
 
-    def mail(self, most: int) -> list[Mail]:
+    def mail(self, most: int) -> list[BackendEvent]:
         """See Program."""
         return self._mailbox.take(most)
 
@@ -136,9 +136,9 @@ class Desktop:
     def _ask(self, what: str, *arguments: Any) -> None:
         """Have the network thread do something, in the order in which it was asked."""
         if self._thread is None:
-            from phaselock.app.window_backend import Backstage
+            from phaselock.app.window_backend import WindowBackend
 
-            self._backstage = Backstage(self._store, self._mailbox, self._backend, self._device)
+            self._backstage = WindowBackend(self._store, self._mailbox, self._backend, self._device)
             self._thread = threading.Thread(target=self._backstage.run, name="network", daemon=True)
             self._thread.start()
         assert self._backstage is not None
@@ -159,7 +159,7 @@ def run_window(backend: str = "auto", device: str | None = None) -> int:
         raise PhaseLockError(f"The window needs {what}. {WITHOUT_WINDOW}") from None
     from phaselock.ui.window import Window
 
-    desktop = Desktop(backend, device)
+    desktop = WindowProgram(backend, device)
     try:
         window = Window(desktop)
     except tkinter.TclError as error:

@@ -17,8 +17,16 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from phaselock.app.event_queue import Mailbox
-from phaselock.app.session import HostStage, HostWish, JoinWish, PeerStage, address_of, host_stage, peer_stage
+from phaselock.app.event_queue import EventQueue
+from phaselock.app.session import (
+    HostOptions,
+    JoinOptions,
+    OpenHostSession,
+    OpenPeerSession,
+    address_of,
+    open_host_session,
+    open_peer_session,
+)
 from phaselock.audio.device import list_outputs
 from phaselock.audio.mp3_file import inspect
 from phaselock.audio.waveform import analyse
@@ -33,7 +41,18 @@ from phaselock.storage import log as journal
 from phaselock.storage.paths import log_path
 from phaselock.storage.settings import SettingsStore
 from phaselock.storage.tags import read_artwork
-from phaselock.ui.backend import Closed, Found, FoundSessions, Happened, Opened, Outputs, Own, Picture, Shape, State
+from phaselock.ui.backend import (
+    ArtworkRead,
+    Closed,
+    Found,
+    FoundSessions,
+    LocalStatus,
+    Opened,
+    Outputs,
+    SessionEvent,
+    SessionView,
+    WaveformRead,
+)
 
 STATE_EVERY_S = 0.2
 AT_ONCE_S = 0.02
@@ -45,21 +64,21 @@ LOG_PATIENCE_S = 0.5
 log = logging.getLogger("phaselock.app.window_backend")
 
 
-class Backstage:
+class WindowBackend:
     """`run` is the network thread; `ask` may be called from any."""
 
-    def __init__(self, store: SettingsStore, mailbox: Mailbox, backend: str, device: str | None) -> None:
+    def __init__(self, store: SettingsStore, mailbox: EventQueue, backend: str, device: str | None) -> None:
         self._store = store
         self._mailbox = mailbox
         self._backend, self._device = backend, device
         self._lock = threading.Lock()
         self._asked: collections.deque[tuple[str, tuple[Any, ...]]] = collections.deque()
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._stage: HostStage | PeerStage | None = None
+        self._stage: OpenHostSession | OpenPeerSession | None = None
         self._session: asyncio.Task[None] | None = None
         self._browsing: asyncio.Task[None] | None = None
         self._state_due: asyncio.TimerHandle | None = None
-        self._own_state: Own | None = None
+        self._own_state: LocalStatus | None = None
         self._own_at_s = 0.0
         self._over = asyncio.Event()
         self._looking = concurrent.futures.ThreadPoolExecutor(1, "look")
@@ -77,7 +96,7 @@ class Backstage:
         """The network thread, to the end."""
         log_file = journal.start(log_path(), None)
         if log_file.settled(LOG_PATIENCE_S) and log_file.problem:
-            self._mailbox.put(Happened("warning", None, {"message": log_file.problem}))
+            self._mailbox.put(SessionEvent("warning", None, {"message": log_file.problem}))
         try:
             asyncio.run(self._run())
         finally:
@@ -106,7 +125,7 @@ class Backstage:
 
     def _host(self, session_name: str, display_name: str, port: int, clock_port: int, bind: str) -> None:
         where = bind, port, clock_port
-        wish = HostWish(session_name, display_name, *where, backend=self._backend, device=self._device)
+        wish = HostOptions(session_name, display_name, *where, backend=self._backend, device=self._device)
         self._open(self._play_host(wish))
 
     def _join(self, address: str, display_name: str) -> None:
@@ -115,7 +134,7 @@ class Backstage:
         except ValueError as error:
             self._mailbox.put(Closed(str(error), failed=True))
             return
-        wish = JoinWish(where, display_name=display_name, backend=self._backend, device=self._device)
+        wish = JoinOptions(where, display_name=display_name, backend=self._backend, device=self._device)
         self._open(self._play_peer(wish))
 
     def _open(self, session: Any) -> None:
@@ -147,19 +166,19 @@ class Backstage:
             self._mailbox.session_ns = lambda: None
             self._mailbox.put(closed)
 
-    async def _play_host(self, wish: HostWish) -> Ended:
-        async with host_stage(wish, self._store, self._heard) as stage:
+    async def _play_host(self, wish: HostOptions) -> Ended:
+        async with open_host_session(wish, self._store, self._heard) as stage:
             return await self._run_stage(stage)
 
-    async def _play_peer(self, wish: JoinWish) -> Ended:
-        async with peer_stage(wish, self._store, self._heard) as stage:
+    async def _play_peer(self, wish: JoinOptions) -> Ended:
+        async with open_peer_session(wish, self._store, self._heard) as stage:
             return await self._run_stage(stage)
 
-    async def _run_stage(self, stage: HostStage | PeerStage) -> Ended:
+    async def _run_stage(self, stage: OpenHostSession | OpenPeerSession) -> Ended:
         self._stage = stage
         stage.runner.on_change = self._changed
         self._mailbox.session_ns = stage.runner.session_ns
-        if isinstance(stage, HostStage):
+        if isinstance(stage, OpenHostSession):
             self._tell_state()
             self._mailbox.put(Opened())
         return await stage.run()
@@ -169,12 +188,12 @@ class Backstage:
             self._tell_state()
             self._mailbox.put(Opened())
         if event.name not in ("sync", "queue"):  # those are seen in the state
-            self._mailbox.put(Happened(event.name, event.session_ns, event.fields))
+            self._mailbox.put(SessionEvent(event.name, event.session_ns, event.fields))
         self._changed(at_once=True)
 
     def _leave(self) -> None:
         stage = self._stage
-        if isinstance(stage, HostStage):
+        if isinstance(stage, OpenHostSession):
             stage.runner.command(c.Quit())
         elif stage is not None:
             stage.runner.command(c.Leave())
@@ -198,7 +217,7 @@ class Backstage:
         self._state_due = None
         if self._stage is not None:
             stage = self._stage
-            hosting = isinstance(stage, HostStage)
+            hosting = isinstance(stage, OpenHostSession)
             now_s = asyncio.get_running_loop().time()
             status = stage.player.status()
             before = self._own_state
@@ -211,11 +230,11 @@ class Backstage:
             if now_s >= self._own_at_s:
                 self._own_at_s = now_s + OWN_EVERY_S
                 self._own_state = self._own(stage)
-            self._mailbox.state = State(hosting, stage.address, stage.runner.snapshot(), self._own_state)
+            self._mailbox.state = SessionView(hosting, stage.address, stage.runner.snapshot(), self._own_state)
 
-    def _own(self, stage: HostStage | PeerStage) -> Own:
+    def _own(self, stage: OpenHostSession | OpenPeerSession) -> LocalStatus:
         status, clock = stage.player.status(), stage.runner.clock_status()
-        return Own(
+        return LocalStatus(
             playing=status.playing,
             phase_error_ns=status.phase_error_ns,
             clock_uncertainty_ns=clock.uncertainty_ns if clock.uncertainty_ns < UNKNOWN_NS else None,
@@ -233,15 +252,15 @@ class Backstage:
     # -- in a session ------------------------------------------------------------------------------------------------
 
     def _command(self, command: c.HostCommand) -> None:
-        if isinstance(self._stage, HostStage):
+        if isinstance(self._stage, OpenHostSession):
             self._stage.runner.command(command)
 
     def _add(self, paths: Sequence[str]) -> None:
-        if isinstance(self._stage, HostStage):
+        if isinstance(self._stage, OpenHostSession):
             self._stage.intake.take(paths)
 
     def _request(self, path: str) -> None:
-        if isinstance(self._stage, PeerStage):
+        if isinstance(self._stage, OpenPeerSession):
             self._stage.runner.request(pathlib.Path(path))
 
     def _set_volume(self, volume: float) -> None:
@@ -277,7 +296,7 @@ class Backstage:
 
     async def _tell_picture(self, file_id: UUID, path: pathlib.Path) -> None:
         artwork = await asyncio.get_running_loop().run_in_executor(None, read_artwork, path)
-        self._mailbox.put(Picture(file_id, artwork.data if artwork else None))
+        self._mailbox.put(ArtworkRead(file_id, artwork.data if artwork else None))
 
     def _shape(self, file_id: UUID) -> None:
         path = self._stage.runner.path(file_id) if self._stage else None
@@ -289,13 +308,15 @@ class Backstage:
         if shape is not None:
             self._mailbox.put(shape)
 
-    def _look(self, file_id: UUID, path: pathlib.Path) -> Shape | None:
+    def _look(self, file_id: UUID, path: pathlib.Path) -> WaveformRead | None:
         """In a thread of its own."""
         try:
             found = analyse(path, inspect(path), cancelled=self._over.is_set)
         except PhaseLockError:
-            return Shape(file_id, None, b"", 1, 1)
-        return None if found is None else Shape(file_id, found.peaks, found.bands, found.hop_frames, found.rate_hz)
+            return WaveformRead(file_id, None, b"", 1, 1)
+        return (
+            None if found is None else WaveformRead(file_id, found.peaks, found.bands, found.hop_frames, found.rate_hz)
+        )
 
     def _browse(self, on: bool) -> None:
         if self._browsing is not None:

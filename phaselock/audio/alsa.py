@@ -10,7 +10,7 @@ from typing import Any
 from phaselock.audio.link import Link
 
 _SERVERS = ("pipewire", "pulse", "jack")
-_MOST_SLAVES = 8
+_MAX_SLAVES = 8
 
 
 def link_behind(pcm: int) -> Link:
@@ -39,7 +39,7 @@ def is_default_a_server() -> bool:
     if library is None or library.snd_config_update() < 0:
         return False
     name = b"default"
-    for _ in range(_MOST_SLAVES):
+    for _ in range(_MAX_SLAVES):
         top, found = c_void_p.in_dll(library, "snd_config"), c_void_p()
         if library.snd_config_search_definition(top, b"pcm", name, byref(found)) < 0:
             return False

@@ -54,7 +54,7 @@ class Decks:
     def __init__(self, engine: _native.Engine, open_source: Callable[[Plan], Source]) -> None:
         self._engine = engine
         self._open_source = open_source
-        self._wishes: collections.deque[tuple[Plan | None, Plan | None]] = collections.deque(maxlen=256)
+        self._pending_plans: collections.deque[tuple[Plan | None, Plan | None]] = collections.deque(maxlen=256)
         self._wanted: tuple[Plan | None, Plan | None] = (None, None)
         self._applied: tuple[Plan | None, Plan | None] = (None, None)
         self._current: _Deck | None = None
@@ -64,7 +64,7 @@ class Decks:
 
     def follow(self, plan: Plan | None, then: Plan | None) -> None:
         """What is wanted from now on; taken up by the next `pump`. Callable from any thread."""
-        self._wishes.append((plan, then))
+        self._pending_plans.append((plan, then))
 
     def restart(self) -> None:
         """The engine's stream began anew: all decks are free, what is wanted is wanted again."""
@@ -85,9 +85,9 @@ class Decks:
         events: list[AudioEvent] = []
         able = running and self._engine.line.value().valid
         # Each wish in its turn: a pause that a resume overtook still ends the old line.
-        for _ in range(max(1, len(self._wishes))):
-            if self._wishes:
-                self._wanted = self._wishes.popleft()
+        for _ in range(max(1, len(self._pending_plans))):
+            if self._pending_plans:
+                self._wanted = self._pending_plans.popleft()
             if able and self._wanted != self._applied:
                 self._apply(self._wanted, now_ns + output_latency_ns, events)
         if able and self._current is not None and self._lost_the_line(self._current):

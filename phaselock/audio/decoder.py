@@ -17,7 +17,7 @@ from phaselock.audio.mp3_file import PACKETS_PER_ENTRY, Mp3Info, unreadable
 
 CHANNELS = 2
 _FRAME_BYTES = 4 * CHANNELS
-_LARGEST_PACKET = 1441
+_MAX_PACKET = 1441
 _NEVER = 1 << 62
 
 
@@ -125,7 +125,7 @@ class _Feed:
         except OSError as error:
             self._file.close()
             raise unreadable(path, error) from None
-        self._short = ffi.new("char[]", _LARGEST_PACKET)
+        self._short = ffi.new("char[]", _MAX_PACKET)
         self.packet = 0
         """The number of the packet handed over next."""
         self.handle = ffi.new_handle(self)
@@ -143,8 +143,8 @@ class _Feed:
         """The next packet, or its beginning where there is less room: the decoder only does that to look for a tag, and
         rewinds. Its size, 0 at the end."""
         try:
-            if room < _LARGEST_PACKET:
-                size = min(room, self._reader.read(int(ffi.cast("uintptr_t", self._short)), _LARGEST_PACKET))
+            if room < _MAX_PACKET:
+                size = min(room, self._reader.read(int(ffi.cast("uintptr_t", self._short)), _MAX_PACKET))
                 ffi.memmove(place, self._short, size)
             else:
                 size = self._reader.read(int(ffi.cast("uintptr_t", place)), room)

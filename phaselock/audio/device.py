@@ -46,7 +46,7 @@ _SILENCE_LIMIT_NS = 400_000_000
 # An idle PulseAudio sink may have silence prepared for two seconds when our stream comes.
 _FIRST_SILENCE_LIMIT_NS = 3_000_000_000
 _SETTLED_FRAMES = 20_000
-_LONGEST_STEP_NS = 100_000_000
+_MAX_STEP_NS = 100_000_000
 _DEFAULT_EVERY_NS = 1_000_000_000
 # What miniaudio holds where the platform's own account cannot be asked: its three periods, and the one it works ahead.
 _HELD_PERIODS = 4
@@ -341,7 +341,7 @@ class Device:
 
     def _calls_back(self, seen: int, now_ns: int) -> bool:
         # A pause of our own (a machine that slept, a stopped process) is not the device's silence.
-        step_ns = min(now_ns - self._looked_at_ns, _LONGEST_STEP_NS)
+        step_ns = min(now_ns - self._looked_at_ns, _MAX_STEP_NS)
         self._looked_at_ns = now_ns
         self._silent_ns = 0 if seen != self._seen else self._silent_ns + step_ns
         self._seen = seen

@@ -18,7 +18,7 @@ PACKETS_PER_ENTRY = 32
 _DECODER_DELAY = 529
 """Frames by which every layer III decoder is late, which encoders leave for the reader to add."""
 
-_FEWEST_PACKETS = 3
+_MIN_PACKETS = 3
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -52,7 +52,7 @@ def inspect(path: pathlib.Path) -> Mp3Info:
     except OSError as error:
         raise unreadable(path, error) from None
     packets, claimed = summary.packets, summary.claimed_packets
-    if packets < _FEWEST_PACKETS:
+    if packets < _MIN_PACKETS:
         raise InvalidMp3Error(path.name)
     # Without a claim, a packet that the file ends in is all there is to tell that something is missing.
     if summary.cut if claimed < 0 else abs(packets - claimed) > max(2, claimed // 100):

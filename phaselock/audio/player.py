@@ -57,7 +57,7 @@ class Player:
 
     def __init__(
         self,
-        line: _native.ClockLine,
+        line: _native.ClockMap,
         new_output: Callable[[_native.Engine], Output],
         open_source: Callable[[Plan], Source],
     ) -> None:

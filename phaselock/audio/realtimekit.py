@@ -15,7 +15,7 @@ from ctypes import POINTER, byref, c_char_p, c_int, c_int32, c_int64, c_uint32, 
 from typing import Any
 
 ANSWER_LIMIT_MS = 3000
-LEAST_LIMIT_US = 20_000
+MIN_LIMIT_US = 20_000
 """An audio callback computes for some milliseconds; a process that exceeds the limit is ended by the kernel."""
 _FLATPAK = "/.flatpak-info"
 
@@ -41,7 +41,7 @@ SYSTEM = Service(
 PORTAL = Service(
     "The portal of Flatpak",
     0,
-    b"org.freedesktop.portal.Desktop",
+    b"org.freedesktop.portal.WindowProgram",
     b"/org/freedesktop/portal/desktop",
     b"org.freedesktop.portal.Realtime",
 )
@@ -59,7 +59,7 @@ def make_real_time(thread: int, level: int, service: Service | None = None) -> N
     connection = _Connection(service or (PORTAL if os.path.exists(_FLATPAK) else SYSTEM))
     try:
         limit_us = connection.number(b"RTTimeUSecMax")
-        if limit_us < LEAST_LIMIT_US:
+        if limit_us < MIN_LIMIT_US:
             raise Refused(f"{connection.title} allows {limit_us} us of computing, which is too little.")
         _limit_computing(limit_us)
         highest = connection.number(b"MaxRealtimePriority")

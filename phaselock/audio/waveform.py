@@ -23,7 +23,7 @@ BANDS = _native.BANDS
 
 _BLOCK_FRAMES = 32768
 """A millisecond or two of work; small enough for the cache of a core."""
-_LONGEST_REST_S = 0.1
+_MAX_REST_S = 0.1
 """A machine that slept meanwhile need not rest for as long."""
 
 
@@ -56,7 +56,7 @@ def analyse(path: pathlib.Path, info: Mp3Info, *, cancelled: Callable[[], bool] 
                 return Analysis(bytes(peaks.levels), bytes(bands), spectrum.hop_frames, info.rate_hz)
             peaks.feed(stereo)
             bands += spectrum.feed(stereo)
-            time.sleep(min(time.perf_counter() - began_s, _LONGEST_REST_S))
+            time.sleep(min(time.perf_counter() - began_s, _MAX_REST_S))
     return None
 
 

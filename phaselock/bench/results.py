@@ -24,14 +24,14 @@ from phaselock.errors import PhaseLockError
 
 FORMAT = "phaselock-bench"
 FORMAT_VERSION = 1
-LARGEST_FILE_BYTES = 50_000_000
+MAX_FILE_BYTES = 50_000_000
 DEEPEST = 20
 
 Better = Literal["less", "more", ""]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Figure:
+class Metric:
     """One quantity, a value for each repeat; `better` says which way is better, empty where neither is."""
 
     name: str
@@ -68,7 +68,7 @@ class Case:
     benchmark: str
     name: str
     parameters: Mapping[str, Any]
-    figures: tuple[Figure, ...]
+    figures: tuple[Metric, ...]
     plots: tuple[Plot, ...] = ()
     samples: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -131,7 +131,7 @@ def read_run(path: pathlib.Path) -> Run:
     try:
         if path.exists() and not path.is_file():
             raise ValueError("it is no file")
-        if path.stat().st_size > LARGEST_FILE_BYTES:
+        if path.stat().st_size > MAX_FILE_BYTES:
             raise ValueError("it is too large")
         found = json.loads(path.read_text("utf-8"))
         if not isinstance(found, dict) or found.get("format") != FORMAT:
@@ -162,7 +162,7 @@ def _case(found: Any) -> Case:
         name=str(found["name"]),
         parameters=_shallow(_mapping(found["parameters"])),
         figures=tuple(
-            Figure(str(one["name"]), str(one["unit"]), _numbers(one["values"]), _better(one["better"]))
+            Metric(str(one["name"]), str(one["unit"]), _numbers(one["values"]), _better(one["better"]))
             for one in found["figures"]
         ),
         plots=tuple(_plot(one) for one in found["plots"]),

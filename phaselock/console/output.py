@@ -20,9 +20,9 @@ from typing import Any
 
 from phaselock.model.timing import TIMING_PHRASES, TIMING_SENTENCES
 
-MOST_LINES_WAITING = 10_000
-MOST_CHARACTERS_WAITING = 16 << 20
-LONGEST_LINE = 65536
+MAX_LINES_WAITING = 10_000
+MAX_CHARACTERS_WAITING = 16 << 20
+MAX_LINE = 65536
 FLUSH_S = 2.0
 
 
@@ -39,7 +39,7 @@ class Terminal:
             os.system("")  # makes older consoles understand escape sequences
         self._shown = 0
         """Lines of the progress that stand on the screen."""
-        self._lines: queue.Queue[str | None] = queue.Queue(MOST_LINES_WAITING)
+        self._lines: queue.Queue[str | None] = queue.Queue(MAX_LINES_WAITING)
         self._put_characters = self._taken_characters = 0
         self._writer: threading.Thread | None = None
         self._closing = False
@@ -103,7 +103,7 @@ class Terminal:
         if not self._writer:
             self._writer = threading.Thread(target=self._write, name="stdout", daemon=True)
             self._writer.start()
-        if text is not None and self._put_characters - self._taken_characters > MOST_CHARACTERS_WAITING:
+        if text is not None and self._put_characters - self._taken_characters > MAX_CHARACTERS_WAITING:
             return
         try:
             self._lines.put_nowait(text)
@@ -133,7 +133,7 @@ def _read_lines(on_line: Callable[[str], None]) -> None:
             *lines, pending = (pending + data).split(b"\n")
             for line in lines:
                 on_line(line.decode(errors="replace").strip())
-            pending = pending[:LONGEST_LINE]
+            pending = pending[:MAX_LINE]
     except OSError:
         return
     if pending:

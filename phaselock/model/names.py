@@ -22,7 +22,7 @@ _JOINERS = "\u200c\u200d"
 # Letters without a shape: a blank name, or one that only looks like another's.
 _SHAPELESS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180e\u2800\u3164\uffa0")
 _MARKS = frozenset({"Mn", "Me"})
-_MOST_MARKS = 2
+_MAX_MARKS = 2
 """On one letter; more than that climb over the lines above."""
 
 
@@ -69,7 +69,7 @@ def _wanted(text: str) -> Iterator[str]:
     for c in text:
         category = unicodedata.category(c)
         marks = marks + 1 if category in _MARKS else 0
-        unwanted = category in _UNWANTED_CATEGORIES or c in _SHAPELESS or marks > _MOST_MARKS
+        unwanted = category in _UNWANTED_CATEGORIES or c in _SHAPELESS or marks > _MAX_MARKS
         if c in _JOINERS or not unwanted:
             yield c
 

@@ -19,14 +19,14 @@ import enum
 from phaselock.protocol.codec import ProtocolError
 
 PROBE_BYTES = 2 * 1024
-LEAST_WINDOW_BYTES = 16 * 1024
+MIN_WINDOW_BYTES = 16 * 1024
 """1.3 ms of a link of 100 Mbit/s: five flows that cannot help it make 7 ms."""
-MOST_WINDOW_BYTES = 4 << 20
-LEAST_PIECE_BYTES = 8 * 1024
-MOST_PIECE_BYTES = 64 * 1024
+MAX_WINDOW_BYTES = 4 << 20
+MIN_PIECE_BYTES = 8 * 1024
+MAX_PIECE_BYTES = 64 * 1024
 TARGET_NS = 2_000_000
 SHARE_BYTES = 16 * 1024
-MOST_TARGET_NS = 25_000_000
+MAX_TARGET_NS = 25_000_000
 FILTER = 4
 """The least delay of a round trip, and of so many at least, counts (RFC 6817's CURRENT_FILTER): radios and schedulers
 only ever add."""
@@ -35,7 +35,7 @@ BASE_MINUTES = 4
 PAUSE_EVERY_NS = 500_000_000
 """Or twice, four times ... as much: of any two flows, the one that pauses less often does so together with the
 other."""
-MOST_PAUSE_EVERY_NS = 16_000_000_000
+MAX_PAUSE_EVERY_NS = 16_000_000_000
 PAUSE_NS = 20_000_000
 PAUSE_PART = 16
 """Getting back to the old window takes no more than one part in so many of the time."""
@@ -73,7 +73,7 @@ class Pace:
         self._since_ns: int | None = None
         """When probing and climbing began, or should have."""
         self._pause_at_ns = self._pause_until_ns = NEVER_NS
-        self._climb_to_bytes = MOST_WINDOW_BYTES
+        self._climb_to_bytes = MAX_WINDOW_BYTES
 
     @property
     def unacknowledged_bytes(self) -> int:
@@ -96,7 +96,7 @@ class Pace:
                 return 0
             self._phase, self.window_bytes = _Phase.PROBE, PROBE_BYTES
             self._delays.clear()
-        piece = min(max(self.window_bytes // 32, LEAST_PIECE_BYTES), MOST_PIECE_BYTES, self.window_bytes)
+        piece = min(max(self.window_bytes // 32, MIN_PIECE_BYTES), MAX_PIECE_BYTES, self.window_bytes)
         room = min(self.window_bytes - self.unacknowledged_bytes, piece)
         return piece if not self.unacknowledged_bytes else room if room >= piece // 2 else 0
 
@@ -137,18 +137,18 @@ class Pace:
         else:
             self._minima[-1] = minute, min(self._minima[-1][1], delay_ns)
         if self._phase is _Phase.PROBE:
-            self._phase, self.window_bytes = _Phase.CLIMB, LEAST_WINDOW_BYTES
+            self._phase, self.window_bytes = _Phase.CLIMB, MIN_WINDOW_BYTES
             self._delays.clear()
 
     def _adjust(self, acked_bytes: int, in_flight_bytes: int, now_ns: int) -> None:
         base_ns = min(least for _, least in self._minima)
         delay_ns = max(min(delay for _, delay in self._delays), 1)
-        target_ns = min(TARGET_NS + SHARE_BYTES * delay_ns // self.window_bytes, MOST_TARGET_NS)
+        target_ns = min(TARGET_NS + SHARE_BYTES * delay_ns // self.window_bytes, MAX_TARGET_NS)
         below_ns = base_ns + target_ns - delay_ns
         if self._phase is _Phase.CLIMB:
             window_bytes = self.window_bytes + acked_bytes
             recent_ns = min(delay for _, delay in list(self._delays)[-FILTER:])
-            full = len(self._delays) >= FILTER and (below_ns <= 0 or recent_ns > base_ns + MOST_TARGET_NS)
+            full = len(self._delays) >= FILTER and (below_ns <= 0 or recent_ns > base_ns + MAX_TARGET_NS)
             if full or window_bytes >= self._climb_to_bytes:
                 window_bytes = min(window_bytes, self._climb_to_bytes)
                 if below_ns <= 0:
@@ -161,11 +161,11 @@ class Pace:
             window_bytes = self.window_bytes + acked_bytes * part_ns // (2 * delay_ns)
         if window_bytes > self.window_bytes:  # no credit for what was not used
             window_bytes = max(self.window_bytes, min(window_bytes, 2 * in_flight_bytes))
-        self.window_bytes = min(max(window_bytes, LEAST_WINDOW_BYTES), MOST_WINDOW_BYTES)
+        self.window_bytes = min(max(window_bytes, MIN_WINDOW_BYTES), MAX_WINDOW_BYTES)
 
     def _cruise(self, now_ns: int) -> None:
         self._phase = _Phase.CRUISE
         every_ns, climb_ns = PAUSE_EVERY_NS, now_ns - (self._since_ns or now_ns)
-        while every_ns < min(PAUSE_PART * climb_ns, MOST_PAUSE_EVERY_NS):
+        while every_ns < min(PAUSE_PART * climb_ns, MAX_PAUSE_EVERY_NS):
             every_ns *= 2
         self._pause_at_ns = (now_ns // every_ns + 1) * every_ns

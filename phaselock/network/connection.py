@@ -11,7 +11,7 @@ from phaselock.protocol.framing import Framer, frame
 from phaselock.protocol.messages import Message
 
 READ_BYTES = 64 * 1024
-MOST_UNSENT_BYTES = 8 << 20
+MAX_UNSENT_BYTES = 8 << 20
 """A peer that leaves more than this unread is dropped."""
 GOODBYE_S = 1.0
 
@@ -60,7 +60,7 @@ class Connection:
         if not data:
             return
         self._unsent += data
-        if self._sending + len(self._unsent) > MOST_UNSENT_BYTES:
+        if self._sending + len(self._unsent) > MAX_UNSENT_BYTES:
             self.abort("it does not read what is sent to it")
         elif not self._sender:
             self._sender = self._loop.create_task(self._send_rest())

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from zeroconf import ServiceInfo
     from zeroconf.asyncio import AsyncServiceBrowser, AsyncZeroconf
 
-__all__ = ["MOST_SESSIONS", "Announcer", "Browser", "FoundSession", "find_sessions", "usable_addresses"]
+__all__ = ["MAX_SESSIONS", "Announcer", "Browser", "FoundSession", "find_sessions", "usable_addresses"]
 
-MOST_SESSIONS = 32
+MAX_SESSIONS = 32
 """More are not shown, so that nobody can flood the list."""
 RECHECK_S = 10.0
 """How often this machine's addresses are looked at."""
@@ -290,7 +290,7 @@ class Browser:
         for name in self._found.keys() - names.keys():
             del self._found[name]
         for name in names:
-            if name not in self._ignored and (name in self._found or len(self._found) < MOST_SESSIONS):
+            if name not in self._ignored and (name in self._found or len(self._found) < MAX_SESSIONS):
                 self._look_at(name, now_s)
         sessions = {one.session_id: one for one in reversed(self._found.values()) if one}  # the first one found counts
         shown = tuple(sorted(sessions.values(), key=lambda one: (one.session_name.casefold(), one.session_id)))
@@ -306,7 +306,7 @@ class Browser:
                 self._found[name] = session
             else:
                 self._forget(name, now_s)
-        elif name not in self._asking and len(self._asking) < MOST_SESSIONS:
+        elif name not in self._asking and len(self._asking) < MAX_SESSIONS:
             self._found.setdefault(name, None)  # a session that is known stays while its host is asked
             self._asking[name] = asyncio.create_task(self._ask(name))
 

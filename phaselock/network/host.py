@@ -34,12 +34,12 @@ from phaselock.protocol.messages import (
 from phaselock.session.commands import Add, HostCommand
 from phaselock.session.effects import AllowClock, Close, Effect, Ended, Event, ForbidClock, Send
 from phaselock.session.host.requests import Request
-from phaselock.session.host.session import HostMachine
+from phaselock.session.host.session import HostSession
 from phaselock.storage.cache import FileCache
 
 HELLO_S = 5.0
-MOST_STRANGERS = 16
-MOST_OF_ADDRESS = 8
+MAX_UNAUTHENTICATED = 16
+MAX_OF_ADDRESS = 8
 """Connections of nobody we know, in all and from one address: they keep each other out, and no member."""
 WORKERS = 12
 """A file to each peer and a song from each, and some that are ending."""
@@ -60,12 +60,12 @@ class ClockResponder(Protocol):
     def forbid(self, peer_id: int) -> None: ...
 
 
-class HostRunner(Runner[HostMachine]):
+class HostRunner(Runner[HostSession]):
     """Runs a session for others to join."""
 
     def __init__(
         self,
-        machine: HostMachine,
+        machine: HostSession,
         output: AudioOutput,
         clock: ClockResponder,
         cache: FileCache,
@@ -86,7 +86,7 @@ class HostRunner(Runner[HostMachine]):
         self._uploads: dict[int, tuple[UUID, socket.socket]] = {}
         self._own: frozenset[bytes] = frozenset()
         """Songs that live in the cache and nowhere else."""
-        self._strangers: dict[int, tuple[Connection, str]] = {}
+        self._unauthenticated: dict[int, tuple[Connection, str]] = {}
         """Those that have proved nothing, oldest first, up to their very end."""
         self._silent: set[int] = set()
         """Those of them that have said nothing yet."""
@@ -110,7 +110,7 @@ class HostRunner(Runner[HostMachine]):
 
     @property
     def session_id(self) -> bytes:
-        """See HostMachine.session_id."""
+        """See HostSession.session_id."""
         return self._machine.session_id
 
     def command(self, command: HostCommand) -> None:
@@ -143,7 +143,7 @@ class HostRunner(Runner[HostMachine]):
                 if conn in self._connections:
                     connection, ip = self._connections[conn]
                     connection.framer.cap = SESSION_CAP
-                    self._strangers.pop(conn, None)
+                    self._unauthenticated.pop(conn, None)
                     self._clock.allow(peer_id, ip)
             case ForbidClock(peer_id):
                 self._clock.forbid(peer_id)
@@ -168,7 +168,7 @@ class HostRunner(Runner[HostMachine]):
             if self._have_room(ip):
                 conn = next(self._numbers)
                 connection = Connection(sock, Framer(GREETING_CAP))
-                self._strangers[conn] = connection, ip
+                self._unauthenticated[conn] = connection, ip
                 self._silent.add(conn)
                 self._spawn(self._serve(conn, connection, ip))
             else:
@@ -177,17 +177,17 @@ class HostRunner(Runner[HostMachine]):
 
     def _have_room(self, ip: str) -> bool:
         """Whoever says nothing keeps nobody out: the oldest of the address with most strangers has to go."""
-        crowd = collections.Counter(other for _, other in self._strangers.values())
-        if crowd[ip] >= MOST_OF_ADDRESS:
+        crowd = collections.Counter(other for _, other in self._unauthenticated.values())
+        if crowd[ip] >= MAX_OF_ADDRESS:
             address = ip
-        elif len(self._strangers) >= MOST_STRANGERS:
+        elif len(self._unauthenticated) >= MAX_UNAUTHENTICATED:
             address = crowd.most_common(1)[0][0]
         else:
             return True
-        for conn, (connection, other) in self._strangers.items():
+        for conn, (connection, other) in self._unauthenticated.items():
             if other == address and conn in self._silent:
                 self._silent.discard(conn)
-                del self._strangers[conn]
+                del self._unauthenticated[conn]
                 connection.abort("others are waiting")
                 return True
         return False
@@ -198,18 +198,18 @@ class HostRunner(Runner[HostMachine]):
             if isinstance(message, FileRequest):
                 track = self._machine.authorise_fetch(message.peer_id, message.token, message.file_id)
                 if track is not None and message.offset <= track.size:
-                    self._strangers.pop(conn, None)
+                    self._unauthenticated.pop(conn, None)
                     return await self._serve_file(connection.detach(), message, track)
                 connection.send(FileRefused("There is no such file for you here."))
             elif message is not None:
                 request = self._machine.authorise_upload(message.peer_id, message.token, message.request_id)
                 if request is not None:
-                    self._strangers.pop(conn, None)
+                    self._unauthenticated.pop(conn, None)
                     return await self._take_song(connection.detach(), message, request)
                 connection.send(FileRefused("This song is not wanted."))
             await connection.close()
         finally:
-            self._strangers.pop(conn, None)
+            self._unauthenticated.pop(conn, None)
 
     async def _converse(self, conn: int, connection: Connection, ip: str) -> FileRequest | SongUploadStart | None:
         """A control connection up to its end, or what makes it a bulk connection."""

@@ -18,7 +18,7 @@ Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 BoundAddress = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 
-MOST_ADDRESSES = 8
+MAX_ADDRESSES = 8
 
 # Of documentation networks, that nobody has: they stand for everything that only the default route leads to.
 _FAR_AWAY = ((socket.AF_INET, "203.0.113.1"), (socket.AF_INET6, "2001:db8::1"))
@@ -79,7 +79,7 @@ def rank(adapters: Iterable[Adapter], default_route: Collection[str] = ()) -> tu
                 candidates.append(((tier, kind, one.version, not leads_out), str(one.ip)))
     candidates.sort(key=lambda one: one[0])  # stable: otherwise as the system lists them
     best = [text for (tier, *_), text in candidates if tier == candidates[0][0][0]]
-    return tuple(dict.fromkeys(best))[:MOST_ADDRESSES]
+    return tuple(dict.fromkeys(best))[:MAX_ADDRESSES]
 
 
 def reachable_first(addresses: Iterable[Address], networks: Sequence[Network]) -> tuple[str, ...]:
@@ -99,7 +99,7 @@ def reachable_first(addresses: Iterable[Address], networks: Sequence[Network]) -
             int(one),
         ),
     )
-    return tuple(str(address) for address in order[:MOST_ADDRESSES])
+    return tuple(str(address) for address in order[:MAX_ADDRESSES])
 
 
 def adapters() -> tuple[Adapter, ...]:

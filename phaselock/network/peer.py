@@ -38,7 +38,7 @@ from phaselock.session.effects import (
     StopClock,
     Upload,
 )
-from phaselock.session.peer.session import PeerMachine
+from phaselock.session.peer.session import PeerSession
 from phaselock.storage.cache import FileCache
 
 CONNECT_S = 5.0
@@ -95,12 +95,12 @@ async def connect(host: str, port: int, limit_s: float = CONNECT_S) -> socket.so
     raise CannotConnect(host, port, problem)
 
 
-class PeerRunner(Runner[PeerMachine]):
+class PeerRunner(Runner[PeerSession]):
     """Takes part in somebody else's session."""
 
     def __init__(
         self,
-        machine: PeerMachine,
+        machine: PeerSession,
         output: AudioOutput,
         clock: ClockFollower,
         cache: FileCache,

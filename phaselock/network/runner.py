@@ -25,7 +25,7 @@ log = logging.getLogger("phaselock.session")
 _LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "sync": logging.DEBUG, "queue": logging.DEBUG}
 
 
-class Machine(Protocol):
+class SessionCore(Protocol):
     """What both machines have in common."""
 
     def timer(self, *, now_ns: int) -> list[Effect]: ...
@@ -54,7 +54,7 @@ class Machine(Protocol):
     def snapshot(self) -> SessionSnapshot: ...
 
 
-M = TypeVar("M", bound=Machine)
+M = TypeVar("M", bound=SessionCore)
 
 
 class Runner(Generic[M]):

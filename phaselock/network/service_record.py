@@ -14,8 +14,8 @@ SERVICE_TYPE = "_phaselock._tcp.local."
 LABEL_BYTES = 63
 TXT_STRING_BYTES = 255
 ID_DIGITS = range(8, 65)
-MOST_PEERS = 999
-MOST_VERSION = 65535
+MAX_TOLD_PEERS = 999
+MAX_VERSION = 65535
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -86,12 +86,12 @@ def found_session(
     return FoundSession(
         session_name,
         person_name(fields.get(b"host", b"").decode("utf-8", "replace")),
-        _number(fields.get(b"peers", b""), 0, MOST_PEERS),
-        _number(fields.get(b"max_peers", b""), MAX_PEERS, MOST_PEERS),
+        _number(fields.get(b"peers", b""), 0, MAX_TOLD_PEERS),
+        _number(fields.get(b"max_peers", b""), MAX_PEERS, MAX_TOLD_PEERS),
         reachable,
         port,
         session_id,
-        _number(fields.get(b"version", b""), 0, MOST_VERSION),
+        _number(fields.get(b"version", b""), 0, MAX_VERSION),
     )
 
 

@@ -48,13 +48,13 @@ PROTOCOL_VERSION = 2
 CHUNK_BYTES = 64 * 1024
 MAX_PEERS = 5
 MAX_FILE_BYTES = 2 << 30
-LONGEST_DURATION_NS = 60_000_000_000
+MAX_DURATION_NS = 60_000_000_000
 
 
 U32: TypeAlias = Annotated[int, Within(0, 2**32 - 1)]
 TimeNs: TypeAlias = Annotated[int, Within(0, 2**62)]
 Count: TypeAlias = Annotated[int, Within(0, 2**62)]
-DurationNs: TypeAlias = Annotated[int, Within(0, LONGEST_DURATION_NS)]
+DurationNs: TypeAlias = Annotated[int, Within(0, MAX_DURATION_NS)]
 SignedNs: TypeAlias = Annotated[int, Within(-(2**62), 2**62)]
 Frames: TypeAlias = Annotated[int, Within(0, 2**40)]
 RateHz: TypeAlias = Annotated[int, Within(8000, 48000)]

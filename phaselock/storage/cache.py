@@ -39,7 +39,7 @@ RESERVE_BYTES = 256 << 20
 """What a track leaves free of the disk."""
 STALE_PART_S = 7 * 24 * 3600
 """A rest that nobody came back for in so long is removed."""
-_MOST_SHARERS = 16
+_MAX_SHARERS = 16
 _FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
@@ -141,7 +141,7 @@ class FileCache:
     def begin(self, sha256: bytes, size: int) -> PartialFile:
         """Continue or begin to receive this file."""
         self._folder.mkdir(parents=True, exist_ok=True)
-        for number in range(_MOST_SHARERS):
+        for number in range(_MAX_SHARERS):
             part = self._folder / (f"{sha256.hex()}.{number}.part" if number else f"{sha256.hex()}.part")
             if (file := _claim(part)) is None:
                 continue

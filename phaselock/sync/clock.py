@@ -49,7 +49,7 @@ class HostClock:
     def __init__(self, bound: socket.socket) -> None:
         self._socket = bound
         _prepare(bound)
-        self.line = _native.ClockLine(identity=True)
+        self.line = _native.ClockMap(identity=True)
         self._responder = _native.Responder(bound.fileno())
         self._thread = threading.Thread(target=self._responder.run, name="clock", daemon=True)
         self._thread.start()
@@ -82,9 +82,9 @@ class PeerClock:
         port: int,
         peer_id: int,
         filter_kind: str = "envelope",
-        line: _native.ClockLine | None = None,
+        line: _native.ClockMap | None = None,
     ) -> None:
-        self.line = line if line is not None else _native.ClockLine()
+        self.line = line if line is not None else _native.ClockMap()
         self._logged: Exchange | None = None
         found = socket.getaddrinfo(ip, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
         family, kind, protocol, _, address = found[0]
@@ -149,7 +149,7 @@ class PeerClocks:
     """A peer's clock: one line for the player, and the thread that keeps it while there is a host to ask."""
 
     def __init__(self, filter_kind: str) -> None:
-        self.line = _native.ClockLine()
+        self.line = _native.ClockMap()
         self._filter_kind = filter_kind
         self._clock: PeerClock | None = None
         self._asked: tuple[str, int, int, str] | None = None

@@ -24,12 +24,12 @@ from phaselock.storage.files import open_regular
 
 FORMAT = "phaselock clock trace"
 VERSION = 1
-MOST_BYTES = 64 << 20
-MOST_EXCHANGES = 1_000_000
-LONGEST_NS = 86_400_000_000_000
+MAX_BYTES = 64 << 20
+MAX_EXCHANGES = 1_000_000
+MAX_TIME_NS = 86_400_000_000_000
 """A day: what the filters make of a trace takes room for its whole length."""
 LATEST_NS = 2**62
-LONGEST_RTT_NS = 10_000_000_000
+MAX_RTT_NS = 10_000_000_000
 
 _HEADER_BYTES = 4096
 _LINE = re.compile(rb"(\d{1,19}) (\d{1,19}) (\d{1,19}) (\d{1,19})\r?")
@@ -64,16 +64,16 @@ def read_trace(path: os.PathLike[str] | str) -> Trace:
     name = pathlib.Path(path).name
     try:
         with open_regular(pathlib.Path(path)) as file:
-            data = file.read(MOST_BYTES + 1)
+            data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
         reason = (isinstance(error, OSError) and error.strerror) or "no such file"
         raise PhaseLockError(f"The clock trace {name} cannot be read ({reason}).") from None
-    if len(data) > MOST_BYTES:
+    if len(data) > MAX_BYTES:
         raise PhaseLockError(f"{name} is too large for a clock trace.")
     first, _, rest = data.partition(b"\n")
     header = _header(first, name)
-    if header["count"] > MOST_EXCHANGES:
-        raise PhaseLockError(f"The clock trace {name} has more than {MOST_EXCHANGES} exchanges.")
+    if header["count"] > MAX_EXCHANGES:
+        raise PhaseLockError(f"The clock trace {name} has more than {MAX_EXCHANGES} exchanges.")
     if rest.count(b"\n") != header["count"] or (rest and not rest.endswith(b"\n")):
         raise PhaseLockError(f"The clock trace {name} is cut short or damaged.")
     exchanges: list[Exchange] = []
@@ -83,7 +83,7 @@ def read_trace(path: os.PathLike[str] | str) -> Trace:
         if exchange is None or not _possible(exchange, exchanges[-1][3] if exchanges else 0):
             raise PhaseLockError(f"Line {number} of the clock trace {name} cannot be what was measured.")
         exchanges.append(exchange)
-    if exchanges and exchanges[-1][3] - min(exchange[0] for exchange in exchanges) > LONGEST_NS:
+    if exchanges and exchanges[-1][3] - min(exchange[0] for exchange in exchanges) > MAX_TIME_NS:
         raise PhaseLockError(f"The clock trace {name} is longer than a day.")
     return Trace(header, exchanges)
 
@@ -113,5 +113,5 @@ def _possible(exchange: Exchange, earliest_recv_ns: int) -> bool:
         0 < peer_send <= peer_recv <= LATEST_NS
         and 0 < host_recv <= host_send <= LATEST_NS
         and peer_recv >= earliest_recv_ns
-        and 0 <= round_trip_ns(exchange) <= LONGEST_RTT_NS
+        and 0 <= round_trip_ns(exchange) <= MAX_RTT_NS
     )

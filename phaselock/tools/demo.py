@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from phaselock.errors import PhaseLockError
-from phaselock.tools.processes import PATIENCE_S, Program, Stage, open_stage, surroundings
+from phaselock.tools.processes import TIMEOUT_S, ProcessGroup, Program, open_process_group, surroundings
 
 TUNE_S = 25
 SETTLING_S = 3.0
@@ -36,7 +36,7 @@ def run(peers: int, seconds: int, skew_ppm: float, screen: Screen) -> int:
     with contextlib.ExitStack() as stack:
         tune_path = str(stack.enter_context(importlib.resources.as_file(tune)))
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="phaselock-demo-"))
-        stage = stack.enter_context(open_stage(folder))
+        stage = stack.enter_context(open_process_group(folder))
         output = "auto" if _has_output(folder) else "null"
         screen.say(
             f"A host and {_counted(peers, 'peer')} on this machine, "
@@ -79,12 +79,12 @@ def _has_output(folder: str) -> bool:
         **surroundings(folder),
         capture_output=True,
         text=True,
-        timeout=PATIENCE_S,
+        timeout=TIMEOUT_S,
     )
     return '"event": "output"' in listed.stdout
 
 
-def _watch(stage: Stage, seconds: int, screen: Screen) -> float:
+def _watch(stage: ProcessGroup, seconds: int, screen: Screen) -> float:
     """Show the table for so long; how far apart two machines were at most, settled, in microseconds."""
     began = time.monotonic()
     worst_us = -math.inf

@@ -41,13 +41,13 @@ from phaselock.storage import settings
 from phaselock.storage.cache import FileCache
 from phaselock.storage.paths import cache_dir, log_path, settings_path
 from phaselock.sync.trace import Exchange
-from phaselock.tools.probe import Quality, Visitor, loss_words, quality, time_words
+from phaselock.tools.probe import ClockProbe, Quality, loss_words, quality, time_words
 
 LOCAL_LIMIT_S = 6.0
 RESOLVE_LIMIT_S = 2.0
 CONNECT_LIMIT_S = 3.5
 """Linux knows after three seconds that nobody in its own network has an address."""
-MOST_ADDRESSES = 2
+MAX_ADDRESSES = 2
 LISTEN_S = 3.0
 SOUND_S = 0.5
 FIRST_SOUND_S = 3.0
@@ -214,7 +214,7 @@ def check_priority(found: Priority) -> Finding:
 def listen_to_output(backend: str, device_name: str | None, *, or_default: bool) -> Heard:
     """Let the output run for half a second. AudioDeviceError."""
     _native.Engine.set_user_offset(USER_DATA_OFFSET)
-    engine = _native.Engine(_native.ClockLine(identity=True))
+    engine = _native.Engine(_native.ClockMap(identity=True))
     device = Device(
         engine,
         "phaselock-doctor",
@@ -262,7 +262,7 @@ def check_ports(port: int, clock_port: int, occupant: Callable[[int], str], bind
 async def session_at(port: int) -> str:
     """The name of the session that is open on this machine; empty if there is none."""
     with contextlib.suppress(PhaseLockError):
-        visitor = Visitor(await connect("127.0.0.1", port, CONNECT_LIMIT_S))
+        visitor = ClockProbe(await connect("127.0.0.1", port, CONNECT_LIMIT_S))
         try:
             return (await visitor.greet()).session_name
         finally:
@@ -393,11 +393,11 @@ async def check_way(
         fix = "Check the spelling, or use the address that the host shows, such as 192.168.1.42."
         yield Finding("name", "problem", f"Nobody here knows a machine called {host}.", fix)
         return
-    connected = await _connect(places[:MOST_ADDRESSES], port)
+    connected = await _connect(places[:MAX_ADDRESSES], port)
     if isinstance(connected, OSError):
         yield check_refusal(places[0], port, connected, sessions)
         return
-    visitor = Visitor(connected)
+    visitor = ClockProbe(connected)
     try:
         async for finding in _visit(visitor, measure):
             yield finding
@@ -440,7 +440,7 @@ def check_refusal(address: str, port: int, problem: OSError, sessions: Sequence[
     return Finding("connect", "problem", message, fix if announced else f"{SAME_NETWORK}\n{fix}")
 
 
-async def _visit(visitor: Visitor, measure: bool) -> AsyncIterator[Finding]:
+async def _visit(visitor: ClockProbe, measure: bool) -> AsyncIterator[Finding]:
     try:
         info = await visitor.greet()
     except PhaseLockError as error:
@@ -468,7 +468,7 @@ async def _visit(visitor: Visitor, measure: bool) -> AsyncIterator[Finding]:
         yield finding
 
 
-async def _measure(visitor: Visitor) -> list[Finding]:
+async def _measure(visitor: ClockProbe) -> list[Finding]:
     assert visitor.clock
     since_ns = at_ns = _native.now_ns()
     measured: list[Exchange] = []

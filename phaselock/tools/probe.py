@@ -34,7 +34,7 @@ NO_ANSWER = "Something answers there, but it is no PhaseLock session."
 _Result = TypeVar("_Result")
 
 
-class Visitor:
+class ClockProbe:
     """Takes part over a connected socket, which it owns. Belongs to the loop that it is made on; `leave` in the end."""
 
     def __init__(self, control: socket.socket) -> None:
@@ -118,15 +118,15 @@ class Visitor:
 
 
 def _report(clock: ClockStatus) -> m.PeerStatus:
-    known = clock.uncertainty_ns < m.LONGEST_DURATION_NS
+    known = clock.uncertainty_ns < m.MAX_DURATION_NS
     return m.PeerStatus(
         phase_error_ns=0,
-        offset_uncertainty_ns=clock.uncertainty_ns if known else m.LONGEST_DURATION_NS,
+        offset_uncertainty_ns=clock.uncertainty_ns if known else m.MAX_DURATION_NS,
         dac_deviation_ns=0,
         dac_uncertainty_ns=0,
         timing="exact",
         drift_ppb=round(min(max(clock.drift_ppm, -1e6), 1e6) * 1000),
-        rtt_ns=min(max(clock.rtt_ns, 0), m.LONGEST_DURATION_NS),
+        rtt_ns=min(max(clock.rtt_ns, 0), m.MAX_DURATION_NS),
         output_latency_ns=0,
         device_name=DEVICE_NAME,
         underruns=0,
@@ -175,4 +175,4 @@ def loss_words(loss: float) -> str:
 
 def known_us(clock: ClockStatus) -> float | None:
     """To within what the host's clock is known; None: not at all."""
-    return round(clock.uncertainty_ns / 1e3, 1) if clock.uncertainty_ns < m.LONGEST_DURATION_NS else None
+    return round(clock.uncertainty_ns / 1e3, 1) if clock.uncertainty_ns < m.MAX_DURATION_NS else None

@@ -17,7 +17,7 @@ from typing import Any
 
 from phaselock.errors import PhaseLockError
 
-PATIENCE_S = 60.0
+TIMEOUT_S = 60.0
 GOODBYE_S = 10.0
 
 
@@ -54,7 +54,7 @@ Heard = tuple[Program, dict[str, Any] | None]
 """What a program said; None when its output ended."""
 
 
-class Stage:
+class ProcessGroup:
     """The running programs and all that they say."""
 
     def __init__(self, folder: str) -> None:
@@ -97,7 +97,7 @@ class Stage:
 
     def wait_for(self, program: Program, name: str) -> dict[str, Any]:
         """The first such event of this program."""
-        until = time.monotonic() + PATIENCE_S
+        until = time.monotonic() + TIMEOUT_S
         while heard := self.hear(until):
             if heard[0] is program and heard[1]["event"] == name:
                 return heard[1]
@@ -133,9 +133,9 @@ def _event(line: str) -> dict[str, Any] | None:
 
 
 @contextlib.contextmanager
-def open_stage(folder: str) -> Iterator[Stage]:
+def open_process_group(folder: str) -> Iterator[ProcessGroup]:
     """A stage that leaves no process behind."""
-    stage = Stage(folder)
+    stage = ProcessGroup(folder)
     try:
         yield stage
     except BaseException:

@@ -18,7 +18,7 @@ from phaselock.protocol.messages import PROTOCOL_VERSION
 from phaselock.session.states import OTHER_VERSION
 from phaselock.storage.files import replace_file
 from phaselock.sync.trace import Exchange, trace_bytes
-from phaselock.tools.probe import Quality, Visitor, known_us, loss_words, quality, time_words
+from phaselock.tools.probe import ClockProbe, Quality, known_us, loss_words, quality, time_words
 
 LOOK_S = 0.5
 
@@ -57,7 +57,7 @@ async def _trace(address: tuple[str, int], path: str | None, seconds: float, scr
     target = pathlib.Path(path or began.strftime("phaselock-%Y%m%d-%H%M%S.trace"))
     if target.is_dir() or not os.access(target.absolute().parent, os.W_OK):
         raise PhaseLockError(f"The clock trace {target} cannot be written there.")
-    visitor = Visitor(await connect(*address))
+    visitor = ClockProbe(await connect(*address))
     collected: list[Exchange] = []
     try:
         info = await visitor.greet()

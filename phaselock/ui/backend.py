@@ -1,7 +1,7 @@
 """What the window and the rest of the program say to each other.
 
 The window calls `Program` on the GUI thread; every call returns at once. What comes of it arrives in the mailbox, which
-the pump empties on the GUI thread; of the state only the newest `State` counts. Everything here is a value.
+the pump empties on the GUI thread; of the state only the newest `SessionView` counts. Everything here is a value.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Preferences:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Own:
+class LocalStatus:
     """How this machine itself plays, as told once a second (see the `sync` event); None where it is not known."""
 
     playing: bool
@@ -52,14 +52,14 @@ class Own:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class State:
+class SessionView:
     """The whole session at one moment."""
 
     hosting: bool
     address: str
     """Hosting: what others join with; taking part: where the host is."""
     snapshot: SessionSnapshot
-    own: Own | None
+    own: LocalStatus | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -91,7 +91,7 @@ class Outputs:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Happened:
+class SessionEvent:
     """An event of the session, as on the command line (`--json`)."""
 
     name: str
@@ -101,7 +101,7 @@ class Happened:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Opened:
-    """The session that was asked for stands; the first `State` is there."""
+    """The session that was asked for stands; the first `SessionView` is there."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -113,7 +113,7 @@ class Closed:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Picture:
+class ArtworkRead:
     """The artwork of a track, JPEG or PNG; None: it has none."""
 
     file_id: UUID
@@ -121,7 +121,7 @@ class Picture:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Shape:
+class WaveformRead:
     """How a track sounds, for the eye. None in `peaks`: it cannot be told."""
 
     file_id: UUID
@@ -136,7 +136,7 @@ class Shape:
 PEAKS = 600
 BANDS = 24
 
-Mail: TypeAlias = FoundSessions | Outputs | Happened | Opened | Closed | Picture | Shape
+BackendEvent: TypeAlias = FoundSessions | Outputs | SessionEvent | Opened | Closed | ArtworkRead | WaveformRead
 
 
 class Program(Protocol):
@@ -148,10 +148,10 @@ class Program(Protocol):
     def remember(self, **ui: object) -> None:
         """Keep values of JSON for the window's next start."""
 
-    def state(self) -> State | None:
+    def state(self) -> SessionView | None:
         """The newest; None while there is no session."""
 
-    def mail(self, most: int) -> list[Mail]:
+    def mail(self, most: int) -> list[BackendEvent]:
         """Up to so many messages, oldest first; they are gone then."""
 
     def session_ns(self) -> int | None:
@@ -191,10 +191,10 @@ class Program(Protocol):
         """Outputs follows."""
 
     def picture(self, file_id: UUID) -> None:
-        """Picture follows, if the file is here."""
+        """ArtworkRead follows, if the file is here."""
 
     def shape(self, file_id: UUID) -> None:
-        """Shape follows, if the file is here; it takes a while."""
+        """WaveformRead follows, if the file is here; it takes a while."""
 
     def close(self) -> None:
         """Stop everything; two seconds at most."""

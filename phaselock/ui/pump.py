@@ -7,7 +7,7 @@ import time
 import tkinter
 from typing import Protocol
 
-from phaselock.ui.backend import Mail, Program, State
+from phaselock.ui.backend import BackendEvent, Program, SessionView
 
 EVERY_MS = 33
 IDLE_MS = 200
@@ -18,9 +18,9 @@ BUDGET_S = 0.004
 class Listener(Protocol):
     """The window."""
 
-    def take_mail(self, mail: Mail) -> None: ...
+    def take_mail(self, mail: BackendEvent) -> None: ...
 
-    def take_state(self, state: State | None) -> None: ...
+    def take_state(self, state: SessionView | None) -> None: ...
 
     def tick(self, session_ns: int | None) -> None: ...
 
@@ -36,7 +36,7 @@ class Pump:
         self._root = root
         self._program = program
         self._listener = listener
-        self._state: State | None = None
+        self._state: SessionView | None = None
         self._after: str | None = None
         self._stopped = False
 

@@ -15,7 +15,7 @@ from typing import Any
 
 from phaselock.session import commands as c
 from phaselock.ui import theme
-from phaselock.ui.backend import Closed, Happened, Mail, Opened, Program, State
+from phaselock.ui.backend import BackendEvent, Closed, Opened, Program, SessionEvent, SessionView
 from phaselock.ui.pump import Pump
 from phaselock.ui.screens.base import Screen
 from phaselock.ui.screens.home import BrowserScreen, CreateScreen, HomeScreen
@@ -29,7 +29,7 @@ from phaselock.ui.widgets.logo import icon_images
 from phaselock.ui.widgets.toast import Action, Kind, Toasts
 
 FIRST_SIZE = (1100, 720)
-LEAST_SIZE = (900, 600)
+MIN_SIZE = (900, 600)
 ASK_AGAIN_S = 6.0
 KEYS = {
     "<space>": "play_pause",
@@ -78,7 +78,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
         self.title("PhaseLock")
         self._icons = icon_images(self)
         self.iconphoto(True, *self._icons)
-        self.minsize(*map(px, LEAST_SIZE))
+        self.minsize(*map(px, MIN_SIZE))
         self.geometry(_geometry(program.preferences().ui.get("geometry"), self))
         self.protocol("WM_DELETE_WINDOW", self.close)
         self._bind_keys()
@@ -114,7 +114,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
         gc.collect()  # see Pump
         gc.enable()
 
-    # -- Stage, for the screens --------------------------------------------------------------------------------------
+    # -- WindowApi, for the screens ----------------------------------------------------------------------------------
 
     def now_s(self) -> float:
         """The time of the history."""
@@ -171,7 +171,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
 
     # -- from the pump -----------------------------------------------------------------------------------------------
 
-    def take_mail(self, mail: Mail) -> None:
+    def take_mail(self, mail: BackendEvent) -> None:
         """One message."""
         match mail:
             case Opened():
@@ -187,14 +187,14 @@ class Window(ctk.CTk):  # type: ignore[misc]
                     if reason and not failed:
                         self.say(reason)
                     return
-            case Happened():
+            case SessionEvent():
                 self._toast(mail)
         if self.overlay is not None:
             self.overlay.take_mail(mail)
         if self.screen is not None:
             self.screen.take_mail(mail)
 
-    def take_state(self, state: State | None) -> None:
+    def take_state(self, state: SessionView | None) -> None:
         """The newest state."""
         if state is None or not isinstance(self.screen, HostScreen | PeerScreen):
             return
@@ -241,7 +241,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
         if self.screen is not None:
             self.screen.place_forget()  # or the keyboard would reach what cannot be seen
 
-    def _toast(self, happened: Happened) -> None:
+    def _toast(self, happened: SessionEvent) -> None:
         toast = event_toast(happened, hosting=isinstance(self.screen, HostScreen))
         if toast is not None:
             again = toast.action == "retry"
@@ -314,7 +314,7 @@ def _geometry(remembered: object, root: tkinter.Misc) -> str:
     """The place and size of last time, if it is still on a screen; else the first size, scaled."""
     if isinstance(remembered, str) and (found := re.fullmatch(r"(\d+)x(\d+)\+(-?\d+)\+(-?\d+)", remembered)):
         width, height, x, y = map(int, found.groups())
-        if width >= px(LEAST_SIZE[0]) and height >= px(LEAST_SIZE[1]) and 0 <= x < root.winfo_screenwidth() - 100:
+        if width >= px(MIN_SIZE[0]) and height >= px(MIN_SIZE[1]) and 0 <= x < root.winfo_screenwidth() - 100:
             if 0 <= y < root.winfo_screenheight() - 100:
                 return remembered
     return "{}x{}".format(*map(px, FIRST_SIZE))

@@ -38,7 +38,7 @@ class Machine:
     """Decks and their engine; frame k leaves the loudspeaker at T0 + LATENCY + k / DEVICE_HZ."""
 
     def __init__(self) -> None:
-        self.line = _native.ClockLine(identity=True)
+        self.line = _native.ClockMap(identity=True)
         self.engine = _native.Engine(self.line)
         self.engine.set_output_latency(LATENCY_NS)
         self.engine.stream(DEVICE_HZ)

@@ -76,7 +76,7 @@ class World:
         self.outputs: queue.SimpleQueue[FakeOutput] = queue.SimpleQueue()
         self.events: queue.SimpleQueue[AudioEvent] = queue.SimpleQueue()
         self.player = Player(
-            _native.ClockLine(identity=True),
+            _native.ClockMap(identity=True),
             lambda engine: FakeOutput(self, engine),
             lambda wanted: CompassSource(wanted.track.frames),
         )

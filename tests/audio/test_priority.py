@@ -85,7 +85,7 @@ def test_advice_is_given_where_there_is_something_to_do() -> None:
 
 
 def test_the_engine_knows_the_thread_that_calls_it_back() -> None:
-    engine = _native.Engine(_native.ClockLine())
+    engine = _native.Engine(_native.ClockMap())
     engine.stream(48000)
     assert engine.thread() == 0
     # The process's only offset: devices that other tests gave up, and left running, rely on it as well.

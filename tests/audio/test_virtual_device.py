@@ -21,12 +21,12 @@ from phaselock.errors import AudioDeviceError, PhaseLockError
 
 RATE_HZ = 48000
 LEVEL = 0.5
-PATIENCE_S = 60.0
+TIMEOUT_S = 60.0
 
 
 def play_on(card: VirtualCard, frames: int) -> None:
     """A deck of constant level on that card, until it has asked for so many frames."""
-    engine = _native.Engine(_native.ClockLine(identity=True))
+    engine = _native.Engine(_native.ClockMap(identity=True))
     output = VirtualOutput(engine, card, "test card")
     engine.stream(output.rate_hz)
     engine.set_output_latency(output.output_latency_ns())
@@ -35,7 +35,7 @@ def play_on(card: VirtualCard, frames: int) -> None:
     engine.write(deck, generation, array.array("f", [LEVEL] * 2 * 60000))
     engine.arm(deck, RATE_HZ, 0, _native.now_ns())
     output.open().start()
-    until_s = time.monotonic() + PATIENCE_S
+    until_s = time.monotonic() + TIMEOUT_S
     try:
         while engine.status().device_frames < frames:
             assert output.is_running() and time.monotonic() < until_s
@@ -101,11 +101,11 @@ def test_a_block_that_comes_too_late_is_silence_and_is_noted(
 
     monkeypatch.setattr("phaselock.audio.virtual_device._true_ns", lambda: clock_ns)
     monkeypatch.setattr("phaselock.audio.virtual_device.time.sleep", sleep)
-    engine = _native.Engine(_native.ClockLine(identity=True))
+    engine = _native.Engine(_native.ClockMap(identity=True))
     engine.stream(RATE_HZ)
     output = VirtualOutput(engine, VirtualCard(latency_ms=50, period_frames=480, record=str(tmp_path)), "test card")
     output.start()
-    until_s = time.monotonic() + PATIENCE_S
+    until_s = time.monotonic() + TIMEOUT_S
     try:
         while engine.status().device_frames < 480 * 100:
             assert output.is_running() and time.monotonic() < until_s
@@ -121,7 +121,7 @@ def test_a_block_that_comes_too_late_is_silence_and_is_noted(
 @pytest.mark.skipif(not pathlib.Path("/proc/self/timerslack_ns").exists(), reason="this system has no timer slack")
 def test_it_wakes_as_punctually_as_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
     slack_ns: list[str] = []
-    output = VirtualOutput(_native.Engine(_native.ClockLine(identity=True)), VirtualCard(latency_ms=100), "test card")
+    output = VirtualOutput(_native.Engine(_native.ClockMap(identity=True)), VirtualCard(latency_ms=100), "test card")
     real_sleep = virtual_device._sleep_until
 
     def sleep(true_ns: int) -> None:
@@ -130,7 +130,7 @@ def test_it_wakes_as_punctually_as_an_interrupt(monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(virtual_device, "_sleep_until", sleep)
     output.open().start()
-    until_s = time.monotonic() + PATIENCE_S
+    until_s = time.monotonic() + TIMEOUT_S
     while not slack_ns and time.monotonic() < until_s:
         time.sleep(0.005)
     output.close()
@@ -150,14 +150,14 @@ class FullDisk(io.RawIOBase):
 def test_a_card_that_cannot_write_is_lost(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    engine = _native.Engine(_native.ClockLine(identity=True))
+    engine = _native.Engine(_native.ClockMap(identity=True))
     engine.stream(RATE_HZ)
     output = VirtualOutput(engine, VirtualCard(latency_ms=50, record=str(tmp_path)), "test card")
     full = io.BufferedWriter(FullDisk())
     monkeypatch.setattr(output, "_new_record", lambda: (full, tmp_path / "notes.json"))
     output.start()  # a traceback of its thread would fail the test
     assert output._thread
-    output._thread.join(PATIENCE_S)
+    output._thread.join(TIMEOUT_S)
     assert not output.is_running()
     output.close()
     assert "No space left" in caplog.text
@@ -165,7 +165,7 @@ def test_a_card_that_cannot_write_is_lost(
 
 @pytest.mark.parametrize("record", ["a\0b", "\ud800"])
 def test_a_folder_that_cannot_be_is_a_sentence(record: str) -> None:
-    engine = _native.Engine(_native.ClockLine(identity=True))
+    engine = _native.Engine(_native.ClockMap(identity=True))
     with pytest.raises(AudioDeviceError, match=r"cannot record: no such folder\.$"):
         VirtualOutput(engine, VirtualCard(record=record), "test card").start()
 

@@ -17,14 +17,14 @@ import pytest
 from phaselock import cli
 from phaselock.bench import options as bench_options
 from phaselock.bench.interface import Bench
-from phaselock.bench.results import Case, Figure, read_run
+from phaselock.bench.results import Case, Metric, read_run
 from phaselock.errors import PhaseLockError
 
 Run = Callable[[argparse.Namespace, Bench], None]
 
 
 def a_case(benchmark: str, name: str, *values: float) -> Case:
-    return Case(benchmark, name, {}, (Figure("start_us", "us", values),))
+    return Case(benchmark, name, {}, (Metric("start_us", "us", values),))
 
 
 def measures(benchmark: str, error: BaseException | None = None) -> Run:

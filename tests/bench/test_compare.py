@@ -14,21 +14,21 @@ import pytest
 
 from phaselock import cli
 from phaselock.bench.analysis import stats
-from phaselock.bench.results import Better, Case, Figure, Run, new_run, write_run
+from phaselock.bench.results import Better, Case, Metric, Run, new_run, write_run
 
 LOW, SAME, HIGH = (10.0, 11.0, 12.0), (10.5, 11.5, 11.7), (20.0, 21.0, 22.0)
 SIX_LOW, SIX_HIGH = tuple(map(float, range(10, 16))), tuple(map(float, range(20, 26)))
 
 
-def a_run(*figures: Figure, name: str = "wired", **parameters: Any) -> Run:
+def a_run(*figures: Metric, name: str = "wired", **parameters: Any) -> Run:
     run = new_run(("bench", "sync"))
     run.cases.append(Case("sync", name, parameters, figures))
     run.complete = True
     return run
 
 
-def a_figure(values: tuple[float, ...], better: Better = "less", name: str = "start_us") -> Figure:
-    return Figure(name, "us", values, better)
+def a_figure(values: tuple[float, ...], better: Better = "less", name: str = "start_us") -> Metric:
+    return Metric(name, "us", values, better)
 
 
 class Compared:
@@ -198,8 +198,8 @@ def test_a_strangers_words_do_not_reach_the_terminal_raw(
     tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     evil = "\x1b[2J\x07\u202e" + "long" * 1000
-    before = a_run(Figure(evil, evil, LOW), name=evil, **{evil: 1})
-    after = a_run(Figure(evil, evil, HIGH), name=evil, **{evil: evil})
+    before = a_run(Metric(evil, evil, LOW), name=evil, **{evil: 1})
+    after = a_run(Metric(evil, evil, HIGH), name=evil, **{evil: evil})
     before.cases[0] = dataclasses.replace(before.cases[0], benchmark=evil)
     after.cases[0] = dataclasses.replace(after.cases[0], benchmark=evil)
     after.machine = {"processor": evil, "packages": {evil: evil}}

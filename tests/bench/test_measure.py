@@ -22,7 +22,7 @@ from phaselock.bench.lab.wav import Sound, read_wav
 from phaselock.bench.results import Case
 from phaselock.cli import main
 from phaselock.errors import PhaseLockError
-from phaselock.tools.processes import open_stage
+from phaselock.tools.processes import open_process_group
 from tests.support.bench import Collector
 from tests.support.noise import Noise
 
@@ -347,7 +347,7 @@ def test_two_real_programs_on_virtual_cards(tmp_path: pathlib.Path) -> None:
     song, names = tmp_path / "signal.mp3", ("host", "peer")
     song.write_bytes(measure._signal(10))
     local = ("--bind", "127.0.0.1", "--port", "0", "--clock-port", "0")
-    with open_stage(str(tmp_path)) as stage:
+    with open_process_group(str(tmp_path)) as stage:
 
         def card(name: str, ppm: float) -> tuple[str, ...]:
             return "--backend", "virtual", "--card", json.dumps({"ppm": ppm, "record": str(tmp_path / "ear" / name)})
@@ -380,7 +380,7 @@ def test_an_input_is_looked_for_before_anybody_is_asked_to_join(
         raise PhaseLockError(f"No sound input is named {name!r}.")
 
     monkeypatch.setattr(measure.capture, "check", check)
-    monkeypatch.setattr(measure, "open_stage", lambda folder: pytest.fail("a session was opened"))
+    monkeypatch.setattr(measure, "open_process_group", lambda folder: pytest.fail("a session was opened"))
     options = argparse.Namespace(recording=None, play=True, seconds=5, input="x", microphone=False, out=tmp_path)
     with pytest.raises(PhaseLockError, match="No sound input is named"):
         measure.run(options, Collector())

@@ -30,7 +30,7 @@ def values(case: Case, name: str) -> tuple[float, ...]:
 
 
 def an_engine() -> _native.Engine:
-    line = _native.ClockLine()
+    line = _native.ClockMap()
     line.set(T0_NS, 0, 0.0, 1.0, 0.0)
     made = _native.Engine(line)
     made.stream(48000)
@@ -196,7 +196,7 @@ def test_no_display_is_said_and_an_interrupt_leaves_no_process_behind(monkeypatc
     monkeypatch.setattr(subprocess, "Popen", Spied)
     monkeypatch.setattr(resources, "_rest", interrupted)
     monkeypatch.setattr(resources, "_display", lambda: contextlib.nullcontext())
-    monkeypatch.setattr(resources, "PATIENCE_S", 1)
+    monkeypatch.setattr(resources, "TIMEOUT_S", 1)
     found = Collector()
     with pytest.raises(KeyboardInterrupt):
         resources.run(argparse.Namespace(seeds=(1,), watch_s=1), found)

@@ -12,7 +12,7 @@ import pytest
 
 from phaselock.bench.analysis import stats
 from phaselock.bench.report import page as report
-from phaselock.bench.results import Case, Figure, Plot, Run, Series, new_run
+from phaselock.bench.results import Case, Metric, Plot, Run, Series, new_run
 from phaselock.errors import PhaseLockError
 
 EVIL = "</title><script>alert(1)</script><img src=x onerror=alert(1)>\x1b[2J\ud800$\\frac{$|`*_&\u202e"
@@ -61,7 +61,7 @@ def a_run(*cases: Case, complete: bool = True) -> Run:
 
 
 def a_case(name: str = "wired", *plots: Plot) -> Case:
-    figures = (Figure("start_us", "us", (10.0, 12.0, 50.0)), Figure("settling_s", "s", (math.nan, 2.0, 1.0)))
+    figures = (Metric("start_us", "us", (10.0, 12.0, 50.0)), Metric("settling_s", "s", (math.nan, 2.0, 1.0)))
     return Case("sync", name, {"peers": 2, "machines": [{"name": "host"}]}, figures, plots, {}, ("A note.",))
 
 
@@ -116,7 +116,7 @@ def test_an_empty_run_is_a_page_too(tmp_path: pathlib.Path) -> None:
 def test_a_strangers_run_stays_text(kind: str, tmp_path: pathlib.Path) -> None:
     x = (EVIL, EVIL + "2") if kind == "bars" else (0.0, 1.0)
     plot = Plot(EVIL, EVIL, EVIL, (Series(EVIL, x, (1.0, 2.0)), Series(EVIL, x, (3.0, 4.0))), kind)  # type: ignore[arg-type]
-    figure = Figure(EVIL, EVIL, (1.0, 2.0), "more")
+    figure = Metric(EVIL, EVIL, (1.0, 2.0), "more")
     parameters = {EVIL: EVIL, "list": [EVIL], "deep": {EVIL: [EVIL]}}
     run = a_run(*(Case(EVIL, EVIL + end, parameters, (figure,), (plot,), {}, (EVIL,)) for end in "ab"), complete=False)
     run.problems.append(EVIL)
@@ -213,7 +213,7 @@ def test_a_folder_that_cannot_be_written_to_is_told(tmp_path: pathlib.Path) -> N
 
 def test_a_summary_fits_a_terminal() -> None:
     names = ("start_us", "playing_p50_us", "playing_p95_us", "playing_max_us", "settling_s", "clicks")
-    figures = tuple(Figure(name, "us", (1234.5, 2345.6, 3456.7)) for name in names)
+    figures = tuple(Metric(name, "us", (1234.5, 2345.6, 3456.7)) for name in names)
     lines = report.summary(a_run(*(Case("sync", f"scenario {k}, 6 machines", {}, figures) for k in range(3))))
     assert max(map(len, lines)) <= 100
     assert sum("scenario 1" in line for line in lines) == 2  # what is too wide goes on below

@@ -25,7 +25,7 @@ from phaselock.bench.lab.relay import Plan, Relay
 from phaselock.bench.lab.relay_process import Loop, Pipe
 from phaselock.errors import PhaseLockError
 
-PATIENCE_S = 20.0
+TIMEOUT_S = 20.0
 STILL = Link(up_us=300, up_jitter_us=0, down_us=700, down_jitter_us=0)
 MS = 1_000_000
 SECOND = 1000 * MS
@@ -192,7 +192,7 @@ class Host:
         self.udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.udp.bind(("127.0.0.1", 0))
         for sock in (self.tcp, self.udp):
-            sock.settimeout(PATIENCE_S)
+            sock.settimeout(TIMEOUT_S)
         self.port: int = self.tcp.getsockname()[1]
         self.clock_port: int = self.udp.getsockname()[1]
 
@@ -201,9 +201,9 @@ class Host:
 
     def joined(self, k: int = 0) -> tuple[socket.socket, socket.socket]:
         """A connection of peer k: its end and the host's."""
-        peer = socket.create_connection((f"127.0.0.{2 + k}", self.port), timeout=PATIENCE_S)
+        peer = socket.create_connection((f"127.0.0.{2 + k}", self.port), timeout=TIMEOUT_S)
         ours, (ip, _) = self.tcp.accept()
-        ours.settimeout(PATIENCE_S)
+        ours.settimeout(TIMEOUT_S)
         assert ip == f"127.0.0.{2 + k}", "the host answers clock pings of this address alone"
         return peer, ours
 
@@ -235,7 +235,7 @@ def test_pings_come_from_the_peer_and_pongs_from_where_it_asked(host: Host) -> N
         assert [relay.address(k) for k in (0, 1)] == [f"127.0.0.{2 + k}:{host.port}" for k in (0, 1)]
         pingers = [stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(3)]
         for pinger, k in zip(pingers, (0, 0, 1), strict=True):
-            pinger.settimeout(PATIENCE_S)
+            pinger.settimeout(TIMEOUT_S)
             for word in (b"one", b"two"):
                 pinger.sendto(word + b"%d" % k, (f"127.0.0.{2 + k}", host.clock_port))
                 data, sender = host.udp.recvfrom(100)
@@ -250,7 +250,7 @@ def test_no_stranger_speaks_for_the_host(host: Host) -> None:
     with contextlib.ExitStack() as stack:
         stack.enter_context(host.relay(STILL, STILL))
         pinger, stranger = (stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(2))
-        pinger.settimeout(PATIENCE_S)
+        pinger.settimeout(TIMEOUT_S)
         pinger.sendto(b"ping", ("127.0.0.2", host.clock_port))
         _, sender = host.udp.recvfrom(100)
         stranger.sendto(b"lie", sender)
@@ -388,11 +388,11 @@ def test_a_reset_is_passed_on_both_ways(host: Host) -> None:
 def test_a_host_that_does_not_listen_resets_whoever_asks_and_then_serves_again(host: Host) -> None:
     with host.relay(STILL, STILL):
         host.tcp.close()
-        with socket.create_connection(("127.0.0.2", host.port), timeout=PATIENCE_S) as peer:
+        with socket.create_connection(("127.0.0.2", host.port), timeout=TIMEOUT_S) as peer:
             with pytest.raises(ConnectionResetError):
                 peer.recv(10)
         host.tcp = socket.create_server(("127.0.0.1", host.port))
-        host.tcp.settimeout(PATIENCE_S)
+        host.tcp.settimeout(TIMEOUT_S)
         for sock in host.joined():
             sock.close()
 
@@ -412,7 +412,7 @@ def test_it_ends_with_its_input_though_ctrl_c_does_not_touch_it(host: Host) -> N
         peer, ours = host.joined()
         with peer, ours:
             process.stdin.close()
-            assert process.wait(PATIENCE_S) == 0
+            assert process.wait(TIMEOUT_S) == 0
             with pytest.raises(ConnectionResetError):
                 peer.recv(10)
         assert json.loads(process.stdout.readline())["passed"] == 0
@@ -430,7 +430,7 @@ def test_an_owner_that_listens_no_more_is_no_traceback(host: Host) -> None:
         process.stdout.readline()
         process.stdout.close()
         process.stdin.close()
-        assert process.wait(PATIENCE_S) == 0
+        assert process.wait(TIMEOUT_S) == 0
         assert process.stderr.read() == b""
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from phaselock.bench.results import Case, Figure, Plot, Series, new_run, read_run, write_run
+from phaselock.bench.results import Case, Metric, Plot, Series, new_run, read_run, write_run
 from phaselock.errors import PhaseLockError
 
 
@@ -19,7 +19,7 @@ def a_case() -> Case:
         "sync",
         "wired",
         {"peers": 2, "seeds": [1, 2]},
-        (Figure("start_us", "us", (12.5, math.nan)),),
+        (Metric("start_us", "us", (12.5, math.nan)),),
         (
             Plot("Distance", "seconds", "us", (Series("seed 1", (0.0, 1.0), (3.0, math.inf)),), "points"),
             Plot("Done", "", "s", (Series("seed 1", ("Ada", "Bob"), (1.0, 2.0)),), "bars", True),

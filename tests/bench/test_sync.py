@@ -176,7 +176,7 @@ def test_a_session_is_played_and_heard(tmp_path: pathlib.Path) -> None:
 
 @pytest.mark.slow
 def test_a_file_is_sent_and_timed(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(transfer, "MOST_PEERS", 2)
+    monkeypatch.setattr(transfer, "MAX_PEERS", 2)
     bench = Collector()
     transfer.run(argparse.Namespace(mbit=200, megabytes=2, seeds=(1,)), bench)
     assert list(bench.cases) == ["1 peer at 200 Mbit/s", "2 peers at 200 Mbit/s"]

@@ -16,7 +16,7 @@ from phaselock import cli
 from phaselock.bench.analysis.delay import Loudspeaker
 from phaselock.bench.benchmarks import clock, decode, engine, resources, sync, transfer
 from phaselock.bench.report import table
-from phaselock.bench.results import Case, Figure, Run, new_run, write_run
+from phaselock.bench.results import Case, Metric, Run, new_run, write_run
 from tests.support.noise import Noise, played
 
 MARKED = f"# Title\n\n{table.BEGIN}\nold\n{table.END}\n\nThe rest.\n"
@@ -35,27 +35,27 @@ def a_run() -> Run:
         "python": "3.11.7",
     }
     seeds = {"seeds": [1, 2, 3]}
-    run.cases.append(Case("new", "a case", seeds, tuple(Figure(f"f{k}_ms", "ms", (1.0, 2.0, 3.0)) for k in range(9))))
+    run.cases.append(Case("new", "a case", seeds, tuple(Metric(f"f{k}_ms", "ms", (1.0, 2.0, 3.0)) for k in range(9))))
     run.cases.append(
         Case(
             "sync",
             "wired",
             seeds,
             (
-                Figure("clicks", "", (0.0, 0.0, 0.0)),
-                Figure("unsure_windows", "", (1.0, 1.0, 1.0)),
-                Figure("start_us", "us", (9.876, 12.0, 14.0)),
-                Figure("settling_s", "s", (1.0, math.nan, 2.0)),
+                Metric("clicks", "", (0.0, 0.0, 0.0)),
+                Metric("unsure_windows", "", (1.0, 1.0, 1.0)),
+                Metric("start_us", "us", (9.876, 12.0, 14.0)),
+                Metric("settling_s", "s", (1.0, math.nan, 2.0)),
             ),
         )
     )
-    run.cases.append(Case("sync", "wifi | x", seeds, (Figure("start_us", "us", (20.0, 21.0, 22.0)),)))
+    run.cases.append(Case("sync", "wifi | x", seeds, (Metric("start_us", "us", (20.0, 21.0, 22.0)),)))
     return run
 
 
 def test_a_long_table_is_folded() -> None:
     run = a_run()
-    run.cases = [dataclasses.replace(run.cases[0], name=f"case {number}") for number in range(table.MOST_ROWS + 1)]
+    run.cases = [dataclasses.replace(run.cases[0], name=f"case {number}") for number in range(table.MAX_ROWS + 1)]
     assert table.figures_of(run).startswith("<details><summary>new</summary>\n\n| new |")
 
 
@@ -67,7 +67,7 @@ def test_the_main_figures_are_in_a_table_for_each_benchmark() -> None:
         "| wired | 12 (9.88–14) | 1.50 (1–2, 1 failed) | 0 |",
         "| wifi \\| x | 21 (20–22) |  |  |",
     ]
-    assert new.splitlines()[0].count("|") == 2 + table.MOST_OTHER_COLUMNS
+    assert new.splitlines()[0].count("|") == 2 + table.MAX_OTHER_COLUMNS
     assert how == (
         "Measured by `phaselock bench all --seeds 1,2,3` (PhaseLock 0.1.0, commit abc123) on Some Processor with 2 "
         "cores, Linux 6.1, Python 3.11.7; 24 November 2026, in 15 minutes. Each figure is the median of 3 repeats "
@@ -176,7 +176,7 @@ def test_a_strangers_run_cannot_close_the_marks() -> None:
     run = a_run()
     for case in run.cases:
         case.parameters["seeds"][:] = [table.END]  # type: ignore[index]
-    run.cases.append(Case(f"evil\n{table.END}", f"{table.END}\n# Mine", {}, (Figure(table.END, table.END, (1.0,)),)))
+    run.cases.append(Case(f"evil\n{table.END}", f"{table.END}\n# Mine", {}, (Metric(table.END, table.END, (1.0,)),)))
     run.command, run.began = (table.END, "`x`"), table.END
     run.machine = dict.fromkeys(run.machine, f"{table.END}\n<script>")
     document = table.put_between(MARKED, table.figures_of(run))

@@ -28,7 +28,7 @@ class Rig:
 
     def __init__(self, backend: str, name: str | None = None) -> None:
         _native.Engine.set_user_offset(USER_DATA_OFFSET)
-        self.engine = _native.Engine(_native.ClockLine(identity=True))
+        self.engine = _native.Engine(_native.ClockMap(identity=True))
         self.device = Device(
             self.engine,
             "phaselock-test",

@@ -40,7 +40,7 @@ def server(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[
 @pytest.fixture
 def engine() -> _native.Engine:
     _native.Engine.set_user_offset(USER_DATA_OFFSET)
-    return _native.Engine(_native.ClockLine(identity=True))
+    return _native.Engine(_native.ClockMap(identity=True))
 
 
 def test_a_stream_plays_and_tells_when_its_frames_leave(server: PipeWireServer, engine: _native.Engine) -> None:

@@ -27,7 +27,7 @@ sys.path.insert(0, str(ROOT))
 
 with socket.create_server(("127.0.0.1", 0)) as _free:
     PORT = _free.getsockname()[1]
-PATIENCE_S = 40.0
+TIMEOUT_S = 40.0
 
 
 @contextlib.contextmanager
@@ -98,12 +98,12 @@ def main() -> None:
 
 
 def shoot(target: pathlib.Path, home: pathlib.Path, geometry: str) -> None:
-    from phaselock.app.window import Desktop
+    from phaselock.app.window import WindowProgram
     from phaselock.session import commands as c
     from phaselock.ui.window import Window
 
     songs = make_songs(home)
-    desktop = Desktop("null")
+    desktop = WindowProgram("null")
     desktop.bind = "127.0.0.1"
     window = Window(desktop)
     window.geometry(geometry)
@@ -111,7 +111,7 @@ def shoot(target: pathlib.Path, home: pathlib.Path, geometry: str) -> None:
     peers: list[subprocess.Popen[str]] = []
 
     def wait(seconds: float = 0.4, until: Callable[[], bool] = lambda: False) -> None:
-        end = time.monotonic() + (PATIENCE_S if seconds < 0 else seconds)
+        end = time.monotonic() + (TIMEOUT_S if seconds < 0 else seconds)
         while time.monotonic() < end and not until():
             window.update()
             time.sleep(0.01)

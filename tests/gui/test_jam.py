@@ -40,10 +40,10 @@ def window(
     """The window as people get it, on the loopback and without a sound; afterwards nothing of it is left."""
     monkeypatch.setenv("PHASELOCK_SCALE", "1")
     monkeypatch.setenv("PHASELOCK_HOME", str(tmp_path / "home"))
-    from phaselock.app.window import Desktop
+    from phaselock.app.window import WindowProgram
     from phaselock.ui.window import Window
 
-    desktop = Desktop("null")
+    desktop = WindowProgram("null")
     desktop.bind = "127.0.0.1"
     window: Any = Window(desktop)
     raised: list[BaseException] = []

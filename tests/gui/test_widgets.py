@@ -476,12 +476,12 @@ def _fill(canvas: Any, item: int) -> str:
 
 def test_figures_that_change_do_not_dance(window: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from phaselock.ui import theme
-    from phaselock.ui.widgets.base import Drawing, Figures
+    from phaselock.ui.widgets.base import Drawing, NumericLabel
 
     canvas = Drawing(window, 200, 40)
     shown(canvas)
     monkeypatch.setattr(theme, "measure", lambda text, _font: sum(4 if c == "1" else 7 for c in text))
-    figures = Figures(canvas, theme.canvas_font(13), "#FFFFFF", "se")
+    figures = NumericLabel(canvas, theme.canvas_font(13), "#FFFFFF", "se")
     figures.move(100, 30)
     places = []
     for text in ("0:00", "1:11", "8:51"):

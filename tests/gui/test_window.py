@@ -19,7 +19,7 @@ import pytest
 
 from phaselock.model.snapshot import FileState, RequestState, RequestView
 from phaselock.session import commands as c
-from phaselock.ui.backend import Closed, Found, FoundSessions, Happened, Opened, Outputs, Picture, Shape
+from phaselock.ui.backend import ArtworkRead, Closed, Found, FoundSessions, Opened, Outputs, SessionEvent, WaveformRead
 from tests.support.stagehand import (
     ALT,
     ROOT,
@@ -511,7 +511,9 @@ def test_artwork_and_wave_are_asked_for_once_and_shown(window: Any) -> None:
     shown = show(window, playing())
     track = QUEUE[0].id
     assert (window.program.of("picture"), window.program.of("shape")) == ([track], [track])
-    deliver(window, Picture(track, None), Shape(track, bytes([200]) * 600, bytes([200]) * 24 * 400, 22050, 44100))
+    deliver(
+        window, ArtworkRead(track, None), WaveformRead(track, bytes([200]) * 600, bytes([200]) * 24 * 400, 22050, 44100)
+    )
     assert shown.playing.seekbar._bars
     window.program.now_ns = 10**9
     until(window, lambda: shown.playing.spectrum.bbox("all") is not None)
@@ -731,10 +733,10 @@ def test_what_happens_is_told_in_passing(window: Any) -> None:
     show(window, playing(peer()))
     deliver(
         window,
-        Happened("error", 1, {"message": "Invalid or corrupted MP3 file: bad.mp3"}),
-        Happened("device", 1, {"state": "none"}),
-        Happened("playing", 1, {}),
-        Happened("peer_joined", 1, {"name": "Cleo"}),
+        SessionEvent("error", 1, {"message": "Invalid or corrupted MP3 file: bad.mp3"}),
+        SessionEvent("device", 1, {"state": "none"}),
+        SessionEvent("playing", 1, {}),
+        SessionEvent("peer_joined", 1, {"name": "Cleo"}),
     )
     assert toasts(window) == (
         "Invalid or corrupted MP3 file. bad.mp3 was not added.",
@@ -745,7 +747,9 @@ def test_what_happens_is_told_in_passing(window: Any) -> None:
 
 def test_what_was_given_up_is_sent_again_from_its_toast(window: Any) -> None:
     show(window, playing(peer()))
-    deliver(window, Happened("error", 1, {"message": "Sam cannot get a.mp3. Try again (retry Sam).", "peer": "Sam"}))
+    deliver(
+        window, SessionEvent("error", 1, {"message": "Sam cannot get a.mp3. Try again (retry Sam).", "peer": "Sam"})
+    )
     assert toasts(window) == ("Sam cannot get a.mp3.",)
     click(button(window, "Retry"))
     assert commands(window) == [c.Retry("Sam")] and toasts(window) == ()
@@ -798,7 +802,7 @@ def test_the_pump_goes_on_after_a_failure_and_loses_nothing(window: Any) -> None
             raise ValueError("once")
 
     shown.take_mail = take
-    letters = [Picture(UUID(int=number), None) for number in range(6)]
+    letters = [ArtworkRead(UUID(int=number), None) for number in range(6)]
     deliver(window, *letters)
     assert taken == letters and [str(error) for error in window.raised] == ["once"]
     window.raised.clear()

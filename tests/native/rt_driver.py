@@ -24,7 +24,7 @@ class World:
 
     def __init__(self, shim: ctypes.CDLL) -> None:
         self.now_ns = 1_000_000_000_000
-        self.line = _native.ClockLine()
+        self.line = _native.ClockMap()
         self.engine = _native.Engine(self.line)
         self.engine.set_output_latency(LATENCY_NS)
         self.engine.stream(DEVICE_RATE_HZ)
@@ -194,7 +194,7 @@ def card_slips(world: World) -> None:
 
 
 def no_clock(world: World) -> None:
-    world.engine = _native.Engine(_native.ClockLine())
+    world.engine = _native.Engine(_native.ClockMap())
     world.engine.stream(DEVICE_RATE_HZ)
     world.device = ctypes.create_string_buffer(struct.pack("@16xP", world.engine.address))
     world.play(world.session_in(0))

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 import pytest
 
-from phaselock._native import ClockFilter, ClockLine, Engine
+from phaselock._native import ClockFilter, ClockMap, Engine
 from tests.support.exchanges import WAN, WIFI, WIRED, Leg, Link, Trains
 
 SECOND = 1_000_000_000
@@ -57,7 +57,7 @@ class Card:
     """An engine on a card whose rate is right, and callbacks that are late."""
 
     def __init__(self, clock: Clock, late_us: Callable[[float], float]) -> None:
-        self.engine = Engine(ClockLine())
+        self.engine = Engine(ClockMap())
         self.engine.stream(DEVICE_HZ)
         self.clock = clock
         self.late_us = late_us

@@ -35,7 +35,7 @@ def test_a_skewed_clock_is_ahead_and_runs_fast() -> None:
 
 
 def test_an_identity_line_is_exact() -> None:
-    line = _native.ClockLine(identity=True)
+    line = _native.ClockMap(identity=True)
     assert line.value().valid
     for local_ns in (0, 1, 1_800_000_000_123_456_789):
         assert line.session_from_local(local_ns) == local_ns
@@ -43,11 +43,11 @@ def test_an_identity_line_is_exact() -> None:
 
 
 def test_a_line_is_unknown_until_it_is_written() -> None:
-    assert not _native.ClockLine().value().valid
+    assert not _native.ClockMap().value().valid
 
 
 def test_a_line_leads_there_and_back_at_large_values() -> None:
-    line = _native.ClockLine()
+    line = _native.ClockMap()
     now_ns = 1_800_000_000_123_456_789
     line.set(now_ns, -600_000_000_001, 100e-6, 1000.0, 1e-7)
     for away_ns in (-3_600_000_000_000, -1, 0, 7, 7_200_000_000_000):

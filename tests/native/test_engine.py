@@ -23,7 +23,7 @@ class Machine:
     """An engine on a card that calls back at true times; its local clock is true time."""
 
     def __init__(self, *, card_ppm: float = 0.0, late_ns: Callable[[], float] = lambda: 0.0) -> None:
-        self.line = _native.ClockLine()
+        self.line = _native.ClockMap()
         self.line.set(T0_NS, 0, 0.0, 0.0, 0.0)
         self.engine = _native.Engine(self.line)
         self.engine.stream(DEVICE_HZ)
@@ -317,7 +317,7 @@ def test_cancel_and_stop_now_fade() -> None:
 
 def test_nothing_plays_before_the_clock_is_known() -> None:
     machine = Machine()
-    machine.line = _native.ClockLine()
+    machine.line = _native.ClockMap()
     machine.engine = _native.Engine(machine.line)
     machine.engine.stream(DEVICE_HZ)
     machine.arm(0, T0_NS + SECOND)
@@ -394,7 +394,7 @@ def test_what_is_out_of_range_is_refused() -> None:
     with pytest.raises(ValueError):
         engine.stream(0)
     with pytest.raises(ValueError):
-        _native.Engine(_native.ClockLine(), ring_frames=5000)
+        _native.Engine(_native.ClockMap(), ring_frames=5000)
     engine.reset_deck(0, 0)
     assert engine.arm(0, 44100, 0, 0)
     with pytest.raises(ValueError):

@@ -227,7 +227,7 @@ class Stream:
     """An engine on a stream whose account says what it is told to say. Time is the callbacks'."""
 
     def __init__(self, noise: str) -> None:
-        line = _native.ClockLine()
+        line = _native.ClockMap()
         line.set(T0_NS, 0, 0.0, 0.0, 0.0)
         self.engine = _native.Engine(line)
         self.account = _native.ManualAccount(noise)

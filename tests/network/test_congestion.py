@@ -128,7 +128,7 @@ def test_fast_links_are_filled() -> None:
 def test_slow_links_get_the_least_window() -> None:
     flows = [Pace() for _ in range(5)]
     assert bottleneck(10, 20, [0] * 5, until_s=8, paces=flows).use > 0.9
-    assert {flow.window_bytes for flow in flows} == {congestion.LEAST_WINDOW_BYTES}
+    assert {flow.window_bytes for flow in flows} == {congestion.MIN_WINDOW_BYTES}
 
 
 def cruising(delay_ns: int = MS) -> tuple[Pace, Callable[[int], int]]:
@@ -159,8 +159,8 @@ def test_the_first_pieces_are_small() -> None:
     flow.sent(congestion.PROBE_BYTES + 70, 0)
     assert flow.may_send(0) == 0 and flow.wake_at_ns is None
     flow.acknowledged(congestion.PROBE_BYTES + 70, MS)
-    assert flow.may_send(MS) == congestion.LEAST_PIECE_BYTES
-    assert flow.window_bytes == congestion.LEAST_WINDOW_BYTES
+    assert flow.may_send(MS) == congestion.MIN_PIECE_BYTES
+    assert flow.window_bytes == congestion.MIN_WINDOW_BYTES
 
 
 def test_two_pieces_are_under_way_in_the_least_window_although_frames_are_longer() -> None:
@@ -168,13 +168,13 @@ def test_two_pieces_are_under_way_in_the_least_window_although_frames_are_longer
     flow.sent(congestion.PROBE_BYTES, 0)
     flow.acknowledged(congestion.PROBE_BYTES, MS)
     flow.sent(flow.may_send(MS) + 70, MS)
-    assert flow.may_send(MS) > congestion.LEAST_PIECE_BYTES // 2
+    assert flow.may_send(MS) > congestion.MIN_PIECE_BYTES // 2
 
 
 def test_a_window_that_is_not_used_does_not_grow() -> None:
     flow, go_on = cruising()
     go_on(1000)
-    assert flow.window_bytes <= 4 * congestion.LEAST_WINDOW_BYTES
+    assert flow.window_bytes <= 4 * congestion.MIN_WINDOW_BYTES
 
 
 def test_a_pause_lets_the_queue_run_empty() -> None:
@@ -196,7 +196,7 @@ def test_a_path_that_became_longer_is_believed_in_the_end() -> None:
     until_ns = go_on(200) + congestion.BASE_MINUTES * congestion.MINUTE_NS
     while go_on(1, 100 * MS) < until_ns:
         pass
-    assert flow.window_bytes == congestion.LEAST_WINDOW_BYTES
+    assert flow.window_bytes == congestion.MIN_WINDOW_BYTES
     until_ns += 2 * congestion.MINUTE_NS
     while go_on(1, 100 * MS) < until_ns:
         pass
@@ -237,13 +237,13 @@ def test_whatever_the_delays_it_keeps_within_its_bounds_and_goes_on(steps: list[
     flow, now_ns, sent, acked, pieces = Pace(), 0, 0, 0, congestion.SPARE_ACKNOWLEDGEMENTS
     for ack, later_ns in steps:
         while size := flow.may_send(now_ns):
-            assert 0 < size <= congestion.MOST_PIECE_BYTES and isinstance(size, int)
+            assert 0 < size <= congestion.MAX_PIECE_BYTES and isinstance(size, int)
             flow.sent(size, now_ns)
             sent, pieces = sent + size, pieces + 1
-        assert flow.unacknowledged_bytes <= congestion.MOST_WINDOW_BYTES
+        assert flow.unacknowledged_bytes <= congestion.MAX_WINDOW_BYTES
         assert flow.unacknowledged_bytes or flow.wake_at_ns is not None
         now_ns += later_ns
         if sent > acked and pieces:
             acked, pieces = min(acked + ack, sent), pieces - 1
             flow.acknowledged(acked, now_ns)
-        assert isinstance(flow.window_bytes, int) and flow.window_bytes <= congestion.MOST_WINDOW_BYTES
+        assert isinstance(flow.window_bytes, int) and flow.window_bytes <= congestion.MAX_WINDOW_BYTES

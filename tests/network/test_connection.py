@@ -12,7 +12,7 @@ from phaselock.protocol.framing import GREETING_CAP, SESSION_CAP, Framer, frame
 from phaselock.protocol.messages import Heartbeat, JoinRejected, JoinRequest, Message, SessionEnd
 
 Pair = tuple[socket.socket, socket.socket]
-PATIENCE_S = 30
+TIMEOUT_S = 30
 
 
 def connection(sock: socket.socket) -> Connection:
@@ -20,7 +20,7 @@ def connection(sock: socket.socket) -> Connection:
 
 
 def read_all(sock: socket.socket) -> bytes:
-    sock.settimeout(PATIENCE_S)
+    sock.settimeout(TIMEOUT_S)
     return b"".join(iter(lambda: sock.recv(1 << 20), b""))
 
 
@@ -154,7 +154,7 @@ def test_what_the_socket_does_not_take_at_once_follows(tcp_pair: Pair) -> None:
 
 
 def test_whoever_does_not_read_is_given_up(tcp_pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_UNSENT_BYTES", 100_000)
+    monkeypatch.setattr(module, "MAX_UNSENT_BYTES", 100_000)
     word = SessionEnd("x" * 500)
 
     async def run() -> None:

@@ -23,7 +23,7 @@ from phaselock.network.service_record import SERVICE_TYPE, txt_record
 from phaselock.protocol.messages import PROTOCOL_VERSION
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
-PATIENCE_S = 60.0
+TIMEOUT_S = 60.0
 LOOPBACK = ["127.0.0.1"]
 Sessions = tuple[FoundSession, ...]
 
@@ -69,7 +69,7 @@ class Watch:
         await self._browser.close()
 
     async def until(self, fits: Callable[[Sessions], bool]) -> Sessions:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(TIMEOUT_S):
             while not (self.seen and fits(self.seen[-1])):
                 self._more.clear()
                 await self._more.wait()
@@ -136,7 +136,7 @@ def test_two_sessions_of_one_name() -> None:
         for host in hosts:
             await host.start()
         try:
-            found = await find_sessions(PATIENCE_S, lambda all_: {i.hex() for i in ids} <= ids_of(all_), LOOPBACK)
+            found = await find_sessions(TIMEOUT_S, lambda all_: {i.hex() for i in ids} <= ids_of(all_), LOOPBACK)
             mine = [one.session_id for one in found if one.session_id in {i.hex() for i in ids}]
             assert mine == [one.hex() for one in ids]
         finally:
@@ -202,15 +202,15 @@ def test_nobody_floods_the_list() -> None:
                 nonlocal most
                 most = max(most, len(sessions))
                 assert "Eve" not in {one.session_name for one in sessions}
-                if len(sessions) == module.MOST_SESSIONS:
+                if len(sessions) == module.MAX_SESSIONS:
                     full.set()
 
             await browser.start(on_change)
-            async with asyncio.timeout(PATIENCE_S):
+            async with asyncio.timeout(TIMEOUT_S):
                 await full.wait()
             await asyncio.sleep(0.5)  # for more to come, if it does
             await browser.close()
-            assert most == module.MOST_SESSIONS
+            assert most == module.MAX_SESSIONS
         finally:
             await enemy.async_close()
 
@@ -316,7 +316,7 @@ class Talk:
         self.process.stdin.write(line + "\n")
         self.process.stdin.flush()
 
-    def until(self, fits: Callable[[Any], bool], patience_s: float = PATIENCE_S) -> Any:
+    def until(self, fits: Callable[[Any], bool], patience_s: float = TIMEOUT_S) -> Any:
         """The first thing told that fits."""
         assert self.process.stdout
         until_s = time.monotonic() + patience_s
@@ -333,7 +333,7 @@ class Talk:
 
     def end(self) -> None:
         """Politely; it then ends by itself without complaint."""
-        assert self.process.communicate(timeout=PATIENCE_S)[1] == ""
+        assert self.process.communicate(timeout=TIMEOUT_S)[1] == ""
         assert self.process.returncode == 0
 
     def close(self) -> None:
@@ -450,7 +450,7 @@ def test_a_network_that_comes_later(talk: Callable[..., Talk], cable: tuple[str,
 def test_only_link_local_addresses(talk: Callable[..., Talk], cable: tuple[str, str]) -> None:
     for end in cable:
         ip("-n", end, "addr", "flush", "dev", "eth0", "scope", "global")
-    deadline_s = time.monotonic() + PATIENCE_S
+    deadline_s = time.monotonic() + TIMEOUT_S
     while "tentative" in "".join(shown(end) for end in cable) and time.monotonic() < deadline_s:
         time.sleep(0.1)
     if "fe80" not in shown(cable[0]):

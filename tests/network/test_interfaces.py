@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phaselock.network import interfaces as module
-from phaselock.network.interfaces import MOST_ADDRESSES, Adapter, networks, rank, reachable_first, usable_addresses
+from phaselock.network.interfaces import MAX_ADDRESSES, Adapter, networks, rank, reachable_first, usable_addresses
 
 
 def adapter(name: str, *addresses: str, labels: tuple[str, ...] = ()) -> Adapter:
@@ -112,7 +112,7 @@ def test_the_switch_through_which_windows_itself_goes_out_is_a_network() -> None
 
 
 def test_not_more_than_a_few() -> None:
-    assert len(rank([adapter("eth0", *(f"10.0.0.{n}/24" for n in range(1, 100)))])) == MOST_ADDRESSES
+    assert len(rank([adapter("eth0", *(f"10.0.0.{n}/24" for n in range(1, 100)))])) == MAX_ADDRESSES
 
 
 @pytest.mark.parametrize(
@@ -171,5 +171,5 @@ def test_addresses_of_others() -> None:
 @given(st.lists(st.ip_addresses(), max_size=40))
 def test_any_addresses_of_others(told: list[module.Address]) -> None:
     reachable = reachable_first(told, networks([LAN]))
-    assert len(reachable) <= MOST_ADDRESSES
+    assert len(reachable) <= MAX_ADDRESSES
     assert not any(ipaddress.ip_address(text).is_loopback for text in reachable)

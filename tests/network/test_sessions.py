@@ -23,7 +23,7 @@ from phaselock.model.types import ClockStatus, Track
 from phaselock.network import connection as connection_module
 from phaselock.network import host as host_module
 from phaselock.network import transfer
-from phaselock.network.host import MOST_STRANGERS, HostRunner
+from phaselock.network.host import MAX_UNAUTHENTICATED, HostRunner
 from phaselock.network.peer import PeerRunner, connect
 from phaselock.network.runner import UNKNOWN_NS, sync_fields
 from phaselock.protocol.framing import HOST_CAP, Framer, frame
@@ -45,11 +45,11 @@ from phaselock.protocol.messages import (
 )
 from phaselock.session import commands as c
 from phaselock.session.effects import CancelFetch, Ended, Event, Fetch
-from phaselock.session.host.session import HostMachine
-from phaselock.session.peer.session import PeerMachine
+from phaselock.session.host.session import HostSession
+from phaselock.session.peer.session import PeerSession
 from phaselock.storage.cache import FileCache
 
-PATIENCE_S = 30
+TIMEOUT_S = 30
 DATA = random.Random(2).randbytes(200_000)
 
 
@@ -176,7 +176,7 @@ class Room:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         listener.setblocking(False)
         output, clock, news = Output(), Clock(), News()
-        machine = HostMachine(session_name="Jam", host_name="Host", token_factory=lambda: random.randbytes(16))
+        machine = HostSession(session_name="Jam", host_name="Host", token_factory=lambda: random.randbytes(16))
         runner = HostRunner(
             machine,
             output,
@@ -197,7 +197,7 @@ class Room:
         sock = stack.enter_context(await connect(*self.host.address))
         output, clock, news = Output(), Clock(), News()
         runner = PeerRunner(
-            PeerMachine(display_name=name),
+            PeerSession(display_name=name),
             output,
             clock,
             FileCache(self.folder / name),
@@ -270,7 +270,7 @@ def played(story: Story) -> Callable[[pathlib.Path], None]:
 
         async def run() -> None:
             asyncio.get_running_loop().set_exception_handler(lambda loop, context: problems.append(context))
-            async with asyncio.timeout(PATIENCE_S), contextlib.AsyncExitStack() as stack:
+            async with asyncio.timeout(TIMEOUT_S), contextlib.AsyncExitStack() as stack:
                 room = Room(tmp_path)
                 await room.open(stack)
                 await story(room, stack)
@@ -473,10 +473,10 @@ async def test_a_second_transfer_takes_the_place_of_the_first(room: Room, stack:
 async def test_those_who_say_nothing_keep_nobody_out(room: Room, stack: contextlib.AsyncExitStack) -> None:
     ana = await stack.enter_async_context(room.stranger())
     assert isinstance(await ana.join(), JoinAccepted)
-    silent = [await stack.enter_async_context(room.stranger()) for _ in range(3 * MOST_STRANGERS)]
+    silent = [await stack.enter_async_context(room.stranger()) for _ in range(3 * MAX_UNAUTHENTICATED)]
     ben = await stack.enter_async_context(room.stranger())
     assert isinstance(await ben.join(), JoinAccepted)
-    for stranger in silent[: 2 * MOST_STRANGERS]:
+    for stranger in silent[: 2 * MAX_UNAUTHENTICATED]:
         await stranger.read_to_end()
     assert isinstance(await silent[-1].read(), SessionInfo)
     assert [peer.name for peer in room.host.runner.snapshot().peers] == ["Stranger", "Stranger (2)"]
@@ -508,7 +508,7 @@ def test_whoever_says_nothing_is_hung_up_on(tmp_path: pathlib.Path, monkeypatch:
 @played
 async def test_a_peer_that_reads_nothing_is_dropped(room: Room, stack: contextlib.AsyncExitStack) -> None:
     async with room.stranger() as deaf:
-        stack.enter_context(mock.patch.object(connection_module, "MOST_UNSENT_BYTES", 200_000))
+        stack.enter_context(mock.patch.object(connection_module, "MAX_UNSENT_BYTES", 200_000))
         deaf.hear_little()
         await deaf.join()
         added = 0
@@ -612,7 +612,7 @@ async def test_strangers_of_one_address_keep_out_nobody_of_another(
     ada = await room.join(stack, "Ada")
     await ada.news.wait_for("joined")
     crowd = []
-    for _ in range(3 * MOST_STRANGERS):
+    for _ in range(3 * MAX_UNAUTHENTICATED):
         with contextlib.suppress(OSError):
             sock = stack.enter_context(socket.socket())
             sock.setblocking(False)
@@ -649,7 +649,7 @@ async def out_of_reach(peer: Peer, stack: contextlib.AsyncExitStack) -> tuple[li
         waiting.setblocking(False)
         with contextlib.suppress(OSError):
             waiting.connect(listener.getsockname())
-    stack.enter_context(mock.patch.object(transfer, "CONNECT_S", 10 * PATIENCE_S))
+    stack.enter_context(mock.patch.object(transfer, "CONNECT_S", 10 * TIMEOUT_S))
     peer.runner._address = listener.getsockname()
     tried, loop, first, get = list[uuid.UUID](), asyncio.get_running_loop(), asyncio.Event(), peer.runner._get
 

@@ -43,7 +43,7 @@ HASH = hashlib.sha256(DATA).digest()
 TOKEN = b"t" * 16
 REQUEST_ID = uuid.UUID(int=9)
 START = SongUploadStart(3, TOKEN, REQUEST_ID, HASH)
-PATIENCE_S = 30
+TIMEOUT_S = 30
 
 
 @pytest.fixture
@@ -84,7 +84,7 @@ class Host:
     def __exit__(self, *_: object) -> None:
         self._over = True
         socket.create_connection(self._listener.getsockname()).close()
-        self._thread.join(PATIENCE_S)
+        self._thread.join(TIMEOUT_S)
         self._listener.close()
 
     def _serve(self) -> None:
@@ -122,7 +122,7 @@ def take(cache: FileCache) -> Script:
 
 def listen(sock: socket.socket, *, read_bytes: int = 1 << 20, acknowledge: bool = True) -> Iterator[Message]:
     """What comes in; acknowledged as a receiver does."""
-    sock.settimeout(PATIENCE_S)
+    sock.settimeout(TIMEOUT_S)
     framer, received = Framer(SESSION_CAP), 0
     while data := sock.recv(read_bytes):
         received += len(data)
@@ -213,15 +213,15 @@ def test_cancel_wakes_a_transfer_that_waits(
 
     def wait(sock: socket.socket, request: FileRequest) -> None:
         asked.set()
-        over.wait(PATIENCE_S)
+        over.wait(TIMEOUT_S)
 
     with Host(wait) as (_, address):
         job = fetch(track, address)
         result = worker.submit(job.run, cache)
-        assert asked.wait(PATIENCE_S)
+        assert asked.wait(TIMEOUT_S)
         job.cancel()
         with pytest.raises(transfer.TransferError, match="cancelled"):
-            result.result(PATIENCE_S)
+            result.result(TIMEOUT_S)
         over.set()
 
 
@@ -294,7 +294,7 @@ def test_progress_ends_with_the_last_byte(
     told: list[int] = []
     sending = worker.submit(send)
     chunks = list(listen(tcp_pair[1]))
-    sending.result(PATIENCE_S)
+    sending.result(TIMEOUT_S)
     assert told[-1] == len(DATA) and told == sorted(told)
     assert b"".join(chunk.data for chunk in chunks if isinstance(chunk, FileChunk)) == DATA[100_000:]
 
@@ -330,7 +330,7 @@ def test_a_file_that_is_cut_short_on_the_way_is_not_sent_on(
     song.write_bytes(DATA[:5000])
     tcp_pair[1].sendall(frame(BulkProgress(len(frame(first)))))
     with pytest.raises(PhaseLockError, match="has changed"):
-        sending.result(PATIENCE_S)
+        sending.result(TIMEOUT_S)
 
 
 def test_a_file_that_grows_on_the_way_is_sent_as_it_was(
@@ -347,7 +347,7 @@ def test_a_file_that_grows_on_the_way_is_sent_as_it_was(
         received += chunk.data
         if len(received) >= len(DATA):
             break
-    sending.result(PATIENCE_S)
+    sending.result(TIMEOUT_S)
     assert received == DATA
 
 
@@ -370,7 +370,7 @@ def test_a_slow_reader_gets_everything(
 
     sending = worker.submit(send)
     chunks = list(listen(tcp_pair[1], read_bytes=700))
-    sending.result(PATIENCE_S)
+    sending.result(TIMEOUT_S)
     assert b"".join(chunk.data for chunk in chunks if isinstance(chunk, FileChunk)) == DATA
 
 
@@ -381,7 +381,7 @@ def test_a_receiver_that_goes_ends_the_transfer(
     with tcp_pair[1]:
         next(listen(tcp_pair[1]))
     with pytest.raises(ConnectionError):
-        sending.result(PATIENCE_S)
+        sending.result(TIMEOUT_S)
 
 
 def test_shutting_the_socket_wakes_a_sender_that_waits(
@@ -391,7 +391,7 @@ def test_shutting_the_socket_wakes_a_sender_that_waits(
     next(listen(tcp_pair[1], acknowledge=False))
     transfer.shut(tcp_pair[0])
     with pytest.raises(ConnectionError):
-        sending.result(PATIENCE_S)
+        sending.result(TIMEOUT_S)
 
 
 @pytest.mark.parametrize(
@@ -424,7 +424,7 @@ def test_a_receiver_that_breaks_the_protocol_ends_the_transfer(
     next(listen(tcp_pair[1], acknowledge=False))
     tcp_pair[1].sendall(answer)
     with pytest.raises(ProtocolError):
-        sending.result(PATIENCE_S)
+        sending.result(TIMEOUT_S)
 
 
 def test_a_refusal_is_heard_by_whoever_is_still_sending(tcp_pair: Pair, worker: concurrent.futures.Executor) -> None:
@@ -432,7 +432,7 @@ def test_a_refusal_is_heard_by_whoever_is_still_sending(tcp_pair: Pair, worker: 
     refusing = worker.submit(transfer.refuse, tcp_pair[0], "Not today.")
     assert list(listen(tcp_pair[1], acknowledge=False)) == [FileRefused("Not today.")]
     transfer.shut(tcp_pair[1])
-    refusing.result(PATIENCE_S)
+    refusing.result(TIMEOUT_S)
 
 
 def test_a_transfer_that_stands_still_is_given_up(
@@ -440,7 +440,7 @@ def test_a_transfer_that_stands_still_is_given_up(
 ) -> None:
     monkeypatch.setattr(transfer, "STALL_S", 0.05)
     over = threading.Event()
-    with Host(lambda sock, _: over.wait(PATIENCE_S)) as (_, address):
+    with Host(lambda sock, _: over.wait(TIMEOUT_S)) as (_, address):
         with pytest.raises(transfer.TransferError, match="stood still"):
             fetch(track, address).run(cache)
         over.set()
@@ -622,7 +622,7 @@ def test_cancel_ends_an_upload_on_its_way(song: pathlib.Path) -> None:
         sock.sendall(frame(SongUploadFrom(0)))
         next(listen(sock, acknowledge=False))
         job.cancel()
-        over.wait(PATIENCE_S)
+        over.wait(TIMEOUT_S)
 
     over = threading.Event()
     with Host(cancel) as (_, address):
@@ -637,7 +637,7 @@ def test_cancel_ends_an_upload_that_waits_for_the_verdict(song: pathlib.Path) ->
         sock.sendall(frame(SongUploadFrom(len(DATA))))
         assert next(listen(sock)) == SongUploadComplete(REQUEST_ID, HASH)
         job.cancel()
-        over.wait(PATIENCE_S)
+        over.wait(TIMEOUT_S)
 
     over = threading.Event()
     with Host(cancel) as (_, address):

@@ -23,8 +23,8 @@ from phaselock.session.commands import (
     Seek,
     Stop,
 )
-from phaselock.session.host.session import HostMachine
-from phaselock.session.peer.session import PeerMachine
+from phaselock.session.host.session import HostSession
+from phaselock.session.peer.session import PeerSession
 from tests.support.party import MS, SECOND, Guest, Party, a_track, all_follow_the_same, error, line, ready
 
 HOST_LOST = e.Ended("Host disconnected — session ended.", failed=True)
@@ -336,14 +336,14 @@ def test_a_session_that_has_ended_meanwhile_is_over_at_the_return() -> None:
 
 def test_another_session_at_the_same_place_is_not_ours() -> None:
     party, ana, _ = away()
-    party.machine = HostMachine(session_name="Friday", host_name="Hana", token_factory=lambda: b"n" * 16)
+    party.machine = HostSession(session_name="Friday", host_name="Hana", token_factory=lambda: b"n" * 16)
     party.mend(ana)
     party.run(3)
     assert ana.ended == HOST_LOST
     assert party.machine.snapshot().peers == ()
 
 
-def answers(machine: PeerMachine, info: m.SessionInfo, message: m.Message) -> e.Effect:
+def answers(machine: PeerSession, info: m.SessionInfo, message: m.Message) -> e.Effect:
     """The last effect of a peer that has lost its connection and is answered so at its return."""
     machine.disconnected("reset", now_ns=10 * SECOND)
     machine.connected(now_ns=10 * SECOND)
@@ -351,8 +351,8 @@ def answers(machine: PeerMachine, info: m.SessionInfo, message: m.Message) -> e.
     return machine.received(message, now_ns=10 * SECOND)[-1]
 
 
-def joined_machine() -> tuple[PeerMachine, m.SessionInfo]:
-    machine, info = PeerMachine(display_name="Ana"), m.SessionInfo(m.PROTOCOL_VERSION, bytes(16), "s", "h", (), 5)
+def joined_machine() -> tuple[PeerSession, m.SessionInfo]:
+    machine, info = PeerSession(display_name="Ana"), m.SessionInfo(m.PROTOCOL_VERSION, bytes(16), "s", "h", (), 5)
     machine.connected(now_ns=0)
     machine.received(info, now_ns=0)
     machine.received(m.JoinAccepted(1, m.SessionState((), 0), b"t" * 16, 17402, "Ana"), now_ns=0)

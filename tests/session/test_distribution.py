@@ -431,13 +431,13 @@ def test_a_room_that_changes_all_the_time_is_looked_at_once_a_second() -> None:
     party.run(1)
     party.say(Add(a_track(1)))
     party.run(1)
-    member = next(iter(party.machine._crew))
+    member = next(iter(party.machine._members))
     status = member.reports.latest
     party.receive(ana.conn, dataclasses.replace(status, room_bytes=1))
     for room in range(50):
-        member.sated = True
+        member.offers_complete = True
         party.receive(ana.conn, dataclasses.replace(status, room_bytes=room))
-        assert member.sated
+        assert member.offers_complete
 
 
 def test_no_peer_can_put_a_command_off_for_long() -> None:

@@ -40,8 +40,8 @@ from tests.support.party import MS, SECOND, Guest, Output, Party, a_track
 from tests.support.wire import MESSAGES
 
 TRACK_S = 12.0
-MOST_TRACKS = 8
-MOST_GUESTS = 10
+MAX_TRACKS = 8
+MAX_GUESTS = 10
 HOST_LOST = "Host disconnected — session ended."
 COMMANDS: list[HostCommand] = [
     Play(),
@@ -104,7 +104,7 @@ class Evening(RuleBasedStateMachine):
     def name(self, guest: Guest) -> str:
         return guest.machine.snapshot().display_name
 
-    @precondition(lambda self: len(self.guests) < MOST_GUESTS and len(self.alive()) < 6)
+    @precondition(lambda self: len(self.guests) < MAX_GUESTS and len(self.alive()) < 6)
     @rule(
         delay_ms=st.sampled_from([0.1, 2, 40]),
         fetch_ms=st.sampled_from([10, 900, 4000]),
@@ -168,7 +168,7 @@ class Evening(RuleBasedStateMachine):
 
     # -- somebody at the controls ------------------------------------------------------------------------------------
 
-    @precondition(lambda self: len(self.rows) < MOST_TRACKS)
+    @precondition(lambda self: len(self.rows) < MAX_TRACKS)
     @rule()
     def add(self) -> None:
         track = a_track(next(self.numbers), TRACK_S)
@@ -176,7 +176,7 @@ class Evening(RuleBasedStateMachine):
         self.party.say(Add(track))
 
     @precondition(lambda self: self.rows)
-    @rule(data=st.data(), to=st.integers(0, MOST_TRACKS))
+    @rule(data=st.data(), to=st.integers(0, MAX_TRACKS))
     def move(self, data: st.DataObject, to: int) -> None:
         file_id = data.draw(st.sampled_from(self.rows))
         self.rows.remove(file_id)
@@ -213,7 +213,7 @@ class Evening(RuleBasedStateMachine):
 
     # -- at the peers ------------------------------------------------------------------------------------------------
 
-    @precondition(lambda self: self.connected() and len(self.rows) < MOST_TRACKS)
+    @precondition(lambda self: self.connected() and len(self.rows) < MAX_TRACKS)
     @rule(
         data=st.data(),
         accept=st.sampled_from([True, True, False]),

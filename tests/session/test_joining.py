@@ -8,8 +8,8 @@ from phaselock.model.names import PERSON_CHARS
 from phaselock.protocol import messages as m
 from phaselock.session import effects as e
 from phaselock.session.commands import Add, DropPeer, Quit
-from phaselock.session.host.session import HostMachine
-from phaselock.session.peer.session import PeerMachine
+from phaselock.session.host.session import HostSession
+from phaselock.session.peer.session import PeerSession
 from tests.support.party import MS, SECOND, Party, a_track
 
 
@@ -105,7 +105,7 @@ def test_the_host_refuses_another_version_in_words() -> None:
 
 
 def test_the_peer_refuses_another_version_in_words() -> None:
-    peer = PeerMachine(display_name="Ana")
+    peer = PeerSession(display_name="Ana")
     peer.connected(now_ns=0)
     effects = peer.received(m.SessionInfo(m.PROTOCOL_VERSION + 1, bytes(16), "s", "h", (), 5), now_ns=1)
     assert not [effect for effect in effects if isinstance(effect, e.Send)]
@@ -189,7 +189,7 @@ def test_a_silent_peer_is_dropped_after_five_seconds() -> None:
 
 def test_heartbeats_alone_keep_a_session_alive() -> None:
     tokens = iter([b"s" * 16, b"a" * 16])  # one for the session, one for Ana
-    machine = HostMachine(session_name="s", host_name="h", token_factory=lambda: next(tokens))
+    machine = HostSession(session_name="s", host_name="h", token_factory=lambda: next(tokens))
     machine.connected(1, now_ns=0)
     machine.received(1, m.JoinRequest("Ana", m.PROTOCOL_VERSION), now_ns=0)
     sent = []
@@ -229,7 +229,7 @@ def test_a_stranger_who_says_nothing_is_closed() -> None:
 
 
 def test_a_host_that_says_nothing_is_given_up() -> None:
-    peer = PeerMachine(display_name="Ana")
+    peer = PeerSession(display_name="Ana")
     peer.connected(now_ns=0)
     assert peer.next_deadline_ns() == 5 * SECOND
     effects = peer.timer(now_ns=5 * SECOND)
@@ -237,7 +237,7 @@ def test_a_host_that_says_nothing_is_given_up() -> None:
 
 
 def test_a_connection_that_ends_before_joining_is_an_error() -> None:
-    peer = PeerMachine(display_name="Ana")
+    peer = PeerSession(display_name="Ana")
     peer.connected(now_ns=0)
     effects = peer.disconnected("connection reset by peer", now_ns=1)
     assert effects[-1] == e.Ended("The connection to the host was lost: connection reset by peer.", failed=True)

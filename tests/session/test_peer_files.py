@@ -10,7 +10,7 @@ from phaselock.model.queue import ItemStatus, QueueItem
 from phaselock.protocol import messages as m
 from phaselock.session import effects as e
 from phaselock.session.outbox import Outbox
-from phaselock.session.peer.files import Shelf
+from phaselock.session.peer.files import PeerFiles
 from tests.support.party import a_track
 
 TRACK = a_track(1)
@@ -28,7 +28,7 @@ class Peer:
 
     def __init__(self) -> None:
         self.outbox = Outbox()
-        self.shelf = Shelf(self.outbox, lambda now_ns: now_ns)
+        self.shelf = PeerFiles(self.outbox, lambda now_ns: now_ns)
         self.shelf.offered(START, 3, TOKEN, now_ns=0)
         self.shelf.ready(TRACK.file_id, connected=True, now_ns=0)
         self.shelf.take_queue((ROW,))

@@ -12,7 +12,7 @@ from phaselock.model.snapshot import RequestState, RequestView
 from phaselock.protocol import messages as m
 from phaselock.session import effects as e
 from phaselock.session.commands import Accept, Add, DropPeer, Reject, Request
-from phaselock.session.host.requests import MOST_OPEN
+from phaselock.session.host.requests import MAX_OPEN
 from tests.support.party import SECOND, Guest, Party, a_track, error
 
 NEVER_NS = 10**15
@@ -143,11 +143,11 @@ def test_two_peers_ask_and_each_hears_its_own_answer() -> None:
 
 def test_five_are_open_at_most() -> None:
     party, ana, ben = party_of_two()
-    ids = [ask(party, ana, number) for number in range(1, MOST_OPEN + 2)]
+    ids = [ask(party, ana, number) for number in range(1, MAX_OPEN + 2)]
     assert states(ana)[-1] == (
         RequestState.REJECTED, "You have 5 open requests already. Please wait until the host has answered.",
     )  # fmt: skip
-    assert len(at_host(party)) == MOST_OPEN == 5
+    assert len(at_host(party)) == MAX_OPEN == 5
     ask(party, ben, 50)
     assert len(at_host(party)) == 6
     ana.fetch_ns = NEVER_NS

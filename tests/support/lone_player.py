@@ -65,7 +65,7 @@ def main() -> None:
 
     _native.Engine.set_user_offset(USER_DATA_OFFSET)
     player = Player(
-        _native.ClockLine(identity=True),
+        _native.ClockMap(identity=True),
         lambda engine: output(engine, "phaselock-test", arguments.backend, arguments.device, or_default=True),
         lambda plan: CompassSource(plan.track.frames, TURN_S * RATE_HZ),
     )

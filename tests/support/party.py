@@ -21,8 +21,8 @@ from phaselock.protocol.framing import GREETING_CAP, HOST_CAP, SESSION_CAP, Fram
 from phaselock.protocol.messages import Message
 from phaselock.session import effects as e
 from phaselock.session.commands import Add, HostCommand, Leave
-from phaselock.session.host.session import HostMachine
-from phaselock.session.peer.session import PeerMachine
+from phaselock.session.host.session import HostSession
+from phaselock.session.peer.session import PeerSession
 
 MS = 1_000_000
 SECOND = 1_000_000_000
@@ -81,7 +81,7 @@ class Guest(Node):
 
     def __init__(self, name: str, conn: int, output: Output, delay_ns: int, ahead_ns: int) -> None:
         super().__init__(output)
-        self.machine = PeerMachine(display_name=name)
+        self.machine = PeerSession(display_name=name)
         self.conn = conn
         """Of the host; 0 while there is none."""
         self.delay_ns = delay_ns
@@ -119,7 +119,7 @@ class Party:
         self.now_ns = 1000 * SECOND
         tokens = itertools.count(1)
         self.host = Node(output or Output())
-        self.machine = HostMachine(
+        self.machine = HostSession(
             session_name="Friday",
             host_name="Hana",
             max_peers=max_peers,

@@ -18,7 +18,7 @@ import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 TUNE = ROOT / "phaselock" / "data" / "tune.mp3"
-PATIENCE_S = 60.0
+TIMEOUT_S = 60.0
 
 Event = dict[str, Any]
 
@@ -52,7 +52,7 @@ class Program:
 
     def wait_for(self, name: str, fits: Callable[[Event], bool] = lambda event: True) -> Event:
         """The next event of that name that fits, later than those waited for before."""
-        until = time.monotonic() + PATIENCE_S
+        until = time.monotonic() + TIMEOUT_S
         while True:
             try:
                 event = self._events.get(timeout=max(0.0, until - time.monotonic()))
@@ -65,9 +65,9 @@ class Program:
 
     def end(self) -> tuple[int, str]:
         """Exit status and standard error, once it has ended by itself."""
-        status = self.process.wait(PATIENCE_S)
+        status = self.process.wait(TIMEOUT_S)
         for thread in self._threads:
-            thread.join(PATIENCE_S)
+            thread.join(TIMEOUT_S)
         return status, "".join(self._errors).strip()
 
     def close(self) -> None:

@@ -29,14 +29,14 @@ import pytest
 
 from tests.support.pcm import stereo
 
-PATIENCE_S = 15.0
+TIMEOUT_S = 15.0
 QUIET_MS = 3
 """Between two blocks nothing arrives for longer; the parts of one block follow each other faster."""
 NEAR_NS = 1_000_000_000
 FRAME_BYTES = 8
 
 
-def until(true: Callable[[], bool], limit_s: float = PATIENCE_S) -> None:
+def until(true: Callable[[], bool], limit_s: float = TIMEOUT_S) -> None:
     """Look again and again; fail when it never comes true."""
     deadline = time.monotonic() + limit_s
     while not true():
@@ -129,7 +129,7 @@ class SoundServer:
         null = subprocess.DEVNULL
         process = subprocess.Popen(command, env=self.environment, stdin=null, stdout=null, stderr=null)
         self._processes.append(process)
-        deadline = time.monotonic() + PATIENCE_S
+        deadline = time.monotonic() + TIMEOUT_S
         while not ready():
             if process.poll() is not None or time.monotonic() > deadline:
                 self.kill()
@@ -140,7 +140,7 @@ class SoundServer:
         """What a tool that speaks to the server prints. Skips the test where there is no such tool."""
         if shutil.which(command[0]) is None:
             pytest.skip(f"{command[0]} is not installed")
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=PATIENCE_S)
+        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=TIMEOUT_S)
         assert done.returncode == 0, f"{command}: {done.stderr}"
         return done.stdout
 

@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
-PATIENCE_S = 30.0
+TIMEOUT_S = 30.0
 ALT = {"win32": 0x20000, "darwin": 0x10}.get(sys.platform, 0x8)
 ROW_HIGH = 56
 
@@ -89,7 +89,7 @@ class FakeProgram:
 # -- hands -------------------------------------------------------------------------------------------------------------
 
 
-def until(window: Any, true: Callable[[], object], seconds: float = PATIENCE_S) -> None:
+def until(window: Any, true: Callable[[], object], seconds: float = TIMEOUT_S) -> None:
     """Let the window live until something is the case."""
     end = time.monotonic() + seconds
     while not true():
@@ -250,7 +250,7 @@ class Remote:
 
     def wait(self, expression: str) -> None:
         """Until it is true there."""
-        end = time.monotonic() + PATIENCE_S
+        end = time.monotonic() + TIMEOUT_S
         while not self.ask(expression):
             assert time.monotonic() < end, (expression, self.ask("texts(window)"))
             time.sleep(0.02)
@@ -259,7 +259,7 @@ class Remote:
         """Exit status, last words and complaints, once its window has closed."""
         assert self.process.stdout and self.process.stderr
         said, complained = self.process.stdout.read(), self.process.stderr.read()  # what `ask` has not
-        return self.process.wait(PATIENCE_S), said.strip(), complained.strip()
+        return self.process.wait(TIMEOUT_S), said.strip(), complained.strip()
 
     def kill(self) -> None:
         """If it still lives."""
@@ -273,10 +273,10 @@ class Remote:
 
 def play_remote() -> None:
     """The other side of `Remote`. When the window is closed it says which threads are left."""
-    from phaselock.app.window import Desktop
+    from phaselock.app.window import WindowProgram
     from phaselock.ui.window import Window
 
-    desktop = Desktop("null")
+    desktop = WindowProgram("null")
     desktop.bind = sys.argv[1]
     window: Any = Window(desktop)
     window.geometry("1100x720+1200+0")

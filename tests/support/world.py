@@ -15,7 +15,7 @@ import random
 from collections.abc import Callable, Iterator
 from uuid import UUID
 
-from phaselock._native import ClockFilter, ClockLine, Engine
+from phaselock._native import ClockFilter, ClockMap, Engine
 from phaselock.audio.decks import Decks
 from phaselock.audio.interface import AudioEvent, DecodeFailed, Plan
 from phaselock.model.timeline import Timeline
@@ -25,8 +25,8 @@ from phaselock.protocol.framing import GREETING_CAP, HOST_CAP, SESSION_CAP, Fram
 from phaselock.protocol.messages import Message
 from phaselock.session import effects as e
 from phaselock.session.commands import Add, HostCommand, Leave
-from phaselock.session.host.session import HostMachine
-from phaselock.session.peer.session import NO_CLOCK, PeerMachine
+from phaselock.session.host.session import HostSession
+from phaselock.session.peer.session import NO_CLOCK, PeerSession
 from phaselock.sync.clock import STALE_NS, clock_status
 from tests.support.clock import VirtualClock
 from tests.support.ear import Ear, Record, Sound
@@ -136,9 +136,9 @@ class Wire:
 class Node:
     """One machine and its program."""
 
-    machine: HostMachine | PeerMachine
+    machine: HostSession | PeerSession
 
-    def __init__(self, world: World, name: str, spec: Machine, line: ClockLine) -> None:
+    def __init__(self, world: World, name: str, spec: Machine, line: ClockMap) -> None:
         self.world = world
         self.name = name
         self.spec = spec
@@ -302,12 +302,12 @@ class Node:
 class Host(Node):
     """The machine whose clock is the session's."""
 
-    machine: HostMachine
+    machine: HostSession
 
     def __init__(self, world: World, spec: Machine) -> None:
-        super().__init__(world, "host", spec, ClockLine(identity=True))
+        super().__init__(world, "host", spec, ClockMap(identity=True))
         tokens = itertools.count(1)
-        self.machine = HostMachine(
+        self.machine = HostSession(
             session_name="Friday", host_name="host", token_factory=lambda: next(tokens).to_bytes(16, "big")
         )
         self.measured: set[int] = set()
@@ -383,11 +383,11 @@ class Host(Node):
 class Peer(Node):
     """A machine that takes part."""
 
-    machine: PeerMachine
+    machine: PeerSession
 
     def __init__(self, world: World, number: int, spec: Machine) -> None:
-        super().__init__(world, f"peer {number}", spec, ClockLine())
-        self.machine = PeerMachine(display_name=self.name)
+        super().__init__(world, f"peer {number}", spec, ClockMap())
+        self.machine = PeerSession(display_name=self.name)
         self.conn = 0
         """The connection to the host; what comes on another one is over."""
         self.connects = 0

@@ -108,7 +108,7 @@ def test_a_file_cut_short_is_refused(path: pathlib.Path) -> None:
 
 
 def test_a_huge_file_is_not_taken_in(path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(trace, "MOST_BYTES", 300)
+    monkeypatch.setattr(trace, "MAX_BYTES", 300)
     path.write_bytes(trace_bytes(EXCHANGES * 10, ABOUT))
     with pytest.raises(PhaseLockError, match="is too large"):
         read_trace(path)
@@ -119,7 +119,7 @@ def test_what_would_take_too_much_room_is_refused(path: pathlib.Path, monkeypatc
     assert len(read_trace(written(path, "1 5 5 2", f"{day_ns} 10 10 {day_ns + 1}")).exchanges) == 2
     with pytest.raises(PhaseLockError, match=r"^The clock trace kitchen\.trace is longer than a day\.$"):
         read_trace(written(path, "1 5 5 2", f"{day_ns} 10 10 {day_ns + 2}"))
-    monkeypatch.setattr(trace, "MOST_EXCHANGES", 2)
+    monkeypatch.setattr(trace, "MAX_EXCHANGES", 2)
     with pytest.raises(PhaseLockError, match=r"^The clock trace kitchen\.trace has more than 2 exchanges\.$"):
         read_trace(written(path, *["1 5 5 2"] * 3))
 

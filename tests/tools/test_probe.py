@@ -24,7 +24,7 @@ from phaselock.protocol.framing import SESSION_CAP, Framer
 from phaselock.sync.clock import HostClock, PeerClock
 from phaselock.sync.trace import read_trace
 from phaselock.tools import probe, trace
-from phaselock.tools.probe import Visitor, quality
+from phaselock.tools.probe import ClockProbe, quality
 from phaselock.tools.trace import quality_lines
 from tests.support.programs import TUNE, Program
 
@@ -43,14 +43,14 @@ class Host:
         self.clock = HostClock(self._socket)
         self.connection: Connection
 
-    async def visited(self) -> Visitor:
+    async def visited(self) -> ClockProbe:
         loop = asyncio.get_running_loop()
-        visitor = Visitor(await connect(*self._listener.getsockname()))
+        visitor = ClockProbe(await connect(*self._listener.getsockname()))
         sock, _ = await loop.sock_accept(self._listener)
         self.connection = Connection(sock, Framer(SESSION_CAP))
         return visitor
 
-    async def joined(self) -> Visitor:
+    async def joined(self) -> ClockProbe:
         visitor = await self.visited()
         self.clock.allow(7, "127.0.0.1")
         self.connection.send(INFO)

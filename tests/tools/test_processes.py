@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from phaselock.errors import PhaseLockError
-from phaselock.tools.processes import Program, Stage
+from phaselock.tools.processes import ProcessGroup, Program
 
 
 class Process:
@@ -25,12 +25,12 @@ class Process:
 
 
 @pytest.fixture
-def stage(tmp_path: pathlib.Path) -> Stage:
+def stage(tmp_path: pathlib.Path) -> ProcessGroup:
     (tmp_path / "Ann.err").write_text("")
-    return Stage(str(tmp_path))
+    return ProcessGroup(str(tmp_path))
 
 
-def test_what_is_no_event_is_passed_over(stage: Stage) -> None:
+def test_what_is_no_event_is_passed_over(stage: ProcessGroup) -> None:
     noise = ("ALSA lib pcm.c: oh\n", "\n", "[]\n", "{}\n", "[" * 100_000)
     stage._listen(Program("Ann", Process(*noise, '{"event": "playing"}\n')))  # type: ignore[arg-type]
     event = stage.hear(time.monotonic())
@@ -39,7 +39,7 @@ def test_what_is_no_event_is_passed_over(stage: Stage) -> None:
         stage.hear(time.monotonic())
 
 
-def test_an_output_that_breaks_has_ended(stage: Stage) -> None:
+def test_an_output_that_breaks_has_ended(stage: ProcessGroup) -> None:
     with pytest.raises(OSError, match="broken"):
         stage._listen(Program("Ann", Process(breaks=True)))  # type: ignore[arg-type]
     with pytest.raises(PhaseLockError, match="Ann ended too soon"):

@@ -12,14 +12,14 @@ from phaselock.model.queue import ItemStatus, QueueItem
 from phaselock.model.snapshot import FileState, FileView, PeerView, RequestState, RequestView, SessionSnapshot
 from phaselock.model.timeline import Timeline
 from phaselock.session.commands import Add, Next, Pause, Play, Stop
-from phaselock.ui.backend import Found, FoundSessions, Own, State
+from phaselock.ui.backend import Found, FoundSessions, LocalStatus, SessionView
 from phaselock.ui.viewmodel import HostView, PeerRow, browser_view, host_view, output_text, peer_view, position_s
 from phaselock.ui.viewmodel.words import NNBSP
 from tests.support.party import MS, Party, a_track
 
 HOUR_NS = 3600 * 10**9
 RATE = 1000
-CARD = Own(
+CARD = LocalStatus(
     playing=True,
     phase_error_ns=-4_000,
     clock_uncertainty_ns=0,
@@ -78,20 +78,20 @@ def line(number: int = 1, *, start_ns: int = 0, stop_ns: int | None = None, fram
     return Timeline(UUID(int=number), RATE, frame, start_ns, stop_ns)
 
 
-def host(*peers: PeerView, own: Own | None = CARD, **changes: Any) -> State:
+def host(*peers: PeerView, own: LocalStatus | None = CARD, **changes: Any) -> SessionView:
     """The host's state with these peers: nothing plays, all is there."""
     snapshot = SessionSnapshot("Friday", "Hana", "Hana", QUEUE, None, None, None, None, QUEUE[0].id, peers)
-    return State(True, "192.168.1.42", dataclasses.replace(snapshot, **changes), own)
+    return SessionView(True, "192.168.1.42", dataclasses.replace(snapshot, **changes), own)
 
 
-def playing(*peers: PeerView, own: Own | None = CARD, **changes: Any) -> State:
+def playing(*peers: PeerView, own: LocalStatus | None = CARD, **changes: Any) -> SessionView:
     return host(*peers, own=own, **{"now": QUEUE[0], "timeline": line()} | changes)
 
 
-def guest(own: Own | None = CARD, **changes: Any) -> State:
+def guest(own: LocalStatus | None = CARD, **changes: Any) -> SessionView:
     snapshot = SessionSnapshot("Friday", "Hana", "Ben", QUEUE, None, None, None)
     own = own and dataclasses.replace(own, clock_uncertainty_ns=own.clock_uncertainty_ns and 6_000, rtt_ns=6_200_000)
-    return State(False, "192.168.1.42", dataclasses.replace(snapshot, **changes), own)
+    return SessionView(False, "192.168.1.42", dataclasses.replace(snapshot, **changes), own)
 
 
 def plain(text: str) -> str:
@@ -122,7 +122,7 @@ def test_the_header_counts_the_peers(names: tuple[str, ...], subtitle: str) -> N
         (host(session_name=""), "PhaseLock"),
     ],
 )
-def test_the_title_of_the_window_names_the_song(state: State, title: str) -> None:
+def test_the_title_of_the_window_names_the_song(state: SessionView, title: str) -> None:
     assert host_view(state).window_title == title
     assert peer_view(dataclasses.replace(state, hosting=False)).window_title == title
 
@@ -288,7 +288,7 @@ def test_the_tooltip_has_the_rest() -> None:
         (guest(own=None, timeline=line()), "playing", "", ""),
     ],
 )
-def test_now_playing(state: State, what: str, title: str, note: str) -> None:
+def test_now_playing(state: SessionView, what: str, title: str, note: str) -> None:
     now = host_view(state).now if state.hosting else peer_view(state).now
     assert (now.state, now.title, now.note) == (what, title, note)
     assert (now.file_id is None) == (what == "stopped")
@@ -521,7 +521,7 @@ LACKS_1 = frozenset(ALL - {UUID(int=1)})
         ),
     ],
 )
-def test_which_buttons_work_and_why_not(state: State, can: set[str], tooltip: str) -> None:
+def test_which_buttons_work_and_why_not(state: SessionView, can: set[str], tooltip: str) -> None:
     view = host_view(state).transport
     assert (view.can, plain(view.play_tooltip)) == (can, tooltip)
     assert view.playing == (tooltip == "Pause")
@@ -549,7 +549,7 @@ def test_the_buttons_promise_what_the_session_does() -> None:
         return True
 
     def view() -> HostView:
-        return host_view(State(True, "", party.machine.snapshot(), None))
+        return host_view(SessionView(True, "", party.machine.snapshot(), None))
 
     assert agrees() and view().transport.play_tooltip == "Add songs first."
     ana.fetch_ns = 10**15
@@ -570,7 +570,7 @@ def test_the_buttons_promise_what_the_session_does() -> None:
 # -- the sync strip ----------------------------------------------------------------------------------------------------
 
 
-def off(**changes: Any) -> Own:
+def off(**changes: Any) -> LocalStatus:
     return dataclasses.replace(CARD, **changes)
 
 
@@ -642,7 +642,7 @@ def untold(name: str = "Ben", peer_id: int = 1) -> PeerView:
         ),
     ],
 )
-def test_the_sentence_of_the_host(state: State, sentence: str, kind: str) -> None:
+def test_the_sentence_of_the_host(state: SessionView, sentence: str, kind: str) -> None:
     view = host_view(state).sync
     assert (plain(view.sentence), view.kind) == (sentence, kind)
 
@@ -661,7 +661,7 @@ def test_the_sentence_of_the_host(state: State, sentence: str, kind: str) -> Non
         (None, "Measuring…", "neutral"),
     ],
 )
-def test_the_sentence_of_a_peer(own: Own | None, sentence: str, kind: str) -> None:
+def test_the_sentence_of_a_peer(own: LocalStatus | None, sentence: str, kind: str) -> None:
     view = peer_view(guest(own, now=QUEUE[0], timeline=line())).sync
     assert (plain(view.sentence), view.kind) == (sentence, kind)
     assert peer_view(guest(own)).sync.sentence == "Nothing is playing."
@@ -681,7 +681,7 @@ def test_the_sentence_of_a_peer(own: Own | None, sentence: str, kind: str) -> No
         (None, "No audio output detected."),
     ],
 )
-def test_the_sound_panel_tells_what_is_known_of_the_delay(own: Own | None, text: str) -> None:
+def test_the_sound_panel_tells_what_is_known_of_the_delay(own: LocalStatus | None, text: str) -> None:
     assert plain(output_text(host(own=own))) == text
 
 
@@ -715,7 +715,7 @@ def test_the_figures_of_all_machines() -> None:
         (guest(connected=False), "Looking for the host", "warning"),
     ],
 )
-def test_the_connection_of_a_peer(state: State, connection: str, kind: str) -> None:
+def test_the_connection_of_a_peer(state: SessionView, connection: str, kind: str) -> None:
     view = peer_view(state)
     assert (view.title, plain(view.connection), view.connection_kind) == ("Friday", connection, kind)
 
@@ -731,7 +731,7 @@ def test_the_connection_of_a_peer(state: State, connection: str, kind: str) -> N
         (None, "clock?", "neutral"),
     ],
 )
-def test_the_chip_of_a_peer(own: Own | None, text: str, kind: str) -> None:
+def test_the_chip_of_a_peer(own: LocalStatus | None, text: str, kind: str) -> None:
     view = peer_view(guest(own, now=QUEUE[0], timeline=line()))
     assert (plain(view.chip_text), view.chip_kind) == (text, kind)
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phaselock.ui.backend import State
+from phaselock.ui.backend import SessionView
 from phaselock.ui.viewmodel import History
 from phaselock.ui.viewmodel.history import BREAK_S, COLOURS, KEPT_S, UNCHANGED_S
 from tests.ui.test_viewmodel import CARD, QUEUE, guest, line, off, peer, playing
@@ -18,7 +18,7 @@ from tests.ui.test_viewmodel import CARD, QUEUE, guest, line, off, peer, playing
 HEADER = "time_s,machine,phase_error_us,uncertainty_us,drift_ppm,correction_ppm"
 
 
-def at(ns: int, *names: str) -> State:
+def at(ns: int, *names: str) -> SessionView:
     """The host and these peers play, all with that error."""
     peers = (peer(name, number, phase_error_ns=ns) for number, name in enumerate(names, 1))
     return playing(*peers, own=off(phase_error_ns=ns))
@@ -92,7 +92,7 @@ def test_only_the_last_minutes_are_kept_and_only_the_last_of_them_shown() -> Non
         guest(off(clock_uncertainty_ns=None, playing=False), now=QUEUE[0], timeline=line()),
     ],
 )
-def test_what_does_not_play_has_no_points(state: State) -> None:
+def test_what_does_not_play_has_no_points(state: SessionView) -> None:
     history = History()
     history.take(state, 1.0)
     assert history.series(120, 1.0) == ()

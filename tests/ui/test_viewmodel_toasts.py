@@ -8,7 +8,7 @@ import pytest
 
 from phaselock.errors import InvalidMp3Error
 from phaselock.session.commands import Add, Play, Reject, Request
-from phaselock.ui.backend import Happened
+from phaselock.ui.backend import SessionEvent
 from phaselock.ui.viewmodel import Toast, event_toast
 from tests.support.party import Party, a_track
 
@@ -16,7 +16,7 @@ WISH = {"request_id": "1", "number": 1, "file_name": "New.mp3", "size": 4_200_00
 
 
 def toast(name: str, hosting: bool = True, /, **fields: object) -> Toast | None:
-    return event_toast(Happened(name, 1, fields), hosting)
+    return event_toast(SessionEvent(name, 1, fields), hosting)
 
 
 def error(message: str, **fields: object) -> Toast | None:
@@ -129,7 +129,7 @@ def test_a_file_that_could_not_be_sent_can_be_tried_again() -> None:
     party.say(Add(a_track()))
     party.run(5)
     (event,) = party.host.events("error")
-    shown = event_toast(Happened(event.name, event.session_ns, event.fields), True)
+    shown = event_toast(SessionEvent(event.name, event.session_ns, event.fields), True)
     assert shown == Toast("Ben could not receive song 1.mp3 in 3 tries.", "error", "retry", "Ben")
 
 
@@ -150,7 +150,7 @@ def test_every_event_of_an_evening_has_its_words_or_none() -> None:
     for hosting, node in ((True, party.host), (False, ana), (False, ben)):
         for name in {effect.event.name for effect in node.effects if hasattr(effect, "event")}:
             for event in node.events(name):
-                shown = event_toast(Happened(event.name, event.session_ns, event.fields), hosting)
+                shown = event_toast(SessionEvent(event.name, event.session_ns, event.fields), hosting)
                 texts += [shown.text] if shown else []
     assert {
         "Ana has joined.",

@@ -15,7 +15,7 @@ BOUND_KB = 50_000
 
 # The window as it is, on no sound card, but that it looks at itself once it has stood for two seconds, and closes.
 WINDOW = """
-from phaselock.app.window import Desktop
+from phaselock.app.window import WindowProgram
 from phaselock.ui.screens.home import HomeScreen
 from phaselock.ui.window import Window
 
@@ -26,7 +26,7 @@ def look():
     window.close()
 
 import sys
-window = Window(Desktop("null"))
+window = Window(WindowProgram("null"))
 window.report_callback_exception = lambda kind, value, trace: (window.destroy(), sys.exit(repr(value)))
 window.after(2000, look)
 window.run()

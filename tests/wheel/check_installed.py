@@ -61,7 +61,7 @@ def test_the_engine_plays_what_it_is_given_when_it_is_due() -> None:
 
     assert pathlib.Path(_native.__file__).resolve().parent == SITE / "phaselock"
     rate_hz, now_ns = 48000, 10**18
-    line = _native.ClockLine()
+    line = _native.ClockMap()
     line.set(now_ns, 0, 0.0, 0.0, 0.0)
     engine = _native.Engine(line)
     engine.stream(rate_hz)

@@ -47,7 +47,7 @@ _PIECE_S = 0.01
 _OVERLAPPING_NS = 300_000_000
 """Half seconds that begin a quarter apart are closer, others are not."""
 _BLOCK_FRAMES = 1 << 20
-_LARGEST_BYTES = 8_000_000_000
+_MAX_BYTES = 8_000_000_000
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -147,7 +147,7 @@ def read_recording(path: pathlib.Path) -> Recording:
         notes = json.loads(path.read_text("utf-8"))
         channels = _within(notes["channels"], 1, 32)
         sound = path.with_suffix(".f32")
-        if sound.stat().st_size > _LARGEST_BYTES:
+        if sound.stat().st_size > _MAX_BYTES:
             raise ValueError("it is too large")
         played = np.fromfile(sound, "<f4")
         recording = Recording(

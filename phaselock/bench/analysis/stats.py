@@ -16,12 +16,12 @@ LIKELY = 0.1
 """What does not overlap is called likely where chance does it at most so often: from three repeats against three on."""
 NEGLIGIBLE = 0.02
 """A machine differs by that from one hour to the next, which repeats within a run do not show."""
-FEWEST_FOR_BOOTSTRAP = 6
+MIN_FOR_BOOTSTRAP = 6
 RESAMPLES = 2000
-MOST_DRAWN = 1000
+MAX_DRAWN = 1000
 """For a resample, however many values there are: the interval is then a little wider than it need be."""
-MOST_ARRANGEMENTS = 20_000
-MOST_COUNTED = 20
+MAX_ARRANGEMENTS = 20_000
+MAX_COUNTED = 20
 """So many values of each can be told apart better than anybody needs."""
 FALSE = 2 * SIGNIFICANT
 """The share of all differences found, to either side, that chance alone may have made; half of it to the worse."""
@@ -95,7 +95,7 @@ def summary(values: Sequence[float]) -> Summary:
         return Summary(0, len(values), math.nan, math.nan, math.nan, (math.nan, math.nan), 0.0)
     low, high = min(known), max(known)
     interval, confidence = (math.nan, math.nan), 0.0
-    if n >= FEWEST_FOR_BOOTSTRAP:
+    if n >= MIN_FOR_BOOTSTRAP:
         interval, confidence = _middle(_medians(known, np.random.default_rng(1))), CONFIDENCE
     elif n > 1:
         interval, confidence = (low, high), 1 - 2.0 ** (1 - n)
@@ -111,14 +111,14 @@ def compare(before: Sequence[float], after: Sequence[float]) -> Comparison:
     ratio, interval = math.nan, (math.nan, math.nan)
     if one.low > 0 and other.low >= 0:  # else a ratio is not what anybody would want to know
         ratio = other.median / one.median
-        if min(len(a), len(b)) >= FEWEST_FOR_BOOTSTRAP:
+        if min(len(a), len(b)) >= MIN_FOR_BOOTSTRAP:
             chance = np.random.default_rng(1)
             divisors = _medians(a, chance)
             with np.errstate(over="ignore"):
                 interval = _middle(_medians(b, chance) / divisors)
         elif min(len(a), len(b)) > 1:
             interval = (other.low / one.high, other.high / one.low)
-    arrangements = math.comb(len(a) + len(b), min(len(a), len(b), MOST_COUNTED))
+    arrangements = math.comb(len(a) + len(b), min(len(a), len(b), MAX_COUNTED))
     return Comparison(one, other, ratio, interval, _p(a, b, arrangements), min(1.0, 2 / arrangements))
 
 
@@ -139,8 +139,8 @@ def _p(a: list[float], b: list[float], arrangements: int) -> float:
     long as they can be counted."""
     if min(a + b) == max(a + b):
         return 1.0
-    if arrangements > MOST_ARRANGEMENTS:
-        exact = max(len(a), len(b)) <= MOST_COUNTED and len({*a, *b}) == len(a) + len(b)
+    if arrangements > MAX_ARRANGEMENTS:
+        exact = max(len(a), len(b)) <= MAX_COUNTED and len({*a, *b}) == len(a) + len(b)
         return float(scipy.stats.mannwhitneyu(a, b, method="exact" if exact else "asymptotic").pvalue)
     ranks = scipy.stats.rankdata(a + b)
     expected = len(a) * (len(ranks) + 1) / 2
@@ -150,7 +150,7 @@ def _p(a: list[float], b: list[float], arrangements: int) -> float:
 
 
 def _medians(values: list[float], chance: np.random.Generator) -> np.ndarray:
-    medians: np.ndarray = np.median(chance.choice(values, (RESAMPLES, min(len(values), MOST_DRAWN))), axis=1)
+    medians: np.ndarray = np.median(chance.choice(values, (RESAMPLES, min(len(values), MAX_DRAWN))), axis=1)
     return medians
 
 

@@ -28,7 +28,7 @@ from phaselock.bench.lab.clock_host import PEER_ID, ClockHost
 from phaselock.bench.lab.exchanges import BURST_COUNTS, simulate, some_crystal
 from phaselock.bench.lab.links import PROFILES, Link
 from phaselock.bench.lab.relay import Relay, peer_ip
-from phaselock.bench.results import Case, Figure, Plot, Series
+from phaselock.bench.results import Case, Metric, Plot, Series
 from phaselock.errors import PhaseLockError
 from phaselock.sync.clock import FILTERS, PeerClock, clock_status
 from phaselock.sync.trace import Exchange, read_trace, round_trip_ns
@@ -338,20 +338,20 @@ def _case(name: str, about: dict[str, object], repeats: list[list[Errors]], plot
         name,
         about,
         (
-            Figure("error_p50_us", "us", wrong(settled, 50)),
-            Figure("error_p95_us", "us", wrong(settled, 95)),
-            Figure("error_p99_us", "us", wrong(settled, 99)),
-            Figure(f"after_{AFTER_S}_s_p50_us", "us", wrong(early, 50)),
-            Figure(f"after_{AFTER_S}_s_p95_us", "us", wrong(early, 95)),
-            Figure(
+            Metric("error_p50_us", "us", wrong(settled, 50)),
+            Metric("error_p95_us", "us", wrong(settled, 95)),
+            Metric("error_p99_us", "us", wrong(settled, 99)),
+            Metric(f"after_{AFTER_S}_s_p50_us", "us", wrong(early, 50)),
+            Metric(f"after_{AFTER_S}_s_p95_us", "us", wrong(early, 95)),
+            Metric(
                 f"known_after_{AFTER_S}_s_percent",
                 "%",
                 tuple(_percent_of(np.isfinite(error)) for error, _ in early),
                 "more",
             ),
-            Figure("claimed_us", "us", tuple(_percentile(claim, 50) for _, claim in settled), ""),
-            Figure("within_1_claim_percent", "%", honest(1), ""),
-            Figure("within_2_claims_percent", "%", honest(2), ""),
+            Metric("claimed_us", "us", tuple(_percentile(claim, 50) for _, claim in settled), ""),
+            Metric("within_1_claim_percent", "%", honest(1), ""),
+            Metric("within_2_claims_percent", "%", honest(2), ""),
         ),
         plots,
         {"repeats": [[dataclasses.asdict(one) for one in repeat] for repeat in repeats]},

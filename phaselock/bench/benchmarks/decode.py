@@ -18,7 +18,7 @@ from phaselock.audio.waveform import analyse
 from phaselock.bench.analysis import stats
 from phaselock.bench.interface import Bench
 from phaselock.bench.lab import signals
-from phaselock.bench.results import Case, Figure, Plot, Series
+from phaselock.bench.results import Case, Metric, Plot, Series
 
 SEEKS = 200
 _READ_FRAMES = 8192
@@ -130,12 +130,12 @@ def case(kind: Kind, path: pathlib.Path, seconds: float, repeats: Sequence[Found
         kind.name,
         {**dataclasses.asdict(kind), "seconds": seconds, "bytes": path.stat().st_size, "seeks": SEEKS},
         (
-            Figure("realtime_factor", "", tuple(one.realtime_factor for one in repeats), "more"),
-            Figure("seek_p50_ms", "ms", seeks(50)),
-            Figure("seek_p95_ms", "ms", seeks(95)),
-            Figure("seek_worst_ms", "ms", seeks(100)),
-            Figure("inspect_a_minute_ms", "ms", tuple(one.inspect_ms for one in repeats)),
-            Figure("analyse_a_minute_ms", "ms", tuple(one.analysis_ms for one in repeats)),
+            Metric("realtime_factor", "", tuple(one.realtime_factor for one in repeats), "more"),
+            Metric("seek_p50_ms", "ms", seeks(50)),
+            Metric("seek_p95_ms", "ms", seeks(95)),
+            Metric("seek_worst_ms", "ms", seeks(100)),
+            Metric("inspect_a_minute_ms", "ms", tuple(one.inspect_ms for one in repeats)),
+            Metric("analyse_a_minute_ms", "ms", tuple(one.analysis_ms for one in repeats)),
         ),
         (
             Plot(

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from phaselock import _native
 from phaselock.bench.interface import Bench
-from phaselock.bench.results import Case, Figure, Plot, Series
+from phaselock.bench.results import Case, Metric, Plot, Series
 from phaselock.errors import PhaseLockError
 
 BLOCKS = (96, 512, 1024)
@@ -68,7 +68,7 @@ def measure(load: Load, frames: int, seconds: float, seed: int) -> Spans:
     not counted."""
     chance = np.random.default_rng(seed)
     song = (0.1 * chance.standard_normal(2 * RING_FRAMES)).astype(np.float32)
-    line = _native.ClockLine()
+    line = _native.ClockMap()
     line.set(_T0_NS, 0, load.drift_ppm * 1e-6, 1000.0, 1e-8)
     engine = _native.Engine(line, RING_FRAMES)
     engine.stream(load.device_hz)
@@ -145,10 +145,10 @@ def case(load: Load, frames: int, repeats: Sequence[Spans]) -> Case:
         f"{load.name}, {frames} frames",
         {**dataclasses.asdict(load), "frames": frames, "period_us": period_us, "callbacks": len(repeats[0])},
         (
-            Figure("p50_us", "us", p50),
-            Figure("p99_us", "us", p99),
-            Figure("worst_us", "us", worst),
-            Figure("of_period_percent", "%", tuple(100 * one / period_us for one in p99)),
+            Metric("p50_us", "us", p50),
+            Metric("p99_us", "us", p99),
+            Metric("worst_us", "us", worst),
+            Metric("of_period_percent", "%", tuple(100 * one / period_us for one in p99)),
         ),
         (
             Plot(

@@ -22,10 +22,10 @@ from phaselock.bench.analysis import delay
 from phaselock.bench.interface import Bench
 from phaselock.bench.lab import capture, signals
 from phaselock.bench.lab.wav import Sound, read_wav
-from phaselock.bench.results import Case, Figure, Plot, Series
+from phaselock.bench.results import Case, Metric, Plot, Series
 from phaselock.console.output import Terminal
 from phaselock.errors import PhaseLockError
-from phaselock.tools.processes import Program, Stage, open_stage
+from phaselock.tools.processes import ProcessGroup, Program, open_process_group
 
 SIGNAL_RATE_HZ = 44100
 SPARE_S = 30
@@ -131,10 +131,10 @@ def stereo_case(sound: Sound) -> Case:
     silences = [delay.silences_ms(one, least_ms=20, quiet=_SILENT) for one in machines]
     figures = [
         *_distance_figures(offsets_us),
-        Figure("offset_us", "us", (offset_us,), ""),
-        Figure("drift_us_per_min", "us/min", (_drift_us_per_min(at_s, offsets_us),), ""),
-        Figure("silences", "", (float(sum(map(len, silences))),)),
-        *([] if clicks is None else [Figure("clicks", "", (float(clicks),))]),
+        Metric("offset_us", "us", (offset_us,), ""),
+        Metric("drift_us_per_min", "us/min", (_drift_us_per_min(at_s, offsets_us),), ""),
+        Metric("silences", "", (float(sum(map(len, silences))),)),
+        *([] if clicks is None else [Metric("clicks", "", (float(clicks),))]),
     ]
     plot = Plot(
         "How much later B (right) plays than A (left)",
@@ -190,7 +190,7 @@ def _listen(options: argparse.Namespace, channels: int, bench: Bench) -> Sound:
 def _play_and_listen(options: argparse.Namespace, channels: int, bench: Bench) -> Sound:
     """Host a session that plays the signal as soon as one peer is there, and listen once it has settled."""
     capture.check(channels, options.input)  # before anybody walks to the other machine
-    with tempfile.TemporaryDirectory(prefix="phaselock-measure-") as folder, open_stage(folder) as stage:
+    with tempfile.TemporaryDirectory(prefix="phaselock-measure-") as folder, open_process_group(folder) as stage:
         signal = pathlib.Path(folder, "signal.mp3")
         signal.write_bytes(_signal(options.seconds))
         host = stage.start("host", "host", str(signal), "--session", SESSION, "--wait-peers", "1", "--play")
@@ -204,7 +204,7 @@ def _play_and_listen(options: argparse.Namespace, channels: int, bench: Bench) -
         return sound
 
 
-def _wait_for_peer(stage: Stage, host: Program, address: str, bench: Bench) -> None:
+def _wait_for_peer(stage: ProcessGroup, host: Program, address: str, bench: Bench) -> None:
     until = time.monotonic() + JOIN_S
     bench.progress(0.0, f"waits for the other machine: phaselock join {address}")
     while heard := stage.hear(until):
@@ -245,13 +245,13 @@ def _levels(frames: NDArray[np.float32]) -> list[float]:
     return [float(level) for level in frames.std(axis=0, dtype=np.float64)]
 
 
-def _distance_figures(offsets_us: NDArray[np.float64]) -> list[Figure]:
+def _distance_figures(offsets_us: NDArray[np.float64]) -> list[Metric]:
     apart_us = np.abs(offsets_us)
     return [
-        Figure("distance_p50_us", "us", (float(np.median(apart_us)),)),
-        Figure("distance_p95_us", "us", (float(np.percentile(apart_us, 95)),)),
-        Figure("distance_p99_us", "us", (float(np.percentile(apart_us, 99)),)),
-        Figure("distance_max_us", "us", (float(apart_us.max()),)),
+        Metric("distance_p50_us", "us", (float(np.median(apart_us)),)),
+        Metric("distance_p95_us", "us", (float(np.percentile(apart_us, 95)),)),
+        Metric("distance_p99_us", "us", (float(np.percentile(apart_us, 99)),)),
+        Metric("distance_max_us", "us", (float(apart_us.max()),)),
     ]
 
 

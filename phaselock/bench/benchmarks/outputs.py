@@ -22,7 +22,7 @@ from phaselock.bench.analysis import delay
 from phaselock.bench.interface import Bench
 from phaselock.bench.lab import signals
 from phaselock.bench.lab.monitor import Heard, Monitor, monitor_of
-from phaselock.bench.results import Case, Figure, Plot, Series
+from phaselock.bench.results import Case, Metric, Plot, Series
 from phaselock.errors import AudioDeviceError, PhaseLockError
 from phaselock.model.timeline import Timeline
 from phaselock.model.timing import TIMING_PHRASES
@@ -84,7 +84,7 @@ def play(output: ListedOutput, signal: NDArray[np.float32], monitor: Monitor) ->
     events: queue.SimpleQueue[AudioEvent] = queue.SimpleQueue()
     _native.Engine.set_user_offset(USER_DATA_OFFSET)
     player = Player(
-        _native.ClockLine(identity=True),
+        _native.ClockMap(identity=True),
         lambda engine: Device(engine, "phaselock-bench", output.backend, output.name),
         lambda _plan: _Signal(signal),
     )
@@ -121,10 +121,10 @@ def compared(output: ListedOutput, signal: NDArray[np.float32], played: Played) 
     low_us, middle_us, high_us = (float(one) for one in np.percentile(late_us, (5, 50, 95)))
     shown_ns, timing = played.status.dac_uncertainty_ns, played.status.timing
     figures = [
-        Figure("late_p50_us", "us", (middle_us,), ""),
-        Figure("late_p5_us", "us", (low_us,), ""),
-        Figure("late_p95_us", "us", (high_us,), ""),
-        *([] if shown_ns is None else [Figure("shown_us", "us", (shown_ns / 1e3,))]),
+        Metric("late_p50_us", "us", (middle_us,), ""),
+        Metric("late_p5_us", "us", (low_us,), ""),
+        Metric("late_p95_us", "us", (high_us,), ""),
+        *([] if shown_ns is None else [Metric("shown_us", "us", (shown_ns / 1e3,))]),
     ]
     stamps_us = played.heard.stamps_us
     shown = "no uncertainty is shown" if shown_ns is None else f"shown ±{shown_ns / 1e6:.2f} ms"

@@ -21,9 +21,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from phaselock.bench.analysis import stats
 from phaselock.bench.interface import Bench
 from phaselock.bench.lab.signals import noise_song
-from phaselock.bench.results import Case, Figure, Plot, Series
+from phaselock.bench.results import Case, Metric, Plot, Series
 from phaselock.errors import PhaseLockError
-from phaselock.tools.processes import PATIENCE_S, open_stage, surroundings
+from phaselock.tools.processes import TIMEOUT_S, open_process_group, surroundings
 
 PEERS = 2
 SETTLING_S = 5.0
@@ -76,7 +76,7 @@ def run(options: argparse.Namespace, bench: Bench) -> None:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="phaselock-bench-"))
         song = pathlib.Path(folder) / "song.mp3"
         bench.progress(0.0, "making a song")
-        noise_song(song, options.watch_s + PATIENCE_S)
+        noise_song(song, options.watch_s + TIMEOUT_S)
         display = stack.enter_context(_display())
         parts: list[tuple[str, Callable[[], contextlib.AbstractContextManager[Mapping[str, int]]]]] = [
             (HEADLESS_IDLE, lambda: _headless_idle(folder)),
@@ -130,7 +130,7 @@ def _rest(seconds: float) -> None:
 
 @contextlib.contextmanager
 def _headless_idle(folder: str) -> Iterator[Mapping[str, int]]:
-    with open_stage(folder) as stage:
+    with open_process_group(folder) as stage:
         host = stage.start("host", "host", *_LOCAL, "--backend", "null")
         stage.wait_for(host, "session")
         yield {HEADLESS_IDLE: host.process.pid}
@@ -139,7 +139,7 @@ def _headless_idle(folder: str) -> Iterator[Mapping[str, int]]:
 
 @contextlib.contextmanager
 def _headless_playing(folder: str, song: pathlib.Path) -> Iterator[Mapping[str, int]]:
-    with open_stage(folder) as stage:
+    with open_process_group(folder) as stage:
         autoplay = ["--wait-peers", str(PEERS), "--play"]
         host = stage.start("host", "host", str(song), *_LOCAL, *autoplay, "--backend", "null")
         port = stage.wait_for(host, "session")["port"]
@@ -173,7 +173,7 @@ def _window(folder: str, display: str, name: str, arguments: Sequence[str]) -> I
     ):
         try:
             assert process.stdout
-            ready = idle or select.select([process.stdout], [], [], PATIENCE_S)[0]
+            ready = idle or select.select([process.stdout], [], [], TIMEOUT_S)[0]
             if not ready or (not idle and process.stdout.readline().strip() != b"playing"):
                 errors.seek(0)
                 last_words = errors.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
@@ -182,7 +182,7 @@ def _window(folder: str, display: str, name: str, arguments: Sequence[str]) -> I
         finally:
             process.terminate()
             try:
-                process.wait(PATIENCE_S)
+                process.wait(TIMEOUT_S)
             finally:
                 process.kill()
 
@@ -236,11 +236,11 @@ def case(name: str, seconds: float, repeats: Sequence[Sequence[Look]]) -> Case:
         name,
         {"seconds": seconds, "settling_s": SETTLING_S, "peers": PEERS},
         (
-            Figure("rss_mb", "MB", middle(lambda one: one.rss_bytes / _MB)),
-            Figure("rss_most_mb", "MB", tuple(max(one.rss_bytes for one in seen) / _MB for seen in repeats)),
-            Figure("private_mb", "MB", middle(lambda one: one.uss_bytes / _MB)),
-            Figure("processor_percent", "%", cores),
-            Figure("threads", "", middle(lambda one: one.threads)),
+            Metric("rss_mb", "MB", middle(lambda one: one.rss_bytes / _MB)),
+            Metric("rss_most_mb", "MB", tuple(max(one.rss_bytes for one in seen) / _MB for seen in repeats)),
+            Metric("private_mb", "MB", middle(lambda one: one.uss_bytes / _MB)),
+            Metric("processor_percent", "%", cores),
+            Metric("threads", "", middle(lambda one: one.threads)),
         ),
         (
             Plot(

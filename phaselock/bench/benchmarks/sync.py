@@ -27,7 +27,7 @@ from phaselock.bench.lab.links import PROFILES, Link, link_from
 from phaselock.bench.lab.session import Machine, open_session
 from phaselock.bench.lab.signals import noise_song
 from phaselock.bench.options import SCENARIOS
-from phaselock.bench.results import Case, Figure, Plot, Series
+from phaselock.bench.results import Case, Metric, Plot, Series
 from phaselock.errors import PhaseLockError
 
 SETTLED_US = 100.0
@@ -266,7 +266,7 @@ def _case(
 ) -> Case:
     names = dict.fromkeys(name for _, of, _ in results for name in of)
     figures = tuple(
-        Figure(
+        Metric(
             name,
             UNITS.get(name, name.rpartition("_")[2]),
             tuple(of.get(name, math.nan) for _, of, _ in results),

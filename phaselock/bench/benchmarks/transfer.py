@@ -12,20 +12,20 @@ from phaselock.bench.interface import Bench
 from phaselock.bench.lab.links import PROFILES, Link
 from phaselock.bench.lab.session import Machine, open_session
 from phaselock.bench.lab.signals import noise_song
-from phaselock.bench.results import Case, Figure, Plot, Series
+from phaselock.bench.results import Case, Metric, Plot, Series
 from phaselock.errors import PhaseLockError
 from phaselock.tools.processes import Program
 
-MOST_PEERS = 5
+MAX_PEERS = 5
 KBPS = 320
-PATIENCE = 6
+TIMEOUT = 6
 """So many times as long as the link needs is waited for a transfer."""
 
 
 def run(options: argparse.Namespace, bench: Bench) -> None:
     """Send a file to 1, 2, .. 5 peers, each with every seed."""
     link = dataclasses.replace(PROFILES["wired"], mbit=options.mbit)
-    runs = [(peers, seed) for peers in range(1, MOST_PEERS + 1) for seed in options.seeds]
+    runs = [(peers, seed) for peers in range(1, MAX_PEERS + 1) for seed in options.seeds]
     with tempfile.TemporaryDirectory(prefix="phaselock-bench-") as folder:
         song = pathlib.Path(folder) / "large.mp3"
         bench.progress(0.0, "making a large file")
@@ -55,7 +55,7 @@ def _send(
 
         began_ns, done_ns = 0, dict[str, int]()
         while len(done_ns) < peers:
-            told = session.rest(PATIENCE * ideal_s + 20, until=of_the_host)
+            told = session.rest(TIMEOUT * ideal_s + 20, until=of_the_host)
             if not told or not of_the_host(told[-1]):
                 raise PhaseLockError("A transfer did not come to its end.")
             event = told[-1][1]
@@ -84,10 +84,10 @@ def _case(
         name=f"{peers} peer{'' if peers == 1 else 's'} at {options.mbit} Mbit/s",
         parameters={"peers": peers, "mbit": options.mbit, "bytes": size, "seeds": options.seeds[: len(found)]},
         figures=(
-            Figure("of_limit_percent", "%", tuple(100 * ideal_s / one for one in seconds), "more"),
-            Figure("seconds", "s", seconds),
-            Figure("limit_s", "s", (ideal_s,) * len(seconds), ""),
-            Figure("rate", "Mbit/s", tuple(peers * size * 8e-6 / one for one in seconds), "more"),
+            Metric("of_limit_percent", "%", tuple(100 * ideal_s / one for one in seconds), "more"),
+            Metric("seconds", "s", seconds),
+            Metric("limit_s", "s", (ideal_s,) * len(seconds), ""),
+            Metric("rate", "Mbit/s", tuple(peers * size * 8e-6 / one for one in seconds), "more"),
         ),
         plots=(Plot("When each peer had the file", "", "seconds", bars, "bars"),),
         samples={"done_s": [done for _, done in found]},

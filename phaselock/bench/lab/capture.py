@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from phaselock.audio import handles
 from phaselock.errors import AudioDeviceError
 
-_PATIENCE_S = 5.0
+_TIMEOUT_S = 5.0
 """An input that hands nothing over for so long is lost."""
 
 
@@ -94,7 +94,7 @@ def _wait(taken: _Taken, seconds: float, rate_hz: int, heard: Callable[[float], 
         time.sleep(0.1)
         if taken.frames > seen:
             seen, last_s = taken.frames, time.monotonic()
-        elif time.monotonic() > last_s + _PATIENCE_S:
+        elif time.monotonic() > last_s + _TIMEOUT_S:
             raise AudioDeviceError("The sound input hands over nothing.")
         heard(min(seconds, seen / rate_hz))
 

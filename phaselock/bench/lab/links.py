@@ -24,9 +24,9 @@ CALM_PART = 1 / 20
 RECOVERY_NS = 1_000_000
 """A lost segment is missed, and sent again, a round trip and so much later."""
 
-MOST_US = 10_000_000.0
-MOST_LOSS = 0.5
-LEAST_MBIT, MOST_MBIT = 0.01, 100_000.0
+MAX_US = 10_000_000.0
+MAX_LOSS = 0.5
+MIN_MBIT, MAX_MBIT = 0.01, 100_000.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -50,11 +50,11 @@ class Link:
     def __post_init__(self) -> None:
         for field in dataclasses.fields(self):
             name, value = field.name, getattr(self, field.name)
-            most = 1.0 if name == "busy" else MOST_LOSS if name.endswith("loss") else MOST_US
+            most = 1.0 if name == "busy" else MAX_LOSS if name.endswith("loss") else MAX_US
             if name == "mbit":
-                if value != 0 and not _between(LEAST_MBIT, value, MOST_MBIT):
+                if value != 0 and not _between(MIN_MBIT, value, MAX_MBIT):
                     raise PhaseLockError(
-                        f"A link's mbit must be 0 (no limit) or from {LEAST_MBIT:g} to {MOST_MBIT:.0f}, not {value!r}."
+                        f"A link's mbit must be 0 (no limit) or from {MIN_MBIT:g} to {MAX_MBIT:.0f}, not {value!r}."
                     )
             elif not _between(0, value, most):
                 raise PhaseLockError(f"A link's {name} must be from 0 to {most:.15g}, not {value!r}.")

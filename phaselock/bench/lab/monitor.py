@@ -28,7 +28,7 @@ from phaselock.bench.lab import capture
 from phaselock.errors import AudioDeviceError, PhaseLockError
 
 _CLIENT = "phaselock-bench"
-_FEWEST_STAMPS = 40
+_MIN_STAMPS = 40
 _JUMP_NS = 5_000_000
 _OPENING_S = 10.0
 
@@ -151,7 +151,7 @@ def heard(frames: NDArray[np.float32], rate_hz: int, stamps: list[tuple[float, i
     jumps = np.flatnonzero(np.abs(np.diff(late_ns)) > _JUMP_NS) + 1
     parts, rests = [], []
     for first, last in itertools.pairwise((0, *jumps.tolist(), len(at))):
-        if last - first >= _FEWEST_STAMPS:
+        if last - first >= _MIN_STAMPS:
             recording, rest_ns = _line(frames, rate_hz, at[first:last], leaves_ns[first:last])
             parts.append(recording)
             rests.append(rest_ns)

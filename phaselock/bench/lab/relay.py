@@ -21,8 +21,8 @@ from phaselock.bench.lab.links import Link
 from phaselock.errors import PhaseLockError
 from phaselock.tools.processes import environment
 
-MOST_PEERS = 5
-PATIENCE_S = 5.0
+MAX_PEERS = 5
+TIMEOUT_S = 5.0
 
 
 def peer_ip(k: int) -> str:
@@ -42,8 +42,8 @@ class Plan:
     seed: int
 
     def __post_init__(self) -> None:
-        if not 1 <= len(self.peer_links) <= MOST_PEERS:
-            raise PhaseLockError(f"The relay serves 1 to {MOST_PEERS} peers, not {len(self.peer_links)}.")
+        if not 1 <= len(self.peer_links) <= MAX_PEERS:
+            raise PhaseLockError(f"The relay serves 1 to {MAX_PEERS} peers, not {len(self.peer_links)}.")
         try:
             address = ipaddress.IPv4Address(self.host_ip)
         except ValueError:
@@ -125,7 +125,7 @@ class Relay:
             process.stdin.close()
         try:
             with contextlib.suppress(subprocess.TimeoutExpired):
-                process.wait(PATIENCE_S)
+                process.wait(TIMEOUT_S)
                 self.summary = _object(process.stdout.readline())
         finally:
             process.kill()

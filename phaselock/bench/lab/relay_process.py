@@ -28,11 +28,11 @@ from phaselock.bench.lab.relay import Plan, peer_ip
 from phaselock.errors import PhaseLockError
 from phaselock.network.listener import bind
 
-MOST_LINE_BYTES = 64 * 1024
-MOST_DATAGRAM_BYTES = 64 * 1024
-MOST_SENDERS = 64
+MAX_LINE_BYTES = 64 * 1024
+MAX_DATAGRAM_BYTES = 64 * 1024
+MAX_SENDERS = 64
 """UDP ports of one peer that are remembered; the one that came first is forgotten for the next."""
-MOST_CONNECTIONS = 128
+MAX_CONNECTIONS = 128
 
 SPIN_NS = 50_000
 """Before a datagram is due the loop waits awake for so long: sleeping ends late."""
@@ -46,7 +46,7 @@ LARGE_READ_BYTES = 256 * 1024
 """Where segments need not be told apart."""
 ROOM_BYTES = 64 * 1024
 """A pipe holds so much more than what is on its way."""
-MOST_BYTES_S = 125_000_000.0
+MAX_BYTES_S = 125_000_000.0
 """What is on its way where there is no limit is that of 1 Gbit/s."""
 SOCKET_BYTES = 128 * 1024
 GATHER_NS = 250_000
@@ -164,7 +164,7 @@ class Datagrams:
             self.passed += 1
 
     def _meet(self, sender: Address) -> bool:
-        if len(self._upstream) >= MOST_SENDERS:
+        if len(self._upstream) >= MAX_SENDERS:
             forgotten, _ = self._upstream.pop(next(iter(self._upstream)))
             del self._loop.readers[forgotten.fileno()]
             forgotten.close()
@@ -178,9 +178,9 @@ def _receive(sock: socket.socket) -> tuple[bytes, Address, int]:
     """A datagram, who sent it, and when it arrived: by the kernel's stamp where there is one, which leaves out how long
     this process was about other things."""
     if not _SO_TIMESTAMPNS:
-        data, sender = sock.recvfrom(MOST_DATAGRAM_BYTES)
+        data, sender = sock.recvfrom(MAX_DATAGRAM_BYTES)
         return data, sender, _now_ns()
-    data, control, _, sender = sock.recvmsg(MOST_DATAGRAM_BYTES, _CONTROL_BYTES)
+    data, control, _, sender = sock.recvmsg(MAX_DATAGRAM_BYTES, _CONTROL_BYTES)
     real_ns = time.time_ns()
     now_ns = _now_ns()  # in this order: a pause between the two makes an arrival late, never early
     for level, kind, value in control:
@@ -218,7 +218,7 @@ class Pipe:
         """The end has been passed on."""
         link = path.uplink.link
         self._whole = not link.mbit and not path.loss
-        bytes_s = link.mbit * 125_000 if link.mbit else MOST_BYTES_S
+        bytes_s = link.mbit * 125_000 if link.mbit else MAX_BYTES_S
         self._most_bytes = round(bytes_s * (path.round_trip_ns + FILL_NS) / 1e9) + ROOM_BYTES
         if link.mbit:
             source.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, SOCKET_BYTES)
@@ -409,7 +409,7 @@ class Streams:
         def accept() -> None:
             with contextlib.suppress(OSError):  # gone already
                 client, _ = listener.accept()
-                if len(self.connections) < MOST_CONNECTIONS:
+                if len(self.connections) < MAX_CONNECTIONS:
                     self.connections.add(Connection(self, client, ip, host, up, down))
                 else:
                     client.close()
@@ -492,11 +492,11 @@ def main() -> None:
     loop = Loop()
     wake, woken = socket.socketpair()
     line = b""
-    while not line.endswith(b"\n") and len(line) < MOST_LINE_BYTES and (more := os.read(0, MOST_LINE_BYTES)):
+    while not line.endswith(b"\n") and len(line) < MAX_LINE_BYTES and (more := os.read(0, MAX_LINE_BYTES)):
         line += more
 
     def watch() -> None:
-        while os.read(0, MOST_LINE_BYTES):
+        while os.read(0, MAX_LINE_BYTES):
             pass
         wake.send(b".")
 

@@ -14,7 +14,7 @@ from phaselock.audio.virtual_device import VirtualCard
 from phaselock.bench.lab.links import Link
 from phaselock.bench.lab.relay import Relay
 from phaselock.errors import PhaseLockError
-from phaselock.tools.processes import Program, Stage, open_stage
+from phaselock.tools.processes import ProcessGroup, Program, open_process_group
 
 Told = list[tuple[Program, dict[str, Any]]]
 
@@ -43,7 +43,7 @@ class Session:
 
     host: Program
     peers: list[Program]
-    stage: Stage
+    stage: ProcessGroup
     relay: Relay
 
     def wait_for_all(self, programs: Sequence[Program], name: str, patience_s: float = 60.0) -> Told:
@@ -92,7 +92,7 @@ def open_session(
     `folder` takes what they keep and their standard errors. PhaseLockError when they cannot be brought together."""
     local = ["--session", "bench", "--bind", "127.0.0.1", "--port", "0", "--clock-port", "0", "--unlisted"]
     autoplay = ["--wait-peers", str(len(machines) - 1), "--play"] if play else []
-    with open_stage(str(folder)) as stage:
+    with open_process_group(str(folder)) as stage:
         first, *others = machines
         host = stage.start(first.name, "host", *map(str, songs), *local, *autoplay, *first.options())
         opened = stage.wait_for(host, "session")

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from phaselock.errors import PhaseLockError
 from phaselock.storage.files import open_regular
 
-LARGEST_BYTES = 500_000_000
+MAX_BYTES = 500_000_000
 LOUDEST = 1e6
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
@@ -37,8 +37,8 @@ def read_wav(path: pathlib.Path, channels: int = 2) -> Sound:
     try:
         with io.BufferedReader(open_regular(path)) as file:
             size = os.fstat(file.fileno()).st_size
-            if size > LARGEST_BYTES:
-                raise ValueError(f"it is larger than {LARGEST_BYTES // 10**6} MB")
+            if size > MAX_BYTES:
+                raise ValueError(f"it is larger than {MAX_BYTES // 10**6} MB")
             return _sound(file, size, channels)
     except OSError as error:
         raise PhaseLockError(f"{path} cannot be read: {error.strerror}.") from None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sys
 
-from phaselock.app.window import Desktop
+from phaselock.app.window import WindowProgram
 from phaselock.session.commands import Play
 from phaselock.ui.window import Window
 
@@ -17,7 +17,7 @@ _LOOK_MS = 200
 
 def main(song: str) -> None:
     """Show the window until it is closed."""
-    desktop = Desktop("null")
+    desktop = WindowProgram("null")
     desktop.bind = "127.0.0.1"
     window = Window(desktop)
 

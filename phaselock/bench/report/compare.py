@@ -15,7 +15,7 @@ from typing import Any, Literal, get_args
 
 from phaselock.bench.analysis import stats
 from phaselock.bench.report.table import date, label, number, plain, title, unit
-from phaselock.bench.results import Better, Case, Figure, Run, read_run
+from phaselock.bench.results import Better, Case, Metric, Run, read_run
 from phaselock.console.output import Terminal
 
 Verdict = Literal[
@@ -64,7 +64,7 @@ def run(before_path: pathlib.Path, after_path: pathlib.Path, terminal: Terminal)
     return 1 if worse else 0
 
 
-def matched(before: Run, after: Run) -> Iterator[tuple[Case, str, Figure | None, Figure | None]]:
+def matched(before: Run, after: Run) -> Iterator[tuple[Case, str, Metric | None, Metric | None]]:
     """Every figure of either run, by benchmark, case and name, with what the two have of it; those of `after` first."""
     old, new = _figures(before), _figures(after)
     for key in dict.fromkeys([*new, *old]):
@@ -72,7 +72,7 @@ def matched(before: Run, after: Run) -> Iterator[tuple[Case, str, Figure | None,
         yield case, key[2], old[key][1] if key in old else None, new[key][1] if key in new else None
 
 
-def _figures(run: Run) -> dict[tuple[str, str, str], tuple[Case, Figure]]:
+def _figures(run: Run) -> dict[tuple[str, str, str], tuple[Case, Metric]]:
     return {(case.benchmark, case.name, figure.name): (case, figure) for case in run.cases for figure in case.figures}
 
 
@@ -102,7 +102,7 @@ def _unlike(one: Mapping[str, Any], other: Mapping[str, Any], keys: Iterable[str
     return ", ".join(told(key) for key in keys if one.get(key) != other.get(key))
 
 
-def judged(old: Figure | None, new: Figure | None, result: stats.Comparison, sure_p: float) -> Verdict:
+def judged(old: Metric | None, new: Metric | None, result: stats.Comparison, sure_p: float) -> Verdict:
     """What may be said: surely up to `sure_p`, which minds how many figures there are; likely where chance does as much
     to less than one figure of twenty, or, where the values are too few to tell, no two ranges overlap."""
     if old is None or new is None:
@@ -132,7 +132,7 @@ def _changed(better: Better, grew: bool, *, sure: bool) -> Verdict:
     return "worse" if sure else "likely worse"
 
 
-def _line(name: str, figure: Figure | None, verdict: Verdict, result: stats.Comparison) -> str:
+def _line(name: str, figure: Metric | None, verdict: Verdict, result: stats.Comparison) -> str:
     of = figure.unit if figure else ""
     parts = [f"  {label(name, of)[:24]:24}  {verdict:19}"]
     if result.before.n or result.after.n:
@@ -146,7 +146,7 @@ def _line(name: str, figure: Figure | None, verdict: Verdict, result: stats.Comp
 
 
 def _fields(
-    case: Case, name: str, figure: Figure | None, verdict: Verdict, result: stats.Comparison
+    case: Case, name: str, figure: Metric | None, verdict: Verdict, result: stats.Comparison
 ) -> dict[str, object]:
     numbers = {
         "before": result.before.median,
@@ -194,6 +194,6 @@ def _conclusion(
             "likely so."
         )
     if smallest_p >= stats.SIGNIFICANT or smallest_p > stats.FALSE / len(directed):
-        least = max(stats.repeats_for(len(directed)), stats.FEWEST_FOR_BOOTSTRAP)
+        least = max(stats.repeats_for(len(directed)), stats.MIN_FOR_BOOTSTRAP)
         seeds = ",".join(map(str, range(1, least + 1)))
         yield f"For one figure of {len(directed)} to be called worse, take {least} repeats of each (--seeds {seeds})."

@@ -38,15 +38,15 @@ from phaselock.bench.report.table import (
     title,
     unit,
 )
-from phaselock.bench.results import Case, Figure, Plot, Run, Series
+from phaselock.bench.results import Case, Metric, Plot, Run, Series
 from phaselock.errors import PhaseLockError
 
 TERMINAL_COLUMNS = 100
-MOST_POINTS = 16_000
+MAX_POINTS = 16_000
 """Of all plots together: the page stays below a megabyte."""
-FEWEST_POINTS, MOST_POINTS_OF_SERIES = 40, 1200
-MOST_BARS = 60
-LONGEST_PARAMETER = 20_000
+MIN_POINTS, MAX_POINTS_OF_SERIES = 40, 1200
+MAX_BARS = 60
+MAX_PARAMETER = 20_000
 TEXT_PX = 11
 WIDTH_PX = 560
 """Of a plot that has another one beside it; the page scales it a little."""
@@ -86,10 +86,10 @@ def summary(run: Run) -> list[str]:
 
 # -- what both reports say ---------------------------------------------------------------------------------------------
 
-FIGURE_HEAD = ("Figure", "Median", "Range", "The median lies within", "Repeats", "Better is")
+FIGURE_HEAD = ("Metric", "Median", "Range", "The median lies within", "Repeats", "Better is")
 
 
-def _figure_row(figure: Figure) -> tuple[str, ...]:
+def _figure_row(figure: Metric) -> tuple[str, ...]:
     found = stats.summary(figure.values)
     of = f" {unit(figure.unit)}" if figure.unit else ""
     sure = f"{_from_to(*found.interval)} ({found.confidence:.0%} sure)" if found.confidence else "one does not tell"
@@ -182,7 +182,7 @@ def _markdown(run: Run) -> str:
 def _page(run: Run) -> str:
     groups = by_benchmark(run.cases)
     series = sum(len(plot.series) for case in run.cases for plot in case.plots)
-    points = min(max(MOST_POINTS // max(series, 1), FEWEST_POINTS), MOST_POINTS_OF_SERIES)
+    points = min(max(MAX_POINTS // max(series, 1), MIN_POINTS), MAX_POINTS_OF_SERIES)
     parts = [_HEAD, _navigation(groups), "<main><header>", _MARK, "<div><h1>PhaseLock bench</h1>"]
     what = ", ".join(title(name) for name in groups) or "Nothing was measured"
     parts += [f"<p class=quiet>{_text(what)}</p></div></header>"]
@@ -226,7 +226,7 @@ def _case(case: Case, anchor: str, points: int) -> str:
     plots = "".join(_plot(plot, points, width_px) for plot in case.plots)
     more = ""
     if long := _long_parameters(case):
-        shown = json.dumps(long, indent=1, ensure_ascii=False, default=str)[:LONGEST_PARAMETER]
+        shown = json.dumps(long, indent=1, ensure_ascii=False, default=str)[:MAX_PARAMETER]
         lines = "\n".join(_text(line, 1000) for line in shown.splitlines())
         more = f"<details><summary>All parameters</summary><pre>{lines}</pre></details>"
     return (
@@ -300,7 +300,7 @@ def _drawn(plot: Plot, known: Sequence[Series], points: int, width_px: int) -> s
     with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         names = dict.fromkeys(str(name) for one in known for name, _ in _measured(one))
-        bars = list(names)[:MOST_BARS] if plot.kind == "bars" else []
+        bars = list(names)[:MAX_BARS] if plot.kind == "bars" else []
         sheet = Sheet(figsize=(width_px / 72, HEIGHT_PX / 72), dpi=72, layout="constrained")
         axes = sheet.subplots()
         log = plot.log_y and any(y > 0 for one in known for _, y in _measured(one))

@@ -12,12 +12,12 @@ import shlex
 from collections.abc import Iterable, Mapping, Sequence
 
 from phaselock.bench.analysis import stats
-from phaselock.bench.results import Case, Figure, Run, read_run
+from phaselock.bench.results import Case, Metric, Run, read_run
 from phaselock.console.output import Terminal
 from phaselock.errors import PhaseLockError
 
 BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
-LONGEST_TEXT = 200
+MAX_TEXT = 200
 NOTHING = "–"
 
 TITLES: Mapping[str, tuple[str, str]] = {
@@ -49,8 +49,8 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "resources": ("rss_mb", "private_mb", "processor_percent"),
 }
 """The main figures, if they were measured; of other benchmarks, the first."""
-MOST_OTHER_COLUMNS = 6
-MOST_ROWS = 6
+MAX_OTHER_COLUMNS = 6
+MAX_ROWS = 6
 """A table that is longer is folded."""
 ORDER = ("sync", "clock", "transfer", "decode", "engine", "resources")
 
@@ -106,7 +106,7 @@ def figures_of(run: Run) -> str:
         head = [title(name), *map(heading, chosen)]
         rows = [[case.name, *(cell(figure_of(case, column)) for column in chosen)] for case in cases]
         table = markdown(head, rows)
-        parts.append(table if len(rows) <= MOST_ROWS else folded(title(name), table))
+        parts.append(table if len(rows) <= MAX_ROWS else folded(title(name), table))
     parts.append(how(run) if parts else "Nothing was measured.")
     return "\n\n".join(parts)
 
@@ -150,10 +150,10 @@ def columns(benchmark: str, cases: Iterable[Case]) -> list[Column]:
     """The main figures of these cases."""
     there = list(dict.fromkeys((figure.name, figure.unit) for case in cases for figure in case.figures))
     wanted = COLUMNS.get(benchmark, ())
-    return [one for want in wanted for one in there if one[0] == want] or there[:MOST_OTHER_COLUMNS]
+    return [one for want in wanted for one in there if one[0] == want] or there[:MAX_OTHER_COLUMNS]
 
 
-def figure_of(case: Case, column: Column) -> Figure | None:
+def figure_of(case: Case, column: Column) -> Metric | None:
     """The case's figure for that column, if it has one."""
     return next((figure for figure in case.figures if (figure.name, figure.unit) == column), None)
 
@@ -180,7 +180,7 @@ def heading(column: Column) -> str:
     return f"{label(name, of)} ({unit(of)})" if of else label(name, of)
 
 
-def cell(figure: Figure | None) -> str:
+def cell(figure: Metric | None) -> str:
     """The median, and the range if there is one."""
     if figure is None:
         return ""
@@ -219,7 +219,7 @@ def escaped(text: str) -> str:
     return re.sub(r"([\\`*_\[\]<>|~$&])", r"\\\1", plain(text))
 
 
-def plain(of: object, longest: int = LONGEST_TEXT) -> str:
+def plain(of: object, longest: int = MAX_TEXT) -> str:
     """One line of what can be printed: no control, no escape sequence, no half of a character."""
     text = "".join(one if one.isprintable() else " " for one in str(of)[: longest + 1])
     return text if len(text) <= longest else text[: longest - 1] + "…"

@@ -13,7 +13,7 @@ from phaselock.model.names import sentence
 from phaselock.model.types import Track
 from phaselock.protocol import messages as m
 from phaselock.session.effects import Send
-from phaselock.session.host.members import Crew, Member, Transfer
+from phaselock.session.host.members import Member, Members, Transfer
 from phaselock.session.host.transport import Transport
 from phaselock.session.outbox import Outbox
 
@@ -28,15 +28,15 @@ ALWAYS = 2
 class Distribution:
     """The files of the host's machine. Call `settle` at the end of every call of the machine."""
 
-    def __init__(self, crew: Crew, transport: Transport, outbox: Outbox) -> None:
-        self._crew = crew
+    def __init__(self, members: Members, transport: Transport, outbox: Outbox) -> None:
+        self._members = members
         self._transport = transport
         self._outbox = outbox
 
     def settle(self, *, now_ns: int) -> None:
         """Offer what may be offered now."""
-        for member in self._crew:
-            if not member.sated:
+        for member in self._members:
+            if not member.offers_complete:
                 self._feed(member, now_ns)
 
     def may_fetch(self, member: Member, file_id: UUID) -> Track | None:
@@ -68,7 +68,7 @@ class Distribution:
             text = f"{name} could not receive {track.file_name} in {MAX_TRIES} tries."
             text += f" Try again (retry {name}) or go on without it (without {name})."
             self._outbox.error(text, now_ns, file_id=str(file_id), peer=name)
-        member.sated = False
+        member.offers_complete = False
         self._transport.crew_changed()
         return True
 
@@ -83,7 +83,7 @@ class Distribution:
     def progressed(self, member: Member, file_id: UUID, sent_bytes: int, *, now_ns: int) -> None:
         """So many bytes of the file are on their way, the resumed part included."""
         track = self._transport.queue.track(file_id)
-        if track is not None and member.awaits(file_id):
+        if track is not None and member.is_receiving(file_id):
             transfer = member.transfers[file_id]
             transfer.moved(sent_bytes, now_ns)
             tenths = sent_bytes * 10 // track.size
@@ -96,13 +96,13 @@ class Distribution:
         given_up = [file_id for file_id, transfer in member.transfers.items() if transfer.done is False]
         for file_id in given_up:
             del member.transfers[file_id]
-        member.excused = member.sated = False
+        member.skipped = member.offers_complete = False
         self._transport.crew_changed()
         return len(given_up)
 
     def timer(self, *, now_ns: int) -> None:
         """Begin the tries that are due."""
-        for member in self._crew:
+        for member in self._members:
             for file_id, transfer in member.transfers.items():
                 track = self._transport.queue.track(file_id)
                 if track is not None and transfer.retry_at_ns is not None and now_ns >= transfer.retry_at_ns:
@@ -112,13 +112,13 @@ class Distribution:
 
     def deadlines_ns(self) -> Iterator[int]:
         """When `timer` has something to do."""
-        for member in self._crew:
+        for member in self._members:
             for transfer in member.transfers.values():
                 if transfer.retry_at_ns is not None:
                     yield transfer.retry_at_ns
 
     def _feed(self, member: Member, now_ns: int) -> None:
-        member.sated = True
+        member.offers_complete = True
         for file_id in member.transfers.keys() - {entry.track.file_id for entry in self._transport.queue.entries}:
             del member.transfers[file_id]
         under_way = sum(transfer.done is None for transfer in member.transfers.values())

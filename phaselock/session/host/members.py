@@ -15,8 +15,8 @@ MARGIN_NS = 40_000_000
 """Room in every lead for opening, seeking and decoding the file."""
 UNKNOWN_ALLOWANCE_NS = 500_000_000
 """For a peer that has not told a round trip yet."""
-LONGEST_LATENCY_NS = 2_000_000_000
-LONGEST_ALLOWANCE_NS = 1_500_000_000
+MAX_LATENCY_NS = 2_000_000_000
+MAX_ALLOWANCE_NS = 1_500_000_000
 """No peer can make the others wait for longer, whatever it reports."""
 
 FINE_NS = 50_000
@@ -27,7 +27,7 @@ OVERDUE_AFTER_NS = 15_000_000_000
 
 MOVE_BYTES = 64 * 1024
 
-MOST_MESSAGES = 2000
+MAX_MESSAGES = 2000
 MESSAGE_EVERY_NS = 20_000_000
 """What a peer may say at once (a status, and an answer for every file of a full queue) and in the long run."""
 
@@ -37,7 +37,7 @@ def network_allowance_ns(rtt_ns: int) -> int:
     if rtt_ns < 5_000_000:
         return rtt_ns + 60_000_000
     # Room for one lost segment: TCP sends it again after the round trip and a timeout of at least 200 ms.
-    return min(rtt_ns * 3 + 350_000_000, LONGEST_ALLOWANCE_NS)
+    return min(rtt_ns * 3 + 350_000_000, MAX_ALLOWANCE_NS)
 
 
 class Reports:
@@ -60,7 +60,7 @@ class Reports:
     @property
     def latency_ns(self) -> int:
         """From callback to loudspeaker."""
-        return min(self.latest.output_latency_ns, LONGEST_LATENCY_NS) if self.latest else 0
+        return min(self.latest.output_latency_ns, MAX_LATENCY_NS) if self.latest else 0
 
     @property
     def allowance_ns(self) -> int:
@@ -133,15 +133,15 @@ class Member:
     reports: Reports
     transfers: dict[UUID, Transfer] = dataclasses.field(default_factory=dict)
     """Of every file that it was offered."""
-    excused: bool = False
+    skipped: bool = False
     """Somebody at the host has decided to go on without it."""
     catching_up: bool = False
     """It came in the middle of something and has not got the track of the moment yet: nobody waits for it."""
-    sated: bool = False
+    offers_complete: bool = False
     """It was offered all that it shall have for now."""
     told_device: tuple[str | None, Timing | None] | None = None
     """Name and timing of its output as people were told; None: nothing yet."""
-    hungry_at_ns: int = 0
+    next_offer_at_ns: int = 0
     """Before that another room changes nothing."""
     held_until_ns: int = 0
     """Of one that is lost: so long its place is kept."""
@@ -154,14 +154,14 @@ class Member:
         """It says something; False when nobody has that much to say."""
         self.heard_at_ns = now_ns
         self._silent_until_ns = max(self._silent_until_ns, now_ns) + MESSAGE_EVERY_NS
-        return self._silent_until_ns - now_ns <= MOST_MESSAGES * MESSAGE_EVERY_NS
+        return self._silent_until_ns - now_ns <= MAX_MESSAGES * MESSAGE_EVERY_NS
 
     def has(self, file_id: UUID) -> bool:
         """The file is there, whole and right."""
         transfer = self.transfers.get(file_id)
         return transfer is not None and transfer.done is True
 
-    def awaits(self, file_id: UUID) -> bool:
+    def is_receiving(self, file_id: UUID) -> bool:
         """The file was offered, and is neither there nor given up."""
         transfer = self.transfers.get(file_id)
         return transfer is not None and transfer.done is None
@@ -174,7 +174,7 @@ class Member:
     @property
     def waited_for(self) -> bool:
         """Playing waits until it has the file."""
-        return not self.excused and not self.catching_up
+        return not self.skipped and not self.catching_up
 
     def view(self, queued: list[UUID]) -> PeerView:
         """What people see of it, with a queue of these."""
@@ -211,7 +211,7 @@ class Member:
                 yield FileView(file_id, state, transfer.done_bytes, transfer.size)
 
 
-class Crew:
+class Members:
     """All machines of the session: the members by their connections, and the host's own."""
 
     def __init__(self) -> None:
@@ -225,10 +225,10 @@ class Crew:
     def __len__(self) -> int:
         return len(self.members)
 
-    def stir(self) -> None:
+    def request_offers(self) -> None:
         """The order of need has changed: there may be something to offer."""
         for peer in self:
-            peer.sated = False
+            peer.offers_complete = False
 
     def lead_ns(self) -> int:
         """How far ahead something must be announced so that every machine can be in time for it."""
@@ -239,7 +239,7 @@ class Crew:
         """Whom to tell first."""
         return sorted(self, key=lambda peer: peer.reports.slowness_ns, reverse=True)
 
-    def lack(self, file_id: UUID) -> bool:
+    def is_missing(self, file_id: UUID) -> bool:
         """Somebody who is waited for may still get this file; who was given up does not count."""
         return any(peer.waited_for and peer.lacks(file_id) for peer in self)
 

@@ -10,18 +10,18 @@ from phaselock.model.names import file_label, sentence
 from phaselock.model.snapshot import RequestState, RequestView
 from phaselock.protocol import messages as m
 from phaselock.session.effects import Send
-from phaselock.session.host.members import Crew, Member
+from phaselock.session.host.members import Member, Members
 from phaselock.session.outbox import Outbox
 
 REMEMBERED = 100
-MOST_OPEN = 5
+MAX_OPEN = 5
 """So many requests of one peer may wait for a decision or for their upload."""
-MOST_TRIES = 6
+MAX_TRIES = 6
 """Connections for one song; an honest peer makes three after each return from an absence."""
 UPLOAD_LIMIT_NS = 60_000_000_000
 """An accepted song of which nothing comes for so long is given up."""
 
-TOO_MANY = f"You have {MOST_OPEN} open requests already. Please wait until the host has answered."
+TOO_MANY = f"You have {MAX_OPEN} open requests already. Please wait until the host has answered."
 OVER = "That request is over."
 NO_UPLOAD = "The song was not sent."
 
@@ -55,11 +55,11 @@ class Request:
         )
 
 
-class Requests:
+class IncomingRequests:
     """The open requests, by the numbers that people call them by."""
 
-    def __init__(self, crew: Crew, outbox: Outbox, room: Callable[[], bool]) -> None:
-        self._crew = crew
+    def __init__(self, members: Members, outbox: Outbox, room: Callable[[], bool]) -> None:
+        self._members = members
         self._outbox = outbox
         self._room = room
         """Whether the queue takes one more track."""
@@ -81,7 +81,7 @@ class Requests:
         if message.request_id in self._added:
             self._outbox.do(Send(member.conn, m.SongRequestAdded(message.request_id)))
             return True
-        if len(self._of(member)) >= MOST_OPEN:
+        if len(self._of(member)) >= MAX_OPEN:
             self._outbox.do(Send(member.conn, m.SongRequestRejected(message.request_id, TOO_MANY)))
             return True
         self._last_number += 1
@@ -128,11 +128,11 @@ class Requests:
 
     def awaited(self, peer_id: int, token: bytes, request_id: UUID) -> Request | None:
         """The accepted request that a bulk connection with these credentials may bring."""
-        member, request = self._crew.holder(peer_id, token), self._requests.get(request_id)
+        member, request = self._members.holder(peer_id, token), self._requests.get(request_id)
         if request is None or request.member is not member or request.state is not RequestState.ACCEPTED:
             return None
         request.tries += 1
-        return request if request.tries <= MOST_TRIES else None
+        return request if request.tries <= MAX_TRIES else None
 
     def wanted(self, request_id: UUID) -> bool:
         """It is accepted and not here yet."""

@@ -22,8 +22,8 @@ from phaselock.protocol.messages import Message
 from phaselock.session import commands as c
 from phaselock.session.effects import AllowClock, Close, Effect, Ended, Follow, ForbidClock, Send
 from phaselock.session.host.distribution import Distribution
-from phaselock.session.host.members import Crew, Member, Reports
-from phaselock.session.host.requests import Request, Requests
+from phaselock.session.host.members import Member, Members, Reports
+from phaselock.session.host.requests import IncomingRequests, Request
 from phaselock.session.host.transport import Transport
 from phaselock.session.outbox import Outbox
 from phaselock.session.states import (
@@ -37,14 +37,14 @@ from phaselock.session.states import (
     HostSide,
 )
 
-MOST_DEPARTED = 32
+MAX_DEPARTED = 32
 OPENING_NS = 3_000_000_000
 HUNGRY_AGAIN_NS = 1_000_000_000
 CLOCK_TROUBLE_NS = 10_000_000_000
 """So long after joining a clock may be unknown before people are told."""
 
 
-class HostMachine:
+class HostSession:
     """One session as its host sees it. Session time is the host's local time, so every `now_ns` here is both."""
 
     def __init__(
@@ -64,17 +64,17 @@ class HostMachine:
         self._session_id = token_factory()
         self._departed: collections.OrderedDict[bytes, Member] = collections.OrderedDict()
         """Those who were lost without a goodbye, by their tokens: they may come back."""
-        self._strangers: dict[int, int] = {}
+        self._unauthenticated: dict[int, int] = {}
         """Connections without a JoinRequest yet, and when their time is up."""
         self._last_peer_id = 0
         self._heartbeat_at_ns: int | None = None
         self._called_at_ns: int | None = None
         self._over = False
         self._outbox = Outbox()
-        self._crew = Crew()
-        self._transport = Transport(self._crew, self._outbox)
-        self._distribution = Distribution(self._crew, self._transport, self._outbox)
-        self._requests = Requests(self._crew, self._outbox, self._transport.has_room)
+        self._members = Members()
+        self._transport = Transport(self._members, self._outbox)
+        self._distribution = Distribution(self._members, self._transport, self._outbox)
+        self._requests = IncomingRequests(self._members, self._outbox, self._transport.has_room)
         self._followed: tuple[Timeline | None, Timeline | None] = (None, None)
 
     @property
@@ -89,8 +89,8 @@ class HostMachine:
         again."""
         if self._over:
             return [Close(conn, "session ended")]
-        self._strangers[conn] = now_ns + HANDSHAKE_NS
-        names = tuple(member.name for member in self._crew)
+        self._unauthenticated[conn] = now_ns + HANDSHAKE_NS
+        names = tuple(member.name for member in self._members)
         info = m.SessionInfo(
             m.PROTOCOL_VERSION, self._session_id, self._session_name, self._host_name, names, self._max_peers
         )
@@ -100,7 +100,7 @@ class HostMachine:
     def received(self, conn: int, message: Message, *, now_ns: int) -> list[Effect]:
         """A message arrived on a control connection. What arrives on a connection that this machine has closed is
         ignored."""
-        member = self._crew.members.get(conn)
+        member = self._members.members.get(conn)
         if member is not None:
             if not member.hear(now_ns):
                 self._breach(member, "it talks without end", now_ns)
@@ -108,8 +108,8 @@ class HostMachine:
                 self._from_member(member, message, now_ns)
             else:
                 self._breach(member, f"{type(message).__name__} was not expected", now_ns)
-        elif conn in self._strangers:
-            del self._strangers[conn]
+        elif conn in self._unauthenticated:
+            del self._unauthenticated[conn]
             if isinstance(message, m.JoinRequest):
                 self._join(conn, message, now_ns)
             else:
@@ -119,8 +119,8 @@ class HostMachine:
     def disconnected(self, conn: int, reason: str, *, now_ns: int) -> list[Effect]:
         """A connection ended, broke the framing (`reason` is the ProtocolError's text), or turned out to be a bulk
         connection."""
-        self._strangers.pop(conn, None)
-        member = self._crew.members.get(conn)
+        self._unauthenticated.pop(conn, None)
+        member = self._members.members.get(conn)
         if member is not None:
             self._lose(member, sentence(reason), now_ns)
         return self._settle(now_ns)
@@ -191,8 +191,8 @@ class HostMachine:
     ) -> list[Effect]:
         """How the host's own output does; to be told several times a second, and at once when latency or device
         change."""
-        if self._crew.own is None:
-            self._crew.own = Reports(now_ns)
+        if self._members.own is None:
+            self._members.own = Reports(now_ns)
         status = m.PeerStatus(
             phase_error_ns=phase_error_ns,
             offset_uncertainty_ns=0,
@@ -208,7 +208,7 @@ class HostMachine:
             clock_stale=False,
             room_bytes=0,
         )
-        self._crew.own.take(status, now_ns=now_ns)
+        self._members.own.take(status, now_ns=now_ns)
         return self._settle(now_ns)
 
     def decode_failed(self, file_id: UUID, reason: str, *, now_ns: int) -> list[Effect]:
@@ -231,10 +231,10 @@ class HostMachine:
     def timer(self, *, now_ns: int) -> list[Effect]:
         """`next_deadline_ns` has come. Calling it early or late does no harm."""
         self._wake(now_ns)
-        for conn in [conn for conn, at_ns in self._strangers.items() if now_ns >= at_ns]:
-            del self._strangers[conn]
+        for conn in [conn for conn, at_ns in self._unauthenticated.items() if now_ns >= at_ns]:
+            del self._unauthenticated[conn]
             self._outbox.do(Close(conn, "no JoinRequest came"))
-        for member in self._crew:
+        for member in self._members:
             if now_ns >= member.heard_at_ns + DEAD_NS:
                 self._outbox.do(Close(member.conn, "silent for too long"))
                 member.held_until_ns = now_ns + HOLD_NS
@@ -242,8 +242,8 @@ class HostMachine:
             else:
                 self._watch_clock(member, now_ns)
         if self._heartbeat_at_ns is not None and now_ns >= self._heartbeat_at_ns:
-            self._heartbeat_at_ns = now_ns + HEARTBEAT_NS if len(self._crew) else None
-            self._outbox.do(*(Send(member.conn, m.Heartbeat()) for member in self._crew))
+            self._heartbeat_at_ns = now_ns + HEARTBEAT_NS if len(self._members) else None
+            self._outbox.do(*(Send(member.conn, m.Heartbeat()) for member in self._members))
         self._distribution.timer(now_ns=now_ns)
         self._requests.timer(now_ns=now_ns)
         self._transport.leave_behind(now_ns=now_ns)
@@ -253,8 +253,12 @@ class HostMachine:
     def next_deadline_ns(self) -> int | None:
         """When `timer` wants to be called; asked again after every call of the machine."""
         deadlines = [self._heartbeat_at_ns, self._transport.end_ns(), self._transport.queue_due_ns()]
-        deadlines += [*self._strangers.values(), *self._distribution.deadlines_ns(), *self._requests.deadlines_ns()]
-        deadlines += [member.heard_at_ns + DEAD_NS for member in self._crew]
+        deadlines += [
+            *self._unauthenticated.values(),
+            *self._distribution.deadlines_ns(),
+            *self._requests.deadlines_ns(),
+        ]
+        deadlines += [member.heard_at_ns + DEAD_NS for member in self._members]
         deadlines.append(self._transport.patience_ends_ns())
         return None if self._over else min((at_ns for at_ns in deadlines if at_ns is not None), default=None)
 
@@ -262,12 +266,12 @@ class HostMachine:
 
     def authorise_fetch(self, peer_id: int, token: bytes, file_id: UUID) -> Track | None:
         """The track that a bulk connection with these credentials may have."""
-        member = self._crew.holder(peer_id, token)
+        member = self._members.holder(peer_id, token)
         return self._distribution.may_fetch(member, file_id) if member is not None else None
 
     def fetch_progress(self, peer_id: int, file_id: UUID, sent_bytes: int, *, now_ns: int) -> list[Effect]:
         """So many bytes of the file are on their way, the resumed part included; may be told for every chunk."""
-        member = self._crew.numbered(peer_id)
+        member = self._members.numbered(peer_id)
         if member is not None:
             self._distribution.progressed(member, file_id, sent_bytes, now_ns=now_ns)
         return self._settle(now_ns)
@@ -318,7 +322,7 @@ class HostMachine:
             then=self._transport.playback.then,
             waiting_for=self._transport.waiting_for(),
             upcoming=self._transport.upcoming(),
-            peers=tuple(member.view(queued) for member in self._crew),
+            peers=tuple(member.view(queued) for member in self._members),
             requests=self._requests.views(),
             repeat=self._transport.repeat,
         )
@@ -333,9 +337,9 @@ class HostMachine:
             self._reject(conn, f"{OTHER_VERSION} (The host speaks {m.PROTOCOL_VERSION}, this machine {theirs}.)")
         elif not name:
             self._reject(conn, "Please choose a display name.")
-        elif before is None and len(self._crew) + len(self._held(name, now_ns)) >= self._max_peers:
+        elif before is None and len(self._members) + len(self._held(name, now_ns)) >= self._max_peers:
             self._reject(conn, "Session is full.")
-        elif len(self._crew) >= self._max_peers:
+        elif len(self._members) >= self._max_peers:
             self._reject(conn, "Session is full.")
         else:
             if before is not None:
@@ -344,7 +348,7 @@ class HostMachine:
 
     def _returning(self, token: bytes | None, now_ns: int) -> Member | None:
         """Who comes back with this token; its old connection, if we have not missed it yet, is over."""
-        member = next((peer for peer in self._crew if token and hmac.compare_digest(peer.token, token)), None)
+        member = next((peer for peer in self._members if token and hmac.compare_digest(peer.token, token)), None)
         if member is not None:
             self._outbox.do(Close(member.conn, "it came back on another connection"))
             self._lose(member, "It connects anew.", now_ns)
@@ -360,7 +364,7 @@ class HostMachine:
 
     def _accept(self, conn: int, name: str, before: Member | None, now_ns: int) -> None:
         held = [] if before is not None else self._held(name, now_ns)
-        taken = [self._host_name, *(member.name for member in [*self._crew, *held])]
+        taken = [self._host_name, *(member.name for member in [*self._members, *held])]
         if before is None:
             self._last_peer_id += 1
             peer_id, token = self._last_peer_id, self._token_factory()
@@ -368,7 +372,7 @@ class HostMachine:
             peer_id, token, name = before.peer_id, before.token, before.name
         name = distinct(name, taken)
         member = Member(conn, peer_id, name, token, now_ns, Reports(now_ns), catching_up=self._transport.busy)
-        self._crew.members[conn] = member
+        self._members.members[conn] = member
         if self._heartbeat_at_ns is None:
             self._heartbeat_at_ns = now_ns + HEARTBEAT_NS
         accepted = m.JoinAccepted(member.peer_id, self._transport.state(), member.token, self._clock_port, name)
@@ -379,12 +383,12 @@ class HostMachine:
         """It may come back."""
         if member.reports.latest is not None:  # who came and went without a word of itself need not be remembered
             self._departed[member.token] = member
-        while len(self._departed) > MOST_DEPARTED:
+        while len(self._departed) > MAX_DEPARTED:
             self._departed.popitem(last=False)
         self._remove(member, reason, now_ns)
 
     def _remove(self, member: Member, reason: str, now_ns: int) -> None:
-        del self._crew.members[member.conn]
+        del self._members.members[member.conn]
         self._requests.left(member, now_ns=now_ns)
         self._transport.crew_changed()
         self._outbox.do(ForbidClock(member.peer_id))
@@ -402,30 +406,30 @@ class HostMachine:
             self._remove(member, "The host has removed it.", now_ns)
 
     def _retry(self, name: str | None, now_ns: int) -> None:
-        members = list(self._crew) if name is None else self._named(name, now_ns)
+        members = list(self._members) if name is None else self._named(name, now_ns)
         if (members or name is None) and not sum(self._distribution.retry(member, now_ns=now_ns) for member in members):
             self._outbox.error("There is nothing to try again.", now_ns)
 
     def _excuse(self, name: str, now_ns: int) -> None:
         for member in self._named(name, now_ns):
-            member.excused = True
+            member.skipped = True
             self._transport.crew_changed()
 
     def _named(self, name: str, now_ns: int) -> list[Member]:
         """The one peer of this name; none, and an error, where there is none."""
-        found = [member for member in self._crew if member.name.casefold() == name.casefold()]
+        found = [member for member in self._members if member.name.casefold() == name.casefold()]
         if not found:
             self._outbox.error(f"There is no peer called {name}.", now_ns)
         return found
 
     def _quit(self, now_ns: int) -> None:
-        for member in self._crew:
+        for member in self._members:
             self._outbox.do(Send(member.conn, m.SessionEnd()), Close(member.conn, "session ended"))
             self._outbox.do(ForbidClock(member.peer_id))
-        for conn in self._strangers:
+        for conn in self._unauthenticated:
             self._reject(conn, "Session ended.")
-        self._crew.members.clear()
-        self._strangers.clear()
+        self._members.members.clear()
+        self._unauthenticated.clear()
         self._transport.playback.stop(None)
         self._outbox.note("session_end", now_ns, reason="Session ended.")
         self._over = True
@@ -457,9 +461,9 @@ class HostMachine:
     def _reported(self, member: Member, status: m.PeerStatus, now_ns: int) -> None:
         name = status.device_name and sentence(status.device_name)
         before = member.reports.latest
-        if (before is None or before.room_bytes != status.room_bytes) and now_ns >= member.hungry_at_ns:
-            member.hungry_at_ns = now_ns + HUNGRY_AGAIN_NS
-            member.sated = False
+        if (before is None or before.room_bytes != status.room_bytes) and now_ns >= member.next_offer_at_ns:
+            member.next_offer_at_ns = now_ns + HUNGRY_AGAIN_NS
+            member.offers_complete = False
         member.reports.take(dataclasses.replace(status, device_name=name), now_ns=now_ns)
         if name is None and now_ns - member.reports.since_ns < OPENING_NS:
             return  # it is about to be opened
@@ -494,6 +498,6 @@ class HostMachine:
     def _wake(self, now_ns: int) -> None:
         """Nobody is blamed for a silence that was this machine's own sleep."""
         if self._called_at_ns is not None and now_ns - self._called_at_ns > ASLEEP_NS:
-            for member in self._crew:
+            for member in self._members:
                 member.heard_at_ns = now_ns
         self._called_at_ns = now_ns

@@ -17,7 +17,7 @@ from phaselock.model.timeline import Timeline
 from phaselock.model.types import Track
 from phaselock.protocol import messages as m
 from phaselock.session.effects import Send
-from phaselock.session.host.members import Crew, Member
+from phaselock.session.host.members import Member, Members
 from phaselock.session.outbox import Outbox
 from phaselock.session.playback import Playback
 
@@ -25,8 +25,8 @@ WAITING = "Waiting for all peers to receive the file."
 NOTHING = "Nothing is playing."
 NO_SUCH_TRACK = "There is no such track in the queue."
 BEGINNING_S = 3
-MOST_UNDONE = 50
-PATIENCE_NS = 20_000_000_000
+MAX_UNDONE = 50
+TIMEOUT_NS = 20_000_000_000
 """So long a silence of the music is endured for a peer whose file stands still."""
 SHORT_QUEUE = 100
 QUEUE_GAP_NS = 500_000
@@ -36,10 +36,10 @@ QUEUE_GAP_NS = 500_000
 class Transport:
     """The play, pause and stop of the host's machine. Call `settle` at the end of every call of the machine."""
 
-    def __init__(self, crew: Crew, outbox: Outbox) -> None:
+    def __init__(self, members: Members, outbox: Outbox) -> None:
         self.queue = Queue()
         self.playback = Playback()
-        self._crew = crew
+        self._members = members
         self._outbox = outbox
         self._queue_stale = False
         self._told_revision = 0
@@ -51,7 +51,7 @@ class Transport:
         """What starts by itself as soon as everybody has it: the track before it has ended, or somebody wants to go
         there from the one that plays on meanwhile."""
         self._pending_since_ns = 0
-        self._removed: collections.deque[tuple[QueueEntry, int]] = collections.deque(maxlen=MOST_UNDONE)
+        self._removed: collections.deque[tuple[QueueEntry, int]] = collections.deque(maxlen=MAX_UNDONE)
         """With the rows at which they were, the newest last."""
         self.repeat = False
         self._autoplay: int | None = None
@@ -174,7 +174,7 @@ class Transport:
             self._outbox.error("It is playing already.", now_ns)
         elif track is None:
             self._outbox.error("There is nothing to play.", now_ns)
-        elif without := self._crew.without(track.file_id):
+        elif without := self._members.without(track.file_id):
             self._outbox.error(WAITING, now_ns, file_id=str(track.file_id), file_name=track.file_name, peers=without)
         else:
             self._start(track, now_ns)
@@ -283,7 +283,7 @@ class Transport:
         """When nobody waits any longer for a peer through which nothing of the pending track comes."""
         if self._pending is None or self.playback.playing:
             return None
-        waits = [self._stuck_since_ns(peer) + PATIENCE_NS for peer in self._waited_for_now()]
+        waits = [self._stuck_since_ns(peer) + TIMEOUT_NS for peer in self._waited_for_now()]
         return min(waits, default=None)
 
     def leave_behind(self, *, now_ns: int) -> None:
@@ -293,7 +293,7 @@ class Transport:
             return
         track = self.queue.track(self._pending)
         for peer in self._waited_for_now():
-            if track is not None and now_ns >= self._stuck_since_ns(peer) + PATIENCE_NS:
+            if track is not None and now_ns >= self._stuck_since_ns(peer) + TIMEOUT_NS:
                 peer.catching_up = True
                 self._queue_stale = True
                 text = f"Going on without {peer.name}: nothing of {track.file_name} comes through to it."
@@ -320,7 +320,7 @@ class Transport:
 
     def _waited_for_now(self) -> list[Member]:
         pending = self._pending
-        return [peer for peer in self._crew if pending is not None and peer.waited_for and peer.lacks(pending)]
+        return [peer for peer in self._members if pending is not None and peer.waited_for and peer.lacks(pending)]
 
     def _stuck_since_ns(self, peer: Member) -> int:
         transfer = peer.transfers.get(self._pending) if self._pending is not None else None
@@ -329,19 +329,19 @@ class Transport:
     def _change(self, queue: Queue) -> None:
         self.queue = queue
         self._queue_stale = True
-        self._crew.stir()
+        self._members.request_offers()
 
     def _instant(self, now_ns: int) -> int:
         """The next session time at which all machines can do something new; never before a pause that was announced."""
         stop_ns = self.playback.line.stop_session_ns if self.playback.line else None
-        return max(now_ns + self._crew.lead_ns(), stop_ns or 0)
+        return max(now_ns + self._members.lead_ns(), stop_ns or 0)
 
     def _tell_everybody(self, message: m.Message) -> None:
-        self._outbox.do(*(Send(member.conn, message) for member in self._crew.slowest_first()))
+        self._outbox.do(*(Send(member.conn, message) for member in self._members.slowest_first()))
 
     def _go_to(self, track: Track, now_ns: int) -> None:
         """Leave the current track for another, which is waited for while this one plays on."""
-        if self._crew.lack(track.file_id):
+        if self._members.is_missing(track.file_id):
             self._wait_for(track, now_ns)
         else:
             if self.playback.line is not None:
@@ -350,8 +350,8 @@ class Transport:
 
     def _wait_for(self, track: Track, now_ns: int) -> None:
         self._pending, self._pending_since_ns = track.file_id, now_ns
-        self._crew.stir()
-        names = [peer.name for peer in self._crew if peer.waited_for and peer.lacks(track.file_id)]
+        self._members.request_offers()
+        names = [peer.name for peer in self._members if peer.waited_for and peer.lacks(track.file_id)]
         if names:
             text = f"{track.file_name} starts as soon as it is there. Waiting for {', '.join(names)}."
             fields = {"file_id": str(track.file_id), "file_name": track.file_name, "peers": names}
@@ -360,7 +360,7 @@ class Transport:
     def _start(self, track: Track, now_ns: int) -> None:
         unsettled = [
             member.name
-            for member in self._crew
+            for member in self._members
             if not member.reports.clock_good
             or (self._autoplay is not None and not member.reports.settled(now_ns=now_ns))
         ]
@@ -378,7 +378,7 @@ class Transport:
         self._autoplay = None
         self._pending = None
         self._queue_stale = True
-        self._crew.stir()
+        self._members.request_offers()
         self._outbox.note_playback("playing", self.known(line.file_id), line, line.start_session_ns)
 
     def _following(self, line: Timeline) -> Track | None:
@@ -399,7 +399,7 @@ class Transport:
             track = None  # a track is not armed behind itself: it begins again when it has ended
         if then is not None and track is not None and then.file_id == track.file_id:
             return
-        if track is not None and not self._crew.lack(track.file_id):
+        if track is not None and not self._members.is_missing(track.file_id):
             self.playback.then = Timeline(track.file_id, track.rate_hz, 0, end_ns)
             self._tell_everybody(_play_command(self.playback.then))
         elif then is not None:  # what was armed shall not come: the current line said again has nothing behind it
@@ -440,7 +440,7 @@ class Transport:
         line = self.playback.line
         following = self._following(line) if line else None
         needed = [line.file_id, *([following.file_id] if following else [])] if line else []
-        for peer in self._crew:
+        for peer in self._members:
             if peer.catching_up and (not self.busy or line and all(peer.has(file_id) for file_id in needed)):
                 peer.catching_up = False
                 self._queue_stale = True
@@ -449,12 +449,12 @@ class Transport:
         """Start by itself what was waiting for the peers."""
         line, wish = self.playback.line, self.queue.track(self._pending)
         if wish is not None:
-            if not self._crew.lack(wish.file_id):
+            if not self._members.is_missing(wish.file_id):
                 self._go_to(wish, now_ns)
         elif line is None and self._autoplay is not None:
             track = self._upcoming()
-            if track is not None and not self._crew.lack(track.file_id):
-                if self._crew.ready_to_begin(track.file_id, self._autoplay, now_ns=now_ns):
+            if track is not None and not self._members.is_missing(track.file_id):
+                if self._members.ready_to_begin(track.file_id, self._autoplay, now_ns=now_ns):
                     self._start(track, now_ns)
 
     def _refresh_queue(self, now_ns: int) -> None:
@@ -467,7 +467,7 @@ class Transport:
             elif file_id in self._played:
                 statuses[file_id] = ItemStatus.PLAYED
             else:
-                statuses[file_id] = ItemStatus.TRANSFERRING if self._crew.lack(file_id) else ItemStatus.READY
+                statuses[file_id] = ItemStatus.TRANSFERRING if self._members.is_missing(file_id) else ItemStatus.READY
             if entry.status is ItemStatus.TRANSFERRING and statuses[file_id] is not ItemStatus.TRANSFERRING:
                 self._outbox.note("file_ready", now_ns, file_id=str(file_id), file_name=entry.track.file_name)
         self.queue = before.with_statuses(statuses)

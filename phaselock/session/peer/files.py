@@ -13,7 +13,7 @@ from phaselock.session.effects import HOST_CONN, CancelFetch, Fetch, Keep, Send
 from phaselock.session.outbox import Outbox
 
 
-class Shelf:
+class PeerFiles:
     """What the host has offered. Answers leave only while the host is there to hear them; it offers everything again to
     whoever comes back."""
 

@@ -21,7 +21,7 @@ _OVER = (RequestState.ADDED, RequestState.REJECTED, RequestState.FAILED)
 
 
 @dataclasses.dataclass(slots=True)
-class Wish:
+class OutgoingRequest:
     """One request."""
 
     request: Request
@@ -36,13 +36,13 @@ class Wish:
         return self.state in _OVER
 
 
-class Wishes:
+class OutgoingRequests:
     """All of them, the newest of those that are over included, by their numbers."""
 
     def __init__(self, outbox: Outbox, session_ns: Callable[[int], int | None]) -> None:
         self._outbox = outbox
         self._session_ns = session_ns
-        self._wishes: dict[UUID, Wish] = {}
+        self._requests: dict[UUID, OutgoingRequest] = {}
         self._last_number = 0
 
     def views(self, peer_name: str) -> tuple[RequestView, ...]:
@@ -58,7 +58,7 @@ class Wishes:
                 wish.done_bytes,
                 wish.reason,
             )
-            for wish in self._wishes.values()
+            for wish in self._requests.values()
         )
 
     def ask(self, request: Request, *, connected: bool, now_ns: int) -> None:
@@ -67,17 +67,17 @@ class Wishes:
             self._outbox.error(NOT_CONNECTED, self._session_ns(now_ns))
             return
         self._last_number += 1
-        wish = Wish(request, self._last_number)
-        over = [request_id for request_id, other in self._wishes.items() if other.over]
+        wish = OutgoingRequest(request, self._last_number)
+        over = [request_id for request_id, other in self._requests.items() if other.over]
         for request_id in over[: max(0, len(over) - REMEMBERED)]:
-            del self._wishes[request_id]
-        self._wishes[request.request_id] = wish
+            del self._requests[request_id]
+        self._requests[request.request_id] = wish
         self._send(wish)
         self._note(wish, now_ns)
 
     def accepted(self, request_id: UUID, peer_id: int, token: bytes, *, now_ns: int) -> bool:
         """The host wants it; False when nobody asked."""
-        wish = self._wishes.get(request_id)
+        wish = self._requests.get(request_id)
         if wish is None or wish.state is not RequestState.OPEN:
             return wish is not None
         wish.state = RequestState.ACCEPTED
@@ -87,7 +87,7 @@ class Wishes:
 
     def rejected(self, request_id: UUID, reason: str, *, now_ns: int) -> bool:
         """The host does not want it, or not any more; False when nobody asked."""
-        wish = self._wishes.get(request_id)
+        wish = self._requests.get(request_id)
         if wish is not None and not wish.over:
             if wish.state is RequestState.ACCEPTED:
                 self._outbox.do(CancelUpload(request_id))
@@ -96,7 +96,7 @@ class Wishes:
 
     def added(self, request_id: UUID, *, now_ns: int) -> bool:
         """It is in the queue; False when nobody asked."""
-        wish = self._wishes.get(request_id)
+        wish = self._requests.get(request_id)
         if wish is not None and not wish.over:
             wish.done_bytes = wish.request.size
             self._end(wish, RequestState.ADDED, "", now_ns)
@@ -104,7 +104,7 @@ class Wishes:
 
     def upload_ended(self, request_id: UUID, problem: str, peer_id: int, token: bytes, *, now_ns: int) -> None:
         """A try to upload is over (`problem` empty: all was taken; the host says what becomes of it)."""
-        wish = self._wishes.get(request_id)
+        wish = self._requests.get(request_id)
         if wish is None or wish.state is not RequestState.ACCEPTED or not problem:
             return
         if wish.tries < MAX_TRIES:
@@ -115,32 +115,32 @@ class Wishes:
 
     def lost_host(self) -> None:
         """Nothing travels any more."""
-        for request_id, wish in self._wishes.items():
+        for request_id, wish in self._requests.items():
             if wish.state is RequestState.ACCEPTED:
                 self._outbox.do(CancelUpload(request_id))
                 wish.state, wish.tries, wish.done_bytes = RequestState.OPEN, 0, 0
 
     def found_host(self) -> None:
         """Ask once more for what was not decided or did not get through."""
-        for wish in self._wishes.values():
+        for wish in self._requests.values():
             if wish.state is RequestState.OPEN:
                 self._send(wish)
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
-    def _send(self, wish: Wish) -> None:
+    def _send(self, wish: OutgoingRequest) -> None:
         request = wish.request
         self._outbox.do(Send(HOST_CONN, m.SongRequest(request.request_id, request.file_name, request.size)))
 
-    def _upload(self, wish: Wish, peer_id: int, token: bytes) -> None:
+    def _upload(self, wish: OutgoingRequest, peer_id: int, token: bytes) -> None:
         wish.tries += 1
         request = wish.request
         self._outbox.do(Upload(request.request_id, request.sha256, request.size, peer_id, token))
 
-    def _end(self, wish: Wish, state: RequestState, reason: str, now_ns: int) -> None:
+    def _end(self, wish: OutgoingRequest, state: RequestState, reason: str, now_ns: int) -> None:
         wish.state, wish.reason = state, reason
         self._note(wish, now_ns)
 
-    def _note(self, wish: Wish, now_ns: int) -> None:
+    def _note(self, wish: OutgoingRequest, now_ns: int) -> None:
         view = next(view for view in self.views("") if view.request_id == wish.request.request_id)
         self._outbox.note_request(view, self._session_ns(now_ns))

@@ -30,8 +30,8 @@ from phaselock.session.effects import (
     StopClock,
 )
 from phaselock.session.outbox import Outbox
-from phaselock.session.peer.files import Shelf
-from phaselock.session.peer.requests import Wishes
+from phaselock.session.peer.files import PeerFiles
+from phaselock.session.peer.requests import OutgoingRequests
 from phaselock.session.playback import Playback
 from phaselock.session.states import (
     ASLEEP_NS,
@@ -51,13 +51,15 @@ EARLY_STATUS_NS = 200_000_000
 EARLY_NS = 5_000_000_000
 """After joining the host waits for a settled clock, so it is told more often."""
 LATENCY_STEP_NS = 1_000_000
-LONGEST_NS = 3_600_000_000_000
+MAX_UNCERTAINTY_NS = 3_600_000_000_000
 """What is worse than an hour off is told as an hour."""
 DEVICE_CHARS = 60
 UNKNOWN_ROOM_BYTES = 1 << 30
 
 
-NO_CLOCK = ClockStatus(usable=False, stale=False, offset_ns=0, drift_ppm=0.0, uncertainty_ns=LONGEST_NS, rtt_ns=0)
+NO_CLOCK = ClockStatus(
+    usable=False, stale=False, offset_ns=0, drift_ppm=0.0, uncertainty_ns=MAX_UNCERTAINTY_NS, rtt_ns=0
+)
 
 
 class _Breach(Exception):
@@ -77,7 +79,7 @@ class Absence:
     told: bool = False
 
 
-class PeerMachine:
+class PeerSession:
     """One session as a peer sees it. `now_ns` is the peer's local time."""
 
     def __init__(self, *, display_name: str) -> None:
@@ -102,8 +104,8 @@ class PeerMachine:
         self._playback = Playback()
         self._followed: tuple[Timeline | None, Timeline | None] = (None, None)
         self._outbox = Outbox()
-        self._shelf = Shelf(self._outbox, self._session_ns)
-        self._wishes = Wishes(self._outbox, self._session_ns)
+        self._shelf = PeerFiles(self._outbox, self._session_ns)
+        self._requests = OutgoingRequests(self._outbox, self._session_ns)
         self._ended: list[Effect] = []
 
     # -- the connection ----------------------------------------------------------------------------------------------
@@ -157,7 +159,7 @@ class PeerMachine:
             joined = self._side is PeerSide.JOINED
             match command:
                 case c.Request():
-                    self._wishes.ask(command, connected=joined, now_ns=now_ns)
+                    self._requests.ask(command, connected=joined, now_ns=now_ns)
                 case c.Leave():
                     if joined:
                         self._outbox.do(Send(HOST_CONN, m.LeaveSession(self._peer_id)))
@@ -187,14 +189,16 @@ class PeerMachine:
         """How the output does; to be told several times a second, and at once when latency or device change."""
         clock = self._clock or NO_CLOCK
         self._status = m.PeerStatus(
-            phase_error_ns=_within(-LONGEST_NS, phase_error_ns, LONGEST_NS),
-            offset_uncertainty_ns=_within(0, clock.uncertainty_ns, LONGEST_NS),
-            dac_deviation_ns=_within(0, dac_deviation_ns, LONGEST_NS),
-            dac_uncertainty_ns=None if dac_uncertainty_ns is None else _within(0, dac_uncertainty_ns, LONGEST_NS),
+            phase_error_ns=_within(-MAX_UNCERTAINTY_NS, phase_error_ns, MAX_UNCERTAINTY_NS),
+            offset_uncertainty_ns=_within(0, clock.uncertainty_ns, MAX_UNCERTAINTY_NS),
+            dac_deviation_ns=_within(0, dac_deviation_ns, MAX_UNCERTAINTY_NS),
+            dac_uncertainty_ns=None
+            if dac_uncertainty_ns is None
+            else _within(0, dac_uncertainty_ns, MAX_UNCERTAINTY_NS),
             timing=timing,
             drift_ppb=_within(-(10**9), round(clock.drift_ppm * 1000), 10**9),
-            rtt_ns=_within(0, clock.rtt_ns, m.LONGEST_DURATION_NS),
-            output_latency_ns=_within(0, output_latency_ns, m.LONGEST_DURATION_NS),
+            rtt_ns=_within(0, clock.rtt_ns, m.MAX_DURATION_NS),
+            output_latency_ns=_within(0, output_latency_ns, m.MAX_DURATION_NS),
             device_name=None if device_name is None else sentence(device_name)[:DEVICE_CHARS],
             underruns=underruns,
             clock_usable=clock.usable,
@@ -234,7 +238,7 @@ class PeerMachine:
     def upload_ended(self, request_id: UUID, problem: str, *, now_ns: int) -> list[Effect]:
         """One try to upload a song is over; `problem` is empty when the host took all of it."""
         if self._connected:
-            self._wishes.upload_ended(request_id, problem, self._peer_id, self._token, now_ns=now_ns)
+            self._requests.upload_ended(request_id, problem, self._peer_id, self._token, now_ns=now_ns)
         return self._settle(now_ns)
 
     def device_changed(
@@ -296,7 +300,7 @@ class PeerMachine:
             now=self._now(),
             timeline=self._playback.line,
             then=self._playback.then,
-            requests=self._wishes.views(self._display_name),
+            requests=self._requests.views(self._display_name),
             connected=self._connected,
         )
 
@@ -319,11 +323,11 @@ class PeerMachine:
             case m.QueueUpdate(queue=queue, revision=revision):
                 self._take_queue(queue, revision, now_ns)
             case m.SongRequestAccepted(request_id=request_id):
-                self._asked(self._wishes.accepted(request_id, self._peer_id, self._token, now_ns=now_ns))
+                self._asked(self._requests.accepted(request_id, self._peer_id, self._token, now_ns=now_ns))
             case m.SongRequestRejected(request_id=request_id, reason=reason):
-                self._asked(self._wishes.rejected(request_id, reason, now_ns=now_ns))
+                self._asked(self._requests.rejected(request_id, reason, now_ns=now_ns))
             case m.SongRequestAdded(request_id=request_id):
-                self._asked(self._wishes.added(request_id, now_ns=now_ns))
+                self._asked(self._requests.added(request_id, now_ns=now_ns))
             case m.PlayCommand():
                 self._play(message)
             case m.PauseCommand():
@@ -374,7 +378,7 @@ class PeerMachine:
         elif line != self._playback.line:
             self._playback.follow(line)
         self._playback.then = then if line is not None else None
-        self._wishes.found_host()
+        self._requests.found_host()
 
     def _take_queue(self, queue: tuple[QueueItem, ...], revision: int, now_ns: int) -> None:
         self._queue = tuple(
@@ -464,7 +468,7 @@ class PeerMachine:
         left_ns = end_ns - session_ns if end_ns is not None and session_ns is not None else 0
         self._absence = Absence(now_ns + max(HOLD_NS, left_ns))
         self._shelf.lost_host()
-        self._wishes.lost_host()
+        self._requests.lost_host()
         self._side = PeerSide.AWAY
         if told:
             self._tell_absence(now_ns)

@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 from typing import Any, Protocol
 
 from phaselock.ui import theme
-from phaselock.ui.backend import Mail, Program, State
+from phaselock.ui.backend import BackendEvent, Program, SessionView
 from phaselock.ui.theme import ctk
 from phaselock.ui.viewmodel import History
 from phaselock.ui.widgets.toast import Action, Kind
 
 
-class Stage(Protocol):
+class WindowApi(Protocol):
     """The window, as its screens see it."""
 
     program: Program
@@ -48,14 +48,14 @@ class Stage(Protocol):
 class Screen(ctk.CTkFrame):  # type: ignore[misc]
     """Fills the window. The methods are called by the window; a screen overrides what concerns it."""
 
-    def __init__(self, master: Any, stage: Stage) -> None:
+    def __init__(self, master: Any, stage: WindowApi) -> None:
         super().__init__(master, fg_color=theme.BACKGROUND, corner_radius=0)
         self.stage = stage
 
-    def take_mail(self, mail: Mail) -> None:
+    def take_mail(self, mail: BackendEvent) -> None:
         """Something arrived."""
 
-    def take_state(self, state: State) -> None:
+    def take_state(self, state: SessionView) -> None:
         """The session has changed."""
 
     def tick(self, session_ns: int | None) -> None:

@@ -7,8 +7,8 @@ from typing import Any
 
 from phaselock.model.address import parse_address
 from phaselock.ui import theme
-from phaselock.ui.backend import Closed, FoundSessions, Mail
-from phaselock.ui.screens.base import Screen, Stage
+from phaselock.ui.backend import BackendEvent, Closed, FoundSessions
+from phaselock.ui.screens.base import Screen, WindowApi
 from phaselock.ui.theme import ctk, px
 from phaselock.ui.viewmodel import browser_view
 from phaselock.ui.widgets.buttons import IconButton, MainButton, SecondaryButton, TextButton
@@ -24,7 +24,7 @@ BUTTON_WIDTH = 280
 class HomeScreen(Screen):
     """The mark, the name, one sentence, two buttons."""
 
-    def __init__(self, master: Any, stage: Stage, note: str = "") -> None:
+    def __init__(self, master: Any, stage: WindowApi, note: str = "") -> None:
         super().__init__(master, stage)
         self.grid_columnconfigure(0, weight=1)
         self.grid_rowconfigure((0, 9), weight=1)
@@ -55,7 +55,7 @@ class HomeScreen(Screen):
 class CreateScreen(Screen):
     """What a session is called, and who one is."""
 
-    def __init__(self, master: Any, stage: Stage) -> None:
+    def __init__(self, master: Any, stage: WindowApi) -> None:
         super().__init__(master, stage)
         preferences = stage.program.preferences()
         form = _form(self, "Create a jam", self._back)
@@ -95,7 +95,7 @@ class CreateScreen(Screen):
             names = self.session_name.get().strip(), self.display_name.get().strip()
             self.stage.program.host(*names, ports["port"], ports["clock_port"])
 
-    def take_mail(self, mail: Mail) -> None:
+    def take_mail(self, mail: BackendEvent) -> None:
         if isinstance(mail, Closed):
             self.button.set_enabled(True)
             self._problem.configure(text=mail.reason)
@@ -113,7 +113,7 @@ class CreateScreen(Screen):
 class BrowserScreen(Screen):
     """The sessions on this network, and a place to type an address."""
 
-    def __init__(self, master: Any, stage: Stage) -> None:
+    def __init__(self, master: Any, stage: WindowApi) -> None:
         super().__init__(master, stage)
         self._addresses: dict[str, str] = {}
         form = _form(self, "Join a jam", self._back)
@@ -152,7 +152,7 @@ class BrowserScreen(Screen):
             return
         self._join(self.address.get())
 
-    def take_mail(self, mail: Mail) -> None:
+    def take_mail(self, mail: BackendEvent) -> None:
         if isinstance(mail, FoundSessions):
             view = browser_view(mail)
             self._addresses = {row.session_id: row.address for row in view.rows}

@@ -10,8 +10,8 @@ from uuid import UUID
 from phaselock.model.queue import upcoming_shuffled
 from phaselock.session import commands as c
 from phaselock.ui import theme
-from phaselock.ui.backend import State
-from phaselock.ui.screens.base import Stage
+from phaselock.ui.backend import SessionView
+from phaselock.ui.screens.base import WindowApi
 from phaselock.ui.screens.home import label
 from phaselock.ui.screens.playing import PlayingPanel, shortened
 from phaselock.ui.screens.session import SessionScreen
@@ -34,7 +34,7 @@ SEEK_STEP_S = 5.0
 class HostScreen(SessionScreen):
     """Everything a host can do."""
 
-    def __init__(self, master: Any, stage: Stage) -> None:
+    def __init__(self, master: Any, stage: WindowApi) -> None:
         super().__init__(master, stage)
         self._view: HostView | None = None
         self._queue: dict[str, UUID] = {}
@@ -49,7 +49,7 @@ class HostScreen(SessionScreen):
 
     # -- what is shown -----------------------------------------------------------------------------------------------
 
-    def take_state(self, state: State) -> None:
+    def take_state(self, state: SessionView) -> None:
         view, before = host_view(state), self._view
         self._view = view
         if before is None or (view.title, view.subtitle, view.address) != (

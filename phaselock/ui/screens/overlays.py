@@ -8,8 +8,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from phaselock.ui import theme
-from phaselock.ui.backend import Mail, Outputs, State
-from phaselock.ui.screens.base import Stage
+from phaselock.ui.backend import BackendEvent, Outputs, SessionView
+from phaselock.ui.screens.base import WindowApi
 from phaselock.ui.screens.home import label
 from phaselock.ui.theme import ctk, px
 from phaselock.ui.viewmodel import Figures, host_view, output_text, peer_view
@@ -20,7 +20,7 @@ from phaselock.ui.widgets.plot import Series, SyncPlot
 
 DEFAULT_OUTPUT = "The system's choice"
 SPAN_S = 300.0
-MOST_CORRECTION_MS = 2000.0
+MAX_CORRECTION_MS = 2000.0
 
 SHORTCUTS = (
     ("Space", "Play or pause"),
@@ -50,10 +50,10 @@ class Overlay(ctk.CTkFrame):  # type: ignore[misc]
         self.body = self.panel.body
         self.place(relx=0, rely=0, relwidth=1, relheight=1)
 
-    def take_mail(self, mail: Mail) -> None:
+    def take_mail(self, mail: BackendEvent) -> None:
         """Something arrived."""
 
-    def take_state(self, state: State) -> None:
+    def take_state(self, state: SessionView) -> None:
         """The session has changed."""
 
     def tick(self) -> None:
@@ -63,7 +63,7 @@ class Overlay(ctk.CTkFrame):  # type: ignore[misc]
 class SoundOverlay(Overlay):
     """Which output this machine plays on, and the user's own correction of it."""
 
-    def __init__(self, master: Any, stage: Stage, on_close: Callable[[], None]) -> None:
+    def __init__(self, master: Any, stage: WindowApi, on_close: Callable[[], None]) -> None:
         super().__init__(master, "Sound", on_close)
         self._stage = stage
         chosen = stage.program.preferences().device
@@ -100,13 +100,13 @@ class SoundOverlay(Overlay):
         self.spectrum.pack(anchor="w", pady=(px(8), 0))
         stage.program.list_outputs()
 
-    def take_mail(self, mail: Mail) -> None:
+    def take_mail(self, mail: BackendEvent) -> None:
         if isinstance(mail, Outputs):
             names = [DEFAULT_OUTPUT, *mail.names]
             chosen = self.output.get()
             self.output.configure(values=names if chosen in names else [*names, chosen])
 
-    def take_state(self, state: State) -> None:
+    def take_state(self, state: SessionView) -> None:
         self._device.configure(text=output_text(state))
 
     def _let_keys_choose(self) -> None:
@@ -140,19 +140,19 @@ class SoundOverlay(Overlay):
         try:
             correction_ms = float(self.correction.get().replace(",", "."))
         except ValueError:
-            correction_ms = MOST_CORRECTION_MS + 1
-        if abs(correction_ms) <= MOST_CORRECTION_MS:
+            correction_ms = MAX_CORRECTION_MS + 1
+        if abs(correction_ms) <= MAX_CORRECTION_MS:
             self._stage.program.set_correction_ms(correction_ms)
             when = "earlier" if correction_ms >= 0 else "later"
             self._stage.say(f"This output now plays {abs(correction_ms):g} ms {when}.")
         else:
-            self.correction.set_error(f"A number from -{MOST_CORRECTION_MS:g} to {MOST_CORRECTION_MS:g}, please.")
+            self.correction.set_error(f"A number from -{MAX_CORRECTION_MS:g} to {MAX_CORRECTION_MS:g}, please.")
 
 
 class SyncOverlay(Overlay):
     """Five minutes of every machine, and the figures behind them."""
 
-    def __init__(self, master: Any, stage: Stage, on_close: Callable[[], None]) -> None:
+    def __init__(self, master: Any, stage: WindowApi, on_close: Callable[[], None]) -> None:
         super().__init__(master, "In phase", on_close)
         self._stage = stage
         self._ticks = 0
@@ -171,7 +171,7 @@ class SyncOverlay(Overlay):
             self.take_state(state)
         self.tick()
 
-    def take_state(self, state: State) -> None:
+    def take_state(self, state: SessionView) -> None:
         sync = host_view(state).sync if state.hosting else peer_view(state).sync
         self._sentence.configure(text=sync.sentence)
         if sync.machines != self._shown:

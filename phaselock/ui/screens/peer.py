@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from phaselock.ui import theme
-from phaselock.ui.backend import State
-from phaselock.ui.screens.base import Stage
+from phaselock.ui.backend import SessionView
+from phaselock.ui.screens.base import WindowApi
 from phaselock.ui.screens.home import label
 from phaselock.ui.screens.playing import PlayingPanel, shortened
 from phaselock.ui.screens.session import SessionScreen
@@ -24,7 +24,7 @@ TITLE_CHARS = 30
 class PeerScreen(SessionScreen):
     """Everything a peer can see and do."""
 
-    def __init__(self, master: Any, stage: Stage) -> None:
+    def __init__(self, master: Any, stage: WindowApi) -> None:
         super().__init__(master, stage)
         self._view: PeerScreenView | None = None
         self.grid_columnconfigure(0, weight=1)
@@ -35,7 +35,7 @@ class PeerScreen(SessionScreen):
         self.make_volume(self.playing.controls).pack()
         self._build_queue()
 
-    def take_state(self, state: State) -> None:
+    def take_state(self, state: SessionView) -> None:
         view, before = peer_view(state), self._view
         self._view = view
         if before is None or view.title != before.title:

@@ -8,8 +8,8 @@ from typing import Any
 from uuid import UUID
 
 from phaselock.ui import theme
-from phaselock.ui.backend import BANDS, Picture, Shape, State
-from phaselock.ui.screens.base import Stage
+from phaselock.ui.backend import BANDS, ArtworkRead, SessionView, WaveformRead
+from phaselock.ui.screens.base import WindowApi
 from phaselock.ui.screens.home import label
 from phaselock.ui.theme import ctk, px
 from phaselock.ui.viewmodel import NowPlaying, SyncView, position_s
@@ -23,7 +23,7 @@ from phaselock.ui.widgets.spectrum import Spectrum
 PLOT_SPAN_S = 120.0
 PLOT_EVERY_TICKS = 15
 REMEMBERED_SHAPES = 8
-LEAST_ARTWORK, MOST_ARTWORK = 72, 260
+MIN_ARTWORK, MAX_ARTWORK = 72, 260
 ROOM_FOR_SPECTRUM, ROOM_FOR_PLOT = 424, 352
 """What is not needed gives way in a low window."""
 ASK_AGAIN_TICKS = 60
@@ -33,24 +33,24 @@ ASK_AGAIN_TICKS = 60
 class PlayingPanel(Panel):
     """Artwork, title, place in the track, what the screen puts below it, and the sync strip."""
 
-    def __init__(self, master: Any, stage: Stage, *, on_seek: Callable[[float], None] | None, hint: str) -> None:
+    def __init__(self, master: Any, stage: WindowApi, *, on_seek: Callable[[float], None] | None, hint: str) -> None:
         super().__init__(master)
         self._stage = stage
         self._hint = hint
         self._now: NowPlaying | None = None
         self._sync: SyncView | None = None
-        self._state: State | None = None
-        self._shapes: collections.OrderedDict[UUID, Shape] = collections.OrderedDict()
+        self._state: SessionView | None = None
+        self._shapes: collections.OrderedDict[UUID, WaveformRead] = collections.OrderedDict()
         self._pictures: dict[UUID, bytes | None] = {}
         self._ticks = 0
         body = self.body
         body.grid_columnconfigure(0, weight=1)
         body.grid_rowconfigure(0, weight=1)
         self._art_size = 0
-        self._art_place = ctk.CTkFrame(body, fg_color="transparent", height=px(LEAST_ARTWORK))
+        self._art_place = ctk.CTkFrame(body, fg_color="transparent", height=px(MIN_ARTWORK))
         self._art_place.grid(row=0, column=0, sticky="nsew")
         self._art_place.grid_propagate(False)
-        self.artwork = Artwork(self._art_place, LEAST_ARTWORK)
+        self.artwork = Artwork(self._art_place, MIN_ARTWORK)
         self.artwork.place(relx=0.5, rely=0.5, anchor="center")
         self._art_place.bind("<Configure>", lambda event: self._fit(event.width, event.height))
         self._song = label(body, "", theme.SECTION, bold=True)
@@ -76,7 +76,7 @@ class PlayingPanel(Panel):
         self.plot.grid(row=1, column=0, columnspan=2, sticky="ew")
         body.bind("<Configure>", lambda event: self._make_room(event.height), add="+")
 
-    def show(self, state: State, now: NowPlaying, sync: SyncView) -> None:
+    def show(self, state: SessionView, now: NowPlaying, sync: SyncView) -> None:
         """The newest state; only what differs is drawn."""
         before = self._now
         self._state = state
@@ -116,9 +116,9 @@ class PlayingPanel(Panel):
         ]
         self.plot.set_series(lines, PLOT_SPAN_S, now_s)
 
-    def take(self, mail: Picture | Shape) -> None:
+    def take(self, mail: ArtworkRead | WaveformRead) -> None:
         """What was asked for a track."""
-        if isinstance(mail, Picture):
+        if isinstance(mail, ArtworkRead):
             self._pictures[mail.file_id] = mail.data
             while len(self._pictures) > REMEMBERED_SHAPES:
                 del self._pictures[next(iter(self._pictures))]
@@ -145,7 +145,7 @@ class PlayingPanel(Panel):
         shape = self._shapes.get(now.file_id) if now.file_id else None
         self.seekbar.set_peaks(shape.peaks if shape else None)
 
-    def _show_bands(self, shape: Shape | None, at_s: float, *, playing: bool) -> None:
+    def _show_bands(self, shape: WaveformRead | None, at_s: float, *, playing: bool) -> None:
         if shape is None or not shape.bands or not playing or not self._stage.visualiser:
             self.spectrum.show(None)
             return
@@ -167,13 +167,13 @@ class PlayingPanel(Panel):
 
     def _fit(self, width: int, height: int) -> None:
         """The artwork takes what the window leaves it."""
-        if height < px(LEAST_ARTWORK):
+        if height < px(MIN_ARTWORK):
             self.artwork.place_forget()
             self._art_size = 0
             return
         if not self._art_size:
             self.artwork.place(relx=0.5, rely=0.5, anchor="center")
-        size = max(LEAST_ARTWORK, min(MOST_ARTWORK, int(min(width, height) / theme.scale())))
+        size = max(MIN_ARTWORK, min(MAX_ARTWORK, int(min(width, height) / theme.scale())))
         if abs(size - self._art_size) >= 4:
             self._art_size = size
             self.artwork.set_size(size)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from phaselock.ui.backend import Mail, Picture, Shape
+from phaselock.ui.backend import ArtworkRead, BackendEvent, WaveformRead
 from phaselock.ui.screens.base import Screen
 from phaselock.ui.screens.playing import PlayingPanel
 from phaselock.ui.theme import px
@@ -27,8 +27,8 @@ class SessionScreen(Screen):
         self.volume.set(self.stage.program.preferences().volume)
         return self.volume
 
-    def take_mail(self, mail: Mail) -> None:
-        if isinstance(mail, Picture | Shape):
+    def take_mail(self, mail: BackendEvent) -> None:
+        if isinstance(mail, ArtworkRead | WaveformRead):
             self.playing.take(mail)
 
     def tick(self, session_ns: int | None) -> None:

@@ -8,11 +8,11 @@ import dataclasses
 import io
 import re
 
-from phaselock.ui.backend import State
+from phaselock.ui.backend import SessionView
 from phaselock.ui.viewmodel.sync import machines
 
 KEPT_S = 300.0
-LEAST_STEP_S = 0.45
+MIN_STEP_S = 0.45
 """No more than about two points a second of one machine."""
 UNCHANGED_S = 2.0
 """A report that repeats itself counts once in so long."""
@@ -62,9 +62,9 @@ class History:
 
     def __init__(self) -> None:
         self._lines: dict[int, _Line] = {}
-        self._state: State | None = None
+        self._state: SessionView | None = None
 
-    def take(self, state: State, now_s: float) -> None:
+    def take(self, state: SessionView, now_s: float) -> None:
         """Look at the newest state; may be called at any rate, with times that grow."""
         present = _reports(state)
         for key in [key for key, line in self._lines.items() if key not in present and not line.rows]:
@@ -108,7 +108,7 @@ class History:
         return next((index for index in range(COLOURS) if index not in taken), len(self._lines) % COLOURS)
 
 
-def _reports(state: State) -> dict[int, tuple[str, Report | None]]:
+def _reports(state: SessionView) -> dict[int, tuple[str, Report | None]]:
     """Name and report of every machine that is here; no report of those that do not play."""
     found: dict[int, tuple[str, Report | None]] = {}
     for machine in machines(state):
@@ -126,7 +126,7 @@ def _is_news(line: _Line, report: Report, now_s: float) -> bool:
     if not line.rows:
         return True
     point, before = line.rows[-1]
-    return now_s - point.t_s >= (UNCHANGED_S if report == before else LEAST_STEP_S)
+    return now_s - point.t_s >= (UNCHANGED_S if report == before else MIN_STEP_S)
 
 
 def _harmless(name: str) -> str:

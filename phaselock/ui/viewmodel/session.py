@@ -7,7 +7,7 @@ from uuid import UUID
 from phaselock.model.queue import QueueItem
 from phaselock.model.snapshot import FileState, FileView, LatencyClass, PeerView, RequestState, RequestView
 from phaselock.model.timing import TIMING_PHRASES, TIMING_SENTENCES, Timing
-from phaselock.ui.backend import State
+from phaselock.ui.backend import SessionView
 from phaselock.ui.viewmodel.rows import item_of, queue_rows, song
 from phaselock.ui.viewmodel.sync import chip, machines, own_machine, sounding, sync_view
 from phaselock.ui.viewmodel.toasts import NO_OUTPUT
@@ -32,7 +32,7 @@ from phaselock.ui.viewmodel.words import (
 
 WAITING = "Waiting for all peers to receive the file."
 ADD_FIRST = "Add songs first."
-MOST_REQUESTS = 3
+MAX_REQUESTS = 3
 _OWN_REQUEST = {
     RequestState.OPEN: 'The host was asked for "{}"',
     RequestState.ACCEPTED: 'The host wants "{}"; it is on its way',
@@ -42,7 +42,7 @@ _OWN_REQUEST = {
 }
 
 
-def host_view(state: State) -> HostView:
+def host_view(state: SessionView) -> HostView:
     """The host's screen."""
     s = state.snapshot
     now, rows = _now(state), queue_rows(s.queue, s.peers)
@@ -56,14 +56,14 @@ def host_view(state: State) -> HostView:
         now=now,
         queue=rows.rows,
         queue_note=rows.note,
-        requests=tuple(map(_request_row, ordered[:MOST_REQUESTS])),
-        more_requests=max(0, len(ordered) - MOST_REQUESTS),
+        requests=tuple(map(_request_row, ordered[:MAX_REQUESTS])),
+        more_requests=max(0, len(ordered) - MAX_REQUESTS),
         sync=sync_view(state),
         transport=_transport(state),
     )
 
 
-def peer_view(state: State) -> PeerScreenView:
+def peer_view(state: SessionView) -> PeerScreenView:
     """The screen of somebody who takes part."""
     s = state.snapshot
     now, rows, own_chip = _now(state), queue_rows(s.queue, ()), chip(own_machine(state))
@@ -77,12 +77,12 @@ def peer_view(state: State) -> PeerScreenView:
         now=now,
         queue=rows.rows,
         queue_note=rows.note,
-        requests=tuple(map(_own_request_row, s.requests[: -MOST_REQUESTS - 1 : -1])),
+        requests=tuple(map(_own_request_row, s.requests[: -MAX_REQUESTS - 1 : -1])),
         sync=sync_view(state),
     )
 
 
-def position_s(state: State, session_ns: int | None) -> float:
+def position_s(state: SessionView, session_ns: int | None) -> float:
     """Where the track of the moment is, 0 to its duration; where it began or stands while the time is not known."""
     line, now = state.snapshot.timeline, state.snapshot.now
     if line is None or now is None:
@@ -95,7 +95,7 @@ def position_s(state: State, session_ns: int | None) -> float:
 # -- now playing -------------------------------------------------------------------------------------------------------
 
 
-def _now(state: State) -> NowPlaying:
+def _now(state: SessionView) -> NowPlaying:
     s = state.snapshot
     waiting = s.waiting_for
     if s.timeline is not None and s.now is not None:
@@ -113,7 +113,7 @@ def _track(item: QueueItem, what: str, note: str) -> NowPlaying:
     return NowPlaying(item.id, title, item.artist, item.file_name, initial(title), what, item.duration_secs, note)
 
 
-def _waiting_note(state: State, waiting: QueueItem) -> str:
+def _waiting_note(state: SessionView, waiting: QueueItem) -> str:
     names = [peer.name for peer in state.snapshot.peers if peer.waited_for and waiting.id not in peer.have]
     whom = (
         f"Waiting for {listed(names)} to receive {song(waiting)}." if names else f"{song(waiting)} is about to start."
@@ -121,7 +121,7 @@ def _waiting_note(state: State, waiting: QueueItem) -> str:
     return whom
 
 
-def output_text(state: State) -> str:
+def output_text(state: SessionView) -> str:
     """What this machine plays on, how late that is, and how far this can be relied on."""
     own = state.own
     if own is None or own.device_name is None:
@@ -137,11 +137,11 @@ def _delay_text(timing: Timing, latency_ns: int) -> str:
     return f"{'about ' if timing == 'told' else ''}{ms_text(latency_ns)} from card to ear"
 
 
-def _output_note(state: State) -> str:
+def _output_note(state: SessionView) -> str:
     return NO_OUTPUT if state.own is not None and state.own.device_name is None else ""
 
 
-def _stopped_note(state: State) -> str:
+def _stopped_note(state: SessionView) -> str:
     s = state.snapshot
     if _output_note(state):
         return NO_OUTPUT
@@ -156,7 +156,7 @@ def _window_title(now: NowPlaying, session_name: str) -> str:
     return " · ".join(filter(None, (" – ".join(filter(None, parts)), "PhaseLock")))
 
 
-def _connection(state: State) -> str:
+def _connection(state: SessionView) -> str:
     s, own = state.snapshot, state.own
     if not s.connected:
         return "Looking for the host — playing on" if sounding(s) else "Looking for the host"
@@ -167,7 +167,7 @@ def _connection(state: State) -> str:
 # -- the transport -----------------------------------------------------------------------------------------------------
 
 
-def _transport(state: State) -> TransportView:
+def _transport(state: SessionView) -> TransportView:
     s = state.snapshot
     line, playing = s.timeline, sounding(s)
     reached = s.waiting_for.id if s.waiting_for else line.file_id if line else None
@@ -190,7 +190,7 @@ def _transport(state: State) -> TransportView:
     return TransportView(False, frozenset(can), tooltip)
 
 
-def _obstacle(state: State) -> str:
+def _obstacle(state: SessionView) -> str:
     """Why nothing can be started; who is waited for must have the track."""
     s = state.snapshot
     item = item_of(s.queue, s.upcoming)
@@ -214,7 +214,7 @@ def _how_far(peer: PeerView, file_id: UUID) -> str:
 # -- peers -------------------------------------------------------------------------------------------------------------
 
 
-def _peer_rows(state: State) -> tuple[PeerRow, ...]:
+def _peer_rows(state: SessionView) -> tuple[PeerRow, ...]:
     s = state.snapshot
     rows = []
     for peer, machine in zip(s.peers, machines(state)[1:], strict=True):

@@ -6,7 +6,7 @@ import dataclasses
 
 from phaselock.model.snapshot import PeerView, SessionSnapshot
 from phaselock.model.timing import TIMING_SENTENCES, Timing
-from phaselock.ui.backend import State
+from phaselock.ui.backend import SessionView
 from phaselock.ui.viewmodel.rows import item_of
 from phaselock.ui.viewmodel.values import Chip, Figures, Kind, SyncView
 from phaselock.ui.viewmodel.words import NNBSP, listed, ms_text, within_text
@@ -49,12 +49,12 @@ def sounding(snapshot: SessionSnapshot) -> bool:
     return snapshot.timeline is not None and snapshot.timeline.stop_session_ns is None
 
 
-def machines(state: State) -> tuple[Machine, ...]:
+def machines(state: SessionView) -> tuple[Machine, ...]:
     """This one first, then the peers in the order of joining."""
     return (own_machine(state), *(peer_machine(state.snapshot, peer) for peer in state.snapshot.peers))
 
 
-def own_machine(state: State) -> Machine:
+def own_machine(state: SessionView) -> Machine:
     """This one."""
     own, name, sounds = state.own, state.snapshot.display_name, sounding(state.snapshot)
     if own is None:
@@ -118,7 +118,7 @@ def chip(machine: Machine) -> Chip:
             return Chip("clock?", "neutral")
 
 
-def sync_view(state: State) -> SyncView:
+def sync_view(state: SessionView) -> SyncView:
     """The sentence and the figures of all machines."""
     all_ = machines(state)
     sentence, kind = _together(all_) if state.hosting else _alone(all_[0])

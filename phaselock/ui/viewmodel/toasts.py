@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from phaselock.model.timing import TIMING_SENTENCES
-from phaselock.ui.backend import Happened
+from phaselock.ui.backend import SessionEvent
 from phaselock.ui.viewmodel.values import Toast, ToastKind
 
 INVALID = "Invalid or corrupted MP3 file"
@@ -35,7 +35,7 @@ _OWN_REQUESTS: dict[object, tuple[str, ToastKind]] = {
 }
 
 
-def event_toast(happened: Happened, hosting: bool) -> Toast | None:
+def event_toast(happened: SessionEvent, hosting: bool) -> Toast | None:
     """The toast of an event; None for what the screens show anyway."""
     fields = happened.fields
     match happened.name:

@@ -12,8 +12,8 @@ from phaselock.ui import theme
 from phaselock.ui.widgets.base import Drawing
 from phaselock.ui.widgets.icons import icon
 
-MOST_PIXELS = 16_000_000
-MOST_PIXELS_TK = 4_000_000
+MAX_PIXELS = 16_000_000
+MAX_PIXELS_TK = 4_000_000
 """Tk keeps four bytes a pixel and scales by whole numbers only."""
 _PNG = b"\x89PNG\r\n\x1a\n"
 _FINEST_ZOOM = 3
@@ -32,7 +32,7 @@ def _by_pillow(data: bytes, size: int) -> tk.PhotoImage | None:
 
     try:
         with Image.open(io.BytesIO(data), formats=("JPEG", "PNG")) as picture:
-            if not 0 < picture.width * picture.height <= MOST_PIXELS:
+            if not 0 < picture.width * picture.height <= MAX_PIXELS:
                 return None
             picture.draft("RGB", (size, size))
             small = picture.convert("RGB")
@@ -50,7 +50,7 @@ def _by_tk(data: bytes, size: int) -> tk.PhotoImage | None:
     if len(data) < 24 or not data.startswith(_PNG):
         return None
     width, height = struct.unpack(">II", data[16:24])
-    if not 0 < width * height <= MOST_PIXELS_TK:
+    if not 0 < width * height <= MAX_PIXELS_TK:
         return None
     try:
         whole = tk.PhotoImage(master=theme.root(), data=data, format="png")
@@ -59,7 +59,7 @@ def _by_tk(data: bytes, size: int) -> tk.PhotoImage | None:
         if longest < size:
             fits = [(size // longest, 1)]
         zoom, cut = max(fits, key=lambda pair: pair[0] / pair[1])
-        if zoom > 1 and width * height * zoom * zoom <= MOST_PIXELS_TK:
+        if zoom > 1 and width * height * zoom * zoom <= MAX_PIXELS_TK:
             whole = whole.zoom(zoom)
         elif zoom > 1:
             cut = math.ceil(longest / size)

@@ -103,7 +103,7 @@ class Drawing(tk.Canvas):
             self.paint()
 
 
-class Figures:
+class NumericLabel:
     """Text on a canvas whose digits all take the same room, so that a time that runs does not dance."""
 
     def __init__(self, canvas: tk.Canvas, font: tuple[str, int, str], fill: str, anchor: Literal["sw", "se"]) -> None:

@@ -428,7 +428,7 @@ class RowList(Drawing):
         return x + size + theme.px(6)
 
     def _draw_right(self, slot: _Slot, row: Row, right: int, ground: str, *, tools: bool) -> tuple[int, int]:
-        """Figures and chip, or in their place what can be done; gives where the words of each line must end."""
+        """NumericLabel and chip, or in their place what can be done; gives where the words of each line must end."""
         px, middle = theme.px, self._high // 2
         font, small = theme.canvas_font(theme.SECONDARY), theme.canvas_font(theme.CAPTION)
         shown = tools or row.actions_shown

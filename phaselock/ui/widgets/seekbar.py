@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from phaselock.ui import theme
-from phaselock.ui.widgets.base import Drawing, Figures, commands
+from phaselock.ui.widgets.base import Drawing, NumericLabel, commands
 from phaselock.ui.widgets.raster import dot
 
 KNOB = 12
@@ -39,8 +39,8 @@ class SeekBar(Drawing):
         self._head = self.create_line(0, 0, 0, 0, width=max(theme.px(2), 1), fill=theme.TEXT, state="hidden")
         knob = self.hold("knob", dot(theme.px(KNOB), theme.TEXT, None))
         self._knob = self.create_image(0, 0, image=knob, state="hidden")
-        self._played = Figures(self, font, theme.TEXT_SECONDARY, "sw")
-        self._left = Figures(self, font, theme.TEXT_SECONDARY, "se")
+        self._played = NumericLabel(self, font, theme.TEXT_SECONDARY, "sw")
+        self._left = NumericLabel(self, font, theme.TEXT_SECONDARY, "se")
         self._ring = self.create_rectangle(0, 0, 0, 0, outline=theme.FOCUS, width=theme.px(2), state="hidden")
         self.bind("<Configure>", lambda _event: self._arrange())
         if on_seek is not None:
