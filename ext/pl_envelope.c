@@ -69,6 +69,8 @@ void pl_hull_cut_rt(pl_hull *h, double x) {
 
 bool pl_hull_add_rt(pl_hull *h, double x, double y, double slope) {
     if (h->count && x <= h->x[(h->head + h->count - 1) & MASK]) return false;   /* overtaken on the way */
+    y += h->loosening * x * x;
+    slope += 2 * h->loosening * x;
     if (h->open && x - h->open_start < h->bucket) {
         if (y - slope * x < h->open_y - slope * h->open_x) { h->open_x = x; h->open_y = y; }
         return false;
@@ -84,6 +86,7 @@ bool pl_hull_add_rt(pl_hull *h, double x, double y, double slope) {
 /* The corner where a line of this slope touches the hull from below: the edges before it rise less than the line, those behind it no less. A
  * smooth account makes corners of all its points. */
 static int touch(const pl_hull *h, double slope) {
+    slope += 2 * h->loosening * pl_hull_newest_x(h);
     int least = 0, most = h->vertices - 1;
     while (least < most) {
         int middle = (least + most) / 2, p = h->vertex[middle], q = h->vertex[middle + 1];
@@ -171,10 +174,17 @@ bool pl_fit_two_rt(const pl_hull *a, const pl_hull *b, pl_slope_prior prior, pl_
     return true;
 }
 
+/* The height of a corner, raised by its age. loosening * (now - x)^2 is the square of x, which is in y already, and a line, by which the whole
+ * hull is sheared: so it stays a hull as time passes. */
+static double raised(const pl_hull *h, int p) {
+    double now = pl_hull_newest_x(h);
+    return h->y[p] + h->loosening * now * (now - 2 * h->x[p]);
+}
+
 /* How far the upper line lies above the lower one, both of this slope. */
 static double gap(const pl_hull *a, const pl_hull *b, double slope) {
     int p = touch(a, slope), q = touch(b, -slope);
-    return a->y[p] + b->y[q] - slope * (a->x[p] - b->x[q]);
+    return raised(a, p) + raised(b, q) - slope * (a->x[p] - b->x[q]);
 }
 
 /* The last slope, from `within` towards `beyond`, at which the gap is no less than `least`: it falls on the way. */
@@ -197,7 +207,7 @@ bool pl_fit_strip_rt(const pl_hull *a, const pl_hull *b, double width, pl_slope_
     fit->slope = fmax(least, fmin(most, fit->slope));
     int p = touch(a, fit->slope), q = touch(b, -fit->slope);
     fit->mean_x = 0.5 * (a->x[p] + b->x[q]);
-    fit->value = 0.5 * (a->y[p] - b->y[q] - width - fit->slope * (a->x[p] + b->x[q] - 2 * fit->mean_x));
+    fit->value = 0.5 * (raised(a, p) - raised(b, q) - width - fit->slope * (a->x[p] + b->x[q] - 2 * fit->mean_x));
     fit->half_gap = 0.5 * (gap(a, b, fit->slope) + width);
     fit->edge_sd = MIN_SCALE_NS;
     fit->points = a->count < b->count ? a->count : b->count;

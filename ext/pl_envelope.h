@@ -20,7 +20,8 @@ enum { PL_HULL_BUCKETS = 2048 };
 
 typedef struct {
     double window, bucket;                           /* in units of x */
-    double x[PL_HULL_BUCKETS], y[PL_HULL_BUCKETS];   /* closed buckets, a ring in order of x */
+    double loosening;                                /* a strip's bound of age t holds but for loosening * t^2: the line may be bent */
+    double x[PL_HULL_BUCKETS], y[PL_HULL_BUCKETS];   /* closed buckets, a ring in order of x; y is plus loosening * x^2 */
     int head, count;
     short vertex[PL_HULL_BUCKETS];                   /* the hull's corners as ring places, a stack */
     int vertices;
@@ -53,6 +54,9 @@ void pl_hull_cut_rt(pl_hull *hull, double x);
 
 /* The ring's place of the closed bucket number i; the oldest is number 0. */
 static inline int pl_hull_place(const pl_hull *hull, int i) { return (hull->head + i) & (PL_HULL_BUCKETS - 1); }
+/* The least point of the bucket being filled. */
+static inline double pl_hull_open_y(const pl_hull *hull) { return hull->open_y - hull->loosening * hull->open_x * hull->open_x; }
+static inline double pl_hull_oldest_x(const pl_hull *hull) { return hull->x[hull->head]; }
 static inline double pl_hull_newest_x(const pl_hull *hull) { return hull->x[pl_hull_place(hull, hull->count - 1)]; }
 
 /* The line under one cloud. False when there is no point yet. */

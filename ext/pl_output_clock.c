@@ -4,9 +4,12 @@
 #include <string.h>
 
 static const double WINDOW_NS = 60e9, LATE_BUCKET_NS = 50e6, MEDIAN_BUCKET_NS = 200e6;
+/* A server's belief may slide through a burst in minutes; only at its ends the bounds tell where the line is. */
+static const double BURST_WINDOW_NS = 240e9, BURST_BUCKET_NS = 125e6;
+static const double LOOSENING = 50e3 / (60e9 * 60e9);   /* a clock whose rate drifts by 1.7 ppm a minute is 50 us off its line after one */
 static const double UNKNOWN_NS = 1e6;
 static const double USUAL_BURST_NS = 667e3;   /* while none was seen: 32 frames at 48 kHz, by which the pointers of many cards move */
-static const double RECENT_NS = 5e9, BEND_NS = 100e3;
+static const double RECENT_NS = 5e9, BEND_NS = 20e3;
 static const double RATE_KNOWN_NS = 10e9;  /* so long a line tells the card's rate */
 static const int64_t SLIP_AFTER_NS = 250000000LL;
 static const struct { double blocks; int64_t after_ns; } LATENESSES[PL_LATENESSES] = {{0.9, 250000000LL}, {0.45, 2500000000LL}, {0, 8000000000LL}};
@@ -17,8 +20,10 @@ void pl_output_clock_init(pl_output_clock *c, pl_noise noise, double rate) {
     c->noise = noise;
     c->frame_ns = 1e9 / rate;
     c->prior = CARDS;
-    pl_hull_init(&c->late, WINDOW_NS, noise == PL_NOISE_BOTH ? 0 : LATE_BUCKET_NS);
-    pl_hull_init(&c->after, WINDOW_NS, LATE_BUCKET_NS);
+    if (noise == PL_NOISE_BURST) pl_hull_init(&c->late, BURST_WINDOW_NS, BURST_BUCKET_NS);
+    else pl_hull_init(&c->late, WINDOW_NS, noise == PL_NOISE_BOTH ? 0 : LATE_BUCKET_NS);
+    pl_hull_init(&c->after, BURST_WINDOW_NS, BURST_BUCKET_NS);
+    if (noise == PL_NOISE_BURST) c->late.loosening = c->after.loosening = LOOSENING;
     pl_hull_init(&c->recent_late, RECENT_NS, LATE_BUCKET_NS);
     pl_hull_init(&c->recent_after, RECENT_NS, LATE_BUCKET_NS);
     pl_bend_init(&c->bend);
@@ -51,7 +56,7 @@ static double median(const double *values, int count) {
 
 static double line_y(const pl_output_clock *c, double x) {
     if (c->fitted) return pl_fit_at(&c->fit, x);
-    return c->bucket_count ? median(c->bucket_y, c->bucket_count) : c->late.open ? c->late.open_y : 0;
+    return c->bucket_count ? median(c->bucket_y, c->bucket_count) : c->late.open ? pl_hull_open_y(&c->late) : 0;
 }
 
 double pl_output_clock_at_rt(const pl_output_clock *c, double x) { return x + line_y(c, x); }
@@ -164,13 +169,15 @@ static bool add_between(pl_output_clock *c, double x, double late_y, double afte
     pl_hull_add_rt(&c->recent_late, x, late_y, slope);
     pl_hull_add_rt(&c->recent_after, x, -after_y, -slope);
     if (!closed || !c->late.count || !c->after.count) return slipped;
-    /* By and by: a change of speed is no longer burst. */
+    /* By and by: a change of speed makes no burst longer. */
     double overlap_ns = c->recent_after.count ? fmax(0, pl_strip_width_rt(&c->recent_late, &c->recent_after) - burst_ns) : 0;
     c->overlap_ns += (overlap_ns - c->overlap_ns) * (x - c->began_x < RECENT_NS ? 1 : LATE_BUCKET_NS / RECENT_NS);
-    if (pl_strip_width_rt(&c->late, &c->after) > burst_ns + c->overlap_ns + BEND_NS) {
-        pl_hull_cut_rt(&c->late, x - RECENT_NS);
-        pl_hull_cut_rt(&c->after, x - RECENT_NS);
-        c->began_x = x - RECENT_NS;
+    double length = x - pl_hull_oldest_x(&c->late);
+    while (length > RECENT_NS && pl_strip_width_rt(&c->late, &c->after) > burst_ns + c->overlap_ns + BEND_NS) {
+        length = fmax(0.7 * length, RECENT_NS);
+        pl_hull_cut_rt(&c->late, x - length);
+        pl_hull_cut_rt(&c->after, x - length);
+        c->began_x = x - length;
         c->prior.slope = c->fit.slope;
         c->prior.slope_sd = CARDS.slope_sd;
     }

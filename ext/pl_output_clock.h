@@ -7,8 +7,9 @@
  *                   (pl_envelope.h), or since the clock last changed its speed (pl_bend.h).
  *   PL_NOISE_BURST  two bounds by a pointer that moves in bursts: a frame leaves before one of them and no more than a burst before the other.
  *                   Neither errs, so the line is the middle of the strip between both (pl_fit_strip_rt). How long a burst is shows in how the
- *                   pointer moves, or in what it takes to keep the bounds of the last seconds apart. Where those of a minute want more
- *                   than that, the clock has changed its speed, and what is older is forgotten.
+ *                   pointer moves, or in what it takes to keep the bounds of the last seconds apart. A bound tells less, the older it
+ *                   is: a clock's rate drifts. Where the bounds want more than that, the clock has changed its speed, and the oldest
+ *                   of them are forgotten.
  *   PL_NOISE_BOTH   a moment may be early or late: an account that a server smooths, or stamps at another moment than it reads. The line is
  *                   a robust regression through the medians of short buckets.
  *

@@ -116,11 +116,11 @@ class Graph:
             now_ns = woke_ns + self.draw.expovariate(1 / 40e3)
             gone = (woke_ns - self.leaves_ns(0)) / FRAME_NS / (1 + self.ppm * 1e-6)
             delay = self.frame - math.floor(gone / self.burst) * self.burst
+            late_ns, after_ns = (round(at_ns + delay * FRAME_NS) for at_ns in (now_ns, self.due_ns))
             if delay != self.delay:
                 self.step = min(self.step or 128, abs(delay - self.delay))
                 self.due_ns += (delay - self.aim) * 1e3  # some ppm, at last
             self.delay = delay
-            late_ns, after_ns = (round(at_ns + delay * FRAME_NS) for at_ns in (now_ns, self.due_ns))
             self.clock.add(self.frame, late_ns, round(now_ns), 1024, after_ns, self.step * FRAME_NS)
             self.frame += 1024
             self.due_ns += 1024 * FRAME_NS * (1 + self.believed_ppm * 1e-6)
@@ -147,6 +147,36 @@ def test_a_pointer_that_moves_in_bursts(burst: int, ppm: float, seed: int) -> No
         late.append(abs(graph.error_us))
     assert max(early) < burst_us + 100
     assert max(late) < 0.1 * burst_us + 40
+
+
+def test_a_belief_that_is_almost_right() -> None:
+    """The server slides through a burst in two minutes. Until it has, the error may be half a burst, and is told; the
+    end of a burst is remembered for longer than the next one takes to come."""
+    graph = Graph(ppm=25, burst=32, seed=1, believed_ppm=20)
+    doubts, off = [], []
+    for _ in range(400):
+        graph.run(1)
+        off.append(abs(graph.error_us))
+        doubts.append(off[-1] * 1e3 / graph.clock.deviation_ns(graph.frame))
+    assert max(off) < 380
+    assert max(off[150:]) < 50
+    assert np.mean(np.array(doubts) < 2) > 0.95
+
+
+def test_a_rate_that_wanders() -> None:
+    """Half a ppm every twenty seconds."""
+    covered, off = [], []
+    for seed in range(5):
+        graph = Graph(ppm=25, burst=32, seed=seed, believed_ppm=20)
+        for _ in range(20):
+            change_ppm = graph.draw.gauss(0, 0.5)
+            graph.later_ns -= graph.frame * FRAME_NS * change_ppm * 1e-6
+            graph.ppm += change_ppm
+            graph.run(20)
+            off.append(abs(graph.error_us))
+            covered.append(off[-1] * 1e3 < 2 * graph.clock.deviation_ns(graph.frame))
+    assert np.mean(covered) > 0.95
+    assert np.median(off) < 50
 
 
 @pytest.mark.parametrize("burst", [1, 32])
