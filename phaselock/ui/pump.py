@@ -18,9 +18,9 @@ BUDGET_S = 0.004
 class Listener(Protocol):
     """The window."""
 
-    def take_mail(self, mail: BackendEvent) -> None: ...
+    def on_event(self, event: BackendEvent) -> None: ...
 
-    def take_state(self, state: SessionView | None) -> None: ...
+    def on_state(self, state: SessionView | None) -> None: ...
 
     def tick(self, session_ns: int | None) -> None: ...
 
@@ -43,7 +43,7 @@ class Pump:
     def start(self) -> None:
         """Begin."""
         gc.disable()
-        self._beat()
+        self._tick()
 
     def stop(self) -> None:
         """No tick any more."""
@@ -52,25 +52,25 @@ class Pump:
             self._root.after_cancel(self._after)
             self._after = None
 
-    def _beat(self) -> None:
+    def _tick(self) -> None:
         try:
             self._take()
             _collect()
         finally:
             if not self._stopped:
                 busy = self._state is not None
-                self._after = self._root.after(EVERY_MS if busy else IDLE_MS, self._beat)
+                self._after = self._root.after(EVERY_MS if busy else IDLE_MS, self._tick)
 
     def _take(self) -> None:
         until_s = time.perf_counter() + BUDGET_S
-        while time.perf_counter() < until_s and (mail := self._program.mail(1)):  # one: a failure loses no other
-            self._listener.take_mail(*mail)
+        while time.perf_counter() < until_s and (event := self._program.events(1)):  # one: a failure loses no other
+            self._listener.on_event(*event)
             if self._stopped:
                 return
         state = self._program.state()
         if state is not self._state:
             self._state = state
-            self._listener.take_state(state)
+            self._listener.on_state(state)
         if state is not None:
             self._listener.tick(self._program.session_ns())
 

@@ -171,9 +171,9 @@ class Window(ctk.CTk):  # type: ignore[misc]
 
     # -- from the pump -----------------------------------------------------------------------------------------------
 
-    def take_mail(self, mail: BackendEvent) -> None:
+    def on_event(self, event: BackendEvent) -> None:
         """One message."""
-        match mail:
+        match event:
             case Opened():
                 self._open()
             case Closed(reason=reason, failed=failed):
@@ -188,13 +188,13 @@ class Window(ctk.CTk):  # type: ignore[misc]
                         self.say(reason)
                     return
             case SessionEvent():
-                self._toast(mail)
+                self._toast(event)
         if self.overlay is not None:
-            self.overlay.take_mail(mail)
+            self.overlay.on_event(event)
         if self.screen is not None:
-            self.screen.take_mail(mail)
+            self.screen.on_event(event)
 
-    def take_state(self, state: SessionView | None) -> None:
+    def on_state(self, state: SessionView | None) -> None:
         """The newest state."""
         if state is None or not isinstance(self.screen, HostScreen | PeerScreen):
             return
@@ -202,9 +202,9 @@ class Window(ctk.CTk):  # type: ignore[misc]
         view = host_view(state) if state.hosting else peer_view(state)
         if view.window_title != self.title():
             self.title(view.window_title)
-        self.screen.take_state(state)
+        self.screen.on_state(state)
         if self.overlay is not None:
-            self.overlay.take_state(state)
+            self.overlay.on_state(state)
 
     def tick(self, session_ns: int | None) -> None:
         """About 30 times a second while a session runs."""
@@ -220,7 +220,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
         if state is not None:
             self.history.clear()
             self._show(lambda: HostScreen(self, self) if state.hosting else PeerScreen(self, self))
-            self.take_state(state)
+            self.on_state(state)
 
     def _show(self, make: Callable[[], Screen]) -> None:
         self.close_overlay()

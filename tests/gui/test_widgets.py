@@ -155,13 +155,13 @@ def test_a_plate_has_its_size_and_colours(window: Any) -> None:
 
 
 def test_the_icon_of_the_program(window: Any) -> None:
-    from phaselock.ui.widgets.logo import Mark, icon_images
+    from phaselock.ui.widgets.logo import Logo, icon_images
 
     images = icon_images(window)
     assert [image.width() for image in images] == [128, 48, 32, 16]
     assert images[0].transparency_get(0, 0) and not images[0].transparency_get(64, 10)
     window.iconphoto(True, *images)
-    shown(Mark(window, 96))
+    shown(Logo(window, 96))
 
 
 # Buttons
@@ -192,7 +192,7 @@ def test_a_button_is_pressed_by_a_click_that_ends_inside(window: Any) -> None:
 
 
 def test_tab_walks_through_what_can_be_pressed(window: Any) -> None:
-    from phaselock.ui.widgets.buttons import DestructiveButton, IconButton, MainButton, SecondaryButton, TextButton
+    from phaselock.ui.widgets.buttons import IconButton, MainButton, SecondaryButton, TextButton
     from phaselock.ui.widgets.entry import Field
 
     pressed: list[str] = []
@@ -203,8 +203,8 @@ def test_tab_walks_through_what_can_be_pressed(window: Any) -> None:
     text = TextButton(window, "Text", lambda: pressed.append("text"))
     field = Field(window, "Name")
     icon = IconButton(window, "play", lambda: pressed.append("icon"))
-    destructive = DestructiveButton(window, "End", lambda: pressed.append("end"))
-    for widget in (main, off, text, field, icon, destructive):
+    end = SecondaryButton(window, "End", lambda: pressed.append("end"))
+    for widget in (main, off, text, field, icon, end):
         shown(widget)
     walked = []
     for _ in range(5):
@@ -213,12 +213,12 @@ def test_tab_walks_through_what_can_be_pressed(window: Any) -> None:
         if walked[-1] is not field.entry._entry:
             assert walked[-1].keyboard, "the ring shows where the keyboard is"
             key(walked[-1], "<Key-space>")
-    assert walked == [main, text, field.entry._entry, icon, destructive]
+    assert walked == [main, text, field.entry._entry, icon, end]
     assert pressed == ["main", "text", "icon", "end"], "and the window's own meaning of space is not called"
-    key(destructive, "<Key-Return>")
+    key(end, "<Key-Return>")
     assert pressed[-1] == "end"
-    key(destructive, "<Shift-Tab>")
-    assert focused(window) is icon and not destructive.keyboard
+    key(end, "<Shift-Tab>")
+    assert focused(window) is icon and not end.keyboard
     click(icon)
     assert not icon.keyboard, "a click shows no ring"
 

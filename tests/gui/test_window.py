@@ -20,7 +20,7 @@ import pytest
 from phaselock.model.snapshot import FileState, RequestState, RequestView
 from phaselock.session import commands as c
 from phaselock.ui.backend import ArtworkRead, Closed, Found, FoundSessions, Opened, Outputs, SessionEvent, WaveformRead
-from tests.support.stagehand import (
+from tests.support.window_driver import (
     ALT,
     ROOT,
     FakeProgram,
@@ -101,13 +101,13 @@ def show(window: Any, state: Any) -> Any:
     first = window.program.now is None
     window.program.now = state
     if first:
-        window.program.letters.append(Opened())
+        window.program.unread.append(Opened())
     settle(window)
     return window.screen
 
 
 def deliver(window: Any, *mail: Any) -> None:
-    window.program.letters += mail
+    window.program.unread += mail
     settle(window)
 
 
@@ -510,7 +510,7 @@ def test_the_address_is_copied(window: Any) -> None:
 def test_artwork_and_wave_are_asked_for_once_and_shown(window: Any) -> None:
     shown = show(window, playing())
     track = QUEUE[0].id
-    assert (window.program.of("picture"), window.program.of("shape")) == ([track], [track])
+    assert (window.program.of("read_artwork"), window.program.of("read_waveform")) == ([track], [track])
     deliver(
         window, ArtworkRead(track, None), WaveformRead(track, bytes([200]) * 600, bytes([200]) * 24 * 400, 22050, 44100)
     )
@@ -520,9 +520,9 @@ def test_artwork_and_wave_are_asked_for_once_and_shown(window: Any) -> None:
     show(window, playing(timeline=line(stop_ns=5)))
     until(window, lambda: shown.playing.spectrum.bbox("all") is None)
     show(window, playing(now=QUEUE[1], timeline=line(2)))
-    assert not shown.playing.seekbar._bars and window.program.of("shape") == [track, QUEUE[1].id]
+    assert not shown.playing.seekbar._bars and window.program.of("read_waveform") == [track, QUEUE[1].id]
     show(window, playing())
-    assert shown.playing.seekbar._bars and len(window.program.of("shape")) == 2
+    assert shown.playing.seekbar._bars and len(window.program.of("read_waveform")) == 2
 
 
 # -- the peer ----------------------------------------------------------------------------------------------------------
@@ -801,7 +801,7 @@ def test_the_pump_goes_on_after_a_failure_and_loses_nothing(window: Any) -> None
         if len(taken) == 2:
             raise ValueError("once")
 
-    shown.take_mail = take
+    shown.on_event = take
     letters = [ArtworkRead(UUID(int=number), None) for number in range(6)]
     deliver(window, *letters)
     assert taken == letters and [str(error) for error in window.raised] == ["once"]
@@ -820,10 +820,10 @@ def test_the_pump_leaves_time_for_everything_else(window: Any, monkeypatch: pyte
     clock = [0.0]
     monkeypatch.setattr(pump.time, "perf_counter", lambda: clock[0])
     taken: list[Any] = []
-    window.take_mail = lambda mail: (taken.append(mail), clock.__setitem__(0, clock[0] + 0.0015))
-    window.program.letters = list(range(100))
+    window.on_event = lambda mail: (taken.append(mail), clock.__setitem__(0, clock[0] + 0.0015))
+    window.program.unread = list(range(100))
     pump.Pump(window, window.program, window)._take()
-    assert len(taken) == 3 and window.program.letters == list(range(3, 100))
+    assert len(taken) == 3 and window.program.unread == list(range(3, 100))
 
 
 def test_garbage_is_collected_on_the_thread_of_the_window(window: Any) -> None:
@@ -861,7 +861,7 @@ def test_nothing_is_left_when_the_window_has_closed(make: Callable[..., Any]) ->
     window.close()
     window.close()
     assert window.program.closed
-    assert not [one for one in scheduled if "_beat" in str(one)]
+    assert not [one for one in scheduled if "_tick" in str(one)]
 
 
 def test_idle_windows_hardly_move(window: Any) -> None:
@@ -916,7 +916,7 @@ def test_return_and_space_press_every_button(window: Any, name: str) -> None:
     buttons = [one for one in controls(visit(window, name)) if hasattr(one, "invoke")]
     pressed: list[Any] = []
     for one in buttons:
-        one.set_command(lambda one=one: pressed.append(one))
+        one._command = lambda one=one: pressed.append(one)
         one.focus_set()
         window.update()
         press(window, "<Key-space>")

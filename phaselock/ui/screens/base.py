@@ -48,14 +48,14 @@ class WindowApi(Protocol):
 class Screen(ctk.CTkFrame):  # type: ignore[misc]
     """Fills the window. The methods are called by the window; a screen overrides what concerns it."""
 
-    def __init__(self, master: Any, stage: WindowApi) -> None:
+    def __init__(self, master: Any, api: WindowApi) -> None:
         super().__init__(master, fg_color=theme.BACKGROUND, corner_radius=0)
-        self.stage = stage
+        self.api = api
 
-    def take_mail(self, mail: BackendEvent) -> None:
+    def on_event(self, event: BackendEvent) -> None:
         """Something arrived."""
 
-    def take_state(self, state: SessionView) -> None:
+    def on_state(self, state: SessionView) -> None:
         """The session has changed."""
 
     def tick(self, session_ns: int | None) -> None:

@@ -34,8 +34,9 @@ SEEK_STEP_S = 5.0
 class HostScreen(SessionScreen):
     """Everything a host can do."""
 
-    def __init__(self, master: Any, stage: WindowApi) -> None:
-        super().__init__(master, stage)
+    def __init__(self, master: Any, api: WindowApi) -> None:
+        super().__init__(master, api)
+        self._command = api.program.command
         self._view: HostView | None = None
         self._queue: dict[str, UUID] = {}
         self.grid_columnconfigure(1, weight=1)
@@ -49,7 +50,7 @@ class HostScreen(SessionScreen):
 
     # -- what is shown -----------------------------------------------------------------------------------------------
 
-    def take_state(self, state: SessionView) -> None:
+    def on_state(self, state: SessionView) -> None:
         view, before = host_view(state), self._view
         self._view = view
         if before is None or (view.title, view.subtitle, view.address) != (
@@ -77,8 +78,8 @@ class HostScreen(SessionScreen):
     def key(self, name: str) -> bool:
         actions = {
             "play_pause": self.play_pause,
-            "next": lambda: self._do(c.Next()),
-            "previous": lambda: self._do(c.Previous()),
+            "next": lambda: self._command(c.Next()),
+            "previous": lambda: self._command(c.Previous()),
             "forward": lambda: self._skip(SEEK_STEP_S),
             "back": lambda: self._skip(-SEEK_STEP_S),
             "add": self.add_files,
@@ -92,61 +93,58 @@ class HostScreen(SessionScreen):
     # -- what is done ------------------------------------------------------------------------------------------------
 
     def play_pause(self) -> None:
-        """Whichever it is not."""
+        """Toggle between playing and paused."""
         if self._view is None or "play_pause" not in self._view.transport.can:
             return
-        self._do(c.Pause() if self._view.transport.playing else c.Play())
+        self._command(c.Pause() if self._view.transport.playing else c.Play())
 
     def add_files(self) -> None:
         """Let the user choose."""
-        if paths := self.stage.ask_files():
-            self.stage.program.add(list(paths))
+        if paths := self.api.ask_files():
+            self.api.program.add(list(paths))
 
     def add_folder(self) -> None:
         """A folder with all that is in it."""
-        if path := self.stage.ask_folder():
-            self.stage.program.add([path])
+        if path := self.api.ask_folder():
+            self.api.program.add([path])
 
     def shuffle(self) -> None:
         """Mix what is to come."""
-        state = self.stage.program.state()
+        state = self.api.program.state()
         if state is not None:
             snapshot = state.snapshot
             now = snapshot.now.id if snapshot.now else None
-            self._do(c.Arrange(upcoming_shuffled(snapshot.queue, now, random.shuffle)))
-            self.stage.say("What is to come is shuffled.")
+            self._command(c.Arrange(upcoming_shuffled(snapshot.queue, now, random.shuffle)))
+            self.api.say("What is to come is shuffled.")
 
     def repeat(self) -> None:
         """Begin again after the last song, or no longer."""
-        state = self.stage.program.state()
+        state = self.api.program.state()
         if state is not None:
             on = not state.snapshot.repeat
-            self._do(c.Repeat(on))
-            self.stage.say(f"The queue {'begins again after' if on else 'ends with'} its last song.")
-
-    def _do(self, command: c.HostCommand) -> None:
-        self.stage.program.command(command)
+            self._command(c.Repeat(on))
+            self.api.say(f"The queue {'begins again after' if on else 'ends with'} its last song.")
 
     def _skip(self, seconds: float) -> None:
         self.playing.seekbar.skip(seconds)
 
     def _open(self, key: str) -> None:
-        self._do(c.Play(self._queue[key]))
+        self._command(c.Play(self._queue[key]))
 
     def _move(self, key: str, to: int) -> None:
-        self._do(c.Move(self._queue[key], to))
+        self._command(c.Move(self._queue[key], to))
 
     def _remove(self, keys: Sequence[str]) -> None:
         removed = [self._queue[key] for key in keys]
         for file_id in removed:
-            self._do(c.Remove(file_id))
+            self._command(c.Remove(file_id))
 
         def undo() -> None:
             for file_id in reversed(removed):
-                self._do(c.Restore(file_id))
+                self._command(c.Restore(file_id))
 
         text = "Song removed." if len(removed) == 1 else f"{len(removed)} songs removed."
-        self.stage.say(text, action=("Undo", undo))
+        self.api.say(text, action=("Undo", undo))
 
     def _queue_action(self, key: str, action: str) -> None:
         if action == "remove":
@@ -160,17 +158,17 @@ class HostScreen(SessionScreen):
                 "without": c.Without(name),
                 "drop": c.DropPeer(name),
             }
-            self._do(commands[action])
+            self._command(commands[action])
 
     def _request_action(self, key: str, action: str) -> None:
         request_id = UUID(key)
-        self._do(c.Accept(request_id) if action == "accept" else c.Reject(request_id))
+        self._command(c.Accept(request_id) if action == "accept" else c.Reject(request_id))
 
     def _copy_address(self) -> None:
         if self._view is not None:
             self.clipboard_clear()
             self.clipboard_append(self._view.address)
-            self.stage.say("Address copied.")
+            self.api.say("Address copied.")
 
     # -- how it is built ---------------------------------------------------------------------------------------------
 
@@ -189,8 +187,8 @@ class HostScreen(SessionScreen):
         self.address.pack(side="left")
         self.copy = IconButton(buttons, "copy", self._copy_address, tooltip="Copy the address for others to join")
         self.copy.pack(side="left", padx=(px(4), 0))
-        IconButton(buttons, "settings", self.stage.open_sound, tooltip="Sound").pack(side="left", padx=(px(12), 0))
-        self.end = TextButton(buttons, "End jam", self.stage.leave)
+        IconButton(buttons, "settings", self.api.open_sound, tooltip="Sound").pack(side="left", padx=(px(12), 0))
+        self.end = TextButton(buttons, "End jam", self.api.leave)
         self.end.pack(side="left", padx=(px(12), 0))
 
     def _build_peers(self) -> None:
@@ -203,7 +201,7 @@ class HostScreen(SessionScreen):
 
     def _build_playing(self) -> None:
         self.playing = PlayingPanel(
-            self, self.stage, on_seek=lambda seconds: self._do(c.Seek(seconds)), hint="Nothing is playing"
+            self, self.api, on_seek=lambda seconds: self._command(c.Seek(seconds)), hint="Nothing is playing"
         )
         self.playing.grid(row=1, column=1, sticky="nsew", padx=px(12), pady=(0, px(24)))
         controls = self.playing.controls
@@ -211,9 +209,9 @@ class HostScreen(SessionScreen):
         self.transport = Transport(
             controls,
             self.play_pause,
-            lambda: self._do(c.Stop()),
-            lambda: self._do(c.Next()),
-            lambda: self._do(c.Previous()),
+            lambda: self._command(c.Stop()),
+            lambda: self._command(c.Next()),
+            lambda: self._command(c.Previous()),
         )
         self.transport.grid(row=0, column=1)
 
@@ -222,7 +220,7 @@ class HostScreen(SessionScreen):
         panel.grid(row=1, column=2, sticky="nsew", padx=(0, px(24)), pady=(0, px(24)))
         self._queue_note = label(panel.header, "", theme.CAPTION, theme.TEXT_SECONDARY)
         self._queue_note.pack(side="right")
-        drops = ", or drop them here" if self.stage.can_drop else ""
+        drops = ", or drop them here" if self.api.can_drop else ""
         self.queue = RowList(
             panel.body,
             on_open=self._open,

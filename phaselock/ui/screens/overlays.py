@@ -50,10 +50,10 @@ class Overlay(ctk.CTkFrame):  # type: ignore[misc]
         self.body = self.panel.body
         self.place(relx=0, rely=0, relwidth=1, relheight=1)
 
-    def take_mail(self, mail: BackendEvent) -> None:
+    def on_event(self, event: BackendEvent) -> None:
         """Something arrived."""
 
-    def take_state(self, state: SessionView) -> None:
+    def on_state(self, state: SessionView) -> None:
         """The session has changed."""
 
     def tick(self) -> None:
@@ -63,10 +63,10 @@ class Overlay(ctk.CTkFrame):  # type: ignore[misc]
 class SoundOverlay(Overlay):
     """Which output this machine plays on, and the user's own correction of it."""
 
-    def __init__(self, master: Any, stage: WindowApi, on_close: Callable[[], None]) -> None:
+    def __init__(self, master: Any, api: WindowApi, on_close: Callable[[], None]) -> None:
         super().__init__(master, "Sound", on_close)
-        self._stage = stage
-        chosen = stage.program.preferences().device
+        self._api = api
+        chosen = api.program.preferences().device
         label(self.body, "Output", theme.SECONDARY, theme.TEXT_SECONDARY).pack(anchor="w")
         self.output = ctk.CTkOptionMenu(
             self.body,
@@ -82,7 +82,7 @@ class SoundOverlay(Overlay):
         self.output.set(chosen or DEFAULT_OUTPUT)
         self.output.pack(fill="x", pady=(px(4), px(16)))
         self._let_keys_choose()
-        state = stage.program.state()
+        state = api.program.state()
         own = state.own if state else None
         now_ms = f"{own.correction_ms if own else 0:g}"
         self.correction = Field(self.body, "Offset in milliseconds", now_ms, on_submit=self._correct)
@@ -95,18 +95,18 @@ class SoundOverlay(Overlay):
         self._device = label(self.body, "", theme.SECONDARY, theme.TEXT_SECONDARY, wrap=px(420))
         self._device.pack(anchor="w", pady=(px(8), 0))
         if state is not None:
-            self.take_state(state)
+            self.on_state(state)
         self.spectrum = TextButton(self.body, self._spectrum_text(), self._switch_spectrum)
         self.spectrum.pack(anchor="w", pady=(px(8), 0))
-        stage.program.list_outputs()
+        api.program.list_outputs()
 
-    def take_mail(self, mail: BackendEvent) -> None:
-        if isinstance(mail, Outputs):
-            names = [DEFAULT_OUTPUT, *mail.names]
+    def on_event(self, event: BackendEvent) -> None:
+        if isinstance(event, Outputs):
+            names = [DEFAULT_OUTPUT, *event.names]
             chosen = self.output.get()
             self.output.configure(values=names if chosen in names else [*names, chosen])
 
-    def take_state(self, state: SessionView) -> None:
+    def on_state(self, state: SessionView) -> None:
         self._device.configure(text=output_text(state))
 
     def _let_keys_choose(self) -> None:
@@ -126,14 +126,14 @@ class SoundOverlay(Overlay):
         return "break"
 
     def _spectrum_text(self) -> str:
-        return "Hide the spectrum" if self._stage.visualiser else "Show the spectrum"
+        return "Hide the spectrum" if self._api.visualiser else "Show the spectrum"
 
     def _switch_spectrum(self) -> None:
-        self._stage.show_spectrum(not self._stage.visualiser)
+        self._api.show_spectrum(not self._api.visualiser)
         self.spectrum.set_text(self._spectrum_text())
 
     def _choose(self, name: str) -> None:
-        self._stage.program.choose_output(None if name == DEFAULT_OUTPUT else name)
+        self._api.program.choose_output(None if name == DEFAULT_OUTPUT else name)
 
     def _correct(self) -> None:
         self.correction.set_error("")
@@ -142,9 +142,9 @@ class SoundOverlay(Overlay):
         except ValueError:
             correction_ms = MAX_CORRECTION_MS + 1
         if abs(correction_ms) <= MAX_CORRECTION_MS:
-            self._stage.program.set_correction_ms(correction_ms)
+            self._api.program.set_correction_ms(correction_ms)
             when = "earlier" if correction_ms >= 0 else "later"
-            self._stage.say(f"This output now plays {abs(correction_ms):g} ms {when}.")
+            self._api.say(f"This output now plays {abs(correction_ms):g} ms {when}.")
         else:
             self.correction.set_error(f"A number from -{MAX_CORRECTION_MS:g} to {MAX_CORRECTION_MS:g}, please.")
 
@@ -152,9 +152,9 @@ class SoundOverlay(Overlay):
 class SyncOverlay(Overlay):
     """Five minutes of every machine, and the figures behind them."""
 
-    def __init__(self, master: Any, stage: WindowApi, on_close: Callable[[], None]) -> None:
+    def __init__(self, master: Any, api: WindowApi, on_close: Callable[[], None]) -> None:
         super().__init__(master, "In phase", on_close)
-        self._stage = stage
+        self._api = api
         self._ticks = 0
         self._sentence = label(self.body, "", theme.SECTION, bold=True)
         self._sentence.pack(anchor="w")
@@ -166,12 +166,12 @@ class SyncOverlay(Overlay):
         self._shown: Sequence[Figures] = ()
         self._cells: dict[tuple[int, int], ctk.CTkLabel] = {}
         SecondaryButton(self.body, "Export as CSV", self._export).pack(anchor="e", pady=(px(12), 0))
-        state = stage.program.state()
+        state = api.program.state()
         if state is not None:
-            self.take_state(state)
+            self.on_state(state)
         self.tick()
 
-    def take_state(self, state: SessionView) -> None:
+    def on_state(self, state: SessionView) -> None:
         sync = host_view(state).sync if state.hosting else peer_view(state).sync
         self._sentence.configure(text=sync.sentence)
         if sync.machines != self._shown:
@@ -181,8 +181,8 @@ class SyncOverlay(Overlay):
     def tick(self) -> None:
         self._ticks += 1
         if self._ticks % 15 == 1:
-            now_s = self._stage.now_s()
-            series = self._stage.history.series(SPAN_S, now_s)
+            now_s = self._api.now_s()
+            series = self._api.history.series(SPAN_S, now_s)
             lines = [
                 Series(one.name, one.colour_index, [(p.t_s, p.error_us, p.uncertainty_us) for p in one.points])
                 for one in series
@@ -210,13 +210,13 @@ class SyncOverlay(Overlay):
         return self._cells[x, y]
 
     def _export(self) -> None:
-        if path := self._stage.ask_save("phaselock-sync.csv"):
+        if path := self._api.ask_save("phaselock-sync.csv"):
             try:
-                pathlib.Path(path).write_text(self._stage.history.csv(), encoding="utf-8")
+                pathlib.Path(path).write_text(self._api.history.csv(), encoding="utf-8")
             except OSError as error:
-                self._stage.say(f"Cannot write {path}: {error.strerror}", "error")
+                self._api.say(f"Cannot write {path}: {error.strerror}", "error")
             else:
-                self._stage.say(f"Saved as {path}")
+                self._api.say(f"Saved as {path}")
 
 
 class ShortcutsOverlay(Overlay):

@@ -24,18 +24,18 @@ TITLE_CHARS = 30
 class PeerScreen(SessionScreen):
     """Everything a peer can see and do."""
 
-    def __init__(self, master: Any, stage: WindowApi) -> None:
-        super().__init__(master, stage)
+    def __init__(self, master: Any, api: WindowApi) -> None:
+        super().__init__(master, api)
         self._view: PeerScreenView | None = None
         self.grid_columnconfigure(0, weight=1)
         self.grid_rowconfigure(1, weight=1)
         self._build_header()
-        self.playing = PlayingPanel(self, stage, on_seek=None, hint="Nothing is playing")
+        self.playing = PlayingPanel(self, api, on_seek=None, hint="Nothing is playing")
         self.playing.grid(row=1, column=0, sticky="nsew", padx=(px(24), px(12)), pady=(0, px(24)))
         self.make_volume(self.playing.controls).pack()
         self._build_queue()
 
-    def take_state(self, state: SessionView) -> None:
+    def on_state(self, state: SessionView) -> None:
         view, before = peer_view(state), self._view
         self._view = view
         if before is None or view.title != before.title:
@@ -58,8 +58,8 @@ class PeerScreen(SessionScreen):
 
     def ask(self) -> None:
         """Let the user choose a song to ask for."""
-        if path := self.stage.ask_song():
-            self.stage.program.request(path)
+        if path := self.api.ask_song():
+            self.api.program.request(path)
 
     def _build_header(self) -> None:
         head = ctk.CTkFrame(self, fg_color="transparent")
@@ -73,8 +73,8 @@ class PeerScreen(SessionScreen):
         buttons.grid(row=0, column=1, rowspan=2, sticky="e")
         self.chip = Chip(buttons)
         self.chip.pack(side="left")
-        IconButton(buttons, "settings", self.stage.open_sound, tooltip="Sound").pack(side="left", padx=(px(12), 0))
-        self.end = TextButton(buttons, "Leave jam", self.stage.leave)
+        IconButton(buttons, "settings", self.api.open_sound, tooltip="Sound").pack(side="left", padx=(px(12), 0))
+        self.end = TextButton(buttons, "Leave jam", self.api.leave)
         self.end.pack(side="left", padx=(px(12), 0))
 
     def _build_queue(self) -> None:

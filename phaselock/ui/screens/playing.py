@@ -33,9 +33,9 @@ ASK_AGAIN_TICKS = 60
 class PlayingPanel(Panel):
     """Artwork, title, place in the track, what the screen puts below it, and the sync strip."""
 
-    def __init__(self, master: Any, stage: WindowApi, *, on_seek: Callable[[float], None] | None, hint: str) -> None:
+    def __init__(self, master: Any, api: WindowApi, *, on_seek: Callable[[float], None] | None, hint: str) -> None:
         super().__init__(master)
-        self._stage = stage
+        self._api = api
         self._hint = hint
         self._now: NowPlaying | None = None
         self._sync: SyncView | None = None
@@ -69,7 +69,7 @@ class PlayingPanel(Panel):
         self._sentence = label(strip, "", theme.SECONDARY, theme.TEXT_SECONDARY)
         self._sentence.configure(anchor="w")
         self._sentence.grid(row=0, column=0, sticky="ew")
-        details = TextButton(strip, "Details", stage.open_sync)
+        details = TextButton(strip, "Details", api.open_sync)
         details.grid(row=0, column=1, sticky="e")
         strip.bind("<Configure>", lambda event: self._wrap(event.width - details.winfo_reqwidth()), add="+")
         self.plot = SyncPlot(strip, height=72)
@@ -108,25 +108,25 @@ class PlayingPanel(Panel):
 
     def draw_plot(self) -> None:
         """The last two minutes."""
-        now_s = self._stage.now_s()
-        series = self._stage.history.series(PLOT_SPAN_S, now_s)
+        now_s = self._api.now_s()
+        series = self._api.history.series(PLOT_SPAN_S, now_s)
         lines = [
             Series(one.name, one.colour_index, [(p.t_s, p.error_us, p.uncertainty_us) for p in one.points])
             for one in series
         ]
         self.plot.set_series(lines, PLOT_SPAN_S, now_s)
 
-    def take(self, mail: ArtworkRead | WaveformRead) -> None:
+    def take(self, event: ArtworkRead | WaveformRead) -> None:
         """What was asked for a track."""
-        if isinstance(mail, ArtworkRead):
-            self._pictures[mail.file_id] = mail.data
+        if isinstance(event, ArtworkRead):
+            self._pictures[event.file_id] = event.data
             while len(self._pictures) > REMEMBERED_SHAPES:
                 del self._pictures[next(iter(self._pictures))]
         else:
-            self._shapes[mail.file_id] = mail
+            self._shapes[event.file_id] = event
             while len(self._shapes) > REMEMBERED_SHAPES:
                 self._shapes.popitem(last=False)
-        if self._now is not None and self._now.file_id == mail.file_id:
+        if self._now is not None and self._now.file_id == event.file_id:
             self._dress(self._now)
 
     def _another(self, now: NowPlaying) -> None:
@@ -136,8 +136,8 @@ class PlayingPanel(Panel):
         self.seekbar.set_enabled(now.file_id is not None)
 
     def _ask(self, file_id: UUID) -> None:
-        self._stage.program.picture(file_id)
-        self._stage.program.shape(file_id)
+        self._api.program.read_artwork(file_id)
+        self._api.program.read_waveform(file_id)
 
     def _dress(self, now: NowPlaying) -> None:
         picture = self._pictures.get(now.file_id) if now.file_id else None
@@ -146,7 +146,7 @@ class PlayingPanel(Panel):
         self.seekbar.set_peaks(shape.peaks if shape else None)
 
     def _show_bands(self, shape: WaveformRead | None, at_s: float, *, playing: bool) -> None:
-        if shape is None or not shape.bands or not playing or not self._stage.visualiser:
+        if shape is None or not shape.bands or not playing or not self._api.visualiser:
             self.spectrum.show(None)
             return
         hop = int(at_s * shape.rate_hz) // shape.hop_frames

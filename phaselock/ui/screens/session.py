@@ -23,13 +23,13 @@ class SessionScreen(Screen):
 
     def make_volume(self, master: Any) -> VolumeSlider:
         """This machine's own."""
-        self.volume = VolumeSlider(master, self.stage.program.set_volume)
-        self.volume.set(self.stage.program.preferences().volume)
+        self.volume = VolumeSlider(master, self.api.program.set_volume)
+        self.volume.set(self.api.program.preferences().volume)
         return self.volume
 
-    def take_mail(self, mail: BackendEvent) -> None:
-        if isinstance(mail, ArtworkRead | WaveformRead):
-            self.playing.take(mail)
+    def on_event(self, event: BackendEvent) -> None:
+        if isinstance(event, ArtworkRead | WaveformRead):
+            self.playing.take(event)
 
     def tick(self, session_ns: int | None) -> None:
         self.playing.tick(session_ns)

@@ -46,10 +46,6 @@ class Clickable(Drawing):
         self.configure(cursor="hand2" if enabled else "", takefocus=enabled)
         self.paint()
 
-    def set_command(self, command: Callable[[], object]) -> None:
-        """Do something else when pressed."""
-        self._command = command
-
     def _touch(self, *, hovered: bool | None = None, pressed: bool | None = None) -> None:
         self.hovered = self.hovered if hovered is None else hovered
         self.pressed = self.pressed if pressed is None else pressed and self.enabled
@@ -62,8 +58,8 @@ class Clickable(Drawing):
     def _on_release(self, event: tk.Event[Any]) -> None:
         was, within = self.pressed, inside(self, event)
         self._touch(pressed=False, hovered=within)
-        if was and within:
-            self.invoke()  # the widget may be gone after this
+        if was and within:  # pressed: it is enabled
+            self._command()  # may destroy the widget
 
     def _on_key(self, _event: tk.Event[Any]) -> str:
         self.invoke()
@@ -81,7 +77,6 @@ class _Look:
     hover: str = ""
     pressed: str = ""
     hover_text: str = ""
-    outline: str = ""
     disabled: str = theme.ELEVATED
 
 
@@ -111,19 +106,16 @@ class _Worded(Clickable):
         if width <= 1:
             return
         look = self._look
-        fill, text, outline = look.fill, look.text, look.outline
+        fill, text = look.fill, look.text
         if not self.enabled:
-            fill, text, outline = look.disabled if look.fill else "", theme.DISABLED, theme.DISABLED if outline else ""
+            fill, text = look.disabled if look.fill else "", theme.DISABLED
         elif self.pressed and self.hovered:
             fill, text = look.pressed, look.hover_text or text
         elif self.hovered:
             fill, text = look.hover, look.hover_text or text
-        if outline and fill:
-            outline = ""
-        line, gap = (theme.px(2), theme.px(2)) if self.keyboard else (max(theme.px(1.5), 1), 0)
-        edge = theme.FOCUS if self.keyboard else outline
+        ring, line = (theme.FOCUS, theme.px(2)) if self.keyboard else ("", 0)
         body = min(theme.px(look.height), height)
-        image = plate(width, body, body / 2, fill or self.ground, self.ground, outline=edge, line=line, gap=gap)
+        image = plate(width, body, body / 2, fill or self.ground, self.ground, outline=ring, line=line, gap=line)
         self.itemconfigure(self._plate, image=self.hold("plate", image))
         self.coords(self._plate, 0, (height - body) // 2)
         font = theme.canvas_font(look.size, look.bold)
@@ -160,15 +152,6 @@ class TextButton(_Worded):
 
     _look = _Look(
         height=32, pad=12, size=theme.SECONDARY, bold=False, text=theme.TEXT_SECONDARY, hover_text=theme.TEXT,
-    )  # fmt: skip
-
-
-class DestructiveButton(_Worded):
-    """An action that takes something away."""
-
-    _look = _Look(
-        height=40, pad=24, size=theme.BODY, bold=False, text=theme.ERROR, hover_text=theme.TEXT, outline=theme.ERROR,
-        hover=theme.ERROR, pressed=theme.blend(theme.ERROR, theme.BACKGROUND, 0.8),
     )  # fmt: skip
 
 

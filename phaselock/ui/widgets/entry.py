@@ -54,7 +54,7 @@ class Field(tk.Frame):
             font=theme.font(theme.BODY),
         )
         self.entry.grid(row=1, column=0, sticky="ew")
-        # The insertion mark and the selection are left to the platform by customtkinter, and black on black there.
+        # The insertion cursor and the selection are left to the platform by customtkinter, and black on black there.
         inner = self.entry._entry
         inner.configure(insertwidth=max(theme.px(1.5), 1), selectbackground=theme.REST, selectforeground=theme.TEXT)
         if numeric:

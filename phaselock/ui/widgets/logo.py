@@ -1,4 +1,4 @@
-"""The mark: two waves in phase, one green, one white. The icons of the program are drawn from the same curves."""
+"""The logo: two waves in phase, one green, one white. The icons of the program are drawn from the same curves."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ def _icon(size: int) -> tk.PhotoImage:
     return image(size, size, [tile, *waves], None)
 
 
-class Mark(Drawing):
-    """The mark on its master's colour, `size` wide and high."""
+class Logo(Drawing):
+    """The logo on its master's colour, `size` wide and high."""
 
     def __init__(self, master: Any, size: int) -> None:
         pixels = theme.px(size)
         super().__init__(master, pixels, pixels)
         layers: list[Layer] = [(scaled(shape, pixels / 24), colour) for shape, colour in _layers(1.5)]
-        picture = theme.kept(("mark", pixels, self.ground), lambda: image(pixels, pixels, layers, self.ground))
-        self.create_image(0, 0, anchor="nw", image=self.hold("mark", picture))
+        picture = theme.kept(("logo", pixels, self.ground), lambda: image(pixels, pixels, layers, self.ground))
+        self.create_image(0, 0, anchor="nw", image=self.hold("logo", picture))
 
 
 def icon_images(_root: tk.Misc) -> list[tk.PhotoImage]:

@@ -1,4 +1,4 @@
-"""Every widget in every state in one window: python tests/gui/gallery.py [--save FILE.png] [--scale N].
+"""Every widget in every state in one window: python tests/gui/tools/gallery.py [--save FILE.png] [--scale N].
 
 A save needs ImageMagick's `import`. Without a display, run it under `xvfb-run -s "-screen 0 2600x2000x24"`.
 """
@@ -15,18 +15,18 @@ import sys
 import tkinter as tk
 from typing import Any
 
-sys.path.insert(0, os.fspath(pathlib.Path(__file__).parents[2]))
+sys.path.insert(0, os.fspath(pathlib.Path(__file__).parents[3]))
 
 
 def show(save: str | None) -> None:
     from phaselock.ui import theme
     from phaselock.ui.widgets.artwork import Artwork
     from phaselock.ui.widgets.base import Drawing, frame
-    from phaselock.ui.widgets.buttons import DestructiveButton, IconButton, MainButton, SecondaryButton, TextButton
+    from phaselock.ui.widgets.buttons import IconButton, MainButton, SecondaryButton, TextButton
     from phaselock.ui.widgets.chip import Chip
     from phaselock.ui.widgets.entry import Field
     from phaselock.ui.widgets.icons import SHAPES
-    from phaselock.ui.widgets.logo import Mark, icon_images
+    from phaselock.ui.widgets.logo import Logo, icon_images
     from phaselock.ui.widgets.panel import Panel
     from phaselock.ui.widgets.plot import Series, SyncPlot
     from phaselock.ui.widgets.rows import Row, RowList
@@ -56,7 +56,7 @@ def show(save: str | None) -> None:
 
     head = frame(root)
     head.pack(fill="x", padx=px(24), pady=(px(24), px(12)))
-    Mark(head, 64).pack(side="left")
+    Logo(head, 64).pack(side="left")
     words = frame(head)
     words.pack(side="left", padx=px(16))
     label(words, "PhaseLock", theme.TITLE, bold=True).pack(anchor="w")
@@ -73,8 +73,7 @@ def show(save: str | None) -> None:
     left = Panel(columns, "Controls")
     left.grid(row=0, column=0, sticky="nsew")
     button: Drawing
-    for kind, text in ((MainButton, "Create jam"), (SecondaryButton, "Join jam"), (TextButton, "Details"),
-                       (DestructiveButton, "Leave jam")):  # fmt: skip
+    for kind, text in ((MainButton, "Create jam"), (SecondaryButton, "Join jam"), (TextButton, "Details")):
         for state in ("rest", "hover", "focus", "off"):
             if state == "rest":
                 line = frame(left.body)

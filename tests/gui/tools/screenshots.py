@@ -1,4 +1,4 @@
-"""Pictures of every screen for people to look at: `python tests/gui/screenshots.py FOLDER [WIDTHxHEIGHT] [SCALE]`.
+"""Save a picture of every screen: `python tests/gui/tools/screenshots.py FOLDER [WIDTHxHEIGHT] [SCALE]`.
 
 The real program on a virtual screen: the window hosts, two peers without one join and play; then a window joins. Needs
 Xvfb and ImageMagick's `import`. Nothing is heard, and nothing leaves the loopback.
@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 from phaselock.bench.lab.signals import encode, noise
 
-ROOT = pathlib.Path(__file__).parent.parent.parent
+ROOT = pathlib.Path(__file__).parents[3]
 sys.path.insert(0, str(ROOT))
 
 with socket.create_server(("127.0.0.1", 0)) as _free:
@@ -103,9 +103,9 @@ def shoot(target: pathlib.Path, home: pathlib.Path, geometry: str) -> None:
     from phaselock.ui.window import Window
 
     songs = make_songs(home)
-    desktop = WindowProgram("null")
-    desktop.bind = "127.0.0.1"
-    window = Window(desktop)
+    program = WindowProgram("null")
+    program.bind = "127.0.0.1"
+    window = Window(program)
     window.geometry(geometry)
     window.start()
     peers: list[subprocess.Popen[str]] = []
@@ -137,15 +137,15 @@ def shoot(target: pathlib.Path, home: pathlib.Path, geometry: str) -> None:
     window.screen.submit()
     wait(-1, lambda: window.program.state() is not None)
     take("host-empty")
-    desktop.add(songs)
+    program.add(songs)
     join("Sam")
     join("Jordan with quite a long name")
     wait(-1, lambda: len(window.program.state().snapshot.peers) == 2)
     wait(-1, lambda: all(peer.ready for peer in window.program.state().snapshot.peers))
     wait(3)
-    desktop.command(c.Play())
+    program.command(c.Play())
     wait(-1, lambda: window.program.state().own.playing)
-    desktop.command(c.Seek(20))
+    program.command(c.Seek(20))
     wait(12)
     wish = home / "NewTrack.mp3"
     wish.write_bytes(pathlib.Path(songs[0]).read_bytes())
@@ -191,7 +191,7 @@ def shoot(target: pathlib.Path, home: pathlib.Path, geometry: str) -> None:
     window.screen.submit()
     wait(-1, lambda: window.program.state() is not None and window.program.state().own.playing)
     wait(8)
-    desktop.request(str(wish))
+    program.request(str(wish))
     wait(2)
     take("peer-playing")
     host.kill()

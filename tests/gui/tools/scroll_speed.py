@@ -1,6 +1,6 @@
 """How long a frame takes while a list of 2,000 rows scrolls, and what the frequent redraws cost; figures in ms.
 
-python tests/gui/scroll_speed.py [--rows N] [--scale N]. Without a display, run it under xvfb-run.
+python tests/gui/tools/scroll_speed.py [--rows N] [--scale N]. Without a display, run it under xvfb-run.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import tkinter as tk
 from collections.abc import Callable
 from typing import Any
 
-sys.path.insert(0, os.fspath(pathlib.Path(__file__).parents[2]))
+sys.path.insert(0, os.fspath(pathlib.Path(__file__).parents[3]))
 
 
 def timed(name: str, window: Any, count: int, act: Callable[[int], object]) -> None:
