@@ -66,13 +66,13 @@ class Told:
         return [heard[1:] for heard in self.heard if heard[0] == kind]
 
     def press(self, index: int, *, x: int = 100, state: int = 0) -> None:
-        y = index * HIGH - self.list._top + HIGH // 2
+        y = index * HIGH - self.list._view.top + HIGH // 2
         self.list.event_generate("<Motion>", x=x, y=y)
         self.list.event_generate("<ButtonPress-1>", x=x, y=y, state=state)
 
     def click(self, index: int, *, x: int = 100, state: int = 0) -> None:
         self.press(index, x=x, state=state)
-        self.list.event_generate("<ButtonRelease-1>", x=x, y=index * HIGH - self.list._top + HIGH // 2, state=state)
+        self.list.event_generate("<ButtonRelease-1>", x=x, y=index * HIGH - self.list._view.top + HIGH // 2, state=state)
         self.list.update()
 
     def key(self, sequence: str, **options: Any) -> None:
@@ -80,7 +80,7 @@ class Told:
         self.list.update()
 
     def titles(self) -> list[str]:
-        shown = [slot for slot in self.list._slots if slot.index >= 0]
+        shown = [slot for slot in self.list._painter.slots if slot.index >= 0]
         return [slot.text("title") for slot in sorted(shown, key=lambda slot: slot.y)]
 
 
@@ -94,24 +94,24 @@ def test_two_thousand_rows_make_a_screenful_of_items(told: Any) -> None:
     rows = made.list
     items = len(rows.find_all())
     assert items < 16 * (rows.winfo_height() // HIGH + 3)
-    assert len(rows._slots) <= rows.winfo_height() // HIGH + 2
+    assert len(rows._painter.slots) <= rows.winfo_height() // HIGH + 2
     for key in ("<Key-End>", "<Key-Home>", "<Key-Next>", "<Key-Next>"):
         rows.focus_force()
         made.key(key)
     rows.see("k1234")
     rows.update()
     assert "Song 1234" in made.titles()
-    assert len(rows.find_all()) <= items + 6 * len(rows._slots)
+    assert len(rows.find_all()) <= items + 6 * len(rows._painter.slots)
 
 
 def test_the_rows_in_sight_are_shown_in_order(told: Any) -> None:
     made = told(300)
     for top in (0, 13, 56, 1000, 5000, 100_000, 28, 0):
         made.list._scroll_to(top)
-        first = made.list._top // HIGH
+        first = made.list._view.top // HIGH
         titles = made.titles()
         assert titles == [f"Song {first + i}" for i in range(len(titles))]
-        last = (made.list._top + made.list.winfo_height() - 1) // HIGH
+        last = (made.list._view.top + made.list.winfo_height() - 1) // HIGH
         assert len(titles) >= last - first + 1
         assert made.list.bbox("all") is not None
 
@@ -123,12 +123,12 @@ def test_a_new_list_keeps_selection_and_place(told: Any) -> None:
     made.click(52)
     assert rows.selection == ("k52",)
     made.set([900, 901, *range(200)])
-    assert rows.selection == ("k52",) and rows._top == 52 * HIGH + 20
+    assert rows.selection == ("k52",) and rows._view.top == 52 * HIGH + 20
     assert made.titles()[0] == "Song 50"
     made.set([i for i in range(200) if i != 52])
     assert rows.selection == () and made.of("select")[-1] == ((),)
     made.set(range(3))
-    assert rows._top == 0 and made.titles() == ["Song 0", "Song 1", "Song 2"]
+    assert rows._view.top == 0 and made.titles() == ["Song 0", "Song 1", "Song 2"]
     made.set([])
     assert made.titles() == []
 
@@ -136,8 +136,9 @@ def test_a_new_list_keeps_selection_and_place(told: Any) -> None:
 def test_only_what_changed_is_drawn(told: Any) -> None:
     made = told(50)
     drawn: list[int] = []
-    real = made.list._draw
-    made.list._draw = lambda slot, row, **more: (drawn.append(slot.index), real(slot, row, **more))[1]
+    painter = made.list._painter
+    real = painter._draw
+    painter._draw = lambda slot, row, state: (drawn.append(slot.index), real(slot, row, state))[1]
     made.list.set_rows([made.make(i) for i in range(50)])
     assert drawn == []
     made.list.set_rows([made.make(i, right="4:44") if i == 3 else made.make(i) for i in range(50)])
@@ -206,7 +207,7 @@ def test_a_double_click_opens(told: Any) -> None:
 def test_actions_are_clicked_and_reached_by_keys(told: Any) -> None:
     made = told(5)
     rows = made.list
-    places = rows._action_places(rows.rows[2])
+    places = rows._painter.action_places(rows.rows[2])
     made.click(2, x=places[0] + 10)
     assert made.of("action") == [("k2", "remove")] and rows.selection == ()
     made.press(2, x=places[1] + 10)
@@ -242,13 +243,13 @@ def test_a_dragged_row_lands_at_the_line(told: Any, start: int, to_y: int, index
         rows.event_generate("<B1-Motion>", x=100, y=y)
     rows.update()
     assert (
-        rows.itemcget(rows._line, "state") == ("normal" if abs(to_y - start * HIGH - 28) > 5 else "hidden")
+        rows.itemcget(rows._drag.line, "state") == ("normal" if abs(to_y - start * HIGH - 28) > 5 else "hidden")
         or index is None
     )
     rows.event_generate("<ButtonRelease-1>", x=100, y=to_y)
     rows.update()
     assert made.of("move") == ([(f"k{start}", index)] if index is not None else [])
-    assert rows.itemcget(rows._line, "state") == "hidden"
+    assert rows.itemcget(rows._drag.line, "state") == "hidden"
     assert not rows.waits("edge")
 
 
@@ -260,9 +261,9 @@ def test_escape_gives_a_drag_up_and_a_vanished_row_ends_it(told: Any) -> None:
         rows.focus_force()
         rows.event_generate("<B1-Motion>", x=100, y=4 * HIGH)
         rows.update()
-        assert rows._drag == "k1"
+        assert rows._drag.key == "k1"
         end()
-        assert rows._drag is None
+        assert rows._drag.key is None
         rows.event_generate("<ButtonRelease-1>", x=100, y=4 * HIGH)
     assert made.of("move") == []
 
@@ -272,7 +273,7 @@ def test_the_list_scrolls_when_a_row_is_dragged_to_its_edge(told: Any, window: A
     rows = made.list
     made.press(2)
     rows.event_generate("<B1-Motion>", x=100, y=rows.winfo_height() - 3)
-    until(window, lambda: rows._top > 200)
+    until(window, lambda: rows._view.top > 200)
     rows.event_generate("<ButtonRelease-1>", x=100, y=rows.winfo_height() - 3)
     assert made.of("move")[0][1] > 10
 
@@ -299,15 +300,15 @@ def test_the_wheel_and_the_scroll_bar(told: Any) -> None:
         rows.event_generate("<MouseWheel>", delta=-120, x=x, y=50)
     else:
         rows.event_generate("<Button-5>", x=x, y=50)
-    assert rows._top == 84
+    assert rows._view.top == 84
     height = rows.winfo_height()
     rows.event_generate("<ButtonPress-1>", x=rows.winfo_width() - 2, y=height - 4)
     rows.event_generate("<B1-Motion>", x=rows.winfo_width() - 2, y=height + 400)
-    assert rows._top == 100 * HIGH - height
+    assert rows._view.top == 100 * HIGH - height
     rows.event_generate("<ButtonRelease-1>", x=10, y=10)
     rows.event_generate("<Motion>", x=10, y=10)
     made.set(range(3))
-    assert rows.itemcget(rows._scroll, "state") == "hidden"
+    assert rows.itemcget(rows._bar.item, "state") == "hidden"
 
 
 def test_long_text_is_cut_and_told_in_full(told: Any, window: Any) -> None:
@@ -331,7 +332,7 @@ def test_bars_move_only_while_the_playing_row_is_in_sight(told: Any, window: Any
     assert not rows.waits("bars")
     rows.set_rows([made.make(i, playing=i == 1) for i in range(100)])
     assert rows.waits("bars")
-    slot = next(slot for slot in rows._slots if slot.index == 1)
+    slot = next(slot for slot in rows._painter.slots if slot.index == 1)
     before = rows.coords(slot._items["bar0"])
     until(window, lambda: rows.coords(slot._items["bar0"]) != before)
     rows._scroll_to(50 * HIGH)
@@ -351,14 +352,14 @@ def test_an_empty_list_says_what_belongs_there(told: Any, window: Any) -> None:
     made = told(0, empty=("No songs yet.", "Add songs", lambda: pressed.append(1)))
     rows = made.list
     window.update()
-    button = rows._empty_button
+    button = rows._empty.button
     assert button is not None and button.winfo_viewable()
     button.invoke()
     assert pressed == [1]
     rows.set_empty("Nothing here.")
     made.set([1])
     window.update()
-    assert not button.winfo_viewable() and rows.itemcget(rows._empty_text, "state") == "hidden"
+    assert not button.winfo_viewable() and rows.itemcget(rows._empty.text, "state") == "hidden"
 
 
 def test_every_kind_of_row_is_drawn_at_every_width_and_scale(make_window: Any) -> None:

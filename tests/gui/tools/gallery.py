@@ -229,7 +229,7 @@ def show(save: str | None) -> None:
     )  # fmt: skip
     rows.select(["d"])
     rows._over = (2, 0)
-    peers.keyboard, peers._cursor = True, "2"
+    peers.keyboard, peers._selection.cursor = True, "2"
     for _ in range(2):
         spectrum.show(bytes(int(250 * abs(math.sin(i / 4)) * (1 - i / 40)) for i in range(24)))
     for drawn in (rows, peers, volume.track, *bars):
