@@ -23,7 +23,7 @@ from phaselock.ui.screens.host import HostScreen
 from phaselock.ui.screens.overlays import Overlay, ShortcutsOverlay, SoundOverlay, SyncOverlay
 from phaselock.ui.screens.peer import PeerScreen
 from phaselock.ui.theme import ctk, px
-from phaselock.ui.viewmodel import History, event_toast, host_view, peer_view
+from phaselock.ui.viewmodel import History, event_toast, window_title
 from phaselock.ui.widgets.buttons import Clickable
 from phaselock.ui.widgets.logo import icon_images
 from phaselock.ui.widgets.toast import Action, Kind, Toasts
@@ -199,9 +199,9 @@ class Window(ctk.CTk):  # type: ignore[misc]
         if state is None or not isinstance(self.screen, HostScreen | PeerScreen):
             return
         self.history.take(state, self.now_s())
-        view = host_view(state) if state.hosting else peer_view(state)
-        if view.window_title != self.title():
-            self.title(view.window_title)
+        title = window_title(state)
+        if title != self.title():
+            self.title(title)
         self.screen.on_state(state)
         if self.overlay is not None:
             self.overlay.on_state(state)

@@ -72,7 +72,9 @@ class Told:
 
     def click(self, index: int, *, x: int = 100, state: int = 0) -> None:
         self.press(index, x=x, state=state)
-        self.list.event_generate("<ButtonRelease-1>", x=x, y=index * HIGH - self.list._view.top + HIGH // 2, state=state)
+        self.list.event_generate(
+            "<ButtonRelease-1>", x=x, y=index * HIGH - self.list._view.top + HIGH // 2, state=state
+        )
         self.list.update()
 
     def key(self, sequence: str, **options: Any) -> None:

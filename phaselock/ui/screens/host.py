@@ -16,7 +16,7 @@ from phaselock.ui.screens.home import label
 from phaselock.ui.screens.playing import PlayingPanel, shortened
 from phaselock.ui.screens.session import SessionScreen
 from phaselock.ui.theme import ctk, px
-from phaselock.ui.viewmodel import HostView, PeerRow, QueueRow, RequestRow, host_view
+from phaselock.ui.viewmodel import HostView, PeerRow, QueueRow, QueueRows, RequestRow, host_view
 from phaselock.ui.widgets.buttons import IconButton, SecondaryButton, TextButton
 from phaselock.ui.widgets.panel import Panel
 from phaselock.ui.widgets.rows import Row, RowList
@@ -38,6 +38,7 @@ class HostScreen(SessionScreen):
         super().__init__(master, api)
         self._command = api.program.command
         self._view: HostView | None = None
+        self._queue_rows = QueueRows()
         self._queue: dict[str, UUID] = {}
         self.grid_columnconfigure(1, weight=1)
         self.grid_rowconfigure(1, weight=1)
@@ -51,7 +52,7 @@ class HostScreen(SessionScreen):
     # -- what is shown -----------------------------------------------------------------------------------------------
 
     def on_state(self, state: SessionView) -> None:
-        view, before = host_view(state), self._view
+        view, before = host_view(state, self._queue_rows), self._view
         self._view = view
         if before is None or (view.title, view.subtitle, view.address) != (
             before.title,

@@ -12,7 +12,7 @@ from phaselock.ui.backend import BackendEvent, Outputs, SessionView
 from phaselock.ui.screens.base import WindowApi
 from phaselock.ui.screens.home import label
 from phaselock.ui.theme import ctk, px
-from phaselock.ui.viewmodel import Figures, host_view, output_text, peer_view
+from phaselock.ui.viewmodel import SyncReadout, output_text, sync_view
 from phaselock.ui.widgets.buttons import IconButton, MainButton, SecondaryButton, TextButton
 from phaselock.ui.widgets.entry import Field
 from phaselock.ui.widgets.panel import Panel
@@ -163,7 +163,7 @@ class SyncOverlay(Overlay):
         self.plot.pack(fill="both", expand=True, pady=(px(12), 0))
         self._table = ctk.CTkFrame(self.body, fg_color=theme.SURFACE)
         self._table.pack(anchor="w", pady=(px(12), 0))
-        self._shown: Sequence[Figures] = ()
+        self._shown: Sequence[SyncReadout] = ()
         self._cells: dict[tuple[int, int], ctk.CTkLabel] = {}
         SecondaryButton(self.body, "Export as CSV", self._export).pack(anchor="e", pady=(px(12), 0))
         state = api.program.state()
@@ -172,11 +172,11 @@ class SyncOverlay(Overlay):
         self.tick()
 
     def on_state(self, state: SessionView) -> None:
-        sync = host_view(state).sync if state.hosting else peer_view(state).sync
+        sync = sync_view(state)
         self._sentence.configure(text=sync.sentence)
         if sync.machines != self._shown:
             self._shown = sync.machines
-            self._show_figures(sync.machines)
+            self._show_readouts(sync.machines)
 
     def tick(self) -> None:
         self._ticks += 1
@@ -189,7 +189,7 @@ class SyncOverlay(Overlay):
             ]
             self.plot.set_series(lines, SPAN_S, now_s)
 
-    def _show_figures(self, machines: Sequence[Figures]) -> None:
+    def _show_readouts(self, machines: Sequence[SyncReadout]) -> None:
         heads = ("", "error", "within", "drift", "correction", "underruns")
         rows = [
             (m.name, m.error_text, m.uncertainty_text, m.drift_text, m.correction_text, str(m.underruns))

@@ -11,7 +11,7 @@ from phaselock.ui.screens.home import label
 from phaselock.ui.screens.playing import PlayingPanel, shortened
 from phaselock.ui.screens.session import SessionScreen
 from phaselock.ui.theme import ctk, px
-from phaselock.ui.viewmodel import PeerScreenView, QueueRow, peer_view
+from phaselock.ui.viewmodel import PeerScreenView, QueueRow, QueueRows, peer_view
 from phaselock.ui.widgets.buttons import IconButton, MainButton, TextButton
 from phaselock.ui.widgets.chip import Chip
 from phaselock.ui.widgets.panel import Panel
@@ -27,6 +27,7 @@ class PeerScreen(SessionScreen):
     def __init__(self, master: Any, api: WindowApi) -> None:
         super().__init__(master, api)
         self._view: PeerScreenView | None = None
+        self._queue_rows = QueueRows()
         self.grid_columnconfigure(0, weight=1)
         self.grid_rowconfigure(1, weight=1)
         self._build_header()
@@ -36,7 +37,7 @@ class PeerScreen(SessionScreen):
         self._build_queue()
 
     def on_state(self, state: SessionView) -> None:
-        view, before = peer_view(state), self._view
+        view, before = peer_view(state, self._queue_rows), self._view
         self._view = view
         if before is None or view.title != before.title:
             self._title.configure(text=shortened(view.title, TITLE_CHARS))
