@@ -86,15 +86,6 @@ def test_nothing_is_polled(window: Any) -> None:
     assert [w for w in window.tk.splitlist(window.tk.call("after", "info")) if w] == []
 
 
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0:00"), (-3, "0:00"), (74.9, "1:14"), (600, "10:00"), (3754, "1:02:34")]
-)
-def test_times_as_people_read_them(display: str, seconds: float, text: str) -> None:
-    from phaselock.ui import theme
-
-    assert theme.clock(seconds) == text
-
-
 def test_long_text_ends_in_an_ellipsis(window: Any) -> None:
     from phaselock.ui import theme
 

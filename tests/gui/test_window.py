@@ -822,7 +822,7 @@ def test_the_pump_leaves_time_for_everything_else(window: Any, monkeypatch: pyte
     taken: list[Any] = []
     window.on_event = lambda mail: (taken.append(mail), clock.__setitem__(0, clock[0] + 0.0015))
     window.program.unread = list(range(100))
-    pump.Pump(window, window.program, window)._take()
+    pump.Pump(window, window.program, window)._deliver()
     assert len(taken) == 3 and window.program.unread == list(range(3, 100))
 
 
@@ -853,7 +853,7 @@ def test_nothing_is_left_when_the_window_has_closed(make: Callable[..., Any]) ->
     window = make()
     show(window, playing(peer(), requests=(WISH,)))
     go(window, "sync")
-    window.say("Soon over")
+    window.show_toast("Soon over")
     window.screen.transport.play.event_generate("<Enter>", x=5, y=5)
     scheduled: list[Any] = []
     destroy = window.destroy

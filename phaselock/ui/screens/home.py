@@ -22,7 +22,7 @@ BUTTON_WIDTH = 280
 
 
 class HomeScreen(Screen):
-    """The logo, the name, one sentence, two buttons."""
+    """Logo, name, and the buttons that create or join a session."""
 
     def __init__(self, master: Any, api: WindowApi, note: str = "") -> None:
         super().__init__(master, api)
@@ -53,7 +53,7 @@ class HomeScreen(Screen):
 
 
 class CreateScreen(Screen):
-    """What a session is called, and who one is."""
+    """A form: names of the session and of the host, and the ports."""
 
     def __init__(self, master: Any, api: WindowApi) -> None:
         super().__init__(master, api)
@@ -78,7 +78,7 @@ class CreateScreen(Screen):
         self.session_name.focus()
 
     def submit(self) -> None:
-        """Open the session, if what was typed allows it."""
+        """Open the session if all fields are valid."""
         for field in (self.session_name, self.display_name, self.port, self.clock_port):
             field.set_error("")
         fields = {"port": self.port, "clock_port": self.clock_port}
@@ -111,7 +111,7 @@ class CreateScreen(Screen):
 
 
 class BrowserScreen(Screen):
-    """The sessions on this network, and a place to type an address."""
+    """The sessions on this network, and a field for an address."""
 
     def __init__(self, master: Any, api: WindowApi) -> None:
         super().__init__(master, api)
@@ -140,7 +140,7 @@ class BrowserScreen(Screen):
         super().destroy()
 
     def submit(self) -> None:
-        """Join at the address that was typed; without one, the jam that is chosen."""
+        """Join the session at the address in the field; if it is empty, the selected one."""
         self.address.set_error("")
         if not self.address.get().strip() and self.rows.selection:
             self._open(self.rows.selection[0])
@@ -199,14 +199,14 @@ class BrowserScreen(Screen):
 def label(
     master: Any, text: str, size: int, colour: str = theme.TEXT, *, bold: bool = False, wrap: int = 0
 ) -> ctk.CTkLabel:
-    """A line of text."""
+    """A label with the window's font."""
     return ctk.CTkLabel(
         master, text=text, font=theme.font(size, bold), text_color=colour, wraplength=wrap, justify="left"
     )
 
 
 def _form(screen: Screen, title: str, back: Any) -> ctk.CTkFrame:
-    """A column in the middle, with the way back and a title above it."""
+    """A column in the middle, below a title and a button that goes back."""
     screen.grid_columnconfigure((0, 2), weight=1)
     screen.grid_columnconfigure(1, minsize=px(FORM_WIDTH + 80))
     screen.grid_rowconfigure(1, weight=1)

@@ -1,4 +1,4 @@
-"""The screen of a host: peers, what plays, the queue, and what the peers wish for."""
+"""The screen of the host: peers, the current song, the queue, and the requests of the peers."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ SEEK_STEP_S = 5.0
 
 
 class HostScreen(SessionScreen):
-    """Everything a host can do."""
+    """Shows the session and sends the host's commands."""
 
     def __init__(self, master: Any, api: WindowApi) -> None:
         super().__init__(master, api)
@@ -49,7 +49,7 @@ class HostScreen(SessionScreen):
         self._build_requests()
         self.bind("<Configure>", self._fit, add="+")
 
-    # -- what is shown -----------------------------------------------------------------------------------------------
+    # -- display ----------------------------------------------------------------------------------------------------
 
     def on_state(self, state: SessionView) -> None:
         view, before = host_view(state, self._queue_rows), self._view
@@ -91,7 +91,7 @@ class HostScreen(SessionScreen):
             actions[name]()
         return name in actions or super().key(name)
 
-    # -- what is done ------------------------------------------------------------------------------------------------
+    # -- commands ---------------------------------------------------------------------------------------------------
 
     def play_pause(self) -> None:
         """Toggle between playing and paused."""
@@ -100,31 +100,31 @@ class HostScreen(SessionScreen):
         self._command(c.Pause() if self._view.transport.playing else c.Play())
 
     def add_files(self) -> None:
-        """Let the user choose."""
+        """Let the user choose files to add."""
         if paths := self.api.ask_files():
             self.api.program.add(list(paths))
 
     def add_folder(self) -> None:
-        """A folder with all that is in it."""
+        """Let the user choose a folder; all its songs are added."""
         if path := self.api.ask_folder():
             self.api.program.add([path])
 
     def shuffle(self) -> None:
-        """Mix what is to come."""
+        """Shuffle the songs after the current one."""
         state = self.api.program.state()
         if state is not None:
             snapshot = state.snapshot
             now = snapshot.now.id if snapshot.now else None
             self._command(c.Arrange(upcoming_shuffled(snapshot.queue, now, random.shuffle)))
-            self.api.say("What is to come is shuffled.")
+            self.api.show_toast("What is to come is shuffled.")
 
     def repeat(self) -> None:
-        """Begin again after the last song, or no longer."""
+        """Switch the repetition of the queue on or off."""
         state = self.api.program.state()
         if state is not None:
             on = not state.snapshot.repeat
             self._command(c.Repeat(on))
-            self.api.say(f"The queue {'begins again after' if on else 'ends with'} its last song.")
+            self.api.show_toast(f"The queue {'begins again after' if on else 'ends with'} its last song.")
 
     def _skip(self, seconds: float) -> None:
         self.playing.seekbar.skip(seconds)
@@ -145,7 +145,7 @@ class HostScreen(SessionScreen):
                 self._command(c.Restore(file_id))
 
         text = "Song removed." if len(removed) == 1 else f"{len(removed)} songs removed."
-        self.api.say(text, action=("Undo", undo))
+        self.api.show_toast(text, action=("Undo", undo))
 
     def _queue_action(self, key: str, action: str) -> None:
         if action == "remove":
@@ -169,9 +169,9 @@ class HostScreen(SessionScreen):
         if self._view is not None:
             self.clipboard_clear()
             self.clipboard_append(self._view.address)
-            self.api.say("Address copied.")
+            self.api.show_toast("Address copied.")
 
-    # -- how it is built ---------------------------------------------------------------------------------------------
+    # -- construction ------------------------------------------------------------------------------------------------
 
     def _build_header(self) -> None:
         head = ctk.CTkFrame(self, fg_color="transparent", height=px(64))
@@ -246,7 +246,7 @@ class HostScreen(SessionScreen):
         self._more = label(self._requests_panel.body, "", theme.CAPTION, theme.TEXT_SECONDARY)
 
     def _fit(self, event: Any) -> None:
-        """In a narrow window what plays keeps its room."""
+        """In a narrow window the side columns are narrower."""
         narrow = event.width < px(NARROW)
         self.peers.configure(width=px((NARROW_PEERS_WIDTH if narrow else PEERS_WIDTH) - 32))
         self.queue.configure(width=px((NARROW_QUEUE_WIDTH if narrow else QUEUE_WIDTH) - 32))

@@ -1,4 +1,4 @@
-"""What lies over a session: sound, the large plot of the sync, the shortcuts. Nothing here stops the music or waits."""
+"""Overlays: sound, the large plot of the phase errors, the shortcuts."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from phaselock.ui.widgets.panel import Panel
 from phaselock.ui.widgets.plot import Series, SyncPlot
 
 DEFAULT_OUTPUT = "The system's choice"
-SPAN_S = 300.0
+PLOT_SPAN_S = 300.0
+PLOT_INTERVAL_TICKS = 15
 MAX_CORRECTION_MS = 2000.0
 
 SHORTCUTS = (
@@ -40,7 +41,7 @@ SHORTCUTS = (
 
 
 class Overlay(ctk.CTkFrame):  # type: ignore[misc]
-    """A panel in the middle of the dimmed window. Escape and its cross close it."""
+    """A panel in the middle of the window, instead of the screen. Escape and its cross close it."""
 
     def __init__(self, master: Any, title: str, on_close: Callable[[], None]) -> None:
         super().__init__(master, fg_color=theme.BACKGROUND, corner_radius=0)
@@ -51,17 +52,17 @@ class Overlay(ctk.CTkFrame):  # type: ignore[misc]
         self.place(relx=0, rely=0, relwidth=1, relheight=1)
 
     def on_event(self, event: BackendEvent) -> None:
-        """Something arrived."""
+        """An event arrived."""
 
     def on_state(self, state: SessionView) -> None:
-        """The session has changed."""
+        """There is a new view of the session."""
 
     def tick(self) -> None:
-        """Time has passed."""
+        """Called about 30 times a second while a session is open."""
 
 
 class SoundOverlay(Overlay):
-    """Which output this machine plays on, and the user's own correction of it."""
+    """The output of this machine, and the user's correction of its delay."""
 
     def __init__(self, master: Any, api: WindowApi, on_close: Callable[[], None]) -> None:
         super().__init__(master, "Sound", on_close)
@@ -110,7 +111,7 @@ class SoundOverlay(Overlay):
         self._device.configure(text=output_text(state))
 
     def _let_keys_choose(self) -> None:
-        """customtkinter's menus know the pointer alone."""
+        """Add keys to customtkinter's menu, which supports the pointer only."""
         tkinter.Frame.configure(
             self.output,
             takefocus=True,
@@ -144,13 +145,13 @@ class SoundOverlay(Overlay):
         if abs(correction_ms) <= MAX_CORRECTION_MS:
             self._api.program.set_correction_ms(correction_ms)
             when = "earlier" if correction_ms >= 0 else "later"
-            self._api.say(f"This output now plays {abs(correction_ms):g} ms {when}.")
+            self._api.show_toast(f"This output now plays {abs(correction_ms):g} ms {when}.")
         else:
             self.correction.set_error(f"A number from -{MAX_CORRECTION_MS:g} to {MAX_CORRECTION_MS:g}, please.")
 
 
 class SyncOverlay(Overlay):
-    """Five minutes of every machine, and the figures behind them."""
+    """The phase errors of all machines in the last five minutes, as a plot and in numbers."""
 
     def __init__(self, master: Any, api: WindowApi, on_close: Callable[[], None]) -> None:
         super().__init__(master, "In phase", on_close)
@@ -180,14 +181,14 @@ class SyncOverlay(Overlay):
 
     def tick(self) -> None:
         self._ticks += 1
-        if self._ticks % 15 == 1:
+        if self._ticks % PLOT_INTERVAL_TICKS == 1:
             now_s = self._api.now_s()
-            series = self._api.history.series(SPAN_S, now_s)
+            series = self._api.history.series(PLOT_SPAN_S, now_s)
             lines = [
                 Series(one.name, one.colour_index, [(p.t_s, p.error_us, p.uncertainty_us) for p in one.points])
                 for one in series
             ]
-            self.plot.set_series(lines, SPAN_S, now_s)
+            self.plot.set_series(lines, PLOT_SPAN_S, now_s)
 
     def _show_readouts(self, machines: Sequence[SyncReadout]) -> None:
         heads = ("", "error", "within", "drift", "correction", "underruns")
@@ -202,7 +203,7 @@ class SyncOverlay(Overlay):
             self._cells.pop((x, y)).destroy()
 
     def _cell(self, x: int, y: int) -> ctk.CTkLabel:
-        """Made once: figures that change come every second."""
+        """Change the labels of the table, which are made once: the values change every second."""
         if (x, y) not in self._cells:
             colour = theme.TEXT if y and not x else theme.TEXT_SECONDARY
             cell = self._cells[x, y] = label(self._table, "", theme.SECONDARY, colour)
@@ -214,13 +215,13 @@ class SyncOverlay(Overlay):
             try:
                 pathlib.Path(path).write_text(self._api.history.csv(), encoding="utf-8")
             except OSError as error:
-                self._api.say(f"Cannot write {path}: {error.strerror}", "error")
+                self._api.show_toast(f"Cannot write {path}: {error.strerror}", "error")
             else:
-                self._api.say(f"Saved as {path}")
+                self._api.show_toast(f"Saved as {path}")
 
 
 class ShortcutsOverlay(Overlay):
-    """Every key that does something."""
+    """The table of shortcuts."""
 
     def __init__(self, master: Any, on_close: Callable[[], None]) -> None:
         super().__init__(master, "Shortcuts", on_close)

@@ -1,4 +1,4 @@
-"""The screen of a peer: what plays, the queue to read, and a way to ask for a song."""
+"""The screen of a peer: the current song, the queue (read-only), and requests for songs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ TITLE_CHARS = 30
 
 
 class PeerScreen(SessionScreen):
-    """Everything a peer can see and do."""
+    """Shows the session and sends requests."""
 
     def __init__(self, master: Any, api: WindowApi) -> None:
         super().__init__(master, api)
@@ -58,7 +58,7 @@ class PeerScreen(SessionScreen):
         return name == "add" or super().key(name)
 
     def ask(self) -> None:
-        """Let the user choose a song to ask for."""
+        """Let the user choose a song to request."""
         if path := self.api.ask_song():
             self.api.program.request(path)
 

@@ -14,7 +14,7 @@ _SIZES = (128, 48, 32, 16)
 
 
 def _wave(y: float, height: float, line: float) -> list[Points]:
-    """One and a half periods over a field of 24, ending on the line they start on."""
+    """The curve of a wave: one and a half periods over a field of 24."""
     steps = 36
     points = [(2.2 + 19.6 * i / steps, y - height * math.sin(3 * math.pi * i / steps)) for i in range(steps + 1)]
     return ribbon(points, line)
@@ -33,7 +33,7 @@ def _icon(size: int) -> tk.PhotoImage:
 
 
 class Logo(Drawing):
-    """The logo on its master's colour, `size` wide and high."""
+    """The logo, `size` pixels of the design wide and high."""
 
     def __init__(self, master: Any, size: int) -> None:
         pixels = theme.px(size)
@@ -44,5 +44,5 @@ class Logo(Drawing):
 
 
 def icon_images(_root: tk.Misc) -> list[tk.PhotoImage]:
-    """For `iconphoto`: the largest first, as Tk wishes; hold on to them."""
+    """Images for `iconphoto`, largest first as Tk requires; the caller must keep references."""
     return [_icon(size) for size in _SIZES]
