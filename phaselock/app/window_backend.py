@@ -55,11 +55,11 @@ from phaselock.ui.backend import (
 )
 
 VIEW_INTERVAL_S = 0.18
-"""Time between two views. The window extrapolates the session clock from a view: at least five a second."""
+"""Time between two views; below 0.2 s, because the window must get its clock map at least five times a second."""
 VIEW_AFTER_EVENT_S = 0.02
 """Time from an event to the next view; events that follow each other quickly share one view."""
 LOCAL_STATUS_INTERVAL_S = 1.0
-"""Time between two readings of `LocalStatus`; faster, its figures could not be read on the screen."""
+"""Time between two readings of `LocalStatus`: its numbers must stay long enough to be read."""
 TIMEOUT_LOG_S = 0.5
 """How long the start waits for the log file, to report that it cannot be written."""
 
@@ -99,15 +99,15 @@ class WindowBackend:
 
     def run(self) -> None:
         """Run the network thread until `close` is called."""
-        with asyncio.Runner() as runner:
-            self.loop.set_result(runner.get_loop())
-            log_file = log_storage.start(log_path(), None)
-            if log_file.settled(TIMEOUT_LOG_S) and log_file.problem:
-                self._emit(SessionEvent("warning", None, {"message": log_file.problem}))
-            try:
+        log_file = log_storage.start(log_path(), None)
+        try:
+            with asyncio.Runner() as runner:
+                self.loop.set_result(runner.get_loop())
+                if log_file.settled(TIMEOUT_LOG_S) and log_file.problem:
+                    self._emit(SessionEvent("warning", None, {"message": log_file.problem}))
                 runner.run(self._run())
-            finally:
-                log_file.close()
+        finally:
+            log_file.close()
 
     async def _run(self) -> None:
         try:
@@ -264,11 +264,11 @@ class WindowBackend:
             self._view_due.cancel()
             self._view_due = None
         if self._open is not None:
+            self._show_in(VIEW_INTERVAL_S)
             hosting = isinstance(self._open, OpenHostSession)
             status = self._read_local_status(self._open)
             snapshot, clock = self._open.runner.snapshot(), _session_clock(self._open)
             self._show(SessionView(hosting, self._open.address, snapshot, status, clock))
-            self._show_in(VIEW_INTERVAL_S)
 
     def _read_local_status(self, session: OpenHostSession | OpenPeerSession) -> LocalStatus:
         """A new one every LOCAL_STATUS_INTERVAL_S, and when the output or `playing` has changed."""

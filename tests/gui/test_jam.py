@@ -1,4 +1,4 @@
-"""Real windows and a program without one in one jam: real files, real sockets, silent sound."""
+"""Real windows and a headless program in one session: real files and sockets, null sound output."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def window(
     capfd: pytest.CaptureFixture[str],
     stack: contextlib.ExitStack,
 ) -> Iterator[Any]:
-    """The window as people get it, on the loopback and without a sound; afterwards nothing of it is left."""
+    """The real window on the loopback interface with the null output; it must end all its threads."""
     monkeypatch.setenv("PHASELOCK_SCALE", "1")
     monkeypatch.setenv("PHASELOCK_HOME", str(tmp_path / "home"))
     from phaselock.app.window import WindowProgram
@@ -66,7 +66,7 @@ def window(
 
 @pytest.fixture
 def remote(display: str, tmp_path: pathlib.Path, stack: contextlib.ExitStack) -> Callable[..., Remote]:
-    """Opens a window in a process of its own."""
+    """Open a window in a child process."""
 
     def open_remote(name: str, **more: Any) -> Remote:
         found = Remote(tmp_path / name, **more)
@@ -77,7 +77,7 @@ def remote(display: str, tmp_path: pathlib.Path, stack: contextlib.ExitStack) ->
 
 
 def songs(folder: pathlib.Path, *names: str) -> list[str]:
-    """Files of different lengths, a minute or so."""
+    """MP3 files of about a minute, each of another length."""
     folder.mkdir(exist_ok=True)
     for number, name in enumerate(names):
         (folder / f"{name}.mp3").write_bytes(b"".join(packets(RATE_HZ, 2, (50 + 7 * number + len(name)) * RATE_HZ)))
@@ -85,14 +85,14 @@ def songs(folder: pathlib.Path, *names: str) -> list[str]:
 
 
 def free_ports() -> tuple[int, int]:
-    """For TCP and UDP; nobody has them now."""
+    """A free TCP port and a free UDP port."""
     with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
         udp.bind(("127.0.0.1", 0))
         return int(tcp.getsockname()[1]), int(udp.getsockname()[1])
 
 
 def create(window: Any, ports: tuple[int, int]) -> None:
-    """By its form."""
+    """Create a session with the form."""
     click(button(window, "Create jam"))
     form = window.screen
     form.session_name.set("Friday")
@@ -105,7 +105,7 @@ def create(window: Any, ports: tuple[int, int]) -> None:
 
 
 def join(there: Remote, name: str, port: int) -> None:
-    """By address."""
+    """Join a session by its address."""
     there.do("click", "Join jam")
     there.do("enter", "display_name", name)
     there.do("enter", "address", f"127.0.0.1:{port}")
@@ -125,7 +125,7 @@ def queued(window: Any) -> list[str]:
     return [one.title for one in window.screen.queue.rows]
 
 
-def test_an_evening(
+def test_a_session_of_two_windows_and_a_headless_peer(
     window: Any, remote: Callable[..., Remote], stack: contextlib.ExitStack, tmp_path: pathlib.Path
 ) -> None:
     first, second, third = songs(tmp_path / "music", "first", "second", "third")
@@ -242,7 +242,7 @@ def test_a_host_that_dies_and_a_peer_that_leaves(
     assert reads(window, "Host disconnected — session ended.")
 
 
-def test_what_cannot_be_is_said_in_the_form(window: Any) -> None:
+def test_the_form_says_why_a_session_cannot_be_opened(window: Any) -> None:
     port, clock_port = free_ports()
     with socket.create_server(("127.0.0.1", port)):
         window.go_create()

@@ -1,4 +1,4 @@
-"""Save a picture of every screen: `python tests/gui/tools/screenshots.py FOLDER [WIDTHxHEIGHT] [SCALE]`.
+"""Save a picture of every screen: `python -m tests.gui.tools.screenshots FOLDER [WIDTHxHEIGHT] [SCALE]`.
 
 The real program on a virtual screen: the window hosts, two peers without one join and play; then a window joins. Needs
 Xvfb and ImageMagick's `import`. Nothing is heard, and nothing leaves the loopback.
@@ -23,7 +23,6 @@ import numpy.typing as npt
 from phaselock.bench.lab.signals import encode, noise
 
 ROOT = pathlib.Path(__file__).parents[3]
-sys.path.insert(0, str(ROOT))
 
 with socket.create_server(("127.0.0.1", 0)) as _free:
     PORT = _free.getsockname()[1]
@@ -32,7 +31,7 @@ TIMEOUT_S = 40.0
 
 @contextlib.contextmanager
 def screen(width: int, height: int) -> Iterator[None]:
-    """A virtual screen of this size."""
+    """Run an Xvfb with this size."""
     reader, writer = os.pipe()
     command = ["Xvfb", "-displayfd", str(writer), "-screen", "0", f"{width}x{height}x24", "-nolisten", "tcp"]
     server = subprocess.Popen(command, pass_fds=[writer], stderr=subprocess.DEVNULL)
@@ -45,7 +44,7 @@ def screen(width: int, height: int) -> Iterator[None]:
 
 
 def beaten(seconds: int, seed: int) -> npt.NDArray[np.float64]:
-    """Noise that swells and beats as music does, so that its picture looks like a song's."""
+    """Noise with the dynamics of music, so that its waveform looks like that of a song."""
     sound = noise(seconds, 44100, seed)
     at_s = np.arange(len(sound)) / 44100
     parts = np.random.default_rng(seed).uniform(0.2, 1.0, seconds // 8 + 2)
@@ -54,7 +53,7 @@ def beaten(seconds: int, seed: int) -> npt.NDArray[np.float64]:
 
 
 def make_songs(folder: pathlib.Path) -> list[str]:
-    """Some songs with tags, of which one has a very long name."""
+    """Some MP3 files with tags; one has a very long title."""
     names = [
         ("Night Drive", "The Phases"),
         ("Slow Tide", "Ada Wave"),
@@ -71,7 +70,7 @@ def make_songs(folder: pathlib.Path) -> list[str]:
 
 
 def tag(title: str, artist: str) -> bytes:
-    """ID3v2.3 with these texts."""
+    """An ID3v2.3 tag."""
     frames = b""
     for name, text in ((b"TIT2", title), (b"TPE1", artist)):
         body = b"\x01" + text.encode("utf-16")
@@ -81,7 +80,7 @@ def tag(title: str, artist: str) -> bytes:
 
 
 def main() -> None:
-    """Take them all."""
+    """Take all pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder")
     parser.add_argument("size", nargs="?", default="1100x720")

@@ -1,4 +1,4 @@
-"""The selection of a list of rows, by their keys. No widget: it draws nothing and calls nobody."""
+"""The selection of a list of rows, by their keys. A model without a widget."""
 
 from __future__ import annotations
 
