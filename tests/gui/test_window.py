@@ -680,7 +680,7 @@ def test_the_button_of_the_warning_leaves(window: Any, monkeypatch: pytest.Monke
     shown = show(window, host())
     click(button(shown, "End jam"))
     until(window, lambda: not window.toasts._toasts[0].waits("slide"))
-    real, asked = time.monotonic, window._leave_asked_s
+    real, asked = time.monotonic, window._confirm_asked_s
     monkeypatch.setattr(time, "monotonic", lambda: real() + 60)
     assert asked is not None
     click(button(window.toasts._toasts[0], "End jam"))
@@ -690,7 +690,7 @@ def test_the_button_of_the_warning_leaves(window: Any, monkeypatch: pytest.Monke
 def test_a_confirmation_expires_and_ends_with_its_session(window: Any) -> None:
     show(window, host())
     window.leave()
-    window._leave_asked_s -= 60
+    window._confirm_asked_s -= 60
     window.leave()
     assert window.program.of("leave") == []
     window.program.now = None
