@@ -69,6 +69,13 @@ def make_songs(folder: pathlib.Path) -> list[str]:
     return found
 
 
+def listens() -> bool:
+    """Whether the host accepts connections."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", PORT)):
+        return True
+    return False
+
+
 def tag(title: str, artist: str) -> bytes:
     """An ID3v2.3 tag."""
     frames = b""
@@ -109,11 +116,17 @@ def shoot(target: pathlib.Path, home: pathlib.Path, geometry: str) -> None:
     window.start()
     peers: list[subprocess.Popen[str]] = []
 
-    def wait(seconds: float = 0.4, until: Callable[[], bool] = lambda: False) -> None:
-        end = time.monotonic() + (TIMEOUT_S if seconds < 0 else seconds)
-        while time.monotonic() < end and not until():
+    def wait(seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
             window.update()
             time.sleep(0.01)
+
+    def wait_until(true: Callable[[], bool]) -> None:
+        end = time.monotonic() + TIMEOUT_S
+        while not true():
+            assert time.monotonic() < end
+            wait(0.01)
 
     def take(name: str) -> None:
         wait(0.5)
@@ -134,23 +147,23 @@ def shoot(target: pathlib.Path, home: pathlib.Path, geometry: str) -> None:
     window.screen.port.set(str(PORT))
     window.screen.clock_port.set(str(PORT + 1))
     window.screen.submit()
-    wait(-1, lambda: window.program.state() is not None)
+    wait_until(lambda: window.program.state() is not None)
     take("host-empty")
     program.add(songs)
     join("Sam")
     join("Jordan with quite a long name")
-    wait(-1, lambda: len(window.program.state().snapshot.peers) == 2)
-    wait(-1, lambda: all(peer.ready for peer in window.program.state().snapshot.peers))
+    wait_until(lambda: len(window.program.state().snapshot.peers) == 2)
+    wait_until(lambda: all(peer.ready for peer in window.program.state().snapshot.peers))
     wait(3)
     program.command(c.Play())
-    wait(-1, lambda: window.program.state().own.playing)
+    wait_until(lambda: window.program.state().own.playing)
     program.command(c.Seek(20))
     wait(12)
     wish = home / "NewTrack.mp3"
     wish.write_bytes(pathlib.Path(songs[0]).read_bytes())
     peers[0].stdin.write(f"request {wish}\n")
     peers[0].stdin.flush()
-    wait(-1, lambda: bool(window.program.state().snapshot.requests))
+    wait_until(lambda: bool(window.program.state().snapshot.requests))
     take("host-playing")
     window.open_sync()
     take("host-sync")
@@ -162,7 +175,7 @@ def shoot(target: pathlib.Path, home: pathlib.Path, geometry: str) -> None:
     window.leave()
     take("host-leaving")
     window.leave()
-    wait(-1, lambda: window.program.state() is None)
+    wait_until(lambda: window.program.state() is None)
     for peer in peers:
         peer.wait(20)
     wait(1)
@@ -185,16 +198,16 @@ def shoot(target: pathlib.Path, home: pathlib.Path, geometry: str) -> None:
     ]
     env = {**os.environ, "PHASELOCK_HOME": str(home / "host")}
     host = subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
-    wait(2)
+    wait_until(listens)
     window.screen.address.set(f"127.0.0.1:{PORT}")
     window.screen.submit()
-    wait(-1, lambda: window.program.state() is not None and window.program.state().own.playing)
+    wait_until(lambda: window.program.state() is not None and window.program.state().own.playing)
     wait(8)
     program.request(str(wish))
     wait(2)
     take("peer-playing")
     host.kill()
-    wait(-1, lambda: window.program.state() is None)
+    wait_until(lambda: window.program.state() is None)
     wait(1)
     take("host-lost")
     window.close()
