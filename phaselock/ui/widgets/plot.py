@@ -217,8 +217,8 @@ class SyncPlot(Drawing):
         if sum(theme.measure(name, font) for name, _ in wanted) > room:
             room = max(room // max(len(wanted), 1), theme.px(16))
         for name, index in wanted:
-            mark = dot(size, theme.MACHINES[index % len(theme.MACHINES)], self.ground)
-            self.create_image(x, y, image=self.hold(f"legend{index}", mark), anchor="w", tags="legend")
+            image = dot(size, theme.MACHINES[index % len(theme.MACHINES)], self.ground)
+            self.create_image(x, y, image=self.hold(f"legend{index}", image), anchor="w", tags="legend")
             x += size + theme.px(6)
             text = theme.ellipsis(name, font, room)
             self.create_text(x, y, text=text, font=font, fill=theme.TEXT, anchor="w", tags="legend")

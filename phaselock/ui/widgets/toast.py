@@ -29,7 +29,7 @@ class _Toast(Drawing):
     def __init__(self, root: Any, text: str, kind: Kind, action: Action | None, dismiss: Callable[[], None]) -> None:
         widest = min(theme.px(_MAX_WIDTH), max(root.winfo_width() - 2 * theme.px(_MARGIN), theme.px(200)))
         font = theme.canvas_font(theme.SECONDARY)
-        pad, mark = theme.px(_PAD), theme.px(8)
+        pad, dot_size = theme.px(_PAD), theme.px(8)
         super().__init__(root, widest, 1)
         self.text = text
         self.y: float | None = None
@@ -47,7 +47,7 @@ class _Toast(Drawing):
             button = TextButton(self, word, run)
             button.bind("<ButtonPress-1>", lambda _event: "break", add="+")  # see `_on_click`
             room = button.winfo_reqwidth() + theme.px(4)
-        left = pad + mark + theme.px(12)
+        left = pad + dot_size + theme.px(12)
         words = self.create_text(
             left, 0, text=text, font=font, fill=theme.TEXT, anchor="w", width=widest - left - pad - room
         )
@@ -63,8 +63,8 @@ class _Toast(Drawing):
         self.itemconfigure(back, image=self.hold("plate", image))
         self.tag_lower(back)
         self.coords(words, left, self.high / 2)
-        sign = self.create_image(pad + mark / 2, self.high / 2)
-        self.itemconfigure(sign, image=self.hold("sign", dot(mark, _COLOURS[kind], theme.ELEVATED)))
+        sign = self.create_image(pad + dot_size / 2, self.high / 2)
+        self.itemconfigure(sign, image=self.hold("sign", dot(dot_size, _COLOURS[kind], theme.ELEVATED)))
         if button is not None:
             self.create_window(width - theme.px(8), self.high / 2, window=button, anchor="e")
         self.bind("<Button-1>", self._on_click(dismiss))
