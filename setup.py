@@ -15,7 +15,7 @@ ABI3 = not sysconfig.get_config_var("Py_GIL_DISABLED") and os.environ.get("PHASE
 
 
 def refuse(reason):
-    """End the build with a message. pip shows it if it was called with -v."""
+    """End the build with a message instead of a traceback."""
     raise SystemExit(f"\nPhaseLock cannot be built here: {reason}\n")
 
 
