@@ -121,7 +121,7 @@ def test_python(tool: str, arguments: list[str]) -> None:
 def test_stub_of_the_extension(tmp_path: pathlib.Path) -> None:
     if importlib.util.find_spec("mypy") is None:
         pytest.skip("mypy is not installed")
-    # What Cython adds of its own, and constructors, whose signatures it does not tell.
+    # Members that Cython adds, and constructors: Cython does not expose their signatures.
     allowed = tmp_path / "allowed"
     allowed.write_text(r"phaselock\._native\.(\w+\.__init__|__\w+__|Buffer)")
     command = [sys.executable, "-m", "mypy.stubtest", "phaselock._native", "--concise"]
