@@ -39,7 +39,7 @@ BANNED: Mapping[str, str] = {
     r"in (?:its|their) turn": "in order",
     r"by now": "the time or the event that is meant",
     r"all the same": "still, nevertheless",
-    r"(?:but|save|except) for|for want of": "except, without",
+    r"(?:but|save) for|for want of": "except, without",
     r"the like": "and similar, or the list",
     r"as it were|so to speak|no matter": "leave it out",
     r"(?:is|are) to be": "must be, or the active voice",
