@@ -12,8 +12,6 @@ static const double CELL_NS[PL_CELL_LENGTHS] = {0.25e9, 0.35e9, 0.5e9, 0.7e9, 1e
 static const double KNOWN_INTERVAL_NS = 0.2e9;
 /* A step between cells proves a bend when it is as many standard deviations. */
 static const double PROOF_SDS = 6;
-/* Standard deviation over median absolute deviation, normal noise. */
-static const double NORMAL_SD = 1.4826;
 /* Least scatter: that of a sound card that gives exact times in whole microseconds. */
 static const double MIN_SCATTER_NS = 200;
 /* Steps count as equal while the largest is at most this many times the smallest. */
@@ -109,7 +107,7 @@ static double scatter(const pl_bend_cloud *cloud, double slope, int length) {
         if (isfinite(older[k])) older[count++] = older[k];
     if (count < MIN_OLDER_CELLS) return cloud->scatter[length];
     double centre = median(older, count, 0, false);
-    return fmax(MIN_SCATTER_NS, NORMAL_SD * median(older, count, centre, true));
+    return fmax(MIN_SCATTER_NS, PL_NORMAL_SD * median(older, count, centre, true));
 }
 
 /* By how much the cloud's slope has changed since the recent cells began; 0 when no change is proven. */

@@ -503,9 +503,9 @@ typedef struct {
  *     bend = -e / T, so that de/dt = -e / T and e(t) = e(0) * exp(-t / T), with T = SERVO_NS = 1 s.
  * It is a low-pass filter of first order for the jitter of the target, of bandwidth 1 / (2 pi T) = 0.16 Hz.
  *
- * Stability: a loop of first order cannot oscillate. In discrete time, each callback of duration h multiplies
- * the error by 1 - h / T. This is stable for h < 2 T and has no overshoot for h <= T; callbacks are shorter
- * than 0.4 s.
+ * Stability: a loop of first order cannot oscillate (Gardner, "Phaselock techniques", 3rd edition, 2005). In
+ * discrete time, each callback of duration h multiplies the error by 1 - h / T. This is stable for h < 2 T
+ * and has no overshoot for h <= T; callbacks are shorter than 0.4 s.
  *
  * Linear up to MAX_SERVO_BEND: an error of more than 0.5 ms is removed at a constant 0.5 ms a second, with
  * the right sign, so the limit does not change the stability. The cursor jumps where that would take too

@@ -29,8 +29,6 @@ static const double MIN_STRIP_ROOM_NS = 20e3;
 /* Robust regression. */
 /* Tukey's constant: 95 % efficient for normal noise. */
 static const double BIWEIGHT = 4.685;
-/* Standard deviation over median absolute deviation, for normal noise. */
-static const double NORMAL_SD = 1.4826;
 /* Least scale of the noise: clocks and servers round to microseconds. */
 static const double MIN_SCALE_NS = 2e3;
 /* As many neighbouring points of a smoothed account have the same error: they count as one. */
@@ -343,7 +341,7 @@ bool pl_fit_robust_rt(const pl_hull *h, pl_slope_prior prior, pl_fit *fit) {
     double mean = h->sum_x / h->count, slope = prior.slope, value = quantile(h, mean, 0, slope, half, false);
     double scale = 0, slope_variance = 0, weights = 0, prior_variance = prior.slope_sd * prior.slope_sd;
     for (int pass = 0; pass < REGRESSIONS; pass++) {
-        scale = fmax(NORMAL_SD * quantile(h, mean, value, slope, half, true), MIN_SCALE_NS);
+        scale = fmax(PL_NORMAL_SD * quantile(h, mean, value, slope, half, true), MIN_SCALE_NS);
         double sw = 0, sx = 0, sy = 0, sxx = 0, sxy = 0;   /* weighted sums */
         for (int i = 0; i < h->count; i++) {
             int p = pl_hull_place(h, i);

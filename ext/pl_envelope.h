@@ -33,6 +33,8 @@ enum { PL_HULL_BUCKETS = 2048 };   /* a power of two */
 
 /* Largest slope that is believed, a ratio: crystals run apart by less than 1000 ppm. */
 #define PL_MAX_SLOPE 1e-3
+/* Standard deviation over median absolute deviation, for normal noise. */
+#define PL_NORMAL_SD 1.4826
 
 typedef struct {
     double window, bucket;   /* lengths in units of x */

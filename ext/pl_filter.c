@@ -24,8 +24,6 @@ static const double MIN_HALF_GAP_NS = 1e3;
 /* The specification's median: of this many newest exchanges, of at most this age. */
 enum { MEDIAN_EXCHANGES = 10 };
 static const int64_t MAX_MEDIAN_AGE_NS = 2 * PL_NS_PER_S;
-/* Standard deviation over median absolute deviation, for normal noise. */
-static const double NORMAL_SD = 1.4826;
 
 void pl_filter_init(pl_filter *f, pl_filter_kind kind) {
     memset(f, 0, sizeof *f);
@@ -169,7 +167,7 @@ static bool median_map(const pl_filter *f, int64_t now_ns, pl_clock_map_value *m
     qsort(away_ns, (size_t)count, sizeof *away_ns, by_value);
     map->offset_ns = median_ns;
     map->drift = 0;
-    map->uncertainty_ns = NORMAL_SD * (double)away_ns[count / 2];
+    map->uncertainty_ns = PL_NORMAL_SD * (double)away_ns[count / 2];
     map->drift_uncertainty = PL_CRYSTAL_SD;
     return true;
 }
