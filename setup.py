@@ -65,6 +65,7 @@ native = Extension(
     include_dirs=["ext"],
     libraries={"win32": ["ws2_32"], "linux": ["m", "dl", "pthread"]}.get(sys.platform, ["m"]),
     define_macros=[("Py_LIMITED_API", "0x030B0000")] if ABI3 else [],
+    undef_macros=["NDEBUG"] if os.environ.get("PHASELOCK_ASSERT") == "1" else [],
     py_limited_api=ABI3,
 )
 
