@@ -48,9 +48,9 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
     def put(**runs: Run) -> None:
         for name, run in runs.items():
-            module: Any = types.ModuleType(f"phaselock.bench.{name}")
+            module: Any = types.ModuleType(f"phaselock.bench.benchmarks.{name}")
             module.run = run
-            monkeypatch.setitem(sys.modules, f"phaselock.bench.{name}", module)
+            monkeypatch.setitem(sys.modules, f"phaselock.bench.benchmarks.{name}", module)
         monkeypatch.setattr(bench_options, "BENCHMARKS", tuple(runs))
 
     return put
@@ -161,7 +161,7 @@ def test_what_the_machine_lacks_does_not_end_the_others(
     assert len(read_run(tmp_path / "run.json").cases) == 4
 
 
-@pytest.mark.parametrize("lost", ["write_run", "report.write"])
+@pytest.mark.parametrize("lost", ["write_run", "page.write"])
 def test_what_cannot_be_written_keeps_nothing_else_from_being_told(
     lost: str,
     fake: Callable[..., None],
