@@ -1,4 +1,4 @@
-"""The ear, on recordings whose distances are known exactly."""
+"""The delay estimator, on recordings whose delays are known exactly."""
 
 from __future__ import annotations
 
@@ -55,40 +55,40 @@ def recording(one: Loudspeaker, frames: NDArray[np.float32], skipped: int = 0) -
     ],
 )
 def test_a_distance_is_heard_to_a_fraction_of_a_microsecond(late_us: float, kind: dict[str, float]) -> None:
-    windows = delay.distances([loudspeaker(ppm=-35.0), loudspeaker(late_us, **kind)])
+    windows = delay.window_delays([loudspeaker(ppm=-35.0), loudspeaker(late_us, **kind)])
     assert len(windows) >= 9
     assert all(one.sure for one in windows)
     assert max(abs(one.offsets_us[1] - late_us) for one in windows) < 0.05 + abs(late_us) / 20_000
 
 
 def test_a_great_distance_is_heard_as_well_where_there_is_enough_to_hear() -> None:
-    windows = delay.distances([loudspeaker(ppm=-35.0), loudspeaker(-120_000.0)])
+    windows = delay.window_delays([loudspeaker(ppm=-35.0), loudspeaker(-120_000.0)])
     assert all(one.sure for one in windows)
     # Of what the first window shares a quarter had been played before the recording began.
     assert max(abs(one.offsets_us[1] + 120_000) for one in windows[1:]) < 0.1
 
 
 def test_output_latencies_and_blocks_do_not_matter_what_left_when_does() -> None:
-    windows = delay.distances([loudspeaker(opened_s=0.0), loudspeaker(43.0, opened_s=0.7), loudspeaker(-10.0)])
+    windows = delay.window_delays([loudspeaker(opened_s=0.0), loudspeaker(43.0, opened_s=0.7), loudspeaker(-10.0)])
     assert all(one.offsets_us == pytest.approx((0.0, 43.0, -10.0), abs=0.1) for one in windows)
     assert spread_us(windows[0]) == pytest.approx(53.0, abs=0.1)
     assert windows[0].at_s == pytest.approx(1.25)  # on the grid of the first, once the last is open
 
 
 def test_noise_of_its_own_makes_a_loudspeaker_no_less_punctual() -> None:
-    windows = delay.distances([loudspeaker(), loudspeaker(43.0, hiss=0.05)])
+    windows = delay.window_delays([loudspeaker(), loudspeaker(43.0, hiss=0.05)])
     assert all(one.sure for one in windows)
     assert max(abs(one.offsets_us[1] - 43.0) for one in windows) < 1.0
 
 
 def test_a_loudspeaker_of_other_polarity_is_as_punctual() -> None:
     turned = recording(loudspeaker(43.0), -loudspeaker(43.0).recordings[0].frames)
-    assert delay.distances([loudspeaker(), Loudspeaker([turned])])[3].offsets_us[1] == pytest.approx(43.0, abs=0.1)
+    assert delay.window_delays([loudspeaker(), Loudspeaker([turned])])[3].offsets_us[1] == pytest.approx(43.0, abs=0.1)
 
 
 def test_what_is_not_the_same_sound_is_not_sure() -> None:
     other = Loudspeaker([played(Noise(seconds=5.0, seed=6))])
-    windows = delay.distances([loudspeaker(), other])
+    windows = delay.window_delays([loudspeaker(), other])
     assert windows
     assert not any(one.sure for one in windows)
 
@@ -96,12 +96,12 @@ def test_what_is_not_the_same_sound_is_not_sure() -> None:
 def test_a_tone_tells_no_time() -> None:
     tone = np.sin(np.arange(3 * 48000) * (2 * np.pi * 1000 / 48000)).astype(np.float32)
     both = [Loudspeaker([Recording(FIRST_NS, 48000.0, 48000, tone)]) for _ in range(2)]
-    assert not any(one.sure for one in delay.distances(both))
+    assert not any(one.sure for one in delay.window_delays(both))
 
 
 def test_windows_with_silence_are_left_out() -> None:
     silent = changed(loudspeaker(), 96000, 98000, 0.0)  # a little after 2 s
-    assert [one.at_s for one in delay.distances([silent, loudspeaker()])] == [
+    assert [one.at_s for one in delay.window_delays([silent, loudspeaker()])] == [
         at_s + 0.25 for at_s in np.arange(0, 4.6, 0.5) if at_s != 2.0
     ]
 
@@ -110,7 +110,7 @@ def test_an_output_that_was_reopened_is_one_loudspeaker() -> None:
     whole = loudspeaker(20.0, ppm=30.0)
     frames = whole.recordings[0].frames
     parts = [recording(whole, frames[150000:], 150000), recording(whole, frames[:100000])]
-    windows = delay.distances([loudspeaker(), Loudspeaker(parts)])
+    windows = delay.window_delays([loudspeaker(), Loudspeaker(parts)])
     assert all(one.offsets_us[1] == pytest.approx(20.0, abs=0.1) for one in windows)
     assert not [one.at_s for one in windows if 2.0 < one.at_s < 3.3]
     assert {one.at_s for one in windows} >= {0.75, 1.75, 3.75, 4.25}
@@ -125,18 +125,18 @@ def test_a_processor_clock_of_today_is_no_float() -> None:
         for late_ns in (0, 100)
         for one in loudspeaker().recordings
     ]
-    assert delay.distances(late)[0].offsets_us[1] == pytest.approx(0.1, abs=0.02)
+    assert delay.window_delays(late)[0].offsets_us[1] == pytest.approx(0.1, abs=0.02)
 
 
 def test_nothing_played_gives_nothing() -> None:
     silence = Loudspeaker([Recording(FIRST_NS, 48000.0, 48000, np.zeros(96000, np.float32))])
     empty = Loudspeaker([Recording(FIRST_NS, 48000.0, 48000, np.zeros(0, np.float32))])
     for nothing in (silence, empty, Loudspeaker([])):
-        assert delay.distances([nothing, loudspeaker()]) == delay.distances([loudspeaker(), nothing]) == []
-        assert delay.start_distances([nothing, loudspeaker()]) == delay.start_distances([loudspeaker(), nothing]) == []
+        assert delay.window_delays([nothing, loudspeaker()]) == delay.window_delays([loudspeaker(), nothing]) == []
+        assert delay.start_delays([nothing, loudspeaker()]) == delay.start_delays([loudspeaker(), nothing]) == []
         assert delay.starts_ns(nothing) == delay.silences_ms(nothing) == delay.clicks(nothing) == []
-    assert delay.distances([]) == delay.start_distances([]) == []
-    assert delay.distances([loudspeaker()]) == delay.start_distances([loudspeaker()]) == []
+    assert delay.window_delays([]) == delay.start_delays([]) == []
+    assert delay.window_delays([loudspeaker()]) == delay.start_delays([loudspeaker()]) == []
 
 
 # -- starts ------------------------------------------------------------------------------------------------------------
@@ -154,7 +154,7 @@ def begun(one: Loudspeaker, at_s: float, fade_s: float = 0.0) -> Loudspeaker:
 
 @pytest.mark.parametrize("late_us", [0.0, 7.7, -250.0, 3000.0])
 def test_how_far_apart_they_start(late_us: float) -> None:
-    [start] = delay.start_distances([begun(loudspeaker(), 1.0), begun(loudspeaker(late_us), 1.0)])
+    [start] = delay.start_delays([begun(loudspeaker(), 1.0), begun(loudspeaker(late_us), 1.0)])
     assert start.at_s == pytest.approx(1.0, abs=0.001)
     assert start.offsets_us[1] == pytest.approx(late_us, abs=0.2)
     assert start.sure
@@ -162,21 +162,21 @@ def test_how_far_apart_they_start(late_us: float) -> None:
 
 def test_the_first_loud_frame_agrees_where_nothing_deceives_it() -> None:
     late_us = 16 * 1e6 / 48000
-    [start] = delay.start_distances([begun(loudspeaker(), 1.0), begun(loudspeaker(late_us), 1.0 + late_us / 1e6)])
+    [start] = delay.start_delays([begun(loudspeaker(), 1.0), begun(loudspeaker(late_us), 1.0 + late_us / 1e6)])
     assert start.first_loud_us[1] == pytest.approx(late_us, abs=1.0)
     assert start.offsets_us[1] == pytest.approx(late_us, abs=0.2)
     assert start.together
 
 
 def test_a_fade_misleads_the_first_loud_frame_and_not_the_sound() -> None:
-    [start] = delay.start_distances([begun(loudspeaker(), 1.0), begun(loudspeaker(10.0), 1.0, fade_s=0.05)])
+    [start] = delay.start_delays([begun(loudspeaker(), 1.0), begun(loudspeaker(10.0), 1.0, fade_s=0.05)])
     assert start.first_loud_us[1] > 100
     assert start.offsets_us[1] == pytest.approx(10.0, abs=1.0)
     assert start.together
 
 
 def test_who_begins_late_but_in_phase_is_not_together() -> None:
-    [start] = delay.start_distances([begun(loudspeaker(), 1.0), begun(loudspeaker(10.0), 1.03)])
+    [start] = delay.start_delays([begun(loudspeaker(), 1.0), begun(loudspeaker(10.0), 1.03)])
     assert start.offsets_us[1] == pytest.approx(10.0, abs=0.2)
     assert start.first_loud_us[1] == pytest.approx(30_000, abs=200)
     assert start.sure
@@ -184,7 +184,7 @@ def test_who_begins_late_but_in_phase_is_not_together() -> None:
 
 
 def test_who_begins_far_too_late_is_as_far_too_late() -> None:
-    [start] = delay.start_distances([begun(loudspeaker(), 1.0), begun(loudspeaker(300_000.0), 1.3)])
+    [start] = delay.start_delays([begun(loudspeaker(), 1.0), begun(loudspeaker(300_000.0), 1.3)])
     assert start.offsets_us[1] == pytest.approx(300_000, abs=0.5)
     assert start.sure
     assert start.together
@@ -193,9 +193,9 @@ def test_who_begins_far_too_late_is_as_far_too_late() -> None:
 def test_only_what_all_share_is_a_start() -> None:
     paused = changed(begun(loudspeaker(), 1.0), 3 * 48000, 4 * 48000, 0.0)
     assert len(delay.starts_ns(paused)) == 2
-    assert len(delay.start_distances([paused, changed(loudspeaker(5.0), 3 * 48000, 4 * 48000, 0.0)])) == 1
+    assert len(delay.start_delays([paused, changed(loudspeaker(5.0), 3 * 48000, 4 * 48000, 0.0)])) == 1
     late = changed(begun(loudspeaker(5.0), 2.0), 3 * 48000, 4 * 48000, 0.0)
-    [resumed] = delay.start_distances([paused, late])
+    [resumed] = delay.start_delays([paused, late])
     assert resumed.at_s == pytest.approx(4.0, abs=0.001)
 
 
@@ -328,7 +328,7 @@ def test_other_files_are_refused_with_a_sentence(tmp_path: pathlib.Path, notes: 
 
 
 def test_sound_that_is_none_is_refused(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(PhaseLockError, match="holds what is no sound"):
+    with pytest.raises(PhaseLockError, match="samples that are not finite"):
         read_recording(write(tmp_path / "other.json", sound=np.array([np.nan, 0], "<f4").tobytes()))
     with pytest.raises(PhaseLockError, match=r"cannot be read: No such file or directory\.$"):
         read_recording(tmp_path / "none.json")

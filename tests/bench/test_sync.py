@@ -59,7 +59,7 @@ def test_of_an_hour_the_worst_minute_is_told() -> None:
     at_s = [7.25 + sync.WINDOW_S * k for k in range(4 * 120 + 60)]
     worst = range(2 * 120, 3 * 120)
     late_us = [50.0 if k in worst else 80.0 if k == 10 or k >= 4 * 120 else 5.0 for k in range(len(at_s))]
-    windows = [delay.Window(at, (0.0, late), sure=True) for at, late in zip(at_s, late_us, strict=True)]
+    windows = [delay.DelayWindow(at, (0.0, late), sure=True) for at, late in zip(at_s, late_us, strict=True)]
     assert sync._of_minutes(windows, np.array(late_us)) == {"worst_minute_p95_us": 50.0}, "half a minute is none"
     assert sync._of_minutes(windows[:119], np.array(late_us[:119])) == {}
     assert sync._of_minutes([], np.array([math.nan])) == {}

@@ -111,7 +111,7 @@ def stereo_case(sound: Sound) -> Case:
     machines = [
         delay.Loudspeaker([delay.Recording(0, float(sound.rate_hz), sound.rate_hz, scaled[:, side])]) for side in (0, 1)
     ]
-    windows = delay.distances(machines, quiet=_SILENT)
+    windows = delay.window_delays(machines, silence_level=_SILENT)
     sure = [one for one in windows if one.sure]
     if not sure:
         raise PhaseLockError(
@@ -125,10 +125,10 @@ def stereo_case(sound: Sound) -> Case:
     if len(sure) < len(windows):
         unsure = f"{len(windows) - len(sure)} of {len(windows)} half seconds"
         notes.append(f"{unsure} were not clear enough, and are left out.")
-    clicks = _clicks(machines) if sound.rate_hz > 2.2 * delay.CLICK_HZ else None
+    clicks = _clicks(machines) if sound.rate_hz > 2.2 * delay.MIN_CLICK_HZ else None
     if clicks is None:
         notes.append(f"At {sound.rate_hz} Hz clicks cannot be told.")
-    silences = [delay.silences_ms(one, least_ms=20, quiet=_SILENT) for one in machines]
+    silences = [delay.silences_ms(one, min_ms=20, silence_level=_SILENT) for one in machines]
     figures = [
         *_distance_figures(offsets_us),
         Metric("offset_us", "us", (offset_us,), ""),
@@ -279,10 +279,10 @@ def _clicks(machines: list[delay.Loudspeaker]) -> int:
     """What stands out above CLICK_HZ from the rest: an input adds noise of its own there."""
     found = 0
     for one in machines:
-        shares = delay.treble(one, _SILENT)
+        shares = delay.click_band_shares(one, _SILENT)
         if shares:
             usual = float(np.median([share for _, share in shares]))
-            found += len(delay.standing_out(shares, max(delay.CLICK, 10 * usual)))
+            found += len(delay.clicks_in(shares, max(delay.MIN_CLICK_SHARE, 10 * usual)))
     return found
 
 

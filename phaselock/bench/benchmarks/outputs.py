@@ -111,7 +111,7 @@ def compared(output: ListedOutput, signal: NDArray[np.float32], played: Played) 
     predicted = delay.Loudspeaker([delay.Recording(played.start_ns, float(RATE_HZ), RATE_HZ, signal)])
     loudspeaker = played.heard.loudspeaker
     begin_ns = min(played.start_ns, loudspeaker.recordings[0].first_ns)
-    windows = delay.distances([predicted, loudspeaker])
+    windows = delay.window_delays([predicted, loudspeaker])
     settled_s = (played.start_ns - begin_ns) / 1e9 + SETTLE_S
     sure = [one for one in windows if one.sure and one.at_s >= settled_s]
     if not sure:

@@ -181,10 +181,10 @@ def figures_of(heard: Heard, pauses: int = 1) -> tuple[dict[str, float], dict[st
     PhaseLockError when somebody played nothing."""
     if not all(one.recordings and len(delay.starts_ns(one)) for one in heard.loudspeakers):
         raise PhaseLockError("A machine played nothing.")
-    windows = delay.distances(heard.loudspeakers, WINDOW_S, WINDOW_S)
+    windows = delay.window_delays(heard.loudspeakers, WINDOW_S, WINDOW_S)
     sure = [window for window in windows if window.sure]
     spreads = np.array([delay.spread_us(window) for window in sure]) if sure else np.array([math.nan])
-    starts = delay.start_distances(heard.loudspeakers)
+    starts = delay.start_delays(heard.loudspeakers)
     together = len(starts) == pauses + 1
     p50, p95, p99 = np.percentile(spreads, [50, 95, 99])
     silences = _silences(heard.loudspeakers, pauses)
@@ -219,7 +219,7 @@ def figures_of(heard: Heard, pauses: int = 1) -> tuple[dict[str, float], dict[st
     return figures, samples
 
 
-def _of_minutes(sure: Sequence[delay.Window], spreads_us: NDArray[np.float64]) -> dict[str, float]:
+def _of_minutes(sure: Sequence[delay.DelayWindow], spreads_us: NDArray[np.float64]) -> dict[str, float]:
     """The 95th percentile of the minute in which it is greatest; nothing where no whole minute was played."""
     minutes = np.array([(window.at_s - sure[0].at_s) // MINUTE_S for window in sure])
     whole = range(int((sure[-1].at_s - sure[0].at_s + WINDOW_S) // MINUTE_S)) if sure else ()
@@ -227,7 +227,7 @@ def _of_minutes(sure: Sequence[delay.Window], spreads_us: NDArray[np.float64]) -
     return {"worst_minute_p95_us": max(p95s)} if p95s else {}
 
 
-def _settling_s(sure: Sequence[delay.Window], starts: Sequence[delay.Start]) -> float:
+def _settling_s(sure: Sequence[delay.DelayWindow], starts: Sequence[delay.Start]) -> float:
     """From the first start until they stay within SETTLED_US, up to the next start; NaN when they do not get there."""
     if not starts:
         return math.nan
@@ -242,7 +242,7 @@ def _settling_s(sure: Sequence[delay.Window], starts: Sequence[delay.Start]) -> 
 def _silences(loudspeakers: Sequence[delay.Loudspeaker], pauses: int) -> list[list[float]]:
     """For each loudspeaker the milliseconds of every silence that was not meant: within what it played, before it when
     others sounded already, and after it when others sounded still. A pause that is missing is one, too."""
-    sounding = [one.stretches(delay.QUIET, ALONE_MS / 1e3) for one in loudspeakers]
+    sounding = [one.sounding_spans(delay.SILENCE_LEVEL, ALONE_MS / 1e3) for one in loudspeakers]
     begin_ns, end_ns = min(of[0][0] for of in sounding), max(of[-1][1] for of in sounding)
     found = []
     for one, of in zip(loudspeakers, sounding, strict=True):
