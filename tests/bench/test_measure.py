@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 from phaselock.bench.analysis import delay
 from phaselock.bench.benchmarks import measure
 from phaselock.bench.lab import capture
-from phaselock.bench.lab.capture import Captured
-from phaselock.bench.lab.wav import Sound, read_wav
+from phaselock.bench.lab.wav import Capture, read_wav
 from phaselock.bench.results import Case
 from phaselock.cli import main
 from phaselock.errors import PhaseLockError
@@ -44,8 +43,8 @@ def hiss(level: float, seed: int = 0) -> NDArray[np.float64]:
     return np.random.default_rng(seed).normal(0, level, int(SECONDS * RATE_HZ))
 
 
-def sound(*channels: NDArray[np.float64]) -> Sound:
-    return Sound(RATE_HZ, np.stack(channels, axis=1).astype(np.float32))
+def sound(*channels: NDArray[np.float64]) -> Capture:
+    return Capture(RATE_HZ, np.stack(channels, axis=1).astype(np.float32))
 
 
 def figures(case: Case) -> dict[str, float]:
@@ -98,11 +97,11 @@ def test_an_input_with_treble_of_its_own_does_not_click() -> None:
 
 
 def test_a_slow_input_tells_no_clicks() -> None:
-    slow = Sound(22050, sound(machine(), machine(43.0)).frames[::2])
+    slow = Capture(22050, sound(machine(), machine(43.0)).frames[::2])
     case = measure.stereo_case(slow)
     assert figures(case)["offset_us"] == pytest.approx(43.0, abs=1)
     assert "clicks" not in figures(case)
-    assert case.notes[-1] == "At 22050 Hz clicks cannot be told."
+    assert case.notes[-1] == "Clicks cannot be detected at 22050 Hz."
 
 
 def test_halves_that_are_not_clear_are_left_out() -> None:
@@ -116,7 +115,7 @@ def test_halves_that_are_not_clear_are_left_out() -> None:
 @pytest.mark.parametrize(
     ("right", "note"),
     [
-        (0.5 * machine(), "Both channels hold the same sound"),
+        (0.5 * machine(), "Both channels contain the same sound"),
         (np.clip(12 * machine(43.0), -1, 1), "The recording is clipped"),
         (0.004 * machine(43.0), "The recording is very faint"),
     ],
@@ -132,7 +131,7 @@ def test_a_doubtful_recording_is_warned_of(right: NDArray[np.float64], note: str
         (machine(), 0 * machine(), "The right channel is silent"),
         (0.002 * machine() + 0.5, machine(), "The left channel is silent"),
         (0 * machine(), 0 * machine() + 0.1, "The recording is silent"),
-        (hiss(0.1, 1), hiss(0.1, 2), "The two channels have nothing in common"),
+        (hiss(0.1, 1), hiss(0.1, 2), "The two channels have no sound in common"),
         (machine()[:RATE_HZ], machine()[:RATE_HZ], "The recording is too short"),
     ],
 )
@@ -221,24 +220,24 @@ PCM = bytes(400)
 @pytest.mark.parametrize(
     ("file", "reason"),
     [
-        (b"", "it breaks off"),
-        (b"ID3" + bytes(100), "it is something else"),
-        (b"RIFF\0\0\0\0WAVE", "it breaks off"),
-        (wav(PCM, 1, 16)[:30], "it breaks off"),
-        (b"RIFF\0\0\0\0WAVEdata\0\0\0\0", "it says nothing of its format"),
+        (b"", "it ends too early"),
+        (b"ID3" + bytes(100), "it is another kind of file"),
+        (b"RIFF\0\0\0\0WAVE", "it ends too early"),
+        (wav(PCM, 1, 16)[:30], "it ends too early"),
+        (b"RIFF\0\0\0\0WAVEdata\0\0\0\0", "it has no format"),
         (wav(PCM, 1, 8), "neither integers"),
         (wav(PCM, 85, 16), "neither integers"),
         (wav(PCM, 1, 16, channels=0), "0 channels"),
         (wav(PCM, 1, 16, rate_hz=0), "at 0 Hz"),
-        (wav(np.array([np.nan, 0], "<f4").tobytes(), 3, 32), "holds what is no sound"),
-        (wav(np.array([1e30, 0], "<f4").tobytes(), 3, 32), "holds what is no sound"),
-        (wav(np.array([1e300, 0], "<f8").tobytes(), 3, 64), "holds what is no sound"),
+        (wav(np.array([np.nan, 0], "<f4").tobytes(), 3, 32), "contains samples that are not sound"),
+        (wav(np.array([1e30, 0], "<f4").tobytes(), 3, 32), "contains samples that are not sound"),
+        (wav(np.array([1e300, 0], "<f8").tobytes(), 3, 64), "contains samples that are not sound"),
     ],
 )
 def test_other_files_get_a_sentence(tmp_path: pathlib.Path, file: bytes, reason: str) -> None:
     path = tmp_path / "one.wav"
     path.write_bytes(file)
-    with pytest.raises(PhaseLockError, match=rf"one\.wav is no WAV file that can be measured: .*{reason}"):
+    with pytest.raises(PhaseLockError, match=rf"one\.wav is not a WAV file that can be measured: .*{reason}"):
         read_wav(path)
 
 
@@ -303,14 +302,14 @@ def test_a_recording_is_not_listened_to(tmp_path: pathlib.Path, also: dict[str, 
 def test_what_an_input_hears_becomes_a_case(monkeypatch: pytest.MonkeyPatch, microphone: bool) -> None:
     asked: list[object] = []
 
-    def listen(seconds: float, channels: int, name: str | None, heard: object) -> Captured:
+    def record(seconds: float, channels: int, name: str | None, on_progress: object) -> Capture:
         asked.extend((seconds, channels, name))
-        assert callable(heard)
-        heard(seconds / 2)
+        assert callable(on_progress)
+        on_progress(seconds / 2)
         both = [machine() + machine(1000.0)] if channels == 1 else [machine(), machine(1000.0)]
-        return Captured(RATE_HZ, sound(*both).frames)
+        return Capture(RATE_HZ, sound(*both).frames)
 
-    monkeypatch.setattr(capture, "listen", listen)
+    monkeypatch.setattr(capture, "record", record)
     bench = Collector()
     measure.run(options(input="Line In", microphone=microphone), bench)
     assert asked == [6, 1 if microphone else 2, "Line In"]
@@ -338,7 +337,7 @@ def test_the_command_says_what_it_found(tmp_path: pathlib.Path, capsys: pytest.C
     assert "B (right) plays 43 us later than A (left)" in capsys.readouterr().out
     path.write_bytes(b"nothing")
     assert main(["bench", "measure", "--recording", str(path), "--out", str(tmp_path / "other")]) == 1
-    assert "is no WAV file that can be measured" in capsys.readouterr().err
+    assert "is not a WAV file that can be measured" in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -294,7 +294,7 @@ def test_thousands_of_values_are_compared_at_once() -> None:
 def test_as_many_repeats_as_are_said_show_one_difference(figures: int) -> None:
     for repeats, found in ((stats.repeats_for(figures), True), (stats.repeats_for(figures) - 1, False)):
         result = stats.compare([1.0 + k / 100 for k in range(repeats)], [9.0 + k / 100 for k in range(repeats)])
-        assert (stats.surely([result.p] + [1.0] * (figures - 1)) > 0) == found
+        assert (stats.significance_limit([result.p] + [1.0] * (figures - 1)) > 0) == found
 
 
 def test_a_ratio_has_an_interval_around_it() -> None:

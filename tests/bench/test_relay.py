@@ -21,8 +21,8 @@ import pytest
 
 from phaselock.bench.lab import links
 from phaselock.bench.lab.links import PROFILES, Link, Path, Uplink, link_from
-from phaselock.bench.lab.relay import Plan, Relay
-from phaselock.bench.lab.relay_process import Loop, Pipe
+from phaselock.bench.lab.relay import Relay, RelayConfig
+from phaselock.bench.lab.relay_process import EventLoop, Pipe
 from phaselock.errors import PhaseLockError
 
 TIMEOUT_S = 20.0
@@ -143,11 +143,11 @@ def test_what_a_user_writes(text: str, link: Link) -> None:
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "'' says nothing about a link"),
+        ("", "'' is not a part of a link"),
         ("wlan", "a profile (wired, wifi, wan) comes first"),
-        ("mbit=20,wifi", "'wifi' says nothing about a link"),
-        ("speed=9", "'speed=9' says nothing about a link"),
-        ("mbit=fast", "'fast' is no number for mbit."),
+        ("mbit=20,wifi", "'wifi' is not a part of a link"),
+        ("speed=9", "'speed=9' is not a part of a link"),
+        ("mbit=fast", "'fast' is not a number for mbit."),
         ("mbit=1,mbit=2", "mbit is given twice."),
         ("up_us=-1", "up_us must be from 0 to 10000000, not -1.0."),
         ("up_us=nan", "up_us must be from 0 to 10000000, not nan."),
@@ -163,16 +163,11 @@ def test_nonsense_is_a_sentence(text: str, sentence: str) -> None:
     assert sentence in str(caught.value)
 
 
-def test_what_tcp_can_carry() -> None:
-    assert Link(mbit=100).tcp_bytes_s == pytest.approx(11.955e6, rel=1e-3)
-    assert Link().tcp_bytes_s == float("inf")
-
-
 # -- the loop ----------------------------------------------------------------------------------------------------------
 
 
 def test_what_is_due_at_one_instant_keeps_its_order() -> None:
-    loop, called = Loop(), list[int]()
+    loop, called = EventLoop(), list[int]()
     for k in range(5):
         loop.at(0, called.append, k, exact=k % 2 == 0)
     loop.at(1, setattr, loop, "running", False)
@@ -309,7 +304,7 @@ def test_what_is_on_its_way_is_bounded(link: Link, most_bytes: float, waits: boo
     source, sender = socket.socketpair()
     sink, receiver = socket.socketpair()
     with source, sender, sink, receiver:
-        loop, waiting = Loop(), list[Pipe]()
+        loop, waiting = EventLoop(), list[Pipe]()
         connection: Any = types.SimpleNamespace(
             loop=loop, closed=False, wait_for_link=lambda pipe, now_ns: waiting.append(pipe)
         )
@@ -331,7 +326,7 @@ def test_a_receiver_that_is_slow_gets_everything() -> None:
     with source, sender, sink, receiver:
         for sock in (source, sink):
             sock.setblocking(False)
-        loop = Loop()
+        loop = EventLoop()
 
         def stop() -> None:
             loop.running = False
@@ -398,13 +393,13 @@ def test_a_host_that_does_not_listen_resets_whoever_asks_and_then_serves_again(h
 
 
 def test_it_ends_with_its_input_though_ctrl_c_does_not_touch_it(host: Host) -> None:
-    plan = Plan("127.0.0.1", host.port, host.clock_port, STILL, (STILL,), 1)
+    config = RelayConfig("127.0.0.1", host.port, host.clock_port, STILL, (STILL,), 1)
     process = subprocess.Popen(
         [sys.executable, "-m", "phaselock.bench.lab.relay_process"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     with process:
         assert process.stdin and process.stdout
-        process.stdin.write(plan.line().encode() + b"\n")
+        process.stdin.write(config.to_json().encode() + b"\n")
         process.stdin.flush()
         assert json.loads(process.stdout.readline()) == {"ready": True}
         if sys.platform != "win32":
@@ -419,13 +414,13 @@ def test_it_ends_with_its_input_though_ctrl_c_does_not_touch_it(host: Host) -> N
 
 
 def test_an_owner_that_listens_no_more_is_no_traceback(host: Host) -> None:
-    plan = Plan("127.0.0.1", host.port, host.clock_port, STILL, (STILL,), 1)
+    config = RelayConfig("127.0.0.1", host.port, host.clock_port, STILL, (STILL,), 1)
     pipe = subprocess.PIPE
     with subprocess.Popen(
         [sys.executable, "-m", "phaselock.bench.lab.relay_process"], stdin=pipe, stdout=pipe, stderr=pipe
     ) as process:
         assert process.stdin and process.stdout and process.stderr
-        process.stdin.write(plan.line().encode() + b"\n")
+        process.stdin.write(config.to_json().encode() + b"\n")
         process.stdin.flush()
         process.stdout.readline()
         process.stdout.close()
@@ -443,15 +438,15 @@ def test_a_port_that_is_taken_is_a_sentence(host: Host) -> None:
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        (b"", "This is no plan of a relay."),
-        (b"[]\n", "This is no plan of a relay."),
-        (b'{"host_link": {"speed": 1}, "peer_links": [{}]}\n', "This is no plan of a relay."),
+        (b"", "This is not the configuration of a relay."),
+        (b"[]\n", "This is not the configuration of a relay."),
+        (b'{"host_link": {"speed": 1}, "peer_links": [{}]}\n', "This is not the configuration of a relay."),
         (b'{"host_link": {"mbit": "1"}, "peer_links": [{}]}\n', "A link's mbit must be"),
     ],
 )
-def test_a_wrong_plan_is_a_sentence(line: bytes, sentence: str) -> None:
+def test_a_wrong_configuration_is_refused(line: bytes, sentence: str) -> None:
     with pytest.raises(PhaseLockError, match=sentence):
-        Plan.read(line)
+        RelayConfig.from_json(line)
 
 
 @pytest.mark.parametrize(
@@ -460,7 +455,7 @@ def test_a_wrong_plan_is_a_sentence(line: bytes, sentence: str) -> None:
         ("192.0.2.1", 9, 1, "not on 192.0.2.1."),
         ("127.0.0.2", 9, 1, "not on 127.0.0.2."),
         ("localhost", 9, 1, "not on localhost."),
-        ("127.0.0.1", 0, 1, "0 is no port."),
+        ("127.0.0.1", 0, 1, "0 is not a port."),
         ("127.0.0.1", 9, 0, "1 to 5 peers, not 0."),
         ("127.0.0.1", 9, 6, "1 to 5 peers, not 6."),
     ],

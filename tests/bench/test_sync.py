@@ -42,12 +42,12 @@ def noise() -> Noise:
     return Noise(seconds=4.0, seed=3)
 
 
-def heard(*late_us: float) -> sync.Heard:
-    return sync.Heard([Loudspeaker([played(noise(), late)]) for late in late_us], [], QUIET, 1.5, {})
+def recorded(*late_us: float) -> sync.SessionRecording:
+    return sync.SessionRecording([Loudspeaker([played(noise(), late)]) for late in late_us], [], QUIET, 1.5, {})
 
 
 def test_the_distance_is_that_of_the_two_furthest_apart() -> None:
-    figures, samples = sync.figures_of(heard(0.0, 30.0, -20.0), pauses=0)
+    figures, samples = sync.metrics_of(recorded(0.0, 30.0, -20.0), pauses=0)
     for name in ("start_us", "playing_p50_us", "playing_p95_us", "playing_p99_us", "playing_max_us"):
         assert figures[name] == pytest.approx(50, abs=1), name
     assert (figures["settling_s"], figures["clicks"], figures["until_playing_s"]) == (0, 0, 1.5)
@@ -60,13 +60,13 @@ def test_of_an_hour_the_worst_minute_is_told() -> None:
     worst = range(2 * 120, 3 * 120)
     late_us = [50.0 if k in worst else 80.0 if k == 10 or k >= 4 * 120 else 5.0 for k in range(len(at_s))]
     windows = [delay.DelayWindow(at, (0.0, late), sure=True) for at, late in zip(at_s, late_us, strict=True)]
-    assert sync._of_minutes(windows, np.array(late_us)) == {"worst_minute_p95_us": 50.0}, "half a minute is none"
-    assert sync._of_minutes(windows[:119], np.array(late_us[:119])) == {}
-    assert sync._of_minutes([], np.array([math.nan])) == {}
+    assert sync._worst_minute_us(windows, np.array(late_us)) == {"worst_minute_p95_us": 50.0}, "half a minute is none"
+    assert sync._worst_minute_us(windows[:119], np.array(late_us[:119])) == {}
+    assert sync._worst_minute_us([], np.array([math.nan])) == {}
 
 
 def test_who_never_comes_together_has_not_settled() -> None:
-    figures, _ = sync.figures_of(heard(0.0, 2 * sync.SETTLED_US), pauses=0)
+    figures, _ = sync.metrics_of(recorded(0.0, 2 * sync.SETTLED_US), pauses=0)
     assert math.isnan(figures["settling_s"])
 
 
@@ -74,7 +74,9 @@ def test_who_comes_together_late_has_settled_late() -> None:
     late = played(noise(), 2 * sync.SETTLED_US)
     good = played(noise())
     late.frames[96000:] = good.frames[96000:]
-    figures, _ = sync.figures_of(sync.Heard([Loudspeaker([late]), Loudspeaker([good])], [], QUIET, 1.5, {}), pauses=0)
+    figures, _ = sync.metrics_of(
+        sync.SessionRecording([Loudspeaker([late]), Loudspeaker([good])], [], QUIET, 1.5, {}), pauses=0
+    )
     assert figures["settling_s"] == pytest.approx(2.0, abs=0.51)
 
 
@@ -91,29 +93,29 @@ def test_who_comes_together_late_has_settled_late() -> None:
 )
 def test_who_falls_silent_while_others_sound_is_told(silent: tuple[int, int], dropouts: int, dropped_s: float) -> None:
     """No distance and no click shows it."""
-    sounds = heard(0.0, 0.0)
+    sounds = recorded(0.0, 0.0)
     sounds.loudspeakers[1].recordings[0].frames[slice(*silent)] = 0
-    figures, _ = sync.figures_of(sounds, pauses=0)
+    figures, _ = sync.metrics_of(sounds, pauses=0)
     assert figures["dropouts"] == dropouts
     assert figures["dropped_s"] == pytest.approx(dropped_s, abs=0.01)
     assert math.isnan(figures["start_us"]) == (silent[0] == 0 and silent[1] > 0)
 
 
 def test_a_pause_is_meant_and_must_be_there() -> None:
-    sounds = heard(0.0, 0.0)
+    sounds = recorded(0.0, 0.0)
     sounds.loudspeakers[0].recordings[0].frames[48000:144000] = 0
-    figures, _ = sync.figures_of(sounds)
+    figures, _ = sync.metrics_of(sounds)
     assert figures["dropouts"] == 1, "the other one did not pause"
     sounds.loudspeakers[1].recordings[0].frames[48000:144000] = 0
-    figures, _ = sync.figures_of(sounds)
+    figures, _ = sync.metrics_of(sounds)
     assert figures["dropouts"] == 0 and math.isfinite(figures["start_us"])
 
 
 def test_one_that_played_nothing_is_told() -> None:
-    alone = heard(0.0, 0.0)
+    alone = recorded(0.0, 0.0)
     alone.loudspeakers[1] = Loudspeaker([])
     with pytest.raises(PhaseLockError, match="played nothing"):
-        sync.figures_of(alone)
+        sync.metrics_of(alone)
 
 
 def test_every_scenario_has_its_machines() -> None:
@@ -146,7 +148,7 @@ def test_what_a_machine_is_told_it_understands() -> None:
 
 def test_a_machine_that_is_too_busy_is_not_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
     """Underruns of a virtual card are the machine's fault: such a run is repeated, and never becomes a figure."""
-    late, good = heard(0.0, 0.0), heard(0.0, 0.0)
+    late, good = recorded(0.0, 0.0), recorded(0.0, 0.0)
     late.loudspeakers[0] = Loudspeaker([dataclasses.replace(played(noise()), underruns=1)])
     options = argparse.Namespace(
         scenario=["wired"], link=None, peers=1, play_s=10, seeds=(1,), filter="envelope", keep=False, out=tmp_path

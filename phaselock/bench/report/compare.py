@@ -46,7 +46,7 @@ def run(before_path: pathlib.Path, after_path: pathlib.Path, terminal: Terminal)
         for case, name, old, new in matched(before, after)
     ]
     directed = [result for _, _, _, new, result in found if new and new.better and result.testable]
-    sure_p = stats.surely([1.0 if result.negligible else result.p for result in directed])
+    sure_p = stats.significance_limit([1.0 if result.negligible else result.p for result in directed])
     counts: collections.Counter[Verdict] = collections.Counter()
     heading = ""
     for case, name, old, new, result in found:
@@ -111,17 +111,17 @@ def judged(old: Metric | None, new: Metric | None, result: stats.Comparison, sur
         return "not measured"
     if result.negligible:
         return "no clear difference"
-    few = result.smallest_p >= stats.SIGNIFICANT
-    if not (result.apart and result.smallest_p <= stats.LIKELY if few else result.p < stats.SIGNIFICANT):
+    few = result.smallest_p >= stats.SIGNIFICANT_P
+    if not (result.apart and result.smallest_p <= stats.LIKELY_P if few else result.p < stats.SIGNIFICANT_P):
         return "no clear difference"
     return _changed(new.better, result.after.median > result.before.median, sure=result.p <= sure_p)
 
 
 def likely_by_chance(result: stats.Comparison) -> float:
     """How often chance alone makes `judged` call this figure different."""
-    if not result.testable or result.smallest_p > stats.LIKELY:
+    if not result.testable or result.smallest_p > stats.LIKELY_P:
         return 0.0
-    return max(result.smallest_p, stats.SIGNIFICANT)
+    return max(result.smallest_p, stats.SIGNIFICANT_P)
 
 
 def _changed(better: Better, grew: bool, *, sure: bool) -> Verdict:
@@ -188,12 +188,12 @@ def _conclusion(
     if not directed:
         return
     smallest_p = min(result.smallest_p for result in directed)
-    if smallest_p >= stats.SIGNIFICANT:
+    if smallest_p >= stats.SIGNIFICANT_P:
         yield (
             "With so few repeats nothing can be called worse or better, and with fewer than three of each not even "
             "likely so."
         )
-    if smallest_p >= stats.SIGNIFICANT or smallest_p > stats.FALSE / len(directed):
+    if smallest_p >= stats.SIGNIFICANT_P or smallest_p > stats.FALSE_DISCOVERY_RATE / len(directed):
         least = max(stats.repeats_for(len(directed)), stats.MIN_FOR_BOOTSTRAP)
         seeds = ",".join(map(str, range(1, least + 1)))
         yield f"For one figure of {len(directed)} to be called worse, take {least} repeats of each (--seeds {seeds})."
