@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from phaselock.bench.benchmarks import clock
+from phaselock.bench.lab import exchanges as schedule
 from phaselock.bench.lab.clock_host import ClockHost
 from phaselock.bench.lab.exchanges import Crystal, random_crystal, simulate
 from phaselock.bench.lab.links import PROFILES, Link
@@ -49,6 +50,25 @@ def test_trains_are_those_of_the_pinger() -> None:
     assert set(counts[150:]) == {8}
     lossy = simulate(Link(up_loss=0.2, down_loss=0.2), Crystal(0, 0.0), 40, "a")
     assert 0.25 < len(lossy) / len(exchanges) < 0.75
+
+
+def c_constant(name: str) -> int:
+    """The value of a constant of ext/pl_udp.c, with its unit in its name or without."""
+    source = (pathlib.Path(__file__).parents[2] / "ext" / "pl_udp.c").read_text("utf-8")
+    [value] = re.findall(rf"\b{name.removesuffix('_NS')}(?:_NS)? = ([^,;}}]+)", source)
+    factors = [factor.strip().removesuffix("LL").replace("MS", "1000000") for factor in value.split("*")]
+    return math.prod(map(int, factors))
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("TRAIN_EVERY_NS", "TRAIN_LASTS_NS", "BURST_LASTS_NS", "PACE_NS", "YOUNG_FOR_NS"),
+        *("BURST_COUNTS", "YOUNG_COUNTS", "TRAIN_COUNTS"),
+    ],
+)
+def test_the_schedule_is_that_of_the_pinger(name: str) -> None:
+    assert getattr(schedule, name) == c_constant(name)
 
 
 def test_a_slow_path_still_gets_through_in_pieces() -> None:

@@ -28,7 +28,7 @@ def a_case(benchmark: str, name: str, *values: float) -> Case:
 
 
 def measures(benchmark: str, error: BaseException | None = None) -> Run:
-    """A benchmark that adds a case, again with its second repeat, and another, and then fails if it shall."""
+    """A benchmark that adds a case, again with its second repeat, and another, and then fails if it must."""
 
     def run(options: argparse.Namespace, bench: Bench) -> None:
         bench.progress(0.0, "warming up")
@@ -103,8 +103,8 @@ def test_an_interrupted_run_keeps_what_was_found(
     run = read_run(tmp_path / "run.json")
     assert not run.complete and len(run.problems) == 1
     assert [(case.benchmark, case.name) for case in run.cases] == [("engine", "wired"), ("engine", "wifi")]
-    assert "This run did not come to its end" in (tmp_path / "report.html").read_text("utf-8")
-    assert "did not come to its end" in (tmp_path / "report.md").read_text("utf-8")
+    assert "This run is not complete" in (tmp_path / "report.html").read_text("utf-8")
+    assert "is not complete" in (tmp_path / "report.md").read_text("utf-8")
     assert "Warning: Interrupted" in capsys.readouterr().out
 
 
@@ -200,7 +200,7 @@ def test_who_is_terminated_keeps_what_was_found(fake: Callable[..., None], tmp_p
     finally:
         signal.signal(signal.SIGTERM, before)
     found = read_run(tmp_path / "run.json")
-    assert len(found.cases) == 1 and found.problems == ["Interrupted: what follows is not all."]
+    assert len(found.cases) == 1 and found.problems == ["Interrupted: some results are missing."]
     assert "Interrupted" in (tmp_path / "report.html").read_text("utf-8")
 
 
@@ -242,4 +242,4 @@ def test_what_must_be_installed_is_told(
     monkeypatch.setitem(sys.modules, "lameenc", None)
     assert bench(*words) == 1
     install = f"Install: {sys.executable} -m pip install scipy lameenc\n"
-    assert capsys.readouterr().err == f"phaselock bench needs scipy, lameenc, which playing does not. {install}"
+    assert capsys.readouterr().err == f"phaselock bench needs scipy, lameenc, which playing does not need. {install}"

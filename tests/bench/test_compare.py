@@ -104,13 +104,13 @@ def test_a_figure_is_told_in_full(tmp_path: pathlib.Path, capsys: pytest.Capture
     assert event["ratio"] == pytest.approx(21 / 11) and event["p"] == event["smallest_p"] == pytest.approx(0.1)
     assert event["ratio_low"] == pytest.approx(20 / 12) and event["ratio_high"] == pytest.approx(2.2)
     assert "11 ->        21 µs" in found.text and "×1.91 (1.67 to 2.20)" in found.text
-    assert "1 likely worse." in found.text and "chance alone calls about 1 of so many figures so" in found.text
+    assert "1 likely worse." in found.text and "by chance alone, about 1 of this number of figures" in found.text
     assert "nothing can be called worse" in found.text and "--seeds 1,2,3,4,5,6)" in found.text
 
 
 def test_too_few_repeats_are_called_so(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = Compared(tmp_path, capsys, a_run(a_figure(LOW[:2])), a_run(a_figure(HIGH[:2])))
-    assert "with fewer than three of each not even likely so" in found.text
+    assert "with fewer than three of each not even likely worse or better" in found.text
 
 
 def noisy(seed: int, *, figures: int, repeats: int, slower: int = 0, by: float = 1.0) -> Run:
@@ -179,8 +179,8 @@ def test_whatever_else_differs_is_warned_of(tmp_path: pathlib.Path, capsys: pyte
     after.machine = {**after.machine, "cores": 8, "packages": {"numpy": "2", "scipy": "1"}}
     after.complete = False
     assert Compared(tmp_path, capsys, before, after).warnings == [
-        "B did not come to its end.",
-        "The machines differ, which says more than any figure: cores (2, then 8).",
+        "B is not complete.",
+        "The machines differ, which has more effect than any change: cores (2, then 8).",
         "Packages differ: numpy (1, then 2).",
         "Synchronisation, wired: the parameters differ: seconds (40, then 20).",
     ]
@@ -212,4 +212,4 @@ def test_a_file_that_is_no_run_is_refused(tmp_path: pathlib.Path, capsys: pytest
     write_run(a_run(), tmp_path / "a.json")
     (tmp_path / "b.json").write_text("{}", "utf-8")
     assert cli.main(["bench", "compare", str(tmp_path / "a.json"), str(tmp_path / "b.json")]) == 1
-    assert capsys.readouterr().err.endswith("b.json is not a result of phaselock bench: it is something else.\n")
+    assert capsys.readouterr().err.endswith("b.json is not a result of phaselock bench: it is another kind of file.\n")

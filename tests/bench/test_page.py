@@ -80,7 +80,7 @@ def test_a_page_says_what_was_found_and_where(tmp_path: pathlib.Path) -> None:
     assert page.tags.count("figure") == 1
     assert "phaselock bench sync --trace trace" in page.words  # the rest is nobody's business
     assert all("/home" not in words for words in page.words)
-    assert not any("did not come to its end" in text for text in [*page.words, markdown])
+    assert not any("is not complete" in text for text in [*page.words, markdown])
 
 
 def test_every_link_of_the_navigation_leads_somewhere(tmp_path: pathlib.Path) -> None:
@@ -94,9 +94,9 @@ def test_what_is_missing_is_said_first(tmp_path: pathlib.Path) -> None:
     run = a_run(a_case(), complete=False)
     run.problems.append("transfer: The link <b>broke</b>.")
     page, markdown = pages(run, tmp_path)
-    said = [k for k, words in enumerate(page.words) if "did not come to its end" in words or "The link <b>" in words]
+    said = [k for k, words in enumerate(page.words) if "is not complete" in words or "The link <b>" in words]
     assert len(said) == 2 and max(said) < page.words.index("12 µs")
-    assert markdown.index("did not come to its end") < markdown.index("\\<b\\>broke") < markdown.index("12 µs")
+    assert markdown.index("is not complete") < markdown.index("\\<b\\>broke") < markdown.index("12 µs")
 
 
 def test_a_repeat_that_failed_is_not_hidden(tmp_path: pathlib.Path) -> None:

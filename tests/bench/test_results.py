@@ -154,7 +154,7 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: pathlib.Path) -> None:
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: pathlib.Path) -> None:
     with pytest.raises(PhaseLockError, match="cannot be read: No such file"):
         read_run(tmp_path / "run.json")
-    with pytest.raises(PhaseLockError, match="it is no file"):
+    with pytest.raises(PhaseLockError, match="it is not a file"):
         read_run(tmp_path)
 
 

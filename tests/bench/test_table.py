@@ -15,7 +15,7 @@ import pytest
 from phaselock import cli
 from phaselock.bench.analysis.delay import Loudspeaker
 from phaselock.bench.benchmarks import clock, decode, engine, resources, sync, transfer
-from phaselock.bench.report import table
+from phaselock.bench.report import table, text
 from phaselock.bench.results import Case, Metric, Run, new_run, write_run
 from tests.support.noise import Noise, played
 
@@ -56,11 +56,11 @@ def a_run() -> Run:
 def test_a_long_table_is_folded() -> None:
     run = a_run()
     run.cases = [dataclasses.replace(run.cases[0], name=f"case {number}") for number in range(table.MAX_ROWS + 1)]
-    assert table.figures_of(run).startswith("<details><summary>new</summary>\n\n| new |")
+    assert table.tables_of(run).startswith("<details><summary>new</summary>\n\n| new |")
 
 
 def test_the_main_figures_are_in_a_table_for_each_benchmark() -> None:
-    sync, new, how = table.figures_of(a_run()).split("\n\n")
+    sync, new, how = table.tables_of(a_run()).split("\n\n")
     assert sync.splitlines() == [
         "| Synchronisation | start (µs) | settling (s) | clicks |",
         "| --- | ---: | ---: | ---: |",
@@ -114,8 +114,8 @@ def test_the_main_figures_are_those_that_are_measured(benchmark: str) -> None:
 def test_an_unfinished_run_says_so_in_the_table() -> None:
     run = a_run()
     run.complete = False
-    assert table.figures_of(run).endswith("**The run did not come to its end.**")
-    assert table.figures_of(new_run(())) == "Nothing was measured."
+    assert table.tables_of(run).endswith("**The run is not complete.**")
+    assert table.tables_of(new_run(())) == "Nothing was measured."
 
 
 def test_the_readme_changes_between_its_marks_only(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -124,10 +124,10 @@ def test_the_readme_changes_between_its_marks_only(tmp_path: pathlib.Path, capsy
     readme.write_text(MARKED, "utf-8")
     for _ in range(2):  # and once more without growing
         assert cli.main(["bench", "table", str(result), "--readme", str(readme)]) == 0
-        expected = f"# Title\n\n{table.BEGIN}\n{table.figures_of(a_run())}\n{table.END}\n\nThe rest.\n"
+        expected = f"# Title\n\n{table.BEGIN}\n{table.tables_of(a_run())}\n{table.END}\n\nThe rest.\n"
         assert readme.read_text("utf-8") == expected
     assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "run.json"]
-    assert "README.md are those of" in capsys.readouterr().out
+    assert "README.md now has the figures of" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -167,9 +167,9 @@ def test_a_readme_that_cannot_be_read_is_told(tmp_path: pathlib.Path, capsys: py
 def test_without_a_readme_the_table_is_printed(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_run(a_run(), tmp_path / "run.json")
     assert cli.main(["bench", "table", str(tmp_path / "run.json")]) == 0
-    assert capsys.readouterr().out == table.figures_of(a_run()) + "\n"
+    assert capsys.readouterr().out == table.tables_of(a_run()) + "\n"
     assert cli.main(["bench", "table", "--json", str(tmp_path / "run.json")]) == 0
-    assert json.loads(capsys.readouterr().out)["markdown"] == table.figures_of(a_run())
+    assert json.loads(capsys.readouterr().out)["markdown"] == table.tables_of(a_run())
 
 
 def test_a_strangers_run_cannot_close_the_marks() -> None:
@@ -179,13 +179,13 @@ def test_a_strangers_run_cannot_close_the_marks() -> None:
     run.cases.append(Case(f"evil\n{table.END}", f"{table.END}\n# Mine", {}, (Metric(table.END, table.END, (1.0,)),)))
     run.command, run.began = (table.END, "`x`"), table.END
     run.machine = dict.fromkeys(run.machine, f"{table.END}\n<script>")
-    document = table.put_between(MARKED, table.figures_of(run))
+    document = table.put_between(MARKED, table.tables_of(run))
     assert document and table.put_between(document, "new") == MARKED.replace("old", "new")
     assert "\n# Mine" not in document
 
 
 @pytest.mark.parametrize(
-    ("value", "text"),
+    ("value", "expected"),
     [
         (0.0, "0"),
         (3.0, "3"),
@@ -202,8 +202,8 @@ def test_a_strangers_run_cannot_close_the_marks() -> None:
         (-math.inf, "–"),
     ],
 )
-def test_numbers(value: float, text: str) -> None:
-    assert table.number(value) == text
+def test_numbers(value: float, expected: str) -> None:
+    assert text.number(value) == expected
 
 
 @pytest.mark.parametrize(
@@ -222,8 +222,8 @@ def test_headings(column: tuple[str, str], text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"),
+    ("seconds", "expected"),
     [(0, "0 seconds"), (90, "90 seconds"), (871, "15 minutes"), (7300, "2 h 2 min"), (math.nan, "an unknown time")],
 )
-def test_durations(seconds: float, text: str) -> None:
-    assert table.duration(seconds) == text
+def test_durations(seconds: float, expected: str) -> None:
+    assert text.duration(seconds) == expected
