@@ -77,6 +77,8 @@ class Path:
 class Trains:
     """The exchanges of one peer, train after train."""
 
+    TRAIN_EVERY_NS = exchanges.TRAIN_INTERVAL_NS
+
     def __init__(
         self,
         rng: random.Random,
@@ -103,8 +105,8 @@ class Trains:
         sent_ns, over_ns = begin_ns, begin_ns
         for number in range(counts + 1):
             answer_ns = self._exchange(sent_ns, came if number else [])
-            paced_ns = sent_ns + exchanges.PACE_NS
-            next_ns = paced_ns if answer_ns is None else min(answer_ns, paced_ns)
+            next_ping_ns = sent_ns + exchanges.PING_NS
+            next_ns = next_ping_ns if answer_ns is None else min(answer_ns, next_ping_ns)
             over_ns = max(over_ns, next_ns, answer_ns or 0.0)
             if next_ns - begin_ns > lasts_ns:
                 break
@@ -136,4 +138,4 @@ class Trains:
         while at_ns < until_ns:
             over_ns, measured = self.train(at_ns)
             yield over_ns, measured
-            at_ns = max(at_ns + exchanges.TRAIN_EVERY_NS, over_ns)
+            at_ns = max(at_ns + self.TRAIN_EVERY_NS, over_ns)

@@ -25,7 +25,7 @@ from phaselock import _native
 from phaselock.bench.analysis import stats
 from phaselock.bench.interface import Bench
 from phaselock.bench.lab.clock_host import PEER_ID, ClockHost
-from phaselock.bench.lab.exchanges import BURST_COUNTS, random_crystal, simulate
+from phaselock.bench.lab.exchanges import BURST_PINGS, random_crystal, simulate
 from phaselock.bench.lab.links import PROFILES, Link
 from phaselock.bench.lab.relay import Relay, peer_ip
 from phaselock.bench.results import Case, Metric, Plot, Series
@@ -110,7 +110,7 @@ def published_maps(exchanges: Sequence[Exchange], kind: str) -> Iterator[tuple[i
         clock.add(*exchange)
         arrived_ns = exchange[3]
         last = number == len(exchanges) or exchanges[number][3] - arrived_ns > _TRAIN_GAP_NS
-        if last or (number <= BURST_COUNTS and number % 8 == 0):
+        if last or (number <= BURST_PINGS and number % 8 == 0):
             clock_map = clock.line(arrived_ns)
             if clock_map:
                 yield arrived_ns, clock_map

@@ -15,15 +15,16 @@ from phaselock.bench.lab.links import Link, Path, Uplink
 from phaselock.sync.trace import Exchange
 
 # The schedule of pings. ext/pl_udp.c defines it; a test compares the values.
-TRAIN_EVERY_NS = 200_000_000
-TRAIN_LASTS_NS = 160_000_000
-BURST_LASTS_NS = 1_000_000_000
-"""The first train is a burst."""
-PACE_NS = 10_000_000
-"""A ping without an answer is followed by the next one after this time."""
-YOUNG_FOR_NS = 30_000_000_000
-"""For this time after joining, trains have YOUNG_COUNTS measurements."""
-BURST_COUNTS, YOUNG_COUNTS, TRAIN_COUNTS = 64, 32, 8
+TRAIN_INTERVAL_NS = 200_000_000
+TRAIN_NS = 160_000_000
+"""Longest duration of a train."""
+BURST_NS = 1_000_000_000
+"""Longest duration of the first train, a burst."""
+PING_NS = 10_000_000
+"""The next ping follows an answer, or after this time a ping without one."""
+YOUNG_NS = 30_000_000_000
+"""For this time after joining, trains have YOUNG_PINGS measurements instead of TRAIN_PINGS."""
+BURST_PINGS, YOUNG_PINGS, TRAIN_PINGS = 64, 32, 8
 PACKET_BYTES = 37
 
 MS_NS = 1_000_000
@@ -36,8 +37,8 @@ MEAN_RESPONSE_JITTER_NS = 10_000
 def train_shape(is_first: bool, age_ns: float) -> tuple[int, int]:
     """(number of measurements, longest duration in ns) of a train that begins `age_ns` after joining."""
     if is_first:
-        return BURST_COUNTS, BURST_LASTS_NS
-    return (YOUNG_COUNTS if age_ns < YOUNG_FOR_NS else TRAIN_COUNTS), TRAIN_LASTS_NS
+        return BURST_PINGS, BURST_NS
+    return (YOUNG_PINGS if age_ns < YOUNG_NS else TRAIN_PINGS), TRAIN_NS
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -85,32 +86,32 @@ class _SimulatedPinger:
         while next_ns < end_ns:
             now_ns, answers = self._train(next_ns, *train_shape(is_first, next_ns))
             is_first = is_first and not answers
-            next_ns += TRAIN_EVERY_NS
+            next_ns += TRAIN_INTERVAL_NS
             if next_ns < now_ns:
-                next_ns = now_ns + TRAIN_EVERY_NS - (now_ns - next_ns) % TRAIN_EVERY_NS
+                next_ns = now_ns + TRAIN_INTERVAL_NS - (now_ns - next_ns) % TRAIN_INTERVAL_NS
         return self._measured
 
-    def _train(self, begin_ns: int, counts: int, lasts_ns: int) -> tuple[int, int]:
+    def _train(self, begin_ns: int, pings: int, lasts_ns: int) -> tuple[int, int]:
         """Send one train. Return (time at which it is over, measurements that arrived during it)."""
         self._ping(begin_ns, counted=False)
         now_ns = last_ns = begin_ns
         sent = arrived = 0
         while True:
-            is_sending = sent < counts and now_ns - begin_ns < lasts_ns
-            if not is_sending and (arrived >= sent or now_ns - last_ns > TRAIN_EVERY_NS - TRAIN_LASTS_NS):
+            is_sending = sent < pings and now_ns - begin_ns < lasts_ns
+            if not is_sending and (arrived >= sent or now_ns - last_ns > TRAIN_INTERVAL_NS - TRAIN_NS):
                 return now_ns, arrived
-            timeout_ns = last_ns + (PACE_NS if is_sending else TRAIN_EVERY_NS - TRAIN_LASTS_NS) - now_ns
+            timeout_ns = last_ns + (PING_NS if is_sending else TRAIN_INTERVAL_NS - TRAIN_NS) - now_ns
             now_ns = self._poll(now_ns, timeout_ns)
             answers, measurements = self._receive(now_ns)
             arrived += measurements
-            if sent < counts and now_ns - begin_ns < lasts_ns and (answers or now_ns - last_ns >= PACE_NS):
+            if sent < pings and now_ns - begin_ns < lasts_ns and (answers or now_ns - last_ns >= PING_NS):
                 self._ping(now_ns, counted=True)
                 sent += 1
                 last_ns = now_ns
 
     def _poll(self, now_ns: int, timeout_ns: int) -> int:
         """Wait for an answer, at most for a time, and return when the thread is awake."""
-        until_ns = now_ns + max(0, -(-timeout_ns // MS_NS)) * MS_NS  # poll() counts milliseconds, and rounds up
+        until_ns = now_ns + max(0, -(-timeout_ns // MS_NS)) * MS_NS  # poll() pings milliseconds, and rounds up
         if self._coming and self._coming[0][0] <= until_ns:
             until_ns = max(now_ns, self._coming[0][0])
         return until_ns + self._response_ns()
