@@ -13,6 +13,7 @@ from typing import Any
 from phaselock.console.arguments import number
 from phaselock.console.output import Terminal
 from phaselock.errors import PhaseLockError
+from phaselock.model.choices import FILTERS
 
 NEEDS = ("numpy", "scipy", "matplotlib", "lameenc")
 BENCHMARKS = ("engine", "decode", "clock", "sync", "transfer", "resources")
@@ -175,8 +176,8 @@ def _add_sync_options(parser: argparse.ArgumentParser) -> None:
     _add_seconds(parser, "play_s", number(10, 3600), PLAY_S, takes)
     parser.add_argument(
         "--filter",
-        choices=("envelope", "median", "kalman"),
-        default="envelope",
+        choices=FILTERS,
+        default=FILTERS[0],
         help="which clock filter (default %(default)s)",
     )
     parser.add_argument("--keep", action="store_true", help="keep the recordings beside the result")

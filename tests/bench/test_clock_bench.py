@@ -19,7 +19,7 @@ from phaselock.bench.lab.clock_host import ClockHost
 from phaselock.bench.lab.exchanges import Crystal, random_crystal, simulate
 from phaselock.bench.lab.links import PROFILES, Link
 from phaselock.errors import PhaseLockError
-from phaselock.sync.clock import FILTERS
+from phaselock.model.choices import FILTERS
 from phaselock.sync.trace import trace_bytes
 from tests.support.bench import Collector
 
