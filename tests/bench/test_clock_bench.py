@@ -1,4 +1,4 @@
-"""The benchmark of the clock filters: the simulated pinger, what counts as the truth, and the cases."""
+"""The benchmark of the clock filters: the simulated pinger, the true offset, and the cases."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_a_crystal_runs_fast_and_wanders_a_little() -> None:
     assert abs(rates_ppm.mean() - warm.drift_ppm) < 0.001
 
 
-def test_trains_are_those_of_the_pinger() -> None:
+def test_trains_have_the_numbers_of_the_schedule() -> None:
     exchanges = simulate(PROFILES["wired"], Crystal(0, 0.0), 40, "a")
     sent_s = np.array([one[0] for one in exchanges]) / 1e9
     counts = np.histogram(sent_s, np.arange(0, 40.1, 0.2))[0]
@@ -81,13 +81,13 @@ def test_a_slow_path_still_gets_through_in_pieces() -> None:
     assert all(one[3] - one[0] > 400_000_000 for one in exchanges)
 
 
-def test_a_seed_is_the_same_network_and_another_is_another() -> None:
+def test_a_seed_gives_the_same_exchanges_again_and_another_seed_gives_others() -> None:
     one, same, other = (simulate(PROFILES["wifi"], Crystal(0, 10.0), 3, seed) for seed in ("1", "1", "2"))
     assert one == same != other
 
 
 @pytest.mark.parametrize("kind", FILTERS)
-def test_without_jitter_every_filter_is_right(kind: str) -> None:
+def test_every_filter_is_exact_without_jitter(kind: str) -> None:
     crystal = Crystal(10**13, 0.0)
     exchanges = simulate(STILL, crystal, 10, "a")
     base_ns = exchanges[0][1] - exchanges[0][0]
@@ -105,7 +105,7 @@ def test_an_error_is_the_distance_from_the_truth() -> None:
     assert clock.filter_errors(trace, "envelope", 6).error_us == pytest.approx(7, abs=0.2)
 
 
-def test_what_is_not_known_yet_is_no_number() -> None:
+def test_errors_are_nan_before_the_filter_knows_the_clock() -> None:
     late = Link(up_us=400_000, down_us=400_000)
     trace = clock.simulated_trace(late, 4, "a")
     found = clock.filter_errors(trace, "envelope", 4)
@@ -113,7 +113,7 @@ def test_what_is_not_known_yet_is_no_number() -> None:
     assert np.isfinite(found.error_us[-1])
 
 
-def test_time_begins_with_joining_and_not_with_the_first_answer() -> None:
+def test_times_count_from_joining_and_not_from_the_first_answer() -> None:
     trace = clock.simulated_trace(PROFILES["wired"], 8, "a")
     assert trace.joined_ns == random_crystal(random.Random("a")).local_ns(0)
     late = [one for one in trace.exchanges if one[0] > trace.joined_ns + 3 * 10**9]
@@ -123,11 +123,11 @@ def test_time_begins_with_joining_and_not_with_the_first_answer() -> None:
 
 
 def errors_of(error_us: float) -> clock.Errors:
-    """At 5, 9 and 10 s; NaN: nothing is known ever."""
+    """Errors at 5, 9 and 10 s; NaN: the clock is never known."""
     return clock.Errors(np.array([5.0, 9.0, 10.0]), np.full(3, error_us), np.full(3, 10 + 0 * error_us))
 
 
-def test_what_is_not_known_is_as_wrong_as_can_be() -> None:
+def test_an_unknown_clock_counts_as_an_infinite_error() -> None:
     nothing = errors_of(math.nan)
     mostly = [errors_of(7.0)] * 19 + [nothing]
     hardly = [errors_of(7.0)] + [nothing] * 19
@@ -146,7 +146,7 @@ def test_what_is_not_known_is_as_wrong_as_can_be() -> None:
     assert np.isnan(p95).all() and np.isnan(p99).all()
 
 
-def test_the_truth_of_a_simulation_is_that_of_its_crystal() -> None:
+def test_the_true_offset_of_a_simulation_comes_from_its_clock() -> None:
     trace = clock.simulated_trace(PROFILES["wired"], 20, "seed")
     crystal = random_crystal(random.Random("seed"))
     for true_ns in (0, 10**10, 2 * 10**10):
@@ -155,7 +155,7 @@ def test_the_truth_of_a_simulation_is_that_of_its_crystal() -> None:
 
 
 @pytest.mark.parametrize(("profile", "seconds", "within_us"), [("wired", 60, 1), ("wifi", 60, 60), ("wan", 200, 30)])
-def test_hindsight_is_near_the_truth(profile: str, seconds: int, within_us: int) -> None:
+def test_the_estimate_from_a_whole_trace_is_near_the_true_offset(profile: str, seconds: int, within_us: int) -> None:
     trace = clock.simulated_trace(PROFILES[profile], seconds, "hindsight")
     at_ns = [trace.joined_ns + k * 10**9 for k in range(seconds)]
     errors_us = (clock.estimated_truth(trace.exchanges)(at_ns) - trace.truth(at_ns)) / 1000
@@ -163,7 +163,7 @@ def test_hindsight_is_near_the_truth(profile: str, seconds: int, within_us: int)
     assert np.abs(errors_us).max() > 0
 
 
-def test_hindsight_follows_a_crystal_that_wanders() -> None:
+def test_the_estimate_follows_a_clock_of_varying_rate() -> None:
     crystal = Crystal(10**13, 30.0, wander_ppm=0.5, wander_every_s=1200)
     exchanges = simulate(PROFILES["wired"], crystal, 600, "wander")
     base_ns = exchanges[0][1] - exchanges[0][0]
@@ -178,7 +178,7 @@ def options(**changes: object) -> argparse.Namespace:
 
 
 def shape(found: Collector, name: str, repeats: int) -> None:
-    """Every filter has a case with a value for each repeat; the first shows them all over time."""
+    """Every filter has a case with a value for each repeat; the first case has the plots of all filters."""
     cases = [found.cases[f"{name}, {kind}"] for kind in FILTERS]
     for case in cases:
         assert {figure.name: len(figure.values) for figure in case.figures} == dict.fromkeys(
@@ -227,7 +227,7 @@ def test_a_recorded_trace_is_a_case(tmp_path: pathlib.Path) -> None:
         clock._recorded([path], found, no_progress)
 
 
-def test_the_parts_share_the_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_three_sources_share_the_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     def part(*arguments: object) -> None:
         tell = arguments[-1]
         assert callable(tell)
@@ -274,13 +274,13 @@ def test_a_clock_host_runs_at_the_rate_it_is_given() -> None:
         assert (later_shown_ns - shown_ns) / (later_ns - machine_ns) == pytest.approx(1.005, abs=0.004)
 
 
-def test_a_clock_host_that_cannot_be_is_a_sentence() -> None:
+def test_a_clock_host_with_a_wrong_address_gives_an_error() -> None:
     with pytest.raises(PhaseLockError, match="did not start"), ClockHost("nonsense", 0.0, 0):
         pass
 
 
 @pytest.mark.slow
-def test_real_exchanges_agree_with_the_truth() -> None:
+def test_real_exchanges_agree_with_the_true_offset() -> None:
     trace = clock.measured_traces(12, 1, lambda done: None)["wired"]
     assert len(trace.exchanges) > 300
     found = clock.filter_errors(trace, "envelope", 12)

@@ -1,4 +1,4 @@
-"""The README's table of figures, and figures as words."""
+"""The README's tables of figures, and values as text."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_a_long_table_is_folded() -> None:
     assert table.tables_of(run).startswith("<details><summary>new</summary>\n\n| new |")
 
 
-def test_the_main_figures_are_in_a_table_for_each_benchmark() -> None:
+def test_each_benchmark_has_a_table() -> None:
     sync, new, how = table.tables_of(a_run()).split("\n\n")
     assert sync.splitlines() == [
         "| Synchronisation | start (µs) | settling (s) | clicks |",
@@ -105,13 +105,13 @@ CASES: Mapping[str, Callable[[], Case]] = {
 
 
 @pytest.mark.parametrize("benchmark", table.COLUMNS)
-def test_the_main_figures_are_those_that_are_measured(benchmark: str) -> None:
+def test_the_columns_are_measured(benchmark: str) -> None:
     case = CASES[benchmark]()
     assert case.benchmark == benchmark
     assert set(table.COLUMNS[benchmark]) <= {figure.name for figure in case.figures}
 
 
-def test_an_unfinished_run_says_so_in_the_table() -> None:
+def test_an_incomplete_run_is_marked() -> None:
     run = a_run()
     run.complete = False
     assert table.tables_of(run).endswith("**The run is not complete.**")
@@ -122,7 +122,7 @@ def test_the_readme_changes_between_its_marks_only(tmp_path: pathlib.Path, capsy
     result, readme = tmp_path / "run.json", tmp_path / "README.md"
     write_run(a_run(), result)
     readme.write_text(MARKED, "utf-8")
-    for _ in range(2):  # and once more without growing
+    for _ in range(2):  # the second time nothing is added
         assert cli.main(["bench", "table", str(result), "--readme", str(readme)]) == 0
         expected = f"# Title\n\n{table.BEGIN}\n{table.tables_of(a_run())}\n{table.END}\n\nThe rest.\n"
         assert readme.read_text("utf-8") == expected
@@ -143,7 +143,7 @@ def test_the_readme_changes_between_its_marks_only(tmp_path: pathlib.Path, capsy
         f"{table.END} {table.BEGIN} {table.END}",
     ],
 )
-def test_a_readme_without_its_marks_stays_as_it_is(
+def test_a_readme_without_marks_is_not_changed(
     document: str, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     result, readme = tmp_path / "run.json", tmp_path / "README.md"
@@ -154,7 +154,7 @@ def test_a_readme_without_its_marks_stays_as_it_is(
     assert readme.read_text("utf-8") == document
 
 
-def test_a_readme_that_cannot_be_read_is_told(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unreadable_readme_is_an_error(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     result, readme = tmp_path / "run.json", tmp_path / "README.md"
     write_run(a_run(), result)
     assert cli.main(["bench", "table", str(result), "--readme", str(readme)]) == 1
@@ -172,7 +172,7 @@ def test_without_a_readme_the_table_is_printed(tmp_path: pathlib.Path, capsys: p
     assert json.loads(capsys.readouterr().out)["markdown"] == table.tables_of(a_run())
 
 
-def test_a_strangers_run_cannot_close_the_marks() -> None:
+def test_text_of_a_run_cannot_close_the_marks() -> None:
     run = a_run()
     for case in run.cases:
         case.parameters["seeds"][:] = [table.END]  # type: ignore[index]
