@@ -91,7 +91,7 @@ def test_every_filter_is_exact_without_jitter(kind: str) -> None:
     crystal = Crystal(10**13, 0.0)
     exchanges = simulate(STILL, crystal, 10, "a")
     base_ns = exchanges[0][1] - exchanges[0][0]
-    trace = clock.Trace(exchanges, lambda at_ns: np.full(len(at_ns), -(10.0**13) - base_ns), 10**13)
+    trace = clock.ReferenceTrace(exchanges, lambda at_ns: np.full(len(at_ns), -(10.0**13) - base_ns), 10**13)
     found = clock.filter_errors(trace, kind, 10)
     assert np.isfinite(found.error_us).all()
     assert np.abs(found.error_us).max() < 0.2
@@ -101,7 +101,7 @@ def test_every_filter_is_exact_without_jitter(kind: str) -> None:
 def test_an_error_is_the_distance_from_the_truth() -> None:
     exchanges = simulate(STILL, Crystal(10**13, 0.0), 6, "a")
     base_ns = exchanges[0][1] - exchanges[0][0]
-    trace = clock.Trace(exchanges, lambda at_ns: np.full(len(at_ns), -(10.0**13) - base_ns - 7000), 10**13)
+    trace = clock.ReferenceTrace(exchanges, lambda at_ns: np.full(len(at_ns), -(10.0**13) - base_ns - 7000), 10**13)
     assert clock.filter_errors(trace, "envelope", 6).error_us == pytest.approx(7, abs=0.2)
 
 
@@ -122,9 +122,9 @@ def test_times_count_from_joining_and_not_from_the_first_answer() -> None:
     assert np.array_equal(np.isnan(found.error_us), found.at_s <= 3)
 
 
-def errors_of(error_us: float) -> clock.Errors:
+def errors_of(error_us: float) -> clock.FilterErrors:
     """Errors at 5, 9 and 10 s; NaN: the clock is never known."""
-    return clock.Errors(np.array([5.0, 9.0, 10.0]), np.full(3, error_us), np.full(3, 10 + 0 * error_us))
+    return clock.FilterErrors(np.array([5.0, 9.0, 10.0]), np.full(3, error_us), np.full(3, 10 + 0 * error_us))
 
 
 def test_an_unknown_clock_counts_as_an_infinite_error() -> None:

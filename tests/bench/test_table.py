@@ -85,7 +85,7 @@ def a_sync_case() -> Case:
 
 def a_clock_case() -> Case:
     at_s = np.arange(1.0, 11.0)
-    return clock._case("wired", {}, [[clock.Errors(at_s, at_s, at_s)]], (), "")
+    return clock._case("wired", {}, [[clock.FilterErrors(at_s, at_s, at_s)]], (), "")
 
 
 def a_resources_case() -> Case:

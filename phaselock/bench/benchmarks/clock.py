@@ -53,11 +53,11 @@ _PIECE_S, _STEP_S = 120.0, 30.0
 
 Floats = npt.NDArray[np.float64]
 TrueOffset = Callable[[Sequence[int]], Floats]
-"""Offset of the host's clock at these local times, (times,) float64 in ns, minus `Trace.base_ns`."""
+"""Offset of the host's clock at these local times, (times,) float64 in ns, minus `ReferenceTrace.base_ns`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Trace:
+class ReferenceTrace:
     """Exchanges, and the true offset."""
 
     exchanges: Sequence[Exchange]
@@ -72,7 +72,7 @@ class Trace:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Errors:
+class FilterErrors:
     """The errors of one filter on one trace, and the uncertainty that it claimed (one standard deviation), at times
     after joining. Each has the shape (times,); NaN before the filter knew anything."""
 
@@ -117,7 +117,7 @@ def published_maps(exchanges: Sequence[Exchange], kind: str) -> Iterator[tuple[i
                 yield arrived_ns, clock_map
 
 
-def filter_errors(trace: Trace, kind: str, seconds: float) -> Errors:
+def filter_errors(trace: ReferenceTrace, kind: str, seconds: float) -> FilterErrors:
     """The errors of this filter at SINCE_S and in every second of the second half."""
     at_s = np.unique([*(one for one in SINCE_S if one <= seconds), *np.arange(math.ceil(seconds / 2), seconds + 0.5)])
     at_ns = [trace.joined_ns + round(one * 1e9) for one in at_s]
@@ -129,13 +129,13 @@ def filter_errors(trace: Trace, kind: str, seconds: float) -> Errors:
             since_ns, clock_map = published[count - 1]
             guess_ns[k] = clock_map.offset_ns - trace.base_ns + clock_map.drift * (now_ns - clock_map.local_ns)
             claim_ns[k] = clock_status(clock_map, since_ns, 0, now_ns=now_ns).uncertainty_ns
-    return Errors(at_s, (guess_ns - trace.truth(at_ns)) / 1000, claim_ns / 1000)
+    return FilterErrors(at_s, (guess_ns - trace.truth(at_ns)) / 1000, claim_ns / 1000)
 
 
 # -- where exchanges come from -----------------------------------------------------------------------------------------
 
 
-def simulated_trace(link: Link, seconds: float, seed: str) -> Trace:
+def simulated_trace(link: Link, seconds: float, seed: str) -> ReferenceTrace:
     """Simulate a peer with a random crystal that joins over such a link. Raise PhaseLockError if no exchange
     arrives."""
     crystal = random_crystal(random.Random(seed))
@@ -147,7 +147,7 @@ def simulated_trace(link: Link, seconds: float, seed: str) -> Trace:
     def truth(at_ns: Sequence[int]) -> Floats:
         return np.array([_true_ns(crystal.local_ns, local_ns) - local_ns - base_ns for local_ns in at_ns], float)
 
-    return Trace(exchanges, truth, crystal.local_ns(0))
+    return ReferenceTrace(exchanges, truth, crystal.local_ns(0))
 
 
 def _true_ns(clock: Callable[[int], int], shown_ns: int) -> int:
@@ -173,7 +173,7 @@ def _peer(link: Link, seed: int) -> Iterator[tuple[ClockHost, PeerClock, int]]:
                 clock.close()
 
 
-def measured_traces(seconds: float, seed: int, progress: Callable[[float], None]) -> dict[str, Trace]:
+def measured_traces(seconds: float, seed: int, progress: Callable[[float], None]) -> dict[str, ReferenceTrace]:
     """Measure real exchanges over all profiles at once. The true offset comes from readings of both clocks. Raise
     PhaseLockError if a profile gives no exchange."""
     names = list(PROFILES)
@@ -197,7 +197,7 @@ def measured_traces(seconds: float, seed: int, progress: Callable[[float], None]
                 f"No answer of the clock came through the relay ({name}). Is there a firewall on the loopback?"
             )
     return {
-        name: Trace(measured[name], _line_through(measured[name], first[name], last[name]), peers[name][2])
+        name: ReferenceTrace(measured[name], _line_through(measured[name], first[name], last[name]), peers[name][2])
         for name in names
     }
 
@@ -265,7 +265,7 @@ def _middle_of_parallels(sent_s: Floats, there_us: Floats, came_s: Floats, back_
 
 # -- cases -------------------------------------------------------------------------------------------------------------
 
-ByFilter = dict[str, list[list[Errors]]]
+ByFilter = dict[str, list[list[FilterErrors]]]
 """For each filter and repeat, the errors on each trace."""
 
 
@@ -273,7 +273,7 @@ def _simulated(options: argparse.Namespace, bench: Bench, progress: Callable[[fl
     found: dict[str, ByFilter] = {name: collections.defaultdict(list) for name in PROFILES}
     steps = [(seed, name) for seed in options.seeds for name in PROFILES]
     for step, (seed, name) in enumerate(steps):
-        repeat: dict[str, list[Errors]] = {kind: [] for kind in FILTERS}
+        repeat: dict[str, list[FilterErrors]] = {kind: [] for kind in FILTERS}
         for number in range(TRACES):
             progress((step + number / TRACES) / len(steps), f"simulated {name}, seed {seed}")
             trace = simulated_trace(PROFILES[name], options.trace_s, f"{seed} {name} {number}")
@@ -319,7 +319,7 @@ def _recorded(paths: Sequence[pathlib.Path], bench: Bench, progress: Callable[[f
             raise PhaseLockError(
                 f"The trace {path} is too short: it has {seconds:.0f} seconds, and {2 * AFTER_S} are needed."
             )
-        trace = Trace(exchanges, estimated_truth(exchanges), exchanges[0][0])
+        trace = ReferenceTrace(exchanges, estimated_truth(exchanges), exchanges[0][0])
         round_trips_ms = [round_trip_ns(one) / 1e6 for one in exchanges]
         about = {
             **recorded.header,
@@ -350,7 +350,9 @@ def _add(bench: Bench, name: str, about: dict[str, object], found: ByFilter, not
         plots = ()
 
 
-def _case(name: str, about: dict[str, object], repeats: list[list[Errors]], plots: tuple[Plot, ...], note: str) -> Case:
+def _case(
+    name: str, about: dict[str, object], repeats: list[list[FilterErrors]], plots: tuple[Plot, ...], note: str
+) -> Case:
     settled = [_pooled(repeat, lambda at_s: at_s >= at_s[-1] / 2) for repeat in repeats]
     early = [_pooled(repeat, lambda at_s: at_s == AFTER_S) for repeat in repeats]
 
@@ -392,7 +394,7 @@ def _case(name: str, about: dict[str, object], repeats: list[list[Errors]], plot
     )
 
 
-def _pooled(repeat: list[Errors], when: Callable[[Floats], npt.NDArray[np.bool_]]) -> tuple[Floats, Floats]:
+def _pooled(repeat: list[FilterErrors], when: Callable[[Floats], npt.NDArray[np.bool_]]) -> tuple[Floats, Floats]:
     """The errors and claims of all traces at the times for which `when` is true."""
     error = np.concatenate([one.error_us[when(one.at_s)] for one in repeat])
     claim = np.concatenate([one.claim_us[when(one.at_s)] for one in repeat])

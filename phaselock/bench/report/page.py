@@ -285,46 +285,64 @@ def _drawn(plot: Plot, known: Sequence[Series], points: int, width_px: int) -> s
     # matplotlib warns of characters that its fonts do not have. The browser draws them with a font of its own.
     with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        names = dict.fromkeys(str(name) for one in known for name, _ in _measured(one))
-        bars = list(names)[:MAX_BARS] if plot.kind == "bars" else []
         sheet = Sheet(figsize=(width_px / 72, HEIGHT_PX / 72), dpi=72, layout="constrained")
         axes = sheet.subplots()
         log = plot.log_y and any(y > 0 for one in known for _, y in _measured(one))
-        value_axis: Any = axes.xaxis if bars else axes.yaxis
-        other: Any = axes.yaxis if bars else axes.xaxis
-        if bars:
-            sheet.set_size_inches(width_px / 72, (56 + 18 * _draw_bars(axes, bars, known)) / 72)
+        names = list(dict.fromkeys(str(name) for one in known for name, _ in _measured(one)))
+        if plot.kind == "bars":
+            height_px = _draw_bars(axes, names[:MAX_BARS], known)
+            sheet.set_size_inches(width_px / 72, height_px / 72)
+            _label_axes(plot, axes.xaxis, axes.yaxis)
         else:
-            for k, one in enumerate(known):
-                x, y = _thinned(one, points, positive_only=log)
-                dots: dict[str, Any] = {}
-                if plot.kind == "points":  # lines of length zero with round ends: a fifth of the size of markers
-                    gaps = np.full(len(x), np.nan)
-                    x, y = np.column_stack([x, x, gaps]).ravel(), np.column_stack([y, y, gaps]).ravel()
-                    dots = {"linewidth": 3.2, "solid_capstyle": "round"}
-                axes.plot(x, y, color=COLOURS[k % len(COLOURS)], linestyle="-" if k < len(COLOURS) else "--", **dots)
-            axes.margins(x=0.02)
-            low, high = axes.get_ylim()
-            if not log and low < high / 2 and all(y >= 0 for one in known for _, y in _measured(one)):
-                axes.set_ylim(bottom=0, top=high)
-            other.set_major_formatter(FuncFormatter(_tick))
-        other.grid(False)
-        value_axis.set_label_text(plain(plot.y_label, 80))
-        other.set_label_text(plain(plot.x_label, 80))
+            _draw_lines(axes, plot, known, points, log=log)
+            _label_axes(plot, axes.yaxis, axes.xaxis)
+            axes.xaxis.set_major_formatter(FuncFormatter(_tick))
         if log:
-            (axes.set_xscale if bars else axes.set_yscale)("log")
-            low, high = axes.get_xlim() if bars else axes.get_ylim()
-            value_axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 500 * low else (1,)))
-            value_axis.set_minor_locator(LogLocator(subs=()))
-        value_axis.set_major_formatter(FuncFormatter(_tick))
+            _use_log_scale(axes, is_horizontal=plot.kind == "bars")
         page = io.StringIO()
         sheet.savefig(page, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Format": None})
-    drawn = page.getvalue()
-    drawn = drawn[drawn.index("<svg") :]
-    drawn = re.sub(r"<(metadata|defs)>\s*<(rdf|style).*?</\1>", "", drawn, flags=re.DOTALL)
-    drawn = re.sub(r"\s*\n\s*", " ", re.sub(r' id="(?!m|p)\w+"', "", drawn))
-    drawn = re.sub(r'width="[\d.]+pt" height="[\d.]+pt"|font: [^;"]*;? ?', "", drawn, count=0)
-    return re.sub("(?<=: )(" + "|".join(_VARIABLES) + ')(?=[;"])', lambda found: f"var({_VARIABLES[found[0]]})", drawn)
+    return _embedded(page.getvalue())
+
+
+def _label_axes(plot: Plot, value_axis: Any, other_axis: Any) -> None:
+    other_axis.grid(False)
+    other_axis.set_label_text(plain(plot.x_label, 80))
+    value_axis.set_label_text(plain(plot.y_label, 80))
+    value_axis.set_major_formatter(FuncFormatter(_tick))
+
+
+def _use_log_scale(axes: Any, *, is_horizontal: bool) -> None:
+    (axes.set_xscale if is_horizontal else axes.set_yscale)("log")
+    low, high = axes.get_xlim() if is_horizontal else axes.get_ylim()
+    axis = axes.xaxis if is_horizontal else axes.yaxis
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 500 * low else (1,)))
+    axis.set_minor_locator(LogLocator(subs=()))
+    axis.set_major_formatter(FuncFormatter(_tick))
+
+
+def _draw_lines(axes: Any, plot: Plot, known: Sequence[Series], points: int, *, log: bool) -> None:
+    """Draw each series as a line or as points."""
+    for k, one in enumerate(known):
+        x, y = _thinned(one, points, positive_only=log)
+        dots: dict[str, Any] = {}
+        if plot.kind == "points":  # lines of length zero with round ends: a fifth of the size of markers
+            gaps = np.full(len(x), np.nan)
+            x, y = np.column_stack([x, x, gaps]).ravel(), np.column_stack([y, y, gaps]).ravel()
+            dots = {"linewidth": 3.2, "solid_capstyle": "round"}
+        axes.plot(x, y, color=COLOURS[k % len(COLOURS)], linestyle="-" if k < len(COLOURS) else "--", **dots)
+    axes.margins(x=0.02)
+    low, high = axes.get_ylim()
+    if not log and low < high / 2 and all(y >= 0 for one in known for _, y in _measured(one)):
+        axes.set_ylim(bottom=0, top=high)
+
+
+def _embedded(svg: str) -> str:
+    """The SVG element for a page: without metadata, sizes and fonts, and with the page's colour variables."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<(metadata|defs)>\s*<(rdf|style).*?</\1>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"\s*\n\s*", " ", re.sub(r' id="(?!m|p)\w+"', "", svg))
+    svg = re.sub(r'width="[\d.]+pt" height="[\d.]+pt"|font: [^;"]*;? ?', "", svg)
+    return re.sub("(?<=: )(" + "|".join(_VARIABLES) + ')(?=[;"])', lambda found: f"var({_VARIABLES[found[0]]})", svg)
 
 
 def _measured(series: Series) -> list[tuple[Any, float]]:
@@ -334,7 +352,8 @@ def _measured(series: Series) -> list[tuple[Any, float]]:
 
 
 def _draw_bars(axes: Any, names: Sequence[str], known: Sequence[Series]) -> float:
-    """Draw a group of bars for each name, one for each series that has a value. Return the height of all, in bars."""
+    """Draw a group of bars for each name, one for each series that has a value. Return the height that they need in
+    pixels."""
     values = [{str(name): value for name, value in _measured(one)} for one in known]
     ticks, top = [], 0.0
     for name in names:
@@ -348,7 +367,7 @@ def _draw_bars(axes: Any, names: Sequence[str], known: Sequence[Series]) -> floa
     axes.set_ylim(top - 0.8, -0.8)
     axes.margins(x=0.12)
     axes.tick_params(axis="y", length=0)
-    return top
+    return 56 + 18 * top
 
 
 def _thinned(series: Series, points: int, *, positive_only: bool) -> tuple[np.ndarray, np.ndarray]:
