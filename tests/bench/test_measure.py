@@ -344,30 +344,35 @@ def test_two_real_programs_on_virtual_cards(tmp_path: pathlib.Path) -> None:
     song, names = tmp_path / "signal.mp3", ("host", "peer")
     song.write_bytes(measure._signal(10))
     local = ("--bind", "127.0.0.1", "--port", "0", "--clock-port", "0")
-    with open_process_group(str(tmp_path)) as stage:
+    with open_process_group(str(tmp_path)) as programs:
 
         def card(name: str, ppm: float) -> tuple[str, ...]:
-            return "--backend", "virtual", "--card", json.dumps({"ppm": ppm, "record": str(tmp_path / "ear" / name)})
+            return (
+                "--backend",
+                "virtual",
+                "--card",
+                json.dumps({"ppm": ppm, "record": str(tmp_path / "recordings" / name)}),
+            )
 
-        host = stage.start("host", "host", str(song), *local, "--wait-peers", "1", "--play", *card("host", 0))
-        address = f"127.0.0.1:{stage.wait_for(host, 'session')['port']}"
-        stage.start("peer", "join", address, "--clock-skew-ppm=40", *card("peer", -60))
-        playing_ns = stage.wait_for(host, "playing")["session_ns"]
-        while stage.wait_for(host, "sync")["session_ns"] < playing_ns + 10_000_000_000:
+        host = programs.start("host", "host", str(song), *local, "--wait-peers", "1", "--play", *card("host", 0))
+        address = f"127.0.0.1:{programs.wait_for(host, 'session')['port']}"
+        programs.start("peer", "join", address, "--clock-skew-ppm=40", *card("peer", -60))
+        playing_ns = programs.wait_for(host, "playing")["session_ns"]
+        while programs.wait_for(host, "sync")["session_ns"] < playing_ns + 10_000_000_000:
             pass
         host.say("quit")
     both = [
-        delay.Loudspeaker([delay.read_recording(path) for path in (tmp_path / "ear" / name).glob("*.json")])
+        delay.Loudspeaker([delay.read_recording(path) for path in (tmp_path / "recordings" / name).glob("*.json")])
         for name in names
     ]
     middle_ns = delay.starts_ns(both[0])[0] + 6_000_000_000
-    left, right = (one.cut(middle_ns, 6 * RATE_HZ, RATE_HZ) for one in both)
+    left, right = (one.resampled(middle_ns, 6 * RATE_HZ, RATE_HZ) for one in both)
     found = figures(measure.stereo_case(sound(left, right)))
     assert found["distance_max_us"] < 1000
     assert (found["clicks"], found["silences"]) == (0, 0)
-    late = both[1].cut(middle_ns - 5_000_000, 6 * RATE_HZ, RATE_HZ)
-    heard = figures(measure.microphone_case(sound(left + late)))
-    assert heard["distance_p50_us"] == pytest.approx(5000 + found["offset_us"], abs=20)
+    late = both[1].resampled(middle_ns - 5_000_000, 6 * RATE_HZ, RATE_HZ)
+    microphone = figures(measure.microphone_case(sound(left + late)))
+    assert microphone["distance_p50_us"] == pytest.approx(5000 + found["offset_us"], abs=20)
 
 
 def test_the_input_is_checked_before_the_session_opens(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
