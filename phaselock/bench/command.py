@@ -1,4 +1,4 @@
-"""One command of `phaselock bench` that measures: its benchmarks one after the other, and what is written of them."""
+"""A command of `phaselock bench` that measures: it runs its benchmarks one after the other and writes the result."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from phaselock.errors import PhaseLockError
 
 
 class Recorder:
-    """A Bench: keeps every case in the run, and writes the run after each, so that nothing found is ever lost."""
+    """A Bench that keeps all cases in the run, and writes the run after each, so that no result is lost."""
 
     def __init__(self, run: Run, path: pathlib.Path, progress: Progress) -> None:
         self._run = run
@@ -31,9 +31,9 @@ class Recorder:
     def add(self, case: Case) -> None:
         """See Bench.add."""
         cases = self._run.cases
-        named = [k for k, one in enumerate(cases) if (one.benchmark, one.name) == (case.benchmark, case.name)]
-        if named:
-            cases[named[0]] = case
+        same = [k for k, one in enumerate(cases) if (one.benchmark, one.name) == (case.benchmark, case.name)]
+        if same:
+            cases[same[0]] = case
         else:
             cases.append(case)
         write_run(self._run, self._path)
@@ -44,10 +44,12 @@ class Recorder:
 
 
 def measure(options: argparse.Namespace, terminal: Terminal) -> int:
-    """Run the benchmarks of `options.benchmarks`; 0 if all of them came to their end. What was found is written however
-    they end, after Ctrl-C and SIGTERM, too."""
+    """Run the benchmarks of `options.benchmarks`. Return 0 if all finished, otherwise 1.
+
+    The cases found are written in any event, after Ctrl-C and SIGTERM, too. Raise PhaseLockError if there is none.
+    """
     folder = _folder(options)
-    options.out = folder  # for benchmarks that keep more than their figures
+    options.out = folder  # for benchmarks that keep recordings
     run = new_run(tuple(sys.argv[1:]))
     with _interruptible():
         try:
@@ -56,7 +58,7 @@ def measure(options: argparse.Namespace, terminal: Terminal) -> int:
             if run.cases:
                 _conclude(run, folder, terminal)
             else:
-                _forget(folder)
+                _remove_empty(folder)
     if not run.cases:
         raise PhaseLockError(" ".join(run.problems) or "Nothing was measured.")
     return 0 if run.complete else 1
@@ -64,30 +66,31 @@ def measure(options: argparse.Namespace, terminal: Terminal) -> int:
 
 def _measure(options: argparse.Namespace, progress: Progress, run: Run, folder: pathlib.Path) -> None:
     recorder = Recorder(run, folder / "run.json", progress)
-    began = time.monotonic()
+    began_s = time.monotonic()
     try:
         for name in options.benchmarks:
             progress.begin(name)
-            at = f"{name}: " if len(options.benchmarks) > 1 else ""
-            with _told(run, at):
+            prefix = f"{name}: " if len(options.benchmarks) > 1 else ""
+            with _errors_as_problems(run, prefix):
                 importlib.import_module(f"phaselock.bench.benchmarks.{name}").run(options, recorder)
         run.complete = not run.problems
     except KeyboardInterrupt:
-        run.problems.append("Interrupted: what follows is not all.")
+        run.problems.append("Interrupted: some results are missing.")
     finally:
         progress.end()
-        run.seconds = time.monotonic() - began
+        run.seconds = time.monotonic() - began_s
 
 
 def _conclude(run: Run, folder: pathlib.Path, terminal: Terminal) -> None:
-    """Write and say all that is known. What cannot be written is a problem, and keeps nothing else from being told."""
+    """Write the result and the reports, and print a summary. A file that cannot be written becomes a problem of the
+    run."""
     writers: tuple[Callable[[], None], ...] = (
         lambda: write_run(run, folder / "run.json"),
         lambda: page.write(run, folder),
     )
     before = len(run.problems)
     for write in writers:
-        with _told(run):
+        with _errors_as_problems(run):
             write()
     written = len(run.problems) == before
     run.complete = run.complete and written
@@ -99,9 +102,9 @@ def _conclude(run: Run, folder: pathlib.Path, terminal: Terminal) -> None:
     for problem in run.problems:
         terminal.event("warning", None, {"message": problem})
     figures = [
-        {"benchmark": case.benchmark, "case": case.name, **dataclasses.asdict(figure)}
+        {"benchmark": case.benchmark, "case": case.name, **dataclasses.asdict(metric)}
         for case in run.cases
-        for figure in case.figures
+        for metric in case.figures
     ]
     fields = finite({"complete": run.complete, "folder": str(folder), "figures": figures, "problems": run.problems})
     message = f"Written: {folder / 'report.html'}" if written else f"Not everything could be written to {folder}."
@@ -109,29 +112,29 @@ def _conclude(run: Run, folder: pathlib.Path, terminal: Terminal) -> None:
     terminal.say(message)
 
 
-def _forget(folder: pathlib.Path) -> None:
-    """Where nothing was found there is nothing to keep, nor to stand in the way of the next attempt."""
+def _remove_empty(folder: pathlib.Path) -> None:
+    """Remove the folder if it is empty, so that it does not block the next attempt."""
     with contextlib.suppress(OSError):
         (folder / "run.json.part").unlink(missing_ok=True)
-        folder.rmdir()  # only if it is empty
+        folder.rmdir()  # fails if it is not empty
 
 
 @contextlib.contextmanager
-def _told(run: Run, at: str = "") -> Iterator[None]:
-    """What the machine lacks, or somebody can mend, is a problem of the run and not its end."""
+def _errors_as_problems(run: Run, prefix: str = "") -> Iterator[None]:
+    """Turn errors of this computer or of the user into problems of the run, which continues."""
     try:
         yield
     except PhaseLockError as error:
-        run.problems.append(f"{at}{error}")
+        run.problems.append(f"{prefix}{error}")
     except OSError as error:
-        run.problems.append(f"{at}The system refused: {error.strerror or error}.")
+        run.problems.append(f"{prefix}The system refused: {error.strerror or error}.")
     except MemoryError:
-        run.problems.append(f"{at}There is not enough memory.")
+        run.problems.append(f"{prefix}There is not enough memory.")
 
 
 @contextlib.contextmanager
 def _interruptible() -> Iterator[None]:
-    # SIGINT as well: a program that was started in the background ignores it otherwise.
+    # SIGINT as well: a program that was started in the background ignores it by default.
     before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield

@@ -1,4 +1,4 @@
-"""What a running benchmark reports to."""
+"""The interface between a benchmark and the command that runs it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,15 @@ from phaselock.bench.results import Case
 
 
 class Bench(Protocol):
-    """Given to every benchmark's `run(options, bench)`; KeyboardInterrupt may come at any moment and must pass through,
-    leaving no process or thread behind. What was added until then is kept."""
+    """The argument of every benchmark's `run(options, bench)`.
+
+    KeyboardInterrupt may be raised at any moment. A benchmark must let it pass and leave no process or thread behind.
+    All cases added before are kept.
+    """
 
     def add(self, case: Case) -> None:
-        """A case is measured; one of the same benchmark and name takes the place of its forerunner, so that a benchmark
-        can add after every repeat."""
+        """Add a case. It replaces a case of the same benchmark and name, so that a benchmark can add after every
+        repeat."""
 
     def progress(self, done: float, doing: str) -> None:
-        """How much of this benchmark is done, 0 to 1, and what is being done now, in a few words. Cheap."""
+        """Report the share of this benchmark that is done, from 0 to 1, and the current step in a few words. Cheap."""

@@ -1,77 +1,65 @@
-"""How far the benchmarks are: a bar where somebody watches, a line now and then elsewhere, events for programs."""
+"""The progress of benchmarks: a bar on a terminal, a line for each step elsewhere, events for programs."""
 
 from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from collections.abc import Callable, Sequence
 
-REDRAW_S = 0.1
-EVENT_S = 1.0
-TELLING_S = 3.0
-"""So long, and so much, must have passed before the time left is estimated."""
-TELLING_SHARE = 0.03
+from phaselock.bench.report.text import clock
+from phaselock.console.output import Terminal
+
+REDRAW_EVERY_S = 0.1
+EVENT_EVERY_S = 1.0
+MIN_ELAPSED_S, MIN_DONE_SHARE = 3.0, 0.03
+"""The time left is estimated once both are reached."""
 BAR_CELLS = 24
 
 
-class Screen(Protocol):
-    """What this needs of a Terminal."""
-
-    @property
-    def in_place(self) -> bool: ...
-
-    def event(self, name: str, session_ns: None, fields: Mapping[str, object], *, to_people: bool = True) -> None: ...
-
-    def say(self, text: str) -> None: ...
-
-    def show(self, text: str) -> None: ...
-
-    def clear_progress(self) -> None: ...
-
-
 class Progress:
-    """The progress of `benchmarks`, which run one after the other. `now` tells seconds."""
+    """The progress of `benchmarks`, which run one after the other. `now` returns seconds."""
 
-    def __init__(self, screen: Screen, benchmarks: Sequence[str], now: Callable[[], float] = time.monotonic) -> None:
-        self._screen = screen
+    def __init__(
+        self, terminal: Terminal, benchmarks: Sequence[str], now: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._terminal = terminal
         self._benchmarks = tuple(benchmarks)
         self._now = now
         self._name = ""
         self._doing = ""
         self._began_s = 0.0
         self._redraw_s = self._event_s = -math.inf
-        """When it may be drawn, and told to programs, again."""
+        """Earliest time of the next drawing, and of the next event."""
 
     def begin(self, name: str) -> None:
-        """The benchmark of this name begins."""
+        """The benchmark of this name starts."""
         self._name, self._doing, self._began_s = name, "", self._now()
         self._redraw_s = self._event_s = -math.inf
         self.show(0.0, "begins")
 
     def show(self, done: float, doing: str) -> None:
-        """So much of it is done, 0 to 1, and this is being done. Cheap enough for every step."""
+        """Show the share that is done, from 0 to 1, and the current step. Cheap enough for every step."""
         now_s = self._now()
         done = min(max(done, 0.0), 1.0) if math.isfinite(done) else 0.0
         elapsed_s = now_s - self._began_s
-        telling = done >= TELLING_SHARE and elapsed_s >= TELLING_S
-        left_s = elapsed_s * (1 - done) / done if telling else None
+        is_known = done >= MIN_DONE_SHARE and elapsed_s >= MIN_ELAPSED_S
+        left_s = elapsed_s * (1 - done) / done if is_known else None
         if now_s >= self._event_s:
-            self._event_s = now_s + EVENT_S
+            self._event_s = now_s + EVENT_EVERY_S
             fields = {"benchmark": self._name, "done": round(done, 4), "doing": doing}
             times = {"elapsed_s": round(elapsed_s, 1), "left_s": None if left_s is None else round(left_s, 1)}
-            self._screen.event("progress", None, {**fields, **times}, to_people=False)
-        if not self._screen.in_place:
+            self._terminal.event("progress", None, {**fields, **times}, to_people=False)
+        if not self._terminal.in_place:
             if doing != self._doing:
-                self._screen.say(f"{self._name}: {doing}")
+                self._terminal.say(f"{self._name}: {doing}")
         elif now_s >= self._redraw_s:
-            self._redraw_s = now_s + REDRAW_S
-            self._screen.show(self._line(done, elapsed_s, left_s) + "\n" + doing)
+            self._redraw_s = now_s + REDRAW_EVERY_S
+            self._terminal.show(self._line(done, elapsed_s, left_s) + "\n" + doing)
         self._doing = doing
 
     def end(self) -> None:
-        """All is done, or given up: the bar goes."""
-        self._screen.clear_progress()
+        """Remove the bar."""
+        self._terminal.clear_progress()
 
     def _line(self, done: float, elapsed_s: float, left_s: float | None) -> str:
         filled = round(done * BAR_CELLS)
@@ -79,12 +67,5 @@ class Progress:
         name = self._name
         if len(self._benchmarks) > 1:
             name += f" ({self._benchmarks.index(name) + 1} of {len(self._benchmarks)})"
-        left = "" if left_s is None else f", about {_duration(left_s)} left"
-        return f"{name}  {bar} {done:4.0%}  {_duration(elapsed_s)}{left}"
-
-
-def _duration(seconds: float) -> str:
-    """Seconds as people read them: 2:34, 1:02:34."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+        left = "" if left_s is None else f", about {clock(left_s)} left"
+        return f"{name}  {bar} {done:4.0%}  {clock(elapsed_s)}{left}"

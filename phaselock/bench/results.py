@@ -1,7 +1,7 @@
-"""What a benchmark found: cases with figures, raw samples and plots, the machine it was found on, and the file of it.
+"""The result of benchmarks: cases with metrics, raw samples and plots, the computer on which they ran, and its file.
 
-A *figure* is one quantity with a value for every repeat (mostly: for every seed). A *case* is one configuration that
-was measured: `sync` has one for each scenario, `engine` one for each pair of rates.
+A *metric* is one quantity with a value for each repeat; a repeat mostly has a seed of its own. A *case* is one
+configuration: `sync` has one for each scenario, `engine` one for each pair of rates. The file calls metrics "figures".
 """
 
 from __future__ import annotations
@@ -25,14 +25,15 @@ from phaselock.errors import PhaseLockError
 FORMAT = "phaselock-bench"
 FORMAT_VERSION = 1
 MAX_FILE_BYTES = 50_000_000
-DEEPEST = 20
+MAX_DEPTH = 20
 
 Better = Literal["less", "more", ""]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Metric:
-    """One quantity, a value for each repeat; `better` says which way is better, empty where neither is."""
+    """One quantity with a value for each repeat. `better` is the better direction, empty if neither is. A value that is
+    not finite was not measured."""
 
     name: str
     unit: str
@@ -42,7 +43,7 @@ class Metric:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Series:
-    """One line, or one set of points or bars, of a plot; with bars, `x` are their names."""
+    """One line, set of points or set of bars in a plot. For bars, `x` contains their names."""
 
     label: str
     x: tuple[float, ...] | tuple[str, ...]
@@ -51,7 +52,7 @@ class Series:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Plot:
-    """What a report draws."""
+    """A plot of a report."""
 
     title: str
     x_label: str
@@ -63,7 +64,7 @@ class Plot:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Case:
-    """One configuration that was measured. `samples` are the raw ones: whatever JSON can hold."""
+    """One configuration that was measured. `samples` are the raw measurements, of any type that JSON can contain."""
 
     benchmark: str
     name: str
@@ -76,7 +77,8 @@ class Case:
 
 @dataclasses.dataclass(slots=True)
 class Run:
-    """All that one command measured. Not `complete` when it was interrupted or a benchmark failed (see `problems`)."""
+    """All that one command measured. It is not `complete` if it was interrupted or a benchmark failed, see
+    `problems`."""
 
     command: tuple[str, ...]
     began: str
@@ -88,8 +90,8 @@ class Run:
 
 
 def new_run(command: tuple[str, ...]) -> Run:
-    """An empty run that begins now, on this machine. Of absolute paths only the last part is kept: where things lie is
-    nobody else's business."""
+    """An empty run that begins now, on this computer. Of absolute paths in the command only the last part is kept,
+    because paths are private."""
     words = tuple(map(_without_folders, command))
     return Run(words, datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"), about_machine())
 
@@ -100,8 +102,8 @@ def _without_folders(word: str) -> str:
 
 
 def about_machine() -> dict[str, Any]:
-    """What somebody who reads the figures wants to know of where they come from; no name of machine or user."""
-    wanted = ("numpy", "scipy", "miniaudio", "msgpack", "customtkinter")
+    """The software and hardware on which a result depends, without names of the computer and its user."""
+    packages = ("numpy", "scipy", "miniaudio", "msgpack", "customtkinter")
     return {
         "phaselock": __version__,
         "commit": _commit(),
@@ -111,12 +113,12 @@ def about_machine() -> dict[str, Any]:
         "architecture": platform.machine(),
         "processor": _processor(),
         "cores": os.cpu_count(),
-        "packages": {name: _package_version(name) for name in wanted},
+        "packages": {name: _package_version(name) for name in packages},
     }
 
 
 def write_run(run: Run, path: pathlib.Path) -> None:
-    """Write all of it as JSON, whole or not at all. PhaseLockError when it cannot be written."""
+    """Write the run as JSON. The file is replaced as a whole. Raise PhaseLockError if it cannot be written."""
     document = {"format": FORMAT, "format_version": FORMAT_VERSION, **dataclasses.asdict(run)}
     unfinished = path.with_name(path.name + ".part")
     try:
@@ -127,21 +129,21 @@ def write_run(run: Run, path: pathlib.Path) -> None:
 
 
 def read_run(path: pathlib.Path) -> Run:
-    """What `write_run` wrote. PhaseLockError for any other file."""
+    """Read the result of `write_run`. Raise PhaseLockError for any other file."""
     try:
         if path.exists() and not path.is_file():
-            raise ValueError("it is no file")
+            raise ValueError("it is not a file")
         if path.stat().st_size > MAX_FILE_BYTES:
             raise ValueError("it is too large")
         found = json.loads(path.read_text("utf-8"))
         if not isinstance(found, dict) or found.get("format") != FORMAT:
-            raise ValueError("it is something else")
+            raise ValueError("it is another kind of file")
         if found.get("format_version") != FORMAT_VERSION:
             raise ValueError("it was written by another version of PhaseLock")
         return Run(
             command=tuple(map(str, found["command"])),
             began=str(found["began"]),
-            machine=_shallow(_mapping(found["machine"])),
+            machine=_checked_depth(_mapping(found["machine"])),
             cases=[_case(one) for one in found["cases"]],
             problems=[str(one) for one in found["problems"]],
             seconds=float(found["seconds"]),
@@ -160,7 +162,7 @@ def _case(found: Any) -> Case:
     return Case(
         benchmark=str(found["benchmark"]),
         name=str(found["name"]),
-        parameters=_shallow(_mapping(found["parameters"])),
+        parameters=_checked_depth(_mapping(found["parameters"])),
         figures=tuple(
             Metric(str(one["name"]), str(one["unit"]), _numbers(one["values"]), _better(one["better"]))
             for one in found["figures"]
@@ -174,7 +176,7 @@ def _case(found: Any) -> Case:
 def _plot(found: Any) -> Plot:
     kind = found["kind"]
     if kind not in ("line", "points", "bars"):
-        raise ValueError(f"{kind!r} is no kind of plot")
+        raise ValueError(f"{kind!r} is not a kind of plot")
     series = tuple(
         Series(
             str(one["label"]),
@@ -196,13 +198,13 @@ def _mapping(found: Any) -> dict[str, Any]:
     return found
 
 
-def _shallow(found: Any, levels: int = DEEPEST) -> Any:
-    """For what is compared and printed, which goes one call deeper for each level."""
+def _checked_depth(found: Any, levels: int = MAX_DEPTH) -> Any:
+    """Check a value that is compared and printed recursively: raise ValueError if it is nested too deeply."""
     if isinstance(found, dict | list):
         if not levels:
             raise ValueError("it is nested too deeply")
         for one in found.values() if isinstance(found, dict) else found:
-            _shallow(one, levels - 1)
+            _checked_depth(one, levels - 1)
     return found
 
 
@@ -214,7 +216,7 @@ def _better(found: Any) -> Better:
 
 
 def finite(value: Any) -> Any:
-    """JSON knows no NaN and no infinity: null stands for what could not be measured."""
+    """A copy for JSON, which has no NaN and no infinity: they become null, and numpy arrays become lists."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
@@ -227,13 +229,15 @@ def finite(value: Any) -> Any:
 
 
 def _commit() -> str | None:
-    """The commit of the checkout that runs, with a plus where it was changed; None for an installed package."""
-    house = pathlib.Path(__file__).resolve().parents[2]
-    if not (house / ".git").exists():
+    """The commit of the checkout that runs, with a plus if files were changed; None for an installed package."""
+    checkout = pathlib.Path(__file__).resolve().parents[2]
+    if not (checkout / ".git").exists():
         return None
 
     def git(*words: str) -> str:
-        return subprocess.run(["git", "-C", house, *words], capture_output=True, text=True, check=True).stdout.strip()
+        return subprocess.run(
+            ["git", "-C", checkout, *words], capture_output=True, text=True, check=True
+        ).stdout.strip()
 
     try:
         return git("rev-parse", "--short=12", "HEAD") + ("+" if git("status", "--porcelain", "-uno") else "")

@@ -1,4 +1,4 @@
-"""The benchmark of the clock filters: the simulated pinger, what counts as the truth, and the cases."""
+"""The benchmark of the clock filters: the simulated pinger, the true offset, and the cases."""
 
 from __future__ import annotations
 
@@ -14,96 +14,120 @@ import numpy as np
 import pytest
 
 from phaselock.bench.benchmarks import clock
-from phaselock.bench.lab import exchanges as trains
+from phaselock.bench.lab import exchanges as schedule
 from phaselock.bench.lab.clock_host import ClockHost
+from phaselock.bench.lab.exchanges import Crystal, random_crystal, simulate
 from phaselock.bench.lab.links import PROFILES, Link
 from phaselock.errors import PhaseLockError
-from phaselock.sync.clock import FILTERS
+from phaselock.model.choices import FILTERS
 from phaselock.sync.trace import trace_bytes
 from tests.support.bench import Collector
 
 STILL = Link(100, 0, 0, 100, 0, 0)
 
 
-def true_offset_ns(crystal: trains.Crystal, true_ns: int) -> int:
+def true_offset_ns(crystal: Crystal, true_ns: int) -> int:
     return true_ns - crystal.local_ns(true_ns)
 
 
 def test_a_crystal_runs_fast_and_wanders_a_little() -> None:
-    even = trains.Crystal(10**13, 50.0)
+    even = Crystal(10**13, 50.0)
     assert even.local_ns(0) == 10**13
     assert even.local_ns(10**11) - even.local_ns(0) == 10**11 + 5_000_000
-    warm = trains.some_crystal(random.Random(1))
+    warm = random_crystal(random.Random(1))
     shown = np.array([warm.local_ns(k * 10**9) for k in range(1200)])
     rates_ppm = (np.diff(shown) / 1e9 - 1) * 1e6
     assert 0.08 < np.ptp(rates_ppm) < 0.11
     assert abs(rates_ppm.mean() - warm.drift_ppm) < 0.001
 
 
-def test_trains_are_those_of_the_pinger() -> None:
-    exchanges = trains.simulate(PROFILES["wired"], trains.Crystal(0, 0.0), 40, "a")
+def test_trains_have_the_numbers_of_the_schedule() -> None:
+    exchanges = simulate(PROFILES["wired"], Crystal(0, 0.0), 40, "a")
     sent_s = np.array([one[0] for one in exchanges]) / 1e9
     counts = np.histogram(sent_s, np.arange(0, 40.1, 0.2))[0]
     assert counts[0] == 64
     assert set(counts[1:150]) == {32}
     assert set(counts[150:]) == {8}
-    lossy = trains.simulate(Link(up_loss=0.2, down_loss=0.2), trains.Crystal(0, 0.0), 40, "a")
+    lossy = simulate(Link(up_loss=0.2, down_loss=0.2), Crystal(0, 0.0), 40, "a")
     assert 0.25 < len(lossy) / len(exchanges) < 0.75
 
 
+UNITS_NS = {"PL_NS_PER_MS": 10**6, "PL_NS_PER_S": 10**9}
+
+
+@pytest.mark.parametrize(
+    ("name", "older_name"),
+    [
+        ("TRAIN_INTERVAL_NS", "TRAIN_EVERY"),
+        ("TRAIN_NS", "TRAIN_LASTS"),
+        ("BURST_NS", "BURST_LASTS"),
+        ("PING_NS", "PACE"),
+        ("YOUNG_NS", "YOUNG_FOR"),
+        ("BURST_PINGS", "BURST_COUNTS"),
+        ("YOUNG_PINGS", "YOUNG_COUNTS"),
+        ("TRAIN_PINGS", "TRAIN_COUNTS"),
+    ],
+)
+def test_the_schedule_is_that_of_the_pinger(name: str, older_name: str) -> None:
+    source = (pathlib.Path(__file__).parents[2] / "ext" / "pl_udp.c").read_text("utf-8")
+    [value] = re.findall(rf"\b(?:{name}|{older_name}) = ([^,;}}]+)", source)
+    factors = [UNITS_NS.get(factor) or int(factor.removesuffix("LL")) for factor in value.split() if factor != "*"]
+    assert getattr(schedule, name) == math.prod(factors)
+
+
 def test_a_slow_path_still_gets_through_in_pieces() -> None:
-    exchanges = trains.simulate(Link(up_us=100_000, down_us=100_000), trains.Crystal(0, 0.0), 5, "a")
+    exchanges = simulate(Link(up_us=100_000, down_us=100_000), Crystal(0, 0.0), 5, "a")
     assert len(exchanges) > 100
     assert all(one[3] - one[0] > 400_000_000 for one in exchanges)
 
 
-def test_a_seed_is_the_same_network_and_another_is_another() -> None:
-    one, same, other = (trains.simulate(PROFILES["wifi"], trains.Crystal(0, 10.0), 3, seed) for seed in ("1", "1", "2"))
+def test_a_seed_gives_the_same_exchanges_again_and_another_seed_gives_others() -> None:
+    one, same, other = (simulate(PROFILES["wifi"], Crystal(0, 10.0), 3, seed) for seed in ("1", "1", "2"))
     assert one == same != other
 
 
 @pytest.mark.parametrize("kind", FILTERS)
-def test_without_jitter_every_filter_is_right(kind: str) -> None:
-    crystal = trains.Crystal(10**13, 0.0)
-    exchanges = trains.simulate(STILL, crystal, 10, "a")
+def test_every_filter_is_exact_without_jitter(kind: str) -> None:
+    crystal = Crystal(10**13, 0.0)
+    exchanges = simulate(STILL, crystal, 10, "a")
     base_ns = exchanges[0][1] - exchanges[0][0]
-    trace = clock.Trace(exchanges, lambda at_ns: np.full(len(at_ns), -(10.0**13) - base_ns), 10**13)
-    found = clock.errors(trace, kind, 10)
+    trace = clock.ReferenceTrace(exchanges, lambda at_ns: np.full(len(at_ns), -(10.0**13) - base_ns), 10**13)
+    found = clock.filter_errors(trace, kind, 10)
     assert np.isfinite(found.error_us).all()
     assert np.abs(found.error_us).max() < 0.2
     assert (found.claim_us >= 0).all()
 
 
 def test_an_error_is_the_distance_from_the_truth() -> None:
-    exchanges = trains.simulate(STILL, trains.Crystal(10**13, 0.0), 6, "a")
+    exchanges = simulate(STILL, Crystal(10**13, 0.0), 6, "a")
     base_ns = exchanges[0][1] - exchanges[0][0]
-    trace = clock.Trace(exchanges, lambda at_ns: np.full(len(at_ns), -(10.0**13) - base_ns - 7000), 10**13)
-    assert clock.errors(trace, "envelope", 6).error_us == pytest.approx(7, abs=0.2)
+    trace = clock.ReferenceTrace(exchanges, lambda at_ns: np.full(len(at_ns), -(10.0**13) - base_ns - 7000), 10**13)
+    assert clock.filter_errors(trace, "envelope", 6).error_us == pytest.approx(7, abs=0.2)
 
 
-def test_what_is_not_known_yet_is_no_number() -> None:
+def test_errors_are_nan_before_the_filter_knows_the_clock() -> None:
     late = Link(up_us=400_000, down_us=400_000)
-    trace = clock.simulated(late, 4, "a")
-    found = clock.errors(trace, "envelope", 4)
+    trace = clock.simulated_trace(late, 4, "a")
+    found = clock.filter_errors(trace, "envelope", 4)
     assert np.isnan(found.error_us[found.at_s == 0.5]).all() and np.isnan(found.claim_us[0])
     assert np.isfinite(found.error_us[-1])
 
 
-def test_time_begins_with_joining_and_not_with_the_first_answer() -> None:
-    trace = clock.simulated(PROFILES["wired"], 8, "a")
-    assert trace.joined_ns == trains.some_crystal(random.Random("a")).local_ns(0)
+def test_times_count_from_joining_and_not_from_the_first_answer() -> None:
+    trace = clock.simulated_trace(PROFILES["wired"], 8, "a")
+    assert trace.joined_ns == random_crystal(random.Random("a")).local_ns(0)
     late = [one for one in trace.exchanges if one[0] > trace.joined_ns + 3 * 10**9]
     deaf = dataclasses.replace(trace, exchanges=late)
-    found = clock.errors(deaf, "envelope", 8)
+    found = clock.filter_errors(deaf, "envelope", 8)
     assert np.array_equal(np.isnan(found.error_us), found.at_s <= 3)
 
 
-def errors_of(error_us: float) -> clock.Errors:
-    """At 5, 9 and 10 s; NaN: nothing is known ever."""
-    return clock.Errors(np.array([5.0, 9.0, 10.0]), np.full(3, error_us), np.full(3, 10 + 0 * error_us))
+def errors_of(error_us: float) -> clock.FilterErrors:
+    """Errors at 5, 9 and 10 s; NaN: the clock is never known."""
+    return clock.FilterErrors(np.array([5.0, 9.0, 10.0]), np.full(3, error_us), np.full(3, 10 + 0 * error_us))
 
 
-def test_what_is_not_known_is_as_wrong_as_can_be() -> None:
+def test_an_unknown_clock_counts_as_an_infinite_error() -> None:
     nothing = errors_of(math.nan)
     mostly = [errors_of(7.0)] * 19 + [nothing]
     hardly = [errors_of(7.0)] + [nothing] * 19
@@ -122,28 +146,28 @@ def test_what_is_not_known_is_as_wrong_as_can_be() -> None:
     assert np.isnan(p95).all() and np.isnan(p99).all()
 
 
-def test_the_truth_of_a_simulation_is_that_of_its_crystal() -> None:
-    trace = clock.simulated(PROFILES["wired"], 20, "seed")
-    crystal = trains.some_crystal(random.Random("seed"))
+def test_the_true_offset_of_a_simulation_comes_from_its_clock() -> None:
+    trace = clock.simulated_trace(PROFILES["wired"], 20, "seed")
+    crystal = random_crystal(random.Random("seed"))
     for true_ns in (0, 10**10, 2 * 10**10):
         found = trace.truth([crystal.local_ns(true_ns)])[0] + trace.base_ns
         assert abs(found - true_offset_ns(crystal, true_ns)) < 2
 
 
 @pytest.mark.parametrize(("profile", "seconds", "within_us"), [("wired", 60, 1), ("wifi", 60, 60), ("wan", 200, 30)])
-def test_hindsight_is_near_the_truth(profile: str, seconds: int, within_us: int) -> None:
-    trace = clock.simulated(PROFILES[profile], seconds, "hindsight")
+def test_the_estimate_from_a_whole_trace_is_near_the_true_offset(profile: str, seconds: int, within_us: int) -> None:
+    trace = clock.simulated_trace(PROFILES[profile], seconds, "hindsight")
     at_ns = [trace.joined_ns + k * 10**9 for k in range(seconds)]
-    errors_us = (clock.hindsight(trace.exchanges)(at_ns) - trace.truth(at_ns)) / 1000
+    errors_us = (clock.estimated_truth(trace.exchanges)(at_ns) - trace.truth(at_ns)) / 1000
     assert np.abs(errors_us).max() < within_us
     assert np.abs(errors_us).max() > 0
 
 
-def test_hindsight_follows_a_crystal_that_wanders() -> None:
-    crystal = trains.Crystal(10**13, 30.0, wander_ppm=0.5, wander_every_s=1200)
-    exchanges = trains.simulate(PROFILES["wired"], crystal, 600, "wander")
+def test_the_estimate_follows_a_clock_of_varying_rate() -> None:
+    crystal = Crystal(10**13, 30.0, wander_ppm=0.5, wander_every_s=1200)
+    exchanges = simulate(PROFILES["wired"], crystal, 600, "wander")
     base_ns = exchanges[0][1] - exchanges[0][0]
-    seen = clock.hindsight(exchanges)
+    seen = clock.estimated_truth(exchanges)
     for true_ns in range(0, 600 * 10**9, 10**10):
         wrong_ns = seen([crystal.local_ns(true_ns)])[0] + base_ns - true_offset_ns(crystal, true_ns)
         assert abs(wrong_ns) < 10_000
@@ -154,7 +178,7 @@ def options(**changes: object) -> argparse.Namespace:
 
 
 def shape(found: Collector, name: str, repeats: int) -> None:
-    """Every filter has a case with a value for each repeat; the first shows them all over time."""
+    """Every filter has a case with a value for each repeat; the first case has the plots of all filters."""
     cases = [found.cases[f"{name}, {kind}"] for kind in FILTERS]
     for case in cases:
         assert {figure.name: len(figure.values) for figure in case.figures} == dict.fromkeys(
@@ -185,7 +209,7 @@ def test_simulated_networks_are_cases(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_recorded_trace_is_a_case(tmp_path: pathlib.Path) -> None:
-    exchanges = trains.simulate(PROFILES["wifi"], trains.some_crystal(random.Random(1)), 20, "recorded")
+    exchanges = simulate(PROFILES["wifi"], random_crystal(random.Random(1)), 20, "recorded")
     path = tmp_path / "home.trace"
     about = {"recorded": "2026-11-24T10:00:00+00:00", "seconds": 20, "session": "Kitchen", "host": "Ada"}
     path.write_bytes(trace_bytes(exchanges, about))
@@ -194,7 +218,7 @@ def test_a_recorded_trace_is_a_case(tmp_path: pathlib.Path) -> None:
     shape(found, "trace 1", 1)
     case = found.cases["trace 1, envelope"]
     assert case.parameters["host"] == "Ada"
-    assert "hindsight" in " ".join(case.notes)
+    assert "fits the whole trace best" in " ".join(case.notes)
     path.write_bytes(trace_bytes(exchanges[:100], about))
     with pytest.raises(PhaseLockError, match="too short"):
         clock._recorded([path], found, no_progress)
@@ -203,7 +227,7 @@ def test_a_recorded_trace_is_a_case(tmp_path: pathlib.Path) -> None:
         clock._recorded([path], found, no_progress)
 
 
-def test_the_parts_share_the_progress(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_three_sources_share_the_progress(monkeypatch: pytest.MonkeyPatch) -> None:
     def part(*arguments: object) -> None:
         tell = arguments[-1]
         assert callable(tell)
@@ -225,7 +249,7 @@ def test_an_interrupt_leaves_no_process_behind(monkeypatch: pytest.MonkeyPatch) 
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        clock.real(10, 1, interrupted)
+        clock.measured_traces(10, 1, interrupted)
     assert len(started) == 6
     assert all(process.returncode is not None for process in started)
 
@@ -250,14 +274,14 @@ def test_a_clock_host_runs_at_the_rate_it_is_given() -> None:
         assert (later_shown_ns - shown_ns) / (later_ns - machine_ns) == pytest.approx(1.005, abs=0.004)
 
 
-def test_a_clock_host_that_cannot_be_is_a_sentence() -> None:
+def test_a_clock_host_with_a_wrong_address_gives_an_error() -> None:
     with pytest.raises(PhaseLockError, match="did not start"), ClockHost("nonsense", 0.0, 0):
         pass
 
 
 @pytest.mark.slow
-def test_real_exchanges_agree_with_the_truth() -> None:
-    trace = clock.real(12, 1, lambda done: None)["wired"]
+def test_real_exchanges_agree_with_the_true_offset() -> None:
+    trace = clock.measured_traces(12, 1, lambda done: None)["wired"]
     assert len(trace.exchanges) > 300
-    found = clock.errors(trace, "envelope", 12)
+    found = clock.filter_errors(trace, "envelope", 12)
     assert np.abs(found.error_us[-3:]).max() < 1000

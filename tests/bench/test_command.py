@@ -1,4 +1,4 @@
-"""What `phaselock bench WHAT` leaves behind, however it ends."""
+"""The files and the output of `phaselock bench WHAT`, for every kind of end."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def a_case(benchmark: str, name: str, *values: float) -> Case:
 
 
 def measures(benchmark: str, error: BaseException | None = None) -> Run:
-    """A benchmark that adds a case, again with its second repeat, and another, and then fails if it shall."""
+    """A benchmark that adds a case, adds it again with a second repeat, adds another one, and then raises `error`."""
 
     def run(options: argparse.Namespace, bench: Bench) -> None:
         bench.progress(0.0, "warming up")
@@ -44,13 +44,13 @@ def measures(benchmark: str, error: BaseException | None = None) -> Run:
 
 @pytest.fixture
 def fake(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
-    """Puts functions in the place of the benchmarks of these names; the others are then not part of `all`."""
+    """Replace the benchmarks of these names by functions; `all` then runs only these."""
 
     def put(**runs: Run) -> None:
         for name, run in runs.items():
-            module: Any = types.ModuleType(f"phaselock.bench.{name}")
+            module: Any = types.ModuleType(f"phaselock.bench.benchmarks.{name}")
             module.run = run
-            monkeypatch.setitem(sys.modules, f"phaselock.bench.{name}", module)
+            monkeypatch.setitem(sys.modules, f"phaselock.bench.benchmarks.{name}", module)
         monkeypatch.setattr(bench_options, "BENCHMARKS", tuple(runs))
 
     return put
@@ -72,7 +72,7 @@ def test_a_whole_run(fake: Callable[..., None], tmp_path: pathlib.Path, capsys: 
     assert out.endswith(f"Written: {tmp_path / 'new' / 'folder' / 'report.html'}\n")
 
 
-def test_programs_hear_of_it(
+def test_json_output_reports_the_result(
     fake: Callable[..., None], tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake(engine=measures("engine"))
@@ -84,7 +84,7 @@ def test_programs_hear_of_it(
     assert events[-1]["figures"][0] == {"benchmark": "engine", "case": "wired", **wired}
 
 
-def test_where_nothing_was_measured_nothing_is_left(
+def test_a_run_without_a_result_leaves_no_files(
     fake: Callable[..., None], tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def run(options: argparse.Namespace, bench: Bench) -> None:
@@ -95,7 +95,7 @@ def test_where_nothing_was_measured_nothing_is_left(
     assert "This is no recording." in capsys.readouterr().err and not (tmp_path / "new").exists()
 
 
-def test_an_interrupted_run_keeps_what_was_found(
+def test_an_interrupted_run_keeps_its_results(
     fake: Callable[..., None], tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake(engine=measures("engine", KeyboardInterrupt()), sync=measures("sync"))
@@ -103,12 +103,12 @@ def test_an_interrupted_run_keeps_what_was_found(
     run = read_run(tmp_path / "run.json")
     assert not run.complete and len(run.problems) == 1
     assert [(case.benchmark, case.name) for case in run.cases] == [("engine", "wired"), ("engine", "wifi")]
-    assert "This run did not come to its end" in (tmp_path / "report.html").read_text("utf-8")
-    assert "did not come to its end" in (tmp_path / "report.md").read_text("utf-8")
+    assert "This run is not complete" in (tmp_path / "report.html").read_text("utf-8")
+    assert "is not complete" in (tmp_path / "report.md").read_text("utf-8")
     assert "Warning: Interrupted" in capsys.readouterr().out
 
 
-def test_one_that_fails_does_not_end_the_others(fake: Callable[..., None], tmp_path: pathlib.Path) -> None:
+def test_a_failing_benchmark_does_not_end_the_others(fake: Callable[..., None], tmp_path: pathlib.Path) -> None:
     fake(engine=measures("engine", PhaseLockError("No sound.")), sync=measures("sync"))
     assert bench("all", "--out", str(tmp_path)) == 1
     run = read_run(tmp_path / "run.json")
@@ -117,7 +117,7 @@ def test_one_that_fails_does_not_end_the_others(fake: Callable[..., None], tmp_p
     assert "engine: No sound." in (tmp_path / "report.html").read_text("utf-8")
 
 
-def test_the_only_one_that_fails_leaves_a_report(
+def test_a_single_failing_benchmark_leaves_a_report(
     fake: Callable[..., None], tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake(engine=measures("engine", PhaseLockError("No sound.")))
@@ -127,7 +127,7 @@ def test_the_only_one_that_fails_leaves_a_report(
     assert "Warning: No sound." in capsys.readouterr().out
 
 
-def test_what_was_found_is_written_as_it_is_found(fake: Callable[..., None], tmp_path: pathlib.Path) -> None:
+def test_each_case_is_written_as_soon_as_it_is_measured(fake: Callable[..., None], tmp_path: pathlib.Path) -> None:
     seen: list[int] = []
 
     def run(options: argparse.Namespace, bench: Bench) -> None:
@@ -152,7 +152,7 @@ def test_what_was_found_is_written_as_it_is_found(fake: Callable[..., None], tmp
         (MemoryError(), "There is not enough memory."),
     ],
 )
-def test_what_the_machine_lacks_does_not_end_the_others(
+def test_a_system_error_does_not_end_the_others(
     error: Exception, told: str, fake: Callable[..., None], tmp_path: pathlib.Path
 ) -> None:
     fake(engine=measures("engine", error), sync=measures("sync"))
@@ -161,8 +161,8 @@ def test_what_the_machine_lacks_does_not_end_the_others(
     assert len(read_run(tmp_path / "run.json").cases) == 4
 
 
-@pytest.mark.parametrize("lost", ["write_run", "report.write"])
-def test_what_cannot_be_written_keeps_nothing_else_from_being_told(
+@pytest.mark.parametrize("lost", ["write_run", "page.write"])
+def test_a_file_that_cannot_be_written_does_not_stop_the_others(
     lost: str,
     fake: Callable[..., None],
     tmp_path: pathlib.Path,
@@ -183,7 +183,7 @@ def test_what_cannot_be_written_keeps_nothing_else_from_being_told(
     assert (tmp_path / ("report.html" if lost == "write_run" else "run.json")).exists()
 
 
-def test_who_is_terminated_keeps_what_was_found(fake: Callable[..., None], tmp_path: pathlib.Path) -> None:
+def test_a_terminated_run_keeps_its_results(fake: Callable[..., None], tmp_path: pathlib.Path) -> None:
     def run(options: argparse.Namespace, bench: Bench) -> None:
         bench.add(a_case("engine", "wired", 1.0))
         signal.raise_signal(signal.SIGTERM)
@@ -200,7 +200,7 @@ def test_who_is_terminated_keeps_what_was_found(fake: Callable[..., None], tmp_p
     finally:
         signal.signal(signal.SIGTERM, before)
     found = read_run(tmp_path / "run.json")
-    assert len(found.cases) == 1 and found.problems == ["Interrupted: what follows is not all."]
+    assert len(found.cases) == 1 and found.problems == ["Interrupted: some results are missing."]
     assert "Interrupted" in (tmp_path / "report.html").read_text("utf-8")
 
 
@@ -215,7 +215,7 @@ def test_a_result_is_not_overwritten(
     assert (tmp_path / "run.json").read_text("utf-8") == "precious"
 
 
-def test_a_folder_that_cannot_be_is_told_before_anything_is_measured(
+def test_an_unusable_folder_is_an_error_before_the_measurement(
     fake: Callable[..., None], tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     fake(engine=measures("engine", AssertionError("it was measured")))
@@ -224,7 +224,7 @@ def test_a_folder_that_cannot_be_is_told_before_anything_is_measured(
     assert "cannot be written to" in capsys.readouterr().err
 
 
-def test_without_a_name_the_result_gets_a_folder_of_its_own(
+def test_the_default_folder_is_new(
     fake: Callable[..., None], tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake(engine=measures("engine"))
@@ -235,11 +235,11 @@ def test_without_a_name_the_result_gets_a_folder_of_its_own(
 
 
 @pytest.mark.parametrize("words", [("engine",), ("compare", "a", "b"), ("table", "a")])
-def test_what_must_be_installed_is_told(
+def test_missing_packages_are_named(
     words: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setitem(sys.modules, "scipy", None)
     monkeypatch.setitem(sys.modules, "lameenc", None)
     assert bench(*words) == 1
     install = f"Install: {sys.executable} -m pip install scipy lameenc\n"
-    assert capsys.readouterr().err == f"phaselock bench needs scipy, lameenc, which playing does not. {install}"
+    assert capsys.readouterr().err == f"phaselock bench needs scipy, lameenc, which playing does not need. {install}"

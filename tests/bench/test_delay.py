@@ -1,4 +1,4 @@
-"""The ear, on recordings whose distances are known exactly."""
+"""The delay estimator, on recordings whose delays are known exactly."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def changed(one: Loudspeaker, first: int, last: int, sound: NDArray[np.float32] 
 
 
 def recording(one: Loudspeaker, frames: NDArray[np.float32], skipped: int = 0) -> Recording:
-    """These frames, the first of which is frame number `skipped` of the loudspeaker's only recording."""
+    """A recording of these frames; the first is frame number `skipped` of the loudspeaker's only recording."""
     whole = one.recordings[0]
     first_ns = whole.first_ns + round(skipped * 1e9 / whole.true_rate_hz)
     return Recording(first_ns, whole.true_rate_hz, whole.rate_hz, frames)
@@ -54,96 +54,96 @@ def recording(one: Loudspeaker, frames: NDArray[np.float32], skipped: int = 0) -
         (3000.0, {"ppm": -70.0}),
     ],
 )
-def test_a_distance_is_heard_to_a_fraction_of_a_microsecond(late_us: float, kind: dict[str, float]) -> None:
-    windows = delay.distances([loudspeaker(ppm=-35.0), loudspeaker(late_us, **kind)])
+def test_a_delay_is_estimated_to_a_fraction_of_a_microsecond(late_us: float, kind: dict[str, float]) -> None:
+    windows = delay.window_delays([loudspeaker(ppm=-35.0), loudspeaker(late_us, **kind)])
     assert len(windows) >= 9
     assert all(one.sure for one in windows)
     assert max(abs(one.offsets_us[1] - late_us) for one in windows) < 0.05 + abs(late_us) / 20_000
 
 
-def test_a_great_distance_is_heard_as_well_where_there_is_enough_to_hear() -> None:
-    windows = delay.distances([loudspeaker(ppm=-35.0), loudspeaker(-120_000.0)])
+def test_a_large_delay_is_estimated_if_the_windows_overlap_enough() -> None:
+    windows = delay.window_delays([loudspeaker(ppm=-35.0), loudspeaker(-120_000.0)])
     assert all(one.sure for one in windows)
-    # Of what the first window shares a quarter had been played before the recording began.
+    # The first window lacks a quarter: that was played before the recording began.
     assert max(abs(one.offsets_us[1] + 120_000) for one in windows[1:]) < 0.1
 
 
-def test_output_latencies_and_blocks_do_not_matter_what_left_when_does() -> None:
-    windows = delay.distances([loudspeaker(opened_s=0.0), loudspeaker(43.0, opened_s=0.7), loudspeaker(-10.0)])
+def test_the_time_of_opening_an_output_does_not_matter() -> None:
+    windows = delay.window_delays([loudspeaker(opened_s=0.0), loudspeaker(43.0, opened_s=0.7), loudspeaker(-10.0)])
     assert all(one.offsets_us == pytest.approx((0.0, 43.0, -10.0), abs=0.1) for one in windows)
     assert spread_us(windows[0]) == pytest.approx(53.0, abs=0.1)
-    assert windows[0].at_s == pytest.approx(1.25)  # on the grid of the first, once the last is open
+    assert windows[0].at_s == pytest.approx(1.25)  # on the grid of the first recording, after the last one opened
 
 
-def test_noise_of_its_own_makes_a_loudspeaker_no_less_punctual() -> None:
-    windows = delay.distances([loudspeaker(), loudspeaker(43.0, hiss=0.05)])
+def test_additive_noise_does_not_bias_the_delay() -> None:
+    windows = delay.window_delays([loudspeaker(), loudspeaker(43.0, hiss=0.05)])
     assert all(one.sure for one in windows)
     assert max(abs(one.offsets_us[1] - 43.0) for one in windows) < 1.0
 
 
-def test_a_loudspeaker_of_other_polarity_is_as_punctual() -> None:
+def test_polarity_does_not_matter() -> None:
     turned = recording(loudspeaker(43.0), -loudspeaker(43.0).recordings[0].frames)
-    assert delay.distances([loudspeaker(), Loudspeaker([turned])])[3].offsets_us[1] == pytest.approx(43.0, abs=0.1)
+    assert delay.window_delays([loudspeaker(), Loudspeaker([turned])])[3].offsets_us[1] == pytest.approx(43.0, abs=0.1)
 
 
-def test_what_is_not_the_same_sound_is_not_sure() -> None:
+def test_delays_of_different_sounds_are_not_sure() -> None:
     other = Loudspeaker([played(Noise(seconds=5.0, seed=6))])
-    windows = delay.distances([loudspeaker(), other])
+    windows = delay.window_delays([loudspeaker(), other])
     assert windows
     assert not any(one.sure for one in windows)
 
 
-def test_a_tone_tells_no_time() -> None:
+def test_the_delay_of_a_tone_is_not_sure() -> None:
     tone = np.sin(np.arange(3 * 48000) * (2 * np.pi * 1000 / 48000)).astype(np.float32)
     both = [Loudspeaker([Recording(FIRST_NS, 48000.0, 48000, tone)]) for _ in range(2)]
-    assert not any(one.sure for one in delay.distances(both))
+    assert not any(one.sure for one in delay.window_delays(both))
 
 
 def test_windows_with_silence_are_left_out() -> None:
     silent = changed(loudspeaker(), 96000, 98000, 0.0)  # a little after 2 s
-    assert [one.at_s for one in delay.distances([silent, loudspeaker()])] == [
+    assert [one.at_s for one in delay.window_delays([silent, loudspeaker()])] == [
         at_s + 0.25 for at_s in np.arange(0, 4.6, 0.5) if at_s != 2.0
     ]
 
 
-def test_an_output_that_was_reopened_is_one_loudspeaker() -> None:
+def test_a_reopened_output_is_one_loudspeaker() -> None:
     whole = loudspeaker(20.0, ppm=30.0)
     frames = whole.recordings[0].frames
     parts = [recording(whole, frames[150000:], 150000), recording(whole, frames[:100000])]
-    windows = delay.distances([loudspeaker(), Loudspeaker(parts)])
+    windows = delay.window_delays([loudspeaker(), Loudspeaker(parts)])
     assert all(one.offsets_us[1] == pytest.approx(20.0, abs=0.1) for one in windows)
     assert not [one.at_s for one in windows if 2.0 < one.at_s < 3.3]
     assert {one.at_s for one in windows} >= {0.75, 1.75, 3.75, 4.25}
     assert delay.silences_ms(Loudspeaker(parts)) == [pytest.approx(50000 / 48, abs=0.2)]
 
 
-def test_a_processor_clock_of_today_is_no_float() -> None:
-    """Nanoseconds since 1970 as floats are good to 256 ns; as their difference they are good."""
+def test_large_times_keep_their_precision() -> None:
+    """Nanoseconds since 1970 as floats have a resolution of 256 ns; their differences are exact."""
     base_ns = 1_800_000_000_123_456_789
     late = [
         Loudspeaker([Recording(base_ns + late_ns, one.true_rate_hz, one.rate_hz, one.frames)])
         for late_ns in (0, 100)
         for one in loudspeaker().recordings
     ]
-    assert delay.distances(late)[0].offsets_us[1] == pytest.approx(0.1, abs=0.02)
+    assert delay.window_delays(late)[0].offsets_us[1] == pytest.approx(0.1, abs=0.02)
 
 
-def test_nothing_played_gives_nothing() -> None:
+def test_silent_and_empty_recordings_give_empty_results() -> None:
     silence = Loudspeaker([Recording(FIRST_NS, 48000.0, 48000, np.zeros(96000, np.float32))])
     empty = Loudspeaker([Recording(FIRST_NS, 48000.0, 48000, np.zeros(0, np.float32))])
     for nothing in (silence, empty, Loudspeaker([])):
-        assert delay.distances([nothing, loudspeaker()]) == delay.distances([loudspeaker(), nothing]) == []
-        assert delay.start_distances([nothing, loudspeaker()]) == delay.start_distances([loudspeaker(), nothing]) == []
+        assert delay.window_delays([nothing, loudspeaker()]) == delay.window_delays([loudspeaker(), nothing]) == []
+        assert delay.start_delays([nothing, loudspeaker()]) == delay.start_delays([loudspeaker(), nothing]) == []
         assert delay.starts_ns(nothing) == delay.silences_ms(nothing) == delay.clicks(nothing) == []
-    assert delay.distances([]) == delay.start_distances([]) == []
-    assert delay.distances([loudspeaker()]) == delay.start_distances([loudspeaker()]) == []
+    assert delay.window_delays([]) == delay.start_delays([]) == []
+    assert delay.window_delays([loudspeaker()]) == delay.start_delays([loudspeaker()]) == []
 
 
 # -- starts ------------------------------------------------------------------------------------------------------------
 
 
 def begun(one: Loudspeaker, at_s: float, fade_s: float = 0.0) -> Loudspeaker:
-    """It says nothing until then, after a second of which the first recordings hold nothing."""
+    """The loudspeaker, silent until `at_s`."""
     frames = one.recordings[0].frames.copy()
     first = round(at_s * 48000)
     frames[:first] = 0
@@ -153,53 +153,53 @@ def begun(one: Loudspeaker, at_s: float, fade_s: float = 0.0) -> Loudspeaker:
 
 
 @pytest.mark.parametrize("late_us", [0.0, 7.7, -250.0, 3000.0])
-def test_how_far_apart_they_start(late_us: float) -> None:
-    [start] = delay.start_distances([begun(loudspeaker(), 1.0), begun(loudspeaker(late_us), 1.0)])
+def test_the_delay_of_a_start_is_estimated(late_us: float) -> None:
+    [start] = delay.start_delays([begun(loudspeaker(), 1.0), begun(loudspeaker(late_us), 1.0)])
     assert start.at_s == pytest.approx(1.0, abs=0.001)
     assert start.offsets_us[1] == pytest.approx(late_us, abs=0.2)
     assert start.sure
 
 
-def test_the_first_loud_frame_agrees_where_nothing_deceives_it() -> None:
+def test_the_first_loud_frame_agrees_for_an_abrupt_start() -> None:
     late_us = 16 * 1e6 / 48000
-    [start] = delay.start_distances([begun(loudspeaker(), 1.0), begun(loudspeaker(late_us), 1.0 + late_us / 1e6)])
+    [start] = delay.start_delays([begun(loudspeaker(), 1.0), begun(loudspeaker(late_us), 1.0 + late_us / 1e6)])
     assert start.first_loud_us[1] == pytest.approx(late_us, abs=1.0)
     assert start.offsets_us[1] == pytest.approx(late_us, abs=0.2)
     assert start.together
 
 
-def test_a_fade_misleads_the_first_loud_frame_and_not_the_sound() -> None:
-    [start] = delay.start_distances([begun(loudspeaker(), 1.0), begun(loudspeaker(10.0), 1.0, fade_s=0.05)])
+def test_a_fade_moves_the_first_loud_frame_but_not_the_delay() -> None:
+    [start] = delay.start_delays([begun(loudspeaker(), 1.0), begun(loudspeaker(10.0), 1.0, fade_s=0.05)])
     assert start.first_loud_us[1] > 100
     assert start.offsets_us[1] == pytest.approx(10.0, abs=1.0)
     assert start.together
 
 
-def test_who_begins_late_but_in_phase_is_not_together() -> None:
-    [start] = delay.start_distances([begun(loudspeaker(), 1.0), begun(loudspeaker(10.0), 1.03)])
+def test_a_late_start_in_phase_is_not_together() -> None:
+    [start] = delay.start_delays([begun(loudspeaker(), 1.0), begun(loudspeaker(10.0), 1.03)])
     assert start.offsets_us[1] == pytest.approx(10.0, abs=0.2)
     assert start.first_loud_us[1] == pytest.approx(30_000, abs=200)
     assert start.sure
     assert not start.together
 
 
-def test_who_begins_far_too_late_is_as_far_too_late() -> None:
-    [start] = delay.start_distances([begun(loudspeaker(), 1.0), begun(loudspeaker(300_000.0), 1.3)])
+def test_a_large_start_delay_is_estimated() -> None:
+    [start] = delay.start_delays([begun(loudspeaker(), 1.0), begun(loudspeaker(300_000.0), 1.3)])
     assert start.offsets_us[1] == pytest.approx(300_000, abs=0.5)
     assert start.sure
     assert start.together
 
 
-def test_only_what_all_share_is_a_start() -> None:
+def test_only_shared_starts_are_returned() -> None:
     paused = changed(begun(loudspeaker(), 1.0), 3 * 48000, 4 * 48000, 0.0)
     assert len(delay.starts_ns(paused)) == 2
-    assert len(delay.start_distances([paused, changed(loudspeaker(5.0), 3 * 48000, 4 * 48000, 0.0)])) == 1
+    assert len(delay.start_delays([paused, changed(loudspeaker(5.0), 3 * 48000, 4 * 48000, 0.0)])) == 1
     late = changed(begun(loudspeaker(5.0), 2.0), 3 * 48000, 4 * 48000, 0.0)
-    [resumed] = delay.start_distances([paused, late])
+    [resumed] = delay.start_delays([paused, late])
     assert resumed.at_s == pytest.approx(4.0, abs=0.001)
 
 
-def test_sound_begins_after_silence_only() -> None:
+def test_a_start_follows_a_silence() -> None:
     [start] = delay.starts_ns(begun(loudspeaker(), 1.5))
     assert start - FIRST_NS == pytest.approx(1500 * MS, abs=MS)
     short = changed(begun(loudspeaker(), 1.5), 96000, 96000 + 9600, 0.0)
@@ -210,39 +210,39 @@ def test_sound_begins_after_silence_only() -> None:
 # -- faults ------------------------------------------------------------------------------------------------------------
 
 
-def test_a_faultless_loudspeaker() -> None:
+def test_an_intact_recording_has_no_faults() -> None:
     assert delay.clicks(loudspeaker()) == delay.silences_ms(loudspeaker()) == []
 
 
 @pytest.mark.parametrize("lost", [1, 48], ids=["a sample", "a millisecond"])
 @pytest.mark.parametrize("at", [114_000, 117_000, 120_000])
-def test_what_is_lost_clicks_once(at: int, lost: int) -> None:
+def test_lost_frames_give_one_click(at: int, lost: int) -> None:
     frames = loudspeaker().recordings[0].frames
     jumped = Loudspeaker([recording(loudspeaker(), np.delete(frames, slice(at, at + lost)))])
     [at_ns] = delay.clicks(jumped)
     assert abs(at_ns - FIRST_NS - at * 1e9 / 48000) <= 250 * MS
 
 
-def test_clicks_are_counted_where_one_is_not_another() -> None:
+def test_separate_clicks_are_counted_separately() -> None:
     sparks = loudspeaker()
     for at in (66_000, 120_000, 140_000, 160_000):
         sparks = changed(sparks, at, at + 1, 0.9)
     assert len(delay.clicks(sparks)) == 4
     crackling = changed(loudspeaker(), 48_000, 144_000, 0.0)
     crackling.recordings[0].frames[48_000:144_000:100] = 0.9
-    assert len(delay.clicks(crackling)) >= 4  # a click in each half second at least
+    assert len(delay.clicks(crackling)) >= 4  # at least one click in each half second
 
 
-def test_a_dropped_millisecond_clicks() -> None:
+def test_a_gap_of_a_millisecond_is_a_click() -> None:
     assert delay.clicks(changed(loudspeaker(), 120_000, 120_048, 0.0))
     assert delay.silences_ms(changed(loudspeaker(), 120_000, 120_048, 0.0)) == []
 
 
-def test_a_spark_clicks() -> None:
+def test_a_single_wrong_frame_is_a_click() -> None:
     assert delay.clicks(changed(loudspeaker(), 120_000, 120_001, 0.9))
 
 
-def test_silence_with_fades_is_a_silence_and_no_click() -> None:
+def test_a_faded_silence_is_not_a_click() -> None:
     frames = loudspeaker().recordings[0].frames.copy()
     fade = np.linspace(0, 1, 240, dtype=np.float32)
     frames[96000:96240] *= fade[::-1]
@@ -254,11 +254,11 @@ def test_silence_with_fades_is_a_silence_and_no_click() -> None:
 
 
 @pytest.mark.parametrize(("frames", "found"), [(140, 0), (150, 1)])
-def test_three_milliseconds_are_a_silence(frames: int, found: int) -> None:
+def test_a_silence_has_at_least_three_milliseconds(frames: int, found: int) -> None:
     assert len(delay.silences_ms(changed(loudspeaker(), 120_000, 120_000 + frames, 0.0))) == found
 
 
-def test_a_silence_has_a_beginning_in_true_time() -> None:
+def test_silences_are_in_true_time() -> None:
     paused = changed(changed(loudspeaker(ppm=70.0), 96_000, 110_000, 0.0), 200_000, 200_480, 0.0)
     [pause, dropout] = delay.silences(paused)
     true_rate_hz = paused.recordings[0].true_rate_hz
@@ -269,8 +269,8 @@ def test_a_silence_has_a_beginning_in_true_time() -> None:
 
 
 @pytest.mark.parametrize("block_frames", [100_000, 110_000, 110_001, 4_000])
-def test_a_silence_at_the_edge_of_a_block_is_one(block_frames: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A recording of an hour is looked at in blocks."""
+def test_a_silence_across_blocks_is_one_silence(block_frames: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Recordings are processed in blocks, because an hour does not fit in memory at once."""
     paused = changed(changed(loudspeaker(), 96_000, 110_000, 0.0), 200_000, 200_480, 0.0)
     found = delay.silences(paused), delay.starts_ns(paused)
     assert [len(one) for one in found] == [2, 2]
@@ -297,7 +297,7 @@ def write(path: pathlib.Path, notes: object = NOTES, sound: bytes = bytes(32)) -
     return path
 
 
-def test_a_recording_is_read_but_for_half_a_frame_at_its_end(tmp_path: pathlib.Path) -> None:
+def test_a_recording_is_read_without_an_incomplete_last_frame(tmp_path: pathlib.Path) -> None:
     sound = np.array([0.5, -0.5, 0.25, -0.25, 0.125], "<f4").tobytes()
     found = read_recording(write(tmp_path / "host-0.json", sound=sound))
     assert found.frames.tolist() == [0.5, 0.25]
@@ -322,13 +322,13 @@ def test_a_recording_is_read_but_for_half_a_frame_at_its_end(tmp_path: pathlib.P
         {key: value for key, value in NOTES.items() if key != "first_ns"},
     ],
 )
-def test_other_files_are_refused_with_a_sentence(tmp_path: pathlib.Path, notes: object) -> None:
+def test_other_files_are_refused(tmp_path: pathlib.Path, notes: object) -> None:
     with pytest.raises(PhaseLockError, match=r"other\.json is not a recording: .+\.$"):
         read_recording(write(tmp_path / "other.json", notes))
 
 
-def test_sound_that_is_none_is_refused(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(PhaseLockError, match="holds what is no sound"):
+def test_samples_that_are_not_finite_and_missing_files_are_refused(tmp_path: pathlib.Path) -> None:
+    with pytest.raises(PhaseLockError, match="samples that are not finite"):
         read_recording(write(tmp_path / "other.json", sound=np.array([np.nan, 0], "<f4").tobytes()))
     with pytest.raises(PhaseLockError, match=r"cannot be read: No such file or directory\.$"):
         read_recording(tmp_path / "none.json")

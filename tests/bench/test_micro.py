@@ -1,4 +1,4 @@
-"""The benchmarks of the engine, of decoding and of resources, with next to nothing to do."""
+"""The benchmarks of the engine, of decoding and of resources, with short runs."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def an_engine() -> _native.Engine:
     return made
 
 
-def test_measured_callbacks_are_real_ones() -> None:
+def test_measured_callbacks_do_what_real_ones_do() -> None:
     came_ns = T0_NS + np.arange(50) * 10_000_000
     one, other = an_engine(), an_engine()
     took_ns = np.frombuffer(one.measure(480, came_ns), np.int64)
@@ -58,7 +58,7 @@ def test_measured_callbacks_are_real_ones() -> None:
 def test_every_load_of_the_engine_is_a_case() -> None:
     found = Collector()
     engine.run(OPTIONS, found, seconds=0.5)
-    assert len(found.cases) == len(engine.LOADS) * len(engine.BLOCKS)
+    assert len(found.cases) == len(engine.LOADS) * len(engine.BLOCK_FRAMES)
     assert found.done == sorted(found.done) and found.done[0] == 0 and found.done[-1] < 1
     for case in found.cases.values():
         assert [len(figure.values) for figure in case.figures] == [2, 2, 2, 2]
@@ -67,10 +67,10 @@ def test_every_load_of_the_engine_is_a_case() -> None:
         assert len(case.plots[0].series) == 2
 
 
-def test_an_engine_that_runs_dry_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_engine_out_of_sound_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def armed_elsewhere(*arguments: object) -> tuple[int, int]:
         deck, generation = arm(*arguments)
-        return deck, generation + 1  # of another generation: what is written is not taken
+        return deck, generation + 1  # another generation: the engine drops the frames
 
     arm = engine._arm
     monkeypatch.setattr(engine, "_arm", armed_elsewhere)
@@ -78,11 +78,11 @@ def test_an_engine_that_runs_dry_is_a_sentence(monkeypatch: pytest.MonkeyPatch) 
         engine.measure(engine.LOADS[1], 1024, 1.0, 1)
 
 
-@pytest.mark.parametrize("frames", engine.BLOCKS)
-def test_a_seam_is_timed_where_one_track_ends(monkeypatch: pytest.MonkeyPatch, frames: int) -> None:
+@pytest.mark.parametrize("frames", engine.BLOCK_FRAMES)
+def test_the_timed_callback_contains_the_seam(monkeypatch: pytest.MonkeyPatch, frames: int) -> None:
     armed = []
 
-    def measured(native: _native.Engine, frames: int, came_ns: engine.Spans) -> engine.Spans:
+    def measured(native: _native.Engine, frames: int, came_ns: engine.Durations) -> engine.Durations:
         before = sum(native.deck(deck).armed for deck in range(_native.DECKS))
         spans = real(native, frames, came_ns)
         if len(came_ns) == 1:
@@ -106,7 +106,7 @@ def test_decoding_is_measured_for_every_kind(monkeypatch: pytest.MonkeyPatch) ->
         assert len(case.samples["repeats"][0]["seeks_ms"]) == 5
 
 
-def test_the_kinds_are_what_they_say(tmp_path: pathlib.Path) -> None:
+def test_files_have_the_properties_of_their_kind(tmp_path: pathlib.Path) -> None:
     sizes = {}
     for kind in decode.KINDS:
         decode.make(tmp_path / "song.mp3", kind, 2)
@@ -117,44 +117,44 @@ def test_the_kinds_are_what_they_say(tmp_path: pathlib.Path) -> None:
     assert 8_000_000 < sizes["44.1 kHz, 128 kbit/s, 8 MB tag"] - sizes["44.1 kHz, 128 kbit/s"] < 8_000_100
 
 
-def test_a_seed_is_the_same_places(tmp_path: pathlib.Path) -> None:
+def test_a_seed_gives_the_same_positions(tmp_path: pathlib.Path) -> None:
     decode.make(tmp_path / "song.mp3", decode.KINDS[0], 2)
     info = inspect(tmp_path / "song.mp3")
-    assert decode.places(info, 1) == decode.places(info, 1) != decode.places(info, 2)
-    assert all(0 <= frame < info.frames for frame in decode.places(info, 1))
+    assert decode.seek_frames(info, 1) == decode.seek_frames(info, 1) != decode.seek_frames(info, 2)
+    assert all(0 <= frame < info.frames for frame in decode.seek_frames(info, 1))
 
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="the system does not say what a process needs")
 
 
 @linux
-def test_a_process_is_seen_as_it_is() -> None:
-    before = resources.look(os.getpid())
+def test_a_process_sample_follows_the_process() -> None:
+    before = resources.sample_process(os.getpid())
     end = threading.Event()
     another = threading.Thread(target=end.wait)
     another.start()
-    assert resources.look(os.getpid()).threads == before.threads + 1
+    assert resources.sample_process(os.getpid()).threads == before.threads + 1
     end.set()
     another.join()
     assert 5e6 < before.uss_bytes <= before.rss_bytes
     ballast = b"x" * 50_000_000
-    while resources.look(os.getpid()).cpu_s == before.cpu_s:
+    while resources.sample_process(os.getpid()).cpu_s == before.cpu_s:
         pass
-    after = resources.look(os.getpid())
+    after = resources.sample_process(os.getpid())
     assert after.rss_bytes - before.rss_bytes > 0.9 * len(ballast)
     assert after.at_s > before.at_s
 
 
 @linux
-def test_a_process_that_is_gone_is_a_sentence() -> None:
+def test_an_ended_process_is_an_error() -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         pass
-    with pytest.raises(PhaseLockError, match="cannot be looked at"):
-        resources.look(process.pid)
+    with pytest.raises(PhaseLockError, match="cannot be sampled"):
+        resources.sample_process(process.pid)
 
 
 @linux
-def test_processes_are_watched_to_the_end() -> None:
+def test_watch_samples_all_processes() -> None:
     told: list[float] = []
     looks = resources.watch({"one": os.getpid(), "two": os.getppid()}, 1e-9, told.append)
     assert set(looks) == {"one", "two"}
@@ -162,8 +162,10 @@ def test_processes_are_watched_to_the_end() -> None:
     assert told == sorted(told) and told[-1] == 1
 
 
-def test_what_was_seen_becomes_figures() -> None:
-    seen = [resources.Look(10.0 + k, 3.0 + k / 50, 7, 40_000_000 + 1_000_000 * k, 20_000_000) for k in range(5)]
+def test_samples_become_metrics() -> None:
+    seen = [
+        resources.ProcessSample(10.0 + k, 3.0 + k / 50, 7, 40_000_000 + 1_000_000 * k, 20_000_000) for k in range(5)
+    ]
     case = resources.case("somebody", 4, [seen, seen[:3]])
     assert values(case, "processor_percent") == pytest.approx((2, 2))
     assert values(case, "rss_mb") == (42, 41)
@@ -182,7 +184,7 @@ def test_another_system_is_not_measured(monkeypatch: pytest.MonkeyPatch) -> None
 
 
 @linux
-def test_no_display_is_said_and_an_interrupt_leaves_no_process_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_display_is_noted_and_an_interrupt_leaves_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     started = []
 
     class Spied(subprocess.Popen):  # type: ignore[type-arg]
@@ -194,7 +196,7 @@ def test_no_display_is_said_and_an_interrupt_leaves_no_process_behind(monkeypatc
         raise KeyboardInterrupt
 
     monkeypatch.setattr(subprocess, "Popen", Spied)
-    monkeypatch.setattr(resources, "_rest", interrupted)
+    monkeypatch.setattr(resources, "_sleep", interrupted)
     monkeypatch.setattr(resources, "_display", lambda: contextlib.nullcontext())
     monkeypatch.setattr(resources, "TIMEOUT_S", 1)
     found = Collector()

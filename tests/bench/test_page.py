@@ -1,4 +1,4 @@
-"""A run made readable: what is on the page, that a stranger's run stays text, what a few repeats allow to be said."""
+"""The reports of a run, the escaping of its text, and the statistics of few repeats."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ VOID = {"meta", "br", "img", "input", "link", "hr"}
 
 
 class Page(html.parser.HTMLParser):
-    """Collects what a browser would see, and that every element is closed."""
+    """Collects what a browser shows, and checks that every element is closed."""
 
     def __init__(self, text: str) -> None:
         super().__init__()
@@ -70,7 +70,7 @@ def pages(run: Run, folder: pathlib.Path) -> tuple[Page, str]:
     return Page((folder / "report.html").read_text("utf-8")), (folder / "report.md").read_text("utf-8")
 
 
-def test_a_page_says_what_was_found_and_where(tmp_path: pathlib.Path) -> None:
+def test_a_page_contains_results_and_computer(tmp_path: pathlib.Path) -> None:
     plot = Plot("Distance over time", "seconds", "microseconds", (Series("seed 1", (0.0, 1.0), (5.0, 6.0)),))
     page, markdown = pages(a_run(a_case("wired", plot), a_case("wifi")), tmp_path)
     for text in ("Synchronisation", "wired", "wifi", "start", "12 µs", "10 to 50", "10 to 50 (75% sure)", "A note."):
@@ -78,9 +78,9 @@ def test_a_page_says_what_was_found_and_where(tmp_path: pathlib.Path) -> None:
         assert text in markdown, text
     assert "Distance over time" in page.words
     assert page.tags.count("figure") == 1
-    assert "phaselock bench sync --trace trace" in page.words  # the rest is nobody's business
+    assert "phaselock bench sync --trace trace" in page.words  # paths are private
     assert all("/home" not in words for words in page.words)
-    assert not any("did not come to its end" in text for text in [*page.words, markdown])
+    assert not any("is not complete" in text for text in [*page.words, markdown])
 
 
 def test_every_link_of_the_navigation_leads_somewhere(tmp_path: pathlib.Path) -> None:
@@ -90,22 +90,22 @@ def test_every_link_of_the_navigation_leads_somewhere(tmp_path: pathlib.Path) ->
     assert inside <= set(page.ids)
 
 
-def test_what_is_missing_is_said_first(tmp_path: pathlib.Path) -> None:
+def test_problems_come_first(tmp_path: pathlib.Path) -> None:
     run = a_run(a_case(), complete=False)
     run.problems.append("transfer: The link <b>broke</b>.")
     page, markdown = pages(run, tmp_path)
-    said = [k for k, words in enumerate(page.words) if "did not come to its end" in words or "The link <b>" in words]
+    said = [k for k, words in enumerate(page.words) if "is not complete" in words or "The link <b>" in words]
     assert len(said) == 2 and max(said) < page.words.index("12 µs")
-    assert markdown.index("did not come to its end") < markdown.index("\\<b\\>broke") < markdown.index("12 µs")
+    assert markdown.index("is not complete") < markdown.index("\\<b\\>broke") < markdown.index("12 µs")
 
 
-def test_a_repeat_that_failed_is_not_hidden(tmp_path: pathlib.Path) -> None:
+def test_failed_repeats_are_shown(tmp_path: pathlib.Path) -> None:
     page, markdown = pages(a_run(a_case()), tmp_path)
     assert "2, 1 failed" in page.words and "2, 1 failed" in markdown
     assert "1 failed" in "\n".join(report.summary(a_run(a_case())))
 
 
-def test_an_empty_run_is_a_page_too(tmp_path: pathlib.Path) -> None:
+def test_an_empty_run_gives_a_page(tmp_path: pathlib.Path) -> None:
     page, markdown = pages(a_run(complete=False), tmp_path)
     assert "Nothing was measured" in page.words
     assert markdown.startswith("# PhaseLock bench")
@@ -113,7 +113,7 @@ def test_an_empty_run_is_a_page_too(tmp_path: pathlib.Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["line", "points", "bars"])
-def test_a_strangers_run_stays_text(kind: str, tmp_path: pathlib.Path) -> None:
+def test_text_of_a_run_is_escaped(kind: str, tmp_path: pathlib.Path) -> None:
     x = (EVIL, EVIL + "2") if kind == "bars" else (0.0, 1.0)
     plot = Plot(EVIL, EVIL, EVIL, (Series(EVIL, x, (1.0, 2.0)), Series(EVIL, x, (3.0, 4.0))), kind)  # type: ignore[arg-type]
     figure = Metric(EVIL, EVIL, (1.0, 2.0), "more")
@@ -129,7 +129,7 @@ def test_a_strangers_run_stays_text(kind: str, tmp_path: pathlib.Path) -> None:
     assert all("\x1b" not in line and len(line) <= 400 for line in report.summary(run))
 
 
-def test_a_page_needs_nothing_but_itself(tmp_path: pathlib.Path) -> None:
+def test_a_page_is_self_contained(tmp_path: pathlib.Path) -> None:
     plots = [
         Plot("a", "", "", (Series("", (0.0, 1.0), (1.0, 2.0)),), "points", True),
         Plot("b", "", "", (Series("", ("a", "b"), (1.0, 2.0)),), "bars", True),
@@ -167,7 +167,7 @@ def test_a_plot_prints_in_the_colours_of_the_page(tmp_path: pathlib.Path) -> Non
     ],
 )
 @pytest.mark.parametrize("log_y", [False, True])
-def test_no_plot_is_too_strange(
+def test_unusual_plots_are_drawn(
     kind: str, x: tuple[float, ...], y: tuple[float, ...], log_y: bool, tmp_path: pathlib.Path
 ) -> None:
     plot = Plot("odd", "x", "y", (Series("a", x, y),), kind, log_y)  # type: ignore[arg-type]
@@ -197,7 +197,7 @@ def test_a_full_run_is_less_than_a_megabyte(tmp_path: pathlib.Path) -> None:
     assert (tmp_path / "report.html").stat().st_size < 1_000_000
 
 
-def test_the_same_run_is_the_same_page(tmp_path: pathlib.Path) -> None:
+def test_a_page_is_reproducible(tmp_path: pathlib.Path) -> None:
     run = a_run(a_case("wired", Plot("a", "x", "y", (Series("", (0.0, 1.0), (1.0, 2.0)),))))
     pages(run, tmp_path)
     first = (tmp_path / "report.html").read_bytes()
@@ -205,7 +205,7 @@ def test_the_same_run_is_the_same_page(tmp_path: pathlib.Path) -> None:
     assert (tmp_path / "report.html").read_bytes() == first
 
 
-def test_a_folder_that_cannot_be_written_to_is_told(tmp_path: pathlib.Path) -> None:
+def test_an_unwritable_folder_is_an_error(tmp_path: pathlib.Path) -> None:
     (tmp_path / "report.html").mkdir()
     with pytest.raises(PhaseLockError, match="cannot be written to"):
         report.write(a_run(), tmp_path)
@@ -216,7 +216,7 @@ def test_a_summary_fits_a_terminal() -> None:
     figures = tuple(Metric(name, "us", (1234.5, 2345.6, 3456.7)) for name in names)
     lines = report.summary(a_run(*(Case("sync", f"scenario {k}, 6 machines", {}, figures) for k in range(3))))
     assert max(map(len, lines)) <= 100
-    assert sum("scenario 1" in line for line in lines) == 2  # what is too wide goes on below
+    assert sum("scenario 1" in line for line in lines) == 2  # wide tables continue below
     assert "\n".join(lines).count("2346 (1234–3457)") == 18
 
 
@@ -230,18 +230,18 @@ def test_percentiles_count_only_what_was_measured() -> None:
 
 
 @pytest.mark.parametrize(("n", "confidence"), [(2, 0.5), (3, 0.75), (5, 0.9375)])
-def test_few_repeats_say_no_more_than_their_range(n: int, confidence: float) -> None:
+def test_the_interval_of_few_repeats_is_their_range(n: int, confidence: float) -> None:
     found = stats.summary([float(k) for k in range(n)])
     assert (found.interval, found.confidence) == ((0.0, n - 1.0), confidence)
 
 
-def test_one_repeat_and_none_say_nothing_of_the_median() -> None:
+def test_fewer_than_two_repeats_have_no_interval() -> None:
     assert stats.summary([5.0]).confidence == 0 and stats.summary([5.0]).median == 5.0
     assert stats.summary([math.nan]).n == 0 and stats.summary([math.nan]).missing == 1
 
 
 @pytest.mark.parametrize("n", [3, 5, 8, 25])
-def test_the_interval_holds_the_median_as_often_as_it_says(n: int) -> None:
+def test_the_interval_contains_the_median_with_its_confidence(n: int) -> None:
     chance = random.Random(n)
     found = [stats.summary([chance.lognormvariate(0, 1) for _ in range(n)]) for _ in range(400)]
     hits = sum(one.interval[0] <= 1.0 <= one.interval[1] for one in found) / len(found)
@@ -259,12 +259,12 @@ def test_very_many_values_fit_in_memory() -> None:
 
 
 @pytest.mark.parametrize(("n", "smallest"), [(1, 1.0), (2, 1 / 3), (3, 0.1), (4, 1 / 35)])
-def test_few_repeats_cannot_be_surer_than_they_are(n: int, smallest: float) -> None:
+def test_the_smallest_p_value_depends_on_the_number_of_repeats(n: int, smallest: float) -> None:
     result = stats.compare([1.0 + k / 10 for k in range(n)], [9.0 + k / 10 for k in range(n)])
     assert result.p == pytest.approx(smallest) and result.smallest_p == pytest.approx(smallest)
 
 
-def test_chance_alone_is_seldom_called_a_difference() -> None:
+def test_equal_distributions_seldom_differ_significantly() -> None:
     chance = random.Random(9)
 
     def some() -> list[float]:
@@ -285,16 +285,16 @@ def test_the_test_is_that_of_mann_and_whitney() -> None:
 
 
 def test_thousands_of_values_are_compared_at_once() -> None:
-    """The ways to arrange them are a number with tens of thousands of digits."""
+    """The number of arrangements has tens of thousands of digits."""
     result = stats.compare([float(k) for k in range(60_000)], [float(k) + 30_000 for k in range(60_000)])
     assert result.p < 1e-9 and 0 <= result.smallest_p < 1e-9
 
 
 @pytest.mark.parametrize("figures", [1, 30, 120, 400, 5000])
-def test_as_many_repeats_as_are_said_show_one_difference(figures: int) -> None:
+def test_the_recommended_repeats_find_one_difference(figures: int) -> None:
     for repeats, found in ((stats.repeats_for(figures), True), (stats.repeats_for(figures) - 1, False)):
         result = stats.compare([1.0 + k / 100 for k in range(repeats)], [9.0 + k / 100 for k in range(repeats)])
-        assert (stats.surely([result.p] + [1.0] * (figures - 1)) > 0) == found
+        assert (stats.significance_limit([result.p] + [1.0] * (figures - 1)) > 0) == found
 
 
 def test_a_ratio_has_an_interval_around_it() -> None:
@@ -307,5 +307,5 @@ def test_a_ratio_has_an_interval_around_it() -> None:
 
 
 @pytest.mark.parametrize("before", [(0.0, 0.0, 0.0), (-1.0, 2.0, 3.0), (math.nan,), ()])
-def test_where_a_ratio_means_nothing_there_is_none(before: tuple[float, ...]) -> None:
+def test_a_ratio_needs_positive_values(before: tuple[float, ...]) -> None:
     assert math.isnan(stats.compare(before, (1.0, 2.0, 3.0)).ratio)

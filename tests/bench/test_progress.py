@@ -1,4 +1,4 @@
-"""The progress of a bench: what is drawn, told and said, and how often."""
+"""The progress of a benchmark: what is drawn, reported and printed, and how often."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from phaselock.bench.progress import Progress
 
 
 class Screen:
-    """Remembers what a Terminal would have shown."""
+    """A terminal that keeps what it shows."""
 
     def __init__(self, *, in_place: bool) -> None:
         self.in_place = in_place
@@ -33,7 +33,7 @@ class Screen:
 
 
 class Hand:
-    """A clock that stands until it is moved."""
+    """A clock that advances by hand."""
 
     def __init__(self) -> None:
         self.s = 1000.0
@@ -54,7 +54,7 @@ def test_a_watched_bar_is_drawn_ten_times_a_second_at_most() -> None:
     assert 10 <= len(screen.events) <= 11
 
 
-def test_a_bar_says_which_benchmark_how_much_and_how_long() -> None:
+def test_a_bar_shows_benchmark_share_and_times() -> None:
     screen, hand = Screen(in_place=True), Hand()
     progress = Progress(screen, ["engine", "sync"], hand)
     progress.begin("sync")
@@ -68,7 +68,7 @@ def test_a_bar_says_which_benchmark_how_much_and_how_long() -> None:
     assert screen.cleared
 
 
-def test_nothing_is_foretold_from_almost_nothing() -> None:
+def test_the_time_left_needs_some_progress() -> None:
     screen, hand = Screen(in_place=True), Hand()
     progress = Progress(screen, ["sync"], hand)
     for done, gone_s in ((0.0, 60), (0.02, 60), (0.5, 1)):
@@ -78,7 +78,7 @@ def test_nothing_is_foretold_from_almost_nothing() -> None:
         assert "playing" in screen.shown[-1] and "left" not in screen.shown[-1]
 
 
-def test_unwatched_output_has_a_line_for_each_new_step() -> None:
+def test_other_output_has_a_line_for_each_new_step() -> None:
     screen = Screen(in_place=False)
     progress = Progress(screen, ["sync"], Hand())
     progress.begin("sync")
@@ -88,7 +88,7 @@ def test_unwatched_output_has_a_line_for_each_new_step() -> None:
     assert screen.shown == []
 
 
-def test_no_share_is_too_strange_to_be_drawn() -> None:
+def test_shares_out_of_range_are_clamped() -> None:
     screen, hand = Screen(in_place=True), Hand()
     progress = Progress(screen, ["sync"], hand)
     progress.begin("sync")

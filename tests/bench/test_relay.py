@@ -1,4 +1,4 @@
-"""The law of the bad network in virtual time, and the relay that obeys it with real sockets."""
+"""The model of the network in virtual time, and the relay with real sockets."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ import pytest
 
 from phaselock.bench.lab import links
 from phaselock.bench.lab.links import PROFILES, Link, Path, Uplink, link_from
-from phaselock.bench.lab.relay import Plan, Relay
-from phaselock.bench.lab.relay_process import Loop, Pipe
+from phaselock.bench.lab.relay import Relay, RelayConfig
+from phaselock.bench.lab.relay_process import EventLoop, Pipe
 from phaselock.errors import PhaseLockError
 
 TIMEOUT_S = 20.0
@@ -35,7 +35,7 @@ def path(sender: Link, receiver: Link = STILL, seed: str = "1") -> Path:
     return Path(Uplink(sender), receiver, seed)
 
 
-# -- the law -----------------------------------------------------------------------------------------------------------
+# -- the model ---------------------------------------------------------------------------------------------------------
 
 
 def test_a_packet_waits_the_delay_up_and_the_delay_down() -> None:
@@ -47,7 +47,7 @@ def test_a_packet_waits_the_delay_up_and_the_delay_down() -> None:
 @pytest.mark.parametrize("busy", [0, 0.5, 1])
 def test_jitter_is_one_sided_and_has_its_mean(busy: float) -> None:
     one = path(Link(up_us=300, up_jitter_us=400, busy=busy))
-    # Far apart, so that none waits for the one before it.
+    # Far apart, so that no packet waits for the one before.
     waits_us = [((one.datagram(32, at) or 0) - at) / 1000 - 1000 for at in range(0, 4000 * SECOND, SECOND)]
     assert 0 <= min(waits_us) < 1
     assert statistics.fmean(waits_us) == pytest.approx(400 * (busy + (1 - busy) / 20), rel=0.15)
@@ -60,7 +60,7 @@ def test_the_jitter_of_both_ends_adds_up() -> None:
     assert statistics.fmean(waits_us) == pytest.approx(400, rel=0.1)
 
 
-def test_nothing_is_reordered_and_jitter_does_try() -> None:
+def test_jitter_does_not_reorder_datagrams() -> None:
     one = path(Link(up_us=0, up_jitter_us=5000))
     times = [one.datagram(32, at) or 0 for at in range(0, 100 * MS, MS // 10)]
     assert times == sorted(times)
@@ -75,7 +75,7 @@ def test_a_link_sends_one_packet_after_the_other() -> None:
     assert one.datagram(size, 10 * MS) == 12 * MS, "an idle link saves nothing up"
 
 
-def test_a_machine_shares_its_rate_among_all_to_whom_it_sends_and_with_tcp() -> None:
+def test_all_paths_of_a_machine_share_its_rate() -> None:
     uplink = Uplink(Link(up_us=0, up_jitter_us=0, mbit=8))
     near, far = Path(uplink, STILL, "near"), Path(uplink, STILL, "far")
     assert near.segment(1000 - links.SEGMENT_OVERHEAD_BYTES, 0) == MS + 700_000
@@ -96,7 +96,7 @@ def test_the_loss_of_both_ends(up_loss: float, down_loss: float, share: float) -
     assert lost / 4000 == pytest.approx(share, abs=0.03)
 
 
-def test_a_lost_segment_comes_a_round_trip_later_and_holds_up_no_datagram() -> None:
+def test_a_lost_segment_arrives_a_round_trip_later_and_delays_no_datagram() -> None:
     one = path(Link(up_us=300, up_jitter_us=0, up_loss=0.5, down_us=700, down_jitter_us=0))
     again_ns = 2 * MS + links.RECOVERY_NS
     assert one.round_trip_ns == 2 * MS
@@ -108,7 +108,7 @@ def test_a_lost_segment_comes_a_round_trip_later_and_holds_up_no_datagram() -> N
     assert {at % SECOND for at in arrivals if at is not None} == {MS}
 
 
-def test_one_seed_repeats_and_another_differs() -> None:
+def test_a_seed_repeats_the_path_and_another_differs() -> None:
     def run(seed: str, segments: int = 0) -> list[int | None]:
         one = path(PROFILES["wifi"], PROFILES["wifi"], seed)
         for _ in range(segments):
@@ -121,7 +121,7 @@ def test_one_seed_repeats_and_another_differs() -> None:
     assert run("1 0 up", segments=10) == run("1 0 up"), "what TCP does moves no ping"
 
 
-# -- a link in words ---------------------------------------------------------------------------------------------------
+# -- parsing -----------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -136,18 +136,18 @@ def test_one_seed_repeats_and_another_differs() -> None:
         ),
     ],
 )
-def test_what_a_user_writes(text: str, link: Link) -> None:
+def test_links_are_parsed(text: str, link: Link) -> None:
     assert link_from(text) == link
 
 
 @pytest.mark.parametrize(
     ("text", "sentence"),
     [
-        ("", "'' says nothing about a link"),
+        ("", "'' is not a part of a link"),
         ("wlan", "a profile (wired, wifi, wan) comes first"),
-        ("mbit=20,wifi", "'wifi' says nothing about a link"),
-        ("speed=9", "'speed=9' says nothing about a link"),
-        ("mbit=fast", "'fast' is no number for mbit."),
+        ("mbit=20,wifi", "'wifi' is not a part of a link"),
+        ("speed=9", "'speed=9' is not a part of a link"),
+        ("mbit=fast", "'fast' is not a number for mbit."),
         ("mbit=1,mbit=2", "mbit is given twice."),
         ("up_us=-1", "up_us must be from 0 to 10000000, not -1.0."),
         ("up_us=nan", "up_us must be from 0 to 10000000, not nan."),
@@ -157,22 +157,17 @@ def test_what_a_user_writes(text: str, link: Link) -> None:
         ("busy=1.1", "busy must be from 0 to 1, not 1.1."),
     ],
 )
-def test_nonsense_is_a_sentence(text: str, sentence: str) -> None:
+def test_wrong_links_are_refused(text: str, sentence: str) -> None:
     with pytest.raises(PhaseLockError) as caught:
         link_from(text)
     assert sentence in str(caught.value)
 
 
-def test_what_tcp_can_carry() -> None:
-    assert Link(mbit=100).tcp_bytes_s == pytest.approx(11.955e6, rel=1e-3)
-    assert Link().tcp_bytes_s == float("inf")
-
-
 # -- the loop ----------------------------------------------------------------------------------------------------------
 
 
-def test_what_is_due_at_one_instant_keeps_its_order() -> None:
-    loop, called = Loop(), list[int]()
+def test_calls_for_one_time_keep_their_order() -> None:
+    loop, called = EventLoop(), list[int]()
     for k in range(5):
         loop.at(0, called.append, k, exact=k % 2 == 0)
     loop.at(1, setattr, loop, "running", False)
@@ -185,7 +180,7 @@ def test_what_is_due_at_one_instant_keeps_its_order() -> None:
 
 
 class Host:
-    """Its two sockets on the loopback."""
+    """The host's two sockets on the loopback interface."""
 
     def __init__(self) -> None:
         self.tcp = socket.create_server(("127.0.0.1", 0))
@@ -200,7 +195,7 @@ class Host:
         return Relay("127.0.0.1", self.port, self.clock_port, host_link, peer_links, seed)
 
     def joined(self, k: int = 0) -> tuple[socket.socket, socket.socket]:
-        """A connection of peer k: its end and the host's."""
+        """A connection of peer k: (its socket, the host's)."""
         peer = socket.create_connection((f"127.0.0.{2 + k}", self.port), timeout=TIMEOUT_S)
         ours, (ip, _) = self.tcp.accept()
         ours.settimeout(TIMEOUT_S)
@@ -229,7 +224,7 @@ def read_all(sock: socket.socket) -> bytes:
     return b"".join(parts)
 
 
-def test_pings_come_from_the_peer_and_pongs_from_where_it_asked(host: Host) -> None:
+def test_addresses_of_pings_and_pongs_are_those_of_peer_and_relay(host: Host) -> None:
     with contextlib.ExitStack() as stack:
         relay = stack.enter_context(host.relay(STILL, STILL, STILL))
         assert [relay.address(k) for k in (0, 1)] == [f"127.0.0.{2 + k}:{host.port}" for k in (0, 1)]
@@ -246,7 +241,7 @@ def test_pings_come_from_the_peer_and_pongs_from_where_it_asked(host: Host) -> N
     assert set(relay.summary["late_us"]) == {"p50", "p95", "p99", "max"}
 
 
-def test_no_stranger_speaks_for_the_host(host: Host) -> None:
+def test_datagrams_of_other_senders_are_not_relayed(host: Host) -> None:
     with contextlib.ExitStack() as stack:
         stack.enter_context(host.relay(STILL, STILL))
         pinger, stranger = (stack.enter_context(socket.socket(socket.AF_INET, socket.SOCK_DGRAM)) for _ in range(2))
@@ -258,7 +253,7 @@ def test_no_stranger_speaks_for_the_host(host: Host) -> None:
         assert pinger.recv(100) == b"pong"
 
 
-def test_datagrams_are_lost_as_the_law_says(host: Host) -> None:
+def test_datagrams_are_lost_as_in_the_model(host: Host) -> None:
     lossy = Link(up_us=0, up_jitter_us=0, up_loss=0.3, down_us=0, down_jitter_us=0)
     law = path(lossy, STILL, "7 0 up")
     kept = [k for k in range(200) if law.datagram(1, k * SECOND) is not None]
@@ -289,7 +284,7 @@ def test_every_byte_arrives_in_order_both_ways_at_once(host: Host, link: Link) -
             for thread in threads:
                 thread.join()
             assert got == there and heard == [back]
-            # The host has said all it will; the peer still has the word.
+            # The host has finished sending; the peer still can send.
             peer.sendall(b"last word")
             peer.close()
             assert read_all(ours) == b"last word"
@@ -299,17 +294,17 @@ def test_every_byte_arrives_in_order_both_ways_at_once(host: Host, link: Link) -
 @pytest.mark.parametrize(
     ("link", "most_bytes", "waits"),
     [
-        # What 1 Gbit/s carries in a round trip and 20 ms, and a little more.
+        # Two reads more than 1 Gbit/s carries in a round trip and 20 ms.
         (Link(up_us=1000, up_jitter_us=0, down_us=0, down_jitter_us=0), 125e6 * 0.022 + 2 * (256 << 10), False),
         (Link(up_us=1000, up_jitter_us=0, mbit=8), 20_000 + 2 * 8 * 1448, True),
     ],
     ids=["unlimited", "limited"],
 )
-def test_what_is_on_its_way_is_bounded(link: Link, most_bytes: float, waits: bool) -> None:
+def test_the_buffer_of_a_pipe_is_bounded(link: Link, most_bytes: float, waits: bool) -> None:
     source, sender = socket.socketpair()
     sink, receiver = socket.socketpair()
     with source, sender, sink, receiver:
-        loop, waiting = Loop(), list[Pipe]()
+        loop, waiting = EventLoop(), list[Pipe]()
         connection: Any = types.SimpleNamespace(
             loop=loop, closed=False, wait_for_link=lambda pipe, now_ns: waiting.append(pipe)
         )
@@ -325,13 +320,13 @@ def test_what_is_on_its_way_is_bounded(link: Link, most_bytes: float, waits: boo
         assert waiting == [pipe] * waits
 
 
-def test_a_receiver_that_is_slow_gets_everything() -> None:
+def test_a_slow_receiver_gets_everything() -> None:
     source, sender = socket.socketpair()
     sink, receiver = socket.socketpair()
     with source, sender, sink, receiver:
         for sock in (source, sink):
             sock.setblocking(False)
-        loop = Loop()
+        loop = EventLoop()
 
         def stop() -> None:
             loop.running = False
@@ -348,7 +343,7 @@ def test_a_receiver_that_is_slow_gets_everything() -> None:
         said = random.Random(1).randbytes(3_000_000)
         sending = threading.Thread(target=lambda: (sender.sendall(said), sender.shutdown(socket.SHUT_WR)))
         sending.start()
-        while sink.fileno() not in loop.writers:  # nobody takes it yet: what does not fit must wait
+        while sink.fileno() not in loop.writers:  # the receiver does not read yet: the rest waits
             loop.at(0, stop)
             run()
         passing = threading.Thread(target=run)
@@ -359,7 +354,7 @@ def test_a_receiver_that_is_slow_gets_everything() -> None:
         assert acknowledged and not any(acknowledged), "what arrives is acknowledged by frames with nothing in them"
 
 
-def test_the_end_of_one_direction_leaves_the_other(host: Host) -> None:
+def test_the_end_of_one_direction_leaves_the_other_open(host: Host) -> None:
     with host.relay(STILL, STILL):
         peer, ours = host.joined()
         peer.sendall(b"question")
@@ -385,7 +380,7 @@ def test_a_reset_is_passed_on_both_ways(host: Host) -> None:
                 other.recv(10)
 
 
-def test_a_host_that_does_not_listen_resets_whoever_asks_and_then_serves_again(host: Host) -> None:
+def test_connections_are_reset_while_the_host_does_not_listen(host: Host) -> None:
     with host.relay(STILL, STILL):
         host.tcp.close()
         with socket.create_connection(("127.0.0.2", host.port), timeout=TIMEOUT_S) as peer:
@@ -397,14 +392,14 @@ def test_a_host_that_does_not_listen_resets_whoever_asks_and_then_serves_again(h
             sock.close()
 
 
-def test_it_ends_with_its_input_though_ctrl_c_does_not_touch_it(host: Host) -> None:
-    plan = Plan("127.0.0.1", host.port, host.clock_port, STILL, (STILL,), 1)
+def test_the_process_ends_with_its_input_and_ignores_ctrl_c(host: Host) -> None:
+    config = RelayConfig("127.0.0.1", host.port, host.clock_port, STILL, (STILL,), 1)
     process = subprocess.Popen(
         [sys.executable, "-m", "phaselock.bench.lab.relay_process"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
     )
     with process:
         assert process.stdin and process.stdout
-        process.stdin.write(plan.line().encode() + b"\n")
+        process.stdin.write(config.to_json().encode() + b"\n")
         process.stdin.flush()
         assert json.loads(process.stdout.readline()) == {"ready": True}
         if sys.platform != "win32":
@@ -418,14 +413,14 @@ def test_it_ends_with_its_input_though_ctrl_c_does_not_touch_it(host: Host) -> N
         assert json.loads(process.stdout.readline())["passed"] == 0
 
 
-def test_an_owner_that_listens_no_more_is_no_traceback(host: Host) -> None:
-    plan = Plan("127.0.0.1", host.port, host.clock_port, STILL, (STILL,), 1)
+def test_a_closed_standard_output_gives_no_traceback(host: Host) -> None:
+    config = RelayConfig("127.0.0.1", host.port, host.clock_port, STILL, (STILL,), 1)
     pipe = subprocess.PIPE
     with subprocess.Popen(
         [sys.executable, "-m", "phaselock.bench.lab.relay_process"], stdin=pipe, stdout=pipe, stderr=pipe
     ) as process:
         assert process.stdin and process.stdout and process.stderr
-        process.stdin.write(plan.line().encode() + b"\n")
+        process.stdin.write(config.to_json().encode() + b"\n")
         process.stdin.flush()
         process.stdout.readline()
         process.stdout.close()
@@ -434,7 +429,7 @@ def test_an_owner_that_listens_no_more_is_no_traceback(host: Host) -> None:
         assert process.stderr.read() == b""
 
 
-def test_a_port_that_is_taken_is_a_sentence(host: Host) -> None:
+def test_a_port_in_use_is_an_error(host: Host) -> None:
     with host.relay(STILL, STILL), pytest.raises(PhaseLockError, match=f"Port {host.port} is in use"):
         with host.relay(STILL, STILL):
             pass
@@ -443,15 +438,15 @@ def test_a_port_that_is_taken_is_a_sentence(host: Host) -> None:
 @pytest.mark.parametrize(
     ("line", "sentence"),
     [
-        (b"", "This is no plan of a relay."),
-        (b"[]\n", "This is no plan of a relay."),
-        (b'{"host_link": {"speed": 1}, "peer_links": [{}]}\n', "This is no plan of a relay."),
+        (b"", "This is not the configuration of a relay."),
+        (b"[]\n", "This is not the configuration of a relay."),
+        (b'{"host_link": {"speed": 1}, "peer_links": [{}]}\n', "This is not the configuration of a relay."),
         (b'{"host_link": {"mbit": "1"}, "peer_links": [{}]}\n', "A link's mbit must be"),
     ],
 )
-def test_a_wrong_plan_is_a_sentence(line: bytes, sentence: str) -> None:
+def test_a_wrong_configuration_is_refused(line: bytes, sentence: str) -> None:
     with pytest.raises(PhaseLockError, match=sentence):
-        Plan.read(line)
+        RelayConfig.from_json(line)
 
 
 @pytest.mark.parametrize(
@@ -460,11 +455,11 @@ def test_a_wrong_plan_is_a_sentence(line: bytes, sentence: str) -> None:
         ("192.0.2.1", 9, 1, "not on 192.0.2.1."),
         ("127.0.0.2", 9, 1, "not on 127.0.0.2."),
         ("localhost", 9, 1, "not on localhost."),
-        ("127.0.0.1", 0, 1, "0 is no port."),
+        ("127.0.0.1", 0, 1, "0 is not a port."),
         ("127.0.0.1", 9, 0, "1 to 5 peers, not 0."),
         ("127.0.0.1", 9, 6, "1 to 5 peers, not 6."),
     ],
 )
-def test_what_no_relay_can_do(host_ip: str, port: int, peers: int, sentence: str) -> None:
+def test_wrong_arguments_are_refused(host_ip: str, port: int, peers: int, sentence: str) -> None:
     with pytest.raises(PhaseLockError, match=sentence):
         Relay(host_ip, port, 9, STILL, [STILL] * peers, 1)

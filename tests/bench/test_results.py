@@ -1,4 +1,4 @@
-"""The file of a run: what is written is read again, and no other file is mistaken for one."""
+"""The file of a run: it is read as it was written, and other files are refused."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def written(tmp_path: pathlib.Path) -> pathlib.Path:
     return tmp_path / "run.json"
 
 
-def test_what_is_written_is_read(tmp_path: pathlib.Path) -> None:
+def test_a_run_survives_writing_and_reading(tmp_path: pathlib.Path) -> None:
     run = read_run(written(tmp_path))
     (case,) = run.cases
     assert (run.command, run.seconds, run.complete, run.problems) == (("bench", "sync"), 3.5, False, [])
@@ -50,7 +50,7 @@ def test_what_is_written_is_read(tmp_path: pathlib.Path) -> None:
     assert case.samples == {"1": {"windows": [[1.0, None]]}}
 
 
-def test_nothing_of_this_machine_has_a_name(tmp_path: pathlib.Path) -> None:
+def test_names_of_the_computer_and_its_user_are_not_written(tmp_path: pathlib.Path) -> None:
     import getpass
     import platform
 
@@ -58,13 +58,13 @@ def test_nothing_of_this_machine_has_a_name(tmp_path: pathlib.Path) -> None:
     assert f'"{platform.node()}"' not in text and f'"{getpass.getuser()}"' not in text
 
 
-def test_where_files_lie_is_not_kept(tmp_path: pathlib.Path) -> None:
+def test_paths_are_not_written(tmp_path: pathlib.Path) -> None:
     words = ("bench", "clock", "--trace", str(tmp_path / "a.jsonl"), f"--out={tmp_path}", "--link", "wifi,mbit=2", "x")
     assert new_run(words).command == (*words[:3], "a.jsonl", f"--out={tmp_path.name}", *words[5:])
 
 
 def damaged(**changes: Any) -> str:
-    """A run of one case, otherwise right."""
+    """A run with one case that differs from a valid one by `changes`."""
     figure = {"name": "a", "unit": "s", "values": [1], "better": "less"} | changes.pop("figure", {})
     plot = {"title": "", "x_label": "", "y_label": "", "series": [], "kind": "line", "log_y": False}
     plot |= changes.pop("plot", {})
@@ -81,7 +81,7 @@ def deep(levels: int) -> Any:
     return value
 
 
-def test_the_damages_below_are_the_only_fault(tmp_path: pathlib.Path) -> None:
+def test_the_run_that_is_damaged_below_is_valid(tmp_path: pathlib.Path) -> None:
     (tmp_path / "run.json").write_text(damaged(), "utf-8")
     assert len(read_run(tmp_path / "run.json").cases) == 1
 
@@ -122,7 +122,7 @@ def test_the_damages_below_are_the_only_fault(tmp_path: pathlib.Path) -> None:
         damaged(plot={"series": [{"label": "a", "x": [1]}]}),
     ],
 )
-def test_any_other_file_is_refused_in_a_sentence(text: str, tmp_path: pathlib.Path) -> None:
+def test_damaged_files_are_refused(text: str, tmp_path: pathlib.Path) -> None:
     path = tmp_path / "run.json"
     path.write_text(text, "utf-8")
     with pytest.raises(PhaseLockError, match=r"is not a result of phaselock bench: .+\.$"):
@@ -145,7 +145,7 @@ def test_a_file_that_is_too_large_is_not_read(tmp_path: pathlib.Path, monkeypatc
         read_run(path)
 
 
-def test_bytes_that_are_no_text_are_refused(tmp_path: pathlib.Path) -> None:
+def test_binary_files_are_refused(tmp_path: pathlib.Path) -> None:
     (tmp_path / "run.json").write_bytes(b"\xff\xfe\x80")
     with pytest.raises(PhaseLockError, match="is not a result"):
         read_run(tmp_path / "run.json")
@@ -154,25 +154,25 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: pathlib.Path) -> None:
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: pathlib.Path) -> None:
     with pytest.raises(PhaseLockError, match="cannot be read: No such file"):
         read_run(tmp_path / "run.json")
-    with pytest.raises(PhaseLockError, match="it is no file"):
+    with pytest.raises(PhaseLockError, match="it is not a file"):
         read_run(tmp_path)
 
 
-def test_what_could_not_be_measured_reads_as_such(tmp_path: pathlib.Path) -> None:
+def test_null_and_nan_are_read_as_not_finite(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "run.json"
     path.write_text(
         damaged(figure={"values": [None, math.nan, -math.inf, 1]}), "utf-8"
-    )  # Python's NaN, and JSON's null
+    )  # Python writes NaN, JSON has null
     values = read_run(path).cases[0].figures[0].values
     assert [math.isfinite(value) for value in values] == [False, False, False, True]
 
 
-def test_a_place_that_cannot_be_written_to_is_told(tmp_path: pathlib.Path) -> None:
+def test_an_unwritable_path_is_an_error(tmp_path: pathlib.Path) -> None:
     with pytest.raises(PhaseLockError, match=r"run\.json cannot be written: No such file"):
         write_run(new_run(()), tmp_path / "gone" / "run.json")
 
 
-def test_an_interrupted_write_leaves_the_one_before(tmp_path: pathlib.Path) -> None:
+def test_an_interrupted_write_leaves_the_previous_file(tmp_path: pathlib.Path) -> None:
     path = written(tmp_path)
     run = new_run(())
     run.cases.append(Case("sync", "wired", {}, (), samples={"a": object()}))

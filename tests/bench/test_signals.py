@@ -1,4 +1,4 @@
-"""Songs made for measuring."""
+"""The test songs."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def decoded(path: pathlib.Path) -> npt.NDArray[np.float32]:
 
 
 @pytest.mark.parametrize("rate_hz", [44100, 48000])
-def test_nothing_of_a_song_is_above_its_band(
+def test_a_song_has_no_power_above_its_band(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, rate_hz: int
 ) -> None:
     monkeypatch.setattr(signals, "_PIECE_S", 2.0)
@@ -37,7 +37,7 @@ def test_nothing_of_a_song_is_above_its_band(
 
 
 @pytest.mark.parametrize("seconds", [0.05, 1.0, 1.8, 1.85, 1.9, 1.95, 3.7])
-def test_noise_is_as_loud_where_its_pieces_meet_and_end(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
+def test_the_level_is_constant_across_pieces(monkeypatch: pytest.MonkeyPatch, seconds: float) -> None:
     monkeypatch.setattr(signals, "_PIECE_S", 1.0)
     sound = signals.noise(seconds, 8000, 1)
     assert len(sound) == seconds * 8000
@@ -45,7 +45,7 @@ def test_noise_is_as_loud_where_its_pieces_meet_and_end(monkeypatch: pytest.Monk
     assert loudness == pytest.approx(0.1, rel=0.2)
 
 
-def test_a_song_is_like_itself_at_one_place_only(tmp_path: pathlib.Path) -> None:
+def test_the_autocorrelation_of_a_song_has_one_peak(tmp_path: pathlib.Path) -> None:
     signals.noise_song(tmp_path / "song.mp3", 5, seed=7)
     heard = decoded(tmp_path / "song.mp3")
     made = signals.noise(5, 44100, 7)
@@ -56,7 +56,7 @@ def test_a_song_is_like_itself_at_one_place_only(tmp_path: pathlib.Path) -> None
     assert np.abs(elsewhere).max() < likeness[best] / 10
 
 
-def test_the_same_seed_is_the_same_song_and_another_is_another(tmp_path: pathlib.Path) -> None:
+def test_a_seed_gives_the_same_song_and_another_seed_another(tmp_path: pathlib.Path) -> None:
     made = []
     for seed in (1, 1, 2):
         signals.noise_song(tmp_path / "song.mp3", 1, seed=seed)

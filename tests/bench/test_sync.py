@@ -1,40 +1,28 @@
-"""The benchmark of synchronisation: what it makes of recordings, and one session of real programs."""
+"""The benchmark of synchronisation: its metrics from recordings, and one session of real programs."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
 import functools
-import json
 import math
 import pathlib
 
 import numpy as np
 import pytest
 
+from phaselock import cli
+from phaselock.audio.virtual_device import VirtualCard
 from phaselock.bench.analysis import delay
 from phaselock.bench.analysis.delay import Loudspeaker
 from phaselock.bench.benchmarks import sync, transfer
 from phaselock.bench.lab.links import PROFILES, Link
 from phaselock.bench.lab.session import Machine
-from phaselock.bench.results import Case
 from phaselock.errors import PhaseLockError
+from tests.support.bench import Collector
 from tests.support.noise import Noise, played
 
 QUIET = dict.fromkeys(("p50", "p90", "p99", "max"), 10.0)
-
-
-class Collector:
-    """A Bench."""
-
-    def __init__(self) -> None:
-        self.cases: dict[str, Case] = {}
-
-    def add(self, case: Case) -> None:
-        self.cases[case.name] = case
-
-    def progress(self, done: float, doing: str) -> None:
-        assert 0 <= done <= 1 and doing
 
 
 @functools.cache
@@ -42,39 +30,41 @@ def noise() -> Noise:
     return Noise(seconds=4.0, seed=3)
 
 
-def heard(*late_us: float) -> sync.Heard:
-    return sync.Heard([Loudspeaker([played(noise(), late)]) for late in late_us], [], QUIET, 1.5, {})
+def recorded(*late_us: float) -> sync.SessionRecording:
+    return sync.SessionRecording([Loudspeaker([played(noise(), late)]) for late in late_us], [], QUIET, 1.5, {})
 
 
-def test_the_distance_is_that_of_the_two_furthest_apart() -> None:
-    figures, samples = sync.figures_of(heard(0.0, 30.0, -20.0), pauses=0)
+def test_the_distance_is_between_the_earliest_and_the_latest() -> None:
+    figures, samples = sync.metrics_of(recorded(0.0, 30.0, -20.0), pauses=0)
     for name in ("start_us", "playing_p50_us", "playing_p95_us", "playing_p99_us", "playing_max_us"):
         assert figures[name] == pytest.approx(50, abs=1), name
     assert (figures["settling_s"], figures["clicks"], figures["until_playing_s"]) == (0, 0, 1.5)
     assert samples["windows"][0][1:] == pytest.approx([0, 30, -20], abs=1)
 
 
-def test_of_an_hour_the_worst_minute_is_told() -> None:
-    """A minute that is bad from end to end is lost in the percentiles of an hour."""
+def test_the_worst_minute_is_reported() -> None:
+    """The percentiles of an hour hide one bad minute."""
     at_s = [7.25 + sync.WINDOW_S * k for k in range(4 * 120 + 60)]
     worst = range(2 * 120, 3 * 120)
     late_us = [50.0 if k in worst else 80.0 if k == 10 or k >= 4 * 120 else 5.0 for k in range(len(at_s))]
-    windows = [delay.Window(at, (0.0, late), sure=True) for at, late in zip(at_s, late_us, strict=True)]
-    assert sync._of_minutes(windows, np.array(late_us)) == {"worst_minute_p95_us": 50.0}, "half a minute is none"
-    assert sync._of_minutes(windows[:119], np.array(late_us[:119])) == {}
-    assert sync._of_minutes([], np.array([math.nan])) == {}
+    windows = [delay.DelayWindow(at, (0.0, late), sure=True) for at, late in zip(at_s, late_us, strict=True)]
+    assert sync._worst_minute_us(windows, np.array(late_us)) == {"worst_minute_p95_us": 50.0}, "half a minute is none"
+    assert sync._worst_minute_us(windows[:119], np.array(late_us[:119])) == {}
+    assert sync._worst_minute_us([], np.array([math.nan])) == {}
 
 
-def test_who_never_comes_together_has_not_settled() -> None:
-    figures, _ = sync.figures_of(heard(0.0, 2 * sync.SETTLED_US), pauses=0)
+def test_machines_that_stay_apart_do_not_settle() -> None:
+    figures, _ = sync.metrics_of(recorded(0.0, 2 * sync.SETTLED_US), pauses=0)
     assert math.isnan(figures["settling_s"])
 
 
-def test_who_comes_together_late_has_settled_late() -> None:
+def test_settling_time_is_measured() -> None:
     late = played(noise(), 2 * sync.SETTLED_US)
     good = played(noise())
     late.frames[96000:] = good.frames[96000:]
-    figures, _ = sync.figures_of(sync.Heard([Loudspeaker([late]), Loudspeaker([good])], [], QUIET, 1.5, {}), pauses=0)
+    figures, _ = sync.metrics_of(
+        sync.SessionRecording([Loudspeaker([late]), Loudspeaker([good])], [], QUIET, 1.5, {}), pauses=0
+    )
     assert figures["settling_s"] == pytest.approx(2.0, abs=0.51)
 
 
@@ -89,31 +79,31 @@ def test_who_comes_together_late_has_settled_late() -> None:
     ],
     ids=["a moment", "long", "it begins late", "it ends early", "none"],
 )
-def test_who_falls_silent_while_others_sound_is_told(silent: tuple[int, int], dropouts: int, dropped_s: float) -> None:
-    """No distance and no click shows it."""
-    sounds = heard(0.0, 0.0)
+def test_a_silence_while_others_play_is_a_dropout(silent: tuple[int, int], dropouts: int, dropped_s: float) -> None:
+    """Neither distances nor clicks show it."""
+    sounds = recorded(0.0, 0.0)
     sounds.loudspeakers[1].recordings[0].frames[slice(*silent)] = 0
-    figures, _ = sync.figures_of(sounds, pauses=0)
+    figures, _ = sync.metrics_of(sounds, pauses=0)
     assert figures["dropouts"] == dropouts
     assert figures["dropped_s"] == pytest.approx(dropped_s, abs=0.01)
     assert math.isnan(figures["start_us"]) == (silent[0] == 0 and silent[1] > 0)
 
 
-def test_a_pause_is_meant_and_must_be_there() -> None:
-    sounds = heard(0.0, 0.0)
+def test_a_pause_is_expected_on_every_machine() -> None:
+    sounds = recorded(0.0, 0.0)
     sounds.loudspeakers[0].recordings[0].frames[48000:144000] = 0
-    figures, _ = sync.figures_of(sounds)
+    figures, _ = sync.metrics_of(sounds)
     assert figures["dropouts"] == 1, "the other one did not pause"
     sounds.loudspeakers[1].recordings[0].frames[48000:144000] = 0
-    figures, _ = sync.figures_of(sounds)
+    figures, _ = sync.metrics_of(sounds)
     assert figures["dropouts"] == 0 and math.isfinite(figures["start_us"])
 
 
-def test_one_that_played_nothing_is_told() -> None:
-    alone = heard(0.0, 0.0)
+def test_a_silent_machine_is_an_error() -> None:
+    alone = recorded(0.0, 0.0)
     alone.loudspeakers[1] = Loudspeaker([])
     with pytest.raises(PhaseLockError, match="played nothing"):
-        sync.figures_of(alone)
+        sync.metrics_of(alone)
 
 
 def test_every_scenario_has_its_machines() -> None:
@@ -126,7 +116,7 @@ def test_every_scenario_has_its_machines() -> None:
         assert {one.link for one in machines} == {PROFILES.get(scenario, PROFILES["wired"])}
 
 
-def test_a_custom_scenario_needs_its_network() -> None:
+def test_a_custom_scenario_needs_a_link() -> None:
     with pytest.raises(PhaseLockError, match="belong together"):
         sync.run(argparse.Namespace(scenario=["wired", "custom"], link=None), Collector())
     with pytest.raises(PhaseLockError, match="belong together"):
@@ -135,18 +125,17 @@ def test_a_custom_scenario_needs_its_network() -> None:
     assert sync.machines_of("custom", 1, link)[1].link == link
 
 
-def test_what_a_machine_is_told_it_understands() -> None:
+def test_the_command_line_accepts_the_options_of_a_machine() -> None:
     machine = sync.machines_of("skew", 2)[2]
-    assert machine.card is not None
-    options = machine.options()
-    assert json.loads(options[options.index("--card") + 1])["ppm"] == machine.card.ppm
-    assert f"--clock-ahead-s={machine.ahead_s}" in options
-    assert Machine("x", Link()).options()[:2] == ["--backend", "null"]
+    parsed = cli.command_line().parse_args(["join", "127.0.0.2", *machine.options()])
+    assert VirtualCard.from_json(parsed.card) == machine.card
+    assert (parsed.backend, parsed.clock_ahead_s, parsed.clock_skew_ppm) == ("virtual", machine.ahead_s, -55.0)
+    assert cli.command_line().parse_args(["host", *Machine("x", Link()).options()]).backend == "null"
 
 
-def test_a_machine_that_is_too_busy_is_not_measured(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
-    """Underruns of a virtual card are the machine's fault: such a run is repeated, and never becomes a figure."""
-    late, good = heard(0.0, 0.0), heard(0.0, 0.0)
+def test_a_run_on_a_busy_computer_is_repeated(monkeypatch: pytest.MonkeyPatch, tmp_path: pathlib.Path) -> None:
+    """A computer that is too busy causes underruns of a virtual card: the run is repeated, and has no metrics."""
+    late, good = recorded(0.0, 0.0), recorded(0.0, 0.0)
     late.loudspeakers[0] = Loudspeaker([dataclasses.replace(played(noise()), underruns=1)])
     options = argparse.Namespace(
         scenario=["wired"], link=None, peers=1, play_s=10, seeds=(1,), filter="envelope", keep=False, out=tmp_path
@@ -162,7 +151,7 @@ def test_a_machine_that_is_too_busy_is_not_measured(monkeypatch: pytest.MonkeyPa
 
 
 @pytest.mark.slow
-def test_a_session_is_played_and_heard(tmp_path: pathlib.Path) -> None:
+def test_a_session_is_played_and_measured(tmp_path: pathlib.Path) -> None:
     bench = Collector()
     options = argparse.Namespace(
         scenario=["skew"], link=None, peers=1, play_s=10, seeds=(1,), filter="envelope", keep=True, out=tmp_path

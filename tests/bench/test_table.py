@@ -1,4 +1,4 @@
-"""The README's table of figures, and figures as words."""
+"""The README's tables of figures, and values as text."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ import pytest
 from phaselock import cli
 from phaselock.bench.analysis.delay import Loudspeaker
 from phaselock.bench.benchmarks import clock, decode, engine, resources, sync, transfer
-from phaselock.bench.report import table
+from phaselock.bench.report import table, text
 from phaselock.bench.results import Case, Metric, Run, new_run, write_run
 from tests.support.noise import Noise, played
 
@@ -56,11 +56,11 @@ def a_run() -> Run:
 def test_a_long_table_is_folded() -> None:
     run = a_run()
     run.cases = [dataclasses.replace(run.cases[0], name=f"case {number}") for number in range(table.MAX_ROWS + 1)]
-    assert table.figures_of(run).startswith("<details><summary>new</summary>\n\n| new |")
+    assert table.tables_of(run).startswith("<details><summary>new</summary>\n\n| new |")
 
 
-def test_the_main_figures_are_in_a_table_for_each_benchmark() -> None:
-    sync, new, how = table.figures_of(a_run()).split("\n\n")
+def test_each_benchmark_has_a_table() -> None:
+    sync, new, how = table.tables_of(a_run()).split("\n\n")
     assert sync.splitlines() == [
         "| Synchronisation | start (µs) | settling (s) | clicks |",
         "| --- | ---: | ---: | ---: |",
@@ -78,18 +78,18 @@ def test_the_main_figures_are_in_a_table_for_each_benchmark() -> None:
 def a_sync_case() -> Case:
     sound = Loudspeaker([played(Noise(seconds=61.0, seed=1))])
     quiet = dict.fromkeys(("p50", "p90", "p99", "max"), 1.0)
-    found = sync.figures_of(sync.Heard([sound, sound], [], quiet, 1.0, {}), pauses=0)
+    found = sync.metrics_of(sync.SessionRecording([sound, sound], [], quiet, 1.0, {}), pauses=0)
     options = argparse.Namespace(play_s=10, filter="envelope")
     return sync._case("wired", sync.machines_of("wired", 1), options, [(1, *found)])
 
 
 def a_clock_case() -> Case:
     at_s = np.arange(1.0, 11.0)
-    return clock._case("wired", {}, [[clock.Errors(at_s, at_s, at_s)]], (), "")
+    return clock._case("wired", {}, [[clock.FilterErrors(at_s, at_s, at_s)]], (), "")
 
 
 def a_resources_case() -> Case:
-    return resources.case("idle", 1, [[resources.Look(at_s, at_s, 1, 1, 1) for at_s in (0.0, 1.0)]])
+    return resources.case("idle", 1, [[resources.ProcessSample(at_s, at_s, 1, 1, 1) for at_s in (0.0, 1.0)]])
 
 
 CASES: Mapping[str, Callable[[], Case]] = {
@@ -97,7 +97,7 @@ CASES: Mapping[str, Callable[[], Case]] = {
     "clock": a_clock_case,
     "transfer": lambda: transfer._case(argparse.Namespace(mbit=1, seeds=(1,)), 1, 1, 1.0, [(1.0, {"peer1": 1.0})]),
     "decode": lambda: decode.case(
-        decode.KINDS[0], pathlib.Path(__file__), 1.0, [decode.Found(1.0, 1.0, 1.0, (1.0, 2.0))]
+        decode.KINDS[0], pathlib.Path(__file__), 1.0, [decode.DecodeResult(1.0, 1.0, 1.0, (1.0, 2.0))]
     ),
     "engine": lambda: engine.case(engine.LOADS[0], 64, [np.array([1, 2, 3])]),
     "resources": a_resources_case,
@@ -105,29 +105,29 @@ CASES: Mapping[str, Callable[[], Case]] = {
 
 
 @pytest.mark.parametrize("benchmark", table.COLUMNS)
-def test_the_main_figures_are_those_that_are_measured(benchmark: str) -> None:
+def test_the_columns_are_measured(benchmark: str) -> None:
     case = CASES[benchmark]()
     assert case.benchmark == benchmark
     assert set(table.COLUMNS[benchmark]) <= {figure.name for figure in case.figures}
 
 
-def test_an_unfinished_run_says_so_in_the_table() -> None:
+def test_an_incomplete_run_is_marked() -> None:
     run = a_run()
     run.complete = False
-    assert table.figures_of(run).endswith("**The run did not come to its end.**")
-    assert table.figures_of(new_run(())) == "Nothing was measured."
+    assert table.tables_of(run).endswith("**The run is not complete.**")
+    assert table.tables_of(new_run(())) == "Nothing was measured."
 
 
 def test_the_readme_changes_between_its_marks_only(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     result, readme = tmp_path / "run.json", tmp_path / "README.md"
     write_run(a_run(), result)
     readme.write_text(MARKED, "utf-8")
-    for _ in range(2):  # and once more without growing
+    for _ in range(2):  # the second time nothing is added
         assert cli.main(["bench", "table", str(result), "--readme", str(readme)]) == 0
-        expected = f"# Title\n\n{table.BEGIN}\n{table.figures_of(a_run())}\n{table.END}\n\nThe rest.\n"
+        expected = f"# Title\n\n{table.BEGIN}\n{table.tables_of(a_run())}\n{table.END}\n\nThe rest.\n"
         assert readme.read_text("utf-8") == expected
     assert sorted(path.name for path in tmp_path.iterdir()) == ["README.md", "run.json"]
-    assert "README.md are those of" in capsys.readouterr().out
+    assert "README.md now has the figures of" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_the_readme_changes_between_its_marks_only(tmp_path: pathlib.Path, capsy
         f"{table.END} {table.BEGIN} {table.END}",
     ],
 )
-def test_a_readme_without_its_marks_stays_as_it_is(
+def test_a_readme_without_marks_is_not_changed(
     document: str, tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     result, readme = tmp_path / "run.json", tmp_path / "README.md"
@@ -154,7 +154,7 @@ def test_a_readme_without_its_marks_stays_as_it_is(
     assert readme.read_text("utf-8") == document
 
 
-def test_a_readme_that_cannot_be_read_is_told(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unreadable_readme_is_an_error(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     result, readme = tmp_path / "run.json", tmp_path / "README.md"
     write_run(a_run(), result)
     assert cli.main(["bench", "table", str(result), "--readme", str(readme)]) == 1
@@ -167,25 +167,25 @@ def test_a_readme_that_cannot_be_read_is_told(tmp_path: pathlib.Path, capsys: py
 def test_without_a_readme_the_table_is_printed(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_run(a_run(), tmp_path / "run.json")
     assert cli.main(["bench", "table", str(tmp_path / "run.json")]) == 0
-    assert capsys.readouterr().out == table.figures_of(a_run()) + "\n"
+    assert capsys.readouterr().out == table.tables_of(a_run()) + "\n"
     assert cli.main(["bench", "table", "--json", str(tmp_path / "run.json")]) == 0
-    assert json.loads(capsys.readouterr().out)["markdown"] == table.figures_of(a_run())
+    assert json.loads(capsys.readouterr().out)["markdown"] == table.tables_of(a_run())
 
 
-def test_a_strangers_run_cannot_close_the_marks() -> None:
+def test_text_of_a_run_cannot_close_the_marks() -> None:
     run = a_run()
     for case in run.cases:
         case.parameters["seeds"][:] = [table.END]  # type: ignore[index]
     run.cases.append(Case(f"evil\n{table.END}", f"{table.END}\n# Mine", {}, (Metric(table.END, table.END, (1.0,)),)))
     run.command, run.began = (table.END, "`x`"), table.END
     run.machine = dict.fromkeys(run.machine, f"{table.END}\n<script>")
-    document = table.put_between(MARKED, table.figures_of(run))
+    document = table.put_between(MARKED, table.tables_of(run))
     assert document and table.put_between(document, "new") == MARKED.replace("old", "new")
     assert "\n# Mine" not in document
 
 
 @pytest.mark.parametrize(
-    ("value", "text"),
+    ("value", "expected"),
     [
         (0.0, "0"),
         (3.0, "3"),
@@ -202,8 +202,8 @@ def test_a_strangers_run_cannot_close_the_marks() -> None:
         (-math.inf, "–"),
     ],
 )
-def test_numbers(value: float, text: str) -> None:
-    assert table.number(value) == text
+def test_numbers(value: float, expected: str) -> None:
+    assert text.number(value) == expected
 
 
 @pytest.mark.parametrize(
@@ -222,8 +222,8 @@ def test_headings(column: tuple[str, str], text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"),
+    ("seconds", "expected"),
     [(0, "0 seconds"), (90, "90 seconds"), (871, "15 minutes"), (7300, "2 h 2 min"), (math.nan, "an unknown time")],
 )
-def test_durations(seconds: float, text: str) -> None:
-    assert table.duration(seconds) == text
+def test_durations(seconds: float, expected: str) -> None:
+    assert text.duration(seconds) == expected

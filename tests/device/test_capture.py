@@ -45,10 +45,10 @@ def tones(pulse: PulseServer, tmp_path: pathlib.Path) -> Iterator[None]:
 def test_an_input_is_heard(tones: None) -> None:
     capture.check(2, "Monitor of TestSink")
     until = time.monotonic() + 30
-    while not capture.listen(0.1, 2, "Monitor of TestSink").frames.any():
+    while not capture.record(0.1, 2, "Monitor of TestSink").frames.any():
         assert time.monotonic() < until
     told: list[float] = []
-    heard = capture.listen(0.3, 2, "Monitor of TestSink", told.append)
+    heard = capture.record(0.3, 2, "Monitor of TestSink", told.append)
     assert heard.rate_hz == RATE_HZ
     assert heard.frames.shape == (13230, 2)
     assert told[-1] == 0.3
@@ -58,18 +58,18 @@ def test_an_input_is_heard(tones: None) -> None:
 
 
 def test_the_default_input_needs_no_name(pulse: PulseServer) -> None:
-    heard = capture.listen(0.1, 1)
+    heard = capture.record(0.1, 1)
     assert heard.frames.shape == (4410, 1)
     assert heard.frames.dtype == np.float32
 
 
 def test_a_missing_input_is_told_with_those_that_exist(pulse: PulseServer) -> None:
     with pytest.raises(AudioDeviceError, match=r"^No sound input is named 'Mic'\. There are: 'Monitor of TestSink'\.$"):
-        capture.listen(0.1, 1, "Mic")
+        capture.record(0.1, 1, "Mic")
 
 
 @pytest.mark.skipif(any(pathlib.Path("/dev/snd").glob("pcm*c")), reason="there is a card without a server")
 def test_without_a_sound_server_there_is_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PULSE_SERVER", "unix:/nonexistent/native")
-    with pytest.raises(AudioDeviceError, match=r"^No sound system is running here that could be listened to\.$"):
-        capture.listen(0.1, 1)
+    with pytest.raises(AudioDeviceError, match=r"^No sound system is running here that could be recorded\.$"):
+        capture.record(0.1, 1)

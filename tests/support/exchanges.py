@@ -1,7 +1,7 @@
 """Simulated packet exchanges between a peer and its host: delay, jitter, loss and contention per leg, no reordering.
 
-Time is simulated true time in float nanoseconds; clocks are functions of it. The schedule of trains is that of
-ext/pl_udp.c.
+Time is simulated true time in float nanoseconds; clocks are functions of it. The schedule of trains and the
+profiles are those of the benchmarks.
 """
 
 from __future__ import annotations
@@ -10,14 +10,15 @@ import dataclasses
 import random
 from collections.abc import Callable, Iterator
 
-Exchange = tuple[int, int, int, int]
-"""(peer_send, host_recv, host_send, peer_recv), each on its own machine's clock, ns."""
+from phaselock.bench.lab import exchanges, links
+from phaselock.bench.lab.exchanges import train_shape
+from phaselock.sync.trace import Exchange
 
 
 @dataclasses.dataclass(frozen=True)
 class Leg:
     """One direction of one machine's cable. The mean of the exponential jitter is the whole one with probability `busy`
-    and a twentieth of it otherwise. `queue_ns` tells how long a packet waits behind others at a time."""
+    and CALM_SHARE of it otherwise. `queue_ns` tells how long a packet waits behind others at a time."""
 
     delay_us: float
     jitter_us: float
@@ -29,7 +30,7 @@ class Leg:
         """How long a packet takes that comes here then, or None when it is lost."""
         if rng.random() < self.loss:
             return None
-        mean_us = self.jitter_us if rng.random() < self.busy else self.jitter_us / 20
+        mean_us = self.jitter_us * (1 if rng.random() < self.busy else links.CALM_SHARE)
         queued_ns = self.queue_ns(at_ns) if self.queue_ns else 0.0
         return queued_ns + (self.delay_us + (rng.expovariate(1 / mean_us) if mean_us else 0.0)) * 1e3
 
@@ -42,9 +43,15 @@ class Link:
     down: Leg
 
 
-WIRED = Link(Leg(100, 20), Leg(100, 20))
-WIFI = Link(Leg(800, 4000, 0.005, 0.5), Leg(800, 6000, 0.005, 0.5))
-WAN = Link(Leg(15000, 3000, 0.003, 0.5), Leg(15000, 3000, 0.003, 0.5))
+def _profile(name: str) -> Link:
+    profile = links.PROFILES[name]
+    return Link(
+        Leg(profile.up_us, profile.up_jitter_us, profile.up_loss, profile.busy),
+        Leg(profile.down_us, profile.down_jitter_us, profile.down_loss, profile.busy),
+    )
+
+
+WIRED, WIFI, WAN = map(_profile, ("wired", "wifi", "wan"))
 
 
 class Path:
@@ -70,10 +77,7 @@ class Path:
 class Trains:
     """The exchanges of one peer, train after train."""
 
-    TRAIN_EVERY_NS = 200e6
-    TRAIN_LASTS_NS = 160e6
-    BURST_LASTS_NS = 1e9
-    PACE_NS = 10e6
+    TRAIN_EVERY_NS = exchanges.TRAIN_INTERVAL_NS
 
     def __init__(
         self,
@@ -95,14 +99,14 @@ class Trains:
         """The train that begins then: when it is over, and its measurements in the order of their arrival."""
         if self._joined_ns is None:
             self._joined_ns = begin_ns
-        counts = 64 if self._first else 32 if begin_ns - self._joined_ns < 30e9 else 8
-        lasts_ns = self.BURST_LASTS_NS if self._first else self.TRAIN_LASTS_NS
+        counts, lasts_ns = train_shape(self._first, begin_ns - self._joined_ns)
         self._first = False
         came: list[tuple[float, Exchange]] = []
         sent_ns, over_ns = begin_ns, begin_ns
         for number in range(counts + 1):
             answer_ns = self._exchange(sent_ns, came if number else [])
-            next_ns = sent_ns + self.PACE_NS if answer_ns is None else min(answer_ns, sent_ns + self.PACE_NS)
+            next_ping_ns = sent_ns + exchanges.PING_NS
+            next_ns = next_ping_ns if answer_ns is None else min(answer_ns, next_ping_ns)
             over_ns = max(over_ns, next_ns, answer_ns or 0.0)
             if next_ns - begin_ns > lasts_ns:
                 break
@@ -114,7 +118,8 @@ class Trains:
         there_ns = self._forward.arrival_ns(sent_ns)
         if there_ns is None:
             return None
-        answered_ns = there_ns + 20e3 + self._rng.expovariate(1 / 10e3)
+        answered_ns = there_ns + exchanges.MIN_RESPONSE_NS
+        answered_ns += self._rng.expovariate(1 / exchanges.MEAN_RESPONSE_JITTER_NS)
         back_ns = self._backward.arrival_ns(answered_ns)
         if back_ns is None:
             return None
@@ -131,6 +136,6 @@ class Trains:
         """(end of train, measurements) for all trains that begin in the span."""
         at_ns = from_ns
         while at_ns < until_ns:
-            over_ns, exchanges = self.train(at_ns)
-            yield over_ns, exchanges
+            over_ns, measured = self.train(at_ns)
+            yield over_ns, measured
             at_ns = max(at_ns + self.TRAIN_EVERY_NS, over_ns)

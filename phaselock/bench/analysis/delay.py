@@ -1,15 +1,16 @@
-"""The ear: how far apart loudspeakers play, from what left each of them and when, to a fraction of a microsecond.
+"""Estimate how far apart loudspeakers play, from recordings of what left each of them, to a fraction of a microsecond.
 
-Every loudspeaker is brought onto one grid of true time: a windowed sinc undoes its rate error and the place of its
-first frame. The delay between two is then the highest peak of their generalised cross-correlation with phase transform
-(C. H. Knapp and G. C. Carter, "The generalized correlation method for estimation of time delay", IEEE Trans. ASSP-24,
-1976), climbed by Newton's method on the correlation as a continuous function.
+Every recording is resampled onto one grid of true time by a windowed sinc, which removes the rate error of its card and
+the fractional position of its first frame. The delay between two loudspeakers is the highest peak of their generalised
+cross-correlation with phase transform (C. H. Knapp and G. C. Carter, "The generalized correlation method for estimation
+of time delay", IEEE Trans. ASSP-24, 1976), refined by Newton's method on the correlation as a continuous function.
+
+A level is an amplitude; full scale is 1. True time is the clock that all machines of a measurement share.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import functools
 import itertools
 import json
 import math
@@ -18,42 +19,50 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import scipy.fft
 from numpy.typing import NDArray
 
 from phaselock.errors import PhaseLockError
 
 Floats = NDArray[np.floating[Any]]
 
-LOUD = 1e-3
-"""What counts as the beginning of a sound; full scale is 1."""
-QUIET = 1e-4
-"""Silence stays below."""
+ONSET_LEVEL = 1e-3
+"""A sound begins at its first frame above this level."""
+SILENCE_LEVEL = 1e-4
+"""Silence stays below this level."""
 BAND_HZ = (150.0, 11000.0)
-"""What is listened to: below, rooms and cards turn the phase; above, MP3s hold little."""
-SURE = 2.0
-"""A peak this many times as high as the highest other one is no accident."""
-CLICK = 2e-8
-"""Least share of the power above CLICK_HZ. Songs of bench/songs.py hold 3e-9; a frame lost, or a gap of a
-millisecond, gives 3e-8 to 1e-5."""
-CLICK_HZ = 16000.0
-START_S = 0.1
-"""How much of a start is compared."""
-TOGETHER_S = 0.003
+"""The correlation uses this band: below it, rooms and cards turn the phase; above it, MP3s contain little."""
+MIN_PEAK_RATIO = 2.0
+"""A delay is reliable if its peak is at least this many times as high as the highest other peak."""
+MIN_CLICK_HZ = 16000.0
+"""Songs of lab/signals.py contain nothing above this frequency; a click does."""
+MIN_CLICK_SHARE = 2e-8
+"""A half second with a larger share of its power above MIN_CLICK_HZ contains a click. Songs of lab/signals.py reach
+3e-9; a lost frame or a gap of 1 ms gives 3e-8 to 1e-5."""
+START_WINDOW_S = 0.1
+"""Length of the sound after a start that is compared."""
+MAX_TOGETHER_S = 0.003
+"""Loudspeakers start together if no one plays alone for longer than this."""
 
 _TAPS = 16
 _PHASES = 4096
-_NEIGHBOURHOOD_S = 1e-3
-_PIECE_S = 0.01
+_PEAK_WIDTH_S = 1e-3
+"""Other peaks nearer than this belong to the highest one."""
+_SILENT_PIECE_S = 0.01
+"""A window is silent if a piece of this length has no frame above the silence level."""
 _OVERLAPPING_NS = 300_000_000
-"""Half seconds that begin a quarter apart are closer, others are not."""
+"""Half seconds whose middles are closer than this overlap: they follow each other every quarter of a second."""
 _BLOCK_FRAMES = 1 << 20
-_MAX_BYTES = 8_000_000_000
+_MAX_FILE_BYTES = 8_000_000_000
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Recording:
-    """All that left a loudspeaker while its output was open: frame n at first_ns + n / true_rate_hz, on the clock that
-    all machines of the measurement share."""
+    """What left a loudspeaker while its output was open.
+
+    `frames` has the shape (frames,), float32, full scale 1. Frame n left at first_ns + n / true_rate_hz in true time;
+    `rate_hz` is the nominal rate.
+    """
 
     first_ns: int
     true_rate_hz: float
@@ -64,61 +73,72 @@ class Recording:
 
     @property
     def end_ns(self) -> int:
-        """When the last frame is over."""
+        """True time at which the last frame ends."""
         return self.first_ns + round(len(self.frames) * 1e9 / self.true_rate_hz)
 
 
 class Loudspeaker:
-    """What one machine played: its recordings, one for each time its output was opened, and silence between them."""
+    """What one machine played: one recording for each time its output was open, with silence between them."""
 
     def __init__(self, recordings: Sequence[Recording]) -> None:
-        self.recordings = sorted((one for one in recordings if len(one.frames)), key=lambda one: one.first_ns)
+        self.recordings = sorted(
+            (recording for recording in recordings if len(recording.frames)), key=lambda recording: recording.first_ns
+        )
 
     @property
     def underruns(self) -> int:
-        """Blocks that came too late to be heard."""
-        return sum(one.underruns for one in self.recordings)
+        """Number of blocks that came too late to be played."""
+        return sum(recording.underruns for recording in self.recordings)
 
     @property
     def late_wakes_ms(self) -> list[float]:
-        """How late the machine was, each time it was far too late."""
-        return [late for one in self.recordings for late in one.late_wakes_ms]
+        """How late the virtual card woke, for each time it was far too late."""
+        return [late_ms for recording in self.recordings for late_ms in recording.late_wakes_ms]
 
-    def cut(self, middle_ns: int, frames: int, rate_hz: float) -> NDArray[np.float64]:
-        """So many frames of that rate, in true time, around that moment; zeros where nothing was played."""
+    def resampled(self, middle_ns: int, frames: int, rate_hz: float) -> NDArray[np.float64]:
+        """`frames` frames at `rate_hz` in true time, centred at `middle_ns`; zeros where nothing was played.
+
+        The shape is (frames,), float64.
+        """
         grid_s = (np.arange(frames, dtype=np.float64) - (frames - 1) / 2) / rate_hz
         found = np.zeros(frames)
-        for one in self.recordings:
-            # The difference of the integers comes first: as floats they would be good to a quarter of a microsecond.
-            positions = ((middle_ns - one.first_ns) * 1e-9 + grid_s) * one.true_rate_hz
-            if positions[-1] > 0 and positions[0] < len(one.frames):
-                found += _interpolated(one.frames, positions)
+        for recording in self.recordings:
+            # Subtract as integers first: as floats, times of today are accurate to a quarter of a microsecond only.
+            positions = ((middle_ns - recording.first_ns) * 1e-9 + grid_s) * recording.true_rate_hz
+            if positions[-1] > 0 and positions[0] < len(recording.frames):
+                found += _interpolated(recording.frames, positions)
         return found
 
-    def stretches(self, level: float, least_silence_s: float) -> list[tuple[int, int]]:
-        """The true times, in nanoseconds, of the first and the last frame above that level of each stretch of sound
-        that holds no silence so long."""
-        least_ns = round(least_silence_s * 1e9)
+    def sounding_spans(self, level: float, min_silence_s: float) -> list[tuple[int, int]]:
+        """Spans of sound, separated by silences of at least `min_silence_s`.
+
+        Each is (true time of the first frame above `level`, that of the last one), in ns.
+        """
+        min_silence_ns = round(min_silence_s * 1e9)
         found: list[tuple[int, int]] = []
-        for one in self.recordings:
-            # All at once would need gigabytes for an hour.
-            for first in range(0, len(one.frames), _BLOCK_FRAMES):
-                loud = first + np.flatnonzero(np.abs(one.frames[first : first + _BLOCK_FRAMES]) > level)
+        for recording in self.recordings:
+            # In blocks: an hour at once would take gigabytes.
+            for first in range(0, len(recording.frames), _BLOCK_FRAMES):
+                loud = first + np.flatnonzero(np.abs(recording.frames[first : first + _BLOCK_FRAMES]) > level)
                 if not len(loud):
                     continue
-                times = one.first_ns + np.rint(loud * (1e9 / one.true_rate_hz)).astype(np.int64)
-                breaks = np.flatnonzero(np.diff(times) >= least_ns)
+                times_ns = recording.first_ns + np.rint(loud * (1e9 / recording.true_rate_hz)).astype(np.int64)
+                breaks = np.flatnonzero(np.diff(times_ns) >= min_silence_ns)
                 begins, ends = [0, *(breaks + 1)], [*breaks, -1]
-                parts = [(int(times[begin]), int(times[end])) for begin, end in zip(begins, ends, strict=True)]
-                if found and parts[0][0] - found[-1][1] < least_ns:
-                    parts[0] = found.pop()[0], parts[0][1]
-                found += parts
+                spans = [(int(times_ns[begin]), int(times_ns[end])) for begin, end in zip(begins, ends, strict=True)]
+                if found and spans[0][0] - found[-1][1] < min_silence_ns:
+                    spans[0] = found.pop()[0], spans[0][1]
+                found += spans
         return found
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Window:
-    """A time in which all played: `offsets_us[k]` is how much later loudspeaker k plays than loudspeaker 0."""
+class DelayWindow:
+    """A window of time in which all loudspeakers play.
+
+    `at_s` is its middle. `offsets_us[k]` is the delay of loudspeaker k after loudspeaker 0. `sure`: all delays are
+    reliable, see MIN_PEAK_RATIO.
+    """
 
     at_s: float
     offsets_us: tuple[float, ...]
@@ -127,11 +147,11 @@ class Window:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Start:
-    """A beginning of sound that all share.
+    """A start of sound that all loudspeakers share.
 
-    `offsets_us` tells by the sound itself how much later loudspeaker k is than loudspeaker 0, `first_loud_us` by its
-    first frame above LOUD, which a fade or a little noise deceives. `together`: nobody let the others begin alone by
-    more than a few milliseconds.
+    `offsets_us[k]` is the delay of loudspeaker k after loudspeaker 0, estimated from the sound. `first_loud_us[k]` is
+    the same for the first frame above ONSET_LEVEL, which a fade or a little noise moves. `sure`: the delays are
+    reliable. `together`: no loudspeaker plays alone for longer than MAX_TOGETHER_S.
     """
 
     at_s: float
@@ -142,24 +162,24 @@ class Start:
 
 
 def read_recording(path: pathlib.Path) -> Recording:
-    """A recording of the virtual sound card: PATH.json and PATH.f32. PhaseLockError for anything else."""
+    """Read a recording of the virtual sound card: PATH.json and PATH.f32. Raise PhaseLockError for any other file."""
     try:
         notes = json.loads(path.read_text("utf-8"))
-        channels = _within(notes["channels"], 1, 32)
-        sound = path.with_suffix(".f32")
-        if sound.stat().st_size > _MAX_BYTES:
+        channels = _in_range(notes["channels"], 1, 32)
+        samples_path = path.with_suffix(".f32")
+        if samples_path.stat().st_size > _MAX_FILE_BYTES:
             raise ValueError("it is too large")
-        played = np.fromfile(sound, "<f4")
+        samples = np.fromfile(samples_path, "<f4")
         recording = Recording(
-            first_ns=int(_within(notes["first_ns"], -(2**62), 2**62)),
-            true_rate_hz=_within(notes["true_rate_hz"], 1000, 1_000_000),
-            rate_hz=int(_within(notes["rate_hz"], 1000, 1_000_000)),
-            frames=played[: len(played) // int(channels) * int(channels) : int(channels)].astype(np.float32),
+            first_ns=int(_in_range(notes["first_ns"], -(2**62), 2**62)),
+            true_rate_hz=_in_range(notes["true_rate_hz"], 1000, 1_000_000),
+            rate_hz=int(_in_range(notes["rate_hz"], 1000, 1_000_000)),
+            frames=samples[: len(samples) // int(channels) * int(channels) : int(channels)].astype(np.float32),
             underruns=len(notes["underruns"]),
-            late_wakes_ms=[_within(late_ms, 0, math.inf) for _, late_ms in notes["late_wakes"]],
+            late_wakes_ms=[_in_range(late_ms, 0, math.inf) for _, late_ms in notes["late_wakes"]],
         )
         if not np.isfinite(recording.frames).all():
-            raise ValueError("it holds what is no sound")
+            raise ValueError("it contains samples that are not finite")
         return recording
     except OSError as error:
         raise PhaseLockError(f"{path} cannot be read: {error.strerror}.") from None
@@ -168,15 +188,17 @@ def read_recording(path: pathlib.Path) -> Recording:
         raise PhaseLockError(f"{path} is not a recording: {reason}.") from None
 
 
-def distances(
+def window_delays(
     loudspeakers: Sequence[Loudspeaker],
     window_s: float = 0.5,
     hop_s: float = 0.5,
     max_lag_s: float = 0.5,
-    quiet: float = QUIET,
-) -> list[Window]:
-    """How far apart they play, for each window in which all of them play without silence. Seconds count from the moment
-    at which the first recording began."""
+    silence_level: float = SILENCE_LEVEL,
+) -> list[DelayWindow]:
+    """Estimate the delays in each window in which every loudspeaker plays without a silence.
+
+    `at_s` counts from the moment at which the first recording began.
+    """
     if len(loudspeakers) < 2 or not all(one.recordings for one in loudspeakers):
         return []
     rate_hz = _rate_hz(loudspeakers)
@@ -188,177 +210,198 @@ def distances(
     hops = max(0, -(-(first_ns - begin_ns) // hop_ns))
     found = []
     for middle_ns in range(begin_ns + hops * hop_ns + half_ns, last_ns - half_ns + 1, hop_ns):
-        cuts = [one.cut(middle_ns, frames, rate_hz) for one in loudspeakers]
-        if any(_falls_silent(cut, rate_hz, quiet) for cut in cuts):
+        sounds = [one.resampled(middle_ns, frames, rate_hz) for one in loudspeakers]
+        if any(_has_silence(sound, rate_hz, silence_level) for sound in sounds):
             continue
         lags = [
-            _lag(one, middle_ns, cut, cuts[0], rate_hz, max_lag_s)
-            for one, cut in zip(loudspeakers[1:], cuts[1:], strict=True)
+            _recentred_delay(one, middle_ns, sound, sounds[0], rate_hz, max_lag_s)
+            for one, sound in zip(loudspeakers[1:], sounds[1:], strict=True)
         ]
-        sure = all(height > SURE for _, height in lags)
-        found.append(Window((middle_ns - begin_ns) / 1e9, (0.0, *(lag_s * 1e6 for lag_s, _ in lags)), sure))
+        sure = all(peak_ratio > MIN_PEAK_RATIO for _, peak_ratio in lags)
+        offsets_us = (0.0, *(lag_s * 1e6 for lag_s, _ in lags))
+        found.append(DelayWindow((middle_ns - begin_ns) / 1e9, offsets_us, sure))
     return found
 
 
-def spread_us(window: Window | Start) -> float:
-    """The greatest distance between two."""
+def spread_us(window: DelayWindow | Start) -> float:
+    """The distance between the earliest and the latest loudspeaker."""
     return max(window.offsets_us) - min(window.offsets_us)
 
 
 def starts_ns(loudspeaker: Loudspeaker, silence_s: float = 0.25) -> list[int]:
-    """When sound begins after at least so much silence, by its first frame above LOUD."""
-    return [begin_ns for begin_ns, _ in loudspeaker.stretches(LOUD, silence_s)]
+    """True times at which sound begins after a silence of at least `silence_s`, by the first frame above
+    ONSET_LEVEL."""
+    return [begin_ns for begin_ns, _ in loudspeaker.sounding_spans(ONSET_LEVEL, silence_s)]
 
 
-def start_distances(
-    loudspeakers: Sequence[Loudspeaker], silence_s: float = 0.25, max_lag_s: float = 0.5
-) -> list[Start]:
-    """How far apart they start, for each start that all of them share, by the first START_S in which all sound."""
+def start_delays(loudspeakers: Sequence[Loudspeaker], silence_s: float = 0.25, max_lag_s: float = 0.5) -> list[Start]:
+    """Estimate the delays at each start that all loudspeakers share within `max_lag_s`."""
     if len(loudspeakers) < 2:
         return []
     starts = [starts_ns(one, silence_s) for one in loudspeakers]
+    max_lag_ns = max_lag_s * 1e9
     found = []
-    for first in starts[0]:
-        near = [min(own, key=functools.partial(_apart, first)) for own in starts if own]
-        if len(near) == len(loudspeakers) and all(_apart(first, one) <= max_lag_s * 1e9 for one in near):
-            found.append(_start(loudspeakers, near))
+    for first_ns in starts[0]:
+        nearest_ns = [min(own, key=lambda start_ns: abs(start_ns - first_ns)) for own in starts if own]
+        if len(nearest_ns) == len(loudspeakers) and all(abs(one - first_ns) <= max_lag_ns for one in nearest_ns):
+            found.append(_start(loudspeakers, nearest_ns))
     return found
 
 
-def silences(loudspeaker: Loudspeaker, least_ms: float = 3, quiet: float = QUIET) -> list[tuple[int, float]]:
-    """Every silence inside what was played, when it begins, in true nanoseconds, and how many milliseconds it lasts: a
-    pause makes one, any other is a dropout."""
-    stretches = loudspeaker.stretches(quiet, least_ms / 1e3)
-    return [(end, round((begin - end) / 1e6, 2)) for (_, end), (begin, _) in itertools.pairwise(stretches)]
+def silences(
+    loudspeaker: Loudspeaker, min_ms: float = 3, silence_level: float = SILENCE_LEVEL
+) -> list[tuple[int, float]]:
+    """Every silence between two sounds: (true time at which it begins in ns, its length in ms). A pause makes one; any
+    other is a dropout."""
+    spans = loudspeaker.sounding_spans(silence_level, min_ms / 1e3)
+    return [(end, round((begin - end) / 1e6, 2)) for (_, end), (begin, _) in itertools.pairwise(spans)]
 
 
-def silences_ms(loudspeaker: Loudspeaker, least_ms: float = 3, quiet: float = QUIET) -> list[float]:
-    """How long each of the `silences` lasts."""
-    return [lasts_ms for _, lasts_ms in silences(loudspeaker, least_ms, quiet)]
+def silences_ms(loudspeaker: Loudspeaker, min_ms: float = 3, silence_level: float = SILENCE_LEVEL) -> list[float]:
+    """The lengths of the `silences`."""
+    return [lasts_ms for _, lasts_ms in silences(loudspeaker, min_ms, silence_level)]
 
 
 def clicks(loudspeaker: Loudspeaker) -> list[int]:
-    """Where, in true nanoseconds to a quarter of a second, there is a click: a gap or a jump, which sounds above
-    CLICK_HZ, where the song has nothing."""
-    return standing_out(treble(loudspeaker), CLICK)
+    """True times of the clicks in ns, accurate to a quarter of a second. A gap or a jump in the sound makes a click: it
+    has power above MIN_CLICK_HZ, where the song has none."""
+    return clicks_in(click_band_shares(loudspeaker), MIN_CLICK_SHARE)
 
 
-def standing_out(shares: Sequence[tuple[int, float]], least: float) -> list[int]:
-    """The moments of the clicks in what `treble` found, by shares above `least`. Half seconds overlap and one click is
-    in two of them: of neighbours two are one click, and a run of more holds as few as can have made it."""
+def clicks_in(shares: Sequence[tuple[int, float]], min_share: float) -> list[int]:
+    """True times of the clicks in the result of `click_band_shares`: half seconds with a share above `min_share`.
+
+    Half seconds overlap, so each click is in two of them: two neighbours count as one click. A longer run counts as the
+    smallest number of clicks that can cause it.
+    """
     found: list[int] = []
-    pair_ns: int | None = None  # the first half second of a click, while the one that overlaps it may hold it as well
+    unpaired_ns: int | None = None  # a half second whose click may be in the next, overlapping one as well
     for middle_ns, share in shares:
-        if share <= least:
+        if share <= min_share:
             continue
-        if pair_ns is not None and middle_ns - pair_ns < _OVERLAPPING_NS:
-            found[-1] = (pair_ns + middle_ns) // 2
-            pair_ns = None
+        if unpaired_ns is not None and middle_ns - unpaired_ns < _OVERLAPPING_NS:
+            found[-1] = (unpaired_ns + middle_ns) // 2
+            unpaired_ns = None
         else:
             found.append(middle_ns)
-            pair_ns = middle_ns
+            unpaired_ns = middle_ns
     return found
 
 
-def treble(loudspeaker: Loudspeaker, quiet: float = LOUD) -> list[tuple[int, float]]:
-    """The middle of each half second, in true nanoseconds, and the share of its power above CLICK_HZ. Half seconds with
-    silence in them are left out, and with them whatever a fade at the edge of one does."""
+def click_band_shares(loudspeaker: Loudspeaker, silence_level: float = ONSET_LEVEL) -> list[tuple[int, float]]:
+    """For each half second: (true time of its middle in ns, the share of its power above MIN_CLICK_HZ).
+
+    Half seconds follow each other every quarter of a second. Those with a silence are left out, because the edge of a
+    silence has power in that band too.
+    """
     found = []
-    for one in loudspeaker.recordings:
-        frames = one.rate_hz // 2
-        bell = np.hanning(frames)
-        for first in range(0, len(one.frames) - frames + 1, frames // 2):
-            part = one.frames[first : first + frames].astype(np.float64)
-            if _falls_silent(part, one.rate_hz, quiet):
+    for recording in loudspeaker.recordings:
+        frames = recording.rate_hz // 2
+        taper = np.hanning(frames)
+        first_bin = math.ceil(MIN_CLICK_HZ * frames / recording.rate_hz)
+        for first in range(0, len(recording.frames) - frames + 1, frames // 2):
+            part = recording.frames[first : first + frames].astype(np.float64)
+            if _has_silence(part, recording.rate_hz, silence_level):
                 continue
-            power = np.abs(np.fft.rfft(part * bell)) ** 2
-            share = float(power[math.ceil(CLICK_HZ * frames / one.rate_hz) :].sum() / power.sum())
-            found.append((one.first_ns + round((first + frames / 2) * 1e9 / one.true_rate_hz), share))
+            power = np.abs(np.fft.rfft(part * taper)) ** 2
+            middle_ns = recording.first_ns + round((first + frames / 2) * 1e9 / recording.true_rate_hz)
+            found.append((middle_ns, float(power[first_bin:].sum() / power.sum())))
     return found
 
 
-def delay(sound: Floats, reference: Floats, rate_hz: float, max_lag_s: float) -> tuple[float, float]:
-    """How many seconds later `sound` is than `reference`, whatever their polarity, and how many times as high as the
-    highest other peak the peak is that says so (see SURE)."""
-    size = _fast_size(len(sound) + len(reference))
+def estimate_delay(sound: Floats, reference: Floats, rate_hz: float, max_lag_s: float) -> tuple[float, float]:
+    """(delay of `sound` after `reference` in seconds, peak ratio, see MIN_PEAK_RATIO). Polarity does not matter.
+
+    Both arrays have the shape (frames,) and the rate `rate_hz`. GCC-PHAT with a refined peak, see the module's
+    docstring.
+    """
+    size = scipy.fft.next_fast_len(len(sound) + len(reference), real=True)
     cross = np.fft.rfft(sound, size) * np.conj(np.fft.rfft(reference, size))
-    low_hz, high_hz = BAND_HZ
-    bins = np.arange(math.ceil(low_hz * size / rate_hz), int(min(high_hz, 0.45 * rate_hz) * size / rate_hz) + 1)
+    bins = _band_bins(size, rate_hz)
     magnitude = np.abs(cross[bins])
-    # Where next to nothing is heard the phase is chance: such bins shall count for less.
-    white = cross[bins] / (magnitude + 1e-3 * magnitude.mean() + 1e-30)
-    whole = np.zeros(size // 2 + 1, np.complex128)
-    whole[bins] = white
+    # Bins with almost no power have a random phase: give them less weight.
+    whitened = cross[bins] / (magnitude + 1e-3 * magnitude.mean() + 1e-30)
+    spectrum = np.zeros(size // 2 + 1, np.complex128)
+    spectrum[bins] = whitened
     limit = min(int(max_lag_s * rate_hz), (size - 1) // 2)
-    correlation = np.fft.irfft(whole, size)
+    correlation = np.fft.irfft(spectrum, size)
     heights = np.abs(np.concatenate([correlation[size - limit :], correlation[: limit + 1]]))
     peak = int(np.argmax(heights))
-    lag = float(peak - limit)
-    omega = bins * (2 * math.pi / size)
-    for _ in range(4):
-        turned = white * np.exp(1j * omega * lag)
-        slope, bend = float((omega * turned.imag).sum()), float((omega**2 * turned.real).sum())
-        if bend == 0:
-            break
-        lag -= min(1.0, max(-1.0, slope / bend))
-    near = round(_NEIGHBOURHOOD_S * rate_hz)
+    lag = _refined_lag(whitened, bins * (2 * math.pi / size), float(peak - limit))
+    near = round(_PEAK_WIDTH_S * rate_hz)
     others = np.concatenate([heights[: max(0, peak - near)], heights[peak + near + 1 :]])
     highest = float(others.max()) if len(others) else 0.0
     return lag / rate_hz, float(heights[peak]) / max(highest, 1e-12)
 
 
+def _band_bins(size: int, rate_hz: float) -> NDArray[np.int64]:
+    """The bins of a Fourier transform of `size` frames that are within BAND_HZ."""
+    low_hz, high_hz = BAND_HZ
+    return np.arange(math.ceil(low_hz * size / rate_hz), int(min(high_hz, 0.45 * rate_hz) * size / rate_hz) + 1)
+
+
+def _refined_lag(whitened: NDArray[np.complex128], omega: Floats, lag: float) -> float:
+    """The extremum of the correlation near `lag`, in frames, by four steps of Newton's method of at most one frame."""
+    for _ in range(4):
+        turned = whitened * np.exp(1j * omega * lag)
+        slope, curvature = float((omega * turned.imag).sum()), float((omega**2 * turned.real).sum())
+        if curvature == 0:
+            break
+        lag -= min(1.0, max(-1.0, slope / curvature))
+    return lag
+
+
 def _start(loudspeakers: Sequence[Loudspeaker], starts: Sequence[int]) -> Start:
     rate_hz = _rate_hz(loudspeakers)
-    frames = round(START_S * rate_hz)
-    half_ns = round(START_S * 5e8)
-    all_sound_ns = max(starts) + half_ns
+    frames = round(START_WINDOW_S * rate_hz)
+    half_ns = round(START_WINDOW_S * 5e8)
+    max_lag_s = START_WINDOW_S / 2
+    middle_ns = max(starts) + half_ns
     offsets_us, sure = [0.0], True
-    for one, start in zip(loudspeakers[1:], starts[1:], strict=True):
-        sound, expected = (each.cut(all_sound_ns, frames, rate_hz) for each in (one, loudspeakers[0]))
-        lag_s, height = _lag(one, all_sound_ns, sound, expected, rate_hz, START_S / 2)
-        if height <= SURE:
-            # Too far apart to share much of so short a time: perhaps the same sound follows both beginnings.
-            sound = one.cut(start + half_ns, frames, rate_hz)
-            expected = loudspeakers[0].cut(starts[0] + half_ns, frames, rate_hz)
-            lag_s, height = _lag(one, start + half_ns, sound, expected, rate_hz, START_S / 2)
-            lag_s += (start - starts[0]) / 1e9
+    for one, start_ns in zip(loudspeakers[1:], starts[1:], strict=True):
+        sound, reference = (each.resampled(middle_ns, frames, rate_hz) for each in (one, loudspeakers[0]))
+        lag_s, peak_ratio = _recentred_delay(one, middle_ns, sound, reference, rate_hz, max_lag_s)
+        if peak_ratio <= MIN_PEAK_RATIO:
+            # Too far apart to share enough of so short a window: compare each from its own start.
+            sound = one.resampled(start_ns + half_ns, frames, rate_hz)
+            reference = loudspeakers[0].resampled(starts[0] + half_ns, frames, rate_hz)
+            lag_s, peak_ratio = _recentred_delay(one, start_ns + half_ns, sound, reference, rate_hz, max_lag_s)
+            lag_s += (start_ns - starts[0]) / 1e9
         offsets_us.append(lag_s * 1e6)
-        sure &= height > SURE
-    first_loud_us = tuple((start - starts[0]) / 1e3 for start in starts)
-    alone_us = [loud - offset for loud, offset in zip(first_loud_us, offsets_us, strict=True)]
+        sure &= peak_ratio > MIN_PEAK_RATIO
+    first_loud_us = tuple((start_ns - starts[0]) / 1e3 for start_ns in starts)
+    alone_us = [loud_us - offset_us for loud_us, offset_us in zip(first_loud_us, offsets_us, strict=True)]
     return Start(
         at_s=(starts[0] - _begin_ns(loudspeakers)) / 1e9,
         offsets_us=tuple(offsets_us),
         first_loud_us=first_loud_us,
         sure=sure,
-        together=max(alone_us) - min(alone_us) <= TOGETHER_S * 1e6,
+        together=max(alone_us) - min(alone_us) <= MAX_TOGETHER_S * 1e6,
     )
 
 
-def _apart(one_ns: int, other_ns: int) -> int:
-    return abs(one_ns - other_ns)
-
-
-def _lag(
-    one: Loudspeaker,
+def _recentred_delay(
+    loudspeaker: Loudspeaker,
     middle_ns: int,
     sound: NDArray[np.float64],
-    expected: NDArray[np.float64],
+    reference: NDArray[np.float64],
     rate_hz: int,
     max_lag_s: float,
 ) -> tuple[float, float]:
-    """`delay` of a sound cut from `one` around that moment, measured once more around what was found if so large a lag
-    leaves too little in common."""
-    lag_s, height = delay(sound, expected, rate_hz, max_lag_s)
-    if height <= SURE or abs(lag_s) * rate_hz <= len(sound) / 20:
-        return lag_s, height
+    """`estimate_delay` of the `sound` of `loudspeaker` around `middle_ns`. A lag above a twentieth of the window leaves
+    too little in common: then estimate again with a window moved by the first estimate."""
+    lag_s, peak_ratio = estimate_delay(sound, reference, rate_hz, max_lag_s)
+    if peak_ratio <= MIN_PEAK_RATIO or abs(lag_s) * rate_hz <= len(sound) / 20:
+        return lag_s, peak_ratio
     lag_ns = round(lag_s * 1e9)
-    rest_s, height = delay(one.cut(middle_ns + lag_ns, len(sound), rate_hz), expected, rate_hz, max_lag_s)
-    return lag_ns / 1e9 + rest_s, height
+    moved = loudspeaker.resampled(middle_ns + lag_ns, len(sound), rate_hz)
+    rest_s, peak_ratio = estimate_delay(moved, reference, rate_hz, max_lag_s)
+    return lag_ns / 1e9 + rest_s, peak_ratio
 
 
 def _interpolated(frames: NDArray[np.float32], positions: Floats) -> NDArray[np.float64]:
-    """The sound at these fractional frames, which ascend, by a sinc under Kaiser's window; zero outside."""
+    """The sound at fractional frame positions in ascending order, by a Kaiser-windowed sinc; zero outside `frames`.
+    Both arrays have one dimension; the result has the shape of `positions`."""
     lowest = math.floor(positions[0]) - _TAPS // 2 + 1
     highest = math.floor(positions[-1]) + _TAPS // 2 + 1
     part = np.zeros(highest - lowest + 1)
@@ -372,45 +415,33 @@ def _interpolated(frames: NDArray[np.float32], positions: Floats) -> NDArray[np.
 
 
 def _sinc_table() -> NDArray[np.float64]:
+    """The kernel for each fractional position, (phases, taps), with a Kaiser window of beta 8."""
     taps = np.arange(_TAPS) - (_TAPS // 2 - 1) - np.arange(_PHASES)[:, None] / _PHASES
-    bell = np.i0(8.0 * np.sqrt(np.clip(1 - (taps / (_TAPS / 2)) ** 2, 0, 1))) / np.i0(8.0)
-    table: NDArray[np.float64] = np.sinc(taps) * bell
+    kaiser = np.i0(8.0 * np.sqrt(np.clip(1 - (taps / (_TAPS / 2)) ** 2, 0, 1))) / np.i0(8.0)
+    table: NDArray[np.float64] = np.sinc(taps) * kaiser
     return table
 
 
 _SINC = _sinc_table()
 
 
-def _falls_silent(sound: NDArray[np.float64], rate_hz: float, level: float) -> bool:
-    """Whether there is a hundredth of a second in which nothing is above that level."""
-    piece = round(_PIECE_S * rate_hz)
+def _has_silence(sound: NDArray[np.float64], rate_hz: float, level: float) -> bool:
+    """Whether a piece of _SILENT_PIECE_S has no frame above `level`; `sound` has the shape (frames,)."""
+    piece = round(_SILENT_PIECE_S * rate_hz)
     pieces = np.abs(sound[: len(sound) // piece * piece]).reshape(-1, piece)
     return bool((pieces.max(axis=1) < level).any())
 
 
 def _rate_hz(loudspeakers: Sequence[Loudspeaker]) -> int:
-    """The rate of the common grid: the lowest, for no recording holds more."""
-    return min(one.rate_hz for loudspeaker in loudspeakers for one in loudspeaker.recordings)
+    """The rate of the common grid: the lowest rate of all recordings."""
+    return min(recording.rate_hz for one in loudspeakers for recording in one.recordings)
 
 
 def _begin_ns(loudspeakers: Sequence[Loudspeaker]) -> int:
     return min(one.recordings[0].first_ns for one in loudspeakers if one.recordings)
 
 
-def _fast_size(least: int) -> int:
-    """The next length whose Fourier transform is fast: an even one without prime factors above 5."""
-    size = least + least % 2
-    while True:
-        rest = size
-        for prime in (2, 3, 5):
-            while rest % prime == 0:
-                rest //= prime
-        if rest == 1:
-            return size
-        size += 2
-
-
-def _within(value: Any, low: float, high: float) -> float:
+def _in_range(value: Any, low: float, high: float) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
         raise ValueError(f"{value!r} is out of range")
     return value

@@ -1,8 +1,8 @@
-"""`phaselock bench clock`: the clock filters side by side on the same exchanges.
+"""`phaselock bench clock`: compare the clock filters on the same exchanges.
 
-Three sources: simulated networks and crystals, where the truth is known; real UDP through the impaired relay to a host
-with a clock of another rate, where it is known too; and recorded traces, where the best that hindsight can say stands
-in for it.
+There are three sources of exchanges. Simulated networks and clocks: the true offset is known. Real UDP over the
+impaired relay to a host whose clock has another rate: it is known too. Recorded traces: an estimate from the whole
+trace stands in for it.
 """
 
 from __future__ import annotations
@@ -25,53 +25,56 @@ from phaselock import _native
 from phaselock.bench.analysis import stats
 from phaselock.bench.interface import Bench
 from phaselock.bench.lab.clock_host import PEER_ID, ClockHost
-from phaselock.bench.lab.exchanges import BURST_COUNTS, simulate, some_crystal
+from phaselock.bench.lab.exchanges import BURST_PINGS, random_crystal, simulate
 from phaselock.bench.lab.links import PROFILES, Link
 from phaselock.bench.lab.relay import Relay, peer_ip
 from phaselock.bench.results import Case, Metric, Plot, Series
 from phaselock.errors import PhaseLockError
-from phaselock.sync.clock import FILTERS, PeerClock, clock_status
+from phaselock.model.choices import FILTERS
+from phaselock.sync.clock import PeerClock, clock_status
 from phaselock.sync.trace import Exchange, read_trace, round_trip_ns
 
 TRACES = 20
-"""Simulated for each seed."""
+"""Simulated for each profile and seed."""
 SINCE_S = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600)
+"""Times after joining at which errors are plotted."""
 AFTER_S = 5
+"""Time after joining for the metrics of a new peer."""
 HOST_SKEW_PPM, HOST_AHEAD_NS = 40.0, 1_000_000_000_000
-REAL_LIMIT_S = 120
-"""Real time passes for real exchanges."""
-_PAUSE_NS = 20_000_000
-"""Between two trains nothing comes for so long."""
-_LOOK_S = 5.0
+MAX_REAL_S = 120
+"""Longest measurement of real exchanges, which takes real time."""
+_TRAIN_GAP_NS = 20_000_000
+"""A longer time between two exchanges separates two trains."""
+_POLL_S = 0.5
 _UNKNOWN_US = 1e300
-"""Finite, for percentiles interpolate."""
+"""Stands for an infinite error: finite, because percentiles interpolate."""
 _PIECE_S, _STEP_S = 120.0, 30.0
-"""A crystal keeps its line for so long, well enough; and how far pieces are apart."""
+"""Length of the pieces in which the rate of a clock is taken as constant, and the distance of their middles."""
 
 Floats = npt.NDArray[np.float64]
-Truth = Callable[[Sequence[int]], Floats]
-"""Host minus peer at these local times, ns, less the offset of the first exchange."""
+TrueOffset = Callable[[Sequence[int]], Floats]
+"""Offset of the host's clock at these local times, (times,) float64 in ns, minus `ReferenceTrace.base_ns`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Trace:
-    """Exchanges and what would have been right."""
+class ReferenceTrace:
+    """Exchanges, and the true offset."""
 
     exchanges: Sequence[Exchange]
-    truth: Truth
+    truth: TrueOffset
     joined_ns: int
-    """When the first ping was sent, local time."""
+    """Local time of the first ping."""
 
     @property
     def base_ns(self) -> int:
-        """Host minus peer, roughly: what is left when it is taken away fits a float."""
+        """The offset of the first exchange: other offsets minus this one fit in a float."""
         return self.exchanges[0][1] - self.exchanges[0][0]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Errors:
-    """How wrong one filter was on one trace, and how wrong it said it might be (one standard deviation), in us, so many
-    seconds after joining; NaN before it knew anything."""
+class FilterErrors:
+    """The errors of one filter on one trace, and the uncertainty that it claimed (one standard deviation), at times
+    after joining. Each has the shape (times,); NaN before the filter knew anything."""
 
     at_s: Floats
     error_us: Floats
@@ -79,9 +82,9 @@ class Errors:
 
 
 def run(options: argparse.Namespace, bench: Bench) -> None:
-    """Everything; what takes real time comes last."""
+    """Measure recorded, simulated and real exchanges. Raise PhaseLockError if a trace or a network is of no use."""
     traces = options.trace or []
-    real_s = min(options.trace_s, REAL_LIMIT_S)
+    real_s = min(options.trace_s, MAX_REAL_S)
     parts: list[tuple[float, Callable[[Callable[[float, str], None]], None]]] = [
         (10.0 * len(traces), lambda progress: _recorded(traces, bench, progress)),
         (0.1 * options.trace_s * len(options.seeds), lambda progress: _simulated(options, bench, progress)),
@@ -100,54 +103,56 @@ def run(options: argparse.Namespace, bench: Bench) -> None:
 # -- how wrong a filter is ---------------------------------------------------------------------------------------------
 
 
-def lines(exchanges: Sequence[Exchange], kind: str) -> Iterator[tuple[int, _native.LineValue]]:
-    """(since when, line) as the pinger publishes them: after every train, and during the first one after every eighth
-    measurement."""
+def published_maps(exchanges: Sequence[Exchange], kind: str) -> Iterator[tuple[int, _native.LineValue]]:
+    """The clock maps that the pinger publishes, as (local time, map): one after each train, and one after every eighth
+    measurement of the first train."""
     clock = _native.ClockFilter(kind)
     for number, exchange in enumerate(exchanges, 1):
         clock.add(*exchange)
         arrived_ns = exchange[3]
-        last = number == len(exchanges) or exchanges[number][3] - arrived_ns > _PAUSE_NS
-        if last or (number <= BURST_COUNTS and number % 8 == 0):
-            line = clock.line(arrived_ns)
-            if line:
-                yield arrived_ns, line
+        last = number == len(exchanges) or exchanges[number][3] - arrived_ns > _TRAIN_GAP_NS
+        if last or (number <= BURST_PINGS and number % 8 == 0):
+            clock_map = clock.line(arrived_ns)
+            if clock_map:
+                yield arrived_ns, clock_map
 
 
-def errors(trace: Trace, kind: str, seconds: float) -> Errors:
-    """Seen at SINCE_S and at every second of the second half."""
+def filter_errors(trace: ReferenceTrace, kind: str, seconds: float) -> FilterErrors:
+    """The errors of this filter at SINCE_S and in every second of the second half."""
     at_s = np.unique([*(one for one in SINCE_S if one <= seconds), *np.arange(math.ceil(seconds / 2), seconds + 0.5)])
     at_ns = [trace.joined_ns + round(one * 1e9) for one in at_s]
-    published = list(lines(trace.exchanges, kind))
+    published = list(published_maps(trace.exchanges, kind))
     known = np.searchsorted(np.array([since_ns for since_ns, _ in published], np.int64), at_ns, "right")
     guess_ns, claim_ns = np.full(len(at_s), np.nan), np.full(len(at_s), np.nan)
     for k, (count, now_ns) in enumerate(zip(known, at_ns, strict=True)):
         if count:
-            since_ns, line = published[count - 1]
-            guess_ns[k] = line.offset_ns - trace.base_ns + line.drift * (now_ns - line.local_ns)
-            claim_ns[k] = clock_status(line, since_ns, 0, now_ns=now_ns).uncertainty_ns
-    return Errors(at_s, (guess_ns - trace.truth(at_ns)) / 1000, claim_ns / 1000)
+            since_ns, clock_map = published[count - 1]
+            guess_ns[k] = clock_map.offset_ns - trace.base_ns + clock_map.drift * (now_ns - clock_map.local_ns)
+            claim_ns[k] = clock_status(clock_map, since_ns, 0, now_ns=now_ns).uncertainty_ns
+    return FilterErrors(at_s, (guess_ns - trace.truth(at_ns)) / 1000, claim_ns / 1000)
 
 
 # -- where exchanges come from -----------------------------------------------------------------------------------------
 
 
-def simulated(link: Link, seconds: float, seed: str) -> Trace:
-    """A peer with some crystal joins over such a link."""
-    crystal = some_crystal(random.Random(seed))
+def simulated_trace(link: Link, seconds: float, seed: str) -> ReferenceTrace:
+    """Simulate a peer with a random crystal that joins over such a link. Raise PhaseLockError if no exchange
+    arrives."""
+    crystal = random_crystal(random.Random(seed))
     exchanges = simulate(link, crystal, seconds, seed)
     if not exchanges:
-        raise PhaseLockError("Over such a link nothing can be measured.")
+        raise PhaseLockError("No exchange arrives over this link.")
     base_ns = exchanges[0][1] - exchanges[0][0]
 
     def truth(at_ns: Sequence[int]) -> Floats:
         return np.array([_true_ns(crystal.local_ns, local_ns) - local_ns - base_ns for local_ns in at_ns], float)
 
-    return Trace(exchanges, truth, crystal.local_ns(0))
+    return ReferenceTrace(exchanges, truth, crystal.local_ns(0))
 
 
 def _true_ns(clock: Callable[[int], int], shown_ns: int) -> int:
-    """When a clock that is nearly right in rate showed that."""
+    """True time at which a clock with nearly the right rate showed `shown_ns`, by three steps of a fixed-point
+    iteration."""
     true_ns = shown_ns - clock(0)
     for _ in range(3):
         true_ns -= clock(true_ns) - shown_ns
@@ -156,8 +161,8 @@ def _true_ns(clock: Callable[[int], int], shown_ns: int) -> int:
 
 @contextlib.contextmanager
 def _peer(link: Link, seed: int) -> Iterator[tuple[ClockHost, PeerClock, int]]:
-    """A host's clock and a peer's, with the relay between them, and when the peer joined, local time; both machines
-    have such a link."""
+    """A host's clock and a peer's, both with such a link, with the relay between them, and the local time of
+    joining."""
     with ClockHost(peer_ip(0), HOST_SKEW_PPM, HOST_AHEAD_NS) as host:
         with Relay("127.0.0.1", host.port, host.port, link, [link], seed):
             joined_ns = _native.now_ns()
@@ -168,8 +173,9 @@ def _peer(link: Link, seed: int) -> Iterator[tuple[ClockHost, PeerClock, int]]:
                 clock.close()
 
 
-def real(seconds: float, seed: int, progress: Callable[[float], None]) -> dict[str, Trace]:
-    """Real exchanges over all profiles at once, and what the two clocks showed."""
+def measured_traces(seconds: float, seed: int, progress: Callable[[float], None]) -> dict[str, ReferenceTrace]:
+    """Measure real exchanges over all profiles at once. The true offset comes from readings of both clocks. Raise
+    PhaseLockError if a profile gives no exchange."""
     names = list(PROFILES)
     measured: dict[str, list[Exchange]] = {name: [] for name in names}
     with contextlib.ExitStack() as stack:
@@ -180,21 +186,24 @@ def real(seconds: float, seed: int, progress: Callable[[float], None]) -> dict[s
         began_s = time.monotonic()
         while (left_s := began_s + seconds + 0.5 - time.monotonic()) > 0:
             progress(1 - left_s / (seconds + 0.5))
-            time.sleep(min(left_s, _LOOK_S, 0.5))
+            time.sleep(min(left_s, _POLL_S))
             for name, (_, clock, _) in peers.items():
                 so_far = measured[name]
                 so_far += clock.exchanges(so_far[-1] if so_far else None)
         last = {name: host.compare_ns() for name, (host, _, _) in peers.items()}
     for name in names:
         if not measured[name]:
-            raise PhaseLockError(f"No clock was heard over the relay ({name}). Is there a firewall on the loopback?")
+            raise PhaseLockError(
+                f"No answer of the clock came through the relay ({name}). Is there a firewall on the loopback?"
+            )
     return {
-        name: Trace(measured[name], _between(measured[name], first[name], last[name]), peers[name][2]) for name in names
+        name: ReferenceTrace(measured[name], _line_through(measured[name], first[name], last[name]), peers[name][2])
+        for name in names
     }
 
 
-def _between(exchanges: Sequence[Exchange], first: tuple[int, int], last: tuple[int, int]) -> Truth:
-    """From what both clocks showed in the beginning and in the end; both run evenly."""
+def _line_through(exchanges: Sequence[Exchange], first: tuple[int, int], last: tuple[int, int]) -> TrueOffset:
+    """The line through two readings of both clocks, which both run at constant rates."""
     base_ns = exchanges[0][1] - exchanges[0][0]
     offset_ns = first[1] - first[0] - base_ns
     slope = (last[1] - last[0] - base_ns - offset_ns) / (last[0] - first[0])
@@ -205,11 +214,14 @@ def _between(exchanges: Sequence[Exchange], first: tuple[int, int], last: tuple[
     return truth
 
 
-def hindsight(exchanges: Sequence[Exchange]) -> Truth:
-    """The best that can be said of a trace afterwards: no packet is early, so the offset lies below all that the way
-    there shows and above all that the way back shows. Two lines of one slope, as far apart as these allow, pinch it
-    (after Moon, Skelly and Towsley, INFOCOM 1999); the middle is the offset. Piece by piece, for crystals wander; each
-    piece reaches as far ahead as back, which no filter can."""
+def estimated_truth(exchanges: Sequence[Exchange]) -> TrueOffset:
+    """The best estimate from a whole trace.
+
+    No packet arrives early: the offset is below all that the way there shows, and above all that the way back shows.
+    Two parallel lines as far apart as these allow enclose it (after S. Moon, P. Skelly and D. Towsley, INFOCOM 1999);
+    the middle is the offset. It is fitted in pieces, because the rate of a clock varies. Each piece uses exchanges from
+    after its middle, which no filter can.
+    """
     base_ns, origin_ns = exchanges[0][1] - exchanges[0][0], exchanges[0][0]
     sent_s = np.array([one[0] - origin_ns for one in exchanges]) / 1e9
     came_s = np.array([one[3] - origin_ns for one in exchanges]) / 1e9
@@ -224,7 +236,9 @@ def hindsight(exchanges: Sequence[Exchange]) -> Truth:
         if np.count_nonzero(piece) < 2:
             offsets_us.append(np.nan)
             continue
-        offset_us = _pinched(sent_s[piece] - knot_s, there_us[piece], came_s[piece] - knot_s, back_us[piece])
+        offset_us = _middle_of_parallels(
+            sent_s[piece] - knot_s, there_us[piece], came_s[piece] - knot_s, back_us[piece]
+        )
         offsets_us.append(offset_us)
     known = np.isfinite(offsets_us)
 
@@ -236,11 +250,12 @@ def hindsight(exchanges: Sequence[Exchange]) -> Truth:
     return truth
 
 
-def _pinched(sent_s: Floats, there_us: Floats, came_s: Floats, back_us: Floats) -> float:
-    """The middle of the two lines at 0."""
-    one, none = np.ones(len(sent_s)), np.zeros(len(sent_s))
-    # above + slope * sent <= there, below + slope * came >= back: the most of above - below.
-    rows = np.concatenate([np.stack([one, none, sent_s], 1), np.stack([none, -one, -came_s], 1)])
+def _middle_of_parallels(sent_s: Floats, there_us: Floats, came_s: Floats, back_us: Floats) -> float:
+    """The middle at time 0 of two parallel lines as far apart as possible: one below all `there_us` at `sent_s`, one
+    above all `back_us` at `came_s`; NaN if there is no solution. All have the shape (exchanges,)."""
+    ones, zeros = np.ones(len(sent_s)), np.zeros(len(sent_s))
+    # Maximise above - below with above + slope * sent <= there and below + slope * came >= back.
+    rows = np.concatenate([np.stack([ones, zeros, sent_s], 1), np.stack([zeros, -ones, -came_s], 1)])
     found = scipy.optimize.linprog([-1, 1, 0], rows, np.concatenate([there_us, -back_us]), bounds=[(None, None)] * 3)
     if not found.success:
         return math.nan
@@ -250,24 +265,30 @@ def _pinched(sent_s: Floats, there_us: Floats, came_s: Floats, back_us: Floats) 
 
 # -- cases -------------------------------------------------------------------------------------------------------------
 
-ByFilter = dict[str, list[list[Errors]]]
-"""For each filter, of each repeat, what was found on its traces."""
+ByFilter = dict[str, list[list[FilterErrors]]]
+"""For each filter and repeat, the errors on each trace."""
 
 
 def _simulated(options: argparse.Namespace, bench: Bench, progress: Callable[[float, str], None]) -> None:
     found: dict[str, ByFilter] = {name: collections.defaultdict(list) for name in PROFILES}
     steps = [(seed, name) for seed in options.seeds for name in PROFILES]
     for step, (seed, name) in enumerate(steps):
-        repeat: dict[str, list[Errors]] = {kind: [] for kind in FILTERS}
+        repeat: dict[str, list[FilterErrors]] = {kind: [] for kind in FILTERS}
         for number in range(TRACES):
             progress((step + number / TRACES) / len(steps), f"simulated {name}, seed {seed}")
-            trace = simulated(PROFILES[name], options.trace_s, f"{seed} {name} {number}")
+            trace = simulated_trace(PROFILES[name], options.trace_s, f"{seed} {name} {number}")
             for kind in FILTERS:
-                repeat[kind].append(errors(trace, kind, options.trace_s))
+                repeat[kind].append(filter_errors(trace, kind, options.trace_s))
         for kind in FILTERS:
             found[name][kind].append(repeat[kind])
         about = {"link": dataclasses.asdict(PROFILES[name]), "seconds": options.trace_s, "traces": TRACES}
-        _add(bench, f"simulated {name}", about, found[name], "The law of the relay, and crystals up to 50 ppm off.")
+        _add(
+            bench,
+            f"simulated {name}",
+            about,
+            found[name],
+            "The network model of the relay, and clocks up to 50 ppm off.",
+        )
 
 
 def _real(options: argparse.Namespace, seconds: float, bench: Bench, progress: Callable[[float, str], None]) -> None:
@@ -277,13 +298,13 @@ def _real(options: argparse.Namespace, seconds: float, bench: Bench, progress: C
         def share(done: float, at: int = number) -> None:
             progress((at + done) / len(options.seeds), "real exchanges over the relay")
 
-        for name, trace in real(seconds, seed, share).items():
+        for name, trace in measured_traces(seconds, seed, share).items():
             for kind in FILTERS:
-                found[name][kind].append([errors(trace, kind, seconds)])
+                found[name][kind].append([filter_errors(trace, kind, seconds)])
             about = {"link": dataclasses.asdict(PROFILES[name]), "seconds": seconds, "host_skew_ppm": HOST_SKEW_PPM}
             note = (
-                "Real packets and system calls; the three networks are measured at once. What the machine itself adds "
-                "unevenly to the two directions is an error here, too."
+                "Real packets and system calls; the three networks are measured at once. A different delay of this "
+                "computer itself in the two directions counts as an error, too."
             )
             _add(bench, f"relay {name}", about, found[name], note)
 
@@ -295,9 +316,10 @@ def _recorded(paths: Sequence[pathlib.Path], bench: Bench, progress: Callable[[f
         exchanges = recorded.exchanges
         seconds = (exchanges[-1][3] - exchanges[0][0]) / 1e9 if exchanges else 0.0
         if seconds < 2 * AFTER_S:
-            short = f"it has {seconds:.0f} seconds, and {2 * AFTER_S:.0f} are needed"
-            raise PhaseLockError(f"The trace {path} is too short: {short}.")
-        trace = Trace(exchanges, hindsight(exchanges), exchanges[0][0])
+            raise PhaseLockError(
+                f"The trace {path} is too short: it has {seconds:.0f} seconds, and {2 * AFTER_S} are needed."
+            )
+        trace = ReferenceTrace(exchanges, estimated_truth(exchanges), exchanges[0][0])
         round_trips_ms = [round_trip_ns(one) / 1e6 for one in exchanges]
         about = {
             **recorded.header,
@@ -305,24 +327,32 @@ def _recorded(paths: Sequence[pathlib.Path], bench: Bench, progress: Callable[[f
             "round_trip_p95_ms": stats.percentile(round_trips_ms, 95),
         }
         note = (
-            "Nobody knows the truth of a real network: the errors are distances from the line that fits the whole "
-            f"trace best in hindsight, in pieces of {_PIECE_S:.0f} s. If one direction is always slower than the other "
-            "by some amount, half of that is an error of all filters that shows nowhere. That line is found by the law "
-            "of the envelope, which flatters this filter, and the more, the shorter the trace is. "
-            "A trace begins with the first ping that was answered, and so does the time here."
+            "The true offset of a real network is not known: errors are distances from the line that fits the whole "
+            f"trace best, in pieces of {_PIECE_S:.0f} s. If one direction is always slower, half of the difference is "
+            "an error of all filters that is not visible here. That line is found by the method of the envelope "
+            "filter, which makes this filter look better, and more so the shorter the trace is. A trace begins with "
+            "the first ping that was answered, and so does the time here."
         )
-        _add(bench, f"trace {number + 1}", about, {kind: [[errors(trace, kind, seconds)]] for kind in FILTERS}, note)
+        _add(
+            bench,
+            f"trace {number + 1}",
+            about,
+            {kind: [[filter_errors(trace, kind, seconds)]] for kind in FILTERS},
+            note,
+        )
 
 
 def _add(bench: Bench, name: str, about: dict[str, object], found: ByFilter, note: str) -> None:
-    """A case for each filter; the first one has the plots of all."""
+    """Add a case for each filter; the first one has the plots of all."""
     plots = tuple(_over_time(name, found, percent) for percent in (50, 95, 99))
     for kind in FILTERS:
         bench.add(_case(f"{name}, {kind}", {**about, "filter": kind}, found[kind], plots, note))
         plots = ()
 
 
-def _case(name: str, about: dict[str, object], repeats: list[list[Errors]], plots: tuple[Plot, ...], note: str) -> Case:
+def _case(
+    name: str, about: dict[str, object], repeats: list[list[FilterErrors]], plots: tuple[Plot, ...], note: str
+) -> Case:
     settled = [_pooled(repeat, lambda at_s: at_s >= at_s[-1] / 2) for repeat in repeats]
     early = [_pooled(repeat, lambda at_s: at_s == AFTER_S) for repeat in repeats]
 
@@ -330,7 +360,7 @@ def _case(name: str, about: dict[str, object], repeats: list[list[Errors]], plot
         return tuple(_percentile(error, percent) for error, _ in of)
 
     def honest(times: float) -> tuple[float, ...]:
-        """Of what was claimed at all."""
+        """Percent of the errors that are within `times` the claim, where there is one."""
         return tuple(_percent_of((np.abs(error) <= times * claim)[np.isfinite(claim)]) for error, claim in settled)
 
     return Case(
@@ -356,23 +386,24 @@ def _case(name: str, about: dict[str, object], repeats: list[list[Errors]], plot
         plots,
         {"repeats": [[dataclasses.asdict(one) for one in repeat] for repeat in repeats]},
         (
-            f"Errors of the second half of each trace, and {AFTER_S} s after joining; a clock that is not known yet is "
-            "infinitely wrong, and claims nothing. A claim is one standard deviation, as the program states it: of a "
-            "normal error 68 percent would lie within one and 95 within two.",
+            f"Errors of the second half of each trace, and {AFTER_S} s after joining. A clock that is not known yet "
+            "has an infinite error, and no claim. A claim is one standard deviation, as the program reports it: of a "
+            "normal error, 68 percent are within one and 95 percent within two.",
             note,
         ),
     )
 
 
-def _pooled(repeat: list[Errors], when: Callable[[Floats], npt.NDArray[np.bool_]]) -> tuple[Floats, Floats]:
-    """Errors and claims of all traces at these times."""
+def _pooled(repeat: list[FilterErrors], when: Callable[[Floats], npt.NDArray[np.bool_]]) -> tuple[Floats, Floats]:
+    """The errors and claims of all traces at the times for which `when` is true."""
     error = np.concatenate([one.error_us[when(one.at_s)] for one in repeat])
     claim = np.concatenate([one.claim_us[when(one.at_s)] for one in repeat])
     return error, claim
 
 
 def _percentile(errors_us: Floats, percent: float) -> float:
-    """What is not known is infinitely wrong; NaN where the percentile reaches it."""
+    """A percentile of the absolute errors. An unknown offset counts as an infinite error; NaN where the percentile
+    reaches one."""
     found = float(np.percentile(np.nan_to_num(np.abs(errors_us), nan=_UNKNOWN_US), percent))
     return found if found < _UNKNOWN_US / 1e100 else math.nan
 
@@ -382,12 +413,12 @@ def _percent_of(which: npt.NDArray[np.bool_]) -> float:
 
 
 def _over_time(name: str, found: ByFilter, percent: int) -> Plot:
-    """That percentile of all that was found so long after joining."""
+    """That percentile of the errors of all traces, over the time after joining."""
     series = []
     for kind in FILTERS:
         every = [one for repeat in found[kind] for one in repeat]
         since_s = [one for one in SINCE_S if one in every[0].at_s]
         wrong = [_percentile(np.array([one.error_us[one.at_s == at][0] for one in every]), percent) for at in since_s]
         series.append(Series(kind, tuple(map(float, since_s)), tuple(wrong)))
-    title = f"{name}: how wrong the clock is, {percent} of 100 times"
+    title = f"{name}: error of the clock, {percent} of 100 times"
     return Plot(title, "seconds since joining", "microseconds at most", tuple(series), log_y=True)

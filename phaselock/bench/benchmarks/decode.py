@@ -1,5 +1,5 @@
-"""`phaselock bench decode`: how fast songs of several kinds are read, decoded, searched and looked at, as the player
-does it."""
+"""`phaselock bench decode`: how fast songs of several kinds are inspected, decoded, searched and analysed, with the
+calls of the player."""
 
 from __future__ import annotations
 
@@ -21,13 +21,14 @@ from phaselock.bench.lab import signals
 from phaselock.bench.results import Case, Metric, Plot, Series
 
 SEEKS = 200
+"""For each repeat."""
 _READ_FRAMES = 8192
-"""What the player asks for at a time."""
+"""The player reads this many frames at a time."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Kind:
-    """A kind of MP3; kbps say nothing where the encoder chooses (`vbr`)."""
+class Mp3Kind:
+    """A kind of MP3. With `vbr` the encoder chooses the bitrate, and `kbps` has no meaning."""
 
     name: str
     rate_hz: int
@@ -35,23 +36,23 @@ class Kind:
     channels: int = 2
     vbr: bool = False
     tag_bytes: int = 0
-    """Of a tag in front, as artwork makes it."""
+    """Size of an ID3 tag before the sound, as artwork makes it."""
 
 
 KINDS = (
-    Kind("44.1 kHz, 128 kbit/s", 44100, 128),
-    Kind("44.1 kHz, 320 kbit/s", 44100, 320),
-    Kind("48 kHz, 320 kbit/s", 48000, 320),
-    Kind("22.05 kHz, 64 kbit/s", 22050, 64),
-    Kind("44.1 kHz, variable", 44100, 0, vbr=True),
-    Kind("44.1 kHz, 128 kbit/s, mono", 44100, 128, channels=1),
-    Kind("44.1 kHz, 128 kbit/s, 8 MB tag", 44100, 128, tag_bytes=8_000_000),
+    Mp3Kind("44.1 kHz, 128 kbit/s", 44100, 128),
+    Mp3Kind("44.1 kHz, 320 kbit/s", 44100, 320),
+    Mp3Kind("48 kHz, 320 kbit/s", 48000, 320),
+    Mp3Kind("22.05 kHz, 64 kbit/s", 22050, 64),
+    Mp3Kind("44.1 kHz, variable", 44100, 0, vbr=True),
+    Mp3Kind("44.1 kHz, 128 kbit/s, mono", 44100, 128, channels=1),
+    Mp3Kind("44.1 kHz, 128 kbit/s, 8 MB tag", 44100, 128, tag_bytes=8_000_000),
 )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Found:
-    """What one repeat found; times of a minute of music."""
+class DecodeResult:
+    """The result of one repeat; times per minute of music, except for seeks."""
 
     realtime_factor: float
     inspect_ms: float
@@ -60,23 +61,23 @@ class Found:
 
 
 def run(options: argparse.Namespace, bench: Bench, seconds: float = 120.0) -> None:
-    """Songs of so many seconds of every kind; the repeats, one for each seed, take turns."""
+    """Measure songs of `seconds` of each kind, once for each seed."""
     with tempfile.TemporaryDirectory(prefix="phaselock-bench-") as folder:
         paths = {}
         for number, kind in enumerate(KINDS):
             bench.progress(0.2 * number / len(KINDS), f"making {kind.name}")
             paths[kind] = pathlib.Path(folder) / f"{number}.mp3"
             make(paths[kind], kind, seconds)
-        found = collections.defaultdict[Kind, list[Found]](list)
+        results = collections.defaultdict[Mp3Kind, list[DecodeResult]](list)
         steps = [(seed, kind) for seed in options.seeds for kind in KINDS]
         for step, (seed, kind) in enumerate(steps):
             bench.progress(0.2 + 0.8 * step / len(steps), kind.name)
-            found[kind].append(measure(paths[kind], seed))
-            bench.add(case(kind, paths[kind], seconds, found[kind]))
+            results[kind].append(measure(paths[kind], seed))
+            bench.add(case(kind, paths[kind], seconds, results[kind]))
 
 
-def make(path: pathlib.Path, kind: Kind, seconds: float) -> None:
-    """Write a song of that kind."""
+def make(path: pathlib.Path, kind: Mp3Kind, seconds: float) -> None:
+    """Write a song of this kind."""
     tag = b""
     if kind.tag_bytes:
         size = bytes(kind.tag_bytes >> shift & 0x7F for shift in (21, 14, 7, 0))
@@ -85,8 +86,8 @@ def make(path: pathlib.Path, kind: Kind, seconds: float) -> None:
     path.write_bytes(tag + signals.encode(sound, kind.rate_hz, kind.kbps, vbr=kind.vbr))
 
 
-def measure(path: pathlib.Path, seed: int) -> Found:
-    """One repeat; `seed` chooses where it seeks."""
+def measure(path: pathlib.Path, seed: int) -> DecodeResult:
+    """Measure one repeat; `seed` chooses the positions of the seeks."""
     began_s = time.perf_counter()
     info = inspect(path)
     inspected_s = time.perf_counter() - began_s
@@ -97,29 +98,29 @@ def measure(path: pathlib.Path, seed: int) -> Found:
         while source.read_into(pcm, _READ_FRAMES):
             pass
         decoded_s = time.perf_counter() - began_s
-        seeks_ms = tuple(_seek_ms(source, frame, pcm) for frame in places(info, seed))
+        seeks_ms = tuple(_seek_ms(source, frame, pcm) for frame in seek_frames(info, seed))
     began_s = time.perf_counter()
     analyse(path, info)
     analysed_s = time.perf_counter() - began_s
-    return Found(60 * minutes / decoded_s, 1e3 * inspected_s / minutes, 1e3 * analysed_s / minutes, seeks_ms)
+    return DecodeResult(60 * minutes / decoded_s, 1e3 * inspected_s / minutes, 1e3 * analysed_s / minutes, seeks_ms)
 
 
-def places(info: Mp3Info, seed: int) -> list[int]:
-    """Where to seek."""
-    chance = random.Random(seed)
-    return [chance.randrange(info.frames) for _ in range(SEEKS)]
+def seek_frames(info: Mp3Info, seed: int) -> list[int]:
+    """Random frames to seek to."""
+    source = random.Random(seed)
+    return [source.randrange(info.frames) for _ in range(SEEKS)]
 
 
 def _seek_ms(source: Mp3Source, frame: int, pcm: bytearray) -> float:
-    """Until the first frame there is at hand."""
+    """Time until the first frame after the seek is decoded."""
     began_s = time.perf_counter()
     source.seek(frame)
     source.read_into(pcm, 1)
     return 1e3 * (time.perf_counter() - began_s)
 
 
-def case(kind: Kind, path: pathlib.Path, seconds: float, repeats: Sequence[Found]) -> Case:
-    """What was found of one kind."""
+def case(kind: Mp3Kind, path: pathlib.Path, seconds: float, repeats: Sequence[DecodeResult]) -> Case:
+    """The case of one kind, from all repeats."""
     ranks = tuple(range(101))
 
     def seeks(percent: float) -> tuple[float, ...]:
@@ -139,8 +140,8 @@ def case(kind: Kind, path: pathlib.Path, seconds: float, repeats: Sequence[Found
         ),
         (
             Plot(
-                f"{kind.name}: how long a seek takes",
-                "percent of the seeks take at most",
+                f"{kind.name}: duration of a seek",
+                "percent of the seeks",
                 "milliseconds",
                 tuple(
                     Series(
@@ -154,7 +155,7 @@ def case(kind: Kind, path: pathlib.Path, seconds: float, repeats: Sequence[Found
         ),
         {"repeats": [dataclasses.asdict(one) for one in repeats]},
         (
-            "Band-limited noise, which leaves the encoder nothing to save, from a file that the system has in memory. "
-            "A seek ends with its first frame at hand. Analysis rests for half of its time, on purpose.",
+            "Band-limited noise, the worst case for an encoder, from a file in the system's cache. A seek ends when "
+            "its first frame is decoded. The analysis sleeps for half of its time by design.",
         ),
     )

@@ -1,5 +1,5 @@
-"""`phaselock bench outputs`: for every output of this machine that can be recorded, when sound leaves by the engine's
-prediction, against a recording of the sink."""
+"""`phaselock bench outputs`: compare the time at which the engine predicts that sound leaves with a recording of the
+sink, for each output of this machine that can be recorded."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from phaselock.audio.player import Player
 from phaselock.bench.analysis import delay
 from phaselock.bench.interface import Bench
 from phaselock.bench.lab import signals
-from phaselock.bench.lab.monitor import Heard, Monitor, monitor_of
+from phaselock.bench.lab.monitor import Monitor, MonitorRecording, monitor_of
 from phaselock.bench.results import Case, Metric, Plot, Series
 from phaselock.errors import AudioDeviceError, PhaseLockError
 from phaselock.model.timeline import Timeline
@@ -30,34 +30,36 @@ from phaselock.model.types import Track
 
 RATE_HZ = 48000
 VOLUME = 0.3
-SETTLE_S = 5.0
-"""So long an output clock settles before it counts."""
+SETTLING_S = 5.0
+"""The output clock settles for this time before the measurement."""
 AHEAD_S = 1.0
-OPENING_S = 10.0
-_LOOK_S = 0.2
+"""The signal starts this long after the recording."""
+TIMEOUT_S = 10.0
+"""Limit for the output to open."""
+_POLL_S = 0.2
 
-CONTAINS = (
-    "A recording is taken at the sink's monitor, and timed by the server's account of another stream than the one "
-    "under test: what the server, the link or the loudspeaker keeps to itself is in neither, and its account's own "
-    "error is in the figures."
+LIMITS_NOTE = (
+    "A recording is taken at the sink's monitor. Its times are the server's account of another stream than the one "
+    "under test. Delays that the server, the link or the loudspeaker does not report are in neither. The error of the "
+    "server's account is in the figures."
 )
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Played:
-    """The last look at an output that played the signal from `start_ns` on, and what was heard of it."""
+    """The signal as played from `start_ns` on, the last status of the output, and its recording."""
 
     start_ns: int
     status: AudioStatus
-    heard: Heard
+    recording: MonitorRecording
 
 
 def run(options: argparse.Namespace, bench: Bench) -> None:
-    """Measure one output after the other; see Bench. PhaseLockError where there is none."""
+    """Measure one output after the other. Raise PhaseLockError if there is none."""
     outputs = list_outputs()
     if not outputs:
         raise PhaseLockError("No audio output detected.")
-    signal = signals.noise(options.output_s + SETTLE_S, RATE_HZ, seed=1, channels=1)[:, 0]
+    signal = signals.noise(options.output_s + SETTLING_S, RATE_HZ, seed=1, channels=1)[:, 0]
     for number, output in enumerate(outputs):
         bench.progress(number / len(outputs), f"plays through {output.name} ({output.backend})")
         bench.add(_case(output, signal))
@@ -66,27 +68,28 @@ def run(options: argparse.Namespace, bench: Bench) -> None:
 def _case(output: ListedOutput, signal: NDArray[np.float32]) -> Case:
     monitor = monitor_of(output)
     if monitor is None:
-        return _untold(output, "it cannot be recorded here.")
+        return _not_measured(output, "it cannot be recorded here.")
     try:
-        return compared(output, signal, play(output, signal, monitor))
+        return compare(output, signal, play(output, signal, monitor))
     except PhaseLockError as error:
-        return _untold(output, f"not measured. {error}")
+        return _not_measured(output, f"not measured. {error}")
 
 
-def _untold(output: ListedOutput, why: str) -> Case:
+def _not_measured(output: ListedOutput, why: str) -> Case:
     parameters = {"backend": output.backend, "timing": output.timing, "recorded": False}
     note = f"{_name(output)}: {TIMING_PHRASES[output.timing]}; {why}"
     return Case("outputs", _name(output), parameters, (), notes=(note,))
 
 
 def play(output: ListedOutput, signal: NDArray[np.float32], monitor: Monitor) -> Played:
-    """Play the signal through this output and record it. PhaseLockError."""
+    """Play the signal, (frames,) at RATE_HZ, through this output, and record it. Raise PhaseLockError if the output
+    does not open or the recording is of no use."""
     events: queue.SimpleQueue[AudioEvent] = queue.SimpleQueue()
     _native.Engine.set_user_offset(USER_DATA_OFFSET)
     player = Player(
         _native.ClockMap(identity=True),
         lambda engine: Device(engine, "phaselock-bench", output.backend, output.name),
-        lambda _plan: _Signal(signal),
+        lambda _plan: _SignalSource(signal),
     )
     player.set_volume(VOLUME)
     player.start(events.put)
@@ -98,39 +101,39 @@ def play(output: ListedOutput, signal: NDArray[np.float32], monitor: Monitor) ->
         track = Track(uuid.uuid4(), "signal", 0, b"", RATE_HZ, len(signal))
         player.follow(Plan(Timeline(track.file_id, RATE_HZ, 0, start_ns), track, pathlib.Path("signal")))
         status = player.status()
-        while _native.now_ns() < start_ns + seconds * 1e9 - _LOOK_S * 1e9:
-            time.sleep(_LOOK_S)
+        while _native.now_ns() < start_ns + seconds * 1e9 - _POLL_S * 1e9:
+            time.sleep(_POLL_S)
             status = player.status()
         return Played(start_ns, status, monitor.finish())
     finally:
         player.close()
 
 
-def compared(output: ListedOutput, signal: NDArray[np.float32], played: Played) -> Case:
-    """What was heard against the prediction. PhaseLockError when nothing of the signal was heard."""
+def compare(output: ListedOutput, signal: NDArray[np.float32], played: Played) -> Case:
+    """Compare the recording with the prediction. Raise PhaseLockError if the recording does not contain the signal."""
     predicted = delay.Loudspeaker([delay.Recording(played.start_ns, float(RATE_HZ), RATE_HZ, signal)])
-    loudspeaker = played.heard.loudspeaker
+    loudspeaker = played.recording.loudspeaker
     begin_ns = min(played.start_ns, loudspeaker.recordings[0].first_ns)
-    windows = delay.distances([predicted, loudspeaker])
-    settled_s = (played.start_ns - begin_ns) / 1e9 + SETTLE_S
+    windows = delay.window_delays([predicted, loudspeaker])
+    settled_s = (played.start_ns - begin_ns) / 1e9 + SETTLING_S
     sure = [one for one in windows if one.sure and one.at_s >= settled_s]
     if not sure:
-        raise PhaseLockError("Nothing of what was played is in the recording.")
+        raise PhaseLockError("The recording does not contain the signal.")
     at_s = np.array([one.at_s for one in sure])
     late_us = np.array([one.offsets_us[1] for one in sure])
     low_us, middle_us, high_us = (float(one) for one in np.percentile(late_us, (5, 50, 95)))
     shown_ns, timing = played.status.dac_uncertainty_ns, played.status.timing
-    figures = [
+    metrics = [
         Metric("late_p50_us", "us", (middle_us,), ""),
         Metric("late_p5_us", "us", (low_us,), ""),
         Metric("late_p95_us", "us", (high_us,), ""),
         *([] if shown_ns is None else [Metric("shown_us", "us", (shown_ns / 1e3,))]),
     ]
-    stamps_us = played.heard.stamps_us
+    stamps_us = played.recording.stamps_us
     shown = "no uncertainty is shown" if shown_ns is None else f"shown ±{shown_ns / 1e6:.2f} ms"
     note = (
         f"{_name(output)}: {TIMING_PHRASES[timing]}, {shown}; leaves {middle_us / 1e3:+.2f} ms after the prediction "
-        f"({low_us / 1e3:+.2f} to {high_us / 1e3:+.2f}); the recording's own times spread from "
+        f"({low_us / 1e3:+.2f} to {high_us / 1e3:+.2f}); the recording's own time stamps spread from "
         f"{stamps_us[0] / 1e3:+.2f} to {stamps_us[1] / 1e3:+.2f} ms."
     )
     parameters = {
@@ -148,7 +151,7 @@ def compared(output: ListedOutput, signal: NDArray[np.float32], played: Played) 
         (Series(output.backend, tuple(at_s.tolist()), tuple(late_us.tolist())),),
     )
     samples = {"at_s": at_s.tolist(), "late_us": late_us.tolist(), "stamps_us": list(stamps_us)}
-    return Case("outputs", _name(output), parameters, tuple(figures), (plot,), samples, (note, CONTAINS))
+    return Case("outputs", _name(output), parameters, tuple(metrics), (plot,), samples, (note, LIMITS_NOTE))
 
 
 def _name(output: ListedOutput) -> str:
@@ -157,30 +160,30 @@ def _name(output: ListedOutput) -> str:
 
 def _wait_until_open(events: queue.SimpleQueue[AudioEvent]) -> None:
     try:
-        event = events.get(timeout=OPENING_S)
+        event = events.get(timeout=TIMEOUT_S)
     except queue.Empty:
         raise AudioDeviceError("The sound system does not answer.") from None
     if isinstance(event, DeviceChanged) and event.state != "open":
         raise AudioDeviceError(event.detail)
 
 
-class _Signal:
-    """The signal in both channels; a Source (audio/decks.py)."""
+class _SignalSource:
+    """A Source (audio/decks.py) of the signal in both channels."""
 
     def __init__(self, signal: NDArray[np.float32]) -> None:
-        self._both = np.ascontiguousarray(np.repeat(signal[:, None], 2, axis=1))
-        self._at = 0
+        self._frames = np.ascontiguousarray(np.repeat(signal[:, None], 2, axis=1))
+        self._position = 0
 
     def seek(self, frame: int) -> None:
         """See Source.seek."""
-        self._at = min(max(frame, 0), len(self._both))
+        self._position = min(max(frame, 0), len(self._frames))
 
     def read_into(self, address: int, frames: int) -> int:
         """See Source.read_into."""
-        part = self._both[self._at : self._at + frames]
+        part = self._frames[self._position : self._position + frames]
         ctypes.memmove(address, part.ctypes.data, part.nbytes)
-        self._at += len(part)
+        self._position += len(part)
         return len(part)
 
     def close(self) -> None:
-        """Nothing is held."""
+        """See Source.close."""

@@ -1,7 +1,7 @@
-"""`phaselock bench sync`: a session is played, and what left the loudspeakers is compared to a part of a sample.
+"""`phaselock bench sync`: play a session, and compare what left the loudspeakers to a fraction of a sample.
 
-Each run plays noise, pauses, resumes and seeks, as a user might. The distance of a window is that of the two machines
-furthest apart in it; windows in which anybody is silent (or the correlation is not sure) tell nothing and are left out.
+Each run plays noise, pauses, resumes and seeks. The distance in a window is that between its earliest and its latest
+machine. Windows with a silent machine or without a reliable correlation are left out.
 """
 
 from __future__ import annotations
@@ -15,43 +15,47 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from phaselock.audio.virtual_device import VirtualCard
-from phaselock.bench.analysis import delay
+from phaselock.bench.analysis import delay, stats
 from phaselock.bench.interface import Bench
 from phaselock.bench.lab.links import PROFILES, Link, link_from
-from phaselock.bench.lab.session import Machine, open_session
+from phaselock.bench.lab.session import Machine, RunningSession, open_session
 from phaselock.bench.lab.signals import noise_song
 from phaselock.bench.options import SCENARIOS
 from phaselock.bench.results import Case, Metric, Plot, Series
 from phaselock.errors import PhaseLockError
 
 SETTLED_US = 100.0
+"""Machines have settled while they stay within this distance."""
 WINDOW_S = 0.5
 MINUTE_S = 60.0
-ALONE_MS = 500.0
-"""Who begins so much later than others, ends so much sooner, or pauses so much longer, was not heard."""
-TRIES = 3
+MAX_ALONE_MS = 500.0
+"""A machine that begins this much later than another, ends this much sooner, or pauses this much longer, has a
+dropout."""
+MAX_ATTEMPTS = 3
+"""For one run, if this computer is too busy to feed the virtual cards in time."""
 PAUSE_S, AFTER_MOVE_S = 2.0, 5.0
-LONG_ENOUGH_S = 30
-"""How much longer the song is than the time it plays."""
+SPARE_S = 30
+"""The song is longer than the time it plays, by this."""
 
-# One for the host and for each of five peers: as different as what is sold.
+# One value for the host and one for each of five peers; they differ as much as hardware on the market.
 SKEW_PPM = (0.0, 45.0, -55.0, 20.0, -30.0, 60.0)
 CARD_PPM = (0.0, -70.0, 35.0, 50.0, -20.0, 10.0)
 PERIOD_FRAMES = (512, 256, 1024, 480, 960, 2048)
 LATENCY_MS = (800.0, 700.0, 920.0, 850.0, 750.0, 1000.0)
 
-UNITS = dict.fromkeys(("clicks", "dropouts", "unsure_windows", "late_wakes"), "")
-INDIFFERENT = ("machine_noise_p50_us", "machine_noise_p99_us", "relay_late_p99_us", "late_wakes")
+UNITLESS = ("clicks", "dropouts", "unsure_windows", "late_wakes")
+ENVIRONMENT = ("machine_noise_p50_us", "machine_noise_p99_us", "relay_late_p99_us", "late_wakes")
+"""Metrics of this computer, not of PhaseLock: neither direction is better."""
 
 
 def machines_of(scenario: str, peers: int, custom: Link | None = None) -> list[Machine]:
-    """The machines of a scenario, the host first; their clocks are a quarter of an hour apart."""
+    """The machines of a scenario, the host first. Their clocks are about a quarter of an hour apart."""
     link = custom if scenario == "custom" and custom else PROFILES.get(scenario, PROFILES["wired"])
     skewed, mixed, untimed = (scenario == one for one in ("skew", "mixed", "untimed"))
     return [
@@ -72,23 +76,23 @@ def machines_of(scenario: str, peers: int, custom: Link | None = None) -> list[M
 
 
 @dataclasses.dataclass(slots=True)
-class Heard:
-    """What one run left behind."""
+class SessionRecording:
+    """What one run recorded."""
 
     loudspeakers: list[delay.Loudspeaker]
-    syncs: list[dict[str, Any]]
+    sync_events: list[dict[str, Any]]
     noise_us: dict[str, float]
     until_playing_s: float
     relay: dict[str, Any]
-    """What the relay says of itself: see Relay.summary."""
+    """See Relay.summary."""
 
 
 def run(options: argparse.Namespace, bench: Bench) -> None:
-    """Play every scenario with every seed."""
+    """Play every scenario with every seed. Raise PhaseLockError if the options do not fit together, or a run fails."""
     custom = link_from(options.link) if options.link else None
     scenarios = list(dict.fromkeys(options.scenario or (["custom"] if custom else SCENARIOS)))
     if ("custom" in scenarios) != (custom is not None):
-        raise PhaseLockError("--scenario custom and --link NETWORK belong together, for instance --link wifi,mbit=20")
+        raise PhaseLockError("--scenario custom and --link NETWORK belong together, for instance --link wifi,mbit=20.")
     runs = [(scenario, seed) for scenario in scenarios for seed in options.seeds]
     results: dict[str, list[tuple[int, dict[str, float], dict[str, Any]]]] = {}
     for number, (scenario, seed) in enumerate(runs):
@@ -97,34 +101,36 @@ def run(options: argparse.Namespace, bench: Bench) -> None:
         def progress(done: float, doing: str, at: int = number, what: str = f"{scenario}, seed {seed}") -> None:
             bench.progress((at + done) / len(runs), f"{what}: {doing}")
 
-        figures, samples = _one(scenario, machines, options, seed, progress)
-        results.setdefault(scenario, []).append((seed, figures, samples))
+        metrics, samples = _measure(scenario, machines, options, seed, progress)
+        results.setdefault(scenario, []).append((seed, metrics, samples))
         bench.add(_case(scenario, machines, options, results[scenario]))
 
 
-def _one(
+def _measure(
     scenario: str,
     machines: Sequence[Machine],
     options: argparse.Namespace,
     seed: int,
     progress: Callable[[float, str], None],
 ) -> tuple[dict[str, float], dict[str, Any]]:
-    """The figures and the raw samples of one run. One in which a card was not fed in time, because the machine was busy
-    with something else for most of a second, tells nothing of the program, and is repeated."""
-    for attempt in range(TRIES):
+    """The metrics and raw samples of one run. Repeat a run in which a card was not fed in time, because this computer
+    was busy for most of a second: it says nothing about PhaseLock. Raise PhaseLockError after MAX_ATTEMPTS."""
+    for attempt in range(1, MAX_ATTEMPTS + 1):
         with tempfile.TemporaryDirectory(prefix="phaselock-bench-") as folder:
-            heard = play(machines, pathlib.Path(folder), options.play_s, seed, options.filter, progress)
+            recording = play(machines, pathlib.Path(folder), options.play_s, seed, options.filter, progress)
             if options.keep:
                 kept = options.out / "recordings" / f"{scenario}-{seed}"
-                shutil.copytree(pathlib.Path(folder) / "ear", kept, dirs_exist_ok=True)
-        if not any(one.underruns for one in heard.loudspeakers):
+                shutil.copytree(pathlib.Path(folder) / "recordings", kept, dirs_exist_ok=True)
+        if not any(one.underruns for one in recording.loudspeakers):
             break
-        progress(0.0, f"the machine was too busy: once more ({attempt + 1})")
+        progress(0.0, f"this computer was too busy, attempt {attempt} failed")
     else:
-        raise PhaseLockError(f"This machine is too busy: its virtual sound cards were not fed in time {TRIES} times.")
-    progress(0.95, "listening")
-    figures, samples = figures_of(heard)
-    return figures, {**samples, "attempts": attempt + 1}
+        raise PhaseLockError(
+            f"This computer is too busy: in {MAX_ATTEMPTS} attempts a virtual sound card was not fed in time."
+        )
+    progress(0.95, "comparing the recordings")
+    metrics, samples = metrics_of(recording)
+    return metrics, {**samples, "attempts": attempt}
 
 
 def play(
@@ -134,77 +140,87 @@ def play(
     seed: int,
     clock_filter: str,
     progress: Callable[[float, str], None],
-) -> Heard:
-    """One session: plays for so long, pauses, resumes, seeks. What left the loudspeakers is kept below folder/ear."""
+) -> SessionRecording:
+    """Play one session: `seconds`, a pause, a resume and a seek. The recordings are kept below folder/recordings."""
     song = folder / "noise.mp3"
     progress(0.0, "making a song")
-    noise_song(song, seconds + LONG_ENOUGH_S, seed=seed)
-    recorded = [_recorded(machine, folder / "ear" / machine.name) for machine in machines]
-    whole_s = seconds + PAUSE_S + 2 * AFTER_MOVE_S
-    syncs: list[dict[str, Any]] = []
-    with Noise() as noise:
+    noise_song(song, seconds + SPARE_S, seed=seed)
+    folders = [folder / "recordings" / machine.name for machine in machines]
+    recorded = [_recorded(machine, into) for machine, into in zip(machines, folders, strict=True)]
+    with WakeUpProbe() as probe:
         progress(0.02, "joining")
-        began = time.monotonic()
+        began_s = time.monotonic()
         with open_session(recorded, [song], folder, seed, join_options=["--clock-filter", clock_filter]) as session:
             session.wait_for_all([session.host], "playing")
-            until_playing_s = time.monotonic() - began
-            gone_s = 0.0
-            for command, rest_s in _moves(seconds):
-                if command:
-                    session.host.say(command)
-
-                def show(left_s: float, of_s: float = rest_s, before_s: float = gone_s) -> None:
-                    progress(0.05 + 0.9 * (before_s + of_s - left_s) / whole_s, "playing")
-
-                told = session.rest(rest_s, show)
-                syncs += [{**event, "machine": of.name} for of, event in told if event["event"] == "sync"]
-                gone_s += rest_s
+            until_playing_s = time.monotonic() - began_s
+            sync_events = _play_moves(session, _moves(seconds), progress)
     loudspeakers = [
-        delay.Loudspeaker([delay.read_recording(path) for path in sorted((folder / "ear" / one.name).glob("*.json"))])
-        for one in machines
+        delay.Loudspeaker([delay.read_recording(path) for path in sorted(into.glob("*.json"))]) for into in folders
     ]
-    return Heard(loudspeakers, syncs, noise.percentiles_us(), until_playing_s, session.relay.summary)
+    return SessionRecording(loudspeakers, sync_events, probe.percentiles_us(), until_playing_s, session.relay.summary)
 
 
 def _moves(seconds: float) -> list[tuple[str, float]]:
+    """What the host does: (command, seconds until the next one)."""
     seek = f"seek {seconds / 2:.3f}"
     return [("", seconds), ("pause", PAUSE_S), ("resume", AFTER_MOVE_S), (seek, AFTER_MOVE_S)]
 
 
+def _play_moves(
+    session: RunningSession, moves: Sequence[tuple[str, float]], progress: Callable[[float, str], None]
+) -> list[dict[str, Any]]:
+    """Give the host these commands; return the `sync` events of all machines."""
+    total_s = sum(seconds for _, seconds in moves)
+    done_s = 0.0
+    sync_events: list[dict[str, Any]] = []
+    for command, seconds in moves:
+        if command:
+            session.host.say(command)
+
+        def on_progress(left_s: float, end_s: float = done_s + seconds) -> None:
+            progress(0.05 + 0.9 * (end_s - left_s) / total_s, "playing")
+
+        events = session.collect(seconds, on_progress)
+        sync_events += [{**event, "machine": program.name} for program, event in events if event["event"] == "sync"]
+        done_s += seconds
+    return sync_events
+
+
 def _recorded(machine: Machine, folder: pathlib.Path) -> Machine:
+    """The machine, with a card that records into `folder`."""
     assert machine.card is not None
     return dataclasses.replace(machine, card=dataclasses.replace(machine.card, record=str(folder)))
 
 
-def figures_of(heard: Heard, pauses: int = 1) -> tuple[dict[str, float], dict[str, Any]]:
-    """The figures, in the units of their names, and the raw samples. `pauses`: how many silences were meant.
-    PhaseLockError when somebody played nothing."""
-    if not all(one.recordings and len(delay.starts_ns(one)) for one in heard.loudspeakers):
+def metrics_of(recording: SessionRecording, pauses: int = 1) -> tuple[dict[str, float], dict[str, Any]]:
+    """The metrics, in the units of their names, and the raw samples. `pauses` is the number of pauses that were played.
+    Raise PhaseLockError if a machine played nothing."""
+    if not all(one.recordings and len(delay.starts_ns(one)) for one in recording.loudspeakers):
         raise PhaseLockError("A machine played nothing.")
-    windows = delay.distances(heard.loudspeakers, WINDOW_S, WINDOW_S)
+    windows = delay.window_delays(recording.loudspeakers, WINDOW_S, WINDOW_S)
     sure = [window for window in windows if window.sure]
     spreads = np.array([delay.spread_us(window) for window in sure]) if sure else np.array([math.nan])
-    starts = delay.start_distances(heard.loudspeakers)
+    starts = delay.start_delays(recording.loudspeakers)
     together = len(starts) == pauses + 1
     p50, p95, p99 = np.percentile(spreads, [50, 95, 99])
-    silences = _silences(heard.loudspeakers, pauses)
-    late_wakes_ms = [late for one in heard.loudspeakers for late in one.late_wakes_ms]
-    figures = {
+    silences = _silences(recording.loudspeakers, pauses)
+    late_wakes_ms = [late for one in recording.loudspeakers for late in one.late_wakes_ms]
+    metrics = {
         "start_us": max(delay.spread_us(start) for start in starts) if together else math.nan,
         "playing_p50_us": float(p50),
         "playing_p95_us": float(p95),
         "playing_p99_us": float(p99),
         "playing_max_us": float(spreads.max()),
-        **_of_minutes(sure, spreads),
+        **_worst_minute_us(sure, spreads),
         "settling_s": _settling_s(sure, starts),
-        "clicks": float(sum(len(delay.clicks(one)) for one in heard.loudspeakers)),
+        "clicks": float(sum(len(delay.clicks(one)) for one in recording.loudspeakers)),
         "dropouts": float(sum(map(len, silences))),
-        "dropped_s": sum(ms for of_one in silences for ms in of_one) / 1000,
+        "dropped_s": sum(ms for lengths in silences for ms in lengths) / 1000,
         "unsure_windows": float(len(windows) - len(sure)),
-        "until_playing_s": heard.until_playing_s,
-        "machine_noise_p50_us": heard.noise_us["p50"],
-        "machine_noise_p99_us": heard.noise_us["p99"],
-        "relay_late_p99_us": heard.relay.get("late_us", {}).get("p99", math.nan),
+        "until_playing_s": recording.until_playing_s,
+        "machine_noise_p50_us": recording.noise_us["p50"],
+        "machine_noise_p99_us": recording.noise_us["p99"],
+        "relay_late_p99_us": recording.relay.get("late_us", {}).get("p99", math.nan),
         "late_wakes": float(len(late_wakes_ms)),
     }
     samples = {
@@ -212,23 +228,24 @@ def figures_of(heard: Heard, pauses: int = 1) -> tuple[dict[str, float], dict[st
         "starts": [dataclasses.asdict(start) for start in starts],
         "dropouts_ms": silences,
         "late_wakes_ms": late_wakes_ms,
-        "machine_noise_us": heard.noise_us,
-        "relay": heard.relay,
-        "sync_events": heard.syncs,
+        "machine_noise_us": recording.noise_us,
+        "relay": recording.relay,
+        "sync_events": recording.sync_events,
     }
-    return figures, samples
+    return metrics, samples
 
 
-def _of_minutes(sure: Sequence[delay.Window], spreads_us: NDArray[np.float64]) -> dict[str, float]:
-    """The 95th percentile of the minute in which it is greatest; nothing where no whole minute was played."""
+def _worst_minute_us(sure: Sequence[delay.DelayWindow], spreads_us: NDArray[np.float64]) -> dict[str, float]:
+    """The 95th percentile of the worst minute; nothing if no whole minute was played."""
     minutes = np.array([(window.at_s - sure[0].at_s) // MINUTE_S for window in sure])
     whole = range(int((sure[-1].at_s - sure[0].at_s + WINDOW_S) // MINUTE_S)) if sure else ()
-    p95s = [float(np.percentile(of, 95)) for minute in whole if len(of := spreads_us[minutes == minute])]
+    p95s = [float(np.percentile(spreads, 95)) for minute in whole if len(spreads := spreads_us[minutes == minute])]
     return {"worst_minute_p95_us": max(p95s)} if p95s else {}
 
 
-def _settling_s(sure: Sequence[delay.Window], starts: Sequence[delay.Start]) -> float:
-    """From the first start until they stay within SETTLED_US, up to the next start; NaN when they do not get there."""
+def _settling_s(sure: Sequence[delay.DelayWindow], starts: Sequence[delay.Start]) -> float:
+    """Seconds from the first start until the machines stay within SETTLED_US, up to the next start; NaN if they do
+    not."""
     if not starts:
         return math.nan
     end_s = starts[1].at_s if len(starts) > 1 else math.inf
@@ -240,21 +257,21 @@ def _settling_s(sure: Sequence[delay.Window], starts: Sequence[delay.Start]) -> 
 
 
 def _silences(loudspeakers: Sequence[delay.Loudspeaker], pauses: int) -> list[list[float]]:
-    """For each loudspeaker the milliseconds of every silence that was not meant: within what it played, before it when
-    others sounded already, and after it when others sounded still. A pause that is missing is one, too."""
-    sounding = [one.stretches(delay.QUIET, ALONE_MS / 1e3) for one in loudspeakers]
-    begin_ns, end_ns = min(of[0][0] for of in sounding), max(of[-1][1] for of in sounding)
+    """For each loudspeaker, the length in ms of each silence that was not played: within its sound, before it while
+    others play, and after it while others play. A missing pause counts as one, too."""
+    spans = [one.sounding_spans(delay.SILENCE_LEVEL, MAX_ALONE_MS / 1e3) for one in loudspeakers]
+    begin_ns, end_ns = min(own[0][0] for own in spans), max(own[-1][1] for own in spans)
     found = []
-    for one, of in zip(loudspeakers, sounding, strict=True):
-        own = delay.silences_ms(one)
+    for loudspeaker, own in zip(loudspeakers, spans, strict=True):
+        lengths_ms = delay.silences_ms(loudspeaker)
         for _ in range(pauses):
-            meant = min(own, key=lambda ms: abs(ms - PAUSE_S * 1000), default=0.0)
-            if abs(meant - PAUSE_S * 1000) < ALONE_MS:
-                own.remove(meant)
+            pause_ms = min(lengths_ms, key=lambda ms: abs(ms - PAUSE_S * 1000), default=0.0)
+            if abs(pause_ms - PAUSE_S * 1000) < MAX_ALONE_MS:
+                lengths_ms.remove(pause_ms)
             else:
-                own.append(PAUSE_S * 1000)
-        edges = ((of[0][0] - begin_ns) / 1e6, (end_ns - of[-1][1]) / 1e6)
-        found.append(own + [ms for ms in edges if ms > ALONE_MS])
+                lengths_ms.append(PAUSE_S * 1000)
+        edges_ms = ((own[0][0] - begin_ns) / 1e6, (end_ns - own[-1][1]) / 1e6)
+        found.append(lengths_ms + [ms for ms in edges_ms if ms > MAX_ALONE_MS])
     return found
 
 
@@ -264,13 +281,13 @@ def _case(
     options: argparse.Namespace,
     results: Sequence[tuple[int, dict[str, float], dict[str, Any]]],
 ) -> Case:
-    names = dict.fromkeys(name for _, of, _ in results for name in of)
-    figures = tuple(
+    names = dict.fromkeys(name for _, metrics, _ in results for name in metrics)
+    metrics = tuple(
         Metric(
             name,
-            UNITS.get(name, name.rpartition("_")[2]),
-            tuple(of.get(name, math.nan) for _, of, _ in results),
-            "" if name in INDIFFERENT else "less",
+            "" if name in UNITLESS else name.rpartition("_")[2],
+            tuple(metrics.get(name, math.nan) for _, metrics, _ in results),
+            "" if name in ENVIRONMENT else "less",
         )
         for name in names
     )
@@ -300,7 +317,7 @@ def _case(
             "seeds": [seed for seed, _, _ in results],
             "machines": [dataclasses.asdict(machine) for machine in machines],
         },
-        figures=figures,
+        figures=metrics,
         plots=(
             Plot("Distance of the two machines furthest apart", "seconds", "microseconds", over_time, "points"),
             Plot("How much of the time it is less", "microseconds", "percent of the time", ranked),
@@ -309,15 +326,16 @@ def _case(
     )
 
 
-class Noise:
-    """How late this machine wakes a thread that sleeps for a millisecond: what every packet and every block suffers."""
+class WakeUpProbe:
+    """Measures how late this computer wakes a thread that sleeps for a millisecond: every packet and every block has
+    this delay."""
 
     def __init__(self) -> None:
         self._late_us: list[float] = []
         self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._probe, name="noise", daemon=True)
+        self._thread = threading.Thread(target=self._probe, name="probe", daemon=True)
 
-    def __enter__(self) -> Noise:
+    def __enter__(self) -> Self:
         self._thread.start()
         return self
 
@@ -326,11 +344,9 @@ class Noise:
         self._thread.join()
 
     def percentiles_us(self) -> dict[str, float]:
-        """p50, p90, p99 and max."""
-        if not self._late_us:
-            return dict.fromkeys(("p50", "p90", "p99", "max"), math.nan)
-        found = np.percentile(self._late_us, [50, 90, 99, 100])
-        return dict(zip(("p50", "p90", "p99", "max"), map(float, found), strict=True))
+        """The percentiles p50, p90, p99 and max; NaN if nothing was measured."""
+        percents = {"p50": 50, "p90": 90, "p99": 99, "max": 100}
+        return {name: stats.percentile(self._late_us, percent) for name, percent in percents.items()}
 
     def _probe(self) -> None:
         while not self._ended.is_set():

@@ -1,4 +1,4 @@
-"""`phaselock bench transfer`: how fast a file reaches one to five peers, against what the host's link can carry."""
+"""`phaselock bench transfer`: how fast a file reaches one to five peers, compared with the rate of the host's link."""
 
 from __future__ import annotations
 
@@ -10,20 +10,19 @@ from typing import Any
 
 from phaselock.bench.interface import Bench
 from phaselock.bench.lab.links import PROFILES, Link
-from phaselock.bench.lab.session import Machine, open_session
+from phaselock.bench.lab.session import Machine, ProgramEvent, open_session
 from phaselock.bench.lab.signals import noise_song
 from phaselock.bench.results import Case, Metric, Plot, Series
 from phaselock.errors import PhaseLockError
-from phaselock.tools.processes import Program
 
 MAX_PEERS = 5
 KBPS = 320
-TIMEOUT = 6
-"""So many times as long as the link needs is waited for a transfer."""
+TIMEOUT_FACTOR, TIMEOUT_S = 6, 20.0
+"""A transfer may take this factor of the time that the link needs, and this time on top, between two events."""
 
 
 def run(options: argparse.Namespace, bench: Bench) -> None:
-    """Send a file to 1, 2, .. 5 peers, each with every seed."""
+    """Send a file to 1 to MAX_PEERS peers, each with every seed. Raise PhaseLockError if a transfer fails."""
     link = dataclasses.replace(PROFILES["wired"], mbit=options.mbit)
     runs = [(peers, seed) for peers in range(1, MAX_PEERS + 1) for seed in options.seeds]
     with tempfile.TemporaryDirectory(prefix="phaselock-bench-") as folder:
@@ -44,21 +43,22 @@ def run(options: argparse.Namespace, bench: Bench) -> None:
 def _send(
     song: pathlib.Path, link: Link, peers: int, seed: int, folder: pathlib.Path, ideal_s: float
 ) -> tuple[float, dict[str, Any]]:
-    """Seconds from the first byte to the last peer's last, and when each had it."""
+    """Send one file to all peers. Return (seconds until the last peer had it, seconds of each peer), both from the
+    start of the first transfer."""
     machines = [Machine("host" if k == 0 else f"peer{k}", link) for k in range(peers + 1)]
     with open_session(machines, [], folder, seed, play=False) as session:
         session.wait_for_all(session.peers, "joined")
         session.host.say(f"add {song}")
 
-        def of_the_host(heard: tuple[Program, dict[str, Any]]) -> bool:
-            return heard[0] is session.host and heard[1]["event"] == "transfer"
+        def is_transfer(found: ProgramEvent) -> bool:
+            return found[0] is session.host and found[1]["event"] == "transfer"
 
         began_ns, done_ns = 0, dict[str, int]()
         while len(done_ns) < peers:
-            told = session.rest(TIMEOUT * ideal_s + 20, until=of_the_host)
-            if not told or not of_the_host(told[-1]):
-                raise PhaseLockError("A transfer did not come to its end.")
-            event = told[-1][1]
+            events = session.collect(TIMEOUT_FACTOR * ideal_s + TIMEOUT_S, until=is_transfer)
+            if not events or not is_transfer(events[-1]):
+                raise PhaseLockError("A transfer did not finish in time.")
+            event = events[-1][1]
             if event["state"] == "started":
                 began_ns = began_ns or event["session_ns"]
             elif event["state"] == "done":
@@ -92,7 +92,7 @@ def _case(
         plots=(Plot("When each peer had the file", "", "seconds", bars, "bars"),),
         samples={"done_s": [done for _, done in found]},
         notes=(
-            "The limit is all bytes to all peers at the rate of the host's link, without the headers of the packets, "
-            "which take 4 to 5 percent of it.",
+            "The limit is the time to send all bytes to all peers at the rate of the host's link. Packet headers are "
+            "not counted; they take 4 to 5 percent.",
         ),
     )

@@ -1,7 +1,7 @@
-"""Listening to a sound input.
+"""Record a sound input.
 
-miniaudio hands what it hears to a callback in Python. It holds the interpreter's lock for a moment each time, which may
-make it late; an input then waits a little, and nothing is lost: unlike an output it has no deadline to miss.
+miniaudio hands each block to a callback in Python, which may wait for the interpreter's lock. That loses nothing: an
+input buffers its blocks, and unlike an output it has no deadline to miss.
 """
 
 from __future__ import annotations
@@ -16,87 +16,83 @@ from typing import Any
 
 import numpy as np
 from _miniaudio import ffi, lib
-from numpy.typing import NDArray
 
 from phaselock.audio import handles
+from phaselock.bench.lab.wav import Capture
 from phaselock.errors import AudioDeviceError
 
+_POLL_S = 0.1
 _TIMEOUT_S = 5.0
-"""An input that hands nothing over for so long is lost."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Captured:
-    """What was heard: (frames, channels) between -1 and 1."""
-
-    rate_hz: int
-    frames: NDArray[np.float32]
+"""An input that delivers nothing for this long is lost."""
 
 
 def check(channels: int, input_name: str | None = None) -> None:
-    """AudioDeviceError unless `listen` could open this input now."""
+    """Raise AudioDeviceError if `record` cannot open this input now."""
     with _context() as context:
         lib.ma_device_uninit(_open(context, input_name, channels))
 
 
-def listen(
+def record(
     seconds: float,
     channels: int,
     input_name: str | None = None,
-    heard: Callable[[float], None] = lambda _: None,
-    stamp: Callable[[Any, int], None] = lambda _device, _frames: None,
-) -> Captured:
-    """Listen to the input of that name, or the default one, for so long; `heard` is told how many seconds there are, a
-    few times a second. `stamp` is called on the input's thread, with the ma_device, after each block, and with how many
-    frames there are. AudioDeviceError when there is no such input, or it is lost."""
+    on_progress: Callable[[float], None] = lambda _seconds: None,
+    on_block: Callable[[Any, int], None] = lambda _device, _frames: None,
+) -> Capture:
+    """Record the input of this name, or the default one.
+
+    `on_progress` is called a few times a second with the seconds recorded. `on_block` is called on the input's thread
+    after each block, with the ma_device and the number of frames recorded. Raise AudioDeviceError if the input does not
+    exist, cannot be opened, or stops delivering.
+    """
     with _context() as context:
         device = _open(context, input_name, channels)
         rate_hz = int(device.sampleRate)
-        taken = _taken[_address(device)] = _Taken(4 * channels, stamp)
+        recorder = _recorders[_address(device)] = _Recorder(4 * channels, on_block)
         try:
             result = lib.ma_device_start(device)
             if result != lib.MA_SUCCESS:
                 raise AudioDeviceError(f"The sound input cannot be started (error {result}).")
-            _wait(taken, seconds, rate_hz, heard)
+            _wait(recorder, seconds, rate_hz, on_progress)
         finally:
             lib.ma_device_uninit(device)
-            del _taken[_address(device)]
-    frames = np.frombuffer(b"".join(taken.blocks), np.float32).reshape(-1, channels)
-    return Captured(rate_hz, frames[: round(seconds * rate_hz)])
+            del _recorders[_address(device)]
+    frames = np.frombuffer(b"".join(recorder.blocks), np.float32).reshape(-1, channels)
+    return Capture(rate_hz, frames[: round(seconds * rate_hz)])
 
 
 @dataclasses.dataclass(slots=True)
-class _Taken:
-    """What the callback took from a device. Only the callback writes, in this order."""
+class _Recorder:
+    """What the callback received from one device. Only the callback writes, in the order of the fields."""
 
     frame_bytes: int
-    stamp: Callable[[Any, int], None]
+    on_block: Callable[[Any, int], None]
     blocks: list[bytes] = dataclasses.field(default_factory=list)
     frames: int = 0
 
 
-_taken: dict[int, _Taken] = {}
-"""By the address of the device."""
+_recorders: dict[int, _Recorder] = {}
+"""By the address of the ma_device."""
 
 
 @ffi.def_extern(name="_internal_data_callback")  # type: ignore[untyped-decorator]
-def _take(device: Any, _output: Any, heard: Any, frames: int) -> None:
-    taken = _taken.get(_address(device))
-    if taken is not None and heard != ffi.NULL:
-        taken.blocks.append(bytes(ffi.buffer(heard, frames * taken.frame_bytes)))
-        taken.frames += frames
-        taken.stamp(device, taken.frames)
+def _on_data(device: Any, _output: Any, block: Any, frames: int) -> None:
+    recorder = _recorders.get(_address(device))
+    if recorder is not None and block != ffi.NULL:
+        recorder.blocks.append(bytes(ffi.buffer(block, frames * recorder.frame_bytes)))
+        recorder.frames += frames
+        recorder.on_block(device, recorder.frames)
 
 
-def _wait(taken: _Taken, seconds: float, rate_hz: int, heard: Callable[[float], None]) -> None:
-    seen, last_s = 0, time.monotonic()
-    while seen < seconds * rate_hz:
-        time.sleep(0.1)
-        if taken.frames > seen:
-            seen, last_s = taken.frames, time.monotonic()
+def _wait(recorder: _Recorder, seconds: float, rate_hz: int, on_progress: Callable[[float], None]) -> None:
+    frames, last_s = 0, time.monotonic()
+    while frames < seconds * rate_hz:
+        time.sleep(_POLL_S)
+        if recorder.frames > frames:
+            frames, last_s = recorder.frames, time.monotonic()
         elif time.monotonic() > last_s + _TIMEOUT_S:
-            raise AudioDeviceError("The sound input hands over nothing.")
-        heard(min(seconds, seen / rate_hz))
+            raise AudioDeviceError("The sound input delivers no sound.")
+        on_progress(min(seconds, frames / rate_hz))
 
 
 def _address(device: Any) -> int:
@@ -110,7 +106,7 @@ def _context() -> Iterator[Any]:
     elif sys.platform == "darwin":
         backends = [lib.ma_backend_coreaudio]
     else:
-        # Without a card libasound complains on standard error.
+        # Without a card, libasound writes errors to standard error.
         cards = any(pathlib.Path("/dev/snd").glob("pcm*c"))
         backends = [lib.ma_backend_pulseaudio, *([lib.ma_backend_alsa] if cards else [])]
     name = ffi.new("char[]", b"phaselock bench")
@@ -119,7 +115,7 @@ def _context() -> Iterator[Any]:
     config.pulse.tryAutoSpawn = False
     context = ffi.new("ma_context *")
     if lib.ma_context_init(ffi.new("ma_backend[]", backends), len(backends), config, context) != lib.MA_SUCCESS:
-        raise AudioDeviceError("No sound system is running here that could be listened to.")
+        raise AudioDeviceError("No sound system is running here that could be recorded.")
     try:
         yield context
     finally:

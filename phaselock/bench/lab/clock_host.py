@@ -1,7 +1,7 @@
-"""A host's clock and nothing else, in a process of its own, whose clock runs at another rate than that of its machine.
+"""A process that runs only a host's clock, at another rate than the clock of this machine.
 
-`ClockHost` starts `python -m phaselock.bench.lab.clock_host PEER_IP SKEW_PPM AHEAD_NS`. This writes its UDP port,
-and one reading of its clock for every line of its standard input. It ends when that ends.
+`ClockHost` starts `python -m phaselock.bench.lab.clock_host PEER_IP SKEW_PPM AHEAD_NS`. The process writes its UDP
+port, then one pair of clock readings for each line of its standard input. It ends when its standard input ends.
 """
 
 from __future__ import annotations
@@ -19,20 +19,22 @@ from phaselock.sync.clock import HostClock
 from phaselock.tools.processes import environment
 
 PEER_ID = 1
-_LOOKS = 200
+_READINGS = 200
+"""The closest of this many pairs of readings is used."""
 
 
 def compare_ns() -> tuple[int, int]:
-    """(this machine's clock, this process's clock) at one instant, to less than a microsecond."""
-    looks = []
-    for _ in range(_LOOKS):
+    """(this machine's clock, this process's clock) at one instant, to less than a microsecond: the pair read in the
+    shortest time."""
+    readings = []
+    for _ in range(_READINGS):
         before_ns, shown_ns, after_ns = time.perf_counter_ns(), _native.now_ns(), time.perf_counter_ns()
-        looks.append((after_ns - before_ns, (before_ns + after_ns) // 2, shown_ns))
-    return min(looks)[1:]
+        readings.append((after_ns - before_ns, (before_ns + after_ns) // 2, shown_ns))
+    return min(readings)[1:]
 
 
 class ClockHost:
-    """A running one, as a context manager. PhaseLockError when it does not start."""
+    """The running process, as a context manager. Raise PhaseLockError if it does not start."""
 
     def __init__(self, peer_ip: str, skew_ppm: float, ahead_ns: int) -> None:
         self._arguments = [peer_ip, str(skew_ppm), str(ahead_ns)]
@@ -48,7 +50,7 @@ class ClockHost:
             text=True,
         )
         try:
-            (self.port,) = self._hear(1)
+            (self.port,) = self._read(1)
         except BaseException:
             self.__exit__()
             raise
@@ -61,32 +63,32 @@ class ClockHost:
 
     @property
     def pid(self) -> int:
-        """Of the process."""
+        """The id of the process."""
         assert self._process
         return self._process.pid
 
     def compare_ns(self) -> tuple[int, int]:
-        """(the machine's clock, the host's clock) at one instant."""
+        """(this machine's clock, the host's clock) at one instant. Raise PhaseLockError if the process has ended."""
         assert self._process and self._process.stdin
         try:
             self._process.stdin.write("\n")
             self._process.stdin.flush()
         except OSError:
-            raise PhaseLockError("The clock's host has ended.") from None
-        machine_ns, shown_ns = self._hear(2)
+            raise PhaseLockError("The clock host has ended.") from None
+        machine_ns, shown_ns = self._read(2)
         return machine_ns, shown_ns
 
-    def _hear(self, count: int) -> list[int]:
+    def _read(self, count: int) -> list[int]:
         assert self._process and self._process.stdout
         words = self._process.stdout.readline().split()
         if len(words) != count:
-            raise PhaseLockError("The clock's host did not start.")
+            raise PhaseLockError("The clock host did not start.")
         return [int(word) for word in words]
 
 
 def main() -> None:
-    """The process."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # whoever started it ends it
+    """The body of the process."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends it
     peer_ip, skew_ppm, ahead_ns = sys.argv[1:]
     _native.set_clock_skew(float(skew_ppm), int(ahead_ns))
     bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)

@@ -1,5 +1,5 @@
-"""The exchanges between a peer that joins and its host, simulated: the pinger's schedule (ext/pl_udp.c) over the law of
-links.py, in virtual time.
+"""Simulated clock exchanges of a peer that joins: the schedule of ext/pl_udp.c over the links of links.py, in virtual
+time.
 
 True time is that of the host's clock, in ns.
 """
@@ -14,17 +14,37 @@ import random
 from phaselock.bench.lab.links import Link, Path, Uplink
 from phaselock.sync.trace import Exchange
 
+# The schedule of pings. ext/pl_udp.c defines it; a test compares the values.
+TRAIN_INTERVAL_NS = 200_000_000
+TRAIN_NS = 160_000_000
+"""Longest duration of a train."""
+BURST_NS = 1_000_000_000
+"""Longest duration of the first train, a burst."""
+PING_NS = 10_000_000
+"""The next ping follows an answer, or after this time a ping without one."""
+YOUNG_NS = 30_000_000_000
+"""For this time after joining, trains have YOUNG_PINGS measurements instead of TRAIN_PINGS."""
+BURST_PINGS, YOUNG_PINGS, TRAIN_PINGS = 64, 32, 8
 PACKET_BYTES = 37
-TRAIN_EVERY_NS, TRAIN_LASTS_NS, BURST_LASTS_NS = 200_000_000, 160_000_000, 1_000_000_000
-PACE_NS, YOUNG_FOR_NS, MS = 10_000_000, 30_000_000_000, 1_000_000
-BURST_COUNTS, YOUNG_COUNTS, TRAIN_COUNTS = 64, 32, 8
-ANSWER_NS, ANSWER_JITTER_NS = 20_000, 10_000
-"""What a host takes to answer, and what a peer takes to wake: at least, and the mean of what comes on top."""
+
+MS_NS = 1_000_000
+MIN_RESPONSE_NS = 20_000
+"""Shortest time in which the host answers, and in which the peer wakes."""
+MEAN_RESPONSE_JITTER_NS = 10_000
+"""Mean of the exponential time on top."""
+
+
+def train_shape(is_first: bool, age_ns: float) -> tuple[int, int]:
+    """(number of measurements, longest duration in ns) of a train that begins `age_ns` after joining."""
+    if is_first:
+        return BURST_PINGS, BURST_NS
+    return (YOUNG_PINGS if age_ns < YOUNG_NS else TRAIN_PINGS), TRAIN_NS
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Crystal:
-    """A clock that is `ahead_ns` ahead at time 0, runs fast, and wanders as the room gets warmer and colder."""
+    """A clock that is `ahead_ns` ahead at time 0 and runs `drift_ppm` fast. Its rate varies by up to `wander_ppm` as a
+    sine of the period `wander_every_s`, as with the temperature of a room."""
 
     ahead_ns: int
     drift_ppm: float
@@ -33,78 +53,85 @@ class Crystal:
     phase: float = 0.0
 
     def local_ns(self, true_ns: int) -> int:
-        """What it shows at a true time."""
+        """The time that it shows at a true time."""
         turn = 2 * math.pi / (self.wander_every_s * 1e9)
         wandered_ns = self.wander_ppm * 1e-6 / turn * (math.sin(self.phase + turn * true_ns) - math.sin(self.phase))
         return self.ahead_ns + true_ns + round(self.drift_ppm * 1e-6 * true_ns + wandered_ns)
 
 
-def some_crystal(chance: random.Random) -> Crystal:
-    """As in laptops: up to 50 ppm off, and some hundredths of a ppm warmer or colder from minute to minute."""
-    phase = chance.uniform(0, 2 * math.pi)
-    return Crystal(chance.randrange(10**12, 10**14), chance.uniform(-50, 50), 0.05, phase=phase)
+def random_crystal(source: random.Random) -> Crystal:
+    """A crystal as in laptops: up to 50 ppm off, with some hundredths of a ppm of wander."""
+    phase = source.uniform(0, 2 * math.pi)
+    return Crystal(source.randrange(10**12, 10**14), source.uniform(-50, 50), 0.05, phase=phase)
 
 
 def simulate(link: Link, crystal: Crystal, seconds: float, seed: str) -> list[Exchange]:
-    """What a peer that joins at time 0 measures, in the order of arrival; it and the host both have such a link."""
-    return _Pinger(link, crystal, seed).run(round(seconds * 1e9))
+    """The exchanges of a peer that joins at time 0, in the order of arrival. The peer and the host have the same kind
+    of link; `crystal` is the peer's clock."""
+    return _SimulatedPinger(link, crystal, seed).run(round(seconds * 1e9))
 
 
-class _Pinger:
+class _SimulatedPinger:
     def __init__(self, link: Link, crystal: Crystal, seed: str) -> None:
         self._crystal = crystal
         self._there = Path(Uplink(link), link, f"{seed} there")
         self._back = Path(Uplink(link), link, f"{seed} back")
-        self._chance = random.Random(f"{seed} machines")
+        self._random = random.Random(f"{seed} machines")
         self._coming = collections.deque[tuple[int, Exchange | None]]()
-        """When the answers on their way arrive, one behind the other; None: its ping only woke the path."""
+        """Answers on their way, in order: (arrival, exchange). None: the ping only woke the path."""
         self._measured: list[Exchange] = []
 
     def run(self, end_ns: int) -> list[Exchange]:
-        next_ns, first = 0, True
+        next_ns, is_first = 0, True
         while next_ns < end_ns:
-            if first:
-                now_ns, came = self._train(next_ns, BURST_COUNTS, BURST_LASTS_NS)
-            else:
-                counts = YOUNG_COUNTS if next_ns < YOUNG_FOR_NS else TRAIN_COUNTS
-                now_ns, came = self._train(next_ns, counts, TRAIN_LASTS_NS)
-            first = first and not came
-            next_ns += TRAIN_EVERY_NS
+            now_ns, answers = self._train(next_ns, *train_shape(is_first, next_ns))
+            is_first = is_first and not answers
+            next_ns += TRAIN_INTERVAL_NS
             if next_ns < now_ns:
-                next_ns = now_ns + TRAIN_EVERY_NS - (now_ns - next_ns) % TRAIN_EVERY_NS
+                next_ns = now_ns + TRAIN_INTERVAL_NS - (now_ns - next_ns) % TRAIN_INTERVAL_NS
         return self._measured
 
-    def _train(self, begin_ns: int, counts: int, lasts_ns: int) -> tuple[int, int]:
-        """When it is over, and how many measurements came meanwhile."""
+    def _train(self, begin_ns: int, pings: int, lasts_ns: int) -> tuple[int, int]:
+        """Send one train. Return (time at which it is over, measurements that arrived during it)."""
         self._ping(begin_ns, counted=False)
         now_ns = last_ns = begin_ns
-        sent = came = 0
+        sent = arrived = 0
         while True:
-            sending = sent < counts and now_ns - begin_ns < lasts_ns
-            if not sending and (came >= sent or now_ns - last_ns > TRAIN_EVERY_NS - TRAIN_LASTS_NS):
-                return now_ns, came
-            wait_ns = last_ns + (PACE_NS if sending else TRAIN_EVERY_NS - TRAIN_LASTS_NS) - now_ns
-            until_ns = now_ns + max(0, -(-wait_ns // MS)) * MS  # poll() counts milliseconds, and rounds up
-            if self._coming and self._coming[0][0] <= until_ns:
-                until_ns = max(now_ns, self._coming[0][0])
-            now_ns = until_ns + self._busy_ns()
-            answered = False
-            while self._coming and self._coming[0][0] <= now_ns:
-                exchange = self._coming.popleft()[1]
-                answered = True
-                if exchange:
-                    self._measured.append(exchange)
-                    came += 1
-            if sent < counts and now_ns - begin_ns < lasts_ns and (answered or now_ns - last_ns >= PACE_NS):
+            is_sending = sent < pings and now_ns - begin_ns < lasts_ns
+            if not is_sending and (arrived >= sent or now_ns - last_ns > TRAIN_INTERVAL_NS - TRAIN_NS):
+                return now_ns, arrived
+            timeout_ns = last_ns + (PING_NS if is_sending else TRAIN_INTERVAL_NS - TRAIN_NS) - now_ns
+            now_ns = self._poll(now_ns, timeout_ns)
+            answers, measurements = self._receive(now_ns)
+            arrived += measurements
+            if sent < pings and now_ns - begin_ns < lasts_ns and (answers or now_ns - last_ns >= PING_NS):
                 self._ping(now_ns, counted=True)
                 sent += 1
                 last_ns = now_ns
+
+    def _poll(self, now_ns: int, timeout_ns: int) -> int:
+        """Wait for an answer, at most for a time, and return when the thread is awake."""
+        until_ns = now_ns + max(0, -(-timeout_ns // MS_NS)) * MS_NS  # poll() pings milliseconds, and rounds up
+        if self._coming and self._coming[0][0] <= until_ns:
+            until_ns = max(now_ns, self._coming[0][0])
+        return until_ns + self._response_ns()
+
+    def _receive(self, now_ns: int) -> tuple[int, int]:
+        """Take all answers that have arrived. Return (answers, measurements among them)."""
+        answers = measurements = 0
+        while self._coming and self._coming[0][0] <= now_ns:
+            exchange = self._coming.popleft()[1]
+            answers += 1
+            if exchange:
+                self._measured.append(exchange)
+                measurements += 1
+        return answers, measurements
 
     def _ping(self, now_ns: int, *, counted: bool) -> None:
         there_ns = self._there.datagram(PACKET_BYTES, now_ns)
         if there_ns is None:
             return
-        answered_ns = there_ns + self._busy_ns()
+        answered_ns = there_ns + self._response_ns()
         back_ns = self._back.datagram(PACKET_BYTES, answered_ns)
         if back_ns is None:
             return
@@ -112,5 +139,5 @@ class _Pinger:
         exchange = (local_ns(now_ns), there_ns, answered_ns, local_ns(back_ns)) if counted else None
         self._coming.append((back_ns, exchange))
 
-    def _busy_ns(self) -> int:
-        return ANSWER_NS + round(self._chance.expovariate(1 / ANSWER_JITTER_NS))
+    def _response_ns(self) -> int:
+        return MIN_RESPONSE_NS + round(self._random.expovariate(1 / MEAN_RESPONSE_JITTER_NS))

@@ -1,8 +1,9 @@
-"""A bad network in user space: a relay between a host and up to five peers that delays, jitters, limits and loses.
+"""An impaired network in user space: a relay between a host and up to five peers that delays, jitters, limits and
+loses.
 
-It needs no root. The host listens on the loopback; peer k joins at 127.0.0.(2+k) instead, the same ports, where the
-relay listens, and what the relay passes on comes from that very address, so that to the host each peer is a machine of
-its own. The law is that of links.py, the process that keeps it is relaying.py; here is who starts and ends it.
+It needs no root. The host listens on 127.0.0.1. Peer k joins at 127.0.0.(2+k) and the same ports, where the relay
+listens. The relay passes its packets on from that address, so that each peer looks like a separate machine to the host.
+The model of the network is links.py. The process is relay_process.py; this module starts and ends it.
 """
 
 from __future__ import annotations
@@ -23,16 +24,17 @@ from phaselock.tools.processes import environment
 
 MAX_PEERS = 5
 TIMEOUT_S = 5.0
+"""Limit for the process to end."""
 
 
 def peer_ip(k: int) -> str:
-    """Where peer k (from 0) finds the host."""
+    """The address at which peer k, counted from 0, finds the host."""
     return f"127.0.0.{2 + k}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Plan:
-    """What a relay is told. PhaseLockError for nonsense."""
+class RelayConfig:
+    """The configuration of a relay. Raise PhaseLockError for values that are out of range."""
 
     host_ip: str
     port: int
@@ -53,44 +55,44 @@ class Plan:
             raise PhaseLockError(f"The relay reaches a host on 127.0.0.1, not on {self.host_ip}.")
         for port in (self.port, self.clock_port):
             if not isinstance(port, int) or not 0 < port < 65536:
-                raise PhaseLockError(f"{port!r} is no port.")
+                raise PhaseLockError(f"{port!r} is not a port.")
 
-    def line(self) -> str:
-        """As one line of JSON."""
+    def to_json(self) -> str:
+        """The configuration as one line of JSON."""
         return json.dumps(dataclasses.asdict(self))
 
     @classmethod
-    def read(cls, line: bytes) -> Plan:
-        """The plan of such a line."""
+    def from_json(cls, line: bytes) -> RelayConfig:
+        """Read the result of `to_json`. Raise PhaseLockError for anything else."""
         try:
             fields = json.loads(line)
             links = tuple(Link(**link) for link in fields.pop("peer_links"))
             return cls(host_link=Link(**fields.pop("host_link")), peer_links=links, **fields)
         except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            raise PhaseLockError("This is no plan of a relay.") from None
+            raise PhaseLockError("This is not the configuration of a relay.") from None
 
 
 class Relay:
-    """A running relay, as a context manager. PhaseLockError when it cannot be."""
+    """A running relay, as a context manager. Raise PhaseLockError if it cannot start."""
 
     def __init__(
         self, host_ip: str, port: int, clock_port: int, host_link: Link, peer_links: Sequence[Link], seed: int
     ) -> None:
         self.summary: dict[str, Any] = {}
-        """After its end: how many datagrams it `passed` and how many are `lost`, and how much later than the law says
-        it passed them on: percentiles `late_us`."""
-        self._plan = Plan(host_ip, port, clock_port, host_link, tuple(peer_links), seed)
+        """After its end: the number of datagrams that were `passed` on and that are `lost`, and percentiles `late_us`
+        of how much later than the model datagrams left."""
+        self._config = RelayConfig(host_ip, port, clock_port, host_link, tuple(peer_links), seed)
         self._process: subprocess.Popen[str] | None = None
 
     def address(self, k: int) -> str:
-        """Where peer k, from 0, joins: address:port."""
-        if not 0 <= k < len(self._plan.peer_links):
+        """The address and port at which peer k, counted from 0, joins."""
+        if not 0 <= k < len(self._config.peer_links):
             raise IndexError(k)
-        return f"{peer_ip(k)}:{self._plan.port}"
+        return f"{peer_ip(k)}:{self._config.port}"
 
     @property
     def pid(self) -> int:
-        """Of the process."""
+        """The id of the process."""
         assert self._process
         return self._process.pid
 
@@ -106,11 +108,11 @@ class Relay:
         try:
             assert self._process.stdin
             with contextlib.suppress(BrokenPipeError):
-                self._process.stdin.write(self._plan.line() + "\n")
+                self._process.stdin.write(self._config.to_json() + "\n")
                 self._process.stdin.flush()
-            said = self._hear()
-            if "ready" not in said:
-                raise PhaseLockError(str(said.get("error", "The relay did not start.")))
+            answer = self._read()
+            if "ready" not in answer:
+                raise PhaseLockError(str(answer.get("error", "The relay did not start.")))
         except BaseException:
             self.__exit__(None, None, None)
             raise
@@ -126,18 +128,18 @@ class Relay:
         try:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(TIMEOUT_S)
-                self.summary = _object(process.stdout.readline())
+                self.summary = _json_object(process.stdout.readline())
         finally:
             process.kill()
             process.wait()
             process.stdout.close()
 
-    def _hear(self) -> dict[str, Any]:
+    def _read(self) -> dict[str, Any]:
         assert self._process and self._process.stdout
-        return _object(self._process.stdout.readline())
+        return _json_object(self._process.stdout.readline())
 
 
-def _object(line: str) -> dict[str, Any]:
+def _json_object(line: str) -> dict[str, Any]:
     try:
         value = json.loads(line)
     except ValueError:

@@ -16,12 +16,14 @@ from phaselock.bench.lab.relay import Relay
 from phaselock.errors import PhaseLockError
 from phaselock.tools.processes import ProcessGroup, Program, open_process_group
 
-Told = list[tuple[Program, dict[str, Any]]]
+ProgramEvent = tuple[Program, dict[str, Any]]
+"""A program and one event that it wrote."""
+_POLL_S = 0.5
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Machine:
-    """One machine: its clock is `ahead_s` ahead and runs `skew_ppm` fast. Without a card it plays into the void."""
+    """One machine. Its clock is `ahead_s` ahead and runs `skew_ppm` fast. Without a card it has the null output."""
 
     name: str
     link: Link
@@ -30,7 +32,7 @@ class Machine:
     card: VirtualCard | None = None
 
     def options(self) -> list[str]:
-        """What its program is started with."""
+        """The command-line options that give a program this clock and card."""
         clock = [f"--clock-skew-ppm={self.skew_ppm}", f"--clock-ahead-s={self.ahead_s}"]
         if self.card is None:
             return ["--backend", "null", *clock]
@@ -38,44 +40,45 @@ class Machine:
 
 
 @dataclasses.dataclass(slots=True)
-class Session:
+class RunningSession:
     """A running session; the first machine hosts it."""
 
     host: Program
     peers: list[Program]
-    stage: ProcessGroup
+    programs: ProcessGroup
     relay: Relay
 
-    def wait_for_all(self, programs: Sequence[Program], name: str, patience_s: float = 60.0) -> Told:
-        """Everything that is told until each of these programs has told of such an event; PhaseLockError when they do
-        not get there."""
-        told: Told = []
+    def wait_for_all(self, programs: Sequence[Program], name: str, timeout_s: float = 60.0) -> list[ProgramEvent]:
+        """Return all events until each of these programs has written the event `name`. Raise PhaseLockError after
+        `timeout_s`."""
+        events: list[ProgramEvent] = []
         waiting = {program.name for program in programs}
-        until = time.monotonic() + patience_s
-        while waiting and (heard := self.stage.hear(until)):
-            told.append(heard)
-            if heard[1]["event"] == name:
-                waiting.discard(heard[0].name)
+        deadline_s = time.monotonic() + timeout_s
+        while waiting and (found := self.programs.hear(deadline_s)):
+            events.append(found)
+            if found[1]["event"] == name:
+                waiting.discard(found[0].name)
         if waiting:
-            raise PhaseLockError(f"{', '.join(sorted(waiting))} did not get as far as {name!r} in time.")
-        return told
+            raise PhaseLockError(f"{', '.join(sorted(waiting))} did not reach {name!r} in time.")
+        return events
 
-    def rest(
+    def collect(
         self,
         seconds: float,
-        while_resting: Callable[[float], None] = lambda _left_s: None,
-        until: Callable[[tuple[Program, dict[str, Any]]], bool] = lambda _heard: False,
-    ) -> Told:
-        """Let it go on for so long, or until something fitting is told; everything that is told meanwhile."""
-        told: Told = []
-        end = time.monotonic() + seconds
-        while (left_s := end - time.monotonic()) > 0:
-            while_resting(left_s)
-            if heard := self.stage.hear(min(end, time.monotonic() + 0.5)):
-                told.append(heard)
-                if until(heard):
+        on_progress: Callable[[float], None] = lambda _left_s: None,
+        until: Callable[[ProgramEvent], bool] = lambda _event: False,
+    ) -> list[ProgramEvent]:
+        """Return all events of the next `seconds`, or up to the first one for which `until` is true. `on_progress` is
+        called with the seconds left."""
+        events: list[ProgramEvent] = []
+        end_s = time.monotonic() + seconds
+        while (left_s := end_s - time.monotonic()) > 0:
+            on_progress(left_s)
+            if found := self.programs.hear(min(end_s, time.monotonic() + _POLL_S)):
+                events.append(found)
+                if until(found):
                     break
-        return told
+        return events
 
 
 @contextlib.contextmanager
@@ -87,32 +90,24 @@ def open_session(
     *,
     play: bool = True,
     join_options: Sequence[str] = (),
-) -> Iterator[Session]:
-    """The host and, each through its own side of one relay, the peers; with `play` it starts when all are ready.
-    `folder` takes what they keep and their standard errors. PhaseLockError when they cannot be brought together."""
+) -> Iterator[RunningSession]:
+    """Start the host and the peers, each behind its own link of one relay. With `play`, the host plays when all peers
+    are ready. `folder` receives their files and standard errors. Raise PhaseLockError if a program does not start."""
     local = ["--session", "bench", "--bind", "127.0.0.1", "--port", "0", "--clock-port", "0", "--unlisted"]
     autoplay = ["--wait-peers", str(len(machines) - 1), "--play"] if play else []
-    with open_process_group(str(folder)) as stage:
+    with open_process_group(str(folder)) as programs:
         first, *others = machines
-        host = stage.start(first.name, "host", *map(str, songs), *local, *autoplay, *first.options())
-        opened = stage.wait_for(host, "session")
+        host = programs.start(first.name, "host", *map(str, songs), *local, *autoplay, *first.options())
+        opened = programs.wait_for(host, "session")
         links = [machine.link for machine in others]
         with Relay("127.0.0.1", opened["port"], opened["clock_port"], first.link, links, seed) as relay:
-            peers = [
-                stage.start(
-                    machine.name,
-                    "join",
-                    relay.address(number),
-                    *join_options,
-                    *machine.options(),
-                    "--cache",
-                    str(folder / machine.name / "received"),
-                )
-                for number, machine in enumerate(others)
-            ]
+            peers = []
+            for number, machine in enumerate(others):
+                options = [*join_options, *machine.options(), "--cache", str(folder / machine.name / "received")]
+                peers.append(programs.start(machine.name, "join", relay.address(number), *options))
             try:
-                yield Session(host, peers, stage, relay)
+                yield RunningSession(host, peers, programs, relay)
             finally:
-                # Before the relay ends, so that goodbyes get through.
+                # End the programs before the relay, so that their last messages arrive.
                 host.say("quit")
-                stage.wait_until_ended()
+                programs.wait_until_ended()

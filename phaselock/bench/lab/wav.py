@@ -1,4 +1,4 @@
-"""WAV files, as sound editors and recorders write them: 16, 24 or 32 bits, or floats."""
+"""Read WAV files of 16, 24 or 32 bits or of floats, as sound editors and recorders write them."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ from numpy.typing import NDArray
 from phaselock.errors import PhaseLockError
 from phaselock.storage.files import open_regular
 
-MAX_BYTES = 500_000_000
-LOUDEST = 1e6
+MAX_FILE_BYTES = 500_000_000
+MAX_LEVEL = 1e6
+"""A larger sample is not sound; full scale is 1."""
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _SCALES = {(_PCM, 16): 2.0**15, (_PCM, 24): 2.0**31, (_PCM, 32): 2.0**31, (_FLOAT, 32): 1.0, (_FLOAT, 64): 1.0}
@@ -24,33 +25,33 @@ _BLOCK_FRAMES = 1 << 16
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Sound:
-    """What was recorded: (frames, channels) between -1 and 1."""
+class Capture:
+    """Captured sound: `frames` has the shape (frames, channels), float32, full scale 1."""
 
     rate_hz: int
     frames: NDArray[np.float32]
 
 
-def read_wav(path: pathlib.Path, channels: int = 2) -> Sound:
-    """Its first channels, so many if it has them. PhaseLockError for what is no WAV file of a known kind, or is too
-    large. One that breaks off early is taken as far as it goes."""
+def read_wav(path: pathlib.Path, channels: int = 2) -> Capture:
+    """Read at most the first `channels` channels. A file that ends early gives the frames it contains. Raise
+    PhaseLockError if the file is no WAV file of a known kind, or is larger than MAX_FILE_BYTES."""
     try:
         with io.BufferedReader(open_regular(path)) as file:
             size = os.fstat(file.fileno()).st_size
-            if size > MAX_BYTES:
-                raise ValueError(f"it is larger than {MAX_BYTES // 10**6} MB")
-            return _sound(file, size, channels)
+            if size > MAX_FILE_BYTES:
+                raise ValueError(f"it is larger than {MAX_FILE_BYTES // 10**6} MB")
+            return _read(file, size, channels)
     except OSError as error:
         raise PhaseLockError(f"{path} cannot be read: {error.strerror}.") from None
     except (ValueError, struct.error) as error:
-        reason = "it breaks off" if isinstance(error, struct.error) else str(error)
-        raise PhaseLockError(f"{path} is no WAV file that can be measured: {reason}.") from None
+        reason = "it ends too early" if isinstance(error, struct.error) else str(error)
+        raise PhaseLockError(f"{path} is not a WAV file that can be measured: {reason}.") from None
 
 
-def _sound(file: BinaryIO, file_bytes: int, wanted: int) -> Sound:
+def _read(file: BinaryIO, file_bytes: int, wanted: int) -> Capture:
     riff, _, wave = struct.unpack("<4sI4s", file.read(12))
     if (riff, wave) != (b"RIFF", b"WAVE"):
-        raise ValueError("it is something else")
+        raise ValueError("it is another kind of file")
     kind: tuple[int, int] | None = None
     channels = rate_hz = 0
     while True:
@@ -67,28 +68,29 @@ def _sound(file: BinaryIO, file_bytes: int, wanted: int) -> Sound:
         else:
             file.seek(size + size % 2, 1)
     if kind is None:
-        raise ValueError("it says nothing of its format before the sound")
+        raise ValueError("it has no format before the sound")
     if kind not in _SCALES:
         raise ValueError("its format is neither integers of 16, 24 or 32 bits nor floats")
     if not 1 <= channels <= 32 or not 8000 <= rate_hz <= 384_000:
         raise ValueError(f"{channels} channels at {rate_hz} Hz are out of range")
     frame_bytes = channels * kind[1] // 8
-    there = max(0, min(size, file_bytes - file.tell())) // frame_bytes  # whatever the header promises
-    return Sound(rate_hz, _frames(file, there, kind, channels, wanted))
+    present = max(0, min(size, file_bytes - file.tell())) // frame_bytes  # the header may claim more
+    return Capture(rate_hz, _frames(file, present, kind, channels, wanted))
 
 
 def _frames(file: BinaryIO, count: int, kind: tuple[int, int], channels: int, wanted: int) -> NDArray[np.float32]:
-    """As many frames as are there of `count`, block by block: a whole file of floats would be held three times."""
+    """Read up to `count` frames, (frames, at most `wanted` channels). In blocks: at once, a file of floats would be in
+    memory three times."""
     frame_bytes = channels * kind[1] // 8
     frames = np.zeros((count, min(channels, wanted)), np.float32)
     done = 0
     while done < count:
         raw = file.read(min(_BLOCK_FRAMES, count - done) * frame_bytes)
         block = _numbers(raw[: len(raw) // frame_bytes * frame_bytes], kind).reshape(-1, channels)[:, :wanted]
-        if not len(block):  # it became shorter meanwhile
+        if not len(block):  # the file became shorter in the meantime
             break
-        if not np.isfinite(block).all() or np.abs(block).max() > LOUDEST:
-            raise ValueError("it holds what is no sound")
+        if not np.isfinite(block).all() or np.abs(block).max() > MAX_LEVEL:
+            raise ValueError("it contains samples that are not sound")
         frames[done : done + len(block)] = block
         done += len(block)
     return frames[:done]
@@ -97,7 +99,9 @@ def _frames(file: BinaryIO, count: int, kind: tuple[int, int], channels: int, wa
 def _numbers(raw: bytes, kind: tuple[int, int]) -> NDArray[np.float32]:
     code, bits = kind
     if code == _FLOAT:
-        with np.errstate(over="ignore", invalid="ignore"):  # what is too large becomes infinite, which is no sound
+        with np.errstate(
+            over="ignore", invalid="ignore"
+        ):  # what does not fit in float32 becomes infinite, and is refused
             return np.frombuffer(raw, f"<f{bits // 8}").astype(np.float32)
     if bits == 24:  # the upper three bytes of 32
         whole = np.zeros((len(raw) // 3, 4), np.uint8)

@@ -1,7 +1,7 @@
-"""A window that hosts a session and plays a song on the null output, with nobody at the mouse.
+"""A window that hosts a session and plays a song on the null output without a user.
 
-`python -m phaselock.bench.lab.window_player SONG` writes "playing" once the song plays, and runs until
-it is terminated. It makes the same calls as the window's own buttons.
+`python -m phaselock.bench.lab.window_player SONG` writes "playing" once the song plays, and runs until it is
+terminated. It makes the same calls as the window's own buttons.
 """
 
 from __future__ import annotations
@@ -12,38 +12,38 @@ from phaselock.app.window import WindowProgram
 from phaselock.session.commands import Play
 from phaselock.ui.window import Window
 
-_LOOK_MS = 200
+_POLL_MS = 200
 
 
 def main(song: str) -> None:
     """Show the window until it is closed."""
-    desktop = WindowProgram("null")
-    desktop.bind = "127.0.0.1"
-    window = Window(desktop)
+    program = WindowProgram("null")
+    program.bind = "127.0.0.1"
+    window = Window(program)
 
     def add() -> None:
-        if desktop.state() is None:
-            window.after(_LOOK_MS, add)
+        if program.state() is None:
+            window.after(_POLL_MS, add)
             return
-        desktop.add([song])
+        program.add([song])
         play()
 
     def play() -> None:
-        state = desktop.state()
+        state = program.state()
         if state is None or not state.snapshot.queue:
-            window.after(_LOOK_MS, play)
+            window.after(_POLL_MS, play)
             return
-        desktop.command(Play())
-        listen()
+        program.command(Play())
+        wait_until_playing()
 
-    def listen() -> None:
-        state = desktop.state()
+    def wait_until_playing() -> None:
+        state = program.state()
         if state is None or state.own is None or not state.own.playing:
-            window.after(_LOOK_MS, listen)
+            window.after(_POLL_MS, wait_until_playing)
             return
         print("playing", flush=True)
 
-    desktop.host("bench", "window", 0, 0)
+    program.host("bench", "window", 0, 0)
     add()
     window.run()
 

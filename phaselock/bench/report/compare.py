@@ -1,8 +1,8 @@
-"""Two runs side by side: what got better or worse, and how sure that is.
+"""Compare two runs: what got better or worse, and how sure that is.
 
-Repeats within a run share the hour and the state of their machine: they tell chance from change, not a busy evening
-from a quiet one. So a difference of two percent is no news, however sure, and another machine is warned of. And who
-looks at hundreds of figures finds some far apart by chance: what is called worse is more than that.
+Repeats measure the spread within one run. They do not capture differences between runs, such as the time of day or
+other load. Therefore a difference of two percent is never reported, and a different computer gives a warning. Some of
+hundreds of metrics are far apart by chance: "worse" takes the number of comparisons into account.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Literal, get_args
 
 from phaselock.bench.analysis import stats
-from phaselock.bench.report.table import date, label, number, plain, title, unit
+from phaselock.bench.report.table import title
+from phaselock.bench.report.text import date, label, number, plain, unit
 from phaselock.bench.results import Better, Case, Metric, Run, read_run
 from phaselock.console.output import Terminal
 
@@ -30,11 +31,12 @@ Verdict = Literal[
     "only in A",
     "only in B",
 ]
-SAME_MACHINE = ("processor", "cores", "architecture", "system", "release", "python")
+MACHINE_FIELDS = ("processor", "cores", "architecture", "system", "release", "python")
 
 
 def run(before_path: pathlib.Path, after_path: pathlib.Path, terminal: Terminal) -> int:
-    """Compare every figure that both have; 1 if one got worse beyond what chance does among so many, else 0."""
+    """Compare every metric that both runs have. Return 1 if one got worse beyond chance, otherwise 0. Raise
+    PhaseLockError if a file is not a run."""
     before, after = read_run(before_path), read_run(after_path)
     for name, one in (("A", before), ("B", after)):
         version, commit = (plain(one.machine.get(key) or "unknown") for key in ("phaselock", "commit"))
@@ -46,7 +48,7 @@ def run(before_path: pathlib.Path, after_path: pathlib.Path, terminal: Terminal)
         for case, name, old, new in matched(before, after)
     ]
     directed = [result for _, _, _, new, result in found if new and new.better and result.testable]
-    sure_p = stats.surely([1.0 if result.negligible else result.p for result in directed])
+    sure_p = stats.significance_limit([1.0 if result.negligible else result.p for result in directed])
     counts: collections.Counter[Verdict] = collections.Counter()
     heading = ""
     for case, name, old, new, result in found:
@@ -65,24 +67,24 @@ def run(before_path: pathlib.Path, after_path: pathlib.Path, terminal: Terminal)
 
 
 def matched(before: Run, after: Run) -> Iterator[tuple[Case, str, Metric | None, Metric | None]]:
-    """Every figure of either run, by benchmark, case and name, with what the two have of it; those of `after` first."""
-    old, new = _figures(before), _figures(after)
+    """Every metric of either run, as (case, name, metric before, metric after); those of `after` first."""
+    old, new = _metrics(before), _metrics(after)
     for key in dict.fromkeys([*new, *old]):
         case = (new.get(key) or old[key])[0]
         yield case, key[2], old[key][1] if key in old else None, new[key][1] if key in new else None
 
 
-def _figures(run: Run) -> dict[tuple[str, str, str], tuple[Case, Metric]]:
-    return {(case.benchmark, case.name, figure.name): (case, figure) for case in run.cases for figure in case.figures}
+def _metrics(run: Run) -> dict[tuple[str, str, str], tuple[Case, Metric]]:
+    return {(case.benchmark, case.name, metric.name): (case, metric) for case in run.cases for metric in case.figures}
 
 
 def warnings_of(before: Run, after: Run) -> Iterator[str]:
-    """What else differs between the two runs than what was to be compared."""
+    """Differences between the two runs that make a comparison doubtful."""
     for name, one in (("A", before), ("B", after)):
         if not one.complete:
-            yield f"{name} did not come to its end."
-    if machine := _unlike(before.machine, after.machine, SAME_MACHINE):
-        yield f"The machines differ, which says more than any figure: {machine}."
+            yield f"{name} is not complete."
+    if machine := _unlike(before.machine, after.machine, MACHINE_FIELDS):
+        yield f"The machines differ, which has more effect than any change: {machine}."
     packages = before.machine.get("packages"), after.machine.get("packages")
     if isinstance(packages[0], dict) and isinstance(packages[1], dict):
         if versions := _unlike(packages[0], packages[1], sorted({*packages[0], *packages[1]})):
@@ -96,32 +98,32 @@ def warnings_of(before: Run, after: Run) -> Iterator[str]:
 
 
 def _unlike(one: Mapping[str, Any], other: Mapping[str, Any], keys: Iterable[str]) -> str:
-    def told(key: str) -> str:
+    def difference(key: str) -> str:
         return f"{plain(key, 40)} ({plain(one.get(key), 60)}, then {plain(other.get(key), 60)})"
 
-    return ", ".join(told(key) for key in keys if one.get(key) != other.get(key))
+    return ", ".join(difference(key) for key in keys if one.get(key) != other.get(key))
 
 
 def judged(old: Metric | None, new: Metric | None, result: stats.Comparison, sure_p: float) -> Verdict:
-    """What may be said: surely up to `sure_p`, which minds how many figures there are; likely where chance does as much
-    to less than one figure of twenty, or, where the values are too few to tell, no two ranges overlap."""
+    """The verdict on one metric. It is sure up to the p-value `sure_p`, which takes the number of metrics into account.
+    It is likely below SIGNIFICANT_P, or, with too few values for that, if the two ranges do not overlap."""
     if old is None or new is None:
         return "only in B" if old is None else "only in A"
     if not result.before.n or not result.after.n:
         return "not measured"
     if result.negligible:
         return "no clear difference"
-    few = result.smallest_p >= stats.SIGNIFICANT
-    if not (result.apart and result.smallest_p <= stats.LIKELY if few else result.p < stats.SIGNIFICANT):
+    few = result.smallest_p >= stats.SIGNIFICANT_P
+    if not (result.apart and result.smallest_p <= stats.LIKELY_P if few else result.p < stats.SIGNIFICANT_P):
         return "no clear difference"
     return _changed(new.better, result.after.median > result.before.median, sure=result.p <= sure_p)
 
 
 def likely_by_chance(result: stats.Comparison) -> float:
-    """How often chance alone makes `judged` call this figure different."""
-    if not result.testable or result.smallest_p > stats.LIKELY:
+    """Probability with which `judged` calls this metric different by chance alone."""
+    if not result.testable or result.smallest_p > stats.LIKELY_P:
         return 0.0
-    return max(result.smallest_p, stats.SIGNIFICANT)
+    return max(result.smallest_p, stats.SIGNIFICANT_P)
 
 
 def _changed(better: Better, grew: bool, *, sure: bool) -> Verdict:
@@ -132,8 +134,8 @@ def _changed(better: Better, grew: bool, *, sure: bool) -> Verdict:
     return "worse" if sure else "likely worse"
 
 
-def _line(name: str, figure: Metric | None, verdict: Verdict, result: stats.Comparison) -> str:
-    of = figure.unit if figure else ""
+def _line(name: str, metric: Metric | None, verdict: Verdict, result: stats.Comparison) -> str:
+    of = metric.unit if metric else ""
     parts = [f"  {label(name, of)[:24]:24}  {verdict:19}"]
     if result.before.n or result.after.n:
         was, now = number(result.before.median), number(result.after.median)
@@ -146,7 +148,7 @@ def _line(name: str, figure: Metric | None, verdict: Verdict, result: stats.Comp
 
 
 def _fields(
-    case: Case, name: str, figure: Metric | None, verdict: Verdict, result: stats.Comparison
+    case: Case, name: str, metric: Metric | None, verdict: Verdict, result: stats.Comparison
 ) -> dict[str, object]:
     numbers = {
         "before": result.before.median,
@@ -161,7 +163,7 @@ def _fields(
         "benchmark": case.benchmark,
         "case": case.name,
         "figure": name,
-        "unit": figure.unit if figure else "",
+        "unit": metric.unit if metric else "",
         "verdict": verdict,
         "before_n": result.before.n,
         "after_n": result.after.n,
@@ -179,21 +181,21 @@ def _conclusion(
         else ("Neither run measured anything.")
     )
     if counts and counts.keys() <= {"only in A", "only in B"}:
-        yield "Nothing can be compared: the two runs measured different things."
+        yield "Nothing can be compared: the two runs have no metric in common."
     if any("likely" in verdict for verdict in counts):
         yield (
-            f"Likely: chance alone calls about {math.ceil(by_chance)} of so many figures so, one half of them worse, "
-            "the other better. The exit status does not count them."
+            f"Likely: by chance alone, about {math.ceil(by_chance)} of this number of figures are called likely; half "
+            "of those are worse, half better. The exit status does not count them."
         )
     if not directed:
         return
     smallest_p = min(result.smallest_p for result in directed)
-    if smallest_p >= stats.SIGNIFICANT:
+    if smallest_p >= stats.SIGNIFICANT_P:
         yield (
-            "With so few repeats nothing can be called worse or better, and with fewer than three of each not even "
-            "likely so."
+            "With this number of repeats nothing can be called worse or better, and with fewer than three of each not "
+            "even likely worse or better."
         )
-    if smallest_p >= stats.SIGNIFICANT or smallest_p > stats.FALSE / len(directed):
-        least = max(stats.repeats_for(len(directed)), stats.MIN_FOR_BOOTSTRAP)
-        seeds = ",".join(map(str, range(1, least + 1)))
-        yield f"For one figure of {len(directed)} to be called worse, take {least} repeats of each (--seeds {seeds})."
+    if smallest_p >= stats.SIGNIFICANT_P or smallest_p > stats.FALSE_DISCOVERY_RATE / len(directed):
+        repeats = max(stats.repeats_for(len(directed)), stats.MIN_FOR_BOOTSTRAP)
+        seeds = ",".join(map(str, range(1, repeats + 1)))
+        yield f"For one figure of {len(directed)} to be called worse, take {repeats} repeats of each (--seeds {seeds})."

@@ -1,6 +1,6 @@
-"""A run made readable: a page that needs nothing but itself, the same in Markdown, and some lines for a terminal.
+"""Reports of a run: a self-contained HTML page, the same in Markdown, and a summary for a terminal.
 
-A run may come from a stranger's file: whatever stands in it is cut to a length, escaped, and drawn as text.
+A run may come from another user's file. All its text is cut to a length, escaped, and drawn as text.
 """
 
 from __future__ import annotations
@@ -20,41 +20,25 @@ from matplotlib.figure import Figure as Sheet
 from matplotlib.ticker import FuncFormatter, LogLocator
 
 from phaselock.bench.analysis import stats
-from phaselock.bench.report.table import (
-    TITLES,
-    by_benchmark,
-    cell,
-    columns,
-    command,
-    date,
-    duration,
-    escaped,
-    figure_of,
-    heading,
-    label,
-    markdown,
-    number,
-    plain,
-    title,
-    unit,
-)
+from phaselock.bench.report.table import TITLES, by_benchmark, cell, columns, heading, markdown, metric_of, title
+from phaselock.bench.report.text import MAX_CHARACTERS, command, date, duration, escaped, label, number, plain, unit
 from phaselock.bench.results import Case, Metric, Plot, Run, Series
 from phaselock.errors import PhaseLockError
 
 TERMINAL_COLUMNS = 100
 MAX_POINTS = 16_000
-"""Of all plots together: the page stays below a megabyte."""
+"""Points in all plots: keeps the page below a megabyte."""
 MIN_POINTS, MAX_POINTS_OF_SERIES = 40, 1200
 MAX_BARS = 60
-MAX_PARAMETER = 20_000
+MAX_PARAMETER_CHARACTERS = 20_000
 TEXT_PX = 11
 WIDTH_PX = 560
-"""Of a plot that has another one beside it; the page scales it a little."""
+"""Width of a plot beside another one; the page scales it a little."""
 HEIGHT_PX = 240
 
 
 def write(run: Run, folder: pathlib.Path) -> None:
-    """Write report.html and report.md there."""
+    """Write report.html and report.md into the folder. Raise PhaseLockError if that is not possible."""
     try:
         (folder / "report.html").write_text(_page(run), "utf-8")
         (folder / "report.md").write_text(_markdown(run), "utf-8")
@@ -63,14 +47,14 @@ def write(run: Run, folder: pathlib.Path) -> None:
 
 
 def summary(run: Run) -> list[str]:
-    """A table for each benchmark, the medians of the repeats with their range; 100 columns at most."""
+    """A table for each benchmark, with the medians and ranges of the repeats, at most TERMINAL_COLUMNS wide."""
     lines: list[str] = []
     for name, cases in by_benchmark(run.cases).items():
         lines += ["", title(name)]
         first = ["", *(plain(case.name, 48) for case in cases)]
         width = max(map(len, first))
         rest = [
-            [plain(heading(column), 40), *(cell(figure_of(case, column)) for case in cases)]
+            [plain(heading(column), 40), *(cell(metric_of(case, column)) for case in cases)]
             for column in columns(name, cases)
         ]
         while rest:
@@ -84,24 +68,26 @@ def summary(run: Run) -> list[str]:
     return lines[1:]
 
 
-# -- what both reports say ---------------------------------------------------------------------------------------------
+# -- the content of both reports ---------------------------------------------------------------------------------------
 
-FIGURE_HEAD = ("Metric", "Median", "Range", "The median lies within", "Repeats", "Better is")
+METRIC_COLUMNS = ("Metric", "Median", "Range", "The median lies within", "Repeats", "Better is")
 
 
-def _figure_row(figure: Metric) -> tuple[str, ...]:
-    found = stats.summary(figure.values)
-    of = f" {unit(figure.unit)}" if figure.unit else ""
-    sure = f"{_from_to(*found.interval)} ({found.confidence:.0%} sure)" if found.confidence else "one does not tell"
+def _metric_row(metric: Metric) -> tuple[str, ...]:
+    found = stats.summary(metric.values)
+    of = f" {unit(metric.unit)}" if metric.unit else ""
+    sure = (
+        f"{_from_to(*found.interval)} ({found.confidence:.0%} sure)" if found.confidence else "unknown from one repeat"
+    )
     repeats = f"{found.n}, {found.missing} failed" if found.missing else str(found.n)
     middle = number(found.median) + of if found.n else "not measured"
     return (
-        label(figure.name, figure.unit),
+        label(metric.name, metric.unit),
         middle,
         _from_to(found.low, found.high) if found.n else "",
         sure if found.n else "",
         repeats,
-        figure.better,
+        metric.better,
     )
 
 
@@ -112,23 +98,23 @@ def _from_to(low: float, high: float) -> str:
 def _about(run: Run) -> Iterator[tuple[str, str]]:
     machine = run.machine
 
-    def told(*keys: str) -> str:
+    def joined(*keys: str) -> str:
         return " ".join(plain(machine[key]) for key in keys if machine.get(key))
 
-    commit = f", commit {told('commit')}" if machine.get("commit") else ""
+    commit = f", commit {joined('commit')}" if machine.get("commit") else ""
     packages = machine.get("packages")
     yield "Measured", f"{date(run)}, in {duration(run.seconds)} (began {plain(run.began)})"
     yield "Command", command(run)
-    yield "PhaseLock", told("phaselock") + commit
-    yield "Processor", told("processor") + (f", {told('cores')} cores" if machine.get("cores") else "")
-    yield "System", told("system", "release", "architecture")
-    yield "Python", told("python")
+    yield "PhaseLock", joined("phaselock") + commit
+    yield "Processor", joined("processor") + (f", {joined('cores')} cores" if machine.get("cores") else "")
+    yield "System", joined("system", "release", "architecture")
+    yield "Python", joined("python")
     if isinstance(packages, dict):
         yield "Packages", plain(", ".join(f"{name} {version}" for name, version in packages.items() if version))
 
 
 def _parameters(case: Case) -> list[tuple[str, str]]:
-    """Those that are said in a few words."""
+    """The parameters that fit in a few words: (name, value)."""
     found = []
     for name, value in case.parameters.items():
         if isinstance(value, list | tuple) and not any(isinstance(one, dict | list | tuple) for one in value):
@@ -157,7 +143,7 @@ def _long_parameters(case: Case) -> dict[str, Any]:
 def _markdown(run: Run) -> str:
     parts = ["# PhaseLock bench"]
     if not run.complete:
-        parts.append("**This run did not come to its end: what follows is not all.**")
+        parts.append("**This run is not complete: some results are missing.**")
     parts += [f"- {escaped(problem)}" for problem in run.problems]
     parts.append("\n".join(f"- {name}: {escaped(value)}" for name, value in _about(run)))
     for name, cases in by_benchmark(run.cases).items():
@@ -166,13 +152,13 @@ def _markdown(run: Run) -> str:
             parts.append(TITLES[name][1])
         if len(cases) > 1:
             chosen = columns(name, cases)
-            rows = [[case.name, *(cell(figure_of(case, column)) for column in chosen)] for case in cases]
+            rows = [[case.name, *(cell(metric_of(case, column)) for column in chosen)] for case in cases]
             parts.append(markdown(["", *map(heading, chosen)], rows))
         for case in cases:
             parts.append(f"### {escaped(case.name)}")
             parts += ["; ".join(f"{escaped(key)}: {escaped(value)}" for key, value in _parameters(case))]
             parts += [escaped(plain(note, 1000)) for note in case.notes]
-            parts.append(markdown(FIGURE_HEAD, map(_figure_row, case.figures)))
+            parts.append(markdown(METRIC_COLUMNS, map(_metric_row, case.figures)))
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -187,18 +173,18 @@ def _page(run: Run) -> str:
     what = ", ".join(title(name) for name in groups) or "Nothing was measured"
     parts += [f"<p class=quiet>{_text(what)}</p></div></header>"]
     if not run.complete or run.problems:
-        head = "Something failed." if run.complete else "This run did not come to its end: what follows is not all."
+        head = "Something failed." if run.complete else "This run is not complete: some results are missing."
         problems = "".join(f"<li>{_text(problem, 1000)}</li>" for problem in run.problems)
         parts.append(f'<section class="panel problem" role=alert><strong>{head}</strong><ul>{problems}</ul></section>')
     about = "".join(f"<dt>{name}</dt><dd>{_text(value)}</dd>" for name, value in _about(run))
     parts.append(f"<section class=panel><dl class=about>{about}</dl></section>")
-    for number_, (name, cases) in enumerate(groups.items()):
-        parts.append(f"<section id=b{number_}><h2>{_text(title(name))}</h2>")
+    for index, (name, cases) in enumerate(groups.items()):
+        parts.append(f"<section id=b{index}><h2>{_text(title(name))}</h2>")
         if name in TITLES:
             parts.append(f"<p class=quiet>{TITLES[name][1]}</p>")
         if len(cases) > 1:
-            parts.append(_overview(name, cases, number_))
-        parts += [_case(case, f"b{number_}c{k}", points) for k, case in enumerate(cases)]
+            parts.append(_overview(name, cases, index))
+        parts += [_case(case, f"b{index}c{k}", points) for k, case in enumerate(cases)]
         parts.append("</section>")
     parts.append(_FOOT)
     return "\n".join(parts)
@@ -206,16 +192,16 @@ def _page(run: Run) -> str:
 
 def _navigation(groups: dict[str, list[Case]]) -> str:
     items = []
-    for number_, (name, cases) in enumerate(groups.items()):
-        below = "".join(f"<li><a href=#b{number_}c{k}>{_text(case.name)}</a></li>" for k, case in enumerate(cases))
-        items.append(f"<li><a href=#b{number_}>{_text(title(name))}</a><ul>{below}</ul></li>")
+    for index, (name, cases) in enumerate(groups.items()):
+        below = "".join(f"<li><a href=#b{index}c{k}>{_text(case.name)}</a></li>" for k, case in enumerate(cases))
+        items.append(f"<li><a href=#b{index}>{_text(title(name))}</a><ul>{below}</ul></li>")
     return f"<nav aria-label=Benchmarks><ul>{''.join(items)}</ul></nav>"
 
 
-def _overview(benchmark: str, cases: Sequence[Case], number_: int) -> str:
+def _overview(benchmark: str, cases: Sequence[Case], index: int) -> str:
     chosen = columns(benchmark, cases)
-    rows = [[case.name, *(cell(figure_of(case, column)) for column in chosen)] for case in cases]
-    links = [f"b{number_}c{k}" for k in range(len(cases))]
+    rows = [[case.name, *(cell(metric_of(case, column)) for column in chosen)] for case in cases]
+    links = [f"b{index}c{k}" for k in range(len(cases))]
     return f"<div class=panel>{_table(['Case', *map(heading, chosen)], rows, links)}</div>"
 
 
@@ -226,12 +212,12 @@ def _case(case: Case, anchor: str, points: int) -> str:
     plots = "".join(_plot(plot, points, width_px) for plot in case.plots)
     more = ""
     if long := _long_parameters(case):
-        shown = json.dumps(long, indent=1, ensure_ascii=False, default=str)[:MAX_PARAMETER]
+        shown = json.dumps(long, indent=1, ensure_ascii=False, default=str)[:MAX_PARAMETER_CHARACTERS]
         lines = "\n".join(_text(line, 1000) for line in shown.splitlines())
         more = f"<details><summary>All parameters</summary><pre>{lines}</pre></details>"
     return (
         f"<article class=panel id={anchor}><h3>{_text(case.name)}</h3><ul class=chips>{chips}</ul>{notes}"
-        f"{_table(FIGURE_HEAD, map(_figure_row, case.figures))}"
+        f"{_table(METRIC_COLUMNS, map(_metric_row, case.figures))}"
         f"{f'<div class=plots>{plots}</div>' if plots else ''}{more}</article>"
     )
 
@@ -245,14 +231,14 @@ def _table(head: Sequence[str], rows: Any, links: Sequence[str] = ()) -> str:
     return f"<div class=wide><table><thead><tr>{heads}</tr></thead><tbody>{''.join(lines)}</tbody></table></div>"
 
 
-def _text(text: str, longest: int = 200) -> str:
-    return html.escape(plain(text, longest))
+def _text(text: str, max_characters: int = MAX_CHARACTERS) -> str:
+    return html.escape(plain(text, max_characters))
 
 
 # -- plots -------------------------------------------------------------------------------------------------------------
 
 COLOURS = ("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#d55e00")
-"""Those of the window's machines; colour-blind people tell them apart."""
+"""The colours of the window's machines; colour-blind people can tell them apart."""
 TEXT_COLOUR, GRID_COLOUR, AXIS_COLOUR = "#b3b3b3", "#2a2a2a", "#4d4d4d"
 _VARIABLES = {
     TEXT_COLOUR: "--secondary",
@@ -261,10 +247,10 @@ _VARIABLES = {
     **{colour: f"--m{k}" for k, colour in enumerate(COLOURS)},
 }
 _STYLE: Any = {
-    "text.parse_math": False,  # a name with a dollar in it is a name
+    "text.parse_math": False,  # a name may contain a dollar sign
     "svg.fonttype": "none",
-    "svg.hashsalt": "phaselock",  # the same run, the same page
-    "font.family": "DejaVu Sans",  # comes with matplotlib, and is wider than what the page shows
+    "svg.hashsalt": "phaselock",  # the same run gives the same page
+    "font.family": "DejaVu Sans",  # comes with matplotlib, and is wider than the font of the page
     "font.size": TEXT_PX,
     "text.color": TEXT_COLOUR,
     "axes.labelcolor": TEXT_COLOUR,
@@ -279,7 +265,7 @@ _STYLE: Any = {
     "xtick.labelcolor": TEXT_COLOUR,
     "ytick.labelcolor": TEXT_COLOUR,
     "lines.linewidth": 1.4,
-    "path.simplify": False,  # would drop points that are drawn as lines of no length
+    "path.simplify": False,  # it would drop points, which are drawn as lines of length zero
 }
 
 
@@ -295,60 +281,79 @@ def _plot(plot: Plot, points: int, width_px: int) -> str:
 
 
 def _drawn(plot: Plot, known: Sequence[Series], points: int, width_px: int) -> str:
-    """The plot as SVG. Its colours are the page's variables, so that it prints on white."""
-    # Characters that no font of matplotlib has are drawn by the reader's; there is nobody to warn here.
+    """The plot as SVG. It uses the colour variables of the page, which prints on white."""
+    # matplotlib warns of characters that its fonts do not have. The browser draws them with a font of its own.
     with matplotlib.rc_context(_STYLE), warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        names = dict.fromkeys(str(name) for one in known for name, _ in _measured(one))
-        bars = list(names)[:MAX_BARS] if plot.kind == "bars" else []
         sheet = Sheet(figsize=(width_px / 72, HEIGHT_PX / 72), dpi=72, layout="constrained")
         axes = sheet.subplots()
         log = plot.log_y and any(y > 0 for one in known for _, y in _measured(one))
-        value_axis: Any = axes.xaxis if bars else axes.yaxis
-        other: Any = axes.yaxis if bars else axes.xaxis
-        if bars:
-            sheet.set_size_inches(width_px / 72, (56 + 18 * _draw_bars(axes, bars, known)) / 72)
+        names = list(dict.fromkeys(str(name) for one in known for name, _ in _measured(one)))
+        if plot.kind == "bars":
+            height_px = _draw_bars(axes, names[:MAX_BARS], known)
+            sheet.set_size_inches(width_px / 72, height_px / 72)
+            _label_axes(plot, axes.xaxis, axes.yaxis)
         else:
-            for k, one in enumerate(known):
-                x, y = _thinned(one, points, positive_only=log)
-                dots: dict[str, Any] = {}
-                if plot.kind == "points":  # a line of no length with round ends: a fifth of what a marker takes
-                    gaps = np.full(len(x), np.nan)
-                    x, y = np.column_stack([x, x, gaps]).ravel(), np.column_stack([y, y, gaps]).ravel()
-                    dots = {"linewidth": 3.2, "solid_capstyle": "round"}
-                axes.plot(x, y, color=COLOURS[k % len(COLOURS)], linestyle="-" if k < len(COLOURS) else "--", **dots)
-            axes.margins(x=0.02)
-            low, high = axes.get_ylim()
-            if not log and low < high / 2 and all(y >= 0 for one in known for _, y in _measured(one)):
-                axes.set_ylim(bottom=0, top=high)
-            other.set_major_formatter(FuncFormatter(_tick))
-        other.grid(False)
-        value_axis.set_label_text(plain(plot.y_label, 80))
-        other.set_label_text(plain(plot.x_label, 80))
+            _draw_lines(axes, plot, known, points, log=log)
+            _label_axes(plot, axes.yaxis, axes.xaxis)
+            axes.xaxis.set_major_formatter(FuncFormatter(_tick))
         if log:
-            (axes.set_xscale if bars else axes.set_yscale)("log")
-            low, high = axes.get_xlim() if bars else axes.get_ylim()
-            value_axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 500 * low else (1,)))
-            value_axis.set_minor_locator(LogLocator(subs=()))
-        value_axis.set_major_formatter(FuncFormatter(_tick))
+            _use_log_scale(axes, is_horizontal=plot.kind == "bars")
         page = io.StringIO()
         sheet.savefig(page, format="svg", transparent=True, metadata={"Date": None, "Creator": None, "Format": None})
-    drawn = page.getvalue()
-    drawn = drawn[drawn.index("<svg") :]
-    drawn = re.sub(r"<(metadata|defs)>\s*<(rdf|style).*?</\1>", "", drawn, flags=re.DOTALL)
-    drawn = re.sub(r"\s*\n\s*", " ", re.sub(r' id="(?!m|p)\w+"', "", drawn))
-    drawn = re.sub(r'width="[\d.]+pt" height="[\d.]+pt"|font: [^;"]*;? ?', "", drawn, count=0)
-    return re.sub("(?<=: )(" + "|".join(_VARIABLES) + ')(?=[;"])', lambda found: f"var({_VARIABLES[found[0]]})", drawn)
+    return _embedded(page.getvalue())
+
+
+def _label_axes(plot: Plot, value_axis: Any, other_axis: Any) -> None:
+    other_axis.grid(False)
+    other_axis.set_label_text(plain(plot.x_label, 80))
+    value_axis.set_label_text(plain(plot.y_label, 80))
+    value_axis.set_major_formatter(FuncFormatter(_tick))
+
+
+def _use_log_scale(axes: Any, *, is_horizontal: bool) -> None:
+    (axes.set_xscale if is_horizontal else axes.set_yscale)("log")
+    low, high = axes.get_xlim() if is_horizontal else axes.get_ylim()
+    axis = axes.xaxis if is_horizontal else axes.yaxis
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high < 500 * low else (1,)))
+    axis.set_minor_locator(LogLocator(subs=()))
+    axis.set_major_formatter(FuncFormatter(_tick))
+
+
+def _draw_lines(axes: Any, plot: Plot, known: Sequence[Series], points: int, *, log: bool) -> None:
+    """Draw each series as a line or as points."""
+    for k, one in enumerate(known):
+        x, y = _thinned(one, points, positive_only=log)
+        dots: dict[str, Any] = {}
+        if plot.kind == "points":  # lines of length zero with round ends: a fifth of the size of markers
+            gaps = np.full(len(x), np.nan)
+            x, y = np.column_stack([x, x, gaps]).ravel(), np.column_stack([y, y, gaps]).ravel()
+            dots = {"linewidth": 3.2, "solid_capstyle": "round"}
+        axes.plot(x, y, color=COLOURS[k % len(COLOURS)], linestyle="-" if k < len(COLOURS) else "--", **dots)
+    axes.margins(x=0.02)
+    low, high = axes.get_ylim()
+    if not log and low < high / 2 and all(y >= 0 for one in known for _, y in _measured(one)):
+        axes.set_ylim(bottom=0, top=high)
+
+
+def _embedded(svg: str) -> str:
+    """The SVG element for a page: without metadata, sizes and fonts, and with the page's colour variables."""
+    svg = svg[svg.index("<svg") :]
+    svg = re.sub(r"<(metadata|defs)>\s*<(rdf|style).*?</\1>", "", svg, flags=re.DOTALL)
+    svg = re.sub(r"\s*\n\s*", " ", re.sub(r' id="(?!m|p)\w+"', "", svg))
+    svg = re.sub(r'width="[\d.]+pt" height="[\d.]+pt"|font: [^;"]*;? ?', "", svg)
+    return re.sub("(?<=: )(" + "|".join(_VARIABLES) + ')(?=[;"])', lambda found: f"var({_VARIABLES[found[0]]})", svg)
 
 
 def _measured(series: Series) -> list[tuple[Any, float]]:
-    """Its points; a bar's name can be anything."""
+    """The points of a series that were measured. The x of a bar is a name."""
     pairs: Iterable[tuple[Any, float]] = zip(series.x, series.y, strict=False)
     return [(x, y) for x, y in pairs if stats.finite([y]) and (isinstance(x, str) or stats.finite([x]))]
 
 
 def _draw_bars(axes: Any, names: Sequence[str], known: Sequence[Series]) -> float:
-    """Draw a group of bars for each name, of those series that have one; how high all are, in bars."""
+    """Draw a group of bars for each name, one for each series that has a value. Return the height that they need in
+    pixels."""
     values = [{str(name): value for name, value in _measured(one)} for one in known]
     ticks, top = [], 0.0
     for name in names:
@@ -362,11 +367,12 @@ def _draw_bars(axes: Any, names: Sequence[str], known: Sequence[Series]) -> floa
     axes.set_ylim(top - 0.8, -0.8)
     axes.margins(x=0.12)
     axes.tick_params(axis="y", length=0)
-    return top
+    return 56 + 18 * top
 
 
 def _thinned(series: Series, points: int, *, positive_only: bool) -> tuple[np.ndarray, np.ndarray]:
-    """What was measured of it, in at most about so many points: of each stretch, the least and the greatest stay."""
+    """The measured points, (points,) each, thinned to about `points`: each section keeps its smallest and largest
+    value."""
     x, y = np.array(_measured(series), float).reshape(-1, 2).T
     if positive_only:
         x, y = x[y > 0], y[y > 0]
@@ -383,7 +389,7 @@ def _tick(value: float, _: int | None = None) -> str:
     return f"{value:,.10g}"
 
 
-# -- looks -------------------------------------------------------------------------------------------------------------
+# -- style -------------------------------------------------------------------------------------------------------------
 
 _HEAD = """<!DOCTYPE html>
 <html lang=en>
