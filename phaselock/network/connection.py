@@ -44,10 +44,13 @@ class Connection:
         return f"{self._sent_bytes} bytes sent, {self._received_bytes} received"
 
     def send(self, message: Message) -> None:
-        """Give the socket what it takes at once and queue the rest. A loss shows up in `receive`."""
+        """Send a message: see `send_frame`."""
+        self.send_frame(frame(message))
+
+    def send_frame(self, data: bytes) -> None:
+        """Write what the socket takes now and queue the rest, without blocking. `receive` reports a lost connection."""
         if self._over:
             return
-        data = frame(message)
         self._sent_bytes += len(data)
         try:
             if not self._sender:

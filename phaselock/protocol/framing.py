@@ -16,17 +16,12 @@ HOST_CAP = 2 << 20
 """Longest frame of a host: a full queue of the longest names."""
 
 _HEADER_BYTES = 4
-_last: tuple[Message | None, bytes] = None, b""
 
 
 def frame(message: Message) -> bytes:
-    """The bytes of a message on the connection. What is said to several in a row is encoded once: queues are long."""
-    global _last
-    last = _last  # other threads may put theirs there meanwhile
-    if last[0] is not message:
-        body = encode(message)
-        last = _last = message, len(body).to_bytes(_HEADER_BYTES, "little") + body
-    return last[1]
+    """Encode a message as one frame. ValueError or OverflowError if it has no encoding."""
+    body = encode(message)
+    return len(body).to_bytes(_HEADER_BYTES, "little") + body
 
 
 class Framer:

@@ -15,7 +15,7 @@ from phaselock.model.queue import MAX_ITEMS, ItemStatus, QueueItem
 from phaselock.protocol import messages as m
 from phaselock.protocol.codec import ProtocolError, decode, encode
 from phaselock.protocol.framing import GREETING_CAP, HOST_CAP, SESSION_CAP, frame
-from tests.support.wire import MESSAGES, of_type
+from tests.support.wire import MESSAGES, checked_encode, of_type
 
 SPECIFIED = """JoinRequest JoinAccepted JoinRejected LeaveSession SessionEnd Heartbeat FileTransferStart FileChunk
     FileReceived SongRequest SongRequestAccepted SongRequestRejected SongUploadChunk SongUploadComplete PlayCommand
@@ -231,6 +231,8 @@ def test_the_longest_queue_fits_into_a_frame_and_the_longest_greeting_into_its_o
     ],
     ids=lambda message: type(message).__name__,
 )
-def test_what_would_be_refused_is_never_sent(message: m.Message) -> None:
-    with pytest.raises((ValueError, KeyError)):
-        encode(message)
+def test_the_check_of_sent_messages_finds_what_a_receiver_would_refuse(message: m.Message) -> None:
+    with pytest.raises(AssertionError):
+        checked_encode(message)
+    with pytest.raises(AssertionError):
+        frame(message)
