@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phaselock.network import congestion
-from phaselock.network.congestion import Pace
+from phaselock.network.congestion import CongestionWindow
 from phaselock.protocol.codec import ProtocolError
 
 MS = 1_000_000
@@ -42,12 +42,12 @@ def bottleneck(
     until_s: float,
     jitter_ms: float = 0,
     in_order: bool = True,
-    paces: Sequence[Pace] | None = None,
+    windows: Sequence[CongestionWindow] | None = None,
 ) -> Outcome:
     """Flows through one first-in-first-out link of that rate. Jitter comes behind it, evenly up to `jitter_ms`; packets
     `in_order` wait for those before them."""
     rng = random.Random(1)
-    flows = list(paces or [Pace() for _ in starts_s])
+    flows = list(windows or [CongestionWindow() for _ in starts_s])
     sent, arrived, last_ns = [0] * len(flows), [0] * len(flows), [0] * len(flows)
     order = itertools.count()
     events = [(round(start_s * S), next(order), flow, 0) for flow, start_s in enumerate(starts_s)]
@@ -96,8 +96,8 @@ def test_whoever_comes_later_learns_what_the_queue_is(starts_s: list[float]) -> 
 
 
 def test_latecomers_get_their_part() -> None:
-    flows = [Pace() for _ in range(5)]
-    seen = bottleneck(100, 0.5, [0, 0, 0, 0, 4], until_s=12, paces=flows)
+    flows = [CongestionWindow() for _ in range(5)]
+    seen = bottleneck(100, 0.5, [0, 0, 0, 0, 4], until_s=12, windows=flows)
     assert seen.wait_ms(0.95, 6 * S) < 12
     windows = [flow.window_bytes for flow in flows]
     assert max(windows) < 1.5 * min(windows)
@@ -126,15 +126,15 @@ def test_fast_links_are_filled() -> None:
 
 
 def test_slow_links_get_the_least_window() -> None:
-    flows = [Pace() for _ in range(5)]
-    assert bottleneck(10, 20, [0] * 5, until_s=8, paces=flows).use > 0.9
+    flows = [CongestionWindow() for _ in range(5)]
+    assert bottleneck(10, 20, [0] * 5, until_s=8, windows=flows).use > 0.9
     assert {flow.window_bytes for flow in flows} == {congestion.MIN_WINDOW_BYTES}
 
 
-def cruising(delay_ns: int = MS) -> tuple[Pace, Callable[[int], int]]:
+def cruising(delay_ns: int = MS) -> tuple[CongestionWindow, Callable[[int], int]]:
     """A flow whose path always takes `delay_ns` and that has found its window, and a way to go on for so many pieces,
     which gives the time then."""
-    flow = Pace()
+    flow = CongestionWindow()
     now_ns = acked = 0
 
     def go_on(pieces: int, extra_ns: int = 0) -> int:
@@ -154,7 +154,7 @@ def cruising(delay_ns: int = MS) -> tuple[Pace, Callable[[int], int]]:
 
 
 def test_the_first_pieces_are_small() -> None:
-    flow = Pace()
+    flow = CongestionWindow()
     assert flow.may_send(0) == congestion.PROBE_BYTES
     flow.sent(congestion.PROBE_BYTES + 70, 0)
     assert flow.may_send(0) == 0 and flow.wake_at_ns is None
@@ -164,7 +164,7 @@ def test_the_first_pieces_are_small() -> None:
 
 
 def test_two_pieces_are_under_way_in_the_least_window_although_frames_are_longer() -> None:
-    flow = Pace()
+    flow = CongestionWindow()
     flow.sent(congestion.PROBE_BYTES, 0)
     flow.acknowledged(congestion.PROBE_BYTES, MS)
     flow.sent(flow.may_send(MS) + 70, MS)
@@ -178,8 +178,8 @@ def test_a_window_that_is_not_used_does_not_grow() -> None:
 
 
 def test_a_pause_lets_the_queue_run_empty() -> None:
-    flow = Pace()
-    seen = bottleneck(100, 0.5, [0], until_s=0.4, paces=[flow])
+    flow = CongestionWindow()
+    seen = bottleneck(100, 0.5, [0], until_s=0.4, windows=[flow])
     assert seen.use > 0.8
     assert flow.may_send(500 * MS) == 0
     assert flow.wake_at_ns is None  # not all of it is acknowledged
@@ -205,7 +205,7 @@ def test_a_path_that_became_longer_is_believed_in_the_end() -> None:
 
 @pytest.mark.parametrize("acked", [0, -1, 2001, 2**62])
 def test_what_was_not_sent_cannot_be_acknowledged(acked: int) -> None:
-    flow = Pace()
+    flow = CongestionWindow()
     flow.sent(2000, 0)
     with pytest.raises(ProtocolError, match="acknowledged"):
         flow.acknowledged(acked, MS)
@@ -213,7 +213,7 @@ def test_what_was_not_sent_cannot_be_acknowledged(acked: int) -> None:
 
 @pytest.mark.parametrize("again", [1000, 999])
 def test_an_acknowledgement_says_something_new(again: int) -> None:
-    flow = Pace()
+    flow = CongestionWindow()
     flow.sent(2000, 0)
     flow.acknowledged(1000, MS)
     with pytest.raises(ProtocolError):
@@ -221,10 +221,10 @@ def test_an_acknowledgement_says_something_new(again: int) -> None:
 
 
 def test_there_are_no_more_acknowledgements_than_pieces() -> None:
-    flow = Pace()
+    flow = CongestionWindow()
     for number in range(3):
         flow.sent(1000, number)
-    for acked in range(1, 4 + congestion.SPARE_ACKNOWLEDGEMENTS):
+    for acked in range(1, 4 + congestion.MAX_SPARE_ACKNOWLEDGEMENTS):
         flow.acknowledged(acked, MS)
     with pytest.raises(ProtocolError, match="more acknowledgements"):
         flow.acknowledged(3000, MS)
@@ -234,7 +234,7 @@ def test_there_are_no_more_acknowledgements_than_pieces() -> None:
 
 @given(st.lists(st.tuples(st.integers(1, 10**6), st.integers(0, 10**9)), max_size=200))
 def test_whatever_the_delays_it_keeps_within_its_bounds_and_goes_on(steps: list[tuple[int, int]]) -> None:
-    flow, now_ns, sent, acked, pieces = Pace(), 0, 0, 0, congestion.SPARE_ACKNOWLEDGEMENTS
+    flow, now_ns, sent, acked, pieces = CongestionWindow(), 0, 0, 0, congestion.MAX_SPARE_ACKNOWLEDGEMENTS
     for ack, later_ns in steps:
         while size := flow.may_send(now_ns):
             assert 0 < size <= congestion.MAX_PIECE_BYTES and isinstance(size, int)

@@ -275,7 +275,7 @@ def test_a_host_that_does_not_answer_is_given_up(
     with socket.create_server(("127.0.0.1", 0)) as listener:
         job = fetch(track, listener.getsockname())
         unheard += [lambda: None, lambda: monkeypatch.setattr(transfer, "time", types.SimpleNamespace(monotonic=late))]
-        late_s = transfer.time.monotonic() + transfer.CONNECT_S
+        late_s = transfer.time.monotonic() + transfer.TIMEOUT_CONNECT_S
 
         def late() -> float:
             return late_s + 1
@@ -354,7 +354,7 @@ def test_a_file_that_grows_on_the_way_is_sent_as_it_was(
 def test_nothing_more_is_sent_to_whoever_does_not_acknowledge(
     track: Track, song: pathlib.Path, tcp_pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transfer, "STALL_S", 0.05)
+    monkeypatch.setattr(transfer, "TIMEOUT_STALL_S", 0.05)
     with pytest.raises(TimeoutError), tcp_pair[0]:
         transfer.send_file(tcp_pair[0], track, song, 0, nothing)
     (chunk,) = listen(tcp_pair[1], acknowledge=False)
@@ -438,7 +438,7 @@ def test_a_refusal_is_heard_by_whoever_is_still_sending(tcp_pair: Pair, worker: 
 def test_a_transfer_that_stands_still_is_given_up(
     track: Track, cache: FileCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transfer, "STALL_S", 0.05)
+    monkeypatch.setattr(transfer, "TIMEOUT_STALL_S", 0.05)
     over = threading.Event()
     with Host(lambda sock, _: over.wait(TIMEOUT_S)) as (_, address):
         with pytest.raises(transfer.TransferError, match="stood still"):
@@ -601,7 +601,7 @@ def test_what_arrived_of_a_lost_upload_is_kept(
 ) -> None:
     tcp_pair[1].sendall(frame(SongUploadChunk(REQUEST_ID, 0, DATA[:60_000])))
     tcp_pair[1].shutdown(socket.SHUT_WR)
-    monkeypatch.setattr(transfer, "LINGER_S", 0.05)
+    monkeypatch.setattr(transfer, "TIMEOUT_LINGER_S", 0.05)
     with pytest.raises(transfer.TransferError, match="The peer ended the transfer"):
         transfer.receive_upload(tcp_pair[0], START, len(DATA), cache, nothing)
     with cache.begin(HASH, len(DATA)) as partial:
@@ -611,8 +611,8 @@ def test_what_arrived_of_a_lost_upload_is_kept(
 def test_an_upload_that_stands_still_is_given_up(
     cache: FileCache, tcp_pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transfer, "STALL_S", 0.05)
-    monkeypatch.setattr(transfer, "LINGER_S", 0.05)
+    monkeypatch.setattr(transfer, "TIMEOUT_STALL_S", 0.05)
+    monkeypatch.setattr(transfer, "TIMEOUT_LINGER_S", 0.05)
     with pytest.raises(transfer.TransferError, match="stood still"):
         transfer.receive_upload(tcp_pair[0], START, len(DATA), cache, nothing)
 
