@@ -215,7 +215,7 @@ class Device:
         """What the audio thread has, and why not more; None while that is not known."""
         return None if self._raiser is None else self._raiser.priority()
 
-    def untold_ns(self) -> int | None:
+    def unreported_ns(self) -> int | None:
         """How far the account of this stream may be wrong as a whole; None: not known."""
         return None if self.timing() == "unknown" else WORTH[self._place_now().link][1]
 

@@ -123,8 +123,8 @@ class VirtualOutput:
         """See Output.timing. A card that tells no times tells its latency."""
         return "exact" if self._card.tells_times else "told"
 
-    def untold_ns(self) -> int:
-        """See Output.untold_ns. The latency it tells is true."""
+    def unreported_ns(self) -> int:
+        """See Output.unreported_ns. The latency it tells is true."""
         return 0
 
     def close(self) -> bool:

@@ -47,8 +47,8 @@ def test_an_output_is_worth_what_the_weaker_of_account_and_link_is(account: Timi
 
 
 def test_only_what_is_not_known_has_no_figure() -> None:
-    assert {link for link, (timing, untold_ns) in WORTH.items() if untold_ns is None} == {
-        link for link, (timing, untold_ns) in WORTH.items() if timing == "unknown"
+    assert {link for link, (timing, unreported_ns) in WORTH.items() if unreported_ns is None} == {
+        link for link, (timing, unreported_ns) in WORTH.items() if timing == "unknown"
     }
 
 

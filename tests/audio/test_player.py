@@ -56,8 +56,8 @@ class FakeOutput:
     def timing(self) -> Timing:
         return self.world.timing
 
-    def untold_ns(self) -> int | None:
-        return self.world.untold_ns
+    def unreported_ns(self) -> int | None:
+        return self.world.unreported_ns
 
     def close(self) -> bool:
         self.closed = True
@@ -72,7 +72,7 @@ class World:
         self.latency_ns: int | None = 20_000_000
         self.name = "fake"
         self.timing: Timing = "told"
-        self.untold_ns: int | None = 0
+        self.unreported_ns: int | None = 0
         self.outputs: queue.SimpleQueue[FakeOutput] = queue.SimpleQueue()
         self.events: queue.SimpleQueue[AudioEvent] = queue.SimpleQueue()
         self.player = Player(
@@ -135,12 +135,12 @@ def test_what_the_output_leaves_untold_is_part_of_the_uncertainty(world: World) 
     assert world.sounds(output)
     status = world.player.status()
     assert status.dac_uncertainty_ns == status.dac_deviation_ns
-    world.untold_ns = 40_000_000
+    world.unreported_ns = 40_000_000
     world.timing = "exact"
     assert world.event() == DeviceChanged("open", "fake", "", "exact")
     status = world.player.status()
     assert status.dac_uncertainty_ns == round(math.hypot(status.dac_deviation_ns, 40_000_000))
-    world.untold_ns, world.timing = None, "unknown"
+    world.unreported_ns, world.timing = None, "unknown"
     assert world.event() == DeviceChanged("open", "fake", "", "unknown")
     status = world.player.status()
     assert (status.timing, status.dac_uncertainty_ns) == ("unknown", None)

@@ -67,7 +67,7 @@ def test_null_calls_the_engine_back(rig: Callable[..., Rig]) -> None:
     assert one.frames() % 96 == 0
     assert one.device.is_running()
     assert one.device.account() is None
-    assert (one.device.timing(), one.device.untold_ns()) == ("exact", 0)
+    assert (one.device.timing(), one.device.unreported_ns()) == ("exact", 0)
     assert one.device.output_latency_ns() == 2_000_000
 
 
@@ -234,12 +234,12 @@ def test_a_bluetooth_sink_keeps_a_part_of_its_delay(pulse: PulseServer, rig: Cal
     info = one.run()
     assert info.name == "TestSink"
     until(lambda: one.frames() > info.rate_hz)
-    assert (one.device.timing(), one.device.untold_ns()) == ("exact", 0)
+    assert (one.device.timing(), one.device.unreported_ns()) == ("exact", 0)
     assert one.device.plays_on() == "TestSink"
     pulse.move("headset")
     until(lambda: one.device.timing() == "told")
     assert one.device.plays_on() == "Headset"
-    assert one.device.untold_ns() == WORTH["bluetooth"][1]
+    assert one.device.unreported_ns() == WORTH["bluetooth"][1]
 
 
 @needs_linux
@@ -251,7 +251,7 @@ def test_pulse_behind_alsa_does_not_tell_its_delay(
     assert [(one.timing, one.link) for one in list_outputs()] == [("unknown", "server")]
     one = rig("alsa")
     one.run()
-    assert (one.device.timing(), one.device.untold_ns()) == ("unknown", None)
+    assert (one.device.timing(), one.device.unreported_ns()) == ("unknown", None)
 
 
 @needs_linux

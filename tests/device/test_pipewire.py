@@ -70,13 +70,13 @@ def test_outputs_are_listed_and_found_by_name(server: PipeWireServer, engine: _n
     device = Device(engine, "phaselock-test", "pipewire", "Test sink")
     try:
         assert device.open().name == "Test sink"
-        assert (device.timing(), device.untold_ns()) == ("exact", 0)
+        assert (device.timing(), device.unreported_ns()) == ("exact", 0)
     finally:
         assert device.close()
     device = Device(engine, "phaselock-test", "pipewire", "Television")
     try:
         assert device.open().name == "Television"
-        assert (device.timing(), device.untold_ns()) == ("told", WORTH["hdmi"][1])
+        assert (device.timing(), device.unreported_ns()) == ("told", WORTH["hdmi"][1])
     finally:
         assert device.close()
     refused(engine, "Nonesuch", r"^No audio output is named Nonesuch\.$")
@@ -109,7 +109,7 @@ def test_pipewire_by_the_protocol_of_pulseaudio_does_not_tell_its_delay(
     device = Device(engine, "phaselock-test", "pulseaudio")
     try:
         device.open()
-        assert (device.timing(), device.untold_ns()) == ("unknown", None)
+        assert (device.timing(), device.unreported_ns()) == ("unknown", None)
     finally:
         assert device.close()
 
@@ -121,7 +121,7 @@ def test_pipewire_behind_alsa_does_not_tell_its_delay(
     device = Device(engine, "phaselock-test", "alsa")
     try:
         device.open()
-        assert (device.timing(), device.untold_ns()) == ("unknown", None)
+        assert (device.timing(), device.unreported_ns()) == ("unknown", None)
     finally:
         assert device.close()
 
