@@ -22,7 +22,7 @@ def refuse(reason):
 def to_get(what):
     """How to come by the compiler or the headers of Python."""
     if sys.platform == "win32":
-        return 'install the "WindowProgram development with C++" of the Microsoft C++ Build Tools 2022.'
+        return 'install the "Desktop development with C++" of the Microsoft C++ Build Tools 2022.'
     if sys.platform == "darwin":
         return {"compiler": "run xcode-select --install.", "headers": "install Python from python.org."}[what]
     packages = {"compiler": "gcc libc6-dev", "headers": "python3-dev"}[what]

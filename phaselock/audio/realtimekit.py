@@ -41,7 +41,7 @@ SYSTEM = Service(
 PORTAL = Service(
     "The portal of Flatpak",
     0,
-    b"org.freedesktop.portal.WindowProgram",
+    b"org.freedesktop.portal.Desktop",
     b"/org/freedesktop/portal/desktop",
     b"org.freedesktop.portal.Realtime",
 )
