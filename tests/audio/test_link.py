@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from phaselock.audio.link import WORTH, Link, link_of, timing_of
+from phaselock.audio.link import LINK_TIMINGS, Link, link_of, timing_of
 from phaselock.model.timing import Timing
 
 SINKS: list[tuple[dict[str, str], Link]] = [
@@ -47,8 +47,8 @@ def test_an_output_is_worth_what_the_weaker_of_account_and_link_is(account: Timi
 
 
 def test_only_what_is_not_known_has_no_figure() -> None:
-    assert {link for link, (timing, unreported_ns) in WORTH.items() if unreported_ns is None} == {
-        link for link, (timing, unreported_ns) in WORTH.items() if timing == "unknown"
+    assert {link for link, (timing, unreported_ns) in LINK_TIMINGS.items() if unreported_ns is None} == {
+        link for link, (timing, unreported_ns) in LINK_TIMINGS.items() if timing == "unknown"
     }
 
 

@@ -299,7 +299,7 @@ def refused(thread, level):
 def ask(thread, level):
     realtimekit.make_real_time(thread, level, realtimekit.PORTAL if sys.argv[1] == "portal" else realtimekit.SYSTEM)
 
-realtimekit.ANSWER_LIMIT_MS = 300
+realtimekit.TIMEOUT_ANSWER_MS = 300
 thread = threading.get_native_id()
 found = priority.raise_thread(thread, take=refused, ask=ask)
 limits = resource.getrlimit(resource.RLIMIT_RTTIME)

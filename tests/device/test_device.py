@@ -13,7 +13,7 @@ import pytest
 from phaselock import _native
 from phaselock.audio import device as device_module
 from phaselock.audio.device import USER_DATA_OFFSET, Device, ListedOutput, list_outputs
-from phaselock.audio.link import WORTH
+from phaselock.audio.link import LINK_TIMINGS
 from phaselock.errors import AudioDeviceError
 from tests.device.conftest import JackServer, alsa_default
 from tests.support.sound_servers import PulseServer, until
@@ -153,7 +153,7 @@ def test_a_call_that_never_returns_is_given_up(monkeypatch: pytest.MonkeyPatch, 
         stuck.append(1)
         until(lambda: not stuck)
 
-    monkeypatch.setattr(device_module, "_CLOSE_LIMIT_S", 0.1)
+    monkeypatch.setattr(device_module, "_TIMEOUT_CLOSE_S", 0.1)
     monkeypatch.setattr(one.device, "_close", hang)
     kept = len(device_module._abandoned)
     one.device.close()
@@ -166,7 +166,7 @@ def test_another_default_output_ends_a_stream_that_nobody_moves(
     rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(device_module, "_PINNED", ("null",))
-    monkeypatch.setattr(device_module, "_DEFAULT_EVERY_NS", 0)
+    monkeypatch.setattr(device_module, "_CHECK_DEFAULT_EVERY_NS", 0)
     one, named = rig("null"), rig("null", "NULL Playback Device")
     one.run(), named.run()
     until(lambda: min(one.frames(), named.frames()) > 0)
@@ -239,7 +239,7 @@ def test_a_bluetooth_sink_keeps_a_part_of_its_delay(pulse: PulseServer, rig: Cal
     pulse.move("headset")
     until(lambda: one.device.timing() == "told")
     assert one.device.plays_on() == "Headset"
-    assert one.device.unreported_ns() == WORTH["bluetooth"][1]
+    assert one.device.unreported_ns() == LINK_TIMINGS["bluetooth"][1]
 
 
 @needs_linux
@@ -271,8 +271,8 @@ def test_the_death_of_pulse_is_noticed(pulse: PulseServer, rig: Callable[..., Ri
 def test_a_frozen_pulse_hangs_nobody(
     pulse: PulseServer, rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(device_module, "_CALL_LIMIT_S", 0.3)
-    monkeypatch.setattr(device_module, "_CLOSE_LIMIT_S", 0.3)
+    monkeypatch.setattr(device_module, "_TIMEOUT_CALL_S", 0.3)
+    monkeypatch.setattr(device_module, "_TIMEOUT_CLOSE_S", 0.3)
     one = rig("pulseaudio")
     one.run()
     until(lambda: one.frames() > 30_000)

@@ -9,7 +9,7 @@ import pytest
 
 from phaselock import _native
 from phaselock.audio.device import USER_DATA_OFFSET, Device, ListedOutput, list_outputs
-from phaselock.audio.link import WORTH
+from phaselock.audio.link import LINK_TIMINGS
 from phaselock.errors import AudioDeviceError
 from tests.device.conftest import alsa_default
 from tests.support.sound_servers import PipeWireServer, until
@@ -76,7 +76,7 @@ def test_outputs_are_listed_and_found_by_name(server: PipeWireServer, engine: _n
     device = Device(engine, "phaselock-test", "pipewire", "Television")
     try:
         assert device.open().name == "Television"
-        assert (device.timing(), device.unreported_ns()) == ("told", WORTH["hdmi"][1])
+        assert (device.timing(), device.unreported_ns()) == ("told", LINK_TIMINGS["hdmi"][1])
     finally:
         assert device.close()
     refused(engine, "Nonesuch", r"^No audio output is named Nonesuch\.$")
