@@ -8,7 +8,7 @@ import hypothesis
 import pytest
 
 from phaselock.protocol import framing
-from tests.support.wire import checked_encode
+from tests.support.checked_encode import checked_encode
 
 # Chance finds new things at a desk; what must pass everywhere is the same everywhere.
 # No example has a deadline: a machine may be taken away for a moment. Nor is a failure explained, which takes long.

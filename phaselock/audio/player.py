@@ -36,8 +36,6 @@ _MIN_LATENCY_CHANGE_NS = 200_000
 """Smaller changes of the platform's latency are noise and are ignored."""
 _NAP_STEP_S = 0.05
 """Longest time until a sleeping device thread sees that the player closes."""
-_MAX_DEVIATION_NS = 2**62
-"""The engine reports an infinite deviation until its clock is known; the status holds an integer."""
 
 
 class OutputInfo(Protocol):
@@ -116,7 +114,7 @@ class Player:
 
     def status(self) -> AudioStatus:
         status = self.engine.status()
-        deviation_ns = int(min(status.dac_uncertainty_ns, _MAX_DEVIATION_NS))
+        deviation_ns = int(min(status.dac_uncertainty_ns, 2**62))
         unreported_ns = self._unreported_ns
         return AudioStatus(
             device_name=self._device_name,
