@@ -174,7 +174,7 @@ def test_whoever_does_not_read_is_given_up(tcp_pair: Pair, monkeypatch: pytest.M
 
 
 def test_a_flood_does_not_hold_up_the_end(tcp_pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "GOODBYE_S", 0.0)
+    monkeypatch.setattr(module, "TIMEOUT_CLOSE_S", 0.0)
 
     async def story() -> None:
         connection = Connection(tcp_pair[0], Framer())

@@ -152,7 +152,7 @@ def ids_of(sessions: Sessions) -> set[str]:
 @pytest.mark.slow
 @pytest.mark.usefixtures("multicast")
 def test_addresses_that_come_and_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "RECHECK_S", 0.1)
+    monkeypatch.setattr(module, "RECHECK_EVERY_S", 0.1)
 
     async def work() -> None:
         mine = secrets.token_bytes(16)
@@ -282,7 +282,7 @@ def test_what_makes_it_impossible_is_said(error: Exception, reason: str, monkeyp
 
 
 def test_without_a_network_there_is_nothing_to_search(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("phaselock.network.interfaces.adapters", lambda: ())
+    monkeypatch.setattr("phaselock.network.discovery.adapters", lambda: ())
     with pytest.raises(PhaseLockError, match="this machine is in no network"):
         asyncio.run(find_sessions(1))
 
