@@ -95,7 +95,7 @@ class WindowBackend:
     def run(self) -> None:
         """The network thread, to the end."""
         log_file = journal.start(log_path(), None)
-        if log_file.settled(LOG_PATIENCE_S) and log_file.problem:
+        if log_file.wait_flushed(LOG_PATIENCE_S) and log_file.problem:
             self._mailbox.put(SessionEvent("warning", None, {"message": log_file.problem}))
         try:
             asyncio.run(self._run())

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from phaselock.errors import PhaseLockError
 from phaselock.storage import cache as cache_module
-from phaselock.storage.cache import LIMIT_BYTES, RESERVE_BYTES, FileCache, hash_file
+from phaselock.storage.cache import MAX_CACHE_BYTES, MIN_FREE_BYTES, FileCache, hash_file
 
 DATA = bytes(range(256)) * 40
 SHA256 = hashlib.sha256(DATA).digest()
@@ -141,7 +141,7 @@ def held(cache: FileCache, hashes: list[bytes]) -> list[int]:
 
 
 def test_a_full_disk_is_told_before_anything_is_sent(cache: FileCache, disk: Disk) -> None:
-    disk.size = RESERVE_BYTES + len(DATA) - 1
+    disk.size = MIN_FREE_BYTES + len(DATA) - 1
     with pytest.raises(PhaseLockError, match="The disk is full"):
         cache.begin(SHA256, len(DATA))
     with cache.begin(SHA256, len(DATA) - 1) as partial:  # and the claim was given back
@@ -194,7 +194,7 @@ def test_kept_files_stay_even_beyond_the_limit(tmp_path: pathlib.Path, disk: Dis
 
 def test_a_full_disk_costs_old_files_first_but_none_in_vain(cache: FileCache, disk: Disk) -> None:
     hashes = [put(cache, number, 1000.0 + number) for number in range(5)]
-    disk.size = RESERVE_BYTES + 6000
+    disk.size = MIN_FREE_BYTES + 6000
     with pytest.raises(PhaseLockError, match="The disk is full"):
         cache.begin(SHA256, 6001)
     assert held(cache, hashes) == [0, 1, 2, 3, 4]
@@ -247,8 +247,8 @@ def test_files_may_vanish_while_room_is_made(cache: FileCache, monkeypatch: pyte
 
 
 def test_room_is_what_limit_and_disk_allow(cache: FileCache, disk: Disk) -> None:
-    assert cache.room_bytes() == LIMIT_BYTES
-    disk.size = RESERVE_BYTES + 5000
+    assert cache.room_bytes() == MAX_CACHE_BYTES
+    disk.size = MIN_FREE_BYTES + 5000
     assert cache.room_bytes() == 5000
     put(cache, 1, 1000.0)
     assert cache.room_bytes() == 5000
@@ -301,7 +301,7 @@ def test_what_cannot_be_copied_is_told_in_plain_words(
         cache.adopt(song, len(DATA) - 1)
     with pytest.raises(PhaseLockError, match="cannot be kept"):
         FileCache(song / "x").adopt(song, len(DATA))
-    disk.size = RESERVE_BYTES
+    disk.size = MIN_FREE_BYTES
     with pytest.raises(PhaseLockError, match="The disk is full"):
         cache.adopt(song, len(DATA))
     assert not list(disk.folder.iterdir())
@@ -317,7 +317,7 @@ def test_a_file_that_grows_while_it_is_copied_ends_at_the_limit(
         with song.open("ab") as file:
             file.write(b"more")
 
-    monkeypatch.setattr(cache, "_make_room", grow)
+    monkeypatch.setattr(cache, "_free_space", grow)
     with pytest.raises(PhaseLockError, match="too large"):
         cache.adopt(song, len(DATA) + 1)
     assert not list(cache.path(SHA256).parent.iterdir())
@@ -382,7 +382,7 @@ def test_rests_never_exceed_the_limit(cache: FileCache) -> None:
 
 def test_a_rest_that_is_in_use_is_no_room(cache: FileCache, disk: Disk) -> None:
     rest = begun(cache, 100, 1000, time.time() - 100)
-    disk.size = RESERVE_BYTES + 2000
+    disk.size = MIN_FREE_BYTES + 2000
     with cache.begin(SHA256, 1000) as partial:
         partial.write(bytes(1000))
         with pytest.raises(PhaseLockError, match="The disk is full"):

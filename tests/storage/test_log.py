@@ -49,20 +49,20 @@ def record(message: str, **more: object) -> logging.LogRecord:
 def test_fifty_entries_are_written_together(log: Log, path: pathlib.Path) -> None:
     for number in range(49):
         logger.info("entry %d", number)
-    assert log.settled(LIMIT_S)
+    assert log.wait_flushed(LIMIT_S)
     assert lines_of(path) == []
     logger.info("entry 49")
-    assert log.settled(LIMIT_S)
+    assert log.wait_flushed(LIMIT_S)
     assert [line.rpartition(" ")[2] for line in lines_of(path)] == [str(number) for number in range(50)]
     logger.info("entry 50")
-    assert log.settled(LIMIT_S)
+    assert log.wait_flushed(LIMIT_S)
     assert len(lines_of(path)) == 50
 
 
 def test_an_error_is_written_at_once_with_what_led_to_it(log: Log, path: pathlib.Path) -> None:
     logger.debug("before")
     logger.error("it broke")
-    assert log.settled(LIMIT_S)
+    assert log.wait_flushed(LIMIT_S)
     assert [line.split()[1] for line in lines_of(path)] == ["DEBUG", "ERROR"]
 
 
@@ -180,7 +180,7 @@ def test_a_wrong_call_costs_only_its_text(log: Log, path: pathlib.Path) -> None:
 def test_a_folder_that_takes_no_file_is_a_problem_told_once_and_no_more(tmp_path: pathlib.Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     log = start(tmp_path / "file" / "phaselock.log", None)
-    assert log.settled(LIMIT_S)
+    assert log.wait_flushed(LIMIT_S)
     assert log.problem is not None and log.problem.startswith("The log ") and log.problem.endswith(".")
     for _ in range(200):
         logger.error("x")
@@ -200,10 +200,10 @@ def test_a_disk_that_comes_back_gets_what_memory_kept(
         for number in range(300):
             logger.info("entry %d", number)
         logger.error("entry 300")
-        assert log.settled(LIMIT_S)
+        assert log.wait_flushed(LIMIT_S)
         assert log.problem is not None and "No space left" in log.problem
     logger.error("entry 301")
-    assert log.settled(LIMIT_S)
+    assert log.wait_flushed(LIMIT_S)
     assert log.problem is None
     lines = lines_of(path)
     assert lines[0].endswith("182 older entries were lost here.")
@@ -211,7 +211,7 @@ def test_a_disk_that_comes_back_gets_what_memory_kept(
 
 
 def test_a_hanging_disk_holds_nobody_up(log: Log, path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert log.settled(LIMIT_S)
+    assert log.wait_flushed(LIMIT_S)
     hanging, go_on = threading.Event(), threading.Event()
     append = log_module.append_lines
 
@@ -225,7 +225,7 @@ def test_a_hanging_disk_holds_nobody_up(log: Log, path: pathlib.Path, monkeypatc
     assert hanging.wait(LIMIT_S)
     for number in range(20_000):
         logger.error("entry %d", number)
-    assert not log.settled(0)
+    assert not log.wait_flushed(0)
     go_on.set()
     log.close()
     lines = lines_of(path)
@@ -236,7 +236,7 @@ def test_a_hanging_disk_holds_nobody_up(log: Log, path: pathlib.Path, monkeypatc
 def test_what_comes_while_the_disk_is_busy_waits_for_its_fifty(
     log: Log, path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert log.settled(LIMIT_S)
+    assert log.wait_flushed(LIMIT_S)
     append = log_module.append_lines
 
     def interrupted(path: pathlib.Path, lines: list[str]) -> None:
@@ -246,7 +246,7 @@ def test_what_comes_while_the_disk_is_busy_waits_for_its_fifty(
 
     monkeypatch.setattr(log_module, "append_lines", interrupted)
     logger.error("first")
-    assert log.settled(LIMIT_S)
+    assert log.wait_flushed(LIMIT_S)
     assert len(lines_of(path)) == 1
     log.close()
     assert len(lines_of(path)) == 2
