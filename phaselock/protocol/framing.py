@@ -1,5 +1,4 @@
-"""Frames of the TCP connections: `[length: u32 little endian][type: u8][payload]`, the length counting type and
-payload."""
+"""Frames on TCP connections: `[length: u32 little endian][type: u8][payload]`; length counts type and payload."""
 
 from __future__ import annotations
 
@@ -9,11 +8,11 @@ from phaselock.protocol.codec import ProtocolError, decode, encode
 from phaselock.protocol.messages import Message
 
 GREETING_CAP = 4 * 1024
-"""Longest frame that a stranger may send."""
+"""Longest frame, in bytes, from a peer that has not joined."""
 SESSION_CAP = 256 * 1024
-"""Longest frame that a member may send."""
+"""Longest frame, in bytes, from a peer that has joined, and on file connections."""
 HOST_CAP = 2 << 20
-"""Longest frame of a host: a full queue of the longest names."""
+"""Longest frame, in bytes, from a host: a full queue with the longest names."""
 
 _HEADER_BYTES = 4
 
@@ -25,16 +24,16 @@ def frame(message: Message) -> bytes:
 
 
 class Framer:
-    """Cuts a stream of bytes into messages. `cap` may be raised at any time; after a ProtocolError the connection is
-    lost."""
+    """Splits a stream of bytes into messages. `cap` is the longest allowed frame in bytes; it may be changed at any
+    time. After a ProtocolError the connection cannot be used any more."""
 
     def __init__(self, cap: int = GREETING_CAP) -> None:
         self.cap = cap
         self._buffer = bytearray()
 
     def feed(self, data: bytes | bytearray | memoryview) -> Iterator[Message]:
-        """Take bytes; the iterator gives the messages that are complete, and raises ProtocolError at the first bad
-        one."""
+        """Add received bytes. The iterator returns the messages that are complete and raises ProtocolError at the first
+        invalid frame."""
         self._buffer += data
         return self._messages()
 

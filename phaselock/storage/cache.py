@@ -120,7 +120,7 @@ class FileCache:
         self._removing = threading.Lock()  # one thread removes files at a time, and sees what the others removed
 
     def keep(self, hashes: Iterable[bytes]) -> None:
-        """From now on, never remove these files, by hash, to free space. For any thread; does not block."""
+        """Set the files, by hash, that are never removed to free space. For any thread; does not block."""
         self._kept = frozenset(hashes)
 
     def path(self, sha256: bytes) -> pathlib.Path:
