@@ -32,9 +32,8 @@ from phaselock.audio.link import LINK_TIMINGS, Link, timing_of
 from phaselock.audio.pipewire import PipeWire, Sink
 from phaselock.audio.priority import Priority, Raiser
 from phaselock.errors import AudioDeviceError
+from phaselock.model.choices import BACKENDS
 from phaselock.model.timing import Timing
-
-BACKENDS = ("auto", "pipewire", "jack", "pulseaudio", "alsa", "wasapi", "coreaudio", "null")
 
 USER_DATA_OFFSET: int = ffi.offsetof("ma_device", "pUserData")
 """Offset in bytes of the user pointer in the ma_device that a data callback gets."""
@@ -129,10 +128,9 @@ class Device:
     """One playback device, float32 stereo at its native rate. For one thread at a time.
 
     The sound system calls the engine on its audio thread; the engine is kept alive until that has ended. An output that
-    makes no more callbacks counts as lost. `backend` is one of BACKENDS. `device_name` None means the default output;
-    with `or_default`, the default output is also used if there is none with that name. AudioDeviceError for an unknown
-    backend.
-    """
+    makes no more callbacks counts as lost. `backend` is one of `model.choices.BACKENDS`. `device_name` None means the
+    default output; with `or_default`, the default output is also used if there is none with that name. AudioDeviceError
+    for an unknown backend. """
 
     def __init__(
         self,

@@ -18,7 +18,6 @@ from phaselock.sync.trace import Exchange
 
 _log = logging.getLogger("phaselock.clock")
 
-FILTERS = ("envelope", "median", "kalman")
 MAX_USABLE_UNCERTAINTY_NS = 1_000_000
 """A clock is usable if its uncertainty is below this."""
 STALE_NS = 2_000_000_000
@@ -76,7 +75,8 @@ class HostClock:
 
 
 class PeerClock:
-    """Measures the host's clock at (ip, port) and updates the clock map `line`. `filter_kind` is one of FILTERS.
+    """Measures the host's clock at (ip, port) and updates the clock map `line`. `filter_kind` is one of
+    `model.choices.FILTERS`.
 
     OSError if the host cannot be reached.
     """

@@ -18,7 +18,7 @@ from phaselock.bench.lab import exchanges as trains
 from phaselock.bench.lab.clock_host import ClockHost
 from phaselock.bench.lab.links import PROFILES, Link
 from phaselock.errors import PhaseLockError
-from phaselock.sync.clock import FILTERS
+from phaselock.model.choices import FILTERS
 from phaselock.sync.trace import trace_bytes
 from tests.support.bench import Collector
 

@@ -30,7 +30,8 @@ from phaselock.bench.lab.links import PROFILES, Link
 from phaselock.bench.lab.relay import Relay, peer_ip
 from phaselock.bench.results import Case, Metric, Plot, Series
 from phaselock.errors import PhaseLockError
-from phaselock.sync.clock import FILTERS, PeerClock, clock_status
+from phaselock.model.choices import FILTERS
+from phaselock.sync.clock import PeerClock, clock_status
 from phaselock.sync.trace import Exchange, read_trace, round_trip_ns
 
 TRACES = 20
