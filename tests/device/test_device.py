@@ -71,7 +71,7 @@ def test_null_calls_the_engine_back(rig: Callable[..., Rig]) -> None:
     assert one.device.output_latency_ns() == 2_000_000
 
 
-def test_the_audio_thread_has_the_priority_that_is_told(rig: Callable[..., Rig]) -> None:
+def test_the_audio_thread_has_the_reported_priority(rig: Callable[..., Rig]) -> None:
     one = rig("null")
     assert one.device.priority() is None
     one.run()
@@ -120,7 +120,7 @@ def test_an_unknown_name(rig: Callable[..., Rig]) -> None:
         rig("null", "Nonesuch").device.open()
 
 
-def test_a_device_that_asks_for_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_without_callbacks_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     one = Rig("null")
     asked = [30_000]
     one.device.open()
@@ -162,7 +162,7 @@ def test_a_call_that_never_returns_is_given_up(monkeypatch: pytest.MonkeyPatch, 
     stuck.clear()
 
 
-def test_another_default_output_ends_a_stream_that_nobody_moves(
+def test_another_default_output_ends_a_stream_that_the_system_does_not_move(
     rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(device_module, "_PINNED", ("null",))
@@ -177,14 +177,14 @@ def test_another_default_output_ends_a_stream_that_nobody_moves(
 
 
 @needs_windows
-def test_wasapi_tells_when_a_frame_leaves(rig: Callable[..., Rig]) -> None:
+def test_wasapi_reports_when_a_frame_leaves(rig: Callable[..., Rig]) -> None:
     one = rig("wasapi")
     if not opens(one):
         pytest.skip("this machine has no output")
     until(lambda: one.frames() > 100_000)
     assert one.device.timing() == "told"
     assert one.device.output_latency_ns() == 0
-    # Three periods of 20 ms are asked for; a frame of the future would be none of this stream's.
+    # Three periods of 20 ms are requested; a later frame cannot be one of this stream.
     assert 0 < one.engine.status().lead_ns < 500_000_000
     assert one.engine.status().dac_uncertainty_ns < 1_000_000
     assert one.device.is_running()
@@ -206,14 +206,14 @@ def test_no_server_at_all(
 
 
 @needs_linux
-def test_pulse_tells_when_a_frame_leaves(pulse: PulseServer, rig: Callable[..., Rig]) -> None:
+def test_pulse_reports_when_a_frame_leaves(pulse: PulseServer, rig: Callable[..., Rig]) -> None:
     one = rig("pulseaudio")
     info = one.run()
     assert (info.name, info.rate_hz) == ("TestSink", 44100)
     until(lambda: one.frames() > 3 * info.rate_hz)
     assert one.device.timing() == "exact"
     assert one.device.output_latency_ns() == 0
-    # A write leaves when what was buffered before it has left: 80 ms were asked for; a null sink has nothing behind.
+    # A frame leaves when the 80 ms that are buffered before it have left; a null sink adds no delay.
     assert 0 < one.engine.status().lead_ns < 200_000_000
     assert one.device.is_running()
 
@@ -268,7 +268,7 @@ def test_the_death_of_pulse_is_noticed(pulse: PulseServer, rig: Callable[..., Ri
 
 
 @needs_linux
-def test_a_frozen_pulse_hangs_nobody(
+def test_a_frozen_pulse_does_not_block_the_caller(
     pulse: PulseServer, rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(device_module, "_TIMEOUT_CALL_S", 0.3)
@@ -291,7 +291,7 @@ def opens(one: Rig) -> bool:
 
 
 @needs_linux
-def test_jack_dictates_and_tells_its_latency(jack: JackServer, rig: Callable[..., Rig]) -> None:
+def test_jack_sets_and_reports_its_latency(jack: JackServer, rig: Callable[..., Rig]) -> None:
     one = rig("jack")
     until(lambda: opens(one))
     until(lambda: one.frames() > 20_000)

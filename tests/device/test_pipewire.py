@@ -43,7 +43,7 @@ def engine() -> _native.Engine:
     return _native.Engine(_native.ClockMap(identity=True))
 
 
-def test_a_stream_plays_and_tells_when_its_frames_leave(server: PipeWireServer, engine: _native.Engine) -> None:
+def test_a_stream_plays_and_reports_when_its_frames_leave(server: PipeWireServer, engine: _native.Engine) -> None:
     device = Device(engine, "phaselock-test", "auto")
     try:
         info = device.open()
@@ -56,7 +56,7 @@ def test_a_stream_plays_and_tells_when_its_frames_leave(server: PipeWireServer, 
         assert device.output_latency_ns() == 0
         found = device.priority()
         assert found is not None and found.level == _native.thread_priority(engine.thread()) != "unknown"
-        assert abs(engine.status().lead_ns) < 50_000_000  # a null sink plays what it takes, at once
+        assert abs(engine.status().lead_ns) < 50_000_000  # a null sink plays its data at once
         server.kill()
         until(lambda: not device.is_running())
     finally:

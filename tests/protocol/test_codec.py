@@ -1,4 +1,4 @@
-"""What is sent arrives as it was; what is not a message is refused, and in one way only."""
+"""Encoded messages are decoded to the same values; everything else raises ProtocolError and no other error."""
 
 from __future__ import annotations
 
@@ -100,7 +100,7 @@ def test_a_changed_field_is_a_valid_value_or_refused(message: m.Message, data: s
     except ProtocolError:
         return
     assert name != "another"
-    # What passed is in bounds: our own side could have sent it.
+    # A decoded message is within its bounds, so it can be encoded.
     assert decode(payload[0], encode(changed)[1:]) == changed
 
 
@@ -141,7 +141,7 @@ def play(**changes: Any) -> bytes:
     ],
     ids=str,
 )
-def test_what_is_not_as_declared_is_refused(changes: dict[str, object]) -> None:
+def test_a_value_that_does_not_fit_its_declaration_is_refused(changes: dict[str, object]) -> None:
     with pytest.raises(ProtocolError):
         decode(48, play(**changes))
 
