@@ -142,18 +142,18 @@ def test_an_incomplete_last_packet_is_within_the_tolerance_of_the_header(tmp_pat
 
 
 @pytest.mark.parametrize("wrong", [-3, 3, 1000, 4_294_900_000])
-def test_wrong_packet_count_in_the_header_is_refused(tmp_path: pathlib.Path, wrong: int) -> None:
+def test_a_wrong_packet_count_in_the_header_is_refused(tmp_path: pathlib.Path, wrong: int) -> None:
     sound = packets()
     refuse(tmp_path, description(sound[0], len(sound) + wrong) + b"".join(sound))
 
 
 @pytest.mark.parametrize("wrong", [-2, 2])
-def test_a_header_that_is_two_packets_off_is_accepted(tmp_path: pathlib.Path, wrong: int) -> None:
+def test_a_packet_count_off_by_two_is_accepted(tmp_path: pathlib.Path, wrong: int) -> None:
     sound = packets()
     assert look(tmp_path, description(sound[0], len(sound) + wrong) + b"".join(sound)).packets == len(sound)
 
 
-def test_a_header_that_is_one_percent_off_is_accepted(tmp_path: pathlib.Path) -> None:
+def test_a_packet_count_off_by_one_percent_is_accepted(tmp_path: pathlib.Path) -> None:
     sound = packets() * 10
     assert look(tmp_path, description(sound[0], len(sound) + 8) + b"".join(sound)).packets == len(sound)
     refuse(tmp_path, description(sound[0], len(sound) + 12) + b"".join(sound))
