@@ -139,6 +139,7 @@ class _Feed:
         self.rewind()
 
     def rewind(self) -> None:
+        """Go back to the packet of the last `start`."""
         self.packet = self._entry * PACKETS_PER_ENTRY
         self._reader.seek(self._index[self._entry])
 
@@ -163,6 +164,7 @@ class _Feed:
             raise unreadable(self._path, self._error)
 
     def close(self) -> None:
+        """Close the file."""
         self._file.close()
 
 

@@ -97,7 +97,7 @@ _Result = TypeVar("_Result")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class DeviceInfo:
-    """An open output."""
+    """An open output: its name, its backend (one of BACKENDS), its sample rate and its channels."""
 
     name: str
     backend: str
@@ -130,7 +130,7 @@ class Device:
     The sound system calls the engine on its audio thread; the engine is kept alive until that has ended. An output that
     makes no more callbacks counts as lost. `backend` is one of `model.choices.BACKENDS`. `device_name` None means the
     default output; with `or_default`, the default output is also used if there is none with that name. AudioDeviceError
-    for an unknown backend. """
+    for an unknown backend."""
 
     def __init__(
         self,

@@ -109,7 +109,7 @@ class CongestionWindow:
         return piece if not self.unacknowledged_bytes else room if room >= piece // 2 else 0
 
     def sent(self, size_bytes: int, now_ns: int) -> None:
-        """A piece of this size was sent."""
+        """Call this when a piece of `size_bytes`, frame header included, is about to be written."""
         if self._since_ns is None:
             self._since_ns = now_ns
         self._sent_bytes += size_bytes

@@ -36,6 +36,7 @@ class FoundSession:
 
     @property
     def full(self) -> bool:
+        """True if no more peers can join."""
         return self.peers >= self.max_peers
 
 

@@ -79,6 +79,7 @@ class PartialFile:
 
     @property
     def complete(self) -> bool:
+        """True if all bytes have arrived; `finish` checks them."""
         return self.offset == self._size
 
     def write(self, data: bytes) -> None:
@@ -124,6 +125,7 @@ class FileCache:
         self._kept = frozenset(hashes)
 
     def path(self, sha256: bytes) -> pathlib.Path:
+        """The path of a complete file with this hash, whether it is in the cache or not."""
         return self._folder / f"{sha256.hex()}.mp3"
 
     def find(self, sha256: bytes) -> pathlib.Path | None:
