@@ -25,7 +25,7 @@ from phaselock.errors import AudioDeviceError
 from phaselock.model.timing import Timing
 
 _PUMP_EVERY_S = 0.05
-"""Longest wait of the player thread; the rings hold seconds."""
+"""Longest wait of the player thread; the rings hold more than a second."""
 _WATCH_EVERY_S = 0.1
 """How often the device thread looks at the output."""
 _LATENCY_EVERY_LOOKS = 10

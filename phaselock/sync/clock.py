@@ -25,9 +25,9 @@ STALE_NS = 2_000_000_000
 _TOS_URGENT = 46 << 2
 """DSCP "expedited forwarding": a packet that waits behind a download in a router or wireless card is useless."""
 _WANDER = 0.05e-6
-"""How fast the rate of a crystal may change while it is not measured, in seconds per second."""
+"""How fast a clock may leave its fitted line while it is not measured, in seconds per second."""
 _TRAIN_EVERY_NS = 200_000_000
-"""Must equal TRAIN_EVERY in ext/pl_udp.c. The first ping of a train wakes up the path and is not a measurement."""
+"""The interval of the ping trains in ext/pl_udp.c. The first ping of a train wakes the path and is no measurement."""
 
 
 def clock_status(line: _native.LineValue, last_sample_ns: int | None, rtt_ns: int, *, now_ns: int) -> ClockStatus:
