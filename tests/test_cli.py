@@ -18,12 +18,12 @@ import pytest
 
 from phaselock import cli
 from phaselock.app import headless
-from phaselock.audio.device import BACKENDS, ListedOutput
+from phaselock.audio.device import ListedOutput
 from phaselock.audio.priority import Priority
 from phaselock.console import output
 from phaselock.console.output import Terminal, sentences
 from phaselock.model.address import parse_address
-from phaselock.sync.clock import FILTERS
+from phaselock.model.choices import BACKENDS, FILTERS
 from phaselock.tools import demo
 
 ROOT = pathlib.Path(__file__).parent.parent

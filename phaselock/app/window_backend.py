@@ -103,7 +103,7 @@ class WindowBackend:
         try:
             with asyncio.Runner() as runner:
                 self.loop.set_result(runner.get_loop())
-                if log_file.settled(TIMEOUT_LOG_S) and log_file.problem:
+                if log_file.wait_flushed(TIMEOUT_LOG_S) and log_file.problem:
                     self._emit(SessionEvent("warning", None, {"message": log_file.problem}))
                 runner.run(self._run())
         finally:
