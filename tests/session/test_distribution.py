@@ -13,41 +13,50 @@ from phaselock.protocol import messages as m
 from phaselock.session import effects as e
 from phaselock.session.commands import Add, Autoplay, Move, Next, Play, Remove, Retry, Stop, Without
 from phaselock.session.host.distribution import AHEAD
-from tests.support.party import MS, SECOND, Guest, Output, Party, a_track, all_follow_the_same, error, line, ready
+from tests.support.session_harness import (
+    HarnessPeer,
+    ReportedOutput,
+    SessionHarness,
+    all_follow_the_same,
+    error,
+    line,
+    ready,
+)
+from tests.support.simulation import MS, SECOND, a_track
 
 NEVER_NS = 10**15
 KB = 1000
 """The size of a song here."""
 
 
-def offers(guest: Guest) -> list[int]:
+def offers(guest: HarnessPeer) -> list[int]:
     """The numbers of the songs that it was offered, in order."""
     return [start.file_id.int for start in guest.told(m.FileTransferStart)]
 
 
-def give(party: Party, guest: Guest, number: int) -> None:
+def give(party: SessionHarness, guest: HarnessPeer, number: int) -> None:
     """That song is there at last."""
-    party.on_guest(guest, guest.machine.file_ready, a_track(number).file_id)
+    guest.call(guest.core.file_ready, a_track(number).file_id)
     party.run(0.02)
 
 
-def slow(party: Party, name: str) -> Guest:
+def slow(party: SessionHarness, name: str) -> HarnessPeer:
     """A peer whose files come when the test says so."""
-    guest = party.invite(name)
-    guest.fetch_ns = NEVER_NS
+    guest = party.join(name)
+    guest.transfer_ns = NEVER_NS
     party.run(0.3)
     return guest
 
 
-def without_ana(*, tracks: int = 1) -> tuple[Party, Guest, Guest]:
+def without_ana(*, tracks: int = 1) -> tuple[SessionHarness, HarnessPeer, HarnessPeer]:
     """The first song could not be sent to Ana."""
-    party = Party()
-    ana, ben = party.invite("Ana"), party.invite("Ben")
+    party = SessionHarness()
+    ana, ben = party.join("Ana"), party.join("Ben")
     ana.fetch_results = itertools.chain([False] * 3, itertools.repeat(True))
     party.run(0.1)
-    party.say(Add(a_track(1)))
+    party.command(Add(a_track(1)))
     party.run(5)
-    party.say(*(Add(a_track(number + 1)) for number in range(1, tracks)))
+    party.command(*(Add(a_track(number + 1)) for number in range(1, tracks)))
     party.run(5)
     assert len(party.host.events("error")) == 1
     return party, ana, ben
@@ -57,9 +66,9 @@ def without_ana(*, tracks: int = 1) -> tuple[Party, Guest, Guest]:
 
 
 def test_a_few_at_a_time_in_the_order_of_the_queue() -> None:
-    party = Party()
+    party = SessionHarness()
     ana = slow(party, "Ana")
-    party.say(*(Add(a_track(number)) for number in range(1, 7)))
+    party.command(*(Add(a_track(number)) for number in range(1, 7)))
     party.run(1)
     assert offers(ana) == [1, 2, 3] and AHEAD == 3
     give(party, ana, 1)
@@ -69,8 +78,8 @@ def test_a_few_at_a_time_in_the_order_of_the_queue() -> None:
 
 
 def test_a_newcomer_gets_what_plays_then_what_comes_then_what_was_before() -> None:
-    party = Party()
-    party.say(*(Add(a_track(number)) for number in range(1, 7)), Play(a_track(4).file_id))
+    party = SessionHarness()
+    party.command(*(Add(a_track(number)) for number in range(1, 7)), Play(a_track(4).file_id))
     ana = slow(party, "Ana")
     for number in (4, 5, 6, 1, 2, 3):
         give(party, ana, number)
@@ -78,23 +87,23 @@ def test_a_newcomer_gets_what_plays_then_what_comes_then_what_was_before() -> No
 
 
 def test_what_people_wait_for_goes_first() -> None:
-    party = Party()
-    party.say(*(Add(a_track(number)) for number in range(1, 9)), Play())
+    party = SessionHarness()
+    party.command(*(Add(a_track(number)) for number in range(1, 9)), Play())
     ana = slow(party, "Ana")
     for number in (1, 2):
         give(party, ana, number)
     party.run(1)
     assert offers(ana) == [1, 2, 3, 4, 5]
-    party.say(Play(a_track(8).file_id))
+    party.command(Play(a_track(8).file_id))
     give(party, ana, 3)
     assert offers(ana) == [1, 2, 3, 4, 5, 8]
 
 
 def test_a_reorder_changes_what_is_offered_next() -> None:
-    party = Party()
+    party = SessionHarness()
     ana = slow(party, "Ana")
-    party.say(*(Add(a_track(number)) for number in range(1, 8)))
-    party.say(Move(a_track(7).file_id, 1))
+    party.command(*(Add(a_track(number)) for number in range(1, 8)))
+    party.command(Move(a_track(7).file_id, 1))
     party.run(0.1)
     give(party, ana, 1)
     give(party, ana, 2)
@@ -102,31 +111,31 @@ def test_a_reorder_changes_what_is_offered_next() -> None:
 
 
 def test_a_removed_track_makes_room_for_another_offer() -> None:
-    party = Party()
+    party = SessionHarness()
     ana = slow(party, "Ana")
-    party.say(*(Add(a_track(number)) for number in range(1, 6)))
+    party.command(*(Add(a_track(number)) for number in range(1, 6)))
     party.run(0.1)
-    party.say(Remove(a_track(2).file_id))
+    party.command(Remove(a_track(2).file_id))
     party.run(0.1)
     assert offers(ana) == [1, 2, 3, 4]
     assert ana.of(e.CancelFetch) == [e.CancelFetch(a_track(2).file_id)]
-    allowed = party.machine.authorise_fetch
+    allowed = party.host.core.authorise_fetch
     assert allowed(ana.fetches[0].peer_id, ana.fetches[0].token, a_track(2).file_id) is None
 
 
 def test_a_track_that_is_offered_before_its_row_is_told_of_stays() -> None:
     """A long queue is told of at a limited rate: the file may be offered before its row."""
-    party = Party()
-    ana = party.invite("Ana")
-    ana.fetch_ns = 10 * MS
+    party = SessionHarness()
+    ana = party.join("Ana")
+    ana.transfer_ns = 10 * MS
     party.run(0.1)
-    party.say(*(Add(a_track(number)) for number in range(1, 301)))
+    party.command(*(Add(a_track(number)) for number in range(1, 301)))
     party.run(60)
-    assert party.machine.snapshot().peers[0].ready
-    party.say(Add(a_track(301)), Add(a_track(302)))
+    assert party.host.snapshot().peers[0].ready
+    party.command(Add(a_track(301)), Add(a_track(302)))
     party.run(5)
     assert offers(ana)[-2:] == [301, 302] and not ana.of(e.CancelFetch)
-    assert party.machine.snapshot().peers[0].ready
+    assert party.host.snapshot().peers[0].ready
     assert len(ana.of(e.Keep)[-1].hashes) == 302
 
 
@@ -134,47 +143,47 @@ def test_a_track_that_is_offered_before_its_row_is_told_of_stays() -> None:
 
 
 def test_a_peer_gets_as_much_as_it_has_room_for() -> None:
-    party = Party()
-    ana, ben = party.invite("Ana"), party.invite("Ben")
-    party.on_guest(ana, ana.machine.room, 4 * KB + 999)
+    party = SessionHarness()
+    ana, ben = party.join("Ana"), party.join("Ben")
+    ana.call(ana.core.room, 4 * KB + 999)
     party.run(0.5)
-    party.say(*(Add(a_track(number)) for number in range(1, 9)))
+    party.command(*(Add(a_track(number)) for number in range(1, 9)))
     party.run(5)
-    party.say(Play())
+    party.command(Play())
     assert offers(ana) == [1, 2, 3, 4] and offers(ben) == [1, 2, 3, 4, 5, 6, 7, 8]
-    party.say(Next())
+    party.command(Next())
     party.run(5)
     assert offers(ana) == [1, 2, 3, 4, 5]
-    party.on_guest(ana, ana.machine.room, 6 * KB)
+    ana.call(ana.core.room, 6 * KB)
     party.run(2)
     assert offers(ana) == [1, 2, 3, 4, 5, 6, 7]
 
 
 @pytest.mark.parametrize("room", [0, -1, KB])
 def test_the_current_and_the_next_track_go_to_everybody_whatever_the_room(room: int) -> None:
-    party = Party()
-    ana = party.invite("Ana")
-    party.on_guest(ana, ana.machine.room, room)
+    party = SessionHarness()
+    ana = party.join("Ana")
+    ana.call(ana.core.room, room)
     party.run(0.5)
-    party.say(*(Add(a_track(number)) for number in range(1, 6)), Play())
+    party.command(*(Add(a_track(number)) for number in range(1, 6)), Play())
     party.run(1)
     assert offers(ana) == [1, 2]
-    party.say(Play(), Next())
+    party.command(Play(), Next())
     party.run(1)
     assert offers(ana) == [1, 2, 3] and line(party).file_id.int == 2
     assert all_follow_the_same(party, [ana])
 
 
 def test_a_peer_without_room_for_it_gets_a_far_track_before_it_is_played() -> None:
-    party = Party()
-    ana = party.invite("Ana")
-    party.on_guest(ana, ana.machine.room, 2 * KB)
+    party = SessionHarness()
+    ana = party.join("Ana")
+    ana.call(ana.core.room, 2 * KB)
     party.run(0.5)
-    party.say(*(Add(a_track(number)) for number in range(1, 9)))
+    party.command(*(Add(a_track(number)) for number in range(1, 9)))
     party.run(1)
-    party.say(Play())
+    party.command(Play())
     party.run(1)
-    party.say(Play(a_track(7).file_id))
+    party.command(Play(a_track(7).file_id))
     party.run(1)
     assert offers(ana)[:3] == [1, 2, 7] and line(party).file_id.int == 7
     assert all_follow_the_same(party, [ana])
@@ -185,26 +194,26 @@ def test_a_peer_without_room_for_it_gets_a_far_track_before_it_is_played() -> No
 
 def test_playing_is_refused_until_somebody_decides() -> None:
     party, ana, _ = without_ana()
-    party.say(Play())
+    party.command(Play())
     told = party.host.events("error")[-1].fields
     assert told["message"] == "Waiting for all peers to receive the file." and told["peers"] == ["Ana"]
-    assert party.machine.snapshot().timeline is None
-    (view, _) = party.machine.snapshot().peers
+    assert party.host.snapshot().timeline is None
+    (view, _) = party.host.snapshot().peers
     assert [(file.file_id.int, file.state) for file in view.files] == [(1, FileState.FAILED)]
     assert view.waited_for and not view.ready and view.have == frozenset()
 
 
 def test_retry_sends_it_once_more_and_waits_for_it() -> None:
     party, ana, ben = without_ana()
-    ana.fetch_ns = 2 * SECOND
-    party.say(Retry("ana"))
+    ana.transfer_ns = 2 * SECOND
+    party.command(Retry("ana"))
     party.run(1)
-    assert [item.status for item in party.machine.snapshot().queue] == [ItemStatus.TRANSFERRING]
-    party.say(Play())
-    assert error(party) == "Waiting for all peers to receive the file."
+    assert [item.status for item in party.host.snapshot().queue] == [ItemStatus.TRANSFERRING]
+    party.command(Play())
+    assert error(party.host) == "Waiting for all peers to receive the file."
     party.run(2)
     assert len(ana.fetches) == 4 and len(ben.fetches) == 1
-    party.say(Play())
+    party.command(Play())
     party.run(0.1)
     assert all_follow_the_same(party, [ana, ben])
 
@@ -212,7 +221,7 @@ def test_retry_sends_it_once_more_and_waits_for_it() -> None:
 def test_a_retry_has_three_tries_again() -> None:
     party, ana, _ = without_ana()
     ana.fetch_results = itertools.repeat(False)
-    party.say(Retry(None))
+    party.command(Retry(None))
     party.run(10)
     assert len(ana.fetches) == 6
     assert [event.fields["peer"] for event in party.host.events("error")] == ["Ana", "Ana"]
@@ -220,16 +229,16 @@ def test_a_retry_has_three_tries_again() -> None:
 
 def test_without_goes_on_without_it_and_no_further() -> None:
     party, ana, ben = without_ana(tracks=2)
-    party.say(Without("Ana"), Play())
+    party.command(Without("Ana"), Play())
     party.run(1)
     assert ben.following == party.host.following is not None and line(party).file_id.int == 1
-    assert ana.following == e.Follow(party.machine.snapshot().then)
-    assert not party.machine.snapshot().peers[0].waited_for
-    party.say(Next())
+    assert ana.following == e.Follow(party.host.snapshot().then)
+    assert not party.host.snapshot().peers[0].waited_for
+    party.command(Next())
     party.run(1)
     assert all_follow_the_same(party, [ana, ben])  # it still gets its files
-    party.say(Retry("Ana"))
-    assert party.machine.snapshot().peers[0].waited_for
+    party.command(Retry("Ana"))
+    assert party.host.snapshot().peers[0].waited_for
 
 
 @pytest.mark.parametrize(
@@ -242,23 +251,23 @@ def test_without_goes_on_without_it_and_no_further() -> None:
 )
 def test_what_there_is_not(command: Retry | Without, answer: str) -> None:
     party, _, _ = without_ana()
-    party.say(command)
-    assert error(party) == answer
+    party.command(command)
+    assert error(party.host) == answer
 
 
 def test_nothing_to_try_again_for_anybody() -> None:
     party, _ = ready()
-    party.say(Retry(None))
-    assert error(party) == "There is nothing to try again."
-    lonely = Party()
-    lonely.say(Retry(None))
+    party.command(Retry(None))
+    assert error(party.host) == "There is nothing to try again."
+    lonely = SessionHarness()
+    lonely.command(Retry(None))
     assert [event.fields["message"] for event in lonely.host.events("error")] == ["There is nothing to try again."]
 
 
 def test_auto_advance_goes_on_without_who_could_not_get_it() -> None:
     party, (ana, ben) = ready(seconds=8)
     ana.fetch_results = itertools.repeat(False)
-    party.say(Play(), Add(a_track(2, 8)))
+    party.command(Play(), Add(a_track(2, 8)))
     party.run(9)
     assert line(party).file_id.int == 2
     assert ben.following == party.host.following
@@ -268,35 +277,35 @@ def test_auto_advance_goes_on_without_who_could_not_get_it() -> None:
 
 
 def test_autoplay_goes_on_without_who_could_not_get_it() -> None:
-    party = Party()
-    ana, ben = party.invite("Ana"), party.invite("Ben")
+    party = SessionHarness()
+    ana, ben = party.join("Ana"), party.join("Ben")
     ana.fetch_results = itertools.repeat(False)
-    party.say(Add(a_track()), Autoplay(1))
+    party.command(Add(a_track()), Autoplay(1))
     party.run(5)
     assert ben.following == party.host.following is not None
 
 
 def test_autoplay_counts_only_those_who_have_it() -> None:
-    party = Party()
-    ana = party.invite("Ana")
+    party = SessionHarness()
+    ana = party.join("Ana")
     ana.fetch_results = itertools.chain([False] * 3, itertools.repeat(True))
-    party.invite("Ben")
-    party.say(Add(a_track()), Autoplay(2))
+    party.join("Ben")
+    party.command(Add(a_track()), Autoplay(2))
     party.run(10)
-    assert party.machine.snapshot().timeline is None
-    party.say(Retry("Ana"))
+    assert party.host.snapshot().timeline is None
+    party.command(Retry("Ana"))
     party.run(2)
-    assert party.machine.snapshot().timeline is not None
+    assert party.host.snapshot().timeline is not None
 
 
 def test_a_retry_while_it_plays_leaves_armed_what_is_armed() -> None:
     party, (ana, ben) = ready()
     ana.fetch_results = itertools.chain([False] * 3, itertools.repeat(True))
-    party.say(Play(), Add(a_track(2)))
+    party.command(Play(), Add(a_track(2)))
     party.run(8)
-    assert party.machine.snapshot().then is not None
-    ana.fetch_ns = 3 * SECOND
-    party.say(Retry("Ana"))
+    assert party.host.snapshot().then is not None
+    ana.transfer_ns = 3 * SECOND
+    party.command(Retry("Ana"))
     party.run(1)
     assert ben.following == party.host.following is not None and ana.following != party.host.following
     party.run(3)
@@ -308,73 +317,73 @@ def test_a_retry_while_it_plays_leaves_armed_what_is_armed() -> None:
 
 def test_nobody_waits_for_a_newcomer_until_it_has_caught_up() -> None:
     party, guests = ready(tracks=4)
-    party.say(Play())
+    party.command(Play())
     party.run(1)
     late = slow(party, "Late")
-    assert not party.machine.snapshot().peers[2].waited_for
-    party.say(Next())
+    assert not party.host.snapshot().peers[2].waited_for
+    party.command(Next())
     party.run(1)
     assert line(party).file_id.int == 2 and all_follow_the_same(party, guests)
-    assert [item.status for item in party.machine.snapshot().queue][2:] == [ItemStatus.READY] * 2
+    assert [item.status for item in party.host.snapshot().queue][2:] == [ItemStatus.READY] * 2
     give(party, late, 2) if 2 in offers(late) else None
-    assert not party.machine.snapshot().peers[2].waited_for
+    assert not party.host.snapshot().peers[2].waited_for
     give(party, late, 3)
-    assert party.machine.snapshot().peers[2].waited_for
-    assert [item.status for item in party.machine.snapshot().queue][3] is ItemStatus.TRANSFERRING
-    party.say(Next())
+    assert party.host.snapshot().peers[2].waited_for
+    assert [item.status for item in party.host.snapshot().queue][3] is ItemStatus.TRANSFERRING
+    party.command(Next())
     party.run(1)
     assert line(party).file_id.int == 3 and all_follow_the_same(party, [*guests, late])
-    party.say(Next())
+    party.command(Next())
     assert "Waiting for Late." in str(party.host.events("warning")[-1].fields["message"])
 
 
 def test_who_came_while_nothing_played_is_waited_for() -> None:
     party, _ = ready()
     slow(party, "Late")
-    party.say(Play())
+    party.command(Play())
     assert party.host.events("error")[-1].fields["peers"] == ["Late"]
 
 
 def test_a_newcomer_is_waited_for_once_the_music_has_stopped() -> None:
     party, _ = ready()
-    party.say(Play())
+    party.command(Play())
     party.run(1)
     slow(party, "Late")
-    party.say(Stop())
+    party.command(Stop())
     party.run(1)
-    party.say(Play())
+    party.command(Play())
     assert party.host.events("error")[-1].fields["peers"] == ["Late"]
 
 
 def test_one_slow_peer_delays_only_itself() -> None:
-    party = Party()
-    guests = [party.invite(name) for name in ("Ana", "Ben", "Cleo")]
-    guests[1].fetch_ns = 20 * SECOND
+    party = SessionHarness()
+    guests = [party.join(name) for name in ("Ana", "Ben", "Cleo")]
+    guests[1].transfer_ns = 20 * SECOND
     party.run(0.1)
-    party.say(*(Add(a_track(number)) for number in range(1, 9)))
+    party.command(*(Add(a_track(number)) for number in range(1, 9)))
     party.run(1)
-    views = party.machine.snapshot().peers
+    views = party.host.snapshot().peers
     assert [len(view.have) for view in views] == [8, 0, 8]
     assert [file.state for file in views[1].files] == [FileState.SENDING] * 3
-    party.say(Without("Ben"), Play())
+    party.command(Without("Ben"), Play())
     party.run(30)
     assert all_follow_the_same(party, guests)  # it has the first one by now, and joins in
 
 
 def test_a_track_waits_for_the_slowest_and_starts_when_it_has_it() -> None:
-    party = Party()
-    guests = [party.invite(name, output=Output(latency_ns=100 * MS)) for name in ("Ana", "Ben")]
-    guests[1].fetch_ns = 5 * SECOND
+    party = SessionHarness()
+    guests = [party.join(name, output=ReportedOutput(latency_ns=100 * MS)) for name in ("Ana", "Ben")]
+    guests[1].transfer_ns = 5 * SECOND
     party.run(0.1)
-    party.say(Add(a_track(1, 8)), Add(a_track(2, 8)))
+    party.command(Add(a_track(1, 8)), Add(a_track(2, 8)))
     party.run(6)
-    party.say(Play())
+    party.command(Play())
     party.run(1)
-    guests[1].fetch_ns = 20 * SECOND
-    party.say(Add(a_track(3, 8)))
+    guests[1].transfer_ns = 20 * SECOND
+    party.command(Add(a_track(3, 8)))
     party.run(16)  # both are over
-    assert party.machine.snapshot().timeline is None
-    waiting_for = party.machine.snapshot().waiting_for
+    assert party.host.snapshot().timeline is None
+    waiting_for = party.host.snapshot().waiting_for
     assert waiting_for is not None and waiting_for.id.int == 3
     party.run(4.5)
     assert line(party).file_id.int == 3 and all_follow_the_same(party, guests)
@@ -384,69 +393,69 @@ def test_a_track_waits_for_the_slowest_and_starts_when_it_has_it() -> None:
 
 
 def test_the_music_goes_on_without_a_peer_through_which_nothing_comes() -> None:
-    party = Party()
-    ana, stall = party.invite("Ana"), party.invite("Stall")
+    party = SessionHarness()
+    ana, stall = party.join("Ana"), party.join("Stall")
     party.run(1)
-    party.say(Add(a_track(1, 10.0)), Add(a_track(2, 60.0)))
-    stall.fetch_ns = 10**15
+    party.command(Add(a_track(1, 10.0)), Add(a_track(2, 60.0)))
+    stall.transfer_ns = 10**15
     party.run(0.2)
-    party.on_guest(stall, stall.machine.file_ready, a_track(1).file_id)
+    stall.call(stall.core.file_ready, a_track(1).file_id)
     party.run(1)
-    party.say(Play())
+    party.command(Play())
     party.run(14)
-    assert party.machine.snapshot().waiting_for is not None  # the second track waits for it
+    assert party.host.snapshot().waiting_for is not None  # the second track waits for it
     party.run(18)
     assert [event.fields["message"] for event in party.host.events("warning")][-1] == (
         "Going on without Stall: nothing of song 2.mp3 comes through to it."
     )
-    line = party.machine.snapshot().timeline
+    line = party.host.snapshot().timeline
     assert line is not None and line.file_id == a_track(2).file_id and ana.following.timeline == line
-    assert not party.machine.snapshot().peers[1].waited_for
-    party.on_guest(stall, stall.machine.file_ready, a_track(2).file_id)
+    assert not party.host.snapshot().peers[1].waited_for
+    stall.call(stall.core.file_ready, a_track(2).file_id)
     party.run(1)
-    assert party.machine.snapshot().peers[1].waited_for and stall.following.timeline == line
+    assert party.host.snapshot().peers[1].waited_for and stall.following.timeline == line
 
 
 def test_a_slow_peer_is_waited_for_as_long_as_something_comes() -> None:
-    party = Party()
-    party.invite("Ana")
-    slow = party.invite("Slow")
+    party = SessionHarness()
+    party.join("Ana")
+    slow = party.join("Slow")
     party.run(1)
-    party.say(Add(a_track(1, 10.0)), Add(dataclasses.replace(a_track(2, 60.0), size=100_000_000)))
-    slow.fetch_ns = 10**15
+    party.command(Add(a_track(1, 10.0)), Add(dataclasses.replace(a_track(2, 60.0), size=100_000_000)))
+    slow.transfer_ns = 10**15
     party.run(0.2)
-    party.on_guest(slow, slow.machine.file_ready, a_track(1).file_id)
+    slow.call(slow.core.file_ready, a_track(1).file_id)
     party.run(1)
-    party.say(Play())
+    party.command(Play())
     for second in range(40):
         party.run(1)
-        party.on_host(party.machine.fetch_progress, 2, a_track(2).file_id, 100_000 * (second + 1))
-    assert party.machine.snapshot().waiting_for is not None
+        party.host.call(party.host.core.fetch_progress, 2, a_track(2).file_id, 100_000 * (second + 1))
+    assert party.host.snapshot().waiting_for is not None
     assert not [e for e in party.host.events("warning") if "Going on without" in e.fields["message"]]
 
 
 def test_a_room_that_changes_all_the_time_is_looked_at_once_a_second() -> None:
-    party = Party()
-    ana = party.invite("Ana")
+    party = SessionHarness()
+    ana = party.join("Ana")
     party.run(1)
-    party.say(Add(a_track(1)))
+    party.command(Add(a_track(1)))
     party.run(1)
-    member = next(iter(party.machine._members))
+    member = next(iter(party.host.core._members))
     status = member.reports.latest
-    party.receive(ana.conn, dataclasses.replace(status, room_bytes=1))
+    party.host.receive(ana.conn, dataclasses.replace(status, room_bytes=1))
     for room in range(50):
         member.offers_complete = True
-        party.receive(ana.conn, dataclasses.replace(status, room_bytes=room))
+        party.host.receive(ana.conn, dataclasses.replace(status, room_bytes=room))
         assert member.offers_complete
 
 
 def test_no_peer_can_put_a_command_off_for_long() -> None:
-    party = Party()
-    far = party.invite("Far", output=Output(latency_ns=60 * SECOND), delay_ns=200 * MS)
+    party = SessionHarness()
+    far = party.join("Far", output=ReportedOutput(latency_ns=60 * SECOND), delay_ns=200 * MS)
     party.run(8)
-    party.say(Add(a_track(1)))
+    party.command(Add(a_track(1)))
     party.run(3)
-    party.say(Play())
+    party.command(Play())
     assert far.ended is None
     (event,) = party.host.events("playing")
     assert event.session_ns - party.now_ns <= 3.6 * SECOND
@@ -454,11 +463,11 @@ def test_no_peer_can_put_a_command_off_for_long() -> None:
 
 def test_a_host_that_clears_a_long_queue_row_by_row_breaks_no_rule() -> None:
     """Each removal makes room for an offer, and of the queue itself a peer hears later."""
-    party = Party()
+    party = SessionHarness()
     ana = slow(party, "Ana")
-    party.say(*(Add(a_track(number)) for number in range(1, 301)))
+    party.command(*(Add(a_track(number)) for number in range(1, 301)))
     party.run(5)
-    party.say(*(Remove(a_track(number).file_id) for number in range(1, 201)))
+    party.command(*(Remove(a_track(number).file_id) for number in range(1, 201)))
     party.run(5)
     assert len(offers(ana)) == 203 and ana.ended is None
     assert len(ana.of(e.CancelFetch)) == 200

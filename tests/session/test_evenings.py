@@ -36,8 +36,9 @@ from phaselock.session.commands import (
     Stop,
     Without,
 )
-from tests.support.party import MS, SECOND, Guest, Output, Party, a_track
-from tests.support.wire import MESSAGES
+from tests.support.message_strategies import MESSAGES
+from tests.support.session_harness import HarnessPeer, ReportedOutput, SessionHarness
+from tests.support.simulation import MS, SECOND, a_track
 
 TRACK_S = 12.0
 MAX_TRACKS = 8
@@ -73,17 +74,17 @@ class Evening(RuleBasedStateMachine):
 
     @initialize(guests=st.integers(0, 3), tracks=st.integers(0, 3), playing=st.booleans())
     def begin(self, guests: int, tracks: int, playing: bool) -> None:
-        self.party = Party()
-        self.host = self.party.machine
+        self.party = SessionHarness()
+        self.host = self.party.host
         self.numbers = itertools.count(1)
         self.rows: list[UUID] = []
         """What the queue has to be."""
-        self.guests: list[Guest] = []
+        self.guests: list[HarnessPeer] = []
         self.accepted: set[UUID] = set()
-        self.reasons: dict[Guest, set[str]] = {}
+        self.reasons: dict[HarnessPeer, set[str]] = {}
         """With which words it may have ended."""
-        self.cut_at_ns: dict[Guest, int] = {}
-        self.forged: set[Guest] = set()
+        self.cut_at_ns: dict[HarnessPeer, int] = {}
+        self.forged: set[HarnessPeer] = set()
         """In whose names nonsense was sent: the host knows strange things of them."""
         for _ in range(guests):
             self.come(0.2, 10, 0, 10)
@@ -91,18 +92,18 @@ class Evening(RuleBasedStateMachine):
             self.add()
         if playing:
             self.party.run(1)
-            self.party.say(Play())
+            self.party.command(Play())
 
     # -- who is here -------------------------------------------------------------------------------------------------
 
-    def alive(self) -> list[Guest]:
-        return [guest for guest in self.guests if guest.ended is None and not guest.dead]
+    def alive(self) -> list[HarnessPeer]:
+        return [guest for guest in self.guests if guest.ended is None and not guest.gone]
 
-    def connected(self) -> list[Guest]:
-        return [guest for guest in self.alive() if guest.machine.snapshot().connected and not guest.cut]
+    def connected(self) -> list[HarnessPeer]:
+        return [guest for guest in self.alive() if guest.snapshot().connected and not guest.is_cut]
 
-    def name(self, guest: Guest) -> str:
-        return guest.machine.snapshot().display_name
+    def name(self, guest: HarnessPeer) -> str:
+        return guest.snapshot().display_name
 
     @precondition(lambda self: len(self.guests) < MAX_GUESTS and len(self.alive()) < 6)
     @rule(
@@ -112,9 +113,9 @@ class Evening(RuleBasedStateMachine):
         latency_ms=st.integers(0, 900),
     )
     def come(self, delay_ms: float, fetch_ms: int, failures: int, latency_ms: int) -> None:
-        output = Output(latency_ns=latency_ms * MS)
-        guest = self.party.invite(f"guest {next(self.numbers)}", delay_ns=round(delay_ms * MS), output=output)
-        guest.fetch_ns = fetch_ms * MS
+        output = ReportedOutput(latency_ns=latency_ms * MS)
+        guest = self.party.join(f"guest {next(self.numbers)}", delay_ns=round(delay_ms * MS), output=output)
+        guest.transfer_ns = fetch_ms * MS
         guest.fetch_results = itertools.chain([False] * failures, itertools.repeat(True))
         self.guests.append(guest)
         self.reasons[guest] = {"Session is full."}
@@ -126,26 +127,26 @@ class Evening(RuleBasedStateMachine):
         match how:
             case "leave":
                 self.reasons[guest].add("You left the session.")
-                self.party.leave(guest)
+                guest.leave()
             case "crash":
-                self.party.crash(guest)
+                guest.crash()
             case "drop":
                 self.reasons[guest].add("The host has removed you from the session.")
-                self.party.say(DropPeer(self.name(guest)))
+                self.party.command(DropPeer(self.name(guest)))
             case "breach" if guest.conn:
                 self.forged.add(guest)
-                self.party.receive(guest.conn, data.draw(MESSAGES))
+                self.party.host.receive(guest.conn, data.draw(MESSAGES))
 
     @precondition(lambda self: self.connected())
     @rule(data=st.data())
     def cut(self, data: st.DataObject) -> None:
         self.cut_one(data.draw(st.sampled_from(self.connected())))
 
-    def cut_one(self, guest: Guest) -> None:
-        if not guest.machine.snapshot().session_name:
+    def cut_one(self, guest: HarnessPeer) -> None:
+        if not guest.snapshot().session_name:
             self.reasons[guest] |= {"The host does not answer.", "The connection to the host was lost: closed."}
         self.cut_at_ns[guest] = self.party.now_ns
-        self.party.cut(guest)
+        guest.cut()
 
     @precondition(lambda self: self.connected())
     @rule(data=st.data(), seconds=st.sampled_from([2, 7, 7, 20, 70]))
@@ -156,15 +157,15 @@ class Evening(RuleBasedStateMachine):
         self.mend_one(guest)
         self.party.run(data.draw(st.sampled_from([0, 1, 4])))
 
-    @precondition(lambda self: any(guest.cut for guest in self.alive()))
+    @precondition(lambda self: any(guest.is_cut for guest in self.alive()))
     @rule(data=st.data())
     def mend(self, data: st.DataObject) -> None:
-        self.mend_one(data.draw(st.sampled_from([guest for guest in self.alive() if guest.cut])))
+        self.mend_one(data.draw(st.sampled_from([guest for guest in self.alive() if guest.is_cut])))
 
-    def mend_one(self, guest: Guest) -> None:
+    def mend_one(self, guest: HarnessPeer) -> None:
         if self.party.now_ns - self.cut_at_ns[guest] > 55 * SECOND:
             self.reasons[guest].add(HOST_LOST)
-        self.party.mend(guest)
+        guest.repair()
 
     # -- somebody at the controls ------------------------------------------------------------------------------------
 
@@ -173,7 +174,7 @@ class Evening(RuleBasedStateMachine):
     def add(self) -> None:
         track = a_track(next(self.numbers), TRACK_S)
         self.rows.append(track.file_id)
-        self.party.say(Add(track))
+        self.party.command(Add(track))
 
     @precondition(lambda self: self.rows)
     @rule(data=st.data(), to=st.integers(0, MAX_TRACKS))
@@ -181,35 +182,35 @@ class Evening(RuleBasedStateMachine):
         file_id = data.draw(st.sampled_from(self.rows))
         self.rows.remove(file_id)
         self.rows.insert(to, file_id)
-        self.party.say(Move(file_id, to))
+        self.party.command(Move(file_id, to))
 
     @precondition(lambda self: self.rows)
     @rule(data=st.data())
     def remove(self, data: st.DataObject) -> None:
         file_id = data.draw(st.sampled_from(self.rows))
         self.rows.remove(file_id)
-        self.party.say(Remove(file_id))
+        self.party.command(Remove(file_id))
 
     @precondition(lambda self: self.rows)
     @rule(data=st.data())
     def play_row(self, data: st.DataObject) -> None:
-        self.party.say(Play(data.draw(st.sampled_from(self.rows))))
+        self.party.command(Play(data.draw(st.sampled_from(self.rows))))
 
     @rule(command=st.sampled_from(COMMANDS))
     def ask(self, command: HostCommand) -> None:
-        self.party.say(command)
+        self.party.command(command)
 
     @precondition(lambda self: self.alive())
     @rule(data=st.data(), command=st.sampled_from([Retry, Without]))
     def decide_on_a_peer(self, data: st.DataObject, command: type[Retry] | type[Without]) -> None:
-        self.party.say(command(self.name(data.draw(st.sampled_from(self.alive())))))
+        self.party.command(command(self.name(data.draw(st.sampled_from(self.alive())))))
 
     @precondition(lambda self: self.host.snapshot().requests)
     @rule(data=st.data(), yes=st.sampled_from([True, True, True, False]))
     def decide_on_a_request(self, data: st.DataObject, yes: bool) -> None:
         request_id = data.draw(st.sampled_from(self.host.snapshot().requests)).request_id
         self.accepted |= {request_id} if yes else set()
-        self.party.say(Accept(request_id) if yes else Reject(request_id))
+        self.party.command(Accept(request_id) if yes else Reject(request_id))
 
     # -- at the peers ------------------------------------------------------------------------------------------------
 
@@ -223,19 +224,19 @@ class Evening(RuleBasedStateMachine):
         guest = data.draw(st.sampled_from(self.connected()))
         guest.upload_results = itertools.chain(results, itertools.repeat(True))
         request = Request(UUID(int=next(self.numbers) << 64), "wish.mp3", 700, bytes(32))
-        self.party.on_guest(guest, guest.machine.command, request)
+        guest.call(guest.core.command, request)
         if accept:
             self.party.run(0.2)
             if request.request_id in {other.request_id for other in self.host.snapshot().requests}:
                 self.accepted.add(request.request_id)
-                self.party.say(Accept(request.request_id))
+                self.party.command(Accept(request.request_id))
 
     @precondition(lambda self: self.alive())
     @rule(data=st.data(), failures=st.integers(0, 4), room_bytes=st.sampled_from([0, 1500, 3000, 1 << 30]))
     def change_its_luck(self, data: st.DataObject, failures: int, room_bytes: int) -> None:
         guest = data.draw(st.sampled_from(self.alive()))
         guest.fetch_results = itertools.chain([False] * failures, itertools.repeat(True))
-        self.party.on_guest(guest, guest.machine.room, room_bytes)
+        guest.call(guest.core.room, room_bytes)
 
     @precondition(lambda self: self.connected())
     @rule(data=st.data(), number=st.integers(0, 30), shift=st.sampled_from([0, 64]))
@@ -245,17 +246,17 @@ class Evening(RuleBasedStateMachine):
         wanted = {request.request_id for request in self.host.snapshot().requests} & self.accepted
         fetches = guest.of(e.Fetch)
         for fetch in fetches[-1:]:
-            assert self.host.authorise_fetch(fetch.peer_id, b"?" * 16, fetch.track.file_id) is None
-            assert self.host.authorise_upload(fetch.peer_id, b"?" * 16, unasked) is None
-        before, mine = self.host.snapshot(), guest.machine.snapshot()
+            assert self.host.core.authorise_fetch(fetch.peer_id, b"?" * 16, fetch.track.file_id) is None
+            assert self.host.core.authorise_upload(fetch.peer_id, b"?" * 16, unasked) is None
+        before, mine = self.host.snapshot(), guest.snapshot()
         if unasked not in wanted:
-            self.party.on_host(self.host.uploaded, unasked, a_track(999))
-            self.party.on_host(self.host.upload_progress, unasked, 5)
-        if unasked not in guest.under_way:
-            self.party.on_guest(guest, guest.machine.file_ready, unasked)
-            self.party.on_guest(guest, guest.machine.file_failed, unasked, "what?")
+            self.host.call(self.host.core.uploaded, unasked, a_track(999))
+            self.host.call(self.host.core.upload_progress, unasked, 5)
+        if unasked not in guest.transfers:
+            guest.call(guest.core.file_ready, unasked)
+            guest.call(guest.core.file_failed, unasked, "what?")
         assert (self.host.snapshot().queue, self.host.snapshot().requests) == (before.queue, before.requests)
-        assert guest.machine.snapshot().queue == mine.queue
+        assert guest.snapshot().queue == mine.queue
 
     # -- time --------------------------------------------------------------------------------------------------------
 
@@ -267,9 +268,9 @@ class Evening(RuleBasedStateMachine):
     def quiet(self, pause: bool, seconds: float) -> None:
         """Every network is mended, nobody does anything for a while, and then all agree."""
         if pause:
-            self.party.say(Pause())
+            self.party.command(Pause())
         for guest in self.alive():
-            if guest.cut:
+            if guest.is_cut:
                 self.mend_one(guest)
         self.party.run(seconds)
         said = None
@@ -278,7 +279,7 @@ class Evening(RuleBasedStateMachine):
         host = self.host.snapshot()
         assert {peer.name for peer in host.peers} == {self.name(guest) for guest in self.alive()}
         for guest in self.alive():
-            mine = guest.machine.snapshot()
+            mine = guest.snapshot()
             assert mine.connected
             assert mine.queue == host.queue
             assert place(mine.timeline) == place(host.timeline)
@@ -287,7 +288,7 @@ class Evening(RuleBasedStateMachine):
             peer = next(peer for peer in host.peers if peer.name == mine.display_name)
             needed = {line.file_id for line in (host.timeline, host.then) if line is not None}
             if guest not in self.forged and needed and needed <= peer.have:
-                here, there = guest.following, self.party.host.following
+                here, there = guest.following, self.host.following
                 assert here is not None and there is not None
                 assert (place(here.timeline), here.then) == (place(there.timeline), there.then)
 
@@ -308,11 +309,11 @@ class Evening(RuleBasedStateMachine):
 
     @invariant()
     def no_machine_is_stuck(self) -> None:
-        deadline = self.host.next_deadline_ns()
+        deadline = self.host.core.next_deadline_ns()
         assert deadline is None or deadline >= self.party.now_ns - SECOND
         for guest in self.alive():
-            deadline = guest.machine.next_deadline_ns()
-            assert deadline is not None and deadline - guest.ahead_ns >= self.party.now_ns - SECOND
+            deadline = guest.core.next_deadline_ns()
+            assert deadline is not None and deadline >= guest.now_ns - SECOND
 
     @invariant()
     def what_everybody_has_does_not_wait(self) -> None:
@@ -340,7 +341,7 @@ class Evening(RuleBasedStateMachine):
         assert playing == ([line.file_id] if line is not None and line.file_id in self.rows else [])
         assert (host.now and host.now.id) == (line and line.file_id)
         for guest in self.alive():
-            rows = [row for row in guest.machine.snapshot().queue if row.status is ItemStatus.PLAYING]
+            rows = [row for row in guest.snapshot().queue if row.status is ItemStatus.PLAYING]
             assert len(rows) <= 1
 
     @invariant()
@@ -348,7 +349,7 @@ class Evening(RuleBasedStateMachine):
         for guest in self.guests:
             if guest.ended is not None and guest not in self.forged:
                 reason = guest.ended.reason
-                far = guest.cut and self.party.now_ns - self.cut_at_ns[guest] > 55 * SECOND
+                far = guest.is_cut and self.party.now_ns - self.cut_at_ns[guest] > 55 * SECOND
                 assert reason in self.reasons[guest] or far and reason == HOST_LOST, reason
 
     @invariant()
@@ -362,12 +363,12 @@ class Evening(RuleBasedStateMachine):
         if not hasattr(self, "party"):
             return
         for guest in self.alive():
-            if guest.cut:
+            if guest.is_cut:
                 self.mend_one(guest)
         if next(self.numbers) % 2:
-            self.party.say(Quit())
+            self.party.command(Quit())
         else:
-            self.party.crash_host()
+            self.party.host.crash()
         self.party.run(12)
         assert not self.alive()
 

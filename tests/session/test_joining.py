@@ -10,84 +10,87 @@ from phaselock.session import effects as e
 from phaselock.session.commands import Add, DropPeer, Quit
 from phaselock.session.host.session import HostSession
 from phaselock.session.peer.session import PeerSession
-from tests.support.party import MS, SECOND, Party, a_track
+from tests.support.session_harness import SessionHarness
+from tests.support.simulation import MS, SECOND, a_track
 
 
 def test_a_peer_joins_and_both_sides_say_so() -> None:
-    party = Party()
-    ana = party.invite("Ana")
+    party = SessionHarness()
+    ana = party.join("Ana")
     party.run(0.1)
     joined = ana.events("joined")[0].fields
     assert joined == {"session_name": "Friday", "host_name": "Hana", "name": "Ana", "peer_id": 1, "again": False}
     assert party.host.events("peer_joined")[0].fields == {"peer_id": 1, "name": "Ana", "again": False}
     assert party.host.of(e.AllowClock) == [e.AllowClock(1, ana.conn)]
     assert ana.of(e.StartClock) == [e.StartClock(1, 17402)]
-    assert [peer.name for peer in party.machine.snapshot().peers] == ["Ana"]
+    assert [peer.name for peer in party.host.snapshot().peers] == ["Ana"]
 
 
 def test_the_address_may_ping_before_the_peer_knows_that_it_may() -> None:
-    party = Party()
-    party.invite("Ana")
+    party = SessionHarness()
+    party.join("Ana")
     party.run(0.1)
     kinds = [type(getattr(effect, "message", effect)) for effect in party.host.effects]
     assert kinds.index(e.AllowClock) < kinds.index(m.JoinAccepted)
 
 
 def test_a_newcomer_is_greeted_with_the_names_of_those_present() -> None:
-    party = Party()
-    party.invite("Ana")
+    party = SessionHarness()
+    party.join("Ana")
     party.run(0.1)
-    ben = party.invite("Ben")
+    ben = party.join("Ben")
     party.run(0.1)
-    assert ben.got[0] == m.SessionInfo(m.PROTOCOL_VERSION, party.machine.session_id, "Friday", "Hana", ("Ana",), 5)
+    assert ben.received[0] == m.SessionInfo(
+        m.PROTOCOL_VERSION, party.host.core.session_id, "Friday", "Hana", ("Ana",), 5
+    )
 
 
 def test_a_sixth_peer_is_refused_and_the_five_stay() -> None:
-    party = Party()
-    five = [party.invite(name) for name in "ABCDE"]
-    sixth = party.invite("F")
+    party = SessionHarness()
+    five = [party.join(name) for name in "ABCDE"]
+    sixth = party.join("F")
     party.run(1)
     assert sixth.ended == e.Ended("Session is full.", failed=True)
-    assert len(party.machine.snapshot().peers) == 5
+    assert len(party.host.snapshot().peers) == 5
     assert all(guest.ended is None for guest in five)
 
 
 def test_a_place_that_was_left_is_free_again() -> None:
-    party = Party(max_peers=1)
-    ana = party.invite("Ana")
+    party = SessionHarness(max_peers=1)
+    ana = party.join("Ana")
     party.run(0.1)
-    party.leave(ana)
+    ana.leave()
     party.run(0.1)
-    ben = party.invite("Ben")
+    ben = party.join("Ben")
     party.run(0.1)
-    assert [peer.name for peer in party.machine.snapshot().peers] == ["Ben"]
+    assert [peer.name for peer in party.host.snapshot().peers] == ["Ben"]
     assert ben.events("joined")[0].fields["peer_id"] == 2
 
 
 @pytest.mark.parametrize("name", ["", "  ", "\u202e\u200b", "\x07\n"])
 def test_a_name_that_cannot_be_shown_is_refused(name: str) -> None:
-    party = Party()
-    guest = party.invite("x")
-    party.receive(guest.conn, m.JoinRequest(name, m.PROTOCOL_VERSION))
+    party = SessionHarness()
+    guest = party.join("x")
+    party.host.receive(guest.conn, m.JoinRequest(name, m.PROTOCOL_VERSION))
     party.run(0.1)
     assert guest.ended == e.Ended("Please choose a display name.", failed=True)
-    assert party.machine.snapshot().peers == ()
+    assert party.host.snapshot().peers == ()
 
 
 def test_names_are_reduced_and_made_distinct() -> None:
-    party = Party()
+    party = SessionHarness()
     names = ["Ana", "ana", "A\u202ena\x1b", "Hana", "z" * 100, "z" * 100]
-    guests = [party.invite(name) for name in names[:2]]
+    guests = [party.join(name) for name in names[:2]]
     party.run(0.1)
-    assert [peer.name for peer in party.machine.snapshot().peers] == ["Ana", "ana (2)"]
-    assert guests[1].machine.snapshot().display_name == "ana (2)"
+    assert [peer.name for peer in party.host.snapshot().peers] == ["Ana", "ana (2)"]
+    assert guests[1].snapshot().display_name == "ana (2)"
     for guest in guests:
-        party.leave(guest)
+        guest.leave()
     party.run(0.1)
     for name in names[2:]:
-        conn = party.stranger()
-        party.receive(conn, m.JoinRequest(name, m.PROTOCOL_VERSION))
-    assert [peer.name for peer in party.machine.snapshot().peers] == [
+        conn = party.open_connection()
+        party.host.receive(conn, m.JoinRequest(name, m.PROTOCOL_VERSION))
+    assert [peer.name for peer in party.host.snapshot().peers] == [
         "Ana",
         "Hana (2)",
         "z" * PERSON_CHARS,
@@ -96,9 +99,9 @@ def test_names_are_reduced_and_made_distinct() -> None:
 
 
 def test_the_host_refuses_another_version_in_words() -> None:
-    party = Party()
-    conn = party.stranger()
-    party.receive(conn, m.JoinRequest("Ana", m.PROTOCOL_VERSION + 1))
+    party = SessionHarness()
+    conn = party.open_connection()
+    party.host.receive(conn, m.JoinRequest("Ana", m.PROTOCOL_VERSION + 1))
     send, close = party.host.effects[-2:]
     assert isinstance(send, e.Send) and isinstance(send.message, m.JoinRejected) and isinstance(close, e.Close)
     assert "same one on both machines" in send.message.reason
@@ -114,37 +117,37 @@ def test_the_peer_refuses_another_version_in_words() -> None:
 
 
 def test_who_leaves_is_gone_and_the_others_stay() -> None:
-    party = Party()
-    ana, ben = party.invite("Ana"), party.invite("Ben")
+    party = SessionHarness()
+    ana, ben = party.join("Ana"), party.join("Ben")
     party.run(0.1)
-    party.leave(ana)
+    ana.leave()
     party.run(10)
     assert ana.ended == e.Ended("You left the session.", failed=False)
     assert party.host.events("peer_left")[0].fields["name"] == "Ana"
     assert len(party.host.events("peer_left")) == 1
     assert party.host.of(e.ForbidClock) == [e.ForbidClock(1)]
     assert ben.ended is None
-    assert [peer.name for peer in party.machine.snapshot().peers] == ["Ben"]
+    assert [peer.name for peer in party.host.snapshot().peers] == ["Ben"]
 
 
 def test_leaving_in_the_name_of_another_is_a_breach() -> None:
-    party = Party()
-    ana, ben = party.invite("Ana"), party.invite("Ben")
+    party = SessionHarness()
+    ana, ben = party.join("Ana"), party.join("Ben")
     party.run(0.1)
-    party.receive(ana.conn, m.LeaveSession(2))
+    party.host.receive(ana.conn, m.LeaveSession(2))
     party.run(0.1)
     reason = party.host.events("peer_left")[0].fields["reason"]
     assert reason == "It broke the protocol: LeaveSession makes no sense."
-    assert [peer.name for peer in party.machine.snapshot().peers] == ["Ben"]
+    assert [peer.name for peer in party.host.snapshot().peers] == ["Ben"]
     assert ben.ended is None
 
 
 def test_the_host_ends_the_session_for_everybody() -> None:
-    party = Party()
-    guests = [party.invite("Ana"), party.invite("Ben")]
+    party = SessionHarness()
+    guests = [party.join("Ana"), party.join("Ben")]
     party.run(0.1)
-    conn = party.stranger()
-    party.say(Quit())
+    conn = party.open_connection()
+    party.command(Quit())
     assert party.host.effects[-1] == e.Ended("Session ended.", failed=False)
     assert e.Send(conn, m.JoinRejected("Session ended.")) in party.host.effects
     party.run(1)
@@ -152,38 +155,38 @@ def test_the_host_ends_the_session_for_everybody() -> None:
         assert guest.ended == e.Ended("Session ended.", failed=False)
         assert guest.of(e.StopClock) == [e.StopClock()]
         assert guest.effects[-1] == guest.ended
-    assert party.machine.next_deadline_ns() is None
+    assert party.host.core.next_deadline_ns() is None
 
 
 def test_after_the_end_nobody_comes_in() -> None:
-    party = Party()
-    party.say(Quit())
-    assert party.machine.connected(9, now_ns=party.now_ns) == [e.Close(9, "session ended")]
-    assert party.machine.command(Add(a_track()), now_ns=party.now_ns) == []
+    party = SessionHarness()
+    party.command(Quit())
+    assert party.host.core.connected(9, now_ns=party.now_ns) == [e.Close(9, "session ended")]
+    assert party.host.core.command(Add(a_track()), now_ns=party.now_ns) == []
 
 
 def test_a_dropped_peer_is_told_why() -> None:
-    party = Party()
-    ana, ben = party.invite("Ana"), party.invite("Ben")
+    party = SessionHarness()
+    ana, ben = party.join("Ana"), party.join("Ben")
     party.run(0.1)
-    party.say(DropPeer("ana"))
+    party.command(DropPeer("ana"))
     party.run(0.1)
     assert ana.ended == e.Ended("The host has removed you from the session.", failed=True)
-    assert [peer.name for peer in party.machine.snapshot().peers] == ["Ben"]
-    party.say(DropPeer("Zoe"))
+    assert [peer.name for peer in party.host.snapshot().peers] == ["Ben"]
+    party.command(DropPeer("Zoe"))
     assert party.host.events("error")[-1].fields["message"] == "There is no peer called Zoe."
     assert ben.ended is None
 
 
 def test_a_silent_peer_is_dropped_after_five_seconds() -> None:
-    party = Party()
-    ana, ben = party.invite("Ana"), party.invite("Ben")
+    party = SessionHarness()
+    ana, ben = party.join("Ana"), party.join("Ben")
     party.run(1)
-    ana.cut = True
+    ana.cut()
     party.run(4.7)
-    assert len(party.machine.snapshot().peers) == 2
+    assert len(party.host.snapshot().peers) == 2
     party.run(0.5)
-    assert [peer.name for peer in party.machine.snapshot().peers] == ["Ben"]
+    assert [peer.name for peer in party.host.snapshot().peers] == ["Ben"]
     assert ben.ended is None
 
 
@@ -203,25 +206,25 @@ def test_heartbeats_alone_keep_a_session_alive() -> None:
 
 
 def test_a_host_that_slept_blames_nobody() -> None:
-    party = Party()
-    party.invite("Ana")
+    party = SessionHarness()
+    party.join("Ana")
     party.run(1)
     party.now_ns += 60 * SECOND
-    party.on_host(party.machine.timer)
-    assert len(party.machine.snapshot().peers) == 1
+    party.host.call(party.host.core.timer)
+    assert len(party.host.snapshot().peers) == 1
 
 
 def test_a_peer_that_slept_blames_nobody() -> None:
-    party = Party()
-    ana = party.invite("Ana")
+    party = SessionHarness()
+    ana = party.join("Ana")
     party.run(1)
-    effects = ana.machine.timer(now_ns=party.now_ns + ana.ahead_ns + 60 * SECOND)
+    effects = ana.core.timer(now_ns=ana.now_ns + 60 * SECOND)
     assert not [effect for effect in effects if isinstance(effect, e.Ended)]
 
 
 def test_a_stranger_who_says_nothing_is_closed() -> None:
-    party = Party()
-    conn = party.stranger()
+    party = SessionHarness()
+    conn = party.open_connection()
     party.run(4.9)
     assert not party.host.of(e.Close)
     party.run(0.2)
@@ -245,19 +248,19 @@ def test_a_connection_that_ends_before_joining_is_an_error() -> None:
 
 
 def test_a_crashed_peer_is_gone_at_once() -> None:
-    party = Party()
-    ana = party.invite("Ana")
+    party = SessionHarness()
+    ana = party.join("Ana")
     party.run(1)
-    party.crash(ana)
-    assert party.machine.snapshot().peers == ()
+    ana.crash()
+    assert party.host.snapshot().peers == ()
     assert party.host.events("peer_left")[0].fields["reason"] == "connection reset"
 
 
 def test_a_bulk_connection_comes_and_goes_unseen() -> None:
-    party = Party()
-    conn = party.stranger()
+    party = SessionHarness()
+    conn = party.open_connection()
     before = len(party.host.effects)
-    party.on_host(party.machine.disconnected, conn, "bulk")
+    party.host.call(party.host.core.disconnected, conn, "bulk")
     assert len(party.host.effects) == before
     party.run(6)
     assert not party.host.of(e.Close)
@@ -280,24 +283,24 @@ UNEXPECTED_BY_HOST = [
 
 @pytest.mark.parametrize("message", UNEXPECTED_BY_HOST, ids=lambda message: type(message).__name__)
 def test_a_breach_costs_the_peer_its_place_and_nobody_else(message: m.Message) -> None:
-    party = Party()
-    bad, good = party.invite("Bad"), party.invite("Good")
+    party = SessionHarness()
+    bad, good = party.join("Bad"), party.join("Good")
     party.run(0.1)
-    party.say(Add(a_track(1)))
+    party.command(Add(a_track(1)))
     party.run(1)
-    party.receive(bad.conn, message)
+    party.host.receive(bad.conn, message)
     party.run(1)
-    assert [peer.name for peer in party.machine.snapshot().peers] == ["Good"]
+    assert [peer.name for peer in party.host.snapshot().peers] == ["Good"]
     assert party.host.events("peer_left")[0].fields["reason"].startswith("It broke the protocol: ")
     assert bad.ended is not None and good.ended is None
-    party.receive(bad.conn, m.Heartbeat())
-    assert len(party.machine.snapshot().peers) == 1
+    party.host.receive(bad.conn, m.Heartbeat())
+    assert len(party.host.snapshot().peers) == 1
 
 
 def test_a_stranger_may_only_ask_to_join() -> None:
-    party = Party()
-    conn = party.stranger()
-    party.receive(conn, m.Heartbeat())
+    party = SessionHarness()
+    conn = party.open_connection()
+    party.host.receive(conn, m.Heartbeat())
     assert party.host.effects[-1] == e.Close(conn, "Heartbeat before JoinRequest")
 
 
@@ -315,18 +318,18 @@ UNEXPECTED_BY_PEER = [
 
 @pytest.mark.parametrize("message", UNEXPECTED_BY_PEER, ids=lambda message: type(message).__name__)
 def test_a_host_that_breaks_the_protocol_is_left(message: m.Message) -> None:
-    party = Party()
-    ana = party.invite("Ana")
+    party = SessionHarness()
+    ana = party.join("Ana")
     party.run(0.1)
-    party.on_guest(ana, ana.machine.received, message)
+    ana.call(ana.core.received, message)
     assert ana.ended is not None and ana.ended.failed
     assert ana.ended.reason.startswith("The host broke the protocol: ")
     assert ana.of(e.Close)
 
 
 def test_reports_come_often_at_first_and_then_once_a_second() -> None:
-    party = Party()
-    ana = party.invite("Ana")
+    party = SessionHarness()
+    ana = party.join("Ana")
 
     def reports() -> int:
         return sum(isinstance(send.message, m.PeerStatus) for send in ana.of(e.Send))
@@ -339,12 +342,12 @@ def test_reports_come_often_at_first_and_then_once_a_second() -> None:
 
 
 def test_another_device_or_latency_is_reported_at_once() -> None:
-    party = Party()
-    ana = party.invite("Ana")
+    party = SessionHarness()
+    ana = party.join("Ana")
     party.run(10.05)
     ana.output.latency_ns = 300 * MS
     party.run(0.11)
-    assert party.machine.snapshot().peers[0].output_latency_ns == 300 * MS
+    assert party.host.snapshot().peers[0].output_latency_ns == 300 * MS
     ana.output.device_name = "Bluetooth\x1b[2J"
     party.run(0.11)
     assert party.host.events("device")[-1].fields == {
@@ -353,7 +356,7 @@ def test_another_device_or_latency_is_reported_at_once() -> None:
     ana.output.timing, ana.output.dac_uncertainty_ns = "unknown", None
     party.run(0.11)
     assert party.host.events("device")[-1].fields["timing"] == "unknown"
-    seen = party.machine.snapshot().peers[0]
+    seen = party.host.snapshot().peers[0]
     assert (seen.timing, seen.dac_uncertainty_ns) == ("unknown", None)
     ana.output.device_name = None
     party.run(0.11)
@@ -361,17 +364,17 @@ def test_another_device_or_latency_is_reported_at_once() -> None:
 
 
 def test_a_peer_that_talks_without_end_is_dropped_and_a_lively_one_is_not() -> None:
-    party = Party()
-    ana, ben = party.invite("Ana"), party.invite("Ben")
+    party = SessionHarness()
+    ana, ben = party.join("Ana"), party.join("Ben")
     party.run(0.1)
     for _ in range(60):
         for _ in range(25):
-            party.receive(ben.conn, m.Heartbeat())
+            party.host.receive(ben.conn, m.Heartbeat())
         party.run(0.5)
     for _ in range(1500):
-        party.receive(ben.conn, m.Heartbeat())
+        party.host.receive(ben.conn, m.Heartbeat())
     assert not party.host.events("peer_left")
     while not party.host.events("peer_left"):
-        party.receive(ana.conn, m.Heartbeat())
+        party.host.receive(ana.conn, m.Heartbeat())
     assert party.host.events("peer_left")[0].fields["reason"] == "It broke the protocol: it talks without end."
-    assert [peer.name for peer in party.machine.snapshot().peers] == ["Ben"]
+    assert [peer.name for peer in party.host.snapshot().peers] == ["Ben"]

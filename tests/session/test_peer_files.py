@@ -11,7 +11,7 @@ from phaselock.protocol import messages as m
 from phaselock.session import effects as e
 from phaselock.session.outbox import Outbox
 from phaselock.session.peer.files import PeerFiles
-from tests.support.party import a_track
+from tests.support.simulation import a_track
 
 TRACK = a_track(1)
 START = m.FileTransferStart(

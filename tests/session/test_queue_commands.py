@@ -26,7 +26,8 @@ from phaselock.session.commands import (
     Stop,
     Without,
 )
-from tests.support.party import MS, SECOND, Guest, Party, a_track, all_follow_the_same, error, line, ready
+from tests.support.session_harness import HarnessPeer, SessionHarness, all_follow_the_same, error, line, ready
+from tests.support.simulation import MS, SECOND, SimulatedNode, a_track
 
 NEVER_NS = 10**15
 LONG_S = 60.0
@@ -36,41 +37,41 @@ def song(number: int) -> UUID:
     return a_track(number).file_id
 
 
-def rows(node: Party | Guest) -> list[int]:
-    return [row.id.int for row in node.machine.snapshot().queue]
+def rows(node: SimulatedNode) -> list[int]:
+    return [row.id.int for row in node.snapshot().queue]
 
 
-def plays(node: Party | Guest) -> int | None:
+def plays(node: SimulatedNode) -> int | None:
     """The number of the current song."""
-    now, timeline = node.machine.snapshot().now, node.machine.snapshot().timeline
+    now, timeline = node.snapshot().now, node.snapshot().timeline
     assert (now and now.id) == (timeline and timeline.file_id)
     return now.id.int if now else None
 
 
-def armed(node: Party | Guest) -> int | None:
-    then = node.machine.snapshot().then
+def armed(node: SimulatedNode) -> int | None:
+    then = node.snapshot().then
     return then.file_id.int if then else None
 
 
-def playing(tracks: int, *, seconds: float = LONG_S, number: int = 1) -> tuple[Party, list[Guest]]:
+def playing(tracks: int, *, seconds: float = LONG_S, number: int = 1) -> tuple[SessionHarness, list[HarnessPeer]]:
     """Everybody has everything and hears that song."""
     party, guests = ready(tracks=tracks, seconds=seconds)
-    party.say(Play(song(number)))
+    party.command(Play(song(number)))
     party.run(1)
     return party, guests
 
 
-def agree(party: Party, guests: list[Guest]) -> bool:
+def agree(party: SessionHarness, guests: list[HarnessPeer]) -> bool:
     """All machines know the same, and do the same."""
-    mine = party.machine.snapshot()
+    mine = party.host.snapshot()
     for guest in guests:
-        theirs = guest.machine.snapshot()
+        theirs = guest.snapshot()
         assert (theirs.queue, theirs.timeline, theirs.then) == (mine.queue, mine.timeline, mine.then)
-        assert plays(guest) == plays(party)
+        assert plays(guest) == plays(party.host)
     return all_follow_the_same(party, guests)
 
 
-def to_the_end(party: Party, seconds: float = LONG_S) -> None:
+def to_the_end(party: SessionHarness, seconds: float = LONG_S) -> None:
     """Let the current song end."""
     end_ns = line(party).session_ns_at(round(seconds * line(party).rate_hz))
     party.run((end_ns - party.now_ns) / SECOND + 0.5)
@@ -81,9 +82,9 @@ def to_the_end(party: Party, seconds: float = LONG_S) -> None:
 
 def test_a_moved_row_is_moved_for_everybody() -> None:
     party, guests = ready(tracks=4)
-    party.say(Move(song(4), 1))
+    party.command(Move(song(4), 1))
     party.run(0.1)
-    assert rows(party) == [1, 4, 2, 3] and agree(party, guests)
+    assert rows(party.host) == [1, 4, 2, 3] and agree(party, guests)
 
 
 @pytest.mark.parametrize(
@@ -91,8 +92,8 @@ def test_a_moved_row_is_moved_for_everybody() -> None:
 )
 def test_a_place_beyond_the_ends_is_the_end(to: int, order: list[int]) -> None:
     party, _ = ready(tracks=3)
-    party.say(Move(song(3), to))
-    assert rows(party) == order
+    party.command(Move(song(3), to))
+    assert rows(party.host) == order
 
 
 @pytest.mark.parametrize(
@@ -100,45 +101,45 @@ def test_a_place_beyond_the_ends_is_the_end(to: int, order: list[int]) -> None:
 )
 def test_what_comes_next_by_a_move_is_armed_anew(number: int, to: int, then: int | None) -> None:
     party, guests = playing(4)
-    assert armed(party) == 2
-    party.say(Move(song(number), to))
+    assert armed(party.host) == 2
+    party.command(Move(song(number), to))
     party.run(0.1)
-    assert plays(party) == 1 and armed(party) == then and agree(party, guests)
+    assert plays(party.host) == 1 and armed(party.host) == then and agree(party, guests)
     end_ns = line(party).session_ns_at(a_track(1).frames)
     to_the_end(party)
-    assert plays(party) == then and agree(party, guests)
+    assert plays(party.host) == then and agree(party, guests)
     if then:
         assert line(party).start_session_ns == end_ns
 
 
 def test_a_move_that_changes_nothing_is_told_to_nobody() -> None:
     party, (ana, _) = playing(3)
-    count = len(ana.got)
-    party.say(Move(song(2), 1), Move(song(3), 99))
+    count = len(ana.received)
+    party.command(Move(song(2), 1), Move(song(3), 99))
     party.run(0.1)
-    assert {type(message) for message in ana.got[count:]} <= {m.Heartbeat}
+    assert {type(message) for message in ana.received[count:]} <= {m.Heartbeat}
 
 
 def test_a_track_before_the_current_one_is_not_played_by_itself() -> None:
     party, _ = playing(3, seconds=5, number=2)
-    party.say(Move(song(3), 0))
+    party.command(Move(song(3), 0))
     party.run(10)
-    assert plays(party) is None
-    assert [row.status for row in party.machine.snapshot().queue] == [
+    assert plays(party.host) is None
+    assert [row.status for row in party.host.snapshot().queue] == [
         ItemStatus.READY, ItemStatus.READY, ItemStatus.PLAYED,
     ]  # fmt: skip
 
 
 def test_a_move_while_paused_arms_nothing_until_the_resume() -> None:
     party, guests = playing(3)
-    party.say(Pause())
+    party.command(Pause())
     party.run(1)
-    party.say(Move(song(3), 1))
+    party.command(Move(song(3), 1))
     party.run(1)
-    assert armed(party) is None and agree(party, guests)
-    party.say(Resume())
+    assert armed(party.host) is None and agree(party, guests)
+    party.command(Resume())
     party.run(0.1)
-    assert armed(party) == 3 and agree(party, guests)
+    assert armed(party.host) == 3 and agree(party, guests)
 
 
 # -- removing ----------------------------------------------------------------------------------------------------------
@@ -146,27 +147,27 @@ def test_a_move_while_paused_arms_nothing_until_the_resume() -> None:
 
 def test_a_removed_row_is_gone_for_everybody() -> None:
     party, guests = ready(tracks=3)
-    party.say(Remove(song(2)))
+    party.command(Remove(song(2)))
     party.run(0.1)
-    assert rows(party) == [1, 3] and agree(party, guests)
+    assert rows(party.host) == [1, 3] and agree(party, guests)
 
 
 def test_removing_the_armed_track_arms_the_one_behind_it() -> None:
     party, guests = playing(3)
-    party.say(Remove(song(2)))
+    party.command(Remove(song(2)))
     party.run(0.1)
-    assert armed(party) == 3 and agree(party, guests)
+    assert armed(party.host) == 3 and agree(party, guests)
     to_the_end(party)
-    assert plays(party) == 3 and agree(party, guests)
+    assert plays(party.host) == 3 and agree(party, guests)
 
 
 def test_removing_the_last_track_disarms_it() -> None:
     party, guests = playing(2)
-    party.say(Remove(song(2)))
+    party.command(Remove(song(2)))
     party.run(0.1)
-    assert armed(party) is None and agree(party, guests)
+    assert armed(party.host) is None and agree(party, guests)
     to_the_end(party)
-    assert plays(party) is None and agree(party, guests)
+    assert plays(party.host) is None and agree(party, guests)
     assert len(guests[0].events("track_ended")) == 1
 
 
@@ -179,101 +180,101 @@ def test_what_comes_too_late_to_be_told_to_all_changes_the_seam_no_more(change: 
     party, guests = playing(3, seconds=8)
     end_ns = line(party).session_ns_at(a_track(1, 8).frames)
     party.run((end_ns - 60 * MS - party.now_ns) / SECOND)
-    party.say(change)
+    party.command(change)
     party.run(0.2)
-    assert plays(party) == 2 and line(party).start_session_ns == end_ns
+    assert plays(party.host) == 2 and line(party).start_session_ns == end_ns
     assert agree(party, guests)
     party.run(1)
-    assert armed(party) == after and agree(party, guests)
+    assert armed(party.host) == after and agree(party, guests)
 
 
 def test_the_playing_track_plays_to_its_end_though_it_is_removed() -> None:
     party, guests = playing(3)
     before = line(party)
-    party.say(Remove(song(1)))
+    party.command(Remove(song(1)))
     party.run(1)
-    assert rows(party) == [2, 3] and line(party) == before and armed(party) == 2
+    assert rows(party.host) == [2, 3] and line(party) == before and armed(party.host) == 2
     assert agree(party, guests)
-    for node in (party, *guests):
-        now = node.machine.snapshot().now
+    for node in (party.host, *guests):
+        now = node.snapshot().now
         assert now is not None and (now.file_name, now.status) == ("song 1.mp3", ItemStatus.PLAYING)
     assert not any(guest.of(e.CancelFetch) for guest in guests)
     to_the_end(party)
-    assert plays(party) == 2 and rows(party) == [2, 3] and agree(party, guests)
-    assert song(1) not in [entry.track.file_id for entry in party.machine._transport.queue.entries]
+    assert plays(party.host) == 2 and rows(party.host) == [2, 3] and agree(party, guests)
+    assert song(1) not in [entry.track.file_id for entry in party.host.core._transport.queue.entries]
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
 def test_the_one_behind_a_removed_playing_track_follows_it_wherever_it_was(number: int) -> None:
     party, guests = playing(3, number=number)
-    party.say(Remove(song(number)))
+    party.command(Remove(song(number)))
     to_the_end(party)
-    assert plays(party) == {1: 2, 2: 3, 3: None}[number] and agree(party, guests)
+    assert plays(party.host) == {1: 2, 2: 3, 3: None}[number] and agree(party, guests)
 
 
 def test_a_newcomer_gets_the_removed_track_that_plays() -> None:
     party, guests = playing(2)
-    party.say(Remove(song(1)))
+    party.command(Remove(song(1)))
     party.run(1)
-    late = party.invite("Late")
+    late = party.join("Late")
     party.run(1)
     assert [fetch.track.file_id.int for fetch in late.fetches] == [1, 2]
     assert agree(party, [*guests, late])
     party.run(1)
-    assert party.machine.snapshot().peers[2].waited_for
+    assert party.host.snapshot().peers[2].waited_for
 
 
 def test_a_removed_track_can_be_paused_sought_and_resumed() -> None:
     party, guests = playing(2)
-    party.say(Remove(song(1)))
+    party.command(Remove(song(1)))
     party.run(1)
     for command in (Pause(), Seek(20), Resume()):
-        party.say(command)
+        party.command(command)
         party.run(1)
-        assert plays(party) == 1 and agree(party, guests)
-    assert armed(party) == 2
-    party.say(Stop())
+        assert plays(party.host) == 1 and agree(party, guests)
+    assert armed(party.host) == 2
+    party.command(Stop())
     party.run(1)
-    assert plays(party) is None and agree(party, guests)
-    party.say(Play())
+    assert plays(party.host) is None and agree(party, guests)
+    party.command(Play())
     party.run(1)
-    assert plays(party) == 2 and agree(party, guests)
+    assert plays(party.host) == 2 and agree(party, guests)
 
 
 def test_removing_everything_while_it_plays_ends_with_the_track() -> None:
     party, guests = playing(2)
-    party.say(Remove(song(1)), Remove(song(2)))
+    party.command(Remove(song(1)), Remove(song(2)))
     party.run(1)
-    assert rows(party) == [] and plays(party) == 1 and armed(party) is None and agree(party, guests)
+    assert rows(party.host) == [] and plays(party.host) == 1 and armed(party.host) is None and agree(party, guests)
     to_the_end(party)
-    assert plays(party) is None and agree(party, guests)
-    party.say(Play())
-    assert error(party) == "There is nothing to play."
-    party.say(Add(a_track(9)))
+    assert plays(party.host) is None and agree(party, guests)
+    party.command(Play())
+    assert error(party.host) == "There is nothing to play."
+    party.command(Add(a_track(9)))
     party.run(1)
-    party.say(Play())
-    assert plays(party) == 9
+    party.command(Play())
+    assert plays(party.host) == 9
 
 
 def test_a_removed_track_that_is_waited_for_gives_way_to_the_next() -> None:
     party, guests = playing(1)
-    guests[0].fetch_ns = NEVER_NS
-    party.say(Add(a_track(2)), Add(a_track(3)), Next())
+    guests[0].transfer_ns = NEVER_NS
+    party.command(Add(a_track(2)), Add(a_track(3)), Next())
     party.run(1)
-    assert (waiting := party.machine.snapshot().waiting_for) and waiting.id.int == 2
-    party.say(Remove(song(2)))
-    assert (waiting := party.machine.snapshot().waiting_for) and waiting.id.int == 3
-    party.say(Remove(song(3)))
-    assert party.machine.snapshot().waiting_for is None
+    assert (waiting := party.host.snapshot().waiting_for) and waiting.id.int == 2
+    party.command(Remove(song(2)))
+    assert (waiting := party.host.snapshot().waiting_for) and waiting.id.int == 3
+    party.command(Remove(song(3)))
+    assert party.host.snapshot().waiting_for is None
     to_the_end(party)
-    assert plays(party) is None and agree(party, guests)
+    assert plays(party.host) is None and agree(party, guests)
 
 
 def test_what_was_removed_is_started_by_nothing() -> None:
     party, guests = ready(tracks=3)
-    party.say(Remove(song(1)), Play())
+    party.command(Remove(song(1)), Play())
     party.run(1)
-    assert plays(party) == 2 and agree(party, guests)
+    assert plays(party.host) == 2 and agree(party, guests)
 
 
 # -- playing a row -----------------------------------------------------------------------------------------------------
@@ -286,83 +287,83 @@ def test_what_was_removed_is_started_by_nothing() -> None:
 def test_any_row_can_be_played_at_any_time(number: int, before: tuple[HostCommand, ...]) -> None:
     party, guests = ready(tracks=3)
     for command in before:
-        party.say(command)
+        party.command(command)
         party.run(1)
-    party.say(Play(song(number)))
+    party.command(Play(song(number)))
     party.run(0.1)
-    assert plays(party) == number and line(party).anchor_frame == 0
+    assert plays(party.host) == number and line(party).anchor_frame == 0
     assert line(party).start_session_ns > party.now_ns - 100 * MS and line(party).stop_session_ns is None
-    assert armed(party) == (number + 1 if number < 3 else None) and agree(party, guests)
+    assert armed(party.host) == (number + 1 if number < 3 else None) and agree(party, guests)
 
 
 def test_the_row_that_was_left_counts_as_played_and_the_one_that_comes_does_not() -> None:
     party, _ = playing(3)
-    party.say(Play(song(3)))
+    party.command(Play(song(3)))
     party.run(0.1)
     statuses = [ItemStatus.PLAYED, ItemStatus.READY, ItemStatus.PLAYING]
-    assert [row.status for row in party.machine.snapshot().queue] == statuses
-    party.say(Play(song(1)))
+    assert [row.status for row in party.host.snapshot().queue] == statuses
+    party.command(Play(song(1)))
     party.run(0.1)
     statuses = [ItemStatus.PLAYING, ItemStatus.READY, ItemStatus.PLAYED]
-    assert [row.status for row in party.machine.snapshot().queue] == statuses
+    assert [row.status for row in party.host.snapshot().queue] == statuses
 
 
 def test_a_row_that_is_not_ready_is_waited_for_while_the_current_one_plays_on() -> None:
     party, guests = playing(2)
-    guests[0].fetch_ns = 5 * SECOND
-    party.say(Add(a_track(3)))
+    guests[0].transfer_ns = 5 * SECOND
+    party.command(Add(a_track(3)))
     party.run(0.1)
     before = line(party)
-    party.say(Play(song(3)))
+    party.command(Play(song(3)))
     party.run(1)
     assert line(party) == before
     assert party.host.events("warning")[-1].fields["peers"] == ["Ana"]
     party.run(5)
-    assert plays(party) == 3 and agree(party, guests)
+    assert plays(party.host) == 3 and agree(party, guests)
 
 
 def test_a_row_that_is_not_ready_is_refused_while_nothing_plays() -> None:
     party, guests = ready(tracks=1)
-    guests[0].fetch_ns = NEVER_NS
-    party.say(Add(a_track(2)))
+    guests[0].transfer_ns = NEVER_NS
+    party.command(Add(a_track(2)))
     party.run(0.1)
-    party.say(Play(song(2)))
-    assert error(party) == "Waiting for all peers to receive the file." and plays(party) is None
-    party.say(Play(song(1)))
-    assert plays(party) == 1
+    party.command(Play(song(2)))
+    assert error(party.host) == "Waiting for all peers to receive the file." and plays(party.host) is None
+    party.command(Play(song(1)))
+    assert plays(party.host) == 1
 
 
 def test_another_choice_takes_the_place_of_what_is_waited_for() -> None:
     party, guests = playing(3)
-    guests[0].fetch_ns = NEVER_NS
-    party.say(Add(a_track(4)))
+    guests[0].transfer_ns = NEVER_NS
+    party.command(Add(a_track(4)))
     party.run(0.1)
-    party.say(Play(song(4)))
-    party.say(Play(song(2)))
+    party.command(Play(song(4)))
+    party.command(Play(song(2)))
     party.run(0.1)
-    assert plays(party) == 2 and party.machine.snapshot().waiting_for is None and agree(party, guests)
+    assert plays(party.host) == 2 and party.host.snapshot().waiting_for is None and agree(party, guests)
 
 
 def test_going_on_without_the_peer_that_is_waited_for_starts_it() -> None:
     party, guests = playing(1)
-    guests[0].fetch_ns = NEVER_NS
-    party.say(Add(a_track(2)), Next())
+    guests[0].transfer_ns = NEVER_NS
+    party.command(Add(a_track(2)), Next())
     party.run(1)
-    assert plays(party) == 1
-    party.say(Without("Ana"))
+    assert plays(party.host) == 1
+    party.command(Without("Ana"))
     party.run(0.1)
-    assert plays(party) == 2 and guests[1].following == party.host.following
+    assert plays(party.host) == 2 and guests[1].following == party.host.following
 
 
 @pytest.mark.parametrize("command", [Play(song(9)), Move(song(9), 0), Remove(song(9))], ids=["play", "move", "remove"])
 def test_a_row_that_is_not_there(command: HostCommand) -> None:
     party, guests = playing(2)
-    before = party.machine.snapshot()
-    party.say(command)
-    assert error(party) == "There is no such track in the queue."
-    assert party.machine.snapshot() == before
-    party.say(Remove(song(1)), command, type(command)(song(1), *([0] if isinstance(command, Move) else [])))
-    assert error(party) == "There is no such track in the queue."
+    before = party.host.snapshot()
+    party.command(command)
+    assert error(party.host) == "There is no such track in the queue."
+    assert party.host.snapshot() == before
+    party.command(Remove(song(1)), command, type(command)(song(1), *([0] if isinstance(command, Move) else [])))
+    assert error(party.host) == "There is no such track in the queue."
 
 
 # -- next and previous -------------------------------------------------------------------------------------------------
@@ -371,78 +372,78 @@ def test_a_row_that_is_not_there(command: HostCommand) -> None:
 def test_next_goes_through_the_queue_to_its_end() -> None:
     party, guests = playing(3)
     for number in (2, 3):
-        party.say(Next())
+        party.command(Next())
         party.run(1)
-        assert plays(party) == number and agree(party, guests)
-    party.say(Next())
-    assert error(party) == "There is no next track." and plays(party) == 3
+        assert plays(party.host) == number and agree(party, guests)
+    party.command(Next())
+    assert error(party.host) == "There is no next track." and plays(party.host) == 3
 
 
 def test_next_out_of_a_pause_plays() -> None:
     party, guests = playing(2)
-    party.say(Pause())
+    party.command(Pause())
     party.run(1)
-    party.say(Next())
+    party.command(Next())
     party.run(1)
-    assert plays(party) == 2 and line(party).stop_session_ns is None and agree(party, guests)
+    assert plays(party.host) == 2 and line(party).stop_session_ns is None and agree(party, guests)
 
 
 def test_next_after_a_removed_playing_track_is_the_one_behind_its_place() -> None:
     party, guests = playing(3, number=2)
-    party.say(Remove(song(2)), Next())
+    party.command(Remove(song(2)), Next())
     party.run(1)
-    assert plays(party) == 3 and rows(party) == [1, 3] and agree(party, guests)
+    assert plays(party.host) == 3 and rows(party.host) == [1, 3] and agree(party, guests)
 
 
 def test_next_twice_skips_one_that_is_waited_for() -> None:
     party, guests = playing(1)
-    guests[0].fetch_ns = NEVER_NS
-    party.say(Add(a_track(2)), Add(a_track(3)))
+    guests[0].transfer_ns = NEVER_NS
+    party.command(Add(a_track(2)), Add(a_track(3)))
     party.run(0.1)
-    party.on_guest(guests[0], guests[0].machine.file_ready, song(3))
+    guests[0].call(guests[0].core.file_ready, song(3))
     party.run(0.1)
-    party.say(Next())
-    assert plays(party) == 1
-    party.say(Next())
+    party.command(Next())
+    assert plays(party.host) == 1
+    party.command(Next())
     party.run(0.1)
-    assert plays(party) == 3 and agree(party, guests)
+    assert plays(party.host) == 3 and agree(party, guests)
 
 
 @pytest.mark.parametrize(("played_s", "expected"), [(0.5, 1), (2.5, 1), (3.5, 2), (30, 2)])
 def test_previous_is_the_beginning_or_within_the_first_seconds_the_track_before(played_s: float, expected: int) -> None:
     party, guests = ready(tracks=3)
-    party.say(Play(song(2)))
+    party.command(Play(song(2)))
     party.run(0.15 + played_s)
-    party.say(Previous())
+    party.command(Previous())
     party.run(0.1)
-    assert plays(party) == expected and line(party).anchor_frame == 0 and agree(party, guests)
-    assert armed(party) == expected + 1
+    assert plays(party.host) == expected and line(party).anchor_frame == 0 and agree(party, guests)
+    assert armed(party.host) == expected + 1
 
 
 def test_previous_of_the_first_track_is_its_beginning() -> None:
     party, guests = playing(2)
-    party.say(Previous())
+    party.command(Previous())
     party.run(0.1)
-    assert plays(party) == 1 and line(party).start_session_ns > party.now_ns - 100 * MS and agree(party, guests)
+    assert plays(party.host) == 1 and line(party).start_session_ns > party.now_ns - 100 * MS and agree(party, guests)
 
 
 def test_previous_of_a_paused_track_stays_paused() -> None:
     party, guests = playing(3, number=2)
     party.run(10)
-    party.say(Pause())
+    party.command(Pause())
     party.run(1)
-    party.say(Previous())
+    party.command(Previous())
     party.run(1)
     paused = line(party)
-    assert plays(party) == 2 and paused.stop_session_ns == paused.start_session_ns and paused.anchor_frame == 0
+    assert plays(party.host) == 2 and paused.stop_session_ns == paused.start_session_ns and paused.anchor_frame == 0
     assert agree(party, guests)
 
 
 @pytest.mark.parametrize("command", [Next(), Previous()], ids=["next", "previous"])
 def test_nothing_to_go_from(command: HostCommand) -> None:
     party, _ = ready(tracks=2)
-    party.say(command)
-    assert error(party) == "Nothing is playing."
+    party.command(command)
+    assert error(party.host) == "Nothing is playing."
 
 
 # -- telling everybody -------------------------------------------------------------------------------------------------
@@ -456,44 +457,44 @@ def test_every_change_of_the_queue_is_told_to_everybody_with_its_number() -> Non
     changes = (Add(a_track(4)), [1, 2, 3, 4]), (Move(song(4), 0), [4, 1, 2, 3]), (Remove(song(2)), [4, 1, 3])
     for command, order in changes:
         counts = [len(guest.told(m.QueueUpdate)) for guest in guests]
-        party.say(command)
+        party.command(command)
         party.run(0.5)
         for guest, count in zip(guests, counts, strict=True):
             updates = guest.told(m.QueueUpdate)
             assert len(updates) > count and updates[-1].revision > updates[count - 1].revision
             assert [row.id.int for row in updates[-1].queue] == order == rows(guest)
-    assert rows(party) == [4, 1, 3] and agree(party, guests)
+    assert rows(party.host) == [4, 1, 3] and agree(party, guests)
     assert [event.fields["revision"] for event in party.host.events("queue")] == [
         update.revision for update in guests[0].told(m.QueueUpdate)
     ]
 
 
 def test_titles_and_artists_travel_with_the_rows_and_the_files() -> None:
-    party = Party()
-    ana = party.invite("Ana")
+    party = SessionHarness()
+    ana = party.join("Ana")
     party.run(0.1)
-    party.say(Add(a_track(title="Blue\x07 Moon", artist="  The \u202eBand ")))
+    party.command(Add(a_track(title="Blue\x07 Moon", artist="  The \u202eBand ")))
     party.run(1)
-    row, track = ana.machine.snapshot().queue[0], ana.fetches[0].track
+    row, track = ana.snapshot().queue[0], ana.fetches[0].track
     assert (row.title, row.artist) == ("Blue Moon", "The Band") == (track.title, track.artist)
     assert ana.events("queue")[-1].fields["queue"][0]["title"] == "Blue Moon"  # type: ignore[index]
 
 
 def test_a_long_queue_is_told_at_a_limited_rate_and_its_last_state_always_arrives() -> None:
-    party = Party()
-    party.say(*(Add(a_track(number)) for number in range(1, 501)))
-    ana = party.invite("Ana")
-    ana.fetch_ns = NEVER_NS
+    party = SessionHarness()
+    party.command(*(Add(a_track(number)) for number in range(1, 501)))
+    ana = party.join("Ana")
+    ana.transfer_ns = NEVER_NS
     party.run(2)
     count, begun_ns = len(ana.told(m.QueueUpdate)), party.now_ns
     for number in range(100):
-        party.say(Move(song(500 - number), 0))
+        party.command(Move(song(500 - number), 0))
         party.run(0.01)
     told, took_s = len(ana.told(m.QueueUpdate)) - count, (party.now_ns - begun_ns) / SECOND
     assert told <= took_s / 0.2 + 1  # half a millisecond for each of 400 rows
     party.run(0.3)
-    assert rows(ana) == rows(party) and rows(ana)[0] == 401
-    party.say(Move(song(1), 0))
+    assert rows(ana) == rows(party.host) and rows(ana)[0] == 401
+    party.command(Move(song(1), 0))
     party.run(0.01)
     assert rows(ana)[0] == 1  # a single change is told at once
 
@@ -502,7 +503,7 @@ def test_a_short_queue_is_told_for_every_change() -> None:
     party, (ana, _) = ready(tracks=4)
     count = len(ana.told(m.QueueUpdate))
     for place in (3, 2, 1, 0) * 5:
-        party.say(Move(song(4), place))
+        party.command(Move(song(4), place))
     party.run(0.1)
     assert len(ana.told(m.QueueUpdate)) - count >= 19
 
@@ -511,7 +512,7 @@ def test_a_short_queue_is_told_for_every_change() -> None:
 def test_a_status_is_one_for_all(number: int) -> None:
     party, guests = playing(3, seconds=8)
     party.run(8.0 * (number - 1))
-    statuses = [row.status for row in party.machine.snapshot().queue]
+    statuses = [row.status for row in party.host.snapshot().queue]
     assert statuses == [ItemStatus.PLAYED] * (number - 1) + [ItemStatus.PLAYING] + [ItemStatus.READY] * (3 - number)
     assert agree(party, guests)
 
@@ -521,23 +522,23 @@ def test_a_status_is_one_for_all(number: int) -> None:
 
 def test_after_the_last_track_comes_the_first_one_again() -> None:
     party, guests = ready("Ana", "Ben", tracks=2, seconds=10.0)
-    party.say(Repeat(True), Play())
+    party.command(Repeat(True), Play())
     party.run(16)
-    then = party.machine.snapshot().then
+    then = party.host.snapshot().then
     assert then is not None and then.file_id == a_track(1).file_id  # armed behind the last one, without a gap
     party.run(6)
     assert all_follow_the_same(party, list(guests))
     assert [event.fields["file_name"] for event in party.host.events("playing")] == [
         "song 1.mp3", "song 2.mp3", "song 1.mp3",
     ]  # fmt: skip
-    party.say(Repeat(False))
+    party.command(Repeat(False))
     party.run(30)
-    assert party.machine.snapshot().timeline is None
+    assert party.host.snapshot().timeline is None
 
 
 def test_the_only_track_begins_again_once_it_has_ended() -> None:
     party, guests = ready("Ana", tracks=1, seconds=5.0)
-    party.say(Repeat(True), Play())
+    party.command(Repeat(True), Play())
     party.run(12)
     assert len(party.host.events("playing")) >= 2
     assert all_follow_the_same(party, list(guests))
@@ -545,28 +546,28 @@ def test_the_only_track_begins_again_once_it_has_ended() -> None:
 
 def test_another_order_arms_another_track() -> None:
     party, guests = ready("Ana", "Ben", tracks=3, seconds=10.0)
-    party.say(Play())
+    party.command(Play())
     party.run(3)
-    party.say(Arrange((a_track(1).file_id, a_track(3).file_id, a_track(2).file_id)))
+    party.command(Arrange((a_track(1).file_id, a_track(3).file_id, a_track(2).file_id)))
     party.run(1)
-    then = party.machine.snapshot().then
+    then = party.host.snapshot().then
     assert then is not None and then.file_id == a_track(3).file_id
-    assert all(guest.machine.snapshot().then == then for guest in guests)
+    assert all(guest.snapshot().then == then for guest in guests)
 
 
 def test_a_removal_is_undone_also_of_the_track_that_plays() -> None:
     party, guests = ready("Ana", tracks=3, seconds=10.0)
-    party.say(Play())
+    party.command(Play())
     party.run(1)
     for number in (1, 2):
-        party.say(Remove(a_track(number).file_id))
+        party.command(Remove(a_track(number).file_id))
         party.run(0.5)
-        party.say(Restore(a_track(number).file_id))
+        party.command(Restore(a_track(number).file_id))
         party.run(0.5)
-        assert [item.id.int for item in party.machine.snapshot().queue] == [1, 2, 3]
-    party.say(Restore(a_track(1).file_id))
-    assert error(party) == "There is no such track in the queue."
+        assert [item.id.int for item in party.host.snapshot().queue] == [1, 2, 3]
+    party.command(Restore(a_track(1).file_id))
+    assert error(party.host) == "There is no such track in the queue."
     party.run(10)
-    assert party.machine.snapshot().now.id == a_track(2).file_id
+    assert party.host.snapshot().now.id == a_track(2).file_id
     assert all_follow_the_same(party, list(guests))
-    assert guests[0].machine.snapshot().queue == party.machine.snapshot().queue
+    assert guests[0].snapshot().queue == party.host.snapshot().queue

@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.clock import VirtualClock
+from tests.support.virtual_clock import VirtualClock
 
 SECOND = 10**9
 

@@ -11,10 +11,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from phaselock.session.commands import Autoplay, Pause, Resume, Seek
-from tests.support.ear import NEVER_US
+from phaselock.session.commands import Add, Autoplay, Pause, Resume, Seek
+from tests.support.audio_simulation import AudioSimulation, MachineSpec, compass_track
 from tests.support.exchanges import WAN, WIFI, WIRED, Leg, Link
-from tests.support.world import Machine, World, a_track
+from tests.support.phase_meter import MAX_APART_US
 
 SONG_S = 12.0
 
@@ -23,7 +23,7 @@ SONG_S = 12.0
 class Scenario:
     """Machines, the host first, and limits in microseconds: for every start, for 95 % of the playing, for all of it."""
 
-    machines: tuple[Machine, ...]
+    machines: tuple[MachineSpec, ...]
     start_us: float
     p95_us: float
     max_us: float
@@ -31,16 +31,16 @@ class Scenario:
     """How long after the others a machine may begin; then in phase."""
 
 
-def on(link: Link, **rest: float) -> tuple[Machine, ...]:
+def on(link: Link, **rest: float) -> tuple[MachineSpec, ...]:
     """Three like machines."""
-    return (Machine(link=link, **rest),) * 3
+    return (MachineSpec(link=link, **rest),) * 3
 
 
 def lossy(link: Link, loss: float) -> Link:
     return Link(dataclasses.replace(link.up, loss=loss), dataclasses.replace(link.down, loss=loss))
 
 
-PLAIN = Machine()
+PLAIN = MachineSpec()
 SLOW_DOWN = Link(Leg(1000, 300), Leg(4000, 300))
 JITTERY_DOWN = Link(Leg(1000, 50), Leg(1000, 3000))
 
@@ -48,9 +48,9 @@ SCENARIOS = {
     "wired": Scenario(on(WIRED), 30, 15, 30),
     "skew": Scenario(
         (
-            Machine(clock_ppm=100, card_ppm=-100),
-            Machine(clock_ppm=-100, card_ppm=100),
-            Machine(clock_ppm=-60, card_ppm=-100),
+            MachineSpec(clock_ppm=100, card_ppm=-100),
+            MachineSpec(clock_ppm=-100, card_ppm=100),
+            MachineSpec(clock_ppm=-60, card_ppm=-100),
         ),
         30,
         15,
@@ -58,9 +58,9 @@ SCENARIOS = {
     ),
     "mixed": Scenario(
         (
-            Machine(block_frames=240, latency_ms=30),
-            Machine(block_frames=120, latency_ms=250, card_hz=32000),
-            Machine(block_frames=512, latency_ms=60, late_us=150),
+            MachineSpec(block_frames=240, latency_ms=30),
+            MachineSpec(block_frames=120, latency_ms=250, card_hz=32000),
+            MachineSpec(block_frames=512, latency_ms=60, late_us=150),
         ),
         30,
         15,
@@ -72,7 +72,7 @@ SCENARIOS = {
     # A command that is lost comes too late for the common start.
     "5 % loss": Scenario(on(lossy(WIRED, 0.05)), 30, 15, 30, late_s=0.7),
     "5 % loss, wifi": Scenario(on(lossy(WIFI, 0.05)), 200, 120, 200, late_s=0.7),
-    "jitter on the way back only": Scenario((PLAIN, Machine(link=JITTERY_DOWN), PLAIN), 100, 60, 100),
+    "jitter on the way back only": Scenario((PLAIN, MachineSpec(link=JITTERY_DOWN), PLAIN), 100, 60, 100),
 }
 
 
@@ -80,25 +80,27 @@ class Heard:
     """A scenario played, and what the ear says."""
 
     def __init__(
-        self, machines: tuple[Machine, ...], seed: int, song_s: float = SONG_S, never_us: float = NEVER_US
+        self, machines: tuple[MachineSpec, ...], seed: int, song_s: float = SONG_S, max_apart_us: float = MAX_APART_US
     ) -> None:
-        self.world = world = World(*machines, seed=seed)
-        world.host.add(a_track())
-        world.host.say(Autoplay(len(machines) - 1))
-        world.run_until(lambda: bool(world.host.heard_of("playing")))
+        self.world = world = AudioSimulation(*machines, seed=seed)
+        world.host.command(Add(compass_track()))
+        world.host.command(Autoplay(len(machines) - 1))
+        world.run_until(lambda: bool(world.host.events("playing")))
         world.run(song_s)
         # To another angle of the compass, so that a machine left behind is heard.
         for command, after_s in ((Pause(), 1.5), (Resume(), 3.0), (Seek(100.13), 3.0)):
-            world.host.say(command)
+            world.host.command(command)
             world.run(after_s)
-        begun, ear = world.begun_s(), world.ear()
-        self.late_s, self.starts_us = zip(*(ear.start(at_s, never_us=never_us) for at_s in begun), strict=True)
+        begun, meter = world.start_times_s(), world.meter()
+        self.late_s, self.starts_us = zip(
+            *(meter.start(at_s, max_apart_us=max_apart_us) for at_s in begun), strict=True
+        )
         ends = [*begun[1:], world.now_s]
         spans = [(at_s + late_s, end_s) for at_s, late_s, end_s in zip(begun, self.late_s, ends, strict=True)]
-        self.apart_us = np.concatenate([ear.apart_us(*span)[1] for span in spans])
+        self.apart_us = np.concatenate([meter.apart_us(*span)[1] for span in spans])
         self.p95_us, self.max_us = float(np.percentile(self.apart_us, 95)), float(self.apart_us.max())
-        self.silences = [[s for span in spans for s in record.silences(*span)] for record in ear.records]
-        self.underruns = sum(node.engine.status().underruns for node in world.nodes)
+        self.silences = [[s for span in spans for s in capture.silences(*span)] for capture in meter.captures]
+        self.underruns = sum(node.output.engine.status().underruns for node in world.nodes)
         starts = " ".join(f"{us:.1f}" for us in self.starts_us)
         print(f"starts {starts} us, playing p95 {self.p95_us:.1f} max {self.max_us:.1f} us; after {begun[0]:.1f} s")
 
@@ -131,11 +133,11 @@ def test_in_phase_for_longer(name: str, seed: int) -> None:
 def test_no_filter_can_see_a_fixed_difference_of_the_two_ways(forward_ms: int) -> None:
     """Half of it is the error, and it is the same all the time."""
     uneven = Link(Leg(1000 * forward_ms, 50), Leg(1000 * (5 - forward_ms), 50))
-    heard = Heard((PLAIN, Machine(link=uneven)), seed=1, never_us=2000)
+    heard = Heard((PLAIN, MachineSpec(link=uneven)), seed=1, max_apart_us=2000)
     half_us = 1500
     assert half_us - 60 < heard.apart_us.min() <= heard.apart_us.max() < half_us + 60
 
 
 def test_the_ear_hears_what_the_machines_cannot_know() -> None:
-    heard = Heard((PLAIN, Machine(untold_us=300), PLAIN), seed=1, song_s=3.0)
+    heard = Heard((PLAIN, MachineSpec(hidden_latency_us=300), PLAIN), seed=1, song_s=3.0)
     assert 280 < heard.p95_us < 320

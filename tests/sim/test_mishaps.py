@@ -7,67 +7,68 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from phaselock.session.commands import Autoplay
+from phaselock.session.commands import Add, Autoplay
+from tests.support.audio_simulation import AudioSimulation, MachineSpec, compass_track
 from tests.support.exchanges import WIFI, WIRED, Link
-from tests.support.world import MS, SECOND, Machine, Node, World, a_track
+from tests.support.simulation import MS, SECOND, SimulatedNode
 
 IN_PHASE_US = 60.0
 
 
-def playing(*machines: Machine, seed: int = 1, song_s: float = 8.0) -> World:
+def playing(*machines: MachineSpec, seed: int = 1, song_s: float = 8.0) -> AudioSimulation:
     """A session in the middle of a song."""
-    world = World(*machines or (Machine(),) * 3, seed=seed)
-    world.host.add(a_track())
-    world.host.say(Autoplay(len(world.peers)))
-    world.run_until(lambda: bool(world.host.heard_of("playing")))
+    world = AudioSimulation(*machines or (MachineSpec(),) * 3, seed=seed)
+    world.host.command(Add(compass_track()))
+    world.host.command(Autoplay(len(world.peers)))
+    world.run_until(lambda: bool(world.host.events("playing")))
     world.run(song_s)
     return world
 
 
-def check_others(world: World, but: Node, since_s: float) -> None:
+def check_others(world: AudioSimulation, but: SimulatedNode, since_s: float) -> None:
     """All others played on as if nothing had happened."""
-    ear = world.ear(*(node for node in world.nodes if node is not but))
-    times, apart = ear.apart_us(since_s, world.now_s - 0.1)
+    meter = world.meter(*(node for node in world.nodes if node is not but))
+    times, apart = meter.apart_us(since_s, world.now_s - 0.1)
     assert apart.max() < IN_PHASE_US
-    assert not any(record.silences(since_s, world.now_s - 0.1) for record in ear.records)
+    assert not any(capture.silences(since_s, world.now_s - 0.1) for capture in meter.captures)
 
 
-def back_s(world: World, since_s: float, limit_us: float = IN_PHASE_US) -> float:
+def back_s(world: AudioSimulation, since_s: float, limit_us: float = IN_PHASE_US) -> float:
     """How long it took until all were in phase for good."""
-    took_s = world.ear().back_in_phase_s(since_s, world.now_s - 0.1, limit_us)
+    took_s = world.meter().back_in_phase_s(since_s, world.now_s - 0.1, limit_us)
     print(f"in phase after {took_s:.2f} s")
     return took_s
 
 
-def step(by_ms: float) -> Callable[[Node], None]:
-    return lambda node: node.clock.step(node.world.now_ns, round(by_ms * MS))
+def step(by_ms: float) -> Callable[[SimulatedNode], None]:
+    return lambda node: node.clock.step(node.simulation.now_ns, round(by_ms * MS))
 
 
-def stand_still(seconds: float) -> Callable[[Node], None]:
-    return lambda node: node.clock.stand_still(node.world.now_ns, round(seconds * SECOND))
+def stand_still(seconds: float) -> Callable[[SimulatedNode], None]:
+    return lambda node: node.clock.stand_still(node.simulation.now_ns, round(seconds * SECOND))
 
 
-def sleep(seconds: float) -> Callable[[Node], None]:
+def sleep(seconds: float) -> Callable[[SimulatedNode], None]:
     """As a laptop does, its monotonic clock with it."""
 
-    def happen(node: Node) -> None:
+    def happen(node: SimulatedNode) -> None:
         node.stall(seconds)
-        node.clock.stand_still(node.world.now_ns, round(seconds * SECOND))
+        node.clock.stand_still(node.simulation.now_ns, round(seconds * SECOND))
 
     return happen
 
 
-def stall(seconds: float) -> Callable[[Node], None]:
+def stall(seconds: float) -> Callable[[SimulatedNode], None]:
     """Nothing runs on it: its callbacks and its network stop."""
     return lambda node: node.stall(seconds)
 
 
-def lose_blocks(blocks: int) -> Callable[[Node], None]:
-    return lambda node: node.lose_blocks(blocks)
+def lose_blocks(blocks: int) -> Callable[[SimulatedNode], None]:
+    return lambda node: node.output.lose_blocks(blocks)
 
 
 # What happens to one machine, how long it lasts, and how soon after that all are in phase again.
-MISHAPS: dict[str, tuple[Callable[[Node], None], float, float]] = {
+MISHAPS: dict[str, tuple[Callable[[SimulatedNode], None], float, float]] = {
     "a clock steps by 50 ms": (step(50), 0.0, 3.0),
     "a clock steps by a minute": (step(60_000), 0.0, 3.0),
     "a clock stands still for 40 ms": (stand_still(0.04), 0.04, 3.0),
@@ -83,13 +84,13 @@ MISHAPS: dict[str, tuple[Callable[[Node], None], float, float]] = {
 @pytest.mark.parametrize("name", MISHAPS)
 def test_a_peer_comes_back(name: str, link: Link) -> None:
     happen, lasts_s, limit_s = MISHAPS[name]
-    world = playing(Machine(), Machine(link=link), Machine(clock_ppm=40, card_ppm=-30))
+    world = playing(MachineSpec(), MachineSpec(link=link), MachineSpec(clock_ppm=40, card_ppm=-30))
     began_s = world.now_s
     happen(world.peers[0])
     world.run(lasts_s + 12.0)
     assert back_s(world, began_s + lasts_s, IN_PHASE_US if link is WIRED else 500.0) <= limit_s
     check_others(world, world.peers[0], began_s)
-    assert not world.host.heard_of("peer_left")
+    assert not world.host.events("peer_left")
 
 
 @pytest.mark.parametrize("name", MISHAPS)
@@ -100,7 +101,7 @@ def test_a_host_comes_back(name: str) -> None:
     happen(world.host)
     world.run(lasts_s + 12.0)
     assert back_s(world, began_s + lasts_s) <= limit_s
-    assert not world.host.heard_of("peer_left")
+    assert not world.host.events("peer_left")
 
 
 @pytest.mark.parametrize("node", [0, 1])
@@ -121,11 +122,11 @@ SPEEDS = [(1, 20, 60), (1, -20, 60), (1, 100, 200), (1, 500, 1000), (0, 20, 200)
 @pytest.mark.parametrize(("node", "ppm", "limit_us"), SPEEDS)
 def test_a_clock_that_changes_its_speed(node: int, ppm: float, limit_us: float, seed: int) -> None:
     """As one does that is being set right by the network's time."""
-    world = playing(Machine(), Machine(), seed=seed, song_s=20.0)
+    world = playing(MachineSpec(), MachineSpec(), seed=seed, song_s=20.0)
     began_s = world.now_s
     world.nodes[node].clock.run_at(world.now_ns, ppm)
     world.run(40.0)
-    _, apart = world.ear().apart_us(began_s, world.now_s)
+    _, apart = world.meter().apart_us(began_s, world.now_s)
     print(f"{ppm} ppm: p95 {np.percentile(apart, 95):.0f} max {apart.max():.0f} us")
     assert apart.max() < limit_us
 
@@ -133,13 +134,13 @@ def test_a_clock_that_changes_its_speed(node: int, ppm: float, limit_us: float, 
 @pytest.mark.parametrize("least_us", [60, 300])
 def test_a_machine_that_becomes_busy(least_us: float) -> None:
     """No callback is punctual any more: nothing is to be learned from that."""
-    world = playing(Machine(), Machine(), song_s=20.0)
+    world = playing(MachineSpec(), MachineSpec(), song_s=20.0)
     began_s = world.now_s
-    world.peers[0].busy_us = least_us
+    world.peers[0].output.busy_us = least_us
     world.run(15.0)
-    world.peers[0].busy_us = 0.0
+    world.peers[0].output.busy_us = 0.0
     world.run(8.0)
-    _, apart = world.ear().apart_us(began_s, world.now_s)
+    _, apart = world.meter().apart_us(began_s, world.now_s)
     assert apart.max() < IN_PHASE_US
 
 
@@ -147,11 +148,11 @@ def test_a_network_that_is_gone_for_a_while() -> None:
     """All play on by the clock known so far."""
     world = playing(song_s=10.0)
     began_s = world.now_s
-    world.peers[0].cut_off(2.5)
+    world.peers[0].cut(2.5)
     world.run(12.0)
     check_others(world, world.host, began_s)
     assert back_s(world, began_s) == 0.0
-    assert not world.host.heard_of("peer_left")
+    assert not world.host.events("peer_left")
 
 
 def test_a_crash_disturbs_nobody() -> None:
@@ -159,28 +160,30 @@ def test_a_crash_disturbs_nobody() -> None:
     began_s = world.now_s
     world.peers[0].crash()
     world.run(4.0)
-    assert [event.fields["name"] for event in world.host.heard_of("peer_left")] == ["peer 1"]
+    assert [event.fields["name"] for event in world.host.events("peer_left")] == ["peer 1"]
     check_others(world, world.peers[0], began_s)
 
 
 def test_a_leaving_disturbs_nobody() -> None:
     world = playing()
     began_s = world.now_s
-    world.peers[0].say_goodbye()
+    world.peers[0].leave()
     world.run(4.0)
-    assert [event.fields["reason"] for event in world.host.heard_of("peer_left")] == ["It left."]
+    assert [event.fields["reason"] for event in world.host.events("peer_left")] == ["It left."]
     check_others(world, world.peers[0], began_s)
 
 
 @pytest.mark.parametrize(
-    "other", [Machine(), Machine(latency_ms=180, block_frames=512, card_hz=32000, card_ppm=60)], ids=["same", "another"]
+    "other",
+    [MachineSpec(), MachineSpec(latency_ms=180, block_frames=512, card_hz=32000, card_ppm=60)],
+    ids=["same", "another"],
 )
-def test_an_output_that_is_lost_and_found(other: Machine) -> None:
+def test_an_output_that_is_lost_and_found(other: MachineSpec) -> None:
     world = playing()
     began_s, peer = world.now_s, world.peers[0]
-    peer.lose_card()
+    peer.output.lose_card()
     world.run(1.5)
-    peer.open_card(other)
+    peer.output.open_card(other)
     found_s = world.now_s
     world.run(8.0)
     assert back_s(world, found_s) <= 2.0

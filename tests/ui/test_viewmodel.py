@@ -15,7 +15,8 @@ from phaselock.session.commands import Add, Next, Pause, Play, Stop
 from phaselock.ui.backend import Found, FoundSessions, LocalStatus, SessionView
 from phaselock.ui.viewmodel import HostView, PeerRow, browser_view, host_view, output_text, peer_view, position_s
 from phaselock.ui.viewmodel.words import NNBSP
-from tests.support.party import MS, Party, a_track
+from tests.support.session_harness import SessionHarness
+from tests.support.simulation import MS, a_track
 
 HOUR_NS = 3600 * 10**9
 RATE = 1000
@@ -529,40 +530,40 @@ def test_which_buttons_work_and_why_not(state: SessionView, can: set[str], toolt
 
 def test_the_buttons_promise_what_the_session_does() -> None:
     """On the real machines: what the view allows is done, what it forbids is answered by an error."""
-    party = Party()
-    ana = party.invite("Ana")
+    party = SessionHarness()
+    ana = party.join("Ana")
     party.run(0.3)
     commands = {"play_pause": Play(), "stop": Stop(), "next": Next()}
 
     def agrees() -> bool:
         for name, command in commands.items():
-            if name == "play_pause" and party.machine.snapshot().timeline is not None:
+            if name == "play_pause" and party.host.snapshot().timeline is not None:
                 command = Pause()
             shown = name in view().transport.can
             before = len(party.host.events("error"))
-            probe = party.machine.snapshot()
-            party.say(command)
+            probe = party.host.snapshot()
+            party.command(command)
             if shown != (len(party.host.events("error")) == before):
                 return False
             if probe.timeline is None:
-                party.say(Stop())
+                party.command(Stop())
         return True
 
     def view() -> HostView:
-        return host_view(SessionView(True, "", party.machine.snapshot(), None))
+        return host_view(SessionView(True, "", party.host.snapshot(), None))
 
     assert agrees() and view().transport.play_tooltip == "Add songs first."
-    ana.fetch_ns = 10**15
-    party.say(Add(a_track(1)), Add(a_track(2)))
+    ana.transfer_ns = 10**15
+    party.command(Add(a_track(1)), Add(a_track(2)))
     party.run(0.2)
     assert agrees() and view().transport.play_tooltip.startswith(
         "Waiting for all peers to receive the file.\nAna: song"
     )
-    party.on_guest(ana, ana.machine.file_ready, a_track(1).file_id)
-    party.on_guest(ana, ana.machine.file_ready, a_track(2).file_id)
+    ana.call(ana.core.file_ready, a_track(1).file_id)
+    ana.call(ana.core.file_ready, a_track(2).file_id)
     party.run(0.2)
     assert agrees()
-    party.say(Play(a_track(2).file_id))
+    party.command(Play(a_track(2).file_id))
     party.run(1)
     assert view().transport.can == {"play_pause", "stop", "previous", "seek"} and agrees()
 
