@@ -135,7 +135,7 @@ def test_devices_tells_what_the_audio_thread_gets(monkeypatch: pytest.MonkeyPatc
     assert [name for name, _ in told[2:]] == ["output"]
 
 
-def test_the_choices_are_those_of_the_rooms_behind() -> None:
+def test_cli_choices_match_the_modules() -> None:
     parsed = cli.command_line().parse_args(["join", "host"])
     assert cli.BACKENDS == (*BACKENDS, "virtual")
     assert parsed.clock_filter == FILTERS[0]
@@ -381,7 +381,7 @@ def test_a_log_that_is_not_there_yet_is_no_error(tmp_path: pathlib.Path) -> None
         ("session_end", {"reason": "Host disconnected — session ended.", "failed": True}),  # said at the very end
     ],
 )
-def test_what_people_need_not_read(name: str, fields: Mapping[str, Any]) -> None:
+def test_events_without_a_sentence_are_not_printed(name: str, fields: Mapping[str, Any]) -> None:
     assert sentences(name, fields) == []
 
 

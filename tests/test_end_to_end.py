@@ -94,7 +94,7 @@ def test_a_late_peer_plays_along_and_what_it_has_is_not_sent_again(room: Room, t
     assert cached[0].stat().st_ino == before
 
 
-def test_the_host_is_killed(room: Room) -> None:
+def test_a_killed_host_ends_the_session(room: Room) -> None:
     host = room.host(str(TUNE), "--wait-peers", "1", "--play")
     ada = room.join("Ada")
     ada.wait_for("sync", playing)
@@ -102,7 +102,7 @@ def test_the_host_is_killed(room: Room) -> None:
     assert ada.end() == (1, "Host disconnected — session ended.")
 
 
-def test_a_peer_is_killed_and_the_others_play_on(room: Room) -> None:
+def test_after_a_peer_is_killed_the_others_play_on(room: Room) -> None:
     host = room.host(str(TUNE), "--wait-peers", "2", "--play")
     ada, bob = room.join("Ada"), room.join("Bob")
     host.wait_for("playing")
@@ -112,7 +112,7 @@ def test_a_peer_is_killed_and_the_others_play_on(room: Room) -> None:
     host.wait_for("sync", playing)
 
 
-def test_the_session_is_full(room: Room) -> None:
+def test_a_sixth_peer_is_refused(room: Room) -> None:
     host = room.host()
     for number in range(5):
         room.join(f"Peer {number}")
@@ -122,7 +122,7 @@ def test_the_session_is_full(room: Room) -> None:
     assert len(host.wait_for("peers")["peers"]) == 5
 
 
-def test_the_port_is_in_use(room: Room) -> None:
+def test_a_port_in_use_is_an_error(room: Room) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         host = room.start("host", "--bind", "127.0.0.1", "--port", str(port), "--clock-port", "0")
@@ -131,7 +131,7 @@ def test_the_port_is_in_use(room: Room) -> None:
         assert host.told == [{"event": "error", "message": message}]
 
 
-def test_the_clock_port_is_in_use(room: Room) -> None:
+def test_a_clock_port_in_use_is_an_error(room: Room) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
@@ -139,7 +139,7 @@ def test_the_clock_port_is_in_use(room: Room) -> None:
         assert host.end() == (1, f"Port {port} is in use. Please close the other application or change the port.")
 
 
-def test_nobody_hosts_there(room: Room) -> None:
+def test_an_unreachable_host_is_an_error(room: Room) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     status, errors = room.start("join", f"127.0.0.1:{port}", "--backend", "null").end()
@@ -147,7 +147,7 @@ def test_nobody_hosts_there(room: Room) -> None:
     assert errors.startswith(f"Cannot reach 127.0.0.1 on port {port}: ") and "\n" not in errors
 
 
-def test_what_answers_is_no_phaselock(room: Room) -> None:
+def test_a_server_of_another_protocol_is_an_error(room: Room) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         join = room.start("join", f"127.0.0.1:{listener.getsockname()[1]}", "--backend", "null")
         sock, _ = listener.accept()
@@ -177,11 +177,11 @@ def test_bad_files_are_refused_and_disturb_nothing(room: Room, tmp_path: pathlib
     host.wait_for("sync", playing)
 
 
-def test_a_missing_file_is_told_at_once(room: Room) -> None:
+def test_a_missing_file_is_an_error(room: Room) -> None:
     assert room.start("host", "nowhere.mp3").end() == (1, "There is no file nowhere.mp3.")
 
 
-def test_what_is_no_file_is_refused_and_adding_goes_on(room: Room, tmp_path: pathlib.Path) -> None:
+def test_paths_that_are_no_files_are_refused_and_later_files_are_added(room: Room, tmp_path: pathlib.Path) -> None:
     host = room.host()
     pipe, vast = tmp_path / "pipe.mp3", tmp_path / "vast.mp3"
     with vast.open("wb") as file:
@@ -220,7 +220,7 @@ def test_added_tracks_follow_one_another(room: Room, tmp_path: pathlib.Path) -> 
     assert host.wait_for("error")["message"] == "There is no next track."
 
 
-def test_commands_are_answered_and_nothing_ends_the_program(room: Room) -> None:
+def test_invalid_commands_are_answered_and_do_not_end_the_program(room: Room) -> None:
     host = room.host()
     ada = room.join("Ada")
     for line in (
@@ -256,7 +256,7 @@ def test_commands_are_answered_and_nothing_ends_the_program(room: Room) -> None:
     assert host.process.poll() is None
 
 
-def test_the_end_of_input_is_not_quit(room: Room) -> None:
+def test_the_end_of_input_does_not_end_the_host(room: Room) -> None:
     host = room.host()
     assert host.process.stdin
     host.process.stdin.close()
@@ -267,7 +267,7 @@ def test_the_end_of_input_is_not_quit(room: Room) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_leave_politely(room: Room, number: signal.Signals) -> None:
+def test_a_signal_ends_the_program_with_a_goodbye(room: Room, number: signal.Signals) -> None:
     host = room.host()
     ada, bob = room.join("Ada"), room.join("Bob")
     ada.process.send_signal(number)
@@ -280,7 +280,7 @@ def test_signals_leave_politely(room: Room, number: signal.Signals) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is told differently there")
-def test_a_host_that_nobody_listens_to_leaves(room: Room) -> None:
+def test_a_host_whose_output_is_closed_ends(room: Room) -> None:
     read, write = os.pipe()
     process = subprocess.Popen(
         [sys.executable, "-m", "phaselock", "host", "--bind", "127.0.0.1", "--port", "0", "--clock-port", "0"]
@@ -296,7 +296,7 @@ def test_a_host_that_nobody_listens_to_leaves(room: Room) -> None:
     assert process.returncode == 0 and errors == b""
 
 
-def test_the_demo_shows_every_machine_and_judges() -> None:
+def test_the_demo_reports_every_machine_and_a_verdict() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "phaselock", "demo", "--peers", "1", "--seconds", "6", "--skew-ppm", "200", "--json"],
         cwd=ROOT,
@@ -316,7 +316,7 @@ def test_the_demo_shows_every_machine_and_judges() -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6 here")
-def test_one_host_serves_both_kinds_of_addresses(room: Room, tmp_path: pathlib.Path) -> None:
+def test_one_host_serves_ipv4_and_ipv6(room: Room, tmp_path: pathlib.Path) -> None:
     host = room.start("host", str(TUNE), "--port", "0", "--clock-port", "0", "--backend", "null", "--as", "Host")
     port = host.wait_for("session")["port"]
     for name, address in (("Four", f"127.0.0.1:{port}"), ("Six", f"[::1]:{port}"), ("Name", f"localhost:{port}")):
@@ -325,7 +325,7 @@ def test_one_host_serves_both_kinds_of_addresses(room: Room, tmp_path: pathlib.P
         peer.wait_for("sync", lambda event: event["offset_uncertainty_us"] is not None and event["rtt_ms"] > 0)
 
 
-def test_a_log_or_settings_that_cannot_be_used_are_told_and_stop_nothing(tmp_path: pathlib.Path) -> None:
+def test_an_unusable_log_or_settings_file_is_a_warning(tmp_path: pathlib.Path) -> None:
     (tmp_path / "data" / "phaselock.log").mkdir(parents=True)
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "settings.json").write_text("{ no JSON")
@@ -342,7 +342,7 @@ def test_a_log_or_settings_that_cannot_be_used_are_told_and_stop_nothing(tmp_pat
     assert (tmp_path / "config" / "settings.json.broken").read_text() == "{ no JSON"
 
 
-def test_what_was_chosen_is_remembered(tmp_path: pathlib.Path) -> None:
+def test_names_volume_and_offset_are_remembered(tmp_path: pathlib.Path) -> None:
     local = ("--bind", "127.0.0.1", "--port", "0", "--clock-port", "0", "--backend", "null")
     with contextlib.ExitStack() as stack:
 
@@ -366,7 +366,7 @@ def test_what_was_chosen_is_remembered(tmp_path: pathlib.Path) -> None:
     assert settings["volume"] == 0.4 and 12.5 in settings["corrections_ms"].values()
 
 
-def test_a_song_is_asked_for_and_the_queue_is_edited(room: Room, tmp_path: pathlib.Path) -> None:
+def test_a_song_is_requested_and_the_queue_is_edited(room: Room, tmp_path: pathlib.Path) -> None:
     host = room.host()
     ada, bob = room.join("Ada"), room.join("Bob")
     wish = tmp_path / "A wish.mp3"

@@ -82,7 +82,7 @@ def test_without_announcements_the_address_still_works(machines: Machines) -> No
     assert ana.wait_for("joined")["session_name"] == "Kitchen"
 
 
-def test_a_pulled_cable_is_outlived(machines: Machines, long_tune: pathlib.Path) -> None:
+def test_a_peer_comes_back_after_its_cable_was_pulled(machines: Machines, long_tune: pathlib.Path) -> None:
     host, ana, ben = party(machines, long_tune)
     machines.cable("Ana", plugged=False)
     assert ana.wait_for("warning")["message"] == LOST
@@ -99,7 +99,7 @@ def test_a_pulled_cable_is_outlived(machines: Machines, long_tune: pathlib.Path)
     assert len({program.wait_for("paused")["position_s"] for program in (host, ana, ben)}) == 1
 
 
-def test_a_peer_that_slept_comes_back(machines: Machines, long_tune: pathlib.Path) -> None:
+def test_a_suspended_peer_comes_back(machines: Machines, long_tune: pathlib.Path) -> None:
     host, ana, ben = party(machines, long_tune)
     with asleep(ana):
         assert host.wait_for("peer_left")["name"] == "Ana"
@@ -108,7 +108,7 @@ def test_a_peer_that_slept_comes_back(machines: Machines, long_tune: pathlib.Pat
     ana.wait_for("sync", in_phase)
 
 
-def test_a_host_that_slept_is_waited_for(machines: Machines, long_tune: pathlib.Path) -> None:
+def test_peers_wait_for_a_suspended_host(machines: Machines, long_tune: pathlib.Path) -> None:
     host, ana, ben = party(machines, long_tune)
     with asleep(host):
         for peer in (ana, ben):

@@ -142,18 +142,18 @@ def test_a_cut_last_packet_is_within_the_claim_s_tolerance(tmp_path: pathlib.Pat
 
 
 @pytest.mark.parametrize("wrong", [-3, 3, 1000, 4_294_900_000])
-def test_a_lie_about_the_length(tmp_path: pathlib.Path, wrong: int) -> None:
+def test_a_wrong_packet_count_in_the_header_is_refused(tmp_path: pathlib.Path, wrong: int) -> None:
     sound = packets()
     refuse(tmp_path, description(sound[0], len(sound) + wrong) + b"".join(sound))
 
 
 @pytest.mark.parametrize("wrong", [-2, 2])
-def test_two_packets_off_is_no_lie(tmp_path: pathlib.Path, wrong: int) -> None:
+def test_a_packet_count_off_by_two_is_accepted(tmp_path: pathlib.Path, wrong: int) -> None:
     sound = packets()
     assert look(tmp_path, description(sound[0], len(sound) + wrong) + b"".join(sound)).packets == len(sound)
 
 
-def test_one_in_a_hundred_off_is_no_lie(tmp_path: pathlib.Path) -> None:
+def test_a_packet_count_off_by_one_percent_is_accepted(tmp_path: pathlib.Path) -> None:
     sound = packets() * 10
     assert look(tmp_path, description(sound[0], len(sound) + 8) + b"".join(sound)).packets == len(sound)
     refuse(tmp_path, description(sound[0], len(sound) + 12) + b"".join(sound))

@@ -55,7 +55,7 @@ def since(guest: HarnessPeer, count: int, kind: type) -> list[e.Effect]:
 # -- the network is gone ---------------------------------------------------------------------------------------------
 
 
-def test_a_gap_of_three_seconds_is_nobodys_business() -> None:
+def test_a_gap_of_three_seconds_is_reported_to_no_user() -> None:
     party, (ana, ben) = ready()
     party.command(Play())
     party.run(3)
@@ -85,7 +85,7 @@ def test_after_five_seconds_the_peer_says_so_once_and_plays_on() -> None:
     ]
 
 
-def test_it_comes_back_as_the_same_peer_and_nothing_moves() -> None:
+def test_a_peer_comes_back_as_the_same_peer_and_its_playback_goes_on() -> None:
     party, ana, ben = away(tracks=2)
     before, (allowed, *_) = ana.snapshot(), party.host.of(e.AllowClock)
     fetch, count = ana.fetches[0], len(ana.effects)
@@ -103,7 +103,7 @@ def test_it_comes_back_as_the_same_peer_and_nothing_moves() -> None:
     assert all_follow_the_same(party, [ana, ben])
 
 
-def test_its_token_is_still_the_one_that_opens_bulk_connections() -> None:
+def test_after_the_return_the_old_token_opens_bulk_connections() -> None:
     party, ana, _ = away()
     ana.repair()
     party.run(3)
@@ -114,7 +114,7 @@ def test_its_token_is_still_the_one_that_opens_bulk_connections() -> None:
     assert party.host.snapshot().peers[1].ready
 
 
-def test_it_plays_through_a_seam_into_the_armed_track() -> None:
+def test_a_peer_that_is_away_plays_the_armed_track() -> None:
     party, ana, ben = away(tracks=3, seconds=10, cut_s=15)
     assert ana.snapshot().timeline == line(party)
     assert line(party).file_id == a_track(2).file_id
@@ -125,7 +125,7 @@ def test_it_plays_through_a_seam_into_the_armed_track() -> None:
     assert all_follow_the_same(party, [ana, ben])
 
 
-def test_the_end_of_what_it_knows_is_silence_and_no_end() -> None:
+def test_a_peer_that_is_away_is_silent_after_the_last_track_it_knows() -> None:
     party, ana, ben = away(tracks=3, seconds=10, cut_s=21)
     assert ana.snapshot().timeline is None and ana.ended is None
     ana.repair()
@@ -135,7 +135,7 @@ def test_the_end_of_what_it_knows_is_silence_and_no_end() -> None:
 
 
 @pytest.mark.parametrize(("song_s", "given_up_s"), [(20.0, 65.0), (60.0, 65.0), (300.0, 297.0)])
-def test_it_gives_up_after_a_minute_or_at_the_end_of_the_track(song_s: float, given_up_s: float) -> None:
+def test_a_peer_gives_up_after_a_minute_or_at_the_end_of_the_track(song_s: float, given_up_s: float) -> None:
     party, ana, _ = away(seconds=song_s, cut_s=given_up_s - 3)
     assert ana.ended is None
     party.run(6)
@@ -145,7 +145,7 @@ def test_it_gives_up_after_a_minute_or_at_the_end_of_the_track(song_s: float, gi
     assert ana.events("session_end")[0].fields["reason"] == HOST_LOST.reason
 
 
-def test_a_guest_who_is_let_go_too_late_comes_back_as_a_newcomer_of_its_name() -> None:
+def test_after_it_has_given_up_a_peer_joins_as_a_newcomer_of_the_same_name() -> None:
     party, ana, ben = away(seconds=20, cut_s=70)
     assert ana.ended == HOST_LOST
     again = party.join("Ana")
@@ -154,12 +154,12 @@ def test_a_guest_who_is_let_go_too_late_comes_back_as_a_newcomer_of_its_name() -
     assert again.snapshot().queue == ben.snapshot().queue
 
 
-def test_it_tries_again_and_again_and_not_too_often() -> None:
+def test_a_peer_that_is_away_tries_to_connect_every_two_to_three_seconds() -> None:
     _, ana, _ = away(cut_s=45)
     assert 16 <= ana.connects <= 18
 
 
-def test_the_end_of_the_old_connection_starts_no_second_try() -> None:
+def test_the_end_of_the_old_connection_starts_no_second_attempt() -> None:
     """However late the news of it comes: two tries that succeed would be one connection too many."""
     party, ana, _ = away(cut_s=5.3)
     assert ana.connects == 1
@@ -170,7 +170,7 @@ def test_the_end_of_the_old_connection_starts_no_second_try() -> None:
     assert ana.connects == 1
 
 
-def test_what_still_comes_on_the_old_connection_is_ignored() -> None:
+def test_messages_of_the_old_connection_are_ignored() -> None:
     party, ana, _ = away(cut_s=5.3)
     before = ana.snapshot()
     for message in (m.Heartbeat(), m.SessionEnd(), m.StopCommand(), m.QueueUpdate((), 9)):
@@ -178,7 +178,7 @@ def test_what_still_comes_on_the_old_connection_is_ignored() -> None:
     assert ana.snapshot() == before and ana.ended is None
 
 
-def test_a_connection_on_which_nothing_is_said_is_given_up_for_another() -> None:
+def test_a_connection_without_any_message_is_replaced() -> None:
     """As when the host's process stands still: its machine accepts, and nobody speaks."""
     party, ana, _ = away(cut_s=5.3)
     now_ns = ana.now_ns
@@ -239,7 +239,7 @@ def test_a_track_that_came_meanwhile_is_fetched_and_then_heard() -> None:
     assert all_follow_the_same(party, [ana, ben])
 
 
-def test_files_that_were_on_their_way_are_begun_again() -> None:
+def test_interrupted_fetches_begin_again_after_the_return() -> None:
     party, ana, _ = away(cut_s=0)
     ana.repair()
     ana.transfer_ns = 10 * SECOND
@@ -256,7 +256,7 @@ def test_files_that_were_on_their_way_are_begun_again() -> None:
     assert not party.host.events("error")
 
 
-def test_a_return_before_the_host_has_noticed_takes_the_old_seat() -> None:
+def test_a_return_before_the_host_noticed_the_loss_takes_the_old_place() -> None:
     party, guests = ready("A", "B", "C", "D", "E")
     ana = guests[0]
     old, new = ana.conn, party.open_connection()
@@ -280,7 +280,7 @@ def test_a_token_that_nobody_has_gets_a_new_membership() -> None:
 
 
 @pytest.mark.parametrize("how", ["left", "dropped", "broke the protocol"])
-def test_who_did_not_just_lose_the_connection_is_nobody_in_particular(how: str) -> None:
+def test_only_a_peer_that_lost_its_connection_can_return_with_its_token(how: str) -> None:
     party, (ana, _) = ready()
     token = ana.fetches[0].token
     match how:
@@ -295,7 +295,7 @@ def test_who_did_not_just_lose_the_connection_is_nobody_in_particular(how: str) 
     assert party.host.events("peer_joined")[-1].fields == {"peer_id": 3, "name": "Zoe", "again": False}
 
 
-def test_a_name_that_was_taken_meanwhile_gets_a_number() -> None:
+def test_a_peer_whose_name_was_taken_meanwhile_gets_a_number() -> None:
     party, ana, _ = away()
     party.join("Ana")
     party.run(1)
@@ -319,7 +319,7 @@ def test_a_crashed_host_ends_the_session_at_once() -> None:
         assert guest.following == e.Follow(None)
 
 
-def test_a_host_that_has_crashed_meanwhile_ends_it_at_the_return() -> None:
+def test_at_its_return_a_peer_ends_if_the_host_has_crashed() -> None:
     party, ana, _ = away()
     party.host.crash()
     party.run(5)
@@ -329,7 +329,7 @@ def test_a_host_that_has_crashed_meanwhile_ends_it_at_the_return() -> None:
     assert ana.ended == HOST_LOST
 
 
-def test_a_session_that_has_ended_meanwhile_is_over_at_the_return() -> None:
+def test_at_its_return_a_peer_ends_if_the_session_has_ended() -> None:
     party, ana, _ = away()
     party.command(Quit())
     ana.repair()
@@ -337,7 +337,7 @@ def test_a_session_that_has_ended_meanwhile_is_over_at_the_return() -> None:
     assert ana.ended == HOST_LOST
 
 
-def test_another_session_at_the_same_place_is_not_ours() -> None:
+def test_a_peer_does_not_return_to_another_session_at_the_same_address() -> None:
     party, ana, _ = away()
     party.host.core = HostSession(session_name="Friday", host_name="Hana", token_factory=lambda: b"n" * 16)
     ana.repair()
@@ -363,7 +363,7 @@ def joined_machine() -> tuple[PeerSession, m.SessionInfo]:
 
 
 @pytest.mark.parametrize("reason", ["Session is full.", "Session ended."])
-def test_a_rejection_at_the_return_ends_it_with_its_words(reason: str) -> None:
+def test_a_rejection_at_the_return_ends_the_peer_with_its_reason(reason: str) -> None:
     assert answers(*joined_machine(), m.JoinRejected(reason)) == e.Ended(reason, failed=True)
 
 
@@ -381,7 +381,7 @@ def test_the_place_of_a_silent_peer_is_kept_for_a_minute() -> None:
     assert ana.ended is None and [peer.name for peer in party.host.snapshot().peers] == ["Ana"]
 
 
-def test_a_place_is_kept_no_longer_and_not_from_one_of_the_same_name() -> None:
+def test_a_place_is_kept_for_a_minute_and_given_to_a_peer_of_the_same_name() -> None:
     party = SessionHarness(max_peers=1)
     party.join("Ana").cut()
     party.run(7)
@@ -395,14 +395,14 @@ def test_a_place_is_kept_no_longer_and_not_from_one_of_the_same_name() -> None:
     assert ben.ended is None
 
 
-def test_nobody_takes_the_name_of_one_who_is_expected_back() -> None:
+def test_newcomers_do_not_push_out_a_peer_that_may_return() -> None:
     party = SessionHarness()
     ana = party.join("Ana")
     party.join("Ben")
     party.run(1)
     ana.cut()
     party.run(7)
-    assert [one.name for one in party.host.core._departed.values()] == ["Ana"]
+    assert [peer.name for peer in party.host.snapshot().peers] == ["Ben"]
     for number in range(40):  # came and went without a word
         conn = party.open_connection()
         party.host.receive(conn, m.JoinRequest(f"x{number}", m.PROTOCOL_VERSION))
@@ -412,7 +412,7 @@ def test_nobody_takes_the_name_of_one_who_is_expected_back() -> None:
     assert {peer.name: peer.peer_id for peer in party.host.snapshot().peers} == {"Ben": 2, "Ana": 1}
 
 
-def test_it_asks_with_its_token_and_the_name_it_goes_by() -> None:
+def test_a_returning_peer_asks_with_its_token_and_its_name() -> None:
     machine, info = joined_machine()
     machine.disconnected("reset", now_ns=10 * SECOND)
     machine.connected(now_ns=10 * SECOND)
@@ -424,7 +424,7 @@ def test_it_asks_with_its_token_and_the_name_it_goes_by() -> None:
 
 
 @pytest.mark.parametrize("after", ["the connection", "the greeting", "joining"])
-def test_a_peer_that_is_thrown_out_each_time_does_not_hammer(after: str) -> None:
+def test_a_peer_that_is_always_disconnected_waits_between_attempts(after: str) -> None:
     machine, info = joined_machine()
     now_ns, connects = 10 * SECOND, 0
     effects = machine.disconnected("reset", now_ns=now_ns)
@@ -461,7 +461,7 @@ def test_leaving_while_away() -> None:
     assert [peer.name for peer in party.host.snapshot().peers] == ["Ben"]
 
 
-def test_leaving_in_the_middle_of_coming_back() -> None:
+def test_leaving_while_reconnecting() -> None:
     for received in (0, 1):
         machine, info = joined_machine()
         machine.disconnected("reset", now_ns=10 * SECOND)
@@ -472,14 +472,14 @@ def test_leaving_in_the_middle_of_coming_back() -> None:
         assert effects[0] == e.Close(0, "left") and effects[-1] == e.Ended("You left the session.", failed=False)
 
 
-def test_a_request_while_away_is_refused_in_words() -> None:
+def test_a_request_while_away_is_refused_with_a_reason() -> None:
     party, ana, _ = away()
     ana.call(ana.core.command, Request(uuid.UUID(int=77), "x.mp3", 10, bytes(32)))
     assert error(ana) == "There is no connection to the host just now. Please try again in a moment."
     assert ana.snapshot().requests == ()
 
 
-def test_what_happens_to_its_own_output_meanwhile_is_told_at_the_return() -> None:
+def test_a_change_of_the_output_while_away_is_reported_after_the_return() -> None:
     party, ana, _ = away()
     ana.output.device_name = None
     party.run(1)
@@ -489,7 +489,7 @@ def test_what_happens_to_its_own_output_meanwhile_is_told_at_the_return() -> Non
     assert party.host.events("device")[-1].fields["peer"] == "Ana"
 
 
-def test_while_away_nothing_is_sent_and_the_timer_has_something_to_wait_for() -> None:
+def test_while_away_nothing_is_sent_and_the_deadline_lies_ahead() -> None:
     party, ana, _ = away(cut_s=6)
     sent = len(ana.of(e.Send))
     party.run(20)

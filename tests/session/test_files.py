@@ -7,7 +7,7 @@ import itertools
 
 import pytest
 
-from phaselock.model.queue import MAX_ITEMS, ItemStatus
+from phaselock.model.queue import ItemStatus
 from phaselock.protocol import messages as m
 from phaselock.session import effects as e
 from phaselock.session.commands import Add, Play
@@ -89,7 +89,7 @@ def test_the_third_try_may_succeed() -> None:
     assert states == ["started", "retry", "started", "retry", "started", "done"]
 
 
-def test_the_next_try_waits_a_little_so_that_a_network_can_come_back() -> None:
+def test_the_next_attempt_waits_half_a_second() -> None:
     party = SessionHarness()
     ana = party.join("Ana")
     ana.fetch_results = itertools.chain([False], itertools.repeat(True))
@@ -101,7 +101,7 @@ def test_the_next_try_waits_a_little_so_that_a_network_can_come_back() -> None:
     assert len(ana.fetches) == 2
 
 
-def test_who_leaves_is_waited_for_no_longer() -> None:
+def test_a_peer_that_left_is_not_waited_for() -> None:
     party = SessionHarness()
     ana = party.join("Ana")
     ana.transfer_ns = 10**12
@@ -136,7 +136,7 @@ def test_a_bulk_connection_needs_the_credentials_of_a_member_who_waits_for_that_
     assert allowed(b.peer_id, b.token, track.file_id) is None
 
 
-def test_a_second_answer_to_one_try_is_a_breach() -> None:
+def test_a_second_answer_to_one_attempt_is_a_breach() -> None:
     party = SessionHarness()
     ana = party.join("Ana")
     party.run(0.1)
@@ -146,7 +146,7 @@ def test_a_second_answer_to_one_try_is_a_breach() -> None:
     assert party.host.snapshot().peers == ()
 
 
-def test_an_answer_between_two_tries_is_a_breach() -> None:
+def test_an_answer_between_two_attempts_is_a_breach() -> None:
     party = SessionHarness()
     ana = party.join("Ana")
     ana.fetch_results = itertools.repeat(False)
@@ -157,7 +157,7 @@ def test_an_answer_between_two_tries_is_a_breach() -> None:
     assert party.host.snapshot().peers == ()
 
 
-def test_what_is_said_of_files_that_left_the_queue_meanwhile_is_ignored() -> None:
+def test_messages_about_files_that_left_the_queue_are_ignored() -> None:
     party = SessionHarness()
     ana = party.join("Ana")
     party.run(0.1)
@@ -170,7 +170,7 @@ def test_what_is_said_of_files_that_left_the_queue_meanwhile_is_ignored() -> Non
     assert not party.host.events("error")
 
 
-def test_progress_is_told_every_tenth() -> None:
+def test_progress_is_reported_every_tenth() -> None:
     party = SessionHarness()
     ana = party.join("Ana")
     ana.transfer_ns = 10**12
@@ -209,7 +209,7 @@ def test_a_track_that_one_peer_cannot_decode_plays_for_the_others() -> None:
     assert ana.ended is None
 
 
-def test_a_file_that_turns_out_to_be_no_mp3_on_receipt_holds_nobody_up() -> None:
+def test_a_file_that_is_no_mp3_on_receipt_is_not_waited_for() -> None:
     party = SessionHarness()
     ana = party.join("Ana")
     ana.transfer_ns = 10**12
@@ -226,7 +226,7 @@ def test_a_file_that_turns_out_to_be_no_mp3_on_receipt_holds_nobody_up() -> None
     assert ana.following is None and ana.ended is None
 
 
-def test_the_host_says_what_it_cannot_decode_itself() -> None:
+def test_the_host_reports_a_track_that_it_cannot_decode() -> None:
     party = SessionHarness()
     party.command(Add(a_track()))
     party.host.call(party.host.core.decode_failed, a_track().file_id, "bad")
@@ -246,7 +246,7 @@ def test_a_file_whose_description_changes_is_a_breach() -> None:
     assert ana.ended is not None
 
 
-def test_a_track_that_left_the_queue_is_fetched_no_further() -> None:
+def test_the_fetch_of_a_track_that_left_the_queue_is_cancelled() -> None:
     party = SessionHarness()
     ana = party.join("Ana")
     ana.transfer_ns = 10**12
@@ -258,7 +258,7 @@ def test_a_track_that_left_the_queue_is_fetched_no_further() -> None:
     assert ana.of(e.CancelFetch) == [e.CancelFetch(a_track(1).file_id)]
 
 
-def test_names_of_files_are_plain_names() -> None:
+def test_file_names_are_reduced_to_plain_names() -> None:
     party = SessionHarness()
     ana = party.join("Ana")
     party.run(0.1)
@@ -269,16 +269,16 @@ def test_names_of_files_are_plain_names() -> None:
 
 
 @pytest.mark.parametrize("size", [0, m.MAX_FILE_BYTES + 1])
-def test_what_cannot_travel_is_not_added(size: int) -> None:
+def test_a_file_of_invalid_size_is_not_added(size: int) -> None:
     party = SessionHarness()
     party.command(Add(dataclasses.replace(a_track(), size=size)))
     assert party.host.snapshot().queue == ()
     assert party.host.events("error")
 
 
-def test_a_full_queue_says_so() -> None:
+def test_adding_to_a_full_queue_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("phaselock.session.host.transport.MAX_ITEMS", 3)
     party = SessionHarness()
-    tracks = [dataclasses.replace(a_track(), file_id=type(a_track().file_id)(int=n + 1)) for n in range(MAX_ITEMS + 1)]
-    party.command(*map(Add, tracks))
-    assert len(party.host.snapshot().queue) == MAX_ITEMS
-    assert party.host.events("error")[-1].fields["message"] == f"The queue is full: it holds {MAX_ITEMS} tracks."
+    party.command(*(Add(a_track(number)) for number in range(1, 5)))
+    assert [row.id.int for row in party.host.snapshot().queue] == [1, 2, 3]
+    assert party.host.events("error")[-1].fields["message"] == "The queue is full: it holds 3 tracks."

@@ -14,7 +14,7 @@ from tests.support.session_harness import SessionHarness
 from tests.support.simulation import MS, SECOND, a_track
 
 
-def test_a_peer_joins_and_both_sides_say_so() -> None:
+def test_joining_is_reported_on_both_sides() -> None:
     party = SessionHarness()
     ana = party.join("Ana")
     party.run(0.1)
@@ -26,7 +26,7 @@ def test_a_peer_joins_and_both_sides_say_so() -> None:
     assert [peer.name for peer in party.host.snapshot().peers] == ["Ana"]
 
 
-def test_the_address_may_ping_before_the_peer_knows_that_it_may() -> None:
+def test_pings_are_allowed_before_the_join_is_accepted() -> None:
     party = SessionHarness()
     party.join("Ana")
     party.run(0.1)
@@ -55,7 +55,7 @@ def test_a_sixth_peer_is_refused_and_the_five_stay() -> None:
     assert all(guest.ended is None for guest in five)
 
 
-def test_a_place_that_was_left_is_free_again() -> None:
+def test_the_place_of_a_peer_that_left_is_free_again() -> None:
     party = SessionHarness(max_peers=1)
     ana = party.join("Ana")
     party.run(0.1)
@@ -77,7 +77,7 @@ def test_a_name_that_cannot_be_shown_is_refused(name: str) -> None:
     assert party.host.snapshot().peers == ()
 
 
-def test_names_are_reduced_and_made_distinct() -> None:
+def test_names_are_cleaned_and_made_distinct() -> None:
     party = SessionHarness()
     names = ["Ana", "ana", "A\u202ena\x1b", "Hana", "z" * 100, "z" * 100]
     guests = [party.join(name) for name in names[:2]]
@@ -98,7 +98,7 @@ def test_names_are_reduced_and_made_distinct() -> None:
     ]
 
 
-def test_the_host_refuses_another_version_in_words() -> None:
+def test_the_host_refuses_another_protocol_version_with_a_reason() -> None:
     party = SessionHarness()
     conn = party.open_connection()
     party.host.receive(conn, m.JoinRequest("Ana", m.PROTOCOL_VERSION + 1))
@@ -107,7 +107,7 @@ def test_the_host_refuses_another_version_in_words() -> None:
     assert "same one on both machines" in send.message.reason
 
 
-def test_the_peer_refuses_another_version_in_words() -> None:
+def test_the_peer_refuses_another_protocol_version_with_a_reason() -> None:
     peer = PeerSession(display_name="Ana")
     peer.connected(now_ns=0)
     effects = peer.received(m.SessionInfo(m.PROTOCOL_VERSION + 1, bytes(16), "s", "h", (), 5), now_ns=1)
@@ -116,7 +116,7 @@ def test_the_peer_refuses_another_version_in_words() -> None:
     assert "same one on both machines" in effects[-1].reason
 
 
-def test_who_leaves_is_gone_and_the_others_stay() -> None:
+def test_a_peer_leaves_and_the_others_stay() -> None:
     party = SessionHarness()
     ana, ben = party.join("Ana"), party.join("Ben")
     party.run(0.1)
@@ -130,7 +130,7 @@ def test_who_leaves_is_gone_and_the_others_stay() -> None:
     assert [peer.name for peer in party.host.snapshot().peers] == ["Ben"]
 
 
-def test_leaving_in_the_name_of_another_is_a_breach() -> None:
+def test_a_leave_message_with_the_id_of_another_peer_is_a_breach() -> None:
     party = SessionHarness()
     ana, ben = party.join("Ana"), party.join("Ben")
     party.run(0.1)
@@ -158,7 +158,7 @@ def test_the_host_ends_the_session_for_everybody() -> None:
     assert party.host.core.next_deadline_ns() is None
 
 
-def test_after_the_end_nobody_comes_in() -> None:
+def test_after_the_end_connections_are_closed() -> None:
     party = SessionHarness()
     party.command(Quit())
     assert party.host.core.connected(9, now_ns=party.now_ns) == [e.Close(9, "session ended")]
@@ -205,7 +205,7 @@ def test_heartbeats_alone_keep_a_session_alive() -> None:
     assert len(machine.snapshot().peers) == 1
 
 
-def test_a_host_that_slept_blames_nobody() -> None:
+def test_after_its_own_suspension_the_host_drops_no_peer() -> None:
     party = SessionHarness()
     party.join("Ana")
     party.run(1)
@@ -214,7 +214,7 @@ def test_a_host_that_slept_blames_nobody() -> None:
     assert len(party.host.snapshot().peers) == 1
 
 
-def test_a_peer_that_slept_blames_nobody() -> None:
+def test_after_its_own_suspension_a_peer_does_not_give_up_the_host() -> None:
     party = SessionHarness()
     ana = party.join("Ana")
     party.run(1)
@@ -222,7 +222,7 @@ def test_a_peer_that_slept_blames_nobody() -> None:
     assert not [effect for effect in effects if isinstance(effect, e.Ended)]
 
 
-def test_a_stranger_who_says_nothing_is_closed() -> None:
+def test_a_silent_connection_is_closed_after_five_seconds() -> None:
     party = SessionHarness()
     conn = party.open_connection()
     party.run(4.9)
@@ -231,7 +231,7 @@ def test_a_stranger_who_says_nothing_is_closed() -> None:
     assert party.host.of(e.Close) == [e.Close(conn, "no JoinRequest came")]
 
 
-def test_a_host_that_says_nothing_is_given_up() -> None:
+def test_a_silent_host_is_given_up() -> None:
     peer = PeerSession(display_name="Ana")
     peer.connected(now_ns=0)
     assert peer.next_deadline_ns() == 5 * SECOND
@@ -256,7 +256,7 @@ def test_a_crashed_peer_is_gone_at_once() -> None:
     assert party.host.events("peer_left")[0].fields["reason"] == "connection reset"
 
 
-def test_a_bulk_connection_comes_and_goes_unseen() -> None:
+def test_a_bulk_connection_has_no_effects() -> None:
     party = SessionHarness()
     conn = party.open_connection()
     before = len(party.host.effects)
@@ -282,7 +282,7 @@ UNEXPECTED_BY_HOST = [
 
 
 @pytest.mark.parametrize("message", UNEXPECTED_BY_HOST, ids=lambda message: type(message).__name__)
-def test_a_breach_costs_the_peer_its_place_and_nobody_else(message: m.Message) -> None:
+def test_a_peer_that_breaks_the_protocol_is_dropped_and_the_others_stay(message: m.Message) -> None:
     party = SessionHarness()
     bad, good = party.join("Bad"), party.join("Good")
     party.run(0.1)
@@ -297,7 +297,7 @@ def test_a_breach_costs_the_peer_its_place_and_nobody_else(message: m.Message) -
     assert len(party.host.snapshot().peers) == 1
 
 
-def test_a_stranger_may_only_ask_to_join() -> None:
+def test_the_first_message_of_a_connection_must_be_a_join_request() -> None:
     party = SessionHarness()
     conn = party.open_connection()
     party.host.receive(conn, m.Heartbeat())
@@ -317,7 +317,7 @@ UNEXPECTED_BY_PEER = [
 
 
 @pytest.mark.parametrize("message", UNEXPECTED_BY_PEER, ids=lambda message: type(message).__name__)
-def test_a_host_that_breaks_the_protocol_is_left(message: m.Message) -> None:
+def test_a_peer_leaves_a_host_that_breaks_the_protocol(message: m.Message) -> None:
     party = SessionHarness()
     ana = party.join("Ana")
     party.run(0.1)
@@ -363,7 +363,7 @@ def test_another_device_or_latency_is_reported_at_once() -> None:
     assert party.host.events("device")[-1].fields["state"] == "none"
 
 
-def test_a_peer_that_talks_without_end_is_dropped_and_a_lively_one_is_not() -> None:
+def test_a_peer_that_exceeds_the_message_rate_is_dropped() -> None:
     party = SessionHarness()
     ana, ben = party.join("Ana"), party.join("Ben")
     party.run(0.1)

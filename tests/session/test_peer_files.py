@@ -44,7 +44,7 @@ class Peer:
         return [effect for effect in self.outbox.drain() if not isinstance(effect, (e.Keep, e.Notify))]
 
 
-def test_a_file_that_made_room_is_fetched_again_only_once_it_is_needed() -> None:
+def test_an_evicted_file_is_fetched_again_only_once_it_is_needed() -> None:
     peer = Peer()
     assert not peer.shelf.has(TRACK.file_id)
     assert peer.settle() == []
@@ -55,13 +55,13 @@ def test_a_file_that_made_room_is_fetched_again_only_once_it_is_needed() -> None
 
 
 @pytest.mark.parametrize("status", [ItemStatus.READY, ItemStatus.PLAYING])
-def test_a_row_that_is_to_be_played_needs_its_file(status: ItemStatus) -> None:
+def test_a_row_that_is_not_played_yet_needs_its_file(status: ItemStatus) -> None:
     peer = Peer()
     peer.shelf.take_queue((dataclasses.replace(ROW, status=status),))
     assert peer.settle() == [FETCH]
 
 
-def test_a_file_that_does_not_come_again_is_tried_again_at_the_next_change() -> None:
+def test_a_failed_fetch_is_tried_again_at_the_next_change() -> None:
     peer = Peer()
     peer.settle(LINE)
     peer.shelf.failed(TRACK.file_id, "It went.", connected=True, now_ns=0)
@@ -70,7 +70,7 @@ def test_a_file_that_does_not_come_again_is_tried_again_at_the_next_change() -> 
     assert peer.settle(LINE) == [FETCH]
 
 
-def test_what_sounds_is_not_forgotten() -> None:
+def test_the_file_of_the_current_track_is_not_evicted() -> None:
     peer = Peer()
     peer.settle(LINE)
     peer.shelf.ready(TRACK.file_id, connected=True, now_ns=0)
@@ -78,7 +78,7 @@ def test_what_sounds_is_not_forgotten() -> None:
     assert peer.shelf.has(TRACK.file_id) and peer.settle(LINE) == []
 
 
-def test_without_a_host_nothing_is_fetched_and_its_new_offer_is_answered() -> None:
+def test_without_a_host_nothing_is_fetched_until_the_file_is_offered_again() -> None:
     peer = Peer()
     peer.shelf.lost_host()
     assert peer.settle(LINE) == []

@@ -90,7 +90,7 @@ def test_a_moved_row_is_moved_for_everybody() -> None:
 @pytest.mark.parametrize(
     ("to", "order"), [(-5, [3, 1, 2]), (0, [3, 1, 2]), (1, [1, 3, 2]), (2, [1, 2, 3]), (99, [1, 2, 3])]
 )
-def test_a_place_beyond_the_ends_is_the_end(to: int, order: list[int]) -> None:
+def test_a_move_beyond_the_ends_goes_to_the_end(to: int, order: list[int]) -> None:
     party, _ = ready(tracks=3)
     party.command(Move(song(3), to))
     assert rows(party.host) == order
@@ -99,7 +99,7 @@ def test_a_place_beyond_the_ends_is_the_end(to: int, order: list[int]) -> None:
 @pytest.mark.parametrize(
     ("number", "to", "then"), [(3, 1, 3), (2, 3, 3), (2, 0, 3), (1, 3, None), (1, 2, 4), (4, 1, 4), (4, 2, 2)]
 )
-def test_what_comes_next_by_a_move_is_armed_anew(number: int, to: int, then: int | None) -> None:
+def test_a_move_arms_the_track_that_comes_next(number: int, to: int, then: int | None) -> None:
     party, guests = playing(4)
     assert armed(party.host) == 2
     party.command(Move(song(number), to))
@@ -112,7 +112,7 @@ def test_what_comes_next_by_a_move_is_armed_anew(number: int, to: int, then: int
         assert line(party).start_session_ns == end_ns
 
 
-def test_a_move_that_changes_nothing_is_told_to_nobody() -> None:
+def test_a_move_that_changes_nothing_is_not_sent() -> None:
     party, (ana, _) = playing(3)
     count = len(ana.received)
     party.command(Move(song(2), 1), Move(song(3), 99))
@@ -176,7 +176,7 @@ def test_removing_the_last_track_disarms_it() -> None:
     [(Remove(song(2)), 3), (Move(song(3), 1), None), (Move(song(2), 0), 1)],
     ids=["removed", "another before it", "moved away"],
 )
-def test_what_comes_too_late_to_be_told_to_all_changes_the_seam_no_more(change: HostCommand, after: int | None) -> None:
+def test_a_change_too_late_for_all_peers_does_not_change_the_seam(change: HostCommand, after: int | None) -> None:
     party, guests = playing(3, seconds=8)
     end_ns = line(party).session_ns_at(a_track(1, 8).frames)
     party.run((end_ns - 60 * MS - party.now_ns) / SECOND)
@@ -188,7 +188,7 @@ def test_what_comes_too_late_to_be_told_to_all_changes_the_seam_no_more(change: 
     assert armed(party.host) == after and agree(party, guests)
 
 
-def test_the_playing_track_plays_to_its_end_though_it_is_removed() -> None:
+def test_a_removed_playing_track_plays_to_its_end() -> None:
     party, guests = playing(3)
     before = line(party)
     party.command(Remove(song(1)))
@@ -205,7 +205,7 @@ def test_the_playing_track_plays_to_its_end_though_it_is_removed() -> None:
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
-def test_the_one_behind_a_removed_playing_track_follows_it_wherever_it_was(number: int) -> None:
+def test_a_removed_playing_track_is_followed_by_the_row_behind_it(number: int) -> None:
     party, guests = playing(3, number=number)
     party.command(Remove(song(number)))
     to_the_end(party)
@@ -270,7 +270,7 @@ def test_a_removed_track_that_is_waited_for_gives_way_to_the_next() -> None:
     assert plays(party.host) is None and agree(party, guests)
 
 
-def test_what_was_removed_is_started_by_nothing() -> None:
+def test_a_removed_track_is_never_started() -> None:
     party, guests = ready(tracks=3)
     party.command(Remove(song(1)), Play())
     party.run(1)
@@ -296,7 +296,7 @@ def test_any_row_can_be_played_at_any_time(number: int, before: tuple[HostComman
     assert armed(party.host) == (number + 1 if number < 3 else None) and agree(party, guests)
 
 
-def test_the_row_that_was_left_counts_as_played_and_the_one_that_comes_does_not() -> None:
+def test_playing_another_row_marks_the_old_one_as_played() -> None:
     party, _ = playing(3)
     party.command(Play(song(3)))
     party.run(0.1)
@@ -333,7 +333,7 @@ def test_a_row_that_is_not_ready_is_refused_while_nothing_plays() -> None:
     assert plays(party.host) == 1
 
 
-def test_another_choice_takes_the_place_of_what_is_waited_for() -> None:
+def test_another_row_replaces_the_one_that_is_waited_for() -> None:
     party, guests = playing(3)
     guests[0].transfer_ns = NEVER_NS
     party.command(Add(a_track(4)))
@@ -344,7 +344,7 @@ def test_another_choice_takes_the_place_of_what_is_waited_for() -> None:
     assert plays(party.host) == 2 and party.host.snapshot().waiting_for is None and agree(party, guests)
 
 
-def test_going_on_without_the_peer_that_is_waited_for_starts_it() -> None:
+def test_without_starts_the_track_that_is_waited_for() -> None:
     party, guests = playing(1)
     guests[0].transfer_ns = NEVER_NS
     party.command(Add(a_track(2)), Next())
@@ -356,7 +356,7 @@ def test_going_on_without_the_peer_that_is_waited_for_starts_it() -> None:
 
 
 @pytest.mark.parametrize("command", [Play(song(9)), Move(song(9), 0), Remove(song(9))], ids=["play", "move", "remove"])
-def test_a_row_that_is_not_there(command: HostCommand) -> None:
+def test_commands_for_unknown_rows_are_refused(command: HostCommand) -> None:
     party, guests = playing(2)
     before = party.host.snapshot()
     party.command(command)
@@ -379,7 +379,7 @@ def test_next_goes_through_the_queue_to_its_end() -> None:
     assert error(party.host) == "There is no next track." and plays(party.host) == 3
 
 
-def test_next_out_of_a_pause_plays() -> None:
+def test_next_in_a_pause_plays() -> None:
     party, guests = playing(2)
     party.command(Pause())
     party.run(1)
@@ -388,7 +388,7 @@ def test_next_out_of_a_pause_plays() -> None:
     assert plays(party.host) == 2 and line(party).stop_session_ns is None and agree(party, guests)
 
 
-def test_next_after_a_removed_playing_track_is_the_one_behind_its_place() -> None:
+def test_next_after_a_removed_playing_track_plays_the_row_behind_it() -> None:
     party, guests = playing(3, number=2)
     party.command(Remove(song(2)), Next())
     party.run(1)
@@ -410,7 +410,7 @@ def test_next_twice_skips_one_that_is_waited_for() -> None:
 
 
 @pytest.mark.parametrize(("played_s", "expected"), [(0.5, 1), (2.5, 1), (3.5, 2), (30, 2)])
-def test_previous_is_the_beginning_or_within_the_first_seconds_the_track_before(played_s: float, expected: int) -> None:
+def test_previous_goes_to_the_start_or_within_three_seconds_to_the_previous_track(played_s: float, expected: int) -> None:
     party, guests = ready(tracks=3)
     party.command(Play(song(2)))
     party.run(0.15 + played_s)
@@ -420,7 +420,7 @@ def test_previous_is_the_beginning_or_within_the_first_seconds_the_track_before(
     assert armed(party.host) == expected + 1
 
 
-def test_previous_of_the_first_track_is_its_beginning() -> None:
+def test_previous_in_the_first_track_goes_to_its_start() -> None:
     party, guests = playing(2)
     party.command(Previous())
     party.run(0.1)
@@ -440,7 +440,7 @@ def test_previous_of_a_paused_track_stays_paused() -> None:
 
 
 @pytest.mark.parametrize("command", [Next(), Previous()], ids=["next", "previous"])
-def test_nothing_to_go_from(command: HostCommand) -> None:
+def test_next_and_previous_are_refused_while_nothing_plays(command: HostCommand) -> None:
     party, _ = ready(tracks=2)
     party.command(command)
     assert error(party.host) == "Nothing is playing."
@@ -449,7 +449,7 @@ def test_nothing_to_go_from(command: HostCommand) -> None:
 # -- telling everybody -------------------------------------------------------------------------------------------------
 
 
-def test_every_change_of_the_queue_is_told_to_everybody_with_its_number() -> None:
+def test_every_change_of_the_queue_is_sent_to_all_peers_with_its_revision() -> None:
     """Section 17.2, "Queue operations": add, remove, reorder, and the statuses."""
     party, guests = ready(tracks=3)
     revisions = [[update.revision for update in guest.told(m.QueueUpdate)] for guest in guests]
@@ -469,7 +469,7 @@ def test_every_change_of_the_queue_is_told_to_everybody_with_its_number() -> Non
     ]
 
 
-def test_titles_and_artists_travel_with_the_rows_and_the_files() -> None:
+def test_titles_and_artists_are_sent_with_rows_and_files() -> None:
     party = SessionHarness()
     ana = party.join("Ana")
     party.run(0.1)
@@ -480,7 +480,7 @@ def test_titles_and_artists_travel_with_the_rows_and_the_files() -> None:
     assert ana.events("queue")[-1].fields["queue"][0]["title"] == "Blue Moon"  # type: ignore[index]
 
 
-def test_a_long_queue_is_told_at_a_limited_rate_and_its_last_state_always_arrives() -> None:
+def test_a_long_queue_is_sent_at_a_limited_rate_and_its_last_state_arrives() -> None:
     party = SessionHarness()
     party.command(*(Add(a_track(number)) for number in range(1, 501)))
     ana = party.join("Ana")
@@ -499,7 +499,7 @@ def test_a_long_queue_is_told_at_a_limited_rate_and_its_last_state_always_arrive
     assert rows(ana)[0] == 1  # a single change is told at once
 
 
-def test_a_short_queue_is_told_for_every_change() -> None:
+def test_a_short_queue_is_sent_at_every_change() -> None:
     party, (ana, _) = ready(tracks=4)
     count = len(ana.told(m.QueueUpdate))
     for place in (3, 2, 1, 0) * 5:
@@ -509,7 +509,7 @@ def test_a_short_queue_is_told_for_every_change() -> None:
 
 
 @pytest.mark.parametrize("number", [2, 3])
-def test_a_status_is_one_for_all(number: int) -> None:
+def test_all_nodes_show_the_same_row_statuses(number: int) -> None:
     party, guests = playing(3, seconds=8)
     party.run(8.0 * (number - 1))
     statuses = [row.status for row in party.host.snapshot().queue]
@@ -520,7 +520,7 @@ def test_a_status_is_one_for_all(number: int) -> None:
 # -- shuffled, repeated, brought back --------------------------------------------------------------------------------
 
 
-def test_after_the_last_track_comes_the_first_one_again() -> None:
+def test_repeat_arms_the_first_track_after_the_last_one() -> None:
     party, guests = ready("Ana", "Ben", tracks=2, seconds=10.0)
     party.command(Repeat(True), Play())
     party.run(16)
@@ -536,7 +536,7 @@ def test_after_the_last_track_comes_the_first_one_again() -> None:
     assert party.host.snapshot().timeline is None
 
 
-def test_the_only_track_begins_again_once_it_has_ended() -> None:
+def test_repeat_starts_a_single_track_again() -> None:
     party, guests = ready("Ana", tracks=1, seconds=5.0)
     party.command(Repeat(True), Play())
     party.run(12)
@@ -544,7 +544,7 @@ def test_the_only_track_begins_again_once_it_has_ended() -> None:
     assert all_follow_the_same(party, list(guests))
 
 
-def test_another_order_arms_another_track() -> None:
+def test_arranging_the_queue_arms_the_new_next_track() -> None:
     party, guests = ready("Ana", "Ben", tracks=3, seconds=10.0)
     party.command(Play())
     party.run(3)
@@ -555,7 +555,7 @@ def test_another_order_arms_another_track() -> None:
     assert all(guest.snapshot().then == then for guest in guests)
 
 
-def test_a_removal_is_undone_also_of_the_track_that_plays() -> None:
+def test_restore_undoes_a_removal_of_the_playing_track_too() -> None:
     party, guests = ready("Ana", tracks=3, seconds=10.0)
     party.command(Play())
     party.run(1)

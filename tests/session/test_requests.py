@@ -60,7 +60,7 @@ def uploading(party: SessionHarness, guest: HarnessPeer, number: int = 1) -> e.U
 # -- decided -----------------------------------------------------------------------------------------------------------
 
 
-def test_a_request_is_shown_at_the_host_and_decided_by_nobody_else() -> None:
+def test_a_request_is_shown_at_the_host_and_stays_open() -> None:
     party, ana, ben = party_of_two()
     request_id = ask(party, ana)
     party.run(100)
@@ -90,7 +90,7 @@ def test_an_accepted_song_is_uploaded_appended_and_sent_to_the_others() -> None:
     assert ben.snapshot().queue == rows
 
 
-def test_a_rejected_one_is_told_in_words() -> None:
+def test_a_rejected_request_is_reported_with_a_reason() -> None:
     party, ana, _ = party_of_two()
     party.command(Reject(ask(party, ana)))
     party.run(0.1)
@@ -99,7 +99,7 @@ def test_a_rejected_one_is_told_in_words() -> None:
     assert not ana.uploads
 
 
-def test_what_is_accepted_is_accepted_once() -> None:
+def test_a_request_cannot_be_accepted_twice() -> None:
     party, ana, _ = party_of_two()
     request_id = uploading(party, ana).request_id
     for one in (request_id, UUID(int=5)):
@@ -108,7 +108,7 @@ def test_what_is_accepted_is_accepted_once() -> None:
     assert [request.state for request in at_host(party)] == [RequestState.ACCEPTED]
 
 
-def test_what_is_on_its_way_may_still_be_rejected() -> None:
+def test_a_request_can_be_rejected_during_its_upload() -> None:
     party, ana, _ = party_of_two()
     request_id = uploading(party, ana).request_id
     assert party.host.core.wants_upload(request_id)
@@ -120,7 +120,7 @@ def test_what_is_on_its_way_may_still_be_rejected() -> None:
     assert error(party.host) == "That request is over."
 
 
-def test_nobody_uploads_without_end() -> None:
+def test_the_number_of_upload_attempts_is_limited() -> None:
     party, ana, _ = party_of_two()
     upload = uploading(party, ana)
     tries = [
@@ -141,7 +141,7 @@ def test_two_peers_ask_and_each_hears_its_own_answer() -> None:
     assert [row.added_by for row in party.host.snapshot().queue] == ["Ben"]
 
 
-def test_five_are_open_at_most() -> None:
+def test_a_peer_has_five_open_requests_at_most() -> None:
     party, ana, ben = party_of_two()
     ids = [ask(party, ana, number) for number in range(1, MAX_OPEN + 2)]
     assert states(ana)[-1] == (
@@ -168,7 +168,7 @@ def test_asking_twice_under_one_id_is_a_breach() -> None:
     assert at_host(party) == []
 
 
-def test_the_names_of_wishes_are_plain_names() -> None:
+def test_file_names_of_requests_are_reduced_to_plain_names() -> None:
     party, ana, _ = party_of_two()
     party.host.receive(ana.conn, m.SongRequest(UUID(int=9), "../../\x1b[2Jetc/\u202ex.mp3\n", 1))
     assert at_host(party)[0].file_name == "x.mp3"
@@ -179,7 +179,7 @@ def test_the_names_of_wishes_are_plain_names() -> None:
 # -- the upload --------------------------------------------------------------------------------------------------------
 
 
-def test_only_what_was_accepted_may_be_uploaded_and_only_by_whoever_asked() -> None:
+def test_an_upload_needs_an_accepted_request_of_the_same_peer() -> None:
     party, ana, ben = party_of_two()
     upload = uploading(party, ana)
     other, undecided = uploading(party, ben, 2), ask(party, ana, 3)
@@ -197,7 +197,7 @@ def test_only_what_was_accepted_may_be_uploaded_and_only_by_whoever_asked() -> N
     assert allowed(upload.peer_id, upload.token, upload.request_id) is None
 
 
-def test_what_comes_unasked_changes_nothing() -> None:
+def test_an_upload_without_an_accepted_request_changes_nothing() -> None:
     party, ana, _ = party_of_two()
     undecided = ask(party, ana)
     before = party.host.snapshot()
@@ -207,7 +207,7 @@ def test_what_comes_unasked_changes_nothing() -> None:
     assert party.host.snapshot() == before
 
 
-def test_the_size_is_the_one_that_was_asked_for() -> None:
+def test_the_size_of_an_upload_is_that_of_the_request() -> None:
     party, ana, _ = party_of_two()
     ana.transfer_ns = NEVER_NS
     request_id = ask(party, ana, size=4321)
@@ -218,7 +218,7 @@ def test_the_size_is_the_one_that_was_asked_for() -> None:
     assert request is not None and request.size == at_host(party)[0].size == upload.size == 4321
 
 
-def test_progress_is_told_every_tenth() -> None:
+def test_progress_is_reported_every_tenth() -> None:
     party, ana, _ = party_of_two()
     request_id = uploading(party, ana).request_id
     for done in range(0, 5001, 50):
@@ -228,7 +228,7 @@ def test_progress_is_told_every_tenth() -> None:
     assert at_host(party)[0].done_bytes == 5000
 
 
-def test_an_upload_is_tried_three_times_and_then_withdrawn_with_its_reason() -> None:
+def test_a_request_is_withdrawn_after_three_failed_uploads() -> None:
     party, ana, _ = party_of_two()
     ana.upload_results = itertools.repeat(False)
     party.command(Accept(ask(party, ana)))
@@ -248,7 +248,7 @@ def test_the_third_try_may_succeed() -> None:
     assert told(ana) == [("open", ""), ("accepted", ""), ("added", "")]
 
 
-def test_a_song_that_is_no_mp3_is_refused_in_words() -> None:
+def test_an_uploaded_song_that_is_no_mp3_is_refused_with_a_reason() -> None:
     party, ana, _ = party_of_two()
     reason = "Invalid or corrupted MP3 file: wish 1.mp3"
     ana.upload_results = itertools.repeat(reason)
@@ -265,7 +265,7 @@ def short_queues(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("short_queues")
-def test_a_full_queue_takes_no_request() -> None:
+def test_a_request_cannot_be_accepted_into_a_full_queue() -> None:
     party, ana, _ = party_of_two()
     party.command(Add(a_track(1)), Add(a_track(2)))
     request_id = ask(party, ana)
@@ -275,7 +275,7 @@ def test_a_full_queue_takes_no_request() -> None:
 
 
 @pytest.mark.usefixtures("short_queues")
-def test_a_queue_that_was_filled_meanwhile_refuses_the_song_in_words() -> None:
+def test_an_upload_into_a_full_queue_is_refused_with_a_reason() -> None:
     party, ana, _ = party_of_two()
     upload = uploading(party, ana)
     party.command(Add(a_track(1)), Add(a_track(2)))
@@ -286,7 +286,7 @@ def test_a_queue_that_was_filled_meanwhile_refuses_the_song_in_words() -> None:
     assert [row.id.int for row in party.host.snapshot().queue] == [1, 2]
 
 
-def test_an_upload_of_which_nothing_comes_for_a_minute_is_given_up() -> None:
+def test_an_upload_without_progress_for_a_minute_is_given_up() -> None:
     party, ana, _ = party_of_two()
     upload = uploading(party, ana)
     party.run(59.9)
@@ -301,7 +301,7 @@ def test_an_upload_of_which_nothing_comes_for_a_minute_is_given_up() -> None:
     assert ana.of(e.CancelUpload) == [e.CancelUpload(upload.request_id)]
 
 
-def test_nobody_is_hurried_to_decide() -> None:
+def test_an_undecided_request_does_not_expire() -> None:
     party, ana, _ = party_of_two()
     ask(party, ana)
     party.run(600)
@@ -312,7 +312,7 @@ def test_nobody_is_hurried_to_decide() -> None:
 
 
 @pytest.mark.parametrize("how", ["leave", "crash", "drop"])
-def test_who_leaves_in_the_middle_of_it_leaves_nothing_behind(how: str) -> None:
+def test_the_requests_of_a_peer_that_left_are_removed(how: str) -> None:
     party, ana, ben = party_of_two()
     ask(party, ana, 7)
     upload = uploading(party, ana)
@@ -333,7 +333,7 @@ def test_who_leaves_in_the_middle_of_it_leaves_nothing_behind(how: str) -> None:
     assert party.host.snapshot().queue == ()
 
 
-def test_who_comes_back_asks_again_by_itself() -> None:
+def test_a_returning_peer_repeats_its_open_requests() -> None:
     party, ana, _ = party_of_two()
     undecided, upload = ask(party, ana, 7), uploading(party, ana)
     ana.cut()
@@ -350,7 +350,7 @@ def test_who_comes_back_asks_again_by_itself() -> None:
     assert [row.added_by for row in party.host.snapshot().queue] == ["Ana"]
 
 
-def test_what_was_added_while_it_was_away_is_not_asked_for_again() -> None:
+def test_a_returning_peer_does_not_repeat_a_request_that_was_fulfilled() -> None:
     party, ana, _ = party_of_two()
     upload = uploading(party, ana)
     ana.cut()
@@ -362,7 +362,7 @@ def test_what_was_added_while_it_was_away_is_not_asked_for_again() -> None:
     assert len(party.host.snapshot().queue) == 1
 
 
-def test_what_the_host_says_of_requests_that_nobody_made_is_a_breach() -> None:
+def test_an_answer_to_an_unknown_request_is_a_breach() -> None:
     for message in (
         m.SongRequestAccepted(UUID(int=5)),
         m.SongRequestRejected(UUID(int=5)),
@@ -384,7 +384,7 @@ def test_an_answer_that_comes_twice_changes_nothing() -> None:
     assert states(ana) == [(RequestState.ADDED, "")] and len(ana.uploads) == 1 and ana.ended is None
 
 
-def test_a_peer_cannot_withdraw_the_wish_of_another() -> None:
+def test_a_peer_cannot_withdraw_the_request_of_another() -> None:
     party, ana, ben = party_of_two()
     request_id = ask(party, ana)
     party.host.receive(ben.conn, m.SongRequestWithdrawn(request_id, "ha"))
@@ -392,7 +392,7 @@ def test_a_peer_cannot_withdraw_the_wish_of_another() -> None:
     assert len(at_host(party)) == 1 and len(party.host.snapshot().peers) == 2
 
 
-def test_a_peer_remembers_what_is_open_and_the_newest_of_the_rest() -> None:
+def test_a_peer_keeps_open_requests_and_the_newest_finished_ones() -> None:
     party, ana, _ = party_of_two()
     kept = ask(party, ana, 1)
     for number in range(2, 60):

@@ -43,13 +43,13 @@ def test_play_starts_everybody_at_one_instant() -> None:
         assert playing.session_ns == line(party).start_session_ns
 
 
-def test_a_host_alone_plays_too() -> None:
+def test_a_host_without_peers_plays() -> None:
     party = SessionHarness()
     party.command(Add(a_track()), Play())
     assert party.host.following == e.Follow(line(party), None)
 
 
-def test_the_slowest_machine_has_time_enough() -> None:
+def test_the_start_leaves_time_for_the_slowest_machine() -> None:
     party, guests = ready("Ana", "Ben", "Cleo")
     guests[1].output.latency_ns = 900 * MS
     guests[2].delay_ns = 30 * MS
@@ -63,7 +63,7 @@ def test_the_slowest_machine_has_time_enough() -> None:
     assert order == [guests[1].conn, guests[2].conn, guests[0].conn]
 
 
-def test_the_hosts_own_card_may_be_the_slowest() -> None:
+def test_the_start_leaves_time_for_the_hosts_own_output() -> None:
     party, _ = ready()
     party.host.output.latency_ns = 2 * SECOND
     party.run(0.2)
@@ -71,7 +71,7 @@ def test_the_hosts_own_card_may_be_the_slowest() -> None:
     assert line(party).start_session_ns >= party.now_ns + 2 * SECOND
 
 
-def test_no_peer_can_make_the_others_wait_for_long() -> None:
+def test_no_peer_can_delay_the_start_for_long() -> None:
     party, guests = ready()
     guests[0].output.latency_ns = 10**18
     party.run(2)
@@ -100,7 +100,7 @@ def test_pause_silences_everybody_at_one_instant_and_resume_goes_on_at_that_fram
             assert node.events(name)[0].fields["position_s"] == round(frame / RATE, 6)
 
 
-def test_play_goes_on_with_a_paused_track() -> None:
+def test_play_resumes_a_paused_track() -> None:
     party, guests = ready()
     party.command(Play())
     party.run(10)
@@ -146,7 +146,7 @@ def test_a_seek_stays_in_the_track(asked: float, frame: int) -> None:
 
 
 @pytest.mark.parametrize("nonsense", [math.nan, math.inf, -math.inf])
-def test_a_seek_to_nowhere_is_refused(nonsense: float) -> None:
+def test_a_seek_to_no_number_is_refused(nonsense: float) -> None:
     party, _ = ready()
     party.command(Play())
     before = line(party)
@@ -202,13 +202,13 @@ def test_stop_of_a_paused_track() -> None:
 
 
 @pytest.mark.parametrize("command", [Pause(), Stop(), Seek(1), Next()])
-def test_nothing_to_do_says_so(command: HostCommand) -> None:
+def test_playback_commands_are_refused_while_nothing_plays(command: HostCommand) -> None:
     party, _ = ready()
     party.command(command)
     assert error(party.host) == "Nothing is playing."
 
 
-def test_other_refusals() -> None:
+def test_commands_that_do_not_fit_the_state_are_refused() -> None:
     party = SessionHarness()
     party.command(Play())
     assert error(party.host) == "There is nothing to play."
@@ -257,7 +257,7 @@ def test_a_newcomer_hears_the_song_as_soon_as_it_has_the_file() -> None:
     assert all_follow_the_same(party, [*guests, late])
 
 
-def test_a_newcomer_to_a_paused_song_stands_where_the_others_do() -> None:
+def test_a_newcomer_to_a_paused_song_is_paused_at_the_same_place() -> None:
     party, guests = ready()
     party.command(Play())
     party.run(10)
@@ -342,7 +342,7 @@ def test_the_armed_track_becomes_the_current_one_without_a_gap() -> None:
     ]  # fmt: skip
 
 
-def test_after_the_last_track_there_is_nothing_and_play_begins_anew() -> None:
+def test_after_the_last_track_play_starts_with_the_first() -> None:
     party, guests = ready(tracks=2, seconds=5)
     party.command(Play())
     party.run(12)
@@ -483,7 +483,7 @@ def playing_after_s(party: SessionHarness, limit_s: float = 30) -> float:
     return (party.now_ns - begun_ns) / SECOND
 
 
-def test_autoplay_waits_for_so_many_peers_and_their_clocks() -> None:
+def test_autoplay_waits_for_the_given_number_of_peers_and_their_clocks() -> None:
     party = SessionHarness()
     party.command(Add(a_track()), Autoplay(2))
     party.join("Ana")
@@ -508,7 +508,7 @@ def test_autoplay_gives_a_fair_clock_some_seconds() -> None:
     assert not party.host.events("warning")
 
 
-def test_autoplay_starts_in_the_end_and_warns() -> None:
+def test_autoplay_starts_without_a_good_clock_after_fifteen_seconds_and_warns() -> None:
     party = SessionHarness()
     party.command(Add(a_track()), Autoplay(1))
     party.join("Ana", output=ReportedOutput(uncertainty_ns=50 * MS))
@@ -516,14 +516,14 @@ def test_autoplay_starts_in_the_end_and_warns() -> None:
     assert party.host.events("warning")[0].fields["message"] == "Not yet in time with the host: Ana."
 
 
-def test_autoplay_does_not_wait_for_a_card_that_does_not_exist() -> None:
+def test_autoplay_does_not_wait_for_the_output_of_a_peer_without_one() -> None:
     party = SessionHarness()
     party.command(Add(a_track()), Autoplay(1))
     party.join("Ana", output=ReportedOutput(device_name=None, dac_deviation_ns=10**12))
     assert 4.0 <= playing_after_s(party) < 4.5
 
 
-def test_autoplay_does_not_wait_for_an_output_that_does_not_tell_its_delay() -> None:
+def test_autoplay_does_not_wait_for_an_output_of_unknown_delay() -> None:
     party = SessionHarness()
     party.command(Add(a_track()), Autoplay(1))
     party.join("Ana", output=ReportedOutput(timing="unknown", dac_uncertainty_ns=None))
@@ -549,7 +549,7 @@ def test_autoplay_happens_once() -> None:
     assert party.host.snapshot().timeline is None
 
 
-def test_people_see_what_play_would_start_and_how_much_of_it_is_where() -> None:
+def test_the_snapshot_has_the_upcoming_track_and_its_transfer_progress() -> None:
     party = SessionHarness()
     assert party.host.snapshot().upcoming is None
     ana = party.join("Ana")

@@ -68,7 +68,7 @@ def came_back(world: AudioSimulation, *nodes: SimulatedNode) -> bool:
 
 @LINKS
 @pytest.mark.parametrize("seconds", [20.0, 45.0])
-def test_a_network_that_is_gone_in_the_middle_of_a_song(link: Link, seconds: float) -> None:
+def test_a_peer_without_network_plays_on_in_phase_and_comes_back(link: Link, seconds: float) -> None:
     world = playing(MachineSpec(), MachineSpec(link=link, clock_ppm=40, card_ppm=-30), OTHER)
     began_s, peer = world.now_s, world.peers[0]
     peer.cut(seconds)
@@ -81,7 +81,7 @@ def test_a_network_that_is_gone_in_the_middle_of_a_song(link: Link, seconds: flo
     check_in_phase(world, began_s, IN_PHASE_US, *others(world, peer))
 
 
-def test_everybodys_network_is_gone() -> None:
+def test_all_peers_without_network_play_on_in_phase_and_come_back() -> None:
     """The access point starts anew."""
     world = playing(MachineSpec(), OTHER, MachineSpec(clock_ppm=-60), MachineSpec(card_ppm=80))
     began_s = world.now_s
@@ -93,7 +93,7 @@ def test_everybodys_network_is_gone() -> None:
 
 
 @LINKS
-def test_a_cut_across_the_seam_to_the_armed_track(link: Link) -> None:
+def test_a_peer_without_network_plays_the_armed_track_in_phase(link: Link) -> None:
     """Both tracks are one sound: whoever is late or early at the seam is heard."""
     world = playing(MachineSpec(), MachineSpec(link=link, clock_ppm=40), OTHER, tracks=(30.0, 60.0))
     began_s, peer = world.now_s, world.peers[0]
@@ -105,7 +105,7 @@ def test_a_cut_across_the_seam_to_the_armed_track(link: Link) -> None:
     check_in_phase(world, began_s, AWAY_US[link])
 
 
-def test_a_pause_that_it_did_not_hear_of_is_followed_at_the_return() -> None:
+def test_a_missed_pause_is_followed_at_the_return() -> None:
     world = playing()
     peer = world.peers[0]
     peer.cut(15.0)
@@ -122,7 +122,7 @@ def test_a_pause_that_it_did_not_hear_of_is_followed_at_the_return() -> None:
     assert world.meter().start(world.start_times_s()[-1])[1] < IN_PHASE_US
 
 
-def test_a_track_that_it_did_not_hear_of_is_heard_at_the_return() -> None:
+def test_a_missed_track_is_played_at_the_return() -> None:
     world = playing(tracks=(600.0, 600.0))
     peer = world.peers[0]
     began_s = world.now_s
@@ -137,7 +137,7 @@ def test_a_track_that_it_did_not_hear_of_is_heard_at_the_return() -> None:
     check_back(world, back_s, 4.0)
 
 
-def test_a_host_that_is_gone_is_silence_in_the_end() -> None:
+def test_a_crashed_host_ends_the_session() -> None:
     world = playing()
     world.host.crash()
     world.run(1.0)
@@ -147,7 +147,7 @@ def test_a_host_that_is_gone_is_silence_in_the_end() -> None:
 # -- a program that stands still ---------------------------------------------------------------------------------------
 
 
-def test_a_host_that_stands_still_for_ten_seconds() -> None:
+def test_peers_play_on_in_phase_while_the_host_is_stalled() -> None:
     """The others play on in phase, and all come back to it as who they were."""
     world = playing()
     began_s = world.now_s
@@ -160,7 +160,7 @@ def test_a_host_that_stands_still_for_ten_seconds() -> None:
 
 @pytest.mark.parametrize("seconds", [10.0, 30.0])
 @LINKS
-def test_a_peer_that_stands_still(seconds: float, link: Link) -> None:
+def test_a_stalled_peer_comes_back_in_phase(seconds: float, link: Link) -> None:
     world = playing(MachineSpec(), MachineSpec(link=link, clock_ppm=40), OTHER)
     began_s, peer = world.now_s, world.peers[0]
     peer.stall(seconds)
@@ -170,7 +170,7 @@ def test_a_peer_that_stands_still(seconds: float, link: Link) -> None:
     check_back(world, began_s + seconds, 3.0, IN_PHASE_US if link is WIRED else 500.0)
 
 
-def test_a_stall_across_the_seam() -> None:
+def test_a_peer_stalled_across_the_seam_comes_back_in_phase() -> None:
     world = playing(tracks=(30.0, 60.0))
     began_s, peer = world.now_s, world.peers[0]
     peer.stall(15.0)
@@ -185,7 +185,7 @@ def test_a_stall_across_the_seam() -> None:
 
 @pytest.mark.parametrize("before_ms", [1000.0, 300.0, 150.0, 100.0, 50.0, 5.0])
 @pytest.mark.parametrize("change", ["move", "remove", "remove the playing one"])
-def test_a_change_of_the_queue_right_before_the_seam(before_ms: float, change: str) -> None:
+def test_a_change_of_the_queue_before_the_seam_leaves_no_gap(before_ms: float, change: str) -> None:
     """Whichever track follows, it follows on all machines, in time and without a gap: all of them are one sound."""
     world = playing(tracks=(20.0, 20.0, 20.0), song_s=5.0)
     begun_s, seam_s = world.start_times_s()[0], world.start_times_s()[0] + round(20.0 / TURN_S) * TURN_S
@@ -222,7 +222,7 @@ def test_a_requested_song_arrives_and_follows_without_a_gap() -> None:
     check_in_phase(world, began_s, IN_PHASE_US)
 
 
-def test_a_peer_with_little_room_plays_all_the_same() -> None:
+def test_a_peer_with_little_free_space_plays_every_track() -> None:
     small = MachineSpec(room_bytes=2_500_000)
     world = playing(MachineSpec(), small, tracks=(12.0,) * 5, song_s=5.0)
     assert len(world.peers[0].events("file_ready")) == 2

@@ -118,19 +118,19 @@ def check(scenario: Scenario, seed: int, song_s: float = SONG_S) -> None:
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_in_phase(name: str, seed: int) -> None:
+def test_outputs_are_in_phase(name: str, seed: int) -> None:
     check(SCENARIOS[name], seed)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4, 14))
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_in_phase_for_longer(name: str, seed: int) -> None:
+def test_outputs_are_in_phase_for_a_minute(name: str, seed: int) -> None:
     check(SCENARIOS[name], seed, song_s=60.0)
 
 
 @pytest.mark.parametrize("forward_ms", [1, 4])
-def test_no_filter_can_see_a_fixed_difference_of_the_two_ways(forward_ms: int) -> None:
+def test_asymmetric_delays_shift_the_clock_by_half_their_difference(forward_ms: int) -> None:
     """Half of it is the error, and it is the same all the time."""
     uneven = Link(Leg(1000 * forward_ms, 50), Leg(1000 * (5 - forward_ms), 50))
     heard = Heard((PLAIN, MachineSpec(link=uneven)), seed=1, max_apart_us=2000)
@@ -138,6 +138,6 @@ def test_no_filter_can_see_a_fixed_difference_of_the_two_ways(forward_ms: int) -
     assert half_us - 60 < heard.apart_us.min() <= heard.apart_us.max() < half_us + 60
 
 
-def test_the_ear_hears_what_the_machines_cannot_know() -> None:
+def test_the_meter_measures_latency_that_no_machine_reports() -> None:
     heard = Heard((PLAIN, MachineSpec(hidden_latency_us=300), PLAIN), seed=1, song_s=3.0)
     assert 280 < heard.p95_us < 320

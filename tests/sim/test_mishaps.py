@@ -82,7 +82,7 @@ MISHAPS: dict[str, tuple[Callable[[SimulatedNode], None], float, float]] = {
 
 @pytest.mark.parametrize("link", [WIRED, WIFI], ids=["wired", "wifi"])
 @pytest.mark.parametrize("name", MISHAPS)
-def test_a_peer_comes_back(name: str, link: Link) -> None:
+def test_a_peer_is_back_in_phase_after_a_mishap(name: str, link: Link) -> None:
     happen, lasts_s, limit_s = MISHAPS[name]
     world = playing(MachineSpec(), MachineSpec(link=link), MachineSpec(clock_ppm=40, card_ppm=-30))
     began_s = world.now_s
@@ -94,7 +94,7 @@ def test_a_peer_comes_back(name: str, link: Link) -> None:
 
 
 @pytest.mark.parametrize("name", MISHAPS)
-def test_a_host_comes_back(name: str) -> None:
+def test_a_host_is_back_in_phase_after_a_mishap(name: str) -> None:
     happen, lasts_s, limit_s = MISHAPS[name]
     world = playing()
     began_s = world.now_s
@@ -105,7 +105,7 @@ def test_a_host_comes_back(name: str) -> None:
 
 
 @pytest.mark.parametrize("node", [0, 1])
-def test_a_small_step_of_a_clock(node: int) -> None:
+def test_a_small_clock_step_is_corrected_within_ten_seconds(node: int) -> None:
     """By less than a block: it looks like a busy machine, so it is believed only after a while."""
     world = playing()
     began_s = world.now_s
@@ -120,7 +120,7 @@ SPEEDS = [(1, 20, 60), (1, -20, 60), (1, 100, 200), (1, 500, 1000), (0, 20, 200)
 
 @pytest.mark.parametrize("seed", [1, 4])
 @pytest.mark.parametrize(("node", "ppm", "limit_us"), SPEEDS)
-def test_a_clock_that_changes_its_speed(node: int, ppm: float, limit_us: float, seed: int) -> None:
+def test_outputs_stay_in_phase_while_a_clock_changes_its_rate(node: int, ppm: float, limit_us: float, seed: int) -> None:
     """As one does that is being set right by the network's time."""
     world = playing(MachineSpec(), MachineSpec(), seed=seed, song_s=20.0)
     began_s = world.now_s
@@ -132,7 +132,7 @@ def test_a_clock_that_changes_its_speed(node: int, ppm: float, limit_us: float, 
 
 
 @pytest.mark.parametrize("least_us", [60, 300])
-def test_a_machine_that_becomes_busy(least_us: float) -> None:
+def test_late_callbacks_do_not_move_the_sound(least_us: float) -> None:
     """No callback is punctual any more: nothing is to be learned from that."""
     world = playing(MachineSpec(), MachineSpec(), song_s=20.0)
     began_s = world.now_s
@@ -144,7 +144,7 @@ def test_a_machine_that_becomes_busy(least_us: float) -> None:
     assert apart.max() < IN_PHASE_US
 
 
-def test_a_network_that_is_gone_for_a_while() -> None:
+def test_a_short_network_loss_does_not_move_the_sound() -> None:
     """All play on by the clock known so far."""
     world = playing(song_s=10.0)
     began_s = world.now_s
@@ -155,7 +155,7 @@ def test_a_network_that_is_gone_for_a_while() -> None:
     assert not world.host.events("peer_left")
 
 
-def test_a_crash_disturbs_nobody() -> None:
+def test_a_crashed_peer_does_not_disturb_the_others() -> None:
     world = playing()
     began_s = world.now_s
     world.peers[0].crash()
@@ -164,7 +164,7 @@ def test_a_crash_disturbs_nobody() -> None:
     check_others(world, world.peers[0], began_s)
 
 
-def test_a_leaving_disturbs_nobody() -> None:
+def test_a_leaving_peer_does_not_disturb_the_others() -> None:
     world = playing()
     began_s = world.now_s
     world.peers[0].leave()
@@ -178,7 +178,7 @@ def test_a_leaving_disturbs_nobody() -> None:
     [MachineSpec(), MachineSpec(latency_ms=180, block_frames=512, card_hz=32000, card_ppm=60)],
     ids=["same", "another"],
 )
-def test_an_output_that_is_lost_and_found(other: MachineSpec) -> None:
+def test_a_reopened_output_is_back_in_phase(other: MachineSpec) -> None:
     world = playing()
     began_s, peer = world.now_s, world.peers[0]
     peer.output.lose_card()

@@ -32,7 +32,7 @@ def apart_us(instants: list[float]) -> float:
 
 
 @pytest.mark.parametrize("link", [WIRED, WIFI, WAN], ids=["wired", "wifi", "wan"])
-def test_each_command_is_one_instant(link: Link) -> None:
+def test_each_command_takes_effect_at_one_instant(link: Link) -> None:
     world = settled(*(dataclasses.replace(machine, link=link) for machine in MIXED))
     limit_us = IN_PHASE_US if link is WIRED else 500.0
     said: list[tuple[HostCommand, str]] = [
@@ -69,7 +69,7 @@ def test_each_command_is_one_instant(link: Link) -> None:
 
 
 @pytest.mark.parametrize("latency_ms", [5.0, 30.0])
-def test_a_click_is_heard_soon(latency_ms: float) -> None:
+def test_play_is_audible_within_150_ms_and_the_output_latency(latency_ms: float) -> None:
     """Within 150 ms and the card's own latency, on wired machines."""
     world = settled(*(MachineSpec(latency_ms=latency_ms),) * 3)
     clicked_s = world.now_s
@@ -92,7 +92,7 @@ def test_a_fast_resume_after_a_pause_keeps_the_place() -> None:
 # -- tracks that follow each other -------------------------------------------------------------------------------------
 
 
-def test_the_next_track_joins_to_the_frame() -> None:
+def test_the_next_track_follows_without_losing_a_frame() -> None:
     """Both tracks are one sound cut at a whole turn: whatever the seam does to time is heard as a bend."""
     world = AudioSimulation(*MIXED)
     turns = 25
@@ -117,7 +117,7 @@ def test_the_next_track_joins_to_the_frame() -> None:
     assert not any(capture.silences(first_s + 0.01, world.now_s - 0.1) for capture in meter.captures)
 
 
-def test_a_pause_across_the_seam() -> None:
+def test_a_pause_announced_before_the_seam_pauses_the_next_track() -> None:
     """A pause announced before the end of a track comes after it: the next track is heard and stands still."""
     world = AudioSimulation(*MIXED)
     world.host.command(Add(compass_track(1, seconds=25 * TURN_S)))
@@ -139,7 +139,7 @@ def test_a_pause_across_the_seam() -> None:
     assert meter.apart_us(world.start_times_s()[0] + 0.01, world.now_s - 0.1)[1].max() < IN_PHASE_US
 
 
-def test_next_changes_over_at_one_instant() -> None:
+def test_next_takes_effect_at_one_instant() -> None:
     world = AudioSimulation(*MIXED)
     world.host.command(Add(compass_track(1)))
     world.host.command(Add(compass_track(2)))
@@ -155,7 +155,7 @@ def test_next_changes_over_at_one_instant() -> None:
 
 
 @pytest.mark.parametrize(("link", "limit_us"), [(WIRED, 60), (WIFI, 500), (WAN, 500)], ids=["wired", "wifi", "wan"])
-def test_a_late_comer_is_soon_in_phase(link: Link, limit_us: float) -> None:
+def test_a_late_peer_is_in_phase_two_seconds_after_its_file(link: Link, limit_us: float) -> None:
     """Within 2 s of having the file, the others undisturbed."""
     world = AudioSimulation(MachineSpec(link=link), MachineSpec(link=link))
     world.host.command(Add(compass_track()))
@@ -192,7 +192,7 @@ def test_a_transfer_does_not_disturb_the_clock(queue_ms: float) -> None:
     assert during < 30
 
 
-def test_a_lasting_transfer_from_the_first_moment_on() -> None:
+def test_a_peer_that_joins_during_its_transfers_is_in_phase() -> None:
     """A machine joins and fetches 20 s of files behind whose packets its first pings wait."""
     world = AudioSimulation(MachineSpec(), MachineSpec(), MachineSpec(bytes_per_s=0.5e6, queue_ms=40.0))
     world.host.command(Add(compass_track(1, size=500_000)))
@@ -205,7 +205,7 @@ def test_a_lasting_transfer_from_the_first_moment_on() -> None:
     assert apart.max() < 1000
 
 
-def test_a_file_that_arrives_broken_comes_again_while_it_plays() -> None:
+def test_a_corrupted_file_is_fetched_again_during_playback() -> None:
     world = AudioSimulation(MachineSpec(), MachineSpec(), MachineSpec())
     world.host.command(Add(compass_track()))
     world.host.command(Autoplay(2))
@@ -219,7 +219,7 @@ def test_a_file_that_arrives_broken_comes_again_while_it_plays() -> None:
     assert world.meter().apart_us(began_s, world.now_s - 0.1)[1].max() < IN_PHASE_US
 
 
-def test_who_comes_during_a_pause_resumes_with_the_others() -> None:
+def test_a_peer_that_joins_during_a_pause_resumes_with_the_others() -> None:
     world = AudioSimulation(MachineSpec(), MachineSpec())
     world.host.command(Add(compass_track()))
     world.host.command(Autoplay(1))
