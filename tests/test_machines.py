@@ -1,4 +1,4 @@
-"""Real processes on machines of their own, with cables to pull: discovery, lost networks, sleep."""
+"""Real processes in network namespaces, with cables to pull: discovery, lost networks, suspended processes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def machines(tmp_path: pathlib.Path) -> Iterator[Machines]:
 
 @pytest.fixture
 def long_tune(tmp_path: pathlib.Path) -> pathlib.Path:
-    """Two minutes."""
+    """A song of two minutes."""
     path = tmp_path / "long.mp3"
     path.write_bytes(b"".join(packets(44100, 2, 120 * 44100)))
     return path
@@ -42,7 +42,7 @@ def in_phase(sync: Event) -> bool:
 
 
 def party(machines: Machines, *files: pathlib.Path) -> tuple[Program, Program, Program]:
-    """A host that is found by name and two peers, playing."""
+    """A host and two peers that found it by name, playing in phase."""
     host = machines.start("Hana", "host", *map(str, files), "--session", "Kitchen", "--wait-peers", "2", "--play")
     host.wait_for("session")
     ana, ben = (machines.start(name, "join", "--session", "kitchen") for name in ("Ana", "Ben"))

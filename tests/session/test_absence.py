@@ -1,4 +1,4 @@
-"""A peer without its host: it plays on by the clock it knows, and comes back as the same peer."""
+"""A peer that has lost its host plays on by the clock it knows, and comes back as the same peer."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ PLAYING_ON = "The host cannot be heard. Playing on, and looking for it."
 def away(
     *, tracks: int = 1, seconds: float = 60.0, cut_s: float = 20.0
 ) -> tuple[SessionHarness, HarnessPeer, HarnessPeer]:
-    """Ana and Ben in the middle of a song, Ana's network gone for so long already."""
+    """Ana and Ben in the middle of a song; Ana's network was cut `cut_s` ago."""
     party, (ana, ben) = ready(tracks=tracks, seconds=seconds)
     party.command(Play())
     party.run(3)
@@ -119,7 +119,7 @@ def test_a_peer_that_is_away_plays_the_armed_track() -> None:
     assert ana.snapshot().timeline == line(party)
     assert line(party).file_id == a_track(2).file_id
     assert ana.events("track_ended")[0].session_ns == ben.events("track_ended")[0].session_ns
-    assert ana.following != party.host.following  # of the third one it knows nothing yet
+    assert ana.following != party.host.following  # it does not know the third track yet
     ana.repair()
     party.run(3)
     assert all_follow_the_same(party, [ana, ben])
@@ -160,7 +160,7 @@ def test_a_peer_that_is_away_tries_to_connect_every_two_to_three_seconds() -> No
 
 
 def test_the_end_of_the_old_connection_starts_no_second_attempt() -> None:
-    """However late the news of it comes: two tries that succeed would be one connection too many."""
+    """However late it is reported: two successful attempts would leave one connection too many."""
     party, ana, _ = away(cut_s=5.3)
     assert ana.connects == 1
     deadline_ns, told = ana.core.next_deadline_ns(), said_so(ana)
@@ -179,7 +179,7 @@ def test_messages_of_the_old_connection_are_ignored() -> None:
 
 
 def test_a_connection_without_any_message_is_replaced() -> None:
-    """As when the host's process stands still: its machine accepts, and nobody speaks."""
+    """As when the host's process is stalled: its kernel accepts the connection, and no message follows."""
     party, ana, _ = away(cut_s=5.3)
     now_ns = ana.now_ns
     ana.core.connected(now_ns=now_ns)
@@ -217,7 +217,7 @@ def test_at_its_return_it_follows_what_the_host_has_done(commands: tuple[HostCom
     assert (mine.queue, mine.timeline, mine.then) == (theirs.queue, theirs.timeline, theirs.then)
     assert (mine.now and mine.now.id) == (theirs.now and theirs.now.id)
     if theirs.timeline is None:
-        assert ana.following == e.Follow(None)  # the others have been silent for long
+        assert ana.following == e.Follow(None)  # the others stopped long ago
     else:
         assert ana.following == party.host.following
 
@@ -231,10 +231,10 @@ def test_a_track_that_came_meanwhile_is_fetched_and_then_heard() -> None:
     ana.transfer_ns = 4 * SECOND
     ana.repair()
     party.run(3)
-    assert line(party).file_id == a_track(2).file_id  # nobody waits
+    assert line(party).file_id == a_track(2).file_id  # the host does not wait for it
     assert ana.following is not None and ana.following.timeline is not None
     stop_ns = ana.following.timeline.stop_session_ns
-    assert stop_ns is not None and stop_ns <= party.now_ns  # the old song does not go on beside the others' new one
+    assert stop_ns is not None and stop_ns <= party.now_ns  # the old song does not play beside the new one
     party.run(4)
     assert all_follow_the_same(party, [ana, ben])
 
@@ -347,7 +347,7 @@ def test_a_peer_does_not_return_to_another_session_at_the_same_address() -> None
 
 
 def answers(machine: PeerSession, info: m.SessionInfo, message: m.Message) -> e.Effect:
-    """The last effect of a peer that has lost its connection and is answered so at its return."""
+    """The last effect of a peer that lost its connection and receives this message when it returns."""
     machine.disconnected("reset", now_ns=10 * SECOND)
     machine.connected(now_ns=10 * SECOND)
     machine.received(info, now_ns=10 * SECOND)
@@ -385,7 +385,7 @@ def test_a_place_is_kept_for_a_minute_and_given_to_a_peer_of_the_same_name() -> 
     party = SessionHarness(max_peers=1)
     party.join("Ana").cut()
     party.run(7)
-    again = party.join("Ana")  # its machine lost its power, say
+    again = party.join("Ana")  # for example after a power failure
     party.run(1)
     assert again.ended is None
     again.cut()
@@ -403,7 +403,7 @@ def test_newcomers_do_not_push_out_a_peer_that_may_return() -> None:
     ana.cut()
     party.run(7)
     assert [peer.name for peer in party.host.snapshot().peers] == ["Ben"]
-    for number in range(40):  # came and went without a word
+    for number in range(40):  # join and disconnect at once
         conn = party.open_connection()
         party.host.receive(conn, m.JoinRequest(f"x{number}", m.PROTOCOL_VERSION))
         party.host.call(party.host.core.disconnected, conn, "closed")

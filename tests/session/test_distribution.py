@@ -1,4 +1,4 @@
-"""Who is sent what, in which order, and what becomes of what cannot be sent."""
+"""Which files are sent to which peer, in which order, and what happens when a transfer fails."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ from tests.support.simulation import MS, SECOND, a_track
 
 NEVER_NS = 10**15
 KB = 1000
-"""The size of a song here."""
+"""The size of a song in these tests."""
 
 
 def offers(guest: HarnessPeer) -> list[int]:
-    """The numbers of the songs that it was offered, in order."""
+    """The numbers of the songs that the peer was offered, in order."""
     return [start.file_id.int for start in guest.told(m.FileTransferStart)]
 
 
 def give(party: SessionHarness, guest: HarnessPeer, number: int) -> None:
-    """That song is there at last."""
+    """The fetch of that song is complete."""
     guest.call(guest.core.file_ready, a_track(number).file_id)
     party.run(0.02)
 
 
 def slow(party: SessionHarness, name: str) -> HarnessPeer:
-    """A peer whose files come when the test says so."""
+    """A peer whose fetches are complete when the test calls `give`."""
     guest = party.join(name)
     guest.transfer_ns = NEVER_NS
     party.run(0.3)
@@ -236,7 +236,7 @@ def test_without_skips_the_peer_for_this_track_only() -> None:
     assert not party.host.snapshot().peers[0].waited_for
     party.command(Next())
     party.run(1)
-    assert all_follow_the_same(party, [ana, ben])  # it still gets its files
+    assert all_follow_the_same(party, [ana, ben])  # its files are still sent
     party.command(Retry("Ana"))
     assert party.host.snapshot().peers[0].waited_for
 
@@ -367,7 +367,7 @@ def test_one_slow_peer_delays_only_itself() -> None:
     assert [file.state for file in views[1].files] == [FileState.SENDING] * 3
     party.command(Without("Ben"), Play())
     party.run(30)
-    assert all_follow_the_same(party, guests)  # it has the first one by now, and joins in
+    assert all_follow_the_same(party, guests)  # it has the first song by now, and plays it
 
 
 def test_a_track_waits_for_the_slowest_and_starts_when_it_has_it() -> None:
@@ -381,7 +381,7 @@ def test_a_track_waits_for_the_slowest_and_starts_when_it_has_it() -> None:
     party.run(1)
     guests[1].transfer_ns = 20 * SECOND
     party.command(Add(a_track(3, 8)))
-    party.run(16)  # both are over
+    party.run(16)  # both tracks have ended
     assert party.host.snapshot().timeline is None
     waiting_for = party.host.snapshot().waiting_for
     assert waiting_for is not None and waiting_for.id.int == 3
@@ -466,7 +466,7 @@ def test_no_peer_can_delay_a_command_for_long() -> None:
 
 
 def test_clearing_a_long_queue_row_by_row_keeps_to_the_protocol() -> None:
-    """Each removal makes room for an offer, and of the queue itself a peer hears later."""
+    """Each removal allows another offer; the queue itself is sent later."""
     party = SessionHarness()
     ana = slow(party, "Ana")
     party.command(*(Add(a_track(number)) for number in range(1, 301)))

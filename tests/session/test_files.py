@@ -1,4 +1,4 @@
-"""Files on their way: offers, tries, failures, credentials."""
+"""File transfers: offers, attempts, failures, credentials."""
 
 from __future__ import annotations
 
@@ -130,7 +130,7 @@ def test_a_bulk_connection_needs_the_credentials_of_a_member_who_waits_for_that_
     assert allowed(a.peer_id, a.token, a_track(2).file_id) is None
     ana.call(ana.core.file_ready, track.file_id)
     party.run(0.1)
-    assert allowed(a.peer_id, a.token, track.file_id) == track  # its cache may have to make room, and it comes again
+    assert allowed(a.peer_id, a.token, track.file_id) == track  # a peer whose cache evicted the file fetches it again
     ben.leave()
     party.run(0.1)
     assert allowed(b.peer_id, b.token, track.file_id) is None

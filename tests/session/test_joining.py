@@ -1,4 +1,4 @@
-"""Coming, being refused, leaving, falling silent."""
+"""Joining, being refused, leaving, falling silent."""
 
 from __future__ import annotations
 

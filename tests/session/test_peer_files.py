@@ -1,4 +1,4 @@
-"""The files of a peer that come and go."""
+"""The files of a peer: fetched, evicted, fetched again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LINE = frozenset({TRACK.file_id})
 
 
 class Peer:
-    """A shelf whose only file was here, was played, and has made room for another."""
+    """A peer whose only file was received, played and evicted."""
 
     def __init__(self) -> None:
         self.outbox = Outbox()
@@ -36,7 +36,7 @@ class Peer:
         self.shelf.gone(TRACK.file_id)
 
     def settle(self, lines: frozenset = frozenset()) -> list[e.Effect]:
-        """What is done for these lines."""
+        """The effects for these timelines."""
         self.shelf.settle(lines)
         return self.done()
 
@@ -51,7 +51,7 @@ def test_an_evicted_file_is_fetched_again_only_once_it_is_needed() -> None:
     assert peer.settle(LINE) == [FETCH]
     assert peer.settle() == peer.settle(LINE) == []
     assert peer.shelf.ready(TRACK.file_id, connected=True, now_ns=0) == TRACK
-    assert peer.done() == [] and peer.shelf.has(TRACK.file_id)  # to the host it was here all the time
+    assert peer.done() == [] and peer.shelf.has(TRACK.file_id)  # the host was not told of the eviction
 
 
 @pytest.mark.parametrize("status", [ItemStatus.READY, ItemStatus.PLAYING])

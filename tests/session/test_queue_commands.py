@@ -1,4 +1,4 @@
-"""The queue under people's hands: moved, removed, played from any row, skipped forth and back, told to everybody."""
+"""Queue commands: move, remove, play a row, next, previous; and how the queue is sent to the peers."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def armed(node: SimulatedNode) -> int | None:
 
 
 def playing(tracks: int, *, seconds: float = LONG_S, number: int = 1) -> tuple[SessionHarness, list[HarnessPeer]]:
-    """Everybody has everything and hears that song."""
+    """Every peer has every file, and that song plays."""
     party, guests = ready(tracks=tracks, seconds=seconds)
     party.command(Play(song(number)))
     party.run(1)
@@ -62,7 +62,7 @@ def playing(tracks: int, *, seconds: float = LONG_S, number: int = 1) -> tuple[S
 
 
 def agree(party: SessionHarness, guests: list[HarnessPeer]) -> bool:
-    """All machines know the same, and do the same."""
+    """All peers know and follow what the host knows and follows."""
     mine = party.host.snapshot()
     for guest in guests:
         theirs = guest.snapshot()
@@ -72,7 +72,7 @@ def agree(party: SessionHarness, guests: list[HarnessPeer]) -> bool:
 
 
 def to_the_end(party: SessionHarness, seconds: float = LONG_S) -> None:
-    """Let the current song end."""
+    """Run until the current song has ended."""
     end_ns = line(party).session_ns_at(round(seconds * line(party).rate_hz))
     party.run((end_ns - party.now_ns) / SECOND + 0.5)
 
@@ -410,7 +410,7 @@ def test_next_twice_skips_one_that_is_waited_for() -> None:
 
 
 @pytest.mark.parametrize(("played_s", "expected"), [(0.5, 1), (2.5, 1), (3.5, 2), (30, 2)])
-def test_previous_goes_to_the_start_or_within_three_seconds_to_the_previous_track(played_s: float, expected: int) -> None:
+def test_previous_goes_to_the_start_or_early_in_a_track_to_the_track_before(played_s: float, expected: int) -> None:
     party, guests = ready(tracks=3)
     party.command(Play(song(2)))
     party.run(0.15 + played_s)
@@ -491,12 +491,12 @@ def test_a_long_queue_is_sent_at_a_limited_rate_and_its_last_state_arrives() -> 
         party.command(Move(song(500 - number), 0))
         party.run(0.01)
     told, took_s = len(ana.told(m.QueueUpdate)) - count, (party.now_ns - begun_ns) / SECOND
-    assert told <= took_s / 0.2 + 1  # half a millisecond for each of 400 rows
+    assert told <= took_s / 0.2 + 1  # QUEUE_GAP_NS for each of the 400 rows above SHORT_QUEUE
     party.run(0.3)
     assert rows(ana) == rows(party.host) and rows(ana)[0] == 401
     party.command(Move(song(1), 0))
     party.run(0.01)
-    assert rows(ana)[0] == 1  # a single change is told at once
+    assert rows(ana)[0] == 1  # a single change is sent at once
 
 
 def test_a_short_queue_is_sent_at_every_change() -> None:

@@ -1,4 +1,4 @@
-"""Songs that peers ask for: asked, decided, uploaded, added; every end of it is told in words."""
+"""Song requests of peers: asked, decided, uploaded, added; each outcome is reported with a reason."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def party_of_two() -> tuple[SessionHarness, HarnessPeer, HarnessPeer]:
 
 
 def ask(party: SessionHarness, guest: HarnessPeer, number: int = 1, *, size: int = 5000, name: str = "") -> UUID:
-    """A wish for a song of that number, which reaches the host."""
+    """A request for a song of that number, which reaches the host."""
     request_id = UUID(int=100 + number)
     request = Request(request_id, name or f"wish {number}.mp3", size, bytes([number]) * 32)
     guest.call(guest.core.command, request)
@@ -40,17 +40,17 @@ def at_host(party: SessionHarness) -> list[RequestView]:
 
 
 def states(guest: HarnessPeer) -> list[tuple[RequestState, str]]:
-    """How far its own wishes are, and the words."""
+    """(state, reason) of the peer's own requests."""
     return [(request.state, request.reason) for request in guest.snapshot().requests]
 
 
 def told(node: SimulatedNode) -> list[tuple[object, object]]:
-    """What people there were told of requests."""
+    """(state, reason) of all request events of this node."""
     return [(event.fields["state"], event.fields["reason"]) for event in node.events("request")]
 
 
 def uploading(party: SessionHarness, guest: HarnessPeer, number: int = 1) -> e.Upload:
-    """An accepted wish whose upload goes on until the test says so."""
+    """An accepted request whose upload never ends by itself."""
     guest.transfer_ns = NEVER_NS
     party.command(Accept(ask(party, guest, number)))
     party.run(0.01)
@@ -151,7 +151,7 @@ def test_a_peer_has_five_open_requests_at_most() -> None:
     ask(party, ben, 50)
     assert len(at_host(party)) == 6
     ana.transfer_ns = NEVER_NS
-    party.command(Accept(ids[0]))  # what is on its way is not over either
+    party.command(Accept(ids[0]))  # an accepted request counts until it is uploaded
     assert states(ana)[-1][0] is RequestState.REJECTED
     ask(party, ana, 60)
     assert states(ana)[-1][0] is RequestState.REJECTED

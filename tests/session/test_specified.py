@@ -1,4 +1,4 @@
-"""What the specification lists by name, where it is the machines' to do: the rows of 12.1, and tests of 17.2."""
+"""The rows of section 12.1 and the tests of section 17.2 of the specification that concern the session cores."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_peer_has_no_audio_output_device() -> None:
     party = SessionHarness()
     ana, ben = party.join("Ana", output=ReportedOutput(device_name=None)), party.join("Ben")
     party.run(2)
-    assert [event.fields["peer"] for event in party.host.events("device")] == ["Ben"]  # Ana's may be about to open
+    assert [event.fields["peer"] for event in party.host.events("device")] == ["Ben"]  # Ana's may open soon
     party.run(3)
     flagged, other = party.host.snapshot().peers
     assert flagged.device_name is None and flagged.reported and other.device_name == "card"
@@ -151,7 +151,7 @@ def test_udp_clock_sync_not_converging() -> None:
 @pytest.mark.parametrize("latencies_ms", [(0, 0), (0, 250), (900, 30)])
 @pytest.mark.parametrize("delays_ms", [(0.1, 0.1), (0.2, 60), (45, 1)])
 def test_play_command_sync(delays_ms: tuple[float, float], latencies_ms: tuple[int, int]) -> None:
-    """Two peers behind different networks and outputs schedule one and the same session time, and are told in time."""
+    """Two peers with different networks and outputs schedule the same session time, and are told early enough."""
     party = SessionHarness()
     guests = [
         party.join(name, delay_ns=round(delay_ms * MS), output=ReportedOutput(latency_ns=latency_ms * MS))
@@ -184,7 +184,7 @@ def test_queue_operations() -> None:
 
 
 def test_peer_disconnect_and_reconnect() -> None:
-    """By itself after a gap, and as a new program with the same name after a crash."""
+    """After a network loss by itself; after a crash as a new process of the same name."""
     party, (ana, ben) = ready(tracks=3)
     party.command(Play())
     party.run(2)

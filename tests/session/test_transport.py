@@ -1,4 +1,4 @@
-"""Playing together: one line on all machines, and how it changes."""
+"""Play control: all nodes follow one timeline, also when it changes."""
 
 from __future__ import annotations
 

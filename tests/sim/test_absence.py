@@ -1,4 +1,4 @@
-"""A network or a program that is gone for longer than a connection lasts: who is away plays on in phase."""
+"""Networks and processes that are gone for longer than a connection lasts: the peer plays on in phase."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ LINKS = pytest.mark.parametrize(
 def playing(
     *machines: MachineSpec, tracks: tuple[float, ...] = (600.0,), song_s: float = 20.0, seed: int = 1
 ) -> AudioSimulation:
-    """A session in the middle of its first track; all are one sound, cut at whole turns."""
+    """A session in the middle of its first track. The tracks are one continuous sound, cut at whole turns."""
     world = AudioSimulation(*machines or (MachineSpec(), OTHER, MachineSpec()), seed=seed)
     for number, seconds in enumerate(tracks, 1):
         world.host.command(Add(compass_track(number, seconds=round(seconds / TURN_S) * TURN_S)))
@@ -33,7 +33,7 @@ def playing(
 
 
 def check_in_phase(world: AudioSimulation, since_s: float, limit_us: float, *nodes: SimulatedNode) -> None:
-    """These, or all, sounded without a gap and within the limit."""
+    """These outputs, or all, played without a gap and within the limit."""
     meter, until_s = world.meter(*nodes), world.now_s - 0.1
     assert not any(capture.silences(since_s, until_s) for capture in meter.captures)
     worst_us = float(meter.apart_us(since_s, until_s)[1].max())
@@ -42,7 +42,7 @@ def check_in_phase(world: AudioSimulation, since_s: float, limit_us: float, *nod
 
 
 def check_back(world: AudioSimulation, back_s: float, limit_s: float, limit_us: float = IN_PHASE_US) -> None:
-    """All are in phase for good so soon after that time."""
+    """All are in phase, and stay so, within `limit_s` after that time."""
     took_s = world.meter().back_in_phase_s(back_s, world.now_s - 0.1, limit_us)
     print(f"in phase after {took_s:.2f} s")
     assert took_s <= limit_s
@@ -53,7 +53,7 @@ def others(world: AudioSimulation, but: SimulatedNode) -> list[SimulatedNode]:
 
 
 def came_back(world: AudioSimulation, *nodes: SimulatedNode) -> bool:
-    """As the same peers, all at the same place."""
+    """Whether these nodes returned as the same peers. All nodes must agree on the queue and the timelines."""
     again = {event.fields["name"] for event in world.host.events("peer_joined") if event.fields["again"]}
     mine = world.host.snapshot()
     for peer in world.peers:
@@ -82,7 +82,7 @@ def test_a_peer_without_network_plays_on_in_phase_and_comes_back(link: Link, sec
 
 
 def test_all_peers_without_network_play_on_in_phase_and_come_back() -> None:
-    """The access point starts anew."""
+    """As when the access point restarts."""
     world = playing(MachineSpec(), OTHER, MachineSpec(clock_ppm=-60), MachineSpec(card_ppm=80))
     began_s = world.now_s
     for peer in world.peers:
@@ -94,7 +94,7 @@ def test_all_peers_without_network_play_on_in_phase_and_come_back() -> None:
 
 @LINKS
 def test_a_peer_without_network_plays_the_armed_track_in_phase(link: Link) -> None:
-    """Both tracks are one sound: whoever is late or early at the seam is heard."""
+    """Both tracks are one continuous sound: an output that is late or early at the seam is measured."""
     world = playing(MachineSpec(), MachineSpec(link=link, clock_ppm=40), OTHER, tracks=(30.0, 60.0))
     began_s, peer = world.now_s, world.peers[0]
     peer.cut(25.0)
@@ -116,7 +116,7 @@ def test_a_missed_pause_is_followed_at_the_return() -> None:
     assert came_back(world, peer)
     mine, theirs = (world.meter(node).captures[0].silences(paused_s - 1, world.now_s) for node in (peer, world.host))
     assert theirs[0][0] == pytest.approx(paused_s, abs=0.001)
-    assert 4.5 < mine[0][0] - paused_s < 8.0  # when its network was back
+    assert 4.5 < mine[0][0] - paused_s < 8.0  # its network was back 5 s after the pause
     world.host.command(Resume())
     world.run(3.0)
     assert world.meter().start(world.start_times_s()[-1])[1] < IN_PHASE_US
@@ -148,7 +148,7 @@ def test_a_crashed_host_ends_the_session() -> None:
 
 
 def test_peers_play_on_in_phase_while_the_host_is_stalled() -> None:
-    """The others play on in phase, and all come back to it as who they were."""
+    """Afterwards all return to it as the same peers."""
     world = playing()
     began_s = world.now_s
     world.host.stall(10.0)
@@ -186,7 +186,7 @@ def test_a_peer_stalled_across_the_seam_comes_back_in_phase() -> None:
 @pytest.mark.parametrize("before_ms", [1000.0, 300.0, 150.0, 100.0, 50.0, 5.0])
 @pytest.mark.parametrize("change", ["move", "remove", "remove the playing one"])
 def test_a_change_of_the_queue_before_the_seam_leaves_no_gap(before_ms: float, change: str) -> None:
-    """Whichever track follows, it follows on all machines, in time and without a gap: all of them are one sound."""
+    """The same track follows on all machines, in time and without a gap: the tracks are one continuous sound."""
     world = playing(tracks=(20.0, 20.0, 20.0), song_s=5.0)
     begun_s, seam_s = world.start_times_s()[0], world.start_times_s()[0] + round(20.0 / TURN_S) * TURN_S
     world.run(seam_s - before_ms / 1e3 - world.now_s)

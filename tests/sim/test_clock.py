@@ -1,4 +1,4 @@
-"""The clock that everything in the simulated world is judged by."""
+"""The clock of the simulations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ SECOND = 10**9
     changes=st.lists(st.tuples(st.sampled_from(["step", "stand still", "run"]), st.integers(0, 10**7)), max_size=4),
     asked_ns=st.integers(0, 30 * SECOND),
 )
-def test_the_true_time_of_a_local_time_is_the_first_one(ppm: float, changes: list[tuple[str, int]], asked_ns: int) -> None:
+def test_the_true_time_of_a_local_time_is_the_first_one(
+    ppm: float, changes: list[tuple[str, int]], asked_ns: int
+) -> None:
     clock = VirtualClock(10**15, ppm)
     for number, (kind, amount) in enumerate(changes, 1):
         at_ns = number * 3 * SECOND + amount

@@ -1,7 +1,7 @@
 """Whole sessions on every kind of link: a scenario is a few parameters and limits.
 
-Each one plays, pauses, resumes and seeks; the ear hears how far apart the loudspeakers are. Nothing but the algorithm
-is in the way here, so the limits are tighter than those for real programs on a real network.
+Each one plays, pauses, resumes and seeks; the meter tells how far apart the outputs are. Only the algorithm causes
+errors here, so the limits are tighter than those for real programs on a real network.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ class Scenario:
     p95_us: float
     max_us: float
     late_s: float = 0.004
-    """How long after the others a machine may begin; then in phase."""
+    """How much later than the others a machine may start; from then on it is in phase."""
 
 
 def on(link: Link, **rest: float) -> tuple[MachineSpec, ...]:
-    """Three like machines."""
+    """Three machines of the same kind."""
     return (MachineSpec(link=link, **rest),) * 3
 
 
@@ -69,7 +69,7 @@ SCENARIOS = {
     "late callbacks": Scenario(on(WIRED, late_us=400), 60, 30, 60),
     "wifi": Scenario(on(WIFI), 200, 120, 200),
     "wan": Scenario(on(WAN), 150, 80, 150),
-    # A command that is lost comes too late for the common start.
+    # A lost command arrives too late for the common start.
     "5 % loss": Scenario(on(lossy(WIRED, 0.05)), 30, 15, 30, late_s=0.7),
     "5 % loss, wifi": Scenario(on(lossy(WIFI, 0.05)), 200, 120, 200, late_s=0.7),
     "jitter on the way back only": Scenario((PLAIN, MachineSpec(link=JITTERY_DOWN), PLAIN), 100, 60, 100),
@@ -77,7 +77,7 @@ SCENARIOS = {
 
 
 class Heard:
-    """A scenario played, and what the ear says."""
+    """A scenario, played and measured."""
 
     def __init__(
         self, machines: tuple[MachineSpec, ...], seed: int, song_s: float = SONG_S, max_apart_us: float = MAX_APART_US
@@ -87,7 +87,7 @@ class Heard:
         world.host.command(Autoplay(len(machines) - 1))
         world.run_until(lambda: bool(world.host.events("playing")))
         world.run(song_s)
-        # To another angle of the compass, so that a machine left behind is heard.
+        # The seek leads to another angle of the compass, so that a machine that does not follow is measured.
         for command, after_s in ((Pause(), 1.5), (Resume(), 3.0), (Seek(100.13), 3.0)):
             world.host.command(command)
             world.run(after_s)
@@ -113,7 +113,7 @@ def check(scenario: Scenario, seed: int, song_s: float = SONG_S) -> None:
     assert heard.p95_us < scenario.p95_us
     assert heard.max_us < scenario.max_us
     assert heard.underruns == 0
-    assert all(len(silences) == 1 for silences in heard.silences), heard.silences  # the pause, and nothing else
+    assert all(len(silences) == 1 for silences in heard.silences), heard.silences  # the pause only
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
@@ -131,7 +131,7 @@ def test_outputs_are_in_phase_for_a_minute(name: str, seed: int) -> None:
 
 @pytest.mark.parametrize("forward_ms", [1, 4])
 def test_asymmetric_delays_shift_the_clock_by_half_their_difference(forward_ms: int) -> None:
-    """Half of it is the error, and it is the same all the time."""
+    """The error is constant: half of the difference. No filter can see it."""
     uneven = Link(Leg(1000 * forward_ms, 50), Leg(1000 * (5 - forward_ms), 50))
     heard = Heard((PLAIN, MachineSpec(link=uneven)), seed=1, max_apart_us=2000)
     half_us = 1500

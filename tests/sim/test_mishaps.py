@@ -1,4 +1,4 @@
-"""What befalls a machine in the middle of a song: the others do not notice, and it comes back in phase."""
+"""Mishaps of one machine in the middle of a song: the others are not disturbed, and it comes back in phase."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def playing(*machines: MachineSpec, seed: int = 1, song_s: float = 8.0) -> Audio
 
 
 def check_others(world: AudioSimulation, but: SimulatedNode, since_s: float) -> None:
-    """All others played on as if nothing had happened."""
+    """All others played on in phase and without a gap."""
     meter = world.meter(*(node for node in world.nodes if node is not but))
     times, apart = meter.apart_us(since_s, world.now_s - 0.1)
     assert apart.max() < IN_PHASE_US
@@ -34,7 +34,7 @@ def check_others(world: AudioSimulation, but: SimulatedNode, since_s: float) -> 
 
 
 def back_s(world: AudioSimulation, since_s: float, limit_us: float = IN_PHASE_US) -> float:
-    """How long it took until all were in phase for good."""
+    """Seconds until all were in phase and stayed so."""
     took_s = world.meter().back_in_phase_s(since_s, world.now_s - 0.1, limit_us)
     print(f"in phase after {took_s:.2f} s")
     return took_s
@@ -49,7 +49,7 @@ def stand_still(seconds: float) -> Callable[[SimulatedNode], None]:
 
 
 def sleep(seconds: float) -> Callable[[SimulatedNode], None]:
-    """As a laptop does, its monotonic clock with it."""
+    """As a suspended laptop whose monotonic clock stops too."""
 
     def happen(node: SimulatedNode) -> None:
         node.stall(seconds)
@@ -59,7 +59,7 @@ def sleep(seconds: float) -> Callable[[SimulatedNode], None]:
 
 
 def stall(seconds: float) -> Callable[[SimulatedNode], None]:
-    """Nothing runs on it: its callbacks and its network stop."""
+    """Nothing runs on it: neither callbacks nor network."""
     return lambda node: node.stall(seconds)
 
 
@@ -67,7 +67,7 @@ def lose_blocks(blocks: int) -> Callable[[SimulatedNode], None]:
     return lambda node: node.output.lose_blocks(blocks)
 
 
-# What happens to one machine, how long it lasts, and how soon after that all are in phase again.
+# What happens to one machine; for how many seconds; after how many more seconds all are in phase again.
 MISHAPS: dict[str, tuple[Callable[[SimulatedNode], None], float, float]] = {
     "a clock steps by 50 ms": (step(50), 0.0, 3.0),
     "a clock steps by a minute": (step(60_000), 0.0, 3.0),
@@ -106,7 +106,7 @@ def test_a_host_is_back_in_phase_after_a_mishap(name: str) -> None:
 
 @pytest.mark.parametrize("node", [0, 1])
 def test_a_small_clock_step_is_corrected_within_ten_seconds(node: int) -> None:
-    """By less than a block: it looks like a busy machine, so it is believed only after a while."""
+    """By less than a block: it looks like late callbacks, so it is believed only after a while."""
     world = playing()
     began_s = world.now_s
     step(2)(world.nodes[node])
@@ -114,14 +114,16 @@ def test_a_small_clock_step_is_corrected_within_ten_seconds(node: int) -> None:
     assert back_s(world, began_s) <= 10.0
 
 
-# Which machine's clock, by how many ppm, and how many microseconds the loudspeakers may get apart meanwhile.
+# (index of the machine, change of its clock rate in ppm, limit of the distance of the outputs in microseconds)
 SPEEDS = [(1, 20, 60), (1, -20, 60), (1, 100, 200), (1, 500, 1000), (0, 20, 200), (0, -100, 200)]
 
 
 @pytest.mark.parametrize("seed", [1, 4])
 @pytest.mark.parametrize(("node", "ppm", "limit_us"), SPEEDS)
-def test_outputs_stay_in_phase_while_a_clock_changes_its_rate(node: int, ppm: float, limit_us: float, seed: int) -> None:
-    """As one does that is being set right by the network's time."""
+def test_outputs_stay_in_phase_while_a_clock_changes_its_rate(
+    node: int, ppm: float, limit_us: float, seed: int
+) -> None:
+    """As a clock that NTP slews."""
     world = playing(MachineSpec(), MachineSpec(), seed=seed, song_s=20.0)
     began_s = world.now_s
     world.nodes[node].clock.run_at(world.now_ns, ppm)
@@ -133,7 +135,7 @@ def test_outputs_stay_in_phase_while_a_clock_changes_its_rate(node: int, ppm: fl
 
 @pytest.mark.parametrize("least_us", [60, 300])
 def test_late_callbacks_do_not_move_the_sound(least_us: float) -> None:
-    """No callback is punctual any more: nothing is to be learned from that."""
+    """All callbacks are late for a while: that tells nothing about the card's clock."""
     world = playing(MachineSpec(), MachineSpec(), song_s=20.0)
     began_s = world.now_s
     world.peers[0].output.busy_us = least_us
@@ -145,7 +147,7 @@ def test_late_callbacks_do_not_move_the_sound(least_us: float) -> None:
 
 
 def test_a_short_network_loss_does_not_move_the_sound() -> None:
-    """All play on by the clock known so far."""
+    """The peer plays on by the clock it knows."""
     world = playing(song_s=10.0)
     began_s = world.now_s
     world.peers[0].cut(2.5)

@@ -1,4 +1,4 @@
-"""Everything that is done to a song happens on all machines at one instant, in phase from the first sample."""
+"""Each playback command takes effect on all machines at one instant, in phase from the first sample."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MIXED = (
 
 
 def settled(*machines: MachineSpec, seed: int = 1) -> AudioSimulation:
-    """Nothing plays yet; everybody has the song and a good clock."""
+    """Nothing plays yet; every machine has the song and a good clock."""
     world = AudioSimulation(*machines, seed=seed)
     world.host.command(Add(compass_track()))
     world.run(5.0)
@@ -61,7 +61,7 @@ def test_each_command_takes_effect_at_one_instant(link: Link) -> None:
         for k, instant_s in enumerate(expected):
             of_all = [times[node][k] for node in range(len(world.nodes))]
             late_ms = [(t - instant_s) * 1e3 for t in of_all]
-            assert apart_us(of_all) < limit_us + 45, (k, late_ms)  # a frame of the card
+            assert apart_us(of_all) < limit_us + 45, (k, late_ms)  # 45 us: a frame of the card
             assert all(abs(t - instant_s - fade_s) < 0.0027 for t in of_all), (k, late_ms)
         assert {len(t) for t in times} == {len(expected)}
     for k in (0, 1, 4, 6):
@@ -70,7 +70,7 @@ def test_each_command_takes_effect_at_one_instant(link: Link) -> None:
 
 @pytest.mark.parametrize("latency_ms", [5.0, 30.0])
 def test_play_is_audible_within_150_ms_and_the_output_latency(latency_ms: float) -> None:
-    """Within 150 ms and the card's own latency, on wired machines."""
+    """On wired machines."""
     world = settled(*(MachineSpec(latency_ms=latency_ms),) * 3)
     clicked_s = world.now_s
     world.host.command(Play())
@@ -93,7 +93,7 @@ def test_a_fast_resume_after_a_pause_keeps_the_place() -> None:
 
 
 def test_the_next_track_follows_without_losing_a_frame() -> None:
-    """Both tracks are one sound cut at a whole turn: whatever the seam does to time is heard as a bend."""
+    """Both tracks are one continuous sound, cut at a whole turn: a time error at the seam shows as a bend."""
     world = AudioSimulation(*MIXED)
     turns = 25
     world.host.command(Add(compass_track(1, seconds=turns * TURN_S)))
@@ -110,7 +110,7 @@ def test_the_next_track_follows_without_losing_a_frame() -> None:
         bend_us = (place_s - (at_s - seam_s) + TURN_S / 2) % TURN_S * 1e6 - TURN_S / 2 * 1e6
         before, after = bend_us[at_s < seam_s], bend_us[at_s >= seam_s]
         assert abs(after.mean() - before.mean()) < 5
-        assert abs(bend_us - bend_us.mean()).max() < 5  # not a frame is lost or doubled: one is 45 us
+        assert abs(bend_us - bend_us.mean()).max() < 5  # no frame is lost or doubled: a frame is 45 us
         assert loudness.min() > 0.999 and loudness.max() < 1.001
         print(f"{node.name}: bend {after.mean() - before.mean():.3f} us, loudness {loudness.min():.6f}")
     assert meter.apart_us(first_s + 0.01, world.now_s - 0.1)[1].max() < IN_PHASE_US
@@ -118,7 +118,7 @@ def test_the_next_track_follows_without_losing_a_frame() -> None:
 
 
 def test_a_pause_announced_before_the_seam_pauses_the_next_track() -> None:
-    """A pause announced before the end of a track comes after it: the next track is heard and stands still."""
+    """Its instant lies in the next track, which starts and then pauses."""
     world = AudioSimulation(*MIXED)
     world.host.command(Add(compass_track(1, seconds=25 * TURN_S)))
     world.host.command(Add(compass_track(2)))
@@ -156,7 +156,7 @@ def test_next_takes_effect_at_one_instant() -> None:
 
 @pytest.mark.parametrize(("link", "limit_us"), [(WIRED, 60), (WIFI, 500), (WAN, 500)], ids=["wired", "wifi", "wan"])
 def test_a_late_peer_is_in_phase_two_seconds_after_its_file(link: Link, limit_us: float) -> None:
-    """Within 2 s of having the file, the others undisturbed."""
+    """The others are not disturbed."""
     world = AudioSimulation(MachineSpec(link=link), MachineSpec(link=link))
     world.host.command(Add(compass_track()))
     world.host.command(Autoplay(1))

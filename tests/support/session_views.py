@@ -1,4 +1,4 @@
-"""What a window is shown of a session: the parts from which tests of the window and its view models make any state."""
+"""The states of a session that a window shows, for tests of the window and its view models."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ ALL = frozenset(row.id for row in QUEUE)
 
 
 def peer(name: str = "Ben", peer_id: int = 1, **changes: Any) -> PeerView:
-    """One that has everything and keeps time."""
+    """A peer that has every file and a good clock."""
     fine = PeerView(
         peer_id=peer_id,
         name=name,
@@ -73,7 +73,7 @@ def line(number: int = 1, *, start_ns: int = 0, stop_ns: int | None = None, fram
 
 
 def host(*peers: PeerView, own: LocalStatus | None = CARD, **changes: Any) -> SessionView:
-    """The host's state with these peers: nothing plays, all is there."""
+    """The host's state with these peers: nothing plays, and every file is there."""
     snapshot = SessionSnapshot("Friday", "Hana", "Hana", QUEUE, None, None, None, None, QUEUE[0].id, peers)
     return SessionView(True, "192.168.1.42", dataclasses.replace(snapshot, **changes), own)
 

@@ -1,4 +1,4 @@
-"""Whole evenings in any order: whatever happens, the machines agree when it is quiet again, and none is stuck."""
+"""Random sessions: after any sequence of events all nodes agree when it is quiet again, and none is stuck."""
 
 from __future__ import annotations
 
@@ -62,15 +62,15 @@ COMMANDS: list[HostCommand] = [
 
 
 def place(line: Timeline | None) -> object:
-    """What a line says. One that stands still may have been told of by where it stands only: to a peer that had played
-    the track to its end when it heard of the pause."""
+    """The place that a timeline gives. Of a paused one only the place of the pause counts: a peer that had played the
+    track to its end when it received the pause knows nothing else."""
     if line is None or line.stop_session_ns is None:
         return line
     return line.file_id, line.stop_session_ns, line.frame_at(line.stop_session_ns)
 
 
-class Evening(RuleBasedStateMachine):
-    """One host, up to five peers who come and go and lose their networks, and somebody at the controls."""
+class SessionStateMachine(RuleBasedStateMachine):
+    """One host with its user, and up to five peers that join, leave and lose their networks."""
 
     @initialize(guests=st.integers(0, 3), tracks=st.integers(0, 3), playing=st.booleans())
     def begin(self, guests: int, tracks: int, playing: bool) -> None:
@@ -78,14 +78,14 @@ class Evening(RuleBasedStateMachine):
         self.host = self.party.host
         self.numbers = itertools.count(1)
         self.rows: list[UUID] = []
-        """What the queue has to be."""
+        """The expected queue."""
         self.guests: list[HarnessPeer] = []
         self.accepted: set[UUID] = set()
         self.reasons: dict[HarnessPeer, set[str]] = {}
-        """With which words it may have ended."""
+        """The reasons for which a peer may have ended."""
         self.cut_at_ns: dict[HarnessPeer, int] = {}
         self.forged: set[HarnessPeer] = set()
-        """In whose names nonsense was sent: the host knows strange things of them."""
+        """Peers on whose connections random messages were sent: the host has wrong knowledge of them."""
         for _ in range(guests):
             self.come(0.2, 10, 0, 10)
         for _ in range(tracks):
@@ -241,7 +241,7 @@ class Evening(RuleBasedStateMachine):
     @precondition(lambda self: self.connected())
     @rule(data=st.data(), number=st.integers(0, 30), shift=st.sampled_from([0, 64]))
     def bring_what_nobody_wants(self, data: st.DataObject, number: int, shift: int) -> None:
-        """Whatever is not under way is no answer to anything: an upload at the host, a file at a peer."""
+        """Results of transfers that are not running change nothing: an upload at the host, a file at a peer."""
         guest, unasked = data.draw(st.sampled_from(self.connected())), UUID(int=number << shift)
         wanted = {request.request_id for request in self.host.snapshot().requests} & self.accepted
         fetches = guest.of(e.Fetch)
@@ -266,7 +266,7 @@ class Evening(RuleBasedStateMachine):
 
     @rule(pause=st.booleans(), seconds=st.sampled_from([6, 15, 30]))
     def quiet(self, pause: bool, seconds: float) -> None:
-        """Every network is mended, nobody does anything for a while, and then all agree."""
+        """Repair every network and do nothing for a while: then all nodes agree."""
         if pause:
             self.party.command(Pause())
         for guest in self.alive():
@@ -274,7 +274,7 @@ class Evening(RuleBasedStateMachine):
                 self.mend_one(guest)
         self.party.run(seconds)
         said = None
-        while said != (said := self.what_is_said()):  # what was said just now is still on its way
+        while said != (said := self.what_is_said()):  # the last messages are still on their way
             self.party.run(0.2)
         host = self.host.snapshot()
         assert {peer.name for peer in host.peers} == {self.name(guest) for guest in self.alive()}
@@ -293,12 +293,12 @@ class Evening(RuleBasedStateMachine):
                 assert (place(here.timeline), here.then) == (place(there.timeline), there.then)
 
     def what_is_said(self) -> object:
-        """What every peer should know a moment later."""
+        """What every peer knows a moment later."""
         host = self.host.snapshot()
         return host.timeline, host.then, host.queue
 
     def note_uploads(self) -> None:
-        """Rows that came by themselves are accepted wishes, at the end."""
+        """Rows that no command added are accepted requests, at the end of the queue."""
         shown = [row.id for row in self.host.snapshot().queue]
         came = shown[len(self.rows) :]
         assert all(file_id.int >= 1000 for file_id in came)
@@ -359,7 +359,7 @@ class Evening(RuleBasedStateMachine):
             assert {fetch.track.file_id for fetch in guest.fetches} <= offered
 
     def teardown(self) -> None:
-        """Every evening ends, with or without a goodbye, and it ends for everybody."""
+        """Every session ends for all peers, by `Quit` or by a crash of the host."""
         if not hasattr(self, "party"):
             return
         for guest in self.alive():
@@ -373,14 +373,14 @@ class Evening(RuleBasedStateMachine):
         assert not self.alive()
 
 
-TestEvenings = Evening.TestCase
-TestEvenings.settings = settings(
+TestRandomSessions = SessionStateMachine.TestCase
+TestRandomSessions.settings = settings(
     max_examples=30, stateful_step_count=40, deadline=None, suppress_health_check=list(HealthCheck)
 )
 
 
 @pytest.mark.slow
-class TestManyEvenings(Evening.TestCase):
+class TestManyRandomSessions(SessionStateMachine.TestCase):
     settings = settings(
         max_examples=300, stateful_step_count=50, deadline=None, suppress_health_check=list(HealthCheck)
     )
