@@ -381,7 +381,7 @@ def test_a_log_that_is_not_there_yet_is_no_error(tmp_path: pathlib.Path) -> None
         ("session_end", {"reason": "Host disconnected — session ended.", "failed": True}),  # said at the very end
     ],
 )
-def test_events_without_a_sentence_are_not_printed(name: str, fields: Mapping[str, Any]) -> None:
+def test_what_people_need_not_read(name: str, fields: Mapping[str, Any]) -> None:
     assert sentences(name, fields) == []
 
 

@@ -24,7 +24,7 @@ class Noise:
         self._sines = (sines[0] + 1j * sines[1]) * (LEVEL / np.sqrt(sines.shape[1]))
 
     def at(self, first_s: float, step_s: float, count: int) -> npt.NDArray[np.float64]:
-        """The values at `count` times from `first_s`, `step_s` apart, (count,). A chirp z-transform: no interpolation."""
+        """The values at `count` times from `first_s`, `step_s` apart, (count,). A chirp z-transform: exact."""
         turns = np.exp(2j * np.pi * self._lowest * step_s / self._turn_s * np.arange(count))
         number = np.arange(self._lowest, self._lowest + len(self._sines))
         sines = self._sines * np.exp(2j * np.pi * (number * (first_s / self._turn_s) % 1.0))
