@@ -285,9 +285,9 @@ class SessionStateMachine(RuleBasedStateMachine):
             assert place(mine.timeline) == place(host.timeline)
             assert mine.then == host.then
             assert (mine.now and mine.now.id) == (host.now and host.now.id)
-            peer = next(peer for peer in host.peers if peer.name == mine.display_name)
+            view = next(view for view in host.peers if view.name == mine.display_name)
             needed = {line.file_id for line in (host.timeline, host.then) if line is not None}
-            if guest not in self.forged and needed and needed <= peer.have:
+            if guest not in self.forged and needed and needed <= view.have:
                 here, there = guest.following, self.host.following
                 assert here is not None and there is not None
                 assert (place(here.timeline), here.then) == (place(there.timeline), there.then)
