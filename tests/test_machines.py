@@ -41,7 +41,7 @@ def in_phase(sync: Event) -> bool:
     return playing(sync) and known and abs(sync["phase_error_us"]) < IN_PHASE_US
 
 
-def party(machines: Machines, *files: pathlib.Path) -> tuple[Program, Program, Program]:
+def playing_session(machines: Machines, *files: pathlib.Path) -> tuple[Program, Program, Program]:
     """A host and two peers that found it by name, playing in phase."""
     host = machines.start("Hana", "host", *map(str, files), "--session", "Kitchen", "--wait-peers", "2", "--play")
     host.wait_for("session")
@@ -83,7 +83,7 @@ def test_without_announcements_the_address_still_works(machines: Machines) -> No
 
 
 def test_a_peer_comes_back_after_its_cable_was_pulled(machines: Machines, long_tune: pathlib.Path) -> None:
-    host, ana, ben = party(machines, long_tune)
+    host, ana, ben = playing_session(machines, long_tune)
     machines.cable("Ana", plugged=False)
     assert ana.wait_for("warning")["message"] == LOST
     assert host.wait_for("peer_left")["name"] == "Ana"
@@ -100,7 +100,7 @@ def test_a_peer_comes_back_after_its_cable_was_pulled(machines: Machines, long_t
 
 
 def test_a_suspended_peer_comes_back(machines: Machines, long_tune: pathlib.Path) -> None:
-    host, ana, ben = party(machines, long_tune)
+    host, ana, ben = playing_session(machines, long_tune)
     with asleep(ana):
         assert host.wait_for("peer_left")["name"] == "Ana"
         ben.wait_for("sync", in_phase)
@@ -109,7 +109,7 @@ def test_a_suspended_peer_comes_back(machines: Machines, long_tune: pathlib.Path
 
 
 def test_peers_wait_for_a_suspended_host(machines: Machines, long_tune: pathlib.Path) -> None:
-    host, ana, ben = party(machines, long_tune)
+    host, ana, ben = playing_session(machines, long_tune)
     with asleep(host):
         for peer in (ana, ben):
             assert peer.wait_for("warning")["message"] == LOST
@@ -123,7 +123,7 @@ def test_peers_wait_for_a_suspended_host(machines: Machines, long_tune: pathlib.
 def test_a_crashed_host_ends_the_session_and_a_crashed_peer_does_not(
     machines: Machines, long_tune: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-    host, ana, ben = party(machines, long_tune)
+    host, ana, ben = playing_session(machines, long_tune)
     ana.process.kill()
     assert host.wait_for("peer_left")["name"] == "Ana"
     ana = machines.start("Ana", "join", machines.address("Hana"))

@@ -19,17 +19,17 @@ from tests.support.simulation import MS
     ],
 )
 def test_the_dot_of_a_peer_tells_its_distance(one_way_ms: float, latency_class: LatencyClass) -> None:
-    party = SessionHarness()
-    party.join("Ana", delay_ns=round(one_way_ms * MS))
-    party.run(2)
-    assert party.host.snapshot().peers[0].latency_class is latency_class
+    harness = SessionHarness()
+    harness.join("Ana", delay_ns=round(one_way_ms * MS))
+    harness.run(2)
+    assert harness.host.snapshot().peers[0].latency_class is latency_class
 
 
 def test_a_peer_without_a_clock_or_without_a_report_is_red() -> None:
-    party = SessionHarness()
-    party.join("Ana", output=ReportedOutput(clock_usable=False))
-    party.run(2)
-    view = party.host.snapshot().peers[0]
+    harness = SessionHarness()
+    harness.join("Ana", output=ReportedOutput(clock_usable=False))
+    harness.run(2)
+    view = harness.host.snapshot().peers[0]
     assert view.reported and view.latency_class is LatencyClass.RED
     silent = SessionHarness()
     conn = silent.open_connection()

@@ -42,7 +42,7 @@ from tests.support.simulation import MS, SECOND, a_track
 
 TRACK_S = 12.0
 MAX_TRACKS = 8
-MAX_GUESTS = 10
+MAX_JOINS = 10
 HOST_LOST = "Host disconnected — session ended."
 COMMANDS: list[HostCommand] = [
     Play(),
@@ -72,40 +72,40 @@ def place(line: Timeline | None) -> object:
 class SessionStateMachine(RuleBasedStateMachine):
     """One host with its user, and up to five peers that join, leave and lose their networks."""
 
-    @initialize(guests=st.integers(0, 3), tracks=st.integers(0, 3), playing=st.booleans())
-    def begin(self, guests: int, tracks: int, playing: bool) -> None:
-        self.party = SessionHarness()
-        self.host = self.party.host
+    @initialize(peers=st.integers(0, 3), tracks=st.integers(0, 3), playing=st.booleans())
+    def begin(self, peers: int, tracks: int, playing: bool) -> None:
+        self.harness = SessionHarness()
+        self.host = self.harness.host
         self.numbers = itertools.count(1)
         self.rows: list[UUID] = []
         """The expected queue."""
-        self.guests: list[HarnessPeer] = []
+        self.peers: list[HarnessPeer] = []
         self.accepted: set[UUID] = set()
         self.reasons: dict[HarnessPeer, set[str]] = {}
         """The reasons for which a peer may have ended."""
         self.cut_at_ns: dict[HarnessPeer, int] = {}
         self.forged: set[HarnessPeer] = set()
         """Peers on whose connections random messages were sent: the host has wrong knowledge of them."""
-        for _ in range(guests):
+        for _ in range(peers):
             self.come(0.2, 10, 0, 10)
         for _ in range(tracks):
             self.add()
         if playing:
-            self.party.run(1)
-            self.party.command(Play())
+            self.harness.run(1)
+            self.harness.command(Play())
 
     # -- who is here -------------------------------------------------------------------------------------------------
 
     def alive(self) -> list[HarnessPeer]:
-        return [guest for guest in self.guests if guest.ended is None and not guest.gone]
+        return [peer for peer in self.peers if peer.ended is None and not peer.gone]
 
     def connected(self) -> list[HarnessPeer]:
-        return [guest for guest in self.alive() if guest.snapshot().connected and not guest.is_cut]
+        return [peer for peer in self.alive() if peer.snapshot().connected and not peer.is_cut]
 
-    def name(self, guest: HarnessPeer) -> str:
-        return guest.snapshot().display_name
+    def name(self, peer: HarnessPeer) -> str:
+        return peer.snapshot().display_name
 
-    @precondition(lambda self: len(self.guests) < MAX_GUESTS and len(self.alive()) < 6)
+    @precondition(lambda self: len(self.peers) < MAX_JOINS and len(self.alive()) < 6)
     @rule(
         delay_ms=st.sampled_from([0.1, 2, 40]),
         fetch_ms=st.sampled_from([10, 900, 4000]),
@@ -114,58 +114,58 @@ class SessionStateMachine(RuleBasedStateMachine):
     )
     def come(self, delay_ms: float, fetch_ms: int, failures: int, latency_ms: int) -> None:
         output = ReportedOutput(latency_ns=latency_ms * MS)
-        guest = self.party.join(f"guest {next(self.numbers)}", delay_ns=round(delay_ms * MS), output=output)
-        guest.transfer_ns = fetch_ms * MS
-        guest.fetch_results = itertools.chain([False] * failures, itertools.repeat(True))
-        self.guests.append(guest)
-        self.reasons[guest] = {"Session is full."}
+        peer = self.harness.join(f"peer {next(self.numbers)}", delay_ns=round(delay_ms * MS), output=output)
+        peer.transfer_ns = fetch_ms * MS
+        peer.fetch_results = itertools.chain([False] * failures, itertools.repeat(True))
+        self.peers.append(peer)
+        self.reasons[peer] = {"Session is full."}
 
     @precondition(lambda self: len(self.alive()) > 1)
     @rule(data=st.data(), how=st.sampled_from(["leave", "crash", "drop", "breach"]))
     def go(self, data: st.DataObject, how: str) -> None:
-        guest = data.draw(st.sampled_from(self.alive()))
+        peer = data.draw(st.sampled_from(self.alive()))
         match how:
             case "leave":
-                self.reasons[guest].add("You left the session.")
-                guest.leave()
+                self.reasons[peer].add("You left the session.")
+                peer.leave()
             case "crash":
-                guest.crash()
+                peer.crash()
             case "drop":
-                self.reasons[guest].add("The host has removed you from the session.")
-                self.party.command(DropPeer(self.name(guest)))
-            case "breach" if guest.conn:
-                self.forged.add(guest)
-                self.party.host.receive(guest.conn, data.draw(MESSAGES))
+                self.reasons[peer].add("The host has removed you from the session.")
+                self.harness.command(DropPeer(self.name(peer)))
+            case "breach" if peer.conn:
+                self.forged.add(peer)
+                self.harness.host.receive(peer.conn, data.draw(MESSAGES))
 
     @precondition(lambda self: self.connected())
     @rule(data=st.data())
     def cut(self, data: st.DataObject) -> None:
         self.cut_one(data.draw(st.sampled_from(self.connected())))
 
-    def cut_one(self, guest: HarnessPeer) -> None:
-        if not guest.snapshot().session_name:
-            self.reasons[guest] |= {"The host does not answer.", "The connection to the host was lost: closed."}
-        self.cut_at_ns[guest] = self.party.now_ns
-        guest.cut()
+    def cut_one(self, peer: HarnessPeer) -> None:
+        if not peer.snapshot().session_name:
+            self.reasons[peer] |= {"The host does not answer.", "The connection to the host was lost: closed."}
+        self.cut_at_ns[peer] = self.harness.now_ns
+        peer.cut()
 
     @precondition(lambda self: self.connected())
     @rule(data=st.data(), seconds=st.sampled_from([2, 7, 7, 20, 70]))
     def lose_the_network_for(self, data: st.DataObject, seconds: float) -> None:
-        guest = data.draw(st.sampled_from(self.connected()))
-        self.cut_one(guest)
-        self.party.run(seconds)
-        self.mend_one(guest)
-        self.party.run(data.draw(st.sampled_from([0, 1, 4])))
+        peer = data.draw(st.sampled_from(self.connected()))
+        self.cut_one(peer)
+        self.harness.run(seconds)
+        self.mend_one(peer)
+        self.harness.run(data.draw(st.sampled_from([0, 1, 4])))
 
-    @precondition(lambda self: any(guest.is_cut for guest in self.alive()))
+    @precondition(lambda self: any(peer.is_cut for peer in self.alive()))
     @rule(data=st.data())
     def mend(self, data: st.DataObject) -> None:
-        self.mend_one(data.draw(st.sampled_from([guest for guest in self.alive() if guest.is_cut])))
+        self.mend_one(data.draw(st.sampled_from([peer for peer in self.alive() if peer.is_cut])))
 
-    def mend_one(self, guest: HarnessPeer) -> None:
-        if self.party.now_ns - self.cut_at_ns[guest] > 55 * SECOND:
-            self.reasons[guest].add(HOST_LOST)
-        guest.repair()
+    def mend_one(self, peer: HarnessPeer) -> None:
+        if self.harness.now_ns - self.cut_at_ns[peer] > 55 * SECOND:
+            self.reasons[peer].add(HOST_LOST)
+        peer.repair()
 
     # -- somebody at the controls ------------------------------------------------------------------------------------
 
@@ -174,7 +174,7 @@ class SessionStateMachine(RuleBasedStateMachine):
     def add(self) -> None:
         track = a_track(next(self.numbers), TRACK_S)
         self.rows.append(track.file_id)
-        self.party.command(Add(track))
+        self.harness.command(Add(track))
 
     @precondition(lambda self: self.rows)
     @rule(data=st.data(), to=st.integers(0, MAX_TRACKS))
@@ -182,35 +182,35 @@ class SessionStateMachine(RuleBasedStateMachine):
         file_id = data.draw(st.sampled_from(self.rows))
         self.rows.remove(file_id)
         self.rows.insert(to, file_id)
-        self.party.command(Move(file_id, to))
+        self.harness.command(Move(file_id, to))
 
     @precondition(lambda self: self.rows)
     @rule(data=st.data())
     def remove(self, data: st.DataObject) -> None:
         file_id = data.draw(st.sampled_from(self.rows))
         self.rows.remove(file_id)
-        self.party.command(Remove(file_id))
+        self.harness.command(Remove(file_id))
 
     @precondition(lambda self: self.rows)
     @rule(data=st.data())
     def play_row(self, data: st.DataObject) -> None:
-        self.party.command(Play(data.draw(st.sampled_from(self.rows))))
+        self.harness.command(Play(data.draw(st.sampled_from(self.rows))))
 
     @rule(command=st.sampled_from(COMMANDS))
     def ask(self, command: HostCommand) -> None:
-        self.party.command(command)
+        self.harness.command(command)
 
     @precondition(lambda self: self.alive())
     @rule(data=st.data(), command=st.sampled_from([Retry, Without]))
     def decide_on_a_peer(self, data: st.DataObject, command: type[Retry] | type[Without]) -> None:
-        self.party.command(command(self.name(data.draw(st.sampled_from(self.alive())))))
+        self.harness.command(command(self.name(data.draw(st.sampled_from(self.alive())))))
 
     @precondition(lambda self: self.host.snapshot().requests)
     @rule(data=st.data(), yes=st.sampled_from([True, True, True, False]))
     def decide_on_a_request(self, data: st.DataObject, yes: bool) -> None:
         request_id = data.draw(st.sampled_from(self.host.snapshot().requests)).request_id
         self.accepted |= {request_id} if yes else set()
-        self.party.command(Accept(request_id) if yes else Reject(request_id))
+        self.harness.command(Accept(request_id) if yes else Reject(request_id))
 
     # -- at the peers ------------------------------------------------------------------------------------------------
 
@@ -221,65 +221,65 @@ class SessionStateMachine(RuleBasedStateMachine):
         results=st.lists(st.sampled_from([True, False, "It is no song."]), max_size=4),
     )
     def wish(self, data: st.DataObject, accept: bool, results: list[bool | str]) -> None:
-        guest = data.draw(st.sampled_from(self.connected()))
-        guest.upload_results = itertools.chain(results, itertools.repeat(True))
+        peer = data.draw(st.sampled_from(self.connected()))
+        peer.upload_results = itertools.chain(results, itertools.repeat(True))
         request = Request(UUID(int=next(self.numbers) << 64), "wish.mp3", 700, bytes(32))
-        guest.call(guest.core.command, request)
+        peer.call(peer.core.command, request)
         if accept:
-            self.party.run(0.2)
+            self.harness.run(0.2)
             if request.request_id in {other.request_id for other in self.host.snapshot().requests}:
                 self.accepted.add(request.request_id)
-                self.party.command(Accept(request.request_id))
+                self.harness.command(Accept(request.request_id))
 
     @precondition(lambda self: self.alive())
     @rule(data=st.data(), failures=st.integers(0, 4), room_bytes=st.sampled_from([0, 1500, 3000, 1 << 30]))
     def change_its_luck(self, data: st.DataObject, failures: int, room_bytes: int) -> None:
-        guest = data.draw(st.sampled_from(self.alive()))
-        guest.fetch_results = itertools.chain([False] * failures, itertools.repeat(True))
-        guest.call(guest.core.room, room_bytes)
+        peer = data.draw(st.sampled_from(self.alive()))
+        peer.fetch_results = itertools.chain([False] * failures, itertools.repeat(True))
+        peer.call(peer.core.room, room_bytes)
 
     @precondition(lambda self: self.connected())
     @rule(data=st.data(), number=st.integers(0, 30), shift=st.sampled_from([0, 64]))
     def bring_what_nobody_wants(self, data: st.DataObject, number: int, shift: int) -> None:
         """Results of transfers that are not running change nothing: an upload at the host, a file at a peer."""
-        guest, unasked = data.draw(st.sampled_from(self.connected())), UUID(int=number << shift)
+        peer, unasked = data.draw(st.sampled_from(self.connected())), UUID(int=number << shift)
         wanted = {request.request_id for request in self.host.snapshot().requests} & self.accepted
-        fetches = guest.of(e.Fetch)
+        fetches = peer.of(e.Fetch)
         for fetch in fetches[-1:]:
             assert self.host.core.authorise_fetch(fetch.peer_id, b"?" * 16, fetch.track.file_id) is None
             assert self.host.core.authorise_upload(fetch.peer_id, b"?" * 16, unasked) is None
-        before, mine = self.host.snapshot(), guest.snapshot()
+        before, mine = self.host.snapshot(), peer.snapshot()
         if unasked not in wanted:
             self.host.call(self.host.core.uploaded, unasked, a_track(999))
             self.host.call(self.host.core.upload_progress, unasked, 5)
-        if unasked not in guest.transfers:
-            guest.call(guest.core.file_ready, unasked)
-            guest.call(guest.core.file_failed, unasked, "what?")
+        if unasked not in peer.transfers:
+            peer.call(peer.core.file_ready, unasked)
+            peer.call(peer.core.file_failed, unasked, "what?")
         assert (self.host.snapshot().queue, self.host.snapshot().requests) == (before.queue, before.requests)
-        assert guest.snapshot().queue == mine.queue
+        assert peer.snapshot().queue == mine.queue
 
     # -- time --------------------------------------------------------------------------------------------------------
 
     @rule(seconds=st.sampled_from([0.0, 0.01, 0.1, 0.5, 3, 7, 11.9, 30]))
     def wait(self, seconds: float) -> None:
-        self.party.run(seconds)
+        self.harness.run(seconds)
 
     @rule(pause=st.booleans(), seconds=st.sampled_from([6, 15, 30]))
     def quiet(self, pause: bool, seconds: float) -> None:
         """Repair every network and do nothing for a while: then all nodes agree."""
         if pause:
-            self.party.command(Pause())
-        for guest in self.alive():
-            if guest.is_cut:
-                self.mend_one(guest)
-        self.party.run(seconds)
+            self.harness.command(Pause())
+        for peer in self.alive():
+            if peer.is_cut:
+                self.mend_one(peer)
+        self.harness.run(seconds)
         said = None
         while said != (said := self.what_is_said()):  # the last messages are still on their way
-            self.party.run(0.2)
+            self.harness.run(0.2)
         host = self.host.snapshot()
-        assert {peer.name for peer in host.peers} == {self.name(guest) for guest in self.alive()}
-        for guest in self.alive():
-            mine = guest.snapshot()
+        assert {peer.name for peer in host.peers} == {self.name(peer) for peer in self.alive()}
+        for peer in self.alive():
+            mine = peer.snapshot()
             assert mine.connected
             assert mine.queue == host.queue
             assert place(mine.timeline) == place(host.timeline)
@@ -287,8 +287,8 @@ class SessionStateMachine(RuleBasedStateMachine):
             assert (mine.now and mine.now.id) == (host.now and host.now.id)
             view = next(view for view in host.peers if view.name == mine.display_name)
             needed = {line.file_id for line in (host.timeline, host.then) if line is not None}
-            if guest not in self.forged and needed and needed <= view.have:
-                here, there = guest.following, self.host.following
+            if peer not in self.forged and needed and needed <= view.have:
+                here, there = peer.following, self.host.following
                 assert here is not None and there is not None
                 assert (place(here.timeline), here.then) == (place(there.timeline), there.then)
 
@@ -310,10 +310,10 @@ class SessionStateMachine(RuleBasedStateMachine):
     @invariant()
     def no_machine_is_stuck(self) -> None:
         deadline = self.host.core.next_deadline_ns()
-        assert deadline is None or deadline >= self.party.now_ns - SECOND
-        for guest in self.alive():
-            deadline = guest.core.next_deadline_ns()
-            assert deadline is not None and deadline >= guest.now_ns - SECOND
+        assert deadline is None or deadline >= self.harness.now_ns - SECOND
+        for peer in self.alive():
+            deadline = peer.core.next_deadline_ns()
+            assert deadline is not None and deadline >= peer.now_ns - SECOND
 
     @invariant()
     def what_everybody_has_does_not_wait(self) -> None:
@@ -340,36 +340,36 @@ class SessionStateMachine(RuleBasedStateMachine):
         line = host.timeline
         assert playing == ([line.file_id] if line is not None and line.file_id in self.rows else [])
         assert (host.now and host.now.id) == (line and line.file_id)
-        for guest in self.alive():
-            rows = [row for row in guest.snapshot().queue if row.status is ItemStatus.PLAYING]
+        for peer in self.alive():
+            rows = [row for row in peer.snapshot().queue if row.status is ItemStatus.PLAYING]
             assert len(rows) <= 1
 
     @invariant()
     def nobody_ends_without_a_reason(self) -> None:
-        for guest in self.guests:
-            if guest.ended is not None and guest not in self.forged:
-                reason = guest.ended.reason
-                far = guest.is_cut and self.party.now_ns - self.cut_at_ns[guest] > 55 * SECOND
-                assert reason in self.reasons[guest] or far and reason == HOST_LOST, reason
+        for peer in self.peers:
+            if peer.ended is not None and peer not in self.forged:
+                reason = peer.ended.reason
+                far = peer.is_cut and self.harness.now_ns - self.cut_at_ns[peer] > 55 * SECOND
+                assert reason in self.reasons[peer] or far and reason == HOST_LOST, reason
 
     @invariant()
     def only_what_was_offered_is_fetched(self) -> None:
-        for guest in self.guests:
-            offered = {start.file_id for start in guest.told(m.FileTransferStart)}
-            assert {fetch.track.file_id for fetch in guest.fetches} <= offered
+        for peer in self.peers:
+            offered = {start.file_id for start in peer.told(m.FileTransferStart)}
+            assert {fetch.track.file_id for fetch in peer.fetches} <= offered
 
     def teardown(self) -> None:
         """Every session ends for all peers, by `Quit` or by a crash of the host."""
-        if not hasattr(self, "party"):
+        if not hasattr(self, "harness"):
             return
-        for guest in self.alive():
-            if guest.is_cut:
-                self.mend_one(guest)
+        for peer in self.alive():
+            if peer.is_cut:
+                self.mend_one(peer)
         if next(self.numbers) % 2:
-            self.party.command(Quit())
+            self.harness.command(Quit())
         else:
-            self.party.host.crash()
-        self.party.run(12)
+            self.harness.host.crash()
+        self.harness.run(12)
         assert not self.alive()
 
 

@@ -19,29 +19,29 @@ from tests.support.simulation import SECOND, SimulatedNode, a_track
 NEVER_NS = 10**15
 
 
-def party_of_two() -> tuple[SessionHarness, HarnessPeer, HarnessPeer]:
-    party = SessionHarness()
-    guests = party.join("Ana"), party.join("Ben")
-    party.run(0.3)
-    return party, *guests
+def session_of_two() -> tuple[SessionHarness, HarnessPeer, HarnessPeer]:
+    harness = SessionHarness()
+    peers = harness.join("Ana"), harness.join("Ben")
+    harness.run(0.3)
+    return harness, *peers
 
 
-def ask(party: SessionHarness, guest: HarnessPeer, number: int = 1, *, size: int = 5000, name: str = "") -> UUID:
+def ask(harness: SessionHarness, peer: HarnessPeer, number: int = 1, *, size: int = 5000, name: str = "") -> UUID:
     """A request for a song of that number, which reaches the host."""
     request_id = UUID(int=100 + number)
     request = Request(request_id, name or f"wish {number}.mp3", size, bytes([number]) * 32)
-    guest.call(guest.core.command, request)
-    party.run(0.01)
+    peer.call(peer.core.command, request)
+    harness.run(0.01)
     return request_id
 
 
-def at_host(party: SessionHarness) -> list[RequestView]:
-    return list(party.host.snapshot().requests)
+def at_host(harness: SessionHarness) -> list[RequestView]:
+    return list(harness.host.snapshot().requests)
 
 
-def states(guest: HarnessPeer) -> list[tuple[RequestState, str]]:
+def states(peer: HarnessPeer) -> list[tuple[RequestState, str]]:
     """(state, reason) of the peer's own requests."""
-    return [(request.state, request.reason) for request in guest.snapshot().requests]
+    return [(request.state, request.reason) for request in peer.snapshot().requests]
 
 
 def told(node: SimulatedNode) -> list[tuple[object, object]]:
@@ -49,141 +49,142 @@ def told(node: SimulatedNode) -> list[tuple[object, object]]:
     return [(event.fields["state"], event.fields["reason"]) for event in node.events("request")]
 
 
-def uploading(party: SessionHarness, guest: HarnessPeer, number: int = 1) -> e.Upload:
+def uploading(harness: SessionHarness, peer: HarnessPeer, number: int = 1) -> e.Upload:
     """An accepted request whose upload never ends by itself."""
-    guest.transfer_ns = NEVER_NS
-    party.command(Accept(ask(party, guest, number)))
-    party.run(0.01)
-    return guest.uploads[-1]
+    peer.transfer_ns = NEVER_NS
+    harness.command(Accept(ask(harness, peer, number)))
+    harness.run(0.01)
+    return peer.uploads[-1]
 
 
 # -- decided -----------------------------------------------------------------------------------------------------------
 
 
 def test_a_request_is_shown_at_the_host_and_stays_open() -> None:
-    party, ana, ben = party_of_two()
-    request_id = ask(party, ana)
-    party.run(100)
-    assert at_host(party) == [RequestView(request_id, 1, "Ana", "wish 1.mp3", 5000, RequestState.OPEN, 0, "")]
-    assert ana.snapshot().requests == party.host.snapshot().requests
-    assert ben.snapshot().requests == () and party.host.snapshot().queue == ()
-    assert party.host.events("request")[0].fields == {
+    harness, ana, ben = session_of_two()
+    request_id = ask(harness, ana)
+    harness.run(100)
+    assert at_host(harness) == [RequestView(request_id, 1, "Ana", "wish 1.mp3", 5000, RequestState.OPEN, 0, "")]
+    assert ana.snapshot().requests == harness.host.snapshot().requests
+    assert ben.snapshot().requests == () and harness.host.snapshot().queue == ()
+    assert harness.host.events("request")[0].fields == {
         "request_id": str(request_id), "number": 1, "peer": "Ana", "file_name": "wish 1.mp3", "size": 5000,
         "state": "open", "done_bytes": 0, "reason": "",
     }  # fmt: skip
 
 
 def test_an_accepted_song_is_uploaded_appended_and_sent_to_the_others() -> None:
-    party, ana, ben = party_of_two()
-    party.command(Add(a_track(1)))
-    request_id = ask(party, ana)
-    party.command(Accept(request_id))
-    party.run(1)
+    harness, ana, ben = session_of_two()
+    harness.command(Add(a_track(1)))
+    request_id = ask(harness, ana)
+    harness.command(Accept(request_id))
+    harness.run(1)
     (upload,) = ana.uploads
     assert (upload.request_id, upload.sha256, upload.size) == (request_id, bytes([1]) * 32, 5000)
-    rows = party.host.snapshot().queue
+    rows = harness.host.snapshot().queue
     assert [(row.file_name, row.added_by) for row in rows] == [("song 1.mp3", "Hana"), ("wish 1.mp3", "Ana")]
     assert [fetch.track.file_name for fetch in ben.fetches] == ["song 1.mp3", "wish 1.mp3"]
-    assert all(peer.ready for peer in party.host.snapshot().peers)
-    assert states(ana) == [(RequestState.ADDED, "")] and at_host(party) == []
-    assert told(ana) == [("open", ""), ("accepted", ""), ("added", "")] == told(party.host)
+    assert all(peer.ready for peer in harness.host.snapshot().peers)
+    assert states(ana) == [(RequestState.ADDED, "")] and at_host(harness) == []
+    assert told(ana) == [("open", ""), ("accepted", ""), ("added", "")] == told(harness.host)
     assert ben.snapshot().queue == rows
 
 
 def test_a_rejected_request_is_reported_with_a_reason() -> None:
-    party, ana, _ = party_of_two()
-    party.command(Reject(ask(party, ana)))
-    party.run(0.1)
+    harness, ana, _ = session_of_two()
+    harness.command(Reject(ask(harness, ana)))
+    harness.run(0.1)
     assert states(ana) == [(RequestState.REJECTED, "The host has declined it.")]
-    assert told(party.host)[-1] == ("rejected", "") and at_host(party) == []
+    assert told(harness.host)[-1] == ("rejected", "") and at_host(harness) == []
     assert not ana.uploads
 
 
 def test_a_request_cannot_be_accepted_twice() -> None:
-    party, ana, _ = party_of_two()
-    request_id = uploading(party, ana).request_id
+    harness, ana, _ = session_of_two()
+    request_id = uploading(harness, ana).request_id
     for one in (request_id, UUID(int=5)):
-        party.command(Accept(one))
-        assert error(party.host) == "That request is over."
-    assert [request.state for request in at_host(party)] == [RequestState.ACCEPTED]
+        harness.command(Accept(one))
+        assert error(harness.host) == "That request is over."
+    assert [request.state for request in at_host(harness)] == [RequestState.ACCEPTED]
 
 
 def test_a_request_can_be_rejected_during_its_upload() -> None:
-    party, ana, _ = party_of_two()
-    request_id = uploading(party, ana).request_id
-    assert party.host.core.wants_upload(request_id)
-    party.command(Reject(request_id))
-    assert not party.host.core.wants_upload(request_id) and at_host(party) == []
-    party.run(0.1)
+    harness, ana, _ = session_of_two()
+    request_id = uploading(harness, ana).request_id
+    assert harness.host.core.wants_upload(request_id)
+    harness.command(Reject(request_id))
+    assert not harness.host.core.wants_upload(request_id) and at_host(harness) == []
+    harness.run(0.1)
     assert states(ana)[-1] == (RequestState.REJECTED, "The host has declined it.")
-    party.command(Reject(request_id))
-    assert error(party.host) == "That request is over."
+    harness.command(Reject(request_id))
+    assert error(harness.host) == "That request is over."
 
 
 def test_the_number_of_upload_attempts_is_limited() -> None:
-    party, ana, _ = party_of_two()
-    upload = uploading(party, ana)
+    harness, ana, _ = session_of_two()
+    upload = uploading(harness, ana)
     tries = [
-        party.host.core.authorise_upload(upload.peer_id, upload.token, upload.request_id) is not None for _ in range(9)
+        harness.host.core.authorise_upload(upload.peer_id, upload.token, upload.request_id) is not None
+        for _ in range(9)
     ]
     assert tries.count(True) <= 6 and not any(tries[6:])
 
 
 def test_two_peers_ask_and_each_hears_its_own_answer() -> None:
-    party, ana, ben = party_of_two()
-    first, second, third = ask(party, ana, 1), ask(party, ben, 2), ask(party, ana, 3)
-    assert [(r.number, r.peer_name) for r in at_host(party)] == [(1, "Ana"), (2, "Ben"), (3, "Ana")]
-    party.command(Reject(first), Accept(second))
-    party.run(1)
+    harness, ana, ben = session_of_two()
+    first, second, third = ask(harness, ana, 1), ask(harness, ben, 2), ask(harness, ana, 3)
+    assert [(r.number, r.peer_name) for r in at_host(harness)] == [(1, "Ana"), (2, "Ben"), (3, "Ana")]
+    harness.command(Reject(first), Accept(second))
+    harness.run(1)
     assert [state for state, _ in states(ana)] == [RequestState.REJECTED, RequestState.OPEN]
     assert [state for state, _ in states(ben)] == [RequestState.ADDED]
-    assert [r.request_id for r in at_host(party)] == [third]
-    assert [row.added_by for row in party.host.snapshot().queue] == ["Ben"]
+    assert [r.request_id for r in at_host(harness)] == [third]
+    assert [row.added_by for row in harness.host.snapshot().queue] == ["Ben"]
 
 
 def test_a_peer_has_five_open_requests_at_most() -> None:
-    party, ana, ben = party_of_two()
-    ids = [ask(party, ana, number) for number in range(1, MAX_OPEN + 2)]
+    harness, ana, ben = session_of_two()
+    ids = [ask(harness, ana, number) for number in range(1, MAX_OPEN + 2)]
     assert states(ana)[-1] == (
         RequestState.REJECTED, "You have 5 open requests already. Please wait until the host has answered.",
     )  # fmt: skip
-    assert len(at_host(party)) == MAX_OPEN == 5
-    ask(party, ben, 50)
-    assert len(at_host(party)) == 6
+    assert len(at_host(harness)) == MAX_OPEN == 5
+    ask(harness, ben, 50)
+    assert len(at_host(harness)) == 6
     ana.transfer_ns = NEVER_NS
-    party.command(Accept(ids[0]))  # an accepted request counts until it is uploaded
+    harness.command(Accept(ids[0]))  # an accepted request counts until it is uploaded
     assert states(ana)[-1][0] is RequestState.REJECTED
-    ask(party, ana, 60)
+    ask(harness, ana, 60)
     assert states(ana)[-1][0] is RequestState.REJECTED
-    party.command(Reject(ids[1]))
-    ask(party, ana, 61)
+    harness.command(Reject(ids[1]))
+    ask(harness, ana, 61)
     assert states(ana)[-1][0] is RequestState.OPEN
 
 
 def test_asking_twice_under_one_id_is_a_breach() -> None:
-    party, ana, _ = party_of_two()
-    ask(party, ana)
-    party.host.receive(ana.conn, m.SongRequest(UUID(int=101), "x.mp3", 1))
-    assert [peer.name for peer in party.host.snapshot().peers] == ["Ben"]
-    assert at_host(party) == []
+    harness, ana, _ = session_of_two()
+    ask(harness, ana)
+    harness.host.receive(ana.conn, m.SongRequest(UUID(int=101), "x.mp3", 1))
+    assert [peer.name for peer in harness.host.snapshot().peers] == ["Ben"]
+    assert at_host(harness) == []
 
 
 def test_file_names_of_requests_are_reduced_to_plain_names() -> None:
-    party, ana, _ = party_of_two()
-    party.host.receive(ana.conn, m.SongRequest(UUID(int=9), "../../\x1b[2Jetc/\u202ex.mp3\n", 1))
-    assert at_host(party)[0].file_name == "x.mp3"
-    party.host.receive(ana.conn, m.SongRequest(UUID(int=10), "x" * FILE_BYTES, 1))
-    assert len(at_host(party)[1].file_name) == 200
+    harness, ana, _ = session_of_two()
+    harness.host.receive(ana.conn, m.SongRequest(UUID(int=9), "../../\x1b[2Jetc/\u202ex.mp3\n", 1))
+    assert at_host(harness)[0].file_name == "x.mp3"
+    harness.host.receive(ana.conn, m.SongRequest(UUID(int=10), "x" * FILE_BYTES, 1))
+    assert len(at_host(harness)[1].file_name) == 200
 
 
 # -- the upload --------------------------------------------------------------------------------------------------------
 
 
 def test_an_upload_needs_an_accepted_request_of_the_same_peer() -> None:
-    party, ana, ben = party_of_two()
-    upload = uploading(party, ana)
-    other, undecided = uploading(party, ben, 2), ask(party, ana, 3)
-    allowed = party.host.core.authorise_upload
+    harness, ana, ben = session_of_two()
+    upload = uploading(harness, ana)
+    other, undecided = uploading(harness, ben, 2), ask(harness, ana, 3)
+    allowed = harness.host.core.authorise_upload
     request = allowed(upload.peer_id, upload.token, upload.request_id)
     assert request is not None and (request.size, request.file_name) == (5000, "wish 1.mp3")
     assert allowed(upload.peer_id, other.token, upload.request_id) is None
@@ -193,70 +194,70 @@ def test_an_upload_needs_an_accepted_request_of_the_same_peer() -> None:
     assert allowed(upload.peer_id, upload.token, undecided) is None
     assert allowed(upload.peer_id, upload.token, UUID(int=5)) is None
     assert allowed(99, upload.token, upload.request_id) is None
-    party.host.call(party.host.core.uploaded, upload.request_id, a_track(7))
+    harness.host.call(harness.host.core.uploaded, upload.request_id, a_track(7))
     assert allowed(upload.peer_id, upload.token, upload.request_id) is None
 
 
 def test_an_upload_without_an_accepted_request_changes_nothing() -> None:
-    party, ana, _ = party_of_two()
-    undecided = ask(party, ana)
-    before = party.host.snapshot()
+    harness, ana, _ = session_of_two()
+    undecided = ask(harness, ana)
+    before = harness.host.snapshot()
     for request_id in (undecided, UUID(int=5)):
-        party.host.call(party.host.core.upload_progress, request_id, 10)
-        party.host.call(party.host.core.uploaded, request_id, a_track(7))
-    assert party.host.snapshot() == before
+        harness.host.call(harness.host.core.upload_progress, request_id, 10)
+        harness.host.call(harness.host.core.uploaded, request_id, a_track(7))
+    assert harness.host.snapshot() == before
 
 
 def test_the_size_of_an_upload_is_that_of_the_request() -> None:
-    party, ana, _ = party_of_two()
+    harness, ana, _ = session_of_two()
     ana.transfer_ns = NEVER_NS
-    request_id = ask(party, ana, size=4321)
-    party.command(Accept(request_id))
-    party.run(0.01)
+    request_id = ask(harness, ana, size=4321)
+    harness.command(Accept(request_id))
+    harness.run(0.01)
     upload = ana.uploads[0]
-    request = party.host.core.authorise_upload(upload.peer_id, upload.token, request_id)
-    assert request is not None and request.size == at_host(party)[0].size == upload.size == 4321
+    request = harness.host.core.authorise_upload(upload.peer_id, upload.token, request_id)
+    assert request is not None and request.size == at_host(harness)[0].size == upload.size == 4321
 
 
 def test_progress_is_reported_every_tenth() -> None:
-    party, ana, _ = party_of_two()
-    request_id = uploading(party, ana).request_id
+    harness, ana, _ = session_of_two()
+    request_id = uploading(harness, ana).request_id
     for done in range(0, 5001, 50):
-        party.host.call(party.host.core.upload_progress, request_id, done)
-    accepted = [event.fields["done_bytes"] for event in party.host.events("request") if event.fields["done_bytes"]]
+        harness.host.call(harness.host.core.upload_progress, request_id, done)
+    accepted = [event.fields["done_bytes"] for event in harness.host.events("request") if event.fields["done_bytes"]]
     assert accepted == list(range(500, 5001, 500))
-    assert at_host(party)[0].done_bytes == 5000
+    assert at_host(harness)[0].done_bytes == 5000
 
 
 def test_a_request_is_withdrawn_after_three_failed_uploads() -> None:
-    party, ana, _ = party_of_two()
+    harness, ana, _ = session_of_two()
     ana.upload_results = itertools.repeat(False)
-    party.command(Accept(ask(party, ana)))
-    party.run(1)
+    harness.command(Accept(ask(harness, ana)))
+    harness.run(1)
     assert len(ana.uploads) == 3
     assert states(ana) == [(RequestState.FAILED, "The connection was lost.")]
-    assert told(party.host)[-1] == ("failed", "The connection was lost.") and at_host(party) == []
-    assert party.host.snapshot().queue == ()
+    assert told(harness.host)[-1] == ("failed", "The connection was lost.") and at_host(harness) == []
+    assert harness.host.snapshot().queue == ()
 
 
 def test_the_third_try_may_succeed() -> None:
-    party, ana, _ = party_of_two()
+    harness, ana, _ = session_of_two()
     ana.upload_results = iter([False, False, True])
-    party.command(Accept(ask(party, ana)))
-    party.run(1)
+    harness.command(Accept(ask(harness, ana)))
+    harness.run(1)
     assert states(ana) == [(RequestState.ADDED, "")]
     assert told(ana) == [("open", ""), ("accepted", ""), ("added", "")]
 
 
 def test_an_uploaded_song_that_is_no_mp3_is_refused_with_a_reason() -> None:
-    party, ana, _ = party_of_two()
+    harness, ana, _ = session_of_two()
     reason = "Invalid or corrupted MP3 file: wish 1.mp3"
     ana.upload_results = itertools.repeat(reason)
-    party.command(Accept(ask(party, ana)))
-    party.run(1)
+    harness.command(Accept(ask(harness, ana)))
+    harness.run(1)
     assert states(ana) == [(RequestState.REJECTED, reason)]
-    assert told(party.host)[-1] == ("failed", reason)
-    assert party.host.snapshot().queue == () and at_host(party) == []
+    assert told(harness.host)[-1] == ("failed", reason)
+    assert harness.host.snapshot().queue == () and at_host(harness) == []
 
 
 @pytest.fixture
@@ -266,46 +267,46 @@ def short_queues(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.mark.usefixtures("short_queues")
 def test_a_request_cannot_be_accepted_into_a_full_queue() -> None:
-    party, ana, _ = party_of_two()
-    party.command(Add(a_track(1)), Add(a_track(2)))
-    request_id = ask(party, ana)
-    party.command(Accept(request_id))
-    assert error(party.host) == "The queue is full."
-    assert [request.state for request in at_host(party)] == [RequestState.OPEN]
+    harness, ana, _ = session_of_two()
+    harness.command(Add(a_track(1)), Add(a_track(2)))
+    request_id = ask(harness, ana)
+    harness.command(Accept(request_id))
+    assert error(harness.host) == "The queue is full."
+    assert [request.state for request in at_host(harness)] == [RequestState.OPEN]
 
 
 @pytest.mark.usefixtures("short_queues")
 def test_an_upload_into_a_full_queue_is_refused_with_a_reason() -> None:
-    party, ana, _ = party_of_two()
-    upload = uploading(party, ana)
-    party.command(Add(a_track(1)), Add(a_track(2)))
-    party.host.call(party.host.core.uploaded, upload.request_id, a_track(7))
-    party.run(0.1)
+    harness, ana, _ = session_of_two()
+    upload = uploading(harness, ana)
+    harness.command(Add(a_track(1)), Add(a_track(2)))
+    harness.host.call(harness.host.core.uploaded, upload.request_id, a_track(7))
+    harness.run(0.1)
     assert states(ana) == [(RequestState.REJECTED, "The queue is full.")]
-    assert told(party.host)[-1] == ("failed", "The queue is full.")
-    assert [row.id.int for row in party.host.snapshot().queue] == [1, 2]
+    assert told(harness.host)[-1] == ("failed", "The queue is full.")
+    assert [row.id.int for row in harness.host.snapshot().queue] == [1, 2]
 
 
 def test_an_upload_without_progress_for_a_minute_is_given_up() -> None:
-    party, ana, _ = party_of_two()
-    upload = uploading(party, ana)
-    party.run(59.9)
-    assert at_host(party)
-    party.host.call(party.host.core.upload_progress, upload.request_id, 10)
-    party.run(59.9)
-    assert at_host(party)
-    party.run(0.2)
-    assert at_host(party) == []
-    assert told(party.host)[-1] == ("failed", "The song was not sent.")
+    harness, ana, _ = session_of_two()
+    upload = uploading(harness, ana)
+    harness.run(59.9)
+    assert at_host(harness)
+    harness.host.call(harness.host.core.upload_progress, upload.request_id, 10)
+    harness.run(59.9)
+    assert at_host(harness)
+    harness.run(0.2)
+    assert at_host(harness) == []
+    assert told(harness.host)[-1] == ("failed", "The song was not sent.")
     assert states(ana) == [(RequestState.REJECTED, "The song was not sent.")]
     assert ana.of(e.CancelUpload) == [e.CancelUpload(upload.request_id)]
 
 
 def test_an_undecided_request_does_not_expire() -> None:
-    party, ana, _ = party_of_two()
-    ask(party, ana)
-    party.run(600)
-    assert [request.state for request in at_host(party)] == [RequestState.OPEN]
+    harness, ana, _ = session_of_two()
+    ask(harness, ana)
+    harness.run(600)
+    assert [request.state for request in at_host(harness)] == [RequestState.OPEN]
 
 
 # -- leaving and coming back -------------------------------------------------------------------------------------------
@@ -313,53 +314,53 @@ def test_an_undecided_request_does_not_expire() -> None:
 
 @pytest.mark.parametrize("how", ["leave", "crash", "drop"])
 def test_the_requests_of_a_peer_that_left_are_removed(how: str) -> None:
-    party, ana, ben = party_of_two()
-    ask(party, ana, 7)
-    upload = uploading(party, ana)
-    ask(party, ben, 2)
+    harness, ana, ben = session_of_two()
+    ask(harness, ana, 7)
+    upload = uploading(harness, ana)
+    ask(harness, ben, 2)
     match how:
         case "leave":
             ana.leave()
         case "crash":
             ana.crash()
         case _:
-            party.command(DropPeer("Ana"))
-    party.run(0.1)
-    assert [request.peer_name for request in at_host(party)] == ["Ben"]
-    assert told(party.host)[-2:] == [("failed", "Ana has left.")] * 2
-    assert party.host.core.authorise_upload(upload.peer_id, upload.token, upload.request_id) is None
-    party.host.call(party.host.core.uploaded, upload.request_id, a_track(7))
-    party.run(100)
-    assert party.host.snapshot().queue == ()
+            harness.command(DropPeer("Ana"))
+    harness.run(0.1)
+    assert [request.peer_name for request in at_host(harness)] == ["Ben"]
+    assert told(harness.host)[-2:] == [("failed", "Ana has left.")] * 2
+    assert harness.host.core.authorise_upload(upload.peer_id, upload.token, upload.request_id) is None
+    harness.host.call(harness.host.core.uploaded, upload.request_id, a_track(7))
+    harness.run(100)
+    assert harness.host.snapshot().queue == ()
 
 
 def test_a_returning_peer_repeats_its_open_requests() -> None:
-    party, ana, _ = party_of_two()
-    undecided, upload = ask(party, ana, 7), uploading(party, ana)
+    harness, ana, _ = session_of_two()
+    undecided, upload = ask(harness, ana, 7), uploading(harness, ana)
     ana.cut()
-    party.run(10)
-    assert at_host(party) == [] and ana.of(e.CancelUpload) == [e.CancelUpload(upload.request_id)]
+    harness.run(10)
+    assert at_host(harness) == [] and ana.of(e.CancelUpload) == [e.CancelUpload(upload.request_id)]
     assert [state for state, _ in states(ana)] == [RequestState.OPEN] * 2
     ana.repair()
-    party.run(4)
-    assert [request.request_id for request in at_host(party)] == [undecided, upload.request_id]
+    harness.run(4)
+    assert [request.request_id for request in at_host(harness)] == [undecided, upload.request_id]
     ana.transfer_ns = SECOND
-    party.command(Accept(upload.request_id))
-    party.run(2)
+    harness.command(Accept(upload.request_id))
+    harness.run(2)
     assert [state for state, _ in states(ana)] == [RequestState.OPEN, RequestState.ADDED]
-    assert [row.added_by for row in party.host.snapshot().queue] == ["Ana"]
+    assert [row.added_by for row in harness.host.snapshot().queue] == ["Ana"]
 
 
 def test_a_returning_peer_does_not_repeat_a_request_that_was_fulfilled() -> None:
-    party, ana, _ = party_of_two()
-    upload = uploading(party, ana)
+    harness, ana, _ = session_of_two()
+    upload = uploading(harness, ana)
     ana.cut()
-    party.host.call(party.host.core.uploaded, upload.request_id, a_track(7))
-    party.run(10)
+    harness.host.call(harness.host.core.uploaded, upload.request_id, a_track(7))
+    harness.run(10)
     ana.repair()
-    party.run(4)
-    assert at_host(party) == [] and states(ana) == [(RequestState.ADDED, "")]
-    assert len(party.host.snapshot().queue) == 1
+    harness.run(4)
+    assert at_host(harness) == [] and states(ana) == [(RequestState.ADDED, "")]
+    assert len(harness.host.snapshot().queue) == 1
 
 
 def test_an_answer_to_an_unknown_request_is_a_breach() -> None:
@@ -368,14 +369,14 @@ def test_an_answer_to_an_unknown_request_is_a_breach() -> None:
         m.SongRequestRejected(UUID(int=5)),
         m.SongRequestAdded(UUID(int=5)),
     ):
-        party, ana, _ = party_of_two()
+        harness, ana, _ = session_of_two()
         ana.call(ana.core.received, message)
         assert ana.ended is not None and "never made" in ana.ended.reason
 
 
 def test_an_answer_that_comes_twice_changes_nothing() -> None:
-    party, ana, _ = party_of_two()
-    upload = uploading(party, ana)
+    harness, ana, _ = session_of_two()
+    upload = uploading(harness, ana)
     ana.call(ana.core.received, m.SongRequestAccepted(upload.request_id))
     assert len(ana.uploads) == 1
     ana.call(ana.core.received, m.SongRequestAdded(upload.request_id))
@@ -385,19 +386,19 @@ def test_an_answer_that_comes_twice_changes_nothing() -> None:
 
 
 def test_a_peer_cannot_withdraw_the_request_of_another() -> None:
-    party, ana, ben = party_of_two()
-    request_id = ask(party, ana)
-    party.host.receive(ben.conn, m.SongRequestWithdrawn(request_id, "ha"))
-    party.host.receive(ben.conn, m.SongRequestWithdrawn(UUID(int=5), "ha"))
-    assert len(at_host(party)) == 1 and len(party.host.snapshot().peers) == 2
+    harness, ana, ben = session_of_two()
+    request_id = ask(harness, ana)
+    harness.host.receive(ben.conn, m.SongRequestWithdrawn(request_id, "ha"))
+    harness.host.receive(ben.conn, m.SongRequestWithdrawn(UUID(int=5), "ha"))
+    assert len(at_host(harness)) == 1 and len(harness.host.snapshot().peers) == 2
 
 
 def test_a_peer_keeps_open_requests_and_the_newest_finished_ones() -> None:
-    party, ana, _ = party_of_two()
-    kept = ask(party, ana, 1)
+    harness, ana, _ = session_of_two()
+    kept = ask(harness, ana, 1)
     for number in range(2, 60):
-        party.command(Reject(ask(party, ana, number)))
-        party.run(0.01)
+        harness.command(Reject(ask(harness, ana, number)))
+        harness.run(0.01)
     mine = ana.snapshot().requests
     assert mine[0].request_id == kept and mine[-1].number == 59
     assert 20 <= len(mine) <= 22

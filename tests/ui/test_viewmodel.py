@@ -457,41 +457,41 @@ def test_which_buttons_work_and_why_not(state: SessionView, can: set[str], toolt
 
 def test_the_buttons_promise_what_the_session_does() -> None:
     """On the real machines: what the view allows is done, what it forbids is answered by an error."""
-    party = SessionHarness()
-    ana = party.join("Ana")
-    party.run(0.3)
+    harness = SessionHarness()
+    ana = harness.join("Ana")
+    harness.run(0.3)
     commands = {"play_pause": Play(), "stop": Stop(), "next": Next()}
 
     def agrees() -> bool:
         for name, command in commands.items():
-            if name == "play_pause" and party.host.snapshot().timeline is not None:
+            if name == "play_pause" and harness.host.snapshot().timeline is not None:
                 command = Pause()
             shown = name in view().transport.can
-            before = len(party.host.events("error"))
-            probe = party.host.snapshot()
-            party.command(command)
-            if shown != (len(party.host.events("error")) == before):
+            before = len(harness.host.events("error"))
+            probe = harness.host.snapshot()
+            harness.command(command)
+            if shown != (len(harness.host.events("error")) == before):
                 return False
             if probe.timeline is None:
-                party.command(Stop())
+                harness.command(Stop())
         return True
 
     def view() -> HostView:
-        return host_view(SessionView(True, "", party.host.snapshot(), None))
+        return host_view(SessionView(True, "", harness.host.snapshot(), None))
 
     assert agrees() and view().transport.play_tooltip == "Add songs first."
     ana.transfer_ns = 10**15
-    party.command(Add(a_track(1)), Add(a_track(2)))
-    party.run(0.2)
+    harness.command(Add(a_track(1)), Add(a_track(2)))
+    harness.run(0.2)
     assert agrees() and view().transport.play_tooltip.startswith(
         "Waiting for all peers to receive the file.\nAna: song"
     )
     ana.call(ana.core.file_ready, a_track(1).file_id)
     ana.call(ana.core.file_ready, a_track(2).file_id)
-    party.run(0.2)
+    harness.run(0.2)
     assert agrees()
-    party.command(Play(a_track(2).file_id))
-    party.run(1)
+    harness.command(Play(a_track(2).file_id))
+    harness.run(1)
     assert view().transport.can == {"play_pause", "stop", "previous", "seek"} and agrees()
 
 
