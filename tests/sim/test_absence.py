@@ -23,44 +23,44 @@ def playing(
     *machines: MachineSpec, tracks: tuple[float, ...] = (600.0,), song_s: float = 20.0, seed: int = 1
 ) -> AudioSimulation:
     """A session in the middle of its first track. The tracks are one continuous sound, cut at whole turns."""
-    world = AudioSimulation(*machines or (MachineSpec(), OTHER, MachineSpec()), seed=seed)
+    simulation = AudioSimulation(*machines or (MachineSpec(), OTHER, MachineSpec()), seed=seed)
     for number, seconds in enumerate(tracks, 1):
-        world.host.command(Add(compass_track(number, seconds=round(seconds / TURN_S) * TURN_S)))
-    world.host.command(Autoplay(len(world.peers)))
-    world.run_until(lambda: bool(world.host.events("playing")))
-    world.run(song_s)
-    return world
+        simulation.host.command(Add(compass_track(number, seconds=round(seconds / TURN_S) * TURN_S)))
+    simulation.host.command(Autoplay(len(simulation.peers)))
+    simulation.run_until(lambda: bool(simulation.host.events("playing")))
+    simulation.run(song_s)
+    return simulation
 
 
-def check_in_phase(world: AudioSimulation, since_s: float, limit_us: float, *nodes: SimulatedNode) -> None:
+def check_in_phase(simulation: AudioSimulation, since_s: float, limit_us: float, *nodes: SimulatedNode) -> None:
     """These outputs, or all, played without a gap and within the limit."""
-    meter, until_s = world.meter(*nodes), world.now_s - 0.1
+    meter, until_s = simulation.meter(*nodes), simulation.now_s - 0.1
     assert not any(capture.silences(since_s, until_s) for capture in meter.captures)
     worst_us = float(meter.apart_us(since_s, until_s)[1].max())
     print(f"apart by {worst_us:.1f} us at worst")
     assert worst_us <= limit_us
 
 
-def check_back(world: AudioSimulation, back_s: float, limit_s: float, limit_us: float = IN_PHASE_US) -> None:
+def check_back(simulation: AudioSimulation, back_s: float, limit_s: float, limit_us: float = IN_PHASE_US) -> None:
     """All are in phase, and stay so, within `limit_s` after that time."""
-    took_s = world.meter().back_in_phase_s(back_s, world.now_s - 0.1, limit_us)
+    took_s = simulation.meter().back_in_phase_s(back_s, simulation.now_s - 0.1, limit_us)
     print(f"in phase after {took_s:.2f} s")
     assert took_s <= limit_s
 
 
-def others(world: AudioSimulation, but: SimulatedNode) -> list[SimulatedNode]:
-    return [node for node in world.nodes if node is not but]
+def others(simulation: AudioSimulation, but: SimulatedNode) -> list[SimulatedNode]:
+    return [node for node in simulation.nodes if node is not but]
 
 
-def came_back(world: AudioSimulation, *nodes: SimulatedNode) -> bool:
+def came_back(simulation: AudioSimulation, *nodes: SimulatedNode) -> bool:
     """Whether these nodes returned as the same peers. All nodes must agree on the queue and the timelines."""
-    again = {event.fields["name"] for event in world.host.events("peer_joined") if event.fields["again"]}
-    mine = world.host.snapshot()
-    for peer in world.peers:
+    again = {event.fields["name"] for event in simulation.host.events("peer_joined") if event.fields["again"]}
+    mine = simulation.host.snapshot()
+    for peer in simulation.peers:
         theirs = peer.snapshot()
         assert (theirs.connected, theirs.queue) == (True, mine.queue)
         assert (theirs.timeline, theirs.then) == (mine.timeline, mine.then)
-    return again == {node.name for node in nodes} and len(mine.peers) == len(world.peers)
+    return again == {node.name for node in nodes} and len(mine.peers) == len(simulation.peers)
 
 
 # -- a network that is gone --------------------------------------------------------------------------------------------
@@ -69,79 +69,81 @@ def came_back(world: AudioSimulation, *nodes: SimulatedNode) -> bool:
 @LINKS
 @pytest.mark.parametrize("seconds", [20.0, 45.0])
 def test_a_peer_without_network_plays_on_in_phase_and_comes_back(link: Link, seconds: float) -> None:
-    world = playing(MachineSpec(), MachineSpec(link=link, clock_ppm=40, card_ppm=-30), OTHER)
-    began_s, peer = world.now_s, world.peers[0]
+    simulation = playing(MachineSpec(), MachineSpec(link=link, clock_ppm=40, card_ppm=-30), OTHER)
+    began_s, peer = simulation.now_s, simulation.peers[0]
     peer.cut(seconds)
-    world.run(seconds)
+    simulation.run(seconds)
     assert not peer.snapshot().connected
     assert [event.fields["message"][:26] for event in peer.events("warning")] == ["The host cannot be heard. "]
-    world.run(12.0)
-    assert came_back(world, peer)
-    check_in_phase(world, began_s, AWAY_US[link])
-    check_in_phase(world, began_s, IN_PHASE_US, *others(world, peer))
+    simulation.run(12.0)
+    assert came_back(simulation, peer)
+    check_in_phase(simulation, began_s, AWAY_US[link])
+    check_in_phase(simulation, began_s, IN_PHASE_US, *others(simulation, peer))
 
 
 def test_all_peers_without_network_play_on_in_phase_and_come_back() -> None:
     """As when the access point restarts."""
-    world = playing(MachineSpec(), OTHER, MachineSpec(clock_ppm=-60), MachineSpec(card_ppm=80))
-    began_s = world.now_s
-    for peer in world.peers:
+    simulation = playing(MachineSpec(), OTHER, MachineSpec(clock_ppm=-60), MachineSpec(card_ppm=80))
+    began_s = simulation.now_s
+    for peer in simulation.peers:
         peer.cut(25.0)
-    world.run(35.0)
-    assert came_back(world, *world.peers)
-    check_in_phase(world, began_s, AWAY_US[WIRED])
+    simulation.run(35.0)
+    assert came_back(simulation, *simulation.peers)
+    check_in_phase(simulation, began_s, AWAY_US[WIRED])
 
 
 @LINKS
 def test_a_peer_without_network_plays_the_armed_track_in_phase(link: Link) -> None:
     """Both tracks are one continuous sound: an output that is late or early at the seam is measured."""
-    world = playing(MachineSpec(), MachineSpec(link=link, clock_ppm=40), OTHER, tracks=(30.0, 60.0))
-    began_s, peer = world.now_s, world.peers[0]
+    simulation = playing(MachineSpec(), MachineSpec(link=link, clock_ppm=40), OTHER, tracks=(30.0, 60.0))
+    began_s, peer = simulation.now_s, simulation.peers[0]
     peer.cut(25.0)
-    world.run(24.0)
-    assert len(peer.events("track_ended")) == len(world.host.events("track_ended")) == 1
-    world.run(10.0)
-    assert came_back(world, peer)
-    check_in_phase(world, began_s, AWAY_US[link])
+    simulation.run(24.0)
+    assert len(peer.events("track_ended")) == len(simulation.host.events("track_ended")) == 1
+    simulation.run(10.0)
+    assert came_back(simulation, peer)
+    check_in_phase(simulation, began_s, AWAY_US[link])
 
 
 def test_a_missed_pause_is_followed_at_the_return() -> None:
-    world = playing()
-    peer = world.peers[0]
+    simulation = playing()
+    peer = simulation.peers[0]
     peer.cut(15.0)
-    world.run(10.0)
-    world.host.command(Pause())
-    world.run(10.0)
-    paused_s = world.true_s(world.host.events("paused")[0])
-    assert came_back(world, peer)
-    mine, theirs = (world.meter(node).captures[0].silences(paused_s - 1, world.now_s) for node in (peer, world.host))
+    simulation.run(10.0)
+    simulation.host.command(Pause())
+    simulation.run(10.0)
+    paused_s = simulation.true_s(simulation.host.events("paused")[0])
+    assert came_back(simulation, peer)
+    mine, theirs = (
+        simulation.meter(node).captures[0].silences(paused_s - 1, simulation.now_s) for node in (peer, simulation.host)
+    )
     assert theirs[0][0] == pytest.approx(paused_s, abs=0.001)
     assert 4.5 < mine[0][0] - paused_s < 8.0  # its network was back 5 s after the pause
-    world.host.command(Resume())
-    world.run(3.0)
-    assert world.meter().start(world.start_times_s()[-1])[1] < IN_PHASE_US
+    simulation.host.command(Resume())
+    simulation.run(3.0)
+    assert simulation.meter().start(simulation.start_times_s()[-1])[1] < IN_PHASE_US
 
 
 def test_a_missed_track_is_played_at_the_return() -> None:
-    world = playing(tracks=(600.0, 600.0))
-    peer = world.peers[0]
-    began_s = world.now_s
+    simulation = playing(tracks=(600.0, 600.0))
+    peer = simulation.peers[0]
+    began_s = simulation.now_s
     peer.cut(15.0)
-    world.run(10.0)
-    world.host.command(Next())
-    world.run(5.0)
-    back_s = world.now_s
-    world.run(10.0)
-    assert came_back(world, peer)
-    check_in_phase(world, began_s, IN_PHASE_US, world.host, world.peers[1])
-    check_back(world, back_s, 4.0)
+    simulation.run(10.0)
+    simulation.host.command(Next())
+    simulation.run(5.0)
+    back_s = simulation.now_s
+    simulation.run(10.0)
+    assert came_back(simulation, peer)
+    check_in_phase(simulation, began_s, IN_PHASE_US, simulation.host, simulation.peers[1])
+    check_back(simulation, back_s, 4.0)
 
 
 def test_a_crashed_host_ends_the_session() -> None:
-    world = playing()
-    world.host.crash()
-    world.run(1.0)
-    assert {peer.ended.reason for peer in world.peers if peer.ended} == {"Host disconnected — session ended."}
+    simulation = playing()
+    simulation.host.crash()
+    simulation.run(1.0)
+    assert {peer.ended.reason for peer in simulation.peers if peer.ended} == {"Host disconnected — session ended."}
 
 
 # -- a program that stands still ---------------------------------------------------------------------------------------
@@ -149,35 +151,35 @@ def test_a_crashed_host_ends_the_session() -> None:
 
 def test_peers_play_on_in_phase_while_the_host_is_stalled() -> None:
     """Afterwards all return to it as the same peers."""
-    world = playing()
-    began_s = world.now_s
-    world.host.stall(10.0)
-    world.run(30.0)
-    assert came_back(world, *world.peers)
-    check_in_phase(world, began_s, IN_PHASE_US, *world.peers)
-    check_back(world, began_s + 10.0, 3.0)
+    simulation = playing()
+    began_s = simulation.now_s
+    simulation.host.stall(10.0)
+    simulation.run(30.0)
+    assert came_back(simulation, *simulation.peers)
+    check_in_phase(simulation, began_s, IN_PHASE_US, *simulation.peers)
+    check_back(simulation, began_s + 10.0, 3.0)
 
 
 @pytest.mark.parametrize("seconds", [10.0, 30.0])
 @LINKS
 def test_a_stalled_peer_comes_back_in_phase(seconds: float, link: Link) -> None:
-    world = playing(MachineSpec(), MachineSpec(link=link, clock_ppm=40), OTHER)
-    began_s, peer = world.now_s, world.peers[0]
+    simulation = playing(MachineSpec(), MachineSpec(link=link, clock_ppm=40), OTHER)
+    began_s, peer = simulation.now_s, simulation.peers[0]
     peer.stall(seconds)
-    world.run(seconds + 12.0)
-    assert came_back(world, peer)
-    check_in_phase(world, began_s, IN_PHASE_US, *others(world, peer))
-    check_back(world, began_s + seconds, 3.0, IN_PHASE_US if link is WIRED else 500.0)
+    simulation.run(seconds + 12.0)
+    assert came_back(simulation, peer)
+    check_in_phase(simulation, began_s, IN_PHASE_US, *others(simulation, peer))
+    check_back(simulation, began_s + seconds, 3.0, IN_PHASE_US if link is WIRED else 500.0)
 
 
 def test_a_peer_stalled_across_the_seam_comes_back_in_phase() -> None:
-    world = playing(tracks=(30.0, 60.0))
-    began_s, peer = world.now_s, world.peers[0]
+    simulation = playing(tracks=(30.0, 60.0))
+    began_s, peer = simulation.now_s, simulation.peers[0]
     peer.stall(15.0)
-    world.run(27.0)
-    assert came_back(world, peer) and len(world.host.events("track_ended")) == 1
-    check_in_phase(world, began_s, IN_PHASE_US, *others(world, peer))
-    check_back(world, began_s + 15.0, 3.0)
+    simulation.run(27.0)
+    assert came_back(simulation, peer) and len(simulation.host.events("track_ended")) == 1
+    check_in_phase(simulation, began_s, IN_PHASE_US, *others(simulation, peer))
+    check_back(simulation, began_s + 15.0, 3.0)
 
 
 # -- the queue right before the seam -----------------------------------------------------------------------------------
@@ -187,45 +189,45 @@ def test_a_peer_stalled_across_the_seam_comes_back_in_phase() -> None:
 @pytest.mark.parametrize("change", ["move", "remove", "remove the playing one"])
 def test_a_change_of_the_queue_before_the_seam_leaves_no_gap(before_ms: float, change: str) -> None:
     """The same track follows on all machines, in time and without a gap: the tracks are one continuous sound."""
-    world = playing(tracks=(20.0, 20.0, 20.0), song_s=5.0)
-    begun_s, seam_s = world.start_times_s()[0], world.start_times_s()[0] + round(20.0 / TURN_S) * TURN_S
-    world.run(seam_s - before_ms / 1e3 - world.now_s)
+    simulation = playing(tracks=(20.0, 20.0, 20.0), song_s=5.0)
+    begun_s, seam_s = simulation.start_times_s()[0], simulation.start_times_s()[0] + round(20.0 / TURN_S) * TURN_S
+    simulation.run(seam_s - before_ms / 1e3 - simulation.now_s)
     match change:
         case "move":
-            world.host.command(Move(compass_track(3).file_id, 1))
+            simulation.host.command(Move(compass_track(3).file_id, 1))
         case "remove":
-            world.host.command(Remove(compass_track(2).file_id))
+            simulation.host.command(Remove(compass_track(2).file_id))
         case _:
-            world.host.command(Remove(compass_track(1).file_id))
-    world.run(5.0)
+            simulation.host.command(Remove(compass_track(1).file_id))
+    simulation.run(5.0)
     follows = 2 if before_ms < 120 or change == "remove the playing one" else 3
-    for node in world.nodes:
+    for node in simulation.nodes:
         timeline = node.snapshot().timeline
         assert timeline is not None and timeline.file_id.int == follows
-    assert world.start_times_s()[1] == pytest.approx(seam_s, abs=1e-8)
-    check_in_phase(world, begun_s + 0.01, IN_PHASE_US)
+    assert simulation.start_times_s()[1] == pytest.approx(seam_s, abs=1e-8)
+    check_in_phase(simulation, begun_s + 0.01, IN_PHASE_US)
 
 
 # -- what peers bring --------------------------------------------------------------------------------------------------
 
 
 def test_a_requested_song_arrives_and_follows_without_a_gap() -> None:
-    world = playing(MachineSpec(), MachineSpec(bytes_per_s=0.5e6), OTHER, tracks=(30.0,), song_s=5.0)
-    began_s, peer = world.now_s, world.peers[0]
+    simulation = playing(MachineSpec(), MachineSpec(bytes_per_s=0.5e6), OTHER, tracks=(30.0,), song_s=5.0)
+    began_s, peer = simulation.now_s, simulation.peers[0]
     request = Request(uuid.UUID(int=5), "wish.mp3", 2_000_000, bytes(32))
     peer.call(peer.core.command, request)
-    world.run(1.0)
-    world.host.command(Accept(request.request_id))
-    world.run(30.0)
-    rows = world.host.snapshot().queue
+    simulation.run(1.0)
+    simulation.host.command(Accept(request.request_id))
+    simulation.run(30.0)
+    rows = simulation.host.snapshot().queue
     assert [(row.added_by, row.status.value) for row in rows] == [("host", "played"), ("peer 1", "playing")]
-    check_in_phase(world, began_s, IN_PHASE_US)
+    check_in_phase(simulation, began_s, IN_PHASE_US)
 
 
 def test_a_peer_with_little_free_space_plays_every_track() -> None:
     small = MachineSpec(room_bytes=2_500_000)
-    world = playing(MachineSpec(), small, tracks=(12.0,) * 5, song_s=5.0)
-    assert len(world.peers[0].events("file_ready")) == 2
-    world.run(45.0)
-    assert len(world.host.events("track_ended")) == 4
-    check_in_phase(world, world.start_times_s()[0] + 0.01, IN_PHASE_US)
+    simulation = playing(MachineSpec(), small, tracks=(12.0,) * 5, song_s=5.0)
+    assert len(simulation.peers[0].events("file_ready")) == 2
+    simulation.run(45.0)
+    assert len(simulation.host.events("track_ended")) == 4
+    check_in_phase(simulation, simulation.start_times_s()[0] + 0.01, IN_PHASE_US)

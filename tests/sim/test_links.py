@@ -82,25 +82,25 @@ class Heard:
     def __init__(
         self, machines: tuple[MachineSpec, ...], seed: int, song_s: float = SONG_S, max_apart_us: float = MAX_APART_US
     ) -> None:
-        self.world = world = AudioSimulation(*machines, seed=seed)
-        world.host.command(Add(compass_track()))
-        world.host.command(Autoplay(len(machines) - 1))
-        world.run_until(lambda: bool(world.host.events("playing")))
-        world.run(song_s)
+        self.simulation = simulation = AudioSimulation(*machines, seed=seed)
+        simulation.host.command(Add(compass_track()))
+        simulation.host.command(Autoplay(len(machines) - 1))
+        simulation.run_until(lambda: bool(simulation.host.events("playing")))
+        simulation.run(song_s)
         # The seek leads to another angle of the compass, so that a machine that does not follow is measured.
         for command, after_s in ((Pause(), 1.5), (Resume(), 3.0), (Seek(100.13), 3.0)):
-            world.host.command(command)
-            world.run(after_s)
-        begun, meter = world.start_times_s(), world.meter()
+            simulation.host.command(command)
+            simulation.run(after_s)
+        begun, meter = simulation.start_times_s(), simulation.meter()
         self.late_s, self.starts_us = zip(
             *(meter.start(at_s, max_apart_us=max_apart_us) for at_s in begun), strict=True
         )
-        ends = [*begun[1:], world.now_s]
+        ends = [*begun[1:], simulation.now_s]
         spans = [(at_s + late_s, end_s) for at_s, late_s, end_s in zip(begun, self.late_s, ends, strict=True)]
         self.apart_us = np.concatenate([meter.apart_us(*span)[1] for span in spans])
         self.p95_us, self.max_us = float(np.percentile(self.apart_us, 95)), float(self.apart_us.max())
         self.silences = [[s for span in spans for s in capture.silences(*span)] for capture in meter.captures]
-        self.underruns = sum(node.output.engine.status().underruns for node in world.nodes)
+        self.underruns = sum(node.output.engine.status().underruns for node in simulation.nodes)
         starts = " ".join(f"{us:.1f}" for us in self.starts_us)
         print(f"starts {starts} us, playing p95 {self.p95_us:.1f} max {self.max_us:.1f} us; after {begun[0]:.1f} s")
 

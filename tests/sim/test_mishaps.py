@@ -17,25 +17,25 @@ IN_PHASE_US = 60.0
 
 def playing(*machines: MachineSpec, seed: int = 1, song_s: float = 8.0) -> AudioSimulation:
     """A session in the middle of a song."""
-    world = AudioSimulation(*machines or (MachineSpec(),) * 3, seed=seed)
-    world.host.command(Add(compass_track()))
-    world.host.command(Autoplay(len(world.peers)))
-    world.run_until(lambda: bool(world.host.events("playing")))
-    world.run(song_s)
-    return world
+    simulation = AudioSimulation(*machines or (MachineSpec(),) * 3, seed=seed)
+    simulation.host.command(Add(compass_track()))
+    simulation.host.command(Autoplay(len(simulation.peers)))
+    simulation.run_until(lambda: bool(simulation.host.events("playing")))
+    simulation.run(song_s)
+    return simulation
 
 
-def check_others(world: AudioSimulation, but: SimulatedNode, since_s: float) -> None:
+def check_others(simulation: AudioSimulation, but: SimulatedNode, since_s: float) -> None:
     """All others played on in phase and without a gap."""
-    meter = world.meter(*(node for node in world.nodes if node is not but))
-    times, apart = meter.apart_us(since_s, world.now_s - 0.1)
+    meter = simulation.meter(*(node for node in simulation.nodes if node is not but))
+    times, apart = meter.apart_us(since_s, simulation.now_s - 0.1)
     assert apart.max() < IN_PHASE_US
-    assert not any(capture.silences(since_s, world.now_s - 0.1) for capture in meter.captures)
+    assert not any(capture.silences(since_s, simulation.now_s - 0.1) for capture in meter.captures)
 
 
-def back_s(world: AudioSimulation, since_s: float, limit_us: float = IN_PHASE_US) -> float:
+def back_s(simulation: AudioSimulation, since_s: float, limit_us: float = IN_PHASE_US) -> float:
     """Seconds until all were in phase and stayed so."""
-    took_s = world.meter().back_in_phase_s(since_s, world.now_s - 0.1, limit_us)
+    took_s = simulation.meter().back_in_phase_s(since_s, simulation.now_s - 0.1, limit_us)
     print(f"in phase after {took_s:.2f} s")
     return took_s
 
@@ -84,34 +84,34 @@ MISHAPS: dict[str, tuple[Callable[[SimulatedNode], None], float, float]] = {
 @pytest.mark.parametrize("name", MISHAPS)
 def test_a_peer_is_back_in_phase_after_a_mishap(name: str, link: Link) -> None:
     happen, lasts_s, limit_s = MISHAPS[name]
-    world = playing(MachineSpec(), MachineSpec(link=link), MachineSpec(clock_ppm=40, card_ppm=-30))
-    began_s = world.now_s
-    happen(world.peers[0])
-    world.run(lasts_s + 12.0)
-    assert back_s(world, began_s + lasts_s, IN_PHASE_US if link is WIRED else 500.0) <= limit_s
-    check_others(world, world.peers[0], began_s)
-    assert not world.host.events("peer_left")
+    simulation = playing(MachineSpec(), MachineSpec(link=link), MachineSpec(clock_ppm=40, card_ppm=-30))
+    began_s = simulation.now_s
+    happen(simulation.peers[0])
+    simulation.run(lasts_s + 12.0)
+    assert back_s(simulation, began_s + lasts_s, IN_PHASE_US if link is WIRED else 500.0) <= limit_s
+    check_others(simulation, simulation.peers[0], began_s)
+    assert not simulation.host.events("peer_left")
 
 
 @pytest.mark.parametrize("name", MISHAPS)
 def test_a_host_is_back_in_phase_after_a_mishap(name: str) -> None:
     happen, lasts_s, limit_s = MISHAPS[name]
-    world = playing()
-    began_s = world.now_s
-    happen(world.host)
-    world.run(lasts_s + 12.0)
-    assert back_s(world, began_s + lasts_s) <= limit_s
-    assert not world.host.events("peer_left")
+    simulation = playing()
+    began_s = simulation.now_s
+    happen(simulation.host)
+    simulation.run(lasts_s + 12.0)
+    assert back_s(simulation, began_s + lasts_s) <= limit_s
+    assert not simulation.host.events("peer_left")
 
 
 @pytest.mark.parametrize("node", [0, 1])
 def test_a_small_clock_step_is_corrected_within_ten_seconds(node: int) -> None:
     """By less than a block: it looks like late callbacks, so it is believed only after a while."""
-    world = playing()
-    began_s = world.now_s
-    step(2)(world.nodes[node])
-    world.run(14.0)
-    assert back_s(world, began_s) <= 10.0
+    simulation = playing()
+    began_s = simulation.now_s
+    step(2)(simulation.nodes[node])
+    simulation.run(14.0)
+    assert back_s(simulation, began_s) <= 10.0
 
 
 # (index of the machine, change of its clock rate in ppm, limit of the distance of the outputs in microseconds)
@@ -124,11 +124,11 @@ def test_outputs_stay_in_phase_while_a_clock_changes_its_rate(
     node: int, ppm: float, limit_us: float, seed: int
 ) -> None:
     """As a clock that NTP slews."""
-    world = playing(MachineSpec(), MachineSpec(), seed=seed, song_s=20.0)
-    began_s = world.now_s
-    world.nodes[node].clock.run_at(world.now_ns, ppm)
-    world.run(40.0)
-    _, apart = world.meter().apart_us(began_s, world.now_s)
+    simulation = playing(MachineSpec(), MachineSpec(), seed=seed, song_s=20.0)
+    began_s = simulation.now_s
+    simulation.nodes[node].clock.run_at(simulation.now_ns, ppm)
+    simulation.run(40.0)
+    _, apart = simulation.meter().apart_us(began_s, simulation.now_s)
     print(f"{ppm} ppm: p95 {np.percentile(apart, 95):.0f} max {apart.max():.0f} us")
     assert apart.max() < limit_us
 
@@ -136,43 +136,43 @@ def test_outputs_stay_in_phase_while_a_clock_changes_its_rate(
 @pytest.mark.parametrize("least_us", [60, 300])
 def test_late_callbacks_do_not_move_the_sound(least_us: float) -> None:
     """All callbacks are late for a while: that tells nothing about the card's clock."""
-    world = playing(MachineSpec(), MachineSpec(), song_s=20.0)
-    began_s = world.now_s
-    world.peers[0].output.busy_us = least_us
-    world.run(15.0)
-    world.peers[0].output.busy_us = 0.0
-    world.run(8.0)
-    _, apart = world.meter().apart_us(began_s, world.now_s)
+    simulation = playing(MachineSpec(), MachineSpec(), song_s=20.0)
+    began_s = simulation.now_s
+    simulation.peers[0].output.busy_us = least_us
+    simulation.run(15.0)
+    simulation.peers[0].output.busy_us = 0.0
+    simulation.run(8.0)
+    _, apart = simulation.meter().apart_us(began_s, simulation.now_s)
     assert apart.max() < IN_PHASE_US
 
 
 def test_a_short_network_loss_does_not_move_the_sound() -> None:
     """The peer plays on by the clock it knows."""
-    world = playing(song_s=10.0)
-    began_s = world.now_s
-    world.peers[0].cut(2.5)
-    world.run(12.0)
-    check_others(world, world.host, began_s)
-    assert back_s(world, began_s) == 0.0
-    assert not world.host.events("peer_left")
+    simulation = playing(song_s=10.0)
+    began_s = simulation.now_s
+    simulation.peers[0].cut(2.5)
+    simulation.run(12.0)
+    check_others(simulation, simulation.host, began_s)
+    assert back_s(simulation, began_s) == 0.0
+    assert not simulation.host.events("peer_left")
 
 
 def test_a_crashed_peer_does_not_disturb_the_others() -> None:
-    world = playing()
-    began_s = world.now_s
-    world.peers[0].crash()
-    world.run(4.0)
-    assert [event.fields["name"] for event in world.host.events("peer_left")] == ["peer 1"]
-    check_others(world, world.peers[0], began_s)
+    simulation = playing()
+    began_s = simulation.now_s
+    simulation.peers[0].crash()
+    simulation.run(4.0)
+    assert [event.fields["name"] for event in simulation.host.events("peer_left")] == ["peer 1"]
+    check_others(simulation, simulation.peers[0], began_s)
 
 
 def test_a_leaving_peer_does_not_disturb_the_others() -> None:
-    world = playing()
-    began_s = world.now_s
-    world.peers[0].leave()
-    world.run(4.0)
-    assert [event.fields["reason"] for event in world.host.events("peer_left")] == ["It left."]
-    check_others(world, world.peers[0], began_s)
+    simulation = playing()
+    began_s = simulation.now_s
+    simulation.peers[0].leave()
+    simulation.run(4.0)
+    assert [event.fields["reason"] for event in simulation.host.events("peer_left")] == ["It left."]
+    check_others(simulation, simulation.peers[0], began_s)
 
 
 @pytest.mark.parametrize(
@@ -181,12 +181,12 @@ def test_a_leaving_peer_does_not_disturb_the_others() -> None:
     ids=["same", "another"],
 )
 def test_a_reopened_output_is_back_in_phase(other: MachineSpec) -> None:
-    world = playing()
-    began_s, peer = world.now_s, world.peers[0]
+    simulation = playing()
+    began_s, peer = simulation.now_s, simulation.peers[0]
     peer.output.lose_card()
-    world.run(1.5)
+    simulation.run(1.5)
     peer.output.open_card(other)
-    found_s = world.now_s
-    world.run(8.0)
-    assert back_s(world, found_s) <= 2.0
-    check_others(world, peer, began_s)
+    found_s = simulation.now_s
+    simulation.run(8.0)
+    assert back_s(simulation, found_s) <= 2.0
+    check_others(simulation, peer, began_s)
