@@ -345,7 +345,7 @@ class SimulatedHost(SimulatedNode):
             self.connection_lost(conn, reason)
 
     def connection_lost(self, conn: int, reason: str) -> None:
-        """A connection is over, however often this is said."""
+        """A connection has ended. Does nothing if that is known already."""
         if self._framers.pop(conn, None):
             self._pipes.pop(conn, None)
             self.call(self.core.disconnected, conn, reason)
