@@ -10,19 +10,19 @@ from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import PlatformError
 
-# Free-threaded builds have no stable ABI; they get an extension of their own version.
+# Free-threaded Python has no stable ABI: the extension is built for the running version only.
 ABI3 = not sysconfig.get_config_var("Py_GIL_DISABLED") and os.environ.get("PHASELOCK_NO_ABI3") != "1"
 
 
 def refuse(reason):
-    """End the build with a sentence; where it was asked for, pip shows it."""
+    """End the build with a message instead of a traceback."""
     raise SystemExit(f"\nPhaseLock cannot be built here: {reason}\n")
 
 
 def to_get(what):
-    """How to come by the compiler or the headers of Python."""
+    """How to install the compiler or the headers of Python."""
     if sys.platform == "win32":
-        return 'install the "WindowProgram development with C++" of the Microsoft C++ Build Tools 2022.'
+        return 'install the "Desktop development with C++" of the Microsoft C++ Build Tools 2022.'
     if sys.platform == "darwin":
         return {"compiler": "run xcode-select --install.", "headers": "install Python from python.org."}[what]
     packages = {"compiler": "gcc libc6-dev", "headers": "python3-dev"}[what]
@@ -65,6 +65,7 @@ native = Extension(
     include_dirs=["ext"],
     libraries={"win32": ["ws2_32"], "linux": ["m", "dl", "pthread"]}.get(sys.platform, ["m"]),
     define_macros=[("Py_LIMITED_API", "0x030B0000")] if ABI3 else [],
+    undef_macros=["NDEBUG"] if os.environ.get("PHASELOCK_ASSERT") == "1" else [],
     py_limited_api=ABI3,
 )
 

@@ -1,5 +1,5 @@
 # cython: language_level=3, boundscheck=False, wraparound=False
-"""The native core: thin classes over the C files of ext/. What each one means is said in their headers."""
+"""The native core: thin classes over the C files of ext/. Their headers define all terms used here."""
 
 import os
 from collections import namedtuple
@@ -11,73 +11,73 @@ from libc.string cimport memcpy
 
 cimport pl
 
-LineValue = namedtuple("LineValue", "local_ns offset_ns drift uncertainty_ns drift_uncertainty valid")
-PingerStatus = namedtuple("PingerStatus", "rtt_ns last_sample_ns samples sent refused steps")
-EngineStatus = namedtuple(
-    "EngineStatus",
-    "device_frames lead_ns dac_uncertainty_ns card_ppm phase_error_ns correction_ppm underruns jumps slips cursor_ns"
-    " audible following volume dac_ns",
-)
+# The fields of each named tuple are those that pl.pxd declares for the C struct, in that order.
+cdef pl.pl_clock_map_value _no_line
+cdef pl.pl_pinger_status _no_pinger_status
+cdef pl.pl_engine_status _no_engine_status
+cdef pl.pl_mp3_summary _no_summary
+
+LineValue = namedtuple("LineValue", <dict>_no_line)
+PingerStatus = namedtuple("PingerStatus", <dict>_no_pinger_status)
+EngineStatus = namedtuple("EngineStatus", <dict>_no_engine_status)
+Mp3Summary = namedtuple("Mp3Summary", <dict>_no_summary)
 DeckStatus = namedtuple("DeckStatus", "armed want_frame written_frame room_frames")
-Mp3Summary = namedtuple(
-    "Mp3Summary",
-    "rate_hz channels packet_frames smallest_packet packets packet_bytes claimed_packets encoder_delay encoder_padding cut",
-)
 
 NO_END = pl.PL_NO_END
 DECKS = pl.PL_DECKS
 BANDS = pl.PL_BANDS
-_KINDS = {"envelope": pl.PL_FILTER_ENVELOPE, "median": pl.PL_FILTER_MEDIAN, "kalman": pl.PL_FILTER_KALMAN}
+_FILTER_KINDS = {"envelope": pl.PL_FILTER_ENVELOPE, "median": pl.PL_FILTER_MEDIAN, "kalman": pl.PL_FILTER_KALMAN}
+_NOISES = {"late": pl.PL_NOISE_LATE, "burst": pl.PL_NOISE_BURST, "both": pl.PL_NOISE_BOTH}
 
 
 def now_ns():
-    """Local time: the monotonic clock in nanoseconds."""
+    """Local time: the monotonic clock, in ns."""
     return pl.pl_now_ns_rt()
 
 
 def set_clock_skew(double ppm, int64_t ahead_ns=0):
-    """Let this process's clock be so much ahead, and run `ppm` fast, from now on. Only before threads use it."""
+    """Make this process's clock run `ppm` fast and be `ahead_ns` ahead from now on. Call it before any thread uses
+    the clock."""
     pl.pl_clock_set_skew(ppm, ahead_ns)
 
 
 def thread_priority(int64_t thread):
-    """The priority of a thread of this process, by the system's number of it: "normal", "raised" or "real-time"; "unknown" where there is
-    no such thread."""
+    """The priority of a thread of this process, by its number in the system: "normal", "raised" or "real-time";
+    "unknown" where there is no such thread."""
     return ("unknown", "normal", "raised", "real-time")[<int>pl.pl_thread_priority(thread)]
 
 
 def make_thread_real_time(int64_t thread, int level):
-    """Ask the system for real-time scheduling of a thread, at a level of 1 to 99. OSError where it is not granted."""
+    """Ask the system for real-time scheduling of a thread, at a level of 1 to 99. OSError when it is not granted."""
     cdef int error = pl.pl_thread_make_real_time(thread, level)
     if error:
         raise OSError(error, os.strerror(error))
 
 
 cdef class ClockMap:
-    """From local to session time; written by one clock thread, read by anyone."""
+    """Converts between local and session time. Written by one clock thread, read by any thread."""
 
-    cdef pl.pl_clock_map line
+    cdef pl.pl_clock_map map
 
     def __init__(self, *, bint identity=False):
-        pl.pl_clock_map_init(&self.line, identity)
+        pl.pl_clock_map_init(&self.map, identity)
 
     def set(self, int64_t local_ns, int64_t offset_ns, double drift, double uncertainty_ns, double drift_uncertainty):
-        """Write the line; for the simulated clock, which has no thread."""
+        """Write the map; for simulated clocks, which have no thread."""
         cdef pl.pl_clock_map_value v
         v.local_ns, v.offset_ns, v.drift, v.valid = local_ns, offset_ns, drift, True
         v.uncertainty_ns, v.drift_uncertainty = uncertainty_ns, drift_uncertainty
-        pl.pl_clock_map_write(&self.line, &v)
+        pl.pl_clock_map_write(&self.map, &v)
 
     cdef pl.pl_clock_map_value _value(self):
         cdef pl.pl_clock_map_value v
-        while not pl.pl_clock_map_read_rt(&self.line, &v):
+        while not pl.pl_clock_map_read_rt(&self.map, &v):
             pass
         return v
 
     def value(self):
-        """The line as a LineValue."""
-        cdef pl.pl_clock_map_value v = self._value()
-        return LineValue(v.local_ns, v.offset_ns, v.drift, v.uncertainty_ns, v.drift_uncertainty, bool(v.valid))
+        """The map as a LineValue."""
+        return LineValue(**self._value())
 
     def session_from_local(self, int64_t local_ns):
         """Session time at a local time, ns."""
@@ -88,13 +88,13 @@ cdef class ClockMap:
         """Local time at a session time, ns."""
         cdef pl.pl_clock_map_value v = self._value()
         cdef int64_t local_ns = session_ns - v.offset_ns
-        for _ in range(3):
+        for _ in range(3):  # each step makes the error smaller by the drift, a factor of 1000 or more
             local_ns = session_ns - pl.pl_clock_map_offset_at(&v, local_ns)
         return local_ns
 
 
 cdef class ClockFilter:
-    """A clock filter fed by hand: for the simulated world and for benchmarks."""
+    """A clock filter without a thread, for simulations and benchmarks."""
 
     cdef pl.pl_filter *filter
 
@@ -102,38 +102,42 @@ cdef class ClockFilter:
         self.filter = <pl.pl_filter *>PyMem_Calloc(1, sizeof(pl.pl_filter))
         if self.filter == NULL:
             raise MemoryError
-        pl.pl_filter_init(self.filter, _KINDS[kind])
+        pl.pl_filter_init(self.filter, _FILTER_KINDS[kind])
 
     def __dealloc__(self):
         PyMem_Free(self.filter)
 
     def add(self, int64_t peer_send_ns, int64_t host_recv_ns, int64_t host_send_ns, int64_t peer_recv_ns):
-        """Take one exchange in; False when its times contradict themselves."""
+        """Add one exchange. False when its times contradict each other: then it is ignored."""
         cdef pl.pl_exchange e
-        e.peer_send_ns, e.host_recv_ns, e.host_send_ns, e.peer_recv_ns = peer_send_ns, host_recv_ns, host_send_ns, peer_recv_ns
+        e.peer_send_ns, e.host_recv_ns = peer_send_ns, host_recv_ns
+        e.host_send_ns, e.peer_recv_ns = host_send_ns, peer_recv_ns
         return bool(pl.pl_filter_add(self.filter, &e))
 
     def line(self, int64_t now_ns):
-        """The line as known at `now_ns`, or None."""
+        """The map as known at local time `now_ns`, as a LineValue; None before the first exchange."""
         cdef pl.pl_clock_map_value v
-        if not pl.pl_filter_line(self.filter, now_ns, &v):
+        if not pl.pl_filter_map(self.filter, now_ns, &v):
             return None
-        return LineValue(v.local_ns, v.offset_ns, v.drift, v.uncertainty_ns, v.drift_uncertainty, True)
+        return LineValue(**v)
 
     def rtt_ns(self, int64_t now_ns):
-        """Round trip that nine of ten recent exchanges stay below."""
+        """The round trip that nine of ten recent exchanges stay below, in ns; 0 when there are none."""
         return pl.pl_filter_rtt_ns(self.filter, now_ns)
 
     @property
     def samples(self):
+        """Exchanges accepted."""
         return self.filter.samples
 
     @property
     def bends(self):
-        return self.filter.bend.bends
+        """Changes of a clock's speed that were found."""
+        return self.filter.envelope.bend.bends
 
     @property
     def steps(self):
+        """Steps of a clock that were found."""
         return self.filter.steps
 
 
@@ -148,7 +152,8 @@ cdef pl.pl_address _address(bytes packed):
 
 
 cdef class Responder:
-    """The host's clock thread: answers pings of allowed peers. `run` blocks without the interpreter's lock until `stop`."""
+    """The host's clock thread: answers pings of allowed peers. `run` blocks without the interpreter's lock until
+    `stop`."""
 
     cdef pl.pl_responder *responder
 
@@ -162,33 +167,34 @@ cdef class Responder:
         PyMem_Free(self.responder)
 
     def allow(self, uint32_t peer_id, bytes packed_address):
-        """Answer this peer's pings from this address; False when there is no room."""
+        """Answer this peer's pings from this address (4 or 16 bytes). False when there are too many peers."""
         cdef pl.pl_address a = _address(packed_address)
         return bool(pl.pl_responder_allow(self.responder, peer_id, &a))
 
     def forbid(self, uint32_t peer_id):
-        """Answer this peer no more."""
+        """Stop answering this peer."""
         pl.pl_responder_forbid(self.responder, peer_id)
 
     def run(self):
-        """0, or the negative of a system error."""
+        """Returns 0, or the negative of a system error."""
         cdef int result
         with nogil:
             result = pl.pl_responder_run(self.responder)
         return result
 
     def stop(self):
-        """Let `run` return within 100 ms."""
+        """Make `run` return within 100 ms."""
         pl.pl_store_relaxed(&self.responder.stop, 1)
 
     @property
     def counts(self):
-        """(answered, refused)"""
+        """Packets so far: (answered, refused)."""
         return self.responder.answered, self.responder.refused
 
 
 cdef class Pinger:
-    """The peer's clock thread: measures and keeps `line`. The socket is connected to the host's clock port."""
+    """The peer's clock thread: measures the host's clock and keeps `line` up to date. The socket is connected to the
+    host's clock port."""
 
     cdef pl.pl_pinger *pinger
     cdef readonly ClockMap line
@@ -198,20 +204,20 @@ cdef class Pinger:
         if self.pinger == NULL:
             raise MemoryError
         self.line = line
-        pl.pl_pinger_init(self.pinger, fd, peer_id, _KINDS[kind], seed, &line.line)
+        pl.pl_pinger_init(self.pinger, fd, peer_id, _FILTER_KINDS[kind], seed, &line.map)
 
     def __dealloc__(self):
         PyMem_Free(self.pinger)
 
     def run(self):
-        """0, or the negative of a system error."""
+        """Returns 0, or the negative of a system error."""
         cdef int result
         with nogil:
             result = pl.pl_pinger_run(self.pinger)
         return result
 
     def stop(self):
-        """Let `run` return within 100 ms."""
+        """Make `run` return within 100 ms."""
         pl.pl_store_relaxed(&self.pinger.stop, 1)
 
     def status(self):
@@ -219,23 +225,22 @@ cdef class Pinger:
         cdef pl.pl_pinger_status s
         while not pl.pl_pinger_read_status(self.pinger, &s):
             pass
-        return PingerStatus(s.rtt_ns, s.last_sample_ns, s.samples, s.sent, s.refused, s.steps)
+        return PingerStatus(**s)
 
     def trace(self):
-        """The newest exchanges, at most 4096, oldest first: (peer_send, host_recv, host_send, peer_recv) in ns. After the run."""
+        """The newest exchanges, at most 4096, oldest first: (peer_send, host_recv, host_send, peer_recv) in ns. While
+        `run` measures, the oldest row may be a mix of two exchanges."""
         cdef int64_t count = <int64_t>self.pinger.trace_count, k
         rows = []
-        for k in range(max(0, count - 4096), count):
-            e = self.pinger.trace[k % 4096]
+        for k in range(max(0, count - pl.PL_TRACE), count):
+            e = self.pinger.trace[k % pl.PL_TRACE]
             rows.append((e.peer_send_ns, e.host_recv_ns, e.host_send_ns, e.peer_recv_ns))
         return rows
 
 
-_NOISES = {"late": pl.PL_NOISE_LATE, "burst": pl.PL_NOISE_BURST, "both": pl.PL_NOISE_BOTH}
-
-
 cdef class OutputClock:
-    """The output clock of pl_output_clock.h, fed by hand: for tests and recorded accounts. `noise`: "late", "burst" or "both"."""
+    """The output clock of pl_output_clock.h without a stream, for tests and recorded accounts. `noise`: "late", "burst"
+    or "both"."""
 
     cdef pl.pl_output_clock *clock
 
@@ -249,13 +254,21 @@ cdef class OutputClock:
         PyMem_Free(self.clock)
 
     def add(
-        self, double frame, int64_t leaves_ns, int64_t now_ns, int64_t frames, int64_t after_ns=0, double burst_ns=0.0, pl.c_bool anew=False
+        self,
+        double frame,
+        int64_t leaves_ns,
+        int64_t now_ns,
+        int64_t frames,
+        int64_t after_ns=0,
+        double burst_ns=0.0,
+        pl.c_bool restarted=False,
     ):
-        """The account tells that `frame` leaves at local time `leaves_ns`, in a callback at `now_ns` for `frames` frames; "burst": that it
-        leaves before that, and after a burst before `after_ns`; `anew`: that the stream had stopped. True when the line began anew."""
+        """Add a moment: `frame` leaves at local time `leaves_ns`. It came in a callback at `now_ns` for `frames`
+        frames. With "burst", the frame leaves before `leaves_ns`, and after a burst before `after_ns`; `restarted`:
+        the stream had stopped. True when the line slipped."""
         cdef pl.pl_moment moment
-        moment.anew = anew
-        moment.frame, moment.leaves_ns, moment.after_ns, moment.burst_ns = frame, leaves_ns, after_ns, burst_ns
+        moment.frame, moment.leaves_ns, moment.after_ns = frame, leaves_ns, after_ns
+        moment.burst_ns, moment.restarted = burst_ns, restarted
         return pl.pl_output_clock_add_rt(self.clock, &moment, now_ns, frames)
 
     def leaves_ns(self, double frame):
@@ -273,12 +286,13 @@ cdef class OutputClock:
 
     @property
     def slips(self):
-        """How often the line began anew."""
+        """How often the line slipped."""
         return self.clock.slips
 
 
 cdef class Account:
-    """A platform's account of one of its streams; see pl_account.h. A handle is an address that the stream's owner keeps valid."""
+    """A platform's account of one of its streams; see pl_account.h. A handle is an address that the stream's owner
+    keeps valid."""
 
     cdef pl.pl_account *account
 
@@ -295,91 +309,96 @@ cdef class Account:
 
     @property
     def timing(self):
-        """What the account is worth: "exact", "told" or "unknown"."""
+        """What the account is worth: "exact", "told" or "unknown"; see pl_timing."""
         return "unknown" if self.is_silent else ("unknown", "told", "exact")[self.account.timing]
 
     @property
     def is_silent(self):
-        """Whether the engine does without the account, which tells nothing."""
+        """Does the engine do without the account, because it gives no moments?"""
         return self.account.silent != 0
 
     @staticmethod
     def alsa(size_t pcm, double rate_hz):
-        """By the address of a snd_pcm_t that plays at this rate. None where ALSA's library has no such account."""
+        """Of the snd_pcm_t at address `pcm`, which plays at this rate. None where ALSA's library gives no account."""
         return Account._of(pl.pl_account_alsa(<void *>pcm, rate_hz))
 
     @staticmethod
     def pulse(size_t stream):
-        """By the address of a pa_stream. None where PulseAudio's library has no such account."""
+        """Of the pa_stream at address `stream`. None where PulseAudio's library gives no account."""
         return Account._of(pl.pl_account_pulse(<void *>stream))
 
     @staticmethod
     def jack(size_t client):
-        """By the JACK client that plays. None where JACK's library has no such account."""
+        """Of the JACK client that plays. None where JACK's library gives no account."""
         return Account._of(pl.pl_account_jack(<void *>client))
 
     @staticmethod
     def wasapi(size_t client, double rate_hz):
-        """By the address of an IAudioClient, to be ended on this thread. None where it has no such account."""
+        """Of the IAudioClient at address `client`; must be ended on this thread. None where it gives no account."""
         return Account._of(pl.pl_account_wasapi(<void *>client, rate_hz))
 
     @staticmethod
     def coreaudio(size_t unit):
-        """By the output AudioUnit that plays, which the account must outlive. None where it has no such account."""
+        """Of the output AudioUnit that plays, which the account must outlive. None where it gives no account."""
         return Account._of(pl.pl_account_coreaudio(<void *>unit))
 
     def latency_ns(self):
-        """From the moment that the account tells of a frame to the moment at which it leaves the loudspeaker; may take milliseconds."""
+        """From the account's moment of a frame to the moment at which it leaves the loudspeaker, in ns. May take
+        milliseconds."""
         if self.account.latency_ns == NULL:
             return 0
         return self.account.latency_ns(self.account)
 
     def end(self):
-        """The stream is gone: nothing asks any more. To be called on the thread that made the account."""
+        """The stream has ended. Call it on the thread that made the account."""
         pl.pl_account_end(self.account)
 
     @staticmethod
     def pipewire(size_t stream, double rate_hz, Engine engine not None):
-        """By the address of a pw_stream, whose callbacks are `PIPEWIRE_PROCESS` and `PIPEWIRE_IO_CHANGED`, and lets `engine` fill the buffers. None where
-        PipeWire's library has no such account."""
+        """Of the pw_stream at address `stream`, whose callbacks are PIPEWIRE_PROCESS and PIPEWIRE_IO_CHANGED; `engine`
+        fills its buffers. None where PipeWire's library gives no account."""
         return Account._of(pl.pl_pipewire_account(<void *>stream, rate_hz, engine.engine))
 
     @property
     def address(self):
-        """What PipeWire's callbacks are called with."""
+        """The argument of PipeWire's callbacks."""
         return <size_t>self.account
 
 
 ctypedef struct _ManualAccount:
     pl.pl_account account
     pl.pl_moment moment
-    bint tells
+    bint has_moment
 
 
-cdef pl.c_bool _ask_manual_rt(pl.pl_account *account, int64_t frame, int64_t now_ns, pl.pl_moment *moment) noexcept nogil:
+cdef pl.c_bool _query_manual_rt(
+    pl.pl_account *account, int64_t frame, int64_t now_ns, pl.pl_moment *moment
+) noexcept nogil:
     cdef _ManualAccount *manual = <_ManualAccount *>account
     moment[0] = manual.moment
-    return manual.tells
+    return manual.has_moment
 
 
 cdef class ManualAccount(Account):
-    """An account that tells what it is given; for tests."""
+    """An account whose moments are set by hand, for tests."""
 
     def __init__(self, str noise):
         cdef _ManualAccount *manual = <_ManualAccount *>calloc(1, sizeof(_ManualAccount))
         if manual == NULL:
             raise MemoryError
-        manual.account.ask_rt, manual.account.noise, manual.account.timing = _ask_manual_rt, _NOISES[noise], pl.PL_TIMING_EXACT
+        manual.account.query_rt = _query_manual_rt
+        manual.account.noise = _NOISES[noise]
+        manual.account.timing = pl.PL_TIMING_EXACT
         self.account = &manual.account
 
-    def tell(self, double frame, int64_t leaves_ns):
-        """In the next callbacks: `frame` of the stream leaves at local time `leaves_ns`."""
+    def set_moment(self, double frame, int64_t leaves_ns):
+        """Give this moment in all callbacks from now on: `frame` of the stream leaves at local time `leaves_ns`."""
         cdef _ManualAccount *manual = <_ManualAccount *>self.account
-        manual.moment.frame, manual.moment.leaves_ns, manual.tells = frame, leaves_ns, True
+        manual.moment.frame, manual.moment.leaves_ns, manual.has_moment = frame, leaves_ns, True
 
-    def say_nothing(self):
-        """In the next callbacks."""
-        (<_ManualAccount *>self.account).tells = False
+    def clear_moment(self):
+        """Give no moment from now on."""
+        (<_ManualAccount *>self.account).has_moment = False
 
 
 PIPEWIRE_PROCESS = <size_t><void *>pl.pl_pipewire_process_rt
@@ -387,7 +406,7 @@ PIPEWIRE_IO_CHANGED = <size_t><void *>pl.pl_pipewire_io_changed
 
 
 cdef class Engine:
-    """The engine of pl_engine.h. One controller thread calls it, one decode thread fills the decks' rings."""
+    """The engine of pl_engine.h. One controller thread calls it; one decode thread fills the decks' rings."""
 
     cdef pl.pl_engine *engine
     cdef readonly ClockMap line
@@ -400,7 +419,7 @@ cdef class Engine:
         if self.engine == NULL:
             raise MemoryError
         self.line = line
-        if not pl.pl_engine_init(self.engine, &line.line, ring_frames):
+        if not pl.pl_engine_init(self.engine, &line.map, ring_frames):
             raise MemoryError
 
     def __dealloc__(self):
@@ -410,7 +429,7 @@ cdef class Engine:
 
     @staticmethod
     def set_user_offset(size_t offset):
-        """Where miniaudio's device keeps the user pointer, in bytes."""
+        """Where in miniaudio's device the user pointer lies, in bytes."""
         pl.pl_engine_user_offset = offset
 
     @property
@@ -424,65 +443,81 @@ cdef class Engine:
         return <size_t>self.engine
 
     def stream(self, double device_rate_hz, Account account=None):
-        """Device stopped: a stream at this rate is about to begin; all decks become free. `account`, kept as long as it is needed, tells
-        when its frames leave; without one they leave an output latency after their callback."""
+        """Device stopped: a stream at this rate is about to begin; all decks become free. `account` tells when its
+        frames leave, and is kept alive; without one they leave an output latency after their callback. ValueError when
+        the rate is not within 1 kHz and 1 MHz."""
         if not 1000 <= device_rate_hz <= 1e6:
             raise ValueError("device rate out of range")
         pl.pl_engine_stream(self.engine, device_rate_hz, NULL if account is None else account.account)
         self.account = account
 
     def thread(self):
-        """The system's number of the thread that calls back; 0 while none has. Only while the stream is open."""
+        """The system's number of the thread that calls back; 0 before the first call. Only while the stream is open."""
         return pl.pl_engine_thread_id(self.engine)
 
     def free_deck(self):
-        """A free deck or -1."""
+        """The number of a free deck, or -1."""
         return pl.pl_engine_free_deck(self.engine)
 
     def reset_deck(self, int deck, int64_t frame):
-        """Empty a free deck's ring; its next frame to be written is `frame`. Returns the generation."""
+        """Empty a free deck's ring; its next frame to be written is `frame`. Returns the generation. ValueError when
+        the deck is in use."""
         self._check(deck)
         if self.engine.decks[deck].state:
             raise ValueError("the deck is in use")
         return pl.pl_ring_reset(&self.engine.decks[deck].ring, frame)
 
-    def arm(self, int deck, double track_rate_hz, int64_t anchor_frame, int64_t start_session_ns, stop_session_ns=None, bint seamless=False):
-        """Hand a reset deck to the callback; False when it cannot be taken just now."""
+    def arm(
+        self,
+        int deck,
+        double track_rate_hz,
+        int64_t anchor_frame,
+        int64_t start_session_ns,
+        stop_session_ns=None,
+        bint seamless=False,
+    ):
+        """Hand a reset deck to the callback; see pl_engine_arm. False when it cannot be accepted now. ValueError when
+        the rate is not within 1 kHz and 1 MHz."""
         self._check(deck)
         if not 1000 <= track_rate_hz <= 1e6:
             raise ValueError("track rate out of range")
         cdef int64_t stop = pl.PL_NO_END if stop_session_ns is None else stop_session_ns
-        return bool(pl.pl_engine_arm(self.engine, deck, track_rate_hz, anchor_frame, start_session_ns, stop, seamless))
+        return bool(
+            pl.pl_engine_arm(self.engine, deck, track_rate_hz, anchor_frame, start_session_ns, stop, seamless)
+        )
 
     def stop_at(self, int64_t session_ns):
-        """All decks fall silent at this session time."""
+        """All decks stop at this session time. False when it cannot be accepted now."""
         return bool(pl.pl_engine_stop_at(self.engine, session_ns))
 
     def cancel(self, int deck):
-        """This deck falls silent now, with a short fade."""
+        """This deck stops now, with a short fade. False when it cannot be accepted now."""
         self._check(deck)
         return bool(pl.pl_engine_cancel(self.engine, deck))
 
     def deck(self, int deck):
-        """DeckStatus: in use, the frame wanted now, the frame to be written next, room in the ring."""
+        """DeckStatus: in use; the frame wanted now; the next frame to be written; room in the ring, in frames."""
         self._check(deck)
         cdef pl.pl_deck *d = &self.engine.decks[deck]
         return DeckStatus(d.state != 0, d.want_frame, pl.pl_ring_written(&d.ring), pl.pl_ring_room(&d.ring))
 
     def acquire(self, int deck, uint32_t generation):
-        """Decode thread: (address of interleaved stereo float32, frames) to fill; 0 frames when full, -1 when the generation passed."""
+        """Decode thread: (address of interleaved stereo float32, frames) to fill. 0 frames when the ring is full, -1
+        when the generation is not the present one."""
         self._check(deck)
         cdef float *span
         cdef int64_t frames = pl.pl_ring_acquire(&self.engine.decks[deck].ring, generation, &span)
         return (<size_t>span if frames > 0 else 0), frames
 
     def commit(self, int deck, uint32_t generation, int64_t frames):
-        """Decode thread: so many frames of the span are filled."""
+        """Decode thread: the first `frames` frames of the acquired span are filled. False when the generation is not
+        the present one."""
         self._check(deck)
         return bool(pl.pl_ring_commit(&self.engine.decks[deck].ring, generation, frames))
 
     def write(self, int deck, uint32_t generation, const float[::1] samples):
-        """Copy interleaved stereo into the ring: how many frames found room, -1 when the generation has passed."""
+        """Copy interleaved stereo into the ring. Returns how many frames there was room for; -1 when the generation is
+        not the present one."""
         self._check(deck)
         cdef float *span
         cdef int64_t frames = samples.shape[0] // 2, done = 0, room
@@ -499,12 +534,12 @@ cdef class Engine:
         return done
 
     def finish(self, int deck, uint32_t generation):
-        """Decode thread: the track ends here."""
+        """Decode thread: the track ends here. False when the generation is not the present one."""
         self._check(deck)
         return bool(pl.pl_ring_finish(&self.engine.decks[deck].ring, generation))
 
     def set_output_latency(self, int64_t latency_ns):
-        """From a callback to the loudspeaker, ns."""
+        """What comes on top of the output clock, from a callback to the loudspeaker, in ns."""
         self.engine.output_latency_ns = latency_ns
 
     def set_volume(self, double volume):
@@ -516,13 +551,11 @@ cdef class Engine:
         cdef pl.pl_engine_status s
         while not pl.pl_engine_read_status(self.engine, &s):
             pass
-        return EngineStatus(
-            s.device_frames, s.lead_ns, s.dac_uncertainty_ns, s.card_ppm, s.phase_error_ns, s.correction_ppm, s.underruns, s.jumps,
-            s.slips, s.cursor_ns, bool(s.audible), bool(s.following), s.volume, s.dac_ns,
-        )
+        return EngineStatus(**s)
 
     def process(self, int64_t frames, int64_t now_ns):
-        """Offline: what the data callback fills when it comes at local time `now_ns`, as interleaved stereo float32 bytes."""
+        """Offline: what the data callback makes when it comes at local time `now_ns`, as interleaved stereo float32
+        bytes."""
         out = bytearray(frames * 8)
         cdef float[::1] samples = memoryview(out).cast("f")
         with nogil:
@@ -530,7 +563,8 @@ cdef class Engine:
         return out
 
     def measure(self, int64_t frames, const int64_t[::1] came_ns):
-        """Offline: how long each callback takes, as native int64 ns; they come at these local times."""
+        """Offline: how long each callback takes, as native int64 ns. The callbacks come at the local times `came_ns`.
+        ValueError when `frames` is less than 1."""
         if frames < 1:
             raise ValueError("a callback asks for frames")
         cdef int64_t k, begin, calls = came_ns.shape[0]
@@ -554,12 +588,15 @@ cdef class Engine:
         return 0
 
 
-def resample(const float[::1] stereo, double from_hz, double to_hz, double first_frame, double step_frames, int64_t frames):
-    """Interpolate interleaved stereo at first_frame + k * step_frames: the engine's kernel by itself, for tests and benchmarks."""
+def resample(
+    const float[::1] stereo, double from_hz, double to_hz, double first_frame, double step_frames, int64_t frames
+):
+    """Interpolate interleaved stereo at first_frame + k * step_frames, k < frames: the engine's kernel alone, for tests
+    and benchmarks. Returns interleaved stereo float32 bytes."""
     cdef pl.pl_kernel kernel
     if not pl.pl_kernel_init(&kernel, from_hz, to_hz):
         raise MemoryError
-    cdef int64_t count = stereo.shape[0] // 2, pad = kernel.taps, i, k
+    cdef int64_t count = stereo.shape[0] // 2, pad = kernel.taps, first, i, k
     cdef double place
     planes = bytearray(2 * 4 * (count + 2 * pad))
     out = bytearray(frames * 8)
@@ -575,7 +612,8 @@ def resample(const float[::1] stereo, double from_hz, double to_hz, double first
             i = <int64_t>place
             if i < 0 or i >= count:
                 continue
-            pl.pl_kernel_frame_rt(&kernel, left + i - kernel.taps // 2 + 1, right + i - kernel.taps // 2 + 1, place - i, &result[2 * k])
+            first = i - kernel.taps // 2 + 1
+            pl.pl_kernel_frame_rt(&kernel, left + first, right + first, place - i, &result[2 * k])
     finally:
         pl.pl_kernel_free(&kernel)
     return out
@@ -597,7 +635,8 @@ cdef class Mp3Reader:
         PyMem_Free(self.reader)
 
     def scan(self):
-        """Read everything once: (Mp3Summary, offsets of every 32nd packet as native int64 bytes)."""
+        """Read the whole file once. Returns (Mp3Summary, offsets of each 32nd packet as native int64 bytes). OSError
+        when the system cannot read."""
         cdef pl.pl_mp3_summary s
         cdef size_t bound = pl.pl_mp3_index_bound(self.reader)
         cdef bint good
@@ -607,18 +646,15 @@ cdef class Mp3Reader:
             good = pl.pl_mp3_scan(self.reader, &s, &entries[0], bound)
         if not good:
             raise OSError("the file cannot be read")
-        summary = Mp3Summary(
-            s.rate_hz, s.channels, s.packet_frames, s.smallest_packet, s.packets, s.packet_bytes, s.claimed_packets,
-            s.encoder_delay, s.encoder_padding, bool(s.cut),
-        )
-        return summary, bytes(memoryview(index)[: (s.packets + 31) // 32 * 8])
+        return Mp3Summary(**s), bytes(memoryview(index)[: (s.packets + 31) // 32 * 8])
 
     def seek(self, int64_t offset):
-        """After a scan with any reader of this file: the next packet is the one at this entry of the index."""
+        """The next packet is the one at `offset`, an entry of the index of a scan of this file."""
         pl.pl_mp3_seek(self.reader, offset)
 
     def read(self, size_t address, size_t capacity):
-        """Copy the next packet to `address`: its size, 0 at the end."""
+        """Copy the next packet to `address`, which has room for `capacity` bytes. Returns its size; 0 at the end.
+        OSError when the system cannot read, or the packet is larger."""
         cdef int size
         with nogil:
             size = pl.pl_mp3_read(self.reader, <uint8_t *>address, capacity)
@@ -628,7 +664,8 @@ cdef class Mp3Reader:
 
 
 cdef class Spectrum:
-    """The levels of a track's bands, hop by hop: BANDS values of 0 to 255 for each, -60 dB to full scale, low to high."""
+    """The levels of a track's bands, hop by hop: BANDS values of 0 (-60 dB) to 255 (full scale) for each hop, low bands
+    first. ValueError when the rate is not within 8 and 48 kHz."""
 
     cdef pl.pl_spectrum *spectrum
 
@@ -649,7 +686,7 @@ cdef class Spectrum:
         return self.spectrum.hop
 
     def feed(self, const float[::1] stereo):
-        """Take in the next interleaved stereo: the levels of the hops that are known now."""
+        """Read the next interleaved stereo. Returns the levels of the hops that are complete now."""
         cdef int64_t frames = stereo.shape[0] // 2, hops
         if frames == 0:
             return b""
@@ -660,7 +697,7 @@ cdef class Spectrum:
         return bytes(memoryview(levels)[: pl.PL_BANDS * hops])
 
     def finish(self):
-        """The track ends here: the levels of the hops that are still due."""
+        """The track ends here. Returns the levels of the hops that are still due."""
         cdef int64_t hops = pl.pl_spectrum_due(self.spectrum)
         if hops == 0:
             return b""
@@ -673,8 +710,8 @@ cdef class Spectrum:
 def peak(const float[::1] stereo):
     """The largest absolute sample of interleaved stereo; 0 where there is none."""
     cdef int64_t frames = stereo.shape[0] // 2
-    cdef float most = 0
+    cdef float largest = 0
     if frames > 0:
         with nogil:
-            most = pl.pl_peak(&stereo[0], frames)
-    return most
+            largest = pl.pl_peak(&stereo[0], frames)
+    return largest

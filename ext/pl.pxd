@@ -13,9 +13,9 @@ cdef extern from "pl_clock.h" nogil:
         pass
     int64_t pl_now_ns_rt()
     void pl_clock_set_skew(double ppm, int64_t ahead_ns)
-    void pl_clock_map_init(pl_clock_map *line, bint identity)
-    void pl_clock_map_write(pl_clock_map *line, const pl_clock_map_value *value)
-    bint pl_clock_map_read_rt(pl_clock_map *line, pl_clock_map_value *value)
+    void pl_clock_map_init(pl_clock_map *map, bint identity)
+    void pl_clock_map_write(pl_clock_map *map, const pl_clock_map_value *value)
+    bint pl_clock_map_read_rt(pl_clock_map *map, pl_clock_map_value *value)
     int64_t pl_clock_map_offset_at(const pl_clock_map_value *value, int64_t local_ns)
 
 
@@ -28,41 +28,47 @@ cdef extern from "pl_filter.h" nogil:
         int64_t peer_send_ns, host_recv_ns, host_send_ns, peer_recv_ns
     ctypedef struct pl_bend:
         int64_t bends
+    ctypedef struct pl_envelope:
+        pl_bend bend
     ctypedef struct pl_filter:
         int64_t samples, steps
-        pl_bend bend
+        pl_envelope envelope
     void pl_filter_init(pl_filter *filter, pl_filter_kind kind)
     bint pl_filter_add(pl_filter *filter, const pl_exchange *exchange)
-    bint pl_filter_line(pl_filter *filter, int64_t now_ns, pl_clock_map_value *line)
+    bint pl_filter_map(pl_filter *filter, int64_t now_ns, pl_clock_map_value *map)
     int64_t pl_filter_rtt_ns(const pl_filter *filter, int64_t now_ns)
 
 
 cdef extern from "pl_udp.h" nogil:
     enum: PL_ADDRESS_BYTES
+    enum: PL_TRACE
     ctypedef struct pl_address:
-        uint8_t bytes[16]
+        uint8_t bytes[PL_ADDRESS_BYTES]
     ctypedef struct pl_responder:
         pl_atomic_u32 stop
         uint64_t answered, refused
-    void pl_responder_init(pl_responder *r, intptr_t fd)
-    bint pl_responder_allow(pl_responder *r, uint32_t peer_id, const pl_address *address)
-    void pl_responder_forbid(pl_responder *r, uint32_t peer_id)
-    int pl_responder_run(pl_responder *r)
+    void pl_responder_init(pl_responder *responder, intptr_t fd)
+    bint pl_responder_allow(pl_responder *responder, uint32_t peer_id, const pl_address *address)
+    void pl_responder_forbid(pl_responder *responder, uint32_t peer_id)
+    int pl_responder_run(pl_responder *responder)
     ctypedef struct pl_pinger_status:
         int64_t rtt_ns, last_sample_ns
         uint64_t samples, sent, refused, steps
     ctypedef struct pl_pinger:
         pl_atomic_u32 stop
         uint64_t trace_count
-        pl_exchange trace[4096]
-    void pl_pinger_init(pl_pinger *p, intptr_t fd, uint32_t peer_id, pl_filter_kind kind, uint64_t seed, pl_clock_map *line)
-    int pl_pinger_run(pl_pinger *p)
-    bint pl_pinger_read_status(pl_pinger *p, pl_pinger_status *status)
+        pl_exchange trace[PL_TRACE]
+    void pl_pinger_init(
+        pl_pinger *pinger, intptr_t fd, uint32_t peer_id, pl_filter_kind kind, uint64_t seed, pl_clock_map *map
+    )
+    int pl_pinger_run(pl_pinger *pinger)
+    bint pl_pinger_read_status(pl_pinger *pinger, pl_pinger_status *status)
     void pl_store_relaxed(pl_atomic_u32 *p, int value)
 
 
 cdef extern from "<stdbool.h>" nogil:
     ctypedef bint c_bool "bool"
+
 
 cdef extern from "pl_output_clock.h" nogil:
     ctypedef enum pl_noise:
@@ -74,12 +80,12 @@ cdef extern from "pl_output_clock.h" nogil:
         int64_t leaves_ns
         int64_t after_ns
         double burst_ns
-        c_bool anew
+        c_bool restarted
     ctypedef struct pl_output_clock:
         double frame_ns
         int64_t base_ns
         int64_t slips
-    void pl_output_clock_init(pl_output_clock *clock, pl_noise noise, double rate)
+    void pl_output_clock_init(pl_output_clock *clock, pl_noise noise, double rate_hz)
     bint pl_output_clock_add_rt(pl_output_clock *clock, const pl_moment *moment, int64_t now_ns, int64_t frames)
     double pl_output_clock_at_rt(const pl_output_clock *clock, double x)
     double pl_output_clock_deviation_rt(const pl_output_clock *clock, double x)
@@ -91,15 +97,15 @@ cdef extern from "pl_account.h" nogil:
         PL_TIMING_TOLD
         PL_TIMING_EXACT
     ctypedef struct pl_account:
-        c_bool (*ask_rt)(pl_account *account, int64_t frame, int64_t now_ns, pl_moment *moment) noexcept nogil
+        c_bool (*query_rt)(pl_account *account, int64_t frame, int64_t now_ns, pl_moment *moment) noexcept nogil
         pl_noise noise
         uint32_t timing
         uint32_t silent
         int64_t (*latency_ns)(pl_account *account)
-    pl_account *pl_account_alsa(void *pcm, double rate)
+    pl_account *pl_account_alsa(void *pcm, double rate_hz)
     pl_account *pl_account_pulse(void *stream)
     pl_account *pl_account_jack(void *client)
-    pl_account *pl_account_wasapi(void *client, double rate)
+    pl_account *pl_account_wasapi(void *client, double rate_hz)
     pl_account *pl_account_coreaudio(void *unit)
     void pl_account_end(pl_account *account)
     void pl_account_free(pl_account *account)
@@ -127,6 +133,7 @@ cdef extern from "pl_engine.h" nogil:
     int64_t pl_ring_acquire(pl_ring *ring, uint32_t generation, float **span)
     bint pl_ring_commit(pl_ring *ring, uint32_t generation, int64_t frames)
     bint pl_ring_finish(pl_ring *ring, uint32_t generation)
+    int64_t pl_ring_written(pl_ring *ring)
     ctypedef struct pl_deck:
         pl_ring ring
         uint32_t state
@@ -139,27 +146,30 @@ cdef extern from "pl_engine.h" nogil:
         double volume
         int64_t dac_ns
     ctypedef struct pl_engine:
-        pl_deck decks[4]
+        pl_deck decks[PL_DECKS]
         int64_t output_latency_ns, device_frames
     bint pl_engine_init(pl_engine *engine, pl_clock_map *clock, int64_t ring_frames)
     void pl_engine_free(pl_engine *engine)
-    void pl_engine_stream(pl_engine *engine, double device_rate, pl_account *account)
+    void pl_engine_stream(pl_engine *engine, double device_rate_hz, pl_account *account)
     int64_t pl_engine_thread_id(pl_engine *engine)
     int pl_engine_free_deck(pl_engine *engine)
-    bint pl_engine_arm(pl_engine *engine, int deck, double track_rate, int64_t anchor_frame, int64_t start_ns, int64_t stop_ns, bint seamless)
+    bint pl_engine_arm(
+        pl_engine *engine, int deck, double track_rate_hz, int64_t anchor_frame, int64_t start_ns,
+        int64_t stop_ns, bint seamless
+    )
     bint pl_engine_stop_at(pl_engine *engine, int64_t stop_ns)
     bint pl_engine_cancel(pl_engine *engine, int deck)
     void pl_engine_serve_at_rt(pl_engine *engine, float *out, int64_t frames, int64_t now_ns)
     void pl_engine_callback_rt(void *device, void *out, const void *input, uint32_t frames)
-
-cdef extern from "pl_pipewire.h" nogil:
-    void pl_pipewire_io_changed(void *account, uint32_t id, void *area, uint32_t size)
-    pl_account *pl_pipewire_account(void *stream, double rate, pl_engine *engine)
-    void pl_pipewire_process_rt(void *account)
     size_t pl_engine_user_offset
     bint pl_engine_read_status(pl_engine *engine, pl_engine_status *status)
     void pl_engine_set_volume(pl_engine *engine, double volume)
-    int64_t pl_ring_written(pl_ring *ring)
+
+
+cdef extern from "pl_pipewire.h" nogil:
+    void pl_pipewire_io_changed(void *account, uint32_t id, void *area, uint32_t size)
+    pl_account *pl_pipewire_account(void *stream, double rate_hz, pl_engine *engine)
+    void pl_pipewire_process_rt(void *account)
 
 
 cdef extern from "pl_mp3.h" nogil:

@@ -5,14 +5,16 @@
 #if defined(_WIN32)
 #define WIN32_LEAN_AND_MEAN
 #include <windows.h>
+
 void *pl_account_function(const char *library, const char *name) {
     HMODULE module = LoadLibraryA(library);
     return module ? (void *)(intptr_t)GetProcAddress(module, name) : NULL;
 }
 #else
 #include <dlfcn.h>
+
 void *pl_account_function(const char *library, const char *name) {
-    void *module = dlopen(library, RTLD_NOW);   /* kept: the stream needs it as well */
+    void *module = dlopen(library, RTLD_NOW);   /* never closed: the stream needs it too */
     return module ? dlsym(module, name) : NULL;
 }
 #endif

@@ -1,4 +1,4 @@
-/* Atomics and the sequence lock: the only header that speaks of memory order.
+/* Atomics and the sequence lock. This is the only header that mentions memory order.
  *
  * C11 <stdatomic.h>: GCC, Clang, and MSVC 2022 with /std:c11 /experimental:c11atomics. */
 #ifndef PL_ATOMIC_H
@@ -18,35 +18,62 @@ typedef _Atomic uint32_t pl_atomic_u32;
 #define pl_store_relaxed(p, v) atomic_store_explicit((p), (v), memory_order_relaxed)
 #define pl_store_release(p, v) atomic_store_explicit((p), (v), memory_order_release)
 
-/* In one order that all threads agree on. */
+/* Sequentially consistent: all threads see these accesses in the same order. */
 #define pl_load_ordered(p) atomic_load_explicit((p), memory_order_seq_cst)
 #define pl_store_ordered(p, v) atomic_store_explicit((p), (v), memory_order_seq_cst)
 
-static inline uint64_t pl_bits_of_double(double v) { uint64_t b; memcpy(&b, &v, sizeof b); return b; }
-static inline double pl_double_of_bits(uint64_t b) { double v; memcpy(&v, &b, sizeof v); return v; }
-
-/* A sequence lock over a few 64-bit words: one writer, which never waits; any number of readers, which retry.
- * The words are atomics themselves, so a torn read is impossible and a mixed one is noticed (Boehm, "Can seqlocks get along
- * with programming language memory models?", MSPC 2012). */
-enum { PL_SEQLOCK_WORDS = 40 };
-typedef struct { pl_atomic_u32 sequence; pl_atomic_u64 words[PL_SEQLOCK_WORDS]; } pl_seqlock;
-
-static inline void pl_seqlock_write(pl_seqlock *lock, const uint64_t *words, int count) {
-    uint32_t s = pl_load_relaxed(&lock->sequence);
-    pl_store_relaxed(&lock->sequence, s + 1);
-    atomic_thread_fence(memory_order_release);
-    for (int i = 0; i < count; i++) pl_store_relaxed(&lock->words[i], words[i]);
-    pl_store_release(&lock->sequence, s + 2);
+static inline uint64_t pl_bits_of_double(double value) {
+    uint64_t bits;
+    memcpy(&bits, &value, sizeof bits);
+    return bits;
 }
 
-/* True when `words` holds one coherent write; gives up after a bounded number of tries, so the audio callback may call it. */
-static inline bool pl_seqlock_read(pl_seqlock *lock, uint64_t *words, int count) {
-    for (int tries = 0; tries < 64; tries++) {
-        uint32_t s = pl_load_acquire(&lock->sequence);
-        if (s & 1) continue;
-        for (int i = 0; i < count; i++) words[i] = pl_load_relaxed(&lock->words[i]);
+static inline double pl_double_of_bits(uint64_t bits) {
+    double value;
+    memcpy(&value, &bits, sizeof value);
+    return value;
+}
+
+/* A sequence lock over one small struct: one writer, which never waits; any number of readers, which retry.
+ * The struct is copied through 64-bit atomic words, so a word is never torn, and a mix of two writes is
+ * detected (Boehm, "Can seqlocks get along with programming language memory models?", MSPC 2012). */
+enum { PL_SEQLOCK_WORDS = 16, PL_SEQLOCK_MAX_TRIES = 64 };
+
+typedef struct {
+    pl_atomic_u32 sequence;   /* odd while a write is in progress */
+    pl_atomic_u64 words[PL_SEQLOCK_WORDS];
+} pl_seqlock;
+
+/* Compile-time check that a struct can be published: whole words, and not too many. */
+#define PL_ASSERT_FITS_SEQLOCK(type)                                                               \
+    _Static_assert(sizeof(type) % sizeof(uint64_t) == 0, #type " is not made of whole words");     \
+    _Static_assert(sizeof(type) <= PL_SEQLOCK_WORDS * sizeof(uint64_t), #type " is too large for a seqlock")
+
+/* Publish the struct of `bytes` bytes at `value`. */
+static inline void pl_seqlock_write(pl_seqlock *lock, const void *value, size_t bytes) {
+    uint32_t sequence = pl_load_relaxed(&lock->sequence);
+    pl_store_relaxed(&lock->sequence, sequence + 1);
+    atomic_thread_fence(memory_order_release);
+    for (size_t i = 0; i < bytes / sizeof(uint64_t); i++) {
+        uint64_t word;
+        memcpy(&word, (const char *)value + i * sizeof word, sizeof word);
+        pl_store_relaxed(&lock->words[i], word);
+    }
+    pl_store_release(&lock->sequence, sequence + 2);
+}
+
+/* Copy one coherent write to `value`. False, and `value` unchanged, after PL_SEQLOCK_MAX_TRIES tries: the
+ * number is bounded, so the audio callback may call this. */
+static inline bool pl_seqlock_read(pl_seqlock *lock, void *value, size_t bytes) {
+    for (int tries = 0; tries < PL_SEQLOCK_MAX_TRIES; tries++) {
+        uint64_t words[PL_SEQLOCK_WORDS];
+        uint32_t sequence = pl_load_acquire(&lock->sequence);
+        if (sequence & 1) continue;
+        for (size_t i = 0; i < bytes / sizeof(uint64_t); i++) words[i] = pl_load_relaxed(&lock->words[i]);
         atomic_thread_fence(memory_order_acquire);
-        if (pl_load_relaxed(&lock->sequence) == s) return true;
+        if (pl_load_relaxed(&lock->sequence) != sequence) continue;
+        memcpy(value, words, bytes);
+        return true;
     }
     return false;
 }

@@ -3,18 +3,26 @@
 #include <math.h>
 #include <stddef.h>
 
+/* How long points are kept, and of how long a time only the lowest one is kept. */
 static const double WINDOW_NS = 60e9, BUCKET_NS = 125e6;
+/* Lengths of cells, about 1.4 times each other, from two buckets to 1/15 of the window. */
 static const double CELL_NS[PL_CELL_LENGTHS] = {0.25e9, 0.35e9, 0.5e9, 0.7e9, 1e9, 1.4e9, 2e9, 2.8e9, 4e9};
-static const double KNOWN_EVERY_NS = 0.2e9;
-static const double CERTAIN = 6;   /* standard deviations */
-static const double NORMAL_SD = 1.4826;   /* of a normal distribution, over its median absolute deviation */
-static const double MIN_SCATTER_NS = 200;   /* of a card that tells exact times in whole microseconds */
-static const double EQUAL = 2;     /* growth is even while no step is so many times another */
-enum { RECENT = 4, MIN_OLDER = 8, MAX_OLDER = 256 };
+/* The least time between two remembered slopes: PL_KNOWN_SLOPES of them reach back over the longest four
+ * cells. */
+static const double KNOWN_INTERVAL_NS = 0.2e9;
+/* A step between cells proves a bend when it is as many standard deviations. */
+static const double PROOF_SDS = 6;
+/* Least scatter: that of a sound card that gives exact times in whole microseconds. */
+static const double MIN_SCATTER_NS = 200;
+/* Steps count as equal while the largest is at most this many times the smallest. */
+static const double MAX_STEP_RATIO = 2;
+/* Cells that must show the bend; older cells needed for the scatter, and looked at. */
+enum { RECENT_CELLS = 4, MIN_OLDER_CELLS = 8, MAX_OLDER_CELLS = 256 };
+enum { MEDIAN_BISECTIONS = 40 };
 
-static void init(pl_seen *s) {
-    pl_hull_init(&s->points, WINDOW_NS, BUCKET_NS);
-    for (int length = 0; length < PL_CELL_LENGTHS; length++) s->scatter[length] = INFINITY;
+static void init(pl_bend_cloud *cloud) {
+    pl_hull_init(&cloud->points, WINDOW_NS, BUCKET_NS);
+    for (int length = 0; length < PL_CELL_LENGTHS; length++) cloud->scatter[length] = INFINITY;
 }
 
 void pl_bend_init(pl_bend *b) {
@@ -31,14 +39,15 @@ void pl_bend_clear_rt(pl_bend *b) {
 }
 
 static void remember(pl_bend *b, double x, const pl_fit *fit) {
-    if (b->known_count && x < b->known[(b->known_count - 1) % PL_KNOWN_SLOPES].x + KNOWN_EVERY_NS) return;
+    int newest = (b->known_count - 1) % PL_KNOWN_SLOPES;
+    if (b->known_count && x < b->known[newest].x + KNOWN_INTERVAL_NS) return;
     int place = b->known_count++ % PL_KNOWN_SLOPES;
     b->known[place].x = x;
     b->known[place].slope = fit->slope;
     b->known[place].slope_sd = fit->slope_sd;
 }
 
-/* The newest slope that was known at x. */
+/* The newest slope that was known at x. False when it is not remembered. */
 static bool known_at(const pl_bend *b, double x, pl_slope_prior *known) {
     for (int i = b->known_count - 1; i >= 0 && i >= b->known_count - PL_KNOWN_SLOPES; i--) {
         int place = i % PL_KNOWN_SLOPES;
@@ -50,24 +59,34 @@ static bool known_at(const pl_bend *b, double x, pl_slope_prior *known) {
     return false;
 }
 
-/* The median, from the count of those below a threshold: a bisection leaves the values where they are. `about`: of the distances from it. */
-static double median(const double *values, int count, double about, bool distances) {
-    double lo = INFINITY, hi = -INFINITY;
-    for (int pass = 0; pass < 40; pass++) {
-        double middle = 0.5 * (lo + hi);
+/* The median of the values, or with `distances` of their distances from `centre`. Bisection on the count of
+ * smaller ones leaves the values where they are. */
+static double median(const double *values, int count, double centre, bool distances) {
+    double low = INFINITY, high = -INFINITY;
+    for (int pass = 0; pass < MEDIAN_BISECTIONS; pass++) {   /* the first pass finds the range */
+        double middle = 0.5 * (low + high);
         int below = 0;
         for (int i = 0; i < count; i++) {
-            double v = distances ? fabs(values[i] - about) : values[i];
-            if (!pass) { lo = fmin(lo, v); hi = fmax(hi, v); }
-            else below += v <= middle;
+            double value = distances ? fabs(values[i] - centre) : values[i];
+            if (!pass) {
+                low = fmin(low, value);
+                high = fmax(high, value);
+            } else {
+                below += value <= middle;
+            }
         }
-        if (pass) { if (below > count / 2) hi = middle; else lo = middle; }
+        if (!pass) continue;
+        if (below > count / 2) {
+            high = middle;
+        } else {
+            low = middle;
+        }
     }
-    return 0.5 * (lo + hi);
+    return 0.5 * (low + high);
 }
 
-/* The least residuals of `count` cells of this length, the first of which is the one with this number; the newest cell is number 0. INFINITY
- * where a cell is empty. */
+/* Write the least residuals of the cells [first, first + count) to `least`; the newest cell is number 0.
+ * INFINITY where a cell is empty. */
 static void cells(const pl_hull *h, double slope, double cell_ns, int first, int count, double *least) {
     double newest_x = pl_hull_newest_x(h), origin = h->y[pl_hull_place(h, h->count - 1)] - slope * newest_x;
     for (int k = 0; k < count; k++) least[k] = INFINITY;
@@ -78,81 +97,95 @@ static void cells(const pl_hull *h, double slope, double cell_ns, int first, int
     }
 }
 
-/* The standard deviation of the older cells' least residuals; where there are too few of them, what is remembered of it. */
-static double scatter(const pl_seen *s, double slope, int length) {
-    double older[MAX_OLDER];
+/* The standard deviation of the older cells' least residuals; the remembered one where there are too few
+ * cells. */
+static double scatter(const pl_bend_cloud *cloud, double slope, int length) {
+    double older[MAX_OLDER_CELLS];
     int count = 0;
-    cells(&s->points, slope, CELL_NS[length], RECENT, MAX_OLDER, older);
-    for (int k = 0; k < MAX_OLDER; k++)
+    cells(&cloud->points, slope, CELL_NS[length], RECENT_CELLS, MAX_OLDER_CELLS, older);
+    for (int k = 0; k < MAX_OLDER_CELLS; k++)
         if (isfinite(older[k])) older[count++] = older[k];
-    if (count < MIN_OLDER) return s->scatter[length];
-    return fmax(MIN_SCATTER_NS, NORMAL_SD * median(older, count, median(older, count, 0, false), true));
+    if (count < MIN_OLDER_CELLS) return cloud->scatter[length];
+    double centre = median(older, count, 0, false);
+    return fmax(MIN_SCATTER_NS, PL_NORMAL_SD * median(older, count, centre, true));
 }
 
-/* By how much the cloud's slope has changed since the last cells began; 0 when that is not proven. */
-static double change(const pl_seen *s, pl_slope_prior known, int length) {
-    double recent[RECENT], most = -INFINITY, fewest = INFINITY, slope_doubt = known.slope_sd * CELL_NS[length];
-    cells(&s->points, known.slope, CELL_NS[length], 0, RECENT, recent);
-    for (int k = 1; k < RECENT; k++) {
+/* By how much the cloud's slope has changed since the recent cells began; 0 when no change is proven. */
+static double slope_change(const pl_bend_cloud *cloud, pl_slope_prior known, int length) {
+    double recent[RECENT_CELLS], largest = -INFINITY, smallest = INFINITY;
+    cells(&cloud->points, known.slope, CELL_NS[length], 0, RECENT_CELLS, recent);
+    for (int k = 1; k < RECENT_CELLS; k++) {
         if (!isfinite(recent[k - 1]) || !isfinite(recent[k])) return 0;
-        most = fmax(most, recent[k - 1] - recent[k]);
-        fewest = fmin(fewest, recent[k - 1] - recent[k]);
+        double step = recent[k - 1] - recent[k];
+        largest = fmax(largest, step);
+        smallest = fmin(smallest, step);
     }
-    double small = fmin(fabs(fewest), fabs(most)), large = fmax(fabs(fewest), fabs(most));
-    if (fewest * most <= 0 || large > EQUAL * small || small < CERTAIN * slope_doubt) return 0;
-    if (small < CERTAIN * hypot(scatter(s, known.slope, length), slope_doubt)) return 0;
-    return (recent[0] - recent[RECENT - 1]) / ((RECENT - 1) * CELL_NS[length]);
+    if (smallest * largest <= 0) return 0;   /* not all in one direction */
+    double small = fmin(fabs(smallest), fabs(largest)), large = fmax(fabs(smallest), fabs(largest));
+    if (large > MAX_STEP_RATIO * small) return 0;
+    /* The known slope's own error makes equal steps too. The scatter is costly and comes last. */
+    double slope_error = known.slope_sd * CELL_NS[length];
+    if (small < PROOF_SDS * slope_error) return 0;
+    if (small < PROOF_SDS * hypot(scatter(cloud, known.slope, length), slope_error)) return 0;
+    return (recent[0] - recent[RECENT_CELLS - 1]) / ((RECENT_CELLS - 1) * CELL_NS[length]);
 }
 
-/* The cloud begins anew with what was seen from x on. */
-static void begin_at(double x, pl_seen *s, double slope, pl_hull *cloud) {
-    for (int length = 0; length < PL_CELL_LENGTHS; length++) s->scatter[length] = scatter(s, slope, length);
-    pl_hull_cut_rt(&s->points, x);
-    pl_hull_clear_rt(cloud);
-    for (int i = 0; i < s->points.count; i++) {
-        int p = pl_hull_place(&s->points, i);
-        pl_hull_add_rt(cloud, s->points.x[p], s->points.y[p], 0);
-        pl_hull_flush_rt(cloud);
+/* Restart the owner's cloud with the points from x on, and remember how the older ones scattered. */
+static void restart_at(double x, pl_bend_cloud *cloud, double slope, pl_hull *owners) {
+    for (int length = 0; length < PL_CELL_LENGTHS; length++)
+        cloud->scatter[length] = scatter(cloud, slope, length);
+    pl_hull_cut_rt(&cloud->points, x);
+    pl_hull_clear_rt(owners);
+    for (int i = 0; i < cloud->points.count; i++) {
+        int p = pl_hull_place(&cloud->points, i);
+        pl_hull_add_rt(owners, cloud->points.x[p], cloud->points.y[p], 0);
+        pl_hull_flush_rt(owners);
     }
 }
 
-static bool bent(pl_bend *b, const pl_fit *fit, pl_hull *above, pl_hull *below_negated, pl_slope_prior *prior) {
+/* Look for a bend with cells of each length. `below_negated` is NULL where there is one cloud only. */
+static bool find_bend(pl_bend *b, const pl_fit *fit, pl_hull *above, pl_hull *below_negated,
+                      pl_slope_prior *prior) {
     double x = pl_hull_newest_x(&b->above.points);
     remember(b, x, fit);
     for (int length = 0; length < PL_CELL_LENGTHS; length++) {
-        pl_slope_prior known, negated;
-        if (!known_at(b, x - RECENT * CELL_NS[length], &known)) return false;
-        negated.slope = -known.slope;
-        negated.slope_sd = known.slope_sd;
-        double by = change(&b->above, known, length);
-        if (by != 0 && below_negated) {
-            double other = -change(&b->below_negated, negated, length);
-            by = by * other > 0 ? 0.5 * (by + other) : 0;
+        pl_slope_prior known;
+        if (!known_at(b, x - RECENT_CELLS * CELL_NS[length], &known)) return false;
+        pl_slope_prior negated = {.slope = -known.slope, .slope_sd = known.slope_sd};
+        double change = slope_change(&b->above, known, length);
+        if (change != 0 && below_negated) {
+            double other = -slope_change(&b->below_negated, negated, length);
+            change = change * other > 0 ? 0.5 * (change + other) : 0;
         }
-        if (by == 0) continue;
-        double from_x = x - (RECENT - 1) * CELL_NS[length];
-        begin_at(from_x, &b->above, known.slope, above);
-        if (below_negated) begin_at(from_x, &b->below_negated, negated.slope, below_negated);
+        if (change == 0) continue;
+        double from_x = x - (RECENT_CELLS - 1) * CELL_NS[length];
+        restart_at(from_x, &b->above, known.slope, above);
+        if (below_negated) restart_at(from_x, &b->below_negated, negated.slope, below_negated);
         b->known_count = 0;
         prior->slope = known.slope;
-        prior->slope_sd = fabs(by);
+        prior->slope_sd = fabs(change);
         b->bends++;
         return true;
     }
     return false;
 }
 
-bool pl_bend_one_rt(pl_bend *b, double x, double y, const pl_fit *fit, pl_hull *lower, pl_slope_prior *prior) {
-    return pl_hull_add_rt(&b->above.points, x, y, fit ? fit->slope : prior->slope) && fit && bent(b, fit, lower, NULL, prior);
+bool pl_bend_one_rt(pl_bend *b, double x, double y, const pl_fit *fit, pl_hull *lower,
+                    pl_slope_prior *prior) {
+    bool closed = pl_hull_add_rt(&b->above.points, x, y, fit ? fit->slope : prior->slope);
+    return closed && fit && find_bend(b, fit, lower, NULL, prior);
 }
 
-void pl_bend_add_two_rt(pl_bend *b, double x_above, double y_above, double x_below, double y_below_negated, double slope) {
+void pl_bend_add_two_rt(pl_bend *b, double x_above, double y_above, double x_below, double y_below_negated,
+                        double slope) {
     pl_hull_add_rt(&b->above.points, x_above, y_above, slope);
     pl_hull_add_rt(&b->below_negated.points, x_below, y_below_negated, -slope);
 }
 
-bool pl_bend_two_rt(pl_bend *b, const pl_fit *fit, pl_hull *above, pl_hull *below_negated, pl_slope_prior *prior) {
+bool pl_bend_two_rt(pl_bend *b, const pl_fit *fit, pl_hull *above, pl_hull *below_negated,
+                    pl_slope_prior *prior) {
     pl_hull_flush_rt(&b->above.points);
     pl_hull_flush_rt(&b->below_negated.points);
-    return b->above.points.count && b->below_negated.points.count && bent(b, fit, above, below_negated, prior);
+    if (!b->above.points.count || !b->below_negated.points.count) return false;
+    return find_bend(b, fit, above, below_negated, prior);
 }

@@ -1,34 +1,82 @@
 #include "pl_engine.h"
 
+#include <assert.h>
 #include <math.h>
 
-static const double FADE_NS = 5e6;               /* fades of starts, stops and jumps */
-static const double SERVO_NS = 1e9;              /* the phase error dies away with this time constant */
-static const double SERVO_MAX = 500e-6;          /* the most that the speed is bent: nobody hears it */
-static const double JUMP_NS = 20e6;              /* a larger error is crossed with a short fade */
-static const double SLIP_JUMP_NS = 0.3e6;        /* after the card itself lost frames, so is a smaller one */
-enum { LEAD_OF = 64 };
-static const double MAX_DRIFT = 0.01;
-static const double HISTORY_S = 0.1;             /* kept behind the cursor, so that small jumps back find their PCM */
-static const double SILENT_AFTER_S = 3;          /* an account that has told nothing for so long is done without */
-static const double RESTART_S = 0.05;            /* PCM ahead before a starved deck sounds again */
+PL_ASSERT_FITS_SEQLOCK(pl_engine_status);
+
+/* Length of the fades at starts, stops and jumps: short enough to go unnoticed, long enough not to click. */
+static const double FADE_NS = 5e6;
+/* Time constant of the servo. See servo_rt. */
+static const double SERVO_NS = 1e9;
+/* Largest change of speed by the servo, a ratio: 500 ppm is a pitch change of 0.9 cent, far below what is
+ * heard. */
+static const double MAX_SERVO_BEND = 500e-6;
+/* A larger error is crossed by a jump with a cross-fade: the servo would need more than 40 s for it. */
+static const double MAX_SERVO_ERROR_NS = 20e6;
+/* The same directly after a slip: the sound card itself has just lost or repeated frames, so a jump is no
+ * worse. */
+static const double MAX_SERVO_ERROR_AFTER_SLIP_NS = 0.3e6;
+/* `lead_ns` rises at once and falls by this fraction of the difference per callback: it forgets late
+ * callbacks. */
+enum { LEAD_DECAY_CALLBACKS = 64 };
+/* A clock map with more drift (a ratio) is broken and ignored. It is ten times what a clock filter can give
+ * (PL_MAX_SLOPE), and small enough that the steps below stay positive. */
+static const double MAX_MAP_DRIFT = 10 * PL_MAX_SLOPE;
+/* PCM kept behind the cursor, so that a small jump back finds it. */
+static const double HISTORY_S = 0.1;
+/* PCM that a deck needs ahead before it sounds again after an underrun. */
+static const double RESTART_S = 0.05;
+/* An account that has given no moment for this time is marked silent. */
+static const double ACCOUNT_TIMEOUT_S = 3;
+/* Largest distance of a start from its due time that still counts as in time, in output frames. */
+static const double MAX_START_LATENESS_FRAMES = 1.5;
+
+/* mix_rt makes at least one output frame per step. A kernel has at most PL_MAX_TAPS taps, and one output
+ * frame is at most 1020 track frames long (rates from 1 kHz to 1 MHz, checked in _native.pyx; drift and bends
+ * below 2 %). */
+enum { MAX_TRACK_FRAMES_PER_OUTPUT_FRAME = 1020, MIX_MARGIN_FRAMES = 4 };
+_Static_assert(PL_SCRATCH >= PL_MAX_TAPS + MIX_MARGIN_FRAMES + MAX_TRACK_FRAMES_PER_OUTPUT_FRAME,
+               "the scratch planes are too small");
 
 size_t pl_engine_user_offset;
 
-static void publish_rt(pl_engine *e, double x, double step, double nominal, int64_t dac_ns) {
-    uint64_t w[14] = {
-        (uint64_t)e->device_frames, (uint64_t)e->lead_ns, pl_bits_of_double(pl_output_clock_deviation_rt(&e->output, x)),
-        pl_bits_of_double(pl_output_clock_slope_rt(&e->output) * 1e6), pl_bits_of_double(e->phase_error_ns), pl_bits_of_double((step / nominal - 1) * 1e6),
-        (uint64_t)e->underruns, (uint64_t)e->jumps, (uint64_t)e->output.slips, (uint64_t)e->cursor_ns, e->audible, e->cursor_valid,
-        pl_bits_of_double(e->volume), (uint64_t)dac_ns};
-    pl_seqlock_write(&e->status, w, 14);
+/* Publish the state after a callback. `next_x_ns`: nominal time of the next frame, since the stream began.
+ * `step_ns` and `nominal_ns`: session time and nominal time of one frame. `dac_ns`: local time at which the
+ * next frame leaves. */
+static void publish_rt(pl_engine *e, double next_x_ns, double step_ns, double nominal_ns, int64_t dac_ns) {
+    pl_engine_status status = {
+        .device_frames = e->device_frames,
+        .lead_ns = e->lead_ns,
+        .dac_uncertainty_ns = pl_output_clock_deviation_rt(&e->output, next_x_ns),
+        .card_ppm = pl_output_clock_slope_rt(&e->output) * 1e6,
+        .phase_error_ns = e->phase_error_ns,
+        .correction_ppm = (step_ns / nominal_ns - 1) * 1e6,
+        .underruns = e->underruns,
+        .jumps = e->jumps,
+        .slips = e->output.slips,
+        .cursor_ns = e->cursor.ns,
+        .volume = e->volume,
+        .dac_ns = dac_ns,
+        .audible = e->audible,
+        .following = e->cursor_valid,
+    };
+    pl_seqlock_write(&e->status, &status, sizeof status);
+}
+
+bool pl_engine_read_status(pl_engine *e, pl_engine_status *status) {
+    return pl_seqlock_read(&e->status, status, sizeof *status);
 }
 
 bool pl_engine_init(pl_engine *e, pl_clock_map *clock, int64_t ring_frames) {
     memset(e, 0, sizeof *e);
     e->clock = clock;
-    for (int i = 0; i < PL_DECKS; i++)
-        if (!pl_ring_init(&e->decks[i].ring, ring_frames)) { pl_engine_free(e); return false; }
+    for (int i = 0; i < PL_DECKS; i++) {
+        if (!pl_ring_init(&e->decks[i].ring, ring_frames)) {
+            pl_engine_free(e);
+            return false;
+        }
+    }
     e->volume = 1.0;
     pl_store_relaxed(&e->volume_target, pl_bits_of_double(1.0));
     pl_engine_stream(e, 48000, NULL);
@@ -45,32 +93,35 @@ void pl_engine_free(pl_engine *e) {
     free_kernels(e);
 }
 
-void pl_engine_stream(pl_engine *e, double device_rate, pl_account *account) {
-    if (device_rate != e->device_rate) free_kernels(e);
-    e->device_rate = device_rate;
+void pl_engine_stream(pl_engine *e, double device_rate_hz, pl_account *account) {
+    if (device_rate_hz != e->device_rate_hz) free_kernels(e);
+    e->device_rate_hz = device_rate_hz;
     pl_store_relaxed(&e->command_tail, pl_load_relaxed(&e->command_head));
     for (int i = 0; i < PL_DECKS; i++) {
         e->decks[i].active = false;
         pl_store_release(&e->decks[i].state, PL_DECK_FREE);
     }
     e->account = account;
-    e->untold_frames = 0;
+    e->silent_frames = 0;
     pl_store_relaxed(&e->thread, 0);
-    pl_output_clock_init(&e->output, account ? account->noise : PL_NOISE_LATE, device_rate);
+    pl_output_clock_init(&e->output, account ? account->noise : PL_NOISE_LATE, device_rate_hz);
     e->cursor_valid = e->audible = e->slipped = false;
     e->device_frames = e->lead_ns = 0;
     e->phase_error_ns = 0;
-    publish_rt(e, 0, 1, 1, 0);   /* nobody shall read the old stream's */
+    publish_rt(e, 0, 1, 1, 0);   /* the status of the old stream must not be read any more */
 }
 
 /* ---- the controller's side ---- */
 
-const pl_kernel *pl_engine_kernel(pl_engine *e, double track_rate) {
+const pl_kernel *pl_engine_kernel(pl_engine *e, double track_rate_hz) {
     for (int i = 0; i < e->kernel_count; i++)
-        if (e->kernel_from[i] == track_rate) return &e->kernels[i];
-    if (e->kernel_count == PL_KERNELS || !pl_kernel_init(&e->kernels[e->kernel_count], track_rate, e->device_rate)) return NULL;
-    e->kernel_from[e->kernel_count] = track_rate;
-    return &e->kernels[e->kernel_count++];
+        if (e->kernel_rates_hz[i] == track_rate_hz) return &e->kernels[i];
+    if (e->kernel_count == PL_KERNELS) return NULL;
+    pl_kernel *kernel = &e->kernels[e->kernel_count];
+    if (!pl_kernel_init(kernel, track_rate_hz, e->device_rate_hz)) return NULL;
+    e->kernel_rates_hz[e->kernel_count] = track_rate_hz;
+    e->kernel_count++;
+    return kernel;
 }
 
 int pl_engine_free_deck(pl_engine *e) {
@@ -79,269 +130,487 @@ int pl_engine_free_deck(pl_engine *e) {
     return -1;
 }
 
-static bool post(pl_engine *e, const pl_command *c) {
+static bool post(pl_engine *e, const pl_command *command) {
     uint32_t head = pl_load_relaxed(&e->command_head);
-    if (head - pl_load_acquire(&e->command_tail) == PL_COMMANDS) return false;
-    e->commands[head % PL_COMMANDS] = *c;
+    uint32_t used = head - pl_load_acquire(&e->command_tail);
+    assert(used <= PL_COMMANDS);
+    if (used == PL_COMMANDS) return false;
+    e->commands[head % PL_COMMANDS] = *command;
     pl_store_release(&e->command_head, head + 1);
     return true;
 }
 
-bool pl_engine_arm(pl_engine *e, int deck, double track_rate, int64_t anchor_frame, int64_t start_ns, int64_t stop_ns, bool seamless) {
-    pl_command c = {PL_ARM, deck, seamless, pl_engine_kernel(e, track_rate), track_rate, anchor_frame, start_ns, stop_ns};
-    if (!c.kernel) return false;
-    pl_store_relaxed(&e->decks[deck].want_frame, pl_load_relaxed(&e->decks[deck].ring.read_frame));   /* until the callback knows */
-    pl_store_release(&e->decks[deck].state, PL_DECK_ARMED);
-    if (post(e, &c)) return true;
-    pl_store_release(&e->decks[deck].state, PL_DECK_FREE);
+bool pl_engine_arm(pl_engine *e, int deck, double track_rate_hz, int64_t anchor_frame, int64_t start_ns,
+                   int64_t stop_ns, bool seamless) {
+    assert(deck >= 0 && deck < PL_DECKS);
+    pl_command command = {
+        .kind = PL_ARM,
+        .deck = deck,
+        .seamless = seamless,
+        .kernel = pl_engine_kernel(e, track_rate_hz),
+        .rate_hz = track_rate_hz,
+        .anchor_frame = anchor_frame,
+        .start_ns = start_ns,
+        .stop_ns = stop_ns,
+    };
+    if (!command.kernel) return false;
+    pl_deck *d = &e->decks[deck];
+    /* Until the callback has read the command, the oldest frame in the ring is the one wanted. */
+    pl_store_relaxed(&d->want_frame, pl_load_relaxed(&d->ring.read_frame));
+    pl_store_release(&d->state, PL_DECK_ARMED);
+    if (post(e, &command)) return true;
+    pl_store_release(&d->state, PL_DECK_FREE);
     return false;
 }
 
 bool pl_engine_stop_at(pl_engine *e, int64_t stop_ns) {
-    pl_command c = {PL_STOP_AT, 0, false, NULL, 0, 0, 0, stop_ns};
-    return post(e, &c);
+    pl_command command = {.kind = PL_STOP_AT, .stop_ns = stop_ns};
+    return post(e, &command);
 }
 
 bool pl_engine_cancel(pl_engine *e, int deck) {
-    pl_command c = {PL_CANCEL, deck, false, NULL, 0, 0, 0, 0};
-    return post(e, &c);
+    assert(deck >= 0 && deck < PL_DECKS);
+    pl_command command = {.kind = PL_CANCEL, .deck = deck};
+    return post(e, &command);
 }
 
-void pl_engine_set_volume(pl_engine *e, double volume) { pl_store_relaxed(&e->volume_target, pl_bits_of_double(volume)); }
+void pl_engine_set_volume(pl_engine *e, double volume) {
+    pl_store_relaxed(&e->volume_target, pl_bits_of_double(volume));
+}
 
-/* ---- the callback ---- */
+/* ---- the callback: commands ---- */
 
 static void free_deck_rt(pl_deck *d) {
     d->active = false;
     pl_store_release(&d->state, PL_DECK_FREE);
 }
 
+/* Let a deck stop at this session time. A deck that sounds is never cut: there is always time for the
+ * fade. */
 static void stop_at_rt(const pl_engine *e, pl_deck *d, int64_t stop_ns) {
-    int64_t soonest = e->cursor_valid && d->has_sounded ? e->cursor_ns + (int64_t)FADE_NS : stop_ns;
-    if (stop_ns < soonest) stop_ns = soonest;   /* never cut: there is always room for the fade */
+    int64_t soonest_ns = e->cursor_valid && d->has_sounded ? e->cursor.ns + (int64_t)FADE_NS : stop_ns;
+    if (stop_ns < soonest_ns) stop_ns = soonest_ns;
     if (stop_ns < d->stop_ns) d->stop_ns = stop_ns;
 }
 
+static void stop_all_at_rt(pl_engine *e, int64_t stop_ns) {
+    for (int i = 0; i < PL_DECKS; i++)
+        if (e->decks[i].active) stop_at_rt(e, &e->decks[i], stop_ns);
+}
+
+static void arm_rt(pl_engine *e, const pl_command *command) {
+    pl_deck *d = &e->decks[command->deck];
+    if (!command->seamless) stop_all_at_rt(e, command->start_ns);
+    d->active = d->starved = true;
+    d->has_sounded = false;
+    d->seamless = command->seamless;
+    d->kernel = command->kernel;
+    d->rate_hz = command->rate_hz;
+    d->anchor_frame = command->anchor_frame;
+    d->start_ns = command->start_ns;
+    d->stop_ns = command->stop_ns;
+}
+
+static void cancel_rt(pl_engine *e, pl_deck *d) {
+    if (!d->active) return;
+    if (d->has_sounded && e->cursor_valid) {
+        stop_at_rt(e, d, e->cursor.ns);
+    } else {
+        free_deck_rt(d);
+    }
+}
+
 static void commands_rt(pl_engine *e) {
-    uint32_t tail = pl_load_relaxed(&e->command_tail), head = pl_load_acquire(&e->command_head);
+    uint32_t tail = pl_load_relaxed(&e->command_tail);
+    uint32_t head = pl_load_acquire(&e->command_head);
     for (; tail != head; tail++) {
-        const pl_command *c = &e->commands[tail % PL_COMMANDS];
-        pl_deck *d = &e->decks[c->deck];
-        if (c->kind == PL_ARM) {
-            if (!c->seamless)
-                for (int i = 0; i < PL_DECKS; i++)
-                    if (e->decks[i].active) stop_at_rt(e, &e->decks[i], c->start_ns);
-            d->active = d->starved = true;
-            d->has_sounded = false;
-            d->seamless = c->seamless;
-            d->kernel = c->kernel;
-            d->rate = c->rate;
-            d->anchor_frame = c->anchor_frame;
-            d->start_ns = c->start_ns;
-            d->stop_ns = c->stop_ns;
-        } else if (c->kind == PL_STOP_AT) {
-            for (int i = 0; i < PL_DECKS; i++)
-                if (e->decks[i].active) stop_at_rt(e, &e->decks[i], c->stop_ns);
-        } else if (d->active) {
-            if (d->has_sounded && e->cursor_valid) stop_at_rt(e, d, e->cursor_ns); else free_deck_rt(d);
+        const pl_command *command = &e->commands[tail % PL_COMMANDS];
+        switch (command->kind) {
+            case PL_ARM:
+                arm_rt(e, command);
+                break;
+            case PL_STOP_AT:
+                stop_all_at_rt(e, command->stop_ns);
+                break;
+            case PL_CANCEL:
+                cancel_rt(e, &e->decks[command->deck]);
+                break;
         }
     }
     pl_store_release(&e->command_tail, tail);
 }
 
-/* One callback's way through a deck: its first frame in ns after the deck's start, the gain from begin to end of a jump's cross-fade, and
- * where, and over how long, the PCM runs out. */
-typedef struct { double at_ns, step_ns, gain_begin, gain_end, out_at_ns, out_ns; } pl_pass;
+/* ---- the callback: one deck ---- */
 
-/* Play `count` frames from block offset `begin` into out; all PCM needed is there. */
-static void mix_rt(pl_engine *e, const pl_deck *d, const pl_pass *pass, int64_t begin, int64_t count, int64_t frames, float *out) {
-    const pl_kernel *k = d->kernel;
-    double per_ns = d->rate * 1e-9, step = pass->step_ns * per_ns;
-    int64_t most = (int64_t)((PL_SCRATCH - k->taps - 4) / step);
-    double stop = d->stop_ns == PL_NO_END ? INFINITY : (double)(d->stop_ns - d->start_ns);
-    for (int64_t done = 0; done < count;) {
-        int64_t block = count - done < most ? count - done : most;
-        double at = pass->at_ns + (double)(begin + done) * pass->step_ns;
-        double place = at * per_ns, whole = floor(place);
-        int64_t first = d->anchor_frame + (int64_t)whole - k->taps / 2 + 1;
-        int64_t span = (int64_t)(place - whole + (double)block * step) + k->taps + 1;
-        pl_ring_copy_rt((pl_ring *)&d->ring, first, span, e->left, e->right);
-        for (int64_t j = 0; j < block; j++) {
-            double position = place - whole + (double)j * step, ns = at + (double)j * pass->step_ns;
+/* How one callback passes over a deck. Times are ns of session time since the deck's start. */
+typedef struct {
+    double block_ns;               /* of the block's first output frame */
+    double step_ns;                /* from one output frame to the next */
+    double gain_begin, gain_end;   /* cross-fade of a jump: 1 to 0, or 0 to 1; both 1 without a jump */
+    double run_out_ns;             /* where the PCM runs out; INFINITY where it does not */
+    double run_out_fade_ns;        /* length of the fade before that */
+} deck_pass;
+
+/* Which output frames of a block a deck fills, and which PCM that takes. Where begin == stop it fills
+ * none. */
+typedef struct {
+    bool over;                  /* the deck ended before this block: it can be freed */
+    bool ends;                  /* the deck ends within this block */
+    int64_t begin, stop;        /* output frames of the block: [begin, stop) */
+    double earliest_ns;         /* where the deck begins to sound, ns since its start */
+    double first_ns, last_ns;   /* of the output frames begin and stop - 1, ns since its start */
+    int64_t want_frame;         /* track frame under output frame begin */
+    int64_t last_frame;         /* track frame under output frame stop - 1 */
+    int64_t needed_frame;       /* all PCM before this track frame is needed */
+    int64_t write_frame;        /* PCM before this one is in the ring */
+    int64_t end_frame;          /* the track's length, or PL_NO_END */
+    bool ring_ahead;            /* the PCM begins later than needed; the timeline will get there */
+} deck_span;
+
+static deck_span deck_span_rt(pl_deck *d, const deck_pass *pass, int64_t frames) {
+    deck_span s = {
+        .write_frame = pl_load_acquire(&d->ring.write_frame),
+        .end_frame = pl_load_acquire(&d->ring.end_frame),
+    };
+    int64_t half_taps = d->kernel->taps / 2;
+    double frame_ns = 1e9 / d->rate_hz;
+    s.earliest_ns = d->seamless ? -(double)half_taps * frame_ns : 0;
+    double latest_ns = d->stop_ns == PL_NO_END ? INFINITY : (double)(d->stop_ns - d->start_ns);
+    if (s.end_frame != PL_NO_END)
+        latest_ns = fmin(latest_ns, (double)(s.end_frame + half_taps - d->anchor_frame) * frame_ns);
+
+    /* As doubles: both may be far outside of the block. */
+    double begin = ceil((s.earliest_ns - pass->block_ns) / pass->step_ns);
+    double stop = ceil((latest_ns - pass->block_ns) / pass->step_ns);
+    s.over = stop <= 0 || latest_ns <= s.earliest_ns;
+    s.ends = stop <= (double)frames;
+    if (s.over || begin >= (double)frames) return s;
+    s.begin = begin > 0 ? (int64_t)begin : 0;
+    s.stop = stop < (double)frames ? (int64_t)stop : frames;
+    if (s.begin >= s.stop) {
+        s.stop = s.begin;
+        return s;
+    }
+
+    s.first_ns = pass->block_ns + (double)s.begin * pass->step_ns;
+    s.last_ns = pass->block_ns + (double)(s.stop - 1) * pass->step_ns;
+    s.want_frame = d->anchor_frame + (int64_t)floor(s.first_ns / frame_ns);
+    s.last_frame = d->anchor_frame + (int64_t)floor(s.last_ns / frame_ns);
+    s.needed_frame = s.last_frame + half_taps + 1;
+    if (s.needed_frame > s.end_frame) s.needed_frame = s.end_frame;
+    int64_t oldest_needed = s.want_frame > d->anchor_frame ? s.want_frame : d->anchor_frame;
+    s.ring_ahead = oldest_needed < pl_load_relaxed(&d->ring.read_frame);
+    return s;
+}
+
+/* What the PCM in the ring allows in this span. */
+typedef enum {
+    DECK_WAITS,      /* starved, and still not enough */
+    DECK_PLAYS,
+    DECK_RUNS_DRY,   /* was playing, and there is not enough to go on after this block */
+} deck_supply;
+
+/* A playing deck needs PCM for one fade more than the block, so that it can always fade out. A starved deck
+ * that has sounded before needs RESTART_S more, so that it does not stutter. */
+static deck_supply deck_supply_rt(const pl_deck *d, const deck_span *s) {
+    double ahead_frames = FADE_NS * 1e-9 * d->rate_hz;
+    if (d->starved) ahead_frames = d->has_sounded ? RESTART_S * d->rate_hz : 0;
+    bool enough = s->write_frame >= s->needed_frame + (int64_t)ahead_frames || s->write_frame >= s->end_frame;
+    if (enough && !s->ring_ahead) return DECK_PLAYS;
+    return d->starved ? DECK_WAITS : DECK_RUNS_DRY;
+}
+
+/* A starved deck begins to sound in this span. It fades in where it begins in the middle of music: late,
+ * again after an underrun, or from a place inside the track that does not continue another deck. */
+static void deck_start_rt(pl_deck *d, const deck_pass *pass, const deck_span *s) {
+    double late_ns = fabs(s->first_ns - s->earliest_ns);
+    bool in_time = s->begin > 0 || late_ns < MAX_START_LATENESS_FRAMES * pass->step_ns;
+    if (!in_time || d->has_sounded) {
+        d->fade_in_ns = s->first_ns;
+    } else if (d->anchor_frame > 0 && !d->seamless) {
+        d->fade_in_ns = 0;
+    } else {
+        d->fade_in_ns = -INFINITY;
+    }
+    d->starved = false;
+    d->has_sounded = true;
+}
+
+/* The gain of output frame number `at` of a block of `frames`, `ns` after the deck's start: the least of the
+ * fades in, at the stop and where the PCM runs out, times the cross-fade of a jump. `stop_ns`: since the
+ * deck's start. */
+static inline double gain_rt(const pl_deck *d, const deck_pass *pass, double stop_ns, double ns, int64_t at,
+                             int64_t frames) {
+    double gain = 1;
+    if (ns < d->fade_in_ns + FADE_NS) gain = fmax(0, (ns - d->fade_in_ns) / FADE_NS);
+    if (ns > stop_ns - FADE_NS) gain = fmin(gain, fmax(0, (stop_ns - ns) / FADE_NS));
+    if (ns > pass->run_out_ns - pass->run_out_fade_ns)
+        gain = fmin(gain, fmax(0, (pass->run_out_ns - ns) / pass->run_out_fade_ns));
+    if (pass->gain_begin != pass->gain_end || pass->gain_begin != 1) {
+        double through = fmin(1, (double)at / fmin((double)frames, FADE_NS / pass->step_ns));
+        gain *= pass->gain_begin + (pass->gain_end - pass->gain_begin) * through;
+    }
+    return gain;
+}
+
+/* Add output frames [begin, stop) of a block of `frames` to `out`. All PCM needed is in the ring. */
+static void mix_rt(pl_engine *e, pl_deck *d, const deck_pass *pass, int64_t begin, int64_t stop,
+                   int64_t frames, float *out) {
+    const pl_kernel *kernel = d->kernel;
+    double track_frames_per_ns = d->rate_hz * 1e-9;
+    double step = pass->step_ns * track_frames_per_ns;   /* track frames from one output frame to the next */
+    int64_t max_count = (int64_t)((PL_SCRATCH - kernel->taps - MIX_MARGIN_FRAMES) / step);
+    assert(max_count >= 1);
+    double stop_ns = d->stop_ns == PL_NO_END ? INFINITY : (double)(d->stop_ns - d->start_ns);
+    for (int64_t done = begin, count; done < stop; done += count) {
+        count = stop - done < max_count ? stop - done : max_count;
+        double from_ns = pass->block_ns + (double)done * pass->step_ns;
+        double place = from_ns * track_frames_per_ns, whole = floor(place);
+        int64_t first_frame = d->anchor_frame + (int64_t)whole - kernel->taps / 2 + 1;
+        int64_t span_frames = (int64_t)(place - whole + (double)count * step) + kernel->taps + 1;
+        assert(span_frames <= PL_SCRATCH);
+        pl_ring_copy_rt(&d->ring, first_frame, span_frames, e->left, e->right);
+        for (int64_t j = 0; j < count; j++) {
+            double position = place - whole + (double)j * step;
             int64_t i = (int64_t)position;
             float frame[2];
-            pl_kernel_frame_rt(k, e->left + i, e->right + i, position - (double)i, frame);
-            double gain = 1;
-            if (ns < d->fade_from + FADE_NS) gain = fmax(0, (ns - d->fade_from) / FADE_NS);
-            if (ns > stop - FADE_NS) gain = fmin(gain, fmax(0, (stop - ns) / FADE_NS));
-            if (ns > pass->out_at_ns - pass->out_ns) gain = fmin(gain, fmax(0, (pass->out_at_ns - ns) / pass->out_ns));
-            if (pass->gain_begin != pass->gain_end || pass->gain_begin != 1) {
-                double through = fmin(1, (double)(begin + done + j) / fmin((double)frames, FADE_NS / pass->step_ns));
-                gain *= pass->gain_begin + (pass->gain_end - pass->gain_begin) * through;
-            }
-            float *o = out + (begin + done + j) * 2;
+            pl_kernel_frame_rt(kernel, e->left + i, e->right + i, position - (double)i, frame);
+            double gain = gain_rt(d, pass, stop_ns, from_ns + (double)j * pass->step_ns, done + j, frames);
+            float *o = out + (done + j) * 2;
             o[0] += (float)gain * frame[0];
             o[1] += (float)gain * frame[1];
         }
-        done += block;
     }
 }
 
-/* One deck through one callback. Returns whether it sounded. `settle` is false for the old side of a jump, which changes no state. */
-static bool deck_rt(pl_engine *e, pl_deck *d, const pl_pass *pass, int64_t frames, float *out, bool settle) {
-    int64_t half = d->kernel->taps / 2, write = pl_load_acquire(&d->ring.write_frame), end = pl_load_acquire(&d->ring.end_frame);
-    double frame_ns = 1e9 / d->rate;
-    double from = d->seamless ? -(double)half * frame_ns : 0;
-    double until = d->stop_ns == PL_NO_END ? INFINITY : (double)(d->stop_ns - d->start_ns);
-    if (end != PL_NO_END) until = fmin(until, (double)(end + half - d->anchor_frame) * frame_ns);
-    double begin_at = ceil((from - pass->at_ns) / pass->step_ns), end_at = ceil((until - pass->at_ns) / pass->step_ns);
-    if (end_at <= 0 || until <= from) {
-        if (settle) free_deck_rt(d);
-        return false;
-    }
-    if (begin_at >= (double)frames) return false;
-    int64_t begin = begin_at > 0 ? (int64_t)begin_at : 0, stop = end_at < (double)frames ? (int64_t)end_at : frames;
-    if (begin >= stop) return false;
-    double first_ns = pass->at_ns + (double)begin * pass->step_ns, last_ns = pass->at_ns + (double)(stop - 1) * pass->step_ns;
-    int64_t want = d->anchor_frame + (int64_t)floor(first_ns / frame_ns), last = d->anchor_frame + (int64_t)floor(last_ns / frame_ns);
-    int64_t needed = last + half + 1, oldest = pl_load_relaxed(&d->ring.read_frame);
-    if (needed > end) needed = end;
-    bool behind = (want > d->anchor_frame ? want : d->anchor_frame) < oldest;   /* decoded from a later place: the line will come there */
-    if (settle) pl_store_relaxed(&d->want_frame, want);
-    bool sounded = false;
-    if (d->starved) {
-        int64_t ahead = d->has_sounded ? (int64_t)(RESTART_S * d->rate) : 0;
-        bool ready = !behind && (write >= needed + ahead || write >= end);
-        if (ready && settle) {
-            bool in_time = begin > 0 || fabs(first_ns - from) < 1.5 * pass->step_ns;
-            d->fade_from = !in_time || d->has_sounded ? first_ns : d->anchor_frame > 0 && !d->seamless ? 0 : -INFINITY;
-            d->starved = false;
-            d->has_sounded = true;
-        }
-        if (ready) { mix_rt(e, d, pass, begin, stop - begin, frames, out); sounded = true; }
-    } else if (!behind && (write >= needed + (int64_t)(FADE_NS * 1e-9 * d->rate) || write >= end)) {
-        mix_rt(e, d, pass, begin, stop - begin, frames, out);
-        sounded = true;
-    } else {
-        /* The PCM is running out: fade with what is there, and wait for enough of it. */
-        pl_pass last_of_it = *pass;
-        double there = (double)(write - half - 1 - d->anchor_frame) * frame_ns;
-        last_of_it.out_at_ns = fmin(there, last_ns);
-        last_of_it.out_ns = fmin(FADE_NS, last_of_it.out_at_ns - first_ns);
-        int64_t able = (int64_t)floor((last_of_it.out_at_ns - pass->at_ns) / pass->step_ns);
-        if (!behind && able > begin) { mix_rt(e, d, &last_of_it, begin, able - begin, frames, out); sounded = true; }
-        if (settle) { d->starved = true; e->underruns++; }
-    }
-    if (settle) {
-        int64_t keep = last - half - (int64_t)(HISTORY_S * d->rate);
-        if (!sounded && keep > write) keep = write;
-        pl_ring_release_rt(&d->ring, keep);
-        if (end_at <= (double)frames) free_deck_rt(d);
-    }
-    return sounded;
-}
-
-bool pl_engine_read_status(pl_engine *e, pl_engine_status *s) {
-    uint64_t w[14];
-    if (!pl_seqlock_read(&e->status, w, 14)) return false;
-    s->device_frames = (int64_t)w[0];
-    s->lead_ns = (int64_t)w[1];
-    s->dac_uncertainty_ns = pl_double_of_bits(w[2]);
-    s->card_ppm = pl_double_of_bits(w[3]);
-    s->phase_error_ns = pl_double_of_bits(w[4]);
-    s->correction_ppm = pl_double_of_bits(w[5]);
-    s->underruns = (int64_t)w[6];
-    s->jumps = (int64_t)w[7];
-    s->slips = (int64_t)w[8];
-    s->cursor_ns = (int64_t)w[9];
-    s->audible = w[10] != 0;
-    s->following = w[11] != 0;
-    s->volume = pl_double_of_bits(w[12]);
-    s->dac_ns = (int64_t)w[13];
+/* The PCM is running out: play what is there, with a fade at its end. Returns whether anything sounded. */
+static bool deck_run_dry_rt(pl_engine *e, pl_deck *d, const deck_pass *pass, const deck_span *s,
+                            int64_t frames, float *out) {
+    deck_pass fading = *pass;
+    int64_t last_usable = s->write_frame - d->kernel->taps / 2 - 1;
+    fading.run_out_ns = fmin((double)(last_usable - d->anchor_frame) * (1e9 / d->rate_hz), s->last_ns);
+    fading.run_out_fade_ns = fmin(FADE_NS, fading.run_out_ns - s->first_ns);
+    int64_t stop = (int64_t)floor((fading.run_out_ns - pass->block_ns) / pass->step_ns);
+    if (s->ring_ahead || stop <= s->begin) return false;
+    mix_rt(e, d, &fading, s->begin, stop, frames, out);
     return true;
 }
 
-/* Take in what tells of this callback: the account of the stream; or the callback itself, where there is no account or it has told nothing
- * for so long that a guess is better. */
-static void hear_rt(pl_engine *e, int64_t frames, int64_t now_ns) {
-    pl_moment callback = {.frame = (double)e->device_frames, .leaves_ns = now_ns}, moment = callback;
+/* Add what the deck sounds like in this span, without a change of its state. Returns whether it sounded. */
+static bool deck_sound_rt(pl_engine *e, pl_deck *d, const deck_pass *pass, const deck_span *s,
+                          deck_supply supply, int64_t frames, float *out) {
+    if (supply == DECK_WAITS) return false;
+    if (supply == DECK_RUNS_DRY) return deck_run_dry_rt(e, d, pass, s, frames, out);
+    mix_rt(e, d, pass, s->begin, s->stop, frames, out);
+    return true;
+}
+
+/* Give PCM back that is no longer needed: what lies more than HISTORY_S behind the cursor. A deck that waits
+ * gives back no more than it has, so that the decoder goes on where it was. */
+static void deck_release_rt(pl_deck *d, const deck_span *s, bool sounded) {
+    int64_t keep_frame = s->last_frame - d->kernel->taps / 2 - (int64_t)(HISTORY_S * d->rate_hz);
+    if (!sounded && keep_frame > s->write_frame) keep_frame = s->write_frame;
+    pl_ring_release_rt(&d->ring, keep_frame);
+}
+
+/* One deck through one callback: its sound, and its next state. Returns whether it sounded. */
+static bool deck_rt(pl_engine *e, pl_deck *d, const deck_pass *pass, int64_t frames, float *out) {
+    deck_span span = deck_span_rt(d, pass, frames);
+    if (span.over) free_deck_rt(d);
+    if (span.begin == span.stop) return false;
+    pl_store_relaxed(&d->want_frame, span.want_frame);
+    deck_supply supply = deck_supply_rt(d, &span);
+    if (supply == DECK_PLAYS && d->starved) deck_start_rt(d, pass, &span);
+    bool sounded = deck_sound_rt(e, d, pass, &span, supply, frames, out);
+    if (supply == DECK_RUNS_DRY) {
+        d->starved = true;
+        e->underruns++;
+    }
+    deck_release_rt(d, &span, sounded);
+    if (span.ends) free_deck_rt(d);
+    return sounded;
+}
+
+/* The old side of a jump: the deck's sound at the place that is left, without a change of its state. */
+static void deck_leave_rt(pl_engine *e, pl_deck *d, const deck_pass *pass, int64_t frames, float *out) {
+    deck_span span = deck_span_rt(d, pass, frames);
+    if (span.begin < span.stop) deck_sound_rt(e, d, pass, &span, deck_supply_rt(d, &span), frames, out);
+}
+
+/* ---- the callback: the cursor ---- */
+
+/* Feed the output clock with the moment of this callback: the account's, or the callback itself where there
+ * is no account or it is silent. A silent account that gives a moment again is used again. */
+static void update_output_clock_rt(pl_engine *e, int64_t frames, int64_t now_ns) {
+    pl_moment callback = {.frame = (double)e->device_frames, .leaves_ns = now_ns};
+    pl_moment moment = callback;
     pl_account *account = e->account;
     if (account) {
-        bool told = account->ask_rt(account, e->device_frames, now_ns, &moment), silent = pl_load_relaxed(&account->silent);
-        e->untold_frames = told ? 0 : e->untold_frames + frames;
-        if (silent ? told : (double)e->untold_frames > SILENT_AFTER_S * e->device_rate) {
+        bool given = account->query_rt(account, e->device_frames, now_ns, &moment);
+        bool silent = pl_load_relaxed(&account->silent);
+        e->silent_frames = given ? 0 : e->silent_frames + frames;
+        bool timeout = (double)e->silent_frames > ACCOUNT_TIMEOUT_S * e->device_rate_hz;
+        if (silent ? given : timeout) {
             silent = !silent;
             pl_store_relaxed(&account->silent, silent);
-            pl_output_clock_init(&e->output, silent ? PL_NOISE_LATE : account->noise, e->device_rate);
+            pl_output_clock_init(&e->output, silent ? PL_NOISE_LATE : account->noise, e->device_rate_hz);
             e->slipped = true;
         }
-        if (!told && !silent) return;
-        if (!told) moment = callback;
+        if (!given && !silent) return;
+        if (!given) moment = callback;
     } else if (e->device_frames <= frames) {
-        pl_output_clock_clear_rt(&e->output);   /* the first callback may only fill what the device wants before it begins to play */
+        /* The first callback may only fill the buffer that the device wants before it begins to play. */
+        pl_output_clock_clear_rt(&e->output);
     }
     if (pl_output_clock_add_rt(&e->output, &moment, now_ns, frames)) e->slipped = true;
+}
+
+/* The local time at which the frame of nominal time `x_ns` leaves, by the output clock. */
+static pl_instant leaves_rt(const pl_engine *e, double x_ns) {
+    double since_ns = pl_output_clock_at_rt(&e->output, x_ns), whole_ns = floor(since_ns);
+    return (pl_instant){.ns = e->output.base_ns + (int64_t)whole_ns, .fraction = since_ns - whole_ns};
+}
+
+/* Late callbacks make the lead shorter than it is, so the published lead falls slowly. */
+static void update_lead_rt(pl_engine *e, int64_t lead_ns) {
+    if (lead_ns > e->lead_ns || e->slipped) {
+        e->lead_ns = lead_ns;
+    } else {
+        e->lead_ns += (lead_ns - e->lead_ns) / LEAD_DECAY_CALLBACKS;
+    }
+}
+
+/* The session time at which a frame is heard that leaves at local time `leaves` by the output clock.
+ * `latency_ns` comes on top: what the output clock does not know of. It is added on the session's clock, on
+ * which a second is equally long for all machines. */
+static pl_instant target_rt(const pl_engine *e, pl_instant leaves, int64_t latency_ns) {
+    int64_t session_ns = leaves.ns + pl_clock_map_offset_at(&e->map, leaves.ns);
+    return (pl_instant){.ns = session_ns + latency_ns, .fraction = leaves.fraction};
+}
+
+/* What the servo decides at one callback. */
+typedef struct {
+    double error_ns;   /* cursor minus target */
+    double bend;       /* change of the cursor's speed, a ratio */
+    bool jump;         /* the cursor has to jump to the target */
+} servo_step;
+
+/* The servo: how the cursor meets its target.
+ *
+ * The target's own speed is known: the card's rate (the slope of the output clock) and the session clock's
+ * drift are in the step of a frame before the servo acts. So the error e (cursor minus target) has no steady
+ * cause, and a proportional controller without an integral term is enough:
+ *     bend = -e / T, so that de/dt = -e / T and e(t) = e(0) * exp(-t / T), with T = SERVO_NS = 1 s.
+ * It is a low-pass filter of first order for the jitter of the target, of bandwidth 1 / (2 pi T) = 0.16 Hz.
+ *
+ * Stability: a loop of first order cannot oscillate (Gardner, "Phaselock techniques", 3rd edition, 2005). In
+ * discrete time, each callback of duration h multiplies the error by 1 - h / T. This is stable for h < 2 T
+ * and has no overshoot for h <= T; callbacks are shorter than 0.4 s.
+ *
+ * Linear up to MAX_SERVO_BEND: an error of more than 0.5 ms is removed at a constant 0.5 ms a second, with
+ * the right sign, so the limit does not change the stability. The cursor jumps where that would take too
+ * long. A cursor that leads no sound (nothing audible) is set to the target without a cross-fade and has no
+ * error. */
+static servo_step servo_rt(const pl_engine *e, pl_instant target) {
+    if (!e->cursor_valid || !e->audible) return (servo_step){0};
+    servo_step step = {
+        .error_ns = (double)(e->cursor.ns - target.ns) + (e->cursor.fraction - target.fraction),
+    };
+    double max_error_ns = e->slipped ? MAX_SERVO_ERROR_AFTER_SLIP_NS : MAX_SERVO_ERROR_NS;
+    step.jump = fabs(step.error_ns) > max_error_ns;
+    if (!step.jump) step.bend = fmax(-MAX_SERVO_BEND, fmin(MAX_SERVO_BEND, -step.error_ns / SERVO_NS));
+    return step;
+}
+
+/* Session time of a cursor since the deck's start, in ns. */
+static double since_start_ns_rt(const pl_deck *d, pl_instant cursor) {
+    return (double)(cursor.ns - d->start_ns) + cursor.fraction;
+}
+
+/* Add all decks to `out`. `left`: the cursor before a jump, whose sound fades out; NULL where there was no
+ * jump. `left_step_ns` and `step_ns`: session time from one output frame to the next, before the jump and
+ * now. */
+static void mix_decks_rt(pl_engine *e, const pl_instant *left, double left_step_ns, double step_ns,
+                         int64_t frames, float *out) {
+    bool audible = false;
+    for (int i = 0; i < PL_DECKS; i++) {
+        pl_deck *d = &e->decks[i];
+        if (!d->active) continue;
+        if (left) {
+            deck_pass old = {
+                .block_ns = since_start_ns_rt(d, *left),
+                .step_ns = left_step_ns,
+                .gain_begin = 1,
+                .gain_end = 0,
+                .run_out_ns = INFINITY,
+                .run_out_fade_ns = 1,
+            };
+            deck_leave_rt(e, d, &old, frames, out);
+        }
+        deck_pass pass = {
+            .block_ns = since_start_ns_rt(d, e->cursor),
+            .step_ns = step_ns,
+            .gain_begin = left ? 0 : 1,
+            .gain_end = 1,
+            .run_out_ns = INFINITY,
+            .run_out_fade_ns = 1,
+        };
+        audible |= deck_rt(e, d, &pass, frames, out);
+    }
+    e->audible = audible;
+}
+
+/* Play one block towards `target`. `step_ns`: session time of one frame before the servo. Returns it with the
+ * bend. */
+static double follow_rt(pl_engine *e, pl_instant target, double step_ns, int64_t frames, float *out) {
+    servo_step servo = servo_rt(e, target);
+    pl_instant left = e->cursor;
+    if (servo.jump || !e->cursor_valid || !e->audible) e->cursor = target;
+    e->cursor_valid = true;
+    e->slipped = false;
+    e->phase_error_ns = servo.error_ns;
+    e->jumps += servo.jump;
+    double bent_ns = step_ns * (1 + servo.bend);
+    mix_decks_rt(e, servo.jump ? &left : NULL, step_ns, bent_ns, frames, out);
+    double ahead_ns = e->cursor.fraction + (double)frames * bent_ns, whole_ns = floor(ahead_ns);
+    e->cursor.ns += (int64_t)whole_ns;
+    e->cursor.fraction = ahead_ns - whole_ns;
+    return bent_ns;
+}
+
+/* ---- the callback: the whole ---- */
+
+static void volume_rt(pl_engine *e, float *out, int64_t frames) {
+    double volume = pl_double_of_bits(pl_load_relaxed(&e->volume_target)), before = e->volume;
+    e->volume = volume;
+    if (volume == 1 && before == 1) return;
+    for (int64_t j = 0; j < frames; j++) {
+        float gain = (float)(before + (volume - before) * (double)(j + 1) / (double)frames);
+        out[2 * j] *= gain;
+        out[2 * j + 1] *= gain;
+    }
 }
 
 void pl_engine_serve_at_rt(pl_engine *e, float *out, int64_t frames, int64_t now_ns) {
     memset(out, 0, sizeof(float) * 2 * (size_t)frames);
     commands_rt(e);
-    double nominal = 1e9 / e->device_rate, x = (double)e->device_frames * nominal;
-    hear_rt(e, frames, now_ns);
+    update_output_clock_rt(e, frames, now_ns);
 
-    /* When the first frame of this block leaves: by the output clock and, `latency_ns` later, what it does not know of. That is a duration:
-     * it is taken on the session's clock, on which a second is equally long for everybody. */
-    double since = pl_output_clock_at_rt(&e->output, x), whole = floor(since);
-    int64_t leaves_ns = e->output.base_ns + (int64_t)whole, latency_ns = pl_load_relaxed(&e->output_latency_ns);
-    double step = nominal * (1 + pl_output_clock_slope_rt(&e->output));
-    int64_t lead_ns = leaves_ns + latency_ns - now_ns;   /* late callbacks shorten it */
-    e->lead_ns = lead_ns > e->lead_ns || e->slipped ? lead_ns : e->lead_ns + (lead_ns - e->lead_ns) / LEAD_OF;
-    pl_clock_map_read_rt(e->clock, &e->line);   /* when it cannot be read just now, the last one serves */
-    if (e->output.open && e->line.valid && fabs(e->line.drift) < MAX_DRIFT) {   /* whatever went wrong elsewhere, the steps below stay steps */
-        int64_t target_ns = leaves_ns + pl_clock_map_offset_at(&e->line, leaves_ns) + latency_ns;
-        double target_fraction = since - whole;
-        step *= 1 + e->line.drift;
-        double error = e->cursor_valid && e->audible ? (double)(e->cursor_ns - target_ns) + (e->cursor_fraction - target_fraction) : 0;
-        bool jump = fabs(error) > JUMP_NS || (e->slipped && fabs(error) > SLIP_JUMP_NS);
-        pl_pass old = {0, step, 1, 0, INFINITY, 1}, now = {0, 0, 1, 1, INFINITY, 1};
-        int64_t old_ns = e->cursor_ns;
-        if (jump || !e->cursor_valid || !e->audible) {
-            e->cursor_ns = target_ns;
-            e->cursor_fraction = target_fraction;
-            e->cursor_valid = true;
-        }
-        e->phase_error_ns = error;
-        e->slipped = false;
-        double bend = jump ? 0 : -error / SERVO_NS;
-        step *= 1 + fmax(-SERVO_MAX, fmin(SERVO_MAX, bend));
-        now.step_ns = step;
-        if (jump) { now.gain_begin = 0; e->jumps++; }
-        bool audible = false;
-        for (int i = 0; i < PL_DECKS; i++) {
-            pl_deck *d = &e->decks[i];
-            if (!d->active) continue;
-            if (jump) {
-                old.at_ns = (double)(old_ns - d->start_ns) + e->cursor_fraction;
-                deck_rt(e, d, &old, frames, out, false);
-            }
-            now.at_ns = (double)(e->cursor_ns - d->start_ns) + e->cursor_fraction;
-            audible |= deck_rt(e, d, &now, frames, out, true);
-        }
-        e->audible = audible;
-        double ahead = e->cursor_fraction + (double)frames * step, ahead_whole = floor(ahead);
-        e->cursor_ns += (int64_t)ahead_whole;
-        e->cursor_fraction = ahead - ahead_whole;
+    double nominal_ns = 1e9 / e->device_rate_hz;
+    double x_ns = (double)e->device_frames * nominal_ns;
+    double step_ns = nominal_ns * (1 + pl_output_clock_slope_rt(&e->output));
+    pl_instant leaves = leaves_rt(e, x_ns);
+    int64_t latency_ns = pl_load_relaxed(&e->output_latency_ns);
+    update_lead_rt(e, leaves.ns + latency_ns - now_ns);
+
+    pl_clock_map_read_rt(e->clock, &e->map);   /* where it cannot be read, the last one stays in use */
+    if (e->output.open && e->map.valid && fabs(e->map.drift) < MAX_MAP_DRIFT) {
+        step_ns *= 1 + e->map.drift;
+        step_ns = follow_rt(e, target_rt(e, leaves, latency_ns), step_ns, frames, out);
     }
-    double volume = pl_double_of_bits(pl_load_relaxed(&e->volume_target)), was = e->volume;
-    if (volume != 1 || was != 1)
-        for (int64_t j = 0; j < frames; j++) {
-            float g = (float)(was + (volume - was) * (double)(j + 1) / (double)frames);
-            out[2 * j] *= g;
-            out[2 * j + 1] *= g;
-        }
-    e->volume = volume;
+    volume_rt(e, out, frames);
     e->device_frames += frames;
-    publish_rt(e, x + (double)frames * nominal, step, nominal, leaves_ns + latency_ns);
+    publish_rt(e, x_ns + (double)frames * nominal_ns, step_ns, nominal_ns, leaves.ns + latency_ns);
 }
 
 void pl_engine_serve_rt(pl_engine *e, float *out, int64_t frames) {

@@ -1,15 +1,24 @@
 /* The engine: what the audio callback does.
  *
- * It follows lines. A deck holds one track being played from one place: a ring of PCM and the line
- *     track frame = anchor_frame + (reference time - start_ns) * rate / 1e9,   sounding from start_ns to stop_ns or to the track's end.
- * One cursor in reference time leads all decks: at every callback it is compared with where the clock of the sound card and the session
- * clock say the loudspeaker is, and its speed is bent by at most 500 ppm to meet it. So a start is exact to a fraction of a frame, two
- * tracks join without a seam, and whatever was lost (an underrun, a sleeping machine) comes back in phase by itself: the
- * position is always computed from the line, never counted on.
+ * A deck plays one track from one place. It has a ring of PCM and a timeline, which gives for each session
+ * time the frame of the track that must leave the loudspeaker then:
+ *     track frame = anchor_frame + (session time - start_ns) * rate_hz / 1e9,
+ * from start_ns to stop_ns or to the track's end.
  *
- * Threads. The callback owns everything below "callback" and all decks that are armed. The controller (one thread) owns free decks,
- * posts commands through a ring and reads the status. The decode thread writes the PCM rings. With the device stopped the controller may
- * call anything. Functions ending in _rt are called in the callback: they allocate, free, lock, log and wait for nothing. */
+ * One cursor, in session time, leads all decks. It is the session time at which the next output frame is
+ * meant to be heard. Each callback computes the session time at which that frame will really leave the
+ * loudspeaker (the target), from the output clock of the sound card and from the clock map. It then bends the
+ * speed of the cursor by at most 500 ppm to remove the difference (see servo_rt). So
+ *   - a start is exact to a fraction of a frame, and two tracks join without a gap;
+ *   - after an underrun or a suspended machine the sound is in phase again, because the position is computed
+ *     from the timeline each time and never counted.
+ *
+ * Threads:
+ *   callback     the sound system's thread: owns the fields below "callback" and all armed decks
+ *   controller   one thread: owns free decks, posts commands through a ring, reads the status
+ *   decoder      one thread: writes the PCM rings
+ * While the device is stopped, the controller may call everything. Functions ending in _rt run in the
+ * callback: they do not allocate, free, lock, log or wait (see ext/README.md). */
 #ifndef PL_ENGINE_H
 #define PL_ENGINE_H
 
@@ -20,66 +29,93 @@
 #include "pl_resample.h"
 #include "pl_ring.h"
 
-enum { PL_DECKS = 4, PL_COMMANDS = 64, PL_KERNELS = 12, PL_SCRATCH = 4096 };
+enum {
+    PL_DECKS = 4,        /* the current track, the next one, and two that still fade out */
+    PL_COMMANDS = 64,    /* in the command ring; a power of two */
+    PL_KERNELS = 12,     /* resampling kernels kept; MP3 has nine sampling rates */
+    PL_SCRATCH = 4096,   /* track frames that one step of mixing copies from the ring */
+};
 
 typedef enum { PL_DECK_FREE, PL_DECK_ARMED } pl_deck_state;
 
 typedef struct {
     pl_ring ring;
-    pl_atomic_u32 state;            /* the hand-over: the controller arms, the callback frees */
-    pl_atomic_i64 want_frame;       /* what the line names now */
+    pl_atomic_u32 state;       /* pl_deck_state: the controller arms, the callback frees */
+    pl_atomic_i64 want_frame;  /* callback: the track frame that the timeline asks for now */
     /* callback */
-    bool active, starved, has_sounded, seamless;
-    const pl_kernel *kernel;
-    double rate;
-    int64_t anchor_frame, start_ns, stop_ns;
-    double fade_from;               /* ns after start_ns where the fade-in begins; far in the past for none */
+    bool active;               /* the callback has accepted the deck and has not freed it */
+    bool starved;              /* waits for PCM: before the first sound, or after an underrun */
+    bool has_sounded;
+    bool seamless;             /* continues another deck: starts without a fade, half a kernel early */
+    const pl_kernel *kernel;   /* from the track's rate to the device's */
+    double rate_hz;            /* of the track */
+    int64_t anchor_frame;
+    int64_t start_ns, stop_ns; /* session time; stop_ns is PL_NO_END for none */
+    double fade_in_ns;         /* ns after start_ns where the fade-in begins; -INFINITY for no fade */
 } pl_deck;
 
-typedef enum { PL_ARM, PL_STOP_AT, PL_CANCEL } pl_command_kind;
+typedef enum {
+    PL_ARM,       /* a deck starts at start_ns */
+    PL_STOP_AT,   /* all decks stop at stop_ns */
+    PL_CANCEL,    /* one deck stops now */
+} pl_command_kind;
+
 typedef struct {
     pl_command_kind kind;
     int deck;
     bool seamless;
     const pl_kernel *kernel;
-    double rate;
+    double rate_hz;
     int64_t anchor_frame, start_ns, stop_ns;
 } pl_command;
 
 typedef struct {
-    int64_t device_frames;          /* frames asked for since the stream began */
-    int64_t lead_ns;                /* from a callback to the moment at which its first frame leaves the loudspeaker */
-    double dac_uncertainty_ns, card_ppm;
-    double phase_error_ns, correction_ppm;
-    int64_t underruns, jumps, slips;
-    int64_t cursor_ns;              /* reference time of the next frame */
-    bool audible, following;        /* sound leaves now; the session clock is known */
+    int64_t device_frames;      /* frames requested since the stream began */
+    int64_t lead_ns;            /* from a callback to when its first frame leaves the loudspeaker */
+    double dac_uncertainty_ns;  /* of that moment: one standard deviation */
+    double card_ppm;            /* by how much a frame of the card is longer than the nominal one */
+    double phase_error_ns;      /* cursor minus target at the newest callback */
+    double correction_ppm;      /* by how much an output frame is longer in session time than nominal */
+    int64_t underruns;          /* of decks: PCM was missing */
+    int64_t jumps;              /* of the cursor, where the error was too large for the servo */
+    int64_t slips;              /* of the output clock: its line was restarted */
+    int64_t cursor_ns;          /* session time of the next frame */
     double volume;
-    int64_t dac_ns;                 /* local time at which the next frame leaves the loudspeaker */
+    int64_t dac_ns;             /* local time at which the next frame leaves the loudspeaker */
+    bool audible;               /* a deck sounded in the newest callback */
+    bool following;             /* the cursor follows the session clock */
 } pl_engine_status;
+
+/* A moment of session time, to a fraction of a nanosecond: ns + fraction, 0 <= fraction < 1. */
+typedef struct {
+    int64_t ns;
+    double fraction;
+} pl_instant;
 
 typedef struct {
     pl_deck decks[PL_DECKS];
-    pl_clock_map *clock;
-    double device_rate;
-    pl_kernel kernels[PL_KERNELS];
-    double kernel_from[PL_KERNELS];
-    int kernel_count;
+    pl_clock_map *clock;                    /* local to session time; written by the clock thread */
+    double device_rate_hz;
+    pl_kernel kernels[PL_KERNELS];          /* controller */
+    double kernel_rates_hz[PL_KERNELS];     /* controller: the track rate of each kernel */
+    int kernel_count;                       /* controller */
     pl_command commands[PL_COMMANDS];
-    pl_atomic_u32 command_head, command_tail;
-    pl_atomic_i64 output_latency_ns;
-    pl_atomic_u64 volume_target;    /* bits of a double */
-    pl_seqlock status;
-    pl_atomic_u64 thread;           /* the handle of the thread that called back last; 0 before that */
-    pl_account *account;            /* set while the device is stopped; NULL: the callbacks are the account */
+    pl_atomic_u32 command_head;             /* controller: the next one written */
+    pl_atomic_u32 command_tail;             /* callback: the next one read */
+    pl_atomic_i64 output_latency_ns;        /* controller: what the output clock does not know of */
+    pl_atomic_u64 volume_target;            /* controller: bits of a double */
+    pl_seqlock status;                      /* callback writes a pl_engine_status */
+    pl_atomic_u64 thread;                   /* callback: handle of the newest calling thread; 0 for none */
+    pl_account *account;                    /* changed while the device is stopped; NULL: the callbacks */
     /* callback */
-    pl_clock_map_value line;
+    pl_clock_map_value map;                 /* the newest map that was read */
     pl_output_clock output;
-    int64_t device_frames, lead_ns, untold_frames;
-    bool slipped;
+    int64_t device_frames;
+    int64_t lead_ns;
+    int64_t silent_frames;                  /* requested since the account last gave a moment */
+    bool slipped;                           /* the output clock slipped since the cursor was last compared */
     bool cursor_valid;
-    int64_t cursor_ns;
-    double cursor_fraction;
+    pl_instant cursor;
     double volume;
     bool audible;
     int64_t underruns, jumps;
@@ -87,39 +123,46 @@ typedef struct {
     float left[PL_SCRATCH], right[PL_SCRATCH];
 } pl_engine;
 
-/* False when memory is short. `ring_frames` a power of two. */
+/* `ring_frames`: capacity of each deck's ring, a power of two. False when memory is short. */
 bool pl_engine_init(pl_engine *engine, pl_clock_map *clock, int64_t ring_frames);
 void pl_engine_free(pl_engine *engine);
-/* Controller, device stopped: a stream at this rate is about to begin, told of by `account`, which must outlive the stream (NULL: its
- * callbacks tell of it, each an output latency before its first frame leaves). All decks become free. */
-void pl_engine_stream(pl_engine *engine, double device_rate, pl_account *account);
 
-/* Controller: the kernel for a track rate (kept while the device's rate stays: MP3 knows nine); NULL when there is no room. */
-const pl_kernel *pl_engine_kernel(pl_engine *engine, double track_rate);
-/* Controller: a free deck or -1. */
+/* Controller, device stopped: a stream of this rate is about to begin. `account` tells when its frames leave
+ * and must outlive the stream. NULL: a callback's first frame leaves at the callback plus the output latency.
+ * All decks become free. */
+void pl_engine_stream(pl_engine *engine, double device_rate_hz, pl_account *account);
+
+/* Controller: the kernel for a track rate, kept while the device's rate stays. NULL when there is no room. */
+const pl_kernel *pl_engine_kernel(pl_engine *engine, double track_rate_hz);
+/* Controller: the number of a free deck, or -1. */
 int pl_engine_free_deck(pl_engine *engine);
-/* Controller: hand a deck, whose ring was reset, to the callback. `seamless`: it continues another deck to the sample, which plays to its end;
- * otherwise the others fall silent where this one starts. False when the command ring is full. */
-bool pl_engine_arm(pl_engine *engine, int deck, double track_rate, int64_t anchor_frame, int64_t start_ns, int64_t stop_ns, bool seamless);
-/* Controller: all decks fall silent at this reference time. */
+/* Controller: hand a deck, whose ring was reset, to the callback. `seamless`: it continues another deck to
+ * the sample, which plays to its end; otherwise the other decks stop where this one starts. False when the
+ * command ring is full or no kernel can be made. */
+bool pl_engine_arm(pl_engine *engine, int deck, double track_rate_hz, int64_t anchor_frame, int64_t start_ns,
+                   int64_t stop_ns, bool seamless);
+/* Controller: all decks stop at this session time. False when the command ring is full. */
 bool pl_engine_stop_at(pl_engine *engine, int64_t stop_ns);
-/* Controller: this deck falls silent now, with a short fade. */
+/* Controller: this deck stops now, with a short fade. False when the command ring is full. */
 bool pl_engine_cancel(pl_engine *engine, int deck);
-
 /* Controller: 0 to 1, ramped over the next callback. */
 void pl_engine_set_volume(pl_engine *engine, double volume);
-
-/* Fill `out` (interleaved stereo) for a callback that came at `now_ns`. While the account tells nothing the line known so far goes on; there is
- * silence until there is one. An account that tells nothing for seconds is marked silent, and the callbacks serve until it tells again. */
-void pl_engine_serve_at_rt(pl_engine *engine, float *out, int64_t frames, int64_t now_ns);
-/* The same now. */
-void pl_engine_serve_rt(pl_engine *engine, float *out, int64_t frames);
-/* Any thread, while the stream is open: the system's number of the thread that calls back; 0 while none has. */
+/* Any thread: a coherent status. False when it could not be read; try again. */
+bool pl_engine_read_status(pl_engine *engine, pl_engine_status *status);
+/* Any thread, while the stream is open: the system's number of the thread that calls back; 0 before the first
+ * call. */
 int64_t pl_engine_thread_id(pl_engine *engine);
-/* miniaudio's data callback; the engine is the device's user pointer, found `pl_engine_user_offset` bytes into the device. */
+
+/* Fill `out` (interleaved stereo) for a callback that came at local time `now_ns`. While the account gives no
+ * moment, the newest line of the output clock is extended; there is silence until there is one. An account
+ * that gives nothing for seconds is marked silent, and the callbacks take its place until it gives a moment
+ * again. */
+void pl_engine_serve_at_rt(pl_engine *engine, float *out, int64_t frames, int64_t now_ns);
+/* The same for a callback that came now. */
+void pl_engine_serve_rt(pl_engine *engine, float *out, int64_t frames);
+/* miniaudio's data callback. The address of the engine is the device's user pointer, which lies
+ * `pl_engine_user_offset` bytes into the device. */
 void pl_engine_callback_rt(void *device, void *out, const void *in, uint32_t frames);
 extern size_t pl_engine_user_offset;
-
-bool pl_engine_read_status(pl_engine *engine, pl_engine_status *status);
 
 #endif

@@ -1,24 +1,46 @@
 #include "pl_filter.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 
+/* Round trip: of the exchanges of this age, this percentile. */
+static const int64_t MAX_RTT_AGE_NS = 10 * PL_NS_PER_S;
+enum { RTT_PERCENT = 90 };
+
+/* Envelope: how long points are kept, and of how long a time only the lowest one is kept. */
 static const double WINDOW_NS = 60e9, BUCKET_NS = 50e6;
-static const int64_t MEDIAN_AGE_NS = 2000000000LL, GROUP_NS = 400000000LL;
-enum { MEDIAN_OF = 10, STEP_OF = 6, GROUP_OF = 8 };
-static const double MAX_DRIFT = 1e-3;   /* no crystal runs a thousand ppm off */
-static const pl_slope_prior CRYSTALS = {0.0, 50e-6};   /* how far two computers' clocks usually run apart */
+static const pl_slope_prior CRYSTALS = {0.0, PL_CRYSTAL_SD};
+/* A step of a clock is looked for in this many newest exchanges. */
+enum { STEP_EXCHANGES = 6 };
+/* A residual is out of its bound when it is so by more than this, or by so many standard deviations of the
+ * line. */
+static const double MIN_STEP_NS = 100e3, STEP_SDS = 8;
+/* After a step the drift known so far is a prior, of at least this standard deviation. */
+static const double MIN_PRIOR_SD = 0.5e-6;
+/* Least uncertainty of an offset by its bounds alone: no clock is read more exactly. */
+static const double MIN_HALF_GAP_NS = 1e3;
+
+/* The specification's median: of this many newest exchanges, of at most this age. */
+enum { MEDIAN_EXCHANGES = 10 };
+static const int64_t MAX_MEDIAN_AGE_NS = 2 * PL_NS_PER_S;
 
 void pl_filter_init(pl_filter *f, pl_filter_kind kind) {
     memset(f, 0, sizeof *f);
     f->kind = kind;
-    pl_hull_init(&f->forward, WINDOW_NS, BUCKET_NS);
-    pl_hull_init(&f->backward, WINDOW_NS, BUCKET_NS);
-    pl_bend_init(&f->bend);
-    f->prior = CRYSTALS;
+    pl_hull_init(&f->envelope.forward, WINDOW_NS, BUCKET_NS);
+    pl_hull_init(&f->envelope.backward, WINDOW_NS, BUCKET_NS);
+    pl_bend_init(&f->envelope.bend);
+    f->envelope.prior = CRYSTALS;
 }
 
-static const pl_exchange *recent(const pl_filter *f, int64_t back) { return &f->recent[(f->recent_count - 1 - back) % PL_RECENT]; }
+static int64_t recent_count(const pl_filter *f) { return f->samples < PL_RECENT ? f->samples : PL_RECENT; }
+
+/* The newest exchange but `back`. */
+static const pl_exchange *recent(const pl_filter *f, int64_t back) {
+    assert(back >= 0 && back < recent_count(f));
+    return &f->recent[(f->samples - 1 - back) % PL_RECENT];
+}
 
 static int by_value(const void *a, const void *b) {
     int64_t x = *(const int64_t *)a, y = *(const int64_t *)b;
@@ -26,170 +48,160 @@ static int by_value(const void *a, const void *b) {
 }
 
 int64_t pl_filter_rtt_ns(const pl_filter *f, int64_t now_ns) {
-    int64_t rtt[PL_RECENT];
-    int n = 0;
-    for (int64_t i = 0; i < f->recent_count && i < PL_RECENT; i++)
-        if (now_ns - recent(f, i)->peer_recv_ns < 10000000000LL) rtt[n++] = pl_exchange_rtt_ns(recent(f, i));
-    if (!n) return 0;
-    qsort(rtt, (size_t)n, sizeof *rtt, by_value);
-    return rtt[(n * 9) / 10 < n ? (n * 9) / 10 : n - 1];
+    int64_t rtt_ns[PL_RECENT];
+    int count = 0;
+    for (int64_t i = 0; i < recent_count(f); i++) {
+        const pl_exchange *e = recent(f, i);
+        if (now_ns - e->peer_recv_ns < MAX_RTT_AGE_NS) rtt_ns[count++] = pl_exchange_rtt_ns(e);
+    }
+    if (!count) return 0;
+    qsort(rtt_ns, (size_t)count, sizeof *rtt_ns, by_value);
+    return rtt_ns[count * RTT_PERCENT / 100];
 }
 
 /* ---- envelope ---- */
 
-static void envelope_points(pl_filter *f, const pl_exchange *e) {
-    double slope = f->fitted ? f->fit.slope : f->prior.slope;
-    double x_there = (double)(e->peer_send_ns - f->base_local_ns), there = (double)(e->host_recv_ns - e->peer_send_ns - f->base_offset_ns);
-    double x_back = (double)(e->peer_recv_ns - f->base_local_ns), back = (double)(e->host_send_ns - e->peer_recv_ns - f->base_offset_ns);
-    pl_hull_add_rt(&f->forward, x_there, there, slope);
-    pl_hull_add_rt(&f->backward, x_back, -back, -slope);
-    pl_bend_add_two_rt(&f->bend, x_there, there, x_back, -back, slope);
+/* The points of one exchange in the two clouds: at (x, offset + delay) on the way there, (x, offset - delay)
+ * back. */
+typedef struct {
+    double forward_x, forward_y, backward_x, backward_y;
+} exchange_points;
+
+static exchange_points points_of(const pl_envelope *v, const pl_exchange *e) {
+    return (exchange_points){
+        .forward_x = (double)(e->peer_send_ns - v->base_local_ns),
+        .forward_y = (double)(e->host_recv_ns - e->peer_send_ns - v->base_offset_ns),
+        .backward_x = (double)(e->peer_recv_ns - v->base_local_ns),
+        .backward_y = (double)(e->host_send_ns - e->peer_recv_ns - v->base_offset_ns),
+    };
 }
 
-static double deviation(const pl_fit *fit, double x) {
-    double along = fit->slope_sd * (x - fit->mean_x);
-    return sqrt(fit->edge_sd * fit->edge_sd + along * along);
+static void envelope_add(pl_envelope *v, const pl_exchange *e) {
+    double slope = v->fitted ? v->fit.slope : v->prior.slope;
+    exchange_points p = points_of(v, e);
+    pl_hull_add_rt(&v->forward, p.forward_x, p.forward_y, slope);
+    pl_hull_add_rt(&v->backward, p.backward_x, -p.backward_y, -slope);
+    pl_bend_add_two_rt(&v->bend, p.forward_x, p.forward_y, p.backward_x, -p.backward_y, slope);
 }
 
-/* Has one of the two clocks stepped (a machine slept, a virtual machine moved)? Then all recent exchanges show a delay one way that
- * is shorter than the least one known, and the other way longer by as much, while a path that merely changed shows only one of it.
- * The last exchanges alone then found the new line; the drift known so far stays a prior. */
-static void envelope_step(pl_filter *f) {
-    if (!f->fitted || f->recent_count - f->step_checked < STEP_OF) return;
-    double least_forward = INFINITY, least_backward = INFINITY;
-    double x_now = (double)(f->last_ns - f->base_local_ns), sd = deviation(&f->fit, x_now);
-    for (int64_t i = 0; i < STEP_OF; i++) {
-        const pl_exchange *e = recent(f, i);
-        double forward = (double)(e->host_recv_ns - e->peer_send_ns - f->base_offset_ns) - pl_fit_at(&f->fit, (double)(e->peer_send_ns - f->base_local_ns));
-        double backward = pl_fit_at(&f->fit, (double)(e->peer_recv_ns - f->base_local_ns)) - (double)(e->host_send_ns - e->peer_recv_ns - f->base_offset_ns);
-        least_forward = fmin(least_forward, forward);
-        least_backward = fmin(least_backward, backward);
+/* Has one of the two clocks stepped (a machine was suspended, a virtual machine moved)?
+ *
+ *              o  o                o     o      forward points: not below the upper bound
+ *      ------------------------------------     upper bound = line + half_gap
+ *      ====================================     the line
+ *      ------------------------------------     lower bound = line - half_gap
+ *           o   o        o             o        backward points: not above the lower bound
+ *
+ * The forward residual is the height of a forward point above the line, the backward residual the depth of a
+ * backward point below it. Without a step neither is less than half_gap. A step moves all points up or down,
+ * so
+ *   - on one side the residuals of all recent exchanges, also the least one, grow by the step;
+ *   - on the other side they shrink by as much, to below the bound.
+ * A path that became slower only makes residuals grow, a path that became faster only makes them shrink. So a
+ * step needs both: the lower one of the two least residuals below the bound, and the higher one above it. The
+ * second test has half the tolerance, because the first one has found a contradiction already. */
+static bool has_stepped(const pl_filter *f) {
+    const pl_envelope *v = &f->envelope;
+    double forward = INFINITY, backward = INFINITY;   /* the least residuals */
+    for (int64_t i = 0; i < STEP_EXCHANGES; i++) {
+        exchange_points p = points_of(v, recent(f, i));
+        forward = fmin(forward, p.forward_y - pl_fit_at(&v->fit, p.forward_x));
+        backward = fmin(backward, pl_fit_at(&v->fit, p.backward_x) - p.backward_y);
     }
-    double tolerance = fmax(100e3, 8 * sd), low = fmin(least_forward, least_backward), high = fmax(least_forward, least_backward);
-    if (low > f->fit.half_gap - tolerance || high < f->fit.half_gap + tolerance / 2) return;
-    f->prior.slope = f->fit.slope;
-    f->prior.slope_sd = fmax(f->fit.slope_sd, 0.5e-6);
-    f->fitted = false;
-    pl_hull_clear_rt(&f->forward);
-    pl_hull_clear_rt(&f->backward);
-    for (int64_t i = STEP_OF - 1; i >= 0; i--) envelope_points(f, recent(f, i));
-    f->step_checked = f->recent_count;
+    double sd = pl_fit_deviation(&v->fit, (double)(f->last_ns - v->base_local_ns));
+    double tolerance = fmax(MIN_STEP_NS, STEP_SDS * sd);
+    double lower = fmin(forward, backward), higher = fmax(forward, backward);
+    return lower <= v->fit.half_gap - tolerance && higher >= v->fit.half_gap + tolerance / 2;
+}
+
+/* After a step, restart the line with the newest exchanges; the drift known so far is its prior. */
+static void envelope_check_step(pl_filter *f) {
+    pl_envelope *v = &f->envelope;
+    if (!v->fitted || f->samples - v->checked_count < STEP_EXCHANGES || !has_stepped(f)) return;
+    v->prior.slope = v->fit.slope;
+    v->prior.slope_sd = fmax(v->fit.slope_sd, MIN_PRIOR_SD);
+    v->fitted = false;
+    pl_hull_clear_rt(&v->forward);
+    pl_hull_clear_rt(&v->backward);
+    for (int64_t i = STEP_EXCHANGES - 1; i >= 0; i--) envelope_add(v, recent(f, i));
+    v->checked_count = f->samples;
     f->steps++;
 }
 
-static bool envelope_line(pl_filter *f, int64_t now_ns, pl_clock_map_value *v) {
-    if (f->fitted && pl_bend_two_rt(&f->bend, &f->fit, &f->forward, &f->backward, &f->prior))
-        f->fitted = pl_fit_two_rt(&f->forward, &f->backward, f->prior, &f->fit);
-    envelope_step(f);
-    pl_hull_flush_rt(&f->forward);
-    pl_hull_flush_rt(&f->backward);
-    if (!pl_fit_two_rt(&f->forward, &f->backward, f->prior, &f->fit)) return false;
-    f->fitted = true;
-    double x = (double)(now_ns - f->base_local_ns);
-    double sd = deviation(&f->fit, x);
-    if (!isfinite(sd)) sd = f->fit.half_gap;
-    v->offset_ns = f->base_offset_ns + (int64_t)pl_fit_at(&f->fit, x);
-    v->drift = f->fit.slope;
-    v->uncertainty_ns = fmin(sd, fmax(f->fit.half_gap, 1e3) + fabs(f->fit.slope_sd * (x - f->fit.mean_x)));
-    v->drift_uncertainty = f->fit.slope_sd;
+static bool envelope_map(pl_filter *f, int64_t now_ns, pl_clock_map_value *map) {
+    pl_envelope *v = &f->envelope;
+    if (v->fitted && pl_bend_two_rt(&v->bend, &v->fit, &v->forward, &v->backward, &v->prior))
+        v->fitted = pl_fit_two_rt(&v->forward, &v->backward, v->prior, &v->fit);
+    envelope_check_step(f);
+    pl_hull_flush_rt(&v->forward);
+    pl_hull_flush_rt(&v->backward);
+    if (!pl_fit_two_rt(&v->forward, &v->backward, v->prior, &v->fit)) return false;
+    v->fitted = true;
+    double x = (double)(now_ns - v->base_local_ns), sd = pl_fit_deviation(&v->fit, x);
+    if (!isfinite(sd)) sd = v->fit.half_gap;
+    /* The bounds limit the error even where the statistics know little. */
+    double bound_ns = fmax(v->fit.half_gap, MIN_HALF_GAP_NS) + fabs(v->fit.slope_sd * (x - v->fit.mean_x));
+    map->offset_ns = v->base_offset_ns + (int64_t)pl_fit_at(&v->fit, x);
+    map->drift = v->fit.slope;
+    map->uncertainty_ns = fmin(sd, bound_ns);
+    map->drift_uncertainty = v->fit.slope_sd;
     return true;
 }
 
 /* ---- the specification's median ---- */
 
-static bool median_line(const pl_filter *f, int64_t now_ns, pl_clock_map_value *v) {
-    int64_t offset[MEDIAN_OF];
-    int n = 0;
-    for (int64_t i = 0; i < MEDIAN_OF && i < f->recent_count; i++)
-        if (now_ns - recent(f, i)->peer_recv_ns <= MEDIAN_AGE_NS || n == 0) offset[n++] = pl_exchange_offset_ns(recent(f, i));
-    if (!n) return false;
-    qsort(offset, (size_t)n, sizeof *offset, by_value);
-    int64_t middle = n % 2 ? offset[n / 2] : offset[n / 2 - 1] + (offset[n / 2] - offset[n / 2 - 1]) / 2;
-    int64_t away[MEDIAN_OF];
-    for (int i = 0; i < n; i++) away[i] = llabs(offset[i] - middle);
-    qsort(away, (size_t)n, sizeof *away, by_value);
-    v->offset_ns = middle;
-    v->drift = 0;
-    v->uncertainty_ns = 1.4826 * (double)away[n / 2];   /* median absolute deviation as a standard deviation */
-    v->drift_uncertainty = CRYSTALS.slope_sd;
-    return true;
-}
-
-/* ---- least round trip and Kalman ---- */
-
-static void kalman_update(pl_filter *f) {
-    const pl_exchange *e = &f->best;
-    int64_t at = e->peer_send_ns + (e->peer_recv_ns - e->peer_send_ns) / 2;
-    double z = (double)(pl_exchange_offset_ns(e) - f->base_offset_ns);
-    int64_t rtt = pl_exchange_rtt_ns(e);
-    f->k_least_rtt_ns = !f->k_valid || rtt < f->k_least_rtt_ns ? rtt : f->k_least_rtt_ns;
-    double r = 0.5 * (double)(rtt - f->k_least_rtt_ns), variance = r * r + 20e3 * 20e3;   /* queueing on one side of the exchange */
-    if (!f->k_valid) {
-        f->k_offset = z;
-        f->k_drift = 0;
-        f->p00 = variance + 0.0625 * (double)rtt * (double)rtt;
-        f->p01 = 0;
-        f->p11 = CRYSTALS.slope_sd * CRYSTALS.slope_sd;
-        f->k_valid = true;
-    } else {
-        double dt = (double)(at - f->k_local_ns), q = 1e-25 * dt;   /* drift wanders by 10 ppb in the root of a second */
-        f->k_offset += f->k_drift * dt;
-        f->p00 += dt * (2 * f->p01 + dt * f->p11) + q * dt * dt / 3;
-        f->p01 += dt * f->p11 + q * dt / 2;
-        f->p11 += q;
-        double innovation = z - f->k_offset, s = f->p00 + variance;
-        if (innovation * innovation > 25 * s) { f->p00 *= 4; f->p01 *= 4; f->p11 *= 4; s = f->p00 + variance; }   /* the world has changed: learn faster */
-        double g0 = f->p00 / s, g1 = f->p01 / s;
-        f->k_offset += g0 * innovation;
-        f->k_drift = fmax(-MAX_DRIFT, fmin(MAX_DRIFT, f->k_drift + g1 * innovation));
-        f->p11 -= g1 * f->p01;
-        f->p01 *= 1 - g0;
-        f->p00 *= 1 - g0;
+static bool median_map(const pl_filter *f, int64_t now_ns, pl_clock_map_value *map) {
+    int64_t offset_ns[MEDIAN_EXCHANGES], away_ns[MEDIAN_EXCHANGES];
+    int count = 0;
+    for (int64_t i = 0; i < MEDIAN_EXCHANGES && i < recent_count(f); i++) {
+        const pl_exchange *e = recent(f, i);
+        /* The newest one counts at any age, so that there is always a value. */
+        if (now_ns - e->peer_recv_ns <= MAX_MEDIAN_AGE_NS || !count)
+            offset_ns[count++] = pl_exchange_offset_ns(e);
     }
-    f->k_local_ns = at;
-}
-
-static void kalman_collect(pl_filter *f, const pl_exchange *e) {
-    if (f->group && (f->group == GROUP_OF || e->peer_send_ns - f->best.peer_send_ns > GROUP_NS)) {
-        kalman_update(f);
-        f->group = 0;
-    }
-    if (!f->group++ || pl_exchange_rtt_ns(e) < pl_exchange_rtt_ns(&f->best)) f->best = *e;
-}
-
-static bool kalman_line(pl_filter *f, int64_t now_ns, pl_clock_map_value *v) {
-    if (!f->k_valid) {
-        if (!f->group) return false;
-        kalman_update(f);
-        f->group = 0;
-    }
-    double dt = (double)(now_ns - f->k_local_ns);
-    v->offset_ns = f->base_offset_ns + (int64_t)(f->k_offset + f->k_drift * dt);
-    v->drift = f->k_drift;
-    v->uncertainty_ns = sqrt(fmax(f->p00 + 2 * dt * f->p01 + dt * dt * f->p11, 0));
-    v->drift_uncertainty = sqrt(fmax(f->p11, 0));
+    if (!count) return false;
+    qsort(offset_ns, (size_t)count, sizeof *offset_ns, by_value);
+    int64_t upper_ns = offset_ns[count / 2], lower_ns = offset_ns[(count - 1) / 2];
+    int64_t median_ns = lower_ns + (upper_ns - lower_ns) / 2;
+    for (int i = 0; i < count; i++) away_ns[i] = llabs(offset_ns[i] - median_ns);
+    qsort(away_ns, (size_t)count, sizeof *away_ns, by_value);
+    map->offset_ns = median_ns;
+    map->drift = 0;
+    map->uncertainty_ns = PL_NORMAL_SD * (double)away_ns[count / 2];
+    map->drift_uncertainty = PL_CRYSTAL_SD;
     return true;
 }
 
 /* ---- the common interface ---- */
 
 bool pl_filter_add(pl_filter *f, const pl_exchange *e) {
-    if (e->peer_recv_ns < e->peer_send_ns || e->host_send_ns < e->host_recv_ns || pl_exchange_rtt_ns(e) < 0) return false;
+    if (e->peer_recv_ns < e->peer_send_ns || e->host_send_ns < e->host_recv_ns) return false;
+    if (pl_exchange_rtt_ns(e) < 0) return false;
     if (f->samples && e->peer_recv_ns < f->last_ns) return false;   /* local time never runs back */
-    if (!f->samples++) {
-        f->base_local_ns = e->peer_send_ns;
-        f->base_offset_ns = pl_exchange_offset_ns(e);
+    if (!f->samples) {
+        f->envelope.base_local_ns = e->peer_send_ns;
+        f->envelope.base_offset_ns = pl_exchange_offset_ns(e);
     }
     f->last_ns = e->peer_recv_ns;
-    f->recent[f->recent_count++ % PL_RECENT] = *e;
-    if (f->kind == PL_FILTER_ENVELOPE) envelope_points(f, e);
-    if (f->kind == PL_FILTER_KALMAN) kalman_collect(f, e);
+    f->recent[f->samples++ % PL_RECENT] = *e;
+    if (f->kind == PL_FILTER_ENVELOPE) envelope_add(&f->envelope, e);
+    if (f->kind == PL_FILTER_KALMAN) pl_kalman_add(&f->kalman, e);
     return true;
 }
 
-bool pl_filter_line(pl_filter *f, int64_t now_ns, pl_clock_map_value *v) {
-    bool known = f->kind == PL_FILTER_ENVELOPE ? envelope_line(f, now_ns, v) : f->kind == PL_FILTER_MEDIAN ? median_line(f, now_ns, v) : kalman_line(f, now_ns, v);
-    v->local_ns = now_ns;
-    v->valid = known;
-    return known;
+bool pl_filter_map(pl_filter *f, int64_t now_ns, pl_clock_map_value *map) {
+    map->valid = false;
+    switch (f->kind) {
+        case PL_FILTER_ENVELOPE:
+            map->valid = envelope_map(f, now_ns, map);
+            break;
+        case PL_FILTER_MEDIAN:
+            map->valid = median_map(f, now_ns, map);
+            break;
+        case PL_FILTER_KALMAN:
+            map->valid = pl_kalman_map(&f->kalman, now_ns, map);
+            break;
+    }
+    map->local_ns = now_ns;
+    return map->valid;
 }

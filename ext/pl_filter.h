@@ -1,58 +1,53 @@
-/* From exchanges of packets to the session clock: three filters behind one interface.
+/* From exchanges of packets to the clock map: three filters behind one interface.
  *
- *   envelope  the two-sided envelope of pl_envelope.h over a minute, or since a clock last changed its speed (pl_bend.h): what PhaseLock uses
- *   median    the specification's: median offset of the last 10 exchanges of the last 2 s
- *   kalman    the exchange with the least round trip of each 8, through a two-state Kalman filter: the best of the field's
+ *   envelope   PhaseLock's: the two-sided envelope of pl_envelope.h over a minute, or since a clock last
+ *              changed its speed (pl_bend.h)
+ *   median     the specification's: median offset of the newest 10 exchanges of the last 2 s
+ *   kalman     for comparison only: see pl_kalman.h
  *
- * No allocation after init; one thread. */
+ * Nothing here allocates. One thread: the clock thread of pl_udp.h. */
 #ifndef PL_FILTER_H
 #define PL_FILTER_H
 
-#include "pl_clock.h"
 #include "pl_bend.h"
+#include "pl_clock.h"
+#include "pl_exchange.h"
+#include "pl_kalman.h"
 
-typedef struct { int64_t peer_send_ns, host_recv_ns, host_send_ns, peer_recv_ns; } pl_exchange;
 typedef enum { PL_FILTER_ENVELOPE, PL_FILTER_MEDIAN, PL_FILTER_KALMAN } pl_filter_kind;
 
 enum { PL_RECENT = 64 };
 
+/* Coordinates of the clouds: x is local time minus base_local_ns, y is host minus peer time minus
+ * base_offset_ns. */
 typedef struct {
-    pl_filter_kind kind;
-    int64_t samples, steps;                 /* exchanges taken in; clock steps noticed */
-    int64_t last_ns;                        /* local time of the newest exchange */
-    pl_exchange recent[PL_RECENT];          /* a ring, newest at (recent_count - 1) % PL_RECENT */
-    int64_t recent_count;
-    /* envelope */
     int64_t base_local_ns, base_offset_ns;
-    pl_hull forward, backward;
+    pl_hull forward;          /* the ways there: they bound the offset from above */
+    pl_hull backward;         /* the ways back, negated: they bound it from below */
     pl_bend bend;
     pl_slope_prior prior;
     pl_fit fit;
     bool fitted;
-    int64_t step_checked;                   /* exchanges up to this one have been judged */
-    /* kalman: state offset (relative to base) and drift, covariance, and the best exchange of the group being collected */
-    double k_offset, k_drift, p00, p01, p11;
-    int64_t k_local_ns, k_least_rtt_ns;
-    bool k_valid;
-    int group;
-    pl_exchange best;
+    int64_t checked_count;    /* the exchanges up to this one have been used by a step */
+} pl_envelope;
+
+typedef struct {
+    pl_filter_kind kind;
+    int64_t samples;                  /* exchanges accepted */
+    int64_t steps;                    /* steps of a clock that the envelope noticed */
+    int64_t last_ns;                  /* local time of the newest exchange */
+    pl_exchange recent[PL_RECENT];    /* a ring, newest at (samples - 1) % PL_RECENT */
+    pl_envelope envelope;
+    pl_kalman kalman;
 } pl_filter;
 
 void pl_filter_init(pl_filter *filter, pl_filter_kind kind);
-/* Take one exchange in. False when its times contradict themselves (it is then ignored). */
+/* Add one exchange. False when its times contradict each other: then it is ignored. */
 bool pl_filter_add(pl_filter *filter, const pl_exchange *exchange);
-/* The line as known at `now_ns`; false while there is none. */
-bool pl_filter_line(pl_filter *filter, int64_t now_ns, pl_clock_map_value *line);
-/* Round trip that nine of ten recent exchanges (at most 10 s old) stay below; 0 when there are none. */
+/* The clock map as known at local time `now_ns`; false while there is none. */
+bool pl_filter_map(pl_filter *filter, int64_t now_ns, pl_clock_map_value *map);
+/* The round trip that nine of ten recent exchanges (at most 10 s old) stay below, in ns; 0 when there are
+ * none. */
 int64_t pl_filter_rtt_ns(const pl_filter *filter, int64_t now_ns);
-
-static inline int64_t pl_exchange_rtt_ns(const pl_exchange *e) {
-    return (e->peer_recv_ns - e->peer_send_ns) - (e->host_send_ns - e->host_recv_ns);
-}
-/* Host minus peer by the middle of the exchange. */
-static inline int64_t pl_exchange_offset_ns(const pl_exchange *e) {
-    int64_t forward = e->host_recv_ns - e->peer_send_ns, backward = e->host_send_ns - e->peer_recv_ns;
-    return backward + (forward - backward) / 2;
-}
 
 #endif

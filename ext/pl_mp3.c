@@ -21,18 +21,25 @@ static int64_t read_some(int fd, void *bytes, size_t size) { return _read(fd, by
 static int64_t move(int fd, int64_t offset, int whence) { return lseek(fd, (off_t)offset, whence); }
 static int64_t read_some(int fd, void *bytes, size_t size) {
     ssize_t got;
-    do got = read(fd, bytes, size);
-    while (got < 0 && errno == EINTR);
+    do {
+        got = read(fd, bytes, size);
+    } while (got < 0 && errno == EINTR);
     return got;
 }
 #endif
 
-static uint32_t be32(const uint8_t *p) { return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3]; }
-static uint32_t le32(const uint8_t *p) { return (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0]; }
+static uint32_t be32(const uint8_t *p) {
+    return (uint32_t)p[0] << 24 | (uint32_t)p[1] << 16 | (uint32_t)p[2] << 8 | p[3];
+}
+
+static uint32_t le32(const uint8_t *p) {
+    return (uint32_t)p[3] << 24 | (uint32_t)p[2] << 16 | (uint32_t)p[1] << 8 | p[0];
+}
 
 /* `size` bytes at `offset`, all of them before the end and no more than a window; NULL after a failure. */
 static const uint8_t *bytes_at(pl_mp3_reader *reader, int64_t offset, size_t size) {
-    if (offset < reader->window_at || offset + (int64_t)size > reader->window_at + (int64_t)reader->window_size) {
+    int64_t window_end = reader->window_at + (int64_t)reader->window_size;
+    if (offset < reader->window_at || offset + (int64_t)size > window_end) {
         reader->window_at = offset;
         reader->window_size = 0;
         if (move(reader->fd, offset, SEEK_START) != offset) {
@@ -40,12 +47,13 @@ static const uint8_t *bytes_at(pl_mp3_reader *reader, int64_t offset, size_t siz
             return NULL;
         }
         while (reader->window_size < PL_MP3_WINDOW) {
-            int64_t got = read_some(reader->fd, reader->window + reader->window_size, PL_MP3_WINDOW - reader->window_size);
+            size_t room = PL_MP3_WINDOW - reader->window_size;
+            int64_t got = read_some(reader->fd, reader->window + reader->window_size, room);
             if (got < 0) reader->failed = true;
             if (got <= 0) break;
             reader->window_size += (size_t)got;
         }
-        if (size > reader->window_size) {      /* nobody asks beyond the end: the file became shorter */
+        if (size > reader->window_size) {   /* no caller reads beyond the end, so the file became shorter */
             reader->failed = true;
             return NULL;
         }
@@ -53,23 +61,32 @@ static const uint8_t *bytes_at(pl_mp3_reader *reader, int64_t offset, size_t siz
     return reader->window + (offset - reader->window_at);
 }
 
-/* Headers: 11 bits sync, 2 version, 2 layer, 1 no CRC, 4 bit rate, 2 sampling rate, 1 padding, 1 private, 2 mode, ... */
+/* Headers: 11 bits sync, 2 version, 2 layer, 1 no CRC, 4 bit rate, 2 sampling rate, 1 padding, 1 private, 2
+ * mode and others. */
 static bool is_mpeg1(uint32_t header) { return (header >> 19 & 3) == 3; }
 static bool is_mono(uint32_t header) { return (header >> 6 & 3) == 3; }
 static bool has_crc(uint32_t header) { return !(header >> 16 & 1); }
-static int32_t side_info_size(uint32_t header) { return is_mpeg1(header) ? (is_mono(header) ? 17 : 32) : (is_mono(header) ? 9 : 17); }
+static uint32_t bit_rate_code(uint32_t header) { return header >> 12 & 15; }
+static uint32_t rate_code(uint32_t header) { return header >> 10 & 3; }
 
-/* What must not change from packet to packet, never 0; 0 for no header of layer III (or one of "free" bit rate). */
+static int32_t side_info_size(uint32_t header) {
+    if (is_mpeg1(header)) return is_mono(header) ? 17 : 32;
+    return is_mono(header) ? 9 : 17;
+}
+
+/* The part of a header that must not change from packet to packet, never 0. 0 where there is no header of
+ * layer III, or one of "free" bit rate. */
 static uint32_t format_of(uint32_t header) {
     if (header >> 21 != 0x7ff || (header >> 19 & 3) == 1 || (header >> 17 & 3) != 1) return 0;
-    if ((header >> 12 & 15) == 0 || (header >> 12 & 15) == 15 || (header >> 10 & 3) == 3) return 0;
+    if (bit_rate_code(header) == 0 || bit_rate_code(header) == 15 || rate_code(header) == 3) return 0;
     return (header & 0xfffe0c00u) | (uint32_t)is_mono(header);
 }
 
 static int32_t rate_of(uint32_t header) {
     static const int32_t rates[3] = {44100, 48000, 32000};
-    int32_t rate = rates[header >> 10 & 3];
-    return is_mpeg1(header) ? rate : (header >> 19 & 3) == 2 ? rate / 2 : rate / 4;
+    int32_t rate = rates[rate_code(header)];
+    if (is_mpeg1(header)) return rate;
+    return (header >> 19 & 3) == 2 ? rate / 2 : rate / 4;   /* MPEG 2, MPEG 2.5 */
 }
 
 static int32_t size_of(uint32_t header) {
@@ -78,10 +95,12 @@ static int32_t size_of(uint32_t header) {
         {0, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320},
     };
     int32_t mpeg1 = is_mpeg1(header);
-    return (mpeg1 ? 144000 : 72000) * kbps[mpeg1][header >> 12 & 15] / rate_of(header) + (int32_t)(header >> 9 & 1);
+    int32_t factor = mpeg1 ? 144000 : 72000, padding = (int32_t)(header >> 9 & 1);
+    return factor * kbps[mpeg1][bit_rate_code(header)] / rate_of(header) + padding;
 }
 
-/* The size of the packet of `format` (0: of any) that begins at `offset`, 0 for none. It may reach beyond the end. */
+/* The size of the packet of `format` (0: of any format) that begins at `offset`, 0 for none. It may reach
+ * beyond the end. */
 static int32_t packet_at(pl_mp3_reader *reader, int64_t offset, uint32_t format) {
     if (offset + 4 > reader->end) return 0;
     const uint8_t *p = bytes_at(reader, offset, 4);
@@ -90,13 +109,15 @@ static int32_t packet_at(pl_mp3_reader *reader, int64_t offset, uint32_t format)
     return own != 0 && (format == 0 || own == format) ? size_of(header) : 0;
 }
 
-/* Fills the window once for all packets that one decision looks at, so that hostile bytes cannot make it slide to and fro. */
+/* Fill the window once for all packets that one decision looks at, so that hostile bytes cannot make it move
+ * back and forth. */
 static void look_ahead(pl_mp3_reader *reader, int64_t offset) {
-    int64_t rest = reader->end - offset, most = 3 * PL_MP3_LARGEST_PACKET + 4;
-    bytes_at(reader, offset, (size_t)(rest < most ? rest : most));
+    int64_t rest = reader->end - offset, needed = 3 * PL_MP3_MAX_PACKET + 4;
+    bytes_at(reader, offset, (size_t)(rest < needed ? rest : needed));
 }
 
-/* Whether packets of one format follow each other from `offset`: `count` and the header of a further one, or all to the end. */
+/* Do packets of one format follow each other from `offset`: `count` of them and the header of one more, or
+ * fewer up to the end? */
 static bool chain_at(pl_mp3_reader *reader, int64_t offset, uint32_t format, int count) {
     look_ahead(reader, offset);
     for (; count >= 0; count--) {
@@ -111,13 +132,13 @@ static bool chain_at(pl_mp3_reader *reader, int64_t offset, uint32_t format, int
 
 /* The first place from `from` on where packets follow each other, or the end. */
 static int64_t next_chain(pl_mp3_reader *reader, int64_t from, uint32_t format) {
-    /* The first packet decides what counts as one, so it takes one more to believe it. */
+    /* The first packet decides which format counts, so one more packet is needed to believe it. */
     for (; from + 4 <= reader->end && !reader->failed; from++)
         if (chain_at(reader, from, format, format == 0 ? 2 : 1)) return from;
     return reader->end;
 }
 
-/* Steps over the next packet, whatever it holds. Its size, 0 at the end. */
+/* Step over the next packet. Returns its size, 0 at the end. */
 static int32_t next_packet(pl_mp3_reader *reader, int64_t *offset) {
     while (!reader->failed) {
         look_ahead(reader, reader->at);
@@ -143,13 +164,14 @@ static int32_t next_packet(pl_mp3_reader *reader, int64_t *offset) {
         }
         int64_t follower = reader->at + size;
         if (follower + 4 <= reader->end && packet_at(reader, follower, reader->format) == 0) {
-            /* Either this header lies about its size, and others begin before its end, or the next one is damaged. */
-            int64_t sound = next_chain(reader, reader->at + 1, reader->format);
-            if (sound < follower) {
-                reader->at = sound;
+            /* Either this header gives a wrong size, and others begin before its end; or the next one is
+             * damaged. */
+            int64_t chain = next_chain(reader, reader->at + 1, reader->format);
+            if (chain < follower) {
+                reader->at = chain;
                 continue;
             }
-            follower = sound;
+            follower = chain;
         }
         *offset = reader->at;
         reader->at = follower;
@@ -158,7 +180,8 @@ static int32_t next_packet(pl_mp3_reader *reader, int64_t *offset) {
     return 0;
 }
 
-/* Whether a packet carries a Xing, Info or VBRI header instead of sound; where it does, what that claims goes to `summary`. */
+/* Does a packet carry a Xing, Info or VBRI header instead of sound? Where it does, its claims are written to
+ * `summary`. */
 static bool is_description(const uint8_t *packet, int32_t size, pl_mp3_summary *summary) {
     uint32_t header = be32(packet);
     if (size >= 54 && memcmp(packet + 36, "VBRI", 4) == 0) {
@@ -167,7 +190,8 @@ static bool is_description(const uint8_t *packet, int32_t size, pl_mp3_summary *
     }
     int32_t at = 4 + side_info_size(header);
     for (int32_t tries = has_crc(header) ? 2 : 1; tries > 0; tries--, at += 2) {
-        if (at + 8 > size || (memcmp(packet + at, "Xing", 4) != 0 && memcmp(packet + at, "Info", 4) != 0)) continue;
+        if (at + 8 > size) continue;
+        if (memcmp(packet + at, "Xing", 4) != 0 && memcmp(packet + at, "Info", 4) != 0) continue;
         if (summary == NULL) return true;
         uint32_t fields = be32(packet + at + 4);
         at += 8;
@@ -185,7 +209,8 @@ static bool is_description(const uint8_t *packet, int32_t size, pl_mp3_summary *
     return false;
 }
 
-/* The next packet with sound in it; descriptions on the way go to `summary` where there is one. Its size, 0 at the end. */
+/* Step over the next packet with sound; descriptions on the way are written to `summary`, unless that is
+ * NULL. Returns its size, 0 at the end. */
 static int32_t next_sound(pl_mp3_reader *reader, int64_t *offset, pl_mp3_summary *summary) {
     int32_t size;
     while ((size = next_packet(reader, offset)) != 0) {
@@ -196,21 +221,32 @@ static int32_t next_sound(pl_mp3_reader *reader, int64_t *offset, pl_mp3_summary
     return size;
 }
 
+/* Sizes of tags, in bytes. */
+enum { ID3V2_HEADER = 10, ID3V1_TAG = 128, APE_FOOTER = 32 };
+
+/* `size` bytes at `offset`, if they lie within the audio and begin with `mark`; else NULL. */
+static const uint8_t *marked_at(pl_mp3_reader *reader, int64_t offset, size_t size, const char *mark) {
+    if (offset < reader->begin || offset + (int64_t)size > reader->end) return NULL;
+    const uint8_t *p = bytes_at(reader, offset, size);
+    return p != NULL && memcmp(p, mark, strlen(mark)) == 0 ? p : NULL;
+}
+
 bool pl_mp3_open(pl_mp3_reader *reader, int fd) {
     memset(reader, 0, sizeof *reader);
     reader->fd = fd;
     reader->end = move(fd, 0, SEEK_FINISH);
     if (reader->end < 0) return false;
     const uint8_t *p;
-    while ((p = reader->begin + 10 <= reader->end ? bytes_at(reader, reader->begin, 10) : NULL) != NULL && memcmp(p, "ID3", 3) == 0) {
+    while ((p = marked_at(reader, reader->begin, ID3V2_HEADER, "ID3")) != NULL) {
         int64_t size = (int64_t)(p[6] & 127) << 21 | (p[7] & 127) << 14 | (p[8] & 127) << 7 | (p[9] & 127);
-        reader->begin += 10 + size + (p[5] & 0x10 ? 10 : 0);
+        int64_t footer = p[5] & 0x10 ? ID3V2_HEADER : 0;
+        reader->begin += ID3V2_HEADER + size + footer;
     }
     if (reader->begin > reader->end) reader->begin = reader->end;
-    if (reader->end - reader->begin >= 128 && (p = bytes_at(reader, reader->end - 128, 3)) != NULL && memcmp(p, "TAG", 3) == 0)
-        reader->end -= 128;
-    if (reader->end - reader->begin >= 32 && (p = bytes_at(reader, reader->end - 32, 32)) != NULL && memcmp(p, "APETAGEX", 8) == 0) {
-        int64_t size = (int64_t)le32(p + 12) + (p[23] & 0x80 ? 32 : 0);
+    if (marked_at(reader, reader->end - ID3V1_TAG, ID3V1_TAG, "TAG") != NULL) reader->end -= ID3V1_TAG;
+    if ((p = marked_at(reader, reader->end - APE_FOOTER, APE_FOOTER, "APETAGEX")) != NULL) {
+        int64_t header = p[23] & 0x80 ? APE_FOOTER : 0;   /* of the same size, and not counted in the tag's */
+        int64_t size = le32(p + 12) + header;
         if (size <= reader->end - reader->begin) reader->end -= size;
     }
     reader->at = reader->begin;
@@ -218,13 +254,13 @@ bool pl_mp3_open(pl_mp3_reader *reader, int fd) {
 }
 
 size_t pl_mp3_index_bound(const pl_mp3_reader *reader) {
-    return (size_t)((reader->end - reader->begin) / (PL_MP3_SMALLEST_PACKET * PL_MP3_INDEX_EVERY)) + 1;
+    return (size_t)((reader->end - reader->begin) / (PL_MP3_MIN_PACKET * PL_MP3_INDEX_EVERY)) + 1;
 }
 
 bool pl_mp3_scan(pl_mp3_reader *reader, pl_mp3_summary *summary, int64_t *index, size_t capacity) {
     memset(summary, 0, sizeof *summary);
     summary->claimed_packets = summary->encoder_delay = summary->encoder_padding = -1;
-    summary->smallest_packet = PL_MP3_LARGEST_PACKET;
+    summary->smallest_packet = PL_MP3_MAX_PACKET;
     reader->at = next_chain(reader, reader->begin, 0);
     reader->cut = false;
     const uint8_t *p = reader->at + 4 <= reader->end ? bytes_at(reader, reader->at, 4) : NULL;
@@ -237,7 +273,8 @@ bool pl_mp3_scan(pl_mp3_reader *reader, pl_mp3_summary *summary, int64_t *index,
     summary->packet_frames = is_mpeg1(header) ? 1152 : 576;
     int64_t offset;
     int32_t size;
-    /* What a description claims after sound has begun speaks of another stream (joined files). */
+    /* A description after the first sound is that of another stream (joined files): its claims are not
+     * used. */
     while ((size = next_sound(reader, &offset, summary->packets == 0 ? summary : NULL)) != 0) {
         size_t entry = (size_t)(summary->packets / PL_MP3_INDEX_EVERY);
         if (summary->packets % PL_MP3_INDEX_EVERY == 0 && entry < capacity) index[entry] = offset;

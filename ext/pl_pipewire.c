@@ -10,61 +10,103 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { FRAME_BYTES = 2 * sizeof(float), IO_POSITION = 7, MAX_BURST = 128, AVERAGE_CYCLES = 1000 };
+enum { FRAME_BYTES = 2 * sizeof(float) };
+/* SPA_IO_Position. */
+enum { IO_POSITION = 7 };
+/* Longest step of the pointer that is believed to be a burst, in units of the driver's clock (frames, in
+ * practice). */
+enum { MAX_BURST = 128 };
+/* Furthest that the driver's delay may be from its average, in the same units. */
+enum { MAX_OFF_AIM = 4 * MAX_BURST };
+/* The driver's delay is averaged over this many cycles. */
+enum { AVERAGE_CYCLES = 1000 };
+/* What was true longer ago is not used. */
+static const int64_t MAX_AGE_NS = PL_NS_PER_S;
 
-/* libpipewire's own, as far as they are used here: pw_time, pw_buffer, spa_buffer, spa_data and spa_chunk. */
+/* libpipewire's types, as far as they are used here: pw_time, spa_io_position, spa_chunk, spa_data,
+ * spa_buffer and pw_buffer. */
 typedef struct {
-    int64_t now_ns;                     /* CLOCK_MONOTONIC at which the rest was true */
-    uint32_t rate_num, rate_denom;      /* the unit of ticks and delay, in seconds */
+    int64_t now_ns;                  /* CLOCK_MONOTONIC at which the rest was true */
+    uint32_t rate_num, rate_denom;   /* the unit of ticks and delay, in seconds */
     uint64_t ticks;
-    int64_t delay;                      /* from the next frame of the stream to the loudspeaker, what is queued here left out */
-    uint64_t queued, buffered;          /* frames queued in the stream; frames that its resampler holds */
+    int64_t delay;                   /* from the stream's next frame to the loudspeaker, without `queued` */
+    uint64_t queued, buffered;       /* frames queued in the stream; frames held by its resampler */
     uint32_t queued_buffers, avail_buffers;
 } stream_time;
-typedef struct {                        /* the beginning of spa_io_position: the clock of the stream's driver */
+
+/* The beginning of spa_io_position: the clock of the stream's driver. */
+typedef struct {
     uint32_t flags, id;
     char name[64];
-    uint64_t now_ns;                    /* CLOCK_MONOTONIC for which the cycle was planned: it begins then or later */
-    uint32_t rate_num, rate_denom;      /* the unit of all that follows, in seconds */
+    uint64_t now_ns;                 /* CLOCK_MONOTONIC for which the cycle was planned; it may begin later */
+    uint32_t rate_num, rate_denom;   /* the unit of the rest, in seconds */
     uint64_t position, duration;
-    int64_t delay;                      /* between what the driver writes next and the loudspeaker, by its card's pointer, when the cycle began */
+    int64_t delay;                   /* to the loudspeaker, by the card's pointer when the cycle began */
 } driver_clock;
-typedef struct { uint32_t offset, size; int32_t stride, flags; } chunk;
-typedef struct { uint32_t type, flags; int64_t fd; uint32_t map_offset, max_size; void *data; chunk *chunk; } data_block;
-typedef struct { uint32_t metas, datas; void *meta; data_block *data; } spa_buffer;
-typedef struct { spa_buffer *buffer; void *user_data; uint64_t size, requested; } stream_buffer;
+
+typedef struct {
+    uint32_t offset, size;
+    int32_t stride, flags;
+} chunk;
+
+typedef struct {
+    uint32_t type, flags;
+    int64_t fd;
+    uint32_t map_offset, max_size;
+    void *data;
+    chunk *chunk;
+} data_block;
+
+typedef struct {
+    uint32_t metas, datas;
+    void *meta;
+    data_block *data;
+} spa_buffer;
+
+typedef struct {
+    spa_buffer *buffer;
+    void *user_data;
+    uint64_t size, requested;
+} stream_buffer;
+
+typedef int (*time_fn)(void *stream, stream_time *time, size_t size);
+typedef stream_buffer *(*dequeue_fn)(void *stream);
+typedef int (*queue_fn)(void *stream, stream_buffer *buffer);
 
 typedef struct {
     pl_account account;
     void *stream;
     pl_engine *engine;
     double frame_ns;
-    pl_atomic_u64 clock;                /* the address of a driver_clock; 0 where there is none */
-    pl_atomic_u32 reading;              /* the audio thread looks at it */
-    int64_t told_delay;                 /* the stream's, in the newest cycle */
-    int64_t delay;                      /* the driver's, in the newest cycle, and its average over `cycles` */
-    double aim;
+    pl_atomic_u64 clock;      /* the address of a driver_clock; 0 where there is none */
+    pl_atomic_u32 reading;    /* the audio thread is reading that driver_clock */
+    int64_t stream_delay;     /* the stream's, in the newest cycle */
+    int64_t delay;            /* the driver's, in the newest cycle */
+    double aim;               /* its average over `cycles` */
     int cycles;
-    int64_t burst;                      /* what all its changes have in common; 0 before there were any */
-    bool has_pointer;                   /* a driver without a card keeps time by itself, and tells no delay */
-    int (*time)(void *stream, stream_time *time, size_t size);
-    stream_buffer *(*dequeue)(void *stream);
-    int (*queue)(void *stream, stream_buffer *buffer);
+    int64_t burst;            /* the greatest common divisor of its changes; 0 before the first */
+    bool has_pointer;         /* there was a delay: a driver without a card has none */
+    time_fn time;
+    dequeue_fn dequeue;
+    queue_fn queue;
 } pipewire_account;
 
-/* What PipeWire tells of the stream is smooth, but it follows the card's pointer, which moves in bursts, only by and by: it is off by up to a
- * burst, for minutes. The pointer itself is in the driver's clock: the frames that lay between what the driver writes and the
- * loudspeaker when it woke for this cycle, of which the newest burst may be gone by now. On average they are as many as the driver aims at,
- * and what is told of the stream assumes just so many.
- * Tells by how many ns there were more, and how long a burst is, 0 while that is not known; false when the clock is not this cycle's. */
-static bool above_aim_rt(pipewire_account *p, const stream_time *told, double *above_ns, double *burst_ns) {
+/* PipeWire's delay of the stream is smooth, but it follows the card's pointer, which moves in bursts, only
+ * slowly: it is off by up to a burst, for minutes. The pointer itself is in the driver's clock, as the frames
+ * that lay between what the driver writes and the loudspeaker when it woke for this cycle. The newest burst
+ * of them may have left meanwhile. On average they are as many as the driver aims at, and the stream's delay
+ * assumes that number.
+ *
+ * Sets `above_ns`: by how much there were more than the driver aims at. Sets `burst_ns`: the length of a
+ * burst, 0 while that is not known. False when the clock is not that of this cycle. */
+static bool above_aim_rt(pipewire_account *p, const stream_time *time, double *above_ns, double *burst_ns) {
     pl_store_ordered(&p->reading, 1);
     const driver_clock *clock = (const driver_clock *)(uintptr_t)pl_load_ordered(&p->clock);
-    bool there = clock && clock->now_ns == (uint64_t)told->now_ns && clock->rate_denom;
-    double unit_ns = there ? 1e9 * clock->rate_num / clock->rate_denom : 0;
-    int64_t delay = there ? clock->delay : 0;
+    bool valid = clock && clock->now_ns == (uint64_t)time->now_ns && clock->rate_denom;
+    double unit_ns = valid ? 1e9 * clock->rate_num / clock->rate_denom : 0;
+    int64_t delay = valid ? clock->delay : 0;
     pl_store_ordered(&p->reading, 0);
-    if (!there) return false;
+    if (!valid) return false;
     if (delay) p->has_pointer = true;
     int64_t step = llabs(delay - p->delay);
     if (p->cycles && step < MAX_BURST) p->burst = pl_common_step(step, p->burst);
@@ -72,33 +114,37 @@ static bool above_aim_rt(pipewire_account *p, const stream_time *told, double *a
     p->cycles = p->cycles < AVERAGE_CYCLES ? p->cycles + 1 : AVERAGE_CYCLES;
     p->aim += ((double)delay - p->aim) / (double)p->cycles;
     /* Filters behind the stream delay it further, and the card's part of it is then known on average only. */
-    double aim = fabs((double)told->delay - p->aim) < MAX_BURST ? (double)told->delay : p->aim;
+    double aim = fabs((double)time->delay - p->aim) < MAX_BURST ? (double)time->delay : p->aim;
     *above_ns = ((double)delay - aim) * unit_ns;
     *burst_ns = p->has_pointer ? (double)p->burst * unit_ns : unit_ns;
-    return fabs((double)delay - aim) < 4 * MAX_BURST;
+    return fabs((double)delay - aim) < MAX_OFF_AIM;
 }
 
-/* In the process callback all that is written before `frame` is ahead of it: in the graph, the stream's queue, its resampler. */
-static bool ask_rt(pl_account *account, int64_t frame, int64_t now_ns, pl_moment *moment) {
+/* In the process callback, all frames written before `frame` are still ahead of it: in the graph, in the
+ * stream's queue, in its resampler. */
+static bool query_rt(pl_account *account, int64_t frame, int64_t now_ns, pl_moment *moment) {
     pipewire_account *p = (pipewire_account *)account;
-    stream_time told;
-    memset(&told, 0, sizeof told);
-    if (p->time(p->stream, &told, sizeof told) < 0 || !told.rate_denom || told.now_ns <= 0 || now_ns - told.now_ns > 1000000000LL) return false;
-    bool changed = told.delay != p->told_delay;   /* a new stream, or a new quantum: the driver's delay belongs to the old one yet */
-    p->told_delay = told.delay;
-    double delay_ns = (double)told.delay * 1e9 * told.rate_num / told.rate_denom, above_ns;
-    if (changed || !above_aim_rt(p, &told, &above_ns, &moment->burst_ns)) return false;
-    int64_t before_ns = (int64_t)(delay_ns + above_ns + (double)(told.queued + told.buffered) * p->frame_ns);
+    stream_time time;
+    memset(&time, 0, sizeof time);
+    if (p->time(p->stream, &time, sizeof time) < 0) return false;
+    if (!time.rate_denom || time.now_ns <= 0 || now_ns - time.now_ns > MAX_AGE_NS) return false;
+    /* After a change (a new stream, a new quantum) the driver's delay still belongs to the old one. */
+    bool changed = time.delay != p->stream_delay;
+    p->stream_delay = time.delay;
+    double delay_ns = (double)time.delay * 1e9 * time.rate_num / time.rate_denom, above_ns;
+    if (changed || !above_aim_rt(p, &time, &above_ns, &moment->burst_ns)) return false;
+    int64_t ahead_ns = (int64_t)(delay_ns + above_ns + (double)(time.queued + time.buffered) * p->frame_ns);
     moment->frame = (double)frame;
-    moment->leaves_ns = now_ns + before_ns;          /* the driver looked at the pointer no later than now */
-    moment->after_ns = told.now_ns + before_ns;      /* and no earlier than the cycle was due */
+    moment->leaves_ns = now_ns + ahead_ns;        /* the driver read the pointer no later than now */
+    moment->after_ns = time.now_ns + ahead_ns;    /* and no earlier than the cycle was due */
     return true;
 }
 
 void pl_pipewire_io_changed(void *account, uint32_t id, void *area, uint32_t size) {
     pipewire_account *p = account;
     if (id != IO_POSITION) return;
-    pl_store_ordered(&p->clock, (uint64_t)(uintptr_t)(size >= sizeof(driver_clock) ? area : NULL));
+    void *clock = size >= sizeof(driver_clock) ? area : NULL;
+    pl_store_ordered(&p->clock, (uint64_t)(uintptr_t)clock);
     while (pl_load_ordered(&p->reading)) sched_yield();   /* the old area may be unmapped once this returns */
 }
 
@@ -118,19 +164,19 @@ void pl_pipewire_process_rt(void *account) {
     p->queue(p->stream, b);
 }
 
-pl_account *pl_pipewire_account(void *stream, double rate, pl_engine *engine) {
+pl_account *pl_pipewire_account(void *stream, double rate_hz, pl_engine *engine) {
     static const char LIBRARY[] = "libpipewire-0.3.so.0";
     pipewire_account *p = calloc(1, sizeof *p);
     if (!p) return NULL;
-    p->account.ask_rt = ask_rt;
+    p->account.query_rt = query_rt;
     p->account.noise = PL_NOISE_BURST;
     p->account.timing = PL_TIMING_EXACT;
     p->stream = stream;
     p->engine = engine;
-    p->frame_ns = 1e9 / rate;
-    p->time = (int (*)(void *, stream_time *, size_t))pl_account_function(LIBRARY, "pw_stream_get_time_n");
-    p->dequeue = (stream_buffer *(*)(void *))pl_account_function(LIBRARY, "pw_stream_dequeue_buffer");
-    p->queue = (int (*)(void *, stream_buffer *))pl_account_function(LIBRARY, "pw_stream_queue_buffer");
+    p->frame_ns = 1e9 / rate_hz;
+    p->time = (time_fn)pl_account_function(LIBRARY, "pw_stream_get_time_n");
+    p->dequeue = (dequeue_fn)pl_account_function(LIBRARY, "pw_stream_dequeue_buffer");
+    p->queue = (queue_fn)pl_account_function(LIBRARY, "pw_stream_queue_buffer");
     if (p->time && p->dequeue && p->queue) return &p->account;
     free(p);
     return NULL;
@@ -138,9 +184,9 @@ pl_account *pl_pipewire_account(void *stream, double rate, pl_engine *engine) {
 
 #else
 
-pl_account *pl_pipewire_account(void *stream, double rate, pl_engine *engine) {
+pl_account *pl_pipewire_account(void *stream, double rate_hz, pl_engine *engine) {
     (void)stream;
-    (void)rate;
+    (void)rate_hz;
     (void)engine;
     return NULL;
 }

@@ -13,10 +13,16 @@
 /* Windows calls a priority of 16 and more real-time; MMCSS gives "Pro Audio" 23 to 26. */
 enum { BASIC_INFORMATION = 0, FIRST_REAL_TIME = 16 };
 
-/* THREAD_BASIC_INFORMATION. `priority` is the one of this moment; `above_process` is what GetThreadPriority tells, which alone does not say
- * whether the sum is real-time. */
-typedef struct { LONG exit_status; void *environment, *process_id, *thread_id; ULONG_PTR affinity; LONG priority, above_process; } basic_information;
-typedef LONG (WINAPI *query_function)(HANDLE thread, int kind, void *information, ULONG bytes, ULONG *used);
+/* THREAD_BASIC_INFORMATION. */
+typedef struct {
+    LONG exit_status;
+    void *environment, *process_id, *thread_id;
+    ULONG_PTR affinity;
+    LONG priority;        /* at this moment */
+    LONG above_process;   /* that of GetThreadPriority, which does not show whether the sum is real-time */
+} basic_information;
+
+typedef LONG(WINAPI *query_function)(HANDLE thread, int kind, void *information, ULONG bytes, ULONG *used);
 
 uint64_t pl_thread_handle_rt(void) { return GetCurrentThreadId(); }
 
@@ -24,7 +30,8 @@ int64_t pl_thread_id(uint64_t handle) { return (int64_t)handle; }
 
 pl_priority pl_thread_priority(int64_t id) {
     HMODULE module = GetModuleHandleA("ntdll.dll");
-    query_function query = module ? (query_function)(void *)GetProcAddress(module, "NtQueryInformationThread") : NULL;
+    void *found_query = module ? (void *)GetProcAddress(module, "NtQueryInformationThread") : NULL;
+    query_function query = (query_function)found_query;
     HANDLE thread = query ? OpenThread(THREAD_QUERY_INFORMATION, FALSE, (DWORD)id) : NULL;
     if (!thread) return PL_PRIORITY_UNKNOWN;
     basic_information found;
@@ -38,7 +45,7 @@ pl_priority pl_thread_priority(int64_t id) {
 int pl_thread_make_real_time(int64_t id, int level) {
     (void)id;
     (void)level;
-    return ENOSYS;   /* MMCSS raises the thread that asks, and no other: miniaudio has its thread ask */
+    return ENOSYS;   /* MMCSS raises only the thread that calls it: miniaudio's thread does that itself */
 }
 
 #elif defined(__linux__)
@@ -55,8 +62,8 @@ enum { DEADLINE = 6, RESET_ON_FORK = 0x40000000 };
 
 uint64_t pl_thread_handle_rt(void) { return (uint64_t)(uintptr_t)pthread_self(); }
 
-/* The number of the clock of a thread's processor time contains the thread's own: ~id in the bits above the third (CPUCLOCK_PID of
- * linux/posix-timers.h, which the C library has to know). */
+/* The number of the clock of a thread's processor time contains the thread's own number: ~id in the bits
+ * above the third (CPUCLOCK_PID of linux/posix-timers.h, which the C library has to know). */
 int64_t pl_thread_id(uint64_t handle) {
     clockid_t clock;
     if (!handle || pthread_getcpuclockid((pthread_t)(uintptr_t)handle, &clock)) return 0;
@@ -64,7 +71,7 @@ int64_t pl_thread_id(uint64_t handle) {
     return id > 0 ? id : 0;
 }
 
-/* System calls: the functions of some C libraries know whole processes only. */
+/* By system calls, because the functions of some C libraries accept whole processes only. */
 pl_priority pl_thread_priority(int64_t id) {
     long policy = id > 0 ? syscall(SYS_sched_getscheduler, (pid_t)id) : -1;
     if (policy < 0) return PL_PRIORITY_UNKNOWN;
@@ -87,7 +94,7 @@ int pl_thread_make_real_time(int64_t id, int level) {
 #include <mach/mach.h>
 #include <pthread.h>
 
-/* The kernel's own name of the thread: it is looked up in the thread itself, and needs no letting go. */
+/* The kernel's name of the thread. It is read from the thread itself, and needs no release. */
 uint64_t pl_thread_handle_rt(void) { return pthread_mach_thread_np(pthread_self()); }
 
 int64_t pl_thread_id(uint64_t handle) { return (int64_t)handle; }
@@ -96,12 +103,16 @@ pl_priority pl_thread_priority(int64_t id) {
     thread_time_constraint_policy_data_t constraint;
     thread_precedence_policy_data_t precedence;
     mach_msg_type_number_t count = THREAD_TIME_CONSTRAINT_POLICY_COUNT;
-    boolean_t standard = FALSE;   /* then TRUE where the thread never had such a policy */
-    if (thread_policy_get((thread_act_t)id, THREAD_TIME_CONSTRAINT_POLICY, (thread_policy_t)&constraint, &count, &standard)) return PL_PRIORITY_UNKNOWN;
+    boolean_t standard = FALSE;   /* becomes TRUE where the thread never had such a policy */
+    kern_return_t error = thread_policy_get((thread_act_t)id, THREAD_TIME_CONSTRAINT_POLICY,
+                                            (thread_policy_t)&constraint, &count, &standard);
+    if (error) return PL_PRIORITY_UNKNOWN;
     if (!standard) return PL_PRIORITY_REAL_TIME;
     count = THREAD_PRECEDENCE_POLICY_COUNT;
     standard = FALSE;
-    if (thread_policy_get((thread_act_t)id, THREAD_PRECEDENCE_POLICY, (thread_policy_t)&precedence, &count, &standard)) return PL_PRIORITY_UNKNOWN;
+    error = thread_policy_get((thread_act_t)id, THREAD_PRECEDENCE_POLICY, (thread_policy_t)&precedence,
+                              &count, &standard);
+    if (error) return PL_PRIORITY_UNKNOWN;
     return !standard && precedence.importance > 0 ? PL_PRIORITY_RAISED : PL_PRIORITY_NORMAL;
 }
 
@@ -114,8 +125,21 @@ int pl_thread_make_real_time(int64_t id, int level) {
 #else
 
 uint64_t pl_thread_handle_rt(void) { return 1; }
-int64_t pl_thread_id(uint64_t handle) { (void)handle; return 0; }
-pl_priority pl_thread_priority(int64_t id) { (void)id; return PL_PRIORITY_UNKNOWN; }
-int pl_thread_make_real_time(int64_t id, int level) { (void)id; (void)level; return ENOSYS; }
+
+int64_t pl_thread_id(uint64_t handle) {
+    (void)handle;
+    return 0;
+}
+
+pl_priority pl_thread_priority(int64_t id) {
+    (void)id;
+    return PL_PRIORITY_UNKNOWN;
+}
+
+int pl_thread_make_real_time(int64_t id, int level) {
+    (void)id;
+    (void)level;
+    return ENOSYS;
+}
 
 #endif

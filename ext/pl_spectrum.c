@@ -1,20 +1,30 @@
 #include "pl_spectrum.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
 
 static const double PI = 3.14159265358979323846;
-static const double LOWEST_HZ = 40, HIGHEST_HZ = 16000, HIGHEST_OF_RATE = 0.45, HOP_S = 2048 / 44100.0, FLOOR_DB = -60;
-static const float LIMIT = 16;   /* far above full scale, and its square is far from infinity */
+/* Range of the bands. */
+static const double MIN_HZ = 40, MAX_HZ = 16000, MAX_OF_RATE = 0.45;
+/* 2048 frames at 44.1 kHz. */
+static const double HOP_S = 2048 / 44100.0;
+/* A window has the smallest power of two of frames that is at least this many hops. */
+static const double MIN_WINDOW_HOPS = 1.41;
+/* Level 0. */
+static const float FLOOR_DB = -60;
+/* Samples are clipped there: far above full scale, and its square is far from infinity. */
+static const float MAX_SAMPLE = 16;
 
-/* re + i im, in the order of `reversed`, becomes its spectrum. */
+/* Replace re + i im, in the order of `reversed`, by its spectrum. */
 static void transform(const pl_spectrum *s, float *restrict re, float *restrict im) {
     int count = s->size / 2;
     for (int half = 1; half < count; half *= 2) {
         const float *c = s->cosines + half, *d = s->sines + half;
         for (int begin = 0; begin < count; begin += 2 * half) {
-            float *restrict ar = re + begin, *restrict ai = im + begin, *restrict br = ar + half, *restrict bi = ai + half;
+            float *restrict ar = re + begin, *restrict ai = im + begin;
+            float *restrict br = ar + half, *restrict bi = ai + half;
             for (int j = 0; j < half; j++) {
                 float r = c[j] * br[j] + d[j] * bi[j], i = c[j] * bi[j] - d[j] * br[j];
                 br[j] = ar[j] - r;
@@ -26,7 +36,8 @@ static void transform(const pl_spectrum *s, float *restrict re, float *restrict 
     }
 }
 
-/* The windowed samples' power at every bin but the first: even and odd samples were transformed as one. */
+/* Compute the power of the windowed samples at each bin but the first. The even and odd samples are
+ * transformed as one complex sequence, and separated after it. */
 static void measure(pl_spectrum *s) {
     int half = s->size / 2;
     for (int k = 0; k < half; k++) {
@@ -54,7 +65,7 @@ static void write_levels(pl_spectrum *s, uint8_t *levels) {
     measure(s);
     const float *weights = s->weights;
     for (int b = 0; b < PL_BANDS; b++) {
-        float level = (1 - 10 * log10f(band_power(s, b, weights) + 1e-20f) / (float)FLOOR_DB) * 255;
+        float level = (1 - 10 * log10f(band_power(s, b, weights) + 1e-20f) / FLOOR_DB) * 255;
         levels[b] = (uint8_t)(fminf(255, fmaxf(0, level)) + 0.5f);
         weights += s->bands[b].count;
     }
@@ -63,24 +74,29 @@ static void write_levels(pl_spectrum *s, uint8_t *levels) {
 void pl_spectrum_init(pl_spectrum *s, double rate_hz) {
     memset(s, 0, sizeof *s);
     s->hop = (int32_t)fmin(PL_SPECTRUM_SIZE / 2, rint(HOP_S * rate_hz));
-    for (s->size = 2; s->size < PL_SPECTRUM_SIZE && s->size < 1.41 * s->hop; s->size *= 2) {}
+    for (s->size = 2; s->size < PL_SPECTRUM_SIZE && s->size < MIN_WINDOW_HOPS * s->hop; s->size *= 2) {}
     for (int k = 0; k < s->size; k++) s->window[k] = (float)(0.5 - 0.5 * cos(2 * PI * k / s->size));
-    for (int half = 1; half < s->size; half *= 2)
+    for (int half = 1; half < s->size; half *= 2) {
         for (int j = 0; j < half; j++) {
             s->cosines[half + j] = (float)cos(PI * j / half);
             s->sines[half + j] = (float)sin(PI * j / half);
         }
-    for (int k = 1; k < s->size / 2; k++) s->reversed[k] = (uint16_t)(s->reversed[k / 2] / 2 + (k % 2) * (s->size / 4));
+    }
+    for (int k = 1; k < s->size / 2; k++)
+        s->reversed[k] = (uint16_t)(s->reversed[k / 2] / 2 + (k % 2) * (s->size / 4));
 
-    /* A bin reaches half a bin to both sides; a band has its share of each. */
-    double highest_hz = fmin(HIGHEST_HZ, HIGHEST_OF_RATE * rate_hz), ratio = pow(highest_hz / LOWEST_HZ, 1.0 / PL_BANDS);
+    /* A bin reaches half a bin to both sides; a band has its share of each. The weights are scaled by what a
+     * full-scale sine in the middle of the band gives. */
+    double max_hz = fmin(MAX_HZ, MAX_OF_RATE * rate_hz), ratio = pow(max_hz / MIN_HZ, 1.0 / PL_BANDS);
     float *weights = s->weights;
     for (int b = 0; b < PL_BANDS; b++) {
-        double low = LOWEST_HZ * pow(ratio, b) * s->size / rate_hz, high = low * ratio, middle = low * sqrt(ratio);
+        double low = MIN_HZ * pow(ratio, b) * s->size / rate_hz;
+        double high = low * ratio, middle = low * sqrt(ratio);
         int first = (int)floor(low + 0.5), count = (int)floor(high + 0.5) - first + 1;
         s->bands[b].first = first;
         s->bands[b].count = count;
-        for (int k = 0; k < count; k++) weights[k] = (float)(fmin(high, first + k + 0.5) - fmax(low, first + k - 0.5));
+        for (int k = 0; k < count; k++)
+            weights[k] = (float)(fmin(high, first + k + 0.5) - fmax(low, first + k - 0.5));
         for (int k = 0; k < s->size; k++) s->samples[k] = (float)sin(2 * PI * middle * k / s->size);
         measure(s);
         float full = band_power(s, b, weights);
@@ -91,10 +107,16 @@ void pl_spectrum_init(pl_spectrum *s, double rate_hz) {
     s->filled = (s->size - s->hop) / 2;   /* the first hop is the middle of its window */
 }
 
-static float sane(float x) { return x > LIMIT ? LIMIT : x < -LIMIT ? -LIMIT : x == x ? x : 0; }
+/* Clip; 0 for what is not a number. */
+static float sanitise(float x) {
+    if (x > MAX_SAMPLE) return MAX_SAMPLE;
+    if (x < -MAX_SAMPLE) return -MAX_SAMPLE;
+    return x == x ? x : 0;
+}
 
-/* One more sample; whether the window was full and levels were written. */
-static bool take(pl_spectrum *s, float sample, uint8_t *levels) {
+/* Add one sample. True when the window was full and levels were written. */
+static bool add(pl_spectrum *s, float sample, uint8_t *levels) {
+    assert(s->filled >= 0 && s->filled < s->size);
     s->samples[s->filled++] = sample;
     if (s->filled < s->size) return false;
     write_levels(s, levels);
@@ -107,8 +129,10 @@ static bool take(pl_spectrum *s, float sample, uint8_t *levels) {
 int64_t pl_spectrum_feed(pl_spectrum *s, const float *stereo, int64_t frames, uint8_t *levels) {
     int64_t before = s->hops;
     s->frames += frames;
-    for (int64_t k = 0; k < frames; k++)
-        if (take(s, 0.5f * (sane(stereo[2 * k]) + sane(stereo[2 * k + 1])), levels)) levels += PL_BANDS;
+    for (int64_t k = 0; k < frames; k++) {
+        float mean = 0.5f * (sanitise(stereo[2 * k]) + sanitise(stereo[2 * k + 1]));
+        if (add(s, mean, levels)) levels += PL_BANDS;
+    }
     return s->hops - before;
 }
 
@@ -116,18 +140,20 @@ int64_t pl_spectrum_due(const pl_spectrum *s) { return (s->frames + s->hop - 1) 
 
 void pl_spectrum_finish(pl_spectrum *s, uint8_t *levels) {
     while (pl_spectrum_due(s) > 0)
-        if (take(s, 0, levels)) levels += PL_BANDS;
+        if (add(s, 0, levels)) levels += PL_BANDS;
 }
 
 float pl_peak(const float *stereo, int64_t frames) {
-    float most[8] = {0};   /* lanes, for the compiler to make a vector of */
+    enum { LANES = 8 };   /* independent maxima, which a compiler can turn into vectors */
+    float largest[LANES] = {0};
     int64_t samples = 2 * frames, k = 0;
-    for (; k + 8 <= samples; k += 8)
-        for (int j = 0; j < 8; j++) {
+    for (; k + LANES <= samples; k += LANES) {
+        for (int j = 0; j < LANES; j++) {
             float x = fabsf(stereo[k + j]);
-            most[j] = x > most[j] ? x : most[j];   /* what is no number is never more */
+            largest[j] = x > largest[j] ? x : largest[j];   /* what is not a number is never larger */
         }
-    for (; k < samples; k++) most[0] = fabsf(stereo[k]) > most[0] ? fabsf(stereo[k]) : most[0];
-    for (int j = 1; j < 8; j++) most[0] = most[j] > most[0] ? most[j] : most[0];
-    return most[0];
+    }
+    for (; k < samples; k++) largest[0] = fabsf(stereo[k]) > largest[0] ? fabsf(stereo[k]) : largest[0];
+    for (int j = 1; j < LANES; j++) largest[0] = largest[j] > largest[0] ? largest[j] : largest[0];
+    return largest[0];
 }

@@ -17,8 +17,21 @@ typedef int length_t;
 #define poll_sockets WSAPoll
 static void nap(int ms) { Sleep((DWORD)ms); }
 static int last_error(void) { return WSAGetLastError(); }
-/* A port nobody listens on makes Windows report a reset on the next read: not an error of ours. */
-static bool passing(int e) { return e == WSAEWOULDBLOCK || e == WSAECONNRESET || e == WSAENETRESET || e == WSAEINTR || e == WSAENETUNREACH || e == WSAEHOSTUNREACH || e == WSAEMSGSIZE; }
+/* Is the error temporary? A closed port at the other end makes Windows report a reset on the next read. */
+static bool is_temporary(int error) {
+    switch (error) {
+        case WSAEWOULDBLOCK:
+        case WSAECONNRESET:
+        case WSAENETRESET:
+        case WSAEINTR:
+        case WSAENETUNREACH:
+        case WSAEHOSTUNREACH:
+        case WSAEMSGSIZE:
+            return true;
+        default:
+            return false;
+    }
+}
 #else
 #include <netinet/in.h>
 #include <poll.h>
@@ -33,25 +46,65 @@ typedef ssize_t length_t;
 #define poll_sockets poll
 static void nap(int ms) { poll(NULL, 0, ms); }
 static int last_error(void) { return errno; }
-/* What routers and firewalls on the way report passes, whatever it is; a descriptor that is no such socket does not. */
-static bool passing(int e) { return e != EBADF && e != ENOTSOCK && e != ENOTCONN && e != EINVAL && e != EFAULT; }
+/* Is the error temporary? All that routers and firewalls report is; a wrong or closed descriptor is not. */
+static bool is_temporary(int error) {
+    return error != EBADF && error != ENOTSOCK && error != ENOTCONN && error != EINVAL && error != EFAULT;
+}
 #endif
 #if defined(__linux__)
 #include <sys/syscall.h>
 #endif
 
-enum { PING = 1, PONG = 2, POLL_MS = 100 };
-static const int64_t MS = 1000000;
-static const int64_t TRAIN_EVERY = 200 * 1000000LL, TRAIN_LASTS = 160 * 1000000LL, PACE = 10 * 1000000LL, STALE = 2000000000LL;
-static const int64_t LATEST_NS = 1LL << 62;   /* as on the control connection: sums and differences of two times do not overflow */
-static const int64_t BURST_LASTS = 1000 * 1000000LL, YOUNG_FOR = 30 * 1000000000LL;
-enum { TRAIN_COUNTS = 8, YOUNG_COUNTS = 32, BURST_COUNTS = 64 };   /* measurements in a train; the burst is the first one */
+PL_ASSERT_FITS_SEQLOCK(pl_allowed_peer);
+PL_ASSERT_FITS_SEQLOCK(pl_pinger_status);
 
-static void put(uint8_t *b, uint64_t v, int bytes) { for (int i = 0; i < bytes; i++) b[i] = (uint8_t)(v >> (8 * i)); }
-static uint64_t get(const uint8_t *b, int bytes) { uint64_t v = 0; for (int i = 0; i < bytes; i++) v |= (uint64_t)b[i] << (8 * i); return v; }
+/* ---- the packet ---- */
 
-/* Ask for the kernel's receive time stamps: they leave out how late this thread is woken. */
-static void want_stamps(intptr_t fd) {
+enum { PING = 1, PONG = 2 };
+/* Where its fields begin, in bytes. */
+enum { TYPE_AT = 0, PEER_ID_AT = 1, PEER_SEND_AT = 5, NONCE_AT = 13, HOST_RECV_AT = 21, HOST_SEND_AT = 29 };
+_Static_assert(HOST_SEND_AT + 8 == PL_CLOCK_PACKET_BYTES, "the last field ends the packet");
+/* Room for a packet that is too long, so that it is recognised as such. */
+enum { RECEIVE_BYTES = 256 };
+
+/* ---- limits ---- */
+
+/* Longest sleep: how soon a thread notices that it has to stop. */
+enum { POLL_MS = 100 };
+/* The host answers each peer this many pings a second, and at once after a pause: several times what a peer
+ * sends. */
+static const double MAX_PINGS_PER_S = 400, MAX_PINGS_AT_ONCE = 400;
+/* Answers that took longer are not used, and kernel time stamps of this age are not believed. */
+static const int64_t MAX_AGE_NS = 2 * PL_NS_PER_S;
+/* Largest time on the wire, as on the control connection: sums and differences of two times cannot
+ * overflow. */
+static const int64_t MAX_TIME_NS = INT64_C(1) << 62;
+
+/* ---- the schedule of pings ---- */
+
+/* Trains of pings: how often they start, how long one lasts, and the longest time between two pings of it. */
+static const int64_t TRAIN_INTERVAL_NS = 200 * PL_NS_PER_MS, TRAIN_NS = 160 * PL_NS_PER_MS;
+static const int64_t PING_NS = 10 * PL_NS_PER_MS;
+/* The first train, after joining, is a burst. The trains that start in YOUNG_NS after it have more pings. */
+static const int64_t BURST_NS = 1000 * PL_NS_PER_MS, YOUNG_NS = 30 * PL_NS_PER_S;
+/* Measurements in a train. */
+enum { TRAIN_PINGS = 8, YOUNG_PINGS = 32, BURST_PINGS = 64 };
+/* In the burst, the map is updated after this many answers: each estimate is much better than the one
+ * before. */
+enum { BURST_UPDATE_ANSWERS = 8 };
+
+static void put(uint8_t *b, uint64_t v, int bytes) {
+    for (int i = 0; i < bytes; i++) b[i] = (uint8_t)(v >> (8 * i));
+}
+
+static uint64_t get(const uint8_t *b, int bytes) {
+    uint64_t v = 0;
+    for (int i = 0; i < bytes; i++) v |= (uint64_t)b[i] << (8 * i);
+    return v;
+}
+
+/* Ask for the kernel's receive time stamps: they do not include how late this thread wakes up. */
+static void request_stamps(intptr_t fd) {
 #if defined(__linux__)
     int on = 1;
     setsockopt((int)fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
@@ -60,53 +113,76 @@ static void want_stamps(intptr_t fd) {
 #endif
 }
 
-/* One datagram and the local time of its arrival. Its length, 0 where there is none, negative on an error that will not pass. */
-static length_t receive(intptr_t fd, uint8_t *b, int size, struct sockaddr_storage *from, int64_t *arrived_ns) {
+#if defined(__linux__)
+/* The local time at which the kernel received a message, or `now_ns` where it did not say. */
+static int64_t stamped_ns(struct msghdr *message, int64_t now_ns) {
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
+        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SO_TIMESTAMPNS) continue;
+        /* The stamp is on the kernel's real-time clock, so the packet's age is read on that clock: by the
+         * system call, because a preloaded library may change clock_gettime but not the kernel's stamps. An
+         * impossible age means that the clock was set meanwhile. */
+        struct timespec stamp, now;
+        memcpy(&stamp, CMSG_DATA(c), sizeof stamp);
+        syscall(SYS_clock_gettime, CLOCK_REALTIME, &now);
+        int64_t local_ns = pl_now_ns_rt();
+        int64_t age_ns = (int64_t)(now.tv_sec - stamp.tv_sec) * PL_NS_PER_S + (now.tv_nsec - stamp.tv_nsec);
+        if (age_ns >= 0 && age_ns < MAX_AGE_NS) now_ns = local_ns - age_ns;
+    }
+    return now_ns;
+}
+#endif
+
+/* Receive one datagram, with the local time of its arrival. Returns its length, 0 when there is none, and a
+ * negative number on an error that is not temporary. */
+static length_t receive(intptr_t fd, uint8_t *b, int size, struct sockaddr_storage *from,
+                        int64_t *arrived_ns) {
 #if defined(_WIN32)
     int from_size = sizeof *from;
     int n = recvfrom((SOCKET)fd, (char *)b, size, 0, (struct sockaddr *)from, &from_size);
     *arrived_ns = pl_now_ns_rt();
 #else
-    union { struct cmsghdr align; char room[256]; } control;
-    struct iovec part = {b, (size_t)size};
-    struct msghdr m = {0};
-    m.msg_name = from;
-    m.msg_namelen = sizeof *from;
-    m.msg_iov = &part;
-    m.msg_iovlen = 1;
-    m.msg_control = control.room;
-    m.msg_controllen = sizeof control.room;
-    length_t n = recvmsg((int)fd, &m, MSG_DONTWAIT);
+    union {
+        struct cmsghdr align;
+        char room[256];
+    } control;
+    struct iovec part = {.iov_base = b, .iov_len = (size_t)size};
+    struct msghdr message = {0};
+    message.msg_name = from;
+    message.msg_namelen = sizeof *from;
+    message.msg_iov = &part;
+    message.msg_iovlen = 1;
+    message.msg_control = control.room;
+    message.msg_controllen = sizeof control.room;
+    length_t n = recvmsg((int)fd, &message, MSG_DONTWAIT);
     *arrived_ns = pl_now_ns_rt();
 #if defined(__linux__)
-    if (n > 0) {
-        for (struct cmsghdr *c = CMSG_FIRSTHDR(&m); c; c = CMSG_NXTHDR(&m, c)) {
-            if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SO_TIMESTAMPNS) continue;
-            /* The stamp is on the kernel's real-time clock; the packet's age is read on that same clock, by the system call, since
-             * a preloaded library may bend clock_gettime but not the kernel's stamps. An age that cannot be is a clock that was set. */
-            struct timespec stamp, now;
-            memcpy(&stamp, CMSG_DATA(c), sizeof stamp);
-            syscall(SYS_clock_gettime, CLOCK_REALTIME, &now);
-            int64_t local = pl_now_ns_rt();
-            int64_t age = (int64_t)(now.tv_sec - stamp.tv_sec) * 1000000000LL + (now.tv_nsec - stamp.tv_nsec);
-            if (age >= 0 && age < STALE) *arrived_ns = local - age;
-        }
-    }
+    if (n > 0) *arrived_ns = stamped_ns(&message, *arrived_ns);
 #endif
 #endif
-    if (n < 0) return passing(last_error()) ? 0 : -1;
+    if (n < 0) return is_temporary(last_error()) ? 0 : -1;
     return n;
 }
 
+/* Wait until there is a datagram, at most `wait_ms`. False when there is none, or on an error. */
+static bool wait_readable(intptr_t fd, int wait_ms) {
+    pollfd_t p = {0};
+    p.fd = (socket_t)fd;
+    p.events = POLLIN;
+    return poll_sockets(&p, 1, wait_ms) > 0;
+}
+
+/* Rounded up, so that a wait does not end too early. */
+static int ms_from_ns(int64_t ns) { return (int)((ns + PL_NS_PER_MS - 1) / PL_NS_PER_MS); }
+
 static pl_address address_of(const struct sockaddr_storage *s) {
-    pl_address a = {{0}};
+    pl_address address = {{0}};
     if (s->ss_family == AF_INET6) {
-        memcpy(a.bytes, &((const struct sockaddr_in6 *)s)->sin6_addr, 16);
+        memcpy(address.bytes, &((const struct sockaddr_in6 *)s)->sin6_addr, 16);
     } else if (s->ss_family == AF_INET) {
-        a.bytes[10] = a.bytes[11] = 0xff;
-        memcpy(a.bytes + 12, &((const struct sockaddr_in *)s)->sin_addr, 4);
+        address.bytes[10] = address.bytes[11] = 0xff;
+        memcpy(address.bytes + 12, &((const struct sockaddr_in *)s)->sin_addr, 4);
     }
-    return a;
+    return address;
 }
 
 /* ---- the host's side ---- */
@@ -114,67 +190,83 @@ static pl_address address_of(const struct sockaddr_storage *s) {
 void pl_responder_init(pl_responder *r, intptr_t fd) {
     memset(r, 0, sizeof *r);
     r->fd = fd;
-    want_stamps(fd);
+    request_stamps(fd);
 }
 
-static void set_slot(pl_responder *r, int slot, bool in_use, uint32_t peer_id, const pl_address *a) {
-    uint64_t w[4] = {in_use, peer_id, 0, 0};
-    if (a) { w[2] = get(a->bytes, 8); w[3] = get(a->bytes + 8, 8); }
-    pl_seqlock_write(&r->allowed[slot], w, 4);
+static bool read_slot(pl_responder *r, int slot, pl_allowed_peer *peer) {
+    return pl_seqlock_read(&r->allowed[slot], peer, sizeof *peer);
 }
 
-bool pl_responder_allow(pl_responder *r, uint32_t peer_id, const pl_address *a) {
+bool pl_responder_allow(pl_responder *r, uint32_t peer_id, const pl_address *address) {
     pl_responder_forbid(r, peer_id);
     for (int i = 0; i < PL_MAX_PEERS; i++) {
-        uint64_t w[4];
-        if (pl_seqlock_read(&r->allowed[i], w, 4) && !w[0]) { set_slot(r, i, true, peer_id, a); return true; }
+        pl_allowed_peer peer;
+        if (!read_slot(r, i, &peer) || peer.in_use) continue;
+        peer = (pl_allowed_peer){.address = *address, .peer_id = peer_id, .in_use = 1};
+        pl_seqlock_write(&r->allowed[i], &peer, sizeof peer);
+        return true;
     }
     return false;
 }
 
 void pl_responder_forbid(pl_responder *r, uint32_t peer_id) {
     for (int i = 0; i < PL_MAX_PEERS; i++) {
-        uint64_t w[4];
-        if (pl_seqlock_read(&r->allowed[i], w, 4) && w[0] && w[1] == peer_id) set_slot(r, i, false, 0, NULL);
+        pl_allowed_peer peer;
+        if (!read_slot(r, i, &peer) || !peer.in_use || peer.peer_id != peer_id) continue;
+        peer = (pl_allowed_peer){0};
+        pl_seqlock_write(&r->allowed[i], &peer, sizeof peer);
     }
 }
 
-static bool may_ask(pl_responder *r, uint32_t peer_id, const pl_address *a, int64_t now_ns) {
-    const double rate = 400, depth = 400;   /* pings per second and at once: several times what a peer sends */
+/* Token bucket: false when this slot has used up its pings. */
+static bool within_rate(pl_responder *r, int slot, int64_t now_ns) {
+    double tokens = r->tokens[slot] + (double)(now_ns - r->tokens_at_ns[slot]) * 1e-9 * MAX_PINGS_PER_S;
+    r->tokens[slot] = tokens > MAX_PINGS_AT_ONCE ? MAX_PINGS_AT_ONCE : tokens;
+    r->tokens_at_ns[slot] = now_ns;
+    if (r->tokens[slot] < 1) return false;
+    r->tokens[slot] -= 1;
+    return true;
+}
+
+static bool is_allowed(pl_responder *r, uint32_t peer_id, const pl_address *address, int64_t now_ns) {
     for (int i = 0; i < PL_MAX_PEERS; i++) {
-        uint64_t w[4];
-        if (!pl_seqlock_read(&r->allowed[i], w, 4) || !w[0] || w[1] != peer_id || w[2] != get(a->bytes, 8) || w[3] != get(a->bytes + 8, 8)) continue;
-        double tokens = r->tokens[i] + (double)(now_ns - r->tokens_at_ns[i]) * 1e-9 * rate;
-        r->tokens[i] = tokens > depth ? depth : tokens;
-        r->tokens_at_ns[i] = now_ns;
-        if (r->tokens[i] < 1) return false;
-        r->tokens[i] -= 1;
-        return true;
+        pl_allowed_peer peer;
+        if (!read_slot(r, i, &peer) || !peer.in_use || peer.peer_id != peer_id) continue;
+        if (memcmp(peer.address.bytes, address->bytes, PL_ADDRESS_BYTES) != 0) continue;
+        return within_rate(r, i, now_ns);
     }
     return false;
 }
 
+/* Answer a datagram of `n` bytes, which is in `b`. False when it is no ping of an allowed peer. */
+static bool answer(pl_responder *r, uint8_t *b, length_t n, const struct sockaddr_storage *from,
+                   int64_t arrived_ns) {
+    if (n != PL_CLOCK_PACKET_BYTES || b[TYPE_AT] != PING) return false;
+    pl_address address = address_of(from);
+    if (!is_allowed(r, (uint32_t)get(b + PEER_ID_AT, 4), &address, arrived_ns)) return false;
+    b[TYPE_AT] = PONG;
+    put(b + HOST_RECV_AT, (uint64_t)arrived_ns, 8);
+    put(b + HOST_SEND_AT, (uint64_t)pl_now_ns_rt(), 8);
+    sendto((socket_t)r->fd, (const char *)b, PL_CLOCK_PACKET_BYTES, 0, (const struct sockaddr *)from,
+           from->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
+    return true;
+}
+
 int pl_responder_run(pl_responder *r) {
-    uint8_t b[256];
     while (!pl_load_relaxed(&r->stop)) {
-        pollfd_t p = {0};
-        p.fd = (socket_t)r->fd;
-        p.events = POLLIN;
-        if (poll_sockets(&p, 1, POLL_MS) <= 0) continue;
+        if (!wait_readable(r->fd, POLL_MS)) continue;
         while (!pl_load_relaxed(&r->stop)) {
+            uint8_t b[RECEIVE_BYTES];
             struct sockaddr_storage from;
             int64_t arrived_ns;
             length_t n = receive(r->fd, b, sizeof b, &from, &arrived_ns);
             if (n < 0) return -last_error();
             if (n == 0) break;
-            pl_address a = address_of(&from);
-            if (n != PL_CLOCK_PACKET || b[0] != PING || !may_ask(r, (uint32_t)get(b + 1, 4), &a, arrived_ns)) { r->refused++; continue; }
-            b[0] = PONG;
-            put(b + 21, (uint64_t)arrived_ns, 8);
-            put(b + 29, (uint64_t)pl_now_ns_rt(), 8);
-            sendto((socket_t)r->fd, (const char *)b, PL_CLOCK_PACKET, 0, (const struct sockaddr *)&from,
-                   from.ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
-            r->answered++;
+            if (answer(r, b, n, &from, arrived_ns)) {
+                r->answered++;
+            } else {
+                r->refused++;
+            }
         }
     }
     return 0;
@@ -182,144 +274,187 @@ int pl_responder_run(pl_responder *r) {
 
 /* ---- the peer's side ---- */
 
-void pl_pinger_init(pl_pinger *p, intptr_t fd, uint32_t peer_id, pl_filter_kind kind, uint64_t seed, pl_clock_map *line) {
+void pl_pinger_init(pl_pinger *p, intptr_t fd, uint32_t peer_id, pl_filter_kind kind, uint64_t seed,
+                    pl_clock_map *map) {
     memset(p, 0, sizeof *p);
     p->fd = fd;
     p->peer_id = peer_id;
     p->nonce_state = seed;
-    p->line = line;
+    p->map = map;
     pl_filter_init(&p->filter, kind);
-    want_stamps(fd);
+    request_stamps(fd);
 }
 
-static uint64_t next_nonce(pl_pinger *p) {   /* splitmix64: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", 2014 */
+/* splitmix64: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014. */
+static uint64_t next_nonce(pl_pinger *p) {
     uint64_t z = p->nonce_state += 0x9e3779b97f4a7c15ULL;
     z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
     z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
     return z ^ (z >> 31);
 }
 
-static void send_ping(pl_pinger *p, bool counts) {
-    uint8_t b[PL_CLOCK_PACKET] = {PING};
+static void send_ping(pl_pinger *p, bool is_measurement) {
+    uint8_t b[PL_CLOCK_PACKET_BYTES] = {PING};
     uint64_t nonce = next_nonce(p);
     int place = p->next_outstanding;
     p->next_outstanding = (place + 1) % PL_OUTSTANDING;
-    put(b + 1, p->peer_id, 4);
-    put(b + 13, nonce, 8);
+    put(b + PEER_ID_AT, p->peer_id, 4);
+    put(b + NONCE_AT, nonce, 8);
     int64_t now_ns = pl_now_ns_rt();
-    put(b + 5, (uint64_t)now_ns, 8);
+    put(b + PEER_SEND_AT, (uint64_t)now_ns, 8);
     p->outstanding[place].nonce = nonce;
     p->outstanding[place].sent_ns = now_ns;
-    p->outstanding[place].counts = counts;
+    p->outstanding[place].is_measurement = is_measurement;
     p->sent++;
-    send((socket_t)p->fd, (const char *)b, sizeof b, 0);   /* a packet that cannot be sent is a packet lost */
+    send((socket_t)p->fd, (const char *)b, sizeof b, 0);   /* a failure counts as a loss on the way */
 }
 
-/* True when the packet answers a ping of ours, once; `counts` tells whether that ping was a measurement. */
-static bool take_pong(pl_pinger *p, const uint8_t *b, length_t n, int64_t arrived_ns, pl_exchange *e, bool *counts) {
-    if (n != PL_CLOCK_PACKET || b[0] != PONG || get(b + 1, 4) != p->peer_id) return false;
-    int64_t sent_ns = (int64_t)get(b + 5, 8);
-    uint64_t nonce = get(b + 13, 8);
+/* Are the times of an answered ping possible, and is it recent enough to be used? The host's times are not
+ * trusted. */
+static bool is_plausible(const pl_exchange *e) {
+    int64_t took_ns = e->peer_recv_ns - e->peer_send_ns;
+    return took_ns < MAX_AGE_NS && e->host_recv_ns > 0 && e->host_send_ns >= e->host_recv_ns &&
+           e->host_send_ns <= MAX_TIME_NS && e->host_send_ns - e->host_recv_ns <= took_ns;
+}
+
+/* Does a datagram of `n` bytes answer a ping of ours, for the first time? Sets the exchange, and whether that
+ * ping was a measurement. */
+static bool read_pong(pl_pinger *p, const uint8_t *b, length_t n, int64_t arrived_ns, pl_exchange *e,
+                      bool *is_measurement) {
+    if (n != PL_CLOCK_PACKET_BYTES || b[TYPE_AT] != PONG) return false;
+    if (get(b + PEER_ID_AT, 4) != p->peer_id) return false;
+    int64_t sent_ns = (int64_t)get(b + PEER_SEND_AT, 8);
+    uint64_t nonce = get(b + NONCE_AT, 8);
     for (int i = 0; i < PL_OUTSTANDING; i++) {
         if (p->outstanding[i].nonce != nonce || p->outstanding[i].sent_ns != sent_ns || !sent_ns) continue;
-        *counts = p->outstanding[i].counts;
+        *is_measurement = p->outstanding[i].is_measurement;
         p->outstanding[i].sent_ns = 0;
-        e->peer_send_ns = sent_ns;
-        e->host_recv_ns = (int64_t)get(b + 21, 8);
-        e->host_send_ns = (int64_t)get(b + 29, 8);
-        e->peer_recv_ns = arrived_ns;
-        /* Too old to steer; and times that cannot be, whoever made them. */
-        return arrived_ns - sent_ns < STALE && e->host_recv_ns > 0 && e->host_send_ns >= e->host_recv_ns && e->host_send_ns <= LATEST_NS &&
-               e->host_send_ns - e->host_recv_ns <= arrived_ns - sent_ns;
+        *e = (pl_exchange){
+            .peer_send_ns = sent_ns,
+            .host_recv_ns = (int64_t)get(b + HOST_RECV_AT, 8),
+            .host_send_ns = (int64_t)get(b + HOST_SEND_AT, 8),
+            .peer_recv_ns = arrived_ns,
+        };
+        return is_plausible(e);
     }
     return false;
 }
 
-bool pl_pinger_read_status(pl_pinger *p, pl_pinger_status *s) {
-    uint64_t w[6];
-    if (!pl_seqlock_read(&p->status, w, 6)) return false;
-    s->rtt_ns = (int64_t)w[0];
-    s->last_sample_ns = (int64_t)w[1];
-    s->samples = w[2];
-    s->sent = w[3];
-    s->refused = w[4];
-    s->steps = w[5];
-    return true;
+bool pl_pinger_read_status(pl_pinger *p, pl_pinger_status *status) {
+    return pl_seqlock_read(&p->status, status, sizeof *status);
 }
 
 static void publish(pl_pinger *p, int64_t now_ns) {
-    uint64_t w[6] = {(uint64_t)pl_filter_rtt_ns(&p->filter, now_ns), (uint64_t)p->filter.last_ns, (uint64_t)p->filter.samples,
-                     p->sent, p->refused, (uint64_t)p->filter.steps};
-    pl_seqlock_write(&p->status, w, 6);
+    pl_pinger_status status = {
+        .rtt_ns = pl_filter_rtt_ns(&p->filter, now_ns),
+        .last_sample_ns = p->filter.last_ns,
+        .samples = (uint64_t)p->filter.samples,
+        .sent = p->sent,
+        .refused = p->refused,
+        .steps = (uint64_t)p->filter.steps,
+    };
+    pl_seqlock_write(&p->status, &status, sizeof status);
 }
 
-static void refresh(pl_pinger *p) {
+/* Bring the clock map and the status up to date. */
+static void update(pl_pinger *p) {
     int64_t now_ns = pl_now_ns_rt();
-    pl_clock_map_value v;
-    if (pl_filter_line(&p->filter, now_ns, &v)) pl_clock_map_write(p->line, &v);
+    pl_clock_map_value value;
+    if (pl_filter_map(&p->filter, now_ns, &value)) pl_clock_map_write(p->map, &value);
     publish(p, now_ns);
 }
 
-/* One train: the first ping only wakes the path (a path that slept is slow in one direction, and no filter can see that), then each
- * pong, or `PACE` without one, lets the next measurement go. Returns how many measurements came back. */
-static int train(pl_pinger *p, int64_t lasts_ns, int counts, int *error) {
-    int64_t begin = pl_now_ns_rt(), last_sent = begin;
-    int sent = 0, came = 0;
-    bool awake = false;
+static void record(pl_pinger *p, const pl_exchange *e) {
+    uint64_t count = pl_load_relaxed(&p->trace_count);
+    p->trace[count % PL_TRACE] = *e;
+    pl_store_release(&p->trace_count, count + 1);
+}
+
+/* One train of pings. */
+typedef struct {
+    int64_t lasts_ns;       /* no ping is sent later than this after its start */
+    int pings;              /* measurements to be sent */
+    bool is_burst;
+    int sent, answers;      /* measurements so far */
+    bool awake;             /* there was an answer: the path is awake */
+    bool answered;          /* there was an answer since the last ping */
+} train;
+
+/* Read the answers that have arrived. Returns 0 or a system error. */
+static int read_answers(pl_pinger *p, train *t) {
+    while (!pl_load_relaxed(&p->stop)) {
+        uint8_t b[RECEIVE_BYTES];
+        struct sockaddr_storage from;
+        int64_t arrived_ns;
+        length_t n = receive(p->fd, b, sizeof b, &from, &arrived_ns);
+        if (n < 0) return last_error();
+        if (n == 0) return 0;
+        pl_exchange e;
+        bool is_measurement;
+        if (!read_pong(p, b, n, arrived_ns, &e, &is_measurement)) {
+            p->refused++;
+            continue;
+        }
+        t->answered = t->awake = true;
+        if (!is_measurement || !pl_filter_add(&p->filter, &e)) continue;
+        t->answers++;
+        record(p, &e);
+        if (t->is_burst && t->answers % BURST_UPDATE_ANSWERS == 0) update(p);
+    }
+    return 0;
+}
+
+/* Run a train. The first ping only wakes the path, because a path that slept is slow in one direction, which
+ * no filter can see. Then each answer, or PING_NS without one, triggers the next measurement. Returns 0 or a
+ * system error. */
+static int run_train(pl_pinger *p, train *t) {
+    const int64_t last_answer_ns = TRAIN_INTERVAL_NS - TRAIN_NS;   /* how long the last ping is waited for */
+    int64_t begin_ns = pl_now_ns_rt(), last_sent_ns = begin_ns;
     send_ping(p, false);
     while (!pl_load_relaxed(&p->stop)) {
         int64_t now_ns = pl_now_ns_rt();
-        bool sending = sent < counts && now_ns - begin < lasts_ns;
-        if (!sending && (came >= sent || now_ns - last_sent > TRAIN_EVERY - TRAIN_LASTS)) break;
-        int64_t wait_ns = last_sent + (sending ? PACE : TRAIN_EVERY - TRAIN_LASTS) - now_ns;
-        pollfd_t f = {0};
-        f.fd = (socket_t)p->fd;
-        f.events = POLLIN;
-        int ready = poll_sockets(&f, 1, wait_ns <= 0 ? 0 : (int)((wait_ns + MS - 1) / MS));
-        bool answered = false;
-        while (ready > 0 && !pl_load_relaxed(&p->stop)) {
-            uint8_t b[256];
-            struct sockaddr_storage from;
-            int64_t arrived_ns;
-            length_t n = receive(p->fd, b, sizeof b, &from, &arrived_ns);
-            if (n < 0) { *error = last_error(); return came; }
-            if (n == 0) break;
-            pl_exchange e;
-            bool measured;
-            if (!take_pong(p, b, n, arrived_ns, &e, &measured)) { p->refused++; continue; }
-            answered = awake = true;
-            if (!measured || !pl_filter_add(&p->filter, &e)) continue;
-            came++;
-            uint64_t k = pl_load_relaxed(&p->trace_count);
-            p->trace[k % 4096] = e;
-            pl_store_release(&p->trace_count, k + 1);
-            if (counts == BURST_COUNTS && came % 8 == 0) refresh(p);   /* joining: each estimate is much better than the last */
+        bool sending = t->sent < t->pings && now_ns - begin_ns < t->lasts_ns;
+        bool waited = t->answers >= t->sent || now_ns - last_sent_ns > last_answer_ns;
+        if (!sending && waited) break;
+        int64_t wait_ns = last_sent_ns + (sending ? PING_NS : last_answer_ns) - now_ns;
+        t->answered = false;
+        if (wait_readable(p->fd, wait_ns <= 0 ? 0 : ms_from_ns(wait_ns))) {
+            int error = read_answers(p, t);
+            if (error) return error;
         }
         now_ns = pl_now_ns_rt();
-        if (sent < counts && now_ns - begin < lasts_ns && (answered || now_ns - last_sent >= PACE)) {
-            send_ping(p, awake || sent || now_ns - begin >= PACE);
-            sent++;
-            last_sent = now_ns;
-        }
+        if (t->sent == t->pings || now_ns - begin_ns >= t->lasts_ns) continue;
+        if (!t->answered && now_ns - last_sent_ns < PING_NS) continue;
+        send_ping(p, t->awake || t->sent || now_ns - begin_ns >= PING_NS);
+        t->sent++;
+        last_sent_ns = now_ns;
     }
-    return came;
+    return 0;
 }
 
 int pl_pinger_run(pl_pinger *p) {
-    int error = 0;
-    bool first = true;
-    int64_t joined_ns = pl_now_ns_rt(), next_ns = joined_ns;
-    while (!pl_load_relaxed(&p->stop) && !error) {
-        int came = train(p, first ? BURST_LASTS : TRAIN_LASTS, first ? BURST_COUNTS : next_ns - joined_ns < YOUNG_FOR ? YOUNG_COUNTS : TRAIN_COUNTS, &error);
-        if (came) first = false;
+    bool joined = false;   /* the burst has been answered */
+    int64_t started_ns = pl_now_ns_rt(), next_ns = started_ns;
+    while (!pl_load_relaxed(&p->stop)) {
+        bool young = next_ns - started_ns < YOUNG_NS;
+        train t = {.lasts_ns = TRAIN_NS, .pings = young ? YOUNG_PINGS : TRAIN_PINGS};
+        if (!joined) t = (train){.lasts_ns = BURST_NS, .pings = BURST_PINGS, .is_burst = true};
+        int error = run_train(p, &t);
         int64_t now_ns = pl_now_ns_rt();
-        if (came) refresh(p); else publish(p, now_ns);
-        next_ns += TRAIN_EVERY;
-        if (next_ns < now_ns) next_ns = now_ns + TRAIN_EVERY - (now_ns - next_ns) % TRAIN_EVERY;
+        if (t.answers) {
+            joined = true;
+            update(p);
+        } else {
+            publish(p, now_ns);
+        }
+        if (error) return -error;
+        next_ns += TRAIN_INTERVAL_NS;
+        /* After a long train or a suspended machine, the next one starts on the same grid. */
+        if (next_ns < now_ns) next_ns = now_ns + TRAIN_INTERVAL_NS - (now_ns - next_ns) % TRAIN_INTERVAL_NS;
         while (!pl_load_relaxed(&p->stop) && (now_ns = pl_now_ns_rt()) < next_ns) {
-            int64_t left = (next_ns - now_ns + MS - 1) / MS;
-            nap((int)(left < POLL_MS ? left : POLL_MS));
+            int left_ms = ms_from_ns(next_ns - now_ns);
+            nap(left_ms < POLL_MS ? left_ms : POLL_MS);
         }
     }
-    return -error;
+    return 0;
 }

@@ -5,6 +5,8 @@ import io
 import json
 import os
 import pathlib
+import re
+import shlex
 import subprocess
 import sys
 import threading
@@ -16,12 +18,12 @@ import pytest
 
 from phaselock import cli
 from phaselock.app import headless
-from phaselock.audio.device import BACKENDS, ListedOutput
+from phaselock.audio.device import ListedOutput
 from phaselock.audio.priority import Priority
 from phaselock.console import output
 from phaselock.console.output import Terminal, sentences
 from phaselock.model.address import parse_address
-from phaselock.sync.clock import FILTERS
+from phaselock.model.choices import BACKENDS, FILTERS
 from phaselock.tools import demo
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -90,6 +92,22 @@ def test_version_and_help_as_a_program() -> None:
         helped = phaselock(command, "--help")
         assert helped.returncode == 0
         assert "--clock-filter" not in helped.stdout and "--clock-skew-ppm" not in helped.stdout
+
+
+def _commands_in_the_readme() -> list[str]:
+    """The arguments of every `phaselock` command in the README's code."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    code = re.findall("`([^`]+)`|^    (.+)$", readme, re.MULTILINE)
+    commands = [command.strip() for pair in code for command in "".join(pair).split("&&")]
+    return sorted({match[1] for one in commands if (match := re.match(r"(?:[\w.~/]*/)?phaselock (.+)", one))})
+
+
+@pytest.mark.parametrize("arguments", _commands_in_the_readme())
+def test_commands_in_the_readme_are_understood(arguments: str) -> None:
+    try:
+        cli.command_line().parse_args(shlex.split(arguments))
+    except SystemExit as end:
+        assert end.code == 0 and arguments.endswith("--help")
 
 
 @pytest.mark.parametrize(

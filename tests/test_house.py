@@ -1,4 +1,7 @@
-"""The import law: which room of the house may know which, and what it may touch of the world outside."""
+"""The import law: which package may import which, and which modules from outside. phaselock/README.md shows it.
+
+To update the table and the picture there after a change of the law or of the imports: `python -m tests.test_house`.
+"""
 
 from __future__ import annotations
 
@@ -12,115 +15,48 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support import package_map
+
 ROOT = pathlib.Path(__file__).parent.parent
-HOUSE = ROOT / "phaselock"
+PACKAGE = ROOT / "phaselock"
+README = PACKAGE / "README.md"
+PICTURE = PACKAGE / "packages.svg"
 
-ANYONE = "*"
-NATIVE = "phaselock._native"
+EVERYTHING = "*"
 
-# What both sides of a session share. Neither side knows the other.
-SESSION = tuple(f"phaselock.session.{name}" for name in ("commands", "effects", "outbox", "playback", "states"))
-
-# What each room may import of the house, besides itself, `errors` and the version. The longest matching name decides.
-ROOMS: dict[str, tuple[str, ...]] = {
-    "phaselock": (),
-    "phaselock.__main__": ("phaselock.cli",),
-    "phaselock.cli": (
-        "phaselock.app",
-        "phaselock.audio.virtual_device",
-        "phaselock.bench",
-        "phaselock.console",
-        "phaselock.session.commands",
-        "phaselock.tools",
-    ),
-    "phaselock.app": (
-        "phaselock.audio",
-        "phaselock.console",
-        "phaselock.model",
-        "phaselock.network",
-        "phaselock.protocol.messages",
-        "phaselock.session",
-        "phaselock.storage",
-        "phaselock.sync",
-        "phaselock.ui",
-        NATIVE,
-    ),
-    "phaselock.app.session": (
-        "phaselock.app.importer",
-        "phaselock.audio",
-        "phaselock.model",
-        "phaselock.network",
-        "phaselock.session",
-        "phaselock.storage",
-        "phaselock.sync",
-        NATIVE,
-    ),
-    "phaselock.app.importer": (
-        "phaselock.audio.mp3_file",
-        "phaselock.model",
-        "phaselock.protocol.messages",
-        "phaselock.storage",
-    ),
-    "phaselock.app.shell": (
-        "phaselock.app.importer",
-        "phaselock.audio.interface",
-        "phaselock.model",
-        "phaselock.network",
-        "phaselock.session",
-        "phaselock.storage",
-    ),
-    "phaselock.bench": (ANYONE,),
-    "phaselock.console": ("phaselock.model",),
-    "phaselock.data": (),
-    "phaselock.errors": (),
-    "phaselock.tools": (
-        "phaselock.audio",
-        "phaselock.data",
-        "phaselock.model",
-        "phaselock.network",
-        "phaselock.protocol",
-        "phaselock.session.states",
-        "phaselock.storage",
-        "phaselock.sync",
-        NATIVE,
-    ),
-    "phaselock.model": (),
-    "phaselock.protocol": ("phaselock.model",),
-    "phaselock.session": ("phaselock.model", "phaselock.protocol"),
-    "phaselock.session.host": ("phaselock.model", "phaselock.protocol", *SESSION),
-    "phaselock.session.peer": ("phaselock.model", "phaselock.protocol", *SESSION),
-    "phaselock.audio": ("phaselock.model", NATIVE),
-    "phaselock.sync": ("phaselock.model", "phaselock.storage.files", NATIVE),
-    "phaselock.storage": ("phaselock.model",),
-    "phaselock.network": (
-        "phaselock.model",
-        "phaselock.protocol",
-        "phaselock.session",
-        "phaselock.storage",
-        "phaselock.audio.interface",
-        f"{NATIVE}.now_ns",
-    ),
-    "phaselock.ui": ("phaselock.model", "phaselock.session.commands"),
+# What each package may import of `phaselock`, besides itself, `errors` and the version.
+MAY_IMPORT: dict[str, tuple[str, ...]] = {
+    "__main__": ("cli",),
+    "_native": (),
+    "app": ("_native", "audio", "model", "network", "protocol", "session", "storage", "sync", "ui"),
+    "audio": ("_native", "model"),
+    "bench": (EVERYTHING,),
+    "cli": ("app", "audio.virtual_device", "bench", "console", "tools"),
+    "console": ("model",),
+    "data": (),
+    "errors": (),
+    "model": (),
+    "network": ("audio.interface", "model", "protocol", "session", "storage"),
+    "protocol": ("model",),
+    "session": ("model", "protocol"),
+    "storage": ("model",),
+    "sync": ("_native", "model", "storage.files"),
+    "tools": ("_native", "audio", "model", "network", "protocol", "session.states", "storage", "sync"),
+    "ui": ("model", "session.commands"),
 }
-ONLY_CLI_IMPORTS = ("phaselock.app.headless", "phaselock.app.window", "phaselock.tools")
 
-# Pure rooms see no clock, no chance, no thread and no file: what they may import at all is listed.
-PURE = ("phaselock.model", "phaselock.protocol", "phaselock.session")
-PURE_MAY_IMPORT = frozenset(
-    "__future__ abc bisect collections dataclasses enum functools hashlib hmac ipaddress itertools math operator re "
-    "struct types typing unicodedata uuid".split()
-)
-IMPURE_NAMES = frozenset({"uuid.uuid1", "uuid.uuid4", "uuid.getnode"})
-
-# Modules from outside that only some may touch, wherever else they would be at hand.
+# Modules that only these packages and modules may import. `bench` may import every module of `phaselock`.
 ONLY_IN: dict[str, tuple[str, ...]] = {
+    "phaselock.app.headless": ("phaselock.cli",),
+    "phaselock.app.window": ("phaselock.cli",),
+    "phaselock.ui": ("phaselock.app.event_queue", "phaselock.app.window", "phaselock.app.window_backend"),
     "_miniaudio": (
         "phaselock.audio.device",
         "phaselock.audio.handles",
         "phaselock.audio.decoder",
         "phaselock.bench.lab.capture",
     ),
-    "miniaudio": (),  # imports numpy where there is one; its C library _miniaudio is all that is needed
+    "miniaudio": (),  # imports numpy if it is installed; only its C library _miniaudio is needed
     "msgpack": ("phaselock.protocol.codec",),
     "zeroconf": ("phaselock.network.discovery",),
     "numpy": ("phaselock.bench",),
@@ -131,19 +67,32 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "customtkinter": ("phaselock.ui", "phaselock.app.window"),
     "asyncio": ("phaselock.app", "phaselock.bench", "phaselock.network", "phaselock.tools"),
 }
-NEVER_IN: dict[str, tuple[str, ...]] = {"phaselock.ui.viewmodel": ("tkinter", "customtkinter", "socket", "threading")}
+NEVER_IN: dict[str, tuple[str, ...]] = {
+    "phaselock.session.host": ("phaselock.session.peer",),
+    "phaselock.session.peer": ("phaselock.session.host",),
+    "phaselock.ui.viewmodel": ("tkinter", "customtkinter", "socket", "threading"),
+}
+
+# Pure packages use no clock, no random numbers, no threads and no files: all modules that they may import are listed.
+PURE = ("phaselock.model", "phaselock.protocol", "phaselock.session")
+PURE_MAY_IMPORT = frozenset(
+    "__future__ abc bisect collections dataclasses enum functools hashlib hmac ipaddress itertools math operator re "
+    "struct types typing unicodedata uuid".split()
+)
+IMPURE_NAMES = frozenset({"uuid.uuid1", "uuid.uuid4", "uuid.getnode"})
 
 
-def within(module: str, room: str) -> bool:
-    return module == room or module.startswith(room + ".")
+def within(module: str, *packages: str) -> bool:
+    return any(module == package or module.startswith(package + ".") for package in packages)
 
 
-def room_of(module: str) -> str:
-    return max((room for room in ROOMS if within(module, room)), key=len)
+def package_of(module: str) -> str:
+    """The name below `phaselock`: "network" for phaselock.network.host; "" for `phaselock` itself."""
+    return (module.split(".") + [""])[1]
 
 
 def imports(module: str, is_package: bool, tree: ast.AST) -> Iterator[str]:
-    """Every name imported anywhere in the tree, absolute, the most precise that can be told: package.module.name."""
+    """Every imported name in the tree, absolute and as precise as possible: package.module.name."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -157,38 +106,70 @@ def imports(module: str, is_package: bool, tree: ast.AST) -> Iterator[str]:
 
 def breaches(module: str, source: str, *, is_package: bool = False) -> list[str]:
     tree = ast.parse(source)
-    room = room_of(module)
-    pure = any(within(module, one) for one in PURE)
     found = []
     for name in imports(module, is_package, tree):
-        top = name.partition(".")[0]
-        if top == "phaselock":
-            own = () if room == "phaselock" else (room,)
-            allowed = (*ROOMS[room], *own, "phaselock.errors", "phaselock.__version__")
-            above = any(within(name, one) and not within(module, one) for one in ONLY_CLI_IMPORTS)
-            if above and room not in ("phaselock.cli", "phaselock.bench"):
-                found.append(f"{module} imports {name}: only cli may")
-            elif ANYONE not in allowed and not any(within(name, one) for one in allowed):
-                found.append(f"{module} imports {name}")
-            continue
-        if any(top in never for of, never in NEVER_IN.items() if within(module, of)):
+        if not is_allowed(module, name):
             found.append(f"{module} imports {name}")
-        elif top in ONLY_IN:
-            if not any(within(module, one) for one in ONLY_IN[top]):
-                found.append(f"{module} imports {name}")
-        elif pure and (top not in PURE_MAY_IMPORT or name in IMPURE_NAMES):
-            found.append(f"{module} imports {name}: it must stay pure")
-    if pure:
+    if within(module, *PURE):
         for node in ast.walk(tree):
             if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):
                 if f"{node.value.id}.{node.attr}" in IMPURE_NAMES:
-                    found.append(f"{module}:{node.lineno} calls on chance")
+                    found.append(f"{module}:{node.lineno} uses random numbers")
     return found
 
 
+def is_allowed(module: str, name: str) -> bool:
+    """Whether `module` may import `name`."""
+    package, ours = package_of(module), within(name, "phaselock")
+    if any(within(module, one) and within(name, *never) for one, never in NEVER_IN.items()):
+        return False
+    if ours:
+        may_import = MAY_IMPORT.get(package, ())
+        if EVERYTHING in may_import:
+            return True
+        own = (package,) if package else ()
+        allowed = (*may_import, *own, "errors", "__version__")
+        if not within(name, *(f"phaselock.{one}" for one in allowed)):
+            return False
+    for one, only_in in ONLY_IN.items():
+        if within(name, one) and not within(module, one, *only_in):
+            return False
+    return ours or not within(module, *PURE) or is_pure(name) or name.partition(".")[0] in ONLY_IN
+
+
+def is_pure(name: str) -> bool:
+    return name.partition(".")[0] in PURE_MAY_IMPORT and name not in IMPURE_NAMES
+
+
 def modules() -> dict[str, pathlib.Path]:
-    paths = sorted(HOUSE.rglob("*.py"))
+    paths = sorted(PACKAGE.rglob("*.py"))
     return {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
+
+
+def all_imports() -> dict[str, set[str]]:
+    """What each module imports."""
+    return {
+        module: set(imports(module, path.name == "__init__.py", ast.parse(path.read_text("utf-8"))))
+        for module, path in modules().items()
+    }
+
+
+def arrows() -> package_map.Arrows:
+    """The packages that each package imports. Left out: `errors`, which all may import, and the entry point."""
+    found: dict[str, frozenset[str]] = {}
+    for module, names in all_imports().items():
+        package = package_of(module)
+        below = {package_of(name) for name in names if within(name, "phaselock")} & MAY_IMPORT.keys()
+        found[package] = found.get(package, frozenset()) | below - {package, "errors"}
+    return {package: below for package, below in found.items() if below and package != "__main__"}
+
+
+def table() -> str:
+    purposes = {}
+    for package in MAY_IMPORT:
+        path = next(PACKAGE.glob(f"{package}/__init__.py"), None) or next(PACKAGE.glob(f"{package}.py*"))
+        purposes[package] = (ast.get_docstring(ast.parse(path.read_text("utf-8"))) or "").partition("\n\n")[0]
+    return package_map.table(MAY_IMPORT, {name: " ".join(text.split()) for name, text in purposes.items()})
 
 
 def test_every_import_keeps_the_law() -> None:
@@ -200,6 +181,20 @@ def test_every_import_keeps_the_law() -> None:
     assert found == []
 
 
+def test_every_permission_is_used() -> None:
+    used = {
+        package: {name for m, names in all_imports().items() if package_of(m) == package for name in names}
+        for package in MAY_IMPORT
+    }
+    unused = [
+        (package, one)
+        for package, allowed in MAY_IMPORT.items()
+        for one in allowed
+        if one != EVERYTHING and not any(within(name, f"phaselock.{one}") for name in used[package])
+    ]
+    assert unused == []
+
+
 @pytest.mark.parametrize(
     ("module", "source"),
     [
@@ -208,8 +203,10 @@ def test_every_import_keeps_the_law() -> None:
         ("phaselock.session.host.session", "import uuid\nuuid.uuid4()"),
         ("phaselock.session.host.session", "from uuid import uuid4"),
         ("phaselock.session.host.session", "from phaselock.audio.interface import Plan"),
-        ("phaselock.session.host.session", "from ..network import runner"),
+        ("phaselock.session.host.session", "from ...network import runner"),
         ("phaselock.session.host.session", "from phaselock._native import now_ns"),
+        ("phaselock.session.host.session", "from phaselock.session.peer.session import PeerSession"),
+        ("phaselock.session.peer.session", "from ..host import members"),
         ("phaselock.protocol.messages", "import msgpack"),
         ("phaselock.protocol.framing", "from phaselock.session import host"),
         ("phaselock.audio.player", "from phaselock.session.effects import Send"),
@@ -220,6 +217,9 @@ def test_every_import_keeps_the_law() -> None:
         ("phaselock.network.runner", "import phaselock._native"),
         ("phaselock.network.runner", "import numpy as np"),
         ("phaselock.network.runner", "from phaselock import app"),
+        ("phaselock.app.session", "from phaselock.app.headless import run_host"),
+        ("phaselock.app.session", "from phaselock.console.output import Terminal"),
+        ("phaselock.app.session", "from phaselock.ui.backend import Program"),
         ("phaselock.ui.viewmodel", "import tkinter.font"),
         ("phaselock.ui.viewmodel.sync", "import threading"),
         ("phaselock.ui.screens.jam", "from phaselock.session.host.session import HostSession"),
@@ -235,18 +235,19 @@ def test_a_breach_is_found(module: str, source: str) -> None:
     ("module", "source"),
     [
         ("phaselock.session.host.session", "import uuid\nfrom phaselock.protocol import messages\nuuid.UUID(int=1)"),
-        ("phaselock.network.runner", "from phaselock._native import now_ns\nfrom ..audio.interface import Plan"),
-        ("phaselock.network.runner", "import asyncio, socket, threading"),
+        ("phaselock.sync.clock", "from phaselock._native import now_ns\nfrom ..model import types"),
+        ("phaselock.network.runner", "import asyncio, socket, threading\nfrom ..audio.interface import Plan"),
         ("phaselock.cli", "from phaselock import app"),
         ("phaselock.protocol.codec", "import msgpack"),
         ("phaselock.audio.player", "from . import source\nimport threading\nfrom phaselock import _native"),
+        ("phaselock.bench.lab.window_player", "from phaselock.app.window import WindowProgram\nimport numpy"),
     ],
 )
 def test_what_is_allowed_passes(module: str, source: str) -> None:
     assert breaches(module, source) == []
 
 
-def test_no_module_needs_itself_to_be_imported() -> None:
+def test_no_import_cycles() -> None:
     known = modules()
     graph = {}
     for module, path in known.items():
@@ -257,8 +258,24 @@ def test_no_module_needs_itself_to_be_imported() -> None:
     tuple(graphlib.TopologicalSorter(graph).static_order())  # raises CycleError with the cycle
 
 
+def test_the_map_shows_the_law_and_the_imports() -> None:
+    """If it fails: `python -m tests.test_house` writes the table and the picture."""
+    document = README.read_text("utf-8")
+    assert package_map.put_between(document, table()) == document
+    assert package_map.picture(arrows()) == PICTURE.read_text("utf-8")
+
+
+@pytest.mark.parametrize("path", list(package_map.call_paths(README.read_text("utf-8"))), ids=lambda path: path[0])
+def test_the_call_paths_of_the_map_exist(path: tuple[str, int, list[tuple[str, str]]]) -> None:
+    """If it fails: follow the calls from function to function, and write the new path into phaselock/README.md."""
+    _, count, steps = path
+    missing = [(file, name) for file, name in steps if name not in package_map.defined_in(ROOT / file)]
+    assert missing == []
+    assert count == len(steps)
+
+
 def imported_by(code: str, stdin: str = "") -> set[str]:
-    """The modules that a fresh interpreter has loaded when `code` has run to its end."""
+    """The modules that a new interpreter has loaded after it ran `code`."""
     report = "import atexit, sys; atexit.register(lambda: print('\\nLOADED', *sys.modules, file=sys.__stdout__))\n"
     done = subprocess.run(
         [sys.executable, "-c", report + code],
@@ -292,3 +309,8 @@ def test_command_line_loads_no_window_and_no_array_library(arguments: list[str],
     loaded = imported_by(code, stdin)
     assert "phaselock.cli" in loaded
     assert not loaded & {"tkinter", "customtkinter", "zeroconf", "numpy", "miniaudio"}
+
+
+if __name__ == "__main__":
+    README.write_text(package_map.put_between(README.read_text("utf-8"), table()), "utf-8")
+    PICTURE.write_text(package_map.picture(arrows()), "utf-8")

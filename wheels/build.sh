@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Builds the sdist and, from it, the wheel of this machine, on Linux for older ones too, and checks both.
+# Builds the sdist and, from it, the wheel for this machine (on Linux, for older systems too), and checks both.
 #
-# usage: wheels/build.sh [DIRECTORY]      (default: dist/; what is there of PhaseLock is replaced)
-# PYTHON=... builds with that Python (default: python3); PHASELOCK_NO_ZIG=1 with the system's own compiler.
+# usage: wheels/build.sh [DIRECTORY]      (default: dist/; replaces PhaseLock files there)
+# PYTHON=... builds with that Python (default: python3); PHASELOCK_NO_ZIG=1 builds with the system's compiler.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 out=${1:-$root/dist}
@@ -21,11 +21,11 @@ if [ "$(uname -s)" = Linux ]; then
     cc=${CC:-cc}
     if [ -z "${PHASELOCK_NO_ZIG:-}" ] && [ "$(uname -m)" = x86_64 ] &&
         python -m pip install --quiet --only-binary :all: ziglang; then
-        # zig brings the symbols of every C library; 2.17 is that of manylinux2014, and so of nearly every Linux in use.
+        # zig contains the symbols of every glibc version. manylinux2014 means glibc 2.17, which nearly every Linux has.
         cc="$python -m ziglang cc -target x86_64-linux-gnu.2.17"
         platform=manylinux_2_17_x86_64
-        # CFLAGS replaces the flags that Python was built with, the optimisation among them. Debian keeps a part of Python's
-        # headers in a folder of the system's own, where zig does not look; it shall find those and no others of the system.
+        # CFLAGS replaces the flags that Python was built with, including the optimisation. Debian keeps some headers of
+        # Python in a system folder that zig does not search: add this folder, but no other system headers.
         mkdir "$work/include"
         ln -s /usr/include/x86_64-linux-gnu "$work/include"
         export CFLAGS="-O3 -DNDEBUG -fPIC -I$work/include"
@@ -33,11 +33,11 @@ if [ "$(uname -s)" = Linux ]; then
     else
         echo "WITHOUT ZIG: the wheel will need a C library as new as this machine's." >&2
     fi
-    # Else a Python from pyenv or conda leaves the path of its own libraries in the extension, and auditwheel keeps it.
+    # Without LDSHARED, Python from pyenv or conda leaves a path of its libraries in the extension; auditwheel keeps it.
     export CC=$cc LDSHARED="$cc -shared"
 fi
 
-# From a copy: nothing is taken over from a build with other flags, and nothing is left behind.
+# Build in a copy: no files of a build with other flags are reused, and none are left in the source tree.
 mkdir "$work/source" "$work/repaired"
 tar -C "$root" -c --exclude=__pycache__ --exclude='*.so' \
     pyproject.toml setup.py MANIFEST.in README.md LICENSE phaselock ext tests wheels | tar -C "$work/source" -x
@@ -47,7 +47,7 @@ if [ "$(uname -s)" = Linux ]; then
     auditwheel repair --strip ${platform:+--plat "$platform"} --wheel-dir "$work/repaired" "$work"/built/*.whl
     python -m zipfile -e "$work"/repaired/*.whl "$work/open"
     if patchelf --print-rpath "$work"/open/phaselock/_native*.so | grep .; then
-        echo "The extension looks for libraries in a folder of this machine." >&2
+        echo "The extension contains a library path (rpath) of this machine." >&2
         exit 1
     fi
 else

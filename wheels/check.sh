@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Installs the wheel of a directory into a fresh virtual environment of each Python, far from the checkout, and uses it there.
+# Tests the wheel of a directory in a new virtual environment of each Python, outside the source tree.
 #
-# usage: wheels/check.sh DIRECTORY [PYTHON...]      (default: every Python from 3.11 on that is found)
+# usage: wheels/check.sh DIRECTORY [PYTHON...]      (default: every Python from 3.11 on that it finds)
 set -euo pipefail
 tests=$(cd "$(dirname "${BASH_SOURCE[0]}")/../tests/wheel" && pwd)
 dist=$(cd "${1:?usage: wheels/check.sh DIRECTORY [PYTHON...]}" && pwd)
@@ -19,7 +19,7 @@ fi
 pythons=()
 known=" "
 for python in "$@"; do
-    # A free-threaded Python takes no wheel of the stable ABI.
+    # A free-threaded Python cannot use a wheel of the stable ABI.
     place=$("$python" -c 'if 1:
         import ensurepip, os, sys, sysconfig, venv
         if sys.version_info >= (3, 11) and not sysconfig.get_config_var("Py_GIL_DISABLED"):
@@ -29,7 +29,7 @@ for python in "$@"; do
     pythons+=("$python")
 done
 if [ ${#pythons[@]} = 0 ]; then
-    echo "There is no Python to check with: it takes 3.11 or newer, with venv." >&2
+    echo "Found no Python 3.11 or newer with venv." >&2
     exit 1
 fi
 
@@ -41,7 +41,7 @@ if [ -z "${DISPLAY:-}" ] && command -v Xvfb >/dev/null; then
 fi
 
 failed=0
-# Run a step, keep its output in $work/log, and its result in `result`.
+# Run a step. Its output goes to $work/log; `result` is set to ok or FAILED.
 attempt() {
     if (cd "$work" && "$@") >"$work/log" 2>&1; then
         result=ok
@@ -55,7 +55,7 @@ attempt() {
 figure() { grep -o '[0-9.]* MB' "$work/log" || true; }
 installed() { "$bin/python" -m pytest -q -s "$tests/$1" -k "$2"; }
 install() {
-    # Ours from the directory alone, never from an index; then what it depends on.
+    # PhaseLock from the directory only, never from an index; then its dependencies.
     "$bin/python" -m pip install --quiet --no-index --no-deps --only-binary :all: --find-links "$dist" phaselock &&
         "$bin/python" -m pip install --quiet phaselock pytest
 }
@@ -95,5 +95,5 @@ for python in "${pythons[@]}"; do
 done
 
 printf '\n%s\n' "$table"
-[ $failed = 0 ] || { echo "The wheel is not good." >&2; exit 1; }
-echo "The wheel is good; MB are resident memory, waiting: at most 50."
+[ $failed = 0 ] || { echo "The wheel has failed." >&2; exit 1; }
+echo "The wheel has passed. MB: resident memory while idle, at most 50."

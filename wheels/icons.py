@@ -1,4 +1,4 @@
-"""Draw the icon of the program for installers: icon.png, icon.ico (Windows) and icon.icns (macOS). Needs a screen.
+"""Draw the program icon for installers: icon.png, icon.ico (Windows) and icon.icns (macOS). Needs a display.
 
 usage: python wheels/icons.py FOLDER
 """

@@ -1,4 +1,7 @@
-"""The manual page, made from the command line's own help: `python wheels/manual.py > phaselock.1`, for packagers."""
+"""Generate the manual page from the help of the command line, for packagers.
+
+usage: python wheels/manual.py > phaselock.1
+"""
 
 from __future__ import annotations
 
@@ -15,7 +18,7 @@ from phaselock.cli import command_line  # noqa: E402
 
 
 def page(parser: argparse.ArgumentParser) -> str:
-    """The page of a parser and of all that are below it, in the man macros of roff."""
+    """The manual page of a parser and all its subcommands, in the man macros of roff."""
     return "\n".join(
         [
             f'.TH PHASELOCK 1 "" "PhaseLock {__version__}"',
@@ -28,8 +31,8 @@ def page(parser: argparse.ArgumentParser) -> str:
             ".SH COMMANDS",
             *_commands(parser),
             ".SH ENVIRONMENT",
-            ".TP\n.B PHASELOCK_HOME\nKeeps settings, cache and log below this folder.",
-            ".TP\n.B PHASELOCK_LOG\nWhat the log is told: ERROR, WARN, INFO, DEBUG or TRACE.",
+            ".TP\n.B PHASELOCK_HOME\nStores settings, cache and log in this folder.",
+            ".TP\n.B PHASELOCK_LOG\nThe log level: ERROR, WARN, INFO, DEBUG or TRACE.",
             "",
         ]
     )

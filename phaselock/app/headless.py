@@ -127,7 +127,7 @@ def run_log(lines: int, terminal: Terminal) -> int:
 
 def _run(session: Coroutine[Any, Any, Ended], terminal: Terminal) -> int:
     journal = log.start(log_path(), None)
-    if journal.settled(LOG_PATIENCE_S) and journal.problem:
+    if journal.wait_flushed(LOG_PATIENCE_S) and journal.problem:
         terminal.event("warning", None, {"message": journal.problem})
     try:
         ended = asyncio.run(session)

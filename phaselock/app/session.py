@@ -80,6 +80,8 @@ class OpenHostSession:
 
     runner: HostRunner
     player: Player
+    clock_map: _native.ClockMap
+    """From local to session time."""
     intake: Importer
     session_name: str
     host_name: str
@@ -101,6 +103,8 @@ class OpenPeerSession:
 
     runner: PeerRunner
     player: Player
+    clock_map: _native.ClockMap
+    """From local to session time."""
     address: str
     _control: socket.socket
 
@@ -174,7 +178,7 @@ async def open_host_session(
         announcing = asyncio.create_task(announce())
         try:
             yield OpenHostSession(
-                runner, player, intake, session_name, name, port, clock_port, address, addresses, listener
+                runner, player, clock.line, intake, session_name, name, port, clock_port, address, addresses, listener
             )
         finally:
             announcing.cancel()
@@ -208,7 +212,7 @@ async def open_peer_session(
             now_ns=_native.now_ns,
             on_event=tell,
         )
-        yield OpenPeerSession(runner, player, address_text(*control.getpeername()[:2]), control)
+        yield OpenPeerSession(runner, player, clock.line, address_text(*control.getpeername()[:2]), control)
 
 
 def display_name(wish: str | None, store: SettingsStore) -> str:

@@ -1,18 +1,27 @@
-"""The program behind the window, as the GUI thread sees it (ui/port.py).
+"""The window's program: the GUI thread's half of it, and `run_window`.
 
-Nothing here waits, and nothing of the network or the sound is imported before it is needed: the window stands first.
-What is asked goes to the network thread, which starts with the first question; what comes back lies in a mailbox.
+`WindowProgram` implements `ui.backend.Program` on the GUI thread. Its other half, `WindowBackend`, runs on the network
+thread. The network thread starts with the first request, so the window is on the screen before anything of the network
+or the sound is imported. No method waits for what the network thread does, except `close`.
+
+The two halves share three things:
+
+requests   GUI thread -> network thread: a callback on the asyncio loop of the network thread, in the order of the calls
+events     network thread (and its workers) -> GUI thread: a deque, whose `append` and `popleft` are atomic
+the view   network thread -> GUI thread: one attribute that always holds the newest immutable `SessionView`
 """
 
 from __future__ import annotations
 
+import collections
+import contextlib
 import os
 import threading
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVarTuple
 from uuid import UUID
 
-from phaselock.app.event_queue import EventQueue
+from phaselock import _native
 from phaselock.errors import PhaseLockError
 from phaselock.session.commands import HostCommand
 from phaselock.storage.paths import settings_path
@@ -20,150 +29,156 @@ from phaselock.storage.settings import SettingsStore
 from phaselock.ui.backend import BackendEvent, Preferences, SessionEvent, SessionView
 
 if TYPE_CHECKING:
+    import asyncio
+
     from phaselock.app.window_backend import WindowBackend
 
-CLOSE_S = 2.0
+TIMEOUT_CLOSE_S = 2.0
+"""How long `close` waits for the network thread. A hung sound system or disk must not keep the process alive."""
+TIMEOUT_START_S = 5.0
+"""How long the first request waits for the event loop of the network thread, which takes about a millisecond."""
+MAX_UNREAD_EVENTS = 2000
+"""Limit of unread events; the oldest are dropped. The GUI thread reads them 30 times a second."""
 WITHOUT_WINDOW = "Without a window: phaselock host and phaselock join."
+
+Ts = TypeVarTuple("Ts")
 
 
 class WindowProgram:
-    """Implements `Program`; used on the GUI thread alone. `backend` is how to reach the sound card."""
+    """Implements `Program`. `backend` is the sound backend ("auto", "null", ...), `device` the name of the output.
 
-    def __init__(self, backend: str = "auto", device: str | None = None) -> None:
+    All attributes are written on the GUI thread, with two exceptions: the network thread writes `_view`, and threads
+    of both sides append to `_events`.
+    """
+
+    def __init__(
+        self, backend: str = "auto", device: str | None = None, *, now_ns: Callable[[], int] = _native.now_ns
+    ) -> None:
         self._store = SettingsStore(settings_path())
-        self._mailbox = EventQueue()
-        self._backend, self._device = backend, device
-        self.bind = ""
-        """The address to host on; empty: all of them."""
-        self._backstage: WindowBackend | None = None
+        self._sound = backend, device
+        self._now_ns = now_ns
+        self._events: collections.deque[BackendEvent] = collections.deque(maxlen=MAX_UNREAD_EVENTS)
+        self._view: SessionView | None = None
+        self._started: WindowBackend | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
-        self._ready = threading.Event()
+        self.bind = ""
+        """The address to host on; empty: all addresses of this machine."""
         if self._store.warning:
-            self._mailbox.put(SessionEvent("warning", None, {"message": self._store.warning}))
+            self._events.append(SessionEvent("warning", None, {"message": self._store.warning}))
 
-    # -- what is remembered ------------------------------------------------------------------------------------------
+    # -- settings ----------------------------------------------------------------------------------------------------
 
     def preferences(self) -> Preferences:
-        """See Program."""
         s = self._store.settings
         return Preferences(s.display_name, s.session_name, s.port, s.clock_port, s.volume, s.device, s.ui)
 
     def remember(self, **ui: object) -> None:
-        """See Program."""
         self._store.update(ui={**self._store.settings.ui, **ui})
 
-    # -- what there is to see ----------------------------------------------------------------------------------------
+    # -- from the network thread -------------------------------------------------------------------------------------
 
     def state(self) -> SessionView | None:
-        """See Program."""
-        return self._mailbox.state
+        return self._view
 
-    def mail(self, most: int) -> list[BackendEvent]:
-        """See Program."""
-        return self._mailbox.take(most)
+    def events(self, max_count: int) -> list[BackendEvent]:
+        return [self._events.popleft() for _ in range(min(max_count, len(self._events)))]
 
     def session_ns(self) -> int | None:
-        """See Program."""
-        return self._mailbox.session_ns()
+        clock = self._view.clock if self._view is not None else None
+        return clock.session_ns(self._now_ns()) if clock is not None else None
 
-    # -- what people ask for -----------------------------------------------------------------------------------------
+    # -- to the network thread ---------------------------------------------------------------------------------------
 
     def host(self, session_name: str, display_name: str, port: int, clock_port: int) -> None:
-        """See Program."""
-        self._ask("host", session_name, display_name, port, clock_port, self.bind)
+        self._post(self._network.host, session_name, display_name, port, clock_port, self.bind)
 
     def join(self, address: str, display_name: str) -> None:
-        """See Program."""
-        self._ask("join", address, display_name)
+        self._post(self._network.join, address, display_name)
 
     def leave(self) -> None:
-        """See Program."""
-        self._ask("leave")
+        self._post(self._network.leave)
 
     def browse(self, on: bool) -> None:
-        """See Program."""
-        self._ask("browse", on)
+        self._post(self._network.browse, on)
 
     def command(self, command: HostCommand) -> None:
-        """See Program."""
-        self._ask("command", command)
+        self._post(self._network.command, command)
 
     def add(self, paths: Sequence[str]) -> None:
-        """See Program."""
-        self._ask("add", tuple(paths))
+        self._post(self._network.add, tuple(paths))
 
     def request(self, path: str) -> None:
-        """See Program."""
-        self._ask("request", path)
+        self._post(self._network.request, path)
 
     def set_volume(self, volume: float) -> None:
-        """See Program."""
         self._store.update(volume=volume)
-        self._ask("set_volume", volume)
+        self._post(self._network.set_volume, volume)
 
     def set_correction_ms(self, correction_ms: float) -> None:
-        """See Program."""
-        self._ask("set_correction_ms", correction_ms)
+        self._post(self._network.set_correction_ms, correction_ms)
 
     def choose_output(self, name: str | None) -> None:
-        """See Program."""
         self._store.update(device=name)
-        self._ask("reopen")
+        self._post(self._network.reopen_output)
 
     def list_outputs(self) -> None:
-        """See Program."""
-        self._ask("list_outputs")
+        self._post(self._network.list_outputs)
 
-    def picture(self, file_id: UUID) -> None:
-        """See Program."""
-        self._ask("picture", file_id)
+    def read_artwork(self, file_id: UUID) -> None:
+        self._post(self._network.read_artwork, file_id)
 
-    def shape(self, file_id: UUID) -> None:
-        """See Program."""
-        self._ask("shape", file_id)
+    def read_waveform(self, file_id: UUID) -> None:
+        self._post(self._network.read_waveform, file_id)
 
     def close(self) -> None:
-        """See Program."""
         if self._thread is not None:
-            self._ask("close")
-            self._thread.join(CLOSE_S)
+            self._post(self._network.close)
+            self._thread.join(TIMEOUT_CLOSE_S)
         self._store.close()
         if self._thread is not None and self._thread.is_alive():
-            os._exit(1)  # a hung sound system or disk shall not keep a closed window's process alive
+            os._exit(1)
 
-    # -- inside ------------------------------------------------------------------------------------------------------
-
-    def _ask(self, what: str, *arguments: Any) -> None:
-        """Have the network thread do something, in the order in which it was asked."""
-        if self._thread is None:
+    @property
+    def _network(self) -> WindowBackend:
+        """The half on the network thread; its methods are called with `_post` only. Starts the thread if needed."""
+        if self._started is None:
             from phaselock.app.window_backend import WindowBackend
 
-            self._backstage = WindowBackend(self._store, self._mailbox, self._backend, self._device)
-            self._thread = threading.Thread(target=self._backstage.run, name="network", daemon=True)
+            self._started = WindowBackend(self._store, *self._sound, emit=self._events.append, show=self._show)
+            self._thread = threading.Thread(target=self._started.run, name="network", daemon=True)
             self._thread.start()
-        assert self._backstage is not None
-        self._backstage.ask(what, *arguments)
+            self._loop = self._started.loop.result(TIMEOUT_START_S)
+        return self._started
+
+    def _post(self, method: Callable[[*Ts], None], *arguments: *Ts) -> None:
+        """Call `method` on the network thread, after all that was posted before."""
+        assert self._loop is not None
+        with contextlib.suppress(RuntimeError):  # the loop is closed: the thread has ended
+            self._loop.call_soon_threadsafe(method, *arguments)
+
+    def _show(self, view: SessionView | None) -> None:
+        """On the network thread: publish the newest view."""
+        self._view = view
 
 
 def run_window(backend: str = "auto", device: str | None = None) -> int:
-    """Show the window until it is closed; the exit status. PhaseLockError where there can be no window."""
-    from phaselock import _native  # noqa: F401  (a window would stand without it, but could do nothing)
-
+    """Show the window until it is closed; the exit status. PhaseLockError if Tk, a module or a display is missing."""
     try:
         import tkinter
 
-        import customtkinter  # noqa: F401  (to be told apart from a missing module of our own)
+        import customtkinter  # noqa: F401  (to tell it from a missing module of PhaseLock)
     except ImportError as error:
         tk = str(error.name).partition(".")[0] in ("tkinter", "_tkinter")
         what = "Tk (on Debian: apt-get install python3-tk)" if tk else str(error.name)
         raise PhaseLockError(f"The window needs {what}. {WITHOUT_WINDOW}") from None
     from phaselock.ui.window import Window
 
-    desktop = WindowProgram(backend, device)
+    program = WindowProgram(backend, device)
     try:
-        window = Window(desktop)
+        window = Window(program)
     except tkinter.TclError as error:
-        desktop.close()
+        program.close()
         raise PhaseLockError(f"There is no screen for the window ({error}). {WITHOUT_WINDOW}") from None
     window.run()
     return 0

@@ -1,23 +1,21 @@
-"""The network thread behind the window: at most one session at a time, and what the window asks of it.
+"""The network thread's half of the window's program: at most one session at a time, and the window's requests.
 
-network   asyncio: everything in this file but `ask`
-look      reads artwork, and decodes whole tracks for their waveform, one after the other
+network   runs the asyncio loop and every method here, except `run` before the loop and `_analyse`
+look      one worker; decodes whole tracks for their waveforms, one after the other (`_analyse`)
+default   the loop's workers; read artwork and list the sound outputs
 """
 
 from __future__ import annotations
 
 import asyncio
-import collections
 import concurrent.futures
 import contextlib
 import logging
 import pathlib
-import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 from uuid import UUID
 
-from phaselock.app.event_queue import EventQueue
 from phaselock.app.session import (
     HostOptions,
     JoinOptions,
@@ -27,7 +25,7 @@ from phaselock.app.session import (
     open_host_session,
     open_peer_session,
 )
-from phaselock.audio.device import list_outputs
+from phaselock.audio import device
 from phaselock.audio.mp3_file import inspect
 from phaselock.audio.waveform import analyse
 from phaselock.errors import PhaseLockError
@@ -37,117 +35,190 @@ from phaselock.network.runner import UNKNOWN_NS
 from phaselock.network.service_record import FoundSession
 from phaselock.session import commands as c
 from phaselock.session.effects import Ended, Event
-from phaselock.storage import log as journal
+from phaselock.storage import log as log_storage
 from phaselock.storage.paths import log_path
 from phaselock.storage.settings import SettingsStore
 from phaselock.storage.tags import read_artwork
 from phaselock.ui.backend import (
     ArtworkRead,
+    BackendEvent,
     Closed,
     Found,
     FoundSessions,
     LocalStatus,
     Opened,
     Outputs,
+    SessionClock,
     SessionEvent,
     SessionView,
     WaveformRead,
 )
 
-STATE_EVERY_S = 0.2
-AT_ONCE_S = 0.02
-"""After something happened; several things at once make one state."""
-OWN_EVERY_S = 1.0
-"""So often this machine's own figures are told: faster they could not be read."""
-LOG_PATIENCE_S = 0.5
+VIEW_INTERVAL_S = 0.18
+"""Time between two views; below 0.2 s, because the window must get its clock map at least five times a second."""
+VIEW_AFTER_EVENT_S = 0.02
+"""Time from an event to the next view; events that follow each other quickly share one view."""
+LOCAL_STATUS_INTERVAL_S = 1.0
+"""Time between two readings of `LocalStatus`: its numbers must stay long enough to be read."""
+TIMEOUT_LOG_S = 0.5
+"""How long the start waits for the log file, to report that it cannot be written."""
 
 log = logging.getLogger("phaselock.app.window_backend")
 
 
 class WindowBackend:
-    """`run` is the network thread; `ask` may be called from any."""
+    """`run` is the network thread; all other public methods are called on its loop.
 
-    def __init__(self, store: SettingsStore, mailbox: EventQueue, backend: str, device: str | None) -> None:
+    The constructor runs on the GUI thread. After it only the network thread reads and writes the attributes, with two
+    exceptions: the GUI thread waits for `loop`, and a worker reads `_over` (`Event.is_set`). `emit` and `show` deliver
+    to the GUI thread and may be called on any thread.
+    """
+
+    def __init__(
+        self,
+        store: SettingsStore,
+        backend: str,
+        device_name: str | None,
+        *,
+        emit: Callable[[BackendEvent], None],
+        show: Callable[[SessionView | None], None],
+    ) -> None:
         self._store = store
-        self._mailbox = mailbox
-        self._backend, self._device = backend, device
-        self._lock = threading.Lock()
-        self._asked: collections.deque[tuple[str, tuple[Any, ...]]] = collections.deque()
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._stage: OpenHostSession | OpenPeerSession | None = None
+        self._backend, self._device_name = backend, device_name
+        self._emit, self._show = emit, show
+        self.loop: concurrent.futures.Future[asyncio.AbstractEventLoop] = concurrent.futures.Future()
+        self._open: OpenHostSession | OpenPeerSession | None = None
         self._session: asyncio.Task[None] | None = None
         self._browsing: asyncio.Task[None] | None = None
-        self._state_due: asyncio.TimerHandle | None = None
-        self._own_state: LocalStatus | None = None
-        self._own_at_s = 0.0
+        self._view_due: asyncio.TimerHandle | None = None
+        self._local_status: LocalStatus | None = None
+        self._local_status_due_s = 0.0
         self._over = asyncio.Event()
-        self._looking = concurrent.futures.ThreadPoolExecutor(1, "look")
+        self._analyser = concurrent.futures.ThreadPoolExecutor(1, "look")
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def ask(self, what: str, *arguments: Any) -> None:
-        """Have the method `_what` called on the network thread, in the order of asking."""
-        with self._lock:
-            self._asked.append((what, arguments))
-            if self._loop is not None:
-                with contextlib.suppress(RuntimeError):  # the loop is closed: too late
-                    self._loop.call_soon_threadsafe(self._answer)
-
     def run(self) -> None:
-        """The network thread, to the end."""
-        log_file = journal.start(log_path(), None)
-        if log_file.settled(LOG_PATIENCE_S) and log_file.problem:
-            self._mailbox.put(SessionEvent("warning", None, {"message": log_file.problem}))
+        """Run the network thread until `close` is called."""
+        log_file = log_storage.start(log_path(), None)
         try:
-            asyncio.run(self._run())
+            with asyncio.Runner() as runner:
+                self.loop.set_result(runner.get_loop())
+                if log_file.wait_flushed(TIMEOUT_LOG_S) and log_file.problem:
+                    self._emit(SessionEvent("warning", None, {"message": log_file.problem}))
+                runner.run(self._run())
         finally:
             log_file.close()
 
     async def _run(self) -> None:
-        with self._lock:
-            self._loop = asyncio.get_running_loop()
-        self._answer()
         try:
             await self._over.wait()
         finally:
-            self._leave()
-            self._browse(False)
+            self.leave()
+            self.browse(False)
             waiting = [task for task in (self._session, *self._tasks) if task is not None]
             if waiting:
                 await asyncio.wait(waiting)
-            self._looking.shutdown(cancel_futures=True)
+            self._analyser.shutdown(cancel_futures=True)
 
-    def _answer(self) -> None:
-        while self._asked:
-            what, arguments = self._asked.popleft()
-            getattr(self, f"_{what}")(*arguments)
+    # -- requests of the window: see `ui.backend.Program` ------------------------------------------------------------
 
-    # -- sessions ----------------------------------------------------------------------------------------------------
+    def host(self, session_name: str, display_name: str, port: int, clock_port: int, bind: str) -> None:
+        options = HostOptions(
+            session_name, display_name, bind, port, clock_port, backend=self._backend, device=self._device_name
+        )
+        self._start_session(open_host_session(options, self._store, self._on_event))
 
-    def _host(self, session_name: str, display_name: str, port: int, clock_port: int, bind: str) -> None:
-        where = bind, port, clock_port
-        wish = HostOptions(session_name, display_name, *where, backend=self._backend, device=self._device)
-        self._open(self._play_host(wish))
-
-    def _join(self, address: str, display_name: str) -> None:
+    def join(self, address: str, display_name: str) -> None:
         try:
             where = parse_address(address)
         except ValueError as error:
-            self._mailbox.put(Closed(str(error), failed=True))
+            self._emit(Closed(str(error), failed=True))
             return
-        wish = JoinOptions(where, display_name=display_name, backend=self._backend, device=self._device)
-        self._open(self._play_peer(wish))
+        options = JoinOptions(where, display_name=display_name, backend=self._backend, device=self._device_name)
+        self._start_session(open_peer_session(options, self._store, self._on_event))
 
-    def _open(self, session: Any) -> None:
+    def leave(self) -> None:
+        if isinstance(self._open, OpenHostSession):
+            self._open.runner.command(c.Quit())
+        elif self._open is not None:
+            self._open.runner.command(c.Leave())
+        elif self._session is not None:
+            self._session.cancel()
+
+    def browse(self, on: bool) -> None:
+        if self._browsing is not None:
+            self._browsing.cancel()
+            self._browsing = None
+        if on:
+            self._browsing = self._spawn(self._browse())
+
+    def command(self, command: c.HostCommand) -> None:
+        if isinstance(self._open, OpenHostSession):
+            self._open.runner.command(command)
+
+    def add(self, paths: Sequence[str]) -> None:
+        if isinstance(self._open, OpenHostSession):
+            self._open.intake.take(paths)
+
+    def request(self, path: str) -> None:
+        if isinstance(self._open, OpenPeerSession):
+            self._open.runner.request(pathlib.Path(path))
+
+    def set_volume(self, volume: float) -> None:
+        if self._open is not None:
+            self._open.player.set_volume(volume)
+
+    def set_correction_ms(self, correction_ms: float) -> None:
+        if self._open is not None:
+            self._open.player.set_correction_ms(correction_ms)
+            device_name = self._open.player.status().device_name
+            if device_name:
+                self._store.update(corrections_ms={device_name: correction_ms})
+            self._local_status = None
+            self._show_soon()
+
+    def reopen_output(self) -> None:
+        """Play on the output of the settings, which have changed."""
+        if self._open is not None:
+            self._open.player.reopen()
+
+    def list_outputs(self) -> None:
+        self._spawn(self._list_outputs())
+
+    def read_artwork(self, file_id: UUID) -> None:
+        path = self._open.runner.path(file_id) if self._open else None
+        if path is not None:
+            self._spawn(self._read_artwork(file_id, path))
+
+    def read_waveform(self, file_id: UUID) -> None:
+        path = self._open.runner.path(file_id) if self._open else None
+        if path is not None:
+            self._spawn(self._read_waveform(file_id, path))
+
+    def close(self) -> None:
+        self._over.set()
+
+    # -- the session -------------------------------------------------------------------------------------------------
+
+    def _start_session(
+        self, opening: contextlib.AbstractAsyncContextManager[OpenHostSession | OpenPeerSession]
+    ) -> None:
         if self._session is not None and not self._session.done():
-            session.close()
-            self._mailbox.put(Closed("There is a session already.", failed=True))
-            return
-        self._session = asyncio.create_task(self._play(session))
+            self._emit(Closed("There is a session already.", failed=True))
+        else:
+            self._session = asyncio.create_task(self._run_session(opening))
 
-    async def _play(self, session: Any) -> None:
+    async def _run_session(
+        self, opening: contextlib.AbstractAsyncContextManager[OpenHostSession | OpenPeerSession]
+    ) -> None:
         closed = Closed("", failed=False)
         try:
-            ended: Ended = await session
+            async with opening as session:
+                self._open = session
+                if isinstance(session, OpenHostSession):
+                    self._show_view()
+                    self._emit(Opened())
+                ended: Ended = await session.run()
             closed = Closed(ended.reason, ended.failed)
         except PhaseLockError as error:
             log.error("%s", error)
@@ -158,83 +229,58 @@ class WindowBackend:
             log.exception("the session failed")
             closed = Closed("Something went wrong inside PhaseLock. The log tells more: phaselock log", failed=True)
         finally:
-            self._stage = self._own_state = None
-            if self._state_due:
-                self._state_due.cancel()
-                self._state_due = None
-            self._mailbox.state = None
-            self._mailbox.session_ns = lambda: None
-            self._mailbox.put(closed)
+            self._open = self._local_status = None
+            if self._view_due:
+                self._view_due.cancel()
+                self._view_due = None
+            self._show(None)
+            self._emit(closed)
 
-    async def _play_host(self, wish: HostOptions) -> Ended:
-        async with open_host_session(wish, self._store, self._heard) as stage:
-            return await self._run_stage(stage)
-
-    async def _play_peer(self, wish: JoinOptions) -> Ended:
-        async with open_peer_session(wish, self._store, self._heard) as stage:
-            return await self._run_stage(stage)
-
-    async def _run_stage(self, stage: OpenHostSession | OpenPeerSession) -> Ended:
-        self._stage = stage
-        stage.runner.on_change = self._changed
-        self._mailbox.session_ns = stage.runner.session_ns
-        if isinstance(stage, OpenHostSession):
-            self._tell_state()
-            self._mailbox.put(Opened())
-        return await stage.run()
-
-    def _heard(self, event: Event) -> None:
+    def _on_event(self, event: Event) -> None:
         if event.name == "joined" and not event.fields.get("again"):
-            self._tell_state()
-            self._mailbox.put(Opened())
-        if event.name not in ("sync", "queue"):  # those are seen in the state
-            self._mailbox.put(SessionEvent(event.name, event.session_ns, event.fields))
-        self._changed(at_once=True)
+            self._show_view()
+            self._emit(Opened())
+        if event.name not in ("sync", "queue"):  # the view has what they say
+            self._emit(SessionEvent(event.name, event.session_ns, event.fields))
+        self._show_soon()
 
-    def _leave(self) -> None:
-        stage = self._stage
-        if isinstance(stage, OpenHostSession):
-            stage.runner.command(c.Quit())
-        elif stage is not None:
-            stage.runner.command(c.Leave())
-        elif self._session is not None:
-            self._session.cancel()
+    # -- the view ----------------------------------------------------------------------------------------------------
 
-    def _close(self) -> None:
-        self._over.set()
+    def _show_soon(self) -> None:
+        if self._open is not None:
+            self._show_in(VIEW_AFTER_EVENT_S)
 
-    # -- the state ---------------------------------------------------------------------------------------------------
-
-    def _changed(self, *, at_once: bool = False) -> None:
-        if self._stage is None or (self._state_due is not None and not at_once):
-            return
+    def _show_in(self, delay_s: float) -> None:
+        """Show a view after `delay_s`, or at the time that is set already if that is earlier."""
         loop = asyncio.get_running_loop()
-        if self._state_due is not None:
-            self._state_due.cancel()
-        self._state_due = loop.call_later(AT_ONCE_S if at_once else STATE_EVERY_S, self._tell_state)
+        if self._view_due is not None:
+            if self._view_due.when() <= loop.time() + delay_s:
+                return
+            self._view_due.cancel()
+        self._view_due = loop.call_later(delay_s, self._show_view)
 
-    def _tell_state(self) -> None:
-        self._state_due = None
-        if self._stage is not None:
-            stage = self._stage
-            hosting = isinstance(stage, OpenHostSession)
-            now_s = asyncio.get_running_loop().time()
-            status = stage.player.status()
-            before = self._own_state
-            if before is None or (before.playing, before.device_name, before.timing) != (
-                status.playing,
-                status.device_name,
-                status.timing,
-            ):
-                self._own_at_s = 0.0
-            if now_s >= self._own_at_s:
-                self._own_at_s = now_s + OWN_EVERY_S
-                self._own_state = self._own(stage)
-            self._mailbox.state = SessionView(hosting, stage.address, stage.runner.snapshot(), self._own_state)
+    def _show_view(self) -> None:
+        if self._view_due is not None:
+            self._view_due.cancel()
+            self._view_due = None
+        if self._open is not None:
+            self._show_in(VIEW_INTERVAL_S)
+            hosting = isinstance(self._open, OpenHostSession)
+            status = self._read_local_status(self._open)
+            snapshot, clock = self._open.runner.snapshot(), _session_clock(self._open)
+            self._show(SessionView(hosting, self._open.address, snapshot, status, clock))
 
-    def _own(self, stage: OpenHostSession | OpenPeerSession) -> LocalStatus:
-        status, clock = stage.player.status(), stage.runner.clock_status()
-        return LocalStatus(
+    def _read_local_status(self, session: OpenHostSession | OpenPeerSession) -> LocalStatus:
+        """A new one every LOCAL_STATUS_INTERVAL_S, and when the output or `playing` has changed."""
+        now_s, before = asyncio.get_running_loop().time(), self._local_status
+        status = session.player.status()
+        if before is not None and now_s < self._local_status_due_s:
+            shown = before.playing, before.device_name, before.timing
+            if shown == (status.playing, status.device_name, status.timing):
+                return before
+        clock = session.runner.clock_status()
+        self._local_status_due_s = now_s + LOCAL_STATUS_INTERVAL_S
+        self._local_status = LocalStatus(
             playing=status.playing,
             phase_error_ns=status.phase_error_ns,
             clock_uncertainty_ns=clock.uncertainty_ns if clock.uncertainty_ns < UNKNOWN_NS else None,
@@ -248,68 +294,26 @@ class WindowBackend:
             output_latency_ns=status.output_latency_ns,
             correction_ms=self._store.settings.corrections_ms.get(status.device_name or "", 0.0),
         )
+        return self._local_status
 
-    # -- in a session ------------------------------------------------------------------------------------------------
+    # -- slow work ---------------------------------------------------------------------------------------------------
 
-    def _command(self, command: c.HostCommand) -> None:
-        if isinstance(self._stage, OpenHostSession):
-            self._stage.runner.command(command)
+    async def _list_outputs(self) -> None:
+        outputs = await asyncio.to_thread(device.list_outputs)
+        self._emit(Outputs(tuple(dict.fromkeys(one.name for one in outputs))))
 
-    def _add(self, paths: Sequence[str]) -> None:
-        if isinstance(self._stage, OpenHostSession):
-            self._stage.intake.take(paths)
+    async def _read_artwork(self, file_id: UUID, path: pathlib.Path) -> None:
+        artwork = await asyncio.to_thread(read_artwork, path)
+        self._emit(ArtworkRead(file_id, artwork.data if artwork else None))
 
-    def _request(self, path: str) -> None:
-        if isinstance(self._stage, OpenPeerSession):
-            self._stage.runner.request(pathlib.Path(path))
+    async def _read_waveform(self, file_id: UUID, path: pathlib.Path) -> None:
+        loop = asyncio.get_running_loop()
+        waveform = await loop.run_in_executor(self._analyser, self._analyse, file_id, path)
+        if waveform is not None:
+            self._emit(waveform)
 
-    def _set_volume(self, volume: float) -> None:
-        if self._stage is not None:
-            self._stage.player.set_volume(volume)
-
-    def _set_correction_ms(self, correction_ms: float) -> None:
-        if self._stage is not None:
-            self._stage.player.set_correction_ms(correction_ms)
-            device = self._stage.player.status().device_name
-            if device:
-                self._store.update(corrections_ms={device: correction_ms})
-            self._own_state = None
-            self._changed(at_once=True)
-
-    def _reopen(self) -> None:
-        if self._stage is not None:
-            self._stage.player.reopen()
-
-    # -- what takes a moment -----------------------------------------------------------------------------------------
-
-    def _list_outputs(self) -> None:
-        self._spawn(self._tell_outputs())
-
-    async def _tell_outputs(self) -> None:
-        outputs = await asyncio.to_thread(list_outputs)
-        self._mailbox.put(Outputs(tuple(dict.fromkeys(one.name for one in outputs))))
-
-    def _picture(self, file_id: UUID) -> None:
-        path = self._stage.runner.path(file_id) if self._stage else None
-        if path is not None:
-            self._spawn(self._tell_picture(file_id, path))
-
-    async def _tell_picture(self, file_id: UUID, path: pathlib.Path) -> None:
-        artwork = await asyncio.get_running_loop().run_in_executor(None, read_artwork, path)
-        self._mailbox.put(ArtworkRead(file_id, artwork.data if artwork else None))
-
-    def _shape(self, file_id: UUID) -> None:
-        path = self._stage.runner.path(file_id) if self._stage else None
-        if path is not None:
-            self._spawn(self._tell_shape(file_id, path))
-
-    async def _tell_shape(self, file_id: UUID, path: pathlib.Path) -> None:
-        shape = await asyncio.get_running_loop().run_in_executor(self._looking, self._look, file_id, path)
-        if shape is not None:
-            self._mailbox.put(shape)
-
-    def _look(self, file_id: UUID, path: pathlib.Path) -> WaveformRead | None:
-        """In a thread of its own."""
+    def _analyse(self, file_id: UUID, path: pathlib.Path) -> WaveformRead | None:
+        """On the thread "look". None: cancelled by `close`."""
         try:
             found = analyse(path, inspect(path), cancelled=self._over.is_set)
         except PhaseLockError:
@@ -318,33 +322,33 @@ class WindowBackend:
             None if found is None else WaveformRead(file_id, found.peaks, found.bands, found.hop_frames, found.rate_hz)
         )
 
-    def _browse(self, on: bool) -> None:
-        if self._browsing is not None:
-            self._browsing.cancel()
-            self._browsing = None
-        if on:
-            self._browsing = self._spawn(self._tell_sessions())
-
-    async def _tell_sessions(self) -> None:
-        def tell(sessions: tuple[FoundSession, ...]) -> None:
+    async def _browse(self) -> None:
+        def on_change(sessions: tuple[FoundSession, ...]) -> None:
             found = [
                 Found(one.session_name, one.host_name, one.peers, one.max_peers, address_of(one), one.session_id)
                 for one in sessions
                 if one.addresses
             ]
-            self._mailbox.put(FoundSessions(tuple(found)))
+            self._emit(FoundSessions(tuple(found)))
 
         browser = discovery.Browser()
         try:
-            await browser.start(tell)
+            await browser.start(on_change)
             await asyncio.Event().wait()
         except PhaseLockError as error:
-            self._mailbox.put(FoundSessions((), str(error)))
+            self._emit(FoundSessions((), str(error)))
         finally:
             await browser.close()
 
-    def _spawn(self, work: Any) -> asyncio.Task[None]:
-        task: asyncio.Task[None] = asyncio.create_task(work)
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
+
+
+def _session_clock(session: OpenHostSession | OpenPeerSession) -> SessionClock | None:
+    if session.runner.session_ns() is None:
+        return None
+    clock_map = session.clock_map.value()
+    return SessionClock(clock_map.local_ns, clock_map.offset_ns, clock_map.drift)

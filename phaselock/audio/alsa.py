@@ -1,4 +1,4 @@
-"""What is asked of ALSA's library beside miniaudio: what is behind a PCM."""
+"""Calls to libasound that miniaudio does not make: find out what is behind a PCM."""
 
 from __future__ import annotations
 
@@ -11,13 +11,15 @@ from phaselock.audio.link import Link
 
 _SERVERS = ("pipewire", "pulse", "jack")
 _MAX_SLAVES = 8
+"""How many definitions `is_default_a_server` follows; a configuration may be circular."""
 
 
 def link_behind(pcm: int) -> Link:
-    """What an open snd_pcm_t ends in. Not while it runs.
+    """What is behind an open snd_pcm_t, given by its address. The PCM must not be running.
 
-    The type of a PCM does not tell a sound server's plugin from a card's. The plugin is known by what it calls itself
-    in the dump: "ALSA <-> PipeWire PCM I/O Plugin", "ALSA <-> PulseAudio PCM I/O Plugin", "BlueALSA"."""
+    The type of a PCM does not distinguish the plugin of a sound server from the plugin of a card. The name of the
+    plugin in the dump does: "ALSA <-> PipeWire PCM I/O Plugin", "ALSA <-> PulseAudio PCM I/O Plugin", "BlueALSA".
+    """
     library = _library()
     output, text = c_void_p(), c_char_p()
     if library is None or library.snd_output_buffer_open(byref(output)) < 0:
@@ -34,7 +36,7 @@ def link_behind(pcm: int) -> Link:
 
 
 def is_default_a_server() -> bool:
-    """Whether ALSA's configuration sends its "default" to a sound server, as far as that can be read."""
+    """True if ALSA's configuration sends its "default" to a sound server; False if not, or if it cannot be read."""
     library = _library()
     if library is None or library.snd_config_update() < 0:
         return False

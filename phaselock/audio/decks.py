@@ -1,7 +1,7 @@
-"""From plans to decks: which track is decoded into which ring, and what the callback is told to follow.
+"""Plans to decks: which track is decoded into which ring of the engine, and which commands the callback gets.
 
-The controller of the native engine, one thread at a time: the player's in the program, the test's in the simulated
-world.
+`Decks` is the controller of the native engine (ext/pl_engine.h). One thread uses it at a time: the player thread in the
+program, the test's thread in the simulation.
 """
 
 from __future__ import annotations
@@ -9,32 +9,41 @@ from __future__ import annotations
 import collections
 import dataclasses
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from phaselock import _native
 from phaselock.audio.interface import AudioEvent, DecodeFailed, Plan
 from phaselock.errors import InvalidMp3Error, PhaseLockError
-from phaselock.model.timeline import Timeline
 
 _FILL_FRAMES = 8192
+"""Most frames that are decoded into one deck per `pump`."""
 _FIRST_FILL_FRAMES = 24576
+"""Most frames that are decoded before a deck is armed."""
 _PREPARE_NS = 60_000_000
-"""How far ahead of the loudspeaker a line that already runs is met: opening, seeking and decoding take some of it."""
-_FAR_BEHIND_S = 2.0
-_FAR_BACK_S = 0.3
+"""A timeline that runs already is entered this far ahead of the loudspeaker: time to open, seek and decode."""
+_MAX_PENDING = 256
+"""Plans waiting for the next `pump`; the oldest are dropped."""
+_MAX_BEHIND_S = 2.0
+"""If the timeline is further ahead of the decoded frames than this, seek instead of decoding up to it."""
+_MAX_BACK_S = 0.3
+"""If the timeline is further behind the oldest frame in the ring than this, seek back."""
+
+_Plans: TypeAlias = tuple["Plan | None", "Plan | None"]
+"""The plan to follow and the next plan."""
 
 
 class Source(Protocol):
-    """A track being decoded, frame by frame of its own rate, as interleaved stereo float32."""
+    """A track being decoded to interleaved stereo float32 (shape (frames, 2)) at its own rate. Its methods may raise
+    PhaseLockError."""
 
     def seek(self, frame: int) -> None:
         """The next frame read is `frame`."""
 
     def read_into(self, address: int, frames: int) -> int:
-        """Write up to `frames` frames to the address; how many were written, 0 at the end."""
+        """Write at most `frames` frames to the address; return how many were written, 0 at the end of the track."""
 
     def close(self) -> None:
-        """Let the file go."""
+        """Close the file."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -44,30 +53,31 @@ class _Deck:
     generation: int
     source: Source
     capacity: int
-    """Frames that its ring holds."""
-    full: bool = False
+    """Frames that its ring can hold."""
+    decoded: bool = False
+    """The rest of the track is in the ring."""
 
 
 class Decks:
-    """Keeps the engine on the plan it was last given. `pump` does the work."""
+    """Makes the engine follow the newest plans. `pump` does the work."""
 
     def __init__(self, engine: _native.Engine, open_source: Callable[[Plan], Source]) -> None:
         self._engine = engine
         self._open_source = open_source
-        self._pending_plans: collections.deque[tuple[Plan | None, Plan | None]] = collections.deque(maxlen=256)
-        self._wanted: tuple[Plan | None, Plan | None] = (None, None)
-        self._applied: tuple[Plan | None, Plan | None] = (None, None)
+        self._pending: collections.deque[_Plans] = collections.deque(maxlen=_MAX_PENDING)
+        self._wanted: _Plans = (None, None)
+        self._applied: _Plans = (None, None)
         self._current: _Deck | None = None
         self._next: _Deck | None = None
         self._fading: list[_Deck] = []
         self._refused: set[Plan] = set()
 
-    def follow(self, plan: Plan | None, then: Plan | None) -> None:
-        """What is wanted from now on; taken up by the next `pump`. Callable from any thread."""
-        self._pending_plans.append((plan, then))
+    def follow(self, plan: Plan | None, next_plan: Plan | None) -> None:
+        """Follow these plans from the next `pump` on; see AudioOutput.follow. Any thread may call this."""
+        self._pending.append((plan, next_plan))
 
     def restart(self) -> None:
-        """The engine's stream began anew: all decks are free, what is wanted is wanted again."""
+        """The engine started a new stream, so all its decks are free: the next `pump` arms them again."""
         for deck in (self._current, self._next, *self._fading):
             if deck is not None:
                 deck.source.close()
@@ -76,89 +86,130 @@ class Decks:
         self._applied = (None, None)
 
     def use(self, engine: _native.Engine) -> None:
-        """Go on with another engine."""
+        """Continue with another engine."""
         self.restart()
         self._engine = engine
 
     def pump(self, now_ns: int, *, output_latency_ns: int, running: bool = True) -> tuple[bool, list[AudioEvent]]:
-        """Apply what is wanted and decode ahead. Returns whether to come again at once, and events."""
+        """Apply the pending plans and decode ahead.
+
+        `now_ns` is local time; `output_latency_ns` is the time from a callback to the loudspeaker; `running` says
+        whether a stream is open. Returns True if there is more to decode at once, and the events.
+        """
         events: list[AudioEvent] = []
-        able = running and self._engine.line.value().valid
-        # Each wish in its turn: a pause that a resume overtook still ends the old line.
-        for _ in range(max(1, len(self._pending_plans))):
-            if self._pending_plans:
-                self._wanted = self._pending_plans.popleft()
-            if able and self._wanted != self._applied:
+        ready = running and self._engine.line.value().valid
+        # Apply every pending plan in order; do not skip to the last: pause and resume in one pump must still end the
+        # old timeline.
+        for _ in range(max(1, len(self._pending))):
+            if self._pending:
+                self._wanted = self._pending.popleft()
+            if ready and self._wanted != self._applied:
                 self._apply(self._wanted, now_ns + output_latency_ns, events)
-        if able and self._current is not None and self._lost_the_line(self._current):
-            self._forget(self._current)
+        if ready and self._current is not None and self._must_seek(self._current):
+            self._cancel(self._current)
             self._current = None
             self._applied = (None, None)
         busy = False
         for deck in (self._current, self._next, *self._fading):
             if deck is not None:
                 busy |= self._fill(deck, _FILL_FRAMES, events)
-        self._notice_ends()
+        self._remove_ended()
         return busy, events
 
-    def _apply(self, wanted: tuple[Plan | None, Plan | None], dac_ns: int, events: list[AudioEvent]) -> None:
-        plan, then = wanted
-        if plan is None:
-            for deck in (self._next, self._current):
-                if deck is not None:
-                    self._forget(deck)
-            self._current = self._next = None
-        elif self._current is not None and _same_line(plan.timeline, self._current.plan.timeline):
-            if not self._stop_as(plan, self._current):
-                return
-        elif self._next is not None and _same_line(plan.timeline, self._next.plan.timeline):
-            if self._current is not None:
-                self._fading.append(self._current)
-            self._current, self._next = self._next, None
-            if not self._stop_as(plan, self._current):
-                return
-        else:
-            if self._next is not None:
-                self._forget(self._next)
-                self._next = None
-            if self._current is not None:
-                self._retire(self._current)
-                self._current = None
-            if not self._arm_current(plan, dac_ns, events):
-                return
-        if self._next is not None and (then is None or not _same_line(then.timeline, self._next.plan.timeline)):
-            self._forget(self._next)
-            self._next = None
-        if then is not None and self._next is None and self._current is not None:
-            self._next = self._arm(then, dac_ns, events, seamless=True)
-            if self._next is None and then not in self._refused:
-                return
-        self._applied = wanted
+    def _apply(self, wanted: _Plans, dac_ns: int, events: list[AudioEvent]) -> None:
+        """Make the decks follow the wanted plans. If the engine cannot take a command now, the next `pump` tries again.
 
-    def _arm_current(self, plan: Plan | None, dac_ns: int, events: list[AudioEvent]) -> bool:
-        """False when there is no free deck just now."""
+        The first row that fits decides what happens for the wanted plan:
+
+        wanted plan                         current deck                            next deck
+        ----------------------------------  --------------------------------------  --------------------
+        none                                fades out                               fades out
+        has the timeline of the current     is kept, its stop time is updated       is kept
+        has the timeline of the next        plays on until the next one sounds      becomes the current
+        any other timeline                  plays on until the new one sounds,      fades out
+                                            a new deck is armed
+
+        Then the next plan: a next deck with another timeline is cancelled, and a new one is armed.
+        """
+        plan, next_plan = wanted
         if plan is None:
-            return True
+            done = self._silence()
+        elif self._current is not None and _same_timeline(plan, self._current):
+            done = self._update_stop(plan, self._current)
+        elif self._next is not None and _same_timeline(plan, self._next):
+            done = self._take_over(plan, self._next)
+        else:
+            done = self._replace(plan, dac_ns, events)
+        if done and self._apply_next(next_plan, dac_ns, events):
+            self._applied = wanted
+
+    # The functions below return False if the engine cannot take their command now.
+
+    def _silence(self) -> bool:
+        self._cancel_next()
+        if self._current is not None:
+            self._cancel(self._current)
+            self._current = None
+        return True
+
+    def _update_stop(self, plan: Plan, deck: _Deck) -> bool:
+        stop_ns = plan.timeline.stop_session_ns
+        if stop_ns is not None and stop_ns != deck.plan.timeline.stop_session_ns:
+            if not self._engine.stop_at(stop_ns):
+                return False
+        deck.plan = plan
+        return True
+
+    def _take_over(self, plan: Plan, deck: _Deck) -> bool:
+        if self._current is not None:
+            self._fading.append(self._current)
+        self._current, self._next = deck, None
+        return self._update_stop(plan, deck)
+
+    def _replace(self, plan: Plan, dac_ns: int, events: list[AudioEvent]) -> bool:
+        self._cancel_next()
+        if self._current is not None:
+            self._fading.append(self._current)
+            self._current = None
         stop_ns = plan.timeline.stop_session_ns
         if stop_ns is not None and self._engine.line.session_from_local(dac_ns) >= stop_ns:
-            return True
+            return True  # it has stopped already: nothing will sound
         self._current = self._arm(plan, dac_ns, events, seamless=False)
         return self._current is not None or plan in self._refused
 
+    def _apply_next(self, plan: Plan | None, dac_ns: int, events: list[AudioEvent]) -> bool:
+        if self._next is not None and (plan is None or not _same_timeline(plan, self._next)):
+            self._cancel_next()
+        if plan is None or self._next is not None or self._current is None:
+            return True
+        self._next = self._arm(plan, dac_ns, events, seamless=True)
+        return self._next is not None or plan in self._refused
+
+    def _cancel_next(self) -> None:
+        if self._next is not None:
+            self._cancel(self._next)
+            self._next = None
+
+    def _cancel(self, deck: _Deck) -> None:
+        """Fade the deck out now. It is decoded until the engine frees it."""
+        self._engine.cancel(deck.number)
+        self._fading.append(deck)
+
     def _arm(self, plan: Plan, dac_ns: int, events: list[AudioEvent], *, seamless: bool) -> _Deck | None:
+        """Arm a free deck with the plan; None if there is none, if the command queue is full or the file fails."""
         number = self._engine.free_deck()
         if number < 0 or plan in self._refused:
             return None
-        self._close_retired()
-        line = plan.timeline
+        self._close_freed()
+        timeline = plan.timeline
         session_ns = self._engine.line.session_from_local(dac_ns)
-        first = line.anchor_frame
-        if line.start_session_ns < session_ns:
-            first = line.frame_at(session_ns + _PREPARE_NS)
+        first = timeline.anchor_frame
+        if timeline.start_session_ns < session_ns:
+            first = timeline.frame_at(session_ns + _PREPARE_NS)
         try:
             source = self._open_source(plan)
             source.seek(first)
-        except InvalidMp3Error:  # on disk it may have another name
+        except InvalidMp3Error:  # the file in the cache has another name than the track
             self._refuse(plan, str(InvalidMp3Error(plan.track.file_name)), events)
             return None
         except (PhaseLockError, OSError) as error:
@@ -168,42 +219,48 @@ class Decks:
         deck = _Deck(plan, number, generation, source, self._engine.deck(number).room_frames)
         self._fill(deck, _FIRST_FILL_FRAMES, events)
         if not self._engine.arm(
-            number, line.rate_hz, line.anchor_frame, line.start_session_ns, line.stop_session_ns, seamless=seamless
+            number,
+            timeline.rate_hz,
+            timeline.anchor_frame,
+            timeline.start_session_ns,
+            timeline.stop_session_ns,
+            seamless=seamless,
         ):
             source.close()
             return None
         return deck
 
-    def _fill(self, deck: _Deck, at_most_frames: int, events: list[AudioEvent]) -> bool:
-        """Decode into the deck's ring; True when there is room for more at once."""
-        if self._engine.deck(deck.number).room_frames < _FILL_FRAMES:  # rather seldom and much than often and little
+    def _fill(self, deck: _Deck, max_frames: int, events: list[AudioEvent]) -> bool:
+        """Decode into the deck's ring; True if there is space for more."""
+        if self._engine.deck(deck.number).room_frames < _FILL_FRAMES:  # few large steps cost less than many small ones
             return False
-        while at_most_frames > 0 and not deck.full:
-            address, room = self._engine.acquire(deck.number, deck.generation)
-            if room <= 0:
+        while max_frames > 0 and not deck.decoded:
+            address, free_frames = self._engine.acquire(deck.number, deck.generation)
+            if free_frames <= 0:
                 return False
             try:
-                frames = deck.source.read_into(address, min(room, at_most_frames))
+                frames = deck.source.read_into(address, min(free_frames, max_frames))
             except PhaseLockError as error:
                 self._refuse(deck.plan, str(error), events)
                 frames = 0
             if frames == 0:
                 self._engine.finish(deck.number, deck.generation)
-                deck.full = True
+                deck.decoded = True
             else:
                 self._engine.commit(deck.number, deck.generation, frames)
-            at_most_frames -= frames
-        return not deck.full
+            max_frames -= frames
+        return not deck.decoded
 
-    def _close_retired(self) -> None:
-        """To be done before a deck is used again: from then on it says nothing of its former use."""
+    def _close_freed(self) -> None:
+        """Close the sources of fading decks that the engine has freed. Call this before a deck is used again: its
+        status then belongs to the new use."""
         for deck in list(self._fading):
             if not self._engine.deck(deck.number).armed:
                 deck.source.close()
                 self._fading.remove(deck)
 
-    def _notice_ends(self) -> None:
-        self._close_retired()
+    def _remove_ended(self) -> None:
+        self._close_freed()
         for playing in (self._current, self._next):
             if playing is None or self._engine.deck(playing.number).armed:
                 continue
@@ -213,32 +270,16 @@ class Decks:
             else:
                 self._next = None
 
-    def _lost_the_line(self, deck: _Deck) -> bool:
-        """The line is so far from what is decoded that seeking is quicker than decoding there (the machine slept), or
-        it stepped back to what is no longer there."""
+    def _must_seek(self, deck: _Deck) -> bool:
+        """True if the timeline is far from the decoded frames: ahead, so that seeking is faster than decoding (after a
+        suspend of the computer), or behind the oldest frame in the ring (the session clock stepped back)."""
         status, rate_hz = self._engine.deck(deck.number), deck.plan.timeline.rate_hz
         if not status.armed:
             return False
         wanted, written = status.want_frame, status.written_frame
         oldest = written - (deck.capacity - status.room_frames)
-        return (not deck.full and wanted > written + _FAR_BEHIND_S * rate_hz) or wanted < oldest - _FAR_BACK_S * rate_hz
-
-    def _stop_as(self, plan: Plan, deck: _Deck) -> bool:
-        """False when the command finds no room just now."""
-        stop_ns = plan.timeline.stop_session_ns
-        if stop_ns is not None and stop_ns != deck.plan.timeline.stop_session_ns:
-            if not self._engine.stop_at(stop_ns):
-                return False
-        deck.plan = plan
-        return True
-
-    def _forget(self, deck: _Deck) -> None:
-        self._engine.cancel(deck.number)
-        self._retire(deck)
-
-    def _retire(self, deck: _Deck) -> None:
-        """It sounds on, and is decoded, until the engine lets it go."""
-        self._fading.append(deck)
+        too_far_ahead = not deck.decoded and wanted > written + _MAX_BEHIND_S * rate_hz
+        return too_far_ahead or wanted < oldest - _MAX_BACK_S * rate_hz
 
     def _refuse(self, plan: Plan, reason: str, events: list[AudioEvent]) -> None:
         if plan not in self._refused:
@@ -246,8 +287,10 @@ class Decks:
             events.append(DecodeFailed(plan, reason))
 
 
-def _same_line(a: Timeline, b: Timeline) -> bool:
-    """The same line, apart from where it stops; a line that had a stop does not lose it again."""
-    return dataclasses.replace(a, stop_session_ns=None) == dataclasses.replace(b, stop_session_ns=None) and (
-        b.stop_session_ns is None or a.stop_session_ns is not None
-    )
+def _same_timeline(plan: Plan, deck: _Deck) -> bool:
+    """True if the deck can follow the plan: the same timeline, except that the stop time may be added or moved. The
+    engine cannot remove a stop time from a deck."""
+    wanted, armed = plan.timeline, deck.plan.timeline
+    if armed.stop_session_ns is not None and wanted.stop_session_ns is None:
+        return False
+    return dataclasses.replace(wanted, stop_session_ns=None) == dataclasses.replace(armed, stop_session_ns=None)

@@ -1,8 +1,9 @@
-"""Decoding: PCM of an MP3 by absolute frame number, exact after every seek.
+"""Decoding of MP3 files by absolute frame number, exact after every seek.
 
-miniaudio's decoder is handed whole packets found by our own reader, one at each request, and nothing else. So it never
-parses a tag or a damaged header, and the number of packets handed over tells which frames it has just decoded: packets
-that it drops (what they lean on is missing or damaged) become silence instead of shifting all that follows.
+Our own reader finds the packets and gives miniaudio's decoder one whole packet at each request, and nothing else. So
+the decoder never parses a tag or a damaged header, and the number of packets given tells which frames it has just
+decoded. Packets that it drops, because data they depend on is missing or damaged, become silence and do not shift the
+frames after them.
 """
 
 from __future__ import annotations
@@ -17,13 +18,15 @@ from phaselock.audio.mp3_file import PACKETS_PER_ENTRY, Mp3Info, unreadable
 
 CHANNELS = 2
 _FRAME_BYTES = 4 * CHANNELS
-_MAX_PACKET = 1441
-_NEVER = 1 << 62
+_MAX_PACKET_BYTES = 1441
+"""Longest packet: 320 kbit/s at 32 kHz, with padding."""
+_NEVER_FRAME = 1 << 62
+"""A frame number behind every track."""
 
 
 class Mp3Source:
-    """An inspected MP3 as interleaved stereo float32 at its own rate. One thread at a time; decoding releases the
-    interpreter's lock. Raises PhaseLockError when the file cannot be read."""
+    """An inspected MP3 as interleaved stereo float32 (shape (frames, 2)) at its own rate. For one thread at a time;
+    decoding releases the GIL. All methods raise PhaseLockError if the file cannot be read."""
 
     def __init__(self, path: pathlib.Path, info: Mp3Info) -> None:
         self._info = info
@@ -43,12 +46,12 @@ class Mp3Source:
         self.close()
 
     def seek(self, frame: int) -> None:
-        """Let the next read begin at `frame`, which is brought into [0, frames]."""
+        """Let the next read begin at `frame`, clamped to [0, frames]."""
         info = self._info
         self._frame = min(max(frame, 0), info.frames)
         packet = (self._frame + info.delay_frames) // info.packet_frames
         self._feed.start(max(0, packet - info.lead_packets) // PACKETS_PER_ENTRY)
-        # Decoded frames in hand, numbered from the file's first packet.
+        # The decoded frames in `_pcm`: the number of the first one, counted from the file's first packet, and how many.
         self._pcm_at = 0
         self._pcm_frames = 0
         decoder = ffi.new("ma_decoder *")
@@ -60,12 +63,12 @@ class Mp3Source:
             decoder,
         )
         self._feed.check()
-        # A decoder that finds no sound at all will not open: silence, then.
+        # Without any decodable packet the decoder does not open: the track is silent.
         self._decoder = ffi.gc(decoder, lib.ma_decoder_uninit) if opened == lib.MA_SUCCESS else None
 
     def read_into(self, target: Any, frames: int) -> int:
-        """Write the next `frames` frames to `target`, an address or a writable buffer. Returns how many were written:
-        fewer only at the end, 0 behind it."""
+        """Write the next `frames` frames to `target`, an address or a writable buffer. Return how many were written:
+        fewer only at the end of the track, 0 after it. ValueError if the buffer is too small."""
         if isinstance(target, int):
             place = ffi.cast("char *", target)
         else:
@@ -91,7 +94,7 @@ class Mp3Source:
         return written
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._decoder = None
         self._feed.close()
 
@@ -101,15 +104,15 @@ class Mp3Source:
             lib.ma_decoder_read_pcm_frames(self._decoder, self._pcm, self._info.packet_frames, self._got)
             self._feed.check()
         if self._got[0] == 0:
-            self._pcm_at, self._pcm_frames = _NEVER, 0
+            self._pcm_at, self._pcm_frames = _NEVER_FRAME, 0
         else:
-            # What came out is the packet handed over last: the decoder reads one only when it holds nothing.
+            # These frames are those of the last packet: the decoder requests a packet only when it holds no data.
             self._pcm_at = (self._feed.packet - 1) * self._info.packet_frames
             self._pcm_frames = int(self._got[0])
 
 
 class _Feed:
-    """The stream that the decoder sees."""
+    """The input of the decoder: the packets of the file, from one entry of the index on."""
 
     def __init__(self, path: pathlib.Path, info: Mp3Info) -> None:
         self._path = path
@@ -125,26 +128,27 @@ class _Feed:
         except OSError as error:
             self._file.close()
             raise unreadable(path, error) from None
-        self._short = ffi.new("char[]", _MAX_PACKET)
+        self._short = ffi.new("char[]", _MAX_PACKET_BYTES)
         self.packet = 0
-        """The number of the packet handed over next."""
+        """Number of the packet that the decoder gets next."""
         self.handle = ffi.new_handle(self)
 
     def start(self, entry: int) -> None:
-        """Begin with the packet of this entry of the index."""
+        """Continue with the packet of this entry of the index."""
         self._entry = entry
         self.rewind()
 
     def rewind(self) -> None:
+        """Go back to the packet of the last `start`."""
         self.packet = self._entry * PACKETS_PER_ENTRY
         self._reader.seek(self._index[self._entry])
 
-    def hand_over(self, place: Any, room: int) -> int:
-        """The next packet, or its beginning where there is less room: the decoder only does that to look for a tag, and
-        rewinds. Its size, 0 at the end."""
+    def next_packet(self, place: Any, room: int) -> int:
+        """Copy the next packet to `place` and return its size in bytes, 0 at the end. If `room` is smaller, copy its
+        beginning: the decoder then only looks for a tag, and rewinds."""
         try:
-            if room < _MAX_PACKET:
-                size = min(room, self._reader.read(int(ffi.cast("uintptr_t", self._short)), _MAX_PACKET))
+            if room < _MAX_PACKET_BYTES:
+                size = min(room, self._reader.read(int(ffi.cast("uintptr_t", self._short)), _MAX_PACKET_BYTES))
                 ffi.memmove(place, self._short, size)
             else:
                 size = self._reader.read(int(ffi.cast("uintptr_t", place)), room)
@@ -155,17 +159,18 @@ class _Feed:
         return size
 
     def check(self) -> None:
-        """Raise what went wrong in the decoder's calls."""
+        """Raise PhaseLockError if reading failed in one of the decoder's calls."""
         if self._error is not None:
             raise unreadable(self._path, self._error)
 
     def close(self) -> None:
+        """Close the file."""
         self._file.close()
 
 
 @ffi.def_extern(name="_internal_decoder_read_callback", error=lib.MA_ERROR)  # type: ignore[untyped-decorator]
 def _read(decoder: Any, place: Any, room: int, size: Any) -> int:
-    size[0] = ffi.from_handle(decoder.pUserData).hand_over(place, room)
+    size[0] = ffi.from_handle(decoder.pUserData).next_packet(place, room)
     return int(lib.MA_SUCCESS)
 
 

@@ -1,10 +1,11 @@
-"""The playback device: miniaudio driven through the cffi library of its package, with a data callback in C; or, where
-PipeWire runs, a stream of our own (audio/pipewire.py), for miniaudio does not speak to it.
+"""The playback device: miniaudio, called through the cffi library of its package, with a data callback in C. PipeWire,
+which miniaudio does not support, has its own stream (audio/pipewire.py).
 
-The package's own wrapper is not imported: its callback takes the interpreter's lock, and it drags numpy and urllib in.
+The Python wrapper of the miniaudio package is not imported: its callback takes the GIL, and it imports numpy and
+urllib.
 
-Every call that may wait for a sound server runs on one daemon thread of the device, with a time limit. A server that
-does not answer costs that thread and the memory it may still touch, kept for good; it never hangs the program.
+Every call that may wait for a sound server runs on one daemon thread of the device, with a timeout. If a server does
+not answer, that thread and the memory that it may still use are never freed, but the program does not hang.
 """
 
 from __future__ import annotations
@@ -27,29 +28,31 @@ from _miniaudio import ffi, lib
 from phaselock import _native
 from phaselock.audio import alsa, handles, jack, pulse
 from phaselock.audio.jack import playback_latency_ns, quieten_jack
-from phaselock.audio.link import WORTH, Link, timing_of
+from phaselock.audio.link import LINK_TIMINGS, Link, timing_of
 from phaselock.audio.pipewire import PipeWire, Sink
 from phaselock.audio.priority import Priority, Raiser
 from phaselock.errors import AudioDeviceError
+from phaselock.model.choices import BACKENDS
 from phaselock.model.timing import Timing
 
-BACKENDS = ("auto", "pipewire", "jack", "pulseaudio", "alsa", "wasapi", "coreaudio", "null")
-
 USER_DATA_OFFSET: int = ffi.offsetof("ma_device", "pUserData")
-"""Where a native callback finds its own pointer inside the ma_device that it is given."""
+"""Offset in bytes of the user pointer in the ma_device that a data callback gets."""
 
 CHANNELS = 2
 
-_CALL_LIMIT_S = 5.0
-_CLOSE_LIMIT_S = 2.0
-_SILENCE_LIMIT_NS = 400_000_000
-# An idle PulseAudio sink may have silence prepared for two seconds when our stream comes.
-_FIRST_SILENCE_LIMIT_NS = 3_000_000_000
+_TIMEOUT_CALL_S = 5.0
+_TIMEOUT_CLOSE_S = 2.0
+_TIMEOUT_CALLBACK_NS = 400_000_000
+"""A stream without a callback for this long is lost."""
+_TIMEOUT_FIRST_CALLBACKS_NS = 3_000_000_000
+"""The same until the stream has played `_SETTLED_FRAMES`: an idle PulseAudio sink may have two seconds of silence in
+its buffer when the stream starts."""
 _SETTLED_FRAMES = 20_000
 _MAX_STEP_NS = 100_000_000
-_DEFAULT_EVERY_NS = 1_000_000_000
-# What miniaudio holds where the platform's own account cannot be asked: its three periods, and the one it works ahead.
+"""Longest time between two calls of `is_running` that counts as silence of the device."""
+_CHECK_DEFAULT_EVERY_NS = 1_000_000_000
 _HELD_PERIODS = 4
+"""Periods that miniaudio buffers (three, and one that it fills ahead): the latency if there is no account."""
 
 _MA_BACKENDS = {
     "jack": lib.ma_backend_jack,
@@ -61,7 +64,7 @@ _MA_BACKENDS = {
 }
 
 _ACCOUNTS: dict[str, Callable[[int, int], _native.Account | None]] = {
-    # from the stream's handle and rate
+    # backend: function of the stream's handle and its rate in Hz
     "jack": lambda handle, _rate_hz: _native.Account.jack(handle),
     "pulseaudio": lambda handle, _rate_hz: _native.Account.pulse(handle),
     "alsa": _native.Account.alsa,
@@ -79,22 +82,22 @@ _REASONS = {
 }
 
 _PINNED = ("wasapi", "coreaudio")
-"""Where a stream of the default output would be moved by miniaudio itself, on a thread of the system's: it frees the
-handle that the account asks, and does not look whether the device is being closed. There every stream is opened at a
-named output, and the device is lost when another one becomes the default."""
+"""Backends on which miniaudio itself moves a stream of the default output, on a system thread: it frees the handle that
+the account uses, even while the device is being closed. Here every stream is opened on a named output, and the device
+counts as lost when another output becomes the default."""
 
 _DUMMY = "auto_null"
-"""The sink that PulseAudio and PipeWire invent while there is no card."""
+"""Name of the sink that PulseAudio and PipeWire create if there is no card."""
 
 _abandoned: list[object] = []
-"""What a sound server that never answered may still touch."""
+"""Memory that a sound server which never answered may still use. It is never freed."""
 
 _Result = TypeVar("_Result")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class DeviceInfo:
-    """An open output."""
+    """An open output: its name, its backend (one of BACKENDS), its sample rate and its channels."""
 
     name: str
     backend: str
@@ -104,7 +107,7 @@ class DeviceInfo:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _Place:
-    """Where a stream plays: the name of the output, and what is behind the account."""
+    """Where a stream plays: the name of the output, and the link behind it."""
 
     name: str
     link: Link
@@ -112,7 +115,7 @@ class _Place:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ListedOutput:
-    """An output of this machine. `timing` and `link` are what can be known without opening it."""
+    """An output of this computer. `timing` and `link` are what is known without opening it."""
 
     backend: str
     name: str
@@ -122,12 +125,12 @@ class ListedOutput:
 
 
 class Device:
-    """One playback device, float32 stereo at its native rate. Used from one thread at a time.
+    """One playback device, float32 stereo at its native rate. For one thread at a time.
 
-    The engine is called back on the sound system's audio thread, and held until that can happen no more. An output that
-    asks the engine for nothing more is lost. `or_default`: where there is no output of that name, the default one has
-    to do.
-    """
+    The sound system calls the engine on its audio thread; the engine is kept alive until that has ended. An output that
+    makes no more callbacks counts as lost. `backend` is one of `model.choices.BACKENDS`. `device_name` None means the
+    default output; with `or_default`, the default output is also used if there is none with that name. AudioDeviceError
+    for an unknown backend."""
 
     def __init__(
         self,
@@ -164,7 +167,7 @@ class Device:
         self._silent_ns = 0
 
     def open(self) -> DeviceInfo:
-        """Open the output, stopped. Raises AudioDeviceError."""
+        """Open the output without starting it. AudioDeviceError if that fails."""
         error = AudioDeviceError("No audio output detected.")
         names = [self._device_name] if self._device_name is None or not self._or_default else [self._device_name, None]
         for name in names:
@@ -177,7 +180,7 @@ class Device:
         raise error
 
     def start(self) -> None:
-        """Let the callbacks begin. Raises AudioDeviceError."""
+        """Start the callbacks. AudioDeviceError if that fails."""
         self._seen = -1
         if self._pipewire is not None:
             self._call(self._pipewire.start)
@@ -188,7 +191,8 @@ class Device:
         self._raiser = Raiser(self._engine.thread)
 
     def is_running(self) -> bool:
-        """Whether sound still leaves; False after the output or its server went away. Ask a few times a second."""
+        """False if the output or its server is gone. Call this a few times a second: it measures the time without
+        callbacks."""
         if self._pipewire is not None:
             started = self._pipewire.is_connected()
         else:
@@ -198,30 +202,30 @@ class Device:
         return calls_back and self._is_default(now_ns)
 
     def account(self) -> _native.Account | None:
-        """The platform's account of this stream; None where it cannot be asked. Good until `close`."""
+        """The platform's account of this stream, valid until `close`; None if it has none."""
         return self._account
 
     def plays_on(self) -> str:
-        """The name of the output that the stream plays on now: the server may have moved it."""
+        """Name of the output that the stream plays on now; the sound server may have moved it."""
         return self._place_now().name
 
     def timing(self) -> Timing:
-        """What is known of the moment at which a frame leaves the loudspeaker. May change while the stream runs."""
+        """How exactly the time is known at which a frame leaves the loudspeaker. May change while the stream runs."""
         if self._opened is not None and self._opened.backend == "null":
-            return "exact"  # its frames leave when its own timer says so
+            return "exact"  # its timer defines when a frame leaves
         return "unknown" if self._account is None else timing_of(self._account.timing, self._place_now().link)
 
     def priority(self) -> Priority | None:
-        """What the audio thread has, and why not more; None while that is not known."""
+        """The priority of the audio thread; None until it is known."""
         return None if self._raiser is None else self._raiser.priority()
 
-    def untold_ns(self) -> int | None:
-        """How far the account of this stream may be wrong as a whole; None: not known."""
-        return None if self.timing() == "unknown" else WORTH[self._place_now().link][1]
+    def unreported_ns(self) -> int | None:
+        """Largest constant error of the account of this stream; None if unknown."""
+        return None if self.timing() == "unknown" else LINK_TIMINGS[self._place_now().link][1]
 
     def output_latency_ns(self) -> int | None:
-        """From the moment that the account tells of a frame (without one: from its callback) to the moment at which it
-        leaves the loudspeaker; None while that is not known. May take some milliseconds."""
+        """Time from the moment that the account reports for a frame (without an account: from its callback) until the
+        frame leaves the loudspeaker; None if unknown. May take some milliseconds."""
         if self._opened is None:
             return None
         if self._account is None or self._account.is_silent:
@@ -236,13 +240,14 @@ class Device:
             return None
 
     def close(self) -> bool:
-        """Stop and let go, within seconds even if the sound server hangs: then False, and a callback may still come."""
+        """Stop and close the output, within seconds. Return False if the sound server hangs: callbacks may still
+        come."""
         closed = True
         if self._raiser is not None:
             self._raiser.end()
         if self._opened is not None:
             try:
-                self._call(self._close, _CLOSE_LIMIT_S)
+                self._call(self._close, _TIMEOUT_CLOSE_S)
             except AudioDeviceError:
                 closed = False
         self._worker.end()
@@ -332,7 +337,7 @@ class Device:
         if pipewire is not None:
             pipewire.close()
             return
-        # Uninitialising alone would leave PulseAudio's thread waiting for an event that a dead server never sends.
+        # Without the stop, PulseAudio's thread would wait for an event that a dead server never sends.
         lib.ma_device_stop(device)
         lib.ma_device_uninit(device)
         if self._account is not None:
@@ -340,16 +345,16 @@ class Device:
         lib.ma_context_uninit(context)
 
     def _calls_back(self, seen: int, now_ns: int) -> bool:
-        # A pause of our own (a machine that slept, a stopped process) is not the device's silence.
+        # A pause of this process (suspended computer, stopped process) does not count as silence of the device.
         step_ns = min(now_ns - self._looked_at_ns, _MAX_STEP_NS)
         self._looked_at_ns = now_ns
         self._silent_ns = 0 if seen != self._seen else self._silent_ns + step_ns
         self._seen = seen
-        return self._silent_ns < (_SILENCE_LIMIT_NS if seen > _SETTLED_FRAMES else _FIRST_SILENCE_LIMIT_NS)
+        return self._silent_ns < (_TIMEOUT_CALLBACK_NS if seen > _SETTLED_FRAMES else _TIMEOUT_FIRST_CALLBACKS_NS)
 
     def _is_default(self, now_ns: int) -> bool:
-        """Whether a stream that was opened at the default output is there still, as far as it can be known."""
-        if self._default_id is None or now_ns - self._asked_default_ns < _DEFAULT_EVERY_NS:
+        """False if the stream was opened on the default output and another output is the default now."""
+        if self._default_id is None or now_ns - self._asked_default_ns < _CHECK_DEFAULT_EVERY_NS:
             return True
         self._asked_default_ns = now_ns
         try:
@@ -361,7 +366,7 @@ class Device:
     def _call(self, work: Callable[[], _Result], limit_s: float | None = None) -> _Result:
         memory = (self._context, self._device, self._pipewire, self._account, self._engine)
         try:
-            return self._worker.call(work, limit_s or _CALL_LIMIT_S)
+            return self._worker.call(work, limit_s or _TIMEOUT_CALL_S)
         except TimeoutError:
             _abandoned.append(memory)
             self._given_up = True
@@ -370,25 +375,25 @@ class Device:
 
 
 def list_outputs() -> list[ListedOutput]:
-    """Every output of this machine."""
+    """All outputs of this computer. A backend that fails or does not answer is left out."""
     worker = _Worker()
     outputs: list[ListedOutput] = []
     for backend in _real_backends():
         with contextlib.suppress(AudioDeviceError, TimeoutError):
-            outputs += worker.call(functools.partial(_list_backend, backend), _CALL_LIMIT_S)
+            outputs += worker.call(functools.partial(_list_backend, backend), _TIMEOUT_CALL_S)
     worker.end()
     return outputs
 
 
 class _Worker:
-    """One daemon thread that runs calls which might never return."""
+    """One daemon thread for calls that may never return."""
 
     def __init__(self) -> None:
         self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
 
     def call(self, work: Callable[[], _Result], limit_s: float) -> _Result:
-        """The result of `work`, or its exception; TimeoutError when it takes longer."""
+        """Run `work` and return its result or raise its exception. TimeoutError if it takes longer than `limit_s`."""
         if self._thread is None:
             self._thread = threading.Thread(target=self._run, name="audio device", daemon=True)
             self._thread.start()
@@ -404,7 +409,7 @@ class _Worker:
         return future.result(limit_s)
 
     def end(self) -> None:
-        """Let the thread go, and wait for it a little."""
+        """End the thread; wait for it for a short time."""
         if self._thread is not None:
             self._jobs.put(None)
             self._thread.join(0.2)
@@ -416,14 +421,14 @@ class _Worker:
 
 
 def _real_backends() -> tuple[str, ...]:
-    """The platform's backends that may have an output, the preferred one first."""
+    """The backends of this platform that may have an output, the preferred one first."""
     if sys.platform == "win32":
         return ("wasapi",)
     if sys.platform == "darwin":
         return ("coreaudio",)
-    # Without a card libasound complains on standard error.
+    # Without a card libasound prints errors to standard error.
     cards = ("alsa",) if any(pathlib.Path("/dev/snd").glob("pcm*p")) else ()
-    # Where PipeWire runs it serves the other two as well. By the PulseAudio protocol it tells a delay that wanders.
+    # PipeWire also serves clients of JACK and PulseAudio; with PulseAudio's protocol the delay that it reports varies.
     return ("pipewire", "jack", "pulseaudio", *cards)
 
 
@@ -432,7 +437,7 @@ def _open_account(backend: str, handle: int, rate_hz: int) -> _native.Account | 
 
 
 def _pulse_place(client_name: str, sink_index: int | None) -> _Place | None:
-    """None: the server knows no such sink (any more)."""
+    """The place of this sink; None if the server has no such sink."""
     server = pulse.ask_server(client_name)
     for sink in server.sinks:
         if sink.index == sink_index:
@@ -445,17 +450,18 @@ def _alsa_link(name: str) -> Link:
 
 
 def _period_frames(context: Any, backend: str, output: Any) -> int:
-    """The period to ask for; 0 where the platform dictates it."""
+    """The period to request; 0 if the platform decides."""
     if backend == "jack":
         return 0
     if backend == "null":
-        # It polls its clock every 10 ms: of many short callbacks in a row the last one is in time.
+        # This backend polls its clock every 10 ms and then makes the callbacks that are due: the shorter they are, the
+        # less late is the last one.
         return 96
     detail = ffi.new("ma_device_info *")
     lib.ma_context_get_device_info(context, lib.ma_device_type_playback, ffi.addressof(output, "id"), detail)
     rate_hz = detail.nativeDataFormats[0].sampleRate if detail.nativeDataFormatCount > 0 else 0
-    # A timeline is met at any depth of the buffer; a deep one bridges the moments in which the processor is busy. Of
-    # PulseAudio the period is all that is buffered, of the others a third.
+    # The depth of the buffer does not affect the phase; a deep one covers moments in which the processor is busy. With
+    # PulseAudio the period is the whole buffer, with the others a third of it.
     seconds = 0.08 if backend == "pulseaudio" else 0.02
     return math.ceil((rate_hz or 48000) * seconds / 16) * 16
 
@@ -516,7 +522,7 @@ def _listed(backend: str, name: str, is_default: bool, link: Link) -> ListedOutp
 
 
 def _links(backend: str, infos: list[Any]) -> list[Link]:
-    """What is behind each of these outputs, as far as can be known without opening it."""
+    """The link behind each of these outputs, as far as it is known without opening it."""
     if backend == "pulseaudio":
         server = pulse.ask_server("phaselock")
         links = {sink.description: sink.link for sink in server.sinks}

@@ -1,8 +1,8 @@
-"""Where miniaudio keeps the platform's handle of an open device.
+"""The place of the platform's handle in an open miniaudio device.
 
-The package's cffi library hides those fields. They lie a fixed number of bytes behind a field that it shows, on every
-64-bit platform. Of another version of miniaudio nothing is assumed: then the platform's account of the stream is not
-asked.
+The package's cffi library does not declare these fields. On every 64-bit platform they follow a declared field at a
+fixed distance. For other versions of miniaudio the distance is unknown: then the platform's account of the stream is
+not used.
 """
 
 from __future__ import annotations
@@ -12,30 +12,30 @@ from typing import Any
 from _miniaudio import ffi, lib
 
 _LAYOUTS = {
-    # version: bytes from ma_device.masterVolumeFactor to the platform's part of ma_device, and the place of
+    # version: bytes from ma_device.masterVolumeFactor to the platform's part of ma_device, and the offset in bytes of
     # noFixedSizedCallback in ma_device_config
     "0.11.25": (3020, 27),
 }
 
 _FIELDS = {
-    # the handle's number in the platform's part, all of pointers
+    # index of the handle in the platform's part, which is an array of pointers
     "alsa": 0,
     "pulseaudio": 2,
     "pulseaudio capture": 3,
     "jack": 0,
     "wasapi": 0,
-    "coreaudio": 1,  # the numbers of both devices lie before it
+    "coreaudio": 1,  # after the ids of both devices
 }
 
 
 def known() -> bool:
-    """Whether the layout of this miniaudio is known."""
+    """True if the layout of this version of miniaudio is known."""
     return _layout() is not None
 
 
 def handle(device: Any, backend: str) -> int | None:
     """The handle of an open `ma_device *` that plays (or records): the address of a snd_pcm_t, pa_stream,
-    jack_client_t, IAudioClient or AudioUnit. None where it cannot be known."""
+    jack_client_t, IAudioClient or AudioUnit. None if the layout is unknown."""
     layout = _layout()
     if layout is None or backend not in _FIELDS:
         return None
@@ -44,8 +44,8 @@ def handle(device: Any, backend: str) -> int | None:
 
 
 def let_callbacks_vary(config: Any) -> bool:
-    """Have the data callback called with as many frames as the platform asks for. Otherwise miniaudio fills a buffer of
-    one period ahead of it. False where that cannot be asked for."""
+    """Let the platform decide how many frames each data callback gets; else miniaudio buffers one more period. Return
+    False if the layout is unknown."""
     layout = _layout()
     if layout is not None:
         ffi.cast("unsigned char *", config)[layout[1]] = 1

@@ -1,4 +1,4 @@
-"""What the rest of the program sees of audio. The player with a device and the simulated one both implement it."""
+"""The interface of audio output for the rest of the program. The player and the simulated output implement it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from phaselock.model.types import Track
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Plan:
-    """A line to follow and the file that it speaks of."""
+    """A timeline to follow, with its track and the file of the track on this computer."""
 
     timeline: Timeline
     track: Track
@@ -23,21 +23,21 @@ class Plan:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class AudioStatus:
-    """One coherent look at the engine; errors and times in nanoseconds, rates in parts per million."""
+    """A consistent set of values from one moment. Errors and times in nanoseconds, rates in parts per million."""
 
     device_name: str | None
     """None while no device is open."""
     device_rate_hz: int
     output_latency_ns: int
-    """From a callback to the loudspeaker, the user's correction included."""
+    """Time from a callback to the loudspeaker, with the user's correction."""
     dac_deviation_ns: int
-    """One standard deviation of the output clock's fit: how far it has settled."""
+    """One standard deviation of the fit of the output clock; it falls while the fit converges."""
     dac_uncertainty_ns: int | None
-    """Of the moment at which a frame leaves the loudspeaker: the deviation and what the output leaves untold. None: not
-    known."""
+    """Uncertainty of the time at which a frame leaves the loudspeaker: the deviation, and the part of its delay that
+    the output does not report. None: unknown."""
     timing: Timing
     playing: bool
-    """Sound of a track leaves the callback now."""
+    """True while the callback outputs a track."""
     phase_error_ns: int
     correction_ppm: float
     underruns: int
@@ -46,7 +46,7 @@ class AudioStatus:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class DecodeFailed:
-    """The file of a plan cannot be decoded; nothing of it will play on this machine."""
+    """The file of a plan cannot be decoded: this computer does not play it. `reason` is a sentence for users."""
 
     plan: Plan
     reason: str
@@ -54,37 +54,39 @@ class DecodeFailed:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class DeviceChanged:
-    """`state` is "open", "lost" (will be tried again) or "none" (no output device exists). "open" is said again when
-    the sound system moves the stream to another output, and when the timing changes."""
+    """`state` is "open", "lost" (it will be opened again) or "none" (there is no output device). "open" is repeated
+    when the sound system moves the stream to another output, and when the timing changes."""
 
     state: str
     device_name: str | None
     detail: str
     timing: Timing | None = None
-    """Of an open one."""
+    """How exactly an open output reports its delay; None in the other states."""
 
 
 AudioEvent = DecodeFailed | DeviceChanged
 
 
 class AudioOutput(Protocol):
-    """Follows timelines. All methods return at once and are called from one thread (the network thread)."""
+    """Plays timelines. All methods return at once; one thread (the network thread) calls them."""
 
     def start(self, on_event: Callable[[AudioEvent], None]) -> None:
-        """Begin; not sooner is there an event. They arrive on a thread of the implementation's choice."""
+        """Start. No event is delivered before this call. `on_event` is called on threads of the implementation."""
 
-    def follow(self, plan: Plan | None, then: Plan | None = None) -> None:
-        """Follow `plan` from now on instead of whatever was followed (None: silence, with a short fade); `then` is the
-        track that starts where `plan` ends. Sound that is playing goes on until the new line starts."""
+    def follow(self, plan: Plan | None, next_plan: Plan | None = None) -> None:
+        """Follow `plan` from now on (None: silence, after a short fade). `next_plan` starts where `plan` ends.
+
+        If another plan is playing, it plays on until the new one starts.
+        """
 
     def set_volume(self, volume: float) -> None:
-        """0 to 1, ramped."""
+        """Set the volume, from 0 to 1. The change is ramped."""
 
     def set_correction_ms(self, correction_ms: float) -> None:
-        """The user's own correction of this output: positive plays earlier."""
+        """Set the user's correction for this output. A positive value plays earlier."""
 
     def status(self) -> AudioStatus:
-        """A coherent look, never blocking."""
+        """The status now. Never blocks."""
 
     def close(self) -> None:
         """Stop the device and all threads."""

@@ -1,4 +1,4 @@
-"""What is asked of JACK's library beside miniaudio: silence, and the latency of our ports."""
+"""Calls to libjack that miniaudio does not make: suppress its messages, and read the latency of our ports."""
 
 from __future__ import annotations
 
@@ -15,17 +15,18 @@ class _Range(ctypes.Structure):
 
 
 def quieten_jack() -> None:
-    """Keep libjack from writing to standard error that no server runs; the caller says so in its own words."""
+    """Stop libjack from writing to standard error that no server runs; the caller reports that itself."""
     jack = _libjack()
     if sys.platform != "win32" and jack is not None and hasattr(jack, "jack_set_error_function"):
-        # A C function that takes a text and does nothing with it: a Python one would take the lock on the audio thread.
+        # A C function that accepts a string and has no effect. A Python function would take the GIL on the audio
+        # thread.
         silence = ctypes.CDLL(None).strlen
         jack.jack_set_error_function(silence)
         jack.jack_set_info_function(silence)
 
 
 def is_pipewire() -> bool:
-    """Whether the library is PipeWire's, which speaks to its own server."""
+    """True if libjack is the one of PipeWire, which connects to PipeWire's server."""
     jack = _libjack()
     if jack is None or not hasattr(jack, "jack_get_version_string"):
         return False
@@ -34,12 +35,13 @@ def is_pipewire() -> bool:
 
 
 def playback_latency_ns(client: int) -> int | None:
-    """From the beginning of a cycle to the moment at which its first frame leaves the loudspeaker, by the ports that
-    the client at this address plays to; None while there are none. Not for the audio thread."""
+    """Time from the start of a cycle until its first frame leaves the loudspeaker, as reported by the ports that the
+    client (a jack_client_t, by address) plays to. None if there are none. Do not call this on the audio thread."""
     jack = _libjack()
     if jack is None:
         return None
-    # miniaudio connects its ports to the physical inputs, and JACK's latency of an input is what comes behind it.
+    # miniaudio connects its ports to the physical inputs. In JACK the playback latency of an input is the delay after
+    # it.
     names = jack.jack_get_ports(client, None, b"32 bit float mono audio", _JACK_IS_PHYSICAL | _JACK_IS_INPUT)
     if not names:
         return None
@@ -55,7 +57,7 @@ def playback_latency_ns(client: int) -> int | None:
 
 @functools.cache
 def _libjack() -> ctypes.CDLL | None:
-    # The names that miniaudio tries, in its order, so that both speak to one library.
+    # The names that miniaudio tries, in the same order, so that both use the same library.
     names = ("libjack.dll", "libjack64.dll") if sys.platform == "win32" else ("libjack.so", "libjack.so.0")
     jack = None
     for name in names:

@@ -1,6 +1,6 @@
-"""What an MP3 file really holds, found by reading all of its packets; what it says of itself is only compared.
+"""Inspect an MP3 file by reading all of its packets. The numbers in its header are only compared with the result.
 
-An MPEG audio frame is called a packet: a frame is one sample of every channel.
+An MPEG audio frame is called a packet here. A frame is one sample of every channel.
 """
 
 from __future__ import annotations
@@ -13,17 +13,18 @@ from phaselock._native import Mp3Reader
 from phaselock.errors import InvalidMp3Error, PhaseLockError
 
 PACKETS_PER_ENTRY = 32
-"""Packets from one entry of the index to the next (PL_MP3_INDEX_EVERY)."""
+"""Distance of two entries of the index in packets (PL_MP3_INDEX_EVERY)."""
 
-_DECODER_DELAY = 529
-"""Frames by which every layer III decoder is late, which encoders leave for the reader to add."""
+_DECODER_DELAY_FRAMES = 529
+"""Delay of every layer III decoder. The delay in the file is only the encoder's; the reader has to add this."""
 
 _MIN_PACKETS = 3
+"""Files with fewer packets are refused."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Mp3Info:
-    """A sound MP3. Frame 0 is the first one that the encoder was given, `frames` how many those were."""
+    """An intact MP3. Frame 0 is the first frame that the encoder was given; `frames` is their number."""
 
     rate_hz: int
     channels: int
@@ -35,15 +36,15 @@ class Mp3Info:
     packet_frames: int
     packets: int
     lead_packets: int
-    """Packets that a decoder must have seen before its sound is right."""
+    """Packets that a decoder needs before its output is exact."""
     bitrate_bps: int
     index: bytes
-    """Offsets of every PACKETS_PER_ENTRY-th packet, native int64."""
+    """Offsets in bytes of every PACKETS_PER_ENTRY-th packet, as native int64."""
 
 
 def inspect(path: pathlib.Path) -> Mp3Info:
-    """Read the whole file and say what it holds. InvalidMp3Error if that is no MP3, or less or more than it claims;
-    PhaseLockError if it cannot be read."""
+    """Read the whole file and describe it. InvalidMp3Error if it is not an MP3, or holds fewer or more packets than its
+    header says; PhaseLockError if it cannot be read."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise InvalidMp3Error(path.name)
@@ -54,13 +55,13 @@ def inspect(path: pathlib.Path) -> Mp3Info:
     packets, claimed = summary.packets, summary.claimed_packets
     if packets < _MIN_PACKETS:
         raise InvalidMp3Error(path.name)
-    # Without a claim, a packet that the file ends in is all there is to tell that something is missing.
+    # Without a number in the header, only an incomplete last packet shows that something is missing.
     if summary.cut if claimed < 0 else abs(packets - claimed) > max(2, claimed // 100):
         raise InvalidMp3Error(path.name)
     delay = padding = 0
     if summary.encoder_delay >= 0:
-        delay = summary.encoder_delay + _DECODER_DELAY
-        padding = max(0, summary.encoder_padding - _DECODER_DELAY)
+        delay = summary.encoder_delay + _DECODER_DELAY_FRAMES
+        padding = max(0, summary.encoder_padding - _DECODER_DELAY_FRAMES)
     frames = packets * summary.packet_frames - delay - padding
     if frames <= 0:
         raise InvalidMp3Error(path.name)
@@ -84,8 +85,8 @@ def unreadable(path: pathlib.Path, error: OSError) -> PhaseLockError:
 
 
 def _lead_packets(packet_frames: int, channels: int, smallest_packet: int) -> int:
-    """A packet leans on up to 511 (MPEG 2: 255) bytes in earlier packets, and on the two before it for the overlap and
-    the memory of the filter bank."""
+    """Packets before a packet that its decoding depends on: up to 511 (MPEG 2: 255) bytes of its data are in earlier
+    packets, and the overlap and the memory of the filter bank need the two packets before it."""
     mpeg1 = packet_frames == 1152
     overhead = 6 + ((17, 32) if mpeg1 else (9, 17))[channels - 1]
     return -(-(511 if mpeg1 else 255) // max(1, smallest_packet - overhead)) + 3

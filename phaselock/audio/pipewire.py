@@ -1,7 +1,7 @@
-"""PipeWire, natively: its sinks, and a stream of ours whose callbacks go to the engine on PipeWire's own audio thread.
+"""PipeWire: its sinks, and a stream whose callbacks PipeWire's audio thread makes directly to the engine.
 
-The library is loaded when it is needed; its structures are declared here as far as they are used (libpipewire-0.3 keeps
-them stable). Calls may wait for the daemon: audio/device.py makes them on a thread of its own, with a time limit.
+The library is loaded when it is needed. Its structures are declared here as far as they are used; they are stable in
+libpipewire-0.3. Calls may wait for the daemon, so audio/device.py makes them on a worker thread with a timeout.
 """
 
 from __future__ import annotations
@@ -23,13 +23,14 @@ from phaselock.audio.link import Link, link_of
 from phaselock.errors import AudioDeviceError
 
 _LATENCY_S = 1024 / 48000
-_ANSWER_LIMIT_S = 2.0
-_USUAL_RATE_HZ = 48000
+"""Length of a cycle that the stream asks for."""
+_TIMEOUT_ANSWER_S = 2.0
+_DEFAULT_RATE_HZ = 48000
 
 _ANY = 0xFFFFFFFF
 _OUTPUT = 1
 _AUTOCONNECT, _MAP_BUFFERS, _RT_PROCESS, _DONT_RECONNECT = 1 << 0, 1 << 2, 1 << 4, 1 << 7
-_CONNECTING = 1  # of pw_stream_state: what is less is an error, or not connected
+_CONNECTING = 1  # pw_stream_state: lower values are "error" and "unconnected"
 _HOOK_BYTES = 48
 _EVENTS_VERSION = 2
 
@@ -38,7 +39,7 @@ _NODE, _DEVICE, _METADATA, _LINK = (f"PipeWire:Interface:{kind}" for kind in ("N
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Sink:
-    """An output that PipeWire tells of."""
+    """An output of PipeWire."""
 
     node: int
     name: str
@@ -63,7 +64,7 @@ _Global = CFUNCTYPE(None, c_void_p, c_uint32, c_uint32, c_char_p, c_uint32, POIN
 _Removed = CFUNCTYPE(None, c_void_p, c_uint32)
 _Property = CFUNCTYPE(c_int, c_void_p, c_uint32, c_char_p, c_char_p, c_char_p)
 
-# The methods that are used, by their place behind the version in their interface's table.
+# Methods: (index in the interface's table, after the version; C type).
 _ADD_LISTENER = 0, CFUNCTYPE(c_int, c_void_p, c_void_p, c_void_p, c_void_p)
 _CORE_SYNC = 2, CFUNCTYPE(c_int, c_void_p, c_uint32, c_int)
 _CORE_GET_REGISTRY = 5, CFUNCTYPE(c_void_p, c_void_p, c_uint32, c_size_t)
@@ -95,7 +96,7 @@ class _StreamEvents(ctypes.Structure):
 
 @functools.cache
 def _library() -> Any:
-    """libpipewire, initialised. AudioDeviceError where there is none."""
+    """libpipewire, initialised; AudioDeviceError if it is not installed."""
     try:
         library: Any = ctypes.CDLL("libpipewire-0.3.so.0")
     except OSError:
@@ -108,7 +109,7 @@ def _library() -> Any:
 
 
 def _call(proxy: int, method: tuple[int, Any], *arguments: object) -> Any:
-    """Call a method of one of PipeWire's interfaces."""
+    """Call a method of a PipeWire object."""
     interface = ctypes.cast(proxy, POINTER(_Interface)).contents
     place, kind = method
     table = ctypes.cast(interface.methods, POINTER(c_void_p))
@@ -116,8 +117,10 @@ def _call(proxy: int, method: tuple[int, Any], *arguments: object) -> Any:
 
 
 class PipeWire:
-    """A connection to the daemon: what it tells of its graph, and at most one stream. AudioDeviceError where there is
-    no daemon, or it does not answer. `close` ends it."""
+    """A connection to the daemon: the objects of its graph, and at most one stream. `close` ends it.
+
+    The constructor and the methods raise AudioDeviceError if no daemon runs or it does not answer.
+    """
 
     def __init__(self, client_name: str) -> None:
         self._library = _library()
@@ -129,7 +132,7 @@ class PipeWire:
         self._account: _native.Account | None = None
         self._client_name = client_name
         self._target: Sink | None = None
-        self._rate_hz = _USUAL_RATE_HZ
+        self._rate_hz = _DEFAULT_RATE_HZ
         self._loop = self._library.pw_thread_loop_new(b"pipewire", None)
         self._context = self._library.pw_context_new(
             c_void_p(self._library.pw_thread_loop_get_loop(c_void_p(self._loop))), None, c_size_t(0)
@@ -145,14 +148,14 @@ class PipeWire:
                 self._registry = _call(self._core, _CORE_GET_REGISTRY, 3, 0)
                 events = _RegistryEvents(0, _Global(self._on_global), _Removed(self._on_removed))
                 self._listen(self._registry, events)
-            self._wait_for_answer()  # the objects
-            self._wait_for_answer()  # the properties of the metadata among them
+            self._wait_for_answer()  # for the objects
+            self._wait_for_answer()  # for the properties of the metadata objects
         except BaseException:
             self.close()
             raise
 
     def sinks(self) -> list[Sink]:
-        """All outputs, the default one first."""
+        """All sinks, the default one first."""
         default = self._name_in("default.audio.sink")
         found = []
         for id_, (kind, of) in list(self._objects.items()):
@@ -168,18 +171,18 @@ class PipeWire:
         return self._objects.get(int(number), ("", {}))[1] if number.isdecimal() else {}
 
     def rate_hz(self) -> int:
-        """The rate of the graph."""
+        """The sample rate of the graph."""
         for key in ("clock.force-rate", "clock.rate"):
             with contextlib.suppress(ValueError):
                 if 8000 <= (rate := int(self._settings.get(key, "0"))) <= 768_000:
                     return rate
-        return _USUAL_RATE_HZ
+        return _DEFAULT_RATE_HZ
 
     def prepare(self, engine: _native.Engine, target: Sink | None) -> _native.Account:
-        """Make a stream that `engine` fills, to this sink or to the default one, still at rest. AudioDeviceError."""
+        """Create a stream that `engine` fills, to this sink or (None) to the default one. `start` starts it."""
         self._rate_hz = self.rate_hz()
         self._target = target
-        wishes = {
+        wanted = {
             "media.type": "Audio",
             "media.category": "Playback",
             "media.role": "Music",
@@ -188,9 +191,9 @@ class PipeWire:
             "node.latency": f"{round(_LATENCY_S * self._rate_hz)}/{self._rate_hz}",
         }
         if target is not None:
-            wishes["target.object"] = target.name
-            wishes["node.dont-reconnect"] = "true"
-        properties = self._library.pw_properties_new_string(json.dumps(wishes).encode())
+            wanted["target.object"] = target.name
+            wanted["node.dont-reconnect"] = "true"
+        properties = self._library.pw_properties_new_string(json.dumps(wanted).encode())
         with self._locked():
             stream = self._library.pw_stream_new(c_void_p(self._core), self._client_name.encode(), c_void_p(properties))
             self._stream = stream or 0
@@ -207,7 +210,7 @@ class PipeWire:
         return account
 
     def start(self) -> None:
-        """Let the callbacks of the stream begin. AudioDeviceError."""
+        """Start the callbacks of the stream."""
         formats = stream_formats(self._rate_hz)
         flags = _AUTOCONNECT | _MAP_BUFFERS | _RT_PROCESS | (_DONT_RECONNECT if self._target else 0)
         with self._locked():
@@ -218,11 +221,11 @@ class PipeWire:
             raise AudioDeviceError(f"The audio output cannot be started (pipewire: error {-result}).")
 
     def is_connected(self) -> bool:
-        """False once the stream has lost the daemon, or its sink for good."""
+        """False after the stream has lost the daemon, or has lost its sink and may not move to another."""
         return bool(self._stream) and self._library.pw_stream_get_state(c_void_p(self._stream), None) >= _CONNECTING
 
     def plays_to(self) -> Sink | None:
-        """The sink that the stream is linked to now."""
+        """The sink that the stream is linked to now, or None."""
         if not self._stream:
             return None
         node = str(self._library.pw_stream_get_node_id(c_void_p(self._stream)))
@@ -236,7 +239,7 @@ class PipeWire:
         if self._stream:
             self._library.pw_stream_destroy(c_void_p(self._stream))
             self._stream = 0
-        self._library.pw_context_destroy(c_void_p(self._context))  # and all that was made with it
+        self._library.pw_context_destroy(c_void_p(self._context))  # and everything that was created with it
         self._library.pw_thread_loop_destroy(c_void_p(self._loop))
 
     @contextlib.contextmanager
@@ -253,11 +256,11 @@ class PipeWire:
         _call(proxy, _ADD_LISTENER, ctypes.addressof(hook), ctypes.addressof(events), None)
 
     def _wait_for_answer(self) -> None:
-        """Until the daemon has dealt with all that was asked before."""
+        """Wait until the daemon has handled all requests made before."""
         answer = threading.Event()
         with self._locked():
             self._answers[_call(self._core, _CORE_SYNC, 0, 0)] = answer
-        if not answer.wait(_ANSWER_LIMIT_S):
+        if not answer.wait(_TIMEOUT_ANSWER_S):
             raise AudioDeviceError("The sound system does not answer.")
 
     def _name_in(self, key: str) -> str:
@@ -289,12 +292,12 @@ class PipeWire:
 
 
 def stream_events(process: int | None, *, io_changed: int | None = None) -> ctypes.Structure:
-    """A stream's table of callbacks, with the addresses of these."""
+    """The table of callbacks of a stream, from the addresses of C functions."""
     return _StreamEvents(version=_EVENTS_VERSION, io_changed=io_changed, process=process)
 
 
 def stream_formats(rate_hz: int) -> Any:
-    """The formats that a stream offers: this one."""
+    """The list of formats for pw_stream_connect: 32-bit float stereo at this rate."""
     format_ = ctypes.create_string_buffer(_format(rate_hz))
     return (POINTER(ctypes.c_char * len(format_)) * 1)(ctypes.pointer(format_))
 
@@ -308,14 +311,14 @@ def _strings(dictionary: Any) -> dict[str, str]:
 
 
 def _format(rate_hz: int) -> bytes:
-    """32-bit stereo at this rate, as a "pod" of PipeWire's: spa/pod/pod.h and spa/param/format.h."""
+    """32-bit float stereo at this rate as a PipeWire "pod"; the layout is in spa/pod/pod.h and spa/param/format.h."""
     id_, int_, array, object_ = 3, 4, 13, 15
 
     def prop(key: int, kind: int, body: bytes) -> bytes:
         return struct.pack("=IIII", key, 0, len(body), kind) + body + bytes(-len(body) % 8)
 
     word: Callable[[int], bytes] = struct.Struct("=I").pack
-    body = struct.pack("=II", 0x40003, 3)  # a format, as one of those to choose from
+    body = struct.pack("=II", 0x40003, 3)  # SPA_TYPE_OBJECT_Format, SPA_PARAM_EnumFormat
     body += prop(1, id_, word(1)) + prop(2, id_, word(1))  # audio, raw
     body += prop(0x10001, id_, word(0x11B if sys.byteorder == "little" else 0x11C))  # float, native
     body += prop(0x10003, int_, word(rate_hz)) + prop(0x10004, int_, word(2))

@@ -1,9 +1,9 @@
-"""What a sink of PipeWire plays, recorded by its monitor, each block with the time at which it leaves.
+"""Record what a PipeWire sink plays, from its monitor, with the time at which each block leaves the sink.
 
-Two streams are made: one records the monitor, one plays to the sink. A block that is written in one cycle is what the
-sink takes in that cycle, and leaves after the delay that the account of the playing stream tells. A sink that drives
-the graph hands its monitor the block of the cycle before, and PipeWire tells nothing of it: so the playing stream
-writes one mark, and the time until it is in the recording is taken.
+There are two streams: one records the monitor, the other one plays to the sink. The sink takes a block in the cycle in
+which it was written, and plays it after the delay that the playing stream reports. If the sink drives the graph, its
+monitor gets the block of the cycle before, and PipeWire does not report that. Therefore the playing stream writes one
+mark, and the time until the mark is in the recording is measured.
 """
 
 from __future__ import annotations
@@ -18,12 +18,13 @@ from phaselock.audio.pipewire import PipeWire, Sink, stream_events, stream_forma
 from phaselock.errors import AudioDeviceError
 
 _INPUT, _OUTPUT = 0, 1
-_FLAGS = 1 << 0 | 1 << 2 | 1 << 4  # connect by itself, map buffers, process on the audio thread
+_FLAGS = 1 << 0 | 1 << 2 | 1 << 4  # autoconnect, map buffers, process on the audio thread
 _ANY = 0xFFFFFFFF
 _HOOK_BYTES = 48
 _FRAME_BYTES = 8
-_LATENCY_FRAMES = 1024
+_CYCLE_FRAMES = 1024
 _MARK = 0.02
+"""Sample value of the mark; full scale is 1."""
 _MARK_AFTER_BLOCKS = 20
 
 
@@ -66,8 +67,11 @@ _Process = CFUNCTYPE(None, c_void_p)
 
 
 class PipeWireRecorder(PipeWire):
-    """A connection that records one sink. `take` is called, on PipeWire's audio thread, with each block (interleaved
-    32-bit stereo at `rate_hz`) and the local time in ns at which its first frame leaves. AudioDeviceError."""
+    """A connection that records one sink.
+
+    `take` is called on PipeWire's audio thread with each block (interleaved float32 stereo at `rate_hz`) and the local
+    time in ns at which its first frame leaves the sink. The constructor raises AudioDeviceError.
+    """
 
     def __init__(self, client_name: str, sink: Sink, take: Callable[[bytes, int], None]) -> None:
         super().__init__(client_name)
@@ -77,33 +81,32 @@ class PipeWireRecorder(PipeWire):
         self._mark_ns: int | None = None
         self._age_ns: int | None = None
         self._library.pw_stream_dequeue_buffer.restype = POINTER(_StreamBuffer)
-        wishes = {
+        wanted = {
             "media.type": "Audio",
             "target.object": sink.name,
             "node.dont-reconnect": "true",
-            "node.latency": f"{_LATENCY_FRAMES}/{self.rate_hz()}",
+            "node.latency": f"{_CYCLE_FRAMES}/{self.rate_hz()}",
         }
         playing = {"media.category": "Playback", "node.name": f"{client_name}-mark"}
         recording = {"media.category": "Capture", "node.name": f"{client_name}-monitor", "stream.capture.sink": "true"}
         try:
             with self._locked():
-                self._stream = self._run(wishes | playing, _OUTPUT, self._play)
-                self._recorder = self._run(wishes | recording, _INPUT, self._record)
+                self._stream = self._run(wanted | playing, _OUTPUT, self._play)
+                self._recorder = self._run(wanted | recording, _INPUT, self._record)
         except AudioDeviceError:
             self.close()
             raise
 
     def close(self) -> None:
-        """See PipeWire.close."""
         if self._recorder:
             with self._locked():
                 self._library.pw_stream_destroy(c_void_p(self._recorder))
             self._recorder = 0
         super().close()
 
-    def _run(self, wishes: Mapping[str, str], direction: int, process: Callable[[object], None]) -> int:
-        properties = c_void_p(self._library.pw_properties_new_string(json.dumps(wishes).encode()))
-        stream = self._library.pw_stream_new(c_void_p(self._core), wishes["node.name"].encode(), properties) or 0
+    def _run(self, wanted: Mapping[str, str], direction: int, process: Callable[[object], None]) -> int:
+        properties = c_void_p(self._library.pw_properties_new_string(json.dumps(wanted).encode()))
+        stream = self._library.pw_stream_new(c_void_p(self._core), wanted["node.name"].encode(), properties) or 0
         callback, hook = _Process(process), ctypes.create_string_buffer(_HOOK_BYTES)
         events = stream_events(ctypes.cast(callback, c_void_p).value)
         self._keep += [callback, hook, events]
@@ -120,7 +123,7 @@ class PipeWireRecorder(PipeWire):
     # ---- on the audio thread ----
 
     def _play(self, _data: object) -> None:
-        """Silence, and one mark as soon as the recording runs."""
+        """Write silence, and one mark when the recording runs."""
         buffer = self._dequeue(self._stream)
         if buffer is None:
             return
@@ -151,9 +154,9 @@ class PipeWireRecorder(PipeWire):
             self._take(block, cycle.now_ns - self._age_ns + delay_ns)
 
     def _time(self, stream: int) -> _Time:
-        told = _Time()
-        self._library.pw_stream_get_time_n(c_void_p(stream), byref(told), c_size_t(sizeof(told)))
-        return told
+        time = _Time()
+        self._library.pw_stream_get_time_n(c_void_p(stream), byref(time), c_size_t(sizeof(time)))
+        return time
 
     def _dequeue(self, stream: int) -> Any:
         buffer = self._library.pw_stream_dequeue_buffer(c_void_p(stream))

@@ -1,8 +1,7 @@
-"""The priority of the audio thread: without one, a busy machine keeps it waiting until there is nothing left to play.
+"""Real-time priority for the audio thread. Without it, a busy computer may run the thread too late and the sound stops.
 
-The sound system may have given it one already: JACK, WASAPI and CoreAudio do, where they can, and newer versions of
-PipeWire. Otherwise Linux gives it to programs that may take it, and through RealtimeKit. It is asked for, never needed,
-and nothing waits for it.
+JACK, WASAPI, CoreAudio and newer versions of PipeWire raise the thread themselves if they can. Otherwise the program
+sets the priority, if Linux permits that, or asks RealtimeKit. PhaseLock works without it, and never waits for it.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from phaselock.audio.realtimekit import Refused
 Level = Literal["unknown", "normal", "raised", "real-time"]
 
 LEVEL = 10
-"""Of 1 to 99. Above PulseAudio (5); below JACK, PipeWire (88) and what serves the cards' interrupts (50)."""
+"""Real-time level, 1 to 99: above PulseAudio (5), below JACK, PipeWire (88) and the interrupt threads (50)."""
 
 NO_ANSWER = "The system does not answer."
 
@@ -38,26 +37,27 @@ _SENTENCES = {
     "unknown": "Which priority the audio thread gets is not known.",
 }
 
-_CALLBACK_LIMIT_S = 5.0
-_TRIAL_LIMIT_S = 5.0
-_LOOK_S = 0.05
+_TIMEOUT_CALLBACK_S = 5.0
+"""How long `Raiser` waits for the first callback of a stream."""
+_TIMEOUT_TRIAL_S = 5.0
+_POLL_S = 0.05
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Priority:
-    """What an audio thread has; `reason` says why it is not real-time, where that is known."""
+    """The priority of an audio thread. `reason` is a sentence that says why it is not real-time, or empty."""
 
     level: Level
     reason: str = ""
 
     @property
     def sentence(self) -> str:
-        """For people."""
+        """The level and the reason, for users."""
         return f"{_SENTENCES[self.level]} {self.reason}".strip()
 
     @property
     def advice(self) -> str:
-        """What to do about it; nothing where it is well, or no setting is known that would help."""
+        """What the user can do; empty if the level is good, or if no setting would help."""
         return _ADVICE if self.level == "normal" and sys.platform == "linux" else ""
 
 
@@ -68,7 +68,10 @@ def raise_thread(
     take: Callable[[int, int], None] = _native.make_thread_real_time,
     ask: Callable[[int, int], None] = realtimekit.make_real_time,
 ) -> Priority:
-    """Have the thread of this number made real-time, if it is not. May take seconds."""
+    """Give the thread with this system number real-time priority if it has none. May take seconds.
+
+    `look` returns the level of a thread, `take` sets it, `ask` requests it from RealtimeKit; tests replace them.
+    """
     if sys.platform != "linux" or look(thread) in ("real-time", "unknown"):
         return Priority(look(thread))
     reason = ""
@@ -83,8 +86,9 @@ def raise_thread(
     return Priority(level, "" if level == "real-time" else reason)
 
 
-def try_out(raise_: Callable[[int], Priority] = raise_thread, limit_s: float = _TRIAL_LIMIT_S) -> Priority | None:
-    """What a thread of this process is given, within this time; None where only the sound system raises threads."""
+def try_out(raise_: Callable[[int], Priority] = raise_thread, limit_s: float = _TIMEOUT_TRIAL_S) -> Priority | None:
+    """The priority that a new thread of this process gets within `limit_s`; None on systems where only the sound system
+    raises threads."""
     if sys.platform != "linux":
         return None
     found: list[Priority] = []
@@ -97,7 +101,8 @@ def try_out(raise_: Callable[[int], Priority] = raise_thread, limit_s: float = _
 
 
 class Raiser:
-    """Raises the thread of one stream as soon as it has called back. `thread` gives its number, 0 before that."""
+    """Raises the audio thread of one stream after its first callback. `thread` returns the system's number of the
+    thread, 0 before the first callback."""
 
     def __init__(self, thread: Callable[[], int], raise_: Callable[[int], Priority] = raise_thread) -> None:
         self._thread_of_stream = thread
@@ -109,18 +114,18 @@ class Raiser:
         self._thread.start()
 
     def priority(self) -> Priority | None:
-        """None while it is not known."""
+        """The priority of the thread; None until it is known."""
         return self._priority
 
     def end(self) -> None:
-        """Before the stream ends: its thread is not asked for after this."""
+        """Call this before the stream ends: `thread` is not called afterwards."""
         with self._lock:
             self._ended = True
 
     def _run(self) -> None:
-        until_s = time.monotonic() + _CALLBACK_LIMIT_S
+        until_s = time.monotonic() + _TIMEOUT_CALLBACK_S
         while not (thread := self._number()) and not self._ended and time.monotonic() < until_s:
-            time.sleep(_LOOK_S)
+            time.sleep(_POLL_S)
         if thread:
             self._priority = self._raise(thread)
 

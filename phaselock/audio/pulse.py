@@ -1,7 +1,7 @@
-"""What is asked of PulseAudio beside miniaudio: which server answers, and what it knows of its sinks.
+"""Calls to libpulse that miniaudio does not make: which server runs, and which sinks it has.
 
-A connection of its own, for one question, on the calling thread. The structures are libpulse's, declared as far as they
-are read.
+`ask_server` opens a connection for one query, on the calling thread. The structures are those of libpulse, declared as
+far as this module reads them.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 from phaselock.audio.link import Link, link_of
 from phaselock.errors import AudioDeviceError
 
-_ANSWER_LIMIT_S = 2.0
+_TIMEOUT_ANSWER_S = 2.0
 _NO_AUTOSPAWN = 1
 _READY, _FAILED = 4, 5
 _INVALID_INDEX = 0xFFFFFFFF
@@ -33,20 +33,21 @@ class PulseSink:
     name: str
     description: str
     monitor: str
-    """The name of the source that hears what it plays."""
+    """The name of the source that records this sink."""
     link: Link
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PulseServer:
-    """What answers, and its sinks, the default one first."""
+    """The name of the server and its sinks, the default one first."""
 
     name: str
     sinks: tuple[PulseSink, ...]
 
     @property
     def is_pipewire(self) -> bool:
-        """PipeWire answers PulseAudio's protocol, and tells a delay that wanders by milliseconds."""
+        """True for PipeWire, which also implements PulseAudio's protocol. The delay that it reports there varies by
+        milliseconds."""
         return "PipeWire" in self.name
 
 
@@ -124,7 +125,7 @@ _OnSink = CFUNCTYPE(None, c_void_p, POINTER(_SinkInfo), c_int, c_void_p)
 
 @functools.cache
 def _library() -> Any:
-    """libpulse. AudioDeviceError where there is none."""
+    """libpulse; AudioDeviceError if it is not installed."""
     try:
         library: Any = ctypes.CDLL("libpulse.so.0")
     except OSError:
@@ -141,18 +142,20 @@ def _library() -> Any:
 
 
 def sink_index(stream: int) -> int | None:
-    """The sink that a pa_stream is connected to; None: to none any more. It costs nothing; any thread may ask."""
+    """Index of the sink that a pa_stream (by address) is connected to; None if it has none now. Fast, for any
+    thread."""
     index = int(_library().pa_stream_get_device_index(c_void_p(stream)))
     return None if index == _INVALID_INDEX else index
 
 
 def recorded(stream: int) -> tuple[float, int] | None:
-    """Of a stream that records a monitor: a frame of it, counted from the first, and the wall-clock time in ns at which
-    it leaves the sink, by what the server told last; and have it tell again. None while nothing was told. On the thread
-    that owns the stream.
+    """For a pa_stream that records a monitor: (frame number in the recording, wall-clock time in ns at which this frame
+    leaves the sink), from the newest timing report of the server. None before the first report. Also requests the next
+    report. Call this on the thread that owns the stream.
 
-    The last frame that was written to the stream was taken from the sink ahead of its time: it leaves when what is in
-    the sink, less what the monitor still holds, has left."""
+    The monitor takes a frame from the sink before the sink plays it: the frame leaves when the sink's buffer, less the
+    part that the monitor still holds, has been played.
+    """
     library = _library()
     info = library.pa_stream_get_timing_info(c_void_p(stream))
     operation = library.pa_stream_update_timing_info(c_void_p(stream), None, None)
@@ -160,14 +163,14 @@ def recorded(stream: int) -> tuple[float, int] | None:
         library.pa_operation_unref(c_void_p(operation))
     if not info or info.contents.write_index_corrupt:
         return None
-    told = info.contents
-    told_us = told.seconds * 1_000_000 + told.microseconds
+    timing = info.contents
+    at_us = timing.seconds * 1_000_000 + timing.microseconds
     frame_bytes = library.pa_frame_size(c_void_p(library.pa_stream_get_sample_spec(c_void_p(stream))))
-    return told.write_index / frame_bytes, (told_us + told.sink_us - told.source_us) * 1000
+    return timing.write_index / frame_bytes, (at_us + timing.sink_us - timing.source_us) * 1000
 
 
 def ask_server(client_name: str) -> PulseServer:
-    """What the server tells of itself. AudioDeviceError where none runs, or it does not answer."""
+    """Query the server. AudioDeviceError if none runs or it does not answer."""
     library = _library()
     found: list[PulseSink] = []
     server = ["", ""]
@@ -212,8 +215,8 @@ def _connected(library: Any, client_name: str) -> Iterator[tuple[Any, Any]]:
 
 
 def _turn(library: Any, loop: Any, context: Any, done: Any) -> None:
-    """Run the main loop until `done`."""
-    until_s = time.monotonic() + _ANSWER_LIMIT_S
+    """Run the main loop until `done` returns True."""
+    until_s = time.monotonic() + _TIMEOUT_ANSWER_S
     while not done():
         if library.pa_context_get_state(context) >= _FAILED:
             raise AudioDeviceError("The audio backend is not available (pulseaudio: not running).")

@@ -1,7 +1,7 @@
-"""RealtimeKit: the service that gives real-time scheduling to threads of programs that may not take it themselves.
+"""RealtimeKit: a D-Bus service that gives real-time scheduling to threads of programs without that permission.
 
-It is asked on the message bus of the system; from inside a Flatpak, through the portal on the bus of the user, which
-passes it on. libdbus is loaded when it is needed: PipeWire and PulseAudio need it, too, so it is where they are.
+Requests go over the system bus; inside a Flatpak they go through the portal on the session bus, which forwards them.
+libdbus is loaded when it is needed. PipeWire and PulseAudio depend on it, so it is installed where they are.
 """
 
 from __future__ import annotations
@@ -14,19 +14,20 @@ import sys
 from ctypes import POINTER, byref, c_char_p, c_int, c_int32, c_int64, c_uint32, c_uint64, c_void_p
 from typing import Any
 
-ANSWER_LIMIT_MS = 3000
+TIMEOUT_ANSWER_MS = 3000
 MIN_LIMIT_US = 20_000
-"""An audio callback computes for some milliseconds; a process that exceeds the limit is ended by the kernel."""
+"""Smallest limit on continuous computing that we accept. An audio callback takes some milliseconds, and the kernel ends
+a process that exceeds its limit."""
 _FLATPAK = "/.flatpak-info"
 
 
 class Refused(Exception):
-    """Why there is no real-time scheduling, in words."""
+    """There is no real-time scheduling. The text is the reason, for users."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Service:
-    """Where it is asked. `bus` is 0 for the user's, 1 for the system's (DBusBusType)."""
+    """A D-Bus service. `bus` is 0 for the session bus, 1 for the system bus (DBusBusType)."""
 
     title: str
     bus: int
@@ -41,20 +42,19 @@ SYSTEM = Service(
 PORTAL = Service(
     "The portal of Flatpak",
     0,
-    b"org.freedesktop.portal.WindowProgram",
+    b"org.freedesktop.portal.Desktop",
     b"/org/freedesktop/portal/desktop",
     b"org.freedesktop.portal.Realtime",
 )
 
 
 def make_real_time(thread: int, level: int, service: Service | None = None) -> None:
-    """Have this thread of this process scheduled at `level`, or at the highest level that RealtimeKit grants.
+    """Give this thread of this process real-time scheduling at `level`, or at the highest level that RealtimeKit
+    permits. Refused if that is impossible.
 
-    Raises Refused.
-
-    From then on the kernel ends the process, should one of its real-time threads compute for longer than RealtimeKit
-    wishes (200 ms) without ever waiting. Takes some milliseconds, and up to ANSWER_LIMIT_MS a call, of which there are
-    three, where the service does not answer.
+    Afterwards the kernel ends the process if one of its real-time threads computes for longer than RealtimeKit's limit
+    (200 ms) without waiting. This takes some milliseconds; if the service does not answer, up to TIMEOUT_ANSWER_MS for
+    each of three calls.
     """
     connection = _Connection(service or (PORTAL if os.path.exists(_FLATPAK) else SYSTEM))
     try:
@@ -69,7 +69,7 @@ def make_real_time(thread: int, level: int, service: Service | None = None) -> N
 
 
 def _limit_computing(limit_us: int) -> None:
-    """Have real-time threads of this process compute for no longer than that at a stretch; RealtimeKit demands it."""
+    """Limit how long a real-time thread of this process may compute without waiting. RealtimeKit requires this."""
     if sys.platform == "linux":
         import resource
 
@@ -82,7 +82,7 @@ class _Error(ctypes.Structure):  # DBusError
     _fields_ = (("name", c_char_p), ("message", c_char_p), ("flags", c_uint32), ("padding", c_void_p))
 
 
-class _Iterator(ctypes.Structure):  # DBusMessageIter, which is smaller
+class _Iterator(ctypes.Structure):  # DBusMessageIter; the real one is smaller
     _fields_ = (("fields", c_void_p * 16),)
 
 
@@ -119,7 +119,7 @@ def _library() -> Any:
 
 
 class _Connection:
-    """A connection of its own to the service's bus. Refused where there is none."""
+    """A private connection to the bus of the service. Its constructor and its methods raise Refused."""
 
     def __init__(self, service: Service) -> None:
         self.title = service.title
@@ -133,7 +133,7 @@ class _Connection:
         self._library.dbus_connection_set_exit_on_disconnect(self._connection, 0)
 
     def number(self, name: bytes) -> int:
-        """A property of the service."""
+        """An integer property of the service."""
         reply = self._call(
             b"org.freedesktop.DBus.Properties", b"Get", (_STRING, self._service.interface), (_STRING, name)
         )
@@ -151,7 +151,7 @@ class _Connection:
         raise Refused(f"{self._service.title} gives an answer that makes no sense.")
 
     def make_thread_real_time(self, process: int, thread: int, level: int) -> None:
-        """At this level of SCHED_RR."""
+        """Schedule the thread with SCHED_RR at this level."""
         arguments = (_UINT64, process), (_UINT64, thread), (_UINT32, level)
         reply = self._call(self._service.interface, b"MakeThreadRealtimeWithPID", *arguments)
         self._library.dbus_message_unref(reply)
@@ -162,7 +162,7 @@ class _Connection:
         self._library.dbus_connection_unref(self._connection)
 
     def _call(self, interface: bytes, method: bytes, *arguments: tuple[int, int | bytes]) -> Any:
-        """The reply to a call, to be let go. Refused."""
+        """The reply to a method call; the caller has to unref it."""
         service = self._service
         message = self._library.dbus_message_new_method_call(service.name, service.path, interface, method)
         if not message:
@@ -176,7 +176,7 @@ class _Connection:
                 if not self._library.dbus_message_iter_append_basic(byref(place), kind, byref(holder)):
                     raise MemoryError
             reply = self._library.dbus_connection_send_with_reply_and_block(
-                self._connection, message, ANSWER_LIMIT_MS, byref(error)
+                self._connection, message, TIMEOUT_ANSWER_MS, byref(error)
             )
             if not reply:
                 raise Refused(_reason(service.title, (error.name or b"").decode("ascii", "replace")))
@@ -192,7 +192,7 @@ class _Connection:
 
 
 def _reason(title: str, error: str) -> str:
-    """What an error of D-Bus means here."""
+    """The sentence for a D-Bus error name."""
     kind = error.rpartition(".")[2]
     if kind in ("ServiceUnknown", "NameHasNoOwner", "UnknownInterface", "UnknownMethod", "UnknownObject"):
         return f"{title} is not installed."

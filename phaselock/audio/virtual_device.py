@@ -1,18 +1,18 @@
-"""A sound card inside the program: ideal to the nanosecond, deep, and with an ear of its own, for laboratories.
+"""A simulated sound card inside the program, exact to the nanosecond, with a large buffer and a recorder. It is for
+benchmarks.
 
-Frame n leaves its loudspeaker at exactly first_ns + n / (rate_hz * (1 + ppm * 1e-6)) on the machine's true clock,
-which all processes of a machine share, whatever clock this process was told to live by. Each block is asked for one
-latency before its first frame leaves, as late as the operating system happens to be. As JACK does, the card tells when
-it should have asked; or, as most do, leaves that to be found out from one-sided jitter. A block that is not ready when
-it should leave is an underrun: silence leaves, and the card goes on. With a latency of the better part of a second that
-does not happen on a busy machine.
+Frame n leaves its loudspeaker at exactly first_ns + n / (rate_hz * (1 + ppm * 1e-6)) on the true clock, which all
+processes of a computer share, even if this process uses another one. Each block is requested one latency before its
+first frame leaves, or later if the operating system wakes the card late. The card either reports the time at which it
+should have requested the block, as JACK does, or it reports nothing, as most cards do; then the times have a one-sided
+jitter. If a block is not ready when it should leave, that is an underrun: silence leaves, and the card goes on. With a
+latency near one second this does not happen on a busy computer.
 
-Everything that leaves is written down beside its times, if asked for: NAME.f32, interleaved little-endian float32, and
-NAME.json:
+On request the card records everything that leaves: NAME.f32 (interleaved little-endian float32) and NAME.json:
     first_ns          true time at which frame 0 left
     rate_hz, true_rate_hz, channels, period_frames, latency_frames
     underruns         the first frame of each block that came too late
-    late_wakes        [first frame, milliseconds] of each block that was asked for 50 ms late or more
+    late_wakes        [first frame, milliseconds] of each block that was requested more than 50 ms late
 """
 
 from __future__ import annotations
@@ -31,18 +31,21 @@ from phaselock.errors import AudioDeviceError, PhaseLockError
 from phaselock.model.timing import Timing
 
 _CHANNELS = 2
-_LATE_NS = 50_000_000
-_SETTLE_NS = 2_000_000
-_NOTE_EVERY = 100
+_MIN_LATE_NS = 50_000_000
+"""Later requests are listed in `late_wakes`."""
+_START_NS = 2_000_000
+"""Time from the start of the thread to the first request."""
+_NOTE_EVERY_BLOCKS = 100
 _READINGS = 3
+"""Readings of both clocks, of which the fastest one counts."""
 
 _log = logging.getLogger(__name__)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class VirtualCard:
-    """What kind of card: `ppm` is its rate error; one that `tells_times` tells each block's; with `record`, a folder,
-    what it plays is kept there."""
+    """Properties of the card. `ppm` is its rate error. `tells_times`: it reports the time of each block. `record` is
+    the folder for recordings, None for no recording."""
 
     rate_hz: int = 48000
     ppm: float = 0.0
@@ -53,7 +56,7 @@ class VirtualCard:
 
     @staticmethod
     def from_json(text: str) -> VirtualCard:
-        """The card of a JSON object with these fields. PhaseLockError for anything else."""
+        """Make a card from a JSON object with these fields. PhaseLockError if the text is not valid."""
         try:
             card = VirtualCard(**json.loads(text))
             fits = (
@@ -74,7 +77,7 @@ class VirtualCard:
 
 
 class VirtualOutput:
-    """An output (see audio/player.py) that plays on a virtual card."""
+    """An Output (audio/player.py) that plays on a virtual card."""
 
     def __init__(self, engine: _native.Engine, card: VirtualCard, name: str) -> None:
         self._name = f"virtual ({name})"
@@ -91,11 +94,10 @@ class VirtualOutput:
         self._closing = False
 
     def open(self) -> VirtualOutput:
-        """See Output.open."""
         return self
 
     def start(self) -> None:
-        """Let the blocks begin. AudioDeviceError when they cannot be written down."""
+        """Start requesting blocks. AudioDeviceError if they cannot be recorded."""
         try:
             record = self._new_record()
         except (OSError, ValueError) as error:
@@ -105,30 +107,28 @@ class VirtualOutput:
         self._thread.start()
 
     def is_running(self) -> bool:
-        """See Output.is_running."""
         return self._thread is not None and self._thread.is_alive()
 
     def output_latency_ns(self) -> int:
-        """From the moment at which a block is asked for to its first frame."""
+        """Time from the request of a block until its first frame leaves."""
         return round(self._latency_frames * 1e9 / self.rate_hz)
 
     def account(self) -> None:
-        """None: its times come with the blocks."""
+        """None: the times come with the blocks."""
 
     def plays_on(self) -> str:
-        """See Output.plays_on."""
         return self._name
 
     def timing(self) -> Timing:
-        """See Output.timing. A card that tells no times tells its latency."""
+        """ "told" if the card reports no times: then only its latency is known."""
         return "exact" if self._card.tells_times else "told"
 
-    def untold_ns(self) -> int:
-        """See Output.untold_ns. The latency it tells is true."""
+    def unreported_ns(self) -> int:
+        """0: the latency is exact."""
         return 0
 
     def close(self) -> bool:
-        """Stop, and finish the notes."""
+        """Stop, and write the rest of the recording."""
         self._closing = True
         if self._thread:
             self._thread.join()
@@ -137,7 +137,7 @@ class VirtualOutput:
     # ---- the card's thread ----
 
     def _run(self, record: tuple[BinaryIO, pathlib.Path] | None) -> None:
-        """A recording with a hole would be measured as if it had none: a card that cannot write is lost."""
+        """Play until `close`. If recording fails, stop: a recording with a gap would give wrong measurements."""
         try:
             self._play(record)
         except OSError as error:
@@ -151,24 +151,24 @@ class VirtualOutput:
         period, block = self._card.period_frames, 0
         latency_ns = self.output_latency_ns()
         silence = bytes(period * _CHANNELS * 4)
-        self._first_ns = _true_ns() + latency_ns + _SETTLE_NS
+        self._first_ns = _true_ns() + latency_ns + _START_NS
         while not self._closing:
             frame = block * period
             leaves_ns = self._first_ns + round(frame * 1e9 / self._true_rate_hz)
             _sleep_until(leaves_ns - latency_ns)
             local_ns, true_ns = _clocks_ns()
             late_ns = true_ns - (leaves_ns - latency_ns)
-            if late_ns > _LATE_NS:
+            if late_ns > _MIN_LATE_NS:
                 self._late_wakes.append((frame, late_ns / 1e6))
             asked_ns = local_ns - (late_ns if self._card.tells_times else 0)
-            # Asked or not: what comes after its time is not heard.
+            # A block that is requested after it should have left is not played.
             played = self._engine.process(period, asked_ns) if late_ns <= latency_ns else silence
             if _true_ns() > leaves_ns:
                 self._underruns.append(frame)
                 played = silence
             if record:
                 record[0].write(played)
-                if block % _NOTE_EVERY == 0:
+                if block % _NOTE_EVERY_BLOCKS == 0:
                     self._note(record)
             block += 1
         if record:
@@ -186,7 +186,7 @@ class VirtualOutput:
         return path.open("wb"), path.with_suffix(".json")
 
     def _note(self, record: tuple[BinaryIO, pathlib.Path]) -> None:
-        """Write the times down; now and then, so that a process that is killed leaves them."""
+        """Write NAME.json. This is done regularly, so that it exists even if the process is killed."""
         notes: dict[str, Any] = {
             "first_ns": self._first_ns,
             "rate_hz": self.rate_hz,
@@ -205,13 +205,13 @@ class VirtualOutput:
 
 
 def _true_ns() -> int:
-    """The clock that all processes of this machine share; time.monotonic is too coarse for it on Windows."""
+    """The clock that all processes of this computer share. On Windows time.monotonic is too coarse."""
     return time.perf_counter_ns()
 
 
 def _clocks_ns() -> tuple[int, int]:
-    """This process's clock and the true one at the same moment: of three readings the one that took least, so that what
-    came in between does not become an error of the card's time."""
+    """(clock of this process, true clock) at the same moment: the fastest of several readings, so that an interruption
+    between two clock calls does not become an error of the card's times."""
     readings = []
     for _ in range(_READINGS):
         before_ns, local_ns, after_ns = _true_ns(), _native.now_ns(), _true_ns()
@@ -226,7 +226,7 @@ def _sleep_until(true_ns: int) -> None:
 
 
 def _wake_as_an_interrupt() -> None:
-    """An interrupt wakes the program for a real card. A thread that sleeps is woken by a timer, and Linux lets that be
-    up to 50 us late: how early the earliest wakes are is then chance, and another one on each machine."""
+    """Let timers wake this thread without slack. A real card wakes the program by an interrupt; Linux may delay a timer
+    by up to 50 us, and the smallest delay would differ by chance between computers."""
     with contextlib.suppress(OSError):
         pathlib.Path(f"/proc/{threading.get_native_id()}/timerslack_ns").write_text("1")

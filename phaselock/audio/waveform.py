@@ -1,8 +1,8 @@
-"""How a track looks, for the eye: the loudest samples along its whole length, and its bands as time goes by.
+"""Data for drawing a track: the peak of each part of its length, and its spectrum over time.
 
-Background work on a machine that may be playing: the decoder and the transform run without the interpreter's lock, and
-after every block the thread rests for as long as the block took. So it takes half of one core at most, and less on a
-machine that is busy with something else, where its own blocks take longer.
+This is background work on a computer that may be playing. The decoder and the transform release the GIL, and after each
+block the thread sleeps for as long as the block took. So it uses at most half of one core, and less on a busy computer,
+where its blocks take longer.
 """
 
 from __future__ import annotations
@@ -17,32 +17,33 @@ from phaselock.audio.decoder import CHANNELS, Mp3Source
 from phaselock.audio.mp3_file import Mp3Info
 
 PEAKS = 600
-"""Parts of a track that have a peak of their own."""
+"""Number of parts of a track; each has one peak."""
 BANDS = _native.BANDS
-"""Between 40 Hz and 16 kHz, or 0.45 of a low rate; equally wide in pitch."""
+"""Number of bands of the spectrum, from 40 Hz to 16 kHz or 0.45 times the rate, of equal width in pitch."""
 
 _BLOCK_FRAMES = 32768
-"""A millisecond or two of work; small enough for the cache of a core."""
+"""About 1 to 2 ms of work; a block fits into the cache of a core."""
 _MAX_REST_S = 0.1
-"""A machine that slept meanwhile need not rest for as long."""
+"""Longest pause after a block: it may have taken hours if the computer was suspended."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Analysis:
-    """How a track looks."""
+    """Peaks and spectrum of a whole track."""
 
     peaks: bytes
-    """PEAKS values of 0 to 255, silence to full scale: the largest absolute sample of each part."""
+    """PEAKS bytes, one for each part: its largest absolute sample, from 0 (silence) to 255 (full scale)."""
     bands: bytes
-    """BANDS values of 0 to 255, -60 dB to full scale, low to high, for every `hop_frames` frames begun."""
+    """Shape (ceil(frames / hop_frames), BANDS), row by row, low bands first: the level of each band, from 0 (-60 dB) to
+    255 (full scale)."""
     hop_frames: int
-    """About 46 ms."""
+    """Distance of two rows of `bands`: about 46 ms."""
     rate_hz: int
 
 
 def analyse(path: pathlib.Path, info: Mp3Info, *, cancelled: Callable[[], bool] = lambda: False) -> Analysis | None:
-    """Decode an inspected MP3 once, at leisure, on the calling thread. None as soon as `cancelled` says so (asked every
-    few milliseconds). PhaseLockError if the file cannot be read."""
+    """Decode an inspected MP3 once, slowly, on the calling thread. Return None soon after `cancelled` returns True (it
+    is called every few milliseconds). PhaseLockError if the file cannot be read."""
     spectrum = _native.Spectrum(info.rate_hz)
     peaks = _Peaks(info.frames)
     bands = bytearray()
@@ -61,8 +62,8 @@ def analyse(path: pathlib.Path, info: Mp3Info, *, cancelled: Callable[[], bool] 
 
 
 class _Peaks:
-    """The loudest sample of each part of a track of so many frames. A part has one frame at least: parts of a track
-    with fewer frames than parts share them."""
+    """The largest absolute sample of each part of a track. A part has at least one frame: if the track has fewer frames
+    than parts, parts share frames."""
 
     def __init__(self, frames: int) -> None:
         self.levels = bytearray(PEAKS)
@@ -71,7 +72,7 @@ class _Peaks:
         self._part = 0
 
     def feed(self, stereo: memoryview[float]) -> None:
-        """Take in the next frames."""
+        """Add the next frames (interleaved stereo)."""
         end = self._at + len(stereo) // CHANNELS
         while self._part < PEAKS:
             first = self._part * self._frames // PEAKS

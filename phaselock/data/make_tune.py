@@ -2,9 +2,9 @@
 
 usage: python make_tune.py [tune.mp3]
 
-Ten bars in A minor at 96 beats a minute: drums with sharp attacks, so that machines out of phase are heard, a bass,
-soft chords and a plucked tune. Plain Python; the encoder is the program `lame`, which writes an Info header.
-"""
+Ten bars in A minor at 96 beats per minute: drums with sharp attacks, which make computers that are out of phase
+audible, a bass, soft chords and a plucked melody. Plain Python; it needs the encoder `lame`, which writes an Info
+header."""
 
 from __future__ import annotations
 
@@ -20,28 +20,30 @@ import tempfile
 import wave
 
 RATE_HZ = 44100
-BEAT = round(RATE_HZ * 60 / 96)
-BAR = 4 * BEAT
-CHORDS = (  # one a bar: the bass note, then the voices, as semitones above A3
+BEAT_FRAMES = round(RATE_HZ * 60 / 96)
+BAR_FRAMES = 4 * BEAT_FRAMES
+CHORDS = (  # one per bar: the bass note, then the voices, in semitones above A3
     *((-24, 0, 3, 7, 10), (-28, -4, 0, 3, 7), (-21, -9, 3, 7, 10), (-26, -2, 2, 5, 10)) * 2,
     (-28, -4, 0, 3, 7),
     (-21, -9, 3, 7, 10),
 )
-TUNE = (  # (eighth within four bars, semitones above A3)
+MELODY = (  # (eighth within four bars, semitones above A3)
     *((0, 12), (3, 15), (6, 19), (8, 15), (11, 12), (14, 10)),
     *((16, 7), (19, 10), (22, 15), (24, 14), (26, 10), (28, 14), (30, 17)),
 )
 Samples = list[float]
+"""Samples of one channel at RATE_HZ; full scale is 1."""
 
 
 def hertz(semitones: int) -> float:
+    """The frequency of a note, in semitones above A3."""
     return 220.0 * 2 ** (semitones / 12)
 
 
 @functools.cache
 def note(semitones: int, beats: float, partials: tuple[tuple[float, float, float], ...], attack_s: float) -> Samples:
     """A sum of decaying sines; `partials` are (multiple of the pitch, amplitude, seconds to fall to 1/e)."""
-    frames, fade = round(beats * BEAT), RATE_HZ // 50
+    frames, fade = round(beats * BEAT_FRAMES), RATE_HZ // 50
     out = [0.0] * frames
     for multiple, amplitude, decay_s in partials:
         step, fall = 2 * math.pi * hertz(semitones) * multiple / RATE_HZ, math.exp(-1 / (decay_s * RATE_HZ))
@@ -59,7 +61,7 @@ def note(semitones: int, beats: float, partials: tuple[tuple[float, float, float
 def drum(
     seconds: float, high_hz: float, low_hz: float, tone: float, noise: float, decay_s: float, seed: int
 ) -> Samples:
-    """A falling tone and bright noise."""
+    """A tone that falls from `high_hz` to `low_hz`, and high-pass noise."""
     rng, phase, last = random.Random(seed), 0.0, 0.0
     out = []
     for i in range(round(seconds * RATE_HZ)):
@@ -72,13 +74,14 @@ def drum(
 
 
 def mix(channel: Samples, at: int, sound: Samples, gain: float) -> None:
+    """Add a sound to a channel from frame `at` on; the part behind its end is dropped."""
     end = min(len(channel), at + len(sound))
     channel[at:end] = [a + gain * b for a, b in zip(channel[at:end], sound, strict=False)]
 
 
 def compose() -> tuple[Samples, Samples]:
-    """Left and right."""
-    left, right = sides = [0.0] * (BAR * len(CHORDS)), [0.0] * (BAR * len(CHORDS))
+    """Make the left and the right channel."""
+    left, right = sides = [0.0] * (BAR_FRAMES * len(CHORDS)), [0.0] * (BAR_FRAMES * len(CHORDS))
 
     def play(at: int, sound: Samples, gain: float, pan: float = 0.5) -> None:
         mix(left, at, sound, gain * math.cos(pan * math.pi / 2))
@@ -92,26 +95,34 @@ def compose() -> tuple[Samples, Samples]:
     pluck = ((1, 1.0, 0.35), (2, 0.5, 0.18), (3, 0.25, 0.1), (5, 0.1, 0.05))
     last = len(CHORDS) - 1
     for bar, (bass, *voices) in enumerate(CHORDS):
-        at = bar * BAR
+        at = bar * BAR_FRAMES
         for voice, pan in zip(voices, itertools.cycle((0.25, 0.6, 0.4, 0.75))):
             play(at, note(voice, 4, soft, 0.02), 0.13, pan)
         for beat in (0,) if bar == last else (0, 1.5, 2.5):
-            play(at + round(beat * BEAT), note(bass, 4 if bar == last else 1, round_bass, 0.006), 0.42)
+            play(at + round(beat * BEAT_FRAMES), note(bass, 4 if bar == last else 1, round_bass, 0.006), 0.42)
         play(at, kick, 0.8)
         if bar == last:
             continue
-        play(at + round(2.5 * BEAT), kick, 0.7)
+        play(at + round(2.5 * BEAT_FRAMES), kick, 0.7)
         for beat in (1, 3):
-            play(at + beat * BEAT, snare, 0.45)
+            play(at + beat * BEAT_FRAMES, snare, 0.45)
         for eighth in range(8):
-            play(at + eighth * BEAT // 2, hat, 0.22 if eighth % 2 else 0.34, 0.7)
-    for eighth, semitones in (*TUNE, *((32 + at, pitch) for at, pitch in TUNE), (64, 12), (67, 15), (70, 17), (72, 19)):
+            play(at + eighth * BEAT_FRAMES // 2, hat, 0.22 if eighth % 2 else 0.34, 0.7)
+    for eighth, semitones in (
+        *MELODY,
+        *((32 + at, pitch) for at, pitch in MELODY),
+        (64, 12),
+        (67, 15),
+        (70, 17),
+        (72, 19),
+    ):
         for echo, pan in enumerate((0.5, 0.15, 0.85, 0.3)):
-            play((eighth + 3 * echo // 2) * BEAT // 2, note(semitones, 2, pluck, 0.003), 0.3 * 0.45**echo, pan)
+            play((eighth + 3 * echo // 2) * BEAT_FRAMES // 2, note(semitones, 2, pluck, 0.003), 0.3 * 0.45**echo, pan)
     return sides
 
 
 def main(target: pathlib.Path) -> None:
+    """Write the tune to an MP3 file."""
     pcm = array.array("h", (round(32767 * 0.9 * math.tanh(v)) for frame in zip(*compose(), strict=True) for v in frame))
     if sys.byteorder == "big":
         pcm.byteswap()

@@ -1,4 +1,4 @@
-"""Addresses as people type them."""
+"""Network addresses as users type them, and the default ports."""
 
 from __future__ import annotations
 
@@ -6,12 +6,15 @@ import ipaddress
 import re
 
 DEFAULT_PORT = 17401
-NO_ADDRESS = "Enter the address that the host shows, such as 192.168.1.42 or 192.168.1.42:17401."
+"""TCP: control connections and files."""
+DEFAULT_CLOCK_PORT = 17402
+"""UDP: clock measurements."""
+NO_ADDRESS = f"Enter the address that the host shows, such as 192.168.1.42 or 192.168.1.42:{DEFAULT_PORT}."
 _LABEL = re.compile(r"[\w-]{1,63}")
 
 
 def parse_address(text: str, default_port: int = DEFAULT_PORT) -> tuple[str, int]:
-    """Host and port of `host`, `host:port`, `v6`, `[v6]` or `[v6]:port`; ValueError with a plain sentence."""
+    """Host and port of `host`, `host:port`, `v6`, `[v6]` or `[v6]:port`. ValueError, whose text is for users."""
     text = text.strip()
     if text.startswith("["):
         host, closed, rest = text[1:].partition("]")

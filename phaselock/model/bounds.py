@@ -1,4 +1,4 @@
-"""Bounds that a field of a message declares in its type; the codec enforces them."""
+"""Bounds in the declared types of message fields; protocol/codec.py checks them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from phaselock.model.names import FILE_BYTES, PERSON_BYTES, TITLE_BYTES
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Within:
-    """Bounds of a number, both included."""
+    """Bounds of a number, inclusive."""
 
     low: float
     high: float
@@ -18,7 +18,7 @@ class Within:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Size:
-    """Bounds of a length, both included: bytes of a byte string or of a text in UTF-8, items of a list."""
+    """Bounds of a length, inclusive: bytes of a byte string, UTF-8 bytes of a text, items of a list."""
 
     low: int
     high: int

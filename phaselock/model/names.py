@@ -1,4 +1,4 @@
-"""Names from other people, reduced to strings that are safe to show, to log and to put in a JSON line."""
+"""Texts from other computers and from files, reduced to strings that are safe to show, to log and to put in JSON."""
 
 from __future__ import annotations
 
@@ -14,41 +14,41 @@ TITLE_BYTES = 200
 SENTENCE_CHARS = 300
 SENTENCE_BYTES = 600
 
-# Control characters, invisible format characters (those that turn the direction of the text around them among them),
-# lone surrogates, line and paragraph separators: each can forge a line, break a terminal or disguise a name. The two
-# joiners are part of writing systems and emoji.
+# Control characters, invisible format characters (also those that change the direction of text), lone surrogates, line
+# and paragraph separators. Each of them can fake a line, break a terminal or hide a name. The two joiners are
+# permitted: writing systems and emoji need them.
 _UNWANTED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
 _JOINERS = "\u200c\u200d"
-# Letters without a shape: a blank name, or one that only looks like another's.
+# Letters that are invisible: a name could be empty to the eye, or look the same as another one.
 _SHAPELESS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180e\u2800\u3164\uffa0")
 _MARKS = frozenset({"Mn", "Me"})
 _MAX_MARKS = 2
-"""On one letter; more than that climb over the lines above."""
+"""Combining marks on one letter; more of them cover the lines above."""
 
 
 def person_name(text: str) -> str:
-    """The display string of a person or a session; empty when nothing of it can be shown."""
+    """The name of a person or a session; empty if it has no visible character."""
     return _reduced(text, PERSON_CHARS, PERSON_BYTES)
 
 
 def file_label(text: str) -> str:
-    """The plain file name in `text`, without directories, for display only."""
+    """The file name in `text` without directories. For display only, not for opening files."""
     label = _reduced(text.replace("\\", "/").rsplit("/", 1)[-1], FILE_CHARS, FILE_BYTES)
     return label if label.strip(".") else "unnamed.mp3"
 
 
 def title(text: str) -> str:
-    """A song's title or artist as its file tells it; empty when nothing of it can be shown."""
+    """A title or an artist from a file's tags; empty if it has no visible character."""
     return _reduced(text, TITLE_CHARS, TITLE_BYTES)
 
 
 def sentence(text: str) -> str:
-    """A reason given by another machine, as one line."""
+    """A reason from another computer, as one line."""
     return _reduced(text, SENTENCE_CHARS, SENTENCE_BYTES)
 
 
 def distinct(name: str, taken: Iterable[str]) -> str:
-    """`name`, or `name` with the first free number from " (2)" on when somebody has it already."""
+    """`name`; or, if a name in `taken` looks the same, `name` with the first free number from " (2)" on."""
     used = {skeleton(other) for other in taken}
     candidate, number = name, 1
     while skeleton(candidate) in used:
@@ -59,7 +59,7 @@ def distinct(name: str, taken: Iterable[str]) -> str:
 
 
 def skeleton(name: str) -> str:
-    """The same for names that look alike, as far as that is cheap: for comparison only."""
+    """A key that is equal for names that look the same (not for all of them). For comparison only."""
     plain = unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", name).casefold())
     return "".join(c for c in plain if c not in _JOINERS and not "\ufe00" <= c <= "\ufe0f")
 

@@ -1,4 +1,4 @@
-"""The queue: an immutable, revisioned list of tracks. Every change gives a new queue."""
+"""The queue: an immutable list of tracks with a revision. Each change returns a new queue."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from phaselock.model.bounds import FileName, PersonName, Title, Within
 from phaselock.model.types import Track
 
 MAX_ITEMS = 2000
-"""So many items of the longest names still fit into one frame of a host."""
+"""Most rows. This many with the longest names fit into one frame of a host (HOST_CAP)."""
 
 
 class ItemStatus(enum.StrEnum):
-    """What the people in the room see of a track."""
+    """The status of a track that users see."""
 
     TRANSFERRING = "transferring"
     READY = "ready"
@@ -26,7 +26,7 @@ class ItemStatus(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class QueueItem:
-    """One row of the queue, as everybody in the session sees it."""
+    """One row of the queue, the same for all computers of the session."""
 
     id: UUID
     file_name: FileName
@@ -39,23 +39,26 @@ class QueueItem:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class QueueEntry:
-    """A track, who added it, and how far it is."""
+    """A track, the name of the person who added it, and its status."""
 
     track: Track
     added_by: str
     status: ItemStatus = ItemStatus.TRANSFERRING
     removed: bool = False
-    """Taken out while it was playing: nobody sees it any more, and it keeps its place until it has ended."""
+    """Removed while it was playing: it is not shown, but keeps its place until it has ended."""
 
     def item(self) -> QueueItem:
-        """The row that everybody sees."""
+        """The row for this entry."""
         t = self.track
         return QueueItem(t.file_id, t.file_name, t.duration_s, self.added_by, self.status, t.title, t.artist)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Queue:
-    """Tracks in playing order. `revision` grows with every change that people see."""
+    """Tracks in playing order. `revision` increases with each visible change.
+
+    A row is an entry that is not removed. Methods that change the queue return a new one.
+    """
 
     entries: tuple[QueueEntry, ...] = ()
     revision: int = 0
@@ -64,15 +67,15 @@ class Queue:
         return sum(not entry.removed for entry in self.entries)
 
     def items(self) -> tuple[QueueItem, ...]:
-        """The rows that everybody sees."""
+        """All rows."""
         return tuple(entry.item() for entry in self.entries if not entry.removed)
 
     def ids(self) -> list[UUID]:
-        """Of the rows that everybody sees."""
+        """The ids of all rows."""
         return [entry.track.file_id for entry in self.entries if not entry.removed]
 
     def append(self, track: Track, added_by: str) -> Queue:
-        """With one more track at the end. Its `file_id` must be new here, and there must be room."""
+        """Add a track at the end. ValueError if its `file_id` is in the queue, or if the queue is full."""
         if self.track(track.file_id) is not None:
             raise ValueError(f"{track.file_id} is in the queue already")
         if len(self) >= MAX_ITEMS:
@@ -80,7 +83,7 @@ class Queue:
         return Queue((*self.entries, QueueEntry(track, added_by)), self.revision + 1)
 
     def remove(self, file_id: UUID, *, keep: bool) -> Queue:
-        """Without that row; `keep`: its track still has its place between its neighbours until `purge`."""
+        """Remove a row. `keep`: its entry stays between its neighbours, marked as removed, until `purge`."""
         entries = tuple(
             dataclasses.replace(entry, removed=True) if entry.track.file_id == file_id else entry
             for entry in self.entries
@@ -89,13 +92,13 @@ class Queue:
         return Queue(entries, self.revision + 1)
 
     def purge(self, kept: frozenset[UUID | None]) -> Queue:
-        """Without the removed entries, but for those of `kept`. Nobody sees the difference."""
+        """Drop the removed entries except those in `kept`. No row changes."""
         entries = tuple(entry for entry in self.entries if not entry.removed or entry.track.file_id in kept)
         return self if len(entries) == len(self.entries) else Queue(entries, self.revision)
 
     def move(self, file_id: UUID, to: int) -> Queue:
-        """With that row at place `to` (0 is the first) of the rows that everybody sees; the same queue if it is there
-        already. A removed entry stays behind the row that was before it."""
+        """Move a row to place `to` among the rows (0 is the first; clamped to their number). Return this same queue if
+        nothing changes. A removed entry stays behind the row that was before it."""
         ids = self.ids()
         to = max(0, min(to, len(ids) - 1))
         if file_id not in ids or ids.index(file_id) == to:
@@ -107,8 +110,8 @@ class Queue:
         return Queue(tuple(entries), self.revision + 1)
 
     def arrange(self, file_ids: tuple[UUID, ...]) -> Queue:
-        """With the rows in this order, those that it does not name behind them; the same queue if nothing moves. A
-        removed entry stays behind as many rows as before."""
+        """Sort the rows into this order; rows that it does not contain follow at the end. Return this same queue if
+        nothing changes. A removed entry stays behind as many entries as before."""
         wanted = {file_id: place for place, file_id in enumerate(file_ids)}
         shown = [entry for entry in self.entries if not entry.removed]
         entries = sorted(shown, key=lambda entry: wanted.get(entry.track.file_id, len(wanted)))
@@ -120,8 +123,8 @@ class Queue:
         return Queue(tuple(entries), self.revision + 1)
 
     def restore(self, entry: QueueEntry, place: int) -> Queue:
-        """With a removed row back at its place among the rows that everybody sees, as far as that still exists."""
-        if any(one.track.file_id == entry.track.file_id for one in self.entries):  # it still plays
+        """Put a removed row back at `place` among the rows, or at the end if there are fewer."""
+        if any(one.track.file_id == entry.track.file_id for one in self.entries):  # it is still playing
             entries = tuple(
                 dataclasses.replace(one, removed=False) if one.track.file_id == entry.track.file_id else one
                 for one in self.entries
@@ -133,16 +136,16 @@ class Queue:
         return Queue((*self.entries[:at], back, *self.entries[at:]), self.revision + 1)
 
     def entry(self, file_id: UUID | None) -> QueueEntry | None:
-        """The entry of that id, if it is here, removed or not."""
+        """The entry with this id, also a removed one; None if there is none."""
         return next((entry for entry in self.entries if entry.track.file_id == file_id), None)
 
     def track(self, file_id: UUID | None) -> Track | None:
-        """The track of that id, if it is here, removed or not."""
+        """The track with this id, also a removed one; None if there is none."""
         entry = self.entry(file_id)
         return entry.track if entry else None
 
     def after(self, file_id: UUID | None) -> Track | None:
-        """The track of the row behind that entry, if there is one."""
+        """The track of the first row after this entry, or None."""
         found = False
         for entry in self.entries:
             if found and not entry.removed:
@@ -151,7 +154,7 @@ class Queue:
         return None
 
     def before(self, file_id: UUID | None) -> Track | None:
-        """The track of the row before that entry, if there is one."""
+        """The track of the last row before this entry, or None."""
         before = None
         for entry in self.entries:
             if entry.track.file_id == file_id:
@@ -160,7 +163,7 @@ class Queue:
         return None
 
     def with_statuses(self, statuses: dict[UUID, ItemStatus]) -> Queue:
-        """With these statuses; the same queue, same revision, when nothing differs."""
+        """Set these statuses. Return this same queue if nothing changes."""
         entries = tuple(
             dataclasses.replace(entry, status=status)
             if (status := statuses.get(entry.track.file_id, entry.status)) is not entry.status
@@ -173,7 +176,9 @@ class Queue:
 def upcoming_shuffled(
     items: Sequence[QueueItem], now: UUID | None, shuffle: Callable[[list[UUID]], object]
 ) -> tuple[UUID, ...]:
-    """An order in which what comes after the track of the moment (all, without one) is mixed by `shuffle`."""
+    """The ids of `items`, with those after `now` (all, if it is not among them) in the order that `shuffle` gives them.
+
+    `shuffle` changes a list in place."""
     ids = [item.id for item in items]
     at = ids.index(now) + 1 if now in ids else 0
     rest = ids[at:]

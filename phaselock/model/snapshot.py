@@ -1,4 +1,5 @@
-"""What the screens and `peers`, `queue`, `requests` and `status` show: one consistent look at a session."""
+"""A consistent copy of the state of a session, for the window and for the commands `peers`, `queue`, `requests` and
+`status`."""
 
 from __future__ import annotations
 
@@ -10,12 +11,13 @@ from phaselock.model.queue import QueueItem
 from phaselock.model.timeline import Timeline
 from phaselock.model.timing import Timing
 
-GREEN_NS = 10_000_000
-YELLOW_NS = 100_000_000
+MIN_YELLOW_NS = 10_000_000
+"""Latency, one way, from which on a peer is yellow."""
+MAX_YELLOW_NS = 100_000_000
 
 
 class LatencyClass(enum.StrEnum):
-    """How far away a peer is: below 10 ms, up to 100 ms, more (or its clock does not converge)."""
+    """Class of a peer by its latency, one way: below 10 ms, up to 100 ms, more (or its clock is not usable)."""
 
     GREEN = "green"
     YELLOW = "yellow"
@@ -23,18 +25,18 @@ class LatencyClass(enum.StrEnum):
 
 
 class FileState(enum.StrEnum):
-    """What one file does at one peer, if it is neither simply there nor simply not."""
+    """State of a file at a peer, if the peer neither has it ready nor only lacks it."""
 
     SENDING = "sending"
     FAILED = "failed"
-    """Given up after three tries, until somebody asks for more."""
+    """Three attempts have failed; a user can ask for more."""
     UNPLAYABLE = "unplayable"
-    """It is there, and cannot be decoded there."""
+    """The peer has it but cannot decode it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FileView:
-    """One such track of the queue at one peer."""
+    """A track of the queue in such a state at one peer."""
 
     file_id: UUID
     state: FileState
@@ -44,21 +46,21 @@ class FileView:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PeerView:
-    """A peer as the host knows it from the peer's own reports (zeros before the first one)."""
+    """A peer as the host knows it from the peer's reports (zeros before the first one)."""
 
     peer_id: int
     name: str
     ready: bool
     """It has every file of the queue."""
     have: frozenset[UUID]
-    """The tracks that are there."""
+    """The tracks that it has."""
     files: tuple[FileView, ...]
     files_total: int
-    """So many tracks are in the queue."""
+    """Number of tracks in the queue."""
     waited_for: bool
     """Playing waits until it has the file."""
     reported: bool
-    """At least one report has come; the figures below mean something."""
+    """At least one report has arrived, so the values below are valid."""
     clock_usable: bool
     clock_stale: bool
     rtt_ns: int
@@ -73,24 +75,24 @@ class PeerView:
 
     @property
     def latency_ns(self) -> int:
-        """One way, as half of the round trip."""
+        """Latency one way: half of the round trip."""
         return self.rtt_ns // 2
 
     @property
     def latency_class(self) -> LatencyClass:
-        """The colour of its dot."""
-        if not self.clock_usable or self.latency_ns > YELLOW_NS:
+        """The colour of the peer's dot."""
+        if not self.clock_usable or self.latency_ns > MAX_YELLOW_NS:
             return LatencyClass.RED
-        return LatencyClass.YELLOW if self.latency_ns >= GREEN_NS else LatencyClass.GREEN
+        return LatencyClass.YELLOW if self.latency_ns >= MIN_YELLOW_NS else LatencyClass.GREEN
 
 
 class RequestState(enum.StrEnum):
-    """How far the wish of a peer for a song is."""
+    """The state of a peer's request to add a song."""
 
     OPEN = "open"
-    """Nobody at the host has decided."""
+    """The host's user has not decided."""
     ACCEPTED = "accepted"
-    """It is on its way to the host."""
+    """Its upload to the host is going on."""
     ADDED = "added"
     REJECTED = "rejected"
     FAILED = "failed"
@@ -98,7 +100,7 @@ class RequestState(enum.StrEnum):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RequestView:
-    """A wish for a song. `number` is what people call it by."""
+    """A request to add a song. Users refer to it by `number`."""
 
     request_id: UUID
     number: int
@@ -112,27 +114,27 @@ class RequestView:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SessionSnapshot:
-    """The session as this machine knows it. A peer sees only names of the others (`peers` is empty there)."""
+    """The session as this computer knows it. On a peer `peers` is empty."""
 
     session_name: str
     host_name: str
     display_name: str
-    """This machine's own."""
+    """The name of this computer's user."""
     queue: tuple[QueueItem, ...]
     now: QueueItem | None
-    """The track of `timeline`; it may have been taken out of the queue while it plays."""
+    """The track of `timeline`; it may have been removed from the queue while it plays."""
     timeline: Timeline | None
-    """The line of the track that is playing, about to start, or paused (then it has a stop)."""
+    """Timeline of the track that is playing, about to start, or paused (then it has a stop time)."""
     then: Timeline | None
-    """The armed line of the next track."""
+    """Timeline of the next track, if it is armed."""
     waiting_for: QueueItem | None = None
-    """Host: what starts by itself as soon as everybody has it."""
+    """Host: the track that starts when all peers have it."""
     upcoming: UUID | None = None
-    """Host: what `Play` without a track would start if nothing were playing."""
+    """Host: the track that `Play` without a track starts if nothing is playing."""
     peers: tuple[PeerView, ...] = ()
     requests: tuple[RequestView, ...] = ()
-    """Host: those of all peers that are not over; peer: its own, of which the newest may be over."""
+    """Host: the unfinished requests of all peers. Peer: its own; the newest one may be finished."""
     repeat: bool = False
-    """Host: the first track follows the last one."""
+    """Host: after the last track the first one plays again."""
     connected: bool = True
-    """Peer: the host is heard; False while it plays on by itself."""
+    """Peer: the connection to the host works; False while the peer plays on without it."""

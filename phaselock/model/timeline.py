@@ -1,4 +1,4 @@
-"""The line that everybody follows: which frame of which track leaves the loudspeaker at which session time."""
+"""The timeline that all computers follow: which frame of a track leaves the loudspeaker at which session time."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from uuid import UUID
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Timeline:
-    """track frame = anchor_frame + (session time - start_session_ns) * rate_hz / 1e9, sounding from `start_session_ns`
-    on and, when `stop_session_ns` is set, silent from there (a pause)."""
+    """track frame = anchor_frame + (session time - start_session_ns) * rate_hz / 1e9
+
+    The track sounds from `start_session_ns` on. If `stop_session_ns` is set, it is silent from there on (a pause).
+    """
 
     file_id: UUID
     rate_hz: int
@@ -18,9 +20,9 @@ class Timeline:
     stop_session_ns: int | None = None
 
     def frame_at(self, session_ns: int) -> int:
-        """The track frame named for `session_ns` (integer arithmetic, so that every machine agrees to the frame).
+        """The track frame at `session_ns`, rounded down, in integer arithmetic: all computers get the same frame.
 
-        Before the start it is the anchor; after a stop it stands still.
+        Before the start it is the anchor frame; after the stop it is the frame at the stop.
         """
         if self.stop_session_ns is not None:
             session_ns = min(session_ns, self.stop_session_ns)
@@ -32,5 +34,5 @@ class Timeline:
         return self.start_session_ns - (self.anchor_frame - frame) * 1_000_000_000 // self.rate_hz
 
     def stopped_at(self, session_ns: int) -> Timeline:
-        """The same line, silent from `session_ns` on."""
+        """The same timeline, silent from `session_ns` on."""
         return dataclasses.replace(self, stop_session_ns=session_ns)

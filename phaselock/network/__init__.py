@@ -1,1 +1,1 @@
-"""Sockets: the asyncio runner that owns the session, and bulk transfer."""
+"""Sockets: the asyncio runners of host and peer, file transfer, and discovery."""

@@ -1,4 +1,4 @@
-"""One control connection: messages in, messages out, nothing that blocks the loop or grows without bound."""
+"""One control connection: sends and receives messages, never blocks the loop, and limits its buffers."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from phaselock.protocol.messages import Message
 
 READ_BYTES = 64 * 1024
 MAX_UNSENT_BYTES = 8 << 20
-"""A peer that leaves more than this unread is dropped."""
-GOODBYE_S = 1.0
+"""A connection with more unsent bytes than this is closed: the other side does not read."""
+TIMEOUT_CLOSE_S = 1.0
+"""How long `close` waits for unsent bytes and for the other side to close."""
 
 
 class ConnectionLost(Exception):
-    """The connection is over; the text says why, for the log."""
+    """The connection has ended. The text is the reason, for the log."""
 
 
 class Connection:
-    """Owns a connected TCP socket. Belongs to the network thread; one task receives, and closes in the end."""
+    """Owns a connected TCP socket. For the network thread: any code there sends; one task receives and then closes."""
 
     def __init__(self, sock: socket.socket, framer: Framer) -> None:
         sock.setblocking(False)
@@ -40,14 +41,17 @@ class Connection:
         self._sent_bytes = self._received_bytes = 0
 
     def counts(self) -> str:
-        """What has crossed it, for the log."""
+        """Number of bytes sent and received, for the log."""
         return f"{self._sent_bytes} bytes sent, {self._received_bytes} received"
 
     def send(self, message: Message) -> None:
-        """Give the socket what it takes at once and queue the rest. A loss shows up in `receive`."""
+        """Send a message: see `send_frame`."""
+        self.send_frame(frame(message))
+
+    def send_frame(self, data: bytes) -> None:
+        """Write what the socket takes now and queue the rest, without blocking. `receive` reports a lost connection."""
         if self._over:
             return
-        data = frame(message)
         self._sent_bytes += len(data)
         try:
             if not self._sender:
@@ -78,22 +82,25 @@ class Connection:
         raise ConnectionLost(self._over or "the other side closed it")
 
     def end(self, reason: str) -> None:
-        """`receive` raises ConnectionLost from now on; what was sent may still leave in `close`."""
+        """Make `receive` raise ConnectionLost from now on. `close` still sends the unsent bytes."""
         self._over = self._over or reason
         if self._receiving:
             self._receiving.cancel()
 
     async def close(self) -> None:
-        """Let what was sent leave, a second at most, and close."""
+        """Send the unsent bytes, wait TIMEOUT_CLOSE_S at most, and close."""
         self.end("the connection was closed here")
         try:
-            async with asyncio.timeout(0 if self._broken else GOODBYE_S):
+            async with asyncio.timeout(0 if self._broken else TIMEOUT_CLOSE_S):
                 if self._sender:
                     await asyncio.shield(self._sender)
                 self._sock.shutdown(socket.SHUT_WR)
-                # Closing with unread input makes a reset, which can overtake our last words: read to the other's end.
+                # Closing a socket with unread input resets the connection, and our last message may be lost: read until
+                # the other side closes.
                 while await self._loop.sock_recv(self._sock, READ_BYTES):
-                    await asyncio.sleep(0)  # reading what is there does not wait: let others go on, and the time end
+                    await asyncio.sleep(
+                        0
+                    )  # available data is read without waiting: let other tasks and the timeout run
         except (OSError, TimeoutError):
             pass
         finally:
@@ -103,12 +110,12 @@ class Connection:
             self._sock.close()
 
     def detach(self) -> socket.socket:
-        """Give the socket away to a thread, blocking."""
+        """Hand the socket, now blocking, over to a thread."""
         self._sock.setblocking(True)
         return self._sock
 
     def abort(self, reason: str) -> None:
-        """Like `end`, and what was sent and has not left is dropped."""
+        """Like `end`, but unsent bytes are dropped."""
         self._broken = True
         self.end(reason)
 

@@ -1,5 +1,5 @@
-"""Sessions announce themselves by multicast DNS and are found by it. zeroconf, some 5 MB, is loaded only when that
-really happens."""
+"""Announce sessions by multicast DNS, and find them. zeroconf takes about 5 MB, so it is loaded only when it is
+used."""
 
 from __future__ import annotations
 
@@ -14,8 +14,15 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 from phaselock.errors import PhaseLockError
-from phaselock.network import interfaces as addresses
-from phaselock.network.interfaces import Address, Network, usable_addresses
+from phaselock.network.interfaces import (
+    Address,
+    Network,
+    adapters,
+    default_route_addresses,
+    networks,
+    rank,
+    usable_addresses,
+)
 from phaselock.network.service_record import (
     ID_DIGITS,
     SERVICE_TYPE,
@@ -33,21 +40,24 @@ if TYPE_CHECKING:
 __all__ = ["MAX_SESSIONS", "Announcer", "Browser", "FoundSession", "find_sessions", "usable_addresses"]
 
 MAX_SESSIONS = 32
-"""More are not shown, so that nobody can flood the list."""
-RECHECK_S = 10.0
-"""How often this machine's addresses are looked at."""
-ASK_AGAIN_S = 60.0
-"""How often everybody is asked: the announcements of a session may all have been lost."""
+"""Most sessions in the list: limits the effect of a program that floods the network with announcements."""
+RECHECK_EVERY_S = 10.0
+"""How often the addresses of this computer are checked."""
+QUERY_EVERY_S = 60.0
+"""How often all hosts are queried: all announcements of a session may have been lost."""
 TTL_S = 30
-"""A host that crashed is forgotten after so long, and ASK_MS more; a change that was lost on the way is seen then."""
-ASK_MS = 3000
+"""Lifetime of our records. A crashed host disappears from lists after this and TIMEOUT_QUERY_MS; a lost change is found
+at the same time."""
+TIMEOUT_QUERY_MS = 3000
 IGNORE_S = 30.0
-UPDATE_S = 1.0
-"""Announcements are at least a second apart (RFC 6762, section 8.3)."""
-LOOK_S = 1.0
-PAUSE_S = 0.05
-GOODBYE_S = 0.6
-CLOSE_S = 0.5
+"""How long a service is ignored that is not a session or does not answer."""
+MIN_UPDATE_INTERVAL_S = 1.0
+"""Between two announcements (RFC 6762, section 8.3)."""
+POLL_CACHE_S = 1.0
+"""How often the browser reads zeroconf's cache if no event comes."""
+MIN_POLL_INTERVAL_S = 0.05
+TIMEOUT_GOODBYE_S = 0.6
+TIMEOUT_CLOSE_S = 0.5
 _CLASS_IN = 1
 _A, _PTR, _TXT, _AAAA, _SRV = 1, 12, 16, 28, 33
 
@@ -55,7 +65,7 @@ log = logging.getLogger("phaselock.discovery")
 
 
 class Announcer:
-    """Announces one session, and keeps that true. Belongs to the loop that it is started on."""
+    """Announces one session and keeps the announcement up to date. For the event loop that it is started on."""
 
     def __init__(
         self,
@@ -70,8 +80,8 @@ class Announcer:
         interfaces: Sequence[str] | None = None,
         refresh: Callable[[], tuple[str, ...]] | None = None,
     ) -> None:
-        """`addresses` are announced, and again what `refresh`, called in a worker thread every ten seconds, gives.
-        `interfaces` are the addresses to speak from if not those."""
+        """`addresses` are announced. `refresh`, called in a worker thread every RECHECK_EVERY_S, returns the addresses
+        to announce from then on. `interfaces` are the addresses of the interfaces to send on; None: `addresses`."""
         self._names = session_name, host_name
         self._session_id = session_id
         self._port = port
@@ -83,56 +93,57 @@ class Announcer:
         self._peers = 0
         self._changed = asyncio.Event()
         self._zeroconf: AsyncZeroconf | None = None
-        self._spoken_from: list[str] = []
-        self._telling: asyncio.Future[Any] | None = None
-        """zeroconf announces thrice, half a second long."""
+        self._used_interfaces: list[str] = []
+        self._announcing: asyncio.Future[Any] | None = None
+        """zeroconf repeats an announcement three times within half a second."""
         self._tasks: list[asyncio.Task[None]] = []
 
     async def start(self) -> None:
-        """Announce the session as soon as this machine has a usable address; PhaseLockError if it cannot be done."""
+        """Announce the session now, or when this computer gets a usable address. PhaseLockError if that is
+        impossible."""
         if self._addresses:
-            await self._appear()
+            await self._announce()
         if self._addresses or self._refresh:
-            self._tasks.append(asyncio.create_task(self._tell_changes()))
+            self._tasks.append(asyncio.create_task(self._announce_changes()))
         if self._refresh:
             self._tasks.append(asyncio.create_task(self._watch(self._refresh)))
 
     def set_peers(self, peers: int) -> None:
-        """Announce soon how many take part. To be called on the loop, as often as you like."""
+        """Announce the number of peers. Call this on the loop; frequent calls are merged into one announcement."""
         if peers != self._peers:
             self._peers = peers
             self._changed.set()
 
     async def close(self) -> None:
-        """Say goodbye, a second at most; nothing is announced any more."""
+        """Withdraw the announcement, in about a second at most."""
         try:
             await _stop(self._tasks)
         finally:
-            await self._vanish()
+            await self._withdraw()
 
-    async def _appear(self) -> None:
-        speak_from = self._speak_from()
+    async def _announce(self) -> None:
+        interfaces = self._wanted_interfaces()
         try:
-            self._zeroconf = await _open(speak_from)
-            # No probing for another service of this name, which takes two seconds: ours ends with a random number.
+            self._zeroconf = await _open(interfaces)
+            # No probing for another service with this name: it takes two seconds, and our names end with random digits.
             told = await self._zeroconf.async_register_service(self._service(), cooperating_responders=True)
-            self._telling = asyncio.ensure_future(told)
-        except Exception as error:  # of many kinds, as in `_open_on`
-            await self._vanish()
+            self._announcing = asyncio.ensure_future(told)
+        except Exception as error:  # many types, as in `_open_on`
+            await self._withdraw()
             raise PhaseLockError(f"The session cannot be announced on this network ({_reason(error)}).") from None
-        self._spoken_from = speak_from
+        self._used_interfaces = interfaces
 
-    async def _vanish(self) -> None:
-        if self._telling:
-            self._telling.cancel()
-            self._telling = None
+    async def _withdraw(self) -> None:
+        if self._announcing:
+            self._announcing.cancel()
+            self._announcing = None
         if self._zeroconf:
             zeroconf, self._zeroconf = self._zeroconf, None
             await _close(zeroconf)
 
     async def _watch(self, refresh: Callable[[], tuple[str, ...]]) -> None:
         while True:
-            await asyncio.sleep(RECHECK_S)
+            await asyncio.sleep(RECHECK_EVERY_S)
             try:
                 found = await asyncio.to_thread(refresh)
             except OSError as error:
@@ -143,31 +154,31 @@ class Announcer:
                 self._addresses = found
                 self._changed.set()
 
-    async def _tell_changes(self) -> None:
+    async def _announce_changes(self) -> None:
         while True:
             await self._changed.wait()
             self._changed.clear()
             try:
-                await self._tell_change()
-            except Exception as error:  # whatever it is, the session goes on, and the next change is another try
+                await self._announce_change()
+            except Exception as error:  # the session goes on, and the next change is announced again
                 log.warning("announcing again: %s", error or type(error).__name__)
-            await asyncio.sleep(UPDATE_S)
+            await asyncio.sleep(MIN_UPDATE_INTERVAL_S)
 
-    async def _tell_change(self) -> None:
+    async def _announce_change(self) -> None:
         if not self._addresses:
-            await self._vanish()
+            await self._withdraw()
         elif not self._zeroconf:
-            await self._appear()
+            await self._announce()
         else:
-            if self._telling:
-                await asyncio.wait([self._telling])
-            self._telling = asyncio.ensure_future(await self._zeroconf.async_update_service(self._service()))
-            speak_from = self._speak_from()
-            if speak_from != self._spoken_from:
-                await self._zeroconf.async_update_interfaces(speak_from)
-                self._spoken_from = speak_from
+            if self._announcing:
+                await asyncio.wait([self._announcing])
+            self._announcing = asyncio.ensure_future(await self._zeroconf.async_update_service(self._service()))
+            interfaces = self._wanted_interfaces()
+            if interfaces != self._used_interfaces:
+                await self._zeroconf.async_update_interfaces(interfaces)
+                self._used_interfaces = interfaces
 
-    def _speak_from(self) -> list[str]:
+    def _wanted_interfaces(self) -> list[str]:
         return list(self._addresses if self._interfaces is None else self._interfaces)
 
     def _service(self) -> ServiceInfo:
@@ -178,127 +189,129 @@ class Announcer:
             instance_name(self._names[0], self._session_id),
             self._port,
             properties=txt_record(*self._names, self._peers, self._max_peers, self._session_id, self._version),
-            # Of our own: another program on this machine may announce the machine's name with other addresses.
+            # Our own host name: another program may announce this computer's name with other addresses.
             server=f"phaselock-{self._session_id.hex()[:16]}.local.",
             host_ttl=TTL_S,
             other_ttl=TTL_S,
-            # A scope means something to this machine alone.
+            # A scope is only valid on this computer.
             parsed_addresses=[address.partition("%")[0] for address in self._addresses],
         )
 
 
 class Browser:
-    """Keeps the list of the sessions on this network. Belongs to the loop that it is started on.
+    """Keeps a list of the sessions on this network. For the event loop that it is started on.
 
-    What zeroconf has in its cache is the truth; its events only say that it is time to look at it."""
+    The list is made from zeroconf's cache. zeroconf's events are only used as a signal to read the cache again.
+    """
 
     def __init__(self, interfaces: Sequence[str] | None = None) -> None:
-        """`interfaces` are the addresses to speak from, if not all that are usable."""
+        """`interfaces` are the addresses of the interfaces to send on; None: all usable ones."""
         self._interfaces = interfaces
         self._on_change: Callable[[tuple[FoundSession, ...]], None] = lambda sessions: None
         self._zeroconf: AsyncZeroconf | None = None
-        self._asker: AsyncServiceBrowser | None = None
+        self._querier: AsyncServiceBrowser | None = None
         self._networks: tuple[Network, ...] = ()
-        self._noticed = asyncio.Event()
+        self._event = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._found: dict[str, FoundSession | None] = {}
-        """By service name; None while it is not known what is there."""
-        self._asking: dict[str, asyncio.Task[None]] = {}
+        """By service name; None while its records are not complete."""
+        self._querying: dict[str, asyncio.Task[None]] = {}
         self._ignored: dict[str, float] = {}
-        """Services that were nothing, and until when (loop time) they are not looked at."""
+        """Services that are not sessions: the loop time in seconds until which each is ignored."""
         self._shown: tuple[FoundSession, ...] = ()
 
     async def start(self, on_change: Callable[[tuple[FoundSession, ...]], None]) -> None:
-        """Call `on_change`, on the loop, with all sessions whenever they are others. PhaseLockError if searching is
-        impossible; it may be tried again."""
-        speak_from = await self._look_around()
+        """Call `on_change` on the loop with the whole list whenever it changes. PhaseLockError if searching is
+        impossible; then `start` may be called again."""
+        interfaces = await self._find_interfaces()
         try:
-            self._zeroconf = await _open(speak_from)
+            self._zeroconf = await _open(interfaces)
         except _Blocked as error:
             raise PhaseLockError(
                 f"Sessions cannot be searched for on this network ({error}). "
                 "Joining by address still works: phaselock join ADDRESS"
             ) from None
         self._on_change = on_change
-        await self._ask_all()
-        self._tasks = [asyncio.create_task(self._keep_looking()), asyncio.create_task(self._watch(speak_from))]
+        await self._query_all()
+        self._tasks = [asyncio.create_task(self._poll_cache()), asyncio.create_task(self._watch(interfaces))]
 
     async def close(self) -> None:
-        """Stop searching, within about a second; `on_change` is not called any more."""
+        """Stop searching, within about a second. `on_change` is not called afterwards."""
         try:
-            await _stop([*self._tasks, *self._asking.values()])
-            if self._asker:
-                await self._asker.async_cancel()
+            await _stop([*self._tasks, *self._querying.values()])
+            if self._querier:
+                await self._querier.async_cancel()
         finally:
             if self._zeroconf:
                 await _close(self._zeroconf)
-            self._zeroconf = self._asker = None
+            self._zeroconf = self._querier = None
 
-    async def _look_around(self) -> list[str]:
-        """Which addresses to speak from."""
-        around = await asyncio.to_thread(addresses.adapters)
-        self._networks = addresses.networks(around)
+    async def _find_interfaces(self) -> list[str]:
+        """The addresses of the interfaces to send on now."""
+        found = await asyncio.to_thread(adapters)
+        self._networks = networks(found)
         if self._interfaces is not None:
             return list(self._interfaces)
-        return list(addresses.rank(around, addresses.default_route_addresses()))
+        return list(rank(found, default_route_addresses()))
 
-    async def _watch(self, spoken_from: list[str]) -> None:
+    async def _watch(self, used: list[str]) -> None:
         loop = asyncio.get_running_loop()
-        ask_at = loop.time() + ASK_AGAIN_S
+        query_at = loop.time() + QUERY_EVERY_S
         while self._zeroconf:
-            await asyncio.sleep(RECHECK_S)
+            await asyncio.sleep(RECHECK_EVERY_S)
             try:
-                speak_from = await self._look_around()
-                if speak_from and speak_from != spoken_from:
-                    await self._zeroconf.async_update_interfaces(speak_from)
-                    spoken_from, ask_at = speak_from, loop.time()
-                if loop.time() >= ask_at:
-                    await self._ask_all()
-                    ask_at = loop.time() + ASK_AGAIN_S
-            except Exception as error:  # whatever it is, the next round is another try
+                interfaces = await self._find_interfaces()
+                if interfaces and interfaces != used:
+                    await self._zeroconf.async_update_interfaces(interfaces)
+                    used, query_at = interfaces, loop.time()
+                if loop.time() >= query_at:
+                    await self._query_all()
+                    query_at = loop.time() + QUERY_EVERY_S
+            except Exception as error:  # the next round tries again
                 log.warning("searching again: %s", error or type(error).__name__)
 
-    async def _ask_all(self) -> None:
+    async def _query_all(self) -> None:
         from zeroconf.asyncio import AsyncServiceBrowser
 
         assert self._zeroconf
-        if self._asker:
-            await self._asker.async_cancel()
-        self._asker = AsyncServiceBrowser(self._zeroconf.zeroconf, SERVICE_TYPE, handlers=[self._notice])
+        if self._querier:
+            await self._querier.async_cancel()
+        self._querier = AsyncServiceBrowser(self._zeroconf.zeroconf, SERVICE_TYPE, handlers=[self._on_event])
 
-    def _notice(self, name: str, **event: object) -> None:
+    def _on_event(self, name: str, **event: object) -> None:
         self._ignored.pop(name, None)
-        self._noticed.set()
+        self._event.set()
 
-    async def _keep_looking(self) -> None:
+    async def _poll_cache(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            # Not all that happens to a cache is an event: records run out, a former one comes back.
+            # Some changes of the cache make no event: a record expires, or an old one returns.
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_S):
-                    await self._noticed.wait()
-            self._noticed.clear()
+                async with asyncio.timeout(POLL_CACHE_S):
+                    await self._event.wait()
+            self._event.clear()
             try:
-                self._look(loop.time())
+                self._update_list(loop.time())
             except Exception as error:
                 loop.call_exception_handler({"message": "looking for sessions failed", "exception": error})
-            await asyncio.sleep(PAUSE_S)
+            await asyncio.sleep(MIN_POLL_INTERVAL_S)
 
-    def _look(self, now_s: float) -> None:
-        names = self._names()
+    def _update_list(self, now_s: float) -> None:
+        names = self.service_names()
         self._ignored = {name: until_s for name, until_s in self._ignored.items() if name in names and until_s > now_s}
         for name in self._found.keys() - names.keys():
             del self._found[name]
         for name in names:
             if name not in self._ignored and (name in self._found or len(self._found) < MAX_SESSIONS):
-                self._look_at(name, now_s)
-        sessions = {one.session_id: one for one in reversed(self._found.values()) if one}  # the first one found counts
+                self._update_service(name, now_s)
+        # If a session has two services, the first one found counts.
+        sessions = {one.session_id: one for one in reversed(self._found.values()) if one}
         shown = tuple(sorted(sessions.values(), key=lambda one: (one.session_name.casefold(), one.session_id)))
         if shown != self._shown:
             self._shown = shown
             self._on_change(shown)
 
-    def _look_at(self, name: str, now_s: float) -> None:
+    def _update_service(self, name: str, now_s: float) -> None:
         records = self._records(name)
         if records:
             session = found_session(*records, self._networks)
@@ -306,36 +319,36 @@ class Browser:
                 self._found[name] = session
             else:
                 self._forget(name, now_s)
-        elif name not in self._asking and len(self._asking) < MAX_SESSIONS:
-            self._found.setdefault(name, None)  # a session that is known stays while its host is asked
-            self._asking[name] = asyncio.create_task(self._ask(name))
+        elif name not in self._querying and len(self._querying) < MAX_SESSIONS:
+            self._found.setdefault(name, None)  # a known session stays in the list while its host is queried
+            self._querying[name] = asyncio.create_task(self._query(name))
 
-    async def _ask(self, name: str) -> None:
+    async def _query(self, name: str) -> None:
         from zeroconf.asyncio import AsyncServiceInfo
 
         assert self._zeroconf
         try:
-            await AsyncServiceInfo(SERVICE_TYPE, name).async_request(self._zeroconf.zeroconf, ASK_MS)
-        except Exception as error:  # a name can be anything
+            await AsyncServiceInfo(SERVICE_TYPE, name).async_request(self._zeroconf.zeroconf, TIMEOUT_QUERY_MS)
+        except Exception as error:  # the name comes from the network and may be invalid
             log.debug("asking for %r: %s", name, error)
         finally:
-            del self._asking[name]
+            del self._querying[name]
         if not self._records(name):
             self._forget(name, asyncio.get_running_loop().time())
-        self._noticed.set()
+        self._event.set()
 
     def _forget(self, name: str, now_s: float) -> None:
         self._found.pop(name, None)
         self._ignored[name] = now_s + IGNORE_S
 
-    def _names(self) -> dict[str, None]:
-        """Of all services of our kind, in the order in which they were found."""
+    def service_names(self) -> dict[str, None]:
+        """Names of all services of our type in the cache, in the order in which they were found, sessions or not."""
         aliases = [record.alias for record in self._cached(SERVICE_TYPE, _PTR)]
         return dict.fromkeys(alias for alias in aliases if alias.lower().endswith(f".{SERVICE_TYPE}"))
 
     def _records(self, name: str) -> tuple[int, bytes, list[Address]] | None:
-        """Port, TXT record and addresses of a service; None as long as not all of them are known."""
-        # A record that returns to the cache takes its former place there: only its time tells which one is true.
+        """Port, TXT record and addresses of a service; None if one of them is missing."""
+        # A record that returns to the cache takes its old place: only its time shows which record is the newest.
         service = max(self._cached(name, _SRV), key=lambda record: record.created, default=None)
         text = max(self._cached(name, _TXT), key=lambda record: record.created, default=None)
         if not service or not text:
@@ -344,7 +357,7 @@ class Browser:
         return (service.port, text.text, spoken) if spoken else None
 
     def _cached(self, name: str, kind: int) -> list[Any]:
-        """The records of that kind, of a class of zeroconf's that it does not export."""
+        """The valid records of that type. Their class is private to zeroconf."""
         from zeroconf import current_time_millis
 
         assert self._zeroconf
@@ -358,8 +371,8 @@ async def find_sessions(
     until: Callable[[tuple[FoundSession, ...]], bool] | None = None,
     interfaces: Sequence[str] | None = None,
 ) -> tuple[FoundSession, ...]:
-    """The sessions found within that time, or sooner when `until` is content with them; PhaseLockError if searching is
-    impossible."""
+    """Search for `timeout_s`, or until `until` returns True for the sessions found, and return them. PhaseLockError if
+    searching is impossible."""
     found: tuple[FoundSession, ...] = ()
     enough = asyncio.Event()
 
@@ -381,8 +394,11 @@ async def find_sessions(
 
 
 async def try_out(timeout_s: float, interfaces: Sequence[str] | None = None) -> tuple[bool, tuple[FoundSession, ...]]:
-    """Whether what this machine announces comes back to it, and the sessions found within that time; PhaseLockError if
-    announcing or searching is impossible. What is announced has an identity too short to be shown to anybody."""
+    """Announce a test service and search for `timeout_s`. Return (whether our own announcement was received, the
+    sessions found). PhaseLockError if announcing or searching is impossible.
+
+    The id of the test service is too short to be valid, so it appears in no list.
+    """
     found: tuple[FoundSession, ...] = ()
 
     def on_change(sessions: tuple[FoundSession, ...]) -> None:
@@ -397,7 +413,7 @@ async def try_out(timeout_s: float, interfaces: Sequence[str] | None = None) -> 
         await browser.start(on_change)
         await announcer.start()
         await asyncio.sleep(timeout_s)
-        return instance_name("doctor", identity) in browser._names(), found
+        return instance_name("doctor", identity) in browser.service_names(), found
     finally:
         await browser.close()
         await announcer.close()
@@ -407,31 +423,31 @@ async def try_out(timeout_s: float, interfaces: Sequence[str] | None = None) -> 
 
 
 class _Blocked(Exception):
-    """Multicast DNS is impossible here; the text says why, without a full stop."""
+    """Multicast DNS is impossible here. The text is the reason, without a full stop."""
 
 
-async def _open(speak_from: list[str]) -> AsyncZeroconf:
-    """Take part in multicast DNS; _Blocked if that is impossible."""
-    if not speak_from:
+async def _open(interfaces: list[str]) -> AsyncZeroconf:
+    """Join multicast DNS on these interfaces, or only on the IPv4 ones if that fails; _Blocked if both fail."""
+    if not interfaces:
         raise _Blocked("this machine is in no network")
     await asyncio.to_thread(importlib.import_module, "zeroconf.asyncio")
-    only_ipv4 = [address for address in speak_from if ":" not in address]
+    only_ipv4 = [address for address in interfaces if ":" not in address]
     try:
-        return await _open_on(speak_from)
+        return await _open_on(interfaces)
     except _Blocked:
-        if not only_ipv4 or only_ipv4 == speak_from:
+        if not only_ipv4 or only_ipv4 == interfaces:
             raise
         return await _open_on(only_ipv4)
 
 
-async def _open_on(speak_from: list[str]) -> AsyncZeroconf:
+async def _open_on(interfaces: list[str]) -> AsyncZeroconf:
     from zeroconf.asyncio import AsyncZeroconf
 
     try:
-        zeroconf = AsyncZeroconf(interfaces=speak_from)
-    except Exception as error:  # of many kinds, as many things can be wrong with a network
+        zeroconf = AsyncZeroconf(interfaces=interfaces)
+    except Exception as error:  # zeroconf raises many types for the many faults of a network
         raise _Blocked(_reason(error)) from None
-    # Shielded: if this were cancelled, so would be what zeroconf waits for when it is closed.
+    # Shielded: cancelling it would also cancel the future that zeroconf awaits when it is closed.
     starting = asyncio.ensure_future(zeroconf.zeroconf.async_wait_for_start())
     try:
         await asyncio.shield(starting)
@@ -446,11 +462,11 @@ async def _open_on(speak_from: list[str]) -> AsyncZeroconf:
 
 
 async def _close(zeroconf: AsyncZeroconf) -> None:
-    """Say goodbye for what is announced and close the sockets, in about a second."""
+    """Withdraw all announcements and close the sockets, in about a second."""
     try:
-        await _within(GOODBYE_S, zeroconf.async_unregister_all_services())
+        await _within(TIMEOUT_GOODBYE_S, zeroconf.async_unregister_all_services())
     finally:
-        await _within(CLOSE_S, zeroconf.async_close())
+        await _within(TIMEOUT_CLOSE_S, zeroconf.async_close())
 
 
 async def _within(timeout_s: float, work: Coroutine[Any, Any, None]) -> None:
@@ -480,7 +496,7 @@ def _reason(error: Exception) -> str:
 
 
 def _address(record: Any) -> Address:
-    """With its scope if it is link-local: the interface on which it was told."""
+    """The address of a record; a link-local one with its scope, the interface on which it was received."""
     address = ipaddress.ip_address(record.address)
     if isinstance(address, ipaddress.IPv6Address) and address.is_link_local and record.scope_id:
         return ipaddress.IPv6Address(f"{address}%{record.scope_id}")

@@ -19,11 +19,12 @@ from phaselock.network import transfer
 from phaselock.network.connection import Connection, ConnectionLost
 from phaselock.network.runner import Runner, log
 from phaselock.protocol.codec import ProtocolError
-from phaselock.protocol.framing import GREETING_CAP, SESSION_CAP, Framer
+from phaselock.protocol.framing import GREETING_CAP, SESSION_CAP, Framer, frame
 from phaselock.protocol.messages import (
     FileRefused,
     FileRequest,
     Heartbeat,
+    Message,
     PauseCommand,
     PlayCommand,
     ResumeCommand,
@@ -32,7 +33,7 @@ from phaselock.protocol.messages import (
     StopCommand,
 )
 from phaselock.session.commands import Add, HostCommand
-from phaselock.session.effects import AllowClock, Close, Effect, Ended, Event, ForbidClock, Send
+from phaselock.session.effects import AllowClock, Broadcast, Close, Effect, Ended, Event, ForbidClock, Send
 from phaselock.session.host.requests import Request
 from phaselock.session.host.session import HostSession
 from phaselock.storage.cache import FileCache
@@ -131,11 +132,9 @@ class HostRunner(Runner[HostSession]):
     def _execute(self, effect: Effect) -> None:
         match effect:
             case Send(conn, message):
-                if conn in self._connections:
-                    self._connections[conn][0].send(message)
-                    if isinstance(message, TIMED):
-                        for delay_s in CHASERS_S:
-                            self._loop.call_later(delay_s, self._chase, conn)
+                self._send((conn,), message)
+            case Broadcast(conns, message):
+                self._send(conns, message)
             case Close(conn, reason):
                 if conn in self._connections:
                     self._connections[conn][0].end(reason)
@@ -152,6 +151,15 @@ class HostRunner(Runner[HostSession]):
                 self._shut_upload(peer_id)
             case _:
                 super()._execute(effect)
+
+    def _send(self, conns: tuple[int, ...], message: Message) -> None:
+        data = frame(message)
+        for conn in conns:
+            if conn in self._connections:
+                self._connections[conn][0].send_frame(data)
+                if isinstance(message, TIMED):
+                    for delay_s in CHASERS_S:
+                        self._loop.call_later(delay_s, self._chase, conn)
 
     def _chase(self, conn: int) -> None:
         if conn in self._connections and not self._ended.done():

@@ -1,4 +1,4 @@
-"""Which addresses of this machine others may reach."""
+"""The network interfaces of this computer, and the addresses at which other computers can reach it."""
 
 from __future__ import annotations
 
@@ -19,11 +19,13 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 BoundAddress = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 
 MAX_ADDRESSES = 8
+"""Most addresses in a list; the rest are dropped."""
 
-# Of documentation networks, that nobody has: they stand for everything that only the default route leads to.
-_FAR_AWAY = ((socket.AF_INET, "203.0.113.1"), (socket.AF_INET6, "2001:db8::1"))
+# Addresses of networks reserved for documentation. No such network exists, so only the default route leads there.
+_REMOTE = ((socket.AF_INET, "203.0.113.1"), (socket.AF_INET6, "2001:db8::1"))
 
-# Inside the machine. "vEthernet" alone is no sign: it may be the only way out of a Windows that runs virtual machines.
+# Interfaces inside the computer. "vEthernet" alone is not in the list: on Windows with virtual machines it may be the
+# only interface to the network.
 _INNER = re.compile(
     r"^(docker|br-|veth(?!ernet)|virbr|vnet|lxc|lxd|incus|podman|cni|cali|flannel|kube|nerdctl|vmnet|vmenet|vboxnet|bridge1\d\d)"
     r"|^vethernet \((wsl|default switch|dockernat|nat|internal|minikube)|virtualbox host-only|vmware.*vmnet",
@@ -37,7 +39,7 @@ _TUNNEL = re.compile(
 
 
 class _Kind(enum.IntEnum):
-    """Of a network interface, the most useful first."""
+    """Kinds of network interfaces, the most useful first."""
 
     NETWORK = 0
     TUNNEL = 1
@@ -46,7 +48,7 @@ class _Kind(enum.IntEnum):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Adapter:
-    """A network interface as the system lists it; `labels` is what it is called on the screen."""
+    """A network interface as the system lists it. `labels` are its names in the system's user interface."""
 
     name: str
     addresses: tuple[BoundAddress, ...]
@@ -54,8 +56,8 @@ class Adapter:
 
 
 def usable_addresses(bind: str = "") -> tuple[str, ...]:
-    """The addresses under which others may reach a program bound to `bind`, best first; none for loopback. May block
-    for some milliseconds, and for longer where `bind` is a host name."""
+    """The addresses at which other computers can reach a program bound to `bind`, best first; empty for loopback. May
+    block for some milliseconds, and for longer if `bind` is a host name."""
     if bind in ("", "::"):
         return rank(adapters(), default_route_addresses())
     if bind == "0.0.0.0":
@@ -67,8 +69,9 @@ def usable_addresses(bind: str = "") -> tuple[str, ...]:
 
 
 def rank(adapters: Iterable[Adapter], default_route: Collection[str] = ()) -> tuple[str, ...]:
-    """The addresses that others may reach, best first: tunnels last; what a machine gives itself (link-local), and what
-    only virtual machines and containers see, where there is nothing better."""
+    """The addresses that other computers can reach, best first, tunnels last. Link-local addresses, and those of
+    virtual machines and containers, only if there are no others. `default_route` are the addresses of the default
+    route."""
     candidates = []
     for adapter in adapters:
         leads_out = any(str(one.ip) in default_route for one in adapter.addresses)
@@ -77,13 +80,13 @@ def rank(adapters: Iterable[Adapter], default_route: Collection[str] = ()) -> tu
             if not (one.ip.is_loopback or one.ip.is_unspecified or one.ip.is_multicast):
                 tier = _tier(kind, one.ip.is_link_local)
                 candidates.append(((tier, kind, one.version, not leads_out), str(one.ip)))
-    candidates.sort(key=lambda one: one[0])  # stable: otherwise as the system lists them
+    candidates.sort(key=lambda one: one[0])  # stable: within a tier in the order of the system
     best = [text for (tier, *_), text in candidates if tier == candidates[0][0][0]]
     return tuple(dict.fromkeys(best))[:MAX_ADDRESSES]
 
 
 def reachable_first(addresses: Iterable[Address], networks: Sequence[Network]) -> tuple[str, ...]:
-    """Somebody's addresses, without those that mean nothing on another machine; first those in one of our networks."""
+    """Another computer's addresses, without those that are only valid there; those in our `networks` come first."""
     useful = {
         address
         for address in addresses
@@ -103,22 +106,22 @@ def reachable_first(addresses: Iterable[Address], networks: Sequence[Network]) -
 
 
 def adapters() -> tuple[Adapter, ...]:
-    """What the system lists. May block for some milliseconds."""
+    """The interfaces of this computer. May block for some milliseconds."""
     import ifaddr
 
     try:
         return tuple(_adapter(one) for one in ifaddr.get_adapters())
-    except (OSError, ValueError, AssertionError):  # an interface without a netmask is too much for ifaddr
+    except (OSError, ValueError, AssertionError):  # ifaddr fails on an interface without a netmask
         return (Adapter("", tuple(ipaddress.ip_interface(text) for text in default_route_addresses())),)
 
 
 def networks(adapters: Iterable[Adapter]) -> tuple[Network, ...]:
-    """The networks that this machine is in."""
+    """The networks of these interfaces, without loopback."""
     return tuple(one.network for adapter in adapters for one in adapter.addresses if not one.ip.is_loopback)
 
 
 def tunnels(adapters: Iterable[Adapter]) -> tuple[str, ...]:
-    """The names of the interfaces that lead through a VPN, and are in use."""
+    """The names of the VPN interfaces that are in use."""
     return tuple(
         adapter.name
         for adapter in adapters
@@ -127,9 +130,9 @@ def tunnels(adapters: Iterable[Adapter]) -> tuple[str, ...]:
 
 
 def default_route_addresses() -> frozenset[str]:
-    """The addresses that this machine speaks from to the world. Nothing is sent."""
+    """The addresses of this computer on its default routes (IPv4 and IPv6). Sends nothing."""
     found = set()
-    for family, target in _FAR_AWAY:
+    for family, target in _REMOTE:
         with contextlib.suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as sock:
             sock.connect((target, 9))
             found.add(sock.getsockname()[0])
@@ -144,19 +147,21 @@ def _adapter(one: ifaddr.Adapter) -> Adapter:
 def _bound_address(ip: ifaddr.IP) -> BoundAddress:
     if isinstance(ip.ip, str):
         return ipaddress.ip_interface(f"{ip.ip}/{ip.network_prefix}")
-    # A scope means something to this machine alone.
+    # A scope is only valid on this computer.
     return ipaddress.ip_interface(f"{ip.ip[0].partition('%')[0]}/{ip.network_prefix}")
 
 
 def _kind(adapter: Adapter, leads_out: bool) -> _Kind:
     texts = (adapter.name, *adapter.labels)
-    if any(_TUNNEL.search(text) for text in texts):  # even where it leads out: the others are in this room, not beyond
+    if any(
+        _TUNNEL.search(text) for text in texts
+    ):  # even on the default route: the other computers are in the local network
         return _Kind.TUNNEL
     return _Kind.INNER if any(_INNER.search(text) for text in texts) and not leads_out else _Kind.NETWORK
 
 
 def _tier(kind: _Kind, link_local: bool) -> int:
-    """Addresses of a later tier are for want of an earlier one."""
+    """Addresses of a higher tier are only used if there are none of a lower one."""
     if not link_local:
         return 2 if kind == _Kind.INNER else 0
     return 1 if kind == _Kind.NETWORK else 3

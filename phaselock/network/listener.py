@@ -11,14 +11,18 @@ from typing import Any
 from phaselock.errors import PhaseLockError
 
 BACKLOG = 16
+"""Connections that may wait to be accepted."""
 
 
 class PortTaken(PhaseLockError):
-    """Another socket has the port."""
+    """Another socket uses the port. The text is a sentence for users."""
 
 
 def bind(address: str, port: int, kind: socket.SocketKind) -> socket.socket:
-    """A bound socket, listening if it is of TCP; for no address in particular it serves IPv4 and IPv6."""
+    """A bound socket; a TCP socket also listens and is non-blocking. Without an address it serves IPv4 and IPv6.
+
+    PortTaken if the port is in use, PhaseLockError for every other failure.
+    """
     where = f"{address}, port {port}" if address else f"port {port}"
     try:
         families = socket.getaddrinfo(address or "0.0.0.0", port, type=kind, flags=socket.AI_PASSIVE)
@@ -46,7 +50,7 @@ def _bind_to(family: int, target: tuple[Any, ...], kind: socket.SocketKind, wher
         if kind == socket.SOCK_STREAM:
             if hasattr(socket, "SO_EXCLUSIVEADDRUSE"):
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_EXCLUSIVEADDRUSE, 1)
-            else:  # elsewhere this only allows a port whose last connections are still closing
+            else:  # on other systems this only permits a port whose last connections are still closing
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(target)
         if kind == socket.SOCK_STREAM:
@@ -55,7 +59,7 @@ def _bind_to(family: int, target: tuple[Any, ...], kind: socket.SocketKind, wher
         return sock
     except OSError as error:
         sock.close()
-        # Windows denies access to a port that somebody else has for himself.
+        # Windows reports EACCES for a port that another program uses exclusively.
         if error.errno == errno.EADDRINUSE or (sys.platform == "win32" and error.errno == errno.EACCES):
             message = f"Port {target[1]} is in use. Please close the other application or change the port."
             raise PortTaken(message) from None

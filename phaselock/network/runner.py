@@ -73,8 +73,6 @@ class Runner(Generic[M]):
         self._output = output
         self._now_ns = now_ns
         self._on_event = on_event
-        self.on_change: Callable[[], None] = lambda: None
-        """Called on the network thread whenever the snapshot may have changed."""
         self._files: dict[UUID, tuple[Track, pathlib.Path]] = {}
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
@@ -112,7 +110,6 @@ class Runner(Generic[M]):
         deadline_ns = self._machine.next_deadline_ns()
         if deadline_ns is not None and not self._ended.done():
             self._timer = self._loop.call_later(max(0, deadline_ns - self._now_ns()) / 1e9, self._on_timer)
-        self.on_change()
 
     def _execute(self, effect: Effect) -> None:
         match effect:

@@ -1,4 +1,4 @@
-"""What a session tells of itself by mDNS: its name among services, its TXT record, and what others make of it."""
+"""The mDNS records of a session: its service name and its TXT record, written and read."""
 
 from __future__ import annotations
 
@@ -11,16 +11,19 @@ from phaselock.network.interfaces import Address, Network, reachable_first
 from phaselock.protocol.messages import MAX_PEERS
 
 SERVICE_TYPE = "_phaselock._tcp.local."
-LABEL_BYTES = 63
-TXT_STRING_BYTES = 255
+MAX_LABEL_BYTES = 63
+"""Of one label of a DNS name (RFC 1035)."""
+MAX_TXT_STRING_BYTES = 255
+"""Of one "key=value" in a TXT record (RFC 6763)."""
 ID_DIGITS = range(8, 65)
-MAX_TOLD_PEERS = 999
+"""Allowed numbers of hex digits in a session id."""
+MAX_SHOWN_PEERS = 999
 MAX_VERSION = 65535
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FoundSession:
-    """A session on this network as it tells of itself; `addresses` are in the order to try, `session_id` is hex."""
+    """A session as it announces itself. `addresses` are in the order to try; `session_id` is in hex digits."""
 
     session_name: str
     host_name: str
@@ -33,19 +36,20 @@ class FoundSession:
 
     @property
     def full(self) -> bool:
+        """True if no more peers can join."""
         return self.peers >= self.max_peers
 
 
 def instance_name(session_name: str, session_id: bytes) -> str:
-    """The service's full name. It tells sessions of one name apart, and stays when its session changes."""
+    """The full name of the service: different for sessions with the same name, constant for one session."""
     digits = session_id.hex()[:6]
     # A dot would end the label.
-    label = _cut(person_name(session_name).replace(".", "-"), LABEL_BYTES - 1 - len(digits)).strip()
+    label = _cut(person_name(session_name).replace(".", "-"), MAX_LABEL_BYTES - 1 - len(digits)).strip()
     return f"{label} {digits}.{SERVICE_TYPE}".lstrip()
 
 
 def txt_record(session_name: str, host_name: str, peers: int, max_peers: int, session_id: bytes, version: int) -> bytes:
-    """The fields as DNS-SD writes them (RFC 6763, section 6)."""
+    """The TXT record in the format of DNS-SD (RFC 6763, section 6)."""
     fields = {
         "name": person_name(session_name),
         "host": person_name(host_name),
@@ -54,12 +58,13 @@ def txt_record(session_name: str, host_name: str, peers: int, max_peers: int, se
         "id": session_id.hex(),
         "version": version,
     }
-    texts = [_cut(f"{key}={value}", TXT_STRING_BYTES).encode() for key, value in fields.items()]
+    texts = [_cut(f"{key}={value}", MAX_TXT_STRING_BYTES).encode() for key, value in fields.items()]
     return b"".join(bytes([len(text)]) + text for text in texts)
 
 
 def txt_fields(record: bytes) -> dict[bytes, bytes]:
-    """Whatever of a TXT record has a key and a value, by key; of one that comes twice the first counts."""
+    """The fields of a TXT record by lower-case key. A string without "=" is skipped; of a repeated key the first
+    counts."""
     fields: dict[bytes, bytes] = {}
     at = 0
     while at < len(record):
@@ -74,7 +79,8 @@ def txt_fields(record: bytes) -> dict[bytes, bytes]:
 def found_session(
     port: int, record: bytes, addresses: Iterable[Address], networks: Sequence[Network] = ()
 ) -> FoundSession | None:
-    """The session that somebody announces, `networks` being ours; None if nobody could join it."""
+    """The session in these records, or None if they are not valid or have no reachable address. `networks` are those of
+    this computer."""
     fields = txt_fields(record)
     session_id = fields.get(b"id", b"").decode("ascii", "replace").lower()
     session_name = person_name(fields.get(b"name", b"").decode("utf-8", "replace"))
@@ -86,8 +92,8 @@ def found_session(
     return FoundSession(
         session_name,
         person_name(fields.get(b"host", b"").decode("utf-8", "replace")),
-        _number(fields.get(b"peers", b""), 0, MAX_TOLD_PEERS),
-        _number(fields.get(b"max_peers", b""), MAX_PEERS, MAX_TOLD_PEERS),
+        _number(fields.get(b"peers", b""), 0, MAX_SHOWN_PEERS),
+        _number(fields.get(b"max_peers", b""), MAX_PEERS, MAX_SHOWN_PEERS),
         reachable,
         port,
         session_id,
@@ -96,7 +102,7 @@ def found_session(
 
 
 def _number(text: bytes, default: int, most: int) -> int:
-    """Between 0 and `most`; `default` for what is none."""
+    """The number, clamped to [0, most]; `default` if the text is not a number."""
     try:
         return min(max(int(text[:20]), 0), most)
     except ValueError:
@@ -104,5 +110,5 @@ def _number(text: bytes, default: int, most: int) -> int:
 
 
 def _cut(text: str, size: int) -> str:
-    """At most `size` bytes of UTF-8, whole characters."""
+    """The first whole characters of the text, at most `size` bytes of UTF-8."""
     return text.encode()[:size].decode(errors="ignore")

@@ -1,7 +1,7 @@
-"""Files on TCP connections of their own. Everything here blocks and belongs to worker threads.
+"""File transfer: each file has its own TCP connection. Everything here blocks and runs in worker threads.
 
-Whoever sends keeps to the pace that the receiver's acknowledgements allow (pace.py); what is acknowledged is every byte
-behind the greeting, and it is acknowledged as soon as the frame around it is whole.
+The receiver acknowledges (`BulkProgress`) the bytes it has received since the greeting, after each complete frame. The
+sender's congestion window (congestion.py) follows these acknowledgements.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from uuid import UUID
 
 from phaselock.errors import PhaseLockError
 from phaselock.model.types import Track
-from phaselock.network.congestion import Pace
+from phaselock.network.congestion import CongestionWindow
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import GREETING_CAP, SESSION_CAP, Framer, frame
 from phaselock.protocol.messages import (
@@ -39,47 +39,49 @@ from phaselock.protocol.messages import (
 )
 from phaselock.storage.cache import FileCache, PartialFile
 
-STALL_S = 10.0
-"""A transfer in which nothing moves for so long is lost."""
-LINGER_S = 1.0
-CONNECT_S = 5.0
-CONNECT_STEP_S = 0.05
-"""Whoever waits for a connection looks so often whether it is still wanted."""
+TIMEOUT_STALL_S = 10.0
+"""A transfer fails if no byte moves for this long."""
+TIMEOUT_LINGER_S = 1.0
+"""How long `refuse` waits for the other side to close."""
+TIMEOUT_CONNECT_S = 5.0
+POLL_CONNECT_S = 0.05
+"""Poll interval for cancellation while connecting."""
 REPORT_EVERY_S = 0.2
 READ_BYTES = 256 * 1024
-_DSCP_BACKGROUND = 8 << 2
-"""Class selector 1: routers and wireless cards (RFC 8325) serve these packets behind the clock's."""
+"""Size of the read buffer: longer than the longest frame of a chunk."""
+_TOS_BACKGROUND = 8 << 2
+"""DSCP class selector 1: routers and wireless cards (RFC 8325) send these packets after those of the clock."""
 _CHANGED = "{} has changed since it was added."
-_now_ns = time.perf_counter_ns  # the monotonic clock of some Pythons on Windows ticks every 16 ms
+_now_ns = time.perf_counter_ns  # time.monotonic has steps of 16 ms in some versions of Python for Windows
 
 
 class TransferError(PhaseLockError):
-    """A file did not arrive; the text says why."""
+    """A file did not arrive. The text is the reason, for users."""
 
 
 def prepare(sock: socket.socket) -> None:
-    """Settings of a bulk socket on both sides."""
-    sock.settimeout(STALL_S)
+    """Set the options of a transfer socket, on both sides: blocking with a timeout, no delay, low priority."""
+    sock.settimeout(TIMEOUT_STALL_S)
     with contextlib.suppress(OSError, AttributeError):
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if sock.family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, _DSCP_BACKGROUND)
-        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, _DSCP_BACKGROUND)
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, _TOS_BACKGROUND)
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, _TOS_BACKGROUND)
 
 
 def shut(sock: socket.socket) -> None:
-    """End both directions; a thread that waits for this socket wakes up."""
+    """Shut down both directions. A thread that waits for this socket wakes up."""
     with contextlib.suppress(OSError):
         sock.shutdown(socket.SHUT_RDWR)
 
 
 def refuse(sock: socket.socket, reason: str) -> None:
-    """Tell the other side that there will be no file, or that it is not wanted, and let it hear that."""
+    """Tell the other side that the file will not be sent or received. OSError if the connection is lost."""
     sock.sendall(frame(FileRefused(reason)))
-    # Closed with bytes unread, a connection is reset, and what was said last may be lost.
+    # Closing a socket with unread bytes resets the connection, and the refusal may be lost: read until it closes.
     with contextlib.suppress(OSError):
         sock.shutdown(socket.SHUT_WR)
-        until_s = time.monotonic() + LINGER_S
+        until_s = time.monotonic() + TIMEOUT_LINGER_S
         while (left_s := until_s - time.monotonic()) > 0:
             sock.settimeout(left_s)
             if not sock.recv(READ_BYTES):
@@ -89,36 +91,39 @@ def refuse(sock: socket.socket, reason: str) -> None:
 def send_file(
     sock: socket.socket, track: Track, path: pathlib.Path, offset: int, report: Callable[[int], None]
 ) -> None:
-    """Send the file from `offset` on until all of it is acknowledged; `report` hears how far it is now and then and at
-    the end.
+    """Send the file from the byte `offset` on; return when the peer has acknowledged all of it.
 
-    PhaseLockError when the file is not what it was or is refused, OSError when the connection is lost, ProtocolError
-    when the receiver breaks the protocol.
+    `report` is called with the number of bytes sent so far, every REPORT_EVERY_S and at the end. PhaseLockError if the
+    file has changed, cannot be read or is refused; OSError if the connection is lost or stalls; ProtocolError if the
+    peer breaks the protocol.
     """
 
     def chunk(offset: int, data: bytes) -> Message:
         return FileChunk(track.file_id, offset, data)
 
-    _send(_Line(sock, "peer", GREETING_CAP), path, track.file_name, track.size, offset, chunk, b"", report)
+    with _opened(path, track.file_name, track.size) as file:
+        frames = _FileFrames(file, track.file_name, track.size, offset, chunk)
+        _Sender(_Stream(sock, "peer", GREETING_CAP), frames, report).run()
 
 
 def receive_upload(
     sock: socket.socket, start: SongUploadStart, size: int, cache: FileCache, report: Callable[[int], None]
 ) -> pathlib.Path:
-    """The song behind `start`, whole and right in the cache; `report` hears how much is here now and then and at the
-    end.
+    """Receive the song that `start` announces into the cache and return its path; its size and hash are checked.
 
-    TransferError, which the other side is told, when it is lost or damaged or finds no room; ProtocolError.
+    `report` is called with the number of bytes received so far, every REPORT_EVERY_S and at the end. TransferError if
+    the connection is lost, the file is damaged or there is no space; the other side gets the same reason.
+    ProtocolError if the peer breaks the protocol.
     """
     prepare(sock)
-    line = _Line(sock, "peer", SESSION_CAP)
+    stream = _Stream(sock, "peer", SESSION_CAP)
     try:
-        with _in_words("peer"):
+        with _as_transfer_errors("peer"):
             if (path := cache.find(start.sha256)) and path.stat().st_size == size:
-                _take_upload(line, start, size, size, lambda data: None, report)
+                _receive_chunks(stream, start, size, size, lambda data: None, report)
                 return path
             with cache.begin(start.sha256, size) as partial:
-                _take_upload(line, start, partial.offset, size, partial.write, report)
+                _receive_chunks(stream, start, partial.offset, size, partial.write, report)
                 if path := partial.finish():
                     return path
             raise TransferError("The file arrived damaged.")
@@ -128,8 +133,8 @@ def receive_upload(
         raise TransferError(str(error)) from None
 
 
-class _Errand:
-    """One connection to the host for one file."""
+class _Transfer:
+    """One connection to the host for one file: `run` in a worker thread, `cancel` from any thread."""
 
     def __init__(self, address: tuple[str, int], peer_id: int, token: bytes) -> None:
         self._address, self._peer_id, self._token = address, peer_id, token
@@ -138,19 +143,19 @@ class _Errand:
         self._cancelled = False
 
     def cancel(self) -> None:
-        """Make `run` end soon."""
+        """Make `run` end soon with a TransferError."""
         with self._lock:
             self._cancelled = True
             if self._sock:
                 shut(self._sock)
 
-    def _go_on(self) -> None:
-        """TransferError once it is cancelled."""
+    def _check_cancelled(self) -> None:
+        """Raise TransferError if `cancel` was called."""
         if self._cancelled:
             raise TransferError("The transfer was cancelled.")
 
     def _connect(self) -> socket.socket:
-        """A connection to the address, a numeric one. A system's own waiting cannot be interrupted everywhere."""
+        """Connect to the address, which is numeric. Not a blocking `connect`: not every system can interrupt one."""
         family, kind, protocol, _, address = socket.getaddrinfo(
             *self._address, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
         )[0]
@@ -162,9 +167,9 @@ class _Errand:
                 sock.connect(address)
             with selectors.DefaultSelector() as selector:
                 selector.register(sock, selectors.EVENT_WRITE)
-                until_s = time.monotonic() + CONNECT_S
-                while not selector.select(CONNECT_STEP_S):
-                    self._go_on()
+                until_s = time.monotonic() + TIMEOUT_CONNECT_S
+                while not selector.select(POLL_CONNECT_S):
+                    self._check_cancelled()
                     if time.monotonic() >= until_s:
                         raise TransferError("The host does not answer.")
             if error := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
@@ -173,21 +178,21 @@ class _Errand:
         return sock
 
     @contextlib.contextmanager
-    def _connected(self, cap: int) -> Iterator[_Line]:
-        """A connection on which the host has introduced itself; what goes wrong in here is a TransferError."""
+    def _connected(self, cap: int) -> Iterator[_Stream]:
+        """A connection on which the host has sent its greeting. Errors in the block become TransferErrors."""
         try:
-            self._go_on()
-            with _in_words("host"), self._connect() as sock:
+            self._check_cancelled()
+            with _as_transfer_errors("host"), self._connect() as sock:
                 with self._lock:
-                    self._go_on()
+                    self._check_cancelled()
                     self._sock = sock
                 try:
                     prepare(sock)
-                    line = _Line(sock, "host", cap)
-                    if not isinstance(message := line.hear(), SessionInfo):
-                        raise line.unexpected(message)
-                    line.received_bytes = 0
-                    yield line
+                    stream = _Stream(sock, "host", cap)
+                    if not isinstance(message := stream.receive(), SessionInfo):
+                        raise stream.unexpected(message)
+                    stream.received_bytes = 0
+                    yield stream
                 finally:
                     with self._lock:
                         self._sock = None
@@ -199,17 +204,18 @@ class _Errand:
             raise
 
 
-class Fetch(_Errand):
-    """One try to get a file, from the cache or from the host; `run` in a worker thread, `cancel` from anywhere."""
+class Fetch(_Transfer):
+    """One attempt to get a file, from the cache or from the host."""
 
     def __init__(self, track: Track, address: tuple[str, int], peer_id: int, token: bytes) -> None:
         super().__init__(address, peer_id, token)
         self.track = track
 
     def run(self, cache: FileCache) -> pathlib.Path:
-        """The file, whole and right; PhaseLockError (TransferError) says why not."""
-        self._go_on()
-        with _in_words("host"):
+        """Get the file into the cache, check its size and hash, and return its path. TransferError if it does not
+        arrive or is damaged, PhaseLockError if the cache cannot store it."""
+        self._check_cancelled()
+        with _as_transfer_errors("host"):
             if path := cache.find(self.track.sha256):
                 return path
             with cache.begin(self.track.sha256, self.track.size) as partial:
@@ -221,18 +227,18 @@ class Fetch(_Errand):
 
     def _receive(self, partial: PartialFile) -> None:
         file_id = self.track.file_id
-        with self._connected(SESSION_CAP) as line:
-            line.sock.sendall(frame(FileRequest(self._peer_id, self._token, file_id, partial.offset)))
+        with self._connected(SESSION_CAP) as stream:
+            stream.sock.sendall(frame(FileRequest(self._peer_id, self._token, file_id, partial.offset)))
             while not partial.complete:
-                match message := line.hear(acknowledge=True):
+                match message := stream.receive(acknowledge=True):
                     case FileChunk() if (message.file_id, message.offset) == (file_id, partial.offset):
                         partial.write(message.data)
                     case _:
-                        raise line.unexpected(message)
+                        raise stream.unexpected(message)
 
 
-class Upload(_Errand):
-    """One try to give the host a song that it has accepted; `run` in a worker thread, `cancel` from anywhere."""
+class Upload(_Transfer):
+    """One attempt to send the host a song that it has accepted."""
 
     def __init__(
         self,
@@ -249,28 +255,34 @@ class Upload(_Errand):
         self._path, self._size, self._sha256 = path, size, sha256
 
     def run(self, report: Callable[[int], None]) -> None:
-        """Returns when the host has the song and found it right; PhaseLockError (TransferError) says why not.
+        """Send the song; return when the host has received and checked it.
 
-        `report` hears how far it is now and then and at the end.
+        `report` is called with the number of bytes sent so far, every REPORT_EVERY_S and at the end. TransferError if
+        the host does not take it, PhaseLockError if the file has changed or cannot be read.
         """
-        with self._connected(GREETING_CAP) as line:
-            line.sock.sendall(frame(SongUploadStart(self._peer_id, self._token, self.request_id, self._sha256)))
-            match message := line.hear():
+        with self._connected(GREETING_CAP) as stream:
+            stream.sock.sendall(frame(SongUploadStart(self._peer_id, self._token, self.request_id, self._sha256)))
+            match message := stream.receive():
                 case SongUploadFrom(offset) if offset <= self._size:
-                    complete = frame(SongUploadComplete(self.request_id, self._sha256))
-                    _send(line, self._path, self._path.name, self._size, offset, self._chunk, complete, report)
+                    self._send(stream, offset, report)
                 case _:
-                    raise line.unexpected(message)
-            if message := line.hear():
-                raise line.unexpected(message)
-            self._go_on()  # being cancelled ends the connection like a host that is content
+                    raise stream.unexpected(message)
+            if message := stream.receive():
+                raise stream.unexpected(message)
+            self._check_cancelled()  # the host closes the connection after a success, `cancel` does it too
+
+    def _send(self, stream: _Stream, offset: int, report: Callable[[int], None]) -> None:
+        closing = frame(SongUploadComplete(self.request_id, self._sha256))
+        with _opened(self._path, self._path.name, self._size) as file:
+            frames = _FileFrames(file, self._path.name, self._size, offset, self._chunk, closing)
+            _Sender(stream, frames, report).run()
 
     def _chunk(self, offset: int, data: bytes) -> Message:
         return SongUploadChunk(self.request_id, offset, data)
 
 
-class _Line:
-    """What comes in on one connection, from the `other` side."""
+class _Stream:
+    """Messages received on one connection. `other` names the other side in error messages: "host" or "peer"."""
 
     def __init__(self, sock: socket.socket, other: str, cap: int) -> None:
         self.sock, self.other = sock, other
@@ -279,38 +291,39 @@ class _Line:
         self._buffer = memoryview(bytearray(READ_BYTES if cap > GREETING_CAP else GREETING_CAP))
         self._inbox = collections.deque[Message]()
 
-    def take(self) -> bool:
-        """Read once; False at the end of the stream."""
+    def read(self) -> bool:
+        """Read once; False at the end of the stream. BlockingIOError if there is nothing and the socket is
+        non-blocking."""
         got = self.sock.recv_into(self._buffer)
         self.received_bytes += got
         self._inbox += self._framer.feed(self._buffer[:got])
         return got > 0
 
-    def waiting(self) -> Message | None:
-        """The next message that has been read; TransferError for a refusal."""
+    def next_message(self) -> Message | None:
+        """The next message that was read, or None; TransferError for a refusal."""
         message = self._inbox.popleft() if self._inbox else None
         if isinstance(message, FileRefused):
             raise TransferError(f"The {self.other} refused: {message.reason}")
         return message
 
-    def hear(self, *, acknowledge: bool = False) -> Message | None:
-        """The next message, waited for, or None at the end of the stream."""
-        while not self._inbox and self.take():
+    def receive(self, *, acknowledge: bool = False) -> Message | None:
+        """Wait for the next message; None at the end of the stream."""
+        while not self._inbox and self.read():
             if acknowledge and self._inbox:
-                # A sender that has gone does not hear it; what it left behind is still here to be read.
+                # The sender may have closed already; its last messages can still be read.
                 with contextlib.suppress(ConnectionError):
                     self.sock.sendall(frame(BulkProgress(self.received_bytes)))
-        return self.waiting()
+        return self.next_message()
 
     def unexpected(self, message: Message | None) -> Exception:
-        """Why this message, or the end of the stream, is wrong here."""
+        """The error for a message that is wrong here, or (None) for the end of the stream."""
         if message is None:
             return TransferError(f"The {self.other} ended the transfer.")
         return ProtocolError(f"{type(message).__name__} out of place")
 
 
-class _Reports:
-    """Tells now and then how far it is."""
+class _ProgressReports:
+    """Calls `report` with the progress in bytes, at most every REPORT_EVERY_S."""
 
     def __init__(self, report: Callable[[int], None]) -> None:
         self._report = report
@@ -323,8 +336,8 @@ class _Reports:
 
 
 @contextlib.contextmanager
-def _in_words(other: str) -> Iterator[None]:
-    """Operating system errors in here are a TransferError."""
+def _as_transfer_errors(other: str) -> Iterator[None]:
+    """Turn OSErrors of the block into TransferErrors with a sentence for users."""
     try:
         yield
     except TimeoutError:
@@ -338,100 +351,141 @@ def _in_words(other: str) -> Iterator[None]:
         ) from None
 
 
-def _take_upload(
-    line: _Line,
+def _receive_chunks(
+    stream: _Stream,
     start: SongUploadStart,
     offset: int,
     size: int,
     write: Callable[[bytes], None],
     report: Callable[[int], None],
 ) -> None:
-    reports = _Reports(report)
-    line.sock.sendall(frame(SongUploadFrom(offset)))
+    reports = _ProgressReports(report)
+    stream.sock.sendall(frame(SongUploadFrom(offset)))
     while True:
-        match message := line.hear(acknowledge=True):
-            case SongUploadChunk(request_id, at, data) if (request_id, at) == (
-                start.request_id,
-                offset,
-            ) and offset + len(data) <= size:
+        match message := stream.receive(acknowledge=True):
+            case SongUploadChunk(request_id, at, data) if (
+                request_id == start.request_id and at == offset and offset + len(data) <= size
+            ):
                 write(data)
                 offset += len(data)
                 reports(offset)
-            case SongUploadComplete() if offset == size and message == SongUploadComplete(
-                start.request_id, start.sha256
+            case SongUploadComplete(request_id, sha256) if (
+                request_id == start.request_id and sha256 == start.sha256 and offset == size
             ):
                 return reports(size, last=True)
             case _:
-                raise line.unexpected(message)
+                raise stream.unexpected(message)
 
 
-def _send(
-    line: _Line,
-    path: pathlib.Path,
-    name: str,
-    size: int,
-    offset: int,
-    chunk: Callable[[int, bytes], Message],
-    closing: bytes,
-    report: Callable[[int], None],
-) -> None:
-    """The file from `offset` on in frames of chunks, and the `closing` frame, all of it acknowledged."""
-    sock, pace, reports = line.sock, Pace(), _Reports(report)
-    outgoing = memoryview(b"")
-    with _opened(path, name, size) as file, selectors.DefaultSelector() as selector:
+class _FileFrames:
+    """Frames of an open file: its chunks from `offset` on, then the `closing` frame if there is one."""
+
+    def __init__(
+        self,
+        file: io.FileIO,
+        name: str,
+        size: int,
+        offset: int,
+        chunk: Callable[[int, bytes], Message],
+        closing: bytes = b"",
+    ) -> None:
+        """`name` is for error messages. `chunk` makes the message of one chunk from its offset and its bytes."""
         file.seek(offset)
-        selector.register(sock, selectors.EVENT_READ)
-        sock.setblocking(False)
-        moved_ns = _now_ns()
+        self.size, self.offset = size, offset
+        self._file, self._name = file, name
+        self._chunk, self._closing = chunk, closing
+
+    @property
+    def finished(self) -> bool:
+        """True when `next` has returned everything."""
+        return self.offset >= self.size and not self._closing
+
+    def next(self, max_bytes: int) -> bytes:
+        """The next frame, with at most `max_bytes` of the file. PhaseLockError if the file cannot be read."""
+        if self.offset >= self.size:
+            closing, self._closing = self._closing, b""
+            return closing
         try:
-            while offset < size or closing or outgoing or pace.unacknowledged_bytes:
-                now_ns = _now_ns()
-                if not outgoing and (room := pace.may_send(now_ns)) and (offset < size or closing):
-                    if offset < size:
-                        try:
-                            data = file.read(min(room, CHUNK_BYTES, size - offset))
-                        except OSError as error:
-                            raise _unreadable(name, error) from None
-                        if not data:
-                            raise PhaseLockError(_CHANGED.format(name))
-                        outgoing = memoryview(frame(chunk(offset, data)))
-                        offset += len(data)
+            data = self._file.read(min(max_bytes, CHUNK_BYTES, self.size - self.offset))
+        except OSError as error:
+            raise _unreadable(self._name, error) from None
+        if not data:
+            raise PhaseLockError(_CHANGED.format(self._name))
+        data_frame = frame(self._chunk(self.offset, data))
+        self.offset += len(data)
+        return data_frame
+
+
+class _Sender:
+    """Sends frames within the congestion window until the receiver has acknowledged all of them."""
+
+    def __init__(self, stream: _Stream, frames: _FileFrames, report: Callable[[int], None]) -> None:
+        self._stream, self._frames = stream, frames
+        self._window, self._reports = CongestionWindow(), _ProgressReports(report)
+        self._unwritten = memoryview(b"")
+        self._moved_at_ns = _now_ns()
+
+    def run(self) -> None:
+        """Send everything. TimeoutError after a stall, OSError if the connection is lost, ProtocolError for a wrong
+        acknowledgement, TransferError for a refusal, PhaseLockError if the file cannot be read."""
+        sock = self._stream.sock
+        sock.setblocking(False)
+        try:
+            with selectors.DefaultSelector() as selector:
+                selector.register(sock, selectors.EVENT_READ)
+                while not self._finished():
+                    self._fill()
+                    wrote, read = self._write(), self._read()
+                    if wrote or read:
+                        self._moved_at_ns = _now_ns()
+                        self._reports(self._frames.offset)
                     else:
-                        outgoing, closing = memoryview(closing), b""
-                    pace.sent(len(outgoing), now_ns)
-                moved = False
-                with contextlib.suppress(BlockingIOError):
-                    if outgoing:
-                        outgoing = outgoing[sock.send(outgoing) :]
-                        moved = True
-                with contextlib.suppress(BlockingIOError):
-                    if not line.take():
-                        raise ConnectionResetError(errno.ECONNRESET, f"the {line.other} has gone")
-                    moved = True
-                while message := line.waiting():
-                    if not isinstance(message, BulkProgress):
-                        raise line.unexpected(message)
-                    pace.acknowledged(message.received_bytes, _now_ns())
-                if moved:
-                    moved_ns = _now_ns()
-                    reports(offset)
-                else:
-                    _wait(selector, sock, bool(outgoing), pace.wake_at_ns, moved_ns)
+                        self._wait(selector)
         finally:
-            sock.settimeout(STALL_S)
-    reports(size, last=True)
+            sock.settimeout(TIMEOUT_STALL_S)
+        self._reports(self._frames.size, last=True)
 
+    def _finished(self) -> bool:
+        return self._frames.finished and not self._unwritten and not self._window.unacknowledged_bytes
 
-def _wait(
-    selector: selectors.BaseSelector, sock: socket.socket, to_write: bool, wake_at_ns: int | None, moved_ns: int
-) -> None:
-    """Until something can be read, or written if there is something, or it is time; TimeoutError after a stall."""
-    now_ns, lost_at_ns = _now_ns(), moved_ns + int(STALL_S * 1e9)
-    if now_ns >= lost_at_ns:
-        raise TimeoutError(errno.ETIMEDOUT, "nothing moved")
-    selector.modify(sock, selectors.EVENT_READ | (selectors.EVENT_WRITE if to_write else 0))
-    until_ns = min(lost_at_ns, wake_at_ns or lost_at_ns)
-    selector.select(max(until_ns - now_ns, 0) / 1e9)
+    def _fill(self) -> None:
+        """Take the next frame if the last one is written and the window allows another one."""
+        if self._unwritten or self._frames.finished:
+            return
+        now_ns = _now_ns()
+        if max_bytes := self._window.may_send(now_ns):
+            self._unwritten = memoryview(self._frames.next(max_bytes))
+            self._window.sent(len(self._unwritten), now_ns)
+
+    def _write(self) -> bool:
+        """Write what the socket takes; True if it took something."""
+        if self._unwritten:
+            with contextlib.suppress(BlockingIOError):
+                self._unwritten = self._unwritten[self._stream.sock.send(self._unwritten) :]
+                return True
+        return False
+
+    def _read(self) -> bool:
+        """Read the acknowledgements that have arrived; True if there was something to read."""
+        read = False
+        with contextlib.suppress(BlockingIOError):
+            if not self._stream.read():
+                raise ConnectionResetError(errno.ECONNRESET, f"the {self._stream.other} has gone")
+            read = True
+        while message := self._stream.next_message():
+            if not isinstance(message, BulkProgress):
+                raise self._stream.unexpected(message)
+            self._window.acknowledged(message.received_bytes, _now_ns())
+        return read
+
+    def _wait(self, selector: selectors.BaseSelector) -> None:
+        """Wait until the socket is ready or the window may have changed; TimeoutError after a stall."""
+        now_ns, lost_at_ns = _now_ns(), self._moved_at_ns + int(TIMEOUT_STALL_S * 1e9)
+        if now_ns >= lost_at_ns:
+            raise TimeoutError(errno.ETIMEDOUT, "nothing moved")
+        selector.modify(self._stream.sock, selectors.EVENT_READ | (selectors.EVENT_WRITE if self._unwritten else 0))
+        until_ns = min(lost_at_ns, self._window.wake_at_ns or lost_at_ns)
+        selector.select(max(until_ns - now_ns, 0) / 1e9)
 
 
 @contextlib.contextmanager

@@ -1,1 +1,1 @@
-"""Bytes to messages and back."""
+"""The wire protocol: messages, their encoding, and frames."""

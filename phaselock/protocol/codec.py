@@ -1,5 +1,5 @@
-"""Messages to bytes and back. Here, and only here, everything from the network is checked against its declared type and
-bounds."""
+"""Encode and decode messages. `decode` checks all data from the network against the declared types and bounds; no
+other code checks them."""
 
 from __future__ import annotations
 
@@ -18,35 +18,32 @@ from phaselock.protocol.messages import TYPE_OF, Message
 
 
 class ProtocolError(Exception):
-    """The other side broke the protocol; the text is for the log."""
+    """The other side broke the protocol. The text is for the log."""
 
 
 _Check = Callable[[Any], Any]
-"""Wire value to field value; raises ValueError or TypeError."""
+"""Function from the value on the wire to the value of the field; raises ValueError or TypeError."""
 
 
 def encode(message: Message) -> bytes:
-    """Type byte and payload of a message. What `decode` would refuse is a bug of ours and raises ValueError."""
-    kind = TYPE_OF[type(message)]
-    try:
-        payload: bytes = msgpack.packb(message, default=_plain, use_bin_type=True)
-        intact = decode(kind, payload) == message
-    except (ProtocolError, OverflowError) as error:
-        raise ValueError(str(error)) from None
-    if not intact:
-        raise ValueError(f"{type(message).__name__} does not survive its own encoding")
-    return bytes((kind,)) + payload
+    """Return the type byte and the payload (msgpack) of a message.
+
+    Bounds are not checked here: `decode` checks them on the other side, and the tests check every message they send.
+    KeyError if the class is no message; ValueError or OverflowError if a value has no encoding.
+    """
+    payload: bytes = msgpack.packb(message, default=_plain, use_bin_type=True)
+    return bytes((TYPE_OF[type(message)],)) + payload
 
 
 def decode(kind: int, payload: bytes | memoryview) -> Message:
-    """The message of that type byte and payload; ProtocolError for everything that is none."""
+    """The message with this type byte and payload. ProtocolError if they are no valid message."""
     try:
         read = _READERS[kind]
     except KeyError:
         raise ProtocolError(f"unknown message type {kind}") from None
     try:
         return typing.cast("Message", read(msgpack.unpackb(payload, raw=False, use_list=False, strict_map_key=True)))
-    except Exception as error:  # msgpack raises more than it documents, and RecursionError besides
+    except Exception as error:  # msgpack raises undocumented types, and RecursionError
         raise ProtocolError(f"malformed message of type {kind}: {error}") from None
 
 
@@ -59,7 +56,7 @@ def _plain(value: object) -> object:
 
 
 def _reader(annotation: Any) -> _Check:
-    """The check of a field's declared type; TypeError for a declaration that this codec does not know."""
+    """The check for a field's declared type. TypeError if this codec does not support the declaration."""
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Annotated:
         return _bounded(_reader(args[0]), *args[1:])
@@ -81,7 +78,7 @@ def _reader(annotation: Any) -> _Check:
 
 
 def _exactly(kind: type) -> _Check:
-    # Not isinstance: True is an int to Python, and an extension type of msgpack is a tuple to it.
+    # Not isinstance: in Python True is an int, and an extension type of msgpack is a tuple.
     def read(value: Any) -> Any:
         if type(value) is not kind:
             raise ValueError(f"{type(value).__name__} where {kind.__name__} belongs")
@@ -103,7 +100,7 @@ def _bounded(read: _Check, bound: Within | Size) -> _Check:
     def read_bounded(value: Any) -> Any:
         value = read(value)
         measure = value if isinstance(bound, Within) else len(value.encode() if isinstance(value, str) else value)
-        if not bound.low <= measure <= bound.high:  # no comparison holds for a NaN
+        if not bound.low <= measure <= bound.high:  # False for a NaN
             raise ValueError(f"{measure} is not within {bound.low} and {bound.high}")
         return value
 

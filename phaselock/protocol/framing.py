@@ -1,5 +1,4 @@
-"""Frames of the TCP connections: `[length: u32 little endian][type: u8][payload]`, the length counting type and
-payload."""
+"""Frames on TCP connections: `[length: u32 little endian][type: u8][payload]`; length counts type and payload."""
 
 from __future__ import annotations
 
@@ -9,37 +8,32 @@ from phaselock.protocol.codec import ProtocolError, decode, encode
 from phaselock.protocol.messages import Message
 
 GREETING_CAP = 4 * 1024
-"""Longest frame that a stranger may send."""
+"""Longest frame, in bytes, from a peer that has not joined."""
 SESSION_CAP = 256 * 1024
-"""Longest frame that a member may send."""
+"""Longest frame, in bytes, from a peer that has joined, and on file connections."""
 HOST_CAP = 2 << 20
-"""Longest frame of a host: a full queue of the longest names."""
+"""Longest frame, in bytes, from a host: a full queue with the longest names."""
 
 _HEADER_BYTES = 4
-_last: tuple[Message | None, bytes] = None, b""
 
 
 def frame(message: Message) -> bytes:
-    """The bytes of a message on the connection. What is said to several in a row is encoded once: queues are long."""
-    global _last
-    last = _last  # other threads may put theirs there meanwhile
-    if last[0] is not message:
-        body = encode(message)
-        last = _last = message, len(body).to_bytes(_HEADER_BYTES, "little") + body
-    return last[1]
+    """Encode a message as one frame. ValueError or OverflowError if it has no encoding."""
+    body = encode(message)
+    return len(body).to_bytes(_HEADER_BYTES, "little") + body
 
 
 class Framer:
-    """Cuts a stream of bytes into messages. `cap` may be raised at any time; after a ProtocolError the connection is
-    lost."""
+    """Splits a stream of bytes into messages. `cap` is the longest allowed frame in bytes; it may be changed at any
+    time. After a ProtocolError the connection cannot be used any more."""
 
     def __init__(self, cap: int = GREETING_CAP) -> None:
         self.cap = cap
         self._buffer = bytearray()
 
     def feed(self, data: bytes | bytearray | memoryview) -> Iterator[Message]:
-        """Take bytes; the iterator gives the messages that are complete, and raises ProtocolError at the first bad
-        one."""
+        """Add received bytes. The iterator returns the messages that are complete and raises ProtocolError at the first
+        invalid frame."""
         self._buffer += data
         return self._messages()
 

@@ -1,36 +1,40 @@
 """Every message of PhaseLock's TCP connections: this file is the protocol document.
 
-A frame is `[length: u32 little endian][type: u8][msgpack map of the fields]`, the length counting type and payload.
-Names are those of the specification's section 16; what goes beyond it is marked "ours". A field that has a default may
-be left out on the wire; an unknown field, a missing one, another type or a value out of bounds is a breach of protocol,
-and the connection is closed.
+A frame is `[length: u32 little endian][type: u8][msgpack map of the fields]`; the length counts type and payload.
+The names are those of section 16 of the specification. Messages and fields that are not in it are marked "extension". A
+field with a default may be absent on the wire. An unknown field, a missing field, a wrong type or a value out of bounds
+breaks the protocol, and the receiver closes the connection.
 
-Connection (port 17401). The host speaks first:
+A control connection (TCP, port 17401). The host sends first:
 
     host  SessionInfo
     peer  JoinRequest
     host  JoinAccepted | JoinRejected
-    both  everything else, and Heartbeat every 2 s; 5 s of silence end the connection
+    both  all other messages, and Heartbeat every 2 s; 5 s without a message end the connection
 
-or, behind SessionInfo, on a connection of its own for one file, so that no command waits behind its bytes:
+A file has a connection of its own, so that no command waits behind its bytes. After SessionInfo:
 
     peer  FileRequest                   |  peer  SongUploadStart
     host  FileChunk ... | FileRefused   |  host  SongUploadFrom | FileRefused
     peer  BulkProgress ...              |  peer  SongUploadChunk ... SongUploadComplete
                                         |  host  BulkProgress ...
 
-Every file gets a FileTransferStart on the control connection, in the order in which it is needed, and is answered there
-with one FileReceived. A SongRequest is answered with SongRequestAccepted or SongRequestRejected; after the upload comes
-SongRequestAdded, or SongRequestRejected once more.
+The host sends a FileTransferStart for each file on the control connection, in the order in which the files are needed.
+The peer answers each one there with one FileReceived. The host answers a SongRequest with SongRequestAccepted or
+SongRequestRejected, and after the upload with SongRequestAdded or SongRequestRejected.
 
-Whoever lost the connection comes back with the token of its last JoinAccepted and is the same peer again.
+A peer that has lost the connection joins again with the token of its last JoinAccepted and is the same peer again.
 
-Times are session time (the host's monotonic clock) in nanoseconds, positions are frames of the track's own rate. A
-PlayCommand for another track that starts no sooner than the current one ends is armed behind it, in the place of what
-was armed before; one that says the current line again leaves nothing armed; every other command takes the place of
-what was said before. UUIDs are 16 bytes. Strings are UTF-8 and bounded in bytes; whoever receives
-one reduces it to what can be shown (model/names.py). SessionInfo and JoinRequest never change, so that two versions can
-tell each other that they differ.
+Times are session time (the host's monotonic clock) in nanoseconds. Positions are frames at the track's own rate. A peer
+follows one timeline, the current one, and may have one more armed. A playback command changes them:
+
+    PlayCommand, another track that starts at the end of the current one or later   replaces the armed timeline
+    PlayCommand, the current timeline again                                         clears the armed timeline
+    every other playback command                                                    replaces both
+
+UUIDs are 16 bytes. Strings are UTF-8 and bounded in bytes; the receiver removes from them what is not safe to show
+(model/names.py). SessionInfo and JoinRequest never change, so that different versions can tell each other that they
+differ.
 """
 
 from __future__ import annotations
@@ -46,10 +50,11 @@ from phaselock.model.timing import Timing
 
 PROTOCOL_VERSION = 2
 CHUNK_BYTES = 64 * 1024
+"""Most bytes of a file in one message."""
 MAX_PEERS = 5
 MAX_FILE_BYTES = 2 << 30
 MAX_DURATION_NS = 60_000_000_000
-
+"""Longest round trip or output latency in a message."""
 
 U32: TypeAlias = Annotated[int, Within(0, 2**32 - 1)]
 TimeNs: TypeAlias = Annotated[int, Within(0, 2**62)]
@@ -69,7 +74,7 @@ DeviceName: TypeAlias = Annotated[str, Size(0, FILE_BYTES)]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LineState:
-    """Ours: the timeline of the current track. With `stop_time_ns` it is paused."""
+    """Extension: a timeline. With `stop_time_ns` it is paused."""
 
     file_id: UUID
     rate_hz: RateHz
@@ -80,8 +85,8 @@ class LineState:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SessionState:
-    """What a newcomer must know: the queue, and what is playing or paused (None: nothing). Ours: `then`, what is armed
-    behind it."""
+    """The state for a new peer: the queue, and the timeline that is playing or paused (None: nothing). Extension:
+    `then`, the armed timeline."""
 
     queue: Annotated[tuple[QueueItem, ...], Size(0, MAX_ITEMS)]
     revision: U32
@@ -91,7 +96,7 @@ class SessionState:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SessionInfo:
-    """Host to everybody who connects. Ours: `session_id` tells whether it is still the same session."""
+    """Host to peer, the first message. Extension: `session_id` shows whether it is still the same session."""
 
     protocol_version: U32
     session_id: Token
@@ -103,7 +108,7 @@ class SessionInfo:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class JoinRequest:
-    """Peer to host, once. Ours: `token` is that of a membership in this session, whose place is taken again."""
+    """Peer to host, once. Extension: `token` from an earlier JoinAccepted, to join again as the same peer."""
 
     display_name: PersonName
     protocol_version: U32
@@ -112,7 +117,7 @@ class JoinRequest:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class JoinAccepted:
-    """Host to peer. Ours: `display_name` is the name the peer goes by here, `token` opens bulk connections."""
+    """Host to peer. Extension: `display_name` is the peer's name in this session; `token` opens file connections."""
 
     peer_id: U32
     session_state: SessionState
@@ -123,21 +128,21 @@ class JoinAccepted:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class JoinRejected:
-    """Host to peer; the connection is closed behind it."""
+    """Host to peer; the host closes the connection afterwards."""
 
     reason: Sentence
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LeaveSession:
-    """Peer to host; the connection is closed behind it."""
+    """Peer to host; the peer closes the connection afterwards."""
 
     peer_id: U32
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SessionEnd:
-    """Host to all. Ours: a reason, when only this peer is sent away."""
+    """Host to peer: the session has ended. Extension: a reason, if the host removes only this peer."""
 
     reason: Sentence = ""
 
@@ -149,7 +154,7 @@ class Heartbeat:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FileTransferStart:
-    """Host to peer: this file belongs to the session; get it. Said again, it asks for another try."""
+    """Host to peer: fetch this file of the session. Sent again, it asks for another attempt."""
 
     file_id: UUID
     file_name: FileName
@@ -163,7 +168,7 @@ class FileTransferStart:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FileChunk:
-    """Host to peer on a bulk connection: bytes of the file, in order, without gaps."""
+    """Host to peer on a file connection: bytes of the file, in order, without gaps."""
 
     file_id: UUID
     offset: Offset
@@ -172,7 +177,7 @@ class FileChunk:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FileReceived:
-    """Peer to host: one try is over. `hash_ok` is False for a wrong hash and for a lost connection alike."""
+    """Peer to host: an attempt has ended. `hash_ok` is False for a wrong hash and also for a lost connection."""
 
     file_id: UUID
     hash_ok: bool
@@ -180,7 +185,7 @@ class FileReceived:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FileUnplayable:
-    """Ours, peer to host: a received file cannot be decoded here."""
+    """Extension, peer to host: the peer cannot decode a file that it received."""
 
     file_id: UUID
     reason: Sentence
@@ -188,7 +193,7 @@ class FileUnplayable:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FileRequest:
-    """Ours, peer to host: the first and only message of a peer's bulk connection: send the file from `offset` on."""
+    """Extension, peer to host, the first message of a file connection: send the file from `offset` on."""
 
     peer_id: U32
     token: Token
@@ -198,22 +203,22 @@ class FileRequest:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FileRefused:
-    """Ours, host to peer on a bulk connection: there will be no such file, or it is not wanted (any more)."""
+    """Extension, on a file connection: the host does not send this file, or does not want this song (any more)."""
 
     reason: Sentence
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class BulkProgress:
-    """Ours, the receiver of a file to its sender: so many bytes of this connection, frames and all, have arrived behind
-    SessionInfo. The sender paces itself by it."""
+    """Extension, receiver of a file to its sender: how many bytes, with frame headers, have arrived on this connection
+    after SessionInfo. The sender's congestion control uses it."""
 
     received_bytes: Count
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SongRequest:
-    """Peer to host: may I add this? Ours: the peer chooses the `request_id`."""
+    """Peer to host: asks to add a song. Extension: the peer chooses the `request_id`."""
 
     request_id: UUID
     file_name: FileName
@@ -222,14 +227,15 @@ class SongRequest:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SongRequestAccepted:
-    """Host to peer: upload it."""
+    """Host to peer: upload the song."""
 
     request_id: UUID
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SongRequestRejected:
-    """Host to peer: no, or no longer. Ours: the reason in words; empty when somebody has declined."""
+    """Host to peer: the host does not accept the song, or no longer. Extension: the reason; empty if the host's user
+    has declined."""
 
     request_id: UUID
     reason: Sentence = ""
@@ -237,7 +243,7 @@ class SongRequestRejected:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SongRequestWithdrawn:
-    """Ours, peer to host: never mind; the song cannot be uploaded, or is not wanted any more."""
+    """Extension, peer to host: the request is over, because the upload failed or was cancelled."""
 
     request_id: UUID
     reason: Sentence = ""
@@ -245,14 +251,14 @@ class SongRequestWithdrawn:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SongRequestAdded:
-    """Ours, host to peer: the uploaded song is in the queue."""
+    """Extension, host to peer: the uploaded song is in the queue."""
 
     request_id: UUID
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SongUploadStart:
-    """Ours, peer to host: the first message of a bulk connection: here comes an accepted song."""
+    """Extension, peer to host, the first message of a file connection: starts the upload of an accepted song."""
 
     peer_id: U32
     token: Token
@@ -262,7 +268,8 @@ class SongUploadStart:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SongUploadFrom:
-    """Ours, host to peer on a bulk connection: send the song from `offset` on (what came before is here already)."""
+    """Extension, host to peer on a file connection: send the song from `offset` on; the host has the bytes before
+    it."""
 
     offset: Offset
 
@@ -278,7 +285,7 @@ class SongUploadChunk:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SongUploadComplete:
-    """Peer to host: that was all of it."""
+    """Peer to host: all bytes of the song have been sent."""
 
     request_id: UUID
     sha256: Sha256
@@ -286,8 +293,8 @@ class SongUploadComplete:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PlayCommand:
-    """Host to peer: this frame of this track leaves the loudspeaker at `target_time_ns`. Ours: `rate_hz`, since the
-    track may be offered later to a peer that nobody waits for."""
+    """Host to peer: this frame of this track leaves the loudspeaker at `target_time_ns`. Extension: `rate_hz`, because
+    a peer for which playback does not wait may get the FileTransferStart of the track later."""
 
     file_id: UUID
     rate_hz: RateHz
@@ -297,10 +304,11 @@ class PlayCommand:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PauseCommand:
-    """Host to peer: silence from `target_time_ns` on (ours; at once without it), where `position_samples` is due.
+    """Host to peer: silence from `target_time_ns` on, the time of `position_samples`.
 
-    Ours: `file_id` and `rate_hz`, here and below, say which track is meant, for a command that crosses the end of one
-    or comes to somebody to whom it was not offered yet."""
+    Extensions: `target_time_ns` (if it is absent: at once); `file_id` and `rate_hz`, here and below, which name the
+    track, in case the command arrives after the track's end or before its FileTransferStart.
+    """
 
     position_samples: Frames
     target_time_ns: TimeNs | None = None
@@ -310,7 +318,7 @@ class PauseCommand:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ResumeCommand:
-    """Host to peer: go on from this frame at this time."""
+    """Host to peer: continue with this frame at this time."""
 
     position_samples: Frames
     target_time_ns: TimeNs
@@ -320,14 +328,14 @@ class ResumeCommand:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class StopCommand:
-    """Host to peer: silence from `target_time_ns` on (ours; at once without it), and nothing is playing any more."""
+    """Host to peer: silence from `target_time_ns` on (extension; if it is absent: at once). Then nothing is playing."""
 
     target_time_ns: TimeNs | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SeekCommand:
-    """Host to peer: this frame of the current track at this time; a paused track stays paused there."""
+    """Host to peer: play this frame of the current track at this time. A paused track stays paused, at this frame."""
 
     position_samples: Frames
     target_time_ns: TimeNs
@@ -337,7 +345,7 @@ class SeekCommand:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class QueueUpdate:
-    """Host to all: the whole queue, after every change of it."""
+    """Host to all peers: the whole queue, after each change."""
 
     queue: Annotated[tuple[QueueItem, ...], Size(0, MAX_ITEMS)]
     revision: U32
@@ -345,12 +353,13 @@ class QueueUpdate:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PeerStatus:
-    """Ours, peer to host: how well it keeps time; every second, more often at first, at once when its output changes.
+    """Extension, peer to host: the state of its clock and its output. Sent every second, more often at first, and at
+    once when its output changes.
 
-    Without an open output device `device_name` is None. `timing` is what the output knows of its delay,
-    `dac_deviation_ns` how far its output clock has settled, and `dac_uncertainty_ns` the uncertainty of the moment at
-    which a frame leaves the loudspeaker (None: not known). `rtt_ns` is the recent worst round trip; `room_bytes` is how
-    many bytes of tracks it can keep."""
+    `device_name` is None if no output is open. `timing` says how exactly the output's delay is known.
+    `dac_deviation_ns` is the standard deviation of the output clock. `dac_uncertainty_ns` is the uncertainty of the
+    time at which a frame leaves the loudspeaker (None: unknown). `rtt_ns` is the recent worst round trip. `room_bytes`
+    is how many bytes of tracks the peer can store."""
 
     phase_error_ns: SignedNs
     offset_uncertainty_ns: TimeNs
@@ -432,4 +441,4 @@ TYPE_OF: dict[type[Message], int] = {
     QueueUpdate: 53,
     PeerStatus: 64,
 }
-"""The type byte of each message. A number is never given to another message."""
+"""The type byte of each message. A number is never reused for another message."""

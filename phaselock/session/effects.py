@@ -24,6 +24,14 @@ class Send:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Broadcast:
+    """Host: send one message on several control connections, in this order. It is encoded once."""
+
+    conns: tuple[int, ...]
+    message: Message
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Close:
     """Close a control connection after what was sent on it has left (or a second at most). The machine has forgotten it
     already; `reason` is for the log."""
@@ -145,6 +153,7 @@ class Ended:
 
 Effect = (
     Send
+    | Broadcast
     | Close
     | Follow
     | AllowClock

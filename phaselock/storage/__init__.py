@@ -1,1 +1,1 @@
-"""What stays on this machine: paths, settings, the cache by content hash, tags, the choice of files, the log."""
+"""Files of this computer: paths, settings, the cache of tracks, tags, collected MP3 files, the log."""

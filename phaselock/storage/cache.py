@@ -1,7 +1,8 @@
-"""Tracks by content: `<sha256>.mp3` when whole and right, `<sha256>.part` while travelling.
+"""The cache of tracks by content: `<sha256>.mp3` for a complete, checked file, `<sha256>.part` during its transfer.
 
-Names from the network never reach the disk. All methods but `keep` block and belong to a worker thread; processes may
-share one folder. What was used last stays longest: a file's time of change is when it was last used.
+Names from the network are never used as file names. All methods except `keep` block and run in worker threads.
+Processes may share one folder. The least recently used files are removed first; the modification time of a file is the
+time of its last use.
 """
 
 from __future__ import annotations
@@ -34,30 +35,32 @@ else:
     import fcntl
 
 READ_BYTES = 1 << 20
-LIMIT_BYTES = 4 << 30
-RESERVE_BYTES = 256 << 20
-"""What a track leaves free of the disk."""
-STALE_PART_S = 7 * 24 * 3600
-"""A rest that nobody came back for in so long is removed."""
+MAX_CACHE_BYTES = 4 << 30
+"""Default size of a cache."""
+MIN_FREE_BYTES = 256 << 20
+"""Disk space that the cache leaves free."""
+MAX_PART_AGE_S = 7 * 24 * 3600
+"""Partial downloads unused for this long are deleted."""
 _MAX_SHARERS = 16
+"""Most processes that receive the same file at once."""
 _FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 def hash_file(path: pathlib.Path) -> tuple[bytes, int]:
-    """SHA-256 and size of what `path` holds now."""
+    """SHA-256 and size in bytes of a file. OSError if it cannot be read."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").digest(), file.tell()
 
 
 class PartialFile:
-    """One file on its way into the cache, held by this process alone; leaving the context keeps what arrived, if
-    anything did."""
+    """One file during its transfer, locked by this process. The end of the context keeps the part that has arrived, if
+    it is not empty."""
 
     def __init__(self, final: pathlib.Path, part: pathlib.Path, file: io.FileIO, size: int) -> None:
         self._final, self._part, self._file, self._size = final, part, file, size
         self._hash = hashlib.sha256()
         self.offset = 0
-        """Bytes that are here; the next write continues there."""
+        """Number of bytes that have arrived; the next write continues there."""
         while self.offset < size and (data := self._file.read(min(READ_BYTES, size - self.offset))):
             self._hash.update(data)
             self.offset += len(data)
@@ -76,10 +79,11 @@ class PartialFile:
 
     @property
     def complete(self) -> bool:
+        """True if all bytes have arrived; `finish` checks them."""
         return self.offset == self._size
 
     def write(self, data: bytes) -> None:
-        """Append; more than the announced size is refused."""
+        """Append. PhaseLockError if that exceeds the announced size, OSError if it cannot be written."""
         if self.offset + len(data) > self._size:
             raise PhaseLockError("More data arrived than was announced.")
         view = memoryview(data)
@@ -89,13 +93,13 @@ class PartialFile:
         self.offset += len(data)
 
     def finish(self) -> pathlib.Path | None:
-        """The whole file under its final name, or None when it is not what its name promises (then nothing is kept)."""
+        """Give the complete file its final name and return its path. If size or hash are wrong, delete it and return
+        None."""
         right = self.complete and self._hash.digest() == bytes.fromhex(self._final.stem)
         if not right:
             self._file.truncate(0)
-        if (
-            sys.platform == "win32"
-        ):  # renames and removes only closed files; elsewhere the claim holds until the name is right
+        # Windows can rename and delete only closed files; elsewhere the file stays locked until it is renamed.
+        if sys.platform == "win32":
             self._file.close()
         if not right:
             self._part.unlink(missing_ok=True)
@@ -107,30 +111,32 @@ class PartialFile:
 
 
 class FileCache:
-    """A folder of tracks by content hash, created when first needed. It holds `limit_bytes`, more only when the files
-    that have to be kept are more."""
+    """A folder of tracks by content hash, created at the first use. It holds at most `limit_bytes`, or more if the
+    files that `keep` names are larger."""
 
-    def __init__(self, folder: pathlib.Path, limit_bytes: int = LIMIT_BYTES) -> None:
+    def __init__(self, folder: pathlib.Path, limit_bytes: int = MAX_CACHE_BYTES) -> None:
         self._folder, self._limit_bytes = folder, limit_bytes
         self._kept: frozenset[bytes] = frozenset()
-        """Written by the network thread, read by workers; exchanged as a whole."""
-        self._room = threading.Lock()  # who makes room counts what others here have made
+        """Set by the network thread, read by worker threads; always replaced as a whole."""
+        self._removing = threading.Lock()  # one thread removes files at a time, and sees what the others removed
 
     def keep(self, hashes: Iterable[bytes]) -> None:
-        """From now on these files, and only these, are never removed to make room. From any thread; does not block."""
+        """Set the files, by hash, that are never removed to free space. For any thread; does not block."""
         self._kept = frozenset(hashes)
 
     def path(self, sha256: bytes) -> pathlib.Path:
+        """The path of a complete file with this hash, whether it is in the cache or not."""
         return self._folder / f"{sha256.hex()}.mp3"
 
     def find(self, sha256: bytes) -> pathlib.Path | None:
-        """The cached file, its content checked; one that has changed on disk is removed."""
+        """The path of a file if it is in the cache, else None. Its content is checked; a file that has changed is
+        deleted. OSError if it cannot be read."""
         path = self.path(sha256)
         if not path.is_file() or path.is_symlink():
             return None
         try:
             right = hash_file(path)[0] == sha256
-        except FileNotFoundError:  # another program made room
+        except FileNotFoundError:  # another program has removed it
             return None
         if right:
             _touch(path)
@@ -139,24 +145,25 @@ class FileCache:
         return None
 
     def begin(self, sha256: bytes, size: int) -> PartialFile:
-        """Continue or begin to receive this file."""
+        """Start to receive this file, or continue an earlier transfer. PhaseLockError if the disk is full or too many
+        programs receive it, OSError if the folder cannot be written."""
         self._folder.mkdir(parents=True, exist_ok=True)
         for number in range(_MAX_SHARERS):
             part = self._folder / (f"{sha256.hex()}.{number}.part" if number else f"{sha256.hex()}.part")
-            if (file := _claim(part)) is None:
+            if (file := _lock_part(part)) is None:
                 continue
             with contextlib.ExitStack() as undo:
                 undo.callback(file.close)
                 partial = undo.enter_context(PartialFile(self.path(sha256), part, file, size))
-                self._make_room(size - partial.offset, sha256)
+                self._free_space(size - partial.offset, sha256)
                 undo.pop_all()
             return partial
         raise PhaseLockError("Too many programs receive this file at once.")
 
     def adopt(self, path: pathlib.Path, most_bytes: int) -> tuple[bytes, int, pathlib.Path]:
-        """Copy a user's file into the cache: SHA-256 and size of what was copied, and where it is now.
+        """Copy a user's file into the cache. Return its SHA-256, its size in bytes and its path there.
 
-        PhaseLockError when it cannot be read, is no plain file or larger than `most_bytes`, or cannot be kept.
+        PhaseLockError if it cannot be read, is not a regular file, is larger than `most_bytes` or cannot be stored.
         """
         name = file_label(path.name)
         try:
@@ -171,7 +178,7 @@ class FileCache:
                 if size > most_bytes:
                     raise PhaseLockError(f"{name} is too large to be shared.")
                 self._folder.mkdir(parents=True, exist_ok=True)
-                self._make_room(size, None)
+                self._free_space(size, None)
                 return self._copy(source, name, most_bytes)
             except OSError as error:
                 if error.errno in (errno.ENOSPC, errno.EDQUOT):
@@ -180,7 +187,7 @@ class FileCache:
                 raise PhaseLockError(f"{name} cannot be kept in {self._folder}: {reason}.") from None
 
     def room_bytes(self) -> int:
-        """So many bytes of tracks can be here at most, as the disk is now."""
+        """How many bytes of tracks the cache can hold now, those that are in it included."""
         folder = self._folder
         while not folder.exists() and folder != folder.parent:
             folder = folder.parent
@@ -189,11 +196,11 @@ class FileCache:
         except OSError:
             return 0
         here = sum(entry.size for entry in self._entries())
-        return min(self._limit_bytes, max(0, free + here - RESERVE_BYTES))
+        return min(self._limit_bytes, max(0, free + here - MIN_FREE_BYTES))
 
     def _copy(self, source: io.FileIO, name: str, most_bytes: int) -> tuple[bytes, int, pathlib.Path]:
         part = self._folder / f"adopt-{uuid.uuid4().hex}.part"
-        if (file := _claim(part)) is None:
+        if (file := _lock_part(part)) is None:
             raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
         try:
             size, sha256 = 0, hashlib.sha256()
@@ -206,18 +213,18 @@ class FileCache:
                     if not data:
                         break
                     size += len(data)
-                    if size > most_bytes:  # it grows while it is copied
+                    if size > most_bytes:  # the file grew while it was copied
                         raise PhaseLockError(f"{name} is too large to be shared.")
                     sha256.update(data)
                     view = memoryview(data)
                     while view:
                         view = view[file.write(view) :]
                 final = self.path(sha256.digest())
-                if sys.platform == "win32":  # renames only closed files
+                if sys.platform == "win32":  # can rename only closed files
                     file.close()
                 try:
                     os.replace(part, final)
-                except PermissionError:  # Windows, while the same content there is being played
+                except PermissionError:  # Windows: the cached file with the same content is in use
                     if self.find(sha256.digest()) is None:
                         raise
                     part.unlink()
@@ -227,41 +234,41 @@ class FileCache:
                 part.unlink()
             raise
 
-    def _make_room(self, needed_bytes: int, arriving: bytes | None) -> None:
-        """Remove what was not used for longest, whole files and unclaimed rests, until `needed_bytes` more fit.
-        PhaseLockError when the disk has no room for them; then nothing is removed."""
-        with self._room:
+    def _free_space(self, needed_bytes: int, arriving: bytes | None) -> None:
+        """Remove the least recently used files and unlocked parts until `needed_bytes` more fit. PhaseLockError if that
+        is impossible; then nothing is removed. The file with the hash `arriving` is not removed."""
+        with self._removing:
             kept = self._kept
             total_bytes = 0
             removable = []
             for entry in self._entries():
-                if entry.sha256 is None and entry.used_at_s < time.time() - STALE_PART_S and _discard(entry.path):
+                if entry.sha256 is None and entry.used_at_s < time.time() - MAX_PART_AGE_S and _discard(entry.path):
                     continue
                 total_bytes += entry.size
-                if entry.sha256 not in kept | {arriving} if entry.sha256 else _unclaimed(entry.path):
+                if entry.sha256 not in kept | {arriving} if entry.sha256 else _is_unlocked(entry.path):
                     removable.append(entry)
-            if self._lacking_bytes(needed_bytes) > sum(entry.size for entry in removable):
+            if self._missing_bytes(needed_bytes) > sum(entry.size for entry in removable):
                 raise PhaseLockError("The disk is full.")
             for entry in sorted(removable, key=lambda entry: entry.used_at_s):
-                if total_bytes + needed_bytes <= self._limit_bytes and not self._lacking_bytes(needed_bytes):
+                if total_bytes + needed_bytes <= self._limit_bytes and not self._missing_bytes(needed_bytes):
                     return
-                with contextlib.suppress(OSError):  # somebody plays it (Windows)
+                with contextlib.suppress(OSError):  # Windows: the file is being played
                     if entry.sha256:
                         entry.path.unlink(missing_ok=True)
-                    elif not _discard(entry.path):  # somebody came back for it
+                    elif not _discard(entry.path):  # another program continues this transfer
                         continue
                     total_bytes -= entry.size
-            if self._lacking_bytes(needed_bytes):
+            if self._missing_bytes(needed_bytes):
                 raise PhaseLockError("The disk is full.")
 
-    def _lacking_bytes(self, needed_bytes: int) -> int:
-        """What the disk lacks to take so much more."""
+    def _missing_bytes(self, needed_bytes: int) -> int:
+        """How many bytes are missing on the disk to store `needed_bytes` more."""
         if needed_bytes <= 0:
             return 0
-        return max(0, needed_bytes + RESERVE_BYTES - shutil.disk_usage(self._folder).free)
+        return max(0, needed_bytes + MIN_FREE_BYTES - shutil.disk_usage(self._folder).free)
 
     def _entries(self) -> Iterator[_Entry]:
-        """What of ours is in the folder."""
+        """The tracks and parts in the folder."""
         try:
             found = list(os.scandir(self._folder))
         except OSError:
@@ -286,7 +293,7 @@ _TRACK = re.compile(r"([0-9a-f]{64})\.mp3")
 class _Entry:
     path: pathlib.Path
     sha256: bytes | None
-    """Of a whole file; None: a part."""
+    """Hash of a complete file; None for a part."""
     size: int
     used_at_s: float
 
@@ -302,29 +309,29 @@ def _unreadable(name: str, error: Exception) -> PhaseLockError:
 
 
 def _discard(part: pathlib.Path) -> bool:
-    """Remove a part unless somebody has claimed it."""
-    return (file := _claim(part)) is not None and _remove(part, file)
+    """Remove a part if no process holds its lock; True if it was removed."""
+    return (file := _lock_part(part)) is not None and _remove(part, file)
 
 
 def _remove(part: pathlib.Path, file: io.FileIO) -> bool:
-    """Remove a part that is claimed by `file`, and give up the claim."""
+    """Remove a part that is locked by `file`, and release the lock."""
     with contextlib.suppress(OSError), file:
-        if sys.platform == "win32":  # removes only closed files
+        if sys.platform == "win32":  # can delete only closed files
             file.close()
         part.unlink(missing_ok=True)
         return True
     return False
 
 
-def _unclaimed(part: pathlib.Path) -> bool:
-    """Whether nobody is writing this part."""
-    if (file := _claim(part)) is not None:
+def _is_unlocked(part: pathlib.Path) -> bool:
+    """True if no process holds the lock of this part."""
+    if (file := _lock_part(part)) is not None:
         file.close()
     return file is not None
 
 
-def _claim(path: pathlib.Path) -> io.FileIO | None:
-    """Open `path` for this process alone; None while another has it. Links are never followed."""
+def _lock_part(path: pathlib.Path) -> io.FileIO | None:
+    """Open and lock `path`; None if another process holds the lock. Links are not followed."""
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600)
     except FileExistsError:
@@ -337,14 +344,13 @@ def _claim(path: pathlib.Path) -> io.FileIO | None:
     file = io.FileIO(descriptor, "r+b")
     try:
         if sys.platform == "win32":
-            file.seek(1 << 40)  # a byte beyond any track: such locks also forbid reading
+            file.seek(1 << 40)  # a byte beyond any track: these locks also prevent reading
             msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
             file.seek(0)
         else:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        if os.path.samestat(
-            os.fstat(descriptor), os.stat(path)
-        ):  # still under this name: not finished by another meanwhile
+        # Another process may have finished and renamed the file before it was locked.
+        if os.path.samestat(os.fstat(descriptor), os.stat(path)):
             return file
     except OSError:
         pass

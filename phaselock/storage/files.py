@@ -1,4 +1,6 @@
-"""Opening and replacing files so that nothing hangs, tears or crosses another program. Everything here blocks."""
+"""Open, replace and lock files safely: no hang on a pipe, no half-written file, no conflict with other programs.
+
+Everything here blocks."""
 
 from __future__ import annotations
 
@@ -21,12 +23,13 @@ _READ_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC"
 
 
 def open_regular(path: pathlib.Path) -> io.FileIO:
-    """Open a plain file for reading. OSError if that fails or it is anything else; pipes and devices are not woken."""
+    """Open a regular file for reading. OSError if that fails or it is not a regular file. Pipes and devices are never
+    opened."""
     if not stat.S_ISREG(os.stat(path).st_mode):
         raise _not_plain(path)
     descriptor = os.open(path, _READ_FLAGS)
     try:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # exchanged since
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):  # replaced since the first check
             raise _not_plain(path)
         return io.FileIO(descriptor)
     except BaseException:
@@ -35,7 +38,8 @@ def open_regular(path: pathlib.Path) -> io.FileIO:
 
 
 def replace_file(path: pathlib.Path, data: bytes) -> None:
-    """`path` holds `data`, readable by its owner only, or what it held before; a link stays one. OSError."""
+    """Replace the content of `path` atomically; only the owner may read it. A link stays a link. OSError if it fails:
+    then the file is unchanged."""
     target = pathlib.Path(os.path.realpath(path))
     descriptor, name = tempfile.mkstemp(prefix=f"{target.name}.", suffix=".new", dir=target.parent)
     try:
@@ -52,11 +56,11 @@ def replace_file(path: pathlib.Path, data: bytes) -> None:
 
 @contextlib.contextmanager
 def locked(path: pathlib.Path) -> Iterator[None]:
-    """Only one thread of all programs at a time is inside with the same `path`, a file that is created and stays.
-    Waits. OSError when the file cannot be opened."""
+    """Hold an exclusive lock between threads and programs on `path`, a file that is created and stays. Waits for the
+    lock. OSError if the file cannot be opened."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
     try:
-        _lock(descriptor)  # closing gives it back
+        _lock(descriptor)  # closing releases the lock
         yield
     finally:
         os.close(descriptor)
@@ -67,13 +71,13 @@ def _lock(descriptor: int) -> None:
         while True:
             try:
                 return msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)
-            except OSError as error:  # it waits for ten seconds only
+            except OSError as error:  # LK_LOCK waits only ten seconds
                 if error.errno not in (errno.EDEADLK, errno.EACCES):
                     raise
     else:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
-        except OSError as error:  # some network file systems have no locks: better none than no file
+        except OSError as error:  # some network file systems have no locks: go on without one
             if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL):
                 raise
 

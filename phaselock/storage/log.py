@@ -1,7 +1,7 @@
-"""The log file: `logging` in front, a bounded queue in memory behind it, and one thread that alone touches the disk.
+"""The log file: a handler of `logging`, a bounded queue in memory, and one thread that writes the file.
 
-Whoever logs only appends to the queue. The writer takes lines from it when 50 have gathered, at once when one of them
-is an error, and at the end. Programs may share the file: each writes whole lines under the lock of `<file>.lock`.
+Logging only appends to the queue. The writer thread writes after 50 entries, at once after an error, and at the end.
+Programs may share the file: each writes whole lines under the lock of `<file>.lock`.
 """
 
 from __future__ import annotations
@@ -23,15 +23,17 @@ LEVEL_VARIABLE = "PHASELOCK_LOG"
 TRACE = 5
 MAX_FILE_BYTES = 20_000_000
 FLUSH_ENTRIES = 50
+"""The writer writes as soon as this many entries are new."""
 MAX_WAITING_ENTRIES = 10_000
-"""What memory keeps while the disk does not take anything; then the oldest go."""
+"""Most entries in memory while the disk accepts nothing; the oldest are dropped."""
 MAX_ENTRY_CHARS = 4000
-CLOSE_PATIENCE_S = 5.0
-"""A disk that hangs for longer does not hold up the end of the program."""
+TIMEOUT_CLOSE_S = 5.0
+"""How long `close` waits for a disk that hangs."""
 
-_CUT_SHARE = 4
-"""Of a full file the oldest 1/4 goes (specification 13.1)."""
-_BATCH_ENTRIES = 500
+_CUT_PARTS = 4
+"""The oldest 1/4 of a full file is removed (specification 13.1)."""
+_MAX_BATCH_ENTRIES = 500
+"""Most entries in one write."""
 _LEVELS = {
     "ERROR": logging.ERROR,
     "WARN": logging.WARNING,
@@ -45,16 +47,17 @@ _logger = logging.getLogger("phaselock.storage.log")
 
 
 class Log(logging.Handler):
-    """A log that runs; any thread may log to it."""
+    """A running log; any thread may log to it."""
 
     def __init__(self, path: pathlib.Path, logger: logging.Logger) -> None:
         super().__init__()
         self.problem: str | None = None
-        """Why the newest try to write failed, as a sentence. Set by the writer, read by anybody."""
+        """Why the newest write failed, as a sentence for users; None if it worked. Set by the writer thread, read by
+        any."""
         self._path = path
         self._logger, self._previous = logger, (logger.level, logger.propagate)
         self._pid = os.getpid()
-        # The condition guards everything below; the writer never holds it while it is at the disk.
+        # The condition guards everything below. The writer never holds it while it uses the disk.
         self._changed = threading.Condition()
         self._waiting: collections.deque[str] = collections.deque()
         self._fresh = 0
@@ -66,7 +69,7 @@ class Log(logging.Handler):
         self._writer.start()
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Append; never waits for the disk."""
+        """Add an entry; never waits for the disk."""
         if record.process not in (None, self._pid):
             return  # a forked child has no writer
         line = entry_line(record)
@@ -80,13 +83,13 @@ class Log(logging.Handler):
             if self._due():
                 self._changed.notify_all()
 
-    def settled(self, timeout_s: float) -> bool:
-        """Wait until everything due has been written or tried; False after `timeout_s`."""
+    def wait_flushed(self, timeout_s: float) -> bool:
+        """Wait until the entries that are due are written, or their write has failed. False after `timeout_s`."""
         with self._changed:
             return self._changed.wait_for(lambda: not self._busy and not self._due(), timeout_s)
 
     def close(self) -> None:
-        """Write what waits and end the thread; a second call does nothing."""
+        """Write the rest and end the thread, within TIMEOUT_CLOSE_S. A second call has no effect."""
         with self._changed:
             first, self._closing = not self._closing, True
             self._changed.notify_all()
@@ -94,7 +97,7 @@ class Log(logging.Handler):
             self._logger.removeHandler(self)
             self._logger.setLevel(self._previous[0])
             self._logger.propagate = self._previous[1]
-            self._writer.join(CLOSE_PATIENCE_S)
+            self._writer.join(TIMEOUT_CLOSE_S)
             super().close()
 
     def _due(self) -> bool:
@@ -106,7 +109,7 @@ class Log(logging.Handler):
             self._lost += 1
 
     def _write_on(self) -> None:
-        self._written([])  # tries the file at once, so that a problem shows early
+        self._written([])  # open the file at once, so that a problem shows early
         ending = False
         while not ending:
             with self._changed:
@@ -115,16 +118,17 @@ class Log(logging.Handler):
                 self._changed.wait_for(lambda: self._due() or self._closing)
                 self._busy, self._urgent, self._fresh = True, False, 0
                 ending, rest = self._closing, len(self._waiting)
-            while rest > 0 and (written := self._write_some(min(rest, _BATCH_ENTRIES))):
+            while rest > 0 and (written := self._write_some(min(rest, _MAX_BATCH_ENTRIES))):
                 rest -= written
         with self._changed:
             self._busy = False
             self._changed.notify_all()
 
-    def _write_some(self, most: int) -> int:
-        """How many of the oldest lines were written; what the disk refuses goes back to the head of the queue."""
+    def _write_some(self, max_entries: int) -> int:
+        """Write at most `max_entries` of the oldest lines; return how many. After a failure they return to the head of
+        the queue."""
         with self._changed:
-            lines = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
+            lines = [self._waiting.popleft() for _ in range(min(max_entries, len(self._waiting)))]
             lost, self._lost = self._lost, 0
         if self._written([_lost_line(lost), *lines] if lost else lines):
             return len(lines)
@@ -146,8 +150,8 @@ class Log(logging.Handler):
 
 
 def start(path: pathlib.Path, level_name: str | None) -> Log:
-    """Log to `path` what the logger "phaselock" and those below it say. The level is `level_name`, else the
-    environment's PHASELOCK_LOG, else INFO. Never fails and never waits: see `Log.problem`."""
+    """Write the entries of the logger "phaselock" and its children to `path`. The level is `level_name`, else that of
+    the environment variable PHASELOCK_LOG, else INFO. Never raises and never blocks: see `Log.problem`."""
     logging.addLevelName(TRACE, "TRACE")
     logging.addLevelName(logging.WARNING, "WARN")
     asked = (os.environ.get(LEVEL_VARIABLE, "") if level_name is None else level_name).strip()
@@ -162,7 +166,7 @@ def start(path: pathlib.Path, level_name: str | None) -> Log:
 
 
 def tail(path: pathlib.Path, lines: int) -> list[str]:
-    """The last `lines` lines, oldest first; only the end of the file is read. OSError."""
+    """The last `lines` lines, oldest first. Reads only the end of the file. OSError if it cannot be read."""
     with open_regular(path) as file:
         place = file.seek(0, os.SEEK_END)
         data = b""
@@ -177,10 +181,10 @@ def tail(path: pathlib.Path, lines: int) -> list[str]:
 
 
 def entry_line(record: logging.LogRecord) -> str:
-    """The one line, without its end, that this record is in the file."""
+    """The line of the file for this record, without its line end."""
     try:
         message = record.getMessage()
-    except Exception:  # a wrong call must not cost more than its line
+    except Exception:  # a wrong logging call must not end the program
         message = f"(not to be formatted: {record.pathname}:{record.lineno})"
     if record.exc_info and record.exc_info[1]:
         message += "\n" + "".join(traceback.format_exception(record.exc_info[1])).rstrip()
@@ -192,7 +196,7 @@ def entry_line(record: logging.LogRecord) -> str:
 
 
 def append_lines(path: pathlib.Path, lines: list[str]) -> None:
-    """Append whole lines, all or none, first cutting away old ones if the file would become too large. OSError."""
+    """Append all lines or none. If the file would become too large, first remove old lines. OSError if that fails."""
     path.parent.mkdir(parents=True, exist_ok=True)
     data = "".join(line + "\n" for line in lines).encode("utf-8", "backslashreplace")
     with locked(path.with_name(path.name + ".lock")):
@@ -202,7 +206,7 @@ def append_lines(path: pathlib.Path, lines: list[str]) -> None:
             if size:
                 file.seek(size - 1)
                 if file.read(1) != b"\n":
-                    data = b"\n" + data  # somebody died while writing
+                    data = b"\n" + data  # a program ended while it was writing
             if not lines or not size or size + len(data) <= MAX_FILE_BYTES:
                 _append(file, size, data if lines else b"")
                 return
@@ -219,14 +223,14 @@ def _append(file: io.FileIO, size: int, data: bytes) -> None:
         while view:
             view = view[file.write(view) :]
     except OSError:
-        file.truncate(size)  # the disk is full: no half lines
+        file.truncate(size)  # the disk is full: remove the incomplete line
         raise
 
 
 def _cut(path: pathlib.Path, file: io.FileIO, size: int, more: int) -> pathlib.Path:
-    """A new file beside `path` without the oldest lines of `file`, with room for `more` bytes."""
+    """Write a new file beside `path` without the oldest lines of `file`, so that `more` bytes fit. Return its path."""
     rest = path.with_name(path.name + ".new")
-    file.seek(max(1, min(size, max(size // _CUT_SHARE, size + more - MAX_FILE_BYTES))) - 1)
+    file.seek(max(1, min(size, max(size // _CUT_PARTS, size + more - MAX_FILE_BYTES))) - 1)
     with io.BufferedReader(file, 1 << 16) as reader:
         while (piece := reader.readline(1 << 16)) and not piece.endswith(b"\n"):
             pass
@@ -247,7 +251,7 @@ def _level_name(level: int) -> str:
 
 
 def _escaped(text: str) -> str:
-    """Without characters that end or forge a line, are not seen or change how others are seen."""
+    """The text with escapes for characters that end a line, are invisible or change how others are shown."""
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
@@ -256,7 +260,7 @@ def _escaped(text: str) -> str:
 def _shortened(text: str) -> str:
     if len(text) <= MAX_ENTRY_CHARS:
         return text
-    tail_chars = 3 * MAX_ENTRY_CHARS // 4  # tracebacks tell most at the end
+    tail_chars = 3 * MAX_ENTRY_CHARS // 4  # the end of a traceback is the most useful part
     return f"{text[: MAX_ENTRY_CHARS - tail_chars]} [...] {text[-tail_chars:]}"
 
 

@@ -1,4 +1,4 @@
-"""Where PhaseLock keeps things on this machine. None of these is created here."""
+"""The paths of PhaseLock's files on this computer. This module creates none of them."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import os
 import pathlib
 
 HOME_VARIABLE = "PHASELOCK_HOME"
-"""When this environment variable is set, everything lies below that one folder, in `cache`, `config` and `data`."""
+"""Environment variable: if set, all files are below this folder, in `cache`, `config` and `data`."""
 
 
 def cache_dir() -> pathlib.Path:
-    """The user's own folder for received tracks."""
+    """The folder for received tracks."""
     return _folder("cache") / "tracks"
 
 
@@ -27,7 +27,7 @@ def log_path() -> pathlib.Path:
 def _folder(kind: str) -> pathlib.Path:
     if home := os.environ.get(HOME_VARIABLE):
         return pathlib.Path(home).absolute() / kind
-    import platformdirs  # imported late: a peer with --cache does without
+    import platformdirs  # imported late: a peer with --cache does not need it
 
     find = {
         "cache": platformdirs.user_cache_dir,

@@ -1,4 +1,4 @@
-"""What the user has set, kept as JSON. Programs may share the file: each writes only what it changed itself."""
+"""The user's settings in a JSON file. Programs may share it: each one writes only the values that it changed."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from phaselock.model.address import DEFAULT_CLOCK_PORT, DEFAULT_PORT
 from phaselock.model.names import person_name
 from phaselock.storage.files import locked, open_regular, replace_file
 
@@ -18,37 +19,37 @@ MAX_FILE_BYTES = 1 << 20
 MAX_UI_BYTES = 8192
 MAX_CORRECTION_MS = 2000.0
 MAX_DEVICES = 200
-"""Output devices whose correction is remembered; those set longest ago are forgotten first."""
+"""Most output devices with a saved correction; the ones set longest ago are dropped."""
 WRITE_DELAY_S = 0.5
-"""Changes that follow each other (a slider is dragged) are written together."""
-CLOSE_PATIENCE_S = 5.0
-"""A disk that hangs for longer does not hold up the end of the program."""
+"""Changes within this time (while a slider is dragged) are written together."""
+TIMEOUT_CLOSE_S = 5.0
+"""How long `close` waits for a disk that hangs."""
 
 _MAX_DEVICE_CHARS = 500
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Settings:
-    """All of it, valid. Mappings are never changed in place."""
+    """All settings, checked. The mappings are never changed in place."""
 
     display_name: str = ""
-    """Empty: none chosen."""
+    """Empty: not set."""
     session_name: str = ""
     device: str | None = None
-    """Output device by name; None: the system's choice."""
+    """Name of the output device; None: the default one of the system."""
     corrections_ms: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    """The user's own correction by output device name."""
+    """The user's correction for each output device, by its name; positive plays earlier."""
     volume: float = 1.0
     """0 to 1."""
-    port: int = 17401
-    clock_port: int = 17402
+    port: int = DEFAULT_PORT
+    clock_port: int = DEFAULT_CLOCK_PORT
     ui: Mapping[str, object] = dataclasses.field(default_factory=dict)
-    """The window's own memory: values of JSON, together at most MAX_UI_BYTES."""
+    """The state of the window, as JSON values, at most MAX_UI_BYTES in total."""
 
 
 def load(path: pathlib.Path) -> tuple[Settings, str | None]:
-    """The settings and a warning in one sentence if not all could be used. A file that makes no sense is set aside as
-    `<name>.broken`; a single value that makes none is its default. Never fails."""
+    """Return the settings, and a warning (a sentence for users) if a value was not used. An invalid file is renamed to
+    `<name>.broken`; an invalid value is replaced by its default. Never raises."""
     try:
         found, warning = _load(path)
     except OSError as error:
@@ -57,7 +58,7 @@ def load(path: pathlib.Path) -> tuple[Settings, str | None]:
 
 
 def save(path: pathlib.Path, settings: Settings) -> str | None:
-    """Replace the file; a sentence if that fails. Never fails otherwise."""
+    """Write the file. Return None, or a sentence for users if that fails."""
     data = (json.dumps(_plain(settings), indent=2, allow_nan=False) + "\n").encode()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -68,10 +69,10 @@ def save(path: pathlib.Path, settings: Settings) -> str | None:
 
 
 class SettingsStore:
-    """The settings of a running program. `update` and `close` from any thread; a thread of its own writes."""
+    """The settings of a running program. Any thread may call the methods; a writer thread writes the file."""
 
     def __init__(self, path: pathlib.Path) -> None:
-        """Reads the file (blocks)."""
+        """Read the file. This blocks."""
         self._path = path
         self.settings, self.warning = load(path)
         # The condition guards everything below, and writing the two above; they are read without it.
@@ -82,8 +83,8 @@ class SettingsStore:
         self._writer: threading.Thread | None = None
 
     def update(self, **changes: Any) -> None:
-        """Change fields by name; given corrections are added to those there are. Does not wait for the disk. ValueError
-        when a value is not allowed, TypeError when there is no such field."""
+        """Change fields by name; new corrections are added to the saved ones. Does not wait for the disk. ValueError
+        for an invalid value, TypeError for an unknown field."""
         with self._changed:
             new = _changed(self.settings, changes)
             differing = _differences(self.settings, new)
@@ -97,19 +98,19 @@ class SettingsStore:
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Write what is unwritten; a second call does nothing."""
+        """Write the pending changes, within TIMEOUT_CLOSE_S. A second call has no effect."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
             writer = self._writer
         if writer:
-            writer.join(CLOSE_PATIENCE_S)
+            writer.join(TIMEOUT_CLOSE_S)
 
     def _write_on(self) -> None:
         ending, problem = False, None
         while not ending:
             with self._changed:
-                # What was refused is tried again with the next change and at the end.
+                # A failed write is repeated with the next change and at the end.
                 self._changed.wait_for(lambda: self._closing or self._fresh)
                 self._changed.wait_for(lambda: self._closing, WRITE_DELAY_S)
                 ending, tried, base = self._closing, dict(self._unwritten), self.settings
@@ -140,7 +141,8 @@ class SettingsStore:
 
 
 def _load(path: pathlib.Path) -> tuple[Settings | None, str | None]:
-    """None: there is no file, or it made no sense and is set aside. OSError: there is one that cannot be read."""
+    """The settings and a warning. No settings if there is no file, or if it was invalid and is renamed now. OSError if
+    it cannot be read."""
     try:
         if path.is_dir():
             raise ValueError
@@ -280,7 +282,7 @@ _CHECKS: dict[str, Callable[[object], Any]] = {
 
 
 def _sound_corrections(value: object) -> tuple[dict[str, float], bool]:
-    """Those that are allowed, and whether all are."""
+    """The valid corrections, and whether all are valid."""
     if not isinstance(value, Mapping):
         return {}, False
     sound: dict[str, float] = {}

@@ -1,1 +1,1 @@
-"""The shared clock: drivers of the native clock threads."""
+"""The session clock: the native clock threads of host and peer, and recorded clock exchanges."""

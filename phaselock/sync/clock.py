@@ -1,6 +1,6 @@
-"""The shared clock: the native clock threads, started and stopped from Python.
+"""The session clock: starts and stops the native clock threads.
 
-The host answers, each peer measures. Between joining and leaving, the interpreter touches neither.
+The host's thread answers pings; each peer's thread measures. Neither of them runs Python code.
 """
 
 from __future__ import annotations
@@ -18,15 +18,16 @@ from phaselock.sync.trace import Exchange
 
 _log = logging.getLogger("phaselock.clock")
 
-FILTERS = ("envelope", "median", "kalman")
-USABLE_UNCERTAINTY_NS = 1_000_000
+MAX_USABLE_UNCERTAINTY_NS = 1_000_000
+"""A clock is usable if its uncertainty is below this."""
 STALE_NS = 2_000_000_000
-_DSCP_URGENT = 46 << 2
-"""Expedited forwarding: a packet that waits behind a download in a router or a wireless card measures nothing."""
+"""A clock is stale if its newest measurement is older than this."""
+_TOS_URGENT = 46 << 2
+"""DSCP "expedited forwarding": a packet that waits behind a download in a router or wireless card is useless."""
 _WANDER = 0.05e-6
-"""How fast a crystal may leave its line while nobody measures it, as a fraction of time."""
+"""How fast a clock may leave its fitted line while it is not measured, in seconds per second."""
 _TRAIN_EVERY_NS = 200_000_000
-"""As in ext/pl_udp.c. The first ping of each train wakes the path; its answer is no measurement."""
+"""The interval of the ping trains in ext/pl_udp.c. The first ping of a train wakes the path and is no measurement."""
 
 
 def clock_status(line: _native.LineValue, last_sample_ns: int | None, rtt_ns: int, *, now_ns: int) -> ClockStatus:
@@ -34,7 +35,7 @@ def clock_status(line: _native.LineValue, last_sample_ns: int | None, rtt_ns: in
     age_ns = max(0, now_ns - line.local_ns)
     uncertainty_ns = (line.uncertainty_ns**2 + (line.drift_uncertainty * age_ns) ** 2) ** 0.5 + _WANDER * age_ns
     return ClockStatus(
-        usable=line.valid and uncertainty_ns < USABLE_UNCERTAINTY_NS,
+        usable=line.valid and uncertainty_ns < MAX_USABLE_UNCERTAINTY_NS,
         stale=last_sample_ns is None or now_ns - last_sample_ns > STALE_NS,
         offset_ns=line.offset_ns,
         drift_ppm=line.drift * 1e6,
@@ -44,7 +45,7 @@ def clock_status(line: _native.LineValue, last_sample_ns: int | None, rtt_ns: in
 
 
 class HostClock:
-    """Answers the pings of allowed peers on a bound UDP socket, which it owns from now on."""
+    """Answers the pings of allowed peers on a bound UDP socket, and owns this socket."""
 
     def __init__(self, bound: socket.socket) -> None:
         self._socket = bound
@@ -55,11 +56,11 @@ class HostClock:
         self._thread.start()
 
     def allow(self, peer_id: int, ip: str) -> None:
-        """Answer this peer, at this address only."""
+        """Answer this peer, only at this address."""
         self._responder.allow(peer_id, _packed(ip))
 
     def forbid(self, peer_id: int) -> None:
-        """Answer this peer no more."""
+        """Stop answering this peer."""
         self._responder.forbid(peer_id)
 
     def status(self, now_ns: int) -> ClockStatus:
@@ -74,7 +75,11 @@ class HostClock:
 
 
 class PeerClock:
-    """Measures the host's clock at (ip, port) and keeps `line`. `filter_kind` is one of FILTERS."""
+    """Measures the host's clock at (ip, port) and updates the clock map `line`. `filter_kind` is one of
+    `model.choices.FILTERS`.
+
+    OSError if the host cannot be reached.
+    """
 
     def __init__(
         self,
@@ -109,12 +114,12 @@ class PeerClock:
         return clock_status(self.line.value(), last_sample_ns, samples.rtt_ns, now_ns=now_ns)
 
     def exchanges(self, after: Exchange | None = None) -> list[Exchange]:
-        """Those that were measured after that one, oldest first; the newest 4096 at most, about 25 s of them."""
+        """The exchanges after `after` (None: all), oldest first; at most the newest 4096, about 25 s."""
         found = self._pinger.trace()
         return found[found.index(after) + 1 :] if after in found else found
 
     def loss(self, now_ns: int) -> float:
-        """The share of the measurements up to local time `now_ns` that were not answered, to about a thousandth."""
+        """The fraction of the measurements up to local time `now_ns` that were not answered, to about 0.001."""
         samples = self._pinger.status()
         asked = samples.sent - 1 - (now_ns - self._since_ns) // _TRAIN_EVERY_NS
         return min(1.0, max(0.0, 1 - samples.samples / asked)) if asked > 0 else 1.0
@@ -128,7 +133,7 @@ class PeerClock:
         return self.line.local_from_session(session_ns)
 
     def _log_exchanges(self, samples: _native.PingerStatus) -> None:
-        """What has been measured since the last time."""
+        """Log the exchanges since the last call."""
         new = self.exchanges(self._logged)
         for t1, t2, t3, t4 in new:
             _log.debug("ping rtt_us=%.1f offset_ns=%d", (t4 - t1 - (t3 - t2)) / 1e3, (t2 - t1 + t3 - t4) // 2)
@@ -146,7 +151,7 @@ class PeerClock:
 
 
 class PeerClocks:
-    """A peer's clock: one line for the player, and the thread that keeps it while there is a host to ask."""
+    """A peer's clock: one clock map for the player, and the thread that updates it while the host can be asked."""
 
     def __init__(self, filter_kind: str) -> None:
         self.line = _native.ClockMap()
@@ -155,8 +160,8 @@ class PeerClocks:
         self._asked: tuple[str, int, int, str] | None = None
 
     def start(self, host_ip: str, port: int, peer_id: int) -> None:
-        """Measure the host's clock; if that is done already, from the same address of ours, all that was learned
-        stays."""
+        """Measure the host's clock. If it is measured already, with the same peer id and from the same local address,
+        the measurement continues. OSError if the host cannot be reached."""
         asked = host_ip, port, peer_id, _own_ip(host_ip, port)
         if asked != self._asked:
             self.stop()
@@ -164,7 +169,7 @@ class PeerClocks:
             self._asked = asked
 
     def stop(self) -> None:
-        """Measure no more; the line stays as it is."""
+        """Stop measuring; the clock map keeps its last values."""
         if self._clock:
             self._clock.close()
             self._clock = self._asked = None
@@ -180,7 +185,7 @@ class PeerClocks:
 
 
 def _own_ip(ip: str, port: int) -> str:
-    """This machine's address on the way there; empty where there is no way just now."""
+    """The local address on the route to `ip`; empty if there is no route."""
     family, kind, protocol, _, address = socket.getaddrinfo(
         ip, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST
     )[0]
@@ -194,8 +199,8 @@ def _prepare(sock: socket.socket) -> None:
     sock.setblocking(False)
     with contextlib.suppress(OSError, AttributeError):
         if sock.family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, _DSCP_URGENT)
-        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, _DSCP_URGENT)
+            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, _TOS_URGENT)
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, _TOS_URGENT)
 
 
 def _packed(ip: str) -> bytes:

@@ -1,10 +1,10 @@
-"""Recorded clock exchanges in a text file, so that clock filters can be compared on a network as it really is.
+"""Recorded clock exchanges in a text file, to compare clock filters with the packets of a real network.
 
     {"format": "phaselock clock trace", "version": 1, "phaselock": ..., "recorded": ..., "seconds": ..., "session": ...,
      "host": ..., "count": 2}                               (one line)
     peer_send host_recv host_send peer_recv                 (count lines, in the order of peer_recv)
 
-Times are nanoseconds, each on its own machine's clock. `recorded` is when it began, UTC, as ISO 8601 says it.
+Times are in nanoseconds, each on the clock of its own computer. `recorded` is the start time in UTC (ISO 8601).
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ VERSION = 1
 MAX_BYTES = 64 << 20
 MAX_EXCHANGES = 1_000_000
 MAX_TIME_NS = 86_400_000_000_000
-"""A day: what the filters make of a trace takes room for its whole length."""
-LATEST_NS = 2**62
+"""One day: the memory that a filter benchmark needs grows with the length of the trace."""
+MAX_CLOCK_NS = 2**62
 MAX_RTT_NS = 10_000_000_000
 
-_HEADER_BYTES = 4096
+_MAX_HEADER_BYTES = 4096
 _LINE = re.compile(rb"(\d{1,19}) (\d{1,19}) (\d{1,19}) (\d{1,19})\r?")
 
 Exchange: TypeAlias = tuple[int, int, int, int]
@@ -40,27 +40,27 @@ Exchange: TypeAlias = tuple[int, int, int, int]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Trace:
-    """What was measured; of the header's texts there is only what can be shown."""
+    """A recording. The texts of the header are reduced to characters that are safe to show."""
 
     header: dict[str, Any]
     exchanges: list[Exchange]
 
 
 def round_trip_ns(exchange: Exchange) -> int:
-    """How long both ways took, without the host's own time."""
+    """The round trip in ns, without the time that the host took."""
     peer_send, host_recv, host_send, peer_recv = exchange
     return peer_recv - peer_send - (host_send - host_recv)
 
 
 def trace_bytes(exchanges: Sequence[Exchange], about: Mapping[str, object]) -> bytes:
-    """The file; `about` has the fields `recorded`, `seconds`, `session` and `host`."""
+    """The content of the file. `about` has the fields `recorded`, `seconds`, `session` and `host`."""
     header = {"format": FORMAT, "version": VERSION, "phaselock": __version__, **about, "count": len(exchanges)}
     lines = [json.dumps(header), *(" ".join(map(str, exchange)) for exchange in exchanges)]
     return "\n".join([*lines, ""]).encode()
 
 
 def read_trace(path: os.PathLike[str] | str) -> Trace:
-    """What `phaselock trace` wrote there; PhaseLockError for anything else."""
+    """Read a file of `phaselock trace`. PhaseLockError if it cannot be read or is not valid."""
     name = pathlib.Path(path).name
     try:
         with open_regular(pathlib.Path(path)) as file:
@@ -90,7 +90,7 @@ def read_trace(path: os.PathLike[str] | str) -> Trace:
 
 def _header(line: bytes, name: str) -> dict[str, Any]:
     try:
-        header = json.loads(line) if len(line) <= _HEADER_BYTES else None
+        header = json.loads(line) if len(line) <= _MAX_HEADER_BYTES else None
     except (ValueError, RecursionError):
         header = None
     if not isinstance(header, dict) or header.get("format") != FORMAT:
@@ -107,11 +107,11 @@ def _header(line: bytes, name: str) -> dict[str, Any]:
 
 
 def _possible(exchange: Exchange, earliest_recv_ns: int) -> bool:
-    """Nobody's clock runs back, and nothing arrives before it is sent."""
+    """True if no clock runs backwards, no packet arrives before it is sent, and all times are within their limits."""
     peer_send, host_recv, host_send, peer_recv = exchange
     return (
-        0 < peer_send <= peer_recv <= LATEST_NS
-        and 0 < host_recv <= host_send <= LATEST_NS
+        0 < peer_send <= peer_recv <= MAX_CLOCK_NS
+        and 0 < host_recv <= host_send <= MAX_CLOCK_NS
         and peer_recv >= earliest_recv_ns
         and 0 <= round_trip_ns(exchange) <= MAX_RTT_NS
     )

@@ -1,7 +1,7 @@
-"""What the window and the rest of the program say to each other.
+"""The interface between the window and the rest of the program.
 
-The window calls `Program` on the GUI thread; every call returns at once. What comes of it arrives in the mailbox, which
-the pump empties on the GUI thread; of the state only the newest `SessionView` counts. Everything here is a value.
+The window calls `Program` on the GUI thread; every call returns at once. Results arrive as events, which the pump
+(ui/pump.py) reads on the GUI thread, and in the newest `SessionView`. All types here are immutable values.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from phaselock.session.commands import HostCommand
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Preferences:
-    """What is remembered between runs, as far as the window shows it."""
+    """The settings that the window shows."""
 
     display_name: str
     session_name: str
@@ -27,14 +27,14 @@ class Preferences:
     volume: float
     """0 to 1."""
     device: str | None
-    """None: the system's choice."""
+    """None: the default output of the system."""
     ui: Mapping[str, object]
-    """The window's own: place, size, whether the visualiser is on."""
+    """The window's own settings: position and size, whether the visualiser is on."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LocalStatus:
-    """How this machine itself plays, as told once a second (see the `sync` event); None where it is not known."""
+    """How this machine plays, read once a second (see the `sync` event). None: unknown."""
 
     playing: bool
     phase_error_ns: int
@@ -48,18 +48,39 @@ class LocalStatus:
     device_name: str | None
     output_latency_ns: int
     correction_ms: float
-    """The user's own correction of this output."""
+    """The user's correction of this output; positive plays earlier."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SessionClock:
+    """The map from local to session time, as measured at one moment; good for any local time near it.
+
+    session time = local time + offset_ns + drift * (local time - anchor_local_ns)
+    """
+
+    anchor_local_ns: int
+    offset_ns: int
+    """Session time minus local time at the anchor."""
+    drift: float
+    """Change of the offset, as a fraction of local time (1e-6 = 1 ppm)."""
+
+    def session_ns(self, local_ns: int) -> int:
+        """Session time at a local time, as ext/pl_clock.h computes it."""
+        return local_ns + self.offset_ns + int(self.drift * (local_ns - self.anchor_local_ns))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SessionView:
-    """The whole session at one moment."""
+    """The whole session at one moment; a new one at least five times a second."""
 
     hosting: bool
     address: str
-    """Hosting: what others join with; taking part: where the host is."""
+    """The host's address, as `Program.join` takes it."""
     snapshot: SessionSnapshot
     own: LocalStatus | None
+    """None until it has been read once."""
+    clock: SessionClock | None = None
+    """None: session time is unknown."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -71,13 +92,13 @@ class Found:
     peers: int
     max_peers: int
     address: str
-    """What `Program.join` takes."""
+    """As `Program.join` takes it."""
     session_id: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FoundSessions:
-    """All that are on the network now; `problem` in words when they cannot be searched for."""
+    """All sessions on the network now; `problem`: why the search does not work, as a sentence."""
 
     sessions: tuple[Found, ...]
     problem: str = ""
@@ -101,12 +122,12 @@ class SessionEvent:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Opened:
-    """The session that was asked for stands; the first `SessionView` is there."""
+    """The requested session is open, and `Program.state` returns its first view."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Closed:
-    """The session is over, or did not come about; `reason` is for people. `failed`: nobody here wished it."""
+    """The session has ended or could not be opened; `reason` is a sentence for the user. `failed`: not by the user."""
 
     reason: str
     failed: bool
@@ -114,7 +135,7 @@ class Closed:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ArtworkRead:
-    """The artwork of a track, JPEG or PNG; None: it has none."""
+    """The artwork of a track as a JPEG or PNG file; None: the track has none."""
 
     file_id: UUID
     data: bytes | None
@@ -122,7 +143,7 @@ class ArtworkRead:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class WaveformRead:
-    """How a track sounds, for the eye. None in `peaks`: it cannot be told."""
+    """Waveform and spectrum of a track; `peaks` is None if the file cannot be decoded."""
 
     file_id: UUID
     peaks: bytes | None
@@ -140,61 +161,61 @@ BackendEvent: TypeAlias = FoundSessions | Outputs | SessionEvent | Opened | Clos
 
 
 class Program(Protocol):
-    """The program behind the window. All methods return at once."""
+    """The program behind the window. Call it on the GUI thread only; all methods but `close` return at once."""
 
     def preferences(self) -> Preferences:
-        """What is remembered."""
+        """The stored settings."""
 
     def remember(self, **ui: object) -> None:
-        """Keep values of JSON for the window's next start."""
+        """Store settings of the window; values must be JSON."""
 
     def state(self) -> SessionView | None:
-        """The newest; None while there is no session."""
+        """The newest view; None while no session is open."""
 
-    def mail(self, most: int) -> list[BackendEvent]:
-        """Up to so many messages, oldest first; they are gone then."""
+    def events(self, max_count: int) -> list[BackendEvent]:
+        """Remove and return up to `max_count` events, oldest first."""
 
     def session_ns(self) -> int | None:
-        """Session time now; None while it is not known."""
+        """Session time now, from the clock of the newest view; None: unknown."""
 
     def host(self, session_name: str, display_name: str, port: int, clock_port: int) -> None:
         """Open a session; Opened or Closed follows."""
 
     def join(self, address: str, display_name: str) -> None:
-        """Take part in one, at `host`, `host:port` or `[v6]:port`; Opened or Closed follows."""
+        """Join the session at `host`, `host:port` or `[v6]:port`; Opened or Closed follows."""
 
     def leave(self) -> None:
-        """End the own session or leave another's; Closed follows."""
+        """End the session if hosting, else leave it; Closed follows."""
 
     def browse(self, on: bool) -> None:
-        """Look for sessions (FoundSessions whenever they change), or stop looking."""
+        """Start or stop searching for sessions; FoundSessions follows at each change."""
 
     def command(self, command: HostCommand) -> None:
-        """Have the host's session do something."""
+        """Pass a command to the host's session."""
 
     def add(self, paths: Sequence[str]) -> None:
-        """Append files, folders and playlists to the queue; the `added` or `error` event tells what came of it."""
+        """Append files, folders and playlists to the queue; an `added` or `error` event follows."""
 
     def request(self, path: str) -> None:
-        """Ask the host for a song; `request` events tell what comes of it."""
+        """Ask the host to add a song; `request` events follow."""
 
     def set_volume(self, volume: float) -> None:
-        """Of this machine, 0 to 1."""
+        """Set the volume of this machine, 0 to 1."""
 
     def set_correction_ms(self, correction_ms: float) -> None:
-        """Of this machine's output: positive plays earlier."""
+        """Set the correction of this machine's output; positive plays earlier."""
 
     def choose_output(self, name: str | None) -> None:
-        """Play on this output from now on; None: the system's choice."""
+        """Play on this output from now on; None: the default output of the system."""
 
     def list_outputs(self) -> None:
         """Outputs follows."""
 
-    def picture(self, file_id: UUID) -> None:
-        """ArtworkRead follows, if the file is here."""
+    def read_artwork(self, file_id: UUID) -> None:
+        """ArtworkRead follows if this machine has the file."""
 
-    def shape(self, file_id: UUID) -> None:
-        """WaveformRead follows, if the file is here; it takes a while."""
+    def read_waveform(self, file_id: UUID) -> None:
+        """WaveformRead follows if this machine has the file; decoding takes seconds."""
 
     def close(self) -> None:
-        """Stop everything; two seconds at most."""
+        """Stop everything. Takes at most two seconds, then ends the process."""

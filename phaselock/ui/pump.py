@@ -1,4 +1,4 @@
-"""The heartbeat of the window: about 30 times a second it takes what the program has left, within a time budget."""
+"""The clock of the window: about 30 times a second it delivers events, the newest view and the session time."""
 
 from __future__ import annotations
 
@@ -9,27 +9,28 @@ from typing import Protocol
 
 from phaselock.ui.backend import BackendEvent, Program, SessionView
 
-EVERY_MS = 33
-IDLE_MS = 200
-"""Without a session there is nothing to move."""
-BUDGET_S = 0.004
+TICK_MS = 33
+IDLE_TICK_MS = 200
+"""Between two ticks while no session is open: nothing moves."""
+MAX_EVENTS_S = 0.004
+"""Time limit for the events of one tick; the rest waits for the next tick."""
 
 
 class Listener(Protocol):
-    """The window."""
+    """What the pump calls: the window."""
 
-    def take_mail(self, mail: BackendEvent) -> None: ...
+    def on_event(self, event: BackendEvent) -> None: ...
 
-    def take_state(self, state: SessionView | None) -> None: ...
+    def on_state(self, state: SessionView | None) -> None: ...
 
     def tick(self, session_ns: int | None) -> None: ...
 
 
 class Pump:
-    """Calls the listener on the GUI thread until `stop`; every tick puts the next one in place, whatever happens.
+    """Calls the listener on the GUI thread until `stop`. A tick that fails still schedules the next one.
 
-    From `start` on garbage is collected here alone. An image that another thread came upon would have it wait for this
-    one, and both for ever when this one waits for the other to end.
+    From `start` on only the pump collects garbage. If another thread collected a Tk image, it would wait for the GUI
+    thread to delete it: a deadlock if the GUI thread waits for that thread to end.
     """
 
     def __init__(self, root: tkinter.Misc, program: Program, listener: Listener) -> None:
@@ -41,42 +42,42 @@ class Pump:
         self._stopped = False
 
     def start(self) -> None:
-        """Begin."""
+        """Make the first tick now."""
         gc.disable()
-        self._beat()
+        self._tick()
 
     def stop(self) -> None:
-        """No tick any more."""
+        """Cancel the next tick."""
         self._stopped = True
         if self._after is not None:
             self._root.after_cancel(self._after)
             self._after = None
 
-    def _beat(self) -> None:
+    def _tick(self) -> None:
         try:
-            self._take()
+            self._deliver()
             _collect()
         finally:
             if not self._stopped:
                 busy = self._state is not None
-                self._after = self._root.after(EVERY_MS if busy else IDLE_MS, self._beat)
+                self._after = self._root.after(TICK_MS if busy else IDLE_TICK_MS, self._tick)
 
-    def _take(self) -> None:
-        until_s = time.perf_counter() + BUDGET_S
-        while time.perf_counter() < until_s and (mail := self._program.mail(1)):  # one: a failure loses no other
-            self._listener.take_mail(*mail)
+    def _deliver(self) -> None:
+        until_s = time.perf_counter() + MAX_EVENTS_S
+        while time.perf_counter() < until_s and (event := self._program.events(1)):  # one: an exception loses only it
+            self._listener.on_event(*event)
             if self._stopped:
                 return
         state = self._program.state()
         if state is not self._state:
             self._state = state
-            self._listener.take_state(state)
+            self._listener.on_state(state)
         if state is not None:
             self._listener.tick(self._program.session_ns())
 
 
 def _collect() -> None:
-    """What the collector would do by itself by now."""
+    """Collect the generations that automatic collection would have collected by now."""
     for generation, (count, limit) in reversed([*enumerate(zip(gc.get_count(), gc.get_threshold(), strict=True))]):
         if count > limit > 0:
             gc.collect(generation)

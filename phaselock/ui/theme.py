@@ -1,9 +1,9 @@
-"""Colours, sizes and fonts of the window, and its scale: nothing about looks is written anywhere else.
+"""Colours, sizes, fonts and scale of the window.
 
-One rule of scale: every length in pixels goes through `px`, whatever the widget (plain tk, canvas, customtkinter), also
-paddings and `root.geometry`. customtkinter's own scaling stays at 1 on every platform, so nothing is scaled twice.
-The scale is told once, by `setup`: PHASELOCK_SCALE if set; 1 on macOS, where the system scales; else the screen's dots
-per inch / 96, to a quarter. Take `ctk` from here: its import is kept from dragging Pillow in (2.4 MB).
+Every length in pixels goes through `px`, for all widgets (plain tk, canvas, customtkinter), paddings and
+`root.geometry`. customtkinter's own scaling stays at 1 on every platform, so nothing is scaled twice. `setup` sets the
+scale: PHASELOCK_SCALE if set; 1 on macOS, where the system scales; else the screen's dots per inch / 96, rounded to a
+quarter. Import `ctk` from here (see below).
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import tkinter as tk
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
+# customtkinter imports Pillow if it is installed, which costs 2.4 MB of memory; PhaseLock needs it only for artwork.
 _bare = "PIL" not in sys.modules
 if _bare:
     sys.modules["PIL"] = None  # type: ignore[assignment]
@@ -27,7 +28,7 @@ finally:
 __all__ = [
     "BACKGROUND", "BODY", "CAPTION", "DISABLED", "ELEVATED", "ERROR", "FOCUS", "GRID", "MACHINES", "ON_PRIMARY",
     "PRIMARY", "PRIMARY_HOVER", "PRIMARY_PRESSED", "RAISED", "REST", "SECONDARY", "SECTION", "SURFACE", "TEXT",
-    "TEXT_SECONDARY", "TITLE", "WARNING", "behind", "blend", "canvas_font", "clock", "ctk", "ellipsis", "family",
+    "TEXT_SECONDARY", "TITLE", "WARNING", "behind", "blend", "canvas_font", "ctk", "ellipsis", "family",
     "font", "kept", "line_height", "measure", "prepare", "px", "root", "scale", "setup",
 ]  # fmt: skip
 
@@ -48,7 +49,7 @@ GRID = "#2A2A2A"
 REST = "#4D4D4D"
 """The part of a bar that is not yet played or filled."""
 RAISED = "#393939"
-"""What is elevated already, under the pointer."""
+"""ELEVATED under the pointer."""
 MACHINES = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#D55E00")
 
 TITLE = 28
@@ -58,7 +59,8 @@ SECONDARY = 13
 CAPTION = 11
 
 _LINUX_FAMILIES = ("Inter", "Noto Sans", "DejaVu Sans")
-_KEPT = 512  # images and measures of one window
+_MAX_CACHED = 512
+"""Limit of cached images and text measures."""
 
 _T = TypeVar("_T")
 _scale = 1.0
@@ -68,10 +70,10 @@ _cache: collections.OrderedDict[Hashable, Any] = collections.OrderedDict()
 
 
 def prepare() -> None:
-    """Before the window is made: dark, nothing polled, and the system told that we draw for its real pixels."""
+    """Call before the window is made: sets the dark mode, stops customtkinter's polling, and declares DPI awareness."""
     ctk.set_appearance_mode("dark")
     appearance, scaling = ctk.AppearanceModeTracker, ctk.ScalingTracker
-    # Both poll for ever (one starts a process each time on Linux). They never start when they seem to run already.
+    # Both trackers poll for ever (on Linux one starts a process each time). They do not start if they seem to run.
     appearance.update_loop_running = scaling.update_loop_running = True
     appearance.update_loop_interval = scaling.update_loop_interval = 3_600_000
     scaling.deactivate_automatic_dpi_awareness = True
@@ -79,13 +81,13 @@ def prepare() -> None:
         import ctypes
 
         try:
-            ctypes.windll.shcore.SetProcessDpiAwareness(1)  # one scale for all screens, as ours is
+            ctypes.windll.shcore.SetProcessDpiAwareness(1)  # 1: one scale for all screens, like `px`
         except (AttributeError, OSError):
             pass
 
 
 def setup(root: tk.Tk) -> None:
-    """Tell the scale and the fonts for this window; what was kept for another one is dropped."""
+    """Determine scale and font for this window; clear the cache of another one."""
     global _family, _root, _scale
     _cache.clear()
     _root = root
@@ -95,9 +97,9 @@ def setup(root: tk.Tk) -> None:
 
 
 def _scale_of(root: tk.Tk) -> float:
-    wished = os.environ.get("PHASELOCK_SCALE", "")
+    wanted = os.environ.get("PHASELOCK_SCALE", "")
     try:
-        return min(max(float(wished), 0.5), 4.0)
+        return min(max(float(wanted), 0.5), 4.0)
     except ValueError:
         pass
     if sys.platform == "darwin":
@@ -120,12 +122,12 @@ def _family_of(root: tk.Tk) -> str:
 
 
 def scale() -> float:
-    """Screen pixels for one of the design's."""
+    """Screen pixels per pixel of the design."""
     return _scale
 
 
 def px(n: float) -> int:
-    """A length of the design in pixels of the screen."""
+    """Convert a length of the design to pixels of the screen."""
     return round(n * _scale)
 
 
@@ -135,22 +137,22 @@ def family() -> str:
 
 
 def font(size: int, bold: bool = False) -> tuple[str, int, str]:
-    """For customtkinter's widgets."""
+    """A font for customtkinter's widgets."""
     return _family, px(size), "bold" if bold else "normal"
 
 
 def canvas_font(size: int, bold: bool = False) -> tuple[str, int, str]:
-    """For canvases and plain tk: Tk takes a negative size as pixels."""
+    """A font for canvases and plain tk; Tk takes a negative size as pixels."""
     return _family, -px(size), "bold" if bold else "normal"
 
 
 def kept(key: Hashable, make: Callable[[], _T]) -> _T:
-    """What `make` gives, made once a window. Only the newest are kept: whoever shows an image holds on to it."""
+    """The cached result of `make()`. Only the newest are kept, so a widget must hold a reference to its image."""
     try:
         _cache.move_to_end(key)
     except KeyError:
         _cache[key] = make()
-        if len(_cache) > _KEPT:
+        if len(_cache) > _MAX_CACHED:
             _cache.popitem(last=False)
     value: _T = _cache[key]
     return value
@@ -158,28 +160,28 @@ def kept(key: Hashable, make: Callable[[], _T]) -> _T:
 
 def root() -> tk.Tk:
     """The window that `setup` was called for."""
-    assert _root is not None, "setup comes first"
+    assert _root is not None, "call setup first"
     return _root
 
 
 def measure(text: str, font: tuple[str, int, str]) -> int:
-    """How wide a text is, in pixels."""
+    """Width of a text in pixels."""
     return int(root().tk.call("font", "measure", font, text))
 
 
 def line_height(font: tuple[str, int, str]) -> int:
-    """From one line to the next, in pixels."""
+    """Distance of two lines in pixels."""
     return kept(("line", font), lambda: int(root().tk.call("font", "metrics", font, "-linespace")))
 
 
 def ellipsis(text: str, font: tuple[str, int, str], width: int) -> str:
-    """The text itself if it fits, else its beginning and an ellipsis."""
+    """The text if it fits into `width` pixels, else its beginning and an ellipsis."""
     return kept(("ellipsis", text, font, width), lambda: _ellipsis(text, font, width))
 
 
 def _ellipsis(text: str, font: tuple[str, int, str], width: int) -> str:
     if len(text) > 400:
-        text = text[:400] + "…"  # wider than any window; measuring what a stranger sends must stay cheap
+        text = text[:400] + "…"  # wider than any window; limits the cost of measuring untrusted text
     if measure(text, font) <= width:
         return text
     low, high = 0, len(text)
@@ -193,7 +195,7 @@ def _ellipsis(text: str, font: tuple[str, int, str], width: int) -> str:
 
 
 def behind(widget: Any) -> str:
-    """The colour that a child of this widget stands on."""
+    """The background colour for a child of this widget."""
     while isinstance(widget, ctk.CTkFrame) and widget.cget("fg_color") == "transparent":
         widget = widget.master
     if isinstance(widget, (ctk.CTkFrame, ctk.CTk)):
@@ -203,13 +205,6 @@ def behind(widget: Any) -> str:
 
 
 def blend(over: str, under: str, share: float) -> str:
-    """`share` of one colour over another."""
+    """Mix two colours; `share`: 0 to 1 of `over`."""
     pairs = ((int(over[at : at + 2], 16), int(under[at : at + 2], 16)) for at in (1, 3, 5))
     return "#" + "".join(f"{round(a * share + b * (1 - share)):02X}" for a, b in pairs)
-
-
-def clock(seconds: float) -> str:
-    """Seconds as people read them: 2:34, 1:02:34."""
-    whole = max(int(seconds), 0)
-    minutes, rest = divmod(whole, 60)
-    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}" if minutes >= 60 else f"{minutes}:{rest:02}"

@@ -1,6 +1,6 @@
-"""The window: one screen at a time, what lies over it, toasts, keys, and what is remembered of it.
+"""The window: one screen at a time, an overlay over it, toasts, keys, and its stored settings.
 
-It stands before anything of the network is imported, and shows only what `Program` gives.
+It imports nothing of the network, and shows only what `Program` returns.
 """
 
 from __future__ import annotations
@@ -23,14 +23,15 @@ from phaselock.ui.screens.host import HostScreen
 from phaselock.ui.screens.overlays import Overlay, ShortcutsOverlay, SoundOverlay, SyncOverlay
 from phaselock.ui.screens.peer import PeerScreen
 from phaselock.ui.theme import ctk, px
-from phaselock.ui.viewmodel import History, event_toast, host_view, peer_view
+from phaselock.ui.viewmodel import History, event_toast, window_title
 from phaselock.ui.widgets.buttons import Clickable
 from phaselock.ui.widgets.logo import icon_images
 from phaselock.ui.widgets.toast import Action, Kind, Toasts
 
 FIRST_SIZE = (1100, 720)
 MIN_SIZE = (900, 600)
-ASK_AGAIN_S = 6.0
+MAX_CONFIRM_S = 6.0
+"""A second click within this time confirms ending or leaving a session."""
 KEYS = {
     "<space>": "play_pause",
     "<Control-Right>": "next",
@@ -46,12 +47,12 @@ KEYS = {
     "<Control-f>": "find",
     "<Control-l>": "find",
 }
-TYPING = ("Entry", "Text", "TEntry")
+TEXT_WIDGETS = ("Entry", "Text", "TEntry")
 WHOLE = {"relx": 0, "rely": 0, "relwidth": 1, "relheight": 1}
 
 
 class Window(ctk.CTk):  # type: ignore[misc]
-    """The whole of it. `run` shows it until it is closed."""
+    """The main window; implements `screens.base.WindowApi` for its screens and `pump.Listener`."""
 
     def __init__(self, program: Program) -> None:
         theme.prepare()
@@ -71,9 +72,9 @@ class Window(ctk.CTk):  # type: ignore[misc]
         self.screen: Screen | None = None
         self.overlay: Overlay | None = None
         self.toasts = Toasts(self)
-        self._leave_asked_s: float | None = None
+        self._confirm_asked_s: float | None = None
         self._focus_before: tkinter.Misc = self
-        """What had the keyboard before something was laid over it."""
+        """The widget that had the keyboard before the overlay."""
         self._closing = False
         self.title("PhaseLock")
         self._icons = icon_images(self)
@@ -88,17 +89,17 @@ class Window(ctk.CTk):  # type: ignore[misc]
         self._pump = Pump(self, program, self)
 
     def run(self) -> None:
-        """Show it until it is closed."""
+        """Show the window until it is closed."""
         self._pump.start()
         self.mainloop()
 
     def start(self) -> None:
-        """Begin without a main loop of one's own, as tests do."""
+        """Start the pump without a main loop, for tests."""
         self._pump.start()
 
     def close(self) -> None:
-        """End everything; while a session runs, only at the second time of asking."""
-        if self._closing or (self.program.state() is not None and not self._asked_twice("Close")):
+        """Close the window and the program; while a session is open, asks for a second click."""
+        if self._closing or (self.program.state() is not None and not self._confirmed("Close")):
             return
         self._end()
 
@@ -111,55 +112,55 @@ class Window(ctk.CTk):  # type: ignore[misc]
         self.update_idletasks()
         self.program.close()
         self.destroy()
-        gc.collect()  # see Pump
+        gc.collect()  # on this thread, see Pump
         gc.enable()
 
     # -- WindowApi, for the screens ----------------------------------------------------------------------------------
 
     def now_s(self) -> float:
-        """The time of the history."""
+        """Monotonic time of the history, in seconds."""
         return time.monotonic()
 
     def go_home(self, note: str = "") -> None:
-        """To the first screen; `note` says why."""
+        """Show the first screen; `note`: why the session ended."""
         self._show(lambda: HomeScreen(self, self, note))
 
     def go_create(self) -> None:
-        """To the form of a new jam."""
+        """Show the form of a new jam."""
         self._show(lambda: CreateScreen(self, self))
 
     def go_browse(self) -> None:
-        """To the jams on this network."""
+        """Show the jams on this network."""
         self._show(lambda: BrowserScreen(self, self))
 
     def leave(self) -> None:
-        """Leave the session, or end one's own; asks once."""
-        if self._asked_twice("End jam" if isinstance(self.screen, HostScreen) else "Leave jam"):
+        """Leave the session, or end it if hosting; asks for a second click."""
+        if self._confirmed("End jam" if isinstance(self.screen, HostScreen) else "Leave jam"):
             self.program.leave()
 
-    def say(self, text: str, kind: Kind = "info", action: Action | None = None) -> None:
-        """A toast."""
+    def show_toast(self, text: str, kind: Kind = "info", action: Action | None = None) -> None:
+        """Show a toast."""
         self.toasts.show(text, kind=kind, action=action)
 
     def show_spectrum(self, on: bool) -> None:
-        """Whether the spectrum dances; remembered."""
+        """Switch the spectrum on or off, and store the choice."""
         self.visualiser = on
         self.program.remember(visualiser=on)
 
     def open_sound(self) -> None:
-        """Output and correction."""
-        self._lay_over(lambda: SoundOverlay(self, self, self.close_overlay))
+        """Open the overlay with output and correction."""
+        self._open_overlay(lambda: SoundOverlay(self, self, self.close_overlay))
 
     def open_sync(self) -> None:
-        """The large plot."""
-        self._lay_over(lambda: SyncOverlay(self, self, self.close_overlay))
+        """Open the overlay with the large plot."""
+        self._open_overlay(lambda: SyncOverlay(self, self, self.close_overlay))
 
     def open_shortcuts(self) -> None:
-        """The sheet of keys."""
-        self._lay_over(lambda: ShortcutsOverlay(self, self.close_overlay))
+        """Open the overlay with the keys."""
+        self._open_overlay(lambda: ShortcutsOverlay(self, self.close_overlay))
 
     def close_overlay(self) -> None:
-        """Take away what lies on top."""
+        """Close the overlay, if one is open."""
         if self.overlay is not None:
             self.overlay.destroy()
             self.overlay = None
@@ -171,43 +172,43 @@ class Window(ctk.CTk):  # type: ignore[misc]
 
     # -- from the pump -----------------------------------------------------------------------------------------------
 
-    def take_mail(self, mail: BackendEvent) -> None:
-        """One message."""
-        match mail:
+    def on_event(self, event: BackendEvent) -> None:
+        """Show an event, and pass it to overlay and screen."""
+        match event:
             case Opened():
-                self._open()
+                self._show_session()
             case Closed(reason=reason, failed=failed):
                 if isinstance(self.screen, HostScreen | PeerScreen):
                     self.close_overlay()
                     self.toasts.clear()
                     self.history.clear()
-                    self._leave_asked_s = None
+                    self._confirm_asked_s = None
                     self.title("PhaseLock")
                     self.go_home(reason if failed else "")
                     if reason and not failed:
-                        self.say(reason)
+                        self.show_toast(reason)
                     return
             case SessionEvent():
-                self._toast(mail)
+                self._show_toast_of(event)
         if self.overlay is not None:
-            self.overlay.take_mail(mail)
+            self.overlay.on_event(event)
         if self.screen is not None:
-            self.screen.take_mail(mail)
+            self.screen.on_event(event)
 
-    def take_state(self, state: SessionView | None) -> None:
-        """The newest state."""
+    def on_state(self, state: SessionView | None) -> None:
+        """Show the newest view."""
         if state is None or not isinstance(self.screen, HostScreen | PeerScreen):
             return
         self.history.take(state, self.now_s())
-        view = host_view(state) if state.hosting else peer_view(state)
-        if view.window_title != self.title():
-            self.title(view.window_title)
-        self.screen.take_state(state)
+        title = window_title(state)
+        if title != self.title():
+            self.title(title)
+        self.screen.on_state(state)
         if self.overlay is not None:
-            self.overlay.take_state(state)
+            self.overlay.on_state(state)
 
     def tick(self, session_ns: int | None) -> None:
-        """About 30 times a second while a session runs."""
+        """Animate the overlay, or else the screen."""
         if self.overlay is not None:
             self.overlay.tick()
         elif self.screen is not None:
@@ -215,12 +216,12 @@ class Window(ctk.CTk):  # type: ignore[misc]
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
-    def _open(self) -> None:
+    def _show_session(self) -> None:
         state = self.program.state()
         if state is not None:
             self.history.clear()
             self._show(lambda: HostScreen(self, self) if state.hosting else PeerScreen(self, self))
-            self.take_state(state)
+            self.on_state(state)
 
     def _show(self, make: Callable[[], Screen]) -> None:
         self.close_overlay()
@@ -231,7 +232,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
             before.destroy()
         self.screen.lower()
 
-    def _lay_over(self, make: Callable[[], Overlay]) -> None:
+    def _open_overlay(self, make: Callable[[], Overlay]) -> None:
         self.close_overlay()
         focused = self.focus_get()
         self._focus_before = focused if getattr(focused, "keyboard", False) else self
@@ -239,26 +240,26 @@ class Window(ctk.CTk):  # type: ignore[misc]
         self.overlay.focus_set()
         self.overlay.lower()
         if self.screen is not None:
-            self.screen.place_forget()  # or the keyboard would reach what cannot be seen
+            self.screen.place_forget()  # else Tab would reach hidden widgets
 
-    def _toast(self, happened: SessionEvent) -> None:
-        toast = event_toast(happened, hosting=isinstance(self.screen, HostScreen))
+    def _show_toast_of(self, event: SessionEvent) -> None:
+        toast = event_toast(event, hosting=isinstance(self.screen, HostScreen))
         if toast is not None:
             again = toast.action == "retry"
             action = ("Retry", lambda: self.program.command(c.Retry(toast.peer))) if again else None
             self.toasts.show(toast.text, kind=toast.kind, action=action)
 
-    def _asked_twice(self, word: str) -> bool:
-        """Whether this is the second time within some seconds; the first time it is said what would happen."""
+    def _confirmed(self, word: str) -> bool:
+        """Whether this is the second call within MAX_CONFIRM_S; the first one shows a warning."""
         now_s = time.monotonic()
-        if self._leave_asked_s is not None and now_s - self._leave_asked_s < ASK_AGAIN_S:
-            self._leave_asked_s = None
+        if self._confirm_asked_s is not None and now_s - self._confirm_asked_s < MAX_CONFIRM_S:
+            self._confirm_asked_s = None
             return True
-        self._leave_asked_s = now_s
+        self._confirm_asked_s = now_s
         hosting = isinstance(self.screen, HostScreen)
         text = "This ends the jam for everybody." if hosting else "This takes you out of the jam."
         act = self._end if word == "Close" else self.program.leave
-        self.toasts.show(text, kind="warning", action=(word, act), seconds=ASK_AGAIN_S)
+        self.toasts.show(text, kind="warning", action=(word, act), seconds=MAX_CONFIRM_S)
         return False
 
     def _ask_files(self) -> Sequence[str]:
@@ -270,10 +271,10 @@ class Window(ctk.CTk):  # type: ignore[misc]
             self.bind(sequence, lambda event, name=name: self._key(event, name))
         self.bind("<question>", lambda event: None if _typing(event) else self.open_shortcuts())
         self.bind("<Escape>", lambda event: self.close_overlay())
-        self.bind_all("<ButtonRelease-1>", self._let_go, add="+")
+        self.bind_all("<ButtonRelease-1>", self._release_focus, add="+")
 
-    def _let_go(self, event: Any) -> None:
-        """A button that was clicked does not keep the keyboard: space goes on to play and pause."""
+    def _release_focus(self, event: Any) -> None:
+        """A clicked button does not keep the keyboard, so that space plays and pauses."""
         if isinstance(event.widget, Clickable) and str(self.tk.call("focus")) == str(event.widget):
             self.focus_set()
 
@@ -282,7 +283,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
             self.screen.key(name)
 
     def _accept_drops(self) -> None:
-        """Files may be dropped anywhere, where the optional tkinterdnd2 is installed and works."""
+        """Accept dropped files if the optional tkinterdnd2 is installed and works."""
         try:
             from tkinterdnd2 import DND_FILES, TkinterDnD
 
@@ -298,7 +299,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
         return str(getattr(event, "action", "copy"))
 
     def drop(self, paths: Sequence[str]) -> None:
-        """Files were dropped on the window."""
+        """Add the files that were dropped on the window, or request them from the host."""
         if isinstance(self.screen, HostScreen):
             self.program.add(list(paths))
         elif isinstance(self.screen, PeerScreen):
@@ -307,11 +308,11 @@ class Window(ctk.CTk):  # type: ignore[misc]
 
 
 def _typing(event: Any) -> bool:
-    return event.widget.winfo_class() in TYPING if hasattr(event.widget, "winfo_class") else False
+    return event.widget.winfo_class() in TEXT_WIDGETS if hasattr(event.widget, "winfo_class") else False
 
 
 def _geometry(remembered: object, root: tkinter.Misc) -> str:
-    """The place and size of last time, if it is still on a screen; else the first size, scaled."""
+    """The stored position and size if it is on the screen; else the first size."""
     if isinstance(remembered, str) and (found := re.fullmatch(r"(\d+)x(\d+)\+(-?\d+)\+(-?\d+)", remembered)):
         width, height, x, y = map(int, found.groups())
         if width >= px(MIN_SIZE[0]) and height >= px(MIN_SIZE[1]) and 0 <= x < root.winfo_screenwidth() - 100:

@@ -1,4 +1,4 @@
-"""Plans become decks: the real engine, offline, with a track that tells its places."""
+"""Decks with the real engine, offline. The track is a signal that encodes its own position (support/pcm.py)."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ class Machine:
         return self
 
     def heard(self, follow: Plan, from_s: float, to_s: float) -> tuple[float, float]:
-        """(least loudness, worst distance from the plan in us) between two moments after T0 at the loudspeaker."""
+        """(minimum loudness, largest distance from the plan in us) between two times after T0 at the loudspeaker."""
         sound = np.concatenate(self.blocks)
         at_s = LATENCY_NS / 1e9 + np.arange(len(sound)) / DEVICE_HZ
         part = (at_s >= from_s) & (at_s < to_s)
@@ -118,7 +118,7 @@ def test_play_pause_resume_seek_stop() -> None:
     assert machine.engine.status().underruns == 0
 
 
-def test_a_line_that_already_runs_is_joined_at_once_and_in_phase() -> None:
+def test_a_running_timeline_is_joined_at_once_and_in_phase() -> None:
     machine = Machine().run(3)
     running = plan(1000, -20)
     machine.decks.follow(running, None)
@@ -127,7 +127,7 @@ def test_a_line_that_already_runs_is_joined_at_once_and_in_phase() -> None:
     assert_follows(machine, running, 3.4, 5.0)
 
 
-def test_a_paused_line_is_silence() -> None:
+def test_a_paused_timeline_is_silent() -> None:
     machine = Machine().run(1)
     machine.decks.follow(plan(0, -20, -10), None)
     machine.run(1)
@@ -141,7 +141,7 @@ def test_the_next_track_joins_without_a_gap_and_is_kept_when_it_takes_over() -> 
     second = plan(0, 3, number=2)
     machine.decks.follow(first, second)
     machine.run(2.5)
-    machine.decks.follow(second, None)  # the session's clock says that it has taken over, a little before it does
+    machine.decks.follow(second, None)  # by the session clock the second track has started, a little before it sounds
     machine.run(2.5)
     assert_follows(machine, first, 1.01, 2.99)
     assert_follows(machine, second, 3.005, 5.0)
@@ -188,7 +188,7 @@ def test_many_quick_seeks_end_at_the_last() -> None:
     assert sum(not source.closed for source in machine.sources) == 1
 
 
-def test_a_stream_that_begins_anew_goes_on_where_the_line_is() -> None:
+def test_a_restarted_stream_continues_at_the_place_of_the_timeline() -> None:
     machine = Machine()
     first = plan(0, 1)
     machine.decks.follow(first, None)
@@ -196,7 +196,7 @@ def test_a_stream_that_begins_anew_goes_on_where_the_line_is() -> None:
     machine.engine.stream(DEVICE_HZ)
     machine.decks.restart()
     machine.run(2)
-    # The loudspeaker of the new stream counts from its own first frame; only the line matters.
+    # The frames of the new stream are counted from its own start; only the timeline matters.
     assert_follows(machine, first, 2.4, 4.0)
 
 
@@ -205,7 +205,7 @@ def test_a_machine_that_slept_seeks_instead_of_decoding_all_it_missed() -> None:
     first = plan(0, 1, seconds=4000)
     machine.decks.follow(first, None)
     machine.run(2)
-    machine.line.set(T0_NS, 1800 * SECOND, 0.0, 0.0, 0.0)  # half an hour later by the session's clock
+    machine.line.set(T0_NS, 1800 * SECOND, 0.0, 0.0, 0.0)  # the session clock jumps ahead by half an hour
     machine.run(3)
     line = dataclasses.replace(first.timeline, start_session_ns=T0_NS - 1799 * SECOND)
     late = dataclasses.replace(first, timeline=line)
@@ -214,7 +214,7 @@ def test_a_machine_that_slept_seeks_instead_of_decoding_all_it_missed() -> None:
     assert machine.armed() == 1
 
 
-def test_a_file_that_does_not_decode_is_told_once_and_others_play() -> None:
+def test_an_undecodable_file_is_reported_once_and_others_play() -> None:
     machine = Machine()
     machine.broken.add(UUID(int=7))
     bad = plan(0, 1, number=7)
@@ -226,7 +226,7 @@ def test_a_file_that_does_not_decode_is_told_once_and_others_play() -> None:
     assert_follows(machine, plan(0, 2), 2.01, 3.0)
 
 
-def test_a_file_that_fails_underway_stops_with_a_fade_and_is_told() -> None:
+def test_a_file_that_fails_while_playing_fades_out_and_is_reported() -> None:
     machine = Machine()
     good = plan(0, 1)
     machine.decks.follow(good, None)

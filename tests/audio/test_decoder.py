@@ -55,14 +55,14 @@ def test_the_sound_that_the_encoder_was_given(tmp_path: pathlib.Path, kind: dict
     given = music(kind.get("rate_hz", 44100), kind.get("channels", 2), 100_000).astype(np.float32) / 32768
     given = np.broadcast_to(given, (100_000, 2))
     assert len(sound) == 100_000
-    # Aligned to the frame: with any other shift the two agree less well.
+    # Exact to the frame: with any other shift the two signals differ more.
     middle = slice(20_000, 80_000)
     errors = {n: float(np.mean((np.roll(sound, n, 0)[middle] - given[middle]) ** 2)) for n in range(-3, 4)}
     assert min(errors, key=errors.__getitem__) == 0
     assert errors[0] < 0.3 * float(np.mean(given[middle] ** 2))
 
 
-def test_mono_is_heard_on_both_sides(tmp_path: pathlib.Path) -> None:
+def test_mono_is_played_on_both_channels(tmp_path: pathlib.Path) -> None:
     sound = decode(tmp_path, encode(channels=1, kbps=64))
     assert np.array_equal(sound[:, 0], sound[:, 1])
     assert np.abs(sound).max() > 0.2
@@ -126,7 +126,7 @@ def test_packets_that_lean_on_missing_ones_are_silent_and_keep_their_place(tmp_p
 
 
 def damaged(sound: list[bytes], which: int) -> None:
-    """Break the side information so that the decoder must drop the packet: more sound than there is room for."""
+    """Make the side information invalid, with more data than the packet holds, so that the decoder drops the packet."""
     sound[which] = sound[which][:4] + b"\xff" * 32 + sound[which][36:]
 
 

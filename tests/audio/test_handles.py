@@ -1,4 +1,4 @@
-"""The table of audio/handles.py against miniaudio's own header, compiled for every system that has an entry."""
+"""Compare the table of audio/handles.py with miniaudio's header, compiled for each system in the table."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ MEMBERS = {
     "wasapi": "wasapi.pAudioClientPlayback",
     "coreaudio": "coreaudio.audioUnitPlayback",
 }
-"""What each handle is called in ma_device."""
+"""Name of each handle in ma_device."""
 
 ZIG = (sys.executable, "-m", "ziglang", "cc", "-target")
 COMPILERS = {
@@ -50,7 +50,7 @@ def test_every_handle_has_a_system() -> None:
 
 @pytest.fixture(scope="module")
 def header(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
-    """miniaudio.h of the installed package's own source."""
+    """miniaudio.h of the installed package's version."""
     folder = tmp_path_factory.mktemp("miniaudio")
     version = importlib.metadata.version("miniaudio")
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:"]

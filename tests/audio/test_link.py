@@ -1,4 +1,4 @@
-"""What is behind an output's account, by what sound systems say of their sinks."""
+"""The link behind an output, from the properties that sound systems give their sinks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from phaselock.audio.link import WORTH, Link, link_of, timing_of
+from phaselock.audio.link import LINK_TIMINGS, Link, link_of, timing_of
 from phaselock.model.timing import Timing
 
 SINKS: list[tuple[dict[str, str], Link]] = [
@@ -42,13 +42,13 @@ def test_the_link_of_a_sink(properties: dict[str, str], link: Link) -> None:
         ("exact", "pipewire-jack", "exact"),
     ],
 )
-def test_an_output_is_worth_what_the_weaker_of_account_and_link_is(account: Timing, link: Link, timing: Timing) -> None:
+def test_the_timing_of_an_output_is_the_worse_of_account_and_link(account: Timing, link: Link, timing: Timing) -> None:
     assert timing_of(account, link) == timing
 
 
-def test_only_what_is_not_known_has_no_figure() -> None:
-    assert {link for link, (timing, untold_ns) in WORTH.items() if untold_ns is None} == {
-        link for link, (timing, untold_ns) in WORTH.items() if timing == "unknown"
+def test_only_an_unknown_timing_has_no_uncertainty() -> None:
+    assert {link for link, (timing, unreported_ns) in LINK_TIMINGS.items() if unreported_ns is None} == {
+        link for link, (timing, unreported_ns) in LINK_TIMINGS.items() if timing == "unknown"
     }
 
 

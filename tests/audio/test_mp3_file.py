@@ -39,7 +39,7 @@ def test_what_the_encoder_was_given(tmp_path: pathlib.Path, rate_hz: int, channe
     assert info.bitrate_bps == pytest.approx(64000, rel=0.01)
 
 
-def test_without_a_description_everything_counts(tmp_path: pathlib.Path) -> None:
+def test_without_a_header_all_decoded_frames_count(tmp_path: pathlib.Path) -> None:
     sound = packets()
     info = look(tmp_path, b"".join(sound))
     assert (info.packets, info.frames, info.delay_frames) == (len(sound), len(sound) * 1152, 0)
@@ -131,29 +131,29 @@ def test_truncated(tmp_path: pathlib.Path, share: float) -> None:
 
 
 @pytest.mark.parametrize("kept", [1, 2, 3, 4, 5, 200, 416])
-def test_cut_inside_the_last_packet_without_a_claim(tmp_path: pathlib.Path, kept: int) -> None:
+def test_a_file_without_a_header_that_ends_inside_a_packet_is_refused(tmp_path: pathlib.Path, kept: int) -> None:
     sound = packets()
     refuse(tmp_path, b"".join(sound[:-1]) + sound[-1][:kept])
 
 
-def test_a_cut_last_packet_is_within_the_claim_s_tolerance(tmp_path: pathlib.Path) -> None:
+def test_an_incomplete_last_packet_is_within_the_tolerance_of_the_header(tmp_path: pathlib.Path) -> None:
     data = encode()
     assert look(tmp_path, data[:-10]).packets == look(tmp_path, data).packets - 1
 
 
 @pytest.mark.parametrize("wrong", [-3, 3, 1000, 4_294_900_000])
-def test_a_lie_about_the_length(tmp_path: pathlib.Path, wrong: int) -> None:
+def test_a_wrong_packet_count_in_the_header_is_refused(tmp_path: pathlib.Path, wrong: int) -> None:
     sound = packets()
     refuse(tmp_path, description(sound[0], len(sound) + wrong) + b"".join(sound))
 
 
 @pytest.mark.parametrize("wrong", [-2, 2])
-def test_two_packets_off_is_no_lie(tmp_path: pathlib.Path, wrong: int) -> None:
+def test_a_packet_count_off_by_two_is_accepted(tmp_path: pathlib.Path, wrong: int) -> None:
     sound = packets()
     assert look(tmp_path, description(sound[0], len(sound) + wrong) + b"".join(sound)).packets == len(sound)
 
 
-def test_one_in_a_hundred_off_is_no_lie(tmp_path: pathlib.Path) -> None:
+def test_a_packet_count_off_by_one_percent_is_accepted(tmp_path: pathlib.Path) -> None:
     sound = packets() * 10
     assert look(tmp_path, description(sound[0], len(sound) + 8) + b"".join(sound)).packets == len(sound)
     refuse(tmp_path, description(sound[0], len(sound) + 12) + b"".join(sound))

@@ -1,4 +1,4 @@
-"""The player's threads, with outputs that a test opens, starves and loses."""
+"""The player's threads, with outputs that the test opens, stops and removes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Info:
 
 
 class FakeOutput:
-    """An output whose callbacks are calls of the test."""
+    """An output whose callbacks the test makes."""
 
     def __init__(self, world: World, engine: _native.Engine) -> None:
         self.world, self.engine = world, engine
@@ -56,8 +56,8 @@ class FakeOutput:
     def timing(self) -> Timing:
         return self.world.timing
 
-    def untold_ns(self) -> int | None:
-        return self.world.untold_ns
+    def unreported_ns(self) -> int | None:
+        return self.world.unreported_ns
 
     def close(self) -> bool:
         self.closed = True
@@ -72,7 +72,7 @@ class World:
         self.latency_ns: int | None = 20_000_000
         self.name = "fake"
         self.timing: Timing = "told"
-        self.untold_ns: int | None = 0
+        self.unreported_ns: int | None = 0
         self.outputs: queue.SimpleQueue[FakeOutput] = queue.SimpleQueue()
         self.events: queue.SimpleQueue[AudioEvent] = queue.SimpleQueue()
         self.player = Player(
@@ -85,7 +85,7 @@ class World:
         return self.events.get(timeout=60)
 
     def sounds(self, output: FakeOutput) -> bool:
-        """Call back in real time, as a card does, until something is heard."""
+        """Make callbacks in real time, as a card does, until sound leaves."""
         pause, next_ns = threading.Event(), _native.now_ns()
         for _ in range(6000):
             pause.wait(max(0, next_ns - _native.now_ns()) / 1e9)
@@ -103,21 +103,21 @@ def world() -> Iterator[World]:
     one.player.close()
 
 
-def test_no_output_is_opened_before_somebody_hears_of_it() -> None:
-    """Whoever came a moment later would never learn its name, nor correct it."""
+def test_no_output_is_opened_before_start() -> None:
+    """Otherwise the event with the name of the output would come before there is a receiver."""
     early = World()
     early.player.close()
     assert early.outputs.empty() and early.events.empty()
 
 
 def running(anchor: int = 0) -> Plan:
-    """A plan that starts in a moment, on the real clock."""
+    """A plan that starts in half a second on the real clock."""
     made = plan(anchor, 0, seconds=600)
     start_ns = _native.now_ns() + 500_000_000
     return dataclasses.replace(made, timeline=dataclasses.replace(made.timeline, start_session_ns=start_ns))
 
 
-def test_a_plan_sounds_and_the_output_is_told_of(world: World) -> None:
+def test_a_plan_sounds_and_the_output_is_reported(world: World) -> None:
     output = world.outputs.get(timeout=60)
     assert world.event() == DeviceChanged("open", "fake", "", "told")
     world.player.follow(running())
@@ -128,19 +128,19 @@ def test_a_plan_sounds_and_the_output_is_told_of(world: World) -> None:
     assert status.playing
 
 
-def test_what_the_output_leaves_untold_is_part_of_the_uncertainty(world: World) -> None:
+def test_the_unreported_delay_is_part_of_the_uncertainty(world: World) -> None:
     output = world.outputs.get(timeout=60)
     assert world.event() == DeviceChanged("open", "fake", "", "told")
     world.player.follow(running())
     assert world.sounds(output)
     status = world.player.status()
     assert status.dac_uncertainty_ns == status.dac_deviation_ns
-    world.untold_ns = 40_000_000
+    world.unreported_ns = 40_000_000
     world.timing = "exact"
     assert world.event() == DeviceChanged("open", "fake", "", "exact")
     status = world.player.status()
     assert status.dac_uncertainty_ns == round(math.hypot(status.dac_deviation_ns, 40_000_000))
-    world.untold_ns, world.timing = None, "unknown"
+    world.unreported_ns, world.timing = None, "unknown"
     assert world.event() == DeviceChanged("open", "fake", "", "unknown")
     status = world.player.status()
     assert (status.timing, status.dac_uncertainty_ns) == ("unknown", None)
@@ -187,7 +187,7 @@ def test_an_output_that_cannot_be_closed_keeps_its_engine(world: World) -> None:
     world.hangs = False
 
 
-def test_no_output_is_told_once_and_tried_again() -> None:
+def test_a_missing_output_is_reported_once_and_tried_again() -> None:
     world = World(absent=True)
     world.player.start(world.events.put)
     try:

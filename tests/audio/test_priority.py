@@ -25,7 +25,7 @@ needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the 
 
 
 class System:
-    """What a system says of a thread, and what it grants."""
+    """A simulated system: the priority of a thread, and what may raise it."""
 
     def __init__(self, level: priority.Level, *, to_take: bool = False, to_ask: bool = False) -> None:
         self.level = level
@@ -88,7 +88,7 @@ def test_the_engine_knows_the_thread_that_calls_it_back() -> None:
     engine = _native.Engine(_native.ClockMap())
     engine.stream(48000)
     assert engine.thread() == 0
-    # The process's only offset: devices that other tests gave up, and left running, rely on it as well.
+    # The offset is global to the process: devices that other tests left running use it too.
     _native.Engine.set_user_offset(USER_DATA_OFFSET)
     device = ctypes.create_string_buffer(bytes(USER_DATA_OFFSET) + struct.pack("@P", engine.address))
     output = (ctypes.c_float * 128)()
@@ -102,7 +102,7 @@ def test_the_engine_knows_the_thread_that_calls_it_back() -> None:
     thread = threading.Thread(target=audio)
     thread.start()
     thread.join()
-    if sys.platform != "darwin":  # there the number is the kernel's name of the thread in this process
+    if sys.platform != "darwin":  # there the number is the kernel's port name of the thread
         assert numbers[0] == numbers[1]
     assert numbers[0] != 0
     engine.stream(48000)
@@ -114,7 +114,7 @@ def test_no_thread_has_no_priority() -> None:
 
 
 def may_take() -> bool:
-    """Whether the system lets this process have real-time threads."""
+    """True if this process may make its threads real-time."""
     if sys.platform != "linux":
         return False
     found: list[bool] = []
@@ -134,7 +134,7 @@ def may_take() -> bool:
 
 @pytest.mark.skipif(not may_take(), reason="this user may have no real-time threads")
 def test_a_real_thread_is_raised() -> None:
-    """By another thread, as an audio thread is; what it starts is not."""
+    """Another thread raises it, as with an audio thread. Its child threads are not real-time."""
     ready, over = threading.Event(), threading.Event()
     thread = threading.Thread(target=lambda: (ready.set(), over.wait()))
     thread.start()
@@ -248,7 +248,7 @@ def test_why_not(error: str, words: str) -> None:
 
 
 class Bus:
-    """A message bus of our own, and perhaps a RealtimeKit on it."""
+    """A private message bus, with or without a RealtimeKit on it."""
 
     def __init__(self, folder: pathlib.Path) -> None:
         self._address = f"unix:path={folder}/bus"
@@ -261,7 +261,7 @@ class Bus:
         self._start("dbus-daemon", "--session", "--nofork", "--print-address", f"--address={self._address}")
 
     def _start(self, *command: str) -> subprocess.Popen[str]:
-        """A process that has printed its first line."""
+        """Start a process and wait for its first line."""
         process = subprocess.Popen(
             command, env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
@@ -274,7 +274,8 @@ class Bus:
         return self._start(sys.executable, script, where, mode, str(highest), str(limit_us))
 
     def client(self, where: str) -> dict[str, object]:
-        """What a process finds that may not raise its threads itself. It keeps the limits that come of it for good."""
+        """The result in a process that may not raise its threads itself. A separate process, because it keeps the
+        limits."""
         done = subprocess.run(
             [sys.executable, "-c", CLIENT, where], env=self._environment, capture_output=True, text=True, timeout=60
         )
@@ -299,7 +300,7 @@ def refused(thread, level):
 def ask(thread, level):
     realtimekit.make_real_time(thread, level, realtimekit.PORTAL if sys.argv[1] == "portal" else realtimekit.SYSTEM)
 
-realtimekit.ANSWER_LIMIT_MS = 300
+realtimekit.TIMEOUT_ANSWER_MS = 300
 thread = threading.get_native_id()
 found = priority.raise_thread(thread, take=refused, ask=ask)
 limits = resource.getrlimit(resource.RLIMIT_RTTIME)
@@ -329,7 +330,7 @@ def test_realtimekit_grants_it(bus: Bus, where: str, highest: int, level: int) -
     assert service.stdout is not None
     assert json.loads(service.stdout.readline()) == [*found["ids"], level]
     assert found["limits_us"] == [150_000, 150_000]
-    if may_take():  # then so may the service
+    if may_take():  # then the service may, too
         assert (found["level"], found["reason"]) == ("real-time", "")
 
 

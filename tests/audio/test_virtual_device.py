@@ -1,4 +1,4 @@
-"""The sound card inside the program: a real thread, and what it wrote down."""
+"""The virtual sound card, with its real thread, and its recordings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ TIMEOUT_S = 60.0
 
 
 def play_on(card: VirtualCard, frames: int) -> None:
-    """A deck of constant level on that card, until it has asked for so many frames."""
+    """Play a constant level on the card until it has requested this number of frames."""
     engine = _native.Engine(_native.ClockMap(identity=True))
     output = VirtualOutput(engine, card, "test card")
     engine.stream(output.rate_hz)
@@ -50,7 +50,7 @@ def notes_of(folder: pathlib.Path, number: int = 0) -> tuple[dict, array.array]:
     return notes, array.array("f", (folder / f"test_card-{number}.f32").read_bytes())
 
 
-def test_it_writes_down_what_leaves_and_when(tmp_path: pathlib.Path) -> None:
+def test_the_card_records_its_frames_and_their_times(tmp_path: pathlib.Path) -> None:
     began_ns = time.perf_counter_ns()
     card = VirtualCard(ppm=50, latency_ms=300, period_frames=480, record=str(tmp_path))
     play_on(card, 24000)
@@ -66,7 +66,7 @@ def test_it_writes_down_what_leaves_and_when(tmp_path: pathlib.Path) -> None:
 def test_an_interruption_between_two_clocks_is_no_error_of_the_card(
     interrupted: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Each reading of a clock takes 300 ns; before one of them the thread loses its processor."""
+    """Each clock reading takes 300 ns; before one of them the thread is interrupted."""
     clock_ns, read = 0, 0
 
     def true_ns() -> int:
@@ -90,7 +90,8 @@ def test_an_output_opened_again_is_another_recording(tmp_path: pathlib.Path) -> 
 def test_a_block_that_comes_too_late_is_silence_and_is_noted(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A machine that loses its processor for longer than the card is deep, on a clock of our own."""
+    """A computer, with a simulated clock, on which the thread is interrupted for longer than the latency of the
+    card."""
     clock_ns = 0
     slept = 0
 
@@ -138,7 +139,7 @@ def test_it_wakes_as_punctually_as_an_interrupt(monkeypatch: pytest.MonkeyPatch)
 
 
 class FullDisk(io.RawIOBase):
-    """A file that nothing more goes into."""
+    """A file that accepts no more data."""
 
     def writable(self) -> bool:
         return True
@@ -155,7 +156,7 @@ def test_a_card_that_cannot_write_is_lost(
     output = VirtualOutput(engine, VirtualCard(latency_ms=50, record=str(tmp_path)), "test card")
     full = io.BufferedWriter(FullDisk())
     monkeypatch.setattr(output, "_new_record", lambda: (full, tmp_path / "notes.json"))
-    output.start()  # a traceback of its thread would fail the test
+    output.start()  # an exception in its thread would fail the test
     assert output._thread
     output._thread.join(TIMEOUT_S)
     assert not output.is_running()

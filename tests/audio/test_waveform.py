@@ -28,7 +28,7 @@ KINDS: dict[str, dict[str, Any]] = {
 
 
 def encoded(sound: npt.NDArray[np.float64]) -> bytes:
-    """(frames, 2) of -1 to 1 at 44.1 kHz as MP3 of 320 kbit/s."""
+    """Encode samples, shape (frames, 2), from -1 to 1, at 44.1 kHz as MP3 with 320 kbit/s."""
     encoder = lameenc.Encoder()
     encoder.silence()
     encoder.set_in_sample_rate(44100)
@@ -69,7 +69,7 @@ def test_peaks_follow_the_envelope_of_the_louder_side(tmp_path: pathlib.Path) ->
 
 def test_too_loud_is_as_loud_as_can_be(tmp_path: pathlib.Path) -> None:
     t = np.arange(50_000)
-    square = np.sign(np.sin(2 * np.pi * 150 * t / 44100))  # rings beyond full scale
+    square = np.sign(np.sin(2 * np.pi * 150 * t / 44100))  # its encoded form exceeds full scale
     assert set(analysed(tmp_path, encoded(np.stack([square, square], 1))).peaks[10:-10]) == {255}
 
 
@@ -112,7 +112,7 @@ def test_shorter_than_a_hop_and_with_fewer_frames_than_peaks(tmp_path: pathlib.P
     assert max(analysis.peaks) > 0 or frames == 1
 
 
-def test_silence_is_nothing(tmp_path: pathlib.Path) -> None:
+def test_silence_has_zero_peaks_and_bands(tmp_path: pathlib.Path) -> None:
     analysis = analysed(tmp_path, encoded(np.zeros((50_000, 2))))
     assert not any(analysis.peaks) and not any(analysis.bands)
 

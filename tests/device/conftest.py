@@ -24,7 +24,7 @@ def pulse(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
 
 
 def alsa_default(folder: pathlib.Path, server: str) -> str:
-    """The path of a configuration in which ALSA's "default" is the plugin of a sound server."""
+    """Path of an ALSA configuration whose "default" is the plugin of a sound server."""
     plugins = list(pathlib.Path("/usr/lib").glob(f"*/alsa-lib/libasound_module_pcm_{server}.so"))
     if not plugins:
         pytest.skip(f"the plugin of {server} for ALSA is not installed")
@@ -36,7 +36,7 @@ def alsa_default(folder: pathlib.Path, server: str) -> str:
 
 
 class JackServer:
-    """A JACK of our own on its dummy driver: 48 kHz, periods of 256 frames, two of them in the card."""
+    """A private JACK server with the dummy driver: 48 kHz, two periods of 256 frames."""
 
     def __init__(self, name: str) -> None:
         self._command = ["jackd", "--no-realtime", "--name", name, "-d", "dummy", "-r", "48000", "-p", "256"]
@@ -59,13 +59,13 @@ class JackServer:
         return subprocess.run(["jack_lsp"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0
 
     def kill(self) -> None:
-        """End it without a farewell."""
+        """Kill it."""
         self._process.kill()
         self._process.wait()
         self._killed = True
 
     def end(self) -> None:
-        """End it so that it gives its place back: JACK keeps a table of eight servers and leaves the killed ones in."""
+        """End it normally: JACK has a table of eight servers, and a killed server stays in it."""
         if self._killed and not self._start():
             return
         self._process.terminate()

@@ -1,4 +1,4 @@
-"""Listening to a real sound server."""
+"""Recording from a real sound server."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ TONES_HZ = (1000, 1500)
 
 @pytest.fixture
 def tones(pulse: PulseServer, tmp_path: pathlib.Path) -> Iterator[None]:
-    """The sink plays a tone on the left and another one on the right."""
+    """The sink plays a different tone on each channel."""
     if shutil.which("paplay") is None:
         pytest.skip("paplay is not installed")
     turns = 2 * np.pi * np.arange(60 * RATE_HZ)[:, None] * np.array(TONES_HZ) / RATE_HZ
@@ -42,7 +42,7 @@ def tones(pulse: PulseServer, tmp_path: pathlib.Path) -> Iterator[None]:
     player.wait()
 
 
-def test_an_input_is_heard(tones: None) -> None:
+def test_an_input_is_recorded(tones: None) -> None:
     capture.check(2, "Monitor of TestSink")
     until = time.monotonic() + 30
     while not capture.record(0.1, 2, "Monitor of TestSink").frames.any():
@@ -63,7 +63,7 @@ def test_the_default_input_needs_no_name(pulse: PulseServer) -> None:
     assert heard.frames.dtype == np.float32
 
 
-def test_a_missing_input_is_told_with_those_that_exist(pulse: PulseServer) -> None:
+def test_a_missing_input_is_reported_with_the_existing_ones(pulse: PulseServer) -> None:
     with pytest.raises(AudioDeviceError, match=r"^No sound input is named 'Mic'\. There are: 'Monitor of TestSink'\.$"):
         capture.record(0.1, 1, "Mic")
 

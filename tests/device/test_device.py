@@ -13,7 +13,7 @@ import pytest
 from phaselock import _native
 from phaselock.audio import device as device_module
 from phaselock.audio.device import USER_DATA_OFFSET, Device, ListedOutput, list_outputs
-from phaselock.audio.link import WORTH
+from phaselock.audio.link import LINK_TIMINGS
 from phaselock.errors import AudioDeviceError
 from tests.device.conftest import JackServer, alsa_default
 from tests.support.sound_servers import PulseServer, until
@@ -67,11 +67,11 @@ def test_null_calls_the_engine_back(rig: Callable[..., Rig]) -> None:
     assert one.frames() % 96 == 0
     assert one.device.is_running()
     assert one.device.account() is None
-    assert (one.device.timing(), one.device.untold_ns()) == ("exact", 0)
+    assert (one.device.timing(), one.device.unreported_ns()) == ("exact", 0)
     assert one.device.output_latency_ns() == 2_000_000
 
 
-def test_the_audio_thread_has_the_priority_that_is_told(rig: Callable[..., Rig]) -> None:
+def test_the_audio_thread_has_the_reported_priority(rig: Callable[..., Rig]) -> None:
     one = rig("null")
     assert one.device.priority() is None
     one.run()
@@ -120,7 +120,7 @@ def test_an_unknown_name(rig: Callable[..., Rig]) -> None:
         rig("null", "Nonesuch").device.open()
 
 
-def test_a_device_that_asks_for_nothing_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_device_without_callbacks_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
     one = Rig("null")
     asked = [30_000]
     one.device.open()
@@ -153,7 +153,7 @@ def test_a_call_that_never_returns_is_given_up(monkeypatch: pytest.MonkeyPatch, 
         stuck.append(1)
         until(lambda: not stuck)
 
-    monkeypatch.setattr(device_module, "_CLOSE_LIMIT_S", 0.1)
+    monkeypatch.setattr(device_module, "_TIMEOUT_CLOSE_S", 0.1)
     monkeypatch.setattr(one.device, "_close", hang)
     kept = len(device_module._abandoned)
     one.device.close()
@@ -162,11 +162,11 @@ def test_a_call_that_never_returns_is_given_up(monkeypatch: pytest.MonkeyPatch, 
     stuck.clear()
 
 
-def test_another_default_output_ends_a_stream_that_nobody_moves(
+def test_another_default_output_ends_a_stream_that_the_system_does_not_move(
     rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(device_module, "_PINNED", ("null",))
-    monkeypatch.setattr(device_module, "_DEFAULT_EVERY_NS", 0)
+    monkeypatch.setattr(device_module, "_CHECK_DEFAULT_EVERY_NS", 0)
     one, named = rig("null"), rig("null", "NULL Playback Device")
     one.run(), named.run()
     until(lambda: min(one.frames(), named.frames()) > 0)
@@ -177,14 +177,14 @@ def test_another_default_output_ends_a_stream_that_nobody_moves(
 
 
 @needs_windows
-def test_wasapi_tells_when_a_frame_leaves(rig: Callable[..., Rig]) -> None:
+def test_wasapi_reports_when_a_frame_leaves(rig: Callable[..., Rig]) -> None:
     one = rig("wasapi")
     if not opens(one):
         pytest.skip("this machine has no output")
     until(lambda: one.frames() > 100_000)
     assert one.device.timing() == "told"
     assert one.device.output_latency_ns() == 0
-    # Three periods of 20 ms are asked for; a frame of the future would be none of this stream's.
+    # Three periods of 20 ms are requested; a later frame cannot be one of this stream.
     assert 0 < one.engine.status().lead_ns < 500_000_000
     assert one.engine.status().dac_uncertainty_ns < 1_000_000
     assert one.device.is_running()
@@ -206,14 +206,14 @@ def test_no_server_at_all(
 
 
 @needs_linux
-def test_pulse_tells_when_a_frame_leaves(pulse: PulseServer, rig: Callable[..., Rig]) -> None:
+def test_pulse_reports_when_a_frame_leaves(pulse: PulseServer, rig: Callable[..., Rig]) -> None:
     one = rig("pulseaudio")
     info = one.run()
     assert (info.name, info.rate_hz) == ("TestSink", 44100)
     until(lambda: one.frames() > 3 * info.rate_hz)
     assert one.device.timing() == "exact"
     assert one.device.output_latency_ns() == 0
-    # A write leaves when what was buffered before it has left: 80 ms were asked for; a null sink has nothing behind.
+    # A frame leaves when the 80 ms that are buffered before it have left; a null sink adds no delay.
     assert 0 < one.engine.status().lead_ns < 200_000_000
     assert one.device.is_running()
 
@@ -234,12 +234,12 @@ def test_a_bluetooth_sink_keeps_a_part_of_its_delay(pulse: PulseServer, rig: Cal
     info = one.run()
     assert info.name == "TestSink"
     until(lambda: one.frames() > info.rate_hz)
-    assert (one.device.timing(), one.device.untold_ns()) == ("exact", 0)
+    assert (one.device.timing(), one.device.unreported_ns()) == ("exact", 0)
     assert one.device.plays_on() == "TestSink"
     pulse.move("headset")
     until(lambda: one.device.timing() == "told")
     assert one.device.plays_on() == "Headset"
-    assert one.device.untold_ns() == WORTH["bluetooth"][1]
+    assert one.device.unreported_ns() == LINK_TIMINGS["bluetooth"][1]
 
 
 @needs_linux
@@ -251,7 +251,7 @@ def test_pulse_behind_alsa_does_not_tell_its_delay(
     assert [(one.timing, one.link) for one in list_outputs()] == [("unknown", "server")]
     one = rig("alsa")
     one.run()
-    assert (one.device.timing(), one.device.untold_ns()) == ("unknown", None)
+    assert (one.device.timing(), one.device.unreported_ns()) == ("unknown", None)
 
 
 @needs_linux
@@ -268,11 +268,11 @@ def test_the_death_of_pulse_is_noticed(pulse: PulseServer, rig: Callable[..., Ri
 
 
 @needs_linux
-def test_a_frozen_pulse_hangs_nobody(
+def test_a_frozen_pulse_does_not_block_the_caller(
     pulse: PulseServer, rig: Callable[..., Rig], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(device_module, "_CALL_LIMIT_S", 0.3)
-    monkeypatch.setattr(device_module, "_CLOSE_LIMIT_S", 0.3)
+    monkeypatch.setattr(device_module, "_TIMEOUT_CALL_S", 0.3)
+    monkeypatch.setattr(device_module, "_TIMEOUT_CLOSE_S", 0.3)
     one = rig("pulseaudio")
     one.run()
     until(lambda: one.frames() > 30_000)
@@ -291,7 +291,7 @@ def opens(one: Rig) -> bool:
 
 
 @needs_linux
-def test_jack_dictates_and_tells_its_latency(jack: JackServer, rig: Callable[..., Rig]) -> None:
+def test_jack_sets_and_reports_its_latency(jack: JackServer, rig: Callable[..., Rig]) -> None:
     one = rig("jack")
     until(lambda: opens(one))
     until(lambda: one.frames() > 20_000)

@@ -1,9 +1,9 @@
-"""What is played on real sound servers, held against recordings of what their sinks played. A song is at the right
-place from the start, and again soon after a user or the server has moved or stopped the stream.
+"""Playback on real sound servers, compared with recordings of their sinks. A song is in phase from the start, and
+again soon after a user or the server has moved or stopped the stream.
 
-All is read from the recordings' own time lines: a test that is held up measures the same. What it cannot do without is
-a player and a server that get the processor in time; where it is taken away for longer than their buffers last, sound
-is late in truth. Hence three tries.
+All times come from the recordings, so a delayed test measures the same. But the player and the server must get the
+processor in time: if they are interrupted for longer than their buffers last, the sound really is late. Therefore each
+test has three tries.
 """
 
 from __future__ import annotations
@@ -35,21 +35,22 @@ pytestmark = [
     pytest.mark.skipif(sys.platform != "linux", reason="the servers are Linux's"),
 ]
 
-NEVER_MS = 1.0
-"""The promise. (A quiet machine's recordings say 0.2 to 0.5, of which 0.2 are their own.)"""
+MAX_LATE_MS = 1.0
+"""The promised limit. On a quiet computer the recordings show 0.2 to 0.5, of which 0.2 are errors of the recording."""
 BACK_WITHIN_S = 2.0
 UNSURE_S = 1.1
-"""So long before a mishap the times of a recording may be touched by it; see Recording.heard."""
+"""The mishap may affect the times of a recording from this long before it; see Recording.heard."""
 BEFORE_S, AFTER_S = 4.0, 4.0
 LAST_S = 0.5
-"""What was played last may be on its way still."""
+"""The last part that was played may not have been recorded yet."""
 WINDOW_NS = 20_000_000
-MOST = 0.9
+MIN_GOOD = 0.9
+"""Fraction of the windows that must be in phase."""
 TRIES = 3
 
 
 class Party:
-    """A server with the sinks `a`, the default one, and `b`, both recorded, and a process that plays on it."""
+    """A server with the sinks `a` (the default) and `b`, recordings of both, and a process that plays on it."""
 
     backend: str
     rates_hz = {"a": 48000, "b": 48000}
@@ -64,13 +65,13 @@ class Party:
         raise NotImplementedError
 
     def listen(self) -> None:
-        """Record both sinks anew."""
+        """Start new recordings of both sinks."""
         for _, recording in self.recordings:
             recording.close()
         self.recordings += [(sink, self.record(sink)) for sink in self.rates_hz]
 
     def play(self, *options: str) -> None:
-        """Begin to play in a moment."""
+        """Start to play soon."""
         self.start_ns = time.monotonic_ns() + 1_500_000_000
         command = [sys.executable, "-m", "tests.support.lone_player", self.backend, str(self.start_ns), *options]
         self.player = subprocess.Popen(
@@ -81,7 +82,7 @@ class Party:
         until(lambda: time.monotonic_ns() > self.start_ns)
 
     def end(self) -> None:
-        """The player first, then what it plays on."""
+        """End the player, then the recordings and the server."""
         if hasattr(self, "player"):
             assert self.player.stdin and self.player.stdout
             self.player.stdin.close()
@@ -93,8 +94,8 @@ class Party:
         self.server.kill()
 
     def late_ms(self, sink: str) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64]]:
-        """(local time in ns, how much later than planned the sink played) for windows of 20 ms; NaN where not all of
-        it was sound."""
+        """(local time in ns, how much later than planned the sink played) for windows of 20 ms; NaN where a
+        window contains silence."""
         times, lates = [], []
         for name, recording in self.recordings:
             if name == sink:
@@ -110,15 +111,15 @@ class Party:
         return np.concatenate(times), np.concatenate(lates)
 
     def assert_in_phase(self, sink: str, from_ns: float, until_ns: float) -> None:
-        """The sink played all the time, at the right place; but for moments in which something lost the processor."""
+        """The sink played without a gap and in phase, except for a few windows in which a process was interrupted."""
         times, late_ms = self.late_ms(sink)
         inside = (times > from_ns) & (times < until_ns)
         assert inside.sum() > 0.9 * (until_ns - from_ns) / WINDOW_NS
-        good = np.abs(late_ms[inside]) < NEVER_MS
-        assert good.mean() > MOST, self._story(sink, from_ns, times[inside], late_ms[inside])
+        good = np.abs(late_ms[inside]) < MAX_LATE_MS
+        assert good.mean() > MIN_GOOD, self._story(sink, from_ns, times[inside], late_ms[inside])
 
     def names(self) -> list[str]:
-        """What the output was called, one after the other."""
+        """The names of the output, in their order."""
         return [one["name"] for one in self.told if one["event"] == "device" and one["state"] == "open"]
 
     def _listen(self) -> None:
@@ -145,7 +146,7 @@ class PulseParty(Party):
         super().__init__(self.pulse)
 
     def record(self, sink: str) -> Recording:
-        # A recording follows the default source like any stream: let that stay when the default sink changes.
+        # Recordings follow the default source: keep it when the default sink changes.
         self.pulse.ask("pactl", "set-default-source", "a.monitor")
         return self.pulse.record(sink, self.rates_hz[sink], self._LATENCIES_MS[sink])
 
@@ -160,7 +161,7 @@ class PulseParty(Party):
         self.pulse.ask("pactl", "unload-module", number)
 
     def hold_up(self) -> None:
-        """The sink stops for a moment, which is not long enough to be missed."""
+        """The sink stops for a time that is too short to be noticed as a loss."""
         self.pulse.ask("pactl", "suspend-sink", "a", "1")
         time.sleep(0.2)
         self.pulse.ask("pactl", "suspend-sink", "a", "0")
@@ -171,7 +172,7 @@ class PulseParty(Party):
         self.pulse.ask("pactl", "suspend-sink", "a", "0")
 
     def change_buffers(self) -> None:
-        """Another program wants less latency for a while: the sink takes smaller blocks, and larger ones again."""
+        """Another program requests less latency for some time: the sink changes to smaller blocks and back."""
         command = ["pacat", "--device=a", "--latency-msec=20", "/dev/zero"]
         with subprocess.Popen(command, env=self.server.environment) as other:
             time.sleep(2)
@@ -184,7 +185,7 @@ class PipeWireParty(Party):
 
     def __init__(self, folder: pathlib.Path) -> None:
         sink = "node.name = {0} node.description = Sink-{0} priority.driver = {1} priority.session = {1} {2}"
-        # The quantum of `b` is twice that of the graph, and it counts it by a timer of its own.
+        # The quantum of `b` is twice that of the graph, and it has its own timer.
         sinks = [sink.format("a", 2000, ""), sink.format("b", 1000, "node.force-quantum = 2048")]
         self.pipewire = PipeWireServer(folder, sinks)
         super().__init__(self.pipewire)
@@ -237,7 +238,7 @@ both = pytest.mark.parametrize("kind", ["pulseaudio", "pipewire"])
 
 
 def best_of_tries(once: Callable[[], None]) -> None:
-    """See the head of this file."""
+    """Repeat a test that fails; the docstring of this file says why."""
     for left in reversed(range(TRIES)):
         try:
             return once()
@@ -247,7 +248,7 @@ def best_of_tries(once: Callable[[], None]) -> None:
 
 
 def play_on(seconds: float) -> int:
-    """The local time afterwards."""
+    """Wait, and return the local time in ns afterwards."""
     time.sleep(seconds)
     return time.monotonic_ns()
 
@@ -255,7 +256,7 @@ def play_on(seconds: float) -> int:
 def in_phase_again(
     kind: str, party: NewParty, mishap: Callable[[Any], None], sink: str = "a", options: Sequence[str] = ()
 ) -> None:
-    """It plays on `a` until the mishap and on `sink` soon after it, which is what it says, too."""
+    """The player plays on `a` until the mishap and on `sink` soon after it, and reports these names."""
 
     def once() -> None:
         with party(kind) as one:
@@ -283,21 +284,21 @@ def test_frames_leave_when_the_engine_says(kind: str, party: NewParty) -> None:
 
 
 def settled_ms(one: Party) -> float:
-    """How late it plays on its first sink."""
+    """How late, in ms, it plays on its first sink."""
     play_on(BEFORE_S)
     times, late_ms = one.late_ms("a")
     return float(np.nanmedian(late_ms[times > one.start_ns + 1e9]))
 
 
 @both
-def test_what_is_told_wrong_is_heard(kind: str, party: NewParty) -> None:
+def test_a_wrong_report_is_found_in_the_recording(kind: str, party: NewParty) -> None:
     with party(kind) as one:
         one.play("--correct=Sink-a=3")
-        assert abs(settled_ms(one) + 3) < NEVER_MS
+        assert abs(settled_ms(one) + 3) < MAX_LATE_MS
 
 
 def test_by_its_callbacks_alone_a_stream_is_late(party: NewParty) -> None:
-    """By what PulseAudio buffers of it."""
+    """The buffer of PulseAudio for the stream."""
     with party("pulseaudio") as one:
         one.play("--no-account")
         assert settled_ms(one) > 20
@@ -339,7 +340,7 @@ def test_the_correction_is_that_of_the_new_output(kind: str, party: NewParty) ->
             play_on(BACK_WITHIN_S + AFTER_S)
             times, late_ms = one.late_ms("b")
             after = late_ms[times > moved_ns + BACK_WITHIN_S * 1e9]
-            assert abs(float(np.nanmedian(after)) + 30) < NEVER_MS
+            assert abs(float(np.nanmedian(after)) + 30) < MAX_LATE_MS
 
     best_of_tries(once)
 

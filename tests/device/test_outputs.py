@@ -1,4 +1,4 @@
-"""bench outputs against real sound servers: the prediction holds, or the output says that it does not know."""
+"""`bench outputs` with real sound servers: the predicted delay is right, or the output reports it as unknown."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_pipewire_plays_when_it_was_predicted(
     cases = measured()
     native = cases["pipewire, Test sink"]
     assert native.parameters["timing"] == "exact", native.notes
-    assert abs(figure(native, "late_p50_us")) < 3 * figure(native, "shown_us")  # one deviation is shown
+    assert abs(figure(native, "late_p50_us")) < 3 * figure(native, "shown_us")  # the metric is one standard deviation
     television = cases["pipewire, Television"]
     assert television.parameters["timing"] == "told"
     assert figure(television, "shown_us") > 50_000

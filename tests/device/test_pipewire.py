@@ -9,7 +9,7 @@ import pytest
 
 from phaselock import _native
 from phaselock.audio.device import USER_DATA_OFFSET, Device, ListedOutput, list_outputs
-from phaselock.audio.link import WORTH
+from phaselock.audio.link import LINK_TIMINGS
 from phaselock.errors import AudioDeviceError
 from tests.device.conftest import alsa_default
 from tests.support.sound_servers import PipeWireServer, until
@@ -43,7 +43,7 @@ def engine() -> _native.Engine:
     return _native.Engine(_native.ClockMap(identity=True))
 
 
-def test_a_stream_plays_and_tells_when_its_frames_leave(server: PipeWireServer, engine: _native.Engine) -> None:
+def test_a_stream_plays_and_reports_when_its_frames_leave(server: PipeWireServer, engine: _native.Engine) -> None:
     device = Device(engine, "phaselock-test", "auto")
     try:
         info = device.open()
@@ -56,7 +56,7 @@ def test_a_stream_plays_and_tells_when_its_frames_leave(server: PipeWireServer, 
         assert device.output_latency_ns() == 0
         found = device.priority()
         assert found is not None and found.level == _native.thread_priority(engine.thread()) != "unknown"
-        assert abs(engine.status().lead_ns) < 50_000_000  # a null sink plays what it takes, at once
+        assert abs(engine.status().lead_ns) < 50_000_000  # a null sink plays its data at once
         server.kill()
         until(lambda: not device.is_running())
     finally:
@@ -70,13 +70,13 @@ def test_outputs_are_listed_and_found_by_name(server: PipeWireServer, engine: _n
     device = Device(engine, "phaselock-test", "pipewire", "Test sink")
     try:
         assert device.open().name == "Test sink"
-        assert (device.timing(), device.untold_ns()) == ("exact", 0)
+        assert (device.timing(), device.unreported_ns()) == ("exact", 0)
     finally:
         assert device.close()
     device = Device(engine, "phaselock-test", "pipewire", "Television")
     try:
         assert device.open().name == "Television"
-        assert (device.timing(), device.untold_ns()) == ("told", WORTH["hdmi"][1])
+        assert (device.timing(), device.unreported_ns()) == ("told", LINK_TIMINGS["hdmi"][1])
     finally:
         assert device.close()
     refused(engine, "Nonesuch", r"^No audio output is named Nonesuch\.$")
@@ -109,7 +109,7 @@ def test_pipewire_by_the_protocol_of_pulseaudio_does_not_tell_its_delay(
     device = Device(engine, "phaselock-test", "pulseaudio")
     try:
         device.open()
-        assert (device.timing(), device.untold_ns()) == ("unknown", None)
+        assert (device.timing(), device.unreported_ns()) == ("unknown", None)
     finally:
         assert device.close()
 
@@ -121,7 +121,7 @@ def test_pipewire_behind_alsa_does_not_tell_its_delay(
     device = Device(engine, "phaselock-test", "alsa")
     try:
         device.open()
-        assert (device.timing(), device.untold_ns()) == ("unknown", None)
+        assert (device.timing(), device.unreported_ns()) == ("unknown", None)
     finally:
         assert device.close()
 

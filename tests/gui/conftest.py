@@ -1,4 +1,4 @@
-"""A display of our own where there is none, and one window a test that must end without a word on standard error."""
+"""An Xvfb display if there is no display, and windows that must end without output on standard error."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import pytest
 
 @pytest.fixture(scope="session")
 def display(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A display to draw on: the one there is, or an Xvfb that ends with the tests."""
+    """The display of the environment, or else an Xvfb for the duration of the tests."""
     pytest.importorskip("tkinter", reason="Python was built without tkinter")
     pytest.importorskip("_tkinter", reason="Python was built without tkinter")
     if sys.platform in ("win32", "darwin") or os.environ.get("DISPLAY"):
@@ -51,7 +51,7 @@ def display(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 def make_window(
     display: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Iterator[Callable[..., Any]]:
-    """Makes a window at a scale; after the test it is destroyed, and Tk must not have complained."""
+    """Make a window at a scale. After the test it is destroyed; callbacks must not have failed."""
     from phaselock.ui import theme
 
     windows: list[Any] = []

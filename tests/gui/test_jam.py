@@ -1,4 +1,4 @@
-"""Real windows and a program without one in one jam: real files, real sockets, silent sound."""
+"""Real windows and a headless program in one session: real files and sockets, null sound output."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.machines import PREFIX, Machines, unavailable
 from tests.support.mp3 import packets
 from tests.support.programs import Program
 from tests.support.programs import playing as sounds
-from tests.support.stagehand import Remote, action, button, click, drag, forget, press, reads, row, until
+from tests.support.window_driver import Remote, action, button, click, drag, forget, press, reads, row, until
 
 pytestmark = [pytest.mark.gui, pytest.mark.slow]
 pytest.importorskip("tkinter", reason="Python was built without tkinter")
@@ -37,15 +37,15 @@ def window(
     capfd: pytest.CaptureFixture[str],
     stack: contextlib.ExitStack,
 ) -> Iterator[Any]:
-    """The window as people get it, on the loopback and without a sound; afterwards nothing of it is left."""
+    """The real window on the loopback interface with the null output; it must end all its threads."""
     monkeypatch.setenv("PHASELOCK_SCALE", "1")
     monkeypatch.setenv("PHASELOCK_HOME", str(tmp_path / "home"))
     from phaselock.app.window import WindowProgram
     from phaselock.ui.window import Window
 
-    desktop = WindowProgram("null")
-    desktop.bind = "127.0.0.1"
-    window: Any = Window(desktop)
+    program = WindowProgram("null")
+    program.bind = "127.0.0.1"
+    window: Any = Window(program)
     raised: list[BaseException] = []
     window.report_callback_exception = lambda _kind, value, _trace: raised.append(value)
     window.geometry("1100x720+0+0")
@@ -66,7 +66,7 @@ def window(
 
 @pytest.fixture
 def remote(display: str, tmp_path: pathlib.Path, stack: contextlib.ExitStack) -> Callable[..., Remote]:
-    """Opens a window in a process of its own."""
+    """Open a window in a child process."""
 
     def open_remote(name: str, **more: Any) -> Remote:
         found = Remote(tmp_path / name, **more)
@@ -77,7 +77,7 @@ def remote(display: str, tmp_path: pathlib.Path, stack: contextlib.ExitStack) ->
 
 
 def songs(folder: pathlib.Path, *names: str) -> list[str]:
-    """Files of different lengths, a minute or so."""
+    """MP3 files of about a minute, each of another length."""
     folder.mkdir(exist_ok=True)
     for number, name in enumerate(names):
         (folder / f"{name}.mp3").write_bytes(b"".join(packets(RATE_HZ, 2, (50 + 7 * number + len(name)) * RATE_HZ)))
@@ -85,14 +85,14 @@ def songs(folder: pathlib.Path, *names: str) -> list[str]:
 
 
 def free_ports() -> tuple[int, int]:
-    """For TCP and UDP; nobody has them now."""
+    """A free TCP port and a free UDP port."""
     with socket.create_server(("127.0.0.1", 0)) as tcp, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
         udp.bind(("127.0.0.1", 0))
         return int(tcp.getsockname()[1]), int(udp.getsockname()[1])
 
 
 def create(window: Any, ports: tuple[int, int]) -> None:
-    """By its form."""
+    """Create a session with the form."""
     click(button(window, "Create jam"))
     form = window.screen
     form.session_name.set("Friday")
@@ -105,12 +105,12 @@ def create(window: Any, ports: tuple[int, int]) -> None:
 
 
 def join(there: Remote, name: str, port: int) -> None:
-    """By address."""
-    there.ask('click(button(window, "Join jam"))')
-    there.ask(f"window.screen.display_name.set({name!r})")
-    there.ask(f"window.screen.address.set('127.0.0.1:{port}')")
-    there.ask('click(button(window, "Connect"))')
-    there.wait("type(window.screen).__name__ == 'PeerScreen'")
+    """Join a session by its address."""
+    there.do("click", "Join jam")
+    there.do("enter", "display_name", name)
+    there.do("enter", "address", f"127.0.0.1:{port}")
+    there.do("click", "Connect")
+    there.wait_for("screen", "PeerScreen")
 
 
 def screen(window: Any) -> str:
@@ -125,12 +125,7 @@ def queued(window: Any) -> list[str]:
     return [one.title for one in window.screen.queue.rows]
 
 
-THERE_QUEUED = "[one.title for one in window.screen.queue.rows]"
-THERE_STOPPED = "desktop.state().snapshot.timeline.stop_session_ns is not None"
-THERE_AT_S = "position_s(desktop.state(), desktop.session_ns())"
-
-
-def test_an_evening(
+def test_a_session_of_two_windows_and_a_headless_peer(
     window: Any, remote: Callable[..., Remote], stack: contextlib.ExitStack, tmp_path: pathlib.Path
 ) -> None:
     first, second, third = songs(tmp_path / "music", "first", "second", "third")
@@ -140,7 +135,7 @@ def test_an_evening(
     assert reads(window, f"127.0.0.1:{ports[0]}") and reads(window, "Nobody here yet.")
     ben = remote("ben")
     join(ben, "Ben", ports[0])
-    ben.wait('reads(window, "The host has not added any songs yet.")')
+    ben.wait_until("reads", "The host has not added any songs yet.")
     cleo = Program("join", f"127.0.0.1:{ports[0]}", "--as", "Cleo", "--backend", "null", home=tmp_path / "cleo")
     stack.callback(cleo.close)
     until(window, lambda: [one.title for one in window.screen.peers.rows] == ["Ben", "Cleo"])
@@ -155,51 +150,50 @@ def test_an_evening(
     window.drop([second, third])
     until(window, lambda: queued(window) == ["first", "second", "third"])
     until(window, lambda: window.screen.transport.play.enabled and all(peer.ready for peer in snapshot(window).peers))
-    ben.wait(f"{THERE_QUEUED} == ['first', 'second', 'third']")
+    ben.wait_for("queue", ["first", "second", "third"])
 
     press(window, "<Key-space>")
     until(window, lambda: reads(window.screen, "All 3 speakers within "))
-    ben.wait('reads(window.screen, "This speaker is within ")')
+    ben.wait_until("reads", "This speaker is within ")
     cleo.wait_for("sync", sounds)
     until(window, lambda: window.title() == "first · PhaseLock")
-    assert ben.ask("window.title()") == "first · PhaseLock"
+    assert ben.do("title") == "first · PhaseLock"
     until(window, lambda: window.screen.playing.seekbar._bars and window.screen.playing.spectrum.bbox("all"))
 
     disc = window.screen.transport.play
     click(disc)
     until(window, lambda: disc._tooltip == "Resume")
-    ben.wait(THERE_STOPPED)
+    ben.wait_for("stopped", True)
     cleo.wait_for("paused")
     press(window, "<Key-space>")
     until(window, lambda: disc._tooltip == "Pause")
-    ben.wait(f"not ({THERE_STOPPED})")
+    ben.wait_for("stopped", False)
 
     bar = window.screen.playing.seekbar
     drag(bar, (30, 15), (bar.winfo_width() // 2, 15))
     sought_s = cleo.wait_for("seeked")["position_s"]
     assert sought_s == pytest.approx(55 / 2, abs=0.5)
-    ben.ask("exec('from phaselock.ui.viewmodel import position_s', globals())")
-    ben.wait(f"{THERE_AT_S} >= {sought_s}")
+    ben.wait_until("position_s", true=lambda at_s: at_s >= sought_s)
     until(window, lambda: window.screen.playing.seekbar.times[0] >= "0:27")
 
     rows = window.screen.queue
     drag(rows, row(rows, 2), (90, 60))
     until(window, lambda: queued(window) == ["first", "third", "second"])
-    ben.wait(f"{THERE_QUEUED} == ['first', 'third', 'second']")
+    ben.wait_for("queue", ["first", "third", "second"])
 
-    ben.ask(f"setattr(window, 'ask_song', lambda: {wish!r})")
-    ben.ask('click(button(window, "Request song"))')
+    ben.do("choose_song", wish)
+    ben.do("click", "Request song")
     until(window, lambda: len(window.screen.requests.rows) == 1)
     assert reads(window, 'Ben wants to add "wish.mp3"')
     click(window.screen.requests, *action(window.screen.requests, 0, "accept"))
     until(window, lambda: queued(window) == ["first", "third", "second", "wish"])
-    ben.wait("""reads(window, '"wish.mp3" is in the queue')""")
+    ben.wait_until("reads", '"wish.mp3" is in the queue')
 
     click(button(window, "Next"))
     until(window, lambda: window.title() == "third · PhaseLock")
-    ben.wait("window.title() == 'third · PhaseLock'")
+    ben.wait_for("title", "third · PhaseLock")
     click(rows, *action(rows, 2, "remove"))
-    ben.wait(f"{THERE_QUEUED} == ['first', 'third', 'wish']")
+    ben.wait_for("queue", ["first", "third", "wish"])
 
     click(button(window, "Details"))
     until(window, lambda: reads(window.overlay, "Cleo") and reads(window.overlay, "All 3 speakers within "))
@@ -208,8 +202,8 @@ def test_an_evening(
     assert window.program.state() is not None
     click(button(window.screen, "End jam"))
     until(window, lambda: screen(window) == "HomeScreen")
-    ben.wait("type(window.screen).__name__ == 'HomeScreen' and bool(window.toasts.texts)")
-    assert ben.ask("window.toasts.texts") == ["Session ended."]
+    ben.wait_for("screen", "HomeScreen")
+    ben.wait_for("toasts", ["Session ended."])
     assert cleo.wait_for("session_end") and cleo.end() == (0, "")
 
     create(window, ports)
@@ -219,8 +213,8 @@ def test_an_evening(
     assert screen(window) == "HostScreen"
     window.close()
     assert not [one for one in threading.enumerate() if one.name == "network"]
-    ben.wait("type(window.screen).__name__ == 'HomeScreen'")
-    ben.ask("window.close()")
+    ben.wait_for("screen", "HomeScreen")
+    ben.do("close")
     assert ben.end() == (0, "[]", "")
 
 
@@ -229,8 +223,8 @@ def test_a_host_that_dies_and_a_peer_that_leaves(
 ) -> None:
     port, clock_port = free_ports()
     hana = remote("hana")
-    hana.ask(f"desktop.host('Friday', 'Hana', {port}, {clock_port})")
-    hana.wait("type(window.screen).__name__ == 'HostScreen'")
+    hana.do("host", "Friday", "Hana", port, clock_port)
+    hana.wait_for("screen", "HostScreen")
     window.go_browse()
     window.screen.display_name.set("Ben")
     window.screen.address.set(f"127.0.0.1:{port}")
@@ -239,7 +233,7 @@ def test_a_host_that_dies_and_a_peer_that_leaves(
     click(button(window.screen, "Leave jam"))
     click(button(window.screen, "Leave jam"))
     until(window, lambda: screen(window) == "HomeScreen")
-    hana.wait("'Ben has left.' in window.toasts.texts")
+    hana.wait_until("toasts", true=lambda toasts: "Ben has left." in toasts)
 
     window.program.join(f"127.0.0.1:{port}", "Ben")
     until(window, lambda: screen(window) == "PeerScreen")
@@ -248,7 +242,7 @@ def test_a_host_that_dies_and_a_peer_that_leaves(
     assert reads(window, "Host disconnected — session ended.")
 
 
-def test_what_cannot_be_is_said_in_the_form(window: Any) -> None:
+def test_the_form_says_why_a_session_cannot_be_opened(window: Any) -> None:
     port, clock_port = free_ports()
     with socket.create_server(("127.0.0.1", port)):
         window.go_create()
@@ -277,18 +271,18 @@ def test_a_jam_is_found_and_joined_with_a_double_click(remote: Callable[..., Rem
         hana, ben = (
             remote(name, prefix=("ip", "netns", "exec", f"{PREFIX}{name}"), bind="") for name in ("Hana", "Ben")
         )
-        ben.ask('click(button(window, "Join jam"))')
-        ben.ask("window.screen.display_name.set('Ben')")
-        hana.ask("window.go_create()")
-        hana.ask("window.screen.session_name.set('Kitchen')")
-        hana.ask("window.screen.display_name.set('Hana')")
-        hana.ask("window.screen.submit()")
-        ben.wait("reads(window.screen.rows, 'hosted by Hana — 0/5 peers')")
+        ben.do("click", "Join jam")
+        ben.do("enter", "display_name", "Ben")
+        hana.do("create")
+        hana.do("enter", "session_name", "Kitchen")
+        hana.do("enter", "display_name", "Hana")
+        hana.do("submit")
+        ben.wait_until("reads", "hosted by Hana — 0/5 peers")
         for _ in range(2):
-            ben.ask("click(window.screen.rows, *row(window.screen.rows, 0))")
-        ben.wait("type(window.screen).__name__ == 'PeerScreen'")
-        hana.wait("reads(window, '1 peer connected')")
+            ben.do("click_row", 0)
+        ben.wait_for("screen", "PeerScreen")
+        hana.wait_until("reads", "1 peer connected")
         for there in (ben, hana):
-            there.ask("window.close()")
-            there.ask("window.close()")
+            there.do("close")
+            there.do("close")
             assert there.end() == (0, "[]", "")

@@ -1,4 +1,4 @@
-"""The parts of the window under real events."""
+"""The widgets under real Tk events."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ tk = pytest.importorskip("tkinter", reason="Python was built without tkinter")
 
 
 def until(window: Any, true: Callable[[], bool], seconds: float = 20.0) -> None:
-    """Let the window live until something is the case."""
+    """Process the window's events until `true()`; fails after `seconds`."""
     end = time.monotonic() + seconds
     while not true():
         assert time.monotonic() < end, "it never came to be"
@@ -26,7 +26,7 @@ def until(window: Any, true: Callable[[], bool], seconds: float = 20.0) -> None:
 
 
 def click(widget: Any, x: int | None = None, y: int | None = None, *, state: int = 0) -> None:
-    """Press and release on a place of a widget, its middle unless told."""
+    """Press and release the button at a place in a widget; by default its middle."""
     x = widget.winfo_width() // 2 if x is None else x
     y = widget.winfo_height() // 2 if y is None else y
     widget.event_generate("<Enter>", x=x, y=y)
@@ -36,7 +36,7 @@ def click(widget: Any, x: int | None = None, y: int | None = None, *, state: int
 
 
 def key(widget: Any, sequence: str, **options: Any) -> None:
-    """A key for the widget that has the keyboard."""
+    """Send a key to a widget."""
     widget.event_generate(sequence, **options)
     widget.update()
 
@@ -84,15 +84,6 @@ def test_everything_scales_together_and_once(make_window: Any, scale: float) -> 
 def test_nothing_is_polled(window: Any) -> None:
     window.update()
     assert [w for w in window.tk.splitlist(window.tk.call("after", "info")) if w] == []
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"), [(0, "0:00"), (-3, "0:00"), (74.9, "1:14"), (600, "10:00"), (3754, "1:02:34")]
-)
-def test_times_as_people_read_them(display: str, seconds: float, text: str) -> None:
-    from phaselock.ui import theme
-
-    assert theme.clock(seconds) == text
 
 
 def test_long_text_ends_in_an_ellipsis(window: Any) -> None:
@@ -155,13 +146,13 @@ def test_a_plate_has_its_size_and_colours(window: Any) -> None:
 
 
 def test_the_icon_of_the_program(window: Any) -> None:
-    from phaselock.ui.widgets.logo import Mark, icon_images
+    from phaselock.ui.widgets.logo import Logo, icon_images
 
     images = icon_images(window)
     assert [image.width() for image in images] == [128, 48, 32, 16]
     assert images[0].transparency_get(0, 0) and not images[0].transparency_get(64, 10)
     window.iconphoto(True, *images)
-    shown(Mark(window, 96))
+    shown(Logo(window, 96))
 
 
 # Buttons
@@ -191,8 +182,8 @@ def test_a_button_is_pressed_by_a_click_that_ends_inside(window: Any) -> None:
     assert pressed == [1, 1]
 
 
-def test_tab_walks_through_what_can_be_pressed(window: Any) -> None:
-    from phaselock.ui.widgets.buttons import DestructiveButton, IconButton, MainButton, SecondaryButton, TextButton
+def test_tab_reaches_all_enabled_widgets(window: Any) -> None:
+    from phaselock.ui.widgets.buttons import IconButton, MainButton, SecondaryButton, TextButton
     from phaselock.ui.widgets.entry import Field
 
     pressed: list[str] = []
@@ -203,8 +194,8 @@ def test_tab_walks_through_what_can_be_pressed(window: Any) -> None:
     text = TextButton(window, "Text", lambda: pressed.append("text"))
     field = Field(window, "Name")
     icon = IconButton(window, "play", lambda: pressed.append("icon"))
-    destructive = DestructiveButton(window, "End", lambda: pressed.append("end"))
-    for widget in (main, off, text, field, icon, destructive):
+    end = SecondaryButton(window, "End", lambda: pressed.append("end"))
+    for widget in (main, off, text, field, icon, end):
         shown(widget)
     walked = []
     for _ in range(5):
@@ -213,17 +204,17 @@ def test_tab_walks_through_what_can_be_pressed(window: Any) -> None:
         if walked[-1] is not field.entry._entry:
             assert walked[-1].keyboard, "the ring shows where the keyboard is"
             key(walked[-1], "<Key-space>")
-    assert walked == [main, text, field.entry._entry, icon, destructive]
+    assert walked == [main, text, field.entry._entry, icon, end]
     assert pressed == ["main", "text", "icon", "end"], "and the window's own meaning of space is not called"
-    key(destructive, "<Key-Return>")
+    key(end, "<Key-Return>")
     assert pressed[-1] == "end"
-    key(destructive, "<Shift-Tab>")
-    assert focused(window) is icon and not destructive.keyboard
+    key(end, "<Shift-Tab>")
+    assert focused(window) is icon and not end.keyboard
     click(icon)
     assert not icon.keyboard, "a click shows no ring"
 
 
-def test_transport_says_what_can_be_done(window: Any) -> None:
+def test_transport_calls_back_for_enabled_buttons_only(window: Any) -> None:
     from phaselock.ui.widgets.transport import Transport
 
     done: list[str] = []
@@ -238,7 +229,7 @@ def test_transport_says_what_can_be_done(window: Any) -> None:
     assert transport.play.winfo_width() == 56 and transport.next.winfo_width() == 36
 
 
-def test_a_disabled_button_is_explained(window: Any) -> None:
+def test_a_disabled_button_has_a_tooltip(window: Any) -> None:
     from phaselock.ui import theme
     from phaselock.ui.widgets import tooltip
     from phaselock.ui.widgets.buttons import IconButton, MainButton
@@ -257,7 +248,7 @@ def test_a_disabled_button_is_explained(window: Any) -> None:
     plain.event_generate("<Enter>", x=5, y=5)
     until(window, lambda: tooltip.shown() == "Stop")
     for i in range(2000):
-        theme.ellipsis(f"Much of what is kept is let go {i}", theme.canvas_font(theme.BODY), 50)
+        theme.ellipsis(f"Entries that are dropped from the cache {i}", theme.canvas_font(theme.BODY), 50)
     disabled.event_generate("<Enter>", x=5, y=5)
     until(window, lambda: tooltip.shown() == "Waiting for Sam.")
     plain.event_generate("<Enter>", x=5, y=5)
@@ -273,7 +264,7 @@ def test_a_disabled_button_is_explained(window: Any) -> None:
 # Entry
 
 
-def test_a_field_takes_text_and_says_what_is_wrong(window: Any) -> None:
+def test_a_field_takes_text_and_shows_an_error(window: Any) -> None:
     from phaselock.ui.widgets.entry import Field
 
     submitted: list[str] = []
@@ -316,7 +307,7 @@ def test_a_numeric_field_takes_digits_only(window: Any) -> None:
 # Timers
 
 
-def test_a_widget_may_end_itself_by_its_own_timer(window: Any) -> None:
+def test_a_widget_can_destroy_itself_in_its_own_timer(window: Any) -> None:
     from phaselock.ui.widgets.base import Drawing
 
     done: list[str] = []
@@ -447,7 +438,7 @@ def test_keys_seek_five_seconds(window: Any) -> None:
     assert bar.times == ("", "")
 
 
-def test_only_what_changed_of_the_wave_is_drawn(window: Any) -> None:
+def test_only_changed_bars_of_the_waveform_are_drawn(window: Any) -> None:
     from phaselock.ui import theme
     from phaselock.ui.widgets.seekbar import SeekBar
 
@@ -474,7 +465,7 @@ def _fill(canvas: Any, item: int) -> str:
     return str(canvas.itemcget(item, "fill"))
 
 
-def test_figures_that_change_do_not_dance(window: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_digits_have_one_width(window: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from phaselock.ui import theme
     from phaselock.ui.widgets.base import Drawing, NumericLabel
 
@@ -528,7 +519,7 @@ def test_volume_moves_by_click_wheel_and_keys(window: Any) -> None:
 # The rest
 
 
-def test_chip_takes_the_room_its_words_need(window: Any) -> None:
+def test_chip_is_as_wide_as_its_text(window: Any) -> None:
     from phaselock.ui.widgets.chip import Chip
 
     chip = Chip(window)
@@ -545,7 +536,7 @@ def test_chip_takes_the_room_its_words_need(window: Any) -> None:
     assert chip.winfo_width() == 1
 
 
-def test_the_plot_finds_its_scale_and_uses_its_items_again(window: Any) -> None:
+def test_the_plot_adapts_its_scale_and_reuses_its_items(window: Any) -> None:
     from phaselock.ui.widgets.plot import Series, SyncPlot
 
     plot = SyncPlot(window, height=200, detailed=True)
@@ -572,7 +563,7 @@ def test_the_plot_finds_its_scale_and_uses_its_items_again(window: Any) -> None:
     assert plot.scale_us == 2000
     window.update()
     top = min(plot.coords(item)[1] for item in plot._pool["line"])
-    assert top >= 0, "what is off the scale stays in the plot"
+    assert top >= 0, "a point beyond the scale is drawn at the edge"
     plot.set_series([], 120, 120)
     plot.set_series([Series("One", 0, [(119.0, 3.0, None)])], 120, 120)
     window.update()
@@ -672,8 +663,8 @@ def test_panels_have_a_header_and_a_body(window: Any) -> None:
     assert titled.body.winfo_y() > titled.header.winfo_y()
 
 
-def test_all_goes_without_a_word(make_window: Any) -> None:
-    """Everything moving at once, and the window destroyed in the middle of it (see conftest: nothing may be said)."""
+def test_the_window_is_destroyed_cleanly_while_everything_moves(make_window: Any) -> None:
+    """`make_window` checks that nothing is written on standard error."""
     from phaselock.ui.widgets import tooltip
     from phaselock.ui.widgets.buttons import IconButton
     from phaselock.ui.widgets.rows import Row, RowList

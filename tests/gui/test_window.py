@@ -1,4 +1,4 @@
-"""The window with a program behind it that only remembers what it was asked for."""
+"""The window with a fake program."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ import pytest
 from phaselock.model.snapshot import FileState, RequestState, RequestView
 from phaselock.session import commands as c
 from phaselock.ui.backend import ArtworkRead, Closed, Found, FoundSessions, Opened, Outputs, SessionEvent, WaveformRead
-from tests.support.stagehand import (
+from tests.support.window_driver import (
     ALT,
     ROOT,
     FakeProgram,
@@ -51,7 +51,7 @@ GONE = "Host disconnected — session ended."
 def make(
     display: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> Iterator[Callable[..., Any]]:
-    """Opens a window; when it is closed after the test, nothing may be left and no callback may have failed."""
+    """Open a window. After the test it is closed; nothing may be left and no callback may have failed."""
     from phaselock.ui.window import Window
 
     monkeypatch.setenv("PHASELOCK_SCALE", "1")
@@ -90,24 +90,24 @@ def window(make: Callable[..., Any]) -> Any:
 
 
 def go(window: Any, where: str) -> None:
-    """To a screen, or to what lies over one."""
+    """Go to a screen, or open an overlay."""
     name = f"go_{where}" if where in ("home", "create", "browse") else f"open_{where}"
     getattr(window, name)()
     window.update()
 
 
 def show(window: Any, state: Any) -> Any:
-    """The session is like that now; the screen."""
+    """Let the program have this state; returns the screen."""
     first = window.program.now is None
     window.program.now = state
     if first:
-        window.program.letters.append(Opened())
+        window.program.unread.append(Opened())
     settle(window)
     return window.screen
 
 
-def deliver(window: Any, *mail: Any) -> None:
-    window.program.letters += mail
+def deliver(window: Any, *events: Any) -> None:
+    window.program.unread += events
     settle(window)
 
 
@@ -124,7 +124,7 @@ def commands(window: Any) -> list[Any]:
 
 
 def more(count: int) -> Any:
-    """The host's state with so many songs."""
+    """The host's state with `count` songs."""
     queue = tuple(item(number) for number in range(1, count + 1))
     return playing(queue=queue, now=queue[0])
 
@@ -144,7 +144,7 @@ def test_home_leads_to_both_forms_and_back(window: Any) -> None:
     assert window.program.of("browse") == [True, False]
 
 
-def test_create_submits_what_was_typed(window: Any) -> None:
+def test_create_submits_its_fields(window: Any) -> None:
     go(window, "create")
     form = window.screen
     assert (form.session_name.get(), form.display_name.get()) == ("Friday", "Ana")
@@ -163,7 +163,7 @@ def test_create_submits_what_was_typed(window: Any) -> None:
     assert len(window.program.of("host")) == 1
 
 
-def test_create_says_at_once_what_is_missing(window: Any) -> None:
+def test_create_shows_errors_of_its_fields(window: Any) -> None:
     go(window, "create")
     form = window.screen
     form.display_name.set("  ")
@@ -194,7 +194,7 @@ def test_a_session_that_cannot_be_opened_says_why(window: Any) -> None:
     assert not reads(window, reason) and len(window.program.of("host")) == 2
 
 
-def test_who_goes_back_does_not_host_after_all(window: Any) -> None:
+def test_going_back_cancels_hosting(window: Any) -> None:
     go(window, "create")
     window.screen.submit()
     click(button(window, "Back"))
@@ -229,7 +229,7 @@ def test_found_sessions_are_joined_by_double_click_and_by_return(window: Any) ->
     assert reads(window, "The network cannot be searched.")
 
 
-def test_connect_joins_the_jam_that_is_chosen_unless_an_address_is_typed(window: Any) -> None:
+def test_connect_joins_the_address_or_else_the_selected_session(window: Any) -> None:
     go(window, "browse")
     deliver(window, FoundSessions((Found("Friday", "Hana", 2, 5, "192.168.1.42", "a"),)))
     click(window.screen.rows, *row(window.screen.rows, 0))
@@ -259,7 +259,7 @@ def test_an_address_is_joined(window: Any, address: str) -> None:
         ("host:0", "The port is a number from 1 to 65535."),
     ],
 )
-def test_no_address_is_explained(window: Any, address: str, words: str) -> None:
+def test_an_invalid_address_is_explained(window: Any, address: str, words: str) -> None:
     go(window, "browse")
     window.screen.address.set(address)
     click(button(window, "Connect"))
@@ -270,7 +270,7 @@ def test_no_address_is_explained(window: Any, address: str, words: str) -> None:
     assert not reads(window, words) and reads(window, "so that the others know who you are.")
 
 
-def test_who_goes_back_does_not_join_after_all(window: Any) -> None:
+def test_going_back_cancels_joining(window: Any) -> None:
     go(window, "browse")
     window.screen.address.set("::1")
     window.screen.submit()
@@ -292,7 +292,7 @@ def test_the_session_decides_which_screen_opens(make: Callable[..., Any]) -> Non
         assert reads(window, "Friday")
 
 
-def test_a_session_that_ended_before_it_was_seen_opens_nothing(window: Any) -> None:
+def test_a_session_that_has_ended_already_opens_no_screen(window: Any) -> None:
     go(window, "create")
     deliver(window, Opened(), Closed("Host disconnected — session ended.", failed=True))
     assert screen(window) == "CreateScreen" and reads(window, GONE)
@@ -321,7 +321,7 @@ def test_the_host_sees_everything(window: Any) -> None:
     assert window.title() == "Friday · PhaseLock"
 
 
-def test_play_waits_for_the_files_and_says_for_whose(window: Any) -> None:
+def test_play_is_disabled_and_names_the_peers_without_the_file(window: Any) -> None:
     from phaselock.ui.widgets import tooltip
 
     shown = show(window, host(peer(have=frozenset(), ready=False)))
@@ -476,7 +476,7 @@ def test_requests_are_answered(window: Any) -> None:
     assert not rows.winfo_viewable()
 
 
-def test_a_peer_is_sent_away_or_done_without(window: Any) -> None:
+def test_a_peer_is_dropped_or_not_waited_for(window: Any) -> None:
     late = peer("Sam", 2, ready=False, have=frozenset(), files=(file(1, FileState.FAILED),))
     shown = show(window, host(peer(), late))
     rows = shown.peers
@@ -507,10 +507,10 @@ def test_the_address_is_copied(window: Any) -> None:
     assert window.clipboard_get() == "192.168.1.42"
 
 
-def test_artwork_and_wave_are_asked_for_once_and_shown(window: Any) -> None:
+def test_artwork_and_waveform_are_requested_once_and_shown(window: Any) -> None:
     shown = show(window, playing())
     track = QUEUE[0].id
-    assert (window.program.of("picture"), window.program.of("shape")) == ([track], [track])
+    assert (window.program.of("read_artwork"), window.program.of("read_waveform")) == ([track], [track])
     deliver(
         window, ArtworkRead(track, None), WaveformRead(track, bytes([200]) * 600, bytes([200]) * 24 * 400, 22050, 44100)
     )
@@ -520,15 +520,15 @@ def test_artwork_and_wave_are_asked_for_once_and_shown(window: Any) -> None:
     show(window, playing(timeline=line(stop_ns=5)))
     until(window, lambda: shown.playing.spectrum.bbox("all") is None)
     show(window, playing(now=QUEUE[1], timeline=line(2)))
-    assert not shown.playing.seekbar._bars and window.program.of("shape") == [track, QUEUE[1].id]
+    assert not shown.playing.seekbar._bars and window.program.of("read_waveform") == [track, QUEUE[1].id]
     show(window, playing())
-    assert shown.playing.seekbar._bars and len(window.program.of("shape")) == 2
+    assert shown.playing.seekbar._bars and len(window.program.of("read_waveform")) == 2
 
 
 # -- the peer ----------------------------------------------------------------------------------------------------------
 
 
-def test_a_peer_reads_asks_and_turns_its_volume(window: Any) -> None:
+def test_a_peer_reads_requests_and_sets_its_volume(window: Any) -> None:
     own = RequestView(UUID(int=78), 1, "Ben", "wish.mp3", 4_200_000, RequestState.REJECTED, 0, "Not today.")
     shown = show(window, guest(now=QUEUE[0], timeline=line(), requests=(own,)))
     assert reads(shown, "Connected — latency 3") and reads(shown, "This speaker is within 0.01")
@@ -564,11 +564,11 @@ def test_a_peer_commands_nothing(window: Any) -> None:
     assert commands(window) == [] and bar.times[0] == "0:00"
 
 
-# -- what lies on top --------------------------------------------------------------------------------------------------
+# -- overlays ---------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("state", [playing(peer()), guest(now=QUEUE[0], timeline=line())], ids=["host", "peer"])
-def test_escape_and_the_cross_close_what_lies_on_top(window: Any, state: Any) -> None:
+def test_escape_and_the_cross_close_an_overlay(window: Any, state: Any) -> None:
     shown = show(window, state)
     for control, words in ((button(shown, "Sound"), "Output"), (button(shown, "Details"), "underruns")):
         for close in (lambda: press(window, "<Key-Escape>"), lambda: click(button(window, "Close (Escape)"))):
@@ -585,7 +585,7 @@ def test_escape_and_the_cross_close_what_lies_on_top(window: Any, state: Any) ->
     assert window.overlay is None
 
 
-def test_the_keyboard_goes_back_to_where_it_was(window: Any) -> None:
+def test_the_keyboard_returns_to_the_widget_before_the_overlay(window: Any) -> None:
     details = button(show(window, playing()), "Details")
     while window.focus_get() is not details:
         press(window, "<Tab>")
@@ -621,7 +621,7 @@ def test_the_output_is_chosen_and_its_delay_corrected(window: Any) -> None:
     assert reads(sound, "No audio output detected.")
 
 
-def test_sound_without_a_session_and_with_an_output_that_is_away(make: Callable[..., Any]) -> None:
+def test_sound_without_a_session_and_with_a_missing_output(make: Callable[..., Any]) -> None:
     window = make(device="USB")
     click(button(window, "Ana  ·  Sound: USB"))
     sound = window.overlay
@@ -630,10 +630,10 @@ def test_sound_without_a_session_and_with_an_output_that_is_away(make: Callable[
     assert not sound.correction.winfo_viewable()
     sound.output._dropdown_callback("Card")
     press(window, "<Key-Escape>")
-    assert reads(window, "Ana  ·  Sound: Card"), "home tells what was chosen"
+    assert reads(window, "Ana  ·  Sound: Card"), "the first screen shows the chosen output"
 
 
-def test_the_sync_is_told_and_taken_home(window: Any, tmp_path: pathlib.Path) -> None:
+def test_the_sync_overlay_shows_and_exports_the_phase_errors(window: Any, tmp_path: pathlib.Path) -> None:
     shown = show(window, playing(peer()))
     click(button(shown, "Details"))
     sync = window.overlay
@@ -653,12 +653,12 @@ def test_the_sync_is_told_and_taken_home(window: Any, tmp_path: pathlib.Path) ->
     cells = sync._table.winfo_children()
     show(window, playing(peer(phase_error_ns=400_000)))
     assert reads(sync, "Both speakers within 0.4") and reads(sync, "0.4")
-    assert sync._table.winfo_children() == cells, "what is there is used again"
+    assert sync._table.winfo_children() == cells, "labels are reused"
     show(window, playing(own=CARD))
     assert reads(sync, "This speaker plays alone.") and not reads(sync._table, "Ben")
 
 
-# -- coming and going --------------------------------------------------------------------------------------------------
+# -- leaving and closing -----------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -676,21 +676,21 @@ def test_leaving_asks_once(window: Any, state: Any, name: str, warning: str) -> 
     assert screen(window) == "HomeScreen" and toasts(window) == () and window.title() == "PhaseLock"
 
 
-def test_the_word_in_the_question_leaves(window: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_button_of_the_warning_leaves(window: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     shown = show(window, host())
     click(button(shown, "End jam"))
     until(window, lambda: not window.toasts._toasts[0].waits("slide"))
-    real, asked = time.monotonic, window._leave_asked_s
+    real, asked = time.monotonic, window._confirm_asked_s
     monkeypatch.setattr(time, "monotonic", lambda: real() + 60)
     assert asked is not None
     click(button(window.toasts._toasts[0], "End jam"))
     assert window.program.of("leave") == [()], "however long one has thought about it"
 
 
-def test_a_question_is_forgotten_after_a_while_and_with_its_session(window: Any) -> None:
+def test_a_confirmation_expires_and_ends_with_its_session(window: Any) -> None:
     show(window, host())
     window.leave()
-    window._leave_asked_s -= 60
+    window._confirm_asked_s -= 60
     window.leave()
     assert window.program.of("leave") == []
     window.program.now = None
@@ -708,7 +708,7 @@ def test_closing_asks_once_while_a_session_runs(window: Any) -> None:
     assert window.program.closed
 
 
-def test_the_word_in_the_question_closes(window: Any) -> None:
+def test_the_button_of_the_warning_closes(window: Any) -> None:
     show(window, host())
     window.close()
     until(window, lambda: not window.toasts._toasts[0].waits("slide"))
@@ -718,7 +718,7 @@ def test_the_word_in_the_question_closes(window: Any) -> None:
 
 @pytest.mark.parametrize("state", [host(), guest()], ids=["host", "peer"])
 @pytest.mark.parametrize("failed", [False, True])
-def test_an_end_is_told_on_home(window: Any, state: Any, failed: bool) -> None:
+def test_the_first_screen_says_why_a_session_ended(window: Any, state: Any, failed: bool) -> None:
     show(window, state)
     go(window, "sync")
     window.program.now = None
@@ -729,7 +729,7 @@ def test_an_end_is_told_on_home(window: Any, state: Any, failed: bool) -> None:
     assert button(window, "Create jam").enabled
 
 
-def test_what_happens_is_told_in_passing(window: Any) -> None:
+def test_events_are_shown_as_toasts(window: Any) -> None:
     show(window, playing(peer()))
     deliver(
         window,
@@ -745,7 +745,7 @@ def test_what_happens_is_told_in_passing(window: Any) -> None:
     )
 
 
-def test_what_was_given_up_is_sent_again_from_its_toast(window: Any) -> None:
+def test_a_failed_transfer_is_retried_from_its_toast(window: Any) -> None:
     show(window, playing(peer()))
     deliver(
         window, SessionEvent("error", 1, {"message": "Sam cannot get a.mp3. Try again (retry Sam).", "peer": "Sam"})
@@ -755,10 +755,10 @@ def test_what_was_given_up_is_sent_again_from_its_toast(window: Any) -> None:
     assert commands(window) == [c.Retry("Sam")] and toasts(window) == ()
 
 
-# -- the frame of it all -----------------------------------------------------------------------------------------------
+# -- window and pump ---------------------------------------------------------------------------------------------------
 
 
-def test_place_volume_and_output_are_remembered(make: Callable[..., Any]) -> None:
+def test_position_volume_and_output_are_stored(make: Callable[..., Any]) -> None:
     program = FakeProgram()
     window = make(program)
     window.geometry("1000x640+30+40")
@@ -777,7 +777,7 @@ def test_place_volume_and_output_are_remembered(make: Callable[..., Any]) -> Non
         assert _geometry(useless, again) == "1100x720"
 
 
-def test_what_has_not_changed_is_not_drawn(window: Any) -> None:
+def test_unchanged_parts_are_not_drawn(window: Any) -> None:
     state = playing(peer(), requests=(WISH,))
     shown = show(window, state)
     drawn: list[str] = []
@@ -796,15 +796,15 @@ def test_the_pump_goes_on_after_a_failure_and_loses_nothing(window: Any) -> None
     shown = show(window, playing())
     taken: list[Any] = []
 
-    def take(mail: Any) -> None:
-        taken.append(mail)
+    def on_event(event: Any) -> None:
+        taken.append(event)
         if len(taken) == 2:
             raise ValueError("once")
 
-    shown.take_mail = take
-    letters = [ArtworkRead(UUID(int=number), None) for number in range(6)]
-    deliver(window, *letters)
-    assert taken == letters and [str(error) for error in window.raised] == ["once"]
+    shown.on_event = on_event
+    events = [ArtworkRead(UUID(int=number), None) for number in range(6)]
+    deliver(window, *events)
+    assert taken == events and [str(error) for error in window.raised] == ["once"]
     window.raised.clear()
     shown.tick = lambda _ns: (_ for _ in ()).throw(ValueError("always"))
     show(window, playing(peer()))
@@ -814,20 +814,20 @@ def test_the_pump_goes_on_after_a_failure_and_loses_nothing(window: Any) -> None
     window.raised.clear()
 
 
-def test_the_pump_leaves_time_for_everything_else(window: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_pump_limits_the_time_for_events(window: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from phaselock.ui import pump
 
     clock = [0.0]
     monkeypatch.setattr(pump.time, "perf_counter", lambda: clock[0])
     taken: list[Any] = []
-    window.take_mail = lambda mail: (taken.append(mail), clock.__setitem__(0, clock[0] + 0.0015))
-    window.program.letters = list(range(100))
-    pump.Pump(window, window.program, window)._take()
-    assert len(taken) == 3 and window.program.letters == list(range(3, 100))
+    window.on_event = lambda event: (taken.append(event), clock.__setitem__(0, clock[0] + 0.0015))
+    window.program.unread = list(range(100))
+    pump.Pump(window, window.program, window)._deliver()
+    assert len(taken) == 3 and window.program.unread == list(range(3, 100))
 
 
 def test_garbage_is_collected_on_the_thread_of_the_window(window: Any) -> None:
-    """Tk's own things are in it, and another thread would have to wait for this one."""
+    """A Tk object that another thread collects would have to wait for this thread."""
     ends: list[threading.Thread] = []
 
     class Loop:
@@ -853,7 +853,7 @@ def test_nothing_is_left_when_the_window_has_closed(make: Callable[..., Any]) ->
     window = make()
     show(window, playing(peer(), requests=(WISH,)))
     go(window, "sync")
-    window.say("Soon over")
+    window.show_toast("Soon over")
     window.screen.transport.play.event_generate("<Enter>", x=5, y=5)
     scheduled: list[Any] = []
     destroy = window.destroy
@@ -861,11 +861,11 @@ def test_nothing_is_left_when_the_window_has_closed(make: Callable[..., Any]) ->
     window.close()
     window.close()
     assert window.program.closed
-    assert not [one for one in scheduled if "_beat" in str(one)]
+    assert not [one for one in scheduled if "_tick" in str(one)]
 
 
-def test_idle_windows_hardly_move(window: Any) -> None:
-    """Without a session the pump looks five times a second, and nothing else is scheduled."""
+def test_an_idle_window_has_one_timer(window: Any) -> None:
+    """Without a session only the pump is scheduled."""
     settle(window)
     assert len(window.tk.splitlist(window.tk.call("after", "info"))) == 1
 
@@ -888,7 +888,7 @@ SCREENS: dict[str, tuple[Any, str]] = {
 
 
 def visit(window: Any, name: str) -> Any:
-    """What is on top then."""
+    """Show a screen or overlay; returns it."""
     state, where = SCREENS[name]
     if state is not None:
         show(window, state)
@@ -916,7 +916,7 @@ def test_return_and_space_press_every_button(window: Any, name: str) -> None:
     buttons = [one for one in controls(visit(window, name)) if hasattr(one, "invoke")]
     pressed: list[Any] = []
     for one in buttons:
-        one.set_command(lambda one=one: pressed.append(one))
+        one._command = lambda one=one: pressed.append(one)
         one.focus_set()
         window.update()
         press(window, "<Key-space>")
@@ -948,7 +948,7 @@ def test_an_output_is_chosen_by_keys(window: Any) -> None:
 
 
 def no_window(*arguments: str, **environment: str) -> list[str]:
-    """What `phaselock` without a command says where there can be none."""
+    """Standard error of `phaselock` without a command, where no window can be opened."""
     env = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
     done = subprocess.run(
         [sys.executable, *arguments], cwd=ROOT, env={**env, **environment}, capture_output=True, text=True, timeout=60
@@ -958,7 +958,7 @@ def no_window(*arguments: str, **environment: str) -> list[str]:
 
 
 @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="there is always a screen")
-def test_without_a_screen_it_says_so(display: str) -> None:
+def test_without_a_display_it_says_so(display: str) -> None:
     (words,) = no_window("-m", "phaselock")
     assert "no screen" in words and "phaselock host" in words and "phaselock join" in words
 
@@ -966,7 +966,7 @@ def test_without_a_screen_it_says_so(display: str) -> None:
 @pytest.mark.parametrize(
     ("module", "words"), [("tkinter", "python3-tk"), ("_tkinter", "python3-tk"), ("customtkinter", "customtkinter")]
 )
-def test_without_what_draws_windows_it_says_what_to_install(module: str, words: str) -> None:
+def test_without_a_gui_library_it_says_what_to_install(module: str, words: str) -> None:
     (said,) = no_window(
         "-c", f"import sys; sys.modules[{module!r}] = None; from phaselock import cli; sys.exit(cli.main([]))"
     )

@@ -34,7 +34,7 @@ def harmless(text: str, chars: int, size: int) -> bool:
 
 
 @given(ANYTHING)
-def test_whatever_comes_can_be_shown(text: str) -> None:
+def test_every_text_becomes_safe_to_show(text: str) -> None:
     assert harmless(person_name(text), PERSON_CHARS, PERSON_BYTES)
     assert harmless(sentence(text), SENTENCE_CHARS, SENTENCE_BYTES)
     label = file_label(text)

@@ -63,7 +63,7 @@ def test_statuses_change_the_revision_only_when_they_change() -> None:
     assert changed.with_statuses({UUID(int=2): ItemStatus.READY}) is changed
 
 
-def test_an_item_says_what_people_want_to_know() -> None:
+def test_an_item_has_the_fields_that_users_see() -> None:
     item = queue_of(2).items()[0]
     assert (item.file_name, item.duration_secs, item.added_by) == ("2.mp3", 2.0, "Hana")
 
@@ -85,7 +85,7 @@ def test_a_row_is_moved_to_its_place() -> None:
     assert queue.move(UUID(int=3), 0).revision == queue.revision + 1
 
 
-def test_a_removed_row_that_is_kept_is_seen_by_nobody_and_keeps_its_place() -> None:
+def test_a_removed_row_that_is_kept_is_hidden_and_keeps_its_place() -> None:
     queue = queue_of(1, 2, 3).remove(UUID(int=2), keep=True)
     assert numbers(queue) == [1, 3] == [item.id.int for item in queue.items()] and len(queue) == 2
     assert queue.track(UUID(int=2)) == track(2)
@@ -115,7 +115,7 @@ CHANGES = st.lists(
 
 
 @given(CHANGES)
-def test_people_see_what_a_plain_list_would_be(changes: list[tuple[str, int, int]]) -> None:
+def test_the_rows_are_those_of_a_plain_list(changes: list[tuple[str, int, int]]) -> None:
     queue, rows, added = Queue(), [], 0
     for kind, pick, to in changes:
         before = queue
@@ -144,7 +144,7 @@ def test_people_see_what_a_plain_list_would_be(changes: list[tuple[str, int, int
                 assert queue.before(after.file_id) == queue.track(UUID(int=number))
 
 
-def test_an_arranged_queue_keeps_what_is_not_named_and_what_still_plays() -> None:
+def test_an_arranged_queue_keeps_unnamed_rows_and_the_playing_track() -> None:
     queue = queue_of(1, 2, 3, 4).remove(UUID(int=2), keep=True)
     arranged = queue.arrange((UUID(int=4), UUID(int=1)))
     assert [one.int for one in arranged.ids()] == [4, 1, 3]
@@ -162,7 +162,7 @@ def test_a_removed_row_comes_back_to_its_place() -> None:
     assert [one.int for one in queue_of(1).restore(entry, 7).ids()] == [1, 2]
 
 
-def test_shuffling_leaves_what_was_and_what_is() -> None:
+def test_shuffling_keeps_the_rows_up_to_the_current_one() -> None:
     items = queue_of(1, 2, 3, 4).items()
     assert [one.int for one in upcoming_shuffled(items, UUID(int=2), list.reverse)] == [1, 2, 4, 3]
     assert [one.int for one in upcoming_shuffled(items, None, list.reverse)] == [4, 3, 2, 1]

@@ -17,7 +17,7 @@ from tests.support.party import MS, Output, Party
         (101, LatencyClass.RED),
     ],
 )
-def test_the_dot_of_a_peer_tells_its_distance(one_way_ms: float, latency_class: LatencyClass) -> None:
+def test_the_latency_class_of_a_peer_follows_its_latency(one_way_ms: float, latency_class: LatencyClass) -> None:
     party = Party()
     party.invite("Ana", delay_ns=round(one_way_ms * MS))
     party.run(2)

@@ -1,5 +1,5 @@
-/* An ALSA stream, as far as the account of pl_account_alsa.c asks it, on a card whose pointer moves `burst_frames` at a time. Time passes only
- * where the test or the account lets it. */
+/* An ALSA stream, as far as the account of pl_account_alsa.c uses one, on a card whose pointer moves
+ * `burst_frames` at a time. Time passes only where the test or the account makes it pass. */
 #include <math.h>
 #include <string.h>
 #include <time.h>
@@ -38,15 +38,15 @@ void *pl_account_function(const char *library, const char *name) {
 
 pl_account *open_account(void) { return pl_account_alsa(&now_ns, 48000); }
 
-bool ask(pl_account *account, int64_t frame, double *told_frame, int64_t *leaves_ns, int64_t *after_ns, double *burst_ns,
-         bool *anew) {
+bool query(pl_account *account, int64_t frame, double *moment_frame, int64_t *leaves_ns, int64_t *after_ns,
+           double *burst_ns, bool *restarted) {
     pl_moment moment = {0};
     written_frames = frame;
-    bool told = account->ask_rt(account, frame, now_ns, &moment);
-    *told_frame = moment.frame;
+    bool given = account->query_rt(account, frame, now_ns, &moment);
+    *moment_frame = moment.frame;
     *leaves_ns = moment.leaves_ns;
     *after_ns = moment.after_ns;
     *burst_ns = moment.burst_ns;
-    *anew = moment.anew;
-    return told;
+    *restarted = moment.restarted;
+    return given;
 }

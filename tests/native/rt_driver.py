@@ -20,7 +20,7 @@ USER_OFFSET = 16
 
 
 class World:
-    """An engine on a sound card that asks for a block whenever its time has come."""
+    """An engine on a sound card that requests a block each time one is due."""
 
     def __init__(self, shim: ctypes.CDLL) -> None:
         self.now_ns = 1_000_000_000_000
@@ -45,13 +45,13 @@ class World:
         self.offset_ns = offset_ns
 
     def session_in(self, seconds: float) -> int:
-        """The session time at which a frame asked for in so many seconds is heard."""
+        """The session time at which a frame is heard that is requested in `seconds` seconds."""
         return self.now_ns + self.offset_ns + LATENCY_NS + round(seconds * 1e9)
 
     def play(
         self, start_ns: int, *, rate_hz: int = 44100, frame: int = 0, frames: int = 1 << 40, seamless: bool = False
     ) -> int:
-        """Arm a free deck, its ring as full as it gets, to start at a session time."""
+        """Arm a free deck, with its ring full, to start at a session time. Returns its number."""
         deck = self.engine.free_deck()
         self.decoders[deck] = self.engine.reset_deck(deck, frame), frames - frame
         self.decode()
@@ -72,7 +72,7 @@ class World:
     def card(
         self, seconds: float, *, block: int = 480, late_ns: int = 0, decoding: bool = True
     ) -> _native.EngineStatus:
-        """So many seconds of callbacks."""
+        """Run `seconds` seconds of callbacks. Returns the status after them."""
         for _ in range(math.ceil(seconds * DEVICE_RATE_HZ / block)):
             if decoding:
                 self.decode()

@@ -1,4 +1,4 @@
-"""ALSA's account, compiled against a stream of our own whose card's every frame has a known time."""
+"""ALSA's account, compiled against a simulated stream: the time of each frame of its card is known."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def shim(tmp_path: pathlib.Path) -> ctypes.CDLL:
     subprocess.run(command, check=True)
     shim = ctypes.CDLL(str(tmp_path / "shim.so"))
     shim.open_account.restype = ctypes.c_void_p
-    shim.ask.restype = ctypes.c_bool
+    shim.query.restype = ctypes.c_bool
     return shim
 
 
@@ -54,14 +54,14 @@ class Stream:
     def run(self, seconds: float) -> Stream:
         for _ in range(round(seconds * HZ / PERIOD)):
             self.now_ns.value = BEGAN_NS + 3_000_000 + self.frame * 1_000_000_000 // HZ
-            told, burst_ns = ctypes.c_double(), ctypes.c_double()
-            leaves_ns, after_ns, anew = ctypes.c_int64(), ctypes.c_int64(), ctypes.c_bool()
-            answers = map(ctypes.byref, (told, leaves_ns, after_ns, burst_ns, anew))
+            frame, burst_ns = ctypes.c_double(), ctypes.c_double()
+            leaves_ns, after_ns, restarted = ctypes.c_int64(), ctypes.c_int64(), ctypes.c_bool()
+            moment = frame, leaves_ns, after_ns, burst_ns, restarted
             written = 3 * PERIOD + self.frame
-            if self.shim.ask(self.account, ctypes.c_int64(written), *answers):
+            if self.shim.query(self.account, ctypes.c_int64(written), *map(ctypes.byref, moment)):
                 self.burst_ns = burst_ns.value
-                now_ns = self.now_ns.value
-                self.clock.add(told.value, leaves_ns.value, now_ns, PERIOD, after_ns.value, burst_ns.value, anew.value)
+                bounds = after_ns.value, burst_ns.value, restarted.value
+                self.clock.add(frame.value, leaves_ns.value, self.now_ns.value, PERIOD, *bounds)
             self.frame += PERIOD
         return self
 
@@ -74,7 +74,7 @@ class Stream:
 
 
 @pytest.mark.parametrize("ppm", [25, -80])
-def test_a_card_that_tells_every_frame(shim: ctypes.CDLL, ppm: float) -> None:
+def test_a_pointer_that_moves_frame_by_frame(shim: ctypes.CDLL, ppm: float) -> None:
     stream = Stream(shim, burst=1, ppm=ppm).run(10)
     assert stream.burst_ns == pytest.approx(1e9 / HZ)
     assert abs(stream.error_us) < 25
@@ -82,7 +82,7 @@ def test_a_card_that_tells_every_frame(shim: ctypes.CDLL, ppm: float) -> None:
 
 @pytest.mark.parametrize("ppm", [25, -80])
 def test_a_pointer_that_moves_ten_milliseconds_at_a_time(shim: ctypes.CDLL, ppm: float) -> None:
-    """Callbacks come at one place of it; it is asked at all places."""
+    """Callbacks come at one place of a burst; the account reads the pointer at all places."""
     stream = Stream(shim, burst=480, ppm=ppm).run(10)
     assert stream.burst_ns == pytest.approx(10e6)
     assert abs(stream.error_us) < 300
@@ -92,8 +92,8 @@ def test_a_pointer_that_moves_ten_milliseconds_at_a_time(shim: ctypes.CDLL, ppm:
 
 @pytest.mark.parametrize("burst", [1, 32, 480])
 @pytest.mark.parametrize("is_seen", [True, False])
-def test_a_stream_that_begins_anew(shim: ctypes.CDLL, burst: int, is_seen: bool) -> None:
-    """After an underrun, which callbacks may not see, the pointer starts elsewhere: that was no step of it."""
+def test_a_restarted_stream(shim: ctypes.CDLL, burst: int, is_seen: bool) -> None:
+    """After an underrun, which callbacks may not see, the pointer starts elsewhere: this is not one of its steps."""
     stream = Stream(shim, burst=burst, ppm=25).run(10)
     if is_seen:
         stream.running.value = 0

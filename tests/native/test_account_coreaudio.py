@@ -1,4 +1,4 @@
-"""CoreAudio's account, compiled as for a Mac, against an output unit of our own that keeps to Apple's documentation."""
+"""CoreAudio's account, compiled as for a Mac, against a simulated output unit that follows Apple's documentation."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def shim(tmp_path: pathlib.Path) -> ctypes.CDLL:
     shim = ctypes.CDLL(str(tmp_path / "shim.so"))
     shim.open_account.restype = ctypes.c_void_p
     shim.latency.restype = ctypes.c_int64
-    shim.ask.restype = ctypes.c_bool
+    shim.query.restype = ctypes.c_bool
     return shim
 
 
@@ -52,10 +52,10 @@ class Unit:
         self.shim.render(uint32(action), uint32(bus), ctypes.c_uint64(host_time), uint32(flags))
 
     def ask(self, frame: int, now_ns: int = NOW_NS) -> tuple[float, int] | None:
-        """Frame and local time that are told, if any."""
+        """The moment of the account: (frame, local time in ns); None where it gives none."""
         told, leaves_ns = ctypes.c_double(), ctypes.c_int64()
         frame_, now_ = ctypes.c_int64(frame), ctypes.c_int64(now_ns)
-        if not self.shim.ask(self._account, frame_, now_, ctypes.byref(told), ctypes.byref(leaves_ns)):
+        if not self.shim.query(self._account, frame_, now_, ctypes.byref(told), ctypes.byref(leaves_ns)):
             return None
         return told.value, leaves_ns.value
 
@@ -73,7 +73,7 @@ def test_the_first_frame_of_a_buffer_leaves_at_its_stamp(shim: ctypes.CDLL) -> N
     assert abs(moment[1] - (LEAVES_NS + 7)) <= TICK_NS  # 7 is what the shim's local clock is ahead
 
 
-def test_only_the_first_callback_of_a_buffer_is_told(shim: ctypes.CDLL) -> None:
+def test_only_the_first_callback_of_a_buffer_has_a_moment(shim: ctypes.CDLL) -> None:
     unit = Unit(shim)
     unit.render(*STAMPED)
     assert unit.ask(480) is not None
@@ -87,20 +87,20 @@ def test_only_the_first_callback_of_a_buffer_is_told(shim: ctypes.CDLL) -> None:
     [(POST_RENDER, *STAMPED[1:]), (PRE_RENDER, 1, *STAMPED[2:]), (*STAMPED[:3], SAMPLE_TIME_VALID)],
     ids=["after the rendering", "of the input", "without a host time"],
 )
-def test_other_notifications_tell_nothing(shim: ctypes.CDLL, other: tuple[int, int, int, int]) -> None:
+def test_other_notifications_are_ignored(shim: ctypes.CDLL, other: tuple[int, int, int, int]) -> None:
     unit = Unit(shim)
     unit.render(*other)
     assert unit.ask(480) is None
 
 
 @pytest.mark.parametrize("now_ns", [NOW_NS - 2_000_000_000, NOW_NS + 2_000_000_000])
-def test_a_stamp_of_another_time_tells_nothing(shim: ctypes.CDLL, now_ns: int) -> None:
+def test_a_stamp_of_another_time_is_ignored(shim: ctypes.CDLL, now_ns: int) -> None:
     unit = Unit(shim)
     unit.render(*STAMPED)
     assert unit.ask(480, now_ns) is None
 
 
-def test_the_latency_is_the_unit_s_the_device_s_and_its_stream_s(shim: ctypes.CDLL) -> None:
+def test_the_latency_is_the_sum_of_unit_device_and_stream(shim: ctypes.CDLL) -> None:
     unit = Unit(shim)
     assert unit.latency_ns() == 1_000_000 + 1_000_000 + 500_000
     ctypes.c_double.in_dll(shim, "device_rate").value = float("nan")

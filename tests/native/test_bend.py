@@ -1,4 +1,4 @@
-"""Clocks that change their speed, and what only looks like it: the session's clock and the clock of a card."""
+"""Changes of a clock's speed, and events that only look like one: for the session's clock and for a sound card."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ Clock = Callable[[float], int]
 
 
 def bending(*bends: tuple[float, float]) -> Clock:
-    """A local clock by true time in ns: from each of these seconds on it runs so many ppm fast."""
+    """A local clock by true time in ns. `bends`: (second, ppm by which it runs fast from then on)."""
 
     def local_ns(true_ns: float) -> int:
         ahead_ns = 0.0
@@ -32,7 +32,7 @@ def bending(*bends: tuple[float, float]) -> Clock:
 
 
 class Session:
-    """A clock filter on simulated exchanges with a host whose clock is right."""
+    """A clock filter on simulated exchanges with a host whose clock is true time."""
 
     def __init__(self, clock: Clock, link: Link, seed: int) -> None:
         self.filter = ClockFilter()
@@ -41,7 +41,7 @@ class Session:
         self.now_s = 0.0
 
     def errors_us(self, until_s: float) -> list[float]:
-        """How wrong the clock is after each train until then."""
+        """The clock's error after each train up to that second, in us."""
         errors_us = []
         for over_ns, exchanges in self.trains.run(self.now_s * 1e9, until_s * 1e9):
             for exchange in exchanges:
@@ -54,7 +54,7 @@ class Session:
 
 
 class Card:
-    """An engine on a card whose rate is right, and callbacks that are late."""
+    """An engine on a card of exactly the nominal rate, with late callbacks."""
 
     def __init__(self, clock: Clock, late_us: Callable[[float], float]) -> None:
         self.engine = Engine(ClockMap())
@@ -158,7 +158,7 @@ def test_a_timer_that_beats_against_the_card_is_no_bend(ppm: float) -> None:
 
 
 def test_a_second_bend_soon_after_the_first() -> None:
-    """As when a time daemon has an offset of a millisecond to mend: two seconds of 500 ppm."""
+    """As when a time daemon corrects an offset of a millisecond: two seconds of 500 ppm."""
     clock = bending((0, 0), (30, 500), (32, 0))
     session, card = Session(clock, WIRED, 1), Card(clock, exponential(20.0))
     session.errors_us(36)

@@ -1,4 +1,4 @@
-"""The clock and the line from local to session time."""
+"""The local clock, and the clock map from local to session time."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_skewed_clock_is_ahead_and_runs_fast() -> None:
     assert 1.04 < ratio < 1.06
 
 
-def test_an_identity_line_is_exact() -> None:
+def test_an_identity_map_is_exact() -> None:
     line = _native.ClockMap(identity=True)
     assert line.value().valid
     for local_ns in (0, 1, 1_800_000_000_123_456_789):
@@ -42,11 +42,11 @@ def test_an_identity_line_is_exact() -> None:
         assert line.local_from_session(local_ns) == local_ns
 
 
-def test_a_line_is_unknown_until_it_is_written() -> None:
+def test_a_map_is_not_valid_until_it_is_written() -> None:
     assert not _native.ClockMap().value().valid
 
 
-def test_a_line_leads_there_and_back_at_large_values() -> None:
+def test_a_map_and_its_inverse_agree_at_large_values() -> None:
     line = _native.ClockMap()
     now_ns = 1_800_000_000_123_456_789
     line.set(now_ns, -600_000_000_001, 100e-6, 1000.0, 1e-7)

@@ -1,4 +1,4 @@
-"""The engine offline: the same code that runs in the audio callback, on made-up times."""
+"""The engine offline: the code of the audio callback, on simulated times."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class Machine:
         return np.arange(self.asked) / self.true_hz * 1e9
 
     def errors_us(self, anchor: int, start_ns: int) -> npt.NDArray[np.float64]:
-        """Where each sounding frame is, minus where the line wants it, in us; NaN in silence."""
+        """The place of each sounding frame minus the place by the timeline, in us; NaN in silence."""
         want = anchor + (self.at_ns() - (start_ns - T0_NS)) * TRACK_HZ / 1e9
         sound = self.sound
         error = (places(sound, want) - want) / TRACK_HZ * 1e6
@@ -99,7 +99,7 @@ def test_a_start_is_exact_to_a_fraction_of_a_sample(start_fraction: int) -> None
 
 
 def test_render_is_what_leaves_the_loudspeaker_at_that_time() -> None:
-    """The callback comes an output latency earlier; the start is where the line wants it, by the loudspeaker's time."""
+    """The callback comes an output latency earlier; the start is exact by the time of the loudspeaker."""
     start_ns = T0_NS + SECOND
     machine = Machine()
     machine.engine.set_output_latency(300_000_000)
@@ -125,7 +125,7 @@ def test_a_start_in_the_middle_fades_in_and_is_as_exact() -> None:
     assert worst(machine.errors_us(123_456, start_ns)[DEVICE_HZ + 60 :]) < 0.1
 
 
-def test_drifting_card_and_clock_are_followed_without_ever_being_heard() -> None:
+def test_a_drifting_card_and_clock_are_followed_without_a_jump() -> None:
     rng = random.Random(1)
     machine = Machine(card_ppm=100, late_ns=lambda: rng.expovariate(1 / 60e3))
     machine.line.set(T0_NS, -5_000_000_000, -80e-6, 0.0, 0.0)
@@ -185,7 +185,7 @@ def test_pause_is_one_instant_with_a_fade_before_it() -> None:
     assert all(not machine.engine.deck(k).armed for k in range(_native.DECKS))
 
 
-def test_a_new_line_takes_over_from_the_old_one_at_its_start() -> None:
+def test_a_new_timeline_replaces_the_old_one_at_its_start() -> None:
     machine = Machine()
     machine.arm(0, T0_NS + SECOND)
     machine.run(1.5)
@@ -202,7 +202,7 @@ def test_the_next_track_follows_on_the_frame() -> None:
     start_ns = T0_NS + SECOND + 4_321
     machine.arm(0, start_ns, frames=frames)
     end_ns = start_ns + round(frames * 1e9 / TRACK_HZ)
-    # The second track is the same sound continued, cut at an odd place: whoever cannot find the seam hears none.
+    # The second track is the same sound continued, cut at an odd place: no analysis may find the seam.
     deck = machine.engine.free_deck()
     generation = machine.engine.reset_deck(deck, 0)
     assert machine.engine.write(deck, generation, compass(frames, 60_000)) == 60_000
@@ -229,7 +229,7 @@ def test_an_underrun_comes_back_in_phase() -> None:
     assert np.abs(np.diff(machine.sound, axis=0)).max(axis=1)[DEVICE_HZ + 100 :].max() < 0.02
 
 
-def test_a_late_deck_joins_the_running_line() -> None:
+def test_a_late_deck_joins_the_running_timeline() -> None:
     machine = Machine()
     start_ns = T0_NS + SECOND // 2
     machine.run(3)
@@ -330,7 +330,7 @@ def test_nothing_plays_before_the_clock_is_known() -> None:
 
 
 @pytest.mark.parametrize("drift", [-1.0, -2.0, 1e9, float("nan"), float("inf")])
-def test_a_line_that_no_clock_can_have_is_not_followed(drift: float) -> None:
+def test_a_clock_map_with_an_impossible_drift_is_not_followed(drift: float) -> None:
     machine = Machine()
     machine.arm(0, T0_NS)
     machine.line.set(T0_NS, 0, drift, 0.0, 0.0)
@@ -338,7 +338,7 @@ def test_a_line_that_no_clock_can_have_is_not_followed(drift: float) -> None:
     assert loudness(machine.sound).max() == 0
 
 
-def test_old_generations_write_nothing() -> None:
+def test_an_old_generation_cannot_write() -> None:
     engine = Machine().engine
     old = engine.reset_deck(0, 0)
     assert engine.write(0, old, compass(0, 100)) == 100
@@ -361,7 +361,7 @@ def test_the_ring_wraps_without_losing_a_frame() -> None:
     assert machine.engine.status().underruns == 0
 
 
-def test_a_line_that_stops_before_it_starts_gives_its_deck_back() -> None:
+def test_a_timeline_that_stops_before_it_starts_frees_its_deck() -> None:
     machine = Machine()
     never = machine.arm(0, T0_NS + 10**6 * SECOND, T0_NS + SECOND)
     machine.run(0.1)
@@ -374,7 +374,7 @@ def test_a_line_that_stops_before_it_starts_gives_its_deck_back() -> None:
     assert not machine.engine.deck(later).armed
 
 
-def test_every_track_rate_is_taken_on_every_device() -> None:
+def test_all_track_rates_are_accepted_on_all_devices() -> None:
     engine = Machine().engine
     for device_hz in (44100, 48000, 96000, 44100):
         for track_hz in (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000):
@@ -383,7 +383,7 @@ def test_every_track_rate_is_taken_on_every_device() -> None:
             assert engine.arm(0, track_hz, 0, 0)
 
 
-def test_what_is_out_of_range_is_refused() -> None:
+def test_arguments_out_of_range_are_refused() -> None:
     engine = Machine().engine
     with pytest.raises(IndexError):
         engine.reset_deck(4, 0)

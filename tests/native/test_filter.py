@@ -71,11 +71,11 @@ def test_the_envelope_beats_the_other_filters_by_far(link: Link) -> None:
 
 
 @pytest.mark.parametrize("link", [WIRED, WIFI, WAN], ids=["wired", "wifi", "wan"])
-def test_the_uncertainty_is_honest(link: Link) -> None:
+def test_the_uncertainty_covers_the_error(link: Link) -> None:
     rows = [row for seed in range(10) for row in Run("envelope", link, seed).follow(0, 30).rows if row[0] > 1]
     within = sum(abs(error) <= 2 * uncertainty for _, error, uncertainty in rows) / len(rows)
     assert within > 0.9
-    # Nor is it merely huge.
+    # And it is not too large to be useful.
     assert sum(u for *_, u in rows) / len(rows) < 4 * sum(abs(e) for _, e, _ in rows) / len(rows) + 1
 
 
@@ -97,7 +97,7 @@ def test_drift_is_learnt(ppm: float) -> None:
 
 
 @pytest.mark.parametrize("step_ns", [30_000_000_000, -30_000_000_000, 3_000_000, -3_000_000])
-def test_a_clock_step_is_noticed_and_survived(step_ns: int) -> None:
+def test_a_clock_step_is_detected_and_corrected(step_ns: int) -> None:
     run = Run("envelope", WIRED, 5).follow(0, 20)
     before = run.local
     truth_shift_us = 0.0
@@ -113,7 +113,7 @@ def test_a_clock_step_is_noticed_and_survived(step_ns: int) -> None:
     assert max(errors) < 20
 
 
-def test_a_path_that_got_slower_for_good_moves_nothing_while_the_old_is_remembered() -> None:
+def test_a_permanently_slower_path_does_not_move_the_offset_within_the_window() -> None:
     run = Run("envelope", WIRED, 6).follow(0, 30)
     slower = Link(Leg(5100, 20), Leg(5100, 20))
     second = Trains(random.Random(7), slower, WIRED, run.local, host_clock)
@@ -123,14 +123,14 @@ def test_a_path_that_got_slower_for_good_moves_nothing_while_the_old_is_remember
     assert run.filter.steps == 0
 
 
-def test_one_direction_slower_for_a_while_moves_nothing() -> None:
+def test_one_direction_that_is_slower_for_a_while_does_not_move_the_offset() -> None:
     run = Run("envelope", WIRED, 8).follow(0, 20)
     run.trains = Trains(random.Random(9), Link(WIRED.up, Leg(20100, 5000)), WIRED, run.local, host_clock)  # a download
     run.follow(20, 30)
     assert max(run.errors_us(20)) < 20
 
 
-def test_silence_keeps_the_line_and_widens_its_uncertainty() -> None:
+def test_without_exchanges_the_line_stays_and_its_uncertainty_grows() -> None:
     run = Run("envelope", WIRED, 10).follow(0, 20)
     known = run.filter.line(run.local(20e9))
     later = run.filter.line(run.local(50e9))
@@ -139,7 +139,7 @@ def test_silence_keeps_the_line_and_widens_its_uncertainty() -> None:
     assert later.uncertainty_ns > 2 * known.uncertainty_ns
 
 
-def test_an_answer_that_others_overtook_hides_none_of_them() -> None:
+def test_an_overtaken_answer_does_not_replace_later_ones() -> None:
     overtaken = ClockFilter("envelope")
     ms = 1_000_000
 
@@ -158,7 +158,7 @@ def test_an_answer_that_others_overtook_hides_none_of_them() -> None:
 
 
 @pytest.mark.parametrize("step_ns", [10**10, -(10**10)])
-def test_no_filter_believes_in_a_drift_that_no_crystal_has(step_ns: int) -> None:
+def test_all_filters_limit_the_drift_to_that_of_crystals(step_ns: int) -> None:
     for kind in ("envelope", "median", "kalman"):
         one = ClockFilter(kind)
         for k in range(200):
@@ -171,7 +171,7 @@ def test_no_filter_believes_in_a_drift_that_no_crystal_has(step_ns: int) -> None
 
 
 @pytest.mark.parametrize("kind", ["envelope", "median", "kalman"])
-def test_contradicting_times_change_nothing(kind: str) -> None:
+def test_contradicting_times_are_ignored(kind: str) -> None:
     run = Run(kind, WIRED, 11).follow(0, 5)
     before = run.filter.line(run.local(5e9))
     samples = run.filter.samples
@@ -183,7 +183,7 @@ def test_contradicting_times_change_nothing(kind: str) -> None:
     assert run.filter.line(run.local(5e9)) == before
 
 
-def test_the_median_is_the_specifications() -> None:
+def test_the_median_filter_is_that_of_the_specification() -> None:
     median = ClockFilter("median")
     for k in range(10):
         offset_ns = 5_000 if k < 4 else (90_000_000 if k < 6 else 5_200)  # outliers in the minority

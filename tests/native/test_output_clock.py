@@ -1,4 +1,4 @@
-"""The output clock, fed with made-up accounts, and what the engine makes of an account."""
+"""The output clock on simulated accounts, and the engine's use of an account."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Card:
 @pytest.mark.parametrize("noise", ["late", "both"])
 @pytest.mark.parametrize("later_ms", [3, 40, -40])
 def test_a_stream_that_is_moved_is_found_at_once(noise: str, later_ms: float) -> None:
-    """To a sink with another delay."""
+    """As when it is moved to a sink with another delay."""
     draw = random.Random(1)
     one_sided = {"late": lambda: draw.expovariate(1 / 5e3), "both": lambda: draw.gauss(0, 20e3)}[noise]
     card = Card(noise).run(20, one_sided)
@@ -58,8 +58,8 @@ def test_a_stream_that_is_moved_is_found_at_once(noise: str, later_ms: float) ->
     assert card.clock.slips == 1
 
 
-def test_a_loss_that_is_told_bit_by_bit_is_found_at_once() -> None:
-    """As WASAPI tells an underrun: the first position is a little late, all others by the whole loss."""
+def test_a_loss_that_shows_bit_by_bit_is_found_at_once() -> None:
+    """As WASAPI reports an underrun: the first position is a little late, all others by the whole loss."""
     card = Card("late", block=480).run(10)
     card.later_ns = 2 * MS
     card.run(0.01)
@@ -69,7 +69,7 @@ def test_a_loss_that_is_told_bit_by_bit_is_found_at_once() -> None:
     assert abs(card.error_us) < 50
 
 
-def test_a_server_that_errs_for_a_moment_is_not_believed() -> None:
+def test_a_short_error_of_a_server_is_ignored() -> None:
     draw = random.Random(2)
     card = Card("both").run(20, lambda: draw.gauss(0, 20e3))
     card.run(0.15, lambda: 5e6)
@@ -92,7 +92,7 @@ def test_the_deviation_covers_the_error(noise: str) -> None:
 
 
 class Graph:
-    """A stream of a server that wakes when it believes a cycle to be due, and looks at a pointer that moves in bursts.
+    """A stream of a server that wakes when it estimates a cycle to be due, and reads a pointer that moves in bursts.
 
     Its belief changes only when the pointer is not where it should be.
     """
@@ -135,7 +135,7 @@ class Graph:
 @pytest.mark.parametrize("ppm", [25, -80])
 @pytest.mark.parametrize("seed", range(3))
 def test_a_pointer_that_moves_in_bursts(burst: int, ppm: float, seed: int) -> None:
-    """The server's belief slides through a burst in up to a minute; its bounds are a tenth of that apart, or less."""
+    """The server's estimate slides through a burst in up to a minute; its bounds are a tenth of that apart, or less."""
     graph = Graph(ppm=ppm, burst=burst, seed=seed)
     burst_us = burst * FRAME_NS / 1e3
     early, late = [], []
@@ -149,9 +149,9 @@ def test_a_pointer_that_moves_in_bursts(burst: int, ppm: float, seed: int) -> No
     assert max(late) < 0.1 * burst_us + 40
 
 
-def test_a_belief_that_is_almost_right() -> None:
-    """The server slides through a burst in two minutes. Until it has, the error may be half a burst, and is told; the
-    end of a burst is remembered for longer than the next one takes to come."""
+def test_an_estimate_that_is_almost_right() -> None:
+    """The server slides through a burst in two minutes. Until then the error may be half a burst, and is reported.
+    The end of a burst is remembered for longer than the time to the next one."""
     graph = Graph(ppm=25, burst=32, seed=1, believed_ppm=20)
     doubts, off = [], []
     for _ in range(400):
@@ -182,7 +182,7 @@ def test_a_rate_that_wanders() -> None:
 @pytest.mark.parametrize("burst", [1, 32])
 @pytest.mark.parametrize("change_ppm", [20, -100, 500])
 def test_a_clock_that_changes_its_speed(burst: int, change_ppm: float) -> None:
-    """The bounds of a minute then go together with no one line."""
+    """No single line keeps to all bounds of a minute then."""
     graph = Graph(ppm=25, burst=burst, seed=1).run(40)
     graph.later_ns -= graph.frame * FRAME_NS * change_ppm * 1e-6
     graph.ppm += change_ppm
@@ -196,7 +196,7 @@ def test_a_clock_that_changes_its_speed(burst: int, change_ppm: float) -> None:
 
 
 def test_steps_of_many_lengths() -> None:
-    """A pointer that moves by 44 or 45 frames looks as if it moved by one. Its bounds cross by a burst, always."""
+    """A pointer that moves by 44 or 45 frames looks as if it moved by one. Its bounds always cross by a burst."""
     graph = Graph(ppm=25, burst=44, seed=1)
     graph.step = 1
     graph.run(30)
@@ -205,7 +205,7 @@ def test_steps_of_many_lengths() -> None:
 
 
 def test_a_pointer_that_has_not_moved_is_not_trusted() -> None:
-    """How long its bursts are is not known."""
+    """The length of its bursts is not known."""
     graph = Graph(ppm=0, burst=32, seed=1).run(5)
     assert graph.step == 0
     assert abs(graph.error_us) * 1e3 < 2 * graph.clock.deviation_ns(graph.frame)
@@ -214,7 +214,7 @@ def test_a_pointer_that_has_not_moved_is_not_trusted() -> None:
 
 @pytest.mark.parametrize("noise", ["late", "both", "burst"])
 def test_a_stream_whose_first_moments_are_wrong(noise: str) -> None:
-    """No rate is learned from them: the line would lean for a minute."""
+    """They must not give a rate, because the line would have a wrong slope for a minute."""
     graph = Graph(ppm=25, burst=32, seed=1) if noise == "burst" else Card(noise, ppm=25)
     graph.later_ns = -21 * MS
     graph.run(0.02)
@@ -228,8 +228,8 @@ def test_a_stream_whose_first_moments_are_wrong(noise: str) -> None:
 
 
 @pytest.mark.parametrize("quiet_s", [1, 10, 90])
-def test_an_account_that_pauses_is_taken_up_again(quiet_s: float) -> None:
-    """What is older than the window is forgotten, and the line is there at once."""
+def test_an_account_that_pauses_is_used_again(quiet_s: float) -> None:
+    """Points older than the window are removed, and there is a line at once."""
     graph = Graph(ppm=25, burst=32, seed=1).run(30)
     frames = round(quiet_s * HZ / 1024) * 1024
     graph.frame += frames
@@ -254,7 +254,7 @@ def test_a_graph_that_moves_the_stream(later_ms: float) -> None:
 
 
 class Stream:
-    """An engine on a stream whose account says what it is told to say. Time is the callbacks'."""
+    """An engine on a stream with an account whose moments the test sets. Time passes in callbacks only."""
 
     def __init__(self, noise: str) -> None:
         line = _native.ClockMap()
@@ -265,20 +265,20 @@ class Stream:
         self.frame = 0
 
     def run(self, seconds: float, delay_ms: float | None) -> Stream:
-        """`delay_ms`: from a callback to its first frame, as the account has it; None: it tells nothing."""
+        """`delay_ms`: from a callback to its first frame, by the account; None: it gives no moment."""
         for _ in range(round(seconds * 100)):
             now_ns = T0_NS + self.frame * SECOND // HZ
             if delay_ms is None:
-                self.account.say_nothing()
+                self.account.clear_moment()
             else:
-                self.account.tell(self.frame, now_ns + round(delay_ms * MS))
+                self.account.set_moment(self.frame, now_ns + round(delay_ms * MS))
             self.engine.process(480, now_ns)
             self.frame += 480
         return self
 
     @property
     def lead_ms(self) -> float:
-        """From the next callback to its first frame."""
+        """From the next callback to when its first frame leaves."""
         return (self.engine.status().dac_ns - T0_NS) / 1e6 - self.frame / 48
 
 
@@ -290,8 +290,8 @@ def test_an_account_that_pauses_is_waited_for() -> None:
 
 
 @pytest.mark.parametrize("begin_s", [0, 5])
-def test_an_account_that_falls_silent_is_done_without(begin_s: float) -> None:
-    """Then the callbacks tell, and an output latency that the owner knows; until the account tells again."""
+def test_callbacks_replace_an_account_that_falls_silent(begin_s: float) -> None:
+    """Then callbacks and the output latency serve, until the account gives a moment again."""
     stream = Stream("both").run(begin_s, 80).run(3.2, None)
     assert stream.account.is_silent
     assert stream.account.timing == "unknown"

@@ -64,6 +64,6 @@ def test_the_shim_catches(shim: pathlib.Path, act: str, name: str) -> None:
     assert done.returncode == 99 and done.stderr.startswith(f"forbidden: {name}"), done
 
 
-def test_the_shim_lets_the_lawful_pass(shim: pathlib.Path) -> None:
+def test_the_shim_accepts_a_lawful_callback(shim: pathlib.Path) -> None:
     done = drive(shim, "planted", "nothing")
     assert done.returncode == 0, done.stderr

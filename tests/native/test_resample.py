@@ -1,4 +1,4 @@
-"""The resampler's quality: aliases and images at least 100 dB down, flat where people hear."""
+"""The resampler's quality: aliases and images at least 100 dB down, flat in the audible range."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_the_pass_band_is_flat(from_hz: int, to_hz: int) -> None:
         assert abs(gain) < 0.01
 
 
-def test_every_phase_is_where_it_should_be() -> None:
+def test_all_phases_are_at_their_places() -> None:
     x = np.sin(2 * np.pi * 1000 / 44100 * np.arange(4000)).astype(np.float32)
     stereo = np.repeat(x, 2)
     for fraction in np.linspace(0, 0.999, 37):

@@ -1,4 +1,4 @@
-"""Bands: which tone lights which, how brightly, and when; and peaks."""
+"""Bands: which tone shows in which band, at which level, and when; and peaks."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def level(db: float) -> int:
 
 
 @each_rate
-def test_a_tone_in_the_middle_of_a_band_lights_that_band_and_shows_its_level(rate_hz: int) -> None:
+def test_a_tone_in_the_middle_of_a_band_shows_in_that_band_at_its_level(rate_hz: int) -> None:
     edges = edges_hz(rate_hz)
     for band, middle_hz in enumerate(np.sqrt(edges[:-1] * edges[1:])):
         found = levels(rate_hz, sine(rate_hz, middle_hz, 24))[4:-4]
@@ -79,7 +79,7 @@ def test_a_click_is_seen_in_its_hop(frame: int) -> None:
     assert levels(44100, sound.ravel()).sum(1).argmax() == frame // 2048
 
 
-def test_silence_is_nothing_and_opposite_channels_are_silence() -> None:
+def test_silence_and_opposite_channels_have_level_zero() -> None:
     assert not levels(44100, np.zeros(50_000, np.float32)).any()
     both = sine(44100, 440, 8)
     both[1::2] *= -1
@@ -87,7 +87,7 @@ def test_silence_is_nothing_and_opposite_channels_are_silence() -> None:
 
 
 @hypothesis.given(st.integers(0, 9000), st.lists(st.integers(0, 3000), max_size=6), st.sampled_from(sorted(HOPS)))
-def test_one_row_a_hop_begun_however_the_sound_comes(frames: int, cuts: list[int], rate_hz: int) -> None:
+def test_each_hop_begun_has_a_row_for_all_divisions_of_the_sound(frames: int, cuts: list[int], rate_hz: int) -> None:
     sound = np.random.default_rng(frames).uniform(-1, 1, 2 * frames).astype(np.float32)
     whole = levels(rate_hz, sound)
     assert len(whole) == -(-frames // HOPS[rate_hz])
@@ -101,7 +101,7 @@ def test_one_row_a_hop_begun_however_the_sound_comes(frames: int, cuts: list[int
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 3e38, 1e-42])
-def test_what_is_no_sound_is_gone_with_its_window(bad: float) -> None:
+def test_a_sample_that_is_not_a_number_affects_its_window_only(bad: float) -> None:
     good = sine(44100, 1000, 20)
     spoilt = good.copy()
     spoilt[2 * 8 * 2048 : 2 * 9 * 2048] = bad
@@ -119,7 +119,7 @@ def test_a_hop_is_about_46_ms(rate_hz: int) -> None:
 
 
 @pytest.mark.parametrize("rate_hz", [0, -1, 7999, 48001, float("nan"), float("inf")])
-def test_no_other_rates(rate_hz: float) -> None:
+def test_other_rates_are_refused(rate_hz: float) -> None:
     with pytest.raises(ValueError, match="rate"):
         Spectrum(rate_hz)
 

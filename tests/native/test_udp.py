@@ -1,4 +1,4 @@
-"""The clock threads on real sockets: who is answered, and what counts."""
+"""The clock threads on real sockets: which packets are answered, and which are used."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def host() -> Iterator[tuple[HostClock, tuple[str, int]]]:
 
 
 def answered(clock: HostClock, address: tuple[str, int], packet: bytes) -> bool:
-    """Whether this packet is answered: a valid ping sent behind it comes back in any case."""
+    """Is this packet answered? A valid ping sent after it is answered in any case."""
     clock.allow(99, "127.0.0.1")
     with bound() as asker:
         asker.sendto(packet, address)
@@ -42,7 +42,7 @@ def answered(clock: HostClock, address: tuple[str, int], packet: bytes) -> bool:
         return first[3] != 424242
 
 
-def test_sizes_are_equal_so_that_nothing_is_amplified() -> None:
+def test_ping_and_pong_have_equal_sizes_so_that_nothing_is_amplified() -> None:
     assert PING.size == PONG.size == 37
 
 
@@ -69,7 +69,7 @@ def test_a_ping_of_a_member_is_answered_with_times_of_this_clock(host: tuple[Hos
         b"\x01",
     ],
 )
-def test_anything_else_is_not_answered(host: tuple[HostClock, tuple[str, int]], packet: bytes) -> None:
+def test_other_packets_are_not_answered(host: tuple[HostClock, tuple[str, int]], packet: bytes) -> None:
     clock, address = host
     clock.allow(3, "127.0.0.1")
     assert not answered(clock, address, packet)
@@ -86,7 +86,7 @@ def test_a_member_is_answered_only_at_its_address(host: tuple[HostClock, tuple[s
 
 
 class FakeHost:
-    """A host whose answers a test makes up. `answer(peer_id, sent, nonce)` gives packets."""
+    """A host whose answers the test makes: `answer(peer_id, sent, nonce)` returns packets."""
 
     def __init__(self, answer: object) -> None:
         self.socket = bound()
@@ -152,7 +152,7 @@ def test_answers_are_counted_once() -> None:
     ],
     ids=["nonce", "origin", "peer", "short", "backwards", "endless", "eternal", "noise", "silence"],
 )
-def test_anything_else_changes_nothing(answer: object) -> None:
+def test_other_answers_are_ignored(answer: object) -> None:
     status, valid = listen_to(answer)
     assert not valid
     assert status.samples == 0

@@ -1,4 +1,4 @@
-"""What only a hostile or broken network does to the clock threads, by a preloaded recvmsg."""
+"""The clock threads on a hostile or broken network, simulated by a preloaded recvmsg."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def shim(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 
 
 @pytest.mark.parametrize(("what", "program"), [("refused", REFUSED), ("flood", FLOOD)])
-def test_the_clock_threads_outlive_it(shim: pathlib.Path, what: str, program: str) -> None:
+def test_the_clock_threads_survive(shim: pathlib.Path, what: str, program: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", BEGIN + program],
         env={**os.environ, "LD_PRELOAD": str(shim), "UDP_SHIM": what, "PYTHONPATH": str(HERE.parent.parent)},

@@ -1,5 +1,5 @@
-/* A preloaded recvmsg that UDP_SHIM tells what to do: "refused" reports once what a firewall on the way may make of a ping; "flood" always
- * has a packet. */
+/* A preloaded recvmsg. The environment variable UDP_SHIM selects what it does: "refused" fails once, as after
+ * a firewall rejected a ping; "flood" always returns a packet. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -10,7 +10,14 @@
 ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
     static int calls;
     const char *what = getenv("UDP_SHIM");
-    if (!strcmp(what, "flood")) { *(char *)message->msg_iov->iov_base = 0; message->msg_controllen = 0; return 1; }
-    if (!strcmp(what, "refused") && !calls++) { errno = EACCES; return -1; }
+    if (!strcmp(what, "flood")) {
+        *(char *)message->msg_iov->iov_base = 0;
+        message->msg_controllen = 0;
+        return 1;
+    }
+    if (!strcmp(what, "refused") && !calls++) {
+        errno = EACCES;
+        return -1;
+    }
     return ((ssize_t (*)(int, struct msghdr *, int))dlsym(RTLD_NEXT, "recvmsg"))(fd, message, flags);
 }

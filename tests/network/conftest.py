@@ -8,7 +8,7 @@ import pytest
 
 @pytest.fixture
 def tcp_pair() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """Both ends of a loopback connection."""
+    """Both sockets of a loopback connection."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         one = socket.create_connection(listener.getsockname())
         two, _ = listener.accept()

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phaselock.network import congestion
-from phaselock.network.congestion import Pace
+from phaselock.network.congestion import CongestionWindow
 from phaselock.protocol.codec import ProtocolError
 
 MS = 1_000_000
@@ -20,16 +20,16 @@ S = 1000 * MS
 
 @dataclasses.dataclass
 class Outcome:
-    """What a bottleneck saw: how much of it was used, and how long each piece waited in front of it."""
+    """Result of a simulated bottleneck: the used fraction of its rate, and how long each piece waited in its queue."""
 
     use: float
     waits: list[tuple[int, int]]
-    """(when, how long) in ns."""
+    """(time, duration) of each wait, in ns."""
     shares: list[float]
-    """What each flow got; 1.0 is its fair part."""
+    """The part of the rate that each flow got; 1.0 is an equal part."""
 
     def wait_ms(self, part: float, since_ns: int = 0) -> float:
-        """The wait that this part of the pieces did not exceed."""
+        """The quantile of the waits in ms: `part` of the pieces did not wait longer."""
         waits = sorted(wait_ns for at_ns, wait_ns in self.waits if at_ns >= since_ns)
         return waits[int(part * (len(waits) - 1))] / MS
 
@@ -42,12 +42,12 @@ def bottleneck(
     until_s: float,
     jitter_ms: float = 0,
     in_order: bool = True,
-    paces: Sequence[Pace] | None = None,
+    windows: Sequence[CongestionWindow] | None = None,
 ) -> Outcome:
-    """Flows through one first-in-first-out link of that rate. Jitter comes behind it, evenly up to `jitter_ms`; packets
-    `in_order` wait for those before them."""
+    """Simulate flows through one first-in-first-out link of this rate. Behind the link a uniform jitter of up to
+    `jitter_ms` is added; with `in_order` a packet does not overtake earlier ones."""
     rng = random.Random(1)
-    flows = list(paces or [Pace() for _ in starts_s])
+    flows = list(windows or [CongestionWindow() for _ in starts_s])
     sent, arrived, last_ns = [0] * len(flows), [0] * len(flows), [0] * len(flows)
     order = itertools.count()
     events = [(round(start_s * S), next(order), flow, 0) for flow, start_s in enumerate(starts_s)]
@@ -89,15 +89,15 @@ def test_one_flow_fills_the_link() -> None:
 
 
 @pytest.mark.parametrize("starts_s", [[0, 0.3, 0.6, 0.9, 1.2], [0, 2.1, 2.5, 3.1, 3.3]])
-def test_whoever_comes_later_learns_what_the_queue_is(starts_s: list[float]) -> None:
+def test_flows_that_start_at_different_times_keep_the_queue_short(starts_s: list[float]) -> None:
     seen = bottleneck(100, 0.5, starts_s, until_s=10)
     assert seen.use > 0.93
     assert seen.wait_ms(0.95) < 20 and seen.wait_ms(0.95, 5 * S) < 12
 
 
 def test_latecomers_get_their_part() -> None:
-    flows = [Pace() for _ in range(5)]
-    seen = bottleneck(100, 0.5, [0, 0, 0, 0, 4], until_s=12, paces=flows)
+    flows = [CongestionWindow() for _ in range(5)]
+    seen = bottleneck(100, 0.5, [0, 0, 0, 0, 4], until_s=12, windows=flows)
     assert seen.wait_ms(0.95, 6 * S) < 12
     windows = [flow.window_bytes for flow in flows]
     assert max(windows) < 1.5 * min(windows)
@@ -126,15 +126,15 @@ def test_fast_links_are_filled() -> None:
 
 
 def test_slow_links_get_the_least_window() -> None:
-    flows = [Pace() for _ in range(5)]
-    assert bottleneck(10, 20, [0] * 5, until_s=8, paces=flows).use > 0.9
+    flows = [CongestionWindow() for _ in range(5)]
+    assert bottleneck(10, 20, [0] * 5, until_s=8, windows=flows).use > 0.9
     assert {flow.window_bytes for flow in flows} == {congestion.MIN_WINDOW_BYTES}
 
 
-def cruising(delay_ns: int = MS) -> tuple[Pace, Callable[[int], int]]:
-    """A flow whose path always takes `delay_ns` and that has found its window, and a way to go on for so many pieces,
-    which gives the time then."""
-    flow = Pace()
+def cruising(delay_ns: int = MS) -> tuple[CongestionWindow, Callable[[int], int]]:
+    """A flow that has found its window on a path with the delay `delay_ns`, and a function that sends a number of
+    further pieces and returns the time after them."""
+    flow = CongestionWindow()
     now_ns = acked = 0
 
     def go_on(pieces: int, extra_ns: int = 0) -> int:
@@ -154,7 +154,7 @@ def cruising(delay_ns: int = MS) -> tuple[Pace, Callable[[int], int]]:
 
 
 def test_the_first_pieces_are_small() -> None:
-    flow = Pace()
+    flow = CongestionWindow()
     assert flow.may_send(0) == congestion.PROBE_BYTES
     flow.sent(congestion.PROBE_BYTES + 70, 0)
     assert flow.may_send(0) == 0 and flow.wake_at_ns is None
@@ -164,7 +164,7 @@ def test_the_first_pieces_are_small() -> None:
 
 
 def test_two_pieces_are_under_way_in_the_least_window_although_frames_are_longer() -> None:
-    flow = Pace()
+    flow = CongestionWindow()
     flow.sent(congestion.PROBE_BYTES, 0)
     flow.acknowledged(congestion.PROBE_BYTES, MS)
     flow.sent(flow.may_send(MS) + 70, MS)
@@ -178,11 +178,11 @@ def test_a_window_that_is_not_used_does_not_grow() -> None:
 
 
 def test_a_pause_lets_the_queue_run_empty() -> None:
-    flow = Pace()
-    seen = bottleneck(100, 0.5, [0], until_s=0.4, paces=[flow])
+    flow = CongestionWindow()
+    seen = bottleneck(100, 0.5, [0], until_s=0.4, windows=[flow])
     assert seen.use > 0.8
     assert flow.may_send(500 * MS) == 0
-    assert flow.wake_at_ns is None  # not all of it is acknowledged
+    assert flow.wake_at_ns is None  # some bytes are not acknowledged
     assert flow.may_send(500 * MS + congestion.PAUSE_NS) == 0
     flow.acknowledged(flow._sent_bytes, 501 * MS)
     assert flow.may_send(501 * MS) == 0
@@ -191,7 +191,7 @@ def test_a_pause_lets_the_queue_run_empty() -> None:
     assert flow.wake_at_ns is None
 
 
-def test_a_path_that_became_longer_is_believed_in_the_end() -> None:
+def test_a_longer_path_is_accepted_after_some_minutes() -> None:
     flow, go_on = cruising(2 * MS)
     until_ns = go_on(200) + congestion.BASE_MINUTES * congestion.MINUTE_NS
     while go_on(1, 100 * MS) < until_ns:
@@ -204,16 +204,16 @@ def test_a_path_that_became_longer_is_believed_in_the_end() -> None:
 
 
 @pytest.mark.parametrize("acked", [0, -1, 2001, 2**62])
-def test_what_was_not_sent_cannot_be_acknowledged(acked: int) -> None:
-    flow = Pace()
+def test_bytes_that_were_not_sent_cannot_be_acknowledged(acked: int) -> None:
+    flow = CongestionWindow()
     flow.sent(2000, 0)
     with pytest.raises(ProtocolError, match="acknowledged"):
         flow.acknowledged(acked, MS)
 
 
 @pytest.mark.parametrize("again", [1000, 999])
-def test_an_acknowledgement_says_something_new(again: int) -> None:
-    flow = Pace()
+def test_a_repeated_acknowledgement_is_refused(again: int) -> None:
+    flow = CongestionWindow()
     flow.sent(2000, 0)
     flow.acknowledged(1000, MS)
     with pytest.raises(ProtocolError):
@@ -221,10 +221,10 @@ def test_an_acknowledgement_says_something_new(again: int) -> None:
 
 
 def test_there_are_no_more_acknowledgements_than_pieces() -> None:
-    flow = Pace()
+    flow = CongestionWindow()
     for number in range(3):
         flow.sent(1000, number)
-    for acked in range(1, 4 + congestion.SPARE_ACKNOWLEDGEMENTS):
+    for acked in range(1, 4 + congestion.MAX_SPARE_ACKNOWLEDGEMENTS):
         flow.acknowledged(acked, MS)
     with pytest.raises(ProtocolError, match="more acknowledgements"):
         flow.acknowledged(3000, MS)
@@ -233,8 +233,8 @@ def test_there_are_no_more_acknowledgements_than_pieces() -> None:
 
 
 @given(st.lists(st.tuples(st.integers(1, 10**6), st.integers(0, 10**9)), max_size=200))
-def test_whatever_the_delays_it_keeps_within_its_bounds_and_goes_on(steps: list[tuple[int, int]]) -> None:
-    flow, now_ns, sent, acked, pieces = Pace(), 0, 0, 0, congestion.SPARE_ACKNOWLEDGEMENTS
+def test_with_any_delays_the_window_stays_in_its_bounds_and_sending_continues(steps: list[tuple[int, int]]) -> None:
+    flow, now_ns, sent, acked, pieces = CongestionWindow(), 0, 0, 0, congestion.MAX_SPARE_ACKNOWLEDGEMENTS
     for ack, later_ns in steps:
         while size := flow.may_send(now_ns):
             assert 0 < size <= congestion.MAX_PIECE_BYTES and isinstance(size, int)

@@ -63,7 +63,7 @@ def test_commands_do_not_wait_for_company(tcp_pair: Pair) -> None:
     asyncio.run(run())
 
 
-def test_the_end_of_the_other_side_is_told(tcp_pair: Pair) -> None:
+def test_the_end_of_the_other_side_is_reported(tcp_pair: Pair) -> None:
     async def run() -> None:
         theirs = connection(tcp_pair[1])
         tcp_pair[0].sendall(frame(Heartbeat()))
@@ -103,7 +103,7 @@ def test_the_cap_may_grow_between_two_messages_of_one_packet(tcp_pair: Pair) -> 
     asyncio.run(run())
 
 
-def test_end_wakes_the_receiver_and_forgets_what_came(tcp_pair: Pair) -> None:
+def test_end_wakes_the_receiver_and_drops_received_messages(tcp_pair: Pair) -> None:
     async def run() -> None:
         theirs = connection(tcp_pair[1])
         receiving = asyncio.create_task(theirs.receive())
@@ -137,7 +137,7 @@ def test_the_last_words_arrive_though_input_is_unread(tcp_pair: Pair) -> None:
     assert asyncio.run(run()) == frame(JoinRejected("Session is full."))
 
 
-def test_what_the_socket_does_not_take_at_once_follows(tcp_pair: Pair) -> None:
+def test_bytes_that_the_socket_does_not_take_at_once_are_sent_later(tcp_pair: Pair) -> None:
     tcp_pair[0].setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 65536)
     tcp_pair[1].setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
     sent = [SessionEnd(f"{n:04}" + "x" * 500) for n in range(1000)]
@@ -153,7 +153,7 @@ def test_what_the_socket_does_not_take_at_once_follows(tcp_pair: Pair) -> None:
     assert asyncio.run(run()) == sent
 
 
-def test_whoever_does_not_read_is_given_up(tcp_pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_peer_that_does_not_read_is_dropped(tcp_pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_UNSENT_BYTES", 100_000)
     word = SessionEnd("x" * 500)
 
@@ -168,13 +168,13 @@ def test_whoever_does_not_read_is_given_up(tcp_pair: Pair, monkeypatch: pytest.M
         with pytest.raises(ConnectionLost, match="does not read"):
             await receiving
         assert len(ours._unsent) < 110_000
-        await ours.close()  # and does not wait for it
+        await ours.close()  # it does not wait for the sender
 
     asyncio.run(run())
 
 
 def test_a_flood_does_not_hold_up_the_end(tcp_pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "GOODBYE_S", 0.0)
+    monkeypatch.setattr(module, "TIMEOUT_CLOSE_S", 0.0)
 
     async def story() -> None:
         connection = Connection(tcp_pair[0], Framer())

@@ -32,7 +32,7 @@ Sessions = tuple[FoundSession, ...]
 
 @pytest.fixture(scope="session")
 def multicast() -> None:
-    """Skips where a multicast packet does not come back on the loopback interface."""
+    """Skip the test if multicast does not work on the loopback interface."""
     group, port = "224.0.0.251", 0
     try:
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
@@ -53,7 +53,7 @@ def announcer(session_id: bytes, name: str = "Friday", **options: Any) -> Announ
 
 
 class Watch:
-    """A browser, and the sessions with those identities that it shows."""
+    """A browser, and the sessions with these ids that it shows."""
 
     def __init__(self, *session_ids: bytes) -> None:
         self.seen: list[Sessions] = []
@@ -81,7 +81,7 @@ class Watch:
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
-    """To its end, after which no task is left."""
+    """Run the coroutine; afterwards no task may be left."""
 
     async def supervised() -> None:
         await work
@@ -111,8 +111,8 @@ def test_a_session_is_found_changes_and_goes() -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("multicast")
-def test_what_was_true_before_is_true_again() -> None:
-    """A record that comes back within the seconds for which its forerunner is kept."""
+def test_a_record_that_returns_to_an_old_value_is_shown() -> None:
+    """A record returns to an old value while the cache still holds the expired record with this value."""
 
     async def work() -> None:
         mine = secrets.token_bytes(16)
@@ -152,7 +152,7 @@ def ids_of(sessions: Sessions) -> set[str]:
 @pytest.mark.slow
 @pytest.mark.usefixtures("multicast")
 def test_addresses_that_come_and_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "RECHECK_S", 0.1)
+    monkeypatch.setattr(module, "RECHECK_EVERY_S", 0.1)
 
     async def work() -> None:
         mine = secrets.token_bytes(16)
@@ -174,7 +174,7 @@ def test_addresses_that_come_and_go(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.usefixtures("multicast")
-def test_nobody_floods_the_list() -> None:
+def test_the_list_of_sessions_is_bounded() -> None:
     from zeroconf import ServiceInfo
     from zeroconf.asyncio import AsyncZeroconf
 
@@ -208,7 +208,7 @@ def test_nobody_floods_the_list() -> None:
             await browser.start(on_change)
             async with asyncio.timeout(TIMEOUT_S):
                 await full.wait()
-            await asyncio.sleep(0.5)  # for more to come, if it does
+            await asyncio.sleep(0.5)  # further events would come in this time
             await browser.close()
             assert most == module.MAX_SESSIONS
         finally:
@@ -231,7 +231,7 @@ def test_an_end_in_the_middle_of_the_beginning(turns: int) -> None:
         await asyncio.wait(starting)
         await host.close()
         await browser.close()
-        await host.close()  # twice is once
+        await host.close()  # a second call has no effect
 
     run(work())
 
@@ -259,7 +259,7 @@ def test_without_a_usable_address_nothing_is_started(monkeypatch: pytest.MonkeyP
         (RuntimeError("No adapter found"), "No adapter found"),
     ],
 )
-def test_what_makes_it_impossible_is_said(error: Exception, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_reason_for_a_failure_is_reported(error: Exception, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def blocked(**_: object) -> None:
         raise error
 
@@ -281,8 +281,8 @@ def test_what_makes_it_impossible_is_said(error: Exception, reason: str, monkeyp
     run(announce())
 
 
-def test_without_a_network_there_is_nothing_to_search(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("phaselock.network.interfaces.adapters", lambda: ())
+def test_searching_without_a_network_fails(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("phaselock.network.discovery.adapters", lambda: ())
     with pytest.raises(PhaseLockError, match="this machine is in no network"):
         asyncio.run(find_sessions(1))
 
@@ -297,7 +297,7 @@ def test_zeroconf_is_loaded_only_when_it_is_needed() -> None:
 
 
 class Talk:
-    """A process on a machine that tells things, one JSON value a line."""
+    """A process on a simulated computer that prints one JSON value per line."""
 
     def __init__(self, machine: str, *arguments: str) -> None:
         self.process = subprocess.Popen(
@@ -317,7 +317,7 @@ class Talk:
         self.process.stdin.flush()
 
     def until(self, fits: Callable[[Any], bool], patience_s: float = TIMEOUT_S) -> Any:
-        """The first thing told that fits."""
+        """Wait for the first value that satisfies the condition."""
         assert self.process.stdout
         until_s = time.monotonic() + patience_s
         with selectors.DefaultSelector() as selector:
@@ -332,7 +332,7 @@ class Talk:
         pytest.fail(f"the last that was told: {self.last}")
 
     def end(self) -> None:
-        """Politely; it then ends by itself without complaint."""
+        """End the process normally; it must exit without an error."""
         assert self.process.communicate(timeout=TIMEOUT_S)[1] == ""
         assert self.process.returncode == 0
 
@@ -347,7 +347,7 @@ def ip(*words: str) -> None:
 
 @pytest.fixture
 def cable() -> Iterator[tuple[str, str]]:
-    """The names of two machines that are joined by a cable and have the addresses 192.0.2.1 and .2."""
+    """The names of two simulated computers with a cable between them and the addresses 192.0.2.1 and .2."""
     if sys.platform != "linux" or not shutil.which("ip"):
         pytest.skip("network namespaces need Linux and iproute2")
     ends = f"pld{os.getpid()}a", f"pld{os.getpid()}b"
@@ -372,7 +372,7 @@ def cable() -> Iterator[tuple[str, str]]:
 
 @pytest.fixture
 def talk(cable: tuple[str, str]) -> Iterator[Callable[..., Talk]]:
-    """Starts processes: `talk(0, "announce", ...)` on the first machine."""
+    """Starts processes: `talk(0, "announce", ...)` on the first computer."""
     running: list[Talk] = []
 
     def start(end: int, *arguments: str) -> Talk:
@@ -418,7 +418,7 @@ def test_a_host_that_crashed_is_forgotten(talk: Callable[..., Talk]) -> None:
     browser.until(lambda sessions: names(sessions) == ["Friday", "Saturday"])
     host.close()
     browser.until(lambda sessions: names(sessions) == ["Saturday"], module.TTL_S + 30)
-    # Whoever is there stays, though its records run out too: it is asked again before it would go.
+    # The other session stays: its host is queried before its records expire.
     with pytest.raises(pytest.fail.Exception):
         browser.until(lambda sessions: names(sessions) != ["Saturday"], module.TTL_S + 10)
     other.end()
@@ -470,7 +470,7 @@ def shown(end: str) -> str:
 
 
 @pytest.mark.slow
-def test_a_port_that_somebody_keeps(talk: Callable[..., Talk], cable: tuple[str, str]) -> None:
+def test_a_port_that_another_program_uses(talk: Callable[..., Talk], cable: tuple[str, str]) -> None:
     code = "import socket; s = socket.socket(type=socket.SOCK_DGRAM); s.bind(('', 5353)); print(flush=True); input()"
     keeper = subprocess.Popen(
         ["ip", "netns", "exec", cable[1], sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE

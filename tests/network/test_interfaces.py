@@ -86,7 +86,7 @@ def test_ranking(adapters: list[Adapter], default_route: tuple[str, ...], usable
         ("{1}", ("VMware Virtual Ethernet Adapter for VMnet8", "VMware Network Adapter VMnet8")),
     ],
 )
-def test_what_only_virtual_machines_see_is_left_out(name: str, labels: tuple[str, ...]) -> None:
+def test_interfaces_of_virtual_machines_are_left_out(name: str, labels: tuple[str, ...]) -> None:
     assert rank([adapter(name, "10.0.0.1/8", labels=labels), WIFI]) == ("192.168.7.9",)
     assert rank([adapter(name, "10.0.0.1/8", labels=labels)]) == ("10.0.0.1",)
 
@@ -135,7 +135,7 @@ def test_bound(bind: str, usable: tuple[str, ...], monkeypatch: pytest.MonkeyPat
     assert usable_addresses(bind) == usable
 
 
-def test_what_this_machine_has_can_be_ranked() -> None:
+def test_the_interfaces_of_this_computer_can_be_ranked() -> None:
     listed = module.adapters()
     assert any(one.ip.is_loopback for found in listed for one in found.addresses)
     for text in usable_addresses():
@@ -144,7 +144,7 @@ def test_what_this_machine_has_can_be_ranked() -> None:
         assert any(address in network for network in networks(listed))
 
 
-def test_what_ifaddr_cannot_list(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interface_that_ifaddr_cannot_list(monkeypatch: pytest.MonkeyPatch) -> None:
     def fails() -> None:
         raise AssertionError("sockaddr_to_ip(None) returned None")
 

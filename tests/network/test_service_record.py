@@ -31,7 +31,7 @@ def good(**changes: bytes) -> bytes:
     return record(*(key.encode() + b"=" + value for key, value in {**fields, "version": b"1", **changes}.items()))
 
 
-def test_what_is_told_is_found() -> None:
+def test_an_announced_session_is_found() -> None:
     told = txt_record("Friday", "Ada", 2, 5, ID, 1)
     assert list(txt_fields(told)) == [b"name", b"host", b"peers", b"max_peers", b"id", b"version"]
     assert told == good()
@@ -64,7 +64,7 @@ def test_numbers_are_bounded(text: bytes, number: int) -> None:
     assert found and found.peers == number
 
 
-def test_what_is_missing_has_a_default() -> None:
+def test_missing_fields_have_defaults() -> None:
     found = found_session(17401, record(b"name=Friday", b"id=" + ID.hex().encode()), HERE)
     assert found == FoundSession("Friday", "", 0, 5, ("192.0.2.7",), 17401, ID.hex(), 0)
 
@@ -91,7 +91,7 @@ def test_names_are_reduced() -> None:
         (17401, b"\xff", HERE),
     ],
 )
-def test_what_cannot_be_joined_is_no_session(
+def test_records_that_cannot_be_joined_are_no_session(
     port: int, text: bytes, addresses: list[ipaddress.IPv4Address | ipaddress.IPv6Address]
 ) -> None:
     assert found_session(port, text, addresses) is None
@@ -131,6 +131,6 @@ def test_any_names(session_name: str, host_name: str, peers: int) -> None:
     assert len(txt_fields(text)) == 6
 
 
-def test_sessions_of_one_name_are_told_apart() -> None:
+def test_sessions_with_the_same_name_have_different_service_names() -> None:
     assert instance_name("Friday", b"\x01" * 16) != instance_name("Friday", b"\x02" * 16)
     assert instance_name("Friday 2.0", ID) == f"Friday 2-0 000102.{SERVICE_TYPE}"

@@ -649,7 +649,7 @@ async def out_of_reach(peer: Peer, stack: contextlib.AsyncExitStack) -> tuple[li
         waiting.setblocking(False)
         with contextlib.suppress(OSError):
             waiting.connect(listener.getsockname())
-    stack.enter_context(mock.patch.object(transfer, "CONNECT_S", 10 * TIMEOUT_S))
+    stack.enter_context(mock.patch.object(transfer, "TIMEOUT_CONNECT_S", 10 * TIMEOUT_S))
     peer.runner._address = listener.getsockname()
     tried, loop, first, get = list[uuid.UUID](), asyncio.get_running_loop(), asyncio.Event(), peer.runner._get
 

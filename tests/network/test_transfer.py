@@ -68,7 +68,7 @@ Pair = tuple[socket.socket, socket.socket]
 
 
 class Host:
-    """Accepts bulk connections, says SessionInfo as a host does, and goes on as the script says."""
+    """Accepts file connections, sends SessionInfo as a host does, and then runs the script."""
 
     def __init__(self, script: Callable[..., None]) -> None:
         self.requests: list[Message] = []
@@ -121,7 +121,7 @@ def take(cache: FileCache) -> Script:
 
 
 def listen(sock: socket.socket, *, read_bytes: int = 1 << 20, acknowledge: bool = True) -> Iterator[Message]:
-    """What comes in; acknowledged as a receiver does."""
+    """The received messages; each one is acknowledged, as a receiver does."""
     sock.settimeout(TIMEOUT_S)
     framer, received = Framer(SESSION_CAP), 0
     while data := sock.recv(read_bytes):
@@ -133,7 +133,7 @@ def listen(sock: socket.socket, *, read_bytes: int = 1 << 20, acknowledge: bool 
 
 
 def arrive(cache: FileCache, size: int) -> None:
-    """The beginning of the song is in the cache."""
+    """Put the beginning of the song into the cache."""
     with cache.begin(HASH, len(DATA)) as partial:
         partial.write(DATA[:size])
 
@@ -192,14 +192,14 @@ def test_a_refusal_is_passed_on(track: Track, cache: FileCache) -> None:
     ],
     ids=["another file", "a gap", "another message", "too long"],
 )
-def test_what_does_not_belong_ends_the_transfer(track: Track, cache: FileCache, message: Message | bytes) -> None:
+def test_an_unexpected_message_ends_the_transfer(track: Track, cache: FileCache, message: Message | bytes) -> None:
     data = message if isinstance(message, bytes) else frame(message)
     with Host(lambda sock, _: sock.sendall(data)) as (_, address):
         with pytest.raises(transfer.TransferError, match="broke the protocol"):
             fetch(track, address).run(cache)
 
 
-def test_nobody_there(track: Track, cache: FileCache) -> None:
+def test_a_host_that_is_not_there_is_a_failure(track: Track, cache: FileCache) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         address = listener.getsockname()
     with pytest.raises(transfer.TransferError, match="failed"):
@@ -244,7 +244,7 @@ def test_a_cancelled_fetch_leaves_the_cache_alone(track: Track, cache: FileCache
 
 @pytest.fixture
 def unheard(monkeypatch: pytest.MonkeyPatch) -> list[Callable[[], None]]:
-    """No connection comes to stand; instead of waiting for one, these are called."""
+    """No connection is established; each wait for one calls the next of these functions instead."""
     happens: list[Callable[[], None]] = []
 
     class Selector(selectors.DefaultSelector):
@@ -275,7 +275,7 @@ def test_a_host_that_does_not_answer_is_given_up(
     with socket.create_server(("127.0.0.1", 0)) as listener:
         job = fetch(track, listener.getsockname())
         unheard += [lambda: None, lambda: monkeypatch.setattr(transfer, "time", types.SimpleNamespace(monotonic=late))]
-        late_s = transfer.time.monotonic() + transfer.CONNECT_S
+        late_s = transfer.time.monotonic() + transfer.TIMEOUT_CONNECT_S
 
         def late() -> float:
             return late_s + 1
@@ -351,10 +351,10 @@ def test_a_file_that_grows_on_the_way_is_sent_as_it_was(
     assert received == DATA
 
 
-def test_nothing_more_is_sent_to_whoever_does_not_acknowledge(
+def test_sending_stops_if_the_receiver_does_not_acknowledge(
     track: Track, song: pathlib.Path, tcp_pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transfer, "STALL_S", 0.05)
+    monkeypatch.setattr(transfer, "TIMEOUT_STALL_S", 0.05)
     with pytest.raises(TimeoutError), tcp_pair[0]:
         transfer.send_file(tcp_pair[0], track, song, 0, nothing)
     (chunk,) = listen(tcp_pair[1], acknowledge=False)
@@ -427,7 +427,7 @@ def test_a_receiver_that_breaks_the_protocol_ends_the_transfer(
         sending.result(TIMEOUT_S)
 
 
-def test_a_refusal_is_heard_by_whoever_is_still_sending(tcp_pair: Pair, worker: concurrent.futures.Executor) -> None:
+def test_a_refusal_reaches_a_peer_that_is_still_sending(tcp_pair: Pair, worker: concurrent.futures.Executor) -> None:
     tcp_pair[1].sendall(bytes(100_000))
     refusing = worker.submit(transfer.refuse, tcp_pair[0], "Not today.")
     assert list(listen(tcp_pair[1], acknowledge=False)) == [FileRefused("Not today.")]
@@ -438,7 +438,7 @@ def test_a_refusal_is_heard_by_whoever_is_still_sending(tcp_pair: Pair, worker: 
 def test_a_transfer_that_stands_still_is_given_up(
     track: Track, cache: FileCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transfer, "STALL_S", 0.05)
+    monkeypatch.setattr(transfer, "TIMEOUT_STALL_S", 0.05)
     over = threading.Event()
     with Host(lambda sock, _: over.wait(TIMEOUT_S)) as (_, address):
         with pytest.raises(transfer.TransferError, match="stood still"):
@@ -521,7 +521,7 @@ def test_a_damaged_upload_is_refused_and_not_kept(song: pathlib.Path, cache: Fil
     assert list(cache.path(HASH).parent.iterdir()) == []
 
 
-def test_an_upload_without_room_is_refused(
+def test_an_upload_to_a_full_disk_is_refused(
     song: pathlib.Path, cache: FileCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def full(*_: object) -> None:
@@ -596,12 +596,12 @@ def test_an_uploader_that_breaks_the_protocol_is_left(
         transfer.receive_upload(tcp_pair[0], START, 4, cache, nothing)
 
 
-def test_what_arrived_of_a_lost_upload_is_kept(
+def test_the_received_part_of_a_lost_upload_is_kept(
     cache: FileCache, tcp_pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tcp_pair[1].sendall(frame(SongUploadChunk(REQUEST_ID, 0, DATA[:60_000])))
     tcp_pair[1].shutdown(socket.SHUT_WR)
-    monkeypatch.setattr(transfer, "LINGER_S", 0.05)
+    monkeypatch.setattr(transfer, "TIMEOUT_LINGER_S", 0.05)
     with pytest.raises(transfer.TransferError, match="The peer ended the transfer"):
         transfer.receive_upload(tcp_pair[0], START, len(DATA), cache, nothing)
     with cache.begin(HASH, len(DATA)) as partial:
@@ -611,8 +611,8 @@ def test_what_arrived_of_a_lost_upload_is_kept(
 def test_an_upload_that_stands_still_is_given_up(
     cache: FileCache, tcp_pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transfer, "STALL_S", 0.05)
-    monkeypatch.setattr(transfer, "LINGER_S", 0.05)
+    monkeypatch.setattr(transfer, "TIMEOUT_STALL_S", 0.05)
+    monkeypatch.setattr(transfer, "TIMEOUT_LINGER_S", 0.05)
     with pytest.raises(transfer.TransferError, match="stood still"):
         transfer.receive_upload(tcp_pair[0], START, len(DATA), cache, nothing)
 

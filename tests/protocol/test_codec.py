@@ -1,4 +1,4 @@
-"""What is sent arrives as it was; what is not a message is refused, and in one way only."""
+"""Encoded messages are decoded to the same values; everything else raises ProtocolError and no other error."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from phaselock.model.queue import MAX_ITEMS, ItemStatus, QueueItem
 from phaselock.protocol import messages as m
 from phaselock.protocol.codec import ProtocolError, decode, encode
 from phaselock.protocol.framing import GREETING_CAP, HOST_CAP, SESSION_CAP, frame
+from tests.support.checked_encode import checked_encode
 from tests.support.wire import MESSAGES, of_type
 
 SPECIFIED = """JoinRequest JoinAccepted JoinRejected LeaveSession SessionEnd Heartbeat FileTransferStart FileChunk
@@ -99,7 +100,7 @@ def test_a_changed_field_is_a_valid_value_or_refused(message: m.Message, data: s
     except ProtocolError:
         return
     assert name != "another"
-    # What passed is in bounds: our own side could have sent it.
+    # A decoded message is within its bounds, so it can be encoded.
     assert decode(payload[0], encode(changed)[1:]) == changed
 
 
@@ -140,7 +141,7 @@ def play(**changes: Any) -> bytes:
     ],
     ids=str,
 )
-def test_what_is_not_as_declared_is_refused(changes: dict[str, object]) -> None:
+def test_a_value_that_does_not_fit_its_declaration_is_refused(changes: dict[str, object]) -> None:
     with pytest.raises(ProtocolError):
         decode(48, play(**changes))
 
@@ -231,6 +232,8 @@ def test_the_longest_queue_fits_into_a_frame_and_the_longest_greeting_into_its_o
     ],
     ids=lambda message: type(message).__name__,
 )
-def test_what_would_be_refused_is_never_sent(message: m.Message) -> None:
-    with pytest.raises((ValueError, KeyError)):
-        encode(message)
+def test_the_check_of_sent_messages_finds_what_a_receiver_would_refuse(message: m.Message) -> None:
+    with pytest.raises(AssertionError):
+        checked_encode(message)
+    with pytest.raises(AssertionError):
+        frame(message)

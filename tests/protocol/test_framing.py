@@ -1,4 +1,4 @@
-"""The stream: any cutting gives the same messages, and no length is believed."""
+"""Frames: the messages do not depend on how the stream is cut, and each length is checked."""
 
 from __future__ import annotations
 

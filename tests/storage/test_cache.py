@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from phaselock.errors import PhaseLockError
 from phaselock.storage import cache as cache_module
-from phaselock.storage.cache import LIMIT_BYTES, RESERVE_BYTES, FileCache, hash_file
+from phaselock.storage.cache import MAX_CACHE_BYTES, MIN_FREE_BYTES, FileCache, hash_file
 
 DATA = bytes(range(256)) * 40
 SHA256 = hashlib.sha256(DATA).digest()
@@ -37,13 +37,13 @@ def test_a_received_file_is_found_by_its_content(cache: FileCache) -> None:
     assert os.listdir(path.parent) == [path.name]
 
 
-def test_hash_file_tells_hash_and_size(tmp_path: pathlib.Path) -> None:
+def test_hash_file_returns_hash_and_size(tmp_path: pathlib.Path) -> None:
     (tmp_path / "x").write_bytes(DATA)
     assert hash_file(tmp_path / "x") == (SHA256, len(DATA))
 
 
 @given(cut=st.integers(0, len(DATA)))
-def test_what_arrived_before_is_not_needed_again(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
+def test_a_transfer_continues_where_it_was_interrupted(tmp_path_factory: pytest.TempPathFactory, cut: int) -> None:
     cache = FileCache(tmp_path_factory.mktemp("cache"))
     with cache.begin(SHA256, len(DATA)) as partial:
         partial.write(DATA[:cut])
@@ -72,7 +72,7 @@ def test_more_than_announced_is_refused(cache: FileCache) -> None:
             partial.write(b"1")
 
 
-def test_a_rest_longer_than_the_file_is_cut(cache: FileCache) -> None:
+def test_a_part_longer_than_the_file_is_truncated(cache: FileCache) -> None:
     with cache.begin(SHA256, len(DATA) + 100) as partial:
         partial.write(DATA + b"junk")
     with cache.begin(SHA256, len(DATA)) as partial:
@@ -111,7 +111,7 @@ def test_links_are_not_followed(cache: FileCache, tmp_path: pathlib.Path) -> Non
 
 
 class Disk:
-    """A disk of `size` bytes that holds nothing but the cache."""
+    """A disk of `size` bytes that contains only the cache."""
 
     def __init__(self, folder: pathlib.Path, size: int) -> None:
         self.folder, self.size = folder, size
@@ -140,16 +140,16 @@ def held(cache: FileCache, hashes: list[bytes]) -> list[int]:
     return [number for number, sha256 in enumerate(hashes) if cache.path(sha256).exists()]
 
 
-def test_a_full_disk_is_told_before_anything_is_sent(cache: FileCache, disk: Disk) -> None:
-    disk.size = RESERVE_BYTES + len(DATA) - 1
+def test_a_full_disk_is_reported_before_a_transfer(cache: FileCache, disk: Disk) -> None:
+    disk.size = MIN_FREE_BYTES + len(DATA) - 1
     with pytest.raises(PhaseLockError, match="The disk is full"):
         cache.begin(SHA256, len(DATA))
-    with cache.begin(SHA256, len(DATA) - 1) as partial:  # and the claim was given back
+    with cache.begin(SHA256, len(DATA) - 1) as partial:  # and the lock was released
         assert partial.offset == 0
     assert os.listdir(cache.path(SHA256).parent) == []
 
 
-def test_what_is_here_needs_no_room(cache: FileCache, disk: Disk) -> None:
+def test_bytes_in_the_cache_need_no_more_space(cache: FileCache, disk: Disk) -> None:
     with cache.begin(SHA256, len(DATA)) as partial:
         partial.write(DATA)
     disk.size = 0
@@ -157,10 +157,10 @@ def test_what_is_here_needs_no_room(cache: FileCache, disk: Disk) -> None:
         assert partial.finish() == cache.path(SHA256)
 
 
-def test_the_least_recently_used_files_make_room(tmp_path: pathlib.Path) -> None:
+def test_the_least_recently_used_files_are_removed(tmp_path: pathlib.Path) -> None:
     cache = FileCache(tmp_path, limit_bytes=5000)
     hashes = [put(cache, number, 1000.0 + number) for number in range(5)]
-    assert cache.find(hashes[0])  # and is the newest now
+    assert cache.find(hashes[0])  # now it is the most recently used one
     cache.begin(SHA256, 1500).__exit__(None, None, None)
     assert held(cache, hashes) == [0, 3, 4]
     cache.begin(SHA256, 2000).__exit__(None, None, None)
@@ -194,7 +194,7 @@ def test_kept_files_stay_even_beyond_the_limit(tmp_path: pathlib.Path, disk: Dis
 
 def test_a_full_disk_costs_old_files_first_but_none_in_vain(cache: FileCache, disk: Disk) -> None:
     hashes = [put(cache, number, 1000.0 + number) for number in range(5)]
-    disk.size = RESERVE_BYTES + 6000
+    disk.size = MIN_FREE_BYTES + 6000
     with pytest.raises(PhaseLockError, match="The disk is full"):
         cache.begin(SHA256, 6001)
     assert held(cache, hashes) == [0, 1, 2, 3, 4]
@@ -206,7 +206,7 @@ def test_a_full_disk_costs_old_files_first_but_none_in_vain(cache: FileCache, di
     assert held(cache, hashes) == [2, 3, 4]
 
 
-def test_only_unclaimed_old_rests_are_removed(cache: FileCache) -> None:
+def test_only_unlocked_old_parts_are_removed(cache: FileCache) -> None:
     folder = cache.path(SHA256).parent
     folder.mkdir()
     for name in (f"{'a' * 64}.part", f"{'b' * 64}.3.part", "adopt-x.part", "notes.txt", f"{'c' * 64}.part"):
@@ -218,7 +218,7 @@ def test_only_unclaimed_old_rests_are_removed(cache: FileCache) -> None:
     assert left == {"notes.txt", f"{'c' * 64}.part", f"{'d' * 64}.part", f"{SHA256.hex()}.part"}
 
 
-def test_strangers_in_the_folder_are_left_alone(cache: FileCache) -> None:
+def test_other_files_in_the_folder_are_not_touched(cache: FileCache) -> None:
     folder = cache.path(SHA256).parent
     folder.mkdir()
     small = FileCache(folder, limit_bytes=1)
@@ -235,7 +235,7 @@ def test_the_file_on_its_way_is_not_removed_for_itself(tmp_path: pathlib.Path) -
         assert cache.find(SHA256)
 
 
-def test_files_may_vanish_while_room_is_made(cache: FileCache, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_may_disappear_while_space_is_freed(cache: FileCache, monkeypatch: pytest.MonkeyPatch) -> None:
     small = FileCache(cache.path(SHA256).parent, limit_bytes=1)
     hashes = [put(cache, number, 1000.0 + number) for number in range(3)]
     entries = list(small._entries())
@@ -246,9 +246,9 @@ def test_files_may_vanish_while_room_is_made(cache: FileCache, monkeypatch: pyte
         assert held(cache, hashes) == []
 
 
-def test_room_is_what_limit_and_disk_allow(cache: FileCache, disk: Disk) -> None:
-    assert cache.room_bytes() == LIMIT_BYTES
-    disk.size = RESERVE_BYTES + 5000
+def test_the_capacity_is_limited_by_the_limit_and_the_disk(cache: FileCache, disk: Disk) -> None:
+    assert cache.room_bytes() == MAX_CACHE_BYTES
+    disk.size = MIN_FREE_BYTES + 5000
     assert cache.room_bytes() == 5000
     put(cache, 1, 1000.0)
     assert cache.room_bytes() == 5000
@@ -267,7 +267,7 @@ def test_a_file_of_the_user_is_copied(cache: FileCache, tmp_path: pathlib.Path) 
     assert os.listdir(cache.path(SHA256).parent) == [f"{SHA256.hex()}.mp3"]
 
 
-def test_a_copy_mends_what_changed_on_disk(cache: FileCache, tmp_path: pathlib.Path) -> None:
+def test_a_copy_replaces_a_file_that_changed_on_disk(cache: FileCache, tmp_path: pathlib.Path) -> None:
     song = tmp_path / "song.mp3"
     song.write_bytes(DATA)
     cache.adopt(song, len(DATA))
@@ -277,7 +277,7 @@ def test_a_copy_mends_what_changed_on_disk(cache: FileCache, tmp_path: pathlib.P
     assert cache.find(SHA256)
 
 
-def test_a_copy_makes_room(tmp_path: pathlib.Path) -> None:
+def test_a_copy_frees_space(tmp_path: pathlib.Path) -> None:
     cache = FileCache(tmp_path / "tracks", limit_bytes=len(DATA) + 500)
     old = put(cache, 1, 1000.0)
     (tmp_path / "song").write_bytes(DATA)
@@ -285,7 +285,7 @@ def test_a_copy_makes_room(tmp_path: pathlib.Path) -> None:
     assert not cache.path(old).exists()
 
 
-def test_what_cannot_be_copied_is_told_in_plain_words(
+def test_a_file_that_cannot_be_copied_is_reported_with_a_sentence(
     cache: FileCache, tmp_path: pathlib.Path, disk: Disk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     song = tmp_path / "song.mp3"
@@ -301,7 +301,7 @@ def test_what_cannot_be_copied_is_told_in_plain_words(
         cache.adopt(song, len(DATA) - 1)
     with pytest.raises(PhaseLockError, match="cannot be kept"):
         FileCache(song / "x").adopt(song, len(DATA))
-    disk.size = RESERVE_BYTES
+    disk.size = MIN_FREE_BYTES
     with pytest.raises(PhaseLockError, match="The disk is full"):
         cache.adopt(song, len(DATA))
     assert not list(disk.folder.iterdir())
@@ -317,7 +317,7 @@ def test_a_file_that_grows_while_it_is_copied_ends_at_the_limit(
         with song.open("ab") as file:
             file.write(b"more")
 
-    monkeypatch.setattr(cache, "_make_room", grow)
+    monkeypatch.setattr(cache, "_free_space", grow)
     with pytest.raises(PhaseLockError, match="too large"):
         cache.adopt(song, len(DATA) + 1)
     assert not list(cache.path(SHA256).parent.iterdir())
@@ -333,14 +333,14 @@ def test_a_pipe_is_not_waited_for(cache: FileCache, tmp_path: pathlib.Path) -> N
 
 
 @pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="everything may be read")
-def test_a_forbidden_file_is_told(cache: FileCache, tmp_path: pathlib.Path) -> None:
+def test_a_file_without_permission_is_reported(cache: FileCache, tmp_path: pathlib.Path) -> None:
     (tmp_path / "song.mp3").touch(0)
     with pytest.raises(PhaseLockError, match="cannot be read"):
         cache.adopt(tmp_path / "song.mp3", 1 << 20)
 
 
 def begun(cache: FileCache, number: int, size: int, used_at_s: float) -> pathlib.Path:
-    """The rest of a file that nobody receives any more."""
+    """A part whose transfer was given up."""
     with cache.begin(bytes((number,)) * 32, 1 << 20) as partial:
         partial.write(bytes(size))
     part = cache.path(bytes((number,)) * 32).with_suffix(".part")
@@ -348,7 +348,7 @@ def begun(cache: FileCache, number: int, size: int, used_at_s: float) -> pathlib
     return part
 
 
-def test_files_that_never_came_leave_nothing(cache: FileCache, disk: Disk) -> None:
+def test_a_transfer_without_data_leaves_no_file(cache: FileCache, disk: Disk) -> None:
     folder = cache.path(SHA256).parent
     for number in range(20):
         with pytest.raises(PhaseLockError), cache.begin(bytes((number,)) * 32, 10):
@@ -359,7 +359,7 @@ def test_files_that_never_came_leave_nothing(cache: FileCache, disk: Disk) -> No
     assert os.listdir(folder) == []
 
 
-def test_rests_make_room_like_files_the_oldest_first(cache: FileCache) -> None:
+def test_parts_are_removed_like_files_the_oldest_first(cache: FileCache) -> None:
     now_s = time.time()
     small = FileCache(cache.path(SHA256).parent, limit_bytes=5000)
     rests = [begun(cache, 100 + number, 1000, now_s - 100 + 10 * number) for number in range(3)]
@@ -367,12 +367,12 @@ def test_rests_make_room_like_files_the_oldest_first(cache: FileCache) -> None:
     with small.begin(SHA256, 3000) as partial:
         partial.write(bytes(3000))
         assert [rest.exists() for rest in rests] == [False, False, True] and held(cache, hashes) == [1]
-        with small.begin(b"x" * 32, 5000):  # what is being written stays, whatever the limit
+        with small.begin(b"x" * 32, 5000):  # a part in use stays, even above the limit
             assert not rests[2].exists() and held(cache, hashes) == []
             assert cache.path(SHA256).with_suffix(".part").stat().st_size == 3000
 
 
-def test_rests_never_exceed_the_limit(cache: FileCache) -> None:
+def test_parts_never_exceed_the_limit(cache: FileCache) -> None:
     small = FileCache(cache.path(SHA256).parent, limit_bytes=3000)
     for number in range(10):
         with small.begin(bytes((number,)) * 32, 1000) as partial:
@@ -380,9 +380,9 @@ def test_rests_never_exceed_the_limit(cache: FileCache) -> None:
     assert sum(path.stat().st_size for path in cache.path(SHA256).parent.iterdir()) <= 3000
 
 
-def test_a_rest_that_is_in_use_is_no_room(cache: FileCache, disk: Disk) -> None:
+def test_a_locked_part_is_not_removed(cache: FileCache, disk: Disk) -> None:
     rest = begun(cache, 100, 1000, time.time() - 100)
-    disk.size = RESERVE_BYTES + 2000
+    disk.size = MIN_FREE_BYTES + 2000
     with cache.begin(SHA256, 1000) as partial:
         partial.write(bytes(1000))
         with pytest.raises(PhaseLockError, match="The disk is full"):
@@ -390,7 +390,7 @@ def test_a_rest_that_is_in_use_is_no_room(cache: FileCache, disk: Disk) -> None:
         assert rest.exists()
 
 
-def test_a_copy_under_way_is_nobody_elses_room(
+def test_a_copy_in_progress_is_not_removed(
     cache: FileCache, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small, song = FileCache(cache.path(SHA256).parent, limit_bytes=1), tmp_path / "song.mp3"

@@ -28,7 +28,7 @@ def test_nothing_else_is_opened(tmp_path: pathlib.Path, monkeypatch: pytest.Monk
             open_regular(path)
     plain = os.stat(tmp_path / "x")
     with monkeypatch.context() as exchanged:
-        exchanged.setattr(files_module.os, "stat", lambda _: plain)  # it was a file a moment ago
+        exchanged.setattr(files_module.os, "stat", lambda _: plain)  # it was a file at the first check
         with pytest.raises(OSError, match="not a plain file"):
             open_regular(tmp_path / "pipe")
 

@@ -49,20 +49,20 @@ def record(message: str, **more: object) -> logging.LogRecord:
 def test_fifty_entries_are_written_together(log: Log, path: pathlib.Path) -> None:
     for number in range(49):
         logger.info("entry %d", number)
-    assert log.settled(LIMIT_S)
+    assert log.wait_flushed(LIMIT_S)
     assert lines_of(path) == []
     logger.info("entry 49")
-    assert log.settled(LIMIT_S)
+    assert log.wait_flushed(LIMIT_S)
     assert [line.rpartition(" ")[2] for line in lines_of(path)] == [str(number) for number in range(50)]
     logger.info("entry 50")
-    assert log.settled(LIMIT_S)
+    assert log.wait_flushed(LIMIT_S)
     assert len(lines_of(path)) == 50
 
 
-def test_an_error_is_written_at_once_with_what_led_to_it(log: Log, path: pathlib.Path) -> None:
+def test_an_error_is_written_at_once_with_the_entries_before_it(log: Log, path: pathlib.Path) -> None:
     logger.debug("before")
     logger.error("it broke")
-    assert log.settled(LIMIT_S)
+    assert log.wait_flushed(LIMIT_S)
     assert [line.split()[1] for line in lines_of(path)] == ["DEBUG", "ERROR"]
 
 
@@ -125,7 +125,7 @@ def test_the_level_comes_from_the_environment(
     assert len(warned) == (environment == "loud")
 
 
-def test_a_line_tells_the_time_of_the_record_not_of_the_writing() -> None:
+def test_a_line_has_the_time_of_the_record_not_of_the_write() -> None:
     then = datetime.datetime(2024, 2, 29, 12, 34, 56, 789_000, datetime.UTC)
     line = entry_line(record("x", created=then.timestamp()))
     assert datetime.datetime.fromisoformat(line.split()[0]) == then
@@ -177,17 +177,17 @@ def test_a_wrong_call_costs_only_its_text(log: Log, path: pathlib.Path) -> None:
     assert "not to be formatted" in lines_of(path)[0]
 
 
-def test_a_folder_that_takes_no_file_is_a_problem_told_once_and_no_more(tmp_path: pathlib.Path) -> None:
+def test_a_folder_that_cannot_be_created_is_reported_as_a_problem(tmp_path: pathlib.Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     log = start(tmp_path / "file" / "phaselock.log", None)
-    assert log.settled(LIMIT_S)
+    assert log.wait_flushed(LIMIT_S)
     assert log.problem is not None and log.problem.startswith("The log ") and log.problem.endswith(".")
     for _ in range(200):
         logger.error("x")
     log.close()
 
 
-def test_a_disk_that_comes_back_gets_what_memory_kept(
+def test_entries_are_written_when_the_disk_works_again(
     log: Log, path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(log_module, "MAX_WAITING_ENTRIES", 120)
@@ -200,18 +200,18 @@ def test_a_disk_that_comes_back_gets_what_memory_kept(
         for number in range(300):
             logger.info("entry %d", number)
         logger.error("entry 300")
-        assert log.settled(LIMIT_S)
+        assert log.wait_flushed(LIMIT_S)
         assert log.problem is not None and "No space left" in log.problem
     logger.error("entry 301")
-    assert log.settled(LIMIT_S)
+    assert log.wait_flushed(LIMIT_S)
     assert log.problem is None
     lines = lines_of(path)
     assert lines[0].endswith("182 older entries were lost here.")
     assert [int(line.rpartition(" ")[2]) for line in lines[1:]] == list(range(182, 302))
 
 
-def test_a_hanging_disk_holds_nobody_up(log: Log, path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert log.settled(LIMIT_S)
+def test_a_hanging_disk_blocks_no_caller(log: Log, path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert log.wait_flushed(LIMIT_S)
     hanging, go_on = threading.Event(), threading.Event()
     append = log_module.append_lines
 
@@ -225,7 +225,7 @@ def test_a_hanging_disk_holds_nobody_up(log: Log, path: pathlib.Path, monkeypatc
     assert hanging.wait(LIMIT_S)
     for number in range(20_000):
         logger.error("entry %d", number)
-    assert not log.settled(0)
+    assert not log.wait_flushed(0)
     go_on.set()
     log.close()
     lines = lines_of(path)
@@ -233,10 +233,10 @@ def test_a_hanging_disk_holds_nobody_up(log: Log, path: pathlib.Path, monkeypatc
     assert "10000 older entries were lost" in lines[1]
 
 
-def test_what_comes_while_the_disk_is_busy_waits_for_its_fifty(
+def test_entries_during_a_write_wait_for_the_next_fifty(
     log: Log, path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert log.settled(LIMIT_S)
+    assert log.wait_flushed(LIMIT_S)
     append = log_module.append_lines
 
     def interrupted(path: pathlib.Path, lines: list[str]) -> None:
@@ -246,7 +246,7 @@ def test_what_comes_while_the_disk_is_busy_waits_for_its_fifty(
 
     monkeypatch.setattr(log_module, "append_lines", interrupted)
     logger.error("first")
-    assert log.settled(LIMIT_S)
+    assert log.wait_flushed(LIMIT_S)
     assert len(lines_of(path)) == 1
     log.close()
     assert len(lines_of(path)) == 2
@@ -264,7 +264,9 @@ def test_a_full_file_loses_its_oldest_quarter(path: pathlib.Path, monkeypatch: p
 
 
 @pytest.mark.parametrize("old", [b"x" * 30_000, b"x" * 29_999 + b"\n", b"torn" + b"\nline" * 6000, b"\n" * 30_000])
-def test_a_file_of_anything_is_cut_at_a_line(path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, old: bytes) -> None:
+def test_a_file_with_any_content_is_cut_at_a_line(
+    path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, old: bytes
+) -> None:
     monkeypatch.setattr(log_module, "MAX_FILE_BYTES", 10_000)
     path.parent.mkdir()
     path.write_bytes(old)

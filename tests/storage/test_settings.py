@@ -35,7 +35,7 @@ def path(tmp_path: pathlib.Path) -> pathlib.Path:
 
 @pytest.fixture
 def stores(path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[SettingsStore]]:
-    """Two programs on one machine; what they change is written only when they end."""
+    """Two programs on one computer that write their changes only when they end."""
     monkeypatch.setattr(settings_module, "WRITE_DELAY_S", 1000.0)
     assert save(path, FULL) is None
     stores = [SettingsStore(path), SettingsStore(path)]
@@ -55,7 +55,7 @@ def test_without_a_file_everything_is_default(path: pathlib.Path) -> None:
     assert not path.parent.exists()
 
 
-def test_what_is_saved_is_loaded(path: pathlib.Path) -> None:
+def test_saved_settings_are_loaded(path: pathlib.Path) -> None:
     assert save(path, FULL) is None
     assert load(path) == (FULL, None)
     assert save(path, Settings()) is None
@@ -155,7 +155,7 @@ def test_sound_corrections_survive_others(path: pathlib.Path) -> None:
     assert warning is not None and "corrections_ms" in warning
 
 
-def test_what_is_unknown_is_left_out(path: pathlib.Path) -> None:
+def test_unknown_values_are_ignored(path: pathlib.Path) -> None:
     write(path, '{"color": "blue", "volume": 0.5}')
     settings, warning = load(path)
     assert (settings, warning) == (Settings(volume=0.5), None)
@@ -186,7 +186,7 @@ def test_no_file_breaks_the_program(tmp_path_factory: pytest.TempPathFactory, da
     assert load(path) == (settings, None)
 
 
-def test_what_cannot_be_saved_is_told(tmp_path: pathlib.Path) -> None:
+def test_a_failed_save_is_reported(tmp_path: pathlib.Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     path = tmp_path / "file" / "settings.json"
     problem = save(path, FULL)
@@ -269,7 +269,9 @@ def test_two_programs_do_not_undo_each_other(stores: list[SettingsStore], path: 
     )
 
 
-def test_a_file_that_broke_or_went_meanwhile_is_written_anew(stores: list[SettingsStore], path: pathlib.Path) -> None:
+def test_a_file_that_became_invalid_or_disappeared_is_written_again(
+    stores: list[SettingsStore], path: pathlib.Path
+) -> None:
     one, other = stores
     one.update(volume=0.5)
     path.write_bytes(b"{")
@@ -306,7 +308,7 @@ def test_the_oldest_corrections_are_forgotten(stores: list[SettingsStore], path:
     assert load(path) == (store.settings, None)
 
 
-def test_a_change_of_what_was_given_changes_nothing(stores: list[SettingsStore]) -> None:
+def test_changing_a_mapping_after_the_update_has_no_effect(stores: list[SettingsStore]) -> None:
     ui: dict[str, object] = {"size": [1, 2]}
     stores[0].update(ui=ui)
     ui["size"] = 3

@@ -110,7 +110,7 @@ def test_no_tag_is_no_text_and_no_picture(path: pathlib.Path) -> None:
         assert artwork_of(path, data) is None
 
 
-def test_what_is_no_plain_file_has_no_tags(path: pathlib.Path) -> None:
+def test_a_path_that_is_not_a_regular_file_has_no_tags(path: pathlib.Path) -> None:
     assert read_tags(path) == NONE and read_artwork(path) is None
     assert read_tags(path.parent) == NONE and read_artwork(path.parent) is None
     if hasattr(os, "mkfifo"):
@@ -203,7 +203,7 @@ def test_hostile_tags_cost_little(path: pathlib.Path, data: bytes) -> None:
 def test_a_file_of_two_gigabytes_is_no_more_work(path: pathlib.Path) -> None:
     with path.open("wb") as file:
         file.write(id3(3, frame(3, "TIT2", encoded("Title", 0)), claimed=0x0FFF_FFFF))
-        file.truncate(2 << 30)  # a hole: nothing is really written
+        file.truncate(2 << 30)  # a sparse file
     assert read_tags(path) == Tags("Title", "")
 
 

@@ -17,9 +17,10 @@ import threading
 import uuid
 
 from phaselock import _native
-from phaselock.audio.device import BACKENDS, USER_DATA_OFFSET, Device
+from phaselock.audio.device import USER_DATA_OFFSET, Device
 from phaselock.audio.interface import AudioEvent, DeviceChanged, Plan
 from phaselock.audio.player import Player
+from phaselock.model.choices import BACKENDS
 from phaselock.model.timeline import Timeline
 from phaselock.model.types import Track
 from tests.support.pcm import CompassSource

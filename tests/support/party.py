@@ -275,13 +275,20 @@ class Party:
         for effect in effects:
             guest = self.guests.get(getattr(effect, "conn", 0))
             match effect:
-                case e.Send(conn=conn, message=message) if guest is not None:
+                case e.Send(conn, message):
+                    self._send_to_guest(conn, frame(message))
+                case e.Broadcast(conns, message):
                     data = frame(message)
-                    self._arrive(guest, conn, lambda guest=guest, data=data: self._to_guest(guest, data))
+                    for conn in conns:
+                        self._send_to_guest(conn, data)
                 case e.Close(conn=conn) if guest is not None:
                     self._arrive(guest, conn, lambda guest=guest: self._lost_by_guest(guest))
                 case e.AllowClock(conn=conn):
                     self._framers[conn].cap = SESSION_CAP
+
+    def _send_to_guest(self, conn: int, data: bytes) -> None:
+        if guest := self.guests.get(conn):
+            self._arrive(guest, conn, lambda: self._to_guest(guest, data))
 
     def _do_guest(self, guest: Guest, effects: list[e.Effect]) -> None:
         guest.effects += effects

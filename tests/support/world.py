@@ -364,6 +364,10 @@ class Host(Node):
         match effect:
             case e.Send(conn, message):
                 self._send(conn, frame(message))
+            case e.Broadcast(conns, message):
+                data = frame(message)
+                for conn in conns:
+                    self._send(conn, data)
             case e.Close(conn):
                 self._send(conn, b"")
                 self._framers.pop(conn, None)

@@ -22,14 +22,14 @@ def path(tmp_path: pathlib.Path) -> pathlib.Path:
 
 
 def written(path: pathlib.Path, *lines: str, **changed: object) -> pathlib.Path:
-    """A file with these lines of numbers, the header fitting but for what is changed."""
+    """A file with these lines of numbers and a matching header, except for the changes."""
     header = json.loads(trace_bytes([], ABOUT)) | {"count": len(lines)} | changed
     path.write_text("".join(f"{line}\n" for line in (json.dumps(header), *lines)))
     return path
 
 
 @pytest.mark.parametrize("exchanges", [EXCHANGES, []], ids=["some", "none"])
-def test_what_is_written_is_read(path: pathlib.Path, exchanges: list[Exchange]) -> None:
+def test_a_written_trace_is_read_back(path: pathlib.Path, exchanges: list[Exchange]) -> None:
     path.write_bytes(trace_bytes(exchanges, ABOUT))
     found = read_trace(os.fspath(path))
     assert found.exchanges == exchanges
@@ -114,7 +114,7 @@ def test_a_huge_file_is_not_taken_in(path: pathlib.Path, monkeypatch: pytest.Mon
         read_trace(path)
 
 
-def test_what_would_take_too_much_room_is_refused(path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_trace_that_is_too_large_is_refused(path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     day_ns = 86_400_000_000_000
     assert len(read_trace(written(path, "1 5 5 2", f"{day_ns} 10 10 {day_ns + 1}")).exchanges) == 2
     with pytest.raises(PhaseLockError, match=r"^The clock trace kitchen\.trace is longer than a day\.$"):
@@ -124,7 +124,7 @@ def test_what_would_take_too_much_room_is_refused(path: pathlib.Path, monkeypatc
         read_trace(written(path, *["1 5 5 2"] * 3))
 
 
-def test_what_is_not_there_or_no_file_is_refused(tmp_path: pathlib.Path) -> None:
+def test_a_missing_file_or_a_folder_is_refused(tmp_path: pathlib.Path) -> None:
     for name in ("missing", ".", "null\0byte"):
         with pytest.raises(PhaseLockError, match="cannot be read"):
             read_trace(tmp_path / name)

@@ -13,7 +13,17 @@ from phaselock.model.snapshot import FileState, FileView, PeerView, RequestState
 from phaselock.model.timeline import Timeline
 from phaselock.session.commands import Add, Next, Pause, Play, Stop
 from phaselock.ui.backend import Found, FoundSessions, LocalStatus, SessionView
-from phaselock.ui.viewmodel import HostView, PeerRow, browser_view, host_view, output_text, peer_view, position_s
+from phaselock.ui.viewmodel import (
+    HostView,
+    PeerRow,
+    QueueRows,
+    browser_view,
+    host_view,
+    output_text,
+    peer_view,
+    position_s,
+    window_title,
+)
 from phaselock.ui.viewmodel.words import NNBSP
 from tests.support.party import MS, Party, a_track
 
@@ -123,8 +133,8 @@ def test_the_header_counts_the_peers(names: tuple[str, ...], subtitle: str) -> N
     ],
 )
 def test_the_title_of_the_window_names_the_song(state: SessionView, title: str) -> None:
-    assert host_view(state).window_title == title
-    assert peer_view(dataclasses.replace(state, hosting=False)).window_title == title
+    assert window_title(state) == title
+    assert window_title(dataclasses.replace(state, hosting=False)) == title
 
 
 # -- peers -------------------------------------------------------------------------------------------------------------
@@ -394,14 +404,12 @@ def test_rows_that_did_not_change_are_the_same_and_others_are_right() -> None:
     ]
     peers = [(), (peer(),), (peer(have=frozenset()), peer("Ana", 2)), (peer(files=(file(2, FileState.SENDING, 5),)),)]
     states = [host(*some, queue=queue) for queue in queues for some in peers]
-    fresh = []
-    for state in states:
-        host_view(host(queue=(item(99, title="Nothing alike"),)))
-        fresh.append(host_view(state))
-    assert [host_view(state) for state in states] == fresh
-    assert [host_view(state) for state in reversed(states)] == fresh[::-1]
-    before = host_view(states[0]).queue
-    after = host_view(host(queue=(*QUEUE, item(4)))).queue
+    rows = QueueRows()
+    fresh = [host_view(state) for state in states]
+    assert [host_view(state, rows) for state in states] == fresh
+    assert [host_view(state, rows) for state in reversed(states)] == fresh[::-1]
+    before = host_view(states[0], rows).queue
+    after = host_view(host(queue=(*QUEUE, item(4))), rows).queue
     assert all(old is new for old, new in zip(before, after, strict=False))
 
 

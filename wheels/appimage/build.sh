@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Puts the Linux wheel of a directory, a Python with Tk and all that it needs into one file: DIRECTORY/PhaseLock-*.AppImage.
-# Needs python-appimage (from PyPI; it downloads its Python and appimagetool from GitHub) and build/icon (wheels/icons.py).
+# Packs the Linux wheel of a directory, its dependencies and a Python with Tk into DIRECTORY/PhaseLock-*.AppImage.
+# Needs python-appimage (from PyPI; it downloads Python and appimagetool from GitHub) and build/icon (wheels/icons.py).
 #
 # usage: wheels/appimage/build.sh DIRECTORY [ARGUMENT of python-appimage...]
 set -euo pipefail

@@ -16,7 +16,7 @@ from phaselock.model.queue import MAX_ITEMS, ItemStatus, Queue, QueueEntry, Queu
 from phaselock.model.timeline import Timeline
 from phaselock.model.types import Track
 from phaselock.protocol import messages as m
-from phaselock.session.effects import Send
+from phaselock.session.effects import Broadcast
 from phaselock.session.host.members import Member, Members
 from phaselock.session.outbox import Outbox
 from phaselock.session.playback import Playback
@@ -337,7 +337,8 @@ class Transport:
         return max(now_ns + self._members.lead_ns(), stop_ns or 0)
 
     def _tell_everybody(self, message: m.Message) -> None:
-        self._outbox.do(*(Send(member.conn, message) for member in self._members.slowest_first()))
+        if conns := tuple(member.conn for member in self._members.slowest_first()):
+            self._outbox.do(Broadcast(conns, message))
 
     def _go_to(self, track: Track, now_ns: int) -> None:
         """Leave the current track for another, which is waited for while this one plays on."""

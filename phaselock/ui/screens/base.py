@@ -1,4 +1,4 @@
-"""What every screen has in common."""
+"""The base class of all screens, and the window as they see it."""
 
 from __future__ import annotations
 
@@ -13,15 +13,16 @@ from phaselock.ui.widgets.toast import Action, Kind
 
 
 class WindowApi(Protocol):
-    """The window, as its screens see it."""
+    """What screens use of the window."""
 
     program: Program
     history: History
     visualiser: bool
     can_drop: bool
-    """Files can be dropped on the window."""
+    """Whether files can be dropped on the window."""
     ask_files: Callable[[], Sequence[str]]
-    """Lets the user choose MP3 files and playlists."""
+    """File dialogs, for tests to replace: MP3 files and playlists, a folder, one MP3 file, a file to save under the
+    given name. Empty: cancelled."""
     ask_folder: Callable[[], str]
     ask_song: Callable[[], str]
     ask_save: Callable[[str], str]
@@ -36,7 +37,7 @@ class WindowApi(Protocol):
 
     def leave(self) -> None: ...
 
-    def say(self, text: str, kind: Kind = "info", action: Action | None = None) -> None: ...
+    def show_toast(self, text: str, kind: Kind = "info", action: Action | None = None) -> None: ...
 
     def show_spectrum(self, on: bool) -> None: ...
 
@@ -46,24 +47,24 @@ class WindowApi(Protocol):
 
 
 class Screen(ctk.CTkFrame):  # type: ignore[misc]
-    """Fills the window. The methods are called by the window; a screen overrides what concerns it."""
+    """Fills the window. The window calls the methods; a screen overrides those it needs."""
 
-    def __init__(self, master: Any, stage: WindowApi) -> None:
+    def __init__(self, master: Any, api: WindowApi) -> None:
         super().__init__(master, fg_color=theme.BACKGROUND, corner_radius=0)
-        self.stage = stage
+        self.api = api
 
-    def take_mail(self, mail: BackendEvent) -> None:
-        """Something arrived."""
+    def on_event(self, event: BackendEvent) -> None:
+        """An event arrived."""
 
-    def take_state(self, state: SessionView) -> None:
-        """The session has changed."""
+    def on_state(self, state: SessionView) -> None:
+        """There is a new view of the session."""
 
     def tick(self, session_ns: int | None) -> None:
-        """Time has passed."""
+        """Called about 30 times a second while a session is open; `session_ns` None: unknown."""
 
     def uncovered(self) -> None:
-        """What lay over it is gone."""
+        """The overlay was closed."""
 
     def key(self, name: str) -> bool:
-        """A shortcut ("play_pause", "next", ...); whether it was of use."""
+        """Execute a shortcut ("play_pause", "next", ...); False: the screen has no such shortcut."""
         return False

@@ -13,7 +13,7 @@ from phaselock.ui.theme import ctk, px
 from phaselock.ui.viewmodel import browser_view
 from phaselock.ui.widgets.buttons import IconButton, MainButton, SecondaryButton, TextButton
 from phaselock.ui.widgets.entry import Field
-from phaselock.ui.widgets.logo import Mark
+from phaselock.ui.widgets.logo import Logo
 from phaselock.ui.widgets.panel import Panel
 from phaselock.ui.widgets.rows import Row, RowList
 
@@ -22,23 +22,23 @@ BUTTON_WIDTH = 280
 
 
 class HomeScreen(Screen):
-    """The mark, the name, one sentence, two buttons."""
+    """Logo, name, and the buttons that create or join a session."""
 
-    def __init__(self, master: Any, stage: WindowApi, note: str = "") -> None:
-        super().__init__(master, stage)
+    def __init__(self, master: Any, api: WindowApi, note: str = "") -> None:
+        super().__init__(master, api)
         self.grid_columnconfigure(0, weight=1)
         self.grid_rowconfigure((0, 9), weight=1)
-        Mark(self, 96).grid(row=1)
+        Logo(self, 96).grid(row=1)
         label(self, "PhaseLock", theme.TITLE, bold=True).grid(row=2, pady=(px(16), 0))
         label(self, "Your speakers, in phase.", theme.BODY, theme.TEXT_SECONDARY).grid(row=3, pady=(px(4), px(32)))
         buttons = ctk.CTkFrame(self, fg_color=theme.BACKGROUND)
         buttons.grid(row=4)
         buttons.grid_columnconfigure(0, minsize=px(BUTTON_WIDTH))
-        self.create = MainButton(buttons, "Create jam", stage.go_create)
+        self.create = MainButton(buttons, "Create jam", api.go_create)
         self.create.grid(row=0, sticky="ew")
-        self.join = SecondaryButton(buttons, "Join jam", stage.go_browse)
+        self.join = SecondaryButton(buttons, "Join jam", api.go_browse)
         self.join.grid(row=1, sticky="ew", pady=(px(16), 0))
-        self.sound = TextButton(self, self._who(), stage.open_sound)
+        self.sound = TextButton(self, self._who(), api.open_sound)
         self.sound.grid(row=6, pady=(px(32), 0))
         if note:
             label(self, note, theme.SECONDARY, theme.TEXT_SECONDARY, wrap=px(560)).grid(row=7, pady=(px(16), 0))
@@ -47,17 +47,17 @@ class HomeScreen(Screen):
         self.sound.set_text(self._who())
 
     def _who(self) -> str:
-        preferences = self.stage.program.preferences()
+        preferences = self.api.program.preferences()
         who = f"{preferences.display_name}  ·  " if preferences.display_name else ""
         return f"{who}Sound: {preferences.device or 'default output'}"
 
 
 class CreateScreen(Screen):
-    """What a session is called, and who one is."""
+    """A form: names of the session and of the host, and the ports."""
 
-    def __init__(self, master: Any, stage: WindowApi) -> None:
-        super().__init__(master, stage)
-        preferences = stage.program.preferences()
+    def __init__(self, master: Any, api: WindowApi) -> None:
+        super().__init__(master, api)
+        preferences = api.program.preferences()
         form = _form(self, "Create a jam", self._back)
         self.session_name = Field(
             form, "Name of the jam", preferences.session_name, "Friday Night Vibes", on_submit=self.submit
@@ -78,7 +78,7 @@ class CreateScreen(Screen):
         self.session_name.focus()
 
     def submit(self) -> None:
-        """Open the session, if what was typed allows it."""
+        """Open the session if all fields are valid."""
         for field in (self.session_name, self.display_name, self.port, self.clock_port):
             field.set_error("")
         fields = {"port": self.port, "clock_port": self.clock_port}
@@ -93,17 +93,17 @@ class CreateScreen(Screen):
             self._problem.pack_forget()
             self.button.set_enabled(False)
             names = self.session_name.get().strip(), self.display_name.get().strip()
-            self.stage.program.host(*names, ports["port"], ports["clock_port"])
+            self.api.program.host(*names, ports["port"], ports["clock_port"])
 
-    def take_mail(self, mail: BackendEvent) -> None:
-        if isinstance(mail, Closed):
+    def on_event(self, event: BackendEvent) -> None:
+        if isinstance(event, Closed):
             self.button.set_enabled(True)
-            self._problem.configure(text=mail.reason)
+            self._problem.configure(text=event.reason)
             self._problem.pack(fill="x", pady=(px(16), 0), before=self.button)
 
     def _back(self) -> None:
-        self.stage.program.leave()
-        self.stage.go_home()
+        self.api.program.leave()
+        self.api.go_home()
 
     def _show_more(self) -> None:
         self._more.pack_forget()
@@ -111,13 +111,13 @@ class CreateScreen(Screen):
 
 
 class BrowserScreen(Screen):
-    """The sessions on this network, and a place to type an address."""
+    """The sessions on this network, and a field for an address."""
 
-    def __init__(self, master: Any, stage: WindowApi) -> None:
-        super().__init__(master, stage)
+    def __init__(self, master: Any, api: WindowApi) -> None:
+        super().__init__(master, api)
         self._addresses: dict[str, str] = {}
         form = _form(self, "Join a jam", self._back)
-        self.display_name = Field(form, "Your name", stage.program.preferences().display_name, "Sam")
+        self.display_name = Field(form, "Your name", api.program.preferences().display_name, "Sam")
         self.display_name.pack(fill="x")
         panel = Panel(form, "On this network")
         panel.pack(fill="both", expand=True, pady=(px(16), 0))
@@ -132,15 +132,15 @@ class BrowserScreen(Screen):
         self.button = MainButton(manual, "Connect", self.submit)
         self.button.grid(row=0, column=1, padx=(px(16), 0), sticky="n", pady=(px(20), 0))
         self._problem = label(form, "", theme.SECONDARY, theme.ERROR, wrap=px(FORM_WIDTH + 80))
-        stage.program.browse(True)
+        api.program.browse(True)
         (self.display_name if not self.display_name.get() else self.address).focus()
 
     def destroy(self) -> None:
-        self.stage.program.browse(False)
+        self.api.program.browse(False)
         super().destroy()
 
     def submit(self) -> None:
-        """Join at the address that was typed; without one, the jam that is chosen."""
+        """Join the session at the address in the field; if it is empty, the selected one."""
         self.address.set_error("")
         if not self.address.get().strip() and self.rows.selection:
             self._open(self.rows.selection[0])
@@ -152,9 +152,9 @@ class BrowserScreen(Screen):
             return
         self._join(self.address.get())
 
-    def take_mail(self, mail: BackendEvent) -> None:
-        if isinstance(mail, FoundSessions):
-            view = browser_view(mail)
+    def on_event(self, event: BackendEvent) -> None:
+        if isinstance(event, FoundSessions):
+            view = browser_view(event)
             self._addresses = {row.session_id: row.address for row in view.rows}
             self.rows.set_empty(view.note or "Looking for jams on this network…")
             self.rows.set_rows(
@@ -171,9 +171,9 @@ class BrowserScreen(Screen):
                     for row in view.rows
                 ]
             )
-        elif isinstance(mail, Closed):
+        elif isinstance(event, Closed):
             self.button.set_enabled(True)
-            self._problem.configure(text=mail.reason)
+            self._problem.configure(text=event.reason)
             self._problem.pack(fill="x", pady=(px(12), 0))
 
     def _open(self, session_id: str) -> None:
@@ -189,24 +189,24 @@ class BrowserScreen(Screen):
         if self.button.enabled:
             self._problem.pack_forget()
             self.button.set_enabled(False)
-            self.stage.program.join(address, name)
+            self.api.program.join(address, name)
 
     def _back(self) -> None:
-        self.stage.program.leave()
-        self.stage.go_home()
+        self.api.program.leave()
+        self.api.go_home()
 
 
 def label(
     master: Any, text: str, size: int, colour: str = theme.TEXT, *, bold: bool = False, wrap: int = 0
 ) -> ctk.CTkLabel:
-    """A line of text."""
+    """A label with the window's font."""
     return ctk.CTkLabel(
         master, text=text, font=theme.font(size, bold), text_color=colour, wraplength=wrap, justify="left"
     )
 
 
 def _form(screen: Screen, title: str, back: Any) -> ctk.CTkFrame:
-    """A column in the middle, with the way back and a title above it."""
+    """A column in the middle, below a title and a button that goes back."""
     screen.grid_columnconfigure((0, 2), weight=1)
     screen.grid_columnconfigure(1, minsize=px(FORM_WIDTH + 80))
     screen.grid_rowconfigure(1, weight=1)

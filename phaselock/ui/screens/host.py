@@ -1,4 +1,4 @@
-"""The screen of a host: peers, what plays, the queue, and what the peers wish for."""
+"""The screen of the host: peers, the current song, the queue, and the requests of the peers."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from phaselock.ui.screens.home import label
 from phaselock.ui.screens.playing import PlayingPanel, shortened
 from phaselock.ui.screens.session import SessionScreen
 from phaselock.ui.theme import ctk, px
-from phaselock.ui.viewmodel import HostView, PeerRow, QueueRow, RequestRow, host_view
+from phaselock.ui.viewmodel import HostView, PeerRow, QueueRow, QueueRows, RequestRow, host_view
 from phaselock.ui.widgets.buttons import IconButton, SecondaryButton, TextButton
 from phaselock.ui.widgets.panel import Panel
 from phaselock.ui.widgets.rows import Row, RowList
@@ -32,11 +32,13 @@ SEEK_STEP_S = 5.0
 
 
 class HostScreen(SessionScreen):
-    """Everything a host can do."""
+    """Shows the session and sends the host's commands."""
 
-    def __init__(self, master: Any, stage: WindowApi) -> None:
-        super().__init__(master, stage)
+    def __init__(self, master: Any, api: WindowApi) -> None:
+        super().__init__(master, api)
+        self._command = api.program.command
         self._view: HostView | None = None
+        self._queue_rows = QueueRows()
         self._queue: dict[str, UUID] = {}
         self.grid_columnconfigure(1, weight=1)
         self.grid_rowconfigure(1, weight=1)
@@ -47,10 +49,10 @@ class HostScreen(SessionScreen):
         self._build_requests()
         self.bind("<Configure>", self._fit, add="+")
 
-    # -- what is shown -----------------------------------------------------------------------------------------------
+    # -- display ----------------------------------------------------------------------------------------------------
 
-    def take_state(self, state: SessionView) -> None:
-        view, before = host_view(state), self._view
+    def on_state(self, state: SessionView) -> None:
+        view, before = host_view(state, self._queue_rows), self._view
         self._view = view
         if before is None or (view.title, view.subtitle, view.address) != (
             before.title,
@@ -77,8 +79,8 @@ class HostScreen(SessionScreen):
     def key(self, name: str) -> bool:
         actions = {
             "play_pause": self.play_pause,
-            "next": lambda: self._do(c.Next()),
-            "previous": lambda: self._do(c.Previous()),
+            "next": lambda: self._command(c.Next()),
+            "previous": lambda: self._command(c.Previous()),
             "forward": lambda: self._skip(SEEK_STEP_S),
             "back": lambda: self._skip(-SEEK_STEP_S),
             "add": self.add_files,
@@ -89,64 +91,61 @@ class HostScreen(SessionScreen):
             actions[name]()
         return name in actions or super().key(name)
 
-    # -- what is done ------------------------------------------------------------------------------------------------
+    # -- commands ---------------------------------------------------------------------------------------------------
 
     def play_pause(self) -> None:
-        """Whichever it is not."""
+        """Toggle between playing and paused."""
         if self._view is None or "play_pause" not in self._view.transport.can:
             return
-        self._do(c.Pause() if self._view.transport.playing else c.Play())
+        self._command(c.Pause() if self._view.transport.playing else c.Play())
 
     def add_files(self) -> None:
-        """Let the user choose."""
-        if paths := self.stage.ask_files():
-            self.stage.program.add(list(paths))
+        """Let the user choose files to add."""
+        if paths := self.api.ask_files():
+            self.api.program.add(list(paths))
 
     def add_folder(self) -> None:
-        """A folder with all that is in it."""
-        if path := self.stage.ask_folder():
-            self.stage.program.add([path])
+        """Let the user choose a folder; all its songs are added."""
+        if path := self.api.ask_folder():
+            self.api.program.add([path])
 
     def shuffle(self) -> None:
-        """Mix what is to come."""
-        state = self.stage.program.state()
+        """Shuffle the songs after the current one."""
+        state = self.api.program.state()
         if state is not None:
             snapshot = state.snapshot
             now = snapshot.now.id if snapshot.now else None
-            self._do(c.Arrange(upcoming_shuffled(snapshot.queue, now, random.shuffle)))
-            self.stage.say("What is to come is shuffled.")
+            self._command(c.Arrange(upcoming_shuffled(snapshot.queue, now, random.shuffle)))
+            self.api.show_toast("What is to come is shuffled.")
 
     def repeat(self) -> None:
-        """Begin again after the last song, or no longer."""
-        state = self.stage.program.state()
+        """Switch the repetition of the queue on or off."""
+        state = self.api.program.state()
         if state is not None:
             on = not state.snapshot.repeat
-            self._do(c.Repeat(on))
-            self.stage.say(f"The queue {'begins again after' if on else 'ends with'} its last song.")
-
-    def _do(self, command: c.HostCommand) -> None:
-        self.stage.program.command(command)
+            self._command(c.Repeat(on))
+            self.api.show_toast(f"The queue {'begins again after' if on else 'ends with'} its last song.")
 
     def _skip(self, seconds: float) -> None:
         self.playing.seekbar.skip(seconds)
 
     def _open(self, key: str) -> None:
-        self._do(c.Play(self._queue[key]))
+        self._command(c.Play(self._queue[key]))
 
     def _move(self, key: str, to: int) -> None:
-        self._do(c.Move(self._queue[key], to))
+        self._command(c.Move(self._queue[key], to))
 
     def _remove(self, keys: Sequence[str]) -> None:
         removed = [self._queue[key] for key in keys]
         for file_id in removed:
-            self._do(c.Remove(file_id))
+            self._command(c.Remove(file_id))
 
         def undo() -> None:
             for file_id in reversed(removed):
-                self._do(c.Restore(file_id))
+                self._command(c.Restore(file_id))
 
         text = "Song removed." if len(removed) == 1 else f"{len(removed)} songs removed."
-        self.stage.say(text, action=("Undo", undo))
+        self.api.show_toast(text, action=("Undo", undo))
 
     def _queue_action(self, key: str, action: str) -> None:
         if action == "remove":
@@ -160,19 +159,19 @@ class HostScreen(SessionScreen):
                 "without": c.Without(name),
                 "drop": c.DropPeer(name),
             }
-            self._do(commands[action])
+            self._command(commands[action])
 
     def _request_action(self, key: str, action: str) -> None:
         request_id = UUID(key)
-        self._do(c.Accept(request_id) if action == "accept" else c.Reject(request_id))
+        self._command(c.Accept(request_id) if action == "accept" else c.Reject(request_id))
 
     def _copy_address(self) -> None:
         if self._view is not None:
             self.clipboard_clear()
             self.clipboard_append(self._view.address)
-            self.stage.say("Address copied.")
+            self.api.show_toast("Address copied.")
 
-    # -- how it is built ---------------------------------------------------------------------------------------------
+    # -- construction ------------------------------------------------------------------------------------------------
 
     def _build_header(self) -> None:
         head = ctk.CTkFrame(self, fg_color="transparent", height=px(64))
@@ -189,8 +188,8 @@ class HostScreen(SessionScreen):
         self.address.pack(side="left")
         self.copy = IconButton(buttons, "copy", self._copy_address, tooltip="Copy the address for others to join")
         self.copy.pack(side="left", padx=(px(4), 0))
-        IconButton(buttons, "settings", self.stage.open_sound, tooltip="Sound").pack(side="left", padx=(px(12), 0))
-        self.end = TextButton(buttons, "End jam", self.stage.leave)
+        IconButton(buttons, "settings", self.api.open_sound, tooltip="Sound").pack(side="left", padx=(px(12), 0))
+        self.end = TextButton(buttons, "End jam", self.api.leave)
         self.end.pack(side="left", padx=(px(12), 0))
 
     def _build_peers(self) -> None:
@@ -203,7 +202,7 @@ class HostScreen(SessionScreen):
 
     def _build_playing(self) -> None:
         self.playing = PlayingPanel(
-            self, self.stage, on_seek=lambda seconds: self._do(c.Seek(seconds)), hint="Nothing is playing"
+            self, self.api, on_seek=lambda seconds: self._command(c.Seek(seconds)), hint="Nothing is playing"
         )
         self.playing.grid(row=1, column=1, sticky="nsew", padx=px(12), pady=(0, px(24)))
         controls = self.playing.controls
@@ -211,9 +210,9 @@ class HostScreen(SessionScreen):
         self.transport = Transport(
             controls,
             self.play_pause,
-            lambda: self._do(c.Stop()),
-            lambda: self._do(c.Next()),
-            lambda: self._do(c.Previous()),
+            lambda: self._command(c.Stop()),
+            lambda: self._command(c.Next()),
+            lambda: self._command(c.Previous()),
         )
         self.transport.grid(row=0, column=1)
 
@@ -222,7 +221,7 @@ class HostScreen(SessionScreen):
         panel.grid(row=1, column=2, sticky="nsew", padx=(0, px(24)), pady=(0, px(24)))
         self._queue_note = label(panel.header, "", theme.CAPTION, theme.TEXT_SECONDARY)
         self._queue_note.pack(side="right")
-        drops = ", or drop them here" if self.stage.can_drop else ""
+        drops = ", or drop them here" if self.api.can_drop else ""
         self.queue = RowList(
             panel.body,
             on_open=self._open,
@@ -247,7 +246,7 @@ class HostScreen(SessionScreen):
         self._more = label(self._requests_panel.body, "", theme.CAPTION, theme.TEXT_SECONDARY)
 
     def _fit(self, event: Any) -> None:
-        """In a narrow window what plays keeps its room."""
+        """In a narrow window the side columns are narrower."""
         narrow = event.width < px(NARROW)
         self.peers.configure(width=px((NARROW_PEERS_WIDTH if narrow else PEERS_WIDTH) - 32))
         self.queue.configure(width=px((NARROW_QUEUE_WIDTH if narrow else QUEUE_WIDTH) - 32))

@@ -1,4 +1,4 @@
-"""What lies over a session: sound, the large plot of the sync, the shortcuts. Nothing here stops the music or waits."""
+"""Overlays: sound, the large plot of the phase errors, the shortcuts."""
 
 from __future__ import annotations
 
@@ -12,14 +12,15 @@ from phaselock.ui.backend import BackendEvent, Outputs, SessionView
 from phaselock.ui.screens.base import WindowApi
 from phaselock.ui.screens.home import label
 from phaselock.ui.theme import ctk, px
-from phaselock.ui.viewmodel import Figures, host_view, output_text, peer_view
+from phaselock.ui.viewmodel import SyncReadout, output_text, sync_view
 from phaselock.ui.widgets.buttons import IconButton, MainButton, SecondaryButton, TextButton
 from phaselock.ui.widgets.entry import Field
 from phaselock.ui.widgets.panel import Panel
 from phaselock.ui.widgets.plot import Series, SyncPlot
 
 DEFAULT_OUTPUT = "The system's choice"
-SPAN_S = 300.0
+PLOT_SPAN_S = 300.0
+PLOT_INTERVAL_TICKS = 15
 MAX_CORRECTION_MS = 2000.0
 
 SHORTCUTS = (
@@ -40,7 +41,7 @@ SHORTCUTS = (
 
 
 class Overlay(ctk.CTkFrame):  # type: ignore[misc]
-    """A panel in the middle of the dimmed window. Escape and its cross close it."""
+    """A panel in the middle of the window, instead of the screen. Escape and its cross close it."""
 
     def __init__(self, master: Any, title: str, on_close: Callable[[], None]) -> None:
         super().__init__(master, fg_color=theme.BACKGROUND, corner_radius=0)
@@ -50,23 +51,23 @@ class Overlay(ctk.CTkFrame):  # type: ignore[misc]
         self.body = self.panel.body
         self.place(relx=0, rely=0, relwidth=1, relheight=1)
 
-    def take_mail(self, mail: BackendEvent) -> None:
-        """Something arrived."""
+    def on_event(self, event: BackendEvent) -> None:
+        """An event arrived."""
 
-    def take_state(self, state: SessionView) -> None:
-        """The session has changed."""
+    def on_state(self, state: SessionView) -> None:
+        """There is a new view of the session."""
 
     def tick(self) -> None:
-        """Time has passed."""
+        """Called about 30 times a second while a session is open."""
 
 
 class SoundOverlay(Overlay):
-    """Which output this machine plays on, and the user's own correction of it."""
+    """The output of this machine, and the user's correction of its delay."""
 
-    def __init__(self, master: Any, stage: WindowApi, on_close: Callable[[], None]) -> None:
+    def __init__(self, master: Any, api: WindowApi, on_close: Callable[[], None]) -> None:
         super().__init__(master, "Sound", on_close)
-        self._stage = stage
-        chosen = stage.program.preferences().device
+        self._api = api
+        chosen = api.program.preferences().device
         label(self.body, "Output", theme.SECONDARY, theme.TEXT_SECONDARY).pack(anchor="w")
         self.output = ctk.CTkOptionMenu(
             self.body,
@@ -82,7 +83,7 @@ class SoundOverlay(Overlay):
         self.output.set(chosen or DEFAULT_OUTPUT)
         self.output.pack(fill="x", pady=(px(4), px(16)))
         self._let_keys_choose()
-        state = stage.program.state()
+        state = api.program.state()
         own = state.own if state else None
         now_ms = f"{own.correction_ms if own else 0:g}"
         self.correction = Field(self.body, "Offset in milliseconds", now_ms, on_submit=self._correct)
@@ -95,22 +96,22 @@ class SoundOverlay(Overlay):
         self._device = label(self.body, "", theme.SECONDARY, theme.TEXT_SECONDARY, wrap=px(420))
         self._device.pack(anchor="w", pady=(px(8), 0))
         if state is not None:
-            self.take_state(state)
+            self.on_state(state)
         self.spectrum = TextButton(self.body, self._spectrum_text(), self._switch_spectrum)
         self.spectrum.pack(anchor="w", pady=(px(8), 0))
-        stage.program.list_outputs()
+        api.program.list_outputs()
 
-    def take_mail(self, mail: BackendEvent) -> None:
-        if isinstance(mail, Outputs):
-            names = [DEFAULT_OUTPUT, *mail.names]
+    def on_event(self, event: BackendEvent) -> None:
+        if isinstance(event, Outputs):
+            names = [DEFAULT_OUTPUT, *event.names]
             chosen = self.output.get()
             self.output.configure(values=names if chosen in names else [*names, chosen])
 
-    def take_state(self, state: SessionView) -> None:
+    def on_state(self, state: SessionView) -> None:
         self._device.configure(text=output_text(state))
 
     def _let_keys_choose(self) -> None:
-        """customtkinter's menus know the pointer alone."""
+        """Add keys to customtkinter's menu, which supports the pointer only."""
         tkinter.Frame.configure(
             self.output,
             takefocus=True,
@@ -126,14 +127,14 @@ class SoundOverlay(Overlay):
         return "break"
 
     def _spectrum_text(self) -> str:
-        return "Hide the spectrum" if self._stage.visualiser else "Show the spectrum"
+        return "Hide the spectrum" if self._api.visualiser else "Show the spectrum"
 
     def _switch_spectrum(self) -> None:
-        self._stage.show_spectrum(not self._stage.visualiser)
+        self._api.show_spectrum(not self._api.visualiser)
         self.spectrum.set_text(self._spectrum_text())
 
     def _choose(self, name: str) -> None:
-        self._stage.program.choose_output(None if name == DEFAULT_OUTPUT else name)
+        self._api.program.choose_output(None if name == DEFAULT_OUTPUT else name)
 
     def _correct(self) -> None:
         self.correction.set_error("")
@@ -142,19 +143,19 @@ class SoundOverlay(Overlay):
         except ValueError:
             correction_ms = MAX_CORRECTION_MS + 1
         if abs(correction_ms) <= MAX_CORRECTION_MS:
-            self._stage.program.set_correction_ms(correction_ms)
+            self._api.program.set_correction_ms(correction_ms)
             when = "earlier" if correction_ms >= 0 else "later"
-            self._stage.say(f"This output now plays {abs(correction_ms):g} ms {when}.")
+            self._api.show_toast(f"This output now plays {abs(correction_ms):g} ms {when}.")
         else:
             self.correction.set_error(f"A number from -{MAX_CORRECTION_MS:g} to {MAX_CORRECTION_MS:g}, please.")
 
 
 class SyncOverlay(Overlay):
-    """Five minutes of every machine, and the figures behind them."""
+    """The phase errors of all machines in the last five minutes, as a plot and in numbers."""
 
-    def __init__(self, master: Any, stage: WindowApi, on_close: Callable[[], None]) -> None:
+    def __init__(self, master: Any, api: WindowApi, on_close: Callable[[], None]) -> None:
         super().__init__(master, "In phase", on_close)
-        self._stage = stage
+        self._api = api
         self._ticks = 0
         self._sentence = label(self.body, "", theme.SECTION, bold=True)
         self._sentence.pack(anchor="w")
@@ -163,33 +164,33 @@ class SyncOverlay(Overlay):
         self.plot.pack(fill="both", expand=True, pady=(px(12), 0))
         self._table = ctk.CTkFrame(self.body, fg_color=theme.SURFACE)
         self._table.pack(anchor="w", pady=(px(12), 0))
-        self._shown: Sequence[Figures] = ()
+        self._shown: Sequence[SyncReadout] = ()
         self._cells: dict[tuple[int, int], ctk.CTkLabel] = {}
         SecondaryButton(self.body, "Export as CSV", self._export).pack(anchor="e", pady=(px(12), 0))
-        state = stage.program.state()
+        state = api.program.state()
         if state is not None:
-            self.take_state(state)
+            self.on_state(state)
         self.tick()
 
-    def take_state(self, state: SessionView) -> None:
-        sync = host_view(state).sync if state.hosting else peer_view(state).sync
+    def on_state(self, state: SessionView) -> None:
+        sync = sync_view(state)
         self._sentence.configure(text=sync.sentence)
         if sync.machines != self._shown:
             self._shown = sync.machines
-            self._show_figures(sync.machines)
+            self._show_readouts(sync.machines)
 
     def tick(self) -> None:
         self._ticks += 1
-        if self._ticks % 15 == 1:
-            now_s = self._stage.now_s()
-            series = self._stage.history.series(SPAN_S, now_s)
+        if self._ticks % PLOT_INTERVAL_TICKS == 1:
+            now_s = self._api.now_s()
+            series = self._api.history.series(PLOT_SPAN_S, now_s)
             lines = [
                 Series(one.name, one.colour_index, [(p.t_s, p.error_us, p.uncertainty_us) for p in one.points])
                 for one in series
             ]
-            self.plot.set_series(lines, SPAN_S, now_s)
+            self.plot.set_series(lines, PLOT_SPAN_S, now_s)
 
-    def _show_figures(self, machines: Sequence[Figures]) -> None:
+    def _show_readouts(self, machines: Sequence[SyncReadout]) -> None:
         heads = ("", "error", "within", "drift", "correction", "underruns")
         rows = [
             (m.name, m.error_text, m.uncertainty_text, m.drift_text, m.correction_text, str(m.underruns))
@@ -202,7 +203,7 @@ class SyncOverlay(Overlay):
             self._cells.pop((x, y)).destroy()
 
     def _cell(self, x: int, y: int) -> ctk.CTkLabel:
-        """Made once: figures that change come every second."""
+        """Change the labels of the table, which are made once: the values change every second."""
         if (x, y) not in self._cells:
             colour = theme.TEXT if y and not x else theme.TEXT_SECONDARY
             cell = self._cells[x, y] = label(self._table, "", theme.SECONDARY, colour)
@@ -210,17 +211,17 @@ class SyncOverlay(Overlay):
         return self._cells[x, y]
 
     def _export(self) -> None:
-        if path := self._stage.ask_save("phaselock-sync.csv"):
+        if path := self._api.ask_save("phaselock-sync.csv"):
             try:
-                pathlib.Path(path).write_text(self._stage.history.csv(), encoding="utf-8")
+                pathlib.Path(path).write_text(self._api.history.csv(), encoding="utf-8")
             except OSError as error:
-                self._stage.say(f"Cannot write {path}: {error.strerror}", "error")
+                self._api.show_toast(f"Cannot write {path}: {error.strerror}", "error")
             else:
-                self._stage.say(f"Saved as {path}")
+                self._api.show_toast(f"Saved as {path}")
 
 
 class ShortcutsOverlay(Overlay):
-    """Every key that does something."""
+    """The table of shortcuts."""
 
     def __init__(self, master: Any, on_close: Callable[[], None]) -> None:
         super().__init__(master, "Shortcuts", on_close)

@@ -1,4 +1,4 @@
-"""The screen of a peer: what plays, the queue to read, and a way to ask for a song."""
+"""The screen of a peer: the current song, the queue (read-only), and requests for songs."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from phaselock.ui.screens.home import label
 from phaselock.ui.screens.playing import PlayingPanel, shortened
 from phaselock.ui.screens.session import SessionScreen
 from phaselock.ui.theme import ctk, px
-from phaselock.ui.viewmodel import PeerScreenView, QueueRow, peer_view
+from phaselock.ui.viewmodel import PeerScreenView, QueueRow, QueueRows, peer_view
 from phaselock.ui.widgets.buttons import IconButton, MainButton, TextButton
 from phaselock.ui.widgets.chip import Chip
 from phaselock.ui.widgets.panel import Panel
@@ -22,21 +22,22 @@ TITLE_CHARS = 30
 
 
 class PeerScreen(SessionScreen):
-    """Everything a peer can see and do."""
+    """Shows the session and sends requests."""
 
-    def __init__(self, master: Any, stage: WindowApi) -> None:
-        super().__init__(master, stage)
+    def __init__(self, master: Any, api: WindowApi) -> None:
+        super().__init__(master, api)
         self._view: PeerScreenView | None = None
+        self._queue_rows = QueueRows()
         self.grid_columnconfigure(0, weight=1)
         self.grid_rowconfigure(1, weight=1)
         self._build_header()
-        self.playing = PlayingPanel(self, stage, on_seek=None, hint="Nothing is playing")
+        self.playing = PlayingPanel(self, api, on_seek=None, hint="Nothing is playing")
         self.playing.grid(row=1, column=0, sticky="nsew", padx=(px(24), px(12)), pady=(0, px(24)))
         self.make_volume(self.playing.controls).pack()
         self._build_queue()
 
-    def take_state(self, state: SessionView) -> None:
-        view, before = peer_view(state), self._view
+    def on_state(self, state: SessionView) -> None:
+        view, before = peer_view(state, self._queue_rows), self._view
         self._view = view
         if before is None or view.title != before.title:
             self._title.configure(text=shortened(view.title, TITLE_CHARS))
@@ -57,9 +58,9 @@ class PeerScreen(SessionScreen):
         return name == "add" or super().key(name)
 
     def ask(self) -> None:
-        """Let the user choose a song to ask for."""
-        if path := self.stage.ask_song():
-            self.stage.program.request(path)
+        """Let the user choose a song to request."""
+        if path := self.api.ask_song():
+            self.api.program.request(path)
 
     def _build_header(self) -> None:
         head = ctk.CTkFrame(self, fg_color="transparent")
@@ -73,8 +74,8 @@ class PeerScreen(SessionScreen):
         buttons.grid(row=0, column=1, rowspan=2, sticky="e")
         self.chip = Chip(buttons)
         self.chip.pack(side="left")
-        IconButton(buttons, "settings", self.stage.open_sound, tooltip="Sound").pack(side="left", padx=(px(12), 0))
-        self.end = TextButton(buttons, "Leave jam", self.stage.leave)
+        IconButton(buttons, "settings", self.api.open_sound, tooltip="Sound").pack(side="left", padx=(px(12), 0))
+        self.end = TextButton(buttons, "Leave jam", self.api.leave)
         self.end.pack(side="left", padx=(px(12), 0))
 
     def _build_queue(self) -> None:

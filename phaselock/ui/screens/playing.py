@@ -1,4 +1,4 @@
-"""The middle of both session screens: what plays, where it is, and how well the machines keep together."""
+"""The middle of both session screens: the current song, its position, and the phase errors of the machines."""
 
 from __future__ import annotations
 
@@ -21,38 +21,39 @@ from phaselock.ui.widgets.seekbar import SeekBar
 from phaselock.ui.widgets.spectrum import Spectrum
 
 PLOT_SPAN_S = 120.0
-PLOT_EVERY_TICKS = 15
-REMEMBERED_SHAPES = 8
+PLOT_INTERVAL_TICKS = 15
+MAX_CACHED_TRACKS = 8
+"""Limit of the tracks whose artwork and waveform are kept."""
 MIN_ARTWORK, MAX_ARTWORK = 72, 260
-ROOM_FOR_SPECTRUM, ROOM_FOR_PLOT = 424, 352
-"""What is not needed gives way in a low window."""
-ASK_AGAIN_TICKS = 60
-"""The file of a track may be on its way yet."""
+MIN_HEIGHT_SPECTRUM, MIN_HEIGHT_PLOT = 424, 352
+"""In a lower panel, spectrum or plot are hidden; in pixels of the design."""
+RETRY_TICKS = 60
+"""Between two requests for a waveform: the file may still be in transfer."""
 
 
 class PlayingPanel(Panel):
-    """Artwork, title, place in the track, what the screen puts below it, and the sync strip."""
+    """Artwork, title, spectrum, position, the screen's own controls (`controls`), and the phase errors."""
 
-    def __init__(self, master: Any, stage: WindowApi, *, on_seek: Callable[[float], None] | None, hint: str) -> None:
+    def __init__(self, master: Any, api: WindowApi, *, on_seek: Callable[[float], None] | None, hint: str) -> None:
         super().__init__(master)
-        self._stage = stage
+        self._api = api
         self._hint = hint
         self._now: NowPlaying | None = None
         self._sync: SyncView | None = None
         self._state: SessionView | None = None
-        self._shapes: collections.OrderedDict[UUID, WaveformRead] = collections.OrderedDict()
-        self._pictures: dict[UUID, bytes | None] = {}
+        self._waveforms: collections.OrderedDict[UUID, WaveformRead] = collections.OrderedDict()
+        self._artworks: dict[UUID, bytes | None] = {}
         self._ticks = 0
         body = self.body
         body.grid_columnconfigure(0, weight=1)
         body.grid_rowconfigure(0, weight=1)
-        self._art_size = 0
-        self._art_place = ctk.CTkFrame(body, fg_color="transparent", height=px(MIN_ARTWORK))
-        self._art_place.grid(row=0, column=0, sticky="nsew")
-        self._art_place.grid_propagate(False)
-        self.artwork = Artwork(self._art_place, MIN_ARTWORK)
+        self._artwork_size = 0
+        self._artwork_frame = ctk.CTkFrame(body, fg_color="transparent", height=px(MIN_ARTWORK))
+        self._artwork_frame.grid(row=0, column=0, sticky="nsew")
+        self._artwork_frame.grid_propagate(False)
+        self.artwork = Artwork(self._artwork_frame, MIN_ARTWORK)
         self.artwork.place(relx=0.5, rely=0.5, anchor="center")
-        self._art_place.bind("<Configure>", lambda event: self._fit(event.width, event.height))
+        self._artwork_frame.bind("<Configure>", lambda event: self._fit(event.width, event.height))
         self._song = label(body, "", theme.SECTION, bold=True)
         self._song.grid(row=1, column=0, pady=(px(12), 0))
         self._artist = label(body, "", theme.BODY, theme.TEXT_SECONDARY)
@@ -69,15 +70,15 @@ class PlayingPanel(Panel):
         self._sentence = label(strip, "", theme.SECONDARY, theme.TEXT_SECONDARY)
         self._sentence.configure(anchor="w")
         self._sentence.grid(row=0, column=0, sticky="ew")
-        details = TextButton(strip, "Details", stage.open_sync)
+        details = TextButton(strip, "Details", api.open_sync)
         details.grid(row=0, column=1, sticky="e")
         strip.bind("<Configure>", lambda event: self._wrap(event.width - details.winfo_reqwidth()), add="+")
         self.plot = SyncPlot(strip, height=72)
         self.plot.grid(row=1, column=0, columnspan=2, sticky="ew")
-        body.bind("<Configure>", lambda event: self._make_room(event.height), add="+")
+        body.bind("<Configure>", lambda event: self._hide_if_low(event.height), add="+")
 
     def show(self, state: SessionView, now: NowPlaying, sync: SyncView) -> None:
-        """The newest state; only what differs is drawn."""
+        """Show the newest view; draws only what differs."""
         before = self._now
         self._state = state
         if now != before:
@@ -85,100 +86,100 @@ class PlayingPanel(Panel):
             self._song.configure(text=shortened(now.title, 60) if now.file_id else self._hint)
             self._artist.configure(text=shortened(now.note or now.artist, 70))
             if before is None or before.file_id != now.file_id:
-                self._another(now)
+                self._change_track(now)
         if sync != self._sync:
             self._sync = sync
             colour = {"good": theme.TEXT, "warning": theme.WARNING}.get(sync.kind, theme.TEXT_SECONDARY)
             self._sentence.configure(text=sync.sentence, text_color=colour)
 
     def tick(self, session_ns: int | None) -> None:
-        """Move what moves."""
+        """Show position and spectrum at this session time, and now and then the plot."""
         state, now = self._state, self._now
         if state is None or now is None:
             return
         self._ticks += 1
         at_s = position_s(state, session_ns)
         self.seekbar.set_position(at_s, now.duration_s)
-        shape = self._shapes.get(now.file_id) if now.file_id else None
-        self._show_bands(shape, at_s, playing=now.state == "playing")
-        if self._ticks % PLOT_EVERY_TICKS == 1:
+        waveform = self._waveforms.get(now.file_id) if now.file_id else None
+        self._show_bands(waveform, at_s, playing=now.state == "playing")
+        if self._ticks % PLOT_INTERVAL_TICKS == 1:
             self.draw_plot()
-        if now.file_id and shape is None and self._ticks % ASK_AGAIN_TICKS == 0:
-            self._ask(now.file_id)
+        if now.file_id and waveform is None and self._ticks % RETRY_TICKS == 0:
+            self._request_files(now.file_id)
 
     def draw_plot(self) -> None:
-        """The last two minutes."""
-        now_s = self._stage.now_s()
-        series = self._stage.history.series(PLOT_SPAN_S, now_s)
+        """Show the phase errors of the last PLOT_SPAN_S seconds."""
+        now_s = self._api.now_s()
+        histories = self._api.history.series(PLOT_SPAN_S, now_s)
         lines = [
             Series(one.name, one.colour_index, [(p.t_s, p.error_us, p.uncertainty_us) for p in one.points])
-            for one in series
+            for one in histories
         ]
         self.plot.set_series(lines, PLOT_SPAN_S, now_s)
 
-    def take(self, mail: ArtworkRead | WaveformRead) -> None:
-        """What was asked for a track."""
-        if isinstance(mail, ArtworkRead):
-            self._pictures[mail.file_id] = mail.data
-            while len(self._pictures) > REMEMBERED_SHAPES:
-                del self._pictures[next(iter(self._pictures))]
+    def on_event(self, event: ArtworkRead | WaveformRead) -> None:
+        """Artwork or waveform of a track has been read."""
+        if isinstance(event, ArtworkRead):
+            self._artworks[event.file_id] = event.data
+            while len(self._artworks) > MAX_CACHED_TRACKS:
+                del self._artworks[next(iter(self._artworks))]
         else:
-            self._shapes[mail.file_id] = mail
-            while len(self._shapes) > REMEMBERED_SHAPES:
-                self._shapes.popitem(last=False)
-        if self._now is not None and self._now.file_id == mail.file_id:
-            self._dress(self._now)
+            self._waveforms[event.file_id] = event
+            while len(self._waveforms) > MAX_CACHED_TRACKS:
+                self._waveforms.popitem(last=False)
+        if self._now is not None and self._now.file_id == event.file_id:
+            self._show_files(self._now)
 
-    def _another(self, now: NowPlaying) -> None:
-        self._dress(now)
-        if now.file_id is not None and (now.file_id not in self._shapes or now.file_id not in self._pictures):
-            self._ask(now.file_id)
+    def _change_track(self, now: NowPlaying) -> None:
+        self._show_files(now)
+        if now.file_id is not None and (now.file_id not in self._waveforms or now.file_id not in self._artworks):
+            self._request_files(now.file_id)
         self.seekbar.set_enabled(now.file_id is not None)
 
-    def _ask(self, file_id: UUID) -> None:
-        self._stage.program.picture(file_id)
-        self._stage.program.shape(file_id)
+    def _request_files(self, file_id: UUID) -> None:
+        self._api.program.read_artwork(file_id)
+        self._api.program.read_waveform(file_id)
 
-    def _dress(self, now: NowPlaying) -> None:
-        picture = self._pictures.get(now.file_id) if now.file_id else None
-        self.artwork.show(picture, now.initial)
-        shape = self._shapes.get(now.file_id) if now.file_id else None
-        self.seekbar.set_peaks(shape.peaks if shape else None)
+    def _show_files(self, now: NowPlaying) -> None:
+        artwork = self._artworks.get(now.file_id) if now.file_id else None
+        self.artwork.show(artwork, now.initial)
+        waveform = self._waveforms.get(now.file_id) if now.file_id else None
+        self.seekbar.set_peaks(waveform.peaks if waveform else None)
 
-    def _show_bands(self, shape: WaveformRead | None, at_s: float, *, playing: bool) -> None:
-        if shape is None or not shape.bands or not playing or not self._stage.visualiser:
+    def _show_bands(self, waveform: WaveformRead | None, at_s: float, *, playing: bool) -> None:
+        if waveform is None or not waveform.bands or not playing or not self._api.visualiser:
             self.spectrum.show(None)
             return
-        hop = int(at_s * shape.rate_hz) // shape.hop_frames
-        self.spectrum.show(shape.bands[hop * BANDS : (hop + 1) * BANDS] or bytes(BANDS))
+        hop = int(at_s * waveform.rate_hz) // waveform.hop_frames
+        self.spectrum.show(waveform.bands[hop * BANDS : (hop + 1) * BANDS] or bytes(BANDS))
 
-    def _make_room(self, height: int) -> None:
-        for widget, least in ((self.spectrum, ROOM_FOR_SPECTRUM), (self.plot, ROOM_FOR_PLOT)):
-            if height >= px(least):
+    def _hide_if_low(self, height: int) -> None:
+        for widget, min_height in ((self.spectrum, MIN_HEIGHT_SPECTRUM), (self.plot, MIN_HEIGHT_PLOT)):
+            if height >= px(min_height):
                 widget.grid()
             else:
                 widget.grid_remove()
 
     def _wrap(self, width: int) -> None:
-        """The sentence and the names take what room there is."""
+        """Wrap the texts at the width of the panel."""
         self._sentence.configure(wraplength=max(width, px(80)))
         for text in (self._song, self._artist):
             text.configure(wraplength=max(width, px(80)), justify="center")
 
     def _fit(self, width: int, height: int) -> None:
-        """The artwork takes what the window leaves it."""
+        """Fit the artwork into its place; hide it if that is too low."""
         if height < px(MIN_ARTWORK):
             self.artwork.place_forget()
-            self._art_size = 0
+            self._artwork_size = 0
             return
-        if not self._art_size:
+        if not self._artwork_size:
             self.artwork.place(relx=0.5, rely=0.5, anchor="center")
         size = max(MIN_ARTWORK, min(MAX_ARTWORK, int(min(width, height) / theme.scale())))
-        if abs(size - self._art_size) >= 4:
-            self._art_size = size
+        if abs(size - self._artwork_size) >= 4:
+            self._artwork_size = size
             self.artwork.set_size(size)
 
 
-def shortened(text: str, most: int) -> str:
-    """With an ellipsis where it is too long."""
-    return text if len(text) <= most else text[: most - 1].rstrip() + "…"
+def shortened(text: str, max_chars: int) -> str:
+    """The text, cut to `max_chars` characters with an ellipsis."""
+    return text if len(text) <= max_chars else text[: max_chars - 1].rstrip() + "…"

@@ -1,4 +1,4 @@
-"""What the screens of host and peer have in common: something plays, at some volume, and the queue can be searched."""
+"""The common part of the screens of host and peer: the current song, the volume, and a search in the queue."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from phaselock.ui.widgets.slider import VolumeSlider
 
 
 class SessionScreen(Screen):
-    """A screen makes `playing` and, with `make_volume`, its slider."""
+    """A subclass creates `playing` and `queue`, and `volume` with `make_volume`."""
 
     playing: PlayingPanel
     volume: VolumeSlider
@@ -22,14 +22,14 @@ class SessionScreen(Screen):
     _field: Field | None = None
 
     def make_volume(self, master: Any) -> VolumeSlider:
-        """This machine's own."""
-        self.volume = VolumeSlider(master, self.stage.program.set_volume)
-        self.volume.set(self.stage.program.preferences().volume)
+        """Create the slider for the volume of this machine."""
+        self.volume = VolumeSlider(master, self.api.program.set_volume)
+        self.volume.set(self.api.program.preferences().volume)
         return self.volume
 
-    def take_mail(self, mail: BackendEvent) -> None:
-        if isinstance(mail, ArtworkRead | WaveformRead):
-            self.playing.take(mail)
+    def on_event(self, event: BackendEvent) -> None:
+        if isinstance(event, ArtworkRead | WaveformRead):
+            self.playing.on_event(event)
 
     def tick(self, session_ns: int | None) -> None:
         self.playing.tick(session_ns)
@@ -47,29 +47,29 @@ class SessionScreen(Screen):
         return True
 
     def find(self) -> None:
-        """A field above the queue: what is typed is looked for, Return goes on to the next one, Escape ends it."""
+        """Open a field above the queue to search in it; Return selects the next match, Escape closes the field."""
         if self._field is None:
-            self._field = Field(self.queue.master, "Find", on_submit=lambda: self._look(further=True))
+            self._field = Field(self.queue.master, "Find", on_submit=lambda: self._search(next_match=True))
             self._field.pack(fill="x", before=self.queue, pady=(0, px(8)))
             self._field.entry.bind("<KeyRelease>", self._typed, add="+")
-            self._field.entry.bind("<Key-Escape>", self._found, add="+")
+            self._field.entry.bind("<Key-Escape>", self._close_search, add="+")
         self._field.focus()
 
     def _typed(self, event: Any) -> None:
         if event.keysym != "Return":
-            self._look(further=False)
+            self._search(next_match=False)
 
-    def _look(self, *, further: bool) -> None:
+    def _search(self, *, next_match: bool) -> None:
         text = self._field.get().strip().casefold() if self._field is not None else ""
         rows = [row.key for row in self.queue.rows if text and text in f"{row.title} {row.subtitle}".casefold()]
         if rows:
             chosen = next(iter(self.queue.selection), None)
-            at = rows.index(chosen) + int(further) if chosen in rows else 0
+            at = rows.index(chosen) + int(next_match) if chosen in rows else 0
             key = rows[at % len(rows)]
             self.queue.select([key])
             self.queue.see(key)
 
-    def _found(self, _event: object) -> str:
+    def _close_search(self, _event: object) -> str:
         if self._field is not None:
             self._field.destroy()
             self._field = None

@@ -2,11 +2,12 @@
 
 from phaselock.ui.viewmodel.browser import browser_view
 from phaselock.ui.viewmodel.history import BREAK_S, History, SeriesPoint, SeriesView
-from phaselock.ui.viewmodel.session import host_view, output_text, peer_view, position_s
+from phaselock.ui.viewmodel.rows import QueueRows
+from phaselock.ui.viewmodel.session import host_view, output_text, peer_view, position_s, window_title
+from phaselock.ui.viewmodel.sync import sync_view
 from phaselock.ui.viewmodel.toasts import event_toast
 from phaselock.ui.viewmodel.values import (
     BrowserView,
-    Figures,
     FoundRow,
     HostView,
     NowPlaying,
@@ -14,6 +15,7 @@ from phaselock.ui.viewmodel.values import (
     PeerScreenView,
     QueueRow,
     RequestRow,
+    SyncReadout,
     SyncView,
     Toast,
     TransportView,
@@ -30,7 +32,7 @@ from phaselock.ui.viewmodel.words import (
 __all__ = [
     "BREAK_S",
     "BrowserView",
-    "Figures",
+    "SyncReadout",
     "FoundRow",
     "History",
     "HostView",
@@ -38,6 +40,7 @@ __all__ = [
     "PeerRow",
     "PeerScreenView",
     "QueueRow",
+    "QueueRows",
     "RequestRow",
     "SeriesPoint",
     "SeriesView",
@@ -54,6 +57,8 @@ __all__ = [
     "peer_view",
     "position_s",
     "size_text",
+    "sync_view",
     "time_text",
+    "window_title",
     "within_text",
 ]

@@ -8,7 +8,7 @@ from phaselock.model.queue import QueueItem
 from phaselock.model.snapshot import FileState, FileView, LatencyClass, PeerView, RequestState, RequestView
 from phaselock.model.timing import TIMING_PHRASES, TIMING_SENTENCES, Timing
 from phaselock.ui.backend import SessionView
-from phaselock.ui.viewmodel.rows import item_of, queue_rows, song
+from phaselock.ui.viewmodel.rows import QueueRows, item_of, song
 from phaselock.ui.viewmodel.sync import chip, machines, own_machine, sounding, sync_view
 from phaselock.ui.viewmodel.toasts import NO_OUTPUT
 from phaselock.ui.viewmodel.values import (
@@ -42,13 +42,12 @@ _OWN_REQUEST = {
 }
 
 
-def host_view(state: SessionView) -> HostView:
-    """The host's screen."""
+def host_view(state: SessionView, queue_rows: QueueRows | None = None) -> HostView:
+    """The host's screen; `queue_rows` of the call before saves work."""
     s = state.snapshot
-    now, rows = _now(state), queue_rows(s.queue, s.peers)
+    now, rows = _now(state), (queue_rows or QueueRows()).rows(s.queue, s.peers)
     ordered = sorted(s.requests, key=lambda one: (one.state is not RequestState.OPEN, one.number))
     return HostView(
-        window_title=_window_title(now, s.session_name),
         title=s.session_name,
         subtitle=_count(len(s.peers), "peer") + " connected" if s.peers else "Nobody has joined yet",
         address=state.address,
@@ -63,12 +62,11 @@ def host_view(state: SessionView) -> HostView:
     )
 
 
-def peer_view(state: SessionView) -> PeerScreenView:
-    """The screen of somebody who takes part."""
+def peer_view(state: SessionView, queue_rows: QueueRows | None = None) -> PeerScreenView:
+    """The peer's screen; `queue_rows` of the call before saves work."""
     s = state.snapshot
-    now, rows, own_chip = _now(state), queue_rows(s.queue, ()), chip(own_machine(state))
+    now, rows, own_chip = _now(state), (queue_rows or QueueRows()).rows(s.queue, ()), chip(own_machine(state))
     return PeerScreenView(
-        window_title=_window_title(now, s.session_name),
         title=s.session_name,
         connection=_connection(state),
         connection_kind="good" if s.connected else "warning",
@@ -151,8 +149,10 @@ def _stopped_note(state: SessionView) -> str:
     return f"Up next: {song(upcoming)}" if upcoming else "Add songs to begin."
 
 
-def _window_title(now: NowPlaying, session_name: str) -> str:
-    parts = (now.title, now.artist) if now.file_id is not None else (session_name,)
+def window_title(state: SessionView) -> str:
+    """The title of the window: the song, or the session."""
+    now = _now(state)
+    parts = (now.title, now.artist) if now.file_id is not None else (state.snapshot.session_name,)
     return " · ".join(filter(None, (" – ".join(filter(None, parts)), "PhaseLock")))
 
 

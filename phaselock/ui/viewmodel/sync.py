@@ -8,7 +8,7 @@ from phaselock.model.snapshot import PeerView, SessionSnapshot
 from phaselock.model.timing import TIMING_SENTENCES, Timing
 from phaselock.ui.backend import SessionView
 from phaselock.ui.viewmodel.rows import item_of
-from phaselock.ui.viewmodel.values import Chip, Figures, Kind, SyncView
+from phaselock.ui.viewmodel.values import Chip, Kind, SyncReadout, SyncView
 from phaselock.ui.viewmodel.words import NNBSP, listed, ms_text, within_text
 
 GOOD_NS = 1_000_000
@@ -124,7 +124,7 @@ def sync_view(state: SessionView) -> SyncView:
     sentence, kind = _together(all_) if state.hosting else _alone(all_[0])
     if not sounding(state.snapshot):
         sentence, kind = "Nothing is playing.", "neutral"
-    return SyncView(sentence, kind, tuple(map(_figures, all_)))
+    return SyncView(sentence, kind, tuple(map(_readout, all_)))
 
 
 def _together(all_: tuple[Machine, ...]) -> tuple[str, Kind]:
@@ -195,10 +195,10 @@ def _why(machine: Machine) -> str:
     return f"{machine.name} " + ("has not got the song" if machine.state == "no file" else "is not in time")
 
 
-def _figures(machine: Machine) -> Figures:
+def _readout(machine: Machine) -> SyncReadout:
     playing = machine.state == "playing"
     known = machine.state not in ("unknown", "clock", "no output")
-    return Figures(
+    return SyncReadout(
         machine.name,
         f"{machine.error_ns / 1e3:+.0f}{NNBSP}µs" if playing else "–",
         f"±{_uncertainty(machine.uncertainty_ns)}" if playing else "–",

@@ -107,7 +107,7 @@ class TransportView:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Figures:
+class SyncReadout:
     """How one machine keeps time, in words; "–" for what is not known."""
 
     name: str
@@ -124,14 +124,13 @@ class SyncView:
 
     sentence: str
     kind: Kind
-    machines: tuple[Figures, ...]
+    machines: tuple[SyncReadout, ...]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class HostView:
     """The host's screen."""
 
-    window_title: str
     title: str
     subtitle: str
     address: str
@@ -150,7 +149,6 @@ class HostView:
 class PeerScreenView:
     """The screen of somebody who takes part."""
 
-    window_title: str
     title: str
     connection: str
     connection_kind: Kind

@@ -1,4 +1,4 @@
-"""Pictures of tracks. They come from files of strangers: the size is read before anything is decoded."""
+"""Artwork of tracks. The files are untrusted: the size of a picture is checked before it is decoded."""
 
 from __future__ import annotations
 
@@ -13,14 +13,15 @@ from phaselock.ui.widgets.base import Drawing
 from phaselock.ui.widgets.icons import icon
 
 MAX_PIXELS = 16_000_000
+"""Size limit of a picture that Pillow decodes."""
 MAX_PIXELS_TK = 4_000_000
-"""Tk keeps four bytes a pixel and scales by whole numbers only."""
+"""Size limit of a picture that Tk decodes: it keeps four bytes a pixel, and scales by whole numbers only."""
 _PNG = b"\x89PNG\r\n\x1a\n"
 _FINEST_ZOOM = 3
 
 
 def photo(data: bytes, size: int) -> tk.PhotoImage | None:
-    """The picture, at most `size` pixels of the screen wide and high; None if it is none that can be shown."""
+    """Decode a picture and scale its longer side to at most `size` pixels; None: it cannot be shown."""
     try:
         return _by_pillow(data, size)
     except ImportError:
@@ -42,7 +43,7 @@ def _by_pillow(data: bytes, size: int) -> tk.PhotoImage | None:
                 small = small.resize((max(round(small.width * factor), 1), max(round(small.height * factor), 1)))
         body = b"P6 %d %d 255\n" % small.size + small.tobytes()
         return tk.PhotoImage(master=theme.root(), data=body, format="ppm")
-    except Exception:  # whatever a decoder thinks of what a stranger sent
+    except Exception:  # untrusted data: decoders raise many types
         return None
 
 
@@ -69,7 +70,7 @@ def _by_tk(data: bytes, size: int) -> tk.PhotoImage | None:
 
 
 class Artwork(Drawing):
-    """A square with the picture, or a tile with a note and the initial."""
+    """A square with the artwork, or a tile with a note symbol and the initial of the title."""
 
     def __init__(self, master: Any, size: int = 260) -> None:
         self._size = theme.px(size)
@@ -82,20 +83,19 @@ class Artwork(Drawing):
         self.show(None, "")
 
     def show(self, data: bytes | None, initial: str) -> None:
-        """JPEG or PNG; None or nothing that can be shown: the tile."""
+        """Show this JPEG or PNG file; None, or one that cannot be decoded: show the tile."""
         if self._now != (data, initial):
             self._now = (data, initial)
             self.paint()
 
     def set_size(self, size: int) -> None:
-        """Another size, in the design's pixels."""
+        """Set the size, in pixels of the design."""
         if theme.px(size) != self._size:
             self._size = theme.px(size)
             self.configure(width=self._size, height=self._size)
             self.paint()
 
     def paint(self) -> None:
-        """Show what is the case now."""
         size = self._size
         data, initial = self._now or (None, "")
         picture = photo(data, size) if data else None

@@ -1,4 +1,4 @@
-"""What all drawn widgets share: a canvas on its master's colour, timers that end with it, the wheel, the ring."""
+"""The base of all drawn widgets: a canvas with the colour of its master, timers, mouse wheel and focus ring."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _COMMAND = 0x8  # macOS; elsewhere the same bit is Alt
 
 
 class Drawing(tk.Canvas):
-    """A canvas without border on its master's colour."""
+    """A canvas without border, in the background colour of its master; `focus`: it can have the keyboard."""
 
     def __init__(self, master: Any, width: int, height: int, *, focus: bool = False) -> None:
         self.ground = theme.behind(master)
@@ -23,7 +23,7 @@ class Drawing(tk.Canvas):
         self._timer_command = ""
         self._images: dict[str, tk.PhotoImage] = {}
         self.keyboard = False
-        """The ring of focus is to be seen: it came here by the keyboard."""
+        """Whether the focus ring is visible: the focus came by the keyboard, not by a click."""
         super().__init__(
             master,
             width=width,
@@ -38,45 +38,45 @@ class Drawing(tk.Canvas):
             self.bind("<ButtonPress-1>", self._on_any_press, add="+")
             self.bind("<FocusIn>", self._on_focus_in, add="+")
             self.bind("<FocusOut>", self._on_focus_out, add="+")
-            # Tk calls only the most special binding: who binds a key of its own says `by_keyboard` itself.
+            # Tk calls only the most specific binding: a subclass that binds a key must call `by_keyboard` itself.
             self.bind("<KeyPress>", lambda _event: self.by_keyboard(), add="+")
 
     def paint(self) -> None:
-        """Show what is the case now."""
+        """Draw the present state."""
 
     def by_keyboard(self) -> None:
-        """A key was pressed here: show the ring."""
+        """A key was pressed: show the focus ring."""
         if self.focus_get() is self:
             self._set_ring(True)
 
     def later(self, name: str, ms: int, act: Callable[[], object]) -> None:
-        """Do it after a while, in place of what waits under this name; never once the widget is gone."""
+        """Call `act` in `ms`; replaces the timer of this name. `destroy` cancels all timers."""
         self.cancel(name)
-        # Not by tkinter's `after`: that deletes its command once more when it has run, and if the widget ended itself
-        # in it, perhaps what has got the same name meanwhile (names are addresses).
+        # tkinter's `after` deletes its command when it has run. If the command destroyed the widget, that is a second
+        # deletion, which may hit a new command of the same name (names are addresses).
         if not self._timer_command:
             self._timer_command = self.register(self._on_timer)
         self._acts[name] = act
         self._timers[name] = str(self.tk.call("after", ms, self._timer_command, name))
 
     def waits(self, name: str) -> bool:
-        """Something is to be done later under this name."""
+        """Whether the timer of this name runs."""
         return name in self._timers
 
     def cancel(self, name: str) -> None:
-        """Do not do it after all."""
+        """Cancel the timer of this name, if it runs."""
         self._acts.pop(name, None)
         handle = self._timers.pop(name, None)
         if handle is not None:
             self.tk.call("after", "cancel", handle)
 
     def hold(self, name: str, image: tk.PhotoImage) -> tk.PhotoImage:
-        """Keep an image as long as it is shown: Tk alone would let it go."""
+        """Keep a reference to an image under this name: without one, Tk deletes an image that is shown."""
         self._images[name] = image
         return image
 
     def destroy(self) -> None:
-        """End the timers with the widget."""
+        """Cancel the timers and destroy the widget."""
         for name in tuple(self._timers):
             self.cancel(name)
         super().destroy()
@@ -104,7 +104,7 @@ class Drawing(tk.Canvas):
 
 
 class NumericLabel:
-    """Text on a canvas whose digits all take the same room, so that a time that runs does not dance."""
+    """A text on a canvas in which all digits have the same width, so that a running time does not move."""
 
     def __init__(self, canvas: tk.Canvas, font: tuple[str, int, str], fill: str, anchor: Literal["sw", "se"]) -> None:
         self._canvas, self._font, self._fill, self._anchor = canvas, font, fill, anchor
@@ -115,24 +115,24 @@ class NumericLabel:
         self.text = ""
 
     def set(self, text: str) -> None:
-        """Other text; nothing is drawn when it is the same."""
+        """Set the text; draws only if it differs."""
         if text != self.text:
             self.text = text
             self._arrange()
 
     def move(self, x: float, y: float) -> None:
-        """Its corner that the anchor names."""
+        """Set the place of its `anchor` corner."""
         self._x, self._y = x, y
         self._arrange()
 
     def colour(self, fill: str) -> None:
-        """Another colour."""
+        """Set the colour."""
         self._fill = fill
         for item in self._items:
             self._canvas.itemconfigure(item, fill=fill)
 
     def _arrange(self) -> None:
-        # Most fonts have such digits and need one item; the others one for each character.
+        # Most fonts have digits of one width and need one item; others need one item a character.
         parts = list(self.text) if self._cell else [self.text] if self.text else []
         widths = [self._cell if self._cell and part.isdigit() else theme.measure(part, self._font) for part in parts]
         x = self._x - (sum(widths) if self._anchor == "se" else 0)
@@ -147,14 +147,14 @@ class NumericLabel:
 
 
 def bind_wheel(widget: tk.Misc, turn: Callable[[float], object]) -> None:
-    """Call `turn` with notches, positive down, whatever the platform and the Tk; nothing else gets that wheel."""
+    """Call `turn` with notches of the mouse wheel, positive down, on all platforms; consumes the events."""
 
     def stop(notches: float) -> str:
         turn(notches)
         return "break"
 
     def wheel(event: tk.Event[Any]) -> str:
-        # Tk 8.6 on macOS tells lines, all others 120 a notch.
+        # `delta` is lines in Tk 8.6 on macOS, elsewhere 120 a notch.
         unit = 1 if abs(event.delta) < 30 and widget.tk.call("tk", "windowingsystem") == "aqua" else 120
         return stop(-event.delta / unit)
 
@@ -173,27 +173,27 @@ def bind_wheel(widget: tk.Misc, turn: Callable[[float], object]) -> None:
 
 
 def commands(event: tk.Event[Any]) -> bool:
-    """Control, or Command on macOS, is held: such keys are the window's."""
+    """Whether Control (or Command on macOS) is held: such keys are shortcuts of the window."""
     state = int(event.state)
     aqua = event.widget.tk.call("tk", "windowingsystem") == "aqua"
     return bool(state & (CONTROL | (_COMMAND if aqua else 0)))
 
 
 def shifted(event: tk.Event[Any]) -> bool:
-    """Shift is held."""
+    """Whether Shift is held."""
     return bool(int(event.state) & SHIFT)
 
 
 def inside(widget: tk.Misc, event: tk.Event[Any]) -> bool:
-    """The pointer is still over the widget."""
+    """Whether the pointer is over the widget."""
     return 0 <= event.x < widget.winfo_width() and 0 <= event.y < widget.winfo_height()
 
 
 def ease_out(share: float) -> float:
-    """How far a movement is when so much of its time is over."""
+    """Cubic ease-out: share of the way (0 to 1) at a share of the time."""
     return 1.0 - (1.0 - min(max(share, 0.0), 1.0)) ** 3
 
 
 def frame(master: Any) -> tk.Frame:
-    """A plain frame on its master's colour, for widgets of ours only."""
+    """A plain frame in the background colour of its master."""
     return tk.Frame(master, background=theme.behind(master), borderwidth=0, highlightthickness=0)

@@ -1,4 +1,4 @@
-"""Buttons, drawn: reachable by Tab, with a ring when they have the keyboard, pressed by space and Return."""
+"""Drawn buttons: reachable by Tab, with a focus ring, pressed by pointer, space or Return."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from phaselock.ui.widgets.raster import plate
 
 
 class Clickable(Drawing):
-    """Something to press: rest, pointer over it, pressed, disabled; a press counts if it ends inside."""
+    """A button without looks. It calls `command` if the pointer is released inside."""
 
     def __init__(self, master: Any, width: int, height: int, command: Callable[[], object]) -> None:
         super().__init__(master, width, height, focus=True)
@@ -33,22 +33,18 @@ class Clickable(Drawing):
             self.bind(f"<Key-{key}>", self._on_key)
 
     def invoke(self) -> None:
-        """Do what a press does; nothing when disabled."""
+        """Call the command if the button is enabled."""
         if self.enabled:
             self._command()
 
     def set_enabled(self, enabled: bool) -> None:
-        """Whether it can be pressed; Tab passes a disabled one by."""
+        """Enable or disable it; Tab skips a disabled button."""
         if enabled == self.enabled:
             return
         self.enabled = enabled
         self.pressed = self.pressed and enabled
         self.configure(cursor="hand2" if enabled else "", takefocus=enabled)
         self.paint()
-
-    def set_command(self, command: Callable[[], object]) -> None:
-        """Do something else when pressed."""
-        self._command = command
 
     def _touch(self, *, hovered: bool | None = None, pressed: bool | None = None) -> None:
         self.hovered = self.hovered if hovered is None else hovered
@@ -62,12 +58,12 @@ class Clickable(Drawing):
     def _on_release(self, event: tk.Event[Any]) -> None:
         was, within = self.pressed, inside(self, event)
         self._touch(pressed=False, hovered=within)
-        if was and within:
-            self.invoke()  # the widget may be gone after this
+        if was and within:  # pressed: it is enabled
+            self._command()  # may destroy the widget
 
     def _on_key(self, _event: tk.Event[Any]) -> str:
         self.invoke()
-        return "break"  # the window has a meaning of its own for the same keys
+        return "break"  # the window has bindings for the same keys
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -81,12 +77,11 @@ class _Look:
     hover: str = ""
     pressed: str = ""
     hover_text: str = ""
-    outline: str = ""
     disabled: str = theme.ELEVATED
 
 
-class _Worded(Clickable):
-    """A pill with words."""
+class _TextButton(Clickable):
+    """A pill with a text."""
 
     _look: _Look
 
@@ -99,31 +94,27 @@ class _Worded(Clickable):
         self.bind("<Configure>", lambda _event: self.paint(), add="+")
 
     def set_text(self, text: str) -> None:
-        """Other words; the button asks for the room they need."""
+        """Set the text and request the width it needs."""
         if text != self._text:
             self._text = text
             self.configure(width=self._width_of(text))
             self.paint()
 
     def paint(self) -> None:
-        """Show what is the case now."""
         width, height = self.winfo_width(), self.winfo_height()
         if width <= 1:
             return
         look = self._look
-        fill, text, outline = look.fill, look.text, look.outline
+        fill, text = look.fill, look.text
         if not self.enabled:
-            fill, text, outline = look.disabled if look.fill else "", theme.DISABLED, theme.DISABLED if outline else ""
+            fill, text = look.disabled if look.fill else "", theme.DISABLED
         elif self.pressed and self.hovered:
             fill, text = look.pressed, look.hover_text or text
         elif self.hovered:
             fill, text = look.hover, look.hover_text or text
-        if outline and fill:
-            outline = ""
-        line, gap = (theme.px(2), theme.px(2)) if self.keyboard else (max(theme.px(1.5), 1), 0)
-        edge = theme.FOCUS if self.keyboard else outline
+        ring, line = (theme.FOCUS, theme.px(2)) if self.keyboard else ("", 0)
         body = min(theme.px(look.height), height)
-        image = plate(width, body, body / 2, fill or self.ground, self.ground, outline=edge, line=line, gap=gap)
+        image = plate(width, body, body / 2, fill or self.ground, self.ground, outline=ring, line=line, gap=line)
         self.itemconfigure(self._plate, image=self.hold("plate", image))
         self.coords(self._plate, 0, (height - body) // 2)
         font = theme.canvas_font(look.size, look.bold)
@@ -137,8 +128,8 @@ class _Worded(Clickable):
         return theme.measure(text, theme.canvas_font(look.size, look.bold)) + 2 * theme.px(look.pad)
 
 
-class MainButton(_Worded):
-    """The one main action of a screen."""
+class MainButton(_TextButton):
+    """The main action of a screen; one a screen."""
 
     _look = _Look(
         height=48, pad=32, size=theme.BODY, bold=True, text=theme.ON_PRIMARY,
@@ -146,7 +137,7 @@ class MainButton(_Worded):
     )  # fmt: skip
 
 
-class SecondaryButton(_Worded):
+class SecondaryButton(_TextButton):
     """Any other action."""
 
     _look = _Look(
@@ -155,25 +146,16 @@ class SecondaryButton(_Worded):
     )  # fmt: skip
 
 
-class TextButton(_Worded):
-    """An action that stands back: words alone."""
+class TextButton(_TextButton):
+    """A minor action: text without a plate."""
 
     _look = _Look(
         height=32, pad=12, size=theme.SECONDARY, bold=False, text=theme.TEXT_SECONDARY, hover_text=theme.TEXT,
     )  # fmt: skip
 
 
-class DestructiveButton(_Worded):
-    """An action that takes something away."""
-
-    _look = _Look(
-        height=40, pad=24, size=theme.BODY, bold=False, text=theme.ERROR, hover_text=theme.TEXT, outline=theme.ERROR,
-        hover=theme.ERROR, pressed=theme.blend(theme.ERROR, theme.BACKGROUND, 0.8),
-    )  # fmt: skip
-
-
 class IconButton(Clickable):
-    """A round button with an icon; filled: a green disc with a black one."""
+    """A round button with an icon; `filled`: a black icon on a green disc."""
 
     def __init__(
         self,
@@ -196,18 +178,17 @@ class IconButton(Clickable):
         self.paint()
 
     def set_icon(self, name: str) -> None:
-        """Show another icon."""
+        """Set the icon."""
         assert name in SHAPES, name
         if name != self._icon:
             self._icon = name
             self.paint()
 
     def set_tooltip(self, text: tips.Text) -> None:
-        """Explain it with other words."""
+        """Set the tooltip."""
         tips.attach(self, text)
 
     def paint(self) -> None:
-        """Show what is the case now."""
         over = self.hovered and self.enabled
         down = over and self.pressed
         if self._filled:

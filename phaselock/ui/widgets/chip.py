@@ -1,4 +1,4 @@
-"""Chips: a few words in a small pill, for phase error and readiness."""
+"""Chips: a short text in a small pill, for phase error and readiness."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ KINDS = {"neutral": theme.TEXT_SECONDARY, "good": theme.TEXT, "warning": theme.W
 
 
 def fill_of(colour: str, ground: str) -> str:
-    """What words of a colour stand on."""
+    """The background colour of a chip with text of this colour."""
     return theme.blend(colour, ground, 0.18)
 
 
 class Chip(Drawing):
-    """One chip; without words it takes no room."""
+    """One chip; without text it has no width."""
 
     def __init__(self, master: Any) -> None:
         super().__init__(master, 1, theme.px(HEIGHT))
@@ -28,7 +28,7 @@ class Chip(Drawing):
         self._words = self.create_text(0, 0, font=theme.canvas_font(theme.CAPTION), anchor="center")
 
     def set(self, text: str, kind: Literal["neutral", "good", "warning", "error"] = "neutral") -> None:
-        """Other words, of a kind."""
+        """Set text and kind."""
         if self._now == (text, kind):
             return
         self._now = (text, kind)
@@ -37,7 +37,7 @@ class Chip(Drawing):
             self.itemconfigure("all", state="hidden")
             return
         height = theme.px(HEIGHT)
-        # Widths in steps, so that a figure that changes does not make the chip tremble.
+        # Widths in steps, so that a changing number does not change the width all the time.
         step = theme.px(8)
         wanted = theme.measure(text, theme.canvas_font(theme.CAPTION)) + 2 * theme.px(PAD)
         width = -(-wanted // step) * step

@@ -1,4 +1,4 @@
-"""A labelled line to write in."""
+"""A labelled entry."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from phaselock.ui.theme import ctk
 
 
 class Field(tk.Frame):
-    """Label, entry and, while there is one, what is wrong with it; Return submits."""
+    """A label, an entry and, if set, an error text below; Return calls `on_submit`."""
 
     def __init__(
         self,
@@ -54,7 +54,7 @@ class Field(tk.Frame):
             font=theme.font(theme.BODY),
         )
         self.entry.grid(row=1, column=0, sticky="ew")
-        # The insertion mark and the selection are left to the platform by customtkinter, and black on black there.
+        # customtkinter leaves the colours of cursor and selection to the platform, where they are black on black.
         inner = self.entry._entry
         inner.configure(insertwidth=max(theme.px(1.5), 1), selectbackground=theme.REST, selectforeground=theme.TEXT)
         if numeric:
@@ -83,22 +83,22 @@ class Field(tk.Frame):
             self.set(value)
 
     def get(self) -> str:
-        """What is written."""
+        """The text."""
         return str(self.entry.get())
 
     def set(self, value: str) -> None:
-        """Write this."""
+        """Set the text."""
         self.entry.delete(0, "end")
         if value:
             self.entry.insert(0, value)
 
     def focus(self) -> None:
-        """Write here from now on; what is written is selected."""
+        """Give it the keyboard and select the text."""
         self.entry.focus()
         self.entry.select_range(0, "end")
 
     def set_error(self, text: str) -> None:
-        """Say what is wrong; nothing when empty."""
+        """Show an error below the entry; empty: hide it."""
         if text == self._error:
             return
         self._error = text
@@ -110,7 +110,7 @@ class Field(tk.Frame):
         self._border()
 
     def set_enabled(self, enabled: bool) -> None:
-        """Whether it can be written in."""
+        """Enable or disable the entry."""
         self.entry.configure(
             state="normal" if enabled else "disabled", text_color=theme.TEXT if enabled else theme.DISABLED
         )

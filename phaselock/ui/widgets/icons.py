@@ -1,4 +1,4 @@
-"""The icons, as polygons on a field of 24 by 24: no font glyph, which differs on every platform and often misses."""
+"""The icons, as polygons in a field of 24 by 24. Font glyphs differ between platforms and are often missing."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ SHAPES: dict[str, list[Points]] = {
 
 
 def icon(name: str, size: int, colour: str, ground: str | None, *, glyph: float = 1.0) -> tk.PhotoImage:
-    """One icon in a square of `size` pixels, its own field `glyph` of that."""
+    """An icon in a square of `size` pixels; its field has the share `glyph` of that."""
 
     def make() -> tk.PhotoImage:
         factor = size * glyph / FIELD
@@ -96,7 +96,7 @@ def icon(name: str, size: int, colour: str, ground: str | None, *, glyph: float 
 def disc_icon(
     name: str, size: int, colour: str, disc_colour: str, ground: str, *, glyph: float, ring: bool = False
 ) -> tk.PhotoImage:
-    """An icon on a disc; ringed when it has the keyboard."""
+    """An icon on a disc; `ring`: with the focus ring."""
 
     def make() -> tk.PhotoImage:
         middle, factor, edge = size / 2, size * glyph / FIELD, size * (1 - glyph) / 2

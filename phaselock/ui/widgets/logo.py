@@ -1,4 +1,4 @@
-"""The mark: two waves in phase, one green, one white. The icons of the program are drawn from the same curves."""
+"""The logo: two waves in phase, one green, one white. The icons of the program are drawn from the same curves."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SIZES = (128, 48, 32, 16)
 
 
 def _wave(y: float, height: float, line: float) -> list[Points]:
-    """One and a half periods over a field of 24, ending on the line they start on."""
+    """The curve of a wave: one and a half periods over a field of 24."""
     steps = 36
     points = [(2.2 + 19.6 * i / steps, y - height * math.sin(3 * math.pi * i / steps)) for i in range(steps + 1)]
     return ribbon(points, line)
@@ -32,17 +32,17 @@ def _icon(size: int) -> tk.PhotoImage:
     return image(size, size, [tile, *waves], None)
 
 
-class Mark(Drawing):
-    """The mark on its master's colour, `size` wide and high."""
+class Logo(Drawing):
+    """The logo, `size` pixels of the design wide and high."""
 
     def __init__(self, master: Any, size: int) -> None:
         pixels = theme.px(size)
         super().__init__(master, pixels, pixels)
         layers: list[Layer] = [(scaled(shape, pixels / 24), colour) for shape, colour in _layers(1.5)]
-        picture = theme.kept(("mark", pixels, self.ground), lambda: image(pixels, pixels, layers, self.ground))
-        self.create_image(0, 0, anchor="nw", image=self.hold("mark", picture))
+        picture = theme.kept(("logo", pixels, self.ground), lambda: image(pixels, pixels, layers, self.ground))
+        self.create_image(0, 0, anchor="nw", image=self.hold("logo", picture))
 
 
 def icon_images(_root: tk.Misc) -> list[tk.PhotoImage]:
-    """For `iconphoto`: the largest first, as Tk wishes; hold on to them."""
+    """Images for `iconphoto`, largest first as Tk requires; the caller must keep references."""
     return [_icon(size) for size in _SIZES]

@@ -1,4 +1,4 @@
-"""Panels: what belongs together, on a surface of its own."""
+"""Panels: groups of widgets on a surface with round corners."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def _corner(name: str, fill: str, ground: str) -> tk.PhotoImage:
 
 
 class Panel(ctk.CTkFrame):  # type: ignore[misc]
-    """A surface with round corners: `header` (made with a title, or when first asked for) over `body`."""
+    """A surface with round corners: `header` (created with a title, or at first use) above `body`."""
 
     def __init__(self, master: Any, title: str = "") -> None:
         ground = theme.behind(master)
         super().__init__(master, fg_color=theme.SURFACE, corner_radius=0)
-        # The corners are images that stay put: nothing is drawn anew when the window changes its size.
+        # The corners are placed images, so that a new size of the window needs no drawing.
         self._corners = [_corner(name, theme.SURFACE, ground) for name in ("nw", "ne", "se", "sw")]
         for name, picture in zip(("nw", "ne", "se", "sw"), self._corners, strict=True):
             label = tk.Label(self, image=picture, borderwidth=0, highlightthickness=0)
@@ -47,7 +47,7 @@ class Panel(ctk.CTkFrame):  # type: ignore[misc]
 
     @property
     def header(self) -> Any:
-        """The line over the body, for chips and buttons: pack them to the right."""
+        """The line above the body; pack chips and buttons to its right side."""
         if self._header is None:
             pad = theme.px(PAD)
             self._header = ctk.CTkFrame(self, fg_color=theme.SURFACE, corner_radius=0, height=theme.px(32))
@@ -57,7 +57,7 @@ class Panel(ctk.CTkFrame):  # type: ignore[misc]
         return self._header
 
     def set_title(self, title: str) -> None:
-        """Other words over the panel."""
+        """Set the title."""
         if self._title is None:
             self._title = tk.Label(
                 self.header,

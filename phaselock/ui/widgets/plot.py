@@ -1,4 +1,4 @@
-"""How far each machine is from the common line: errors over time, what is known of their uncertainty, and ±1 ms."""
+"""The plot of phase errors over time: one line a machine, its uncertainty as an area, and the limits of ±1 ms."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from phaselock.ui.widgets.raster import dot
 SCALES_US = (10, 20, 50, 100, 200, 500, 1000, 2000)
 BAND_US = 1000
 GAP_S = 4.0
-"""Points further apart are not joined: nothing is known of the time between."""
+"""Points further apart are not joined."""
 _TIMES_S = (10, 15, 30, 60, 120, 300, 600)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Series:
-    """One machine: time in seconds, error in µs, and its uncertainty in µs where it is known. Oldest first."""
+    """One machine. `points`, oldest first: time in s, error in µs, uncertainty in µs or None (unknown)."""
 
     name: str
     colour_index: int
@@ -27,7 +27,7 @@ class Series:
 
 
 class SyncPlot(Drawing):
-    """The newest at the right edge; the scale is symmetric and finds itself. `detailed`: legend and times."""
+    """The newest points are at the right edge; the scale adapts. `detailed`: with legend and times."""
 
     def __init__(self, master: Any, *, height: int = 96, detailed: bool = False) -> None:
         super().__init__(master, theme.px(320), theme.px(height))
@@ -62,7 +62,6 @@ class SyncPlot(Drawing):
         self.paint()
 
     def paint(self) -> None:
-        """Show what is the case now."""
         width, height = self.winfo_width(), self.winfo_height()
         if width <= 1 or height <= 1:
             return
@@ -94,7 +93,7 @@ class SyncPlot(Drawing):
             default=0.0,
         )
         fitting = next((scale for scale in SCALES_US if most <= scale), SCALES_US[-1])
-        # A scale is left for a smaller one only when there is some room in that, or it would flutter between two.
+        # Hysteresis: a smaller scale must have 15 % of room, so that the scale does not alternate between two.
         if fitting > self.scale_us or most <= 0.85 * fitting:
             self.scale_us = fitting
 
@@ -198,7 +197,7 @@ class SyncPlot(Drawing):
                 item = self.create_line(points, width=max(theme.px(1.25), 1), joinstyle="round")
             else:
                 item = self.create_oval(points, width=0)
-            # Areas lie under every line, whenever they were first needed.
+            # Areas are below all lines, also areas that are created later.
             self.tag_lower(item, pool[0] if pool else self._grid[0]) if kind == "area" else self.tag_raise(item)
             pool.append(item)
         else:
@@ -218,8 +217,8 @@ class SyncPlot(Drawing):
         if sum(theme.measure(name, font) for name, _ in wanted) > room:
             room = max(room // max(len(wanted), 1), theme.px(16))
         for name, index in wanted:
-            mark = dot(size, theme.MACHINES[index % len(theme.MACHINES)], self.ground)
-            self.create_image(x, y, image=self.hold(f"legend{index}", mark), anchor="w", tags="legend")
+            image = dot(size, theme.MACHINES[index % len(theme.MACHINES)], self.ground)
+            self.create_image(x, y, image=self.hold(f"legend{index}", image), anchor="w", tags="legend")
             x += size + theme.px(6)
             text = theme.ellipsis(name, font, room)
             self.create_text(x, y, text=text, font=font, fill=theme.TEXT, anchor="w", tags="legend")

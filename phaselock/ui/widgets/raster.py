@@ -1,8 +1,9 @@
-"""Polygons into images with smooth edges, alike on every platform: Tk's own canvas smooths them on macOS only.
+"""An antialiasing rasteriser: polygons to images. Tk's own canvas smooths edges on macOS only.
 
-A polygon's exact share of every pixel is found from its edges alone: each piece of an edge tells its own pixel, and all
-to the right of it, how much of the row it covers. The running sum along a row is then the coverage.
-Coordinates are pixels of the image, y down. Polygons turn clockwise on the screen; turned round they cut a hole.
+The coverage of a pixel is exact and computed from the edges: each piece of an edge adds its signed area to its own
+pixel and to all pixels right of it, so that the running sum along a row is the coverage (signed-area accumulation, as
+in font rasterisers). Coordinates are pixels of the image, y down. Polygons are clockwise on the screen; a
+counterclockwise one cuts a hole.
 """
 
 from __future__ import annotations
@@ -22,30 +23,30 @@ Layer: TypeAlias = tuple[Sequence[Points], str]
 
 
 def polygon(*points: tuple[float, float]) -> Points:
-    """Of any turn, made to fill."""
+    """A filled polygon; `points` in either direction."""
     area = sum(ax * by - bx * ay for (ax, ay), (bx, by) in zip(points, (*points[1:], points[0]), strict=True))
     return points if area > 0 else points[::-1]
 
 
 def hole(points: Points) -> Points:
-    """The same outline, cutting."""
+    """The same outline as a hole."""
     return points[::-1]
 
 
 def disc(x: float, y: float, radius: float) -> Points:
-    """Filled circle."""
+    """A filled circle."""
     return arc(x, y, radius, 0, 360)
 
 
 def arc(x: float, y: float, radius: float, start: float, end: float) -> Points:
-    """Points on a circle, degrees, clockwise from the right."""
+    """Points of an arc; angles in degrees, clockwise from the right."""
     count = max(8, math.ceil(abs(end - start) / 360 * (12 + 4 * radius)))
     angles = (math.radians(start + (end - start) * i / count) for i in range(count + (abs(end - start) < 360)))
     return [(x + radius * math.cos(a), y + radius * math.sin(a)) for a in angles]
 
 
 def rounded(x0: float, y0: float, x1: float, y1: float, radius: float) -> Points:
-    """Rectangle with round corners."""
+    """A rectangle with round corners."""
     r = min(radius, (x1 - x0) / 2, (y1 - y0) / 2)
     if r <= 0:
         return [(x0, y0), (x1, y0), (x1, y1), (x0, y1)]
@@ -58,7 +59,7 @@ def rounded(x0: float, y0: float, x1: float, y1: float, radius: float) -> Points
 
 
 def stroke(points: Points, width: float, *, closed: bool = False) -> list[Points]:
-    """A line of some width with round ends and joins."""
+    """A polyline with a width, round ends and round joins."""
     found: list[Points] = [disc(x, y, width / 2) for x, y in points]
     following = [*points[1:], points[0]] if closed else points[1:]
     for (ax, ay), (bx, by) in zip(points, following, strict=False):
@@ -70,7 +71,7 @@ def stroke(points: Points, width: float, *, closed: bool = False) -> list[Points
 
 
 def ribbon(points: Points, width: float) -> list[Points]:
-    """A smooth curve of some width with round ends, as one polygon: for curves that bend less sharply than that."""
+    """A curve with a width and round ends, as one polygon; its radius of curvature must exceed half the width."""
     left: list[tuple[float, float]] = []
     right: list[tuple[float, float]] = []
     for (ax, ay), (x, y), (bx, by) in zip((points[0], *points), points, (*points[1:], points[-1]), strict=False):
@@ -83,12 +84,12 @@ def ribbon(points: Points, width: float) -> list[Points]:
 
 
 def scaled(polygons: Iterable[Points], factor: float, dx: float = 0, dy: float = 0) -> list[Points]:
-    """Blown up, then moved."""
+    """Scale, then move."""
     return [[(x * factor + dx, y * factor + dy) for x, y in points] for points in polygons]
 
 
 def coverage(polygons: Iterable[Points], width: int, height: int) -> list[list[float]]:
-    """Rows of 0 to 1: how much of each pixel the polygons cover together; empty rows where they are not."""
+    """The coverage of each pixel by all polygons, 0 to 1, as rows; a row without any is empty."""
     rows: list[list[float]] = [[] for _ in range(height)]
     for points in polygons:
         for (ax, ay), (bx, by) in zip(points, (*points[1:], points[0]), strict=True):
@@ -129,7 +130,7 @@ def _rgb(colour: str) -> tuple[int, int, int]:
 
 
 def paint(width: int, height: int, layers: Sequence[Layer], ground: str | None) -> list[bytearray]:
-    """Rows of RGB on a ground, or of RGBA without one; later layers lie over earlier ones."""
+    """Rows of RGB bytes on a background colour, or of RGBA without one; later layers are above earlier ones."""
     depth = 3 if ground else 4
     start = bytes(_rgb(ground)) if ground else bytes(4)
     rows = [bytearray(start * width) for _ in range(height)]
@@ -154,7 +155,7 @@ def paint(width: int, height: int, layers: Sequence[Layer], ground: str | None) 
 
 
 def png(rows: Sequence[bytes | bytearray], width: int) -> bytes:
-    """The rows as a PNG file; RGBA if they are four bytes a pixel."""
+    """Encode rows as a PNG file; RGBA if they have four bytes a pixel."""
 
     def chunk(name: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
@@ -166,14 +167,14 @@ def png(rows: Sequence[bytes | bytearray], width: int) -> bytes:
 
 
 def image(width: int, height: int, layers: Sequence[Layer], ground: str | None) -> tk.PhotoImage:
-    """An image of the polygons; on a ground it is opaque, which Tk draws much faster."""
+    """An image of the polygons; with a background colour it is opaque, which Tk draws much faster."""
     return tk.PhotoImage(master=theme.root(), data=png(paint(width, height, layers, ground), width))
 
 
 def plate(
     width: int, height: int, radius: float, fill: str, ground: str, *, outline: str = "", line: int = 0, gap: int = 0
 ) -> tk.PhotoImage:
-    """A rounded rectangle of any width; with an outline inside its edge, and a gap of the ground inside that."""
+    """A rectangle with round corners; optionally an outline inside its edge, and a gap inside that."""
     r = min(radius, height / 2, width / 2)
     narrow = min(2 * math.ceil(r) + 2 * (line + gap) + 1, width)
 
@@ -191,7 +192,7 @@ def plate(
 
 
 def dot(diameter: int, fill: str, ground: str | None) -> tk.PhotoImage:
-    """A disc that fills its image."""
+    """An image of a disc."""
     radius = diameter / 2
     return theme.kept(
         ("dot", diameter, fill, ground),

@@ -1,4 +1,4 @@
-"""Where in the song we are. A click or a drag goes elsewhere once it ends; the wheel never does."""
+"""The position in the song. A click or the end of a drag seeks; the wheel does not."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from phaselock.ui import theme
+from phaselock.ui.viewmodel.words import time_text
 from phaselock.ui.widgets.base import Drawing, NumericLabel, commands
 from phaselock.ui.widgets.raster import dot
 
@@ -14,12 +15,15 @@ KNOB = 12
 STEP_S = 5.0
 _BAR, _GAP = 2, 1
 _TIMES = 20
-_SETTLE_MS = 1200
-_SETTLED_S = 1.5
+"""Height of the two times."""
+_TIMEOUT_SEEK_MS = 1200
+"""How long the bar waits for a seek to take effect; meanwhile it shows the target."""
+_MAX_SEEK_ERROR_S = 1.5
+"""A position this close to the target is taken as the effect of the seek."""
 
 
 class SeekBar(Drawing):
-    """The waveform, or a thin bar without one; the time played left of it, the time left at the right, both below."""
+    """The waveform, or a thin bar without one; below it the elapsed time (left) and the remaining time (right)."""
 
     def __init__(self, master: Any, *, on_seek: Callable[[float], object] | None, height: int = 64) -> None:
         super().__init__(master, theme.px(240), theme.px(height), focus=on_seek is not None)
@@ -55,20 +59,20 @@ class SeekBar(Drawing):
 
     @property
     def times(self) -> tuple[str, str]:
-        """The two times as they are shown."""
+        """Elapsed and remaining time as shown."""
         return self._played.text, self._left.text
 
     def set_peaks(self, peaks: bytes | None) -> None:
-        """The loudest sample of each part of the track, 0 to 255; None: it is not known."""
+        """Set the waveform: the loudest sample of each part of the track, 0 to 255; None: unknown."""
         if peaks != self._peaks:
             self._peaks = peaks or None
             self._arrange()
 
     def set_position(self, seconds: float, duration_s: float) -> None:
-        """Where it plays. Cheap: what did not change is not drawn."""
+        """Set the position; draws only what has changed."""
         if self._asked_s is not None:
-            # What was sought is on its way: showing the old place once more would make the knob jump back.
-            if duration_s == self._duration_s and abs(seconds - self._asked_s) > _SETTLED_S:
+            # The seek has not taken effect yet: with the old position the knob would jump back.
+            if duration_s == self._duration_s and abs(seconds - self._asked_s) > _MAX_SEEK_ERROR_S:
                 return
             self._asked_s = None
             self.cancel("settle")
@@ -79,7 +83,7 @@ class SeekBar(Drawing):
             self._end_drag()
 
     def set_enabled(self, enabled: bool) -> None:
-        """Whether one can seek now."""
+        """Allow or forbid seeking."""
         enabled = enabled and self._on_seek is not None
         if enabled != self._enabled:
             self._enabled = enabled
@@ -89,12 +93,11 @@ class SeekBar(Drawing):
             self.paint()
 
     def skip(self, by_s: float) -> None:
-        """Seek so far from here, if one can."""
+        """Seek relative to the position, if allowed."""
         if self._can():
             self._seek(min(max(self._position_s + by_s, 0.0), self._duration_s))
 
     def paint(self) -> None:
-        """Show what is the case now."""
         self._show(self._position_s if self._drag_s is None else self._drag_s)
         lively = self._can() and (self._hovered or self._drag_s is not None or self.keyboard)
         self.itemconfigure(self._knob, state="normal" if lively else "hidden")
@@ -110,7 +113,7 @@ class SeekBar(Drawing):
         return pad, max(self.winfo_width() - pad, pad + 1), self.winfo_height() - theme.px(_TIMES)
 
     def _arrange(self) -> None:
-        """Everything anew: another size or another track."""
+        """Draw everything: the size or the track has changed."""
         left, right, bottom = self._span()
         if self.winfo_width() <= 1:
             return
@@ -127,12 +130,12 @@ class SeekBar(Drawing):
         del self._bars[count:]
         while len(self._bars) < count:
             self._bars.append(self.create_rectangle(0, 0, 0, 0, fill=theme.REST, width=0))
-        tall, least = max(middle - theme.px(4), 1), max(theme.px(1), 1)
+        tall, min_half = max(middle - theme.px(4), 1), max(theme.px(1), 1)
         for i, item in enumerate(self._bars):
             assert peaks is not None
             start = i * len(peaks) // count
             loud = max(peaks[start : max((i + 1) * len(peaks) // count, start + 1)])
-            half = max(tall * loud // 255, least)
+            half = max(tall * loud // 255, min_half)
             x = left + i * (bar + gap)
             self.coords(item, x, middle - half, x + bar, middle + half)
             self.itemconfigure(item, fill=theme.REST)
@@ -150,8 +153,8 @@ class SeekBar(Drawing):
         share = seconds / self._duration_s if self._duration_s > 0 else 0.0
         x = round(left + (right - left) * min(share, 1.0))
         known = self._duration_s > 0
-        self._played.set(theme.clock(seconds) if known else "")
-        self._left.set(f"-{theme.clock(round(self._duration_s) - int(seconds))}" if known else "")
+        self._played.set(time_text(seconds) if known else "")
+        self._left.set(f"-{time_text(round(self._duration_s) - int(seconds))}" if known else "")
         if self._bars:
             upto = round(share * len(self._bars))
             low, high = sorted((self._coloured, upto))
@@ -212,7 +215,7 @@ class SeekBar(Drawing):
 
     def _seek(self, seconds: float) -> None:
         self._asked_s = self._position_s = seconds
-        self.later("settle", _SETTLE_MS, self._forget)
+        self.later("settle", _TIMEOUT_SEEK_MS, self._forget)
         self.paint()
         if self._on_seek is not None:
             self._on_seek(seconds)

@@ -1,4 +1,4 @@
-"""The volume: a slider beside a button that mutes."""
+"""The volume slider, with a button that mutes."""
 
 from __future__ import annotations
 
@@ -43,7 +43,6 @@ class _Track(Drawing):
             self.bind(f"<Key-{key}>", lambda event, sign=sign: self._on_key(event, sign))  # type: ignore[misc]
 
     def paint(self) -> None:
-        """Show what is the case now."""
         left, right, y = self._span()
         x = left + (right - left) * self.value
         self.coords(self._rest, left, y, right, y)
@@ -83,7 +82,7 @@ class _Track(Drawing):
 
 
 class VolumeSlider(tk.Frame):
-    """0 to 1; click, drag, wheel and arrow keys move it and call `on_change`, `set` does not."""
+    """A volume of 0 to 1. Click, drag, wheel and arrow keys call `on_change`; `set` does not."""
 
     def __init__(self, master: Any, on_change: Callable[[float], object], *, width: int = 112) -> None:
         super().__init__(master, background=theme.behind(master), borderwidth=0, highlightthickness=0)
@@ -98,7 +97,7 @@ class VolumeSlider(tk.Frame):
 
     @property
     def value(self) -> float:
-        """What is shown."""
+        """The volume that is shown."""
         return self.track.value
 
     def set(self, value: float) -> None:
@@ -111,11 +110,11 @@ class VolumeSlider(tk.Frame):
         self._face()
 
     def step(self, steps: int) -> None:
-        """Louder, or quieter, by so many steps."""
+        """Change the volume by a number of steps."""
         self._moved(self.track.value + steps * STEP)
 
     def toggle_mute(self) -> None:
-        """Silence, or the volume before it."""
+        """Switch between 0 and the volume before."""
         if self.track.value > 0:
             self._before_mute = self.track.value
             self._moved(0.0)

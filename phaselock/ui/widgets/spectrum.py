@@ -1,4 +1,4 @@
-"""The visualiser: bars that rise at once and fall slowly."""
+"""The spectrum: bars that rise at once and fall slowly."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from phaselock.ui import theme
 from phaselock.ui.widgets.base import Drawing
 
 _FALL = 14
-"""Of 255, for every call of `show`."""
+"""How far a bar may fall at a call of `show`, of 255."""
 
 
 class Spectrum(Drawing):
-    """One bar a band; nothing at all while there are no values."""
+    """One bar a band; hidden while there are no values."""
 
     def __init__(self, master: Any, bands: int = 24, height: int = 48) -> None:
         super().__init__(master, theme.px(bands * 8), theme.px(height))
@@ -26,7 +26,7 @@ class Spectrum(Drawing):
         self.bind("<Configure>", lambda _event: self._arrange())
 
     def show(self, values: bytes | None) -> None:
-        """The loudness of each band, 0 to 255; None: hide."""
+        """Show the loudness of each band, 0 to 255; None: hide the bars."""
         if values is None:
             if self._visible:
                 self._visible = False
@@ -41,7 +41,6 @@ class Spectrum(Drawing):
         self.paint()
 
     def paint(self) -> None:
-        """Show what is the case now."""
         if not self._place or not self._visible:
             return
         height = self.winfo_height()

@@ -1,4 +1,4 @@
-"""Toasts: what just happened, at the foot of the window, for a few seconds. They take no focus and block nothing."""
+"""Toasts: short messages at the bottom of the window, for a few seconds. They take no focus."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from phaselock.ui.widgets.base import Drawing, ease_out
 from phaselock.ui.widgets.buttons import TextButton
 from phaselock.ui.widgets.raster import dot, plate
 
-MOST = 3
+MAX_TOASTS = 3
 SLIDE_MS = 140
-_NARROWEST, _WIDEST = 320, 480
+_MIN_WIDTH, _MAX_WIDTH = 320, 480
 _MARGIN, _GAP, _PAD = 24, 8, 16
 
 Kind: TypeAlias = Literal["info", "warning", "error"]
@@ -24,12 +24,12 @@ _COLOURS = {"info": theme.TEXT_SECONDARY, "warning": theme.WARNING, "error": the
 
 
 class _Toast(Drawing):
-    """One of them; a click takes it away."""
+    """One toast; a click removes it."""
 
     def __init__(self, root: Any, text: str, kind: Kind, action: Action | None, dismiss: Callable[[], None]) -> None:
-        widest = min(theme.px(_WIDEST), max(root.winfo_width() - 2 * theme.px(_MARGIN), theme.px(200)))
+        widest = min(theme.px(_MAX_WIDTH), max(root.winfo_width() - 2 * theme.px(_MARGIN), theme.px(200)))
         font = theme.canvas_font(theme.SECONDARY)
-        pad, mark = theme.px(_PAD), theme.px(8)
+        pad, dot_size = theme.px(_PAD), theme.px(8)
         super().__init__(root, widest, 1)
         self.text = text
         self.y: float | None = None
@@ -40,19 +40,19 @@ class _Toast(Drawing):
         if action is not None:
             word, act = action
 
-            def take() -> None:
+            def run() -> None:
                 dismiss()
                 act()
 
-            button = TextButton(self, word, take)
-            button.bind("<ButtonPress-1>", lambda _event: "break", add="+")  # see below
+            button = TextButton(self, word, run)
+            button.bind("<ButtonPress-1>", lambda _event: "break", add="+")  # see `_on_click`
             room = button.winfo_reqwidth() + theme.px(4)
-        left = pad + mark + theme.px(12)
+        left = pad + dot_size + theme.px(12)
         words = self.create_text(
             left, 0, text=text, font=font, fill=theme.TEXT, anchor="w", width=widest - left - pad - room
         )
         x0, y0, x1, y1 = self.bbox(words)
-        width = min(max(x1 - x0 + left + pad + room, min(theme.px(_NARROWEST), widest)), widest)
+        width = min(max(x1 - x0 + left + pad + room, min(theme.px(_MIN_WIDTH), widest)), widest)
         self.high = max(y1 - y0 + 2 * theme.px(12), theme.px(48))
         self.wide = width
         self.configure(width=width, height=self.high)
@@ -63,8 +63,8 @@ class _Toast(Drawing):
         self.itemconfigure(back, image=self.hold("plate", image))
         self.tag_lower(back)
         self.coords(words, left, self.high / 2)
-        sign = self.create_image(pad + mark / 2, self.high / 2)
-        self.itemconfigure(sign, image=self.hold("sign", dot(mark, _COLOURS[kind], theme.ELEVATED)))
+        sign = self.create_image(pad + dot_size / 2, self.high / 2)
+        self.itemconfigure(sign, image=self.hold("sign", dot(dot_size, _COLOURS[kind], theme.ELEVATED)))
         if button is not None:
             self.create_window(width - theme.px(8), self.high / 2, window=button, anchor="e")
         self.bind("<Button-1>", self._on_click(dismiss))
@@ -73,13 +73,13 @@ class _Toast(Drawing):
     def _on_click(dismiss: Callable[[], None]) -> Callable[[object], str]:
         def click(_event: object) -> str:
             dismiss()
-            return "break"  # or customtkinter's window would give the focus to what is clicked
+            return "break"  # else customtkinter's window gives the focus to the toast
 
         return click
 
 
 class Toasts:
-    """All toasts of one window, the newest lowest."""
+    """All toasts of one window, the newest at the bottom."""
 
     def __init__(self, root: Any) -> None:
         self._root = root
@@ -88,24 +88,24 @@ class Toasts:
 
     @property
     def texts(self) -> tuple[str, ...]:
-        """What is to be read now, oldest first."""
+        """The texts that are shown, oldest first."""
         return tuple(toast.text for toast in self._toasts)
 
     def show(self, text: str, *, kind: Kind = "info", action: Action | None = None, seconds: float = 4.0) -> None:
-        """Say this; with an action, offer it. Said again while it is there, it stays longer."""
+        """Show a toast for `seconds`, in place of one with the same text; `action`: text and command of a button."""
         same = [toast for toast in self._toasts if toast.text == text]
-        for old in [*same, *self._toasts[: max(len(self._toasts) - len(same) - MOST + 1, 0)]]:
+        for old in [*same, *self._toasts[: max(len(self._toasts) - len(same) - MAX_TOASTS + 1, 0)]]:
             self._drop(old)
         toast = _Toast(self._root, text, kind, action, lambda: self._drop(toast))
         self._toasts.append(toast)
         toast.later("end", round(seconds * 1000), lambda: self._drop(toast))
-        # Under the pointer it is being read.
+        # A toast under the pointer stays.
         toast.bind("<Enter>", lambda _event: toast.cancel("end"), add="+")
         toast.bind("<Leave>", lambda _event: toast.later("end", 1500, lambda: self._drop(toast)), add="+")
         self._arrange(slide=True)
 
     def clear(self) -> None:
-        """Nothing of what was said matters any more."""
+        """Remove all toasts."""
         for toast in list(self._toasts):
             self._drop(toast)
 

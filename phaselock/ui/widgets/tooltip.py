@@ -1,4 +1,4 @@
-"""Tooltips: one small window for all widgets, 500 ms after the pointer came to rest on one."""
+"""Tooltips: one small window for all widgets, shown 500 ms after the pointer has entered one."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from phaselock.ui import theme
 Text: TypeAlias = str | Callable[[], str]
 
 DELAY_MS = 500
-_WIDEST = 320
+_MAX_WIDTH = 320
 
 
 class _Tip:
-    """The one window; it is made when first needed."""
+    """The window of all tooltips; created at first use."""
 
     def __init__(self, root: tk.Tk) -> None:
         self._root = root
@@ -46,11 +46,11 @@ class _Tip:
 
     def _show(self, owner: tk.Misc, text: Callable[[], str]) -> None:
         self._timer = None
-        said = text() if owner.winfo_exists() and owner.winfo_viewable() else ""
-        if not said:
+        words = text() if owner.winfo_exists() and owner.winfo_viewable() else ""
+        if not words:
             return
         window, label = self._made()
-        label.configure(text=said)
+        label.configure(text=words)
         window.update_idletasks()
         width, height = window.winfo_reqwidth(), window.winfo_reqheight()
         x, y = self._root.winfo_pointerxy()
@@ -67,7 +67,7 @@ class _Tip:
             self._window.withdraw()
             self._window.overrideredirect(True)
             if sys.platform == "darwin":
-                try:  # keeps the window from taking the focus
+                try:  # a style that does not take the focus
                     self._window.tk.call(
                         "::tk::unsupported::MacWindowStyle", "style", self._window, "help", "noActivates"
                     )
@@ -81,7 +81,7 @@ class _Tip:
                 foreground=theme.TEXT,
                 font=theme.canvas_font(theme.CAPTION),
                 justify="left",
-                wraplength=theme.px(_WIDEST),
+                wraplength=theme.px(_MAX_WIDTH),
                 padx=theme.px(8),
                 pady=theme.px(4),
             )
@@ -98,34 +98,34 @@ def _tip() -> _Tip:
 
 
 def attach(widget: Any, text: Text) -> None:
-    """Explain a widget, disabled or not; attached again, the new text holds. No text, no tooltip."""
+    """Give a widget a tooltip, or change it; an empty text shows none."""
     bound = getattr(widget, "_tooltip", None) is not None
     widget._tooltip = text
     if bound:
         return
 
-    def say() -> str:
+    def current() -> str:
         now: Text = widget._tooltip
         return now if isinstance(now, str) else now()
 
-    widget.bind("<Enter>", lambda _event: _tip().schedule(widget, say), add="+")
+    widget.bind("<Enter>", lambda _event: _tip().schedule(widget, current), add="+")
     for sequence in ("<Leave>", "<ButtonPress-1>", "<KeyPress>", "<Unmap>", "<Destroy>"):
         widget.bind(sequence, lambda _event: hide(widget), add="+")
 
 
 def schedule(widget: tk.Misc, text: str) -> None:
-    """For a part of a widget: explain it soon, unless the pointer moves on (see `hide`)."""
+    """Show a tooltip for a part of a widget after the delay, unless `hide` is called before."""
     _tip().schedule(widget, lambda: text)
 
 
 def hide(widget: tk.Misc) -> None:
-    """What explains this widget goes."""
+    """Hide the tooltip of this widget."""
     try:
         _tip().hide(widget)
     except tk.TclError:
-        pass  # the whole window goes
+        pass  # the window is being destroyed
 
 
 def shown() -> str:
-    """The text that is to be read now; empty when there is none."""
+    """The text that is shown; empty: none."""
     return _tip().text()

@@ -11,7 +11,7 @@ from phaselock.ui.widgets.buttons import IconButton
 
 
 class Transport(tk.Frame):
-    """Four buttons in a row; `enabled` in `set` names those of play, stop, next and previous that can be pressed."""
+    """Four buttons in a row; `enabled` in `set` names those that can be pressed."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class Transport(tk.Frame):
         self._now: object = None
 
     def set(self, playing: bool, enabled: Collection[str], play_tooltip: str) -> None:
-        """What can be done now; the tooltip says what the disc does, or why it cannot."""
+        """Set icon, tooltip and enabled buttons; the tooltip says what the play button does, or why it is disabled."""
         now = (playing, frozenset(enabled), play_tooltip)
         if now == self._now:
             return

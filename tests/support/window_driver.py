@@ -1,6 +1,6 @@
-"""The window and a program behind it that is none; hands and eyes for its tests.
+"""Helpers for tests of the window: a fake program, simulated input, and functions that read what is shown.
 
-Run as a program it is the real window, which does what it is told on standard input (see `Remote`).
+`python -m tests.support.window_driver ADDRESS` runs the real window, controlled through standard input (see `Remote`).
 """
 
 from __future__ import annotations
@@ -18,14 +18,16 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-ROOT = pathlib.Path(__file__).parent.parent.parent
+from phaselock.ui.backend import Preferences, Program
+
+ROOT = pathlib.Path(__file__).parents[2]
 TIMEOUT_S = 30.0
 ALT = {"win32": 0x20000, "darwin": 0x10}.get(sys.platform, 0x8)
-ROW_HIGH = 56
+ROW_HEIGHT = 56
 
 
 class FakeProgram:
-    """See ui/port.py: remembers every call, and gives what the test has put into it."""
+    """Implements `Program`: records every call, and returns what the test has set."""
 
     def __init__(self, display_name: str = "Ana", **preferences: Any) -> None:
         self.calls: list[tuple[Any, ...]] = []
@@ -40,18 +42,19 @@ class FakeProgram:
             "display_name": display_name,
         }
         self.now: Any = None
+        """What `state` returns."""
         self.now_ns: int | None = None
-        self.letters: list[Any] = []
+        """What `session_ns` returns."""
+        self.unread: list[Any] = []
+        """What `events` returns."""
         self.closed = False
 
     def of(self, name: str) -> list[Any]:
-        """What the calls of that name were given; the one argument, or all of them."""
+        """The arguments of each call of that name: the value if there is one, else a tuple."""
         found = [call[1:] for call in self.calls if call[0] == name]
         return [one[0] if len(one) == 1 else one for one in found]
 
     def preferences(self) -> Any:
-        from phaselock.ui.backend import Preferences
-
         return Preferences(**self.kept)
 
     def remember(self, **ui: object) -> None:
@@ -60,8 +63,8 @@ class FakeProgram:
     def state(self) -> Any:
         return self.now
 
-    def mail(self, most: int) -> list[Any]:
-        taken, self.letters = self.letters[:most], self.letters[most:]
+    def events(self, max_count: int) -> list[Any]:
+        taken, self.unread = self.unread[:max_count], self.unread[max_count:]
         return taken
 
     def session_ns(self) -> int | None:
@@ -79,48 +82,46 @@ class FakeProgram:
         self.closed = True
 
     def __getattr__(self, name: str) -> Callable[..., None]:
-        if name not in (
-            "host join leave browse command add request set_correction_ms list_outputs picture shape".split()
-        ):
+        if not hasattr(Program, name):
             raise AttributeError(name)
         return lambda *arguments: self.calls.append((name, *arguments))
 
 
-# -- hands -------------------------------------------------------------------------------------------------------------
+# -- input -------------------------------------------------------------------------------------------------------------
 
 
 def until(window: Any, true: Callable[[], object], seconds: float = TIMEOUT_S) -> None:
-    """Let the window live until something is the case."""
+    """Process the window's events until `true()`; fails after `seconds`."""
     end = time.monotonic() + seconds
     while not true():
-        assert time.monotonic() < end, f"it never came to be; to be read is {texts(window)}"
+        assert time.monotonic() < end, f"timeout; the window shows {texts(window)}"
         window.update()
         time.sleep(0.005)
 
 
 def settle(window: Any) -> None:
-    """Have the pump look at everything now, rather than at its next beat."""
-    pump, looked = window._pump, False
-    while window.program.letters or not looked:
+    """Run the pump now, until it has delivered all events."""
+    pump, ran = window._pump, False
+    while window.program.unread or not ran:
         window.after_cancel(pump._after)
-        pump._after = beat = window.after(0, pump._beat)
-        until(window, lambda beat=beat: pump._after != beat)
-        looked = True
+        pump._after = tick = window.after(0, pump._tick)
+        until(window, lambda tick=tick: pump._after != tick)
+        ran = True
     window.update()
 
 
 def forget(window: Any) -> None:
-    """Of a window that is closed nothing stays: what is left of it must not end on another thread."""
+    """Free all objects of a closed window on this thread: Tk objects must not be freed on another one."""
     vars(window).clear()
     gc.collect()
 
 
 def click(widget: Any, x: int | None = None, y: int | None = None, *, state: int = 0) -> None:
-    """Press and release on a place of a widget, its middle unless told."""
+    """Press and release the button at a place in a widget; by default its middle."""
     x = widget.winfo_width() // 2 if x is None else x
     y = widget.winfo_height() // 2 if y is None else y
     top = widget.winfo_toplevel()
-    assert widget.winfo_viewable(), "what cannot be seen cannot be clicked"
+    assert widget.winfo_viewable(), "only a visible widget can be clicked"
     widget.event_generate("<Motion>", x=x, y=y)
     widget.event_generate("<ButtonPress-1>", x=x, y=y, state=state)
     widget.event_generate("<ButtonRelease-1>", x=x, y=y, state=state)
@@ -128,7 +129,7 @@ def click(widget: Any, x: int | None = None, y: int | None = None, *, state: int
 
 
 def drag(widget: Any, start: tuple[int, int], end: tuple[int, int]) -> None:
-    """Press at one place, move, let go at the other."""
+    """Press at one place, move, release at the other."""
     widget.event_generate("<Motion>", x=start[0], y=start[1])
     widget.event_generate("<ButtonPress-1>", x=start[0], y=start[1])
     for share in (0.2, 0.6, 1.0):
@@ -140,7 +141,7 @@ def drag(widget: Any, start: tuple[int, int], end: tuple[int, int]) -> None:
 
 
 def press(window: Any, sequence: str, **options: Any) -> None:
-    """A key for whatever has the keyboard."""
+    """Send a key to the widget that has the focus."""
     widget = window.focus_get() or window
     widget.event_generate(sequence, **options)
     if window.tk.call("info", "commands", ".") != "":
@@ -149,21 +150,21 @@ def press(window: Any, sequence: str, **options: Any) -> None:
 
 def row(rows: Any, index: int) -> tuple[int, int]:
     """A place in the title of that row."""
-    return 90, index * ROW_HIGH + ROW_HIGH // 2
+    return 90, index * ROW_HEIGHT + ROW_HEIGHT // 2
 
 
 def action(rows: Any, index: int, name: str) -> tuple[int, int]:
     """The place of one of the small buttons of that row."""
     one = rows.rows[index]
     at = [what for what, _, _ in one.actions].index(name)
-    return rows._action_places(one)[at] + 16, index * ROW_HIGH + ROW_HIGH // 2
+    return rows._painter.action_places(one)[at] + 16, index * ROW_HEIGHT + ROW_HEIGHT // 2
 
 
-# -- eyes --------------------------------------------------------------------------------------------------------------
+# -- output -----------------------------------------------------------------------------------------------------------
 
 
 def tree(widget: Any) -> Iterator[Any]:
-    """The widget and all below it that can be seen."""
+    """The widget and its visible descendants."""
     if widget.winfo_viewable():
         yield widget
         for child in widget.winfo_children():
@@ -172,7 +173,7 @@ def tree(widget: Any) -> Iterator[Any]:
 
 
 def texts(widget: Any) -> list[str]:
-    """All that is to be read there."""
+    """All visible texts."""
     found: list[str] = []
     for one in tree(widget):
         kind = one.winfo_class()
@@ -185,19 +186,19 @@ def texts(widget: Any) -> list[str]:
 
 
 def reads(widget: Any, words: str) -> bool:
-    """These words are to be read there."""
+    """Whether a visible text contains these words."""
     return any(words in text for text in texts(widget))
 
 
 def button(widget: Any, words: str) -> Any:
-    """The button with these words on it, or with this tooltip."""
+    """The button with this text or tooltip."""
     found = [one for one in tree(widget) if words in (getattr(one, "_text", None), getattr(one, "_tooltip", None))]
     assert len(found) == 1, f"{words}: {found}"
     return found[0]
 
 
 def controls(widget: Any) -> list[Any]:
-    """Everything there that has something to do for a key."""
+    """All visible widgets that react to keys."""
     from phaselock.ui.widgets.base import Drawing
 
     wanted = []
@@ -209,7 +210,7 @@ def controls(widget: Any) -> list[Any]:
 
 
 def walk(window: Any) -> list[Any]:
-    """What Tab reaches, in its order, until it comes round."""
+    """The widgets that Tab reaches, in order, each once."""
     reached: list[Any] = []
     for _ in range(100):
         press(window, "<Tab>")
@@ -220,15 +221,15 @@ def walk(window: Any) -> list[Any]:
     return reached
 
 
-# -- the real window, in a process of its own --------------------------------------------------------------------------
+# -- the real window, in a child process -------------------------------------------------------------------------------
 
 
 class Remote:
-    """A window elsewhere. `ask` has it evaluate an expression with `window`, `desktop` and all of this file at hand."""
+    """A window in a child process, which executes the commands of `commands_of`."""
 
     def __init__(self, home: pathlib.Path, *, prefix: Sequence[str] = (), bind: str = "127.0.0.1") -> None:
         self.process: subprocess.Popen[str] = subprocess.Popen(
-            [*prefix, sys.executable, "-m", "tests.support.stagehand", bind],
+            [*prefix, sys.executable, "-m", "tests.support.window_driver", bind],
             cwd=ROOT,
             env={**os.environ, "PHASELOCK_HOME": os.fspath(home), "PHASELOCK_SCALE": "1"},
             stdin=subprocess.PIPE,
@@ -237,10 +238,10 @@ class Remote:
             text=True,
         )
 
-    def ask(self, expression: str) -> Any:
-        """What it comes to, by way of JSON."""
+    def do(self, name: str, *arguments: Any) -> Any:
+        """Execute a command; its result. One JSON line each way."""
         assert self.process.stdin and self.process.stdout
-        self.process.stdin.write(expression + "\n")
+        self.process.stdin.write(json.dumps([name, arguments]) + "\n")
         self.process.stdin.flush()
         answer = self.process.stdout.readline()
         assert answer, self.process.communicate()[1]
@@ -248,21 +249,25 @@ class Remote:
         assert "raised" not in value, value
         return value["value"]
 
-    def wait(self, expression: str) -> None:
-        """Until it is true there."""
+    def wait_until(self, name: str, *arguments: Any, true: Callable[[Any], object] = bool) -> None:
+        """Repeat a command until `true` of its result."""
         end = time.monotonic() + TIMEOUT_S
-        while not self.ask(expression):
-            assert time.monotonic() < end, (expression, self.ask("texts(window)"))
+        while not true(value := self.do(name, *arguments)):
+            assert time.monotonic() < end, (name, arguments, value, self.do("texts"))
             time.sleep(0.02)
 
+    def wait_for(self, name: str, expected: Any) -> None:
+        """Repeat a command without arguments until its result is `expected`."""
+        self.wait_until(name, true=lambda value: value == expected)
+
     def end(self) -> tuple[int, str, str]:
-        """Exit status, last words and complaints, once its window has closed."""
+        """After the window has closed: exit status, standard output and standard error."""
         assert self.process.stdout and self.process.stderr
-        said, complained = self.process.stdout.read(), self.process.stderr.read()  # what `ask` has not
-        return self.process.wait(TIMEOUT_S), said.strip(), complained.strip()
+        output, errors = self.process.stdout.read(), self.process.stderr.read()
+        return self.process.wait(TIMEOUT_S), output.strip(), errors.strip()
 
     def kill(self) -> None:
-        """If it still lives."""
+        """Kill the process if it runs."""
         self.process.kill()
         self.process.wait()
         for stream in (self.process.stdin, self.process.stdout, self.process.stderr):
@@ -271,36 +276,62 @@ class Remote:
                 stream.close()
 
 
-def play_remote() -> None:
-    """The other side of `Remote`. When the window is closed it says which threads are left."""
+def commands_of(window: Any) -> dict[str, Callable[..., Any]]:
+    """The commands that a window in a child process executes, by name."""
+    from phaselock.ui.viewmodel import position_s
+
+    program = window.program
+    return {
+        "host": program.host,
+        "create": window.go_create,
+        "click": lambda words: click(button(window, words)),
+        "click_row": lambda index: click(window.screen.rows, *row(window.screen.rows, index)),
+        "enter": lambda field, text: getattr(window.screen, field).set(text),
+        "submit": lambda: window.screen.submit(),
+        "choose_song": lambda path: setattr(window, "ask_song", lambda: path),
+        "close": window.close,
+        "screen": lambda: type(window.screen).__name__,
+        "title": window.title,
+        "texts": lambda: texts(window),
+        "reads": lambda words: reads(window, words),
+        "toasts": lambda: list(window.toasts.texts),
+        "queue": lambda: [one.title for one in window.screen.queue.rows],
+        "stopped": lambda: program.state().snapshot.timeline.stop_session_ns is not None,
+        "position_s": lambda: position_s(program.state(), program.session_ns()),
+    }
+
+
+def run_child() -> None:
+    """The other side of `Remote`. After the window has closed, write the names of the threads that are left."""
     from phaselock.app.window import WindowProgram
     from phaselock.ui.window import Window
 
-    desktop = WindowProgram("null")
-    desktop.bind = sys.argv[1]
-    window: Any = Window(desktop)
+    program = WindowProgram("null")
+    program.bind = sys.argv[1]
+    window: Any = Window(program)
     window.geometry("1100x720+1200+0")
-    asked: queue.SimpleQueue[str] = queue.SimpleQueue()
-    reader = threading.Thread(target=lambda: [asked.put(line) for line in sys.stdin], daemon=True)
+    lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+    reader = threading.Thread(target=lambda: [lines.put(line) for line in sys.stdin], daemon=True)
     reader.start()
-    names = {**globals(), "window": window, "desktop": desktop}
+    commands = commands_of(window)
 
-    def answer() -> None:
-        while not asked.empty():
+    def execute() -> None:
+        while not lines.empty():
+            name, arguments = json.loads(lines.get())
             try:
-                words = {"value": eval(asked.get(), names)}
+                answer = {"value": commands[name](*arguments)}
             except Exception as error:
-                words = {"raised": repr(error)}
-            print(json.dumps(words, default=str), flush=True)
+                answer = {"raised": repr(error)}
+            print(json.dumps(answer), flush=True)
         if not window._closing:
-            window.after(10, answer)
+            window.after(10, execute)
 
     window.update()
-    answer()
+    execute()
     window.run()
     left = [one.name for one in threading.enumerate() if one not in (threading.main_thread(), reader)]
     print(json.dumps(left), flush=True)
 
 
 if __name__ == "__main__":
-    play_remote()
+    run_child()

@@ -1,6 +1,6 @@
 """How long a frame takes while a list of 2,000 rows scrolls, and what the frequent redraws cost; figures in ms.
 
-python tests/gui/scroll_speed.py [--rows N] [--scale N]. Without a display, run it under xvfb-run.
+`python -m tests.gui.tools.scroll_speed [--rows N] [--scale N]`. Without a display, run it under xvfb-run.
 """
 
 from __future__ import annotations
@@ -9,30 +9,27 @@ import argparse
 import math
 import os
 import pathlib
-import sys
 import time
 import tkinter as tk
 from collections.abc import Callable
 from typing import Any
 
-sys.path.insert(0, os.fspath(pathlib.Path(__file__).parents[2]))
-
 
 def timed(name: str, window: Any, count: int, act: Callable[[int], object]) -> None:
-    """Do it so many times, each until it is on the screen."""
+    """Call `act` `count` times and wait for the display each time; prints the durations in ms."""
     took = []
     for i in range(count):
         start = time.perf_counter()
         act(i)
         window.update()
-        window.tk.call("winfo", "pointerxy", ".")  # one round trip: the display has done what it was told
+        window.tk.call("winfo", "pointerxy", ".")  # a round trip: the display has drawn
         took.append((time.perf_counter() - start) * 1000)
     took.sort()
     print(f"{name:36} median {took[count // 2]:7.2f}   p95 {took[count * 95 // 100]:7.2f}   most {took[-1]:7.2f}")
 
 
 def memory() -> str:
-    """Resident and private memory of this process, where Linux tells."""
+    """Resident and private memory of this process (Linux only)."""
     try:
         text = pathlib.Path("/proc/self/smaps_rollup").read_text("ascii")
     except OSError:

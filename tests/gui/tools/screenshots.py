@@ -1,4 +1,4 @@
-"""Pictures of every screen for people to look at: `python tests/gui/screenshots.py FOLDER [WIDTHxHEIGHT] [SCALE]`.
+"""Save a picture of every screen: `python -m tests.gui.tools.screenshots FOLDER [WIDTHxHEIGHT] [SCALE]`.
 
 The real program on a virtual screen: the window hosts, two peers without one join and play; then a window joins. Needs
 Xvfb and ImageMagick's `import`. Nothing is heard, and nothing leaves the loopback.
@@ -22,8 +22,7 @@ import numpy.typing as npt
 
 from phaselock.bench.lab.signals import encode, noise
 
-ROOT = pathlib.Path(__file__).parent.parent.parent
-sys.path.insert(0, str(ROOT))
+ROOT = pathlib.Path(__file__).parents[3]
 
 with socket.create_server(("127.0.0.1", 0)) as _free:
     PORT = _free.getsockname()[1]
@@ -32,7 +31,7 @@ TIMEOUT_S = 40.0
 
 @contextlib.contextmanager
 def screen(width: int, height: int) -> Iterator[None]:
-    """A virtual screen of this size."""
+    """Run an Xvfb with this size."""
     reader, writer = os.pipe()
     command = ["Xvfb", "-displayfd", str(writer), "-screen", "0", f"{width}x{height}x24", "-nolisten", "tcp"]
     server = subprocess.Popen(command, pass_fds=[writer], stderr=subprocess.DEVNULL)
@@ -45,7 +44,7 @@ def screen(width: int, height: int) -> Iterator[None]:
 
 
 def beaten(seconds: int, seed: int) -> npt.NDArray[np.float64]:
-    """Noise that swells and beats as music does, so that its picture looks like a song's."""
+    """Noise with the dynamics of music, so that its waveform looks like that of a song."""
     sound = noise(seconds, 44100, seed)
     at_s = np.arange(len(sound)) / 44100
     parts = np.random.default_rng(seed).uniform(0.2, 1.0, seconds // 8 + 2)
@@ -54,7 +53,7 @@ def beaten(seconds: int, seed: int) -> npt.NDArray[np.float64]:
 
 
 def make_songs(folder: pathlib.Path) -> list[str]:
-    """Some songs with tags, of which one has a very long name."""
+    """Some MP3 files with tags; one has a very long title."""
     names = [
         ("Night Drive", "The Phases"),
         ("Slow Tide", "Ada Wave"),
@@ -70,8 +69,15 @@ def make_songs(folder: pathlib.Path) -> list[str]:
     return found
 
 
+def listens() -> bool:
+    """Whether the host accepts connections."""
+    with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", PORT)):
+        return True
+    return False
+
+
 def tag(title: str, artist: str) -> bytes:
-    """ID3v2.3 with these texts."""
+    """An ID3v2.3 tag."""
     frames = b""
     for name, text in ((b"TIT2", title), (b"TPE1", artist)):
         body = b"\x01" + text.encode("utf-16")
@@ -81,7 +87,7 @@ def tag(title: str, artist: str) -> bytes:
 
 
 def main() -> None:
-    """Take them all."""
+    """Take all pictures."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("folder")
     parser.add_argument("size", nargs="?", default="1100x720")
@@ -103,18 +109,24 @@ def shoot(target: pathlib.Path, home: pathlib.Path, geometry: str) -> None:
     from phaselock.ui.window import Window
 
     songs = make_songs(home)
-    desktop = WindowProgram("null")
-    desktop.bind = "127.0.0.1"
-    window = Window(desktop)
+    program = WindowProgram("null")
+    program.bind = "127.0.0.1"
+    window = Window(program)
     window.geometry(geometry)
     window.start()
     peers: list[subprocess.Popen[str]] = []
 
-    def wait(seconds: float = 0.4, until: Callable[[], bool] = lambda: False) -> None:
-        end = time.monotonic() + (TIMEOUT_S if seconds < 0 else seconds)
-        while time.monotonic() < end and not until():
+    def wait(seconds: float) -> None:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
             window.update()
             time.sleep(0.01)
+
+    def wait_until(true: Callable[[], bool]) -> None:
+        end = time.monotonic() + TIMEOUT_S
+        while not true():
+            assert time.monotonic() < end
+            wait(0.01)
 
     def take(name: str) -> None:
         wait(0.5)
@@ -135,23 +147,23 @@ def shoot(target: pathlib.Path, home: pathlib.Path, geometry: str) -> None:
     window.screen.port.set(str(PORT))
     window.screen.clock_port.set(str(PORT + 1))
     window.screen.submit()
-    wait(-1, lambda: window.program.state() is not None)
+    wait_until(lambda: window.program.state() is not None)
     take("host-empty")
-    desktop.add(songs)
+    program.add(songs)
     join("Sam")
     join("Jordan with quite a long name")
-    wait(-1, lambda: len(window.program.state().snapshot.peers) == 2)
-    wait(-1, lambda: all(peer.ready for peer in window.program.state().snapshot.peers))
+    wait_until(lambda: len(window.program.state().snapshot.peers) == 2)
+    wait_until(lambda: all(peer.ready for peer in window.program.state().snapshot.peers))
     wait(3)
-    desktop.command(c.Play())
-    wait(-1, lambda: window.program.state().own.playing)
-    desktop.command(c.Seek(20))
+    program.command(c.Play())
+    wait_until(lambda: window.program.state().own.playing)
+    program.command(c.Seek(20))
     wait(12)
     wish = home / "NewTrack.mp3"
     wish.write_bytes(pathlib.Path(songs[0]).read_bytes())
     peers[0].stdin.write(f"request {wish}\n")
     peers[0].stdin.flush()
-    wait(-1, lambda: bool(window.program.state().snapshot.requests))
+    wait_until(lambda: bool(window.program.state().snapshot.requests))
     take("host-playing")
     window.open_sync()
     take("host-sync")
@@ -163,7 +175,7 @@ def shoot(target: pathlib.Path, home: pathlib.Path, geometry: str) -> None:
     window.leave()
     take("host-leaving")
     window.leave()
-    wait(-1, lambda: window.program.state() is None)
+    wait_until(lambda: window.program.state() is None)
     for peer in peers:
         peer.wait(20)
     wait(1)
@@ -186,16 +198,16 @@ def shoot(target: pathlib.Path, home: pathlib.Path, geometry: str) -> None:
     ]
     env = {**os.environ, "PHASELOCK_HOME": str(home / "host")}
     host = subprocess.Popen(command, cwd=ROOT, env=env, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
-    wait(2)
+    wait_until(listens)
     window.screen.address.set(f"127.0.0.1:{PORT}")
     window.screen.submit()
-    wait(-1, lambda: window.program.state() is not None and window.program.state().own.playing)
+    wait_until(lambda: window.program.state() is not None and window.program.state().own.playing)
     wait(8)
-    desktop.request(str(wish))
+    program.request(str(wish))
     wait(2)
     take("peer-playing")
     host.kill()
-    wait(-1, lambda: window.program.state() is None)
+    wait_until(lambda: window.program.state() is None)
     wait(1)
     take("host-lost")
     window.close()

@@ -1,0 +1,426 @@
+"""What a row shows, and how it is drawn.
+
+A slot is the set of canvas items that draws one row. There are as many slots as rows fit, and row i always uses slot i
+modulo their number, so scrolling moves items and fills only the slots whose row has changed. A slot knows what each of
+its items shows and changes only what differs.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import time
+import tkinter as tk
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from phaselock.ui import theme
+from phaselock.ui.widgets.base import Drawing
+from phaselock.ui.widgets.buttons import SecondaryButton
+from phaselock.ui.widgets.chip import HEIGHT as CHIP_HEIGHT
+from phaselock.ui.widgets.chip import PAD as CHIP_PAD
+from phaselock.ui.widgets.chip import fill_of
+from phaselock.ui.widgets.icons import disc_icon, icon
+from phaselock.ui.widgets.raster import dot, plate
+from phaselock.ui.widgets.rows.scroll import Viewport
+
+_PICTURE = 40
+_PAD = 8
+_RADIUS = 8
+_ACTION = 32
+_HANDLE = 20
+_BARS = 3
+_BAR_INTERVAL_MS = 125
+_COLOURED = {"tick": theme.PRIMARY, "cross": theme.blend(theme.ERROR, theme.TEXT, 0.85)}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Row:
+    """What one row shows."""
+
+    key: str
+    title: str
+    subtitle: str = ""
+    initial: str = ""
+    picture: tk.PhotoImage | None = None
+    """At most 40 pixels of the design; without one, a tile with the initial."""
+    colour_dot: str | None = None
+    """A colour, shown as a dot before the subtitle, which says it in words."""
+    right: str = ""
+    chip: tuple[str, str] | None = None
+    """Text and colour."""
+    progress: float | None = None
+    """0 to 1."""
+    playing: bool = False
+    dimmed: bool = False
+    actions: tuple[tuple[str, str, str], ...] = ()
+    """Name, icon and tooltip of each; a tick is green, a cross red."""
+    draggable: bool = False
+    tooltip: str = ""
+    actions_shown: bool = False
+    """Always, not only under the pointer."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RowState:
+    """How pointer, keyboard and selection change the look of a row."""
+
+    hovered: bool
+    hovered_action: int | None
+    selected: bool
+    focused: bool
+    """The row, or the action below, shows the ring of the keyboard."""
+    focused_action: int | None
+    dragged: bool
+    pressed_action: str | None
+    right: int
+    """Where the row ends, in pixels."""
+
+
+class Slot:
+    """The canvas items of one row, by name. Between `begin` and `end`, `put` every item that is visible."""
+
+    def __init__(self, canvas: tk.Canvas, tag: str) -> None:
+        self._canvas = canvas
+        self.tag = tag
+        self.index = -1
+        """Of the row that is shown; -1: none."""
+        self.y = 0
+        self.state: object = None
+        self._items: dict[str, int] = {}
+        self._shown: dict[str, tuple[object, ...] | None] = {}
+        self._used: set[str] = set()
+
+    def move(self, y: int) -> None:
+        if y != self.y:
+            self._canvas.move(self.tag, 0, y - self.y)
+            self.y = y
+
+    def begin(self) -> None:
+        self._used.clear()
+
+    def put(self, name: str, kind: str, place: tuple[float, ...], **options: Any) -> None:
+        self._used.add(name)
+        now = (place, *options.values())
+        before = self._shown.get(name)
+        if before == now:
+            return
+        item = self._items.get(name)
+        shifted_place = [value + (self.y if i % 2 else 0) for i, value in enumerate(place)]
+        if item is None:
+            create: Any = {
+                "image": self._canvas.create_image,
+                "text": self._canvas.create_text,
+                "rectangle": self._canvas.create_rectangle,
+            }[kind]
+            self._items[name] = create(*shifted_place, tags=self.tag, **options)
+            if name == "back":
+                self._canvas.tag_lower(self._items[name])
+        else:
+            if before is None or before[0] != place:
+                self._canvas.coords(item, *shifted_place)
+            self._canvas.itemconfigure(item, state="normal", **options)
+        self._shown[name] = now
+
+    def end(self) -> None:
+        for name, now in self._shown.items():
+            if now is not None and name not in self._used:
+                self._canvas.itemconfigure(self._items[name], state="hidden")
+                self._shown[name] = None
+
+    def text(self, name: str) -> str:
+        item = self._items.get(name)
+        return str(self._canvas.tk.call(self._canvas, "itemcget", item, "-text")) if item is not None else ""
+
+    def shift_to(self, name: str, place: tuple[float, ...]) -> None:
+        """Move a visible item, for an animation."""
+        before = self._shown.get(name)
+        if before is not None:
+            self._canvas.coords(self._items[name], *[v + (self.y if i % 2 else 0) for i, v in enumerate(place)])
+            self._shown[name] = (place, *before[1:])
+
+
+class RowPainter:
+    """Draws the visible rows."""
+
+    def __init__(self, canvas: Drawing, view: Viewport) -> None:
+        self._canvas = canvas
+        self._view = view
+        self._height = view.row_height
+        self._rows: Sequence[Row] = ()
+        self.slots: list[Slot] = []
+
+    def show(self, rows: Sequence[Row], state_of: Callable[[int], RowState]) -> None:
+        """Draw the visible ones of `rows`, each in the state that `state_of(index)` gives."""
+        self._rows = rows
+        while len(self.slots) < self._view.capacity:
+            self.slots.append(Slot(self._canvas, f"slot{len(self.slots)}"))
+        count = len(self.slots)
+        used = set()
+        for index in self._view.visible()[:count]:
+            slot = self.slots[index % count]
+            used.add(index % count)
+            slot.move(index * self._height - self._view.top)
+            self._fill(slot, index, state_of(index))
+        for i, slot in enumerate(self.slots):
+            if i not in used and slot.index >= 0:
+                slot.begin()
+                slot.end()
+                slot.index, slot.state = -1, None
+        self.animate()
+
+    def animate(self) -> None:
+        """Move three bars while the row that plays is visible; else no timer runs."""
+        if self._playing_slots() and self._canvas.winfo_viewable():
+            if not self._canvas.waits("bars"):
+                self._canvas.later("bars", _BAR_INTERVAL_MS, self._step_bars)
+        else:
+            self.freeze()
+
+    def freeze(self) -> None:
+        """Stop the bars."""
+        self._canvas.cancel("bars")
+
+    def action_at(self, index: int, x: int, y: int) -> int | None:
+        """Which action of that row is at a place of the canvas."""
+        size = theme.px(_ACTION)
+        if abs((y + self._view.top) % self._height - self._height // 2) > size // 2:
+            return None
+        places = self.action_places(self._rows[index])
+        return next((i for i, left in enumerate(places) if left <= x < left + size), None)
+
+    def action_places(self, row: Row) -> list[int]:
+        """The left end of each action."""
+        edge = self._view.right - theme.px(_PAD) - (theme.px(_HANDLE) if row.draggable else 0)
+        size = theme.px(_ACTION)
+        return [edge - size * (len(row.actions) - i) for i in range(len(row.actions))]
+
+    def shortened(self, row: Row) -> list[str]:
+        """The full texts of a visible row of which only a part fits."""
+        slot = next((slot for slot in self.slots if slot.index >= 0 and self._rows[slot.index] is row), None)
+        texts = (("title", row.title), ("subtitle", row.subtitle))
+        return [text for name, text in texts if text and slot is not None and slot.text(name) != text]
+
+    def _fill(self, slot: Slot, index: int, state: RowState) -> None:
+        row = self._rows[index]
+        slot.index = index
+        if slot.state != (row, state):
+            slot.state = (row, state)
+            slot.begin()
+            self._draw(slot, row, state)
+            slot.end()
+
+    def _playing_slots(self) -> list[Slot]:
+        return [slot for slot in self.slots if slot.index >= 0 and self._rows[slot.index].playing]
+
+    def _draw(self, slot: Slot, row: Row, state: RowState) -> None:
+        px, right = theme.px, state.right - theme.px(_PAD)
+        ground = self._draw_back(slot, state)
+        x = px(_PAD)
+        if row.initial or row.picture is not None or row.playing:
+            self._draw_picture(slot, row, x, ground)
+            x += px(_PICTURE + 12)
+        else:
+            x += px(4)
+        title_end, subtitle_end = self._draw_right(slot, row, state, right, ground)
+        self._draw_title(slot, row, x, max(title_end - x, px(16)), ground)
+        if row.subtitle:
+            self._draw_subtitle(slot, row, x, max(subtitle_end - x, px(16)), ground)
+        if row.progress is not None:
+            y, thick = self._height - px(5), max(px(2), 1)
+            done = x + (right - x) * min(max(row.progress, 0.0), 1.0)
+            slot.put("track", "rectangle", (x, y, right, y + thick), fill=theme.REST, width=0)
+            slot.put("done", "rectangle", (x, y, done, y + thick), fill=theme.TEXT, width=0)
+
+    def _line_y(self, y: int) -> int:
+        """The middle of a line of text; `y`: in a row of 56 pixels of the design."""
+        return theme.px(y) + (self._height - theme.px(56)) // 2
+
+    def _draw_back(self, slot: Slot, state: RowState) -> str:
+        """The plate behind the row, and the bar of a selected one; gives the colour of the ground."""
+        px, canvas = theme.px, self._canvas
+        raised = state.hovered or state.selected or state.dragged
+        ground = theme.ELEVATED if raised else canvas.ground
+        if raised or state.focused:
+            ring = theme.FOCUS if state.focused and state.focused_action is None else ""
+            picture = plate(state.right, self._height, px(_RADIUS), ground, canvas.ground, outline=ring, line=px(2))
+            slot.put("back", "image", (0, 0), image=canvas.hold(f"back{slot.tag}", picture), anchor="nw")
+        if state.selected:
+            place = (px(2), px(16), px(5), self._height - px(16))
+            slot.put("selected", "rectangle", place, fill=theme.TEXT, width=0)
+        return ground
+
+    def _draw_title(self, slot: Slot, row: Row, x: int, width: int, ground: str) -> None:
+        font = theme.canvas_font(theme.BODY)
+        y, title_x = self._line_y(19) if row.subtitle else self._height // 2, x
+        if row.colour_dot and not row.subtitle:
+            title_x = self._draw_dot(slot, x, y, row.colour_dot, ground)
+        slot.put(
+            "title",
+            "text",
+            (title_x, y),
+            text=theme.ellipsis(row.title, font, width - (title_x - x)),
+            font=font,
+            fill=theme.PRIMARY if row.playing else theme.TEXT_SECONDARY if row.dimmed else theme.TEXT,
+            anchor="w",
+        )
+
+    def _draw_subtitle(self, slot: Slot, row: Row, x: int, width: int, ground: str) -> None:
+        font, y = theme.canvas_font(theme.SECONDARY), self._line_y(38)
+        subtitle_x = self._draw_dot(slot, x, y, row.colour_dot, ground) if row.colour_dot else x
+        slot.put(
+            "subtitle",
+            "text",
+            (subtitle_x, y),
+            text=theme.ellipsis(row.subtitle, font, width - (subtitle_x - x)),
+            font=font,
+            fill=theme.DISABLED if row.dimmed else theme.TEXT_SECONDARY,
+            anchor="w",
+        )
+
+    def _draw_picture(self, slot: Slot, row: Row, x: int, ground: str) -> None:
+        size, y = theme.px(_PICTURE), (self._height - theme.px(_PICTURE)) // 2
+        middle = (x + size / 2, y + size / 2)
+        tile = theme.BACKGROUND if ground == theme.ELEVATED else theme.ELEVATED
+        if row.picture is None or row.playing:
+            image = plate(size, size, theme.px(4), tile, ground)
+            slot.put("tile", "image", (x, y), image=self._canvas.hold(f"tile{slot.tag}", image), anchor="nw")
+        if row.playing:
+            for i, place in enumerate(self._bar_places()):
+                slot.put(f"bar{i}", "rectangle", place, fill=theme.PRIMARY, width=0)
+        elif row.picture is not None:
+            slot.put("picture", "image", middle, image=row.picture, anchor="center")
+        else:
+            slot.put(
+                "initial",
+                "text",
+                middle,
+                text=row.initial[:1].upper(),
+                font=theme.canvas_font(theme.BODY, True),
+                fill=theme.DISABLED if row.dimmed else theme.TEXT_SECONDARY,
+                anchor="center",
+            )
+
+    def _draw_dot(self, slot: Slot, x: int, y: int, colour: str, ground: str) -> int:
+        """A coloured dot; gives where the text after it begins."""
+        size = theme.px(8)
+        image = self._canvas.hold(f"dot{slot.tag}", dot(size, colour, ground))
+        slot.put("dot", "image", (x, y), image=image, anchor="w")
+        return x + size + theme.px(6)
+
+    def _draw_right(self, slot: Slot, row: Row, state: RowState, right: int, ground: str) -> tuple[int, int]:
+        """Actions, or else the text and the chip at the right; gives where title and subtitle must end."""
+        px, tools = theme.px, state.hovered or state.focused
+        if tools or row.actions_shown:
+            self._draw_actions(slot, row, state, ground)
+        if tools and row.draggable:
+            image = self._canvas.hold(f"handle{slot.tag}", icon("drag", px(_HANDLE), theme.TEXT_SECONDARY, ground))
+            slot.put("handle", "image", (right, self._height // 2), image=image, anchor="e")
+        tools_width = px(_ACTION) * len(row.actions) + (px(_HANDLE) if row.draggable else 0)
+        hides = tools and tools_width > 0 and not row.actions_shown
+        left = right - (tools_width + px(4) if row.actions_shown else 0)
+        if row.right:
+            left = self._draw_text(slot, row.right, left, hidden=hides)
+        subtitle_end = left
+        if row.chip is not None:
+            # Only beside the title if there is a subtitle, which needs the width.
+            left = self._draw_chip(slot, row.chip, left, bool(row.subtitle), ground, hidden=hides)
+        if tools and tools_width:
+            limit = right - tools_width - px(4)
+            return min(left, limit), min(subtitle_end, limit)
+        return left, subtitle_end
+
+    def _draw_actions(self, slot: Slot, row: Row, state: RowState, ground: str) -> None:
+        size = theme.px(_ACTION)
+        for i, (x, (name, sign, _)) in enumerate(zip(self.action_places(row), row.actions, strict=True)):
+            lit, ringed = state.hovered_action == i, state.focused_action == i
+            colour = _COLOURED.get(sign, theme.TEXT if lit or ringed else theme.TEXT_SECONDARY)
+            raised = theme.RAISED if ground == theme.ELEVATED else theme.ELEVATED
+            disc = (theme.GRID if state.pressed_action == name else raised) if lit else ground
+            image = disc_icon(sign, size, colour, disc, ground, glyph=22 / 32, ring=ringed)
+            image = self._canvas.hold(f"action{i}{slot.tag}", image)
+            slot.put(f"action{i}", "image", (x, self._height // 2), image=image, anchor="w")
+
+    def _draw_text(self, slot: Slot, text: str, right: int, *, hidden: bool) -> int:
+        """The text at the right; gives its left end."""
+        font = theme.canvas_font(theme.SECONDARY)
+        if not hidden:
+            place = (right, self._height // 2)
+            slot.put("right", "text", place, text=text, font=font, fill=theme.TEXT_SECONDARY, anchor="e")
+        return right - theme.measure(text, font) - theme.px(12)
+
+    def _draw_chip(
+        self, slot: Slot, chip: tuple[str, str], right: int, beside_title: bool, ground: str, *, hidden: bool
+    ) -> int:
+        """The chip; gives its left end."""
+        px, font, (text, colour) = theme.px, theme.canvas_font(theme.CAPTION), chip
+        y = self._line_y(19) if beside_title else self._height // 2
+        width, height = theme.measure(text, font) + 2 * px(CHIP_PAD), px(CHIP_HEIGHT)
+        if not hidden:
+            image = plate(width, height, height / 2, fill_of(colour, ground), ground)
+            slot.put("chip", "image", (right, y), image=self._canvas.hold(f"chip{slot.tag}", image), anchor="e")
+            slot.put("chipwords", "text", (right - width / 2, y), text=text, font=font, fill=colour, anchor="center")
+        return right - width - px(12)
+
+    def _bar_places(self) -> list[tuple[float, ...]]:
+        """The rectangles of the bars over the picture, now."""
+        x, size = theme.px(_PAD), theme.px(_PICTURE)
+        y = (self._height - size) // 2
+        wide, gap, tallest = theme.px(3), theme.px(3), theme.px(16)
+        left = x + (size - _BARS * wide - (_BARS - 1) * gap) // 2
+        foot = y + (size + tallest) // 2
+        now = time.monotonic()
+        places: list[tuple[float, ...]] = []
+        for i in range(_BARS):
+            share = 0.62 + 0.38 * math.sin(now * (5.1 + 1.7 * i) + 2.1 * i)
+            tall = max(round(tallest * share), theme.px(3))
+            places.append((left + i * (wide + gap), foot - tall, left + i * (wide + gap) + wide, foot))
+        return places
+
+    def _step_bars(self) -> None:
+        for slot in self._playing_slots():
+            for i, place in enumerate(self._bar_places()):
+                slot.shift_to(f"bar{i}", place)
+        self.animate()
+
+
+class EmptyNotice:
+    """A text, and perhaps a button below it, in the middle of a list without rows."""
+
+    def __init__(
+        self, canvas: Drawing, text: str, button_text: str | None, command: Callable[[], object] | None
+    ) -> None:
+        self._canvas = canvas
+        self.text = canvas.create_text(
+            0,
+            0,
+            text=text,
+            font=theme.canvas_font(theme.SECONDARY),
+            fill=theme.TEXT_SECONDARY,
+            justify="center",
+            anchor="center",
+        )
+        self.button = SecondaryButton(canvas, button_text, command) if button_text and command else None
+        self._window = canvas.create_window(0, 0, anchor="n", state="hidden")
+        if self.button is not None:
+            canvas.itemconfigure(self._window, window=self.button)
+
+    def set_text(self, text: str) -> None:
+        """Show another text."""
+        self._canvas.itemconfigure(self.text, text=text)
+
+    def show(self, shown: bool) -> None:
+        """Show it in the middle of the canvas, or hide it."""
+        canvas, button = self._canvas, self.button
+        if not shown:
+            canvas.itemconfigure(self.text, state="hidden")
+            canvas.itemconfigure(self._window, state="hidden")
+            return
+        width, height = canvas.winfo_width(), canvas.winfo_height()
+        canvas.itemconfigure(self.text, state="normal", width=max(width - 2 * theme.px(16), 1))
+        button_height = (button.winfo_reqheight() + theme.px(16)) if button is not None else 0
+        canvas.coords(self.text, width / 2, (height - button_height) / 2)
+        if button is not None:
+            box = canvas.bbox(self.text)
+            canvas.coords(self._window, width / 2, (box[3] if box else height / 2) + theme.px(16))
+            canvas.itemconfigure(self._window, state="normal")
