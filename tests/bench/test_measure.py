@@ -347,12 +347,8 @@ def test_two_real_programs_on_virtual_cards(tmp_path: pathlib.Path) -> None:
     with open_process_group(str(tmp_path)) as programs:
 
         def card(name: str, ppm: float) -> tuple[str, ...]:
-            return (
-                "--backend",
-                "virtual",
-                "--card",
-                json.dumps({"ppm": ppm, "record": str(tmp_path / "recordings" / name)}),
-            )
+            properties = {"ppm": ppm, "record": str(tmp_path / "recordings" / name)}
+            return "--backend", "virtual", "--card", json.dumps(properties)
 
         host = programs.start("host", "host", str(song), *local, "--wait-peers", "1", "--play", *card("host", 0))
         address = f"127.0.0.1:{programs.wait_for(host, 'session')['port']}"
