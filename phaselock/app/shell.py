@@ -277,7 +277,7 @@ def _peer_fields(peer: PeerView) -> dict[str, object]:
         "latency_class": peer.latency_class.value,
         "rtt_ms": round(peer.rtt_ns / 1e6, 3),
         "phase_error_us": round(peer.phase_error_ns / 1e3, 1),
-        "offset_uncertainty_us": round(peer.offset_uncertainty_ns / 1e3, 1),
+        "offset_uncertainty_us": known_us(peer.offset_uncertainty_ns),
         "dac_uncertainty_us": known_us(peer.dac_uncertainty_ns),
         "drift_ppm": round(peer.drift_ppb / 1e3, 3),
         "output_latency_ms": round(peer.output_latency_ns / 1e6, 3),

@@ -33,7 +33,6 @@ from phaselock.audio.waveform import analyse
 from phaselock.errors import PhaseLockError
 from phaselock.model.address import parse_address
 from phaselock.network import discovery
-from phaselock.network.runner import UNKNOWN_NS
 from phaselock.network.service_record import FoundSession
 from phaselock.session import commands as c
 from phaselock.session.effects import Ended, Event
@@ -237,7 +236,7 @@ class WindowBackend:
         return LocalStatus(
             playing=status.playing,
             phase_error_ns=status.phase_error_ns,
-            clock_uncertainty_ns=clock.uncertainty_ns if clock.uncertainty_ns < UNKNOWN_NS else None,
+            clock_uncertainty_ns=clock.uncertainty_ns,
             dac_uncertainty_ns=status.dac_uncertainty_ns,
             timing=status.timing,
             drift_ppm=clock.drift_ppm,

@@ -112,7 +112,7 @@ class Player:
     def status(self) -> AudioStatus:
         """A coherent look, never blocking."""
         status = self.engine.status()
-        deviation_ns = int(min(status.dac_uncertainty_ns, 2**62))
+        deviation_ns = int(status.dac_uncertainty_ns)
         untold_ns = self._untold_ns
         return AudioStatus(
             device_name=self._device_name,

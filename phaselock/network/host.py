@@ -14,7 +14,7 @@ from uuid import UUID
 
 from phaselock.audio.interface import AudioOutput
 from phaselock.errors import InvalidMp3Error, PhaseLockError
-from phaselock.model.types import ClockStatus, Track
+from phaselock.model.types import HOST_CLOCK, ClockStatus, Track
 from phaselock.network import transfer
 from phaselock.network.connection import Connection, ConnectionLost
 from phaselock.network.runner import Runner, log
@@ -49,7 +49,6 @@ TIMED = (PlayCommand, PauseCommand, ResumeCommand, SeekCommand, StopCommand)
 CHASERS_S = (0.008, 0.02, 0.04)
 """Heartbeats sent so long after a command that has its instant. A lost packet with nothing behind it is missed only
 after TCP's least timeout of 200 ms; one with others behind it at once (RFC 8985), which is in time."""
-EXACT_CLOCK = ClockStatus(usable=True, stale=False, offset_ns=0, drift_ppm=0.0, uncertainty_ns=0, rtt_ns=0)
 
 
 class ClockResponder(Protocol):
@@ -123,7 +122,7 @@ class HostRunner(Runner[HostSession]):
         self.command(Add(track))
 
     def clock_status(self) -> ClockStatus:
-        return EXACT_CLOCK
+        return HOST_CLOCK
 
     def session_ns(self) -> int:
         return self._now_ns()

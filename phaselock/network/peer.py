@@ -44,7 +44,6 @@ from phaselock.storage.cache import FileCache
 CONNECT_S = 5.0
 RECONNECT_S = 2.0
 """A network that comes back answers at once; one that is still gone may never."""
-NO_CLOCK = ClockStatus(usable=False, stale=True, offset_ns=0, drift_ppm=0.0, uncertainty_ns=0, rtt_ns=0)
 
 
 class ClockFollower(Protocol):
@@ -54,9 +53,7 @@ class ClockFollower(Protocol):
 
     def stop(self) -> None: ...
 
-    def status(self, now_ns: int) -> ClockStatus | None: ...
-
-    def session_from_local(self, local_ns: int) -> int: ...
+    def status(self, now_ns: int) -> ClockStatus: ...
 
 
 class CannotConnect(PhaseLockError):
@@ -156,10 +153,11 @@ class PeerRunner(Runner[PeerSession]):
         self._spawn(self._request(path))
 
     def clock_status(self) -> ClockStatus:
-        return self._clock.status(self._now_ns()) or NO_CLOCK
+        return self._clock.status(self._now_ns())
 
     def session_ns(self) -> int | None:
-        return self._clock.session_from_local(self._now_ns()) if self.clock_status().usable else None
+        now_ns = self._now_ns()
+        return self._clock.status(now_ns).session_from_local(now_ns)
 
     def _tell_clock(self, status: ClockStatus) -> None:
         self._do(self._machine.clock(status, now_ns=self._now_ns()))

@@ -19,7 +19,6 @@ from phaselock.session.effects import Effect, Ended, Event, Follow, Notify
 
 STATUS_EVERY_S = 0.2
 STATUSES_PER_SYNC = 5
-UNKNOWN_NS = 2**62
 
 log = logging.getLogger("phaselock.session")
 _LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "sync": logging.DEBUG, "queue": logging.DEBUG}
@@ -205,7 +204,7 @@ class Runner(Generic[M]):
 
 def known_us(uncertainty_ns: int | None) -> float | None:
     """An uncertainty for people; None where it is not known."""
-    return round(uncertainty_ns / 1e3, 1) if uncertainty_ns is not None and uncertainty_ns < UNKNOWN_NS else None
+    return None if uncertainty_ns is None else round(uncertainty_ns / 1e3, 1)
 
 
 def sync_fields(status: AudioStatus, clock: ClockStatus) -> dict[str, object]:
@@ -214,9 +213,9 @@ def sync_fields(status: AudioStatus, clock: ClockStatus) -> dict[str, object]:
         "playing": status.playing,
         "phase_error_us": round(status.phase_error_ns / 1e3, 1),
         "offset_uncertainty_us": known_us(clock.uncertainty_ns),
-        "drift_ppm": round(clock.drift_ppm, 3),
+        "drift_ppm": None if clock.drift_ppm is None else round(clock.drift_ppm, 3),
         "correction_ppm": round(status.correction_ppm, 3),
-        "rtt_ms": round(clock.rtt_ns / 1e6, 3),
+        "rtt_ms": None if clock.rtt_ns is None else round(clock.rtt_ns / 1e6, 3),
         "underruns": status.underruns,
         "timing": status.timing,
         "dac_uncertainty_us": known_us(status.dac_uncertainty_ns),

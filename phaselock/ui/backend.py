@@ -41,9 +41,9 @@ class LocalStatus:
     clock_uncertainty_ns: int | None
     dac_uncertainty_ns: int | None
     timing: Timing
-    drift_ppm: float
+    drift_ppm: float | None
     correction_ppm: float
-    rtt_ns: int
+    rtt_ns: int | None
     underruns: int
     device_name: str | None
     output_latency_ns: int

@@ -19,13 +19,13 @@ import pytest
 
 from phaselock.audio.interface import AudioEvent, AudioStatus, DecodeFailed, DeviceChanged, Plan
 from phaselock.errors import InvalidMp3Error, PhaseLockError
-from phaselock.model.types import ClockStatus, Track
+from phaselock.model.types import UNKNOWN_CLOCK, ClockStatus, Track
 from phaselock.network import connection as connection_module
 from phaselock.network import host as host_module
 from phaselock.network import transfer
 from phaselock.network.host import MAX_UNAUTHENTICATED, HostRunner
 from phaselock.network.peer import PeerRunner, connect
-from phaselock.network.runner import UNKNOWN_NS, sync_fields
+from phaselock.network.runner import sync_fields
 from phaselock.protocol.framing import HOST_CAP, Framer, frame
 from phaselock.protocol.messages import (
     PROTOCOL_VERSION,
@@ -97,11 +97,8 @@ class Clock:
     def stop(self) -> None:
         self.asked = None
 
-    def status(self, now_ns: int) -> ClockStatus | None:
-        return ClockStatus(True, False, 0, 0.0, 1000, 500_000) if self.asked else None
-
-    def session_from_local(self, local_ns: int) -> int:
-        return local_ns
+    def status(self, now_ns: int) -> ClockStatus:
+        return ClockStatus(now_ns, True, False, 0, 0.0, 1000, 500_000) if self.asked else UNKNOWN_CLOCK
 
 
 class News:
@@ -325,8 +322,9 @@ async def test_a_file_reaches_everybody_and_all_follow_one_line(room: Room, stac
 
 def test_an_uncertainty_that_is_not_known_is_no_figure() -> None:
     status = AudioStatus("Speaker", 48000, 0, 900, None, "unknown", True, 1500, 0.25, 0, 1.0)
-    fields = sync_fields(status, ClockStatus(True, False, 0, 0.0, UNKNOWN_NS, 0))
+    fields = sync_fields(status, UNKNOWN_CLOCK)
     assert (fields["timing"], fields["dac_uncertainty_us"], fields["offset_uncertainty_us"]) == ("unknown", None, None)
+    assert (fields["drift_ppm"], fields["rtt_ms"]) == (None, None)
 
 
 @played

@@ -10,7 +10,7 @@ from phaselock.session import effects as e
 from phaselock.session.commands import Add, DropPeer, Quit
 from phaselock.session.host.session import HostSession
 from phaselock.session.peer.session import PeerSession
-from tests.support.party import MS, SECOND, Party, a_track
+from tests.support.party import MS, SECOND, Output, Party, a_track
 
 
 def test_a_peer_joins_and_both_sides_say_so() -> None:
@@ -358,6 +358,17 @@ def test_another_device_or_latency_is_reported_at_once() -> None:
     ana.output.device_name = None
     party.run(0.11)
     assert party.host.events("device")[-1].fields["state"] == "none"
+
+
+def test_a_clock_that_is_not_known_yet_has_no_uncertainty_at_the_host() -> None:
+    party = Party()
+    ana = party.invite("Ana", output=Output(clock_usable=False, uncertainty_ns=None))
+    party.run(1)
+    seen = party.machine.snapshot().peers[0]
+    assert (seen.reported, seen.clock_usable, seen.offset_uncertainty_ns) == (True, False, None)
+    ana.output.clock_usable, ana.output.uncertainty_ns = True, 7_000
+    party.run(2)
+    assert party.machine.snapshot().peers[0].offset_uncertainty_ns == 7_000
 
 
 def test_a_peer_that_talks_without_end_is_dropped_and_a_lively_one_is_not() -> None:

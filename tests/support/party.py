@@ -47,7 +47,7 @@ class Output:
     dac_uncertainty_ns: int | None = 6_000
     timing: Timing = "exact"
     device_name: str | None = "card"
-    uncertainty_ns: int = 5_000
+    uncertainty_ns: int | None = 5_000
     clock_usable: bool = True
 
 
@@ -251,7 +251,9 @@ class Party:
         if guest.dead:
             return
         out, now_ns = guest.output, self.now_ns + guest.ahead_ns
-        status = ClockStatus(out.clock_usable, guest.cut, -guest.ahead_ns, 0.0, out.uncertainty_ns, 2 * guest.delay_ns)
+        status = ClockStatus(
+            now_ns, out.clock_usable, guest.cut, -guest.ahead_ns, 0.0, out.uncertainty_ns, 2 * guest.delay_ns
+        )
         self._do_guest(guest, guest.machine.clock(status, now_ns=now_ns))
         self._do_guest(
             guest,

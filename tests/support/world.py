@@ -19,14 +19,14 @@ from phaselock._native import ClockFilter, ClockMap, Engine
 from phaselock.audio.decks import Decks
 from phaselock.audio.interface import AudioEvent, DecodeFailed, Plan
 from phaselock.model.timeline import Timeline
-from phaselock.model.types import ClockStatus, Track
+from phaselock.model.types import UNKNOWN_CLOCK, ClockStatus, Track
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import GREETING_CAP, HOST_CAP, SESSION_CAP, Framer, frame
 from phaselock.protocol.messages import Message
 from phaselock.session import effects as e
 from phaselock.session.commands import Add, HostCommand, Leave
 from phaselock.session.host.session import HostSession
-from phaselock.session.peer.session import NO_CLOCK, PeerSession
+from phaselock.session.peer.session import PeerSession
 from phaselock.sync.clock import STALE_NS, clock_status
 from tests.support.clock import VirtualClock
 from tests.support.ear import Ear, Record, Sound
@@ -276,8 +276,8 @@ class Node:
         status = self.engine.status()
         effects = self.machine.audio(
             phase_error_ns=round(status.phase_error_ns),
-            dac_deviation_ns=int(min(status.dac_uncertainty_ns, 2**62)),
-            dac_uncertainty_ns=int(min(status.dac_uncertainty_ns, 2**62)),
+            dac_deviation_ns=int(status.dac_uncertainty_ns),
+            dac_uncertainty_ns=int(status.dac_uncertainty_ns),
             timing="exact",
             output_latency_ns=self._latency_ns,
             device_name="card" if self._card else None,
@@ -596,7 +596,7 @@ class Peer(Node):
     def _clock_status(self) -> ClockStatus:
         line, now_ns = self.line.value(), self.now_ns
         if self._filter is None or not line.valid:
-            return NO_CLOCK
+            return UNKNOWN_CLOCK
         return clock_status(line, self._last_sample_ns, self._filter.rtt_ns(now_ns), now_ns=now_ns)
 
     def _tell_status(self) -> None:

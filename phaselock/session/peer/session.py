@@ -14,7 +14,7 @@ from phaselock.model.queue import ItemStatus, QueueItem
 from phaselock.model.snapshot import SessionSnapshot
 from phaselock.model.timeline import Timeline
 from phaselock.model.timing import Timing
-from phaselock.model.types import ClockStatus
+from phaselock.model.types import UNKNOWN_CLOCK, ClockStatus
 from phaselock.protocol import messages as m
 from phaselock.protocol.messages import Message
 from phaselock.session import commands as c
@@ -40,7 +40,9 @@ from phaselock.session.states import (
     HOLD_NS,
     OTHER_VERSION,
     PEER_ACCEPTS,
+    UNKNOWN_UNCERTAINTY_NS,
     PeerSide,
+    wire_uncertainty_ns,
 )
 
 HOST_LOST = "Host disconnected — session ended."
@@ -51,15 +53,8 @@ EARLY_STATUS_NS = 200_000_000
 EARLY_NS = 5_000_000_000
 """After joining the host waits for a settled clock, so it is told more often."""
 LATENCY_STEP_NS = 1_000_000
-MAX_UNCERTAINTY_NS = 3_600_000_000_000
-"""What is worse than an hour off is told as an hour."""
 DEVICE_CHARS = 60
 UNKNOWN_ROOM_BYTES = 1 << 30
-
-
-NO_CLOCK = ClockStatus(
-    usable=False, stale=False, offset_ns=0, drift_ppm=0.0, uncertainty_ns=MAX_UNCERTAINTY_NS, rtt_ns=0
-)
 
 
 class _Breach(Exception):
@@ -96,7 +91,7 @@ class PeerSession:
         self._called_at_ns = 0
         self._heartbeat_at_ns = 0
         self._status_at_ns = 0
-        self._clock: ClockStatus | None = None
+        self._clock = UNKNOWN_CLOCK
         self._room_bytes = UNKNOWN_ROOM_BYTES
         self._status: m.PeerStatus | None = None
         self._told: m.PeerStatus | None = None
@@ -187,17 +182,15 @@ class PeerSession:
         now_ns: int,
     ) -> list[Effect]:
         """How the output does; to be told several times a second, and at once when latency or device change."""
-        clock = self._clock or NO_CLOCK
+        clock = self._clock
         self._status = m.PeerStatus(
-            phase_error_ns=_within(-MAX_UNCERTAINTY_NS, phase_error_ns, MAX_UNCERTAINTY_NS),
-            offset_uncertainty_ns=_within(0, clock.uncertainty_ns, MAX_UNCERTAINTY_NS),
-            dac_deviation_ns=_within(0, dac_deviation_ns, MAX_UNCERTAINTY_NS),
-            dac_uncertainty_ns=None
-            if dac_uncertainty_ns is None
-            else _within(0, dac_uncertainty_ns, MAX_UNCERTAINTY_NS),
+            phase_error_ns=_within(-UNKNOWN_UNCERTAINTY_NS, phase_error_ns, UNKNOWN_UNCERTAINTY_NS),
+            offset_uncertainty_ns=wire_uncertainty_ns(clock.uncertainty_ns),
+            dac_deviation_ns=wire_uncertainty_ns(dac_deviation_ns),
+            dac_uncertainty_ns=None if dac_uncertainty_ns is None else wire_uncertainty_ns(dac_uncertainty_ns),
             timing=timing,
-            drift_ppb=_within(-(10**9), round(clock.drift_ppm * 1000), 10**9),
-            rtt_ns=_within(0, clock.rtt_ns, m.MAX_DURATION_NS),
+            drift_ppb=_within(-(10**9), round((clock.drift_ppm or 0.0) * 1000), 10**9),
+            rtt_ns=_within(0, clock.rtt_ns or 0, m.MAX_DURATION_NS),
             output_latency_ns=_within(0, output_latency_ns, m.MAX_DURATION_NS),
             device_name=None if device_name is None else sentence(device_name)[:DEVICE_CHARS],
             underruns=underruns,
@@ -286,8 +279,9 @@ class PeerSession:
             if self._status is not None:
                 deadlines.append(self._status_at_ns)
         end_ns = self._end_ns()
-        if end_ns is not None and self._clock is not None and self._clock.usable:
-            deadlines.append(end_ns - self._clock.offset_ns)
+        end_local_ns = None if end_ns is None else self._clock.local_from_session(end_ns)
+        if end_local_ns is not None:
+            deadlines.append(end_local_ns)
         return min(deadlines)
 
     def snapshot(self) -> SessionSnapshot:
@@ -516,7 +510,7 @@ class PeerSession:
         return QueueItem(t.file_id, t.file_name, t.duration_s, "", ItemStatus.PLAYING, t.title, t.artist)
 
     def _session_ns(self, now_ns: int) -> int | None:
-        return now_ns + self._clock.offset_ns if self._clock is not None and self._clock.usable else None
+        return self._clock.session_from_local(now_ns)
 
     def _note(self, name: str, now_ns: int, /, **fields: object) -> None:
         self._outbox.note(name, self._session_ns(now_ns), **fields)

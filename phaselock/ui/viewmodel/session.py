@@ -160,8 +160,9 @@ def _connection(state: SessionView) -> str:
     s, own = state.snapshot, state.own
     if not s.connected:
         return "Looking for the host — playing on" if sounding(s) else "Looking for the host"
-    known = own is not None and own.clock_uncertainty_ns is not None
-    return f"Connected — latency {latency_text(own.rtt_ns // 2)}" if own is not None and known else "Connected"
+    if own is None or own.clock_uncertainty_ns is None or own.rtt_ns is None:
+        return "Connected"
+    return f"Connected — latency {latency_text(own.rtt_ns // 2)}"
 
 
 # -- the transport -----------------------------------------------------------------------------------------------------
@@ -278,7 +279,7 @@ def _peer_tooltip(peer: PeerView) -> str:
     if not peer.reported:
         return f"{peer.name}\nNothing is known of it yet."
     clock = "not in time"
-    if peer.clock_usable:
+    if peer.clock_usable and peer.offset_uncertainty_ns is not None:
         clock = f"within {within_text(peer.offset_uncertainty_ns)}, drift {peer.drift_ppb / 1e3:+.1f}{NNBSP}ppm"
     output = "none"
     if peer.device_name is not None:
