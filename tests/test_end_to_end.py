@@ -128,7 +128,7 @@ def test_the_port_is_in_use(room: Room) -> None:
         host = room.start("host", "--bind", "127.0.0.1", "--port", str(port), "--clock-port", "0")
         message = f"Port {port} is in use. Please close the other application or change the port."
         assert host.end() == (1, message)
-        assert host.told == [{"event": "error", "message": message}]
+        assert host.told == [{"event": "error", "message": message, "code": "other"}]
 
 
 def test_the_clock_port_is_in_use(room: Room) -> None:

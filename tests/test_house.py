@@ -19,7 +19,21 @@ ANYONE = "*"
 NATIVE = "phaselock._native"
 
 # What both sides of a session share. Neither side knows the other.
-SESSION = tuple(f"phaselock.session.{name}" for name in ("commands", "effects", "outbox", "playback", "states"))
+SESSION = tuple(
+    f"phaselock.session.{name}"
+    for name in (
+        "commands",
+        "effects",
+        "events",
+        "outbox",
+        "playback",
+        "sentences",
+        "states",
+    )
+)
+
+# What is told to people and programs, for every front end.
+TOLD = tuple(f"phaselock.session.{name}" for name in ("events", "event_json", "sentences"))
 
 # What each room may import of the house, besides itself, `errors` and the version. The longest matching name decides.
 ROOMS: dict[str, tuple[str, ...]] = {
@@ -31,6 +45,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "phaselock.bench",
         "phaselock.console",
         "phaselock.session.commands",
+        *TOLD,
         "phaselock.tools",
     ),
     "phaselock.app": (
@@ -59,6 +74,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "phaselock.audio.mp3_file",
         "phaselock.model",
         "phaselock.protocol.messages",
+        *TOLD,
         "phaselock.storage",
     ),
     "phaselock.app.shell": (
@@ -70,16 +86,18 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "phaselock.storage",
     ),
     "phaselock.bench": (ANYONE,),
-    "phaselock.console": ("phaselock.model",),
+    "phaselock.console": ("phaselock.model", *TOLD),
     "phaselock.data": (),
     "phaselock.errors": (),
     "phaselock.tools": (
         "phaselock.audio",
+        "phaselock.console",
         "phaselock.data",
         "phaselock.model",
         "phaselock.network",
         "phaselock.protocol",
         "phaselock.session.states",
+        *TOLD,
         "phaselock.storage",
         "phaselock.sync",
         NATIVE,
@@ -100,7 +118,7 @@ ROOMS: dict[str, tuple[str, ...]] = {
         "phaselock.audio.interface",
         f"{NATIVE}.now_ns",
     ),
-    "phaselock.ui": ("phaselock.model", "phaselock.session.commands"),
+    "phaselock.ui": ("phaselock.model", "phaselock.session.commands", *TOLD),
 }
 ONLY_CLI_IMPORTS = ("phaselock.app.headless", "phaselock.app.window", "phaselock.tools")
 

@@ -14,7 +14,9 @@ from uuid import UUID
 
 from phaselock.app.event_queue import EventQueue
 from phaselock.errors import PhaseLockError
+from phaselock.model.notices import Code, Notice
 from phaselock.session.commands import HostCommand
+from phaselock.session.events import Warned
 from phaselock.storage.paths import settings_path
 from phaselock.storage.settings import SettingsStore
 from phaselock.ui.backend import BackendEvent, Preferences, SessionEvent, SessionView
@@ -39,7 +41,7 @@ class WindowProgram:
         self._thread: threading.Thread | None = None
         self._ready = threading.Event()
         if self._store.warning:
-            self._mailbox.put(SessionEvent("warning", None, {"message": self._store.warning}))
+            self._mailbox.put(SessionEvent(Warned(None, Notice(Code.SETTINGS_TROUBLE, self._store.warning))))
 
     # -- what is remembered ------------------------------------------------------------------------------------------
 

@@ -32,10 +32,13 @@ from phaselock.audio.mp3_file import inspect
 from phaselock.audio.waveform import analyse
 from phaselock.errors import PhaseLockError
 from phaselock.model.address import parse_address
+from phaselock.model.notices import Code, Notice
 from phaselock.network import discovery
 from phaselock.network.service_record import FoundSession
 from phaselock.session import commands as c
-from phaselock.session.effects import Ended, Event
+from phaselock.session.effects import Ended
+from phaselock.session.events import Event, Joined, QueueChanged, SyncMeasured, Warned
+from phaselock.session.sentences import notice_text
 from phaselock.storage import log as journal
 from phaselock.storage.paths import log_path
 from phaselock.storage.settings import SettingsStore
@@ -95,7 +98,7 @@ class WindowBackend:
         """The network thread, to the end."""
         log_file = journal.start(log_path(), None)
         if log_file.settled(LOG_PATIENCE_S) and log_file.problem:
-            self._mailbox.put(SessionEvent("warning", None, {"message": log_file.problem}))
+            self._mailbox.put(SessionEvent(Warned(None, Notice(Code.LOG_TROUBLE, log_file.problem))))
         try:
             asyncio.run(self._run())
         finally:
@@ -147,7 +150,7 @@ class WindowBackend:
         closed = Closed("", failed=False)
         try:
             ended: Ended = await session
-            closed = Closed(ended.reason, ended.failed)
+            closed = Closed(notice_text(ended.reason), ended.failed)
         except PhaseLockError as error:
             log.error("%s", error)
             closed = Closed(str(error), failed=True)
@@ -183,11 +186,11 @@ class WindowBackend:
         return await stage.run()
 
     def _heard(self, event: Event) -> None:
-        if event.name == "joined" and not event.fields.get("again"):
+        if isinstance(event, Joined) and not event.again:
             self._tell_state()
             self._mailbox.put(Opened())
-        if event.name not in ("sync", "queue"):  # those are seen in the state
-            self._mailbox.put(SessionEvent(event.name, event.session_ns, event.fields))
+        if not isinstance(event, SyncMeasured | QueueChanged):  # those are seen in the state
+            self._mailbox.put(SessionEvent(event))
         self._changed(at_once=True)
 
     def _leave(self) -> None:

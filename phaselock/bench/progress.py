@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
+
+from phaselock.console.events import BenchProgressed
+from phaselock.console.output import Screen
 
 REDRAW_S = 0.1
 EVENT_S = 1.0
@@ -15,17 +18,11 @@ TELLING_SHARE = 0.03
 BAR_CELLS = 24
 
 
-class Screen(Protocol):
+class ProgressScreen(Screen, Protocol):
     """What this needs of a Terminal."""
 
     @property
     def in_place(self) -> bool: ...
-
-    def event(self, name: str, session_ns: None, fields: Mapping[str, object], *, to_people: bool = True) -> None: ...
-
-    def say(self, text: str) -> None: ...
-
-    def show(self, text: str) -> None: ...
 
     def clear_progress(self) -> None: ...
 
@@ -33,7 +30,9 @@ class Screen(Protocol):
 class Progress:
     """The progress of `benchmarks`, which run one after the other. `now` tells seconds."""
 
-    def __init__(self, screen: Screen, benchmarks: Sequence[str], now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, screen: ProgressScreen, benchmarks: Sequence[str], now: Callable[[], float] = time.monotonic
+    ) -> None:
         self._screen = screen
         self._benchmarks = tuple(benchmarks)
         self._now = now
@@ -58,9 +57,9 @@ class Progress:
         left_s = elapsed_s * (1 - done) / done if telling else None
         if now_s >= self._event_s:
             self._event_s = now_s + EVENT_S
-            fields = {"benchmark": self._name, "done": round(done, 4), "doing": doing}
-            times = {"elapsed_s": round(elapsed_s, 1), "left_s": None if left_s is None else round(left_s, 1)}
-            self._screen.event("progress", None, {**fields, **times}, to_people=False)
+            times_s = round(elapsed_s, 1), None if left_s is None else round(left_s, 1)
+            progress = BenchProgressed(None, self._name, round(done, 4), doing, *times_s)
+            self._screen.event(progress, to_people=False)
         if not self._screen.in_place:
             if doing != self._doing:
                 self._screen.say(f"{self._name}: {doing}")

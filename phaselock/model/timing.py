@@ -8,6 +8,9 @@ Timing = Literal["exact", "told", "unknown"]
 """exact: the platform's account of our own stream, down to the plug. told: second-hand, or with a link behind it that
 keeps a part to itself. unknown: nothing that could be relied on."""
 
+DeviceState = Literal["open", "lost", "none"]
+"""open: it plays. lost: it is gone and is tried again. none: there is no output."""
+
 TIMING_PHRASES: dict[Timing, str] = {
     "exact": "delay known",
     "told": "delay roughly known",

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from phaselock.audio.interface import AudioOutput
 from phaselock.errors import InvalidMp3Error, PhaseLockError
+from phaselock.model.notices import Code, Notice
 from phaselock.model.types import HOST_CLOCK, ClockStatus, Track
 from phaselock.network import transfer
 from phaselock.network.connection import Connection, ConnectionLost
@@ -32,9 +33,11 @@ from phaselock.protocol.messages import (
     StopCommand,
 )
 from phaselock.session.commands import Add, HostCommand
-from phaselock.session.effects import AllowClock, Close, Effect, Ended, Event, ForbidClock, Send
+from phaselock.session.effects import AllowClock, Close, Effect, Ended, ForbidClock, Send
+from phaselock.session.events import Event
 from phaselock.session.host.requests import Request
 from phaselock.session.host.session import HostSession
+from phaselock.session.sentences import notice_text
 from phaselock.storage.cache import FileCache
 
 HELLO_S = 5.0
@@ -213,7 +216,7 @@ class HostRunner(Runner[HostSession]):
     async def _converse(self, conn: int, connection: Connection, ip: str) -> FileRequest | SongUploadStart | None:
         """A control connection up to its end, or what makes it a bulk connection."""
         self._connections[conn] = connection, ip
-        reason = "it carries a file"
+        reason = Notice(Code.PEER_CONNECTION_LOST, "it carries a file")
         try:
             self._do(self._machine.connected(conn, now_ns=self._now_ns()))
             async with asyncio.timeout(HELLO_S):
@@ -227,15 +230,15 @@ class HostRunner(Runner[HostSession]):
                 if number % MESSAGES_AT_ONCE == 0:  # what is here already does not wait: let others have their turn
                     await asyncio.sleep(0)
         except ProtocolError as error:
-            reason = f"It broke the protocol: {error}."
+            reason = Notice(Code.PEER_BROKE_PROTOCOL, str(error))
         except ConnectionLost as error:
-            reason = f"The connection was lost: {error}."
+            reason = Notice(Code.PEER_CONNECTION_LOST, f"The connection was lost: {error}.")
         except TimeoutError:
-            reason = "it said nothing"
+            reason = Notice(Code.PEER_CONNECTION_LOST, "it said nothing")
         finally:
             del self._connections[conn]
             self._silent.discard(conn)
-            log.debug("connection %d from %s: %s; %s", conn, ip, reason, connection.counts())
+            log.debug("connection %d from %s: %s; %s", conn, ip, notice_text(reason), connection.counts())
             if not self._ended.done():
                 self._do(self._machine.disconnected(conn, reason, now_ns=self._now_ns()))
         return None

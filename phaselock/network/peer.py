@@ -30,7 +30,6 @@ from phaselock.session.effects import (
     Connect,
     Effect,
     Ended,
-    Event,
     Fetch,
     Keep,
     Send,
@@ -38,7 +37,9 @@ from phaselock.session.effects import (
     StopClock,
     Upload,
 )
+from phaselock.session.events import Event, Failed
 from phaselock.session.peer.session import PeerSession
+from phaselock.session.sentences import notice_of
 from phaselock.storage.cache import FileCache
 
 CONNECT_S = 5.0
@@ -232,7 +233,7 @@ class PeerRunner(Runner[PeerSession]):
         try:
             sha256, size = await self._loop.run_in_executor(self._upload_pool, self._take_in, path)
         except PhaseLockError as error:
-            self._tell(Event("error", self.session_ns(), {"message": str(error)}))
+            self._tell(Failed(self.session_ns(), notice_of(error)))
             return
         if not self._ended.done():
             self._own = self._own | {sha256}

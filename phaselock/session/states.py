@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import enum
 
+from phaselock.model.notices import Code, Notice
 from phaselock.protocol import messages as m
 from phaselock.protocol.messages import Message
 
@@ -28,8 +29,6 @@ ASLEEP_NS = 3_000_000_000
 """A machine that was not called for so long was itself asleep and may blame nobody for silence (heartbeats call it)."""
 UNKNOWN_UNCERTAINTY_NS = 3_600_000_000_000
 """An hour: how a `PeerStatus` says that a clock is not known. Everything above it is told as this."""
-
-OTHER_VERSION = "Another version of PhaseLock is running there. Please install the same one on both machines."
 
 
 class HostSide(enum.Enum):
@@ -88,6 +87,11 @@ PEER_ACCEPTS: dict[PeerSide, frozenset[type[Message]]] = {
     PeerSide.AWAY: frozenset(),
     PeerSide.OVER: frozenset(),
 }
+
+
+def other_version(host_version: int, peer_version: int) -> Notice:
+    """Why a peer of another protocol version cannot join, as the peer is told."""
+    return Notice(Code.OTHER_VERSION, f"The host speaks {host_version}, this machine {peer_version}.")
 
 
 def wire_uncertainty_ns(uncertainty_ns: int | None) -> int:

@@ -14,6 +14,7 @@ from uuid import UUID
 from phaselock.model.snapshot import SessionSnapshot
 from phaselock.model.timing import Timing
 from phaselock.session.commands import HostCommand
+from phaselock.session.events import Event
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -92,11 +93,9 @@ class Outputs:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SessionEvent:
-    """An event of the session, as on the command line (`--json`)."""
+    """An event of the session."""
 
-    name: str
-    session_ns: int | None
-    fields: Mapping[str, object]
+    event: Event
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -26,8 +26,9 @@ from phaselock.session.commands import (
 from phaselock.session.host.session import HostSession
 from phaselock.session.peer.session import PeerSession
 from tests.support.party import MS, SECOND, Guest, Party, a_track, all_follow_the_same, error, line, ready
+from tests.support.told import Over, lost
 
-HOST_LOST = e.Ended("Host disconnected — session ended.", failed=True)
+HOST_LOST = Over("Host disconnected — session ended.", failed=True)
 PLAYING_ON = "The host cannot be heard. Playing on, and looking for it."
 
 
@@ -361,7 +362,7 @@ def joined_machine() -> tuple[PeerSession, m.SessionInfo]:
 
 @pytest.mark.parametrize("reason", ["Session is full.", "Session ended."])
 def test_a_rejection_at_the_return_ends_it_with_its_words(reason: str) -> None:
-    assert answers(*joined_machine(), m.JoinRejected(reason)) == e.Ended(reason, failed=True)
+    assert answers(*joined_machine(), m.JoinRejected(reason)) == Over(reason, failed=True)
 
 
 def test_the_place_of_a_silent_peer_is_kept_for_a_minute() -> None:
@@ -372,7 +373,7 @@ def test_the_place_of_a_silent_peer_is_kept_for_a_minute() -> None:
     party.run(7)
     ben = party.invite("Ben")
     party.run(1)
-    assert ben.ended == e.Ended("Session is full.", failed=True)
+    assert ben.ended == Over("Session is full.", failed=True)
     party.mend(ana)
     party.run(3)
     assert ana.ended is None and [peer.name for peer in party.machine.snapshot().peers] == ["Ana"]
@@ -403,7 +404,7 @@ def test_nobody_takes_the_name_of_one_who_is_expected_back() -> None:
     for number in range(40):  # came and went without a word
         conn = party.stranger()
         party.receive(conn, m.JoinRequest(f"x{number}", m.PROTOCOL_VERSION))
-        party.on_host(party.machine.disconnected, conn, "closed")
+        party.on_host(party.machine.disconnected, conn, lost("closed"))
     party.mend(ana)
     party.run(3)
     assert {peer.name: peer.peer_id for peer in party.machine.snapshot().peers} == {"Ben": 2, "Ana": 1}
@@ -449,7 +450,7 @@ def test_a_peer_that_is_thrown_out_each_time_does_not_hammer(after: str) -> None
 def test_leaving_while_away() -> None:
     party, ana, _ = away()
     party.leave(ana)
-    assert ana.ended == e.Ended("You left the session.", failed=False)
+    assert ana.ended == Over("You left the session.", failed=False)
     assert not any(isinstance(send.message, m.LeaveSession) for send in ana.of(e.Send))
     connects = ana.connects
     party.mend(ana)
@@ -466,7 +467,7 @@ def test_leaving_in_the_middle_of_coming_back() -> None:
         for message in [info][:received]:
             machine.received(message, now_ns=10 * SECOND)
         effects = machine.command(Leave(), now_ns=10 * SECOND)
-        assert effects[0] == e.Close(0, "left") and effects[-1] == e.Ended("You left the session.", failed=False)
+        assert effects[0] == e.Close(0, "left") and effects[-1] == Over("You left the session.", failed=False)
 
 
 def test_a_request_while_away_is_refused_in_words() -> None:

@@ -37,6 +37,7 @@ from phaselock.session.commands import (
     Without,
 )
 from tests.support.party import MS, SECOND, Guest, Output, Party, a_track
+from tests.support.told import reason
 from tests.support.wire import MESSAGES
 
 TRACK_S = 12.0
@@ -347,9 +348,9 @@ class Evening(RuleBasedStateMachine):
     def nobody_ends_without_a_reason(self) -> None:
         for guest in self.guests:
             if guest.ended is not None and guest not in self.forged:
-                reason = guest.ended.reason
+                why = reason(guest.ended)
                 far = guest.cut and self.party.now_ns - self.cut_at_ns[guest] > 55 * SECOND
-                assert reason in self.reasons[guest] or far and reason == HOST_LOST, reason
+                assert why in self.reasons[guest] or far and why == HOST_LOST, why
 
     @invariant()
     def only_what_was_offered_is_fetched(self) -> None:

@@ -11,6 +11,7 @@ from phaselock.session.commands import Add, DropPeer, Quit
 from phaselock.session.host.session import HostSession
 from phaselock.session.peer.session import PeerSession
 from tests.support.party import MS, SECOND, Output, Party, a_track
+from tests.support.told import Over, reason
 
 
 def test_a_peer_joins_and_both_sides_say_so() -> None:
@@ -47,7 +48,7 @@ def test_a_sixth_peer_is_refused_and_the_five_stay() -> None:
     five = [party.invite(name) for name in "ABCDE"]
     sixth = party.invite("F")
     party.run(1)
-    assert sixth.ended == e.Ended("Session is full.", failed=True)
+    assert sixth.ended == Over("Session is full.", failed=True)
     assert len(party.machine.snapshot().peers) == 5
     assert all(guest.ended is None for guest in five)
 
@@ -70,7 +71,7 @@ def test_a_name_that_cannot_be_shown_is_refused(name: str) -> None:
     guest = party.invite("x")
     party.receive(guest.conn, m.JoinRequest(name, m.PROTOCOL_VERSION))
     party.run(0.1)
-    assert guest.ended == e.Ended("Please choose a display name.", failed=True)
+    assert guest.ended == Over("Please choose a display name.", failed=True)
     assert party.machine.snapshot().peers == ()
 
 
@@ -110,7 +111,7 @@ def test_the_peer_refuses_another_version_in_words() -> None:
     effects = peer.received(m.SessionInfo(m.PROTOCOL_VERSION + 1, bytes(16), "s", "h", (), 5), now_ns=1)
     assert not [effect for effect in effects if isinstance(effect, e.Send)]
     assert isinstance(effects[-1], e.Ended) and effects[-1].failed
-    assert "same one on both machines" in effects[-1].reason
+    assert "same one on both machines" in reason(effects[-1])
 
 
 def test_who_leaves_is_gone_and_the_others_stay() -> None:
@@ -119,7 +120,7 @@ def test_who_leaves_is_gone_and_the_others_stay() -> None:
     party.run(0.1)
     party.leave(ana)
     party.run(10)
-    assert ana.ended == e.Ended("You left the session.", failed=False)
+    assert ana.ended == Over("You left the session.", failed=False)
     assert party.host.events("peer_left")[0].fields["name"] == "Ana"
     assert len(party.host.events("peer_left")) == 1
     assert party.host.of(e.ForbidClock) == [e.ForbidClock(1)]
@@ -145,11 +146,11 @@ def test_the_host_ends_the_session_for_everybody() -> None:
     party.run(0.1)
     conn = party.stranger()
     party.say(Quit())
-    assert party.host.effects[-1] == e.Ended("Session ended.", failed=False)
+    assert party.host.effects[-1] == Over("Session ended.", failed=False)
     assert e.Send(conn, m.JoinRejected("Session ended.")) in party.host.effects
     party.run(1)
     for guest in guests:
-        assert guest.ended == e.Ended("Session ended.", failed=False)
+        assert guest.ended == Over("Session ended.", failed=False)
         assert guest.of(e.StopClock) == [e.StopClock()]
         assert guest.effects[-1] == guest.ended
     assert party.machine.next_deadline_ns() is None
@@ -168,7 +169,7 @@ def test_a_dropped_peer_is_told_why() -> None:
     party.run(0.1)
     party.say(DropPeer("ana"))
     party.run(0.1)
-    assert ana.ended == e.Ended("The host has removed you from the session.", failed=True)
+    assert ana.ended == Over("The host has removed you from the session.", failed=True)
     assert [peer.name for peer in party.machine.snapshot().peers] == ["Ben"]
     party.say(DropPeer("Zoe"))
     assert party.host.events("error")[-1].fields["message"] == "There is no peer called Zoe."
@@ -233,14 +234,14 @@ def test_a_host_that_says_nothing_is_given_up() -> None:
     peer.connected(now_ns=0)
     assert peer.next_deadline_ns() == 5 * SECOND
     effects = peer.timer(now_ns=5 * SECOND)
-    assert effects[-1] == e.Ended("The host does not answer.", failed=True)
+    assert effects[-1] == Over("The host does not answer.", failed=True)
 
 
 def test_a_connection_that_ends_before_joining_is_an_error() -> None:
     peer = PeerSession(display_name="Ana")
     peer.connected(now_ns=0)
     effects = peer.disconnected("connection reset by peer", now_ns=1)
-    assert effects[-1] == e.Ended("The connection to the host was lost: connection reset by peer.", failed=True)
+    assert effects[-1] == Over("The connection to the host was lost: connection reset by peer.", failed=True)
     assert peer.disconnected("again", now_ns=2) == []
 
 
@@ -320,7 +321,7 @@ def test_a_host_that_breaks_the_protocol_is_left(message: m.Message) -> None:
     party.run(0.1)
     party.on_guest(ana, ana.machine.received, message)
     assert ana.ended is not None and ana.ended.failed
-    assert ana.ended.reason.startswith("The host broke the protocol: ")
+    assert reason(ana.ended).startswith("The host broke the protocol: ")
     assert ana.of(e.Close)
 
 

@@ -14,6 +14,7 @@ from phaselock.session import effects as e
 from phaselock.session.commands import Accept, Add, DropPeer, Reject, Request
 from phaselock.session.host.requests import MAX_OPEN
 from tests.support.party import SECOND, Guest, Party, a_track, error
+from tests.support.told import reason
 
 NEVER_NS = 10**15
 
@@ -370,7 +371,7 @@ def test_what_the_host_says_of_requests_that_nobody_made_is_a_breach() -> None:
     ):
         party, ana, _ = party_of_two()
         party.on_guest(ana, ana.machine.received, message)
-        assert ana.ended is not None and "never made" in ana.ended.reason
+        assert ana.ended is not None and "never made" in reason(ana.ended)
 
 
 def test_an_answer_that_comes_twice_changes_nothing() -> None:

@@ -12,6 +12,7 @@ from phaselock.protocol import messages as m
 from phaselock.session import effects as e
 from phaselock.session.commands import Accept, Add, Move, Next, Pause, Play, Remove, Request, Resume, Retry, Without
 from tests.support.party import MS, SECOND, Output, Party, a_track, all_follow_the_same, error, line, ready
+from tests.support.told import Over
 
 # -- 12.1, the error matrix --------------------------------------------------------------------------------------------
 
@@ -81,7 +82,7 @@ def test_host_disconnects_or_crashes() -> None:
     party.crash_host()
     party.run(1)
     for guest in guests:
-        assert guest.ended == e.Ended("Host disconnected — session ended.", failed=True)
+        assert guest.ended == Over("Host disconnected — session ended.", failed=True)
         assert guest.effects[-1] == guest.ended and guest.following == e.Follow(None)
 
 
@@ -211,5 +212,5 @@ def test_session_full_rejection() -> None:
     sixth = party.invite("F")
     party.run(1)
     assert sixth.told(m.JoinRejected) == [m.JoinRejected("Session is full.")]
-    assert sixth.ended == e.Ended("Session is full.", failed=True)
+    assert sixth.ended == Over("Session is full.", failed=True)
     assert all(guest.ended is None for guest in five) and len(party.machine.snapshot().peers) == 5

@@ -9,6 +9,7 @@ import pytest
 from phaselock.session.commands import Accept, Autoplay, Move, Next, Pause, Remove, Request, Resume
 from tests.support.exchanges import WIFI, WIRED, Link
 from tests.support.pcm import TURN_FRAMES
+from tests.support.told import reason
 from tests.support.world import TRACK_HZ, Machine, Node, World, a_track
 
 TURN_S = TURN_FRAMES / TRACK_HZ
@@ -140,7 +141,7 @@ def test_a_host_that_is_gone_is_silence_in_the_end() -> None:
     world = playing()
     world.host.crash()
     world.run(1.0)
-    assert {peer.ended.reason for peer in world.peers if peer.ended} == {"Host disconnected — session ended."}
+    assert {reason(peer.ended) for peer in world.peers if peer.ended} == {"Host disconnected — session ended."}
 
 
 # -- a program that stands still ---------------------------------------------------------------------------------------

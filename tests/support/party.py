@@ -23,6 +23,7 @@ from phaselock.session import effects as e
 from phaselock.session.commands import Add, HostCommand, Leave
 from phaselock.session.host.session import HostSession
 from phaselock.session.peer.session import PeerSession
+from tests.support.told import Told, lost, told
 
 MS = 1_000_000
 SECOND = 1_000_000_000
@@ -62,9 +63,9 @@ class Node:
         """Every effect of that kind so far."""
         return [effect for effect in self.effects if isinstance(effect, kind)]
 
-    def events(self, name: str) -> list[e.Event]:
+    def events(self, name: str) -> list[Told]:
         """Every event of that name so far."""
-        return [effect.event for effect in self.of(e.Notify) if effect.event.name == name]
+        return [told(effect.event) for effect in self.of(e.Notify) if effect.event.event_name == name]
 
     @property
     def following(self) -> e.Follow | None:
@@ -170,7 +171,7 @@ class Party:
     def crash(self, guest: Guest) -> None:
         """The peer's process dies; the host sees its connection end."""
         guest.dead = guest.cut = True
-        self._do_host(self.machine.disconnected(guest.conn, "connection reset", now_ns=self.now_ns))
+        self._do_host(self.machine.disconnected(guest.conn, lost("connection reset"), now_ns=self.now_ns))
 
     def crash_host(self) -> None:
         """The host's process dies; every peer sees its connection end."""
@@ -362,14 +363,14 @@ class Party:
             for message in self._framers[conn].feed(data):
                 self._do_host(self.machine.received(conn, message, now_ns=self.now_ns))
         except ProtocolError as error:
-            self._do_host(self.machine.disconnected(conn, str(error), now_ns=self.now_ns))
+            self._do_host(self.machine.disconnected(conn, lost(str(error)), now_ns=self.now_ns))
 
     def _lost_by_guest(self, guest: Guest) -> None:
         if not guest.dead:
             self._do_guest(guest, guest.machine.disconnected("closed", now_ns=self.now_ns + guest.ahead_ns))
 
     def _lost_by_host(self, conn: int) -> None:
-        self._do_host(self.machine.disconnected(conn, "closed", now_ns=self.now_ns))
+        self._do_host(self.machine.disconnected(conn, lost("closed"), now_ns=self.now_ns))
 
     def _under_way(
         self, guest: Guest, key: UUID, bulk: e.Fetch | e.Upload, over: Callable[[Guest, e.Fetch | e.Upload], None]

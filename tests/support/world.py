@@ -32,6 +32,7 @@ from tests.support.clock import VirtualClock
 from tests.support.ear import Ear, Record, Sound
 from tests.support.exchanges import WIRED, Exchange, Link, Path, Trains
 from tests.support.pcm import TURN_FRAMES, CompassSource
+from tests.support.told import Told, lost, told
 
 MS = 1_000_000
 SECOND = 1_000_000_000
@@ -147,7 +148,7 @@ class Node:
         self.line = line
         self.engine = Engine(line)
         self.sounds: list[Sound] = []
-        self.events: list[tuple[float, e.Event]] = []
+        self.events: list[tuple[float, Told]] = []
         """With the true seconds at which people heard of them."""
         self.ended: e.Ended | None = None
         self.gone = False
@@ -169,7 +170,7 @@ class Node:
     def awake(self) -> bool:
         return self.world.now_ns >= self.awake_at_ns
 
-    def heard_of(self, name: str) -> list[e.Event]:
+    def heard_of(self, name: str) -> list[Told]:
         """Every event of that name so far."""
         return [event for _, event in self.events if event.name == name]
 
@@ -252,7 +253,7 @@ class Node:
             case e.Follow(timeline, then):
                 self._follow(self._plan(timeline), self._plan(then))
             case e.Notify(event):
-                self.events.append((self.world.now_ns / 1e9, event))
+                self.events.append((self.world.now_ns / 1e9, told(event)))
             case e.Ended():
                 self.ended = effect
                 self.leave()
@@ -358,7 +359,7 @@ class Host(Node):
     def lost(self, conn: int, reason: str) -> None:
         """A connection is over."""
         if self._framers.pop(conn, None):
-            self.do(self.machine.disconnected(conn, reason, now_ns=self.now_ns))
+            self.do(self.machine.disconnected(conn, lost(reason), now_ns=self.now_ns))
 
     def _execute(self, effect: e.Effect) -> None:
         match effect:
@@ -663,7 +664,7 @@ class World:
         events = [event for _, event in self.host.events if event.name in ("playing", "resumed", "seeked")]
         return [self.true_s(event) for event in events]
 
-    def true_s(self, event: e.Event) -> float:
+    def true_s(self, event: Told) -> float:
         """When an event of the host is to be heard."""
         assert event.session_ns is not None
         return self.host.clock.true(event.session_ns) / SECOND

@@ -13,8 +13,11 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from phaselock.bench.analysis import stats
 from phaselock.bench.results import Case, Metric, Run, read_run
+from phaselock.console.events import TableMade
 from phaselock.console.output import Terminal
 from phaselock.errors import PhaseLockError
+from phaselock.model.notices import Code, Notice
+from phaselock.session.events import Warned
 
 BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
 MAX_TEXT = 200
@@ -65,9 +68,10 @@ def run(result: pathlib.Path, readme: pathlib.Path | None, terminal: Terminal) -
     found = read_run(result)
     text = figures_of(found)
     if not found.complete:
-        terminal.event("warning", None, {"message": f"{result} is not complete, and neither is its table."})
+        message = f"{result} is not complete, and neither is its table."
+        terminal.event(Warned(None, Notice(Code.BENCHMARK, message)))
     if readme is None:
-        terminal.event("table", None, {"markdown": text}, to_people=False)
+        terminal.event(TableMade(None, text), to_people=False)
         terminal.say(text)
         return 0
     try:
@@ -82,7 +86,7 @@ def run(result: pathlib.Path, readme: pathlib.Path | None, terminal: Terminal) -
         raise PhaseLockError(f"{readme} cannot be changed: {error.strerror}.") from None
     except UnicodeDecodeError:
         raise PhaseLockError(f"{readme} is not text in UTF-8.") from None
-    terminal.event("table", None, {"markdown": text}, to_people=False)
+    terminal.event(TableMade(None, text), to_people=False)
     terminal.say(f"The figures in {readme} are those of {result}.")
     return 0
 

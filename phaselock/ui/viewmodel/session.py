@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from phaselock.model.notices import Code, Notice
 from phaselock.model.queue import QueueItem
 from phaselock.model.snapshot import FileState, FileView, LatencyClass, PeerView, RequestState, RequestView
 from phaselock.model.timing import TIMING_PHRASES, TIMING_SENTENCES, Timing
+from phaselock.session.sentences import notice_text
 from phaselock.ui.backend import SessionView
 from phaselock.ui.viewmodel.rows import item_of, queue_rows, song
 from phaselock.ui.viewmodel.sync import chip, machines, own_machine, sounding, sync_view
@@ -30,7 +32,7 @@ from phaselock.ui.viewmodel.words import (
     within_text,
 )
 
-WAITING = "Waiting for all peers to receive the file."
+WAITING = notice_text(Notice(Code.WAITING_FOR_PEERS))
 ADD_FIRST = "Add songs first."
 MAX_REQUESTS = 3
 _OWN_REQUEST = {

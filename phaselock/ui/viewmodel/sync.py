@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
+from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import PeerView, SessionSnapshot
 from phaselock.model.timing import TIMING_SENTENCES, Timing
+from phaselock.session.sentences import notice_text
 from phaselock.ui.backend import SessionView
 from phaselock.ui.viewmodel.rows import item_of
+from phaselock.ui.viewmodel.toasts import NO_OUTPUT
 from phaselock.ui.viewmodel.values import Chip, Figures, Kind, SyncView
 from phaselock.ui.viewmodel.words import NNBSP, listed, ms_text, within_text
 
@@ -16,6 +19,7 @@ GOOD_NS = 1_000_000
 COARSE_NS = 10_000_000
 """From here on microseconds say nothing."""
 MEASURING = "Measuring…"
+NOTHING_PLAYING = notice_text(Notice(Code.NOTHING_PLAYING))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -121,7 +125,7 @@ def sync_view(state: SessionView) -> SyncView:
     all_ = machines(state)
     sentence, kind = _together(all_) if state.hosting else _alone(all_[0])
     if not sounding(state.snapshot):
-        sentence, kind = "Nothing is playing.", "neutral"
+        sentence, kind = NOTHING_PLAYING, "neutral"
     return SyncView(sentence, kind, tuple(map(_figures, all_)))
 
 
@@ -155,7 +159,7 @@ def _alone(machine: Machine) -> tuple[str, Kind]:
     """A peer's sentence while something plays."""
     match machine.state:
         case "no output":
-            return "No audio output detected.", "error"
+            return NO_OUTPUT, "error"
         case "idle":
             return "This speaker is not playing.", "neutral"
         case "playing" if abs(machine.error_ns) >= GOOD_NS:
