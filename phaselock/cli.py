@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import importlib.util
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -12,12 +13,15 @@ from phaselock.bench import options as bench_options
 from phaselock.console.arguments import address, number
 from phaselock.console.output import Terminal
 from phaselock.errors import PhaseLockError
+from phaselock.session.events import Failed
+from phaselock.session.sentences import notice_of
 
 if TYPE_CHECKING:
     from phaselock.app.headless import LocalClock
     from phaselock.audio.virtual_device import VirtualCard
 
 BACKENDS = ("auto", "pipewire", "jack", "pulseaudio", "alsa", "wasapi", "coreaudio", "null", "virtual")
+NATIVE = "phaselock._native"
 CONTROL_PORT = 17401
 CLOCK_PORT = 17402
 
@@ -29,7 +33,7 @@ def main(argv: Sequence[str]) -> int:
     try:
         status = _run(options, terminal)
     except PhaseLockError as error:
-        terminal.event("error", None, {"message": str(error)}, to_people=False)
+        terminal.event(Failed(None, notice_of(error)), to_people=False)
         status = _fail(terminal, str(error))
     except (KeyboardInterrupt, RuntimeError) as error:
         # An interrupt while asyncio closes its loop comes out of it as a RuntimeError.
@@ -45,7 +49,8 @@ def _run(options: argparse.Namespace, terminal: Terminal) -> int:
         status: int = options.run(options, terminal)
     except ImportError as error:
         what = error.name or ""
-        if "_native" in str(error):
+        # The loader of extensions calls it by its last name, and one that is missing by its package's.
+        if what in (NATIVE, "_native") or (what == "phaselock" and importlib.util.find_spec(NATIVE) is None):
             mend = "Install PhaseLock with pip for this Python; in a checkout: pip install -e ."
             raise PhaseLockError(f"PhaseLock's native part does not load here ({error}). {mend}") from None
         if what.partition(".")[0] in ("", "phaselock"):

@@ -12,6 +12,7 @@ class InvalidMp3Error(PhaseLockError):
 
     def __init__(self, file_name: str) -> None:
         super().__init__(f"Invalid or corrupted MP3 file: {file_name}")
+        self.file_name = file_name
 
 
 class AudioDeviceError(PhaseLockError):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import io
 import json
 import os
@@ -10,9 +11,9 @@ import shlex
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -20,10 +21,15 @@ from phaselock import cli
 from phaselock.app import headless
 from phaselock.audio.device import ListedOutput
 from phaselock.audio.priority import Priority
+from phaselock.console import events as ce
 from phaselock.console import output
-from phaselock.console.output import Terminal, sentences
+from phaselock.console.output import Terminal, event_lines
 from phaselock.model.address import parse_address
 from phaselock.model.choices import BACKENDS, FILTERS
+from phaselock.model.notices import Code, Notice
+from phaselock.model.snapshot import LatencyClass
+from phaselock.session import events as e
+from phaselock.session.event_json import event_fields
 from phaselock.tools import demo
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -130,7 +136,7 @@ def test_devices_prints_one_object_a_line() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     told = [json.loads(line) for line in done.stdout.splitlines()]
     assert told
-    if told == [{"event": "warning", "message": "No audio output detected."}]:
+    if told == [{"event": "warning", "message": "No audio output detected.", "code": "no_output"}]:
         return
     if sys.platform == "linux":
         last = told.pop()
@@ -139,18 +145,18 @@ def test_devices_prints_one_object_a_line() -> None:
 
 
 def test_devices_tells_what_the_audio_thread_gets(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[tuple[str, dict[str, object]]] = []
-    screen = SimpleNamespace(event=lambda name, _, fields: told.append((name, fields)))
+    told: list[e.Event] = []
+    screen = SimpleNamespace(event=told.append)
     refused = Priority("normal", "RealtimeKit is not installed.")
     monkeypatch.setattr(headless, "list_outputs", lambda: [ListedOutput("alsa", "Box", True, "exact", "wire")])
     monkeypatch.setattr(headless.priority, "try_out", lambda: refused)
     assert headless.run_devices(screen) == 0
-    assert [name for name, _ in told] == ["output", "priority"]
-    assert told[1][1] == {"priority": "normal", "message": refused.sentence, "fix": refused.advice}
-    assert sentences(*told[1]) == [refused.sentence, *refused.advice.splitlines()]
+    assert [event.event_name for event in told] == ["output", "priority"]
+    assert event_fields(told[1]) == {"priority": "normal", "message": refused.sentence, "fix": refused.advice}
+    assert event_lines(told[1]) == [refused.sentence, *refused.advice.splitlines()]
     monkeypatch.setattr(headless.priority, "try_out", lambda: None)
     assert headless.run_devices(screen) == 0
-    assert [name for name, _ in told[2:]] == ["output"]
+    assert [event.event_name for event in told[2:]] == ["output"]
 
 
 def test_cli_choices_match_the_modules() -> None:
@@ -175,29 +181,40 @@ def written(
     return Terminal(as_json=as_json, quiet=quiet)
 
 
-PLAYING = {"file_name": "a.mp3", "position_s": 0.0}
-ERROR = {"message": "Nothing is playing."}
+SONG = UUID(int=1)
+PLAYING = e.Playing(17, SONG, "a.mp3", 0.0)
+ERROR = e.Failed(None, Notice(Code.NOTHING_PLAYING))
+
+
+def other(text: str) -> Notice:
+    return Notice(Code.OTHER, text)
 
 
 def test_json_lines(monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.StringIO()
     output = written(monkeypatch, out, as_json=True, quiet=True)
-    output.event("playing", 17, PLAYING)
-    output.event("error", None, {"message": "line\nfeed é"})
+    output.event(PLAYING)
+    output.event(e.Failed(None, other("line\nfeed é")))
     output.say("for people")
     output.close()
     first, second = (json.loads(line) for line in out.getvalue().splitlines())
-    assert first == {"event": "playing", "session_ns": 17, **PLAYING}
-    assert second == {"event": "error", "message": "line\nfeed é"}
+    assert first == {
+        "event": "playing",
+        "session_ns": 17,
+        "file_id": str(SONG),
+        "file_name": "a.mp3",
+        "position_s": 0.0,
+    }
+    assert second == {"event": "error", "message": "line\nfeed é", "code": "other"}
 
 
 def test_sentences_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.StringIO()
     output = written(monkeypatch, out)
-    output.event("playing", 17, PLAYING)
-    output.event("sync", 18, {})
+    output.event(PLAYING)
+    output.event(SYNC)
     output.show("no terminal, no progress")
-    output.event("error", None, ERROR)
+    output.event(ERROR)
     output.close()
     assert out.getvalue() == "Playing a.mp3.\nNothing is playing.\n"
 
@@ -205,9 +222,9 @@ def test_sentences_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_quiet_leaves_warnings_and_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.StringIO()
     output = written(monkeypatch, out, quiet=True)
-    output.event("playing", 17, PLAYING)
-    output.event("error", None, ERROR)
-    output.event("warning", None, {"message": "Look out."})
+    output.event(PLAYING)
+    output.event(ERROR)
+    output.event(e.Warned(None, other("Look out.")))
     output.close()
     assert out.getvalue() == "Nothing is playing.\nWarning: Look out.\n"
 
@@ -217,7 +234,7 @@ def test_progress_is_replaced_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
     output = written(monkeypatch, out)
     output.show("one\ntwo\nthree")
     output.show("four")
-    output.event("error", None, ERROR)
+    output.event(ERROR)
     output.show("x" * 1000)
     output.close()
     wipe_three, wipe_one = "\x1b[2A\r\x1b[J", "\r\x1b[J"
@@ -227,75 +244,94 @@ def test_progress_is_replaced_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len(after) < 1000
 
 
+SYNC = e.SyncMeasured(18, True, -0.4, 3.2, 0.0, 0.0, 0.5, 0, "exact", 2.0, 10.0)
+
+
+def status(state: Any, **more: Any) -> e.StatusTold:
+    return e.StatusTold(None, "Jam", "Host", "Host", state, True, **more)
+
+
 def test_a_status_in_words() -> None:
-    status = {"state": "playing", "file_name": "a.mp3", "duration_s": 225.4, "position_s": 83.9, "peers": 2}
-    sync = {"offset_uncertainty_us": 3.2, "playing": True, "phase_error_us": -0.4, "timing": "exact"}
-    shown = output.progress_line(status | sync)
-    assert shown == "playing a.mp3  1:23 / 3:45  2 peers  clock within 3 us  phase +0 us"
-    untold = {**sync, "timing": "unknown"}
-    assert output.progress_line({"state": "playing", **untold}) == "playing  clock within 3 us  delay not known"
-    assert output.progress_line({"state": "stopped", "peers": 1}) == "stopped  1 peer"
-    assert "clock unknown" in output.progress_line(
-        {"state": "stopped", **sync, "offset_uncertainty_us": None, "playing": False}
+    playing = status("playing", file_name="a.mp3", duration_s=225.4, position_s=83.9, peers=2)
+    assert output.progress_line(playing, SYNC) == (
+        "playing a.mp3  1:23 / 3:45  2 peers  clock within 3 us  phase +0 us"
     )
+    untold = dataclasses.replace(SYNC, timing="unknown")
+    assert output.progress_line(status("playing"), untold) == "playing  clock within 3 us  delay not known"
+    assert output.progress_line(status("stopped", peers=1)) == "stopped  1 peer"
+    unknown = dataclasses.replace(SYNC, offset_uncertainty_us=None, playing=False)
+    assert output.progress_line(status("stopped"), unknown) == "stopped  clock unknown"
 
 
-PEER = {
-    "name": "Ada",
-    "ready": True,
-    "latency_ms": 2.1,
-    "latency_class": "green",
-    "clock": "good",
-    "phase_error_us": 3.0,
-    "device": "Box",
-    "timing": "exact",
-    "waited_for": True,
-}
+PEER = e.PeerRow(
+    "Ada", True, 2, 2, True, (), "good", 2.1, LatencyClass.GREEN, 4.2, 3.0, 5.0, 6.0, 0.0, 10.0, "Box", "exact", 0, ()
+)
 
 
-OUTPUT = {"backend": "pipewire", "name": "Box", "default": True, "timing": "exact", "link": "wire"}
+def peers(*rows: e.PeerRow) -> e.PeersListed:
+    return e.PeersListed(None, rows)
+
+
+def device(state: Any, name: str | None, timing: Any, peer: str | None = None, detail: str = "") -> e.DeviceChanged:
+    return e.DeviceChanged(None, state, name, detail, timing, peer)
+
+
+def transfer(state: e.TransferState, peer: str | None) -> e.TransferChanged:
+    return e.TransferChanged(None, SONG, "a.mp3", 10, state, peer)
+
+
+def listed(timing: Any, link: str) -> ce.OutputListed:
+    return ce.OutputListed(None, "pipewire", "Box", True, timing, link)
 
 
 @pytest.mark.parametrize(
-    ("name", "fields", "lines"),
+    ("event", "lines"),
     [
-        ("transfer", {"state": "done", "peer": "Ada", "file_name": "a.mp3"}, ["Ada has received a.mp3."]),
-        ("transfer", {"state": "sending", "peer": "Ada", "file_name": "a.mp3"}, []),
-        ("device", {"state": "lost", "name": None, "detail": "It is gone."}, ["It is gone."]),
-        ("device", {"state": "lost", "name": None, "detail": "It is gone.", "peer": "Ada"}, []),
-        ("device", {"state": "open", "name": "Box", "timing": "exact"}, ["The output is Box."]),
+        (transfer(e.TransferState.DONE, "Ada"), ["Ada has received a.mp3."]),
+        (transfer(e.TransferState.SENDING, "Ada"), []),
+        (transfer(e.TransferState.FAILED, None), []),  # a peer's own: it is tried again
+        (device("lost", None, None, None, "It is gone."), ["It is gone."]),
+        (device("lost", None, None, "Ada", "It is gone."), []),
+        (device("open", "Box", "exact"), ["The output is Box."]),
         (
-            "device",
-            {"state": "open", "name": "Box", "timing": "unknown"},
+            device("open", "Box", "unknown"),
             ["The output is Box. This output does not tell its delay; set an offset by ear."],
         ),
-        ("device", {"state": "open", "name": "Box", "timing": "exact", "peer": "Ada"}, []),
+        (device("open", "Box", "exact", "Ada"), []),
+        (device("open", "Box", "told", "Ada"), ["Ada plays on Box: delay roughly known."]),
+        (device("none", None, None, "Ada"), ["Ada has no audio output."]),
+        (peers(PEER), ["Ada  2.1 ms (green)  clock good  Box  delay known  phase +3 us  has all files"]),
         (
-            "device",
-            {"state": "open", "name": "Box", "timing": "told", "peer": "Ada"},
-            ["Ada plays on Box: delay roughly known."],
-        ),
-        ("device", {"state": "none", "name": None, "timing": None, "peer": "Ada"}, ["Ada has no audio output."]),
-        ("peers", {"peers": [PEER]}, ["Ada  2.1 ms (green)  clock good  Box  delay known  phase +3 us  has all files"]),
-        (
-            "peers",
-            {"peers": [PEER | {"timing": "unknown"}]},
+            peers(dataclasses.replace(PEER, timing="unknown")),
             ["Ada  2.1 ms (green)  clock good  Box  delay not known  has all files"],
         ),
-        ("peers", {"peers": [PEER | {"device": None}]}, ["Ada  2.1 ms (green)  clock good  no output  has all files"]),
-        ("peer_joined", {"name": "{file_name} {0}"}, ["{file_name} {0} has joined."]),
-        ("output", OUTPUT, ["pipewire    delay known           Box"]),
-        ("output", OUTPUT | {"timing": "told", "link": "hdmi"}, ["pipewire    delay roughly known   Box, by HDMI"]),
-        ("output", OUTPUT | {"timing": "unknown", "link": "server"}, ["pipewire    delay not known       Box"]),
-        ("seeked", {"position_s": 61.5}, ["Going to 1:01."]),
-        ("queue", {"queue": []}, []),
-        ("queue", {"queue": [], "asked": True}, ["The queue is empty."]),
-        ("peers", {"peers": []}, ["Nobody has joined yet."]),
-        ("something new", {}, []),
+        (
+            peers(dataclasses.replace(PEER, device=None, ready=False, files_ready=1, waited_for=False)),
+            ["Ada  2.1 ms (green)  clock good  no output  has 1 of 2 files  not waited for"],
+        ),
+        (e.PeerJoined(None, 1, "{file_name} {0}", again=False), ["{file_name} {0} has joined."]),
+        (e.PeerLeft(None, 1, "Ada", Notice(Code.PEER_LEFT)), ["Ada has left. It left."]),
+        (e.PeerLeft(None, 1, "Ada", Notice(Code.PEER_CONNECTION_LOST)), ["Ada has left."]),
+        (listed("exact", "wire"), ["pipewire    delay known           Box"]),
+        (listed("told", "hdmi"), ["pipewire    delay roughly known   Box, by HDMI"]),
+        (listed("unknown", "server"), ["pipewire    delay not known       Box"]),
+        (e.Seeked(None, SONG, "a.mp3", 61.5), ["Going to 1:01."]),
+        (e.QueueChanged(None, 1), []),
+        (e.QueueChanged(None, asked=True), ["The queue is empty."]),
+        (peers(), ["Nobody has joined yet."]),
+        (e.RequestsListed(None, ()), ["There are no requests."]),
+        (SYNC, []),
+        (e.SessionEnded(None, Notice(Code.HOST_LOST), True), []),  # said at the very end
+        (e.SessionEnded(None, Notice(Code.SESSION_ENDED)), ["Session ended."]),
+        (e.HelpTold(None, ("leave", "status")), ["Commands: leave, status."]),
+        (
+            ce.SessionFound(None, "Jam", "Ada", 5, 5, ("10.0.0.1",), 17401, "00", 3, True, "10.0.0.1"),
+            ["Jam — hosted by Ada — 5/5 peers  (full)  10.0.0.1"],
+        ),
     ],
 )
-def test_an_event_in_words(name: str, fields: Mapping[str, Any], lines: list[str]) -> None:
-    assert sentences(name, fields) == lines
+def test_an_event_in_words(event: e.Event, lines: list[str]) -> None:
+    assert event_lines(event) == lines
 
 
 def test_lines_of_input(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -328,7 +364,7 @@ def test_what_nobody_reads_fills_no_memory(monkeypatch: pytest.MonkeyPatch) -> N
 
     screen = written(monkeypatch, Unread(), as_json=True)
     for _ in range(100):
-        screen.event("queue", None, {"queue": "x" * 2_000_000})
+        screen.event(e.Failed(None, other("x" * 1_000_000)))
     read.set()
     screen.close()
     assert 2_000_000 < len(sys.stdout.getvalue()) < output.MAX_CHARACTERS_WAITING + 5_000_000  # type: ignore[attr-defined]
@@ -390,17 +426,6 @@ def test_a_log_that_is_not_there_yet_is_no_error(tmp_path: pathlib.Path) -> None
     )
     assert (told.returncode, told.stderr) == (0, "")
     assert told.stdout == f"{tmp_path / 'data' / 'phaselock.log'}\nNothing has been logged yet.\n"
-
-
-@pytest.mark.parametrize(
-    ("name", "fields"),
-    [
-        ("transfer", {"state": "failed", "file_name": "a.mp3", "reason": "lost"}),  # a peer's own: it is tried again
-        ("session_end", {"reason": "Host disconnected — session ended.", "failed": True}),  # said at the very end
-    ],
-)
-def test_what_people_need_not_read(name: str, fields: Mapping[str, Any]) -> None:
-    assert sentences(name, fields) == []
 
 
 def test_the_manual_page_has_every_command_and_option() -> None:

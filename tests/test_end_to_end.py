@@ -128,7 +128,7 @@ def test_a_port_in_use_is_an_error(processes: ProcessFixture) -> None:
         host = processes.start("host", "--bind", "127.0.0.1", "--port", str(port), "--clock-port", "0")
         message = f"Port {port} is in use. Please close the other application or change the port."
         assert host.end() == (1, message)
-        assert host.told == [{"event": "error", "message": message}]
+        assert host.told == [{"event": "error", "message": message, "code": "other"}]
 
 
 def test_a_clock_port_in_use_is_an_error(processes: ProcessFixture) -> None:

@@ -24,6 +24,9 @@ PICTURE = PACKAGE / "packages.svg"
 
 EVERYTHING = "*"
 
+# What is told to people and programs, for every front end.
+TOLD = ("session.events", "session.event_json", "session.sentences")
+
 # What each package may import of `phaselock`, besides itself, `errors` and the version.
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "__main__": ("cli",),
@@ -31,8 +34,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "app": ("_native", "audio", "model", "network", "protocol", "session", "storage", "sync", "ui"),
     "audio": ("_native", "model"),
     "bench": (EVERYTHING,),
-    "cli": ("app", "audio.virtual_device", "bench", "console", "tools"),
-    "console": ("model",),
+    "cli": ("app", "audio.virtual_device", "bench", "console", "tools", *TOLD),
+    "console": ("model", *TOLD),
     "data": (),
     "errors": (),
     "model": (),
@@ -41,8 +44,19 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "session": ("model", "protocol"),
     "storage": ("model",),
     "sync": ("_native", "model", "storage.files"),
-    "tools": ("_native", "audio", "model", "network", "protocol", "session.states", "storage", "sync"),
-    "ui": ("model", "session.commands"),
+    "tools": (
+        "_native",
+        "audio",
+        "console",
+        "model",
+        "network",
+        "protocol",
+        "session.states",
+        "storage",
+        "sync",
+        *TOLD,
+    ),
+    "ui": ("model", "session.commands", *TOLD),
 }
 
 # Modules that only these packages and modules may import. `bench` may import every module of `phaselock`.

@@ -30,15 +30,17 @@ from phaselock.app.session import HostOptions, JoinOptions, address_of, open_hos
 from phaselock.app.shell import HostShell, PeerShell, Terminal
 from phaselock.audio import priority
 from phaselock.audio.device import list_outputs
+from phaselock.console import events as ce
 from phaselock.errors import PhaseLockError
+from phaselock.model.notices import Code, Notice
 from phaselock.network import discovery
 from phaselock.session import commands as c
+from phaselock.session import events as e
 from phaselock.session.effects import Ended
+from phaselock.session.sentences import NoticeError
 from phaselock.storage import log
 from phaselock.storage.paths import log_path, settings_path
 from phaselock.storage.settings import SettingsStore
-
-NOTHING_FOUND = "No session was found on this network. Joining by address works all the same: phaselock join ADDRESS"
 
 LOG_PATIENCE_S = 0.5
 
@@ -91,10 +93,10 @@ def run_sessions(timeout_s: float, terminal: Terminal) -> int:
     """List the sessions that are found on this network."""
     found = asyncio.run(discovery.find_sessions(timeout_s))
     for session in found:
-        fields = {**dataclasses.asdict(session), "full": session.full, "address": address_of(session)}
-        terminal.event("found", None, fields)
+        fields = {field.name: getattr(session, field.name) for field in dataclasses.fields(session)}
+        terminal.event(ce.SessionFound(None, **fields, full=session.full, address=address_of(session)))
     if not found:
-        terminal.event("warning", None, {"message": NOTHING_FOUND})
+        terminal.event(e.Warned(None, Notice(Code.NO_SESSION_FOUND)))
     return 0
 
 
@@ -102,13 +104,11 @@ def run_devices(terminal: Terminal) -> int:
     """List the outputs of this machine, and what the system grants to an audio thread of ours."""
     outputs = list_outputs()
     for one in outputs:
-        fields = {"backend": one.backend, "name": one.name, "default": one.is_default}
-        terminal.event("output", None, {**fields, "timing": one.timing, "link": one.link})
+        terminal.event(ce.OutputListed(None, one.backend, one.name, one.is_default, one.timing, one.link))
     if not outputs:
-        terminal.event("warning", None, {"message": "No audio output detected."})
+        terminal.event(e.Warned(None, Notice(Code.NO_OUTPUT)))
     elif found := priority.try_out():
-        fields = {"priority": found.level, "message": found.sentence, "fix": found.advice}
-        terminal.event("priority", None, fields)
+        terminal.event(ce.PriorityTold(None, found.level, found.sentence, found.advice))
     return 0
 
 
@@ -121,14 +121,14 @@ def run_log(lines: int, terminal: Terminal) -> int:
         found = ["Nothing has been logged yet."] if lines else []
     except OSError as error:
         raise PhaseLockError(f"The log {path} cannot be read: {error.strerror}.") from None
-    terminal.event("log", None, {"path": str(path), "lines": found})
+    terminal.event(ce.LogShown(None, str(path), tuple(found)))
     return 0
 
 
 def _run(session: Coroutine[Any, Any, Ended], terminal: Terminal) -> int:
     journal = log.start(log_path(), None)
     if journal.wait_flushed(LOG_PATIENCE_S) and journal.problem:
-        terminal.event("warning", None, {"message": journal.problem})
+        terminal.event(e.Warned(None, Notice(Code.LOG_TROUBLE, journal.problem)))
     try:
         ended = asyncio.run(session)
     except asyncio.CancelledError:  # left before there was a session
@@ -139,22 +139,21 @@ def _run(session: Coroutine[Any, Any, Ended], terminal: Terminal) -> int:
     finally:
         journal.close()
     if ended.failed:
-        raise PhaseLockError(ended.reason)
+        raise NoticeError(ended.reason)
     return 0
 
 
 async def _host(options: HeadlessHostOptions, terminal: Terminal) -> Ended:
     for file in options.files:
         if not pathlib.Path(file).exists():
-            raise PhaseLockError(f"There is no file {file}.")
+            raise NoticeError(Notice(Code.NO_FILE, file_name=file))
     with _settings(terminal) as store:
         async with open_host_session(options.wish, store, lambda event: desk.tell(event)) as stage:
             desk = HostShell(stage.runner, stage.intake, stage.player, store, terminal)
             with _polite_interrupts(desk.quit):
-                fields = {"session_name": stage.session_name, "host_name": stage.host_name}
-                ports = {"port": stage.port, "clock_port": stage.clock_port}
-                where = {"address": stage.address, "addresses": list(stage.addresses)}
-                terminal.event("session", _native.now_ns(), {**fields, **ports, **where})
+                names, ports = (stage.session_name, stage.host_name), (stage.port, stage.clock_port)
+                where = stage.address, stage.addresses
+                terminal.event(e.SessionOpened(_native.now_ns(), *names, *ports, *where))
                 terminal.listen(_on_loop(desk.line))
                 if options.autoplay is not None:
                     stage.runner.command(c.Autoplay(options.autoplay))
@@ -180,7 +179,7 @@ def _settings(terminal: Terminal) -> Iterator[SettingsStore]:
     store = SettingsStore(settings_path())
     if store.warning:
         _log.warning("%s", store.warning)
-        terminal.event("warning", None, {"message": store.warning})
+        terminal.event(e.Warned(None, Notice(Code.SETTINGS_TROUBLE, store.warning)))
     try:
         yield store
     finally:

@@ -6,26 +6,34 @@ import asyncio
 import concurrent.futures
 import pathlib
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 
 from phaselock.audio.mp3_file import inspect
 from phaselock.errors import InvalidMp3Error, PhaseLockError
+from phaselock.model.notices import Code, LeftOut, Notice
 from phaselock.model.types import Track
 from phaselock.protocol.messages import MAX_FILE_BYTES
+from phaselock.session.events import Event, Failed, FilesAdded
+from phaselock.session.sentences import NoticeError, notice_of, notice_text
 from phaselock.storage.cache import hash_file
-from phaselock.storage.collect import LeftOut, collect, summary
+from phaselock.storage.collect import collect
 from phaselock.storage.tags import read_tags
 
 
 class Importer:
     """Takes paths of files, folders and playlists; belongs to the loop that it is made on. `add` appends a track to the
-    queue; `tell` hears an `error` for one file that cannot be added, an `added` event for everything else."""
+    queue; `tell` hears `Failed` for one file that cannot be added, `FilesAdded` for everything else, with the
+    `session_ns` of then."""
 
     def __init__(
-        self, add: Callable[[Track, pathlib.Path], None], tell: Callable[[str, Mapping[str, object]], None]
+        self,
+        add: Callable[[Track, pathlib.Path], None],
+        tell: Callable[[Event], None],
+        session_ns: Callable[[], int | None],
     ) -> None:
         self._add = add
         self._tell = tell
+        self._session_ns = session_ns
         self._asked: asyncio.Queue[Sequence[str]] = asyncio.Queue()
         self._worker = asyncio.create_task(self._work())
         self._pool = concurrent.futures.ThreadPoolExecutor(1, "files")
@@ -50,16 +58,16 @@ class Importer:
                     self._add(await loop.run_in_executor(self._pool, import_file, file), file)
                     added += 1
                 except PhaseLockError as error:
-                    left_out.append(LeftOut(file.name, str(error)))
+                    left_out.append(LeftOut(file.name, notice_of(error)))
             one_file = [str(file) for file in found.files] == list(paths) and len(paths) == 1
             if not one_file and (found.files or len(left_out) != 1):
-                rows = [{"name": one.path_name, "reason": one.reason} for one in left_out]
-                self._tell("added", {"added": added, "left_out": rows, "message": summary(added, left_out)})
+                self._tell(FilesAdded(self._session_ns(), added, tuple(left_out)))
                 continue
             for one in left_out:
-                plain = one_file or one.reason.startswith("There is")  # a sentence of its own
-                text = one.reason if plain else f"{one.path_name} cannot be added: {one.reason}."
-                self._tell("error", {"message": text})
+                notice = one.notice
+                if not one_file and notice.code is not Code.NO_FILE:  # those are sentences of their own
+                    notice = Notice(Code.CANNOT_ADD, notice_text(notice), file_name=one.name)
+                self._tell(Failed(self._session_ns(), notice))
 
 
 def import_file(path: pathlib.Path, name: str | None = None) -> Track:
@@ -67,11 +75,11 @@ def import_file(path: pathlib.Path, name: str | None = None) -> Track:
     MP3, PhaseLockError for what cannot be read or shared."""
     name = name or path.name
     if not path.is_file():  # reading a device or a pipe may never end
-        raise PhaseLockError(f"There is no file {path}.")
+        raise NoticeError(Notice(Code.NO_FILE, file_name=str(path)))
     try:
         stated_bytes = path.stat().st_size
         if stated_bytes > MAX_FILE_BYTES:
-            raise PhaseLockError(f"{name} is too large to be shared.")
+            raise NoticeError(Notice(Code.FILE_TOO_LARGE, file_name=name))
         if not stated_bytes:  # nothing, or a file of the system's whose end nobody knows
             raise InvalidMp3Error(name)
         sha256, size = hash_file(path)
@@ -79,6 +87,6 @@ def import_file(path: pathlib.Path, name: str | None = None) -> Track:
     except InvalidMp3Error:
         raise InvalidMp3Error(name) from None
     except OSError as error:
-        raise PhaseLockError(f"{name} cannot be read: {error.strerror}.") from None
+        raise NoticeError(Notice(Code.FILE_UNREADABLE, error.strerror or str(error), file_name=name)) from None
     tags = read_tags(path)
     return Track(uuid.uuid4(), name, size, sha256, info.rate_hz, info.frames, tags.title, tags.artist)

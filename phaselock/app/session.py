@@ -24,15 +24,18 @@ from phaselock.audio.virtual_device import VirtualCard, VirtualOutput
 from phaselock.errors import PhaseLockError
 from phaselock.model.address import DEFAULT_PORT
 from phaselock.model.names import person_name
+from phaselock.model.notices import Code, Notice
 from phaselock.network import discovery
 from phaselock.network.host import HostRunner
 from phaselock.network.interfaces import usable_addresses
 from phaselock.network.listener import bind
 from phaselock.network.peer import CannotConnect, PeerRunner, connect
 from phaselock.network.service_record import FoundSession
-from phaselock.session.effects import Ended, Event
+from phaselock.session.effects import Ended
+from phaselock.session.events import DeviceChanged, Event, PeerJoined, PeerLeft, Warned
 from phaselock.session.host.session import HostSession
 from phaselock.session.peer.session import PeerSession
+from phaselock.session.sentences import notice_text
 from phaselock.storage.cache import FileCache
 from phaselock.storage.paths import cache_dir
 from phaselock.storage.settings import SettingsStore
@@ -135,7 +138,7 @@ async def open_host_session(
         def tell(event: Event) -> None:
             _opened(event, player, store, wish.device)
             on_event(event)
-            if event.name in ("peer_joined", "peer_left"):
+            if isinstance(event, PeerJoined | PeerLeft):
                 announcement.set_peers(len(runner.snapshot().peers))
 
         runner = HostRunner(
@@ -152,7 +155,7 @@ async def open_host_session(
             now_ns=_native.now_ns,
             on_event=tell,
         )
-        intake = Importer(runner.add, lambda name, fields: on_event(Event(name, runner.session_ns(), fields)))
+        intake = Importer(runner.add, on_event, runner.session_ns)
         stack.callback(intake.close)
         given = {"session_name": asked, "port": wish.port or None, "clock_port": wish.clock_port or None}
         store.update(**{setting: value for setting, value in given.items() if value})
@@ -171,9 +174,9 @@ async def open_host_session(
             try:
                 await announcement.start()
             except PhaseLockError as error:
-                text = f"{error} Others cannot find this session by itself; tell them: phaselock join {address}"
-                _log.warning("%s", text)
-                on_event(Event("warning", runner.session_ns(), {"message": text}))
+                notice = Notice(Code.NOT_ANNOUNCED, str(error), address=address)
+                _log.warning("%s", notice_text(notice))
+                on_event(Warned(runner.session_ns(), notice))
 
         announcing = asyncio.create_task(announce())
         try:
@@ -292,7 +295,7 @@ def _player(line: _native.ClockMap, name: str, wish: HostOptions | JoinOptions, 
 
 def _opened(event: Event, player: Player, store: SettingsStore, wished: str | None) -> None:
     """Each output has a correction of its own; one that was asked for and is there is remembered."""
-    if event.name == "device" and event.fields["state"] == "open" and "peer" not in event.fields:
-        if wished == event.fields["name"]:
+    if isinstance(event, DeviceChanged) and event.state == "open" and event.peer is None:
+        if wished == event.name:
             store.update(device=wished)
-        player.set_correction_ms(store.settings.corrections_ms.get(str(event.fields["name"]), 0.0))
+        player.set_correction_ms(store.settings.corrections_ms.get(event.name or "", 0.0))

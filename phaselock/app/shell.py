@@ -8,30 +8,31 @@ from __future__ import annotations
 import math
 import pathlib
 import random
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable
+from typing import Any, Literal, Protocol
 from uuid import UUID
 
 from phaselock.app.importer import Importer
 from phaselock.audio.interface import AudioOutput
 from phaselock.errors import PhaseLockError
+from phaselock.model.notices import Code, Notice
 from phaselock.model.queue import upcoming_shuffled
 from phaselock.model.snapshot import PeerView
 from phaselock.network.host import HostRunner
 from phaselock.network.peer import PeerRunner
 from phaselock.network.runner import Runner, known_us
 from phaselock.session import commands as c
-from phaselock.session.effects import Event
-from phaselock.session.outbox import item_fields, request_fields
+from phaselock.session import events as e
+from phaselock.session.sentences import NoticeError, notice_of
 from phaselock.storage.settings import SettingsStore
 
 
 class Terminal(Protocol):
     """Where events go and lines come from."""
 
-    def event(self, name: str, session_ns: int | None, fields: Mapping[str, object]) -> None: ...
+    def event(self, event: e.Event) -> None: ...
 
-    def progress(self, status: Mapping[str, object]) -> None: ...
+    def progress(self, status: e.StatusTold, sync: e.SyncMeasured) -> None: ...
 
     def listen(self, on_line: Callable[[str], None]) -> None: ...
 
@@ -60,69 +61,75 @@ class Shell:
             return
         try:
             if word not in self._words:
-                raise PhaseLockError(f"Unknown command: {word}. Commands: {', '.join(sorted(self._words))}.")
+                raise NoticeError(Notice(Code.UNKNOWN_COMMAND, word, choices=tuple(sorted(self._words))))
             self._words[word](rest.strip())
         except PhaseLockError as error:
-            self._answer("error", {"message": str(error)})
+            self._terminal.event(e.Failed(self._runner.session_ns(), notice_of(error)))
 
-    def tell(self, event: Event) -> None:
+    def tell(self, event: e.Event) -> None:
         """Pass an event on."""
-        self._terminal.event(event.name, event.session_ns, event.fields)
-        if event.name == "sync":
-            self._terminal.progress({**self._status_fields(), **event.fields})
+        self._terminal.event(event)
+        if isinstance(event, e.SyncMeasured):
+            self._terminal.progress(self._status_told(), event)
 
     def _help(self, rest: str) -> None:
-        self._answer("help", {"message": f"Commands: {', '.join(sorted(self._words))}."})
-
-    def _answer(self, name: str, fields: Mapping[str, object]) -> None:
-        self._terminal.event(name, self._runner.session_ns(), fields)
+        self._terminal.event(e.HelpTold(self._runner.session_ns(), tuple(sorted(self._words))))
 
     def _queue(self, rest: str) -> None:
         _nothing_after("queue", rest)
-        rows = [item_fields(item) for item in self._runner.snapshot().queue]
-        self._answer("queue", {"queue": rows, "asked": True})
+        rows = tuple(map(e.queue_row, self._runner.snapshot().queue))
+        self._terminal.event(e.QueueChanged(self._runner.session_ns(), queue=rows, asked=True))
 
     def _requests(self, rest: str) -> None:
         _nothing_after("requests", rest)
-        self._answer("requests", {"requests": [request_fields(one) for one in self._runner.snapshot().requests]})
+        rows = tuple(map(e.request_row, self._runner.snapshot().requests))
+        self._terminal.event(e.RequestsListed(self._runner.session_ns(), rows))
 
     def _status(self, rest: str) -> None:
         _nothing_after("status", rest)
-        self._answer("status", self._status_fields())
+        self._terminal.event(self._status_told())
 
     def _volume(self, rest: str) -> None:
-        volume = _number(rest, 0, 100, "Usage: volume 0..100") / 100
+        volume = _number(rest, 0, 100, "volume 0..100") / 100
         self._output.set_volume(volume)
         self._store.update(volume=volume)
 
     def _offset(self, rest: str) -> None:
-        correction_ms = _number(rest, -2000, 2000, "Usage: offset MILLISECONDS (-2000 to 2000)")
+        correction_ms = _number(rest, -2000, 2000, "offset MILLISECONDS (-2000 to 2000)")
         self._output.set_correction_ms(correction_ms)
         device = self._output.status().device_name
         if device:
             self._store.update(corrections_ms={device: correction_ms})
 
-    def _status_fields(self) -> dict[str, object]:
+    def _status_told(self) -> e.StatusTold:
         snapshot, session_ns = self._runner.snapshot(), self._runner.session_ns()
-        fields: dict[str, object] = {
-            "session_name": snapshot.session_name,
-            "host_name": snapshot.host_name,
-            "display_name": snapshot.display_name,
-            "state": "stopped",
-            "connected": snapshot.connected,
-        }
-        line = snapshot.timeline
+        line, item = snapshot.timeline, snapshot.now or snapshot.waiting_for
+        state: Literal["stopped", "playing", "paused", "waiting"] = "stopped"
         if line is not None:
-            fields["state"] = "playing" if line.stop_session_ns is None else "paused"
-            if session_ns is not None:
-                fields["position_s"] = round(line.frame_at(session_ns) / line.rate_hz, 3)
+            state = "playing" if line.stop_session_ns is None else "paused"
         elif snapshot.waiting_for is not None:
-            fields["state"] = "waiting"
-        item = snapshot.now or snapshot.waiting_for
-        if item is not None:
-            fields |= {"file_name": item.file_name, "title": item.title, "artist": item.artist}
-            fields["duration_s"] = round(item.duration_secs, 3)
-        return fields
+            state = "waiting"
+        position_s = None
+        if line is not None and session_ns is not None:
+            position_s = round(line.frame_at(session_ns) / line.rate_hz, 3)
+        return e.StatusTold(
+            session_ns,
+            session_name=snapshot.session_name,
+            host_name=snapshot.host_name,
+            display_name=snapshot.display_name,
+            state=state,
+            connected=snapshot.connected,
+            position_s=position_s,
+            file_name=item.file_name if item else None,
+            title=item.title if item else None,
+            artist=item.artist if item else None,
+            duration_s=round(item.duration_secs, 3) if item else None,
+            peers=self._peer_count(),
+        )
+
+    def _peer_count(self) -> int | None:
+        """How many peers are here; None where that is not known."""
+        return None
 
 
 class HostShell(Shell):
@@ -150,10 +157,10 @@ class HostShell(Shell):
             "undo": self._undo,
             "shuffle": self._shuffle,
             "repeat": self._repeat,
-            "accept": lambda rest: self._host.command(c.Accept(self._request(rest, "Usage: accept NUMBER"))),
-            "reject": lambda rest: self._host.command(c.Reject(self._request(rest, "Usage: reject NUMBER"))),
-            "drop-peer": lambda rest: self._host.command(c.DropPeer(_name(rest, "Usage: drop-peer NAME"))),
-            "without": lambda rest: self._host.command(c.Without(_name(rest, "Usage: without NAME"))),
+            "accept": lambda rest: self._host.command(c.Accept(self._request(rest, "accept NUMBER"))),
+            "reject": lambda rest: self._host.command(c.Reject(self._request(rest, "reject NUMBER"))),
+            "drop-peer": lambda rest: self._host.command(c.DropPeer(_name(rest, "drop-peer NAME"))),
+            "without": lambda rest: self._host.command(c.Without(_name(rest, "without NAME"))),
             "retry": lambda rest: self._host.command(c.Retry(rest or None)),
             "peers": self._peers,
         }
@@ -162,12 +169,13 @@ class HostShell(Shell):
         """End the session."""
         self._host.command(c.Quit())
 
-    def tell(self, event: Event) -> None:
+    def tell(self, event: e.Event) -> None:
         """Pass an event on; with its own `sync`, how each peer does."""
         super().tell(event)
-        if event.name == "sync":
+        if isinstance(event, e.SyncMeasured):
             for peer in self._runner.snapshot().peers:
-                self._terminal.event("peer_sync", event.session_ns, _peer_fields(peer))
+                figures = e.PeerFigures(**_peer_figures(peer))
+                self._terminal.event(e.PeerSyncMeasured(event.session_ns, figures))
 
     def _plain(self, command: c.HostCommand) -> Callable[[str], None]:
         def run(rest: str) -> None:
@@ -177,28 +185,28 @@ class HostShell(Shell):
         return run
 
     def _add(self, rest: str) -> None:
-        self._intake.take([str(_path(rest, "Usage: add PATH"))])
+        self._intake.take([str(_path(rest, "add PATH"))])
 
     def _play(self, rest: str) -> None:
-        self._host.command(c.Play(self._row(rest, "Usage: play [NUMBER]") if rest else None))
+        self._host.command(c.Play(self._row(rest, "play [NUMBER]") if rest else None))
 
     def _seek(self, rest: str) -> None:
-        self._host.command(c.Seek(_number(rest, 0, math.inf, "Usage: seek SECONDS")))
+        self._host.command(c.Seek(_number(rest, 0, math.inf, "seek SECONDS")))
 
     def _move(self, rest: str) -> None:
-        usage = "Usage: move FROM TO (numbers of the queue)"
+        usage = "move FROM TO (numbers of the queue)"
         here, _, there = rest.partition(" ")
         rows = len(self._runner.snapshot().queue)
         self._host.command(c.Move(self._row(here, usage), int(_number(there, 1, max(1, rows), usage)) - 1))
 
     def _remove(self, rest: str) -> None:
-        self._last_removed = self._row(rest, "Usage: remove NUMBER")
+        self._last_removed = self._row(rest, "remove NUMBER")
         self._host.command(c.Remove(self._last_removed))
 
     def _undo(self, rest: str) -> None:
         _nothing_after("undo", rest)
         if self._last_removed is None:
-            raise PhaseLockError("Nothing was removed.")
+            raise NoticeError(Notice(Code.NOTHING_REMOVED))
         self._host.command(c.Restore(self._last_removed))
         self._last_removed = None
 
@@ -210,14 +218,14 @@ class HostShell(Shell):
 
     def _repeat(self, rest: str) -> None:
         if rest not in ("on", "off"):
-            raise PhaseLockError("Usage: repeat on|off")
+            raise _usage_error("repeat on|off")
         self._host.command(c.Repeat(rest == "on"))
 
     def _row(self, text: str, usage: str) -> UUID:
         """The track of a number of the queue."""
         number, queue = int(_number(text, 1, 1e6, usage)), self._runner.snapshot().queue
         if number > len(queue):
-            raise PhaseLockError(f"There is no track {number} in the queue.")
+            raise NoticeError(Notice(Code.NO_TRACK_NUMBER, number=number))
         return queue[number - 1].id
 
     def _request(self, text: str, usage: str) -> UUID:
@@ -225,19 +233,21 @@ class HostShell(Shell):
         for request in self._runner.snapshot().requests:
             if request.number == number:
                 return request.request_id
-        raise PhaseLockError(f"There is no request {number}.")
+        raise NoticeError(Notice(Code.NO_REQUEST_NUMBER, number=number))
 
     def _peers(self, rest: str) -> None:
         _nothing_after("peers", rest)
         snapshot = self._runner.snapshot()
         rows = [
-            {**_peer_fields(peer), "missing": [str(item.id) for item in snapshot.queue if item.id not in peer.have]}
+            e.PeerRow(
+                **_peer_figures(peer), missing=tuple(item.id for item in snapshot.queue if item.id not in peer.have)
+            )
             for peer in snapshot.peers
         ]
-        self._answer("peers", {"peers": rows})
+        self._terminal.event(e.PeersListed(self._runner.session_ns(), tuple(rows)))
 
-    def _status_fields(self) -> dict[str, object]:
-        return super()._status_fields() | {"peers": len(self._runner.snapshot().peers)}
+    def _peer_count(self) -> int | None:
+        return len(self._runner.snapshot().peers)
 
 
 class PeerShell(Shell):
@@ -257,27 +267,24 @@ class PeerShell(Shell):
         self.leave()
 
     def _ask(self, rest: str) -> None:
-        self._peer.request(_path(rest, "Usage: request PATH"))
+        self._peer.request(_path(rest, "request PATH"))
 
 
-def _peer_fields(peer: PeerView) -> dict[str, object]:
-    """A peer in an event."""
+def _peer_figures(peer: PeerView) -> dict[str, Any]:
+    """The arguments of PeerFigures."""
     return {
         "name": peer.name,
         "ready": peer.ready,
         "files_ready": len(peer.have),
         "files": peer.files_total,
         "waited_for": peer.waited_for,
-        "transfers": [
-            {"file_id": str(file.file_id), "state": file.state.value, "done_bytes": file.done_bytes}
-            for file in peer.files
-        ],
+        "transfers": tuple(e.PeerTransfer(file.file_id, file.state, file.done_bytes) for file in peer.files),
         "clock": "none" if not peer.clock_usable else "stale" if peer.clock_stale else "good",
         "latency_ms": round(peer.latency_ns / 1e6, 3),
-        "latency_class": peer.latency_class.value,
+        "latency_class": peer.latency_class,
         "rtt_ms": round(peer.rtt_ns / 1e6, 3),
         "phase_error_us": round(peer.phase_error_ns / 1e3, 1),
-        "offset_uncertainty_us": round(peer.offset_uncertainty_ns / 1e3, 1),
+        "offset_uncertainty_us": known_us(peer.offset_uncertainty_ns),
         "dac_uncertainty_us": known_us(peer.dac_uncertainty_ns),
         "drift_ppm": round(peer.drift_ppb / 1e3, 3),
         "output_latency_ms": round(peer.output_latency_ns / 1e6, 3),
@@ -287,20 +294,25 @@ def _peer_fields(peer: PeerView) -> dict[str, object]:
     }
 
 
+def _usage_error(usage: str) -> NoticeError:
+    """The arguments of a command are not of the form `usage`."""
+    return NoticeError(Notice(Code.USAGE, usage))
+
+
 def _path(text: str, usage: str) -> pathlib.Path:
     """A path as people type it, perhaps in quotes."""
     file = text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
     if not file:
-        raise PhaseLockError(usage)
+        raise _usage_error(usage)
     try:
         return pathlib.Path(file).expanduser()
     except RuntimeError:
-        raise PhaseLockError(f"There is no file {file}.") from None
+        raise NoticeError(Notice(Code.NO_FILE, file_name=file)) from None
 
 
 def _name(text: str, usage: str) -> str:
     if not text:
-        raise PhaseLockError(usage)
+        raise _usage_error(usage)
     return text
 
 
@@ -308,12 +320,12 @@ def _number(text: str, low: float, high: float, usage: str) -> float:
     try:
         value = float(text)
     except ValueError:
-        raise PhaseLockError(usage) from None
+        raise _usage_error(usage) from None
     if not (math.isfinite(value) and low <= value <= high):
-        raise PhaseLockError(usage)
+        raise _usage_error(usage)
     return value
 
 
 def _nothing_after(word: str, rest: str) -> None:
     if rest:
-        raise PhaseLockError(f"Usage: {word}")
+        raise _usage_error(word)

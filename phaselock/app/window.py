@@ -23,7 +23,9 @@ from uuid import UUID
 
 from phaselock import _native
 from phaselock.errors import PhaseLockError
+from phaselock.model.notices import Code, Notice
 from phaselock.session.commands import HostCommand
+from phaselock.session.events import Warned
 from phaselock.storage.paths import settings_path
 from phaselock.storage.settings import SettingsStore
 from phaselock.ui.backend import BackendEvent, Preferences, SessionEvent, SessionView
@@ -65,7 +67,7 @@ class WindowProgram:
         self.bind = ""
         """The address to host on; empty: all addresses of this machine."""
         if self._store.warning:
-            self._events.append(SessionEvent("warning", None, {"message": self._store.warning}))
+            self._events.append(SessionEvent(Warned(None, Notice(Code.SETTINGS_TROUBLE, self._store.warning))))
 
     # -- settings ----------------------------------------------------------------------------------------------------
 

@@ -30,11 +30,13 @@ from phaselock.audio.mp3_file import inspect
 from phaselock.audio.waveform import analyse
 from phaselock.errors import PhaseLockError
 from phaselock.model.address import parse_address
+from phaselock.model.notices import Code, Notice
 from phaselock.network import discovery
-from phaselock.network.runner import UNKNOWN_NS
 from phaselock.network.service_record import FoundSession
 from phaselock.session import commands as c
-from phaselock.session.effects import Ended, Event
+from phaselock.session.effects import Ended
+from phaselock.session.events import Event, Joined, QueueChanged, SyncMeasured, Warned
+from phaselock.session.sentences import notice_text
 from phaselock.storage import log as log_storage
 from phaselock.storage.paths import log_path
 from phaselock.storage.settings import SettingsStore
@@ -104,7 +106,7 @@ class WindowBackend:
             with asyncio.Runner() as runner:
                 self.loop.set_result(runner.get_loop())
                 if log_file.wait_flushed(TIMEOUT_LOG_S) and log_file.problem:
-                    self._emit(SessionEvent("warning", None, {"message": log_file.problem}))
+                    self._emit(SessionEvent(Warned(None, Notice(Code.LOG_TROUBLE, log_file.problem))))
                 runner.run(self._run())
         finally:
             log_file.close()
@@ -219,7 +221,7 @@ class WindowBackend:
                     self._show_view()
                     self._emit(Opened())
                 ended: Ended = await session.run()
-            closed = Closed(ended.reason, ended.failed)
+            closed = Closed(notice_text(ended.reason), ended.failed)
         except PhaseLockError as error:
             log.error("%s", error)
             closed = Closed(str(error), failed=True)
@@ -237,11 +239,11 @@ class WindowBackend:
             self._emit(closed)
 
     def _on_event(self, event: Event) -> None:
-        if event.name == "joined" and not event.fields.get("again"):
+        if isinstance(event, Joined) and not event.again:
             self._show_view()
             self._emit(Opened())
-        if event.name not in ("sync", "queue"):  # the view has what they say
-            self._emit(SessionEvent(event.name, event.session_ns, event.fields))
+        if not isinstance(event, SyncMeasured | QueueChanged):  # the view has what they say
+            self._emit(SessionEvent(event))
         self._show_soon()
 
     # -- the view ----------------------------------------------------------------------------------------------------
@@ -283,7 +285,7 @@ class WindowBackend:
         self._local_status = LocalStatus(
             playing=status.playing,
             phase_error_ns=status.phase_error_ns,
-            clock_uncertainty_ns=clock.uncertainty_ns if clock.uncertainty_ns < UNKNOWN_NS else None,
+            clock_uncertainty_ns=clock.uncertainty_ns,
             dac_uncertainty_ns=status.dac_uncertainty_ns,
             timing=status.timing,
             drift_ppm=clock.drift_ppm,

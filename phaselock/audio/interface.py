@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from phaselock.model.timeline import Timeline
-from phaselock.model.timing import Timing
+from phaselock.model.timing import DeviceState, Timing
 from phaselock.model.types import Track
 
 
@@ -57,7 +57,7 @@ class DeviceChanged:
     """`state` is "open", "lost" (it will be opened again) or "none" (there is no output device). "open" is repeated
     when the sound system moves the stream to another output, and when the timing changes."""
 
-    state: str
+    state: DeviceState
     device_name: str | None
     detail: str
     timing: Timing | None = None

@@ -114,7 +114,7 @@ class Player:
 
     def status(self) -> AudioStatus:
         status = self.engine.status()
-        deviation_ns = int(min(status.dac_uncertainty_ns, 2**62))
+        deviation_ns = int(status.dac_uncertainty_ns)
         unreported_ns = self._unreported_ns
         return AudioStatus(
             device_name=self._device_name,

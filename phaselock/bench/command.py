@@ -16,8 +16,11 @@ from collections.abc import Callable, Iterator
 from phaselock.bench.progress import Progress
 from phaselock.bench.report import page
 from phaselock.bench.results import Case, Run, finite, new_run, write_run
+from phaselock.console.events import BenchEnded
 from phaselock.console.output import Terminal
 from phaselock.errors import PhaseLockError
+from phaselock.model.notices import Code, Notice
+from phaselock.session.events import Warned
 
 
 class Recorder:
@@ -100,15 +103,17 @@ def _conclude(run: Run, folder: pathlib.Path, terminal: Terminal) -> None:
     for note in dict.fromkeys(note for case in noted for note in case.notes):
         terminal.say(note)
     for problem in run.problems:
-        terminal.event("warning", None, {"message": problem})
+        terminal.event(Warned(None, Notice(Code.BENCHMARK, problem)))
     figures = [
         {"benchmark": case.benchmark, "case": case.name, **dataclasses.asdict(metric)}
         for case in run.cases
         for metric in case.figures
     ]
-    fields = finite({"complete": run.complete, "folder": str(folder), "figures": figures, "problems": run.problems})
     message = f"Written: {folder / 'report.html'}" if written else f"Not everything could be written to {folder}."
-    terminal.event("bench", None, {**fields, "message": message}, to_people=False)
+    terminal.event(
+        BenchEnded(None, run.complete, str(folder), tuple(finite(figures)), tuple(run.problems), message),
+        to_people=False,
+    )
     terminal.say(message)
 
 

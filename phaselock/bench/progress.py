@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
-
 from phaselock.bench.report.text import clock
+from phaselock.console.events import BenchProgressed
 from phaselock.console.output import Terminal
 
 REDRAW_EVERY_S = 0.1
@@ -46,9 +46,9 @@ class Progress:
         left_s = elapsed_s * (1 - done) / done if is_known else None
         if now_s >= self._event_s:
             self._event_s = now_s + EVENT_EVERY_S
-            fields = {"benchmark": self._name, "done": round(done, 4), "doing": doing}
-            times = {"elapsed_s": round(elapsed_s, 1), "left_s": None if left_s is None else round(left_s, 1)}
-            self._terminal.event("progress", None, {**fields, **times}, to_people=False)
+            times_s = round(elapsed_s, 1), None if left_s is None else round(left_s, 1)
+            progress = BenchProgressed(None, self._name, round(done, 4), doing, *times_s)
+            self._terminal.event(progress, to_people=False)
         if not self._terminal.in_place:
             if doing != self._doing:
                 self._terminal.say(f"{self._name}: {doing}")

@@ -6,7 +6,6 @@ A thread of its own writes standard output, so that a stuck terminal holds nobod
 from __future__ import annotations
 
 import _thread
-import collections
 import io
 import json
 import os
@@ -15,15 +14,31 @@ import shutil
 import sys
 import textwrap
 import threading
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import Protocol
 
-from phaselock.model.timing import TIMING_PHRASES, TIMING_SENTENCES
+from phaselock.console import events as ce
+from phaselock.model.queue import ItemStatus
+from phaselock.model.snapshot import LatencyClass, RequestState
+from phaselock.model.timing import TIMING_PHRASES
+from phaselock.session import events as e
+from phaselock.session.event_json import event_object
+from phaselock.session.sentences import ENGLISH, N_, Words, event_text, time_text
 
 MAX_LINES_WAITING = 10_000
 MAX_CHARACTERS_WAITING = 16 << 20
 MAX_LINE = 65536
 FLUSH_S = 2.0
+
+
+class Screen(Protocol):
+    """What commands write to: a Terminal, or a stand-in for one."""
+
+    def event(self, event: e.Event, *, to_people: bool = True) -> None: ...
+
+    def say(self, text: str) -> None: ...
+
+    def show(self, text: str) -> None: ...
 
 
 class Terminal:
@@ -49,13 +64,12 @@ class Terminal:
         """Whether somebody watches a screen on which lines can be replaced."""
         return self._in_place
 
-    def event(self, name: str, session_ns: int | None, fields: Mapping[str, object], *, to_people: bool = True) -> None:
+    def event(self, event: e.Event, *, to_people: bool = True) -> None:
         """Tell that something happened."""
         if self._as_json:
-            times = {} if session_ns is None else {"session_ns": session_ns}
-            self._put(json.dumps({"event": name, **times, **fields}) + "\n")
-        elif to_people and (not self._quiet or name in ("warning", "error") or fields.get("level") == "problem"):
-            for line in sentences(name, fields):
+            self._put(json.dumps(event_object(event)) + "\n")
+        elif to_people and (not self._quiet or _is_trouble(event)):
+            for line in event_lines(event):
                 self._put(self._wipe() + line + "\n")
 
     def say(self, text: str) -> None:
@@ -63,9 +77,9 @@ class Terminal:
         if not self._as_json and not self._quiet:
             self._put(self._wipe() + text + "\n")
 
-    def progress(self, status: Mapping[str, Any]) -> None:
+    def progress(self, status: e.StatusTold, sync: e.SyncMeasured) -> None:
         """Show how it goes in the progress line."""
-        self.show(progress_line(status))
+        self.show(progress_line(status, sync))
 
     def show(self, text: str) -> None:
         """Show these lines in place of the progress; every later line replaces them."""
@@ -140,147 +154,123 @@ def _read_lines(on_line: Callable[[str], None]) -> None:
         on_line(pending.decode(errors="replace").strip())
 
 
-def sentences(name: str, fields: Mapping[str, Any]) -> list[str]:
+def _is_trouble(event: e.Event) -> bool:
+    """People read it with `--quiet`, too."""
+    if isinstance(event, ce.FindingTold):
+        return event.finding.level == "problem"
+    return isinstance(event, e.Warned | e.Failed)
+
+
+def event_lines(event: e.Event, words: Words = ENGLISH) -> list[str]:
     """What a person reads about an event; nothing for what the progress line shows."""
-    match name:
-        case "status":
-            return [progress_line(fields)]
-        case "peers":
-            return [_peer_line(peer) for peer in fields["peers"]] or ["Nobody has joined yet."]
-        case "queue" if fields.get("asked"):
-            return [_track_line(n, row) for n, row in enumerate(fields["queue"], 1)] or ["The queue is empty."]
-        case "requests":
-            return [_request_line(row) for row in fields["requests"]] or ["There are no requests."]
-        case "transfer":
-            sentence = TRANSFER_SENTENCES.get(fields["state"], "") if fields.get("peer") else ""
-        case "session_end" if fields.get("failed"):
-            sentence = ""  # it comes once more, as the program's last words
-        case "request":
-            if not fields["done_bytes"] or fields["state"] != "accepted":  # progress is no news
-                sentence = (REQUEST_SENTENCES if fields["peer"] else OWN_REQUEST_SENTENCES).get(fields["state"], "")
-            else:
-                sentence = ""
-        case "output":
-            known = TIMING_PHRASES[fields["timing"]]
-            return [f"{fields['backend']:12}{known:22}{fields['name']}{LINK_WORDS.get(fields['link'], '')}"]
-        case "device":
-            return _device_lines(fields)
-        case "log":
-            return [fields["path"], *fields["lines"]]
-        case "found":
-            return [_session_line(fields)]
-        case "finding":
-            return [f"{fields['level']:9}{fields['message']}", *textwrap.indent(fields["fix"], " " * 9).splitlines()]
-        case "priority":
-            return [fields["message"], *fields["fix"].splitlines()]
-        case "joined" if fields.get("again"):
-            sentence = "The host is heard again."
-        case _:
-            sentence = SENTENCES.get(name, "")
-    more = {"position": _clock(fields.get("position_s", 0)), "megabytes": f"{fields.get('size', 0) / 1e6:.1f} MB"}
-    return [sentence.format_map(collections.defaultdict(str, {**fields, **more})).strip()] if sentence else []
+    match event:
+        case e.StatusTold():
+            return [progress_line(event, None, words)]
+        case e.PeersListed():
+            return [_peer_line(peer, words) for peer in event.peers] or [words.gettext("Nobody has joined yet.")]
+        case e.QueueChanged():
+            rows = [_track_line(number, row, words) for number, row in enumerate(event.queue, 1)]
+            return (rows or [words.gettext("The queue is empty.")]) if event.asked else []
+        case e.RequestsListed():
+            return [_request_line(row, words) for row in event.requests] or [words.gettext("There are no requests.")]
+        case ce.OutputListed():
+            known = words.gettext(TIMING_PHRASES[event.timing])
+            link = words.gettext(LINKS[event.link]) if event.link in LINKS else ""
+            return [f"{event.backend:12}{known:22}{event.name}{link}"]
+        case ce.LogShown():
+            return [event.path, *event.lines]
+        case ce.SessionFound():
+            return [_session_line(event, words)]
+        case ce.FindingTold(finding=found):
+            return [f"{found.level:9}{found.message}", *textwrap.indent(found.fix, " " * 9).splitlines()]
+        case ce.PriorityTold():
+            return [event.message, *event.fix.splitlines()]
+        case ce.VerdictTold() | ce.SignalWritten():
+            return [event.message]
+    sentence = event_text(event, words)
+    return [sentence] if sentence else []
 
 
-def progress_line(status: Mapping[str, Any]) -> str:
-    """Where the track is and how well this machine keeps time."""
-    parts = [status["state"]]
-    if "file_name" in status:
-        parts = [f"{status['state']} {status['file_name']}"]
-        parts.append(f"{_clock(status.get('position_s', 0))} / {_clock(status['duration_s'])}")
-    if "peers" in status:
-        parts.append("1 peer" if status["peers"] == 1 else f"{status['peers']} peers")
-    if "offset_uncertainty_us" in status:
-        known = status["offset_uncertainty_us"]
-        parts.append("clock unknown" if known is None else f"clock within {known:.0f} us")
-        if status["playing"]:
-            untold = status["timing"] == "unknown"
-            parts.append(TIMING_PHRASES["unknown"] if untold else f"phase {round(status['phase_error_us']):+} us")
+def progress_line(status: e.StatusTold, sync: e.SyncMeasured | None = None, words: Words = ENGLISH) -> str:
+    """Where the track is and, with `sync`, how well this machine keeps time."""
+    parts = [words.gettext(STATES[status.state])]
+    if status.file_name is not None:
+        parts[0] += f" {status.file_name}"
+        parts.append(f"{time_text(status.position_s or 0)} / {time_text(status.duration_s or 0)}")
+    if status.peers is not None:
+        parts.append(words.ngettext("{number} peer", "{number} peers", status.peers).format(number=status.peers))
+    if sync is not None:
+        known = sync.offset_uncertainty_us
+        if known is None:
+            parts.append(words.gettext("clock unknown"))
+        else:
+            parts.append(words.gettext("clock within {figure} us").format(figure=f"{known:.0f}"))
+        if sync.playing and sync.timing == "unknown":
+            parts.append(words.gettext(TIMING_PHRASES["unknown"]))
+        elif sync.playing:
+            parts.append(words.gettext("phase {figure} us").format(figure=f"{round(sync.phase_error_us):+}"))
     return "  ".join(parts)
 
 
-SENTENCES = {
-    "session": 'The session "{session_name}" is open. Others join with: phaselock join {address}',
-    "joined": 'You are in "{session_name}", hosted by {host_name}, as {name}.',
-    "peer_joined": "{name} has joined.",
-    "peer_left": "{name} has left. {reason}",
-    "file_ready": "{file_name} is ready.",
-    "playing": "Playing {file_name}.",
-    "paused": "Paused at {position}.",
-    "resumed": "Going on at {position}.",
-    "seeked": "Going to {position}.",
-    "stopped": "Stopped.",
-    "track_ended": "{file_name} has ended.",
-    "warning": "Warning: {message}",
-    "error": "{message}",
-    "session_end": "{reason}",
-    "verdict": "{message}",
-    "added": "{message}",
-    "help": "{message}",
+STATES = {
+    "stopped": N_("stopped"),
+    "playing": N_("playing"),
+    "paused": N_("paused"),
+    "waiting": N_("waiting"),
 }
-LINK_WORDS = {"bluetooth": ", by Bluetooth", "hdmi": ", by HDMI"}
-TRANSFER_SENTENCES = {
-    "done": "{peer} has received {file_name}.",
-    "retry": "{file_name} did not reach {peer}; trying again.",
-    "failed": "{file_name} did not reach {peer}.",
+CLOCKS = {"none": N_("none"), "stale": N_("stale"), "good": N_("good")}
+LATENCIES = {LatencyClass.GREEN: N_("green"), LatencyClass.YELLOW: N_("yellow"), LatencyClass.RED: N_("red")}
+TRACKS = {
+    ItemStatus.TRANSFERRING: N_("transferring"),
+    ItemStatus.READY: N_("ready"),
+    ItemStatus.PLAYING: N_("playing"),
+    ItemStatus.PLAYED: N_("played"),
 }
-REQUEST_SENTENCES = {
-    "open": '{peer} wants to add "{file_name}" ({megabytes}): accept {number} or reject {number}.',
-    "accepted": '"{file_name}" is on its way from {peer}.',
-    "added": '"{file_name}", which {peer} asked for, is in the queue.',
-    "rejected": '"{file_name}" was declined.',
-    "failed": '"{file_name}", which {peer} asked for, does not come: {reason}',
+REQUESTS = {
+    RequestState.OPEN: N_("open"),
+    RequestState.ACCEPTED: N_("accepted"),
+    RequestState.ADDED: N_("added"),
+    RequestState.REJECTED: N_("rejected"),
+    RequestState.FAILED: N_("failed"),
 }
-OWN_REQUEST_SENTENCES = {
-    "open": 'The host was asked for "{file_name}".',
-    "accepted": 'The host wants "{file_name}"; it is on its way.',
-    "added": '"{file_name}" is in the queue.',
-    "rejected": '"{file_name}" is not added: {reason}',
-    "failed": '"{file_name}" is not added: {reason}',
-}
+LINKS = {"bluetooth": N_(", by Bluetooth"), "hdmi": N_(", by HDMI")}
 
 
-def _device_lines(device: Mapping[str, Any]) -> list[str]:
-    match device["state"], device.get("peer"):
-        case "open", None:
-            return [f"The output is {device['name']}. {TIMING_SENTENCES[device['timing']]}".rstrip()]
-        case _, None:
-            return [device["detail"]]
-        case "open", peer if device["timing"] != "exact":
-            return [f"{peer} plays on {device['name']}: {TIMING_PHRASES[device['timing']]}."]
-        case "none", peer:
-            return [f"{peer} has no audio output."]
-        case _:
-            return []
-
-
-def _peer_line(peer: Mapping[str, Any]) -> str:
-    files = "has all files" if peer["ready"] else f"has {peer['files_ready']} of {peer['files']} files"
-    parts = [peer["name"], f"{peer['latency_ms']:.1f} ms ({peer['latency_class']})", f"clock {peer['clock']}"]
-    if peer["device"] is None:
-        parts += ["no output", files]
-    elif peer["timing"] == "unknown":
-        parts += [peer["device"], TIMING_PHRASES["unknown"], files]
+def _peer_line(peer: e.PeerRow, words: Words) -> str:
+    if peer.ready:
+        files = words.gettext("has all files")
     else:
-        parts += [peer["device"], TIMING_PHRASES[peer["timing"]], f"phase {peer['phase_error_us']:+.0f} us", files]
-    return "  ".join(parts + ([] if peer["waited_for"] else ["not waited for"]))
+        files = words.ngettext("has {ready} of {number} files", "has {ready} of {number} files", peer.files)
+        files = files.format(ready=peer.files_ready, number=peer.files)
+    clock = words.gettext("clock {state}").format(state=words.gettext(CLOCKS[peer.clock]))
+    latency = words.gettext(LATENCIES[peer.latency_class])
+    parts = [peer.name, f"{peer.latency_ms:.1f} ms ({latency})", clock]
+    if peer.device is None:
+        parts += [words.gettext("no output"), files]
+    elif peer.timing == "unknown":
+        parts += [peer.device, words.gettext(TIMING_PHRASES["unknown"]), files]
+    else:
+        phase = words.gettext("phase {figure} us").format(figure=f"{peer.phase_error_us:+.0f}")
+        parts += [peer.device, words.gettext(TIMING_PHRASES[peer.timing]), phase, files]
+    return "  ".join(parts + ([] if peer.waited_for else [words.gettext("not waited for")]))
 
 
-def _track_line(number: int, row: Mapping[str, Any]) -> str:
-    song = " - ".join(filter(None, (row["title"], row["artist"]))) or row["file_name"]
-    return f"{number:3}  {song}  {_clock(row['duration_secs'])}  {row['status']}  {row['added_by']}"
+def _track_line(number: int, row: e.QueueRow, words: Words) -> str:
+    song = " - ".join(filter(None, (row.title, row.artist))) or row.file_name
+    return f"{number:3}  {song}  {time_text(row.duration_secs)}  {words.gettext(TRACKS[row.status])}  {row.added_by}"
 
 
-def _request_line(row: Mapping[str, Any]) -> str:
-    who = f"{row['peer']}: " if row["peer"] else ""
-    size = f"{row['size'] / 1e6:.1f} MB"
-    return f"{row['number']:3}  {who}{row['file_name']}  {size}  {row['state']}  {row['reason']}".rstrip()
+def _request_line(row: e.RequestRow, words: Words) -> str:
+    who = f"{row.peer}: " if row.peer else ""
+    size = f"{row.size / 1e6:.1f} MB"
+    state = words.gettext(REQUESTS[row.state])
+    reason = words.gettext(row.reason) if row.reason else ""
+    return f"{row.number:3}  {who}{row.file_name}  {size}  {state}  {reason}".rstrip()
 
 
-def _session_line(session: Mapping[str, Any]) -> str:
-    full = "  (full)" if session["full"] else ""
-    people = f"{session['peers']}/{session['max_peers']} peers{full}"
-    return f"{session['session_name']} — hosted by {session['host_name']} — {people}  {session['address']}"
-
-
-def _clock(seconds: float) -> str:
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
+def _session_line(session: ce.SessionFound, words: Words) -> str:
+    hosted = words.gettext("hosted by {name}").format(name=session.host_name)
+    form = words.ngettext("{peers}/{number} peers", "{peers}/{number} peers", session.max_peers)
+    people = form.format(peers=session.peers, number=session.max_peers)
+    full = words.gettext("  (full)") if session.full else ""
+    return f"{session.session_name} — {hosted} — {people}{full}  {session.address}"

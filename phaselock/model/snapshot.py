@@ -65,7 +65,8 @@ class PeerView:
     clock_stale: bool
     rtt_ns: int
     phase_error_ns: int
-    offset_uncertainty_ns: int
+    offset_uncertainty_ns: int | None
+    """None while its clock is not known."""
     dac_uncertainty_ns: int | None
     timing: Timing
     drift_ppb: int

@@ -8,6 +8,9 @@ Timing = Literal["exact", "told", "unknown"]
 """exact: the platform reports the delay of our stream up to the connector. told: the report is indirect, or a link
 behind the output adds a delay that it does not report. unknown: no reliable report."""
 
+DeviceState = Literal["open", "lost", "none"]
+"""open: it plays. lost: it is gone and is tried again. none: there is no output."""
+
 TIMING_PHRASES: dict[Timing, str] = {
     "exact": "delay known",
     "told": "delay roughly known",

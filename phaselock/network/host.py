@@ -14,7 +14,8 @@ from uuid import UUID
 
 from phaselock.audio.interface import AudioOutput
 from phaselock.errors import InvalidMp3Error, PhaseLockError
-from phaselock.model.types import ClockStatus, Track
+from phaselock.model.notices import Code, Notice
+from phaselock.model.types import HOST_CLOCK, ClockStatus, Track
 from phaselock.network import transfer
 from phaselock.network.connection import Connection, ConnectionLost
 from phaselock.network.runner import Runner, log
@@ -33,9 +34,11 @@ from phaselock.protocol.messages import (
     StopCommand,
 )
 from phaselock.session.commands import Add, HostCommand
-from phaselock.session.effects import AllowClock, Broadcast, Close, Effect, Ended, Event, ForbidClock, Send
+from phaselock.session.effects import AllowClock, Broadcast, Close, Effect, Ended, ForbidClock, Send
+from phaselock.session.events import Event
 from phaselock.session.host.requests import Request
 from phaselock.session.host.session import HostSession
+from phaselock.session.sentences import notice_text
 from phaselock.storage.cache import FileCache
 
 HELLO_S = 5.0
@@ -50,7 +53,6 @@ TIMED = (PlayCommand, PauseCommand, ResumeCommand, SeekCommand, StopCommand)
 CHASERS_S = (0.008, 0.02, 0.04)
 """Heartbeats sent so long after a command that has its instant. A lost packet with nothing behind it is missed only
 after TCP's least timeout of 200 ms; one with others behind it at once (RFC 8985), which is in time."""
-EXACT_CLOCK = ClockStatus(usable=True, stale=False, offset_ns=0, drift_ppm=0.0, uncertainty_ns=0, rtt_ns=0)
 
 
 class ClockResponder(Protocol):
@@ -124,7 +126,7 @@ class HostRunner(Runner[HostSession]):
         self.command(Add(track))
 
     def clock_status(self) -> ClockStatus:
-        return EXACT_CLOCK
+        return HOST_CLOCK
 
     def session_ns(self) -> int:
         return self._now_ns()
@@ -222,7 +224,7 @@ class HostRunner(Runner[HostSession]):
     async def _converse(self, conn: int, connection: Connection, ip: str) -> FileRequest | SongUploadStart | None:
         """A control connection up to its end, or what makes it a bulk connection."""
         self._connections[conn] = connection, ip
-        reason = "it carries a file"
+        reason = Notice(Code.PEER_CONNECTION_LOST, "it carries a file")
         try:
             self._do(self._machine.connected(conn, now_ns=self._now_ns()))
             async with asyncio.timeout(HELLO_S):
@@ -236,15 +238,15 @@ class HostRunner(Runner[HostSession]):
                 if number % MESSAGES_AT_ONCE == 0:  # what is here already does not wait: let others have their turn
                     await asyncio.sleep(0)
         except ProtocolError as error:
-            reason = f"It broke the protocol: {error}."
+            reason = Notice(Code.PEER_BROKE_PROTOCOL, str(error))
         except ConnectionLost as error:
-            reason = f"The connection was lost: {error}."
+            reason = Notice(Code.PEER_CONNECTION_LOST, f"The connection was lost: {error}.")
         except TimeoutError:
-            reason = "it said nothing"
+            reason = Notice(Code.PEER_CONNECTION_LOST, "it said nothing")
         finally:
             del self._connections[conn]
             self._silent.discard(conn)
-            log.debug("connection %d from %s: %s; %s", conn, ip, reason, connection.counts())
+            log.debug("connection %d from %s: %s; %s", conn, ip, notice_text(reason), connection.counts())
             if not self._ended.done():
                 self._do(self._machine.disconnected(conn, reason, now_ns=self._now_ns()))
         return None

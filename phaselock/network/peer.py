@@ -30,7 +30,6 @@ from phaselock.session.effects import (
     Connect,
     Effect,
     Ended,
-    Event,
     Fetch,
     Keep,
     Send,
@@ -38,13 +37,14 @@ from phaselock.session.effects import (
     StopClock,
     Upload,
 )
+from phaselock.session.events import Event, Failed
 from phaselock.session.peer.session import PeerSession
+from phaselock.session.sentences import notice_of
 from phaselock.storage.cache import FileCache
 
 CONNECT_S = 5.0
 RECONNECT_S = 2.0
 """A network that comes back answers at once; one that is still gone may never."""
-NO_CLOCK = ClockStatus(usable=False, stale=True, offset_ns=0, drift_ppm=0.0, uncertainty_ns=0, rtt_ns=0)
 
 
 class ClockFollower(Protocol):
@@ -54,9 +54,7 @@ class ClockFollower(Protocol):
 
     def stop(self) -> None: ...
 
-    def status(self, now_ns: int) -> ClockStatus | None: ...
-
-    def session_from_local(self, local_ns: int) -> int: ...
+    def status(self, now_ns: int) -> ClockStatus: ...
 
 
 class CannotConnect(PhaseLockError):
@@ -156,10 +154,11 @@ class PeerRunner(Runner[PeerSession]):
         self._spawn(self._request(path))
 
     def clock_status(self) -> ClockStatus:
-        return self._clock.status(self._now_ns()) or NO_CLOCK
+        return self._clock.status(self._now_ns())
 
     def session_ns(self) -> int | None:
-        return self._clock.session_from_local(self._now_ns()) if self.clock_status().usable else None
+        now_ns = self._now_ns()
+        return self._clock.status(now_ns).session_from_local(now_ns)
 
     def _tell_clock(self, status: ClockStatus) -> None:
         self._do(self._machine.clock(status, now_ns=self._now_ns()))
@@ -234,7 +233,7 @@ class PeerRunner(Runner[PeerSession]):
         try:
             sha256, size = await self._loop.run_in_executor(self._upload_pool, self._take_in, path)
         except PhaseLockError as error:
-            self._tell(Event("error", self.session_ns(), {"message": str(error)}))
+            self._tell(Failed(self.session_ns(), notice_of(error)))
             return
         if not self._ended.done():
             self._own = self._own | {sha256}

@@ -13,16 +13,23 @@ from uuid import UUID
 from phaselock.audio.interface import AudioEvent, AudioOutput, AudioStatus, DecodeFailed, DeviceChanged, Plan
 from phaselock.model.snapshot import SessionSnapshot
 from phaselock.model.timeline import Timeline
-from phaselock.model.timing import Timing
+from phaselock.model.timing import DeviceState, Timing
 from phaselock.model.types import ClockStatus, Track
-from phaselock.session.effects import Effect, Ended, Event, Follow, Notify
+from phaselock.session import events as e
+from phaselock.session.effects import Effect, Ended, Follow, Notify
+from phaselock.session.event_json import event_fields
+from phaselock.session.sentences import notice_text
 
 STATUS_EVERY_S = 0.2
 STATUSES_PER_SYNC = 5
-UNKNOWN_NS = 2**62
 
 log = logging.getLogger("phaselock.session")
-_LEVELS = {"error": logging.ERROR, "warning": logging.WARNING, "sync": logging.DEBUG, "queue": logging.DEBUG}
+_LEVELS: dict[type[e.Event], int] = {
+    e.Failed: logging.ERROR,
+    e.Warned: logging.WARNING,
+    e.SyncMeasured: logging.DEBUG,
+    e.QueueChanged: logging.DEBUG,
+}
 
 
 class SessionCore(Protocol):
@@ -48,7 +55,7 @@ class SessionCore(Protocol):
     def decode_failed(self, file_id: UUID, reason: str, *, now_ns: int) -> list[Effect]: ...
 
     def device_changed(
-        self, state: str, device_name: str | None, detail: str, timing: Timing | None, *, now_ns: int
+        self, state: DeviceState, device_name: str | None, detail: str, timing: Timing | None, *, now_ns: int
     ) -> list[Effect]: ...
 
     def snapshot(self) -> SessionSnapshot: ...
@@ -66,7 +73,7 @@ class Runner(Generic[M]):
         output: AudioOutput,
         *,
         now_ns: Callable[[], int],
-        on_event: Callable[[Event], None],
+        on_event: Callable[[e.Event], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._machine = machine
@@ -118,18 +125,19 @@ class Runner(Generic[M]):
             case Notify(event):
                 self._tell(event)
             case Ended():
-                log.info("over: %s", effect.reason)
+                log.info("over: %s", notice_text(effect.reason))
                 self._ended.set_result(effect)
             case _:
                 raise AssertionError(f"{effect} is not for this runner")
 
-    def _tell(self, event: Event) -> None:
+    def _tell(self, event: e.Event) -> None:
         """To the people, and to the log."""
-        level = _LEVELS.get(event.name, logging.INFO)
+        level = _LEVELS.get(type(event), logging.INFO)
         if log.isEnabledFor(level):
-            fields = {name: len(value) if isinstance(value, list) else value for name, value in event.fields.items()}
-            words = " ".join(f"{name}={value!r}" for name, value in fields.items() if value not in (None, ""))
-            log.log(level, "%s session_ns=%s %s", event.name, event.session_ns, words)
+            fields = event_fields(event)
+            shown = {name: len(value) if isinstance(value, list) else value for name, value in fields.items()}
+            words = " ".join(f"{name}={value!r}" for name, value in shown.items() if value not in (None, ""))
+            log.log(level, "%s session_ns=%s %s", event.event_name, event.session_ns, words)
         self._on_event(event)
 
     def _plan(self, line: Timeline | None) -> Plan | None:
@@ -176,7 +184,7 @@ class Runner(Generic[M]):
             for _ in range(STATUSES_PER_SYNC):
                 status, clock = self._tell_status()
                 await asyncio.sleep(STATUS_EVERY_S)
-            self._tell(Event("sync", self.session_ns(), sync_fields(status, clock)))
+            self._tell(sync_event(self.session_ns(), status, clock))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """A task that `_finish` waits for; an error in it is a bug and goes to the loop's handler."""
@@ -202,20 +210,21 @@ class Runner(Generic[M]):
 
 def known_us(uncertainty_ns: int | None) -> float | None:
     """An uncertainty for people; None where it is not known."""
-    return round(uncertainty_ns / 1e3, 1) if uncertainty_ns is not None and uncertainty_ns < UNKNOWN_NS else None
+    return None if uncertainty_ns is None else round(uncertainty_ns / 1e3, 1)
 
 
-def sync_fields(status: AudioStatus, clock: ClockStatus) -> dict[str, object]:
-    """The fields of a `sync` event."""
-    return {
-        "playing": status.playing,
-        "phase_error_us": round(status.phase_error_ns / 1e3, 1),
-        "offset_uncertainty_us": known_us(clock.uncertainty_ns),
-        "drift_ppm": round(clock.drift_ppm, 3),
-        "correction_ppm": round(status.correction_ppm, 3),
-        "rtt_ms": round(clock.rtt_ns / 1e6, 3),
-        "underruns": status.underruns,
-        "timing": status.timing,
-        "dac_uncertainty_us": known_us(status.dac_uncertainty_ns),
-        "output_latency_ms": round(status.output_latency_ns / 1e6, 3),
-    }
+def sync_event(session_ns: int | None, status: AudioStatus, clock: ClockStatus) -> e.SyncMeasured:
+    """How well a machine keeps time, in the units that people read."""
+    return e.SyncMeasured(
+        session_ns,
+        playing=status.playing,
+        phase_error_us=round(status.phase_error_ns / 1e3, 1),
+        offset_uncertainty_us=known_us(clock.uncertainty_ns),
+        drift_ppm=None if clock.drift_ppm is None else round(clock.drift_ppm, 3),
+        correction_ppm=round(status.correction_ppm, 3),
+        rtt_ms=None if clock.rtt_ns is None else round(clock.rtt_ns / 1e6, 3),
+        underruns=status.underruns,
+        timing=status.timing,
+        dac_uncertainty_us=known_us(status.dac_uncertainty_ns),
+        output_latency_ms=round(status.output_latency_ns / 1e6, 3),
+    )

@@ -4,12 +4,13 @@ themselves."""
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from uuid import UUID
 
+from phaselock.model.notices import Notice
 from phaselock.model.timeline import Timeline
 from phaselock.model.types import Track
 from phaselock.protocol.messages import Message
+from phaselock.session.events import Event
 
 HOST_CONN = 0
 """The peer machine's one connection, in its `Send` and `Close`."""
@@ -126,16 +127,6 @@ class Keep:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class Event:
-    """An event of the command line (`--json`). `fields` holds JSON values only; `session_ns` is None where it is not
-    known."""
-
-    name: str
-    session_ns: int | None
-    fields: Mapping[str, object]
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
 class Notify:
     """Tell the people at this machine."""
 
@@ -144,10 +135,10 @@ class Notify:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Ended:
-    """The session is over for this process: always the last effect. `failed`: exit status 1 with `reason` on standard
-    error."""
+    """The session is over for this process: always the last effect. `failed`: exit status 1 with the sentence of
+    `reason` on standard error."""
 
-    reason: str
+    reason: Notice
     failed: bool
 
 

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import enum
 
+from phaselock.model.notices import Code, Notice
 from phaselock.protocol import messages as m
 from phaselock.protocol.messages import Message
 
@@ -26,8 +27,8 @@ HANDSHAKE_NS = 5_000_000_000
 """So long may a stranger take to ask to join."""
 ASLEEP_NS = 3_000_000_000
 """A machine that was not called for so long was itself asleep and may blame nobody for silence (heartbeats call it)."""
-
-OTHER_VERSION = "Another version of PhaseLock is running there. Please install the same one on both machines."
+UNKNOWN_UNCERTAINTY_NS = 3_600_000_000_000
+"""An hour: how a `PeerStatus` says that a clock is not known. Everything above it is told as this."""
 
 
 class HostSide(enum.Enum):
@@ -86,3 +87,18 @@ PEER_ACCEPTS: dict[PeerSide, frozenset[type[Message]]] = {
     PeerSide.AWAY: frozenset(),
     PeerSide.OVER: frozenset(),
 }
+
+
+def other_version(host_version: int, peer_version: int) -> Notice:
+    """Why a peer of another protocol version cannot join, as the peer is told."""
+    return Notice(Code.OTHER_VERSION, f"The host speaks {host_version}, this machine {peer_version}.")
+
+
+def wire_uncertainty_ns(uncertainty_ns: int | None) -> int:
+    """An uncertainty as a `PeerStatus` carries it."""
+    return UNKNOWN_UNCERTAINTY_NS if uncertainty_ns is None else max(0, min(uncertainty_ns, UNKNOWN_UNCERTAINTY_NS))
+
+
+def uncertainty_from_wire_ns(uncertainty_ns: int | None) -> int | None:
+    """The same read from a `PeerStatus`; None: not known."""
+    return None if uncertainty_ns is None or uncertainty_ns >= UNKNOWN_UNCERTAINTY_NS else uncertainty_ns

@@ -11,9 +11,10 @@ import re
 import stat
 import sys
 import unicodedata
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from phaselock.model.names import file_label
+from phaselock.model.notices import Code, LeftOut, Notice
 from phaselock.storage.files import open_regular
 
 MAX_FILES = 10_000
@@ -23,20 +24,9 @@ MAX_ENTRIES = 200_000
 MAX_PLAYLIST_BYTES = 10 << 20
 MAX_PLAYLIST_ENTRIES = 10_000
 
-NO_MP3 = "no MP3"
 _PLAYLISTS = (".m3u", ".m3u8")
-_NAMED = 3
-_MAX_NAME_CHARS = 60
 _URL = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 _DIGITS = re.compile(r"(\d+)")
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class LeftOut:
-    """Something that is not added, by its name without folders, safe to show, and why."""
-
-    path_name: str
-    reason: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -54,33 +44,8 @@ def collect(paths: Iterable[str | pathlib.Path]) -> Collected:
         for path in paths:
             collector.take(pathlib.Path(path))
     except _EnoughError:
-        collector.left_out.append(LeftOut("everything else", "too many files at once"))
+        collector.left_out.append(LeftOut("everything else", Notice(Code.TOO_MANY_FILES)))
     return Collected(tuple(collector.files), tuple(collector.left_out))
-
-
-def summary(added: int, left_out: Sequence[LeftOut]) -> str:
-    """What was added and what not, as one plain sentence."""
-    if not added and not left_out:
-        return "There was nothing to add."
-    text = f"Added {added or 'no'} {'track' if added == 1 else 'tracks'}"
-    if left_out:
-        parts = [_told(one) for one in left_out[:_NAMED]]
-        if len(left_out) > _NAMED:
-            parts.append(f"{len(left_out) - _NAMED} more")
-        listed = " and ".join([", ".join(parts[:-1]), parts[-1]]) if len(parts) > 1 else parts[0]
-        text += f"; left out {len(left_out)}: {listed}"
-    return text + "."
-
-
-def _told(one: LeftOut) -> str:
-    name, reason = one.path_name, one.reason
-    if reason == _no_file(name).reason:
-        reason = "no such file"
-    # Errors say which file they are about; here its name stands in front already.
-    reason = reason.removesuffix(".").removesuffix(f": {name}").removeprefix(f"{name} ")
-    if len(name) > _MAX_NAME_CHARS:
-        name = f"{name[: _MAX_NAME_CHARS // 2]}…{name[1 - _MAX_NAME_CHARS // 2 :]}"
-    return f"{name} ({reason})"
 
 
 class _EnoughError(Exception):
@@ -100,11 +65,11 @@ class _Collector:
         except (FileNotFoundError, NotADirectoryError, ValueError):
             return self._leave(_no_file(_label(path)))
         except OSError as error:
-            return self._leave(LeftOut(_label(path), error.strerror or str(error)))
+            return self._leave(_unreadable(path, error))
         if stat.S_ISDIR(mode):
             self._take_folder(path)
         elif not stat.S_ISREG(mode):
-            self._leave(LeftOut(_label(path), "not a plain file"))
+            self._leave(LeftOut(_label(path), Notice(Code.NOT_A_FILE)))
         elif path.suffix.lower() in _PLAYLISTS:
             self._take_playlist(path, playlists)
         else:
@@ -123,7 +88,7 @@ class _Collector:
                 with os.scandir(folder) as found:
                     entries = [entry for entry in self._counted(found) if not _hidden(entry)]
             except OSError as error:
-                self._leave(LeftOut(_label(folder), error.strerror or str(error)))
+                self._leave(_unreadable(folder, error))
                 continue
             entries.sort(key=lambda entry: natural_key(entry.name))
             folders = []
@@ -140,32 +105,32 @@ class _Collector:
                 elif stat.S_ISREG(mode) and entry.name.lower().endswith(".mp3"):
                     self._add(path)
                 elif stat.S_ISREG(mode):
-                    self._leave(LeftOut(_label(path), NO_MP3))
+                    self._leave(LeftOut(_label(path), Notice(Code.NOT_AN_MP3)))
             waiting.extend(reversed(folders))
 
     def _take_playlist(self, path: pathlib.Path, playlists: tuple[pathlib.Path, ...]) -> None:
         """A playlist may name others, but those no more."""
         resolved = path.resolve()
         if len(playlists) > 1 or resolved in playlists:
-            return self._leave(LeftOut(_label(path), "a playlist inside a playlist"))
+            return self._leave(LeftOut(_label(path), Notice(Code.NESTED_PLAYLIST)))
         try:
             with open_regular(path) as file:
                 data = file.read(MAX_PLAYLIST_BYTES + 1)
         except OSError as error:
-            return self._leave(LeftOut(_label(path), error.strerror or str(error)))
+            return self._leave(_unreadable(path, error))
         if len(data) > MAX_PLAYLIST_BYTES:
-            return self._leave(LeftOut(_label(path), "too large for a playlist"))
+            return self._leave(LeftOut(_label(path), Notice(Code.PLAYLIST_TOO_LARGE)))
         for number, spellings in enumerate(_playlist_lines(data)):
             if number == MAX_PLAYLIST_ENTRIES:
-                return self._leave(LeftOut(_label(path), f"more than {MAX_PLAYLIST_ENTRIES} entries"))
+                return self._leave(LeftOut(_label(path), Notice(Code.PLAYLIST_TOO_LONG, number=MAX_PLAYLIST_ENTRIES)))
             self._take_entry(path, spellings, (*playlists, resolved))
 
     def _take_entry(self, playlist: pathlib.Path, spellings: list[str], playlists: tuple[pathlib.Path, ...]) -> None:
         if (url := _URL.match(spellings[0])) and url[1].lower() != "file":
-            return self._leave(LeftOut(file_label(spellings[0].rstrip("/")), "not on this machine"))
+            return self._leave(LeftOut(file_label(spellings[0].rstrip("/")), Notice(Code.ELSEWHERE)))
         candidates = [playlist.parent / path for spelling in spellings for path in _paths(spelling)]
         if not candidates:
-            return self._leave(LeftOut(file_label(spellings[0]), "not on this machine"))
+            return self._leave(LeftOut(file_label(spellings[0]), Notice(Code.ELSEWHERE)))
         self.take(next((path for path in candidates if _exists(path)), candidates[-1]), playlists)
 
     def _counted(self, found: Iterator[os.DirEntry[str]]) -> Iterator[os.DirEntry[str]]:
@@ -265,7 +230,11 @@ def _hidden(entry: os.DirEntry[str]) -> bool:
 
 
 def _no_file(name: str) -> LeftOut:
-    return LeftOut(name, f"There is no file {name}.")
+    return LeftOut(name, Notice(Code.NO_FILE, file_name=name))
+
+
+def _unreadable(path: pathlib.Path, error: OSError) -> LeftOut:
+    return LeftOut(_label(path), Notice(Code.PATH_UNREADABLE, error.strerror or str(error)))
 
 
 def _label(path: pathlib.Path) -> str:

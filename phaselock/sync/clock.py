@@ -6,6 +6,7 @@ The host's thread answers pings; each peer's thread measures. Neither of them ru
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import ipaddress
 import logging
 import secrets
@@ -13,7 +14,7 @@ import socket
 import threading
 
 from phaselock import _native
-from phaselock.model.types import ClockStatus
+from phaselock.model.types import UNKNOWN_CLOCK, ClockStatus
 from phaselock.sync.trace import Exchange
 
 _log = logging.getLogger("phaselock.clock")
@@ -31,16 +32,20 @@ _TRAIN_EVERY_NS = 200_000_000
 
 
 def clock_status(line: _native.LineValue, last_sample_ns: int | None, rtt_ns: int, *, now_ns: int) -> ClockStatus:
-    """What a line measured some time ago still says at local time `now_ns`."""
+    """What a line measured some time ago still says at local time `now_ns`. `last_sample_ns` is the local time of the
+    newest measurement (None: there is none), `rtt_ns` its recent worst round trip."""
+    if not line.valid:
+        return dataclasses.replace(UNKNOWN_CLOCK, local_ns=now_ns)
     age_ns = max(0, now_ns - line.local_ns)
     uncertainty_ns = (line.uncertainty_ns**2 + (line.drift_uncertainty * age_ns) ** 2) ** 0.5 + _WANDER * age_ns
     return ClockStatus(
-        usable=line.valid and uncertainty_ns < MAX_USABLE_UNCERTAINTY_NS,
+        local_ns=now_ns,
+        usable=uncertainty_ns < MAX_USABLE_UNCERTAINTY_NS,
         stale=last_sample_ns is None or now_ns - last_sample_ns > STALE_NS,
-        offset_ns=line.offset_ns,
+        offset_ns=line.offset_ns + round(line.drift * (now_ns - line.local_ns)),
         drift_ppm=line.drift * 1e6,
-        uncertainty_ns=int(uncertainty_ns) if line.valid else 2**62,
-        rtt_ns=rtt_ns,
+        uncertainty_ns=int(uncertainty_ns),
+        rtt_ns=rtt_ns if last_sample_ns is not None else None,
     )
 
 
@@ -62,10 +67,6 @@ class HostClock:
     def forbid(self, peer_id: int) -> None:
         """Stop answering this peer."""
         self._responder.forbid(peer_id)
-
-    def status(self, now_ns: int) -> ClockStatus:
-        """The host's clock is the session's: exact."""
-        return ClockStatus(usable=True, stale=False, offset_ns=0, drift_ppm=0.0, uncertainty_ns=0, rtt_ns=0)
 
     def close(self) -> None:
         """End the thread, then close the socket."""
@@ -174,14 +175,10 @@ class PeerClocks:
             self._clock.close()
             self._clock = self._asked = None
 
-    def status(self, now_ns: int) -> ClockStatus | None:
-        """What is known at that local time; None while nothing is measured."""
+    def status(self, now_ns: int) -> ClockStatus:
+        """What is known at that local time."""
         clock = self._clock  # the window asks from another thread
-        return clock.status(now_ns) if clock else None
-
-    def session_from_local(self, local_ns: int) -> int:
-        """Session time at a local time."""
-        return self.line.session_from_local(local_ns)
+        return clock.status(now_ns) if clock else dataclasses.replace(UNKNOWN_CLOCK, local_ns=now_ns)
 
 
 def _own_ip(ip: str, port: int) -> str:

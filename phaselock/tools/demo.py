@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import importlib.resources
 import math
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
-from typing import Any, Protocol
+from typing import Any
 
+from phaselock.console.events import MachineSyncMeasured, VerdictTold
+from phaselock.console.output import Screen
 from phaselock.errors import PhaseLockError
 from phaselock.tools.processes import TIMEOUT_S, ProcessGroup, Program, open_process_group, surroundings
 
 TUNE_S = 25
 SETTLING_S = 3.0
 PROMISE_US = 1000.0
-
-
-class Screen(Protocol):
-    """Where the table goes."""
-
-    def event(self, name: str, session_ns: int | None, fields: Mapping[str, object]) -> None: ...
-
-    def say(self, text: str) -> None: ...
-
-    def show(self, text: str) -> None: ...
 
 
 def run(peers: int, seconds: int, skew_ppm: float, screen: Screen) -> int:
@@ -62,9 +54,7 @@ def run(peers: int, seconds: int, skew_ppm: float, screen: Screen) -> int:
     if worst_us < math.inf:
         verdict = "in phase" if good else "NOT in phase"
         message = f"The machines were {verdict}: at most {worst_us:.0f} us apart, uncertainty included."
-    screen.event(
-        "verdict", None, {"good": good, "worst_us": worst_us if worst_us < math.inf else None, "message": message}
-    )
+    screen.event(VerdictTold(None, good, worst_us if worst_us < math.inf else None, message))
     return 0 if good else 1
 
 
@@ -94,11 +84,17 @@ def _watch(stage: ProcessGroup, seconds: int, screen: Screen) -> float:
             raise PhaseLockError(f"{program.name}: {event['message']}")
         if event["event"] != "sync":
             continue
-        screen.event("sync", event.get("session_ns"), {**event, "machine": program.name})
+        screen.event(_machine_sync(event, program.name))
         screen.show(_table(stage.programs))
         if time.monotonic() > began + min(SETTLING_S, seconds / 2):
             worst_us = max(worst_us, _apart_us([program.sync for program in stage.programs]))
     return worst_us if worst_us >= 0 else math.inf
+
+
+def _machine_sync(event: dict[str, Any], name: str) -> MachineSyncMeasured:
+    """A `sync` that a program has printed."""
+    known = {field.name: event[field.name] for field in dataclasses.fields(MachineSyncMeasured) if field.name in event}
+    return MachineSyncMeasured(**{"session_ns": None, **known, "machine": name})
 
 
 def _apart_us(syncs: list[dict[str, Any]]) -> float:

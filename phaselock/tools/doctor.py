@@ -23,11 +23,13 @@ import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Literal
 
 from phaselock import __version__, _native
 from phaselock.audio.device import USER_DATA_OFFSET, Device
 from phaselock.audio.priority import NO_ANSWER, Priority
+from phaselock.console.events import Finding, FindingTold, Level
+from phaselock.console.output import Screen
 from phaselock.errors import PhaseLockError
 from phaselock.model.address import DEFAULT_PORT
 from phaselock.model.timing import TIMING_SENTENCES, Timing
@@ -88,27 +90,6 @@ WIFI = (
 )
 
 
-class Screen(Protocol):
-    """What is told to people and programs (terminal.py)."""
-
-    def event(self, name: str, session_ns: int | None, fields: Mapping[str, object]) -> None: ...
-
-    def say(self, text: str) -> None: ...
-
-    def show(self, text: str) -> None: ...
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Finding:
-    """One line: `level` is "ok", "hint" or "problem", `fix` what to do about it, `figures` what was measured."""
-
-    id: str
-    level: str
-    message: str
-    fix: str = ""
-    figures: Mapping[str, object] = dataclasses.field(default_factory=dict)
-
-
 def firewall_fix(port: int, kind: str) -> str:
     """How the host's machine lets others in; nobody knows from here which system it has."""
     return (
@@ -134,29 +115,43 @@ def check_program() -> list[Finding]:
     ]
 
 
-def check_window(ask: Callable[[], str]) -> list[Finding]:
-    """`ask` gives the last words of a process that tried to open a window; empty if it could."""
-    words = ask()
-    if not words:
+WindowTrouble = Literal["no customtkinter", "no tk", "no screen"]
+_NO_TK_STATUS = 3
+"""Exit status of the process that tries to open a window, where Python has no Tk."""
+
+
+def check_window(ask: Callable[[], WindowTrouble | None]) -> list[Finding]:
+    """`ask` tries to open a window and gives what is missing; None if it could."""
+    trouble = ask()
+    if trouble is None:
         return [Finding("window", "ok", "A window can be opened.")]
     without = "phaselock host and phaselock join do without."
-    if "customtkinter" in words:
+    if trouble == "no customtkinter":
         fix = "Install it: pip install customtkinter"
         return [Finding("window", "hint", f"There can be no window, for customtkinter is missing; {without}", fix)]
-    if "No module" in words:
+    if trouble == "no tk":
         return [Finding("window", "hint", f"There can be no window, for Python lacks Tk; {without}", _for(TK))]
     return [Finding("window", "hint", f"There is no screen for a window; {without}")]
 
 
-def try_window() -> str:
-    """Why there can be no window, in Python's words. In a process of its own: Tk may hang or end the program."""
+def try_window() -> WindowTrouble | None:
+    """What a window lacks. In a process of its own: Tk may hang or end the program."""
     if importlib.util.find_spec("customtkinter") is None:
-        return "No module named 'customtkinter'"
-    code = "import tkinter; tkinter.Tk().destroy()"
+        return "no customtkinter"
+    code = f"""
+import sys
+try:
+    import tkinter
+except ModuleNotFoundError:
+    sys.exit({_NO_TK_STATUS})
+tkinter.Tk().destroy()
+"""
     done = subprocess.run(
-        [sys.executable, "-c", code], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LOCAL_LIMIT_S
+        [sys.executable, "-c", code], stdin=subprocess.DEVNULL, capture_output=True, timeout=LOCAL_LIMIT_S
     )
-    return (done.stderr.strip().splitlines() or ["it failed"])[-1] if done.returncode else ""
+    if done.returncode == _NO_TK_STATUS:
+        return "no tk"
+    return "no screen" if done.returncode else None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -207,7 +202,7 @@ def _latency(heard: Heard) -> Finding:
 
 def check_priority(found: Priority) -> Finding:
     """What the audio thread of an output that works has."""
-    level = "ok" if found.level in ("real-time", "raised") else "hint"
+    level: Level = "ok" if found.level in ("real-time", "raised") else "hint"
     return Finding("priority", level, found.sentence, found.advice, {"priority": found.level})
 
 
@@ -493,7 +488,7 @@ def check_clock(found: Quality, seconds: float, clock_port: int) -> list[Finding
     p50, p95 = time_words(found.rtt_p50_us), time_words(found.rtt_p95_us)
     message = f"Half of the packets are back within {p50}, 19 of 20 within {p95}; {loss_words(found.loss)}."
     poor = found.loss > SOME_LOSS or p95_ms > SLOW_MS or p95_ms - p50_ms > JITTERY_MS
-    level = "problem" if found.loss > MUCH_LOSS else "hint" if poor else "ok"
+    level: Level = "problem" if found.loss > MUCH_LOSS else "hint" if poor else "ok"
     way = Finding("way", level, message, "" if level == "ok" else WIFI, figures)
     us = found.uncertainty_us
     if us is None or us >= NEEDED_US:
@@ -520,7 +515,7 @@ async def _run(address: tuple[str, int] | None, backend: str, device: str | None
     def tell(findings: Sequence[Finding]) -> None:
         for one in findings:
             told.append(one.level)
-            screen.event("finding", None, dataclasses.asdict(one))
+            screen.event(FindingTold(None, one))
 
     kept, warning = settings.load(settings_path())
     wished = None if device == "default" else device or (kept.device if backend == "auto" else None)

@@ -21,7 +21,7 @@ from phaselock.network.connection import Connection, ConnectionLost
 from phaselock.protocol import messages as m
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import HOST_CAP, Framer
-from phaselock.session.states import PEER_ACCEPTS, PeerSide
+from phaselock.session.states import PEER_ACCEPTS, PeerSide, wire_uncertainty_ns
 from phaselock.sync.clock import PeerClock
 from phaselock.sync.trace import Exchange, round_trip_ns
 
@@ -118,15 +118,14 @@ class ClockProbe:
 
 
 def _report(clock: ClockStatus) -> m.PeerStatus:
-    known = clock.uncertainty_ns < m.MAX_DURATION_NS
     return m.PeerStatus(
         phase_error_ns=0,
-        offset_uncertainty_ns=clock.uncertainty_ns if known else m.MAX_DURATION_NS,
+        offset_uncertainty_ns=wire_uncertainty_ns(clock.uncertainty_ns),
         dac_deviation_ns=0,
         dac_uncertainty_ns=0,
         timing="exact",
-        drift_ppb=round(min(max(clock.drift_ppm, -1e6), 1e6) * 1000),
-        rtt_ns=min(max(clock.rtt_ns, 0), m.MAX_DURATION_NS),
+        drift_ppb=round(min(max(clock.drift_ppm or 0.0, -1e6), 1e6) * 1000),
+        rtt_ns=min(max(clock.rtt_ns or 0, 0), m.MAX_DURATION_NS),
         output_latency_ns=0,
         device_name=DEVICE_NAME,
         underruns=0,
@@ -175,4 +174,4 @@ def loss_words(loss: float) -> str:
 
 def known_us(clock: ClockStatus) -> float | None:
     """To within what the host's clock is known; None: not at all."""
-    return round(clock.uncertainty_ns / 1e3, 1) if clock.uncertainty_ns < m.MAX_DURATION_NS else None
+    return None if clock.uncertainty_ns is None else round(clock.uncertainty_ns / 1e3, 1)

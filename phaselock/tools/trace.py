@@ -9,30 +9,22 @@ import datetime
 import os
 import pathlib
 import signal
-from typing import Protocol
+from typing import Any
 
 from phaselock._native import now_ns
+from phaselock.console.events import Recording, TraceWritten
+from phaselock.console.output import Screen
 from phaselock.errors import PhaseLockError
+from phaselock.model.notices import Code, Notice
 from phaselock.network.peer import connect
 from phaselock.protocol.messages import PROTOCOL_VERSION
-from phaselock.session.states import OTHER_VERSION
+from phaselock.session.events import Warned
+from phaselock.session.sentences import NoticeError
 from phaselock.storage.files import replace_file
 from phaselock.sync.trace import Exchange, trace_bytes
 from phaselock.tools.probe import ClockProbe, Quality, known_us, loss_words, quality, time_words
 
 LOOK_S = 0.5
-
-
-class Screen(Protocol):
-    """What is told to people and programs (terminal.py)."""
-
-    def event(
-        self, name: str, session_ns: int | None, fields: dict[str, object], *, to_people: bool = True
-    ) -> None: ...
-
-    def say(self, text: str) -> None: ...
-
-    def show(self, text: str) -> None: ...
 
 
 def run_trace(address: tuple[str, int], path: str | None, seconds: float, screen: Screen) -> int:
@@ -62,7 +54,7 @@ async def _trace(address: tuple[str, int], path: str | None, seconds: float, scr
     try:
         info = await visitor.greet()
         if info.protocol_version != PROTOCOL_VERSION:
-            raise PhaseLockError(OTHER_VERSION)
+            raise NoticeError(Notice(Code.OTHER_VERSION))
         await visitor.join("trace")
         assert visitor.clock
         since_ns = at_ns = now_ns()
@@ -72,17 +64,17 @@ async def _trace(address: tuple[str, int], path: str | None, seconds: float, scr
                 at_ns = now_ns()
                 collected += visitor.clock.exchanges(collected[-1] if collected else None)
                 so_far_s, known = (at_ns - since_ns) / 1e9, known_us(visitor.clock.status(at_ns))
-                screen.event("recording", None, {"seconds": so_far_s, "exchanges": len(collected)}, to_people=False)
+                screen.event(Recording(None, so_far_s, len(collected)), to_people=False)
                 progress = f"{so_far_s:.0f} of {seconds:g} s, {len(collected)} exchanges, {_known_words(known)}"
                 screen.show(f'Recording the clock of "{info.session_name}": {progress}')
         found = quality(collected, visitor.clock.loss(at_ns), visitor.clock.status(at_ns))
     finally:
         await visitor.leave()
     if visitor.over:
-        screen.event("warning", None, {"message": f"{visitor.over} What came before is kept."})
+        screen.event(Warned(None, Notice(Code.MEASUREMENT_CUT_SHORT, visitor.over)))
     if not collected:
         raise PhaseLockError("The host's clock did not answer once. Ask phaselock doctor why.")
-    about = {
+    about: dict[str, Any] = {
         "recorded": began.isoformat(timespec="seconds"),
         "seconds": round((at_ns - since_ns) / 1e9, 3),
         "session": info.session_name,
@@ -92,7 +84,7 @@ async def _trace(address: tuple[str, int], path: str | None, seconds: float, scr
         replace_file(target, trace_bytes(collected, about))
     except OSError as error:
         raise PhaseLockError(f"The clock trace {target} cannot be written: {error.strerror}.") from None
-    screen.event("trace", None, {"path": str(target), **about, **dataclasses.asdict(found)}, to_people=False)
+    screen.event(TraceWritten(None, str(target), **about, **dataclasses.asdict(found)), to_people=False)
     for line in quality_lines(found):
         screen.say(line)
     screen.say(f"They are in {target}. Compare the clock filters on them with: phaselock bench clock --trace {target}")

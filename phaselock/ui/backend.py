@@ -14,6 +14,7 @@ from uuid import UUID
 from phaselock.model.snapshot import SessionSnapshot
 from phaselock.model.timing import Timing
 from phaselock.session.commands import HostCommand
+from phaselock.session.events import Event
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -41,9 +42,9 @@ class LocalStatus:
     clock_uncertainty_ns: int | None
     dac_uncertainty_ns: int | None
     timing: Timing
-    drift_ppm: float
+    drift_ppm: float | None
     correction_ppm: float
-    rtt_ns: int
+    rtt_ns: int | None
     underruns: int
     device_name: str | None
     output_latency_ns: int
@@ -113,11 +114,9 @@ class Outputs:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SessionEvent:
-    """An event of the session, as on the command line (`--json`)."""
+    """An event of the session."""
 
-    name: str
-    session_ns: int | None
-    fields: Mapping[str, object]
+    event: Event
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

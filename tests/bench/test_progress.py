@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping
 
 from phaselock.bench.progress import Progress
+from phaselock.session.events import Event
+from tests.support.told import told
 
 
 class Screen:
@@ -18,9 +20,9 @@ class Screen:
         self.events: list[Mapping[str, object]] = []
         self.cleared = False
 
-    def event(self, name: str, session_ns: None, fields: Mapping[str, object], *, to_people: bool = True) -> None:
-        assert name == "progress" and not to_people
-        self.events.append(fields)
+    def event(self, event: Event, *, to_people: bool = True) -> None:
+        assert event.event_name == "progress" and not to_people
+        self.events.append(told(event).fields)
 
     def say(self, text: str) -> None:
         self.said.append(text)

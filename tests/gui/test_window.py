@@ -17,8 +17,10 @@ from uuid import UUID
 
 import pytest
 
+from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import FileState, RequestState, RequestView
 from phaselock.session import commands as c
+from phaselock.session import events as e
 from phaselock.ui.backend import ArtworkRead, Closed, Found, FoundSessions, Opened, Outputs, SessionEvent, WaveformRead
 from tests.support.session_views import CARD, QUEUE, file, guest, host, item, line, peer, playing
 from tests.support.window_driver import (
@@ -733,10 +735,10 @@ def test_events_are_shown_as_toasts(window: Any) -> None:
     show(window, playing(peer()))
     deliver(
         window,
-        SessionEvent("error", 1, {"message": "Invalid or corrupted MP3 file: bad.mp3"}),
-        SessionEvent("device", 1, {"state": "none"}),
-        SessionEvent("playing", 1, {}),
-        SessionEvent("peer_joined", 1, {"name": "Cleo"}),
+        SessionEvent(e.Failed(1, Notice(Code.INVALID_MP3, file_name="bad.mp3"))),
+        SessionEvent(e.DeviceChanged(1, "none", None, "", None)),
+        SessionEvent(e.Playing(1, UUID(int=1), "a.mp3", 0.0)),
+        SessionEvent(e.PeerJoined(1, 3, "Cleo", again=False)),
     )
     assert toasts(window) == (
         "Invalid or corrupted MP3 file. bad.mp3 was not added.",
@@ -748,9 +750,10 @@ def test_events_are_shown_as_toasts(window: Any) -> None:
 def test_a_failed_transfer_is_retried_from_its_toast(window: Any) -> None:
     show(window, playing(peer()))
     deliver(
-        window, SessionEvent("error", 1, {"message": "Sam cannot get a.mp3. Try again (retry Sam).", "peer": "Sam"})
+        window,
+        SessionEvent(e.Failed(1, Notice(Code.TRANSFER_GIVEN_UP, file_name="a.mp3", peer="Sam", number=3))),
     )
-    assert toasts(window) == ("Sam cannot get a.mp3.",)
+    assert toasts(window) == ("Sam could not receive a.mp3 in 3 tries.",)
     click(button(window, "Retry"))
     assert commands(window) == [c.Retry("Sam")] and toasts(window) == ()
 

@@ -19,13 +19,13 @@ import pytest
 
 from phaselock.audio.interface import AudioEvent, AudioStatus, DecodeFailed, DeviceChanged, Plan
 from phaselock.errors import InvalidMp3Error, PhaseLockError
-from phaselock.model.types import ClockStatus, Track
+from phaselock.model.types import UNKNOWN_CLOCK, ClockStatus, Track
 from phaselock.network import connection as connection_module
 from phaselock.network import host as host_module
 from phaselock.network import transfer
 from phaselock.network.host import MAX_UNAUTHENTICATED, HostRunner
 from phaselock.network.peer import PeerRunner, connect
-from phaselock.network.runner import UNKNOWN_NS, sync_fields
+from phaselock.network.runner import sync_event
 from phaselock.protocol.framing import frame
 from phaselock.protocol.messages import (
     PROTOCOL_VERSION,
@@ -42,11 +42,14 @@ from phaselock.protocol.messages import (
     SongUploadStart,
 )
 from phaselock.session import commands as c
-from phaselock.session.effects import CancelFetch, Ended, Event, Fetch
+from phaselock.session.effects import CancelFetch, Ended, Fetch
+from phaselock.session.events import Event
 from phaselock.session.host.session import HostSession
 from phaselock.session.peer.session import PeerSession
 from phaselock.storage.cache import FileCache
+from phaselock.sync.clock import PeerClocks
 from tests.support.raw_client import RawClient
+from tests.support.told import Over, Told, told
 
 TIMEOUT_S = 30
 DATA = random.Random(2).randbytes(200_000)
@@ -96,25 +99,22 @@ class Clock:
     def stop(self) -> None:
         self.asked = None
 
-    def status(self, now_ns: int) -> ClockStatus | None:
-        return ClockStatus(True, False, 0, 0.0, 1000, 500_000) if self.asked else None
-
-    def session_from_local(self, local_ns: int) -> int:
-        return local_ns
+    def status(self, now_ns: int) -> ClockStatus:
+        return ClockStatus(now_ns, True, False, 0, 0.0, 1000, 500_000) if self.asked else UNKNOWN_CLOCK
 
 
 class News:
     """The events of one program, and a way to wait for one."""
 
     def __init__(self) -> None:
-        self.told: list[Event] = []
+        self.told: list[Told] = []
         self._changed = asyncio.Event()
 
     def __call__(self, event: Event) -> None:
-        self.told.append(event)
+        self.told.append(told(event))
         self._changed.set()
 
-    async def wait_for(self, event_name: str, /, **fields: object) -> Event:
+    async def wait_for(self, event_name: str, /, **fields: object) -> Told:
         seen = 0
         while True:
             while seen < len(self.told):
@@ -287,8 +287,9 @@ async def test_a_file_reaches_everybody_and_all_follow_one_line(
 
 def test_an_uncertainty_that_is_not_known_is_no_figure() -> None:
     status = AudioStatus("Speaker", 48000, 0, 900, None, "unknown", True, 1500, 0.25, 0, 1.0)
-    fields = sync_fields(status, ClockStatus(True, False, 0, 0.0, UNKNOWN_NS, 0))
+    fields = told(sync_event(None, status, PeerClocks("envelope").status(5))).fields  # nothing is measured yet
     assert (fields["timing"], fields["dac_uncertainty_us"], fields["offset_uncertainty_us"]) == ("unknown", None, None)
+    assert (fields["drift_ppm"], fields["rtt_ms"]) == (None, None)
 
 
 @played
@@ -578,7 +579,7 @@ async def test_a_host_that_is_gone_ends_the_session(network: NetworkFixture, sta
     network.host.listener.close()
     for connection, _ in network.host.runner._connections.values():
         connection.abort("it crashed")
-    assert await peer.ended == Ended("Host disconnected — session ended.", failed=True)
+    assert await peer.ended == Over("Host disconnected — session ended.", failed=True)
 
 
 @played

@@ -25,10 +25,11 @@ from phaselock.session.commands import (
 )
 from phaselock.session.host.session import HostSession
 from phaselock.session.peer.session import PeerSession
+from tests.support.told import Over, lost, reason
 from tests.support.session_harness import HarnessPeer, SessionHarness, all_follow_the_same, error, line, ready
 from tests.support.simulation import MS, SECOND, a_track
 
-HOST_LOST = e.Ended("Host disconnected — session ended.", failed=True)
+HOST_LOST = Over("Host disconnected — session ended.", failed=True)
 PLAYING_ON = "The host cannot be heard. Playing on, and looking for it."
 
 
@@ -267,7 +268,7 @@ def test_a_return_before_the_host_noticed_the_loss_takes_the_old_place() -> None
     assert [event.fields["reason"] for event in harness.host.events("peer_left")] == ["It connects anew."]
     kinds = [effect for effect in harness.host.effects if isinstance(effect, e.ForbidClock | e.AllowClock)]
     assert kinds[5:] == [e.ForbidClock(1), e.AllowClock(1, new)]
-    harness.host.call(harness.host.core.disconnected, old, "closed")
+    harness.host.call(harness.host.core.disconnected, old, lost("closed"))
     assert len(harness.host.snapshot().peers) == 5
 
 
@@ -364,7 +365,7 @@ def joined_machine() -> tuple[PeerSession, m.SessionInfo]:
 
 @pytest.mark.parametrize("reason", ["Session is full.", "Session ended."])
 def test_a_rejection_at_the_return_ends_the_peer_with_its_reason(reason: str) -> None:
-    assert answers(*joined_machine(), m.JoinRejected(reason)) == e.Ended(reason, failed=True)
+    assert answers(*joined_machine(), m.JoinRejected(reason)) == Over(reason, failed=True)
 
 
 def test_the_place_of_a_silent_peer_is_kept_for_a_minute() -> None:
@@ -375,7 +376,7 @@ def test_the_place_of_a_silent_peer_is_kept_for_a_minute() -> None:
     harness.run(7)
     ben = harness.join("Ben")
     harness.run(1)
-    assert ben.ended == e.Ended("Session is full.", failed=True)
+    assert ben.ended == Over("Session is full.", failed=True)
     ana.repair()
     harness.run(3)
     assert ana.ended is None and [peer.name for peer in harness.host.snapshot().peers] == ["Ana"]
@@ -406,7 +407,7 @@ def test_newcomers_do_not_push_out_a_peer_that_may_return() -> None:
     for number in range(40):  # join and disconnect at once
         conn = harness.open_connection()
         harness.host.receive(conn, m.JoinRequest(f"x{number}", m.PROTOCOL_VERSION))
-        harness.host.call(harness.host.core.disconnected, conn, "closed")
+        harness.host.call(harness.host.core.disconnected, conn, lost("closed"))
     ana.repair()
     harness.run(3)
     assert {peer.name: peer.peer_id for peer in harness.host.snapshot().peers} == {"Ben": 2, "Ana": 1}
@@ -452,7 +453,7 @@ def test_a_peer_that_is_always_disconnected_waits_between_attempts(after: str) -
 def test_leaving_while_away() -> None:
     harness, ana, _ = away()
     ana.leave()
-    assert ana.ended == e.Ended("You left the session.", failed=False)
+    assert ana.ended == Over("You left the session.", failed=False)
     assert not any(isinstance(send.message, m.LeaveSession) for send in ana.of(e.Send))
     connects = ana.connects
     ana.repair()
@@ -469,7 +470,7 @@ def test_leaving_while_reconnecting() -> None:
         for message in [info][:received]:
             machine.received(message, now_ns=10 * SECOND)
         effects = machine.command(Leave(), now_ns=10 * SECOND)
-        assert effects[0] == e.Close(0, "left") and effects[-1] == e.Ended("You left the session.", failed=False)
+        assert effects[0] == e.Close(0, "left") and effects[-1] == Over("You left the session.", failed=False)
 
 
 def test_a_request_while_away_is_refused_with_a_reason() -> None:

@@ -10,7 +10,8 @@ from phaselock.session import effects as e
 from phaselock.session.commands import Add, DropPeer, Quit
 from phaselock.session.host.session import HostSession
 from phaselock.session.peer.session import PeerSession
-from tests.support.session_harness import SessionHarness
+from tests.support.told import Over, lost, reason
+from tests.support.session_harness import ReportedOutput, SessionHarness
 from tests.support.simulation import MS, SECOND, a_track
 
 
@@ -50,7 +51,7 @@ def test_a_sixth_peer_is_refused_and_the_five_stay() -> None:
     five = [harness.join(name) for name in "ABCDE"]
     sixth = harness.join("F")
     harness.run(1)
-    assert sixth.ended == e.Ended("Session is full.", failed=True)
+    assert sixth.ended == Over("Session is full.", failed=True)
     assert len(harness.host.snapshot().peers) == 5
     assert all(peer.ended is None for peer in five)
 
@@ -73,7 +74,7 @@ def test_a_name_that_cannot_be_shown_is_refused(name: str) -> None:
     peer = harness.join("x")
     harness.host.receive(peer.conn, m.JoinRequest(name, m.PROTOCOL_VERSION))
     harness.run(0.1)
-    assert peer.ended == e.Ended("Please choose a display name.", failed=True)
+    assert peer.ended == Over("Please choose a display name.", failed=True)
     assert harness.host.snapshot().peers == ()
 
 
@@ -113,7 +114,7 @@ def test_the_peer_refuses_another_protocol_version_with_a_reason() -> None:
     effects = peer.received(m.SessionInfo(m.PROTOCOL_VERSION + 1, bytes(16), "s", "h", (), 5), now_ns=1)
     assert not [effect for effect in effects if isinstance(effect, e.Send)]
     assert isinstance(effects[-1], e.Ended) and effects[-1].failed
-    assert "same one on both machines" in effects[-1].reason
+    assert "same one on both machines" in reason(effects[-1])
 
 
 def test_a_peer_leaves_and_the_others_stay() -> None:
@@ -122,7 +123,7 @@ def test_a_peer_leaves_and_the_others_stay() -> None:
     harness.run(0.1)
     ana.leave()
     harness.run(10)
-    assert ana.ended == e.Ended("You left the session.", failed=False)
+    assert ana.ended == Over("You left the session.", failed=False)
     assert harness.host.events("peer_left")[0].fields["name"] == "Ana"
     assert len(harness.host.events("peer_left")) == 1
     assert harness.host.of(e.ForbidClock) == [e.ForbidClock(1)]
@@ -148,11 +149,11 @@ def test_the_host_ends_the_session_for_everybody() -> None:
     harness.run(0.1)
     conn = harness.open_connection()
     harness.command(Quit())
-    assert harness.host.effects[-1] == e.Ended("Session ended.", failed=False)
+    assert harness.host.effects[-1] == Over("Session ended.", failed=False)
     assert e.Send(conn, m.JoinRejected("Session ended.")) in harness.host.effects
     harness.run(1)
     for peer in peers:
-        assert peer.ended == e.Ended("Session ended.", failed=False)
+        assert peer.ended == Over("Session ended.", failed=False)
         assert peer.of(e.StopClock) == [e.StopClock()]
         assert peer.effects[-1] == peer.ended
     assert harness.host.core.next_deadline_ns() is None
@@ -171,7 +172,7 @@ def test_a_dropped_peer_is_told_why() -> None:
     harness.run(0.1)
     harness.command(DropPeer("ana"))
     harness.run(0.1)
-    assert ana.ended == e.Ended("The host has removed you from the session.", failed=True)
+    assert ana.ended == Over("The host has removed you from the session.", failed=True)
     assert [peer.name for peer in harness.host.snapshot().peers] == ["Ben"]
     harness.command(DropPeer("Zoe"))
     assert harness.host.events("error")[-1].fields["message"] == "There is no peer called Zoe."
@@ -236,14 +237,14 @@ def test_a_silent_host_is_given_up() -> None:
     peer.connected(now_ns=0)
     assert peer.next_deadline_ns() == 5 * SECOND
     effects = peer.timer(now_ns=5 * SECOND)
-    assert effects[-1] == e.Ended("The host does not answer.", failed=True)
+    assert effects[-1] == Over("The host does not answer.", failed=True)
 
 
 def test_a_connection_that_ends_before_joining_is_an_error() -> None:
     peer = PeerSession(display_name="Ana")
     peer.connected(now_ns=0)
     effects = peer.disconnected("connection reset by peer", now_ns=1)
-    assert effects[-1] == e.Ended("The connection to the host was lost: connection reset by peer.", failed=True)
+    assert effects[-1] == Over("The connection to the host was lost: connection reset by peer.", failed=True)
     assert peer.disconnected("again", now_ns=2) == []
 
 
@@ -260,7 +261,7 @@ def test_a_bulk_connection_has_no_effects() -> None:
     harness = SessionHarness()
     conn = harness.open_connection()
     before = len(harness.host.effects)
-    harness.host.call(harness.host.core.disconnected, conn, "bulk")
+    harness.host.call(harness.host.core.disconnected, conn, lost("bulk"))
     assert len(harness.host.effects) == before
     harness.run(6)
     assert not harness.host.of(e.Close)
@@ -323,7 +324,7 @@ def test_a_peer_leaves_a_host_that_breaks_the_protocol(message: m.Message) -> No
     harness.run(0.1)
     ana.call(ana.core.received, message)
     assert ana.ended is not None and ana.ended.failed
-    assert ana.ended.reason.startswith("The host broke the protocol: ")
+    assert reason(ana.ended).startswith("The host broke the protocol: ")
     assert ana.of(e.Close)
 
 
@@ -361,6 +362,17 @@ def test_another_device_or_latency_is_reported_at_once() -> None:
     ana.output.device_name = None
     harness.run(0.11)
     assert harness.host.events("device")[-1].fields["state"] == "none"
+
+
+def test_an_unknown_clock_has_no_uncertainty_at_the_host() -> None:
+    harness = SessionHarness()
+    ana = harness.join("Ana", output=ReportedOutput(clock_usable=False, uncertainty_ns=None))
+    harness.run(1)
+    seen = harness.host.snapshot().peers[0]
+    assert (seen.reported, seen.clock_usable, seen.offset_uncertainty_ns) == (True, False, None)
+    ana.output.clock_usable, ana.output.uncertainty_ns = True, 7_000
+    harness.run(2)
+    assert harness.host.snapshot().peers[0].offset_uncertainty_ns == 7_000
 
 
 def test_a_peer_that_exceeds_the_message_rate_is_dropped() -> None:

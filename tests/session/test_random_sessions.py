@@ -36,6 +36,7 @@ from phaselock.session.commands import (
     Stop,
     Without,
 )
+from tests.support.told import Over, lost, reason
 from tests.support.message_strategies import MESSAGES
 from tests.support.session_harness import HarnessPeer, ReportedOutput, SessionHarness
 from tests.support.simulation import MS, SECOND, a_track
@@ -348,9 +349,9 @@ class SessionStateMachine(RuleBasedStateMachine):
     def nobody_ends_without_a_reason(self) -> None:
         for peer in self.peers:
             if peer.ended is not None and peer not in self.forged:
-                reason = peer.ended.reason
+                why = reason(peer.ended)
                 far = peer.is_cut and self.harness.now_ns - self.cut_at_ns[peer] > 55 * SECOND
-                assert reason in self.reasons[peer] or far and reason == HOST_LOST, reason
+                assert why in self.reasons[peer] or far and why == HOST_LOST, why
 
     @invariant()
     def only_what_was_offered_is_fetched(self) -> None:

@@ -13,6 +13,7 @@ from phaselock.protocol import messages as m
 from phaselock.session import effects as e
 from phaselock.session.commands import Accept, Add, DropPeer, Reject, Request
 from phaselock.session.host.requests import MAX_OPEN
+from tests.support.told import Over, lost, reason
 from tests.support.session_harness import HarnessPeer, SessionHarness, error
 from tests.support.simulation import SECOND, SimulatedNode, a_track
 
@@ -371,7 +372,7 @@ def test_an_answer_to_an_unknown_request_is_a_breach() -> None:
     ):
         harness, ana, _ = session_of_two()
         ana.call(ana.core.received, message)
-        assert ana.ended is not None and "never made" in ana.ended.reason
+        assert ana.ended is not None and "never made" in reason(ana.ended)
 
 
 def test_an_answer_that_comes_twice_changes_nothing() -> None:

@@ -11,6 +11,7 @@ from phaselock.model.snapshot import LatencyClass
 from phaselock.protocol import messages as m
 from phaselock.session import effects as e
 from phaselock.session.commands import Accept, Add, Move, Next, Pause, Play, Remove, Request, Resume, Retry, Without
+from tests.support.told import Over, lost, reason
 from tests.support.session_harness import ReportedOutput, SessionHarness, all_follow_the_same, error, line, ready
 from tests.support.simulation import MS, SECOND, a_track
 
@@ -82,7 +83,7 @@ def test_host_disconnects_or_crashes() -> None:
     harness.host.crash()
     harness.run(1)
     for peer in peers:
-        assert peer.ended == e.Ended("Host disconnected — session ended.", failed=True)
+        assert peer.ended == Over("Host disconnected — session ended.", failed=True)
         assert peer.effects[-1] == peer.ended and peer.following == e.Follow(None)
 
 
@@ -212,5 +213,5 @@ def test_session_full_rejection() -> None:
     sixth = harness.join("F")
     harness.run(1)
     assert sixth.told(m.JoinRejected) == [m.JoinRejected("Session is full.")]
-    assert sixth.ended == e.Ended("Session is full.", failed=True)
+    assert sixth.ended == Over("Session is full.", failed=True)
     assert all(peer.ended is None for peer in five) and len(harness.host.snapshot().peers) == 5

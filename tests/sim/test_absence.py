@@ -7,6 +7,7 @@ import uuid
 import pytest
 
 from phaselock.session.commands import Accept, Add, Autoplay, Move, Next, Pause, Remove, Request, Resume
+from tests.support.told import Over, lost, reason
 from tests.support.audio_simulation import TURN_S, AudioSimulation, MachineSpec, compass_track
 from tests.support.exchanges import WIFI, WIRED, Link
 from tests.support.simulation import SimulatedNode
@@ -143,7 +144,7 @@ def test_a_crashed_host_ends_the_session() -> None:
     simulation = playing()
     simulation.host.crash()
     simulation.run(1.0)
-    assert {peer.ended.reason for peer in simulation.peers if peer.ended} == {"Host disconnected — session ended."}
+    assert {reason(peer.ended) for peer in simulation.peers if peer.ended} == {"Host disconnected — session ended."}
 
 
 # -- a program that stands still ---------------------------------------------------------------------------------------

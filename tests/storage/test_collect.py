@@ -4,14 +4,28 @@ import os
 import pathlib
 import sys
 import unicodedata
+from typing import NamedTuple
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phaselock.errors import InvalidMp3Error
+from phaselock.model import notices as model
+from phaselock.session.sentences import notice_text
 from phaselock.storage import collect as collect_module
-from phaselock.storage.collect import Collected, LeftOut, collect, natural_key, summary
+from phaselock.storage.collect import Collected, collect, natural_key
+
+
+class LeftOut(NamedTuple):
+    """What is left out, as `--json` shows it."""
+
+    path_name: str
+    reason: str
+
+
+def left_out(found: Collected) -> tuple[LeftOut, ...]:
+    return tuple(LeftOut(one.name, notice_text(one.notice)) for one in found.left_out)
+
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="names are bytes there")
 
@@ -55,7 +69,7 @@ def test_a_folder_is_taken_in_natural_order_folder_by_folder(music: pathlib.Path
         "cd 9/deep/c.mp3",
         "cd 10/a.mp3",
     ]
-    assert found.left_out == (LeftOut("cover.jpg", "no MP3"),)
+    assert left_out(found) == (LeftOut("cover.jpg", "no MP3"),)
 
 
 def test_named_files_are_taken_as_they_are_in_their_order(music: pathlib.Path) -> None:
@@ -66,7 +80,7 @@ def test_named_files_are_taken_as_they_are_in_their_order(music: pathlib.Path) -
 
 def test_what_is_not_there_is_told(music: pathlib.Path) -> None:
     found = collect([music / "none.mp3", "no\0thing", music / "cover.jpg" / "x.mp3"])
-    assert found.left_out == (
+    assert left_out(found) == (
         LeftOut("none.mp3", "There is no file none.mp3."),
         LeftOut("nothing", "There is no file nothing."),
         LeftOut("x.mp3", "There is no file x.mp3."),
@@ -74,7 +88,7 @@ def test_what_is_not_there_is_told(music: pathlib.Path) -> None:
 
 
 def test_a_name_too_long_is_told(music: pathlib.Path) -> None:
-    (left,) = collect([music / ("x" * 5000)]).left_out
+    (left,) = left_out(collect([music / ("x" * 5000)]))
     assert len(left.path_name) <= 200 and left.reason
 
 
@@ -87,7 +101,7 @@ def test_links_are_followed_but_not_in_circles(music: pathlib.Path, tmp_path: pa
     (music / "linked.mp3").symlink_to(music / "Track 1.mp3")
     found = collect([music])
     assert len(found.files) == 7
-    assert [left.path_name for left in found.left_out] == ["cover.jpg", "gone.mp3", "self.mp3"]
+    assert [left.path_name for left in left_out(found)] == ["cover.jpg", "gone.mp3", "self.mp3"]
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
@@ -95,7 +109,7 @@ def test_pipes_and_devices_are_not_opened(music: pathlib.Path) -> None:
     os.mkfifo(music / "cd 10" / "pipe.mp3")
     os.mkfifo(music / "pipe.m3u")
     assert names(collect([music / "cd 10"]), music) == ["cd 10/a.mp3"]
-    assert collect([music / "cd 10" / "pipe.mp3", music / "pipe.m3u", "/dev/null"]).left_out == (
+    assert left_out(collect([music / "cd 10" / "pipe.mp3", music / "pipe.m3u", "/dev/null"])) == (
         LeftOut("pipe.mp3", "not a plain file"),
         LeftOut("pipe.m3u", "not a plain file"),
         LeftOut("null", "not a plain file"),
@@ -113,7 +127,7 @@ def test_a_folder_that_cannot_be_read_is_left_out(music: pathlib.Path, monkeypat
     monkeypatch.setattr(os, "scandir", forbid)
     found = collect([music])
     assert names(found, music) == ["Track 1.mp3", "track 2.MP3", "track 10.mp3", "cd 10/a.mp3"]
-    assert found.left_out[-1] == LeftOut("cd 9", "Permission denied")
+    assert left_out(found)[-1] == LeftOut("cd 9", "Permission denied")
 
 
 def test_folders_deeper_than_the_recursion_limit_are_collected(tmp_path: pathlib.Path) -> None:
@@ -137,10 +151,10 @@ def test_there_is_an_end(music: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(collect_module, "MAX_FILES", 4)
     found = collect([music])
     assert len(found.files) == 4
-    assert found.left_out[-1] == LeftOut("everything else", "too many files at once")
+    assert left_out(found)[-1] == LeftOut("everything else", "too many files at once")
     monkeypatch.setattr(collect_module, "MAX_FILES", 10_000)
     monkeypatch.setattr(collect_module, "MAX_ENTRIES", 9)
-    assert collect([music]).left_out[-1] == LeftOut("everything else", "too many files at once")
+    assert left_out(collect([music]))[-1] == LeftOut("everything else", "too many files at once")
 
 
 def test_a_playlist_is_taken_in_its_own_order(music: pathlib.Path) -> None:
@@ -170,7 +184,7 @@ def test_what_a_playlist_cannot_give_is_told(music: pathlib.Path) -> None:
     text = "http://example.org/radio\nhttps://x.org/a/song.mp3\nfile://server/share/x.mp3\nC:\\Music\\y.mp3\ncaf\u00e9.mp3\na\0b"
     found = collect([playlist(music, text)])
     assert found.files == ()
-    assert found.left_out == (
+    assert left_out(found) == (
         LeftOut("radio", "not on this machine"),
         LeftOut("song.mp3", "not on this machine"),
         LeftOut("x.mp3", "not on this machine"),
@@ -199,7 +213,7 @@ def test_every_usual_encoding_is_read(tmp_path: pathlib.Path, data: bytes, name:
 
 
 def test_an_unknown_spelling_is_told_readably(tmp_path: pathlib.Path) -> None:
-    (left,) = collect([playlist(tmp_path, b"caf\xe9.mp3")]).left_out
+    (left,) = left_out(collect([playlist(tmp_path, b"caf\xe9.mp3")]))
     assert left.path_name == "café.mp3"
 
 
@@ -224,7 +238,7 @@ def test_playlists_are_followed_once(music: pathlib.Path) -> None:
     playlist(music, "track 2.MP3", "three.m3u")
     inside = "a playlist inside a playlist"
     assert names(collect([one]), music) == ["track 10.mp3", "Track 1.mp3", "Track 1.mp3"]
-    assert collect([one]).left_out == (
+    assert left_out(collect([one])) == (
         LeftOut("one.m3u", inside),
         LeftOut("three.m3u", inside),
         LeftOut("one.m3u", inside),
@@ -232,16 +246,16 @@ def test_playlists_are_followed_once(music: pathlib.Path) -> None:
         LeftOut("three.m3u", inside),
     )
     assert names(collect([two, two]), music) == ["Track 1.mp3", "track 10.mp3", "track 2.MP3"] * 2
-    assert LeftOut("one.m3u", "no MP3") in collect([music]).left_out
+    assert LeftOut("one.m3u", "no MP3") in left_out(collect([music]))
 
 
 def test_playlists_have_an_end(music: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     long = playlist(music, "Track 1.mp3\n" * 12, "long.m3u")
     monkeypatch.setattr(collect_module, "MAX_PLAYLIST_ENTRIES", 10)
     found = collect([long])
-    assert len(found.files) == 10 and found.left_out == (LeftOut("long.m3u", "more than 10 entries"),)
+    assert len(found.files) == 10 and left_out(found) == (LeftOut("long.m3u", "more than 10 entries"),)
     monkeypatch.setattr(collect_module, "MAX_PLAYLIST_BYTES", 20)
-    assert collect([long]) == Collected((), (LeftOut("long.m3u", "too large for a playlist"),))
+    assert collect([long]) == Collected((), (model.LeftOut("long.m3u", model.Notice(model.Code.PLAYLIST_TOO_LARGE)),))
 
 
 @given(st.binary(max_size=300) | st.text(max_size=100).map(lambda text: text.encode("utf-8", "surrogatepass")))
@@ -249,7 +263,7 @@ def test_no_playlist_breaks_the_program(tmp_path_factory: pytest.TempPathFactory
     folder = tmp_path_factory.mktemp("x")
     data = data.replace(b"/", b"").replace(b"..", b"").replace(b"\n", b"\nfile://")  # nothing outside, it may be large
     found = collect([playlist(folder, data)])
-    assert all(left.path_name and "\n" not in left.path_name + left.reason for left in found.left_out)
+    assert all(left.path_name and "\n" not in left.path_name + left.reason for left in left_out(found))
 
 
 @pytest.mark.parametrize(
@@ -275,43 +289,10 @@ def test_any_names_can_be_sorted(some: list[str]) -> None:
     assert sorted(backwards, key=natural_key) == sorted(some, key=natural_key)
 
 
-JPG = LeftOut("cover.jpg", "no MP3")
-BROKEN = LeftOut("broken.mp3", str(InvalidMp3Error("broken.mp3")))
-MISSING = LeftOut("x.mp3", "There is no file x.mp3.")
-FORBIDDEN = LeftOut("y.mp3", "y.mp3 cannot be read: Permission denied.")
-
-
-@pytest.mark.parametrize(
-    ("added", "left_out", "sentence"),
-    [
-        (0, [], "There was nothing to add."),
-        (1, [], "Added 1 track."),
-        (12, [], "Added 12 tracks."),
-        (0, [JPG], "Added no tracks; left out 1: cover.jpg (no MP3)."),
-        (1, [BROKEN], "Added 1 track; left out 1: broken.mp3 (Invalid or corrupted MP3 file)."),
-        (12, [JPG, MISSING], "Added 12 tracks; left out 2: cover.jpg (no MP3) and x.mp3 (no such file)."),
-        (
-            2,
-            [JPG, BROKEN, FORBIDDEN],
-            "Added 2 tracks; left out 3: cover.jpg (no MP3), broken.mp3 (Invalid or corrupted MP3 file) and "
-            "y.mp3 (cannot be read: Permission denied).",
-        ),
-        (
-            2,
-            [JPG, JPG, MISSING, BROKEN, BROKEN],
-            "Added 2 tracks; left out 5: cover.jpg (no MP3), cover.jpg (no MP3), x.mp3 (no such file) and 2 more.",
-        ),
-        (0, [LeftOut("x" * 200, "no MP3")], f"Added no tracks; left out 1: {'x' * 30}…{'x' * 29} (no MP3)."),
-    ],
-)
-def test_the_summary_is_one_plain_sentence(added: int, left_out: list[LeftOut], sentence: str) -> None:
-    assert summary(added, left_out) == sentence
-
-
 def test_what_is_no_music_hides_no_music(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("phaselock.storage.collect.MAX_FILES", 10)
     for number in range(30):
         (tmp_path / f"a{number}.jpg").touch()
     (tmp_path / "z.mp3").touch()
     found = collect([tmp_path])
-    assert [file.name for file in found.files] == ["z.mp3"] and len(found.left_out) == 10
+    assert [file.name for file in found.files] == ["z.mp3"] and len(left_out(found)) == 10

@@ -16,10 +16,10 @@ from phaselock._native import ClockFilter, ClockMap, Engine
 from phaselock.audio.decks import Decks
 from phaselock.audio.interface import DecodeFailed, Plan
 from phaselock.model.timeline import Timeline
-from phaselock.model.types import ClockStatus
+from phaselock.model.types import UNKNOWN_CLOCK, ClockStatus
 from phaselock.session import effects as e
-from phaselock.session.peer.session import NO_CLOCK
 from phaselock.sync.clock import STALE_NS, clock_status
+from tests.support.told import Told
 from tests.support.exchanges import WIRED, Exchange, Link, Path, Trains
 from tests.support.pcm import TURN_FRAMES, CompassSource
 from tests.support.phase_meter import Block, Capture, PhaseMeter
@@ -43,7 +43,6 @@ PUMP_IDLE_NS = 50 * MS
 PUMP_BUSY_NS = 2 * MS
 PUMP_WORK_NS = 15 * MS
 """Waking the player's thread, opening, seeking and decoding take this long."""
-UNKNOWN_NS = 2**62
 
 
 @dataclasses.dataclass(frozen=True)
@@ -167,7 +166,7 @@ class SimulatedPlayer:
 
     def report(self) -> dict[str, Any]:
         status = self.engine.status()
-        uncertainty_ns = int(min(status.dac_uncertainty_ns, UNKNOWN_NS))
+        uncertainty_ns = int(status.dac_uncertainty_ns)
         return {
             "phase_error_ns": round(status.phase_error_ns),
             "dac_deviation_ns": uncertainty_ns,
@@ -264,7 +263,7 @@ class AudioPeer(SimulatedPeer):
     def clock_status(self) -> ClockStatus:
         value, now_ns = self.clock_map.value(), self.now_ns
         if self._filter is None or not value.valid:
-            return NO_CLOCK
+            return UNKNOWN_CLOCK
         return clock_status(value, self._last_sample_ns, self._filter.rtt_ns(now_ns), now_ns=now_ns)
 
     def start_clock(self, peer_id: int) -> None:
@@ -349,7 +348,7 @@ class AudioSimulation(Simulation):
         """True times at which sound starts or continues at another place, by the host's events."""
         return [self.true_s(event) for event in self.host.events("playing", "resumed", "seeked")]
 
-    def true_s(self, event: e.Event) -> float:
+    def true_s(self, event: Told) -> float:
         """When an event of the host is heard."""
         assert event.session_ns is not None
         return self.host.clock.true(event.session_ns) / SECOND

@@ -26,7 +26,7 @@ class ReportedOutput:
     dac_uncertainty_ns: int | None = 6_000
     timing: Timing = "exact"
     device_name: str | None = "card"
-    uncertainty_ns: int = 5_000
+    uncertainty_ns: int | None = 5_000
     """Of the session clock."""
     clock_usable: bool = True
 
@@ -71,7 +71,9 @@ class HarnessPeer(SimulatedPeer):
 
     def clock_status(self) -> ClockStatus:
         usable, uncertainty_ns = self.output.clock_usable, self.output.uncertainty_ns
-        return ClockStatus(usable, self.is_cut, -self._ahead_ns, 0.0, uncertainty_ns, 2 * self.delay_ns)
+        return ClockStatus(
+            self.now_ns, usable, self.is_cut, -self._ahead_ns, 0.0, uncertainty_ns, 2 * self.delay_ns
+        )
 
 
 class SessionHarness(Simulation):

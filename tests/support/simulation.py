@@ -27,6 +27,7 @@ from phaselock.session import effects as e
 from phaselock.session.commands import Add, HostCommand, Leave
 from phaselock.session.host.session import HostSession
 from phaselock.session.peer.session import PeerSession
+from tests.support.told import Told, lost, told
 from tests.support.virtual_clock import VirtualClock
 
 MS = 1_000_000
@@ -213,9 +214,9 @@ class SimulatedNode:
         """All effects of that kind so far."""
         return [effect for effect in self.effects if isinstance(effect, kind)]
 
-    def events(self, *names: str) -> list[e.Event]:
+    def events(self, *names: str) -> list[Told]:
         """All events of these names so far."""
-        return [effect.event for effect in self.of(e.Notify) if effect.event.name in names]
+        return [told(effect.event) for effect in self.of(e.Notify) if effect.event.event_name in names]
 
     @property
     def following(self) -> e.Follow | None:
@@ -348,7 +349,7 @@ class SimulatedHost(SimulatedNode):
         """A connection has ended. Does nothing if that is known already."""
         if self._framers.pop(conn, None):
             self._pipes.pop(conn, None)
-            self.call(self.core.disconnected, conn, reason)
+            self.call(self.core.disconnected, conn, lost(reason))
 
     def crash(self) -> None:
         """The process dies; every peer sees its connection end."""

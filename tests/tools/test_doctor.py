@@ -14,13 +14,14 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Sequence
 from typing import Any, TypeVar
 
 import pytest
 
 from phaselock.audio.priority import Priority
-from phaselock.console import output as terminal
+from phaselock.console.events import FindingTold
+from phaselock.console.output import event_lines
 from phaselock.errors import AudioDeviceError, PhaseLockError
 from phaselock.network import discovery
 from phaselock.network.connection import Connection, ConnectionLost
@@ -29,11 +30,13 @@ from phaselock.network.listener import bind
 from phaselock.network.service_record import FoundSession
 from phaselock.protocol import messages as m
 from phaselock.protocol.framing import SESSION_CAP, Framer
+from phaselock.session.events import Event
 from phaselock.tools import doctor
 from phaselock.tools.doctor import Finding, Heard
 from phaselock.tools.probe import Quality
 from tests.support.machines import PREFIX, Machines, unavailable
 from tests.support.programs import ROOT, Program
+from tests.support.told import told
 
 INFO = m.SessionInfo(m.PROTOCOL_VERSION, bytes(16), "Kitchen", "Ann", ("Bob",), 5)
 KITCHEN = FoundSession("Kitchen", "Ann", 1, 5, ("192.0.2.7",), 17401, "ab" * 8, m.PROTOCOL_VERSION)
@@ -62,16 +65,16 @@ def the_only(findings: Sequence[Finding]) -> Finding:
 
 
 @pytest.mark.parametrize(
-    ("words", "level", "message"),
+    ("trouble", "level", "message"),
     [
-        ("", "ok", "can be opened"),
-        ("ModuleNotFoundError: No module named '_tkinter'", "hint", "Python lacks Tk"),
-        ("No module named 'customtkinter'", "hint", "customtkinter is missing"),
-        ("_tkinter.TclError: no display name and no $DISPLAY environment variable", "hint", "no screen"),
+        (None, "ok", "can be opened"),
+        ("no tk", "hint", "Python lacks Tk"),
+        ("no customtkinter", "hint", "customtkinter is missing"),
+        ("no screen", "hint", "no screen"),
     ],
 )
-def test_a_window(words: str, level: str, message: str) -> None:
-    found = the_only(doctor.check_window(lambda: words))
+def test_a_window(trouble: doctor.WindowTrouble | None, level: str, message: str) -> None:
+    found = the_only(doctor.check_window(lambda: trouble))
     assert found.level == level and message in found.message
 
 
@@ -79,6 +82,16 @@ def test_a_window(words: str, level: str, message: str) -> None:
 def test_a_window_is_really_tried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISPLAY", ":9999")  # nobody's
     assert doctor.check_window(doctor.try_window)[0].level == "hint"
+
+
+def test_a_python_without_tk_is_told_from_one_without_a_screen(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for code, trouble in (("raise ModuleNotFoundError('_tkinter')", "no tk"), ("Tk = None", "no screen")):
+        (tmp_path / "tkinter.py").write_text(code)
+        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+        monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+        assert doctor.try_window() == trouble
 
 
 REAL_TIME = Priority("real-time")
@@ -502,13 +515,13 @@ def test_a_verdict(loss: float, p50_us: float, p95_us: float, within_us: float |
 
 
 def test_a_finding_is_a_line_and_its_fix_stands_below() -> None:
-    fields = {"level": "problem", "message": "It is broken.", "fix": "Mend it:\nwith glue"}
-    assert terminal.sentences("finding", fields) == [
+    broken = Finding("port", "problem", "It is broken.", "Mend it:\nwith glue")
+    assert event_lines(FindingTold(None, broken)) == [
         "problem  It is broken.",
         "         Mend it:",
         "         with glue",
     ]
-    assert terminal.sentences("finding", {"level": "ok", "message": "It works.", "fix": ""}) == ["ok       It works."]
+    assert event_lines(FindingTold(None, Finding("port", "ok", "It works."))) == ["ok       It works."]
 
 
 def test_the_last_line() -> None:
@@ -555,8 +568,9 @@ class Screen:
         self.found: dict[str, dict[str, Any]] = {}
         self.said: list[str] = []
 
-    def event(self, name: str, session_ns: int | None, fields: Mapping[str, Any]) -> None:
-        self.found[fields["id"]] = dict(fields)
+    def event(self, event: Event, *, to_people: bool = True) -> None:
+        fields = dict(told(event).fields)
+        self.found[fields["id"]] = fields
 
     def say(self, text: str) -> None:
         self.said.append(text)

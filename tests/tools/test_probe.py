@@ -16,7 +16,7 @@ import pytest
 
 from phaselock import _native
 from phaselock.errors import PhaseLockError
-from phaselock.model.types import ClockStatus
+from phaselock.model.types import UNKNOWN_CLOCK, ClockStatus
 from phaselock.network.connection import Connection, ConnectionLost
 from phaselock.network.peer import connect
 from phaselock.protocol import messages as m
@@ -210,7 +210,7 @@ def test_what_only_wakes_the_path_is_not_lost(sent: int, samples: int, age_ns: i
 
 def test_the_figures_of_a_visit() -> None:
     exchanges = [(1, 1, 101, 1101 + 1000 * i) for i in range(100)]
-    known = ClockStatus(True, False, 0, 0.0, 35_400, 0)
+    known = ClockStatus(0, True, False, 0, 0.0, 35_400, 0)
     found = quality(exchanges, 0.0123, known)
     assert (found.rtt_p50_us, found.rtt_p95_us, found.loss, found.uncertainty_us) == (51.0, 96.0, 0.0123, 35.4)
     assert quality_lines(found) == [
@@ -218,7 +218,7 @@ def test_the_figures_of_a_visit() -> None:
         "Half of the round trips took less than 51 us, 19 of 20 less than 96 us.",
         "At the end its clock is known to within 35 us.",
     ]
-    unknown = quality([], 1.0, ClockStatus(False, True, 0, 0.0, 2**62, 0))
+    unknown = quality([], 1.0, UNKNOWN_CLOCK)
     assert (unknown.rtt_p50_us, unknown.rtt_p95_us, unknown.uncertainty_us) == (None, None, None)
 
 

@@ -2,93 +2,97 @@
 
 from __future__ import annotations
 
+from typing import Any
 from uuid import UUID
 
 import pytest
 
-from phaselock.errors import InvalidMp3Error
+from phaselock.model.notices import Code, LeftOut, Notice
+from phaselock.model.snapshot import RequestState
+from phaselock.session import events as e
 from phaselock.session.commands import Add, Play, Reject, Request
+from phaselock.session.effects import Notify
 from phaselock.ui.backend import SessionEvent
 from phaselock.ui.viewmodel import Toast, event_toast
 from tests.support.session_harness import SessionHarness
 from tests.support.simulation import a_track
 
-WISH = {"request_id": "1", "number": 1, "file_name": "New.mp3", "size": 4_200_000, "done_bytes": 0, "reason": ""}
+
+def toast(event: e.Event, hosting: bool = True) -> Toast | None:
+    return event_toast(SessionEvent(event), hosting)
 
 
-def toast(name: str, hosting: bool = True, /, **fields: object) -> Toast | None:
-    return event_toast(SessionEvent(name, 1, fields), hosting)
+def error(code: Code, **values: Any) -> Toast | None:
+    return toast(e.Failed(1, Notice(code, **values)))
 
 
-def error(message: str, **fields: object) -> Toast | None:
-    return toast("error", message=message, **fields)
+def left(code: Code, detail: str = "") -> Toast | None:
+    return toast(e.PeerLeft(1, 1, "Ben", Notice(code, detail)))
+
+
+def device(state: Any, name: str | None, detail: str, timing: Any = None, peer: str | None = None) -> Toast | None:
+    return toast(e.DeviceChanged(1, state, name, detail, timing, peer))
+
+
+def added(number: int, *left_out: LeftOut) -> Toast | None:
+    return toast(e.FilesAdded(1, number, left_out))
 
 
 @pytest.mark.parametrize(
     ("shown", "expected"),
     [
-        (toast("peer_joined", peer_id=1, name="Ben", again=False), Toast("Ben has joined.", "info")),
-        (toast("peer_joined", peer_id=1, name="Ben", again=True), Toast("Ben is back.", "info")),
-        (toast("peer_left", peer_id=1, name="Ben", reason="It left."), Toast("Ben has left.", "info")),
+        (toast(e.PeerJoined(1, 1, "Ben", again=False)), Toast("Ben has joined.", "info")),
+        (toast(e.PeerJoined(1, 1, "Ben", again=True)), Toast("Ben is back.", "info")),
+        (left(Code.PEER_LEFT), Toast("Ben has left.", "info")),
+        (left(Code.PEER_REMOVED), Toast("Ben was removed.", "info")),
+        (left(Code.PEER_SILENT), Toast("Ben has left. Nothing was heard of it for 5 seconds.", "warning")),
+        (left(Code.PEER_CONNECTION_LOST), Toast("Ben has left.", "warning")),
+        (left(Code.PEER_CONNECTION_LOST, "reset"), Toast("Ben has left (reset).", "warning")),
+        (left(Code.PEER_RECONNECTED), None),
+        (toast(e.Joined(1, 1, "Jam", "Ana", "Ben", again=False), False), None),
+        (toast(e.Joined(1, 1, "Jam", "Ana", "Ben", again=True), False), Toast("The host is heard again.", "info")),
+        (added(3), Toast("Added 3 tracks.", "info")),
         (
-            toast("peer_left", peer_id=1, name="Ben", reason="The host has removed it."),
-            Toast("Ben was removed.", "info"),
-        ),
-        (
-            toast("peer_left", peer_id=1, name="Ben", reason="Nothing was heard of it for 5 seconds."),
-            Toast("Ben has left. Nothing was heard of it for 5 seconds.", "warning"),
-        ),
-        (toast("peer_left", peer_id=1, name="Ben", reason=""), Toast("Ben has left.", "warning")),
-        (toast("peer_left", peer_id=1, name="Ben", reason="reset"), Toast("Ben has left (reset).", "warning")),
-        (toast("peer_left", peer_id=1, name="Ben", reason="It connects anew."), None),
-        (toast("joined", False, peer_id=1, name="Ben", again=False), None),
-        (toast("joined", False, peer_id=1, name="Ben", again=True), Toast("The host is heard again.", "info")),
-        (toast("added", added=3, left_out=[], message="Added 3 tracks."), Toast("Added 3 tracks.", "info")),
-        (
-            toast("added", added=1, left_out=[{}], message="Added 1 track; left out 1: x (no MP3)."),
+            added(1, LeftOut("x", Notice(Code.NOT_AN_MP3))),
             Toast("Added 1 track; left out 1: x (no MP3).", "warning"),
         ),
+        (added(0), Toast("There was nothing to add.", "info")),
+        (toast(e.Warned(1, Notice(Code.OTHER, "Something."))), Toast("Something.", "warning")),
+        (device("none", None, "No audio output detected."), Toast("No audio output detected.", "error")),
+        (device("lost", "Card", "Card is gone."), Toast("Card is gone.", "warning")),
+        (device("open", "Card", "", "told"), None),
         (
-            toast("added", added=0, left_out=[], message="There was nothing to add."),
-            Toast("There was nothing to add.", "info"),
-        ),
-        (toast("warning", message="Something."), Toast("Something.", "warning")),
-        (
-            toast("device", state="none", name=None, detail="No audio output detected."),
-            Toast("No audio output detected.", "error"),
-        ),
-        (toast("device", state="lost", name="Card", detail="Card is gone."), Toast("Card is gone.", "warning")),
-        (toast("device", state="open", name="Card", detail="", timing="told"), None),
-        (
-            toast("device", state="open", name="Card", detail="", timing="unknown"),
+            device("open", "Card", "", "unknown"),
             Toast("This output does not tell its delay; set an offset by ear.", "warning"),
         ),
+        (device("none", None, "", None, "Ben"), Toast("Ben has no audio output.", "warning")),
+        (device("open", "Card", "", "unknown", "Ben"), None),
         (
-            toast("device", state="none", name=None, detail="", peer="Ben"),
-            Toast("Ben has no audio output.", "warning"),
-        ),
-        (toast("device", state="open", name="Card", detail="", timing="unknown", peer="Ben"), None),
-        (
-            error(str(InvalidMp3Error("x: y.mp3"))),
+            error(Code.INVALID_MP3, file_name="x: y.mp3"),
             Toast("Invalid or corrupted MP3 file. x: y.mp3 was not added.", "error"),
         ),
         (
-            error("Waiting for all peers to receive the file.", file_name="a.mp3", peers=["Ana", "Ben"]),
+            error(Code.WAITING_FOR_PEERS, file_name="a.mp3", peers=("Ana", "Ben")),
             Toast("Waiting for all peers to receive the file. Missing at Ana, Ben.", "warning"),
         ),
         (
-            error("Ben cannot play a.mp3: no frames", file_id="1", peer="Ben"),
+            error(Code.UNPLAYABLE_AT_PEER, detail="no frames", file_name="a.mp3", peer="Ben"),
             Toast("Ben cannot play a.mp3: no frames", "error"),
         ),
-        (error("There is no next track."), Toast("There is no next track.", "info")),
+        (error(Code.NO_NEXT_TRACK), Toast("There is no next track.", "info")),
         (
-            error("Port 17401 is in use. Please close the other application or change the port."),
+            error(Code.OTHER, detail="Port 17401 is in use. Please close the other application or change the port."),
             Toast("Port 17401 is in use. Please close the other application or change the port.", "error"),
         ),
     ],
 )
 def test_what_people_are_told(shown: Toast | None, expected: Toast | None) -> None:
     assert shown == expected
+
+
+def request(state: str, peer: str, done_bytes: int = 0) -> e.RequestChanged:
+    row = e.RequestRow(UUID(int=1), 1, peer, "New.mp3", 4_200_000, RequestState(state), done_bytes, "Why.")
+    return e.RequestChanged(1, row)
 
 
 @pytest.mark.parametrize(
@@ -102,23 +106,38 @@ def test_what_people_are_told(shown: Toast | None, expected: Toast | None) -> No
     ],
 )
 def test_what_becomes_of_requests(state: str, host_text: str | None, own_text: str | None) -> None:
-    wish = WISH | {"state": state, "reason": "Why."}
     for hosting, peer, text in ((True, "Sam", host_text), (False, "", own_text)):
-        shown = toast("request", hosting, **wish | {"peer": peer})
+        shown = toast(request(state, peer), hosting)
         assert (shown.text if shown else None) == text
 
 
 def test_the_progress_of_an_upload_is_no_news() -> None:
-    assert toast("request", False, **WISH | {"state": "accepted", "done_bytes": 5, "peer": ""}) is None
+    assert toast(request("accepted", "", 5), False) is None
+
+
+SONG = UUID(int=1), "a.mp3"
 
 
 @pytest.mark.parametrize(
-    "name",
-    "session transfer file_ready queue playing paused resumed seeked stopped track_ended sync peer_sync session_end "
-    "verdict status unheard_of".split(),
+    "event",
+    [
+        e.SessionOpened(1, "Jam", "Ana", 1, 2, "10.0.0.1", ()),
+        e.TransferChanged(1, *SONG, 10, e.TransferState.DONE, "Ben", 10),
+        e.FileReady(1, *SONG),
+        e.QueueChanged(1, 1),
+        e.Playing(1, *SONG, 0.0),
+        e.Paused(1, *SONG, 0.0),
+        e.Resumed(1, *SONG, 0.0),
+        e.Seeked(1, *SONG, 0.0),
+        e.TrackEnded(1, *SONG, 0.0),
+        e.Stopped(1),
+        e.SyncMeasured(1, True, 0.0, None, None, 0.0, None, 0, "exact", None, 0.0),
+        e.SessionEnded(1, Notice(Code.SESSION_ENDED)),
+        e.HelpTold(1, ()),
+    ],
 )
-def test_what_the_screens_show_anyway_is_silent(name: str) -> None:
-    assert toast(name) is None and toast(name, False) is None
+def test_what_the_screens_show_anyway_is_silent(event: e.Event) -> None:
+    assert toast(event) is None and toast(event, False) is None
 
 
 def test_a_file_that_could_not_be_sent_can_be_tried_again() -> None:
@@ -129,8 +148,8 @@ def test_a_file_that_could_not_be_sent_can_be_tried_again() -> None:
     harness.run(0.1)
     harness.command(Add(a_track()))
     harness.run(5)
-    (event,) = harness.host.events("error")
-    shown = event_toast(SessionEvent(event.name, event.session_ns, event.fields), True)
+    (event,) = (effect.event for effect in harness.host.of(Notify) if isinstance(effect.event, e.Failed))
+    shown = event_toast(SessionEvent(event), True)
     assert shown == Toast("Ben could not receive song 1.mp3 in 3 tries.", "error", "retry", "Ben")
 
 
@@ -149,10 +168,9 @@ def test_every_event_of_an_evening_has_its_words_or_none() -> None:
     harness.run(1)
     texts = []
     for hosting, node in ((True, harness.host), (False, ana), (False, ben)):
-        for name in {effect.event.name for effect in node.effects if hasattr(effect, "event")}:
-            for event in node.events(name):
-                shown = event_toast(SessionEvent(event.name, event.session_ns, event.fields), hosting)
-                texts += [shown.text] if shown else []
+        for effect in node.of(Notify):
+            shown = event_toast(SessionEvent(effect.event), hosting)
+            texts += [shown.text] if shown else []
     assert {
         "Ana has joined.",
         "Ben has joined.",

@@ -25,6 +25,7 @@ from phaselock.bench.interface import Bench
 from phaselock.bench.lab import capture, signals
 from phaselock.bench.lab.wav import Capture, read_wav
 from phaselock.bench.results import Case, Metric, Plot, Series
+from phaselock.console.events import SignalWritten
 from phaselock.console.output import Terminal
 from phaselock.errors import PhaseLockError
 from phaselock.tools.processes import ProcessGroup, Program, open_process_group
@@ -96,7 +97,7 @@ def write_signal(options: argparse.Namespace, terminal: Terminal) -> int:
     except OSError as error:
         raise PhaseLockError(f"{path} cannot be written: {error.strerror}.") from None
     message = f"Written: {path}. Play it on both machines in one session, then run phaselock bench measure."
-    terminal.event("signal", None, {"path": str(path), "message": message})
+    terminal.event(SignalWritten(None, str(path), message))
     return 0
 
 

@@ -17,7 +17,10 @@ from phaselock.bench.analysis import stats
 from phaselock.bench.report.table import title
 from phaselock.bench.report.text import date, label, number, plain, unit
 from phaselock.bench.results import Better, Case, Metric, Run, read_run
+from phaselock.console.events import FigureCompared, RunsCompared
 from phaselock.console.output import Terminal
+from phaselock.model.notices import Code, Notice
+from phaselock.session.events import Warned
 
 Verdict = Literal[
     "worse",
@@ -42,7 +45,7 @@ def run(before_path: pathlib.Path, after_path: pathlib.Path, terminal: Terminal)
         version, commit = (plain(one.machine.get(key) or "unknown") for key in ("phaselock", "commit"))
         terminal.say(f"{name}: PhaseLock {version}, commit {commit}, {date(one)}")
     for message in warnings_of(before, after):
-        terminal.event("warning", None, {"message": message})
+        terminal.event(Warned(None, Notice(Code.BENCHMARK, message)))
     found = [
         (case, name, old, new, stats.compare(old.values if old else (), new.values if new else ()))
         for case, name, old, new in matched(before, after)
@@ -57,12 +60,15 @@ def run(before_path: pathlib.Path, after_path: pathlib.Path, terminal: Terminal)
         if heading != (heading := f"{title(case.benchmark)}: {plain(case.name)}"):
             terminal.say(f"\n{heading}")
         terminal.say(_line(name, (new or old), verdict, result))
-        terminal.event("compared", None, _fields(case, name, (new or old), verdict, result), to_people=False)
+        fields = _fields(case, name, (new or old), verdict, result)
+        terminal.event(FigureCompared(None, fields), to_people=False)
     by_chance = sum(map(likely_by_chance, (result for *_, result in found)))
     terminal.say("\n" + "\n".join(_conclusion(counts, by_chance, directed)))
     worse = bool(counts["worse"])
-    fields = {"counts": dict(counts), "tested": len(directed), "likely_by_chance": by_chance, "worse": worse}
-    terminal.event("comparison", None, fields, to_people=False)
+    terminal.event(
+        RunsCompared(None, {str(name): count for name, count in counts.items()}, len(directed), by_chance, worse),
+        to_people=False,
+    )
     return 1 if worse else 0
 
 

@@ -9,8 +9,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from phaselock.bench.analysis import stats
 from phaselock.bench.report.text import command, date, duration, escaped, label, number, plain, unit
 from phaselock.bench.results import Case, Metric, Run, read_run
+from phaselock.console.events import TableMade
 from phaselock.console.output import Terminal
 from phaselock.errors import PhaseLockError
+from phaselock.model.notices import Code, Notice
+from phaselock.session.events import Warned
 
 BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
 
@@ -58,9 +61,10 @@ def run(result: pathlib.Path, readme: pathlib.Path | None, terminal: Terminal) -
     found = read_run(result)
     text = tables_of(found)
     if not found.complete:
-        terminal.event("warning", None, {"message": f"{result} is not complete, and neither are its tables."})
+        message = f"{result} is not complete, and neither are its tables."
+        terminal.event(Warned(None, Notice(Code.BENCHMARK, message)))
     if readme is None:
-        terminal.event("table", None, {"markdown": text}, to_people=False)
+        terminal.event(TableMade(None, text), to_people=False)
         terminal.say(text)
         return 0
     try:
@@ -75,7 +79,7 @@ def run(result: pathlib.Path, readme: pathlib.Path | None, terminal: Terminal) -
         raise PhaseLockError(f"{readme} cannot be changed: {error.strerror}.") from None
     except UnicodeDecodeError:
         raise PhaseLockError(f"{readme} is not text in UTF-8.") from None
-    terminal.event("table", None, {"markdown": text}, to_people=False)
+    terminal.event(TableMade(None, text), to_people=False)
     terminal.say(f"{readme} now has the figures of {result}.")
     return 0
 

@@ -10,9 +10,11 @@ from collections.abc import Iterator
 from uuid import UUID
 
 from phaselock.model.names import sentence
+from phaselock.model.notices import Code, Notice
 from phaselock.model.types import Track
 from phaselock.protocol import messages as m
 from phaselock.session.effects import Send
+from phaselock.session.events import TransferState
 from phaselock.session.host.members import Member, Members, Transfer
 from phaselock.session.host.transport import Transport
 from phaselock.session.outbox import Outbox
@@ -55,19 +57,25 @@ class Distribution:
         if hash_ok:
             transfer.done = True
             transfer.done_bytes = track.size
-            self._outbox.note_transfer("done", track, now_ns, peer=member.name, done_bytes=track.size)
+            self._outbox.note_transfer(TransferState.DONE, track, now_ns, peer=member.name, done_bytes=track.size)
         elif transfer.tries < MAX_TRIES:
             transfer.retry_at_ns = now_ns + RETRY_AFTER_NS * transfer.tries
             transfer.told_tenths = transfer.done_bytes = 0
-            self._outbox.note_transfer("retry", track, now_ns, peer=member.name, done_bytes=0)
+            self._outbox.note_transfer(TransferState.RETRY, track, now_ns, peer=member.name, done_bytes=0)
         else:
             transfer.done = False
             transfer.done_bytes = 0
-            self._outbox.note_transfer("failed", track, now_ns, peer=member.name, done_bytes=0)
-            name = member.name
-            text = f"{name} could not receive {track.file_name} in {MAX_TRIES} tries."
-            text += f" Try again (retry {name}) or go on without it (without {name})."
-            self._outbox.error(text, now_ns, file_id=str(file_id), peer=name)
+            self._outbox.note_transfer(TransferState.FAILED, track, now_ns, peer=member.name, done_bytes=0)
+            self._outbox.error(
+                Notice(
+                    Code.TRANSFER_GIVEN_UP,
+                    file_id=file_id,
+                    file_name=track.file_name,
+                    peer=member.name,
+                    number=MAX_TRIES,
+                ),
+                now_ns,
+            )
         member.offers_complete = False
         self._transport.crew_changed()
         return True
@@ -77,8 +85,9 @@ class Distribution:
         track, transfer = self._transport.queue.track(file_id), member.transfers.get(file_id)
         if track is not None and transfer is not None and not transfer.unplayable:
             transfer.unplayable = True
-            text = f"{member.name} cannot play {track.file_name}: {sentence(reason)}"
-            self._outbox.error(text, now_ns, file_id=str(file_id), peer=member.name)
+            self._outbox.error(
+                Notice(Code.UNPLAYABLE_AT_PEER, sentence(reason), file_id, track.file_name, member.name), now_ns
+            )
 
     def progressed(self, member: Member, file_id: UUID, sent_bytes: int, *, now_ns: int) -> None:
         """So many bytes of the file are on their way, the resumed part included."""
@@ -89,7 +98,9 @@ class Distribution:
             tenths = sent_bytes * 10 // track.size
             if tenths > transfer.told_tenths:
                 transfer.told_tenths = tenths
-                self._outbox.note_transfer("sending", track, now_ns, peer=member.name, done_bytes=sent_bytes)
+                self._outbox.note_transfer(
+                    TransferState.SENDING, track, now_ns, peer=member.name, done_bytes=sent_bytes
+                )
 
     def retry(self, member: Member, *, now_ns: int) -> int:
         """Begin anew with everything that was given up for this member; how much that is."""
@@ -153,4 +164,4 @@ class Distribution:
             track.artist,
         )
         self._outbox.do(Send(member.conn, start))
-        self._outbox.note_transfer("started", track, now_ns, peer=member.name, done_bytes=0)
+        self._outbox.note_transfer(TransferState.STARTED, track, now_ns, peer=member.name, done_bytes=0)

@@ -10,6 +10,7 @@ from uuid import UUID
 from phaselock.model.snapshot import FileState, FileView, PeerView
 from phaselock.model.timing import Timing
 from phaselock.protocol.messages import PeerStatus
+from phaselock.session.states import uncertainty_from_wire_ns
 
 MARGIN_NS = 40_000_000
 """Room in every lead for opening, seeking and decoding the file."""
@@ -193,8 +194,8 @@ class Member:
             clock_stale=status.clock_stale if status else False,
             rtt_ns=status.rtt_ns if status else 0,
             phase_error_ns=status.phase_error_ns if status else 0,
-            offset_uncertainty_ns=status.offset_uncertainty_ns if status else 0,
-            dac_uncertainty_ns=status.dac_uncertainty_ns if status else None,
+            offset_uncertainty_ns=uncertainty_from_wire_ns(status.offset_uncertainty_ns) if status else None,
+            dac_uncertainty_ns=uncertainty_from_wire_ns(status.dac_uncertainty_ns) if status else None,
             timing=status.timing if status else "unknown",
             drift_ppb=status.drift_ppb if status else 0,
             output_latency_ns=status.output_latency_ns if status else 0,

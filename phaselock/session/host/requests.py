@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from uuid import UUID
 
 from phaselock.model.names import file_label, sentence
+from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import RequestState, RequestView
 from phaselock.protocol import messages as m
 from phaselock.session.effects import Send
@@ -22,7 +23,7 @@ UPLOAD_LIMIT_NS = 60_000_000_000
 """An accepted song of which nothing comes for so long is given up."""
 
 TOO_MANY = f"You have {MAX_OPEN} open requests already. Please wait until the host has answered."
-OVER = "That request is over."
+OVER = Notice(Code.REQUEST_OVER)
 NO_UPLOAD = "The song was not sent."
 
 
@@ -108,7 +109,7 @@ class IncomingRequests:
         """Have the song uploaded."""
         request = self._open(request_id, now_ns)
         if request is not None and not self._room():
-            self._outbox.error("The queue is full.", now_ns)
+            self._outbox.error(Notice(Code.QUEUE_FULL), now_ns)
         elif request is not None:
             request.state = RequestState.ACCEPTED
             request.give_up_at_ns = now_ns + UPLOAD_LIMIT_NS

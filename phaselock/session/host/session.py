@@ -13,19 +13,22 @@ from collections.abc import Callable
 from uuid import UUID
 
 from phaselock.model.names import distinct, person_name, sentence, skeleton
+from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import SessionSnapshot
 from phaselock.model.timeline import Timeline
-from phaselock.model.timing import Timing
+from phaselock.model.timing import DeviceState, Timing
 from phaselock.model.types import Track
 from phaselock.protocol import messages as m
 from phaselock.protocol.messages import Message
 from phaselock.session import commands as c
+from phaselock.session import events as e
 from phaselock.session.effects import AllowClock, Close, Effect, Ended, Follow, ForbidClock, Send
 from phaselock.session.host.distribution import Distribution
 from phaselock.session.host.members import Member, Members, Reports
 from phaselock.session.host.requests import IncomingRequests, Request
 from phaselock.session.host.transport import Transport
 from phaselock.session.outbox import Outbox
+from phaselock.session.sentences import notice_text
 from phaselock.session.states import (
     ASLEEP_NS,
     DEAD_NS,
@@ -33,8 +36,8 @@ from phaselock.session.states import (
     HEARTBEAT_NS,
     HOLD_NS,
     HOST_ACCEPTS,
-    OTHER_VERSION,
     HostSide,
+    other_version,
 )
 
 MAX_DEPARTED = 32
@@ -116,13 +119,12 @@ class HostSession:
                 self._outbox.do(Close(conn, f"{type(message).__name__} before JoinRequest"))
         return self._settle(now_ns)
 
-    def disconnected(self, conn: int, reason: str, *, now_ns: int) -> list[Effect]:
-        """A connection ended, broke the framing (`reason` is the ProtocolError's text), or turned out to be a bulk
-        connection."""
+    def disconnected(self, conn: int, reason: Notice, *, now_ns: int) -> list[Effect]:
+        """A connection ended, broke the framing, or turned out to be a bulk connection."""
         self._unauthenticated.pop(conn, None)
         member = self._members.members.get(conn)
         if member is not None:
-            self._lose(member, sentence(reason), now_ns)
+            self._lose(member, dataclasses.replace(reason, detail=sentence(reason.detail)), now_ns)
         return self._settle(now_ns)
 
     # -- people ------------------------------------------------------------------------------------------------------
@@ -173,7 +175,7 @@ class HostSession:
             case c.Quit():
                 self._quit(now_ns)
         effects = self._settle(now_ns)
-        return [*effects, Ended("Session ended.", failed=False)] if self._over else effects
+        return [*effects, Ended(Notice(Code.SESSION_ENDED), failed=False)] if self._over else effects
 
     # -- the host's own machine --------------------------------------------------------------------------------------
 
@@ -215,15 +217,14 @@ class HostSession:
         """The host's own player cannot decode a track."""
         track = self._transport.queue.track(file_id)
         if track is not None:
-            text = f"This machine cannot play {track.file_name}: {sentence(reason)}"
-            self._outbox.error(text, now_ns, file_id=str(file_id))
+            self._outbox.error(Notice(Code.UNPLAYABLE_HERE, sentence(reason), file_id, track.file_name), now_ns)
         return self._settle(now_ns)
 
     def device_changed(
-        self, state: str, device_name: str | None, detail: str, timing: Timing | None, *, now_ns: int
+        self, state: DeviceState, device_name: str | None, detail: str, timing: Timing | None, *, now_ns: int
     ) -> list[Effect]:
         """The host's own output opened, was lost, or does not exist."""
-        self._outbox.note("device", now_ns, state=state, name=device_name, detail=detail, timing=timing)
+        self._outbox.note(e.DeviceChanged(now_ns, state, device_name, detail, timing))
         return self._settle(now_ns)
 
     # -- time --------------------------------------------------------------------------------------------------------
@@ -238,7 +239,7 @@ class HostSession:
             if now_ns >= member.heard_at_ns + DEAD_NS:
                 self._outbox.do(Close(member.conn, "silent for too long"))
                 member.held_until_ns = now_ns + HOLD_NS
-                self._lose(member, "Nothing was heard of it for 5 seconds.", now_ns)
+                self._lose(member, Notice(Code.PEER_SILENT), now_ns)
             else:
                 self._watch_clock(member, now_ns)
         if self._heartbeat_at_ns is not None and now_ns >= self._heartbeat_at_ns:
@@ -280,8 +281,8 @@ class HostSession:
         """The host cannot serve a file (gone from its disk, say). A lost bulk connection is the peer's to report."""
         track = self._transport.queue.track(file_id)
         if track is not None:
-            text = f"{track.file_name} cannot be sent: {sentence(reason)}"
-            self._outbox.note("warning", now_ns, message=text, file_id=str(file_id), peer_id=peer_id)
+            about = file_id, track.file_name
+            self._outbox.warn(Notice(Code.CANNOT_SEND, sentence(reason), *about, peer_id=peer_id), now_ns)
         return self._settle(now_ns)
 
     def authorise_upload(self, peer_id: int, token: bytes, request_id: UUID) -> Request | None:
@@ -333,8 +334,7 @@ class HostSession:
         name = person_name(request.display_name)
         before = self._returning(request.token, now_ns)
         if request.protocol_version != m.PROTOCOL_VERSION:
-            theirs = request.protocol_version
-            self._reject(conn, f"{OTHER_VERSION} (The host speaks {m.PROTOCOL_VERSION}, this machine {theirs}.)")
+            self._reject(conn, notice_text(other_version(m.PROTOCOL_VERSION, request.protocol_version)))
         elif not name:
             self._reject(conn, "Please choose a display name.")
         elif before is None and len(self._members) + len(self._held(name, now_ns)) >= self._max_peers:
@@ -351,7 +351,7 @@ class HostSession:
         member = next((peer for peer in self._members if token and hmac.compare_digest(peer.token, token)), None)
         if member is not None:
             self._outbox.do(Close(member.conn, "it came back on another connection"))
-            self._lose(member, "It connects anew.", now_ns)
+            self._lose(member, Notice(Code.PEER_RECONNECTED), now_ns)
         return self._departed.get(token) if token else None
 
     def _held(self, name: str, now_ns: int) -> list[Member]:
@@ -377,9 +377,9 @@ class HostSession:
             self._heartbeat_at_ns = now_ns + HEARTBEAT_NS
         accepted = m.JoinAccepted(member.peer_id, self._transport.state(), member.token, self._clock_port, name)
         self._outbox.do(AllowClock(member.peer_id, conn), Send(conn, accepted))
-        self._outbox.note("peer_joined", now_ns, peer_id=member.peer_id, name=name, again=before is not None)
+        self._outbox.note(e.PeerJoined(now_ns, member.peer_id, name, again=before is not None))
 
-    def _lose(self, member: Member, reason: str, now_ns: int) -> None:
+    def _lose(self, member: Member, reason: Notice, now_ns: int) -> None:
         """It may come back."""
         if member.reports.latest is not None:  # who came and went without a word of itself need not be remembered
             self._departed[member.token] = member
@@ -387,28 +387,28 @@ class HostSession:
             self._departed.popitem(last=False)
         self._remove(member, reason, now_ns)
 
-    def _remove(self, member: Member, reason: str, now_ns: int) -> None:
+    def _remove(self, member: Member, reason: Notice, now_ns: int) -> None:
         del self._members.members[member.conn]
         self._requests.left(member, now_ns=now_ns)
         self._transport.crew_changed()
         self._outbox.do(ForbidClock(member.peer_id))
-        self._outbox.note("peer_left", now_ns, peer_id=member.peer_id, name=member.name, reason=reason)
+        self._outbox.note(e.PeerLeft(now_ns, member.peer_id, member.name, reason))
 
     def _breach(self, member: Member, reason: str, now_ns: int) -> None:
         farewell = m.SessionEnd(f"The host has closed the connection: {reason}.")
         self._outbox.do(Send(member.conn, farewell), Close(member.conn, reason))
-        self._remove(member, f"It broke the protocol: {reason}.", now_ns)
+        self._remove(member, Notice(Code.PEER_BROKE_PROTOCOL, reason), now_ns)
 
     def _drop(self, name: str, now_ns: int) -> None:
         for member in self._named(name, now_ns):
             farewell = m.SessionEnd("The host has removed you from the session.")
             self._outbox.do(Send(member.conn, farewell), Close(member.conn, "dropped by the host"))
-            self._remove(member, "The host has removed it.", now_ns)
+            self._remove(member, Notice(Code.PEER_REMOVED), now_ns)
 
     def _retry(self, name: str | None, now_ns: int) -> None:
         members = list(self._members) if name is None else self._named(name, now_ns)
         if (members or name is None) and not sum(self._distribution.retry(member, now_ns=now_ns) for member in members):
-            self._outbox.error("There is nothing to try again.", now_ns)
+            self._outbox.error(Notice(Code.NOTHING_TO_RETRY), now_ns)
 
     def _excuse(self, name: str, now_ns: int) -> None:
         for member in self._named(name, now_ns):
@@ -419,7 +419,7 @@ class HostSession:
         """The one peer of this name; none, and an error, where there is none."""
         found = [member for member in self._members if member.name.casefold() == name.casefold()]
         if not found:
-            self._outbox.error(f"There is no peer called {name}.", now_ns)
+            self._outbox.error(Notice(Code.NO_SUCH_PEER, peer=name), now_ns)
         return found
 
     def _quit(self, now_ns: int) -> None:
@@ -431,7 +431,7 @@ class HostSession:
         self._members.members.clear()
         self._unauthenticated.clear()
         self._transport.playback.stop(None)
-        self._outbox.note("session_end", now_ns, reason="Session ended.")
+        self._outbox.note(e.SessionEnded(now_ns, Notice(Code.SESSION_ENDED)))
         self._over = True
 
     # -- from the peers ----------------------------------------------------------------------------------------------
@@ -440,7 +440,7 @@ class HostSession:
         match message:
             case m.LeaveSession(peer_id=peer_id) if peer_id == member.peer_id:
                 self._outbox.do(Close(member.conn, "left"))
-                self._remove(member, "It left.", now_ns)
+                self._remove(member, Notice(Code.PEER_LEFT), now_ns)
             case m.PeerStatus():
                 self._reported(member, message, now_ns)
             case m.FileReceived(file_id=file_id, hash_ok=hash_ok):
@@ -467,10 +467,11 @@ class HostSession:
         member.reports.take(dataclasses.replace(status, device_name=name), now_ns=now_ns)
         if name is None and now_ns - member.reports.since_ns < OPENING_NS:
             return  # it is about to be opened
-        state, timing = ("none", None) if name is None else ("open", status.timing)
+        timing = None if name is None else status.timing
         if member.told_device != (name, timing):
             member.told_device = (name, timing)
-            self._outbox.note("device", now_ns, state=state, name=name, detail="", timing=timing, peer=member.name)
+            state: DeviceState = "none" if name is None else "open"
+            self._outbox.note(e.DeviceChanged(now_ns, state, name, "", timing, member.name))
 
     def _watch_clock(self, member: Member, now_ns: int) -> None:
         """A clock that does not converge, or is lost again, is told to people once."""
@@ -478,8 +479,7 @@ class HostSession:
             member.clock_trouble = False
         elif not member.clock_trouble and now_ns - member.reports.since_ns >= CLOCK_TROUBLE_NS:
             member.clock_trouble = True
-            text = f"The clock of {member.name} does not keep up with the host's. It would not play in time."
-            self._outbox.note("warning", now_ns, message=text, peer=member.name)
+            self._outbox.warn(Notice(Code.CLOCK_NOT_CONVERGING, peer=member.name), now_ns)
 
     # -- the end of every call ---------------------------------------------------------------------------------------
 

@@ -12,18 +12,20 @@ import math
 from uuid import UUID
 
 from phaselock.model.names import file_label, title
+from phaselock.model.notices import Code, Notice
 from phaselock.model.queue import MAX_ITEMS, ItemStatus, Queue, QueueEntry, QueueItem
 from phaselock.model.timeline import Timeline
 from phaselock.model.types import Track
 from phaselock.protocol import messages as m
+from phaselock.session import events as e
 from phaselock.session.effects import Broadcast
 from phaselock.session.host.members import Member, Members
 from phaselock.session.outbox import Outbox
 from phaselock.session.playback import Playback
 
-WAITING = "Waiting for all peers to receive the file."
-NOTHING = "Nothing is playing."
-NO_SUCH_TRACK = "There is no such track in the queue."
+NOTHING = Notice(Code.NOTHING_PLAYING)
+NO_SUCH_TRACK = Notice(Code.NO_SUCH_TRACK)
+QUEUE_FULL = Notice(Code.QUEUE_FULL, number=MAX_ITEMS)
 BEGINNING_S = 3
 MAX_UNDONE = 50
 TIMEOUT_NS = 20_000_000_000
@@ -68,9 +70,9 @@ class Transport:
             track, file_name=file_label(track.file_name), title=title(track.title), artist=title(track.artist)
         )
         if not 0 < track.size <= m.MAX_FILE_BYTES:
-            self._outbox.error(f"{track.file_name} is too large to be shared.", now_ns)
+            self._outbox.error(Notice(Code.FILE_TOO_LARGE, file_name=track.file_name), now_ns)
         elif not self.has_room():
-            self._outbox.error(f"The queue is full: it holds {MAX_ITEMS} tracks.", now_ns)
+            self._outbox.error(QUEUE_FULL, now_ns)
         else:
             self._change(self.queue.append(track, added_by))
 
@@ -104,7 +106,7 @@ class Transport:
         if found is None or file_id in self.queue.ids():
             self._outbox.error(NO_SUCH_TRACK, now_ns)
         elif not self.has_room():
-            self._outbox.error(f"The queue is full: it holds {MAX_ITEMS} tracks.", now_ns)
+            self._outbox.error(QUEUE_FULL, now_ns)
         else:
             self._removed.remove(found)
             self._change(self.queue.restore(*found))
@@ -123,7 +125,7 @@ class Transport:
         """What plays, what is about to, the rest from there on, then those before it."""
         line = self.playback.line
         here = line.file_id if line else self._cursor
-        tracks = [e.track for e in self.queue.entries if not e.removed or e.track.file_id == here]
+        tracks = [one.track for one in self.queue.entries if not one.removed or one.track.file_id == here]
         at = next((place for place, track in enumerate(tracks) if track.file_id == here), 0)
         urgent = [here, self.playback.then.file_id if self.playback.then else None, self._pending]
         first = [track for file_id in urgent for track in tracks if track.file_id == file_id]
@@ -171,11 +173,11 @@ class Transport:
         elif file_id is None and self.playback.paused:
             self.resume(now_ns=now_ns)
         elif file_id is None and self.playback.playing:
-            self._outbox.error("It is playing already.", now_ns)
+            self._outbox.error(Notice(Code.ALREADY_PLAYING), now_ns)
         elif track is None:
-            self._outbox.error("There is nothing to play.", now_ns)
+            self._outbox.error(Notice(Code.NOTHING_TO_PLAY), now_ns)
         elif without := self._members.without(track.file_id):
-            self._outbox.error(WAITING, now_ns, file_id=str(track.file_id), file_name=track.file_name, peers=without)
+            self._outbox.error(_about(track, Code.WAITING_FOR_PEERS, peers=tuple(without)), now_ns)
         else:
             self._start(track, now_ns)
 
@@ -194,13 +196,13 @@ class Transport:
         self._pending = None
         self.playback.follow(line.stopped_at(at_ns))
         self._tell_everybody(m.PauseCommand(line.frame_at(at_ns), at_ns, line.file_id, line.rate_hz))
-        self._outbox.note_playback("paused", self.known(line.file_id), line, at_ns)
+        self._outbox.note_playback(e.Paused, self.known(line.file_id), line, at_ns)
 
     def resume(self, *, now_ns: int) -> None:
         """Go on where the pause was."""
         line = self.playback.line
         if line is None or line.stop_session_ns is None:
-            self._outbox.error("Nothing is paused.", now_ns)
+            self._outbox.error(Notice(Code.NOTHING_PAUSED), now_ns)
             return
         at_ns = self._instant(now_ns)
         track = self.known(line.file_id)
@@ -208,7 +210,7 @@ class Transport:
         line = Timeline(line.file_id, line.rate_hz, frame, at_ns)
         self.playback.follow(line)
         self._tell_everybody(m.ResumeCommand(frame, at_ns, line.file_id, line.rate_hz))
-        self._outbox.note_playback("resumed", track, line, at_ns)
+        self._outbox.note_playback(e.Resumed, track, line, at_ns)
 
     def stop(self, *, now_ns: int) -> None:
         """Silence on all machines at one instant, and nothing to resume."""
@@ -221,7 +223,7 @@ class Transport:
         self._queue_stale = True
         self.playback.stop(at_ns)
         self._tell_everybody(m.StopCommand(at_ns))
-        self._outbox.note("stopped", at_ns)
+        self._outbox.note(e.Stopped(at_ns))
 
     def seek(self, seconds: float, *, now_ns: int) -> None:
         """Go to a place in the current track; a paused one stays paused there."""
@@ -230,7 +232,7 @@ class Transport:
             self._outbox.error(NOTHING, now_ns)
             return
         if not math.isfinite(seconds):
-            self._outbox.error("There is no such place in the track.", now_ns)
+            self._outbox.error(Notice(Code.NO_SUCH_POSITION), now_ns)
             return
         track = self.known(line.file_id)
         frame = round(min(max(seconds * track.rate_hz, 0), max(0, track.frames - 1)))
@@ -238,7 +240,7 @@ class Transport:
         line = Timeline(line.file_id, line.rate_hz, frame, at_ns, at_ns if self.playback.paused else None)
         self.playback.follow(line)
         self._tell_everybody(m.SeekCommand(frame, at_ns, line.file_id, line.rate_hz))
-        self._outbox.note_playback("seeked", track, line, at_ns)
+        self._outbox.note_playback(e.Seeked, track, line, at_ns)
 
     def next(self, *, now_ns: int) -> None:
         """Leave the current track for the next one, or the one that is waited for, for the one behind it."""
@@ -249,7 +251,7 @@ class Transport:
         here = self._pending or (line.file_id if line else None)
         track = self.queue.after(here) or self._first_again()
         if track is None:
-            self._outbox.error("There is no next track.", now_ns)
+            self._outbox.error(Notice(Code.NO_NEXT_TRACK), now_ns)
         elif then is None or then.file_id != track.file_id or then.start_session_ns > self._instant(now_ns):
             self._go_to(track, now_ns)
 
@@ -296,8 +298,7 @@ class Transport:
             if track is not None and now_ns >= self._stuck_since_ns(peer) + TIMEOUT_NS:
                 peer.catching_up = True
                 self._queue_stale = True
-                text = f"Going on without {peer.name}: nothing of {track.file_name} comes through to it."
-                self._outbox.note("warning", now_ns, message=text, file_id=str(track.file_id), peer=peer.name)
+                self._outbox.warn(_about(track, Code.GOING_ON_WITHOUT, peer=peer.name), now_ns)
 
     def settle(self, *, now_ns: int) -> None:
         """Start or arm by itself what can be, and bring everybody's queue up to date."""
@@ -354,9 +355,7 @@ class Transport:
         self._members.request_offers()
         names = [peer.name for peer in self._members if peer.waited_for and peer.lacks(track.file_id)]
         if names:
-            text = f"{track.file_name} starts as soon as it is there. Waiting for {', '.join(names)}."
-            fields = {"file_id": str(track.file_id), "file_name": track.file_name, "peers": names}
-            self._outbox.note("warning", now_ns, message=text, **fields)
+            self._outbox.warn(_about(track, Code.STARTS_WHEN_RECEIVED, peers=tuple(names)), now_ns)
 
     def _start(self, track: Track, now_ns: int) -> None:
         unsettled = [
@@ -366,7 +365,7 @@ class Transport:
             or (self._autoplay is not None and not member.reports.settled(now_ns=now_ns))
         ]
         if unsettled:
-            self._outbox.note("warning", now_ns, message=f"Not yet in time with the host: {', '.join(unsettled)}.")
+            self._outbox.warn(Notice(Code.NOT_IN_TIME, peers=tuple(unsettled)), now_ns)
         at_ns = self._instant(now_ns)
         line = Timeline(track.file_id, track.rate_hz, 0, at_ns)
         self.playback.follow(line)
@@ -380,7 +379,7 @@ class Transport:
         self._pending = None
         self._queue_stale = True
         self._members.request_offers()
-        self._outbox.note_playback("playing", self.known(line.file_id), line, line.start_session_ns)
+        self._outbox.note_playback(e.Playing, self.known(line.file_id), line, line.start_session_ns)
 
     def _following(self, line: Timeline) -> Track | None:
         """What comes after this line."""
@@ -417,7 +416,7 @@ class Transport:
         assert line is not None
         self._played.add(line.file_id)
         self._queue_stale = True
-        self._outbox.note_playback("track_ended", self.known(line.file_id), line, end_ns)
+        self._outbox.note_playback(e.TrackEnded, self.known(line.file_id), line, end_ns)
         if then is not None:
             self.playback.promote()
             self._began(then)
@@ -470,7 +469,7 @@ class Transport:
             else:
                 statuses[file_id] = ItemStatus.TRANSFERRING if self._members.is_missing(file_id) else ItemStatus.READY
             if entry.status is ItemStatus.TRANSFERRING and statuses[file_id] is not ItemStatus.TRANSFERRING:
-                self._outbox.note("file_ready", now_ns, file_id=str(file_id), file_name=entry.track.file_name)
+                self._outbox.note(e.FileReady(now_ns, file_id, entry.track.file_name))
         self.queue = before.with_statuses(statuses)
 
     def _tell_queue(self, now_ns: int) -> None:
@@ -479,6 +478,11 @@ class Transport:
         self._tell_queue_at_ns = now_ns + max(0, len(items) - SHORT_QUEUE) * QUEUE_GAP_NS
         self._tell_everybody(m.QueueUpdate(items, self.queue.revision))
         self._outbox.note_queue(items, self.queue.revision, now_ns)
+
+
+def _about(track: Track, code: Code, *, peer: str | None = None, peers: tuple[str, ...] = ()) -> Notice:
+    """A notice about a track."""
+    return Notice(code, file_id=track.file_id, file_name=track.file_name, peer=peer, peers=peers)
 
 
 def _play_command(line: Timeline) -> m.PlayCommand:

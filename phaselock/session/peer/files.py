@@ -6,9 +6,11 @@ from collections.abc import Callable
 from uuid import UUID
 
 from phaselock.model.names import file_label, sentence, title
+from phaselock.model.notices import Code, Notice
 from phaselock.model.queue import MAX_ITEMS, ItemStatus, QueueItem
 from phaselock.model.types import Track
 from phaselock.protocol import messages as m
+from phaselock.session import events as e
 from phaselock.session.effects import HOST_CONN, CancelFetch, Fetch, Keep, Send
 from phaselock.session.outbox import Outbox
 
@@ -58,7 +60,7 @@ class PeerFiles:
         elif track.file_id not in self._fetching:
             self._fetching.add(track.file_id)
             self._outbox.do(Fetch(track, peer_id, token))
-            self._outbox.note_transfer("started", track, self._session_ns(now_ns))
+            self._outbox.note_transfer(e.TransferState.STARTED, track, self._session_ns(now_ns))
         return True
 
     def gone(self, file_id: UUID) -> None:
@@ -79,7 +81,7 @@ class PeerFiles:
             self._outbox.do(Send(HOST_CONN, m.FileReceived(file_id, hash_ok=True)))
         self._gone.discard(file_id)
         session_ns = self._session_ns(now_ns)
-        self._outbox.note("file_ready", session_ns, file_id=str(file_id), file_name=track.file_name)
+        self._outbox.note(e.FileReady(session_ns, file_id, track.file_name))
         return track
 
     def failed(self, file_id: UUID, reason: str, *, connected: bool, now_ns: int) -> None:
@@ -89,7 +91,7 @@ class PeerFiles:
             if connected and file_id not in self._gone:
                 self._outbox.do(Send(HOST_CONN, m.FileReceived(file_id, hash_ok=False)))
             track = self._tracks[file_id]
-            self._outbox.note_transfer("failed", track, self._session_ns(now_ns), reason=sentence(reason))
+            self._outbox.note_transfer(e.TransferState.FAILED, track, self._session_ns(now_ns), reason=sentence(reason))
 
     def unplayable(self, file_id: UUID, reason: str, *, connected: bool, now_ns: int) -> None:
         """A file cannot be decoded here: found on receipt, then instead of `ready`, or later."""
@@ -102,8 +104,8 @@ class PeerFiles:
         self._fetching.discard(file_id)
         self._have.discard(file_id)
         self._gone.discard(file_id)
-        text = f"This machine cannot play {self._tracks[file_id].file_name}: {sentence(reason)}"
-        self._outbox.error(text, self._session_ns(now_ns), file_id=str(file_id))
+        notice = Notice(Code.UNPLAYABLE_HERE, sentence(reason), file_id, self._tracks[file_id].file_name)
+        self._outbox.error(notice, self._session_ns(now_ns))
 
     def lost_host(self) -> None:
         """What is on its way will fail; it is begun again when the host offers it again."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from phaselock.model.names import sentence
+from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import RequestState, RequestView
 from phaselock.protocol import messages as m
 from phaselock.session.commands import Request
@@ -16,7 +17,6 @@ from phaselock.session.outbox import Outbox
 MAX_TRIES = 3
 REMEMBERED = 20
 DECLINED = "The host has declined it."
-NOT_CONNECTED = "There is no connection to the host just now. Please try again in a moment."
 _OVER = (RequestState.ADDED, RequestState.REJECTED, RequestState.FAILED)
 
 
@@ -64,7 +64,7 @@ class OutgoingRequests:
     def ask(self, request: Request, *, connected: bool, now_ns: int) -> None:
         """Somebody at this machine wants a song."""
         if not connected:
-            self._outbox.error(NOT_CONNECTED, self._session_ns(now_ns))
+            self._outbox.error(Notice(Code.NOT_CONNECTED), self._session_ns(now_ns))
             return
         self._last_number += 1
         wish = OutgoingRequest(request, self._last_number)

@@ -10,14 +10,16 @@ import dataclasses
 from uuid import UUID
 
 from phaselock.model.names import file_label, person_name, sentence, title
+from phaselock.model.notices import Code, Notice
 from phaselock.model.queue import ItemStatus, QueueItem
 from phaselock.model.snapshot import SessionSnapshot
 from phaselock.model.timeline import Timeline
-from phaselock.model.timing import Timing
-from phaselock.model.types import ClockStatus
+from phaselock.model.timing import DeviceState, Timing
+from phaselock.model.types import UNKNOWN_CLOCK, ClockStatus
 from phaselock.protocol import messages as m
 from phaselock.protocol.messages import Message
 from phaselock.session import commands as c
+from phaselock.session import events as e
 from phaselock.session.effects import (
     HOST_CONN,
     Close,
@@ -38,28 +40,22 @@ from phaselock.session.states import (
     DEAD_NS,
     HEARTBEAT_NS,
     HOLD_NS,
-    OTHER_VERSION,
     PEER_ACCEPTS,
+    UNKNOWN_UNCERTAINTY_NS,
     PeerSide,
+    other_version,
+    wire_uncertainty_ns,
 )
 
-HOST_LOST = "Host disconnected — session ended."
-PLAYING_ON = "The host cannot be heard. Playing on, and looking for it."
+HOST_LOST = Notice(Code.HOST_LOST)
 RETRY_NS = 500_000_000
 STATUS_NS = 1_000_000_000
 EARLY_STATUS_NS = 200_000_000
 EARLY_NS = 5_000_000_000
 """After joining the host waits for a settled clock, so it is told more often."""
 LATENCY_STEP_NS = 1_000_000
-MAX_UNCERTAINTY_NS = 3_600_000_000_000
-"""What is worse than an hour off is told as an hour."""
 DEVICE_CHARS = 60
 UNKNOWN_ROOM_BYTES = 1 << 30
-
-
-NO_CLOCK = ClockStatus(
-    usable=False, stale=False, offset_ns=0, drift_ppm=0.0, uncertainty_ns=MAX_UNCERTAINTY_NS, rtt_ns=0
-)
 
 
 class _Breach(Exception):
@@ -96,7 +92,7 @@ class PeerSession:
         self._called_at_ns = 0
         self._heartbeat_at_ns = 0
         self._status_at_ns = 0
-        self._clock: ClockStatus | None = None
+        self._clock = UNKNOWN_CLOCK
         self._room_bytes = UNKNOWN_ROOM_BYTES
         self._status: m.PeerStatus | None = None
         self._told: m.PeerStatus | None = None
@@ -137,7 +133,7 @@ class PeerSession:
                 self._handle(message, now_ns)
             except _Breach as breach:
                 self._outbox.do(Close(HOST_CONN, str(breach)))
-                self._end(f"The host broke the protocol: {breach}.", now_ns, failed=True)
+                self._end(Notice(Code.HOST_BROKE_PROTOCOL, str(breach)), now_ns, failed=True)
         return self._settle(now_ns)
 
     def disconnected(self, reason: str, *, now_ns: int) -> list[Effect]:
@@ -150,7 +146,7 @@ class PeerSession:
         elif self._absence is not None:
             self._try_again(now_ns)
         else:
-            self._end(f"The connection to the host was lost: {sentence(reason)}.", now_ns, failed=True)
+            self._end(Notice(Code.HOST_CONNECTION_LOST, sentence(reason)), now_ns, failed=True)
         return self._settle(now_ns)
 
     def command(self, command: c.PeerCommand, *, now_ns: int) -> list[Effect]:
@@ -164,7 +160,7 @@ class PeerSession:
                     if joined:
                         self._outbox.do(Send(HOST_CONN, m.LeaveSession(self._peer_id)))
                     self._outbox.do(Close(HOST_CONN, "left"))
-                    self._end("You left the session.", now_ns, failed=False)
+                    self._end(Notice(Code.SESSION_LEFT), now_ns, failed=False)
         return self._settle(now_ns)
 
     # -- this machine ------------------------------------------------------------------------------------------------
@@ -187,17 +183,15 @@ class PeerSession:
         now_ns: int,
     ) -> list[Effect]:
         """How the output does; to be told several times a second, and at once when latency or device change."""
-        clock = self._clock or NO_CLOCK
+        clock = self._clock
         self._status = m.PeerStatus(
-            phase_error_ns=_within(-MAX_UNCERTAINTY_NS, phase_error_ns, MAX_UNCERTAINTY_NS),
-            offset_uncertainty_ns=_within(0, clock.uncertainty_ns, MAX_UNCERTAINTY_NS),
-            dac_deviation_ns=_within(0, dac_deviation_ns, MAX_UNCERTAINTY_NS),
-            dac_uncertainty_ns=None
-            if dac_uncertainty_ns is None
-            else _within(0, dac_uncertainty_ns, MAX_UNCERTAINTY_NS),
+            phase_error_ns=_within(-UNKNOWN_UNCERTAINTY_NS, phase_error_ns, UNKNOWN_UNCERTAINTY_NS),
+            offset_uncertainty_ns=wire_uncertainty_ns(clock.uncertainty_ns),
+            dac_deviation_ns=wire_uncertainty_ns(dac_deviation_ns),
+            dac_uncertainty_ns=None if dac_uncertainty_ns is None else wire_uncertainty_ns(dac_uncertainty_ns),
             timing=timing,
-            drift_ppb=_within(-(10**9), round(clock.drift_ppm * 1000), 10**9),
-            rtt_ns=_within(0, clock.rtt_ns, m.MAX_DURATION_NS),
+            drift_ppb=_within(-(10**9), round((clock.drift_ppm or 0.0) * 1000), 10**9),
+            rtt_ns=_within(0, clock.rtt_ns or 0, m.MAX_DURATION_NS),
             output_latency_ns=_within(0, output_latency_ns, m.MAX_DURATION_NS),
             device_name=None if device_name is None else sentence(device_name)[:DEVICE_CHARS],
             underruns=underruns,
@@ -216,7 +210,7 @@ class PeerSession:
         """A fetched file is on this machine, whole and with the right hash."""
         track, line = self._shelf.ready(file_id, connected=self._connected, now_ns=now_ns), self._playback.line
         if track is not None and line is not None and line.file_id == file_id and self._playback.playing:
-            self._outbox.note_playback("playing", track, line, line.start_session_ns)
+            self._outbox.note_playback(e.Playing, track, line, line.start_session_ns)
         return self._settle(now_ns)
 
     def file_failed(self, file_id: UUID, reason: str, *, now_ns: int) -> list[Effect]:
@@ -242,10 +236,10 @@ class PeerSession:
         return self._settle(now_ns)
 
     def device_changed(
-        self, state: str, device_name: str | None, detail: str, timing: Timing | None, *, now_ns: int
+        self, state: DeviceState, device_name: str | None, detail: str, timing: Timing | None, *, now_ns: int
     ) -> list[Effect]:
         """The output opened, was lost, or does not exist."""
-        self._note("device", now_ns, state=state, name=device_name, detail=detail, timing=timing)
+        self._outbox.note(e.DeviceChanged(self._session_ns(now_ns), state, device_name, detail, timing))
         return self._settle(now_ns)
 
     # -- time --------------------------------------------------------------------------------------------------------
@@ -264,7 +258,7 @@ class PeerSession:
             elif self._absence is not None:
                 self._try_again(now_ns)
             else:
-                self._end("The host does not answer.", now_ns, failed=True)
+                self._end(Notice(Code.HOST_SILENT), now_ns, failed=True)
         if self._side is PeerSide.JOINED and now_ns >= self._heartbeat_at_ns:
             self._heartbeat_at_ns = now_ns + HEARTBEAT_NS
             self._outbox.do(Send(HOST_CONN, m.Heartbeat()))
@@ -286,8 +280,9 @@ class PeerSession:
             if self._status is not None:
                 deadlines.append(self._status_at_ns)
         end_ns = self._end_ns()
-        if end_ns is not None and self._clock is not None and self._clock.usable:
-            deadlines.append(end_ns - self._clock.offset_ns)
+        end_local_ns = None if end_ns is None else self._clock.local_from_session(end_ns)
+        if end_local_ns is not None:
+            deadlines.append(end_local_ns)
         return min(deadlines)
 
     def snapshot(self) -> SessionSnapshot:
@@ -314,10 +309,10 @@ class PeerSession:
                 self._accepted(message, now_ns)
             case m.JoinRejected(reason=reason):
                 self._outbox.do(Close(HOST_CONN, "rejected"))
-                self._end(sentence(reason) or "The host has rejected this machine.", now_ns, failed=True)
+                self._end(Notice(Code.JOIN_REJECTED, sentence(reason)), now_ns, failed=True)
             case m.SessionEnd(reason=reason):
                 self._outbox.do(Close(HOST_CONN, "session ended"))
-                self._end(sentence(reason) or "Session ended.", now_ns, failed=bool(reason))
+                self._end(Notice(Code.SESSION_ENDED, sentence(reason)), now_ns, failed=bool(reason))
             case m.FileTransferStart():
                 self._offered(message, now_ns)
             case m.QueueUpdate(queue=queue, revision=revision):
@@ -333,19 +328,18 @@ class PeerSession:
             case m.PauseCommand():
                 self._pause(message, now_ns)
             case m.ResumeCommand(position_samples=frame, target_time_ns=at_ns):
-                self._follow("resumed", *self._meant(message), frame, at_ns)
+                self._follow(e.Resumed, *self._meant(message), frame, at_ns)
             case m.SeekCommand(position_samples=frame, target_time_ns=at_ns):
                 stop_ns = at_ns if self._playback.paused else None
-                self._follow("seeked", *self._meant(message), frame, at_ns, stop_ns)
+                self._follow(e.Seeked, *self._meant(message), frame, at_ns, stop_ns)
             case m.StopCommand(target_time_ns=at_ns):
                 self._playback.stop(at_ns)
-                self._outbox.note("stopped", self._session_ns(now_ns) if at_ns is None else at_ns)
+                self._outbox.note(e.Stopped(self._session_ns(now_ns) if at_ns is None else at_ns))
 
     def _greeted(self, info: m.SessionInfo, now_ns: int) -> None:
         if info.protocol_version != m.PROTOCOL_VERSION:
             self._outbox.do(Close(HOST_CONN, "another version"))
-            versions = f"(The host speaks {info.protocol_version}, this machine {m.PROTOCOL_VERSION}.)"
-            self._end(f"{OTHER_VERSION} {versions}", now_ns, failed=True)
+            self._end(other_version(info.protocol_version, m.PROTOCOL_VERSION), now_ns, failed=True)
             return
         if self._absence is not None and info.session_id != self._session_id:  # somebody has started another one there
             self._outbox.do(Close(HOST_CONN, "another session"))
@@ -368,8 +362,8 @@ class PeerSession:
         self._heartbeat_at_ns = now_ns + HEARTBEAT_NS
         self._told = None
         self._outbox.do(StartClock(accepted.peer_id, accepted.clock_port))
-        names = {"session_name": self._session_name, "host_name": self._host_name, "name": self._display_name}
-        self._note("joined", now_ns, peer_id=accepted.peer_id, **names, again=again)
+        names = self._session_name, self._host_name, self._display_name
+        self._outbox.note(e.Joined(self._session_ns(now_ns), accepted.peer_id, *names, again=again))
         state = accepted.session_state
         self._take_queue(state.queue, state.revision, now_ns)
         line, then = _line(state.line), _line(state.then)
@@ -423,13 +417,19 @@ class PeerSession:
         return file_id, known
 
     def _follow(
-        self, event: str, file_id: UUID, rate_hz: int, frame: int, at_ns: int, stop_ns: int | None = None
+        self,
+        event: type[e.PlaybackEvent],
+        file_id: UUID,
+        rate_hz: int,
+        frame: int,
+        at_ns: int,
+        stop_ns: int | None = None,
     ) -> None:
         line = Timeline(file_id, rate_hz, frame, at_ns, stop_ns)
         self._playback.follow(line)
         self._note_playback(event, line, at_ns)
 
-    def _note_playback(self, event: str, line: Timeline, session_ns: int) -> None:
+    def _note_playback(self, event: type[e.PlaybackEvent], line: Timeline, session_ns: int) -> None:
         """Tell people of what is heard here."""
         track = self._shelf.track(line.file_id)
         if track is not None and self._shelf.has(line.file_id):
@@ -447,7 +447,7 @@ class PeerSession:
             self._playback.then = new
         else:
             self._playback.follow(new)
-            self._note_playback("playing", new, at_ns)
+            self._note_playback(e.Playing, new, at_ns)
 
     def _pause(self, command: m.PauseCommand, now_ns: int) -> None:
         (file_id, rate_hz), at_ns = self._meant(command), command.target_time_ns
@@ -458,7 +458,7 @@ class PeerSession:
             at_ns = at_ns or self._session_ns(now_ns) or 0
             line = Timeline(file_id, rate_hz, command.position_samples, at_ns, at_ns)
         self._playback.follow(line)
-        self._note_playback("paused", line, at_ns)
+        self._note_playback(e.Paused, line, at_ns)
 
     # -- without a host ----------------------------------------------------------------------------------------------
 
@@ -492,7 +492,7 @@ class PeerSession:
     def _tell_absence(self, now_ns: int) -> None:
         if self._absence is not None and not self._absence.told:
             self._absence.told = True
-            self._note("warning", now_ns, message=PLAYING_ON)
+            self._outbox.warn(Notice(Code.PLAYING_WITHOUT_HOST), self._session_ns(now_ns))
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
@@ -516,10 +516,7 @@ class PeerSession:
         return QueueItem(t.file_id, t.file_name, t.duration_s, "", ItemStatus.PLAYING, t.title, t.artist)
 
     def _session_ns(self, now_ns: int) -> int | None:
-        return now_ns + self._clock.offset_ns if self._clock is not None and self._clock.usable else None
-
-    def _note(self, name: str, now_ns: int, /, **fields: object) -> None:
-        self._outbox.note(name, self._session_ns(now_ns), **fields)
+        return self._clock.session_from_local(now_ns)
 
     def _end_ns(self) -> int | None:
         """When the current track ends, in session time."""
@@ -534,12 +531,12 @@ class PeerSession:
         while session_ns is not None and (end_ns := self._end_ns()) is not None and session_ns >= end_ns:
             line, then = self._playback.line, self._playback.then
             assert line is not None
-            self._note_playback("track_ended", line, end_ns)
+            self._note_playback(e.TrackEnded, line, end_ns)
             if then is None:
                 self._playback.finish()
                 continue
             self._playback.promote()
-            self._note_playback("playing", then, then.start_session_ns)
+            self._note_playback(e.Playing, then, then.start_session_ns)
 
     def _tell_status(self, now_ns: int) -> None:
         status, told = self._status, self._told
@@ -556,10 +553,10 @@ class PeerSession:
             self._told = status
             self._outbox.do(Send(HOST_CONN, status))
 
-    def _end(self, reason: str, now_ns: int, *, failed: bool) -> None:
+    def _end(self, reason: Notice, now_ns: int, *, failed: bool) -> None:
         if self._token:
             self._outbox.do(StopClock())
-            self._note("session_end", now_ns, reason=reason, failed=failed)
+            self._outbox.note(e.SessionEnded(self._session_ns(now_ns), reason, failed))
         self._side = PeerSide.OVER
         self._absence = None
         self._playback.stop(None)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from phaselock.model.notices import Code, Notice
 from phaselock.model.queue import QueueItem
 from phaselock.model.snapshot import FileState, FileView, LatencyClass, PeerView, RequestState, RequestView
 from phaselock.model.timing import TIMING_PHRASES, TIMING_SENTENCES, Timing
+from phaselock.session.sentences import notice_text
 from phaselock.ui.backend import SessionView
 from phaselock.ui.viewmodel.rows import QueueRows, item_of, song
 from phaselock.ui.viewmodel.sync import chip, machines, own_machine, sounding, sync_view
@@ -30,7 +32,7 @@ from phaselock.ui.viewmodel.words import (
     within_text,
 )
 
-WAITING = "Waiting for all peers to receive the file."
+WAITING = notice_text(Notice(Code.WAITING_FOR_PEERS))
 ADD_FIRST = "Add songs first."
 MAX_REQUESTS = 3
 _OWN_REQUEST = {
@@ -160,8 +162,9 @@ def _connection(state: SessionView) -> str:
     s, own = state.snapshot, state.own
     if not s.connected:
         return "Looking for the host — playing on" if sounding(s) else "Looking for the host"
-    known = own is not None and own.clock_uncertainty_ns is not None
-    return f"Connected — latency {latency_text(own.rtt_ns // 2)}" if own is not None and known else "Connected"
+    if own is None or own.clock_uncertainty_ns is None or own.rtt_ns is None:
+        return "Connected"
+    return f"Connected — latency {latency_text(own.rtt_ns // 2)}"
 
 
 # -- the transport -----------------------------------------------------------------------------------------------------
@@ -278,7 +281,7 @@ def _peer_tooltip(peer: PeerView) -> str:
     if not peer.reported:
         return f"{peer.name}\nNothing is known of it yet."
     clock = "not in time"
-    if peer.clock_usable:
+    if peer.clock_usable and peer.offset_uncertainty_ns is not None:
         clock = f"within {within_text(peer.offset_uncertainty_ns)}, drift {peer.drift_ppb / 1e3:+.1f}{NNBSP}ppm"
     output = "none"
     if peer.device_name is not None:

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 
+from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import PeerView, SessionSnapshot
 from phaselock.model.timing import TIMING_SENTENCES, Timing
+from phaselock.session.sentences import notice_text
 from phaselock.ui.backend import SessionView
 from phaselock.ui.viewmodel.rows import item_of
+from phaselock.ui.viewmodel.toasts import NO_OUTPUT
 from phaselock.ui.viewmodel.values import Chip, Kind, SyncReadout, SyncView
 from phaselock.ui.viewmodel.words import NNBSP, listed, ms_text, within_text
 
 GOOD_NS = 1_000_000
 """The promise: no two loudspeakers are further apart."""
-UNKNOWN_NS = 10_000_000_000
-"""An uncertainty of so much knows nothing."""
 COARSE_NS = 10_000_000
 """From here on microseconds say nothing."""
 MEASURING = "Measuring…"
+NOTHING_PLAYING = notice_text(Notice(Code.NOTHING_PLAYING))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Machine:
     """It should be heard now, if nothing is wrong with it."""
     error_ns: int = 0
     uncertainty_ns: int = 0
-    drift_ppm: float = 0.0
+    drift_ppm: float | None = 0.0
     correction_ppm: float | None = None
     underruns: int = 0
 
@@ -59,7 +61,7 @@ def own_machine(state: SessionView) -> Machine:
     own, name, sounds = state.own, state.snapshot.display_name, sounding(state.snapshot)
     if own is None:
         return Machine(0, name, "unknown", sounds)
-    clock_ns = 0 if state.hosting else _known(own.clock_uncertainty_ns)
+    clock_ns = 0 if state.hosting else own.clock_uncertainty_ns
     if own.device_name is None:
         what = "no output"
     elif clock_ns is None:
@@ -68,7 +70,7 @@ def own_machine(state: SessionView) -> Machine:
         what = "idle"
     else:
         what = _heard(own.timing, own.dac_uncertainty_ns)
-    uncertainty_ns = (clock_ns or 0) + (_known(own.dac_uncertainty_ns) or 0)
+    uncertainty_ns = (clock_ns or 0) + (own.dac_uncertainty_ns or 0)
     figures = own.phase_error_ns, uncertainty_ns, own.drift_ppm, own.correction_ppm, own.underruns
     return Machine(0, name, what, own.playing and sounds, *figures)
 
@@ -78,18 +80,18 @@ def peer_machine(snapshot: SessionSnapshot, peer: PeerView) -> Machine:
     sounds, now = sounding(snapshot), snapshot.now
     if not peer.reported:
         return Machine(peer.peer_id, peer.name, "unknown", sounds)
-    uncertainty_ns = peer.offset_uncertainty_ns + (peer.dac_uncertainty_ns or 0)
+    uncertainty_ns = (peer.offset_uncertainty_ns or 0) + (peer.dac_uncertainty_ns or 0)
     has_it = now is None or now.id in peer.have or item_of(snapshot.queue, now.id) is None
     if peer.device_name is None:
         what = "no output"
-    elif not peer.clock_usable or peer.clock_stale:
+    elif not peer.clock_usable or peer.clock_stale or peer.offset_uncertainty_ns is None:
         what = "clock"
     elif not sounds:
         what = "idle"
     elif not has_it:
         what = "no file"
     else:
-        what = _heard(peer.timing, None if peer.dac_uncertainty_ns is None else uncertainty_ns)
+        what = _heard(peer.timing, peer.dac_uncertainty_ns)
     figures = peer.phase_error_ns, uncertainty_ns, peer.drift_ppb / 1e3, None, peer.underruns
     return Machine(peer.peer_id, peer.name, what, sounds and has_it, *figures)
 
@@ -98,7 +100,7 @@ def _heard(timing: Timing, uncertainty_ns: int | None) -> str:
     """The state of a machine that should be heard."""
     if timing == "unknown":
         return "untold"
-    return "unknown" if _known(uncertainty_ns) is None else "playing"
+    return "unknown" if uncertainty_ns is None else "playing"
 
 
 def chip(machine: Machine) -> Chip:
@@ -123,7 +125,7 @@ def sync_view(state: SessionView) -> SyncView:
     all_ = machines(state)
     sentence, kind = _together(all_) if state.hosting else _alone(all_[0])
     if not sounding(state.snapshot):
-        sentence, kind = "Nothing is playing.", "neutral"
+        sentence, kind = NOTHING_PLAYING, "neutral"
     return SyncView(sentence, kind, tuple(map(_readout, all_)))
 
 
@@ -157,7 +159,7 @@ def _alone(machine: Machine) -> tuple[str, Kind]:
     """A peer's sentence while something plays."""
     match machine.state:
         case "no output":
-            return "No audio output detected.", "error"
+            return NO_OUTPUT, "error"
         case "idle":
             return "This speaker is not playing.", "neutral"
         case "playing" if abs(machine.error_ns) >= GOOD_NS:
@@ -214,7 +216,3 @@ def _uncertainty(ns: int) -> str:
 
 def _ppm(value: float | None) -> str:
     return "–" if value is None else f"{value:+.1f}{NNBSP}ppm"
-
-
-def _known(ns: int | None) -> int | None:
-    return ns if ns is not None and ns < UNKNOWN_NS else None

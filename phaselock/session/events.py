@@ -1,0 +1,534 @@
+"""What a session tells people and programs: one class an event. `--json` prints exactly these fields.
+
+EVENTS.md in this folder is made from this file (python -m phaselock.tools.event_reference).
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from typing import Any, ClassVar, Literal
+from uuid import UUID
+
+from phaselock.model.notices import LeftOut, Notice
+from phaselock.model.queue import ItemStatus, QueueItem
+from phaselock.model.snapshot import FileState, LatencyClass, RequestState, RequestView
+from phaselock.model.timing import DeviceState, Timing
+
+ABSENT = {"absent": True}
+"""Metadata of a field that `--json` leaves out where it is None."""
+INLINE = {"inline": True}
+"""Metadata of a field whose own fields `--json` prints in its place."""
+
+
+def absent_if_none() -> Any:
+    """A field that `--json` leaves out where it is None; all others are printed as null."""
+    return dataclasses.field(default=None, metadata=ABSENT)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened in a session or a command."""
+
+    event_name: ClassVar[str]
+    """The stable code of the event: `event` in `--json`."""
+
+    session_ns: int | None
+    """Session time in nanoseconds at which it happened or will be heard; absent in `--json` while it is not known."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class NoticeEvent(Event):
+    """An event whose sentence is a notice. `--json` prints the notice's code, its English sentence and its values."""
+
+    notice: Notice
+
+
+# -- this session ------------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SessionOpened(Event):
+    """Host: the session is open."""
+
+    event_name: ClassVar[str] = "session"
+
+    session_name: str
+    """As others see it."""
+    host_name: str
+    """The display name of this machine."""
+    port: int
+    """TCP, 1 to 65535."""
+    clock_port: int
+    """UDP, 1 to 65535."""
+    address: str
+    """What others join with: an address, or address:port where the port is not the usual one."""
+    addresses: tuple[str, ...]
+    """All IP addresses at which this machine may be reached, best first."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Joined(Event):
+    """Peer: the host has let this machine in."""
+
+    event_name: ClassVar[str] = "joined"
+
+    peer_id: int
+    """This machine's number in the session, from 1; the same after each return."""
+    session_name: str
+    """As the host called it."""
+    host_name: str
+    """The host's display name."""
+    name: str
+    """This machine's display name; the host may have added a number."""
+    again: bool
+    """The peer had lost its host and is back."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PeerJoined(Event):
+    """Host: a peer has joined."""
+
+    event_name: ClassVar[str] = "peer_joined"
+
+    peer_id: int
+    """Its number in the session, from 1; the same after each return."""
+    name: str
+    """Its display name; no two peers have the same."""
+    again: bool
+    """It had been lost and is back."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PeerLeft(Event):
+    """Host: a peer is gone."""
+
+    event_name: ClassVar[str] = "peer_left"
+
+    peer_id: int
+    """Its number in the session."""
+    name: str
+    """Its display name."""
+    reason: Notice
+    """Why. `--json` prints its English sentence as `reason` and its code as `code`."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SessionEnded(Event):
+    """The session is over for this machine: the last event."""
+
+    event_name: ClassVar[str] = "session_end"
+
+    reason: Notice
+    """Why. `--json` prints its English sentence as `reason` and its code as `code`."""
+    failed: bool | None = absent_if_none()
+    """Peer: the user of this machine did not ask for it. Absent at the host."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Warned(NoticeEvent):
+    """Something is not as it should be; the session goes on."""
+
+    event_name: ClassVar[str] = "warning"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Failed(NoticeEvent):
+    """What was asked for cannot be done, or a file cannot be used."""
+
+    event_name: ClassVar[str] = "error"
+
+
+# -- files and requests ------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FileReady(Event):
+    """Host: every peer that playback waits for has the file. Peer: the file is on this machine."""
+
+    event_name: ClassVar[str] = "file_ready"
+
+    file_id: UUID
+    """The track."""
+    file_name: str
+    """Its file name, without folders."""
+
+
+class TransferState(enum.StrEnum):
+    """How far a transfer is."""
+
+    STARTED = "started"
+    """It was offered to the peer (host), or the peer begins to fetch it (peer)."""
+    SENDING = "sending"
+    """Host: another tenth of it was sent."""
+    DONE = "done"
+    """Host: the peer has the file."""
+    RETRY = "retry"
+    """Host: a try failed and another follows."""
+    FAILED = "failed"
+    """Host: it was given up. Peer: a try failed."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TransferChanged(Event):
+    """A file on its way to a peer."""
+
+    event_name: ClassVar[str] = "transfer"
+
+    file_id: UUID
+    """The track."""
+    file_name: str
+    """Its file name, without folders."""
+    size: int
+    """Bytes of the whole file."""
+    state: TransferState
+    """How far it is."""
+    peer: str | None = absent_if_none()
+    """Host: the display name of the peer. Absent at a peer."""
+    done_bytes: int | None = absent_if_none()
+    """Host: bytes sent so far, 0 to `size`. Absent at a peer."""
+    reason: str | None = absent_if_none()
+    """Peer: why the try failed. Otherwise absent."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RequestRow:
+    """A peer's request for a song."""
+
+    request_id: UUID
+    """The request."""
+    number: int
+    """What `accept` and `reject` take, from 1."""
+    peer: str
+    """The display name of the peer that asked. Empty in `request` at that peer itself."""
+    file_name: str
+    """The song's file name, without folders."""
+    size: int
+    """Bytes of the song."""
+    state: RequestState
+    """How far it is."""
+    done_bytes: int
+    """Bytes that have reached the host, 0 to `size`."""
+    reason: str
+    """Why it was rejected or failed, a sentence; otherwise empty."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RequestChanged(Event):
+    """A request for a song was made, or has come further."""
+
+    event_name: ClassVar[str] = "request"
+
+    request: RequestRow = dataclasses.field(metadata=INLINE)
+    """The request as it is now; `--json` prints these fields in the event itself."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class FilesAdded(Event):
+    """Host: folders, playlists or several files were added. A single file that cannot be added is an `error`."""
+
+    event_name: ClassVar[str] = "added"
+
+    added: int
+    """Tracks that are in the queue now."""
+    left_out: tuple[LeftOut, ...]
+    """What was not added."""
+
+
+# -- the queue ---------------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class QueueRow:
+    """A row of the queue."""
+
+    id: UUID
+    """The track."""
+    file_name: str
+    """Its file name, without folders."""
+    title: str
+    """From the file's tags; empty where there is none."""
+    artist: str
+    """From the file's tags; empty where there is none."""
+    duration_secs: float
+    """Seconds, to the millisecond."""
+    added_by: str
+    """The display name of who added it."""
+    status: ItemStatus
+    """How far it is."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class QueueChanged(Event):
+    """The queue as it is now: after each change, and as the answer to `queue`."""
+
+    event_name: ClassVar[str] = "queue"
+
+    revision: int | None = absent_if_none()
+    """Grows with each change. Absent in an answer."""
+    queue: tuple[QueueRow, ...] = ()
+    """All rows in their order."""
+    asked: bool | None = absent_if_none()
+    """True: the answer to `queue`. Otherwise absent."""
+
+
+# -- playback ----------------------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PlaybackEvent(Event):
+    """What the loudspeakers do at `session_ns`."""
+
+    file_id: UUID
+    """The track."""
+    file_name: str
+    """Its file name, without folders."""
+    position_s: float
+    """Position in the track at `session_ns`, in seconds."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Playing(PlaybackEvent):
+    """A track starts."""
+
+    event_name: ClassVar[str] = "playing"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Paused(PlaybackEvent):
+    """The track pauses."""
+
+    event_name: ClassVar[str] = "paused"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Resumed(PlaybackEvent):
+    """The paused track goes on."""
+
+    event_name: ClassVar[str] = "resumed"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Seeked(PlaybackEvent):
+    """The track jumps to `position_s`."""
+
+    event_name: ClassVar[str] = "seeked"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TrackEnded(PlaybackEvent):
+    """The last frame of the track has been played."""
+
+    event_name: ClassVar[str] = "track_ended"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Stopped(Event):
+    """All machines fall silent at `session_ns`."""
+
+    event_name: ClassVar[str] = "stopped"
+
+
+# -- how well machines play --------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class DeviceChanged(Event):
+    """An audio output opened, was lost, or does not exist."""
+
+    event_name: ClassVar[str] = "device"
+
+    state: DeviceState
+    """"open", "lost" (will be tried again) or "none" (there is no output)."""
+    name: str | None
+    """The name of the output; null where none is open."""
+    detail: str
+    """What the sound system said, a sentence; otherwise empty."""
+    timing: Timing | None
+    """How well the delay of the output is known: "exact", "told" or "unknown"; null where none is open."""
+    peer: str | None = absent_if_none()
+    """Host: the display name of the peer whose output it is. Absent for this machine's own."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SyncMeasured(Event):
+    """Once a second: how well this machine keeps time."""
+
+    event_name: ClassVar[str] = "sync"
+
+    playing: bool
+    """Sound of a track leaves this machine now."""
+    phase_error_us: float
+    """How much too early (positive) or too late (negative) the sound is, in microseconds."""
+    offset_uncertainty_us: float | None
+    """The session clock is known to within plus or minus this, in microseconds; null while it is not known."""
+    drift_ppm: float | None
+    """How much faster session time runs than this machine's, in parts per million; null while it is not known."""
+    correction_ppm: float
+    """How much faster than nominal the track is played now, in parts per million."""
+    rtt_ms: float | None
+    """Recent worst round trip to the host, in milliseconds; null while it is not known."""
+    underruns: int
+    """Interruptions of the sound since the start."""
+    timing: Timing
+    """How well the delay of the output is known: "exact", "told" or "unknown"."""
+    dac_uncertainty_us: float | None
+    """The moment at which a frame leaves the loudspeaker is known to within this, in microseconds; null: not known."""
+    output_latency_ms: float
+    """From the program to the loudspeaker, in milliseconds, the user's correction included."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PeerTransfer:
+    """A file of the queue that a peer does not have, or cannot play."""
+
+    file_id: UUID
+    """The track."""
+    state: FileState
+    """What it does."""
+    done_bytes: int
+    """Bytes sent so far."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PeerFigures:
+    """How a peer does, by its own reports."""
+
+    name: str
+    """Its display name."""
+    ready: bool
+    """It has every file of the queue."""
+    files_ready: int
+    """Files of the queue that it has."""
+    files: int
+    """Files of the queue."""
+    waited_for: bool
+    """Playback waits until it has the file."""
+    transfers: tuple[PeerTransfer, ...]
+    """Files that it is receiving, could not receive or cannot play."""
+    clock: Literal["none", "stale", "good"]
+    """"none": not usable. "stale": no measurement in the last two seconds. "good"."""
+    latency_ms: float
+    """Half of the round trip, in milliseconds; 0 before the first report."""
+    latency_class: LatencyClass
+    """Below 10 ms, up to 100 ms, more."""
+    rtt_ms: float
+    """Recent worst round trip, in milliseconds; 0 before the first report."""
+    phase_error_us: float
+    """How much too early (positive) or too late (negative) its sound is, in microseconds."""
+    offset_uncertainty_us: float | None
+    """Its clock is known to within plus or minus this, in microseconds; null while it is not known."""
+    dac_uncertainty_us: float | None
+    """As in `sync`."""
+    drift_ppm: float
+    """As in `sync`; 0 before the first report."""
+    output_latency_ms: float
+    """From its program to its loudspeaker, in milliseconds."""
+    device: str | None
+    """Its output; null where none is open."""
+    timing: Timing
+    """How well the delay of its output is known."""
+    underruns: int
+    """Interruptions of its sound since the start."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PeerRow(PeerFigures):
+    """A row of `peers`."""
+
+    missing: tuple[UUID, ...]
+    """The tracks of the queue that it does not have."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PeerSyncMeasured(Event):
+    """Host: once a second for each peer, with the host's own `sync`."""
+
+    event_name: ClassVar[str] = "peer_sync"
+
+    figures: PeerFigures = dataclasses.field(metadata=INLINE)
+    """How it does; `--json` prints these fields in the event itself."""
+
+
+# -- answers to commands -----------------------------------------------------------------------------------------------
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PeersListed(Event):
+    """Host: the answer to `peers`."""
+
+    event_name: ClassVar[str] = "peers"
+
+    peers: tuple[PeerRow, ...]
+    """In the order of joining."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class RequestsListed(Event):
+    """The answer to `requests`."""
+
+    event_name: ClassVar[str] = "requests"
+
+    requests: tuple[RequestRow, ...]
+    """Host: those that are not over, oldest first. Peer: its own, of which the newest may be over."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StatusTold(Event):
+    """The answer to `status`."""
+
+    event_name: ClassVar[str] = "status"
+
+    session_name: str
+    """The session."""
+    host_name: str
+    """Its host."""
+    display_name: str
+    """This machine."""
+    state: Literal["stopped", "playing", "paused", "waiting"]
+    """"waiting": a track starts as soon as every peer has it."""
+    connected: bool
+    """Peer: the host is heard. Always true at the host."""
+    position_s: float | None = absent_if_none()
+    """Position in the track, in seconds. Absent without a track, or while session time is not known."""
+    file_name: str | None = absent_if_none()
+    """The track that plays, is paused or is waited for; absent without one, as are the next three."""
+    title: str | None = absent_if_none()
+    """From its tags, may be empty."""
+    artist: str | None = absent_if_none()
+    """From its tags, may be empty."""
+    duration_s: float | None = absent_if_none()
+    """Its length in seconds."""
+    peers: int | None = absent_if_none()
+    """Host: how many peers are here. Absent at a peer."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HelpTold(Event):
+    """The answer to `help`. `--json` prints an English sentence as `message`, too."""
+
+    event_name: ClassVar[str] = "help"
+
+    commands: tuple[str, ...]
+    """What may be typed."""
+
+
+def queue_row(item: QueueItem) -> QueueRow:
+    """A row of the queue as it is told."""
+    return QueueRow(
+        item.id, item.file_name, item.title, item.artist, round(item.duration_secs, 3), item.added_by, item.status
+    )
+
+
+def request_row(request: RequestView) -> RequestRow:
+    """A request as it is told."""
+    return RequestRow(
+        request.request_id,
+        request.number,
+        request.peer_name,
+        request.file_name,
+        request.size,
+        request.state,
+        request.done_bytes,
+        request.reason,
+    )

@@ -1,0 +1,366 @@
+"""Sentences of events and notices, for the command line, the window and the `message` of `--json`.
+
+All texts are message ids of gettext, in English. Every function takes the language as `words`. Programs, logs and other
+machines always get `ENGLISH`; no other language exists yet. `N_` marks message ids in tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Protocol
+
+from phaselock.errors import InvalidMp3Error, PhaseLockError
+from phaselock.model.notices import Code, Notice
+from phaselock.model.snapshot import RequestState
+from phaselock.model.timing import TIMING_PHRASES, TIMING_SENTENCES
+from phaselock.session import events as e
+
+MAX_NAMED = 3
+"""Files that a summary names; the rest is a number."""
+MAX_NAME_CHARS = 60
+"""Of a file name in a summary; longer ones are cut in the middle."""
+
+
+class Words(Protocol):
+    """A language: the interface of gettext.NullTranslations."""
+
+    def gettext(self, message: str) -> str: ...
+
+    def ngettext(self, singular: str, plural: str, n: int) -> str: ...
+
+
+class English:
+    """The message ids themselves."""
+
+    def gettext(self, message: str) -> str:
+        return message
+
+    def ngettext(self, singular: str, plural: str, n: int) -> str:
+        return singular if n == 1 else plural
+
+
+ENGLISH = English()
+
+
+def N_(text: str) -> str:
+    """Mark a message id that is translated elsewhere."""
+    return text
+
+
+NOTICES: dict[Code, str] = {
+    Code.OTHER: "",
+    Code.NO_SUCH_TRACK: N_("There is no such track in the queue."),
+    Code.QUEUE_FULL: N_("The queue is full."),
+    Code.FILE_TOO_LARGE: N_("{file_name} is too large to be shared."),
+    Code.ALREADY_PLAYING: N_("It is playing already."),
+    Code.NOTHING_TO_PLAY: N_("There is nothing to play."),
+    Code.NOTHING_PLAYING: N_("Nothing is playing."),
+    Code.NOTHING_PAUSED: N_("Nothing is paused."),
+    Code.NO_SUCH_POSITION: N_("There is no such place in the track."),
+    Code.NO_NEXT_TRACK: N_("There is no next track."),
+    Code.NOTHING_TO_RETRY: N_("There is nothing to try again."),
+    Code.NO_SUCH_PEER: N_("There is no peer called {peer}."),
+    Code.WAITING_FOR_PEERS: N_("Waiting for all peers to receive the file."),
+    Code.STARTS_WHEN_RECEIVED: N_("{file_name} starts as soon as it is there. Waiting for {peers}."),
+    Code.GOING_ON_WITHOUT: N_("Going on without {peer}: nothing of {file_name} comes through to it."),
+    Code.NOT_IN_TIME: N_("Not yet in time with the host: {peers}."),
+    Code.CLOCK_NOT_CONVERGING: N_("The clock of {peer} does not keep up with the host's. It would not play in time."),
+    Code.TRANSFER_GIVEN_UP: N_("{peer} could not receive {file_name} in {number} tries."),
+    Code.CANNOT_SEND: N_("{file_name} cannot be sent: {detail}"),
+    Code.UNPLAYABLE_HERE: N_("This machine cannot play {file_name}: {detail}"),
+    Code.UNPLAYABLE_AT_PEER: N_("{peer} cannot play {file_name}: {detail}"),
+    Code.REQUEST_OVER: N_("That request is over."),
+    Code.NOT_CONNECTED: N_("There is no connection to the host just now. Please try again in a moment."),
+    Code.PEER_LEFT: N_("It left."),
+    Code.PEER_REMOVED: N_("The host has removed it."),
+    Code.PEER_RECONNECTED: N_("It connects anew."),
+    Code.PEER_SILENT: N_("Nothing was heard of it for 5 seconds."),
+    Code.PEER_BROKE_PROTOCOL: N_("It broke the protocol: {detail}."),
+    Code.PEER_CONNECTION_LOST: "",
+    Code.SESSION_ENDED: N_("Session ended."),
+    Code.SESSION_LEFT: N_("You left the session."),
+    Code.HOST_LOST: N_("Host disconnected — session ended."),
+    Code.HOST_SILENT: N_("The host does not answer."),
+    Code.HOST_BROKE_PROTOCOL: N_("The host broke the protocol: {detail}."),
+    Code.HOST_CONNECTION_LOST: N_("The connection to the host was lost: {detail}."),
+    Code.JOIN_REJECTED: N_("The host has rejected this machine."),
+    Code.OTHER_VERSION: N_(
+        "Another version of PhaseLock is running there. Please install the same one on both machines."
+    ),
+    Code.PLAYING_WITHOUT_HOST: N_("The host cannot be heard. Playing on, and looking for it."),
+    Code.NO_OUTPUT: N_("No audio output detected."),
+    Code.NOT_ANNOUNCED: N_("{detail} Others cannot find this session by itself; tell them: phaselock join {address}"),
+    Code.NO_SESSION_FOUND: N_(
+        "No session was found on this network. Joining by address works all the same: phaselock join ADDRESS"
+    ),
+    Code.SETTINGS_TROUBLE: "",
+    Code.LOG_TROUBLE: "",
+    Code.INVALID_MP3: N_("Invalid or corrupted MP3 file: {file_name}"),
+    Code.NO_FILE: N_("There is no file {file_name}."),
+    Code.FILE_UNREADABLE: N_("{file_name} cannot be read: {detail}."),
+    Code.PATH_UNREADABLE: "",
+    Code.CANNOT_ADD: N_("{file_name} cannot be added: {detail}."),
+    Code.NOT_A_FILE: N_("not a plain file"),
+    Code.NOT_AN_MP3: N_("no MP3"),
+    Code.NESTED_PLAYLIST: N_("a playlist inside a playlist"),
+    Code.PLAYLIST_TOO_LARGE: N_("too large for a playlist"),
+    Code.PLAYLIST_TOO_LONG: N_("more than {number} entries"),
+    Code.ELSEWHERE: N_("not on this machine"),
+    Code.TOO_MANY_FILES: N_("too many files at once"),
+    Code.UNKNOWN_COMMAND: N_("Unknown command: {detail}. Commands: {choices}."),
+    Code.USAGE: N_("Usage: {detail}"),
+    Code.NOTHING_REMOVED: N_("Nothing was removed."),
+    Code.NO_TRACK_NUMBER: N_("There is no track {number} in the queue."),
+    Code.NO_REQUEST_NUMBER: N_("There is no request {number}."),
+    Code.MEASUREMENT_CUT_SHORT: N_("{detail} What came before is kept."),
+    Code.BENCHMARK: "",
+}
+"""Empty: `detail` is the sentence."""
+
+DETAIL_DECIDES = frozenset({Code.SESSION_ENDED, Code.JOIN_REJECTED})
+"""`detail`, where there is one, is the sentence."""
+
+SHORT: dict[Code, str] = {
+    Code.NO_FILE: N_("no such file"),
+    Code.FILE_TOO_LARGE: N_("too large to be shared"),
+    Code.INVALID_MP3: N_("Invalid or corrupted MP3 file"),
+    Code.FILE_UNREADABLE: N_("cannot be read: {detail}"),
+}
+"""Behind the name of a file in a summary, where the sentence itself would name it again."""
+
+QUEUE_LIMIT = N_("The queue is full: it holds {number} tracks.")
+RETRY_HINT = N_("Try again (retry {peer}) or go on without it (without {peer}).")
+"""Behind `TRANSFER_GIVEN_UP` where there are no buttons."""
+
+PLAIN_EVENTS: dict[type[e.Event], str] = {
+    e.SessionOpened: N_('The session "{session_name}" is open. Others join with: phaselock join {address}'),
+    e.Joined: N_('You are in "{session_name}", hosted by {host_name}, as {name}.'),
+    e.PeerJoined: N_("{name} has joined."),
+    e.FileReady: N_("{file_name} is ready."),
+    e.Playing: N_("Playing {file_name}."),
+    e.Paused: N_("Paused at {position}."),
+    e.Resumed: N_("Going on at {position}."),
+    e.Seeked: N_("Going to {position}."),
+    e.Stopped: N_("Stopped."),
+    e.TrackEnded: N_("{file_name} has ended."),
+}
+HOST_HEARD_AGAIN = N_("The host is heard again.")
+TRANSFERS: dict[e.TransferState, str] = {
+    e.TransferState.DONE: N_("{peer} has received {file_name}."),
+    e.TransferState.RETRY: N_("{file_name} did not reach {peer}; trying again."),
+    e.TransferState.FAILED: N_("{file_name} did not reach {peer}."),
+}
+REQUESTS: dict[RequestState, str] = {
+    RequestState.OPEN: N_('{peer} wants to add "{file_name}" ({megabytes} MB): accept {number} or reject {number}.'),
+    RequestState.ACCEPTED: N_('"{file_name}" is on its way from {peer}.'),
+    RequestState.ADDED: N_('"{file_name}", which {peer} asked for, is in the queue.'),
+    RequestState.REJECTED: N_('"{file_name}" was declined.'),
+    RequestState.FAILED: N_('"{file_name}", which {peer} asked for, does not come: {reason}'),
+}
+OWN_REQUESTS: dict[RequestState, str] = {
+    RequestState.OPEN: N_('The host was asked for "{file_name}".'),
+    RequestState.ACCEPTED: N_('The host wants "{file_name}"; it is on its way.'),
+    RequestState.ADDED: N_('"{file_name}" is in the queue.'),
+    RequestState.REJECTED: N_('"{file_name}" is not added: {reason}'),
+    RequestState.FAILED: N_('"{file_name}" is not added: {reason}'),
+}
+
+
+class NoticeError(PhaseLockError):
+    """What cannot be done, as a notice; the text of the exception is its English sentence."""
+
+    def __init__(self, notice: Notice) -> None:
+        super().__init__(notice_text(notice, hints=True))
+        self.notice = notice
+
+
+def notice_of(error: PhaseLockError) -> Notice:
+    """The notice of any error that people may read."""
+    if isinstance(error, NoticeError):
+        return error.notice
+    if isinstance(error, InvalidMp3Error):
+        return Notice(Code.INVALID_MP3, file_name=error.file_name)
+    return Notice(Code.OTHER, str(error))
+
+
+def notice_text(notice: Notice, words: Words = ENGLISH, *, hints: bool = False) -> str:
+    """The sentence of a notice. `hints`: with what to type about it."""
+    template = NOTICES[notice.code]
+    if not template or (notice.detail and notice.code in DETAIL_DECIDES):
+        return words.gettext(notice.detail) if notice.detail else ""
+    if notice.code is Code.QUEUE_FULL and notice.number is not None:
+        template = QUEUE_LIMIT
+    parts = [template]
+    if hints and notice.code is Code.TRANSFER_GIVEN_UP:
+        parts.append(RETRY_HINT)
+    elif notice.code is Code.OTHER_VERSION and notice.detail:
+        parts.append("({detail})")
+    return " ".join(words.gettext(part).format_map(_values(notice, words)) for part in parts)
+
+
+def window_text(notice: Notice, words: Words = ENGLISH) -> str:
+    """The sentence of a notice in the window, which shows no names and values beside it."""
+    match notice.code:
+        case Code.INVALID_MP3:
+            form = words.gettext("Invalid or corrupted MP3 file. {file_name} was not added.")
+            return form.format_map(_values(notice, words))
+        case Code.WAITING_FOR_PEERS:
+            missing = words.gettext("Missing at {peers}.").format_map(_values(notice, words))
+            return f"{notice_text(notice, words)} {missing}"
+    return notice_text(notice, words)
+
+
+def peer_joined_text(event: e.PeerJoined, words: Words = ENGLISH) -> str:
+    """For the window: that a peer has joined, or is back."""
+    form = words.gettext("{name} is back.") if event.again else words.gettext(PLAIN_EVENTS[e.PeerJoined])
+    return form.format(name=event.name)
+
+
+def short_text(notice: Notice, words: Words = ENGLISH) -> str:
+    """The same behind the name of the file that it is about, without a full stop."""
+    template = SHORT.get(notice.code)
+    if template is None:
+        return notice_text(notice, words).removesuffix(".")
+    return words.gettext(template).format_map(_values(notice, words))
+
+
+def peer_left_text(event: e.PeerLeft, words: Words = ENGLISH) -> str:
+    """For the window: that a peer is gone, and why. Empty where it is back in the same moment."""
+    match event.reason.code:
+        case Code.PEER_RECONNECTED:
+            return ""
+        case Code.PEER_LEFT:
+            return words.gettext("{name} has left.").format(name=event.name)
+        case Code.PEER_REMOVED:
+            return words.gettext("{name} was removed.").format(name=event.name)
+    why = notice_text(event.reason, words)
+    if not why:
+        return words.gettext("{name} has left.").format(name=event.name)
+    # What another machine or the system said may be no sentence of its own.
+    form = words.gettext("{name} has left. {why}") if why.endswith(".") else words.gettext("{name} has left ({why}).")
+    return form.format(name=event.name, why=why)
+
+
+def added_text(event: e.FilesAdded, words: Words = ENGLISH) -> str:
+    """What was added and what was not, as one sentence."""
+    if not event.added and not event.left_out:
+        return words.gettext("There was nothing to add.")
+    if event.added:
+        text = words.ngettext("Added {number} track", "Added {number} tracks", event.added).format(number=event.added)
+    else:
+        text = words.gettext("Added no tracks")
+    if event.left_out:
+        parts = [f"{_cut(one.name)} ({short_text(one.notice, words)})" for one in event.left_out[:MAX_NAMED]]
+        if len(event.left_out) > MAX_NAMED:
+            parts.append(words.gettext("{number} more").format(number=len(event.left_out) - MAX_NAMED))
+        number = len(event.left_out)
+        form = words.ngettext("; left out {number}: {list}", "; left out {number}: {list}", number)
+        text += form.format(number=number, list=joined(parts, words))
+    return text + "."
+
+
+def help_text(event: e.HelpTold, words: Words = ENGLISH) -> str:
+    """What may be typed."""
+    return words.gettext("Commands: {choices}.").format(choices=", ".join(event.commands))
+
+
+def request_text(event: e.RequestChanged, words: Words = ENGLISH) -> str:
+    """What has become of a request, at the host or at the peer that asked. Empty for mere progress."""
+    request = event.request
+    if request.done_bytes and request.state is RequestState.ACCEPTED:
+        return ""
+    template = (REQUESTS if request.peer else OWN_REQUESTS)[request.state]
+    return words.gettext(template).format(
+        peer=request.peer,
+        file_name=request.file_name,
+        number=request.number,
+        megabytes=f"{request.size / 1e6:.1f}",
+        reason=words.gettext(request.reason) if request.reason else "",
+    )
+
+
+def device_text(event: e.DeviceChanged, words: Words = ENGLISH) -> str:
+    """What has become of an output. Empty for a peer's that plays as it should."""
+    match event.state, event.peer:
+        case "open", None:
+            known = TIMING_SENTENCES[event.timing or "unknown"]
+            output = words.gettext("The output is {name}.").format(name=event.name)
+            return f"{output} {words.gettext(known) if known else ''}".rstrip()
+        case _, None:
+            return words.gettext(event.detail) if event.detail else ""
+        case "open", peer if event.timing not in ("exact", None):
+            known = words.gettext(TIMING_PHRASES[event.timing or "unknown"])
+            return words.gettext("{peer} plays on {name}: {known}.").format(peer=peer, name=event.name, known=known)
+        case "none", peer:
+            return words.gettext("{peer} has no audio output.").format(peer=peer)
+    return ""
+
+
+def event_text(event: e.Event, words: Words = ENGLISH) -> str:
+    """The sentence of an event on the command line. Empty for what needs none, or more than a sentence."""
+    match event:
+        case e.Warned():
+            return words.gettext("Warning: {message}").format(message=notice_text(event.notice, words, hints=True))
+        case e.Failed():
+            return notice_text(event.notice, words, hints=True)
+        case e.SessionEnded():  # after a failure it comes once more, as the program's last words
+            return "" if event.failed else notice_text(event.reason, words)
+        case e.PeerLeft():
+            form = words.gettext("{name} has left. {why}")
+            return form.format(name=event.name, why=notice_text(event.reason, words)).strip()
+        case e.Joined(again=True):
+            return words.gettext(HOST_HEARD_AGAIN)
+        case e.TransferChanged():
+            template = TRANSFERS.get(event.state, "") if event.peer else ""
+            values = {"peer": event.peer, "file_name": event.file_name}
+            return words.gettext(template).format_map(values) if template else ""
+        case e.RequestChanged():
+            return request_text(event, words)
+        case e.DeviceChanged():
+            return device_text(event, words)
+        case e.FilesAdded():
+            return added_text(event, words)
+        case e.HelpTold():
+            return help_text(event, words)
+    template = PLAIN_EVENTS.get(type(event), "")
+    return words.gettext(template).format_map(_Values(event)) if template else ""
+
+
+def joined(parts: Sequence[str], words: Words = ENGLISH) -> str:
+    """A list in a sentence: "a", "a and b", "a, b and c"."""
+    if len(parts) < 2:
+        return "".join(parts)
+    return words.gettext("{list} and {last}").format(list=", ".join(parts[:-1]), last=parts[-1])
+
+
+def time_text(seconds: float) -> str:
+    """A position in a track: "2:34"."""
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
+
+
+class _Values(dict[str, Any]):
+    """The fields of an event by name, and `position`."""
+
+    def __init__(self, event: e.Event) -> None:
+        super().__init__()
+        self._event = event
+
+    def __missing__(self, name: str) -> Any:
+        return time_text(self["position_s"]) if name == "position" else getattr(self._event, name)
+
+
+def _values(notice: Notice, words: Words) -> dict[str, object]:
+    return {
+        "detail": words.gettext(notice.detail) if notice.detail else "",
+        "file_name": notice.file_name,
+        "peer": notice.peer,
+        "peers": ", ".join(notice.peers),
+        "number": notice.number,
+        "address": notice.address,
+        "choices": ", ".join(notice.choices),
+    }
+
+
+def _cut(name: str) -> str:
+    half = MAX_NAME_CHARS // 2
+    return name if len(name) <= MAX_NAME_CHARS else f"{name[:half]}…{name[1 - half :]}"
