@@ -11,7 +11,7 @@ static const double WINDOW_NS = 60e9, LATE_BUCKET_NS = 50e6, MEDIAN_BUCKET_NS = 
 /* BURST: longer, because a server's estimate may take minutes to slide through a burst, and only at the ends
  * of a burst the bounds show where the line is. */
 static const double BURST_WINDOW_NS = 240e9, BURST_BUCKET_NS = 125e6;
-/* BURST: a clock whose rate drifts by 1.7 ppm a minute is 50 us off its line after a minute. */
+/* BURST: ns per ns^2. A clock whose rate drifts by 1.7 ppm a minute is 50 us off its line after a minute. */
 static const double LOOSENING = 50e3 / (60e9 * 60e9);
 /* BURST: a burst before the pointer has moved: 32 frames at 48 kHz, the step of many cards. */
 static const double USUAL_BURST_NS = 667e3;

@@ -10,8 +10,8 @@ import pytest
 from phaselock.protocol import framing
 from tests.support.checked_encode import checked_encode
 
-# Chance finds new things at a desk; what must pass everywhere is the same everywhere.
-# No example has a deadline: a machine may be taken away for a moment. Nor is a failure explained, which takes long.
+# Random examples find new faults on a developer's machine; on CI the examples are always the same.
+# No example has a deadline, because a loaded machine may pause. The explain phase is left out, because it is slow.
 _PHASES = [phase for phase in hypothesis.Phase if phase is not hypothesis.Phase.explain]
 hypothesis.settings.register_profile("desk", deadline=None, phases=_PHASES)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, phases=_PHASES)
@@ -20,7 +20,7 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "desk")
 
 @pytest.fixture(autouse=True, scope="session")
 def home_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """What is kept between runs is the user's own: the tests and the programs that they start keep theirs apart."""
+    """Keep the settings, logs and caches of the tests, and of the programs that they start, apart from the user's."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PHASELOCK_HOME", os.fspath(tmp_path_factory.mktemp("home")))
         yield
@@ -36,7 +36,7 @@ def messages_are_checked() -> Iterator[None]:
 
 @pytest.fixture(autouse=True)
 def no_thread_survives() -> Iterator[None]:
-    """A test that leaves a thread behind fails; threads on their way out get a moment to go."""
+    """Fail a test that leaves a thread running. Threads that are about to end get 5 s."""
     before = set(threading.enumerate())
     yield
     left = [thread for thread in threading.enumerate() if thread not in before]

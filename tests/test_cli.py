@@ -153,7 +153,7 @@ def test_devices_tells_what_the_audio_thread_gets(monkeypatch: pytest.MonkeyPatc
     assert [name for name, _ in told[2:]] == ["output"]
 
 
-def test_the_choices_are_those_of_the_rooms_behind() -> None:
+def test_cli_choices_match_the_modules() -> None:
     parsed = cli.command_line().parse_args(["join", "host"])
     assert cli.BACKENDS == (*BACKENDS, "virtual")
     assert parsed.clock_filter == FILTERS[0]

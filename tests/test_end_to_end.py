@@ -1,4 +1,4 @@
-"""Real processes on the loopback, playing on the null backend, told what to do as a user would."""
+"""Real processes on the loopback and the null backend, controlled by commands as a user gives them."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ import pytest
 from tests.support.programs import ROOT, TIMEOUT_S, TUNE, Program, playing
 
 
-class Room:
-    """A host and those who join it."""
+class ProcessFixture:
+    """Starts a host and the peers that join it; all end with the test."""
 
     def __init__(self, folder: pathlib.Path, stack: contextlib.ExitStack) -> None:
         self._folder = folder
@@ -45,17 +45,17 @@ class Room:
 
 
 @pytest.fixture
-def room(tmp_path: pathlib.Path) -> Iterator[Room]:
+def processes(tmp_path: pathlib.Path) -> Iterator[ProcessFixture]:
     with contextlib.ExitStack() as stack:
-        yield Room(tmp_path, stack)
+        yield ProcessFixture(tmp_path, stack)
 
 
-def test_play_pause_resume_seek_stop_and_leave(room: Room) -> None:
-    host = room.host(str(TUNE), "--wait-peers", "2", "--play")
-    ada, bob = room.join("Ada"), room.join("Bob")
+def test_play_pause_resume_seek_stop_and_leave(processes: ProcessFixture) -> None:
+    host = processes.host(str(TUNE), "--wait-peers", "2", "--play")
+    ada, bob = processes.join("Ada"), processes.join("Bob")
     everybody = (host, ada, bob)
     begun = {program.wait_for("playing")["session_ns"] for program in everybody}
-    assert len(begun) == 1  # one instant for all
+    assert len(begun) == 1  # all start at one instant
     for program in everybody:
         program.wait_for("sync", playing)
     moves = [("pause", "paused"), ("resume", "resumed"), ("seek 10.5", "seeked"), ("stop", "stopped")]
@@ -78,10 +78,10 @@ def test_play_pause_resume_seek_stop_and_leave(room: Room) -> None:
 
 
 @pytest.mark.slow
-def test_a_late_peer_plays_along_and_what_it_has_is_not_sent_again(room: Room, tmp_path: pathlib.Path) -> None:
-    host = room.host(str(TUNE), "--play")
+def test_a_late_peer_plays_and_its_file_is_not_sent_again(processes: ProcessFixture, tmp_path: pathlib.Path) -> None:
+    host = processes.host(str(TUNE), "--play")
     begun = host.wait_for("playing")["session_ns"]
-    ada = room.join("Ada")
+    ada = processes.join("Ada")
     assert ada.wait_for("playing")["session_ns"] >= begun
     ada.wait_for("sync", playing)
     cached = list((tmp_path / "Ada").iterdir())
@@ -89,22 +89,22 @@ def test_a_late_peer_plays_along_and_what_it_has_is_not_sent_again(room: Room, t
     before = cached[0].stat().st_ino
     ada.say("leave")
     ada.end()
-    ada = room.join("Ada")
+    ada = processes.join("Ada")
     ada.wait_for("sync", playing)
     assert cached[0].stat().st_ino == before
 
 
-def test_the_host_is_killed(room: Room) -> None:
-    host = room.host(str(TUNE), "--wait-peers", "1", "--play")
-    ada = room.join("Ada")
+def test_a_killed_host_ends_the_session(processes: ProcessFixture) -> None:
+    host = processes.host(str(TUNE), "--wait-peers", "1", "--play")
+    ada = processes.join("Ada")
     ada.wait_for("sync", playing)
     host.process.kill()
     assert ada.end() == (1, "Host disconnected — session ended.")
 
 
-def test_a_peer_is_killed_and_the_others_play_on(room: Room) -> None:
-    host = room.host(str(TUNE), "--wait-peers", "2", "--play")
-    ada, bob = room.join("Ada"), room.join("Bob")
+def test_after_a_peer_is_killed_the_others_play_on(processes: ProcessFixture) -> None:
+    host = processes.host(str(TUNE), "--wait-peers", "2", "--play")
+    ada, bob = processes.join("Ada"), processes.join("Bob")
     host.wait_for("playing")
     ada.process.kill()
     assert host.wait_for("peer_left")["name"] == "Ada"
@@ -112,44 +112,44 @@ def test_a_peer_is_killed_and_the_others_play_on(room: Room) -> None:
     host.wait_for("sync", playing)
 
 
-def test_the_session_is_full(room: Room) -> None:
-    host = room.host()
+def test_a_sixth_peer_is_refused(processes: ProcessFixture) -> None:
+    host = processes.host()
     for number in range(5):
-        room.join(f"Peer {number}")
-    late = room.start("join", f"127.0.0.1:{room.port}", "--as", "Late", "--backend", "null")
+        processes.join(f"Peer {number}")
+    late = processes.start("join", f"127.0.0.1:{processes.port}", "--as", "Late", "--backend", "null")
     assert late.end() == (1, "Session is full.")
     host.say("peers")
     assert len(host.wait_for("peers")["peers"]) == 5
 
 
-def test_the_port_is_in_use(room: Room) -> None:
+def test_a_port_in_use_is_an_error(processes: ProcessFixture) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-        host = room.start("host", "--bind", "127.0.0.1", "--port", str(port), "--clock-port", "0")
+        host = processes.start("host", "--bind", "127.0.0.1", "--port", str(port), "--clock-port", "0")
         message = f"Port {port} is in use. Please close the other application or change the port."
         assert host.end() == (1, message)
         assert host.told == [{"event": "error", "message": message}]
 
 
-def test_the_clock_port_is_in_use(room: Room) -> None:
+def test_a_clock_port_in_use_is_an_error(processes: ProcessFixture) -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
-        host = room.start("host", "--bind", "127.0.0.1", "--port", "0", "--clock-port", str(port))
+        host = processes.start("host", "--bind", "127.0.0.1", "--port", "0", "--clock-port", str(port))
         assert host.end() == (1, f"Port {port} is in use. Please close the other application or change the port.")
 
 
-def test_nobody_hosts_there(room: Room) -> None:
+def test_an_unreachable_host_is_an_error(processes: ProcessFixture) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    status, errors = room.start("join", f"127.0.0.1:{port}", "--backend", "null").end()
+    status, errors = processes.start("join", f"127.0.0.1:{port}", "--backend", "null").end()
     assert status == 1
     assert errors.startswith(f"Cannot reach 127.0.0.1 on port {port}: ") and "\n" not in errors
 
 
-def test_what_answers_is_no_phaselock(room: Room) -> None:
+def test_a_server_of_another_protocol_is_an_error(processes: ProcessFixture) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        join = room.start("join", f"127.0.0.1:{listener.getsockname()[1]}", "--backend", "null")
+        join = processes.start("join", f"127.0.0.1:{listener.getsockname()[1]}", "--backend", "null")
         sock, _ = listener.accept()
         with sock:
             sock.sendall(b"SSH-2.0-OpenSSH_9.2p1\r\n")
@@ -159,12 +159,12 @@ def test_what_answers_is_no_phaselock(room: Room) -> None:
 
 
 @pytest.mark.slow
-def test_bad_files_are_refused_and_disturb_nothing(room: Room, tmp_path: pathlib.Path) -> None:
+def test_bad_files_are_refused_and_disturb_nothing(processes: ProcessFixture, tmp_path: pathlib.Path) -> None:
     text, empty, short = (tmp_path / name for name in ("text.mp3", "empty.mp3", "short.mp3"))
     text.write_text("This is no music. " * 1000)
     empty.touch()
     short.write_bytes(TUNE.read_bytes()[:300])
-    host = room.host(str(text), str(TUNE), "--play")
+    host = processes.host(str(text), str(TUNE), "--play")
     assert host.wait_for("error")["message"] == "Invalid or corrupted MP3 file: text.mp3"
     host.wait_for("sync", playing)
     for path in (empty, short):
@@ -177,12 +177,12 @@ def test_bad_files_are_refused_and_disturb_nothing(room: Room, tmp_path: pathlib
     host.wait_for("sync", playing)
 
 
-def test_a_missing_file_is_told_at_once(room: Room) -> None:
-    assert room.start("host", "nowhere.mp3").end() == (1, "There is no file nowhere.mp3.")
+def test_a_missing_file_is_an_error(processes: ProcessFixture) -> None:
+    assert processes.start("host", "nowhere.mp3").end() == (1, "There is no file nowhere.mp3.")
 
 
-def test_what_is_no_file_is_refused_and_adding_goes_on(room: Room, tmp_path: pathlib.Path) -> None:
-    host = room.host()
+def test_paths_that_are_no_files_are_refused(processes: ProcessFixture, tmp_path: pathlib.Path) -> None:
+    host = processes.host()
     pipe, vast = tmp_path / "pipe.mp3", tmp_path / "vast.mp3"
     with vast.open("wb") as file:
         file.truncate((2 << 30) + 1)
@@ -202,11 +202,11 @@ def test_what_is_no_file_is_refused_and_adding_goes_on(room: Room, tmp_path: pat
     assert host.end() == (0, "")
 
 
-def test_added_tracks_follow_one_another(room: Room, tmp_path: pathlib.Path) -> None:
+def test_added_tracks_follow_one_another(processes: ProcessFixture, tmp_path: pathlib.Path) -> None:
     second = tmp_path / "with a space – é.mp3"
     shutil.copy(TUNE, second)
-    host = room.host(str(TUNE), "--wait-peers", "1", "--play")
-    ada = room.join("Ada")
+    host = processes.host(str(TUNE), "--wait-peers", "1", "--play")
+    ada = processes.join("Ada")
     host.wait_for("playing")
     host.say(f'add "{second}"')
     for program in (host, ada):
@@ -220,9 +220,9 @@ def test_added_tracks_follow_one_another(room: Room, tmp_path: pathlib.Path) -> 
     assert host.wait_for("error")["message"] == "There is no next track."
 
 
-def test_commands_are_answered_and_nothing_ends_the_program(room: Room) -> None:
-    host = room.host()
-    ada = room.join("Ada")
+def test_invalid_commands_are_answered_and_do_not_end_the_program(processes: ProcessFixture) -> None:
+    host = processes.host()
+    ada = processes.join("Ada")
     for line in (
         "dance",
         "seek",
@@ -256,8 +256,8 @@ def test_commands_are_answered_and_nothing_ends_the_program(room: Room) -> None:
     assert host.process.poll() is None
 
 
-def test_the_end_of_input_is_not_quit(room: Room) -> None:
-    host = room.host()
+def test_the_end_of_input_does_not_end_the_host(processes: ProcessFixture) -> None:
+    host = processes.host()
     assert host.process.stdin
     host.process.stdin.close()
     host.wait_for("sync")
@@ -267,9 +267,9 @@ def test_the_end_of_input_is_not_quit(room: Room) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_signals_leave_politely(room: Room, number: signal.Signals) -> None:
-    host = room.host()
-    ada, bob = room.join("Ada"), room.join("Bob")
+def test_a_signal_ends_the_program_with_a_goodbye(processes: ProcessFixture, number: signal.Signals) -> None:
+    host = processes.host()
+    ada, bob = processes.join("Ada"), processes.join("Bob")
     ada.process.send_signal(number)
     assert ada.end() == (0, "")
     assert host.wait_for("peer_left")["name"] == "Ada"
@@ -280,7 +280,7 @@ def test_signals_leave_politely(room: Room, number: signal.Signals) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a closed pipe is told differently there")
-def test_a_host_that_nobody_listens_to_leaves(room: Room) -> None:
+def test_a_host_whose_output_is_closed_ends(processes: ProcessFixture) -> None:
     read, write = os.pipe()
     process = subprocess.Popen(
         [sys.executable, "-m", "phaselock", "host", "--bind", "127.0.0.1", "--port", "0", "--clock-port", "0"]
@@ -296,7 +296,7 @@ def test_a_host_that_nobody_listens_to_leaves(room: Room) -> None:
     assert process.returncode == 0 and errors == b""
 
 
-def test_the_demo_shows_every_machine_and_judges() -> None:
+def test_the_demo_reports_every_machine_and_a_verdict() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "phaselock", "demo", "--peers", "1", "--seconds", "6", "--skew-ppm", "200", "--json"],
         cwd=ROOT,
@@ -316,16 +316,16 @@ def test_the_demo_shows_every_machine_and_judges() -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not socket.has_dualstack_ipv6(), reason="no IPv6 here")
-def test_one_host_serves_both_kinds_of_addresses(room: Room, tmp_path: pathlib.Path) -> None:
-    host = room.start("host", str(TUNE), "--port", "0", "--clock-port", "0", "--backend", "null", "--as", "Host")
+def test_one_host_serves_ipv4_and_ipv6(processes: ProcessFixture, tmp_path: pathlib.Path) -> None:
+    host = processes.start("host", str(TUNE), "--port", "0", "--clock-port", "0", "--backend", "null", "--as", "Host")
     port = host.wait_for("session")["port"]
     for name, address in (("Four", f"127.0.0.1:{port}"), ("Six", f"[::1]:{port}"), ("Name", f"localhost:{port}")):
-        peer = room.start("join", address, "--as", name, "--cache", str(tmp_path / name), "--backend", "null")
+        peer = processes.start("join", address, "--as", name, "--cache", str(tmp_path / name), "--backend", "null")
         peer.wait_for("file_ready")
         peer.wait_for("sync", lambda event: event["offset_uncertainty_us"] is not None and event["rtt_ms"] > 0)
 
 
-def test_a_log_or_settings_that_cannot_be_used_are_told_and_stop_nothing(tmp_path: pathlib.Path) -> None:
+def test_an_unusable_log_or_settings_file_is_a_warning(tmp_path: pathlib.Path) -> None:
     (tmp_path / "data" / "phaselock.log").mkdir(parents=True)
     (tmp_path / "config").mkdir()
     (tmp_path / "config" / "settings.json").write_text("{ no JSON")
@@ -342,7 +342,7 @@ def test_a_log_or_settings_that_cannot_be_used_are_told_and_stop_nothing(tmp_pat
     assert (tmp_path / "config" / "settings.json.broken").read_text() == "{ no JSON"
 
 
-def test_what_was_chosen_is_remembered(tmp_path: pathlib.Path) -> None:
+def test_names_volume_and_offset_are_remembered(tmp_path: pathlib.Path) -> None:
     local = ("--bind", "127.0.0.1", "--port", "0", "--clock-port", "0", "--backend", "null")
     with contextlib.ExitStack() as stack:
 
@@ -366,9 +366,9 @@ def test_what_was_chosen_is_remembered(tmp_path: pathlib.Path) -> None:
     assert settings["volume"] == 0.4 and 12.5 in settings["corrections_ms"].values()
 
 
-def test_a_song_is_asked_for_and_the_queue_is_edited(room: Room, tmp_path: pathlib.Path) -> None:
-    host = room.host()
-    ada, bob = room.join("Ada"), room.join("Bob")
+def test_a_song_is_requested_and_the_queue_is_edited(processes: ProcessFixture, tmp_path: pathlib.Path) -> None:
+    host = processes.host()
+    ada, bob = processes.join("Ada"), processes.join("Bob")
     wish = tmp_path / "A wish.mp3"
     shutil.copy(TUNE, wish)
     ada.say(f"request {wish}")

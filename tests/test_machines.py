@@ -1,4 +1,4 @@
-"""Real processes on machines of their own, with cables to pull: discovery, lost networks, sleep."""
+"""Real processes in network namespaces, with cables to pull: discovery, lost networks, suspended processes."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def machines(tmp_path: pathlib.Path) -> Iterator[Machines]:
 
 @pytest.fixture
 def long_tune(tmp_path: pathlib.Path) -> pathlib.Path:
-    """Two minutes."""
+    """A song of two minutes."""
     path = tmp_path / "long.mp3"
     path.write_bytes(b"".join(packets(44100, 2, 120 * 44100)))
     return path
@@ -41,8 +41,8 @@ def in_phase(sync: Event) -> bool:
     return playing(sync) and known and abs(sync["phase_error_us"]) < IN_PHASE_US
 
 
-def party(machines: Machines, *files: pathlib.Path) -> tuple[Program, Program, Program]:
-    """A host that is found by name and two peers, playing."""
+def playing_session(machines: Machines, *files: pathlib.Path) -> tuple[Program, Program, Program]:
+    """A host and two peers that found it by name, playing in phase."""
     host = machines.start("Hana", "host", *map(str, files), "--session", "Kitchen", "--wait-peers", "2", "--play")
     host.wait_for("session")
     ana, ben = (machines.start(name, "join", "--session", "kitchen") for name in ("Ana", "Ben"))
@@ -82,8 +82,8 @@ def test_without_announcements_the_address_still_works(machines: Machines) -> No
     assert ana.wait_for("joined")["session_name"] == "Kitchen"
 
 
-def test_a_pulled_cable_is_outlived(machines: Machines, long_tune: pathlib.Path) -> None:
-    host, ana, ben = party(machines, long_tune)
+def test_a_peer_comes_back_after_its_cable_was_pulled(machines: Machines, long_tune: pathlib.Path) -> None:
+    host, ana, ben = playing_session(machines, long_tune)
     machines.cable("Ana", plugged=False)
     assert ana.wait_for("warning")["message"] == LOST
     assert host.wait_for("peer_left")["name"] == "Ana"
@@ -99,8 +99,8 @@ def test_a_pulled_cable_is_outlived(machines: Machines, long_tune: pathlib.Path)
     assert len({program.wait_for("paused")["position_s"] for program in (host, ana, ben)}) == 1
 
 
-def test_a_peer_that_slept_comes_back(machines: Machines, long_tune: pathlib.Path) -> None:
-    host, ana, ben = party(machines, long_tune)
+def test_a_suspended_peer_comes_back(machines: Machines, long_tune: pathlib.Path) -> None:
+    host, ana, ben = playing_session(machines, long_tune)
     with asleep(ana):
         assert host.wait_for("peer_left")["name"] == "Ana"
         ben.wait_for("sync", in_phase)
@@ -108,8 +108,8 @@ def test_a_peer_that_slept_comes_back(machines: Machines, long_tune: pathlib.Pat
     ana.wait_for("sync", in_phase)
 
 
-def test_a_host_that_slept_is_waited_for(machines: Machines, long_tune: pathlib.Path) -> None:
-    host, ana, ben = party(machines, long_tune)
+def test_peers_wait_for_a_suspended_host(machines: Machines, long_tune: pathlib.Path) -> None:
+    host, ana, ben = playing_session(machines, long_tune)
     with asleep(host):
         for peer in (ana, ben):
             assert peer.wait_for("warning")["message"] == LOST
@@ -123,7 +123,7 @@ def test_a_host_that_slept_is_waited_for(machines: Machines, long_tune: pathlib.
 def test_a_crashed_host_ends_the_session_and_a_crashed_peer_does_not(
     machines: Machines, long_tune: pathlib.Path, tmp_path: pathlib.Path
 ) -> None:
-    host, ana, ben = party(machines, long_tune)
+    host, ana, ben = playing_session(machines, long_tune)
     ana.process.kill()
     assert host.wait_for("peer_left")["name"] == "Ana"
     ana = machines.start("Ana", "join", machines.address("Hana"))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import pathlib
 from uuid import UUID
 
 import numpy as np
@@ -14,24 +13,10 @@ from phaselock import _native
 from phaselock.audio.decks import Decks
 from phaselock.audio.interface import AudioEvent, DecodeFailed, Plan
 from phaselock.errors import InvalidMp3Error
-from phaselock.model.timeline import Timeline
-from phaselock.model.types import Track
+from tests.support.compass_plans import BLOCK, DEVICE_HZ, SECOND, T0_NS, TRACK_HZ, plan
 from tests.support.pcm import CompassSource, loudness, places, stereo
 
-TRACK_HZ = 22050
-DEVICE_HZ = 24000
-BLOCK = 240
-T0_NS = 5_000_000_000_000
-SECOND = 1_000_000_000
 LATENCY_NS = 100_000_000
-
-
-def plan(anchor: int, start_s: float, stop_s: float | None = None, *, seconds: float = 60, number: int = 1) -> Plan:
-    frames = round(seconds * TRACK_HZ)
-    start_ns = T0_NS + round(start_s * SECOND)
-    stop_ns = None if stop_s is None else T0_NS + round(stop_s * SECOND)
-    track = Track(UUID(int=number), f"{number}.mp3", 1, bytes(32), TRACK_HZ, frames)
-    return Plan(Timeline(track.file_id, TRACK_HZ, anchor, start_ns, stop_ns), track, pathlib.Path(f"{number}.mp3"))
 
 
 class Machine:

@@ -15,7 +15,7 @@ from phaselock.audio.interface import AudioEvent, DeviceChanged, Plan
 from phaselock.audio.player import Player
 from phaselock.errors import AudioDeviceError
 from phaselock.model.timing import Timing
-from tests.audio.test_decks import BLOCK, DEVICE_HZ, TRACK_HZ, plan
+from tests.support.compass_plans import BLOCK, DEVICE_HZ, TRACK_HZ, plan
 from tests.support.pcm import CompassSource, loudness, stereo
 
 

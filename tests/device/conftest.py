@@ -9,7 +9,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.support.sound_servers import PulseServer
+from tests.support.sound_servers import PipeWireServer, PulseServer
+
+PIPEWIRE_SINKS = (
+    'node.name = testsink node.description = "Test sink" priority.driver = 2000 priority.session = 2000',
+    "node.name = alsa_output.test.hdmi-stereo node.description = Television priority.driver = 9 priority.session = 9",
+)
 
 
 @pytest.fixture
@@ -21,6 +26,15 @@ def pulse(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[P
         monkeypatch.setenv(name, value)
     yield server
     server.kill()
+
+
+@pytest.fixture
+def server(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PipeWireServer]:
+    one = PipeWireServer(tmp_path, PIPEWIRE_SINKS)
+    for name, value in one.variables.items():
+        monkeypatch.setenv(name, value)
+    yield one
+    one.kill()
 
 
 def alsa_default(folder: pathlib.Path, server: str) -> str:

@@ -11,7 +11,6 @@ import pytest
 
 from phaselock.bench.benchmarks import outputs
 from phaselock.bench.results import Case
-from tests.device.test_pipewire import server  # noqa: F401
 from tests.support.sound_servers import PipeWireServer, PulseServer
 
 pytestmark = [

@@ -3,7 +3,6 @@ from __future__ import annotations
 import pathlib
 import shutil
 import sys
-from collections.abc import Iterator
 
 import pytest
 
@@ -21,20 +20,6 @@ pytestmark = [
         not all(map(shutil.which, ("pipewire", "wireplumber", "dbus-daemon"))), reason="PipeWire is not installed"
     ),
 ]
-
-SINKS = (
-    'node.name = testsink node.description = "Test sink" priority.driver = 2000 priority.session = 2000',
-    "node.name = alsa_output.test.hdmi-stereo node.description = Television priority.driver = 9 priority.session = 9",
-)
-
-
-@pytest.fixture
-def server(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[PipeWireServer]:
-    one = PipeWireServer(tmp_path, SINKS)
-    for name, value in one.variables.items():
-        monkeypatch.setenv(name, value)
-    yield one
-    one.kill()
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ import pytest
 from phaselock.model.snapshot import FileState, RequestState, RequestView
 from phaselock.session import commands as c
 from phaselock.ui.backend import ArtworkRead, Closed, Found, FoundSessions, Opened, Outputs, SessionEvent, WaveformRead
+from tests.support.session_views import CARD, QUEUE, file, guest, host, item, line, peer, playing
 from tests.support.window_driver import (
     ALT,
     ROOT,
@@ -38,7 +39,6 @@ from tests.support.window_driver import (
     until,
     walk,
 )
-from tests.ui.test_viewmodel import CARD, QUEUE, file, guest, host, item, line, peer, playing
 
 pytestmark = pytest.mark.gui
 pytest.importorskip("tkinter", reason="Python was built without tkinter")

@@ -21,7 +21,7 @@ from phaselock.network.host import EXACT_CLOCK
 from phaselock.session import commands as c
 from phaselock.session.effects import Ended
 from phaselock.ui.backend import Closed, Opened, SessionClock, SessionEvent, SessionView
-from tests.ui.test_viewmodel import host
+from tests.support.session_views import host
 
 DRIFT = 80e-6
 """Of the session clock against the local one: more than any crystal's."""

@@ -26,7 +26,7 @@ from phaselock.network import transfer
 from phaselock.network.host import MAX_UNAUTHENTICATED, HostRunner
 from phaselock.network.peer import PeerRunner, connect
 from phaselock.network.runner import UNKNOWN_NS, sync_fields
-from phaselock.protocol.framing import HOST_CAP, Framer, frame
+from phaselock.protocol.framing import frame
 from phaselock.protocol.messages import (
     PROTOCOL_VERSION,
     FileChunk,
@@ -36,8 +36,6 @@ from phaselock.protocol.messages import (
     FileTransferStart,
     Heartbeat,
     JoinAccepted,
-    JoinRequest,
-    Message,
     PlayCommand,
     SessionInfo,
     SongRequest,
@@ -48,6 +46,7 @@ from phaselock.session.effects import CancelFetch, Ended, Event, Fetch
 from phaselock.session.host.session import HostSession
 from phaselock.session.peer.session import PeerSession
 from phaselock.storage.cache import FileCache
+from tests.support.raw_client import RawClient
 
 TIMEOUT_S = 30
 DATA = random.Random(2).randbytes(200_000)
@@ -163,8 +162,8 @@ def describe(path: pathlib.Path, name: str) -> Track:
     return Track(uuid.uuid4(), name, len(data), hashlib.sha256(data).digest(), 44100, 441000)
 
 
-class Room:
-    """One session in this loop."""
+class NetworkFixture:
+    """One session in this loop: a host on the loopback, and peers that join it."""
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder = folder
@@ -214,56 +213,17 @@ class Room:
         await asyncio.wait([running])
 
     @contextlib.asynccontextmanager
-    async def stranger(self) -> AsyncIterator[Stranger]:
+    async def raw_client(self) -> AsyncIterator[RawClient]:
         sock = await connect(*self.host.address)
         with sock:
-            yield Stranger(sock)
+            yield RawClient(sock)
 
 
-class Stranger:
-    """Somebody with a bare socket."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        self._sock = sock
-        self._framer = Framer(HOST_CAP)
-        self._inbox: list[Message] = []
-
-    def hear_little(self) -> None:
-        """Let the kernel keep as little as possible of what is sent to it."""
-        self._sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-
-    async def send(self, *messages: Message | bytes) -> None:
-        data = b"".join(one if isinstance(one, bytes) else frame(one) for one in messages)
-        await asyncio.get_running_loop().sock_sendall(self._sock, data)
-
-    async def read(self) -> Message | None:
-        """The next message, None at the end."""
-        while not self._inbox:
-            with contextlib.suppress(ConnectionResetError):
-                if data := await asyncio.get_running_loop().sock_recv(self._sock, 1 << 16):
-                    self._inbox += self._framer.feed(data)
-                    continue
-            return None
-        return self._inbox.pop(0)
-
-    async def read_to_end(self) -> list[Message]:
-        found = []
-        while (message := await self.read()) is not None:
-            found.append(message)
-        return found
-
-    async def join(self) -> JoinAccepted:
-        await self.send(JoinRequest("Stranger", PROTOCOL_VERSION))
-        while not isinstance(message := await self.read(), JoinAccepted):
-            assert message
-        return message
-
-
-Story = Callable[[Room, contextlib.AsyncExitStack], Awaitable[None]]
+Story = Callable[[NetworkFixture, contextlib.AsyncExitStack], Awaitable[None]]
 
 
 def played(story: Story) -> Callable[[pathlib.Path], None]:
-    """A test that tells this story in an open room; an error that nobody caught fails it."""
+    """Make a test of this story. It runs in an open session; an exception that is not caught fails it."""
 
     def test(tmp_path: pathlib.Path) -> None:
         problems: list[dict[str, Any]] = []
@@ -271,9 +231,9 @@ def played(story: Story) -> Callable[[pathlib.Path], None]:
         async def run() -> None:
             asyncio.get_running_loop().set_exception_handler(lambda loop, context: problems.append(context))
             async with asyncio.timeout(TIMEOUT_S), contextlib.AsyncExitStack() as stack:
-                room = Room(tmp_path)
-                await room.open(stack)
-                await story(room, stack)
+                network = NetworkFixture(tmp_path)
+                await network.open(stack)
+                await story(network, stack)
 
         asyncio.run(run())
         assert not problems
@@ -283,10 +243,12 @@ def played(story: Story) -> Callable[[pathlib.Path], None]:
 
 
 @played
-async def test_a_file_reaches_everybody_and_all_follow_one_line(room: Room, stack: contextlib.AsyncExitStack) -> None:
-    host = room.host
-    track = host.add(room.song)
-    peers = [await room.join(stack, name) for name in ("Ada", "Bob")]
+async def test_a_file_reaches_everybody_and_all_follow_one_line(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    host = network.host
+    track = host.add(network.song)
+    peers = [await network.join(stack, name) for name in ("Ada", "Bob")]
     for peer in peers:
         await peer.news.wait_for("file_ready")
         await host.news.wait_for("transfer", state="done", peer=(await peer.news.wait_for("joined")).fields["name"])
@@ -330,80 +292,88 @@ def test_an_uncertainty_that_is_not_known_is_no_figure() -> None:
 
 
 @played
-async def test_a_damaged_file_is_tried_three_times(room: Room, stack: contextlib.AsyncExitStack) -> None:
-    room.song.write_bytes(DATA[:-1] + b"\0")
-    room.host.add(room.song, DATA)
-    peer = await room.join(stack, "Ada")
-    await room.host.news.wait_for("transfer", state="failed", peer="Ada")
-    states = [event.fields["state"] for event in room.host.news.told if event.name == "transfer"]
+async def test_a_damaged_file_is_tried_three_times(network: NetworkFixture, stack: contextlib.AsyncExitStack) -> None:
+    network.song.write_bytes(DATA[:-1] + b"\0")
+    network.host.add(network.song, DATA)
+    peer = await network.join(stack, "Ada")
+    await network.host.news.wait_for("transfer", state="failed", peer="Ada")
+    states = [event.fields["state"] for event in network.host.news.told if event.name == "transfer"]
     assert states.count("retry") == 2
     assert "file_ready" not in peer.news.names()
-    assert not list((room.folder / "Ada").iterdir())
+    assert not list((network.folder / "Ada").iterdir())
 
 
 @played
-async def test_a_file_that_is_no_music_there_is_told_to_the_host(room: Room, stack: contextlib.AsyncExitStack) -> None:
+async def test_a_file_that_is_no_music_there_is_told_to_the_host(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
     def inspect(path: pathlib.Path) -> None:
         raise InvalidMp3Error("song.mp3")
 
-    room.host.add(room.song)
-    await room.join(stack, "Ada", inspect)
-    error = await room.host.news.wait_for("error")
+    network.host.add(network.song)
+    await network.join(stack, "Ada", inspect)
+    error = await network.host.news.wait_for("error")
     assert error.fields["peer"] == "Ada"
 
 
 @played
-async def test_a_file_that_went_is_told_to_the_host(room: Room, stack: contextlib.AsyncExitStack) -> None:
-    room.host.add(room.song)
-    room.song.unlink()
-    await room.join(stack, "Ada")
-    warning = await room.host.news.wait_for("warning")
+async def test_a_file_that_went_is_told_to_the_host(network: NetworkFixture, stack: contextlib.AsyncExitStack) -> None:
+    network.host.add(network.song)
+    network.song.unlink()
+    await network.join(stack, "Ada")
+    warning = await network.host.news.wait_for("warning")
     assert "song.mp3 cannot be read" in str(warning.fields["message"])
 
 
 @played
-async def test_events_of_the_output_reach_the_machine(room: Room, stack: contextlib.AsyncExitStack) -> None:
-    track = room.host.add(room.song)
-    peer = await room.join(stack, "Ada")
-    await room.host.news.wait_for("transfer", state="done")
-    room.host.runner.command(c.Play())
+async def test_events_of_the_output_reach_the_machine(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    track = network.host.add(network.song)
+    peer = await network.join(stack, "Ada")
+    await network.host.news.wait_for("transfer", state="done")
+    network.host.runner.command(c.Play())
     await peer.news.wait_for("playing")
     plan = peer.output.followed[-1][0]
     assert plan and plan.track == track
     await asyncio.to_thread(peer.output.on_event, DeviceChanged("lost", None, "It is gone."))
     await peer.news.wait_for("device", state="lost")
     await asyncio.to_thread(peer.output.on_event, DecodeFailed(plan, "nothing but noise"))
-    error = await room.host.news.wait_for("error")
+    error = await network.host.news.wait_for("error")
     assert error.fields["peer"] == "Ada" and "nothing but noise" in str(error.fields["message"])
 
 
 @played
-async def test_the_host_speaks_first(room: Room, stack: contextlib.AsyncExitStack) -> None:
-    async with room.stranger() as stranger:
-        assert await stranger.read() == SessionInfo(PROTOCOL_VERSION, room.host.runner.session_id, "Jam", "Host", (), 5)
+async def test_the_host_speaks_first(network: NetworkFixture, stack: contextlib.AsyncExitStack) -> None:
+    async with network.raw_client() as client:
+        assert await client.read() == SessionInfo(
+            PROTOCOL_VERSION, network.host.runner.session_id, "Jam", "Host", (), 5
+        )
 
 
 @played
-async def test_nonsense_is_hung_up_on_and_nobody_else_notices(room: Room, stack: contextlib.AsyncExitStack) -> None:
-    peer = await room.join(stack, "Ada")
+async def test_nonsense_is_hung_up_on_and_nobody_else_notices(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    peer = await network.join(stack, "Ada")
     await peer.news.wait_for("joined")
     for nonsense in (b"GET / HTTP/1.1\r\n\r\n", b"\xff\xff\xff\xff", b"\1\0\0\0\xee", frame(Heartbeat())):
-        async with room.stranger() as stranger:
-            await stranger.send(nonsense)
-            assert [type(message) for message in await stranger.read_to_end()] == [SessionInfo]
-    async with room.stranger() as stranger:
-        await stranger.join()
-        await stranger.send(b"\0\0\0\0")
-        await stranger.read_to_end()
-    await room.host.news.wait_for("peer_left", name="Stranger")
-    assert [peer.name for peer in room.host.runner.snapshot().peers] == ["Ada"]
+        async with network.raw_client() as client:
+            await client.send(nonsense)
+            assert [type(message) for message in await client.read_to_end()] == [SessionInfo]
+    async with network.raw_client() as client:
+        await client.join()
+        await client.send(b"\0\0\0\0")
+        await client.read_to_end()
+    await network.host.news.wait_for("peer_left", name="Raw client")
+    assert [peer.name for peer in network.host.runner.snapshot().peers] == ["Ada"]
     assert not peer.ended.done()
 
 
 @played
-async def test_files_are_for_those_with_a_token(room: Room, stack: contextlib.AsyncExitStack) -> None:
-    track = room.host.add(room.song)
-    async with room.stranger() as control:
+async def test_files_are_for_those_with_a_token(network: NetworkFixture, stack: contextlib.AsyncExitStack) -> None:
+    track = network.host.add(network.song)
+    async with network.raw_client() as control:
         accepted = await control.join()
         good = FileRequest(accepted.peer_id, accepted.token, track.file_id, 0)
         for bad in (
@@ -412,17 +382,17 @@ async def test_files_are_for_those_with_a_token(room: Room, stack: contextlib.As
             dataclasses.replace(good, file_id=uuid.uuid4()),
             dataclasses.replace(good, offset=len(DATA) + 1),
         ):
-            async with room.stranger() as other:
+            async with network.raw_client() as other:
                 await other.send(bad)
                 _, refusal = await other.read_to_end()
                 assert isinstance(refusal, FileRefused)
-        cache = FileCache(room.folder / "resumed")
+        cache = FileCache(network.folder / "resumed")
         with cache.begin(track.sha256, track.size) as partial:
             partial.write(DATA[:100_000])
-        fetch = transfer.Fetch(track, room.host.address, accepted.peer_id, accepted.token)
+        fetch = transfer.Fetch(track, network.host.address, accepted.peer_id, accepted.token)
         assert (await asyncio.to_thread(fetch.run, cache)).read_bytes() == DATA
-    await room.host.news.wait_for("peer_left")
-    async with room.stranger() as other:
+    await network.host.news.wait_for("peer_left")
+    async with network.raw_client() as other:
         await other.send(good)
         _, refusal = await other.read_to_end()
         assert isinstance(refusal, FileRefused)
@@ -430,19 +400,19 @@ async def test_files_are_for_those_with_a_token(room: Room, stack: contextlib.As
 
 @played
 async def test_timed_commands_are_chased_so_that_a_loss_shows_at_once(
-    room: Room, stack: contextlib.AsyncExitStack
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
 ) -> None:
-    track = room.host.add(room.song)
-    async with room.stranger() as control:
+    track = network.host.add(network.song)
+    async with network.raw_client() as control:
         await control.join()
         while not isinstance(message := await control.read(), FileTransferStart):
             assert message
         await control.send(FileReceived(track.file_id, True))
-        await room.host.news.wait_for("transfer", state="done")
-        room.host.runner.command(c.Play())
+        await network.host.news.wait_for("transfer", state="done")
+        network.host.runner.command(c.Play())
         while not isinstance(message := await control.read(), PlayCommand):
             assert message
-        # Ordinary heartbeats are too rare for three before this silent stranger is given up.
+        # Ordinary heartbeats are too rare for three before this silent client is given up.
         heartbeats = 0
         while heartbeats < 3:
             assert (message := await control.read())
@@ -451,14 +421,16 @@ async def test_timed_commands_are_chased_so_that_a_loss_shows_at_once(
 
 @pytest.mark.slow
 @played
-async def test_a_second_transfer_takes_the_place_of_the_first(room: Room, stack: contextlib.AsyncExitStack) -> None:
+async def test_a_second_transfer_takes_the_place_of_the_first(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
     data = random.Random(3).randbytes(30_000_000)
-    room.song.write_bytes(data)
-    track = room.host.add(room.song, data)
-    async with room.stranger() as control:
+    network.song.write_bytes(data)
+    track = network.host.add(network.song, data)
+    async with network.raw_client() as control:
         accepted = await control.join()
         request = FileRequest(accepted.peer_id, accepted.token, track.file_id, 0)
-        async with room.stranger() as stuck, room.stranger() as second:
+        async with network.raw_client() as stuck, network.raw_client() as second:
             await stuck.send(request)
             assert isinstance(await stuck.read(), SessionInfo)
             assert isinstance(await stuck.read(), FileChunk)
@@ -470,146 +442,150 @@ async def test_a_second_transfer_takes_the_place_of_the_first(room: Room, stack:
 
 
 @played
-async def test_those_who_say_nothing_keep_nobody_out(room: Room, stack: contextlib.AsyncExitStack) -> None:
-    ana = await stack.enter_async_context(room.stranger())
+async def test_those_who_say_nothing_keep_nobody_out(network: NetworkFixture, stack: contextlib.AsyncExitStack) -> None:
+    ana = await stack.enter_async_context(network.raw_client())
     assert isinstance(await ana.join(), JoinAccepted)
-    silent = [await stack.enter_async_context(room.stranger()) for _ in range(3 * MAX_UNAUTHENTICATED)]
-    ben = await stack.enter_async_context(room.stranger())
+    silent = [await stack.enter_async_context(network.raw_client()) for _ in range(3 * MAX_UNAUTHENTICATED)]
+    ben = await stack.enter_async_context(network.raw_client())
     assert isinstance(await ben.join(), JoinAccepted)
-    for stranger in silent[: 2 * MAX_UNAUTHENTICATED]:
-        await stranger.read_to_end()
+    for client in silent[: 2 * MAX_UNAUTHENTICATED]:
+        await client.read_to_end()
     assert isinstance(await silent[-1].read(), SessionInfo)
-    assert [peer.name for peer in room.host.runner.snapshot().peers] == ["Stranger", "Stranger (2)"]
+    assert [peer.name for peer in network.host.runner.snapshot().peers] == ["Raw client", "Raw client (2)"]
 
 
 @played
-async def test_a_loss_is_told_in_a_sentence(room: Room, stack: contextlib.AsyncExitStack) -> None:
-    async with room.stranger() as gone:
+async def test_a_loss_is_told_in_a_sentence(network: NetworkFixture, stack: contextlib.AsyncExitStack) -> None:
+    async with network.raw_client() as gone:
         await gone.join()
-    left = await room.host.news.wait_for("peer_left")
+    left = await network.host.news.wait_for("peer_left")
     assert left.fields["reason"] == "The connection was lost: the other side closed it."
-    bad = await stack.enter_async_context(room.stranger())
+    bad = await stack.enter_async_context(network.raw_client())
     await bad.join()
     await bad.send(b"\0\0\0\0")
-    left = await room.host.news.wait_for("peer_left", peer_id=2)
+    left = await network.host.news.wait_for("peer_left", peer_id=2)
     assert left.fields["reason"] == "It broke the protocol: a frame of 0 bytes is not allowed here."
 
 
 def test_whoever_says_nothing_is_hung_up_on(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(host_module, "HELLO_S", 0.05)
 
-    async def story(room: Room, stack: contextlib.AsyncExitStack) -> None:
-        async with room.stranger() as stranger:
-            assert [type(message) for message in await stranger.read_to_end()] == [SessionInfo]
+    async def story(network: NetworkFixture, stack: contextlib.AsyncExitStack) -> None:
+        async with network.raw_client() as client:
+            assert [type(message) for message in await client.read_to_end()] == [SessionInfo]
 
     played(story)(tmp_path)
 
 
 @played
-async def test_a_peer_that_reads_nothing_is_dropped(room: Room, stack: contextlib.AsyncExitStack) -> None:
-    async with room.stranger() as deaf:
+async def test_a_peer_that_reads_nothing_is_dropped(network: NetworkFixture, stack: contextlib.AsyncExitStack) -> None:
+    async with network.raw_client() as deaf:
         stack.enter_context(mock.patch.object(connection_module, "MAX_UNSENT_BYTES", 200_000))
-        deaf.hear_little()
+        deaf.shrink_receive_buffer()
         await deaf.join()
         added = 0
-        while "peer_left" not in room.host.news.names():  # every track more makes the queue that is sent longer
-            room.host.add(room.folder / f"{added:0200}.mp3")
+        while "peer_left" not in network.host.news.names():  # every track more makes the queue that is sent longer
+            network.host.add(network.folder / f"{added:0200}.mp3")
             added += 1
             await asyncio.sleep(0)
-    left = await room.host.news.wait_for("peer_left")
+    left = await network.host.news.wait_for("peer_left")
     assert "does not read" in str(left.fields["reason"])
 
 
 @played
 async def test_a_song_that_a_peer_asks_for_is_added_and_reaches_the_others(
-    room: Room, stack: contextlib.AsyncExitStack
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
 ) -> None:
-    ada, bob = await room.join(stack, "Ada"), await room.join(stack, "Bob")
+    ada, bob = await network.join(stack, "Ada"), await network.join(stack, "Bob")
     await ada.news.wait_for("joined")
-    song = room.folder / "wish.mp3"
+    song = network.folder / "wish.mp3"
     song.write_bytes(DATA)
     ada.runner.request(song)
-    asked = await room.host.news.wait_for("request", state="open")
+    asked = await network.host.news.wait_for("request", state="open")
     assert (asked.fields["peer"], asked.fields["file_name"], asked.fields["size"]) == ("Ada", "wish.mp3", len(DATA))
     song.unlink()  # it is in the cache by now
-    room.host.runner.command(c.Accept(uuid.UUID(str(asked.fields["request_id"]))))
-    for program in (room.host, ada):
+    network.host.runner.command(c.Accept(uuid.UUID(str(asked.fields["request_id"]))))
+    for program in (network.host, ada):
         await program.news.wait_for("request", state="added")
     for name in ("Ada", "Bob"):
-        await room.host.news.wait_for("transfer", state="done", peer=name)
-    (item,) = room.host.runner.snapshot().queue
+        await network.host.news.wait_for("transfer", state="done", peer=name)
+    (item,) = network.host.runner.snapshot().queue
     assert (item.file_name, item.added_by) == ("wish.mp3", "Ada")
-    room.host.runner.command(c.Play())
-    for program in (room.host, ada, bob):
+    network.host.runner.command(c.Play())
+    for program in (network.host, ada, bob):
         await program.news.wait_for("playing")
         plan = program.output.followed[-1][0]
         assert plan and plan.path.read_bytes() == DATA
 
 
 @played
-async def test_a_song_that_cannot_be_used_is_refused_in_words(room: Room, stack: contextlib.AsyncExitStack) -> None:
-    ada = await room.join(stack, "Ada")
-    song = room.folder / "wish.mp3"
+async def test_a_song_that_cannot_be_used_is_refused_in_words(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    ada = await network.join(stack, "Ada")
+    song = network.folder / "wish.mp3"
     song.write_bytes(b"noise" + DATA)
     await ada.news.wait_for("joined")
     ada.runner.request(song)
-    asked = await room.host.news.wait_for("request", state="open")
-    room.host.runner.command(c.Accept(uuid.UUID(str(asked.fields["request_id"]))))
+    asked = await network.host.news.wait_for("request", state="open")
+    network.host.runner.command(c.Accept(uuid.UUID(str(asked.fields["request_id"]))))
     answer = await ada.news.wait_for("request", state="rejected")
     assert answer.fields["reason"] == "Invalid or corrupted MP3 file: wish.mp3"
-    assert room.host.runner.snapshot().queue == ()
-    ada.runner.request(room.folder / "nothing.mp3")
+    assert network.host.runner.snapshot().queue == ()
+    ada.runner.request(network.folder / "nothing.mp3")
     assert "nothing.mp3" in str((await ada.news.wait_for("error")).fields["message"])
 
 
 @played
-async def test_an_upload_that_nobody_asked_for_is_refused(room: Room, stack: contextlib.AsyncExitStack) -> None:
-    async with room.stranger() as control:
+async def test_an_upload_that_nobody_asked_for_is_refused(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    async with network.raw_client() as control:
         accepted = await control.join()
         request_id = uuid.uuid4()
         await control.send(SongRequest(request_id, "a.mp3", 100))
-        await room.host.news.wait_for("request", state="open")  # and nobody accepts it
+        await network.host.news.wait_for("request", state="open")  # and nobody accepts it
         for token in (accepted.token, bytes(16)):
-            async with room.stranger() as other:
+            async with network.raw_client() as other:
                 await other.send(SongUploadStart(accepted.peer_id, token, request_id, bytes(32)))
                 _, refusal = await other.read_to_end()
                 assert isinstance(refusal, FileRefused)
-    assert not list((room.folder / "host").glob("*"))
+    assert not list((network.folder / "host").glob("*"))
 
 
 @played
-async def test_a_broken_connection_is_made_again(room: Room, stack: contextlib.AsyncExitStack) -> None:
-    room.host.add(room.song)
-    peer = await room.join(stack, "Ada")
-    await room.host.news.wait_for("transfer", state="done")
-    room.host.runner.command(c.Play())
+async def test_a_broken_connection_is_made_again(network: NetworkFixture, stack: contextlib.AsyncExitStack) -> None:
+    network.host.add(network.song)
+    peer = await network.join(stack, "Ada")
+    await network.host.news.wait_for("transfer", state="done")
+    network.host.runner.command(c.Play())
     await peer.news.wait_for("playing")
     followed, asked = len(peer.output.followed), peer.clock.asked
-    for connection, _ in room.host.runner._connections.values():
+    for connection, _ in network.host.runner._connections.values():
         connection.abort("as a router does")
     joined = await peer.news.wait_for("joined", again=True)
     assert joined.fields["name"] == "Ada" and joined.fields["peer_id"] == 1
-    await room.host.news.wait_for("peer_joined", again=True)
-    await room.host.news.wait_for("transfer", state="done")
+    await network.host.news.wait_for("peer_joined", again=True)
+    await network.host.news.wait_for("transfer", state="done")
     assert len(peer.output.followed) == followed and peer.clock.asked == asked
     assert not peer.ended.done()
 
 
 @played
-async def test_a_host_that_is_gone_ends_the_session(room: Room, stack: contextlib.AsyncExitStack) -> None:
-    peer = await room.join(stack, "Ada")
+async def test_a_host_that_is_gone_ends_the_session(network: NetworkFixture, stack: contextlib.AsyncExitStack) -> None:
+    peer = await network.join(stack, "Ada")
     await peer.news.wait_for("joined")
-    room.host.listener.close()
-    for connection, _ in room.host.runner._connections.values():
+    network.host.listener.close()
+    for connection, _ in network.host.runner._connections.values():
         connection.abort("it crashed")
     assert await peer.ended == Ended("Host disconnected — session ended.", failed=True)
 
 
 @played
-async def test_strangers_of_one_address_keep_out_nobody_of_another(
-    room: Room, stack: contextlib.AsyncExitStack
+async def test_unauthenticated_connections_of_one_address_do_not_block_another_address(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
 ) -> None:
-    ada = await room.join(stack, "Ada")
+    ada = await network.join(stack, "Ada")
     await ada.news.wait_for("joined")
     crowd = []
     for _ in range(3 * MAX_UNAUTHENTICATED):
@@ -617,15 +593,15 @@ async def test_strangers_of_one_address_keep_out_nobody_of_another(
             sock = stack.enter_context(socket.socket())
             sock.setblocking(False)
             sock.bind(("127.0.0.2", 0))
-            await asyncio.get_running_loop().sock_connect(sock, room.host.address)
-            crowd.append(Stranger(sock))
+            await asyncio.get_running_loop().sock_connect(sock, network.host.address)
+            crowd.append(RawClient(sock))
             await crowd[-1].send(FileRequest(99, bytes(16), uuid.uuid4(), 0))  # refused, and held on to
-    bob = await room.join(stack, "Bob")
+    bob = await network.join(stack, "Bob")
     assert (await bob.news.wait_for("joined")).fields["name"] == "Bob"
-    room.host.add(room.song)
+    network.host.add(network.song)
     for name in ("Ada", "Bob"):
-        await room.host.news.wait_for("transfer", state="done", peer=name)
-    assert not [event for event in room.host.news.told if event.fields.get("state") == "retry"]
+        await network.host.news.wait_for("transfer", state="done", peer=name)
+    assert not [event for event in network.host.news.told if event.fields.get("state") == "retry"]
 
 
 def test_nobody_there_in_plain_words() -> None:
@@ -663,24 +639,26 @@ async def out_of_reach(peer: Peer, stack: contextlib.AsyncExitStack) -> tuple[li
 
 
 @played
-async def test_whoever_leaves_waits_for_no_file(room: Room, stack: contextlib.AsyncExitStack) -> None:
-    peer = await room.join(stack, "Ada")
+async def test_whoever_leaves_waits_for_no_file(network: NetworkFixture, stack: contextlib.AsyncExitStack) -> None:
+    peer = await network.join(stack, "Ada")
     tried, first = await out_of_reach(peer, stack)
-    tracks = [room.host.add(room.song) for _ in range(3)]
+    tracks = [network.host.add(network.song) for _ in range(3)]
     for track in tracks:
         await peer.news.wait_for("transfer", state="started", file_id=str(track.file_id))
     await first.wait()
     peer.runner.command(c.Leave())
     assert not (await peer.ended).failed
     assert tried == [tracks[0].file_id]
-    assert not list((room.folder / "Ada").glob("*"))
+    assert not list((network.folder / "Ada").glob("*"))
 
 
 @played
-async def test_an_offer_that_is_withdrawn_leaves_nothing_behind(room: Room, stack: contextlib.AsyncExitStack) -> None:
-    peer = await room.join(stack, "Ada")
+async def test_an_offer_that_is_withdrawn_leaves_nothing_behind(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    peer = await network.join(stack, "Ada")
     tried, first = await out_of_reach(peer, stack)
-    track = room.host.add(room.song)
+    track = network.host.add(network.song)
     await first.wait()
     tasks = len(peer.runner._tasks)
     for _ in range(100):
@@ -689,19 +667,21 @@ async def test_an_offer_that_is_withdrawn_leaves_nothing_behind(room: Room, stac
             peer.runner._execute(effect)
     assert list(peer.runner._fetches) == [track.file_id] == tried
     assert len(peer.runner._tasks) == tasks and peer.runner._pool._work_queue.empty()
-    peer.runner._address = room.host.address
-    room.host.runner.command(c.Remove(track.file_id))
-    room.host.add(room.song)
+    peer.runner._address = network.host.address
+    network.host.runner.command(c.Remove(track.file_id))
+    network.host.add(network.song)
     await peer.news.wait_for("file_ready")
     assert len(tried) == 2
 
 
 @played
-async def test_a_file_that_made_room_is_fetched_again(room: Room, stack: contextlib.AsyncExitStack) -> None:
-    peer = await room.join(stack, "Ada")
-    track = room.host.add(room.song)
+async def test_a_file_that_made_room_is_fetched_again(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    peer = await network.join(stack, "Ada")
+    track = network.host.add(network.song)
     await peer.news.wait_for("file_ready")
-    await room.host.news.wait_for("transfer", state="done")
+    await network.host.news.wait_for("transfer", state="done")
     path = peer.runner.path(track.file_id)
     assert path
     path.unlink()
@@ -713,7 +693,7 @@ async def test_a_file_that_made_room_is_fetched_again(room: Room, stack: context
         return get(fetch)
 
     stack.enter_context(mock.patch.object(peer.runner, "_get", get_it))
-    (room.folder / "other.mp3").write_bytes(DATA[::-1])
-    room.host.add(room.folder / "other.mp3", DATA[::-1])
+    (network.folder / "other.mp3").write_bytes(DATA[::-1])
+    network.host.add(network.folder / "other.mp3", DATA[::-1])
     await again.wait()
     assert not peer.ended.done()

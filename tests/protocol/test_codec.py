@@ -16,7 +16,7 @@ from phaselock.protocol import messages as m
 from phaselock.protocol.codec import ProtocolError, decode, encode
 from phaselock.protocol.framing import GREETING_CAP, HOST_CAP, SESSION_CAP, frame
 from tests.support.checked_encode import checked_encode
-from tests.support.wire import MESSAGES, of_type
+from tests.support.message_strategies import MESSAGES, of_type
 
 SPECIFIED = """JoinRequest JoinAccepted JoinRejected LeaveSession SessionEnd Heartbeat FileTransferStart FileChunk
     FileReceived SongRequest SongRequestAccepted SongRequestRejected SongUploadChunk SongUploadComplete PlayCommand

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from phaselock.protocol import messages as m
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import GREETING_CAP, SESSION_CAP, Framer, frame
-from tests.support.wire import MESSAGES
+from tests.support.message_strategies import MESSAGES
 
 
 def test_the_length_counts_type_and_payload() -> None:

@@ -1,4 +1,4 @@
-"""Coming, being refused, leaving, falling silent."""
+"""Joining, being refused, leaving, falling silent."""
 
 from __future__ import annotations
 
@@ -10,84 +10,87 @@ from phaselock.session import effects as e
 from phaselock.session.commands import Add, DropPeer, Quit
 from phaselock.session.host.session import HostSession
 from phaselock.session.peer.session import PeerSession
-from tests.support.party import MS, SECOND, Party, a_track
+from tests.support.session_harness import SessionHarness
+from tests.support.simulation import MS, SECOND, a_track
 
 
-def test_a_peer_joins_and_both_sides_say_so() -> None:
-    party = Party()
-    ana = party.invite("Ana")
-    party.run(0.1)
+def test_joining_is_reported_on_both_sides() -> None:
+    harness = SessionHarness()
+    ana = harness.join("Ana")
+    harness.run(0.1)
     joined = ana.events("joined")[0].fields
     assert joined == {"session_name": "Friday", "host_name": "Hana", "name": "Ana", "peer_id": 1, "again": False}
-    assert party.host.events("peer_joined")[0].fields == {"peer_id": 1, "name": "Ana", "again": False}
-    assert party.host.of(e.AllowClock) == [e.AllowClock(1, ana.conn)]
+    assert harness.host.events("peer_joined")[0].fields == {"peer_id": 1, "name": "Ana", "again": False}
+    assert harness.host.of(e.AllowClock) == [e.AllowClock(1, ana.conn)]
     assert ana.of(e.StartClock) == [e.StartClock(1, 17402)]
-    assert [peer.name for peer in party.machine.snapshot().peers] == ["Ana"]
+    assert [peer.name for peer in harness.host.snapshot().peers] == ["Ana"]
 
 
-def test_the_address_may_ping_before_the_peer_knows_that_it_may() -> None:
-    party = Party()
-    party.invite("Ana")
-    party.run(0.1)
-    kinds = [type(getattr(effect, "message", effect)) for effect in party.host.effects]
+def test_pings_are_allowed_before_the_join_is_accepted() -> None:
+    harness = SessionHarness()
+    harness.join("Ana")
+    harness.run(0.1)
+    kinds = [type(getattr(effect, "message", effect)) for effect in harness.host.effects]
     assert kinds.index(e.AllowClock) < kinds.index(m.JoinAccepted)
 
 
 def test_a_newcomer_is_greeted_with_the_names_of_those_present() -> None:
-    party = Party()
-    party.invite("Ana")
-    party.run(0.1)
-    ben = party.invite("Ben")
-    party.run(0.1)
-    assert ben.got[0] == m.SessionInfo(m.PROTOCOL_VERSION, party.machine.session_id, "Friday", "Hana", ("Ana",), 5)
+    harness = SessionHarness()
+    harness.join("Ana")
+    harness.run(0.1)
+    ben = harness.join("Ben")
+    harness.run(0.1)
+    assert ben.received[0] == m.SessionInfo(
+        m.PROTOCOL_VERSION, harness.host.core.session_id, "Friday", "Hana", ("Ana",), 5
+    )
 
 
 def test_a_sixth_peer_is_refused_and_the_five_stay() -> None:
-    party = Party()
-    five = [party.invite(name) for name in "ABCDE"]
-    sixth = party.invite("F")
-    party.run(1)
+    harness = SessionHarness()
+    five = [harness.join(name) for name in "ABCDE"]
+    sixth = harness.join("F")
+    harness.run(1)
     assert sixth.ended == e.Ended("Session is full.", failed=True)
-    assert len(party.machine.snapshot().peers) == 5
-    assert all(guest.ended is None for guest in five)
+    assert len(harness.host.snapshot().peers) == 5
+    assert all(peer.ended is None for peer in five)
 
 
-def test_a_place_that_was_left_is_free_again() -> None:
-    party = Party(max_peers=1)
-    ana = party.invite("Ana")
-    party.run(0.1)
-    party.leave(ana)
-    party.run(0.1)
-    ben = party.invite("Ben")
-    party.run(0.1)
-    assert [peer.name for peer in party.machine.snapshot().peers] == ["Ben"]
+def test_the_place_of_a_peer_that_left_is_free_again() -> None:
+    harness = SessionHarness(max_peers=1)
+    ana = harness.join("Ana")
+    harness.run(0.1)
+    ana.leave()
+    harness.run(0.1)
+    ben = harness.join("Ben")
+    harness.run(0.1)
+    assert [peer.name for peer in harness.host.snapshot().peers] == ["Ben"]
     assert ben.events("joined")[0].fields["peer_id"] == 2
 
 
 @pytest.mark.parametrize("name", ["", "  ", "\u202e\u200b", "\x07\n"])
 def test_a_name_that_cannot_be_shown_is_refused(name: str) -> None:
-    party = Party()
-    guest = party.invite("x")
-    party.receive(guest.conn, m.JoinRequest(name, m.PROTOCOL_VERSION))
-    party.run(0.1)
-    assert guest.ended == e.Ended("Please choose a display name.", failed=True)
-    assert party.machine.snapshot().peers == ()
+    harness = SessionHarness()
+    peer = harness.join("x")
+    harness.host.receive(peer.conn, m.JoinRequest(name, m.PROTOCOL_VERSION))
+    harness.run(0.1)
+    assert peer.ended == e.Ended("Please choose a display name.", failed=True)
+    assert harness.host.snapshot().peers == ()
 
 
-def test_names_are_reduced_and_made_distinct() -> None:
-    party = Party()
+def test_names_are_cleaned_and_made_distinct() -> None:
+    harness = SessionHarness()
     names = ["Ana", "ana", "A\u202ena\x1b", "Hana", "z" * 100, "z" * 100]
-    guests = [party.invite(name) for name in names[:2]]
-    party.run(0.1)
-    assert [peer.name for peer in party.machine.snapshot().peers] == ["Ana", "ana (2)"]
-    assert guests[1].machine.snapshot().display_name == "ana (2)"
-    for guest in guests:
-        party.leave(guest)
-    party.run(0.1)
+    peers = [harness.join(name) for name in names[:2]]
+    harness.run(0.1)
+    assert [peer.name for peer in harness.host.snapshot().peers] == ["Ana", "ana (2)"]
+    assert peers[1].snapshot().display_name == "ana (2)"
+    for peer in peers:
+        peer.leave()
+    harness.run(0.1)
     for name in names[2:]:
-        conn = party.stranger()
-        party.receive(conn, m.JoinRequest(name, m.PROTOCOL_VERSION))
-    assert [peer.name for peer in party.machine.snapshot().peers] == [
+        conn = harness.open_connection()
+        harness.host.receive(conn, m.JoinRequest(name, m.PROTOCOL_VERSION))
+    assert [peer.name for peer in harness.host.snapshot().peers] == [
         "Ana",
         "Hana (2)",
         "z" * PERSON_CHARS,
@@ -95,16 +98,16 @@ def test_names_are_reduced_and_made_distinct() -> None:
     ]
 
 
-def test_the_host_refuses_another_version_in_words() -> None:
-    party = Party()
-    conn = party.stranger()
-    party.receive(conn, m.JoinRequest("Ana", m.PROTOCOL_VERSION + 1))
-    send, close = party.host.effects[-2:]
+def test_the_host_refuses_another_protocol_version_with_a_reason() -> None:
+    harness = SessionHarness()
+    conn = harness.open_connection()
+    harness.host.receive(conn, m.JoinRequest("Ana", m.PROTOCOL_VERSION + 1))
+    send, close = harness.host.effects[-2:]
     assert isinstance(send, e.Send) and isinstance(send.message, m.JoinRejected) and isinstance(close, e.Close)
     assert "same one on both machines" in send.message.reason
 
 
-def test_the_peer_refuses_another_version_in_words() -> None:
+def test_the_peer_refuses_another_protocol_version_with_a_reason() -> None:
     peer = PeerSession(display_name="Ana")
     peer.connected(now_ns=0)
     effects = peer.received(m.SessionInfo(m.PROTOCOL_VERSION + 1, bytes(16), "s", "h", (), 5), now_ns=1)
@@ -113,77 +116,77 @@ def test_the_peer_refuses_another_version_in_words() -> None:
     assert "same one on both machines" in effects[-1].reason
 
 
-def test_who_leaves_is_gone_and_the_others_stay() -> None:
-    party = Party()
-    ana, ben = party.invite("Ana"), party.invite("Ben")
-    party.run(0.1)
-    party.leave(ana)
-    party.run(10)
+def test_a_peer_leaves_and_the_others_stay() -> None:
+    harness = SessionHarness()
+    ana, ben = harness.join("Ana"), harness.join("Ben")
+    harness.run(0.1)
+    ana.leave()
+    harness.run(10)
     assert ana.ended == e.Ended("You left the session.", failed=False)
-    assert party.host.events("peer_left")[0].fields["name"] == "Ana"
-    assert len(party.host.events("peer_left")) == 1
-    assert party.host.of(e.ForbidClock) == [e.ForbidClock(1)]
+    assert harness.host.events("peer_left")[0].fields["name"] == "Ana"
+    assert len(harness.host.events("peer_left")) == 1
+    assert harness.host.of(e.ForbidClock) == [e.ForbidClock(1)]
     assert ben.ended is None
-    assert [peer.name for peer in party.machine.snapshot().peers] == ["Ben"]
+    assert [peer.name for peer in harness.host.snapshot().peers] == ["Ben"]
 
 
-def test_leaving_in_the_name_of_another_is_a_breach() -> None:
-    party = Party()
-    ana, ben = party.invite("Ana"), party.invite("Ben")
-    party.run(0.1)
-    party.receive(ana.conn, m.LeaveSession(2))
-    party.run(0.1)
-    reason = party.host.events("peer_left")[0].fields["reason"]
+def test_a_leave_message_with_the_id_of_another_peer_is_a_breach() -> None:
+    harness = SessionHarness()
+    ana, ben = harness.join("Ana"), harness.join("Ben")
+    harness.run(0.1)
+    harness.host.receive(ana.conn, m.LeaveSession(2))
+    harness.run(0.1)
+    reason = harness.host.events("peer_left")[0].fields["reason"]
     assert reason == "It broke the protocol: LeaveSession makes no sense."
-    assert [peer.name for peer in party.machine.snapshot().peers] == ["Ben"]
+    assert [peer.name for peer in harness.host.snapshot().peers] == ["Ben"]
     assert ben.ended is None
 
 
 def test_the_host_ends_the_session_for_everybody() -> None:
-    party = Party()
-    guests = [party.invite("Ana"), party.invite("Ben")]
-    party.run(0.1)
-    conn = party.stranger()
-    party.say(Quit())
-    assert party.host.effects[-1] == e.Ended("Session ended.", failed=False)
-    assert e.Send(conn, m.JoinRejected("Session ended.")) in party.host.effects
-    party.run(1)
-    for guest in guests:
-        assert guest.ended == e.Ended("Session ended.", failed=False)
-        assert guest.of(e.StopClock) == [e.StopClock()]
-        assert guest.effects[-1] == guest.ended
-    assert party.machine.next_deadline_ns() is None
+    harness = SessionHarness()
+    peers = [harness.join("Ana"), harness.join("Ben")]
+    harness.run(0.1)
+    conn = harness.open_connection()
+    harness.command(Quit())
+    assert harness.host.effects[-1] == e.Ended("Session ended.", failed=False)
+    assert e.Send(conn, m.JoinRejected("Session ended.")) in harness.host.effects
+    harness.run(1)
+    for peer in peers:
+        assert peer.ended == e.Ended("Session ended.", failed=False)
+        assert peer.of(e.StopClock) == [e.StopClock()]
+        assert peer.effects[-1] == peer.ended
+    assert harness.host.core.next_deadline_ns() is None
 
 
-def test_after_the_end_nobody_comes_in() -> None:
-    party = Party()
-    party.say(Quit())
-    assert party.machine.connected(9, now_ns=party.now_ns) == [e.Close(9, "session ended")]
-    assert party.machine.command(Add(a_track()), now_ns=party.now_ns) == []
+def test_after_the_end_connections_are_closed() -> None:
+    harness = SessionHarness()
+    harness.command(Quit())
+    assert harness.host.core.connected(9, now_ns=harness.now_ns) == [e.Close(9, "session ended")]
+    assert harness.host.core.command(Add(a_track()), now_ns=harness.now_ns) == []
 
 
 def test_a_dropped_peer_is_told_why() -> None:
-    party = Party()
-    ana, ben = party.invite("Ana"), party.invite("Ben")
-    party.run(0.1)
-    party.say(DropPeer("ana"))
-    party.run(0.1)
+    harness = SessionHarness()
+    ana, ben = harness.join("Ana"), harness.join("Ben")
+    harness.run(0.1)
+    harness.command(DropPeer("ana"))
+    harness.run(0.1)
     assert ana.ended == e.Ended("The host has removed you from the session.", failed=True)
-    assert [peer.name for peer in party.machine.snapshot().peers] == ["Ben"]
-    party.say(DropPeer("Zoe"))
-    assert party.host.events("error")[-1].fields["message"] == "There is no peer called Zoe."
+    assert [peer.name for peer in harness.host.snapshot().peers] == ["Ben"]
+    harness.command(DropPeer("Zoe"))
+    assert harness.host.events("error")[-1].fields["message"] == "There is no peer called Zoe."
     assert ben.ended is None
 
 
 def test_a_silent_peer_is_dropped_after_five_seconds() -> None:
-    party = Party()
-    ana, ben = party.invite("Ana"), party.invite("Ben")
-    party.run(1)
-    ana.cut = True
-    party.run(4.7)
-    assert len(party.machine.snapshot().peers) == 2
-    party.run(0.5)
-    assert [peer.name for peer in party.machine.snapshot().peers] == ["Ben"]
+    harness = SessionHarness()
+    ana, ben = harness.join("Ana"), harness.join("Ben")
+    harness.run(1)
+    ana.cut()
+    harness.run(4.7)
+    assert len(harness.host.snapshot().peers) == 2
+    harness.run(0.5)
+    assert [peer.name for peer in harness.host.snapshot().peers] == ["Ben"]
     assert ben.ended is None
 
 
@@ -202,33 +205,33 @@ def test_heartbeats_alone_keep_a_session_alive() -> None:
     assert len(machine.snapshot().peers) == 1
 
 
-def test_a_host_that_slept_blames_nobody() -> None:
-    party = Party()
-    party.invite("Ana")
-    party.run(1)
-    party.now_ns += 60 * SECOND
-    party.on_host(party.machine.timer)
-    assert len(party.machine.snapshot().peers) == 1
+def test_after_its_own_suspension_the_host_drops_no_peer() -> None:
+    harness = SessionHarness()
+    harness.join("Ana")
+    harness.run(1)
+    harness.now_ns += 60 * SECOND
+    harness.host.call(harness.host.core.timer)
+    assert len(harness.host.snapshot().peers) == 1
 
 
-def test_a_peer_that_slept_blames_nobody() -> None:
-    party = Party()
-    ana = party.invite("Ana")
-    party.run(1)
-    effects = ana.machine.timer(now_ns=party.now_ns + ana.ahead_ns + 60 * SECOND)
+def test_after_its_own_suspension_a_peer_does_not_give_up_the_host() -> None:
+    harness = SessionHarness()
+    ana = harness.join("Ana")
+    harness.run(1)
+    effects = ana.core.timer(now_ns=ana.now_ns + 60 * SECOND)
     assert not [effect for effect in effects if isinstance(effect, e.Ended)]
 
 
-def test_a_stranger_who_says_nothing_is_closed() -> None:
-    party = Party()
-    conn = party.stranger()
-    party.run(4.9)
-    assert not party.host.of(e.Close)
-    party.run(0.2)
-    assert party.host.of(e.Close) == [e.Close(conn, "no JoinRequest came")]
+def test_a_silent_connection_is_closed_after_five_seconds() -> None:
+    harness = SessionHarness()
+    conn = harness.open_connection()
+    harness.run(4.9)
+    assert not harness.host.of(e.Close)
+    harness.run(0.2)
+    assert harness.host.of(e.Close) == [e.Close(conn, "no JoinRequest came")]
 
 
-def test_a_host_that_says_nothing_is_given_up() -> None:
+def test_a_silent_host_is_given_up() -> None:
     peer = PeerSession(display_name="Ana")
     peer.connected(now_ns=0)
     assert peer.next_deadline_ns() == 5 * SECOND
@@ -245,22 +248,22 @@ def test_a_connection_that_ends_before_joining_is_an_error() -> None:
 
 
 def test_a_crashed_peer_is_gone_at_once() -> None:
-    party = Party()
-    ana = party.invite("Ana")
-    party.run(1)
-    party.crash(ana)
-    assert party.machine.snapshot().peers == ()
-    assert party.host.events("peer_left")[0].fields["reason"] == "connection reset"
+    harness = SessionHarness()
+    ana = harness.join("Ana")
+    harness.run(1)
+    ana.crash()
+    assert harness.host.snapshot().peers == ()
+    assert harness.host.events("peer_left")[0].fields["reason"] == "connection reset"
 
 
-def test_a_bulk_connection_comes_and_goes_unseen() -> None:
-    party = Party()
-    conn = party.stranger()
-    before = len(party.host.effects)
-    party.on_host(party.machine.disconnected, conn, "bulk")
-    assert len(party.host.effects) == before
-    party.run(6)
-    assert not party.host.of(e.Close)
+def test_a_bulk_connection_has_no_effects() -> None:
+    harness = SessionHarness()
+    conn = harness.open_connection()
+    before = len(harness.host.effects)
+    harness.host.call(harness.host.core.disconnected, conn, "bulk")
+    assert len(harness.host.effects) == before
+    harness.run(6)
+    assert not harness.host.of(e.Close)
 
 
 UNEXPECTED_BY_HOST = [
@@ -279,26 +282,26 @@ UNEXPECTED_BY_HOST = [
 
 
 @pytest.mark.parametrize("message", UNEXPECTED_BY_HOST, ids=lambda message: type(message).__name__)
-def test_a_breach_costs_the_peer_its_place_and_nobody_else(message: m.Message) -> None:
-    party = Party()
-    bad, good = party.invite("Bad"), party.invite("Good")
-    party.run(0.1)
-    party.say(Add(a_track(1)))
-    party.run(1)
-    party.receive(bad.conn, message)
-    party.run(1)
-    assert [peer.name for peer in party.machine.snapshot().peers] == ["Good"]
-    assert party.host.events("peer_left")[0].fields["reason"].startswith("It broke the protocol: ")
+def test_a_peer_that_breaks_the_protocol_is_dropped_and_the_others_stay(message: m.Message) -> None:
+    harness = SessionHarness()
+    bad, good = harness.join("Bad"), harness.join("Good")
+    harness.run(0.1)
+    harness.command(Add(a_track(1)))
+    harness.run(1)
+    harness.host.receive(bad.conn, message)
+    harness.run(1)
+    assert [peer.name for peer in harness.host.snapshot().peers] == ["Good"]
+    assert harness.host.events("peer_left")[0].fields["reason"].startswith("It broke the protocol: ")
     assert bad.ended is not None and good.ended is None
-    party.receive(bad.conn, m.Heartbeat())
-    assert len(party.machine.snapshot().peers) == 1
+    harness.host.receive(bad.conn, m.Heartbeat())
+    assert len(harness.host.snapshot().peers) == 1
 
 
-def test_a_stranger_may_only_ask_to_join() -> None:
-    party = Party()
-    conn = party.stranger()
-    party.receive(conn, m.Heartbeat())
-    assert party.host.effects[-1] == e.Close(conn, "Heartbeat before JoinRequest")
+def test_the_first_message_of_a_connection_must_be_a_join_request() -> None:
+    harness = SessionHarness()
+    conn = harness.open_connection()
+    harness.host.receive(conn, m.Heartbeat())
+    assert harness.host.effects[-1] == e.Close(conn, "Heartbeat before JoinRequest")
 
 
 UNEXPECTED_BY_PEER = [
@@ -314,64 +317,64 @@ UNEXPECTED_BY_PEER = [
 
 
 @pytest.mark.parametrize("message", UNEXPECTED_BY_PEER, ids=lambda message: type(message).__name__)
-def test_a_host_that_breaks_the_protocol_is_left(message: m.Message) -> None:
-    party = Party()
-    ana = party.invite("Ana")
-    party.run(0.1)
-    party.on_guest(ana, ana.machine.received, message)
+def test_a_peer_leaves_a_host_that_breaks_the_protocol(message: m.Message) -> None:
+    harness = SessionHarness()
+    ana = harness.join("Ana")
+    harness.run(0.1)
+    ana.call(ana.core.received, message)
     assert ana.ended is not None and ana.ended.failed
     assert ana.ended.reason.startswith("The host broke the protocol: ")
     assert ana.of(e.Close)
 
 
 def test_reports_come_often_at_first_and_then_once_a_second() -> None:
-    party = Party()
-    ana = party.invite("Ana")
+    harness = SessionHarness()
+    ana = harness.join("Ana")
 
     def reports() -> int:
         return sum(isinstance(send.message, m.PeerStatus) for send in ana.of(e.Send))
 
-    party.run(5)
+    harness.run(5)
     assert 23 <= reports() <= 27
     before = reports()
-    party.run(20)
+    harness.run(20)
     assert 19 <= reports() - before <= 21
 
 
 def test_another_device_or_latency_is_reported_at_once() -> None:
-    party = Party()
-    ana = party.invite("Ana")
-    party.run(10.05)
+    harness = SessionHarness()
+    ana = harness.join("Ana")
+    harness.run(10.05)
     ana.output.latency_ns = 300 * MS
-    party.run(0.11)
-    assert party.machine.snapshot().peers[0].output_latency_ns == 300 * MS
+    harness.run(0.11)
+    assert harness.host.snapshot().peers[0].output_latency_ns == 300 * MS
     ana.output.device_name = "Bluetooth\x1b[2J"
-    party.run(0.11)
-    assert party.host.events("device")[-1].fields == {
+    harness.run(0.11)
+    assert harness.host.events("device")[-1].fields == {
         "state": "open", "name": "Bluetooth[2J", "detail": "", "timing": "exact", "peer": "Ana",
     }  # fmt: skip
     ana.output.timing, ana.output.dac_uncertainty_ns = "unknown", None
-    party.run(0.11)
-    assert party.host.events("device")[-1].fields["timing"] == "unknown"
-    seen = party.machine.snapshot().peers[0]
+    harness.run(0.11)
+    assert harness.host.events("device")[-1].fields["timing"] == "unknown"
+    seen = harness.host.snapshot().peers[0]
     assert (seen.timing, seen.dac_uncertainty_ns) == ("unknown", None)
     ana.output.device_name = None
-    party.run(0.11)
-    assert party.host.events("device")[-1].fields["state"] == "none"
+    harness.run(0.11)
+    assert harness.host.events("device")[-1].fields["state"] == "none"
 
 
-def test_a_peer_that_talks_without_end_is_dropped_and_a_lively_one_is_not() -> None:
-    party = Party()
-    ana, ben = party.invite("Ana"), party.invite("Ben")
-    party.run(0.1)
+def test_a_peer_that_exceeds_the_message_rate_is_dropped() -> None:
+    harness = SessionHarness()
+    ana, ben = harness.join("Ana"), harness.join("Ben")
+    harness.run(0.1)
     for _ in range(60):
         for _ in range(25):
-            party.receive(ben.conn, m.Heartbeat())
-        party.run(0.5)
+            harness.host.receive(ben.conn, m.Heartbeat())
+        harness.run(0.5)
     for _ in range(1500):
-        party.receive(ben.conn, m.Heartbeat())
-    assert not party.host.events("peer_left")
-    while not party.host.events("peer_left"):
-        party.receive(ana.conn, m.Heartbeat())
-    assert party.host.events("peer_left")[0].fields["reason"] == "It broke the protocol: it talks without end."
-    assert [peer.name for peer in party.machine.snapshot().peers] == ["Ben"]
+        harness.host.receive(ben.conn, m.Heartbeat())
+    assert not harness.host.events("peer_left")
+    while not harness.host.events("peer_left"):
+        harness.host.receive(ana.conn, m.Heartbeat())
+    assert harness.host.events("peer_left")[0].fields["reason"] == "It broke the protocol: it talks without end."
+    assert [peer.name for peer in harness.host.snapshot().peers] == ["Ben"]

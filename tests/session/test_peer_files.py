@@ -1,4 +1,4 @@
-"""The files of a peer that come and go."""
+"""The files of a peer: fetched, evicted, fetched again."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from phaselock.protocol import messages as m
 from phaselock.session import effects as e
 from phaselock.session.outbox import Outbox
 from phaselock.session.peer.files import PeerFiles
-from tests.support.party import a_track
+from tests.support.simulation import a_track
 
 TRACK = a_track(1)
 START = m.FileTransferStart(
@@ -24,7 +24,7 @@ LINE = frozenset({TRACK.file_id})
 
 
 class Peer:
-    """A shelf whose only file was here, was played, and has made room for another."""
+    """A peer whose only file was received, played and evicted."""
 
     def __init__(self) -> None:
         self.outbox = Outbox()
@@ -36,7 +36,7 @@ class Peer:
         self.shelf.gone(TRACK.file_id)
 
     def settle(self, lines: frozenset = frozenset()) -> list[e.Effect]:
-        """What is done for these lines."""
+        """The effects for these timelines."""
         self.shelf.settle(lines)
         return self.done()
 
@@ -44,24 +44,24 @@ class Peer:
         return [effect for effect in self.outbox.drain() if not isinstance(effect, (e.Keep, e.Notify))]
 
 
-def test_a_file_that_made_room_is_fetched_again_only_once_it_is_needed() -> None:
+def test_an_evicted_file_is_fetched_again_only_once_it_is_needed() -> None:
     peer = Peer()
     assert not peer.shelf.has(TRACK.file_id)
     assert peer.settle() == []
     assert peer.settle(LINE) == [FETCH]
     assert peer.settle() == peer.settle(LINE) == []
     assert peer.shelf.ready(TRACK.file_id, connected=True, now_ns=0) == TRACK
-    assert peer.done() == [] and peer.shelf.has(TRACK.file_id)  # to the host it was here all the time
+    assert peer.done() == [] and peer.shelf.has(TRACK.file_id)  # the host was not told of the eviction
 
 
 @pytest.mark.parametrize("status", [ItemStatus.READY, ItemStatus.PLAYING])
-def test_a_row_that_is_to_be_played_needs_its_file(status: ItemStatus) -> None:
+def test_a_row_that_is_not_played_yet_needs_its_file(status: ItemStatus) -> None:
     peer = Peer()
     peer.shelf.take_queue((dataclasses.replace(ROW, status=status),))
     assert peer.settle() == [FETCH]
 
 
-def test_a_file_that_does_not_come_again_is_tried_again_at_the_next_change() -> None:
+def test_a_failed_fetch_is_tried_again_at_the_next_change() -> None:
     peer = Peer()
     peer.settle(LINE)
     peer.shelf.failed(TRACK.file_id, "It went.", connected=True, now_ns=0)
@@ -70,7 +70,7 @@ def test_a_file_that_does_not_come_again_is_tried_again_at_the_next_change() -> 
     assert peer.settle(LINE) == [FETCH]
 
 
-def test_what_sounds_is_not_forgotten() -> None:
+def test_the_file_of_the_current_track_is_not_evicted() -> None:
     peer = Peer()
     peer.settle(LINE)
     peer.shelf.ready(TRACK.file_id, connected=True, now_ns=0)
@@ -78,7 +78,7 @@ def test_what_sounds_is_not_forgotten() -> None:
     assert peer.shelf.has(TRACK.file_id) and peer.settle(LINE) == []
 
 
-def test_without_a_host_nothing_is_fetched_and_its_new_offer_is_answered() -> None:
+def test_without_a_host_nothing_is_fetched_until_the_file_is_offered_again() -> None:
     peer = Peer()
     peer.shelf.lost_host()
     assert peer.settle(LINE) == []

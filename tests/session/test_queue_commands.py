@@ -1,4 +1,4 @@
-"""The queue under people's hands: moved, removed, played from any row, skipped forth and back, told to everybody."""
+"""Queue commands: move, remove, play a row, next, previous; and how the queue is sent to the peers."""
 
 from __future__ import annotations
 
@@ -26,7 +26,8 @@ from phaselock.session.commands import (
     Stop,
     Without,
 )
-from tests.support.party import MS, SECOND, Guest, Party, a_track, all_follow_the_same, error, line, ready
+from tests.support.session_harness import HarnessPeer, SessionHarness, all_follow_the_same, error, line, ready
+from tests.support.simulation import MS, SECOND, SimulatedNode, a_track
 
 NEVER_NS = 10**15
 LONG_S = 60.0
@@ -36,138 +37,138 @@ def song(number: int) -> UUID:
     return a_track(number).file_id
 
 
-def rows(node: Party | Guest) -> list[int]:
-    return [row.id.int for row in node.machine.snapshot().queue]
+def rows(node: SimulatedNode) -> list[int]:
+    return [row.id.int for row in node.snapshot().queue]
 
 
-def plays(node: Party | Guest) -> int | None:
+def plays(node: SimulatedNode) -> int | None:
     """The number of the current song."""
-    now, timeline = node.machine.snapshot().now, node.machine.snapshot().timeline
+    now, timeline = node.snapshot().now, node.snapshot().timeline
     assert (now and now.id) == (timeline and timeline.file_id)
     return now.id.int if now else None
 
 
-def armed(node: Party | Guest) -> int | None:
-    then = node.machine.snapshot().then
+def armed(node: SimulatedNode) -> int | None:
+    then = node.snapshot().then
     return then.file_id.int if then else None
 
 
-def playing(tracks: int, *, seconds: float = LONG_S, number: int = 1) -> tuple[Party, list[Guest]]:
-    """Everybody has everything and hears that song."""
-    party, guests = ready(tracks=tracks, seconds=seconds)
-    party.say(Play(song(number)))
-    party.run(1)
-    return party, guests
+def playing(tracks: int, *, seconds: float = LONG_S, number: int = 1) -> tuple[SessionHarness, list[HarnessPeer]]:
+    """Every peer has every file, and that song plays."""
+    harness, peers = ready(tracks=tracks, seconds=seconds)
+    harness.command(Play(song(number)))
+    harness.run(1)
+    return harness, peers
 
 
-def agree(party: Party, guests: list[Guest]) -> bool:
-    """All machines know the same, and do the same."""
-    mine = party.machine.snapshot()
-    for guest in guests:
-        theirs = guest.machine.snapshot()
+def agree(harness: SessionHarness, peers: list[HarnessPeer]) -> bool:
+    """All peers know and follow what the host knows and follows."""
+    mine = harness.host.snapshot()
+    for peer in peers:
+        theirs = peer.snapshot()
         assert (theirs.queue, theirs.timeline, theirs.then) == (mine.queue, mine.timeline, mine.then)
-        assert plays(guest) == plays(party)
-    return all_follow_the_same(party, guests)
+        assert plays(peer) == plays(harness.host)
+    return all_follow_the_same(harness, peers)
 
 
-def to_the_end(party: Party, seconds: float = LONG_S) -> None:
-    """Let the current song end."""
-    end_ns = line(party).session_ns_at(round(seconds * line(party).rate_hz))
-    party.run((end_ns - party.now_ns) / SECOND + 0.5)
+def to_the_end(harness: SessionHarness, seconds: float = LONG_S) -> None:
+    """Run until the current song has ended."""
+    end_ns = line(harness).session_ns_at(round(seconds * line(harness).rate_hz))
+    harness.run((end_ns - harness.now_ns) / SECOND + 0.5)
 
 
 # -- moving ------------------------------------------------------------------------------------------------------------
 
 
 def test_a_moved_row_is_moved_for_everybody() -> None:
-    party, guests = ready(tracks=4)
-    party.say(Move(song(4), 1))
-    party.run(0.1)
-    assert rows(party) == [1, 4, 2, 3] and agree(party, guests)
+    harness, peers = ready(tracks=4)
+    harness.command(Move(song(4), 1))
+    harness.run(0.1)
+    assert rows(harness.host) == [1, 4, 2, 3] and agree(harness, peers)
 
 
 @pytest.mark.parametrize(
     ("to", "order"), [(-5, [3, 1, 2]), (0, [3, 1, 2]), (1, [1, 3, 2]), (2, [1, 2, 3]), (99, [1, 2, 3])]
 )
-def test_a_place_beyond_the_ends_is_the_end(to: int, order: list[int]) -> None:
-    party, _ = ready(tracks=3)
-    party.say(Move(song(3), to))
-    assert rows(party) == order
+def test_a_move_beyond_the_ends_goes_to_the_end(to: int, order: list[int]) -> None:
+    harness, _ = ready(tracks=3)
+    harness.command(Move(song(3), to))
+    assert rows(harness.host) == order
 
 
 @pytest.mark.parametrize(
     ("number", "to", "then"), [(3, 1, 3), (2, 3, 3), (2, 0, 3), (1, 3, None), (1, 2, 4), (4, 1, 4), (4, 2, 2)]
 )
-def test_what_comes_next_by_a_move_is_armed_anew(number: int, to: int, then: int | None) -> None:
-    party, guests = playing(4)
-    assert armed(party) == 2
-    party.say(Move(song(number), to))
-    party.run(0.1)
-    assert plays(party) == 1 and armed(party) == then and agree(party, guests)
-    end_ns = line(party).session_ns_at(a_track(1).frames)
-    to_the_end(party)
-    assert plays(party) == then and agree(party, guests)
+def test_a_move_arms_the_track_that_comes_next(number: int, to: int, then: int | None) -> None:
+    harness, peers = playing(4)
+    assert armed(harness.host) == 2
+    harness.command(Move(song(number), to))
+    harness.run(0.1)
+    assert plays(harness.host) == 1 and armed(harness.host) == then and agree(harness, peers)
+    end_ns = line(harness).session_ns_at(a_track(1).frames)
+    to_the_end(harness)
+    assert plays(harness.host) == then and agree(harness, peers)
     if then:
-        assert line(party).start_session_ns == end_ns
+        assert line(harness).start_session_ns == end_ns
 
 
-def test_a_move_that_changes_nothing_is_told_to_nobody() -> None:
-    party, (ana, _) = playing(3)
-    count = len(ana.got)
-    party.say(Move(song(2), 1), Move(song(3), 99))
-    party.run(0.1)
-    assert {type(message) for message in ana.got[count:]} <= {m.Heartbeat}
+def test_a_move_that_changes_nothing_is_not_sent() -> None:
+    harness, (ana, _) = playing(3)
+    count = len(ana.received)
+    harness.command(Move(song(2), 1), Move(song(3), 99))
+    harness.run(0.1)
+    assert {type(message) for message in ana.received[count:]} <= {m.Heartbeat}
 
 
 def test_a_track_before_the_current_one_is_not_played_by_itself() -> None:
-    party, _ = playing(3, seconds=5, number=2)
-    party.say(Move(song(3), 0))
-    party.run(10)
-    assert plays(party) is None
-    assert [row.status for row in party.machine.snapshot().queue] == [
+    harness, _ = playing(3, seconds=5, number=2)
+    harness.command(Move(song(3), 0))
+    harness.run(10)
+    assert plays(harness.host) is None
+    assert [row.status for row in harness.host.snapshot().queue] == [
         ItemStatus.READY, ItemStatus.READY, ItemStatus.PLAYED,
     ]  # fmt: skip
 
 
 def test_a_move_while_paused_arms_nothing_until_the_resume() -> None:
-    party, guests = playing(3)
-    party.say(Pause())
-    party.run(1)
-    party.say(Move(song(3), 1))
-    party.run(1)
-    assert armed(party) is None and agree(party, guests)
-    party.say(Resume())
-    party.run(0.1)
-    assert armed(party) == 3 and agree(party, guests)
+    harness, peers = playing(3)
+    harness.command(Pause())
+    harness.run(1)
+    harness.command(Move(song(3), 1))
+    harness.run(1)
+    assert armed(harness.host) is None and agree(harness, peers)
+    harness.command(Resume())
+    harness.run(0.1)
+    assert armed(harness.host) == 3 and agree(harness, peers)
 
 
 # -- removing ----------------------------------------------------------------------------------------------------------
 
 
 def test_a_removed_row_is_gone_for_everybody() -> None:
-    party, guests = ready(tracks=3)
-    party.say(Remove(song(2)))
-    party.run(0.1)
-    assert rows(party) == [1, 3] and agree(party, guests)
+    harness, peers = ready(tracks=3)
+    harness.command(Remove(song(2)))
+    harness.run(0.1)
+    assert rows(harness.host) == [1, 3] and agree(harness, peers)
 
 
 def test_removing_the_armed_track_arms_the_one_behind_it() -> None:
-    party, guests = playing(3)
-    party.say(Remove(song(2)))
-    party.run(0.1)
-    assert armed(party) == 3 and agree(party, guests)
-    to_the_end(party)
-    assert plays(party) == 3 and agree(party, guests)
+    harness, peers = playing(3)
+    harness.command(Remove(song(2)))
+    harness.run(0.1)
+    assert armed(harness.host) == 3 and agree(harness, peers)
+    to_the_end(harness)
+    assert plays(harness.host) == 3 and agree(harness, peers)
 
 
 def test_removing_the_last_track_disarms_it() -> None:
-    party, guests = playing(2)
-    party.say(Remove(song(2)))
-    party.run(0.1)
-    assert armed(party) is None and agree(party, guests)
-    to_the_end(party)
-    assert plays(party) is None and agree(party, guests)
-    assert len(guests[0].events("track_ended")) == 1
+    harness, peers = playing(2)
+    harness.command(Remove(song(2)))
+    harness.run(0.1)
+    assert armed(harness.host) is None and agree(harness, peers)
+    to_the_end(harness)
+    assert plays(harness.host) is None and agree(harness, peers)
+    assert len(peers[0].events("track_ended")) == 1
 
 
 @pytest.mark.parametrize(
@@ -175,105 +176,107 @@ def test_removing_the_last_track_disarms_it() -> None:
     [(Remove(song(2)), 3), (Move(song(3), 1), None), (Move(song(2), 0), 1)],
     ids=["removed", "another before it", "moved away"],
 )
-def test_what_comes_too_late_to_be_told_to_all_changes_the_seam_no_more(change: HostCommand, after: int | None) -> None:
-    party, guests = playing(3, seconds=8)
-    end_ns = line(party).session_ns_at(a_track(1, 8).frames)
-    party.run((end_ns - 60 * MS - party.now_ns) / SECOND)
-    party.say(change)
-    party.run(0.2)
-    assert plays(party) == 2 and line(party).start_session_ns == end_ns
-    assert agree(party, guests)
-    party.run(1)
-    assert armed(party) == after and agree(party, guests)
+def test_a_change_too_late_for_all_peers_does_not_change_the_seam(change: HostCommand, after: int | None) -> None:
+    harness, peers = playing(3, seconds=8)
+    end_ns = line(harness).session_ns_at(a_track(1, 8).frames)
+    harness.run((end_ns - 60 * MS - harness.now_ns) / SECOND)
+    harness.command(change)
+    harness.run(0.2)
+    assert plays(harness.host) == 2 and line(harness).start_session_ns == end_ns
+    assert agree(harness, peers)
+    harness.run(1)
+    assert armed(harness.host) == after and agree(harness, peers)
 
 
-def test_the_playing_track_plays_to_its_end_though_it_is_removed() -> None:
-    party, guests = playing(3)
-    before = line(party)
-    party.say(Remove(song(1)))
-    party.run(1)
-    assert rows(party) == [2, 3] and line(party) == before and armed(party) == 2
-    assert agree(party, guests)
-    for node in (party, *guests):
-        now = node.machine.snapshot().now
+def test_a_removed_playing_track_plays_to_its_end() -> None:
+    harness, peers = playing(3)
+    before = line(harness)
+    harness.command(Remove(song(1)))
+    harness.run(1)
+    assert rows(harness.host) == [2, 3] and line(harness) == before and armed(harness.host) == 2
+    assert agree(harness, peers)
+    for node in (harness.host, *peers):
+        now = node.snapshot().now
         assert now is not None and (now.file_name, now.status) == ("song 1.mp3", ItemStatus.PLAYING)
-    assert not any(guest.of(e.CancelFetch) for guest in guests)
-    to_the_end(party)
-    assert plays(party) == 2 and rows(party) == [2, 3] and agree(party, guests)
-    assert song(1) not in [entry.track.file_id for entry in party.machine._transport.queue.entries]
+    assert not any(peer.of(e.CancelFetch) for peer in peers)
+    to_the_end(harness)
+    assert plays(harness.host) == 2 and rows(harness.host) == [2, 3] and agree(harness, peers)
+    assert song(1) not in [entry.track.file_id for entry in harness.host.core._transport.queue.entries]
 
 
 @pytest.mark.parametrize("number", [1, 2, 3])
-def test_the_one_behind_a_removed_playing_track_follows_it_wherever_it_was(number: int) -> None:
-    party, guests = playing(3, number=number)
-    party.say(Remove(song(number)))
-    to_the_end(party)
-    assert plays(party) == {1: 2, 2: 3, 3: None}[number] and agree(party, guests)
+def test_a_removed_playing_track_is_followed_by_the_row_behind_it(number: int) -> None:
+    harness, peers = playing(3, number=number)
+    harness.command(Remove(song(number)))
+    to_the_end(harness)
+    assert plays(harness.host) == {1: 2, 2: 3, 3: None}[number] and agree(harness, peers)
 
 
 def test_a_newcomer_gets_the_removed_track_that_plays() -> None:
-    party, guests = playing(2)
-    party.say(Remove(song(1)))
-    party.run(1)
-    late = party.invite("Late")
-    party.run(1)
+    harness, peers = playing(2)
+    harness.command(Remove(song(1)))
+    harness.run(1)
+    late = harness.join("Late")
+    harness.run(1)
     assert [fetch.track.file_id.int for fetch in late.fetches] == [1, 2]
-    assert agree(party, [*guests, late])
-    party.run(1)
-    assert party.machine.snapshot().peers[2].waited_for
+    assert agree(harness, [*peers, late])
+    harness.run(1)
+    assert harness.host.snapshot().peers[2].waited_for
 
 
 def test_a_removed_track_can_be_paused_sought_and_resumed() -> None:
-    party, guests = playing(2)
-    party.say(Remove(song(1)))
-    party.run(1)
+    harness, peers = playing(2)
+    harness.command(Remove(song(1)))
+    harness.run(1)
     for command in (Pause(), Seek(20), Resume()):
-        party.say(command)
-        party.run(1)
-        assert plays(party) == 1 and agree(party, guests)
-    assert armed(party) == 2
-    party.say(Stop())
-    party.run(1)
-    assert plays(party) is None and agree(party, guests)
-    party.say(Play())
-    party.run(1)
-    assert plays(party) == 2 and agree(party, guests)
+        harness.command(command)
+        harness.run(1)
+        assert plays(harness.host) == 1 and agree(harness, peers)
+    assert armed(harness.host) == 2
+    harness.command(Stop())
+    harness.run(1)
+    assert plays(harness.host) is None and agree(harness, peers)
+    harness.command(Play())
+    harness.run(1)
+    assert plays(harness.host) == 2 and agree(harness, peers)
 
 
 def test_removing_everything_while_it_plays_ends_with_the_track() -> None:
-    party, guests = playing(2)
-    party.say(Remove(song(1)), Remove(song(2)))
-    party.run(1)
-    assert rows(party) == [] and plays(party) == 1 and armed(party) is None and agree(party, guests)
-    to_the_end(party)
-    assert plays(party) is None and agree(party, guests)
-    party.say(Play())
-    assert error(party) == "There is nothing to play."
-    party.say(Add(a_track(9)))
-    party.run(1)
-    party.say(Play())
-    assert plays(party) == 9
+    harness, peers = playing(2)
+    harness.command(Remove(song(1)), Remove(song(2)))
+    harness.run(1)
+    assert (
+        rows(harness.host) == [] and plays(harness.host) == 1 and armed(harness.host) is None and agree(harness, peers)
+    )
+    to_the_end(harness)
+    assert plays(harness.host) is None and agree(harness, peers)
+    harness.command(Play())
+    assert error(harness.host) == "There is nothing to play."
+    harness.command(Add(a_track(9)))
+    harness.run(1)
+    harness.command(Play())
+    assert plays(harness.host) == 9
 
 
 def test_a_removed_track_that_is_waited_for_gives_way_to_the_next() -> None:
-    party, guests = playing(1)
-    guests[0].fetch_ns = NEVER_NS
-    party.say(Add(a_track(2)), Add(a_track(3)), Next())
-    party.run(1)
-    assert (waiting := party.machine.snapshot().waiting_for) and waiting.id.int == 2
-    party.say(Remove(song(2)))
-    assert (waiting := party.machine.snapshot().waiting_for) and waiting.id.int == 3
-    party.say(Remove(song(3)))
-    assert party.machine.snapshot().waiting_for is None
-    to_the_end(party)
-    assert plays(party) is None and agree(party, guests)
+    harness, peers = playing(1)
+    peers[0].transfer_ns = NEVER_NS
+    harness.command(Add(a_track(2)), Add(a_track(3)), Next())
+    harness.run(1)
+    assert (waiting := harness.host.snapshot().waiting_for) and waiting.id.int == 2
+    harness.command(Remove(song(2)))
+    assert (waiting := harness.host.snapshot().waiting_for) and waiting.id.int == 3
+    harness.command(Remove(song(3)))
+    assert harness.host.snapshot().waiting_for is None
+    to_the_end(harness)
+    assert plays(harness.host) is None and agree(harness, peers)
 
 
-def test_what_was_removed_is_started_by_nothing() -> None:
-    party, guests = ready(tracks=3)
-    party.say(Remove(song(1)), Play())
-    party.run(1)
-    assert plays(party) == 2 and agree(party, guests)
+def test_a_removed_track_is_never_started() -> None:
+    harness, peers = ready(tracks=3)
+    harness.command(Remove(song(1)), Play())
+    harness.run(1)
+    assert plays(harness.host) == 2 and agree(harness, peers)
 
 
 # -- playing a row -----------------------------------------------------------------------------------------------------
@@ -284,289 +287,293 @@ def test_what_was_removed_is_started_by_nothing() -> None:
     "before", [(), (Play(),), (Play(), Pause()), (Play(), Stop())], ids=["fresh", "playing", "paused", "stopped"]
 )
 def test_any_row_can_be_played_at_any_time(number: int, before: tuple[HostCommand, ...]) -> None:
-    party, guests = ready(tracks=3)
+    harness, peers = ready(tracks=3)
     for command in before:
-        party.say(command)
-        party.run(1)
-    party.say(Play(song(number)))
-    party.run(0.1)
-    assert plays(party) == number and line(party).anchor_frame == 0
-    assert line(party).start_session_ns > party.now_ns - 100 * MS and line(party).stop_session_ns is None
-    assert armed(party) == (number + 1 if number < 3 else None) and agree(party, guests)
+        harness.command(command)
+        harness.run(1)
+    harness.command(Play(song(number)))
+    harness.run(0.1)
+    assert plays(harness.host) == number and line(harness).anchor_frame == 0
+    assert line(harness).start_session_ns > harness.now_ns - 100 * MS and line(harness).stop_session_ns is None
+    assert armed(harness.host) == (number + 1 if number < 3 else None) and agree(harness, peers)
 
 
-def test_the_row_that_was_left_counts_as_played_and_the_one_that_comes_does_not() -> None:
-    party, _ = playing(3)
-    party.say(Play(song(3)))
-    party.run(0.1)
+def test_playing_another_row_marks_the_old_one_as_played() -> None:
+    harness, _ = playing(3)
+    harness.command(Play(song(3)))
+    harness.run(0.1)
     statuses = [ItemStatus.PLAYED, ItemStatus.READY, ItemStatus.PLAYING]
-    assert [row.status for row in party.machine.snapshot().queue] == statuses
-    party.say(Play(song(1)))
-    party.run(0.1)
+    assert [row.status for row in harness.host.snapshot().queue] == statuses
+    harness.command(Play(song(1)))
+    harness.run(0.1)
     statuses = [ItemStatus.PLAYING, ItemStatus.READY, ItemStatus.PLAYED]
-    assert [row.status for row in party.machine.snapshot().queue] == statuses
+    assert [row.status for row in harness.host.snapshot().queue] == statuses
 
 
 def test_a_row_that_is_not_ready_is_waited_for_while_the_current_one_plays_on() -> None:
-    party, guests = playing(2)
-    guests[0].fetch_ns = 5 * SECOND
-    party.say(Add(a_track(3)))
-    party.run(0.1)
-    before = line(party)
-    party.say(Play(song(3)))
-    party.run(1)
-    assert line(party) == before
-    assert party.host.events("warning")[-1].fields["peers"] == ["Ana"]
-    party.run(5)
-    assert plays(party) == 3 and agree(party, guests)
+    harness, peers = playing(2)
+    peers[0].transfer_ns = 5 * SECOND
+    harness.command(Add(a_track(3)))
+    harness.run(0.1)
+    before = line(harness)
+    harness.command(Play(song(3)))
+    harness.run(1)
+    assert line(harness) == before
+    assert harness.host.events("warning")[-1].fields["peers"] == ["Ana"]
+    harness.run(5)
+    assert plays(harness.host) == 3 and agree(harness, peers)
 
 
 def test_a_row_that_is_not_ready_is_refused_while_nothing_plays() -> None:
-    party, guests = ready(tracks=1)
-    guests[0].fetch_ns = NEVER_NS
-    party.say(Add(a_track(2)))
-    party.run(0.1)
-    party.say(Play(song(2)))
-    assert error(party) == "Waiting for all peers to receive the file." and plays(party) is None
-    party.say(Play(song(1)))
-    assert plays(party) == 1
+    harness, peers = ready(tracks=1)
+    peers[0].transfer_ns = NEVER_NS
+    harness.command(Add(a_track(2)))
+    harness.run(0.1)
+    harness.command(Play(song(2)))
+    assert error(harness.host) == "Waiting for all peers to receive the file." and plays(harness.host) is None
+    harness.command(Play(song(1)))
+    assert plays(harness.host) == 1
 
 
-def test_another_choice_takes_the_place_of_what_is_waited_for() -> None:
-    party, guests = playing(3)
-    guests[0].fetch_ns = NEVER_NS
-    party.say(Add(a_track(4)))
-    party.run(0.1)
-    party.say(Play(song(4)))
-    party.say(Play(song(2)))
-    party.run(0.1)
-    assert plays(party) == 2 and party.machine.snapshot().waiting_for is None and agree(party, guests)
+def test_another_row_replaces_the_one_that_is_waited_for() -> None:
+    harness, peers = playing(3)
+    peers[0].transfer_ns = NEVER_NS
+    harness.command(Add(a_track(4)))
+    harness.run(0.1)
+    harness.command(Play(song(4)))
+    harness.command(Play(song(2)))
+    harness.run(0.1)
+    assert plays(harness.host) == 2 and harness.host.snapshot().waiting_for is None and agree(harness, peers)
 
 
-def test_going_on_without_the_peer_that_is_waited_for_starts_it() -> None:
-    party, guests = playing(1)
-    guests[0].fetch_ns = NEVER_NS
-    party.say(Add(a_track(2)), Next())
-    party.run(1)
-    assert plays(party) == 1
-    party.say(Without("Ana"))
-    party.run(0.1)
-    assert plays(party) == 2 and guests[1].following == party.host.following
+def test_without_starts_the_track_that_is_waited_for() -> None:
+    harness, peers = playing(1)
+    peers[0].transfer_ns = NEVER_NS
+    harness.command(Add(a_track(2)), Next())
+    harness.run(1)
+    assert plays(harness.host) == 1
+    harness.command(Without("Ana"))
+    harness.run(0.1)
+    assert plays(harness.host) == 2 and peers[1].following == harness.host.following
 
 
 @pytest.mark.parametrize("command", [Play(song(9)), Move(song(9), 0), Remove(song(9))], ids=["play", "move", "remove"])
-def test_a_row_that_is_not_there(command: HostCommand) -> None:
-    party, guests = playing(2)
-    before = party.machine.snapshot()
-    party.say(command)
-    assert error(party) == "There is no such track in the queue."
-    assert party.machine.snapshot() == before
-    party.say(Remove(song(1)), command, type(command)(song(1), *([0] if isinstance(command, Move) else [])))
-    assert error(party) == "There is no such track in the queue."
+def test_commands_for_unknown_rows_are_refused(command: HostCommand) -> None:
+    harness, peers = playing(2)
+    before = harness.host.snapshot()
+    harness.command(command)
+    assert error(harness.host) == "There is no such track in the queue."
+    assert harness.host.snapshot() == before
+    harness.command(Remove(song(1)), command, type(command)(song(1), *([0] if isinstance(command, Move) else [])))
+    assert error(harness.host) == "There is no such track in the queue."
 
 
 # -- next and previous -------------------------------------------------------------------------------------------------
 
 
 def test_next_goes_through_the_queue_to_its_end() -> None:
-    party, guests = playing(3)
+    harness, peers = playing(3)
     for number in (2, 3):
-        party.say(Next())
-        party.run(1)
-        assert plays(party) == number and agree(party, guests)
-    party.say(Next())
-    assert error(party) == "There is no next track." and plays(party) == 3
+        harness.command(Next())
+        harness.run(1)
+        assert plays(harness.host) == number and agree(harness, peers)
+    harness.command(Next())
+    assert error(harness.host) == "There is no next track." and plays(harness.host) == 3
 
 
-def test_next_out_of_a_pause_plays() -> None:
-    party, guests = playing(2)
-    party.say(Pause())
-    party.run(1)
-    party.say(Next())
-    party.run(1)
-    assert plays(party) == 2 and line(party).stop_session_ns is None and agree(party, guests)
+def test_next_in_a_pause_plays() -> None:
+    harness, peers = playing(2)
+    harness.command(Pause())
+    harness.run(1)
+    harness.command(Next())
+    harness.run(1)
+    assert plays(harness.host) == 2 and line(harness).stop_session_ns is None and agree(harness, peers)
 
 
-def test_next_after_a_removed_playing_track_is_the_one_behind_its_place() -> None:
-    party, guests = playing(3, number=2)
-    party.say(Remove(song(2)), Next())
-    party.run(1)
-    assert plays(party) == 3 and rows(party) == [1, 3] and agree(party, guests)
+def test_next_after_a_removed_playing_track_plays_the_row_behind_it() -> None:
+    harness, peers = playing(3, number=2)
+    harness.command(Remove(song(2)), Next())
+    harness.run(1)
+    assert plays(harness.host) == 3 and rows(harness.host) == [1, 3] and agree(harness, peers)
 
 
 def test_next_twice_skips_one_that_is_waited_for() -> None:
-    party, guests = playing(1)
-    guests[0].fetch_ns = NEVER_NS
-    party.say(Add(a_track(2)), Add(a_track(3)))
-    party.run(0.1)
-    party.on_guest(guests[0], guests[0].machine.file_ready, song(3))
-    party.run(0.1)
-    party.say(Next())
-    assert plays(party) == 1
-    party.say(Next())
-    party.run(0.1)
-    assert plays(party) == 3 and agree(party, guests)
+    harness, peers = playing(1)
+    peers[0].transfer_ns = NEVER_NS
+    harness.command(Add(a_track(2)), Add(a_track(3)))
+    harness.run(0.1)
+    peers[0].call(peers[0].core.file_ready, song(3))
+    harness.run(0.1)
+    harness.command(Next())
+    assert plays(harness.host) == 1
+    harness.command(Next())
+    harness.run(0.1)
+    assert plays(harness.host) == 3 and agree(harness, peers)
 
 
 @pytest.mark.parametrize(("played_s", "expected"), [(0.5, 1), (2.5, 1), (3.5, 2), (30, 2)])
-def test_previous_is_the_beginning_or_within_the_first_seconds_the_track_before(played_s: float, expected: int) -> None:
-    party, guests = ready(tracks=3)
-    party.say(Play(song(2)))
-    party.run(0.15 + played_s)
-    party.say(Previous())
-    party.run(0.1)
-    assert plays(party) == expected and line(party).anchor_frame == 0 and agree(party, guests)
-    assert armed(party) == expected + 1
+def test_previous_goes_to_the_start_or_early_in_a_track_to_the_track_before(played_s: float, expected: int) -> None:
+    harness, peers = ready(tracks=3)
+    harness.command(Play(song(2)))
+    harness.run(0.15 + played_s)
+    harness.command(Previous())
+    harness.run(0.1)
+    assert plays(harness.host) == expected and line(harness).anchor_frame == 0 and agree(harness, peers)
+    assert armed(harness.host) == expected + 1
 
 
-def test_previous_of_the_first_track_is_its_beginning() -> None:
-    party, guests = playing(2)
-    party.say(Previous())
-    party.run(0.1)
-    assert plays(party) == 1 and line(party).start_session_ns > party.now_ns - 100 * MS and agree(party, guests)
+def test_previous_in_the_first_track_goes_to_its_start() -> None:
+    harness, peers = playing(2)
+    harness.command(Previous())
+    harness.run(0.1)
+    assert (
+        plays(harness.host) == 1
+        and line(harness).start_session_ns > harness.now_ns - 100 * MS
+        and agree(harness, peers)
+    )
 
 
 def test_previous_of_a_paused_track_stays_paused() -> None:
-    party, guests = playing(3, number=2)
-    party.run(10)
-    party.say(Pause())
-    party.run(1)
-    party.say(Previous())
-    party.run(1)
-    paused = line(party)
-    assert plays(party) == 2 and paused.stop_session_ns == paused.start_session_ns and paused.anchor_frame == 0
-    assert agree(party, guests)
+    harness, peers = playing(3, number=2)
+    harness.run(10)
+    harness.command(Pause())
+    harness.run(1)
+    harness.command(Previous())
+    harness.run(1)
+    paused = line(harness)
+    assert plays(harness.host) == 2 and paused.stop_session_ns == paused.start_session_ns and paused.anchor_frame == 0
+    assert agree(harness, peers)
 
 
 @pytest.mark.parametrize("command", [Next(), Previous()], ids=["next", "previous"])
-def test_nothing_to_go_from(command: HostCommand) -> None:
-    party, _ = ready(tracks=2)
-    party.say(command)
-    assert error(party) == "Nothing is playing."
+def test_next_and_previous_are_refused_while_nothing_plays(command: HostCommand) -> None:
+    harness, _ = ready(tracks=2)
+    harness.command(command)
+    assert error(harness.host) == "Nothing is playing."
 
 
 # -- telling everybody -------------------------------------------------------------------------------------------------
 
 
-def test_every_change_of_the_queue_is_told_to_everybody_with_its_number() -> None:
+def test_every_change_of_the_queue_is_sent_to_all_peers_with_its_revision() -> None:
     """Section 17.2, "Queue operations": add, remove, reorder, and the statuses."""
-    party, guests = ready(tracks=3)
-    revisions = [[update.revision for update in guest.told(m.QueueUpdate)] for guest in guests]
+    harness, peers = ready(tracks=3)
+    revisions = [[update.revision for update in peer.told(m.QueueUpdate)] for peer in peers]
     assert revisions[0] == revisions[1] == sorted(set(revisions[0]))
     changes = (Add(a_track(4)), [1, 2, 3, 4]), (Move(song(4), 0), [4, 1, 2, 3]), (Remove(song(2)), [4, 1, 3])
     for command, order in changes:
-        counts = [len(guest.told(m.QueueUpdate)) for guest in guests]
-        party.say(command)
-        party.run(0.5)
-        for guest, count in zip(guests, counts, strict=True):
-            updates = guest.told(m.QueueUpdate)
+        counts = [len(peer.told(m.QueueUpdate)) for peer in peers]
+        harness.command(command)
+        harness.run(0.5)
+        for peer, count in zip(peers, counts, strict=True):
+            updates = peer.told(m.QueueUpdate)
             assert len(updates) > count and updates[-1].revision > updates[count - 1].revision
-            assert [row.id.int for row in updates[-1].queue] == order == rows(guest)
-    assert rows(party) == [4, 1, 3] and agree(party, guests)
-    assert [event.fields["revision"] for event in party.host.events("queue")] == [
-        update.revision for update in guests[0].told(m.QueueUpdate)
+            assert [row.id.int for row in updates[-1].queue] == order == rows(peer)
+    assert rows(harness.host) == [4, 1, 3] and agree(harness, peers)
+    assert [event.fields["revision"] for event in harness.host.events("queue")] == [
+        update.revision for update in peers[0].told(m.QueueUpdate)
     ]
 
 
-def test_titles_and_artists_travel_with_the_rows_and_the_files() -> None:
-    party = Party()
-    ana = party.invite("Ana")
-    party.run(0.1)
-    party.say(Add(a_track(title="Blue\x07 Moon", artist="  The \u202eBand ")))
-    party.run(1)
-    row, track = ana.machine.snapshot().queue[0], ana.fetches[0].track
+def test_titles_and_artists_are_sent_with_rows_and_files() -> None:
+    harness = SessionHarness()
+    ana = harness.join("Ana")
+    harness.run(0.1)
+    harness.command(Add(a_track(title="Blue\x07 Moon", artist="  The \u202eBand ")))
+    harness.run(1)
+    row, track = ana.snapshot().queue[0], ana.fetches[0].track
     assert (row.title, row.artist) == ("Blue Moon", "The Band") == (track.title, track.artist)
     assert ana.events("queue")[-1].fields["queue"][0]["title"] == "Blue Moon"  # type: ignore[index]
 
 
-def test_a_long_queue_is_told_at_a_limited_rate_and_its_last_state_always_arrives() -> None:
-    party = Party()
-    party.say(*(Add(a_track(number)) for number in range(1, 501)))
-    ana = party.invite("Ana")
-    ana.fetch_ns = NEVER_NS
-    party.run(2)
-    count, begun_ns = len(ana.told(m.QueueUpdate)), party.now_ns
+def test_a_long_queue_is_sent_at_a_limited_rate_and_its_last_state_arrives() -> None:
+    harness = SessionHarness()
+    harness.command(*(Add(a_track(number)) for number in range(1, 501)))
+    ana = harness.join("Ana")
+    ana.transfer_ns = NEVER_NS
+    harness.run(2)
+    count, begun_ns = len(ana.told(m.QueueUpdate)), harness.now_ns
     for number in range(100):
-        party.say(Move(song(500 - number), 0))
-        party.run(0.01)
-    told, took_s = len(ana.told(m.QueueUpdate)) - count, (party.now_ns - begun_ns) / SECOND
-    assert told <= took_s / 0.2 + 1  # half a millisecond for each of 400 rows
-    party.run(0.3)
-    assert rows(ana) == rows(party) and rows(ana)[0] == 401
-    party.say(Move(song(1), 0))
-    party.run(0.01)
-    assert rows(ana)[0] == 1  # a single change is told at once
+        harness.command(Move(song(500 - number), 0))
+        harness.run(0.01)
+    told, took_s = len(ana.told(m.QueueUpdate)) - count, (harness.now_ns - begun_ns) / SECOND
+    assert told <= took_s / 0.2 + 1  # QUEUE_GAP_NS for each of the 400 rows above SHORT_QUEUE
+    harness.run(0.3)
+    assert rows(ana) == rows(harness.host) and rows(ana)[0] == 401
+    harness.command(Move(song(1), 0))
+    harness.run(0.01)
+    assert rows(ana)[0] == 1  # a single change is sent at once
 
 
-def test_a_short_queue_is_told_for_every_change() -> None:
-    party, (ana, _) = ready(tracks=4)
+def test_a_short_queue_is_sent_at_every_change() -> None:
+    harness, (ana, _) = ready(tracks=4)
     count = len(ana.told(m.QueueUpdate))
     for place in (3, 2, 1, 0) * 5:
-        party.say(Move(song(4), place))
-    party.run(0.1)
+        harness.command(Move(song(4), place))
+    harness.run(0.1)
     assert len(ana.told(m.QueueUpdate)) - count >= 19
 
 
 @pytest.mark.parametrize("number", [2, 3])
-def test_a_status_is_one_for_all(number: int) -> None:
-    party, guests = playing(3, seconds=8)
-    party.run(8.0 * (number - 1))
-    statuses = [row.status for row in party.machine.snapshot().queue]
+def test_all_nodes_show_the_same_row_statuses(number: int) -> None:
+    harness, peers = playing(3, seconds=8)
+    harness.run(8.0 * (number - 1))
+    statuses = [row.status for row in harness.host.snapshot().queue]
     assert statuses == [ItemStatus.PLAYED] * (number - 1) + [ItemStatus.PLAYING] + [ItemStatus.READY] * (3 - number)
-    assert agree(party, guests)
+    assert agree(harness, peers)
 
 
 # -- shuffled, repeated, brought back --------------------------------------------------------------------------------
 
 
-def test_after_the_last_track_comes_the_first_one_again() -> None:
-    party, guests = ready("Ana", "Ben", tracks=2, seconds=10.0)
-    party.say(Repeat(True), Play())
-    party.run(16)
-    then = party.machine.snapshot().then
+def test_repeat_arms_the_first_track_after_the_last_one() -> None:
+    harness, peers = ready("Ana", "Ben", tracks=2, seconds=10.0)
+    harness.command(Repeat(True), Play())
+    harness.run(16)
+    then = harness.host.snapshot().then
     assert then is not None and then.file_id == a_track(1).file_id  # armed behind the last one, without a gap
-    party.run(6)
-    assert all_follow_the_same(party, list(guests))
-    assert [event.fields["file_name"] for event in party.host.events("playing")] == [
+    harness.run(6)
+    assert all_follow_the_same(harness, list(peers))
+    assert [event.fields["file_name"] for event in harness.host.events("playing")] == [
         "song 1.mp3", "song 2.mp3", "song 1.mp3",
     ]  # fmt: skip
-    party.say(Repeat(False))
-    party.run(30)
-    assert party.machine.snapshot().timeline is None
+    harness.command(Repeat(False))
+    harness.run(30)
+    assert harness.host.snapshot().timeline is None
 
 
-def test_the_only_track_begins_again_once_it_has_ended() -> None:
-    party, guests = ready("Ana", tracks=1, seconds=5.0)
-    party.say(Repeat(True), Play())
-    party.run(12)
-    assert len(party.host.events("playing")) >= 2
-    assert all_follow_the_same(party, list(guests))
+def test_repeat_starts_a_single_track_again() -> None:
+    harness, peers = ready("Ana", tracks=1, seconds=5.0)
+    harness.command(Repeat(True), Play())
+    harness.run(12)
+    assert len(harness.host.events("playing")) >= 2
+    assert all_follow_the_same(harness, list(peers))
 
 
-def test_another_order_arms_another_track() -> None:
-    party, guests = ready("Ana", "Ben", tracks=3, seconds=10.0)
-    party.say(Play())
-    party.run(3)
-    party.say(Arrange((a_track(1).file_id, a_track(3).file_id, a_track(2).file_id)))
-    party.run(1)
-    then = party.machine.snapshot().then
+def test_arranging_the_queue_arms_the_new_next_track() -> None:
+    harness, peers = ready("Ana", "Ben", tracks=3, seconds=10.0)
+    harness.command(Play())
+    harness.run(3)
+    harness.command(Arrange((a_track(1).file_id, a_track(3).file_id, a_track(2).file_id)))
+    harness.run(1)
+    then = harness.host.snapshot().then
     assert then is not None and then.file_id == a_track(3).file_id
-    assert all(guest.machine.snapshot().then == then for guest in guests)
+    assert all(peer.snapshot().then == then for peer in peers)
 
 
-def test_a_removal_is_undone_also_of_the_track_that_plays() -> None:
-    party, guests = ready("Ana", tracks=3, seconds=10.0)
-    party.say(Play())
-    party.run(1)
+def test_restore_undoes_a_removal_of_the_playing_track_too() -> None:
+    harness, peers = ready("Ana", tracks=3, seconds=10.0)
+    harness.command(Play())
+    harness.run(1)
     for number in (1, 2):
-        party.say(Remove(a_track(number).file_id))
-        party.run(0.5)
-        party.say(Restore(a_track(number).file_id))
-        party.run(0.5)
-        assert [item.id.int for item in party.machine.snapshot().queue] == [1, 2, 3]
-    party.say(Restore(a_track(1).file_id))
-    assert error(party) == "There is no such track in the queue."
-    party.run(10)
-    assert party.machine.snapshot().now.id == a_track(2).file_id
-    assert all_follow_the_same(party, list(guests))
-    assert guests[0].machine.snapshot().queue == party.machine.snapshot().queue
+        harness.command(Remove(a_track(number).file_id))
+        harness.run(0.5)
+        harness.command(Restore(a_track(number).file_id))
+        harness.run(0.5)
+        assert [item.id.int for item in harness.host.snapshot().queue] == [1, 2, 3]
+    harness.command(Restore(a_track(1).file_id))
+    assert error(harness.host) == "There is no such track in the queue."
+    harness.run(10)
+    assert harness.host.snapshot().now.id == a_track(2).file_id
+    assert all_follow_the_same(harness, list(peers))
+    assert peers[0].snapshot().queue == harness.host.snapshot().queue

@@ -1,4 +1,4 @@
-"""What the specification lists by name, where it is the machines' to do: the rows of 12.1, and tests of 17.2."""
+"""The rows of section 12.1 and the tests of section 17.2 of the specification that concern the session cores."""
 
 from __future__ import annotations
 
@@ -11,136 +11,137 @@ from phaselock.model.snapshot import LatencyClass
 from phaselock.protocol import messages as m
 from phaselock.session import effects as e
 from phaselock.session.commands import Accept, Add, Move, Next, Pause, Play, Remove, Request, Resume, Retry, Without
-from tests.support.party import MS, SECOND, Output, Party, a_track, all_follow_the_same, error, line, ready
+from tests.support.session_harness import ReportedOutput, SessionHarness, all_follow_the_same, error, line, ready
+from tests.support.simulation import MS, SECOND, a_track
 
 # -- 12.1, the error matrix --------------------------------------------------------------------------------------------
 
 
 def test_peer_has_not_received_file_yet() -> None:
-    party = Party()
-    ana = party.invite("Ana")
-    ana.fetch_ns = 10 * SECOND
-    party.run(0.1)
-    party.say(Add(a_track()), Play())
-    assert error(party) == "Waiting for all peers to receive the file."
-    assert not party.machine.snapshot().peers[0].ready and party.machine.snapshot().timeline is None
+    harness = SessionHarness()
+    ana = harness.join("Ana")
+    ana.transfer_ns = 10 * SECOND
+    harness.run(0.1)
+    harness.command(Add(a_track()), Play())
+    assert error(harness.host) == "Waiting for all peers to receive the file."
+    assert not harness.host.snapshot().peers[0].ready and harness.host.snapshot().timeline is None
 
 
 def test_file_transfer_fails() -> None:
-    party = Party()
-    ana, ben = party.invite("Ana"), party.invite("Ben")
+    harness = SessionHarness()
+    ana, ben = harness.join("Ana"), harness.join("Ben")
     ana.fetch_results = itertools.chain([False] * 3, itertools.repeat(True))
-    party.run(0.1)
-    party.say(Add(a_track()))
-    party.run(10)
-    assert len(ana.fetches) == 3 and "Ana could not receive song 1.mp3 in 3 tries." in str(error(party))
-    party.say(Without("Ana"), Play())
-    party.run(1)
-    assert ben.following == party.host.following is not None
-    party.say(Retry("Ana"))
-    party.run(1)
-    assert all_follow_the_same(party, [ana, ben])
+    harness.run(0.1)
+    harness.command(Add(a_track()))
+    harness.run(10)
+    assert len(ana.fetches) == 3 and "Ana could not receive song 1.mp3 in 3 tries." in str(error(harness.host))
+    harness.command(Without("Ana"), Play())
+    harness.run(1)
+    assert ben.following == harness.host.following is not None
+    harness.command(Retry("Ana"))
+    harness.run(1)
+    assert all_follow_the_same(harness, [ana, ben])
 
 
 def test_peer_has_no_audio_output_device() -> None:
-    party = Party()
-    ana, ben = party.invite("Ana", output=Output(device_name=None)), party.invite("Ben")
-    party.run(2)
-    assert [event.fields["peer"] for event in party.host.events("device")] == ["Ben"]  # Ana's may be about to open
-    party.run(3)
-    flagged, other = party.machine.snapshot().peers
+    harness = SessionHarness()
+    ana, ben = harness.join("Ana", output=ReportedOutput(device_name=None)), harness.join("Ben")
+    harness.run(2)
+    assert [event.fields["peer"] for event in harness.host.events("device")] == ["Ben"]  # Ana's may open soon
+    harness.run(3)
+    flagged, other = harness.host.snapshot().peers
     assert flagged.device_name is None and flagged.reported and other.device_name == "card"
-    states = [(event.fields["peer"], event.fields["state"]) for event in party.host.events("device")]
+    states = [(event.fields["peer"], event.fields["state"]) for event in harness.host.events("device")]
     assert sorted(states) == [("Ana", "none"), ("Ben", "open")]
-    party.say(Add(a_track()))
-    party.run(1)
-    party.say(Play())
-    party.run(1)
-    assert all_follow_the_same(party, [ana, ben]) and ana.ended is None
+    harness.command(Add(a_track()))
+    harness.run(1)
+    harness.command(Play())
+    harness.run(1)
+    assert all_follow_the_same(harness, [ana, ben]) and ana.ended is None
 
 
 @pytest.mark.parametrize("how", ["leaves", "crashes", "falls silent"])
 def test_peer_disconnects_mid_playback(how: str) -> None:
-    party, (ana, ben) = ready(tracks=2, seconds=10)
-    party.say(Play())
-    party.run(3)
-    before = party.host.following
-    {"leaves": party.leave, "crashes": party.crash, "falls silent": party.cut}[how](ana)
-    party.run(5.5)
-    assert [peer.name for peer in party.machine.snapshot().peers] == ["Ben"]
-    assert party.host.following == ben.following == before
-    party.run(3)
-    assert line(party).file_id == a_track(2).file_id and ben.following == party.host.following
+    harness, (ana, ben) = ready(tracks=2, seconds=10)
+    harness.command(Play())
+    harness.run(3)
+    before = harness.host.following
+    {"leaves": ana.leave, "crashes": ana.crash, "falls silent": ana.cut}[how]()
+    harness.run(5.5)
+    assert [peer.name for peer in harness.host.snapshot().peers] == ["Ben"]
+    assert harness.host.following == ben.following == before
+    harness.run(3)
+    assert line(harness).file_id == a_track(2).file_id and ben.following == harness.host.following
     assert ben.ended is None and not ben.events("warning")
 
 
 def test_host_disconnects_or_crashes() -> None:
-    party, guests = ready()
-    party.say(Play())
-    party.run(3)
-    party.crash_host()
-    party.run(1)
-    for guest in guests:
-        assert guest.ended == e.Ended("Host disconnected — session ended.", failed=True)
-        assert guest.effects[-1] == guest.ended and guest.following == e.Follow(None)
+    harness, peers = ready()
+    harness.command(Play())
+    harness.run(3)
+    harness.host.crash()
+    harness.run(1)
+    for peer in peers:
+        assert peer.ended == e.Ended("Host disconnected — session ended.", failed=True)
+        assert peer.effects[-1] == peer.ended and peer.following == e.Follow(None)
 
 
 def test_invalid_mp3_file_requested() -> None:
-    party, (ana, _) = ready()
+    harness, (ana, _) = ready()
     reason = "Invalid or corrupted MP3 file: x.mp3"
     ana.upload_results = itertools.repeat(reason)
     request = Request(a_track(77).file_id, "x.mp3", 10, bytes(32))
-    party.on_guest(ana, ana.machine.command, request)
-    party.run(0.1)
-    party.say(Accept(request.request_id))
-    party.run(1)
-    assert len(party.machine.snapshot().queue) == 1
-    assert ana.machine.snapshot().requests[0].reason == reason
+    ana.call(ana.core.command, request)
+    harness.run(0.1)
+    harness.command(Accept(request.request_id))
+    harness.run(1)
+    assert len(harness.host.snapshot().queue) == 1
+    assert ana.snapshot().requests[0].reason == reason
 
 
 def test_mp3_decode_failure() -> None:
-    party, (ana, ben) = ready(tracks=2)
-    party.say(Play())
-    party.run(1)
-    party.on_guest(ana, ana.machine.decode_failed, a_track().file_id, "broken frame")
-    party.run(0.1)
-    assert error(party) == "Ana cannot play song 1.mp3: broken frame"
-    assert ben.following == party.host.following and ana.ended is None
-    party.say(Next())
-    party.run(1)
-    assert all_follow_the_same(party, [ana, ben])
+    harness, (ana, ben) = ready(tracks=2)
+    harness.command(Play())
+    harness.run(1)
+    ana.call(ana.core.decode_failed, a_track().file_id, "broken frame")
+    harness.run(0.1)
+    assert error(harness.host) == "Ana cannot play song 1.mp3: broken frame"
+    assert ben.following == harness.host.following and ana.ended is None
+    harness.command(Next())
+    harness.run(1)
+    assert all_follow_the_same(harness, [ana, ben])
 
 
 def test_hash_mismatch_after_transfer() -> None:
-    party = Party()
-    ana = party.invite("Ana")
+    harness = SessionHarness()
+    ana = harness.join("Ana")
     ana.fetch_results = itertools.chain([False, False], itertools.repeat(True))
-    party.run(0.1)
-    party.say(Add(a_track()))
-    party.run(5)
-    assert len(ana.fetches) == 3 and not party.host.events("error")
-    assert [row.status for row in party.machine.snapshot().queue] == [ItemStatus.READY]
+    harness.run(0.1)
+    harness.command(Add(a_track()))
+    harness.run(5)
+    assert len(ana.fetches) == 3 and not harness.host.events("error")
+    assert [row.status for row in harness.host.snapshot().queue] == [ItemStatus.READY]
 
 
 def test_udp_clock_sync_not_converging() -> None:
-    party = Party()
-    ana, ben = party.invite("Ana", output=Output(clock_usable=False)), party.invite("Ben")
-    party.run(9.5)
-    assert not party.host.events("warning")
-    party.run(60)
+    harness = SessionHarness()
+    ana, ben = harness.join("Ana", output=ReportedOutput(clock_usable=False)), harness.join("Ben")
+    harness.run(9.5)
+    assert not harness.host.events("warning")
+    harness.run(60)
     text = "The clock of Ana does not keep up with the host's. It would not play in time."
-    assert [event.fields["message"] for event in party.host.events("warning")] == [text]
-    assert [peer.latency_class for peer in party.machine.snapshot().peers] == [LatencyClass.RED, LatencyClass.GREEN]
-    party.say(Add(a_track()))
-    party.run(1)
-    party.say(Play())
-    assert party.host.events("warning")[-1].fields["message"] == "Not yet in time with the host: Ana."
+    assert [event.fields["message"] for event in harness.host.events("warning")] == [text]
+    assert [peer.latency_class for peer in harness.host.snapshot().peers] == [LatencyClass.RED, LatencyClass.GREEN]
+    harness.command(Add(a_track()))
+    harness.run(1)
+    harness.command(Play())
+    assert harness.host.events("warning")[-1].fields["message"] == "Not yet in time with the host: Ana."
     ana.output.clock_usable = True
-    party.run(2)
-    assert party.machine.snapshot().peers[0].latency_class is LatencyClass.GREEN
+    harness.run(2)
+    assert harness.host.snapshot().peers[0].latency_class is LatencyClass.GREEN
     ana.output.clock_usable = False
-    party.run(2)
-    assert [event.fields["message"] for event in party.host.events("warning")].count(text) == 2
+    harness.run(2)
+    assert [event.fields["message"] for event in harness.host.events("warning")].count(text) == 2
     assert ben.ended is None
 
 
@@ -150,66 +151,66 @@ def test_udp_clock_sync_not_converging() -> None:
 @pytest.mark.parametrize("latencies_ms", [(0, 0), (0, 250), (900, 30)])
 @pytest.mark.parametrize("delays_ms", [(0.1, 0.1), (0.2, 60), (45, 1)])
 def test_play_command_sync(delays_ms: tuple[float, float], latencies_ms: tuple[int, int]) -> None:
-    """Two peers behind different networks and outputs schedule one and the same session time, and are told in time."""
-    party = Party()
-    guests = [
-        party.invite(name, delay_ns=round(delay_ms * MS), output=Output(latency_ns=latency_ms * MS))
+    """Two peers with different networks and outputs schedule the same session time, and are told early enough."""
+    harness = SessionHarness()
+    peers = [
+        harness.join(name, delay_ns=round(delay_ms * MS), output=ReportedOutput(latency_ns=latency_ms * MS))
         for name, delay_ms, latency_ms in zip(("Ana", "Ben"), delays_ms, latencies_ms, strict=True)
     ]
-    party.run(1)
-    party.say(Add(a_track()))
-    party.run(2)
+    harness.run(1)
+    harness.command(Add(a_track()))
+    harness.run(2)
     for command in (Play(), Pause(), Resume()):
-        party.say(command)
-        timeline = line(party)
+        harness.command(command)
+        timeline = line(harness)
         instant_ns = timeline.stop_session_ns or timeline.start_session_ns
-        for guest, latency_ms in zip(guests, latencies_ms, strict=True):
-            while guest.machine.snapshot().timeline != timeline:
-                party.run(0.001)
-                assert party.now_ns < instant_ns - latency_ms * MS - 20 * MS, "told too late"
-        party.run(2)
-        assert all_follow_the_same(party, guests)
-    events = [[event.session_ns for event in node.events("playing")] for node in (party.host, *guests)]
+        for peer, latency_ms in zip(peers, latencies_ms, strict=True):
+            while peer.snapshot().timeline != timeline:
+                harness.run(0.001)
+                assert harness.now_ns < instant_ns - latency_ms * MS - 20 * MS, "told too late"
+        harness.run(2)
+        assert all_follow_the_same(harness, peers)
+    events = [[event.session_ns for event in node.events("playing")] for node in (harness.host, *peers)]
     assert events[0] == events[1] == events[2]
 
 
 def test_queue_operations() -> None:
-    party, guests = ready(tracks=3)
-    party.say(Move(a_track(3).file_id, 0), Remove(a_track(1).file_id), Add(a_track(4)))
-    party.run(1)
-    for guest in guests:
-        assert [row.id.int for row in guest.machine.snapshot().queue] == [3, 2, 4]
-        assert guest.told(m.QueueUpdate)[-1].queue == party.machine.snapshot().queue
+    harness, peers = ready(tracks=3)
+    harness.command(Move(a_track(3).file_id, 0), Remove(a_track(1).file_id), Add(a_track(4)))
+    harness.run(1)
+    for peer in peers:
+        assert [row.id.int for row in peer.snapshot().queue] == [3, 2, 4]
+        assert peer.told(m.QueueUpdate)[-1].queue == harness.host.snapshot().queue
 
 
 def test_peer_disconnect_and_reconnect() -> None:
-    """By itself after a gap, and as a new program with the same name after a crash."""
-    party, (ana, ben) = ready(tracks=3)
-    party.say(Play())
-    party.run(2)
-    party.cut(ana)
-    party.run(8)
-    party.say(Next())
-    party.run(1)
-    party.mend(ana)
-    party.run(3)
-    assert all_follow_the_same(party, [ana, ben])
-    party.crash(ana)
-    party.run(1)
-    again = party.invite("Ana")
-    again.fetch_ns = 10 * MS
-    party.run(0.2)
-    assert again.machine.snapshot().queue == party.machine.snapshot().queue
-    assert all_follow_the_same(party, [again, ben]) and line(party).file_id == a_track(2).file_id
-    assert again.events("playing")[0].session_ns == line(party).start_session_ns
+    """After a network loss by itself; after a crash as a new process of the same name."""
+    harness, (ana, ben) = ready(tracks=3)
+    harness.command(Play())
+    harness.run(2)
+    ana.cut()
+    harness.run(8)
+    harness.command(Next())
+    harness.run(1)
+    ana.repair()
+    harness.run(3)
+    assert all_follow_the_same(harness, [ana, ben])
+    ana.crash()
+    harness.run(1)
+    again = harness.join("Ana")
+    again.transfer_ns = 10 * MS
+    harness.run(0.2)
+    assert again.snapshot().queue == harness.host.snapshot().queue
+    assert all_follow_the_same(harness, [again, ben]) and line(harness).file_id == a_track(2).file_id
+    assert again.events("playing")[0].session_ns == line(harness).start_session_ns
 
 
 def test_session_full_rejection() -> None:
-    party = Party()
-    five = [party.invite(name) for name in "ABCDE"]
-    party.run(1)
-    sixth = party.invite("F")
-    party.run(1)
+    harness = SessionHarness()
+    five = [harness.join(name) for name in "ABCDE"]
+    harness.run(1)
+    sixth = harness.join("F")
+    harness.run(1)
     assert sixth.told(m.JoinRejected) == [m.JoinRejected("Session is full.")]
     assert sixth.ended == e.Ended("Session is full.", failed=True)
-    assert all(guest.ended is None for guest in five) and len(party.machine.snapshot().peers) == 5
+    assert all(peer.ended is None for peer in five) and len(harness.host.snapshot().peers) == 5

@@ -1,11 +1,11 @@
-"""The clock that everything in the simulated world is judged by."""
+"""The clock of the simulations."""
 
 from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support.clock import VirtualClock
+from tests.support.virtual_clock import VirtualClock
 
 SECOND = 10**9
 
@@ -15,7 +15,9 @@ SECOND = 10**9
     changes=st.lists(st.tuples(st.sampled_from(["step", "stand still", "run"]), st.integers(0, 10**7)), max_size=4),
     asked_ns=st.integers(0, 30 * SECOND),
 )
-def test_a_local_time_is_reached_just_then(ppm: float, changes: list[tuple[str, int]], asked_ns: int) -> None:
+def test_the_true_time_of_a_local_time_is_the_first_one(
+    ppm: float, changes: list[tuple[str, int]], asked_ns: int
+) -> None:
     clock = VirtualClock(10**15, ppm)
     for number, (kind, amount) in enumerate(changes, 1):
         at_ns = number * 3 * SECOND + amount
@@ -32,7 +34,7 @@ def test_a_local_time_is_reached_just_then(ppm: float, changes: list[tuple[str, 
     assert first_ns == 0 or clock.local(first_ns - 1) < local_ns
 
 
-def test_it_runs_steps_and_stands() -> None:
+def test_a_clock_runs_steps_and_stands_still() -> None:
     clock = VirtualClock(500, 100.0)
     assert clock.local(SECOND) == 500 + SECOND + 100_000
     clock.step(SECOND, 7)

@@ -1,7 +1,7 @@
 """Whole sessions on every kind of link: a scenario is a few parameters and limits.
 
-Each one plays, pauses, resumes and seeks; the ear hears how far apart the loudspeakers are. Nothing but the algorithm
-is in the way here, so the limits are tighter than those for real programs on a real network.
+Each one plays, pauses, resumes and seeks; the meter tells how far apart the outputs are. Only the algorithm causes
+errors here, so the limits are tighter than those for real programs on a real network.
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ import dataclasses
 import numpy as np
 import pytest
 
-from phaselock.session.commands import Autoplay, Pause, Resume, Seek
-from tests.support.ear import NEVER_US
+from phaselock.session.commands import Add, Autoplay, Pause, Resume, Seek
+from tests.support.audio_simulation import AudioSimulation, MachineSpec, compass_track
 from tests.support.exchanges import WAN, WIFI, WIRED, Leg, Link
-from tests.support.world import Machine, World, a_track
+from tests.support.phase_meter import MAX_APART_US
 
 SONG_S = 12.0
 
@@ -23,24 +23,24 @@ SONG_S = 12.0
 class Scenario:
     """Machines, the host first, and limits in microseconds: for every start, for 95 % of the playing, for all of it."""
 
-    machines: tuple[Machine, ...]
+    machines: tuple[MachineSpec, ...]
     start_us: float
     p95_us: float
     max_us: float
     late_s: float = 0.004
-    """How long after the others a machine may begin; then in phase."""
+    """How much later than the others a machine may start; from then on it is in phase."""
 
 
-def on(link: Link, **rest: float) -> tuple[Machine, ...]:
-    """Three like machines."""
-    return (Machine(link=link, **rest),) * 3
+def on(link: Link, **rest: float) -> tuple[MachineSpec, ...]:
+    """Three machines of the same kind."""
+    return (MachineSpec(link=link, **rest),) * 3
 
 
 def lossy(link: Link, loss: float) -> Link:
     return Link(dataclasses.replace(link.up, loss=loss), dataclasses.replace(link.down, loss=loss))
 
 
-PLAIN = Machine()
+PLAIN = MachineSpec()
 SLOW_DOWN = Link(Leg(1000, 300), Leg(4000, 300))
 JITTERY_DOWN = Link(Leg(1000, 50), Leg(1000, 3000))
 
@@ -48,9 +48,9 @@ SCENARIOS = {
     "wired": Scenario(on(WIRED), 30, 15, 30),
     "skew": Scenario(
         (
-            Machine(clock_ppm=100, card_ppm=-100),
-            Machine(clock_ppm=-100, card_ppm=100),
-            Machine(clock_ppm=-60, card_ppm=-100),
+            MachineSpec(clock_ppm=100, card_ppm=-100),
+            MachineSpec(clock_ppm=-100, card_ppm=100),
+            MachineSpec(clock_ppm=-60, card_ppm=-100),
         ),
         30,
         15,
@@ -58,9 +58,9 @@ SCENARIOS = {
     ),
     "mixed": Scenario(
         (
-            Machine(block_frames=240, latency_ms=30),
-            Machine(block_frames=120, latency_ms=250, card_hz=32000),
-            Machine(block_frames=512, latency_ms=60, late_us=150),
+            MachineSpec(block_frames=240, latency_ms=30),
+            MachineSpec(block_frames=120, latency_ms=250, card_hz=32000),
+            MachineSpec(block_frames=512, latency_ms=60, late_us=150),
         ),
         30,
         15,
@@ -69,36 +69,38 @@ SCENARIOS = {
     "late callbacks": Scenario(on(WIRED, late_us=400), 60, 30, 60),
     "wifi": Scenario(on(WIFI), 200, 120, 200),
     "wan": Scenario(on(WAN), 150, 80, 150),
-    # A command that is lost comes too late for the common start.
+    # A lost command arrives too late for the common start.
     "5 % loss": Scenario(on(lossy(WIRED, 0.05)), 30, 15, 30, late_s=0.7),
     "5 % loss, wifi": Scenario(on(lossy(WIFI, 0.05)), 200, 120, 200, late_s=0.7),
-    "jitter on the way back only": Scenario((PLAIN, Machine(link=JITTERY_DOWN), PLAIN), 100, 60, 100),
+    "jitter on the way back only": Scenario((PLAIN, MachineSpec(link=JITTERY_DOWN), PLAIN), 100, 60, 100),
 }
 
 
 class Heard:
-    """A scenario played, and what the ear says."""
+    """A scenario, played and measured."""
 
     def __init__(
-        self, machines: tuple[Machine, ...], seed: int, song_s: float = SONG_S, never_us: float = NEVER_US
+        self, machines: tuple[MachineSpec, ...], seed: int, song_s: float = SONG_S, max_apart_us: float = MAX_APART_US
     ) -> None:
-        self.world = world = World(*machines, seed=seed)
-        world.host.add(a_track())
-        world.host.say(Autoplay(len(machines) - 1))
-        world.run_until(lambda: bool(world.host.heard_of("playing")))
-        world.run(song_s)
-        # To another angle of the compass, so that a machine left behind is heard.
+        self.simulation = simulation = AudioSimulation(*machines, seed=seed)
+        simulation.host.command(Add(compass_track()))
+        simulation.host.command(Autoplay(len(machines) - 1))
+        simulation.run_until(lambda: bool(simulation.host.events("playing")))
+        simulation.run(song_s)
+        # The seek leads to another angle of the compass, so that a machine that does not follow is measured.
         for command, after_s in ((Pause(), 1.5), (Resume(), 3.0), (Seek(100.13), 3.0)):
-            world.host.say(command)
-            world.run(after_s)
-        begun, ear = world.begun_s(), world.ear()
-        self.late_s, self.starts_us = zip(*(ear.start(at_s, never_us=never_us) for at_s in begun), strict=True)
-        ends = [*begun[1:], world.now_s]
+            simulation.host.command(command)
+            simulation.run(after_s)
+        begun, meter = simulation.start_times_s(), simulation.meter()
+        self.late_s, self.starts_us = zip(
+            *(meter.start(at_s, max_apart_us=max_apart_us) for at_s in begun), strict=True
+        )
+        ends = [*begun[1:], simulation.now_s]
         spans = [(at_s + late_s, end_s) for at_s, late_s, end_s in zip(begun, self.late_s, ends, strict=True)]
-        self.apart_us = np.concatenate([ear.apart_us(*span)[1] for span in spans])
+        self.apart_us = np.concatenate([meter.apart_us(*span)[1] for span in spans])
         self.p95_us, self.max_us = float(np.percentile(self.apart_us, 95)), float(self.apart_us.max())
-        self.silences = [[s for span in spans for s in record.silences(*span)] for record in ear.records]
-        self.underruns = sum(node.engine.status().underruns for node in world.nodes)
+        self.silences = [[s for span in spans for s in capture.silences(*span)] for capture in meter.captures]
+        self.underruns = sum(node.output.engine.status().underruns for node in simulation.nodes)
         starts = " ".join(f"{us:.1f}" for us in self.starts_us)
         print(f"starts {starts} us, playing p95 {self.p95_us:.1f} max {self.max_us:.1f} us; after {begun[0]:.1f} s")
 
@@ -111,31 +113,31 @@ def check(scenario: Scenario, seed: int, song_s: float = SONG_S) -> None:
     assert heard.p95_us < scenario.p95_us
     assert heard.max_us < scenario.max_us
     assert heard.underruns == 0
-    assert all(len(silences) == 1 for silences in heard.silences), heard.silences  # the pause, and nothing else
+    assert all(len(silences) == 1 for silences in heard.silences), heard.silences  # the pause only
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_in_phase(name: str, seed: int) -> None:
+def test_outputs_are_in_phase(name: str, seed: int) -> None:
     check(SCENARIOS[name], seed)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4, 14))
 @pytest.mark.parametrize("name", SCENARIOS)
-def test_in_phase_for_longer(name: str, seed: int) -> None:
+def test_outputs_are_in_phase_for_a_minute(name: str, seed: int) -> None:
     check(SCENARIOS[name], seed, song_s=60.0)
 
 
 @pytest.mark.parametrize("forward_ms", [1, 4])
-def test_no_filter_can_see_a_fixed_difference_of_the_two_ways(forward_ms: int) -> None:
-    """Half of it is the error, and it is the same all the time."""
+def test_asymmetric_delays_shift_the_clock_by_half_their_difference(forward_ms: int) -> None:
+    """The error is constant: half of the difference. No filter can see it."""
     uneven = Link(Leg(1000 * forward_ms, 50), Leg(1000 * (5 - forward_ms), 50))
-    heard = Heard((PLAIN, Machine(link=uneven)), seed=1, never_us=2000)
+    heard = Heard((PLAIN, MachineSpec(link=uneven)), seed=1, max_apart_us=2000)
     half_us = 1500
     assert half_us - 60 < heard.apart_us.min() <= heard.apart_us.max() < half_us + 60
 
 
-def test_the_ear_hears_what_the_machines_cannot_know() -> None:
-    heard = Heard((PLAIN, Machine(untold_us=300), PLAIN), seed=1, song_s=3.0)
+def test_the_meter_measures_latency_that_no_machine_reports() -> None:
+    heard = Heard((PLAIN, MachineSpec(hidden_latency_us=300), PLAIN), seed=1, song_s=3.0)
     assert 280 < heard.p95_us < 320

@@ -1,4 +1,4 @@
-"""What befalls a machine in the middle of a song: the others do not notice, and it comes back in phase."""
+"""Mishaps of one machine in the middle of a song: the others are not disturbed, and it comes back in phase."""
 
 from __future__ import annotations
 
@@ -7,67 +7,68 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from phaselock.session.commands import Autoplay
+from phaselock.session.commands import Add, Autoplay
+from tests.support.audio_simulation import AudioSimulation, MachineSpec, compass_track
 from tests.support.exchanges import WIFI, WIRED, Link
-from tests.support.world import MS, SECOND, Machine, Node, World, a_track
+from tests.support.simulation import MS, SECOND, SimulatedNode
 
 IN_PHASE_US = 60.0
 
 
-def playing(*machines: Machine, seed: int = 1, song_s: float = 8.0) -> World:
+def playing(*machines: MachineSpec, seed: int = 1, song_s: float = 8.0) -> AudioSimulation:
     """A session in the middle of a song."""
-    world = World(*machines or (Machine(),) * 3, seed=seed)
-    world.host.add(a_track())
-    world.host.say(Autoplay(len(world.peers)))
-    world.run_until(lambda: bool(world.host.heard_of("playing")))
-    world.run(song_s)
-    return world
+    simulation = AudioSimulation(*machines or (MachineSpec(),) * 3, seed=seed)
+    simulation.host.command(Add(compass_track()))
+    simulation.host.command(Autoplay(len(simulation.peers)))
+    simulation.run_until(lambda: bool(simulation.host.events("playing")))
+    simulation.run(song_s)
+    return simulation
 
 
-def check_others(world: World, but: Node, since_s: float) -> None:
-    """All others played on as if nothing had happened."""
-    ear = world.ear(*(node for node in world.nodes if node is not but))
-    times, apart = ear.apart_us(since_s, world.now_s - 0.1)
+def check_others(simulation: AudioSimulation, but: SimulatedNode, since_s: float) -> None:
+    """All others played on in phase and without a gap."""
+    meter = simulation.meter(*(node for node in simulation.nodes if node is not but))
+    times, apart = meter.apart_us(since_s, simulation.now_s - 0.1)
     assert apart.max() < IN_PHASE_US
-    assert not any(record.silences(since_s, world.now_s - 0.1) for record in ear.records)
+    assert not any(capture.silences(since_s, simulation.now_s - 0.1) for capture in meter.captures)
 
 
-def back_s(world: World, since_s: float, limit_us: float = IN_PHASE_US) -> float:
-    """How long it took until all were in phase for good."""
-    took_s = world.ear().back_in_phase_s(since_s, world.now_s - 0.1, limit_us)
+def back_s(simulation: AudioSimulation, since_s: float, limit_us: float = IN_PHASE_US) -> float:
+    """Seconds until all were in phase and stayed so."""
+    took_s = simulation.meter().back_in_phase_s(since_s, simulation.now_s - 0.1, limit_us)
     print(f"in phase after {took_s:.2f} s")
     return took_s
 
 
-def step(by_ms: float) -> Callable[[Node], None]:
-    return lambda node: node.clock.step(node.world.now_ns, round(by_ms * MS))
+def step(by_ms: float) -> Callable[[SimulatedNode], None]:
+    return lambda node: node.clock.step(node.simulation.now_ns, round(by_ms * MS))
 
 
-def stand_still(seconds: float) -> Callable[[Node], None]:
-    return lambda node: node.clock.stand_still(node.world.now_ns, round(seconds * SECOND))
+def stand_still(seconds: float) -> Callable[[SimulatedNode], None]:
+    return lambda node: node.clock.stand_still(node.simulation.now_ns, round(seconds * SECOND))
 
 
-def sleep(seconds: float) -> Callable[[Node], None]:
-    """As a laptop does, its monotonic clock with it."""
+def sleep(seconds: float) -> Callable[[SimulatedNode], None]:
+    """As a suspended laptop whose monotonic clock stops too."""
 
-    def happen(node: Node) -> None:
+    def happen(node: SimulatedNode) -> None:
         node.stall(seconds)
-        node.clock.stand_still(node.world.now_ns, round(seconds * SECOND))
+        node.clock.stand_still(node.simulation.now_ns, round(seconds * SECOND))
 
     return happen
 
 
-def stall(seconds: float) -> Callable[[Node], None]:
-    """Nothing runs on it: its callbacks and its network stop."""
+def stall(seconds: float) -> Callable[[SimulatedNode], None]:
+    """Nothing runs on it: neither callbacks nor network."""
     return lambda node: node.stall(seconds)
 
 
-def lose_blocks(blocks: int) -> Callable[[Node], None]:
-    return lambda node: node.lose_blocks(blocks)
+def lose_blocks(blocks: int) -> Callable[[SimulatedNode], None]:
+    return lambda node: node.output.lose_blocks(blocks)
 
 
-# What happens to one machine, how long it lasts, and how soon after that all are in phase again.
-MISHAPS: dict[str, tuple[Callable[[Node], None], float, float]] = {
+# What happens to one machine; for how many seconds; after how many more seconds all are in phase again.
+MISHAPS: dict[str, tuple[Callable[[SimulatedNode], None], float, float]] = {
     "a clock steps by 50 ms": (step(50), 0.0, 3.0),
     "a clock steps by a minute": (step(60_000), 0.0, 3.0),
     "a clock stands still for 40 ms": (stand_still(0.04), 0.04, 3.0),
@@ -81,107 +82,111 @@ MISHAPS: dict[str, tuple[Callable[[Node], None], float, float]] = {
 
 @pytest.mark.parametrize("link", [WIRED, WIFI], ids=["wired", "wifi"])
 @pytest.mark.parametrize("name", MISHAPS)
-def test_a_peer_comes_back(name: str, link: Link) -> None:
+def test_a_peer_is_back_in_phase_after_a_mishap(name: str, link: Link) -> None:
     happen, lasts_s, limit_s = MISHAPS[name]
-    world = playing(Machine(), Machine(link=link), Machine(clock_ppm=40, card_ppm=-30))
-    began_s = world.now_s
-    happen(world.peers[0])
-    world.run(lasts_s + 12.0)
-    assert back_s(world, began_s + lasts_s, IN_PHASE_US if link is WIRED else 500.0) <= limit_s
-    check_others(world, world.peers[0], began_s)
-    assert not world.host.heard_of("peer_left")
+    simulation = playing(MachineSpec(), MachineSpec(link=link), MachineSpec(clock_ppm=40, card_ppm=-30))
+    began_s = simulation.now_s
+    happen(simulation.peers[0])
+    simulation.run(lasts_s + 12.0)
+    assert back_s(simulation, began_s + lasts_s, IN_PHASE_US if link is WIRED else 500.0) <= limit_s
+    check_others(simulation, simulation.peers[0], began_s)
+    assert not simulation.host.events("peer_left")
 
 
 @pytest.mark.parametrize("name", MISHAPS)
-def test_a_host_comes_back(name: str) -> None:
+def test_a_host_is_back_in_phase_after_a_mishap(name: str) -> None:
     happen, lasts_s, limit_s = MISHAPS[name]
-    world = playing()
-    began_s = world.now_s
-    happen(world.host)
-    world.run(lasts_s + 12.0)
-    assert back_s(world, began_s + lasts_s) <= limit_s
-    assert not world.host.heard_of("peer_left")
+    simulation = playing()
+    began_s = simulation.now_s
+    happen(simulation.host)
+    simulation.run(lasts_s + 12.0)
+    assert back_s(simulation, began_s + lasts_s) <= limit_s
+    assert not simulation.host.events("peer_left")
 
 
 @pytest.mark.parametrize("node", [0, 1])
-def test_a_small_step_of_a_clock(node: int) -> None:
-    """By less than a block: it looks like a busy machine, so it is believed only after a while."""
-    world = playing()
-    began_s = world.now_s
-    step(2)(world.nodes[node])
-    world.run(14.0)
-    assert back_s(world, began_s) <= 10.0
+def test_a_small_clock_step_is_corrected_within_ten_seconds(node: int) -> None:
+    """By less than a block: it looks like late callbacks, so it is believed only after a while."""
+    simulation = playing()
+    began_s = simulation.now_s
+    step(2)(simulation.nodes[node])
+    simulation.run(14.0)
+    assert back_s(simulation, began_s) <= 10.0
 
 
-# Which machine's clock, by how many ppm, and how many microseconds the loudspeakers may get apart meanwhile.
+# (index of the machine, change of its clock rate in ppm, limit of the distance of the outputs in microseconds)
 SPEEDS = [(1, 20, 60), (1, -20, 60), (1, 100, 200), (1, 500, 1000), (0, 20, 200), (0, -100, 200)]
 
 
 @pytest.mark.parametrize("seed", [1, 4])
 @pytest.mark.parametrize(("node", "ppm", "limit_us"), SPEEDS)
-def test_a_clock_that_changes_its_speed(node: int, ppm: float, limit_us: float, seed: int) -> None:
-    """As one does that is being set right by the network's time."""
-    world = playing(Machine(), Machine(), seed=seed, song_s=20.0)
-    began_s = world.now_s
-    world.nodes[node].clock.run_at(world.now_ns, ppm)
-    world.run(40.0)
-    _, apart = world.ear().apart_us(began_s, world.now_s)
+def test_outputs_stay_in_phase_while_a_clock_changes_its_rate(
+    node: int, ppm: float, limit_us: float, seed: int
+) -> None:
+    """As a clock that NTP slews."""
+    simulation = playing(MachineSpec(), MachineSpec(), seed=seed, song_s=20.0)
+    began_s = simulation.now_s
+    simulation.nodes[node].clock.run_at(simulation.now_ns, ppm)
+    simulation.run(40.0)
+    _, apart = simulation.meter().apart_us(began_s, simulation.now_s)
     print(f"{ppm} ppm: p95 {np.percentile(apart, 95):.0f} max {apart.max():.0f} us")
     assert apart.max() < limit_us
 
 
 @pytest.mark.parametrize("least_us", [60, 300])
-def test_a_machine_that_becomes_busy(least_us: float) -> None:
-    """No callback is punctual any more: nothing is to be learned from that."""
-    world = playing(Machine(), Machine(), song_s=20.0)
-    began_s = world.now_s
-    world.peers[0].busy_us = least_us
-    world.run(15.0)
-    world.peers[0].busy_us = 0.0
-    world.run(8.0)
-    _, apart = world.ear().apart_us(began_s, world.now_s)
+def test_late_callbacks_do_not_move_the_sound(least_us: float) -> None:
+    """All callbacks are late for a while: that tells nothing about the card's clock."""
+    simulation = playing(MachineSpec(), MachineSpec(), song_s=20.0)
+    began_s = simulation.now_s
+    simulation.peers[0].output.busy_us = least_us
+    simulation.run(15.0)
+    simulation.peers[0].output.busy_us = 0.0
+    simulation.run(8.0)
+    _, apart = simulation.meter().apart_us(began_s, simulation.now_s)
     assert apart.max() < IN_PHASE_US
 
 
-def test_a_network_that_is_gone_for_a_while() -> None:
-    """All play on by the clock known so far."""
-    world = playing(song_s=10.0)
-    began_s = world.now_s
-    world.peers[0].cut_off(2.5)
-    world.run(12.0)
-    check_others(world, world.host, began_s)
-    assert back_s(world, began_s) == 0.0
-    assert not world.host.heard_of("peer_left")
+def test_a_short_network_loss_does_not_move_the_sound() -> None:
+    """The peer plays on by the clock it knows."""
+    simulation = playing(song_s=10.0)
+    began_s = simulation.now_s
+    simulation.peers[0].cut(2.5)
+    simulation.run(12.0)
+    check_others(simulation, simulation.host, began_s)
+    assert back_s(simulation, began_s) == 0.0
+    assert not simulation.host.events("peer_left")
 
 
-def test_a_crash_disturbs_nobody() -> None:
-    world = playing()
-    began_s = world.now_s
-    world.peers[0].crash()
-    world.run(4.0)
-    assert [event.fields["name"] for event in world.host.heard_of("peer_left")] == ["peer 1"]
-    check_others(world, world.peers[0], began_s)
+def test_a_crashed_peer_does_not_disturb_the_others() -> None:
+    simulation = playing()
+    began_s = simulation.now_s
+    simulation.peers[0].crash()
+    simulation.run(4.0)
+    assert [event.fields["name"] for event in simulation.host.events("peer_left")] == ["peer 1"]
+    check_others(simulation, simulation.peers[0], began_s)
 
 
-def test_a_leaving_disturbs_nobody() -> None:
-    world = playing()
-    began_s = world.now_s
-    world.peers[0].say_goodbye()
-    world.run(4.0)
-    assert [event.fields["reason"] for event in world.host.heard_of("peer_left")] == ["It left."]
-    check_others(world, world.peers[0], began_s)
+def test_a_leaving_peer_does_not_disturb_the_others() -> None:
+    simulation = playing()
+    began_s = simulation.now_s
+    simulation.peers[0].leave()
+    simulation.run(4.0)
+    assert [event.fields["reason"] for event in simulation.host.events("peer_left")] == ["It left."]
+    check_others(simulation, simulation.peers[0], began_s)
 
 
 @pytest.mark.parametrize(
-    "other", [Machine(), Machine(latency_ms=180, block_frames=512, card_hz=32000, card_ppm=60)], ids=["same", "another"]
+    "other",
+    [MachineSpec(), MachineSpec(latency_ms=180, block_frames=512, card_hz=32000, card_ppm=60)],
+    ids=["same", "another"],
 )
-def test_an_output_that_is_lost_and_found(other: Machine) -> None:
-    world = playing()
-    began_s, peer = world.now_s, world.peers[0]
-    peer.lose_card()
-    world.run(1.5)
-    peer.open_card(other)
-    found_s = world.now_s
-    world.run(8.0)
-    assert back_s(world, found_s) <= 2.0
-    check_others(world, peer, began_s)
+def test_a_reopened_output_is_back_in_phase(other: MachineSpec) -> None:
+    simulation = playing()
+    began_s, peer = simulation.now_s, simulation.peers[0]
+    peer.output.lose_card()
+    simulation.run(1.5)
+    peer.output.open_card(other)
+    found_s = simulation.now_s
+    simulation.run(8.0)
+    assert back_s(simulation, found_s) <= 2.0
+    check_others(simulation, peer, began_s)

@@ -1,4 +1,4 @@
-"""A Bench for tests."""
+"""The recorder of a benchmark, for tests."""
 
 from __future__ import annotations
 
@@ -13,10 +13,8 @@ class Collector:
         self.done: list[float] = []
 
     def add(self, case: Case) -> None:
-        """See Bench.add."""
         self.cases[case.name] = case
 
     def progress(self, done: float, doing: str) -> None:
-        """See Bench.progress."""
         assert 0 <= done <= 1 and doing
         self.done.append(done)

@@ -1,10 +1,10 @@
-"""A process that plays a compass (tests/support/pcm.py) by itself, on the local clock.
+"""A process that plays a compass (tests/support/pcm.py) without a session, on the local clock.
 
 usage: python -m tests.support.lone_player BACKEND START_NS [--device NAME] [--correct NAME=MS ...] [--no-account]
 
-The track starts at START_NS of the local clock. Where there is no output NAME, the default one has to do. The device's
-events and ten looks a second at the engine are told on standard output, one JSON object a line. The process ends with
-its standard input.
+The track starts at START_NS of the local clock. Without an output NAME it plays on the default one. It writes the
+device's events and, ten times a second, the engine's status to standard output, one JSON object a line. The process
+ends with its standard input.
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from tests.support.pcm import CompassSource
 
 RATE_HZ = 48_000
 TURN_S = 10
-"""The place in the track is heard modulo so much."""
+"""The place in the track is known modulo this time."""
 LOOK_EVERY_S = 0.1
 LENGTH_S = 3600
 
 
 class UntoldDevice(Device):
-    """A device without the platform's account of its stream. It plays late by the length of its buffer."""
+    """A device without the platform's latency report. It plays late by the length of its buffer."""
 
     def account(self) -> None:
         return None

@@ -1,4 +1,4 @@
-"""Several machines out of one: a network namespace each, on one Ethernet switch, with a cable that can be pulled.
+"""Simulates several machines: a network namespace each, on one Ethernet switch, with a cable that can be pulled.
 
 Needs root and iproute2; `unavailable` says why it cannot be. Addresses are in 10.79.0.0/24, inside the namespaces.
 """
@@ -23,7 +23,7 @@ def _ip(*words: str) -> None:
 
 
 def unavailable() -> str:
-    """Why there can be no namespaces here; empty when there can."""
+    """Why namespaces cannot be made here; empty if they can."""
     if sys.platform != "linux" or not shutil.which("ip"):
         return "network namespaces need Linux and iproute2"
     try:
@@ -35,7 +35,7 @@ def unavailable() -> str:
 
 
 class Machines:
-    """Made with the names of the machines; ends with the block, and every program on them with it."""
+    """The machines of these names, as a context manager. At its end all programs on them end."""
 
     def __init__(self, folder: pathlib.Path, *names: str) -> None:
         self._folder = folder
@@ -69,14 +69,14 @@ class Machines:
             _ip("-n", machine, "route", "replace", "224.0.0.0/4", "dev", "lan0")
 
     def start(self, name: str, *arguments: str) -> Program:
-        """A phaselock on a machine, silent, with a home of its own there."""
+        """Start phaselock on a machine, on the null backend, with its own home."""
         prefix = ("ip", "netns", "exec", f"{PREFIX}{name}")
         program = Program(*arguments, "--backend", "null", "--as", name, prefix=prefix, home=self._folder / name)
         self._stack.callback(program.close)
         return program
 
     def call(self, name: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """A phaselock that ends by itself."""
+        """Run phaselock on a machine until it ends."""
         return subprocess.run(
             ["ip", "netns", "exec", f"{PREFIX}{name}", sys.executable, "-m", "phaselock", *arguments],
             env={**os.environ, "PHASELOCK_HOME": os.fspath(self._folder / name)},
@@ -94,7 +94,7 @@ class Machines:
 
 @contextlib.contextmanager
 def asleep(program: Program):  # type: ignore[no-untyped-def]
-    """The process does nothing while the block lasts."""
+    """Suspend the process while the block lasts."""
     os.kill(program.process.pid, signal.SIGSTOP)
     try:
         yield

@@ -1,7 +1,7 @@
-"""One program that announces or looks for sessions, for machines of their own.
+"""A process that announces or finds sessions, to be run in a network namespace.
 
-announce NAME ID: says "up"; a number on standard input is how many take part, its end is goodbye.
-browse: says each list of sessions that it sees as JSON, until the end of standard input; {"error": ...} if it cannot.
+announce NAME ID: writes "up"; a number on standard input is the number of peers; ends with standard input.
+browse: writes each list of sessions as JSON until the end of standard input; {"error": ...} if it cannot browse.
 """
 
 from __future__ import annotations

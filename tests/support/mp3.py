@@ -1,4 +1,4 @@
-"""MP3s made for tests. LAME as a library writes no description in front; `description` does, as the program would."""
+"""MP3 files for tests. The LAME library writes no Info header; `description` makes one, as the `lame` program does."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def music(rate_hz: int, channels: int, frames: int) -> npt.NDArray[np.int16]:
 def packets(
     rate_hz: int = 44100, channels: int = 2, frames: int = 100_000, kbps: int = 128, vbr: bool = False
 ) -> tuple[bytes, ...]:
-    """`music` as MP3, packet by packet."""
+    """`music` as MP3 packets."""
     encoder = lameenc.Encoder()
     encoder.silence()
     encoder.set_in_sample_rate(rate_hz)
@@ -65,7 +65,7 @@ def packet_frames(header: bytes) -> int:
 
 
 def description(first: bytes, claimed: int, *, delay: int = ENCODER_DELAY, padding: int | None = None) -> bytes:
-    """The packet in front that claims `claimed` packets like `first`, and where the music lies in them."""
+    """The Info header packet: it claims `claimed` packets like `first`, and the encoder delay and padding."""
     fields = b"Info" + (1).to_bytes(4, "big") + claimed.to_bytes(4, "big")
     if padding is not None:
         trim = delay << 12 | padding
@@ -80,7 +80,7 @@ def description(first: bytes, claimed: int, *, delay: int = ENCODER_DELAY, paddi
 
 
 def encode(rate_hz: int = 44100, channels: int = 2, frames: int = 100_000, kbps: int = 128, vbr: bool = False) -> bytes:
-    """`music` as the program lame would write it."""
+    """`music` as the `lame` program writes it."""
     sound = packets(rate_hz, channels, frames, kbps, vbr)
     padding = len(sound) * packet_frames(sound[0]) - frames - ENCODER_DELAY
     return description(sound[0], len(sound), padding=padding) + b"".join(sound)

@@ -1,4 +1,4 @@
-"""Noise of which every moment is known: what loudspeakers play that are known to be so far apart."""
+"""Noise with a known value at every time, for recordings of outputs that are a known time apart."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ LEVEL = 0.15
 
 
 class Noise:
-    """A sum of sines, 100 Hz to 12 kHz, of random size and phase, that comes again after `seconds` and a second."""
+    """A sum of sines, 100 Hz to 12 kHz, of random amplitude and phase, with a period of `seconds` + 1 s."""
 
     def __init__(self, seconds: float, seed: int) -> None:
         self.seconds = seconds
@@ -24,7 +24,7 @@ class Noise:
         self._sines = (sines[0] + 1j * sines[1]) * (LEVEL / np.sqrt(sines.shape[1]))
 
     def at(self, first_s: float, step_s: float, count: int) -> npt.NDArray[np.float64]:
-        """Its values at moments so far apart. A chirp z-transform: exact at any moment, no interpolation."""
+        """The values at `count` times from `first_s`, `step_s` apart, (count,). A chirp z-transform: exact."""
         turns = np.exp(2j * np.pi * self._lowest * step_s / self._turn_s * np.arange(count))
         number = np.arange(self._lowest, self._lowest + len(self._sines))
         sines = self._sines * np.exp(2j * np.pi * (number * (first_s / self._turn_s) % 1.0))
@@ -40,8 +40,8 @@ def played(
     opened_s: float = 0.0,
     hiss: float = 0.0,
 ) -> Recording:
-    """What a card of that rate error writes down that was opened so late and plays the noise that much late, with a
-    hiss of its own of that size."""
+    """What a card records that has a rate error of `ppm`, was opened at `opened_s` and hears the noise `late_us` late,
+    with white noise of standard deviation `hiss`."""
     true_rate_hz = rate_hz * (1 + ppm * 1e-6)
     frames = noise.at(opened_s - late_us * 1e-6, 1 / true_rate_hz, int((noise.seconds - opened_s) * rate_hz))
     if hiss:

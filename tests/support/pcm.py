@@ -1,4 +1,4 @@
-"""Sound that tells where in the track it is, and the ear that reads it."""
+"""The compass: a sound from which the place in the track can be read, and functions that read it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 TURN_FRAMES = 8820
-"""The left and right channels are sine and cosine of a turn of so many frames: together they name the place within it,
-whatever the volume."""
+"""The left and right channels are sine and cosine with this period: together they give the place within it, at any
+volume."""
 
 
 def compass(first_frame: int, frames: int, turn_frames: int = TURN_FRAMES) -> npt.NDArray[np.float32]:
@@ -19,17 +19,18 @@ def compass(first_frame: int, frames: int, turn_frames: int = TURN_FRAMES) -> np
 
 
 def stereo(output: bytes | bytearray) -> npt.NDArray[np.float64]:
-    """What the engine filled, as (frames, 2)."""
+    """The engine's output as (frames, 2)."""
     return np.frombuffer(output, np.float32).reshape(-1, 2).astype(np.float64)
 
 
 def loudness(sound: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """1 where the compass sounds at full volume."""
+    """The loudness of each frame, (frames,); 1 is the compass at full volume."""
     return np.asarray(np.hypot(sound[:, 0], sound[:, 1]) * 2)
 
 
 def places(sound: npt.NDArray[np.float64], about_frame: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-    """The track frame, with its fraction, that each output frame plays; `about_frame` to within half a turn."""
+    """The track frame, with its fraction, that each output frame plays, (frames,). `about_frame` must be right to
+    within half a turn."""
     within = np.arctan2(sound[:, 0], sound[:, 1]) / (2 * np.pi) * TURN_FRAMES
     return np.asarray(within + TURN_FRAMES * np.round((about_frame - within) / TURN_FRAMES))
 

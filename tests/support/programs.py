@@ -1,4 +1,4 @@
-"""Real phaselock processes, told what to do as a user would."""
+"""Real phaselock processes, controlled by commands as a user gives them."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ Event = dict[str, Any]
 
 
 class Program:
-    """One phaselock process: what it says, and a line to its standard input. `prefix` is a command that runs it,
-    `home` where it keeps things."""
+    """One phaselock process, its events and its standard input. `prefix` is a command that runs it, `home` its
+    PHASELOCK_HOME."""
 
     def __init__(self, *arguments: str, prefix: Sequence[str] = (), home: pathlib.Path | None = None) -> None:
         self.process = subprocess.Popen(
@@ -51,7 +51,7 @@ class Program:
         self.process.stdin.flush()
 
     def wait_for(self, name: str, fits: Callable[[Event], bool] = lambda event: True) -> Event:
-        """The next event of that name that fits, later than those waited for before."""
+        """The next event of that name that fits, after the event that the last call returned."""
         until = time.monotonic() + TIMEOUT_S
         while True:
             try:
@@ -64,7 +64,7 @@ class Program:
                 return event
 
     def end(self) -> tuple[int, str]:
-        """Exit status and standard error, once it has ended by itself."""
+        """Wait for the end; (exit status, standard error)."""
         status = self.process.wait(TIMEOUT_S)
         for thread in self._threads:
             thread.join(TIMEOUT_S)
@@ -92,5 +92,5 @@ class Program:
 
 
 def playing(event: Event) -> bool:
-    """Of a `sync`: sound leaves the machine."""
+    """Whether a `sync` event says that sound is played."""
     return bool(event["playing"])

@@ -1,4 +1,4 @@
-"""A RealtimeKit of our own on the bus of DBUS_SYSTEM_BUS_ADDRESS, or the portal on the one of DBUS_SESSION_BUS_ADDRESS.
+"""A fake RealtimeKit on the bus of DBUS_SYSTEM_BUS_ADDRESS, or a fake portal on that of DBUS_SESSION_BUS_ADDRESS.
 
 usage: python realtimekit.py system|portal grant|refuse|silent HIGHEST_LEVEL LIMIT_US
 

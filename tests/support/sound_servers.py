@@ -1,6 +1,6 @@
-"""Sound servers of our own on null sinks, whose monitors are recorded: which sound was played, and when.
+"""Private sound servers with null sinks, whose monitors are recorded: which sound was played, and when.
 
-A null sink is a loudspeaker whose every moment is known. PulseAudio's takes a block when the time of the block before
+A null sink is an output of known timing. PulseAudio's takes a block when the time of the block before
 is over (module-null-sink), PipeWire's in each cycle of its timer, and nothing lies behind either: a block begins to
 sound when it is taken. PulseAudio's monitor carries the block at that moment. PipeWire's carries it in the next cycle
 (measured with 0.3.65: a capture that is linked to a stream hears it in the same cycle, one that is linked to the
@@ -31,13 +31,13 @@ from tests.support.pcm import stereo
 
 TIMEOUT_S = 15.0
 QUIET_MS = 3
-"""Between two blocks nothing arrives for longer; the parts of one block follow each other faster."""
+"""The gap between two blocks is longer than this, the gap between the parts of one block shorter."""
 NEAR_NS = 1_000_000_000
 FRAME_BYTES = 8
 
 
 def until(true: Callable[[], bool], limit_s: float = TIMEOUT_S) -> None:
-    """Look again and again; fail when it never comes true."""
+    """Poll until it is true; AssertionError after `limit_s`."""
     deadline = time.monotonic() + limit_s
     while not true():
         assert time.monotonic() < deadline
@@ -56,13 +56,13 @@ class Recording:
         )
         self._parts: list[bytes] = []
         self._begins: list[tuple[int, int]] = []
-        """Of every block: the number of its first frame, and when it arrived."""
+        """(number of the first frame, arrival in local ns) of every block."""
         self._thread = threading.Thread(target=self._listen, daemon=True)
         self._thread.start()
         until(lambda: len(self._begins) > 1)
 
     def close(self) -> None:
-        """Hear no more."""
+        """End the recording."""
         self._process.kill()
         self._process.wait()
         self._thread.join()
@@ -115,7 +115,7 @@ class Recording:
 
 
 class SoundServer:
-    """Processes in a folder of their own. `environment` leads a client to them; `variables` is what it must change."""
+    """The processes of a private sound server. A client finds it with `environment`, where `variables` are changed."""
 
     def __init__(self, folder: pathlib.Path, variables: Mapping[str, str]) -> None:
         self.folder = folder
@@ -125,7 +125,7 @@ class SoundServer:
         self._processes: list[subprocess.Popen[bytes]] = []
 
     def run(self, command: Sequence[str], ready: Callable[[], bool]) -> None:
-        """Start a process that belongs to the server. Skips the test where it does not start."""
+        """Start a process of the server. Skips the test if it does not start."""
         null = subprocess.DEVNULL
         process = subprocess.Popen(command, env=self.environment, stdin=null, stdout=null, stderr=null)
         self._processes.append(process)
@@ -137,7 +137,7 @@ class SoundServer:
             time.sleep(0.01)
 
     def ask(self, *command: str) -> str:
-        """What a tool that speaks to the server prints. Skips the test where there is no such tool."""
+        """The output of a tool that asks the server. Skips the test if the tool is not installed."""
         if shutil.which(command[0]) is None:
             pytest.skip(f"{command[0]} is not installed")
         done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=TIMEOUT_S)
@@ -145,7 +145,7 @@ class SoundServer:
         return done.stdout
 
     def freeze(self) -> None:
-        """Stop its processes without a word to its clients: they get no answers and no error."""
+        """Suspend its processes: the clients get neither answers nor errors."""
         for process in self._processes:
             process.send_signal(signal.SIGSTOP)
 
@@ -155,7 +155,7 @@ class SoundServer:
             process.send_signal(signal.SIGCONT)
 
     def kill(self) -> None:
-        """End it without a farewell."""
+        """Kill it."""
         for process in reversed(self._processes):
             process.kill()
             process.wait()
@@ -177,7 +177,7 @@ class PulseServer(SoundServer):
         self.start()
 
     def start(self) -> None:
-        """Also after `kill`."""
+        """Start it, also again after `kill`."""
         self.socket.unlink(missing_ok=True)
         options = "--daemonize=no", "--exit-idle-time=-1", "-n", "-F", str(self.folder / "script")
         self.run(["pulseaudio", *options], self.socket.exists)
@@ -187,7 +187,7 @@ class PulseServer(SoundServer):
         self.ask("pactl", "move-sink-input", self.ask("pactl", "list", "short", "sink-inputs").split()[0], sink)
 
     def record(self, sink: str, rate_hz: int, latency_ms: int = 500) -> Recording:
-        """Hear what a sink plays at this rate. The sink takes blocks of at most this length from then on."""
+        """Record what a sink plays at this rate. The sink takes blocks of at most this length from then on."""
         command = ["parec", f"--device={sink}.monitor", "--raw", "--format=float32le", f"--rate={rate_hz}"]
         return Recording([*command, "--channels=2", f"--latency-msec={latency_ms}"], self.environment, rate_hz)
 
@@ -211,7 +211,7 @@ class PipeWireServer(SoundServer):
         self.start()
 
     def start(self) -> None:
-        """Also after `kill`."""
+        """Start it, also again after `kill`."""
         for socket in ("bus", "pipewire-0"):
             (self.folder / socket).unlink(missing_ok=True)
         bus = self.environment["DBUS_SESSION_BUS_ADDRESS"]
@@ -224,7 +224,7 @@ class PipeWireServer(SoundServer):
         self.ask("pw-metadata", self._node(stream), "target.object", sink)
 
     def remove(self, sink: str) -> None:
-        """Take a sink away."""
+        """Remove a sink."""
         self.ask("pw-cli", "destroy", self._node(sink))
 
     def make_default(self, sink: str) -> None:
@@ -236,7 +236,7 @@ class PipeWireServer(SoundServer):
         self.ask("pw-metadata", "-n", "settings", "0", key, str(value))
 
     def record(self, sink: str, rate_hz: int) -> Recording:
-        """Hear what a sink plays at this rate, which must be the graph's: another one would be heard late."""
+        """Record what a sink plays. The rate must be the graph's: a resampled recording would be late."""
         properties = "{ stream.capture.sink = true node.dont-reconnect = true }"
         command = ["pw-record", f"--target={sink}", f"--properties={properties}", "--format=f32", "--channels=2"]
         return Recording([*command, f"--rate={rate_hz}", "-"], self.environment, rate_hz, lag=1)

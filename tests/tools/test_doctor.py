@@ -564,7 +564,7 @@ class Screen:
     def show(self, text: str) -> None: ...
 
 
-def test_the_whole_before_a_real_session(
+def test_doctor_reports_all_checks_against_a_real_session(
     host: Program, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     port = host.wait_for("session")["port"]

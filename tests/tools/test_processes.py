@@ -30,7 +30,7 @@ def stage(tmp_path: pathlib.Path) -> ProcessGroup:
     return ProcessGroup(str(tmp_path))
 
 
-def test_what_is_no_event_is_passed_over(stage: ProcessGroup) -> None:
+def test_non_json_output_lines_are_ignored(stage: ProcessGroup) -> None:
     noise = ("ALSA lib pcm.c: oh\n", "\n", "[]\n", "{}\n", "[" * 100_000)
     stage._listen(Program("Ann", Process(*noise, '{"event": "playing"}\n')))  # type: ignore[arg-type]
     event = stage.hear(time.monotonic())

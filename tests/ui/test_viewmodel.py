@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from phaselock.model.queue import ItemStatus, QueueItem
-from phaselock.model.snapshot import FileState, FileView, PeerView, RequestState, RequestView, SessionSnapshot
+from phaselock.model.snapshot import FileState, PeerView, RequestState, RequestView
 from phaselock.model.timeline import Timeline
 from phaselock.session.commands import Add, Next, Pause, Play, Stop
 from phaselock.ui.backend import Found, FoundSessions, LocalStatus, SessionView
@@ -25,83 +25,11 @@ from phaselock.ui.viewmodel import (
     window_title,
 )
 from phaselock.ui.viewmodel.words import NNBSP
-from tests.support.party import MS, Party, a_track
+from tests.support.session_harness import SessionHarness
+from tests.support.session_views import ALL, CARD, QUEUE, file, guest, host, item, line, off, peer, playing
+from tests.support.simulation import MS, a_track
 
 HOUR_NS = 3600 * 10**9
-RATE = 1000
-CARD = LocalStatus(
-    playing=True,
-    phase_error_ns=-4_000,
-    clock_uncertainty_ns=0,
-    dac_uncertainty_ns=5_000,
-    timing="exact",
-    drift_ppm=0.0,
-    correction_ppm=12.34,
-    rtt_ns=0,
-    underruns=0,
-    device_name="Card",
-    output_latency_ns=10 * MS,
-    correction_ms=0.0,
-)
-
-
-def item(number: int, status: ItemStatus = ItemStatus.READY, **changes: Any) -> QueueItem:
-    row = QueueItem(UUID(int=number), f"{number}.mp3", 154.7, "Ana", status, f"Song {number}", "Band")
-    return dataclasses.replace(row, **changes)
-
-
-QUEUE = (item(1), item(2), item(3))
-ALL = frozenset(row.id for row in QUEUE)
-
-
-def peer(name: str = "Ben", peer_id: int = 1, **changes: Any) -> PeerView:
-    """One that has everything and keeps time."""
-    fine = PeerView(
-        peer_id=peer_id,
-        name=name,
-        ready=True,
-        have=ALL,
-        files=(),
-        files_total=3,
-        waited_for=True,
-        reported=True,
-        clock_usable=True,
-        clock_stale=False,
-        rtt_ns=4_200_000,
-        phase_error_ns=3_000,
-        offset_uncertainty_ns=6_000,
-        dac_uncertainty_ns=4_000,
-        timing="exact",
-        drift_ppb=3_100,
-        output_latency_ns=12 * MS,
-        device_name="Speakers",
-        underruns=0,
-    )
-    return dataclasses.replace(fine, **changes)
-
-
-def file(number: int, state: FileState, done_bytes: int = 0) -> FileView:
-    return FileView(UUID(int=number), state, done_bytes, 1000)
-
-
-def line(number: int = 1, *, start_ns: int = 0, stop_ns: int | None = None, frame: int = 0) -> Timeline:
-    return Timeline(UUID(int=number), RATE, frame, start_ns, stop_ns)
-
-
-def host(*peers: PeerView, own: LocalStatus | None = CARD, **changes: Any) -> SessionView:
-    """The host's state with these peers: nothing plays, all is there."""
-    snapshot = SessionSnapshot("Friday", "Hana", "Hana", QUEUE, None, None, None, None, QUEUE[0].id, peers)
-    return SessionView(True, "192.168.1.42", dataclasses.replace(snapshot, **changes), own)
-
-
-def playing(*peers: PeerView, own: LocalStatus | None = CARD, **changes: Any) -> SessionView:
-    return host(*peers, own=own, **{"now": QUEUE[0], "timeline": line()} | changes)
-
-
-def guest(own: LocalStatus | None = CARD, **changes: Any) -> SessionView:
-    snapshot = SessionSnapshot("Friday", "Hana", "Ben", QUEUE, None, None, None)
-    own = own and dataclasses.replace(own, clock_uncertainty_ns=own.clock_uncertainty_ns and 6_000, rtt_ns=6_200_000)
-    return SessionView(False, "192.168.1.42", dataclasses.replace(snapshot, **changes), own)
 
 
 def plain(text: str) -> str:
@@ -537,49 +465,45 @@ def test_which_buttons_work_and_why_not(state: SessionView, can: set[str], toolt
 
 def test_the_buttons_promise_what_the_session_does() -> None:
     """On the real machines: what the view allows is done, what it forbids is answered by an error."""
-    party = Party()
-    ana = party.invite("Ana")
-    party.run(0.3)
+    harness = SessionHarness()
+    ana = harness.join("Ana")
+    harness.run(0.3)
     commands = {"play_pause": Play(), "stop": Stop(), "next": Next()}
 
     def agrees() -> bool:
         for name, command in commands.items():
-            if name == "play_pause" and party.machine.snapshot().timeline is not None:
+            if name == "play_pause" and harness.host.snapshot().timeline is not None:
                 command = Pause()
             shown = name in view().transport.can
-            before = len(party.host.events("error"))
-            probe = party.machine.snapshot()
-            party.say(command)
-            if shown != (len(party.host.events("error")) == before):
+            before = len(harness.host.events("error"))
+            probe = harness.host.snapshot()
+            harness.command(command)
+            if shown != (len(harness.host.events("error")) == before):
                 return False
             if probe.timeline is None:
-                party.say(Stop())
+                harness.command(Stop())
         return True
 
     def view() -> HostView:
-        return host_view(SessionView(True, "", party.machine.snapshot(), None))
+        return host_view(SessionView(True, "", harness.host.snapshot(), None))
 
     assert agrees() and view().transport.play_tooltip == "Add songs first."
-    ana.fetch_ns = 10**15
-    party.say(Add(a_track(1)), Add(a_track(2)))
-    party.run(0.2)
+    ana.transfer_ns = 10**15
+    harness.command(Add(a_track(1)), Add(a_track(2)))
+    harness.run(0.2)
     assert agrees() and view().transport.play_tooltip.startswith(
         "Waiting for all peers to receive the file.\nAna: song"
     )
-    party.on_guest(ana, ana.machine.file_ready, a_track(1).file_id)
-    party.on_guest(ana, ana.machine.file_ready, a_track(2).file_id)
-    party.run(0.2)
+    ana.call(ana.core.file_ready, a_track(1).file_id)
+    ana.call(ana.core.file_ready, a_track(2).file_id)
+    harness.run(0.2)
     assert agrees()
-    party.say(Play(a_track(2).file_id))
-    party.run(1)
+    harness.command(Play(a_track(2).file_id))
+    harness.run(1)
     assert view().transport.can == {"play_pause", "stop", "previous", "seek"} and agrees()
 
 
 # -- the sync strip ----------------------------------------------------------------------------------------------------
-
-
-def off(**changes: Any) -> LocalStatus:
-    return dataclasses.replace(CARD, **changes)
 
 
 UNTOLD = off(timing="unknown", dac_uncertainty_ns=None)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from phaselock.ui.backend import SessionView
 from phaselock.ui.viewmodel import History
 from phaselock.ui.viewmodel.history import BREAK_S, COLOURS, KEPT_S, UNCHANGED_S
-from tests.ui.test_viewmodel import CARD, QUEUE, guest, line, off, peer, playing
+from tests.support.session_views import CARD, QUEUE, guest, line, off, peer, playing
 
 HEADER = "time_s,machine,phase_error_us,uncertainty_us,drift_ppm,correction_ppm"
 

@@ -10,7 +10,8 @@ from phaselock.errors import InvalidMp3Error
 from phaselock.session.commands import Add, Play, Reject, Request
 from phaselock.ui.backend import SessionEvent
 from phaselock.ui.viewmodel import Toast, event_toast
-from tests.support.party import Party, a_track
+from tests.support.session_harness import SessionHarness
+from tests.support.simulation import a_track
 
 WISH = {"request_id": "1", "number": 1, "file_name": "New.mp3", "size": 4_200_000, "done_bytes": 0, "reason": ""}
 
@@ -122,32 +123,32 @@ def test_what_the_screens_show_anyway_is_silent(name: str) -> None:
 
 def test_a_file_that_could_not_be_sent_can_be_tried_again() -> None:
     """In the words that the session really says."""
-    party = Party()
-    ben = party.invite("Ben")
+    harness = SessionHarness()
+    ben = harness.join("Ben")
     ben.fetch_results = iter([False] * 3)
-    party.run(0.1)
-    party.say(Add(a_track()))
-    party.run(5)
-    (event,) = party.host.events("error")
+    harness.run(0.1)
+    harness.command(Add(a_track()))
+    harness.run(5)
+    (event,) = harness.host.events("error")
     shown = event_toast(SessionEvent(event.name, event.session_ns, event.fields), True)
     assert shown == Toast("Ben could not receive song 1.mp3 in 3 tries.", "error", "retry", "Ben")
 
 
 def test_every_event_of_an_evening_has_its_words_or_none() -> None:
-    party = Party()
-    ana, ben = party.invite("Ana"), party.invite("Ben")
-    party.run(0.3)
-    party.say(Play(), Add(a_track(1)), Play(), Add(a_track(2)), Reject(UUID(int=1)))
-    party.run(1)
-    party.on_guest(ana, ana.machine.command, Request(UUID(int=5), "New.mp3", 1000, bytes(32)))
-    party.run(0.1)
-    party.say(Play(), Reject(UUID(int=5)))
-    party.run(70)
-    party.crash(ben)
-    party.leave(ana)
-    party.run(1)
+    harness = SessionHarness()
+    ana, ben = harness.join("Ana"), harness.join("Ben")
+    harness.run(0.3)
+    harness.command(Play(), Add(a_track(1)), Play(), Add(a_track(2)), Reject(UUID(int=1)))
+    harness.run(1)
+    ana.call(ana.core.command, Request(UUID(int=5), "New.mp3", 1000, bytes(32)))
+    harness.run(0.1)
+    harness.command(Play(), Reject(UUID(int=5)))
+    harness.run(70)
+    ben.crash()
+    ana.leave()
+    harness.run(1)
     texts = []
-    for hosting, node in ((True, party.host), (False, ana), (False, ben)):
+    for hosting, node in ((True, harness.host), (False, ana), (False, ben)):
         for name in {effect.event.name for effect in node.effects if hasattr(effect, "event")}:
             for event in node.events(name):
                 shown = event_toast(SessionEvent(event.name, event.session_ns, event.fields), hosting)

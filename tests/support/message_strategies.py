@@ -1,4 +1,4 @@
-"""Hypothesis strategies for every message, made from the declared types and bounds themselves."""
+"""Hypothesis strategies for every message, derived from the declared types and bounds."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from phaselock.protocol.messages import TYPE_OF, Message
 
 
 def of_type(annotation: Any) -> st.SearchStrategy[Any]:
-    """Values that the codec must let pass."""
+    """Values of this type that the codec must accept."""
     origin, args = typing.get_origin(annotation), typing.get_args(annotation)
     if origin is Annotated:
         return _bounded(args[0], args[1])

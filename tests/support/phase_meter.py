@@ -1,7 +1,7 @@
-"""The ear of the simulated world: it reads from what left the loudspeakers where in the track each of them was.
+"""Measures how far apart the outputs of an audio simulation play.
 
-The tracks are compasses (tests/support/pcm.py), so every single output frame names its place, modulo one turn, whatever
-fade lies on it. Times are true seconds.
+The tracks are compasses (tests/support/pcm.py): every output frame gives its place in the track, modulo one turn, at
+any volume. Times are true seconds.
 """
 
 from __future__ import annotations
@@ -16,39 +16,43 @@ from tests.support.pcm import loudness, stereo
 
 Numbers = npt.NDArray[np.float64]
 NEAR_S = 1e-3
+"""The nearest frame counts if it is this near; else there is silence."""
 SILENT = 0.01
-HEARD = 0.02
-NEVER_US = 1000.0
-"""The promise."""
+"""Loudness below which there is silence; full volume is 1."""
+AUDIBLE = 0.02
+"""Loudness from which the place can be read."""
+MAX_APART_US = 1000.0
+"""The product's promise."""
 START_S = 0.002
-"""From here on they are compared: before, one of two that keep the limit may still be at the old place."""
+"""After a start the outputs are compared from here on: before, one of two that keep the limit may still be at the old
+place."""
 
 
 @dataclasses.dataclass(frozen=True)
-class Sound:
-    """A block that left a loudspeaker: its first frame then, the others `frame_s` apart."""
+class Block:
+    """A block that left an output: its first frame at `first_s`, the others `frame_s` apart."""
 
     first_s: float
     frame_s: float
     samples: bytes | bytearray
 
 
-class Record:
-    """What one loudspeaker played."""
+class Capture:
+    """What one output played."""
 
-    def __init__(self, sounds: Iterable[Sound], turn_s: float) -> None:
+    def __init__(self, played: Iterable[Block], turn_s: float) -> None:
         times, blocks = [np.zeros(0)], [np.zeros((0, 2))]
-        for sound in sounds:
-            blocks.append(stereo(sound.samples))
-            times.append(sound.first_s + sound.frame_s * np.arange(len(blocks[-1])))
+        for block in played:
+            blocks.append(stereo(block.samples))
+            times.append(block.first_s + block.frame_s * np.arange(len(blocks[-1])))
         frames = np.concatenate(blocks)
         self.at_s = np.concatenate(times)
         self.loudness = loudness(frames)
         self.place_s = np.arctan2(frames[:, 0], frames[:, 1]) / (2 * np.pi) * turn_s
 
     def look(self, at_s: Numbers) -> tuple[Numbers, Numbers]:
-        """(loudness, place in the track modulo a turn) at each time, read from the nearest frame; nothing is heard
-        where no frame is near."""
+        """(loudness, place in the track in seconds modulo a turn) at each time, read from the nearest frame. The
+        loudness is 0 where no frame is near. All arrays have the shape of `at_s`, (times,)."""
         if len(self.at_s) < 2:
             return np.zeros(len(at_s)), np.zeros(len(at_s))
         right = np.clip(np.searchsorted(self.at_s, at_s), 1, len(self.at_s) - 1)
@@ -71,35 +75,36 @@ class Record:
         return [(float(grid[b]), (e - b) * 0.25e-3) for b, e in zip(begins, ends, strict=True) if e - b >= 4]
 
 
-class Ear:
-    """Hears several loudspeakers at once."""
+class PhaseMeter:
+    """Compares several outputs."""
 
-    def __init__(self, records: Sequence[Record], turn_s: float) -> None:
-        self.records = records
+    def __init__(self, captures: Sequence[Capture], turn_s: float) -> None:
+        self.captures = captures
         self._turn_s = turn_s
 
     def apart_us(self, from_s: float, until_s: float, every_s: float = 0.005) -> tuple[Numbers, Numbers]:
-        """(times, greatest distance of two loudspeakers in microseconds) wherever all of them sound."""
+        """(times, greatest distance of two outputs in microseconds) where all of them are audible, each (times,)."""
         grid = np.arange(from_s, until_s, every_s)
-        looks = [record.look(grid) for record in self.records]
-        heard = np.all([volume > HEARD for volume, _ in looks], axis=0)
+        looks = [capture.look(grid) for capture in self.captures]
+        audible = np.all([volume > AUDIBLE for volume, _ in looks], axis=0)
         half = self._turn_s / 2
         ahead = np.array([(place - looks[0][1] + half) % self._turn_s - half for _, place in looks])
-        return grid[heard], (ahead.max(axis=0) - ahead.min(axis=0))[heard] * 1e6
+        return grid[audible], (ahead.max(axis=0) - ahead.min(axis=0))[audible] * 1e6
 
-    def start(self, at_s: float, *, never_us: float = NEVER_US, within_s: float = 1.0) -> tuple[float, float]:
-        """(seconds until all of them sound no further apart than that, greatest distance in the 200 ms from there in
-        microseconds) after a time at which sound was to begin or to go on elsewhere."""
+    def start(self, at_s: float, *, max_apart_us: float = MAX_APART_US, within_s: float = 1.0) -> tuple[float, float]:
+        """(seconds from `at_s`, where sound should start or continue elsewhere, until all are audible and no further
+        apart than `max_apart_us`; greatest distance in the 200 ms from there in microseconds). AssertionError if that
+        does not happen within `within_s`."""
         times, apart = self.apart_us(at_s + START_S, at_s + within_s + 0.2, 0.001)
-        begun = times[apart < never_us]
-        assert len(begun) and begun[0] - at_s < within_s, f"they did not all begin at {at_s}"
+        begun = times[apart < max_apart_us]
+        assert len(begun) and begun[0] - at_s < within_s, f"not all outputs started at {at_s}"
         return float(begun[0] - at_s), float(apart[(times >= begun[0]) & (times < begun[0] + 0.2)].max())
 
     def back_in_phase_s(self, since_s: float, until_s: float, limit_us: float) -> float:
-        """How long after `since_s` they are and stay within the limit, all sounding."""
+        """Seconds from `since_s` until all are audible and stay within the limit. AssertionError if they do not."""
         grid = np.arange(since_s, until_s, 0.005)
         times, apart = self.apart_us(since_s, until_s)
         good = np.isin(grid, times[apart <= limit_us])
-        assert good[-1], "they do not come back"
+        assert good[-1], "the outputs did not come back in phase"
         bad = np.flatnonzero(~good)
         return float(grid[bad[-1]] + 0.005 - since_s) if len(bad) else 0.0

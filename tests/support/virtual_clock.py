@@ -1,4 +1,4 @@
-"""A machine's monotonic clock in the simulated world: a function of true time. Both in integer nanoseconds."""
+"""A simulated monotonic clock: a function of true time. Both are in integer nanoseconds."""
 
 from __future__ import annotations
 
@@ -6,22 +6,21 @@ _WHOLE = 10**9
 
 
 class VirtualClock:
-    """Runs at a rate of its own, steps forward and stands still as told, and never runs back. Changes are told in the
-    order of time; what lies after the newest one may still be asked for before."""
+    """Has its own rate, can step ahead and stand still, and never runs back. Changes are made in the order of time."""
 
     def __init__(self, local_ns: int, ppm: float = 0.0) -> None:
-        """It shows `local_ns` at true time 0 and gains `ppm` microseconds each second."""
+        """`local_ns` at true time 0, gaining `ppm` microseconds each second."""
         self._parts = [(0, local_ns, round(ppm * 1e3))]
         """(true time, local time then, gain in parts of 1e9 from then on)"""
 
     def local(self, true_ns: float) -> int:
-        """What it shows at a true time."""
+        """Local time at a true time."""
         at_ns = round(true_ns)
         begin_ns, local_ns, gain = next(part for part in reversed(self._parts) if part[0] <= at_ns or part[0] == 0)
         return local_ns + (at_ns - begin_ns) * (_WHOLE + gain) // _WHOLE
 
     def true(self, local_ns: int) -> int:
-        """The first true time at which it shows `local_ns` or more."""
+        """The first true time at which the local time is `local_ns` or more."""
         ends = [part[0] for part in self._parts[1:]]
         for (begin_ns, shown_ns, gain), end_ns in zip(self._parts, [*ends, None], strict=True):
             if local_ns <= shown_ns:
@@ -33,15 +32,15 @@ class VirtualClock:
         raise AssertionError("the clock stands still for ever")
 
     def step(self, true_ns: int, by_ns: int) -> None:
-        """At that time it jumps ahead."""
+        """Step ahead at that true time."""
         assert by_ns >= 0, "a monotonic clock never runs back"
         self._parts.append((true_ns, self.local(true_ns) + by_ns, self._parts[-1][2]))
 
     def stand_still(self, true_ns: int, for_ns: int) -> None:
-        """From that time on it does not run for a while, as in a machine that sleeps."""
+        """Stand still for a while, as in a suspended machine."""
         shown_ns, gain = self.local(true_ns), self._parts[-1][2]
         self._parts += [(true_ns, shown_ns, -_WHOLE), (true_ns + for_ns, shown_ns, gain)]
 
     def run_at(self, true_ns: int, ppm: float) -> None:
-        """From that time on it gains so much, as a clock that is being set right by the network's time does."""
+        """Gain `ppm` microseconds each second from that true time on, as a clock that NTP slews."""
         self._parts.append((true_ns, self.local(true_ns), round(ppm * 1e3)))
