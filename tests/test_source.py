@@ -60,11 +60,6 @@ NOT_YET = frozenset(
     ext
     phaselock/app
     phaselock/audio
-    phaselock/bench
-    phaselock/bench/analysis
-    phaselock/bench/benchmarks
-    phaselock/bench/lab
-    phaselock/bench/report
     phaselock/console
     phaselock/model
     phaselock/network
@@ -80,7 +75,6 @@ NOT_YET = frozenset(
     phaselock/ui/viewmodel
     phaselock/ui/widgets
     tests/audio
-    tests/bench
     tests
     tests/device
     tests/gui

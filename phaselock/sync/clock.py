@@ -27,7 +27,7 @@ _TOS_URGENT = 46 << 2
 """DSCP "expedited forwarding": a packet that waits behind a download in a router or wireless card is useless."""
 _WANDER = 0.05e-6
 """How fast a clock may leave its fitted line while it is not measured, in seconds per second."""
-_TRAIN_EVERY_NS = 200_000_000
+TRAIN_INTERVAL_NS = 200_000_000
 """The interval of the ping trains in ext/pl_udp.c. The first ping of a train wakes the path and is no measurement."""
 
 
@@ -122,7 +122,7 @@ class PeerClock:
     def loss(self, now_ns: int) -> float:
         """The fraction of the measurements up to local time `now_ns` that were not answered, to about 0.001."""
         samples = self._pinger.status()
-        asked = samples.sent - 1 - (now_ns - self._since_ns) // _TRAIN_EVERY_NS
+        asked = samples.sent - 1 - (now_ns - self._since_ns) // TRAIN_INTERVAL_NS
         return min(1.0, max(0.0, 1 - samples.samples / asked)) if asked > 0 else 1.0
 
     def session_from_local(self, local_ns: int) -> int:

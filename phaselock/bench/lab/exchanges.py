@@ -12,10 +12,10 @@ import math
 import random
 
 from phaselock.bench.lab.links import Link, Path, Uplink
+from phaselock.sync.clock import TRAIN_INTERVAL_NS
 from phaselock.sync.trace import Exchange
 
-# The schedule of pings. ext/pl_udp.c defines it; a test compares the values.
-TRAIN_INTERVAL_NS = 200_000_000
+# The schedule of pings, with TRAIN_INTERVAL_NS. ext/pl_udp.c defines it; a test compares the values.
 TRAIN_NS = 160_000_000
 """Longest duration of a train."""
 BURST_NS = 1_000_000_000
