@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Sequence
+
 from phaselock.bench.report.text import clock
 from phaselock.console.events import BenchProgressed
 from phaselock.console.output import Terminal

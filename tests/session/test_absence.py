@@ -25,9 +25,9 @@ from phaselock.session.commands import (
 )
 from phaselock.session.host.session import HostSession
 from phaselock.session.peer.session import PeerSession
-from tests.support.told import Over, lost, reason
 from tests.support.session_harness import HarnessPeer, SessionHarness, all_follow_the_same, error, line, ready
 from tests.support.simulation import MS, SECOND, a_track
+from tests.support.told import Over, lost
 
 HOST_LOST = Over("Host disconnected — session ended.", failed=True)
 PLAYING_ON = "The host cannot be heard. Playing on, and looking for it."

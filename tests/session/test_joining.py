@@ -10,9 +10,9 @@ from phaselock.session import effects as e
 from phaselock.session.commands import Add, DropPeer, Quit
 from phaselock.session.host.session import HostSession
 from phaselock.session.peer.session import PeerSession
-from tests.support.told import Over, lost, reason
 from tests.support.session_harness import ReportedOutput, SessionHarness
 from tests.support.simulation import MS, SECOND, a_track
+from tests.support.told import Over, lost, reason
 
 
 def test_joining_is_reported_on_both_sides() -> None:

@@ -36,10 +36,10 @@ from phaselock.session.commands import (
     Stop,
     Without,
 )
-from tests.support.told import Over, lost, reason
 from tests.support.message_strategies import MESSAGES
 from tests.support.session_harness import HarnessPeer, ReportedOutput, SessionHarness
 from tests.support.simulation import MS, SECOND, a_track
+from tests.support.told import reason
 
 TRACK_S = 12.0
 MAX_TRACKS = 8

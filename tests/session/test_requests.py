@@ -13,9 +13,9 @@ from phaselock.protocol import messages as m
 from phaselock.session import effects as e
 from phaselock.session.commands import Accept, Add, DropPeer, Reject, Request
 from phaselock.session.host.requests import MAX_OPEN
-from tests.support.told import Over, lost, reason
 from tests.support.session_harness import HarnessPeer, SessionHarness, error
 from tests.support.simulation import SECOND, SimulatedNode, a_track
+from tests.support.told import reason
 
 NEVER_NS = 10**15
 

@@ -11,9 +11,9 @@ from phaselock.model.snapshot import LatencyClass
 from phaselock.protocol import messages as m
 from phaselock.session import effects as e
 from phaselock.session.commands import Accept, Add, Move, Next, Pause, Play, Remove, Request, Resume, Retry, Without
-from tests.support.told import Over, lost, reason
 from tests.support.session_harness import ReportedOutput, SessionHarness, all_follow_the_same, error, line, ready
 from tests.support.simulation import MS, SECOND, a_track
+from tests.support.told import Over
 
 # -- 12.1, the error matrix --------------------------------------------------------------------------------------------
 

@@ -7,10 +7,10 @@ import uuid
 import pytest
 
 from phaselock.session.commands import Accept, Add, Autoplay, Move, Next, Pause, Remove, Request, Resume
-from tests.support.told import Over, lost, reason
 from tests.support.audio_simulation import TURN_S, AudioSimulation, MachineSpec, compass_track
 from tests.support.exchanges import WIFI, WIRED, Link
 from tests.support.simulation import SimulatedNode
+from tests.support.told import reason
 
 IN_PHASE_US = 60.0
 AWAY_US = {WIRED: 200.0, WIFI: 500.0}

@@ -19,7 +19,6 @@ from phaselock.model.timeline import Timeline
 from phaselock.model.types import UNKNOWN_CLOCK, ClockStatus
 from phaselock.session import effects as e
 from phaselock.sync.clock import STALE_NS, clock_status
-from tests.support.told import Told
 from tests.support.exchanges import WIRED, Exchange, Link, Path, Trains
 from tests.support.pcm import TURN_FRAMES, CompassSource
 from tests.support.phase_meter import Block, Capture, PhaseMeter
@@ -32,6 +31,7 @@ from tests.support.simulation import (
     Simulation,
     a_track,
 )
+from tests.support.told import Told
 from tests.support.virtual_clock import VirtualClock
 
 TRACK_HZ = 22050
