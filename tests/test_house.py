@@ -49,7 +49,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "phaselock.app.headless": ("phaselock.cli",),
     "phaselock.app.window": ("phaselock.cli",),
-    "phaselock.ui": ("phaselock.app.event_queue", "phaselock.app.window", "phaselock.app.window_backend"),
+    "phaselock.ui": ("phaselock.app.window", "phaselock.app.window_backend"),
     "_miniaudio": (
         "phaselock.audio.device",
         "phaselock.audio.handles",

@@ -59,39 +59,21 @@ NOT_YET = frozenset(
     """
     ext
     phaselock/app
-    phaselock/audio
-    phaselock/bench
-    phaselock/bench/analysis
-    phaselock/bench/benchmarks
-    phaselock/bench/lab
-    phaselock/bench/report
     phaselock/console
     phaselock/model
     phaselock/network
-    phaselock/protocol
     phaselock/session
     phaselock/session/host
     phaselock/session/peer
     phaselock/storage
-    phaselock/sync
     phaselock/tools
     phaselock/ui
-    phaselock/ui/screens
     phaselock/ui/viewmodel
-    phaselock/ui/widgets
-    tests/audio
-    tests/bench
     tests
-    tests/device
-    tests/gui
     tests/native
     tests/network
-    tests/protocol
     tests/session
-    tests/sim
-    tests/storage
     tests/support
-    tests/sync
     tests/tools
     tests/ui
     tests/wheel
