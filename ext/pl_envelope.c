@@ -140,8 +140,8 @@ static int contact(const pl_hull *h, double slope) {
  *
  * The lateness of the edge itself, e(1), has a standard deviation of about 0.33 of that spread for an
  * exponential tail, and 0.44 for a tail that rises like a triangle (two exponential delays in series). But a
- * line that was chosen to touch the lowest points sees them closer together than they are, hence
- * EDGE_FACTOR. */
+ * line that was chosen to touch the lowest points sees them closer together than they are.
+ * EDGE_FACTOR corrects this. */
 static double edge_sd(const pl_hull *h, double slope) {
     double least[LEAST] = {INFINITY, INFINITY, INFINITY, INFINITY};
     for (int i = 0; i < h->count; i++) {

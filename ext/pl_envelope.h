@@ -38,7 +38,7 @@ enum { PL_HULL_BUCKETS = 2048 };   /* a power of two */
 
 typedef struct {
     double window, bucket;   /* lengths in units of x */
-    /* Strips only: a bound of age t holds but for loosening * t^2, because the true line may be bent. */
+    /* Strips only: a bound of age t holds to within loosening * t^2, because the true line may be bent. */
     double loosening;
     /* The closed buckets: a ring of `count`, the oldest at `head`. x rises strictly; y includes loosening *
      * x^2. */

@@ -13,8 +13,8 @@ static const double WINDOW_NS = 60e9, BUCKET_NS = 50e6;
 static const pl_slope_prior CRYSTALS = {0.0, PL_CRYSTAL_SD};
 /* A step of a clock is looked for in this many newest exchanges. */
 enum { STEP_EXCHANGES = 6 };
-/* A residual is out of its bound when it is so by more than this, or by so many standard deviations of the
- * line. */
+/* A residual is out of its bound if it exceeds the bound by more than MIN_STEP_NS and by more than STEP_SDS
+ * standard deviations of the line. */
 static const double MIN_STEP_NS = 100e3, STEP_SDS = 8;
 /* After a step the drift known so far is a prior, of at least this standard deviation. */
 static const double MIN_PRIOR_SD = 0.5e-6;

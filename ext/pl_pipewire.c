@@ -20,7 +20,7 @@ enum { MAX_BURST = 128 };
 enum { MAX_OFF_AIM = 4 * MAX_BURST };
 /* The driver's delay is averaged over this many cycles. */
 enum { AVERAGE_CYCLES = 1000 };
-/* What was true longer ago is not used. */
+/* Older reports are not used. */
 static const int64_t MAX_AGE_NS = PL_NS_PER_S;
 
 /* libpipewire's types, as far as they are used here: pw_time, spa_io_position, spa_chunk, spa_data,

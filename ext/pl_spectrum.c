@@ -150,7 +150,7 @@ float pl_peak(const float *stereo, int64_t frames) {
     for (; k + LANES <= samples; k += LANES) {
         for (int j = 0; j < LANES; j++) {
             float x = fabsf(stereo[k + j]);
-            largest[j] = x > largest[j] ? x : largest[j];   /* what is not a number is never larger */
+            largest[j] = x > largest[j] ? x : largest[j];   /* NaN is never larger */
         }
     }
     for (; k < samples; k++) largest[0] = fabsf(stereo[k]) > largest[0] ? fabsf(stereo[k]) : largest[0];

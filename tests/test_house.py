@@ -24,18 +24,18 @@ PICTURE = PACKAGE / "packages.svg"
 
 EVERYTHING = "*"
 
-# What is told to people and programs, for every front end.
-TOLD = ("session.events", "session.event_json", "session.sentences")
+# What happened in a session, as values, as JSON and as text: for every front end.
+EVENTS = ("session.event_json", "session.events", "session.sentences")
 
 # What each package may import of `phaselock`, besides itself, `errors` and the version.
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "__main__": ("cli",),
     "_native": (),
-    "app": ("_native", "audio", "model", "network", "protocol", "session", "storage", "sync", "ui"),
+    "app": ("_native", "audio", "console", "model", "network", "protocol", "session", "storage", "sync", "ui"),
     "audio": ("_native", "model"),
     "bench": (EVERYTHING,),
-    "cli": ("app", "audio.virtual_device", "bench", "console", "tools", *TOLD),
-    "console": ("model", *TOLD),
+    "cli": ("app", "audio.virtual_device", "bench", "console", "session.events", "session.sentences", "tools"),
+    "console": ("model", *EVENTS),
     "data": (),
     "errors": (),
     "model": (),
@@ -52,18 +52,19 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "network",
         "protocol",
         "session.states",
+        *EVENTS,
         "storage",
         "sync",
-        *TOLD,
     ),
-    "ui": ("model", "session.commands", *TOLD),
+    "ui": ("model", "session.commands", "session.events", "session.sentences"),
 }
 
 # Modules that only these packages and modules may import. `bench` may import every module of `phaselock`.
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "phaselock.app.headless": ("phaselock.cli",),
     "phaselock.app.window": ("phaselock.cli",),
-    "phaselock.ui": ("phaselock.app.event_queue", "phaselock.app.window", "phaselock.app.window_backend"),
+    "phaselock.console": ("phaselock.cli", "phaselock.app.headless", "phaselock.tools"),
+    "phaselock.ui": ("phaselock.app.window", "phaselock.app.window_backend"),
     "_miniaudio": (
         "phaselock.audio.device",
         "phaselock.audio.handles",

@@ -77,7 +77,7 @@ class Pump:
 
 
 def _collect() -> None:
-    """Collect the generations that automatic collection would have collected by now."""
+    """Collect the generations that automatic collection would have collected."""
     for generation, (count, limit) in reversed([*enumerate(zip(gc.get_count(), gc.get_threshold(), strict=True))]):
         if count > limit > 0:
             gc.collect(generation)

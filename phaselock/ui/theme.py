@@ -73,7 +73,7 @@ def prepare() -> None:
     """Call before the window is made: sets the dark mode, stops customtkinter's polling, and declares DPI awareness."""
     ctk.set_appearance_mode("dark")
     appearance, scaling = ctk.AppearanceModeTracker, ctk.ScalingTracker
-    # Both trackers poll for ever (on Linux one starts a process each time). They do not start if they seem to run.
+    # Both trackers poll without end (on Linux one starts a process each time). They do not start if they seem to run.
     appearance.update_loop_running = scaling.update_loop_running = True
     appearance.update_loop_interval = scaling.update_loop_interval = 3_600_000
     scaling.deactivate_automatic_dpi_awareness = True

@@ -107,7 +107,7 @@ WRAP(send) WRAP(sendto) WRAP(sendmsg) WRAP(recv) WRAP(recvfrom) WRAP(recvmsg)
 WRAP(mmap) WRAP(mmap64) WRAP(munmap) WRAP(madvise) WRAP(brk) WRAP(sbrk) WRAP(syscall)
 WRAP(puts) WRAP(fputs) WRAP(fwrite) WRAP(fflush)
 
-/* The real clock is read all the same; where that enters the kernel, this one call passes. */
+/* Reads the real clock. Where that enters the kernel, this one system call is allowed. */
 int clock_gettime(clockid_t id, struct timespec *now) {
     static int (*real)(clockid_t, struct timespec *);
     if (!real) real = (int (*)(clockid_t, struct timespec *))dlsym(RTLD_NEXT, "clock_gettime");

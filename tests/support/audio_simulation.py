@@ -89,7 +89,7 @@ class Card:
         self._open = False
 
     def lose(self, blocks: int) -> None:
-        """Play silence for so many blocks instead of asking."""
+        """Play silence for this number of blocks instead of asking."""
         self._asked_frames += blocks * self._spec.block_frames
 
     def _expect(self) -> None:

@@ -321,7 +321,7 @@ class SimulatedHost(SimulatedNode):
             self.call(self.core.command, command)
 
     def accept(self, conn: int, to_peer: Pipe | None = None) -> None:
-        """A control connection is there; without a pipe what is sent on it goes nowhere."""
+        """A control connection is open. Without a pipe, messages sent on it are lost."""
         self._framers[conn] = Framer(GREETING_CAP)
         if to_peer:
             self._pipes[conn] = to_peer

@@ -1,4 +1,4 @@
-"""What was installed from a wheel is whole and plays, with nothing of the checkout and without numpy."""
+"""The package installed from a wheel is complete and plays, without the source tree and without numpy."""
 
 from __future__ import annotations
 
