@@ -17,9 +17,11 @@ from phaselock.app import window_backend
 from phaselock.app.session import OpenHostSession
 from phaselock.app.window import MAX_UNREAD_EVENTS, WindowProgram
 from phaselock.audio.interface import AudioStatus
-from phaselock.network.host import EXACT_CLOCK
+from phaselock.model.notices import Code, Notice
+from phaselock.model.types import HOST_CLOCK
 from phaselock.session import commands as c
 from phaselock.session.effects import Ended
+from phaselock.session.events import Warned
 from phaselock.ui.backend import Closed, Opened, SessionClock, SessionEvent, SessionView
 from tests.support.session_views import host
 
@@ -58,7 +60,7 @@ class SimulatedSession:
         return host().snapshot
 
     def clock_status(self) -> Any:
-        return EXACT_CLOCK
+        return HOST_CLOCK
 
     def status(self) -> AudioStatus:
         return AudioStatus("Card", 48000, 0, 0, None, "exact", False, 0, 0.0, 0, 1.0)
@@ -70,7 +72,7 @@ class SimulatedSession:
 
     async def run(self, _listeners: object) -> Ended:
         await self._over.wait()
-        return Ended("Session ended.", failed=False)
+        return Ended(Notice(Code.SESSION_ENDED), failed=False)
 
 
 @pytest.fixture
@@ -193,7 +195,7 @@ def test_a_second_session_is_refused(program: WindowProgram) -> None:
 
 def test_unread_events_are_bounded_and_the_oldest_are_dropped(program: WindowProgram) -> None:
     for number in range(MAX_UNREAD_EVENTS + 5):
-        program._events.append(SessionEvent("warning", number, {}))
+        program._events.append(SessionEvent(Warned(number, Notice(Code.LOG_TROUBLE, "full"))))
     (oldest,) = program.events(1)
-    assert isinstance(oldest, SessionEvent) and oldest.session_ns == 5
+    assert isinstance(oldest, SessionEvent) and oldest.event.session_ns == 5
     assert len(program.events(10_000)) == MAX_UNREAD_EVENTS - 1

@@ -8,7 +8,7 @@ import re
 import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
-FILES = sorted([*ROOT.glob("ext/*.[ch]"), *ROOT.glob("tests/native/*.c")])
+FILES = sorted([*ROOT.glob("ext/pl_*.[ch]"), *ROOT.glob("tests/native/*.c")])
 MAX_COLUMNS = 110
 
 _LITERAL = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'')

@@ -25,7 +25,6 @@ from phaselock.session.playback import Playback
 
 NOTHING = Notice(Code.NOTHING_PLAYING)
 NO_SUCH_TRACK = Notice(Code.NO_SUCH_TRACK)
-QUEUE_FULL = Notice(Code.QUEUE_FULL, number=MAX_ITEMS)
 BEGINNING_S = 3
 MAX_UNDONE = 50
 TIMEOUT_NS = 20_000_000_000
@@ -72,7 +71,7 @@ class Transport:
         if not 0 < track.size <= m.MAX_FILE_BYTES:
             self._outbox.error(Notice(Code.FILE_TOO_LARGE, file_name=track.file_name), now_ns)
         elif not self.has_room():
-            self._outbox.error(QUEUE_FULL, now_ns)
+            self._outbox.error(Notice(Code.QUEUE_FULL, number=MAX_ITEMS), now_ns)
         else:
             self._change(self.queue.append(track, added_by))
 
@@ -106,7 +105,7 @@ class Transport:
         if found is None or file_id in self.queue.ids():
             self._outbox.error(NO_SUCH_TRACK, now_ns)
         elif not self.has_room():
-            self._outbox.error(QUEUE_FULL, now_ns)
+            self._outbox.error(Notice(Code.QUEUE_FULL, number=MAX_ITEMS), now_ns)
         else:
             self._removed.remove(found)
             self._change(self.queue.restore(*found))
