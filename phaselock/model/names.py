@@ -5,6 +5,7 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable, Iterator
 
+# The protocol limits the bytes, in UTF-8. The characters are limited for the display.
 PERSON_CHARS = 64
 PERSON_BYTES = 128
 FILE_CHARS = 200

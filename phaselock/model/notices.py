@@ -119,7 +119,7 @@ class Code(enum.StrEnum):
     CANNOT_ADD = "cannot_add"
     """`file_name` cannot be added; `detail` says why."""
     NOT_A_FILE = "not_a_file"
-    """A pipe, a device or the like."""
+    """A pipe, a device or another special file."""
     NOT_AN_MP3 = "not_an_mp3"
     """A file of a folder whose name does not end in .mp3."""
     NESTED_PLAYLIST = "nested_playlist"

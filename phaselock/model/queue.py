@@ -12,7 +12,7 @@ from phaselock.model.bounds import FileName, PersonName, Title, Within
 from phaselock.model.types import Track
 
 MAX_ITEMS = 2000
-"""Most rows. This many with the longest names fit into one frame of a host (HOST_CAP)."""
+"""Largest number of rows. A queue of this size with the longest names fits into one frame of a host (HOST_CAP)."""
 
 
 class ItemStatus(enum.StrEnum):
@@ -124,7 +124,7 @@ class Queue:
 
     def restore(self, entry: QueueEntry, place: int) -> Queue:
         """Put a removed row back at `place` among the rows, or at the end if there are fewer."""
-        if any(one.track.file_id == entry.track.file_id for one in self.entries):  # it is still playing
+        if any(one.track.file_id == entry.track.file_id for one in self.entries):  # kept, because it is still playing
             entries = tuple(
                 dataclasses.replace(one, removed=False) if one.track.file_id == entry.track.file_id else one
                 for one in self.entries

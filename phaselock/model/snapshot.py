@@ -12,8 +12,9 @@ from phaselock.model.timeline import Timeline
 from phaselock.model.timing import Timing
 
 MIN_YELLOW_NS = 10_000_000
-"""Latency, one way, from which on a peer is yellow."""
+"""Smallest one-way latency of a yellow peer; below it the peer is green."""
 MAX_YELLOW_NS = 100_000_000
+"""Largest one-way latency of a yellow peer; above it the peer is red."""
 
 
 class LatencyClass(enum.StrEnum):
@@ -25,11 +26,11 @@ class LatencyClass(enum.StrEnum):
 
 
 class FileState(enum.StrEnum):
-    """State of a file at a peer, if the peer neither has it ready nor only lacks it."""
+    """State of a file that was offered to a peer, if the peer cannot play it (yet)."""
 
     SENDING = "sending"
     FAILED = "failed"
-    """Three attempts have failed; a user can ask for more."""
+    """Three attempts have failed. The host's user can ask for more."""
     UNPLAYABLE = "unplayable"
     """The peer has it but cannot decode it."""
 
@@ -42,6 +43,7 @@ class FileView:
     state: FileState
     done_bytes: int
     size: int
+    """In bytes."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -108,9 +110,11 @@ class RequestView:
     peer_name: str
     file_name: str
     size: int
+    """In bytes."""
     state: RequestState
     done_bytes: int
     reason: str
+    """Why it was rejected or failed; otherwise empty."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

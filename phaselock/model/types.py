@@ -1,4 +1,4 @@
-"""Values that travel between the rooms of the house."""
+"""Values that several packages exchange: a track and the state of a clock."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from uuid import UUID
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Track:
-    """One MP3 as every machine knows it. `frames` counts frames of the track's own rate, encoder delay and padding
-    trimmed."""
+    """One MP3 file, described equally on all machines.
+
+    `size` is in bytes. `frames` is the length in frames at `rate_hz`, without encoder delay and padding.
+    """
 
     file_id: UUID
     file_name: str
@@ -18,7 +20,7 @@ class Track:
     rate_hz: int
     frames: int
     title: str = ""
-    """As the file's tags tell it; empty: the file name has to do."""
+    """From the file's tags; may be empty, then users see the file name."""
     artist: str = ""
 
     @property
@@ -29,20 +31,20 @@ class Track:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ClockStatus:
-    """What a machine knows of the session clock at one moment. What is not known yet is None."""
+    """The session clock at one moment, as one machine has measured it. Values that are not known yet are None."""
 
     local_ns: int
-    """The local time at which the figures below hold."""
+    """The local time at which the values below are valid."""
     usable: bool
-    """Precise enough to play by."""
+    """The offset is precise enough to schedule playback."""
     stale: bool
-    """No measurement came in the last two seconds."""
+    """No measurement arrived in the last two seconds."""
     offset_ns: int | None
     """Session time minus local time at `local_ns`."""
     drift_ppm: float | None
     """How much faster session time runs than local time, in parts per million."""
     uncertainty_ns: int | None
-    """The offset is within plus or minus this."""
+    """Bound of the error of the offset, plus or minus."""
     rtt_ns: int | None
     """Recent worst round trip (about the 90th percentile), for lead times."""
 
@@ -53,20 +55,20 @@ class ClockStatus:
         return local_ns + self.offset_ns + round((self.drift_ppm or 0.0) * 1e-6 * (local_ns - self.local_ns))
 
     def local_from_session(self, session_ns: int) -> int | None:
-        """The first local time at which it is that session time or later; None while the clock is not usable."""
+        """The first local time that maps to `session_ns` or later; None while the clock is not usable."""
         if not self.usable or self.offset_ns is None:
             return None
         drift = (self.drift_ppm or 0.0) * 1e-6
         elapsed_ns = session_ns - self.local_ns - self.offset_ns
         local_ns = self.local_ns + elapsed_ns - round(elapsed_ns * drift / (1 + drift))
         while (found_ns := self.session_from_local(local_ns)) is not None and found_ns < session_ns:
-            local_ns += 1  # at most a few times, for rounding
+            local_ns += 1  # a few steps at most: they correct the rounding
         return local_ns
 
 
 UNKNOWN_CLOCK = ClockStatus(
     local_ns=0, usable=False, stale=True, offset_ns=None, drift_ppm=None, uncertainty_ns=None, rtt_ns=None
 )
-"""Of a peer that has not measured the host's clock yet."""
+"""The status at a peer that has not measured the host's clock yet."""
 HOST_CLOCK = ClockStatus(local_ns=0, usable=True, stale=False, offset_ns=0, drift_ppm=0.0, uncertainty_ns=0, rtt_ns=0)
-"""Of the host: its local time is session time."""
+"""The status at the host: its local time is session time."""

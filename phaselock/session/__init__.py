@@ -1,1 +1,1 @@
-"""The session as pure state machines: messages, commands and the time go in, effects come out."""
+"""The session as pure state machines. Messages, commands and the time go in; effects come out."""

@@ -1,4 +1,4 @@
-"""What people ask of a session. The runner turns lines of standard input and clicks into these."""
+"""Commands of users to a session. The runner makes them from lines of standard input and from clicks."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from phaselock.model.types import Track
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Add:
-    """Append a track (inspected and hashed already) to the queue and send it to everybody."""
+    """Append a track to the queue and send it to all peers. The file was inspected and hashed before."""
 
     track: Track
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Move:
-    """Put a track at another place of the queue (0 is the first)."""
+    """Move a track to place `to` of the queue (0 is the first)."""
 
     file_id: UUID
     to: int
@@ -25,7 +25,7 @@ class Move:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Remove:
-    """Take a track out of the queue; the one that plays goes on to its end."""
+    """Remove a track from the queue. If it is playing, it plays to its end."""
 
     file_id: UUID
 
@@ -39,102 +39,102 @@ class Restore:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Arrange:
-    """Put the tracks in this order; those that are not named follow behind."""
+    """Sort the queue into this order. Tracks that it does not contain follow at the end."""
 
     file_ids: tuple[UUID, ...]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Repeat:
-    """Begin again with the first track after the last one, or no longer."""
+    """Switch on or off: after the last track, start again with the first one."""
 
     on: bool
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Play:
-    """Start this track; without one, go on with a paused one or start the track at the cursor from its beginning."""
+    """Start this track. None: resume the paused track, or start the track at the cursor from its beginning."""
 
     file_id: UUID | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Pause:
-    """Stop all machines at one instant, and remember where."""
+    """Silence all machines at one instant and keep the position."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Resume:
-    """Go on where the pause was."""
+    """Continue at the position of the pause."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Stop:
-    """Stop all machines at one instant; the next `Play` starts the track from its beginning."""
+    """Silence all machines at one instant. The next `Play` starts the track from its beginning."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Seek:
-    """Go to a place in the current track, counted from its beginning; a paused track stays paused there."""
+    """Go to a position in the current track, in seconds from its beginning. A paused track stays paused."""
 
     seconds: float
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Next:
-    """Leave the current track for the next one, as soon as everybody has it."""
+    """Change to the next track, as soon as all peers that playback waits for have it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Previous:
-    """Back to the beginning of the current track or, within its first seconds, to the track before it."""
+    """Return to the beginning of the current track; within its first seconds, change to the track before it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Autoplay:
-    """Play by itself as soon as so many peers have the first file and a settled clock."""
+    """Start without `Play`, as soon as `wait_peers` peers have the first file and a settled clock."""
 
     wait_peers: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class DropPeer:
-    """Send a peer away."""
+    """Remove a peer from the session."""
 
     name: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Retry:
-    """Send a peer (None: everybody) once more what was given up, and wait for it."""
+    """Offer a peer (None: all peers) again the files whose transfers were given up, and wait for it again."""
 
     name: str | None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Without:
-    """Go on without a peer: play what it has not got. It still gets its files."""
+    """Play tracks that this peer does not have. Its files are still sent."""
 
     name: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Accept:
-    """Have a requested song uploaded and added."""
+    """Accept a request: the peer uploads the song, then the host adds it."""
 
     request_id: UUID
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Reject:
-    """Decline a request."""
+    """Reject a request, also during its upload."""
 
     request_id: UUID
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Quit:
-    """End the session for everybody."""
+    """End the session for all machines."""
 
 
 HostCommand = (
@@ -163,7 +163,10 @@ HostCommand = (
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Request:
-    """Ask the host to add a song that is in this machine's cache. `request_id` is new."""
+    """Ask the host to add a song that is in this machine's cache.
+
+    `request_id` must not have been used before. `size` is in bytes.
+    """
 
     request_id: UUID
     file_name: str
@@ -173,7 +176,7 @@ class Request:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Leave:
-    """Leave the session politely."""
+    """Tell the host that this peer leaves, and end."""
 
 
 PeerCommand = Request | Leave

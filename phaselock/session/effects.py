@@ -1,5 +1,4 @@
-"""What the machines want done. The runner executes effects in the order of the list; they are values and do nothing
-themselves."""
+"""Effects: the actions that a session requests. They are values; the runner executes them in the order of the list."""
 
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ from phaselock.protocol.messages import Message
 from phaselock.session.events import Event
 
 HOST_CONN = 0
-"""The peer machine's one connection, in its `Send` and `Close`."""
+"""`conn` of a peer's only control connection, in its `Send` and `Close`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -26,7 +25,7 @@ class Send:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Broadcast:
-    """Host: send one message on several control connections, in this order. It is encoded once."""
+    """Host: send one message on several control connections, in this order. The message is encoded once."""
 
     conns: tuple[int, ...]
     message: Message
@@ -34,8 +33,10 @@ class Broadcast:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Close:
-    """Close a control connection after what was sent on it has left (or a second at most). The machine has forgotten it
-    already; `reason` is for the log."""
+    """Close a control connection when all messages are sent, but after one second at the latest.
+
+    The session has already removed the connection from its state. `reason` is for the log.
+    """
 
     conn: int
     reason: str
@@ -43,7 +44,7 @@ class Close:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Follow:
-    """Follow this line from now on (None: silence); `then` is armed behind it. Files of both are on this machine."""
+    """Play this timeline from now on (None: silence), then `then`. The files of both are on this machine."""
 
     timeline: Timeline | None
     then: Timeline | None = None
@@ -51,7 +52,7 @@ class Follow:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class AllowClock:
-    """Host: the peer on this connection has joined: answer clock pings from its address, and allow it whole frames."""
+    """Host: the peer on this connection has joined. Answer clock pings from its address; accept frames of full size."""
 
     peer_id: int
     conn: int
@@ -59,20 +60,22 @@ class AllowClock:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ForbidClock:
-    """Host: the peer is gone: answer no more pings of it, and stop serving it files."""
+    """Host: the peer has left. Stop answering its clock pings and close its file connections."""
 
     peer_id: int
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Connect:
-    """Peer: open a new control connection to the host, giving up whatever there was of an old one, then call
-    `connected` or `connect_failed`."""
+    """Peer: abort the old control connection, open a new one, then call `connected` or `connect_failed`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class StartClock:
-    """Peer: measure the host's clock on this UDP port, as this peer; what is measured so already goes on."""
+    """Peer: measure the host's clock on this UDP port, with this peer number.
+
+    A measurement with the same values continues.
+    """
 
     peer_id: int
     clock_port: int
@@ -80,13 +83,15 @@ class StartClock:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class StopClock:
-    """Peer: stop measuring."""
+    """Peer: stop measuring the host's clock."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Fetch:
-    """Peer: get this file, from the cache or over a bulk connection opened with these credentials, then call
-    `file_ready` or `file_failed`."""
+    """Peer: get this file from the cache, or over a bulk connection with these credentials.
+
+    Then call `file_ready` or `file_failed`.
+    """
 
     track: Track
     peer_id: int
@@ -95,15 +100,17 @@ class Fetch:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CancelFetch:
-    """Peer: the file is wanted no more."""
+    """Peer: stop fetching this file."""
 
     file_id: UUID
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Upload:
-    """Peer: send this song from the cache to the host over a bulk connection opened with these credentials, then call
-    `upload_ended`."""
+    """Peer: send this song from the cache to the host, over a bulk connection with these credentials.
+
+    Then call `upload_ended`. `size` is in bytes.
+    """
 
     request_id: UUID
     sha256: bytes
@@ -114,29 +121,31 @@ class Upload:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CancelUpload:
-    """Peer: the song is wanted no more."""
+    """Peer: stop uploading the song of this request."""
 
     request_id: UUID
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Keep:
-    """Peer: the files that are needed now or soon, by content; others may make room for new ones."""
+    """Peer: the SHA-256 hashes of the files that are needed. The cache may delete other files to free space."""
 
     hashes: frozenset[bytes]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Notify:
-    """Tell the people at this machine."""
+    """Report an event to the user of this machine."""
 
     event: Event
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Ended:
-    """The session is over for this process: always the last effect. `failed`: exit status 1 with the sentence of
-    `reason` on standard error."""
+    """The session is over for this process; this is the last effect.
+
+    `failed`: the program prints the sentence of `reason` on standard error and exits with status 1.
+    """
 
     reason: Notice
     failed: bool

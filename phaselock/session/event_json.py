@@ -1,4 +1,4 @@
-"""Events as `--json` prints them: plain values of JSON under stable names."""
+"""Conversion of events to the JSON objects that `--json` prints. The names of the fields are stable."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from phaselock.session import events as e
 from phaselock.session.sentences import event_text, notice_text
 
 WITH_MESSAGE = (e.FilesAdded, e.HelpTold)
-"""Events whose sentence is printed, too: as `message`."""
+"""Events whose English sentence is printed too, as `message`. (Those with a notice always have one.)"""
 
 
 def event_object(event: e.Event) -> dict[str, object]:
@@ -23,7 +23,7 @@ def event_object(event: e.Event) -> dict[str, object]:
 
 
 def event_fields(event: e.Event) -> dict[str, object]:
-    """What the object holds besides name and time."""
+    """The fields of the object, without the event's name and time."""
     fields = _fields(event)
     del fields["session_ns"]
     if isinstance(event, WITH_MESSAGE):
@@ -53,7 +53,7 @@ def _notice(notice: Notice) -> dict[str, object]:
         "",
         [],
         told["message"],
-    )  # a detail that is the whole sentence is not printed twice
+    )  # `detail` is left out if it is the whole sentence
     return told | {name: value for name, value in values.items() if name != "code" and value not in absent}
 
 

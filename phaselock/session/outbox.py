@@ -1,4 +1,4 @@
-"""The effects of one call of a session, put into their order: sent, then followed, then told."""
+"""Collects the effects of one call of a session and sorts them: messages, then playback, then reports to users."""
 
 from __future__ import annotations
 
@@ -12,30 +12,33 @@ from phaselock.session.effects import Effect, Notify
 
 
 class Outbox:
-    """Sending comes first, because others wait for it; people can wait longest."""
+    """Messages come first, because other machines wait for them. Reports come last: their delay matters least.
+
+    `session_ns` is the session time of a report in nanoseconds; None while session time is unknown.
+    """
 
     def __init__(self) -> None:
         self._acts: list[Effect] = []
         self._notes: list[Effect] = []
 
     def do(self, *effects: Effect) -> None:
-        """Have these done, in this order."""
+        """Append effects, in this order, before all reports."""
         self._acts += effects
 
     def note(self, event: e.Event) -> None:
-        """Tell people of an event."""
+        """Report an event to the user."""
         self._notes.append(Notify(event))
 
     def error(self, notice: Notice, session_ns: int | None) -> None:
-        """Tell people what cannot be done or went wrong."""
+        """Report that a command cannot be done or that something failed."""
         self.note(e.Failed(session_ns, notice))
 
     def warn(self, notice: Notice, session_ns: int | None) -> None:
-        """Tell people what is not as it should be."""
+        """Report a problem with which the session continues."""
         self.note(e.Warned(session_ns, notice))
 
     def note_playback(self, kind: type[e.PlaybackEvent], track: Track, line: Timeline, session_ns: int) -> None:
-        """Tell people what the loudspeakers do at `session_ns`, where `line` is then."""
+        """Report what the loudspeakers do at `session_ns`, with the position of the timeline `line` at that time."""
         frame = min(line.frame_at(session_ns), track.frames)
         self.note(kind(session_ns, track.file_id, track.file_name, round(frame / track.rate_hz, 6)))
 
@@ -49,20 +52,20 @@ class Outbox:
         done_bytes: int | None = None,
         reason: str | None = None,
     ) -> None:
-        """Tell people how far a file is."""
+        """Report the state of a file transfer."""
         about = session_ns, track.file_id, track.file_name, track.size
         self.note(e.TransferChanged(*about, state, peer, done_bytes, reason))
 
     def note_request(self, request: RequestView, session_ns: int | None) -> None:
-        """Tell people what has become of a request for a song."""
+        """Report the state of a song request."""
         self.note(e.RequestChanged(session_ns, e.request_row(request)))
 
     def note_queue(self, items: tuple[QueueItem, ...], revision: int, session_ns: int | None) -> None:
-        """Tell people of the queue as it is now."""
+        """Report the whole queue."""
         self.note(e.QueueChanged(session_ns, revision, tuple(map(e.queue_row, items))))
 
     def drain(self, *follow: Effect) -> list[Effect]:
-        """Everything since the last time."""
+        """Return and clear all effects collected since the last call, with `follow` between messages and reports."""
         effects = [*self._acts, *follow, *self._notes]
         self._acts, self._notes = [], []
         return effects

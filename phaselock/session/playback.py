@@ -1,4 +1,4 @@
-"""What is playing and what is armed behind it: the same bookkeeping on the host and on every peer."""
+"""The current timeline and the armed one. Host and peers use the same class."""
 
 from __future__ import annotations
 
@@ -6,42 +6,42 @@ from phaselock.model.timeline import Timeline
 
 
 class Playback:
-    """Lines only: who may change them and what the files are is known outside."""
+    """Holds only timelines. Permissions and files are handled by the caller."""
 
     def __init__(self) -> None:
         self.line: Timeline | None = None
-        """The current track: sounding or about to, or, with a stop, paused. None when nothing is playing."""
+        """Timeline of the current track; paused if it has a stop time. None: nothing is playing or about to start."""
         self.then: Timeline | None = None
-        """The next track, armed to start where the current one ends."""
+        """Timeline of the next track, armed to start at the end of the current one; None: no track is armed."""
         self.sound: Timeline | None = None
-        """What the loudspeaker follows: the line, or after a stop the old one up to the common instant of silence."""
+        """The timeline that the audio output plays: `line`, or after `stop` the old one up to the common stop time."""
 
     @property
     def playing(self) -> bool:
-        """A line runs (or is about to start)."""
+        """A track is playing or about to start."""
         return self.line is not None and self.line.stop_session_ns is None
 
     @property
     def paused(self) -> bool:
-        """A line stands still and may be resumed."""
+        """A track is paused and can be resumed."""
         return self.line is not None and self.line.stop_session_ns is not None
 
     def follow(self, line: Timeline) -> None:
-        """From now on this line, and nothing behind it."""
+        """Make `line` the current timeline and disarm the next track."""
         self.line = self.sound = line
         self.then = None
 
     def promote(self) -> None:
-        """The armed line becomes the current one."""
+        """Make the armed timeline the current one."""
         self.line = self.sound = self.then
         self.then = None
 
     def finish(self) -> None:
-        """The last frame was played: nothing is left to silence."""
+        """The last frame was played. `sound` stays: it is silent after its end, so no stop time is needed."""
         self.line = self.then = None
 
     def stop(self, session_ns: int | None) -> None:
-        """Nothing is playing; the loudspeaker falls silent at that time (None: at once)."""
+        """Stop playing. The audio output becomes silent at that session time (None: at once)."""
         if self.then is not None and session_ns is not None and session_ns >= self.then.start_session_ns:
             self.promote()
         if session_ns is None or self.line is None:

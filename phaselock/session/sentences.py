@@ -1,7 +1,7 @@
 """Sentences of events and notices, for the command line, the window and the `message` of `--json`.
 
 All texts are message ids of gettext, in English. Every function takes the language as `words`. Programs, logs and other
-machines always get `ENGLISH`; no other language exists yet. `N_` marks message ids in tables.
+machines always receive `ENGLISH`; no other language exists yet. `N_` marks message ids in tables.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from phaselock.model.timing import TIMING_PHRASES, TIMING_SENTENCES
 from phaselock.session import events as e
 
 MAX_NAMED = 3
-"""Files that a summary names; the rest is a number."""
+"""Largest number of files that a summary names; it only counts the others."""
 MAX_NAME_CHARS = 60
-"""Of a file name in a summary; longer ones are cut in the middle."""
+"""Longest file name in a summary, in characters. Longer names are cut in the middle."""
 
 
 class Words(Protocol):
@@ -30,7 +30,7 @@ class Words(Protocol):
 
 
 class English:
-    """The message ids themselves."""
+    """The language of the message ids: returns them unchanged."""
 
     def gettext(self, message: str) -> str:
         return message
@@ -43,7 +43,7 @@ ENGLISH = English()
 
 
 def N_(text: str) -> str:
-    """Mark a message id that is translated elsewhere."""
+    """Mark a message id for gettext's tools; it is translated where it is used."""
     return text
 
 
@@ -115,10 +115,10 @@ NOTICES: dict[Code, str] = {
     Code.MEASUREMENT_CUT_SHORT: N_("{detail} What came before is kept."),
     Code.BENCHMARK: "",
 }
-"""Empty: `detail` is the sentence."""
+"""The sentence of each code. Empty: `detail` is the sentence."""
 
 DETAIL_DECIDES = frozenset({Code.SESSION_ENDED, Code.JOIN_REJECTED})
-"""`detail`, where there is one, is the sentence."""
+"""Codes whose `detail`, if present, replaces the sentence."""
 
 SHORT: dict[Code, str] = {
     Code.NO_FILE: N_("no such file"),
@@ -126,11 +126,11 @@ SHORT: dict[Code, str] = {
     Code.INVALID_MP3: N_("Invalid or corrupted MP3 file"),
     Code.FILE_UNREADABLE: N_("cannot be read: {detail}"),
 }
-"""Behind the name of a file in a summary, where the sentence itself would name it again."""
+"""Texts after the name of a file in a summary, for codes whose sentence contains the name too."""
 
 QUEUE_LIMIT = N_("The queue is full: it holds {number} tracks.")
 RETRY_HINT = N_("Try again (retry {peer}) or go on without it (without {peer}).")
-"""Behind `TRANSFER_GIVEN_UP` where there are no buttons."""
+"""Follows `TRANSFER_GIVEN_UP` on the command line; the window has buttons instead."""
 
 PLAIN_EVENTS: dict[type[e.Event], str] = {
     e.SessionOpened: N_('The session "{session_name}" is open. Others join with: phaselock join {address}'),
@@ -167,7 +167,7 @@ OWN_REQUESTS: dict[RequestState, str] = {
 
 
 class NoticeError(PhaseLockError):
-    """What cannot be done, as a notice; the text of the exception is its English sentence."""
+    """Something cannot be done; `notice` says what. The text of the exception is the English sentence."""
 
     def __init__(self, notice: Notice) -> None:
         super().__init__(notice_text(notice, hints=True))
@@ -175,7 +175,7 @@ class NoticeError(PhaseLockError):
 
 
 def notice_of(error: PhaseLockError) -> Notice:
-    """The notice of any error that people may read."""
+    """The notice for any error of the program."""
     if isinstance(error, NoticeError):
         return error.notice
     if isinstance(error, InvalidMp3Error):
@@ -184,7 +184,7 @@ def notice_of(error: PhaseLockError) -> Notice:
 
 
 def notice_text(notice: Notice, words: Words = ENGLISH, *, hints: bool = False) -> str:
-    """The sentence of a notice. `hints`: with what to type about it."""
+    """The sentence of a notice. `hints`: add the commands that the user can type in response."""
     template = NOTICES[notice.code]
     if not template or (notice.detail and notice.code in DETAIL_DECIDES):
         return words.gettext(notice.detail) if notice.detail else ""
@@ -199,7 +199,7 @@ def notice_text(notice: Notice, words: Words = ENGLISH, *, hints: bool = False) 
 
 
 def window_text(notice: Notice, words: Words = ENGLISH) -> str:
-    """The sentence of a notice in the window, which shows no names and values beside it."""
+    """The sentence of a notice for the window. It includes the names, which the window does not show elsewhere."""
     match notice.code:
         case Code.INVALID_MP3:
             form = words.gettext("Invalid or corrupted MP3 file. {file_name} was not added.")
@@ -211,13 +211,13 @@ def window_text(notice: Notice, words: Words = ENGLISH) -> str:
 
 
 def peer_joined_text(event: e.PeerJoined, words: Words = ENGLISH) -> str:
-    """For the window: that a peer has joined, or is back."""
+    """The sentence for the window when a peer has joined or is back."""
     form = words.gettext("{name} is back.") if event.again else words.gettext(PLAIN_EVENTS[e.PeerJoined])
     return form.format(name=event.name)
 
 
 def short_text(notice: Notice, words: Words = ENGLISH) -> str:
-    """The same behind the name of the file that it is about, without a full stop."""
+    """The text of a notice that follows the name of its file, without a full stop."""
     template = SHORT.get(notice.code)
     if template is None:
         return notice_text(notice, words).removesuffix(".")
@@ -225,7 +225,7 @@ def short_text(notice: Notice, words: Words = ENGLISH) -> str:
 
 
 def peer_left_text(event: e.PeerLeft, words: Words = ENGLISH) -> str:
-    """For the window: that a peer is gone, and why. Empty where it is back in the same moment."""
+    """The sentence for the window when a peer has left, with the reason. Empty if the peer reconnects at once."""
     match event.reason.code:
         case Code.PEER_RECONNECTED:
             return ""
@@ -236,13 +236,13 @@ def peer_left_text(event: e.PeerLeft, words: Words = ENGLISH) -> str:
     why = notice_text(event.reason, words)
     if not why:
         return words.gettext("{name} has left.").format(name=event.name)
-    # What another machine or the system said may be no sentence of its own.
+    # The text of another machine or of the system may not be a complete sentence.
     form = words.gettext("{name} has left. {why}") if why.endswith(".") else words.gettext("{name} has left ({why}).")
     return form.format(name=event.name, why=why)
 
 
 def added_text(event: e.FilesAdded, words: Words = ENGLISH) -> str:
-    """What was added and what was not, as one sentence."""
+    """One sentence about the added files and the ones left out."""
     if not event.added and not event.left_out:
         return words.gettext("There was nothing to add.")
     if event.added:
@@ -260,12 +260,12 @@ def added_text(event: e.FilesAdded, words: Words = ENGLISH) -> str:
 
 
 def help_text(event: e.HelpTold, words: Words = ENGLISH) -> str:
-    """What may be typed."""
+    """The list of commands, as a sentence."""
     return words.gettext("Commands: {choices}.").format(choices=", ".join(event.commands))
 
 
 def request_text(event: e.RequestChanged, words: Words = ENGLISH) -> str:
-    """What has become of a request, at the host or at the peer that asked. Empty for mere progress."""
+    """The state of a song request, at the host or at the requesting peer. Empty if only bytes were transferred."""
     request = event.request
     if request.done_bytes and request.state is RequestState.ACCEPTED:
         return ""
@@ -280,7 +280,7 @@ def request_text(event: e.RequestChanged, words: Words = ENGLISH) -> str:
 
 
 def device_text(event: e.DeviceChanged, words: Words = ENGLISH) -> str:
-    """What has become of an output. Empty for a peer's that plays as it should."""
+    """The state of an audio output. Empty for a peer's output whose delay is known exactly."""
     match event.state, event.peer:
         case "open", None:
             known = TIMING_SENTENCES[event.timing or "unknown"]
@@ -297,13 +297,13 @@ def device_text(event: e.DeviceChanged, words: Words = ENGLISH) -> str:
 
 
 def event_text(event: e.Event, words: Words = ENGLISH) -> str:
-    """The sentence of an event on the command line. Empty for what needs none, or more than a sentence."""
+    """The sentence of an event for the command line. Empty if the event has none or is printed in another form."""
     match event:
         case e.Warned():
             return words.gettext("Warning: {message}").format(message=notice_text(event.notice, words, hints=True))
         case e.Failed():
             return notice_text(event.notice, words, hints=True)
-        case e.SessionEnded():  # after a failure it comes once more, as the program's last words
+        case e.SessionEnded():  # after a failure the program prints the reason when it exits
             return "" if event.failed else notice_text(event.reason, words)
         case e.PeerLeft():
             form = words.gettext("{name} has left. {why}")
@@ -327,19 +327,19 @@ def event_text(event: e.Event, words: Words = ENGLISH) -> str:
 
 
 def joined(parts: Sequence[str], words: Words = ENGLISH) -> str:
-    """A list in a sentence: "a", "a and b", "a, b and c"."""
+    """Join parts of a sentence: "a", "a and b", "a, b and c"."""
     if len(parts) < 2:
         return "".join(parts)
     return words.gettext("{list} and {last}").format(list=", ".join(parts[:-1]), last=parts[-1])
 
 
 def time_text(seconds: float) -> str:
-    """A position in a track: "2:34"."""
+    """A position in a track as minutes and seconds: "2:34"."""
     return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
 
 
 class _Values(dict[str, Any]):
-    """The fields of an event by name, and `position`."""
+    """The fields of an event by name, and `position` as minutes and seconds."""
 
     def __init__(self, event: e.Event) -> None:
         super().__init__()

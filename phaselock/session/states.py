@@ -1,13 +1,15 @@
-"""Which messages belong to which state of a connection. Everything that is not listed is a breach of protocol: the
-connection is closed with a reason, and nobody else notices.
+"""The states of a connection, and the messages that each state accepts.
+
+Any other message breaks the protocol: the receiver closes the connection with a reason. Other peers are not affected.
 
     host's side                                         peer's side
-    STRANGER --JoinRequest--> MEMBER                    GREETING --SessionInfo--> JOINING --JoinAccepted--> JOINED
+    unauthenticated --JoinRequest--> MEMBER             GREETING --SessionInfo--> JOINING --JoinAccepted--> JOINED
 
-A connection of the host leaves its state by LeaveSession, by a breach or by silence, and then is unknown to the
-machine. A peer that was JOINED and loses its host without a word is AWAY: it plays on by itself and goes through
-GREETING and JOINING again and again until it is JOINED once more, as the same peer, or gives up. Every other end of a
-peer's connection, and a host that nobody answers for, is OVER: its machine answers nothing any more.
+The host forgets a connection after LeaveSession, after a breach of the protocol, or if it is silent for too long.
+
+A peer that was JOINED and loses its host without a SessionEnd is AWAY. It continues to play and tries to reconnect,
+through GREETING and JOINING, until it is JOINED again as the same peer or gives up. Every other end of a peer's
+connection leads to OVER, and so does a host computer that refuses the connection. In OVER a peer ignores all input.
 """
 
 from __future__ import annotations
@@ -19,27 +21,30 @@ from phaselock.protocol import messages as m
 from phaselock.protocol.messages import Message
 
 HEARTBEAT_NS = 2_000_000_000
+"""Interval between two heartbeats (section 16 of the specification)."""
 DEAD_NS = 5_000_000_000
-"""So long a silence ends a connection."""
+"""A connection without messages for this time is closed (section 16 of the specification)."""
 HOLD_NS = 60_000_000_000
-"""So long at least a peer plays on and looks for its host again; to the end of the track if that is later."""
+"""Minimum time that a peer without a host plays on and tries to reconnect. It continues to the end of the track if
+that is later. The host reserves the place of a silent peer for the same time."""
 HANDSHAKE_NS = 5_000_000_000
-"""So long may a stranger take to ask to join."""
+"""Time limit for the JoinRequest of a new connection."""
 ASLEEP_NS = 3_000_000_000
-"""A machine that was not called for so long was itself asleep and may blame nobody for silence (heartbeats call it)."""
+"""If a session was not called for this time, its computer was suspended: heartbeats call it every 2 s. It then restarts
+its timeouts, because it could not receive messages."""
 UNKNOWN_UNCERTAINTY_NS = 3_600_000_000_000
-"""An hour: how a `PeerStatus` says that a clock is not known. Everything above it is told as this."""
+"""One hour: the value in a `PeerStatus` for an unknown uncertainty. Larger values are sent as this one."""
 
 
 class HostSide(enum.Enum):
-    """A connection as the host sees it."""
+    """State of a connection at the host."""
 
     STRANGER = "stranger"
     MEMBER = "member"
 
 
 class PeerSide(enum.Enum):
-    """A peer's one connection."""
+    """State of a peer and its control connection."""
 
     OFFLINE = "offline"
     GREETING = "greeting"
@@ -90,15 +95,15 @@ PEER_ACCEPTS: dict[PeerSide, frozenset[type[Message]]] = {
 
 
 def other_version(host_version: int, peer_version: int) -> Notice:
-    """Why a peer of another protocol version cannot join, as the peer is told."""
+    """The reason for the peer's user if host and peer have different protocol versions."""
     return Notice(Code.OTHER_VERSION, f"The host speaks {host_version}, this machine {peer_version}.")
 
 
 def wire_uncertainty_ns(uncertainty_ns: int | None) -> int:
-    """An uncertainty as a `PeerStatus` carries it."""
+    """Convert an uncertainty (None: unknown) to its value in a `PeerStatus`."""
     return UNKNOWN_UNCERTAINTY_NS if uncertainty_ns is None else max(0, min(uncertainty_ns, UNKNOWN_UNCERTAINTY_NS))
 
 
 def uncertainty_from_wire_ns(uncertainty_ns: int | None) -> int | None:
-    """The same read from a `PeerStatus`; None: not known."""
+    """Convert the value in a `PeerStatus` to an uncertainty. None: unknown."""
     return None if uncertainty_ns is None or uncertainty_ns >= UNKNOWN_UNCERTAINTY_NS else uncertainty_ns

@@ -1,4 +1,4 @@
-"""A peer that has lost its host plays on by the clock it knows, and comes back as the same peer."""
+"""A peer that has lost its host plays on by the clock that it has measured, and rejoins as the same peer."""
 
 from __future__ import annotations
 
@@ -190,7 +190,7 @@ def test_a_connection_without_any_message_is_replaced() -> None:
     assert e.Connect() in ana.core.timer(now_ns=now_ns + 5 * SECOND + 500 * MS)
 
 
-# -- what the host did meanwhile -------------------------------------------------------------------------------------
+# -- changes at the host meanwhile -----------------------------------------------------------------------------------
 
 MEANWHILE: dict[str, tuple[HostCommand, ...]] = {
     "nothing": (),
@@ -447,7 +447,7 @@ def test_a_peer_that_is_always_disconnected_waits_between_attempts(after: str) -
     assert 18 <= connects <= 21
 
 
-# -- people at a peer that is away -----------------------------------------------------------------------------------
+# -- commands at a peer that is away ---------------------------------------------------------------------------------
 
 
 def test_leaving_while_away() -> None:

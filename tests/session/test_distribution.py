@@ -189,7 +189,7 @@ def test_a_track_beyond_the_free_space_is_offered_before_it_is_played() -> None:
     assert all_follow_the_same(harness, [ana])
 
 
-# -- what cannot be sent -----------------------------------------------------------------------------------------------
+# -- files that cannot be sent -----------------------------------------------------------------------------------------
 
 
 def test_play_is_refused_until_the_host_retries_or_goes_on_without() -> None:
@@ -367,7 +367,7 @@ def test_one_slow_peer_delays_only_itself() -> None:
     assert [file.state for file in views[1].files] == [FileState.SENDING] * 3
     harness.command(Without("Ben"), Play())
     harness.run(30)
-    assert all_follow_the_same(harness, peers)  # it has the first song by now, and plays it
+    assert all_follow_the_same(harness, peers)  # it has received the first song and plays it
 
 
 def test_a_track_waits_for_the_slowest_and_starts_when_it_has_it() -> None:
@@ -389,7 +389,7 @@ def test_a_track_waits_for_the_slowest_and_starts_when_it_has_it() -> None:
     assert line(harness).file_id.int == 3 and all_follow_the_same(harness, peers)
 
 
-# -- who holds everybody up ------------------------------------------------------------------------------------------
+# -- peers that delay the others -------------------------------------------------------------------------------------
 
 
 def test_playback_goes_on_without_a_peer_whose_transfer_makes_no_progress() -> None:

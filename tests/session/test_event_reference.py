@@ -19,7 +19,7 @@ def test_the_page_is_current() -> None:
 
 @pytest.mark.parametrize("kind", KINDS, ids=lambda kind: kind.__name__)
 def test_every_event_and_field_is_described(kind: type[events.Event]) -> None:
-    assert kind.__doc__ and "(" not in kind.__doc__[: len(kind.__name__) + 1]  # not the one that dataclasses make
+    assert kind.__doc__ and "(" not in kind.__doc__[: len(kind.__name__) + 1]  # not the one of dataclasses
     docs = {name for one in kind.__mro__ for name in reference._docs(one)}
     assert {field.name for field in dataclasses.fields(kind)} - {"notice"} <= docs
 

@@ -1,4 +1,4 @@
-"""Joining, being refused, leaving, falling silent."""
+"""Joining, rejection, leaving, timeouts."""
 
 from __future__ import annotations
 

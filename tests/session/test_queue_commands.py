@@ -452,7 +452,7 @@ def test_next_and_previous_are_refused_while_nothing_plays(command: HostCommand)
     assert error(harness.host) == "Nothing is playing."
 
 
-# -- telling everybody -------------------------------------------------------------------------------------------------
+# -- sending the queue -------------------------------------------------------------------------------------------------
 
 
 def test_every_change_of_the_queue_is_sent_to_all_peers_with_its_revision() -> None:
@@ -523,7 +523,7 @@ def test_all_nodes_show_the_same_row_statuses(number: int) -> None:
     assert agree(harness, peers)
 
 
-# -- shuffled, repeated, brought back --------------------------------------------------------------------------------
+# -- shuffling, repeating, restoring ----------------------------------------------------------------------------------
 
 
 def test_repeat_arms_the_first_track_after_the_last_one() -> None:

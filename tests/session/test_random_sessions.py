@@ -95,7 +95,7 @@ class SessionStateMachine(RuleBasedStateMachine):
             self.harness.run(1)
             self.harness.command(Play())
 
-    # -- who is here -------------------------------------------------------------------------------------------------
+    # -- joining and leaving -----------------------------------------------------------------------------------------
 
     def alive(self) -> list[HarnessPeer]:
         return [peer for peer in self.peers if peer.ended is None and not peer.gone]
@@ -168,7 +168,7 @@ class SessionStateMachine(RuleBasedStateMachine):
             self.reasons[peer].add(HOST_LOST)
         peer.repair()
 
-    # -- somebody at the controls ------------------------------------------------------------------------------------
+    # -- commands at the host ----------------------------------------------------------------------------------------
 
     @precondition(lambda self: len(self.rows) < MAX_TRACKS)
     @rule()
@@ -294,7 +294,7 @@ class SessionStateMachine(RuleBasedStateMachine):
                 assert (place(here.timeline), here.then) == (place(there.timeline), there.then)
 
     def what_is_said(self) -> object:
-        """What every peer knows a moment later."""
+        """A moment later every peer knows the queue and the timelines of the host."""
         host = self.host.snapshot()
         return host.timeline, host.then, host.queue
 

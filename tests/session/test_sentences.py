@@ -1,4 +1,4 @@
-"""Every code has a sentence, and every sentence only values that its notice has."""
+"""Every code has a sentence, and every sentence uses only values that its notice has."""
 
 from __future__ import annotations
 

@@ -152,7 +152,7 @@ def test_udp_clock_sync_not_converging() -> None:
 @pytest.mark.parametrize("latencies_ms", [(0, 0), (0, 250), (900, 30)])
 @pytest.mark.parametrize("delays_ms", [(0.1, 0.1), (0.2, 60), (45, 1)])
 def test_play_command_sync(delays_ms: tuple[float, float], latencies_ms: tuple[int, int]) -> None:
-    """Two peers with different networks and outputs schedule the same session time, and are told early enough."""
+    """Two peers with different networks and outputs receive a command early enough for the same session time."""
     harness = SessionHarness()
     peers = [
         harness.join(name, delay_ns=round(delay_ms * MS), output=ReportedOutput(latency_ns=latency_ms * MS))
@@ -185,7 +185,7 @@ def test_queue_operations() -> None:
 
 
 def test_peer_disconnect_and_reconnect() -> None:
-    """After a network loss by itself; after a crash as a new process of the same name."""
+    """A peer returns by itself after a network loss, and as a new process of the same name after a crash."""
     harness, (ana, ben) = ready(tracks=3)
     harness.command(Play())
     harness.run(2)

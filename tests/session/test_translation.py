@@ -1,4 +1,4 @@
-"""Every text of an event passes through the language that it is asked for: nothing stays English by oversight."""
+"""Every text of an event is translated to the requested language; no text stays English by mistake."""
 
 from __future__ import annotations
 
@@ -128,7 +128,7 @@ def test_the_rows_of_tables() -> None:
 
 
 def test_message_ids_are_whole_texts() -> None:
-    """What is given to gettext is a constant, a form of a table, or the text of another machine or the system."""
+    """Arguments of gettext are constants, entries of a table, or texts of another machine or the system."""
     for module in (sentences, output):
         for call in ast.walk(ast.parse(inspect.getsource(module))):
             if isinstance(call, ast.Call) and isinstance(call.func, ast.Attribute) and call.func.attr == "gettext":

@@ -27,7 +27,7 @@ from tests.support.simulation import MS, SECOND, a_track
 RATE = 44100
 
 
-# -- one line --------------------------------------------------------------------------------------------------------
+# -- one timeline ----------------------------------------------------------------------------------------------------
 
 
 def test_play_starts_everybody_at_one_instant() -> None:
@@ -219,7 +219,7 @@ def test_commands_that_do_not_fit_the_state_are_refused() -> None:
     assert error(harness.host) == "There is no next track."
 
 
-# -- who is not ready ------------------------------------------------------------------------------------------------
+# -- peers that are not ready -----------------------------------------------------------------------------------------
 
 
 def test_play_waits_for_everybodys_file() -> None:

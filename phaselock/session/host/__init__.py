@@ -1,1 +1,1 @@
-"""The host's side of a session, without input and output."""
+"""The host's side of a session, without I/O."""

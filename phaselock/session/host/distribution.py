@@ -1,7 +1,8 @@
-"""Who gets which file, and when: pre-distribution, tries, failures.
+"""Sends the files of the queue to the peers before they are played: order, attempts, failures.
 
-Each peer is offered the tracks in the order in which they will be needed, a few at a time, so that a change of plan
-waits for no long list, and as far as its disk allows. Peers are served independently: a slow one delays only itself.
+The host offers each peer the tracks in the order in which they will be played, as far as the peer's disk has space. Few
+offers are open at a time, so that a new order takes effect soon. Each peer is served independently: a slow peer does
+not delay the others.
 """
 
 from __future__ import annotations
@@ -20,15 +21,18 @@ from phaselock.session.host.transport import Transport
 from phaselock.session.outbox import Outbox
 
 MAX_TRIES = 3
+"""Attempts for one file at one peer (section 12.1 of the specification)."""
 RETRY_AFTER_NS = 500_000_000
+"""Pause after the first failed attempt; twice this after the second."""
 AHEAD = 3
-"""Offers that one peer has open at once: with the next one at hand, its line never idles."""
+"""Largest number of open offers per peer. With more than one the network is not idle between two files."""
 ALWAYS = 2
-"""The track of the moment and the next one go to every peer, whatever room it says it has."""
+"""Number of tracks, first in the order of need, that are offered regardless of the peer's free space: the current track
+and the next one."""
 
 
 class Distribution:
-    """The files of the host's machine. Call `settle` at the end of every call of the machine."""
+    """The file transfers of a host session. The session calls `settle` at the end of each of its calls."""
 
     def __init__(self, members: Members, transport: Transport, outbox: Outbox) -> None:
         self._members = members
@@ -36,21 +40,23 @@ class Distribution:
         self._outbox = outbox
 
     def settle(self, *, now_ns: int) -> None:
-        """Offer what may be offered now."""
+        """Offer files to all peers that may receive more offers."""
         for member in self._members:
             if not member.offers_complete:
                 self._feed(member, now_ns)
 
     def may_fetch(self, member: Member, file_id: UUID) -> Track | None:
-        """The track, if this member was offered it and it was not given up. What it has once received may have had to
-        make room in its cache meanwhile."""
+        """The track, if it was offered to this member and not given up; otherwise None.
+
+        A member may fetch a received file again: its cache may have deleted it.
+        """
         transfer = member.transfers.get(file_id)
         return self._transport.queue.track(file_id) if transfer is not None and transfer.done is not False else None
 
     def answered(self, member: Member, file_id: UUID, hash_ok: bool, *, now_ns: int) -> bool:
-        """A try of a member is over; False when there was none."""
+        """An attempt of a member has ended. False if none was running, which breaks the protocol."""
         track, transfer = self._transport.queue.track(file_id), member.transfers.get(file_id)
-        if track is None or transfer is None:  # it was taken out of the queue while the answer travelled
+        if track is None or transfer is None:  # removed from the queue while the answer was on its way
             return True
         if not transfer.running:
             return False
@@ -81,7 +87,7 @@ class Distribution:
         return True
 
     def unplayable(self, member: Member, file_id: UUID, reason: str, *, now_ns: int) -> None:
-        """A received file cannot be decoded there."""
+        """A member cannot decode a received file."""
         track, transfer = self._transport.queue.track(file_id), member.transfers.get(file_id)
         if track is not None and transfer is not None and not transfer.unplayable:
             transfer.unplayable = True
@@ -90,7 +96,7 @@ class Distribution:
             )
 
     def progressed(self, member: Member, file_id: UUID, sent_bytes: int, *, now_ns: int) -> None:
-        """So many bytes of the file are on their way, the resumed part included."""
+        """`sent_bytes` of the file were sent, including the part that the member had from an earlier attempt."""
         track = self._transport.queue.track(file_id)
         if track is not None and member.is_receiving(file_id):
             transfer = member.transfers[file_id]
@@ -103,7 +109,7 @@ class Distribution:
                 )
 
     def retry(self, member: Member, *, now_ns: int) -> int:
-        """Begin anew with everything that was given up for this member; how much that is."""
+        """Allow new attempts for all files that were given up for this member. Return their number."""
         given_up = [file_id for file_id, transfer in member.transfers.items() if transfer.done is False]
         for file_id in given_up:
             del member.transfers[file_id]
@@ -112,7 +118,7 @@ class Distribution:
         return len(given_up)
 
     def timer(self, *, now_ns: int) -> None:
-        """Begin the tries that are due."""
+        """Start the attempts whose pause is over."""
         for member in self._members:
             for file_id, transfer in member.transfers.items():
                 track = self._transport.queue.track(file_id)
@@ -122,7 +128,7 @@ class Distribution:
                     self._offer(member, track, now_ns)
 
     def deadlines_ns(self) -> Iterator[int]:
-        """When `timer` has something to do."""
+        """The times at which `timer` must be called."""
         for member in self._members:
             for transfer in member.transfers.values():
                 if transfer.retry_at_ns is not None:
@@ -142,7 +148,7 @@ class Distribution:
                 self._offer(member, track, now_ns)
 
     def _wanted(self, member: Member) -> Iterator[Track]:
-        """In order of need, as far as the member has room."""
+        """The tracks in the order of need, as far as the member has free space."""
         room_bytes = member.reports.latest.room_bytes if member.reports.latest else 0
         for place, track in enumerate(self._transport.in_order_of_need()):
             room_bytes -= track.size
@@ -151,7 +157,7 @@ class Distribution:
             yield track
 
     def _offer(self, member: Member, track: Track, now_ns: int) -> None:
-        """Have a member fetch a file, for the first time or once more."""
+        """Tell a member to fetch a file."""
         self._transport.crew_changed()
         start = m.FileTransferStart(
             track.file_id,

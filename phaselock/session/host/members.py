@@ -1,4 +1,4 @@
-"""What the host keeps of each machine: its reports, how far its files are, and how much time a command to it needs."""
+"""The host's record of each machine: its reports, its file transfers, and the lead time of commands to it."""
 
 from __future__ import annotations
 
@@ -13,36 +13,44 @@ from phaselock.protocol.messages import PeerStatus
 from phaselock.session.states import uncertainty_from_wire_ns
 
 MARGIN_NS = 40_000_000
-"""Room in every lead for opening, seeking and decoding the file."""
+"""Part of every lead time: for opening, seeking and decoding the file."""
 UNKNOWN_ALLOWANCE_NS = 500_000_000
-"""For a peer that has not told a round trip yet."""
+"""Network allowance of a peer whose round trip is not known."""
 MAX_LATENCY_NS = 2_000_000_000
+"""Largest output latency that counts in a lead time, so that a wrong report cannot delay all machines."""
 MAX_ALLOWANCE_NS = 1_500_000_000
-"""No peer can make the others wait for longer, whatever it reports."""
+"""Largest network allowance of a peer, for the same reason."""
 
 FINE_NS = 50_000
+"""Largest clock uncertainty and output deviation of a machine that settles early."""
 FINE_FOR_NS = 1_000_000_000
+"""A machine settles early when it has been within FINE_NS for this time."""
 FAIR_NS = 1_000_000
+"""Largest clock uncertainty and output deviation of a settled machine."""
 FAIR_AFTER_NS = 4_000_000_000
+"""Time after the start of the reports from which FAIR_NS is enough."""
 OVERDUE_AFTER_NS = 15_000_000_000
+"""Time after the start of the reports from which autoplay does not wait for the machine to settle."""
 
 MOVE_BYTES = 64 * 1024
+"""Smallest change of a transfer that counts as progress: one chunk (CHUNK_BYTES)."""
 
 MAX_MESSAGES = 2000
+"""Largest number of messages that a peer may send at once: about one answer for each file of a full queue."""
 MESSAGE_EVERY_NS = 20_000_000
-"""What a peer may say at once (a status, and an answer for every file of a full queue) and in the long run."""
+"""Smallest mean interval between two messages of a peer. Both limits form a leaky bucket, see `Member.hear`."""
 
 
 def network_allowance_ns(rtt_ns: int) -> int:
-    """How long before its target a command must leave for a peer with this recent worst round trip."""
+    """Time between sending a command and its target time for a peer with this recent worst round trip."""
     if rtt_ns < 5_000_000:
         return rtt_ns + 60_000_000
-    # Room for one lost segment: TCP sends it again after the round trip and a timeout of at least 200 ms.
+    # Enough for one lost segment: TCP sends it again after the round trip and a timeout of at least 200 ms.
     return min(rtt_ns * 3 + 350_000_000, MAX_ALLOWANCE_NS)
 
 
 class Reports:
-    """How well one machine keeps time, by its own account, since `since_ns`."""
+    """The reports of one machine about its clock and its output. They start at `since_ns`, in session time."""
 
     def __init__(self, since_ns: int) -> None:
         self.since_ns = since_ns
@@ -50,7 +58,7 @@ class Reports:
         self._fine_since_ns: int | None = None
 
     def take(self, status: PeerStatus, *, now_ns: int) -> None:
-        """A new report."""
+        """Store a new report."""
         self.latest = status
         fine = status.clock_usable and status.device_name is not None
         if not fine or max(status.offset_uncertainty_ns, status.dac_deviation_ns) > FINE_NS:
@@ -60,26 +68,26 @@ class Reports:
 
     @property
     def latency_ns(self) -> int:
-        """From callback to loudspeaker."""
+        """Output latency, limited to MAX_LATENCY_NS; 0 before the first report."""
         return min(self.latest.output_latency_ns, MAX_LATENCY_NS) if self.latest else 0
 
     @property
     def allowance_ns(self) -> int:
-        """What the network to this machine takes at worst."""
+        """Network allowance; see `network_allowance_ns`."""
         return network_allowance_ns(self.latest.rtt_ns) if self.clock_good and self.latest else UNKNOWN_ALLOWANCE_NS
 
     @property
     def slowness_ns(self) -> int:
-        """The greater, the earlier it must be told."""
+        """Output latency plus round trip. Commands are sent to the machine with the largest value first."""
         return self.latency_ns + (self.latest.rtt_ns if self.latest else 0)
 
     @property
     def clock_good(self) -> bool:
-        """It knows the session's time, and freshly."""
+        """The machine's clock is usable and not stale."""
         return self.latest is not None and self.latest.clock_usable and not self.latest.clock_stale
 
     def settled(self, *, now_ns: int) -> bool:
-        """Its clock and its loudspeaker's are as good as they get, or good and given a chance to get better."""
+        """Clock and output are within FINE_NS for FINE_FOR_NS, or within FAIR_NS after FAIR_AFTER_NS."""
         if self.latest is None or not self.latest.clock_usable:
             return False
         if self._fine_since_ns is not None and now_ns - self._fine_since_ns >= FINE_FOR_NS:
@@ -89,36 +97,40 @@ class Reports:
         return fair and now_ns - self.since_ns >= FAIR_AFTER_NS
 
     def overdue(self, *, now_ns: int) -> bool:
-        """It has had time enough to settle."""
+        """OVERDUE_AFTER_NS has passed: do not wait longer for this machine to settle."""
         return now_ns - self.since_ns >= OVERDUE_AFTER_NS
 
 
 @dataclasses.dataclass(slots=True)
 class Transfer:
-    """One file on its way to one peer."""
+    """The transfer of one file to one peer."""
 
     size: int
+    """In bytes."""
     tries: int = 1
+    """Number of the current attempt, from 1."""
     done: bool | None = None
-    """None while it is under way, False when it was given up."""
+    """True: the peer has the file. False: it was given up. None: neither yet."""
     retry_at_ns: int | None = None
+    """Start of the next attempt; None if no pause between two attempts is running."""
     told_tenths: int = 0
-    """Progress is told to people every ten per cent."""
+    """Tenths of the file in the last progress event. Each further tenth is reported."""
     done_bytes: int = 0
     moved_at_ns: int = 0
-    """When a good part of it had come through last."""
+    """Time of the last progress of at least MOVE_BYTES."""
     moved_bytes: int = 0
+    """`done_bytes` at that time."""
     unplayable: bool = False
 
     def moved(self, done_bytes: int, now_ns: int) -> None:
-        """So much is on its way; a trickle does not count."""
+        """Set the sent bytes. Less than MOVE_BYTES does not count as progress."""
         self.done_bytes = done_bytes
         if abs(done_bytes - self.moved_bytes) >= MOVE_BYTES:
             self.moved_bytes, self.moved_at_ns = done_bytes, now_ns
 
     @property
     def running(self) -> bool:
-        """A try is going on."""
+        """An attempt is running."""
         return self.done is None and self.retry_at_ns is None
 
 
@@ -133,42 +145,43 @@ class Member:
     heard_at_ns: int
     reports: Reports
     transfers: dict[UUID, Transfer] = dataclasses.field(default_factory=dict)
-    """Of every file that it was offered."""
+    """The transfers of all files that were offered to it."""
     skipped: bool = False
-    """Somebody at the host has decided to go on without it."""
+    """The host's user decided (`Without`) not to wait for it."""
     catching_up: bool = False
-    """It came in the middle of something and has not got the track of the moment yet: nobody waits for it."""
+    """It joined during playback, or its transfer made no progress, and it does not have the current track yet.
+    Playback does not wait for it."""
     offers_complete: bool = False
-    """It was offered all that it shall have for now."""
+    """All files that it should receive now have been offered. Reset when the queue or its free space changes."""
     told_device: tuple[str | None, Timing | None] | None = None
-    """Name and timing of its output as people were told; None: nothing yet."""
+    """Name and timing of its output in the last event; None: no event yet."""
     next_offer_at_ns: int = 0
-    """Before that another room changes nothing."""
+    """Earliest time at which a change of the reported free space leads to new offers."""
     held_until_ns: int = 0
-    """Of one that is lost: so long its place is kept."""
+    """After a timeout: the time until which its place is reserved."""
     clock_trouble: bool = False
-    """People were told that its clock does not converge."""
+    """The user was warned that its clock does not converge."""
     _silent_until_ns: int = 0
-    """When it would have said all that it has said, had it kept to the long run."""
+    """Leaky bucket: the time at which the messages received so far would be allowed at one per MESSAGE_EVERY_NS."""
 
     def hear(self, now_ns: int) -> bool:
-        """It says something; False when nobody has that much to say."""
+        """Count one message and restart the timeout. False if the peer exceeds the rate limit."""
         self.heard_at_ns = now_ns
         self._silent_until_ns = max(self._silent_until_ns, now_ns) + MESSAGE_EVERY_NS
         return self._silent_until_ns - now_ns <= MAX_MESSAGES * MESSAGE_EVERY_NS
 
     def has(self, file_id: UUID) -> bool:
-        """The file is there, whole and right."""
+        """It has received the file with the right hash."""
         transfer = self.transfers.get(file_id)
         return transfer is not None and transfer.done is True
 
     def is_receiving(self, file_id: UUID) -> bool:
-        """The file was offered, and is neither there nor given up."""
+        """The file was offered, and is neither received nor given up."""
         transfer = self.transfers.get(file_id)
         return transfer is not None and transfer.done is None
 
     def lacks(self, file_id: UUID) -> bool:
-        """It may still get the file: it was not given up."""
+        """It does not have the file but can still receive it: the transfer was not given up."""
         transfer = self.transfers.get(file_id)
         return transfer is None or transfer.done is None
 
@@ -178,7 +191,7 @@ class Member:
         return not self.skipped and not self.catching_up
 
     def view(self, queued: list[UUID]) -> PeerView:
-        """What people see of it, with a queue of these."""
+        """The member as users see it, for a queue of these tracks."""
         status = self.reports.latest
         have = frozenset(file_id for file_id in queued if self.has(file_id))
         return PeerView(
@@ -213,12 +226,12 @@ class Member:
 
 
 class Members:
-    """All machines of the session: the members by their connections, and the host's own."""
+    """All machines of the session: the members by connection number, and the host."""
 
     def __init__(self) -> None:
         self.members: dict[int, Member] = {}
         self.own: Reports | None = None
-        """The host's reports; None before the first."""
+        """The reports of the host's own output; None before the first one."""
 
     def __iter__(self) -> Iterator[Member]:
         return iter(list(self.members.values()))
@@ -227,37 +240,37 @@ class Members:
         return len(self.members)
 
     def request_offers(self) -> None:
-        """The order of need has changed: there may be something to offer."""
+        """Check all members for new offers, because the order of need has changed."""
         for peer in self:
             peer.offers_complete = False
 
     def lead_ns(self) -> int:
-        """How far ahead something must be announced so that every machine can be in time for it."""
+        """Smallest time between now and a target time that all machines can meet."""
         own = self.own.latency_ns if self.own else 0
         return max([own, *(peer.reports.latency_ns + peer.reports.allowance_ns for peer in self)]) + MARGIN_NS
 
     def slowest_first(self) -> list[Member]:
-        """Whom to tell first."""
+        """The members in the order in which commands are sent: largest `slowness_ns` first."""
         return sorted(self, key=lambda peer: peer.reports.slowness_ns, reverse=True)
 
     def is_missing(self, file_id: UUID) -> bool:
-        """Somebody who is waited for may still get this file; who was given up does not count."""
+        """At least one member that playback waits for can still receive this file. Transfers given up do not count."""
         return any(peer.waited_for and peer.lacks(file_id) for peer in self)
 
     def without(self, file_id: UUID) -> list[str]:
-        """The names of those who are waited for and have not got this file, given up or not."""
+        """The names of the members that playback waits for and that do not have this file, given up or not."""
         return [peer.name for peer in self if peer.waited_for and not peer.has(file_id)]
 
     def holder(self, peer_id: int, token: bytes) -> Member | None:
-        """The member with these credentials."""
+        """The member with these credentials, or None."""
         return next((p for p in self if p.peer_id == peer_id and hmac.compare_digest(p.token, token)), None)
 
     def numbered(self, peer_id: int) -> Member | None:
-        """The member of that id."""
+        """The member with this number, or None."""
         return next((peer for peer in self if peer.peer_id == peer_id), None)
 
     def ready_to_begin(self, file_id: UUID, wait_peers: int, *, now_ns: int) -> bool:
-        """So many peers have the file and keep time, and so does the host."""
+        """The host, and at least `wait_peers` peers that have the file, are settled or overdue."""
         having = [peer.reports for peer in self if peer.has(file_id)]
         good = [reports for reports in having if reports.settled(now_ns=now_ns) or reports.overdue(now_ns=now_ns)]
         own = self.own is not None and (self.own.settled(now_ns=now_ns) or self.own.overdue(now_ns=now_ns))

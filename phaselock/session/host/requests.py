@@ -1,4 +1,4 @@
-"""The wishes of the peers for songs, as the host keeps them: asked, decided, uploaded, added."""
+"""The host's record of the peers' song requests: received, decided, uploaded, added."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from phaselock.session.host.members import Member, Members
 from phaselock.session.outbox import Outbox
 
 REMEMBERED = 100
+"""Number of added requests whose ids are kept."""
 MAX_OPEN = 5
-"""So many requests of one peer may wait for a decision or for their upload."""
+"""Largest number of requests of one peer that wait for a decision or for their upload."""
 MAX_TRIES = 6
-"""Connections for one song; an honest peer makes three after each return from an absence."""
+"""Largest number of upload connections for one song. A correct peer makes three, and three more after a reconnect."""
 UPLOAD_LIMIT_NS = 60_000_000_000
-"""An accepted song of which nothing comes for so long is given up."""
+"""An upload without progress for this time is given up."""
 
 TOO_MANY = f"You have {MAX_OPEN} open requests already. Please wait until the host has answered."
 OVER = Notice(Code.REQUEST_OVER)
@@ -29,21 +30,26 @@ NO_UPLOAD = "The song was not sent."
 
 @dataclasses.dataclass(slots=True)
 class Request:
-    """One wish that is not over."""
+    """One request that is not finished."""
 
     request_id: UUID
     number: int
+    """Users refer to it by this number, from 1."""
     member: Member
     file_name: str
     size: int
+    """In bytes."""
     state: RequestState = RequestState.OPEN
     done_bytes: int = 0
     tries: int = 0
+    """Upload connections so far."""
     told_tenths: int = 0
+    """Tenths of the song in the last progress event."""
     give_up_at_ns: int | None = None
+    """Deadline for progress of the upload; None while the request is not accepted."""
 
     def view(self, reason: str = "") -> RequestView:
-        """What people see of it."""
+        """The request as users see it."""
         return RequestView(
             self.request_id,
             self.number,
@@ -57,26 +63,26 @@ class Request:
 
 
 class IncomingRequests:
-    """The open requests, by the numbers that people call them by."""
+    """All requests that are not finished."""
 
     def __init__(self, members: Members, outbox: Outbox, room: Callable[[], bool]) -> None:
         self._members = members
         self._outbox = outbox
         self._room = room
-        """Whether the queue takes one more track."""
+        """Returns whether one more track fits into the queue."""
         self._requests: dict[UUID, Request] = {}
         self._added: dict[UUID, None] = {}
-        """The newest that were added: whoever did not hear of it, and asks again, is told once more."""
+        """Ids of the newest added requests, oldest first. A peer that missed the answer asks again and receives it."""
         self._last_number = 0
 
     def views(self) -> tuple[RequestView, ...]:
-        """All that are not over, oldest first."""
+        """The requests that are not finished, oldest first."""
         return tuple(request.view() for request in self._requests.values())
 
     # -- from the peers ----------------------------------------------------------------------------------------------
 
     def asked(self, member: Member, message: m.SongRequest, *, now_ns: int) -> bool:
-        """A peer asks; False when the id is taken, which no honest peer does."""
+        """A peer requests a song. False if the id is in use, which breaks the protocol."""
         if message.request_id in self._requests:
             return False
         if message.request_id in self._added:
@@ -93,20 +99,20 @@ class IncomingRequests:
         return True
 
     def withdrawn(self, member: Member, request_id: UUID, reason: str, *, now_ns: int) -> None:
-        """The peer wants it no more, or cannot send it. One that is over already is none of ours."""
+        """The peer withdraws a request or cannot send the song. Ignored if the request is finished."""
         request = self._requests.get(request_id)
         if request is not None and request.member is member:
             self._over(request, RequestState.FAILED, sentence(reason) or "It was withdrawn.", now_ns)
 
     def left(self, member: Member, *, now_ns: int) -> None:
-        """The peer is gone, and its wishes with it."""
+        """The peer has left: end its requests."""
         for request in self._of(member):
             self._over(request, RequestState.FAILED, f"{member.name} has left.", now_ns)
 
-    # -- from the people ---------------------------------------------------------------------------------------------
+    # -- from the host's user ----------------------------------------------------------------------------------------
 
     def accept(self, request_id: UUID, *, now_ns: int) -> None:
-        """Have the song uploaded."""
+        """Accept a request: the peer uploads the song."""
         request = self._open(request_id, now_ns)
         if request is not None and not self._room():
             self._outbox.error(Notice(Code.QUEUE_FULL), now_ns)
@@ -117,7 +123,7 @@ class IncomingRequests:
             self._note(request, now_ns)
 
     def reject(self, request_id: UUID, *, now_ns: int) -> None:
-        """Decline, also what is on its way already."""
+        """Reject a request, also during its upload."""
         request = self._requests.get(request_id)
         if request is None:
             self._outbox.error(OVER, now_ns)
@@ -128,7 +134,10 @@ class IncomingRequests:
     # -- the upload --------------------------------------------------------------------------------------------------
 
     def awaited(self, peer_id: int, token: bytes, request_id: UUID) -> Request | None:
-        """The accepted request that a bulk connection with these credentials may bring."""
+        """The accepted request whose song may arrive on a bulk connection with these credentials, or None.
+
+        Each call counts as one attempt; None after MAX_TRIES.
+        """
         member, request = self._members.holder(peer_id, token), self._requests.get(request_id)
         if request is None or request.member is not member or request.state is not RequestState.ACCEPTED:
             return None
@@ -136,12 +145,12 @@ class IncomingRequests:
         return request if request.tries <= MAX_TRIES else None
 
     def wanted(self, request_id: UUID) -> bool:
-        """It is accepted and not here yet."""
+        """The request is accepted and its song has not arrived yet."""
         request = self._requests.get(request_id)
         return request is not None and request.state is RequestState.ACCEPTED
 
     def progressed(self, request_id: UUID, done_bytes: int, *, now_ns: int) -> None:
-        """So many bytes of the song are here."""
+        """`done_bytes` of the song have arrived."""
         request = self._requests.get(request_id)
         if request is not None and request.state is RequestState.ACCEPTED:
             request.done_bytes = done_bytes
@@ -152,7 +161,7 @@ class IncomingRequests:
                 self._note(request, now_ns)
 
     def arrived(self, request_id: UUID, *, now_ns: int) -> str | None:
-        """The song is here, whole and playable: whom to add it for; None if that is over."""
+        """The song has arrived and is playable. Return the name of the peer; None if the song must not be added."""
         request = self._requests.get(request_id)
         if request is None or request.state is not RequestState.ACCEPTED:
             return None
@@ -168,7 +177,7 @@ class IncomingRequests:
         return request.member.name
 
     def refuse(self, request_id: UUID, reason: str, *, now_ns: int) -> None:
-        """What was uploaded cannot be used."""
+        """The song cannot be used: end the request and tell the peer."""
         request = self._requests.get(request_id)
         if request is not None:
             reason = sentence(reason)
@@ -178,13 +187,13 @@ class IncomingRequests:
     # -- time --------------------------------------------------------------------------------------------------------
 
     def timer(self, *, now_ns: int) -> None:
-        """Give up what does not come."""
+        """End the requests whose uploads make no progress."""
         for request in list(self._requests.values()):
             if request.give_up_at_ns is not None and now_ns >= request.give_up_at_ns:
                 self.refuse(request.request_id, NO_UPLOAD, now_ns=now_ns)
 
     def deadlines_ns(self) -> Iterator[int]:
-        """When `timer` has something to do."""
+        """The times at which `timer` must be called."""
         for request in self._requests.values():
             if request.give_up_at_ns is not None:
                 yield request.give_up_at_ns

@@ -1,7 +1,7 @@
-"""The host's machine: who is here, and what everybody is told.
+"""The host's session: connections, members and the messages to them.
 
-What plays is in transport.py, who has which file in distribution.py, what the peers wish for in requests.py. Whoever
-breaks the protocol or falls silent is dropped with a reason, and nobody else notices.
+transport.py controls playback, distribution.py the file transfers, and requests.py the song requests. A peer that
+breaks the protocol or is silent for too long is removed with a reason. The other peers are not affected.
 """
 
 from __future__ import annotations
@@ -41,14 +41,20 @@ from phaselock.session.states import (
 )
 
 MAX_DEPARTED = 32
+"""Largest number of lost members that are remembered; the oldest ones are forgotten."""
 OPENING_NS = 3_000_000_000
+"""For this time after joining, a missing output is not reported: the peer is still opening it."""
 HUNGRY_AGAIN_NS = 1_000_000_000
+"""Smallest interval between two rounds of offers to a peer that are caused by changes of its free space."""
 CLOCK_TROUBLE_NS = 10_000_000_000
-"""So long after joining a clock may be unknown before people are told."""
+"""A clock that is not good for this time after joining causes a warning."""
 
 
 class HostSession:
-    """One session as its host sees it. Session time is the host's local time, so every `now_ns` here is both."""
+    """One session at its host. Session time is the host's local time, so every `now_ns` here is both.
+
+    Methods that change the session return the effects that the runner must execute.
+    """
 
     def __init__(
         self,
@@ -66,9 +72,9 @@ class HostSession:
         self._token_factory = token_factory
         self._session_id = token_factory()
         self._departed: collections.OrderedDict[bytes, Member] = collections.OrderedDict()
-        """Those who were lost without a goodbye, by their tokens: they may come back."""
+        """Members that were lost without LeaveSession, by token, oldest first. They may reconnect."""
         self._unauthenticated: dict[int, int] = {}
-        """Connections without a JoinRequest yet, and when their time is up."""
+        """Deadlines for the JoinRequest, by connection number."""
         self._last_peer_id = 0
         self._heartbeat_at_ns: int | None = None
         self._called_at_ns: int | None = None
@@ -82,14 +88,16 @@ class HostSession:
 
     @property
     def session_id(self) -> bytes:
-        """By which peers and the network tell this session from others of its name."""
+        """16 random bytes that identify this session among sessions of the same name."""
         return self._session_id
 
     # -- connections -------------------------------------------------------------------------------------------------
 
     def connected(self, conn: int, *, now_ns: int) -> list[Effect]:
-        """A connection was accepted; whether it is control or bulk is not known yet. `conn` is any number, never used
-        again."""
+        """A connection was accepted. Its first message will show whether it is a control or a bulk connection.
+
+        `conn` identifies the connection; each number is used once.
+        """
         if self._over:
             return [Close(conn, "session ended")]
         self._unauthenticated[conn] = now_ns + HANDSHAKE_NS
@@ -101,8 +109,7 @@ class HostSession:
         return self._settle(now_ns)
 
     def received(self, conn: int, message: Message, *, now_ns: int) -> list[Effect]:
-        """A message arrived on a control connection. What arrives on a connection that this machine has closed is
-        ignored."""
+        """A message arrived on a control connection. It is ignored if this session has closed the connection."""
         member = self._members.members.get(conn)
         if member is not None:
             if not member.hear(now_ns):
@@ -120,17 +127,17 @@ class HostSession:
         return self._settle(now_ns)
 
     def disconnected(self, conn: int, reason: Notice, *, now_ns: int) -> list[Effect]:
-        """A connection ended, broke the framing, or turned out to be a bulk connection."""
+        """A control connection ended or broke the framing, or the connection is a bulk connection."""
         self._unauthenticated.pop(conn, None)
         member = self._members.members.get(conn)
         if member is not None:
             self._lose(member, dataclasses.replace(reason, detail=sentence(reason.detail)), now_ns)
         return self._settle(now_ns)
 
-    # -- people ------------------------------------------------------------------------------------------------------
+    # -- commands of the user ----------------------------------------------------------------------------------------
 
     def command(self, command: c.HostCommand, *, now_ns: int) -> list[Effect]:
-        """Somebody at the host asks for something. What cannot be done is answered by an `error` event."""
+        """Execute a command of the host's user. An `error` event reports a command that cannot be done."""
         if self._over:
             return []
         match command:
@@ -191,8 +198,10 @@ class HostSession:
         underruns: int,
         now_ns: int,
     ) -> list[Effect]:
-        """How the host's own output does; to be told several times a second, and at once when latency or device
-        change."""
+        """The state of the host's own output. Call it several times a second, and at once if latency or device change.
+
+        `dac_uncertainty_ns` is None if it is unknown; `device_name` is None if no output is open.
+        """
         if self._members.own is None:
             self._members.own = Reports(now_ns)
         status = m.PeerStatus(
@@ -230,7 +239,7 @@ class HostSession:
     # -- time --------------------------------------------------------------------------------------------------------
 
     def timer(self, *, now_ns: int) -> list[Effect]:
-        """`next_deadline_ns` has come. Calling it early or late does no harm."""
+        """Handle all deadlines that have passed. A call before or after `next_deadline_ns` is allowed."""
         self._wake(now_ns)
         for conn in [conn for conn, at_ns in self._unauthenticated.items() if now_ns >= at_ns]:
             del self._unauthenticated[conn]
@@ -252,7 +261,7 @@ class HostSession:
         return self._settle(now_ns)
 
     def next_deadline_ns(self) -> int | None:
-        """When `timer` wants to be called; asked again after every call of the machine."""
+        """The time for the next call of `timer`; None: no call is needed. Every call of the session may change it."""
         deadlines = [self._heartbeat_at_ns, self._transport.end_ns(), self._transport.queue_due_ns()]
         deadlines += [
             *self._unauthenticated.values(),
@@ -266,19 +275,22 @@ class HostSession:
     # -- files -------------------------------------------------------------------------------------------------------
 
     def authorise_fetch(self, peer_id: int, token: bytes, file_id: UUID) -> Track | None:
-        """The track that a bulk connection with these credentials may have."""
+        """The track that may be sent on a bulk connection with these credentials; None: refuse it."""
         member = self._members.holder(peer_id, token)
         return self._distribution.may_fetch(member, file_id) if member is not None else None
 
     def fetch_progress(self, peer_id: int, file_id: UUID, sent_bytes: int, *, now_ns: int) -> list[Effect]:
-        """So many bytes of the file are on their way, the resumed part included; may be told for every chunk."""
+        """`sent_bytes` of the file were sent, including the part that the peer had from an earlier attempt.
+
+        It may be called for each chunk.
+        """
         member = self._members.numbered(peer_id)
         if member is not None:
             self._distribution.progressed(member, file_id, sent_bytes, now_ns=now_ns)
         return self._settle(now_ns)
 
     def fetch_failed(self, peer_id: int, file_id: UUID, reason: str, *, now_ns: int) -> list[Effect]:
-        """The host cannot serve a file (gone from its disk, say). A lost bulk connection is the peer's to report."""
+        """The host cannot send a file, for example because it was deleted. The peer reports a lost bulk connection."""
         track = self._transport.queue.track(file_id)
         if track is not None:
             about = file_id, track.file_name
@@ -286,32 +298,35 @@ class HostSession:
         return self._settle(now_ns)
 
     def authorise_upload(self, peer_id: int, token: bytes, request_id: UUID) -> Request | None:
-        """The accepted request whose song a bulk connection with these credentials may bring; each call is a try."""
+        """The accepted request whose song may arrive on a bulk connection with these credentials; None: refuse it.
+
+        Each call counts as one attempt.
+        """
         return self._requests.awaited(peer_id, token, request_id)
 
     def wants_upload(self, request_id: UUID) -> bool:
-        """The song of that request is still to come."""
+        """The request is accepted and its song has not arrived yet."""
         return self._requests.wanted(request_id)
 
     def upload_progress(self, request_id: UUID, done_bytes: int, *, now_ns: int) -> list[Effect]:
-        """So many bytes of a requested song are here; may be told for every chunk."""
+        """`done_bytes` of a requested song have arrived. It may be called for each chunk."""
         self._requests.progressed(request_id, done_bytes, now_ns=now_ns)
         return self._settle(now_ns)
 
     def uploaded(self, request_id: UUID, track: Track, *, now_ns: int) -> list[Effect]:
-        """A requested song is here, whole and playable."""
+        """A requested song has arrived, complete and playable."""
         name = self._requests.arrived(request_id, now_ns=now_ns)
         if name is not None:
             self._transport.add(track, name, now_ns=now_ns)
         return self._settle(now_ns)
 
     def upload_refused(self, request_id: UUID, reason: str, *, now_ns: int) -> list[Effect]:
-        """What came cannot be used. A lost connection is the peer's to try again or to give up."""
+        """The uploaded song cannot be used. A lost connection is no reason: the peer tries again or gives up."""
         self._requests.refuse(request_id, reason, now_ns=now_ns)
         return self._settle(now_ns)
 
     def snapshot(self) -> SessionSnapshot:
-        """One consistent look."""
+        """A consistent copy of the state, for display."""
         queued = self._transport.queue.ids()
         return SessionSnapshot(
             session_name=self._session_name,
@@ -347,7 +362,7 @@ class HostSession:
             self._accept(conn, name, before, now_ns)
 
     def _returning(self, token: bytes | None, now_ns: int) -> Member | None:
-        """Who comes back with this token; its old connection, if we have not missed it yet, is over."""
+        """The lost member with this token, or None. If its old connection still exists, close it first."""
         member = next((peer for peer in self._members if token and hmac.compare_digest(peer.token, token)), None)
         if member is not None:
             self._outbox.do(Close(member.conn, "it came back on another connection"))
@@ -355,7 +370,10 @@ class HostSession:
         return self._departed.get(token) if token else None
 
     def _held(self, name: str, now_ns: int) -> list[Member]:
-        """The places of those whose network has gone silent: they play on and come back, if not under another name."""
+        """Members lost by a timeout, whose places are reserved: they play on and may reconnect.
+
+        A member that looks like `name` is left out: it may be the new peer itself, without its token.
+        """
         departed = self._departed.values()
         return [one for one in departed if now_ns < one.held_until_ns and skeleton(one.name) != skeleton(name)]
 
@@ -380,8 +398,8 @@ class HostSession:
         self._outbox.note(e.PeerJoined(now_ns, member.peer_id, name, again=before is not None))
 
     def _lose(self, member: Member, reason: Notice, now_ns: int) -> None:
-        """It may come back."""
-        if member.reports.latest is not None:  # who came and went without a word of itself need not be remembered
+        """Remove a member that may reconnect."""
+        if member.reports.latest is not None:  # a member that sent no report is not remembered
             self._departed[member.token] = member
         while len(self._departed) > MAX_DEPARTED:
             self._departed.popitem(last=False)
@@ -416,7 +434,7 @@ class HostSession:
             self._transport.crew_changed()
 
     def _named(self, name: str, now_ns: int) -> list[Member]:
-        """The one peer of this name; none, and an error, where there is none."""
+        """The peer with this name, in any letter case. If there is none: an empty list and an `error` event."""
         found = [member for member in self._members if member.name.casefold() == name.casefold()]
         if not found:
             self._outbox.error(Notice(Code.NO_SUCH_PEER, peer=name), now_ns)
@@ -466,7 +484,7 @@ class HostSession:
             member.offers_complete = False
         member.reports.take(dataclasses.replace(status, device_name=name), now_ns=now_ns)
         if name is None and now_ns - member.reports.since_ns < OPENING_NS:
-            return  # it is about to be opened
+            return  # the peer is still opening it
         timing = None if name is None else status.timing
         if member.told_device != (name, timing):
             member.told_device = (name, timing)
@@ -474,7 +492,7 @@ class HostSession:
             self._outbox.note(e.DeviceChanged(now_ns, state, name, "", timing, member.name))
 
     def _watch_clock(self, member: Member, now_ns: int) -> None:
-        """A clock that does not converge, or is lost again, is told to people once."""
+        """Warn the user once if the clock of a member does not converge, or is lost again."""
         if member.reports.clock_good:
             member.clock_trouble = False
         elif not member.clock_trouble and now_ns - member.reports.since_ns >= CLOCK_TROUBLE_NS:
@@ -496,7 +514,7 @@ class HostSession:
         return self._outbox.drain(*follow)
 
     def _wake(self, now_ns: int) -> None:
-        """Nobody is blamed for a silence that was this machine's own sleep."""
+        """Restart the timeouts of the members if this computer was suspended: it could not receive their messages."""
         if self._called_at_ns is not None and now_ns - self._called_at_ns > ASLEEP_NS:
             for member in self._members:
                 member.heard_at_ns = now_ns

@@ -1,7 +1,7 @@
-"""What the host plays: the queue, the cursor in it, the line of the current track and the one armed behind it.
+"""The host's playback: the queue, the cursor, the timeline of the current track and the armed timeline.
 
-Every start, pause, seek and stop is one session time on all machines, far enough ahead for the slowest of them, and the
-slowest is told first.
+Every start, pause, seek and stop happens at one session time on all machines. That time is far enough ahead for the
+slowest machine, and commands are sent to the slowest machine first.
 """
 
 from __future__ import annotations
@@ -26,16 +26,22 @@ from phaselock.session.playback import Playback
 NOTHING = Notice(Code.NOTHING_PLAYING)
 NO_SUCH_TRACK = Notice(Code.NO_SUCH_TRACK)
 BEGINNING_S = 3
+"""Up to this position, in seconds, `previous` goes to the track before the current one."""
 MAX_UNDONE = 50
+"""Largest number of removed rows that can be restored; the oldest are forgotten."""
 TIMEOUT_NS = 20_000_000_000
-"""So long a silence of the music is endured for a peer whose file stands still."""
+"""How long playback waits for a peer whose transfer makes no progress."""
 SHORT_QUEUE = 100
+"""Number of rows up to which every change of the queue is sent at once."""
 QUEUE_GAP_NS = 500_000
-"""For each row above a short queue's, so long it is not told again."""
+"""Smallest interval between two updates of the queue, for each row above SHORT_QUEUE."""
 
 
 class Transport:
-    """The play, pause and stop of the host's machine. Call `settle` at the end of every call of the machine."""
+    """The playback of a host session. The session calls `settle` at the end of each of its calls.
+
+    Commands that cannot be done are reported by an `error` event. `now_ns` is session time.
+    """
 
     def __init__(self, members: Members, outbox: Outbox) -> None:
         self.queue = Queue()
@@ -47,13 +53,13 @@ class Transport:
         self._tell_queue_at_ns = 0
         self._played: set[UUID] = set()
         self._cursor: UUID | None = None
-        """What `play` starts while nothing is playing; None: the first track that was not played."""
+        """The track that `play` starts if nothing is playing; None: the first track that was not played."""
         self._pending: UUID | None = None
-        """What starts by itself as soon as everybody has it: the track before it has ended, or somebody wants to go
-        there from the one that plays on meanwhile."""
+        """The track that starts as soon as all peers that playback waits for have it. Either the track before it has
+        ended, or the user wants to change to it and the current track plays on until then."""
         self._pending_since_ns = 0
         self._removed: collections.deque[tuple[QueueEntry, int]] = collections.deque(maxlen=MAX_UNDONE)
-        """With the rows at which they were, the newest last."""
+        """Removed entries and their places among the rows, the newest last."""
         self.repeat = False
         self._autoplay: int | None = None
 
@@ -64,7 +70,7 @@ class Transport:
         return len(self.queue) < MAX_ITEMS
 
     def add(self, track: Track, added_by: str, *, now_ns: int) -> None:
-        """Append a track; an error to the people when that cannot be."""
+        """Append a track, if its file is not too large and the queue is not full."""
         track = dataclasses.replace(
             track, file_name=file_label(track.file_name), title=title(track.title), artist=title(track.artist)
         )
@@ -76,14 +82,14 @@ class Transport:
             self._change(self.queue.append(track, added_by))
 
     def move(self, file_id: UUID, to: int, *, now_ns: int) -> None:
-        """Put a track at another place (0 is the first)."""
+        """Move a track to place `to` among the rows (0 is the first)."""
         if file_id not in self.queue.ids():
             self._outbox.error(NO_SUCH_TRACK, now_ns)
         else:
             self._change(self.queue.move(file_id, to))
 
     def remove(self, file_id: UUID, *, now_ns: int) -> None:
-        """Take a track out; the one that plays goes on to its end all the same."""
+        """Remove a track. If it is playing, it plays to its end."""
         if file_id not in self.queue.ids():
             self._outbox.error(NO_SUCH_TRACK, now_ns)
             return
@@ -100,7 +106,7 @@ class Transport:
         self._change(self.queue.remove(file_id, keep=file_id in lines))
 
     def restore(self, file_id: UUID, *, now_ns: int) -> None:
-        """Undo a removal."""
+        """Put a removed track back at its place."""
         found = next((one for one in self._removed if one[0].track.file_id == file_id), None)
         if found is None or file_id in self.queue.ids():
             self._outbox.error(NO_SUCH_TRACK, now_ns)
@@ -111,17 +117,17 @@ class Transport:
             self._change(self.queue.restore(*found))
 
     def arrange(self, file_ids: tuple[UUID, ...]) -> None:
-        """Another order."""
+        """Sort the queue into this order. Tracks that it does not contain follow at the end."""
         self._change(self.queue.arrange(file_ids))
 
     def known(self, file_id: UUID) -> Track:
-        """A track that is in the queue for certain."""
+        """A track of the queue or of a timeline. AssertionError if there is none: every timeline has an entry."""
         track = self.queue.track(file_id)
         assert track is not None, "lines speak of queued tracks only"
         return track
 
     def in_order_of_need(self) -> list[Track]:
-        """What plays, what is about to, the rest from there on, then those before it."""
+        """The current track, the armed or pending one, the tracks after them, then the tracks before them."""
         line = self.playback.line
         here = line.file_id if line else self._cursor
         tracks = [one.track for one in self.queue.entries if not one.removed or one.track.file_id == here]
@@ -131,38 +137,38 @@ class Transport:
         return list(dict.fromkeys(first + tracks[at:] + tracks[:at]))
 
     def state(self) -> m.SessionState:
-        """What a newcomer is told."""
+        """The state that a new peer receives."""
         line, then = self.playback.line, self.playback.then
         return m.SessionState(self.queue.items(), self.queue.revision, _line_state(line), _line_state(then))
 
     def now(self) -> QueueItem | None:
-        """The row of the current track, even if it was taken out."""
+        """The row of the current track, even if it was removed from the queue; None if nothing is playing."""
         entry = self.queue.entry(self.playback.line.file_id) if self.playback.line else None
         return entry.item() if entry else None
 
     def waiting_for(self) -> QueueItem | None:
-        """The row of what starts by itself as soon as everybody has it."""
+        """The row of the pending track, which starts when the peers have it; None if there is none."""
         entry = self.queue.entry(self._pending)
         return entry.item() if entry else None
 
     def upcoming(self) -> UUID | None:
-        """What `play` without a track would start, were nothing playing."""
+        """The track that `play` without a track starts if nothing is playing; None if the queue is empty."""
         track = self._upcoming()
         return track.file_id if track else None
 
     @property
     def busy(self) -> bool:
-        """Something plays, is paused or is about to start."""
+        """A track is playing, paused or about to start."""
         return self.playback.line is not None or self._pending is not None
 
     def crew_changed(self) -> None:
-        """Somebody came, left, got a file or was given up: the statuses of the queue may have changed."""
+        """Update the statuses of the queue at the end of this call: a member or one of its transfers has changed."""
         self._queue_stale = True
 
-    # -- what people ask for -----------------------------------------------------------------------------------------
+    # -- commands of the user ----------------------------------------------------------------------------------------
 
     def play(self, file_id: UUID | None, *, now_ns: int) -> None:
-        """Start this track, or go on with a paused one, or start the track at the cursor."""
+        """Start this track. None: resume the paused track, or start the track at the cursor."""
         if file_id is not None and file_id not in self.queue.ids():
             self._outbox.error(NO_SUCH_TRACK, now_ns)
             return
@@ -181,11 +187,11 @@ class Transport:
             self._start(track, now_ns)
 
     def autoplay(self, wait_peers: int) -> None:
-        """Play as soon as so many peers are ready."""
+        """Start as soon as `wait_peers` peers are ready."""
         self._autoplay = wait_peers
 
     def pause(self, *, now_ns: int) -> None:
-        """Silence on all machines at one instant."""
+        """Silence all machines at one instant and keep the position."""
         at_ns = self._instant(now_ns)
         self._end_tracks_before(at_ns)
         line = self.playback.line
@@ -198,7 +204,7 @@ class Transport:
         self._outbox.note_playback(e.Paused, self.known(line.file_id), line, at_ns)
 
     def resume(self, *, now_ns: int) -> None:
-        """Go on where the pause was."""
+        """Continue at the position of the pause."""
         line = self.playback.line
         if line is None or line.stop_session_ns is None:
             self._outbox.error(Notice(Code.NOTHING_PAUSED), now_ns)
@@ -212,7 +218,7 @@ class Transport:
         self._outbox.note_playback(e.Resumed, track, line, at_ns)
 
     def stop(self, *, now_ns: int) -> None:
-        """Silence on all machines at one instant, and nothing to resume."""
+        """Silence all machines at one instant; `resume` is not possible afterwards."""
         at_ns = self._instant(now_ns)
         self._end_tracks_before(at_ns)
         if not self.busy:
@@ -225,7 +231,7 @@ class Transport:
         self._outbox.note(e.Stopped(at_ns))
 
     def seek(self, seconds: float, *, now_ns: int) -> None:
-        """Go to a place in the current track; a paused one stays paused there."""
+        """Go to a position in the current track, limited to its length. A paused track stays paused."""
         line = self.playback.line
         if line is None:
             self._outbox.error(NOTHING, now_ns)
@@ -242,7 +248,7 @@ class Transport:
         self._outbox.note_playback(e.Seeked, track, line, at_ns)
 
     def next(self, *, now_ns: int) -> None:
-        """Leave the current track for the next one, or the one that is waited for, for the one behind it."""
+        """Change to the track after the pending one, or else after the current one."""
         line, then = self.playback.line, self.playback.then
         if line is None and self._pending is None:
             self._outbox.error(NOTHING, now_ns)
@@ -255,7 +261,7 @@ class Transport:
             self._go_to(track, now_ns)
 
     def previous(self, *, now_ns: int) -> None:
-        """Back to the beginning of the current track, or, within its first seconds, to the one before it."""
+        """Return to the beginning of the current track; within BEGINNING_S, change to the track before it."""
         line = self.playback.line
         if line is None:
             self._outbox.error(NOTHING, now_ns)
@@ -269,26 +275,26 @@ class Transport:
     # -- time --------------------------------------------------------------------------------------------------------
 
     def end_ns(self) -> int | None:
-        """When the last frame of the current track leaves the loudspeakers."""
+        """Session time at which the last frame leaves the loudspeakers; None if no track is playing."""
         line = self.playback.line
         if line is None or line.stop_session_ns is not None:
             return None
         return line.session_ns_at(self.known(line.file_id).frames)
 
     def end_tracks(self, *, now_ns: int) -> None:
-        """Take leave of what has ended."""
+        """End the tracks whose last frame was played, and start the armed ones."""
         while (end_ns := self.end_ns()) is not None and now_ns >= end_ns:
             self._end_track(end_ns)
 
     def patience_ends_ns(self) -> int | None:
-        """When nobody waits any longer for a peer through which nothing of the pending track comes."""
+        """Session time at which the first timeout of a waited-for peer ends; None if playback does not wait."""
         if self._pending is None or self.playback.playing:
             return None
         waits = [self._stuck_since_ns(peer) + TIMEOUT_NS for peer in self._waited_for_now()]
         return min(waits, default=None)
 
     def leave_behind(self, *, now_ns: int) -> None:
-        """Go on without those: they are waited for again once they have what the others have."""
+        """Stop waiting for peers whose timeout has ended. Playback waits for them again when they have caught up."""
         ends_ns = self.patience_ends_ns()
         if ends_ns is None or now_ns < ends_ns:
             return
@@ -300,7 +306,7 @@ class Transport:
                 self._outbox.warn(_about(track, Code.GOING_ON_WITHOUT, peer=peer.name), now_ns)
 
     def settle(self, *, now_ns: int) -> None:
-        """Start or arm by itself what can be, and bring everybody's queue up to date."""
+        """Start or arm the tracks that are ready, and send the queue if it has changed."""
         self._take_in_newcomers()
         self._go_on(now_ns)
         self._arm(now_ns)
@@ -313,7 +319,7 @@ class Transport:
             self._tell_queue(now_ns)
 
     def queue_due_ns(self) -> int | None:
-        """When `settle` may tell of the queue again: a long one is not told for every single change."""
+        """Time at which `settle` may send the changed queue; None if it has not changed. See QUEUE_GAP_NS."""
         return self._tell_queue_at_ns if self.queue.revision != self._told_revision else None
 
     # -- inside ------------------------------------------------------------------------------------------------------
@@ -332,7 +338,7 @@ class Transport:
         self._members.request_offers()
 
     def _instant(self, now_ns: int) -> int:
-        """The next session time at which all machines can do something new; never before a pause that was announced."""
+        """The earliest target time that all machines can meet, but not before an announced pause."""
         stop_ns = self.playback.line.stop_session_ns if self.playback.line else None
         return max(now_ns + self._members.lead_ns(), stop_ns or 0)
 
@@ -341,7 +347,7 @@ class Transport:
             self._outbox.do(Broadcast(conns, message))
 
     def _go_to(self, track: Track, now_ns: int) -> None:
-        """Leave the current track for another, which is waited for while this one plays on."""
+        """Change to another track. If peers still lack it, the current track plays on until they have it."""
         if self._members.is_missing(track.file_id):
             self._wait_for(track, now_ns)
         else:
@@ -381,7 +387,7 @@ class Transport:
         self._outbox.note_playback(e.Playing, self.known(line.file_id), line, line.start_session_ns)
 
     def _following(self, line: Timeline) -> Track | None:
-        """What comes after this line."""
+        """The track that follows this timeline, or None."""
         return self.queue.track(self._pending) or self.queue.after(line.file_id) or self._first_again()
 
     def _first_again(self) -> Track | None:
@@ -389,24 +395,24 @@ class Transport:
         return self.queue.track(first)
 
     def _arm(self, now_ns: int) -> None:
-        """Put the next track behind the current one, while there is still time to tell everybody."""
+        """Arm the next track, or disarm a wrong one, if all peers can still receive the command in time."""
         line, then, end_ns = self.playback.line, self.playback.then, self.end_ns()
         if line is None or end_ns is None or end_ns < self._instant(now_ns):
             return
         track = self._following(line)
         if track is not None and track.file_id == line.file_id:
-            track = None  # a track is not armed behind itself: it begins again when it has ended
+            track = None  # a track is not armed after itself: it starts again when it has ended
         if then is not None and track is not None and then.file_id == track.file_id:
             return
         if track is not None and not self._members.is_missing(track.file_id):
             self.playback.then = Timeline(track.file_id, track.rate_hz, 0, end_ns)
             self._tell_everybody(_play_command(self.playback.then))
-        elif then is not None:  # what was armed shall not come: the current line said again has nothing behind it
+        elif then is not None:  # disarm it: repeating the current timeline clears the armed one
             self.playback.then = None
             self._tell_everybody(_play_command(line))
 
     def _end_tracks_before(self, session_ns: int) -> None:
-        """What is armed to start by then counts as current."""
+        """Make the armed track current if it starts at `session_ns` or earlier."""
         while self.playback.then is not None and session_ns >= self.playback.then.start_session_ns:
             self._end_track(self.playback.then.start_session_ns)
 
@@ -428,14 +434,17 @@ class Transport:
                 self._wait_for(after, end_ns)
 
     def _upcoming(self) -> Track | None:
-        """What `play` would start."""
+        """The track that `play` starts if nothing is playing: at the cursor, else the first one not played."""
         tracks = [entry.track for entry in self.queue.entries if not entry.removed]
         fresh = [track for track in tracks if track.file_id not in self._played]
         cursor = self.queue.track(self._cursor)
         return cursor if cursor in tracks else next(iter(fresh or tracks), None)
 
     def _take_in_newcomers(self) -> None:
-        """Who has what plays and what comes next, or came before anything played, is waited for from now on."""
+        """From now on wait for peers that have caught up.
+
+        They have the current track and the next one, or nothing is playing.
+        """
         line = self.playback.line
         following = self._following(line) if line else None
         needed = [line.file_id, *([following.file_id] if following else [])] if line else []
@@ -445,7 +454,7 @@ class Transport:
                 self._queue_stale = True
 
     def _go_on(self, now_ns: int) -> None:
-        """Start by itself what was waiting for the peers."""
+        """Start the pending track, or the first one for autoplay, if the peers are ready."""
         line, wish = self.playback.line, self.queue.track(self._pending)
         if wish is not None:
             if not self._members.is_missing(wish.file_id):
@@ -480,17 +489,17 @@ class Transport:
 
 
 def _about(track: Track, code: Code, *, peer: str | None = None, peers: tuple[str, ...] = ()) -> Notice:
-    """A notice about a track."""
+    """A notice about this track."""
     return Notice(code, file_id=track.file_id, file_name=track.file_name, peer=peer, peers=peers)
 
 
 def _play_command(line: Timeline) -> m.PlayCommand:
-    """What tells a peer of a line."""
+    """The message that makes peers follow this timeline."""
     return m.PlayCommand(line.file_id, line.rate_hz, line.anchor_frame, line.start_session_ns)
 
 
 def _line_state(line: Timeline | None) -> m.LineState | None:
-    """What tells a newcomer of a line."""
+    """This timeline in the state for a new peer."""
     if line is None:
         return None
     return m.LineState(line.file_id, line.rate_hz, line.anchor_frame, line.start_session_ns, line.stop_session_ns)

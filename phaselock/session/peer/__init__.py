@@ -1,1 +1,1 @@
-"""A peer's side of a session, without input and output."""
+"""A peer's side of a session, without I/O."""

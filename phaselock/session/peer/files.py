@@ -1,4 +1,4 @@
-"""The files of the session as a peer has them: offered, on their way, here."""
+"""The peer's record of the session's files: offered, being fetched, on this machine."""
 
 from __future__ import annotations
 
@@ -16,37 +16,42 @@ from phaselock.session.outbox import Outbox
 
 
 class PeerFiles:
-    """What the host has offered. Answers leave only while the host is there to hear them; it offers everything again to
-    whoever comes back."""
+    """The files that the host has offered.
+
+    `connected`: the host can receive an answer. Otherwise no answer is sent: the host offers all files again after a
+    reconnect.
+    """
 
     def __init__(self, outbox: Outbox, session_ns: Callable[[int], int | None]) -> None:
         self._outbox = outbox
         self._session_ns = session_ns
-        """Session time at a local time."""
+        """Returns the session time at a local time; None while the clock is not usable."""
         self._tracks: dict[UUID, Track] = {}
         self._fetching: set[UUID] = set()
         self._have: set[UUID] = set()
         self._gone: set[UUID] = set()
-        """Had been here; to be fetched again once needed, without a word: to the host they are here."""
+        """Received, then deleted from the cache. The peer fetches them again when it needs them, without a message."""
         self._access: tuple[int, bytes] | None = None
-        """Peer number and token of a fetch; None while there is no host."""
+        """Peer number and token for fetches; None without a connection to the host."""
         self._kept: frozenset[bytes] = frozenset()
+        """Hashes in the last `Keep`."""
         self._new: set[UUID] = set()
-        """Offered since the queue was told last: their rows may be still to come."""
+        """Offered since the last queue update: their rows may not have arrived yet."""
         self._queue: tuple[QueueItem, ...] = ()
         self._lines: frozenset[UUID] = frozenset()
         self._stale = False
+        """The files or the queue have changed since the last `settle`."""
 
     def track(self, file_id: UUID | None) -> Track | None:
-        """An offered track."""
+        """The offered track, or None."""
         return self._tracks.get(file_id) if file_id is not None else None
 
     def has(self, file_id: UUID) -> bool:
-        """The file is here and can be played."""
+        """The file is on this machine and can be played."""
         return file_id in self._have
 
     def offered(self, start: m.FileTransferStart, peer_id: int, token: bytes, *, now_ns: int) -> bool:
-        """The host offers a file; False when it contradicts what it said before."""
+        """The host offers a file. False if the offer contradicts an earlier one, or if there are too many files."""
         names = file_label(start.file_name), title(start.title), title(start.artist)
         track = Track(start.file_id, names[0], start.file_size, start.sha256, start.rate_hz, start.frames, *names[1:])
         if self._tracks.setdefault(track.file_id, track) != track or len(self._tracks) > 2 * MAX_ITEMS:
@@ -64,14 +69,14 @@ class PeerFiles:
         return True
 
     def gone(self, file_id: UUID) -> None:
-        """A file has made room for others. One that is played stays open, and sounds on."""
+        """The cache has deleted a file. Ignored for a file that is playing: it stays open and plays to its end."""
         if file_id in self._have - self._lines:
             self._have.discard(file_id)
             self._gone.add(file_id)
             self._stale = True
 
     def ready(self, file_id: UUID, *, connected: bool, now_ns: int) -> Track | None:
-        """A fetched file is here, whole and right: its track, if it was still wanted."""
+        """A fetched file is complete and has the right hash. Return its track; None if it is no longer needed."""
         if file_id not in self._fetching:
             return None
         self._fetching.discard(file_id)
@@ -85,7 +90,7 @@ class PeerFiles:
         return track
 
     def failed(self, file_id: UUID, reason: str, *, connected: bool, now_ns: int) -> None:
-        """One try to fetch a file failed."""
+        """One attempt to fetch a file failed."""
         if file_id in self._fetching:
             self._fetching.discard(file_id)
             if connected and file_id not in self._gone:
@@ -94,7 +99,7 @@ class PeerFiles:
             self._outbox.note_transfer(e.TransferState.FAILED, track, self._session_ns(now_ns), reason=sentence(reason))
 
     def unplayable(self, file_id: UUID, reason: str, *, connected: bool, now_ns: int) -> None:
-        """A file cannot be decoded here: found on receipt, then instead of `ready`, or later."""
+        """This machine cannot decode a file. Call it after the fetch, instead of `ready`, or later."""
         if file_id not in self._fetching | self._have:
             return
         if connected:
@@ -108,20 +113,24 @@ class PeerFiles:
         self._outbox.error(notice, self._session_ns(now_ns))
 
     def lost_host(self) -> None:
-        """What is on its way will fail; it is begun again when the host offers it again."""
+        """The host is lost: cancel all fetches. The host will offer the files again after a reconnect."""
         for file_id in self._fetching:
             self._outbox.do(CancelFetch(file_id))
         self._fetching.clear()
         self._access = None
 
     def take_queue(self, queue: tuple[QueueItem, ...]) -> None:
-        """The host has told its queue."""
+        """The host has sent its queue."""
         self._queue = queue
         self._new.clear()
         self._stale = True
 
     def settle(self, lines: frozenset[UUID]) -> None:
-        """Forget what is neither in the queue nor played by these lines, and say which files shall stay here."""
+        """Bring files and cache up to date at the end of a call; `lines` are the tracks of all timelines.
+
+        Forget files that are neither in the queue nor in `lines`, request `Keep` for the needed ones, and fetch needed
+        ones that the cache has deleted.
+        """
         if not self._stale and self._lines == lines:
             return
         self._lines, self._stale = lines, False

@@ -1,4 +1,4 @@
-"""The songs that a peer has asked for, as it keeps them itself: asked, decided, uploaded, added."""
+"""The peer's record of its own song requests: sent, decided, uploaded, added."""
 
 from __future__ import annotations
 
@@ -15,21 +15,26 @@ from phaselock.session.effects import HOST_CONN, CancelUpload, Send, Upload
 from phaselock.session.outbox import Outbox
 
 MAX_TRIES = 3
+"""Upload attempts for one song, counted again after each reconnect."""
 REMEMBERED = 20
+"""Number of finished requests that stay visible."""
 DECLINED = "The host has declined it."
 _OVER = (RequestState.ADDED, RequestState.REJECTED, RequestState.FAILED)
 
 
 @dataclasses.dataclass(slots=True)
 class OutgoingRequest:
-    """One request."""
+    """One request of this peer for a song."""
 
     request: Request
     number: int
+    """Users refer to it by this number, from 1."""
     state: RequestState = RequestState.OPEN
     tries: int = 0
+    """Upload attempts since the last acceptance."""
     done_bytes: int = 0
     reason: str = ""
+    """Why it was rejected or failed; otherwise empty."""
 
     @property
     def over(self) -> bool:
@@ -37,7 +42,7 @@ class OutgoingRequest:
 
 
 class OutgoingRequests:
-    """All of them, the newest of those that are over included, by their numbers."""
+    """The unfinished requests of this peer, and the newest finished ones."""
 
     def __init__(self, outbox: Outbox, session_ns: Callable[[int], int | None]) -> None:
         self._outbox = outbox
@@ -46,7 +51,7 @@ class OutgoingRequests:
         self._last_number = 0
 
     def views(self, peer_name: str) -> tuple[RequestView, ...]:
-        """What people see of them."""
+        """The requests as users see them, oldest first."""
         return tuple(
             RequestView(
                 wish.request.request_id,
@@ -62,7 +67,7 @@ class OutgoingRequests:
         )
 
     def ask(self, request: Request, *, connected: bool, now_ns: int) -> None:
-        """Somebody at this machine wants a song."""
+        """The user of this machine requests a song. An `error` event reports that the host is not connected."""
         if not connected:
             self._outbox.error(Notice(Code.NOT_CONNECTED), self._session_ns(now_ns))
             return
@@ -76,7 +81,7 @@ class OutgoingRequests:
         self._note(wish, now_ns)
 
     def accepted(self, request_id: UUID, peer_id: int, token: bytes, *, now_ns: int) -> bool:
-        """The host wants it; False when nobody asked."""
+        """The host accepts a request. False if this peer did not send it."""
         wish = self._requests.get(request_id)
         if wish is None or wish.state is not RequestState.OPEN:
             return wish is not None
@@ -86,7 +91,7 @@ class OutgoingRequests:
         return True
 
     def rejected(self, request_id: UUID, reason: str, *, now_ns: int) -> bool:
-        """The host does not want it, or not any more; False when nobody asked."""
+        """The host rejects a request, also during its upload. False if this peer did not send it."""
         wish = self._requests.get(request_id)
         if wish is not None and not wish.over:
             if wish.state is RequestState.ACCEPTED:
@@ -95,7 +100,7 @@ class OutgoingRequests:
         return wish is not None
 
     def added(self, request_id: UUID, *, now_ns: int) -> bool:
-        """It is in the queue; False when nobody asked."""
+        """The host has added the song to the queue. False if this peer did not request it."""
         wish = self._requests.get(request_id)
         if wish is not None and not wish.over:
             wish.done_bytes = wish.request.size
@@ -103,7 +108,7 @@ class OutgoingRequests:
         return wish is not None
 
     def upload_ended(self, request_id: UUID, problem: str, peer_id: int, token: bytes, *, now_ns: int) -> None:
-        """A try to upload is over (`problem` empty: all was taken; the host says what becomes of it)."""
+        """An upload attempt has ended. Empty `problem`: the host has received all bytes and will send its decision."""
         wish = self._requests.get(request_id)
         if wish is None or wish.state is not RequestState.ACCEPTED or not problem:
             return
@@ -114,14 +119,14 @@ class OutgoingRequests:
             self._end(wish, RequestState.FAILED, sentence(problem), now_ns)
 
     def lost_host(self) -> None:
-        """Nothing travels any more."""
+        """The host is lost: cancel all uploads. Accepted requests are open again."""
         for request_id, wish in self._requests.items():
             if wish.state is RequestState.ACCEPTED:
                 self._outbox.do(CancelUpload(request_id))
                 wish.state, wish.tries, wish.done_bytes = RequestState.OPEN, 0, 0
 
     def found_host(self) -> None:
-        """Ask once more for what was not decided or did not get through."""
+        """After a reconnect: send all open requests again."""
         for wish in self._requests.values():
             if wish.state is RequestState.OPEN:
                 self._send(wish)

@@ -1,7 +1,7 @@
-"""The peer's machine: it joins one session, fetches what it is told to, follows the host's lines and says how it does.
+"""The peer's session: it joins, fetches the offered files, follows the host's timelines and reports its state.
 
-What the host says is checked like anything else from the network; what the host decides is done. A peer that loses its
-host without a word plays on by the clock it knows and looks for the host again; see `Absence`.
+The peer checks all messages of the host, like all data from the network, and then executes them. A peer that loses its
+host without a SessionEnd plays on by the clock that it has measured and tries to reconnect; see `Absence`.
 """
 
 from __future__ import annotations
@@ -49,34 +49,46 @@ from phaselock.session.states import (
 
 HOST_LOST = Notice(Code.HOST_LOST)
 RETRY_NS = 500_000_000
+"""Pause before the next attempt to reconnect."""
 STATUS_NS = 1_000_000_000
+"""Interval between two PeerStatus messages."""
 EARLY_STATUS_NS = 200_000_000
+"""The same during EARLY_NS."""
 EARLY_NS = 5_000_000_000
-"""After joining the host waits for a settled clock, so it is told more often."""
+"""For this time after joining, PeerStatus is sent more often: the host may wait for a settled clock."""
 LATENCY_STEP_NS = 1_000_000
+"""Smallest change of the output latency that causes a PeerStatus at once."""
 DEVICE_CHARS = 60
+"""Longest name of an output in a PeerStatus; longer names are cut."""
 UNKNOWN_ROOM_BYTES = 1 << 30
+"""Free space in a PeerStatus before the first call of `room`."""
 
 
 class _Breach(Exception):
-    """The host broke the protocol; the text is for the log."""
+    """The host broke the protocol; the text says how."""
 
 
 @dataclasses.dataclass(slots=True)
 class Absence:
-    """The host is lost: its network has gone silent, or the connection broke.
+    """The host is lost: no message arrived for DEAD_NS, or the connection broke.
 
-    A machine that answers but has nobody listening has lost its program: then the session is over at once. Everything
-    else may be the network's fault, and passes: until `give_up_at_ns` a new connection is tried again and again."""
+    If the host's computer refuses a new connection, the host's program has ended and the session is over at once. All
+    other failures may be temporary failures of the network: the peer tries to reconnect until `give_up_at_ns`.
+    """
 
     give_up_at_ns: int
+    """Local time at which the peer ends the session; see HOLD_NS."""
     try_at_ns: int | None = None
-    """When to connect next; None while a try is going on."""
+    """Local time of the next attempt; None while an attempt is running."""
     told: bool = False
+    """The user was warned."""
 
 
 class PeerSession:
-    """One session as a peer sees it. `now_ns` is the peer's local time."""
+    """One session at a peer. `now_ns` is the peer's local time.
+
+    Methods that change the session return the effects that the runner must execute.
+    """
 
     def __init__(self, *, display_name: str) -> None:
         self._side = PeerSide.OFFLINE
@@ -85,7 +97,7 @@ class PeerSession:
         self._session_id = b""
         self._peer_id = 0
         self._token = b""
-        """Of the membership; empty before the first one."""
+        """From the last JoinAccepted; empty before the first one."""
         self._absence: Absence | None = None
         self._joined_at_ns = 0
         self._heard_at_ns = 0
@@ -107,14 +119,14 @@ class PeerSession:
     # -- the connection ----------------------------------------------------------------------------------------------
 
     def connected(self, *, now_ns: int) -> list[Effect]:
-        """The TCP connection to the host stands: the first one, or the one that `Connect` asked for."""
+        """The TCP connection to the host is open: the first one, or the one that `Connect` requested."""
         if self._side in (PeerSide.OFFLINE, PeerSide.AWAY):
             self._side = PeerSide.GREETING
             self._heard_at_ns = self._called_at_ns = now_ns
         return self._settle(now_ns)
 
     def connect_failed(self, reason: str, *, refused: bool, now_ns: int) -> list[Effect]:
-        """What `Connect` asked for did not succeed; `refused`: the host's machine answers that nobody listens there."""
+        """The attempt that `Connect` requested failed. `refused`: no program listens at the host's address."""
         if self._side is PeerSide.AWAY:
             if refused:
                 self._end(HOST_LOST, now_ns, failed=True)
@@ -123,8 +135,7 @@ class PeerSession:
         return self._settle(now_ns)
 
     def received(self, message: Message, *, now_ns: int) -> list[Effect]:
-        """A message arrived from the host on the control connection. What still arrives on one that this machine has
-        given up is ignored."""
+        """A message arrived on the control connection. It is ignored if this session has given up the connection."""
         if self._side not in (PeerSide.AWAY, PeerSide.OVER):
             self._heard_at_ns = now_ns
             try:
@@ -137,8 +148,7 @@ class PeerSession:
         return self._settle(now_ns)
 
     def disconnected(self, reason: str, *, now_ns: int) -> list[Effect]:
-        """The control connection ended or broke the framing. Of one that this machine has given up it may be told
-        late."""
+        """The control connection ended or broke the framing. A late call for an old connection has no effect."""
         if self._side is PeerSide.JOINED:
             self._lose_host(now_ns, told=False)
         elif self._side in (PeerSide.AWAY, PeerSide.OVER):
@@ -150,7 +160,7 @@ class PeerSession:
         return self._settle(now_ns)
 
     def command(self, command: c.PeerCommand, *, now_ns: int) -> list[Effect]:
-        """Somebody at the peer asks for something."""
+        """Execute a command of the peer's user."""
         if self._side is not PeerSide.OVER:
             joined = self._side is PeerSide.JOINED
             match command:
@@ -166,7 +176,7 @@ class PeerSession:
     # -- this machine ------------------------------------------------------------------------------------------------
 
     def clock(self, status: ClockStatus, *, now_ns: int) -> list[Effect]:
-        """How the session clock does; to be told several times a second, before `audio`."""
+        """The state of the session clock. Call it several times a second, before `audio`."""
         self._clock = status
         return self._settle(now_ns)
 
@@ -182,7 +192,10 @@ class PeerSession:
         underruns: int,
         now_ns: int,
     ) -> list[Effect]:
-        """How the output does; to be told several times a second, and at once when latency or device change."""
+        """The state of the output. Call it several times a second, and at once if latency or device change.
+
+        `dac_uncertainty_ns` is None if it is unknown; `device_name` is None if no output is open.
+        """
         clock = self._clock
         self._status = m.PeerStatus(
             phase_error_ns=_within(-UNKNOWN_UNCERTAINTY_NS, phase_error_ns, UNKNOWN_UNCERTAINTY_NS),
@@ -202,35 +215,37 @@ class PeerSession:
         return self._settle(now_ns)
 
     def room(self, room_bytes: int, *, now_ns: int) -> list[Effect]:
-        """How many bytes of tracks this machine can keep; told with the next report."""
+        """The bytes of tracks that this machine can store, for the next PeerStatus."""
         self._room_bytes = max(0, room_bytes)
         return self._settle(now_ns)
 
     def file_ready(self, file_id: UUID, *, now_ns: int) -> list[Effect]:
-        """A fetched file is on this machine, whole and with the right hash."""
+        """A fetched file is complete and has the right hash."""
         track, line = self._shelf.ready(file_id, connected=self._connected, now_ns=now_ns), self._playback.line
         if track is not None and line is not None and line.file_id == file_id and self._playback.playing:
             self._outbox.note_playback(e.Playing, track, line, line.start_session_ns)
         return self._settle(now_ns)
 
     def file_failed(self, file_id: UUID, reason: str, *, now_ns: int) -> list[Effect]:
-        """One try to fetch a file failed: wrong hash, lost or refused connection, full disk. The host decides on
-        another."""
+        """One attempt to fetch a file failed: wrong hash, lost or refused connection, full disk.
+
+        The host decides whether to try again.
+        """
         self._shelf.failed(file_id, reason, connected=self._connected, now_ns=now_ns)
         return self._settle(now_ns)
 
     def file_gone(self, file_id: UUID, *, now_ns: int) -> list[Effect]:
-        """A file that was ready is on this machine no more."""
+        """The cache has deleted a file that was ready."""
         self._shelf.gone(file_id)
         return self._settle(now_ns)
 
     def decode_failed(self, file_id: UUID, reason: str, *, now_ns: int) -> list[Effect]:
-        """A file of the session cannot be decoded here (found on receipt, then instead of `file_ready`, or later)."""
+        """This machine cannot decode a file. Call it after the fetch, instead of `file_ready`, or later."""
         self._shelf.unplayable(file_id, reason, connected=self._connected, now_ns=now_ns)
         return self._settle(now_ns)
 
     def upload_ended(self, request_id: UUID, problem: str, *, now_ns: int) -> list[Effect]:
-        """One try to upload a song is over; `problem` is empty when the host took all of it."""
+        """An upload attempt has ended. Empty `problem`: the host has received all bytes."""
         if self._connected:
             self._requests.upload_ended(request_id, problem, self._peer_id, self._token, now_ns=now_ns)
         return self._settle(now_ns)
@@ -245,7 +260,7 @@ class PeerSession:
     # -- time --------------------------------------------------------------------------------------------------------
 
     def timer(self, *, now_ns: int) -> list[Effect]:
-        """`next_deadline_ns` has come. Calling it early or late does no harm."""
+        """Handle all deadlines that have passed. A call before or after `next_deadline_ns` is allowed."""
         self._wake(now_ns)
         if self._absence is not None and now_ns >= self._absence.give_up_at_ns:
             self._end(HOST_LOST, now_ns, failed=True)
@@ -265,7 +280,7 @@ class PeerSession:
         return self._settle(now_ns)
 
     def next_deadline_ns(self) -> int | None:
-        """When `timer` wants to be called; asked again after every call of the machine."""
+        """The time for the next call of `timer`; None: no call is needed. Every call of the session may change it."""
         if not self._alive:
             return None
         deadlines = []
@@ -286,7 +301,7 @@ class PeerSession:
         return min(deadlines)
 
     def snapshot(self) -> SessionSnapshot:
-        """One consistent look."""
+        """A consistent copy of the state, for display."""
         return SessionSnapshot(
             session_name=self._session_name,
             host_name=self._host_name,
@@ -341,7 +356,7 @@ class PeerSession:
             self._outbox.do(Close(HOST_CONN, "another version"))
             self._end(other_version(info.protocol_version, m.PROTOCOL_VERSION), now_ns, failed=True)
             return
-        if self._absence is not None and info.session_id != self._session_id:  # somebody has started another one there
+        if self._absence is not None and info.session_id != self._session_id:  # a new session at this address
             self._outbox.do(Close(HOST_CONN, "another session"))
             self._end(HOST_LOST, now_ns, failed=True)
             return
@@ -403,7 +418,10 @@ class PeerSession:
         return [line for line in (self._playback.line, self._playback.then) if line is not None]
 
     def _meant(self, command: m.PauseCommand | m.ResumeCommand | m.SeekCommand) -> tuple[UUID, int]:
-        """The track of a command, named or the current one, and its rate."""
+        """The track of a command and its rate. Without a track the command is for the current one.
+
+        _Breach if there is none, or if the rate is wrong.
+        """
         file_id, rate_hz = command.file_id, command.rate_hz
         if file_id is None and self._playback.line is not None:
             file_id = self._playback.line.file_id
@@ -430,7 +448,7 @@ class PeerSession:
         self._note_playback(event, line, at_ns)
 
     def _note_playback(self, event: type[e.PlaybackEvent], line: Timeline, session_ns: int) -> None:
-        """Tell people of what is heard here."""
+        """Report a change of playback, if this machine has the file and can play it."""
         track = self._shelf.track(line.file_id)
         if track is not None and self._shelf.has(line.file_id):
             self._outbox.note_playback(event, track, line, session_ns)
@@ -463,7 +481,7 @@ class PeerSession:
     # -- without a host ----------------------------------------------------------------------------------------------
 
     def _lose_host(self, now_ns: int, *, told: bool) -> None:
-        """Play on. `told`: it is certain by now that this is no matter of a moment."""
+        """Continue without the host. `told`: also warn the user: the outage is more than a short interruption."""
         end_ns, session_ns = self._end_ns(), self._session_ns(now_ns)
         left_ns = end_ns - session_ns if end_ns is not None and session_ns is not None else 0
         self._absence = Absence(now_ns + max(HOLD_NS, left_ns))
@@ -472,7 +490,7 @@ class PeerSession:
         self._side = PeerSide.AWAY
         if told:
             self._tell_absence(now_ns)
-        if now_ns - self._joined_at_ns < RETRY_NS:  # nobody comes back in a hurry to be thrown out again
+        if now_ns - self._joined_at_ns < RETRY_NS:  # avoid a fast loop of joining and disconnecting
             self._absence.try_at_ns = now_ns + RETRY_NS
         else:
             self._outbox.do(Connect())
@@ -505,7 +523,7 @@ class PeerSession:
         return self._side is PeerSide.JOINED
 
     def _now(self) -> QueueItem | None:
-        """The row of the current track, even if it was taken out of the queue."""
+        """The row of the current track, even if it was removed from the queue; None if there is none."""
         line = self._playback.line
         if line is None:
             return None
@@ -519,7 +537,7 @@ class PeerSession:
         return self._clock.session_from_local(now_ns)
 
     def _end_ns(self) -> int | None:
-        """When the current track ends, in session time."""
+        """Session time at which the current track ends; None if none is playing or its length is unknown."""
         line = self._playback.line
         track = self._shelf.track(line.file_id) if line is not None else None
         if line is None or line.stop_session_ns is not None or track is None:
@@ -563,11 +581,11 @@ class PeerSession:
         self._ended = [Ended(reason, failed)]
 
     def _wanted(self) -> tuple[Timeline | None, Timeline | None]:
-        """The lines whose files are here."""
+        """The current and the next timeline for the audio output, as far as their files are on this machine."""
         sound, then = self._playback.sound, self._playback.then
         lines = [line for line in (sound, then) if line is not None and self._shelf.has(line.file_id)]
         if not lines and sound is not None:
-            # The new track is not here (yet): what sounds now stops where the others change over.
+            # This machine does not have the new track yet. The old one stops when the others start the new one.
             old = self._followed[0]
             running = old is not None and old.stop_session_ns is None
             return (old.stopped_at(sound.start_session_ns) if old is not None and running else old), None
@@ -587,7 +605,7 @@ class PeerSession:
         return effects
 
     def _wake(self, now_ns: int) -> None:
-        """Nobody is blamed for a silence that was this machine's own sleep."""
+        """Restart the timeout of the host if this computer was suspended: it could not receive messages."""
         if self._side is PeerSide.JOINED and now_ns - self._called_at_ns > ASLEEP_NS:
             self._heard_at_ns = now_ns
         self._called_at_ns = now_ns
@@ -598,7 +616,7 @@ def _within(low: int, value: int, high: int) -> int:
 
 
 def _line(state: m.LineState | None) -> Timeline | None:
-    """The line that a newcomer is told of."""
+    """The timeline in the state that a new peer receives."""
     if state is None:
         return None
     return Timeline(state.file_id, state.rate_hz, state.position_samples, state.target_time_ns, state.stop_time_ns)
