@@ -60,14 +60,12 @@ NOT_YET = frozenset(
     phaselock/app
     phaselock/console
     phaselock/model
-    phaselock/network
     phaselock/session
     phaselock/session/host
     phaselock/session/peer
     phaselock/storage
     phaselock/tools
     phaselock/ui/viewmodel
-    tests/network
     tests/session
     tests/tools
     tests/ui
