@@ -1,4 +1,4 @@
-"""The command line: what is typed becomes options."""
+"""The command line: parses the arguments and runs the command."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ CLOCK_PORT = 17402
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run one command; the exit status."""
+    """Run one command and return the exit status. Errors are printed. SystemExit for wrong arguments."""
     options = command_line().parse_args(argv)
     terminal = Terminal(as_json=options.json, quiet=options.quiet)
     try:
@@ -36,7 +36,7 @@ def main(argv: Sequence[str]) -> int:
         terminal.event(Failed(None, notice_of(error)), to_people=False)
         status = _fail(terminal, str(error))
     except (KeyboardInterrupt, RuntimeError) as error:
-        # An interrupt while asyncio closes its loop comes out of it as a RuntimeError.
+        # asyncio turns an interrupt into a RuntimeError while it closes its loop.
         if not isinstance(error, KeyboardInterrupt) and not isinstance(error.__context__, KeyboardInterrupt):
             raise
         status = _fail(terminal, "Interrupted.")
@@ -49,7 +49,7 @@ def _run(options: argparse.Namespace, terminal: Terminal) -> int:
         status: int = options.run(options, terminal)
     except ImportError as error:
         what = error.name or ""
-        # The loader of extensions calls it by its last name, and one that is missing by its package's.
+        # The name in the error is "_native" if the extension does not load, and "phaselock" if it is missing.
         if what in (NATIVE, "_native") or (what == "phaselock" and importlib.util.find_spec(NATIVE) is None):
             mend = "Install PhaseLock with pip for this Python; in a checkout: pip install -e ."
             raise PhaseLockError(f"PhaseLock's native part does not load here ({error}). {mend}") from None
@@ -65,11 +65,11 @@ def _fail(terminal: Terminal, reason: str) -> int:
     return 1
 
 
-# -- what is typed -----------------------------------------------------------------------------------------------------
+# -- arguments ---------------------------------------------------------------------------------------------------------
 
 
 def command_line() -> argparse.ArgumentParser:
-    """Everything that can be typed."""
+    """The parser of all commands and options."""
     parser = argparse.ArgumentParser("phaselock", description="Synchronized music playback for groups.")
     parser.add_argument("--version", action="version", version=f"phaselock {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", title="commands (without one, the window opens)")
@@ -90,7 +90,7 @@ def command_line() -> argparse.ArgumentParser:
         metavar="NAME",
         help="the output to play on (see phaselock devices); 'default' for the system's own choice",
     )
-    laboratory = argparse.ArgumentParser(add_help=False)  # several machines out of one: see phaselock/bench
+    laboratory = argparse.ArgumentParser(add_help=False)  # simulated machines: see phaselock/bench
     laboratory.add_argument("--clock-skew-ppm", type=number(-500, 500, float), default=0.0, help=argparse.SUPPRESS)
     laboratory.add_argument("--clock-ahead-s", type=number(0, 1e6), default=0, help=argparse.SUPPRESS)
     laboratory.add_argument("--card", metavar="JSON", help=argparse.SUPPRESS)

@@ -53,22 +53,6 @@ BANNED: Mapping[str, str] = {
     # A clause as the subject of a sentence. Headings and questions have one verb only.
     r"what (?:is|are|was|has|does|cannot) (?:[\w'-]+ ){1,6}(?:is|are|was|has|goes|stays|comes)": ("name the subject"),
 }
-# Folders that are not rewritten yet; all others are checked. To tighten the test, rewrite a folder, see what
-# `python -m pytest -n0 tests/test_source.py -k words` says with its line deleted here, and commit both together.
-NOT_YET = frozenset(
-    """
-    phaselock/app
-    phaselock/console
-    phaselock/network
-    phaselock/session
-    phaselock/storage
-    phaselock/tools
-    phaselock/ui/viewmodel
-    tests/network
-    tests/tools
-    tests/ui
-    """.split()
-)
 
 
 def check(*command: str) -> None:
@@ -141,12 +125,7 @@ def _banned(passage: str) -> list[tuple[int, str]]:
 
 @pytest.mark.parametrize("folder", _sources())
 def test_words(folder: str) -> None:
-    """Comments, docstrings and Markdown are worded for people who have never seen the project.
-
-    A folder with banned words must be in NOT_YET: delete its line there when it has been rewritten.
-    """
-    if folder in NOT_YET:
-        pytest.skip("not rewritten yet")
+    """Comments, docstrings and Markdown are worded for people who have never seen the project."""
     found = [
         f"{path.relative_to(ROOT)}:{line + more} {what}"
         for path in _sources()[folder]

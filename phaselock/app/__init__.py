@@ -1,1 +1,1 @@
-"""Sessions put together from their parts: without a screen and behind the window."""
+"""Assembles a session from its parts, for the command line and for the window."""

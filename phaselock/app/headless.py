@@ -1,15 +1,18 @@
-"""The composition root: who starts, who stops, which thread owns what.
+"""The commands that run without a window: host, join, sessions, devices and log.
 
-    main      asyncio: the runner and its machine, all control sockets; the others report here with call_soon_threadsafe
-    stdin     reads lines (daemon; ends with the process)
-    stdout    writes lines (cli.Terminal)
-    files     finds, hashes and inspects one added file after the other (host)
-    bulk      file transfers, blocking; upload: those of requested songs (peer)
-    settings writer, log: what is kept between runs
-    clock     C, no interpreter lock: answers (host) or measures (peer)
+The threads of a session:
+
+    main      the asyncio loop: runner, session and all control sockets. Other threads report with call_soon_threadsafe
+    stdin     reads lines; a daemon thread that ends with the process
+    stdout    writes lines (console.output.Terminal)
+    files     host: finds, hashes and inspects the added files, one after the other
+    bulk      file transfers, which block
+    upload    peer: uploads of requested songs, which block
+    settings writer, log: write the settings and the log file
+    clock     in C, without the interpreter lock: answers pings (host) or measures (peer)
     player, device, audio callback: see audio/player.py
 
-They are stopped in the reverse order: the session says goodbye, then the sound ends, then the clock.
+At the end the session says goodbye first, then the sound stops, then the clock.
 """
 
 from __future__ import annotations
@@ -43,25 +46,26 @@ from phaselock.storage.paths import log_path, settings_path
 from phaselock.storage.settings import SettingsStore
 
 LOG_PATIENCE_S = 0.5
+"""How long the start waits for the log file, in seconds, to report that it cannot be written."""
 
 _log = logging.getLogger("phaselock.app.headless")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class LocalClock:
-    """What becomes of this process's clock where one machine plays several."""
+    """An artificial error of this process's clock, for several programs on one computer that simulate several."""
 
     skew_ppm: float
     ahead_ns: int
 
     def set(self) -> None:
-        """Before anything reads it."""
+        """Apply the error. Call this before any code reads the clock."""
         _native.set_clock_skew(self.skew_ppm, self.ahead_ns)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class HeadlessHostOptions:
-    """What `phaselock host` was asked for. `autoplay` is the number of peers to wait for, None: do not play."""
+    """Options of `phaselock host`. `autoplay` is the number of peers to wait for before playing; None: do not play."""
 
     wish: HostOptions
     files: tuple[str, ...]
@@ -71,26 +75,27 @@ class HeadlessHostOptions:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class HeadlessJoinOptions:
-    """What `phaselock join` was asked for."""
+    """Options of `phaselock join`."""
 
     wish: JoinOptions
     clock: LocalClock
 
 
 def run_host(options: HeadlessHostOptions, terminal: Terminal) -> int:
-    """Host a session until it ends; the exit status, or PhaseLockError."""
+    """Host a session until it ends. Return the exit status. PhaseLockError if the session cannot start or fails."""
     options.clock.set()
     return _run(_host(options, terminal), terminal)
 
 
 def run_join(options: HeadlessJoinOptions, terminal: Terminal) -> int:
-    """Take part in a session until it ends; the exit status, or PhaseLockError."""
+    """Take part in a session until it ends. Return the exit status. PhaseLockError if joining or the session fails."""
     options.clock.set()
     return _run(_join(options, terminal), terminal)
 
 
 def run_sessions(timeout_s: float, terminal: Terminal) -> int:
-    """List the sessions that are found on this network."""
+    """Search this network for `timeout_s` and list the sessions found. Return the exit status. PhaseLockError if
+    searching is impossible."""
     found = asyncio.run(discovery.find_sessions(timeout_s))
     for session in found:
         fields = {field.name: getattr(session, field.name) for field in dataclasses.fields(session)}
@@ -101,7 +106,8 @@ def run_sessions(timeout_s: float, terminal: Terminal) -> int:
 
 
 def run_devices(terminal: Terminal) -> int:
-    """List the outputs of this machine, and what the system grants to an audio thread of ours."""
+    """List the audio outputs of this machine, and the priority that the system grants to our audio thread. Return the
+    exit status."""
     outputs = list_outputs()
     for one in outputs:
         terminal.event(ce.OutputListed(None, one.backend, one.name, one.is_default, one.timing, one.link))
@@ -113,7 +119,8 @@ def run_devices(terminal: Terminal) -> int:
 
 
 def run_log(lines: int, terminal: Terminal) -> int:
-    """Show where the log is, and its end."""
+    """Show the path of the log file and its last `lines` lines. Return the exit status. PhaseLockError if it cannot be
+    read."""
     path = log_path()
     try:
         found = log.tail(path, lines)
@@ -131,7 +138,7 @@ def _run(session: Coroutine[Any, Any, Ended], terminal: Terminal) -> int:
         terminal.event(e.Warned(None, Notice(Code.LOG_TROUBLE, journal.problem)))
     try:
         ended = asyncio.run(session)
-    except asyncio.CancelledError:  # left before there was a session
+    except asyncio.CancelledError:  # interrupted before the session was open
         return 0
     except PhaseLockError as error:
         _log.error("%s", error)
@@ -187,7 +194,8 @@ def _settings(terminal: Terminal) -> Iterator[SettingsStore]:
 
 
 def _on_loop(on_line: Callable[[str], None]) -> Callable[[str], None]:
-    """The same function, to be called from any other thread, which then waits: lines do not pile up."""
+    """A function for another thread: it calls `on_line` on this loop and waits until the call returns. Waiting limits
+    the queue to one line."""
     loop = asyncio.get_running_loop()
 
     def call(line: str) -> None:
@@ -199,7 +207,7 @@ def _on_loop(on_line: Callable[[str], None]) -> Callable[[str], None]:
             finally:
                 taken.set()
 
-        with contextlib.suppress(RuntimeError):  # the loop is closed: too late
+        with contextlib.suppress(RuntimeError):  # the loop is closed already
             loop.call_soon_threadsafe(take)
             taken.wait()
 
@@ -208,8 +216,8 @@ def _on_loop(on_line: Callable[[str], None]) -> Callable[[str], None]:
 
 @contextlib.contextmanager
 def _polite_interrupts(leave: Callable[[], object]) -> Iterator[contextlib.ExitStack]:
-    """The first Ctrl-C or SIGTERM calls `leave` on the loop; a second one is not polite. Closing what is given ends it
-    before the block."""
+    """Within the block, the first Ctrl-C or SIGTERM calls `leave` on the loop; a second one has its usual effect.
+    Closing the returned stack restores the usual effect of both before the block ends."""
     loop = asyncio.get_running_loop()
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
 

@@ -1,4 +1,4 @@
-"""Files on their way into the queue: found, hashed, inspected, one after the other on a thread of their own."""
+"""Import of files into the host's queue: a worker thread finds, hashes and inspects them, one after the other."""
 
 from __future__ import annotations
 
@@ -21,9 +21,12 @@ from phaselock.storage.tags import read_tags
 
 
 class Importer:
-    """Takes paths of files, folders and playlists; belongs to the loop that it is made on. `add` appends a track to the
-    queue; `tell` hears `Failed` for one file that cannot be added, `FilesAdded` for everything else, with the
-    `session_ns` of then."""
+    """Imports files, folders and playlists. Create it on the event loop that uses it.
+
+    `add` appends a track to the queue. `tell` gets `Failed` for a single file that cannot be added, and `FilesAdded`
+    for folders, playlists and several paths. `session_ns` gives the session time of the event. All three are called on
+    the loop.
+    """
 
     def __init__(
         self,
@@ -39,11 +42,11 @@ class Importer:
         self._pool = concurrent.futures.ThreadPoolExecutor(1, "files")
 
     def take(self, paths: Sequence[str]) -> None:
-        """Append what is there, as soon as it is read, behind what was asked for before."""
+        """Import these paths after those of earlier calls; each file is added as soon as it is read. Does not wait."""
         self._asked.put_nowait(paths)
 
     def close(self) -> None:
-        """Add nothing any more."""
+        """Stop: no more files are added."""
         self._worker.cancel()
         self._pool.shutdown(cancel_futures=True)
 
@@ -65,14 +68,17 @@ class Importer:
                 continue
             for one in left_out:
                 notice = one.notice
-                if not one_file and notice.code is not Code.NO_FILE:  # those are sentences of their own
+                if not one_file and notice.code is not Code.NO_FILE:  # the text of NO_FILE names the file itself
                     notice = Notice(Code.CANNOT_ADD, notice_text(notice), file_name=one.name)
                 self._tell(Failed(self._session_ns(), notice))
 
 
 def import_file(path: pathlib.Path, name: str | None = None) -> Track:
-    """The track in a file, called `name` or as the file is. Reads all of it: for worker threads. InvalidMp3Error for no
-    MP3, PhaseLockError for what cannot be read or shared."""
+    """The track in a file. It gets the name `name`, else the name of the file.
+
+    Reads the whole file: call this in a worker thread. InvalidMp3Error if it is not an MP3 file, PhaseLockError if it
+    cannot be read or is too large.
+    """
     name = name or path.name
     if not path.is_file():  # reading a device or a pipe may never end
         raise NoticeError(Notice(Code.NO_FILE, file_name=str(path)))
@@ -80,7 +86,7 @@ def import_file(path: pathlib.Path, name: str | None = None) -> Track:
         stated_bytes = path.stat().st_size
         if stated_bytes > MAX_FILE_BYTES:
             raise NoticeError(Notice(Code.FILE_TOO_LARGE, file_name=name))
-        if not stated_bytes:  # nothing, or a file of the system's whose end nobody knows
+        if not stated_bytes:  # an empty file, or a file of the system (/proc) without a known size
             raise InvalidMp3Error(name)
         sha256, size = hash_file(path)
         info = inspect(path)

@@ -1,5 +1,6 @@
-"""A session with all its parts: sockets, clock, player, machine, runner, announcement. Whoever opens one gives it
-commands and hears its events; the command line and the window do so alike.
+"""Opens a session with all its parts: sockets, clock, player, session logic, runner, announcement.
+
+The command line and the window both use it: they give commands to the runner, and receive its events.
 """
 
 from __future__ import annotations
@@ -43,14 +44,16 @@ from phaselock.sync.clock import HostClock, PeerClocks
 
 DEFAULT_DEVICE = "default"
 SEARCH_S = 2.0
+"""First search for sessions, in seconds: normally all sessions on the network answer in this time."""
 LONGER_SEARCH_S = 6.0
+"""Second search, in seconds, if the first one found no session."""
 
 _log = logging.getLogger("phaselock.app.session")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class HostOptions:
-    """How to host; None where the settings decide."""
+    """How to host. None: use the value of the settings."""
 
     session_name: str | None = None
     display_name: str | None = None
@@ -65,7 +68,7 @@ class HostOptions:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class JoinOptions:
-    """How to take part; without an address the session is searched for on the network."""
+    """How to join. `address` None: search for the session on the network. Other options None: use the settings."""
 
     address: tuple[str, int] | None = None
     session_name: str | None = None
@@ -79,19 +82,19 @@ class JoinOptions:
 
 @dataclasses.dataclass(slots=True)
 class OpenHostSession:
-    """An open session of our own."""
+    """The host's open session. For the network thread, except `clock_map`."""
 
     runner: HostRunner
     player: Player
     clock_map: _native.ClockMap
-    """From local to session time."""
+    """Converts local time to session time. For any thread."""
     intake: Importer
     session_name: str
     host_name: str
     port: int
     clock_port: int
     address: str
-    """What others join with."""
+    """The address that `phaselock join` takes."""
     addresses: tuple[str, ...]
     _listener: socket.socket
 
@@ -102,12 +105,12 @@ class OpenHostSession:
 
 @dataclasses.dataclass(slots=True)
 class OpenPeerSession:
-    """A place in somebody else's session."""
+    """An open connection to a host. For the network thread, except `clock_map`."""
 
     runner: PeerRunner
     player: Player
     clock_map: _native.ClockMap
-    """From local to session time."""
+    """Converts local time to session time. For any thread."""
     address: str
     _control: socket.socket
 
@@ -120,7 +123,10 @@ class OpenPeerSession:
 async def open_host_session(
     wish: HostOptions, store: SettingsStore, on_event: Callable[[Event], None]
 ) -> AsyncIterator[OpenHostSession]:
-    """Open a session; what was wished for is remembered. PhaseLockError when it cannot be."""
+    """Open a session; the given names, ports and output are saved in the settings. PhaseLockError if opening fails.
+
+    `on_event` is called on the network thread. The end of the context closes everything.
+    """
     with contextlib.ExitStack() as stack:
         name = display_name(wish.display_name, store)
         asked = person_name(wish.session_name or "") or store.settings.session_name
@@ -193,7 +199,10 @@ async def open_host_session(
 async def open_peer_session(
     wish: JoinOptions, store: SettingsStore, on_event: Callable[[Event], None]
 ) -> AsyncIterator[OpenPeerSession]:
-    """Reach a host. PhaseLockError when that cannot be; what comes of joining is told by `run`."""
+    """Connect to a host. PhaseLockError if that is impossible. The host accepts or refuses the peer later: see `run`.
+
+    `on_event` is called on the network thread. The end of the context closes everything.
+    """
     with contextlib.ExitStack() as stack:
         name = display_name(wish.display_name, store)
         control = stack.enter_context(await _reach(wish))
@@ -219,7 +228,8 @@ async def open_peer_session(
 
 
 def display_name(wish: str | None, store: SettingsStore) -> str:
-    """The name that was asked for, and is remembered; or the last one, or the machine's."""
+    """The display name: `wish`, which is saved; if None, the saved one or the name of the computer. PhaseLockError if
+    `wish` has no visible characters."""
     if wish is None:
         return store.settings.display_name or person_name(socket.gethostname().partition(".")[0]) or "PhaseLock"
     name = person_name(wish)
@@ -230,7 +240,7 @@ def display_name(wish: str | None, store: SettingsStore) -> str:
 
 
 def address_text(address: str, port: int) -> str:
-    """What `phaselock join` takes."""
+    """The address and the port as `phaselock join` takes them."""
     address = address.removeprefix("::ffff:")
     if port == DEFAULT_PORT:
         return address
@@ -238,12 +248,12 @@ def address_text(address: str, port: int) -> str:
 
 
 def address_of(session: FoundSession) -> str:
-    """What `phaselock join` takes."""
+    """The session's first address as `phaselock join` takes it; empty if the session has none."""
     return address_text(session.addresses[0], session.port) if session.addresses else ""
 
 
 async def _reach(wish: JoinOptions) -> socket.socket:
-    """A connection to the host at the address, or to the one that is found."""
+    """Connect to the given address, or to the one session that is found. PhaseLockError if there is none or several."""
     if wish.address is not None:
         return await connect(*wish.address)
     wanted = wish.session_name and person_name(wish.session_name).casefold()
@@ -251,7 +261,7 @@ async def _reach(wish: JoinOptions) -> socket.socket:
     def fitting(sessions: Sequence[FoundSession]) -> list[FoundSession]:
         return [one for one in sessions if not wanted or one.session_name.casefold() == wanted]
 
-    # All that are there shall have spoken, for there may be two of a name; one that is not there yet is waited for.
+    # Two sessions may have the same name, so wait for the answers of all. If there is none, wait longer for the first.
     found = fitting(await discovery.find_sessions(SEARCH_S))
     if not found:
         found = fitting(await discovery.find_sessions(LONGER_SEARCH_S, until=lambda all_: bool(fitting(all_))))
@@ -271,7 +281,8 @@ async def _reach(wish: JoinOptions) -> socket.socket:
 
 
 def _player(line: _native.ClockMap, name: str, wish: HostOptions | JoinOptions, store: SettingsStore) -> Player:
-    """The player on the output that was asked for (and nowhere else), or on the one of the settings if it is there."""
+    """A player on the requested output and no other. Without a request it plays on the output of the settings if that
+    exists, else on the default one."""
     if wish.device == DEFAULT_DEVICE:
         store.update(device=None)
     wished = wish.device if wish.device != DEFAULT_DEVICE else None
@@ -294,7 +305,7 @@ def _player(line: _native.ClockMap, name: str, wish: HostOptions | JoinOptions, 
 
 
 def _opened(event: Event, player: Player, store: SettingsStore, wished: str | None) -> None:
-    """Each output has a correction of its own; one that was asked for and is there is remembered."""
+    """After an output is opened: apply its own correction, and save the output if the user requested it."""
     if isinstance(event, DeviceChanged) and event.state == "open" and event.peer is None:
         if wished == event.name:
             store.update(device=wished)

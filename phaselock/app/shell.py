@@ -1,6 +1,6 @@
-"""What people type at a running session, and what they are told: the desk between standard input and the runner.
+"""The interactive commands of a running session on standard input, and their answers.
 
-Used on the network thread.
+For the network thread.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from phaselock.storage.settings import SettingsStore
 
 
 class Terminal(Protocol):
-    """Where events go and lines come from."""
+    """Shows events and reads lines of input."""
 
     def event(self, event: e.Event) -> None: ...
 
@@ -38,7 +38,7 @@ class Terminal(Protocol):
 
 
 class Shell:
-    """Turns lines of standard input into commands, and answers each with what happened or one clear line."""
+    """Parses lines of standard input and executes them as commands. The answer is an event: the result or an error."""
 
     def __init__(self, runner: Runner[Any], output: AudioOutput, store: SettingsStore, terminal: Terminal) -> None:
         self._runner = runner
@@ -55,7 +55,7 @@ class Shell:
         }
 
     def line(self, line: str) -> None:
-        """One line of input."""
+        """Execute one line of input. An error is reported as an `error` event."""
         word, _, rest = line.strip().partition(" ")
         if not word:
             return
@@ -67,7 +67,7 @@ class Shell:
             self._terminal.event(e.Failed(self._runner.session_ns(), notice_of(error)))
 
     def tell(self, event: e.Event) -> None:
-        """Pass an event on."""
+        """Show an event of the session; with a `sync` event also the progress line."""
         self._terminal.event(event)
         if isinstance(event, e.SyncMeasured):
             self._terminal.progress(self._status_told(), event)
@@ -128,12 +128,12 @@ class Shell:
         )
 
     def _peer_count(self) -> int | None:
-        """How many peers are here; None where that is not known."""
+        """Number of peers in the session; None if it is not known."""
         return None
 
 
 class HostShell(Shell):
-    """The host's."""
+    """The commands of a host."""
 
     def __init__(
         self, runner: HostRunner, intake: Importer, output: AudioOutput, store: SettingsStore, terminal: Terminal
@@ -170,7 +170,7 @@ class HostShell(Shell):
         self._host.command(c.Quit())
 
     def tell(self, event: e.Event) -> None:
-        """Pass an event on; with its own `sync`, how each peer does."""
+        """Show an event of the session; with the host's own `sync` event also the figures of each peer."""
         super().tell(event)
         if isinstance(event, e.SyncMeasured):
             for peer in self._runner.snapshot().peers:
@@ -222,7 +222,7 @@ class HostShell(Shell):
         self._host.command(c.Repeat(rest == "on"))
 
     def _row(self, text: str, usage: str) -> UUID:
-        """The track of a number of the queue."""
+        """The id of the track with this number in the queue, from 1."""
         number, queue = int(_number(text, 1, 1e6, usage)), self._runner.snapshot().queue
         if number > len(queue):
             raise NoticeError(Notice(Code.NO_TRACK_NUMBER, number=number))
@@ -251,7 +251,7 @@ class HostShell(Shell):
 
 
 class PeerShell(Shell):
-    """The peer's."""
+    """The commands of a peer."""
 
     def __init__(self, runner: PeerRunner, output: AudioOutput, store: SettingsStore, terminal: Terminal) -> None:
         super().__init__(runner, output, store, terminal)
@@ -259,7 +259,7 @@ class PeerShell(Shell):
         self._words |= {"request": self._ask, "leave": self._leave}
 
     def leave(self) -> None:
-        """Leave politely."""
+        """Tell the host, and end."""
         self._peer.command(c.Leave())
 
     def _leave(self, rest: str) -> None:
@@ -295,12 +295,12 @@ def _peer_figures(peer: PeerView) -> dict[str, Any]:
 
 
 def _usage_error(usage: str) -> NoticeError:
-    """The arguments of a command are not of the form `usage`."""
+    """The error for arguments that do not have the form `usage`."""
     return NoticeError(Notice(Code.USAGE, usage))
 
 
 def _path(text: str, usage: str) -> pathlib.Path:
-    """A path as people type it, perhaps in quotes."""
+    """A path as users type it: with or without quotes, `~` is expanded."""
     file = text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
     if not file:
         raise _usage_error(usage)

@@ -242,7 +242,7 @@ class WindowBackend:
         if isinstance(event, Joined) and not event.again:
             self._show_view()
             self._emit(Opened())
-        if not isinstance(event, SyncMeasured | QueueChanged):  # the view has what they say
+        if not isinstance(event, SyncMeasured | QueueChanged):  # the view contains their data
             self._emit(SessionEvent(event))
         self._show_soon()
 

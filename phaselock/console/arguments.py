@@ -1,4 +1,4 @@
-"""What may be typed after an option: types for argparse, which tell what is wrong in a sentence."""
+"""Types for argparse. Their errors are sentences for users."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from phaselock.model.address import parse_address
 
 
 def address(text: str) -> tuple[str, int]:
-    """Where a session is hosted."""
+    """Parse the address of a host: (host, port). argparse.ArgumentTypeError if it is invalid."""
     try:
         return parse_address(text)
     except ValueError:
@@ -17,7 +17,7 @@ def address(text: str) -> tuple[str, int]:
 
 
 def number(low: float, high: float, kind: type[int] | type[float] = int) -> Callable[[str], float]:
-    """A number of that kind from `low` to `high`."""
+    """A function that parses a number of this type from `low` to `high`; it raises argparse.ArgumentTypeError."""
 
     def read(text: str) -> float:
         try:

@@ -55,7 +55,7 @@ class OutputListed(Event):
     timing: Timing
     """How well its delay is known: "exact", "told" or "unknown"."""
     link: str
-    """What is behind it: "wire", "hdmi", "bluetooth", "server" and the like."""
+    """How the sound leaves it: "wire", "hdmi", "bluetooth", "server" or "pipewire-jack"."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
-"""Standard output and input: what happens becomes JSON objects or sentences, what is typed becomes lines.
+"""Standard output and input: prints events as JSON objects or sentences, and reads lines.
 
-A thread of its own writes standard output, so that a stuck terminal holds nobody up; another reads standard input.
+One thread writes standard output, so that a terminal that hangs blocks no other thread. Another thread reads standard
+input.
 """
 
 from __future__ import annotations
@@ -26,13 +27,17 @@ from phaselock.session.event_json import event_object
 from phaselock.session.sentences import ENGLISH, N_, Words, event_text, time_text
 
 MAX_LINES_WAITING = 10_000
+"""Limit of printed texts that the writer thread has not taken yet; further ones are dropped."""
 MAX_CHARACTERS_WAITING = 16 << 20
+"""The same limit in characters."""
 MAX_LINE = 65536
+"""Limit of an incomplete line of input, in bytes; the rest of the line is dropped."""
 FLUSH_S = 2.0
+"""How long `close` waits for the output to be written, in seconds."""
 
 
 class Screen(Protocol):
-    """What commands write to: a Terminal, or a stand-in for one."""
+    """The output of a command: a Terminal, or its replacement in tests."""
 
     def event(self, event: e.Event, *, to_people: bool = True) -> None: ...
 
@@ -42,7 +47,10 @@ class Screen(Protocol):
 
 
 class Terminal:
-    """Standard output and input. Events become JSON objects or sentences; people also get a progress line."""
+    """Standard output and input. Events are printed as JSON objects, or as sentences with a progress line below.
+
+    No method waits for the output, except `close`.
+    """
 
     def __init__(self, *, as_json: bool, quiet: bool) -> None:
         if isinstance(sys.stdout, io.TextIOWrapper):
@@ -51,9 +59,9 @@ class Terminal:
         self._quiet = quiet
         self._in_place = not as_json and not quiet and sys.stdout is not None and sys.stdout.isatty()
         if self._in_place and sys.platform == "win32":
-            os.system("")  # makes older consoles understand escape sequences
+            os.system("")  # makes older consoles interpret escape sequences
         self._shown = 0
-        """Lines of the progress that stand on the screen."""
+        """Number of progress lines on the screen now."""
         self._lines: queue.Queue[str | None] = queue.Queue(MAX_LINES_WAITING)
         self._put_characters = self._taken_characters = 0
         self._writer: threading.Thread | None = None
@@ -61,11 +69,11 @@ class Terminal:
 
     @property
     def in_place(self) -> bool:
-        """Whether somebody watches a screen on which lines can be replaced."""
+        """True if the output is a terminal on which lines can be replaced."""
         return self._in_place
 
     def event(self, event: e.Event, *, to_people: bool = True) -> None:
-        """Tell that something happened."""
+        """Print an event. With `to_people` False it is printed only as JSON."""
         if self._as_json:
             self._put(json.dumps(event_object(event)) + "\n")
         elif to_people and (not self._quiet or _is_trouble(event)):
@@ -73,16 +81,16 @@ class Terminal:
                 self._put(self._wipe() + line + "\n")
 
     def say(self, text: str) -> None:
-        """Lines for people only."""
+        """Print text for users; nothing with `--json` or `--quiet`."""
         if not self._as_json and not self._quiet:
             self._put(self._wipe() + text + "\n")
 
     def progress(self, status: e.StatusTold, sync: e.SyncMeasured) -> None:
-        """Show how it goes in the progress line."""
+        """Show the status in the progress line."""
         self.show(progress_line(status, sync))
 
     def show(self, text: str) -> None:
-        """Show these lines in place of the progress; every later line replaces them."""
+        """Show these lines in place of the progress line. The next output replaces them."""
         if self._in_place:
             width = shutil.get_terminal_size().columns - 1
             lines = [line[:width] for line in text.splitlines()]
@@ -90,23 +98,23 @@ class Terminal:
             self._shown = len(lines)
 
     def clear_progress(self) -> None:
-        """Take the progress line away."""
+        """Remove the progress line."""
         if self._shown:
             self._put(self._wipe())
 
     def listen(self, on_line: Callable[[str], None]) -> None:
-        """Call `on_line`, on another thread, for every line of standard input. Its end means nothing."""
+        """Call `on_line` on another thread for each line of standard input. The end of the input has no effect."""
         threading.Thread(target=_read_lines, args=(on_line,), name="stdin", daemon=True).start()
 
     def close(self) -> None:
-        """Write what is left; give a stuck reader up."""
+        """Write the rest of the output. If that takes longer than FLUSH_S, end the process."""
         self.clear_progress()
         self._closing = True
         if self._writer:
             self._put(None)
             self._writer.join(FLUSH_S)
             if self._writer.is_alive():
-                os._exit(1)  # the interpreter could not end: it would wait for the lock of standard output
+                os._exit(1)  # a normal exit would wait for the lock of standard output
 
     def _wipe(self) -> str:
         lines, self._shown = self._shown, 0
@@ -122,7 +130,7 @@ class Terminal:
         try:
             self._lines.put_nowait(text)
             self._put_characters += len(text or "")
-        except queue.Full:  # nobody has read for hours
+        except queue.Full:  # the reader of the output is stuck: drop the text
             pass
 
     def _write(self) -> None:
@@ -133,7 +141,7 @@ class Terminal:
                 if self._lines.empty():
                     sys.stdout.flush()
             sys.stdout.flush()
-        except OSError:  # the reader is gone: nobody hears us, so leave politely
+        except OSError:  # the reader has closed the output: end the program as Ctrl-C does
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             if not self._closing:
                 _thread.interrupt_main()
@@ -155,14 +163,14 @@ def _read_lines(on_line: Callable[[str], None]) -> None:
 
 
 def _is_trouble(event: e.Event) -> bool:
-    """People read it with `--quiet`, too."""
+    """True if the event is printed with `--quiet` too."""
     if isinstance(event, ce.FindingTold):
         return event.finding.level == "problem"
     return isinstance(event, e.Warned | e.Failed)
 
 
 def event_lines(event: e.Event, words: Words = ENGLISH) -> list[str]:
-    """What a person reads about an event; nothing for what the progress line shows."""
+    """The lines for users about an event; none for an event that only changes the progress line."""
     match event:
         case e.StatusTold():
             return [progress_line(event, None, words)]
@@ -192,7 +200,7 @@ def event_lines(event: e.Event, words: Words = ENGLISH) -> list[str]:
 
 
 def progress_line(status: e.StatusTold, sync: e.SyncMeasured | None = None, words: Words = ENGLISH) -> str:
-    """Where the track is and, with `sync`, how well this machine keeps time."""
+    """The position in the track and, with `sync`, how well this machine keeps time."""
     parts = [words.gettext(STATES[status.state])]
     if status.file_name is not None:
         parts[0] += f" {status.file_name}"

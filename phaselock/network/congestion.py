@@ -5,7 +5,8 @@ acknowledged stay within a window, and the window follows the delay of the ackno
 
 - The control law is that of FAST TCP (Wei, Jin, Low and Hegde, IEEE/ACM Transactions on Networking 14(6), 2006). The
   target for the queueing delay is a fixed time plus the time that `SHARE_BYTES` take at the flow's own rate. The second
-  part gives flows that share a link equal rates, whichever started first, and keeps jitter from stopping a flow.
+  part gives flows that share a link equal rates, in any order of their starts. It also keeps jitter from stopping a
+  flow.
 - Each flow pauses regularly and then measures the delay of the path again, as in LEDBAT++
   (draft-irtf-iccrg-ledbat-plus-plus). Without this, a flow that starts while others fill the queue measures their queue
   as part of the path. All flows of a machine pause at the same times of its clock, so the queue really becomes empty.

@@ -1,4 +1,4 @@
-"""The host's sockets: control connections, and files to whoever has a token."""
+"""The host's sockets: control connections, files sent to peers, and songs received from peers."""
 
 from __future__ import annotations
 
@@ -42,21 +42,26 @@ from phaselock.session.sentences import notice_text
 from phaselock.storage.cache import FileCache
 
 HELLO_S = 5.0
+"""How long a new connection may take, in seconds, to send its first message."""
 MAX_UNAUTHENTICATED = 16
 MAX_OF_ADDRESS = 8
-"""Connections of nobody we know, in all and from one address: they keep each other out, and no member."""
+"""Limits on unauthenticated connections, in total and per IP address. Connections of members are not counted."""
 WORKERS = 12
-"""A file to each peer and a song from each, and some that are ending."""
+"""Worker threads for transfers: one file to each peer (MAX_PEERS), one song from each, and two that are ending."""
 MESSAGES_AT_ONCE = 8
+"""After this number of messages from one connection, other tasks get a turn."""
 ACCEPT_AGAIN_S = 0.1
+"""Time in seconds from a failed `accept` to the next one."""
 TIMED = (PlayCommand, PauseCommand, ResumeCommand, SeekCommand, StopCommand)
+"""Messages that name a time at which they take effect. A late arrival is audible."""
 CHASERS_S = (0.008, 0.02, 0.04)
-"""Heartbeats sent so long after a command that has its instant. A lost packet with nothing behind it is missed only
-after TCP's least timeout of 200 ms; one with others behind it at once (RFC 8985), which is in time."""
+"""Delays in seconds of the heartbeats that follow a message of TIMED. TCP detects a lost packet with no packet behind
+it only after its minimum timeout of 200 ms. With packets behind it the loss is detected at once (RFC 8985), and the
+message still arrives in time."""
 
 
 class ClockResponder(Protocol):
-    """Answers clock pings of those who are allowed."""
+    """Answers clock pings of the peers that are allowed, from their IP addresses."""
 
     def allow(self, peer_id: int, ip: str) -> None: ...
 
@@ -64,7 +69,10 @@ class ClockResponder(Protocol):
 
 
 class HostRunner(Runner[HostSession]):
-    """Runs a session for others to join."""
+    """Runs the session of a host: accepts connections, and transfers files in worker threads.
+
+    For the network thread. `describe` is called in a worker thread.
+    """
 
     def __init__(
         self,
@@ -80,23 +88,23 @@ class HostRunner(Runner[HostSession]):
         super().__init__(machine, output, now_ns=now_ns, on_event=on_event)
         self._clock = clock
         self._cache = cache
-        """For the songs that peers upload."""
+        """Holds the songs that peers upload."""
         self._describe = describe
-        """In a worker thread: the track in a file, under that name; PhaseLockError if it is none."""
+        """Returns the track in the file, with the given name. PhaseLockError if there is none."""
         self._numbers = itertools.count(1)
         self._connections: dict[int, tuple[Connection, str]] = {}
         self._bulk: dict[int, socket.socket] = {}
         self._uploads: dict[int, tuple[UUID, socket.socket]] = {}
         self._own: frozenset[bytes] = frozenset()
-        """Songs that live in the cache and nowhere else."""
+        """Hashes of the songs that exist in the cache only: the cache must not remove them."""
         self._unauthenticated: dict[int, tuple[Connection, str]] = {}
-        """Those that have proved nothing, oldest first, up to their very end."""
+        """Open connections that have not joined and have shown no valid token, oldest first, with their IP address."""
         self._silent: set[int] = set()
-        """Those of them that have said nothing yet."""
+        """Those of them that have not sent a message yet."""
         self._pool = concurrent.futures.ThreadPoolExecutor(WORKERS, "bulk")
 
     async def run(self, listeners: Sequence[socket.socket]) -> Ended:
-        """Serve until the session ends. The listeners stay the caller's."""
+        """Serve until the session ends. The caller closes the listeners."""
         working = [self._spawn(self._accept(listener)) for listener in listeners]
         working.append(self._spawn(self._tell_statuses()))
         try:
@@ -117,7 +125,7 @@ class HostRunner(Runner[HostSession]):
         return self._machine.session_id
 
     def command(self, command: HostCommand) -> None:
-        """Somebody at the host asks for something."""
+        """Execute a command of the host's user."""
         self._do(self._machine.command(command, now_ns=self._now_ns()))
 
     def add(self, track: Track, path: pathlib.Path) -> None:
@@ -171,7 +179,7 @@ class HostRunner(Runner[HostSession]):
         while True:
             try:
                 sock, address = await self._loop.sock_accept(listener)
-            except OSError:  # it was gone before we looked, or this process has no descriptor left
+            except OSError:  # the connection is closed already, or this process has no free file descriptor
                 await asyncio.sleep(ACCEPT_AGAIN_S)
                 continue
             ip = address[0].removeprefix("::ffff:")
@@ -183,10 +191,14 @@ class HostRunner(Runner[HostSession]):
                 self._spawn(self._serve(conn, connection, ip))
             else:
                 sock.close()
-            await asyncio.sleep(0)  # accepting does not wait while others do: let whoever was sent away go
+            await asyncio.sleep(0)  # yield once: the sockets just closed are released before the next accept
 
     def _have_room(self, ip: str) -> bool:
-        """Whoever says nothing keeps nobody out: the oldest of the address with most strangers has to go."""
+        """Make room for a new connection from `ip`. False if there is none.
+
+        If a limit is reached, the oldest connection that has not sent a message is closed: of `ip` if the limit per
+        address is reached, else of the IP address with the most unauthenticated connections.
+        """
         crowd = collections.Counter(other for _, other in self._unauthenticated.values())
         if crowd[ip] >= MAX_OF_ADDRESS:
             address = ip
@@ -222,7 +234,10 @@ class HostRunner(Runner[HostSession]):
             self._unauthenticated.pop(conn, None)
 
     async def _converse(self, conn: int, connection: Connection, ip: str) -> FileRequest | SongUploadStart | None:
-        """A control connection up to its end, or what makes it a bulk connection."""
+        """Pass the messages of a connection to the session until the connection ends, then return None.
+
+        If its first message starts a file transfer, return this message at once; the connection stays open.
+        """
         self._connections[conn] = connection, ip
         reason = Notice(Code.PEER_CONNECTION_LOST, "it carries a file")
         try:
@@ -235,7 +250,7 @@ class HostRunner(Runner[HostSession]):
             for number in itertools.count(1):
                 self._do(self._machine.received(conn, message, now_ns=self._now_ns()))
                 message = await connection.receive()
-                if number % MESSAGES_AT_ONCE == 0:  # what is here already does not wait: let others have their turn
+                if number % MESSAGES_AT_ONCE == 0:  # `receive` does not yield while messages are buffered
                     await asyncio.sleep(0)
         except ProtocolError as error:
             reason = Notice(Code.PEER_BROKE_PROTOCOL, str(error))
@@ -252,7 +267,7 @@ class HostRunner(Runner[HostSession]):
         return None
 
     async def _serve_file(self, sock: socket.socket, request: FileRequest, track: Track) -> None:
-        """One at a time for each peer: whoever comes again has lost the connection before."""
+        """Send a file. A peer fetches one file at a time: its new connection means that it has lost the previous."""
         peer_id = request.peer_id
         if before := self._bulk.get(peer_id):
             transfer.shut(before)
@@ -263,7 +278,7 @@ class HostRunner(Runner[HostSession]):
             if not self._ended.done():
                 now_ns = self._now_ns()
                 self._do(self._machine.fetch_failed(peer_id, request.file_id, str(error), now_ns=now_ns))
-        except (OSError, ProtocolError) as error:  # the peer notices, too, and says so
+        except (OSError, ProtocolError) as error:  # the peer notices it too, and reports it
             log.info("a transfer failed: %s", error)
         finally:
             sock.close()
@@ -271,7 +286,7 @@ class HostRunner(Runner[HostSession]):
                 del self._bulk[peer_id]
 
     def _send_file(self, sock: socket.socket, request: FileRequest, track: Track) -> None:
-        """In a worker thread."""
+        """Called in a worker thread."""
         transfer.prepare(sock)
 
         def report(sent_bytes: int) -> None:
@@ -284,7 +299,7 @@ class HostRunner(Runner[HostSession]):
             raise
 
     async def _take_song(self, sock: socket.socket, start: SongUploadStart, request: Request) -> None:
-        """A requested song. Of one peer the newest connection counts."""
+        """Receive a requested song. A new upload of a peer ends its previous one."""
         self._shut_upload(start.peer_id)
         self._uploads[start.peer_id] = start.request_id, sock
         try:
@@ -298,7 +313,7 @@ class HostRunner(Runner[HostSession]):
         except InvalidMp3Error as error:
             if not self._ended.done():
                 self._do(self._machine.upload_refused(start.request_id, str(error), now_ns=self._now_ns()))
-        except (PhaseLockError, ProtocolError, OSError) as error:  # the peer notices, too, and tries again
+        except (PhaseLockError, ProtocolError, OSError) as error:  # the peer notices it too, and tries again
             log.info("an upload failed: %s", error)
         finally:
             sock.close()
@@ -312,7 +327,7 @@ class HostRunner(Runner[HostSession]):
     def _receive_song(
         self, sock: socket.socket, start: SongUploadStart, request: Request
     ) -> tuple[Track, pathlib.Path]:
-        """In a worker thread."""
+        """Called in a worker thread."""
         transfer.prepare(sock)
 
         def report(done_bytes: int) -> None:

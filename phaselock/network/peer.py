@@ -1,4 +1,4 @@
-"""The peer's sockets: one control connection at a time, and one more for each file on its way."""
+"""The peer's sockets: one control connection at a time, and one more for each file transfer."""
 
 from __future__ import annotations
 
@@ -43,8 +43,9 @@ from phaselock.session.sentences import notice_of
 from phaselock.storage.cache import FileCache
 
 CONNECT_S = 5.0
+"""How long the first connection may take for each address of the host, in seconds."""
 RECONNECT_S = 2.0
-"""A network that comes back answers at once; one that is still gone may never."""
+"""The same for a later connection. It is shorter: a network that works again answers at once."""
 
 
 class ClockFollower(Protocol):
@@ -58,12 +59,12 @@ class ClockFollower(Protocol):
 
 
 class CannotConnect(PhaseLockError):
-    """There is no connection to be had; `problem` is that of the last address that was tried."""
+    """No connection was established. `problem` is the error of the last address that was tried."""
 
     def __init__(self, host: str, port: int, problem: OSError) -> None:
         self.problem = problem
         self.refused = isinstance(problem, ConnectionRefusedError)
-        """The machine is there, and nobody listens."""
+        """The machine answers, but no program listens on the port."""
         reason = os.strerror(problem.errno).lower() if problem.errno else "no address was found"
         if isinstance(problem, TimeoutError):
             reason = "it does not answer"
@@ -73,7 +74,8 @@ class CannotConnect(PhaseLockError):
 
 
 async def connect(host: str, port: int, limit_s: float = CONNECT_S) -> socket.socket:
-    """A connection to the first address of `host` that answers; CannotConnect in plain words when none does."""
+    """Connect to the first address of `host` that answers within `limit_s`. CannotConnect, with a sentence for users,
+    if none does. The socket is non-blocking."""
     loop = asyncio.get_running_loop()
     problem = OSError()
     with contextlib.suppress(socket.gaierror, UnicodeError):
@@ -94,7 +96,8 @@ async def connect(host: str, port: int, limit_s: float = CONNECT_S) -> socket.so
 
 
 class PeerRunner(Runner[PeerSession]):
-    """Takes part in somebody else's session."""
+    """Runs a peer's part in a host's session. For the network thread; `inspect` is called in worker threads and raises
+    a PhaseLockError if a file cannot be played."""
 
     def __init__(
         self,
@@ -116,16 +119,17 @@ class PeerRunner(Runner[PeerSession]):
         self._address = ("", 0)
         self._keep: frozenset[bytes] = frozenset()
         self._own: frozenset[bytes] = frozenset()
-        """What people here have asked for: it must not go before it is uploaded."""
+        """Hashes of the songs requested by this user: the cache must not remove them before their upload."""
         self._fetches: dict[UUID, bulk.Fetch] = {}
-        """What is wanted, as announced; the pool has one at a time, so that what is withdrawn leaves nothing behind."""
+        """The wanted files in the order of their announcement. Only the first one is in the pool, so the cancelled ones
+        leave no work behind."""
         self._fetching = False
         self._uploads: dict[UUID, bulk.Upload] = {}
         self._pool = concurrent.futures.ThreadPoolExecutor(1, "bulk")
         self._upload_pool = concurrent.futures.ThreadPoolExecutor(1, "upload")
 
     async def run(self, sock: socket.socket) -> Ended:
-        """Take part until the session ends; the socket is closed then."""
+        """Take part until the session ends, then close the socket."""
         host_ip, port = sock.getpeername()[:2]
         self._address = host_ip, port
         self._spawn(self._listen(sock))
@@ -146,11 +150,11 @@ class PeerRunner(Runner[PeerSession]):
             self._upload_pool.shutdown()
 
     def command(self, command: PeerCommand) -> None:
-        """Somebody at this machine asks for something."""
+        """Execute a command of this machine's user."""
         self._do(self._machine.command(command, now_ns=self._now_ns()))
 
     def request(self, path: pathlib.Path) -> None:
-        """Ask the host to add this file; what is wrong with it is told as an `error` event."""
+        """Ask the host to add this file. A problem with the file is reported as an `error` event."""
         self._spawn(self._request(path))
 
     def clock_status(self) -> ClockStatus:
@@ -229,7 +233,7 @@ class PeerRunner(Runner[PeerSession]):
             await connection.close()
 
     async def _request(self, path: pathlib.Path) -> None:
-        """Take the file into the cache, from where it is sent and played, and ask for it."""
+        """Copy the file into the cache and request it. It is uploaded and played from the cache."""
         try:
             sha256, size = await self._loop.run_in_executor(self._upload_pool, self._take_in, path)
         except PhaseLockError as error:
@@ -242,11 +246,11 @@ class PeerRunner(Runner[PeerSession]):
             await self._tell_room()
 
     def _take_in(self, path: pathlib.Path) -> tuple[bytes, int]:
-        """In the worker thread."""
+        """Called in the upload thread. Return the SHA-256 and the size in bytes."""
         sha256, size, cached = self._cache.adopt(path, most_bytes=MAX_FILE_BYTES)
         try:
             self._inspect(cached)
-        except InvalidMp3Error:  # in the cache it has another name
+        except InvalidMp3Error:  # name the user's file, not the one in the cache
             raise InvalidMp3Error(path.name) from None
         return sha256, size
 
@@ -257,7 +261,7 @@ class PeerRunner(Runner[PeerSession]):
             self._do(self._machine.upload_ended(upload.request_id, problem, now_ns=self._now_ns()))
 
     def _send(self, upload: bulk.Upload) -> str:
-        """In the worker thread: what went wrong, empty when nothing did."""
+        """Called in the upload thread. Return the error as a sentence for users; empty after a success."""
         try:
             upload.run(lambda sent_bytes: None)
         except PhaseLockError as error:
@@ -265,7 +269,7 @@ class PeerRunner(Runner[PeerSession]):
         return ""
 
     async def _tell_room(self) -> None:
-        """And what has made room for something else."""
+        """Report the free cache space to the session, and the files that were removed from the cache."""
         room_bytes, gone = await self._loop.run_in_executor(self._pool, self._look, dict(self._files))
         if not self._ended.done():
             self._do(self._machine.room(room_bytes, now_ns=self._now_ns()))
@@ -274,11 +278,11 @@ class PeerRunner(Runner[PeerSession]):
                 self._do(self._machine.file_gone(file_id, now_ns=self._now_ns()))
 
     def _look(self, files: dict[UUID, tuple[Track, pathlib.Path]]) -> tuple[int, list[UUID]]:
-        """In the worker thread: how much there is room for, and which files are here no more."""
+        """Called in the worker thread. Return the free cache space in bytes, and the ids of the files that are gone."""
         return self._cache.room_bytes(), [file_id for file_id, (_, path) in files.items() if not path.exists()]
 
     async def _fetch_all(self) -> None:
-        """One file after the other until nothing more is wanted."""
+        """Fetch the wanted files one after the other, until there are none."""
         try:
             while self._fetches and not self._ended.done():
                 await self._fetch(next(iter(self._fetches.values())))
@@ -302,12 +306,13 @@ class PeerRunner(Runner[PeerSession]):
         await self._tell_room()
 
     def _get(self, fetch: bulk.Fetch) -> tuple[pathlib.Path | None, PhaseLockError | None]:
-        """In the worker thread: the file, and what is wrong with it or with getting it."""
+        """Called in the worker thread. Return the path, None if the file did not arrive; and the error, or None. With
+        both, the file has arrived but cannot be played."""
         path = None
         try:
             path = fetch.run(self._cache)
             self._inspect(path)
-        except InvalidMp3Error:  # in the cache it has another name
+        except InvalidMp3Error:  # name the host's file, not the one in the cache
             return path, InvalidMp3Error(fetch.track.file_name)
         except PhaseLockError as error:
             return path, error

@@ -1,5 +1,8 @@
-"""What the runners of host and peer share. A runner alone calls its machine, always on the network thread, and executes
-the effects in their order."""
+"""The common part of the runners of host and peer.
+
+A runner calls its session (HostSession or PeerSession) on the network thread, and executes the returned effects in
+their order. No other code may call the session.
+"""
 
 from __future__ import annotations
 
@@ -21,7 +24,9 @@ from phaselock.session.event_json import event_fields
 from phaselock.session.sentences import notice_text
 
 STATUS_EVERY_S = 0.2
+"""Interval of the audio and clock reports to the session, in seconds."""
 STATUSES_PER_SYNC = 5
+"""One `sync` event for users follows this number of reports."""
 
 log = logging.getLogger("phaselock.session")
 _LEVELS: dict[type[e.Event], int] = {
@@ -33,7 +38,7 @@ _LEVELS: dict[type[e.Event], int] = {
 
 
 class SessionCore(Protocol):
-    """What both machines have in common."""
+    """The methods that HostSession and PeerSession have in common."""
 
     def timer(self, *, now_ns: int) -> list[Effect]: ...
 
@@ -65,7 +70,10 @@ M = TypeVar("M", bound=SessionCore)
 
 
 class Runner(Generic[M]):
-    """Timer, audio output and events of one machine. Made on the loop that it runs on; subclasses add the sockets."""
+    """Timer, audio output and events of one session. Subclasses add the sockets.
+
+    Create it on its event loop. Only the network thread may use it. `on_event` is called on the network thread.
+    """
 
     def __init__(
         self,
@@ -87,27 +95,27 @@ class Runner(Generic[M]):
         output.start(self._pass_on)
 
     def snapshot(self) -> SessionSnapshot:
-        """The session as the machine sees it now."""
+        """The present state of the session, for display."""
         return self._machine.snapshot()
 
     def path(self, file_id: UUID) -> pathlib.Path | None:
-        """Where the file of a track is on this machine, if it is."""
+        """The path of a track's file; None if the file is not on this machine."""
         found = self._files.get(file_id)
         return found[1] if found else None
 
     def clock_status(self) -> ClockStatus:
-        """What this machine knows of the session clock now."""
+        """The state of the clock measurement now."""
         raise NotImplementedError
 
     def session_ns(self) -> int | None:
-        """Session time now; None while it is not known."""
+        """Session time now, in ns; None while it is not known."""
         raise NotImplementedError
 
     def _tell_clock(self, status: ClockStatus) -> None:
-        """Let the machine know how the clock does, where it asks for that."""
+        """Report the clock to the session, if the session needs it."""
 
     def _do(self, effects: Iterable[Effect]) -> None:
-        """Execute what a call of the machine gave, and set the timer to what it now wants."""
+        """Execute effects that the session returned, and set the timer to the session's next deadline."""
         for effect in effects:
             if not self._ended.done():
                 self._execute(effect)
@@ -131,7 +139,7 @@ class Runner(Generic[M]):
                 raise AssertionError(f"{effect} is not for this runner")
 
     def _tell(self, event: e.Event) -> None:
-        """To the people, and to the log."""
+        """Pass an event to `on_event`, and write it to the log."""
         level = _LEVELS.get(type(event), logging.INFO)
         if log.isEnabledFor(level):
             fields = event_fields(event)
@@ -148,7 +156,7 @@ class Runner(Generic[M]):
         self._do(self._machine.timer(now_ns=self._now_ns()))
 
     def _pass_on(self, event: AudioEvent) -> None:
-        """On a thread of the audio output."""
+        """Called on a thread of the audio output."""
         self._loop.call_soon_threadsafe(self._audio_event, event)
 
     def _audio_event(self, event: AudioEvent) -> None:
@@ -179,7 +187,7 @@ class Runner(Generic[M]):
         return status, clock
 
     async def _tell_statuses(self) -> None:
-        """Five times a second to the machine, once a second to the people."""
+        """Report the status to the session every STATUS_EVERY_S, and to users after STATUSES_PER_SYNC reports."""
         while True:
             for _ in range(STATUSES_PER_SYNC):
                 status, clock = self._tell_status()
@@ -187,7 +195,7 @@ class Runner(Generic[M]):
             self._tell(sync_event(self.session_ns(), status, clock))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """A task that `_finish` waits for; an error in it is a bug and goes to the loop's handler."""
+        """Start a task. `_finish` waits for it. An exception in it is a bug: the loop's exception handler gets it."""
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
@@ -199,7 +207,7 @@ class Runner(Generic[M]):
             self._loop.call_exception_handler({"message": "a task of the network failed", "exception": error})
 
     async def _finish(self) -> None:
-        """Stop the timer and wait for the tasks, which know that the end has come."""
+        """Stop the timer and wait for the tasks. The caller has told the tasks to end."""
         if not self._ended.done():
             self._ended.cancel()
         if self._timer:
@@ -209,12 +217,12 @@ class Runner(Generic[M]):
 
 
 def known_us(uncertainty_ns: int | None) -> float | None:
-    """An uncertainty for people; None where it is not known."""
+    """An uncertainty in µs, rounded for display; None if it is not known."""
     return None if uncertainty_ns is None else round(uncertainty_ns / 1e3, 1)
 
 
 def sync_event(session_ns: int | None, status: AudioStatus, clock: ClockStatus) -> e.SyncMeasured:
-    """How well a machine keeps time, in the units that people read."""
+    """The `sync` event of this machine, in units for users: µs, ms and ppm."""
     return e.SyncMeasured(
         session_ns,
         playing=status.playing,

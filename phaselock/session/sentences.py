@@ -73,7 +73,7 @@ NOTICES: dict[Code, str] = {
     Code.NOT_CONNECTED: N_("There is no connection to the host just now. Please try again in a moment."),
     Code.PEER_LEFT: N_("It left."),
     Code.PEER_REMOVED: N_("The host has removed it."),
-    Code.PEER_RECONNECTED: N_("It connects anew."),
+    Code.PEER_RECONNECTED: N_("It reconnects."),
     Code.PEER_SILENT: N_("Nothing was heard of it for 5 seconds."),
     Code.PEER_BROKE_PROTOCOL: N_("It broke the protocol: {detail}."),
     Code.PEER_CONNECTION_LOST: "",
@@ -91,7 +91,7 @@ NOTICES: dict[Code, str] = {
     Code.NO_OUTPUT: N_("No audio output detected."),
     Code.NOT_ANNOUNCED: N_("{detail} Others cannot find this session by itself; tell them: phaselock join {address}"),
     Code.NO_SESSION_FOUND: N_(
-        "No session was found on this network. Joining by address works all the same: phaselock join ADDRESS"
+        "No session was found on this network. You can still join by address: phaselock join ADDRESS"
     ),
     Code.SETTINGS_TROUBLE: "",
     Code.LOG_TROUBLE: "",

@@ -1,5 +1,5 @@
-"""From what a user chose (files, folders, playlists) to the files to add. Everything here blocks, may take long in
-large folders, and opens nothing but playlists."""
+"""Finds the files to add in the files, folders and playlists that a user chose. Everything here blocks, for a long time
+in large folders. Only playlists are opened."""
 
 from __future__ import annotations
 
@@ -18,10 +18,11 @@ from phaselock.model.notices import Code, LeftOut, Notice
 from phaselock.storage.files import open_regular
 
 MAX_FILES = 10_000
-"""That are taken or left out by one call."""
+"""Limit of the files that one call returns, and of those that it reports as left out."""
 MAX_ENTRIES = 200_000
-"""Of folders, that are looked at by one call."""
+"""Limit of the folder entries that one call examines."""
 MAX_PLAYLIST_BYTES = 10 << 20
+"""A larger playlist is left out."""
 MAX_PLAYLIST_ENTRIES = 10_000
 
 _PLAYLISTS = (".m3u", ".m3u8")
@@ -31,14 +32,16 @@ _DIGITS = re.compile(r"(\d+)")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Collected:
-    """Plain files in the order to add them, unchecked otherwise; and what was left out."""
+    """Regular files in the order to add them, and the names that were left out with the reason. The contents of the
+    files are not checked."""
 
     files: tuple[pathlib.Path, ...]
     left_out: tuple[LeftOut, ...]
 
 
 def collect(paths: Iterable[str | pathlib.Path]) -> Collected:
-    """Files as given, the MP3s of folders in natural order, and what playlists name. Never fails."""
+    """Collect the given files, the MP3 files in folders in natural order, and the files named in playlists. Never
+    raises: a path that cannot be used is in `left_out`."""
     collector = _Collector()
     try:
         for path in paths:
@@ -49,7 +52,7 @@ def collect(paths: Iterable[str | pathlib.Path]) -> Collected:
 
 
 class _EnoughError(Exception):
-    """As much has been found as one call may find."""
+    """MAX_FILES or MAX_ENTRIES is reached."""
 
 
 class _Collector:
@@ -59,7 +62,7 @@ class _Collector:
         self._looked_at = 0
 
     def take(self, path: pathlib.Path, playlists: tuple[pathlib.Path, ...] = ()) -> None:
-        """What one path that somebody named stands for; `playlists` are those that led to it."""
+        """Collect the files of a path that a user or a playlist named. `playlists` are the playlists that led to it."""
         try:
             mode = os.stat(path).st_mode
         except (FileNotFoundError, NotADirectoryError, ValueError):
@@ -82,7 +85,7 @@ class _Collector:
             try:
                 status = os.stat(folder)
                 identity = (status.st_dev, status.st_ino)
-                if identity in seen:  # links may lead in a circle
+                if identity in seen:  # links may form a loop
                     continue
                 seen.add(identity)
                 with os.scandir(folder) as found:
@@ -96,7 +99,7 @@ class _Collector:
                 path = pathlib.Path(entry.path)
                 try:
                     mode = entry.stat().st_mode
-                except OSError:  # a link to nowhere, or gone meanwhile
+                except OSError:  # a broken link, or deleted meanwhile
                     if entry.name.lower().endswith(".mp3"):
                         self._leave(_no_file(_label(path)))
                     continue
@@ -109,7 +112,7 @@ class _Collector:
             waiting.extend(reversed(folders))
 
     def _take_playlist(self, path: pathlib.Path, playlists: tuple[pathlib.Path, ...]) -> None:
-        """A playlist may name others, but those no more."""
+        """Collect the entries of a playlist. A playlist may name other playlists, but these may not name more."""
         resolved = path.resolve()
         if len(playlists) > 1 or resolved in playlists:
             return self._leave(LeftOut(_label(path), Notice(Code.NESTED_PLAYLIST)))
@@ -146,14 +149,15 @@ class _Collector:
         self.files.append(path)
 
     def _leave(self, one: LeftOut) -> None:
-        if len(self.left_out) < MAX_FILES:  # what is no music stops no search
+        if len(self.left_out) < MAX_FILES:  # beyond the limit it is not reported, but the search goes on
             self.left_out.append(one)
 
 
 def natural_key(name: str) -> tuple[tuple[object, ...], str]:
-    """Sorts names as people do: "track 2" before "track 10", large and small letters together."""
+    """Sort key: "track 2" comes before "track 10", and upper and lower case are equal."""
     parts = _DIGITS.split(unicodedata.normalize("NFC", name).casefold())
-    # Text and digits take turns, so that like is compared with like; digits by value without making numbers of them.
+    # Text and digits alternate, so text is compared with text, and digits with digits. Digits are compared by length
+    # and text: converting very long ones to numbers is slow.
     return tuple(_digits_key(part) if place % 2 else part for place, part in enumerate(parts)), name
 
 
@@ -163,7 +167,7 @@ def _digits_key(digits: str) -> tuple[int, str]:
 
 
 def _playlist_lines(data: bytes) -> Iterator[list[str]]:
-    """Every entry, as each of the texts that its bytes may stand for."""
+    """Each entry of a playlist: the list of the texts that its bytes may mean, the most likely encoding first."""
     encodings = ["utf-8", locale.getencoding(), "latin-1"]
     for mark, encoding in ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be")):
         if data.startswith(mark):
@@ -178,7 +182,7 @@ def _playlist_lines(data: bytes) -> Iterator[list[str]]:
             try:
                 spellings.append(line.decode(encoding))
                 if encoding == "utf-8":
-                    spellings = spellings[-1:]  # hardly by chance
+                    spellings = spellings[-1:]  # text in another encoding is rarely valid UTF-8
                     break
             except UnicodeDecodeError:
                 continue
@@ -186,7 +190,7 @@ def _playlist_lines(data: bytes) -> Iterator[list[str]]:
 
 
 def _paths(text: str) -> list[str]:
-    """The paths that an entry may mean; none when it is on another machine."""
+    """The paths that an entry may mean; none if it is on another machine."""
     if text.lower().startswith("file://"):
         host, slash, path = text[len("file://") :].partition("/")
         if host.lower() not in ("", "localhost"):
@@ -196,20 +200,20 @@ def _paths(text: str) -> list[str]:
     if os.sep == "/" and "\\" in text:
         paths.append(text.replace("\\", "/"))
     forms = [(path, unicodedata.normalize("NFC", path), unicodedata.normalize("NFD", path)) for path in paths]
-    return [path for one in forms for path in one]  # Macs take letters apart that others keep whole
+    return [path for one in forms for path in one]  # macOS stores accents as separate characters
 
 
 def _local_path(url_path: str) -> str:
     if sys.platform == "win32":
-        from urllib.request import url2pathname  # imported late: it loads much
+        from urllib.request import url2pathname  # imported late: it loads many modules
 
         try:
             return url2pathname(url_path)
-        except OSError:  # it knows what is no address there
+        except OSError:  # not a valid URL path on Windows
             return url_path
     from urllib.parse import unquote_to_bytes
 
-    return os.fsdecode(unquote_to_bytes(os.fsencode(url_path)))  # names are bytes here
+    return os.fsdecode(unquote_to_bytes(os.fsencode(url_path)))  # file names are bytes on this system
 
 
 def _exists(path: pathlib.Path) -> bool:

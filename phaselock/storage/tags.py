@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 MAX_ARTWORK_BYTES = 8 << 20
 
 _MAX_TEXT_BYTES = 1024
-"""Of one text; longer than any title that is shown, in any encoding."""
+"""Limit of one text; longer than any title that is shown, in any encoding."""
 _MAX_TEXTS_BYTES = 16 << 10
-"""Of all texts: tinytag compares each value of a field with all others."""
+"""Limit of all texts together: tinytag compares each value of a field with all others."""
 _MAX_PICTURE_BYTES = MAX_ARTWORK_BYTES + (64 << 10)
-"""Of one picture with its description."""
+"""Limit of one picture with its description."""
 _MAX_PICTURES_BYTES = 4 * MAX_ARTWORK_BYTES
 _MAX_UNSYNCHRONISED_BYTES = 1 << 20
-"""Of a tag that is copied to undo its unsynchronisation, if no pictures are wanted."""
+"""Limit of a tag that is copied to undo its unsynchronisation, if no pictures are wanted."""
 _HEADER_BYTES = 10
 _ID3V1_BYTES = 128
 _SIGNATURES = ((b"\xff\xd8\xff", "image/jpeg"), (b"\x89PNG\r\n\x1a\n", "image/png"))
@@ -44,7 +44,7 @@ class Tags:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Artwork:
-    """A picture of at max_bytes MAX_ARTWORK_BYTES with the signature of a JPEG or PNG; the rest of it is not
+    """A picture of at most MAX_ARTWORK_BYTES that begins with the signature of a JPEG or PNG. The rest of it is not
     checked."""
 
     mime: str

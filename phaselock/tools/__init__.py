@@ -1,1 +1,1 @@
-"""The commands beside hosting and joining: doctor, trace, demo; and what they share."""
+"""The commands doctor, trace and demo, and their common parts."""

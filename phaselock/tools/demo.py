@@ -1,4 +1,4 @@
-"""`phaselock demo`: the real programs, a host and some peers, on the loopback, and how well they keep time."""
+"""`phaselock demo`: run a host and some peers as real programs on the loopback, and show how well they keep time."""
 
 from __future__ import annotations
 
@@ -18,12 +18,16 @@ from phaselock.errors import PhaseLockError
 from phaselock.tools.processes import TIMEOUT_S, ProcessGroup, Program, open_process_group, surroundings
 
 TUNE_S = 25
+"""Length of the tune in seconds, rounded down."""
 SETTLING_S = 3.0
+"""The first seconds are not judged: the clocks are not accurate yet."""
 PROMISE_US = 1000.0
+"""The promise of the README: no two machines are further apart, in µs."""
 
 
 def run(peers: int, seconds: int, skew_ppm: float, screen: Screen) -> int:
-    """Play for so long; 0 if the promise was kept, else 1."""
+    """Play for `seconds`. Return the exit status: 0 if no two machines were PROMISE_US apart, else 1. PhaseLockError if
+    a program fails."""
     tune = importlib.resources.files("phaselock.data") / "tune.mp3"
     with contextlib.ExitStack() as stack:
         tune_path = str(stack.enter_context(importlib.resources.as_file(tune)))
@@ -63,7 +67,7 @@ def _counted(number: int, thing: str) -> str:
 
 
 def _has_output(folder: str) -> bool:
-    """Whether this machine can be heard at all."""
+    """True if this machine has an audio output."""
     listed = subprocess.run(
         [sys.executable, "-P", "-m", "phaselock", "devices", "--json"],
         **surroundings(folder),
@@ -75,7 +79,8 @@ def _has_output(folder: str) -> bool:
 
 
 def _watch(stage: ProcessGroup, seconds: int, screen: Screen) -> float:
-    """Show the table for so long; how far apart two machines were at most, settled, in microseconds."""
+    """Show the table for `seconds`. Return the largest distance between two machines in µs, without the first
+    SETTLING_S; infinite if it is not known. PhaseLockError if a program reports an error."""
     began = time.monotonic()
     worst_us = -math.inf
     while heard := stage.hear(began + seconds):
@@ -92,13 +97,14 @@ def _watch(stage: ProcessGroup, seconds: int, screen: Screen) -> float:
 
 
 def _machine_sync(event: dict[str, Any], name: str) -> MachineSyncMeasured:
-    """A `sync` that a program has printed."""
+    """The event of the demo for a `sync` event that a program has printed."""
     known = {field.name: event[field.name] for field in dataclasses.fields(MachineSyncMeasured) if field.name in event}
     return MachineSyncMeasured(**{"session_ns": None, **known, "machine": name})
 
 
 def _apart_us(syncs: list[dict[str, Any]]) -> float:
-    """How far apart two of these machines can be at most, by their own account."""
+    """Upper limit of the distance between two of these machines in µs: phase errors and uncertainties as they report
+    them. Infinite if one does not play or has an unknown uncertainty."""
     low, high = math.inf, -math.inf
     for sync in syncs:
         if not sync.get("playing") or sync["offset_uncertainty_us"] is None or sync["dac_uncertainty_us"] is None:

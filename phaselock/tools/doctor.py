@@ -1,7 +1,7 @@
-"""`phaselock doctor`: what may keep this machine from taking part, and how to mend it.
+"""`phaselock doctor`: find the problems that may keep this machine from taking part, and say how to fix them.
 
-Each check takes what it needs and gives its findings. Those that may hang run on a thread of their own, and nobody
-waits for it any longer than its time.
+Each check is a function: it gets its inputs as arguments and returns findings. A check that may hang runs on its own
+thread, with a time limit; a thread that hangs is left behind.
 """
 
 from __future__ import annotations
@@ -46,9 +46,12 @@ from phaselock.sync.trace import Exchange
 from phaselock.tools.probe import ClockProbe, Quality, loss_words, quality, time_words
 
 LOCAL_LIMIT_S = 6.0
+"""Time limit of each check of this machine, in seconds."""
 RESOLVE_LIMIT_S = 2.0
+"""Time limit for the addresses of a host name, in seconds."""
 CONNECT_LIMIT_S = 3.5
-"""Linux knows after three seconds that nobody in its own network has an address."""
+"""Time limit of one connection attempt, in seconds. Linux reports after three seconds that no machine in the local
+network has the address."""
 MAX_ADDRESSES = 2
 LISTEN_S = 3.0
 SOUND_S = 0.5
@@ -64,7 +67,7 @@ LATE_MS = 150.0
 SLOW_MS, JITTERY_MS = 100.0, 15.0
 SOME_LOSS, MUCH_LOSS = 0.05, 0.3
 CARRIERS = ipaddress.ip_network("100.64.0.0/10")
-"""RFC 6598: what providers and some VPNs hand out."""
+"""RFC 6598: addresses that internet providers and some VPNs assign."""
 
 CHANGE_PORTS = "Close that program, or host on other ports: phaselock host --port 17411 --clock-port 17412"
 SAME_NETWORK = "See whether the address is right, that machine is on, and both are in the same network."
@@ -91,7 +94,7 @@ WIFI = (
 
 
 def firewall_fix(port: int, kind: str) -> str:
-    """How the host's machine lets others in; nobody knows from here which system it has."""
+    """How to open a port in the firewall of the host's machine. Its system is not known here: all three are named."""
     return (
         f"On the host's machine, let {kind} port {port} through the firewall:\n"
         "Windows: Windows Security, Firewall & network protection, Allow an app: tick Python under Private.\n"
@@ -109,7 +112,7 @@ def _for(fixes: Mapping[str, str]) -> str:
 
 
 def check_program() -> list[Finding]:
-    """What runs here."""
+    """The versions of PhaseLock and Python, and the system."""
     return [
         Finding("program", "ok", f"PhaseLock {__version__} on Python {platform.python_version()}, {platform.system()}.")
     ]
@@ -117,11 +120,11 @@ def check_program() -> list[Finding]:
 
 WindowTrouble = Literal["no customtkinter", "no tk", "no screen"]
 _NO_TK_STATUS = 3
-"""Exit status of the process that tries to open a window, where Python has no Tk."""
+"""Exit status of the process that tries to open a window, if Python has no Tk."""
 
 
 def check_window(ask: Callable[[], WindowTrouble | None]) -> list[Finding]:
-    """`ask` tries to open a window and gives what is missing; None if it could."""
+    """Check the window. `ask` tries to open one and returns the reason of a failure; None after a success."""
     trouble = ask()
     if trouble is None:
         return [Finding("window", "ok", "A window can be opened.")]
@@ -135,7 +138,8 @@ def check_window(ask: Callable[[], WindowTrouble | None]) -> list[Finding]:
 
 
 def try_window() -> WindowTrouble | None:
-    """What a window lacks. In a process of its own: Tk may hang or end the program."""
+    """Try to open a window. Return the reason of a failure; None after a success. It runs in another process, because
+    Tk may hang or end the program. subprocess.TimeoutExpired if it hangs."""
     if importlib.util.find_spec("customtkinter") is None:
         return "no customtkinter"
     code = f"""
@@ -156,7 +160,7 @@ tkinter.Tk().destroy()
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Heard:
-    """What an output did for half a second. `latency_ns` is None or worthless where the timing is unknown."""
+    """What an output did during SOUND_S. `latency_ns` is None or meaningless if the timing is "unknown"."""
 
     name: str
     backend: str
@@ -168,7 +172,7 @@ class Heard:
 
 
 def check_output(listen: Callable[[], Heard]) -> list[Finding]:
-    """`listen` opens the output and lets it run, or raises AudioDeviceError."""
+    """Check the audio output. `listen` opens it and lets it run, or raises AudioDeviceError."""
     try:
         heard = listen()
     except PhaseLockError as error:
@@ -201,13 +205,13 @@ def _latency(heard: Heard) -> Finding:
 
 
 def check_priority(found: Priority) -> Finding:
-    """What the audio thread of an output that works has."""
+    """Report the priority of the audio thread, for an output that works."""
     level: Level = "ok" if found.level in ("real-time", "raised") else "hint"
     return Finding("priority", level, found.sentence, found.advice, {"priority": found.level})
 
 
 def listen_to_output(backend: str, device_name: str | None, *, or_default: bool) -> Heard:
-    """Let the output run for half a second. AudioDeviceError."""
+    """Open the output and let it run for SOUND_S, in silence. AudioDeviceError if it cannot be opened or started."""
     _native.Engine.set_user_offset(USER_DATA_OFFSET)
     engine = _native.Engine(_native.ClockMap(identity=True))
     device = Device(
@@ -236,9 +240,10 @@ def listen_to_output(backend: str, device_name: str | None, *, or_default: bool)
 
 
 def check_ports(port: int, clock_port: int, occupant: Callable[[int], str], bind_address: str = "") -> list[Finding]:
-    """Whether a session could be hosted here; `occupant` gives the name of the session at a port, empty for none."""
+    """Check that a session can be hosted on these ports. `occupant` returns the name of the session that uses a port of
+    this machine; empty if there is none."""
     findings = []
-    occupant = functools.cache(occupant)  # it takes its time
+    occupant = functools.cache(occupant)  # it connects, which is slow
     for id_, number, kind in (("port", port, socket.SOCK_STREAM), ("clock_port", clock_port, socket.SOCK_DGRAM)):
         what = f"Port {number} ({'TCP' if kind == socket.SOCK_STREAM else 'UDP'})"
         try:
@@ -255,7 +260,7 @@ def check_ports(port: int, clock_port: int, occupant: Callable[[int], str], bind
 
 
 async def session_at(port: int) -> str:
-    """The name of the session that is open on this machine; empty if there is none."""
+    """The name of the session on this TCP port of this machine; empty if there is none."""
     with contextlib.suppress(PhaseLockError):
         visitor = ClockProbe(await connect("127.0.0.1", port, CONNECT_LIMIT_S))
         try:
@@ -266,7 +271,8 @@ async def session_at(port: int) -> str:
 
 
 def check_firewall(root: pathlib.Path, port: int, clock_port: int) -> list[Finding]:
-    """Of the firewalls that Linux can have, those that leave a trace for everybody to see below `root`."""
+    """Look for the Linux firewalls ufw and firewalld, in files below `root` that every user can read. Other firewalls
+    are not found."""
     with contextlib.suppress(OSError):
         if "ENABLED=yes" in (root / "etc/ufw/ufw.conf").read_text("utf-8", "replace"):
             return [_firewall("ufw", f"sudo ufw allow {port}/tcp; sudo ufw allow {clock_port}/udp")]
@@ -281,7 +287,8 @@ def _firewall(name: str, command: str) -> Finding:
 
 
 def check_network(found: Sequence[Adapter], default_route: Collection[str]) -> list[Finding]:
-    """Whether others can reach this machine at all, and what may lead them astray."""
+    """Check that this machine has an address that other computers can reach. Hint at a VPN and at a provider's
+    address."""
     usable = interfaces.rank(found, default_route)
     fix = "Join the Wi-Fi that the others are in, or plug a network cable in."
     if not usable:
@@ -301,7 +308,7 @@ def check_network(found: Sequence[Adapter], default_route: Collection[str]) -> l
 
 
 def check_discovery(heard_itself: bool, sessions: Sequence[FoundSession]) -> list[Finding]:
-    """What came of announcing and of listening."""
+    """The findings of a discovery test: `heard_itself` is True if our own announcement was received."""
     if not heard_itself:
         message = "What this machine announces does not come back to it: sessions will not be found by themselves."
         fix = (
@@ -317,7 +324,7 @@ def check_discovery(heard_itself: bool, sessions: Sequence[FoundSession]) -> lis
 
 
 async def try_discovery() -> tuple[list[Finding], Sequence[FoundSession]]:
-    """See check_discovery."""
+    """Announce a test service and search. Return the findings of check_discovery, and the sessions found."""
     try:
         async with asyncio.timeout(LOCAL_LIMIT_S):
             heard_itself, sessions = await discovery.try_out(LISTEN_S)
@@ -330,7 +337,8 @@ async def try_discovery() -> tuple[list[Finding], Sequence[FoundSession]]:
 
 
 def check_folders(folders: Mapping[str, pathlib.Path], write: Callable[[pathlib.Path], None]) -> list[Finding]:
-    """Whether `write` can write where things are kept; `folders` by what that is."""
+    """Check that PhaseLock can write its files. `folders` maps their contents, for the message, to the folder. `write`
+    raises OSError if a folder is not writable; for a folder that does not exist its nearest parent is tried."""
     findings = []
     for what, folder in folders.items():
         place = folder
@@ -346,13 +354,13 @@ def check_folders(folders: Mapping[str, pathlib.Path], write: Callable[[pathlib.
 
 
 def try_writing(folder: pathlib.Path) -> None:
-    """OSError unless a file can be made there; none is left."""
+    """Create a temporary file in the folder and remove it. OSError if that fails."""
     with tempfile.TemporaryFile(dir=folder) as file:
         file.write(b"x")
 
 
 def check_room(room_bytes: int) -> list[Finding]:
-    """`room_bytes` is how much of received songs the disk can hold."""
+    """Check the free space for received songs, in bytes."""
     if room_bytes < LITTLE_ROOM_BYTES:
         message = f"The disk has room for {room_bytes / 1e6:.0f} MB of songs only."
         return [Finding("room", "problem", message, "Delete something, or join with --cache DIR on another disk.")]
@@ -360,7 +368,7 @@ def check_room(room_bytes: int) -> list[Finding]:
 
 
 def check_settings(warning: str | None) -> list[Finding]:
-    """What reading the settings complained of."""
+    """Report the warning of reading the settings; None if there was none."""
     return [Finding("settings", "hint", warning)] if warning else []
 
 
@@ -368,7 +376,7 @@ def check_settings(warning: str | None) -> list[Finding]:
 
 
 def resolve(host: str, port: int) -> list[str]:
-    """The addresses of a name, each once. OSError or UnicodeError."""
+    """The addresses of a host name, without repetitions. OSError or UnicodeError if there is none. May block."""
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     return list(dict.fromkeys(str(one[4][0]) for one in found))
 
@@ -381,10 +389,13 @@ async def check_way(
     measure: bool,
     find: Callable[[str, int], list[str]] = resolve,
 ) -> AsyncIterator[Finding]:
-    """From here to a session, step by step until one fails; `sessions` are those that discovery has found."""
+    """Check the connection to a host step by step, until a step fails. `sessions` are those found by discovery.
+
+    The steps: addresses of the name, TCP connection, session, and with `measure` the clock exchange.
+    """
     try:
         places = await _in_time(RESOLVE_LIMIT_S, lambda: find(host, port))
-    except (OSError, UnicodeError):  # TimeoutError is one
+    except (OSError, UnicodeError):  # OSError includes TimeoutError
         fix = "Check the spelling, or use the address that the host shows, such as 192.168.1.42."
         yield Finding("name", "problem", f"Nobody here knows a machine called {host}.", fix)
         return
@@ -401,7 +412,8 @@ async def check_way(
 
 
 async def _connect(places: Sequence[str], port: int) -> socket.socket | OSError:
-    """To the first that answers; or what is wrong, a refusal above all: it proves that packets get there."""
+    """Connect to the first address that answers. If none does, return the error: the refusal if one address refused,
+    because it proves that packets arrive; else the last error."""
     problem = OSError()
     for place in places:
         try:
@@ -413,7 +425,7 @@ async def _connect(places: Sequence[str], port: int) -> socket.socket | OSError:
 
 
 def check_refusal(address: str, port: int, problem: OSError, sessions: Sequence[FoundSession]) -> Finding:
-    """Why there is no connection, with all that is known."""
+    """The finding for a failed connection: its cause, as far as the error and the sessions found by discovery tell."""
     announced = [one for one in sessions if address in one.addresses]
     if isinstance(problem, ConnectionRefusedError):
         message = f"The machine at {address} answers, but no session is open on its port {port}."
@@ -427,7 +439,7 @@ def check_refusal(address: str, port: int, problem: OSError, sessions: Sequence[
     elif isinstance(problem, TimeoutError):
         message = f"{address} does not answer on port {port}."
     else:
-        # Not its own text: asyncio has one of its making.
+        # The text of the exception is not used: asyncio replaces the system's text with its own.
         reason = os.strerror(problem.errno).lower() if problem.errno else "unreachable"
         message = f"No machine is reached at {address} ({reason})."
         return Finding("connect", "problem", message, f"{SAME_NETWORK}\n{ISOLATION}")
@@ -478,7 +490,7 @@ async def _measure(visitor: ClockProbe) -> list[Finding]:
 
 
 def check_clock(found: Quality, seconds: float, clock_port: int) -> list[Finding]:
-    """What the exchanges with the host's clock in that time say."""
+    """The findings about the network path and the clock, after measuring for `seconds`."""
     figures = dataclasses.asdict(found)
     if found.rtt_p50_us is None or found.rtt_p95_us is None:
         message = f"The host's clock does not answer: no packet comes back from its UDP port {clock_port}."
@@ -505,7 +517,8 @@ def check_clock(found: Quality, seconds: float, clock_port: int) -> list[Finding
 
 
 def run_doctor(address: tuple[str, int] | None, backend: str, device: str | None, screen: Screen) -> int:
-    """Check this machine, and the way to the session at `address`; 0 if there is no problem, else 1."""
+    """Check this machine and the connection to the session at `address`. None: to the first session found, without
+    measuring. Return the exit status: 0 if there is no problem, else 1."""
     return asyncio.run(_run(address, backend, device, screen))
 
 
@@ -554,7 +567,7 @@ async def _run(address: tuple[str, int] | None, backend: str, device: str | None
 
 
 def summary(levels: Sequence[str]) -> str:
-    """The last line."""
+    """The last line of the output, from the levels of all findings."""
     problems, hints = levels.count("problem"), levels.count("hint")
     if not problems:
         return "No problem was found." if not hints else "No problem was found; see the hints above."
@@ -562,20 +575,21 @@ def summary(levels: Sequence[str]) -> str:
 
 
 async def _checked(id_: str, check: Callable[[], list[Finding]]) -> list[Finding]:
-    """The findings of a check that may hang or fail in ways that nobody has thought of."""
+    """The findings of a check that may hang or raise any exception: both become a finding."""
     try:
         findings: list[Finding] = await _in_time(LOCAL_LIMIT_S, check)
         return findings
     except (TimeoutError, subprocess.TimeoutExpired):
         return [Finding(id_, "problem", f"The check of the {id_} took too long: the system does not answer.")]
-    except Exception as error:  # one sick part must not hide what is wrong with the others
+    except Exception as error:  # a failed check must not prevent the other checks
         return [Finding(id_, "hint", f"The {id_} could not be checked ({error or type(error).__name__}).")]
 
 
 async def _in_time(limit_s: float, work: Callable[[], Any]) -> Any:
-    """What `work` gives on a thread of its own, or its exception; TimeoutError, and the thread is left alone."""
+    """Call `work` on a new daemon thread and return its result or raise its exception. TimeoutError after `limit_s`:
+    then the thread goes on."""
     future: concurrent.futures.Future[Any] = concurrent.futures.Future()
-    future.set_running_or_notify_cancel()  # so that nobody's impatience is the thread's trouble
+    future.set_running_or_notify_cancel()  # a timeout cannot cancel it, so `set_result` does not fail later
 
     def run() -> None:
         try:

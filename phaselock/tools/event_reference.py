@@ -1,4 +1,4 @@
-"""Writes session/EVENTS.md, the reference of `--json`, from the classes of the events: run it after a change of them.
+"""Writes session/EVENTS.md, the reference of `--json`, from the event classes. Run it after each change of them:
 
 python -m phaselock.tools.event_reference
 """
@@ -36,7 +36,7 @@ GROUPS = (("Events of a session", events), ("Events of other commands", console_
 
 
 def reference() -> str:
-    """The whole page."""
+    """The text of the page."""
     parts = [HEAD]
     for title, module in GROUPS:
         parts.append(f"## {title}\n")
@@ -54,12 +54,12 @@ def reference() -> str:
 
 
 def path() -> pathlib.Path:
-    """Where the page is kept."""
+    """The path of the page."""
     return pathlib.Path(events.__file__).with_name("EVENTS.md")
 
 
 def _kinds(module: types.ModuleType) -> Iterator[type[events.Event]]:
-    """The events that a module defines, in its order."""
+    """The event classes that a module defines, in the order of the source."""
     for kind in vars(module).values():
         if isinstance(kind, type) and kind.__module__ == module.__name__ and issubclass(kind, events.Event):
             if hasattr(kind, "event_name"):
@@ -106,7 +106,7 @@ def _table(kind: type[Any], skip: tuple[str, ...] = ()) -> str:
 
 
 def _json_type(hint: Any) -> str:
-    """What `--json` prints for a field of this type."""
+    """The JSON type that `--json` prints for a field of this type."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if origin is typing.Literal:
         return " or ".join(f'"{value}"' for value in arguments)
@@ -122,7 +122,7 @@ def _json_type(hint: Any) -> str:
 
 
 def _docs(kind: type[Any]) -> dict[str, str]:
-    """The string below each field or member of a class."""
+    """The docstrings of the fields or members of a class: the string below each."""
     if kind is object or not kind.__module__.startswith("phaselock"):
         return {}
     body = ast.parse(inspect.getsource(kind)).body[0]

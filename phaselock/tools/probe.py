@@ -1,8 +1,7 @@
-"""A visit to somebody's session to measure the way there.
+"""A client that joins a session only to measure the clock exchange with its host.
 
-A visitor takes one of the session's places, since only members may ask the host for its time. It plays nothing and
-fetches nothing: of every file that it is offered it says at once that it is there, so that nobody waits for it and no
-byte is sent.
+It takes one of the session's places, because the host answers the clock pings of members only. It plays and fetches
+nothing: it confirms every offered file at once, so the host does not wait for it and sends no file.
 """
 
 from __future__ import annotations
@@ -28,6 +27,7 @@ from phaselock.sync.trace import Exchange, round_trip_ns
 ANSWER_S = 3.0
 SAY_EVERY_S = 0.25
 SILENCE_S = 5.0
+"""The connection counts as lost after this time, in seconds, without a message from the host."""
 DEVICE_NAME = "only measuring"
 NO_ANSWER = "Something answers there, but it is no PhaseLock session."
 
@@ -35,7 +35,8 @@ _Result = TypeVar("_Result")
 
 
 class ClockProbe:
-    """Takes part over a connected socket, which it owns. Belongs to the loop that it is made on; `leave` in the end."""
+    """Takes part in a session over a connected socket, which it owns. Create it on the event loop that uses it. Call
+    `leave` at the end."""
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
@@ -43,13 +44,14 @@ class ClockProbe:
         self._peer_id: int | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self.clock: PeerClock | None = None
-        """What measures; None before `join`."""
+        """The clock measurement; None before `join`."""
         self.clock_port = 0
         self.over = ""
-        """Why the visit has come to an end, as a sentence; empty while it goes on."""
+        """Why the connection ended, as a sentence for users; empty while it is open."""
 
     async def greet(self) -> m.SessionInfo:
-        """What the host tells of its session, fit to be shown. PhaseLockError if nothing of that kind comes."""
+        """Return the host's description of its session, with names that are safe to show. PhaseLockError if the other
+        side does not send one: it is no PhaseLock host."""
         try:
             info = await _soon(self._connection.receive())
         except (TimeoutError, ConnectionLost, ProtocolError):
@@ -60,7 +62,8 @@ class ClockProbe:
         return dataclasses.replace(info, session_name=session_name, host_name=host_name)
 
     async def join(self, name: str) -> None:
-        """Take a place, after `greet`, and measure from then on. PhaseLockError if the host does not want that."""
+        """Join the session under this name and start to measure. Call `greet` first. PhaseLockError if the host refuses
+        or does not answer, or if its clock port cannot be reached."""
         self._connection.send(m.JoinRequest(name, m.PROTOCOL_VERSION))
         try:
             answer = await _soon(self._connection.receive())
@@ -80,7 +83,7 @@ class ClockProbe:
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._speak(self.clock))]
 
     async def leave(self) -> None:
-        """Say goodbye and let go, within about a second."""
+        """Leave the session and close the connection, within about a second."""
         for task in self._tasks:
             task.cancel()
         if self._tasks:
@@ -110,7 +113,7 @@ class ClockProbe:
             self._connection.send(m.FileReceived(message.file_id, hash_ok=True))
 
     async def _speak(self, clock: PeerClock) -> None:
-        """Let the host know that the visitor is there, and what it needs to know of each machine."""
+        """Send heartbeats, and the status reports that the host expects of each peer."""
         while not self.over:
             self._connection.send(_report(clock.status(now_ns())))
             self._connection.send(m.Heartbeat())
@@ -145,33 +148,34 @@ async def _soon(work: Awaitable[_Result]) -> _Result:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Quality:
-    """What exchanges with a host say of the way there; times None where there are no exchanges."""
+    """The result of clock exchanges with a host. The round trip times (median, 95th percentile) are None if there was
+    no exchange; `loss` is the fraction of the pings without an answer."""
 
     exchanges: int
     loss: float
     rtt_p50_us: float | None
     rtt_p95_us: float | None
     uncertainty_us: float | None
-    """How well the host's clock is known; None: not at all."""
+    """Uncertainty of the host's clock in µs; None: the clock is not known."""
 
 
 def quality(exchanges: Sequence[Exchange], loss: float, clock: ClockStatus) -> Quality:
-    """The figures of a visit; `loss` is the share of what was not answered."""
+    """The quality of these exchanges; `loss` is the fraction of the pings without an answer."""
     rtts_us = sorted(round_trip_ns(exchange) / 1e3 for exchange in exchanges)
     p50, p95 = (round(rtts_us[len(rtts_us) * share // 100], 1) if rtts_us else None for share in (50, 95))
     return Quality(len(exchanges), round(loss, 4), p50, p95, known_us(clock))
 
 
 def time_words(us: float) -> str:
-    """A short time, for people."""
+    """A short time, given in µs, for users."""
     return f"{max(1, round(us))} us" if us < 1000 else f"{us / 1000:.1f} ms"
 
 
 def loss_words(loss: float) -> str:
-    """How much was lost, for people."""
+    """A fraction of lost packets, for users."""
     return "none was lost" if loss < 0.002 else f"{loss * 100:.1f} % were lost"
 
 
 def known_us(clock: ClockStatus) -> float | None:
-    """To within what the host's clock is known; None: not at all."""
+    """Uncertainty of the host's clock in µs; None: the clock is not known."""
     return None if clock.uncertainty_ns is None else round(clock.uncertainty_ns / 1e3, 1)

@@ -1,4 +1,4 @@
-"""Several real phaselock programs on this machine: started, heard and told what to do as a user would."""
+"""Runs several real phaselock processes on this machine: sends them commands, and receives their events."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ from typing import Any
 from phaselock.errors import PhaseLockError
 
 TIMEOUT_S = 60.0
+"""How long `wait_for` waits for an event, in seconds."""
 GOODBYE_S = 10.0
+"""How long the processes have to end by themselves, in seconds, in total."""
 
 
 @dataclasses.dataclass(slots=True)
 class Program:
-    """One running phaselock and the newest it said of its time."""
+    """One running phaselock process. `sync` is its newest `sync` event, empty before the first one."""
 
     name: str
     process: subprocess.Popen[str]
@@ -31,31 +33,32 @@ class Program:
     sync: dict[str, Any] = dataclasses.field(default_factory=dict)
 
     def say(self, line: str) -> None:
-        """Type a command into it."""
+        """Send a line to its standard input. No error if the process has ended."""
         assert self.process.stdin
-        with contextlib.suppress(OSError):  # it is gone: `hear` tells
+        with contextlib.suppress(OSError):  # the process has ended: `hear` reports it
             self.process.stdin.write(line + "\n")
             self.process.stdin.flush()
 
 
 def environment() -> dict[str, str]:
-    """In which this very phaselock runs, whatever directory we are in: a checkout there is not what runs."""
+    """Environment variables with which a child process imports the same phaselock as this one, not a copy in the
+    current directory."""
     house = str(pathlib.Path(__file__).parent.parent)
     path = os.pathsep.join(filter(None, [house, os.environ.get("PYTHONPATH")]))
     return {**os.environ, "PYTHONPATH": path}
 
 
 def surroundings(folder: str) -> dict[str, Any]:
-    """How to start this very phaselock; what its users have set is none of its business."""
+    """Arguments of subprocess.Popen that start the same phaselock, with its own settings and cache in `folder`."""
     return {"env": {**environment(), "PHASELOCK_HOME": folder}}
 
 
 Heard = tuple[Program, dict[str, Any] | None]
-"""What a program said; None when its output ended."""
+"""A program and its event; None after its output has ended."""
 
 
 class ProcessGroup:
-    """The running programs and all that they say."""
+    """The running programs, and a queue of their events. For one thread."""
 
     def __init__(self, folder: str) -> None:
         self.programs: list[Program] = []
@@ -63,7 +66,7 @@ class ProcessGroup:
         self._heard: queue.SimpleQueue[Heard] = queue.SimpleQueue()
 
     def start(self, name: str, *arguments: str) -> Program:
-        """Start a phaselock that goes by this name."""
+        """Start phaselock with these arguments; `name` is its display name in the session."""
         with open(f"{self._folder}/{name}.err", "wb") as errors:
             process = subprocess.Popen(
                 [sys.executable, "-P", "-m", "phaselock", *arguments, "--as", name, "--json"],
@@ -82,7 +85,8 @@ class ProcessGroup:
         return program
 
     def hear(self, until: float) -> tuple[Program, dict[str, Any]] | None:
-        """The next event of any program before that time (of time.monotonic); an error if a program ends or fails."""
+        """The next event of any program; None if there is none until the time `until` (of time.monotonic, in seconds).
+        PhaseLockError if a program has ended."""
         try:
             program, event = self._heard.get(timeout=max(0.0, until - time.monotonic()))
         except queue.Empty:
@@ -96,7 +100,8 @@ class ProcessGroup:
         return program, event
 
     def wait_for(self, program: Program, name: str) -> dict[str, Any]:
-        """The first such event of this program."""
+        """Wait for the first event of this name from this program. Other events are dropped. PhaseLockError after
+        TIMEOUT_S, or if a program has ended."""
         until = time.monotonic() + TIMEOUT_S
         while heard := self.hear(until):
             if heard[0] is program and heard[1]["event"] == name:
@@ -104,7 +109,7 @@ class ProcessGroup:
         raise PhaseLockError(f"{program.name} did not get as far as {name!r} in time.")
 
     def wait_until_ended(self) -> None:
-        """Give all of them a moment to end by themselves; who does not is ended."""
+        """Wait until all programs have ended. Those still running after GOODBYE_S are killed."""
         until = time.monotonic() + GOODBYE_S
         for program in self.programs:
             try:
@@ -124,7 +129,7 @@ class ProcessGroup:
 
 
 def _event(line: str) -> dict[str, Any] | None:
-    """Of what a program prints; None for what a library beneath it prints."""
+    """The event in a line of output; None for other output, which libraries print."""
     try:
         event = json.loads(line)
     except (ValueError, RecursionError):
@@ -134,7 +139,7 @@ def _event(line: str) -> dict[str, Any] | None:
 
 @contextlib.contextmanager
 def open_process_group(folder: str) -> Iterator[ProcessGroup]:
-    """A stage that leaves no process behind."""
+    """A group whose processes have all ended after the block. `folder` holds their files."""
     stage = ProcessGroup(folder)
     try:
         yield stage

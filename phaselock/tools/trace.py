@@ -1,4 +1,4 @@
-"""`phaselock trace`: the exchanges with a session's clock, written down as they come."""
+"""`phaselock trace`: record the exchanges with a session's clock to a file."""
 
 from __future__ import annotations
 
@@ -28,11 +28,12 @@ LOOK_S = 0.5
 
 
 def run_trace(address: tuple[str, int], path: str | None, seconds: float, screen: Screen) -> int:
-    """Record the clock of the session there and write it to `path`; the exit status, or PhaseLockError."""
+    """Record the exchanges with the clock of the session at `address` for `seconds`, and write them to `path`. None: a
+    new file in the current directory. Return the exit status. PhaseLockError if recording or writing fails."""
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         return asyncio.run(_trace(address, path, seconds, screen))
-    except asyncio.CancelledError:  # nothing was recorded yet
+    except asyncio.CancelledError:  # interrupted before the first exchange
         raise KeyboardInterrupt from None
     finally:
         for number, handler in before.items():
@@ -42,7 +43,7 @@ def run_trace(address: tuple[str, int], path: str | None, seconds: float, screen
 async def _trace(address: tuple[str, int], path: str | None, seconds: float, screen: Screen) -> int:
     loop, this_task = asyncio.get_running_loop(), asyncio.current_task()
     assert this_task
-    # Both, and not left to asyncio: a program that was started in the background is to be interrupted, too.
+    # asyncio handles SIGINT only if it is not ignored, but a shell starts background programs with SIGINT ignored.
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: loop.call_soon_threadsafe(this_task.cancel))
     began = datetime.datetime.now(datetime.UTC)
@@ -92,7 +93,7 @@ async def _trace(address: tuple[str, int], path: str | None, seconds: float, scr
 
 
 def quality_lines(found: Quality) -> list[str]:
-    """A summary in plain words, of at least one exchange."""
+    """A summary for users. There must be at least one exchange."""
     assert found.rtt_p50_us is not None and found.rtt_p95_us is not None
     return [
         f"{found.exchanges} exchanges with the host's clock were recorded; {loss_words(found.loss)}.",

@@ -1,4 +1,4 @@
-"""Real machines and runners on the loopback, in one loop; only sound and clock are stand-ins."""
+"""Real sessions and runners on the loopback interface, in one event loop. Only sound and clock are simulated."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ class Output:
 
 
 class Clock:
-    """Both kinds of clock: the session's time is this machine's own."""
+    """The clock of a host or of a peer: session time is the time of this machine."""
 
     def __init__(self) -> None:
         self.allowed: dict[int, str] = {}
@@ -104,7 +104,7 @@ class Clock:
 
 
 class News:
-    """The events of one program, and a way to wait for one."""
+    """Records the events of one program, and waits for an event."""
 
     def __init__(self) -> None:
         self.told: list[Told] = []
@@ -155,7 +155,7 @@ class Peer:
 
 
 def describe(path: pathlib.Path, name: str) -> Track:
-    """Any file is music here, but for those that say they are not."""
+    """Accept any file as a track, except a file that begins with "noise"."""
     data = path.read_bytes()
     if data.startswith(b"noise"):
         raise InvalidMp3Error(name)
@@ -163,7 +163,7 @@ def describe(path: pathlib.Path, name: str) -> Track:
 
 
 class NetworkFixture:
-    """One session in this loop: a host on the loopback, and peers that join it."""
+    """One session in this event loop: a host on the loopback interface, and the peers that join it."""
 
     def __init__(self, folder: pathlib.Path) -> None:
         self.folder = folder
@@ -223,7 +223,7 @@ Story = Callable[[NetworkFixture, contextlib.AsyncExitStack], Awaitable[None]]
 
 
 def played(story: Story) -> Callable[[pathlib.Path], None]:
-    """Make a test of this story. It runs in an open session; an exception that is not caught fails it."""
+    """Turn the story into a test. It runs in an open session; an uncaught exception in any task fails it."""
 
     def test(tmp_path: pathlib.Path) -> None:
         problems: list[dict[str, Any]] = []
@@ -287,7 +287,7 @@ async def test_a_file_reaches_everybody_and_all_follow_one_line(
 
 def test_an_uncertainty_that_is_not_known_is_no_figure() -> None:
     status = AudioStatus("Speaker", 48000, 0, 900, None, "unknown", True, 1500, 0.25, 0, 1.0)
-    fields = told(sync_event(None, status, PeerClocks("envelope").status(5))).fields  # nothing is measured yet
+    fields = told(sync_event(None, status, PeerClocks("envelope").status(5))).fields  # before the first measurement
     assert (fields["timing"], fields["dac_uncertainty_us"], fields["offset_uncertainty_us"]) == ("unknown", None, None)
     assert (fields["drift_ppm"], fields["rtt_ms"]) == (None, None)
 
@@ -413,7 +413,7 @@ async def test_timed_commands_are_chased_so_that_a_loss_shows_at_once(
         network.host.runner.command(c.Play())
         while not isinstance(message := await control.read(), PlayCommand):
             assert message
-        # Ordinary heartbeats are too rare for three before this silent client is given up.
+        # The host drops this silent client before three regular heartbeats, so these are the additional ones.
         heartbeats = 0
         while heartbeats < 3:
             assert (message := await control.read())
@@ -485,7 +485,7 @@ async def test_a_peer_that_reads_nothing_is_dropped(network: NetworkFixture, sta
         deaf.shrink_receive_buffer()
         await deaf.join()
         added = 0
-        while "peer_left" not in network.host.news.names():  # every track more makes the queue that is sent longer
+        while "peer_left" not in network.host.news.names():  # each track makes the queue longer, which is sent again
             network.host.add(network.folder / f"{added:0200}.mp3")
             added += 1
             await asyncio.sleep(0)
@@ -504,7 +504,7 @@ async def test_a_song_that_a_peer_asks_for_is_added_and_reaches_the_others(
     ada.runner.request(song)
     asked = await network.host.news.wait_for("request", state="open")
     assert (asked.fields["peer"], asked.fields["file_name"], asked.fields["size"]) == ("Ada", "wish.mp3", len(DATA))
-    song.unlink()  # it is in the cache by now
+    song.unlink()  # the cache has a copy
     network.host.runner.command(c.Accept(uuid.UUID(str(asked.fields["request_id"]))))
     for program in (network.host, ada):
         await program.news.wait_for("request", state="added")
@@ -545,7 +545,7 @@ async def test_an_upload_that_nobody_asked_for_is_refused(
         accepted = await control.join()
         request_id = uuid.uuid4()
         await control.send(SongRequest(request_id, "a.mp3", 100))
-        await network.host.news.wait_for("request", state="open")  # and nobody accepts it
+        await network.host.news.wait_for("request", state="open")  # the host does not accept it
         for token in (accepted.token, bytes(16)):
             async with network.raw_client() as other:
                 await other.send(SongUploadStart(accepted.peer_id, token, request_id, bytes(32)))
@@ -596,7 +596,7 @@ async def test_unauthenticated_connections_of_one_address_do_not_block_another_a
             sock.bind(("127.0.0.2", 0))
             await asyncio.get_running_loop().sock_connect(sock, network.host.address)
             crowd.append(RawClient(sock))
-            await crowd[-1].send(FileRequest(99, bytes(16), uuid.uuid4(), 0))  # refused, and held on to
+            await crowd[-1].send(FileRequest(99, bytes(16), uuid.uuid4(), 0))  # refused; stays open on this side
     bob = await network.join(stack, "Bob")
     assert (await bob.news.wait_for("joined")).fields["name"] == "Bob"
     network.host.add(network.song)
@@ -618,10 +618,11 @@ def test_nobody_there_in_plain_words() -> None:
 
 
 async def out_of_reach(peer: Peer, stack: contextlib.AsyncExitStack) -> tuple[list[uuid.UUID], asyncio.Event]:
-    """From now on no connection for a file comes to stand: which files are tried all the same, and a first try."""
+    """Prevent all further file connections of this peer. Return a list to which the ids of the files are added that it
+    tries to fetch, and an event that is set at the first try."""
     await peer.news.wait_for("joined")
     listener = stack.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
-    for _ in range(4):  # a full backlog answers nobody
+    for _ in range(4):  # with a full backlog no connection is answered
         waiting = stack.enter_context(socket.socket())
         waiting.setblocking(False)
         with contextlib.suppress(OSError):

@@ -265,7 +265,7 @@ def test_a_return_before_the_host_noticed_the_loss_takes_the_old_place() -> None
     assert harness.host.of(e.Close) == [e.Close(old, "it came back on another connection")]
     assert [peer.name for peer in harness.host.snapshot().peers] == ["B", "C", "D", "E", "A"]
     assert harness.host.events("peer_joined")[-1].fields == {"peer_id": 1, "name": "A", "again": True}
-    assert [event.fields["reason"] for event in harness.host.events("peer_left")] == ["It connects anew."]
+    assert [event.fields["reason"] for event in harness.host.events("peer_left")] == ["It reconnects."]
     kinds = [effect for effect in harness.host.effects if isinstance(effect, e.ForbidClock | e.AllowClock)]
     assert kinds[5:] == [e.ForbidClock(1), e.AllowClock(1, new)]
     harness.host.call(harness.host.core.disconnected, old, lost("closed"))

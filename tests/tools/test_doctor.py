@@ -1,4 +1,4 @@
-"""Each check before what may be wrong, and the whole before real sessions."""
+"""Each check with its possible faults, and the whole doctor with real sessions."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ def test_a_window(trouble: doctor.WindowTrouble | None, level: str, message: str
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there is always a screen")
 def test_a_window_is_really_tried(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DISPLAY", ":9999")  # nobody's
+    monkeypatch.setenv("DISPLAY", ":9999")  # there is no such display
     assert doctor.check_window(doctor.try_window)[0].level == "hint"
 
 
@@ -164,7 +164,7 @@ def test_an_output_is_really_run() -> None:
 
 @pytest.fixture
 def ports() -> Iterator[tuple[socket.socket, socket.socket]]:
-    """Two that are taken."""
+    """Two ports in use: TCP and UDP."""
     with bind("127.0.0.1", 0, socket.SOCK_STREAM) as tcp, bind("127.0.0.1", 0, socket.SOCK_DGRAM) as udp:
         yield tcp, udp
 
@@ -345,7 +345,7 @@ def test_a_check_that_hangs_or_breaks_hides_no_other(monkeypatch: pytest.MonkeyP
 
 
 class Host:
-    """One connection to a host that says what it is told to, and a clock port that swallows what comes."""
+    """A host that accepts one connection and sends the given messages; its clock port never answers."""
 
     async def __aenter__(self) -> Host:
         self._stack = contextlib.ExitStack()
@@ -360,7 +360,7 @@ class Host:
         self._stack.close()
 
     async def say(self, *messages: m.Message) -> None:
-        """To the one who comes."""
+        """Accept the connection, and send these messages on it."""
         sock, _ = await asyncio.get_running_loop().sock_accept(self._listener)
         self.connection = Connection(sock, Framer(SESSION_CAP))
         for message in messages:
@@ -381,7 +381,7 @@ async def collect(findings: AsyncIterator[Finding]) -> list[Finding]:
 
 
 def way_to(answers: Callable[[Host], Sequence[m.Message]], *, measure: bool = True) -> list[Finding]:
-    """What is found on the way to a host that says this."""
+    """The findings of `check_way` with a host that sends these messages."""
 
     async def scene() -> list[Finding]:
         async with Host() as host:
@@ -439,7 +439,7 @@ def test_a_machine_that_swallows_everything(monkeypatch: pytest.MonkeyPatch) -> 
 
 def test_what_a_failed_connection_means() -> None:
     refused, mute = ConnectionRefusedError(), TimeoutError()
-    no_way = OSError(errno.EHOSTUNREACH, "Connect call failed ('192.0.2.7', 17401)")  # as asyncio says it
+    no_way = OSError(errno.EHOSTUNREACH, "Connect call failed ('192.0.2.7', 17401)")  # text as in asyncio
     other = FoundSession("Kitchen", "Ann", 1, 5, ("192.0.2.7",), 9999, "ab" * 8, m.PROTOCOL_VERSION)
 
     def check(problem: OSError, *sessions: FoundSession) -> Finding:
@@ -532,7 +532,7 @@ def test_the_last_line() -> None:
 
 
 def phaselock(home: pathlib.Path, *arguments: str) -> tuple[int, dict[str, dict[str, Any]]]:
-    """Exit status and findings by id."""
+    """Run phaselock with these arguments; return its exit status and its findings by id."""
     done = subprocess.run(
         [sys.executable, "-m", "phaselock", *arguments, "--json"],
         cwd=ROOT,
@@ -547,7 +547,7 @@ def phaselock(home: pathlib.Path, *arguments: str) -> tuple[int, dict[str, dict[
 
 
 def settled(home: pathlib.Path, **settings: object) -> pathlib.Path:
-    """A home with these settings: ports that nobody else on this machine has, for one thing."""
+    """Write these settings, such as unused ports, to the folder, and return it."""
     (home / "config").mkdir(parents=True)
     (home / "config" / "settings.json").write_text(json.dumps(settings))
     return home
@@ -562,7 +562,7 @@ def host(tmp_path: pathlib.Path) -> Iterator[Program]:
 
 
 class Screen:
-    """Keeps what is told."""
+    """Records the findings and the lines for users."""
 
     def __init__(self) -> None:
         self.found: dict[str, dict[str, Any]] = {}
@@ -596,7 +596,7 @@ def test_doctor_reports_all_checks_against_a_real_session(
     assert (screen.found["output"]["level"], screen.found["folder"]["level"]) == ("hint", "ok")
     levels = [one["level"] for one in screen.found.values()]
     assert status == int("problem" in levels) and screen.said[0] == doctor.summary(levels)
-    assert sorted(one.name for one in home.iterdir()) == ["config"]  # nothing is left
+    assert sorted(one.name for one in home.iterdir()) == ["config"]  # the doctor leaves no files
 
 
 @pytest.mark.slow
@@ -617,7 +617,7 @@ def test_walls_between_real_machines(tmp_path: pathlib.Path) -> None:
         ann = machines.address("ann")
 
         def wall(protocol: str, port: int) -> None:
-            """What the host sends from that port goes nowhere, as if it had not got what it answers."""
+            """Drop the packets that the host sends from this port, as if it had not received the requests."""
             rule = f"ip -n {PREFIX}ann rule add ipproto {protocol} sport {port} blackhole"
             subprocess.run(rule.split(), check=True, capture_output=True)
 

@@ -1,4 +1,4 @@
-"""A visitor, before a host that says what it is told to, and before a real one."""
+"""The probe with a simulated host and with a real one."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ FILE = m.FileTransferStart(uuid.UUID(int=1), "a.mp3", 1000, bytes(32), 44100, 50
 
 
 class Host:
-    """The other end of a visitor's connection, and a clock that answers whom it is told to."""
+    """A simulated host: the other end of a probe's connection, and a clock that answers the allowed peers."""
 
     def __init__(self, listener: socket.socket) -> None:
         self._listener = listener
@@ -61,7 +61,7 @@ class Host:
         return visitor
 
     async def hear(self, kind: type[m.Message]) -> Any:
-        """The next message of that kind."""
+        """The next message of this type; others are dropped."""
         while not isinstance(message := await self.connection.receive(), kind):
             pass
         return message
@@ -120,7 +120,7 @@ def test_what_a_host_tells_of_itself_is_fit_to_be_shown() -> None:
 
 @pytest.mark.parametrize("said", [b"HTTP/1.1 400 Bad Request\r\n\r\n", b"SSH-2.0-OpenSSH\r\n", b"", None])
 def test_somebody_else_is_told_apart(said: bytes | None, monkeypatch: pytest.MonkeyPatch) -> None:
-    if said is None:  # a silent one is waited for
+    if said is None:  # the probe waits for a silent host
         monkeypatch.setattr(probe, "ANSWER_S", 0.05)
 
     async def scene() -> None:
@@ -246,7 +246,7 @@ def test_a_trace_of_a_real_session_disturbs_nobody(host: Program, tmp_path: path
         assert host.wait_for("peer_joined")["name"] == "trace"
         host.wait_for("transfer", lambda event: event["state"] == "done")
         host.say("play")
-        host.wait_for("playing")  # nobody waits for a visitor
+        host.wait_for("playing")  # the host does not wait for a probe
         assert host.wait_for("peer_left")["name"] == "trace"
         told = tracer.wait_for("trace")
         assert tracer.end() == (0, "")
@@ -257,7 +257,7 @@ def test_a_trace_of_a_real_session_disturbs_nobody(host: Program, tmp_path: path
     assert 1.4 < found.header["seconds"] < 30
     assert len(found.exchanges) == told["exchanges"] > 0
     assert {"uncertainty_us", "loss"} < told.keys() and told["rtt_p95_us"] >= told["rtt_p50_us"] > 0
-    assert not (tmp_path / "home").exists()  # no cache, no settings
+    assert not (tmp_path / "home").exists()  # neither a cache nor settings were written
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal to send")
@@ -302,7 +302,7 @@ def test_what_was_recorded_before_the_session_ended_is_kept(host: Program, tmp_p
 
 
 class Nobody:
-    """A screen that nobody looks at."""
+    """A screen that shows nothing."""
 
     def event(self, *_: object, **__: object) -> None: ...
 

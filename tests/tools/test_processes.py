@@ -1,4 +1,4 @@
-"""What is made of the output of programs that are driven."""
+"""How the output of child processes is read."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from phaselock.tools.processes import ProcessGroup, Program
 
 
 class Process:
-    """One that has given these lines, and whose output then breaks or ends."""
+    """A process that prints these lines; then reading its output fails (`breaks`) or reaches the end."""
 
     def __init__(self, *given: str, breaks: bool = False) -> None:
         self.stdout = self._lines(given, breaks)

@@ -69,7 +69,7 @@ def test_the_title_of_the_window_names_the_song(state: SessionView, title: str) 
 
 
 def row(one: PeerView, **changes: Any) -> PeerRow:
-    """Of a peer while the first song plays."""
+    """The row of a peer while the first song plays."""
     (shown,) = host_view(playing(one, **changes)).peers
     return shown
 
@@ -317,7 +317,7 @@ def test_the_line_above_the_queue(queue: tuple[QueueItem, ...], note: str) -> No
 
 
 def test_rows_that_did_not_change_are_the_same_and_others_are_right() -> None:
-    """Whatever was shown before: the rows are those of a fresh look."""
+    """After any earlier state, the rows are equal to those made without it."""
     one, two, three = QUEUE
     queues = [
         (one, two, three),
@@ -463,7 +463,7 @@ def test_which_buttons_work_and_why_not(state: SessionView, can: set[str], toolt
 
 
 def test_the_buttons_promise_what_the_session_does() -> None:
-    """On the real machines: what the view allows is done, what it forbids is answered by an error."""
+    """With real sessions: a command that the view allows is executed; one that it forbids causes an error event."""
     harness = SessionHarness()
     ana = harness.join("Ana")
     harness.run(0.3)

@@ -1,4 +1,4 @@
-"""The record of every machine's phase error, and the file that is made of it."""
+"""The record of each machine's phase error, and its CSV file."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ HEADER = "time_s,machine,phase_error_us,uncertainty_us,drift_ppm,correction_ppm"
 
 
 def at(ns: int, *names: str) -> SessionView:
-    """The host and these peers play, all with that error."""
+    """A state in which the host and these peers play, all with this phase error in ns."""
     peers = (peer(name, number, phase_error_ns=ns) for number, name in enumerate(names, 1))
     return playing(*peers, own=off(phase_error_ns=ns))
 

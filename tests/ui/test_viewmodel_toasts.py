@@ -141,7 +141,7 @@ def test_what_the_screens_show_anyway_is_silent(event: e.Event) -> None:
 
 
 def test_a_file_that_could_not_be_sent_can_be_tried_again() -> None:
-    """In the words that the session really says."""
+    """With the events of a real session."""
     harness = SessionHarness()
     ben = harness.join("Ben")
     ben.fetch_results = iter([False] * 3)

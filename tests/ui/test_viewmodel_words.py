@@ -1,4 +1,4 @@
-"""Figures as people read them, addresses as people write them."""
+"""Numbers formatted for users, and addresses as users type them."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ UNITS = {"B": 1, "kB": 10**3, "MB": 10**6, "GB": 10**9, "ms": 10**6, "s": 10**9}
 
 
 def value(text: str) -> float:
-    """What it says, in bytes or nanoseconds; one narrow space that does not break, before the unit."""
+    """The value of the text in bytes or ns. Exactly one narrow no-break space must stand before the unit."""
     figure, unit = text.split(NNBSP)
     return float(figure) * UNITS[unit]
 

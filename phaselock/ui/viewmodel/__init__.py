@@ -1,4 +1,4 @@
-"""What the screens show, worked out without a display: states and events in, values to be drawn out."""
+"""Turns states and events of a session into the values that the screens show. Needs no display."""
 
 from phaselock.ui.viewmodel.browser import browser_view
 from phaselock.ui.viewmodel.history import BREAK_S, History, SeriesPoint, SeriesView

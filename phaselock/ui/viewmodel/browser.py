@@ -10,7 +10,7 @@ NONE_FOUND = "No sessions found yet. Is the host on this network? If so, enter t
 
 
 def browser_view(found: FoundSessions | None) -> BrowserView:
-    """What was found; None: the search has only begun."""
+    """The screen with the sessions found. None: the search has begun and has no result yet."""
     if found is None:
         return BrowserView((), LOOKING, True)
     rows = tuple(

@@ -1,4 +1,4 @@
-"""How every machine has kept time over the last minutes, for the plot and for the file that people take home."""
+"""The phase error of each machine over the last minutes, for the plot and for the CSV file that users save."""
 
 from __future__ import annotations
 
@@ -12,21 +12,25 @@ from phaselock.ui.backend import SessionView
 from phaselock.ui.viewmodel.sync import machines
 
 KEPT_S = 300.0
+"""Age limit of the reports, in seconds."""
 MIN_STEP_S = 0.45
-"""No more than about two points a second of one machine."""
+"""Minimum time between two points of one machine, in seconds: about two points a second."""
 UNCHANGED_S = 2.0
-"""A report that repeats itself counts once in so long."""
+"""Minimum time between two points with equal values, in seconds."""
 BREAK_S = 4.0
-"""A line with no point for so long is broken there: the machine did not play."""
+"""A line is interrupted where it has no point for this time, in seconds: the machine did not play."""
 COLOURS = 6
+"""Number of line colours."""
 
 _FORMULA = re.compile(r"(?<![^\W_])(?=[-=+@\uff0b\uff0d\uff1d\uff20])")
-"""Where a spreadsheet might take what follows for a formula, whatever it holds for the end of a cell."""
+"""The places where a spreadsheet may take the next character as the beginning of a formula. Spreadsheets differ in the
+characters that end a cell, so every place counts that does not follow a letter or a digit."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SeriesPoint:
-    """One report. `t_s` is on the clock of `History.take`; a positive error is early."""
+    """One report. `t_s` is a time `now_s` of `History.take`. A positive error means early; an uncertainty of None is
+    not known."""
 
     t_s: float
     error_us: float
@@ -35,7 +39,7 @@ class SeriesPoint:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SeriesView:
-    """One machine in the plot. A gap of more than BREAK_S between two points is a break of the line."""
+    """One machine in the plot. The line is interrupted between two points that are more than BREAK_S apart."""
 
     key: int
     """0: this machine; else the peer's id."""
@@ -47,7 +51,7 @@ class SeriesView:
 
 
 Report = tuple[float, float | None, float | None, float | None]
-"""Error and uncertainty in µs, drift and correction in ppm."""
+"""Error and uncertainty in µs, drift and correction in ppm; None: not known."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -58,14 +62,14 @@ class _Line:
 
 
 class History:
-    """The last KEPT_S of every machine that plays."""
+    """The reports of the last KEPT_S, of each machine that plays."""
 
     def __init__(self) -> None:
         self._lines: dict[int, _Line] = {}
         self._state: SessionView | None = None
 
     def take(self, state: SessionView, now_s: float) -> None:
-        """Look at the newest state; may be called at any rate, with times that grow."""
+        """Record the newest state. May be called at any rate; `now_s` must not decrease."""
         present = _reports(state)
         for key in [key for key, line in self._lines.items() if key not in present and not line.rows]:
             del self._lines[key]
@@ -81,7 +85,7 @@ class History:
                 line.rows.popleft()
 
     def series(self, span_s: float, now_s: float) -> tuple[SeriesView, ...]:
-        """The last `span_s` of every machine that has points there, by colour."""
+        """The points of the last `span_s` of each machine that has any, in the order of the colours."""
         lines = sorted(self._lines.items(), key=lambda item: item[1].colour_index)
         views = (
             SeriesView(key, line.name, line.colour_index, tuple(p for p, _ in line.rows if p.t_s >= now_s - span_s))
@@ -90,7 +94,7 @@ class History:
         return tuple(view for view in views if view.points)
 
     def csv(self) -> str:
-        """All that is kept, oldest first; times count from the first row."""
+        """All reports as CSV text, oldest first. Times count from the first row."""
         rows = sorted((point.t_s, key, report) for key, line in self._lines.items() for point, report in line.rows)
         text = io.StringIO(newline="")
         text.write("time_s,machine,phase_error_us,uncertainty_us,drift_ppm,correction_ppm\r\n")
@@ -100,7 +104,7 @@ class History:
         return text.getvalue()
 
     def clear(self) -> None:
-        """Forget everything, the colours too."""
+        """Remove all reports, and free the colours."""
         self._lines.clear()
 
     def _free_colour(self) -> int:
@@ -109,7 +113,7 @@ class History:
 
 
 def _reports(state: SessionView) -> dict[int, tuple[str, Report | None]]:
-    """Name and report of every machine that is here; no report of those that do not play."""
+    """Name and report of each machine in the session. The report is None if the machine does not play."""
     found: dict[int, tuple[str, Report | None]] = {}
     for machine in machines(state):
         report: Report | None = None

@@ -1,4 +1,4 @@
-"""The rows of the queue. There may be two thousand, so rows that have not changed are not made again."""
+"""The rows of the queue. There may be two thousand: only changed rows are made again."""
 
 from __future__ import annotations
 
@@ -12,33 +12,33 @@ from phaselock.ui.viewmodel.values import QueueRow
 from phaselock.ui.viewmodel.words import initial, span_text, time_text
 
 Mark = tuple[str, float | None]
-"""What changes in a row while its file travels: `status_text` and `progress`."""
+"""The fields of a row that change while its file is transferred: `status_text` and `progress`."""
 PLAIN: Mark = ("", None)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Rows:
-    """All rows, and the line above them."""
+    """All rows, and the line of text above them."""
 
     rows: tuple[QueueRow, ...]
     note: str
 
 
 def song(item: QueueItem) -> str:
-    """What people call it."""
+    """The title of a track for users, or its file name."""
     return item.title or item.file_name.removesuffix(".mp3") or item.file_name
 
 
 def item_of(queue: tuple[QueueItem, ...], file_id: UUID | None) -> QueueItem | None:
-    """The item with that id; None: it is not in the queue."""
+    """The item with this id; None if it is not in the queue."""
     if file_id is None:
         return None
-    number = file_id.int  # compared as integers: UUID.__eq__ takes three times as long
+    number = file_id.int  # comparing integers: UUID.__eq__ takes three times as long
     return next((item for item in queue if item.id.int == number), None)
 
 
 class QueueRows:
-    """Makes the rows of a queue; a screen keeps one, so that rows which have not changed are not made again."""
+    """Makes the rows of a queue. A screen keeps one object, which reuses the rows that have not changed."""
 
     def __init__(self) -> None:
         self._queue: tuple[QueueItem, ...] = ()
@@ -49,7 +49,7 @@ class QueueRows:
         self._rows = Rows((), "")
 
     def rows(self, queue: tuple[QueueItem, ...], peers: Sequence[PeerView]) -> Rows:
-        """The rows, with the progress at these peers; the same object while nothing has changed."""
+        """The rows, with the progress of these peers. Returns the same object while nothing has changed."""
         before, marks_before, rows_before = self._queue, self._marks, self._rows.rows
         haves = tuple(peer.have for peer in peers)
         changed = queue is not before and queue != before

@@ -1,4 +1,4 @@
-"""The two session screens: a state in, everything that they show out."""
+"""Makes the contents of the two session screens from a state."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _OWN_REQUEST = {
 
 
 def host_view(state: SessionView, queue_rows: QueueRows | None = None) -> HostView:
-    """The host's screen; `queue_rows` of the call before saves work."""
+    """The host's screen. Pass the same `queue_rows` in each call: unchanged rows are reused."""
     s = state.snapshot
     now, rows = _now(state), (queue_rows or QueueRows()).rows(s.queue, s.peers)
     ordered = sorted(s.requests, key=lambda one: (one.state is not RequestState.OPEN, one.number))
@@ -65,7 +65,7 @@ def host_view(state: SessionView, queue_rows: QueueRows | None = None) -> HostVi
 
 
 def peer_view(state: SessionView, queue_rows: QueueRows | None = None) -> PeerScreenView:
-    """The peer's screen; `queue_rows` of the call before saves work."""
+    """The peer's screen. Pass the same `queue_rows` in each call: unchanged rows are reused."""
     s = state.snapshot
     now, rows, own_chip = _now(state), (queue_rows or QueueRows()).rows(s.queue, ()), chip(own_machine(state))
     return PeerScreenView(
@@ -83,7 +83,8 @@ def peer_view(state: SessionView, queue_rows: QueueRows | None = None) -> PeerSc
 
 
 def position_s(state: SessionView, session_ns: int | None) -> float:
-    """Where the track of the moment is, 0 to its duration; where it began or stands while the time is not known."""
+    """Position in the current track in seconds, from 0 to its duration. While session time is not known (None), the
+    position where it started or was paused."""
     line, now = state.snapshot.timeline, state.snapshot.now
     if line is None or now is None:
         return 0.0
@@ -122,7 +123,7 @@ def _waiting_note(state: SessionView, waiting: QueueItem) -> str:
 
 
 def output_text(state: SessionView) -> str:
-    """What this machine plays on, how late that is, and how far this can be relied on."""
+    """The output of this machine, its latency, and how accurately the latency is known."""
     own = state.own
     if own is None or own.device_name is None:
         return NO_OUTPUT
@@ -131,7 +132,7 @@ def output_text(state: SessionView) -> str:
 
 
 def _delay_text(timing: Timing, latency_ns: int) -> str:
-    """From the program to the sound of an output."""
+    """The latency of an output, from the program to the sound."""
     if timing == "unknown":
         return TIMING_PHRASES["unknown"]
     return f"{'about ' if timing == 'told' else ''}{ms_text(latency_ns)} from card to ear"
@@ -179,7 +180,7 @@ def _transport(state: SessionView) -> TransportView:
         can |= {"previous", "seek"}
     if reached is not None:
         can.add("stop")
-        # A row that was taken out while it plays has a place between its neighbours that nobody sees.
+        # A track that was removed while it plays is not in the queue, but keeps its place: a next track may follow it.
         if s.queue and (s.queue[-1].id != reached):
             can.add("next")
     if line is not None:
@@ -194,7 +195,8 @@ def _transport(state: SessionView) -> TransportView:
 
 
 def _obstacle(state: SessionView) -> str:
-    """Why nothing can be started; who is waited for must have the track."""
+    """Why playback cannot start: there is no track, or a peer that the host waits for does not have it. Empty if it can
+    start."""
     s = state.snapshot
     item = item_of(s.queue, s.upcoming)
     if item is None:
@@ -243,7 +245,7 @@ def _peer_rows(state: SessionView) -> tuple[PeerRow, ...]:
 
 
 def _sending(peer: PeerView) -> FileView | None:
-    """The file that it is receiving: of several the one that has come furthest."""
+    """The file that the peer is receiving; of several the one with the most progress."""
     sending = [file for file in peer.files if file.state is FileState.SENDING]
     return max(sending, key=_part, default=None)
 

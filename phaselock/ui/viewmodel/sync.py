@@ -1,4 +1,4 @@
-"""How well the machines play together: the chips, the sentence and the figures."""
+"""How accurately the machines play together: the chips, the sentence and the numbers."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from phaselock.ui.viewmodel.values import Chip, Kind, SyncReadout, SyncView
 from phaselock.ui.viewmodel.words import NNBSP, listed, ms_text, within_text
 
 GOOD_NS = 1_000_000
-"""The promise: no two loudspeakers are further apart."""
+"""The promise of PhaseLock, in ns: no two loudspeakers are further apart."""
 COARSE_NS = 10_000_000
-"""From here on microseconds say nothing."""
+"""Uncertainties from this one on, in ns, are shown in milliseconds."""
 MEASURING = "Measuring…"
 NOTHING_PLAYING = notice_text(Notice(Code.NOTHING_PLAYING))
 
@@ -30,10 +30,10 @@ class Machine:
     """0: this machine; else the peer's id."""
     name: str
     state: str
-    """"playing", or why there is no figure: "unknown", "untold" (it plays, and its output does not tell when), "no
-    output", "clock", "idle" or "no file"."""
+    """"playing", or why there is no phase error: "unknown", "untold" (it plays, but the delay of its output is not
+    known), "no output", "clock", "idle" or "no file"."""
     sounds: bool
-    """It should be heard now, if nothing is wrong with it."""
+    """True if it should be heard now."""
     error_ns: int = 0
     uncertainty_ns: int = 0
     drift_ppm: float | None = 0.0
@@ -42,22 +42,22 @@ class Machine:
 
     @property
     def bound_ns(self) -> int:
-        """So far from the timeline at most."""
+        """Upper limit of its distance from the timeline."""
         return abs(self.error_ns) + self.uncertainty_ns
 
 
 def sounding(snapshot: SessionSnapshot) -> bool:
-    """A track plays, or is about to."""
+    """True if a track plays or is about to start."""
     return snapshot.timeline is not None and snapshot.timeline.stop_session_ns is None
 
 
 def machines(state: SessionView) -> tuple[Machine, ...]:
-    """This one first, then the peers in the order of joining."""
+    """All machines of the session: this one first, then the peers in the order of joining."""
     return (own_machine(state), *(peer_machine(state.snapshot, peer) for peer in state.snapshot.peers))
 
 
 def own_machine(state: SessionView) -> Machine:
-    """This one."""
+    """This machine."""
     own, name, sounds = state.own, state.snapshot.display_name, sounding(state.snapshot)
     if own is None:
         return Machine(0, name, "unknown", sounds)
@@ -76,7 +76,7 @@ def own_machine(state: SessionView) -> Machine:
 
 
 def peer_machine(snapshot: SessionSnapshot, peer: PeerView) -> Machine:
-    """A peer, as the host knows it."""
+    """A peer, from its newest report to the host."""
     sounds, now = sounding(snapshot), snapshot.now
     if not peer.reported:
         return Machine(peer.peer_id, peer.name, "unknown", sounds)
@@ -104,7 +104,7 @@ def _heard(timing: Timing, uncertainty_ns: int | None) -> str:
 
 
 def chip(machine: Machine) -> Chip:
-    """Its phase error in a few words."""
+    """The chip of a machine: the limit of its phase error, or why there is none."""
     match machine.state:
         case "playing":
             return Chip(f"±{within_text(machine.bound_ns)}", "good" if machine.bound_ns < GOOD_NS else "warning")
@@ -121,7 +121,7 @@ def chip(machine: Machine) -> Chip:
 
 
 def sync_view(state: SessionView) -> SyncView:
-    """The sentence and the figures of all machines."""
+    """The sentence about the session and the numbers of all machines."""
     all_ = machines(state)
     sentence, kind = _together(all_) if state.hosting else _alone(all_[0])
     if not sounding(state.snapshot):
@@ -175,7 +175,7 @@ def _alone(machine: Machine) -> tuple[str, Kind]:
 
 
 def _apart_ns(playing: list[Machine]) -> int:
-    """So far apart are two of them at most."""
+    """Upper limit of the distance between two of these machines."""
     edges = [(m.error_ns - m.uncertainty_ns, m.error_ns + m.uncertainty_ns) for m in playing]
     return max(high - low for i, (low, _) in enumerate(edges) for j, (_, high) in enumerate(edges) if i != j)
 
@@ -189,7 +189,7 @@ def _late(machine: Machine) -> str:
 
 
 def _why(machine: Machine) -> str:
-    """Why it is silent, or cannot be counted on."""
+    """Why a machine is silent, or why its phase error is not known."""
     if machine.state == "untold":
         return f"The output of {_name(machine, 'this machine')} does not tell its delay"
     if machine.state == "no output":

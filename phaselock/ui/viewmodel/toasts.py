@@ -1,4 +1,4 @@
-"""Which events people are told of in passing, and how they look."""
+"""Selects the events that are shown as toasts (short messages), and formats them."""
 
 from __future__ import annotations
 
@@ -31,13 +31,13 @@ _CALM = frozenset(
         Code.NOTHING_TO_RETRY,
     }
 )
-"""Answers to a click that came too late: nothing is broken."""
+"""Errors after a click that came too late: they need no action."""
 _HOSTS_REQUESTS = frozenset({RequestState.ADDED, RequestState.FAILED})
-"""The others are rows of the host's screen."""
+"""The states of a request that the host sees as toasts. The others are visible in its list of requests."""
 
 
 def event_toast(happened: SessionEvent, hosting: bool) -> Toast | None:
-    """The toast of an event; None for what the screens show anyway."""
+    """The toast of an event; None if the event needs none, because the screens show it."""
     match event := happened.event:
         case e.Joined(again=True):
             return Toast(HOST_HEARD_AGAIN, "info")

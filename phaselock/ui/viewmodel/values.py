@@ -1,4 +1,4 @@
-"""What the screens show. Equal states give equal views, so that a screen leaves alone what has not changed."""
+"""The values that the screens show. Equal states give equal views, so a screen redraws only changed values."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ToastKind = Literal["info", "warning", "error"]
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Chip:
-    """A few words and what they mean."""
+    """A short text with a colour: `kind` selects it."""
 
     text: str
     kind: Kind
@@ -31,23 +31,23 @@ class PeerRow:
     chip_text: str
     chip_kind: Kind
     detail: str
-    """How far its files are."""
+    """The progress of its files."""
     trouble: str
-    """"No audio output", "Clock not in time", "Not waited for" or nothing."""
+    """"No audio output", "Clock not in time", "Not waited for" or empty."""
     progress: float | None
-    """0 to 1 of the file that it is receiving."""
+    """Progress of the file that it is receiving, 0 to 1; None if there is none."""
     can_retry: bool
-    """Something was given up and may be sent once more."""
+    """True if a file could not be sent; the host may send it again."""
     tooltip: str
-    """Several lines."""
+    """Text of several lines."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class NowPlaying:
-    """The track of the moment."""
+    """The current track."""
 
     file_id: UUID | None
-    """None when nothing plays, is paused or is waited for."""
+    """None if no track plays, is paused or is waited for."""
     title: str
     artist: str
     file_name: str
@@ -64,7 +64,7 @@ class QueueRow:
 
     id: UUID
     number: int
-    """From 1."""
+    """Position in the queue, from 1."""
     title: str
     subtitle: str
     duration_text: str
@@ -72,16 +72,16 @@ class QueueRow:
     """"transferring", "ready", "playing" or "played"."""
     status_text: str
     playing: bool
-    """It is the track of the moment, paused or not."""
+    """True if it is the current track, also while it is paused."""
     played: bool
     progress: float | None
-    """0 to 1, the mean over those who are receiving it."""
+    """Progress of the transfer, 0 to 1: the mean of the peers that are receiving it; None if there are none."""
     initial: str
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RequestRow:
-    """Somebody's wish for a song."""
+    """A peer's request for a song."""
 
     request_id: UUID
     number: int
@@ -90,25 +90,25 @@ class RequestRow:
     state: str
     """"open", "accepted", "added", "rejected" or "failed"."""
     progress: float | None
-    """0 to 1 while it is on its way."""
+    """Progress of the upload, 0 to 1; None if there is none."""
     decidable: bool
-    """The host may accept or reject it."""
+    """True if the host can accept or reject it now."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class TransportView:
-    """The buttons."""
+    """The transport buttons. `can` names the enabled ones."""
 
     playing: bool
     can: frozenset[str]
-    """Of "play_pause", "stop", "next", "previous" and "seek"."""
+    """A subset of "play_pause", "stop", "next", "previous" and "seek"."""
     play_tooltip: str
-    """What the main button does, or why it cannot; several lines."""
+    """What the main button does, or why it is disabled; text of several lines."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SyncReadout:
-    """How one machine keeps time, in words; "–" for what is not known."""
+    """The numbers of one machine as text; "–" if a number is not known."""
 
     name: str
     error_text: str
@@ -120,7 +120,7 @@ class SyncReadout:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SyncView:
-    """How well all play together."""
+    """How accurately the machines play together."""
 
     sentence: str
     kind: Kind
@@ -140,14 +140,14 @@ class HostView:
     queue_note: str
     requests: tuple[RequestRow, ...]
     more_requests: int
-    """So many are not among `requests`."""
+    """Number of requests that are not in `requests`."""
     sync: SyncView
     transport: TransportView
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PeerScreenView:
-    """The screen of somebody who takes part."""
+    """The peer's screen."""
 
     title: str
     connection: str
@@ -158,13 +158,13 @@ class PeerScreenView:
     queue: tuple[QueueRow, ...]
     queue_note: str
     requests: tuple[RequestRow, ...]
-    """The own ones, latest first; `text` says what has become of them."""
+    """This peer's requests, latest first; `text` includes the state."""
     sync: SyncView
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FoundRow:
-    """A session to join."""
+    """A session that the user can join."""
 
     address: str
     title: str
@@ -175,20 +175,20 @@ class FoundRow:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class BrowserView:
-    """The sessions of this network."""
+    """The screen with the sessions on this network."""
 
     rows: tuple[FoundRow, ...]
     note: str
-    """What to do when there are none; nothing otherwise."""
+    """What the user can do if no session is found; empty otherwise."""
     searching: bool
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Toast:
-    """A sentence that comes and goes."""
+    """A sentence that is shown for a short time."""
 
     text: str
     kind: ToastKind
     action: Literal["retry"] | None = None
-    """"retry": send `peer` once more what was given up."""
+    """"retry": a button that sends `peer` the failed files again; None: no button."""
     peer: str = ""

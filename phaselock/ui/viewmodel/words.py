@@ -1,4 +1,4 @@
-"""Figures and names as people read them."""
+"""Formats numbers and names for users."""
 
 from __future__ import annotations
 
@@ -6,25 +6,25 @@ import math
 from collections.abc import Callable
 
 NNBSP = "\u202f"
-"""Between a number and its unit: narrow, and never broken."""
+"""Narrow no-break space, between a number and its unit."""
 _SPANS = (
     (1_000_000, 10_000, 2, "ms"),
     (10_000_000, 100_000, 1, "ms"),
     (1_000_000_000, 1_000_000, 0, "ms"),
     (math.inf, 100_000_000, 1, "s"),
 )
-"""Below so many ns: steps of so many, digits behind the point, unit."""
+"""(upper limit in ns, rounding step in ns, digits after the decimal point, unit)"""
 
 
 def time_text(seconds: float) -> str:
-    """A time in a track: "2:34", "1:02:03"; what is no time is none at all."""
+    """A position in a track: "2:34", "1:02:03". A negative or non-finite value becomes "0:00"."""
     whole = int(max(0.0, seconds)) if math.isfinite(seconds) else 0
     minutes, hours = whole // 60 % 60, whole // 3600
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
 
 
 def span_text(seconds: float) -> str:
-    """How long a list takes: "48 min", "2 h 5 min"."""
+    """The duration of a list: "48 min", "2 h 5 min"; at least one minute."""
     minutes = max(1, round(seconds / 60))
     hours = f"{minutes // 60}{NNBSP}h" if minutes >= 60 else ""
     rest = f"{minutes % 60}{NNBSP}min" if minutes % 60 or not hours else ""
@@ -32,7 +32,7 @@ def span_text(seconds: float) -> str:
 
 
 def size_text(size: int) -> str:
-    """Bytes: "512 B", "640 kB", "4.2 MB", "1.5 GB"."""
+    """A size in bytes: "512 B", "640 kB", "4.2 MB", "1.5 GB"."""
     if size < 1000:
         return f"{size}{NNBSP}B"
     if size < 999_500:
@@ -41,27 +41,27 @@ def size_text(size: int) -> str:
 
 
 def ms_text(ns: int) -> str:
-    """A duration with two figures that count: "0.02 ms", "3.2 ms", "45 ms", "1.5 s"."""
+    """A duration, rounded to about two significant digits: "0.02 ms", "3.2 ms", "45 ms", "1.5 s"."""
     return _span(ns, round)
 
 
 def within_text(ns: int) -> str:
-    """A bound, rounded up so that it stays true, and never to nothing: "0.02 ms"."""
+    """An upper limit, rounded up so that it stays true, and never zero: "0.02 ms"."""
     return _span(max(1, ns), math.ceil)
 
 
 def latency_text(ns: int) -> str:
-    """Whole milliseconds, so that the figure stands still: "<1 ms", "2 ms"."""
+    """A latency in whole milliseconds, so that the number changes seldom: "<1 ms", "2 ms"."""
     return f"<1{NNBSP}ms" if ns < 1_000_000 else f"{round(ns / 1e6)}{NNBSP}ms"
 
 
 def percent_text(part: float) -> str:
-    """0 to 1 as "42 %"; all is said only of all."""
+    """A fraction from 0 to 1 as "42 %"; "100 %" only for 1."""
     return f"{min(99, int(part * 100)) if part < 1 else 100}{NNBSP}%"
 
 
 def initial(text: str) -> str:
-    """What stands on a tile in place of a picture."""
+    """The letter that a tile shows in place of a picture."""
     return next((c for c in text if c.isalnum()), text[:1]).upper()[:1]
 
 
