@@ -227,7 +227,7 @@ def test_a_retry_has_three_attempts_again() -> None:
     assert [event.fields["peer"] for event in harness.host.events("error")] == ["Ana", "Ana"]
 
 
-def test_without_skips_the_peer_for_this_track_only() -> None:
+def test_without_skips_the_peer_until_a_retry() -> None:
     harness, ana, ben = without_ana(tracks=2)
     harness.command(Without("Ana"), Play())
     harness.run(1)
@@ -239,6 +239,15 @@ def test_without_skips_the_peer_for_this_track_only() -> None:
     assert all_follow_the_same(harness, [ana, ben])  # its files are still sent
     harness.command(Retry("Ana"))
     assert harness.host.snapshot().peers[0].waited_for
+
+
+def test_a_retry_undoes_without_if_no_file_was_given_up() -> None:
+    harness, _ = ready()
+    harness.command(Without("Ana"))
+    assert not harness.host.snapshot().peers[0].waited_for
+    harness.command(Retry("Ana"))
+    assert harness.host.snapshot().peers[0].waited_for
+    assert not harness.host.events("error")
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ class Distribution:
                 now_ns,
             )
         member.offers_complete = False
-        self._transport.crew_changed()
+        self._transport.mark_queue_stale()
         return True
 
     def unplayable(self, member: Member, file_id: UUID, reason: str, *, now_ns: int) -> None:
@@ -108,14 +108,17 @@ class Distribution:
                     TransferState.SENDING, track, now_ns, peer=member.name, done_bytes=sent_bytes
                 )
 
-    def retry(self, member: Member, *, now_ns: int) -> int:
-        """Allow new attempts for all files that were given up for this member. Return their number."""
+    def retry(self, member: Member, *, now_ns: int) -> bool:
+        """Allow new attempts for all files that were given up for this member, and wait for it again. Return False if
+        nothing was given up and the member was waited for already.
+        """
         given_up = [file_id for file_id, transfer in member.transfers.items() if transfer.done is False]
         for file_id in given_up:
             del member.transfers[file_id]
-        member.skipped = member.offers_complete = False
-        self._transport.crew_changed()
-        return len(given_up)
+        was_skipped, member.skipped = member.skipped, False
+        member.offers_complete = False
+        self._transport.mark_queue_stale()
+        return was_skipped or bool(given_up)
 
     def timer(self, *, now_ns: int) -> None:
         """Start the attempts whose pause is over."""
@@ -158,7 +161,7 @@ class Distribution:
 
     def _offer(self, member: Member, track: Track, now_ns: int) -> None:
         """Tell a member to fetch a file."""
-        self._transport.crew_changed()
+        self._transport.mark_queue_stale()
         start = m.FileTransferStart(
             track.file_id,
             track.file_name,

@@ -147,7 +147,8 @@ class Member:
     transfers: dict[UUID, Transfer] = dataclasses.field(default_factory=dict)
     """The transfers of all files that were offered to it."""
     skipped: bool = False
-    """The host's user decided (`Without`) not to wait for it."""
+    """The host's user decided (`Without`) not to wait for it, until `Retry` or until it joins again. Its files are
+    still sent."""
     catching_up: bool = False
     """It joined during playback, or its transfer made no progress, and it does not have the current track yet.
     Playback does not wait for it."""

@@ -133,7 +133,7 @@ class IncomingRequests:
 
     # -- the upload --------------------------------------------------------------------------------------------------
 
-    def awaited(self, peer_id: int, token: bytes, request_id: UUID) -> Request | None:
+    def begin_upload_attempt(self, peer_id: int, token: bytes, request_id: UUID) -> Request | None:
         """The accepted request whose song may arrive on a bulk connection with these credentials, or None.
 
         Each call counts as one attempt; None after MAX_TRIES.

@@ -174,7 +174,7 @@ class HostSession:
             case c.Retry(name=name):
                 self._retry(name, now_ns)
             case c.Without(name=name):
-                self._excuse(name, now_ns)
+                self._skip(name, now_ns)
             case c.Accept(request_id=request_id):
                 self._requests.accept(request_id, now_ns=now_ns)
             case c.Reject(request_id=request_id):
@@ -302,7 +302,7 @@ class HostSession:
 
         Each call counts as one attempt.
         """
-        return self._requests.awaited(peer_id, token, request_id)
+        return self._requests.begin_upload_attempt(peer_id, token, request_id)
 
     def wants_upload(self, request_id: UUID) -> bool:
         """The request is accepted and its song has not arrived yet."""
@@ -408,7 +408,7 @@ class HostSession:
     def _remove(self, member: Member, reason: Notice, now_ns: int) -> None:
         del self._members.members[member.conn]
         self._requests.left(member, now_ns=now_ns)
-        self._transport.crew_changed()
+        self._transport.mark_queue_stale()
         self._outbox.do(ForbidClock(member.peer_id))
         self._outbox.note(e.PeerLeft(now_ns, member.peer_id, member.name, reason))
 
@@ -425,13 +425,14 @@ class HostSession:
 
     def _retry(self, name: str | None, now_ns: int) -> None:
         members = list(self._members) if name is None else self._named(name, now_ns)
-        if (members or name is None) and not sum(self._distribution.retry(member, now_ns=now_ns) for member in members):
+        has_changed = [self._distribution.retry(member, now_ns=now_ns) for member in members]
+        if (members or name is None) and not any(has_changed):
             self._outbox.error(Notice(Code.NOTHING_TO_RETRY), now_ns)
 
-    def _excuse(self, name: str, now_ns: int) -> None:
+    def _skip(self, name: str, now_ns: int) -> None:
         for member in self._named(name, now_ns):
             member.skipped = True
-            self._transport.crew_changed()
+            self._transport.mark_queue_stale()
 
     def _named(self, name: str, now_ns: int) -> list[Member]:
         """The peer with this name, in any letter case. If there is none: an empty list and an `error` event."""

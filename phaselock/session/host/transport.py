@@ -161,7 +161,7 @@ class Transport:
         """A track is playing, paused or about to start."""
         return self.playback.line is not None or self._pending is not None
 
-    def crew_changed(self) -> None:
+    def mark_queue_stale(self) -> None:
         """Update the statuses of the queue at the end of this call: a member or one of its transfers has changed."""
         self._queue_stale = True
 
