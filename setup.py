@@ -1,4 +1,4 @@
-"""Builds the one extension; everything else is in pyproject.toml."""
+"""Builds the extension and the catalogues of the languages; everything else is in pyproject.toml."""
 
 import glob
 import os
@@ -6,6 +6,8 @@ import shutil
 import sys
 import sysconfig
 
+from babel.messages.mofile import write_mo
+from babel.messages.pofile import read_po
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 from setuptools.errors import PlatformError
@@ -29,7 +31,20 @@ def to_get(what):
     return f"on Debian and Ubuntu, apt-get install {packages}; elsewhere, the packages of the same purpose."
 
 
+def compile_catalogues(folder):
+    """Write the compiled catalogue (.mo) of each language (.po) below `folder`, in the source tree or a copy of it."""
+    for source in glob.glob("phaselock/language/*/LC_MESSAGES/*.po"):
+        target = os.path.join(folder, source.removesuffix("po") + "mo")
+        os.makedirs(os.path.dirname(target), exist_ok=True)
+        with open(source, "rb") as text, open(target, "wb") as compiled:
+            write_mo(compiled, read_po(text))
+
+
 class BuildNative(build_ext):
+    def run(self):
+        super().run()
+        compile_catalogues("" if self.inplace else self.build_lib)
+
     def build_extensions(self):
         if sys.maxsize < 2**32 or sys.byteorder != "little":
             refuse("it needs a 64-bit, little-endian Python.")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
@@ -13,6 +14,7 @@ from phaselock.bench import options as bench_options
 from phaselock.console.arguments import address, number
 from phaselock.console.output import Terminal
 from phaselock.errors import PhaseLockError
+from phaselock.language import catalogue
 from phaselock.session.events import Failed
 from phaselock.session.sentences import notice_of
 
@@ -28,18 +30,19 @@ CLOCK_PORT = 17402
 
 def main(argv: Sequence[str]) -> int:
     """Run one command and return the exit status. Errors are printed. SystemExit for wrong arguments."""
+    words = catalogue.use(catalogue.chosen(os.environ))
     options = command_line().parse_args(argv)
-    terminal = Terminal(as_json=options.json, quiet=options.quiet)
+    terminal = Terminal(as_json=options.json, quiet=options.quiet, words=words)
     try:
         status = _run(options, terminal)
     except PhaseLockError as error:
         terminal.event(Failed(None, notice_of(error)), to_people=False)
-        status = _fail(terminal, str(error))
+        status = _fail(terminal, error.text(words))
     except (KeyboardInterrupt, RuntimeError) as error:
         # asyncio turns an interrupt into a RuntimeError while it closes its loop.
         if not isinstance(error, KeyboardInterrupt) and not isinstance(error.__context__, KeyboardInterrupt):
             raise
-        status = _fail(terminal, "Interrupted.")
+        status = _fail(terminal, words.gettext("Interrupted."))
     terminal.close()
     return status
 

@@ -27,17 +27,21 @@ EVERYTHING = "*"
 # What happened in a session, as values, as JSON and as text: for every front end.
 EVENTS = ("session.event_json", "session.events", "session.sentences")
 
-# What each package may import of `phaselock`, besides itself, `errors` and the version.
+# What every package may import of `phaselock`, besides itself.
+COMMON = ("errors", "language.message", "__version__")
+
+# What else each package may import of `phaselock`.
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "__main__": ("cli",),
     "_native": (),
-    "app": ("_native", "audio", "console", "model", "network", "protocol", "session", "storage", "sync", "ui"),
+    "app": ("_native", "audio", "console", "language", "model", "network", "protocol", "session", "storage", "sync", "ui"),
     "audio": ("_native", "model"),
     "bench": (EVERYTHING,),
-    "cli": ("app", "audio.virtual_device", "bench", "console", "session.events", "session.sentences", "tools"),
-    "console": ("model", *EVENTS),
+    "cli": ("app", "audio.virtual_device", "bench", "console", "language", "session.events", "session.sentences", "tools"),
+    "console": ("language", "model", *EVENTS),
     "data": (),
     "errors": (),
+    "language": (),
     "model": (),
     "network": ("audio.interface", "model", "protocol", "session", "storage"),
     "protocol": ("model",),
@@ -56,7 +60,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "storage",
         "sync",
     ),
-    "ui": ("model", "session.commands", "session.events", "session.sentences"),
+    "ui": ("language", "model", "session.commands", "session.events", "session.sentences"),
 }
 
 # Modules that only these packages and modules may import. `bench` may import every module of `phaselock`.
@@ -143,7 +147,7 @@ def is_allowed(module: str, name: str) -> bool:
         if EVERYTHING in may_import:
             return True
         own = (package,) if package else ()
-        allowed = (*may_import, *own, "errors", "__version__")
+        allowed = (*may_import, *own, *COMMON)
         if not within(name, *(f"phaselock.{one}" for one in allowed)):
             return False
     for one, only_in in ONLY_IN.items():
@@ -170,12 +174,13 @@ def all_imports() -> dict[str, set[str]]:
 
 
 def arrows() -> package_map.Arrows:
-    """The packages that each package imports. Left out: `errors`, which all may import, and the entry point."""
+    """The packages that each package imports. Left out: modules that all may import, and the entry point."""
     found: dict[str, frozenset[str]] = {}
     for module, names in all_imports().items():
         package = package_of(module)
-        below = {package_of(name) for name in names if within(name, "phaselock")} & MAY_IMPORT.keys()
-        found[package] = found.get(package, frozenset()) | below - {package, "errors"}
+        own = (name for name in names if not within(name, *(f"phaselock.{one}" for one in COMMON)))
+        below = {package_of(name) for name in own if within(name, "phaselock")} & MAY_IMPORT.keys()
+        found[package] = found.get(package, frozenset()) | below - {package}
     return {package: below for package, below in found.items() if below and package != "__main__"}
 
 

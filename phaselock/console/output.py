@@ -19,12 +19,13 @@ from collections.abc import Callable
 from typing import Protocol
 
 from phaselock.console import events as ce
+from phaselock.language.message import ENGLISH, N_, Words, translated
 from phaselock.model.queue import ItemStatus
 from phaselock.model.snapshot import LatencyClass, RequestState
 from phaselock.model.timing import TIMING_PHRASES
 from phaselock.session import events as e
 from phaselock.session.event_json import event_object
-from phaselock.session.sentences import ENGLISH, N_, Words, event_text, time_text
+from phaselock.session.sentences import event_text, time_text
 
 MAX_LINES_WAITING = 10_000
 """Limit of printed texts that the writer thread has not taken yet; further ones are dropped."""
@@ -39,6 +40,9 @@ FLUSH_S = 2.0
 class Screen(Protocol):
     """The output of a command: a Terminal, or its replacement in tests."""
 
+    words: Words
+    """The language of the user, for tables; `event`, `say` and `show` translate every Message themselves."""
+
     def event(self, event: e.Event, *, to_people: bool = True) -> None: ...
 
     def say(self, text: str) -> None: ...
@@ -52,7 +56,8 @@ class Terminal:
     No method waits for the output, except `close`.
     """
 
-    def __init__(self, *, as_json: bool, quiet: bool) -> None:
+    def __init__(self, *, as_json: bool, quiet: bool, words: Words = ENGLISH) -> None:
+        self.words = words
         if isinstance(sys.stdout, io.TextIOWrapper):
             sys.stdout.reconfigure(errors="replace")
         self._as_json = as_json
@@ -77,23 +82,23 @@ class Terminal:
         if self._as_json:
             self._put(json.dumps(event_object(event)) + "\n")
         elif to_people and (not self._quiet or _is_trouble(event)):
-            for line in event_lines(event):
+            for line in event_lines(event, self.words):
                 self._put(self._wipe() + line + "\n")
 
     def say(self, text: str) -> None:
         """Print text for users; nothing with `--json` or `--quiet`."""
         if not self._as_json and not self._quiet:
-            self._put(self._wipe() + text + "\n")
+            self._put(self._wipe() + translated(text, self.words) + "\n")
 
     def progress(self, status: e.StatusTold, sync: e.SyncMeasured) -> None:
         """Show the status in the progress line."""
-        self.show(progress_line(status, sync))
+        self.show(progress_line(status, sync, self.words))
 
     def show(self, text: str) -> None:
         """Show these lines in place of the progress line. The next output replaces them."""
         if self._in_place:
             width = shutil.get_terminal_size().columns - 1
-            lines = [line[:width] for line in text.splitlines()]
+            lines = [line[:width] for line in translated(text, self.words).splitlines()]
             self._put(self._wipe() + "\n".join(lines))
             self._shown = len(lines)
 
@@ -190,11 +195,13 @@ def event_lines(event: e.Event, words: Words = ENGLISH) -> list[str]:
         case ce.SessionFound():
             return [_session_line(event, words)]
         case ce.FindingTold(finding=found):
-            return [f"{found.level:9}{found.message}", *textwrap.indent(found.fix, " " * 9).splitlines()]
+            level, message, fix = words.gettext(LEVELS[found.level]), *_both(found.message, found.fix, words)
+            return [f"{level:9}{message}", *textwrap.indent(fix, " " * 9).splitlines()]
         case ce.PriorityTold():
-            return [event.message, *event.fix.splitlines()]
+            message, fix = _both(event.message, event.fix, words)
+            return [message, *fix.splitlines()]
         case ce.VerdictTold() | ce.SignalWritten():
-            return [event.message]
+            return [translated(event.message, words)]
     sentence = event_text(event, words)
     return [sentence] if sentence else []
 
@@ -241,7 +248,12 @@ REQUESTS = {
     RequestState.REJECTED: N_("rejected"),
     RequestState.FAILED: N_("failed"),
 }
+LEVELS = {"ok": N_("ok"), "hint": N_("hint"), "problem": N_("problem")}
 LINKS = {"bluetooth": N_(", by Bluetooth"), "hdmi": N_(", by HDMI")}
+
+
+def _both(message: str, fix: str, words: Words) -> tuple[str, str]:
+    return translated(message, words), translated(fix, words)
 
 
 def _peer_line(peer: e.PeerRow, words: Words) -> str:
@@ -272,7 +284,7 @@ def _request_line(row: e.RequestRow, words: Words) -> str:
     who = f"{row.peer}: " if row.peer else ""
     size = f"{row.size / 1e6:.1f} MB"
     state = words.gettext(REQUESTS[row.state])
-    reason = words.gettext(row.reason) if row.reason else ""
+    reason = translated(row.reason, words)
     return f"{row.number:3}  {who}{row.file_name}  {size}  {state}  {reason}".rstrip()
 
 

@@ -1,15 +1,16 @@
 """Sentences of events and notices, for the command line, the window and the `message` of `--json`.
 
 All texts are message ids of gettext, in English. Every function takes the language as `words`. Programs, logs and other
-machines always receive `ENGLISH`; no other language exists yet. `N_` marks message ids in tables.
+machines always receive `ENGLISH`. `N_` marks message ids in tables.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any
 
 from phaselock.errors import InvalidMp3Error, PhaseLockError
+from phaselock.language.message import ENGLISH, N_, Words, translated
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import RequestState
 from phaselock.model.timing import TIMING_PHRASES, TIMING_SENTENCES
@@ -19,33 +20,6 @@ MAX_NAMED = 3
 """Largest number of files that a summary names; it only counts the others."""
 MAX_NAME_CHARS = 60
 """Longest file name in a summary, in characters. Longer names are cut in the middle."""
-
-
-class Words(Protocol):
-    """A language: the interface of gettext.NullTranslations."""
-
-    def gettext(self, message: str) -> str: ...
-
-    def ngettext(self, singular: str, plural: str, n: int) -> str: ...
-
-
-class English:
-    """The language of the message ids: returns them unchanged."""
-
-    def gettext(self, message: str) -> str:
-        return message
-
-    def ngettext(self, singular: str, plural: str, n: int) -> str:
-        return singular if n == 1 else plural
-
-
-ENGLISH = English()
-
-
-def N_(text: str) -> str:
-    """Mark a message id for gettext's tools; it is translated where it is used."""
-    return text
-
 
 NOTICES: dict[Code, str] = {
     Code.OTHER: "",
@@ -173,6 +147,9 @@ class NoticeError(PhaseLockError):
         super().__init__(notice_text(notice, hints=True))
         self.notice = notice
 
+    def text(self, words: Words) -> str:
+        return notice_text(self.notice, words, hints=True)
+
 
 def notice_of(error: PhaseLockError) -> Notice:
     """The notice for any error of the program."""
@@ -180,14 +157,14 @@ def notice_of(error: PhaseLockError) -> Notice:
         return error.notice
     if isinstance(error, InvalidMp3Error):
         return Notice(Code.INVALID_MP3, file_name=error.file_name)
-    return Notice(Code.OTHER, str(error))
+    return Notice(Code.OTHER, error.message)
 
 
 def notice_text(notice: Notice, words: Words = ENGLISH, *, hints: bool = False) -> str:
     """The sentence of a notice. `hints`: add the commands that the user can type in response."""
     template = NOTICES[notice.code]
     if not template or (notice.detail and notice.code in DETAIL_DECIDES):
-        return words.gettext(notice.detail) if notice.detail else ""
+        return translated(notice.detail, words)
     if notice.code is Code.QUEUE_FULL and notice.number is not None:
         template = QUEUE_LIMIT
     parts = [template]
@@ -275,7 +252,7 @@ def request_text(event: e.RequestChanged, words: Words = ENGLISH) -> str:
         file_name=request.file_name,
         number=request.number,
         megabytes=f"{request.size / 1e6:.1f}",
-        reason=words.gettext(request.reason) if request.reason else "",
+        reason=translated(request.reason, words),
     )
 
 
@@ -287,7 +264,7 @@ def device_text(event: e.DeviceChanged, words: Words = ENGLISH) -> str:
             output = words.gettext("The output is {name}.").format(name=event.name)
             return f"{output} {words.gettext(known) if known else ''}".rstrip()
         case _, None:
-            return words.gettext(event.detail) if event.detail else ""
+            return translated(event.detail, words)
         case "open", peer if event.timing not in ("exact", None):
             known = words.gettext(TIMING_PHRASES[event.timing or "unknown"])
             return words.gettext("{peer} plays on {name}: {known}.").format(peer=peer, name=event.name, known=known)
@@ -351,7 +328,7 @@ class _Values(dict[str, Any]):
 
 def _values(notice: Notice, words: Words) -> dict[str, object]:
     return {
-        "detail": words.gettext(notice.detail) if notice.detail else "",
+        "detail": translated(notice.detail, words),
         "file_name": notice.file_name,
         "peer": notice.peer,
         "peers": ", ".join(notice.peers),

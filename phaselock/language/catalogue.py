@@ -1,0 +1,67 @@
+"""The language of this process: chosen from the environment, read from gettext's catalogues.
+
+`<code>/LC_MESSAGES/phaselock.po` holds the translations; setup.py compiles them. One process speaks one language, as
+gettext has it: the front ends call `tr` and `tr_plural`, or pass `current()` to functions that take `words`.
+"""
+
+from __future__ import annotations
+
+import gettext
+import os
+import pathlib
+import re
+import sys
+from collections.abc import Mapping
+
+from phaselock.language.message import ENGLISH, Words
+
+DOMAIN = "phaselock"
+FOLDER = pathlib.Path(__file__).parent
+LANGUAGES = ("en", "de")
+"""ISO 639-1 codes of the languages with texts; English needs no catalogue."""
+VARIABLES = ("PHASELOCK_LANG", "LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
+"""Environment variables that name the language, the first set one decides: ours, then those of gettext."""
+
+_current: Words = ENGLISH
+
+
+def chosen(environ: Mapping[str, str]) -> str:
+    """The code of the language that the user wants: by the environment, else by the system; "en" if there is none."""
+    named = next((environ[name] for name in VARIABLES if environ.get(name)), None) or _system_language()
+    codes = (re.split(r"[_.@-]", one.strip())[0].lower() for one in named.split(":"))
+    return next((code for code in codes if code in LANGUAGES), "en")
+
+
+def use(code: str) -> Words:
+    """Let this process speak the language with this code; argparse too, which asks gettext by itself."""
+    global _current
+    _current = gettext.translation(DOMAIN, FOLDER, [code], fallback=True) if code != "en" else ENGLISH
+    os.environ["LANGUAGE"] = code
+    gettext.bindtextdomain(DOMAIN, str(FOLDER))
+    gettext.textdomain(DOMAIN)
+    return _current
+
+
+def current() -> Words:
+    """The language of this process; English before `use`."""
+    return _current
+
+
+def tr(message: str) -> str:
+    """The text of a message id in the language of this process."""
+    return _current.gettext(message)
+
+
+def tr_plural(singular: str, plural: str, number: int) -> str:
+    """The text for this number in the language of this process, by gettext's rules for plurals."""
+    return _current.ngettext(singular, plural, number)
+
+
+def _system_language() -> str:
+    """The language of Windows as "de_DE"; empty on other systems, where the environment names it."""
+    if sys.platform != "win32":
+        return ""
+    import ctypes
+    import locale
+
+    return locale.windows_locale.get(ctypes.windll.kernel32.GetUserDefaultUILanguage(), "")

@@ -1,0 +1,71 @@
+"""Texts for users that are translated where they are shown.
+
+All texts in the code are English; they are the message ids of gettext. A text that may reach a program, a log or
+another machine is a `Message`: an ordinary English string that also keeps its message id and values, from which a front
+end makes the text in the user's language.
+"""
+
+from __future__ import annotations
+
+import gettext
+from typing import Protocol
+
+
+class Words(Protocol):
+    """A language: the interface of gettext.NullTranslations."""
+
+    def gettext(self, message: str, /) -> str: ...
+
+    def ngettext(self, msgid1: str, msgid2: str, n: int, /) -> str: ...
+
+
+ENGLISH: Words = gettext.NullTranslations()
+"""The language of the message ids: it returns them unchanged. Programs, logs and other machines get this language."""
+
+
+def N_(text: str) -> str:
+    """Mark a message id for the catalogue, where it is not translated yet."""
+    return text
+
+
+class Message(str):
+    """An English text made of a message id and named values: `Message("No file {name}.", name="a.mp3")`.
+
+    Without values, braces in the message id are ordinary characters. A value that is itself a Message is translated
+    too. A message id with values must not be an f-string: a test finds those.
+    """
+
+    _template: str
+    _plural: tuple[str, int] | None
+    _values: dict[str, object]
+
+    def __new__(cls, template: str, /, **values: object) -> Message:
+        return cls._made(template, None, values)
+
+    @classmethod
+    def plural(cls, singular: str, plural: str, number: int, /, **values: object) -> Message:
+        """A text in the singular or plural, by gettext's rules; `{number}` in it is the number."""
+        return cls._made(singular, (plural, number), {"number": number, **values})
+
+    @classmethod
+    def _made(cls, template: str, plural: tuple[str, int] | None, values: dict[str, object]) -> Message:
+        chosen = template if plural is None else ENGLISH.ngettext(template, *plural)
+        message = str.__new__(cls, chosen.format_map(values) if values else chosen)
+        message._template, message._plural, message._values = template, plural, values
+        return message
+
+    def translated(self, words: Words) -> str:
+        """The text in the language `words`."""
+        if self._plural is not None:
+            form = words.ngettext(self._template, *self._plural)
+        else:
+            form = words.gettext(self._template) if self._template else ""
+        values = {name: translated(value, words) for name, value in self._values.items() if isinstance(value, Message)}
+        return form.format_map(self._values | values) if self._values else form
+
+
+def translated(text: str, words: Words) -> str:
+    """A text in the language `words`: a Message, a message id, or any other text, which stays as it is."""
+    if isinstance(text, Message):
+        return text.translated(words)
+    return words.gettext(text) if text else ""

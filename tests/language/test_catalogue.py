@@ -1,0 +1,64 @@
+"""Which language is chosen, and that the process speaks it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import subprocess
+import sys
+
+import pytest
+
+from phaselock.language import catalogue
+
+
+@pytest.mark.parametrize(
+    ("environ", "code"),
+    [
+        ({"LANG": "de_DE.UTF-8"}, "de"),
+        ({"LANG": "de_AT"}, "de"),
+        ({"LANG": "de"}, "de"),
+        ({"LANG": "de-CH"}, "de"),
+        ({"LANG": "C.UTF-8"}, "en"),
+        ({"LANG": "fr_FR.UTF-8"}, "en"),
+        ({"LANG": "de_DE.UTF-8", "LC_MESSAGES": "en_GB.UTF-8"}, "en"),
+        ({"LANG": "en_US.UTF-8", "LC_ALL": "de_DE.UTF-8"}, "de"),
+        ({"LANG": "en_US.UTF-8", "LANGUAGE": "fr:de:en"}, "de"),
+        ({"LANG": "de_DE.UTF-8", "LANGUAGE": "en_GB:de"}, "en"),
+        ({"LANG": "de_DE.UTF-8", "LANGUAGE": ""}, "de"),
+        ({"LANG": "de_DE.UTF-8", "PHASELOCK_LANG": "en"}, "en"),
+        ({"LANG": "en_US.UTF-8", "PHASELOCK_LANG": "de"}, "de"),
+        ({"LANG": "de_DE.UTF-8", "PHASELOCK_LANG": "../../etc"}, "en"),
+    ],
+)
+def test_the_environment_chooses(environ: dict[str, str], code: str) -> None:
+    assert catalogue.chosen(environ) == code
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows itself names a language")
+def test_english_if_nothing_is_named() -> None:
+    assert catalogue.chosen({}) == "en"
+
+
+@pytest.mark.parametrize(
+    ("code", "text"), [("de", "Verwendung: phaselock [-h]"), ("en", "usage: phaselock [-h]")]
+)
+def test_the_command_line_speaks_it_and_programs_are_told_english(code: str, text: str) -> None:
+    surroundings = os.environ | {"PHASELOCK_LANG": code}
+    told = subprocess.run(
+        [sys.executable, "-m", "phaselock", "--help"], env=surroundings, capture_output=True, text=True, check=True
+    )
+    assert told.stdout.startswith(text)
+    refused = subprocess.run(
+        [sys.executable, "-m", "phaselock", "host", "--json", "/no/such.mp3"],
+        env=surroundings,
+        capture_output=True,
+        text=True,
+    )
+    assert '"message": "There is no file /no/such.mp3."' in refused.stdout
+    assert ("Es gibt" in refused.stderr) == (code == "de")
+
+
+def test_argparse_has_a_translation() -> None:
+    """argparse asks gettext's global domain by itself; its texts are in our catalogue, too."""
+    assert argparse._  # type: ignore[attr-defined]
