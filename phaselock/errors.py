@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from phaselock.language.message import Message, N_, Words
+from phaselock.language.message import N_, Message, Words
 
 
 class PhaseLockError(Exception):

@@ -40,9 +40,7 @@ def test_english_if_nothing_is_named() -> None:
     assert catalogue.chosen({}) == "en"
 
 
-@pytest.mark.parametrize(
-    ("code", "text"), [("de", "Verwendung: phaselock [-h]"), ("en", "usage: phaselock [-h]")]
-)
+@pytest.mark.parametrize(("code", "text"), [("de", "Verwendung: phaselock [-h]"), ("en", "usage: phaselock [-h]")])
 def test_the_command_line_speaks_it_and_programs_are_told_english(code: str, text: str) -> None:
     surroundings = os.environ | {"PHASELOCK_LANG": code}
     told = subprocess.run(

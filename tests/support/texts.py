@@ -19,7 +19,9 @@ MARKERS = {"gettext": 1, "tr": 1, "N_": 1, "Message": 1, "ngettext": 2, "tr_plur
 """Functions whose first arguments are message ids, and how many are."""
 NOT_FOR_USERS = {"ValueError", "TypeError", "AssertionError", "RuntimeError", "KeyError", "getLogger", "Literal"}
 """Calls whose texts only programmers read."""
-LOOKS_LIKE_TEXT = re.compile(r"[A-Za-z]{2,}[,:;.]? [A-Za-z]{2,}|^[A-Z][a-z]{2,}\b[.!?…]*$|\{\} [a-z]{2,}|[a-z]{2,} \{\}")
+LOOKS_LIKE_TEXT = re.compile(
+    r"[A-Za-z]{2,}[,:;.]? [A-Za-z]{2,}|^[A-Z][a-z]{2,}\b[.!?…]*$|\{\} [a-z]{2,}|[a-z]{2,} \{\}"
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -96,7 +98,12 @@ def unmarked(path: str, tree: ast.Module) -> list[str]:
         if isinstance(node, ast.AnnAssign):
             node = ast.Assign([node.target], node.value) if node.value else ast.Pass()
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            children: list[ast.AST] = [*node.decorator_list, *node.args.defaults, *filter(None, node.args.kw_defaults), *node.body]
+            children: list[ast.AST] = [
+                *node.decorator_list,
+                *node.args.defaults,
+                *filter(None, node.args.kw_defaults),
+                *node.body,
+            ]
         else:
             children = list(ast.iter_child_nodes(node))
         for child in children:
@@ -108,7 +115,9 @@ def unmarked(path: str, tree: ast.Module) -> list[str]:
 
 def _called(node: ast.Call) -> str:
     function = node.func
-    return function.attr if isinstance(function, ast.Attribute) else function.id if isinstance(function, ast.Name) else ""
+    return (
+        function.attr if isinstance(function, ast.Attribute) else function.id if isinstance(function, ast.Name) else ""
+    )
 
 
 def template() -> Catalog:
