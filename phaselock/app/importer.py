@@ -8,7 +8,7 @@ import pathlib
 import uuid
 from collections.abc import Callable, Sequence
 
-from phaselock.audio.mp3_file import inspect
+from phaselock.audio.mp3_file import Mp3Info
 from phaselock.errors import InvalidMp3Error, PhaseLockError
 from phaselock.model.notices import Code, LeftOut, Notice
 from phaselock.model.types import Track
@@ -23,18 +23,20 @@ from phaselock.storage.tags import read_tags
 class Importer:
     """Imports files, folders and playlists. Create it on the event loop that uses it.
 
-    `add` appends a track to the queue. `tell` gets `Failed` for a single file that cannot be added, and `FilesAdded`
-    for folders, playlists and several paths. `session_ns` gives the session time of the event. All three are called on
-    the loop.
+    `describe` is `import_file`; it is called in a worker thread. `add` appends a track to the queue. `tell` gets
+    `Failed` for a single file that cannot be added, and `FilesAdded` for folders, playlists and several paths.
+    `session_ns` gives the session time of the event. These three are called on the loop.
     """
 
     def __init__(
         self,
         add: Callable[[Track, pathlib.Path], None],
+        describe: Callable[[pathlib.Path], Track],
         tell: Callable[[Event], None],
         session_ns: Callable[[], int | None],
     ) -> None:
         self._add = add
+        self._describe = describe
         self._tell = tell
         self._session_ns = session_ns
         self._asked: asyncio.Queue[Sequence[str]] = asyncio.Queue()
@@ -58,7 +60,7 @@ class Importer:
             left_out, added = list(found.left_out), 0
             for file in found.files:
                 try:
-                    self._add(await loop.run_in_executor(self._pool, import_file, file), file)
+                    self._add(await loop.run_in_executor(self._pool, self._describe, file), file)
                     added += 1
                 except PhaseLockError as error:
                     left_out.append(LeftOut(file.name, notice_of(error)))
@@ -73,8 +75,8 @@ class Importer:
                 self._tell(Failed(self._session_ns(), notice))
 
 
-def import_file(path: pathlib.Path, name: str | None = None) -> Track:
-    """The track in a file. It gets the name `name`, else the name of the file.
+def import_file(path: pathlib.Path, name: str | None = None, *, inspect: Callable[[pathlib.Path], Mp3Info]) -> Track:
+    """The track in a file. It gets the name `name`, else the name of the file. `inspect`: an Inspector.
 
     Reads the whole file: call this in a worker thread. InvalidMp3Error if it is not an MP3 file, PhaseLockError if it
     cannot be read or is too large.

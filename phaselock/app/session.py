@@ -19,7 +19,7 @@ from phaselock import _native
 from phaselock.app.importer import Importer, import_file
 from phaselock.audio.decoder import Mp3Source
 from phaselock.audio.device import USER_DATA_OFFSET, Device
-from phaselock.audio.mp3_file import inspect
+from phaselock.audio.mp3_file import Inspector
 from phaselock.audio.player import Output, Player
 from phaselock.audio.virtual_device import VirtualCard, VirtualOutput
 from phaselock.errors import PhaseLockError
@@ -138,7 +138,8 @@ async def open_host_session(
         port, clock_port = listener.getsockname()[1], clock_socket.getsockname()[1]
         clock = HostClock(clock_socket)
         stack.callback(clock.close)
-        player = _player(clock.line, name, wish, store)
+        inspect = Inspector()
+        player = _player(clock.line, name, wish, store, inspect)
         stack.callback(player.close)
 
         def tell(event: Event) -> None:
@@ -147,6 +148,7 @@ async def open_host_session(
             if isinstance(event, PeerJoined | PeerLeft):
                 announcement.set_peers(len(runner.snapshot().peers))
 
+        describe = functools.partial(import_file, inspect=inspect)
         runner = HostRunner(
             HostSession(
                 session_name=session_name,
@@ -157,11 +159,11 @@ async def open_host_session(
             player,
             clock,
             FileCache(cache_dir()),
-            describe=import_file,
+            describe=describe,
             now_ns=_native.now_ns,
             on_event=tell,
         )
-        intake = Importer(runner.add, on_event, runner.session_ns)
+        intake = Importer(runner.add, describe, on_event, runner.session_ns)
         stack.callback(intake.close)
         given = {"session_name": asked, "port": wish.port or None, "clock_port": wish.clock_port or None}
         store.update(**{setting: value for setting, value in given.items() if value})
@@ -208,7 +210,8 @@ async def open_peer_session(
         control = stack.enter_context(await _reach(wish))
         clock = PeerClocks(wish.clock_filter)
         stack.callback(clock.stop)
-        player = _player(clock.line, name, wish, store)
+        inspect = Inspector()
+        player = _player(clock.line, name, wish, store, inspect)
         stack.callback(player.close)
 
         def tell(event: Event) -> None:
@@ -280,7 +283,13 @@ async def _reach(wish: JoinOptions) -> socket.socket:
     raise problem or PhaseLockError("The session told no address.")
 
 
-def _player(line: _native.ClockMap, name: str, wish: HostOptions | JoinOptions, store: SettingsStore) -> Player:
+def _player(
+    line: _native.ClockMap,
+    name: str,
+    wish: HostOptions | JoinOptions,
+    store: SettingsStore,
+    inspect: Inspector,
+) -> Player:
     """A player on the requested output and no other. Without a request it plays on the output of the settings if that
     exists, else on the default one."""
     if wish.device == DEFAULT_DEVICE:

@@ -5,9 +5,11 @@ An MPEG audio frame is called a packet here. A frame is one sample of every chan
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import pathlib
 import stat
+import threading
 
 from phaselock._native import Mp3Reader
 from phaselock.errors import InvalidMp3Error, PhaseLockError
@@ -20,6 +22,9 @@ _DECODER_DELAY_FRAMES = 529
 
 _MIN_PACKETS = 3
 """Files with fewer packets are refused."""
+
+_MAX_REMEMBERED = 512
+"""Files that an Inspector remembers. An hour of music takes 35 kB, most of it the index."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -77,6 +82,36 @@ def inspect(path: pathlib.Path) -> Mp3Info:
         bitrate_bps=summary.packet_bytes * 8 * summary.rate_hz // (packets * summary.packet_frames),
         index=index,
     )
+
+
+class Inspector:
+    """`inspect` that reads a file only once: it returns the earlier result as long as the file has not changed.
+
+    Reading an hour of music takes longer than the lead time of a start leaves (MARGIN_NS), so a file is inspected when
+    it is added or received, not when it starts. For any thread.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._known: collections.OrderedDict[tuple[int, ...], Mp3Info] = collections.OrderedDict()
+
+    def __call__(self, path: pathlib.Path) -> Mp3Info:
+        """The description of this file. Raises the errors of `inspect`."""
+        try:
+            found = path.stat()
+        except OSError as error:
+            raise unreadable(path, error) from None
+        version = found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+        with self._lock:
+            info = self._known.get(version)
+        if info is None:
+            info = inspect(path)
+        with self._lock:
+            self._known[version] = info
+            self._known.move_to_end(version)
+            if len(self._known) > _MAX_REMEMBERED:
+                self._known.popitem(last=False)
+        return info
 
 
 def unreadable(path: pathlib.Path, error: OSError) -> PhaseLockError:

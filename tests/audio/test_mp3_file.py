@@ -10,7 +10,7 @@ import hypothesis.strategies as st
 import pytest
 
 from phaselock.audio import mp3_file
-from phaselock.audio.mp3_file import Mp3Info, inspect
+from phaselock.audio.mp3_file import Inspector, Mp3Info, inspect
 from phaselock.errors import InvalidMp3Error, PhaseLockError
 from tests.support.mp3 import description, encode, packet_size, packets
 
@@ -203,3 +203,35 @@ def test_hostile_bytes_are_counted_or_refused(
     offsets = list(memoryview(info.index).cast("q"))
     assert len(offsets) == -(-info.packets // 32)
     assert offsets == sorted(set(offsets)) and 0 <= offsets[0] and offsets[-1] < len(data)
+
+
+def test_a_file_that_has_not_changed_is_read_once(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read: list[pathlib.Path] = []
+    monkeypatch.setattr(mp3_file, "inspect", lambda path: read.append(path) or inspect(path))
+    path, inspector = tmp_path / "song.mp3", Inspector()
+    path.write_bytes(b"".join(packets()))
+    first = inspector(path)
+    link = tmp_path / "link.mp3"
+    link.symlink_to(path)
+    assert inspector(path) is first and inspector(link) is first
+    assert read == [path]
+    path.write_bytes(b"".join(packets()[:-9]))
+    assert inspector(path).packets == first.packets - 9
+    path.write_bytes(b"no song")
+    with pytest.raises(InvalidMp3Error):
+        inspector(path)
+    path.unlink()
+    with pytest.raises(PhaseLockError, match="cannot|Cannot"):
+        inspector(path)
+
+
+def test_the_oldest_files_are_forgotten(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(mp3_file, "_MAX_REMEMBERED", 2)
+    inspector, paths = Inspector(), [tmp_path / f"{number}.mp3" for number in range(3)]
+    for path in paths:
+        path.write_bytes(b"".join(packets()))
+    first, second = inspector(paths[0]), inspector(paths[1])
+    assert inspector(paths[0]) is first  # used again: now the second is the oldest
+    inspector(paths[2])
+    assert inspector(paths[0]) is first
+    assert inspector(paths[1]) is not second
