@@ -20,8 +20,10 @@ hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "desk")
 
 @pytest.fixture(autouse=True, scope="session")
 def home_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep the settings, logs and caches of the tests, and of the programs that they start, apart from the user's."""
+    """Keep the settings, logs and caches of the tests, and of the programs that they start, apart from the user's. They
+    speak English on every machine."""
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PHASELOCK_LANG", "en")
         patch.setenv("PHASELOCK_HOME", os.fspath(tmp_path_factory.mktemp("home")))
         yield
 

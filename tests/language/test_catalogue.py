@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import subprocess
 import sys
@@ -55,8 +54,3 @@ def test_the_command_line_speaks_it_and_programs_are_told_english(code: str, tex
     )
     assert '"message": "There is no file /no/such.mp3."' in refused.stdout
     assert ("Es gibt" in refused.stderr) == (code == "de")
-
-
-def test_argparse_has_a_translation() -> None:
-    """argparse asks gettext's global domain by itself; its texts are in our catalogue, too."""
-    assert argparse._  # type: ignore[attr-defined]
