@@ -13,8 +13,8 @@
 
 /* alsa-lib's SND_PCM_STATE_RUNNING. */
 enum { STATE_RUNNING = 3 };
-/* The delay is read between two readings of the clock; again, up to MAX_TRIES times, when these lie further
- * apart. */
+/* The delay is read between two readings of the clock. If these lie further apart than MAX_READING_NS, it is
+ * read again, up to MAX_TRIES times. What remains makes the bounds of the moment wider. */
 enum { MAX_TRIES = 3 };
 static const int64_t MAX_READING_NS = 50000;
 /* Longest burst that is believed: that of a Raspberry Pi's own output. */

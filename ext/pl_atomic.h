@@ -37,6 +37,8 @@ static inline double pl_double_of_bits(uint64_t bits) {
 /* A sequence lock over one small struct: one writer, which never waits; any number of readers, which retry.
  * The struct is copied through 64-bit atomic words, so a word is never torn, and a mix of two writes is
  * detected (Boehm, "Can seqlocks get along with programming language memory models?", MSPC 2012). */
+
+/* Largest struct, in words (PL_ASSERT_FITS_SEQLOCK checks each one), and tries of a reader. */
 enum { PL_SEQLOCK_WORDS = 16, PL_SEQLOCK_MAX_TRIES = 64 };
 
 typedef struct {

@@ -9,32 +9,35 @@ PL_ASSERT_FITS_SEQLOCK(pl_engine_status);
 static const double FADE_NS = 5e6;
 /* Time constant of the servo. See servo_rt. */
 static const double SERVO_NS = 1e9;
-/* Largest change of speed by the servo, a ratio: 500 ppm is a pitch change of 0.9 cent, far below what is
- * heard. */
+/* Largest change of speed by the servo, a ratio. 500 ppm is a pitch change of 0.9 cent (1200 * log2(1.0005)),
+ * far below what is heard. */
 static const double MAX_SERVO_BEND = 500e-6;
-/* A larger error is crossed by a jump with a cross-fade: the servo would need more than 40 s for it. */
+/* A larger error is crossed by a jump with a cross-fade: the servo would need more than 40 s for it (20 ms /
+ * 500 ppm). */
 static const double MAX_SERVO_ERROR_NS = 20e6;
 /* The same directly after a slip: the sound card itself has just lost or repeated frames, so a jump is no
  * worse. */
 static const double MAX_SERVO_ERROR_AFTER_SLIP_NS = 0.3e6;
-/* `lead_ns` rises at once and falls by this fraction of the difference per callback: it forgets late
- * callbacks. */
+/* `lead_ns` rises at once and falls by 1/64 of the difference per callback: it forgets late callbacks. 64
+ * callbacks of 512 frames at 48 kHz last 0.7 s. */
 enum { LEAD_DECAY_CALLBACKS = 64 };
 /* A clock map with more drift (a ratio) is broken and ignored. It is ten times what a clock filter can give
  * (PL_MAX_SLOPE), and small enough that the steps below stay positive. */
 static const double MAX_MAP_DRIFT = 10 * PL_MAX_SLOPE;
-/* PCM kept behind the cursor, so that a small jump back finds it. */
+/* PCM kept behind the cursor, so that a small jump back finds it: five times MAX_SERVO_ERROR_NS. */
 static const double HISTORY_S = 0.1;
-/* PCM that a deck needs ahead before it sounds again after an underrun. */
+/* PCM that a deck needs ahead before it sounds again after an underrun, so that it does not stutter. */
 static const double RESTART_S = 0.05;
 /* An account that has given no moment for this time is marked silent. */
 static const double ACCOUNT_TIMEOUT_S = 3;
-/* Largest distance of a start from its due time that still counts as in time, in output frames. */
+/* Largest distance of a start from its due time that still counts as in time, in output frames. The first
+ * output frame after the due time is up to 1 late; the rest is room for rounding. */
 static const double MAX_START_LATENESS_FRAMES = 1.5;
 
 /* mix_rt makes at least one output frame per step. A kernel has at most PL_MAX_TAPS taps, and one output
  * frame is at most 1020 track frames long (rates from 1 kHz to 1 MHz, checked in _native.pyx; drift and bends
- * below 2 %). */
+ * below 2 %). Of the margin, one frame is for the fraction of the first place and one for the frame behind
+ * the last place; two are spare. */
 enum { MAX_TRACK_FRAMES_PER_OUTPUT_FRAME = 1020, MIX_MARGIN_FRAMES = 4 };
 _Static_assert(PL_SCRATCH >= PL_MAX_TAPS + MIX_MARGIN_FRAMES + MAX_TRACK_FRAMES_PER_OUTPUT_FRAME,
                "the scratch planes are too small");

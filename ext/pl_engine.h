@@ -31,9 +31,9 @@
 
 enum {
     PL_DECKS = 4,        /* the current track, the next one, and two that still fade out */
-    PL_COMMANDS = 64,    /* in the command ring; a power of two */
-    PL_KERNELS = 12,     /* resampling kernels kept; MP3 has nine sampling rates */
-    PL_SCRATCH = 4096,   /* track frames that one step of mixing copies from the ring */
+    PL_COMMANDS = 64,    /* in the command ring; a power of two, for its indices wrap */
+    PL_KERNELS = 12,     /* resampling kernels kept: the nine sampling rates of MP3, and three more */
+    PL_SCRATCH = 4096,   /* track frames that one step of mixing copies; pl_engine.c asserts the least size */
 };
 
 typedef enum { PL_DECK_FREE, PL_DECK_ARMED } pl_deck_state;

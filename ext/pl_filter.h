@@ -2,7 +2,7 @@
  *
  *   envelope   PhaseLock's: the two-sided envelope of pl_envelope.h over a minute, or since a clock last
  *              changed its speed (pl_bend.h)
- *   median     the specification's: median offset of the newest 10 exchanges of the last 2 s
+ *   median     for comparison: median offset of the newest 10 exchanges of the last 2 s, without drift
  *   kalman     for comparison only: see pl_kalman.h
  *
  * Nothing here allocates. One thread: the clock thread of pl_udp.h. */
@@ -16,6 +16,7 @@
 
 typedef enum { PL_FILTER_ENVELOPE, PL_FILTER_MEDIAN, PL_FILTER_KALMAN } pl_filter_kind;
 
+/* Exchanges kept for the round trip, the median and the search for a step: as many as a burst has. */
 enum { PL_RECENT = 64 };
 
 /* Coordinates of the clouds: x is local time minus base_local_ns, y is host minus peer time minus

@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 enum {
-    PL_MP3_INDEX_EVERY = 32,       /* packets from one entry of the index to the next */
+    PL_MP3_INDEX_EVERY = 32,       /* packets from one entry of the index to the next: 0.84 s at 44.1 kHz */
     PL_MP3_MIN_PACKET = 24,        /* bytes: 8 kbit/s at 24 kHz */
     PL_MP3_MAX_PACKET = 1441,      /* bytes: 320 kbit/s at 32 kHz with padding */
     PL_MP3_WINDOW = 65536,         /* bytes read at once */

@@ -10,6 +10,9 @@
 
 #include <stdbool.h>
 
+/* Linear interpolation between the phases errs by at most (pi / PL_PHASES)^2 / 24 = 1.6e-6 of the largest
+ * tap: -116 dB. PL_MAX_TAPS is enough for a rate that falls to an eighth; below, the stop band begins
+ * later. */
 enum { PL_PHASES = 512, PL_MAX_TAPS = 768 };
 
 typedef struct {

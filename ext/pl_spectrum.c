@@ -6,13 +6,14 @@
 #include <string.h>
 
 static const double PI = 3.14159265358979323846;
-/* Range of the bands. */
+/* Range of the bands: the lowest and the highest frequency, and the highest one as a fraction of the rate. */
 static const double MIN_HZ = 40, MAX_HZ = 16000, MAX_OF_RATE = 0.45;
-/* 2048 frames at 44.1 kHz. */
+/* One row of levels lasts this long: 2048 frames at 44.1 kHz. A hop is not longer than half a window. */
 static const double HOP_S = 2048 / 44100.0;
-/* A window has the smallest power of two of frames that is at least this many hops. */
+/* A window has the smallest power of two of frames that is at least this many hops. With sqrt(2) it has 1.4
+ * to 2.8 hops. */
 static const double MIN_WINDOW_HOPS = 1.41;
-/* Level 0. */
+/* Level 0, relative to a full-scale sine. */
 static const float FLOOR_DB = -60;
 /* Samples are clipped there: far above full scale, and its square is far from infinity. */
 static const float MAX_SAMPLE = 16;

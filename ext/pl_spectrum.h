@@ -13,6 +13,7 @@
 
 #include <stdint.h>
 
+/* Bands of a row of levels. Most frames in a window: twice the longest hop. */
 enum { PL_BANDS = 24, PL_SPECTRUM_SIZE = 4096 };
 
 typedef struct {
