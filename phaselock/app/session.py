@@ -138,7 +138,7 @@ async def open_host_session(
         port, clock_port = listener.getsockname()[1], clock_socket.getsockname()[1]
         clock = HostClock(clock_socket)
         stack.callback(clock.close)
-        player = _player(clock.line, name, wish, store)
+        player = _player(clock.map, name, wish, store)
         stack.callback(player.close)
 
         def tell(event: Event) -> None:
@@ -187,7 +187,7 @@ async def open_host_session(
         announcing = asyncio.create_task(announce())
         try:
             yield OpenHostSession(
-                runner, player, clock.line, intake, session_name, name, port, clock_port, address, addresses, listener
+                runner, player, clock.map, intake, session_name, name, port, clock_port, address, addresses, listener
             )
         finally:
             announcing.cancel()
@@ -208,7 +208,7 @@ async def open_peer_session(
         control = stack.enter_context(await _reach(wish))
         clock = PeerClocks(wish.clock_filter)
         stack.callback(clock.stop)
-        player = _player(clock.line, name, wish, store)
+        player = _player(clock.map, name, wish, store)
         stack.callback(player.close)
 
         def tell(event: Event) -> None:
@@ -224,7 +224,7 @@ async def open_peer_session(
             now_ns=_native.now_ns,
             on_event=tell,
         )
-        yield OpenPeerSession(runner, player, clock.line, address_text(*control.getpeername()[:2]), control)
+        yield OpenPeerSession(runner, player, clock.map, address_text(*control.getpeername()[:2]), control)
 
 
 def display_name(wish: str | None, store: SettingsStore) -> str:
@@ -280,7 +280,7 @@ async def _reach(wish: JoinOptions) -> socket.socket:
     raise problem or PhaseLockError("The session told no address.")
 
 
-def _player(line: _native.ClockMap, name: str, wish: HostOptions | JoinOptions, store: SettingsStore) -> Player:
+def _player(clock_map: _native.ClockMap, name: str, wish: HostOptions | JoinOptions, store: SettingsStore) -> Player:
     """A player on the requested output and no other. Without a request it plays on the output of the settings if that
     exists, else on the default one."""
     if wish.device == DEFAULT_DEVICE:
@@ -299,7 +299,7 @@ def _player(line: _native.ClockMap, name: str, wish: HostOptions | JoinOptions, 
         )
 
     _native.Engine.set_user_offset(USER_DATA_OFFSET)
-    player = Player(line, new_output, lambda plan: Mp3Source(plan.path, inspect(plan.path)))
+    player = Player(clock_map, new_output, lambda plan: Mp3Source(plan.path, inspect(plan.path)))
     player.set_volume(store.settings.volume)
     return player
 
