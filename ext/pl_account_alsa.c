@@ -28,10 +28,10 @@ typedef struct {
     pl_account account;
     void *pcm;
     double frame_ns;
-    int64_t position;        /* the newest one of the card's pointer, in frames */
-    int64_t burst_frames;    /* the greatest common divisor of its steps; 0 before the first step */
-    int even_steps;          /* the newest ones that were whole bursts, in a row; at most MIN_EVEN_STEPS */
-    bool started;            /* there was a position since the stream last began */
+    int64_t position;     /* the newest one of the card's pointer, in frames */
+    int64_t burst_frames; /* the greatest common divisor of its steps; 0 before the first step */
+    int even_steps;       /* the newest ones that were whole bursts, in a row; at most MIN_EVEN_STEPS */
+    bool started;         /* there was a position since the stream last began */
     uint32_t random;
     int (*state)(void *pcm);
     int (*delay)(void *pcm, long *frames);
@@ -41,7 +41,7 @@ typedef struct {
  * where a burst ends. So such a pointer is read at a random time of its burst. Most of the buffer still plays
  * meanwhile: ext/README.md allows this wait, as the only one. */
 static void wait_for_any_place_rt(alsa_account *alsa, double burst_ns) {
-    alsa->random = alsa->random * 1664525u + 1013904223u;   /* the generator of Knuth and Lewis */
+    alsa->random = alsa->random * 1664525u + 1013904223u; /* the generator of Knuth and Lewis */
     struct timespec wait = {.tv_nsec = (long)(burst_ns * (alsa->random >> 8) / (1 << 24))};
     nanosleep(&wait, NULL);
 }

@@ -67,7 +67,7 @@ static bool known_at(const pl_bend *b, double x, pl_slope_prior *known) {
  * smaller ones leaves the values where they are. */
 static double median(const double *values, int count, double centre, bool distances) {
     double low = INFINITY, high = -INFINITY;
-    for (int pass = 0; pass < MEDIAN_BISECTIONS; pass++) {   /* the first pass finds the range */
+    for (int pass = 0; pass < MEDIAN_BISECTIONS; pass++) { /* the first pass finds the range */
         double middle = 0.5 * (low + high);
         int below = 0;
         for (int i = 0; i < count; i++) {
@@ -124,7 +124,7 @@ static double slope_change(const pl_bend_cloud *cloud, pl_slope_prior known, int
         largest = fmax(largest, step);
         smallest = fmin(smallest, step);
     }
-    if (smallest * largest <= 0) return 0;   /* not all in one direction */
+    if (smallest * largest <= 0) return 0; /* not all in one direction */
     double small = fmin(fabs(smallest), fabs(largest)), large = fmax(fabs(smallest), fabs(largest));
     if (large > MAX_STEP_RATIO * small) return 0;
     /* The known slope's own error makes equal steps too. The scatter is costly and comes last. */

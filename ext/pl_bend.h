@@ -52,9 +52,9 @@ typedef struct {
     pl_bend_cloud above, below_negated;
     struct {
         double x, slope, slope_sd;
-    } known[PL_KNOWN_SLOPES];          /* the owner's slope as it was known at x: a ring */
-    int known_count;                   /* written so far; the newest is known_count - 1 */
-    int64_t bends;                     /* proven so far */
+    } known[PL_KNOWN_SLOPES]; /* the owner's slope as it was known at x: a ring */
+    int known_count;          /* written so far; the newest is known_count - 1 */
+    int64_t bends;            /* proven so far */
 } pl_bend;
 
 void pl_bend_init(pl_bend *bend);

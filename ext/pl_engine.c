@@ -111,7 +111,7 @@ void pl_engine_stream(pl_engine *e, double device_rate_hz, pl_account *account) 
     e->cursor_valid = e->audible = e->slipped = false;
     e->device_frames = e->lead_ns = 0;
     e->phase_error_ns = 0;
-    publish_rt(e, 0, 1, 1, 0);   /* the status of the old stream must not be read any more */
+    publish_rt(e, 0, 1, 1, 0); /* the status of the old stream must not be read any more */
 }
 
 /* ---- the controller's side ---- */
@@ -247,27 +247,27 @@ static void commands_rt(pl_engine *e) {
 
 /* How one callback passes over a deck. Times are ns of session time since the deck's start. */
 typedef struct {
-    double block_ns;               /* of the block's first output frame */
-    double step_ns;                /* from one output frame to the next */
-    double gain_begin, gain_end;   /* cross-fade of a jump: 1 to 0, or 0 to 1; both 1 without a jump */
-    double run_out_ns;             /* where the PCM runs out; INFINITY where it does not */
-    double run_out_fade_ns;        /* length of the fade before that */
+    double block_ns;             /* of the block's first output frame */
+    double step_ns;              /* from one output frame to the next */
+    double gain_begin, gain_end; /* cross-fade of a jump: 1 to 0, or 0 to 1; both 1 without a jump */
+    double run_out_ns;           /* where the PCM runs out; INFINITY where it does not */
+    double run_out_fade_ns;      /* length of the fade before that */
 } deck_pass;
 
 /* Which output frames of a block a deck fills, and which PCM that takes. Where begin == stop it fills
  * none. */
 typedef struct {
-    bool over;                  /* the deck ended before this block: it can be freed */
-    bool ends;                  /* the deck ends within this block */
-    int64_t begin, stop;        /* output frames of the block: [begin, stop) */
-    double earliest_ns;         /* where the deck begins to sound, ns since its start */
-    double first_ns, last_ns;   /* of the output frames begin and stop - 1, ns since its start */
-    int64_t want_frame;         /* track frame under output frame begin */
-    int64_t last_frame;         /* track frame under output frame stop - 1 */
-    int64_t needed_frame;       /* all PCM before this track frame is needed */
-    int64_t write_frame;        /* PCM before this one is in the ring */
-    int64_t end_frame;          /* the track's length, or PL_NO_END */
-    bool ring_ahead;            /* the PCM begins later than needed; the timeline will get there */
+    bool over;                /* the deck ended before this block: it can be freed */
+    bool ends;                /* the deck ends within this block */
+    int64_t begin, stop;      /* output frames of the block: [begin, stop) */
+    double earliest_ns;       /* where the deck begins to sound, ns since its start */
+    double first_ns, last_ns; /* of the output frames begin and stop - 1, ns since its start */
+    int64_t want_frame;       /* track frame under output frame begin */
+    int64_t last_frame;       /* track frame under output frame stop - 1 */
+    int64_t needed_frame;     /* all PCM before this track frame is needed */
+    int64_t write_frame;      /* PCM before this one is in the ring */
+    int64_t end_frame;        /* the track's length, or PL_NO_END */
+    bool ring_ahead;          /* the PCM begins later than needed; the timeline will get there */
 } deck_span;
 
 static deck_span deck_span_rt(pl_deck *d, const deck_pass *pass, int64_t frames) {
@@ -308,9 +308,9 @@ static deck_span deck_span_rt(pl_deck *d, const deck_pass *pass, int64_t frames)
 
 /* What the PCM in the ring allows in this span. */
 typedef enum {
-    DECK_WAITS,      /* starved, and still not enough */
+    DECK_WAITS, /* starved, and still not enough */
     DECK_PLAYS,
-    DECK_RUNS_DRY,   /* was playing, and there is not enough to go on after this block */
+    DECK_RUNS_DRY, /* was playing, and there is not enough to go on after this block */
 } deck_supply;
 
 /* A playing deck needs PCM for one fade more than the block, so that it can always fade out. A starved deck
@@ -361,7 +361,7 @@ static void mix_rt(pl_engine *e, pl_deck *d, const deck_pass *pass, int64_t begi
                    int64_t frames, float *out) {
     const pl_kernel *kernel = d->kernel;
     double track_frames_per_ns = d->rate_hz * 1e-9;
-    double step = pass->step_ns * track_frames_per_ns;   /* track frames from one output frame to the next */
+    double step = pass->step_ns * track_frames_per_ns; /* track frames from one output frame to the next */
     int64_t max_count = (int64_t)((PL_SCRATCH - kernel->taps - MIX_MARGIN_FRAMES) / step);
     assert(max_count >= 1);
     double stop_ns = d->stop_ns == PL_NO_END ? INFINITY : (double)(d->stop_ns - d->start_ns);
@@ -493,9 +493,9 @@ static pl_instant target_rt(const pl_engine *e, pl_instant leaves, int64_t laten
 
 /* What the servo decides at one callback. */
 typedef struct {
-    double error_ns;   /* cursor minus target */
-    double bend;       /* change of the cursor's speed, a ratio */
-    bool jump;         /* the cursor has to jump to the target */
+    double error_ns; /* cursor minus target */
+    double bend;     /* change of the cursor's speed, a ratio */
+    bool jump;       /* the cursor has to jump to the target */
 } servo_step;
 
 /* The servo: how the cursor meets its target.
@@ -606,7 +606,7 @@ void pl_engine_serve_at_rt(pl_engine *e, float *out, int64_t frames, int64_t now
     int64_t latency_ns = pl_load_relaxed(&e->output_latency_ns);
     update_lead_rt(e, leaves.ns + latency_ns - now_ns);
 
-    pl_clock_map_read_rt(e->clock, &e->map);   /* where it cannot be read, the last one stays in use */
+    pl_clock_map_read_rt(e->clock, &e->map); /* where it cannot be read, the last one stays in use */
     if (e->output.open && e->map.valid && fabs(e->map.drift) < MAX_MAP_DRIFT) {
         step_ns *= 1 + e->map.drift;
         step_ns = follow_rt(e, target_rt(e, leaves, latency_ns), step_ns, frames, out);

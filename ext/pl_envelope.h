@@ -42,7 +42,7 @@ enum { PL_HULL_BUCKETS = 2048 };
 #define PL_NORMAL_SD 1.4826
 
 typedef struct {
-    double window, bucket;   /* lengths in units of x */
+    double window, bucket; /* lengths in units of x */
     /* Strips only: a bound of age t holds to within loosening * t^2, because the true line may be bent. */
     double loosening;
     /* The closed buckets: a ring of `count`, the oldest at `head`. x rises strictly; y includes loosening *
@@ -60,11 +60,11 @@ typedef struct {
 } pl_hull;
 
 typedef struct {
-    double slope, slope_sd;   /* y per x; one standard deviation */
-    double mean_x;            /* abscissa of the centre of the points */
-    double value;             /* the line at mean_x */
-    double edge_sd;           /* standard deviation of the line's height at mean_x; INFINITY while unknown */
-    double half_gap;          /* two clouds: half the distance of the two lines, the least one-way delay */
+    double slope, slope_sd; /* y per x; one standard deviation */
+    double mean_x;          /* abscissa of the centre of the points */
+    double value;           /* the line at mean_x */
+    double edge_sd;         /* standard deviation of the line's height at mean_x; INFINITY while unknown */
+    double half_gap;        /* two clouds: half the distance of the two lines, the least one-way delay */
     int points;
 } pl_fit;
 

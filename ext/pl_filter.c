@@ -105,7 +105,7 @@ static void envelope_add(pl_envelope *v, const pl_exchange *e) {
  * second test has half the tolerance, because the first one has found a contradiction already. */
 static bool has_stepped(const pl_filter *f) {
     const pl_envelope *v = &f->envelope;
-    double forward = INFINITY, backward = INFINITY;   /* the least residuals */
+    double forward = INFINITY, backward = INFINITY; /* the least residuals */
     for (int64_t i = 0; i < STEP_EXCHANGES; i++) {
         exchange_points p = points_of(v, recent(f, i));
         forward = fmin(forward, p.forward_y - pl_fit_at(&v->fit, p.forward_x));
@@ -180,7 +180,7 @@ static bool median_map(const pl_filter *f, int64_t now_ns, pl_clock_map_value *m
 bool pl_filter_add(pl_filter *f, const pl_exchange *e) {
     if (e->peer_recv_ns < e->peer_send_ns || e->host_send_ns < e->host_recv_ns) return false;
     if (pl_exchange_rtt_ns(e) < 0) return false;
-    if (f->samples && e->peer_recv_ns < f->last_ns) return false;   /* local time never runs back */
+    if (f->samples && e->peer_recv_ns < f->last_ns) return false; /* local time never runs back */
     if (!f->samples) {
         f->envelope.base_local_ns = e->peer_send_ns;
         f->envelope.base_offset_ns = pl_exchange_offset_ns(e);

@@ -23,21 +23,21 @@ enum { PL_RECENT = 64 };
  * base_offset_ns. */
 typedef struct {
     int64_t base_local_ns, base_offset_ns;
-    pl_hull forward;          /* the ways there: they bound the offset from above */
-    pl_hull backward;         /* the ways back, negated: they bound it from below */
+    pl_hull forward;  /* the ways there: they bound the offset from above */
+    pl_hull backward; /* the ways back, negated: they bound it from below */
     pl_bend bend;
     pl_slope_prior prior;
     pl_fit fit;
     bool fitted;
-    int64_t checked_count;    /* the exchanges up to this one have been used by a step */
+    int64_t checked_count; /* the exchanges up to this one have been used by a step */
 } pl_envelope;
 
 typedef struct {
     pl_filter_kind kind;
-    int64_t samples;                  /* exchanges accepted */
-    int64_t steps;                    /* steps of a clock that the envelope noticed */
-    int64_t last_ns;                  /* local time of the newest exchange */
-    pl_exchange recent[PL_RECENT];    /* a ring, newest at (samples - 1) % PL_RECENT */
+    int64_t samples;               /* exchanges accepted */
+    int64_t steps;                 /* steps of a clock that the envelope noticed */
+    int64_t last_ns;               /* local time of the newest exchange */
+    pl_exchange recent[PL_RECENT]; /* a ring, newest at (samples - 1) % PL_RECENT */
     pl_envelope envelope;
     pl_kalman kalman;
 } pl_filter;

@@ -127,7 +127,7 @@ static void restart(pl_output_clock *c, double x, double by_ns) {
     }
     clear_clouds(c);
     c->began_x = x;
-    c->fit.value += by_ns;   /* the moved line serves until the first bucket is closed */
+    c->fit.value += by_ns; /* the moved line serves until the first bucket is closed */
     c->slips++;
 }
 

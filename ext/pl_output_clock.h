@@ -47,42 +47,42 @@ typedef enum { PL_NOISE_LATE, PL_NOISE_BURST, PL_NOISE_BOTH } pl_noise;
 enum { PL_BUCKET_MOMENTS = 32, PL_LATENESS_RULES = 3 };
 
 typedef struct {
-    double frame;        /* counted from the first frame of the stream; in general a fraction */
-    int64_t leaves_ns;   /* local time at which it leaves; PL_NOISE_BURST: at the latest */
-    int64_t after_ns;    /* PL_NOISE_BURST: it leaves later than one burst before this local time */
-    double burst_ns;     /* PL_NOISE_BURST: divides all steps of the pointer so far; 0 before the first one */
-    bool restarted;      /* PL_NOISE_BURST: the stream had stopped; the line is restarted here */
+    double frame;      /* counted from the first frame of the stream; in general a fraction */
+    int64_t leaves_ns; /* local time at which it leaves; PL_NOISE_BURST: at the latest */
+    int64_t after_ns;  /* PL_NOISE_BURST: it leaves later than one burst before this local time */
+    double burst_ns;   /* PL_NOISE_BURST: divides all steps of the pointer so far; 0 before the first one */
+    bool restarted;    /* PL_NOISE_BURST: the stream had stopped; the line is restarted here */
 } pl_moment;
 
 typedef struct {
     pl_noise noise;
-    double frame_ns;             /* nominal duration of a frame */
-    int64_t base_ns;             /* local time of x = 0, y = 0: of frame 0, by the first moment */
-    bool open;                   /* there has been a moment: a line exists */
-    double began_x;              /* where the line begins */
-    pl_hull late;                /* LATE: moments; BURST: upper bounds; BOTH: medians of buckets */
+    double frame_ns; /* nominal duration of a frame */
+    int64_t base_ns; /* local time of x = 0, y = 0: of frame 0, by the first moment */
+    bool open;       /* there has been a moment: a line exists */
+    double began_x;  /* where the line begins */
+    pl_hull late;    /* LATE: moments; BURST: upper bounds; BOTH: medians of buckets */
     pl_fit fit;
     bool fitted;
     pl_slope_prior prior;
-    pl_bend bend;                /* LATE */
+    pl_bend bend; /* LATE */
     int64_t slips;
     /* PL_NOISE_LATE, for each of LATENESS_RULES: since when all moments are that late, and the least
      * lateness */
     struct {
-        int64_t since_ns;        /* 0 while they are not */
+        int64_t since_ns; /* 0 while they are not */
         double least_ns;
     } lateness[PL_LATENESS_RULES];
     /* PL_NOISE_BURST */
-    pl_hull after;               /* the lower bounds, negated */
-    pl_hull recent_late;         /* the upper bounds of the last seconds */
-    pl_hull recent_after;        /* the lower bounds of the last seconds, negated */
-    double burst_ns;             /* as in the newest moment */
-    double overlap_ns;           /* width that the strip of the recent bounds needs beyond a burst; >= 0 */
-    int64_t off_since_ns;        /* since when all moments contradict the line; 0: the last one agreed */
+    pl_hull after;        /* the lower bounds, negated */
+    pl_hull recent_late;  /* the upper bounds of the last seconds */
+    pl_hull recent_after; /* the lower bounds of the last seconds, negated */
+    double burst_ns;      /* as in the newest moment */
+    double overlap_ns;    /* width that the strip of the recent bounds needs beyond a burst; >= 0 */
+    int64_t off_since_ns; /* since when all moments contradict the line; 0: the last one agreed */
     /* PL_NOISE_BOTH: the bucket being filled */
     double bucket_x, bucket_y[PL_BUCKET_MOMENTS];
     int bucket_count;
-    double off_ns;               /* distance of the last median from the line; 0 unless it was off */
+    double off_ns; /* distance of the last median from the line; 0 unless it was off */
 } pl_output_clock;
 
 /* A stream of this rate begins. */

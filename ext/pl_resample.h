@@ -16,8 +16,8 @@
 enum { PL_PHASES = 512, PL_MAX_TAPS = 768 };
 
 typedef struct {
-    int taps;      /* a multiple of 8; the output lies between inputs taps/2 - 1 and taps/2 */
-    float *table;  /* (PL_PHASES + 1) rows of taps */
+    int taps;     /* a multiple of 8; the output lies between inputs taps/2 - 1 and taps/2 */
+    float *table; /* (PL_PHASES + 1) rows of taps */
 } pl_kernel;
 
 /* `from_hz`: the track's rate, `to_hz`: the device's. False when memory is short. */

@@ -75,7 +75,8 @@ static void write_levels(pl_spectrum *s, uint8_t *levels) {
 void pl_spectrum_init(pl_spectrum *s, double rate_hz) {
     memset(s, 0, sizeof *s);
     s->hop = (int32_t)fmin(PL_SPECTRUM_SIZE / 2, rint(HOP_S * rate_hz));
-    for (s->size = 2; s->size < PL_SPECTRUM_SIZE && s->size < MIN_WINDOW_HOPS * s->hop; s->size *= 2) {}
+    s->size = 2;
+    while (s->size < PL_SPECTRUM_SIZE && s->size < MIN_WINDOW_HOPS * s->hop) s->size *= 2;
     for (int k = 0; k < s->size; k++) s->window[k] = (float)(0.5 - 0.5 * cos(2 * PI * k / s->size));
     for (int half = 1; half < s->size; half *= 2) {
         for (int j = 0; j < half; j++) {
@@ -105,7 +106,7 @@ void pl_spectrum_init(pl_spectrum *s, double rate_hz) {
         weights += count;
     }
     memset(s->samples, 0, sizeof s->samples);
-    s->filled = (s->size - s->hop) / 2;   /* the first hop is the middle of its window */
+    s->filled = (s->size - s->hop) / 2; /* the first hop is the middle of its window */
 }
 
 /* Clip; 0 for what is not a number. */
@@ -145,13 +146,13 @@ void pl_spectrum_finish(pl_spectrum *s, uint8_t *levels) {
 }
 
 float pl_peak(const float *stereo, int64_t frames) {
-    enum { LANES = 8 };   /* independent maxima, which a compiler can turn into vectors */
+    enum { LANES = 8 }; /* independent maxima, which a compiler can turn into vectors */
     float largest[LANES] = {0};
     int64_t samples = 2 * frames, k = 0;
     for (; k + LANES <= samples; k += LANES) {
         for (int j = 0; j < LANES; j++) {
             float x = fabsf(stereo[k + j]);
-            largest[j] = x > largest[j] ? x : largest[j];   /* NaN is never larger */
+            largest[j] = x > largest[j] ? x : largest[j]; /* NaN is never larger */
         }
     }
     for (; k < samples; k++) largest[0] = fabsf(stereo[k]) > largest[0] ? fabsf(stereo[k]) : largest[0];

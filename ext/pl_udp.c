@@ -293,7 +293,7 @@ static void send_ping(pl_pinger *p, bool is_measurement) {
     p->outstanding[place].sent_ns = now_ns;
     p->outstanding[place].is_measurement = is_measurement;
     p->sent++;
-    send((socket_t)p->fd, (const char *)b, sizeof b, 0);   /* a failure counts as a loss on the way */
+    send((socket_t)p->fd, (const char *)b, sizeof b, 0); /* a failure counts as a loss on the way */
 }
 
 /* Are the times of an answered ping possible, and is it recent enough to be used? The host's times are not
@@ -359,12 +359,12 @@ static void record(pl_pinger *p, const pl_exchange *e) {
 
 /* One train of pings. */
 typedef struct {
-    int64_t lasts_ns;       /* no ping is sent later than this after its start */
-    int pings;              /* measurements to be sent */
+    int64_t lasts_ns; /* no ping is sent later than this after its start */
+    int pings;        /* measurements to be sent */
     bool is_burst;
-    int sent, answers;      /* measurements so far */
-    bool awake;             /* there was an answer: the path is awake */
-    bool answered;          /* there was an answer since the last ping */
+    int sent, answers; /* measurements so far */
+    bool awake;        /* there was an answer: the path is awake */
+    bool answered;     /* there was an answer since the last ping */
 } train;
 
 /* Read the answers that have arrived. Returns 0 or a system error. */
@@ -395,7 +395,7 @@ static int read_answers(pl_pinger *p, train *t) {
  * no filter can see. Then each answer, or PL_PING_NS without one, triggers the next measurement. Returns 0 or
  * a system error. */
 static int run_train(pl_pinger *p, train *t) {
-    const int64_t last_answer_ns = PL_TRAIN_INTERVAL_NS - PL_TRAIN_NS;   /* wait for the last answer */
+    const int64_t last_answer_ns = PL_TRAIN_INTERVAL_NS - PL_TRAIN_NS; /* wait for the last answer */
     int64_t begin_ns = pl_now_ns_rt(), last_sent_ns = begin_ns;
     send_ping(p, false);
     while (!pl_load_relaxed(&p->stop)) {
@@ -420,7 +420,7 @@ static int run_train(pl_pinger *p, train *t) {
 }
 
 int pl_pinger_run(pl_pinger *p) {
-    bool joined = false;   /* the burst has been answered */
+    bool joined = false; /* the burst has been answered */
     int64_t started_ns = pl_now_ns_rt(), next_ns = started_ns;
     while (!pl_load_relaxed(&p->stop)) {
         bool young = next_ns - started_ns < PL_YOUNG_NS;
