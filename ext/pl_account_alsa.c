@@ -37,9 +37,10 @@ typedef struct {
     int (*delay)(void *pcm, long *frames);
 } alsa_account;
 
-/* Callbacks come at one place of a coarse pointer's burst, and this place slides for minutes before it shows
- * where a burst ends. So such a pointer is read at a random time of its burst. Most of the buffer still plays
- * meanwhile: ext/README.md allows this wait, as the only one. */
+/* A coarse pointer is read at a random time of its burst. Each callback comes at the same place of a burst,
+ * and this place drifts by some ppm only. Without the wait, the bounds would show for minutes only one place
+ * of the burst, but not where it ends. Most of the buffer still plays meanwhile. ext/README.md allows this
+ * wait, as the only one. */
 static void wait_for_any_place_rt(alsa_account *alsa, double burst_ns) {
     alsa->random = alsa->random * 1664525u + 1013904223u; /* the generator of Knuth and Lewis */
     struct timespec wait = {.tv_nsec = (long)(burst_ns * (alsa->random >> 8) / (1 << 24))};

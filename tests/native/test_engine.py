@@ -159,6 +159,48 @@ def test_a_small_error_is_bent_away_slowly_and_smoothly() -> None:
     assert machine.engine.status().jumps == 0
 
 
+def servo_errors_us(machine: Machine, seconds: float, offset_us: Callable[[float], float]) -> npt.NDArray[np.float64]:
+    """The cursor minus its target at each callback, while the session clock is `offset_us` ahead of what was expected,
+    by the time in seconds; its drift is not told."""
+    errors = []
+    begun = machine.asked
+    while (at_s := (machine.asked - begun) / DEVICE_HZ) < seconds:
+        machine.clock_map.set(T0_NS, round(offset_us(at_s) * 1e3), 0.0, 0.0, 0.0)
+        machine.run(BLOCK / DEVICE_HZ)
+        errors.append(machine.engine.status().phase_error_ns / 1e3)
+    return np.array(errors)
+
+
+def playing() -> Machine:
+    machine = Machine()
+    machine.arm(0, T0_NS + SECOND)
+    return machine.run(3)
+
+
+def test_the_servo_removes_an_error_with_a_time_constant_of_a_second() -> None:
+    errors_us = servo_errors_us(playing(), 2.5, lambda at_s: 100.0)
+    assert errors_us[0] == pytest.approx(-100, abs=0.5)
+    assert errors_us[[100, 200]] == pytest.approx([-100 * np.exp(-1), -100 * np.exp(-2)], abs=0.5)
+
+
+def test_an_unknown_rate_error_leaves_a_constant_error() -> None:
+    """One second times the rate error: 10 us at 10 ppm."""
+    errors_us = servo_errors_us(playing(), 8, lambda at_s: 10 * at_s)
+    assert errors_us[-100:] == pytest.approx(-10, abs=0.2)
+
+
+def test_the_servo_is_a_low_pass_filter_for_the_noise_of_its_target() -> None:
+    """Noise of each callback: a fourteenth of it is left."""
+    noise_us = np.random.default_rng(1).normal(0, 20, 3000)
+    errors_us = servo_errors_us(playing(), 25, lambda at_s: noise_us[round(at_s * DEVICE_HZ / BLOCK)])
+    cursor_us = errors_us + noise_us[: len(errors_us)]
+    expected_us = [0.0]
+    for target_us in noise_us[: len(errors_us) - 1]:
+        expected_us.append(expected_us[-1] + (target_us - expected_us[-1]) * BLOCK / DEVICE_HZ)
+    assert cursor_us == pytest.approx(expected_us, abs=0.1)
+    assert cursor_us.std() < 0.08 * 20
+
+
 def test_a_large_error_is_crossed_with_a_short_fade() -> None:
     machine = Machine()
     start_ns = T0_NS + SECOND
