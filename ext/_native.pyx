@@ -12,12 +12,12 @@ from libc.string cimport memcpy
 cimport pl
 
 # The fields of each named tuple are those that pl.pxd declares for the C struct, in that order.
-cdef pl.pl_clock_map_value _no_line
+cdef pl.pl_clock_map_value _no_clock_map
 cdef pl.pl_pinger_status _no_pinger_status
 cdef pl.pl_engine_status _no_engine_status
 cdef pl.pl_mp3_summary _no_summary
 
-LineValue = namedtuple("LineValue", <dict>_no_line)
+ClockMapValue = namedtuple("ClockMapValue", <dict>_no_clock_map)
 PingerStatus = namedtuple("PingerStatus", <dict>_no_pinger_status)
 EngineStatus = namedtuple("EngineStatus", <dict>_no_engine_status)
 Mp3Summary = namedtuple("Mp3Summary", <dict>_no_summary)
@@ -26,6 +26,13 @@ DeckStatus = namedtuple("DeckStatus", "armed want_frame written_frame room_frame
 NO_END = pl.PL_NO_END
 DECKS = pl.PL_DECKS
 BANDS = pl.PL_BANDS
+
+# The schedule of pings; see pl_udp.h.
+TRAIN_INTERVAL_NS, TRAIN_NS, PING_NS = pl.PL_TRAIN_INTERVAL_NS, pl.PL_TRAIN_NS, pl.PL_PING_NS
+BURST_NS, YOUNG_NS = pl.PL_BURST_NS, pl.PL_YOUNG_NS
+TRAIN_PINGS, YOUNG_PINGS, BURST_PINGS = pl.PL_TRAIN_PINGS, pl.PL_YOUNG_PINGS, pl.PL_BURST_PINGS
+BURST_UPDATE_ANSWERS = pl.PL_BURST_UPDATE_ANSWERS
+
 _FILTER_KINDS = {"envelope": pl.PL_FILTER_ENVELOPE, "median": pl.PL_FILTER_MEDIAN, "kalman": pl.PL_FILTER_KALMAN}
 _NOISES = {"late": pl.PL_NOISE_LATE, "burst": pl.PL_NOISE_BURST, "both": pl.PL_NOISE_BOTH}
 
@@ -76,8 +83,8 @@ cdef class ClockMap:
         return v
 
     def value(self):
-        """The map as a LineValue."""
-        return LineValue(**self._value())
+        """The values of the map."""
+        return ClockMapValue(**self._value())
 
     def session_from_local(self, int64_t local_ns):
         """Session time at a local time, ns."""
@@ -114,12 +121,12 @@ cdef class ClockFilter:
         e.host_send_ns, e.peer_recv_ns = host_send_ns, peer_recv_ns
         return bool(pl.pl_filter_add(self.filter, &e))
 
-    def line(self, int64_t now_ns):
-        """The map as known at local time `now_ns`, as a LineValue; None before the first exchange."""
+    def map(self, int64_t now_ns):
+        """The map as known at local time `now_ns`; None before the first exchange."""
         cdef pl.pl_clock_map_value v
         if not pl.pl_filter_map(self.filter, now_ns, &v):
             return None
-        return LineValue(**v)
+        return ClockMapValue(**v)
 
     def rtt_ns(self, int64_t now_ns):
         """The round trip that nine of ten recent exchanges stay below, in ns; 0 when there are none."""
@@ -193,18 +200,18 @@ cdef class Responder:
 
 
 cdef class Pinger:
-    """The peer's clock thread: measures the host's clock and keeps `line` up to date. The socket is connected to the
-    host's clock port."""
+    """The peer's clock thread: measures the host's clock and keeps `clock_map` up to date. The socket is connected to
+    the host's clock port."""
 
     cdef pl.pl_pinger *pinger
-    cdef readonly ClockMap line
+    cdef readonly ClockMap clock_map
 
-    def __cinit__(self, intptr_t fd, uint32_t peer_id, ClockMap line, uint64_t seed, str kind="envelope"):
+    def __cinit__(self, intptr_t fd, uint32_t peer_id, ClockMap clock_map, uint64_t seed, str kind="envelope"):
         self.pinger = <pl.pl_pinger *>PyMem_Calloc(1, sizeof(pl.pl_pinger))
         if self.pinger == NULL:
             raise MemoryError
-        self.line = line
-        pl.pl_pinger_init(self.pinger, fd, peer_id, _FILTER_KINDS[kind], seed, &line.map)
+        self.clock_map = clock_map
+        pl.pl_pinger_init(self.pinger, fd, peer_id, _FILTER_KINDS[kind], seed, &clock_map.map)
 
     def __dealloc__(self):
         PyMem_Free(self.pinger)
@@ -409,17 +416,17 @@ cdef class Engine:
     """The engine of pl_engine.h. One controller thread calls it; one decode thread fills the decks' rings."""
 
     cdef pl.pl_engine *engine
-    cdef readonly ClockMap line
+    cdef readonly ClockMap clock_map
     cdef Account account
 
-    def __cinit__(self, ClockMap line, int64_t ring_frames=65536):
+    def __cinit__(self, ClockMap clock_map, int64_t ring_frames=65536):
         if ring_frames < 4096 or ring_frames & (ring_frames - 1):
             raise ValueError("ring_frames must be a power of two of at least 4096")
         self.engine = <pl.pl_engine *>PyMem_Calloc(1, sizeof(pl.pl_engine))
         if self.engine == NULL:
             raise MemoryError
-        self.line = line
-        if not pl.pl_engine_init(self.engine, &line.map, ring_frames):
+        self.clock_map = clock_map
+        if not pl.pl_engine_init(self.engine, &clock_map.map, ring_frames):
             raise MemoryError
 
     def __dealloc__(self):

@@ -42,6 +42,15 @@ cdef extern from "pl_filter.h" nogil:
 cdef extern from "pl_udp.h" nogil:
     enum: PL_ADDRESS_BYTES
     enum: PL_TRACE
+    enum: PL_TRAIN_PINGS
+    enum: PL_YOUNG_PINGS
+    enum: PL_BURST_PINGS
+    enum: PL_BURST_UPDATE_ANSWERS
+    const int64_t PL_TRAIN_INTERVAL_NS
+    const int64_t PL_TRAIN_NS
+    const int64_t PL_PING_NS
+    const int64_t PL_BURST_NS
+    const int64_t PL_YOUNG_NS
     ctypedef struct pl_address:
         uint8_t bytes[PL_ADDRESS_BYTES]
     ctypedef struct pl_responder:

@@ -14,7 +14,7 @@ void *pl_account_function(const char *library, const char *name) {
 #include <dlfcn.h>
 
 void *pl_account_function(const char *library, const char *name) {
-    void *module = dlopen(library, RTLD_NOW);   /* never closed: the stream needs it too */
+    void *module = dlopen(library, RTLD_NOW); /* never closed: the stream needs it too */
     return module ? dlsym(module, name) : NULL;
 }
 #endif

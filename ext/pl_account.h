@@ -11,9 +11,9 @@
 
 /* What an account is worth. */
 typedef enum {
-    PL_TIMING_UNKNOWN,   /* known to be wrong */
-    PL_TIMING_TOLD,      /* by documentation only: never compared with a recording */
-    PL_TIMING_EXACT,     /* compared with recordings */
+    PL_TIMING_UNKNOWN, /* known to be wrong */
+    PL_TIMING_TOLD,    /* by documentation only: never compared with a recording */
+    PL_TIMING_EXACT,   /* compared with recordings */
 } pl_timing;
 
 typedef struct pl_account pl_account;
@@ -21,9 +21,9 @@ struct pl_account {
     /* Called in the callback that requests the frames from `frame` on, at local time `now_ns`. Sets the
      * moment. False when there is no news. */
     bool (*query_rt)(pl_account *account, int64_t frame, int64_t now_ns, pl_moment *moment);
-    pl_noise noise;                 /* of its moments */
-    pl_atomic_u32 timing;           /* a pl_timing; may change while the stream runs */
-    pl_atomic_u32 silent;           /* set by the engine while the account gives no moments */
+    pl_noise noise;       /* of its moments */
+    pl_atomic_u32 timing; /* a pl_timing; may change while the stream runs */
+    pl_atomic_u32 silent; /* set by the engine while the account gives no moments */
     /* From the account's moment of a frame to the moment at which it leaves the loudspeaker, in ns. May take
      * milliseconds. NULL: 0. */
     int64_t (*latency_ns)(pl_account *account);

@@ -13,8 +13,8 @@
 
 /* alsa-lib's SND_PCM_STATE_RUNNING. */
 enum { STATE_RUNNING = 3 };
-/* The delay is read between two readings of the clock; again, up to MAX_TRIES times, when these lie further
- * apart. */
+/* The delay is read between two readings of the clock. If these lie further apart than MAX_READING_NS, it is
+ * read again, up to MAX_TRIES times. What remains makes the bounds of the moment wider. */
 enum { MAX_TRIES = 3 };
 static const int64_t MAX_READING_NS = 50000;
 /* Longest burst that is believed: that of a Raspberry Pi's own output. */
@@ -28,20 +28,21 @@ typedef struct {
     pl_account account;
     void *pcm;
     double frame_ns;
-    int64_t position;        /* the newest one of the card's pointer, in frames */
-    int64_t burst_frames;    /* the greatest common divisor of its steps; 0 before the first step */
-    int even_steps;          /* the newest ones that were whole bursts, in a row; at most MIN_EVEN_STEPS */
-    bool started;            /* there was a position since the stream last began */
+    int64_t position;     /* the newest one of the card's pointer, in frames */
+    int64_t burst_frames; /* the greatest common divisor of its steps; 0 before the first step */
+    int even_steps;       /* the newest ones that were whole bursts, in a row; at most MIN_EVEN_STEPS */
+    bool started;         /* there was a position since the stream last began */
     uint32_t random;
     int (*state)(void *pcm);
     int (*delay)(void *pcm, long *frames);
 } alsa_account;
 
-/* Callbacks come at one place of a coarse pointer's burst, and this place slides for minutes before it shows
- * where a burst ends. So such a pointer is read at a random time of its burst. Most of the buffer still plays
- * meanwhile: ext/README.md allows this wait, as the only one. */
+/* A coarse pointer is read at a random time of its burst. Each callback comes at the same place of a burst,
+ * and this place drifts by some ppm only. Without the wait, the bounds would show for minutes only one place
+ * of the burst, but not where it ends. Most of the buffer still plays meanwhile. ext/README.md allows this
+ * wait, as the only one. */
 static void wait_for_any_place_rt(alsa_account *alsa, double burst_ns) {
-    alsa->random = alsa->random * 1664525u + 1013904223u;   /* the generator of Knuth and Lewis */
+    alsa->random = alsa->random * 1664525u + 1013904223u; /* the generator of Knuth and Lewis */
     struct timespec wait = {.tv_nsec = (long)(burst_ns * (alsa->random >> 8) / (1 << 24))};
     nanosleep(&wait, NULL);
 }

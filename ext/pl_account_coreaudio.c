@@ -12,7 +12,7 @@
  * of AudioHardwareBase.h, AudioOutputUnit.h and AudioUnitProperties.h. An OSStatus is 0 on success. */
 typedef struct {
     double sample_time;
-    uint64_t host_time;            /* of mach_absolute_time */
+    uint64_t host_time; /* of mach_absolute_time */
     double rate_scalar;
     uint64_t word_clock_time;
     struct {
@@ -50,8 +50,8 @@ typedef struct {
     double host_tick_ns;
     unit_property_fn unit_property;
     object_property_fn object_property;
-    bool stamped;        /* leaves_ns is of the buffer being filled, and no frame of it was requested yet */
-    int64_t leaves_ns;   /* local time at which the first frame of a buffer leaves */
+    bool stamped;      /* leaves_ns is of the buffer being filled, and no frame of it was requested yet */
+    int64_t leaves_ns; /* local time at which the first frame of a buffer leaves */
 } coreaudio_account;
 
 /* A notification of the output unit, before it renders a buffer: on the thread on which miniaudio's callback
@@ -118,7 +118,7 @@ pl_account *pl_account_coreaudio(void *unit) {
     if (!core) return NULL;
     core->account.query_rt = query_rt;
     core->account.noise = PL_NOISE_BOTH;
-    core->account.timing = PL_TIMING_TOLD;   /* exact, once compared with a recording of a Mac */
+    core->account.timing = PL_TIMING_TOLD; /* exact, once compared with a recording of a Mac */
     core->account.latency_ns = latency_ns;
     core->unit = unit;
     add_notify_fn add_notify = (add_notify_fn)pl_account_function(UNITS, "AudioUnitAddRenderNotify");

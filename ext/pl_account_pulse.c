@@ -18,14 +18,14 @@ static const int64_t MAX_NEWS_AGE_NS = PL_NS_PER_S;
 
 /* libpulse's types, as far as they are read here: pa_timing_info, pa_server_info and pa_sample_spec. */
 typedef struct {
-    struct timeval timestamp;      /* wall clock at which the server answered, or an estimate of it */
+    struct timeval timestamp; /* wall clock at which the server answered, or an estimate of it */
     int synchronized_clocks;
     uint64_t sink_us, source_us, transport_us;
     int playing;
     int write_index_corrupt;
     int64_t write_index;
     int read_index_corrupt;
-    int64_t read_index;            /* bytes of the stream that its sink had taken */
+    int64_t read_index; /* bytes of the stream that its sink had taken */
 } timing_info;
 
 typedef struct {
@@ -53,8 +53,8 @@ typedef struct {
     pl_account account;
     void *stream;
     double frame_bytes, frame_ns;
-    int64_t used_us;               /* time stamp of the newest information that was used */
-    bool server_requested;         /* note_server has been called or will be */
+    int64_t used_us;       /* time stamp of the newest information that was used */
+    bool server_requested; /* note_server has been called or will be */
     timing_fn timing;
     update_fn update;
     unref_fn unref;

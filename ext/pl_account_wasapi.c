@@ -22,7 +22,7 @@ typedef struct {
     pl_account account;
     IAudioClock *clock;
     double frames_per_unit;
-    UINT64 position;               /* the newest one that was used */
+    UINT64 position; /* the newest one that was used */
 } wasapi_account;
 
 /* IAudioClock::GetPosition, as Microsoft documents it: the position in the stream, from its beginning, "of
@@ -48,7 +48,7 @@ static bool query_rt(pl_account *account, int64_t frame, int64_t now_ns, pl_mome
     bool ours = read_ns <= after_ns && now_ns - read_ns < MAX_STAMP_AGE_NS;
     moment->frame = (double)position * wasapi->frames_per_unit;
     moment->leaves_ns = ours ? read_ns : after_ns;
-    return moment->frame <= (double)frame;   /* more than was written cannot have been played */
+    return moment->frame <= (double)frame; /* more than was written cannot have been played */
 }
 
 /* "The client must call the interface's Release method from the same thread as the call to
@@ -66,7 +66,7 @@ pl_account *pl_account_wasapi(void *client, double rate_hz) {
     if (!wasapi) return NULL;
     wasapi->account.query_rt = query_rt;
     wasapi->account.noise = PL_NOISE_LATE;
-    wasapi->account.timing = PL_TIMING_TOLD;   /* exact, once compared with a recording of Windows */
+    wasapi->account.timing = PL_TIMING_TOLD; /* exact, once compared with a recording of Windows */
     wasapi->account.end = end;
     if (SUCCEEDED(IAudioClient_GetService((IAudioClient *)client, &AUDIO_CLOCK, &clock)) && clock) {
         wasapi->clock = clock;

@@ -37,16 +37,18 @@ static inline double pl_double_of_bits(uint64_t bits) {
 /* A sequence lock over one small struct: one writer, which never waits; any number of readers, which retry.
  * The struct is copied through 64-bit atomic words, so a word is never torn, and a mix of two writes is
  * detected (Boehm, "Can seqlocks get along with programming language memory models?", MSPC 2012). */
+
+/* Largest struct, in words (PL_ASSERT_FITS_SEQLOCK checks each one), and tries of a reader. */
 enum { PL_SEQLOCK_WORDS = 16, PL_SEQLOCK_MAX_TRIES = 64 };
 
 typedef struct {
-    pl_atomic_u32 sequence;   /* odd while a write is in progress */
+    pl_atomic_u32 sequence; /* odd while a write is in progress */
     pl_atomic_u64 words[PL_SEQLOCK_WORDS];
 } pl_seqlock;
 
 /* Compile-time check that a struct can be published: whole words, and not too many. */
-#define PL_ASSERT_FITS_SEQLOCK(type)                                                               \
-    _Static_assert(sizeof(type) % sizeof(uint64_t) == 0, #type " is not made of whole words");     \
+#define PL_ASSERT_FITS_SEQLOCK(type)                                                                         \
+    _Static_assert(sizeof(type) % sizeof(uint64_t) == 0, #type " is not made of whole words");               \
     _Static_assert(sizeof(type) <= PL_SEQLOCK_WORDS * sizeof(uint64_t), #type " is too large for a seqlock")
 
 /* Publish the struct of `bytes` bytes at `value`. */

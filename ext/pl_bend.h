@@ -1,5 +1,5 @@
 /* Detection of a clock that changes its speed. The envelope of pl_envelope.h expects its points to lie along
- * one straight line; this finds out when they no longer do.
+ * one straight line; this file finds out when they no longer do.
  *
  *     residual against the slope that was known before the last four cells
  *        |                                         .
@@ -9,17 +9,23 @@
  *        |_._____.___.____._.___ 1
  *          older cells          | recent cells |  now
  *
- * The time up to now is cut into cells of equal length. Each cell has its least residual against the slope
- * known before the last four cells. A bend shows in these four as growth by equal steps, each far larger than
- * the scatter of the older cells' least residuals. A busy machine, a slower path and a step of the clock are
- * no bends: they move the least residuals once, and not again and again. Cells of many lengths are tried:
- * short ones find large changes soon, long ones find small changes. (The question is that of Chow, "Tests of
- * equality between sets of coefficients in two linear regressions", Econometrica 1960; the answer here is for
- * edges, not for means.)
+ * Method. The time up to now is cut into cells of equal length L. For each cell k, r(k) is the least
+ * residual of its points: the least y - slope * x, with the slope known before the last four cells.
+ *   - No bend: r(k) scatters around a constant, with a standard deviation s measured on the older cells.
+ *   - A bend: the slope has changed by d. Then r grows by the same step d * L from each cell to the next.
+ *   - A busy machine, a slower path, a step of the clock: r changes once, and then stays.
+ * So a bend is proven when the three steps between the last four cells have one sign, when the largest is at
+ * most twice the smallest, and when the smallest is at least 6 s (see MAX_STEP_RATIO and PROOF_SDS).
  *
- * When a bend is proven, the clouds are restarted with the points of the last three cells, and the slope with
- * a prior as wide as the bend. The scatter of the older cells is remembered for the next bend, which may come
- * soon: a time daemon that corrects an offset of a millisecond changes the speed twice within seconds.
+ * Cells of nine lengths are tried. A step is d * L, so short cells prove a large change within a second, and
+ * only long cells prove a small one. The question is that of Chow ("Tests of equality between sets of
+ * coefficients in two linear regressions", Econometrica 1960). His test compares means. This one compares
+ * minima, because the noise is one-sided.
+ *
+ * When a bend is proven, the owner's clouds are restarted with the points of the last three cells. The prior
+ * of the new slope is the old slope, with d as its standard deviation. The scatter s of the older cells is
+ * kept for the next bend. The next bend may come before there are enough cells to measure s again: a time
+ * daemon that corrects an offset of a millisecond changes the speed twice within seconds.
  *
  * Nothing here allocates or makes a system call, so the audio callback may call all of it. Coordinates are
  * those of pl_envelope.h, in ns. */
@@ -30,6 +36,7 @@
 
 #include "pl_envelope.h"
 
+/* Remembered slopes (see KNOWN_INTERVAL_NS), and lengths of cells (see CELL_NS). */
 enum { PL_KNOWN_SLOPES = 128, PL_CELL_LENGTHS = 9 };
 
 /* One cloud as this file sees it. */
@@ -45,9 +52,9 @@ typedef struct {
     pl_bend_cloud above, below_negated;
     struct {
         double x, slope, slope_sd;
-    } known[PL_KNOWN_SLOPES];          /* the owner's slope as it was known at x: a ring */
-    int known_count;                   /* written so far; the newest is known_count - 1 */
-    int64_t bends;                     /* proven so far */
+    } known[PL_KNOWN_SLOPES]; /* the owner's slope as it was known at x: a ring */
+    int known_count;          /* written so far; the newest is known_count - 1 */
+    int64_t bends;            /* proven so far */
 } pl_bend;
 
 void pl_bend_init(pl_bend *bend);

@@ -27,12 +27,12 @@ void pl_clock_set_skew(double ppm, int64_t ahead_ns);
 /* The map from local time to session time:
  *     session = local + offset_ns + drift * (local - local_ns). */
 typedef struct {
-    int64_t local_ns;           /* the anchor: local time for which the offset holds */
-    int64_t offset_ns;          /* session minus local time, at the anchor */
-    double drift;               /* change of the offset, ns per ns of local time */
-    double uncertainty_ns;      /* of the offset at the anchor: one standard deviation */
-    double drift_uncertainty;   /* of the drift: one standard deviation */
-    bool valid;                 /* there has been a measurement */
+    int64_t local_ns;         /* the anchor: local time for which the offset holds */
+    int64_t offset_ns;        /* session minus local time, at the anchor */
+    double drift;             /* change of the offset, ns per ns of local time */
+    double uncertainty_ns;    /* of the offset at the anchor: one standard deviation */
+    double drift_uncertainty; /* of the drift: one standard deviation */
+    bool valid;               /* there has been a measurement */
 } pl_clock_map_value;
 
 /* One writer, the clock thread. The audio callback and Python read it without waiting. */

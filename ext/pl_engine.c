@@ -7,34 +7,45 @@ PL_ASSERT_FITS_SEQLOCK(pl_engine_status);
 
 /* Length of the fades at starts, stops and jumps: short enough to go unnoticed, long enough not to click. */
 static const double FADE_NS = 5e6;
-/* Time constant of the servo. See servo_rt. */
+/* Time constant T of the servo: an error falls to 37 % in a second. servo_rt has the theory. A compromise:
+ *   - A shorter T plays more of the noise of the target, which moves with each new clock map, five times a
+ *     second. With T = 0.25, 1 and 4 s the largest bend is 297, 72 and 18 ppm. It must stay below
+ *     MAX_SERVO_BEND.
+ *   - A longer T lets the cursor lag behind a target whose rate is not known yet: by 1 us per ppm with 1 s.
+ *     95 % of the errors are below 7, 20 and 43 us.
+ * The distance between loudspeakers depends little on T: 95 % of the time it is below 57, 60 and 64 us. The
+ * figures are of the Wi-Fi scenario of tests/sim/test_links.py, seeds 1 to 4. Of independent noise of each
+ * callback, sqrt(a / (2 - a)) is left, with a = h / T: 7 % for h = 10 ms. */
 static const double SERVO_NS = 1e9;
-/* Largest change of speed by the servo, a ratio: 500 ppm is a pitch change of 0.9 cent, far below what is
- * heard. */
+/* Largest change of speed by the servo, a ratio. 500 ppm is a pitch change of 0.9 cent (1200 * log2(1.0005)),
+ * far below what is heard. */
 static const double MAX_SERVO_BEND = 500e-6;
-/* A larger error is crossed by a jump with a cross-fade: the servo would need more than 40 s for it. */
+/* A larger error is crossed by a jump with a cross-fade: the servo would need more than 40 s for it (20 ms /
+ * 500 ppm). */
 static const double MAX_SERVO_ERROR_NS = 20e6;
 /* The same directly after a slip: the sound card itself has just lost or repeated frames, so a jump is no
  * worse. */
 static const double MAX_SERVO_ERROR_AFTER_SLIP_NS = 0.3e6;
-/* `lead_ns` rises at once and falls by this fraction of the difference per callback: it forgets late
- * callbacks. */
+/* `lead_ns` rises at once and falls by 1/64 of the difference per callback: it forgets late callbacks. 64
+ * callbacks of 512 frames at 48 kHz last 0.7 s. */
 enum { LEAD_DECAY_CALLBACKS = 64 };
 /* A clock map with more drift (a ratio) is broken and ignored. It is ten times what a clock filter can give
  * (PL_MAX_SLOPE), and small enough that the steps below stay positive. */
 static const double MAX_MAP_DRIFT = 10 * PL_MAX_SLOPE;
-/* PCM kept behind the cursor, so that a small jump back finds it. */
+/* PCM kept behind the cursor, so that a small jump back finds it: five times MAX_SERVO_ERROR_NS. */
 static const double HISTORY_S = 0.1;
-/* PCM that a deck needs ahead before it sounds again after an underrun. */
+/* PCM that a deck needs ahead before it sounds again after an underrun, so that it does not stutter. */
 static const double RESTART_S = 0.05;
 /* An account that has given no moment for this time is marked silent. */
 static const double ACCOUNT_TIMEOUT_S = 3;
-/* Largest distance of a start from its due time that still counts as in time, in output frames. */
+/* Largest distance of a start from its due time that still counts as in time, in output frames. The first
+ * output frame after the due time is up to 1 late; the rest is room for rounding. */
 static const double MAX_START_LATENESS_FRAMES = 1.5;
 
 /* mix_rt makes at least one output frame per step. A kernel has at most PL_MAX_TAPS taps, and one output
  * frame is at most 1020 track frames long (rates from 1 kHz to 1 MHz, checked in _native.pyx; drift and bends
- * below 2 %). */
+ * below 2 %). Of the margin, one frame is for the fraction of the first place and one for the frame behind
+ * the last place; two are spare. */
 enum { MAX_TRACK_FRAMES_PER_OUTPUT_FRAME = 1020, MIX_MARGIN_FRAMES = 4 };
 _Static_assert(PL_SCRATCH >= PL_MAX_TAPS + MIX_MARGIN_FRAMES + MAX_TRACK_FRAMES_PER_OUTPUT_FRAME,
                "the scratch planes are too small");
@@ -108,7 +119,7 @@ void pl_engine_stream(pl_engine *e, double device_rate_hz, pl_account *account) 
     e->cursor_valid = e->audible = e->slipped = false;
     e->device_frames = e->lead_ns = 0;
     e->phase_error_ns = 0;
-    publish_rt(e, 0, 1, 1, 0);   /* the status of the old stream must not be read any more */
+    publish_rt(e, 0, 1, 1, 0); /* the status of the old stream must not be read any more */
 }
 
 /* ---- the controller's side ---- */
@@ -244,27 +255,27 @@ static void commands_rt(pl_engine *e) {
 
 /* How one callback passes over a deck. Times are ns of session time since the deck's start. */
 typedef struct {
-    double block_ns;               /* of the block's first output frame */
-    double step_ns;                /* from one output frame to the next */
-    double gain_begin, gain_end;   /* cross-fade of a jump: 1 to 0, or 0 to 1; both 1 without a jump */
-    double run_out_ns;             /* where the PCM runs out; INFINITY where it does not */
-    double run_out_fade_ns;        /* length of the fade before that */
+    double block_ns;             /* of the block's first output frame */
+    double step_ns;              /* from one output frame to the next */
+    double gain_begin, gain_end; /* cross-fade of a jump: 1 to 0, or 0 to 1; both 1 without a jump */
+    double run_out_ns;           /* where the PCM runs out; INFINITY where it does not */
+    double run_out_fade_ns;      /* length of the fade before that */
 } deck_pass;
 
 /* Which output frames of a block a deck fills, and which PCM that takes. Where begin == stop it fills
  * none. */
 typedef struct {
-    bool over;                  /* the deck ended before this block: it can be freed */
-    bool ends;                  /* the deck ends within this block */
-    int64_t begin, stop;        /* output frames of the block: [begin, stop) */
-    double earliest_ns;         /* where the deck begins to sound, ns since its start */
-    double first_ns, last_ns;   /* of the output frames begin and stop - 1, ns since its start */
-    int64_t want_frame;         /* track frame under output frame begin */
-    int64_t last_frame;         /* track frame under output frame stop - 1 */
-    int64_t needed_frame;       /* all PCM before this track frame is needed */
-    int64_t write_frame;        /* PCM before this one is in the ring */
-    int64_t end_frame;          /* the track's length, or PL_NO_END */
-    bool ring_ahead;            /* the PCM begins later than needed; the timeline will get there */
+    bool over;                /* the deck ended before this block: it can be freed */
+    bool ends;                /* the deck ends within this block */
+    int64_t begin, stop;      /* output frames of the block: [begin, stop) */
+    double earliest_ns;       /* where the deck begins to sound, ns since its start */
+    double first_ns, last_ns; /* of the output frames begin and stop - 1, ns since its start */
+    int64_t want_frame;       /* track frame under output frame begin */
+    int64_t last_frame;       /* track frame under output frame stop - 1 */
+    int64_t needed_frame;     /* all PCM before this track frame is needed */
+    int64_t write_frame;      /* PCM before this one is in the ring */
+    int64_t end_frame;        /* the track's length, or PL_NO_END */
+    bool ring_ahead;          /* the PCM begins later than needed; the timeline will get there */
 } deck_span;
 
 static deck_span deck_span_rt(pl_deck *d, const deck_pass *pass, int64_t frames) {
@@ -305,9 +316,9 @@ static deck_span deck_span_rt(pl_deck *d, const deck_pass *pass, int64_t frames)
 
 /* What the PCM in the ring allows in this span. */
 typedef enum {
-    DECK_WAITS,      /* starved, and still not enough */
+    DECK_WAITS, /* starved, and still not enough */
     DECK_PLAYS,
-    DECK_RUNS_DRY,   /* was playing, and there is not enough to go on after this block */
+    DECK_RUNS_DRY, /* was playing, and there is not enough to go on after this block */
 } deck_supply;
 
 /* A playing deck needs PCM for one fade more than the block, so that it can always fade out. A starved deck
@@ -358,7 +369,7 @@ static void mix_rt(pl_engine *e, pl_deck *d, const deck_pass *pass, int64_t begi
                    int64_t frames, float *out) {
     const pl_kernel *kernel = d->kernel;
     double track_frames_per_ns = d->rate_hz * 1e-9;
-    double step = pass->step_ns * track_frames_per_ns;   /* track frames from one output frame to the next */
+    double step = pass->step_ns * track_frames_per_ns; /* track frames from one output frame to the next */
     int64_t max_count = (int64_t)((PL_SCRATCH - kernel->taps - MIX_MARGIN_FRAMES) / step);
     assert(max_count >= 1);
     double stop_ns = d->stop_ns == PL_NO_END ? INFINITY : (double)(d->stop_ns - d->start_ns);
@@ -480,9 +491,9 @@ static void update_lead_rt(pl_engine *e, int64_t lead_ns) {
     }
 }
 
-/* The session time at which a frame is heard that leaves at local time `leaves` by the output clock.
- * `latency_ns` comes on top: what the output clock does not know of. It is added on the session's clock, on
- * which a second is equally long for all machines. */
+/* The session time at which a frame is heard that leaves at local time `leaves` by the output clock. The
+ * output clock does not know the latency `latency_ns` that follows. It is added in session time, so that it
+ * is equally long on all machines. */
 static pl_instant target_rt(const pl_engine *e, pl_instant leaves, int64_t latency_ns) {
     int64_t session_ns = leaves.ns + pl_clock_map_offset_at(&e->map, leaves.ns);
     return (pl_instant){.ns = session_ns + latency_ns, .fraction = leaves.fraction};
@@ -490,27 +501,35 @@ static pl_instant target_rt(const pl_engine *e, pl_instant leaves, int64_t laten
 
 /* What the servo decides at one callback. */
 typedef struct {
-    double error_ns;   /* cursor minus target */
-    double bend;       /* change of the cursor's speed, a ratio */
-    bool jump;         /* the cursor has to jump to the target */
+    double error_ns; /* cursor minus target */
+    double bend;     /* change of the cursor's speed, a ratio */
+    bool jump;       /* the cursor has to jump to the target */
 } servo_step;
 
-/* The servo: how the cursor meets its target.
+/* The servo: how the cursor follows its target.
  *
- * The target's own speed is known: the card's rate (the slope of the output clock) and the session clock's
- * drift are in the step of a frame before the servo acts. So the error e (cursor minus target) has no steady
- * cause, and a proportional controller without an integral term is enough:
- *     bend = -e / T, so that de/dt = -e / T and e(t) = e(0) * exp(-t / T), with T = SERVO_NS = 1 s.
- * It is a low-pass filter of first order for the jitter of the target, of bandwidth 1 / (2 pi T) = 0.16 Hz.
+ * The step of a frame has the rate of the card (the slope of the output clock) and the drift of the session
+ * clock before the servo acts. So the cursor already runs at the speed of the target, and only the error
+ *     e = cursor - target
+ * is left. A proportional controller removes it. With T = SERVO_NS,
+ *     bend = -e / T,    so    de/dt = -e / T    and    e(t) = e(0) * exp(-t / T).
+ * There is no integral term. It would remove the constant error r * T that a constant rate error r leaves.
+ * But the two fits measure the rates, so r is only what they do not know yet.
  *
- * Stability: a loop of first order cannot oscillate (Gardner, "Phaselock techniques", 3rd edition, 2005). In
- * discrete time, each callback of duration h multiplies the error by 1 - h / T. This is stable for h < 2 T
- * and has no overshoot for h <= T; callbacks are shorter than 0.4 s.
+ * For the noise of the target the servo is a low-pass filter of first order. Its bandwidth is
+ * 1 / (2 pi T) = 0.16 Hz.
  *
- * Linear up to MAX_SERVO_BEND: an error of more than 0.5 ms is removed at a constant 0.5 ms a second, with
- * the right sign, so the limit does not change the stability. The cursor jumps where that would take too
- * long. A cursor that leads no sound (nothing audible) is set to the target without a cross-fade and has no
- * error. */
+ * Stability. The loop has no delay: the servo reads the cursor, not the loudspeaker, and the target belongs
+ * to the same frame as the cursor. So the latency of the output and the age of the clock map are not in the
+ * loop. A loop of first order without delay cannot oscillate (Gardner, "Phaselock techniques", 3rd edition,
+ * 2005). In discrete time, each callback of duration h multiplies the error by 1 - h / T. The error falls for
+ * h < 2 T, and does not change its sign for h <= T. A callback of 16384 frames at 44.1 kHz has h = 0.37 s.
+ *
+ * Limits. The servo is linear up to an error of MAX_SERVO_BEND * T = 0.5 ms. It removes a larger error at a
+ * constant 0.5 ms a second. The sign of the correction stays right, so the limit does not change the
+ * stability. An error above MAX_SERVO_ERROR_NS would take longer than 40 s, so the cursor jumps.
+ *
+ * While no deck sounds, the cursor is set to the target at each callback, without a cross-fade. */
 static servo_step servo_rt(const pl_engine *e, pl_instant target) {
     if (!e->cursor_valid || !e->audible) return (servo_step){0};
     servo_step step = {
@@ -603,7 +622,7 @@ void pl_engine_serve_at_rt(pl_engine *e, float *out, int64_t frames, int64_t now
     int64_t latency_ns = pl_load_relaxed(&e->output_latency_ns);
     update_lead_rt(e, leaves.ns + latency_ns - now_ns);
 
-    pl_clock_map_read_rt(e->clock, &e->map);   /* where it cannot be read, the last one stays in use */
+    pl_clock_map_read_rt(e->clock, &e->map); /* where it cannot be read, the last one stays in use */
     if (e->output.open && e->map.valid && fabs(e->map.drift) < MAX_MAP_DRIFT) {
         step_ns *= 1 + e->map.drift;
         step_ns = follow_rt(e, target_rt(e, leaves, latency_ns), step_ns, frames, out);

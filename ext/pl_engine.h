@@ -30,34 +30,34 @@
 #include "pl_ring.h"
 
 enum {
-    PL_DECKS = 4,        /* the current track, the next one, and two that still fade out */
-    PL_COMMANDS = 64,    /* in the command ring; a power of two */
-    PL_KERNELS = 12,     /* resampling kernels kept; MP3 has nine sampling rates */
-    PL_SCRATCH = 4096,   /* track frames that one step of mixing copies from the ring */
+    PL_DECKS = 4,      /* the current track, the next one, and two that still fade out */
+    PL_COMMANDS = 64,  /* in the command ring; a power of two, for its indices wrap */
+    PL_KERNELS = 12,   /* resampling kernels kept: the nine sampling rates of MP3, and three more */
+    PL_SCRATCH = 4096, /* track frames that one step of mixing copies; pl_engine.c asserts the least size */
 };
 
 typedef enum { PL_DECK_FREE, PL_DECK_ARMED } pl_deck_state;
 
 typedef struct {
     pl_ring ring;
-    pl_atomic_u32 state;       /* pl_deck_state: the controller arms, the callback frees */
-    pl_atomic_i64 want_frame;  /* callback: the track frame that the timeline asks for now */
+    pl_atomic_u32 state;      /* pl_deck_state: the controller arms, the callback frees */
+    pl_atomic_i64 want_frame; /* callback: the track frame that the timeline asks for now */
     /* callback */
-    bool active;               /* the callback has accepted the deck and has not freed it */
-    bool starved;              /* waits for PCM: before the first sound, or after an underrun */
+    bool active;  /* the callback has accepted the deck and has not freed it */
+    bool starved; /* waits for PCM: before the first sound, or after an underrun */
     bool has_sounded;
-    bool seamless;             /* continues another deck: starts without a fade, half a kernel early */
-    const pl_kernel *kernel;   /* from the track's rate to the device's */
-    double rate_hz;            /* of the track */
+    bool seamless;           /* continues another deck: starts without a fade, half a kernel early */
+    const pl_kernel *kernel; /* from the track's rate to the device's */
+    double rate_hz;          /* of the track */
     int64_t anchor_frame;
     int64_t start_ns, stop_ns; /* session time; stop_ns is PL_NO_END for none */
     double fade_in_ns;         /* ns after start_ns where the fade-in begins; -INFINITY for no fade */
 } pl_deck;
 
 typedef enum {
-    PL_ARM,       /* a deck starts at start_ns */
-    PL_STOP_AT,   /* all decks stop at stop_ns */
-    PL_CANCEL,    /* one deck stops now */
+    PL_ARM,     /* a deck starts at start_ns */
+    PL_STOP_AT, /* all decks stop at stop_ns */
+    PL_CANCEL,  /* one deck stops now */
 } pl_command_kind;
 
 typedef struct {
@@ -70,20 +70,20 @@ typedef struct {
 } pl_command;
 
 typedef struct {
-    int64_t device_frames;      /* frames requested since the stream began */
-    int64_t lead_ns;            /* from a callback to when its first frame leaves the loudspeaker */
-    double dac_uncertainty_ns;  /* of that moment: one standard deviation */
-    double card_ppm;            /* by how much a frame of the card is longer than the nominal one */
-    double phase_error_ns;      /* cursor minus target at the newest callback */
-    double correction_ppm;      /* by how much an output frame is longer in session time than nominal */
-    int64_t underruns;          /* of decks: PCM was missing */
-    int64_t jumps;              /* of the cursor, where the error was too large for the servo */
-    int64_t slips;              /* of the output clock: its line was restarted */
-    int64_t cursor_ns;          /* session time of the next frame */
+    int64_t device_frames;     /* frames requested since the stream began */
+    int64_t lead_ns;           /* from a callback to when its first frame leaves the loudspeaker */
+    double dac_uncertainty_ns; /* of that moment: one standard deviation */
+    double card_ppm;           /* by how much a frame of the card is longer than the nominal one */
+    double phase_error_ns;     /* cursor minus target at the newest callback */
+    double correction_ppm;     /* by how much an output frame is longer in session time than nominal */
+    int64_t underruns;         /* of decks: PCM was missing */
+    int64_t jumps;             /* of the cursor, where the error was too large for the servo */
+    int64_t slips;             /* of the output clock: its line was restarted */
+    int64_t cursor_ns;         /* session time of the next frame */
     double volume;
-    int64_t dac_ns;             /* local time at which the next frame leaves the loudspeaker */
-    bool audible;               /* a deck sounded in the newest callback */
-    bool following;             /* the cursor follows the session clock */
+    int64_t dac_ns; /* local time at which the next frame leaves the loudspeaker */
+    bool audible;   /* a deck sounded in the newest callback */
+    bool following; /* the cursor follows the session clock */
 } pl_engine_status;
 
 /* A moment of session time, to a fraction of a nanosecond: ns + fraction, 0 <= fraction < 1. */
@@ -94,26 +94,26 @@ typedef struct {
 
 typedef struct {
     pl_deck decks[PL_DECKS];
-    pl_clock_map *clock;                    /* local to session time; written by the clock thread */
+    pl_clock_map *clock; /* local to session time; written by the clock thread */
     double device_rate_hz;
-    pl_kernel kernels[PL_KERNELS];          /* controller */
-    double kernel_rates_hz[PL_KERNELS];     /* controller: the track rate of each kernel */
-    int kernel_count;                       /* controller */
+    pl_kernel kernels[PL_KERNELS];      /* controller */
+    double kernel_rates_hz[PL_KERNELS]; /* controller: the track rate of each kernel */
+    int kernel_count;                   /* controller */
     pl_command commands[PL_COMMANDS];
-    pl_atomic_u32 command_head;             /* controller: the next one written */
-    pl_atomic_u32 command_tail;             /* callback: the next one read */
-    pl_atomic_i64 output_latency_ns;        /* controller: what the output clock does not know of */
-    pl_atomic_u64 volume_target;            /* controller: bits of a double */
-    pl_seqlock status;                      /* callback writes a pl_engine_status */
-    pl_atomic_u64 thread;                   /* callback: handle of the newest calling thread; 0 for none */
-    pl_account *account;                    /* changed while the device is stopped; NULL: the callbacks */
+    pl_atomic_u32 command_head;      /* controller: the next one written */
+    pl_atomic_u32 command_tail;      /* callback: the next one read */
+    pl_atomic_i64 output_latency_ns; /* controller: what the output clock does not know of */
+    pl_atomic_u64 volume_target;     /* controller: bits of a double */
+    pl_seqlock status;               /* callback writes a pl_engine_status */
+    pl_atomic_u64 thread;            /* callback: handle of the newest calling thread; 0 for none */
+    pl_account *account;             /* changed while the device is stopped; NULL: the callbacks */
     /* callback */
-    pl_clock_map_value map;                 /* the newest map that was read */
+    pl_clock_map_value map; /* the newest map that was read */
     pl_output_clock output;
     int64_t device_frames;
     int64_t lead_ns;
-    int64_t silent_frames;                  /* requested since the account last gave a moment */
-    bool slipped;                           /* the output clock slipped since the cursor was last compared */
+    int64_t silent_frames; /* requested since the account last gave a moment */
+    bool slipped;          /* the output clock slipped since the cursor was last compared */
     bool cursor_valid;
     pl_instant cursor;
     double volume;

@@ -19,7 +19,7 @@ static const double FLAT_FRACTION = 0.05;
 /* Standard deviation of a uniform distribution over its width: 1 / sqrt(12), rounded up. */
 static const double UNIFORM_SD = 0.3;
 
-/* Bisections of the interval of slopes, which is 2e-3 wide: less than 1 ps of error over the longest window
+/* Bisections of the interval of slopes, which is 2e-3 wide: less than 1 ns of error over the longest window
  * (240 s). */
 enum { CONTACT_BISECTIONS = 50, GAP_BISECTIONS = 40 };
 
@@ -33,6 +33,8 @@ static const double BIWEIGHT = 4.685;
 static const double MIN_SCALE_NS = 2e3;
 /* As many neighbouring points of a smoothed account have the same error: they count as one. */
 static const double CORRELATED_POINTS = 10;
+/* Passes of the reweighting. Bisections for a quantile: the first finds the range of the values; each other
+ * one halves it, so 39 leave 2e-12 of it. */
 enum { REGRESSIONS = 5, QUANTILE_BISECTIONS = 40 };
 
 /* ---- the hull ---- */
@@ -80,7 +82,7 @@ void pl_hull_flush_rt(pl_hull *h) {
     while (h->count == PL_HULL_BUCKETS || (h->count && h->x[h->head] < h->open_x - h->window)) {
         bool was_corner = h->vertices && h->vertex[0] == h->head;
         remove_oldest(h);
-        if (was_corner) rebuild(h);   /* points that the lost corner hid become corners again */
+        if (was_corner) rebuild(h); /* points that the lost corner hid become corners again */
     }
     assert(!h->count || h->open_x > pl_hull_newest_x(h));
     int place = pl_hull_place(h, h->count);
@@ -97,7 +99,7 @@ void pl_hull_cut_rt(pl_hull *h, double x) {
 }
 
 bool pl_hull_add_rt(pl_hull *h, double x, double y, double slope) {
-    if (h->count && x <= pl_hull_newest_x(h)) return false;   /* a later packet overtook this one */
+    if (h->count && x <= pl_hull_newest_x(h)) return false; /* a later packet overtook this one */
     y += h->loosening * x * x;
     slope += 2 * h->loosening * x;
     if (h->open && x - h->open_start < h->bucket) {
@@ -152,7 +154,7 @@ static double edge_sd(const pl_hull *h, double slope) {
         for (; k && least[k - 1] > residual; k--) least[k] = least[k - 1];
         least[k] = residual;
     }
-    if (h->count < LEAST) return INFINITY;   /* the line goes through two: they do not show its error */
+    if (h->count < LEAST) return INFINITY; /* the line goes through two: they do not show its error */
     return EDGE_FACTOR * (least[LEAST - 1] - least[0]);
 }
 
@@ -311,7 +313,7 @@ bool pl_fit_strip_rt(const pl_hull *above, const pl_hull *below, double width, p
  * memory. */
 static double quantile(const pl_hull *h, double mean, double value, double slope, int k, bool absolute) {
     double low = INFINITY, high = -INFINITY;
-    for (int pass = 0; pass < QUANTILE_BISECTIONS; pass++) {   /* the first pass finds the range */
+    for (int pass = 0; pass < QUANTILE_BISECTIONS; pass++) { /* the first pass finds the range */
         double middle = 0.5 * (low + high);
         int below = 0;
         for (int i = 0; i < h->count; i++) {
@@ -342,7 +344,7 @@ bool pl_fit_robust_rt(const pl_hull *h, pl_slope_prior prior, pl_fit *fit) {
     double scale = 0, slope_variance = 0, weights = 0, prior_variance = prior.slope_sd * prior.slope_sd;
     for (int pass = 0; pass < REGRESSIONS; pass++) {
         scale = fmax(PL_NORMAL_SD * quantile(h, mean, value, slope, half, true), MIN_SCALE_NS);
-        double sw = 0, sx = 0, sy = 0, sxx = 0, sxy = 0;   /* weighted sums */
+        double sw = 0, sx = 0, sy = 0, sxx = 0, sxy = 0; /* weighted sums */
         for (int i = 0; i < h->count; i++) {
             int p = pl_hull_place(h, i);
             double dx = h->x[p] - mean, dy = h->y[p] - value, u = (dy - slope * dx) / (BIWEIGHT * scale);

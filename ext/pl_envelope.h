@@ -10,16 +10,20 @@
  *
  * A hull holds the points of the last `window`. Of each short bucket it keeps the lowest point only.
  *
- * One cloud (the clock of a sound card): the line is the hull's edge over the mean abscissa. This is the line
- * under all points with the least sum of distances (Moon, Skelly, Towsley: "Estimation and removal of clock
- * skew from network delay measurements", INFOCOM 1999).
+ * One cloud (the clock of a sound card). The line is the edge of the hull over the mean x of the points. Of
+ * all lines that lie under all points, this one has the least sum of vertical distances from them (Moon,
+ * Skelly, Towsley: "Estimation and removal of clock skew from network delay measurements", INFOCOM 1999).
  *
- * Two clouds with one common slope (exchanges of packets: the way there bounds the clock's offset from above,
- * the way back from below): the slope with the largest gap between the two lines. This is the same criterion
- * for both clouds together. The offset is the middle of the gap.
+ * Two clouds (exchanges of packets). With o(x) = offset + slope * x, the line that is wanted,
+ *     above:  y = o(x) + delay of the way there,    below:  y = o(x) - delay of the way back.
+ * Two parallel lines of slope s are drawn: one under the cloud above, one over the cloud below. The estimate
+ * is the s at which they lie furthest apart, and o is the middle between them. This is the criterion for one
+ * cloud, applied to both together.
  *
- * A slope from a short window is drawn towards a prior, by the ratio of their variances. The scale of the
- * noise at the edge is read from the spacing of the least residuals, without knowledge of its distribution.
+ * Uncertainty. The scale of the noise near the line is estimated from the distance between the least and the
+ * fourth least residual. This assumes no distribution of the delays (see edge_sd). In a short window the
+ * slope is uncertain, so it is combined with a prior, each weighted by the inverse of its variance:
+ *     slope = w * measured + (1 - w) * prior,    w = prior_sd^2 / (prior_sd^2 + measured_sd^2).
  *
  * Nothing here allocates or makes a system call, so the audio callback may call all of it. Coordinates are
  * doubles relative to a base that the owner keeps; both axes are in ns where PhaseLock uses them. */
@@ -29,7 +33,8 @@
 #include <math.h>
 #include <stdbool.h>
 
-enum { PL_HULL_BUCKETS = 2048 };   /* a power of two */
+/* A power of two, and enough for the longest window: 240 s of 125 ms are 1920 (see pl_output_clock.c). */
+enum { PL_HULL_BUCKETS = 2048 };
 
 /* Largest slope that is believed, a ratio: crystals run apart by less than 1000 ppm. */
 #define PL_MAX_SLOPE 1e-3
@@ -37,7 +42,7 @@ enum { PL_HULL_BUCKETS = 2048 };   /* a power of two */
 #define PL_NORMAL_SD 1.4826
 
 typedef struct {
-    double window, bucket;   /* lengths in units of x */
+    double window, bucket; /* lengths in units of x */
     /* Strips only: a bound of age t holds to within loosening * t^2, because the true line may be bent. */
     double loosening;
     /* The closed buckets: a ring of `count`, the oldest at `head`. x rises strictly; y includes loosening *
@@ -55,11 +60,11 @@ typedef struct {
 } pl_hull;
 
 typedef struct {
-    double slope, slope_sd;   /* y per x; one standard deviation */
-    double mean_x;            /* abscissa of the centre of the points */
-    double value;             /* the line at mean_x */
-    double edge_sd;           /* standard deviation of the line's height at mean_x; INFINITY while unknown */
-    double half_gap;          /* two clouds: half the distance of the two lines, the least one-way delay */
+    double slope, slope_sd; /* y per x; one standard deviation */
+    double mean_x;          /* abscissa of the centre of the points */
+    double value;           /* the line at mean_x */
+    double edge_sd;         /* standard deviation of the line's height at mean_x; INFINITY while unknown */
+    double half_gap;        /* two clouds: half the distance of the two lines, the least one-way delay */
     int points;
 } pl_fit;
 

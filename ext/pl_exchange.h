@@ -17,8 +17,8 @@ static inline int64_t pl_exchange_rtt_ns(const pl_exchange *e) {
 /* Host minus peer time, under the assumption that both ways took equally long. It is wrong by at most half
  * the round trip. */
 static inline int64_t pl_exchange_offset_ns(const pl_exchange *e) {
-    int64_t forward_ns = e->host_recv_ns - e->peer_send_ns;    /* offset plus the delay of the way there */
-    int64_t backward_ns = e->host_send_ns - e->peer_recv_ns;   /* offset minus the delay of the way back */
+    int64_t forward_ns = e->host_recv_ns - e->peer_send_ns;  /* offset plus the delay of the way there */
+    int64_t backward_ns = e->host_send_ns - e->peer_recv_ns; /* offset minus the delay of the way back */
     return backward_ns + (forward_ns - backward_ns) / 2;
 }
 

@@ -4,24 +4,27 @@
 #include <math.h>
 #include <stdlib.h>
 
-/* Round trip: of the exchanges of this age, this percentile. */
+/* Round trip: this percentile of the kept exchanges of this age. In normal operation all PL_RECENT exchanges
+ * are younger: a peer makes at least 40 a second. */
 static const int64_t MAX_RTT_AGE_NS = 10 * PL_NS_PER_S;
 enum { RTT_PERCENT = 90 };
 
-/* Envelope: how long points are kept, and of how long a time only the lowest one is kept. */
+/* Envelope: how long points are kept, and of how long a time only the lowest one is kept. A train of pings
+ * lasts up to 160 ms, so it gives up to four points. */
 static const double WINDOW_NS = 60e9, BUCKET_NS = 50e6;
 static const pl_slope_prior CRYSTALS = {0.0, PL_CRYSTAL_SD};
-/* A step of a clock is looked for in this many newest exchanges. */
+/* A step of a clock is looked for in this many newest exchanges: fewer than the 8 of a train, so that one
+ * train is enough to see it. */
 enum { STEP_EXCHANGES = 6 };
 /* A residual is out of its bound if it exceeds the bound by more than MIN_STEP_NS and by more than STEP_SDS
  * standard deviations of the line. */
 static const double MIN_STEP_NS = 100e3, STEP_SDS = 8;
-/* After a step the drift known so far is a prior, of at least this standard deviation. */
+/* After a step the drift known so far is a prior, of at least this standard deviation (a ratio). */
 static const double MIN_PRIOR_SD = 0.5e-6;
 /* Least uncertainty of an offset by its bounds alone: no clock is read more exactly. */
 static const double MIN_HALF_GAP_NS = 1e3;
 
-/* The specification's median: of this many newest exchanges, of at most this age. */
+/* Median: of this many newest exchanges, of at most this age. */
 enum { MEDIAN_EXCHANGES = 10 };
 static const int64_t MAX_MEDIAN_AGE_NS = 2 * PL_NS_PER_S;
 
@@ -102,7 +105,7 @@ static void envelope_add(pl_envelope *v, const pl_exchange *e) {
  * second test has half the tolerance, because the first one has found a contradiction already. */
 static bool has_stepped(const pl_filter *f) {
     const pl_envelope *v = &f->envelope;
-    double forward = INFINITY, backward = INFINITY;   /* the least residuals */
+    double forward = INFINITY, backward = INFINITY; /* the least residuals */
     for (int64_t i = 0; i < STEP_EXCHANGES; i++) {
         exchange_points p = points_of(v, recent(f, i));
         forward = fmin(forward, p.forward_y - pl_fit_at(&v->fit, p.forward_x));
@@ -148,7 +151,7 @@ static bool envelope_map(pl_filter *f, int64_t now_ns, pl_clock_map_value *map) 
     return true;
 }
 
-/* ---- the specification's median ---- */
+/* ---- the median ---- */
 
 static bool median_map(const pl_filter *f, int64_t now_ns, pl_clock_map_value *map) {
     int64_t offset_ns[MEDIAN_EXCHANGES], away_ns[MEDIAN_EXCHANGES];
@@ -177,7 +180,7 @@ static bool median_map(const pl_filter *f, int64_t now_ns, pl_clock_map_value *m
 bool pl_filter_add(pl_filter *f, const pl_exchange *e) {
     if (e->peer_recv_ns < e->peer_send_ns || e->host_send_ns < e->host_recv_ns) return false;
     if (pl_exchange_rtt_ns(e) < 0) return false;
-    if (f->samples && e->peer_recv_ns < f->last_ns) return false;   /* local time never runs back */
+    if (f->samples && e->peer_recv_ns < f->last_ns) return false; /* local time never runs back */
     if (!f->samples) {
         f->envelope.base_local_ns = e->peer_send_ns;
         f->envelope.base_offset_ns = pl_exchange_offset_ns(e);

@@ -2,7 +2,7 @@
  *
  *   envelope   PhaseLock's: the two-sided envelope of pl_envelope.h over a minute, or since a clock last
  *              changed its speed (pl_bend.h)
- *   median     the specification's: median offset of the newest 10 exchanges of the last 2 s
+ *   median     for comparison: median offset of the newest 10 exchanges of the last 2 s, without drift
  *   kalman     for comparison only: see pl_kalman.h
  *
  * Nothing here allocates. One thread: the clock thread of pl_udp.h. */
@@ -16,27 +16,28 @@
 
 typedef enum { PL_FILTER_ENVELOPE, PL_FILTER_MEDIAN, PL_FILTER_KALMAN } pl_filter_kind;
 
+/* Exchanges kept for the round trip, the median and the search for a step: as many as a burst has. */
 enum { PL_RECENT = 64 };
 
 /* Coordinates of the clouds: x is local time minus base_local_ns, y is host minus peer time minus
  * base_offset_ns. */
 typedef struct {
     int64_t base_local_ns, base_offset_ns;
-    pl_hull forward;          /* the ways there: they bound the offset from above */
-    pl_hull backward;         /* the ways back, negated: they bound it from below */
+    pl_hull forward;  /* the ways there: they bound the offset from above */
+    pl_hull backward; /* the ways back, negated: they bound it from below */
     pl_bend bend;
     pl_slope_prior prior;
     pl_fit fit;
     bool fitted;
-    int64_t checked_count;    /* the exchanges up to this one have been used by a step */
+    int64_t checked_count; /* the exchanges up to this one have been used by a step */
 } pl_envelope;
 
 typedef struct {
     pl_filter_kind kind;
-    int64_t samples;                  /* exchanges accepted */
-    int64_t steps;                    /* steps of a clock that the envelope noticed */
-    int64_t last_ns;                  /* local time of the newest exchange */
-    pl_exchange recent[PL_RECENT];    /* a ring, newest at (samples - 1) % PL_RECENT */
+    int64_t samples;               /* exchanges accepted */
+    int64_t steps;                 /* steps of a clock that the envelope noticed */
+    int64_t last_ns;               /* local time of the newest exchange */
+    pl_exchange recent[PL_RECENT]; /* a ring, newest at (samples - 1) % PL_RECENT */
     pl_envelope envelope;
     pl_kalman kalman;
 } pl_filter;

@@ -4,7 +4,8 @@
 
 #include "pl_envelope.h"
 
-/* A group is complete after this many exchanges, or when it gets this old. A train of pings has eight. */
+/* A group is complete after this many exchanges (a train of pings has eight), or at this age (two intervals
+ * of trains). */
 enum { GROUP_SIZE = 8 };
 static const int64_t MAX_GROUP_AGE_NS = 400 * PL_NS_PER_MS;
 /* Least standard deviation of a measurement: how exactly both ends read their clocks around a packet. */

@@ -12,14 +12,14 @@
 #include "pl_exchange.h"
 
 typedef struct {
-    bool valid;                /* there has been an update */
-    int64_t base_offset_ns;    /* of the first exchange: offset_ns is relative to it */
-    int64_t local_ns;          /* local time of the newest update */
-    double offset_ns, drift;   /* the state then; drift in ns per ns */
-    double p00, p01, p11;      /* its covariance, symmetric: offset, offset and drift, drift */
-    int64_t min_rtt_ns;        /* the least round trip so far */
-    int group;                 /* exchanges in the group being collected */
-    pl_exchange best;          /* the one of the group with the least round trip */
+    bool valid;              /* there has been an update */
+    int64_t base_offset_ns;  /* of the first exchange: offset_ns is relative to it */
+    int64_t local_ns;        /* local time of the newest update */
+    double offset_ns, drift; /* the state then; drift in ns per ns */
+    double p00, p01, p11;    /* its covariance, symmetric: offset, offset and drift, drift */
+    int64_t min_rtt_ns;      /* the least round trip so far */
+    int group;               /* exchanges in the group being collected */
+    pl_exchange best;        /* the one of the group with the least round trip */
 } pl_kalman;
 
 /* Start from zeroed memory. */

@@ -53,7 +53,7 @@ static const uint8_t *bytes_at(pl_mp3_reader *reader, int64_t offset, size_t siz
             if (got <= 0) break;
             reader->window_size += (size_t)got;
         }
-        if (size > reader->window_size) {   /* no caller reads beyond the end, so the file became shorter */
+        if (size > reader->window_size) { /* no caller reads beyond the end, so the file became shorter */
             reader->failed = true;
             return NULL;
         }
@@ -86,7 +86,7 @@ static int32_t rate_of(uint32_t header) {
     static const int32_t rates[3] = {44100, 48000, 32000};
     int32_t rate = rates[rate_code(header)];
     if (is_mpeg1(header)) return rate;
-    return (header >> 19 & 3) == 2 ? rate / 2 : rate / 4;   /* MPEG 2, MPEG 2.5 */
+    return (header >> 19 & 3) == 2 ? rate / 2 : rate / 4; /* MPEG 2, MPEG 2.5 */
 }
 
 static int32_t size_of(uint32_t header) {
@@ -245,7 +245,7 @@ bool pl_mp3_open(pl_mp3_reader *reader, int fd) {
     if (reader->begin > reader->end) reader->begin = reader->end;
     if (marked_at(reader, reader->end - ID3V1_TAG, ID3V1_TAG, "TAG") != NULL) reader->end -= ID3V1_TAG;
     if ((p = marked_at(reader, reader->end - APE_FOOTER, APE_FOOTER, "APETAGEX")) != NULL) {
-        int64_t header = p[23] & 0x80 ? APE_FOOTER : 0;   /* of the same size, and not counted in the tag's */
+        int64_t header = p[23] & 0x80 ? APE_FOOTER : 0; /* of the same size, and not counted in the tag's */
         int64_t size = le32(p + 12) + header;
         if (size <= reader->end - reader->begin) reader->end -= size;
     }

@@ -13,20 +13,20 @@
 #include <stdint.h>
 
 enum {
-    PL_MP3_INDEX_EVERY = 32,       /* packets from one entry of the index to the next */
-    PL_MP3_MIN_PACKET = 24,        /* bytes: 8 kbit/s at 24 kHz */
-    PL_MP3_MAX_PACKET = 1441,      /* bytes: 320 kbit/s at 32 kHz with padding */
-    PL_MP3_WINDOW = 65536,         /* bytes read at once */
+    PL_MP3_INDEX_EVERY = 32,  /* packets from one entry of the index to the next: 0.84 s at 44.1 kHz */
+    PL_MP3_MIN_PACKET = 24,   /* bytes: 8 kbit/s at 24 kHz */
+    PL_MP3_MAX_PACKET = 1441, /* bytes: 320 kbit/s at 32 kHz with padding */
+    PL_MP3_WINDOW = 65536,    /* bytes read at once */
 };
 
 typedef struct {
-    int fd;                        /* the caller's; this file only reads and seeks */
-    int64_t begin, end;            /* where audio may be, in bytes: behind ID3v2, before APE and ID3v1 */
-    int64_t at;                    /* the next byte to look at */
-    uint32_t format;               /* what all headers have in common; 0 until the first packet */
-    bool synced;                   /* a packet ended just before `at`, or one is known to begin there */
-    bool cut;                      /* the last packet seen is longer than the file */
-    bool failed;                   /* the system could not read */
+    int fd;             /* the caller's; this file only reads and seeks */
+    int64_t begin, end; /* where audio may be, in bytes: behind ID3v2, before APE and ID3v1 */
+    int64_t at;         /* the next byte to look at */
+    uint32_t format;    /* what all headers have in common; 0 until the first packet */
+    bool synced;        /* a packet ended just before `at`, or one is known to begin there */
+    bool cut;           /* the last packet seen is longer than the file */
+    bool failed;        /* the system could not read */
     int64_t window_at;
     size_t window_size;
     uint8_t window[PL_MP3_WINDOW];
@@ -34,11 +34,11 @@ typedef struct {
 
 typedef struct {
     int32_t rate_hz, channels, packet_frames;
-    int32_t smallest_packet;       /* bytes */
+    int32_t smallest_packet; /* bytes */
     int64_t packets, packet_bytes;
-    int64_t claimed_packets;       /* by a Xing, Info or VBRI header; -1 where there is no claim */
-    int32_t encoder_delay, encoder_padding;   /* frames, by a LAME tag; -1 where there is none */
-    bool cut;                      /* the last packet is longer than the file */
+    int64_t claimed_packets;                /* by a Xing, Info or VBRI header; -1 where there is no claim */
+    int32_t encoder_delay, encoder_padding; /* frames, by a LAME tag; -1 where there is none */
+    bool cut;                               /* the last packet is longer than the file */
 } pl_mp3_summary;
 
 /* Find the tags around the audio. False: the system could not read. */

@@ -5,11 +5,11 @@
 
 #include "pl_clock.h"
 
-/* How long points are kept, and of how long a time only the lowest one (LATE) or the median (BOTH) is
- * kept. */
+/* How long points are kept, and of how long a time only the lowest one (LATE) or the median (BOTH) is kept.
+ * The window is as long as that of the session clock (pl_filter.c). It has 1200 LATE buckets. */
 static const double WINDOW_NS = 60e9, LATE_BUCKET_NS = 50e6, MEDIAN_BUCKET_NS = 200e6;
 /* BURST: longer, because a server's estimate may take minutes to slide through a burst, and only at the ends
- * of a burst the bounds show where the line is. */
+ * of a burst the bounds show where the line is. The window has 1920 buckets, less than PL_HULL_BUCKETS. */
 static const double BURST_WINDOW_NS = 240e9, BURST_BUCKET_NS = 125e6;
 /* BURST: ns per ns^2. A clock whose rate drifts by 1.7 ppm a minute is 50 us off its line after a minute. */
 static const double LOOSENING = 50e3 / (60e9 * 60e9);
@@ -17,27 +17,29 @@ static const double LOOSENING = 50e3 / (60e9 * 60e9);
 static const double USUAL_BURST_NS = 667e3;
 /* BURST: "the last seconds", from which the overlap is measured and below which the line is not shortened. */
 static const double RECENT_NS = 5e9;
-/* BURST: bounds that need this much more width than that prove a change of speed. */
+/* BURST: bounds that need this much more width than that prove a change of speed: about a frame. */
 static const double BEND_NS = 20e3;
-/* BURST: the fraction of the line that is kept in each step of shortening it. */
+/* BURST: the fraction of the line that is kept in each step of shortening it: two steps halve it. */
 static const double KEPT_FRACTION = 0.7;
 
 /* How far sound cards usually run from the computer's clock: one standard deviation (60 ppm). */
 static const pl_slope_prior CARDS = {0.0, 60e-6};
-/* A line of this length gives the card's rate; of at least this standard deviation, after a slip. */
+/* A line of this length gives the card's rate. After a slip this rate is the prior, of at least this standard
+ * deviation (a ratio). */
 static const double RATE_KNOWN_NS = 10e9, MIN_PRIOR_SD = 1e-6;
-/* The deviation that is told while it is unknown. */
+/* The deviation that is told while it is unknown: 1 ms, the most that loudspeakers may be apart. */
 static const double UNKNOWN_NS = 1e6;
 
-/* A moment contradicts the line when it is off by this many standard deviations, and by this much. */
+/* A moment contradicts the line when it is off by more than this many standard deviations of the line and by
+ * more than this distance. */
 static const double OFF_SDS = 8, MIN_OFF_NS = 0.5e6;
 /* BURST: the room that a moment has outside of the strip. */
 static const double STRIP_TOLERANCE_NS = 0.3e6;
 /* BURST: all moments must contradict the line for this time to be a slip. */
 static const int64_t SLIP_AFTER_NS = 250 * PL_NS_PER_MS;
-/* LATE: lateness is a slip when all moments of a time were late by more than this fraction of a block. A card
- * that loses frames usually loses whole blocks: 0.25 s. Less can also be a timer that beats against the
- * card's, or a busy machine: longer. */
+/* LATE: when lateness is a slip: all moments of a time were late by more than a fraction of a block. A card
+ * that loses frames usually loses whole blocks, so 0.9 of a block proves it in 0.25 s. Less can also come
+ * from a timer that beats against the card's, or from a busy machine, and must last longer. */
 static const struct {
     double blocks;
     int64_t after_ns;
@@ -125,7 +127,7 @@ static void restart(pl_output_clock *c, double x, double by_ns) {
     }
     clear_clouds(c);
     c->began_x = x;
-    c->fit.value += by_ns;   /* the moved line serves until the first bucket is closed */
+    c->fit.value += by_ns; /* the moved line serves until the first bucket is closed */
     c->slips++;
 }
 

@@ -26,11 +26,11 @@ static const int64_t MAX_AGE_NS = PL_NS_PER_S;
 /* libpipewire's types, as far as they are used here: pw_time, spa_io_position, spa_chunk, spa_data,
  * spa_buffer and pw_buffer. */
 typedef struct {
-    int64_t now_ns;                  /* CLOCK_MONOTONIC at which the rest was true */
-    uint32_t rate_num, rate_denom;   /* the unit of ticks and delay, in seconds */
+    int64_t now_ns;                /* CLOCK_MONOTONIC at which the rest was true */
+    uint32_t rate_num, rate_denom; /* the unit of ticks and delay, in seconds */
     uint64_t ticks;
-    int64_t delay;                   /* from the stream's next frame to the loudspeaker, without `queued` */
-    uint64_t queued, buffered;       /* frames queued in the stream; frames held by its resampler */
+    int64_t delay;             /* from the stream's next frame to the loudspeaker, without `queued` */
+    uint64_t queued, buffered; /* frames queued in the stream; frames held by its resampler */
     uint32_t queued_buffers, avail_buffers;
 } stream_time;
 
@@ -38,10 +38,10 @@ typedef struct {
 typedef struct {
     uint32_t flags, id;
     char name[64];
-    uint64_t now_ns;                 /* CLOCK_MONOTONIC for which the cycle was planned; it may begin later */
-    uint32_t rate_num, rate_denom;   /* the unit of the rest, in seconds */
+    uint64_t now_ns;               /* CLOCK_MONOTONIC for which the cycle was planned; it may begin later */
+    uint32_t rate_num, rate_denom; /* the unit of the rest, in seconds */
     uint64_t position, duration;
-    int64_t delay;                   /* to the loudspeaker, by the card's pointer when the cycle began */
+    int64_t delay; /* to the loudspeaker, by the card's pointer when the cycle began */
 } driver_clock;
 
 typedef struct {
@@ -78,14 +78,14 @@ typedef struct {
     void *stream;
     pl_engine *engine;
     double frame_ns;
-    pl_atomic_u64 clock;      /* the address of a driver_clock; 0 where there is none */
-    pl_atomic_u32 reading;    /* the audio thread is reading that driver_clock */
-    int64_t stream_delay;     /* the stream's, in the newest cycle */
-    int64_t delay;            /* the driver's, in the newest cycle */
-    double aim;               /* its average over `cycles` */
+    pl_atomic_u64 clock;   /* the address of a driver_clock; 0 where there is none */
+    pl_atomic_u32 reading; /* the audio thread is reading that driver_clock */
+    int64_t stream_delay;  /* the stream's, in the newest cycle */
+    int64_t delay;         /* the driver's, in the newest cycle */
+    double aim;            /* its average over `cycles` */
     int cycles;
-    int64_t burst;            /* the greatest common divisor of its changes; 0 before the first */
-    bool has_pointer;         /* there was a delay: a driver without a card has none */
+    int64_t burst;    /* the greatest common divisor of its changes; 0 before the first */
+    bool has_pointer; /* there was a delay: a driver without a card has none */
     time_fn time;
     dequeue_fn dequeue;
     queue_fn queue;
@@ -135,8 +135,8 @@ static bool query_rt(pl_account *account, int64_t frame, int64_t now_ns, pl_mome
     if (changed || !above_aim_rt(p, &time, &above_ns, &moment->burst_ns)) return false;
     int64_t ahead_ns = (int64_t)(delay_ns + above_ns + (double)(time.queued + time.buffered) * p->frame_ns);
     moment->frame = (double)frame;
-    moment->leaves_ns = now_ns + ahead_ns;        /* the driver read the pointer no later than now */
-    moment->after_ns = time.now_ns + ahead_ns;    /* and no earlier than the cycle was due */
+    moment->leaves_ns = now_ns + ahead_ns;     /* the driver read the pointer no later than now */
+    moment->after_ns = time.now_ns + ahead_ns; /* and no earlier than the cycle was due */
     return true;
 }
 
@@ -145,7 +145,7 @@ void pl_pipewire_io_changed(void *account, uint32_t id, void *area, uint32_t siz
     if (id != IO_POSITION) return;
     void *clock = size >= sizeof(driver_clock) ? area : NULL;
     pl_store_ordered(&p->clock, (uint64_t)(uintptr_t)clock);
-    while (pl_load_ordered(&p->reading)) sched_yield();   /* the old area may be unmapped once this returns */
+    while (pl_load_ordered(&p->reading)) sched_yield(); /* the old area may be unmapped once this returns */
 }
 
 void pl_pipewire_process_rt(void *account) {

@@ -18,8 +18,8 @@ typedef struct {
     LONG exit_status;
     void *environment, *process_id, *thread_id;
     ULONG_PTR affinity;
-    LONG priority;        /* at this moment */
-    LONG above_process;   /* that of GetThreadPriority, which does not show whether the sum is real-time */
+    LONG priority;      /* at this moment */
+    LONG above_process; /* that of GetThreadPriority, which does not show whether the sum is real-time */
 } basic_information;
 
 typedef LONG(WINAPI *query_function)(HANDLE thread, int kind, void *information, ULONG bytes, ULONG *used);
@@ -45,7 +45,7 @@ pl_priority pl_thread_priority(int64_t id) {
 int pl_thread_make_real_time(int64_t id, int level) {
     (void)id;
     (void)level;
-    return ENOSYS;   /* MMCSS raises only the thread that calls it: miniaudio's thread does that itself */
+    return ENOSYS; /* MMCSS raises only the thread that calls it: miniaudio's thread does that itself */
 }
 
 #elif defined(__linux__)
@@ -103,7 +103,7 @@ pl_priority pl_thread_priority(int64_t id) {
     thread_time_constraint_policy_data_t constraint;
     thread_precedence_policy_data_t precedence;
     mach_msg_type_number_t count = THREAD_TIME_CONSTRAINT_POLICY_COUNT;
-    boolean_t standard = FALSE;   /* becomes TRUE where the thread never had such a policy */
+    boolean_t standard = FALSE; /* becomes TRUE where the thread never had such a policy */
     kern_return_t error = thread_policy_get((thread_act_t)id, THREAD_TIME_CONSTRAINT_POLICY,
                                             (thread_policy_t)&constraint, &count, &standard);
     if (error) return PL_PRIORITY_UNKNOWN;

@@ -50,7 +50,7 @@ bool pl_kernel_init(pl_kernel *kernel, double from_hz, double to_hz) {
             row[k] = (float)v;
             sum += v;
         }
-        for (int k = 0; k < taps; k++) row[k] = (float)(row[k] / sum);   /* the same gain at every phase */
+        for (int k = 0; k < taps; k++) row[k] = (float)(row[k] / sum); /* the same gain at every phase */
     }
     return true;
 }

@@ -10,11 +10,14 @@
 
 #include <stdbool.h>
 
+/* Linear interpolation between the phases errs by at most (pi / PL_PHASES)^2 / 24 = 1.6e-6 of the largest
+ * tap: -116 dB. PL_MAX_TAPS is enough for a rate that falls to an eighth; below, the stop band begins
+ * later. */
 enum { PL_PHASES = 512, PL_MAX_TAPS = 768 };
 
 typedef struct {
-    int taps;      /* a multiple of 8; the output lies between inputs taps/2 - 1 and taps/2 */
-    float *table;  /* (PL_PHASES + 1) rows of taps */
+    int taps;     /* a multiple of 8; the output lies between inputs taps/2 - 1 and taps/2 */
+    float *table; /* (PL_PHASES + 1) rows of taps */
 } pl_kernel;
 
 /* `from_hz`: the track's rate, `to_hz`: the device's. False when memory is short. */

@@ -29,7 +29,7 @@ uint32_t pl_ring_reset(pl_ring *r, int64_t frame) {
 int64_t pl_ring_room(pl_ring *r) {
     int64_t room = pl_load_acquire(&r->read_frame) + r->capacity - pl_load_relaxed(&r->write_frame);
     if (room < 0) return 0;
-    return room < r->capacity ? room : r->capacity;   /* the consumer may be ahead of an empty ring */
+    return room < r->capacity ? room : r->capacity; /* the consumer may be ahead of an empty ring */
 }
 
 int64_t pl_ring_acquire(pl_ring *r, uint32_t generation, float **span) {

@@ -15,11 +15,11 @@
 
 typedef struct {
     float *samples;
-    int64_t capacity;           /* frames, a power of two */
+    int64_t capacity; /* frames, a power of two */
     pl_atomic_u32 generation;
-    pl_atomic_i64 write_frame;  /* producer: frames before this one are there */
-    pl_atomic_i64 read_frame;   /* consumer: frames before this one may be overwritten */
-    pl_atomic_i64 end_frame;    /* producer: the track's length once it is known, else PL_NO_END */
+    pl_atomic_i64 write_frame; /* producer: frames before this one are there */
+    pl_atomic_i64 read_frame;  /* consumer: frames before this one may be overwritten */
+    pl_atomic_i64 end_frame;   /* producer: the track's length once it is known, else PL_NO_END */
 } pl_ring;
 
 /* `capacity`: frames, a power of two. False when memory is short. */

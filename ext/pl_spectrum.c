@@ -6,13 +6,14 @@
 #include <string.h>
 
 static const double PI = 3.14159265358979323846;
-/* Range of the bands. */
+/* Range of the bands: the lowest and the highest frequency, and the highest one as a fraction of the rate. */
 static const double MIN_HZ = 40, MAX_HZ = 16000, MAX_OF_RATE = 0.45;
-/* 2048 frames at 44.1 kHz. */
+/* One row of levels lasts this long: 2048 frames at 44.1 kHz. A hop is not longer than half a window. */
 static const double HOP_S = 2048 / 44100.0;
-/* A window has the smallest power of two of frames that is at least this many hops. */
+/* A window has the smallest power of two of frames that is at least this many hops. With sqrt(2) it has 1.4
+ * to 2.8 hops. */
 static const double MIN_WINDOW_HOPS = 1.41;
-/* Level 0. */
+/* Level 0, relative to a full-scale sine. */
 static const float FLOOR_DB = -60;
 /* Samples are clipped there: far above full scale, and its square is far from infinity. */
 static const float MAX_SAMPLE = 16;
@@ -74,7 +75,8 @@ static void write_levels(pl_spectrum *s, uint8_t *levels) {
 void pl_spectrum_init(pl_spectrum *s, double rate_hz) {
     memset(s, 0, sizeof *s);
     s->hop = (int32_t)fmin(PL_SPECTRUM_SIZE / 2, rint(HOP_S * rate_hz));
-    for (s->size = 2; s->size < PL_SPECTRUM_SIZE && s->size < MIN_WINDOW_HOPS * s->hop; s->size *= 2) {}
+    s->size = 2;
+    while (s->size < PL_SPECTRUM_SIZE && s->size < MIN_WINDOW_HOPS * s->hop) s->size *= 2;
     for (int k = 0; k < s->size; k++) s->window[k] = (float)(0.5 - 0.5 * cos(2 * PI * k / s->size));
     for (int half = 1; half < s->size; half *= 2) {
         for (int j = 0; j < half; j++) {
@@ -104,7 +106,7 @@ void pl_spectrum_init(pl_spectrum *s, double rate_hz) {
         weights += count;
     }
     memset(s->samples, 0, sizeof s->samples);
-    s->filled = (s->size - s->hop) / 2;   /* the first hop is the middle of its window */
+    s->filled = (s->size - s->hop) / 2; /* the first hop is the middle of its window */
 }
 
 /* Clip; 0 for what is not a number. */
@@ -144,13 +146,13 @@ void pl_spectrum_finish(pl_spectrum *s, uint8_t *levels) {
 }
 
 float pl_peak(const float *stereo, int64_t frames) {
-    enum { LANES = 8 };   /* independent maxima, which a compiler can turn into vectors */
+    enum { LANES = 8 }; /* independent maxima, which a compiler can turn into vectors */
     float largest[LANES] = {0};
     int64_t samples = 2 * frames, k = 0;
     for (; k + LANES <= samples; k += LANES) {
         for (int j = 0; j < LANES; j++) {
             float x = fabsf(stereo[k + j]);
-            largest[j] = x > largest[j] ? x : largest[j];   /* NaN is never larger */
+            largest[j] = x > largest[j] ? x : largest[j]; /* NaN is never larger */
         }
     }
     for (; k < samples; k++) largest[0] = fabsf(stereo[k]) > largest[0] ? fabsf(stereo[k]) : largest[0];

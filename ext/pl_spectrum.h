@@ -13,21 +13,22 @@
 
 #include <stdint.h>
 
+/* Bands of a row of levels. Most frames in a window: twice the longest hop. */
 enum { PL_BANDS = 24, PL_SPECTRUM_SIZE = 4096 };
 
 typedef struct {
-    int32_t hop;                    /* frames from one hop to the next */
-    int32_t size;                   /* frames in a window, a power of two */
-    int32_t filled;                 /* frames in the next window so far */
-    int64_t frames, hops;           /* read and written so far */
+    int32_t hop;          /* frames from one hop to the next */
+    int32_t size;         /* frames in a window, a power of two */
+    int32_t filled;       /* frames in the next window so far */
+    int64_t frames, hops; /* read and written so far */
     struct {
-        int32_t first, count;       /* bins of the spectrum */
+        int32_t first, count; /* bins of the spectrum */
     } bands[PL_BANDS];
-    float weights[PL_SPECTRUM_SIZE / 2 + 2 * PL_BANDS];   /* of the bins, band after band */
+    float weights[PL_SPECTRUM_SIZE / 2 + 2 * PL_BANDS]; /* of the bins, band after band */
     float window[PL_SPECTRUM_SIZE], samples[PL_SPECTRUM_SIZE];
     /* At [half + j] those of pi * j / half, for half = 1, 2, 4 ... size / 2. */
     float cosines[PL_SPECTRUM_SIZE], sines[PL_SPECTRUM_SIZE];
-    uint16_t reversed[PL_SPECTRUM_SIZE / 2];              /* numbers with their bits in reverse order */
+    uint16_t reversed[PL_SPECTRUM_SIZE / 2]; /* numbers with their bits in reverse order */
     float re[PL_SPECTRUM_SIZE / 2], im[PL_SPECTRUM_SIZE / 2], power[PL_SPECTRUM_SIZE / 2];
 } pl_spectrum;
 

@@ -69,29 +69,16 @@ enum { RECEIVE_BYTES = 256 };
 
 /* ---- limits ---- */
 
-/* Longest sleep: how soon a thread notices that it has to stop. */
+/* Longest sleep, in ms: how soon a thread notices that it has to stop. */
 enum { POLL_MS = 100 };
-/* The host answers each peer this many pings a second, and at once after a pause: several times what a peer
- * sends. */
+/* The host answers each peer this many pings a second, and this many at once after a pause: twice what a peer
+ * sends in its first second, 65 in the burst and 33 in each of four trains. */
 static const double MAX_PINGS_PER_S = 400, MAX_PINGS_AT_ONCE = 400;
 /* Answers that took longer are not used, and kernel time stamps of this age are not believed. */
 static const int64_t MAX_AGE_NS = 2 * PL_NS_PER_S;
 /* Largest time on the wire, as on the control connection: sums and differences of two times cannot
  * overflow. */
 static const int64_t MAX_TIME_NS = INT64_C(1) << 62;
-
-/* ---- the schedule of pings ---- */
-
-/* Trains of pings: how often they start, how long one lasts, and the longest time between two pings of it. */
-static const int64_t TRAIN_INTERVAL_NS = 200 * PL_NS_PER_MS, TRAIN_NS = 160 * PL_NS_PER_MS;
-static const int64_t PING_NS = 10 * PL_NS_PER_MS;
-/* The first train, after joining, is a burst. The trains that start in YOUNG_NS after it have more pings. */
-static const int64_t BURST_NS = 1000 * PL_NS_PER_MS, YOUNG_NS = 30 * PL_NS_PER_S;
-/* Measurements in a train. */
-enum { TRAIN_PINGS = 8, YOUNG_PINGS = 32, BURST_PINGS = 64 };
-/* In the burst, the map is updated after this many answers: each estimate is much better than the one
- * before. */
-enum { BURST_UPDATE_ANSWERS = 8 };
 
 static void put(uint8_t *b, uint64_t v, int bytes) {
     for (int i = 0; i < bytes; i++) b[i] = (uint8_t)(v >> (8 * i));
@@ -306,7 +293,7 @@ static void send_ping(pl_pinger *p, bool is_measurement) {
     p->outstanding[place].sent_ns = now_ns;
     p->outstanding[place].is_measurement = is_measurement;
     p->sent++;
-    send((socket_t)p->fd, (const char *)b, sizeof b, 0);   /* a failure counts as a loss on the way */
+    send((socket_t)p->fd, (const char *)b, sizeof b, 0); /* a failure counts as a loss on the way */
 }
 
 /* Are the times of an answered ping possible, and is it recent enough to be used? The host's times are not
@@ -372,12 +359,12 @@ static void record(pl_pinger *p, const pl_exchange *e) {
 
 /* One train of pings. */
 typedef struct {
-    int64_t lasts_ns;       /* no ping is sent later than this after its start */
-    int pings;              /* measurements to be sent */
+    int64_t lasts_ns; /* no ping is sent later than this after its start */
+    int pings;        /* measurements to be sent */
     bool is_burst;
-    int sent, answers;      /* measurements so far */
-    bool awake;             /* there was an answer: the path is awake */
-    bool answered;          /* there was an answer since the last ping */
+    int sent, answers; /* measurements so far */
+    bool awake;        /* there was an answer: the path is awake */
+    bool answered;     /* there was an answer since the last ping */
 } train;
 
 /* Read the answers that have arrived. Returns 0 or a system error. */
@@ -399,16 +386,16 @@ static int read_answers(pl_pinger *p, train *t) {
         if (!is_measurement || !pl_filter_add(&p->filter, &e)) continue;
         t->answers++;
         record(p, &e);
-        if (t->is_burst && t->answers % BURST_UPDATE_ANSWERS == 0) update(p);
+        if (t->is_burst && t->answers % PL_BURST_UPDATE_ANSWERS == 0) update(p);
     }
     return 0;
 }
 
 /* Run a train. The first ping only wakes the path, because a path that slept is slow in one direction, which
- * no filter can see. Then each answer, or PING_NS without one, triggers the next measurement. Returns 0 or a
- * system error. */
+ * no filter can see. Then each answer, or PL_PING_NS without one, triggers the next measurement. Returns 0 or
+ * a system error. */
 static int run_train(pl_pinger *p, train *t) {
-    const int64_t last_answer_ns = TRAIN_INTERVAL_NS - TRAIN_NS;   /* how long the last ping is waited for */
+    const int64_t last_answer_ns = PL_TRAIN_INTERVAL_NS - PL_TRAIN_NS; /* wait for the last answer */
     int64_t begin_ns = pl_now_ns_rt(), last_sent_ns = begin_ns;
     send_ping(p, false);
     while (!pl_load_relaxed(&p->stop)) {
@@ -416,7 +403,7 @@ static int run_train(pl_pinger *p, train *t) {
         bool sending = t->sent < t->pings && now_ns - begin_ns < t->lasts_ns;
         bool waited = t->answers >= t->sent || now_ns - last_sent_ns > last_answer_ns;
         if (!sending && waited) break;
-        int64_t wait_ns = last_sent_ns + (sending ? PING_NS : last_answer_ns) - now_ns;
+        int64_t wait_ns = last_sent_ns + (sending ? PL_PING_NS : last_answer_ns) - now_ns;
         t->answered = false;
         if (wait_readable(p->fd, wait_ns <= 0 ? 0 : ms_from_ns(wait_ns))) {
             int error = read_answers(p, t);
@@ -424,8 +411,8 @@ static int run_train(pl_pinger *p, train *t) {
         }
         now_ns = pl_now_ns_rt();
         if (t->sent == t->pings || now_ns - begin_ns >= t->lasts_ns) continue;
-        if (!t->answered && now_ns - last_sent_ns < PING_NS) continue;
-        send_ping(p, t->awake || t->sent || now_ns - begin_ns >= PING_NS);
+        if (!t->answered && now_ns - last_sent_ns < PL_PING_NS) continue;
+        send_ping(p, t->awake || t->sent || now_ns - begin_ns >= PL_PING_NS);
         t->sent++;
         last_sent_ns = now_ns;
     }
@@ -433,12 +420,12 @@ static int run_train(pl_pinger *p, train *t) {
 }
 
 int pl_pinger_run(pl_pinger *p) {
-    bool joined = false;   /* the burst has been answered */
+    bool joined = false; /* the burst has been answered */
     int64_t started_ns = pl_now_ns_rt(), next_ns = started_ns;
     while (!pl_load_relaxed(&p->stop)) {
-        bool young = next_ns - started_ns < YOUNG_NS;
-        train t = {.lasts_ns = TRAIN_NS, .pings = young ? YOUNG_PINGS : TRAIN_PINGS};
-        if (!joined) t = (train){.lasts_ns = BURST_NS, .pings = BURST_PINGS, .is_burst = true};
+        bool young = next_ns - started_ns < PL_YOUNG_NS;
+        train t = {.lasts_ns = PL_TRAIN_NS, .pings = young ? PL_YOUNG_PINGS : PL_TRAIN_PINGS};
+        if (!joined) t = (train){.lasts_ns = PL_BURST_NS, .pings = PL_BURST_PINGS, .is_burst = true};
         int error = run_train(p, &t);
         int64_t now_ns = pl_now_ns_rt();
         if (t.answers) {
@@ -448,9 +435,10 @@ int pl_pinger_run(pl_pinger *p) {
             publish(p, now_ns);
         }
         if (error) return -error;
-        next_ns += TRAIN_INTERVAL_NS;
+        next_ns += PL_TRAIN_INTERVAL_NS;
         /* After a long train or a suspended machine, the next one starts on the same grid. */
-        if (next_ns < now_ns) next_ns = now_ns + TRAIN_INTERVAL_NS - (now_ns - next_ns) % TRAIN_INTERVAL_NS;
+        if (next_ns < now_ns)
+            next_ns = now_ns + PL_TRAIN_INTERVAL_NS - (now_ns - next_ns) % PL_TRAIN_INTERVAL_NS;
         while (!pl_load_relaxed(&p->stop) && (now_ns = pl_now_ns_rt()) < next_ns) {
             int left_ms = ms_from_ns(next_ns - now_ns);
             nap(left_ms < POLL_MS ? left_ms : POLL_MS);

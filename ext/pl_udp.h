@@ -1,8 +1,9 @@
 /* The clock threads: ClockPing and ClockPong over UDP, without the interpreter's lock.
  *
  * Wire format, little endian, both 37 bytes, so that a reply is never larger than its request:
- *   ClockPing  u8 type = 1, u32 peer_id, u64 peer_send_time_ns, u64 nonce, 16 bytes of zero ClockPong  u8
- *   type = 2, u32 peer_id, u64 peer_send_time_ns, u64 nonce, u64 host_recv_time_ns, u64 host_send_time_ns
+ *   ClockPing  u8 type = 1, u32 peer_id, u64 peer_send_time_ns, u64 nonce, 16 bytes of zero
+ *   ClockPong  u8 type = 2, u32 peer_id, u64 peer_send_time_ns, u64 nonce, u64 host_recv_time_ns,
+ *              u64 host_send_time_ns
  *
  * The threads are Python threads that called pl_responder_run or pl_pinger_run and released the interpreter's
  * lock. They sleep in poll(), wake at least every 100 ms to see whether they have to stop, and are the only
@@ -16,10 +17,23 @@
 enum {
     PL_CLOCK_PACKET_BYTES = 37,
     PL_ADDRESS_BYTES = 16,
-    PL_MAX_PEERS = 16,
-    PL_OUTSTANDING = 64,   /* pings that may still be answered; older ones are forgotten */
-    PL_TRACE = 4096,       /* exchanges kept in the trace */
+    PL_MAX_PEERS = 16,   /* more than a session has (MAX_PEERS of protocol/messages.py) */
+    PL_OUTSTANDING = 64, /* pings that may still be answered; older ones are forgotten */
+    PL_TRACE = 4096,     /* exchanges kept in the trace: 25 s at first, 100 s later */
 };
+
+/* The schedule of pings. A train of pings starts at each PL_TRAIN_INTERVAL_NS. It sends no ping later than
+ * PL_TRAIN_NS after its start; the rest of the interval is for the last answer. The next ping of a train
+ * follows an answer, or PL_PING_NS without one. The first train, after joining, is a burst and may last
+ * PL_BURST_NS. The trains that start in PL_YOUNG_NS after it have more pings than the later ones. */
+#define PL_TRAIN_INTERVAL_NS (200 * PL_NS_PER_MS)
+#define PL_TRAIN_NS (160 * PL_NS_PER_MS)
+#define PL_PING_NS (10 * PL_NS_PER_MS)
+#define PL_BURST_NS (1000 * PL_NS_PER_MS)
+#define PL_YOUNG_NS (30 * PL_NS_PER_S)
+/* Measurements in a train; the ping that wakes the path comes on top. In the burst the map is updated after
+ * each PL_BURST_UPDATE_ANSWERS answers, because each estimate is much better than the one before. */
+enum { PL_TRAIN_PINGS = 8, PL_YOUNG_PINGS = 32, PL_BURST_PINGS = 64, PL_BURST_UPDATE_ANSWERS = 8 };
 
 /* An IPv4 or IPv6 address without its port. IPv4 in its mapped IPv6 form, so that both kinds compare
  * alike. */
@@ -30,16 +44,16 @@ typedef struct {
 typedef struct {
     pl_address address;
     uint32_t peer_id;
-    uint32_t in_use;   /* 0 or 1 */
+    uint32_t in_use; /* 0 or 1 */
 } pl_allowed_peer;
 
 typedef struct {
     intptr_t fd;
     pl_atomic_u32 stop;
-    pl_seqlock allowed[PL_MAX_PEERS];       /* written by the network thread: a pl_allowed_peer each */
-    double tokens[PL_MAX_PEERS];            /* rate limit of each slot: no peer can keep the host busy */
-    int64_t tokens_at_ns[PL_MAX_PEERS];     /* local time of `tokens` */
-    pl_atomic_u64 answered, refused;        /* packets */
+    pl_seqlock allowed[PL_MAX_PEERS];   /* written by the network thread: a pl_allowed_peer each */
+    double tokens[PL_MAX_PEERS];        /* rate limit of each slot: no peer can keep the host busy */
+    int64_t tokens_at_ns[PL_MAX_PEERS]; /* local time of `tokens` */
+    pl_atomic_u64 answered, refused;    /* packets */
 } pl_responder;
 
 /* `fd`: a bound UDP socket, which the caller keeps open. */
@@ -51,30 +65,30 @@ void pl_responder_forbid(pl_responder *responder, uint32_t peer_id);
 int pl_responder_run(pl_responder *responder);
 
 typedef struct {
-    int64_t rtt_ns;             /* see pl_filter_rtt_ns */
-    int64_t last_sample_ns;     /* local time of the newest exchange; 0 before the first */
-    uint64_t samples;           /* exchanges accepted */
-    uint64_t sent, refused;     /* pings; packets that failed a check */
-    uint64_t steps;             /* of a clock */
+    int64_t rtt_ns;         /* see pl_filter_rtt_ns */
+    int64_t last_sample_ns; /* local time of the newest exchange; 0 before the first */
+    uint64_t samples;       /* exchanges accepted */
+    uint64_t sent, refused; /* pings; packets that failed a check */
+    uint64_t steps;         /* of a clock */
 } pl_pinger_status;
 
 typedef struct {
-    intptr_t fd;                            /* connected to the host's clock port */
+    intptr_t fd; /* connected to the host's clock port */
     uint32_t peer_id;
     pl_atomic_u32 stop;
-    pl_clock_map *map;                      /* kept up to date by `run` */
+    pl_clock_map *map; /* kept up to date by `run` */
     pl_filter filter;
     uint64_t nonce_state;
     struct {
         uint64_t nonce;
-        int64_t sent_ns;                    /* 0: answered, or never used */
+        int64_t sent_ns; /* 0: answered, or never used */
         bool is_measurement;
-    } outstanding[PL_OUTSTANDING];          /* a ring */
+    } outstanding[PL_OUTSTANDING]; /* a ring */
     int next_outstanding;
     uint64_t sent, refused;
-    pl_seqlock status;                      /* a pl_pinger_status */
+    pl_seqlock status; /* a pl_pinger_status */
     pl_atomic_u64 trace_count;
-    pl_exchange trace[PL_TRACE];            /* the newest exchanges, a ring; for logs and benchmarks */
+    pl_exchange trace[PL_TRACE]; /* the newest exchanges, a ring; for logs and benchmarks */
 } pl_pinger;
 
 /* `seed` comes from the system's random source. Nonces only have to be unguessable for an attacker who does

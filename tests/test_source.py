@@ -50,6 +50,8 @@ BANNED: Mapping[str, str] = {
     r"nobody else's|somebody else's|one's own": "name the owner",
     r"endured?|patience|impatience|blamed?": "wait limit, timeout, cause",
     r"hungry|sated|in a hurry|stranger(?:s|'s)?": "the technical term: incomplete, complete, early, unauthenticated",
+    # A document that is not in the repository.
+    r"sections? [\d.]+(?: and [\d.]+)? of the specification|specification (?:section )?[\d.]+": "the rule itself",
     # A clause as the subject of a sentence. Headings and questions have one verb only.
     r"what (?:is|are|was|has|does|cannot) (?:[\w'-]+ ){1,6}(?:is|are|was|has|goes|stays|comes)": ("name the subject"),
 }
@@ -147,6 +149,8 @@ def test_words(folder: str) -> None:
         (".h", 'char *c = "/* anew */"; /* One\n * shall. */\n// whoever\n', [2, 3]),
         (".md", "`shall`\n\n    shall\n\nIt\nshall.\n\n```\nshall\n```\n", [6]),
         (".sh", "[ $# = 0 ] # it shall\n", [1]),
+        (".py", "# as section 12.1 of the\n# specification says\n", [1]),
+        (".h", "/* See specification 13.1. */\n", [1]),
     ],
 )
 def test_banned_words_are_found(suffix: str, source: str, found: list[int], tmp_path: pathlib.Path) -> None:

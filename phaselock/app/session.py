@@ -139,7 +139,7 @@ async def open_host_session(
         clock = HostClock(clock_socket)
         stack.callback(clock.close)
         inspect = Inspector()
-        player = _player(clock.line, name, wish, store, inspect)
+        player = _player(clock.map, name, wish, store, inspect)
         stack.callback(player.close)
 
         def tell(event: Event) -> None:
@@ -189,7 +189,7 @@ async def open_host_session(
         announcing = asyncio.create_task(announce())
         try:
             yield OpenHostSession(
-                runner, player, clock.line, intake, session_name, name, port, clock_port, address, addresses, listener
+                runner, player, clock.map, intake, session_name, name, port, clock_port, address, addresses, listener
             )
         finally:
             announcing.cancel()
@@ -211,7 +211,7 @@ async def open_peer_session(
         clock = PeerClocks(wish.clock_filter)
         stack.callback(clock.stop)
         inspect = Inspector()
-        player = _player(clock.line, name, wish, store, inspect)
+        player = _player(clock.map, name, wish, store, inspect)
         stack.callback(player.close)
 
         def tell(event: Event) -> None:
@@ -227,7 +227,7 @@ async def open_peer_session(
             now_ns=_native.now_ns,
             on_event=tell,
         )
-        yield OpenPeerSession(runner, player, clock.line, address_text(*control.getpeername()[:2]), control)
+        yield OpenPeerSession(runner, player, clock.map, address_text(*control.getpeername()[:2]), control)
 
 
 def display_name(wish: str | None, store: SettingsStore) -> str:
@@ -284,7 +284,7 @@ async def _reach(wish: JoinOptions) -> socket.socket:
 
 
 def _player(
-    line: _native.ClockMap,
+    clock_map: _native.ClockMap,
     name: str,
     wish: HostOptions | JoinOptions,
     store: SettingsStore,
@@ -308,7 +308,7 @@ def _player(
         )
 
     _native.Engine.set_user_offset(USER_DATA_OFFSET)
-    player = Player(line, new_output, lambda plan: Mp3Source(plan.path, inspect(plan.path)))
+    player = Player(clock_map, new_output, lambda plan: Mp3Source(plan.path, inspect(plan.path)))
     player.set_volume(store.settings.volume)
     return player
 

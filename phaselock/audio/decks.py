@@ -97,7 +97,7 @@ class Decks:
         whether a stream is open. Returns True if there is more to decode at once, and the events.
         """
         events: list[AudioEvent] = []
-        ready = running and self._engine.line.value().valid
+        ready = running and self._engine.clock_map.value().valid
         # Apply every pending plan in order; do not skip to the last: pause and resume in one pump must still end the
         # old timeline.
         for _ in range(max(1, len(self._pending))):
@@ -172,7 +172,7 @@ class Decks:
             self._fading.append(self._current)
             self._current = None
         stop_ns = plan.timeline.stop_session_ns
-        if stop_ns is not None and self._engine.line.session_from_local(dac_ns) >= stop_ns:
+        if stop_ns is not None and self._engine.clock_map.session_from_local(dac_ns) >= stop_ns:
             return True  # it has stopped already: nothing will sound
         self._current = self._arm(plan, dac_ns, events, seamless=False)
         return self._current is not None or plan in self._refused
@@ -202,7 +202,7 @@ class Decks:
             return None
         self._close_freed()
         timeline = plan.timeline
-        session_ns = self._engine.line.session_from_local(dac_ns)
+        session_ns = self._engine.clock_map.session_from_local(dac_ns)
         first = timeline.anchor_frame
         if timeline.start_session_ns < session_ns:
             first = timeline.frame_at(session_ns + _PREPARE_NS)

@@ -64,11 +64,11 @@ class Player:
 
     def __init__(
         self,
-        line: _native.ClockMap,
+        clock_map: _native.ClockMap,
         new_output: Callable[[_native.Engine], Output],
         open_source: Callable[[Plan], Source],
     ) -> None:
-        self.engine = _native.Engine(line)
+        self.engine = _native.Engine(clock_map)
         self._new_output = new_output
         self._decks = Decks(self.engine, open_source)
         self._lock = threading.Lock()
@@ -205,7 +205,7 @@ class Player:
 
     def _leave_engine(self) -> None:
         """Continue with a new engine. The sound server hangs and may still call the callback of the old one."""
-        engine = _native.Engine(self.engine.line)
+        engine = _native.Engine(self.engine.clock_map)
         with self._lock:
             engine.set_volume(self._volume)
             self._decks.use(engine)

@@ -1,7 +1,7 @@
 """Every message of PhaseLock's TCP connections: this file is the protocol document.
 
 A frame is `[length: u32 little endian][type: u8][msgpack map of the fields]`; the length counts type and payload.
-The names are those of section 16 of the specification. Messages and fields that are not in it are marked "extension". A
+Messages and fields that are marked "extension" were added after the first draft of the protocol. A
 field with a default may be absent on the wire. An unknown field, a missing field, a wrong type or a value out of bounds
 breaks the protocol, and the receiver closes the connection.
 

@@ -21,9 +21,9 @@ from phaselock.protocol import messages as m
 from phaselock.protocol.messages import Message
 
 HEARTBEAT_NS = 2_000_000_000
-"""Interval between two heartbeats (section 16 of the specification)."""
+"""Interval between two heartbeats."""
 DEAD_NS = 5_000_000_000
-"""A connection without messages for this time is closed (section 16 of the specification)."""
+"""A connection without messages for this time is closed: two heartbeats may be lost or late."""
 HOLD_NS = 60_000_000_000
 """Minimum time that a peer without a host plays on and tries to reconnect. It continues to the end of the track if
 that is later. The host reserves the place of a silent peer for the same time."""

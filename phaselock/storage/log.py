@@ -31,7 +31,7 @@ TIMEOUT_CLOSE_S = 5.0
 """How long `close` waits for a disk that hangs."""
 
 _CUT_PARTS = 4
-"""The oldest 1/4 of a full file is removed (specification 13.1)."""
+"""The oldest 1/4 of a full file is removed."""
 _MAX_BATCH_ENTRIES = 500
 """Most entries in one write."""
 _LEVELS = {

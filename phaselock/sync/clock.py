@@ -20,30 +20,29 @@ from phaselock.sync.trace import Exchange
 _log = logging.getLogger("phaselock.clock")
 
 MAX_USABLE_UNCERTAINTY_NS = 1_000_000
-"""A clock is usable if its uncertainty is below this."""
+"""A clock is usable if its uncertainty is below this: the distance that loudspeakers may have."""
 STALE_NS = 2_000_000_000
-"""A clock is stale if its newest measurement is older than this."""
+"""A clock is stale if its newest measurement is older than this: ten trains of pings."""
 _TOS_URGENT = 46 << 2
 """DSCP "expedited forwarding": a packet that waits behind a download in a router or wireless card is useless."""
 _WANDER = 0.05e-6
-"""How fast a clock may leave its fitted line while it is not measured, in seconds per second."""
-TRAIN_INTERVAL_NS = 200_000_000
-"""The interval of the ping trains in ext/pl_udp.c. The first ping of a train wakes the path and is no measurement."""
+"""How fast a clock may leave its fitted line while it is not measured, a ratio (0.05 ppm): the drift of a laptop's
+crystal varies by about this much with the temperature of a room."""
 
 
-def clock_status(line: _native.LineValue, last_sample_ns: int | None, rtt_ns: int, *, now_ns: int) -> ClockStatus:
-    """What a line measured some time ago still says at local time `now_ns`. `last_sample_ns` is the local time of the
-    newest measurement (None: there is none), `rtt_ns` its recent worst round trip."""
-    if not line.valid:
+def clock_status(known: _native.ClockMapValue, last_sample_ns: int | None, rtt_ns: int, *, now_ns: int) -> ClockStatus:
+    """What a clock map that was measured some time ago still says at local time `now_ns`. `last_sample_ns` is the local
+    time of the newest measurement (None: there is none), `rtt_ns` its recent worst round trip."""
+    if not known.valid:
         return dataclasses.replace(UNKNOWN_CLOCK, local_ns=now_ns)
-    age_ns = max(0, now_ns - line.local_ns)
-    uncertainty_ns = (line.uncertainty_ns**2 + (line.drift_uncertainty * age_ns) ** 2) ** 0.5 + _WANDER * age_ns
+    age_ns = max(0, now_ns - known.local_ns)
+    uncertainty_ns = (known.uncertainty_ns**2 + (known.drift_uncertainty * age_ns) ** 2) ** 0.5 + _WANDER * age_ns
     return ClockStatus(
         local_ns=now_ns,
         usable=uncertainty_ns < MAX_USABLE_UNCERTAINTY_NS,
         stale=last_sample_ns is None or now_ns - last_sample_ns > STALE_NS,
-        offset_ns=line.offset_ns + round(line.drift * (now_ns - line.local_ns)),
-        drift_ppm=line.drift * 1e6,
+        offset_ns=known.offset_ns + round(known.drift * (now_ns - known.local_ns)),
+        drift_ppm=known.drift * 1e6,
         uncertainty_ns=int(uncertainty_ns),
         rtt_ns=rtt_ns if last_sample_ns is not None else None,
     )
@@ -55,7 +54,7 @@ class HostClock:
     def __init__(self, bound: socket.socket) -> None:
         self._socket = bound
         _prepare(bound)
-        self.line = _native.ClockMap(identity=True)
+        self.map = _native.ClockMap(identity=True)
         self._responder = _native.Responder(bound.fileno())
         self._thread = threading.Thread(target=self._responder.run, name="clock", daemon=True)
         self._thread.start()
@@ -76,8 +75,7 @@ class HostClock:
 
 
 class PeerClock:
-    """Measures the host's clock at (ip, port) and updates the clock map `line`. `filter_kind` is one of
-    `model.choices.FILTERS`.
+    """Measures the host's clock at (ip, port) and updates `map`. `filter_kind` is one of `model.choices.FILTERS`.
 
     OSError if the host cannot be reached.
     """
@@ -88,9 +86,9 @@ class PeerClock:
         port: int,
         peer_id: int,
         filter_kind: str = "envelope",
-        line: _native.ClockMap | None = None,
+        clock_map: _native.ClockMap | None = None,
     ) -> None:
-        self.line = line if line is not None else _native.ClockMap()
+        self.map = clock_map if clock_map is not None else _native.ClockMap()
         self._logged: Exchange | None = None
         found = socket.getaddrinfo(ip, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
         family, kind, protocol, _, address = found[0]
@@ -101,7 +99,7 @@ class PeerClock:
         except OSError:
             self._socket.close()
             raise
-        self._pinger = _native.Pinger(self._socket.fileno(), peer_id, self.line, secrets.randbits(64), filter_kind)
+        self._pinger = _native.Pinger(self._socket.fileno(), peer_id, self.map, secrets.randbits(64), filter_kind)
         self._thread = threading.Thread(target=self._pinger.run, name="clock", daemon=True)
         self._since_ns = _native.now_ns()
         self._thread.start()
@@ -112,26 +110,20 @@ class PeerClock:
         if _log.isEnabledFor(logging.DEBUG):
             self._log_exchanges(samples)
         last_sample_ns = samples.last_sample_ns if samples.samples else None
-        return clock_status(self.line.value(), last_sample_ns, samples.rtt_ns, now_ns=now_ns)
+        return clock_status(self.map.value(), last_sample_ns, samples.rtt_ns, now_ns=now_ns)
 
     def exchanges(self, after: Exchange | None = None) -> list[Exchange]:
-        """The exchanges after `after` (None: all), oldest first; at most the newest 4096, about 25 s."""
+        """The exchanges after `after` (None: all), oldest first; at most the newest 4096: 25 s just after joining,
+        100 s later."""
         found = self._pinger.trace()
         return found[found.index(after) + 1 :] if after in found else found
 
     def loss(self, now_ns: int) -> float:
-        """The fraction of the measurements up to local time `now_ns` that were not answered, to about 0.001."""
+        """The fraction of the measurements up to local time `now_ns` that were not answered, to about 0.001. The first
+        ping of each train wakes the path and is no measurement."""
         samples = self._pinger.status()
-        asked = samples.sent - 1 - (now_ns - self._since_ns) // TRAIN_INTERVAL_NS
+        asked = samples.sent - 1 - (now_ns - self._since_ns) // _native.TRAIN_INTERVAL_NS
         return min(1.0, max(0.0, 1 - samples.samples / asked)) if asked > 0 else 1.0
-
-    def session_from_local(self, local_ns: int) -> int:
-        """Session time at a local time."""
-        return self.line.session_from_local(local_ns)
-
-    def local_from_session(self, session_ns: int) -> int:
-        """Local time at a session time."""
-        return self.line.local_from_session(session_ns)
 
     def _log_exchanges(self, samples: _native.PingerStatus) -> None:
         """Log the exchanges since the last call."""
@@ -140,8 +132,8 @@ class PeerClock:
             _log.debug("ping rtt_us=%.1f offset_ns=%d", (t4 - t1 - (t3 - t2)) / 1e3, (t2 - t1 + t3 - t4) // 2)
         if new:
             self._logged = new[-1]
-            line = self.line.value()
-            numbers = (line.offset_ns, line.drift * 1e6, line.uncertainty_ns / 1e3, samples.sent, samples.refused)
+            known = self.map.value()
+            numbers = (known.offset_ns, known.drift * 1e6, known.uncertainty_ns / 1e3, samples.sent, samples.refused)
             _log.debug("clock offset_ns=%d drift_ppm=%.3f within_us=%.1f; pings sent=%d pongs refused=%d", *numbers)
 
     def close(self) -> None:
@@ -155,30 +147,29 @@ class PeerClocks:
     """A peer's clock: one clock map for the player, and the thread that updates it while the host can be asked."""
 
     def __init__(self, filter_kind: str) -> None:
-        self.line = _native.ClockMap()
+        self.map = _native.ClockMap()
         self._filter_kind = filter_kind
         self._clock: PeerClock | None = None
-        self._asked: tuple[str, int, int, str] | None = None
+        self._target: tuple[str, int, int, str] | None = None
 
     def start(self, host_ip: str, port: int, peer_id: int) -> None:
         """Measure the host's clock. If it is measured already, with the same peer id and from the same local address,
         the measurement continues. OSError if the host cannot be reached."""
-        asked = host_ip, port, peer_id, _own_ip(host_ip, port)
-        if asked != self._asked:
+        target = host_ip, port, peer_id, _own_ip(host_ip, port)
+        if target != self._target:
             self.stop()
-            self._clock = PeerClock(host_ip, port, peer_id, self._filter_kind, self.line)
-            self._asked = asked
+            self._clock = PeerClock(host_ip, port, peer_id, self._filter_kind, self.map)
+            self._target = target
 
     def stop(self) -> None:
         """Stop measuring; the clock map keeps its last values."""
         if self._clock:
             self._clock.close()
-            self._clock = self._asked = None
+            self._clock = self._target = None
 
     def status(self, now_ns: int) -> ClockStatus:
         """What is known at that local time."""
-        clock = self._clock  # the window asks from another thread
-        return clock.status(now_ns) if clock else dataclasses.replace(UNKNOWN_CLOCK, local_ns=now_ns)
+        return self._clock.status(now_ns) if self._clock else dataclasses.replace(UNKNOWN_CLOCK, local_ns=now_ns)
 
 
 def _own_ip(ip: str, port: int) -> str:

@@ -25,11 +25,14 @@ from phaselock.storage.files import open_regular
 FORMAT = "phaselock clock trace"
 VERSION = 1
 MAX_BYTES = 64 << 20
+"""Largest file."""
 MAX_EXCHANGES = 1_000_000
 MAX_TIME_NS = 86_400_000_000_000
 """One day: the memory that a filter benchmark needs grows with the length of the trace."""
 MAX_CLOCK_NS = 2**62
+"""Largest reading of a clock, as in ext/pl_udp.c: sums and differences of two readings cannot overflow."""
 MAX_RTT_NS = 10_000_000_000
+"""Longest round trip: five times the one that the pinger accepts."""
 
 _MAX_HEADER_BYTES = 4096
 _LINE = re.compile(rb"(\d{1,19}) (\d{1,19}) (\d{1,19}) (\d{1,19})\r?")

@@ -14,7 +14,6 @@ import numpy as np
 import pytest
 
 from phaselock.bench.benchmarks import clock
-from phaselock.bench.lab import exchanges as schedule
 from phaselock.bench.lab.clock_host import ClockHost
 from phaselock.bench.lab.exchanges import Crystal, random_crystal, simulate
 from phaselock.bench.lab.links import PROFILES, Link
@@ -50,23 +49,6 @@ def test_trains_have_the_numbers_of_the_schedule() -> None:
     assert set(counts[150:]) == {8}
     lossy = simulate(Link(up_loss=0.2, down_loss=0.2), Crystal(0, 0.0), 40, "a")
     assert 0.25 < len(lossy) / len(exchanges) < 0.75
-
-
-UNITS_NS = {"PL_NS_PER_MS": 10**6, "PL_NS_PER_S": 10**9}
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("TRAIN_INTERVAL_NS", "TRAIN_NS", "BURST_NS", "PING_NS", "YOUNG_NS"),
-        *("BURST_PINGS", "YOUNG_PINGS", "TRAIN_PINGS"),
-    ],
-)
-def test_the_schedule_is_that_of_the_pinger(name: str) -> None:
-    source = (pathlib.Path(__file__).parents[2] / "ext" / "pl_udp.c").read_text("utf-8")
-    [value] = re.findall(rf"\b{name} = ([^,;}}]+)", source)
-    factors = [UNITS_NS.get(factor) or int(factor) for factor in value.split() if factor != "*"]
-    assert getattr(schedule, name) == math.prod(factors)
 
 
 def test_a_slow_path_still_gets_through_in_pieces() -> None:

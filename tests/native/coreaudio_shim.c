@@ -9,7 +9,7 @@ int64_t pl_local_ns_rt(int64_t raw_ns) { return raw_ns + 7; }
 
 double device_rate = 48000, unit_latency_s = 0.001;
 uint32_t device_latency = 48, stream_latency = 24;
-int32_t missing;   /* the libraries have none of the functions */
+int32_t missing; /* the libraries have none of the functions */
 
 static int32_t (*notify)(void *, uint32_t *, const void *, uint32_t, uint32_t, void *);
 static void *notify_data;

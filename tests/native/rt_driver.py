@@ -24,8 +24,8 @@ class World:
 
     def __init__(self, shim: ctypes.CDLL) -> None:
         self.now_ns = 1_000_000_000_000
-        self.line = _native.ClockMap()
-        self.engine = _native.Engine(self.line)
+        self.clock_map = _native.ClockMap()
+        self.engine = _native.Engine(self.clock_map)
         self.engine.set_output_latency(LATENCY_NS)
         self.engine.stream(DEVICE_RATE_HZ)
         _native.Engine.set_user_offset(USER_OFFSET)
@@ -41,7 +41,7 @@ class World:
         self.set_clock(7_000_000)
 
     def set_clock(self, offset_ns: int) -> None:
-        self.line.set(self.now_ns, offset_ns, 20e-6, 1000.0, 1e-6)
+        self.clock_map.set(self.now_ns, offset_ns, 20e-6, 1000.0, 1e-6)
         self.offset_ns = offset_ns
 
     def session_in(self, seconds: float) -> int:

@@ -88,14 +88,15 @@ int posix_memalign(void **block, size_t align, size_t size) {
 /* Locks and wrappers of system calls. Seven words are passed on, enough for all of these functions. */
 typedef long words_t(long, long, long, long, long, long, long);
 
-#define WRAP(name)                                                                                      \
-    long wrapped_##name(long, long, long, long, long, long, long) __asm__(#name);                       \
-    long wrapped_##name(long a, long b, long c, long d, long e, long f, long g) {                       \
-        static words_t *real;                                                                           \
-        guard(#name);                                                                                   \
-        if (!real) real = (words_t *)dlsym(RTLD_NEXT, #name);                                           \
-        return real(a, b, c, d, e, f, g);                                                               \
+#define WRAP(name)                                                                                           \
+    long wrapped_##name(long, long, long, long, long, long, long) __asm__(#name);                            \
+    long wrapped_##name(long a, long b, long c, long d, long e, long f, long g) {                            \
+        static words_t *real;                                                                                \
+        guard(#name);                                                                                        \
+        if (!real) real = (words_t *)dlsym(RTLD_NEXT, #name);                                                \
+        return real(a, b, c, d, e, f, g);                                                                    \
     }
+/* clang-format off */
 WRAP(pthread_mutex_lock) WRAP(pthread_mutex_trylock) WRAP(pthread_mutex_unlock)
 WRAP(pthread_rwlock_rdlock) WRAP(pthread_rwlock_wrlock) WRAP(pthread_spin_lock)
 WRAP(pthread_cond_wait) WRAP(pthread_cond_timedwait) WRAP(pthread_cond_signal) WRAP(pthread_cond_broadcast)
@@ -106,6 +107,7 @@ WRAP(nanosleep) WRAP(clock_nanosleep) WRAP(usleep) WRAP(sched_yield)
 WRAP(send) WRAP(sendto) WRAP(sendmsg) WRAP(recv) WRAP(recvfrom) WRAP(recvmsg)
 WRAP(mmap) WRAP(mmap64) WRAP(munmap) WRAP(madvise) WRAP(brk) WRAP(sbrk) WRAP(syscall)
 WRAP(puts) WRAP(fputs) WRAP(fwrite) WRAP(fflush)
+/* clang-format on */
 
 /* Reads the real clock. Where that enters the kernel, this one system call is allowed. */
 int clock_gettime(clockid_t id, struct timespec *now) {
@@ -163,10 +165,10 @@ static pthread_mutex_t mutex = PTHREAD_MUTEX_INITIALIZER;
 static int word;
 static void *volatile sink;
 
-#define PLANT(name, act)                                                                                \
-    void planted_##name(void *device, void *output, const void *input, uint32_t frames) {               \
-        (void)device, (void)output, (void)input, (void)frames;                                          \
-        act;                                                                                            \
+#define PLANT(name, act)                                                                                     \
+    void planted_##name(void *device, void *output, const void *input, uint32_t frames) {                    \
+        (void)device, (void)output, (void)input, (void)frames;                                               \
+        act;                                                                                                 \
     }
 static struct timespec now;
 PLANT(nothing, (clock_gettime(CLOCK_MONOTONIC, &now), memset(output, 0, frames)))

@@ -46,9 +46,9 @@ class Session:
         for over_ns, exchanges in self.trains.run(self.now_s * 1e9, until_s * 1e9):
             for exchange in exchanges:
                 self.filter.add(*exchange)
-            line = self.filter.line(self.clock(over_ns))
-            if line is not None:
-                errors_us.append((line.offset_ns - (over_ns - self.clock(over_ns))) / 1e3)
+            clock_map = self.filter.map(self.clock(over_ns))
+            if clock_map is not None:
+                errors_us.append((clock_map.offset_ns - (over_ns - self.clock(over_ns))) / 1e3)
         self.now_s = until_s
         return errors_us
 

@@ -35,11 +35,11 @@ def test_a_skewed_clock_is_ahead_and_runs_fast() -> None:
 
 
 def test_an_identity_map_is_exact() -> None:
-    line = _native.ClockMap(identity=True)
-    assert line.value().valid
+    clock_map = _native.ClockMap(identity=True)
+    assert clock_map.value().valid
     for local_ns in (0, 1, 1_800_000_000_123_456_789):
-        assert line.session_from_local(local_ns) == local_ns
-        assert line.local_from_session(local_ns) == local_ns
+        assert clock_map.session_from_local(local_ns) == local_ns
+        assert clock_map.local_from_session(local_ns) == local_ns
 
 
 def test_a_map_is_not_valid_until_it_is_written() -> None:
@@ -47,10 +47,10 @@ def test_a_map_is_not_valid_until_it_is_written() -> None:
 
 
 def test_a_map_and_its_inverse_agree_at_large_values() -> None:
-    line = _native.ClockMap()
+    clock_map = _native.ClockMap()
     now_ns = 1_800_000_000_123_456_789
-    line.set(now_ns, -600_000_000_001, 100e-6, 1000.0, 1e-7)
+    clock_map.set(now_ns, -600_000_000_001, 100e-6, 1000.0, 1e-7)
     for away_ns in (-3_600_000_000_000, -1, 0, 7, 7_200_000_000_000):
-        session_ns = line.session_from_local(now_ns + away_ns)
+        session_ns = clock_map.session_from_local(now_ns + away_ns)
         assert abs(session_ns - (now_ns + away_ns - 600_000_000_001 + away_ns // 10_000)) <= 2
-        assert abs(line.local_from_session(session_ns) - (now_ns + away_ns)) <= 1
+        assert abs(clock_map.local_from_session(session_ns) - (now_ns + away_ns)) <= 1

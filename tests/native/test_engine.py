@@ -23,9 +23,9 @@ class Machine:
     """An engine on a card that calls back at true times; its local clock is true time."""
 
     def __init__(self, *, card_ppm: float = 0.0, late_ns: Callable[[], float] = lambda: 0.0) -> None:
-        self.line = _native.ClockMap()
-        self.line.set(T0_NS, 0, 0.0, 0.0, 0.0)
-        self.engine = _native.Engine(self.line)
+        self.clock_map = _native.ClockMap()
+        self.clock_map.set(T0_NS, 0, 0.0, 0.0, 0.0)
+        self.engine = _native.Engine(self.clock_map)
         self.engine.stream(DEVICE_HZ)
         self.true_hz = DEVICE_HZ * (1 + card_ppm * 1e-6)
         self.late_ns = late_ns
@@ -128,7 +128,7 @@ def test_a_start_in_the_middle_fades_in_and_is_as_exact() -> None:
 def test_a_drifting_card_and_clock_are_followed_without_a_jump() -> None:
     rng = random.Random(1)
     machine = Machine(card_ppm=100, late_ns=lambda: rng.expovariate(1 / 60e3))
-    machine.line.set(T0_NS, -5_000_000_000, -80e-6, 0.0, 0.0)
+    machine.clock_map.set(T0_NS, -5_000_000_000, -80e-6, 0.0, 0.0)
 
     def session(at_ns: float) -> float:  # relative to T0
         return at_ns - 5e9 - 80e-6 * at_ns
@@ -151,7 +151,7 @@ def test_a_small_error_is_bent_away_slowly_and_smoothly() -> None:
     start_ns = T0_NS + SECOND
     machine.arm(0, start_ns)
     machine.run(3)
-    machine.line.set(T0_NS, 1_000_000, 0.0, 0.0, 0.0)  # the clock turns out to be a millisecond off
+    machine.clock_map.set(T0_NS, 1_000_000, 0.0, 0.0, 0.0)  # the clock turns out to be a millisecond off
     machine.run(8)
     error = machine.errors_us(0, start_ns)
     assert np.nanmax(np.abs(np.diff(error[DEVICE_HZ + 200 :]))) < 500 / DEVICE_HZ + 0.02  # 500 ppm at most, no jump
@@ -159,12 +159,54 @@ def test_a_small_error_is_bent_away_slowly_and_smoothly() -> None:
     assert machine.engine.status().jumps == 0
 
 
+def servo_errors_us(machine: Machine, seconds: float, offset_us: Callable[[float], float]) -> npt.NDArray[np.float64]:
+    """The cursor minus its target at each callback, while the session clock is `offset_us` ahead of what was expected,
+    by the time in seconds; its drift is not told."""
+    errors = []
+    begun = machine.asked
+    while (at_s := (machine.asked - begun) / DEVICE_HZ) < seconds:
+        machine.clock_map.set(T0_NS, round(offset_us(at_s) * 1e3), 0.0, 0.0, 0.0)
+        machine.run(BLOCK / DEVICE_HZ)
+        errors.append(machine.engine.status().phase_error_ns / 1e3)
+    return np.array(errors)
+
+
+def playing() -> Machine:
+    machine = Machine()
+    machine.arm(0, T0_NS + SECOND)
+    return machine.run(3)
+
+
+def test_the_servo_removes_an_error_with_a_time_constant_of_a_second() -> None:
+    errors_us = servo_errors_us(playing(), 2.5, lambda at_s: 100.0)
+    assert errors_us[0] == pytest.approx(-100, abs=0.5)
+    assert errors_us[[100, 200]] == pytest.approx([-100 * np.exp(-1), -100 * np.exp(-2)], abs=0.5)
+
+
+def test_an_unknown_rate_error_leaves_a_constant_error() -> None:
+    """One second times the rate error: 10 us at 10 ppm."""
+    errors_us = servo_errors_us(playing(), 8, lambda at_s: 10 * at_s)
+    assert errors_us[-100:] == pytest.approx(-10, abs=0.2)
+
+
+def test_the_servo_is_a_low_pass_filter_for_the_noise_of_its_target() -> None:
+    """Noise of each callback: a fourteenth of it is left."""
+    noise_us = np.random.default_rng(1).normal(0, 20, 3000)
+    errors_us = servo_errors_us(playing(), 25, lambda at_s: noise_us[round(at_s * DEVICE_HZ / BLOCK)])
+    cursor_us = errors_us + noise_us[: len(errors_us)]
+    expected_us = [0.0]
+    for target_us in noise_us[: len(errors_us) - 1]:
+        expected_us.append(expected_us[-1] + (target_us - expected_us[-1]) * BLOCK / DEVICE_HZ)
+    assert cursor_us == pytest.approx(expected_us, abs=0.1)
+    assert cursor_us.std() < 0.08 * 20
+
+
 def test_a_large_error_is_crossed_with_a_short_fade() -> None:
     machine = Machine()
     start_ns = T0_NS + SECOND
     machine.arm(0, start_ns)
     machine.run(3)
-    machine.line.set(T0_NS, 50_000_000, 0.0, 0.0, 0.0)
+    machine.clock_map.set(T0_NS, 50_000_000, 0.0, 0.0, 0.0)
     machine.run(1)
     assert machine.errors_us(0, start_ns)[-1] == pytest.approx(50_000, abs=1)
     assert machine.engine.status().jumps == 1
@@ -317,14 +359,14 @@ def test_cancel_and_stop_now_fade() -> None:
 
 def test_nothing_plays_before_the_clock_is_known() -> None:
     machine = Machine()
-    machine.line = _native.ClockMap()
-    machine.engine = _native.Engine(machine.line)
+    machine.clock_map = _native.ClockMap()
+    machine.engine = _native.Engine(machine.clock_map)
     machine.engine.stream(DEVICE_HZ)
     machine.arm(0, T0_NS + SECOND)
     machine.run(3)
     assert loudness(machine.sound).max() == 0
     assert not machine.engine.status().following
-    machine.line.set(T0_NS, 0, 0.0, 0.0, 0.0)
+    machine.clock_map.set(T0_NS, 0, 0.0, 0.0, 0.0)
     machine.run(1)
     assert worst(machine.errors_us(0, T0_NS + SECOND)) < 0.2
 
@@ -333,7 +375,7 @@ def test_nothing_plays_before_the_clock_is_known() -> None:
 def test_a_clock_map_with_an_impossible_drift_is_not_followed(drift: float) -> None:
     machine = Machine()
     machine.arm(0, T0_NS)
-    machine.line.set(T0_NS, 0, drift, 0.0, 0.0)
+    machine.clock_map.set(T0_NS, 0, drift, 0.0, 0.0)
     machine.run(1)
     assert loudness(machine.sound).max() == 0
 

@@ -257,9 +257,9 @@ class Stream:
     """An engine on a stream with an account whose moments the test sets. Time passes in callbacks only."""
 
     def __init__(self, noise: str) -> None:
-        line = _native.ClockMap()
-        line.set(T0_NS, 0, 0.0, 0.0, 0.0)
-        self.engine = _native.Engine(line)
+        clock_map = _native.ClockMap()
+        clock_map.set(T0_NS, 0, 0.0, 0.0, 0.0)
+        self.engine = _native.Engine(clock_map)
         self.account = _native.ManualAccount(noise)
         self.engine.stream(HZ, self.account)
         self.frame = 0

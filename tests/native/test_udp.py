@@ -116,13 +116,13 @@ class FakeHost:
 
 
 def listen_to(answer: object) -> tuple[_native.PingerStatus, bool]:
-    """(the pinger's status after 40 pings, whether its line became valid)"""
+    """(the pinger's status after 40 pings, whether its clock map became valid)"""
     fake = FakeHost(answer)
     clock = PeerClock(*fake.socket.getsockname(), peer_id=5)
     assert fake.enough.wait(60)
     clock.close()
     fake.close()
-    return clock._pinger.status(), clock.line.value().valid
+    return clock._pinger.status(), clock.map.value().valid
 
 
 def good(peer_id: int, sent: int, nonce: int) -> bytes:
@@ -168,7 +168,7 @@ def test_the_offset_is_found(host: tuple[HostClock, tuple[str, int]]) -> None:
                 if peer.status(_native.now_ns()).usable:
                     break
                 threading.Event().wait(0.001)
-            assert abs(peer.session_from_local(10**15) - 10**15) < 10**15 * 100e-6
+            assert abs(peer.map.session_from_local(10**15) - 10**15) < 10**15 * 100e-6
             assert abs(peer.status(_native.now_ns()).offset_ns) < 1_000_000
         finally:
             peer.close()

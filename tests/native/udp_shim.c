@@ -7,6 +7,8 @@
 #include <string.h>
 #include <sys/socket.h>
 
+typedef ssize_t recvmsg_fn(int fd, struct msghdr *message, int flags);
+
 ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
     static int calls;
     const char *what = getenv("UDP_SHIM");
@@ -19,5 +21,5 @@ ssize_t recvmsg(int fd, struct msghdr *message, int flags) {
         errno = EACCES;
         return -1;
     }
-    return ((ssize_t (*)(int, struct msghdr *, int))dlsym(RTLD_NEXT, "recvmsg"))(fd, message, flags);
+    return ((recvmsg_fn *)dlsym(RTLD_NEXT, "recvmsg"))(fd, message, flags);
 }

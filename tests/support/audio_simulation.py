@@ -295,7 +295,7 @@ class AudioPeer(SimulatedPeer):
             for exchange in exchanges:
                 if exchange[3] - exchange[0] < STALE_NS:
                     clock_filter.add(*exchange)
-            line = clock_filter.line(self.now_ns)
+            line = clock_filter.map(self.now_ns)
             if line is not None:
                 values = line.local_ns, line.offset_ns, line.drift, line.uncertainty_ns, line.drift_uncertainty
                 self.clock_map.set(*values)

@@ -10,6 +10,7 @@ import dataclasses
 import random
 from collections.abc import Callable, Iterator
 
+from phaselock._native import PING_NS, TRAIN_INTERVAL_NS
 from phaselock.bench.lab import exchanges, links
 from phaselock.bench.lab.exchanges import train_shape
 from phaselock.sync.trace import Exchange
@@ -77,7 +78,7 @@ class Path:
 class Trains:
     """The exchanges of one peer, train after train."""
 
-    TRAIN_EVERY_NS = exchanges.TRAIN_INTERVAL_NS
+    TRAIN_EVERY_NS = TRAIN_INTERVAL_NS
 
     def __init__(
         self,
@@ -105,7 +106,7 @@ class Trains:
         sent_ns, over_ns = begin_ns, begin_ns
         for number in range(counts + 1):
             answer_ns = self._exchange(sent_ns, came if number else [])
-            next_ping_ns = sent_ns + exchanges.PING_NS
+            next_ping_ns = sent_ns + PING_NS
             next_ns = next_ping_ns if answer_ns is None else min(answer_ns, next_ping_ns)
             over_ns = max(over_ns, next_ns, answer_ns or 0.0)
             if next_ns - begin_ns > lasts_ns:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pathlib
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +14,8 @@ from phaselock.session import events as e
 from phaselock.session.commands import Add, Play, Reject, Request
 from phaselock.session.effects import Notify
 from phaselock.ui.backend import SessionEvent
-from phaselock.ui.viewmodel import Toast, event_toast
+from phaselock.ui.viewmodel import Toast, event_toast, toasts
+from tests.support.handled import handled, names
 from tests.support.session_harness import SessionHarness
 from tests.support.simulation import a_track
 
@@ -180,3 +182,30 @@ def test_every_event_of_an_evening_has_its_words_or_none() -> None:
         '"New.mp3" is not added: The host has declined it.',
     } <= set(texts)
     assert all(text.strip().endswith(".") and "None" not in text for text in texts)
+
+
+SILENT = {
+    e.SessionOpened,
+    e.SessionEnded,
+    e.TransferChanged,
+    e.FileReady,
+    e.QueueChanged,
+    e.Playing,
+    e.Paused,
+    e.Resumed,
+    e.Seeked,
+    e.TrackEnded,
+    e.Stopped,
+    e.SyncMeasured,
+    e.PeerSyncMeasured,
+    e.PeersListed,
+    e.RequestsListed,
+    e.StatusTold,
+    e.HelpTold,
+}
+"""Events without a toast: the screens show them, or they answer a typed command."""
+
+
+def test_every_event_has_a_toast_or_is_listed_as_silent() -> None:
+    every = {kind for kind in vars(e).values() if isinstance(kind, type) and hasattr(kind, "event_name")}
+    assert names(every) - handled(pathlib.Path(toasts.__file__), function="event_toast") == names(SILENT)

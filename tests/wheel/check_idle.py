@@ -11,7 +11,7 @@ import sys
 import pytest
 
 BOUND_KB = 50_000
-"""Of resident memory, the private part with it (the specification's "memory idle")."""
+"""Of resident memory, the private part with it, of a window without a track."""
 
 # The window as it is, on no sound card, but that it looks at itself once it has stood for two seconds, and closes.
 WINDOW = """

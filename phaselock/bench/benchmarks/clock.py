@@ -25,7 +25,7 @@ from phaselock import _native
 from phaselock.bench.analysis import stats
 from phaselock.bench.interface import Bench
 from phaselock.bench.lab.clock_host import PEER_ID, ClockHost
-from phaselock.bench.lab.exchanges import BURST_PINGS, random_crystal, simulate
+from phaselock.bench.lab.exchanges import random_crystal, simulate
 from phaselock.bench.lab.links import PROFILES, Link
 from phaselock.bench.lab.relay import Relay, peer_ip
 from phaselock.bench.results import Case, Metric, Plot, Series
@@ -103,16 +103,16 @@ def run(options: argparse.Namespace, bench: Bench) -> None:
 # -- how wrong a filter is ---------------------------------------------------------------------------------------------
 
 
-def published_maps(exchanges: Sequence[Exchange], kind: str) -> Iterator[tuple[int, _native.LineValue]]:
-    """The clock maps that the pinger publishes, as (local time, map): one after each train, and one after every eighth
-    measurement of the first train."""
+def published_maps(exchanges: Sequence[Exchange], kind: str) -> Iterator[tuple[int, _native.ClockMapValue]]:
+    """The clock maps that the pinger publishes, as (local time, map): one after each train, and one after each
+    BURST_UPDATE_ANSWERS measurements of the first train."""
     clock = _native.ClockFilter(kind)
     for number, exchange in enumerate(exchanges, 1):
         clock.add(*exchange)
         arrived_ns = exchange[3]
         last = number == len(exchanges) or exchanges[number][3] - arrived_ns > _TRAIN_GAP_NS
-        if last or (number <= BURST_PINGS and number % 8 == 0):
-            clock_map = clock.line(arrived_ns)
+        if last or (number <= _native.BURST_PINGS and number % _native.BURST_UPDATE_ANSWERS == 0):
+            clock_map = clock.map(arrived_ns)
             if clock_map:
                 yield arrived_ns, clock_map
 

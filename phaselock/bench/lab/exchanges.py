@@ -1,4 +1,4 @@
-"""Simulated clock exchanges of a peer that joins: the schedule of ext/pl_udp.c over the links of links.py, in virtual
+"""Simulated clock exchanges of a peer that joins: the schedule of ext/pl_udp.h over the links of links.py, in virtual
 time.
 
 True time is that of the host's clock, in ns.
@@ -11,20 +11,19 @@ import dataclasses
 import math
 import random
 
+from phaselock._native import (
+    BURST_NS,
+    BURST_PINGS,
+    PING_NS,
+    TRAIN_INTERVAL_NS,
+    TRAIN_NS,
+    TRAIN_PINGS,
+    YOUNG_NS,
+    YOUNG_PINGS,
+)
 from phaselock.bench.lab.links import Link, Path, Uplink
-from phaselock.sync.clock import TRAIN_INTERVAL_NS
 from phaselock.sync.trace import Exchange
 
-# The schedule of pings, with TRAIN_INTERVAL_NS. ext/pl_udp.c defines it; a test compares the values.
-TRAIN_NS = 160_000_000
-"""Longest duration of a train."""
-BURST_NS = 1_000_000_000
-"""Longest duration of the first train, a burst."""
-PING_NS = 10_000_000
-"""The next ping follows an answer, or after this time a ping without one."""
-YOUNG_NS = 30_000_000_000
-"""For this time after joining, trains have YOUNG_PINGS measurements instead of TRAIN_PINGS."""
-BURST_PINGS, YOUNG_PINGS, TRAIN_PINGS = 64, 32, 8
 PACKET_BYTES = 37
 
 MS_NS = 1_000_000

@@ -21,7 +21,7 @@ from phaselock.session.host.transport import Transport
 from phaselock.session.outbox import Outbox
 
 MAX_TRIES = 3
-"""Attempts for one file at one peer (section 12.1 of the specification)."""
+"""Attempts for one file at one peer. After the last one the transfer is given up, and the user of the host decides."""
 RETRY_AFTER_NS = 500_000_000
 """Pause after the first failed attempt; twice this after the second."""
 AHEAD = 3

@@ -1,0 +1,143 @@
+"""Every message, effect, command and event is at all its places: those of the recipes in .github/CONTRIBUTING.md."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+import re
+import types
+import typing
+from typing import Any
+
+import pytest
+
+from phaselock.app.shell import HostShell, PeerShell, Shell
+from phaselock.audio import device, handles
+from phaselock.model.choices import BACKENDS
+from phaselock.protocol import messages as m
+from phaselock.session import commands as c
+from phaselock.session import effects, events, sentences
+from phaselock.session import events as e
+from phaselock.session.states import HOST_ACCEPTS, PEER_ACCEPTS, HostSide
+from phaselock.tools import event_reference
+from tests.support.handled import handled, names
+
+ROOT = pathlib.Path(__file__).parent.parent
+PACKAGE = ROOT / "phaselock"
+HOST, PEER, NETWORK = ([*(PACKAGE / one).glob("*.py")] for one in ("session/host", "session/peer", "network"))
+README = (ROOT / "README.md").read_text("utf-8")
+GUIDE = (ROOT / ".github" / "CONTRIBUTING.md").read_text("utf-8")
+
+PARTS = {m.LineState, m.SessionState}
+"""Classes that are part of messages."""
+ON_FILE_CONNECTIONS = {
+    m.FileRequest,
+    m.FileRefused,
+    m.FileChunk,
+    m.BulkProgress,
+    m.SongUploadStart,
+    m.SongUploadFrom,
+    m.SongUploadChunk,
+    m.SongUploadComplete,
+}
+"""Messages that network/ reads itself. All others go to the session."""
+PROOF_OF_LIFE = {"Heartbeat"}
+"""Messages whose arrival is all that counts: they need no handler."""
+TYPED_ELSEWHERE = {"Add": "add, which imports the file first", "Request": "request", "Autoplay": "the option --play"}
+"""Commands that app/shell.py does not make itself."""
+WITHOUT_SENTENCE = {e.SyncMeasured, e.PeerSyncMeasured}
+"""Events that the command line does not print. The progress line and `peers` show what they say."""
+
+
+def test_every_message_has_a_type_byte() -> None:
+    classes = {kind for kind in vars(m).values() if isinstance(kind, type) and kind.__module__ == m.__name__}
+    assert set(filter(dataclasses.is_dataclass, classes)) - PARTS == m.TYPE_OF.keys() == set(typing.get_args(m.Message))
+
+
+def test_every_message_has_a_receiver() -> None:
+    accepted = frozenset[type]().union(*HOST_ACCEPTS.values(), *PEER_ACCEPTS.values())
+    assert accepted | ON_FILE_CONNECTIONS == m.TYPE_OF.keys()
+    assert accepted & ON_FILE_CONNECTIONS == set()
+
+
+def test_every_message_is_handled() -> None:
+    assert names(HOST_ACCEPTS[HostSide.MEMBER]) - handled(*HOST, function="_from_member") == set()
+    accepted = frozenset[type]().union(*PEER_ACCEPTS.values())
+    assert names(accepted) - handled(*PEER, function="_handle") == PROOF_OF_LIFE
+    assert names(ON_FILE_CONNECTIONS) - handled(*NETWORK) == set()
+
+
+def test_every_effect_is_executed() -> None:
+    """By the runners, and by their simulation."""
+    every = names(typing.get_args(effects.Effect))
+    assert every == handled(*NETWORK, function="_execute")
+    assert every == handled(ROOT / "tests" / "support" / "simulation.py", function="execute")
+
+
+@pytest.mark.parametrize(("commands", "files"), [(c.HostCommand, HOST), (c.PeerCommand, PEER)], ids=["host", "peer"])
+def test_every_command_is_executed(commands: types.UnionType, files: list[pathlib.Path]) -> None:
+    assert names(typing.get_args(commands)) == handled(*files, function="command")
+
+
+def test_every_command_can_be_typed() -> None:
+    made = set(re.findall(r"\bc\.(\w+)\(", (PACKAGE / "app" / "shell.py").read_text("utf-8")))
+    assert names(typing.get_args(c.HostCommand | c.PeerCommand)) - made == TYPED_ELSEWHERE.keys()
+
+
+class HelpReader:
+    """A terminal that keeps the answer to `help`, and the runner and the output of a shell that only says that."""
+
+    def event(self, event: e.Event) -> None:
+        assert isinstance(event, e.HelpTold)
+        self.words = {*event.commands}
+
+    def session_ns(self) -> None:
+        return None
+
+
+def typed(shell: type[Shell], *missing: object) -> set[str]:
+    """The words that a shell understands, by its answer to `help`."""
+    reader: Any = HelpReader()
+    shell(reader, *missing, reader, reader, reader).line("help")  # type: ignore[arg-type]
+    return reader.words - {"help"}
+
+
+def test_the_readme_lists_the_commands_of_a_host() -> None:
+    section = README.partition("## Without a screen")[2].partition("\n### ")[0]
+    rows = re.findall(r"^\| (`.*?) \| ", section, re.MULTILINE)
+    assert {word for row in rows for word in re.findall(r"`([a-z-]+)", row)} == typed(HostShell, None)
+
+
+def test_the_readme_lists_the_commands_of_a_peer() -> None:
+    sentence = README.partition("A peer understands ")[2].partition(". ")[0]
+    assert {*re.findall(r"`([a-z-]+)", sentence)} == typed(PeerShell)
+
+
+def test_every_event_has_a_sentence_or_is_listed_without_one() -> None:
+    sentence = handled(PACKAGE / "session" / "sentences.py", function="event_text")
+    lines = handled(PACKAGE / "console" / "output.py", function="event_lines")
+    printed = sentence | lines | names(sentences.PLAIN_EVENTS)
+    every = names(event_reference._kinds(events))
+    assert every - printed == names(WITHOUT_SENTENCE)
+
+
+def test_every_backend_is_opened_and_has_an_account() -> None:
+    """PipeWire has no part in miniaudio; the null output defines itself when a frame leaves."""
+    assert {*BACKENDS} - {"auto", "pipewire"} == device._MA_BACKENDS.keys()
+    assert device._MA_BACKENDS.keys() - {"null"} == device._ACCOUNTS.keys()
+    assert device._ACCOUNTS.keys() <= handles._FIELDS.keys()
+
+
+PLACES = re.findall(r"^\| `([\w./]+)`(?:: ([^|]*))? \|", GUIDE.partition("\n## Recipes")[2].partition("\n## ")[0], re.M)
+
+
+@pytest.mark.parametrize(("file", "what"), PLACES, ids=lambda text: text)
+def test_the_places_of_the_recipes_exist(file: str, what: str) -> None:
+    path = ROOT / file
+    text = path.read_text("utf-8") if path.is_file() else ""
+    assert path.exists()
+    assert [name for name in re.findall(r"`(\w+)`", what) if not re.search(rf"\b{name}\b", text)] == []
+
+
+def test_the_recipes_have_places() -> None:
+    assert len(PLACES) > 30
