@@ -334,8 +334,8 @@ class HostSession:
             display_name=self._host_name,
             queue=self._transport.queue.items(),
             now=self._transport.now(),
-            timeline=self._transport.playback.line,
-            then=self._transport.playback.then,
+            timeline=self._transport.playback.current,
+            then=self._transport.playback.armed,
             waiting_for=self._transport.waiting_for(),
             upcoming=self._transport.upcoming(),
             peers=tuple(member.view(queued) for member in self._members),
@@ -509,9 +509,9 @@ class HostSession:
             self._transport.settle(now_ns=now_ns)
             self._distribution.settle(now_ns=now_ns)
         follow: list[Effect] = []
-        if self._followed != (playback.sound, playback.then):
-            self._followed = (playback.sound, playback.then)
-            follow.append(Follow(playback.sound, playback.then))
+        if self._followed != (playback.sound, playback.armed):
+            self._followed = (playback.sound, playback.armed)
+            follow.append(Follow(playback.sound, playback.armed))
         return self._outbox.drain(*follow)
 
     def _wake(self, now_ns: int) -> None:

@@ -112,7 +112,7 @@ class PeerSession:
         self._playback = Playback()
         self._followed: tuple[Timeline | None, Timeline | None] = (None, None)
         self._outbox = Outbox()
-        self._shelf = PeerFiles(self._outbox, self._session_ns)
+        self._files = PeerFiles(self._outbox, self._session_ns)
         self._requests = OutgoingRequests(self._outbox, self._session_ns)
         self._ended: list[Effect] = []
 
@@ -221,9 +221,9 @@ class PeerSession:
 
     def file_ready(self, file_id: UUID, *, now_ns: int) -> list[Effect]:
         """A fetched file is complete and has the right hash."""
-        track, line = self._shelf.ready(file_id, connected=self._connected, now_ns=now_ns), self._playback.line
-        if track is not None and line is not None and line.file_id == file_id and self._playback.playing:
-            self._outbox.note_playback(e.Playing, track, line, line.start_session_ns)
+        track, timeline = self._files.ready(file_id, connected=self._connected, now_ns=now_ns), self._playback.current
+        if track is not None and timeline is not None and timeline.file_id == file_id and self._playback.playing:
+            self._outbox.note_playback(e.Playing, track, timeline, timeline.start_session_ns)
         return self._settle(now_ns)
 
     def file_failed(self, file_id: UUID, reason: str, *, now_ns: int) -> list[Effect]:
@@ -231,17 +231,17 @@ class PeerSession:
 
         The host decides whether to try again.
         """
-        self._shelf.failed(file_id, reason, connected=self._connected, now_ns=now_ns)
+        self._files.failed(file_id, reason, connected=self._connected, now_ns=now_ns)
         return self._settle(now_ns)
 
     def file_gone(self, file_id: UUID, *, now_ns: int) -> list[Effect]:
         """The cache has deleted a file that was ready."""
-        self._shelf.gone(file_id)
+        self._files.gone(file_id)
         return self._settle(now_ns)
 
     def decode_failed(self, file_id: UUID, reason: str, *, now_ns: int) -> list[Effect]:
         """This machine cannot decode a file. Call it after the fetch, instead of `file_ready`, or later."""
-        self._shelf.unplayable(file_id, reason, connected=self._connected, now_ns=now_ns)
+        self._files.unplayable(file_id, reason, connected=self._connected, now_ns=now_ns)
         return self._settle(now_ns)
 
     def upload_ended(self, request_id: UUID, problem: str, *, now_ns: int) -> list[Effect]:
@@ -308,8 +308,8 @@ class PeerSession:
             display_name=self._display_name,
             queue=self._queue,
             now=self._now(),
-            timeline=self._playback.line,
-            then=self._playback.then,
+            timeline=self._playback.current,
+            then=self._playback.armed,
             requests=self._requests.views(self._display_name),
             connected=self._connected,
         )
@@ -381,12 +381,12 @@ class PeerSession:
         self._outbox.note(e.Joined(self._session_ns(now_ns), accepted.peer_id, *names, again=again))
         state = accepted.session_state
         self._take_queue(state.queue, state.revision, now_ns)
-        line, then = _line(state.line), _line(state.then)
-        if line is None:
+        timeline, armed = _timeline(state.line), _timeline(state.then)
+        if timeline is None:
             self._playback.stop(None)
-        elif line != self._playback.line:
-            self._playback.follow(line)
-        self._playback.then = then if line is not None else None
+        elif timeline != self._playback.current:
+            self._playback.follow(timeline)
+        self._playback.armed = armed if timeline is not None else None
         self._requests.found_host()
 
     def _take_queue(self, queue: tuple[QueueItem, ...], revision: int, now_ns: int) -> None:
@@ -400,22 +400,22 @@ class PeerSession:
             )
             for item in queue
         )
-        self._shelf.take_queue(self._queue)
+        self._files.take_queue(self._queue)
         self._outbox.note_queue(self._queue, revision, self._session_ns(now_ns))
 
     def _offered(self, start: m.FileTransferStart, now_ns: int) -> None:
-        for line in self._lines():
-            if line.file_id == start.file_id and line.rate_hz != start.rate_hz:
+        for timeline in self._timelines():
+            if timeline.file_id == start.file_id and timeline.rate_hz != start.rate_hz:
                 raise _Breach("a line at another rate than its track")
-        if not self._shelf.offered(start, self._peer_id, self._token, now_ns=now_ns):
+        if not self._files.offered(start, self._peer_id, self._token, now_ns=now_ns):
             raise _Breach("a file changed, or there are too many")
 
     def _asked(self, asked: bool) -> None:
         if not asked:
             raise _Breach("an answer to a request that was never made")
 
-    def _lines(self) -> list[Timeline]:
-        return [line for line in (self._playback.line, self._playback.then) if line is not None]
+    def _timelines(self) -> list[Timeline]:
+        return [timeline for timeline in (self._playback.current, self._playback.armed) if timeline is not None]
 
     def _meant(self, command: m.PauseCommand | m.ResumeCommand | m.SeekCommand) -> tuple[UUID, int]:
         """The track of a command and its rate. Without a track the command is for the current one.
@@ -423,10 +423,10 @@ class PeerSession:
         _Breach if there is none, or if the rate is wrong.
         """
         file_id, rate_hz = command.file_id, command.rate_hz
-        if file_id is None and self._playback.line is not None:
-            file_id = self._playback.line.file_id
-        track = self._shelf.track(file_id)
-        rates = [line.rate_hz for line in self._lines() if line.file_id == file_id]
+        if file_id is None and self._playback.current is not None:
+            file_id = self._playback.current.file_id
+        track = self._files.track(file_id)
+        rates = [timeline.rate_hz for timeline in self._timelines() if timeline.file_id == file_id]
         known = track.rate_hz if track else rates[0] if rates else rate_hz
         if file_id is None or known is None:
             raise _Breach("a command for a track that was never named")
@@ -443,40 +443,40 @@ class PeerSession:
         at_ns: int,
         stop_ns: int | None = None,
     ) -> None:
-        line = Timeline(file_id, rate_hz, frame, at_ns, stop_ns)
-        self._playback.follow(line)
-        self._note_playback(event, line, at_ns)
+        timeline = Timeline(file_id, rate_hz, frame, at_ns, stop_ns)
+        self._playback.follow(timeline)
+        self._note_playback(event, timeline, at_ns)
 
-    def _note_playback(self, event: type[e.PlaybackEvent], line: Timeline, session_ns: int) -> None:
+    def _note_playback(self, event: type[e.PlaybackEvent], timeline: Timeline, session_ns: int) -> None:
         """Report a change of playback, if this machine has the file and can play it."""
-        track = self._shelf.track(line.file_id)
-        if track is not None and self._shelf.has(line.file_id):
-            self._outbox.note_playback(event, track, line, session_ns)
+        track = self._files.track(timeline.file_id)
+        if track is not None and self._files.has(timeline.file_id):
+            self._outbox.note_playback(event, track, timeline, session_ns)
 
     def _play(self, command: m.PlayCommand) -> None:
-        at_ns, end_ns, track = command.target_time_ns, self._end_ns(), self._shelf.track(command.file_id)
+        at_ns, end_ns, track = command.target_time_ns, self._end_ns(), self._files.track(command.file_id)
         new = Timeline(command.file_id, command.rate_hz, command.position_samples, at_ns)
-        line = self._playback.line
+        timeline = self._playback.current
         if track is not None and track.rate_hz != command.rate_hz:
             raise _Breach("a line at another rate than its track")
-        if new == line:
-            self._playback.then = None
-        elif line is not None and line.file_id != new.file_id and end_ns is not None and at_ns >= end_ns:
-            self._playback.then = new
+        if new == timeline:
+            self._playback.armed = None
+        elif timeline is not None and timeline.file_id != new.file_id and end_ns is not None and at_ns >= end_ns:
+            self._playback.armed = new
         else:
             self._playback.follow(new)
             self._note_playback(e.Playing, new, at_ns)
 
     def _pause(self, command: m.PauseCommand, now_ns: int) -> None:
         (file_id, rate_hz), at_ns = self._meant(command), command.target_time_ns
-        running = next((line for line in self._lines() if line.file_id == file_id), None)
+        running = next((timeline for timeline in self._timelines() if timeline.file_id == file_id), None)
         if running is not None and at_ns is not None:
-            line = running.stopped_at(at_ns)
+            timeline = running.stopped_at(at_ns)
         else:
             at_ns = at_ns or self._session_ns(now_ns) or 0
-            line = Timeline(file_id, rate_hz, command.position_samples, at_ns, at_ns)
-        self._playback.follow(line)
-        self._note_playback(e.Paused, line, at_ns)
+            timeline = Timeline(file_id, rate_hz, command.position_samples, at_ns, at_ns)
+        self._playback.follow(timeline)
+        self._note_playback(e.Paused, timeline, at_ns)
 
     # -- without a host ----------------------------------------------------------------------------------------------
 
@@ -485,7 +485,7 @@ class PeerSession:
         end_ns, session_ns = self._end_ns(), self._session_ns(now_ns)
         left_ns = end_ns - session_ns if end_ns is not None and session_ns is not None else 0
         self._absence = Absence(now_ns + max(HOLD_NS, left_ns))
-        self._shelf.lost_host()
+        self._files.lost_host()
         self._requests.lost_host()
         self._side = PeerSide.AWAY
         if told:
@@ -524,11 +524,11 @@ class PeerSession:
 
     def _now(self) -> QueueItem | None:
         """The row of the current track, even if it was removed from the queue; None if there is none."""
-        line = self._playback.line
-        if line is None:
+        timeline = self._playback.current
+        if timeline is None:
             return None
-        row = next((item for item in self._queue if item.id == line.file_id), None)
-        t = self._shelf.track(line.file_id)
+        row = next((item for item in self._queue if item.id == timeline.file_id), None)
+        t = self._files.track(timeline.file_id)
         if row is not None or t is None:
             return row
         return QueueItem(t.file_id, t.file_name, t.duration_s, "", ItemStatus.PLAYING, t.title, t.artist)
@@ -538,23 +538,23 @@ class PeerSession:
 
     def _end_ns(self) -> int | None:
         """Session time at which the current track ends; None if none is playing or its length is unknown."""
-        line = self._playback.line
-        track = self._shelf.track(line.file_id) if line is not None else None
-        if line is None or line.stop_session_ns is not None or track is None:
+        timeline = self._playback.current
+        track = self._files.track(timeline.file_id) if timeline is not None else None
+        if timeline is None or timeline.stop_session_ns is not None or track is None:
             return None
-        return line.session_ns_at(track.frames)
+        return timeline.session_ns_at(track.frames)
 
     def _end_tracks(self, now_ns: int) -> None:
         session_ns = self._session_ns(now_ns)
         while session_ns is not None and (end_ns := self._end_ns()) is not None and session_ns >= end_ns:
-            line, then = self._playback.line, self._playback.then
-            assert line is not None
-            self._note_playback(e.TrackEnded, line, end_ns)
-            if then is None:
+            timeline, armed = self._playback.current, self._playback.armed
+            assert timeline is not None
+            self._note_playback(e.TrackEnded, timeline, end_ns)
+            if armed is None:
                 self._playback.finish()
                 continue
             self._playback.promote()
-            self._note_playback(e.Playing, then, then.start_session_ns)
+            self._note_playback(e.Playing, armed, armed.start_session_ns)
 
     def _tell_status(self, now_ns: int) -> None:
         status, told = self._status, self._told
@@ -582,21 +582,21 @@ class PeerSession:
 
     def _wanted(self) -> tuple[Timeline | None, Timeline | None]:
         """The current and the next timeline for the audio output, as far as their files are on this machine."""
-        sound, then = self._playback.sound, self._playback.then
-        lines = [line for line in (sound, then) if line is not None and self._shelf.has(line.file_id)]
-        if not lines and sound is not None:
+        sound, armed = self._playback.sound, self._playback.armed
+        playable = [one for one in (sound, armed) if one is not None and self._files.has(one.file_id)]
+        if not playable and sound is not None:
             # This machine does not have the new track yet. The old one stops when the others start the new one.
             old = self._followed[0]
             running = old is not None and old.stop_session_ns is None
             return (old.stopped_at(sound.start_session_ns) if old is not None and running else old), None
-        return (lines + [None, None])[0], (lines + [None, None])[1]
+        timeline, next_timeline = [*playable, None, None][:2]
+        return timeline, next_timeline
 
     def _settle(self, now_ns: int) -> list[Effect]:
         self._wake(now_ns)
         self._end_tracks(now_ns)
         self._tell_status(now_ns)
-        sounding = (self._playback.line, self._playback.then, self._playback.sound)
-        self._shelf.settle(frozenset(line.file_id for line in sounding if line is not None))
+        self._files.settle(self._playback.file_ids())
         follow: list[Effect] = []
         if self._followed != (wanted := self._wanted()):
             self._followed = wanted
@@ -615,7 +615,7 @@ def _within(low: int, value: int, high: int) -> int:
     return max(low, min(value, high))
 
 
-def _line(state: m.LineState | None) -> Timeline | None:
+def _timeline(state: m.LineState | None) -> Timeline | None:
     """The timeline in the state that a new peer receives."""
     if state is None:
         return None
