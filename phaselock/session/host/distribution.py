@@ -17,7 +17,7 @@ from phaselock.protocol import messages as m
 from phaselock.session.effects import Send
 from phaselock.session.events import TransferState
 from phaselock.session.host.members import Member, Members, Transfer
-from phaselock.session.host.transport import Transport
+from phaselock.session.host.transport import TransportControl
 from phaselock.session.outbox import Outbox
 
 MAX_TRIES = 3
@@ -34,7 +34,7 @@ and the next one."""
 class Distribution:
     """The file transfers of a host session. The session calls `settle` at the end of each of its calls."""
 
-    def __init__(self, members: Members, transport: Transport, outbox: Outbox) -> None:
+    def __init__(self, members: Members, transport: TransportControl, outbox: Outbox) -> None:
         self._members = members
         self._transport = transport
         self._outbox = outbox

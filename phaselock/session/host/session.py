@@ -26,7 +26,7 @@ from phaselock.session.effects import AllowClock, Close, Effect, Ended, Follow, 
 from phaselock.session.host.distribution import Distribution
 from phaselock.session.host.members import Member, Members, Reports
 from phaselock.session.host.requests import IncomingRequests, Request
-from phaselock.session.host.transport import Transport
+from phaselock.session.host.transport import TransportControl
 from phaselock.session.outbox import Outbox
 from phaselock.session.sentences import notice_text
 from phaselock.session.states import (
@@ -81,7 +81,7 @@ class HostSession:
         self._over = False
         self._outbox = Outbox()
         self._members = Members()
-        self._transport = Transport(self._members, self._outbox)
+        self._transport = TransportControl(self._members, self._outbox)
         self._distribution = Distribution(self._members, self._transport, self._outbox)
         self._requests = IncomingRequests(self._members, self._outbox, self._transport.has_room)
         self._followed: tuple[Timeline | None, Timeline | None] = (None, None)
@@ -269,7 +269,7 @@ class HostSession:
             *self._requests.deadlines_ns(),
         ]
         deadlines += [member.heard_at_ns + DEAD_NS for member in self._members]
-        deadlines.append(self._transport.patience_ends_ns())
+        deadlines.append(self._transport.wait_ends_ns())
         return None if self._over else min((at_ns for at_ns in deadlines if at_ns is not None), default=None)
 
     # -- files -------------------------------------------------------------------------------------------------------

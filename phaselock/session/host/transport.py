@@ -1,4 +1,7 @@
-"""The host's playback: the queue, the cursor, the timeline of the current track and the armed timeline.
+"""The host's playback: the queue, the cursor, and the current, the armed and the pending track.
+
+play_states.py lists the states of the playback, and the action for each event in each state. This module finds out
+which event occurs, and executes the action.
 
 Every start, pause, seek and stop happens at one session time on all machines. That time is far enough ahead for the
 slowest machine, and commands are sent to the slowest machine first.
@@ -20,10 +23,10 @@ from phaselock.protocol import messages as m
 from phaselock.session import events as e
 from phaselock.session.effects import Broadcast
 from phaselock.session.host.members import Member, Members
+from phaselock.session.host.play_states import TABLE, Action, Current, Event, PlayState
 from phaselock.session.outbox import Outbox
 from phaselock.session.playback import Playback
 
-NOTHING = Notice(Code.NOTHING_PLAYING)
 NO_SUCH_TRACK = Notice(Code.NO_SUCH_TRACK)
 BEGINNING_S = 3
 """Up to this position, in seconds, `previous` goes to the track before the current one."""
@@ -37,7 +40,7 @@ QUEUE_GAP_NS = 500_000
 """Smallest interval between two updates of the queue, for each row above SHORT_QUEUE."""
 
 
-class Transport:
+class TransportControl:
     """The playback of a host session. The session calls `settle` at the end of each of its calls.
 
     Commands that cannot be done are reported by an `error` event. `now_ns` is session time.
@@ -49,19 +52,20 @@ class Transport:
         self._members = members
         self._outbox = outbox
         self._queue_stale = False
-        self._told_revision = 0
-        self._tell_queue_at_ns = 0
+        self._sent_revision = 0
+        self._send_queue_at_ns = 0
         self._played: set[UUID] = set()
         self._cursor: UUID | None = None
         """The track that `play` starts if nothing is playing; None: the first track that was not played."""
         self._pending: UUID | None = None
-        """The track that starts as soon as all peers that playback waits for have it. Either the track before it has
-        ended, or the user wants to change to it and the current track plays on until then."""
+        """The pending track, see play_states.py."""
         self._pending_since_ns = 0
         self._removed: collections.deque[tuple[QueueEntry, int]] = collections.deque(maxlen=MAX_UNDONE)
         """Removed entries and their places among the rows, the newest last."""
         self.repeat = False
+        """The first track follows the last one."""
         self._autoplay: int | None = None
+        """Number of peers that must be ready before playback starts by itself; None: it does not."""
 
     # -- the queue ---------------------------------------------------------------------------------------------------
 
@@ -158,9 +162,16 @@ class Transport:
         return track.file_id if track else None
 
     @property
+    def play_state(self) -> PlayState:
+        """The row of TABLE that is valid now."""
+        paused, playing = self.playback.paused, self.playback.playing
+        current = Current.PAUSED if paused else Current.PLAYING if playing else Current.NONE
+        return PlayState((current, self.playback.armed is not None, self._pending is not None))
+
+    @property
     def busy(self) -> bool:
         """A track is playing, paused or about to start."""
-        return self.playback.current is not None or self._pending is not None
+        return self.play_state is not PlayState.IDLE
 
     def mark_queue_stale(self) -> None:
         """Update the statuses of the queue at the end of this call: a member or one of its transfers has changed."""
@@ -174,18 +185,18 @@ class Transport:
             self._outbox.error(NO_SUCH_TRACK, now_ns)
             return
         track = self._upcoming() if file_id is None else self.known(file_id)
-        if file_id is not None and self.playback.current is not None:
-            self._go_to(self.known(file_id), now_ns)
-        elif file_id is None and self.playback.paused:
+        action = self._action(Event.PLAY if file_id is None else Event.PLAY_ROW, now_ns)
+        if action is Action.RESUME:
             self.resume(now_ns=now_ns)
-        elif file_id is None and self.playback.playing:
-            self._outbox.error(Notice(Code.ALREADY_PLAYING), now_ns)
-        elif track is None:
+        elif action is not None and track is None:
             self._outbox.error(Notice(Code.NOTHING_TO_PLAY), now_ns)
-        elif without := self._members.without(track.file_id):
-            self._outbox.error(_about(track, Code.WAITING_FOR_PEERS, peers=tuple(without)), now_ns)
-        else:
-            self._start(track, now_ns)
+        elif action is Action.CHANGE and track is not None:
+            self._go_to(track, now_ns)
+        elif action is Action.START and track is not None:
+            if without := self._members.without(track.file_id):
+                self._outbox.error(_about(track, Code.WAITING_FOR_PEERS, peers=tuple(without)), now_ns)
+            else:
+                self._start(track, now_ns)
 
     def autoplay(self, wait_peers: int) -> None:
         """Start as soon as `wait_peers` peers are ready."""
@@ -193,67 +204,62 @@ class Transport:
 
     def pause(self, *, now_ns: int) -> None:
         """Silence all machines at one instant and keep the position."""
+        if self._action(Event.PAUSE, now_ns) is not Action.PAUSE:
+            return
         at_ns = self._instant(now_ns)
         self._end_tracks_before(at_ns)
-        timeline = self.playback.current
-        if timeline is None or not self.playback.playing:
-            self._outbox.error(NOTHING, now_ns)
-            return
+        timeline = self._current()
         self._pending = None
         self.playback.follow(timeline.stopped_at(at_ns))
-        self._tell_everybody(m.PauseCommand(timeline.frame_at(at_ns), at_ns, timeline.file_id, timeline.rate_hz))
+        self._broadcast(m.PauseCommand(timeline.frame_at(at_ns), at_ns, timeline.file_id, timeline.rate_hz))
         self._outbox.note_playback(e.Paused, self.known(timeline.file_id), timeline, at_ns)
 
     def resume(self, *, now_ns: int) -> None:
         """Continue at the position of the pause."""
-        timeline = self.playback.current
-        if timeline is None or timeline.stop_session_ns is None:
-            self._outbox.error(Notice(Code.NOTHING_PAUSED), now_ns)
+        if self._action(Event.RESUME, now_ns) is not Action.RESUME:
             return
-        at_ns = self._instant(now_ns)
+        at_ns, timeline = self._instant(now_ns), self._current()
+        assert timeline.stop_session_ns is not None
         track = self.known(timeline.file_id)
         frame = min(timeline.frame_at(timeline.stop_session_ns), track.frames)
         timeline = Timeline(timeline.file_id, timeline.rate_hz, frame, at_ns)
         self.playback.follow(timeline)
-        self._tell_everybody(m.ResumeCommand(frame, at_ns, timeline.file_id, timeline.rate_hz))
+        self._broadcast(m.ResumeCommand(frame, at_ns, timeline.file_id, timeline.rate_hz))
         self._outbox.note_playback(e.Resumed, track, timeline, at_ns)
 
     def stop(self, *, now_ns: int) -> None:
         """Silence all machines at one instant; `resume` is not possible afterwards."""
+        if self._action(Event.STOP, now_ns) is not Action.STOP:
+            return
         at_ns = self._instant(now_ns)
         self._end_tracks_before(at_ns)
-        if not self.busy:
-            self._outbox.error(NOTHING, now_ns)
-            return
         self._pending = None
         self._queue_stale = True
         self.playback.stop(at_ns)
-        self._tell_everybody(m.StopCommand(at_ns))
+        self._broadcast(m.StopCommand(at_ns))
         self._outbox.note(e.Stopped(at_ns))
 
     def seek(self, seconds: float, *, now_ns: int) -> None:
         """Go to a position in the current track, limited to its length. A paused track stays paused."""
-        timeline = self.playback.current
-        if timeline is None:
-            self._outbox.error(NOTHING, now_ns)
+        if self._action(Event.SEEK, now_ns) is not Action.SEEK:
             return
         if not math.isfinite(seconds):
             self._outbox.error(Notice(Code.NO_SUCH_POSITION), now_ns)
             return
+        timeline = self._current()
         track = self.known(timeline.file_id)
         frame = round(min(max(seconds * track.rate_hz, 0), max(0, track.frames - 1)))
         at_ns = self._instant(now_ns)
         timeline = Timeline(timeline.file_id, timeline.rate_hz, frame, at_ns, at_ns if self.playback.paused else None)
         self.playback.follow(timeline)
-        self._tell_everybody(m.SeekCommand(frame, at_ns, timeline.file_id, timeline.rate_hz))
+        self._broadcast(m.SeekCommand(frame, at_ns, timeline.file_id, timeline.rate_hz))
         self._outbox.note_playback(e.Seeked, track, timeline, at_ns)
 
     def next(self, *, now_ns: int) -> None:
         """Change to the track after the pending one, or else after the current one."""
-        timeline, armed = self.playback.current, self.playback.armed
-        if timeline is None and self._pending is None:
-            self._outbox.error(NOTHING, now_ns)
+        if self._action(Event.NEXT, now_ns) is not Action.CHANGE:
             return
+        timeline, armed = self.playback.current, self.playback.armed
         here = self._pending or (timeline.file_id if timeline else None)
         track = self.queue.after(here) or self._first_again()
         if track is None:
@@ -263,10 +269,9 @@ class Transport:
 
     def previous(self, *, now_ns: int) -> None:
         """Return to the beginning of the current track; within BEGINNING_S, change to the track before it."""
-        timeline = self.playback.current
-        if timeline is None:
-            self._outbox.error(NOTHING, now_ns)
+        if self._action(Event.PREVIOUS, now_ns) is not Action.BACK:
             return
+        timeline = self._current()
         track = self.queue.before(timeline.file_id)
         if track is None or timeline.frame_at(now_ns) > BEGINNING_S * timeline.rate_hz:
             self.seek(0, now_ns=now_ns)
@@ -287,7 +292,7 @@ class Transport:
         while (end_ns := self.end_ns()) is not None and now_ns >= end_ns:
             self._end_track(end_ns)
 
-    def patience_ends_ns(self) -> int | None:
+    def wait_ends_ns(self) -> int | None:
         """Session time at which the first timeout of a waited-for peer ends; None if playback does not wait."""
         if self._pending is None or self.playback.playing:
             return None
@@ -296,7 +301,7 @@ class Transport:
 
     def leave_behind(self, *, now_ns: int) -> None:
         """Stop waiting for peers whose timeout has ended. Playback waits for them again when they have caught up."""
-        ends_ns = self.patience_ends_ns()
+        ends_ns = self.wait_ends_ns()
         if ends_ns is None or now_ns < ends_ns:
             return
         track = self.queue.track(self._pending)
@@ -308,21 +313,35 @@ class Transport:
 
     def settle(self, *, now_ns: int) -> None:
         """Start or arm the tracks that are ready, and send the queue if it has changed."""
-        self._take_in_newcomers()
+        self._wait_for_newcomers()
         self._go_on(now_ns)
         self._arm(now_ns)
         self.queue = self.queue.purge(self.playback.file_ids())
         if self._queue_stale:
             self._queue_stale = False
             self._refresh_queue(now_ns)
-        if self.queue.revision != self._told_revision and now_ns >= self._tell_queue_at_ns:
-            self._tell_queue(now_ns)
+        if self.queue.revision != self._sent_revision and now_ns >= self._send_queue_at_ns:
+            self._send_queue(now_ns)
 
     def queue_due_ns(self) -> int | None:
         """Time at which `settle` may send the changed queue; None if it has not changed. See QUEUE_GAP_NS."""
-        return self._tell_queue_at_ns if self.queue.revision != self._told_revision else None
+        return self._send_queue_at_ns if self.queue.revision != self._sent_revision else None
 
     # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _action(self, event: Event, now_ns: int) -> Action | None:
+        """The action of TABLE for an event that occurs now. If the table refuses it, report that and return None."""
+        cell = TABLE[self.play_state][event]
+        assert cell is not None, f"{event} in {self.play_state}"
+        if isinstance(cell, Code):
+            self._outbox.error(Notice(cell), now_ns)
+            return None
+        return cell
+
+    def _current(self) -> Timeline:
+        """The current timeline. AssertionError if there is none: the state must be checked before."""
+        assert self.playback.current is not None
+        return self.playback.current
 
     def _waited_for_now(self) -> list[Member]:
         pending = self._pending
@@ -342,7 +361,7 @@ class Transport:
         stop_ns = self.playback.current.stop_session_ns if self.playback.current else None
         return max(now_ns + self._members.lead_ns(), stop_ns or 0)
 
-    def _tell_everybody(self, message: m.Message) -> None:
+    def _broadcast(self, message: m.Message) -> None:
         if conns := tuple(member.conn for member in self._members.slowest_first()):
             self._outbox.do(Broadcast(conns, message))
 
@@ -375,7 +394,7 @@ class Transport:
         timeline = Timeline(track.file_id, track.rate_hz, 0, at_ns)
         self.playback.follow(timeline)
         self._began(timeline)
-        self._tell_everybody(_play_command(timeline))
+        self._broadcast(_play_command(timeline))
 
     def _began(self, timeline: Timeline) -> None:
         self._cursor = timeline.file_id
@@ -402,14 +421,15 @@ class Transport:
         track = self._following(timeline)
         if track is not None and track.file_id == timeline.file_id:
             track = None  # a track is not armed after itself: it starts again when it has ended
-        if armed is not None and track is not None and armed.file_id == track.file_id:
-            return
-        if track is not None and not self._members.is_missing(track.file_id):
+        is_armed = armed is not None and track is not None and armed.file_id == track.file_id
+        is_ready = is_armed or track is not None and not self._members.is_missing(track.file_id)
+        action = self._action(Event.NEXT_READY if is_ready else Event.NEXT_MISSING, now_ns)
+        if action is Action.ARM and track is not None and not is_armed:
             self.playback.armed = Timeline(track.file_id, track.rate_hz, 0, end_ns)
-            self._tell_everybody(_play_command(self.playback.armed))
-        elif armed is not None:  # disarm it: repeating the current timeline clears the armed one
+            self._broadcast(_play_command(self.playback.armed))
+        elif action is Action.DISARM:  # the current timeline again: it clears the armed one
             self.playback.armed = None
-            self._tell_everybody(_play_command(timeline))
+            self._broadcast(_play_command(timeline))
 
     def _end_tracks_before(self, session_ns: int) -> None:
         """Make the armed track current if it starts at `session_ns` or earlier."""
@@ -417,15 +437,14 @@ class Transport:
             self._end_track(self.playback.armed.start_session_ns)
 
     def _end_track(self, end_ns: int) -> None:
-        timeline, armed = self.playback.current, self.playback.armed
-        assert timeline is not None
+        timeline, armed, action = self._current(), self.playback.armed, self._action(Event.END, end_ns)
         self._played.add(timeline.file_id)
         self._queue_stale = True
         self._outbox.note_playback(e.TrackEnded, self.known(timeline.file_id), timeline, end_ns)
-        if armed is not None:
+        if action is Action.PROMOTE and armed is not None:
             self.playback.promote()
             self._began(armed)
-        else:
+        elif action is Action.FINISH:
             after = self._following(timeline)
             self.playback.finish()
             self._cursor = after.file_id if after else None
@@ -440,7 +459,7 @@ class Transport:
         cursor = self.queue.track(self._cursor)
         return cursor if cursor in tracks else next(iter(fresh or tracks), None)
 
-    def _take_in_newcomers(self) -> None:
+    def _wait_for_newcomers(self) -> None:
         """From now on wait for peers that have caught up.
 
         They have the current track and the next one, or nothing is playing.
@@ -455,11 +474,11 @@ class Transport:
 
     def _go_on(self, now_ns: int) -> None:
         """Start the pending track, or the first one for autoplay, if the peers are ready."""
-        timeline, wish = self.playback.current, self.queue.track(self._pending)
-        if wish is not None:
-            if not self._members.is_missing(wish.file_id):
-                self._go_to(wish, now_ns)
-        elif timeline is None and self._autoplay is not None:
+        pending = self.queue.track(self._pending)
+        if pending is not None:
+            if not self._members.is_missing(pending.file_id) and self._action(Event.RECEIVED, now_ns) is Action.CHANGE:
+                self._go_to(pending, now_ns)
+        elif self._autoplay is not None and self._action(Event.AUTOPLAY, now_ns) is Action.START:
             track = self._upcoming()
             if track is not None and not self._members.is_missing(track.file_id):
                 if self._members.ready_to_begin(track.file_id, self._autoplay, now_ns=now_ns):
@@ -480,11 +499,11 @@ class Transport:
                 self._outbox.note(e.FileReady(now_ns, file_id, entry.track.file_name))
         self.queue = before.with_statuses(statuses)
 
-    def _tell_queue(self, now_ns: int) -> None:
+    def _send_queue(self, now_ns: int) -> None:
         items = self.queue.items()
-        self._told_revision = self.queue.revision
-        self._tell_queue_at_ns = now_ns + max(0, len(items) - SHORT_QUEUE) * QUEUE_GAP_NS
-        self._tell_everybody(m.QueueUpdate(items, self.queue.revision))
+        self._sent_revision = self.queue.revision
+        self._send_queue_at_ns = now_ns + max(0, len(items) - SHORT_QUEUE) * QUEUE_GAP_NS
+        self._broadcast(m.QueueUpdate(items, self.queue.revision))
         self._outbox.note_queue(items, self.queue.revision, now_ns)
 
 
