@@ -1,7 +1,7 @@
 """The peer's session: it joins, fetches the offered files, follows the host's timelines and reports its state.
 
-The peer checks all messages of the host, like all data from the network, and then executes them. A peer that loses its
-host without a SessionEnd plays on by the clock that it has measured and tries to reconnect; see `Absence`.
+The peer checks all messages of the host, like all data from the network, and then executes them. absence.py describes
+what it does if it loses its host.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ from phaselock.session import events as e
 from phaselock.session.effects import (
     HOST_CONN,
     Close,
-    Connect,
     Effect,
     Ended,
     Follow,
@@ -32,6 +31,7 @@ from phaselock.session.effects import (
     StopClock,
 )
 from phaselock.session.outbox import Outbox
+from phaselock.session.peer.absence import Absence
 from phaselock.session.peer.files import PeerFiles
 from phaselock.session.peer.requests import OutgoingRequests
 from phaselock.session.playback import Playback
@@ -39,7 +39,6 @@ from phaselock.session.states import (
     ASLEEP_NS,
     DEAD_NS,
     HEARTBEAT_NS,
-    HOLD_NS,
     PEER_ACCEPTS,
     UNKNOWN_UNCERTAINTY_NS,
     PeerSide,
@@ -48,8 +47,6 @@ from phaselock.session.states import (
 )
 
 HOST_LOST = Notice(Code.HOST_LOST)
-RETRY_NS = 500_000_000
-"""Pause before the next attempt to reconnect."""
 STATUS_NS = 1_000_000_000
 """Interval between two PeerStatus messages."""
 EARLY_STATUS_NS = 200_000_000
@@ -68,22 +65,6 @@ class _Breach(Exception):
     """The host broke the protocol; the text says how."""
 
 
-@dataclasses.dataclass(slots=True)
-class Absence:
-    """The host is lost: no message arrived for DEAD_NS, or the connection broke.
-
-    If the host's computer refuses a new connection, the host's program has ended and the session is over at once. All
-    other failures may be temporary failures of the network: the peer tries to reconnect until `give_up_at_ns`.
-    """
-
-    give_up_at_ns: int
-    """Local time at which the peer ends the session; see HOLD_NS."""
-    try_at_ns: int | None = None
-    """Local time of the next attempt; None while an attempt is running."""
-    told: bool = False
-    """The user was warned."""
-
-
 class PeerSession:
     """One session at a peer. `now_ns` is the peer's local time.
 
@@ -98,7 +79,6 @@ class PeerSession:
         self._peer_id = 0
         self._token = b""
         """From the last JoinAccepted; empty before the first one."""
-        self._absence: Absence | None = None
         self._joined_at_ns = 0
         self._heard_at_ns = 0
         self._called_at_ns = 0
@@ -112,6 +92,7 @@ class PeerSession:
         self._playback = Playback()
         self._followed: tuple[Timeline | None, Timeline | None] = (None, None)
         self._outbox = Outbox()
+        self._absence = Absence(self._outbox, self._session_ns)
         self._files = PeerFiles(self._outbox, self._session_ns)
         self._requests = OutgoingRequests(self._outbox, self._session_ns)
         self._ended: list[Effect] = []
@@ -131,7 +112,7 @@ class PeerSession:
             if refused:
                 self._end(HOST_LOST, now_ns, failed=True)
             else:
-                self._try_again(now_ns)
+                self._absence.attempt_failed(now_ns=now_ns)
         return self._settle(now_ns)
 
     def received(self, message: Message, *, now_ns: int) -> list[Effect]:
@@ -150,11 +131,11 @@ class PeerSession:
     def disconnected(self, reason: str, *, now_ns: int) -> list[Effect]:
         """The control connection ended or broke the framing. A late call for an old connection has no effect."""
         if self._side is PeerSide.JOINED:
-            self._lose_host(now_ns, told=False)
+            self._lose_host(now_ns)
         elif self._side in (PeerSide.AWAY, PeerSide.OVER):
             pass
-        elif self._absence is not None:
-            self._try_again(now_ns)
+        elif self._absence.active:
+            self._rejoin_failed(now_ns)
         else:
             self._end(Notice(Code.HOST_CONNECTION_LOST, sentence(reason)), now_ns, failed=True)
         return self._settle(now_ns)
@@ -262,16 +243,17 @@ class PeerSession:
     def timer(self, *, now_ns: int) -> list[Effect]:
         """Handle all deadlines that have passed. A call before or after `next_deadline_ns` is allowed."""
         self._wake(now_ns)
-        if self._absence is not None and now_ns >= self._absence.give_up_at_ns:
+        if self._absence.is_over(now_ns=now_ns):
             self._end(HOST_LOST, now_ns, failed=True)
         elif self._side is PeerSide.AWAY:
-            self._connect(now_ns)
+            self._absence.timer(now_ns=now_ns)
         elif self._alive and now_ns >= self._heard_at_ns + DEAD_NS:
             self._outbox.do(Close(HOST_CONN, "silent for too long"))
             if self._side is PeerSide.JOINED:
-                self._lose_host(now_ns, told=True)
-            elif self._absence is not None:
-                self._try_again(now_ns)
+                self._lose_host(now_ns)
+                self._absence.warn(now_ns=now_ns)
+            elif self._absence.active:
+                self._rejoin_failed(now_ns)
             else:
                 self._end(Notice(Code.HOST_SILENT), now_ns, failed=True)
         if self._side is PeerSide.JOINED and now_ns >= self._heartbeat_at_ns:
@@ -283,13 +265,9 @@ class PeerSession:
         """The time for the next call of `timer`; None: no call is needed. Every call of the session may change it."""
         if not self._alive:
             return None
-        deadlines = []
+        deadlines = list(self._absence.deadlines_ns())
         if self._side is not PeerSide.AWAY:
             deadlines.append(self._heard_at_ns + DEAD_NS)
-        if self._absence is not None:
-            deadlines.append(self._absence.give_up_at_ns)
-            if self._absence.try_at_ns is not None:
-                deadlines.append(self._absence.try_at_ns)
         if self._side is PeerSide.JOINED:
             deadlines.append(self._heartbeat_at_ns)
             if self._status is not None:
@@ -356,7 +334,7 @@ class PeerSession:
             self._outbox.do(Close(HOST_CONN, "another version"))
             self._end(other_version(info.protocol_version, m.PROTOCOL_VERSION), now_ns, failed=True)
             return
-        if self._absence is not None and info.session_id != self._session_id:  # a new session at this address
+        if self._absence.active and info.session_id != self._session_id:  # a new session at this address
             self._outbox.do(Close(HOST_CONN, "another session"))
             self._end(HOST_LOST, now_ns, failed=True)
             return
@@ -367,9 +345,9 @@ class PeerSession:
         self._outbox.do(Send(HOST_CONN, m.JoinRequest(self._display_name, m.PROTOCOL_VERSION, self._token or None)))
 
     def _accepted(self, accepted: m.JoinAccepted, now_ns: int) -> None:
-        again = self._absence is not None
+        again = self._absence.active
         self._side = PeerSide.JOINED
-        self._absence = None
+        self._absence.end()
         self._peer_id = accepted.peer_id
         self._token = accepted.token
         self._display_name = person_name(accepted.display_name)
@@ -480,37 +458,19 @@ class PeerSession:
 
     # -- without a host ----------------------------------------------------------------------------------------------
 
-    def _lose_host(self, now_ns: int, *, told: bool) -> None:
-        """Continue without the host. `told`: also warn the user: the outage is more than a short interruption."""
+    def _lose_host(self, now_ns: int) -> None:
+        """Continue without the host."""
         end_ns, session_ns = self._end_ns(), self._session_ns(now_ns)
         left_ns = end_ns - session_ns if end_ns is not None and session_ns is not None else 0
-        self._absence = Absence(now_ns + max(HOLD_NS, left_ns))
+        self._side = PeerSide.AWAY
         self._files.lost_host()
         self._requests.lost_host()
+        self._absence.begin(left_ns=left_ns, joined_at_ns=self._joined_at_ns, now_ns=now_ns)
+
+    def _rejoin_failed(self, now_ns: int) -> None:
+        """The new connection to a lost host ended before the host accepted this peer again."""
         self._side = PeerSide.AWAY
-        if told:
-            self._tell_absence(now_ns)
-        if now_ns - self._joined_at_ns < RETRY_NS:  # avoid a fast loop of joining and disconnecting
-            self._absence.try_at_ns = now_ns + RETRY_NS
-        else:
-            self._outbox.do(Connect())
-
-    def _connect(self, now_ns: int) -> None:
-        absence = self._absence
-        if absence is not None and absence.try_at_ns is not None and now_ns >= absence.try_at_ns:
-            absence.try_at_ns = None
-            self._outbox.do(Connect())
-
-    def _try_again(self, now_ns: int) -> None:
-        assert self._absence is not None
-        self._side = PeerSide.AWAY
-        self._absence.try_at_ns = now_ns + RETRY_NS
-        self._tell_absence(now_ns)
-
-    def _tell_absence(self, now_ns: int) -> None:
-        if self._absence is not None and not self._absence.told:
-            self._absence.told = True
-            self._outbox.warn(Notice(Code.PLAYING_WITHOUT_HOST), self._session_ns(now_ns))
+        self._absence.attempt_failed(now_ns=now_ns)
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
@@ -576,7 +536,7 @@ class PeerSession:
             self._outbox.do(StopClock())
             self._outbox.note(e.SessionEnded(self._session_ns(now_ns), reason, failed))
         self._side = PeerSide.OVER
-        self._absence = None
+        self._absence.end()
         self._playback.stop(None)
         self._ended = [Ended(reason, failed)]
 
