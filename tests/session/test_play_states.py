@@ -11,7 +11,7 @@ from phaselock.model.notices import Code
 from phaselock.protocol import messages as m
 from phaselock.session import effects as e
 from phaselock.session.events import Failed
-from phaselock.session.host.members import Member, Members, Reports, Transfer
+from phaselock.session.host.members import Delivery, Member, Members, Reports, Transfer
 from phaselock.session.host.play_states import TABLE, Event, PlayState
 from phaselock.session.host.transport import TransportControl
 from phaselock.session.outbox import Outbox
@@ -69,7 +69,7 @@ class Host:
         self.transport.settle(now_ns=self.now_ns)
 
     def receive(self, file_id: UUID) -> None:
-        self.peer.transfers[file_id] = Transfer(1000, done=True)
+        self.peer.transfers[file_id] = Transfer(1000, Delivery.RECEIVED)
 
     def wait(self, seconds: float) -> None:
         """Let time pass. Nothing happens at its end."""

@@ -24,7 +24,7 @@ from phaselock.session import commands as c
 from phaselock.session import events as e
 from phaselock.session.effects import AllowClock, Close, Effect, Ended, Follow, ForbidClock, Send
 from phaselock.session.host.distribution import Distribution
-from phaselock.session.host.members import Member, Members, Reports
+from phaselock.session.host.members import Attendance, Member, Members, Reports
 from phaselock.session.host.requests import IncomingRequests, Request
 from phaselock.session.host.transport import TransportControl
 from phaselock.session.outbox import Outbox
@@ -389,7 +389,8 @@ class HostSession:
         else:
             peer_id, token, name = before.peer_id, before.token, before.name
         name = distinct(name, taken)
-        member = Member(conn, peer_id, name, token, now_ns, Reports(now_ns), catching_up=self._transport.busy)
+        attendance = Attendance.CATCHING_UP if self._transport.busy else Attendance.WAITED_FOR
+        member = Member(conn, peer_id, name, token, now_ns, Reports(now_ns), attendance)
         self._members.members[conn] = member
         if self._heartbeat_at_ns is None:
             self._heartbeat_at_ns = now_ns + HEARTBEAT_NS
@@ -431,7 +432,7 @@ class HostSession:
 
     def _skip(self, name: str, now_ns: int) -> None:
         for member in self._named(name, now_ns):
-            member.skipped = True
+            member.skip()
             self._transport.mark_queue_stale()
 
     def _named(self, name: str, now_ns: int) -> list[Member]:
@@ -487,8 +488,8 @@ class HostSession:
         if name is None and now_ns - member.reports.since_ns < OPENING_NS:
             return  # the peer is still opening it
         timing = None if name is None else status.timing
-        if member.told_device != (name, timing):
-            member.told_device = (name, timing)
+        if member.reported_device != (name, timing):
+            member.reported_device = (name, timing)
             state: DeviceState = "none" if name is None else "open"
             self._outbox.note(e.DeviceChanged(now_ns, state, name, "", timing, member.name))
 

@@ -307,7 +307,7 @@ class TransportControl:
         track = self.queue.track(self._pending)
         for peer in self._waited_for_now():
             if track is not None and now_ns >= self._stuck_since_ns(peer) + TIMEOUT_NS:
-                peer.catching_up = True
+                peer.leave_behind()
                 self._queue_stale = True
                 self._outbox.warn(_about(track, Code.GOING_ON_WITHOUT, peer=peer.name), now_ns)
 
@@ -469,7 +469,7 @@ class TransportControl:
         needed = [timeline.file_id, *([following.file_id] if following else [])] if timeline else []
         for peer in self._members:
             if peer.catching_up and (not self.busy or timeline and all(peer.has(file_id) for file_id in needed)):
-                peer.catching_up = False
+                peer.caught_up()
                 self._queue_stale = True
 
     def _go_on(self, now_ns: int) -> None:
