@@ -13,11 +13,11 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
-from phaselock.audio.interface import AudioEvent, AudioOutput, AudioStatus, DecodeFailed, DeviceChanged, Plan
+from phaselock.audio.interface import AudioEvent, AudioOutput, DecodeFailed, DeviceChanged, Plan
 from phaselock.model.snapshot import SessionSnapshot
 from phaselock.model.timeline import Timeline
 from phaselock.model.timing import DeviceState, Timing
-from phaselock.model.types import ClockStatus, Track
+from phaselock.model.types import AudioStatus, ClockStatus, Track
 from phaselock.session import events as e
 from phaselock.session.effects import Effect, Ended, Follow, Notify
 from phaselock.session.event_json import event_fields
@@ -44,18 +44,7 @@ class SessionCore(Protocol):
 
     def next_deadline_ns(self) -> int | None: ...
 
-    def audio(
-        self,
-        *,
-        phase_error_ns: int,
-        dac_deviation_ns: int,
-        dac_uncertainty_ns: int | None,
-        timing: Timing,
-        output_latency_ns: int,
-        device_name: str | None,
-        underruns: int,
-        now_ns: int,
-    ) -> list[Effect]: ...
+    def audio(self, status: AudioStatus, *, now_ns: int) -> list[Effect]: ...
 
     def decode_failed(self, file_id: UUID, reason: str, *, now_ns: int) -> list[Effect]: ...
 
@@ -172,18 +161,7 @@ class Runner(Generic[M]):
     def _tell_status(self) -> tuple[AudioStatus, ClockStatus]:
         status, clock = self._output.status(), self.clock_status()
         self._tell_clock(clock)
-        self._do(
-            self._machine.audio(
-                phase_error_ns=status.phase_error_ns,
-                dac_deviation_ns=status.dac_deviation_ns,
-                dac_uncertainty_ns=status.dac_uncertainty_ns,
-                timing=status.timing,
-                output_latency_ns=max(0, status.output_latency_ns),  # the user's correction may exceed it
-                device_name=status.device_name,
-                underruns=status.underruns,
-                now_ns=self._now_ns(),
-            )
-        )
+        self._do(self._machine.audio(status, now_ns=self._now_ns()))
         return status, clock
 
     async def _tell_statuses(self) -> None:

@@ -17,7 +17,7 @@ from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import SessionSnapshot
 from phaselock.model.timeline import Timeline
 from phaselock.model.timing import DeviceState, Timing
-from phaselock.model.types import Track
+from phaselock.model.types import AudioStatus, Track
 from phaselock.protocol import messages as m
 from phaselock.protocol.messages import Message
 from phaselock.session import commands as c
@@ -186,40 +186,26 @@ class HostSession:
 
     # -- the host's own machine --------------------------------------------------------------------------------------
 
-    def audio(
-        self,
-        *,
-        phase_error_ns: int,
-        dac_deviation_ns: int,
-        dac_uncertainty_ns: int | None,
-        timing: Timing,
-        output_latency_ns: int,
-        device_name: str | None,
-        underruns: int,
-        now_ns: int,
-    ) -> list[Effect]:
-        """The state of the host's own output. Call it several times a second, and at once if latency or device change.
-
-        `dac_uncertainty_ns` is None if it is unknown; `device_name` is None if no output is open.
-        """
+    def audio(self, status: AudioStatus, *, now_ns: int) -> list[Effect]:
+        """The state of the host's own output. Call it several times a second, and at once if latency or device change."""
         if self._members.own is None:
             self._members.own = Reports(now_ns)
-        status = m.PeerStatus(
-            phase_error_ns=phase_error_ns,
+        report = m.PeerStatus(
+            phase_error_ns=status.phase_error_ns,
             offset_uncertainty_ns=0,
-            dac_deviation_ns=dac_deviation_ns,
-            dac_uncertainty_ns=dac_uncertainty_ns,
-            timing=timing,
+            dac_deviation_ns=status.dac_deviation_ns,
+            dac_uncertainty_ns=status.dac_uncertainty_ns,
+            timing=status.timing,
             drift_ppb=0,
             rtt_ns=0,
-            output_latency_ns=output_latency_ns,
-            device_name=device_name,
-            underruns=underruns,
+            output_latency_ns=max(0, status.output_latency_ns),
+            device_name=status.device_name,
+            underruns=status.underruns,
             clock_usable=True,
             clock_stale=False,
             room_bytes=0,
         )
-        self._members.own.take(status, now_ns=now_ns)
+        self._members.own.take(report, now_ns=now_ns)
         return self._settle(now_ns)
 
     def decode_failed(self, file_id: UUID, reason: str, *, now_ns: int) -> list[Effect]:

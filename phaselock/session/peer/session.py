@@ -15,7 +15,7 @@ from phaselock.model.queue import ItemStatus, QueueItem
 from phaselock.model.snapshot import SessionSnapshot
 from phaselock.model.timeline import Timeline
 from phaselock.model.timing import DeviceState, Timing
-from phaselock.model.types import UNKNOWN_CLOCK, ClockStatus
+from phaselock.model.types import UNKNOWN_CLOCK, AudioStatus, ClockStatus
 from phaselock.protocol import messages as m
 from phaselock.protocol.messages import Message
 from phaselock.session import commands as c
@@ -161,34 +161,20 @@ class PeerSession:
         self._clock = status
         return self._settle(now_ns)
 
-    def audio(
-        self,
-        *,
-        phase_error_ns: int,
-        dac_deviation_ns: int,
-        dac_uncertainty_ns: int | None,
-        timing: Timing,
-        output_latency_ns: int,
-        device_name: str | None,
-        underruns: int,
-        now_ns: int,
-    ) -> list[Effect]:
-        """The state of the output. Call it several times a second, and at once if latency or device change.
-
-        `dac_uncertainty_ns` is None if it is unknown; `device_name` is None if no output is open.
-        """
-        clock = self._clock
+    def audio(self, status: AudioStatus, *, now_ns: int) -> list[Effect]:
+        """The state of the output. Call it several times a second, and at once if latency or device change."""
+        clock, uncertainty_ns = self._clock, status.dac_uncertainty_ns
         self._status = m.PeerStatus(
-            phase_error_ns=_within(-UNKNOWN_UNCERTAINTY_NS, phase_error_ns, UNKNOWN_UNCERTAINTY_NS),
+            phase_error_ns=_within(-UNKNOWN_UNCERTAINTY_NS, status.phase_error_ns, UNKNOWN_UNCERTAINTY_NS),
             offset_uncertainty_ns=wire_uncertainty_ns(clock.uncertainty_ns),
-            dac_deviation_ns=wire_uncertainty_ns(dac_deviation_ns),
-            dac_uncertainty_ns=None if dac_uncertainty_ns is None else wire_uncertainty_ns(dac_uncertainty_ns),
-            timing=timing,
+            dac_deviation_ns=wire_uncertainty_ns(status.dac_deviation_ns),
+            dac_uncertainty_ns=None if uncertainty_ns is None else wire_uncertainty_ns(uncertainty_ns),
+            timing=status.timing,
             drift_ppb=_within(-(10**9), round((clock.drift_ppm or 0.0) * 1000), 10**9),
             rtt_ns=_within(0, clock.rtt_ns or 0, m.MAX_DURATION_NS),
-            output_latency_ns=_within(0, output_latency_ns, m.MAX_DURATION_NS),
-            device_name=None if device_name is None else sentence(device_name)[:DEVICE_CHARS],
-            underruns=underruns,
+            output_latency_ns=_within(0, status.output_latency_ns, m.MAX_DURATION_NS),
+            device_name=None if status.device_name is None else sentence(status.device_name)[:DEVICE_CHARS],
+            underruns=status.underruns,
             clock_usable=clock.usable,
             clock_stale=clock.stale,
             room_bytes=self._room_bytes,
