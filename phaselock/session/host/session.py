@@ -187,7 +187,10 @@ class HostSession:
     # -- the host's own machine --------------------------------------------------------------------------------------
 
     def audio(self, status: AudioStatus, *, now_ns: int) -> list[Effect]:
-        """The state of the host's own output. Call it several times a second, and at once if latency or device change."""
+        """The state of the host's own output.
+
+        Call it several times a second, and at once if latency or device change.
+        """
         if self._members.own is None:
             self._members.own = Reports(now_ns)
         report = m.PeerStatus(
