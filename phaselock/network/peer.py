@@ -306,8 +306,11 @@ class PeerRunner(Runner[PeerSession]):
         await self._report_room()
 
     def _get(self, fetch: bulk.Fetch) -> tuple[pathlib.Path | None, PhaseLockError | None]:
-        """Called in the worker thread. Return the path, None if the file did not arrive; and the error, or None. With
-        both, the file has arrived but cannot be played."""
+        """Fetch a file. Called in the worker thread. Return its path and an error.
+
+        The path is None if the file did not arrive. The error is None if the file arrived and can be played. A path and
+        an error: the file arrived, but cannot be played.
+        """
         path = None
         try:
             path = fetch.run(self._cache)

@@ -177,8 +177,7 @@ class PeerClocks:
 
     def status(self, now_ns: int) -> ClockStatus:
         """What is known at that local time."""
-        clock = self._clock  # the window asks from another thread
-        return clock.status(now_ns) if clock else dataclasses.replace(UNKNOWN_CLOCK, local_ns=now_ns)
+        return self._clock.status(now_ns) if self._clock else dataclasses.replace(UNKNOWN_CLOCK, local_ns=now_ns)
 
 
 def _own_ip(ip: str, port: int) -> str:

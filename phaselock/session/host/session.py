@@ -36,7 +36,6 @@ from phaselock.session.states import (
     HEARTBEAT_NS,
     HOLD_NS,
     HOST_ACCEPTS,
-    HostSide,
     other_version,
 )
 
@@ -114,7 +113,7 @@ class HostSession:
         if member is not None:
             if not member.hear(now_ns):
                 self._breach(member, "it talks without end", now_ns)
-            elif type(message) in HOST_ACCEPTS[HostSide.MEMBER]:
+            elif type(message) in HOST_ACCEPTS:
                 self._from_member(member, message, now_ns)
             else:
                 self._breach(member, f"{type(message).__name__} was not expected", now_ns)

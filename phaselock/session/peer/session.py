@@ -87,7 +87,7 @@ class PeerSession:
         self._clock = UNKNOWN_CLOCK
         self._room_bytes = UNKNOWN_ROOM_BYTES
         self._status: m.PeerStatus | None = None
-        self._told: m.PeerStatus | None = None
+        self._sent_status: m.PeerStatus | None = None
         self._queue: tuple[QueueItem, ...] = ()
         self._playback = Playback()
         self._followed: tuple[Timeline | None, Timeline | None] = (None, None)
@@ -314,6 +314,10 @@ class PeerSession:
             case m.StopCommand(target_time_ns=at_ns):
                 self._playback.stop(at_ns)
                 self._outbox.note(e.Stopped(self._session_ns(now_ns) if at_ns is None else at_ns))
+            case m.Heartbeat():
+                pass
+            case _:
+                raise _Breach(f"{type(message).__name__} makes no sense")
 
     def _greeted(self, info: m.SessionInfo, now_ns: int) -> None:
         if info.protocol_version != m.PROTOCOL_VERSION:
@@ -339,7 +343,7 @@ class PeerSession:
         self._display_name = person_name(accepted.display_name)
         self._joined_at_ns = self._status_at_ns = now_ns
         self._heartbeat_at_ns = now_ns + HEARTBEAT_NS
-        self._told = None
+        self._sent_status = None
         self._outbox.do(StartClock(accepted.peer_id, accepted.clock_port))
         names = self._session_name, self._host_name, self._display_name
         self._outbox.note(e.Joined(self._session_ns(now_ns), accepted.peer_id, *names, again=again))
@@ -502,19 +506,19 @@ class PeerSession:
             self._playback.promote()
             self._note_playback(e.Playing, armed, armed.start_session_ns)
 
-    def _tell_status(self, now_ns: int) -> None:
-        status, told = self._status, self._told
+    def _send_status(self, now_ns: int) -> None:
+        status, sent = self._status, self._sent_status
         if status is None or self._side is not PeerSide.JOINED:
             return
         moved = (
-            told is None
-            or (told.device_name, told.timing) != (status.device_name, status.timing)
-            or abs(told.output_latency_ns - status.output_latency_ns) > LATENCY_STEP_NS
+            sent is None
+            or (sent.device_name, sent.timing) != (status.device_name, status.timing)
+            or abs(sent.output_latency_ns - status.output_latency_ns) > LATENCY_STEP_NS
         )
         if moved or now_ns >= self._status_at_ns:
             early = now_ns - self._joined_at_ns < EARLY_NS
             self._status_at_ns = now_ns + (EARLY_STATUS_NS if early else STATUS_NS)
-            self._told = status
+            self._sent_status = status
             self._outbox.do(Send(HOST_CONN, status))
 
     def _end(self, reason: Notice, now_ns: int, *, failed: bool) -> None:
@@ -541,7 +545,7 @@ class PeerSession:
     def _settle(self, now_ns: int) -> list[Effect]:
         self._wake(now_ns)
         self._end_tracks(now_ns)
-        self._tell_status(now_ns)
+        self._send_status(now_ns)
         self._files.settle(self._playback.file_ids())
         follow: list[Effect] = []
         if self._followed != (wanted := self._wanted()):
