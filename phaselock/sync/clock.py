@@ -55,7 +55,7 @@ class HostClock:
     def __init__(self, bound: socket.socket) -> None:
         self._socket = bound
         _prepare(bound)
-        self.line = _native.ClockMap(identity=True)
+        self.clock_map = _native.ClockMap(identity=True)
         self._responder = _native.Responder(bound.fileno())
         self._thread = threading.Thread(target=self._responder.run, name="clock", daemon=True)
         self._thread.start()
@@ -76,7 +76,7 @@ class HostClock:
 
 
 class PeerClock:
-    """Measures the host's clock at (ip, port) and updates the clock map `line`. `filter_kind` is one of
+    """Measures the host's clock at (ip, port) and updates `clock_map`. `filter_kind` is one of
     `model.choices.FILTERS`.
 
     OSError if the host cannot be reached.
@@ -88,9 +88,9 @@ class PeerClock:
         port: int,
         peer_id: int,
         filter_kind: str = "envelope",
-        line: _native.ClockMap | None = None,
+        clock_map: _native.ClockMap | None = None,
     ) -> None:
-        self.line = line if line is not None else _native.ClockMap()
+        self.clock_map = clock_map if clock_map is not None else _native.ClockMap()
         self._logged: Exchange | None = None
         found = socket.getaddrinfo(ip, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
         family, kind, protocol, _, address = found[0]
@@ -101,7 +101,7 @@ class PeerClock:
         except OSError:
             self._socket.close()
             raise
-        self._pinger = _native.Pinger(self._socket.fileno(), peer_id, self.line, secrets.randbits(64), filter_kind)
+        self._pinger = _native.Pinger(self._socket.fileno(), peer_id, self.clock_map, secrets.randbits(64), filter_kind)
         self._thread = threading.Thread(target=self._pinger.run, name="clock", daemon=True)
         self._since_ns = _native.now_ns()
         self._thread.start()
@@ -112,7 +112,7 @@ class PeerClock:
         if _log.isEnabledFor(logging.DEBUG):
             self._log_exchanges(samples)
         last_sample_ns = samples.last_sample_ns if samples.samples else None
-        return clock_status(self.line.value(), last_sample_ns, samples.rtt_ns, now_ns=now_ns)
+        return clock_status(self.clock_map.value(), last_sample_ns, samples.rtt_ns, now_ns=now_ns)
 
     def exchanges(self, after: Exchange | None = None) -> list[Exchange]:
         """The exchanges after `after` (None: all), oldest first; at most the newest 4096, about 25 s."""
@@ -127,11 +127,11 @@ class PeerClock:
 
     def session_from_local(self, local_ns: int) -> int:
         """Session time at a local time."""
-        return self.line.session_from_local(local_ns)
+        return self.clock_map.session_from_local(local_ns)
 
     def local_from_session(self, session_ns: int) -> int:
         """Local time at a session time."""
-        return self.line.local_from_session(session_ns)
+        return self.clock_map.local_from_session(session_ns)
 
     def _log_exchanges(self, samples: _native.PingerStatus) -> None:
         """Log the exchanges since the last call."""
@@ -140,8 +140,8 @@ class PeerClock:
             _log.debug("ping rtt_us=%.1f offset_ns=%d", (t4 - t1 - (t3 - t2)) / 1e3, (t2 - t1 + t3 - t4) // 2)
         if new:
             self._logged = new[-1]
-            line = self.line.value()
-            numbers = (line.offset_ns, line.drift * 1e6, line.uncertainty_ns / 1e3, samples.sent, samples.refused)
+            fitted = self.clock_map.value()
+            numbers = (fitted.offset_ns, fitted.drift * 1e6, fitted.uncertainty_ns / 1e3, samples.sent, samples.refused)
             _log.debug("clock offset_ns=%d drift_ppm=%.3f within_us=%.1f; pings sent=%d pongs refused=%d", *numbers)
 
     def close(self) -> None:
@@ -155,7 +155,7 @@ class PeerClocks:
     """A peer's clock: one clock map for the player, and the thread that updates it while the host can be asked."""
 
     def __init__(self, filter_kind: str) -> None:
-        self.line = _native.ClockMap()
+        self.clock_map = _native.ClockMap()
         self._filter_kind = filter_kind
         self._clock: PeerClock | None = None
         self._asked: tuple[str, int, int, str] | None = None
@@ -166,7 +166,7 @@ class PeerClocks:
         asked = host_ip, port, peer_id, _own_ip(host_ip, port)
         if asked != self._asked:
             self.stop()
-            self._clock = PeerClock(host_ip, port, peer_id, self._filter_kind, self.line)
+            self._clock = PeerClock(host_ip, port, peer_id, self._filter_kind, self.clock_map)
             self._asked = asked
 
     def stop(self) -> None:

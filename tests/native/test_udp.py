@@ -122,7 +122,7 @@ def listen_to(answer: object) -> tuple[_native.PingerStatus, bool]:
     assert fake.enough.wait(60)
     clock.close()
     fake.close()
-    return clock._pinger.status(), clock.line.value().valid
+    return clock._pinger.status(), clock.clock_map.value().valid
 
 
 def good(peer_id: int, sent: int, nonce: int) -> bytes:

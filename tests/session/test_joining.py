@@ -213,17 +213,17 @@ def test_a_silent_peer_is_dropped_after_five_seconds() -> None:
 
 def test_heartbeats_alone_keep_a_session_alive() -> None:
     tokens = iter([b"s" * 16, b"a" * 16])  # one for the session, one for Ana
-    machine = HostSession(session_name="s", host_name="h", token_factory=lambda: next(tokens))
-    machine.connected(1, now_ns=0)
-    machine.received(1, m.JoinRequest("Ana", m.PROTOCOL_VERSION), now_ns=0)
+    session = HostSession(session_name="s", host_name="h", token_factory=lambda: next(tokens))
+    session.connected(1, now_ns=0)
+    session.received(1, m.JoinRequest("Ana", m.PROTOCOL_VERSION), now_ns=0)
     sent = []
     for second in range(2, 61, 2):
         now_ns = second * SECOND
-        assert machine.next_deadline_ns() == now_ns
-        sent += machine.timer(now_ns=now_ns)
-        machine.received(1, m.Heartbeat(), now_ns=now_ns)
+        assert session.next_deadline_ns() == now_ns
+        sent += session.timer(now_ns=now_ns)
+        session.received(1, m.Heartbeat(), now_ns=now_ns)
     assert [effect for effect in sent if isinstance(effect, e.Send)] == [e.Send(1, m.Heartbeat())] * 30
-    assert len(machine.snapshot().peers) == 1
+    assert len(session.snapshot().peers) == 1
 
 
 def test_after_its_own_suspension_the_host_drops_no_peer() -> None:

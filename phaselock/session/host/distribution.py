@@ -24,9 +24,9 @@ MAX_TRIES = 3
 """Attempts for one file at one peer. After the last one the transfer is given up, and the user of the host decides."""
 RETRY_AFTER_NS = 500_000_000
 """Pause after the first failed attempt; twice this after the second."""
-AHEAD = 3
+MAX_OPEN_OFFERS = 3
 """Largest number of open offers per peer. With more than one the network is not idle between two files."""
-ALWAYS = 2
+ALWAYS_OFFERED = 2
 """Number of tracks, first in the order of need, that are offered regardless of the peer's free space: the current track
 and the next one."""
 
@@ -43,7 +43,7 @@ class Distribution:
         """Offer files to all peers that may receive more offers."""
         for member in self._members:
             if not member.offers_complete:
-                self._feed(member, now_ns)
+                self._offer_files(member, now_ns)
 
     def may_fetch(self, member: Member, file_id: UUID) -> Track | None:
         """The track, if it was offered to this member and not given up; otherwise None.
@@ -135,16 +135,16 @@ class Distribution:
                 if transfer.state is Delivery.PAUSING:
                     yield transfer.retry_at_ns
 
-    def _feed(self, member: Member, now_ns: int) -> None:
+    def _offer_files(self, member: Member, now_ns: int) -> None:
         member.offers_complete = True
         for file_id in member.transfers.keys() - {entry.track.file_id for entry in self._transport.queue.entries}:
             del member.transfers[file_id]
-        under_way = sum(transfer.is_open for transfer in member.transfers.values())
+        open_offers = sum(transfer.is_open for transfer in member.transfers.values())
         for track in self._wanted(member):
-            if under_way >= AHEAD:
+            if open_offers >= MAX_OPEN_OFFERS:
                 return
             if track.file_id not in member.transfers:
-                under_way += 1
+                open_offers += 1
                 member.transfers[track.file_id] = Transfer(track.size)
                 self._offer(member, track, now_ns)
 
@@ -153,7 +153,7 @@ class Distribution:
         room_bytes = member.reports.latest.room_bytes if member.reports.latest else 0
         for place, track in enumerate(self._transport.in_order_of_need()):
             room_bytes -= track.size
-            if room_bytes < 0 and place >= ALWAYS:
+            if room_bytes < 0 and place >= ALWAYS_OFFERED:
                 return
             yield track
 

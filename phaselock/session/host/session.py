@@ -43,7 +43,7 @@ MAX_DEPARTED = 32
 """Largest number of lost members that are remembered; the oldest ones are forgotten."""
 OPENING_NS = 3_000_000_000
 """For this time after joining, a missing output is not reported: the peer is still opening it."""
-HUNGRY_AGAIN_NS = 1_000_000_000
+OFFER_AGAIN_NS = 1_000_000_000
 """Smallest interval between two rounds of offers to a peer that are caused by changes of its free space."""
 CLOCK_TROUBLE_NS = 10_000_000_000
 """A clock that is not good for this time after joining causes a warning."""
@@ -470,7 +470,7 @@ class HostSession:
         name = status.device_name and sentence(status.device_name)
         before = member.reports.latest
         if (before is None or before.room_bytes != status.room_bytes) and now_ns >= member.next_offer_at_ns:
-            member.next_offer_at_ns = now_ns + HUNGRY_AGAIN_NS
+            member.next_offer_at_ns = now_ns + OFFER_AGAIN_NS
             member.offers_complete = False
         member.reports.take(dataclasses.replace(status, device_name=name), now_ns=now_ns)
         if name is None and now_ns - member.reports.since_ns < OPENING_NS:

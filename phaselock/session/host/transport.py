@@ -188,7 +188,7 @@ class TransportControl:
         action = self._action(Event.PLAY if file_id is None else Event.PLAY_ROW, now_ns)
         if action is Action.RESUME:
             self.resume(now_ns=now_ns)
-        elif action is not None and track is None:
+        elif action is Action.START and track is None:
             self._outbox.error(Notice(Code.NOTHING_TO_PLAY), now_ns)
         elif action is Action.CHANGE and track is not None:
             self._go_to(track, now_ns)
