@@ -139,7 +139,7 @@ async def open_host_session(
         clock = HostClock(clock_socket)
         stack.callback(clock.close)
         inspect = Inspector()
-        player = _player(clock.map, name, wish, store, inspect)
+        player = _player(clock.clock_map, name, wish, store, inspect)
         stack.callback(player.close)
 
         def tell(event: Event) -> None:
@@ -189,7 +189,17 @@ async def open_host_session(
         announcing = asyncio.create_task(announce())
         try:
             yield OpenHostSession(
-                runner, player, clock.map, intake, session_name, name, port, clock_port, address, addresses, listener
+                runner,
+                player,
+                clock.clock_map,
+                intake,
+                session_name,
+                name,
+                port,
+                clock_port,
+                address,
+                addresses,
+                listener,
             )
         finally:
             announcing.cancel()
@@ -211,7 +221,7 @@ async def open_peer_session(
         clock = PeerClocks(wish.clock_filter)
         stack.callback(clock.stop)
         inspect = Inspector()
-        player = _player(clock.map, name, wish, store, inspect)
+        player = _player(clock.clock_map, name, wish, store, inspect)
         stack.callback(player.close)
 
         def tell(event: Event) -> None:
@@ -227,7 +237,7 @@ async def open_peer_session(
             now_ns=_native.now_ns,
             on_event=tell,
         )
-        yield OpenPeerSession(runner, player, clock.map, address_text(*control.getpeername()[:2]), control)
+        yield OpenPeerSession(runner, player, clock.clock_map, address_text(*control.getpeername()[:2]), control)
 
 
 def display_name(wish: str | None, store: SettingsStore) -> str:

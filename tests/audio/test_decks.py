@@ -23,8 +23,8 @@ class Machine:
     """Decks and their engine; frame k leaves the loudspeaker at T0 + LATENCY + k / DEVICE_HZ."""
 
     def __init__(self) -> None:
-        self.line = _native.ClockMap(identity=True)
-        self.engine = _native.Engine(self.line)
+        self.clock_map = _native.ClockMap(identity=True)
+        self.engine = _native.Engine(self.clock_map)
         self.engine.set_output_latency(LATENCY_NS)
         self.engine.stream(DEVICE_HZ)
         self.sources: list[CompassSource] = []
@@ -190,7 +190,7 @@ def test_a_machine_that_slept_seeks_instead_of_decoding_all_it_missed() -> None:
     first = plan(0, 1, seconds=4000)
     machine.decks.follow(first, None)
     machine.run(2)
-    machine.line.set(T0_NS, 1800 * SECOND, 0.0, 0.0, 0.0)  # the session clock jumps ahead by half an hour
+    machine.clock_map.set(T0_NS, 1800 * SECOND, 0.0, 0.0, 0.0)  # the session clock jumps ahead by half an hour
     machine.run(3)
     line = dataclasses.replace(first.timeline, start_session_ns=T0_NS - 1799 * SECOND)
     late = dataclasses.replace(first, timeline=line)
