@@ -13,15 +13,15 @@ _UNIT = re.compile(rf"(?<=[\d\u202f ])(?:{'|'.join(UNITS)})\b")
 
 
 class PseudoLanguage:
-    """Each text is in « », except for its values, and about a third longer. The decimal sign is a comma."""
+    """Each text is in « », except for its values, and about 30 % longer. The decimal sign is a comma."""
 
     def gettext(self, message: str, /) -> str:
         if message == DECIMAL_SIGN:
             return message[:-1] + ","
         parts = re.split(r"(\{\w+\})", message)
-        marked = "".join(part if part.startswith("{") else f"«{part}»" for part in parts if part)
-        more = 3 + len(message) // 3
-        return f"{marked}«{('~~~~~ ' * more)[:more].rstrip()}»"
+        more = len(message) * 3 // 10
+        parts[-1] += ("eeeee " * more)[:more].rstrip()
+        return "".join(part if part.startswith("{") else f"«{part}»" for part in parts if part)
 
     def ngettext(self, singular: str, plural: str, n: int, /) -> str:
         return self.gettext(singular if n == 1 else plural)

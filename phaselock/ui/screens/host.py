@@ -68,7 +68,7 @@ class HostScreen(SessionScreen):
             self._queue = {str(row.id): row.id for row in view.queue}
             self.queue.set_rows([_queue_row(row) for row in view.queue])
         if before is None or view.queue_note != before.queue_note:
-            self._queue_note.configure(text=view.queue_note)
+            self._queue_panel.set_note(view.queue_note, px(NARROW_QUEUE_WIDTH - 32))
         self.playing.show(state, view.now, view.sync)
         if before is None or view.transport != before.transport:
             can = view.transport.can
@@ -217,10 +217,8 @@ class HostScreen(SessionScreen):
         self.transport.grid(row=0, column=1)
 
     def _build_queue(self) -> None:
-        panel = Panel(self, tr("Queue"))
+        panel = self._queue_panel = Panel(self, tr("Queue"))
         panel.grid(row=1, column=2, sticky="nsew", padx=(0, px(24)), pady=(0, px(24)))
-        self._queue_note = label(panel.header, "", theme.CAPTION, theme.TEXT_SECONDARY)
-        self._queue_note.pack(side="right")
         hint = tr("No songs yet. Add MP3s, folders or playlists.")
         if self.api.can_drop:
             hint = tr("No songs yet. Add MP3s, folders or playlists, or drop them here.")
@@ -233,9 +231,9 @@ class HostScreen(SessionScreen):
             empty=(hint, None, None),
         )
         self.queue.configure(width=px(QUEUE_WIDTH - 32))
-        self.queue.pack(fill="both", expand=True)
         buttons = ctk.CTkFrame(panel.body, fg_color="transparent")
-        buttons.pack(fill="x", pady=(px(12), 0))
+        buttons.pack(side="bottom", fill="x", pady=(px(12), 0))
+        self.queue.pack(fill="both", expand=True)
         self.add = SecondaryButton(buttons, tr("Add songs"), self.add_files)
         folder = TextButton(buttons, tr("Add folder"), self.add_folder)
         if self.add.winfo_reqwidth() + px(8) + folder.winfo_reqwidth() <= px(NARROW_QUEUE_WIDTH - 32):

@@ -240,6 +240,6 @@ class ShortcutsOverlay(Overlay):
         super().__init__(master, tr("Shortcuts"), on_close)
         for row, (keys, meaning) in enumerate(SHORTCUTS):
             label(self.body, tr(keys), theme.BODY, bold=True).grid(row=row, column=0, sticky="w", pady=px(4))
-            label(self.body, tr(meaning), theme.BODY, theme.TEXT_SECONDARY).grid(
+            label(self.body, tr(meaning), theme.BODY, theme.TEXT_SECONDARY, wrap=px(440)).grid(
                 row=row, column=1, sticky="w", padx=(px(24), 0), pady=px(4)
             )

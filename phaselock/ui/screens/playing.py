@@ -72,7 +72,7 @@ class PlayingPanel(Panel):
         self._sentence.grid(row=0, column=0, sticky="ew")
         details = TextButton(strip, tr("Details"), api.open_sync)
         details.grid(row=0, column=1, sticky="e")
-        strip.bind("<Configure>", lambda event: self._wrap(event.width - details.winfo_reqwidth()), add="+")
+        strip.bind("<Configure>", lambda event: self._wrap(event.width, details.winfo_reqwidth()), add="+")
         self.plot = SyncPlot(strip, height=72)
         self.plot.grid(row=1, column=0, columnspan=2, sticky="ew")
         body.bind("<Configure>", lambda event: self._hide_if_low(event.height), add="+")
@@ -160,9 +160,9 @@ class PlayingPanel(Panel):
             else:
                 widget.grid_remove()
 
-    def _wrap(self, width: int) -> None:
-        """Wrap the texts at the width of the panel."""
-        self._sentence.configure(wraplength=max(width, px(80)))
+    def _wrap(self, width: int, button_width: int) -> None:
+        """Wrap the texts at the width of the panel; there is a button beside the sentence."""
+        self._sentence.configure(wraplength=max(width - button_width, px(80)))
         for text in (self._song, self._artist):
             text.configure(wraplength=max(width, px(80)), justify="center")
 

@@ -29,6 +29,7 @@ _PAD = 8
 _RADIUS = 8
 _ACTION = 32
 _HANDLE = 20
+_MAX_CHIP_TEXT = 96
 _BARS = 3
 _BAR_INTERVAL_MS = 125
 _COLOURED = {"tick": theme.PRIMARY, "cross": theme.blend(theme.ERROR, theme.TEXT, 0.85)}
@@ -355,6 +356,7 @@ class RowPainter:
         """The chip; gives its left end."""
         px, font, (text, colour) = theme.px, theme.canvas_font(theme.CAPTION), chip
         y = self._line_y(19) if beside_title else self._height // 2
+        text = theme.ellipsis(text, font, px(_MAX_CHIP_TEXT))
         width, height = theme.measure(text, font) + 2 * px(CHIP_PAD), px(CHIP_HEIGHT)
         if not hidden:
             image = plate(width, height, height / 2, fill_of(colour, ground), ground)
@@ -421,6 +423,7 @@ class EmptyNotice:
         button_height = (button.winfo_reqheight() + theme.px(16)) if button is not None else 0
         canvas.coords(self.text, width / 2, (height - button_height) / 2)
         if button is not None:
+            canvas.itemconfigure(self._window, width=min(button.winfo_reqwidth(), width))
             box = canvas.bbox(self.text)
             canvas.coords(self._window, width / 2, (box[3] if box else height / 2) + theme.px(16))
             canvas.itemconfigure(self._window, state="normal")
