@@ -163,13 +163,22 @@ def test_file_dialogs_are_translated(window: Any, monkeypatch: pytest.MonkeyPatc
     assert len(texts) == 7 and not [text for text in texts if untranslated(text, ("MP3",))]
 
 
+def visible_title(rows: Any, row: Any) -> str:
+    """The part of the title of a row that is shown."""
+    return next(slot.text("title") for slot in rows._painter.slots if slot.index >= 0 and rows.rows[slot.index] is row)
+
+
 def cut_texts(window: Any) -> list[str]:
     """The visible texts of labels and buttons of which a part cannot be seen."""
     from tkinter import Canvas
 
+    from phaselock.ui.widgets.rows import RowList
+
     cut = []
     for one in tree(window):
         is_label = one.winfo_class() == "Label"
+        if isinstance(one, RowList):
+            cut += [row.title for row in one.rows[:2] if not visible_title(one, row)]
         text = str(one.cget("text")) if is_label else getattr(one, "_text", "") if isinstance(one, Canvas) else ""
         if not text:
             continue
@@ -182,7 +191,7 @@ def cut_texts(window: Any) -> list[str]:
         if (
             own_texts(one) != [text]
             or (is_label and one.winfo_width() < one.winfo_reqwidth())
-            or (is_label and one.winfo_height() < one.winfo_reqheight())
+            or one.winfo_height() < one.winfo_reqheight()
             or any(left < master.winfo_rootx() or top < master.winfo_rooty() for master in masters)
             or any(right > master.winfo_rootx() + master.winfo_width() for master in masters)
             or any(bottom > master.winfo_rooty() + master.winfo_height() for master in masters)
@@ -203,6 +212,24 @@ def test_every_text_fits_into_the_smallest_window(
     window.geometry("{}x{}+0+0".format(*(FIRST_SIZE if name in NOT_SMALL else MIN_SIZE)))
     visit(window, name)
     assert not cut_texts(window)
+
+
+def test_requests_do_not_cover_the_buttons_of_the_queue(make: Callable[..., Any]) -> None:
+    from phaselock.ui.window import MIN_SIZE
+
+    window = make()
+    window.geometry("{}x{}+0+0".format(*MIN_SIZE))
+    visit(window, "host of many requests")
+    assert not {"Add songs", "Add folder"} & {*cut_texts(window)}
+
+
+def test_long_texts_do_not_widen_the_queue(window: Any) -> None:
+    from phaselock.ui.screens.host import NARROW_QUEUE_WIDTH
+    from phaselock.ui.window import MIN_SIZE
+
+    window.geometry("{}x{}+0+0".format(*MIN_SIZE))
+    visit(window, "host of a long queue")
+    assert window.screen._queue_panel.winfo_width() == NARROW_QUEUE_WIDTH
 
 
 def click_on_toast(window: Any, words: str) -> None:
