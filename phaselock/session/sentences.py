@@ -6,6 +6,7 @@ machines always receive `ENGLISH`. `N_` marks message ids in tables.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -311,8 +312,10 @@ def joined(parts: Sequence[str], words: Words = ENGLISH) -> str:
 
 
 def time_text(seconds: float) -> str:
-    """A position in a track as minutes and seconds: "2:34"."""
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
+    """A position in a track: "2:34", "1:02:03". A negative or non-finite value becomes "0:00"."""
+    whole = int(max(0.0, seconds)) if math.isfinite(seconds) else 0
+    minutes, hours = whole // 60 % 60, whole // 3600
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
 
 
 class _Values(dict[str, Any]):

@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from tkinter import filedialog
 from typing import Any
 
+from phaselock.language.catalogue import current, tr
+from phaselock.language.message import translated
 from phaselock.session import commands as c
 from phaselock.ui import theme
 from phaselock.ui.backend import BackendEvent, Closed, Opened, Program, SessionEvent, SessionView
@@ -62,12 +64,12 @@ class Window(ctk.CTk):  # type: ignore[misc]
         self.history = History()
         self.visualiser = bool(program.preferences().ui.get("visualiser", True))
         self.ask_files: Callable[[], Sequence[str]] = self._ask_files
-        self.ask_folder: Callable[[], str] = lambda: filedialog.askdirectory(parent=self, title="Add a folder")
+        self.ask_folder: Callable[[], str] = lambda: filedialog.askdirectory(parent=self, title=tr("Add a folder"))
         self.ask_song: Callable[[], str] = lambda: filedialog.askopenfilename(
-            parent=self, title="Request a song", filetypes=[("MP3", "*.mp3 *.MP3")]
+            parent=self, title=tr("Request a song"), filetypes=[("MP3", "*.mp3 *.MP3")]
         )
         self.ask_save: Callable[[str], str] = lambda name: filedialog.asksaveasfilename(
-            parent=self, title="Export", initialfile=name
+            parent=self, title=tr("Export"), initialfile=name
         )
         self.screen: Screen | None = None
         self.overlay: Overlay | None = None
@@ -99,7 +101,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
 
     def close(self) -> None:
         """Close the window and the program; while a session is open, asks for a second click."""
-        if self._closing or (self.program.state() is not None and not self._confirmed("Close")):
+        if self._closing or (self.program.state() is not None and not self._confirmed(tr("Close"), self._end)):
             return
         self._end()
 
@@ -135,7 +137,8 @@ class Window(ctk.CTk):  # type: ignore[misc]
 
     def leave(self) -> None:
         """Leave the session, or end it if hosting; asks for a second click."""
-        if self._confirmed("End jam" if isinstance(self.screen, HostScreen) else "Leave jam"):
+        word = tr("End jam") if isinstance(self.screen, HostScreen) else tr("Leave jam")
+        if self._confirmed(word, self.program.leave):
             self.program.leave()
 
     def show_toast(self, text: str, kind: Kind = "info", action: Action | None = None) -> None:
@@ -177,7 +180,8 @@ class Window(ctk.CTk):  # type: ignore[misc]
         match event:
             case Opened():
                 self._show_session()
-            case Closed(reason=reason, failed=failed):
+            case Closed(failed=failed):
+                reason = translated(event.reason, current())
                 if isinstance(self.screen, HostScreen | PeerScreen):
                     self.close_overlay()
                     self.toasts.clear()
@@ -246,25 +250,25 @@ class Window(ctk.CTk):  # type: ignore[misc]
         toast = event_toast(event, hosting=isinstance(self.screen, HostScreen))
         if toast is not None:
             again = toast.action == "retry"
-            action = ("Retry", lambda: self.program.command(c.Retry(toast.peer))) if again else None
+            action = (tr("Retry"), lambda: self.program.command(c.Retry(toast.peer))) if again else None
             self.toasts.show(toast.text, kind=toast.kind, action=action)
 
-    def _confirmed(self, word: str) -> bool:
-        """Whether this is the second call within MAX_CONFIRM_S; the first one shows a warning."""
+    def _confirmed(self, word: str, act: Callable[[], None]) -> bool:
+        """Whether this is the second call within MAX_CONFIRM_S; the first one shows a warning with a button: its text
+        and its command."""
         now_s = time.monotonic()
         if self._confirm_asked_s is not None and now_s - self._confirm_asked_s < MAX_CONFIRM_S:
             self._confirm_asked_s = None
             return True
         self._confirm_asked_s = now_s
         hosting = isinstance(self.screen, HostScreen)
-        text = "This ends the jam for everybody." if hosting else "This takes you out of the jam."
-        act = self._end if word == "Close" else self.program.leave
+        text = tr("This ends the jam for everybody.") if hosting else tr("This takes you out of the jam.")
         self.toasts.show(text, kind="warning", action=(word, act), seconds=MAX_CONFIRM_S)
         return False
 
     def _ask_files(self) -> Sequence[str]:
-        kinds = [("Music and playlists", "*.mp3 *.MP3 *.m3u *.m3u8"), ("All files", "*")]
-        return filedialog.askopenfilenames(parent=self, title="Add songs", filetypes=kinds)
+        kinds = [(tr("Music and playlists"), "*.mp3 *.MP3 *.m3u *.m3u8"), (tr("All files"), "*")]
+        return filedialog.askopenfilenames(parent=self, title=tr("Add songs"), filetypes=kinds)
 
     def _bind_keys(self) -> None:
         for sequence, name in KEYS.items():

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+from tests.support.window_driver import FakeProgram, forget
+
 
 @pytest.fixture(scope="session")
 def display(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
@@ -85,3 +87,40 @@ def make_window(
 def window(make_window: Callable[..., Any]) -> Any:
     """A window at scale 1."""
     return make_window()
+
+
+@pytest.fixture
+def make(
+    display: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Iterator[Callable[..., Any]]:
+    """Open a window. After the test it is closed; nothing may be left and no callback may have failed."""
+    from phaselock.ui.window import Window
+
+    monkeypatch.setenv("PHASELOCK_SCALE", "1")
+    windows: list[Any] = []
+    raised: list[BaseException] = []
+
+    def open_window(program: FakeProgram | None = None, **preferences: Any) -> Any:
+        window = Window(program or FakeProgram(**preferences))
+        window.report_callback_exception = lambda _kind, value, _trace: raised.append(value)
+        window.raised = raised
+        windows.append(window)
+        window.geometry("1100x720+0+0")
+        window.update()
+        window.focus_force()
+        window.start()
+        window.update()
+        return window
+
+    yield open_window
+    for window in windows:
+        if not window.program.closed:
+            window.program.now = None
+            window.update()
+            window.close()
+        assert window.program.closed
+        forget(window)
+    if raised:
+        raise raised[0]
+    said = capfd.readouterr().err
+    assert "invalid command name" not in said and "Traceback" not in said, said

@@ -11,7 +11,7 @@ import sys
 import threading
 import time
 import types
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
@@ -31,12 +31,14 @@ from tests.support.window_driver import (
     button,
     click,
     controls,
+    deliver,
     drag,
-    forget,
+    go,
     press,
     reads,
     row,
     settle,
+    show,
     texts,
     until,
     walk,
@@ -50,67 +52,8 @@ GONE = "Host disconnected — session ended."
 
 
 @pytest.fixture
-def make(
-    display: str, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> Iterator[Callable[..., Any]]:
-    """Open a window. After the test it is closed; nothing may be left and no callback may have failed."""
-    from phaselock.ui.window import Window
-
-    monkeypatch.setenv("PHASELOCK_SCALE", "1")
-    windows: list[Any] = []
-    raised: list[BaseException] = []
-
-    def open_window(program: FakeProgram | None = None, **preferences: Any) -> Any:
-        window = Window(program or FakeProgram(**preferences))
-        window.report_callback_exception = lambda _kind, value, _trace: raised.append(value)
-        window.raised = raised
-        windows.append(window)
-        window.geometry("1100x720+0+0")
-        window.update()
-        window.focus_force()
-        window.start()
-        window.update()
-        return window
-
-    yield open_window
-    for window in windows:
-        if not window.program.closed:
-            window.program.now = None
-            window.update()
-            window.close()
-        assert window.program.closed
-        forget(window)
-    if raised:
-        raise raised[0]
-    said = capfd.readouterr().err
-    assert "invalid command name" not in said and "Traceback" not in said, said
-
-
-@pytest.fixture
 def window(make: Callable[..., Any]) -> Any:
     return make()
-
-
-def go(window: Any, where: str) -> None:
-    """Go to a screen, or open an overlay."""
-    name = f"go_{where}" if where in ("home", "create", "browse") else f"open_{where}"
-    getattr(window, name)()
-    window.update()
-
-
-def show(window: Any, state: Any) -> Any:
-    """Let the program have this state; returns the screen."""
-    first = window.program.now is None
-    window.program.now = state
-    if first:
-        window.program.unread.append(Opened())
-    settle(window)
-    return window.screen
-
-
-def deliver(window: Any, *events: Any) -> None:
-    window.program.unread += events
-    settle(window)
 
 
 def screen(window: Any) -> str:

@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from phaselock.ui.backend import Preferences, Program
+from phaselock.ui.backend import Opened, Preferences, Program
 
 ROOT = pathlib.Path(__file__).parents[2]
 TIMEOUT_S = 30.0
@@ -110,6 +110,29 @@ def settle(window: Any) -> None:
     window.update()
 
 
+def go(window: Any, where: str) -> None:
+    """Go to a screen, or open an overlay."""
+    name = f"go_{where}" if where in ("home", "create", "browse") else f"open_{where}"
+    getattr(window, name)()
+    window.update()
+
+
+def show(window: Any, state: Any) -> Any:
+    """Let the program have this state; returns the screen."""
+    first = window.program.now is None
+    window.program.now = state
+    if first:
+        window.program.unread.append(Opened())
+    settle(window)
+    return window.screen
+
+
+def deliver(window: Any, *events: Any) -> None:
+    """Let the program report these events."""
+    window.program.unread += events
+    settle(window)
+
+
 def forget(window: Any) -> None:
     """Free all objects of a closed window on this thread: Tk objects must not be freed on another one."""
     vars(window).clear()
@@ -174,15 +197,38 @@ def tree(widget: Any) -> Iterator[Any]:
 
 def texts(widget: Any) -> list[str]:
     """All visible texts."""
-    found: list[str] = []
+    return [text for one in tree(widget) for text in own_texts(one) if text]
+
+
+def own_texts(widget: Any) -> list[str]:
+    """The visible texts of a widget without those of its descendants."""
+    if widget.winfo_class() == "Label":
+        return [str(widget.cget("text"))]
+    if widget.winfo_class() != "Canvas":
+        return []
+    items = [item for item in widget.find_all() if widget.type(item) == "text"]
+    return [widget.itemcget(item, "text") for item in items if widget.itemcget(item, "state") != "hidden"]
+
+
+def all_texts(widget: Any) -> Iterator[str]:
+    """All texts of the visible widgets, complete: also those that appear under the pointer, in entries and in menus."""
+    from phaselock.ui.widgets.rows import RowList
+
     for one in tree(widget):
-        kind = one.winfo_class()
-        if kind == "Label":
-            found.append(str(one.cget("text")))
-        elif kind == "Canvas":
-            items = [item for item in one.find_all() if one.type(item) == "text"]
-            found += [one.itemcget(item, "text") for item in items if one.itemcget(item, "state") != "hidden"]
-    return [text for text in found if text]
+        rows = one.rows if isinstance(one, RowList) else ()
+        for shown in rows:
+            yield from (shown.title, shown.subtitle, shown.right, shown.tooltip, *(shown.chip or ())[:1])
+            yield from (tooltip for _, _, tooltip in shown.actions)
+        tooltip = getattr(one, "_tooltip", "")
+        yield tooltip() if callable(tooltip) else tooltip
+        if hasattr(one, "_dropdown_menu"):
+            yield from one.cget("values")
+        if one.winfo_class() == "Entry":
+            yield one.get()
+        elif hasattr(one, "_text") and one.winfo_class() == "Canvas":
+            yield one._text
+        elif not rows:
+            yield from own_texts(one)
 
 
 def reads(widget: Any, words: str) -> bool:

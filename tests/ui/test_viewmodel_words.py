@@ -10,16 +10,15 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from phaselock.model.address import parse_address
+from phaselock.session.sentences import joined, time_text
 from phaselock.ui.viewmodel.words import (
     NNBSP,
     initial,
     latency_text,
-    listed,
     ms_text,
     percent_text,
     size_text,
     span_text,
-    time_text,
     within_text,
 )
 
@@ -152,8 +151,8 @@ def test_an_initial_is_one_character(text: str) -> None:
 
 
 def test_lists() -> None:
-    assert listed([]) == "" and listed(["Ana"]) == "Ana" and listed(["Ana", "Ben"]) == "Ana and Ben"
-    assert listed(["Ana", "Ben", "Cleo"]) == "Ana, Ben and Cleo"
+    assert joined([]) == "" and joined(["Ana"]) == "Ana" and joined(["Ana", "Ben"]) == "Ana and Ben"
+    assert joined(["Ana", "Ben", "Cleo"]) == "Ana, Ben and Cleo"
 
 
 # -- addresses ---------------------------------------------------------------------------------------------------------

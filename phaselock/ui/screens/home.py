@@ -5,6 +5,8 @@ from __future__ import annotations
 import tkinter
 from typing import Any
 
+from phaselock.language.catalogue import current, tr
+from phaselock.language.message import translated
 from phaselock.model.address import parse_address
 from phaselock.ui import theme
 from phaselock.ui.backend import BackendEvent, Closed, FoundSessions
@@ -30,13 +32,13 @@ class HomeScreen(Screen):
         self.grid_rowconfigure((0, 9), weight=1)
         Logo(self, 96).grid(row=1)
         label(self, "PhaseLock", theme.TITLE, bold=True).grid(row=2, pady=(px(16), 0))
-        label(self, "Your speakers, in phase.", theme.BODY, theme.TEXT_SECONDARY).grid(row=3, pady=(px(4), px(32)))
+        label(self, tr("Your speakers, in phase."), theme.BODY, theme.TEXT_SECONDARY).grid(row=3, pady=(px(4), px(32)))
         buttons = ctk.CTkFrame(self, fg_color=theme.BACKGROUND)
         buttons.grid(row=4)
         buttons.grid_columnconfigure(0, minsize=px(BUTTON_WIDTH))
-        self.create = MainButton(buttons, "Create jam", api.go_create)
+        self.create = MainButton(buttons, tr("Create jam"), api.go_create)
         self.create.grid(row=0, sticky="ew")
-        self.join = SecondaryButton(buttons, "Join jam", api.go_browse)
+        self.join = SecondaryButton(buttons, tr("Join jam"), api.go_browse)
         self.join.grid(row=1, sticky="ew", pady=(px(16), 0))
         self.sound = TextButton(self, self._who(), api.open_sound)
         self.sound.grid(row=6, pady=(px(32), 0))
@@ -49,7 +51,8 @@ class HomeScreen(Screen):
     def _who(self) -> str:
         preferences = self.api.program.preferences()
         who = f"{preferences.display_name}  ·  " if preferences.display_name else ""
-        return f"{who}Sound: {preferences.device or 'default output'}"
+        sound = tr("Sound: {device}").format(device=preferences.device) if preferences.device else ""
+        return who + (sound or tr("Sound: default output"))
 
 
 class CreateScreen(Screen):
@@ -58,22 +61,22 @@ class CreateScreen(Screen):
     def __init__(self, master: Any, api: WindowApi) -> None:
         super().__init__(master, api)
         preferences = api.program.preferences()
-        form = _form(self, "Create a jam", self._back)
-        self.session_name = Field(
-            form, "Name of the jam", preferences.session_name, "Friday Night Vibes", on_submit=self.submit
-        )
+        form = _form(self, tr("Create a jam"), self._back)
+        texts = tr("Name of the jam"), preferences.session_name, tr("Friday Night Vibes")
+        self.session_name = Field(form, *texts, on_submit=self.submit)
         self.session_name.pack(fill="x")
-        self.display_name = Field(form, "Your name", preferences.display_name, "Alex", on_submit=self.submit)
+        texts = tr("Your name"), preferences.display_name, tr("Alex")
+        self.display_name = Field(form, *texts, on_submit=self.submit)
         self.display_name.pack(fill="x", pady=(px(8), 0))
-        self._more = TextButton(form, "More", self._show_more)
+        self._more = TextButton(form, tr("More"), self._show_more)
         self._more.pack(anchor="w", pady=(px(8), 0))
         self._ports = ctk.CTkFrame(form, fg_color="transparent")
-        self.port = Field(self._ports, "TCP port (control and files)", str(preferences.port), numeric=True)
+        self.port = Field(self._ports, tr("TCP port (control and files)"), str(preferences.port), numeric=True)
         self.port.pack(fill="x")
-        self.clock_port = Field(self._ports, "UDP port (clock)", str(preferences.clock_port), numeric=True)
+        self.clock_port = Field(self._ports, tr("UDP port (clock)"), str(preferences.clock_port), numeric=True)
         self.clock_port.pack(fill="x", pady=(px(8), 0))
         self._problem = label(form, "", theme.SECONDARY, theme.ERROR, wrap=px(FORM_WIDTH))
-        self.button = MainButton(form, "Create jam", self.submit)
+        self.button = MainButton(form, tr("Create jam"), self.submit)
         self.button.pack(fill="x", pady=(px(24), 0))
         self.session_name.focus()
 
@@ -86,9 +89,9 @@ class CreateScreen(Screen):
         for name, port in ports.items():
             if port is None:
                 self._show_more()
-                fields[name].set_error("A number from 1 to 65535, please.")
+                fields[name].set_error(tr("A number from 1 to 65535, please."))
         if not self.display_name.get().strip():
-            self.display_name.set_error("Please choose a name, so that the others know who hosts.")
+            self.display_name.set_error(tr("Please choose a name, so that the others know who hosts."))
         elif ports["port"] and ports["clock_port"] and self.button.enabled:
             self._problem.pack_forget()
             self.button.set_enabled(False)
@@ -98,7 +101,7 @@ class CreateScreen(Screen):
     def on_event(self, event: BackendEvent) -> None:
         if isinstance(event, Closed):
             self.button.set_enabled(True)
-            self._problem.configure(text=event.reason)
+            self._problem.configure(text=translated(event.reason, current()))
             self._problem.pack(fill="x", pady=(px(16), 0), before=self.button)
 
     def _back(self) -> None:
@@ -116,20 +119,20 @@ class BrowserScreen(Screen):
     def __init__(self, master: Any, api: WindowApi) -> None:
         super().__init__(master, api)
         self._addresses: dict[str, str] = {}
-        form = _form(self, "Join a jam", self._back)
-        self.display_name = Field(form, "Your name", api.program.preferences().display_name, "Sam")
+        form = _form(self, tr("Join a jam"), self._back)
+        self.display_name = Field(form, tr("Your name"), api.program.preferences().display_name, tr("Sam"))
         self.display_name.pack(fill="x")
-        panel = Panel(form, "On this network")
+        panel = Panel(form, tr("On this network"))
         panel.pack(fill="both", expand=True, pady=(px(16), 0))
-        self.rows = RowList(panel.body, on_open=self._open, empty=("Looking for jams on this network…", None, None))
+        self.rows = RowList(panel.body, on_open=self._open, empty=(browser_view(None).note, None, None))
         self.rows.configure(height=px(196))
         self.rows.pack(fill="both", expand=True)
         manual = ctk.CTkFrame(form, fg_color="transparent")
         manual.pack(fill="x", pady=(px(16), 0))
         manual.grid_columnconfigure(0, weight=1)
-        self.address = Field(manual, "Or its address", "", "192.168.1.42:17401", on_submit=self.submit)
+        self.address = Field(manual, tr("Or its address"), "", "192.168.1.42:17401", on_submit=self.submit)
         self.address.grid(row=0, column=0, sticky="ew")
-        self.button = MainButton(manual, "Connect", self.submit)
+        self.button = MainButton(manual, tr("Connect"), self.submit)
         self.button.grid(row=0, column=1, padx=(px(16), 0), sticky="n", pady=(px(20), 0))
         self._problem = label(form, "", theme.SECONDARY, theme.ERROR, wrap=px(FORM_WIDTH + 80))
         api.program.browse(True)
@@ -148,7 +151,7 @@ class BrowserScreen(Screen):
         try:
             parse_address(self.address.get())
         except ValueError as error:
-            self.address.set_error(str(error))
+            self.address.set_error(translated(error.args[0], current()))
             return
         self._join(self.address.get())
 
@@ -156,7 +159,7 @@ class BrowserScreen(Screen):
         if isinstance(event, FoundSessions):
             view = browser_view(event)
             self._addresses = {row.session_id: row.address for row in view.rows}
-            self.rows.set_empty(view.note or "Looking for jams on this network…")
+            self.rows.set_empty(view.note)
             self.rows.set_rows(
                 [
                     Row(
@@ -165,7 +168,7 @@ class BrowserScreen(Screen):
                         row.subtitle,
                         initial=row.title[:1].upper(),
                         dimmed=row.full,
-                        right="full" if row.full else "",
+                        right=tr("full") if row.full else "",
                         tooltip=row.address,
                     )
                     for row in view.rows
@@ -173,7 +176,7 @@ class BrowserScreen(Screen):
             )
         elif isinstance(event, Closed):
             self.button.set_enabled(True)
-            self._problem.configure(text=event.reason)
+            self._problem.configure(text=translated(event.reason, current()))
             self._problem.pack(fill="x", pady=(px(12), 0))
 
     def _open(self, session_id: str) -> None:
@@ -184,7 +187,7 @@ class BrowserScreen(Screen):
         self.display_name.set_error("")
         name = self.display_name.get().strip()
         if not name:
-            self.display_name.set_error("Please choose a name, so that the others know who you are.")
+            self.display_name.set_error(tr("Please choose a name, so that the others know who you are."))
             return
         if self.button.enabled:
             self._problem.pack_forget()
@@ -212,7 +215,7 @@ def _form(screen: Screen, title: str, back: Any) -> ctk.CTkFrame:
     screen.grid_rowconfigure(1, weight=1)
     head = ctk.CTkFrame(screen, fg_color="transparent")
     head.grid(row=0, column=1, sticky="ew", pady=(px(24), px(16)))
-    IconButton(head, "back", back, tooltip="Back").pack(side="left", padx=(0, px(12)))
+    IconButton(head, "back", back, tooltip=tr("Back")).pack(side="left", padx=(0, px(12)))
     label(head, title, theme.TITLE, bold=True).pack(side="left")
     form = ctk.CTkFrame(screen, fg_color="transparent")
     form.grid(row=1, column=1, sticky="nsew", pady=(0, px(24)))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
+from phaselock.language.catalogue import tr, tr_plural
 from phaselock.model.queue import upcoming_shuffled
 from phaselock.session import commands as c
 from phaselock.ui import theme
@@ -25,7 +26,6 @@ from phaselock.ui.widgets.transport import Transport
 PEERS_WIDTH, QUEUE_WIDTH = 260, 320
 NARROW, NARROW_PEERS_WIDTH, NARROW_QUEUE_WIDTH = 1040, 236, 272
 TITLE_CHARS = 26
-ALL_FILES = "has all files"
 DOTS = {"green": theme.PRIMARY, "yellow": theme.WARNING, "red": theme.ERROR}
 CHIPS = {"good": theme.TEXT, "warning": theme.WARNING, "error": theme.ERROR, "neutral": theme.TEXT_SECONDARY}
 SEEK_STEP_S = 5.0
@@ -68,7 +68,7 @@ class HostScreen(SessionScreen):
             self._queue = {str(row.id): row.id for row in view.queue}
             self.queue.set_rows([_queue_row(row) for row in view.queue])
         if before is None or view.queue_note != before.queue_note:
-            self._queue_note.configure(text=view.queue_note)
+            self._queue_panel.set_note(view.queue_note, px(NARROW_QUEUE_WIDTH - 32))
         self.playing.show(state, view.now, view.sync)
         if before is None or view.transport != before.transport:
             can = view.transport.can
@@ -116,7 +116,7 @@ class HostScreen(SessionScreen):
             snapshot = state.snapshot
             now = snapshot.now.id if snapshot.now else None
             self._command(c.Arrange(upcoming_shuffled(snapshot.queue, now, random.shuffle)))
-            self.api.show_toast("What is to come is shuffled.")
+            self.api.show_toast(tr("What is to come is shuffled."))
 
     def repeat(self) -> None:
         """Switch the repetition of the queue on or off."""
@@ -124,7 +124,8 @@ class HostScreen(SessionScreen):
         if state is not None:
             on = not state.snapshot.repeat
             self._command(c.Repeat(on))
-            self.api.show_toast(f"The queue {'begins again after' if on else 'ends with'} its last song.")
+            again, end = tr("The queue begins again after its last song."), tr("The queue ends with its last song.")
+            self.api.show_toast(again if on else end)
 
     def _skip(self, seconds: float) -> None:
         self.playing.seekbar.skip(seconds)
@@ -144,8 +145,8 @@ class HostScreen(SessionScreen):
             for file_id in reversed(removed):
                 self._command(c.Restore(file_id))
 
-        text = "Song removed." if len(removed) == 1 else f"{len(removed)} songs removed."
-        self.api.show_toast(text, action=("Undo", undo))
+        text = tr_plural("Song removed.", "{number} songs removed.", len(removed)).format(number=len(removed))
+        self.api.show_toast(text, action=(tr("Undo"), undo))
 
     def _queue_action(self, key: str, action: str) -> None:
         if action == "remove":
@@ -169,7 +170,7 @@ class HostScreen(SessionScreen):
         if self._view is not None:
             self.clipboard_clear()
             self.clipboard_append(self._view.address)
-            self.api.show_toast("Address copied.")
+            self.api.show_toast(tr("Address copied."))
 
     # -- construction ------------------------------------------------------------------------------------------------
 
@@ -186,24 +187,23 @@ class HostScreen(SessionScreen):
         self.make_volume(buttons).pack(side="left", padx=(0, px(16)))
         self.address = SecondaryButton(buttons, "", self._copy_address)
         self.address.pack(side="left")
-        self.copy = IconButton(buttons, "copy", self._copy_address, tooltip="Copy the address for others to join")
+        self.copy = IconButton(buttons, "copy", self._copy_address, tooltip=tr("Copy the address for others to join"))
         self.copy.pack(side="left", padx=(px(4), 0))
-        IconButton(buttons, "settings", self.api.open_sound, tooltip="Sound").pack(side="left", padx=(px(12), 0))
-        self.end = TextButton(buttons, "End jam", self.api.leave)
+        IconButton(buttons, "settings", self.api.open_sound, tooltip=tr("Sound")).pack(side="left", padx=(px(12), 0))
+        self.end = TextButton(buttons, tr("End jam"), self.api.leave)
         self.end.pack(side="left", padx=(px(12), 0))
 
     def _build_peers(self) -> None:
-        panel = Panel(self, "Peers")
+        panel = Panel(self, tr("Peers"))
         panel.grid(row=1, column=0, sticky="nsew", padx=(px(24), 0), pady=(0, px(24)))
-        hint = "Nobody here yet. Others open PhaseLock, choose Join jam, and see this jam or type its address."
-        self.peers = RowList(panel.body, on_action=self._peer_action, empty=(hint, "Copy address", self._copy_address))
+        hint = tr("Nobody here yet. Others open PhaseLock, choose Join jam, and see this jam or type its address.")
+        empty = hint, tr("Copy address"), self._copy_address
+        self.peers = RowList(panel.body, on_action=self._peer_action, empty=empty)
         self.peers.configure(width=px(PEERS_WIDTH - 32))
         self.peers.pack(fill="both", expand=True)
 
     def _build_playing(self) -> None:
-        self.playing = PlayingPanel(
-            self, self.api, on_seek=lambda seconds: self._command(c.Seek(seconds)), hint="Nothing is playing"
-        )
+        self.playing = PlayingPanel(self, self.api, on_seek=lambda seconds: self._command(c.Seek(seconds)))
         self.playing.grid(row=1, column=1, sticky="nsew", padx=px(12), pady=(0, px(24)))
         controls = self.playing.controls
         controls.grid_columnconfigure((0, 2), weight=1)
@@ -217,26 +217,31 @@ class HostScreen(SessionScreen):
         self.transport.grid(row=0, column=1)
 
     def _build_queue(self) -> None:
-        panel = Panel(self, "Queue")
+        panel = self._queue_panel = Panel(self, tr("Queue"))
         panel.grid(row=1, column=2, sticky="nsew", padx=(0, px(24)), pady=(0, px(24)))
-        self._queue_note = label(panel.header, "", theme.CAPTION, theme.TEXT_SECONDARY)
-        self._queue_note.pack(side="right")
-        drops = ", or drop them here" if self.api.can_drop else ""
+        hint = tr("No songs yet. Add MP3s, folders or playlists.")
+        if self.api.can_drop:
+            hint = tr("No songs yet. Add MP3s, folders or playlists, or drop them here.")
         self.queue = RowList(
             panel.body,
             on_open=self._open,
             on_action=self._queue_action,
             on_move=self._move,
             on_delete=self._remove,
-            empty=(f"No songs yet. Add MP3s, folders or playlists{drops}.", None, None),
+            empty=(hint, None, None),
         )
         self.queue.configure(width=px(QUEUE_WIDTH - 32))
-        self.queue.pack(fill="both", expand=True)
         buttons = ctk.CTkFrame(panel.body, fg_color="transparent")
-        buttons.pack(fill="x", pady=(px(12), 0))
-        self.add = SecondaryButton(buttons, "Add songs", self.add_files)
-        self.add.pack(side="left", fill="x", expand=True)
-        TextButton(buttons, "Add folder", self.add_folder).pack(side="left", padx=(px(8), 0))
+        buttons.pack(side="bottom", fill="x", pady=(px(12), 0))
+        self.queue.pack(fill="both", expand=True)
+        self.add = SecondaryButton(buttons, tr("Add songs"), self.add_files)
+        folder = TextButton(buttons, tr("Add folder"), self.add_folder)
+        if self.add.winfo_reqwidth() + px(8) + folder.winfo_reqwidth() <= px(NARROW_QUEUE_WIDTH - 32):
+            self.add.pack(side="left", fill="x", expand=True)
+            folder.pack(side="left", padx=(px(8), 0))
+        else:  # in languages with long words
+            self.add.pack(fill="x")
+            folder.pack(pady=(px(4), 0))
 
     def _build_requests(self) -> None:
         self._requests_panel = Panel(self)
@@ -252,7 +257,7 @@ class HostScreen(SessionScreen):
         self.queue.configure(width=px((NARROW_QUEUE_WIDTH if narrow else QUEUE_WIDTH) - 32))
 
     def _show_requests(self, rows: Sequence[RequestRow], more: int) -> None:
-        self._more.configure(text=f"+{more} more")
+        self._more.configure(text=tr_plural("+{number} more", "+{number} more", more).format(number=more))
         if more:
             self._more.pack(anchor="e", padx=px(8))
         else:
@@ -266,13 +271,13 @@ class HostScreen(SessionScreen):
 
 
 def _peer_row(row: PeerRow) -> Row:
-    more = (("retry", "next", "Send again"), ("without", "stop", "Go on without it")) if row.can_retry else ()
-    news = row.trouble or row.detail
-    actions = (*more, ("drop", "close", f"Send {row.name} away"))
+    more = (("retry", "next", tr("Send again")), ("without", "stop", tr("Go on without it"))) if row.can_retry else ()
+    news = row.trouble or ("" if row.has_all_files else row.detail)
+    actions = (*more, ("drop", "close", tr("Send {name} away").format(name=row.name)))
     return Row(
         str(row.peer_id),
         row.name,
-        row.latency_text if row.detail == ALL_FILES and not row.trouble else f"{row.latency_text} · {news}",
+        " · ".join(filter(None, (row.latency_text, news))),
         initial=row.initial,
         colour_dot=DOTS[row.latency_class],
         chip=(row.chip_text, CHIPS[row.chip_kind]),
@@ -292,13 +297,13 @@ def _queue_row(row: QueueRow) -> Row:
         progress=row.progress,
         playing=row.playing,
         dimmed=row.played,
-        actions=(("remove", "close", "Remove from the queue"),),
+        actions=(("remove", "close", tr("Remove from the queue")),),
         draggable=True,
     )
 
 
 def _request_row(row: RequestRow) -> Row:
-    actions = (("accept", "tick", "Accept"), ("reject", "cross", "Reject")) if row.decidable else ()
+    actions = (("accept", "tick", tr("Accept")), ("reject", "cross", tr("Reject"))) if row.decidable else ()
     return Row(
         str(row.request_id),
         row.text,

@@ -7,36 +7,38 @@ import tkinter
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from phaselock.language.catalogue import tr
+from phaselock.language.message import N_
 from phaselock.ui import theme
 from phaselock.ui.backend import BackendEvent, Outputs, SessionView
 from phaselock.ui.screens.base import WindowApi
 from phaselock.ui.screens.home import label
 from phaselock.ui.theme import ctk, px
-from phaselock.ui.viewmodel import SyncReadout, output_text, sync_view
+from phaselock.ui.viewmodel import SyncReadout, number_text, output_text, sync_view
 from phaselock.ui.widgets.buttons import IconButton, MainButton, SecondaryButton, TextButton
 from phaselock.ui.widgets.entry import Field
 from phaselock.ui.widgets.panel import Panel
 from phaselock.ui.widgets.plot import Series, SyncPlot
 
-DEFAULT_OUTPUT = "The system's choice"
 PLOT_SPAN_S = 300.0
+PLOT_WIDTH = 760
 PLOT_INTERVAL_TICKS = 15
 MAX_CORRECTION_MS = 2000.0
 
 SHORTCUTS = (
-    ("Space", "Play or pause"),
-    ("Ctrl + Right, Ctrl + Left", "Next, previous (or back to the beginning)"),
-    ("Right, Left", "5 seconds on, back"),
-    ("Ctrl + Up, Ctrl + Down, M", "Louder, quieter, mute"),
-    ("Ctrl + O", "Add songs (host), request a song (peer)"),
-    ("Ctrl + F", "Find a song in the queue"),
-    ("Ctrl + S, Ctrl + R", "Shuffle what is to come, repeat the queue"),
-    ("Enter, double click", "Play that song"),
-    ("Alt + Up, Alt + Down, drag", "Move a song"),
-    ("Delete", "Remove songs"),
-    ("Tab, arrows", "Walk through everything"),
-    ("Escape", "Close what lies on top"),
-    ("?", "This sheet"),
+    (N_("Space"), N_("Play or pause")),
+    (N_("Ctrl + Right, Ctrl + Left"), N_("Next, previous (or back to the beginning)")),
+    (N_("Right, Left"), N_("5 seconds on, back")),
+    (N_("Ctrl + Up, Ctrl + Down, M"), N_("Louder, quieter, mute")),
+    (N_("Ctrl + O"), N_("Add songs (host), request a song (peer)")),
+    (N_("Ctrl + F"), N_("Find a song in the queue")),
+    (N_("Ctrl + S, Ctrl + R"), N_("Shuffle what is to come, repeat the queue")),
+    (N_("Enter, double click"), N_("Play that song")),
+    (N_("Alt + Up, Alt + Down, drag"), N_("Move a song")),
+    (N_("Delete"), N_("Remove songs")),
+    (N_("Tab, arrows"), N_("Walk through everything")),
+    (N_("Escape"), N_("Close what lies on top")),
+    ("?", N_("This sheet")),
 )
 
 
@@ -47,7 +49,7 @@ class Overlay(ctk.CTkFrame):  # type: ignore[misc]
         super().__init__(master, fg_color=theme.BACKGROUND, corner_radius=0)
         self.panel = Panel(self, title)
         self.panel.place(relx=0.5, rely=0.5, anchor="center")
-        IconButton(self.panel.header, "close", on_close, tooltip="Close (Escape)").pack(side="right")
+        IconButton(self.panel.header, "close", on_close, tooltip=tr("Close (Escape)")).pack(side="right")
         self.body = self.panel.body
         self.place(relx=0, rely=0, relwidth=1, relheight=1)
 
@@ -65,13 +67,12 @@ class SoundOverlay(Overlay):
     """The output of this machine, and the user's correction of its delay."""
 
     def __init__(self, master: Any, api: WindowApi, on_close: Callable[[], None]) -> None:
-        super().__init__(master, "Sound", on_close)
+        super().__init__(master, tr("Sound"), on_close)
         self._api = api
         chosen = api.program.preferences().device
-        label(self.body, "Output", theme.SECONDARY, theme.TEXT_SECONDARY).pack(anchor="w")
+        label(self.body, tr("Output"), theme.SECONDARY, theme.TEXT_SECONDARY).pack(anchor="w")
         self.output = ctk.CTkOptionMenu(
             self.body,
-            values=[chosen or DEFAULT_OUTPUT],
             command=self._choose,
             width=px(420),
             fg_color=theme.ELEVATED,
@@ -80,19 +81,22 @@ class SoundOverlay(Overlay):
             dropdown_fg_color=theme.ELEVATED,
             font=theme.font(theme.BODY),
         )
-        self.output.set(chosen or DEFAULT_OUTPUT)
+        self._outputs: dict[str, str | None] = {}
+        """The outputs by their texts in the menu; None: the default output of the system."""
+        self._offer([chosen])
+        self.output.set(next(iter(self._outputs)))
         self.output.pack(fill="x", pady=(px(4), px(16)))
         self._let_keys_choose()
         state = api.program.state()
         own = state.own if state else None
-        now_ms = f"{own.correction_ms if own else 0:g}"
-        self.correction = Field(self.body, "Offset in milliseconds", now_ms, on_submit=self._correct)
+        now_ms = number_text(own.correction_ms if own else 0, "g")
+        self.correction = Field(self.body, tr("Offset in milliseconds"), now_ms, on_submit=self._correct)
         if own is not None:
             self.correction.pack(fill="x")
-            hint = "Positive plays earlier: for a loudspeaker that hides a delay. Kept for this output."
+            hint = tr("Positive plays earlier: for a loudspeaker that hides a delay. Kept for this output.")
             explained = label(self.body, hint, theme.CAPTION, theme.TEXT_SECONDARY, wrap=px(420))
             explained.pack(anchor="w", pady=(px(4), px(16)))
-            MainButton(self.body, "Apply", self._correct).pack(anchor="e")
+            MainButton(self.body, tr("Apply"), self._correct).pack(anchor="e")
         self._device = label(self.body, "", theme.SECONDARY, theme.TEXT_SECONDARY, wrap=px(420))
         self._device.pack(anchor="w", pady=(px(8), 0))
         if state is not None:
@@ -103,12 +107,17 @@ class SoundOverlay(Overlay):
 
     def on_event(self, event: BackendEvent) -> None:
         if isinstance(event, Outputs):
-            names = [DEFAULT_OUTPUT, *event.names]
-            chosen = self.output.get()
-            self.output.configure(values=names if chosen in names else [*names, chosen])
+            outputs = [None, *event.names]
+            chosen = self._outputs[self.output.get()]
+            self._offer(outputs if chosen in outputs else [*outputs, chosen])
 
     def on_state(self, state: SessionView) -> None:
         self._device.configure(text=output_text(state))
+
+    def _offer(self, outputs: Sequence[str | None]) -> None:
+        """Let the user choose one of these outputs."""
+        self._outputs = {output or tr("The system's choice"): output for output in outputs}
+        self.output.configure(values=[*self._outputs])
 
     def _let_keys_choose(self) -> None:
         """Add keys to customtkinter's menu, which supports the pointer only."""
@@ -127,14 +136,14 @@ class SoundOverlay(Overlay):
         return "break"
 
     def _spectrum_text(self) -> str:
-        return "Hide the spectrum" if self._api.visualiser else "Show the spectrum"
+        return tr("Hide the spectrum") if self._api.visualiser else tr("Show the spectrum")
 
     def _switch_spectrum(self) -> None:
         self._api.show_spectrum(not self._api.visualiser)
         self.spectrum.set_text(self._spectrum_text())
 
-    def _choose(self, name: str) -> None:
-        self._api.program.choose_output(None if name == DEFAULT_OUTPUT else name)
+    def _choose(self, text: str) -> None:
+        self._api.program.choose_output(self._outputs[text])
 
     def _correct(self) -> None:
         self.correction.set_error("")
@@ -144,29 +153,32 @@ class SoundOverlay(Overlay):
             correction_ms = MAX_CORRECTION_MS + 1
         if abs(correction_ms) <= MAX_CORRECTION_MS:
             self._api.program.set_correction_ms(correction_ms)
-            when = "earlier" if correction_ms >= 0 else "later"
-            self._api.show_toast(f"This output now plays {abs(correction_ms):g} ms {when}.")
+            form = tr("This output now plays {number} ms earlier.")
+            if correction_ms < 0:
+                form = tr("This output now plays {number} ms later.")
+            self._api.show_toast(form.format(number=number_text(abs(correction_ms), "g")))
         else:
-            self.correction.set_error(f"A number from -{MAX_CORRECTION_MS:g} to {MAX_CORRECTION_MS:g}, please.")
+            form = tr("A number from {low} to {high}, please.")
+            self.correction.set_error(form.format(low=f"{-MAX_CORRECTION_MS:g}", high=f"{MAX_CORRECTION_MS:g}"))
 
 
 class SyncOverlay(Overlay):
     """The phase errors of all machines in the last five minutes, as a plot and in numbers."""
 
     def __init__(self, master: Any, api: WindowApi, on_close: Callable[[], None]) -> None:
-        super().__init__(master, "In phase", on_close)
+        super().__init__(master, tr("In phase"), on_close)
         self._api = api
         self._ticks = 0
-        self._sentence = label(self.body, "", theme.SECTION, bold=True)
+        self._sentence = label(self.body, "", theme.SECTION, bold=True, wrap=px(PLOT_WIDTH))
         self._sentence.pack(anchor="w")
         self.plot = SyncPlot(self.body, height=280, detailed=True)
-        self.plot.configure(width=px(760))
+        self.plot.configure(width=px(PLOT_WIDTH))
         self.plot.pack(fill="both", expand=True, pady=(px(12), 0))
         self._table = ctk.CTkFrame(self.body, fg_color=theme.SURFACE)
         self._table.pack(anchor="w", pady=(px(12), 0))
         self._shown: Sequence[SyncReadout] = ()
         self._cells: dict[tuple[int, int], ctk.CTkLabel] = {}
-        SecondaryButton(self.body, "Export as CSV", self._export).pack(anchor="e", pady=(px(12), 0))
+        SecondaryButton(self.body, tr("Export as CSV"), self._export).pack(anchor="e", pady=(px(12), 0))
         state = api.program.state()
         if state is not None:
             self.on_state(state)
@@ -191,7 +203,7 @@ class SyncOverlay(Overlay):
             self.plot.set_series(lines, PLOT_SPAN_S, now_s)
 
     def _show_readouts(self, machines: Sequence[SyncReadout]) -> None:
-        heads = ("", "error", "within", "drift", "correction", "underruns")
+        heads = ("", tr("error"), tr("within"), tr("drift"), tr("correction"), tr("underruns"))
         rows = [
             (m.name, m.error_text, m.uncertainty_text, m.drift_text, m.correction_text, str(m.underruns))
             for m in machines
@@ -215,18 +227,19 @@ class SyncOverlay(Overlay):
             try:
                 pathlib.Path(path).write_text(self._api.history.csv(), encoding="utf-8")
             except OSError as error:
-                self._api.show_toast(f"Cannot write {path}: {error.strerror}", "error")
+                form = tr("Cannot write {path}: {reason}")
+                self._api.show_toast(form.format(path=path, reason=error.strerror), "error")
             else:
-                self._api.show_toast(f"Saved as {path}")
+                self._api.show_toast(tr("Saved as {path}").format(path=path))
 
 
 class ShortcutsOverlay(Overlay):
     """The table of shortcuts."""
 
     def __init__(self, master: Any, on_close: Callable[[], None]) -> None:
-        super().__init__(master, "Shortcuts", on_close)
+        super().__init__(master, tr("Shortcuts"), on_close)
         for row, (keys, meaning) in enumerate(SHORTCUTS):
-            label(self.body, keys, theme.BODY, bold=True).grid(row=row, column=0, sticky="w", pady=px(4))
-            label(self.body, meaning, theme.BODY, theme.TEXT_SECONDARY).grid(
+            label(self.body, tr(keys), theme.BODY, bold=True).grid(row=row, column=0, sticky="w", pady=px(4))
+            label(self.body, tr(meaning), theme.BODY, theme.TEXT_SECONDARY, wrap=px(440)).grid(
                 row=row, column=1, sticky="w", padx=(px(24), 0), pady=px(4)
             )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from phaselock.language.catalogue import tr
 from phaselock.ui import theme
 from phaselock.ui.backend import SessionView
 from phaselock.ui.screens.base import WindowApi
@@ -31,7 +32,7 @@ class PeerScreen(SessionScreen):
         self.grid_columnconfigure(0, weight=1)
         self.grid_rowconfigure(1, weight=1)
         self._build_header()
-        self.playing = PlayingPanel(self, api, on_seek=None, hint="Nothing is playing")
+        self.playing = PlayingPanel(self, api, on_seek=None)
         self.playing.grid(row=1, column=0, sticky="nsew", padx=(px(24), px(12)), pady=(0, px(24)))
         self.make_volume(self.playing.controls).pack()
         self._build_queue()
@@ -74,18 +75,19 @@ class PeerScreen(SessionScreen):
         buttons.grid(row=0, column=1, rowspan=2, sticky="e")
         self.chip = Chip(buttons)
         self.chip.pack(side="left")
-        IconButton(buttons, "settings", self.api.open_sound, tooltip="Sound").pack(side="left", padx=(px(12), 0))
-        self.end = TextButton(buttons, "Leave jam", self.api.leave)
+        IconButton(buttons, "settings", self.api.open_sound, tooltip=tr("Sound")).pack(side="left", padx=(px(12), 0))
+        self.end = TextButton(buttons, tr("Leave jam"), self.api.leave)
         self.end.pack(side="left", padx=(px(12), 0))
 
     def _build_queue(self) -> None:
-        panel = Panel(self, "Queue")
+        panel = Panel(self, tr("Queue"))
         panel.grid(row=1, column=1, sticky="nsew", padx=(0, px(24)), pady=(0, px(24)))
-        self.queue = RowList(panel.body, empty=("No songs yet. Ask the host for one with Request song.", None, None))
+        hint = tr("No songs yet. Ask the host for one with Request song.")
+        self.queue = RowList(panel.body, empty=(hint, None, None))
         self.queue.configure(width=px(QUEUE_WIDTH - 32))
         self.queue.pack(fill="both", expand=True)
         self.requests = RowList(panel.body)
-        self.button = MainButton(panel.body, "Request song", self.ask)
+        self.button = MainButton(panel.body, tr("Request song"), self.ask)
         self.button.pack(fill="x", pady=(px(12), 0), side="bottom")
 
     def _show_requests(self, view: PeerScreenView) -> None:

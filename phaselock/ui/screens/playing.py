@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 from uuid import UUID
 
+from phaselock.language.catalogue import tr
 from phaselock.ui import theme
 from phaselock.ui.backend import BANDS, ArtworkRead, SessionView, WaveformRead
 from phaselock.ui.screens.base import WindowApi
@@ -34,10 +35,9 @@ RETRY_TICKS = 60
 class PlayingPanel(Panel):
     """Artwork, title, spectrum, position, the screen's own controls (`controls`), and the phase errors."""
 
-    def __init__(self, master: Any, api: WindowApi, *, on_seek: Callable[[float], None] | None, hint: str) -> None:
+    def __init__(self, master: Any, api: WindowApi, *, on_seek: Callable[[float], None] | None) -> None:
         super().__init__(master)
         self._api = api
-        self._hint = hint
         self._now: NowPlaying | None = None
         self._sync: SyncView | None = None
         self._state: SessionView | None = None
@@ -70,9 +70,9 @@ class PlayingPanel(Panel):
         self._sentence = label(strip, "", theme.SECONDARY, theme.TEXT_SECONDARY)
         self._sentence.configure(anchor="w")
         self._sentence.grid(row=0, column=0, sticky="ew")
-        details = TextButton(strip, "Details", api.open_sync)
+        details = TextButton(strip, tr("Details"), api.open_sync)
         details.grid(row=0, column=1, sticky="e")
-        strip.bind("<Configure>", lambda event: self._wrap(event.width - details.winfo_reqwidth()), add="+")
+        strip.bind("<Configure>", lambda event: self._wrap(event.width, details.winfo_reqwidth()), add="+")
         self.plot = SyncPlot(strip, height=72)
         self.plot.grid(row=1, column=0, columnspan=2, sticky="ew")
         body.bind("<Configure>", lambda event: self._hide_if_low(event.height), add="+")
@@ -83,7 +83,7 @@ class PlayingPanel(Panel):
         self._state = state
         if now != before:
             self._now = now
-            self._song.configure(text=shortened(now.title, 60) if now.file_id else self._hint)
+            self._song.configure(text=shortened(now.title, 60))
             self._artist.configure(text=shortened(now.note or now.artist, 70))
             if before is None or before.file_id != now.file_id:
                 self._change_track(now)
@@ -160,9 +160,9 @@ class PlayingPanel(Panel):
             else:
                 widget.grid_remove()
 
-    def _wrap(self, width: int) -> None:
-        """Wrap the texts at the width of the panel."""
-        self._sentence.configure(wraplength=max(width, px(80)))
+    def _wrap(self, width: int, button_width: int) -> None:
+        """Wrap the texts at the width of the panel; there is a button beside the sentence."""
+        self._sentence.configure(wraplength=max(width - button_width, px(80)))
         for text in (self._song, self._artist):
             text.configure(wraplength=max(width, px(80)), justify="center")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from phaselock.language.catalogue import tr
 from phaselock.ui.backend import ArtworkRead, BackendEvent, WaveformRead
 from phaselock.ui.screens.base import Screen
 from phaselock.ui.screens.playing import PlayingPanel
@@ -49,7 +50,7 @@ class SessionScreen(Screen):
     def find(self) -> None:
         """Open a field above the queue to search in it; Return selects the next match, Escape closes the field."""
         if self._field is None:
-            self._field = Field(self.queue.master, "Find", on_submit=lambda: self._search(next_match=True))
+            self._field = Field(self.queue.master, tr("Find"), on_submit=lambda: self._search(next_match=True))
             self._field.pack(fill="x", before=self.queue, pady=(0, px(8)))
             self._field.entry.bind("<KeyRelease>", self._typed, add="+")
             self._field.entry.bind("<Key-Escape>", self._close_search, add="+")

@@ -24,8 +24,8 @@ from phaselock.ui.viewmodel.words import (
     initial,
     latency_text,
     ms_text,
+    number_text,
     size_text,
-    time_text,
     within_text,
 )
 
@@ -53,12 +53,12 @@ __all__ = [
     "initial",
     "latency_text",
     "ms_text",
+    "number_text",
     "output_text",
     "peer_view",
     "position_s",
     "size_text",
     "sync_view",
-    "time_text",
     "window_title",
     "within_text",
 ]

@@ -2,25 +2,30 @@
 
 from __future__ import annotations
 
+from phaselock.language.catalogue import current, tr
+from phaselock.language.message import N_, translated
 from phaselock.ui.backend import FoundSessions
 from phaselock.ui.viewmodel.values import BrowserView, FoundRow
 
-LOOKING = "Looking for sessions on this network…"
-NONE_FOUND = "No sessions found yet. Is the host on this network? If so, enter the address that the host shows."
+LOOKING = N_("Looking for jams on this network…")
+NONE_FOUND = N_("No sessions found yet. Is the host on this network? If so, enter the address that the host shows.")
 
 
 def browser_view(found: FoundSessions | None) -> BrowserView:
     """The screen with the sessions found. None: the search has begun and has no result yet."""
     if found is None:
-        return BrowserView((), LOOKING, True)
+        return BrowserView((), tr(LOOKING), True)
     rows = tuple(
         FoundRow(
             one.address,
             one.session_name,
-            f"hosted by {one.host_name} — {one.peers}/{one.max_peers} peers",
+            tr("hosted by {name} — {number}/{total} peers").format(
+                name=one.host_name, number=one.peers, total=one.max_peers
+            ),
             one.peers >= one.max_peers,
             one.session_id,
         )
         for one in found.sessions
     )
-    return BrowserView(rows, found.problem or ("" if rows else NONE_FOUND), not found.problem)
+    note = translated(found.problem, current()) or ("" if rows else tr(NONE_FOUND))
+    return BrowserView(rows, note, not found.problem)

@@ -6,10 +6,12 @@ import dataclasses
 from collections.abc import Sequence
 from uuid import UUID
 
+from phaselock.language.catalogue import tr, tr_plural
 from phaselock.model.queue import ItemStatus, QueueItem
 from phaselock.model.snapshot import FileState, PeerView
+from phaselock.session.sentences import time_text
 from phaselock.ui.viewmodel.values import QueueRow
-from phaselock.ui.viewmodel.words import initial, span_text, time_text
+from phaselock.ui.viewmodel.words import initial, span_text
 
 Mark = tuple[str, float | None]
 """The fields of a row that change while its file is transferred: `status_text` and `progress`."""
@@ -35,6 +37,11 @@ def item_of(queue: tuple[QueueItem, ...], file_id: UUID | None) -> QueueItem | N
         return None
     number = file_id.int  # comparing integers: UUID.__eq__ takes three times as long
     return next((item for item in queue if item.id.int == number), None)
+
+
+def ready_text(number: int, total: int) -> str:
+    """How many peers have a file, or how many files a peer has."""
+    return tr("{number} of {total} ready").format(number=number, total=total)
 
 
 class QueueRows:
@@ -74,7 +81,7 @@ class QueueRows:
         return self._rows
 
     def _marked(self, peers: Sequence[PeerView]) -> list[Mark]:
-        texts: list[Mark] = [(f"{count} of {len(peers)} ready", None) for count in range(len(peers) + 1)] + [PLAIN]
+        texts: list[Mark] = [*((ready_text(count, len(peers)), None) for count in range(len(peers) + 1)), PLAIN]
         marks = [texts[count] for count in self._counts] if peers else [PLAIN] * len(self._counts)
         parts: dict[int, list[float]] = {}
         for peer in peers:
@@ -85,8 +92,9 @@ class QueueRows:
                 if file.state is FileState.SENDING:
                     parts.setdefault(place, []).append(file.done_bytes / file.size if file.size else 0.0)
                 else:
-                    words = "has not got it" if file.state is FileState.FAILED else "cannot play it"
-                    marks[place] = (f"{peer.name} {words}", None)
+                    failed = file.state is FileState.FAILED
+                    form = tr("{name} has not got it") if failed else tr("{name} cannot play it")
+                    marks[place] = (form.format(name=peer.name), None)
         for place, of_peers in parts.items():
             marks[place] = (marks[place][0], min(1.0, sum(of_peers) / len(of_peers)))
         return marks
@@ -99,7 +107,7 @@ def _same(before: QueueItem, item: QueueItem, mark_before: Mark, mark: Mark) -> 
 def _row(number: int, item: QueueItem, mark: Mark) -> QueueRow:
     title = song(item)
     artist = item.artist or ("" if item.title else item.file_name)
-    added_by = f"added by {item.added_by}" if item.added_by else ""
+    added_by = tr("added by {name}").format(name=item.added_by) if item.added_by else ""
     return QueueRow(
         item.id,
         number,
@@ -118,5 +126,5 @@ def _row(number: int, item: QueueItem, mark: Mark) -> QueueRow:
 def _note(queue: tuple[QueueItem, ...]) -> str:
     if not queue:
         return ""
-    tracks = "1 track" if len(queue) == 1 else f"{len(queue)} tracks"
-    return f"{tracks}, {span_text(sum(item.duration_secs for item in queue))}"
+    form = tr_plural("{number} track, {duration}", "{number} tracks, {duration}", len(queue))
+    return form.format(number=len(queue), duration=span_text(sum(item.duration_secs for item in queue)))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from phaselock.model.notices import Code, Notice
+from phaselock.language.catalogue import current, tr, tr_plural
+from phaselock.language.message import N_, translated
+from phaselock.model.notices import Code
 from phaselock.model.queue import QueueItem
 from phaselock.model.snapshot import FileState, FileView, LatencyClass, PeerView, RequestState, RequestView
 from phaselock.model.timing import TIMING_PHRASES, TIMING_SENTENCES, Timing
-from phaselock.session.sentences import notice_text
+from phaselock.session.sentences import NOTICES, OWN_REQUESTS, REQUESTS, joined
 from phaselock.ui.backend import SessionView
-from phaselock.ui.viewmodel.rows import QueueRows, item_of, song
+from phaselock.ui.viewmodel.rows import QueueRows, item_of, ready_text, song
 from phaselock.ui.viewmodel.sync import chip, machines, own_machine, sounding, sync_view
-from phaselock.ui.viewmodel.toasts import NO_OUTPUT
 from phaselock.ui.viewmodel.values import (
     HostView,
     NowPlaying,
@@ -22,26 +23,23 @@ from phaselock.ui.viewmodel.values import (
     TransportView,
 )
 from phaselock.ui.viewmodel.words import (
-    NNBSP,
+    code_text,
     initial,
     latency_text,
-    listed,
     ms_text,
     percent_text,
+    ppm_text,
     size_text,
     within_text,
 )
 
-WAITING = notice_text(Notice(Code.WAITING_FOR_PEERS))
-ADD_FIRST = "Add songs first."
 MAX_REQUESTS = 3
-_OWN_REQUEST = {
-    RequestState.OPEN: 'The host was asked for "{}"',
-    RequestState.ACCEPTED: 'The host wants "{}"; it is on its way',
-    RequestState.ADDED: '"{}" is in the queue',
-    RequestState.REJECTED: '"{}" is not added: {}',
-    RequestState.FAILED: '"{}" is not added: {}',
+_DELAYS: dict[Timing, str] = {
+    "exact": N_("{time} from card to ear"),
+    "told": N_("about {time} from card to ear"),
+    "unknown": TIMING_PHRASES["unknown"],
 }
+"""The latency of an output, from the program to the sound."""
 
 
 def host_view(state: SessionView, queue_rows: QueueRows | None = None) -> HostView:
@@ -51,7 +49,7 @@ def host_view(state: SessionView, queue_rows: QueueRows | None = None) -> HostVi
     ordered = sorted(s.requests, key=lambda one: (one.state is not RequestState.OPEN, one.number))
     return HostView(
         title=s.session_name,
-        subtitle=_count(len(s.peers), "peer") + " connected" if s.peers else "Nobody has joined yet",
+        subtitle=_connected_text(len(s.peers)) if s.peers else tr("Nobody has joined yet"),
         address=state.address,
         peers=_peer_rows(state),
         now=now,
@@ -106,7 +104,7 @@ def _now(state: SessionView) -> NowPlaying:
         return _track(waiting, "waiting", _waiting_note(state, waiting))
     if s.timeline is not None:  # the host's song is not known here yet
         return NowPlaying(s.timeline.file_id, "", "", "", "", "playing" if sounding(s) else "paused", 0.0, "")
-    return NowPlaying(None, "Nothing is playing", "", "", "", "stopped", 0.0, _stopped_note(state))
+    return NowPlaying(None, tr("Nothing is playing"), "", "", "", "stopped", 0.0, _stopped_note(state))
 
 
 def _track(item: QueueItem, what: str, note: str) -> NowPlaying:
@@ -116,40 +114,38 @@ def _track(item: QueueItem, what: str, note: str) -> NowPlaying:
 
 def _waiting_note(state: SessionView, waiting: QueueItem) -> str:
     names = [peer.name for peer in state.snapshot.peers if peer.waited_for and waiting.id not in peer.have]
-    whom = (
-        f"Waiting for {listed(names)} to receive {song(waiting)}." if names else f"{song(waiting)} is about to start."
-    )
-    return whom
+    if not names:
+        return tr("{song} is about to start.").format(song=song(waiting))
+    form = tr("Waiting for {peers} to receive {song}.")
+    return form.format(peers=joined(names, current()), song=song(waiting))
 
 
 def output_text(state: SessionView) -> str:
     """The output of this machine, its latency, and how accurately the latency is known."""
     own = state.own
     if own is None or own.device_name is None:
-        return NO_OUTPUT
-    delay = "" if own.timing == "unknown" else f", {_delay_text(own.timing, own.output_latency_ns)}"
-    return "\n".join(filter(None, (f"Playing on {own.device_name}{delay}.", TIMING_SENTENCES[own.timing])))
+        return code_text(Code.NO_OUTPUT)
+    form = tr("Playing on {device}.") if own.timing == "unknown" else tr("Playing on {device}, {delay}.")
+    playing = form.format(device=own.device_name, delay=_delay_text(own.timing, own.output_latency_ns))
+    return "\n".join(filter(None, (playing, translated(TIMING_SENTENCES[own.timing], current()))))
 
 
 def _delay_text(timing: Timing, latency_ns: int) -> str:
-    """The latency of an output, from the program to the sound."""
-    if timing == "unknown":
-        return TIMING_PHRASES["unknown"]
-    return f"{'about ' if timing == 'told' else ''}{ms_text(latency_ns)} from card to ear"
+    return tr(_DELAYS[timing]).format(time=ms_text(latency_ns))
 
 
 def _output_note(state: SessionView) -> str:
-    return NO_OUTPUT if state.own is not None and state.own.device_name is None else ""
+    return code_text(Code.NO_OUTPUT) if state.own is not None and state.own.device_name is None else ""
 
 
 def _stopped_note(state: SessionView) -> str:
     s = state.snapshot
-    if _output_note(state):
-        return NO_OUTPUT
+    if note := _output_note(state):
+        return note
     if not state.hosting:
-        return "Waiting for the host to play." if s.queue else "The host has not added any songs yet."
+        return tr("Waiting for the host to play.") if s.queue else tr("The host has not added any songs yet.")
     upcoming = item_of(s.queue, s.upcoming)
-    return f"Up next: {song(upcoming)}" if upcoming else "Add songs to begin."
+    return tr("Up next: {song}").format(song=song(upcoming)) if upcoming else tr("Add songs to begin.")
 
 
 def window_title(state: SessionView) -> str:
@@ -162,10 +158,14 @@ def window_title(state: SessionView) -> str:
 def _connection(state: SessionView) -> str:
     s, own = state.snapshot, state.own
     if not s.connected:
-        return "Looking for the host — playing on" if sounding(s) else "Looking for the host"
+        return tr("Looking for the host — playing on") if sounding(s) else tr("Looking for the host")
     if own is None or own.clock_uncertainty_ns is None or own.rtt_ns is None:
-        return "Connected"
-    return f"Connected — latency {latency_text(own.rtt_ns // 2)}"
+        return tr("Connected")
+    return tr("Connected — latency {latency}").format(latency=latency_text(own.rtt_ns // 2))
+
+
+def _connected_text(number: int) -> str:
+    return tr_plural("{number} peer connected", "{number} peers connected", number).format(number=number)
 
 
 # -- the transport -----------------------------------------------------------------------------------------------------
@@ -185,12 +185,13 @@ def _transport(state: SessionView) -> TransportView:
             can.add("next")
     if line is not None:
         can.add("play_pause")
-        return TransportView(playing, frozenset(can), "Pause" if playing else "Resume")
+        return TransportView(playing, frozenset(can), tr("Pause") if playing else tr("Resume"))
     tooltip = _obstacle(state)
     if not tooltip:
         can.add("play_pause")
         late = [p.name for p in s.peers if p.reported and (not p.clock_usable or p.clock_stale)]
-        tooltip = f"Play\nNot yet in time with the host: {listed(late)}." if late else "Play"
+        warning = tr(NOTICES[Code.NOT_IN_TIME]).format(peers=joined(late, current())) if late else ""
+        tooltip = "\n".join(filter(None, (tr("Play"), warning)))
     return TransportView(False, frozenset(can), tooltip)
 
 
@@ -200,20 +201,20 @@ def _obstacle(state: SessionView) -> str:
     s = state.snapshot
     item = item_of(s.queue, s.upcoming)
     if item is None:
-        return ADD_FIRST
+        return tr("Add songs first.")
     missing = [
         f"{peer.name}: {song(item)} ({_how_far(peer, item.id)})"
         for peer in s.peers
         if peer.waited_for and item.id not in peer.have
     ]
-    return "\n".join([WAITING, *missing]) if missing else ""
+    return "\n".join([code_text(Code.WAITING_FOR_PEERS), *missing]) if missing else ""
 
 
 def _how_far(peer: PeerView, file_id: UUID) -> str:
     file = next((file for file in peer.files if file.file_id == file_id), None)
     if file is None:
-        return "not begun"
-    return "could not be sent" if file.state is FileState.FAILED else percent_text(_part(file))
+        return tr("not begun")
+    return tr("could not be sent") if file.state is FileState.FAILED else percent_text(_part(file))
 
 
 # -- peers -------------------------------------------------------------------------------------------------------------
@@ -225,6 +226,7 @@ def _peer_rows(state: SessionView) -> tuple[PeerRow, ...]:
     for peer, machine in zip(s.peers, machines(state)[1:], strict=True):
         figure = chip(machine)
         sending = _sending(peer)
+        detail, has_all_files = _detail(peer, sending, s.queue)
         rows.append(
             PeerRow(
                 peer_id=peer.peer_id,
@@ -234,7 +236,8 @@ def _peer_rows(state: SessionView) -> tuple[PeerRow, ...]:
                 latency_text=latency_text(peer.latency_ns) if peer.reported else "–",
                 chip_text=figure.text,
                 chip_kind=figure.kind,
-                detail=_detail(peer, sending, s.queue),
+                detail=detail,
+                has_all_files=has_all_files,
                 trouble=_trouble(peer),
                 progress=_part(sending) if sending else None,
                 can_retry=any(file.state is FileState.FAILED for file in peer.files),
@@ -254,64 +257,70 @@ def _part(file: FileView) -> float:
     return min(1.0, file.done_bytes / file.size) if file.size else 0.0
 
 
-def _detail(peer: PeerView, sending: FileView | None, queue: tuple[QueueItem, ...]) -> str:
-    for state, words in ((FileState.FAILED, "could not receive"), (FileState.UNPLAYABLE, "cannot play")):
+def _detail(peer: PeerView, sending: FileView | None, queue: tuple[QueueItem, ...]) -> tuple[str, bool]:
+    """The progress of its files, and whether it has them all."""
+    for state, form in (
+        (FileState.FAILED, tr("could not receive {song}")),
+        (FileState.UNPLAYABLE, tr("cannot play {song}")),
+    ):
         file = next((file for file in peer.files if file.state is state), None)
         if file is not None:
-            return f"{words} {_title(queue, file)}"
+            return form.format(song=_title(queue, file)), False
     if sending is not None:
-        return f"receiving {_title(queue, sending)} – {percent_text(_part(sending))}"
+        form = tr("receiving {song} – {percent}")
+        return form.format(song=_title(queue, sending), percent=percent_text(_part(sending))), False
     if not peer.ready:
-        return f"{len(peer.have)} of {peer.files_total} ready"
-    return "has all files" if peer.files_total else "ready"
+        return ready_text(len(peer.have), peer.files_total), False
+    return (tr("has all files"), True) if peer.files_total else (tr("ready"), False)
 
 
 def _title(queue: tuple[QueueItem, ...], file: FileView) -> str:
     item = item_of(queue, file.file_id)
-    return song(item) if item else "a song"
+    return song(item) if item else tr("a song")
 
 
 def _trouble(peer: PeerView) -> str:
     if peer.reported and peer.device_name is None:
-        return "No audio output"
+        return tr("No audio output")
     if peer.reported and (not peer.clock_usable or peer.clock_stale):
-        return "Clock not in time"
-    return "" if peer.waited_for else "Not waited for"
+        return tr("Clock not in time")
+    return "" if peer.waited_for else tr("Not waited for")
 
 
 def _peer_tooltip(peer: PeerView) -> str:
     if not peer.reported:
-        return f"{peer.name}\nNothing is known of it yet."
-    clock = "not in time"
-    if peer.clock_usable and peer.offset_uncertainty_ns is not None:
-        clock = f"within {within_text(peer.offset_uncertainty_ns)}, drift {peer.drift_ppb / 1e3:+.1f}{NNBSP}ppm"
-    output = "none"
+        return f"{peer.name}\n{tr('Nothing is known of it yet.')}"
+    output, clock = tr("Output: none"), tr("Clock: not in time")
     if peer.device_name is not None:
-        output = f"{peer.device_name}, {_delay_text(peer.timing, peer.output_latency_ns)}"
-    lines = [peer.name, f"Output: {output}", f"Round trip: {ms_text(peer.rtt_ns)}", f"Clock: {clock}"]
-    return "\n".join(lines + ([f"Interruptions: {peer.underruns}"] if peer.underruns else []))
+        delay = _delay_text(peer.timing, peer.output_latency_ns)
+        output = tr("Output: {device}, {delay}").format(device=peer.device_name, delay=delay)
+    if peer.clock_usable and peer.offset_uncertainty_ns is not None:
+        clock = tr("Clock: within {time}, drift {drift}").format(
+            time=within_text(peer.offset_uncertainty_ns), drift=ppm_text(peer.drift_ppb / 1e3)
+        )
+    lines = [peer.name, output, tr("Round trip: {time}").format(time=ms_text(peer.rtt_ns)), clock]
+    if peer.underruns:
+        lines.append(tr("Interruptions: {number}").format(number=peer.underruns))
+    return "\n".join(lines)
 
 
 # -- requests ----------------------------------------------------------------------------------------------------------
 
 
 def _request_row(one: RequestView) -> RequestRow:
-    text = f'{one.peer_name} wants to add "{one.file_name}"'
-    if one.state is not RequestState.OPEN:
-        text = f'"{one.file_name}" is on its way from {one.peer_name}'
-    return _row(one, text, one.state is RequestState.OPEN)
+    is_open = one.state is RequestState.OPEN
+    form = tr('{peer} wants to add "{file_name}"') if is_open else tr(REQUESTS[RequestState.ACCEPTED])
+    return _row(one, form, is_open)
 
 
 def _own_request_row(one: RequestView) -> RequestRow:
-    return _row(one, _OWN_REQUEST[one.state].format(one.file_name, one.reason), False)
+    return _row(one, tr(OWN_REQUESTS[one.state]), False)
 
 
-def _row(one: RequestView, text: str, decidable: bool) -> RequestRow:
+def _row(one: RequestView, form: str, decidable: bool) -> RequestRow:
+    reason = translated(one.reason, current())
+    text = form.removesuffix(".").format(peer=one.peer_name, file_name=one.file_name, reason=reason)
     under_way = one.state is RequestState.ACCEPTED and one.size
     progress = min(1.0, one.done_bytes / one.size) if under_way else None
     size = size_text(one.size)
     return RequestRow(one.request_id, one.number, text, size, one.state.value, progress, decidable)
-
-
-def _count(number: int, what: str) -> str:
-    return f"{number} {what}" if number == 1 else f"{number} {what}s"

@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import dataclasses
 
-from phaselock.model.notices import Code, Notice
+from phaselock.language.catalogue import current, tr, tr_plural
+from phaselock.language.message import N_
+from phaselock.model.notices import Code
 from phaselock.model.snapshot import PeerView, SessionSnapshot
 from phaselock.model.timing import TIMING_SENTENCES, Timing
-from phaselock.session.sentences import notice_text
+from phaselock.session.sentences import joined
 from phaselock.ui.backend import SessionView
 from phaselock.ui.viewmodel.rows import item_of
-from phaselock.ui.viewmodel.toasts import NO_OUTPUT
 from phaselock.ui.viewmodel.values import Chip, Kind, SyncReadout, SyncView
-from phaselock.ui.viewmodel.words import NNBSP, listed, ms_text, within_text
+from phaselock.ui.viewmodel.words import NNBSP, code_text, ms_text, number_text, ppm_text, within_text
 
 GOOD_NS = 1_000_000
 """The promise of PhaseLock, in ns: no two loudspeakers are further apart."""
 COARSE_NS = 10_000_000
 """Uncertainties from this one on, in ns, are shown in milliseconds."""
-MEASURING = "Measuring…"
-NOTHING_PLAYING = notice_text(Notice(Code.NOTHING_PLAYING))
+MEASURING = N_("Measuring…")
+_SILENT_HERE = {
+    "untold": N_("The output of this machine does not tell its delay"),
+    "no_output": N_("This machine has no audio output"),
+}
+_SILENT_PEER = {
+    "untold": N_("The output of {name} does not tell its delay"),
+    "no_output": N_("{name} has no audio output"),
+    "clock": N_("{name} is not in time"),
+    "no_file": N_("{name} has not got the song"),
+}
+"""Why a machine in this state is silent, or why its phase error is not known. The host has its clock and its files."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -31,7 +42,7 @@ class Machine:
     name: str
     state: str
     """"playing", or why there is no phase error: "unknown", "untold" (it plays, but the delay of its output is not
-    known), "no output", "clock", "idle" or "no file"."""
+    known), "no_output", "clock", "idle" or "no_file"."""
     sounds: bool
     """True if it should be heard now."""
     error_ns: int = 0
@@ -63,7 +74,7 @@ def own_machine(state: SessionView) -> Machine:
         return Machine(0, name, "unknown", sounds)
     clock_ns = 0 if state.hosting else own.clock_uncertainty_ns
     if own.device_name is None:
-        what = "no output"
+        what = "no_output"
     elif clock_ns is None:
         what = "clock"
     elif not sounds or not own.playing:
@@ -83,13 +94,13 @@ def peer_machine(snapshot: SessionSnapshot, peer: PeerView) -> Machine:
     uncertainty_ns = (peer.offset_uncertainty_ns or 0) + (peer.dac_uncertainty_ns or 0)
     has_it = now is None or now.id in peer.have or item_of(snapshot.queue, now.id) is None
     if peer.device_name is None:
-        what = "no output"
+        what = "no_output"
     elif not peer.clock_usable or peer.clock_stale or peer.offset_uncertainty_ns is None:
         what = "clock"
     elif not sounds:
         what = "idle"
     elif not has_it:
-        what = "no file"
+        what = "no_file"
     else:
         what = _heard(peer.timing, peer.dac_uncertainty_ns)
     figures = peer.phase_error_ns, uncertainty_ns, peer.drift_ppb / 1e3, None, peer.underruns
@@ -108,16 +119,16 @@ def chip(machine: Machine) -> Chip:
     match machine.state:
         case "playing":
             return Chip(f"±{within_text(machine.bound_ns)}", "good" if machine.bound_ns < GOOD_NS else "warning")
-        case "no output":
-            return Chip("no output", "error")
+        case "no_output":
+            return Chip(tr("no output"), "error")
         case "untold":
-            return Chip("delay?", "warning")
-        case "idle" | "no file":
-            return Chip("not playing", "neutral")
+            return Chip(tr("delay?"), "warning")
+        case "idle" | "no_file":
+            return Chip(tr("not playing"), "neutral")
         case "unknown" if not machine.sounds:
-            return Chip("not playing", "neutral")
+            return Chip(tr("not playing"), "neutral")
         case _:
-            return Chip("clock?", "neutral")
+            return Chip(tr("clock?"), "neutral")
 
 
 def sync_view(state: SessionView) -> SyncView:
@@ -125,7 +136,7 @@ def sync_view(state: SessionView) -> SyncView:
     all_ = machines(state)
     sentence, kind = _together(all_) if state.hosting else _alone(all_[0])
     if not sounding(state.snapshot):
-        sentence, kind = NOTHING_PLAYING, "neutral"
+        sentence, kind = code_text(Code.NOTHING_PLAYING), "neutral"
     return SyncView(sentence, kind, tuple(map(_readout, all_)))
 
 
@@ -133,45 +144,70 @@ def _together(all_: tuple[Machine, ...]) -> tuple[str, Kind]:
     """The host's sentence while something plays."""
     playing = [machine for machine in all_ if machine.state == "playing"]
     untold = [machine for machine in all_ if machine.state == "untold"]
-    missing = [machine for machine in all_ if machine.state in ("untold", "no output", "clock", "no file")]
-    silent = [_why(machine) for machine in missing]
-    off = [f"{_name(machine)} is {_late(machine)}" for machine in playing if abs(machine.error_ns) >= GOOD_NS]
+    missing = [machine for machine in all_ if machine.state in ("untold", "no_output", "clock", "no_file")]
+    off = [_late_text(machine) for machine in playing if abs(machine.error_ns) >= GOOD_NS]
     if off:
-        return f"{listed(off)}.", "warning"
-    if len(playing) + len(silent) < len(all_):
-        return MEASURING, "neutral"
+        return f"{joined(off, current())}.", "warning"
+    if len(playing) + len(missing) < len(all_):
+        return tr(MEASURING), "neutral"
     if len(all_) == 1:
-        return ("This speaker plays alone.", "neutral") if playing or untold else (f"{silent[0]}.", "error")
+        alone = bool(playing or untold)
+        return (tr("This speaker plays alone."), "neutral") if alone else (f"{_silent_text(missing)}.", "error")
+    good = len(playing) > 1 and not missing and _apart_ns(playing) < GOOD_NS
+    text = _playing_text(playing, len(all_), untold=bool(untold))
+    return (f"{text}. {_silent_text(missing)}." if missing else text), "good" if good else "warning"
+
+
+def _playing_text(playing: list[Machine], total: int, *, untold: bool) -> str:
+    """Which machines are heard, and how far apart, without a full stop. `untold`: others play with unknown delay."""
     if len(playing) > 1:
-        how_many = f"{len(playing)} of {len(all_)}" if silent else "Both" if len(all_) == 2 else f"All {len(all_)}"
-        apart_ns = _apart_ns(playing)
-        text = f"{how_many} speakers within {within_text(apart_ns)}"
-        good = apart_ns < GOOD_NS and not silent
-    elif untold:
-        text, good = "How far apart they play is not known", False
+        if len(playing) < total:
+            form = tr("{number} of {total} speakers within {time}")
+        else:
+            form = tr("Both speakers within {time}") if total == 2 else tr("All {number} speakers within {time}")
+        return form.format(number=len(playing), total=total, time=within_text(_apart_ns(playing)))
+    if untold:
+        return tr("How far apart they play is not known")
+    if not playing:
+        return tr("Nobody plays")
+    form = tr("Only {name} plays") if playing[0].key else tr("Only this speaker plays")
+    return form.format(name=playing[0].name)
+
+
+def _silent_text(missing: list[Machine]) -> str:
+    """Why the first of these machines is silent, or why its phase error is not known; how many others there are."""
+    machine, more = missing[0], len(missing) - 1
+    text = tr((_SILENT_PEER if machine.key else _SILENT_HERE)[machine.state]).format(name=machine.name)
+    form = tr_plural("{reason} and {number} more", "{reason} and {number} more", more)
+    return form.format(reason=text, number=more) if more else text
+
+
+def _late_text(machine: Machine) -> str:
+    """How early or late a machine is, without a full stop."""
+    if machine.error_ns > 0:
+        form = tr("{name} is {time} early") if machine.key else tr("This speaker is {time} early")
     else:
-        text, good = f"Only {_name(playing[0], 'this speaker')} plays" if playing else "Nobody plays", False
-    more = f" and {len(silent) - 1} more" if len(silent) > 1 else ""
-    return (f"{text}. {silent[0]}{more}." if silent else text), "good" if good else "warning"
+        form = tr("{name} is {time} late") if machine.key else tr("This speaker is {time} late")
+    return form.format(name=machine.name, time=ms_text(abs(machine.error_ns)))
 
 
 def _alone(machine: Machine) -> tuple[str, Kind]:
     """A peer's sentence while something plays."""
     match machine.state:
-        case "no output":
-            return NO_OUTPUT, "error"
+        case "no_output":
+            return code_text(Code.NO_OUTPUT), "error"
         case "idle":
-            return "This speaker is not playing.", "neutral"
+            return tr("This speaker is not playing."), "neutral"
         case "playing" if abs(machine.error_ns) >= GOOD_NS:
-            return f"This speaker is {_late(machine)}.", "warning"
+            return f"{_late_text(machine)}.", "warning"
         case "playing":
             good = machine.bound_ns < GOOD_NS
-            text = f"This speaker is within {within_text(machine.bound_ns)} of the host."
-            return text, "good" if good else "warning"
+            form = tr("This speaker is within {time} of the host.")
+            return form.format(time=within_text(machine.bound_ns)), "good" if good else "warning"
         case "untold":
-            return TIMING_SENTENCES["unknown"], "warning"
+            return tr(TIMING_SENTENCES["unknown"]), "warning"
         case _:
-            return MEASURING, "neutral"
+            return tr(MEASURING), "neutral"
 
 
 def _apart_ns(playing: list[Machine]) -> int:
@@ -180,29 +216,12 @@ def _apart_ns(playing: list[Machine]) -> int:
     return max(high - low for i, (low, _) in enumerate(edges) for j, (_, high) in enumerate(edges) if i != j)
 
 
-def _name(machine: Machine, own: str = "This speaker") -> str:
-    return machine.name if machine.key else own
-
-
-def _late(machine: Machine) -> str:
-    return f"{ms_text(abs(machine.error_ns))} {'early' if machine.error_ns > 0 else 'late'}"
-
-
-def _why(machine: Machine) -> str:
-    """Why a machine is silent, or why its phase error is not known."""
-    if machine.state == "untold":
-        return f"The output of {_name(machine, 'this machine')} does not tell its delay"
-    if machine.state == "no output":
-        return f"{_name(machine, 'This machine')} has no audio output"
-    return f"{machine.name} " + ("has not got the song" if machine.state == "no file" else "is not in time")
-
-
 def _readout(machine: Machine) -> SyncReadout:
     playing = machine.state == "playing"
-    known = machine.state not in ("unknown", "clock", "no output")
+    known = machine.state not in ("unknown", "clock", "no_output")
     return SyncReadout(
         machine.name,
-        f"{machine.error_ns / 1e3:+.0f}{NNBSP}µs" if playing else "–",
+        f"{number_text(machine.error_ns / 1e3, '+.0f')}{NNBSP}µs" if playing else "–",
         f"±{_uncertainty(machine.uncertainty_ns)}" if playing else "–",
         _ppm(machine.drift_ppm) if known else "–",
         _ppm(machine.correction_ppm) if playing else "–",
@@ -211,8 +230,8 @@ def _readout(machine: Machine) -> SyncReadout:
 
 
 def _uncertainty(ns: int) -> str:
-    return f"{ns / 1e3:.0f}{NNBSP}µs" if ns < COARSE_NS else within_text(ns)
+    return f"{number_text(ns / 1e3, '.0f')}{NNBSP}µs" if ns < COARSE_NS else within_text(ns)
 
 
 def _ppm(value: float | None) -> str:
-    return "–" if value is None else f"{value:+.1f}{NNBSP}ppm"
+    return "–" if value is None else ppm_text(value)

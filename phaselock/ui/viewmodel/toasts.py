@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from phaselock.language.catalogue import current, tr
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import RequestState
 from phaselock.model.timing import TIMING_SENTENCES
@@ -10,7 +11,6 @@ from phaselock.session.sentences import (
     HOST_HEARD_AGAIN,
     added_text,
     device_text,
-    notice_text,
     peer_joined_text,
     peer_left_text,
     request_text,
@@ -18,8 +18,8 @@ from phaselock.session.sentences import (
 )
 from phaselock.ui.backend import SessionEvent
 from phaselock.ui.viewmodel.values import Toast
+from phaselock.ui.viewmodel.words import code_text
 
-NO_OUTPUT = notice_text(Notice(Code.NO_OUTPUT))
 _CALM = frozenset(
     {
         Code.ALREADY_PLAYING,
@@ -40,27 +40,27 @@ def event_toast(happened: SessionEvent, hosting: bool) -> Toast | None:
     """The toast of an event; None if the event needs none, because the screens show it."""
     match event := happened.event:
         case e.Joined(again=True):
-            return Toast(HOST_HEARD_AGAIN, "info")
+            return Toast(tr(HOST_HEARD_AGAIN), "info")
         case e.PeerJoined():
-            return Toast(peer_joined_text(event), "info")
+            return Toast(peer_joined_text(event, current()), "info")
         case e.PeerLeft():
-            text, calm = peer_left_text(event), event.reason.code in (Code.PEER_LEFT, Code.PEER_REMOVED)
+            text, calm = peer_left_text(event, current()), event.reason.code in (Code.PEER_LEFT, Code.PEER_REMOVED)
             return Toast(text, "info" if calm else "warning") if text else None
         case e.RequestChanged():
             return _request(event, hosting)
         case e.DeviceChanged():
             return _device(event)
         case e.FilesAdded():
-            return Toast(added_text(event), "warning" if event.left_out else "info")
+            return Toast(added_text(event, current()), "warning" if event.left_out else "info")
         case e.Warned():
-            return Toast(window_text(event.notice), "warning")
+            return Toast(window_text(event.notice, current()), "warning")
         case e.Failed():
             return _error(event.notice)
     return None
 
 
 def _request(event: e.RequestChanged, hosting: bool) -> Toast | None:
-    state, text = event.request.state, request_text(event)
+    state, text = event.request.state, request_text(event, current())
     if not text or (hosting and state not in _HOSTS_REQUESTS):
         return None
     return Toast(text, "warning" if state in (RequestState.REJECTED, RequestState.FAILED) else "info")
@@ -69,16 +69,16 @@ def _request(event: e.RequestChanged, hosting: bool) -> Toast | None:
 def _device(event: e.DeviceChanged) -> Toast | None:
     match event.state, event.peer:
         case "none", None:
-            return Toast(NO_OUTPUT, "error")
+            return Toast(code_text(Code.NO_OUTPUT), "error")
         case ("none", _) | ("lost", None):
-            return Toast(device_text(event), "warning")
+            return Toast(device_text(event, current()), "warning")
         case "open", None if event.timing == "unknown":
-            return Toast(TIMING_SENTENCES["unknown"], "warning")
+            return Toast(tr(TIMING_SENTENCES["unknown"]), "warning")
     return None
 
 
 def _error(notice: Notice) -> Toast:
-    text = window_text(notice)
+    text = window_text(notice, current())
     if notice.code is Code.TRANSFER_GIVEN_UP:
         return Toast(text, "error", "retry", notice.peer or "")
     if notice.code is Code.WAITING_FOR_PEERS:

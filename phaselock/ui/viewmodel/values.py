@@ -32,8 +32,10 @@ class PeerRow:
     chip_kind: Kind
     detail: str
     """The progress of its files."""
+    has_all_files: bool
+    """True if `detail` says that it has all files of the queue."""
     trouble: str
-    """"No audio output", "Clock not in time", "Not waited for" or empty."""
+    """Why it may not play in time with the others; empty if it does."""
     progress: float | None
     """Progress of the file that it is receiving, 0 to 1; None if there is none."""
     can_retry: bool

@@ -1,10 +1,17 @@
-"""Formats numbers and names for users."""
+"""Formats numbers and names for users, in the language of the process."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
 
+from phaselock.language.catalogue import current, tr
+from phaselock.language.message import N_
+from phaselock.model.notices import Code, Notice
+from phaselock.session.sentences import notice_text
+
+DECIMAL_SIGN = N_("decimal sign: .")
+"""The last character of its translation stands before the fraction of a number."""
 NNBSP = "\u202f"
 """Narrow no-break space, between a number and its unit."""
 _SPANS = (
@@ -16,11 +23,14 @@ _SPANS = (
 """(upper limit in ns, rounding step in ns, digits after the decimal point, unit)"""
 
 
-def time_text(seconds: float) -> str:
-    """A position in a track: "2:34", "1:02:03". A negative or non-finite value becomes "0:00"."""
-    whole = int(max(0.0, seconds)) if math.isfinite(seconds) else 0
-    minutes, hours = whole // 60 % 60, whole // 3600
-    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+def code_text(code: Code) -> str:
+    """The sentence of a notice without values."""
+    return notice_text(Notice(code), current())
+
+
+def number_text(value: float, form: str) -> str:
+    """A number in a form of `format` (".1f", "+.0f", "g"), with the decimal sign of the language."""
+    return format(value, form).replace(".", tr(DECIMAL_SIGN)[-1])
 
 
 def span_text(seconds: float) -> str:
@@ -36,8 +46,9 @@ def size_text(size: int) -> str:
     if size < 1000:
         return f"{size}{NNBSP}B"
     if size < 999_500:
-        return f"{size / 1e3:.0f}{NNBSP}kB"
-    return f"{size / 1e6:.1f}{NNBSP}MB" if size < 999_950_000 else f"{size / 1e9:.1f}{NNBSP}GB"
+        return f"{number_text(size / 1e3, '.0f')}{NNBSP}kB"
+    value, unit = (size / 1e6, "MB") if size < 999_950_000 else (size / 1e9, "GB")
+    return f"{number_text(value, '.1f')}{NNBSP}{unit}"
 
 
 def ms_text(ns: int) -> str:
@@ -60,14 +71,14 @@ def percent_text(part: float) -> str:
     return f"{min(99, int(part * 100)) if part < 1 else 100}{NNBSP}%"
 
 
+def ppm_text(value: float) -> str:
+    """A difference of rates, with its sign: "+3.1 ppm"."""
+    return f"{number_text(value, '+.1f')}{NNBSP}ppm"
+
+
 def initial(text: str) -> str:
     """The letter that a tile shows in place of a picture."""
     return next((c for c in text if c.isalnum()), text[:1]).upper()[:1]
-
-
-def listed(names: list[str]) -> str:
-    """ "Ana", "Ana and Ben", "Ana, Ben and Cleo"."""
-    return " and ".join(filter(None, (", ".join(names[:-1]), *names[-1:])))
 
 
 def _span(ns: int, to_whole: Callable[[float], int]) -> str:
@@ -75,5 +86,6 @@ def _span(ns: int, to_whole: Callable[[float], int]) -> str:
         steps = to_whole(abs(ns) / step_ns)
         if steps * step_ns < below_ns:
             unit_ns = step_ns * 10**digits
-            return f"{'-' if ns < 0 and steps else ''}{steps * step_ns / unit_ns:.{digits}f}{NNBSP}{unit}"
+            figure = number_text(steps * step_ns / unit_ns, f".{digits}f")
+            return f"{'-' if ns < 0 and steps else ''}{figure}{NNBSP}{unit}"
     raise AssertionError("the last of them has no end")

@@ -42,6 +42,7 @@ class Panel(ctk.CTkFrame):  # type: ignore[misc]
         self.body.grid(row=1, column=0, sticky="nsew", padx=pad, pady=pad)
         self._header: Any = None
         self._title: tk.Label | None = None
+        self._note: tk.Label | None = None
         if title:
             self.set_title(title)
 
@@ -59,13 +60,20 @@ class Panel(ctk.CTkFrame):  # type: ignore[misc]
     def set_title(self, title: str) -> None:
         """Set the title."""
         if self._title is None:
-            self._title = tk.Label(
-                self.header,
-                background=theme.SURFACE,
-                foreground=theme.TEXT,
-                font=theme.canvas_font(theme.BODY, True),
-                padx=0,
-                pady=0,
-            )
+            self._title = self._label(theme.TEXT, theme.canvas_font(theme.BODY, True))
             self._title.pack(side="left", pady=theme.px(4))
         self._title.configure(text=title)
+
+    def set_note(self, text: str, width: int) -> None:
+        """Set a short text beside the title, or below it if both together are wider than `width` pixels."""
+        assert self._title is not None, "a note needs a title"
+        if self._note is None:
+            self._note = self._label(theme.TEXT_SECONDARY, theme.canvas_font(theme.CAPTION))
+        self._note.configure(text=text)
+        if self._title.winfo_reqwidth() + theme.px(8) + self._note.winfo_reqwidth() <= width:
+            self._note.pack(side="right", after=self._title)
+        else:
+            self._note.pack(side="bottom", anchor="w", before=self._title)
+
+    def _label(self, colour: str, font: tuple[str, int, str]) -> tk.Label:
+        return tk.Label(self.header, background=theme.SURFACE, foreground=colour, font=font, padx=0, pady=0)

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Sequence
 from typing import Any
 
+from phaselock.language.catalogue import tr
 from phaselock.ui import theme
 from phaselock.ui.widgets.base import Drawing
 from phaselock.ui.widgets.raster import dot
@@ -131,7 +132,7 @@ class SyncPlot(Drawing):
             self.itemconfigure(item, state="hidden")
         for item, ago_s in zip(self._times, marks, strict=False):
             x = right - (right - left) * ago_s / self._span_s
-            text = "now" if not ago_s else f"−{ago_s // 60} min" if ago_s % 60 == 0 else f"−{ago_s} s"
+            text = tr("now") if not ago_s else f"−{ago_s // 60} min" if ago_s % 60 == 0 else f"−{ago_s} s"
             anchor = "ne" if not ago_s else "nw" if ago_s == self._span_s else "n"
             self.coords(item, x, bottom + theme.px(6))
             self.itemconfigure(item, text=text, anchor=anchor, state="normal")

@@ -6,8 +6,8 @@ import tkinter as tk
 from collections.abc import Callable
 from typing import Any
 
+from phaselock.session.sentences import time_text
 from phaselock.ui import theme
-from phaselock.ui.viewmodel.words import time_text
 from phaselock.ui.widgets.base import Drawing, NumericLabel, commands
 from phaselock.ui.widgets.raster import dot
 

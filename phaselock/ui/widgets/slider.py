@@ -6,6 +6,7 @@ import tkinter as tk
 from collections.abc import Callable
 from typing import Any
 
+from phaselock.language.catalogue import tr
 from phaselock.ui import theme
 from phaselock.ui.widgets.base import Drawing, bind_wheel, commands
 from phaselock.ui.widgets.buttons import IconButton
@@ -133,4 +134,6 @@ class VolumeSlider(tk.Frame):
         self.button.set_icon("volume" if self.track.value > 0 else "muted")
 
     def _explain(self) -> str:
-        return f"Mute ({round(self.track.value * 100)} %)" if self.track.value > 0 else "Unmute"
+        if self.track.value == 0:
+            return tr("Unmute")
+        return tr("Mute ({number} %)").format(number=round(self.track.value * 100))

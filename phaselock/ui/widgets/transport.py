@@ -6,6 +6,7 @@ import tkinter as tk
 from collections.abc import Callable, Collection
 from typing import Any
 
+from phaselock.language.catalogue import tr
 from phaselock.ui import theme
 from phaselock.ui.widgets.buttons import IconButton
 
@@ -22,10 +23,10 @@ class Transport(tk.Frame):
         on_previous: Callable[[], object],
     ) -> None:
         super().__init__(master, background=theme.behind(master), borderwidth=0, highlightthickness=0)
-        self.previous = IconButton(self, "previous", on_previous, tooltip="Previous")
-        self.play = IconButton(self, "play", on_play_pause, diameter=56, filled=True, tooltip="Play")
-        self.stop = IconButton(self, "stop", on_stop, tooltip="Stop")
-        self.next = IconButton(self, "next", on_next, tooltip="Next")
+        self.previous = IconButton(self, "previous", on_previous, tooltip=tr("Previous"))
+        self.play = IconButton(self, "play", on_play_pause, diameter=56, filled=True, tooltip=tr("Play"))
+        self.stop = IconButton(self, "stop", on_stop, tooltip=tr("Stop"))
+        self.next = IconButton(self, "next", on_next, tooltip=tr("Next"))
         for column, button in enumerate((self.previous, self.play, self.stop, self.next)):
             button.grid(row=0, column=column, padx=(theme.px(16) if column else 0, 0))
         self._now: object = None
@@ -37,7 +38,7 @@ class Transport(tk.Frame):
             return
         self._now = now
         self.play.set_icon("pause" if playing else "play")
-        self.play.set_tooltip(play_tooltip or ("Pause" if playing else "Play"))
+        self.play.set_tooltip(play_tooltip or (tr("Pause") if playing else tr("Play")))
         self.play.set_enabled(bool({"play", "pause", "play_pause"} & set(enabled)))
         for name, button in (("stop", self.stop), ("next", self.next), ("previous", self.previous)):
             button.set_enabled(name in enabled)

@@ -29,6 +29,8 @@ _PAD = 8
 _RADIUS = 8
 _ACTION = 32
 _HANDLE = 20
+_MIN_TITLE = 40
+"""Width that a chip leaves to the title."""
 _BARS = 3
 _BAR_INTERVAL_MS = 125
 _COLOURED = {"tick": theme.PRIMARY, "cross": theme.blend(theme.ERROR, theme.TEXT, 0.85)}
@@ -222,7 +224,7 @@ class RowPainter:
             x += px(_PICTURE + 12)
         else:
             x += px(4)
-        title_end, subtitle_end = self._draw_right(slot, row, state, right, ground)
+        title_end, subtitle_end = self._draw_right(slot, row, state, (x, right), ground)
         self._draw_title(slot, row, x, max(title_end - x, px(16)), ground)
         if row.subtitle:
             self._draw_subtitle(slot, row, x, max(subtitle_end - x, px(16)), ground)
@@ -308,9 +310,10 @@ class RowPainter:
         slot.put("dot", "image", (x, y), image=image, anchor="w")
         return x + size + theme.px(6)
 
-    def _draw_right(self, slot: Slot, row: Row, state: RowState, right: int, ground: str) -> tuple[int, int]:
-        """Actions, or else the text and the chip at the right; gives where title and subtitle must end."""
-        px, tools = theme.px, state.hovered or state.focused
+    def _draw_right(self, slot: Slot, row: Row, state: RowState, span: tuple[int, int], ground: str) -> tuple[int, int]:
+        """Actions, or else the text and the chip at the right; gives where title and subtitle must end. `span`: the
+        left end of the texts and the right end of the row."""
+        px, tools, (begin, right) = theme.px, state.hovered or state.focused, span
         if tools or row.actions_shown:
             self._draw_actions(slot, row, state, ground)
         if tools and row.draggable:
@@ -324,7 +327,7 @@ class RowPainter:
         subtitle_end = left
         if row.chip is not None:
             # Only beside the title if there is a subtitle, which needs the width.
-            left = self._draw_chip(slot, row.chip, left, bool(row.subtitle), ground, hidden=hides)
+            left = self._draw_chip(slot, row.chip, (begin, left), bool(row.subtitle), ground, hidden=hides)
         if tools and tools_width:
             limit = right - tools_width - px(4)
             return min(left, limit), min(subtitle_end, limit)
@@ -350,11 +353,12 @@ class RowPainter:
         return right - theme.measure(text, font) - theme.px(12)
 
     def _draw_chip(
-        self, slot: Slot, chip: tuple[str, str], right: int, beside_title: bool, ground: str, *, hidden: bool
+        self, slot: Slot, chip: tuple[str, str], span: tuple[int, int], beside_title: bool, ground: str, *, hidden: bool
     ) -> int:
-        """The chip; gives its left end."""
-        px, font, (text, colour) = theme.px, theme.canvas_font(theme.CAPTION), chip
+        """The chip at the right of `span`, of which it leaves a part to the title; gives its left end."""
+        px, font, (text, colour), (left, right) = theme.px, theme.canvas_font(theme.CAPTION), chip, span
         y = self._line_y(19) if beside_title else self._height // 2
+        text = theme.ellipsis(text, font, right - left - px(_MIN_TITLE + 12 + 2 * CHIP_PAD))
         width, height = theme.measure(text, font) + 2 * px(CHIP_PAD), px(CHIP_HEIGHT)
         if not hidden:
             image = plate(width, height, height / 2, fill_of(colour, ground), ground)
@@ -421,6 +425,7 @@ class EmptyNotice:
         button_height = (button.winfo_reqheight() + theme.px(16)) if button is not None else 0
         canvas.coords(self.text, width / 2, (height - button_height) / 2)
         if button is not None:
+            canvas.itemconfigure(self._window, width=min(button.winfo_reqwidth(), width))
             box = canvas.bbox(self.text)
             canvas.coords(self._window, width / 2, (box[3] if box else height / 2) + theme.px(16))
             canvas.itemconfigure(self._window, state="normal")

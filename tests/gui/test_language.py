@@ -1,0 +1,260 @@
+"""The window in another language: every text is translated, fits, and no state depends on a text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from phaselock.language import catalogue
+from phaselock.language.message import ENGLISH, Message, Words
+from phaselock.model.notices import Code, Notice
+from phaselock.model.snapshot import FileState, RequestState, RequestView
+from phaselock.session import events as e
+from phaselock.ui.backend import Closed, Found, FoundSessions, Outputs, SessionEvent
+from tests.support.pseudo_language import PseudoLanguage, untranslated
+from tests.support.session_views import CARD, QUEUE, file, guest, host, item, line, off, peer, playing
+from tests.support.window_driver import all_texts, button, deliver, go, own_texts, press, show, tree, until
+
+pytestmark = pytest.mark.gui
+pytest.importorskip("tkinter", reason="Python was built without tkinter")
+
+NAMES = ("PhaseLock", "Friday", "Hana", "Ana", "Ben", "Sam", "Song", "Band", "Card", "Speakers", "USB", "new", ".mp3")
+PSEUDO = PseudoLanguage()
+GONE = Message("{name} is gone.", name="Card")
+
+
+def wishes(*states: RequestState) -> tuple[RequestView, ...]:
+    return tuple(
+        RequestView(UUID(int=70 + n), n, "Ben", "new.mp3", 4_200_000, state, 2_100_000, "No.")
+        for n, state in enumerate(states)
+    )
+
+
+LATE = peer("Sam", 2, ready=False, have=frozenset(), files=(file(2, FileState.FAILED),), phase_error_ns=-3_200_000)
+LOADS = peer("Sam", 2, ready=False, have=frozenset(), files=(file(2, FileState.SENDING, 420),), timing="told")
+NOW = {"now": QUEUE[0], "timeline": line()}
+LONG = {"queue": tuple(item(number) for number in range(1, 2001))}
+UNTOLD = {"timing": "unknown", "dac_uncertainty_ns": None}
+OPEN, ACCEPTED, ADDED, REJECTED, FAILED = RequestState
+FULL = Found("Friday", "Hana", 5, 5, "192.168.1.42", "a")
+
+CASES: dict[str, tuple[Any, str, tuple[Any, ...]]] = {
+    "home": (None, "home", ()),
+    "create": (None, "create", ()),
+    "a session that cannot be opened": (None, "create", (Closed(GONE, failed=True),)),
+    "browse": (None, "browse", ()),
+    "no sessions": (None, "browse", (FoundSessions(()), Closed(GONE, failed=True))),
+    "sessions": (None, "browse", (FoundSessions((FULL,)),)),
+    "no search": (None, "browse", (FoundSessions((), GONE),)),
+    "host": (host(peer(), LATE), "", ()),
+    "empty host": (host(queue=(), upcoming=None), "", ()),
+    "playing host": (playing(peer(), LOADS, requests=wishes(OPEN, ACCEPTED)), "", ()),
+    "host of many requests": (host(requests=wishes(OPEN, OPEN, OPEN, OPEN)), "", ()),
+    "host who waits": (playing(peer(have=frozenset()), LOADS, waiting_for=QUEUE[1], own=off(device_name=None)), "", ()),
+    "host of a long queue": (host(peer(reported=False), **LONG), "", ()),
+    "peer": (guest(), "", ()),
+    "peer with requests": (guest(requests=wishes(FAILED, REJECTED, ADDED, ACCEPTED, OPEN), **NOW), "", ()),
+    "peer without a host": (guest(connected=False, queue=()), "", ()),
+    "peer with a long queue": (guest(**LONG), "", ()),
+    "sound at home": (None, "sound", (Outputs(("Card", "USB")),)),
+    "sound": (playing(), "sound", ()),
+    "sound without output": (host(own=off(device_name=None, timing="unknown")), "sound", ()),
+    "sync": (playing(peer(), LOADS), "sync", ()),
+    "sync of late machines": (playing(LATE, own=off(phase_error_ns=3_200_000)), "sync", ()),
+    "sync without figures": (playing(peer(**UNTOLD), peer("Sam", 2, **UNTOLD), own=off(**UNTOLD)), "sync", ()),
+    "shortcuts": (host(), "shortcuts", ()),
+}
+NOT_SMALL = {"host of many requests"}
+"""Cases that do not fit into the smallest window in any language."""
+
+
+@pytest.fixture
+def speak(monkeypatch: pytest.MonkeyPatch) -> Callable[[Words], None]:
+    """Let the process speak a language."""
+    return lambda words: monkeypatch.setattr(catalogue, "_current", words)
+
+
+@pytest.fixture
+def window(make: Callable[..., Any], speak: Callable[[Words], None]) -> Any:
+    """A window in the pseudo language."""
+    speak(PSEUDO)
+    return make()
+
+
+def visit(window: Any, name: str) -> None:
+    """Show everything of a case."""
+    state, where, events = CASES[name]
+    if state is not None:
+        show(window, state)
+    if where:
+        go(window, where)
+    if name == "create":
+        window.screen.port.set("0")
+        window.screen.display_name.set("")
+        window.screen.submit()
+    deliver(window, *events)
+    window.update()
+
+
+def untranslated_texts(window: Any, *names: str) -> list[str]:
+    return [text for text in (window.title(), *all_texts(window)) if untranslated(text, (*NAMES, *names))]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_every_text_is_translated(window: Any, name: str) -> None:
+    visit(window, name)
+    assert not untranslated_texts(window)
+
+
+def test_errors_and_toasts_are_translated(window: Any) -> None:
+    go(window, "browse")
+    for name, address in (("Ana", "1 2"), ("", "::1")):
+        window.screen.display_name.set(name)
+        window.screen.address.set(address)
+        window.screen.submit()
+        window.update()
+        assert not untranslated_texts(window)
+    shown = show(window, playing(peer()))
+    late = Notice(Code.TRANSFER_GIVEN_UP, file_name="new.mp3", peer="Ben", number=3)
+    acts: list[Callable[[], object]] = [
+        *(shown._copy_address, shown.shuffle, shown.repeat, window.leave, shown.find),
+        *(lambda keys=keys: shown._remove(keys) for keys in ([shown.queue.rows[0].key], [*shown._queue])),
+        lambda: deliver(window, SessionEvent(e.Failed(1, late))),
+        lambda: show(window, playing(repeat=True)),
+        *(shown.repeat, shown.volume.toggle_mute),
+    ]
+    for act in acts:
+        act()
+        window.update()
+        assert not untranslated_texts(window)
+    go(window, "sound")
+    for text in ("?", "1,5", "-1,5"):
+        window.overlay.correction.set(text)
+        window.overlay._correct()
+        window.update()
+        assert not untranslated_texts(window)
+    go(window, "sync")
+    for path in ("/", "/dev/null"):
+        window.ask_save = lambda name, path=path: path
+        window.overlay._export()
+        window.update()
+        assert not untranslated_texts(window, "/dev/null", "Is a directory")
+    window.program.now = None
+    deliver(window, Closed(GONE, failed=True))
+    assert not untranslated_texts(window)
+
+
+def test_file_dialogs_are_translated(window: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tkinter import filedialog
+
+    texts: list[str] = []
+
+    def dialog(*, title: str, filetypes: Any = (), **_options: Any) -> str:
+        texts.extend([title, *(kind for kind, _ in filetypes)])
+        return ""
+
+    for name in ("askdirectory", "askopenfilename", "askopenfilenames", "asksaveasfilename"):
+        monkeypatch.setattr(filedialog, name, dialog)
+    for act in (window.ask_files, window.ask_folder, window.ask_song, lambda: window.ask_save("a.csv")):
+        act()
+    assert len(texts) == 7 and not [text for text in texts if untranslated(text, ("MP3",))]
+
+
+def visible_title(rows: Any, row: Any) -> str:
+    """The part of the title of a row that is shown."""
+    return next(slot.text("title") for slot in rows._painter.slots if slot.index >= 0 and rows.rows[slot.index] is row)
+
+
+def cut_texts(window: Any) -> list[str]:
+    """The visible texts of labels and buttons of which a part cannot be seen."""
+    from tkinter import Canvas
+
+    from phaselock.ui.widgets.rows import RowList
+
+    cut = []
+    for one in tree(window):
+        is_label = one.winfo_class() == "Label"
+        if isinstance(one, RowList):
+            cut += [row.title for row in one.rows[:2] if not visible_title(one, row)]
+        text = str(one.cget("text")) if is_label else getattr(one, "_text", "") if isinstance(one, Canvas) else ""
+        if not text:
+            continue
+        left, top = one.winfo_rootx(), one.winfo_rooty()
+        right, bottom = left + one.winfo_width(), top + one.winfo_height()
+        masters, above = [], one
+        while above is not window:
+            above = above.master
+            masters.append(above)
+        if (
+            own_texts(one) != [text]
+            or (is_label and one.winfo_width() < one.winfo_reqwidth())
+            or one.winfo_height() < one.winfo_reqheight()
+            or any(left < master.winfo_rootx() or top < master.winfo_rooty() for master in masters)
+            or any(right > master.winfo_rootx() + master.winfo_width() for master in masters)
+            or any(bottom > master.winfo_rooty() + master.winfo_height() for master in masters)
+        ):
+            cut.append(text)
+    return cut
+
+
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("words", [ENGLISH, PSEUDO], ids=["English", "longer"])
+def test_every_text_fits_into_the_smallest_window(
+    make: Callable[..., Any], speak: Callable[[Words], None], words: Words, name: str
+) -> None:
+    from phaselock.ui.window import FIRST_SIZE, MIN_SIZE
+
+    speak(words)
+    window = make()
+    window.geometry("{}x{}+0+0".format(*(FIRST_SIZE if name in NOT_SMALL else MIN_SIZE)))
+    visit(window, name)
+    assert not cut_texts(window)
+
+
+def test_requests_do_not_cover_the_buttons_of_the_queue(make: Callable[..., Any]) -> None:
+    from phaselock.ui.window import MIN_SIZE
+
+    window = make()
+    window.geometry("{}x{}+0+0".format(*MIN_SIZE))
+    visit(window, "host of many requests")
+    assert not {"Add songs", "Add folder"} & {*cut_texts(window)}
+
+
+def test_long_texts_do_not_widen_the_queue(window: Any) -> None:
+    from phaselock.ui.screens.host import NARROW_QUEUE_WIDTH
+    from phaselock.ui.window import MIN_SIZE
+
+    window.geometry("{}x{}+0+0".format(*MIN_SIZE))
+    visit(window, "host of a long queue")
+    assert window.screen._queue_panel.winfo_width() == NARROW_QUEUE_WIDTH
+
+
+def click_on_toast(window: Any, words: str) -> None:
+    """Click the button of the toast."""
+    (toast,) = window.toasts._toasts
+    until(window, lambda: not toast.waits("slide"))
+    button(toast, PSEUDO.gettext(words)).invoke()
+
+
+def test_no_state_depends_on_a_text(window: Any) -> None:
+    """What is compared in English must also work in another language."""
+    shown = show(window, playing(peer(), own=CARD))
+    assert shown.peers.rows[0].subtitle == "2\N{NARROW NO-BREAK SPACE}ms", "with all files only the latency is shown"
+    go(window, "sound")
+    deliver(window, Outputs(("Card", "USB")))
+    default, card, usb = window.overlay.output.cget("values")
+    assert (card, usb) == ("Card", "USB")
+    for text in (usb, default):
+        window.overlay.output._dropdown_callback(text)
+    assert window.program.of("choose_output") == ["USB", None]
+    press(window, "<Key-Escape>")
+    window.leave()
+    click_on_toast(window, "End jam")
+    assert window.program.of("leave") == [()] and not window.program.closed
+    window._confirm_asked_s = None
+    window.close()
+    click_on_toast(window, "Close")
+    assert window.program.closed
