@@ -15,6 +15,9 @@ from phaselock.console.arguments import address, number
 from phaselock.console.output import Terminal
 from phaselock.errors import PhaseLockError
 from phaselock.language import catalogue
+from phaselock.language.catalogue import tr
+from phaselock.model.address import DEFAULT_CLOCK_PORT, DEFAULT_PORT
+from phaselock.model.choices import BACKENDS, FILTERS
 from phaselock.session.events import Failed
 from phaselock.session.sentences import notice_of
 
@@ -22,10 +25,7 @@ if TYPE_CHECKING:
     from phaselock.app.headless import LocalClock
     from phaselock.audio.virtual_device import VirtualCard
 
-BACKENDS = ("auto", "pipewire", "jack", "pulseaudio", "alsa", "wasapi", "coreaudio", "null", "virtual")
 NATIVE = "phaselock._native"
-CONTROL_PORT = 17401
-CLOCK_PORT = 17402
 
 
 def main(argv: Sequence[str]) -> int:
@@ -54,11 +54,16 @@ def _run(options: argparse.Namespace, terminal: Terminal) -> int:
         what = error.name or ""
         # The name in the error is "_native" if the extension does not load, and "phaselock" if it is missing.
         if what in (NATIVE, "_native") or (what == "phaselock" and importlib.util.find_spec(NATIVE) is None):
-            mend = "Install PhaseLock with pip for this Python; in a checkout: pip install -e ."
-            raise PhaseLockError(f"PhaseLock's native part does not load here ({error}). {mend}") from None
+            raise PhaseLockError(
+                "PhaseLock's native part does not load here ({reason}). "
+                "Install PhaseLock with pip for this Python; in a checkout: pip install -e .",
+                reason=str(error),
+            ) from None
         if what.partition(".")[0] in ("", "phaselock"):
             raise
-        raise PhaseLockError(f"PhaseLock is not installed completely: {what} is missing; see pip check.") from None
+        raise PhaseLockError(
+            "PhaseLock is not installed completely: {module} is missing; see pip check.", module=what
+        ) from None
     return status
 
 
@@ -73,139 +78,192 @@ def _fail(terminal: Terminal, reason: str) -> int:
 
 def command_line() -> argparse.ArgumentParser:
     """The parser of all commands and options."""
-    parser = argparse.ArgumentParser("phaselock", description="Synchronized music playback for groups.")
-    parser.add_argument("--version", action="version", version=f"phaselock {__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", title="commands (without one, the window opens)")
+    parser = argparse.ArgumentParser("phaselock", description=tr("Synchronized music playback for groups."))
+    parser.add_argument(
+        "--version",
+        action="version",
+        version=f"%(prog)s {__version__}",
+        help=tr("show program's version number and exit"),
+    )
+    commands = parser.add_subparsers(metavar=tr("COMMAND"), title=tr("commands (without one, the window opens)"))
     port = number(0, 65535)
 
     lines = argparse.ArgumentParser(add_help=False)
-    lines.add_argument("--json", action="store_true", help="print one JSON object a line for everything that happens")
-    lines.add_argument("--quiet", action="store_true", help="print warnings and errors only")
+    lines.add_argument(
+        "--json", action="store_true", help=tr("print one JSON object a line for everything that happens")
+    )
+    lines.add_argument("--quiet", action="store_true", help=tr("print warnings and errors only"))
     sound = argparse.ArgumentParser(add_help=False)
     sound.add_argument(
         "--backend",
-        choices=BACKENDS,
+        choices=(*BACKENDS, "virtual"),
         default="auto",
-        help="how to reach the sound card; null and virtual play into the void",
+        help=tr("how to reach the sound card; null and virtual play into the void"),
     )
     sound.add_argument(
         "--device",
-        metavar="NAME",
-        help="the output to play on (see phaselock devices); 'default' for the system's own choice",
+        metavar=tr("NAME"),
+        help=tr("the output to play on (see phaselock devices); 'default' for the system's own choice"),
     )
     laboratory = argparse.ArgumentParser(add_help=False)  # simulated machines: see phaselock/bench
     laboratory.add_argument("--clock-skew-ppm", type=number(-500, 500, float), default=0.0, help=argparse.SUPPRESS)
     laboratory.add_argument("--clock-ahead-s", type=number(0, 1e6), default=0, help=argparse.SUPPRESS)
     laboratory.add_argument("--card", metavar="JSON", help=argparse.SUPPRESS)
     name = argparse.ArgumentParser(add_help=False)
-    name.add_argument("--as", dest="display_name", metavar="NAME", help="your name in the session")
+    name.add_argument("--as", dest="display_name", metavar=tr("NAME"), help=tr("your name in the session"))
 
     parser.set_defaults(run=_window, json=False, quiet=False, backend="auto", device=None)
-    window = commands.add_parser("window", parents=[sound], help="open the window (as without a command)")
+    window = commands.add_parser("window", parents=[sound], help=tr("open the window (as without a command)"))
     window.set_defaults(run=_window, json=False, quiet=False)
 
     host = commands.add_parser(
         "host",
         parents=[name, sound, laboratory, lines],
-        help="host a session",
-        description="Host a session and play MP3 files in it.",
-        epilog="Commands on standard input, one a line: add PATH, play [N], pause, resume, stop, seek SECONDS, next, "
-        "previous, move FROM TO, remove N, undo, shuffle, repeat on|off, requests, accept N, reject N, drop-peer NAME, "
-        "retry [NAME], without NAME, "
-        "volume 0..100, offset MILLISECONDS, peers, queue, status, quit.",
+        help=tr("host a session"),
+        description=tr("Host a session and play MP3 files in it."),
+        epilog=tr(
+            "Commands on standard input, one a line: add PATH, play [N], pause, resume, stop, seek SECONDS, next, "
+            "previous, move FROM TO, remove N, undo, shuffle, repeat on|off, requests, accept N, reject N, "
+            "drop-peer NAME, retry [NAME], without NAME, volume 0..100, offset MILLISECONDS, peers, queue, status, "
+            "quit."
+        ),
     )
-    host.add_argument("files", nargs="*", metavar="FILE", help="MP3 files, folders or playlists to play, in this order")
-    host.add_argument("--session", metavar="NAME", help="name of the session (default: the last one)")
-    host.add_argument("--bind", metavar="ADDRESS", default="", help="listen on this address only")
-    host.add_argument("--port", type=port, help=f"TCP port (default: the last one, at first {CONTROL_PORT})")
-    host.add_argument("--clock-port", type=port, help=f"UDP port (default: the last one, at first {CLOCK_PORT})")
-    host.add_argument("--unlisted", action="store_true", help="do not announce the session on the network")
-    host.add_argument("--wait-peers", type=number(0, 5), metavar="N", help="with --play: wait for so many peers")
-    host.add_argument("--play", action="store_true", help="start to play by itself")
+    host.add_argument(
+        "files", nargs="*", metavar=tr("FILE"), help=tr("MP3 files, folders or playlists to play, in this order")
+    )
+    host.add_argument("--session", metavar=tr("NAME"), help=tr("name of the session (default: the last one)"))
+    host.add_argument("--bind", metavar=tr("ADDRESS"), default="", help=tr("listen on this address only"))
+    host.add_argument(
+        "--port",
+        type=port,
+        metavar=tr("PORT"),
+        help=tr("TCP port (default: the last one, at first {port})").format(port=DEFAULT_PORT),
+    )
+    host.add_argument(
+        "--clock-port",
+        type=port,
+        metavar=tr("PORT"),
+        help=tr("UDP port (default: the last one, at first {port})").format(port=DEFAULT_CLOCK_PORT),
+    )
+    host.add_argument("--unlisted", action="store_true", help=tr("do not announce the session on the network"))
+    host.add_argument(
+        "--wait-peers", type=number(0, 5), metavar=tr("N"), help=tr("with --play: wait for so many peers")
+    )
+    host.add_argument("--play", action="store_true", help=tr("start to play by itself"))
     host.set_defaults(run=_host)
 
     join = commands.add_parser(
         "join",
         parents=[name, sound, laboratory, lines],
-        help="take part in a session",
-        description="Take part in the session that is hosted at ADDRESS, or in the one that is found on the network.",
-        epilog="Commands on standard input, one a line: request PATH, requests, volume 0..100, offset MILLISECONDS, "
-        "queue, status, leave.",
+        help=tr("take part in a session"),
+        description=tr(
+            "Take part in the session that is hosted at ADDRESS, or in the one that is found on the network."
+        ),
+        epilog=tr(
+            "Commands on standard input, one a line: request PATH, requests, volume 0..100, offset MILLISECONDS, "
+            "queue, status, leave."
+        ),
     )
-    join.add_argument("address", nargs="?", type=address, metavar="ADDRESS[:PORT]", help="where the session is hosted")
-    join.add_argument("--session", metavar="NAME", help="which of the sessions that are found")
-    join.add_argument("--cache", metavar="DIR", help="keep received files here")
     join.add_argument(
-        "--clock-filter", choices=("envelope", "median", "kalman"), default="envelope", help=argparse.SUPPRESS
+        "address", nargs="?", type=address, metavar=tr("ADDRESS[:PORT]"), help=tr("where the session is hosted")
     )
+    join.add_argument("--session", metavar=tr("NAME"), help=tr("which of the sessions that are found"))
+    join.add_argument("--cache", metavar=tr("DIR"), help=tr("keep received files here"))
+    join.add_argument("--clock-filter", choices=FILTERS, default=FILTERS[0], help=argparse.SUPPRESS)
     join.set_defaults(run=_join)
 
     sessions = commands.add_parser(
         "sessions",
         parents=[lines],
-        help="list sessions on this network",
-        description="List the sessions that announce themselves on this network.",
+        help=tr("list sessions on this network"),
+        description=tr("List the sessions that announce themselves on this network."),
     )
     sessions.add_argument(
-        "--timeout", type=number(0, 3600, float), default=3.0, metavar="SECONDS", help="listen for so long"
+        "--timeout", type=number(0, 3600, float), default=3.0, metavar=tr("SECONDS"), help=tr("listen for so long")
     )
     sessions.set_defaults(run=_sessions)
 
     devices = commands.add_parser(
         "devices",
         parents=[lines],
-        help="list audio outputs",
-        description="List audio outputs, and how far the delay of each is known.",
+        help=tr("list audio outputs"),
+        description=tr("List audio outputs, and how far the delay of each is known."),
     )
     devices.set_defaults(run=_devices)
 
     log = commands.add_parser(
         "log",
         parents=[lines],
-        help="show the log",
-        description="Print where the log file is, and its end. PHASELOCK_LOG=DEBUG (or ERROR, WARN, INFO, TRACE) in "
-        "the environment of a session chooses what it writes there.",
+        help=tr("show the log"),
+        description=tr(
+            "Print where the log file is, and its end. PHASELOCK_LOG=DEBUG (or ERROR, WARN, INFO, TRACE) in "
+            "the environment of a session chooses what it writes there."
+        ),
     )
-    log.add_argument("--lines", type=number(0, 100_000), default=20, metavar="N", help="how many (default %(default)s)")
+    log.add_argument(
+        "--lines", type=number(0, 100_000), default=20, metavar=tr("N"), help=tr("how many (default %(default)s)")
+    )
     log.set_defaults(run=_log)
 
     demo = commands.add_parser(
         "demo",
         parents=[lines],
-        help="hear and see it on this machine alone",
-        description="Play a short tune with a host and peers on this machine, and show how well they keep time.",
+        help=tr("hear and see it on this machine alone"),
+        description=tr("Play a short tune with a host and peers on this machine, and show how well they keep time."),
     )
-    demo.add_argument("--peers", type=number(1, 5), default=2, metavar="N", help="how many peers (default %(default)s)")
-    demo.add_argument("--seconds", type=number(1, 600), default=20, help="how long to play (default %(default)s)")
     demo.add_argument(
-        "--skew-ppm", type=number(-500, 500, float), default=0.0, help="let the peers' clocks go wrong by so much"
+        "--peers", type=number(1, 5), default=2, metavar=tr("N"), help=tr("how many peers (default %(default)s)")
+    )
+    demo.add_argument(
+        "--seconds",
+        type=number(1, 600),
+        default=20,
+        metavar=tr("SECONDS"),
+        help=tr("how long to play (default %(default)s)"),
+    )
+    demo.add_argument(
+        "--skew-ppm",
+        type=number(-500, 500, float),
+        default=0.0,
+        metavar="PPM",
+        help=tr("let the peers' clocks go wrong by so much"),
     )
     demo.set_defaults(run=_demo)
 
     doctor = commands.add_parser(
         "doctor",
         parents=[sound, lines],
-        help="find out what keeps music from playing together",
-        description="Check this machine: window, sound output, ports, network, discovery, disk; and with ADDRESS also "
-        "the way to the session there: name, firewall, both directions of the clock, how well it is heard. For that it "
-        "takes one of the session's five places for some seconds, plays and fetches nothing, and nobody waits for it. "
-        "Exit status 0: no problem, 1: see what to do.",
+        help=tr("find out what keeps music from playing together"),
+        description=tr(
+            "Check this machine: window, sound output, ports, network, discovery, disk; and with ADDRESS also the way "
+            "to the session there: name, firewall, both directions of the clock, how well it is heard. For that it "
+            "takes one of the session's five places for some seconds, plays and fetches nothing, and nobody waits for "
+            "it. Exit status 0: no problem, 1: see what to do."
+        ),
     )
-    doctor.add_argument("address", nargs="?", type=address, metavar="ADDRESS[:PORT]", help="where a session is hosted")
+    doctor.add_argument(
+        "address", nargs="?", type=address, metavar=tr("ADDRESS[:PORT]"), help=tr("where a session is hosted")
+    )
     doctor.set_defaults(run=_doctor)
 
     trace = commands.add_parser(
         "trace",
         parents=[lines],
-        help="record how well a session's clock is heard here",
-        description="Take part in a session as a silent visitor, which takes one of its five places, and write every "
-        "exchange with the host's clock to a file, for phaselock bench clock --trace FILE. Nobody waits for it; only "
-        "host --wait-peers counts it. Ctrl-C ends it; what came before is kept.",
+        help=tr("record how well a session's clock is heard here"),
+        description=tr(
+            "Take part in a session as a silent visitor, which takes one of its five places, and write every exchange "
+            "with the host's clock to a file, for phaselock bench clock --trace FILE. Nobody waits for it; only host "
+            "--wait-peers counts it. Ctrl-C ends it; what came before is kept."
+        ),
     )
-    trace.add_argument("address", type=address, metavar="ADDRESS[:PORT]", help="where the session is hosted")
-    trace.add_argument("-o", "--output", metavar="FILE", help="write here (default: phaselock-DATE-TIME.trace)")
+    trace.add_argument("address", type=address, metavar=tr("ADDRESS[:PORT]"), help=tr("where the session is hosted"))
+    trace.add_argument("-o", "--output", metavar=tr("FILE"), help=tr("write here (default: phaselock-DATE-TIME.trace)"))
     trace.add_argument(
-        "--seconds", type=number(1, 3600, float), default=60.0, help="record for so long (default %(default)g)"
+        "--seconds",
+        type=number(1, 3600, float),
+        default=60.0,
+        metavar=tr("SECONDS"),
+        help=tr("record for so long (default %(default)g)"),
     )
     trace.set_defaults(run=_trace)
 

@@ -20,6 +20,54 @@ class PhaseLockError(Exception):
         return self.message.translated(words)
 
 
+SYSTEM_ERRORS = (
+    N_("Address already in use"),
+    N_("Bad file descriptor"),
+    N_("Broken pipe"),
+    N_("Can't assign requested address"),
+    N_("Cannot assign requested address"),
+    N_("Connection refused"),
+    N_("Connection reset by peer"),
+    N_("Connection timed out"),
+    N_("Device or resource busy"),
+    N_("Disk quota exceeded"),
+    N_("File name too long"),
+    N_("File too large"),
+    N_("Host is down"),
+    N_("Input/output error"),
+    N_("Invalid argument"),
+    N_("Is a directory"),
+    N_("Network is down"),
+    N_("Network is unreachable"),
+    N_("No locks available"),
+    N_("No route to host"),
+    N_("No space left on device"),
+    N_("No such device"),
+    N_("No such file or directory"),
+    N_("Not a directory"),
+    N_("Operation not permitted"),
+    N_("Operation not supported"),
+    N_("Operation timed out"),
+    N_("Permission denied"),
+    N_("Read-only file system"),
+    N_("Resource busy"),
+    N_("Software caused connection abort"),
+    N_("Stale NFS file handle"),
+    N_("Stale file handle"),
+    N_("Too many levels of symbolic links"),
+    N_("Too many open files"),
+)
+"""Common texts of Linux and macOS for failed calls. Any other text stays as the system says it."""
+
+
+def message_of(error: Exception) -> Message:
+    """The text of any error: the sentence of a PhaseLockError; for a failed call what the system says, without a full
+    stop; for an error without a text its type."""
+    if isinstance(error, PhaseLockError):
+        return error.message
+    return Message(getattr(error, "strerror", None) or str(error) or type(error).__name__)
+
+
 class InvalidMp3Error(PhaseLockError):
     """A file that is not an MP3, is incomplete, or has a wrong length in its header."""
 

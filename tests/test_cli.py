@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import argparse
+import ast
 import asyncio
 import dataclasses
+import inspect
 import io
 import json
 import os
@@ -23,7 +26,9 @@ from phaselock.audio.device import ListedOutput
 from phaselock.audio.priority import Priority
 from phaselock.console import events as ce
 from phaselock.console import output
+from phaselock.console.arguments import ARGPARSE_TEXTS
 from phaselock.console.output import Terminal, event_lines
+from phaselock.language import catalogue
 from phaselock.model.address import parse_address
 from phaselock.model.choices import BACKENDS, FILTERS
 from phaselock.model.notices import Code, Notice
@@ -31,6 +36,7 @@ from phaselock.model.snapshot import LatencyClass
 from phaselock.session import events as e
 from phaselock.session.event_json import event_fields
 from phaselock.tools import demo
+from tests.support.shouting import Shouting
 
 ROOT = pathlib.Path(__file__).parent.parent
 
@@ -161,10 +167,61 @@ def test_devices_tells_what_the_audio_thread_gets(monkeypatch: pytest.MonkeyPatc
 
 def test_cli_choices_match_the_modules() -> None:
     parsed = cli.command_line().parse_args(["join", "host"])
-    assert cli.BACKENDS == (*BACKENDS, "virtual")
-    assert parsed.clock_filter == FILTERS[0]
+    assert (parsed.backend, parsed.clock_filter) == (BACKENDS[0], FILTERS[0])
+    for name in (*BACKENDS, "virtual"):
+        assert cli.command_line().parse_args(["join", "host", "--backend", name]).backend == name
     for name in FILTERS:
-        cli.command_line().parse_args(["join", "host", "--clock-filter", name])
+        assert cli.command_line().parse_args(["join", "host", "--clock-filter", name]).clock_filter == name
+
+
+ARGPARSE_TEXTS_OF_OTHERS = {
+    " (default: %(default)s)",
+    "%(prog)s: warning: %(message)s\n",
+    "%r is not callable",
+    "'required' is an invalid argument for positionals",
+    ".__call__() not defined",
+    'argument "-" with mode %r',
+    "argument '%(argument_name)s' is deprecated",
+    "can't open '%(filename)s': %(error)s",
+    "cannot have multiple subparser arguments",
+    "cannot merge actions - two groups are named %r",
+    "command '%(parser_name)s' is deprecated",
+    "conflicting option string: %s",
+    "conflicting subparser: %s",
+    "conflicting subparser alias: %s",
+    "dest= is required for options like %r",
+    "invalid conflict_resolution value: %r",
+    "invalid option string %(option)r: must start with a character %(prefix_chars)r",
+    "mutually exclusive arguments must be optional",
+    "option '%(option)s' is deprecated",
+    "show program's version number and exit",
+    "subcommands",
+    "unexpected option string: %s",
+    "unknown parser %(parser_name)r (choices: %(choices)s)",
+}
+"""Texts of argparse for programmers, and of parts of it that our commands do not use."""
+
+
+def test_every_text_of_argparse_that_our_commands_show_is_in_the_catalogue() -> None:
+    tree = ast.parse(inspect.getsource(argparse))
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and isinstance(node.func, ast.Name)]
+    texts = {
+        call.args[0].value
+        for call in calls
+        if call.func.id in ("_", "ngettext") and isinstance(call.args[0], ast.Constant)  # type: ignore[attr-defined]
+    }
+    ours = {getattr(text, "_template", text) for text in ARGPARSE_TEXTS}
+    assert {"usage: ", "expected %s argument"} <= texts
+    assert texts - ours - ARGPARSE_TEXTS_OF_OTHERS == set()
+
+
+def test_arguments_of_a_wrong_form_are_told_in_the_language_of_the_user(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(catalogue, "_current", Shouting())
+    with pytest.raises(SystemExit):
+        cli.command_line().parse_args(["demo", "--peers", "many"])
+    assert capsys.readouterr().err.endswith("'many' IS NOT A NUMBER FROM 1 TO 5\n")
 
 
 class Screen(io.StringIO):

@@ -55,6 +55,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "bench",
         "console",
         "language",
+        "model",
         "session.events",
         "session.sentences",
         "tools",

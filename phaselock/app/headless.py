@@ -34,7 +34,8 @@ from phaselock.app.shell import HostShell, PeerShell, Terminal
 from phaselock.audio import priority
 from phaselock.audio.device import list_outputs
 from phaselock.console import events as ce
-from phaselock.errors import PhaseLockError
+from phaselock.errors import PhaseLockError, message_of
+from phaselock.language.message import Message
 from phaselock.model.notices import Code, Notice
 from phaselock.network import discovery
 from phaselock.session import commands as c
@@ -125,9 +126,9 @@ def run_log(lines: int, terminal: Terminal) -> int:
     try:
         found = log.tail(path, lines)
     except FileNotFoundError:
-        found = ["Nothing has been logged yet."] if lines else []
+        found = [Message("Nothing has been logged yet.")] if lines else []
     except OSError as error:
-        raise PhaseLockError(f"The log {path} cannot be read: {error.strerror}.") from None
+        raise PhaseLockError("The log {path} cannot be read: {reason}.", path=path, reason=message_of(error)) from None
     terminal.event(ce.LogShown(None, str(path), tuple(found)))
     return 0
 

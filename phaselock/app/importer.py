@@ -9,12 +9,13 @@ import uuid
 from collections.abc import Callable, Sequence
 
 from phaselock.audio.mp3_file import Mp3Info
-from phaselock.errors import InvalidMp3Error, PhaseLockError
+from phaselock.errors import InvalidMp3Error, PhaseLockError, message_of
+from phaselock.language.message import Message
 from phaselock.model.notices import Code, LeftOut, Notice
 from phaselock.model.types import Track
 from phaselock.protocol.messages import MAX_FILE_BYTES
 from phaselock.session.events import Event, Failed, FilesAdded
-from phaselock.session.sentences import NoticeError, notice_of, notice_text
+from phaselock.session.sentences import NOTICES, NoticeError, notice_of
 from phaselock.storage.cache import hash_file
 from phaselock.storage.collect import collect
 from phaselock.storage.tags import read_tags
@@ -71,7 +72,8 @@ class Importer:
             for one in left_out:
                 notice = one.notice
                 if not one_file and notice.code is not Code.NO_FILE:  # the text of NO_FILE names the file itself
-                    notice = Notice(Code.CANNOT_ADD, notice_text(notice), file_name=one.name)
+                    reason = notice.detail or Message(NOTICES[notice.code], number=notice.number)
+                    notice = Notice(Code.CANNOT_ADD, reason, file_name=one.name)
                 self._tell(Failed(self._session_ns(), notice))
 
 
@@ -95,6 +97,6 @@ def import_file(path: pathlib.Path, name: str | None = None, *, inspect: Callabl
     except InvalidMp3Error:
         raise InvalidMp3Error(name) from None
     except OSError as error:
-        raise NoticeError(Notice(Code.FILE_UNREADABLE, error.strerror or str(error), file_name=name)) from None
+        raise NoticeError(Notice(Code.FILE_UNREADABLE, message_of(error), file_name=name)) from None
     tags = read_tags(path)
     return Track(uuid.uuid4(), name, size, sha256, info.rate_hz, info.frames, tags.title, tags.artist)

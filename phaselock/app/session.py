@@ -23,6 +23,7 @@ from phaselock.audio.mp3_file import Inspector
 from phaselock.audio.player import Output, Player
 from phaselock.audio.virtual_device import VirtualCard, VirtualOutput
 from phaselock.errors import PhaseLockError
+from phaselock.language.message import Message
 from phaselock.model.address import DEFAULT_PORT
 from phaselock.model.names import person_name
 from phaselock.model.notices import Code, Notice
@@ -182,7 +183,7 @@ async def open_host_session(
             try:
                 await announcement.start()
             except PhaseLockError as error:
-                notice = Notice(Code.NOT_ANNOUNCED, str(error), address=address)
+                notice = Notice(Code.NOT_ANNOUNCED, error.message, address=address)
                 _log.warning("%s", notice_text(notice))
                 on_event(Warned(runner.session_ns(), notice))
 
@@ -265,6 +266,15 @@ def address_of(session: FoundSession) -> str:
     return address_text(session.addresses[0], session.port) if session.addresses else ""
 
 
+def _label(session: FoundSession) -> Message:
+    return Message(
+        '"{session_name}" by {host_name} at {address}',
+        session_name=session.session_name,
+        host_name=session.host_name,
+        address=address_of(session),
+    )
+
+
 async def _reach(wish: JoinOptions) -> socket.socket:
     """Connect to the given address, or to the one session that is found. PhaseLockError if there is none or several."""
     if wish.address is not None:
@@ -279,11 +289,17 @@ async def _reach(wish: JoinOptions) -> socket.socket:
     if not found:
         found = fitting(await discovery.find_sessions(LONGER_SEARCH_S, until=lambda all_: bool(fitting(all_))))
     if len(found) > 1:
-        hosts = ", ".join(f'"{one.session_name}" by {one.host_name} at {address_of(one)}' for one in found)
-        raise PhaseLockError(f"There are several sessions: {hosts}. Choose: phaselock join ADDRESS")
+        sessions = Message.joined(", ", map(_label, found))
+        raise PhaseLockError(
+            "There are several sessions: {sessions}. Choose: phaselock join ADDRESS", sessions=sessions
+        )
+    if not found and wanted:
+        raise PhaseLockError(
+            'No session called "{session_name}" was found. Ask the host for its address, then: phaselock join ADDRESS',
+            session_name=wish.session_name,
+        )
     if not found:
-        what = f'No session called "{wish.session_name}" was found.' if wanted else "No session was found."
-        raise PhaseLockError(f"{what} Ask the host for its address, then: phaselock join ADDRESS")
+        raise PhaseLockError("No session was found. Ask the host for its address, then: phaselock join ADDRESS")
     problem: PhaseLockError | None = None
     for address in found[0].addresses:
         try:

@@ -15,6 +15,7 @@ from uuid import UUID
 from phaselock.app.importer import Importer
 from phaselock.audio.interface import AudioOutput
 from phaselock.errors import PhaseLockError
+from phaselock.language.message import Message
 from phaselock.model.notices import Code, Notice
 from phaselock.model.queue import upcoming_shuffled
 from phaselock.model.snapshot import PeerView
@@ -61,7 +62,8 @@ class Shell:
             return
         try:
             if word not in self._words:
-                raise NoticeError(Notice(Code.UNKNOWN_COMMAND, word, choices=tuple(sorted(self._words))))
+                typed = Message.joined("", (word,))  # a typed word is no message id, even if it equals one
+                raise NoticeError(Notice(Code.UNKNOWN_COMMAND, typed, choices=tuple(sorted(self._words))))
             self._words[word](rest.strip())
         except PhaseLockError as error:
             self._terminal.event(e.Failed(self._runner.session_ns(), notice_of(error)))
@@ -95,7 +97,7 @@ class Shell:
         self._store.update(volume=volume)
 
     def _offset(self, rest: str) -> None:
-        correction_ms = _number(rest, -2000, 2000, "offset MILLISECONDS (-2000 to 2000)")
+        correction_ms = _number(rest, -2000, 2000, Message("offset MILLISECONDS (-2000 to 2000)"))
         self._output.set_correction_ms(correction_ms)
         device = self._output.status().device_name
         if device:
@@ -157,10 +159,10 @@ class HostShell(Shell):
             "undo": self._undo,
             "shuffle": self._shuffle,
             "repeat": self._repeat,
-            "accept": lambda rest: self._host.command(c.Accept(self._request(rest, "accept NUMBER"))),
-            "reject": lambda rest: self._host.command(c.Reject(self._request(rest, "reject NUMBER"))),
-            "drop-peer": lambda rest: self._host.command(c.DropPeer(_name(rest, "drop-peer NAME"))),
-            "without": lambda rest: self._host.command(c.Without(_name(rest, "without NAME"))),
+            "accept": lambda rest: self._host.command(c.Accept(self._request(rest, Message("accept NUMBER")))),
+            "reject": lambda rest: self._host.command(c.Reject(self._request(rest, Message("reject NUMBER")))),
+            "drop-peer": lambda rest: self._host.command(c.DropPeer(_name(rest, Message("drop-peer NAME")))),
+            "without": lambda rest: self._host.command(c.Without(_name(rest, Message("without NAME")))),
             "retry": lambda rest: self._host.command(c.Retry(rest or None)),
             "peers": self._peers,
         }
@@ -185,22 +187,22 @@ class HostShell(Shell):
         return run
 
     def _add(self, rest: str) -> None:
-        self._intake.take([str(_path(rest, "add PATH"))])
+        self._intake.take([str(_path(rest, Message("add PATH")))])
 
     def _play(self, rest: str) -> None:
-        self._host.command(c.Play(self._row(rest, "play [NUMBER]") if rest else None))
+        self._host.command(c.Play(self._row(rest, Message("play [NUMBER]")) if rest else None))
 
     def _seek(self, rest: str) -> None:
-        self._host.command(c.Seek(_number(rest, 0, math.inf, "seek SECONDS")))
+        self._host.command(c.Seek(_number(rest, 0, math.inf, Message("seek SECONDS"))))
 
     def _move(self, rest: str) -> None:
-        usage = "move FROM TO (numbers of the queue)"
+        usage = Message("move FROM TO (numbers of the queue)")
         here, _, there = rest.partition(" ")
         rows = len(self._runner.snapshot().queue)
         self._host.command(c.Move(self._row(here, usage), int(_number(there, 1, max(1, rows), usage)) - 1))
 
     def _remove(self, rest: str) -> None:
-        self._last_removed = self._row(rest, "remove NUMBER")
+        self._last_removed = self._row(rest, Message("remove NUMBER"))
         self._host.command(c.Remove(self._last_removed))
 
     def _undo(self, rest: str) -> None:
@@ -218,7 +220,7 @@ class HostShell(Shell):
 
     def _repeat(self, rest: str) -> None:
         if rest not in ("on", "off"):
-            raise _usage_error("repeat on|off")
+            raise _usage_error(Message("repeat on|off"))
         self._host.command(c.Repeat(rest == "on"))
 
     def _row(self, text: str, usage: str) -> UUID:
@@ -267,7 +269,7 @@ class PeerShell(Shell):
         self.leave()
 
     def _ask(self, rest: str) -> None:
-        self._peer.request(_path(rest, "request PATH"))
+        self._peer.request(_path(rest, Message("request PATH")))
 
 
 def _peer_figures(peer: PeerView) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from uuid import UUID
 
 from phaselock import _native
 from phaselock.errors import PhaseLockError
+from phaselock.language.message import Message
 from phaselock.model.notices import Code, Notice
 from phaselock.session.commands import HostCommand
 from phaselock.session.events import Warned
@@ -41,7 +42,6 @@ TIMEOUT_START_S = 5.0
 """How long the first request waits for the event loop of the network thread, which takes about a millisecond."""
 MAX_UNREAD_EVENTS = 2000
 """Limit of unread events; the oldest are dropped. The GUI thread reads them 30 times a second."""
-WITHOUT_WINDOW = "Without a window: phaselock host and phaselock join."
 
 Ts = TypeVarTuple("Ts")
 
@@ -172,8 +172,10 @@ def run_window(backend: str = "auto", device: str | None = None) -> int:
         import customtkinter  # noqa: F401  (to tell it from a missing module of PhaseLock)
     except ImportError as error:
         tk = str(error.name).partition(".")[0] in ("tkinter", "_tkinter")
-        what = "Tk (on Debian: apt-get install python3-tk)" if tk else str(error.name)
-        raise PhaseLockError(f"The window needs {what}. {WITHOUT_WINDOW}") from None
+        raise PhaseLockError(
+            "The window needs {module}. Without a window: phaselock host and phaselock join.",
+            module=Message("Tk (on Debian: apt-get install python3-tk)") if tk else error.name,
+        ) from None
     from phaselock.ui.window import Window
 
     program = WindowProgram(backend, device)
@@ -181,6 +183,9 @@ def run_window(backend: str = "auto", device: str | None = None) -> int:
         window = Window(program)
     except tkinter.TclError as error:
         program.close()
-        raise PhaseLockError(f"There is no screen for the window ({error}). {WITHOUT_WINDOW}") from None
+        raise PhaseLockError(
+            "There is no screen for the window ({reason}). Without a window: phaselock host and phaselock join.",
+            reason=str(error),
+        ) from None
     window.run()
     return 0

@@ -29,6 +29,7 @@ from phaselock.audio import device
 from phaselock.audio.mp3_file import inspect
 from phaselock.audio.waveform import analyse
 from phaselock.errors import PhaseLockError
+from phaselock.language.catalogue import current, tr
 from phaselock.model.address import parse_address
 from phaselock.model.notices import Code, Notice
 from phaselock.network import discovery
@@ -134,7 +135,7 @@ class WindowBackend:
         try:
             where = parse_address(address)
         except ValueError as error:
-            self._emit(Closed(str(error), failed=True))
+            self._emit(Closed(tr(str(error)), failed=True))
             return
         options = JoinOptions(where, display_name=display_name, backend=self._backend, device=self._device_name)
         self._start_session(open_peer_session(options, self._store, self._on_event))
@@ -206,7 +207,7 @@ class WindowBackend:
         self, opening: contextlib.AbstractAsyncContextManager[OpenHostSession | OpenPeerSession]
     ) -> None:
         if self._session is not None and not self._session.done():
-            self._emit(Closed("There is a session already.", failed=True))
+            self._emit(Closed(tr("There is a session already."), failed=True))
         else:
             self._session = asyncio.create_task(self._run_session(opening))
 
@@ -221,15 +222,16 @@ class WindowBackend:
                     self._show_view()
                     self._emit(Opened())
                 ended: Ended = await session.run()
-            closed = Closed(notice_text(ended.reason), ended.failed)
+            closed = Closed(notice_text(ended.reason, current()), ended.failed)
         except PhaseLockError as error:
             log.error("%s", error)
-            closed = Closed(str(error), failed=True)
+            closed = Closed(error.text(current()), failed=True)
         except asyncio.CancelledError:
             pass
         except Exception:
             log.exception("the session failed")
-            closed = Closed("Something went wrong inside PhaseLock. The log tells more: phaselock log", failed=True)
+            reason = tr("Something went wrong inside PhaseLock. The log tells more: phaselock log")
+            closed = Closed(reason, failed=True)
         finally:
             self._open = self._local_status = None
             if self._view_due:
@@ -338,7 +340,7 @@ class WindowBackend:
             await browser.start(on_change)
             await asyncio.Event().wait()
         except PhaseLockError as error:
-            self._emit(FoundSessions((), str(error)))
+            self._emit(FoundSessions((), error.text(current())))
         finally:
             await browser.close()
 

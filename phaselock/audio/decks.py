@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias
 
 from phaselock import _native
 from phaselock.audio.interface import AudioEvent, DecodeFailed, Plan
-from phaselock.errors import InvalidMp3Error, PhaseLockError
+from phaselock.errors import InvalidMp3Error, PhaseLockError, message_of
 
 _FILL_FRAMES = 8192
 """Most frames that are decoded into one deck per `pump`."""
@@ -210,10 +210,10 @@ class Decks:
             source = self._open_source(plan)
             source.seek(first)
         except InvalidMp3Error:  # the file in the cache has another name than the track
-            self._refuse(plan, str(InvalidMp3Error(plan.track.file_name)), events)
+            self._refuse(plan, InvalidMp3Error(plan.track.file_name), events)
             return None
         except (PhaseLockError, OSError) as error:
-            self._refuse(plan, str(error), events)
+            self._refuse(plan, error, events)
             return None
         generation = self._engine.reset_deck(number, first)
         deck = _Deck(plan, number, generation, source, self._engine.deck(number).room_frames)
@@ -241,7 +241,7 @@ class Decks:
             try:
                 frames = deck.source.read_into(address, min(free_frames, max_frames))
             except PhaseLockError as error:
-                self._refuse(deck.plan, str(error), events)
+                self._refuse(deck.plan, error, events)
                 frames = 0
             if frames == 0:
                 self._engine.finish(deck.number, deck.generation)
@@ -281,10 +281,10 @@ class Decks:
         too_far_ahead = not deck.decoded and wanted > written + _MAX_BEHIND_S * rate_hz
         return too_far_ahead or wanted < oldest - _MAX_BACK_S * rate_hz
 
-    def _refuse(self, plan: Plan, reason: str, events: list[AudioEvent]) -> None:
+    def _refuse(self, plan: Plan, error: Exception, events: list[AudioEvent]) -> None:
         if plan not in self._refused:
             self._refused.add(plan)
-            events.append(DecodeFailed(plan, reason))
+            events.append(DecodeFailed(plan, message_of(error)))
 
 
 def _same_timeline(plan: Plan, deck: _Deck) -> bool:

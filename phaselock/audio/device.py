@@ -32,6 +32,7 @@ from phaselock.audio.link import LINK_TIMINGS, Link, timing_of
 from phaselock.audio.pipewire import PipeWire, Sink
 from phaselock.audio.priority import Priority, Raiser
 from phaselock.errors import AudioDeviceError
+from phaselock.language.message import N_, Message
 from phaselock.model.choices import BACKENDS
 from phaselock.model.timing import Timing
 
@@ -73,12 +74,12 @@ _ACCOUNTS: dict[str, Callable[[int, int], _native.Account | None]] = {
 }
 
 _REASONS = {
-    lib.MA_NO_BACKEND: "not running",
-    lib.MA_FAILED_TO_INIT_BACKEND: "not running",
-    lib.MA_FAILED_TO_OPEN_BACKEND_DEVICE: "the device is busy or gone",
-    lib.MA_ACCESS_DENIED: "access denied",
-    lib.MA_BUSY: "the device is busy",
-    lib.MA_NO_DEVICE: "no such device",
+    lib.MA_NO_BACKEND: N_("not running"),
+    lib.MA_FAILED_TO_INIT_BACKEND: N_("not running"),
+    lib.MA_FAILED_TO_OPEN_BACKEND_DEVICE: N_("the device is busy or gone"),
+    lib.MA_ACCESS_DENIED: N_("access denied"),
+    lib.MA_BUSY: N_("the device is busy"),
+    lib.MA_NO_DEVICE: N_("no such device"),
 }
 
 _PINNED = ("wasapi", "coreaudio")
@@ -142,7 +143,7 @@ class Device:
         or_default: bool = False,
     ) -> None:
         if backend not in BACKENDS:
-            raise AudioDeviceError(f"Unknown audio backend: {backend}")
+            raise AudioDeviceError("Unknown audio backend: {backend}", backend=backend)
         self._engine = engine
         self._client_name = client_name
         self._backend = backend
@@ -187,7 +188,7 @@ class Device:
         else:
             result = self._call(lambda: int(lib.ma_device_start(self._device)))
             if result != lib.MA_SUCCESS:
-                raise AudioDeviceError(f"The audio output cannot be started ({_reason(result)}).")
+                raise AudioDeviceError("The audio output cannot be started ({reason}).", reason=_reason(result))
         self._raiser = Raiser(self._engine.thread)
 
     def is_running(self) -> bool:
@@ -328,7 +329,9 @@ class Device:
         device = ffi.new("ma_device *")
         result = lib.ma_device_init(context, config, device)
         if result != lib.MA_SUCCESS:
-            raise AudioDeviceError(f"The audio output cannot be opened ({backend}: {_reason(result)}).")
+            raise AudioDeviceError(
+                "The audio output cannot be opened ({backend}: {reason}).", backend=backend, reason=_reason(result)
+            )
         return device
 
     def _close(self) -> None:
@@ -478,7 +481,9 @@ def _open_context(backend: str, client_name: str) -> Any:
     context = ffi.new("ma_context *")
     result = lib.ma_context_init(ffi.new("ma_backend[1]", [_MA_BACKENDS[backend]]), 1, config, context)
     if result != lib.MA_SUCCESS:
-        raise AudioDeviceError(f"The audio backend is not available ({backend}: {_reason(result)}).")
+        raise AudioDeviceError(
+            "The audio backend is not available ({backend}: {reason}).", backend=backend, reason=_reason(result)
+        )
     return context
 
 
@@ -494,7 +499,7 @@ def _find_output(context: Any, device_name: str | None, *, real: bool) -> Any:
 def _not_found(device_name: str | None) -> AudioDeviceError:
     if device_name is None:
         return AudioDeviceError("No audio output detected.")
-    return AudioDeviceError(f"No audio output is named {device_name}.")
+    return AudioDeviceError("No audio output is named {name}.", name=device_name)
 
 
 def _list_backend(backend: str) -> list[ListedOutput]:
@@ -557,5 +562,5 @@ def _name(info: Any) -> str:
     return bytes(ffi.string(info.name)).decode("utf-8", "replace")
 
 
-def _reason(result: int) -> str:
-    return _REASONS.get(result, f"error {result}")
+def _reason(result: int) -> Message:
+    return Message(_REASONS[result]) if result in _REASONS else Message("error {number}", number=result)

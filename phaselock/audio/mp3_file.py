@@ -12,7 +12,7 @@ import stat
 import threading
 
 from phaselock._native import Mp3Reader
-from phaselock.errors import InvalidMp3Error, PhaseLockError
+from phaselock.errors import InvalidMp3Error, PhaseLockError, message_of
 
 PACKETS_PER_ENTRY = 32
 """Distance of two entries of the index in packets (PL_MP3_INDEX_EVERY)."""
@@ -116,7 +116,7 @@ class Inspector:
 
 def unreadable(path: pathlib.Path, error: OSError) -> PhaseLockError:
     """The error to raise when the system cannot read `path`."""
-    return PhaseLockError(f"Cannot read {path.name}: {error.strerror or error}")
+    return PhaseLockError("Cannot read {file_name}: {reason}", file_name=path.name, reason=message_of(error))
 
 
 def _lead_packets(packet_frames: int, channels: int, smallest_packet: int) -> int:

@@ -100,7 +100,9 @@ def _library() -> Any:
     try:
         library: Any = ctypes.CDLL("libpipewire-0.3.so.0")
     except OSError:
-        raise AudioDeviceError("The audio backend is not available (pipewire: its library is missing).") from None
+        raise AudioDeviceError(
+            "The audio backend is not available ({backend}: its library is missing).", backend="pipewire"
+        ) from None
     pointers = ("thread_loop_new", "thread_loop_get_loop", "context_new", "context_connect", "properties_new_string")
     for name in (*pointers, "stream_new"):
         getattr(library, f"pw_{name}").restype = c_void_p
@@ -140,7 +142,7 @@ class PipeWire:
         self._core = self._library.pw_context_connect(c_void_p(self._context), None, c_size_t(0))
         if not self._core:
             self.close()
-            raise AudioDeviceError("The audio backend is not available (pipewire: not running).")
+            raise AudioDeviceError("The audio backend is not available ({backend}: not running).", backend="pipewire")
         try:
             self._library.pw_thread_loop_start(c_void_p(self._loop))
             with self._locked():
@@ -218,7 +220,7 @@ class PipeWire:
                 c_void_p(self._stream), _OUTPUT, c_uint32(_ANY), flags, formats, c_uint32(1)
             )
         if result < 0:
-            raise AudioDeviceError(f"The audio output cannot be started (pipewire: error {-result}).")
+            raise AudioDeviceError("The audio output cannot be started (pipewire: error {number}).", number=-result)
 
     def is_connected(self) -> bool:
         """False after the stream has lost the daemon, or has lost its sink and may not move to another."""

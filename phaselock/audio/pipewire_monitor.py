@@ -117,7 +117,7 @@ class PipeWireRecorder(PipeWire):
             c_void_p(stream), direction, c_uint32(_ANY), flags, formats, c_uint32(1)
         )
         if result < 0:
-            raise AudioDeviceError(f"The sink cannot be recorded (pipewire: error {-result}).")
+            raise AudioDeviceError("The sink cannot be recorded (pipewire: error {number}).", number=-result)
         return int(stream)
 
     # ---- on the audio thread ----

@@ -22,6 +22,7 @@ from phaselock import _native
 from phaselock.audio.decks import Decks, Source
 from phaselock.audio.interface import AudioEvent, DeviceChanged, Plan
 from phaselock.errors import AudioDeviceError
+from phaselock.language.message import Message
 from phaselock.model.timing import Timing
 from phaselock.model.types import AudioStatus
 
@@ -189,7 +190,7 @@ class Player:
                 failures = 0
             except AudioDeviceError as error:
                 if failures == 0:
-                    self._on_event(DeviceChanged("none", None, str(error)))
+                    self._on_event(DeviceChanged("none", None, error.message))
                 failures += 1
             finally:
                 self._running = False
@@ -200,7 +201,7 @@ class Player:
                 self._reopening = False
                 continue
             if not self._closing and failures == 0:
-                self._on_event(DeviceChanged("lost", None, "The audio output is gone."))
+                self._on_event(DeviceChanged("lost", None, Message("The audio output is gone.")))
                 failures = 1
             self._nap(_RETRY_AFTER_S[min(failures, len(_RETRY_AFTER_S) - 1)])
 

@@ -16,25 +16,27 @@ from typing import Literal
 from phaselock import _native
 from phaselock.audio import realtimekit
 from phaselock.audio.realtimekit import Refused
+from phaselock.errors import message_of
+from phaselock.language.message import N_, Message
 
 Level = Literal["unknown", "normal", "raised", "real-time"]
 
 LEVEL = 10
 """Real-time level, 1 to 99: above PulseAudio (5), below JACK, PipeWire (88) and the interrupt threads (50)."""
 
-NO_ANSWER = "The system does not answer."
+NO_ANSWER = Message("The system does not answer.")
 
-_ADVICE = (
+_ADVICE = N_(
     "Install RealtimeKit (Debian, Ubuntu, Raspberry Pi: sudo apt install rtkit), or allow it yourself: write the line\n"
     "@audio - rtprio 20\n"
     "to /etc/security/limits.d/audio.conf, join the group (sudo usermod -aG audio NAME), and log in again."
 )
 
 _SENTENCES = {
-    "real-time": "The audio thread gets real-time priority.",
-    "raised": "The audio thread gets raised priority.",
-    "normal": "The audio thread gets normal priority: while this machine is busy, the sound may break up.",
-    "unknown": "Which priority the audio thread gets is not known.",
+    "real-time": N_("The audio thread gets real-time priority."),
+    "raised": N_("The audio thread gets raised priority."),
+    "normal": N_("The audio thread gets normal priority: while this machine is busy, the sound may break up."),
+    "unknown": N_("Which priority the audio thread gets is not known."),
 }
 
 _TIMEOUT_CALLBACK_S = 5.0
@@ -51,14 +53,15 @@ class Priority:
     reason: str = ""
 
     @property
-    def sentence(self) -> str:
+    def sentence(self) -> Message:
         """The level and the reason, for users."""
-        return f"{_SENTENCES[self.level]} {self.reason}".strip()
+        level = Message(_SENTENCES[self.level])
+        return Message("{sentence} {more}", sentence=level, more=self.reason) if self.reason else level
 
     @property
-    def advice(self) -> str:
+    def advice(self) -> Message:
         """What the user can do; empty if the level is good, or if no setting would help."""
-        return _ADVICE if self.level == "normal" and sys.platform == "linux" else ""
+        return Message(_ADVICE if self.level == "normal" and sys.platform == "linux" else "")
 
 
 def raise_thread(
@@ -81,7 +84,7 @@ def raise_thread(
         try:
             ask(thread, LEVEL)
         except (Refused, OSError, ValueError) as error:
-            reason = f"PhaseLock may not raise it itself. {error}"
+            reason = Message("PhaseLock may not raise it itself. {reason}", reason=message_of(error))
     level = look(thread)
     return Priority(level, "" if level == "real-time" else reason)
 

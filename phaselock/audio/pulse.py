@@ -129,7 +129,9 @@ def _library() -> Any:
     try:
         library: Any = ctypes.CDLL("libpulse.so.0")
     except OSError:
-        raise AudioDeviceError("The audio backend is not available (pulseaudio: its library is missing).") from None
+        raise AudioDeviceError(
+            "The audio backend is not available ({backend}: its library is missing).", backend="pulseaudio"
+        ) from None
     for name in ("mainloop_new", "mainloop_get_api", "context_new", "context_get_server_info"):
         getattr(library, f"pa_{name}").restype = c_void_p
     library.pa_stream_update_timing_info.restype = library.pa_stream_get_sample_spec.restype = c_void_p
@@ -205,7 +207,7 @@ def _connected(library: Any, client_name: str) -> Iterator[tuple[Any, Any]]:
     context = c_void_p(library.pa_context_new(c_void_p(library.pa_mainloop_get_api(loop)), client_name.encode()))
     try:
         if library.pa_context_connect(context, None, _NO_AUTOSPAWN, None) < 0:
-            raise AudioDeviceError("The audio backend is not available (pulseaudio: not running).")
+            raise _not_running()
         _turn(library, loop, context, lambda: library.pa_context_get_state(context) == _READY)
         yield loop, context
     finally:
@@ -219,11 +221,15 @@ def _turn(library: Any, loop: Any, context: Any, done: Any) -> None:
     until_s = time.monotonic() + _TIMEOUT_ANSWER_S
     while not done():
         if library.pa_context_get_state(context) >= _FAILED:
-            raise AudioDeviceError("The audio backend is not available (pulseaudio: not running).")
+            raise _not_running()
         if time.monotonic() > until_s:
             raise AudioDeviceError("The sound system does not answer.")
         if library.pa_mainloop_prepare(loop, 100_000) >= 0 and library.pa_mainloop_poll(loop) >= 0:
             library.pa_mainloop_dispatch(loop)
+
+
+def _not_running() -> AudioDeviceError:
+    return AudioDeviceError("The audio backend is not available ({backend}: not running).", backend="pulseaudio")
 
 
 def _sink(library: Any, info: Any) -> PulseSink:

@@ -14,6 +14,9 @@ import sys
 from ctypes import POINTER, byref, c_char_p, c_int, c_int32, c_int64, c_uint32, c_uint64, c_void_p
 from typing import Any
 
+from phaselock.errors import PhaseLockError
+from phaselock.language.message import Message
+
 TIMEOUT_ANSWER_MS = 3000
 MIN_LIMIT_US = 20_000
 """Smallest limit on continuous computing that we accept. An audio callback takes some milliseconds, and the kernel ends
@@ -21,8 +24,8 @@ a process that exceeds its limit."""
 _FLATPAK = "/.flatpak-info"
 
 
-class Refused(Exception):
-    """There is no real-time scheduling. The text is the reason, for users."""
+class Refused(PhaseLockError):
+    """There is no real-time scheduling. The text is the reason."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -40,7 +43,7 @@ SYSTEM = Service(
     "RealtimeKit", 1, b"org.freedesktop.RealtimeKit1", b"/org/freedesktop/RealtimeKit1", b"org.freedesktop.RealtimeKit1"
 )
 PORTAL = Service(
-    "The portal of Flatpak",
+    Message("The portal of Flatpak"),
     0,
     b"org.freedesktop.portal.Desktop",
     b"/org/freedesktop/portal/desktop",
@@ -60,7 +63,11 @@ def make_real_time(thread: int, level: int, service: Service | None = None) -> N
     try:
         limit_us = connection.number(b"RTTimeUSecMax")
         if limit_us < MIN_LIMIT_US:
-            raise Refused(f"{connection.title} allows {limit_us} us of computing, which is too little.")
+            raise Refused(
+                "{service} allows {limit_us} us of computing, which is too little.",
+                service=connection.title,
+                limit_us=limit_us,
+            )
         _limit_computing(limit_us)
         highest = connection.number(b"MaxRealtimePriority")
         connection.make_thread_real_time(os.getpid(), thread, max(1, min(level, highest)))
@@ -129,7 +136,7 @@ class _Connection:
         self._connection = self._library.dbus_bus_get_private(service.bus, byref(error))
         if not self._connection:
             self._library.dbus_error_free(byref(error))
-            raise Refused(f"{service.title} cannot be asked, for there is no message bus.")
+            raise Refused("{service} cannot be asked, for there is no message bus.", service=service.title)
         self._library.dbus_connection_set_exit_on_disconnect(self._connection, 0)
 
     def number(self, name: bytes) -> int:
@@ -148,7 +155,7 @@ class _Connection:
                         return int(value.value)
         finally:
             self._library.dbus_message_unref(reply)
-        raise Refused(f"{self._service.title} gives an answer that makes no sense.")
+        raise Refused("{service} gives an answer that makes no sense.", service=self._service.title)
 
     def make_thread_real_time(self, process: int, thread: int, level: int) -> None:
         """Schedule the thread with SCHED_RR at this level."""
@@ -179,7 +186,7 @@ class _Connection:
                 self._connection, message, TIMEOUT_ANSWER_MS, byref(error)
             )
             if not reply:
-                raise Refused(_reason(service.title, (error.name or b"").decode("ascii", "replace")))
+                raise _refused(service.title, (error.name or b"").decode("ascii", "replace"))
             return reply
         finally:
             self._library.dbus_error_free(byref(error))
@@ -191,11 +198,11 @@ class _Connection:
         return error
 
 
-def _reason(title: str, error: str) -> str:
-    """The sentence for a D-Bus error name."""
+def _refused(title: str, error: str) -> Refused:
+    """The error for a D-Bus error name."""
     kind = error.rpartition(".")[2]
     if kind in ("ServiceUnknown", "NameHasNoOwner", "UnknownInterface", "UnknownMethod", "UnknownObject"):
-        return f"{title} is not installed."
+        return Refused("{service} is not installed.", service=title)
     if kind in ("NoReply", "Timeout", "TimedOut", "Disconnected"):
-        return f"{title} does not answer."
-    return f"{title} refuses it ({kind})."
+        return Refused("{service} does not answer.", service=title)
+    return Refused("{service} refuses it ({error}).", service=title, error=kind)

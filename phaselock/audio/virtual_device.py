@@ -27,7 +27,8 @@ import time
 from typing import Any, BinaryIO
 
 from phaselock import _native
-from phaselock.errors import AudioDeviceError, PhaseLockError
+from phaselock.errors import AudioDeviceError, PhaseLockError, message_of
+from phaselock.language.message import Message
 from phaselock.model.timing import Timing
 
 _CHANNELS = 2
@@ -72,7 +73,7 @@ class VirtualCard:
         except (TypeError, ValueError, RecursionError):
             fits = False
         if not fits:
-            raise PhaseLockError(f"{text} describes no virtual sound card.")
+            raise PhaseLockError("{text} describes no virtual sound card.", text=text)
         return card
 
 
@@ -101,8 +102,8 @@ class VirtualOutput:
         try:
             record = self._new_record()
         except (OSError, ValueError) as error:
-            reason = (isinstance(error, OSError) and error.strerror) or "no such folder"
-            raise AudioDeviceError(f"The virtual sound card cannot record: {reason}.") from None
+            reason = message_of(error) if isinstance(error, OSError) else Message("no such folder")
+            raise AudioDeviceError("The virtual sound card cannot record: {reason}.", reason=reason) from None
         self._thread = threading.Thread(target=self._run, args=(record,), name="virtual card", daemon=True)
         self._thread.start()
 

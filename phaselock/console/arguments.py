@@ -1,11 +1,37 @@
-"""Types for argparse. Their errors are sentences for users."""
+"""Types for argparse, whose errors are sentences for users; and the texts of argparse itself."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable
 
+from phaselock.language.catalogue import tr
+from phaselock.language.message import N_, Message
 from phaselock.model.address import parse_address
+
+ARGPARSE_TEXTS = (
+    N_("usage: "),
+    N_("positional arguments"),
+    N_("options"),
+    N_("%(heading)s:"),
+    N_("show this help message and exit"),
+    N_("%(prog)s: error: %(message)s\n"),
+    N_("argument %(argument_name)s: %(message)s"),
+    N_("the following arguments are required: %s"),
+    N_("unrecognized arguments: %s"),
+    N_("ambiguous option: %(option)s could match %(matches)s"),
+    N_("ignored explicit argument %r"),
+    N_("invalid choice: %(value)r (choose from %(choices)s)"),
+    N_("invalid choice: %(value)r, maybe you meant %(closest)r? (choose from %(choices)s)"),
+    N_("invalid %(type)s value: %(value)r"),
+    N_("expected one argument"),
+    N_("expected at most one argument"),
+    N_("expected at least one argument"),
+    Message.plural("expected %s argument", "expected %s arguments", 1),
+    N_("not allowed with argument %s"),
+    N_("one of the arguments %s is required"),
+)
+"""The texts that argparse of Python 3.11 to 3.14 can show for our commands. It takes them from gettext by itself."""
 
 
 def address(text: str) -> tuple[str, int]:
@@ -13,7 +39,8 @@ def address(text: str) -> tuple[str, int]:
     try:
         return parse_address(text)
     except ValueError:
-        raise argparse.ArgumentTypeError(f"{text!r} is not HOST, HOST:PORT or [IPV6]:PORT") from None
+        message = tr("{text} is not HOST, HOST:PORT or [IPV6]:PORT").format(text=repr(text))
+        raise argparse.ArgumentTypeError(message) from None
 
 
 def number(low: float, high: float, kind: type[int] | type[float] = int) -> Callable[[str], float]:
@@ -25,7 +52,8 @@ def number(low: float, high: float, kind: type[int] | type[float] = int) -> Call
         except ValueError:
             value = kind(low - 1)
         if not low <= value <= high:
-            raise argparse.ArgumentTypeError(f"{text!r} is not a number from {low} to {high}")
+            message = tr("{text} is not a number from {low} to {high}").format(text=repr(text), low=low, high=high)
+            raise argparse.ArgumentTypeError(message)
         return value
 
     return read

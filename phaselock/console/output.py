@@ -189,9 +189,9 @@ def event_lines(event: e.Event, words: Words = ENGLISH) -> list[str]:
         case ce.OutputListed():
             known = words.gettext(TIMING_PHRASES[event.timing])
             link = words.gettext(LINKS[event.link]) if event.link in LINKS else ""
-            return [f"{event.backend:12}{known:22}{event.name}{link}"]
+            return [f"{event.backend:12}{known:20}  {event.name}{link}"]
         case ce.LogShown():
-            return [event.path, *event.lines]
+            return [event.path, *(translated(line, words) for line in event.lines)]
         case ce.SessionFound():
             return [_session_line(event, words)]
         case ce.FindingTold(finding=found):
@@ -263,8 +263,10 @@ def _peer_line(peer: e.PeerRow, words: Words) -> str:
         files = words.ngettext("has {ready} of {number} files", "has {ready} of {number} files", peer.files)
         files = files.format(ready=peer.files_ready, number=peer.files)
     clock = words.gettext("clock {state}").format(state=words.gettext(CLOCKS[peer.clock]))
-    latency = words.gettext(LATENCIES[peer.latency_class])
-    parts = [peer.name, f"{peer.latency_ms:.1f} ms ({latency})", clock]
+    latency = words.gettext("{figure} ms ({state})").format(
+        figure=f"{peer.latency_ms:.1f}", state=words.gettext(LATENCIES[peer.latency_class])
+    )
+    parts = [peer.name, latency, clock]
     if peer.device is None:
         parts += [words.gettext("no output"), files]
     elif peer.timing == "unknown":

@@ -8,6 +8,7 @@ end makes the text in the user's language.
 from __future__ import annotations
 
 import gettext
+from collections.abc import Iterable
 from typing import Protocol
 
 
@@ -38,6 +39,8 @@ class Message(str):
     _template: str
     _plural: tuple[str, int] | None
     _values: dict[str, object]
+    _between: str | None = None
+    """Not None: the values are joined by it, and the template is no message id."""
 
     def __new__(cls, template: str, /, **values: object) -> Message:
         return cls._made(template, None, values)
@@ -48,6 +51,14 @@ class Message(str):
         return cls._made(singular, (plural, number), {"number": number, **values})
 
     @classmethod
+    def joined(cls, between: str, parts: Iterable[str]) -> Message:
+        """The parts with the text `between` in between, as str.join does it. Parts that are Messages are translated."""
+        values: dict[str, object] = {f"part{number}": part for number, part in enumerate(parts)}
+        message = cls._made(between.join(f"{{{name}}}" for name in values), None, values)
+        message._between = between
+        return message
+
+    @classmethod
     def _made(cls, template: str, plural: tuple[str, int] | None, values: dict[str, object]) -> Message:
         chosen = template if plural is None else ENGLISH.ngettext(template, *plural)
         message = str.__new__(cls, chosen.format_map(values) if values else chosen)
@@ -56,12 +67,17 @@ class Message(str):
 
     def translated(self, words: Words) -> str:
         """The text in the language `words`."""
+        values = {
+            name: value.translated(words) if isinstance(value, Message) else value
+            for name, value in self._values.items()
+        }
+        if self._between is not None:
+            return self._between.join(map(str, values.values()))
         if self._plural is not None:
             form = words.ngettext(self._template, *self._plural)
         else:
             form = words.gettext(self._template) if self._template else ""
-        values = {name: translated(value, words) for name, value in self._values.items() if isinstance(value, Message)}
-        return form.format_map(self._values | values) if self._values else form
+        return form.format_map(values) if values else form
 
 
 def translated(text: str, words: Words) -> str:

@@ -5,16 +5,19 @@ from __future__ import annotations
 import ipaddress
 import re
 
+from phaselock.language.message import N_
+
 DEFAULT_PORT = 17401
 """TCP: control connections and files."""
 DEFAULT_CLOCK_PORT = 17402
 """UDP: clock measurements."""
-NO_ADDRESS = f"Enter the address that the host shows, such as 192.168.1.42 or 192.168.1.42:{DEFAULT_PORT}."
+NO_ADDRESS = N_("Enter the address that the host shows, such as 192.168.1.42 or 192.168.1.42:17401.")
 _LABEL = re.compile(r"[\w-]{1,63}")
 
 
 def parse_address(text: str, default_port: int = DEFAULT_PORT) -> tuple[str, int]:
-    """Host and port of `host`, `host:port`, `v6`, `[v6]` or `[v6]:port`. ValueError, whose text is for users."""
+    """Host and port of `host`, `host:port`, `v6`, `[v6]` or `[v6]:port`. ValueError, whose text is a message id for
+    users."""
     text = text.strip()
     if text.startswith("["):
         host, closed, rest = text[1:].partition("]")
@@ -32,7 +35,7 @@ def parse_address(text: str, default_port: int = DEFAULT_PORT) -> tuple[str, int
     if not colon:
         return host, default_port
     if not (port.isascii() and port.isdigit() and len(port) <= 5 and 1 <= int(port) <= 65535):
-        raise ValueError("The port is a number from 1 to 65535.")
+        raise ValueError(N_("The port is a number from 1 to 65535."))
     return host, int(port)
 
 

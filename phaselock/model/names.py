@@ -44,8 +44,9 @@ def title(text: str) -> str:
 
 
 def sentence(text: str) -> str:
-    """A reason from another computer, as one line."""
-    return _reduced(text, SENTENCE_CHARS, SENTENCE_BYTES)
+    """A reason from another computer, as one line. A Message that is safe already stays one."""
+    reduced = _reduced(text, SENTENCE_CHARS, SENTENCE_BYTES)
+    return text if text == reduced else reduced
 
 
 def distinct(name: str, taken: Iterable[str]) -> str:

@@ -7,8 +7,10 @@ import contextlib
 import socket
 from collections.abc import Iterator
 
+from phaselock.errors import message_of
+from phaselock.language.message import Message
+from phaselock.protocol import messages as m
 from phaselock.protocol.framing import Framer, frame
-from phaselock.protocol.messages import Message
 
 READ_BYTES = 64 * 1024
 MAX_UNSENT_BYTES = 8 << 20
@@ -18,7 +20,11 @@ TIMEOUT_CLOSE_S = 1.0
 
 
 class ConnectionLost(Exception):
-    """The connection has ended. The text is the reason, for the log."""
+    """The connection has ended. `reason` says why, in a few words without a full stop."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
 
 
 class Connection:
@@ -31,7 +37,7 @@ class Connection:
         self.framer = framer
         self._sock = sock
         self._loop = asyncio.get_running_loop()
-        self._inbox: Iterator[Message] = iter(())
+        self._inbox: Iterator[m.Message] = iter(())
         self._unsent = bytearray()
         self._sending = 0
         self._sender: asyncio.Task[None] | None = None
@@ -44,7 +50,7 @@ class Connection:
         """Number of bytes sent and received, for the log."""
         return f"{self._sent_bytes} bytes sent, {self._received_bytes} received"
 
-    def send(self, message: Message) -> None:
+    def send(self, message: m.Message) -> None:
         """Send a message: see `send_frame`."""
         self.send_frame(frame(message))
 
@@ -59,17 +65,17 @@ class Connection:
         except (BlockingIOError, InterruptedError):
             pass
         except OSError as error:
-            self.abort(error.strerror or str(error))
+            self.abort(message_of(error))
             return
         if not data:
             return
         self._unsent += data
         if self._sending + len(self._unsent) > MAX_UNSENT_BYTES:
-            self.abort("it does not read what is sent to it")
+            self.abort(Message("it does not read what is sent to it"))
         elif not self._sender:
             self._sender = self._loop.create_task(self._send_rest())
 
-    async def receive(self) -> Message:
+    async def receive(self) -> m.Message:
         """The next message; ConnectionLost at the end of the connection, ProtocolError for a bad frame."""
         while not self._over:
             if (message := next(self._inbox, None)) is not None:
@@ -79,7 +85,7 @@ class Connection:
                 break
             self._received_bytes += len(data)
             self._inbox = self.framer.feed(data)
-        raise ConnectionLost(self._over or "the other side closed it")
+        raise ConnectionLost(self._over or Message("the other side closed it"))
 
     def end(self, reason: str) -> None:
         """Make `receive` raise ConnectionLost from now on. `close` still sends the unsent bytes."""
@@ -128,7 +134,7 @@ class Connection:
                 return b""
             raise
         except OSError as error:
-            self.abort(error.strerror or str(error))
+            self.abort(message_of(error))
             return b""
         finally:
             self._receiving = None
@@ -140,6 +146,6 @@ class Connection:
                 self._sending = len(data)
                 await self._loop.sock_sendall(self._sock, data)
         except OSError as error:
-            self.abort(error.strerror or str(error))
+            self.abort(message_of(error))
         finally:
             self._sender, self._sending = None, 0

@@ -13,7 +13,8 @@ import secrets
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
-from phaselock.errors import PhaseLockError
+from phaselock.errors import PhaseLockError, message_of
+from phaselock.language.message import Message
 from phaselock.network.interfaces import (
     Address,
     Network,
@@ -130,7 +131,9 @@ class Announcer:
             self._announcing = asyncio.ensure_future(told)
         except Exception as error:  # many types, as in `_open_on`
             await self._withdraw()
-            raise PhaseLockError(f"The session cannot be announced on this network ({_reason(error)}).") from None
+            raise PhaseLockError(
+                "The session cannot be announced on this network ({reason}).", reason=_reason(error)
+            ) from None
         self._used_interfaces = interfaces
 
     async def _withdraw(self) -> None:
@@ -228,8 +231,9 @@ class Browser:
             self._zeroconf = await _open(interfaces)
         except _Blocked as error:
             raise PhaseLockError(
-                f"Sessions cannot be searched for on this network ({error}). "
-                "Joining by address still works: phaselock join ADDRESS"
+                "Sessions cannot be searched for on this network ({reason}). "
+                "Joining by address still works: phaselock join ADDRESS",
+                reason=error.message,
             ) from None
         self._on_change = on_change
         await self._query_all()
@@ -422,7 +426,7 @@ async def try_out(timeout_s: float, interfaces: Sequence[str] | None = None) -> 
 # -- zeroconf ----------------------------------------------------------------------------------------------------------
 
 
-class _Blocked(Exception):
+class _Blocked(PhaseLockError):
     """Multicast DNS is impossible here. The text is the reason, without a full stop."""
 
 
@@ -484,15 +488,13 @@ async def _stop(tasks: Sequence[asyncio.Future[Any]]) -> None:
         await asyncio.wait(tasks)
 
 
-def _reason(error: Exception) -> str:
+def _reason(error: Exception) -> Message:
     number = error.errno if isinstance(error, OSError) else None
     if number == errno.EADDRINUSE:
-        return "another program keeps port 5353 for itself"
+        return Message("another program keeps port 5353 for itself")
     if number in (errno.EACCES, errno.EPERM):
-        return "it is not permitted on this machine"
-    if isinstance(error, OSError):
-        return error.strerror or type(error).__name__
-    return str(error) or type(error).__name__
+        return Message("it is not permitted on this machine")
+    return message_of(error)
 
 
 def _address(record: Any) -> Address:

@@ -14,18 +14,19 @@ from uuid import UUID
 
 from phaselock.audio.interface import AudioOutput
 from phaselock.errors import InvalidMp3Error, PhaseLockError
+from phaselock.language.message import N_, Message
 from phaselock.model.notices import Code, Notice
 from phaselock.model.types import HOST_CLOCK, ClockStatus, Track
 from phaselock.network import transfer
 from phaselock.network.connection import Connection, ConnectionLost
 from phaselock.network.runner import Runner, log
+from phaselock.protocol import messages as m
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import GREETING_CAP, SESSION_CAP, Framer, frame
 from phaselock.protocol.messages import (
     FileRefused,
     FileRequest,
     Heartbeat,
-    Message,
     PauseCommand,
     PlayCommand,
     ResumeCommand,
@@ -162,7 +163,7 @@ class HostRunner(Runner[HostSession]):
             case _:
                 raise AssertionError(f"{effect} is not for this runner")
 
-    def _send(self, conns: tuple[int, ...], message: Message) -> None:
+    def _send(self, conns: tuple[int, ...], message: m.Message) -> None:
         data = frame(message)
         for conn in conns:
             if conn in self._connections:
@@ -222,13 +223,13 @@ class HostRunner(Runner[HostSession]):
                 if track is not None and message.offset <= track.size:
                     self._unauthenticated.pop(conn, None)
                     return await self._serve_file(connection.detach(), message, track)
-                connection.send(FileRefused("There is no such file for you here."))
+                connection.send(FileRefused(N_("There is no such file for you here.")))
             elif message is not None:
                 request = self._session.authorise_upload(message.peer_id, message.token, message.request_id)
                 if request is not None:
                     self._unauthenticated.pop(conn, None)
                     return await self._take_song(connection.detach(), message, request)
-                connection.send(FileRefused("This song is not wanted."))
+                connection.send(FileRefused(N_("This song is not wanted.")))
             await connection.close()
         finally:
             self._unauthenticated.pop(conn, None)
@@ -255,7 +256,9 @@ class HostRunner(Runner[HostSession]):
         except ProtocolError as error:
             reason = Notice(Code.PEER_BROKE_PROTOCOL, str(error))
         except ConnectionLost as error:
-            reason = Notice(Code.PEER_CONNECTION_LOST, f"The connection was lost: {error}.")
+            reason = Notice(
+                Code.PEER_CONNECTION_LOST, Message("The connection was lost: {reason}.", reason=error.reason)
+            )
         except TimeoutError:
             reason = Notice(Code.PEER_CONNECTION_LOST, "it said nothing")
         finally:
@@ -277,7 +280,7 @@ class HostRunner(Runner[HostSession]):
         except PhaseLockError as error:
             if not self._ended.done():
                 now_ns = self._now_ns()
-                self._do(self._session.fetch_failed(peer_id, request.file_id, str(error), now_ns=now_ns))
+                self._do(self._session.fetch_failed(peer_id, request.file_id, error.message, now_ns=now_ns))
         except (OSError, ProtocolError) as error:  # the peer notices it too, and reports it
             log.info("a transfer failed: %s", error)
         finally:
@@ -312,7 +315,7 @@ class HostRunner(Runner[HostSession]):
                 self._do(self._session.uploaded(start.request_id, track, now_ns=self._now_ns()))
         except InvalidMp3Error as error:
             if not self._ended.done():
-                self._do(self._session.upload_refused(start.request_id, str(error), now_ns=self._now_ns()))
+                self._do(self._session.upload_refused(start.request_id, error.message, now_ns=self._now_ns()))
         except (PhaseLockError, ProtocolError, OSError) as error:  # the peer notices it too, and tries again
             log.info("an upload failed: %s", error)
         finally:

@@ -8,7 +8,7 @@ import socket
 import sys
 from typing import Any
 
-from phaselock.errors import PhaseLockError
+from phaselock.errors import PhaseLockError, message_of
 
 BACKLOG = 16
 """Connections that may wait to be accepted."""
@@ -23,26 +23,29 @@ def bind(address: str, port: int, kind: socket.SocketKind) -> socket.socket:
 
     PortTaken if the port is in use, PhaseLockError for every other failure.
     """
-    where = f"{address}, port {port}" if address else f"port {port}"
     try:
         families = socket.getaddrinfo(address or "0.0.0.0", port, type=kind, flags=socket.AI_PASSIVE)
     except (socket.gaierror, UnicodeError):
-        raise PhaseLockError(f"{address} is no address of this machine.") from None
+        raise _no_address(address) from None
     family, target = families[0][0], families[0][4]
     if not address and socket.has_dualstack_ipv6():
         with contextlib.suppress(_NoSuchAddress):
-            return _bind_to(socket.AF_INET6, ("::", port), kind, where)
+            return _bind_to(socket.AF_INET6, ("::", port), kind)
     try:
-        return _bind_to(family, target, kind, where)
+        return _bind_to(family, target, kind, address)
     except _NoSuchAddress:
-        raise PhaseLockError(f"{address} is no address of this machine.") from None
+        raise _no_address(address) from None
+
+
+def _no_address(address: str) -> PhaseLockError:
+    return PhaseLockError("{address} is no address of this machine.", address=address)
 
 
 class _NoSuchAddress(Exception):
     """This machine has no such address."""
 
 
-def _bind_to(family: int, target: tuple[Any, ...], kind: socket.SocketKind, where: str) -> socket.socket:
+def _bind_to(family: int, target: tuple[Any, ...], kind: socket.SocketKind, address: str = "") -> socket.socket:
     sock = socket.socket(family, kind)
     try:
         if family == socket.AF_INET6:
@@ -61,8 +64,12 @@ def _bind_to(family: int, target: tuple[Any, ...], kind: socket.SocketKind, wher
         sock.close()
         # Windows reports EACCES for a port that another program uses exclusively.
         if error.errno == errno.EADDRINUSE or (sys.platform == "win32" and error.errno == errno.EACCES):
-            message = f"Port {target[1]} is in use. Please close the other application or change the port."
-            raise PortTaken(message) from None
+            raise PortTaken(
+                "Port {port} is in use. Please close the other application or change the port.", port=target[1]
+            ) from None
         if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
             raise _NoSuchAddress from None
-        raise PhaseLockError(f"Cannot listen on {where}: {error.strerror}.") from None
+        values = {"address": address, "port": target[1], "reason": message_of(error)}
+        if address:
+            raise PhaseLockError("Cannot listen on {address}, port {port}: {reason}.", **values) from None
+        raise PhaseLockError("Cannot listen on port {port}: {reason}.", **values) from None

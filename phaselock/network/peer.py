@@ -15,6 +15,7 @@ from uuid import UUID
 
 from phaselock.audio.interface import AudioOutput
 from phaselock.errors import InvalidMp3Error, PhaseLockError
+from phaselock.language.message import N_, Message
 from phaselock.model.types import ClockStatus, Track
 from phaselock.network import transfer as bulk
 from phaselock.network.connection import Connection, ConnectionLost
@@ -65,12 +66,16 @@ class CannotConnect(PhaseLockError):
         self.problem = problem
         self.refused = isinstance(problem, ConnectionRefusedError)
         """The machine answers, but no program listens on the port."""
-        reason = os.strerror(problem.errno).lower() if problem.errno else "no address was found"
         if isinstance(problem, TimeoutError):
-            reason = "it does not answer"
+            reason = Message("it does not answer")
         elif self.refused:
-            reason = "nobody listens there"
-        super().__init__(f"Cannot reach {host} on port {port}: {reason}.")
+            reason = Message("nobody listens there")
+        elif problem.errno:
+            # The text of the exception is not used: asyncio replaces the system's text with its own.
+            reason = Message(os.strerror(problem.errno))
+        else:
+            reason = Message("no address was found")
+        super().__init__(N_("Cannot reach {host} on port {port}: {reason}."), host=host, port=port, reason=reason)
 
 
 async def connect(host: str, port: int, limit_s: float = CONNECT_S) -> socket.socket:
@@ -212,7 +217,7 @@ class PeerRunner(Runner[PeerSession]):
             sock = await connect(*self._address, RECONNECT_S)
         except CannotConnect as error:
             if not self._ended.done():
-                self._do(self._session.connect_failed(str(error), refused=error.refused, now_ns=self._now_ns()))
+                self._do(self._session.connect_failed(error.message, refused=error.refused, now_ns=self._now_ns()))
         else:
             self._spawn(self._listen(sock))
 
@@ -228,7 +233,8 @@ class PeerRunner(Runner[PeerSession]):
         except (ConnectionLost, ProtocolError) as error:
             log.debug("control connection: %s; %s", error, connection.counts())
             if self._connection is connection and not self._ended.done():
-                self._do(self._session.disconnected(str(error), now_ns=self._now_ns()))
+                reason = error.reason if isinstance(error, ConnectionLost) else str(error)
+                self._do(self._session.disconnected(reason, now_ns=self._now_ns()))
         finally:
             await connection.close()
 
@@ -265,7 +271,7 @@ class PeerRunner(Runner[PeerSession]):
         try:
             upload.run(lambda sent_bytes: None)
         except PhaseLockError as error:
-            return str(error)
+            return error.message
         return ""
 
     async def _report_room(self) -> None:
@@ -300,9 +306,9 @@ class PeerRunner(Runner[PeerSession]):
             self._files[file_id] = fetch.track, path
             self._do(self._session.file_ready(file_id, now_ns=now_ns))
             if problem:
-                self._do(self._session.decode_failed(file_id, str(problem), now_ns=now_ns))
-        else:
-            self._do(self._session.file_failed(file_id, str(problem), now_ns=now_ns))
+                self._do(self._session.decode_failed(file_id, problem.message, now_ns=now_ns))
+        elif problem:
+            self._do(self._session.file_failed(file_id, problem.message, now_ns=now_ns))
         await self._report_room()
 
     def _get(self, fetch: bulk.Fetch) -> tuple[pathlib.Path | None, PhaseLockError | None]:

@@ -19,9 +19,11 @@ import time
 from collections.abc import Callable, Iterator
 from uuid import UUID
 
-from phaselock.errors import PhaseLockError
+from phaselock.errors import PhaseLockError, message_of
+from phaselock.language.message import N_, Message
 from phaselock.model.types import Track
 from phaselock.network.congestion import CongestionWindow
+from phaselock.protocol import messages as m
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import GREETING_CAP, SESSION_CAP, Framer, frame
 from phaselock.protocol.messages import (
@@ -30,7 +32,6 @@ from phaselock.protocol.messages import (
     FileChunk,
     FileRefused,
     FileRequest,
-    Message,
     SessionInfo,
     SongUploadChunk,
     SongUploadComplete,
@@ -51,7 +52,10 @@ READ_BYTES = 256 * 1024
 """Size of the read buffer: longer than the longest frame of a chunk."""
 _TOS_BACKGROUND = 8 << 2
 """DSCP class selector 1: routers and wireless cards (RFC 8325) send these packets after those of the clock."""
-_CHANGED = "{} has changed since it was added."
+_CHANGED = N_("{file_name} has changed since it was added.")
+_ENDED = N_("{other} ended the transfer.")
+_HOST, _PEER = Message("The host"), Message("The peer")
+"""Subjects of the sentences about the other side."""
 _now_ns = time.perf_counter_ns  # time.monotonic has steps of 16 ms in some versions of Python for Windows
 
 
@@ -98,12 +102,12 @@ def send_file(
     peer breaks the protocol.
     """
 
-    def chunk(offset: int, data: bytes) -> Message:
+    def chunk(offset: int, data: bytes) -> m.Message:
         return FileChunk(track.file_id, offset, data)
 
     with _opened(path, track.file_name, track.size) as file:
         frames = _FileFrames(file, track.file_name, track.size, offset, chunk)
-        _Sender(_Stream(sock, "peer", GREETING_CAP), frames, report).run()
+        _Sender(_Stream(sock, _PEER, GREETING_CAP), frames, report).run()
 
 
 def receive_upload(
@@ -116,9 +120,9 @@ def receive_upload(
     ProtocolError if the peer breaks the protocol.
     """
     prepare(sock)
-    stream = _Stream(sock, "peer", SESSION_CAP)
+    stream = _Stream(sock, _PEER, SESSION_CAP)
     try:
-        with _as_transfer_errors("peer"):
+        with _as_transfer_errors(_PEER):
             if (path := cache.find(start.sha256)) and path.stat().st_size == size:
                 _receive_chunks(stream, start, size, size, lambda data: None, report)
                 return path
@@ -130,7 +134,7 @@ def receive_upload(
     except PhaseLockError as error:
         with contextlib.suppress(OSError):
             refuse(sock, str(error))
-        raise TransferError(str(error)) from None
+        raise TransferError(error.message) from None
 
 
 class _Transfer:
@@ -182,13 +186,13 @@ class _Transfer:
         """A connection on which the host has sent its greeting. Errors in the block become TransferErrors."""
         try:
             self._check_cancelled()
-            with _as_transfer_errors("host"), self._connect() as sock:
+            with _as_transfer_errors(_HOST), self._connect() as sock:
                 with self._lock:
                     self._check_cancelled()
                     self._sock = sock
                 try:
                     prepare(sock)
-                    stream = _Stream(sock, "host", cap)
+                    stream = _Stream(sock, _HOST, cap)
                     if not isinstance(message := stream.receive(), SessionInfo):
                         raise stream.unexpected(message)
                     stream.received_bytes = 0
@@ -197,7 +201,7 @@ class _Transfer:
                     with self._lock:
                         self._sock = None
         except ProtocolError as error:
-            raise TransferError(f"The host broke the protocol: {error}") from None
+            raise TransferError("The host broke the protocol: {detail}", detail=str(error)) from None
         except TransferError:
             if self._cancelled:
                 raise TransferError("The transfer was cancelled.") from None
@@ -215,7 +219,7 @@ class Fetch(_Transfer):
         """Get the file into the cache, check its size and hash, and return its path. TransferError if it does not
         arrive or is damaged, PhaseLockError if the cache cannot store it."""
         self._check_cancelled()
-        with _as_transfer_errors("host"):
+        with _as_transfer_errors(_HOST):
             if path := cache.find(self.track.sha256):
                 return path
             with cache.begin(self.track.sha256, self.track.size) as partial:
@@ -277,19 +281,19 @@ class Upload(_Transfer):
             frames = _FileFrames(file, self._path.name, self._size, offset, self._chunk, closing)
             _Sender(stream, frames, report).run()
 
-    def _chunk(self, offset: int, data: bytes) -> Message:
+    def _chunk(self, offset: int, data: bytes) -> m.Message:
         return SongUploadChunk(self.request_id, offset, data)
 
 
 class _Stream:
-    """Messages received on one connection. `other` names the other side in error messages: "host" or "peer"."""
+    """Messages received on one connection. `other` names the other side in error messages."""
 
-    def __init__(self, sock: socket.socket, other: str, cap: int) -> None:
+    def __init__(self, sock: socket.socket, other: Message, cap: int) -> None:
         self.sock, self.other = sock, other
         self.received_bytes = 0
         self._framer = Framer(cap)
         self._buffer = memoryview(bytearray(READ_BYTES if cap > GREETING_CAP else GREETING_CAP))
-        self._inbox = collections.deque[Message]()
+        self._inbox = collections.deque[m.Message]()
 
     def read(self) -> bool:
         """Read once; False at the end of the stream. BlockingIOError if there is nothing and the socket is
@@ -299,14 +303,14 @@ class _Stream:
         self._inbox += self._framer.feed(self._buffer[:got])
         return got > 0
 
-    def next_message(self) -> Message | None:
+    def next_message(self) -> m.Message | None:
         """The next message that was read, or None; TransferError for a refusal."""
         message = self._inbox.popleft() if self._inbox else None
         if isinstance(message, FileRefused):
-            raise TransferError(f"The {self.other} refused: {message.reason}")
+            raise TransferError("{other} refused: {reason}", other=self.other, reason=Message(message.reason))
         return message
 
-    def receive(self, *, acknowledge: bool = False) -> Message | None:
+    def receive(self, *, acknowledge: bool = False) -> m.Message | None:
         """Wait for the next message; None at the end of the stream."""
         while not self._inbox and self.read():
             if acknowledge and self._inbox:
@@ -315,10 +319,10 @@ class _Stream:
                     self.sock.sendall(frame(BulkProgress(self.received_bytes)))
         return self.next_message()
 
-    def unexpected(self, message: Message | None) -> Exception:
+    def unexpected(self, message: m.Message | None) -> Exception:
         """The error for a message that is wrong here, or (None) for the end of the stream."""
         if message is None:
-            return TransferError(f"The {self.other} ended the transfer.")
+            return TransferError(_ENDED, other=self.other)
         return ProtocolError(f"{type(message).__name__} out of place")
 
 
@@ -336,19 +340,18 @@ class _ProgressReports:
 
 
 @contextlib.contextmanager
-def _as_transfer_errors(other: str) -> Iterator[None]:
+def _as_transfer_errors(other: Message) -> Iterator[None]:
     """Turn OSErrors of the block into TransferErrors with a sentence for users."""
     try:
         yield
     except TimeoutError:
         raise TransferError("The transfer stood still.") from None
     except (ConnectionResetError, ConnectionAbortedError, BrokenPipeError):
-        raise TransferError(f"The {other} ended the transfer.") from None
+        raise TransferError(_ENDED, other=other) from None
     except OSError as error:
-        full = error.errno == errno.ENOSPC
-        raise TransferError(
-            "The disk is full." if full else f"The transfer failed: {error.strerror or error}"
-        ) from None
+        if error.errno == errno.ENOSPC:
+            raise TransferError("The disk is full.") from None
+        raise TransferError("The transfer failed: {reason}", reason=message_of(error)) from None
 
 
 def _receive_chunks(
@@ -386,7 +389,7 @@ class _FileFrames:
         name: str,
         size: int,
         offset: int,
-        chunk: Callable[[int, bytes], Message],
+        chunk: Callable[[int, bytes], m.Message],
         closing: bytes = b"",
     ) -> None:
         """`name` is for error messages. `chunk` makes the message of one chunk from its offset and its bytes."""
@@ -410,7 +413,7 @@ class _FileFrames:
         except OSError as error:
             raise _unreadable(self._name, error) from None
         if not data:
-            raise PhaseLockError(_CHANGED.format(self._name))
+            raise PhaseLockError(_CHANGED, file_name=self._name)
         data_frame = frame(self._chunk(self.offset, data))
         self.offset += len(data)
         return data_frame
@@ -470,7 +473,7 @@ class _Sender:
         read = False
         with contextlib.suppress(BlockingIOError):
             if not self._stream.read():
-                raise ConnectionResetError(errno.ECONNRESET, f"the {self._stream.other} has gone")
+                raise ConnectionResetError(errno.ECONNRESET, "the other side has gone")
             read = True
         while message := self._stream.next_message():
             if not isinstance(message, BulkProgress):
@@ -496,9 +499,9 @@ def _opened(path: pathlib.Path, name: str, size: int) -> Iterator[io.FileIO]:
         raise _unreadable(name, error) from None
     with file:
         if os.fstat(file.fileno()).st_size != size:
-            raise PhaseLockError(_CHANGED.format(name))
+            raise PhaseLockError(_CHANGED, file_name=name)
         yield file
 
 
 def _unreadable(name: str, error: OSError) -> PhaseLockError:
-    return PhaseLockError(f"{name} cannot be read: {error.strerror}")
+    return PhaseLockError("{file_name} cannot be read: {reason}", file_name=name, reason=message_of(error))

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from phaselock.errors import InvalidMp3Error, PhaseLockError
-from phaselock.language.message import ENGLISH, N_, Words, translated
+from phaselock.language.message import ENGLISH, N_, Message, Words, translated
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import RequestState
 from phaselock.model.timing import TIMING_PHRASES, TIMING_SENTENCES
@@ -228,7 +228,9 @@ def added_text(event: e.FilesAdded, words: Words = ENGLISH) -> str:
     else:
         text = words.gettext("Added no tracks")
     if event.left_out:
-        parts = [f"{_cut(one.name)} ({short_text(one.notice, words)})" for one in event.left_out[:MAX_NAMED]]
+        parts = [
+            f"{_cut(_label(one.name, words))} ({short_text(one.notice, words)})" for one in event.left_out[:MAX_NAMED]
+        ]
         if len(event.left_out) > MAX_NAMED:
             parts.append(words.gettext("{number} more").format(number=len(event.left_out) - MAX_NAMED))
         number = len(event.left_out)
@@ -332,13 +334,18 @@ class _Values(dict[str, Any]):
 def _values(notice: Notice, words: Words) -> dict[str, object]:
     return {
         "detail": translated(notice.detail, words),
-        "file_name": notice.file_name,
+        "file_name": _label(notice.file_name, words),
         "peer": notice.peer,
         "peers": ", ".join(notice.peers),
         "number": notice.number,
         "address": notice.address,
         "choices": ", ".join(notice.choices),
     }
+
+
+def _label(name: str | None, words: Words) -> str:
+    """The name of a file; or a text of ours in the place of a name, translated."""
+    return name.translated(words) if isinstance(name, Message) else name or ""
 
 
 def _cut(name: str) -> str:

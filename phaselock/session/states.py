@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import enum
 
+from phaselock.language import message as text
 from phaselock.model.notices import Code, Notice
 from phaselock.protocol import messages as m
 from phaselock.protocol.messages import Message
@@ -89,7 +90,8 @@ PEER_ACCEPTS: dict[PeerSide, frozenset[type[Message]]] = {
 
 def other_version(host_version: int, peer_version: int) -> Notice:
     """The reason for the peer's user if host and peer have different protocol versions."""
-    return Notice(Code.OTHER_VERSION, f"The host speaks {host_version}, this machine {peer_version}.")
+    versions = text.Message("The host speaks {host}, this machine {peer}.", host=host_version, peer=peer_version)
+    return Notice(Code.OTHER_VERSION, versions)
 
 
 def wire_uncertainty_ns(uncertainty_ns: int | None) -> int:

@@ -25,7 +25,7 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Self
 
-from phaselock.errors import PhaseLockError
+from phaselock.errors import PhaseLockError, message_of
 from phaselock.model.names import file_label
 from phaselock.storage.files import open_regular
 
@@ -169,22 +169,26 @@ class FileCache:
         try:
             source = open_regular(path)
         except FileNotFoundError:
-            raise PhaseLockError(f"There is no file {name}.") from None
+            raise PhaseLockError("There is no file {file_name}.", file_name=name) from None
         except (OSError, ValueError) as error:
             raise _unreadable(name, error) from None
         with source:
             try:
                 size = os.fstat(source.fileno()).st_size
                 if size > most_bytes:
-                    raise PhaseLockError(f"{name} is too large to be shared.")
+                    raise PhaseLockError("{file_name} is too large to be shared.", file_name=name)
                 self._folder.mkdir(parents=True, exist_ok=True)
                 self._free_space(size, None)
                 return self._copy(source, name, most_bytes)
             except OSError as error:
                 if error.errno in (errno.ENOSPC, errno.EDQUOT):
                     raise PhaseLockError("The disk is full.") from None
-                reason = error.strerror or str(error)
-                raise PhaseLockError(f"{name} cannot be kept in {self._folder}: {reason}.") from None
+                raise PhaseLockError(
+                    "{file_name} cannot be kept in {folder}: {reason}.",
+                    file_name=name,
+                    folder=self._folder,
+                    reason=message_of(error),
+                ) from None
 
     def room_bytes(self) -> int:
         """How many bytes of tracks the cache can hold now, those that are in it included."""
@@ -214,7 +218,7 @@ class FileCache:
                         break
                     size += len(data)
                     if size > most_bytes:  # the file grew while it was copied
-                        raise PhaseLockError(f"{name} is too large to be shared.")
+                        raise PhaseLockError("{file_name} is too large to be shared.", file_name=name)
                     sha256.update(data)
                     view = memoryview(data)
                     while view:
@@ -304,8 +308,7 @@ def _touch(path: pathlib.Path) -> None:
 
 
 def _unreadable(name: str, error: Exception) -> PhaseLockError:
-    reason = error.strerror if isinstance(error, OSError) else None
-    return PhaseLockError(f"{name} cannot be read: {reason or error}.")
+    return PhaseLockError("{file_name} cannot be read: {reason}.", file_name=name, reason=message_of(error))
 
 
 def _discard(part: pathlib.Path) -> bool:

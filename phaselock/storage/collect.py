@@ -13,6 +13,8 @@ import sys
 import unicodedata
 from collections.abc import Iterable, Iterator
 
+from phaselock.errors import message_of
+from phaselock.language.message import Message
 from phaselock.model.names import file_label
 from phaselock.model.notices import Code, LeftOut, Notice
 from phaselock.storage.files import open_regular
@@ -47,7 +49,7 @@ def collect(paths: Iterable[str | pathlib.Path]) -> Collected:
         for path in paths:
             collector.take(pathlib.Path(path))
     except _EnoughError:
-        collector.left_out.append(LeftOut("everything else", Notice(Code.TOO_MANY_FILES)))
+        collector.left_out.append(LeftOut(Message("everything else"), Notice(Code.TOO_MANY_FILES)))
     return Collected(tuple(collector.files), tuple(collector.left_out))
 
 
@@ -238,7 +240,7 @@ def _no_file(name: str) -> LeftOut:
 
 
 def _unreadable(path: pathlib.Path, error: OSError) -> LeftOut:
-    return LeftOut(_label(path), Notice(Code.PATH_UNREADABLE, error.strerror or str(error)))
+    return LeftOut(_label(path), Notice(Code.PATH_UNREADABLE, message_of(error)))
 
 
 def _label(path: pathlib.Path) -> str:

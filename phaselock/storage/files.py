@@ -14,6 +14,8 @@ import sys
 import tempfile
 from collections.abc import Iterator
 
+from phaselock.language.message import N_
+
 if sys.platform == "win32":
     import msvcrt
 else:
@@ -83,4 +85,4 @@ def _lock(descriptor: int) -> None:
 
 
 def _not_plain(path: pathlib.Path) -> OSError:
-    return OSError(errno.EINVAL, "not a plain file", str(path))
+    return OSError(errno.EINVAL, N_("not a plain file"), str(path))

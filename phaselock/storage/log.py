@@ -17,6 +17,8 @@ import shutil
 import threading
 import traceback
 
+from phaselock.errors import message_of
+from phaselock.language.message import Message
 from phaselock.storage.files import locked, open_regular
 
 LEVEL_VARIABLE = "PHASELOCK_LOG"
@@ -51,7 +53,7 @@ class Log(logging.Handler):
 
     def __init__(self, path: pathlib.Path, logger: logging.Logger) -> None:
         super().__init__()
-        self.problem: str | None = None
+        self.problem: Message | None = None
         """Why the newest write failed, as a sentence for users; None if it worked. Set by the writer thread, read by
         any."""
         self._path = path
@@ -142,8 +144,8 @@ class Log(logging.Handler):
         try:
             append_lines(self._path, lines)
         except (OSError, ValueError) as error:
-            reason = error.strerror if isinstance(error, OSError) else None
-            self.problem = f"The log {self._path} cannot be written: {reason or error}."
+            reason = message_of(error)
+            self.problem = Message("The log {path} cannot be written: {reason}.", path=self._path, reason=reason)
             return False
         self.problem = None
         return True

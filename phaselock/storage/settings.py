@@ -11,6 +11,8 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from phaselock.errors import message_of
+from phaselock.language.message import Message
 from phaselock.model.address import DEFAULT_CLOCK_PORT, DEFAULT_PORT
 from phaselock.model.names import person_name
 from phaselock.storage.files import locked, open_regular, replace_file
@@ -47,17 +49,17 @@ class Settings:
     """The state of the window, as JSON values, at most MAX_UI_BYTES in total."""
 
 
-def load(path: pathlib.Path) -> tuple[Settings, str | None]:
+def load(path: pathlib.Path) -> tuple[Settings, Message | None]:
     """Return the settings, and a warning (a sentence for users) if a value was not used. An invalid file is renamed to
     `<name>.broken`; an invalid value is replaced by its default. Never raises."""
     try:
         found, warning = _load(path)
     except OSError as error:
-        return Settings(), f"The settings {path} cannot be read: {error.strerror or error}."
+        return Settings(), Message("The settings {path} cannot be read: {reason}.", path=path, reason=message_of(error))
     return found or Settings(), warning
 
 
-def save(path: pathlib.Path, settings: Settings) -> str | None:
+def save(path: pathlib.Path, settings: Settings) -> Message | None:
     """Write the file. Return None, or a sentence for users if that fails."""
     data = (json.dumps(_plain(settings), indent=2, allow_nan=False) + "\n").encode()
     try:
@@ -128,7 +130,7 @@ class SettingsStore:
                     if self._unwritten[name] == value:
                         del self._unwritten[name]
 
-    def _write(self, changes: dict[str, Any], base: Settings) -> str | None:
+    def _write(self, changes: dict[str, Any], base: Settings) -> Message | None:
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with locked(self._path.with_name(self._path.name + ".lock")):
@@ -140,7 +142,7 @@ class SettingsStore:
             return _not_saved(self._path, error)
 
 
-def _load(path: pathlib.Path) -> tuple[Settings | None, str | None]:
+def _load(path: pathlib.Path) -> tuple[Settings | None, Message | None]:
     """The settings and a warning. No settings if there is no file, or if it was invalid and is renamed now. OSError if
     it cannot be read."""
     try:
@@ -170,10 +172,13 @@ def _load(path: pathlib.Path) -> tuple[Settings | None, str | None]:
         wrong.append("corrections_ms")
     if not wrong:
         return Settings(**sound), None
-    return Settings(**sound), f"These settings in {path} make no sense and are left out: {', '.join(wrong)}."
+    warning = Message(
+        "These settings in {path} make no sense and are left out: {names}.", path=path, names=", ".join(wrong)
+    )
+    return Settings(**sound), warning
 
 
-def _set_aside(path: pathlib.Path) -> str:
+def _set_aside(path: pathlib.Path) -> Message:
     broken, number = path.with_name(path.name + ".broken"), 1
     while os.path.lexists(broken):
         number += 1
@@ -181,8 +186,9 @@ def _set_aside(path: pathlib.Path) -> str:
     try:
         os.rename(path, broken)
     except OSError as error:
-        return f"The settings {path} are broken and cannot be set aside: {error.strerror or error}."
-    return f"The settings {path} were broken; they are now in {broken.name}."
+        reason = message_of(error)
+        return Message("The settings {path} are broken and cannot be set aside: {reason}.", path=path, reason=reason)
+    return Message("The settings {path} were broken; they are now in {file_name}.", path=path, file_name=broken.name)
 
 
 def _plain(settings: Settings) -> dict[str, object]:
@@ -224,9 +230,8 @@ def _newer_last(older: Mapping[str, float], newer: Mapping[str, float]) -> dict[
     return {name: value for name, value in older.items() if name not in newer} | dict(newer)
 
 
-def _not_saved(path: pathlib.Path, error: Exception) -> str:
-    reason = error.strerror if isinstance(error, OSError) else None
-    return f"The settings {path} cannot be saved: {reason or error}."
+def _not_saved(path: pathlib.Path, error: Exception) -> Message:
+    return Message("The settings {path} cannot be saved: {reason}.", path=path, reason=message_of(error))
 
 
 def _no_number(text: str) -> object:

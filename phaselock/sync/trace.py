@@ -18,7 +18,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any, TypeAlias
 
 from phaselock import __version__
-from phaselock.errors import PhaseLockError
+from phaselock.errors import PhaseLockError, message_of
+from phaselock.language.message import Message
 from phaselock.model.names import person_name
 from phaselock.storage.files import open_regular
 
@@ -69,25 +70,33 @@ def read_trace(path: os.PathLike[str] | str) -> Trace:
         with open_regular(pathlib.Path(path)) as file:
             data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as error:
-        reason = (isinstance(error, OSError) and error.strerror) or "no such file"
-        raise PhaseLockError(f"The clock trace {name} cannot be read ({reason}).") from None
+        reason = message_of(error) if isinstance(error, OSError) else Message("no such file")
+        raise PhaseLockError(
+            "The clock trace {file_name} cannot be read ({reason}).", file_name=name, reason=reason
+        ) from None
     if len(data) > MAX_BYTES:
-        raise PhaseLockError(f"{name} is too large for a clock trace.")
+        raise PhaseLockError("{file_name} is too large for a clock trace.", file_name=name)
     first, _, rest = data.partition(b"\n")
     header = _header(first, name)
     if header["count"] > MAX_EXCHANGES:
-        raise PhaseLockError(f"The clock trace {name} has more than {MAX_EXCHANGES} exchanges.")
+        raise PhaseLockError(
+            "The clock trace {file_name} has more than {number} exchanges.", file_name=name, number=MAX_EXCHANGES
+        )
     if rest.count(b"\n") != header["count"] or (rest and not rest.endswith(b"\n")):
-        raise PhaseLockError(f"The clock trace {name} is cut short or damaged.")
+        raise PhaseLockError("The clock trace {file_name} is cut short or damaged.", file_name=name)
     exchanges: list[Exchange] = []
     for number, line in enumerate(rest.split(b"\n")[:-1], 2):
         found = _LINE.fullmatch(line)
         exchange = (int(found[1]), int(found[2]), int(found[3]), int(found[4])) if found else None
         if exchange is None or not _possible(exchange, exchanges[-1][3] if exchanges else 0):
-            raise PhaseLockError(f"Line {number} of the clock trace {name} cannot be what was measured.")
+            raise PhaseLockError(
+                "Line {number} of the clock trace {file_name} cannot be what was measured.",
+                number=number,
+                file_name=name,
+            )
         exchanges.append(exchange)
     if exchanges and exchanges[-1][3] - min(exchange[0] for exchange in exchanges) > MAX_TIME_NS:
-        raise PhaseLockError(f"The clock trace {name} is longer than a day.")
+        raise PhaseLockError("The clock trace {file_name} is longer than a day.", file_name=name)
     return Trace(header, exchanges)
 
 
@@ -97,14 +106,14 @@ def _header(line: bytes, name: str) -> dict[str, Any]:
     except (ValueError, RecursionError):
         header = None
     if not isinstance(header, dict) or header.get("format") != FORMAT:
-        raise PhaseLockError(f"{name} is no clock trace; phaselock trace ADDRESS records one.")
+        raise PhaseLockError("{file_name} is no clock trace; phaselock trace ADDRESS records one.", file_name=name)
     if type(header.get("version")) is not int or header["version"] != VERSION:
-        raise PhaseLockError(f"The clock trace {name} was written by another version of PhaseLock.")
+        raise PhaseLockError("The clock trace {file_name} was written by another version of PhaseLock.", file_name=name)
     texts = {key: header.get(key) for key in ("phaselock", "recorded", "session", "host")}
     seconds, count = header.get("seconds"), header.get("count")
     numbers = isinstance(seconds, int | float) and 0 <= seconds <= 1e9 and isinstance(count, int) and count >= 0
     if not numbers or not all(isinstance(text, str) for text in texts.values()):
-        raise PhaseLockError(f"The first line of the clock trace {name} is damaged.")
+        raise PhaseLockError("The first line of the clock trace {file_name} is damaged.", file_name=name)
     shown = {key: person_name(str(text)) for key, text in texts.items()}
     return {"format": FORMAT, "version": VERSION, **shown, "seconds": seconds, "count": count}
 

@@ -15,6 +15,7 @@ from typing import Any
 from phaselock.console.events import MachineSyncMeasured, VerdictTold
 from phaselock.console.output import Screen
 from phaselock.errors import PhaseLockError
+from phaselock.language.message import Message, Words
 from phaselock.tools.processes import TIMEOUT_S, ProcessGroup, Program, open_process_group, surroundings
 
 TUNE_S = 25
@@ -34,10 +35,7 @@ def run(peers: int, seconds: int, skew_ppm: float, screen: Screen) -> int:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="phaselock-demo-"))
         stage = stack.enter_context(open_process_group(folder))
         output = "auto" if _has_output(folder) else "null"
-        screen.say(
-            f"A host and {_counted(peers, 'peer')} on this machine, "
-            + ("the host on the default output." if output == "auto" else "all silent: there is no sound output here.")
-        )
+        screen.say(_overture(peers, output))
         tunes = [tune_path] * (math.ceil(seconds / TUNE_S) + 1)
         local = ["--session", "demo", "--bind", "127.0.0.1", "--port", "0", "--clock-port", "0"]
         host = stage.start("host", "host", *tunes, *local, "--wait-peers", str(peers), "--play", "--backend", output)
@@ -52,18 +50,34 @@ def run(peers: int, seconds: int, skew_ppm: float, screen: Screen) -> int:
         stage.wait_for(host, "playing")
         worst_us = _watch(stage, seconds, screen)
         host.say("quit")
-        screen.say(_table(stage.programs))
+        screen.say(_table(stage.programs, screen.words))
     good = worst_us < PROMISE_US
-    message = "Nobody played for long enough to tell."
-    if worst_us < math.inf:
-        verdict = "in phase" if good else "NOT in phase"
-        message = f"The machines were {verdict}: at most {worst_us:.0f} us apart, uncertainty included."
-    screen.event(VerdictTold(None, good, worst_us if worst_us < math.inf else None, message))
+    screen.event(VerdictTold(None, good, worst_us if worst_us < math.inf else None, _verdict(worst_us)))
     return 0 if good else 1
 
 
-def _counted(number: int, thing: str) -> str:
-    return f"{number} {thing}{'' if number == 1 else 's'}"
+def _overture(peers: int, output: str) -> Message:
+    if output == "auto":
+        return Message.plural(
+            "A host and {number} peer on this machine, the host on the default output.",
+            "A host and {number} peers on this machine, the host on the default output.",
+            peers,
+        )
+    return Message.plural(
+        "A host and {number} peer on this machine, all silent: there is no sound output here.",
+        "A host and {number} peers on this machine, all silent: there is no sound output here.",
+        peers,
+    )
+
+
+def _verdict(worst_us: float) -> Message:
+    """The sentence for this largest distance between two machines in µs; infinite: not known."""
+    if worst_us == math.inf:
+        return Message("Nobody played for long enough to tell.")
+    figure = f"{worst_us:.0f}"
+    if worst_us < PROMISE_US:
+        return Message("The machines were in phase: at most {figure} us apart, uncertainty included.", figure=figure)
+    return Message("The machines were NOT in phase: at most {figure} us apart, uncertainty included.", figure=figure)
 
 
 def _has_output(folder: str) -> bool:
@@ -86,11 +100,11 @@ def _watch(stage: ProcessGroup, seconds: int, screen: Screen) -> float:
     while heard := stage.hear(began + seconds):
         program, event = heard
         if event["event"] == "error":
-            raise PhaseLockError(f"{program.name}: {event['message']}")
+            raise PhaseLockError(Message.joined(": ", (program.name, event["message"])))
         if event["event"] != "sync":
             continue
         screen.event(_machine_sync(event, program.name))
-        screen.show(_table(stage.programs))
+        screen.show(_table(stage.programs, screen.words))
         if time.monotonic() > began + min(SETTLING_S, seconds / 2):
             worst_us = max(worst_us, _apart_us([program.sync for program in stage.programs]))
     return worst_us if worst_us >= 0 else math.inf
@@ -115,16 +129,25 @@ def _apart_us(syncs: list[dict[str, Any]]) -> float:
     return high - low
 
 
-def _table(programs: list[Program]) -> str:
-    lines = [f"{'':8}{'phase error':>14}{'clock within':>15}{'drift':>14}{'correction':>14}"]
+def _table(programs: list[Program], words: Words) -> str:
+    columns = (
+        (words.gettext("phase error"), 14),
+        (words.gettext("clock within"), 15),
+        (words.gettext("drift"), 14),
+        (words.gettext("correction"), 14),
+    )
+    widths = [max(width, len(title) + 2) for title, width in columns]
+    titles = (f"{title:>{width}}" for (title, _), width in zip(columns, widths, strict=True))
+    lines = [f"{'':8}{''.join(titles)}"]
     for program in programs:
         sync = program.sync
         cells = [
-            (sync.get("phase_error_us") if sync.get("playing") else None, "us", 14, "+.1f"),
-            (sync.get("offset_uncertainty_us"), "us", 15, ".1f"),
-            (sync.get("drift_ppm"), "ppm", 14, "+.2f"),
-            (sync.get("correction_ppm"), "ppm", 14, "+.2f"),
+            (sync.get("phase_error_us") if sync.get("playing") else None, "us", "+.1f"),
+            (sync.get("offset_uncertainty_us"), "us", ".1f"),
+            (sync.get("drift_ppm"), "ppm", "+.2f"),
+            (sync.get("correction_ppm"), "ppm", "+.2f"),
         ]
-        shown = (f"{'-' if value is None else f'{value:{form}} {unit}':>{width}}" for value, unit, width, form in cells)
+        figures = ("-" if value is None else f"{value:{form}} {unit}" for value, unit, form in cells)
+        shown = (f"{figure:>{width}}" for figure, width in zip(figures, widths, strict=True))
         lines.append(f"{program.name:8}{''.join(shown)}")
     return "\n".join(lines)

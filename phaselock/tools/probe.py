@@ -13,7 +13,8 @@ from collections.abc import Awaitable, Sequence
 from typing import TypeVar
 
 from phaselock._native import now_ns
-from phaselock.errors import PhaseLockError
+from phaselock.errors import PhaseLockError, message_of
+from phaselock.language.message import N_, Message
 from phaselock.model.names import person_name, sentence
 from phaselock.model.types import ClockStatus
 from phaselock.network.connection import Connection, ConnectionLost
@@ -29,7 +30,7 @@ SAY_EVERY_S = 0.25
 SILENCE_S = 5.0
 """The connection counts as lost after this time, in seconds, without a message from the host."""
 DEVICE_NAME = "only measuring"
-NO_ANSWER = "Something answers there, but it is no PhaseLock session."
+NO_ANSWER = N_("Something answers there, but it is no PhaseLock session.")
 
 _Result = TypeVar("_Result")
 
@@ -46,7 +47,7 @@ class ClockProbe:
         self.clock: PeerClock | None = None
         """The clock measurement; None before `join`."""
         self.clock_port = 0
-        self.over = ""
+        self.over = Message("")
         """Why the connection ended, as a sentence for users; empty while it is open."""
 
     async def greet(self) -> m.SessionInfo:
@@ -72,14 +73,14 @@ class ClockProbe:
         except (ConnectionLost, ProtocolError):
             raise PhaseLockError("The host ended the connection.") from None
         if isinstance(answer, m.JoinRejected):
-            raise PhaseLockError(sentence(answer.reason) or "The host refused.")
+            raise PhaseLockError(sentence(answer.reason) or N_("The host refused."))
         if not isinstance(answer, m.JoinAccepted):
             raise PhaseLockError(NO_ANSWER)
         self._peer_id, self.clock_port = answer.peer_id, answer.clock_port
         try:
             self.clock = PeerClock(self._control.getpeername()[0], answer.clock_port, answer.peer_id)
         except OSError as error:
-            raise PhaseLockError(f"The host's clock cannot be reached: {error.strerror}.") from None
+            raise PhaseLockError("The host's clock cannot be reached: {reason}.", reason=message_of(error)) from None
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._speak(self.clock))]
 
     async def leave(self) -> None:
@@ -100,15 +101,15 @@ class ClockProbe:
                 async with asyncio.timeout(SILENCE_S):
                     self._take(await self._connection.receive())
         except (TimeoutError, ConnectionLost):
-            self.over = "The connection to the host was lost."
+            self.over = Message("The connection to the host was lost.")
         except ProtocolError:
-            self.over = "The host broke the protocol."
+            self.over = Message("The host broke the protocol.")
 
     def _take(self, message: m.Message) -> None:
         if type(message) not in PEER_ACCEPTS[PeerSide.JOINED]:
-            self.over = "The host broke the protocol."
+            self.over = Message("The host broke the protocol.")
         elif isinstance(message, m.SessionEnd):
-            self.over = sentence(message.reason) or "The host ended the session."
+            self.over = Message(sentence(message.reason) or N_("The host ended the session."))
         elif isinstance(message, m.FileTransferStart):
             self._connection.send(m.FileReceived(message.file_id, hash_ok=True))
 
@@ -166,14 +167,18 @@ def quality(exchanges: Sequence[Exchange], loss: float, clock: ClockStatus) -> Q
     return Quality(len(exchanges), round(loss, 4), p50, p95, known_us(clock))
 
 
-def time_words(us: float) -> str:
+def time_words(us: float) -> Message:
     """A short time, given in µs, for users."""
-    return f"{max(1, round(us))} us" if us < 1000 else f"{us / 1000:.1f} ms"
+    if us < 1000:
+        return Message("{figure} us", figure=max(1, round(us)))
+    return Message("{figure} ms", figure=f"{us / 1000:.1f}")
 
 
-def loss_words(loss: float) -> str:
+def loss_words(loss: float) -> Message:
     """A fraction of lost packets, for users."""
-    return "none was lost" if loss < 0.002 else f"{loss * 100:.1f} % were lost"
+    if loss < 0.002:
+        return Message("none was lost")
+    return Message("{figure} % were lost", figure=f"{loss * 100:.1f}")
 
 
 def known_us(clock: ClockStatus) -> float | None:

@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from phaselock.errors import PhaseLockError
+from phaselock.language.message import Message
 
 TIMEOUT_S = 60.0
 """How long `wait_for` waits for an event, in seconds."""
@@ -94,7 +95,8 @@ class ProcessGroup:
         if event is None:
             with open(f"{self._folder}/{program.name}.err", encoding="utf-8", errors="replace") as errors:
                 last_words = errors.read().strip().rpartition("\n")[2]
-            raise PhaseLockError(f"{program.name} ended too soon. {last_words}".strip())
+            ended = Message("{name} ended too soon.", name=program.name)
+            raise PhaseLockError(Message.joined(" ", filter(None, (ended, last_words))))
         if event["event"] == "sync":
             program.sync = event
         return program, event
@@ -106,7 +108,7 @@ class ProcessGroup:
         while heard := self.hear(until):
             if heard[0] is program and heard[1]["event"] == name:
                 return heard[1]
-        raise PhaseLockError(f"{program.name} did not get as far as {name!r} in time.")
+        raise PhaseLockError("{name} did not get as far as '{event}' in time.", name=program.name, event=name)
 
     def wait_until_ended(self) -> None:
         """Wait until all programs have ended. Those still running after GOODBYE_S are killed."""

@@ -14,7 +14,8 @@ from typing import Any
 from phaselock._native import now_ns
 from phaselock.console.events import Recording, TraceWritten
 from phaselock.console.output import Screen
-from phaselock.errors import PhaseLockError
+from phaselock.errors import PhaseLockError, message_of
+from phaselock.language.message import Message
 from phaselock.model.notices import Code, Notice
 from phaselock.network.peer import connect
 from phaselock.protocol.messages import PROTOCOL_VERSION
@@ -49,7 +50,7 @@ async def _trace(address: tuple[str, int], path: str | None, seconds: float, scr
     began = datetime.datetime.now(datetime.UTC)
     target = pathlib.Path(path or began.strftime("phaselock-%Y%m%d-%H%M%S.trace"))
     if target.is_dir() or not os.access(target.absolute().parent, os.W_OK):
-        raise PhaseLockError(f"The clock trace {target} cannot be written there.")
+        raise PhaseLockError("The clock trace {path} cannot be written there.", path=target)
     visitor = ClockProbe(await connect(*address))
     collected: list[Exchange] = []
     try:
@@ -66,8 +67,7 @@ async def _trace(address: tuple[str, int], path: str | None, seconds: float, scr
                 collected += visitor.clock.exchanges(collected[-1] if collected else None)
                 so_far_s, known = (at_ns - since_ns) / 1e9, known_us(visitor.clock.status(at_ns))
                 screen.event(Recording(None, so_far_s, len(collected)), to_people=False)
-                progress = f"{so_far_s:.0f} of {seconds:g} s, {len(collected)} exchanges, {_known_words(known)}"
-                screen.show(f'Recording the clock of "{info.session_name}": {progress}')
+                screen.show(_progress(info.session_name, f"{so_far_s:.0f}", f"{seconds:g}", len(collected), known))
         found = quality(collected, visitor.clock.loss(at_ns), visitor.clock.status(at_ns))
     finally:
         await visitor.leave()
@@ -84,24 +84,54 @@ async def _trace(address: tuple[str, int], path: str | None, seconds: float, scr
     try:
         replace_file(target, trace_bytes(collected, about))
     except OSError as error:
-        raise PhaseLockError(f"The clock trace {target} cannot be written: {error.strerror}.") from None
+        raise PhaseLockError(
+            "The clock trace {path} cannot be written: {reason}.", path=target, reason=message_of(error)
+        ) from None
     screen.event(TraceWritten(None, str(target), **about, **dataclasses.asdict(found)), to_people=False)
     for line in quality_lines(found):
         screen.say(line)
-    screen.say(f"They are in {target}. Compare the clock filters on them with: phaselock bench clock --trace {target}")
+    screen.say(
+        Message(
+            "They are in {path}. Compare the clock filters on them with: phaselock bench clock --trace {path}",
+            path=target,
+        )
+    )
     return 0
 
 
-def quality_lines(found: Quality) -> list[str]:
+def _progress(session_name: str, so_far: str, seconds: str, exchanges: int, within_us: float | None) -> Message:
+    """What has been recorded so far. The clock is known to `within_us` microseconds; None: not known."""
+    clock = Message("its clock is not known yet")
+    if within_us is not None:
+        clock = Message("its clock is known to within {time}", time=time_words(within_us))
+    return Message.plural(
+        'Recording the clock of "{session_name}": {so_far} of {seconds} s, {number} exchange, {clock}',
+        'Recording the clock of "{session_name}": {so_far} of {seconds} s, {number} exchanges, {clock}',
+        exchanges,
+        session_name=session_name,
+        so_far=so_far,
+        seconds=seconds,
+        clock=clock,
+    )
+
+
+def quality_lines(found: Quality) -> list[Message]:
     """A summary for users. There must be at least one exchange."""
     assert found.rtt_p50_us is not None and found.rtt_p95_us is not None
+    known = Message("At the end its clock is not known yet.")
+    if found.uncertainty_us is not None:
+        known = Message("At the end its clock is known to within {time}.", time=time_words(found.uncertainty_us))
     return [
-        f"{found.exchanges} exchanges with the host's clock were recorded; {loss_words(found.loss)}.",
-        f"Half of the round trips took less than {time_words(found.rtt_p50_us)}, "
-        f"19 of 20 less than {time_words(found.rtt_p95_us)}.",
-        f"At the end {_known_words(found.uncertainty_us)}.",
+        Message.plural(
+            "{number} exchange with the host's clock was recorded; {loss}.",
+            "{number} exchanges with the host's clock were recorded; {loss}.",
+            found.exchanges,
+            loss=loss_words(found.loss),
+        ),
+        Message(
+            "Half of the round trips took less than {median}, 19 of 20 less than {slowest}.",
+            median=time_words(found.rtt_p50_us),
+            slowest=time_words(found.rtt_p95_us),
+        ),
+        known,
     ]
-
-
-def _known_words(within_us: float | None) -> str:
-    return f"its clock is {'not known yet' if within_us is None else f'known to within {time_words(within_us)}'}"

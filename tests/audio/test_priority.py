@@ -244,7 +244,7 @@ def test_nothing_waits_for_a_system_that_does_not_answer() -> None:
     ],
 )
 def test_why_not(error: str, words: str) -> None:
-    assert realtimekit._reason("RealtimeKit", error) == words
+    assert str(realtimekit._refused("RealtimeKit", error)) == words
 
 
 class Bus:

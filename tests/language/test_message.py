@@ -46,6 +46,13 @@ def test_plurals_follow_the_rules_of_the_language(number: int, english: str, sho
     assert message.translated(SHOUTING) == shouted
 
 
+def test_parts_of_a_list_are_translated_if_they_are_messages() -> None:
+    row = Message.joined("; ", ["a.mp3", Message("no file {name}", name="b"), "{c}"])
+    assert row == "a.mp3; no file b; {c}"
+    assert row.translated(SHOUTING) == "a.mp3; NO FILE b; {c}"
+    assert Message.joined(" ", []).translated(SHOUTING) == ""
+
+
 def test_braces_without_values_are_ordinary_characters() -> None:
     assert Message("a {b").translated(ENGLISH) == "a {b"
 

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from phaselock.language.message import Message
 from phaselock.model.names import (
     FILE_BYTES,
     FILE_CHARS,
@@ -111,3 +112,9 @@ def test_a_name_without_a_shape_is_none(blank: str) -> None:
 
 def test_marks_do_not_climb_out_of_their_line() -> None:
     assert person_name("Z" + "\u0301" * 40) == unicodedata.normalize("NFC", "Z\u0301\u0301")
+
+
+def test_a_text_of_ours_stays_translatable_if_it_is_safe() -> None:
+    safe, unsafe = (Message("{name} has left.", name=name) for name in ("Ann", "Ann\n"))
+    assert sentence(safe) is safe
+    assert sentence(unsafe) == "Ann has left." and not isinstance(sentence(unsafe), Message)

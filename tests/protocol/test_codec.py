@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from phaselock.language.message import Message
 from phaselock.model.names import FILE_BYTES, PERSON_BYTES, TITLE_BYTES
 from phaselock.model.queue import MAX_ITEMS, ItemStatus, QueueItem
 from phaselock.protocol import messages as m
@@ -39,6 +40,14 @@ def test_every_message_survives_the_wire(kind: type[m.Message]) -> None:
         assert decode(data[0], data[1:]) == message
 
     survives()
+
+
+def test_a_text_for_users_travels_as_its_english_text() -> None:
+    reason = Message("{file_name} cannot be read: {reason}", file_name="a.mp3", reason=Message("Permission denied"))
+    data = encode(m.FileRefused(reason))
+    assert data == encode(m.FileRefused("a.mp3 cannot be read: Permission denied"))
+    received = decode(data[0], data[1:])
+    assert isinstance(received, m.FileRefused) and type(received.reason) is str
 
 
 def test_the_bytes_are_those_of_the_document() -> None:

@@ -116,7 +116,7 @@ def test_the_rows_of_tables() -> None:
         figures = ready, 1, 2, False, (), "good", 1.0, LatencyClass.GREEN, 2.0, 3.0, 4.0, 5.0, 0.0, 6.0, device
         row = e.PeerRow("1", *figures, "exact", 0, ())  # type: ignore[arg-type]
         (line,) = event_lines(e.PeersListed(1, (row,)), DIGITS)
-        assert letters(line) == "ms"
+        assert letters(line) == ""
     for status in ItemStatus:
         track = e.QueueRow(SONG[0], "1.2", "", "", 9.0, "2", status)
         assert letters("".join(event_lines(e.QueueChanged(1, None, (track,), True), DIGITS))) == ""

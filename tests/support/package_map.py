@@ -26,6 +26,7 @@ COLUMNS = {
     "protocol": 1.0,
     "_native": 4.0,
     "model": 2.0,
+    "language": 0.0,
 }
 COLUMN_PX, ROW_PX, BOX_WIDTH_PX, BOX_HEIGHT_PX, MARGIN_PX = 150, 84, 112, 36, 16
 

@@ -31,7 +31,7 @@ from phaselock.network.service_record import FoundSession
 from phaselock.protocol import messages as m
 from phaselock.protocol.framing import SESSION_CAP, Framer
 from phaselock.session.events import Event
-from phaselock.tools import doctor
+from phaselock.tools import doctor, way
 from phaselock.tools.doctor import Finding, Heard
 from phaselock.tools.probe import Quality
 from tests.support.machines import PREFIX, Machines, unavailable
@@ -385,16 +385,16 @@ def way_to(answers: Callable[[Host], Sequence[m.Message]], *, measure: bool = Tr
 
     async def scene() -> list[Finding]:
         async with Host() as host:
-            way = asyncio.create_task(collect(doctor.check_way("127.0.0.1", host.port, (), measure=measure)))
+            found = asyncio.create_task(collect(way.check_way("127.0.0.1", host.port, (), measure=measure)))
             await host.say(*answers(host))
-            await asyncio.gather(way, host.see_it_off())
-            return way.result()
+            await asyncio.gather(found, host.see_it_off())
+            return found.result()
 
     return run(scene())
 
 
 def unreachable(find: Callable[[str, int], list[str]], sessions: Sequence[FoundSession] = ()) -> Finding:
-    return the_only(run(collect(doctor.check_way("kitchen", 17401, sessions, measure=True, find=find))))
+    return the_only(run(collect(way.check_way("kitchen", 17401, sessions, measure=True, find=find))))
 
 
 def test_a_name_that_nobody_knows() -> None:
@@ -407,7 +407,7 @@ def test_a_name_that_nobody_knows() -> None:
 
 def test_a_name_server_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
     ended = threading.Event()
-    monkeypatch.setattr(doctor, "RESOLVE_LIMIT_S", 0.02)
+    monkeypatch.setattr(way, "RESOLVE_LIMIT_S", 0.02)
 
     def find(host: str, port: int) -> list[str]:
         ended.wait(30)
@@ -420,19 +420,19 @@ def test_a_name_server_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPa
 def test_a_port_that_nobody_listens_on() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    found = the_only(run(collect(doctor.check_way("localhost", port, (), measure=True))))
+    found = the_only(run(collect(way.check_way("localhost", port, (), measure=True))))
     assert "answers, but no session is open on its port" in found.message
 
 
 def test_a_machine_that_swallows_everything(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "CONNECT_LIMIT_S", 0.02)
+    monkeypatch.setattr(way, "CONNECT_LIMIT_S", 0.02)
 
     async def never(*_: object) -> None:
         await asyncio.Event().wait()
 
     async def scene() -> socket.socket | OSError:
         monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", never)
-        return await doctor._connect(["127.0.0.1"], 9)
+        return await way._connect(["127.0.0.1"], 9)
 
     assert isinstance(run(scene()), TimeoutError)
 
@@ -443,14 +443,14 @@ def test_what_a_failed_connection_means() -> None:
     other = FoundSession("Kitchen", "Ann", 1, 5, ("192.0.2.7",), 9999, "ab" * 8, m.PROTOCOL_VERSION)
 
     def check(problem: OSError, *sessions: FoundSession) -> Finding:
-        return doctor.check_refusal("192.0.2.7", 17401, problem, sessions)
+        return way.check_refusal("192.0.2.7", 17401, problem, sessions)
 
     assert "still runs" in check(refused).fix
     assert 'Its session "Kitchen" is on port 9999.' in check(refused, other).fix
     assert "192.0.2.7 does not answer on port 17401." in check(mute).message
     assert "sudo ufw allow 17401/tcp" in check(mute).fix and "client" in check(mute).fix
     assert "found by discovery, but" in check(mute, KITCHEN).message
-    assert "No machine is reached at 192.0.2.7 (no route to host)." in check(no_way).message
+    assert "No machine is reached at 192.0.2.7 (No route to host)." in check(no_way).message
 
 
 @pytest.mark.parametrize(
@@ -479,7 +479,7 @@ def test_a_host_that_refuses() -> None:
 
 
 def test_a_clock_port_behind_a_wall(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(doctor, "FIRST_PONG_S", 0.1)
+    monkeypatch.setattr(way, "FIRST_PONG_S", 0.1)
     connected, found = way_to(lambda host: [INFO, host.accepted()])
     assert connected.level == "ok"
     assert (found.id, found.level) == ("clock", "problem") and "no packet comes back from its UDP port" in found.message
@@ -503,7 +503,7 @@ def test_a_session_that_ends_meanwhile() -> None:
     ],
 )
 def test_a_verdict(loss: float, p50_us: float, p95_us: float, within_us: float | None, expected: list[str]) -> None:
-    found = doctor.check_clock(Quality(100, loss, p50_us, p95_us, within_us), 5.2, 17402)
+    found = way.check_clock(Quality(100, loss, p50_us, p95_us, within_us), 5.2, 17402)
     assert [one.level for one in found] == expected
     assert all(bool(one.fix) == (one.level != "ok") for one in found)
     if within_us == 35.4:
@@ -585,7 +585,7 @@ def test_doctor_reports_all_checks_against_a_real_session(
     home = settled(tmp_path / "peer", port=port, clock_port=port)
     monkeypatch.setenv("PHASELOCK_HOME", os.fspath(home))
     monkeypatch.setattr(doctor, "LISTEN_S", 0.1)
-    monkeypatch.setattr(doctor, "MEASURE_S", 0.5)
+    monkeypatch.setattr(way, "MEASURE_S", 0.5)
     screen = Screen()
     status = doctor.run_doctor(("127.0.0.1", port), "null", None, screen)
     assert host.wait_for("peer_left")["name"] == "doctor"
