@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from phaselock.ui.viewmodel.words import DECIMAL_SIGN
+from phaselock.ui.viewmodel.words import A_DECIMAL
 
 UNITS = ("ms", "s", "µs", "ppm", "B", "kB", "MB", "GB", "h", "min")
 _MARKED = re.compile(r"«[^«»]*»|«[^«»]*…$")
@@ -16,8 +16,8 @@ class PseudoLanguage:
     """Each text is in « », except for its values, and about 30 % longer. The decimal sign is a comma."""
 
     def gettext(self, message: str, /) -> str:
-        if message == DECIMAL_SIGN:
-            return message[:-1] + ","
+        if message == A_DECIMAL:
+            return "1,5"
         parts = re.split(r"(\{\w+\})", message)
         more = len(message) * 3 // 10
         parts[-1] += ("eeeee " * more)[:more].rstrip()

@@ -10,8 +10,8 @@ from phaselock.language.message import N_
 from phaselock.model.notices import Code, Notice
 from phaselock.session.sentences import notice_text
 
-DECIMAL_SIGN = N_("decimal sign: .")
-"""The last character of its translation stands before the fraction of a number."""
+A_DECIMAL = N_("1.5")
+"""A number as the language writes it. The character in the middle is its decimal sign."""
 NNBSP = "\u202f"
 """Narrow no-break space, between a number and its unit."""
 _SPANS = (
@@ -30,7 +30,7 @@ def code_text(code: Code) -> str:
 
 def number_text(value: float, form: str) -> str:
     """A number in a form of `format` (".1f", "+.0f", "g"), with the decimal sign of the language."""
-    return format(value, form).replace(".", tr(DECIMAL_SIGN)[-1])
+    return format(value, form).replace(".", tr(A_DECIMAL)[1])
 
 
 def span_text(seconds: float) -> str:

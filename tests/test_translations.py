@@ -1,0 +1,110 @@
+"""Every text for users can be translated, and every language has all of them.
+
+To write the catalogues again after a change of the texts: `python -m tests.test_translations`. New texts are then empty
+in phaselock/language/<code>/LC_MESSAGES/phaselock.po; translate them there, and build again (setup.py compiles them).
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import string
+
+import pytest
+from babel.messages.catalog import Message
+
+from phaselock.language.catalogue import LANGUAGES
+from tests.support import texts
+
+TRANSLATED = [code for code in LANGUAGES if code != "en"]
+PERCENT = re.compile(r"%(?:\(\w+\))?[a-z%]")
+# Texts that only look as if they were for users, by module.
+NOT_FOR_USERS: dict[str, tuple[str, ...]] = {}
+
+
+def all_ids() -> set[str | tuple[str, str]]:
+    return {one.message for one in texts.marked()[0]}
+
+
+def key(message: Message) -> str | tuple[str, str]:
+    return message.id if isinstance(message.id, str) else (message.id[0], message.id[1])
+
+
+def forms(message: Message) -> list[tuple[str, str]]:
+    """Pairs of message id and translation: one, or one for each form of the plural."""
+    if isinstance(message.id, str):
+        return [(message.id, str(message.string))]
+    return [(message.id[1], form) for form in message.string]
+
+
+def fields(text: str) -> set[str]:
+    """The placeholders of a text."""
+    try:
+        named = {name for _, name, _, _ in string.Formatter().parse(text) if name is not None}
+    except ValueError:  # braces as ordinary characters
+        named = set()
+    return named | set(PERCENT.findall(text))
+
+
+def test_no_message_id_is_put_together_at_run_time() -> None:
+    assert texts.marked()[1] == []
+
+
+@pytest.mark.parametrize(("path", "tree"), [*texts.sources()], ids=lambda value: value if isinstance(value, str) else "")
+def test_every_text_for_users_is_marked(path: str, tree: ast.Module) -> None:
+    allowed = NOT_FOR_USERS.get(path, ())
+    assert [one for one in texts.unmarked(path, tree) if not any(text in one for text in allowed)] == []
+
+
+@pytest.mark.parametrize("code", TRANSLATED)
+def test_the_catalogue_has_exactly_the_texts_of_the_source(code: str) -> None:
+    there = {key(message) for message in texts.read(code) if message.id}
+    assert sorted(map(str, all_ids() - there)) == [], "run python -m tests.test_translations, and translate these"
+    assert sorted(map(str, there - all_ids())) == [], "run python -m tests.test_translations"
+
+
+@pytest.mark.parametrize("code", TRANSLATED)
+def test_every_text_is_translated(code: str) -> None:
+    missing = [
+        message.id
+        for message in texts.read(code)
+        if message.id and (message.fuzzy or not all(dict(forms(message)).values()))
+    ]
+    assert missing == []
+
+
+@pytest.mark.parametrize("code", TRANSLATED)
+def test_translations_have_the_same_values_and_edges(code: str) -> None:
+    wrong = []
+    for message in texts.read(code):
+        for english, other in forms(message) if message.id else []:
+            same_end = english.endswith((".", "…", ":")) == other.endswith((".", "…", ":"))
+            same_space = (english[:1].isspace(), english[-1:].isspace()) == (other[:1].isspace(), other[-1:].isspace())
+            if fields(english) != fields(other) or not same_end or not same_space:
+                wrong.append((english, other))
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("source", "count"),
+    [
+        ('x = "Nobody is here"', 1),
+        ('show("Nobody is here")', 1),
+        ('show(f"{n} songs")', 1),
+        ('show("Undo")', 1),
+        ('show(tr("Nobody is here"))', 0),
+        ('raise PhaseLockError("No file {x}.", x=1)', 0),
+        ('raise PhaseLockError(f"No {x} file.")', 1),
+        ('raise ValueError("Nobody is here")', 0),
+        ('"""Nobody is here."""', 0),
+        ('if x == "play_pause": pass', 0),
+        ('log.info("Nobody is here")', 0),
+    ],
+)
+def test_the_search_for_unmarked_texts(source: str, count: int) -> None:
+    assert len(texts.unmarked("module.py", ast.parse(source))) == count
+
+
+if __name__ == "__main__":
+    for language in TRANSLATED:
+        texts.update(language)
