@@ -247,8 +247,8 @@ def test_progress_is_replaced_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
 SYNC = e.SyncMeasured(18, True, -0.4, 3.2, 0.0, 0.0, 0.5, 0, "exact", 2.0, 10.0)
 
 
-def status(state: Any, **more: Any) -> e.StatusTold:
-    return e.StatusTold(None, "Jam", "Host", "Host", state, True, **more)
+def status(state: Any, **more: Any) -> e.StatusReported:
+    return e.StatusReported(None, "Jam", "Host", "Host", state, True, **more)
 
 
 def test_a_status_in_words() -> None:

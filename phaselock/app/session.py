@@ -138,7 +138,7 @@ async def open_host_session(
         port, clock_port = listener.getsockname()[1], clock_socket.getsockname()[1]
         clock = HostClock(clock_socket)
         stack.callback(clock.close)
-        player = _player(clock.map, name, wish, store)
+        player = _player(clock.clock_map, name, wish, store)
         stack.callback(player.close)
 
         def tell(event: Event) -> None:
@@ -187,7 +187,17 @@ async def open_host_session(
         announcing = asyncio.create_task(announce())
         try:
             yield OpenHostSession(
-                runner, player, clock.map, intake, session_name, name, port, clock_port, address, addresses, listener
+                runner,
+                player,
+                clock.clock_map,
+                intake,
+                session_name,
+                name,
+                port,
+                clock_port,
+                address,
+                addresses,
+                listener,
             )
         finally:
             announcing.cancel()
@@ -208,7 +218,7 @@ async def open_peer_session(
         control = stack.enter_context(await _reach(wish))
         clock = PeerClocks(wish.clock_filter)
         stack.callback(clock.stop)
-        player = _player(clock.map, name, wish, store)
+        player = _player(clock.clock_map, name, wish, store)
         stack.callback(player.close)
 
         def tell(event: Event) -> None:
@@ -224,7 +234,7 @@ async def open_peer_session(
             now_ns=_native.now_ns,
             on_event=tell,
         )
-        yield OpenPeerSession(runner, player, clock.map, address_text(*control.getpeername()[:2]), control)
+        yield OpenPeerSession(runner, player, clock.clock_map, address_text(*control.getpeername()[:2]), control)
 
 
 def display_name(wish: str | None, store: SettingsStore) -> str:

@@ -32,7 +32,7 @@ class Terminal(Protocol):
 
     def event(self, event: e.Event) -> None: ...
 
-    def progress(self, status: e.StatusTold, sync: e.SyncMeasured) -> None: ...
+    def progress(self, status: e.StatusReported, sync: e.SyncMeasured) -> None: ...
 
     def listen(self, on_line: Callable[[str], None]) -> None: ...
 
@@ -101,7 +101,7 @@ class Shell:
         if device:
             self._store.update(corrections_ms={device: correction_ms})
 
-    def _status_told(self) -> e.StatusTold:
+    def _status_told(self) -> e.StatusReported:
         snapshot, session_ns = self._runner.snapshot(), self._runner.session_ns()
         line, item = snapshot.timeline, snapshot.now or snapshot.waiting_for
         state: Literal["stopped", "playing", "paused", "waiting"] = "stopped"
@@ -112,7 +112,7 @@ class Shell:
         position_s = None
         if line is not None and session_ns is not None:
             position_s = round(line.frame_at(session_ns) / line.rate_hz, 3)
-        return e.StatusTold(
+        return e.StatusReported(
             session_ns,
             session_name=snapshot.session_name,
             host_name=snapshot.host_name,

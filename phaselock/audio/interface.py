@@ -9,7 +9,7 @@ from typing import Protocol
 
 from phaselock.model.timeline import Timeline
 from phaselock.model.timing import DeviceState, Timing
-from phaselock.model.types import Track
+from phaselock.model.types import AudioStatus, Track
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -19,29 +19,6 @@ class Plan:
     timeline: Timeline
     track: Track
     path: pathlib.Path
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class AudioStatus:
-    """A consistent set of values from one moment. Errors and times in nanoseconds, rates in parts per million."""
-
-    device_name: str | None
-    """None while no device is open."""
-    device_rate_hz: int
-    output_latency_ns: int
-    """Time from a callback to the loudspeaker, with the user's correction."""
-    dac_deviation_ns: int
-    """One standard deviation of the fit of the output clock; it falls while the fit converges."""
-    dac_uncertainty_ns: int | None
-    """Uncertainty of the time at which a frame leaves the loudspeaker: the deviation, and the part of its delay that
-    the output does not report. None: unknown."""
-    timing: Timing
-    playing: bool
-    """True while the callback outputs a track."""
-    phase_error_ns: int
-    correction_ppm: float
-    underruns: int
-    volume: float
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -20,9 +20,10 @@ from typing import Protocol
 
 from phaselock import _native
 from phaselock.audio.decks import Decks, Source
-from phaselock.audio.interface import AudioEvent, AudioStatus, DeviceChanged, Plan
+from phaselock.audio.interface import AudioEvent, DeviceChanged, Plan
 from phaselock.errors import AudioDeviceError
 from phaselock.model.timing import Timing
+from phaselock.model.types import AudioStatus
 
 _PUMP_EVERY_S = 0.05
 """Longest wait of the player thread; the rings hold more than a second."""

@@ -90,7 +90,7 @@ class Terminal:
         if not self._as_json and not self._quiet:
             self._put(self._wipe() + translated(text, self.words) + "\n")
 
-    def progress(self, status: e.StatusTold, sync: e.SyncMeasured) -> None:
+    def progress(self, status: e.StatusReported, sync: e.SyncMeasured) -> None:
         """Show the status in the progress line."""
         self.show(progress_line(status, sync, self.words))
 
@@ -177,7 +177,7 @@ def _is_trouble(event: e.Event) -> bool:
 def event_lines(event: e.Event, words: Words = ENGLISH) -> list[str]:
     """The lines for users about an event; none for an event that only changes the progress line."""
     match event:
-        case e.StatusTold():
+        case e.StatusReported():
             return [progress_line(event, None, words)]
         case e.PeersListed():
             return [_peer_line(peer, words) for peer in event.peers] or [words.gettext("Nobody has joined yet.")]
@@ -206,7 +206,7 @@ def event_lines(event: e.Event, words: Words = ENGLISH) -> list[str]:
     return [sentence] if sentence else []
 
 
-def progress_line(status: e.StatusTold, sync: e.SyncMeasured | None = None, words: Words = ENGLISH) -> str:
+def progress_line(status: e.StatusReported, sync: e.SyncMeasured | None = None, words: Words = ENGLISH) -> str:
     """The position in the track and, with `sync`, how well this machine keeps time."""
     parts = [words.gettext(STATES[status.state])]
     if status.file_name is not None:

@@ -1,9 +1,11 @@
-"""Values that several packages exchange: a track and the state of a clock."""
+"""Values that several packages exchange: a track, the state of a clock and the state of an audio output."""
 
 from __future__ import annotations
 
 import dataclasses
 from uuid import UUID
+
+from phaselock.model.timing import Timing
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -72,3 +74,32 @@ UNKNOWN_CLOCK = ClockStatus(
 """The status at a peer that has not measured the host's clock yet."""
 HOST_CLOCK = ClockStatus(local_ns=0, usable=True, stale=False, offset_ns=0, drift_ppm=0.0, uncertainty_ns=0, rtt_ns=0)
 """The status at the host: its local time is session time."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AudioStatus:
+    """An audio output at one moment. All values are from the same moment."""
+
+    device_name: str | None
+    """Name of the open output; None while none is open."""
+    device_rate_hz: int
+    """Frames per second of the open output; 0 before the first one."""
+    output_latency_ns: int
+    """Time from a callback to the loudspeaker, with the user's correction. Negative if the correction exceeds it."""
+    dac_deviation_ns: int
+    """One standard deviation of the fit of the output clock; it falls while the fit converges."""
+    dac_uncertainty_ns: int | None
+    """Uncertainty of the time at which a frame leaves the loudspeaker: the deviation, and the part of its delay that
+    the output does not report. None: unknown."""
+    timing: Timing
+    """How exactly the delay of the output is known."""
+    playing: bool
+    """True while the callback outputs a track."""
+    phase_error_ns: int
+    """How much earlier than its timeline the track is played; negative: later."""
+    correction_ppm: float
+    """Present change of the playback rate that removes the phase error, in parts per million."""
+    underruns: int
+    """Number of times that the callback had no decoded audio, since the start of the program."""
+    volume: float
+    """From 0 to 1."""

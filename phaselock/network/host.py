@@ -76,7 +76,7 @@ class HostRunner(Runner[HostSession]):
 
     def __init__(
         self,
-        machine: HostSession,
+        session: HostSession,
         output: AudioOutput,
         clock: ClockResponder,
         cache: FileCache,
@@ -85,7 +85,7 @@ class HostRunner(Runner[HostSession]):
         now_ns: Callable[[], int],
         on_event: Callable[[Event], None],
     ) -> None:
-        super().__init__(machine, output, now_ns=now_ns, on_event=on_event)
+        super().__init__(session, output, now_ns=now_ns, on_event=on_event)
         self._clock = clock
         self._cache = cache
         """Holds the songs that peers upload."""
@@ -106,7 +106,7 @@ class HostRunner(Runner[HostSession]):
     async def run(self, listeners: Sequence[socket.socket]) -> Ended:
         """Serve until the session ends. The caller closes the listeners."""
         working = [self._spawn(self._accept(listener)) for listener in listeners]
-        working.append(self._spawn(self._tell_statuses()))
+        working.append(self._spawn(self._report_statuses()))
         try:
             return await self._ended
         finally:
@@ -122,11 +122,11 @@ class HostRunner(Runner[HostSession]):
     @property
     def session_id(self) -> bytes:
         """See HostSession.session_id."""
-        return self._machine.session_id
+        return self._session.session_id
 
     def command(self, command: HostCommand) -> None:
         """Execute a command of the host's user."""
-        self._do(self._machine.command(command, now_ns=self._now_ns()))
+        self._do(self._session.command(command, now_ns=self._now_ns()))
 
     def add(self, track: Track, path: pathlib.Path) -> None:
         """Append this file to the queue."""
@@ -160,7 +160,7 @@ class HostRunner(Runner[HostSession]):
                     transfer.shut(sock)
                 self._shut_upload(peer_id)
             case _:
-                super()._execute(effect)
+                raise AssertionError(f"{effect} is not for this runner")
 
     def _send(self, conns: tuple[int, ...], message: Message) -> None:
         data = frame(message)
@@ -218,13 +218,13 @@ class HostRunner(Runner[HostSession]):
         try:
             message = await self._converse(conn, connection, ip)
             if isinstance(message, FileRequest):
-                track = self._machine.authorise_fetch(message.peer_id, message.token, message.file_id)
+                track = self._session.authorise_fetch(message.peer_id, message.token, message.file_id)
                 if track is not None and message.offset <= track.size:
                     self._unauthenticated.pop(conn, None)
                     return await self._serve_file(connection.detach(), message, track)
                 connection.send(FileRefused("There is no such file for you here."))
             elif message is not None:
-                request = self._machine.authorise_upload(message.peer_id, message.token, message.request_id)
+                request = self._session.authorise_upload(message.peer_id, message.token, message.request_id)
                 if request is not None:
                     self._unauthenticated.pop(conn, None)
                     return await self._take_song(connection.detach(), message, request)
@@ -241,14 +241,14 @@ class HostRunner(Runner[HostSession]):
         self._connections[conn] = connection, ip
         reason = Notice(Code.PEER_CONNECTION_LOST, "it carries a file")
         try:
-            self._do(self._machine.connected(conn, now_ns=self._now_ns()))
+            self._do(self._session.connected(conn, now_ns=self._now_ns()))
             async with asyncio.timeout(HELLO_S):
                 message = await connection.receive()
             self._silent.discard(conn)
             if isinstance(message, FileRequest | SongUploadStart):
                 return message
             for number in itertools.count(1):
-                self._do(self._machine.received(conn, message, now_ns=self._now_ns()))
+                self._do(self._session.received(conn, message, now_ns=self._now_ns()))
                 message = await connection.receive()
                 if number % MESSAGES_AT_ONCE == 0:  # `receive` does not yield while messages are buffered
                     await asyncio.sleep(0)
@@ -263,7 +263,7 @@ class HostRunner(Runner[HostSession]):
             self._silent.discard(conn)
             log.debug("connection %d from %s: %s; %s", conn, ip, notice_text(reason), connection.counts())
             if not self._ended.done():
-                self._do(self._machine.disconnected(conn, reason, now_ns=self._now_ns()))
+                self._do(self._session.disconnected(conn, reason, now_ns=self._now_ns()))
         return None
 
     async def _serve_file(self, sock: socket.socket, request: FileRequest, track: Track) -> None:
@@ -277,7 +277,7 @@ class HostRunner(Runner[HostSession]):
         except PhaseLockError as error:
             if not self._ended.done():
                 now_ns = self._now_ns()
-                self._do(self._machine.fetch_failed(peer_id, request.file_id, str(error), now_ns=now_ns))
+                self._do(self._session.fetch_failed(peer_id, request.file_id, str(error), now_ns=now_ns))
         except (OSError, ProtocolError) as error:  # the peer notices it too, and reports it
             log.info("a transfer failed: %s", error)
         finally:
@@ -309,10 +309,10 @@ class HostRunner(Runner[HostSession]):
                 self._files[track.file_id] = track, path
                 self._own |= {track.sha256}
                 self._cache.keep(self._own)
-                self._do(self._machine.uploaded(start.request_id, track, now_ns=self._now_ns()))
+                self._do(self._session.uploaded(start.request_id, track, now_ns=self._now_ns()))
         except InvalidMp3Error as error:
             if not self._ended.done():
-                self._do(self._machine.upload_refused(start.request_id, str(error), now_ns=self._now_ns()))
+                self._do(self._session.upload_refused(start.request_id, str(error), now_ns=self._now_ns()))
         except (PhaseLockError, ProtocolError, OSError) as error:  # the peer notices it too, and tries again
             log.info("an upload failed: %s", error)
         finally:
@@ -337,12 +337,12 @@ class HostRunner(Runner[HostSession]):
         return self._describe(path, request.file_name), path
 
     def _upload_progress(self, start: SongUploadStart, done_bytes: int) -> None:
-        if not self._ended.done() and not self._machine.wants_upload(start.request_id):
+        if not self._ended.done() and not self._session.wants_upload(start.request_id):
             self._shut_upload(start.peer_id)
         elif not self._ended.done():
-            self._do(self._machine.upload_progress(start.request_id, done_bytes, now_ns=self._now_ns()))
+            self._do(self._session.upload_progress(start.request_id, done_bytes, now_ns=self._now_ns()))
 
     def _progress(self, request: FileRequest, sent_bytes: int) -> None:
         if not self._ended.done():
             now_ns = self._now_ns()
-            self._do(self._machine.fetch_progress(request.peer_id, request.file_id, sent_bytes, now_ns=now_ns))
+            self._do(self._session.fetch_progress(request.peer_id, request.file_id, sent_bytes, now_ns=now_ns))

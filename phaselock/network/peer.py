@@ -101,7 +101,7 @@ class PeerRunner(Runner[PeerSession]):
 
     def __init__(
         self,
-        machine: PeerSession,
+        session: PeerSession,
         output: AudioOutput,
         clock: ClockFollower,
         cache: FileCache,
@@ -110,7 +110,7 @@ class PeerRunner(Runner[PeerSession]):
         now_ns: Callable[[], int],
         on_event: Callable[[Event], None],
     ) -> None:
-        super().__init__(machine, output, now_ns=now_ns, on_event=on_event)
+        super().__init__(session, output, now_ns=now_ns, on_event=on_event)
         self._clock = clock
         self._cache = cache
         self._inspect = inspect
@@ -133,8 +133,8 @@ class PeerRunner(Runner[PeerSession]):
         host_ip, port = sock.getpeername()[:2]
         self._address = host_ip, port
         self._spawn(self._listen(sock))
-        self._spawn(self._tell_room())
-        working = [self._spawn(self._tell_statuses())]
+        self._spawn(self._report_room())
+        working = [self._spawn(self._report_statuses())]
         try:
             return await self._ended
         finally:
@@ -151,7 +151,7 @@ class PeerRunner(Runner[PeerSession]):
 
     def command(self, command: PeerCommand) -> None:
         """Execute a command of this machine's user."""
-        self._do(self._machine.command(command, now_ns=self._now_ns()))
+        self._do(self._session.command(command, now_ns=self._now_ns()))
 
     def request(self, path: pathlib.Path) -> None:
         """Ask the host to add this file. A problem with the file is reported as an `error` event."""
@@ -164,8 +164,8 @@ class PeerRunner(Runner[PeerSession]):
         now_ns = self._now_ns()
         return self._clock.status(now_ns).session_from_local(now_ns)
 
-    def _tell_clock(self, status: ClockStatus) -> None:
-        self._do(self._machine.clock(status, now_ns=self._now_ns()))
+    def _report_clock(self, status: ClockStatus) -> None:
+        self._do(self._session.clock(status, now_ns=self._now_ns()))
 
     def _execute(self, effect: Effect) -> None:
         match effect:
@@ -203,7 +203,7 @@ class PeerRunner(Runner[PeerSession]):
                 self._keep = hashes
                 self._cache.keep(self._keep | self._own)
             case _:
-                super()._execute(effect)
+                raise AssertionError(f"{effect} is not for this runner")
 
     async def _reconnect(self) -> None:
         if self._connection:
@@ -212,23 +212,23 @@ class PeerRunner(Runner[PeerSession]):
             sock = await connect(*self._address, RECONNECT_S)
         except CannotConnect as error:
             if not self._ended.done():
-                self._do(self._machine.connect_failed(str(error), refused=error.refused, now_ns=self._now_ns()))
+                self._do(self._session.connect_failed(str(error), refused=error.refused, now_ns=self._now_ns()))
         else:
             self._spawn(self._listen(sock))
 
     async def _listen(self, sock: socket.socket) -> None:
         connection = self._connection = Connection(sock, Framer(HOST_CAP))
         try:
-            self._do(self._machine.connected(now_ns=self._now_ns()))
+            self._do(self._session.connected(now_ns=self._now_ns()))
             while True:
                 message = await connection.receive()
                 if self._connection is not connection:
                     break
-                self._do(self._machine.received(message, now_ns=self._now_ns()))
+                self._do(self._session.received(message, now_ns=self._now_ns()))
         except (ConnectionLost, ProtocolError) as error:
             log.debug("control connection: %s; %s", error, connection.counts())
             if self._connection is connection and not self._ended.done():
-                self._do(self._machine.disconnected(str(error), now_ns=self._now_ns()))
+                self._do(self._session.disconnected(str(error), now_ns=self._now_ns()))
         finally:
             await connection.close()
 
@@ -237,13 +237,13 @@ class PeerRunner(Runner[PeerSession]):
         try:
             sha256, size = await self._loop.run_in_executor(self._upload_pool, self._take_in, path)
         except PhaseLockError as error:
-            self._tell(Failed(self.session_ns(), notice_of(error)))
+            self._publish(Failed(self.session_ns(), notice_of(error)))
             return
         if not self._ended.done():
             self._own = self._own | {sha256}
             self._cache.keep(self._keep | self._own)
             self.command(Request(uuid.uuid4(), path.name, size, sha256))
-            await self._tell_room()
+            await self._report_room()
 
     def _take_in(self, path: pathlib.Path) -> tuple[bytes, int]:
         """Called in the upload thread. Return the SHA-256 and the size in bytes."""
@@ -258,7 +258,7 @@ class PeerRunner(Runner[PeerSession]):
         problem = await self._loop.run_in_executor(self._upload_pool, self._send, upload)
         if not self._ended.done() and self._uploads.get(upload.request_id) is upload:
             del self._uploads[upload.request_id]
-            self._do(self._machine.upload_ended(upload.request_id, problem, now_ns=self._now_ns()))
+            self._do(self._session.upload_ended(upload.request_id, problem, now_ns=self._now_ns()))
 
     def _send(self, upload: bulk.Upload) -> str:
         """Called in the upload thread. Return the error as a sentence for users; empty after a success."""
@@ -268,14 +268,14 @@ class PeerRunner(Runner[PeerSession]):
             return str(error)
         return ""
 
-    async def _tell_room(self) -> None:
+    async def _report_room(self) -> None:
         """Report the free cache space to the session, and the files that were removed from the cache."""
         room_bytes, gone = await self._loop.run_in_executor(self._pool, self._look, dict(self._files))
         if not self._ended.done():
-            self._do(self._machine.room(room_bytes, now_ns=self._now_ns()))
+            self._do(self._session.room(room_bytes, now_ns=self._now_ns()))
         for file_id in gone:
             if not self._ended.done():
-                self._do(self._machine.file_gone(file_id, now_ns=self._now_ns()))
+                self._do(self._session.file_gone(file_id, now_ns=self._now_ns()))
 
     def _look(self, files: dict[UUID, tuple[Track, pathlib.Path]]) -> tuple[int, list[UUID]]:
         """Called in the worker thread. Return the free cache space in bytes, and the ids of the files that are gone."""
@@ -298,16 +298,19 @@ class PeerRunner(Runner[PeerSession]):
         now_ns = self._now_ns()
         if path:
             self._files[file_id] = fetch.track, path
-            self._do(self._machine.file_ready(file_id, now_ns=now_ns))
+            self._do(self._session.file_ready(file_id, now_ns=now_ns))
             if problem:
-                self._do(self._machine.decode_failed(file_id, str(problem), now_ns=now_ns))
+                self._do(self._session.decode_failed(file_id, str(problem), now_ns=now_ns))
         else:
-            self._do(self._machine.file_failed(file_id, str(problem), now_ns=now_ns))
-        await self._tell_room()
+            self._do(self._session.file_failed(file_id, str(problem), now_ns=now_ns))
+        await self._report_room()
 
     def _get(self, fetch: bulk.Fetch) -> tuple[pathlib.Path | None, PhaseLockError | None]:
-        """Called in the worker thread. Return the path, None if the file did not arrive; and the error, or None. With
-        both, the file has arrived but cannot be played."""
+        """Fetch a file. Called in the worker thread. Return its path and an error.
+
+        The path is None if the file did not arrive. The error is None if the file arrived and can be played. A path and
+        an error: the file arrived, but cannot be played.
+        """
         path = None
         try:
             path = fetch.run(self._cache)

@@ -13,11 +13,11 @@ from collections.abc import Callable, Coroutine, Iterable
 from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
-from phaselock.audio.interface import AudioEvent, AudioOutput, AudioStatus, DecodeFailed, DeviceChanged, Plan
+from phaselock.audio.interface import AudioEvent, AudioOutput, DecodeFailed, DeviceChanged, Plan
 from phaselock.model.snapshot import SessionSnapshot
 from phaselock.model.timeline import Timeline
 from phaselock.model.timing import DeviceState, Timing
-from phaselock.model.types import ClockStatus, Track
+from phaselock.model.types import AudioStatus, ClockStatus, Track
 from phaselock.session import events as e
 from phaselock.session.effects import Effect, Ended, Follow, Notify
 from phaselock.session.event_json import event_fields
@@ -44,18 +44,7 @@ class SessionCore(Protocol):
 
     def next_deadline_ns(self) -> int | None: ...
 
-    def audio(
-        self,
-        *,
-        phase_error_ns: int,
-        dac_deviation_ns: int,
-        dac_uncertainty_ns: int | None,
-        timing: Timing,
-        output_latency_ns: int,
-        device_name: str | None,
-        underruns: int,
-        now_ns: int,
-    ) -> list[Effect]: ...
+    def audio(self, status: AudioStatus, *, now_ns: int) -> list[Effect]: ...
 
     def decode_failed(self, file_id: UUID, reason: str, *, now_ns: int) -> list[Effect]: ...
 
@@ -77,14 +66,14 @@ class Runner(Generic[M]):
 
     def __init__(
         self,
-        machine: M,
+        session: M,
         output: AudioOutput,
         *,
         now_ns: Callable[[], int],
         on_event: Callable[[e.Event], None],
     ) -> None:
         self._loop = asyncio.get_running_loop()
-        self._machine = machine
+        self._session = session
         self._output = output
         self._now_ns = now_ns
         self._on_event = on_event
@@ -96,7 +85,7 @@ class Runner(Generic[M]):
 
     def snapshot(self) -> SessionSnapshot:
         """The present state of the session, for display."""
-        return self._machine.snapshot()
+        return self._session.snapshot()
 
     def path(self, file_id: UUID) -> pathlib.Path | None:
         """The path of a track's file; None if the file is not on this machine."""
@@ -111,34 +100,36 @@ class Runner(Generic[M]):
         """Session time now, in ns; None while it is not known."""
         raise NotImplementedError
 
-    def _tell_clock(self, status: ClockStatus) -> None:
+    def _report_clock(self, status: ClockStatus) -> None:
         """Report the clock to the session, if the session needs it."""
 
     def _do(self, effects: Iterable[Effect]) -> None:
         """Execute effects that the session returned, and set the timer to the session's next deadline."""
         for effect in effects:
-            if not self._ended.done():
-                self._execute(effect)
+            if self._ended.done():
+                break
+            match effect:
+                case Follow(timeline, then):
+                    self._output.follow(self._plan(timeline), self._plan(then))
+                case Notify(event):
+                    self._publish(event)
+                case Ended():
+                    log.info("over: %s", notice_text(effect.reason))
+                    self._ended.set_result(effect)
+                case _:
+                    self._execute(effect)
         if self._timer:
             self._timer.cancel()
             self._timer = None
-        deadline_ns = self._machine.next_deadline_ns()
+        deadline_ns = self._session.next_deadline_ns()
         if deadline_ns is not None and not self._ended.done():
             self._timer = self._loop.call_later(max(0, deadline_ns - self._now_ns()) / 1e9, self._on_timer)
 
     def _execute(self, effect: Effect) -> None:
-        match effect:
-            case Follow(timeline, then):
-                self._output.follow(self._plan(timeline), self._plan(then))
-            case Notify(event):
-                self._tell(event)
-            case Ended():
-                log.info("over: %s", notice_text(effect.reason))
-                self._ended.set_result(effect)
-            case _:
-                raise AssertionError(f"{effect} is not for this runner")
+        """Execute an effect that needs the sockets. AssertionError if it is not for this runner."""
+        raise NotImplementedError
 
-    def _tell(self, event: e.Event) -> None:
+    def _publish(self, event: e.Event) -> None:
         """Pass an event to `on_event`, and write it to the log."""
         level = _LEVELS.get(type(event), logging.INFO)
         if log.isEnabledFor(level):
@@ -153,7 +144,7 @@ class Runner(Generic[M]):
 
     def _on_timer(self) -> None:
         self._timer = None
-        self._do(self._machine.timer(now_ns=self._now_ns()))
+        self._do(self._session.timer(now_ns=self._now_ns()))
 
     def _pass_on(self, event: AudioEvent) -> None:
         """Called on a thread of the audio output."""
@@ -164,35 +155,24 @@ class Runner(Generic[M]):
             return
         match event:
             case DecodeFailed(plan, reason):
-                self._do(self._machine.decode_failed(plan.track.file_id, reason, now_ns=self._now_ns()))
+                self._do(self._session.decode_failed(plan.track.file_id, reason, now_ns=self._now_ns()))
             case DeviceChanged(state, name, detail, timing):
-                self._do(self._machine.device_changed(state, name, detail, timing, now_ns=self._now_ns()))
-                self._tell_status()
+                self._do(self._session.device_changed(state, name, detail, timing, now_ns=self._now_ns()))
+                self._report_status()
 
-    def _tell_status(self) -> tuple[AudioStatus, ClockStatus]:
+    def _report_status(self) -> tuple[AudioStatus, ClockStatus]:
         status, clock = self._output.status(), self.clock_status()
-        self._tell_clock(clock)
-        self._do(
-            self._machine.audio(
-                phase_error_ns=status.phase_error_ns,
-                dac_deviation_ns=status.dac_deviation_ns,
-                dac_uncertainty_ns=status.dac_uncertainty_ns,
-                timing=status.timing,
-                output_latency_ns=max(0, status.output_latency_ns),  # the user's correction may exceed it
-                device_name=status.device_name,
-                underruns=status.underruns,
-                now_ns=self._now_ns(),
-            )
-        )
+        self._report_clock(clock)
+        self._do(self._session.audio(status, now_ns=self._now_ns()))
         return status, clock
 
-    async def _tell_statuses(self) -> None:
+    async def _report_statuses(self) -> None:
         """Report the status to the session every STATUS_EVERY_S, and to users after STATUSES_PER_SYNC reports."""
         while True:
             for _ in range(STATUSES_PER_SYNC):
-                status, clock = self._tell_status()
+                status, clock = self._report_status()
                 await asyncio.sleep(STATUS_EVERY_S)
-            self._tell(sync_event(self.session_ns(), status, clock))
+            self._publish(sync_event(self.session_ns(), status, clock))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Start a task. `_finish` waits for it. An exception in it is a bug: the loop's exception handler gets it."""
@@ -207,7 +187,7 @@ class Runner(Generic[M]):
             self._loop.call_exception_handler({"message": "a task of the network failed", "exception": error})
 
     async def _finish(self) -> None:
-        """Stop the timer and wait for the tasks. The caller has told the tasks to end."""
+        """Stop the timer and wait for the tasks. The caller has cancelled the tasks that do not end by themselves."""
         if not self._ended.done():
             self._ended.cancel()
         if self._timer:

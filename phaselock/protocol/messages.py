@@ -1,9 +1,9 @@
 """Every message of PhaseLock's TCP connections: this file is the protocol document.
 
 A frame is `[length: u32 little endian][type: u8][msgpack map of the fields]`; the length counts type and payload.
-Messages and fields that are marked "extension" were added after the first draft of the protocol. A
-field with a default may be absent on the wire. An unknown field, a missing field, a wrong type or a value out of bounds
-breaks the protocol, and the receiver closes the connection.
+The project began with a given list of messages. Messages and fields that were added to it are marked "extension"; both
+kinds are required. A field with a default may be absent on the wire. An unknown field, a missing field, a wrong type or
+a value out of bounds breaks the protocol, and the receiver closes the connection.
 
 A control connection (TCP, port 17401). The host sends first:
 

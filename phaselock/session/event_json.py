@@ -47,14 +47,14 @@ def _fields(value: object) -> dict[str, object]:
 
 def _notice(notice: Notice) -> dict[str, object]:
     values = {field.name: _plain(getattr(notice, field.name)) for field in dataclasses.fields(notice)}
-    told = {"message": notice_text(notice, hints=True), "code": notice.code.value}
+    fields = {"message": notice_text(notice, hints=True), "code": notice.code.value}
     absent: tuple[object, ...] = (
         None,
         "",
         [],
-        told["message"],
+        fields["message"],
     )  # `detail` is left out if it is the whole sentence
-    return told | {name: value for name, value in values.items() if name != "code" and value not in absent}
+    return fields | {name: value for name, value in values.items() if name != "code" and value not in absent}
 
 
 def _reason(notice: Notice) -> dict[str, object]:

@@ -474,7 +474,7 @@ class RequestsListed(Event):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class StatusTold(Event):
+class StatusReported(Event):
     """The answer to `status`."""
 
     event_name: ClassVar[str] = "status"

@@ -37,9 +37,9 @@ class Outbox:
         """Report a problem with which the session continues."""
         self.note(e.Warned(session_ns, notice))
 
-    def note_playback(self, kind: type[e.PlaybackEvent], track: Track, line: Timeline, session_ns: int) -> None:
-        """Report what the loudspeakers do at `session_ns`, with the position of the timeline `line` at that time."""
-        frame = min(line.frame_at(session_ns), track.frames)
+    def note_playback(self, kind: type[e.PlaybackEvent], track: Track, timeline: Timeline, session_ns: int) -> None:
+        """Report what the loudspeakers do at `session_ns`, with the position of `timeline` at that time."""
+        frame = min(timeline.frame_at(session_ns), track.frames)
         self.note(kind(session_ns, track.file_id, track.file_name, round(frame / track.rate_hz, 6)))
 
     def note_transfer(

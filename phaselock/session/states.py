@@ -7,9 +7,11 @@ Any other message breaks the protocol: the receiver closes the connection with a
 
 The host forgets a connection after LeaveSession, after a breach of the protocol, or if it is silent for too long.
 
-A peer that was JOINED and loses its host without a SessionEnd is AWAY. It continues to play and tries to reconnect,
-through GREETING and JOINING, until it is JOINED again as the same peer or gives up. Every other end of a peer's
-connection leads to OVER, and so does a host computer that refuses the connection. In OVER a peer ignores all input.
+A peer is AWAY if it was JOINED and has lost its host without a SessionEnd. It continues to play and tries to reconnect.
+A new connection passes through GREETING and JOINING again. The peer is then JOINED as the same peer; see
+peer/absence.py.
+
+A peer is OVER if its session has ended in any other way, or if it has given up its host. It then ignores all input.
 """
 
 from __future__ import annotations
@@ -23,7 +25,7 @@ from phaselock.protocol.messages import Message
 HEARTBEAT_NS = 2_000_000_000
 """Interval between two heartbeats."""
 DEAD_NS = 5_000_000_000
-"""A connection without messages for this time is closed: two heartbeats may be lost or late."""
+"""A connection without messages for this time is closed. Two heartbeats in a row may be late or lost."""
 HOLD_NS = 60_000_000_000
 """Minimum time that a peer without a host plays on and tries to reconnect. It continues to the end of the track if
 that is later. The host reserves the place of a silent peer for the same time."""
@@ -34,13 +36,6 @@ ASLEEP_NS = 3_000_000_000
 its timeouts, because it could not receive messages."""
 UNKNOWN_UNCERTAINTY_NS = 3_600_000_000_000
 """One hour: the value in a `PeerStatus` for an unknown uncertainty. Larger values are sent as this one."""
-
-
-class HostSide(enum.Enum):
-    """State of a connection at the host."""
-
-    STRANGER = "stranger"
-    MEMBER = "member"
 
 
 class PeerSide(enum.Enum):
@@ -54,20 +49,18 @@ class PeerSide(enum.Enum):
     OVER = "over"
 
 
-HOST_ACCEPTS: dict[HostSide, frozenset[type[Message]]] = {
-    HostSide.STRANGER: frozenset({m.JoinRequest}),
-    HostSide.MEMBER: frozenset(
-        {
-            m.Heartbeat,
-            m.LeaveSession,
-            m.FileReceived,
-            m.FileUnplayable,
-            m.PeerStatus,
-            m.SongRequest,
-            m.SongRequestWithdrawn,
-        }
-    ),
-}
+HOST_ACCEPTS: frozenset[type[Message]] = frozenset(
+    {
+        m.Heartbeat,
+        m.LeaveSession,
+        m.FileReceived,
+        m.FileUnplayable,
+        m.PeerStatus,
+        m.SongRequest,
+        m.SongRequestWithdrawn,
+    }
+)
+"""The messages that the host accepts from a MEMBER. From an unauthenticated connection it accepts JoinRequest only."""
 
 PEER_ACCEPTS: dict[PeerSide, frozenset[type[Message]]] = {
     PeerSide.OFFLINE: frozenset(),

@@ -54,7 +54,7 @@ class HostClock:
     def __init__(self, bound: socket.socket) -> None:
         self._socket = bound
         _prepare(bound)
-        self.map = _native.ClockMap(identity=True)
+        self.clock_map = _native.ClockMap(identity=True)
         self._responder = _native.Responder(bound.fileno())
         self._thread = threading.Thread(target=self._responder.run, name="clock", daemon=True)
         self._thread.start()
@@ -75,7 +75,7 @@ class HostClock:
 
 
 class PeerClock:
-    """Measures the host's clock at (ip, port) and updates `map`. `filter_kind` is one of `model.choices.FILTERS`.
+    """Measures the host's clock at (ip, port) and updates `clock_map`. `filter_kind` is one of `model.choices.FILTERS`.
 
     OSError if the host cannot be reached.
     """
@@ -88,7 +88,7 @@ class PeerClock:
         filter_kind: str = "envelope",
         clock_map: _native.ClockMap | None = None,
     ) -> None:
-        self.map = clock_map if clock_map is not None else _native.ClockMap()
+        self.clock_map = clock_map if clock_map is not None else _native.ClockMap()
         self._logged: Exchange | None = None
         found = socket.getaddrinfo(ip, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
         family, kind, protocol, _, address = found[0]
@@ -99,7 +99,7 @@ class PeerClock:
         except OSError:
             self._socket.close()
             raise
-        self._pinger = _native.Pinger(self._socket.fileno(), peer_id, self.map, secrets.randbits(64), filter_kind)
+        self._pinger = _native.Pinger(self._socket.fileno(), peer_id, self.clock_map, secrets.randbits(64), filter_kind)
         self._thread = threading.Thread(target=self._pinger.run, name="clock", daemon=True)
         self._since_ns = _native.now_ns()
         self._thread.start()
@@ -110,7 +110,7 @@ class PeerClock:
         if _log.isEnabledFor(logging.DEBUG):
             self._log_exchanges(samples)
         last_sample_ns = samples.last_sample_ns if samples.samples else None
-        return clock_status(self.map.value(), last_sample_ns, samples.rtt_ns, now_ns=now_ns)
+        return clock_status(self.clock_map.value(), last_sample_ns, samples.rtt_ns, now_ns=now_ns)
 
     def exchanges(self, after: Exchange | None = None) -> list[Exchange]:
         """The exchanges after `after` (None: all), oldest first; at most the newest 4096: 25 s just after joining,
@@ -132,7 +132,7 @@ class PeerClock:
             _log.debug("ping rtt_us=%.1f offset_ns=%d", (t4 - t1 - (t3 - t2)) / 1e3, (t2 - t1 + t3 - t4) // 2)
         if new:
             self._logged = new[-1]
-            known = self.map.value()
+            known = self.clock_map.value()
             numbers = (known.offset_ns, known.drift * 1e6, known.uncertainty_ns / 1e3, samples.sent, samples.refused)
             _log.debug("clock offset_ns=%d drift_ppm=%.3f within_us=%.1f; pings sent=%d pongs refused=%d", *numbers)
 
@@ -147,7 +147,7 @@ class PeerClocks:
     """A peer's clock: one clock map for the player, and the thread that updates it while the host can be asked."""
 
     def __init__(self, filter_kind: str) -> None:
-        self.map = _native.ClockMap()
+        self.clock_map = _native.ClockMap()
         self._filter_kind = filter_kind
         self._clock: PeerClock | None = None
         self._target: tuple[str, int, int, str] | None = None
@@ -158,7 +158,7 @@ class PeerClocks:
         target = host_ip, port, peer_id, _own_ip(host_ip, port)
         if target != self._target:
             self.stop()
-            self._clock = PeerClock(host_ip, port, peer_id, self._filter_kind, self.map)
+            self._clock = PeerClock(host_ip, port, peer_id, self._filter_kind, self.clock_map)
             self._target = target
 
     def stop(self) -> None:

@@ -10,13 +10,13 @@ import pytest
 
 from phaselock import cli
 from phaselock.audio.device import ListedOutput
-from phaselock.audio.interface import AudioStatus
 from phaselock.bench.analysis import delay
 from phaselock.bench.benchmarks import outputs
 from phaselock.bench.lab import monitor, signals
 from phaselock.bench.lab.monitor import recording_from_stamps
 from phaselock.bench.results import Case
 from phaselock.errors import PhaseLockError
+from phaselock.model.types import AudioStatus
 
 RATE_HZ = 48000
 BLOCK = 1024

@@ -16,9 +16,8 @@ from phaselock import _native
 from phaselock.app import window_backend
 from phaselock.app.session import OpenHostSession
 from phaselock.app.window import MAX_UNREAD_EVENTS, WindowProgram
-from phaselock.audio.interface import AudioStatus
 from phaselock.model.notices import Code, Notice
-from phaselock.model.types import HOST_CLOCK
+from phaselock.model.types import HOST_CLOCK, AudioStatus
 from phaselock.session import commands as c
 from phaselock.session.effects import Ended
 from phaselock.session.events import Warned

@@ -122,7 +122,7 @@ def listen_to(answer: object) -> tuple[_native.PingerStatus, bool]:
     assert fake.enough.wait(60)
     clock.close()
     fake.close()
-    return clock._pinger.status(), clock.map.value().valid
+    return clock._pinger.status(), clock.clock_map.value().valid
 
 
 def good(peer_id: int, sent: int, nonce: int) -> bytes:
@@ -168,7 +168,7 @@ def test_the_offset_is_found(host: tuple[HostClock, tuple[str, int]]) -> None:
                 if peer.status(_native.now_ns()).usable:
                     break
                 threading.Event().wait(0.001)
-            assert abs(peer.map.session_from_local(10**15) - 10**15) < 10**15 * 100e-6
+            assert abs(peer.clock_map.session_from_local(10**15) - 10**15) < 10**15 * 100e-6
             assert abs(peer.status(_native.now_ns()).offset_ns) < 1_000_000
         finally:
             peer.close()

@@ -17,9 +17,9 @@ from unittest import mock
 
 import pytest
 
-from phaselock.audio.interface import AudioEvent, AudioStatus, DecodeFailed, DeviceChanged, Plan
+from phaselock.audio.interface import AudioEvent, DecodeFailed, DeviceChanged, Plan
 from phaselock.errors import InvalidMp3Error, PhaseLockError
-from phaselock.model.types import UNKNOWN_CLOCK, ClockStatus, Track
+from phaselock.model.types import UNKNOWN_CLOCK, AudioStatus, ClockStatus, Track
 from phaselock.network import connection as connection_module
 from phaselock.network import host as host_module
 from phaselock.network import transfer

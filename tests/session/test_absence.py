@@ -347,25 +347,25 @@ def test_a_peer_does_not_return_to_another_session_at_the_same_address() -> None
     assert harness.host.snapshot().peers == ()
 
 
-def answers(machine: PeerSession, info: m.SessionInfo, message: m.Message) -> e.Effect:
+def answers(session: PeerSession, info: m.SessionInfo, message: m.Message) -> e.Effect:
     """The last effect of a peer that lost its connection and receives this message when it returns."""
-    machine.disconnected("reset", now_ns=10 * SECOND)
-    machine.connected(now_ns=10 * SECOND)
-    machine.received(info, now_ns=10 * SECOND)
-    return machine.received(message, now_ns=10 * SECOND)[-1]
+    session.disconnected("reset", now_ns=10 * SECOND)
+    session.connected(now_ns=10 * SECOND)
+    session.received(info, now_ns=10 * SECOND)
+    return session.received(message, now_ns=10 * SECOND)[-1]
 
 
-def joined_machine() -> tuple[PeerSession, m.SessionInfo]:
-    machine, info = PeerSession(display_name="Ana"), m.SessionInfo(m.PROTOCOL_VERSION, bytes(16), "s", "h", (), 5)
-    machine.connected(now_ns=0)
-    machine.received(info, now_ns=0)
-    machine.received(m.JoinAccepted(1, m.SessionState((), 0), b"t" * 16, 17402, "Ana"), now_ns=0)
-    return machine, info
+def joined_peer() -> tuple[PeerSession, m.SessionInfo]:
+    session, info = PeerSession(display_name="Ana"), m.SessionInfo(m.PROTOCOL_VERSION, bytes(16), "s", "h", (), 5)
+    session.connected(now_ns=0)
+    session.received(info, now_ns=0)
+    session.received(m.JoinAccepted(1, m.SessionState((), 0), b"t" * 16, 17402, "Ana"), now_ns=0)
+    return session, info
 
 
 @pytest.mark.parametrize("reason", ["Session is full.", "Session ended."])
 def test_a_rejection_at_the_return_ends_the_peer_with_its_reason(reason: str) -> None:
-    assert answers(*joined_machine(), m.JoinRejected(reason)) == Over(reason, failed=True)
+    assert answers(*joined_peer(), m.JoinRejected(reason)) == Over(reason, failed=True)
 
 
 def test_the_place_of_a_silent_peer_is_kept_for_a_minute() -> None:
@@ -414,10 +414,10 @@ def test_newcomers_do_not_push_out_a_peer_that_may_return() -> None:
 
 
 def test_a_returning_peer_asks_with_its_token_and_its_name() -> None:
-    machine, info = joined_machine()
-    machine.disconnected("reset", now_ns=10 * SECOND)
-    machine.connected(now_ns=10 * SECOND)
-    effects = machine.received(info, now_ns=10 * SECOND)
+    session, info = joined_peer()
+    session.disconnected("reset", now_ns=10 * SECOND)
+    session.connected(now_ns=10 * SECOND)
+    effects = session.received(info, now_ns=10 * SECOND)
     assert effects == [e.Send(0, m.JoinRequest("Ana", m.PROTOCOL_VERSION, b"t" * 16))]
 
 
@@ -426,24 +426,24 @@ def test_a_returning_peer_asks_with_its_token_and_its_name() -> None:
 
 @pytest.mark.parametrize("after", ["the connection", "the greeting", "joining"])
 def test_a_peer_that_is_always_disconnected_waits_between_attempts(after: str) -> None:
-    machine, info = joined_machine()
+    session, info = joined_peer()
     now_ns, connects = 10 * SECOND, 0
-    effects = machine.disconnected("reset", now_ns=now_ns)
+    effects = session.disconnected("reset", now_ns=now_ns)
     while now_ns < 20 * SECOND:
         if e.Connect() in effects:
             connects += 1
-            machine.connected(now_ns=now_ns)
+            session.connected(now_ns=now_ns)
             if after != "the connection":
-                machine.received(info, now_ns=now_ns)
+                session.received(info, now_ns=now_ns)
             if after == "joining":
                 accepted = m.JoinAccepted(1, m.SessionState((), 0), b"t" * 16, 17402, "Ana")
-                machine.received(accepted, now_ns=now_ns)
-            effects = machine.disconnected("thrown out", now_ns=now_ns)
+                session.received(accepted, now_ns=now_ns)
+            effects = session.disconnected("thrown out", now_ns=now_ns)
         else:
-            deadline_ns = machine.next_deadline_ns()
+            deadline_ns = session.next_deadline_ns()
             assert deadline_ns is not None and deadline_ns > now_ns
             now_ns = deadline_ns
-            effects = machine.timer(now_ns=now_ns)
+            effects = session.timer(now_ns=now_ns)
     assert 18 <= connects <= 21
 
 
@@ -464,12 +464,12 @@ def test_leaving_while_away() -> None:
 
 def test_leaving_while_reconnecting() -> None:
     for received in (0, 1):
-        machine, info = joined_machine()
-        machine.disconnected("reset", now_ns=10 * SECOND)
-        machine.connected(now_ns=10 * SECOND)
+        session, info = joined_peer()
+        session.disconnected("reset", now_ns=10 * SECOND)
+        session.connected(now_ns=10 * SECOND)
         for message in [info][:received]:
-            machine.received(message, now_ns=10 * SECOND)
-        effects = machine.command(Leave(), now_ns=10 * SECOND)
+            session.received(message, now_ns=10 * SECOND)
+        effects = session.command(Leave(), now_ns=10 * SECOND)
         assert effects[0] == e.Close(0, "left") and effects[-1] == Over("You left the session.", failed=False)
 
 

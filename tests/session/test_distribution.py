@@ -12,7 +12,7 @@ from phaselock.model.snapshot import FileState
 from phaselock.protocol import messages as m
 from phaselock.session import effects as e
 from phaselock.session.commands import Add, Autoplay, Move, Next, Play, Remove, Retry, Stop, Without
-from phaselock.session.host.distribution import AHEAD
+from phaselock.session.host.distribution import MAX_OPEN_OFFERS
 from tests.support.session_harness import (
     HarnessPeer,
     ReportedOutput,
@@ -70,7 +70,7 @@ def test_files_are_offered_a_few_at_a_time_in_the_order_of_the_queue() -> None:
     ana = slow(harness, "Ana")
     harness.command(*(Add(a_track(number)) for number in range(1, 7)))
     harness.run(1)
-    assert offers(ana) == [1, 2, 3] and AHEAD == 3
+    assert offers(ana) == [1, 2, 3] and MAX_OPEN_OFFERS == 3
     give(harness, ana, 1)
     assert offers(ana) == [1, 2, 3, 4]
     give(harness, ana, 3)

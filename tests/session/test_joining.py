@@ -5,11 +5,13 @@ from __future__ import annotations
 import pytest
 
 from phaselock.model.names import PERSON_CHARS
+from phaselock.model.notices import Code, Notice
 from phaselock.protocol import messages as m
 from phaselock.session import effects as e
 from phaselock.session.commands import Add, DropPeer, Quit
 from phaselock.session.host.session import HostSession
 from phaselock.session.peer.session import PeerSession
+from phaselock.session.states import HOST_ACCEPTS, PEER_ACCEPTS, PeerSide
 from tests.support.session_harness import ReportedOutput, SessionHarness
 from tests.support.simulation import MS, SECOND, a_track
 from tests.support.told import Over, lost, reason
@@ -143,6 +145,24 @@ def test_a_leave_message_with_the_id_of_another_peer_is_a_breach() -> None:
     assert ben.ended is None
 
 
+def test_both_sides_refuse_a_message_that_they_accept_but_do_not_handle(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A message that is in the list of a state but not in the code must not be dropped in silence."""
+    unhandled = m.FileRefused("No.")
+    harness = SessionHarness()
+    ana, ben = harness.join("Ana"), harness.join("Ben")
+    harness.run(0.1)
+    accepts = {**PEER_ACCEPTS, PeerSide.JOINED: PEER_ACCEPTS[PeerSide.JOINED] | {m.FileRefused}}
+    monkeypatch.setattr("phaselock.session.host.session.HOST_ACCEPTS", HOST_ACCEPTS | {m.FileRefused})
+    monkeypatch.setattr("phaselock.session.peer.session.PEER_ACCEPTS", accepts)
+    ana.call(ana.core.received, unhandled)
+    harness.host.receive(ben.conn, unhandled)
+    assert ana.of(e.Close)[-1] == e.Close(e.HOST_CONN, "FileRefused makes no sense")
+    assert ana.ended is not None and ana.ended.failed
+    assert ana.ended.reason == Notice(Code.HOST_BROKE_PROTOCOL, "FileRefused makes no sense")
+    assert harness.host.of(e.Close)[-1] == e.Close(ben.conn, "FileRefused makes no sense")
+    assert harness.host.events("peer_left")[-1].fields["reason"] == "It broke the protocol: FileRefused makes no sense."
+
+
 def test_the_host_ends_the_session_for_everybody() -> None:
     harness = SessionHarness()
     peers = [harness.join("Ana"), harness.join("Ben")]
@@ -193,17 +213,17 @@ def test_a_silent_peer_is_dropped_after_five_seconds() -> None:
 
 def test_heartbeats_alone_keep_a_session_alive() -> None:
     tokens = iter([b"s" * 16, b"a" * 16])  # one for the session, one for Ana
-    machine = HostSession(session_name="s", host_name="h", token_factory=lambda: next(tokens))
-    machine.connected(1, now_ns=0)
-    machine.received(1, m.JoinRequest("Ana", m.PROTOCOL_VERSION), now_ns=0)
+    session = HostSession(session_name="s", host_name="h", token_factory=lambda: next(tokens))
+    session.connected(1, now_ns=0)
+    session.received(1, m.JoinRequest("Ana", m.PROTOCOL_VERSION), now_ns=0)
     sent = []
     for second in range(2, 61, 2):
         now_ns = second * SECOND
-        assert machine.next_deadline_ns() == now_ns
-        sent += machine.timer(now_ns=now_ns)
-        machine.received(1, m.Heartbeat(), now_ns=now_ns)
+        assert session.next_deadline_ns() == now_ns
+        sent += session.timer(now_ns=now_ns)
+        session.received(1, m.Heartbeat(), now_ns=now_ns)
     assert [effect for effect in sent if isinstance(effect, e.Send)] == [e.Send(1, m.Heartbeat())] * 30
-    assert len(machine.snapshot().peers) == 1
+    assert len(session.snapshot().peers) == 1
 
 
 def test_after_its_own_suspension_the_host_drops_no_peer() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+from collections.abc import Callable
 
 import pytest
 
@@ -10,7 +12,7 @@ from phaselock.model.queue import ItemStatus, QueueItem
 from phaselock.protocol import messages as m
 from phaselock.session import effects as e
 from phaselock.session.outbox import Outbox
-from phaselock.session.peer.files import PeerFiles
+from phaselock.session.peer.files import NEXT_STATES, LocalFile, LocalState, PeerFiles
 from tests.support.simulation import a_track
 
 TRACK = a_track(1)
@@ -86,3 +88,67 @@ def test_without_a_host_nothing_is_fetched_until_the_file_is_offered_again() -> 
     assert peer.settle(LINE) == [FETCH]
     peer.shelf.ready(TRACK.file_id, connected=True, now_ns=0)
     assert peer.done() == [e.Send(e.HOST_CONN, m.FileReceived(TRACK.file_id, hash_ok=True))]
+
+
+# -- the states of a file ----------------------------------------------------------------------------------------------
+
+MISSING, FETCHING, RECEIVED = LocalState.MISSING, LocalState.FETCHING, LocalState.RECEIVED
+EVICTED, REFETCHING = LocalState.EVICTED, LocalState.REFETCHING
+
+INPUTS: dict[str, Callable[[Peer], object]] = {
+    "offered": lambda peer: peer.shelf.offered(START, 3, TOKEN, now_ns=0),
+    "ready": lambda peer: peer.shelf.ready(TRACK.file_id, connected=True, now_ns=0),
+    "failed": lambda peer: peer.shelf.failed(TRACK.file_id, "It went.", connected=True, now_ns=0),
+    "unplayable": lambda peer: peer.shelf.unplayable(TRACK.file_id, "Noise.", connected=True, now_ns=0),
+    "gone": lambda peer: peer.shelf.gone(TRACK.file_id),
+    "host lost": lambda peer: peer.shelf.lost_host(),
+    "needed": lambda peer: peer.shelf.settle(LINE),
+}
+TO_STATE: dict[LocalState, tuple[str, ...]] = {
+    EVICTED: (),
+    REFETCHING: ("needed",),
+    FETCHING: ("offered",),
+    MISSING: ("offered", "failed"),
+    RECEIVED: ("offered", "ready"),
+}
+"""The inputs that lead to a state from the first one of `Peer`."""
+
+# The state after each input, in the order of INPUTS.
+STATES = {
+    MISSING: (FETCHING, MISSING, MISSING, MISSING, MISSING, MISSING, MISSING),
+    FETCHING: (FETCHING, RECEIVED, MISSING, MISSING, FETCHING, MISSING, FETCHING),
+    RECEIVED: (RECEIVED, RECEIVED, RECEIVED, MISSING, EVICTED, RECEIVED, RECEIVED),
+    EVICTED: (FETCHING, EVICTED, EVICTED, EVICTED, EVICTED, EVICTED, REFETCHING),
+    REFETCHING: (FETCHING, RECEIVED, EVICTED, MISSING, REFETCHING, EVICTED, REFETCHING),
+}
+
+
+def state_of(peer: Peer) -> LocalState:
+    return peer.shelf._files[TRACK.file_id].state
+
+
+@pytest.mark.parametrize(("number", "name"), list(enumerate(INPUTS)))
+@pytest.mark.parametrize("state", LocalState)
+def test_every_input_in_every_state_of_a_file(state: LocalState, number: int, name: str) -> None:
+    peer = Peer()
+    for before in TO_STATE[state]:
+        INPUTS[before](peer)
+    assert state_of(peer) is state
+    INPUTS[name](peer)
+    assert state_of(peer) is STATES[state][number]
+
+
+def test_the_table_of_transitions_has_those_that_occur_and_no_others() -> None:
+    occurring = {state: frozenset(states) - {state} for state, states in STATES.items()}
+    assert occurring == NEXT_STATES
+
+
+@pytest.mark.parametrize(("before", "after"), list(itertools.product(LocalState, LocalState)))
+def test_a_transition_that_is_not_in_the_table_is_a_bug(before: LocalState, after: LocalState) -> None:
+    file = LocalFile(TRACK, before)
+    if after in NEXT_STATES[before]:
+        file.become(after)
+        assert file.state is after
+    else:
+        with pytest.raises(AssertionError):
+            file.become(after)

@@ -456,7 +456,7 @@ def test_next_and_previous_are_refused_while_nothing_plays(command: HostCommand)
 
 
 def test_every_change_of_the_queue_is_sent_to_all_peers_with_its_revision() -> None:
-    """Section 17.2, "Queue operations": add, remove, reorder, and the statuses."""
+    """Add, remove, reorder, and the statuses."""
     harness, peers = ready(tracks=3)
     revisions = [[update.revision for update in peer.told(m.QueueUpdate)] for peer in peers]
     assert revisions[0] == revisions[1] == sorted(set(revisions[0]))

@@ -1,4 +1,4 @@
-"""What users are promised when something fails, and whole sessions from joining to the end, with the session cores."""
+"""What the project was asked to do in case of errors, and its required tests, as far as sessions are concerned."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.support.session_harness import ReportedOutput, SessionHarness, all_fo
 from tests.support.simulation import MS, SECOND, a_track
 from tests.support.told import Over
 
-# -- failures ----------------------------------------------------------------------------------------------------------
+# -- errors ------------------------------------------------------------------------------------------------------------
 
 
 def test_peer_has_not_received_file_yet() -> None:
@@ -146,7 +146,7 @@ def test_udp_clock_sync_not_converging() -> None:
     assert ben.ended is None
 
 
-# -- whole sessions ----------------------------------------------------------------------------------------------------
+# -- required tests ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("latencies_ms", [(0, 0), (0, 250), (900, 30)])

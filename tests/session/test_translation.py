@@ -104,7 +104,7 @@ def test_that_a_peer_is_here_in_the_window() -> None:
 
 @pytest.mark.parametrize("state", ["stopped", "playing", "paused", "waiting"])
 def test_the_progress_line(state: str) -> None:
-    status = e.StatusTold(1, "1", "2", "3", state, True, 1.0, "4", "", "", 2.0, 3)  # type: ignore[arg-type]
+    status = e.StatusReported(1, "1", "2", "3", state, True, 1.0, "4", "", "", 2.0, 3)  # type: ignore[arg-type]
     for timing in ("exact", "unknown"):
         for known_us in (None, 3.0):
             sync = e.SyncMeasured(1, True, 1.0, known_us, 0.0, 0.0, 0.0, 0, timing, None, 0.0)  # type: ignore[arg-type]

@@ -10,13 +10,12 @@ import dataclasses
 import functools
 import pathlib
 import random
-from typing import Any
 
 from phaselock._native import ClockFilter, ClockMap, Engine
 from phaselock.audio.decks import Decks
 from phaselock.audio.interface import DecodeFailed, Plan
 from phaselock.model.timeline import Timeline
-from phaselock.model.types import UNKNOWN_CLOCK, ClockStatus
+from phaselock.model.types import UNKNOWN_CLOCK, AudioStatus, ClockStatus
 from phaselock.session import effects as e
 from phaselock.sync.clock import STALE_NS, clock_status
 from tests.support.exchanges import WIRED, Exchange, Link, Path, Trains
@@ -164,18 +163,22 @@ class SimulatedPlayer:
         self._decks.follow(self._plan(timeline), self._plan(next_timeline))
         self._pump_at(self.node.simulation.now_ns)
 
-    def report(self) -> dict[str, Any]:
+    def status(self) -> AudioStatus:
         status = self.engine.status()
         uncertainty_ns = int(status.dac_uncertainty_ns)
-        return {
-            "phase_error_ns": round(status.phase_error_ns),
-            "dac_deviation_ns": uncertainty_ns,
-            "dac_uncertainty_ns": uncertainty_ns,
-            "timing": "exact",
-            "output_latency_ns": self._latency_ns,
-            "device_name": "card" if self._card else None,
-            "underruns": status.underruns,
-        }
+        return AudioStatus(
+            device_name="card" if self._card else None,
+            device_rate_hz=self.spec.card_hz,
+            output_latency_ns=self._latency_ns,
+            dac_deviation_ns=uncertainty_ns,
+            dac_uncertainty_ns=uncertainty_ns,
+            timing="exact",
+            playing=status.audible,
+            phase_error_ns=round(status.phase_error_ns),
+            correction_ppm=status.correction_ppm,
+            underruns=status.underruns,
+            volume=status.volume,
+        )
 
     def _report_device(self, state: str, name: str | None) -> None:
         self.node.call(self.node.core.device_changed, state, name, "", "exact" if name else None)

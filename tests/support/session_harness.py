@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-from typing import Any
 
 from phaselock.model.timeline import Timeline
 from phaselock.model.timing import Timing
-from phaselock.model.types import ClockStatus
+from phaselock.model.types import AudioStatus, ClockStatus
 from phaselock.session import effects as e
 from phaselock.session.commands import Add, HostCommand
 from tests.support.simulation import MS, SECOND, SimulatedHost, SimulatedNode, SimulatedPeer, Simulation, a_track
@@ -34,16 +33,20 @@ class ReportedOutput:
 
     def follow(self, timeline: Timeline | None, next_timeline: Timeline | None) -> None: ...
 
-    def report(self) -> dict[str, Any]:
-        return {
-            "phase_error_ns": 100,
-            "dac_deviation_ns": self.dac_deviation_ns,
-            "dac_uncertainty_ns": self.dac_uncertainty_ns,
-            "timing": self.timing,
-            "output_latency_ns": self.latency_ns,
-            "device_name": self.device_name,
-            "underruns": 0,
-        }
+    def status(self) -> AudioStatus:
+        return AudioStatus(
+            device_name=self.device_name,
+            device_rate_hz=48000,
+            output_latency_ns=self.latency_ns,
+            dac_deviation_ns=self.dac_deviation_ns,
+            dac_uncertainty_ns=self.dac_uncertainty_ns,
+            timing=self.timing,
+            playing=False,
+            phase_error_ns=100,
+            correction_ppm=0.0,
+            underruns=0,
+            volume=1.0,
+        )
 
     def close(self) -> None: ...
 

@@ -19,7 +19,7 @@ from uuid import UUID
 
 from phaselock.model.snapshot import SessionSnapshot
 from phaselock.model.timeline import Timeline
-from phaselock.model.types import ClockStatus, Track
+from phaselock.model.types import AudioStatus, ClockStatus, Track
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import GREETING_CAP, HOST_CAP, SESSION_CAP, Framer, frame
 from phaselock.protocol.messages import Message
@@ -167,8 +167,8 @@ class Output(Protocol):
     def follow(self, timeline: Timeline | None, next_timeline: Timeline | None) -> None:
         """Execute `Follow`."""
 
-    def report(self) -> dict[str, Any]:
-        """The arguments of `SessionCore.audio`, without the time."""
+    def status(self) -> AudioStatus:
+        """The present state, for `SessionCore.audio`."""
 
     def close(self) -> None:
         """The process ends."""
@@ -277,7 +277,7 @@ class SimulatedNode:
 
     def report(self) -> None:
         """Tell the core about the output."""
-        self.call(self.core.audio, **self.output.report())
+        self.call(self.core.audio, self.output.status())
 
     def _report_regularly(self) -> None:
         self.report()

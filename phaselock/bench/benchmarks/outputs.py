@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from phaselock import _native
 from phaselock.audio.device import USER_DATA_OFFSET, Device, ListedOutput, list_outputs
-from phaselock.audio.interface import AudioEvent, AudioStatus, DeviceChanged, Plan
+from phaselock.audio.interface import AudioEvent, DeviceChanged, Plan
 from phaselock.audio.player import Player
 from phaselock.bench.analysis import delay
 from phaselock.bench.interface import Bench
@@ -26,7 +26,7 @@ from phaselock.bench.results import Case, Metric, Plot, Series
 from phaselock.errors import AudioDeviceError, PhaseLockError
 from phaselock.model.timeline import Timeline
 from phaselock.model.timing import TIMING_PHRASES
-from phaselock.model.types import Track
+from phaselock.model.types import AudioStatus, Track
 
 RATE_HZ = 48000
 VOLUME = 0.3

@@ -16,17 +16,17 @@ from phaselock.model.types import Track
 from phaselock.protocol import messages as m
 from phaselock.session.effects import Send
 from phaselock.session.events import TransferState
-from phaselock.session.host.members import Member, Members, Transfer
-from phaselock.session.host.transport import Transport
+from phaselock.session.host.members import Delivery, Member, Members, Transfer
+from phaselock.session.host.transport import TransportControl
 from phaselock.session.outbox import Outbox
 
 MAX_TRIES = 3
 """Attempts for one file at one peer. After the last one the transfer is given up, and the user of the host decides."""
 RETRY_AFTER_NS = 500_000_000
 """Pause after the first failed attempt; twice this after the second."""
-AHEAD = 3
+MAX_OPEN_OFFERS = 3
 """Largest number of open offers per peer. With more than one the network is not idle between two files."""
-ALWAYS = 2
+ALWAYS_OFFERED = 2
 """Number of tracks, first in the order of need, that are offered regardless of the peer's free space: the current track
 and the next one."""
 
@@ -34,7 +34,7 @@ and the next one."""
 class Distribution:
     """The file transfers of a host session. The session calls `settle` at the end of each of its calls."""
 
-    def __init__(self, members: Members, transport: Transport, outbox: Outbox) -> None:
+    def __init__(self, members: Members, transport: TransportControl, outbox: Outbox) -> None:
         self._members = members
         self._transport = transport
         self._outbox = outbox
@@ -43,7 +43,7 @@ class Distribution:
         """Offer files to all peers that may receive more offers."""
         for member in self._members:
             if not member.offers_complete:
-                self._feed(member, now_ns)
+                self._offer_files(member, now_ns)
 
     def may_fetch(self, member: Member, file_id: UUID) -> Track | None:
         """The track, if it was offered to this member and not given up; otherwise None.
@@ -51,26 +51,23 @@ class Distribution:
         A member may fetch a received file again: its cache may have deleted it.
         """
         transfer = member.transfers.get(file_id)
-        return self._transport.queue.track(file_id) if transfer is not None and transfer.done is not False else None
+        return self._transport.queue.track(file_id) if transfer and transfer.state is not Delivery.GIVEN_UP else None
 
     def answered(self, member: Member, file_id: UUID, hash_ok: bool, *, now_ns: int) -> bool:
         """An attempt of a member has ended. False if none was running, which breaks the protocol."""
         track, transfer = self._transport.queue.track(file_id), member.transfers.get(file_id)
         if track is None or transfer is None:  # removed from the queue while the answer was on its way
             return True
-        if not transfer.running:
+        if transfer.state is not Delivery.RUNNING:
             return False
         if hash_ok:
-            transfer.done = True
-            transfer.done_bytes = track.size
+            transfer.received()
             self._outbox.note_transfer(TransferState.DONE, track, now_ns, peer=member.name, done_bytes=track.size)
         elif transfer.tries < MAX_TRIES:
-            transfer.retry_at_ns = now_ns + RETRY_AFTER_NS * transfer.tries
-            transfer.told_tenths = transfer.done_bytes = 0
+            transfer.pause(now_ns + RETRY_AFTER_NS * transfer.tries)
             self._outbox.note_transfer(TransferState.RETRY, track, now_ns, peer=member.name, done_bytes=0)
         else:
-            transfer.done = False
-            transfer.done_bytes = 0
+            transfer.give_up()
             self._outbox.note_transfer(TransferState.FAILED, track, now_ns, peer=member.name, done_bytes=0)
             self._outbox.error(
                 Notice(
@@ -102,8 +99,8 @@ class Distribution:
             transfer = member.transfers[file_id]
             transfer.moved(sent_bytes, now_ns)
             tenths = sent_bytes * 10 // track.size
-            if tenths > transfer.told_tenths:
-                transfer.told_tenths = tenths
+            if tenths > transfer.reported_tenths:
+                transfer.reported_tenths = tenths
                 self._outbox.note_transfer(
                     TransferState.SENDING, track, now_ns, peer=member.name, done_bytes=sent_bytes
                 )
@@ -112,10 +109,11 @@ class Distribution:
         """Allow new attempts for all files that were given up for this member, and wait for it again. Return False if
         nothing was given up and the member was waited for already.
         """
-        given_up = [file_id for file_id, transfer in member.transfers.items() if transfer.done is False]
+        given_up = [file_id for file_id, transfer in member.transfers.items() if transfer.state is Delivery.GIVEN_UP]
         for file_id in given_up:
             del member.transfers[file_id]
-        was_skipped, member.skipped = member.skipped, False
+        was_skipped = member.skipped
+        member.include()
         member.offers_complete = False
         self._transport.mark_queue_stale()
         return was_skipped or bool(given_up)
@@ -125,28 +123,28 @@ class Distribution:
         for member in self._members:
             for file_id, transfer in member.transfers.items():
                 track = self._transport.queue.track(file_id)
-                if track is not None and transfer.retry_at_ns is not None and now_ns >= transfer.retry_at_ns:
-                    transfer.retry_at_ns = None
-                    transfer.tries += 1
+                is_due = transfer.state is Delivery.PAUSING and now_ns >= transfer.retry_at_ns
+                if track is not None and is_due:
+                    transfer.try_again()
                     self._offer(member, track, now_ns)
 
     def deadlines_ns(self) -> Iterator[int]:
         """The times at which `timer` must be called."""
         for member in self._members:
             for transfer in member.transfers.values():
-                if transfer.retry_at_ns is not None:
+                if transfer.state is Delivery.PAUSING:
                     yield transfer.retry_at_ns
 
-    def _feed(self, member: Member, now_ns: int) -> None:
+    def _offer_files(self, member: Member, now_ns: int) -> None:
         member.offers_complete = True
         for file_id in member.transfers.keys() - {entry.track.file_id for entry in self._transport.queue.entries}:
             del member.transfers[file_id]
-        under_way = sum(transfer.done is None for transfer in member.transfers.values())
+        open_offers = sum(transfer.is_open for transfer in member.transfers.values())
         for track in self._wanted(member):
-            if under_way >= AHEAD:
+            if open_offers >= MAX_OPEN_OFFERS:
                 return
             if track.file_id not in member.transfers:
-                under_way += 1
+                open_offers += 1
                 member.transfers[track.file_id] = Transfer(track.size)
                 self._offer(member, track, now_ns)
 
@@ -155,7 +153,7 @@ class Distribution:
         room_bytes = member.reports.latest.room_bytes if member.reports.latest else 0
         for place, track in enumerate(self._transport.in_order_of_need()):
             room_bytes -= track.size
-            if room_bytes < 0 and place >= ALWAYS:
+            if room_bytes < 0 and place >= ALWAYS_OFFERED:
                 return
             yield track
 

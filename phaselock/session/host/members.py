@@ -1,10 +1,34 @@
-"""The host's record of each machine: its reports, its file transfers, and the lead time of commands to it."""
+"""The host's record of each machine: its reports, its file transfers, and the lead time of commands to it.
+
+A transfer has the states of `Delivery`:
+
+| state    | meaning                                                | next states                                   |
+|----------|--------------------------------------------------------|-----------------------------------------------|
+| RUNNING  | the peer was told to fetch the file                    | RECEIVED; after a failure PAUSING or GIVEN_UP |
+| PAUSING  | an attempt has failed; the next one follows            | RUNNING                                       |
+| RECEIVED | the peer has the file with the right hash              |                                               |
+| GIVEN_UP | all attempts have failed; `Retry` deletes the transfer |                                               |
+
+A member has the states of `Attendance`:
+
+| state               | meaning                                                  | next states                     |
+|---------------------|----------------------------------------------------------|---------------------------------|
+| WAITED_FOR          | playback waits until it has the file                     | CATCHING_UP (timeout), SKIPPED  |
+| CATCHING_UP         | it does not have the current track, and playback goes on | WAITED_FOR, SKIPPED_CATCHING_UP |
+| SKIPPED             | the host's user decided not to wait for it (`Without`)   | WAITED_FOR (`Retry`)            |
+| SKIPPED_CATCHING_UP | both                                                     | SKIPPED, CATCHING_UP (`Retry`)  |
+
+A member that joins during playback is CATCHING_UP, and so is one whose transfer makes no progress. It has caught up
+when it has the current track and the next one, or when nothing plays. Playback waits for WAITED_FOR members only. Files
+are sent to all members.
+"""
 
 from __future__ import annotations
 
 import dataclasses
+import enum
 import hmac
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from uuid import UUID
 
 from phaselock.model.snapshot import FileState, FileView, PeerView
@@ -101,19 +125,54 @@ class Reports:
         return now_ns - self.since_ns >= OVERDUE_AFTER_NS
 
 
+class Delivery(enum.Enum):
+    """State of a transfer; the table is above."""
+
+    RUNNING = "running"
+    PAUSING = "pausing"
+    RECEIVED = "received"
+    GIVEN_UP = "given_up"
+
+
+NEXT_DELIVERY: Mapping[Delivery, frozenset[Delivery]] = {
+    Delivery.RUNNING: frozenset({Delivery.RECEIVED, Delivery.PAUSING, Delivery.GIVEN_UP}),
+    Delivery.PAUSING: frozenset({Delivery.RUNNING}),
+    Delivery.RECEIVED: frozenset(),
+    Delivery.GIVEN_UP: frozenset(),
+}
+"""The allowed transitions."""
+
+
+class Attendance(enum.Enum):
+    """Whether playback waits for a member; the table is above."""
+
+    WAITED_FOR = "waited_for"
+    CATCHING_UP = "catching_up"
+    SKIPPED = "skipped"
+    SKIPPED_CATCHING_UP = "skipped_catching_up"
+
+
+NEXT_ATTENDANCE: Mapping[Attendance, frozenset[Attendance]] = {
+    Attendance.WAITED_FOR: frozenset({Attendance.CATCHING_UP, Attendance.SKIPPED}),
+    Attendance.CATCHING_UP: frozenset({Attendance.WAITED_FOR, Attendance.SKIPPED_CATCHING_UP}),
+    Attendance.SKIPPED: frozenset({Attendance.WAITED_FOR}),
+    Attendance.SKIPPED_CATCHING_UP: frozenset({Attendance.SKIPPED, Attendance.CATCHING_UP}),
+}
+"""The allowed transitions."""
+
+
 @dataclasses.dataclass(slots=True)
 class Transfer:
     """The transfer of one file to one peer."""
 
     size: int
     """In bytes."""
+    state: Delivery = Delivery.RUNNING
     tries: int = 1
     """Number of the current attempt, from 1."""
-    done: bool | None = None
-    """True: the peer has the file. False: it was given up. None: neither yet."""
-    retry_at_ns: int | None = None
-    """Start of the next attempt; None if no pause between two attempts is running."""
-    told_tenths: int = 0
+    retry_at_ns: int = 0
+    """PAUSING: start of the next attempt."""
+    reported_tenths: int = 0
     """Tenths of the file in the last progress event. Each further tenth is reported."""
     done_bytes: int = 0
     moved_at_ns: int = 0
@@ -121,6 +180,31 @@ class Transfer:
     moved_bytes: int = 0
     """`done_bytes` at that time."""
     unplayable: bool = False
+    """The peer has reported that it cannot decode the file."""
+
+    def received(self) -> None:
+        """The peer has the file with the right hash."""
+        self._become(Delivery.RECEIVED)
+        self.done_bytes = self.size
+
+    def pause(self, retry_at_ns: int) -> None:
+        """The attempt has failed; the next one starts at `retry_at_ns`."""
+        self._become(Delivery.PAUSING)
+        self.retry_at_ns, self.reported_tenths, self.done_bytes = retry_at_ns, 0, 0
+
+    def give_up(self) -> None:
+        """The last attempt has failed."""
+        self._become(Delivery.GIVEN_UP)
+        self.done_bytes = 0
+
+    def try_again(self) -> None:
+        """The next attempt starts."""
+        self._become(Delivery.RUNNING)
+        self.tries += 1
+
+    def _become(self, state: Delivery) -> None:
+        assert state in NEXT_DELIVERY[self.state], f"{self.state} to {state}"
+        self.state = state
 
     def moved(self, done_bytes: int, now_ns: int) -> None:
         """Set the sent bytes. Less than MOVE_BYTES does not count as progress."""
@@ -129,9 +213,9 @@ class Transfer:
             self.moved_bytes, self.moved_at_ns = done_bytes, now_ns
 
     @property
-    def running(self) -> bool:
-        """An attempt is running."""
-        return self.done is None and self.retry_at_ns is None
+    def is_open(self) -> bool:
+        """The peer does not have the file yet, and can still receive it."""
+        return self.state in (Delivery.RUNNING, Delivery.PAUSING)
 
 
 @dataclasses.dataclass(slots=True)
@@ -144,17 +228,12 @@ class Member:
     token: bytes = dataclasses.field(repr=False)
     heard_at_ns: int
     reports: Reports
+    attendance: Attendance = Attendance.WAITED_FOR
     transfers: dict[UUID, Transfer] = dataclasses.field(default_factory=dict)
     """The transfers of all files that were offered to it."""
-    skipped: bool = False
-    """The host's user decided (`Without`) not to wait for it, until `Retry` or until it joins again. Its files are
-    still sent."""
-    catching_up: bool = False
-    """It joined during playback, or its transfer made no progress, and it does not have the current track yet.
-    Playback does not wait for it."""
     offers_complete: bool = False
     """All files that it should receive now have been offered. Reset when the queue or its free space changes."""
-    told_device: tuple[str | None, Timing | None] | None = None
+    reported_device: tuple[str | None, Timing | None] | None = None
     """Name and timing of its output in the last event; None: no event yet."""
     next_offer_at_ns: int = 0
     """Earliest time at which a change of the reported free space leads to new offers."""
@@ -162,34 +241,73 @@ class Member:
     """After a timeout: the time until which its place is reserved."""
     clock_trouble: bool = False
     """The user was warned that its clock does not converge."""
-    _silent_until_ns: int = 0
-    """Leaky bucket: the time at which the messages received so far would be allowed at one per MESSAGE_EVERY_NS."""
+    _bucket_empty_at_ns: int = 0
+    """The rate limit of its messages is a leaky bucket. Each message fills it by MESSAGE_EVERY_NS, and time empties it.
+    This is the time at which it is empty, if no message follows."""
 
     def hear(self, now_ns: int) -> bool:
         """Count one message and restart the timeout. False if the peer exceeds the rate limit."""
         self.heard_at_ns = now_ns
-        self._silent_until_ns = max(self._silent_until_ns, now_ns) + MESSAGE_EVERY_NS
-        return self._silent_until_ns - now_ns <= MAX_MESSAGES * MESSAGE_EVERY_NS
+        self._bucket_empty_at_ns = max(self._bucket_empty_at_ns, now_ns) + MESSAGE_EVERY_NS
+        return self._bucket_empty_at_ns - now_ns <= MAX_MESSAGES * MESSAGE_EVERY_NS
 
-    def has(self, file_id: UUID) -> bool:
-        """It has received the file with the right hash."""
-        transfer = self.transfers.get(file_id)
-        return transfer is not None and transfer.done is True
-
-    def is_receiving(self, file_id: UUID) -> bool:
-        """The file was offered, and is neither received nor given up."""
-        transfer = self.transfers.get(file_id)
-        return transfer is not None and transfer.done is None
-
-    def lacks(self, file_id: UUID) -> bool:
-        """It does not have the file but can still receive it: the transfer was not given up."""
-        transfer = self.transfers.get(file_id)
-        return transfer is None or transfer.done is None
+    # -- attendance --------------------------------------------------------------------------------------------------
 
     @property
     def waited_for(self) -> bool:
         """Playing waits until it has the file."""
-        return not self.skipped and not self.catching_up
+        return self.attendance is Attendance.WAITED_FOR
+
+    @property
+    def catching_up(self) -> bool:
+        """It does not have the current track yet, and playback goes on."""
+        return self.attendance in (Attendance.CATCHING_UP, Attendance.SKIPPED_CATCHING_UP)
+
+    @property
+    def skipped(self) -> bool:
+        """The host's user decided not to wait for it, until `Retry` or until it joins again."""
+        return self.attendance in (Attendance.SKIPPED, Attendance.SKIPPED_CATCHING_UP)
+
+    def leave_behind(self) -> None:
+        """Playback goes on although this member, which it waited for, does not have the track."""
+        assert self.waited_for, "playback does not wait for it"
+        self.become(Attendance.CATCHING_UP)
+
+    def caught_up(self) -> None:
+        """It has the current track and the next one, or nothing plays."""
+        self.become(Attendance.SKIPPED if self.skipped else Attendance.WAITED_FOR)
+
+    def skip(self) -> None:
+        """The user decides not to wait for it."""
+        if not self.skipped:
+            self.become(Attendance.SKIPPED_CATCHING_UP if self.catching_up else Attendance.SKIPPED)
+
+    def include(self) -> None:
+        """The user decides to wait for it again."""
+        if self.skipped:
+            self.become(Attendance.CATCHING_UP if self.catching_up else Attendance.WAITED_FOR)
+
+    def become(self, attendance: Attendance) -> None:
+        """Change the state. AssertionError if NEXT_ATTENDANCE does not allow it."""
+        assert attendance in NEXT_ATTENDANCE[self.attendance], f"{self.attendance} to {attendance}"
+        self.attendance = attendance
+
+    # -- files -------------------------------------------------------------------------------------------------------
+
+    def has(self, file_id: UUID) -> bool:
+        """It has received the file with the right hash."""
+        transfer = self.transfers.get(file_id)
+        return transfer is not None and transfer.state is Delivery.RECEIVED
+
+    def is_receiving(self, file_id: UUID) -> bool:
+        """The file was offered, and is neither received nor given up."""
+        transfer = self.transfers.get(file_id)
+        return transfer is not None and transfer.is_open
+
+    def lacks(self, file_id: UUID) -> bool:
+        """It does not have the file but can still receive it: the transfer was not given up."""
+        transfer = self.transfers.get(file_id)
+        return transfer is None or transfer.is_open
 
     def view(self, queued: list[UUID]) -> PeerView:
         """The member as users see it, for a queue of these tracks."""
@@ -220,10 +338,11 @@ class Member:
     def _files(self, queued: list[UUID]) -> Iterator[FileView]:
         for file_id in queued:
             transfer = self.transfers.get(file_id)
-            if transfer is not None and (transfer.unplayable or not transfer.done):
-                state = FileState.SENDING if transfer.done is None else FileState.FAILED
-                state = FileState.UNPLAYABLE if transfer.unplayable else state
-                yield FileView(file_id, state, transfer.done_bytes, transfer.size)
+            if transfer is None or (transfer.state is Delivery.RECEIVED and not transfer.unplayable):
+                continue
+            state = FileState.SENDING if transfer.is_open else FileState.FAILED
+            state = FileState.UNPLAYABLE if transfer.unplayable else state
+            yield FileView(file_id, state, transfer.done_bytes, transfer.size)
 
 
 class Members:

@@ -43,7 +43,7 @@ class Request:
     done_bytes: int = 0
     tries: int = 0
     """Upload connections so far."""
-    told_tenths: int = 0
+    reported_tenths: int = 0
     """Tenths of the song in the last progress event."""
     give_up_at_ns: int | None = None
     """Deadline for progress of the upload; None while the request is not accepted."""
@@ -156,8 +156,8 @@ class IncomingRequests:
             request.done_bytes = done_bytes
             request.give_up_at_ns = now_ns + UPLOAD_LIMIT_NS
             tenths = done_bytes * 10 // request.size
-            if tenths > request.told_tenths:
-                request.told_tenths = tenths
+            if tenths > request.reported_tenths:
+                request.reported_tenths = tenths
                 self._note(request, now_ns)
 
     def arrived(self, request_id: UUID, *, now_ns: int) -> str | None:

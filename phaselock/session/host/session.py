@@ -17,16 +17,16 @@ from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import SessionSnapshot
 from phaselock.model.timeline import Timeline
 from phaselock.model.timing import DeviceState, Timing
-from phaselock.model.types import Track
+from phaselock.model.types import AudioStatus, Track
 from phaselock.protocol import messages as m
 from phaselock.protocol.messages import Message
 from phaselock.session import commands as c
 from phaselock.session import events as e
 from phaselock.session.effects import AllowClock, Close, Effect, Ended, Follow, ForbidClock, Send
 from phaselock.session.host.distribution import Distribution
-from phaselock.session.host.members import Member, Members, Reports
+from phaselock.session.host.members import Attendance, Member, Members, Reports
 from phaselock.session.host.requests import IncomingRequests, Request
-from phaselock.session.host.transport import Transport
+from phaselock.session.host.transport import TransportControl
 from phaselock.session.outbox import Outbox
 from phaselock.session.sentences import notice_text
 from phaselock.session.states import (
@@ -36,7 +36,6 @@ from phaselock.session.states import (
     HEARTBEAT_NS,
     HOLD_NS,
     HOST_ACCEPTS,
-    HostSide,
     other_version,
 )
 
@@ -44,7 +43,7 @@ MAX_DEPARTED = 32
 """Largest number of lost members that are remembered; the oldest ones are forgotten."""
 OPENING_NS = 3_000_000_000
 """For this time after joining, a missing output is not reported: the peer is still opening it."""
-HUNGRY_AGAIN_NS = 1_000_000_000
+OFFER_AGAIN_NS = 1_000_000_000
 """Smallest interval between two rounds of offers to a peer that are caused by changes of its free space."""
 CLOCK_TROUBLE_NS = 10_000_000_000
 """A clock that is not good for this time after joining causes a warning."""
@@ -81,7 +80,7 @@ class HostSession:
         self._over = False
         self._outbox = Outbox()
         self._members = Members()
-        self._transport = Transport(self._members, self._outbox)
+        self._transport = TransportControl(self._members, self._outbox)
         self._distribution = Distribution(self._members, self._transport, self._outbox)
         self._requests = IncomingRequests(self._members, self._outbox, self._transport.has_room)
         self._followed: tuple[Timeline | None, Timeline | None] = (None, None)
@@ -114,7 +113,7 @@ class HostSession:
         if member is not None:
             if not member.hear(now_ns):
                 self._breach(member, "it talks without end", now_ns)
-            elif type(message) in HOST_ACCEPTS[HostSide.MEMBER]:
+            elif type(message) in HOST_ACCEPTS:
                 self._from_member(member, message, now_ns)
             else:
                 self._breach(member, f"{type(message).__name__} was not expected", now_ns)
@@ -186,40 +185,29 @@ class HostSession:
 
     # -- the host's own machine --------------------------------------------------------------------------------------
 
-    def audio(
-        self,
-        *,
-        phase_error_ns: int,
-        dac_deviation_ns: int,
-        dac_uncertainty_ns: int | None,
-        timing: Timing,
-        output_latency_ns: int,
-        device_name: str | None,
-        underruns: int,
-        now_ns: int,
-    ) -> list[Effect]:
-        """The state of the host's own output. Call it several times a second, and at once if latency or device change.
+    def audio(self, status: AudioStatus, *, now_ns: int) -> list[Effect]:
+        """The state of the host's own output.
 
-        `dac_uncertainty_ns` is None if it is unknown; `device_name` is None if no output is open.
+        Call it several times a second, and at once if latency or device change.
         """
         if self._members.own is None:
             self._members.own = Reports(now_ns)
-        status = m.PeerStatus(
-            phase_error_ns=phase_error_ns,
+        report = m.PeerStatus(
+            phase_error_ns=status.phase_error_ns,
             offset_uncertainty_ns=0,
-            dac_deviation_ns=dac_deviation_ns,
-            dac_uncertainty_ns=dac_uncertainty_ns,
-            timing=timing,
+            dac_deviation_ns=status.dac_deviation_ns,
+            dac_uncertainty_ns=status.dac_uncertainty_ns,
+            timing=status.timing,
             drift_ppb=0,
             rtt_ns=0,
-            output_latency_ns=output_latency_ns,
-            device_name=device_name,
-            underruns=underruns,
+            output_latency_ns=max(0, status.output_latency_ns),
+            device_name=status.device_name,
+            underruns=status.underruns,
             clock_usable=True,
             clock_stale=False,
             room_bytes=0,
         )
-        self._members.own.take(status, now_ns=now_ns)
+        self._members.own.take(report, now_ns=now_ns)
         return self._settle(now_ns)
 
     def decode_failed(self, file_id: UUID, reason: str, *, now_ns: int) -> list[Effect]:
@@ -269,7 +257,7 @@ class HostSession:
             *self._requests.deadlines_ns(),
         ]
         deadlines += [member.heard_at_ns + DEAD_NS for member in self._members]
-        deadlines.append(self._transport.patience_ends_ns())
+        deadlines.append(self._transport.wait_ends_ns())
         return None if self._over else min((at_ns for at_ns in deadlines if at_ns is not None), default=None)
 
     # -- files -------------------------------------------------------------------------------------------------------
@@ -334,8 +322,8 @@ class HostSession:
             display_name=self._host_name,
             queue=self._transport.queue.items(),
             now=self._transport.now(),
-            timeline=self._transport.playback.line,
-            then=self._transport.playback.then,
+            timeline=self._transport.playback.current,
+            then=self._transport.playback.armed,
             waiting_for=self._transport.waiting_for(),
             upcoming=self._transport.upcoming(),
             peers=tuple(member.view(queued) for member in self._members),
@@ -389,7 +377,8 @@ class HostSession:
         else:
             peer_id, token, name = before.peer_id, before.token, before.name
         name = distinct(name, taken)
-        member = Member(conn, peer_id, name, token, now_ns, Reports(now_ns), catching_up=self._transport.busy)
+        attendance = Attendance.CATCHING_UP if self._transport.busy else Attendance.WAITED_FOR
+        member = Member(conn, peer_id, name, token, now_ns, Reports(now_ns), attendance)
         self._members.members[conn] = member
         if self._heartbeat_at_ns is None:
             self._heartbeat_at_ns = now_ns + HEARTBEAT_NS
@@ -431,7 +420,7 @@ class HostSession:
 
     def _skip(self, name: str, now_ns: int) -> None:
         for member in self._named(name, now_ns):
-            member.skipped = True
+            member.skip()
             self._transport.mark_queue_stale()
 
     def _named(self, name: str, now_ns: int) -> list[Member]:
@@ -481,14 +470,14 @@ class HostSession:
         name = status.device_name and sentence(status.device_name)
         before = member.reports.latest
         if (before is None or before.room_bytes != status.room_bytes) and now_ns >= member.next_offer_at_ns:
-            member.next_offer_at_ns = now_ns + HUNGRY_AGAIN_NS
+            member.next_offer_at_ns = now_ns + OFFER_AGAIN_NS
             member.offers_complete = False
         member.reports.take(dataclasses.replace(status, device_name=name), now_ns=now_ns)
         if name is None and now_ns - member.reports.since_ns < OPENING_NS:
             return  # the peer is still opening it
         timing = None if name is None else status.timing
-        if member.told_device != (name, timing):
-            member.told_device = (name, timing)
+        if member.reported_device != (name, timing):
+            member.reported_device = (name, timing)
             state: DeviceState = "none" if name is None else "open"
             self._outbox.note(e.DeviceChanged(now_ns, state, name, "", timing, member.name))
 
@@ -509,9 +498,9 @@ class HostSession:
             self._transport.settle(now_ns=now_ns)
             self._distribution.settle(now_ns=now_ns)
         follow: list[Effect] = []
-        if self._followed != (playback.sound, playback.then):
-            self._followed = (playback.sound, playback.then)
-            follow.append(Follow(playback.sound, playback.then))
+        if self._followed != (playback.sound, playback.armed):
+            self._followed = (playback.sound, playback.armed)
+            follow.append(Follow(playback.sound, playback.armed))
         return self._outbox.drain(*follow)
 
     def _wake(self, now_ns: int) -> None:

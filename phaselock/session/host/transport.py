@@ -1,4 +1,7 @@
-"""The host's playback: the queue, the cursor, the timeline of the current track and the armed timeline.
+"""The host's playback: the queue, the cursor, and the current, the armed and the pending track.
+
+play_states.py lists the states of the playback, and the action for each event in each state. This module finds out
+which event occurs, and executes the action.
 
 Every start, pause, seek and stop happens at one session time on all machines. That time is far enough ahead for the
 slowest machine, and commands are sent to the slowest machine first.
@@ -20,10 +23,10 @@ from phaselock.protocol import messages as m
 from phaselock.session import events as e
 from phaselock.session.effects import Broadcast
 from phaselock.session.host.members import Member, Members
+from phaselock.session.host.play_states import TABLE, Action, Current, Event, PlayState
 from phaselock.session.outbox import Outbox
 from phaselock.session.playback import Playback
 
-NOTHING = Notice(Code.NOTHING_PLAYING)
 NO_SUCH_TRACK = Notice(Code.NO_SUCH_TRACK)
 BEGINNING_S = 3
 """Up to this position, in seconds, `previous` goes to the track before the current one."""
@@ -37,7 +40,7 @@ QUEUE_GAP_NS = 500_000
 """Smallest interval between two updates of the queue, for each row above SHORT_QUEUE."""
 
 
-class Transport:
+class TransportControl:
     """The playback of a host session. The session calls `settle` at the end of each of its calls.
 
     Commands that cannot be done are reported by an `error` event. `now_ns` is session time.
@@ -49,19 +52,20 @@ class Transport:
         self._members = members
         self._outbox = outbox
         self._queue_stale = False
-        self._told_revision = 0
-        self._tell_queue_at_ns = 0
+        self._sent_revision = 0
+        self._send_queue_at_ns = 0
         self._played: set[UUID] = set()
         self._cursor: UUID | None = None
         """The track that `play` starts if nothing is playing; None: the first track that was not played."""
         self._pending: UUID | None = None
-        """The track that starts as soon as all peers that playback waits for have it. Either the track before it has
-        ended, or the user wants to change to it and the current track plays on until then."""
+        """The pending track, see play_states.py."""
         self._pending_since_ns = 0
         self._removed: collections.deque[tuple[QueueEntry, int]] = collections.deque(maxlen=MAX_UNDONE)
         """Removed entries and their places among the rows, the newest last."""
         self.repeat = False
+        """The first track follows the last one."""
         self._autoplay: int | None = None
+        """Number of peers that must be ready before playback starts by itself; None: it does not."""
 
     # -- the queue ---------------------------------------------------------------------------------------------------
 
@@ -99,11 +103,12 @@ class Transport:
         after = self.queue.after(file_id)
         if self._pending == file_id:
             self._pending = after.file_id if after else None
-        lines = [line.file_id for line in (self.playback.line, self.playback.then) if line is not None]
-        if self._cursor == file_id and file_id not in lines:
+        timelines = (self.playback.current, self.playback.armed)
+        in_use = any(timeline is not None and timeline.file_id == file_id for timeline in timelines)
+        if self._cursor == file_id and not in_use:
             self._cursor = after.file_id if after else None
         self._played.discard(file_id)
-        self._change(self.queue.remove(file_id, keep=file_id in lines))
+        self._change(self.queue.remove(file_id, keep=in_use))
 
     def restore(self, file_id: UUID, *, now_ns: int) -> None:
         """Put a removed track back at its place."""
@@ -123,27 +128,27 @@ class Transport:
     def known(self, file_id: UUID) -> Track:
         """A track of the queue or of a timeline. AssertionError if there is none: every timeline has an entry."""
         track = self.queue.track(file_id)
-        assert track is not None, "lines speak of queued tracks only"
+        assert track is not None, "every timeline has an entry in the queue"
         return track
 
     def in_order_of_need(self) -> list[Track]:
         """The current track, the armed or pending one, the tracks after them, then the tracks before them."""
-        line = self.playback.line
-        here = line.file_id if line else self._cursor
+        timeline = self.playback.current
+        here = timeline.file_id if timeline else self._cursor
         tracks = [one.track for one in self.queue.entries if not one.removed or one.track.file_id == here]
         at = next((place for place, track in enumerate(tracks) if track.file_id == here), 0)
-        urgent = [here, self.playback.then.file_id if self.playback.then else None, self._pending]
+        urgent = [here, self.playback.armed.file_id if self.playback.armed else None, self._pending]
         first = [track for file_id in urgent for track in tracks if track.file_id == file_id]
         return list(dict.fromkeys(first + tracks[at:] + tracks[:at]))
 
     def state(self) -> m.SessionState:
         """The state that a new peer receives."""
-        line, then = self.playback.line, self.playback.then
-        return m.SessionState(self.queue.items(), self.queue.revision, _line_state(line), _line_state(then))
+        timeline, armed = self.playback.current, self.playback.armed
+        return m.SessionState(self.queue.items(), self.queue.revision, _line_state(timeline), _line_state(armed))
 
     def now(self) -> QueueItem | None:
         """The row of the current track, even if it was removed from the queue; None if nothing is playing."""
-        entry = self.queue.entry(self.playback.line.file_id) if self.playback.line else None
+        entry = self.queue.entry(self.playback.current.file_id) if self.playback.current else None
         return entry.item() if entry else None
 
     def waiting_for(self) -> QueueItem | None:
@@ -157,9 +162,16 @@ class Transport:
         return track.file_id if track else None
 
     @property
+    def play_state(self) -> PlayState:
+        """The row of TABLE that is valid now."""
+        paused, playing = self.playback.paused, self.playback.playing
+        current = Current.PAUSED if paused else Current.PLAYING if playing else Current.NONE
+        return PlayState((current, self.playback.armed is not None, self._pending is not None))
+
+    @property
     def busy(self) -> bool:
         """A track is playing, paused or about to start."""
-        return self.playback.line is not None or self._pending is not None
+        return self.play_state is not PlayState.IDLE
 
     def mark_queue_stale(self) -> None:
         """Update the statuses of the queue at the end of this call: a member or one of its transfers has changed."""
@@ -173,18 +185,18 @@ class Transport:
             self._outbox.error(NO_SUCH_TRACK, now_ns)
             return
         track = self._upcoming() if file_id is None else self.known(file_id)
-        if file_id is not None and self.playback.line is not None:
-            self._go_to(self.known(file_id), now_ns)
-        elif file_id is None and self.playback.paused:
+        action = self._action(Event.PLAY if file_id is None else Event.PLAY_ROW, now_ns)
+        if action is Action.RESUME:
             self.resume(now_ns=now_ns)
-        elif file_id is None and self.playback.playing:
-            self._outbox.error(Notice(Code.ALREADY_PLAYING), now_ns)
-        elif track is None:
+        elif action is Action.START and track is None:
             self._outbox.error(Notice(Code.NOTHING_TO_PLAY), now_ns)
-        elif without := self._members.without(track.file_id):
-            self._outbox.error(_about(track, Code.WAITING_FOR_PEERS, peers=tuple(without)), now_ns)
-        else:
-            self._start(track, now_ns)
+        elif action is Action.CHANGE and track is not None:
+            self._go_to(track, now_ns)
+        elif action is Action.START and track is not None:
+            if without := self._members.without(track.file_id):
+                self._outbox.error(_about(track, Code.WAITING_FOR_PEERS, peers=tuple(without)), now_ns)
+            else:
+                self._start(track, now_ns)
 
     def autoplay(self, wait_peers: int) -> None:
         """Start as soon as `wait_peers` peers are ready."""
@@ -192,82 +204,76 @@ class Transport:
 
     def pause(self, *, now_ns: int) -> None:
         """Silence all machines at one instant and keep the position."""
+        if self._action(Event.PAUSE, now_ns) is not Action.PAUSE:
+            return
         at_ns = self._instant(now_ns)
         self._end_tracks_before(at_ns)
-        line = self.playback.line
-        if line is None or not self.playback.playing:
-            self._outbox.error(NOTHING, now_ns)
-            return
+        timeline = self._current()
         self._pending = None
-        self.playback.follow(line.stopped_at(at_ns))
-        self._tell_everybody(m.PauseCommand(line.frame_at(at_ns), at_ns, line.file_id, line.rate_hz))
-        self._outbox.note_playback(e.Paused, self.known(line.file_id), line, at_ns)
+        self.playback.follow(timeline.stopped_at(at_ns))
+        self._broadcast(m.PauseCommand(timeline.frame_at(at_ns), at_ns, timeline.file_id, timeline.rate_hz))
+        self._outbox.note_playback(e.Paused, self.known(timeline.file_id), timeline, at_ns)
 
     def resume(self, *, now_ns: int) -> None:
         """Continue at the position of the pause."""
-        line = self.playback.line
-        if line is None or line.stop_session_ns is None:
-            self._outbox.error(Notice(Code.NOTHING_PAUSED), now_ns)
+        if self._action(Event.RESUME, now_ns) is not Action.RESUME:
             return
-        at_ns = self._instant(now_ns)
-        track = self.known(line.file_id)
-        frame = min(line.frame_at(line.stop_session_ns), track.frames)
-        line = Timeline(line.file_id, line.rate_hz, frame, at_ns)
-        self.playback.follow(line)
-        self._tell_everybody(m.ResumeCommand(frame, at_ns, line.file_id, line.rate_hz))
-        self._outbox.note_playback(e.Resumed, track, line, at_ns)
+        at_ns, timeline = self._instant(now_ns), self._current()
+        assert timeline.stop_session_ns is not None
+        track = self.known(timeline.file_id)
+        frame = min(timeline.frame_at(timeline.stop_session_ns), track.frames)
+        timeline = Timeline(timeline.file_id, timeline.rate_hz, frame, at_ns)
+        self.playback.follow(timeline)
+        self._broadcast(m.ResumeCommand(frame, at_ns, timeline.file_id, timeline.rate_hz))
+        self._outbox.note_playback(e.Resumed, track, timeline, at_ns)
 
     def stop(self, *, now_ns: int) -> None:
         """Silence all machines at one instant; `resume` is not possible afterwards."""
+        if self._action(Event.STOP, now_ns) is not Action.STOP:
+            return
         at_ns = self._instant(now_ns)
         self._end_tracks_before(at_ns)
-        if not self.busy:
-            self._outbox.error(NOTHING, now_ns)
-            return
         self._pending = None
         self._queue_stale = True
         self.playback.stop(at_ns)
-        self._tell_everybody(m.StopCommand(at_ns))
+        self._broadcast(m.StopCommand(at_ns))
         self._outbox.note(e.Stopped(at_ns))
 
     def seek(self, seconds: float, *, now_ns: int) -> None:
         """Go to a position in the current track, limited to its length. A paused track stays paused."""
-        line = self.playback.line
-        if line is None:
-            self._outbox.error(NOTHING, now_ns)
+        if self._action(Event.SEEK, now_ns) is not Action.SEEK:
             return
         if not math.isfinite(seconds):
             self._outbox.error(Notice(Code.NO_SUCH_POSITION), now_ns)
             return
-        track = self.known(line.file_id)
+        timeline = self._current()
+        track = self.known(timeline.file_id)
         frame = round(min(max(seconds * track.rate_hz, 0), max(0, track.frames - 1)))
         at_ns = self._instant(now_ns)
-        line = Timeline(line.file_id, line.rate_hz, frame, at_ns, at_ns if self.playback.paused else None)
-        self.playback.follow(line)
-        self._tell_everybody(m.SeekCommand(frame, at_ns, line.file_id, line.rate_hz))
-        self._outbox.note_playback(e.Seeked, track, line, at_ns)
+        timeline = Timeline(timeline.file_id, timeline.rate_hz, frame, at_ns, at_ns if self.playback.paused else None)
+        self.playback.follow(timeline)
+        self._broadcast(m.SeekCommand(frame, at_ns, timeline.file_id, timeline.rate_hz))
+        self._outbox.note_playback(e.Seeked, track, timeline, at_ns)
 
     def next(self, *, now_ns: int) -> None:
         """Change to the track after the pending one, or else after the current one."""
-        line, then = self.playback.line, self.playback.then
-        if line is None and self._pending is None:
-            self._outbox.error(NOTHING, now_ns)
+        if self._action(Event.NEXT, now_ns) is not Action.CHANGE:
             return
-        here = self._pending or (line.file_id if line else None)
+        timeline, armed = self.playback.current, self.playback.armed
+        here = self._pending or (timeline.file_id if timeline else None)
         track = self.queue.after(here) or self._first_again()
         if track is None:
             self._outbox.error(Notice(Code.NO_NEXT_TRACK), now_ns)
-        elif then is None or then.file_id != track.file_id or then.start_session_ns > self._instant(now_ns):
+        elif armed is None or armed.file_id != track.file_id or armed.start_session_ns > self._instant(now_ns):
             self._go_to(track, now_ns)
 
     def previous(self, *, now_ns: int) -> None:
         """Return to the beginning of the current track; within BEGINNING_S, change to the track before it."""
-        line = self.playback.line
-        if line is None:
-            self._outbox.error(NOTHING, now_ns)
+        if self._action(Event.PREVIOUS, now_ns) is not Action.BACK:
             return
-        track = self.queue.before(line.file_id)
-        if track is None or line.frame_at(now_ns) > BEGINNING_S * line.rate_hz:
+        timeline = self._current()
+        track = self.queue.before(timeline.file_id)
+        if track is None or timeline.frame_at(now_ns) > BEGINNING_S * timeline.rate_hz:
             self.seek(0, now_ns=now_ns)
         else:
             self._go_to(track, now_ns)
@@ -276,17 +282,17 @@ class Transport:
 
     def end_ns(self) -> int | None:
         """Session time at which the last frame leaves the loudspeakers; None if no track is playing."""
-        line = self.playback.line
-        if line is None or line.stop_session_ns is not None:
+        timeline = self.playback.current
+        if timeline is None or timeline.stop_session_ns is not None:
             return None
-        return line.session_ns_at(self.known(line.file_id).frames)
+        return timeline.session_ns_at(self.known(timeline.file_id).frames)
 
     def end_tracks(self, *, now_ns: int) -> None:
         """End the tracks whose last frame was played, and start the armed ones."""
         while (end_ns := self.end_ns()) is not None and now_ns >= end_ns:
             self._end_track(end_ns)
 
-    def patience_ends_ns(self) -> int | None:
+    def wait_ends_ns(self) -> int | None:
         """Session time at which the first timeout of a waited-for peer ends; None if playback does not wait."""
         if self._pending is None or self.playback.playing:
             return None
@@ -295,34 +301,47 @@ class Transport:
 
     def leave_behind(self, *, now_ns: int) -> None:
         """Stop waiting for peers whose timeout has ended. Playback waits for them again when they have caught up."""
-        ends_ns = self.patience_ends_ns()
+        ends_ns = self.wait_ends_ns()
         if ends_ns is None or now_ns < ends_ns:
             return
         track = self.queue.track(self._pending)
         for peer in self._waited_for_now():
             if track is not None and now_ns >= self._stuck_since_ns(peer) + TIMEOUT_NS:
-                peer.catching_up = True
+                peer.leave_behind()
                 self._queue_stale = True
                 self._outbox.warn(_about(track, Code.GOING_ON_WITHOUT, peer=peer.name), now_ns)
 
     def settle(self, *, now_ns: int) -> None:
         """Start or arm the tracks that are ready, and send the queue if it has changed."""
-        self._take_in_newcomers()
+        self._wait_for_newcomers()
         self._go_on(now_ns)
         self._arm(now_ns)
-        lines = (self.playback.line, self.playback.then, self.playback.sound)
-        self.queue = self.queue.purge(frozenset(line.file_id for line in lines if line is not None))
+        self.queue = self.queue.purge(self.playback.file_ids())
         if self._queue_stale:
             self._queue_stale = False
             self._refresh_queue(now_ns)
-        if self.queue.revision != self._told_revision and now_ns >= self._tell_queue_at_ns:
-            self._tell_queue(now_ns)
+        if self.queue.revision != self._sent_revision and now_ns >= self._send_queue_at_ns:
+            self._send_queue(now_ns)
 
     def queue_due_ns(self) -> int | None:
         """Time at which `settle` may send the changed queue; None if it has not changed. See QUEUE_GAP_NS."""
-        return self._tell_queue_at_ns if self.queue.revision != self._told_revision else None
+        return self._send_queue_at_ns if self.queue.revision != self._sent_revision else None
 
     # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _action(self, event: Event, now_ns: int) -> Action | None:
+        """The action of TABLE for an event that occurs now. If the table refuses it, report that and return None."""
+        cell = TABLE[self.play_state][event]
+        assert cell is not None, f"{event} in {self.play_state}"
+        if isinstance(cell, Code):
+            self._outbox.error(Notice(cell), now_ns)
+            return None
+        return cell
+
+    def _current(self) -> Timeline:
+        """The current timeline. AssertionError if there is none: the state must be checked before."""
+        assert self.playback.current is not None
+        return self.playback.current
 
     def _waited_for_now(self) -> list[Member]:
         pending = self._pending
@@ -339,10 +358,10 @@ class Transport:
 
     def _instant(self, now_ns: int) -> int:
         """The earliest target time that all machines can meet, but not before an announced pause."""
-        stop_ns = self.playback.line.stop_session_ns if self.playback.line else None
+        stop_ns = self.playback.current.stop_session_ns if self.playback.current else None
         return max(now_ns + self._members.lead_ns(), stop_ns or 0)
 
-    def _tell_everybody(self, message: m.Message) -> None:
+    def _broadcast(self, message: m.Message) -> None:
         if conns := tuple(member.conn for member in self._members.slowest_first()):
             self._outbox.do(Broadcast(conns, message))
 
@@ -351,8 +370,8 @@ class Transport:
         if self._members.is_missing(track.file_id):
             self._wait_for(track, now_ns)
         else:
-            if self.playback.line is not None:
-                self._played.add(self.playback.line.file_id)
+            if self.playback.current is not None:
+                self._played.add(self.playback.current.file_id)
             self._start(track, now_ns)
 
     def _wait_for(self, track: Track, now_ns: int) -> None:
@@ -372,23 +391,23 @@ class Transport:
         if unsettled:
             self._outbox.warn(Notice(Code.NOT_IN_TIME, peers=tuple(unsettled)), now_ns)
         at_ns = self._instant(now_ns)
-        line = Timeline(track.file_id, track.rate_hz, 0, at_ns)
-        self.playback.follow(line)
-        self._began(line)
-        self._tell_everybody(_play_command(line))
+        timeline = Timeline(track.file_id, track.rate_hz, 0, at_ns)
+        self.playback.follow(timeline)
+        self._began(timeline)
+        self._broadcast(_play_command(timeline))
 
-    def _began(self, line: Timeline) -> None:
-        self._cursor = line.file_id
-        self._played.discard(line.file_id)
+    def _began(self, timeline: Timeline) -> None:
+        self._cursor = timeline.file_id
+        self._played.discard(timeline.file_id)
         self._autoplay = None
         self._pending = None
         self._queue_stale = True
         self._members.request_offers()
-        self._outbox.note_playback(e.Playing, self.known(line.file_id), line, line.start_session_ns)
+        self._outbox.note_playback(e.Playing, self.known(timeline.file_id), timeline, timeline.start_session_ns)
 
-    def _following(self, line: Timeline) -> Track | None:
+    def _following(self, timeline: Timeline) -> Track | None:
         """The track that follows this timeline, or None."""
-        return self.queue.track(self._pending) or self.queue.after(line.file_id) or self._first_again()
+        return self.queue.track(self._pending) or self.queue.after(timeline.file_id) or self._first_again()
 
     def _first_again(self) -> Track | None:
         first = next(iter(self.queue.ids()), None) if self.repeat else None
@@ -396,37 +415,37 @@ class Transport:
 
     def _arm(self, now_ns: int) -> None:
         """Arm the next track, or disarm a wrong one, if all peers can still receive the command in time."""
-        line, then, end_ns = self.playback.line, self.playback.then, self.end_ns()
-        if line is None or end_ns is None or end_ns < self._instant(now_ns):
+        timeline, armed, end_ns = self.playback.current, self.playback.armed, self.end_ns()
+        if timeline is None or end_ns is None or end_ns < self._instant(now_ns):
             return
-        track = self._following(line)
-        if track is not None and track.file_id == line.file_id:
+        track = self._following(timeline)
+        if track is not None and track.file_id == timeline.file_id:
             track = None  # a track is not armed after itself: it starts again when it has ended
-        if then is not None and track is not None and then.file_id == track.file_id:
-            return
-        if track is not None and not self._members.is_missing(track.file_id):
-            self.playback.then = Timeline(track.file_id, track.rate_hz, 0, end_ns)
-            self._tell_everybody(_play_command(self.playback.then))
-        elif then is not None:  # disarm it: repeating the current timeline clears the armed one
-            self.playback.then = None
-            self._tell_everybody(_play_command(line))
+        is_armed = armed is not None and track is not None and armed.file_id == track.file_id
+        is_ready = is_armed or track is not None and not self._members.is_missing(track.file_id)
+        action = self._action(Event.NEXT_READY if is_ready else Event.NEXT_MISSING, now_ns)
+        if action is Action.ARM and track is not None and not is_armed:
+            self.playback.armed = Timeline(track.file_id, track.rate_hz, 0, end_ns)
+            self._broadcast(_play_command(self.playback.armed))
+        elif action is Action.DISARM:  # the current timeline again: it clears the armed one
+            self.playback.armed = None
+            self._broadcast(_play_command(timeline))
 
     def _end_tracks_before(self, session_ns: int) -> None:
         """Make the armed track current if it starts at `session_ns` or earlier."""
-        while self.playback.then is not None and session_ns >= self.playback.then.start_session_ns:
-            self._end_track(self.playback.then.start_session_ns)
+        while self.playback.armed is not None and session_ns >= self.playback.armed.start_session_ns:
+            self._end_track(self.playback.armed.start_session_ns)
 
     def _end_track(self, end_ns: int) -> None:
-        line, then = self.playback.line, self.playback.then
-        assert line is not None
-        self._played.add(line.file_id)
+        timeline, armed, action = self._current(), self.playback.armed, self._action(Event.END, end_ns)
+        self._played.add(timeline.file_id)
         self._queue_stale = True
-        self._outbox.note_playback(e.TrackEnded, self.known(line.file_id), line, end_ns)
-        if then is not None:
+        self._outbox.note_playback(e.TrackEnded, self.known(timeline.file_id), timeline, end_ns)
+        if action is Action.PROMOTE and armed is not None:
             self.playback.promote()
-            self._began(then)
-        else:
-            after = self._following(line)
+            self._began(armed)
+        elif action is Action.FINISH:
+            after = self._following(timeline)
             self.playback.finish()
             self._cursor = after.file_id if after else None
             self._pending = None
@@ -440,37 +459,37 @@ class Transport:
         cursor = self.queue.track(self._cursor)
         return cursor if cursor in tracks else next(iter(fresh or tracks), None)
 
-    def _take_in_newcomers(self) -> None:
+    def _wait_for_newcomers(self) -> None:
         """From now on wait for peers that have caught up.
 
         They have the current track and the next one, or nothing is playing.
         """
-        line = self.playback.line
-        following = self._following(line) if line else None
-        needed = [line.file_id, *([following.file_id] if following else [])] if line else []
+        timeline = self.playback.current
+        following = self._following(timeline) if timeline else None
+        needed = [timeline.file_id, *([following.file_id] if following else [])] if timeline else []
         for peer in self._members:
-            if peer.catching_up and (not self.busy or line and all(peer.has(file_id) for file_id in needed)):
-                peer.catching_up = False
+            if peer.catching_up and (not self.busy or timeline and all(peer.has(file_id) for file_id in needed)):
+                peer.caught_up()
                 self._queue_stale = True
 
     def _go_on(self, now_ns: int) -> None:
         """Start the pending track, or the first one for autoplay, if the peers are ready."""
-        line, wish = self.playback.line, self.queue.track(self._pending)
-        if wish is not None:
-            if not self._members.is_missing(wish.file_id):
-                self._go_to(wish, now_ns)
-        elif line is None and self._autoplay is not None:
+        pending = self.queue.track(self._pending)
+        if pending is not None:
+            if not self._members.is_missing(pending.file_id) and self._action(Event.RECEIVED, now_ns) is Action.CHANGE:
+                self._go_to(pending, now_ns)
+        elif self._autoplay is not None and self._action(Event.AUTOPLAY, now_ns) is Action.START:
             track = self._upcoming()
             if track is not None and not self._members.is_missing(track.file_id):
                 if self._members.ready_to_begin(track.file_id, self._autoplay, now_ns=now_ns):
                     self._start(track, now_ns)
 
     def _refresh_queue(self, now_ns: int) -> None:
-        before, line = self.queue, self.playback.line
+        before, timeline = self.queue, self.playback.current
         statuses: dict[UUID, ItemStatus] = {}
         for entry in before.entries:
             file_id = entry.track.file_id
-            if line is not None and line.file_id == file_id:
+            if timeline is not None and timeline.file_id == file_id:
                 statuses[file_id] = ItemStatus.PLAYING
             elif file_id in self._played:
                 statuses[file_id] = ItemStatus.PLAYED
@@ -480,11 +499,11 @@ class Transport:
                 self._outbox.note(e.FileReady(now_ns, file_id, entry.track.file_name))
         self.queue = before.with_statuses(statuses)
 
-    def _tell_queue(self, now_ns: int) -> None:
+    def _send_queue(self, now_ns: int) -> None:
         items = self.queue.items()
-        self._told_revision = self.queue.revision
-        self._tell_queue_at_ns = now_ns + max(0, len(items) - SHORT_QUEUE) * QUEUE_GAP_NS
-        self._tell_everybody(m.QueueUpdate(items, self.queue.revision))
+        self._sent_revision = self.queue.revision
+        self._send_queue_at_ns = now_ns + max(0, len(items) - SHORT_QUEUE) * QUEUE_GAP_NS
+        self._broadcast(m.QueueUpdate(items, self.queue.revision))
         self._outbox.note_queue(items, self.queue.revision, now_ns)
 
 
@@ -493,13 +512,15 @@ def _about(track: Track, code: Code, *, peer: str | None = None, peers: tuple[st
     return Notice(code, file_id=track.file_id, file_name=track.file_name, peer=peer, peers=peers)
 
 
-def _play_command(line: Timeline) -> m.PlayCommand:
+def _play_command(timeline: Timeline) -> m.PlayCommand:
     """The message that makes peers follow this timeline."""
-    return m.PlayCommand(line.file_id, line.rate_hz, line.anchor_frame, line.start_session_ns)
+    return m.PlayCommand(timeline.file_id, timeline.rate_hz, timeline.anchor_frame, timeline.start_session_ns)
 
 
-def _line_state(line: Timeline | None) -> m.LineState | None:
+def _line_state(timeline: Timeline | None) -> m.LineState | None:
     """This timeline in the state for a new peer."""
-    if line is None:
+    if timeline is None:
         return None
-    return m.LineState(line.file_id, line.rate_hz, line.anchor_frame, line.start_session_ns, line.stop_session_ns)
+    return m.LineState(
+        timeline.file_id, timeline.rate_hz, timeline.anchor_frame, timeline.start_session_ns, timeline.stop_session_ns
+    )

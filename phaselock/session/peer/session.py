@@ -1,7 +1,7 @@
 """The peer's session: it joins, fetches the offered files, follows the host's timelines and reports its state.
 
-The peer checks all messages of the host, like all data from the network, and then executes them. A peer that loses its
-host without a SessionEnd plays on by the clock that it has measured and tries to reconnect; see `Absence`.
+The peer checks all messages of the host, like all data from the network, and then executes them. absence.py describes
+what it does if it loses its host.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from phaselock.model.queue import ItemStatus, QueueItem
 from phaselock.model.snapshot import SessionSnapshot
 from phaselock.model.timeline import Timeline
 from phaselock.model.timing import DeviceState, Timing
-from phaselock.model.types import UNKNOWN_CLOCK, ClockStatus
+from phaselock.model.types import UNKNOWN_CLOCK, AudioStatus, ClockStatus
 from phaselock.protocol import messages as m
 from phaselock.protocol.messages import Message
 from phaselock.session import commands as c
@@ -23,7 +23,6 @@ from phaselock.session import events as e
 from phaselock.session.effects import (
     HOST_CONN,
     Close,
-    Connect,
     Effect,
     Ended,
     Follow,
@@ -32,6 +31,7 @@ from phaselock.session.effects import (
     StopClock,
 )
 from phaselock.session.outbox import Outbox
+from phaselock.session.peer.absence import Absence
 from phaselock.session.peer.files import PeerFiles
 from phaselock.session.peer.requests import OutgoingRequests
 from phaselock.session.playback import Playback
@@ -39,7 +39,6 @@ from phaselock.session.states import (
     ASLEEP_NS,
     DEAD_NS,
     HEARTBEAT_NS,
-    HOLD_NS,
     PEER_ACCEPTS,
     UNKNOWN_UNCERTAINTY_NS,
     PeerSide,
@@ -48,8 +47,6 @@ from phaselock.session.states import (
 )
 
 HOST_LOST = Notice(Code.HOST_LOST)
-RETRY_NS = 500_000_000
-"""Pause before the next attempt to reconnect."""
 STATUS_NS = 1_000_000_000
 """Interval between two PeerStatus messages."""
 EARLY_STATUS_NS = 200_000_000
@@ -68,22 +65,6 @@ class _Breach(Exception):
     """The host broke the protocol; the text says how."""
 
 
-@dataclasses.dataclass(slots=True)
-class Absence:
-    """The host is lost: no message arrived for DEAD_NS, or the connection broke.
-
-    If the host's computer refuses a new connection, the host's program has ended and the session is over at once. All
-    other failures may be temporary failures of the network: the peer tries to reconnect until `give_up_at_ns`.
-    """
-
-    give_up_at_ns: int
-    """Local time at which the peer ends the session; see HOLD_NS."""
-    try_at_ns: int | None = None
-    """Local time of the next attempt; None while an attempt is running."""
-    told: bool = False
-    """The user was warned."""
-
-
 class PeerSession:
     """One session at a peer. `now_ns` is the peer's local time.
 
@@ -98,7 +79,6 @@ class PeerSession:
         self._peer_id = 0
         self._token = b""
         """From the last JoinAccepted; empty before the first one."""
-        self._absence: Absence | None = None
         self._joined_at_ns = 0
         self._heard_at_ns = 0
         self._called_at_ns = 0
@@ -107,12 +87,13 @@ class PeerSession:
         self._clock = UNKNOWN_CLOCK
         self._room_bytes = UNKNOWN_ROOM_BYTES
         self._status: m.PeerStatus | None = None
-        self._told: m.PeerStatus | None = None
+        self._sent_status: m.PeerStatus | None = None
         self._queue: tuple[QueueItem, ...] = ()
         self._playback = Playback()
         self._followed: tuple[Timeline | None, Timeline | None] = (None, None)
         self._outbox = Outbox()
-        self._shelf = PeerFiles(self._outbox, self._session_ns)
+        self._absence = Absence(self._outbox, self._session_ns)
+        self._files = PeerFiles(self._outbox, self._session_ns)
         self._requests = OutgoingRequests(self._outbox, self._session_ns)
         self._ended: list[Effect] = []
 
@@ -131,7 +112,7 @@ class PeerSession:
             if refused:
                 self._end(HOST_LOST, now_ns, failed=True)
             else:
-                self._try_again(now_ns)
+                self._absence.attempt_failed(now_ns=now_ns)
         return self._settle(now_ns)
 
     def received(self, message: Message, *, now_ns: int) -> list[Effect]:
@@ -150,11 +131,11 @@ class PeerSession:
     def disconnected(self, reason: str, *, now_ns: int) -> list[Effect]:
         """The control connection ended or broke the framing. A late call for an old connection has no effect."""
         if self._side is PeerSide.JOINED:
-            self._lose_host(now_ns, told=False)
+            self._lose_host(now_ns)
         elif self._side in (PeerSide.AWAY, PeerSide.OVER):
             pass
-        elif self._absence is not None:
-            self._try_again(now_ns)
+        elif self._absence.active:
+            self._rejoin_failed(now_ns)
         else:
             self._end(Notice(Code.HOST_CONNECTION_LOST, sentence(reason)), now_ns, failed=True)
         return self._settle(now_ns)
@@ -180,34 +161,20 @@ class PeerSession:
         self._clock = status
         return self._settle(now_ns)
 
-    def audio(
-        self,
-        *,
-        phase_error_ns: int,
-        dac_deviation_ns: int,
-        dac_uncertainty_ns: int | None,
-        timing: Timing,
-        output_latency_ns: int,
-        device_name: str | None,
-        underruns: int,
-        now_ns: int,
-    ) -> list[Effect]:
-        """The state of the output. Call it several times a second, and at once if latency or device change.
-
-        `dac_uncertainty_ns` is None if it is unknown; `device_name` is None if no output is open.
-        """
-        clock = self._clock
+    def audio(self, status: AudioStatus, *, now_ns: int) -> list[Effect]:
+        """The state of the output. Call it several times a second, and at once if latency or device change."""
+        clock, uncertainty_ns = self._clock, status.dac_uncertainty_ns
         self._status = m.PeerStatus(
-            phase_error_ns=_within(-UNKNOWN_UNCERTAINTY_NS, phase_error_ns, UNKNOWN_UNCERTAINTY_NS),
+            phase_error_ns=_within(-UNKNOWN_UNCERTAINTY_NS, status.phase_error_ns, UNKNOWN_UNCERTAINTY_NS),
             offset_uncertainty_ns=wire_uncertainty_ns(clock.uncertainty_ns),
-            dac_deviation_ns=wire_uncertainty_ns(dac_deviation_ns),
-            dac_uncertainty_ns=None if dac_uncertainty_ns is None else wire_uncertainty_ns(dac_uncertainty_ns),
-            timing=timing,
+            dac_deviation_ns=wire_uncertainty_ns(status.dac_deviation_ns),
+            dac_uncertainty_ns=None if uncertainty_ns is None else wire_uncertainty_ns(uncertainty_ns),
+            timing=status.timing,
             drift_ppb=_within(-(10**9), round((clock.drift_ppm or 0.0) * 1000), 10**9),
             rtt_ns=_within(0, clock.rtt_ns or 0, m.MAX_DURATION_NS),
-            output_latency_ns=_within(0, output_latency_ns, m.MAX_DURATION_NS),
-            device_name=None if device_name is None else sentence(device_name)[:DEVICE_CHARS],
-            underruns=underruns,
+            output_latency_ns=_within(0, status.output_latency_ns, m.MAX_DURATION_NS),
+            device_name=None if status.device_name is None else sentence(status.device_name)[:DEVICE_CHARS],
+            underruns=status.underruns,
             clock_usable=clock.usable,
             clock_stale=clock.stale,
             room_bytes=self._room_bytes,
@@ -221,9 +188,9 @@ class PeerSession:
 
     def file_ready(self, file_id: UUID, *, now_ns: int) -> list[Effect]:
         """A fetched file is complete and has the right hash."""
-        track, line = self._shelf.ready(file_id, connected=self._connected, now_ns=now_ns), self._playback.line
-        if track is not None and line is not None and line.file_id == file_id and self._playback.playing:
-            self._outbox.note_playback(e.Playing, track, line, line.start_session_ns)
+        track, timeline = self._files.ready(file_id, connected=self._connected, now_ns=now_ns), self._playback.current
+        if track is not None and timeline is not None and timeline.file_id == file_id and self._playback.playing:
+            self._outbox.note_playback(e.Playing, track, timeline, timeline.start_session_ns)
         return self._settle(now_ns)
 
     def file_failed(self, file_id: UUID, reason: str, *, now_ns: int) -> list[Effect]:
@@ -231,17 +198,17 @@ class PeerSession:
 
         The host decides whether to try again.
         """
-        self._shelf.failed(file_id, reason, connected=self._connected, now_ns=now_ns)
+        self._files.failed(file_id, reason, connected=self._connected, now_ns=now_ns)
         return self._settle(now_ns)
 
     def file_gone(self, file_id: UUID, *, now_ns: int) -> list[Effect]:
         """The cache has deleted a file that was ready."""
-        self._shelf.gone(file_id)
+        self._files.gone(file_id)
         return self._settle(now_ns)
 
     def decode_failed(self, file_id: UUID, reason: str, *, now_ns: int) -> list[Effect]:
         """This machine cannot decode a file. Call it after the fetch, instead of `file_ready`, or later."""
-        self._shelf.unplayable(file_id, reason, connected=self._connected, now_ns=now_ns)
+        self._files.unplayable(file_id, reason, connected=self._connected, now_ns=now_ns)
         return self._settle(now_ns)
 
     def upload_ended(self, request_id: UUID, problem: str, *, now_ns: int) -> list[Effect]:
@@ -262,16 +229,17 @@ class PeerSession:
     def timer(self, *, now_ns: int) -> list[Effect]:
         """Handle all deadlines that have passed. A call before or after `next_deadline_ns` is allowed."""
         self._wake(now_ns)
-        if self._absence is not None and now_ns >= self._absence.give_up_at_ns:
+        if self._absence.is_over(now_ns=now_ns):
             self._end(HOST_LOST, now_ns, failed=True)
         elif self._side is PeerSide.AWAY:
-            self._connect(now_ns)
+            self._absence.timer(now_ns=now_ns)
         elif self._alive and now_ns >= self._heard_at_ns + DEAD_NS:
             self._outbox.do(Close(HOST_CONN, "silent for too long"))
             if self._side is PeerSide.JOINED:
-                self._lose_host(now_ns, told=True)
-            elif self._absence is not None:
-                self._try_again(now_ns)
+                self._lose_host(now_ns)
+                self._absence.warn(now_ns=now_ns)
+            elif self._absence.active:
+                self._rejoin_failed(now_ns)
             else:
                 self._end(Notice(Code.HOST_SILENT), now_ns, failed=True)
         if self._side is PeerSide.JOINED and now_ns >= self._heartbeat_at_ns:
@@ -283,13 +251,9 @@ class PeerSession:
         """The time for the next call of `timer`; None: no call is needed. Every call of the session may change it."""
         if not self._alive:
             return None
-        deadlines = []
+        deadlines = list(self._absence.deadlines_ns())
         if self._side is not PeerSide.AWAY:
             deadlines.append(self._heard_at_ns + DEAD_NS)
-        if self._absence is not None:
-            deadlines.append(self._absence.give_up_at_ns)
-            if self._absence.try_at_ns is not None:
-                deadlines.append(self._absence.try_at_ns)
         if self._side is PeerSide.JOINED:
             deadlines.append(self._heartbeat_at_ns)
             if self._status is not None:
@@ -308,8 +272,8 @@ class PeerSession:
             display_name=self._display_name,
             queue=self._queue,
             now=self._now(),
-            timeline=self._playback.line,
-            then=self._playback.then,
+            timeline=self._playback.current,
+            then=self._playback.armed,
             requests=self._requests.views(self._display_name),
             connected=self._connected,
         )
@@ -350,13 +314,17 @@ class PeerSession:
             case m.StopCommand(target_time_ns=at_ns):
                 self._playback.stop(at_ns)
                 self._outbox.note(e.Stopped(self._session_ns(now_ns) if at_ns is None else at_ns))
+            case m.Heartbeat():
+                pass
+            case _:
+                raise _Breach(f"{type(message).__name__} makes no sense")
 
     def _greeted(self, info: m.SessionInfo, now_ns: int) -> None:
         if info.protocol_version != m.PROTOCOL_VERSION:
             self._outbox.do(Close(HOST_CONN, "another version"))
             self._end(other_version(info.protocol_version, m.PROTOCOL_VERSION), now_ns, failed=True)
             return
-        if self._absence is not None and info.session_id != self._session_id:  # a new session at this address
+        if self._absence.active and info.session_id != self._session_id:  # a new session at this address
             self._outbox.do(Close(HOST_CONN, "another session"))
             self._end(HOST_LOST, now_ns, failed=True)
             return
@@ -367,26 +335,26 @@ class PeerSession:
         self._outbox.do(Send(HOST_CONN, m.JoinRequest(self._display_name, m.PROTOCOL_VERSION, self._token or None)))
 
     def _accepted(self, accepted: m.JoinAccepted, now_ns: int) -> None:
-        again = self._absence is not None
+        again = self._absence.active
         self._side = PeerSide.JOINED
-        self._absence = None
+        self._absence.end()
         self._peer_id = accepted.peer_id
         self._token = accepted.token
         self._display_name = person_name(accepted.display_name)
         self._joined_at_ns = self._status_at_ns = now_ns
         self._heartbeat_at_ns = now_ns + HEARTBEAT_NS
-        self._told = None
+        self._sent_status = None
         self._outbox.do(StartClock(accepted.peer_id, accepted.clock_port))
         names = self._session_name, self._host_name, self._display_name
         self._outbox.note(e.Joined(self._session_ns(now_ns), accepted.peer_id, *names, again=again))
         state = accepted.session_state
         self._take_queue(state.queue, state.revision, now_ns)
-        line, then = _line(state.line), _line(state.then)
-        if line is None:
+        timeline, armed = _timeline(state.line), _timeline(state.then)
+        if timeline is None:
             self._playback.stop(None)
-        elif line != self._playback.line:
-            self._playback.follow(line)
-        self._playback.then = then if line is not None else None
+        elif timeline != self._playback.current:
+            self._playback.follow(timeline)
+        self._playback.armed = armed if timeline is not None else None
         self._requests.found_host()
 
     def _take_queue(self, queue: tuple[QueueItem, ...], revision: int, now_ns: int) -> None:
@@ -400,22 +368,22 @@ class PeerSession:
             )
             for item in queue
         )
-        self._shelf.take_queue(self._queue)
+        self._files.take_queue(self._queue)
         self._outbox.note_queue(self._queue, revision, self._session_ns(now_ns))
 
     def _offered(self, start: m.FileTransferStart, now_ns: int) -> None:
-        for line in self._lines():
-            if line.file_id == start.file_id and line.rate_hz != start.rate_hz:
+        for timeline in self._timelines():
+            if timeline.file_id == start.file_id and timeline.rate_hz != start.rate_hz:
                 raise _Breach("a line at another rate than its track")
-        if not self._shelf.offered(start, self._peer_id, self._token, now_ns=now_ns):
+        if not self._files.offered(start, self._peer_id, self._token, now_ns=now_ns):
             raise _Breach("a file changed, or there are too many")
 
     def _asked(self, asked: bool) -> None:
         if not asked:
             raise _Breach("an answer to a request that was never made")
 
-    def _lines(self) -> list[Timeline]:
-        return [line for line in (self._playback.line, self._playback.then) if line is not None]
+    def _timelines(self) -> list[Timeline]:
+        return [timeline for timeline in (self._playback.current, self._playback.armed) if timeline is not None]
 
     def _meant(self, command: m.PauseCommand | m.ResumeCommand | m.SeekCommand) -> tuple[UUID, int]:
         """The track of a command and its rate. Without a track the command is for the current one.
@@ -423,10 +391,10 @@ class PeerSession:
         _Breach if there is none, or if the rate is wrong.
         """
         file_id, rate_hz = command.file_id, command.rate_hz
-        if file_id is None and self._playback.line is not None:
-            file_id = self._playback.line.file_id
-        track = self._shelf.track(file_id)
-        rates = [line.rate_hz for line in self._lines() if line.file_id == file_id]
+        if file_id is None and self._playback.current is not None:
+            file_id = self._playback.current.file_id
+        track = self._files.track(file_id)
+        rates = [timeline.rate_hz for timeline in self._timelines() if timeline.file_id == file_id]
         known = track.rate_hz if track else rates[0] if rates else rate_hz
         if file_id is None or known is None:
             raise _Breach("a command for a track that was never named")
@@ -443,74 +411,56 @@ class PeerSession:
         at_ns: int,
         stop_ns: int | None = None,
     ) -> None:
-        line = Timeline(file_id, rate_hz, frame, at_ns, stop_ns)
-        self._playback.follow(line)
-        self._note_playback(event, line, at_ns)
+        timeline = Timeline(file_id, rate_hz, frame, at_ns, stop_ns)
+        self._playback.follow(timeline)
+        self._note_playback(event, timeline, at_ns)
 
-    def _note_playback(self, event: type[e.PlaybackEvent], line: Timeline, session_ns: int) -> None:
+    def _note_playback(self, event: type[e.PlaybackEvent], timeline: Timeline, session_ns: int) -> None:
         """Report a change of playback, if this machine has the file and can play it."""
-        track = self._shelf.track(line.file_id)
-        if track is not None and self._shelf.has(line.file_id):
-            self._outbox.note_playback(event, track, line, session_ns)
+        track = self._files.track(timeline.file_id)
+        if track is not None and self._files.has(timeline.file_id):
+            self._outbox.note_playback(event, track, timeline, session_ns)
 
     def _play(self, command: m.PlayCommand) -> None:
-        at_ns, end_ns, track = command.target_time_ns, self._end_ns(), self._shelf.track(command.file_id)
+        at_ns, end_ns, track = command.target_time_ns, self._end_ns(), self._files.track(command.file_id)
         new = Timeline(command.file_id, command.rate_hz, command.position_samples, at_ns)
-        line = self._playback.line
+        timeline = self._playback.current
         if track is not None and track.rate_hz != command.rate_hz:
             raise _Breach("a line at another rate than its track")
-        if new == line:
-            self._playback.then = None
-        elif line is not None and line.file_id != new.file_id and end_ns is not None and at_ns >= end_ns:
-            self._playback.then = new
+        if new == timeline:
+            self._playback.armed = None
+        elif timeline is not None and timeline.file_id != new.file_id and end_ns is not None and at_ns >= end_ns:
+            self._playback.armed = new
         else:
             self._playback.follow(new)
             self._note_playback(e.Playing, new, at_ns)
 
     def _pause(self, command: m.PauseCommand, now_ns: int) -> None:
         (file_id, rate_hz), at_ns = self._meant(command), command.target_time_ns
-        running = next((line for line in self._lines() if line.file_id == file_id), None)
+        running = next((timeline for timeline in self._timelines() if timeline.file_id == file_id), None)
         if running is not None and at_ns is not None:
-            line = running.stopped_at(at_ns)
+            timeline = running.stopped_at(at_ns)
         else:
             at_ns = at_ns or self._session_ns(now_ns) or 0
-            line = Timeline(file_id, rate_hz, command.position_samples, at_ns, at_ns)
-        self._playback.follow(line)
-        self._note_playback(e.Paused, line, at_ns)
+            timeline = Timeline(file_id, rate_hz, command.position_samples, at_ns, at_ns)
+        self._playback.follow(timeline)
+        self._note_playback(e.Paused, timeline, at_ns)
 
     # -- without a host ----------------------------------------------------------------------------------------------
 
-    def _lose_host(self, now_ns: int, *, told: bool) -> None:
-        """Continue without the host. `told`: also warn the user: the outage is more than a short interruption."""
+    def _lose_host(self, now_ns: int) -> None:
+        """Continue without the host."""
         end_ns, session_ns = self._end_ns(), self._session_ns(now_ns)
         left_ns = end_ns - session_ns if end_ns is not None and session_ns is not None else 0
-        self._absence = Absence(now_ns + max(HOLD_NS, left_ns))
-        self._shelf.lost_host()
+        self._side = PeerSide.AWAY
+        self._files.lost_host()
         self._requests.lost_host()
+        self._absence.begin(left_ns=left_ns, joined_at_ns=self._joined_at_ns, now_ns=now_ns)
+
+    def _rejoin_failed(self, now_ns: int) -> None:
+        """The new connection to a lost host ended before the host accepted this peer again."""
         self._side = PeerSide.AWAY
-        if told:
-            self._tell_absence(now_ns)
-        if now_ns - self._joined_at_ns < RETRY_NS:  # avoid a fast loop of joining and disconnecting
-            self._absence.try_at_ns = now_ns + RETRY_NS
-        else:
-            self._outbox.do(Connect())
-
-    def _connect(self, now_ns: int) -> None:
-        absence = self._absence
-        if absence is not None and absence.try_at_ns is not None and now_ns >= absence.try_at_ns:
-            absence.try_at_ns = None
-            self._outbox.do(Connect())
-
-    def _try_again(self, now_ns: int) -> None:
-        assert self._absence is not None
-        self._side = PeerSide.AWAY
-        self._absence.try_at_ns = now_ns + RETRY_NS
-        self._tell_absence(now_ns)
-
-    def _tell_absence(self, now_ns: int) -> None:
-        if self._absence is not None and not self._absence.told:
-            self._absence.told = True
-            self._outbox.warn(Notice(Code.PLAYING_WITHOUT_HOST), self._session_ns(now_ns))
+        self._absence.attempt_failed(now_ns=now_ns)
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
@@ -524,11 +474,11 @@ class PeerSession:
 
     def _now(self) -> QueueItem | None:
         """The row of the current track, even if it was removed from the queue; None if there is none."""
-        line = self._playback.line
-        if line is None:
+        timeline = self._playback.current
+        if timeline is None:
             return None
-        row = next((item for item in self._queue if item.id == line.file_id), None)
-        t = self._shelf.track(line.file_id)
+        row = next((item for item in self._queue if item.id == timeline.file_id), None)
+        t = self._files.track(timeline.file_id)
         if row is not None or t is None:
             return row
         return QueueItem(t.file_id, t.file_name, t.duration_s, "", ItemStatus.PLAYING, t.title, t.artist)
@@ -538,37 +488,37 @@ class PeerSession:
 
     def _end_ns(self) -> int | None:
         """Session time at which the current track ends; None if none is playing or its length is unknown."""
-        line = self._playback.line
-        track = self._shelf.track(line.file_id) if line is not None else None
-        if line is None or line.stop_session_ns is not None or track is None:
+        timeline = self._playback.current
+        track = self._files.track(timeline.file_id) if timeline is not None else None
+        if timeline is None or timeline.stop_session_ns is not None or track is None:
             return None
-        return line.session_ns_at(track.frames)
+        return timeline.session_ns_at(track.frames)
 
     def _end_tracks(self, now_ns: int) -> None:
         session_ns = self._session_ns(now_ns)
         while session_ns is not None and (end_ns := self._end_ns()) is not None and session_ns >= end_ns:
-            line, then = self._playback.line, self._playback.then
-            assert line is not None
-            self._note_playback(e.TrackEnded, line, end_ns)
-            if then is None:
+            timeline, armed = self._playback.current, self._playback.armed
+            assert timeline is not None
+            self._note_playback(e.TrackEnded, timeline, end_ns)
+            if armed is None:
                 self._playback.finish()
                 continue
             self._playback.promote()
-            self._note_playback(e.Playing, then, then.start_session_ns)
+            self._note_playback(e.Playing, armed, armed.start_session_ns)
 
-    def _tell_status(self, now_ns: int) -> None:
-        status, told = self._status, self._told
+    def _send_status(self, now_ns: int) -> None:
+        status, sent = self._status, self._sent_status
         if status is None or self._side is not PeerSide.JOINED:
             return
         moved = (
-            told is None
-            or (told.device_name, told.timing) != (status.device_name, status.timing)
-            or abs(told.output_latency_ns - status.output_latency_ns) > LATENCY_STEP_NS
+            sent is None
+            or (sent.device_name, sent.timing) != (status.device_name, status.timing)
+            or abs(sent.output_latency_ns - status.output_latency_ns) > LATENCY_STEP_NS
         )
         if moved or now_ns >= self._status_at_ns:
             early = now_ns - self._joined_at_ns < EARLY_NS
             self._status_at_ns = now_ns + (EARLY_STATUS_NS if early else STATUS_NS)
-            self._told = status
+            self._sent_status = status
             self._outbox.do(Send(HOST_CONN, status))
 
     def _end(self, reason: Notice, now_ns: int, *, failed: bool) -> None:
@@ -576,27 +526,27 @@ class PeerSession:
             self._outbox.do(StopClock())
             self._outbox.note(e.SessionEnded(self._session_ns(now_ns), reason, failed))
         self._side = PeerSide.OVER
-        self._absence = None
+        self._absence.end()
         self._playback.stop(None)
         self._ended = [Ended(reason, failed)]
 
     def _wanted(self) -> tuple[Timeline | None, Timeline | None]:
         """The current and the next timeline for the audio output, as far as their files are on this machine."""
-        sound, then = self._playback.sound, self._playback.then
-        lines = [line for line in (sound, then) if line is not None and self._shelf.has(line.file_id)]
-        if not lines and sound is not None:
+        sound, armed = self._playback.sound, self._playback.armed
+        playable = [one for one in (sound, armed) if one is not None and self._files.has(one.file_id)]
+        if not playable and sound is not None:
             # This machine does not have the new track yet. The old one stops when the others start the new one.
             old = self._followed[0]
             running = old is not None and old.stop_session_ns is None
             return (old.stopped_at(sound.start_session_ns) if old is not None and running else old), None
-        return (lines + [None, None])[0], (lines + [None, None])[1]
+        timeline, next_timeline = [*playable, None, None][:2]
+        return timeline, next_timeline
 
     def _settle(self, now_ns: int) -> list[Effect]:
         self._wake(now_ns)
         self._end_tracks(now_ns)
-        self._tell_status(now_ns)
-        sounding = (self._playback.line, self._playback.then, self._playback.sound)
-        self._shelf.settle(frozenset(line.file_id for line in sounding if line is not None))
+        self._send_status(now_ns)
+        self._files.settle(self._playback.file_ids())
         follow: list[Effect] = []
         if self._followed != (wanted := self._wanted()):
             self._followed = wanted
@@ -615,7 +565,7 @@ def _within(low: int, value: int, high: int) -> int:
     return max(low, min(value, high))
 
 
-def _line(state: m.LineState | None) -> Timeline | None:
+def _timeline(state: m.LineState | None) -> Timeline | None:
     """The timeline in the state that a new peer receives."""
     if state is None:
         return None

@@ -1,0 +1,143 @@
+"""The states of the host's playback, and the action for each event in each state.
+
+Three tracks define the state:
+
+- the current track plays, is about to start, or is paused;
+- the armed track starts exactly at the end of the current one, on all machines without a further message;
+- the pending track starts when all peers that playback waits for have received it. Until then the current track plays
+  on, or is paused, or has ended.
+
+| state            | current | armed | pending |
+|------------------|---------|-------|---------|
+| IDLE             | none    | no    | no      |
+| WAITING          | none    | no    | yes     |
+| PLAYING          | playing | no    | no      |
+| ARMED            | playing | yes   | no      |
+| CHANGING         | playing | no    | yes     |
+| ARMED_CHANGING   | playing | yes   | yes     |
+| PAUSED           | paused  | no    | no      |
+| PAUSED_CHANGING  | paused  | no    | yes     |
+
+A track is never armed without a current track that plays. The host disarms the armed track when another one becomes
+pending. ARMED_CHANGING remains only if the end of the current track is too near: then the message would arrive late.
+"""
+
+from __future__ import annotations
+
+import enum
+
+from phaselock.model.notices import Code
+
+
+class Current(enum.Enum):
+    """What the current track does."""
+
+    NONE = "none"
+    PLAYING = "playing"
+    PAUSED = "paused"
+
+
+class PlayState(enum.Enum):
+    """Values: the current track; whether a track is armed; whether a track is pending."""
+
+    IDLE = Current.NONE, False, False
+    WAITING = Current.NONE, False, True
+    PLAYING = Current.PLAYING, False, False
+    ARMED = Current.PLAYING, True, False
+    CHANGING = Current.PLAYING, False, True
+    ARMED_CHANGING = Current.PLAYING, True, True
+    PAUSED = Current.PAUSED, False, False
+    PAUSED_CHANGING = Current.PAUSED, False, True
+
+
+class Event(enum.Enum):
+    """What happens: a command of the user, the passage of time, or the arrival of files."""
+
+    PLAY = "play"
+    """`play` without a track."""
+    PLAY_ROW = "play_row"
+    """`play` with a track."""
+    PAUSE = "pause"
+    RESUME = "resume"
+    STOP = "stop"
+    SEEK = "seek"
+    NEXT = "next"
+    PREVIOUS = "previous"
+
+    END = "end"
+    """The last frame of the current track was played."""
+    RECEIVED = "received"
+    """All peers that playback waits for have the pending track."""
+    AUTOPLAY = "autoplay"
+    """The user has asked to start as soon as enough peers are ready."""
+    NEXT_READY = "next_ready"
+    """All peers that playback waits for have the track that follows the current one."""
+    NEXT_MISSING = "next_missing"
+    """No track follows the current one, or a peer that playback waits for does not have it."""
+
+
+class Action(enum.Enum):
+    """What the host does."""
+
+    IGNORE = "ignore"
+    START = "start"
+    """Start a track while no track is current, if the peers are ready for it."""
+    CHANGE = "change"
+    """Start another track if the peers have it; otherwise make it the pending one."""
+    PAUSE = "pause"
+    """Stop at one instant and keep the position. The pending track is forgotten. If the armed track starts before that
+    instant, it becomes the current one first."""
+    RESUME = "resume"
+    """Continue at the position of the pause."""
+    STOP = "stop"
+    """Stop at one instant. All three tracks are forgotten."""
+    SEEK = "seek"
+    """Go to another position in the current track. A paused track stays paused."""
+    BACK = "back"
+    """Go to the beginning of the current track, or change to the track before it."""
+    PROMOTE = "promote"
+    """The armed track becomes the current one. The pending track is forgotten."""
+    FINISH = "finish"
+    """No track is current. The track that follows becomes the pending one."""
+    ARM = "arm"
+    """Arm the track that follows, unless it is armed already."""
+    DISARM = "disarm"
+    """Clear the armed track."""
+
+
+Cell = Action | Code | None
+"""Code: the host refuses the command with this notice. None: the event cannot occur in this state."""
+
+_ALREADY, _NOTHING, _UNPAUSED = Code.ALREADY_PLAYING, Code.NOTHING_PLAYING, Code.NOTHING_PAUSED
+_A = Action
+_S = PlayState
+
+# fmt: off
+_COMMANDS: dict[PlayState, tuple[Cell, ...]] = {
+    #                    PLAY       PLAY_ROW   PAUSE      RESUME     STOP       SEEK       NEXT       PREVIOUS
+    _S.IDLE:            (_A.START,  _A.START,  _NOTHING,  _UNPAUSED, _NOTHING,  _NOTHING,  _NOTHING,  _NOTHING),
+    _S.WAITING:         (_A.START,  _A.START,  _NOTHING,  _UNPAUSED, _A.STOP,   _NOTHING,  _A.CHANGE, _NOTHING),
+    _S.PLAYING:         (_ALREADY,  _A.CHANGE, _A.PAUSE,  _UNPAUSED, _A.STOP,   _A.SEEK,   _A.CHANGE, _A.BACK),
+    _S.ARMED:           (_ALREADY,  _A.CHANGE, _A.PAUSE,  _UNPAUSED, _A.STOP,   _A.SEEK,   _A.CHANGE, _A.BACK),
+    _S.CHANGING:        (_ALREADY,  _A.CHANGE, _A.PAUSE,  _UNPAUSED, _A.STOP,   _A.SEEK,   _A.CHANGE, _A.BACK),
+    _S.ARMED_CHANGING:  (_ALREADY,  _A.CHANGE, _A.PAUSE,  _UNPAUSED, _A.STOP,   _A.SEEK,   _A.CHANGE, _A.BACK),
+    _S.PAUSED:          (_A.RESUME, _A.CHANGE, _NOTHING,  _A.RESUME, _A.STOP,   _A.SEEK,   _A.CHANGE, _A.BACK),
+    _S.PAUSED_CHANGING: (_A.RESUME, _A.CHANGE, _NOTHING,  _A.RESUME, _A.STOP,   _A.SEEK,   _A.CHANGE, _A.BACK),
+}
+_OTHERS: dict[PlayState, tuple[Cell, ...]] = {
+    #                    END         RECEIVED    AUTOPLAY    NEXT_READY  NEXT_MISSING
+    _S.IDLE:            (None,       None,       _A.START,   None,       None),
+    _S.WAITING:         (None,       _A.CHANGE,  _A.IGNORE,  None,       None),
+    _S.PLAYING:         (_A.FINISH,  None,       _A.IGNORE,  _A.ARM,     _A.IGNORE),
+    _S.ARMED:           (_A.PROMOTE, None,       _A.IGNORE,  _A.ARM,     _A.DISARM),
+    _S.CHANGING:        (_A.FINISH,  _A.CHANGE,  _A.IGNORE,  None,       _A.IGNORE),
+    _S.ARMED_CHANGING:  (_A.PROMOTE, _A.CHANGE,  _A.IGNORE,  _A.ARM,     _A.DISARM),
+    _S.PAUSED:          (None,       None,       _A.IGNORE,  None,       None),
+    _S.PAUSED_CHANGING: (None,       _A.CHANGE,  _A.IGNORE,  None,       None),
+}
+# fmt: on
+
+TABLE: dict[PlayState, dict[Event, Cell]] = {
+    state: dict(zip(Event, _COMMANDS[state] + _OTHERS[state], strict=True)) for state in PlayState
+}
+"""The action for each event in each state."""

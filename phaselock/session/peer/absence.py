@@ -1,0 +1,97 @@
+"""A lost host: the peer plays on by the clock that it has measured, and tries to reconnect.
+
+The host is lost if no message arrived for DEAD_NS, or if the connection broke, without a SessionEnd.
+
+| state      | PeerSide          | meaning                                         | left by                          |
+|------------|-------------------|-------------------------------------------------|----------------------------------|
+| PRESENT    | all except AWAY   | the host was not lost, or has accepted the peer | `begin`                          |
+| CONNECTING | AWAY              | an attempt to connect is running                | its result                       |
+| PAUSING    | AWAY              | the next attempt starts after RETRY_NS          | `timer`                          |
+| REJOINING  | GREETING, JOINING | a new connection is open; the peer joins again  | JoinAccepted, a lost connection  |
+
+CONNECTING and REJOINING lead to PAUSING if they fail. The session is over from each of these states if:
+
+- the host's computer refuses the new connection: the host's program has ended;
+- another session, or another version of the protocol, answers at the host's address;
+- the host rejects the peer;
+- the peer was without a host for HOLD_NS, and the track that played at the loss has ended.
+
+All other failures may be temporary failures of the network. A loss of the connection is reported to the user when the
+first attempt has failed; silence for DEAD_NS is reported at once. A shorter interruption is not reported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+from phaselock.model.notices import Code, Notice
+from phaselock.session.effects import Connect
+from phaselock.session.outbox import Outbox
+from phaselock.session.states import HOLD_NS
+
+RETRY_NS = 500_000_000
+"""Pause between a failed attempt to reconnect and the next one."""
+
+
+class Absence:
+    """The state of a lost host. `now_ns` is the peer's local time."""
+
+    def __init__(self, outbox: Outbox, session_ns: Callable[[int], int | None]) -> None:
+        self._outbox = outbox
+        self._session_ns = session_ns
+        """Returns the session time at a local time; None while the clock is not usable."""
+        self._give_up_at_ns: int | None = None
+        """The peer then ends the session. None: PRESENT."""
+        self._retry_at_ns: int | None = None
+        """Start of the next attempt. None: not PAUSING."""
+        self._is_user_warned = False
+
+    @property
+    def active(self) -> bool:
+        """The host is lost: the state is not PRESENT."""
+        return self._give_up_at_ns is not None
+
+    def begin(self, *, left_ns: int, joined_at_ns: int, now_ns: int) -> None:
+        """The host is lost. `left_ns` is the rest of the current track.
+
+        If the peer joined less than RETRY_NS ago, it waits before it connects. This avoids a fast loop of joining and
+        losing the connection.
+        """
+        self._give_up_at_ns = now_ns + max(HOLD_NS, left_ns)
+        self._is_user_warned = False
+        if now_ns - joined_at_ns < RETRY_NS:
+            self._retry_at_ns = now_ns + RETRY_NS
+        else:
+            self._retry_at_ns = None
+            self._outbox.do(Connect())
+
+    def attempt_failed(self, *, now_ns: int) -> None:
+        """An attempt to connect or to join again has failed. The next one starts after a pause."""
+        self._retry_at_ns = now_ns + RETRY_NS
+        self.warn(now_ns=now_ns)
+
+    def warn(self, *, now_ns: int) -> None:
+        """Tell the user once per absence that the peer plays without a host."""
+        if not self._is_user_warned:
+            self._is_user_warned = True
+            self._outbox.warn(Notice(Code.PLAYING_WITHOUT_HOST), self._session_ns(now_ns))
+
+    def timer(self, *, now_ns: int) -> None:
+        """Start the next attempt if the pause is over."""
+        if self._retry_at_ns is not None and now_ns >= self._retry_at_ns:
+            self._retry_at_ns = None
+            self._outbox.do(Connect())
+
+    def is_over(self, *, now_ns: int) -> bool:
+        """The time to find the host has passed: the peer must end the session."""
+        return self._give_up_at_ns is not None and now_ns >= self._give_up_at_ns
+
+    def deadlines_ns(self) -> Iterator[int]:
+        """The local times at which the session must call `is_over` and `timer`."""
+        for at_ns in (self._give_up_at_ns, self._retry_at_ns):
+            if at_ns is not None:
+                yield at_ns
+
+    def end(self) -> None:
+        """The host has accepted the peer again, or the session is over."""
+        self._give_up_at_ns = self._retry_at_ns = None
