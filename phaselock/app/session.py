@@ -290,7 +290,7 @@ async def _reach(wish: JoinOptions) -> socket.socket:
     raise problem or PhaseLockError("The session told no address.")
 
 
-def _player(clock_map: _native.ClockMap, name: str, wish: HostOptions | JoinOptions, store: SettingsStore) -> Player:
+def _player(line: _native.ClockMap, name: str, wish: HostOptions | JoinOptions, store: SettingsStore) -> Player:
     """A player on the requested output and no other. Without a request it plays on the output of the settings if that
     exists, else on the default one."""
     if wish.device == DEFAULT_DEVICE:
@@ -309,7 +309,7 @@ def _player(clock_map: _native.ClockMap, name: str, wish: HostOptions | JoinOpti
         )
 
     _native.Engine.set_user_offset(USER_DATA_OFFSET)
-    player = Player(clock_map, new_output, lambda plan: Mp3Source(plan.path, inspect(plan.path)))
+    player = Player(line, new_output, lambda plan: Mp3Source(plan.path, inspect(plan.path)))
     player.set_volume(store.settings.volume)
     return player
 
