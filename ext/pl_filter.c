@@ -9,8 +9,11 @@
 static const int64_t MAX_RTT_AGE_NS = 10 * PL_NS_PER_S;
 enum { RTT_PERCENT = 90 };
 
-/* Envelope: how long points are kept, and of how long a time only the lowest one is kept. A train of pings
- * lasts up to 160 ms, so it gives up to four points. */
+/* Envelope: how long points are kept. A longer window averages more, but a change of a clock's rate stays in
+ * it for longer. With 15, 30, 60 and 100 s, 95 % of the errors are below 68, 39, 29 and 25 us on simulated
+ * Wi-Fi, and below 1.7, 1.2, 0.9 and 0.9 us on a wired network (the links and crystals of
+ * phaselock/bench/lab). Of each bucket only the lowest point is kept. A train of pings lasts up to 160 ms, so
+ * it gives up to four points. */
 static const double WINDOW_NS = 60e9, BUCKET_NS = 50e6;
 static const pl_slope_prior CRYSTALS = {0.0, PL_CRYSTAL_SD};
 /* A step of a clock is looked for in this many newest exchanges: fewer than the 8 of a train, so that one

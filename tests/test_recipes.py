@@ -18,7 +18,7 @@ from phaselock.protocol import messages as m
 from phaselock.session import commands as c
 from phaselock.session import effects, events, sentences
 from phaselock.session import events as e
-from phaselock.session.states import HOST_ACCEPTS, PEER_ACCEPTS, HostSide
+from phaselock.session.states import HOST_ACCEPTS, PEER_ACCEPTS
 from phaselock.tools import event_reference
 from tests.support.handled import handled, names
 
@@ -41,8 +41,10 @@ ON_FILE_CONNECTIONS = {
     m.SongUploadComplete,
 }
 """Messages that network/ reads itself. All others go to the session."""
-PROOF_OF_LIFE = {"Heartbeat"}
-"""Messages whose arrival is all that counts: they need no handler."""
+BY_PEERS = HOST_ACCEPTS | {m.JoinRequest}
+"""Messages that the host receives on control connections; the first one is a JoinRequest."""
+BY_THE_HOST = frozenset[type]().union(*PEER_ACCEPTS.values())
+"""Messages that a peer receives on control connections."""
 TYPED_ELSEWHERE = {"Add": "add, which imports the file first", "Request": "request", "Autoplay": "the option --play"}
 """Commands that app/shell.py does not make itself."""
 WITHOUT_SENTENCE = {e.SyncMeasured, e.PeerSyncMeasured}
@@ -55,22 +57,22 @@ def test_every_message_has_a_type_byte() -> None:
 
 
 def test_every_message_has_a_receiver() -> None:
-    accepted = frozenset[type]().union(*HOST_ACCEPTS.values(), *PEER_ACCEPTS.values())
-    assert accepted | ON_FILE_CONNECTIONS == m.TYPE_OF.keys()
-    assert accepted & ON_FILE_CONNECTIONS == set()
+    assert BY_PEERS | BY_THE_HOST | ON_FILE_CONNECTIONS == m.TYPE_OF.keys()
+    assert (BY_PEERS | BY_THE_HOST) & ON_FILE_CONNECTIONS == set()
 
 
 def test_every_message_is_handled() -> None:
-    assert names(HOST_ACCEPTS[HostSide.MEMBER]) - handled(*HOST, function="_from_member") == set()
-    accepted = frozenset[type]().union(*PEER_ACCEPTS.values())
-    assert names(accepted) - handled(*PEER, function="_handle") == PROOF_OF_LIFE
+    assert names(BY_PEERS) - handled(*HOST) == set()
+    assert names(HOST_ACCEPTS) - handled(*HOST, function="_from_member") == set()
+    assert names(BY_THE_HOST) - handled(*PEER, function="_handle") == set()
     assert names(ON_FILE_CONNECTIONS) - handled(*NETWORK) == set()
 
 
 def test_every_effect_is_executed() -> None:
     """By the runners, and by their simulation."""
     every = names(typing.get_args(effects.Effect))
-    assert every == handled(*NETWORK, function="_execute")
+    runner = handled(PACKAGE / "network" / "runner.py", function="_do")
+    assert every == runner | handled(*NETWORK, function="_execute")
     assert every == handled(ROOT / "tests" / "support" / "simulation.py", function="execute")
 
 

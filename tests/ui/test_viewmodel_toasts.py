@@ -200,7 +200,7 @@ SILENT = {
     e.PeerSyncMeasured,
     e.PeersListed,
     e.RequestsListed,
-    e.StatusTold,
+    e.StatusReported,
     e.HelpTold,
 }
 """Events without a toast: the screens show them, or they answer a typed command."""
