@@ -334,7 +334,7 @@ def _player(
         )
 
     _native.Engine.set_user_offset(USER_DATA_OFFSET)
-    player = Player(line, new_output, lambda plan: Mp3Source(plan.path, inspect(plan.path)))
+    player = Player(clock_map, new_output, lambda plan: Mp3Source(plan.path, inspect(plan.path)))
     player.set_volume(store.settings.volume)
     return player
 

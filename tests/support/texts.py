@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import ast
 import dataclasses
+import functools
 import pathlib
 import re
-from collections.abc import Iterator
 
 from babel.messages.catalog import Catalog
 from babel.messages.pofile import read_po, write_po
@@ -17,8 +17,11 @@ ENGLISH_ONLY = ("bench", "data")
 """Packages for engineers and maintainers, which are not translated."""
 MARKERS = {"gettext": 1, "tr": 1, "N_": 1, "Message": 1, "ngettext": 2, "tr_plural": 2, "plural": 2}
 """Functions whose first arguments are message ids, and how many are."""
-NOT_FOR_USERS = {"ValueError", "TypeError", "AssertionError", "RuntimeError", "KeyError", "getLogger", "Literal"}
-"""Calls whose texts only programmers read."""
+NOT_FOR_USERS = frozenset(
+    "ValueError TypeError AssertionError RuntimeError KeyError ProtocolError _Breach _breach Close Thread "
+    "ThreadPoolExecutor start_thread".split()
+)
+"""Calls whose texts only programmers and engineers read, in a log or in the details of a broken protocol."""
 LOOKS_LIKE_TEXT = re.compile(
     r"[A-Za-z]{2,}[,:;.]? [A-Za-z]{2,}|^[A-Z][a-z]{2,}\b[.!?…]*$|\{\} [a-z]{2,}|[a-z]{2,} \{\}"
 )
@@ -32,14 +35,18 @@ class Marked:
     place: str
 
 
-def sources() -> Iterator[tuple[str, ast.Module]]:
+@functools.cache
+def sources() -> list[tuple[str, ast.Module]]:
     """Every translated module: its path below the root, and its syntax tree."""
-    for path in sorted(PACKAGE.rglob("*.py")):
-        if path.relative_to(PACKAGE).parts[0] not in ENGLISH_ONLY:
-            yield path.relative_to(ROOT).as_posix(), ast.parse(path.read_text("utf-8"))
+    return [
+        (path.relative_to(ROOT).as_posix(), ast.parse(path.read_text("utf-8")))
+        for path in sorted(PACKAGE.rglob("*.py"))
+        if path.relative_to(PACKAGE).parts[0] not in ENGLISH_ONLY
+    ]
 
 
-def errors() -> set[str]:
+@functools.cache
+def errors() -> frozenset[str]:
     """The names of PhaseLockError and its subclasses that take a message id."""
     names = {"PhaseLockError"}
     for _ in range(3):  # deeper than any line of subclasses
@@ -48,7 +55,7 @@ def errors() -> set[str]:
                 if isinstance(node, ast.ClassDef) and names & {ast.unparse(base) for base in node.bases}:
                     own = any(isinstance(one, ast.FunctionDef) and one.name == "__init__" for one in node.body)
                     names |= set() if own else {node.name}
-    return names
+    return frozenset(names)
 
 
 def marked() -> tuple[list[Marked], list[str]]:
@@ -72,7 +79,7 @@ def unmarked(path: str, tree: ast.Module) -> list[str]:
     found = []
     names = MARKERS | dict.fromkeys(errors(), 1)
 
-    def visit(node: ast.AST, statement: bool = False) -> None:
+    def visit(node: ast.AST) -> None:
         if isinstance(node, ast.Call):
             name = _called(node)
             if name in NOT_FOR_USERS or ast.unparse(node.func).split(".")[0].strip("_") == "log":
@@ -85,6 +92,8 @@ def unmarked(path: str, tree: ast.Module) -> list[str]:
             return
         if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant):
             return  # a docstring
+        if isinstance(node, ast.Compare | ast.Assert) or _is_names(node):
+            return
         if isinstance(node, ast.JoinedStr):
             text = "".join(str(one.value) if isinstance(one, ast.Constant) else "{}" for one in node.values)
             if LOOKS_LIKE_TEXT.search(text):
@@ -111,6 +120,13 @@ def unmarked(path: str, tree: ast.Module) -> list[str]:
 
     visit(tree)
     return found
+
+
+def _is_names(node: ast.AST) -> bool:
+    """A list of names for the program: `__all__`, or the values of a Literal."""
+    if isinstance(node, ast.Assign):
+        return any(isinstance(one, ast.Name) and one.id == "__all__" for one in node.targets)
+    return isinstance(node, ast.Subscript) and ast.unparse(node.value) == "Literal"
 
 
 def _called(node: ast.Call) -> str:

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from uuid import UUID
 
+from phaselock.language.message import N_, Message
 from phaselock.model.names import file_label, sentence
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import RequestState, RequestView
@@ -23,9 +24,9 @@ MAX_TRIES = 6
 UPLOAD_LIMIT_NS = 60_000_000_000
 """An upload without progress for this time is given up."""
 
-TOO_MANY = f"You have {MAX_OPEN} open requests already. Please wait until the host has answered."
+TOO_MANY = N_("Too many of your requests are open. Please wait until the host has answered.")
 OVER = Notice(Code.REQUEST_OVER)
-NO_UPLOAD = "The song was not sent."
+NO_UPLOAD = N_("The song was not sent.")
 
 
 @dataclasses.dataclass(slots=True)
@@ -102,12 +103,12 @@ class IncomingRequests:
         """The peer withdraws a request or cannot send the song. Ignored if the request is finished."""
         request = self._requests.get(request_id)
         if request is not None and request.member is member:
-            self._over(request, RequestState.FAILED, sentence(reason) or "It was withdrawn.", now_ns)
+            self._over(request, RequestState.FAILED, sentence(reason) or N_("It was withdrawn."), now_ns)
 
     def left(self, member: Member, *, now_ns: int) -> None:
         """The peer has left: end its requests."""
         for request in self._of(member):
-            self._over(request, RequestState.FAILED, f"{member.name} has left.", now_ns)
+            self._over(request, RequestState.FAILED, Message("{name} has left.", name=member.name), now_ns)
 
     # -- from the host's user ----------------------------------------------------------------------------------------
 
@@ -166,7 +167,7 @@ class IncomingRequests:
         if request is None or request.state is not RequestState.ACCEPTED:
             return None
         if not self._room():
-            self.refuse(request_id, "The queue is full.", now_ns=now_ns)
+            self.refuse(request_id, N_("The queue is full."), now_ns=now_ns)
             return None
         request.done_bytes = request.size
         self._added[request_id] = None

@@ -12,6 +12,7 @@ import hmac
 from collections.abc import Callable
 from uuid import UUID
 
+from phaselock.language.message import N_
 from phaselock.model.names import distinct, person_name, sentence, skeleton
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import SessionSnapshot
@@ -339,11 +340,11 @@ class HostSession:
         if request.protocol_version != m.PROTOCOL_VERSION:
             self._reject(conn, notice_text(other_version(m.PROTOCOL_VERSION, request.protocol_version)))
         elif not name:
-            self._reject(conn, "Please choose a display name.")
+            self._reject(conn, N_("Please choose a display name."))
         elif before is None and len(self._members) + len(self._held(name, now_ns)) >= self._max_peers:
-            self._reject(conn, "Session is full.")
+            self._reject(conn, N_("Session is full."))
         elif len(self._members) >= self._max_peers:
-            self._reject(conn, "Session is full.")
+            self._reject(conn, N_("Session is full."))
         else:
             if before is not None:
                 del self._departed[before.token]
@@ -402,13 +403,13 @@ class HostSession:
         self._outbox.note(e.PeerLeft(now_ns, member.peer_id, member.name, reason))
 
     def _breach(self, member: Member, reason: str, now_ns: int) -> None:
-        farewell = m.SessionEnd(f"The host has closed the connection: {reason}.")
+        farewell = m.SessionEnd(N_("The host has closed the connection: {reason}.").format(reason=reason))
         self._outbox.do(Send(member.conn, farewell), Close(member.conn, reason))
         self._remove(member, Notice(Code.PEER_BROKE_PROTOCOL, reason), now_ns)
 
     def _drop(self, name: str, now_ns: int) -> None:
         for member in self._named(name, now_ns):
-            farewell = m.SessionEnd("The host has removed you from the session.")
+            farewell = m.SessionEnd(N_("The host has removed you from the session."))
             self._outbox.do(Send(member.conn, farewell), Close(member.conn, "dropped by the host"))
             self._remove(member, Notice(Code.PEER_REMOVED), now_ns)
 
@@ -435,7 +436,7 @@ class HostSession:
             self._outbox.do(Send(member.conn, m.SessionEnd()), Close(member.conn, "session ended"))
             self._outbox.do(ForbidClock(member.peer_id))
         for conn in self._unauthenticated:
-            self._reject(conn, "Session ended.")
+            self._reject(conn, N_("Session ended."))
         self._members.members.clear()
         self._unauthenticated.clear()
         self._transport.playback.stop(None)

@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable
 from uuid import UUID
 
+from phaselock.language.message import N_
 from phaselock.model.names import sentence
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import RequestState, RequestView
@@ -18,7 +19,7 @@ MAX_TRIES = 3
 """Upload attempts for one song, counted again after each reconnect."""
 REMEMBERED = 20
 """Number of finished requests that stay visible."""
-DECLINED = "The host has declined it."
+DECLINED = N_("The host has declined it.")
 _OVER = (RequestState.ADDED, RequestState.REJECTED, RequestState.FAILED)
 
 
