@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import dataclasses
 import functools
+import io
 import pathlib
 import re
 
@@ -156,10 +157,19 @@ def read(code: str) -> Catalog:
 
 def update(code: str) -> None:
     """Write the catalogue of a language again: with all texts of the source, and the translations that it had."""
-    path = catalogue_path(code)
-    catalog = read(code) if path.exists() else Catalog(locale=code, project="PhaseLock", fuzzy=False)
+    catalog = read(code) if catalogue_path(code).exists() else Catalog(locale=code)
     catalog.update(template(), no_fuzzy_matching=True)
-    catalog.obsolete.clear()
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with open(path, "wb") as file:
-        write_po(file, catalog, width=110, sort_output=False, ignore_obsolete=True, include_lineno=False)
+    write(catalog, code)
+
+
+def write(catalog: Catalog, code: str) -> None:
+    """Write the catalogue of a language, with only those lines in its head that gettext needs."""
+    catalog.header_comment = f"# The texts of PhaseLock in {catalog.locale.english_name}. See tests/test_translations.py."
+    catalog.fuzzy = False
+    file = io.BytesIO()
+    write_po(file, catalog, width=110, ignore_obsolete=True, include_lineno=False)
+    needed = ('"Language:', '"Plural-Forms', '"MIME-Version', '"Content-')
+    head, _, body = file.getvalue().decode().partition("\n\n")
+    lines = [line for line in head.splitlines() if not line.startswith('"') or line.startswith(needed)]
+    catalogue_path(code).parent.mkdir(parents=True, exist_ok=True)
+    catalogue_path(code).write_text("\n".join(lines) + "\n\n" + body, encoding="utf-8", newline="\n")
