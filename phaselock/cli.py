@@ -267,7 +267,7 @@ def command_line() -> argparse.ArgumentParser:
     )
     trace.set_defaults(run=_trace)
 
-    bench_options.add_to(commands, lines)
+    bench_options.add_to(commands, lines, tr("measure how well it keeps time"))
     return parser
 
 

@@ -23,11 +23,12 @@ PLAY_S, TRACE_S, WATCH_S, OUTPUT_S = 40, 120, 20, 15
 SCENARIOS = ("wired", "skew", "mixed", "untimed", "wifi", "wan")
 
 
-def add_to(commands: Any, lines: argparse.ArgumentParser) -> None:
-    """Add the `bench` command with its subcommands. `lines` is the parent parser with the options of output."""
+def add_to(commands: Any, lines: argparse.ArgumentParser, summary: str) -> None:
+    """Add the `bench` command with its subcommands. `lines` is the parent parser with the options of output, `summary`
+    the line about it in the list of commands."""
     bench = commands.add_parser(
         "bench",
-        help="measure how well it keeps time",
+        help=summary,
         description="Measure PhaseLock on this machine, or measure real machines, and compare. Every measurement "
         "writes run.json with all raw samples and report.html into a folder of its own. Ctrl-C ends one early and "
         f"keeps the results until then. Needs packages that playing does not need: {', '.join(NEEDS)}.",

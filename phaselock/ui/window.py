@@ -13,8 +13,7 @@ from collections.abc import Callable, Sequence
 from tkinter import filedialog
 from typing import Any
 
-from phaselock.language.catalogue import current, tr
-from phaselock.language.message import translated
+from phaselock.language.catalogue import tr
 from phaselock.session import commands as c
 from phaselock.ui import theme
 from phaselock.ui.backend import BackendEvent, Closed, Opened, Program, SessionEvent, SessionView
@@ -180,8 +179,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
         match event:
             case Opened():
                 self._show_session()
-            case Closed(failed=failed):
-                reason = translated(event.reason, current())
+            case Closed(reason=reason, failed=failed):
                 if isinstance(self.screen, HostScreen | PeerScreen):
                     self.close_overlay()
                     self.toasts.clear()

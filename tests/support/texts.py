@@ -164,7 +164,8 @@ def update(code: str) -> None:
 
 def write(catalog: Catalog, code: str) -> None:
     """Write the catalogue of a language, with only those lines in its head that gettext needs."""
-    catalog.header_comment = f"# The texts of PhaseLock in {catalog.locale.english_name}. See tests/test_translations.py."
+    name = catalog.locale.english_name
+    catalog.header_comment = f"# The texts of PhaseLock in {name}. See tests/test_translations.py."
     catalog.fuzzy = False
     file = io.BytesIO()
     write_po(file, catalog, width=110, ignore_obsolete=True, include_lineno=False)

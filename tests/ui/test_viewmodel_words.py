@@ -16,6 +16,7 @@ from phaselock.ui.viewmodel.words import (
     initial,
     latency_text,
     ms_text,
+    number_text,
     percent_text,
     size_text,
     span_text,
@@ -148,6 +149,14 @@ def test_initials(text: str, letter: str) -> None:
 @given(st.text())
 def test_an_initial_is_one_character(text: str) -> None:
     assert len(initial(text)) == bool(text)
+
+
+@pytest.mark.parametrize(
+    ("value", "form", "text"),
+    [(-0.04, "+.1f", "+0.0"), (-0.4, ".0f", "0"), (-0.06, "+.1f", "-0.1"), (1.5, "g", "1.5"), (2.0, "g", "2")],
+)
+def test_numbers(value: float, form: str, text: str) -> None:
+    assert number_text(value, form) == text
 
 
 def test_lists() -> None:

@@ -101,7 +101,7 @@ class CreateScreen(Screen):
     def on_event(self, event: BackendEvent) -> None:
         if isinstance(event, Closed):
             self.button.set_enabled(True)
-            self._problem.configure(text=translated(event.reason, current()))
+            self._problem.configure(text=event.reason)
             self._problem.pack(fill="x", pady=(px(16), 0), before=self.button)
 
     def _back(self) -> None:
@@ -176,7 +176,7 @@ class BrowserScreen(Screen):
             )
         elif isinstance(event, Closed):
             self.button.set_enabled(True)
-            self._problem.configure(text=translated(event.reason, current()))
+            self._problem.configure(text=event.reason)
             self._problem.pack(fill="x", pady=(px(12), 0))
 
     def _open(self, session_id: str) -> None:

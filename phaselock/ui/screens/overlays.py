@@ -7,7 +7,8 @@ import tkinter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from phaselock.language.catalogue import tr
+from phaselock.errors import message_of
+from phaselock.language.catalogue import current, tr
 from phaselock.language.message import N_
 from phaselock.ui import theme
 from phaselock.ui.backend import BackendEvent, Outputs, SessionView
@@ -228,7 +229,7 @@ class SyncOverlay(Overlay):
                 pathlib.Path(path).write_text(self._api.history.csv(), encoding="utf-8")
             except OSError as error:
                 form = tr("Cannot write {path}: {reason}")
-                self._api.show_toast(form.format(path=path, reason=error.strerror), "error")
+                self._api.show_toast(form.format(path=path, reason=message_of(error).translated(current())), "error")
             else:
                 self._api.show_toast(tr("Saved as {path}").format(path=path))
 

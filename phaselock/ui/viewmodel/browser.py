@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from phaselock.language.catalogue import current, tr
-from phaselock.language.message import N_, translated
+from phaselock.language.catalogue import tr
+from phaselock.language.message import N_
 from phaselock.ui.backend import FoundSessions
 from phaselock.ui.viewmodel.values import BrowserView, FoundRow
 
@@ -27,5 +27,5 @@ def browser_view(found: FoundSessions | None) -> BrowserView:
         )
         for one in found.sessions
     )
-    note = translated(found.problem, current()) or ("" if rows else tr(NONE_FOUND))
+    note = found.problem or ("" if rows else tr(NONE_FOUND))
     return BrowserView(rows, note, not found.problem)

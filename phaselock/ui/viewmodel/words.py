@@ -29,8 +29,8 @@ def code_text(code: Code) -> str:
 
 
 def number_text(value: float, form: str) -> str:
-    """A number in a form of `format` (".1f", "+.0f", "g"), with the decimal sign of the language."""
-    return format(value, form).replace(".", tr(A_DECIMAL)[1])
+    """A number in a form of `format` (".1f", "+.0f", "g"), with the decimal sign of the language. Never "-0"."""
+    return format(value, form.replace(".", "z.")).replace(".", tr(A_DECIMAL)[1])
 
 
 def span_text(seconds: float) -> str:

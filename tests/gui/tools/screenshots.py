@@ -105,12 +105,14 @@ def main() -> None:
 
 def shoot(target: pathlib.Path, home: pathlib.Path, geometry: str) -> None:
     from phaselock.app.window import WindowProgram
+    from phaselock.language import catalogue
     from phaselock.session import commands as c
     from phaselock.ui.window import Window
 
     songs = make_songs(home)
     program = WindowProgram("null")
     program.bind = "127.0.0.1"
+    catalogue.use(catalogue.chosen(os.environ))
     window = Window(program)
     window.geometry(geometry)
     window.start()
