@@ -99,7 +99,8 @@ class Found:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FoundSessions:
-    """All sessions on the network now; `problem`: why the search does not work, as a sentence, usually a Message."""
+    """All sessions on the network now; `problem`: why the search does not work, as a sentence
+    in the language of the process."""
 
     sessions: tuple[Found, ...]
     problem: str = ""
@@ -126,8 +127,8 @@ class Opened:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Closed:
-    """The session has ended or could not be opened; `reason` is a sentence for the user, usually a Message. `failed`:
-    not by the user."""
+    """The session has ended or could not be opened; `reason` is a sentence in the language of
+    the process. `failed`: not by the user."""
 
     reason: str
     failed: bool

@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from phaselock.language import catalogue
-from phaselock.language.message import ENGLISH, Message, Words
+from phaselock.language.message import ENGLISH, Words
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import FileState, RequestState, RequestView
 from phaselock.session import events as e
@@ -23,7 +23,7 @@ pytest.importorskip("tkinter", reason="Python was built without tkinter")
 
 NAMES = ("PhaseLock", "Friday", "Hana", "Ana", "Ben", "Sam", "Song", "Band", "Card", "Speakers", "USB", "new", ".mp3")
 PSEUDO = PseudoLanguage()
-GONE = Message("{name} is gone.", name="Card")
+GONE = "«The card is gone.»"
 
 
 def wishes(*states: RequestState) -> tuple[RequestView, ...]:

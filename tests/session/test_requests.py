@@ -147,7 +147,7 @@ def test_a_peer_has_five_open_requests_at_most() -> None:
     harness, ana, ben = session_of_two()
     ids = [ask(harness, ana, number) for number in range(1, MAX_OPEN + 2)]
     assert states(ana)[-1] == (
-        RequestState.REJECTED, "You have 5 open requests already. Please wait until the host has answered.",
+        RequestState.REJECTED, "Too many of your requests are open. Please wait until the host has answered.",
     )  # fmt: skip
     assert len(at_host(harness)) == MAX_OPEN == 5
     ask(harness, ben, 50)
