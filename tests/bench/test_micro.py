@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import gc
 import os
 import pathlib
 import subprocess
@@ -129,6 +130,7 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="the system does not 
 
 @linux
 def test_a_process_sample_follows_the_process() -> None:
+    gc.collect()  # memory that another test has left would be returned between the two samples
     before = resources.sample_process(os.getpid())
     end = threading.Event()
     another = threading.Thread(target=end.wait)
