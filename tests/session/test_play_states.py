@@ -261,7 +261,7 @@ OUTCOMES: dict[PlayState, dict[Event, Outcome]] = {
         to(CHANGING, SEEK),
         to(PLAYING, PLAY),
         to(CHANGING, SEEK),
-        to(ARMED, PLAY),
+        to(CHANGING),
         to(ARMED, PLAY, PLAY),
         to(ARMED_CHANGING),
         to(ARMED_CHANGING),
@@ -331,6 +331,17 @@ def test_a_pending_track_that_is_armed_already_stays_armed() -> None:
     end(host)
     host.settle()
     assert host.outcome() == (ARMED, None, [PLAY])
+
+
+def test_a_chosen_track_starts_although_the_armed_one_could_not_be_disarmed() -> None:
+    host = in_state(ARMED_CHANGING)
+    end(host)
+    host.settle()
+    assert host.outcome() == (CHANGING, None, [])
+    host.receive(D)
+    host.settle()
+    assert host.outcome()[0] is ARMED  # the track after it, which the peer has
+    assert host.transport.playback.current is not None and host.transport.playback.current.file_id == D
 
 
 def test_too_near_to_the_end_no_track_is_armed() -> None:

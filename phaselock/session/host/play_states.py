@@ -96,7 +96,7 @@ class Action(enum.Enum):
     BACK = "back"
     """Go to the beginning of the current track, or change to the track before it."""
     PROMOTE = "promote"
-    """The armed track becomes the current one. The pending track is forgotten."""
+    """The armed track becomes the current one. Another pending track stays pending: the user has chosen it."""
     FINISH = "finish"
     """No track is current. The track that follows becomes the pending one."""
     ARM = "arm"

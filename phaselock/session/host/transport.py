@@ -393,6 +393,7 @@ class TransportControl:
         at_ns = self._instant(now_ns)
         timeline = Timeline(track.file_id, track.rate_hz, 0, at_ns)
         self.playback.follow(timeline)
+        self._pending = None
         self._began(timeline)
         self._broadcast(_play_command(timeline))
 
@@ -400,7 +401,8 @@ class TransportControl:
         self._cursor = timeline.file_id
         self._played.discard(timeline.file_id)
         self._autoplay = None
-        self._pending = None
+        if self._pending == timeline.file_id:
+            self._pending = None
         self._queue_stale = True
         self._members.request_offers()
         self._outbox.note_playback(e.Playing, self.known(timeline.file_id), timeline, timeline.start_session_ns)
