@@ -15,7 +15,7 @@
  *   - A bend: the slope has changed by d. Then r grows by the same step d * L from each cell to the next.
  *   - A busy machine, a slower path, a step of the clock: r changes once, and then stays.
  * So a bend is proven when the three steps between the last four cells have one sign, when the largest is at
- * most twice the smallest, and when the smallest is at least 6 s (see MAX_STEP_RATIO and PROOF_SDS).
+ * most twice the smallest, and when the smallest is at least 6 * s (see MAX_STEP_RATIO and PROOF_SDS).
  *
  * Cells of nine lengths are tried. A step is d * L, so short cells prove a large change within a second, and
  * only long cells prove a small one. The question is that of Chow ("Tests of equality between sets of

@@ -12,10 +12,11 @@ static const double FADE_NS = 5e6;
  *     second. With T = 0.25, 1 and 4 s the largest bend is 297, 72 and 18 ppm. It must stay below
  *     MAX_SERVO_BEND.
  *   - A longer T lets the cursor lag behind a target whose rate is not known yet: by 1 us per ppm with 1 s.
- *     95 % of the errors are below 7, 20 and 43 us.
- * The distance between loudspeakers depends little on T: 95 % of the time it is below 57, 60 and 64 us. The
- * figures are of the Wi-Fi scenario of tests/sim/test_links.py, seeds 1 to 4. Of independent noise of each
- * callback, sqrt(a / (2 - a)) is left, with a = h / T: 7 % for h = 10 ms. */
+ *     With T = 0.25, 1 and 4 s, 95 % of the servo's errors are below 7, 20 and 43 us.
+ * The distance between loudspeakers depends little on T: 95 % of the time it is below 57, 60 and 64 us with
+ * these T. The figures are of the Wi-Fi scenario of tests/sim/test_links.py, seeds 1 to 4. Noise that is
+ * independent from callback to callback is reduced to sqrt(a / (2 - a)) of its standard deviation, with
+ * a = h / T: to 7 % for callbacks of h = 10 ms. */
 static const double SERVO_NS = 1e9;
 /* Largest change of speed by the servo, a ratio. 500 ppm is a pitch change of 0.9 cent (1200 * log2(1.0005)),
  * far below what is heard. */

@@ -19,9 +19,9 @@
  *                        after_ns - burst < true time < leaves_ns.
  *                    The line is the middle of the strip between all upper and all lower bounds
  *                    (pl_fit_strip_rt). The account gives the length of a burst: all steps are multiples of
- *                    it. The steps of some cards have no common divisor. Their burst_ns is too short, and no
- *                    line fits between the bounds. Then the strip is made wider; overlap_ns is the width
- *                    that the bounds of the last seconds need in addition. The rate of a card drifts, so
+ *                    it. On a card whose steps have no common divisor, burst_ns is too short, and no line
+ *                    fits between the bounds. The strip is then widened by overlap_ns, which is measured on
+ *                    the bounds of the last seconds. The rate of a card drifts, so
  *                    each bound is loosened by the square of its age. If all bounds need more width than
  *                    those of the last seconds, the card has changed its speed, and the oldest bounds are
  *                    removed.

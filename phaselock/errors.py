@@ -61,8 +61,8 @@ SYSTEM_ERRORS = (
 
 
 def message_of(error: Exception) -> Message:
-    """The text of any error: the sentence of a PhaseLockError; for a failed call what the system says, without a full
-    stop; for an error without a text its type."""
+    """The text of any error. A PhaseLockError: its sentence. An OSError: the text of the system, without a full stop.
+    Any other error: its text, or else its type."""
     if isinstance(error, PhaseLockError):
         return error.message
     return Message(getattr(error, "strerror", None) or str(error) or type(error).__name__)

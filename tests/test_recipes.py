@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import pathlib
 import re
@@ -13,6 +14,7 @@ import pytest
 
 from phaselock.app.shell import HostShell, PeerShell, Shell
 from phaselock.audio import device, handles
+from phaselock.cli import command_line
 from phaselock.model.choices import BACKENDS
 from phaselock.protocol import messages as m
 from phaselock.session import commands as c
@@ -113,6 +115,14 @@ def test_the_readme_lists_the_commands_of_a_host() -> None:
 def test_the_readme_lists_the_commands_of_a_peer() -> None:
     sentence = README.partition("A peer understands ")[2].partition(". ")[0]
     assert {*re.findall(r"`([a-z-]+)", sentence)} == typed(PeerShell)
+
+
+@pytest.mark.parametrize(("command", "words"), [("host", (HostShell, None)), ("join", (PeerShell,))])
+def test_the_help_lists_the_commands_of_a_session(command: str, words: tuple[type[Shell], ...]) -> None:
+    """The words stand in the epilog: "Commands on standard input, one a line: add PATH, play [N], ..."."""
+    parsers = next(one for one in command_line()._actions if isinstance(one, argparse._SubParsersAction)).choices
+    listed = parsers[command].epilog.partition(": ")[2]
+    assert {one.split()[0].rstrip(".") for one in listed.split(", ")} == typed(*words)
 
 
 def test_every_event_has_a_sentence_or_is_listed_without_one() -> None:

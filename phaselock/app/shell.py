@@ -21,7 +21,7 @@ from phaselock.model.queue import upcoming_shuffled
 from phaselock.model.snapshot import PeerView
 from phaselock.network.host import HostRunner
 from phaselock.network.peer import PeerRunner
-from phaselock.network.runner import Runner, known_us
+from phaselock.network.runner import Runner
 from phaselock.session import commands as c
 from phaselock.session import events as e
 from phaselock.session.sentences import NoticeError, notice_of
@@ -286,8 +286,8 @@ def _peer_figures(peer: PeerView) -> dict[str, Any]:
         "latency_class": peer.latency_class,
         "rtt_ms": round(peer.rtt_ns / 1e6, 3),
         "phase_error_us": round(peer.phase_error_ns / 1e3, 1),
-        "offset_uncertainty_us": known_us(peer.offset_uncertainty_ns),
-        "dac_uncertainty_us": known_us(peer.dac_uncertainty_ns),
+        "offset_uncertainty_us": e.known_us(peer.offset_uncertainty_ns),
+        "dac_uncertainty_us": e.known_us(peer.dac_uncertainty_ns),
         "drift_ppm": round(peer.drift_ppb / 1e3, 3),
         "output_latency_ms": round(peer.output_latency_ns / 1e6, 3),
         "device": peer.device_name,

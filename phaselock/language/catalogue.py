@@ -20,7 +20,7 @@ FOLDER = pathlib.Path(__file__).parent
 LANGUAGES = ("en", "de")
 """ISO 639-1 codes of the languages with texts; English needs no catalogue."""
 VARIABLES = ("PHASELOCK_LANG", "LANGUAGE", "LC_ALL", "LC_MESSAGES", "LANG")
-"""Environment variables that name the language, the first set one decides: ours, then those of gettext."""
+"""Environment variables that name the language: ours, then those of gettext. The first one with a value decides."""
 
 _current: Words = ENGLISH
 

@@ -25,7 +25,7 @@ ENGLISH: Words = gettext.NullTranslations()
 
 
 def N_(text: str) -> str:
-    """Mark a message id for the catalogue, where it is not translated yet."""
+    """Mark a constant as a message id. It is translated later, where it is shown."""
     return text
 
 

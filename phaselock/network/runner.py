@@ -196,23 +196,18 @@ class Runner(Generic[M]):
             await asyncio.wait(self._tasks)
 
 
-def known_us(uncertainty_ns: int | None) -> float | None:
-    """An uncertainty in µs, rounded for display; None if it is not known."""
-    return None if uncertainty_ns is None else round(uncertainty_ns / 1e3, 1)
-
-
 def sync_event(session_ns: int | None, status: AudioStatus, clock: ClockStatus) -> e.SyncMeasured:
     """The `sync` event of this machine, in units for users: µs, ms and ppm."""
     return e.SyncMeasured(
         session_ns,
         playing=status.playing,
         phase_error_us=round(status.phase_error_ns / 1e3, 1),
-        offset_uncertainty_us=known_us(clock.uncertainty_ns),
+        offset_uncertainty_us=e.known_us(clock.uncertainty_ns),
         drift_ppm=None if clock.drift_ppm is None else round(clock.drift_ppm, 3),
         correction_ppm=round(status.correction_ppm, 3),
         rtt_ms=None if clock.rtt_ns is None else round(clock.rtt_ns / 1e6, 3),
         underruns=status.underruns,
         timing=status.timing,
-        dac_uncertainty_us=known_us(status.dac_uncertainty_ns),
+        dac_uncertainty_us=e.known_us(status.dac_uncertainty_ns),
         output_latency_ms=round(status.output_latency_ns / 1e6, 3),
     )

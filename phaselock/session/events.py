@@ -532,3 +532,8 @@ def request_row(request: RequestView) -> RequestRow:
         request.done_bytes,
         request.reason,
     )
+
+
+def known_us(uncertainty_ns: int | None) -> float | None:
+    """An uncertainty in µs, rounded for display; None if it is not known."""
+    return None if uncertainty_ns is None else round(uncertainty_ns / 1e3, 1)

@@ -21,6 +21,7 @@ from phaselock.network.connection import Connection, ConnectionLost
 from phaselock.protocol import messages as m
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import HOST_CAP, Framer
+from phaselock.session.events import known_us
 from phaselock.session.states import PEER_ACCEPTS, PeerSide, wire_uncertainty_ns
 from phaselock.sync.clock import PeerClock
 from phaselock.sync.trace import Exchange, round_trip_ns
@@ -164,7 +165,7 @@ def quality(exchanges: Sequence[Exchange], loss: float, clock: ClockStatus) -> Q
     """The quality of these exchanges; `loss` is the fraction of the pings without an answer."""
     rtts_us = sorted(round_trip_ns(exchange) / 1e3 for exchange in exchanges)
     p50, p95 = (round(rtts_us[len(rtts_us) * share // 100], 1) if rtts_us else None for share in (50, 95))
-    return Quality(len(exchanges), round(loss, 4), p50, p95, known_us(clock))
+    return Quality(len(exchanges), round(loss, 4), p50, p95, known_us(clock.uncertainty_ns))
 
 
 def time_words(us: float) -> Message:
@@ -179,8 +180,3 @@ def loss_words(loss: float) -> Message:
     if loss < 0.002:
         return Message("none was lost")
     return Message("{figure} % were lost", figure=f"{loss * 100:.1f}")
-
-
-def known_us(clock: ClockStatus) -> float | None:
-    """Uncertainty of the host's clock in µs; None: the clock is not known."""
-    return None if clock.uncertainty_ns is None else round(clock.uncertainty_ns / 1e3, 1)

@@ -19,11 +19,11 @@ from phaselock.language.message import Message
 from phaselock.model.notices import Code, Notice
 from phaselock.network.peer import connect
 from phaselock.protocol.messages import PROTOCOL_VERSION
-from phaselock.session.events import Warned
+from phaselock.session.events import Warned, known_us
 from phaselock.session.sentences import NoticeError
 from phaselock.storage.files import replace_file
 from phaselock.sync.trace import Exchange, trace_bytes
-from phaselock.tools.probe import ClockProbe, Quality, known_us, loss_words, quality, time_words
+from phaselock.tools.probe import ClockProbe, Quality, loss_words, quality, time_words
 
 LOOK_S = 0.5
 
@@ -65,7 +65,7 @@ async def _trace(address: tuple[str, int], path: str | None, seconds: float, scr
                 await asyncio.sleep(min(LOOK_S, seconds - (at_ns - since_ns) / 1e9))
                 at_ns = now_ns()
                 collected += visitor.clock.exchanges(collected[-1] if collected else None)
-                so_far_s, known = (at_ns - since_ns) / 1e9, known_us(visitor.clock.status(at_ns))
+                so_far_s, known = (at_ns - since_ns) / 1e9, known_us(visitor.clock.status(at_ns).uncertainty_ns)
                 screen.event(Recording(None, so_far_s, len(collected)), to_people=False)
                 screen.show(_progress(info.session_name, f"{so_far_s:.0f}", f"{seconds:g}", len(collected), known))
         found = quality(collected, visitor.clock.loss(at_ns), visitor.clock.status(at_ns))

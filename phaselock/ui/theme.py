@@ -32,6 +32,7 @@ __all__ = [
     "font", "kept", "line_height", "measure", "prepare", "px", "root", "scale", "setup",
 ]  # fmt: skip
 
+# The palette: the colours of the whole window.
 BACKGROUND = "#121212"
 SURFACE = "#181818"
 ELEVATED = "#282828"
@@ -51,6 +52,8 @@ REST = "#4D4D4D"
 RAISED = "#393939"
 """ELEVATED under the pointer."""
 MACHINES = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#D55E00")
+"""The lines of the machines in a plot. Colour-blind people can tell them apart (Okabe and Ito, "Color Universal
+Design", 2008)."""
 
 TITLE = 28
 SECTION = 20

@@ -16,11 +16,11 @@ A member has the states of `Attendance`:
 | WAITED_FOR          | playback waits until it has the file                     | CATCHING_UP (timeout), SKIPPED  |
 | CATCHING_UP         | it does not have the current track, and playback goes on | WAITED_FOR, SKIPPED_CATCHING_UP |
 | SKIPPED             | the host's user decided not to wait for it (`Without`)   | WAITED_FOR (`Retry`)            |
-| SKIPPED_CATCHING_UP | both                                                     | SKIPPED, CATCHING_UP (`Retry`)  |
+| SKIPPED_CATCHING_UP | it is skipped, and it also lacks the current track       | SKIPPED, CATCHING_UP (`Retry`)  |
 
 A member that joins during playback is CATCHING_UP, and so is one whose transfer makes no progress. It has caught up
-when it has the current track and the next one, or when nothing plays. Playback waits for WAITED_FOR members only. Files
-are sent to all members.
+when it has the current track and the next one, or when the playback is IDLE (play_states.py). Playback waits for
+WAITED_FOR members only. Files are sent to all members.
 """
 
 from __future__ import annotations

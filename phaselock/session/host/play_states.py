@@ -4,8 +4,8 @@ Three tracks define the state:
 
 - the current track plays, is about to start, or is paused;
 - the armed track starts exactly at the end of the current one, on all machines without a further message;
-- the pending track starts when all peers that playback waits for have received it. Until then the current track plays
-  on, or is paused, or has ended.
+- the pending track starts when no peer that playback waits for can still receive it: each has it, or its transfer was
+  given up. Until then the current track plays on, or is paused, or has ended.
 
 | state            | current | armed | pending |
 |------------------|---------|-------|---------|
@@ -19,7 +19,8 @@ Three tracks define the state:
 | PAUSED_CHANGING  | paused  | no    | yes     |
 
 A track is never armed without a current track that plays. The host disarms the armed track when another one becomes
-pending. ARMED_CHANGING remains only if the end of the current track is too near: then the message would arrive late.
+pending. ARMED_CHANGING remains only if the end of the current track is too near: the message that disarms would arrive
+after the start of the armed track.
 """
 
 from __future__ import annotations
@@ -67,13 +68,13 @@ class Event(enum.Enum):
     END = "end"
     """The last frame of the current track was played."""
     RECEIVED = "received"
-    """All peers that playback waits for have the pending track."""
+    """No peer that playback waits for can still receive the pending track."""
     AUTOPLAY = "autoplay"
     """The user has asked to start as soon as enough peers are ready."""
     NEXT_READY = "next_ready"
-    """All peers that playback waits for have the track that follows the current one."""
+    """No peer that playback waits for can still receive the track that follows the current one."""
     NEXT_MISSING = "next_missing"
-    """No track follows the current one, or a peer that playback waits for does not have it."""
+    """No track follows the current one, or a peer that playback waits for can still receive it."""
 
 
 class Action(enum.Enum):

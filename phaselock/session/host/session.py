@@ -403,7 +403,7 @@ class HostSession:
         self._outbox.note(e.PeerLeft(now_ns, member.peer_id, member.name, reason))
 
     def _breach(self, member: Member, reason: str, now_ns: int) -> None:
-        farewell = m.SessionEnd(N_("The host has closed the connection: {reason}.").format(reason=reason))
+        farewell = m.SessionEnd(N_("The host has closed the connection, because this machine broke the protocol."))
         self._outbox.do(Send(member.conn, farewell), Close(member.conn, reason))
         self._remove(member, Notice(Code.PEER_BROKE_PROTOCOL, reason), now_ns)
 

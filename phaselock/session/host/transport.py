@@ -33,11 +33,11 @@ BEGINNING_S = 3
 MAX_UNDONE = 50
 """Largest number of removed rows that can be restored; the oldest are forgotten."""
 TIMEOUT_NS = 20_000_000_000
-"""How long playback waits for a peer whose transfer makes no progress."""
+"""How long playback waits for a peer whose transfer makes no progress. It counts only while no track plays."""
 SHORT_QUEUE = 100
 """Number of rows up to which every change of the queue is sent at once."""
 QUEUE_GAP_NS = 500_000
-"""Smallest interval between two updates of the queue, for each row above SHORT_QUEUE."""
+"""Each row above SHORT_QUEUE adds this time to the smallest interval between two updates of the queue."""
 
 
 class TransportControl:
@@ -266,6 +266,7 @@ class TransportControl:
             self._outbox.error(Notice(Code.NO_NEXT_TRACK), now_ns)
         elif armed is None or armed.file_id != track.file_id or armed.start_session_ns > self._instant(now_ns):
             self._go_to(track, now_ns)
+        # Otherwise the armed track is that track, and it starts by itself before any command could take effect.
 
     def previous(self, *, now_ns: int) -> None:
         """Return to the beginning of the current track; within BEGINNING_S, change to the track before it."""
@@ -293,7 +294,7 @@ class TransportControl:
             self._end_track(end_ns)
 
     def wait_ends_ns(self) -> int | None:
-        """Session time at which the first timeout of a waited-for peer ends; None if playback does not wait."""
+        """Earliest session time at which playback stops waiting for a peer; None if it does not wait."""
         if self._pending is None or self.playback.playing:
             return None
         waits = [self._stuck_since_ns(peer) + TIMEOUT_NS for peer in self._waited_for_now()]

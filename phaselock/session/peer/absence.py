@@ -9,15 +9,18 @@ The host is lost if no message arrived for DEAD_NS, or if the connection broke, 
 | PAUSING    | AWAY              | the next attempt starts after RETRY_NS          | `timer`                          |
 | REJOINING  | GREETING, JOINING | a new connection is open; the peer joins again  | JoinAccepted, a lost connection  |
 
-CONNECTING and REJOINING lead to PAUSING if they fail. The session is over from each of these states if:
+The code has no names for these states; `Absence` computes them from its times. CONNECTING and REJOINING lead to PAUSING
+if they fail. From each state except PRESENT the session ends if:
 
 - the host's computer refuses the new connection: the host's program has ended;
 - another session, or another version of the protocol, answers at the host's address;
 - the host rejects the peer;
-- the peer was without a host for HOLD_NS, and the track that played at the loss has ended.
+- the peer was without a host for HOLD_NS, and the track that played at the loss has ended;
+- the host breaks the protocol, or the user leaves.
 
-All other failures may be temporary failures of the network. A loss of the connection is reported to the user when the
-first attempt has failed; silence for DEAD_NS is reported at once. A shorter interruption is not reported.
+After any other failure the peer tries again, because failures of a network can be temporary. A loss of the connection
+is reported to the user when the first attempt has failed; silence for DEAD_NS is reported at once. A shorter
+interruption is not reported.
 """
 
 from __future__ import annotations

@@ -74,8 +74,8 @@ class LocalFile:
 class PeerFiles:
     """The files that the host has offered.
 
-    `connected`: the host can receive an answer. Otherwise no answer is sent: the host offers all files again after a
-    reconnect.
+    Methods with the argument `connected`: True if the host can receive an answer. If False, no answer is sent, because
+    the host offers all files again after a reconnect.
     """
 
     def __init__(self, outbox: Outbox, session_ns: Callable[[int], int | None]) -> None:

@@ -531,7 +531,10 @@ class PeerSession:
         self._ended = [Ended(reason, failed)]
 
     def _wanted(self) -> tuple[Timeline | None, Timeline | None]:
-        """The current and the next timeline for the audio output, as far as their files are on this machine."""
+        """The current and the next timeline for the audio output.
+
+        A timeline whose file is not here is left out. If both are left out, the old one stops when the new one starts.
+        """
         sound, armed = self._playback.sound, self._playback.armed
         playable = [one for one in (sound, armed) if one is not None and self._files.has(one.file_id)]
         if not playable and sound is not None:

@@ -175,7 +175,7 @@ def _playing_text(playing: list[Machine], total: int, *, untold: bool) -> str:
 
 
 def _silent_text(missing: list[Machine]) -> str:
-    """Why the first of these machines is silent, or why its phase error is not known; how many others there are."""
+    """The reason why the first machine is silent or why its phase error is not known, then the number of the others."""
     machine, more = missing[0], len(missing) - 1
     text = tr((_SILENT_PEER if machine.key else _SILENT_HERE)[machine.state]).format(name=machine.name)
     form = tr_plural("{reason} and {number} more", "{reason} and {number} more", more)
