@@ -6,6 +6,7 @@ To update the table and the picture there after a change of the law or of the im
 from __future__ import annotations
 
 import ast
+import functools
 import graphlib
 import os
 import pathlib
@@ -187,6 +188,7 @@ def modules() -> dict[str, pathlib.Path]:
     return {".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"): path for path in paths}
 
 
+@functools.cache
 def all_imports() -> dict[str, set[str]]:
     """What each module imports."""
     return {
