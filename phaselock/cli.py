@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from phaselock import __version__
 from phaselock.bench import options as bench_options
 from phaselock.console.arguments import address, number
-from phaselock.console.output import Terminal
+from phaselock.console.output import Terminal, replace_unprintable
 from phaselock.errors import PhaseLockError
 from phaselock.language import catalogue
 from phaselock.language.catalogue import tr
@@ -30,6 +30,7 @@ NATIVE = "phaselock._native"
 
 def main(argv: Sequence[str]) -> int:
     """Run one command and return the exit status. Errors are printed. SystemExit for wrong arguments."""
+    replace_unprintable()
     words = catalogue.use(catalogue.chosen(os.environ))
     options = command_line().parse_args(argv)
     terminal = Terminal(as_json=options.json, quiet=options.quiet, words=words)

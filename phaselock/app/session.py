@@ -23,6 +23,7 @@ from phaselock.audio.mp3_file import Inspector
 from phaselock.audio.player import Output, Player
 from phaselock.audio.virtual_device import VirtualCard, VirtualOutput
 from phaselock.errors import PhaseLockError
+from phaselock.language.catalogue import tr
 from phaselock.language.message import Message
 from phaselock.model.address import DEFAULT_PORT
 from phaselock.model.names import person_name
@@ -131,7 +132,7 @@ async def open_host_session(
     with contextlib.ExitStack() as stack:
         name = display_name(wish.display_name, store)
         asked = person_name(wish.session_name or "") or store.settings.session_name
-        session_name = asked or f"{name}'s jam"
+        session_name = asked or tr("{name}'s jam").format(name=name)
         wanted_port = store.settings.port if wish.port is None else wish.port
         wanted_clock_port = store.settings.clock_port if wish.clock_port is None else wish.clock_port
         listener = stack.enter_context(bind(wish.bind, wanted_port, socket.SOCK_STREAM))

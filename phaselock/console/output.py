@@ -19,7 +19,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from phaselock.console import events as ce
-from phaselock.language.message import ENGLISH, N_, Words, translated
+from phaselock.language.message import ENGLISH, N_, Figure, Words, translated
 from phaselock.model.queue import ItemStatus
 from phaselock.model.snapshot import LatencyClass, RequestState
 from phaselock.model.timing import TIMING_PHRASES
@@ -50,6 +50,12 @@ class Screen(Protocol):
     def show(self, text: str) -> None: ...
 
 
+def replace_unprintable() -> None:
+    """Print a question mark for each character that standard output cannot encode. Call this before any output."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
 class Terminal:
     """Standard output and input. Events are printed as JSON objects, or as sentences with a progress line below.
 
@@ -58,8 +64,6 @@ class Terminal:
 
     def __init__(self, *, as_json: bool, quiet: bool, words: Words = ENGLISH) -> None:
         self.words = words
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            sys.stdout.reconfigure(errors="replace")
         self._as_json = as_json
         self._quiet = quiet
         self._in_place = not as_json and not quiet and sys.stdout is not None and sys.stdout.isatty()
@@ -264,7 +268,7 @@ def _peer_line(peer: e.PeerRow, words: Words) -> str:
         files = files.format(ready=peer.files_ready, number=peer.files)
     clock = words.gettext("clock {state}").format(state=words.gettext(CLOCKS[peer.clock]))
     latency = words.gettext("{figure} ms ({state})").format(
-        figure=f"{peer.latency_ms:.1f}", state=words.gettext(LATENCIES[peer.latency_class])
+        figure=Figure(peer.latency_ms, ".1f").translated(words), state=words.gettext(LATENCIES[peer.latency_class])
     )
     parts = [peer.name, latency, clock]
     if peer.device is None:
@@ -284,7 +288,7 @@ def _track_line(number: int, row: e.QueueRow, words: Words) -> str:
 
 def _request_line(row: e.RequestRow, words: Words) -> str:
     who = f"{row.peer}: " if row.peer else ""
-    size = f"{row.size / 1e6:.1f} MB"
+    size = f"{Figure(row.size / 1e6, '.1f').translated(words)} MB"
     state = words.gettext(REQUESTS[row.state])
     reason = translated(row.reason, words)
     return f"{row.number:3}  {who}{row.file_name}  {size}  {state}  {reason}".rstrip()

@@ -80,6 +80,22 @@ class Message(str):
         return form.format_map(values) if values else form
 
 
+A_DECIMAL = N_("1.5")
+"""A number as the language writes it. The character in the middle is its decimal sign."""
+
+
+class Figure(Message):
+    """A number in a form of `format` (".1f", "+.0f", "g"), with the decimal sign of the language. Never "-0"."""
+
+    def __new__(cls, value: float, form: str) -> Figure:
+        figure = str.__new__(cls, format(value, form.replace(".", "z.")))
+        figure._template, figure._plural, figure._values = figure, None, {}
+        return figure
+
+    def translated(self, words: Words) -> str:
+        return self.replace(".", words.gettext(A_DECIMAL)[1])
+
+
 def translated(text: str, words: Words) -> str:
     """A text in the language `words`: a Message, a message id, or any other text, which stays as it is."""
     if isinstance(text, Message):

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from phaselock.errors import InvalidMp3Error, PhaseLockError
-from phaselock.language.message import ENGLISH, N_, Message, Words, translated
+from phaselock.language.message import ENGLISH, N_, Figure, Message, Words, translated
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import RequestState
 from phaselock.model.timing import TIMING_PHRASES, TIMING_SENTENCES
@@ -254,7 +254,7 @@ def request_text(event: e.RequestChanged, words: Words = ENGLISH) -> str:
         peer=request.peer,
         file_name=request.file_name,
         number=request.number,
-        megabytes=f"{request.size / 1e6:.1f}",
+        megabytes=Figure(request.size / 1e6, ".1f").translated(words),
         reason=translated(request.reason, words),
     )
 
@@ -336,7 +336,7 @@ def _values(notice: Notice, words: Words) -> dict[str, object]:
         "detail": translated(notice.detail, words),
         "file_name": _label(notice.file_name, words),
         "peer": notice.peer,
-        "peers": ", ".join(notice.peers),
+        "peers": joined(notice.peers, words),
         "number": notice.number,
         "address": notice.address,
         "choices": ", ".join(notice.choices),

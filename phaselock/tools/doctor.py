@@ -29,7 +29,7 @@ from phaselock.audio.priority import NO_ANSWER, Priority
 from phaselock.console.events import Finding, FindingTold, Level
 from phaselock.console.output import Screen
 from phaselock.errors import PhaseLockError, message_of
-from phaselock.language.message import N_, Message
+from phaselock.language.message import N_, Figure, Message
 from phaselock.model.address import DEFAULT_PORT
 from phaselock.model.timing import TIMING_SENTENCES, Timing
 from phaselock.network import discovery, interfaces
@@ -148,7 +148,7 @@ def _latency(heard: Heard) -> Finding:
         message = Message.joined(" ", (message, Message(TIMING_SENTENCES["unknown"])))
         return Finding("output", "hint", message, by_ear, {"timing": "unknown", "latency_ms": None})
     latency_ms = heard.latency_ns / 1e6
-    values["latency"] = f"{latency_ms:.0f}"
+    values["latency"] = Figure(latency_ms, ".0f")
     figures = {"timing": heard.timing, "latency_ms": round(latency_ms, 3)}
     if heard.timing == "told":
         message = Message("The output {output} works and is about {latency} ms late, which is allowed for.", **values)
@@ -344,10 +344,12 @@ def try_writing(folder: pathlib.Path) -> None:
 def check_room(room_bytes: int) -> list[Finding]:
     """Check the free space for received songs, in bytes."""
     if room_bytes < LITTLE_ROOM_BYTES:
-        message = Message("The disk has room for {megabytes} MB of songs only.", megabytes=f"{room_bytes / 1e6:.0f}")
+        message = Message(
+            "The disk has room for {megabytes} MB of songs only.", megabytes=Figure(room_bytes / 1e6, ".0f")
+        )
         fix = Message("Delete something, or join with --cache DIR on another disk.")
         return [Finding("room", "problem", message, fix)]
-    message = Message("The disk has room for {gigabytes} GB of songs.", gigabytes=f"{room_bytes / 1e9:.1f}")
+    message = Message("The disk has room for {gigabytes} GB of songs.", gigabytes=Figure(room_bytes / 1e9, ".1f"))
     return [Finding("room", "ok", message)]
 
 

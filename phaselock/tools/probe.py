@@ -14,7 +14,7 @@ from typing import TypeVar
 
 from phaselock._native import now_ns
 from phaselock.errors import PhaseLockError, message_of
-from phaselock.language.message import N_, Message
+from phaselock.language.message import N_, Figure, Message
 from phaselock.model.names import person_name, sentence
 from phaselock.model.types import ClockStatus
 from phaselock.network.connection import Connection, ConnectionLost
@@ -172,11 +172,11 @@ def time_words(us: float) -> Message:
     """A short time, given in µs, for users."""
     if us < 1000:
         return Message("{figure} us", figure=max(1, round(us)))
-    return Message("{figure} ms", figure=f"{us / 1000:.1f}")
+    return Message("{figure} ms", figure=Figure(us / 1000, ".1f"))
 
 
 def loss_words(loss: float) -> Message:
     """A fraction of lost packets, for users."""
     if loss < 0.002:
         return Message("none was lost")
-    return Message("{figure} % were lost", figure=f"{loss * 100:.1f}")
+    return Message("{figure} % were lost", figure=Figure(loss * 100, ".1f"))

@@ -50,8 +50,11 @@ def environment() -> dict[str, str]:
 
 
 def surroundings(folder: str) -> dict[str, Any]:
-    """Arguments of subprocess.Popen that start the same phaselock, with its own settings and cache in `folder`."""
-    return {"env": {**environment(), "PHASELOCK_HOME": folder}}
+    """Arguments of subprocess.Popen that start the same phaselock, with its own settings and cache in `folder`.
+
+    It speaks English, because its texts may become part of an error in JSON.
+    """
+    return {"env": {**environment(), "PHASELOCK_HOME": folder, "PHASELOCK_LANG": "en"}}
 
 
 Heard = tuple[Program, dict[str, Any] | None]

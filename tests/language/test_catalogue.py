@@ -54,3 +54,12 @@ def test_the_command_line_speaks_it_and_programs_are_told_english(code: str, tex
     )
     assert '"message": "There is no file /no/such.mp3."' in refused.stdout
     assert ("Es gibt" in refused.stderr) == (code == "de")
+
+
+def test_help_without_umlauts_on_a_terminal_that_has_none() -> None:
+    surroundings = os.environ | {"PHASELOCK_LANG": "de", "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run(
+        [sys.executable, "-m", "phaselock", "--help"], env=surroundings, capture_output=True, text=True
+    )
+    assert done.returncode == 0
+    assert "das Fenster ?ffnen" in done.stdout

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 
 from phaselock.errors import PhaseLockError
-from phaselock.language.message import ENGLISH, Message, translated
+from phaselock.language.message import ENGLISH, Figure, Message, translated
 
 
 class Shouting:
@@ -79,3 +79,28 @@ def test_an_error_is_english_for_programs_and_translated_for_people() -> None:
     error = PhaseLockError("No file {name}.", name="a.mp3")
     assert str(error) == "No file a.mp3."
     assert error.text(SHOUTING) == "NO FILE a.mp3."
+
+
+class Commas:
+    """A language with decimal commas."""
+
+    def gettext(self, message: str, /) -> str:
+        return "1,5" if message == "1.5" else message
+
+    def ngettext(self, msgid1: str, msgid2: str, n: int, /) -> str:
+        return msgid1
+
+
+@pytest.mark.parametrize(
+    ("value", "form", "english", "other"),
+    [
+        (4.25, ".1f", "4.2", "4,2"),
+        (-0.04, "+.1f", "+0.0", "+0,0"),
+        (1234.0, ".0f", "1234", "1234"),
+        (2.5, "g", "2.5", "2,5"),
+    ],
+)
+def test_a_figure_has_the_decimal_sign_of_the_language(value: float, form: str, english: str, other: str) -> None:
+    message = Message("{size} MB", size=Figure(value, form))
+    assert message == f"{english} MB"
+    assert message.translated(Commas()) == f"{other} MB"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from phaselock.ui.viewmodel.words import A_DECIMAL
+from phaselock.language.message import A_DECIMAL
 
 UNITS = ("ms", "s", "µs", "ppm", "B", "kB", "MB", "GB", "h", "min")
 _MARKED = re.compile(r"«[^«»]*»|«[^«»]*…$")

@@ -75,7 +75,7 @@ def added(number: int, *left_out: LeftOut) -> Toast | None:
         ),
         (
             error(Code.WAITING_FOR_PEERS, file_name="a.mp3", peers=("Ana", "Ben")),
-            Toast("Waiting for all peers to receive the file. Missing at Ana, Ben.", "warning"),
+            Toast("Waiting for all peers to receive the file. Missing at Ana and Ben.", "warning"),
         ),
         (
             error(Code.UNPLAYABLE_AT_PEER, detail="no frames", file_name="a.mp3", peer="Ben"),

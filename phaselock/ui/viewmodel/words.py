@@ -5,13 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-from phaselock.language.catalogue import current, tr
-from phaselock.language.message import N_
+from phaselock.language.catalogue import current
+from phaselock.language.message import Figure
 from phaselock.model.notices import Code, Notice
 from phaselock.session.sentences import notice_text
 
-A_DECIMAL = N_("1.5")
-"""A number as the language writes it. The character in the middle is its decimal sign."""
 NNBSP = "\u202f"
 """Narrow no-break space, between a number and its unit."""
 _SPANS = (
@@ -30,7 +28,7 @@ def code_text(code: Code) -> str:
 
 def number_text(value: float, form: str) -> str:
     """A number in a form of `format` (".1f", "+.0f", "g"), with the decimal sign of the language. Never "-0"."""
-    return format(value, form.replace(".", "z.")).replace(".", tr(A_DECIMAL)[1])
+    return Figure(value, form).translated(current())
 
 
 def span_text(seconds: float) -> str:
