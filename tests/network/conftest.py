@@ -6,6 +6,20 @@ from collections.abc import Iterator
 import pytest
 
 
+class DeafSocket(socket.socket):
+    """A socket of Windows: after `shutdown` the other side reads the end of the stream, but a thread that waits for
+    this socket goes on waiting."""
+
+    def shutdown(self, how: int) -> None:
+        super().shutdown(socket.SHUT_WR if how == socket.SHUT_RDWR else how)
+
+
+@pytest.fixture(params=[socket.socket, DeafSocket], ids=["woken by shutdown", "deaf to shutdown"])
+def sleeper(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All sockets made from now on are of one of two kinds."""
+    monkeypatch.setattr(socket, "socket", request.param)
+
+
 @pytest.fixture
 def tcp_pair() -> Iterator[tuple[socket.socket, socket.socket]]:
     """Both sockets of a loopback connection."""
