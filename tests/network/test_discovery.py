@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
 import pathlib
@@ -11,6 +12,7 @@ import socket
 import subprocess
 import sys
 import time
+import types
 from collections.abc import Callable, Coroutine, Iterator, Sequence
 from typing import Any
 
@@ -251,19 +253,24 @@ def test_without_a_usable_address_nothing_is_started(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize(
-    ("error", "reason"),
+    ("error", "platform", "reason"),
     [
-        (OSError(98, "Address already in use"), "another program keeps port 5353 for itself"),
-        (PermissionError(1, "Operation not permitted"), "it is not permitted on this machine"),
-        (OSError(19, "No such device"), "No such device"),
-        (RuntimeError("No adapter found"), "No adapter found"),
+        (OSError(errno.EADDRINUSE, "Address already in use"), "", "another program keeps port 5353 for itself"),
+        (PermissionError(errno.EPERM, "Operation not permitted"), "", "it is not permitted on this machine"),
+        (PermissionError(errno.EACCES, "Permission denied"), "linux", "it is not permitted on this machine"),
+        (PermissionError(errno.EACCES, "Permission denied"), "win32", "another program keeps port 5353 for itself"),
+        (OSError(errno.ENODEV, "No such device"), "", "No such device"),
+        (RuntimeError("No adapter found"), "", "No adapter found"),
     ],
 )
-def test_the_reason_for_a_failure_is_reported(error: Exception, reason: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_reason_for_a_failure_is_reported(
+    error: Exception, platform: str, reason: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def blocked(**_: object) -> None:
         raise error
 
     monkeypatch.setattr("zeroconf.asyncio.AsyncZeroconf", blocked)
+    monkeypatch.setattr(module, "sys", types.SimpleNamespace(platform=platform))
     with pytest.raises(PhaseLockError) as searching:
         asyncio.run(find_sessions(1, interfaces=LOOPBACK))
     assert str(searching.value) == (
