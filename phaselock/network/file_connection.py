@@ -57,15 +57,19 @@ class FileConnection:
     def read(self, buffer: memoryview) -> int:
         """Read once into the buffer; 0 at the end of the stream. BlockingIOError if there is nothing; OSError if the
         connection is lost or was ended here."""
-        count = self._sock.recv_into(buffer)
-        self._check_ended()  # `end` makes this side read the end of the stream, too
+        try:
+            count = self._sock.recv_into(buffer)
+        finally:
+            self._check_ended()  # after `end` a read finds the end of the stream, or on Windows an error
         self._moved_at_ns = _now_ns()
         return count
 
     def write(self, data: memoryview) -> int:
         """Write once; the number of bytes that the socket took. Errors as in `read`."""
-        self._check_ended()
-        count = self._sock.send(data)
+        try:
+            count = self._sock.send(data)
+        finally:
+            self._check_ended()
         self._moved_at_ns = _now_ns()
         return count
 
