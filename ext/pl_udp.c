@@ -17,21 +17,6 @@ typedef int length_t;
 #define poll_sockets WSAPoll
 static void nap(int ms) { Sleep((DWORD)ms); }
 static int last_error(void) { return WSAGetLastError(); }
-/* Is the error temporary? A closed port at the other end makes Windows report a reset on the next read. */
-static bool is_temporary(int error) {
-    switch (error) {
-        case WSAEWOULDBLOCK:
-        case WSAECONNRESET:
-        case WSAENETRESET:
-        case WSAEINTR:
-        case WSAENETUNREACH:
-        case WSAEHOSTUNREACH:
-        case WSAEMSGSIZE:
-            return true;
-        default:
-            return false;
-    }
-}
 #else
 #include <netinet/in.h>
 #include <poll.h>
@@ -46,14 +31,36 @@ typedef ssize_t length_t;
 #define poll_sockets poll
 static void nap(int ms) { poll(NULL, 0, ms); }
 static int last_error(void) { return errno; }
-/* Is the error temporary? All that routers and firewalls report is; a wrong or closed descriptor is not. */
-static bool is_temporary(int error) {
-    return error != EBADF && error != ENOTSOCK && error != ENOTCONN && error != EINVAL && error != EFAULT;
-}
 #endif
 #if defined(__linux__)
 #include <sys/syscall.h>
 #endif
+
+/* Is the error temporary? Routers, firewalls and a network card that is off cause errors of many kinds, and
+ * later the socket works again. Only a socket that is not usable at all stays so. */
+static bool is_temporary(int error) {
+    switch (error) {
+#if defined(_WIN32)
+        case WSAEBADF:
+        case WSAEFAULT:
+        case WSAEINVAL:
+        case WSAENOTSOCK:
+        case WSAENOTCONN:
+        case WSAESHUTDOWN:
+        case WSANOTINITIALISED:
+        case WSA_INVALID_HANDLE:
+#else
+        case EBADF:
+        case EFAULT:
+        case EINVAL:
+        case ENOTSOCK:
+        case ENOTCONN:
+#endif
+            return false;
+        default:
+            return true;
+    }
+}
 
 PL_ASSERT_FITS_SEQLOCK(pl_allowed_peer);
 PL_ASSERT_FITS_SEQLOCK(pl_pinger_status);
@@ -71,6 +78,9 @@ enum { RECEIVE_BYTES = 256 };
 
 /* Longest sleep, in ms: how soon a thread notices that it has to stop. */
 enum { POLL_MS = 100 };
+/* A thread that woke this often in a row and found no datagram sleeps after each further time: an error may
+ * stay, as while the network card is off. The errors that packets cause, one each, do not make it late. */
+enum { MAX_EMPTY_WAKES = 1000, EMPTY_WAKE_MS = 1 };
 /* The host answers each peer this many pings a second, and this many at once after a pause: twice what a peer
  * sends in its first second, 65 in the burst and 33 in each of four trains. */
 static const double MAX_PINGS_PER_S = 400, MAX_PINGS_AT_ONCE = 400;
@@ -119,13 +129,14 @@ static int64_t stamped_ns(struct msghdr *message, int64_t now_ns) {
 }
 #endif
 
-/* Receive one datagram, with the local time of its arrival. Returns its length, 0 when there is none, and a
- * negative number on an error that is not temporary. */
+/* Receive one datagram, with the local time of its arrival. Returns its length (`size` if it is longer), 0 if
+ * there is none, and a negative number on an error that is not temporary. */
 static length_t receive(intptr_t fd, uint8_t *b, int size, struct sockaddr_storage *from,
                         int64_t *arrived_ns) {
 #if defined(_WIN32)
     int from_size = sizeof *from;
     int n = recvfrom((SOCKET)fd, (char *)b, size, 0, (struct sockaddr *)from, &from_size);
+    if (n < 0 && last_error() == WSAEMSGSIZE) n = size;
     *arrived_ns = pl_now_ns_rt();
 #else
     union {
@@ -150,12 +161,24 @@ static length_t receive(intptr_t fd, uint8_t *b, int size, struct sockaddr_stora
     return n;
 }
 
-/* Wait until there is a datagram, at most `wait_ms`. False when there is none, or on an error. */
+/* Wait until there is a datagram or an error, at most `wait_ms`. The next read shows which one; for a closed
+ * socket WSAPoll itself fails. */
 static bool wait_readable(intptr_t fd, int wait_ms) {
     pollfd_t p = {0};
     p.fd = (socket_t)fd;
     p.events = POLLIN;
-    return poll_sockets(&p, 1, wait_ms) > 0;
+    return poll_sockets(&p, 1, wait_ms) != 0;
+}
+
+/* Called after each wake of wait_readable, with whether there was any datagram. */
+static void count_empty_wakes(int *empty_wakes, bool any) {
+    if (any) {
+        *empty_wakes = 0;
+    } else if (*empty_wakes < MAX_EMPTY_WAKES) {
+        ++*empty_wakes;
+    } else {
+        nap(EMPTY_WAKE_MS);
+    }
 }
 
 /* Rounded up, so that a wait does not end too early. */
@@ -240,8 +263,10 @@ static bool answer(pl_responder *r, uint8_t *b, length_t n, const struct sockadd
 }
 
 int pl_responder_run(pl_responder *r) {
+    int empty_wakes = 0;
     while (!pl_load_relaxed(&r->stop)) {
         if (!wait_readable(r->fd, POLL_MS)) continue;
+        bool any = false;
         while (!pl_load_relaxed(&r->stop)) {
             uint8_t b[RECEIVE_BYTES];
             struct sockaddr_storage from;
@@ -249,12 +274,14 @@ int pl_responder_run(pl_responder *r) {
             length_t n = receive(r->fd, b, sizeof b, &from, &arrived_ns);
             if (n < 0) return -last_error();
             if (n == 0) break;
+            any = true;
             if (answer(r, b, n, &from, arrived_ns)) {
                 r->answered++;
             } else {
                 r->refused++;
             }
         }
+        count_empty_wakes(&empty_wakes, any);
     }
     return 0;
 }
@@ -365,17 +392,20 @@ typedef struct {
     int sent, answers; /* measurements so far */
     bool awake;        /* there was an answer: the path is awake */
     bool answered;     /* there was an answer since the last ping */
+    int empty_wakes;
 } train;
 
 /* Read the answers that have arrived. Returns 0 or a system error. */
 static int read_answers(pl_pinger *p, train *t) {
+    bool any = false;
     while (!pl_load_relaxed(&p->stop)) {
         uint8_t b[RECEIVE_BYTES];
         struct sockaddr_storage from;
         int64_t arrived_ns;
         length_t n = receive(p->fd, b, sizeof b, &from, &arrived_ns);
         if (n < 0) return last_error();
-        if (n == 0) return 0;
+        if (n == 0) break;
+        any = true;
         pl_exchange e;
         bool is_measurement;
         if (!read_pong(p, b, n, arrived_ns, &e, &is_measurement)) {
@@ -388,6 +418,7 @@ static int read_answers(pl_pinger *p, train *t) {
         record(p, &e);
         if (t->is_burst && t->answers % PL_BURST_UPDATE_ANSWERS == 0) update(p);
     }
+    count_empty_wakes(&t->empty_wakes, any);
     return 0;
 }
 

@@ -10,6 +10,7 @@ import importlib
 import ipaddress
 import logging
 import secrets
+import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -490,7 +491,8 @@ async def _stop(tasks: Sequence[asyncio.Future[Any]]) -> None:
 
 def _reason(error: Exception) -> Message:
     number = error.errno if isinstance(error, OSError) else None
-    if number == errno.EADDRINUSE:
+    # Windows reports EACCES for a port that another program uses exclusively.
+    if number == errno.EADDRINUSE or (sys.platform == "win32" and number == errno.EACCES):
         return Message("another program keeps port 5353 for itself")
     if number in (errno.EACCES, errno.EPERM):
         return Message("it is not permitted on this machine")

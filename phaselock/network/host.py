@@ -19,6 +19,7 @@ from phaselock.model.notices import Code, Notice
 from phaselock.model.types import HOST_CLOCK, ClockStatus, Track
 from phaselock.network import transfer
 from phaselock.network.connection import Connection, ConnectionLost
+from phaselock.network.file_connection import FileConnection
 from phaselock.network.runner import Runner, log
 from phaselock.protocol import messages as m
 from phaselock.protocol.codec import ProtocolError
@@ -94,8 +95,8 @@ class HostRunner(Runner[HostSession]):
         """Returns the track in the file, with the given name. PhaseLockError if there is none."""
         self._numbers = itertools.count(1)
         self._connections: dict[int, tuple[Connection, str]] = {}
-        self._bulk: dict[int, socket.socket] = {}
-        self._uploads: dict[int, tuple[UUID, socket.socket]] = {}
+        self._bulk: dict[int, FileConnection] = {}
+        self._uploads: dict[int, tuple[UUID, FileConnection]] = {}
         self._own: frozenset[bytes] = frozenset()
         """Hashes of the songs that exist in the cache only: the cache must not remove them."""
         self._unauthenticated: dict[int, tuple[Connection, str]] = {}
@@ -115,8 +116,8 @@ class HostRunner(Runner[HostSession]):
                 task.cancel()
             for connection, _ in self._connections.values():
                 connection.end("the session is over")
-            for sock in [*self._bulk.values(), *(sock for _, sock in self._uploads.values())]:
-                transfer.shut(sock)
+            for file_connection in [*self._bulk.values(), *(one for _, one in self._uploads.values())]:
+                file_connection.end()
             await self._finish()
             self._pool.shutdown()
 
@@ -157,8 +158,8 @@ class HostRunner(Runner[HostSession]):
                     self._clock.allow(peer_id, ip)
             case ForbidClock(peer_id):
                 self._clock.forbid(peer_id)
-                if sock := self._bulk.get(peer_id):
-                    transfer.shut(sock)
+                if file_connection := self._bulk.get(peer_id):
+                    file_connection.end()
                 self._shut_upload(peer_id)
             case _:
                 raise AssertionError(f"{effect} is not for this runner")
@@ -222,13 +223,13 @@ class HostRunner(Runner[HostSession]):
                 track = self._session.authorise_fetch(message.peer_id, message.token, message.file_id)
                 if track is not None and message.offset <= track.size:
                     self._unauthenticated.pop(conn, None)
-                    return await self._serve_file(connection.detach(), message, track)
+                    return await self._serve_file(FileConnection(connection.detach()), message, track)
                 connection.send(FileRefused(N_("There is no such file for you here.")))
             elif message is not None:
                 request = self._session.authorise_upload(message.peer_id, message.token, message.request_id)
                 if request is not None:
                     self._unauthenticated.pop(conn, None)
-                    return await self._take_song(connection.detach(), message, request)
+                    return await self._take_song(FileConnection(connection.detach()), message, request)
                 connection.send(FileRefused(N_("This song is not wanted.")))
             await connection.close()
         finally:
@@ -269,14 +270,14 @@ class HostRunner(Runner[HostSession]):
                 self._do(self._session.disconnected(conn, reason, now_ns=self._now_ns()))
         return None
 
-    async def _serve_file(self, sock: socket.socket, request: FileRequest, track: Track) -> None:
+    async def _serve_file(self, connection: FileConnection, request: FileRequest, track: Track) -> None:
         """Send a file. A peer fetches one file at a time: its new connection means that it has lost the previous."""
         peer_id = request.peer_id
         if before := self._bulk.get(peer_id):
-            transfer.shut(before)
-        self._bulk[peer_id] = sock
+            before.end()
+        self._bulk[peer_id] = connection
         try:
-            await self._loop.run_in_executor(self._pool, self._send_file, sock, request, track)
+            await self._loop.run_in_executor(self._pool, self._send_file, connection, request, track)
         except PhaseLockError as error:
             if not self._ended.done():
                 now_ns = self._now_ns()
@@ -284,29 +285,28 @@ class HostRunner(Runner[HostSession]):
         except (OSError, ProtocolError) as error:  # the peer notices it too, and reports it
             log.info("a transfer failed: %s", error)
         finally:
-            sock.close()
-            if self._bulk.get(peer_id) is sock:
+            connection.close()
+            if self._bulk.get(peer_id) is connection:
                 del self._bulk[peer_id]
 
-    def _send_file(self, sock: socket.socket, request: FileRequest, track: Track) -> None:
+    def _send_file(self, connection: FileConnection, request: FileRequest, track: Track) -> None:
         """Called in a worker thread."""
-        transfer.prepare(sock)
 
         def report(sent_bytes: int) -> None:
             self._loop.call_soon_threadsafe(self._progress, request, sent_bytes)
 
         try:
-            transfer.send_file(sock, track, self._files[track.file_id][1], request.offset, report)
+            transfer.send_file(connection, track, self._files[track.file_id][1], request.offset, report)
         except PhaseLockError as error:
-            transfer.refuse(sock, str(error))
+            connection.refuse(str(error))
             raise
 
-    async def _take_song(self, sock: socket.socket, start: SongUploadStart, request: Request) -> None:
+    async def _take_song(self, connection: FileConnection, start: SongUploadStart, request: Request) -> None:
         """Receive a requested song. A new upload of a peer ends its previous one."""
         self._shut_upload(start.peer_id)
-        self._uploads[start.peer_id] = start.request_id, sock
+        self._uploads[start.peer_id] = start.request_id, connection
         try:
-            found = await self._loop.run_in_executor(self._pool, self._receive_song, sock, start, request)
+            found = await self._loop.run_in_executor(self._pool, self._receive_song, connection, start, request)
             if not self._ended.done():
                 track, path = found
                 self._files[track.file_id] = track, path
@@ -319,24 +319,23 @@ class HostRunner(Runner[HostSession]):
         except (PhaseLockError, ProtocolError, OSError) as error:  # the peer notices it too, and tries again
             log.info("an upload failed: %s", error)
         finally:
-            sock.close()
-            if self._uploads.get(start.peer_id) == (start.request_id, sock):
+            connection.close()
+            if self._uploads.get(start.peer_id) == (start.request_id, connection):
                 del self._uploads[start.peer_id]
 
     def _shut_upload(self, peer_id: int) -> None:
         if peer_id in self._uploads:
-            transfer.shut(self._uploads[peer_id][1])
+            self._uploads[peer_id][1].end()
 
     def _receive_song(
-        self, sock: socket.socket, start: SongUploadStart, request: Request
+        self, connection: FileConnection, start: SongUploadStart, request: Request
     ) -> tuple[Track, pathlib.Path]:
         """Called in a worker thread."""
-        transfer.prepare(sock)
 
         def report(done_bytes: int) -> None:
             self._loop.call_soon_threadsafe(self._upload_progress, start, done_bytes)
 
-        path = transfer.receive_upload(sock, start, request.size, self._cache, report)
+        path = transfer.receive_upload(connection, start, request.size, self._cache, report)
         return self._describe(path, request.file_name), path
 
     def _upload_progress(self, start: SongUploadStart, done_bytes: int) -> None:

@@ -121,9 +121,9 @@ def networks(adapters: Iterable[Adapter]) -> tuple[Network, ...]:
 
 
 def tunnels(adapters: Iterable[Adapter]) -> tuple[str, ...]:
-    """The names of the VPN interfaces that are in use."""
+    """The names of the VPN interfaces that are in use, as the system's user interface shows them."""
     return tuple(
-        adapter.name
+        (adapter.name, *adapter.labels)[-1]  # the name is a GUID on Windows, and the last label that of the connection
         for adapter in adapters
         if _kind(adapter, False) == _Kind.TUNNEL and not all(one.ip.is_link_local for one in adapter.addresses)
     )

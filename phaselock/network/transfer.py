@@ -23,6 +23,7 @@ from phaselock.errors import PhaseLockError, message_of
 from phaselock.language.message import N_, Message
 from phaselock.model.types import Track
 from phaselock.network.congestion import CongestionWindow
+from phaselock.network.file_connection import FileConnection
 from phaselock.protocol import messages as m
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import GREETING_CAP, SESSION_CAP, Framer, frame
@@ -40,18 +41,12 @@ from phaselock.protocol.messages import (
 )
 from phaselock.storage.cache import FileCache, PartialFile
 
-TIMEOUT_STALL_S = 10.0
-"""A transfer fails if no byte moves for this long."""
-TIMEOUT_LINGER_S = 1.0
-"""How long `refuse` waits for the other side to close."""
 TIMEOUT_CONNECT_S = 5.0
 POLL_CONNECT_S = 0.05
 """Poll interval for cancellation while connecting."""
 REPORT_EVERY_S = 0.2
 READ_BYTES = 256 * 1024
 """Size of the read buffer: longer than the longest frame of a chunk."""
-_TOS_BACKGROUND = 8 << 2
-"""DSCP class selector 1: routers and wireless cards (RFC 8325) send these packets after those of the clock."""
 _CHANGED = N_("{file_name} has changed since it was added.")
 _ENDED = N_("{other} ended the transfer.")
 _HOST, _PEER = Message("The host"), Message("The peer")
@@ -63,37 +58,8 @@ class TransferError(PhaseLockError):
     """A file did not arrive. The text is the reason, for users."""
 
 
-def prepare(sock: socket.socket) -> None:
-    """Set the options of a transfer socket, on both sides: blocking with a timeout, no delay, low priority."""
-    sock.settimeout(TIMEOUT_STALL_S)
-    with contextlib.suppress(OSError, AttributeError):
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        if sock.family == socket.AF_INET6:
-            sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, _TOS_BACKGROUND)
-        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, _TOS_BACKGROUND)
-
-
-def shut(sock: socket.socket) -> None:
-    """Shut down both directions. A thread that waits for this socket wakes up."""
-    with contextlib.suppress(OSError):
-        sock.shutdown(socket.SHUT_RDWR)
-
-
-def refuse(sock: socket.socket, reason: str) -> None:
-    """Tell the other side that the file will not be sent or received. OSError if the connection is lost."""
-    sock.sendall(frame(FileRefused(reason)))
-    # Closing a socket with unread bytes resets the connection, and the refusal may be lost: read until it closes.
-    with contextlib.suppress(OSError):
-        sock.shutdown(socket.SHUT_WR)
-        until_s = time.monotonic() + TIMEOUT_LINGER_S
-        while (left_s := until_s - time.monotonic()) > 0:
-            sock.settimeout(left_s)
-            if not sock.recv(READ_BYTES):
-                break
-
-
 def send_file(
-    sock: socket.socket, track: Track, path: pathlib.Path, offset: int, report: Callable[[int], None]
+    connection: FileConnection, track: Track, path: pathlib.Path, offset: int, report: Callable[[int], None]
 ) -> None:
     """Send the file from the byte `offset` on; return when the peer has acknowledged all of it.
 
@@ -107,11 +73,11 @@ def send_file(
 
     with _opened(path, track.file_name, track.size) as file:
         frames = _FileFrames(file, track.file_name, track.size, offset, chunk)
-        _Sender(_Stream(sock, _PEER, GREETING_CAP), frames, report).run()
+        _Sender(_Stream(connection, _PEER, GREETING_CAP), frames, report).run()
 
 
 def receive_upload(
-    sock: socket.socket, start: SongUploadStart, size: int, cache: FileCache, report: Callable[[int], None]
+    connection: FileConnection, start: SongUploadStart, size: int, cache: FileCache, report: Callable[[int], None]
 ) -> pathlib.Path:
     """Receive the song that `start` announces into the cache and return its path; its size and hash are checked.
 
@@ -119,8 +85,7 @@ def receive_upload(
     the connection is lost, the file is damaged or there is no space; the other side gets the same reason.
     ProtocolError if the peer breaks the protocol.
     """
-    prepare(sock)
-    stream = _Stream(sock, _PEER, SESSION_CAP)
+    stream = _Stream(connection, _PEER, SESSION_CAP)
     try:
         with _as_transfer_errors(_PEER):
             if (path := cache.find(start.sha256)) and path.stat().st_size == size:
@@ -133,7 +98,7 @@ def receive_upload(
             raise TransferError("The file arrived damaged.")
     except PhaseLockError as error:
         with contextlib.suppress(OSError):
-            refuse(sock, str(error))
+            connection.refuse(str(error))
         raise TransferError(error.message) from None
 
 
@@ -143,22 +108,22 @@ class _Transfer:
     def __init__(self, address: tuple[str, int], peer_id: int, token: bytes) -> None:
         self._address, self._peer_id, self._token = address, peer_id, token
         self._lock = threading.Lock()
-        self._sock: socket.socket | None = None
+        self._connection: FileConnection | None = None
         self._cancelled = False
 
     def cancel(self) -> None:
         """Make `run` end soon with a TransferError."""
         with self._lock:
             self._cancelled = True
-            if self._sock:
-                shut(self._sock)
+            if self._connection:
+                self._connection.end()
 
     def _check_cancelled(self) -> None:
         """Raise TransferError if `cancel` was called."""
         if self._cancelled:
             raise TransferError("The transfer was cancelled.")
 
-    def _connect(self) -> socket.socket:
+    def _connect(self) -> FileConnection:
         """Connect to the address, which is numeric. Not a blocking `connect`: not every system can interrupt one."""
         family, kind, protocol, _, address = socket.getaddrinfo(
             *self._address, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
@@ -178,28 +143,28 @@ class _Transfer:
                         raise TransferError("The host does not answer.")
             if error := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                 raise OSError(error, os.strerror(error))
+            connection = FileConnection(sock)
             undo.pop_all()
-        return sock
+        return connection
 
     @contextlib.contextmanager
     def _connected(self, cap: int) -> Iterator[_Stream]:
         """A connection on which the host has sent its greeting. Errors in the block become TransferErrors."""
         try:
             self._check_cancelled()
-            with _as_transfer_errors(_HOST), self._connect() as sock:
+            with _as_transfer_errors(_HOST), contextlib.closing(self._connect()) as connection:
                 with self._lock:
                     self._check_cancelled()
-                    self._sock = sock
+                    self._connection = connection
                 try:
-                    prepare(sock)
-                    stream = _Stream(sock, _HOST, cap)
+                    stream = _Stream(connection, _HOST, cap)
                     if not isinstance(message := stream.receive(), SessionInfo):
                         raise stream.unexpected(message)
                     stream.received_bytes = 0
                     yield stream
                 finally:
                     with self._lock:
-                        self._sock = None
+                        self._connection = None
         except ProtocolError as error:
             raise TransferError("The host broke the protocol: {detail}", detail=str(error)) from None
         except TransferError:
@@ -232,7 +197,7 @@ class Fetch(_Transfer):
     def _receive(self, partial: PartialFile) -> None:
         file_id = self.track.file_id
         with self._connected(SESSION_CAP) as stream:
-            stream.sock.sendall(frame(FileRequest(self._peer_id, self._token, file_id, partial.offset)))
+            stream.connection.send_all(frame(FileRequest(self._peer_id, self._token, file_id, partial.offset)))
             while not partial.complete:
                 match message := stream.receive(acknowledge=True):
                     case FileChunk() if (message.file_id, message.offset) == (file_id, partial.offset):
@@ -265,7 +230,9 @@ class Upload(_Transfer):
         the host does not take it, PhaseLockError if the file has changed or cannot be read.
         """
         with self._connected(GREETING_CAP) as stream:
-            stream.sock.sendall(frame(SongUploadStart(self._peer_id, self._token, self.request_id, self._sha256)))
+            stream.connection.send_all(
+                frame(SongUploadStart(self._peer_id, self._token, self.request_id, self._sha256))
+            )
             match message := stream.receive():
                 case SongUploadFrom(offset) if offset <= self._size:
                     self._send(stream, offset, report)
@@ -288,17 +255,16 @@ class Upload(_Transfer):
 class _Stream:
     """Messages received on one connection. `other` names the other side in error messages."""
 
-    def __init__(self, sock: socket.socket, other: Message, cap: int) -> None:
-        self.sock, self.other = sock, other
+    def __init__(self, connection: FileConnection, other: Message, cap: int) -> None:
+        self.connection, self.other = connection, other
         self.received_bytes = 0
         self._framer = Framer(cap)
         self._buffer = memoryview(bytearray(READ_BYTES if cap > GREETING_CAP else GREETING_CAP))
         self._inbox = collections.deque[m.Message]()
 
     def read(self) -> bool:
-        """Read once; False at the end of the stream. BlockingIOError if there is nothing and the socket is
-        non-blocking."""
-        got = self.sock.recv_into(self._buffer)
+        """Read once; False at the end of the stream. BlockingIOError if there is nothing."""
+        got = self.connection.read(self._buffer)
         self.received_bytes += got
         self._inbox += self._framer.feed(self._buffer[:got])
         return got > 0
@@ -312,11 +278,16 @@ class _Stream:
 
     def receive(self, *, acknowledge: bool = False) -> m.Message | None:
         """Wait for the next message; None at the end of the stream."""
-        while not self._inbox and self.read():
+        while not self._inbox:
+            try:
+                if not self.read():
+                    break
+            except BlockingIOError:
+                self.connection.wait(selectors.EVENT_READ)
             if acknowledge and self._inbox:
                 # The sender may have closed already; its last messages can still be read.
                 with contextlib.suppress(ConnectionError):
-                    self.sock.sendall(frame(BulkProgress(self.received_bytes)))
+                    self.connection.send_all(frame(BulkProgress(self.received_bytes)))
         return self.next_message()
 
     def unexpected(self, message: m.Message | None) -> Exception:
@@ -363,7 +334,7 @@ def _receive_chunks(
     report: Callable[[int], None],
 ) -> None:
     reports = _ProgressReports(report)
-    stream.sock.sendall(frame(SongUploadFrom(offset)))
+    stream.connection.send_all(frame(SongUploadFrom(offset)))
     while True:
         match message := stream.receive(acknowledge=True):
             case SongUploadChunk(request_id, at, data) if (
@@ -426,26 +397,18 @@ class _Sender:
         self._stream, self._frames = stream, frames
         self._window, self._reports = CongestionWindow(), _ProgressReports(report)
         self._unwritten = memoryview(b"")
-        self._moved_at_ns = _now_ns()
 
     def run(self) -> None:
         """Send everything. TimeoutError after a stall, OSError if the connection is lost, ProtocolError for a wrong
         acknowledgement, TransferError for a refusal, PhaseLockError if the file cannot be read."""
-        sock = self._stream.sock
-        sock.setblocking(False)
-        try:
-            with selectors.DefaultSelector() as selector:
-                selector.register(sock, selectors.EVENT_READ)
-                while not self._finished():
-                    self._fill()
-                    wrote, read = self._write(), self._read()
-                    if wrote or read:
-                        self._moved_at_ns = _now_ns()
-                        self._reports(self._frames.offset)
-                    else:
-                        self._wait(selector)
-        finally:
-            sock.settimeout(TIMEOUT_STALL_S)
+        while not self._finished():
+            self._fill()
+            wrote, read = self._write(), self._read()
+            if wrote or read:
+                self._reports(self._frames.offset)
+            else:
+                events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._unwritten else 0)
+                self._stream.connection.wait(events, self._window.wake_at_ns)
         self._reports(self._frames.size, last=True)
 
     def _finished(self) -> bool:
@@ -464,7 +427,7 @@ class _Sender:
         """Write what the socket takes; True if it took something."""
         if self._unwritten:
             with contextlib.suppress(BlockingIOError):
-                self._unwritten = self._unwritten[self._stream.sock.send(self._unwritten) :]
+                self._unwritten = self._unwritten[self._stream.connection.write(self._unwritten) :]
                 return True
         return False
 
@@ -480,15 +443,6 @@ class _Sender:
                 raise self._stream.unexpected(message)
             self._window.acknowledged(message.received_bytes, _now_ns())
         return read
-
-    def _wait(self, selector: selectors.BaseSelector) -> None:
-        """Wait until the socket is ready or the window may have changed; TimeoutError after a stall."""
-        now_ns, lost_at_ns = _now_ns(), self._moved_at_ns + int(TIMEOUT_STALL_S * 1e9)
-        if now_ns >= lost_at_ns:
-            raise TimeoutError(errno.ETIMEDOUT, "nothing moved")
-        selector.modify(self._stream.sock, selectors.EVENT_READ | (selectors.EVENT_WRITE if self._unwritten else 0))
-        until_ns = min(lost_at_ns, self._window.wake_at_ns or lost_at_ns)
-        selector.select(max(until_ns - now_ns, 0) / 1e9)
 
 
 @contextlib.contextmanager

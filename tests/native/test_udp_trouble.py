@@ -1,7 +1,8 @@
-"""The clock threads on a hostile or broken network, simulated by a preloaded recvmsg."""
+"""The clock threads on a hostile or broken network, simulated by a preloaded recvmsg and poll."""
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import pathlib
 import platform
@@ -22,7 +23,7 @@ listener.bind(("127.0.0.1", 0))
 address = listener.getsockname()
 clock = HostClock(listener)
 """
-REFUSED = """
+MEASURED = """
 clock.allow(1, "127.0.0.1")
 peer = PeerClock(*address, peer_id=1)
 while clock._thread.is_alive() and peer._thread.is_alive() and not peer._pinger.status().samples:
@@ -40,6 +41,10 @@ clock._responder.stop()
 clock._thread.join(20)
 assert not clock._thread.is_alive()
 """
+CLOSED = """
+clock._thread.join(20)
+assert not clock._thread.is_alive()
+"""
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +58,9 @@ def shim(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     return library
 
 
-@pytest.mark.parametrize(("what", "program"), [("refused", REFUSED), ("flood", FLOOD)])
+@pytest.mark.parametrize(
+    ("what", "program"), [("refused", MEASURED), ("down", MEASURED), ("flood", FLOOD), ("closed", CLOSED)]
+)
 def test_the_clock_threads_survive(shim: pathlib.Path, what: str, program: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", BEGIN + program],
@@ -63,3 +70,59 @@ def test_the_clock_threads_survive(shim: pathlib.Path, what: str, program: str) 
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
+
+
+FATAL = {
+    "WSA_INVALID_HANDLE",
+    "WSAEBADF",
+    "WSAEFAULT",
+    "WSAEINVAL",
+    "WSAENOTSOCK",
+    "WSAENOTCONN",
+    "WSAESHUTDOWN",
+    "WSANOTINITIALISED",
+}
+"""The socket will not work again."""
+PASSING = {
+    "WSAEACCES",
+    "WSAEADDRNOTAVAIL",
+    "WSAECONNABORTED",
+    "WSAECONNREFUSED",
+    "WSAECONNRESET",
+    "WSAEHOSTDOWN",
+    "WSAEHOSTUNREACH",
+    "WSAEINTR",
+    "WSAEMSGSIZE",
+    "WSAENETDOWN",
+    "WSAENETRESET",
+    "WSAENETUNREACH",
+    "WSAENOBUFS",
+    "WSAETIMEDOUT",
+    "WSAEWOULDBLOCK",
+}
+"""Errors of a network that is away for a moment, of a router or of a firewall."""
+
+
+@pytest.mark.slow
+def test_on_windows_only_an_unusable_socket_ends_the_clock(tmp_path: pathlib.Path) -> None:
+    """The function itself, compiled for Windows and run by wine."""
+    wine = shutil.which("wine")
+    if wine is None or importlib.util.find_spec("ziglang") is None:
+        pytest.skip("needs wine, and zig as a compiler for Windows")
+    lines = [f'if (is_temporary({name})) puts("{name}");' for name in sorted(FATAL | PASSING)]
+    source = tmp_path / "names.c"
+    source.write_text(
+        '#include <stdio.h>\n#include "pl_udp.c"\nint main(void) {\n' + "\n".join(lines) + "\n}\n", "utf-8"
+    )
+    ext, program = HERE.parent.parent / "ext", tmp_path / "names.exe"
+    others = sorted(set(ext.glob("pl_*.c")) - {ext / "pl_udp.c"})
+    compiler = [sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-windows-gnu"]
+    subprocess.run([*compiler, "-std=c11", "-I", ext, source, *others, "-lws2_32", "-o", program], check=True)
+    environment = {
+        **os.environ,
+        "WINEPREFIX": str(tmp_path / "wine"),
+        "WINEDEBUG": "-all",
+        "WINEDLLOVERRIDES": "mscoree=;mshtml=",
+    }
+    done = subprocess.run([wine, program], env=environment, capture_output=True, text=True, timeout=300, check=True)
+    assert set(done.stdout.split()) == PASSING

@@ -1,9 +1,35 @@
 from __future__ import annotations
 
+import errno
 import socket
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
+
+
+class DeafSocket(socket.socket):
+    """A socket of Windows: after `shutdown` the other side reads the end of the stream, but a thread that waits for
+    this socket goes on waiting. Only a later read fails."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._is_shut = False
+
+    def shutdown(self, how: int) -> None:
+        self._is_shut = how == socket.SHUT_RDWR
+        super().shutdown(socket.SHUT_WR if self._is_shut else how)
+
+    def recv_into(self, *arguments: Any) -> int:
+        if self._is_shut:
+            raise BrokenPipeError(errno.ESHUTDOWN, "Cannot send after transport endpoint shutdown")
+        return super().recv_into(*arguments)
+
+
+@pytest.fixture(params=[socket.socket, DeafSocket], ids=["woken by shutdown", "deaf to shutdown"])
+def sleeper(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All sockets made from now on are of one of two kinds."""
+    monkeypatch.setattr(socket, "socket", request.param)
 
 
 @pytest.fixture

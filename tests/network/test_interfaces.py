@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phaselock.network import interfaces as module
-from phaselock.network.interfaces import MAX_ADDRESSES, Adapter, networks, rank, reachable_first, usable_addresses
+from phaselock.network.interfaces import (
+    MAX_ADDRESSES,
+    Adapter,
+    networks,
+    rank,
+    reachable_first,
+    tunnels,
+    usable_addresses,
+)
 
 
 def adapter(name: str, *addresses: str, labels: tuple[str, ...] = ()) -> Adapter:
@@ -104,6 +112,12 @@ def test_interfaces_of_virtual_machines_are_left_out(name: str, labels: tuple[st
 )
 def test_tunnels_come_last(name: str, labels: tuple[str, ...]) -> None:
     assert rank([adapter(name, "10.0.0.1/8", labels=labels), WIFI], ("10.0.0.1",)) == ("192.168.7.9", "10.0.0.1")
+
+
+def test_tunnels_have_the_names_that_users_know() -> None:
+    home = adapter("{8E3C1B2A-1}", "10.0.0.1/8", labels=("WireGuard Tunnel", "home"))
+    idle = adapter("{8E3C1B2A-2}", "169.254.1.1/16", labels=("TAP-Windows Adapter V9", "Ethernet 2"))
+    assert tunnels([LAN, VPN, home, idle]) == ("tun0", "home")
 
 
 def test_the_switch_through_which_windows_itself_goes_out_is_a_network() -> None:

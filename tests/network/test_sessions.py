@@ -137,7 +137,6 @@ class Host:
     news: News
     address: tuple[str, int]
     ended: asyncio.Task[Ended]
-    listener: socket.socket
 
     def add(self, path: pathlib.Path, data: bytes = DATA) -> Track:
         track = Track(uuid.uuid4(), path.name, len(data), hashlib.sha256(data).digest(), 44100, 441000)
@@ -187,7 +186,7 @@ class NetworkFixture:
         )
         ended = asyncio.create_task(runner.run([listener]))
         stack.push_async_callback(self._end, ended)
-        self.host = Host(runner, output, clock, news, listener.getsockname(), ended, listener)
+        self.host = Host(runner, output, clock, news, listener.getsockname(), ended)
         return self.host
 
     async def join(
@@ -576,7 +575,8 @@ async def test_a_broken_connection_is_made_again(network: NetworkFixture, stack:
 async def test_a_host_that_is_gone_ends_the_session(network: NetworkFixture, stack: contextlib.AsyncExitStack) -> None:
     peer = await network.join(stack, "Ada")
     await peer.news.wait_for("joined")
-    network.host.listener.close()
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        peer.runner._address = gone.getsockname()
     for connection, _ in network.host.runner._connections.values():
         connection.abort("it crashed")
     assert await peer.ended == Over("Host disconnected — session ended.", failed=True)

@@ -20,13 +20,13 @@ from hypothesis import strategies as st
 
 from phaselock.errors import PhaseLockError
 from phaselock.model.types import Track
-from phaselock.network import congestion, transfer
+from phaselock.network import congestion, file_connection, transfer
+from phaselock.network.file_connection import FileConnection
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import SESSION_CAP, Framer, frame
 from phaselock.protocol.messages import (
     BulkProgress,
     FileChunk,
-    FileRefused,
     FileRequest,
     Heartbeat,
     Message,
@@ -113,11 +113,11 @@ def upload(song: pathlib.Path, address: tuple[str, int]) -> transfer.Upload:
 
 
 def serve(track: Track, path: pathlib.Path) -> Script:
-    return lambda sock, request: transfer.send_file(sock, track, path, request.offset, nothing)
+    return lambda sock, request: transfer.send_file(FileConnection(sock), track, path, request.offset, nothing)
 
 
 def take(cache: FileCache) -> Script:
-    return lambda sock, start: transfer.receive_upload(sock, start, len(DATA), cache, nothing)
+    return lambda sock, start: transfer.receive_upload(FileConnection(sock), start, len(DATA), cache, nothing)
 
 
 def listen(sock: socket.socket, *, read_bytes: int = 1 << 20, acknowledge: bool = True) -> Iterator[Message]:
@@ -159,7 +159,7 @@ def test_a_lost_transfer_is_resumed(track: Track, song: pathlib.Path, cache: Fil
         if len(host.requests) == 1:
             sock.sendall(frame(FileChunk(track.file_id, 0, DATA[:50_000])))
         else:
-            transfer.send_file(sock, track, song, request.offset, nothing)
+            transfer.send_file(FileConnection(sock), track, song, request.offset, nothing)
 
     with Host(stop_half_way) as (host, address):
         with pytest.raises(transfer.TransferError, match="ended"):
@@ -177,7 +177,7 @@ def test_a_damaged_file_is_not_kept(track: Track, tmp_path: pathlib.Path, cache:
 
 
 def test_a_refusal_is_passed_on(track: Track, cache: FileCache) -> None:
-    with Host(lambda sock, _: transfer.refuse(sock, "Not today.")) as (_, address):
+    with Host(lambda sock, _: FileConnection(sock).refuse("Not today.")) as (_, address):
         with pytest.raises(transfer.TransferError, match=r"Not today\."):
             fetch(track, address).run(cache)
 
@@ -206,6 +206,7 @@ def test_a_host_that_is_not_there_is_a_failure(track: Track, cache: FileCache) -
         fetch(track, address).run(cache)
 
 
+@pytest.mark.usefixtures("sleeper")
 def test_cancel_wakes_a_transfer_that_waits(
     track: Track, cache: FileCache, worker: concurrent.futures.Executor
 ) -> None:
@@ -289,7 +290,7 @@ def test_progress_ends_with_the_last_byte(
 ) -> None:
     def send() -> None:
         with tcp_pair[0]:
-            transfer.send_file(tcp_pair[0], track, song, 100_000, told.append)
+            transfer.send_file(FileConnection(tcp_pair[0]), track, song, 100_000, told.append)
 
     told: list[int] = []
     sending = worker.submit(send)
@@ -302,10 +303,10 @@ def test_progress_ends_with_the_last_byte(
 def test_a_file_that_changed_or_went_is_not_sent(track: Track, song: pathlib.Path, tcp_pair: Pair) -> None:
     song.write_bytes(DATA + b"more")
     with pytest.raises(PhaseLockError, match="has changed"):
-        transfer.send_file(tcp_pair[0], track, song, 0, nothing)
+        transfer.send_file(FileConnection(tcp_pair[0]), track, song, 0, nothing)
     song.unlink()
     with pytest.raises(PhaseLockError, match="cannot be read"):
-        transfer.send_file(tcp_pair[0], track, song, 0, nothing)
+        transfer.send_file(FileConnection(tcp_pair[0]), track, song, 0, nothing)
 
 
 def test_a_disk_that_breaks_is_not_a_lost_connection(
@@ -317,13 +318,13 @@ def test_a_disk_that_breaks_is_not_a_lost_connection(
 
     monkeypatch.setattr(transfer, "io", types.SimpleNamespace(FileIO=Broken))
     with pytest.raises(PhaseLockError, match="cannot be read: Input/output error"):
-        transfer.send_file(tcp_pair[0], track, song, 0, nothing)
+        transfer.send_file(FileConnection(tcp_pair[0]), track, song, 0, nothing)
 
 
 def test_a_file_that_is_cut_short_on_the_way_is_not_sent_on(
     track: Track, song: pathlib.Path, tcp_pair: Pair, worker: concurrent.futures.Executor
 ) -> None:
-    sending = worker.submit(transfer.send_file, tcp_pair[0], track, song, 0, nothing)
+    sending = worker.submit(transfer.send_file, FileConnection(tcp_pair[0]), track, song, 0, nothing)
     messages = listen(tcp_pair[1], acknowledge=False)
     first = next(messages)
     assert isinstance(first, FileChunk) and len(first.data) == congestion.PROBE_BYTES
@@ -336,7 +337,7 @@ def test_a_file_that_is_cut_short_on_the_way_is_not_sent_on(
 def test_a_file_that_grows_on_the_way_is_sent_as_it_was(
     track: Track, song: pathlib.Path, tcp_pair: Pair, worker: concurrent.futures.Executor
 ) -> None:
-    sending = worker.submit(transfer.send_file, tcp_pair[0], track, song, 0, nothing)
+    sending = worker.submit(transfer.send_file, FileConnection(tcp_pair[0]), track, song, 0, nothing)
     messages = listen(tcp_pair[1])
     received = b""
     for chunk in messages:
@@ -354,9 +355,9 @@ def test_a_file_that_grows_on_the_way_is_sent_as_it_was(
 def test_sending_stops_if_the_receiver_does_not_acknowledge(
     track: Track, song: pathlib.Path, tcp_pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transfer, "TIMEOUT_STALL_S", 0.05)
+    monkeypatch.setattr(file_connection, "TIMEOUT_STALL_S", 0.05)
     with pytest.raises(TimeoutError), tcp_pair[0]:
-        transfer.send_file(tcp_pair[0], track, song, 0, nothing)
+        transfer.send_file(FileConnection(tcp_pair[0]), track, song, 0, nothing)
     (chunk,) = listen(tcp_pair[1], acknowledge=False)
     assert isinstance(chunk, FileChunk) and len(chunk.data) == congestion.PROBE_BYTES
 
@@ -366,7 +367,7 @@ def test_a_slow_reader_gets_everything(
 ) -> None:
     def send() -> None:
         with tcp_pair[0]:
-            transfer.send_file(tcp_pair[0], track, song, 0, nothing)
+            transfer.send_file(FileConnection(tcp_pair[0]), track, song, 0, nothing)
 
     sending = worker.submit(send)
     chunks = list(listen(tcp_pair[1], read_bytes=700))
@@ -377,19 +378,9 @@ def test_a_slow_reader_gets_everything(
 def test_a_receiver_that_goes_ends_the_transfer(
     track: Track, song: pathlib.Path, tcp_pair: Pair, worker: concurrent.futures.Executor
 ) -> None:
-    sending = worker.submit(transfer.send_file, tcp_pair[0], track, song, 0, nothing)
+    sending = worker.submit(transfer.send_file, FileConnection(tcp_pair[0]), track, song, 0, nothing)
     with tcp_pair[1]:
         next(listen(tcp_pair[1]))
-    with pytest.raises(ConnectionError):
-        sending.result(TIMEOUT_S)
-
-
-def test_shutting_the_socket_wakes_a_sender_that_waits(
-    track: Track, song: pathlib.Path, tcp_pair: Pair, worker: concurrent.futures.Executor
-) -> None:
-    sending = worker.submit(transfer.send_file, tcp_pair[0], track, song, 0, nothing)
-    next(listen(tcp_pair[1], acknowledge=False))
-    transfer.shut(tcp_pair[0])
     with pytest.raises(ConnectionError):
         sending.result(TIMEOUT_S)
 
@@ -420,25 +411,17 @@ def test_shutting_the_socket_wakes_a_sender_that_waits(
 def test_a_receiver_that_breaks_the_protocol_ends_the_transfer(
     track: Track, song: pathlib.Path, tcp_pair: Pair, answer: bytes, worker: concurrent.futures.Executor
 ) -> None:
-    sending = worker.submit(transfer.send_file, tcp_pair[0], track, song, 0, nothing)
+    sending = worker.submit(transfer.send_file, FileConnection(tcp_pair[0]), track, song, 0, nothing)
     next(listen(tcp_pair[1], acknowledge=False))
     tcp_pair[1].sendall(answer)
     with pytest.raises(ProtocolError):
         sending.result(TIMEOUT_S)
 
 
-def test_a_refusal_reaches_a_peer_that_is_still_sending(tcp_pair: Pair, worker: concurrent.futures.Executor) -> None:
-    tcp_pair[1].sendall(bytes(100_000))
-    refusing = worker.submit(transfer.refuse, tcp_pair[0], "Not today.")
-    assert list(listen(tcp_pair[1], acknowledge=False)) == [FileRefused("Not today.")]
-    transfer.shut(tcp_pair[1])
-    refusing.result(TIMEOUT_S)
-
-
 def test_a_transfer_that_stands_still_is_given_up(
     track: Track, cache: FileCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transfer, "TIMEOUT_STALL_S", 0.05)
+    monkeypatch.setattr(file_connection, "TIMEOUT_STALL_S", 0.05)
     over = threading.Event()
     with Host(lambda sock, _: over.wait(TIMEOUT_S)) as (_, address):
         with pytest.raises(transfer.TransferError, match="stood still"):
@@ -461,7 +444,7 @@ def test_an_upload_that_is_here_already_is_not_sent(song: pathlib.Path, cache: F
     with cache.begin(HASH, len(DATA)) as partial:
         partial.finish()
     tcp_pair[1].sendall(frame(SongUploadComplete(REQUEST_ID, HASH)))
-    assert transfer.receive_upload(tcp_pair[0], START, len(DATA), cache, nothing) == cache.path(HASH)
+    assert transfer.receive_upload(FileConnection(tcp_pair[0]), START, len(DATA), cache, nothing) == cache.path(HASH)
     assert next(listen(tcp_pair[1], acknowledge=False)) == SongUploadFrom(len(DATA))
 
 
@@ -490,14 +473,14 @@ def test_an_upload_goes_on_where_it_was_lost(song: pathlib.Path, cache: FileCach
         tcp_pair[1].sendall(frame(message))
     tcp_pair[1].sendall(frame(SongUploadComplete(REQUEST_ID, HASH)))
     told: list[int] = []
-    transfer.receive_upload(tcp_pair[0], START, len(DATA), cache, told.append)
+    transfer.receive_upload(FileConnection(tcp_pair[0]), START, len(DATA), cache, told.append)
     assert next(listen(tcp_pair[1], acknowledge=False)) == SongUploadFrom(200_000)
     assert told[-1] == len(DATA)
     assert cache.path(HASH).read_bytes() == DATA
 
 
 def test_a_refused_upload_says_why(song: pathlib.Path) -> None:
-    with Host(lambda sock, _: transfer.refuse(sock, "Not today.")) as (_, address):
+    with Host(lambda sock, _: FileConnection(sock).refuse("Not today.")) as (_, address):
         with pytest.raises(transfer.TransferError, match=r"The host refused: Not today\."):
             upload(song, address).run(nothing)
 
@@ -506,7 +489,7 @@ def test_an_upload_that_is_refused_on_the_way_says_why(song: pathlib.Path) -> No
     def refuse(sock: socket.socket, _: object) -> None:
         sock.sendall(frame(SongUploadFrom(0)))
         next(listen(sock))
-        transfer.refuse(sock, "No room.")
+        FileConnection(sock).refuse("No room.")
 
     with Host(refuse) as (_, address):
         with pytest.raises(transfer.TransferError, match=r"The host refused: No room\."):
@@ -593,7 +576,7 @@ def test_an_uploader_that_breaks_the_protocol_is_left(
 ) -> None:
     tcp_pair[1].sendall(b"".join(map(frame, messages)))
     with pytest.raises(ProtocolError, match="out of place"):
-        transfer.receive_upload(tcp_pair[0], START, 4, cache, nothing)
+        transfer.receive_upload(FileConnection(tcp_pair[0]), START, 4, cache, nothing)
 
 
 def test_the_received_part_of_a_lost_upload_is_kept(
@@ -601,9 +584,9 @@ def test_the_received_part_of_a_lost_upload_is_kept(
 ) -> None:
     tcp_pair[1].sendall(frame(SongUploadChunk(REQUEST_ID, 0, DATA[:60_000])))
     tcp_pair[1].shutdown(socket.SHUT_WR)
-    monkeypatch.setattr(transfer, "TIMEOUT_LINGER_S", 0.05)
+    monkeypatch.setattr(file_connection, "TIMEOUT_LINGER_S", 0.05)
     with pytest.raises(transfer.TransferError, match="The peer ended the transfer"):
-        transfer.receive_upload(tcp_pair[0], START, len(DATA), cache, nothing)
+        transfer.receive_upload(FileConnection(tcp_pair[0]), START, len(DATA), cache, nothing)
     with cache.begin(HASH, len(DATA)) as partial:
         assert partial.offset == 60_000
 
@@ -611,12 +594,13 @@ def test_the_received_part_of_a_lost_upload_is_kept(
 def test_an_upload_that_stands_still_is_given_up(
     cache: FileCache, tcp_pair: Pair, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(transfer, "TIMEOUT_STALL_S", 0.05)
-    monkeypatch.setattr(transfer, "TIMEOUT_LINGER_S", 0.05)
+    monkeypatch.setattr(file_connection, "TIMEOUT_STALL_S", 0.05)
+    monkeypatch.setattr(file_connection, "TIMEOUT_LINGER_S", 0.05)
     with pytest.raises(transfer.TransferError, match="stood still"):
-        transfer.receive_upload(tcp_pair[0], START, len(DATA), cache, nothing)
+        transfer.receive_upload(FileConnection(tcp_pair[0]), START, len(DATA), cache, nothing)
 
 
+@pytest.mark.usefixtures("sleeper")
 def test_cancel_ends_an_upload_on_its_way(song: pathlib.Path) -> None:
     def cancel(sock: socket.socket, _: object) -> None:
         sock.sendall(frame(SongUploadFrom(0)))
@@ -632,6 +616,7 @@ def test_cancel_ends_an_upload_on_its_way(song: pathlib.Path) -> None:
         over.set()
 
 
+@pytest.mark.usefixtures("sleeper")
 def test_cancel_ends_an_upload_that_waits_for_the_verdict(song: pathlib.Path) -> None:
     def cancel(sock: socket.socket, _: object) -> None:
         sock.sendall(frame(SongUploadFrom(len(DATA))))
