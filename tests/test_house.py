@@ -33,7 +33,7 @@ COMMON = ("errors", "language.message", "__version__")
 
 # What else each package may import of `phaselock`.
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
-    "__main__": ("cli",),
+    "__main__": ("cli", "console.message_box"),
     "_native": (),
     "app": (
         "_native",
@@ -90,7 +90,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "phaselock.app.headless": ("phaselock.cli",),
     "phaselock.app.window": ("phaselock.cli",),
-    "phaselock.console": ("phaselock.cli", "phaselock.app.headless", "phaselock.tools"),
+    "phaselock.console": ("phaselock.__main__", "phaselock.cli", "phaselock.app.headless", "phaselock.tools"),
     "phaselock.ui": ("phaselock.app.window", "phaselock.app.window_backend"),
     "_miniaudio": (
         "phaselock.audio.device",

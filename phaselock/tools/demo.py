@@ -7,7 +7,6 @@ import dataclasses
 import importlib.resources
 import math
 import subprocess
-import sys
 import tempfile
 import time
 from typing import Any
@@ -16,7 +15,14 @@ from phaselock.console.events import MachineSyncMeasured, VerdictTold
 from phaselock.console.output import Screen
 from phaselock.errors import PhaseLockError
 from phaselock.language.message import Message, Words
-from phaselock.tools.processes import TIMEOUT_S, ProcessGroup, Program, open_process_group, surroundings
+from phaselock.tools.processes import (
+    TIMEOUT_S,
+    ProcessGroup,
+    Program,
+    open_process_group,
+    python_command,
+    surroundings,
+)
 
 TUNE_S = 25
 """Length of the tune in seconds, rounded down."""
@@ -83,7 +89,7 @@ def _verdict(worst_us: float) -> Message:
 def _has_output(folder: str) -> bool:
     """True if this machine has an audio output."""
     listed = subprocess.run(
-        [sys.executable, "-P", "-m", "phaselock", "devices", "--json"],
+        python_command("-P", "-m", "phaselock", "devices", "--json"),
         **surroundings(folder),
         capture_output=True,
         text=True,

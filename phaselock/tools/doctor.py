@@ -17,7 +17,6 @@ import pathlib
 import platform
 import socket
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
@@ -43,6 +42,7 @@ from phaselock.storage.paths import cache_dir, log_path, settings_path
 from phaselock.tools import advice, way
 from phaselock.tools.in_time import in_time
 from phaselock.tools.probe import ClockProbe
+from phaselock.tools.processes import python_command
 
 LOCAL_LIMIT_S = 6.0
 """Time limit of each check of this machine, in seconds."""
@@ -92,7 +92,8 @@ def check_window(ask: Callable[[], WindowTrouble | None]) -> list[Finding]:
 
 def try_window() -> WindowTrouble | None:
     """Try to open a window. Return the reason of a failure; None after a success. It runs in another process, because
-    Tk may hang or end the program. subprocess.TimeoutExpired if it hangs."""
+    Tk may hang or end the program. subprocess.TimeoutExpired if it hangs; PhaseLockError if no process can be
+    started."""
     if importlib.util.find_spec("customtkinter") is None:
         return "no customtkinter"
     code = f"""
@@ -104,7 +105,7 @@ except ModuleNotFoundError:
 tkinter.Tk().destroy()
 """
     done = subprocess.run(
-        [sys.executable, "-c", code], stdin=subprocess.DEVNULL, capture_output=True, timeout=LOCAL_LIMIT_S
+        python_command("-c", code), stdin=subprocess.DEVNULL, capture_output=True, timeout=LOCAL_LIMIT_S
     )
     if done.returncode == _NO_TK_STATUS:
         return "no tk"

@@ -8,6 +8,7 @@ import json
 import os
 import pathlib
 import queue
+import re
 import subprocess
 import sys
 import threading
@@ -39,6 +40,15 @@ class Program:
         with contextlib.suppress(OSError):  # the process has ended: `hear` reports it
             self.process.stdin.write(line + "\n")
             self.process.stdin.flush()
+
+
+def python_command(*arguments: str) -> list[str]:
+    """The command that starts this Python with these arguments. PhaseLockError if there is none: in some bundles
+    `sys.executable` is not Python but the program itself, which would open another window."""
+    name = pathlib.PureWindowsPath(sys.executable or "").name  # it takes both kinds of slashes
+    if not re.match(r"(python|pypy)", name, re.IGNORECASE):
+        raise PhaseLockError("This installation of PhaseLock cannot start another Python.")
+    return [sys.executable, *arguments]
 
 
 def environment() -> dict[str, str]:
@@ -73,7 +83,7 @@ class ProcessGroup:
         """Start phaselock with these arguments; `name` is its display name in the session."""
         with open(f"{self._folder}/{name}.err", "wb") as errors:
             process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "phaselock", *arguments, "--as", name, "--json"],
+                python_command("-P", "-m", "phaselock", *arguments, "--as", name, "--json"),
                 **surroundings(f"{self._folder}/{name}"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

@@ -9,6 +9,7 @@ quarter. Import `ctk` from here (see below).
 from __future__ import annotations
 
 import collections
+import contextlib
 import os
 import sys
 import tkinter as tk
@@ -61,6 +62,8 @@ BODY = 15
 SECONDARY = 13
 CAPTION = 11
 
+APP_USER_MODEL_ID = "io.github.phaselock"
+"""The identity of the program in the taskbar of Windows. A shortcut that starts the window must name the same one."""
 _LINUX_FAMILIES = ("Inter", "Noto Sans", "DejaVu Sans")
 _MAX_CACHED = 512
 """Limit of cached images and text measures."""
@@ -73,7 +76,8 @@ _cache: collections.OrderedDict[Hashable, Any] = collections.OrderedDict()
 
 
 def prepare() -> None:
-    """Call before the window is made: sets the dark mode, stops customtkinter's polling, and declares DPI awareness."""
+    """Call before the window is made: sets the dark mode, stops customtkinter's polling, and tells Windows the identity
+    and the DPI awareness of this process."""
     ctk.set_appearance_mode("dark")
     appearance, scaling = ctk.AppearanceModeTracker, ctk.ScalingTracker
     # Both trackers poll without end (on Linux one starts a process each time). They do not start if they seem to run.
@@ -83,10 +87,10 @@ def prepare() -> None:
     if sys.platform == "win32":
         import ctypes
 
-        try:
+        with contextlib.suppress(AttributeError, OSError):
             ctypes.windll.shcore.SetProcessDpiAwareness(1)  # 1: one scale for all screens, like `px`
-        except (AttributeError, OSError):
-            pass
+        with contextlib.suppress(AttributeError, OSError):  # else the taskbar shows the icon of Python
+            ctypes.windll.shell32.SetCurrentProcessExplicitAppUserModelID(APP_USER_MODEL_ID)
 
 
 def setup(root: tk.Tk) -> None:

@@ -5,11 +5,14 @@ It imports nothing of the network, and shows only what `Program` returns.
 
 from __future__ import annotations
 
+import contextlib
 import gc
+import logging
 import re
+import signal
 import time
 import tkinter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from tkinter import filedialog
 from typing import Any
 
@@ -31,6 +34,8 @@ from phaselock.ui.widgets.toast import Action, Kind, Toasts
 
 FIRST_SIZE = (1100, 720)
 MIN_SIZE = (900, 600)
+MAX_FRAME = 20
+"""Windows counts an invisible frame of about 8 pixels a side: a window at the left edge of the screen begins at -8."""
 MAX_CONFIRM_S = 6.0
 """A second click within this time confirms ending or leaving a session."""
 KEYS = {
@@ -48,8 +53,14 @@ KEYS = {
     "<Control-f>": "find",
     "<Control-l>": "find",
 }
+ENDING_SIGNALS = [
+    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
+]
+"""Ctrl-C, a terminal that closes, a logout or a shutdown. The platforms know different ones."""
 TEXT_WIDGETS = ("Entry", "Text", "TEntry")
 WHOLE = {"relx": 0, "rely": 0, "relwidth": 1, "relheight": 1}
+
+log = logging.getLogger("phaselock.ui.window")
 
 
 class Window(ctk.CTk):  # type: ignore[misc]
@@ -65,7 +76,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
         self.ask_files: Callable[[], Sequence[str]] = self._ask_files
         self.ask_folder: Callable[[], str] = lambda: filedialog.askdirectory(parent=self, title=tr("Add a folder"))
         self.ask_song: Callable[[], str] = lambda: filedialog.askopenfilename(
-            parent=self, title=tr("Request a song"), filetypes=[("MP3", "*.mp3 *.MP3")]
+            parent=self, title=tr("Request a song"), filetypes=[("MP3", self._patterns("mp3"))]
         )
         self.ask_save: Callable[[str], str] = lambda name: filedialog.asksaveasfilename(
             parent=self, title=tr("Export"), initialfile=name
@@ -80,9 +91,12 @@ class Window(ctk.CTk):  # type: ignore[misc]
         self.title("PhaseLock")
         self._icons = icon_images(self)
         self.iconphoto(True, *self._icons)
+        self.iconbitmap()  # only asks; but without any call customtkinter sets its own icon on Windows, after 200 ms
         self.minsize(*map(px, MIN_SIZE))
         self.geometry(_geometry(program.preferences().ui.get("geometry"), self))
         self.protocol("WM_DELETE_WINDOW", self.close)
+        self.protocol("WM_SAVE_YOURSELF", self.end)  # X and Windows: the user logs out
+        self.tk.call("interp", "alias", "", "::tk::mac::Quit", "", self.register(self.end))  # macOS: the same
         self._bind_keys()
         self.can_drop = False
         self._accept_drops()
@@ -92,7 +106,29 @@ class Window(ctk.CTk):  # type: ignore[misc]
     def run(self) -> None:
         """Show the window until it is closed."""
         self._pump.start()
-        self.mainloop()
+        with self._ended_by_signals():
+            self.mainloop()
+
+    @contextlib.contextmanager
+    def _ended_by_signals(self) -> Iterator[None]:
+        """Within the block, a signal ends the window with a goodbye; a second one has its usual effect."""
+        usual = {number: signal.getsignal(number) for number in ENDING_SIGNALS}
+        usual = {number: handler for number, handler in usual.items() if handler not in (signal.SIG_IGN, None)}  # nohup
+
+        def restore() -> None:
+            for number, handler in usual.items():
+                signal.signal(number, handler)
+
+        def on_signal(*_: object) -> None:
+            restore()
+            self.after(0, self.end)
+
+        for number in usual:
+            signal.signal(number, on_signal)
+        try:
+            yield
+        finally:
+            restore()
 
     def start(self) -> None:
         """Start the pump without a main loop, for tests."""
@@ -100,11 +136,14 @@ class Window(ctk.CTk):  # type: ignore[misc]
 
     def close(self) -> None:
         """Close the window and the program; while a session is open, asks for a second click."""
-        if self._closing or (self.program.state() is not None and not self._confirmed(tr("Close"), self._end)):
+        if self._closing or (self.program.state() is not None and not self._confirmed(tr("Close"), self.end)):
             return
-        self._end()
+        self.end()
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Close the window and the program without a question. A session that is open ends with a goodbye."""
+        if self._closing:
+            return
         self._closing = True
         self._pump.stop()
         if self.state() == "normal":
@@ -115,6 +154,11 @@ class Window(ctk.CTk):  # type: ignore[misc]
         self.destroy()
         gc.collect()  # on this thread, see Pump
         gc.enable()
+
+    def report_callback_exception(self, *error: Any) -> None:
+        """Tk has caught an exception in a callback: print it, and log it, because there may be no console."""
+        super().report_callback_exception(*error)
+        log.error("a callback of the window failed", exc_info=error)
 
     # -- WindowApi, for the screens ----------------------------------------------------------------------------------
 
@@ -265,8 +309,13 @@ class Window(ctk.CTk):  # type: ignore[misc]
         return False
 
     def _ask_files(self) -> Sequence[str]:
-        kinds = [(tr("Music and playlists"), "*.mp3 *.MP3 *.m3u *.m3u8"), (tr("All files"), "*")]
+        kinds = [(tr("Music and playlists"), self._patterns("mp3", "m3u", "m3u8")), (tr("All files"), "*")]
         return filedialog.askopenfilenames(parent=self, title=tr("Add songs"), filetypes=kinds)
+
+    def _patterns(self, *endings: str) -> list[str]:
+        """Patterns of file names for a dialog. Only the one of X11 distinguishes upper and lower case."""
+        upper = endings if self.tk.call("tk", "windowingsystem") == "x11" else ()
+        return [f"*.{ending}" for ending in (*endings, *map(str.upper, upper))]
 
     def _bind_keys(self) -> None:
         for sequence, name in KEYS.items():
@@ -317,7 +366,7 @@ def _geometry(remembered: object, root: tkinter.Misc) -> str:
     """The stored position and size if it is on the screen; else the first size."""
     if isinstance(remembered, str) and (found := re.fullmatch(r"(\d+)x(\d+)\+(-?\d+)\+(-?\d+)", remembered)):
         width, height, x, y = map(int, found.groups())
-        if width >= px(MIN_SIZE[0]) and height >= px(MIN_SIZE[1]) and 0 <= x < root.winfo_screenwidth() - 100:
+        if width >= px(MIN_SIZE[0]) and height >= px(MIN_SIZE[1]) and -MAX_FRAME <= x < root.winfo_screenwidth() - 100:
             if 0 <= y < root.winfo_screenheight() - 100:
                 return remembered
     return "{}x{}".format(*map(px, FIRST_SIZE))

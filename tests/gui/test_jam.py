@@ -54,7 +54,7 @@ def window(
     window.focus_force()
     yield window
     if not window._closing:
-        window._end()
+        window.end()
     assert not [one for one in threading.enumerate() if one.name == "network"]
     stack.close()
     forget(window)
@@ -240,6 +240,19 @@ def test_a_host_that_dies_and_a_peer_that_leaves(
     hana.kill()
     until(window, lambda: screen(window) == "HomeScreen")
     assert reads(window, "Host disconnected — session ended.")
+
+
+def test_a_logout_of_the_host_is_a_goodbye(window: Any, remote: Callable[..., Remote]) -> None:
+    port, clock_port = free_ports()
+    hana = remote("hana")
+    hana.do("host", "Friday", "Hana", port, clock_port)
+    hana.wait_for("screen", "HostScreen")
+    window.program.join(f"127.0.0.1:{port}", "Ben")
+    until(window, lambda: screen(window) == "PeerScreen")
+    hana.do("log_out")
+    until(window, lambda: screen(window) == "HomeScreen")
+    assert list(window.toasts.texts) == ["Session ended."]
+    assert hana.end() == (0, "[]", "")
 
 
 def test_the_form_says_why_a_session_cannot_be_opened(window: Any) -> None:

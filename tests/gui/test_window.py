@@ -6,6 +6,7 @@ import dataclasses
 import gc
 import os
 import pathlib
+import signal
 import subprocess
 import sys
 import threading
@@ -719,6 +720,7 @@ def test_position_volume_and_output_are_stored(make: Callable[..., Any]) -> None
 
     assert _geometry(program.kept["ui"]["geometry"], again) == "1000x640+30+40"
     assert show(again, host()).volume.value == 0.55
+    assert _geometry("1000x640+-8+0", again) == "1000x640+-8+0"
     for useless in (None, 7, "big", "100x100+0+0", "1000x640+99999+0", "1000x640+0+99999", "1000x640+-5000+0"):
         assert _geometry(useless, again) == "1100x720"
 
@@ -888,6 +890,88 @@ def test_an_output_is_chosen_by_keys(window: Any) -> None:
         menu.event_generate(sequence)
         window.update()
     assert window.program.of("choose_output") == ["Headphones"] and output.get() == "Headphones"
+
+
+# -- the desktop -------------------------------------------------------------------------------------------------------
+
+
+def as_on_windows(monkeypatch: pytest.MonkeyPatch, module: Any) -> None:
+    """Let this module alone take its way of Windows."""
+    monkeypatch.setattr(module, "sys", types.SimpleNamespace(**{**vars(sys), "platform": "win32"}))
+
+
+def test_customtkinter_does_not_replace_the_icon_on_windows(
+    make: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import tkinter
+
+    from customtkinter.windows import ctk_tk
+
+    as_on_windows(monkeypatch, ctk_tk)
+    icons: list[Any] = []
+    done: list[bool] = []
+    set_icon, set_theirs = tkinter.Wm.wm_iconbitmap, ctk_tk.CTk._windows_set_titlebar_icon
+    monkeypatch.setattr(tkinter.Wm, "wm_iconbitmap", lambda self, *which: icons.append(which) or set_icon(self, *which))
+    monkeypatch.setattr(ctk_tk.CTk, "_windows_set_titlebar_icon", lambda self: done.append(set_theirs(self) is None))
+    window = make()
+    until(window, lambda: done)
+    assert [which for which in icons if any(which)] == []
+
+
+def test_windows_is_told_the_identity_of_the_program_before_the_window_is_made(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import ctypes
+
+    from phaselock.ui import theme
+
+    as_on_windows(monkeypatch, theme)
+    told: list[str] = []
+    shell32 = types.SimpleNamespace(SetCurrentProcessExplicitAppUserModelID=told.append)
+    monkeypatch.setattr(ctypes, "windll", types.SimpleNamespace(shell32=shell32), raising=False)
+    theme.prepare()
+    assert told == [theme.APP_USER_MODEL_ID]
+
+
+@pytest.mark.parametrize("system", ["X and Windows", "macOS"])
+def test_a_logout_closes_at_once_although_a_session_runs(window: Any, system: str) -> None:
+    show(window, playing())
+    # What Tk calls when the system asks to end the session.
+    window.tk.call("::tk::mac::Quit" if system == "macOS" else window.protocol("WM_SAVE_YOURSELF"))
+    assert window.program.closed
+
+
+@pytest.mark.parametrize(
+    "name", [name for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
+)
+def test_a_signal_closes_the_window_with_a_goodbye(window: Any, name: str) -> None:
+    show(window, playing())
+    number = getattr(signal, name)
+    usual = signal.getsignal(number)
+    window.after(0, signal.raise_signal, number)
+    with window._ended_by_signals():
+        window.mainloop()
+    assert window.program.closed
+    assert signal.getsignal(number) == usual
+
+
+def test_a_signal_that_is_ignored_stays_ignored(window: Any) -> None:
+    usual = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    try:
+        with window._ended_by_signals():
+            assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGTERM, usual)
+
+
+def test_an_exception_in_a_callback_is_logged(
+    window: Any, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    error = ValueError("nobody expected this")
+    type(window).report_callback_exception(window, ValueError, error, None)
+    assert "nobody expected this" in capfd.readouterr().err
+    (record,) = caplog.records
+    assert record.exc_info and record.exc_info[1] is error
 
 
 # -- without a window --------------------------------------------------------------------------------------------------

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import subprocess
 import sys
+import types
 
 import pytest
 
@@ -34,9 +36,28 @@ def test_the_environment_chooses(environ: dict[str, str], code: str) -> None:
     assert catalogue.chosen(environ) == code
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="Windows itself names a language")
-def test_english_if_nothing_is_named() -> None:
+def on(platform: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(catalogue, "sys", types.SimpleNamespace(platform=platform))
+
+
+def test_english_if_nothing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    on("linux", monkeypatch)
     assert catalogue.chosen({}) == "en"
+
+
+@pytest.mark.parametrize(
+    ("number", "code"),
+    [(0x0407, "de"), (0x0807, "de"), (0x0C07, "de"), (0x0409, "en"), (0x0809, "en"), (0x040C, "en"), (0x1000, "en")],
+)
+def test_on_windows_the_system_names_it_unless_a_variable_does(
+    number: int, code: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kernel32 = types.SimpleNamespace(GetUserDefaultUILanguage=lambda: number)
+    monkeypatch.setattr(ctypes, "windll", types.SimpleNamespace(kernel32=kernel32), raising=False)
+    on("win32", monkeypatch)
+    assert catalogue.chosen({}) == code
+    assert catalogue.chosen({"PHASELOCK_LANG": "de"}) == "de"
+    assert catalogue.chosen({"LANG": "en_US.UTF-8"}) == "en"
 
 
 @pytest.mark.parametrize(("code", "text"), [("de", "Verwendung: phaselock [-h]"), ("en", "usage: phaselock [-h]")])

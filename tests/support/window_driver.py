@@ -336,6 +336,7 @@ def commands_of(window: Any) -> dict[str, Callable[..., Any]]:
         "submit": lambda: window.screen.submit(),
         "choose_song": lambda path: setattr(window, "ask_song", lambda: path),
         "close": window.close,
+        "log_out": lambda: window.tk.call(window.protocol("WM_SAVE_YOURSELF")),
         "screen": lambda: type(window.screen).__name__,
         "title": window.title,
         "texts": lambda: texts(window),

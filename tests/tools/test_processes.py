@@ -1,15 +1,18 @@
-"""How the output of child processes is read."""
+"""How child processes are started, and how their output is read."""
 
 from __future__ import annotations
 
 import pathlib
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
 import pytest
 
 from phaselock.errors import PhaseLockError
-from phaselock.tools.processes import ProcessGroup, Program
+from phaselock.tools import demo, doctor
+from phaselock.tools.processes import ProcessGroup, Program, python_command
 
 
 class Process:
@@ -44,3 +47,38 @@ def test_an_output_that_breaks_has_ended(stage: ProcessGroup) -> None:
         stage._listen(Program("Ann", Process(breaks=True)))  # type: ignore[arg-type]
     with pytest.raises(PhaseLockError, match="Ann ended too soon"):
         stage.hear(time.monotonic())
+
+
+@pytest.mark.parametrize(
+    "python",
+    [
+        "/usr/bin/python3",
+        "/opt/pypy/bin/pypy3",
+        r"C:\Python 3.13\python.exe",
+        r"D:\PhaseLock\pythonw.exe",
+        "PYTHON3.EXE",
+    ],
+)
+def test_python_can_be_started(python: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", python)
+    assert python_command("-m", "phaselock") == [python, "-m", "phaselock"]
+
+
+@pytest.mark.parametrize(
+    "program", ["/Applications/PhaseLock.app/Contents/MacOS/PhaseLock", r"C:\PhaseLock\PhaseLock.exe", "", None]
+)
+def test_a_bundle_is_not_started_in_place_of_python(
+    program: str | None, stage: ProcessGroup, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def popen(*_arguments: object, **_options: object) -> None:
+        raise AssertionError("a process was started")
+
+    monkeypatch.setattr(sys, "executable", program)
+    monkeypatch.setattr(subprocess, "Popen", popen)
+    for start in (
+        lambda: stage.start("Ann", "host"),
+        lambda: demo._has_output(str(tmp_path)),
+        doctor.try_window,
+    ):
+        with pytest.raises(PhaseLockError, match="cannot start another Python"):
+            start()

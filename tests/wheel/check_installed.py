@@ -44,6 +44,12 @@ def test_what_is_in_it() -> None:
     assert beside <= {"phaselock", "phaselock.libs", f"phaselock-{DIST.version}.dist-info"}
 
 
+def test_its_launchers_and_one_without_a_console() -> None:
+    found = {(one.group, one.name): one.load() for one in DIST.entry_points}
+    assert found.keys() == {("console_scripts", "phaselock"), ("gui_scripts", "phaselock-window")}
+    assert all(callable(one) for one in found.values())
+
+
 def test_every_module_can_be_imported(monkeypatch: pytest.MonkeyPatch) -> None:
     import phaselock
 

@@ -23,7 +23,7 @@ from phaselock.bench.interface import Bench
 from phaselock.bench.lab.signals import noise_song
 from phaselock.bench.results import Case, Metric, Plot, Series
 from phaselock.errors import PhaseLockError
-from phaselock.tools.processes import TIMEOUT_S, open_process_group, surroundings
+from phaselock.tools.processes import TIMEOUT_S, open_process_group, python_command, surroundings
 
 PEERS = 2
 SETTLING_S = 5.0
@@ -165,7 +165,7 @@ def _window(folder: str, display: str, name: str, arguments: Sequence[str]) -> I
     with (
         open(f"{folder}/window.err", "w+b") as errors,
         subprocess.Popen(
-            [sys.executable, "-P", *arguments, *(["--backend", "null"] if is_idle else [])],
+            python_command("-P", *arguments, *(["--backend", "null"] if is_idle else [])),
             **around,
             stdout=subprocess.PIPE,
             stderr=errors,

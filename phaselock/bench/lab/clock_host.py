@@ -16,7 +16,7 @@ from typing import Self
 from phaselock import _native
 from phaselock.errors import PhaseLockError
 from phaselock.sync.clock import HostClock
-from phaselock.tools.processes import environment
+from phaselock.tools.processes import environment, python_command
 
 PEER_ID = 1
 _READINGS = 200
@@ -43,7 +43,7 @@ class ClockHost:
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "phaselock.bench.lab.clock_host", *self._arguments],
+            python_command("-P", "-m", "phaselock.bench.lab.clock_host", *self._arguments),
             env=environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

@@ -13,14 +13,13 @@ import dataclasses
 import ipaddress
 import json
 import subprocess
-import sys
 import types
 from collections.abc import Sequence
 from typing import Any, Self
 
 from phaselock.bench.lab.links import Link
 from phaselock.errors import PhaseLockError
-from phaselock.tools.processes import environment
+from phaselock.tools.processes import environment, python_command
 
 MAX_PEERS = 5
 TIMEOUT_S = 5.0
@@ -98,7 +97,7 @@ class Relay:
 
     def __enter__(self) -> Self:
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "phaselock.bench.lab.relay_process"],
+            python_command("-P", "-m", "phaselock.bench.lab.relay_process"),
             env=environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
