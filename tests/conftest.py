@@ -9,6 +9,7 @@ import pytest
 
 from phaselock.protocol import framing
 from tests.support.checked_encode import checked_encode
+from tests.support.wine import is_wine, mark_expected_failures
 
 # Random examples find new faults on a developer's machine; on CI the examples are always the same.
 # No example has a deadline, because a loaded machine may pause. The explain phase is left out, because it is slow.
@@ -16,6 +17,11 @@ _PHASES = [phase for phase in hypothesis.Phase if phase is not hypothesis.Phase.
 hypothesis.settings.register_profile("desk", deadline=None, phases=_PHASES)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, phases=_PHASES)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "desk")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if is_wine():
+        mark_expected_failures(items)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -1,0 +1,12 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.support.programs import ROOT
+from tests.support.wine import EXPECTED_FAILURES
+
+
+@pytest.mark.parametrize("test", EXPECTED_FAILURES)
+def test_an_expected_failure_names_a_test(test: str) -> None:
+    path, function = test.split("::")
+    assert f"def {function}(" in (ROOT / path).read_text("utf-8")
