@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import threading
 from collections.abc import Iterator
 
@@ -9,6 +10,9 @@ import pytest
 
 from phaselock.protocol import framing
 from tests.support.checked_encode import checked_encode
+from tests.support.wine import UNREADABLE, is_wine, mark_expected_failures
+
+ROOT = pathlib.Path(__file__).parent.parent
 
 # Random examples find new faults on a developer's machine; on CI the examples are always the same.
 # No example has a deadline, because a loaded machine may pause. The explain phase is left out, because it is slow.
@@ -16,6 +20,15 @@ _PHASES = [phase for phase in hypothesis.Phase if phase is not hypothesis.Phase.
 hypothesis.settings.register_profile("desk", deadline=None, phases=_PHASES)
 hypothesis.settings.register_profile("ci", deadline=None, derandomize=True, phases=_PHASES)
 hypothesis.settings.load_profile("ci" if os.environ.get("CI") else "desk")
+
+
+def pytest_ignore_collect(collection_path: pathlib.Path) -> bool | None:
+    return True if is_wine() and collection_path.relative_to(ROOT).as_posix() in UNREADABLE else None
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if is_wine():
+        mark_expected_failures(items)
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -8,6 +8,7 @@ import io
 import json
 import os
 import pathlib
+import sys
 import threading
 import time
 from typing import Any
@@ -167,7 +168,9 @@ def test_a_card_that_cannot_write_is_lost(
 @pytest.mark.parametrize("record", ["a\0b", "\ud800"])
 def test_a_folder_that_cannot_be_is_a_sentence(record: str) -> None:
     engine = _native.Engine(_native.ClockMap(identity=True))
-    with pytest.raises(AudioDeviceError, match=r"cannot record: no such folder\.$"):
+    # Windows has names like "\ud800", and looks for the folder.
+    reason = r"\S.*" if sys.platform == "win32" else "no such folder"
+    with pytest.raises(AudioDeviceError, match=rf"cannot record: {reason}\.$"):
         VirtualOutput(engine, VirtualCard(record=record), "test card").start()
 
 

@@ -87,10 +87,16 @@ def test_a_window_is_really_tried(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_python_without_tk_is_told_from_one_without_a_screen(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    run = subprocess.run
+
+    def with_this_tkinter(command: list[str], **options: Any) -> subprocess.CompletedProcess[bytes]:
+        # Not by PYTHONPATH, which an embeddable Python does not read.
+        return run([*command[:-1], f"import sys; sys.path.insert(0, {str(tmp_path)!r})\n{command[-1]}"], **options)
+
+    monkeypatch.setattr(doctor.subprocess, "run", with_this_tkinter)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     for code, trouble in (("raise ModuleNotFoundError('_tkinter')", "no tk"), ("Tk = None", "no screen")):
-        (tmp_path / "tkinter.py").write_text(code)
-        monkeypatch.setenv("PYTHONPATH", str(tmp_path))
-        monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+        (tmp_path / "tkinter.py").write_text(code, "utf-8")
         assert doctor.try_window() == trouble
 
 

@@ -1,0 +1,17 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.support.programs import ROOT
+from tests.support.wine import EXPECTED_FAILURES, UNREADABLE
+
+
+@pytest.mark.parametrize("test", EXPECTED_FAILURES)
+def test_an_expected_failure_names_a_test(test: str) -> None:
+    path, function = test.split("::")
+    assert f"def {function}(" in (ROOT / path).read_text("utf-8")
+
+
+@pytest.mark.parametrize("path", UNREADABLE)
+def test_an_unreadable_file_exists(path: str) -> None:
+    assert (ROOT / path).is_file()
