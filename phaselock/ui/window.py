@@ -309,7 +309,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
         return False
 
     def _ask_files(self) -> Sequence[str]:
-        kinds = [(tr("Music and playlists"), self._patterns("mp3", "m3u", "m3u8")), (tr("All files"), "*")]
+        kinds = [(tr("Music and playlists"), self._patterns("mp3", "m3u", "m3u8")), (tr("All files"), ["*"])]
         return filedialog.askopenfilenames(parent=self, title=tr("Add songs"), filetypes=kinds)
 
     def _patterns(self, *endings: str) -> list[str]:

@@ -72,10 +72,19 @@ class SoundOverlay(Overlay):
         self._api = api
         chosen = api.program.preferences().device
         label(self.body, tr("Output"), theme.SECONDARY, theme.TEXT_SECONDARY).pack(anchor="w")
-        self.output = ctk.CTkOptionMenu(
+        self._frame = ctk.CTkFrame(
             self.body,
+            corner_radius=px(8),
+            border_width=px(2),
+            border_color=theme.ELEVATED,
+            fg_color=theme.ELEVATED,
+        )
+        self.output = ctk.CTkOptionMenu(
+            self._frame,
             command=self._choose,
-            width=px(420),
+            width=px(412),
+            height=px(32),
+            corner_radius=px(4),
             fg_color=theme.ELEVATED,
             button_color=theme.ELEVATED,
             button_hover_color=theme.GRID,
@@ -86,7 +95,8 @@ class SoundOverlay(Overlay):
         """The outputs by their texts in the menu; None: the default output of the system."""
         self._offer([chosen])
         self.output.set(next(iter(self._outputs)))
-        self.output.pack(fill="x", pady=(px(4), px(16)))
+        self.output.pack(fill="x", padx=px(4), pady=px(4))  # within the round corners
+        self._frame.pack(fill="x", pady=(px(4), px(16)))
         self._let_keys_choose()
         state = api.program.state()
         own = state.own if state else None
@@ -121,14 +131,10 @@ class SoundOverlay(Overlay):
         self.output.configure(values=[*self._outputs])
 
     def _let_keys_choose(self) -> None:
-        """Add keys to customtkinter's menu, which supports the pointer only."""
-        tkinter.Frame.configure(
-            self.output,
-            takefocus=True,
-            highlightthickness=px(2),
-            highlightcolor=theme.FOCUS,
-            highlightbackground=theme.SURFACE,
-        )
+        """Add keys to customtkinter's menu, which supports the pointer only. The frame shows who has the keyboard."""
+        tkinter.Frame.configure(self.output, takefocus=True)
+        for event, colour in (("<FocusIn>", theme.FOCUS), ("<FocusOut>", theme.ELEVATED)):
+            tkinter.Frame.bind(self.output, event, lambda _, colour=colour: self._frame.configure(border_color=colour))
         for key in ("space", "Return", "KP_Enter", "Down", "Up"):
             tkinter.Frame.bind(self.output, f"<Key-{key}>", self._open_menu)
 
