@@ -19,6 +19,7 @@ import sysconfig
 import tarfile
 import tempfile
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
 import abi3info
 from abi3info.models import PyVersion
@@ -102,7 +103,7 @@ class Workshop:
 
     def _import_library(self, target: str) -> pathlib.Path:
         machine = {"x86_64": "i386:x86-64", "aarch64": "arm64"}[target.partition("-")[0]]
-        definitions, library = self.folder / "python3.def", self.folder / target / "python3.lib"
+        definitions, library = (self.folder / target / f"python3.{ending}" for ending in ("def", "lib"))
         functions = [one.name for one, about in abi3info.FUNCTIONS.items() if about.added <= PYTHON]
         data = [f"{one.name} DATA" for one, about in abi3info.DATAS.items() if about.added <= PYTHON]
         definitions.write_text("\n".join(["LIBRARY python3.dll", "EXPORTS", *sorted(functions + data)]) + "\n")
@@ -137,10 +138,14 @@ def phaselock(work: Workshop, wheel: pathlib.Path, sdist: pathlib.Path, director
     source = open_sdist(sdist, work.folder / "sdist")
     generated = work.folder / "_native.c"
     run("-m", "cython", "-I", "ext", "ext/_native.pyx", "-o", generated, cwd=source)
-    for tags, target in TARGETS.items():
-        sources = [generated, *sorted(source.glob("ext/pl_*.c"))]
-        binary = work.compile(target, "_native", sources, source / "ext", ["-std=c11", "-Wall", "-Wextra"])
+    sources = [generated, *sorted(source.glob("ext/pl_*.c"))]
+
+    def make(tags: str) -> None:
+        binary = work.compile(TARGETS[tags], "_native", sources, source / "ext", ["-std=c11"])
         repack(wheel, binary, tags, directory)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(make, TARGETS))
 
 
 def miniaudio(work: Workshop, directory: pathlib.Path) -> None:
@@ -155,10 +160,13 @@ def miniaudio(work: Workshop, directory: pathlib.Path) -> None:
     os.environ.setdefault("CXX", f"{sys.executable} -m ziglang c++")  # tried when the module is imported
     macros = json.loads(run("-c", program, generated, cwd=source))
     flags = ["-w", "-ffast-math", *(f"-D{name}={value}" for name, value in macros)]
-    for tags, target in TARGETS.items():
-        if target.startswith("aarch64-linux"):
-            binary = work.compile(target, "_miniaudio", [generated, source / "miniaudio.c"], source, flags)
-            repack(wheel, binary, tags, directory)
+
+    def make(tags: str) -> None:
+        binary = work.compile(TARGETS[tags], "_miniaudio", [generated, source / "miniaudio.c"], source, flags)
+        repack(wheel, binary, tags, directory)
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        list(pool.map(make, [tags for tags, target in TARGETS.items() if target.startswith("aarch64-linux")]))
 
 
 def main(what: str, *paths: str) -> None:
