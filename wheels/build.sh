@@ -1,11 +1,18 @@
 #!/usr/bin/env bash
 # Builds the sdist and, from it, the wheel for this machine (on Linux, for older systems too), and checks both.
 #
-# usage: wheels/build.sh [DIRECTORY]      (default: dist/; replaces PhaseLock files there)
+# usage: wheels/build.sh [--all] [DIRECTORY]      (default: dist/; replaces PhaseLock files there)
+# --all (on Linux x86-64) also builds the wheels of all other platforms, and those of miniaudio for ARM Linux.
 # PYTHON=... builds with that Python (default: python3); PHASELOCK_NO_ZIG=1 builds with the system's compiler.
 set -euo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
+all=""
+if [ "${1:-}" = --all ]; then
+    all=1
+    shift
+fi
 out=${1:-$root/dist}
+name=$(sed -n 's/^name = "\(.*\)"/\1/p' "$root/pyproject.toml" | tr - _) # as in the names of files
 mkdir -p "$out"
 out=$(cd "$out" && pwd)
 work=$(mktemp -d)
@@ -54,14 +61,21 @@ else
     mv "$work"/built/*.whl "$work/repaired"
 fi
 
+if [ "$all" ]; then
+    # The import library of python3.dll comes from abi3info, the list of the stable ABI that abi3audit uses too.
+    python -m pip install --quiet abi3info cffi Cython macholib pefile pyelftools setuptools wheel ziglang
+    python "$root/wheels/cross.py" phaselock "$work"/repaired/*.whl "$work"/built/*.tar.gz "$work/repaired"
+    python "$root/wheels/cross.py" miniaudio "$work/repaired"
+    python "$root/wheels/binaries.py" "$work"/repaired/*.whl --without "$work" "$root" "$HOME"
+fi
 abi3audit --strict "$work"/repaired/*.whl
-check-wheel-contents "$work"/repaired/*.whl
+check-wheel-contents "$work/repaired/$name"-*.whl
 twine check --strict "$work"/repaired/*.whl "$work"/built/*.tar.gz
 
-rm -f "$out"/phaselock-*.whl "$out"/phaselock-*.tar.gz
+rm -f "$out/$name"-*.whl "$out"/miniaudio-*.whl "$out/$name"-*.tar.gz
 mv "$work"/repaired/*.whl "$work"/built/*.tar.gz "$out"
 cd "$out"
-python - phaselock-*.whl phaselock-*.tar.gz <<'PYTHON'
+python - *.whl "$name"-*.tar.gz <<'PYTHON'
 import hashlib, pathlib, sys
 with open("SHA256SUMS", "w", newline="\n") as sums:
     for name in sys.argv[1:]:

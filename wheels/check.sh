@@ -6,6 +6,7 @@ set -euo pipefail
 tests=$(cd "$(dirname "${BASH_SOURCE[0]}")/../tests/wheel" && pwd)
 dist=$(cd "${1:?usage: wheels/check.sh DIRECTORY [PYTHON...]}" && pwd)
 shift
+name=$(sed -n 's/^name = "\(.*\)"/\1/p' "$tests/../../pyproject.toml")
 work=$(mktemp -d)
 screen=""
 trap 'kill $screen 2>/dev/null || true; rm -rf "$work"' EXIT
@@ -56,8 +57,8 @@ figure() { grep -o '[0-9.]* MB' "$work/log" || true; }
 installed() { "$bin/python" -m pytest -q -s "$tests/$1" -k "$2"; }
 install() {
     # PhaseLock from the directory only, never from an index; then its dependencies.
-    "$bin/python" -m pip install --quiet --no-index --no-deps --only-binary :all: --find-links "$dist" phaselock &&
-        "$bin/python" -m pip install --quiet phaselock pytest
+    "$bin/python" -m pip install --quiet --no-index --no-deps --only-binary :all: --find-links "$dist" "$name" &&
+        "$bin/python" -m pip install --quiet "$name" pytest
 }
 
 row='%-10s%-10s%-9s%-10s%-8s%-8s%-19s%-17s%-9s\n'

@@ -24,12 +24,18 @@ Event = dict[str, Any]
 
 
 class Program:
-    """One phaselock process, its events and its standard input. `prefix` is a command that runs it, `home` its
-    PHASELOCK_HOME."""
+    """One phaselock process, its events and its standard input. `prefix` is a command that runs it, `python` another
+    Python, `home` its PHASELOCK_HOME."""
 
-    def __init__(self, *arguments: str, prefix: Sequence[str] = (), home: pathlib.Path | None = None) -> None:
+    def __init__(
+        self,
+        *arguments: str,
+        prefix: Sequence[str] = (),
+        python: Sequence[str] = (sys.executable,),
+        home: pathlib.Path | None = None,
+    ) -> None:
         self.process = subprocess.Popen(
-            [*prefix, sys.executable, "-m", "phaselock", *arguments, "--json"],
+            [*prefix, *python, "-m", "phaselock", *arguments, "--json"],
             cwd=ROOT,
             env={**os.environ, **({"PHASELOCK_HOME": os.fspath(home)} if home else {})},
             stdin=subprocess.PIPE,

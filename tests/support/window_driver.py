@@ -273,9 +273,16 @@ def walk(window: Any) -> list[Any]:
 class Remote:
     """A window in a child process, which executes the commands of `commands_of`."""
 
-    def __init__(self, home: pathlib.Path, *, prefix: Sequence[str] = (), bind: str = "127.0.0.1") -> None:
+    def __init__(
+        self,
+        home: pathlib.Path,
+        *,
+        prefix: Sequence[str] = (),
+        python: Sequence[str] = (sys.executable,),
+        bind: str = "127.0.0.1",
+    ) -> None:
         self.process: subprocess.Popen[str] = subprocess.Popen(
-            [*prefix, sys.executable, "-m", "tests.support.window_driver", bind],
+            [*prefix, *python, "-m", "tests.support.window_driver", bind],
             cwd=ROOT,
             env={**os.environ, "PHASELOCK_HOME": os.fspath(home), "PHASELOCK_SCALE": "1"},
             stdin=subprocess.PIPE,

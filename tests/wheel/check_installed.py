@@ -15,7 +15,7 @@ import time
 import pytest
 
 SITE = pathlib.Path(sysconfig.get_path("platlib")).resolve()
-DIST = importlib.metadata.distribution("phaselock")
+DIST = importlib.metadata.distribution(importlib.metadata.packages_distributions()["phaselock"][0])
 SCRIPT = pathlib.Path(sysconfig.get_path("scripts"), "phaselock.exe" if sys.platform == "win32" else "phaselock")
 NEEDS_A_WINDOW = ("phaselock.ui.screens", "phaselock.ui.widgets", "phaselock.ui.theme", "phaselock.ui.window")
 NEEDS_MORE = ("phaselock.bench", "phaselock.audio.latency")  # numpy; the sound system of one platform
@@ -41,7 +41,8 @@ def test_what_is_in_it() -> None:
     assert {"phaselock/py.typed", "phaselock/_native.pyi", "phaselock/data/tune.mp3"} <= files
     assert not [path for path in files if path.endswith((".pyx", ".pxd", ".c", ".h", ".a"))]
     beside = {path.partition("/")[0] for path in files if not path.startswith("..")}
-    assert beside <= {"phaselock", "phaselock.libs", f"phaselock-{DIST.version}.dist-info"}
+    name = DIST.name.replace("-", "_")
+    assert beside <= {"phaselock", f"{name}.libs", f"{name}-{DIST.version}.dist-info"}
 
 
 def test_its_launchers_and_one_without_a_console() -> None:

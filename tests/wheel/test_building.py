@@ -1,13 +1,15 @@
-"""What is said where PhaseLock cannot be built or is not whole, and what cibuildwheel would build."""
+"""What is said where PhaseLock cannot be built or is not whole, what cibuildwheel would build, and the name on PyPI."""
 
 from __future__ import annotations
 
 import importlib.util
 import os
 import pathlib
+import re
 import shutil
 import subprocess
 import sys
+import tomllib
 
 import pytest
 
@@ -101,3 +103,22 @@ def test_what_would_be_built(platform: str, architectures: str, wheels: set[str]
     command += [] if architectures == "auto" else ["--archs", architectures]
     said = subprocess.run([*command, str(ROOT)], capture_output=True, text=True, check=True).stdout
     assert set(said.split()) == wheels
+
+
+def test_the_distribution_name_is_one_line_to_change() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    extras = project["optional-dependencies"]
+    assert set(extras["bench"]) < set(extras["test"])  # written out: `name[bench]` would be a second line
+    required = [*project["dependencies"], *(one for extra in extras.values() for one in extra)]
+    assert not [one for one in required if re.match(rf"{project['name']}\b", one)]
+
+
+def test_no_instruction_installs_the_other_project_of_that_name() -> None:
+    texts = [
+        ROOT / "README.md",
+        *(path for top in ("wheels", ".github", "phaselock", "ext") for path in (ROOT / top).rglob("*")),
+    ]
+    for path in texts:
+        if path.suffix in (".md", ".py", ".sh", ".yml", ".po"):
+            for line in re.findall(r"^.*pip install(?: -\S+)* phaselock\b.*$", path.read_text("utf-8"), re.MULTILINE):
+                assert "another project" in line, (path, line)

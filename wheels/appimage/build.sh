@@ -11,6 +11,6 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cp "$here/phaselock.desktop" "$here/entrypoint.sh" "$work"
 cp "$here/../../build/icon/icon.png" "$work/phaselock.png"
-echo "$out"/phaselock-*-cp311-abi3-*linux*_x86_64.whl >"$work/requirements.txt"
+echo "$out"/*-cp311-abi3-manylinux*_x86_64.whl >"$work/requirements.txt"
 cd "$out"
 python3 -m python_appimage build app --python-version 3.13 "$@" "$work"
