@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import pathlib
 import tkinter
 from collections.abc import Callable, Sequence
@@ -134,9 +135,12 @@ class SoundOverlay(Overlay):
         """Add keys to customtkinter's menu, which supports the pointer only. The frame shows who has the keyboard."""
         tkinter.Frame.configure(self.output, takefocus=True)
         for event, colour in (("<FocusIn>", theme.FOCUS), ("<FocusOut>", theme.ELEVATED)):
-            tkinter.Frame.bind(self.output, event, lambda _, colour=colour: self._frame.configure(border_color=colour))
+            tkinter.Frame.bind(self.output, event, functools.partial(self._colour_border, colour))
         for key in ("space", "Return", "KP_Enter", "Down", "Up"):
             tkinter.Frame.bind(self.output, f"<Key-{key}>", self._open_menu)
+
+    def _colour_border(self, colour: str, _event: object) -> None:
+        self._frame.configure(border_color=colour)
 
     def _open_menu(self, _event: object) -> str:
         self.output._open_dropdown_menu()
