@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, TypeVarTuple
 from uuid import UUID
 
 from phaselock import _native
-from phaselock.errors import PhaseLockError
+from phaselock.errors import PhaseLockError, log_bug
 from phaselock.language.message import Message
 from phaselock.model.notices import Code, Notice
 from phaselock.session.commands import HostCommand
@@ -187,5 +187,6 @@ def run_window(backend: str = "auto", device: str | None = None) -> int:
             "There is no screen for the window ({reason}). Without a window: phaselock host and phaselock join.",
             reason=str(error),
         ) from None
+    window.report_callback_exception = lambda kind, error, trace: log_bug("a callback of the window", error)
     window.run()
     return 0
