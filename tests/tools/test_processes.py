@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import pathlib
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 
 import pytest
 
 from phaselock.errors import PhaseLockError
-from phaselock.tools.processes import ProcessGroup, Program
+from phaselock.tools.processes import ProcessGroup, Program, environment
 
 
 class Process:
@@ -44,3 +46,10 @@ def test_an_output_that_breaks_has_ended(stage: ProcessGroup) -> None:
         stage._listen(Program("Ann", Process(breaks=True)))  # type: ignore[arg-type]
     with pytest.raises(PhaseLockError, match="Ann ended too soon"):
         stage.hear(time.monotonic())
+
+
+def test_a_child_writes_utf_8() -> None:
+    code = "import sys; sys.stdout.write('M\u00fcsik'); sys.stderr.write('\u2744')"
+    done = subprocess.run([sys.executable, "-c", code], env={**environment(), "LC_ALL": "C"}, capture_output=True)
+    assert (done.stdout.decode(), done.stderr.decode()) == ("M\u00fcsik", "\u2744")
+    assert environment()["PYTHONIOENCODING"] == "utf-8"
