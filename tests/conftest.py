@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import logging
 import os
 import pathlib
 import threading
@@ -8,6 +9,7 @@ from collections.abc import Iterator
 import hypothesis
 import pytest
 
+from phaselock import errors
 from phaselock.protocol import framing
 from tests.support.checked_encode import checked_encode
 from tests.support.wine import UNREADABLE, is_wine, mark_expected_failures
@@ -59,3 +61,28 @@ def no_thread_survives() -> Iterator[None]:
         thread.join(5)
     alive = [thread.name for thread in left if thread.is_alive()]
     assert not alive, f"threads left running: {alive}"
+
+
+@pytest.fixture
+def bugs(caught_bugs: list[str]) -> Iterator[list[str]]:
+    """The works in which `bug_net` has caught an exception, for tests that cause one. The test compares them."""
+    yield caught_bugs
+    caught_bugs.clear()
+
+
+@pytest.fixture(autouse=True)
+def caught_bugs() -> Iterator[list[str]]:
+    """Fail a test in which `bug_net` has caught an exception that the test does not expect."""
+    found: list[str] = []
+
+    class Handler(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            assert record.exc_info and record.exc_info[1] is not None
+            found.append(f"{record.getMessage()}: {record.exc_info[1]!r}")
+
+    handler, logger = Handler(), logging.getLogger("phaselock.bugs")
+    errors._logged.clear()
+    logger.addHandler(handler)
+    yield found
+    logger.removeHandler(handler)
+    assert found == []

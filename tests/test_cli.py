@@ -391,24 +391,74 @@ def test_an_event_in_words(event: e.Event, lines: list[str]) -> None:
     assert event_lines(event) == lines
 
 
-def test_lines_of_input(monkeypatch: pytest.MonkeyPatch) -> None:
-    read, write = os.pipe()
-    os.write(write, "one\r\n\ntw\N{SNOWMAN}\nwithout an end".encode() + b"\xff")
-    os.close(write)
+class Input(io.BytesIO):
+    """Standard input that returns few bytes at once."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        return super().read(min(size or 0, 5))
+
+
+def typed(monkeypatch: pytest.MonkeyPatch, source: io.BytesIO) -> list[str]:
+    """The lines that are heard of this standard input. A console of Windows is read by its wide API: os.read returns
+    another encoding there."""
+    opened: list[object] = []
+
+    def open_input(*arguments: object, **options: object) -> io.BytesIO:
+        opened.append((arguments, options))
+        return source
+
+    monkeypatch.setattr(output, "open", open_input, raising=False)
+    monkeypatch.setattr(output.os, "read", lambda *_: "Müsik\n".encode("cp850"))
     heard: list[str] = []
-    monkeypatch.setattr(output.os, "read", lambda _, size, read=os.read: read(read_end, min(size, 5)))
-    read_end = read
     output._read_lines(heard.append)
-    os.close(read)
-    assert heard == ["one", "", "tw\N{SNOWMAN}", "without an end\N{REPLACEMENT CHARACTER}"]
+    assert opened == [((0, "rb"), {"buffering": 0, "closefd": False})]
+    return heard
+
+
+def test_lines_of_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    source = Input("one\r\n\ntw\N{SNOWMAN} Müsik\nwithout an end".encode() + b"\xff")
+    assert typed(monkeypatch, source) == ["one", "", "tw\N{SNOWMAN} Müsik", "without an end\N{REPLACEMENT CHARACTER}"]
 
 
 def test_a_line_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
-    blocks = [b"x" * 65536] * 100 + [b"\nquit\n", b""]
-    monkeypatch.setattr(output.os, "read", lambda *_: blocks.pop(0))
+    heard = typed(monkeypatch, io.BytesIO(b"x" * (100 * 65536) + b"\nquit\n"))
+    assert [line[:10] for line in heard[:-1]] == ["x" * 10] and heard[-1] == "quit"
+    assert len(heard[0]) <= output.MAX_LINE + 65536
+
+
+@pytest.mark.skipif(sys.platform != "win32", reason="only Windows has such a console")
+def test_a_console_of_windows_is_read_by_its_wide_api() -> None:
+    with open("CONIN$", "rb", buffering=0) as source:
+        assert type(source).__name__ == "_WindowsConsoleIO"
+
+
+def test_no_line_ends_the_listening(monkeypatch: pytest.MonkeyPatch, bugs: list[str]) -> None:
     heard: list[str] = []
-    output._read_lines(heard.append)
-    assert heard == ["x" * output.MAX_LINE, "quit"]
+
+    def on_line(line: str) -> None:
+        if line == "one":
+            raise ValueError("odd")
+        heard.append(line)
+
+    monkeypatch.setattr(output, "open", lambda *_, **__: io.BytesIO(b"one\ntwo\nthree"), raising=False)
+    output._read_lines(on_line)
+    assert heard == ["two", "three"]
+    assert bugs == ["a line of input failed: ValueError('odd')"]
+
+
+def test_no_text_ends_the_writing(monkeypatch: pytest.MonkeyPatch, bugs: list[str]) -> None:
+    class Odd(io.StringIO):
+        def write(self, text: str) -> int:
+            if "one" in text:
+                raise ValueError("odd")
+            return super().write(text)
+
+    screen = written(monkeypatch, Odd(), as_json=False)
+    screen.say("one")
+    screen.say("two")
+    screen.close()
+    assert sys.stdout.getvalue() == "two\n"  # type: ignore[attr-defined]
+    assert bugs == ["writing the output failed: ValueError('odd')"]
 
 
 def test_what_nobody_reads_fills_no_memory(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "sync",
         "ui",
     ),
-    "audio": ("_native", "model"),
+    "audio": ("_native", "model", "storage.files"),
     "bench": (EVERYTHING,),
     "cli": (
         "app",

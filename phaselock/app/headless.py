@@ -22,7 +22,6 @@ import contextlib
 import dataclasses
 import logging
 import pathlib
-import signal
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from types import FrameType
@@ -34,6 +33,7 @@ from phaselock.app.shell import HostShell, PeerShell, Terminal
 from phaselock.audio import priority
 from phaselock.audio.device import list_outputs
 from phaselock.console import events as ce
+from phaselock.console.interrupts import handling
 from phaselock.errors import PhaseLockError, message_of
 from phaselock.language.message import Message
 from phaselock.model.notices import Code, Notice
@@ -217,21 +217,14 @@ def _on_loop(on_line: Callable[[str], None]) -> Callable[[str], None]:
 
 @contextlib.contextmanager
 def _polite_interrupts(leave: Callable[[], object]) -> Iterator[contextlib.ExitStack]:
-    """Within the block, the first Ctrl-C or SIGTERM calls `leave` on the loop; a second one has its usual effect.
-    Closing the returned stack restores the usual effect of both before the block ends."""
+    """Within the block, the first signal that asks the program to end calls `leave` on the loop; a second one has its
+    usual effect. Closing the returned stack restores the usual effect before the block ends."""
     loop = asyncio.get_running_loop()
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def restore() -> None:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
     def on_signal(number: int, frame: FrameType | None) -> None:
-        restore()
+        stack.close()
         loop.call_soon_threadsafe(leave)
 
-    for number in before:
-        signal.signal(number, on_signal)
     with contextlib.ExitStack() as stack:
-        stack.callback(restore)
+        stack.enter_context(handling(on_signal))
         yield stack

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import concurrent.futures
+import contextlib
 import pathlib
 import uuid
 from collections.abc import Callable, Sequence
 
 from phaselock.audio.mp3_file import Mp3Info
-from phaselock.errors import InvalidMp3Error, PhaseLockError, message_of
+from phaselock.errors import InternalError, InvalidMp3Error, PhaseLockError, bug_net, message_of
 from phaselock.language.message import Message
 from phaselock.model.notices import Code, LeftOut, Notice
 from phaselock.model.types import Track
@@ -54,27 +55,36 @@ class Importer:
         self._pool.shutdown(cancel_futures=True)
 
     async def _work(self) -> None:
-        loop = asyncio.get_running_loop()
         while True:
             paths = await self._asked.get()
-            found = await loop.run_in_executor(self._pool, collect, paths)
-            left_out, added = list(found.left_out), 0
-            for file in found.files:
+            with contextlib.suppress(InternalError), bug_net("the report of an import"):
                 try:
+                    with bug_net("an import"):
+                        await self._import(paths)
+                except InternalError as error:
+                    self._tell(Failed(self._session_ns(), notice_of(error)))
+
+    async def _import(self, paths: Sequence[str]) -> None:
+        loop = asyncio.get_running_loop()
+        found = await loop.run_in_executor(self._pool, collect, paths)
+        left_out, added = list(found.left_out), 0
+        for file in found.files:
+            try:
+                with bug_net(f"the import of {file}", PhaseLockError):
                     self._add(await loop.run_in_executor(self._pool, self._describe, file), file)
-                    added += 1
-                except PhaseLockError as error:
-                    left_out.append(LeftOut(file.name, notice_of(error)))
-            one_file = [str(file) for file in found.files] == list(paths) and len(paths) == 1
-            if not one_file and (found.files or len(left_out) != 1):
-                self._tell(FilesAdded(self._session_ns(), added, tuple(left_out)))
-                continue
-            for one in left_out:
-                notice = one.notice
-                if not one_file and notice.code is not Code.NO_FILE:  # the text of NO_FILE names the file itself
-                    reason = notice.detail or Message(NOTICES[notice.code], number=notice.number)
-                    notice = Notice(Code.CANNOT_ADD, reason, file_name=one.name)
-                self._tell(Failed(self._session_ns(), notice))
+                added += 1
+            except PhaseLockError as error:
+                left_out.append(LeftOut(file.name, notice_of(error)))
+        one_file = [str(file) for file in found.files] == list(paths) and len(paths) == 1
+        if not one_file and (found.files or len(left_out) != 1):
+            self._tell(FilesAdded(self._session_ns(), added, tuple(left_out)))
+            return
+        for one in left_out:
+            notice = one.notice
+            if not one_file and notice.code is not Code.NO_FILE:  # the text of NO_FILE names the file itself
+                reason = notice.detail or Message(NOTICES[notice.code], number=notice.number)
+                notice = Notice(Code.CANNOT_ADD, reason, file_name=one.name)
+            self._tell(Failed(self._session_ns(), notice))
 
 
 def import_file(path: pathlib.Path, name: str | None = None, *, inspect: Callable[[pathlib.Path], Mp3Info]) -> Track:

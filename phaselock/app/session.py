@@ -22,7 +22,7 @@ from phaselock.audio.device import USER_DATA_OFFSET, Device
 from phaselock.audio.mp3_file import Inspector
 from phaselock.audio.player import Output, Player
 from phaselock.audio.virtual_device import VirtualCard, VirtualOutput
-from phaselock.errors import PhaseLockError
+from phaselock.errors import PhaseLockError, bug_net
 from phaselock.language.catalogue import tr
 from phaselock.language.message import Message
 from phaselock.model.address import DEFAULT_PORT
@@ -182,7 +182,8 @@ async def open_host_session(
 
         async def announce() -> None:
             try:
-                await announcement.start()
+                with bug_net("the announcement", PhaseLockError):
+                    await announcement.start()
             except PhaseLockError as error:
                 notice = Notice(Code.NOT_ANNOUNCED, error.message, address=address)
                 _log.warning("%s", notice_text(notice))

@@ -14,7 +14,7 @@ from uuid import UUID
 
 from phaselock.app.importer import Importer
 from phaselock.audio.interface import AudioOutput
-from phaselock.errors import PhaseLockError
+from phaselock.errors import PhaseLockError, bug_net
 from phaselock.language.message import Message
 from phaselock.model.notices import Code, Notice
 from phaselock.model.queue import upcoming_shuffled
@@ -64,7 +64,8 @@ class Shell:
             if word not in self._words:
                 typed = Message.joined("", (word,))  # a typed word is no message id, even if it equals one
                 raise NoticeError(Notice(Code.UNKNOWN_COMMAND, typed, choices=tuple(sorted(self._words))))
-            self._words[word](rest.strip())
+            with bug_net("a typed command", PhaseLockError):
+                self._words[word](rest.strip())
         except PhaseLockError as error:
             self._terminal.event(e.Failed(self._runner.session_ns(), notice_of(error)))
 

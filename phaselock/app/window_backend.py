@@ -28,11 +28,12 @@ from phaselock.app.session import (
 from phaselock.audio import device
 from phaselock.audio.mp3_file import inspect
 from phaselock.audio.waveform import analyse
-from phaselock.errors import PhaseLockError
+from phaselock.errors import InternalError, PhaseLockError, bug_net
 from phaselock.language.catalogue import current, tr
 from phaselock.model.address import parse_address
 from phaselock.model.notices import Code, Notice
 from phaselock.network import discovery
+from phaselock.network.runner import log_failure
 from phaselock.network.service_record import FoundSession
 from phaselock.session import commands as c
 from phaselock.session.effects import Ended
@@ -216,22 +217,19 @@ class WindowBackend:
     ) -> None:
         closed = Closed("", failed=False)
         try:
-            async with opening as session:
-                self._open = session
-                if isinstance(session, OpenHostSession):
-                    self._show_view()
-                    self._emit(Opened())
-                ended: Ended = await session.run()
-            closed = Closed(notice_text(ended.reason, current()), ended.failed)
+            with bug_net("the session", PhaseLockError):
+                async with opening as session:
+                    self._open = session
+                    if isinstance(session, OpenHostSession):
+                        self._show_view()
+                        self._emit(Opened())
+                    ended: Ended = await session.run()
+                closed = Closed(notice_text(ended.reason, current()), ended.failed)
         except PhaseLockError as error:
             log.error("%s", error)
             closed = Closed(error.text(current()), failed=True)
         except asyncio.CancelledError:
             pass
-        except Exception:
-            log.exception("the session failed")
-            reason = tr("Something went wrong inside PhaseLock. The log tells more: phaselock log")
-            closed = Closed(reason, failed=True)
         finally:
             self._open = self._local_status = None
             if self._view_due:
@@ -303,11 +301,15 @@ class WindowBackend:
     # -- slow work ---------------------------------------------------------------------------------------------------
 
     async def _list_outputs(self) -> None:
-        outputs = await asyncio.to_thread(device.list_outputs)
+        outputs: Sequence[device.ListedOutput] = ()
+        with contextlib.suppress(InternalError), bug_net("listing the outputs"):
+            outputs = await asyncio.to_thread(device.list_outputs)
         self._emit(Outputs(tuple(dict.fromkeys(one.name for one in outputs))))
 
     async def _read_artwork(self, file_id: UUID, path: pathlib.Path) -> None:
-        artwork = await asyncio.to_thread(read_artwork, path)
+        artwork = None
+        with contextlib.suppress(InternalError), bug_net("reading artwork"):
+            artwork = await asyncio.to_thread(read_artwork, path)
         self._emit(ArtworkRead(file_id, artwork.data if artwork else None))
 
     async def _read_waveform(self, file_id: UUID, path: pathlib.Path) -> None:
@@ -319,7 +321,8 @@ class WindowBackend:
     def _analyse(self, file_id: UUID, path: pathlib.Path) -> WaveformRead | None:
         """On the thread "look". None: cancelled by `close`."""
         try:
-            found = analyse(path, inspect(path), cancelled=self._over.is_set)
+            with bug_net("the analysis of a track", PhaseLockError):
+                found = analyse(path, inspect(path), cancelled=self._over.is_set)
         except PhaseLockError:
             return WaveformRead(file_id, None, b"", 1, 1)
         return (
@@ -337,8 +340,9 @@ class WindowBackend:
 
         browser = discovery.Browser()
         try:
-            await browser.start(on_change)
-            await asyncio.Event().wait()
+            with bug_net("the search for sessions", PhaseLockError):
+                await browser.start(on_change)
+                await asyncio.Event().wait()
         except PhaseLockError as error:
             self._emit(FoundSessions((), error.text(current())))
         finally:
@@ -348,6 +352,7 @@ class WindowBackend:
         task = asyncio.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(log_failure)
         return task
 
 

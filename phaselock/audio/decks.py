@@ -13,7 +13,7 @@ from typing import Protocol, TypeAlias
 
 from phaselock import _native
 from phaselock.audio.interface import AudioEvent, DecodeFailed, Plan
-from phaselock.errors import InvalidMp3Error, PhaseLockError, message_of
+from phaselock.errors import InvalidMp3Error, PhaseLockError, bug_net, message_of
 
 _FILL_FRAMES = 8192
 """Most frames that are decoded into one deck per `pump`."""
@@ -207,8 +207,9 @@ class Decks:
         if timeline.start_session_ns < session_ns:
             first = timeline.frame_at(session_ns + _PREPARE_NS)
         try:
-            source = self._open_source(plan)
-            source.seek(first)
+            with bug_net("opening a track", PhaseLockError, OSError):
+                source = self._open_source(plan)
+                source.seek(first)
         except InvalidMp3Error:  # the file in the cache has another name than the track
             self._refuse(plan, InvalidMp3Error(plan.track.file_name), events)
             return None
@@ -239,7 +240,8 @@ class Decks:
             if free_frames <= 0:
                 return False
             try:
-                frames = deck.source.read_into(address, min(free_frames, max_frames))
+                with bug_net("decoding a track", PhaseLockError):
+                    frames = deck.source.read_into(address, min(free_frames, max_frames))
             except PhaseLockError as error:
                 self._refuse(deck.plan, error, events)
                 frames = 0

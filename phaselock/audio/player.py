@@ -21,7 +21,7 @@ from typing import Protocol
 from phaselock import _native
 from phaselock.audio.decks import Decks, Source
 from phaselock.audio.interface import AudioEvent, DeviceChanged, Plan
-from phaselock.errors import AudioDeviceError
+from phaselock.errors import AudioDeviceError, InternalError, PhaseLockError, bug_net
 from phaselock.language.message import Message
 from phaselock.model.timing import Timing
 from phaselock.model.types import AudioStatus
@@ -169,13 +169,15 @@ class Player:
             if not busy and select.select([self._wake_recv], [], [], _PUMP_EVERY_S)[0]:
                 with contextlib.suppress(BlockingIOError):
                     self._wake_recv.recv(4096)
-            with self._lock:
-                now_ns = _native.now_ns()
-                busy, events = self._decks.pump(
-                    now_ns, output_latency_ns=self._lead_ns(self.engine.status()), running=self._running
-                )
-            for event in events:
-                self._on_event(event)
+            busy = False  # after a failure the next round waits
+            with contextlib.suppress(InternalError), bug_net("a round of the player"):
+                with self._lock:
+                    now_ns = _native.now_ns()
+                    busy, events = self._decks.pump(
+                        now_ns, output_latency_ns=self._lead_ns(self.engine.status()), running=self._running
+                    )
+                for event in events:
+                    self._on_event(event)
         with self._lock:
             self._decks.restart()
 
@@ -184,26 +186,35 @@ class Player:
     def _watch_device(self) -> None:
         failures = 0
         while not self._closing:
-            output = self._new_output(self.engine)
             try:
-                self._run(output)
+                with bug_net("the audio output", AudioDeviceError):
+                    self._use(self._new_output(self.engine))
                 failures = 0
-            except AudioDeviceError as error:
+            except PhaseLockError as error:
                 if failures == 0:
-                    self._on_event(DeviceChanged("none", None, error.message))
+                    self._tell(DeviceChanged("none", None, error.message))
                 failures += 1
-            finally:
-                self._running = False
-                self._device_name = None
-                if not output.close():
-                    self._leave_engine()
             if self._reopening:
                 self._reopening = False
                 continue
             if not self._closing and failures == 0:
-                self._on_event(DeviceChanged("lost", None, Message("The audio output is gone.")))
+                self._tell(DeviceChanged("lost", None, Message("The audio output is gone.")))
                 failures = 1
             self._nap(_RETRY_AFTER_S[min(failures, len(_RETRY_AFTER_S) - 1)])
+
+    def _tell(self, event: AudioEvent) -> None:
+        with contextlib.suppress(InternalError), bug_net("an event of the audio output"):
+            self._on_event(event)
+
+    def _use(self, output: Output) -> None:
+        """Run the output and close it."""
+        try:
+            self._run(output)
+        finally:
+            self._running = False
+            self._device_name = None
+            if not output.close():
+                self._leave_engine()
 
     def _leave_engine(self) -> None:
         """Continue with a new engine. The sound server hangs and may still call the callback of the old one."""

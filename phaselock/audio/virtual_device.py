@@ -27,9 +27,10 @@ import time
 from typing import Any, BinaryIO
 
 from phaselock import _native
-from phaselock.errors import AudioDeviceError, PhaseLockError, message_of
+from phaselock.errors import AudioDeviceError, InternalError, PhaseLockError, bug_net, message_of
 from phaselock.language.message import Message
 from phaselock.model.timing import Timing
+from phaselock.storage.files import rename
 
 _CHANNELS = 2
 _MIN_LATE_NS = 50_000_000
@@ -140,9 +141,12 @@ class VirtualOutput:
     def _run(self, record: tuple[BinaryIO, pathlib.Path] | None) -> None:
         """Play until `close`. If recording fails, stop: a recording with a gap would give wrong measurements."""
         try:
-            self._play(record)
+            with bug_net("the virtual sound card", OSError):
+                self._play(record)
         except OSError as error:
-            _log.warning("the virtual sound card cannot record any more: %s", error.strerror)
+            _log.warning("the virtual sound card cannot record any more: %s", message_of(error))
+        except InternalError:
+            pass  # the device thread sees that this thread has ended
         if record:
             with contextlib.suppress(OSError):
                 record[0].close()
@@ -202,7 +206,7 @@ class VirtualOutput:
         sound.flush()
         unfinished = path.with_suffix(".part")
         unfinished.write_text(json.dumps(notes), "utf-8")
-        unfinished.replace(path)
+        rename(unfinished, path)
 
 
 def _true_ns() -> int:

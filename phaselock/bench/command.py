@@ -17,6 +17,7 @@ from phaselock.bench.progress import Progress
 from phaselock.bench.report import page
 from phaselock.bench.results import Case, Run, finite, new_run, write_run
 from phaselock.console.events import BenchEnded
+from phaselock.console.interrupts import handling
 from phaselock.console.output import Terminal
 from phaselock.errors import PhaseLockError
 from phaselock.model.notices import Code, Notice
@@ -49,12 +50,13 @@ class Recorder:
 def measure(options: argparse.Namespace, terminal: Terminal) -> int:
     """Run the benchmarks of `options.benchmarks`. Return 0 if all finished, otherwise 1.
 
-    The cases found are written in any event, after Ctrl-C and SIGTERM, too. Raise PhaseLockError if there is none.
+    The cases found are written in any event, also after a signal that asks the program to end. Raise PhaseLockError if
+    there is none.
     """
     folder = _folder(options)
     options.out = folder  # for benchmarks that keep recordings
     run = new_run(tuple(sys.argv[1:]))
-    with _interruptible():
+    with handling(signal.default_int_handler):
         try:
             _measure(options, Progress(terminal, options.benchmarks), run, folder)
         finally:
@@ -135,17 +137,6 @@ def _errors_as_problems(run: Run, prefix: str = "") -> Iterator[None]:
         run.problems.append(f"{prefix}The system refused: {error.strerror or error}.")
     except MemoryError:
         run.problems.append(f"{prefix}There is not enough memory.")
-
-
-@contextlib.contextmanager
-def _interruptible() -> Iterator[None]:
-    # SIGINT as well: a program that was started in the background ignores it by default.
-    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _folder(options: argparse.Namespace) -> pathlib.Path:

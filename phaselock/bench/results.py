@@ -21,6 +21,7 @@ from typing import Any, Literal, cast, get_args
 
 from phaselock import __version__
 from phaselock.errors import PhaseLockError
+from phaselock.storage.files import rename
 
 FORMAT = "phaselock-bench"
 FORMAT_VERSION = 1
@@ -123,7 +124,7 @@ def write_run(run: Run, path: pathlib.Path) -> None:
     unfinished = path.with_name(path.name + ".part")
     try:
         unfinished.write_text(json.dumps(finite(document), allow_nan=False), "utf-8")
-        unfinished.replace(path)
+        rename(unfinished, path)
     except OSError as error:
         raise PhaseLockError(f"{path} cannot be written: {error.strerror}.") from None
 

@@ -7,6 +7,7 @@ input.
 from __future__ import annotations
 
 import _thread
+import contextlib
 import io
 import json
 import os
@@ -19,6 +20,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from phaselock.console import events as ce
+from phaselock.errors import InternalError, bug_net
 from phaselock.language.message import ENGLISH, N_, Figure, Words, translated
 from phaselock.model.queue import ItemStatus
 from phaselock.model.snapshot import LatencyClass, RequestState
@@ -146,9 +148,10 @@ class Terminal:
         try:
             while (text := self._lines.get()) is not None:
                 self._taken_characters += len(text)
-                sys.stdout.write(text)
-                if self._lines.empty():
-                    sys.stdout.flush()
+                with contextlib.suppress(InternalError), bug_net("writing the output", OSError):
+                    sys.stdout.write(text)
+                    if self._lines.empty():
+                        sys.stdout.flush()
             sys.stdout.flush()
         except OSError:  # the reader has closed the output: end the program as Ctrl-C does
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -157,18 +160,25 @@ class Terminal:
 
 
 def _read_lines(on_line: Callable[[str], None]) -> None:
-    # Not sys.stdin: the interpreter cannot end while a thread waits inside a buffered file.
     pending = b""
     try:
-        while data := os.read(0, 65536):
-            *lines, pending = (pending + data).split(b"\n")
-            for line in lines:
-                on_line(line.decode(errors="replace").strip())
-            pending = pending[:MAX_LINE]
+        # Unbuffered: the interpreter cannot end while a thread waits inside a buffered file. `open` reads a console of
+        # Windows by its wide API and returns UTF-8; os.read returns the code page of the console.
+        with open(0, "rb", buffering=0, closefd=False) as source:
+            while data := source.read(65536):
+                *lines, pending = (pending + data).split(b"\n")
+                for line in lines:
+                    _pass_on(line, on_line)
+                pending = pending[:MAX_LINE]
     except OSError:
         return
     if pending:
-        on_line(pending.decode(errors="replace").strip())
+        _pass_on(pending, on_line)
+
+
+def _pass_on(line: bytes, on_line: Callable[[str], None]) -> None:
+    with contextlib.suppress(InternalError), bug_net("a line of input"):
+        on_line(line.decode(errors="replace").strip())
 
 
 def _is_trouble(event: e.Event) -> bool:

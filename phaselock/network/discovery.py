@@ -14,7 +14,7 @@ import sys
 from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
-from phaselock.errors import PhaseLockError, message_of
+from phaselock.errors import InternalError, PhaseLockError, bug_net, message_of
 from phaselock.language.message import Message
 from phaselock.network.interfaces import (
     Address,
@@ -149,8 +149,9 @@ class Announcer:
         while True:
             await asyncio.sleep(RECHECK_EVERY_S)
             try:
-                found = await asyncio.to_thread(refresh)
-            except OSError as error:
+                with bug_net("looking at the addresses", OSError):
+                    found = await asyncio.to_thread(refresh)
+            except (OSError, InternalError) as error:
                 log.warning("looking at the addresses: %s", error)
                 continue
             if found != self._addresses or (found and not self._zeroconf):
@@ -295,10 +296,8 @@ class Browser:
                 async with asyncio.timeout(POLL_CACHE_S):
                     await self._event.wait()
             self._event.clear()
-            try:
+            with contextlib.suppress(InternalError), bug_net("the list of sessions"):
                 self._update_list(loop.time())
-            except Exception as error:
-                loop.call_exception_handler({"message": "looking for sessions failed", "exception": error})
             await asyncio.sleep(MIN_POLL_INTERVAL_S)
 
     def _update_list(self, now_s: float) -> None:

@@ -13,7 +13,7 @@ from typing import Protocol
 from uuid import UUID
 
 from phaselock.audio.interface import AudioOutput
-from phaselock.errors import InvalidMp3Error, PhaseLockError
+from phaselock.errors import InternalError, InvalidMp3Error, PhaseLockError, bug_net
 from phaselock.language.message import N_, Message
 from phaselock.model.notices import Code, Notice
 from phaselock.model.types import HOST_CLOCK, ClockStatus, Track
@@ -184,16 +184,22 @@ class HostRunner(Runner[HostSession]):
             except OSError:  # the connection is closed already, or this process has no free file descriptor
                 await asyncio.sleep(ACCEPT_AGAIN_S)
                 continue
-            ip = address[0].removeprefix("::ffff:")
-            if self._have_room(ip):
-                conn = next(self._numbers)
-                connection = Connection(sock, Framer(GREETING_CAP))
-                self._unauthenticated[conn] = connection, ip
-                self._silent.add(conn)
-                self._spawn(self._serve(conn, connection, ip))
-            else:
+            try:
+                with bug_net("a new connection"):
+                    self._admit(sock, address[0].removeprefix("::ffff:"))
+            except InternalError:
                 sock.close()
             await asyncio.sleep(0)  # yield once: the sockets just closed are released before the next accept
+
+    def _admit(self, sock: socket.socket, ip: str) -> None:
+        if self._have_room(ip):
+            conn = next(self._numbers)
+            connection = Connection(sock, Framer(GREETING_CAP))
+            self._unauthenticated[conn] = connection, ip
+            self._silent.add(conn)
+            self._spawn(self._serve(conn, connection, ip))
+        else:
+            sock.close()
 
     def _have_room(self, ip: str) -> bool:
         """Make room for a new connection from `ip`. False if there is none.
@@ -243,17 +249,20 @@ class HostRunner(Runner[HostSession]):
         self._connections[conn] = connection, ip
         reason = Notice(Code.PEER_CONNECTION_LOST, "it carries a file")
         try:
-            self._do(self._session.connected(conn, now_ns=self._now_ns()))
-            async with asyncio.timeout(HELLO_S):
-                message = await connection.receive()
-            self._silent.discard(conn)
-            if isinstance(message, FileRequest | SongUploadStart):
-                return message
-            for number in itertools.count(1):
-                self._do(self._session.received(conn, message, now_ns=self._now_ns()))
-                message = await connection.receive()
-                if number % MESSAGES_AT_ONCE == 0:  # `receive` does not yield while messages are buffered
-                    await asyncio.sleep(0)
+            with bug_net("the connection of a peer", ConnectionLost, ProtocolError, TimeoutError):
+                self._do(self._session.connected(conn, now_ns=self._now_ns()))
+                async with asyncio.timeout(HELLO_S):
+                    message = await connection.receive()
+                self._silent.discard(conn)
+                if isinstance(message, FileRequest | SongUploadStart):
+                    return message
+                for number in itertools.count(1):
+                    self._do(self._session.received(conn, message, now_ns=self._now_ns()))
+                    message = await connection.receive()
+                    if number % MESSAGES_AT_ONCE == 0:  # `receive` does not yield while messages are buffered
+                        await asyncio.sleep(0)
+        except InternalError as error:
+            reason = Notice(Code.PEER_CONNECTION_LOST, error.message)
         except ProtocolError as error:
             reason = Notice(Code.PEER_BROKE_PROTOCOL, str(error))
         except ConnectionLost as error:
@@ -296,7 +305,8 @@ class HostRunner(Runner[HostSession]):
             self._loop.call_soon_threadsafe(self._progress, request, sent_bytes)
 
         try:
-            transfer.send_file(connection, track, self._files[track.file_id][1], request.offset, report)
+            with bug_net("sending a file", PhaseLockError, ProtocolError, OSError):
+                transfer.send_file(connection, track, self._files[track.file_id][1], request.offset, report)
         except PhaseLockError as error:
             connection.refuse(str(error))
             raise
@@ -306,7 +316,8 @@ class HostRunner(Runner[HostSession]):
         self._shut_upload(start.peer_id)
         self._uploads[start.peer_id] = start.request_id, connection
         try:
-            found = await self._loop.run_in_executor(self._pool, self._receive_song, connection, start, request)
+            with bug_net("receiving a song", PhaseLockError, ProtocolError, OSError):
+                found = await self._loop.run_in_executor(self._pool, self._receive_song, connection, start, request)
             if not self._ended.done():
                 track, path = found
                 self._files[track.file_id] = track, path

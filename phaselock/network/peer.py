@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
-import os
 import pathlib
 import socket
 import uuid
@@ -14,7 +13,7 @@ from typing import Protocol
 from uuid import UUID
 
 from phaselock.audio.interface import AudioOutput
-from phaselock.errors import InvalidMp3Error, PhaseLockError
+from phaselock.errors import InternalError, InvalidMp3Error, PhaseLockError, bug_net, system_text
 from phaselock.language.message import N_, Message
 from phaselock.model.types import ClockStatus, Track
 from phaselock.network import transfer as bulk
@@ -71,8 +70,7 @@ class CannotConnect(PhaseLockError):
         elif self.refused:
             reason = Message("nobody listens there")
         elif problem.errno:
-            # The text of the exception is not used: asyncio replaces the system's text with its own.
-            reason = Message(os.strerror(problem.errno))
+            reason = Message(system_text(problem))
         else:
             reason = Message("no address was found")
         super().__init__(N_("Cannot reach {host} on port {port}: {reason}."), host=host, port=port, reason=reason)
@@ -214,23 +212,27 @@ class PeerRunner(Runner[PeerSession]):
         if self._connection:
             self._connection.abort("another connection takes its place")
         try:
-            sock = await connect(*self._address, RECONNECT_S)
-        except CannotConnect as error:
+            with bug_net("a connection to the host", CannotConnect):
+                sock = await connect(*self._address, RECONNECT_S)
+        except PhaseLockError as error:
+            refused = isinstance(error, CannotConnect) and error.refused
             if not self._ended.done():
-                self._do(self._session.connect_failed(error.message, refused=error.refused, now_ns=self._now_ns()))
+                self._do(self._session.connect_failed(error.message, refused=refused, now_ns=self._now_ns()))
         else:
             self._spawn(self._listen(sock))
 
     async def _listen(self, sock: socket.socket) -> None:
         connection = self._connection = Connection(sock, Framer(HOST_CAP))
         try:
-            self._do(self._session.connected(now_ns=self._now_ns()))
-            while True:
-                message = await connection.receive()
-                if self._connection is not connection:
-                    break
-                self._do(self._session.received(message, now_ns=self._now_ns()))
-        except (ConnectionLost, ProtocolError) as error:
+            with bug_net("the connection to the host", ConnectionLost, ProtocolError):
+                self._do(self._session.connected(now_ns=self._now_ns()))
+                while True:
+                    message = await connection.receive()
+                    if self._connection is not connection:
+                        break
+                    with contextlib.suppress(InternalError), bug_net("a message of the host", ProtocolError):
+                        self._do(self._session.received(message, now_ns=self._now_ns()))
+        except (ConnectionLost, ProtocolError, InternalError) as error:
             log.debug("control connection: %s; %s", error, connection.counts())
             if self._connection is connection and not self._ended.done():
                 reason = error.reason if isinstance(error, ConnectionLost) else str(error)
@@ -241,7 +243,8 @@ class PeerRunner(Runner[PeerSession]):
     async def _request(self, path: pathlib.Path) -> None:
         """Copy the file into the cache and request it. It is uploaded and played from the cache."""
         try:
-            sha256, size = await self._loop.run_in_executor(self._upload_pool, self._take_in, path)
+            with bug_net("taking a song in", PhaseLockError):
+                sha256, size = await self._loop.run_in_executor(self._upload_pool, self._take_in, path)
         except PhaseLockError as error:
             self._publish(Failed(self.session_ns(), notice_of(error)))
             return
@@ -269,7 +272,8 @@ class PeerRunner(Runner[PeerSession]):
     def _send(self, upload: bulk.Upload) -> str:
         """Called in the upload thread. Return the error as a sentence for users; empty after a success."""
         try:
-            upload.run(lambda sent_bytes: None)
+            with bug_net("an upload", PhaseLockError):
+                upload.run(lambda sent_bytes: None)
         except PhaseLockError as error:
             return error.message
         return ""
@@ -291,7 +295,8 @@ class PeerRunner(Runner[PeerSession]):
         """Fetch the wanted files one after the other, until there are none."""
         try:
             while self._fetches and not self._ended.done():
-                await self._fetch(next(iter(self._fetches.values())))
+                with contextlib.suppress(InternalError), bug_net("the end of a transfer"):
+                    await self._fetch(next(iter(self._fetches.values())))
         finally:
             self._fetching = False
 
@@ -319,8 +324,9 @@ class PeerRunner(Runner[PeerSession]):
         """
         path = None
         try:
-            path = fetch.run(self._cache)
-            self._inspect(path)
+            with bug_net("a transfer", PhaseLockError):
+                path = fetch.run(self._cache)
+                self._inspect(path)
         except InvalidMp3Error:  # name the host's file, not the one in the cache
             return path, InvalidMp3Error(fetch.track.file_name)
         except PhaseLockError as error:

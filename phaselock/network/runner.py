@@ -7,6 +7,7 @@ their order. No other code may call the session.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import pathlib
 from collections.abc import Callable, Coroutine, Iterable
@@ -14,6 +15,7 @@ from typing import Any, Generic, Protocol, TypeVar
 from uuid import UUID
 
 from phaselock.audio.interface import AudioEvent, AudioOutput, DecodeFailed, DeviceChanged, Plan
+from phaselock.errors import InternalError, bug_net, log_bug
 from phaselock.model.snapshot import SessionSnapshot
 from phaselock.model.timeline import Timeline
 from phaselock.model.timing import DeviceState, Timing
@@ -108,16 +110,17 @@ class Runner(Generic[M]):
         for effect in effects:
             if self._ended.done():
                 break
-            match effect:
-                case Follow(timeline, then):
-                    self._output.follow(self._plan(timeline), self._plan(then))
-                case Notify(event):
-                    self._publish(event)
-                case Ended():
-                    log.info("over: %s", notice_text(effect.reason))
-                    self._ended.set_result(effect)
-                case _:
-                    self._execute(effect)
+            with contextlib.suppress(InternalError), bug_net("an effect of the session"):
+                match effect:
+                    case Follow(timeline, then):
+                        self._output.follow(self._plan(timeline), self._plan(then))
+                    case Notify(event):
+                        self._publish(event)
+                    case Ended():
+                        self._ended.set_result(effect)
+                        log.info("over: %s", notice_text(effect.reason))
+                    case _:
+                        self._execute(effect)
         if self._timer:
             self._timer.cancel()
             self._timer = None
@@ -144,7 +147,13 @@ class Runner(Generic[M]):
 
     def _on_timer(self) -> None:
         self._timer = None
-        self._do(self._session.timer(now_ns=self._now_ns()))
+        try:
+            with bug_net("a deadline of the session"):
+                effects = self._session.timer(now_ns=self._now_ns())
+        except InternalError:  # the deadline may still be in the past
+            self._timer = self._loop.call_later(STATUS_EVERY_S, self._on_timer)
+        else:
+            self._do(effects)
 
     def _pass_on(self, event: AudioEvent) -> None:
         """Called on a thread of the audio output."""
@@ -160,31 +169,27 @@ class Runner(Generic[M]):
                 self._do(self._session.device_changed(state, name, detail, timing, now_ns=self._now_ns()))
                 self._report_status()
 
-    def _report_status(self) -> tuple[AudioStatus, ClockStatus]:
-        status, clock = self._output.status(), self.clock_status()
-        self._report_clock(clock)
-        self._do(self._session.audio(status, now_ns=self._now_ns()))
-        return status, clock
+    def _report_status(self) -> None:
+        self._report_clock(self.clock_status())
+        self._do(self._session.audio(self._output.status(), now_ns=self._now_ns()))
 
     async def _report_statuses(self) -> None:
         """Report the status to the session every STATUS_EVERY_S, and to users after STATUSES_PER_SYNC reports."""
         while True:
             for _ in range(STATUSES_PER_SYNC):
-                status, clock = self._report_status()
+                with contextlib.suppress(InternalError), bug_net("a report of the status"):
+                    self._report_status()
                 await asyncio.sleep(STATUS_EVERY_S)
-            self._publish(sync_event(self.session_ns(), status, clock))
+            with contextlib.suppress(InternalError), bug_net("a report of the status"):
+                self._publish(sync_event(self.session_ns(), self._output.status(), self.clock_status()))
 
     def _spawn(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Start a task. `_finish` waits for it. An exception in it is a bug: the loop's exception handler gets it."""
+        """Start a task. `_finish` waits for it. An exception in it is a bug, which is logged."""
         task = self._loop.create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-        task.add_done_callback(self._report_bug)
+        task.add_done_callback(log_failure)
         return task
-
-    def _report_bug(self, task: asyncio.Task[None]) -> None:
-        if not task.cancelled() and (error := task.exception()):
-            self._loop.call_exception_handler({"message": "a task of the network failed", "exception": error})
 
     async def _finish(self) -> None:
         """Stop the timer and wait for the tasks. The caller has cancelled the tasks that do not end by themselves."""
@@ -194,6 +199,12 @@ class Runner(Generic[M]):
             self._timer.cancel()
         if self._tasks:
             await asyncio.wait(self._tasks)
+
+
+def log_failure(task: asyncio.Task[None]) -> None:
+    """Log the exception of a task that has ended. For tasks with an unknown result: nothing awaits it."""
+    if not task.cancelled() and (error := task.exception()):
+        log_bug(f"the task {getattr(task.get_coro(), '__qualname__', '')}", error)
 
 
 def sync_event(session_ns: int | None, status: AudioStatus, clock: ClockStatus) -> e.SyncMeasured:

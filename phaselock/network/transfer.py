@@ -19,7 +19,7 @@ import time
 from collections.abc import Callable, Iterator
 from uuid import UUID
 
-from phaselock.errors import PhaseLockError, message_of
+from phaselock.errors import PhaseLockError, message_of, system_text
 from phaselock.language.message import N_, Message
 from phaselock.model.types import Track
 from phaselock.network.congestion import CongestionWindow
@@ -142,7 +142,7 @@ class _Transfer:
                     if time.monotonic() >= until_s:
                         raise TransferError("The host does not answer.")
             if error := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
-                raise OSError(error, os.strerror(error))
+                raise OSError(error, system_text(error))
             connection = FileConnection(sock)
             undo.pop_all()
         return connection

@@ -17,7 +17,6 @@ import pathlib
 import re
 import shutil
 import stat
-import sys
 import threading
 import time
 import uuid
@@ -25,14 +24,9 @@ from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Self
 
-from phaselock.errors import PhaseLockError, message_of
+from phaselock.errors import PhaseLockError, message_of, system_text
 from phaselock.model.names import file_label
-from phaselock.storage.files import open_regular
-
-if sys.platform == "win32":
-    import msvcrt
-else:
-    import fcntl
+from phaselock.storage.files import lock, open_part, open_regular, rename
 
 READ_BYTES = 1 << 20
 MAX_CACHE_BYTES = 4 << 30
@@ -43,7 +37,6 @@ MAX_PART_AGE_S = 7 * 24 * 3600
 """Partial downloads unused for this long are deleted."""
 _MAX_SHARERS = 16
 """Most processes that receive the same file at once."""
-_FLAGS = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
 def hash_file(path: pathlib.Path) -> tuple[bytes, int]:
@@ -98,14 +91,12 @@ class PartialFile:
         right = self.complete and self._hash.digest() == bytes.fromhex(self._final.stem)
         if not right:
             self._file.truncate(0)
-        # Windows can rename and delete only closed files; elsewhere the file stays locked until it is renamed.
-        if sys.platform == "win32":
-            self._file.close()
+        # The file stays locked until it has its new name: no other process may continue the part.
         if not right:
             self._part.unlink(missing_ok=True)
         else:
             _touch(self._part)
-            os.replace(self._part, self._final)
+            rename(self._part, self._final)
         self._file.close()
         return self._final if right else None
 
@@ -205,7 +196,7 @@ class FileCache:
     def _copy(self, source: io.FileIO, name: str, most_bytes: int) -> tuple[bytes, int, pathlib.Path]:
         part = self._folder / f"adopt-{uuid.uuid4().hex}.part"
         if (file := _lock_part(part)) is None:
-            raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+            raise OSError(errno.ENOLCK, system_text(errno.ENOLCK))
         try:
             size, sha256 = 0, hashlib.sha256()
             with file:
@@ -224,10 +215,8 @@ class FileCache:
                     while view:
                         view = view[file.write(view) :]
                 final = self.path(sha256.digest())
-                if sys.platform == "win32":  # can rename only closed files
-                    file.close()
                 try:
-                    os.replace(part, final)
+                    rename(part, final)
                 except PermissionError:  # Windows: the cached file with the same content is in use
                     if self.find(sha256.digest()) is None:
                         raise
@@ -319,8 +308,6 @@ def _discard(part: pathlib.Path) -> bool:
 def _remove(part: pathlib.Path, file: io.FileIO) -> bool:
     """Remove a part that is locked by `file`, and release the lock."""
     with contextlib.suppress(OSError), file:
-        if sys.platform == "win32":  # can delete only closed files
-            file.close()
         part.unlink(missing_ok=True)
         return True
     return False
@@ -336,24 +323,17 @@ def _is_unlocked(part: pathlib.Path) -> bool:
 def _lock_part(path: pathlib.Path) -> io.FileIO | None:
     """Open and lock `path`; None if another process holds the lock. Links are not followed."""
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _FLAGS, 0o600)
+        file = open_part(path, new=True)
     except FileExistsError:
         if path.is_symlink():
             return None
         try:
-            descriptor = os.open(path, os.O_RDWR | _FLAGS)
+            file = open_part(path, new=False)
         except FileNotFoundError:  # finished and renamed meanwhile
             return None
-    file = io.FileIO(descriptor, "r+b")
     try:
-        if sys.platform == "win32":
-            file.seek(1 << 40)  # a byte beyond any track: these locks also prevent reading
-            msvcrt.locking(descriptor, msvcrt.LK_NBLCK, 1)
-            file.seek(0)
-        else:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         # Another process may have finished and renamed the file before it was locked.
-        if os.path.samestat(os.fstat(descriptor), os.stat(path)):
+        if lock(file.fileno(), wait=False) and os.path.samestat(os.fstat(file.fileno()), os.stat(path)):
             return file
     except OSError:
         pass

@@ -3,6 +3,7 @@ in large folders. Only playlists are opened."""
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import locale
 import os
@@ -30,6 +31,8 @@ MAX_PLAYLIST_ENTRIES = 10_000
 _PLAYLISTS = (".m3u", ".m3u8")
 _URL = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 _DIGITS = re.compile(r"(\d+)")
+_ANSI = "mbcs" if sys.platform == "win32" else locale.getencoding()
+"""The usual encoding of old playlists: on Windows that of the ANSI code page."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -115,7 +118,10 @@ class _Collector:
 
     def _take_playlist(self, path: pathlib.Path, playlists: tuple[pathlib.Path, ...]) -> None:
         """Collect the entries of a playlist. A playlist may name other playlists, but these may not name more."""
-        resolved = path.resolve()
+        try:
+            resolved = path.resolve()
+        except (OSError, RuntimeError) as error:  # a loop of links, or a file system that does not name its files
+            return self._leave(_unreadable(path, error))
         if len(playlists) > 1 or resolved in playlists:
             return self._leave(LeftOut(_label(path), Notice(Code.NESTED_PLAYLIST)))
         try:
@@ -170,25 +176,27 @@ def _digits_key(digits: str) -> tuple[int, str]:
 
 def _playlist_lines(data: bytes) -> Iterator[list[str]]:
     """Each entry of a playlist: the list of the texts that its bytes may mean, the most likely encoding first."""
-    encodings = ["utf-8", locale.getencoding(), "latin-1"]
     for mark, encoding in ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be")):
         if data.startswith(mark):
             data = data[len(mark) :].decode(encoding, "replace").encode()
-            encodings = ["utf-8"]
     for line in re.split(rb"[\r\n]+", data):
         line = line.strip()
         if not line or line.startswith(b"#"):
             continue
-        spellings = [] if len(encodings) == 1 else [os.fsdecode(line)]
-        for encoding in encodings:
-            try:
-                spellings.append(line.decode(encoding))
-                if encoding == "utf-8":
-                    spellings = spellings[-1:]  # text in another encoding is rarely valid UTF-8
-                    break
-            except UnicodeDecodeError:
-                continue
-        yield spellings
+        yield _spellings(line)
+
+
+def _spellings(line: bytes) -> list[str]:
+    """The texts that these bytes may mean, at least one. Text in another encoding is rarely valid UTF-8."""
+    with contextlib.suppress(UnicodeDecodeError):
+        return [line.decode()]
+    spellings = []
+    if sys.platform != "win32":
+        spellings.append(os.fsdecode(line))  # file names are bytes on this system
+    for encoding in (_ANSI, "latin-1"):
+        with contextlib.suppress(UnicodeDecodeError, LookupError):
+            spellings.append(line.decode(encoding))
+    return spellings
 
 
 def _paths(text: str) -> list[str]:
@@ -197,25 +205,25 @@ def _paths(text: str) -> list[str]:
         host, slash, path = text[len("file://") :].partition("/")
         if host.lower() not in ("", "localhost"):
             return []
-        text = _local_path(slash + path)
-    paths = [text]
-    if os.sep == "/" and "\\" in text:
-        paths.append(text.replace("\\", "/"))
+        paths = _local_paths(slash + path)
+    else:
+        paths = [text]
+    if os.sep == "/":
+        paths += [path.replace("\\", "/") for path in paths if "\\" in path]
     forms = [(path, unicodedata.normalize("NFC", path), unicodedata.normalize("NFD", path)) for path in paths]
     return [path for one in forms for path in one]  # macOS stores accents as separate characters
 
 
-def _local_path(url_path: str) -> str:
+def _local_paths(url_path: str) -> list[str]:
+    """The paths that the path of a file URL may mean. Its escapes are bytes in any encoding."""
+    from urllib.parse import quote, unquote_to_bytes  # imported late: they load many modules
+    from urllib.request import url2pathname
+
+    paths = _spellings(unquote_to_bytes(url_path.encode("utf-8", "surrogateescape")))
     if sys.platform == "win32":
-        from urllib.request import url2pathname  # imported late: it loads many modules
-
-        try:
-            return url2pathname(url_path)
-        except OSError:  # not a valid URL path on Windows
-            return url_path
-    from urllib.parse import unquote_to_bytes
-
-    return os.fsdecode(unquote_to_bytes(os.fsencode(url_path)))  # file names are bytes on this system
+        with contextlib.suppress(OSError):  # not a valid URL path on Windows
+            return [url2pathname(quote(path, safe="/:|")) for path in paths]
+    return paths
 
 
 def _exists(path: pathlib.Path) -> bool:
@@ -239,7 +247,7 @@ def _no_file(name: str) -> LeftOut:
     return LeftOut(name, Notice(Code.NO_FILE, file_name=name))
 
 
-def _unreadable(path: pathlib.Path, error: OSError) -> LeftOut:
+def _unreadable(path: pathlib.Path, error: Exception) -> LeftOut:
     return LeftOut(_label(path), Notice(Code.PATH_UNREADABLE, message_of(error)))
 
 

@@ -10,17 +10,27 @@ import io
 import os
 import pathlib
 import stat
+import struct
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 
 from phaselock.language.message import N_
 
 if sys.platform == "win32":
+    import _winapi
+    import ctypes
     import msvcrt
+
+    _kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
 else:
     import fcntl
 
+_RENAME_PAUSES_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.3) if sys.platform == "win32" else ()
+"""Pauses between the attempts of `rename`, about 1 s in total."""
+_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL)
+"""Errors of file systems without locks: some network file systems."""
 _READ_FLAGS = os.O_RDONLY | getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NONBLOCK", 0)
 
 
@@ -49,11 +59,45 @@ def replace_file(path: pathlib.Path, data: bytes) -> None:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(name, target)
+        rename(name, target)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(name)
         raise
+
+
+def rename(source: str | pathlib.Path, target: str | pathlib.Path) -> None:
+    """Rename a file; an existing `target` is replaced. OSError if that fails.
+
+    On Windows a program that has one of the files open, such as a virus scanner, prevents it. Most have it open for a
+    moment only: wait for them, about 1 s at most.
+    """
+    for pause_s in _RENAME_PAUSES_S:
+        try:
+            return os.replace(source, target)
+        except PermissionError:
+            time.sleep(pause_s)
+    os.replace(source, target)
+
+
+def open_part(path: pathlib.Path, *, new: bool) -> io.FileIO:
+    """Open a file for reading and writing; `new` creates it, and FileExistsError is raised if it exists. Links are not
+    followed. On Windows, too, it can be renamed and removed while it is open. OSError if opening fails."""
+    if sys.platform == "win32":
+        handle = _winapi.CreateFile(
+            os.fspath(path),
+            _winapi.GENERIC_READ | _winapi.GENERIC_WRITE,
+            0x7,  # FILE_SHARE_READ | FILE_SHARE_WRITE | FILE_SHARE_DELETE
+            0,
+            1 if new else _winapi.OPEN_EXISTING,  # CREATE_NEW
+            0x00200000,  # FILE_FLAG_OPEN_REPARSE_POINT
+            0,
+        )
+        descriptor = msvcrt.open_osfhandle(handle, os.O_RDWR | os.O_BINARY | os.O_NOINHERIT)
+    else:
+        flags = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+        descriptor = os.open(path, flags | os.O_CREAT | os.O_EXCL if new else flags, 0o600)
+    return io.FileIO(descriptor, "r+b")
 
 
 @contextlib.contextmanager
@@ -62,26 +106,35 @@ def locked(path: pathlib.Path) -> Iterator[None]:
     lock. OSError if the file cannot be opened."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
     try:
-        _lock(descriptor)  # closing releases the lock
+        try:
+            lock(descriptor, wait=True)  # closing releases the lock
+        except OSError as error:  # go on without a lock
+            if error.errno not in _NO_LOCKS:
+                raise
         yield
     finally:
         os.close(descriptor)
 
 
-def _lock(descriptor: int) -> None:
+def lock(descriptor: int, *, wait: bool) -> bool:
+    """Lock an open file exclusively, between threads and programs, until it is closed. False if another one holds the
+    lock and `wait` is False. OSError if the file system has no locks."""
     if sys.platform == "win32":
-        while True:
-            try:
-                return msvcrt.locking(descriptor, msvcrt.LK_LOCK, 1)
-            except OSError as error:  # LK_LOCK waits only ten seconds
-                if error.errno not in (errno.EDEADLK, errno.EACCES):
-                    raise
-    else:
-        try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX)
-        except OSError as error:  # some network file systems have no locks: go on without one
-            if error.errno not in (errno.ENOLCK, errno.ENOTSUP, errno.ENOSYS, errno.EINVAL):
-                raise
+        # The byte at 1 << 40 is locked, beyond any content: these locks also prevent reading.
+        place = ctypes.create_string_buffer(struct.pack("PPIIP", 0, 0, 0, 1 << 8, 0))  # OVERLAPPED
+        flags = 0x2 if wait else 0x3  # LOCKFILE_EXCLUSIVE_LOCK, and LOCKFILE_FAIL_IMMEDIATELY
+        handle = ctypes.c_void_p(msvcrt.get_osfhandle(descriptor))
+        if _kernel32.LockFileEx(handle, flags, 0, 1, 0, place):
+            return True
+        code = ctypes.get_last_error()
+        if wait or code not in (33, 997):  # ERROR_LOCK_VIOLATION, ERROR_IO_PENDING
+            raise ctypes.WinError(code)
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX if wait else fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _not_plain(path: pathlib.Path) -> OSError:

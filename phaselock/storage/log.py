@@ -17,9 +17,9 @@ import shutil
 import threading
 import traceback
 
-from phaselock.errors import message_of
+from phaselock.errors import log_bug, message_of
 from phaselock.language.message import Message
-from phaselock.storage.files import locked, open_regular
+from phaselock.storage.files import locked, open_regular, rename
 
 LEVEL_VARIABLE = "PHASELOCK_LOG"
 TRACE = 5
@@ -69,6 +69,9 @@ class Log(logging.Handler):
         self._closing = False
         self._writer = threading.Thread(target=self._write_on, name="log writer", daemon=True)
         self._writer.start()
+        # Exceptions that end a callback of asyncio or a thread are logged, too.
+        logging.getLogger("asyncio").addHandler(self)
+        self._previous_hook, threading.excepthook = threading.excepthook, _log_end_of_thread
 
     def emit(self, record: logging.LogRecord) -> None:
         """Add an entry; never waits for the disk."""
@@ -96,6 +99,8 @@ class Log(logging.Handler):
             first, self._closing = not self._closing, True
             self._changed.notify_all()
         if first:
+            threading.excepthook = self._previous_hook
+            logging.getLogger("asyncio").removeHandler(self)
             self._logger.removeHandler(self)
             self._logger.setLevel(self._previous[0])
             self._logger.propagate = self._previous[1]
@@ -143,7 +148,7 @@ class Log(logging.Handler):
     def _written(self, lines: list[str]) -> bool:
         try:
             append_lines(self._path, lines)
-        except (OSError, ValueError) as error:
+        except Exception as error:  # no bug_net: it writes to this log
             reason = message_of(error)
             self.problem = Message("The log {path} cannot be written: {reason}.", path=self._path, reason=reason)
             return False
@@ -213,10 +218,15 @@ def append_lines(path: pathlib.Path, lines: list[str]) -> None:
                 _append(file, size, data if lines else b"")
                 return
             rest = _cut(path, file, size, len(data))
-        os.replace(rest, path)
+        rename(rest, path)
         with open(path, "ab", buffering=0) as cut:
             size = cut.seek(0, os.SEEK_END)
             _append(cut, size, data if size else data.lstrip())
+
+
+def _log_end_of_thread(ended: threading.ExceptHookArgs) -> None:
+    if ended.exc_value is not None and not isinstance(ended.exc_value, SystemExit):
+        log_bug(f"the thread {ended.thread.name if ended.thread else ''}", ended.exc_value)
 
 
 def _append(file: io.FileIO, size: int, data: bytes) -> None:

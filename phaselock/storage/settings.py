@@ -11,11 +11,11 @@ import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from phaselock.errors import message_of
+from phaselock.errors import InternalError, bug_net, message_of
 from phaselock.language.message import Message
 from phaselock.model.address import DEFAULT_CLOCK_PORT, DEFAULT_PORT
 from phaselock.model.names import person_name
-from phaselock.storage.files import locked, open_regular, replace_file
+from phaselock.storage.files import locked, open_regular, rename, replace_file
 
 MAX_FILE_BYTES = 1 << 20
 MAX_UI_BYTES = 8192
@@ -132,13 +132,14 @@ class SettingsStore:
 
     def _write(self, changes: dict[str, Any], base: Settings) -> Message | None:
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with locked(self._path.with_name(self._path.name + ".lock")):
-                found, warning = _load(self._path)
-                if not found and warning:
-                    self.warning = warning
-                return save(self._path, _changed(found or base, changes))
-        except (OSError, ValueError) as error:
+            with bug_net("writing the settings", OSError, ValueError):
+                self._path.parent.mkdir(parents=True, exist_ok=True)
+                with locked(self._path.with_name(self._path.name + ".lock")):
+                    found, warning = _load(self._path)
+                    if not found and warning:
+                        self.warning = warning
+                    return save(self._path, _changed(found or base, changes))
+        except (OSError, ValueError, InternalError) as error:
             return _not_saved(self._path, error)
 
 
@@ -184,7 +185,7 @@ def _set_aside(path: pathlib.Path) -> Message:
         number += 1
         broken = path.with_name(f"{path.name}.broken.{number}")
     try:
-        os.rename(path, broken)
+        rename(path, broken)
     except OSError as error:
         reason = message_of(error)
         return Message("The settings {path} are broken and cannot be set aside: {reason}.", path=path, reason=reason)

@@ -92,7 +92,7 @@ def _has_output(folder: str) -> bool:
         python_command("-P", "-m", "phaselock", "devices", "--json"),
         **surroundings(folder),
         capture_output=True,
-        text=True,
+        encoding="utf-8",
         timeout=TIMEOUT_S,
     )
     return '"event": "output"' in listed.stdout

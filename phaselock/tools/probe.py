@@ -7,13 +7,14 @@ nothing: it confirms every offered file at once, so the host does not wait for i
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import dataclasses
 import socket
 from collections.abc import Awaitable, Sequence
 from typing import TypeVar
 
 from phaselock._native import now_ns
-from phaselock.errors import PhaseLockError, message_of
+from phaselock.errors import InternalError, PhaseLockError, bug_net, message_of
 from phaselock.language.message import N_, Figure, Message
 from phaselock.model.names import person_name, sentence
 from phaselock.model.types import ClockStatus
@@ -98,13 +99,16 @@ class ClockProbe:
 
     async def _listen(self) -> None:
         try:
-            while not self.over:
-                async with asyncio.timeout(SILENCE_S):
-                    self._take(await self._connection.receive())
+            with bug_net("the listening probe", TimeoutError, ConnectionLost, ProtocolError):
+                while not self.over:
+                    async with asyncio.timeout(SILENCE_S):
+                        self._take(await self._connection.receive())
         except (TimeoutError, ConnectionLost):
             self.over = Message("The connection to the host was lost.")
         except ProtocolError:
             self.over = Message("The host broke the protocol.")
+        except InternalError as error:
+            self.over = error.message
 
     def _take(self, message: m.Message) -> None:
         if type(message) not in PEER_ACCEPTS[PeerSide.JOINED]:
@@ -117,7 +121,8 @@ class ClockProbe:
     async def _speak(self, clock: PeerClock) -> None:
         """Send heartbeats, and the status reports that the host expects of each peer."""
         while not self.over:
-            self._connection.send(_report(clock.status(now_ns())))
+            with contextlib.suppress(InternalError), bug_net("the report of the probe"):
+                self._connection.send(_report(clock.status(now_ns())))
             self._connection.send(m.Heartbeat())
             await asyncio.sleep(SAY_EVERY_S)
 

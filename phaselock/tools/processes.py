@@ -53,10 +53,10 @@ def python_command(*arguments: str) -> list[str]:
 
 def environment() -> dict[str, str]:
     """Environment variables with which a child process imports the same phaselock as this one, not a copy in the
-    current directory."""
+    current directory. It writes UTF-8; on Windows it would write the ANSI code page into a pipe or file."""
     house = str(pathlib.Path(__file__).parent.parent)
     path = os.pathsep.join(filter(None, [house, os.environ.get("PYTHONPATH")]))
-    return {**os.environ, "PYTHONPATH": path}
+    return {**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"}
 
 
 def surroundings(folder: str) -> dict[str, Any]:

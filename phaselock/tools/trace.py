@@ -8,11 +8,12 @@ import dataclasses
 import datetime
 import os
 import pathlib
-import signal
+from collections.abc import Coroutine
 from typing import Any
 
 from phaselock._native import now_ns
 from phaselock.console.events import Recording, TraceWritten
+from phaselock.console.interrupts import handling
 from phaselock.console.output import Screen
 from phaselock.errors import PhaseLockError, message_of
 from phaselock.language.message import Message
@@ -31,22 +32,22 @@ LOOK_S = 0.5
 def run_trace(address: tuple[str, int], path: str | None, seconds: float, screen: Screen) -> int:
     """Record the exchanges with the clock of the session at `address` for `seconds`, and write them to `path`. None: a
     new file in the current directory. Return the exit status. PhaseLockError if recording or writing fails."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        return asyncio.run(_trace(address, path, seconds, screen))
+        return asyncio.run(_interruptible(_trace(address, path, seconds, screen)))
     except asyncio.CancelledError:  # interrupted before the first exchange
         raise KeyboardInterrupt from None
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+
+
+async def _interruptible(work: Coroutine[Any, Any, int]) -> int:
+    """Await `work`. A signal that asks the program to end cancels it."""
+    loop, this_task = asyncio.get_running_loop(), asyncio.current_task()
+    assert this_task
+    # asyncio handles SIGINT only, and not if it is ignored.
+    with handling(lambda *_: loop.call_soon_threadsafe(this_task.cancel)):
+        return await work
 
 
 async def _trace(address: tuple[str, int], path: str | None, seconds: float, screen: Screen) -> int:
-    loop, this_task = asyncio.get_running_loop(), asyncio.current_task()
-    assert this_task
-    # asyncio handles SIGINT only if it is not ignored, but a shell starts background programs with SIGINT ignored.
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, lambda *_: loop.call_soon_threadsafe(this_task.cancel))
     began = datetime.datetime.now(datetime.UTC)
     target = pathlib.Path(path or began.strftime("phaselock-%Y%m%d-%H%M%S.trace"))
     if target.is_dir() or not os.access(target.absolute().parent, os.W_OK):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
-import os
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 
 from phaselock import _native
 from phaselock.console.events import Finding, Level
-from phaselock.errors import PhaseLockError
+from phaselock.errors import PhaseLockError, system_text
 from phaselock.language.message import N_, Message
 from phaselock.network.peer import CannotConnect, connect
 from phaselock.network.service_record import FoundSession
@@ -108,8 +107,7 @@ def check_refusal(address: str, port: int, problem: OSError, sessions: Sequence[
         message = Message("{address} does not answer on port {port}.", **values)
         fixes = [advice.SAME_NETWORK, *fixes]
     else:
-        # The text of the exception is not used: asyncio replaces the system's text with its own.
-        reason = Message(os.strerror(problem.errno) if problem.errno else N_("unreachable"))
+        reason = Message(system_text(problem) if problem.errno else N_("unreachable"))
         message = Message("No machine is reached at {address} ({reason}).", address=address, reason=reason)
         fixes = [advice.SAME_NETWORK, advice.ISOLATION]
     return Finding("connect", "problem", message, Message.joined("\n", fixes))

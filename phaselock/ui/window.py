@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import logging
 import re
 import signal
 import time
@@ -16,6 +15,7 @@ from collections.abc import Callable, Iterator, Sequence
 from tkinter import filedialog
 from typing import Any
 
+from phaselock.errors import log_bug
 from phaselock.language.catalogue import tr
 from phaselock.session import commands as c
 from phaselock.ui import theme
@@ -59,8 +59,6 @@ ENDING_SIGNALS = [
 """Ctrl-C, a terminal that closes, a logout or a shutdown. The platforms know different ones."""
 TEXT_WIDGETS = ("Entry", "Text", "TEntry")
 WHOLE = {"relx": 0, "rely": 0, "relwidth": 1, "relheight": 1}
-
-log = logging.getLogger("phaselock.ui.window")
 
 
 class Window(ctk.CTk):  # type: ignore[misc]
@@ -158,7 +156,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
     def report_callback_exception(self, *error: Any) -> None:
         """Tk has caught an exception in a callback: print it, and log it, because there may be no console."""
         super().report_callback_exception(*error)
-        log.error("a callback of the window failed", exc_info=error)
+        log_bug("a callback of the window", error[1])
 
     # -- WindowApi, for the screens ----------------------------------------------------------------------------------
 

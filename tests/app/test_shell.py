@@ -36,3 +36,18 @@ def test_a_usage_is_translated(line: str, text: str) -> None:
 
 def test_a_word_that_was_typed_stays_as_it_is() -> None:
     assert event_text(answer("playing"), Shouting()).startswith("UNKNOWN COMMAND: playing. COMMANDS: accept, add,")
+
+
+def test_a_failure_of_a_command_is_told(bugs: list[str]) -> None:
+    told: list[Event] = []
+
+    def fail(volume: float) -> None:
+        raise ValueError("odd")
+
+    parts: Any = SimpleNamespace(session_ns=lambda: None, event=told.append, command=None, set_volume=fail)
+    shell = HostShell(parts, parts, parts, parts, parts)
+    shell.line("volume 50")
+    shell.line("seek far")
+    assert event_text(told[0]) == "Something went wrong inside PhaseLock. The log tells more: phaselock log"
+    assert event_text(told[1]) == "Usage: seek SECONDS"
+    assert bugs == ["a typed command failed: ValueError('odd')"]

@@ -1,14 +1,19 @@
-"""The window is told in the language of the user why there is no session."""
+"""The answers of the network thread to requests of the window."""
 
 from __future__ import annotations
 
+import pathlib
 import time
+import uuid
+from collections.abc import Iterator
 
 import pytest
 
+from phaselock.app import window_backend
 from phaselock.app.window import WindowProgram
 from phaselock.language import catalogue
-from phaselock.ui.backend import BackendEvent, Closed
+from phaselock.storage.paths import log_path
+from phaselock.ui.backend import ArtworkRead, BackendEvent, Closed, FoundSessions, Outputs, WaveformRead
 from tests.support.shouting import Shouting
 
 
@@ -32,3 +37,76 @@ def test_why_it_cannot_join(address: str, reason: str, monkeypatch: pytest.Monke
     finally:
         program.close()
     assert told == [Closed(reason, failed=True)]
+
+
+@pytest.fixture
+def program() -> Iterator[WindowProgram]:
+    program = WindowProgram("null")
+    yield program
+    program.close()
+
+
+def next_event(program: WindowProgram) -> BackendEvent:
+    until_s = time.monotonic() + 60
+    while time.monotonic() < until_s:
+        if found := program.events(1):
+            return found[0]
+        time.sleep(0.01)
+    raise AssertionError("no event came")
+
+
+def fail(*_: object, **__: object) -> None:
+    raise ValueError("odd")
+
+
+def test_a_request_that_fails_is_answered(
+    program: WindowProgram, monkeypatch: pytest.MonkeyPatch, bugs: list[str], tmp_path: pathlib.Path
+) -> None:
+    song, file_id = tmp_path / "song.mp3", uuid.uuid4()
+    for module, name in [(window_backend.device, "list_outputs"), (window_backend, "read_artwork")]:
+        monkeypatch.setattr(module, name, fail)
+    monkeypatch.setattr(window_backend, "analyse", fail)
+    monkeypatch.setattr(window_backend, "inspect", lambda path: None)
+    program.list_outputs()
+    assert next_event(program) == Outputs(())
+    backend, loop = program._started, program._loop
+    assert backend is not None and loop is not None
+    loop.call_soon_threadsafe(lambda: backend._spawn(backend._read_artwork(file_id, song)))
+    assert next_event(program) == ArtworkRead(file_id, None)
+    for _ in range(2):  # the worker lives on
+        loop.call_soon_threadsafe(lambda: backend._spawn(backend._read_waveform(file_id, song)))
+        assert next_event(program) == WaveformRead(file_id, None, b"", 1, 1)
+    assert [bug.partition(" failed")[0] for bug in bugs[:3]] == [
+        "listing the outputs",
+        "reading artwork",
+        "the analysis of a track",
+    ]
+
+
+def test_a_search_that_fails_is_told(program: WindowProgram, monkeypatch: pytest.MonkeyPatch, bugs: list[str]) -> None:
+    monkeypatch.setattr(window_backend.discovery.Browser, "start", fail)
+    program.browse(True)
+    reason = "Something went wrong inside PhaseLock. The log tells more: phaselock log"
+    assert next_event(program) == FoundSessions((), reason)
+    assert bugs == ["the search for sessions failed: ValueError('odd')"]
+
+
+def test_a_callback_that_fails_is_logged_and_the_next_request_runs(
+    program: WindowProgram, monkeypatch: pytest.MonkeyPatch, bugs: list[str]
+) -> None:
+    monkeypatch.setattr(window_backend.device, "list_outputs", list)
+    program.list_outputs()
+    assert next_event(program) == Outputs(())
+    assert program._loop is not None and program._started is not None
+    backend = program._started
+
+    async def broken() -> None:
+        raise ValueError("odd")
+
+    program._loop.call_soon_threadsafe(lambda: backend._spawn(broken()))
+    program._loop.call_soon_threadsafe(fail)  # the loop's own handler logs it
+    program.list_outputs()
+    assert next_event(program) == Outputs(())
+    program.close()
+    assert [bug.partition(": ")[2] for bug in bugs] == ["ValueError('odd')"]
+    assert log_path().read_text("utf-8").count("ValueError: odd") >= 2

@@ -224,3 +224,23 @@ def test_a_file_that_fails_while_playing_fades_out_and_is_reported() -> None:
     machine.run(6)
     assert [type(event) for event in machine.events] == [DecodeFailed]
     assert machine.loudest(6, 7) == 0
+
+
+@pytest.mark.parametrize("method", ["seek", "read_into"])
+def test_a_source_that_fails_is_reported_and_others_play(
+    method: str, monkeypatch: pytest.MonkeyPatch, bugs: list[str]
+) -> None:
+    def fail(*_: object) -> int:
+        raise ValueError("odd")
+
+    machine = Machine()
+    with monkeypatch.context() as patch:
+        patch.setattr(CompassSource, method, fail)
+        machine.decks.follow(plan(0, 1, number=7), None)
+        machine.run(1)
+    (event,) = machine.events
+    assert isinstance(event, DecodeFailed) and event.reason.startswith("Something went wrong inside PhaseLock.")
+    machine.decks.follow(plan(0, 2), None)
+    machine.run(2)
+    assert_follows(machine, plan(0, 2), 2.01, 3.0)
+    assert len(bugs) == 1

@@ -7,6 +7,7 @@ import math
 import queue
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -218,3 +219,45 @@ def test_closing_ends_everything_while_a_plan_plays(world: World) -> None:
     assert world.sounds(output)
     world.player.close()
     assert output.closed
+
+
+def test_no_failure_ends_the_threads(monkeypatch: pytest.MonkeyPatch, bugs: list[str]) -> None:
+    """The output is opened again, and the plan plays."""
+    world = World()
+    pump, new_output, told = world.player._decks.pump, world.player._new_output, world.events.put
+    failures = {"pump": 1, "output": 1, "event": 1}
+
+    def fails(part: str) -> None:
+        failures[part] -= 1
+        if failures[part] >= 0:
+            raise ValueError(part)
+
+    def failing_pump(*arguments: Any, **more: Any) -> Any:
+        fails("pump")
+        return pump(*arguments, **more)
+
+    def failing_output(engine: _native.Engine) -> Any:
+        fails("output")
+        return new_output(engine)
+
+    def failing_event(event: AudioEvent) -> None:
+        told(event)
+        fails("event")
+
+    monkeypatch.setattr(world.player._decks, "pump", failing_pump)
+    monkeypatch.setattr(world.player, "_new_output", failing_output)
+    world.player.start(failing_event)
+    try:
+        reason = "Something went wrong inside PhaseLock. The log tells more: phaselock log"
+        assert world.event() == DeviceChanged("none", None, reason)
+        output = world.outputs.get(timeout=60)
+        assert world.event() == DeviceChanged("open", "fake", "", "told")
+        world.player.follow(running())
+        assert world.sounds(output)
+    finally:
+        world.player.close()
+    assert sorted(bugs) == [
+        "a round of the player failed: ValueError('pump')",
+        "an event of the audio output failed: ValueError('event')",
+        "the audio output failed: ValueError('output')",
+    ]

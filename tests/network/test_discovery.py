@@ -496,3 +496,58 @@ def test_a_port_that_another_program_uses(talk: Callable[..., Talk], cable: tupl
         assert told["error"].startswith("The session cannot be announced on this network (another program keeps")
     finally:
         keeper.communicate(b"\n")
+
+
+# -- failures ----------------------------------------------------------------------------------------------------------
+
+
+def test_no_failure_ends_the_watch_of_the_addresses(monkeypatch: pytest.MonkeyPatch, bugs: list[str]) -> None:
+    monkeypatch.setattr(module, "RECHECK_EVERY_S", 0.0)
+    found: list[str] = []
+
+    async def story() -> None:
+        again = asyncio.Event()
+        loop = asyncio.get_running_loop()
+
+        def refresh() -> tuple[str, ...]:
+            found.append("asked")
+            if len(found) == 1:
+                raise ValueError("odd")
+            loop.call_soon_threadsafe(again.set)
+            return ()
+
+        one = Announcer("Friday", "Ada", bytes(16), 17401, (), refresh=refresh)
+        await one.start()
+        async with asyncio.timeout(TIMEOUT_S):
+            await again.wait()
+        await one.close()
+
+    asyncio.run(story())
+    assert bugs == ["looking at the addresses failed: ValueError('odd')"]
+
+
+def test_no_failure_ends_the_search(monkeypatch: pytest.MonkeyPatch, bugs: list[str]) -> None:
+    monkeypatch.setattr(module, "POLL_CACHE_S", 0.0)
+    monkeypatch.setattr(module, "MIN_POLL_INTERVAL_S", 0.0)
+    rounds = 0
+
+    async def story() -> None:
+        again = asyncio.Event()
+        browser = Browser(LOOPBACK)
+
+        def update(now_s: float) -> None:
+            nonlocal rounds
+            rounds += 1
+            if rounds == 1:
+                raise ValueError("odd")
+            again.set()
+
+        monkeypatch.setattr(browser, "_update_list", update)
+        polling = asyncio.create_task(browser._poll_cache())
+        async with asyncio.timeout(TIMEOUT_S):
+            await again.wait()
+        polling.cancel()
+        await asyncio.wait([polling])
+
+    asyncio.run(story())
+    assert bugs == ["the list of sessions failed: ValueError('odd')"]

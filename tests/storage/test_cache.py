@@ -403,3 +403,24 @@ def test_a_copy_in_progress_is_not_removed(
 
     monkeypatch.setattr(cache_module.os, "replace", meanwhile)
     assert cache.adopt(song, len(DATA))[2].read_bytes() == DATA
+
+
+def test_a_part_stays_claimed_until_it_has_its_name(
+    cache: FileCache, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    song = tmp_path / "song.mp3"
+    song.write_bytes(DATA)
+    claimed = []
+    replace = os.replace
+
+    def meanwhile(part: pathlib.Path, final: pathlib.Path) -> None:
+        claimed.append(cache_module._lock_part(part) is None)
+        replace(part, final)
+
+    monkeypatch.setattr(os, "replace", meanwhile)
+    with cache.begin(SHA256, len(DATA)) as partial:
+        partial.write(DATA)
+        path = partial.finish()
+    assert path is not None and path.read_bytes() == DATA
+    assert cache.adopt(song, len(DATA))[2] == path
+    assert claimed == [True, True]

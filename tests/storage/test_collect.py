@@ -296,3 +296,44 @@ def test_what_is_no_music_hides_no_music(tmp_path: pathlib.Path, monkeypatch: py
     (tmp_path / "z.mp3").touch()
     found = collect([tmp_path])
     assert [file.name for file in found.files] == ["z.mp3"] and len(left_out(found)) == 10
+
+
+@pytest.fixture
+def ansi_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """File names are text, and old playlists are in the ANSI code page, as on Windows."""
+    if sys.platform != "win32":
+        monkeypatch.setattr(collect_module, "_ANSI", "cp1252")
+        monkeypatch.setattr(os, "fsdecode", lambda name: name.decode("utf-8", "surrogatepass"))
+        monkeypatch.setattr(sys, "platform", "win32")
+
+
+@pytest.mark.parametrize("line", ["Müsik é.mp3".encode("cp1252"), "Müsik é.mp3".encode(), "\ufeffMüsik é.mp3".encode()])
+def test_names_in_the_ansi_code_page_are_found(tmp_path: pathlib.Path, ansi_names: None, line: bytes) -> None:
+    if sys.platform == "win32" and collect_module._ANSI == "mbcs" and "ü" not in "ü".encode("mbcs").decode("mbcs"):
+        line = "Müsik é.mp3".encode()  # this machine has another code page
+    (tmp_path / "Müsik é.mp3").write_bytes(b"x")
+    found = collect([playlist(tmp_path, line + b"\r\n#EXTINF:1,x\r\n", "x.m3u")])
+    assert found == Collected((tmp_path / "Müsik é.mp3",), ())
+
+
+@pytest.mark.parametrize("escapes", ["M%FCsik%20%E9.mp3", "M%C3%BCsik%20%C3%A9.mp3"])
+def test_escapes_in_the_ansi_code_page_are_found(tmp_path: pathlib.Path, ansi_names: None, escapes: str) -> None:
+    (tmp_path / "Müsik é.mp3").write_bytes(b"x")
+    found = collect([playlist(tmp_path, f"{tmp_path.as_uri()}/{escapes}")])
+    assert found == Collected((tmp_path / "Müsik é.mp3",), ())
+
+
+def test_a_line_in_no_encoding_is_told(tmp_path: pathlib.Path, ansi_names: None) -> None:
+    (left,) = left_out(collect([playlist(tmp_path, b"a\x81\xff.mp3")]))
+    assert left.reason.startswith("There is no file a")
+
+
+@given(st.binary(max_size=60), st.sampled_from(["", "file://", "file:///", "file:///C:/"]))
+def test_no_line_raises_where_names_are_text(data: bytes, start: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(collect_module, "_ANSI", "ascii")
+        patch.setattr(os, "fsdecode", lambda name: name.decode("utf-8", "surrogatepass"))
+        patch.setattr(sys, "platform", "win32")
+        for spellings in collect_module._playlist_lines(start.encode() + data):
+            assert spellings
+            assert all(isinstance(path, str) for text in spellings for path in collect_module._paths(text))

@@ -10,7 +10,7 @@ import threading
 import pytest
 
 from phaselock.storage import files as files_module
-from phaselock.storage.files import locked, open_regular, replace_file
+from phaselock.storage.files import lock, locked, open_part, open_regular, rename, replace_file
 
 
 def test_a_plain_file_is_opened(tmp_path: pathlib.Path) -> None:
@@ -83,3 +83,72 @@ def test_a_lock_is_given_back_after_an_error(tmp_path: pathlib.Path) -> None:
         pass
     with pytest.raises(OSError), locked(tmp_path / "none" / "lock"):
         pass
+
+
+def test_a_lock_is_waited_for_without_a_pause(tmp_path: pathlib.Path) -> None:
+    """The waiting thread calls the system once and sleeps in it."""
+    inside = threading.Event()
+
+    def wait() -> None:
+        with locked(tmp_path / "lock"):
+            inside.set()
+
+    thread = threading.Thread(target=wait)
+    with open_part(tmp_path / "lock", new=True) as file:
+        assert lock(file.fileno(), wait=False)
+        with open_part(tmp_path / "lock", new=False) as another:
+            assert not lock(another.fileno(), wait=False)
+        thread.start()
+        assert not inside.is_set()
+    assert inside.wait(60)
+    thread.join()
+    with open_part(tmp_path / "lock", new=False) as file:
+        assert lock(file.fileno(), wait=False)
+
+
+def test_a_part_is_renamed_and_removed_while_it_is_open(tmp_path: pathlib.Path) -> None:
+    with open_part(tmp_path / "part", new=True) as file:
+        file.write(b"abc")
+        with pytest.raises(FileExistsError):
+            open_part(tmp_path / "part", new=True)
+        rename(tmp_path / "part", tmp_path / "final")
+        file.write(b"def")
+    assert (tmp_path / "final").read_bytes() == b"abcdef"
+    with open_part(tmp_path / "final", new=False) as file:
+        assert file.read() == b"abcdef"
+        (tmp_path / "final").unlink()
+    assert os.listdir(tmp_path) == []
+    with pytest.raises(FileNotFoundError):
+        open_part(tmp_path / "final", new=False)
+
+
+@pytest.mark.parametrize(("refusals", "works"), [(0, True), (2, True), (3, False)])
+def test_a_rename_waits_for_other_programs(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, refusals: int, works: bool
+) -> None:
+    calls, replace = 0, os.replace
+
+    def refused(source: pathlib.Path, target: pathlib.Path) -> None:
+        nonlocal calls
+        calls += 1
+        if calls <= refusals:
+            raise PermissionError(13, "Access is denied")
+        replace(source, target)
+
+    monkeypatch.setattr(files_module, "_RENAME_PAUSES_S", (0.0, 0.0))
+    monkeypatch.setattr(os, "replace", refused)
+    if works:
+        replace_file(tmp_path / "x", b"new")
+        assert (tmp_path / "x").read_bytes() == b"new"
+    else:
+        with pytest.raises(PermissionError):
+            replace_file(tmp_path / "x", b"new")
+        assert os.listdir(tmp_path) == []
+    assert calls == min(refusals + 1, 3)
+
+
+def test_every_rename_is_that_of_one_module() -> None:
+    house = pathlib.Path(files_module.__file__).parent.parent
+    calls = ("os.replace(", "os.rename(", "part.replace(", "unfinished.replace(", ".rename(")
+    found = [path.name for path in house.rglob("*.py") if any(call in path.read_text("utf-8") for call in calls)]
+    assert found == ["files.py"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import datetime
 import logging
 import multiprocessing
@@ -358,3 +359,38 @@ def test_the_tail_is_read_from_the_end(path: pathlib.Path) -> None:
     assert tail(path, 1) == ["tw"]
     with pytest.raises(OSError):
         tail(path.parent, 1)
+
+
+def test_no_failure_ends_the_writer(path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise RuntimeError("odd")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(log_module, "append_lines", fail)
+        log = start(path, None)
+        logger.error("one")
+        assert log.wait_flushed(LIMIT_S)
+        assert log.problem == f"The log {path} cannot be written: odd."
+    logger.error("two")
+    assert log.wait_flushed(LIMIT_S)
+    log.close()
+    assert [line.rpartition(" ")[2] for line in lines_of(path)] == ["one", "two"]
+
+
+def test_what_ends_a_thread_or_a_callback_is_in_the_log(log: Log, path: pathlib.Path, bugs: list[str]) -> None:
+    def fail() -> None:
+        raise ValueError("odd")
+
+    thread = threading.Thread(target=fail, name="one")
+    thread.start()
+    thread.join()
+    loop = asyncio.new_event_loop()
+    loop.call_soon(fail)
+    loop.call_soon(loop.stop)
+    loop.run_forever()
+    loop.close()
+    log.close()
+    first, second = lines_of(path)
+    assert "the thread one failed" in first and "ValueError: odd" in first
+    assert "Exception in callback" in second and "ValueError: odd" in second
+    assert bugs == ["the thread one failed: ValueError('odd')"]

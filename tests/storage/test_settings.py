@@ -328,3 +328,23 @@ def test_many_threads_change_settings(stores: list[SettingsStore], path: pathlib
     stores[0].close()
     assert len(stores[0].settings.corrections_ms) == 82
     assert load(path) == (stores[0].settings, None)
+
+
+def test_no_failure_ends_the_writer(path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, bugs: list[str]) -> None:
+    tried = threading.Event()
+    save_file = settings_module.save
+
+    def fail(path: pathlib.Path, settings: Settings) -> None:
+        tried.set()
+        raise TypeError("odd")
+
+    monkeypatch.setattr(settings_module, "WRITE_DELAY_S", 0.0)
+    monkeypatch.setattr(settings_module, "save", fail)
+    store = SettingsStore(path)
+    store.update(volume=0.5)
+    assert tried.wait(60)
+    monkeypatch.setattr(settings_module, "save", save_file)
+    store.update(port=1234)
+    store.close()
+    assert load(path)[0] == Settings(volume=0.5, port=1234)
+    assert bugs == ["writing the settings failed: TypeError('odd')"]

@@ -1,4 +1,4 @@
-"""The Python of another platform, which `.ci/windows` or `.ci/arm64` sets up: Windows under wine, or ARM64 under qemu."""
+"""The Python of another platform, made by `.ci/windows` or `.ci/arm64`: Windows under wine, or ARM64 under qemu."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ MARKERS = {"gettext": 1, "tr": 1, "N_": 1, "Message": 1, "ngettext": 2, "tr_plur
 """Functions whose first arguments are message ids, and how many are."""
 NOT_FOR_USERS = frozenset(
     "ValueError TypeError AssertionError RuntimeError KeyError ProtocolError _Breach _breach Close Thread "
-    "ThreadPoolExecutor start_thread".split()
+    "ThreadPoolExecutor start_thread bug_net log_bug".split()
 )
 """Calls whose texts only programmers and engineers read, in a log or in the details of a broken protocol."""
 LOOKS_LIKE_TEXT = re.compile(

@@ -342,3 +342,20 @@ def test_a_clock_that_never_answers_leaves_no_file(tmp_path: pathlib.Path) -> No
 
     run(scene())
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_report_that_fails_is_not_the_last(monkeypatch: pytest.MonkeyPatch, bugs: list[str]) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("odd")
+
+    async def scene() -> None:
+        async with hosting() as host:
+            with monkeypatch.context() as patch:
+                patch.setattr(probe, "_report", fail)
+                visitor = await host.joined()
+                await host.hear(m.Heartbeat)
+            await host.hear(m.PeerStatus)
+            await asyncio.gather(visitor.leave(), host.connection.close())
+
+    run(scene())
+    assert bugs == ["the report of the probe failed: ValueError('odd')"]

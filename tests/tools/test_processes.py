@@ -12,7 +12,7 @@ import pytest
 
 from phaselock.errors import PhaseLockError
 from phaselock.tools import demo, doctor
-from phaselock.tools.processes import ProcessGroup, Program, python_command
+from phaselock.tools.processes import ProcessGroup, Program, environment, python_command
 
 
 class Process:
@@ -82,3 +82,10 @@ def test_a_bundle_is_not_started_in_place_of_python(
     ):
         with pytest.raises(PhaseLockError, match="cannot start another Python"):
             start()
+
+
+def test_a_child_writes_utf_8() -> None:
+    code = "import sys; sys.stdout.write('M\u00fcsik'); sys.stderr.write('\u2744')"
+    done = subprocess.run([sys.executable, "-c", code], env={**environment(), "LC_ALL": "C"}, capture_output=True)
+    assert (done.stdout.decode(), done.stderr.decode()) == ("M\u00fcsik", "\u2744")
+    assert environment()["PYTHONIOENCODING"] == "utf-8"

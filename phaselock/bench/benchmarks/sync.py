@@ -149,10 +149,10 @@ def play(
     recorded = [_recorded(machine, into) for machine, into in zip(machines, folders, strict=True)]
     with WakeUpProbe() as probe:
         progress(0.02, "joining")
-        began_s = time.monotonic()
+        began_s = time.perf_counter()
         with open_session(recorded, [song], folder, seed, join_options=["--clock-filter", clock_filter]) as session:
             session.wait_for_all([session.host], "playing")
-            until_playing_s = time.monotonic() - began_s
+            until_playing_s = time.perf_counter() - began_s
             sync_events = _play_moves(session, _moves(seconds), progress)
     loudspeakers = [
         delay.Loudspeaker([delay.read_recording(path) for path in sorted(into.glob("*.json"))]) for into in folders

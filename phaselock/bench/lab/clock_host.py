@@ -47,7 +47,7 @@ class ClockHost:
             env=environment(),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            text=True,
+            encoding="utf-8",
         )
         try:
             (self.port,) = self._read(1)

@@ -14,6 +14,7 @@ from phaselock.console.output import Terminal
 from phaselock.errors import PhaseLockError
 from phaselock.model.notices import Code, Notice
 from phaselock.session.events import Warned
+from phaselock.storage.files import rename
 
 BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
 
@@ -74,7 +75,7 @@ def run(result: pathlib.Path, readme: pathlib.Path | None, terminal: Terminal) -
             raise PhaseLockError(f"{readme} has no place for the figures: one line {BEGIN}, and below it one {END}.")
         unfinished = readme.with_name(readme.name + ".part")
         unfinished.write_text(after, "utf-8")
-        unfinished.replace(readme)
+        rename(unfinished, readme)
     except OSError as error:
         raise PhaseLockError(f"{readme} cannot be changed: {error.strerror}.") from None
     except UnicodeDecodeError:

@@ -131,10 +131,10 @@ class Toasts:
             y -= theme.px(_GAP)
 
     def _slide(self, toast: _Toast, start: float, end: float) -> None:
-        began = time.monotonic()
+        began = time.perf_counter()
 
         def step() -> None:
-            share = (time.monotonic() - began) * 1000 / SLIDE_MS
+            share = (time.perf_counter() - began) * 1000 / SLIDE_MS
             self._put(toast, start + (end - start) * ease_out(share))
             if share < 1:
                 toast.later("slide", 16, step)

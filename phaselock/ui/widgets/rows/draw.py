@@ -373,7 +373,7 @@ class RowPainter:
         wide, gap, tallest = theme.px(3), theme.px(3), theme.px(16)
         left = x + (size - _BARS * wide - (_BARS - 1) * gap) // 2
         foot = y + (size + tallest) // 2
-        now = time.monotonic()
+        now = time.perf_counter()  # time.monotonic has steps of 16 ms in some versions of Python for Windows
         places: list[tuple[float, ...]] = []
         for i in range(_BARS):
             share = 0.62 + 0.38 * math.sin(now * (5.1 + 1.7 * i) + 2.1 * i)
