@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from phaselock.network import file_connection
+
 
 class DeafSocket(socket.socket):
     """A socket of Windows: after `shutdown` the other side reads the end of the stream, but a thread that waits for
@@ -28,8 +30,9 @@ class DeafSocket(socket.socket):
 
 @pytest.fixture(params=[socket.socket, DeafSocket], ids=["woken by shutdown", "deaf to shutdown"])
 def sleeper(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """All sockets made from now on are of one of two kinds."""
+    """All sockets made from now on are of one of two kinds, and no transfer stalls before the test is given up."""
     monkeypatch.setattr(socket, "socket", request.param)
+    monkeypatch.setattr(file_connection, "TIMEOUT_STALL_S", 300.0)
 
 
 @pytest.fixture

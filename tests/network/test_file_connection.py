@@ -33,7 +33,7 @@ def worker() -> Iterator[concurrent.futures.Executor]:
 @pytest.fixture
 def waiting(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
     """Set when a connection waits for its socket for the first time. Each wait has a time limit, of POLL_ENDED_S at
-    most. No transfer stalls."""
+    most."""
     waits = threading.Event()
 
     class Selector(file_connection._Selector):  # type: ignore[misc]
@@ -42,7 +42,6 @@ def waiting(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
             waits.set()
             return super().select(timeout)
 
-    monkeypatch.setattr(file_connection, "TIMEOUT_STALL_S", 10.0 * TIMEOUT_S)
     monkeypatch.setattr(file_connection, "_Selector", Selector)
     return waits
 

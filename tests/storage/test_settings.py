@@ -141,7 +141,7 @@ def test_a_pipe_is_not_waited_for(path: pathlib.Path) -> None:
 )
 def test_a_value_without_sense_is_its_default(path: pathlib.Path, name: str, value: object) -> None:
     save(path, FULL)
-    write(path, json.dumps(json.loads(path.read_text()) | {name: value}))
+    write(path, json.dumps(json.loads(path.read_text("utf-8")) | {name: value}))
     settings, warning = load(path)
     assert settings == dataclasses.replace(FULL, **{name: getattr(Settings(), name)})
     assert warning == f"These settings in {path} make no sense and are left out: {name}."
@@ -160,7 +160,7 @@ def test_unknown_values_are_ignored(path: pathlib.Path) -> None:
     settings, warning = load(path)
     assert (settings, warning) == (Settings(volume=0.5), None)
     save(path, settings)
-    assert "color" not in path.read_text()
+    assert "color" not in path.read_text("utf-8")
 
 
 def test_names_are_made_safe_to_show(path: pathlib.Path) -> None:

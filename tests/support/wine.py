@@ -19,6 +19,7 @@ UNREADABLE = {
     "tests/bench/test_delay.py": _NO_CEXP,
     "tests/bench/test_measure.py": _NO_CEXP,
     "tests/bench/test_outputs.py": _NO_CEXP,
+    "tests/bench/test_sync.py": _NO_CEXP,
 }
 """Files whose tests end Python under wine, and why."""
 

@@ -24,7 +24,7 @@ def path(tmp_path: pathlib.Path) -> pathlib.Path:
 def written(path: pathlib.Path, *lines: str, **changed: object) -> pathlib.Path:
     """A file with these lines of numbers and a matching header, except for the changes."""
     header = json.loads(trace_bytes([], ABOUT)) | {"count": len(lines)} | changed
-    path.write_text("".join(f"{line}\n" for line in (json.dumps(header), *lines)))
+    path.write_text("".join(f"{line}\n" for line in (json.dumps(header), *lines)), "utf-8")
     return path
 
 
