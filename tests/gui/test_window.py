@@ -592,7 +592,9 @@ def test_the_sync_overlay_shows_and_exports_the_phase_errors(window: Any, tmp_pa
     assert toasts(window) == (f"Saved as {target}",)
     window.ask_save = lambda name: str(tmp_path)
     click(button(sync, "Export as CSV"))
-    assert toasts(window)[-1] == f"Cannot write {tmp_path}: Is a directory"
+    with pytest.raises(OSError) as refused:
+        tmp_path.write_text("")
+    assert toasts(window)[-1] == f"Cannot write {tmp_path}: {refused.value.strerror}"
     window.ask_save = lambda name: ""
     click(button(sync, "Export as CSV"))
     assert len(toasts(window)) == 2
