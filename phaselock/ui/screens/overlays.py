@@ -133,8 +133,8 @@ class SoundOverlay(Overlay):
     def _let_keys_choose(self) -> None:
         """Add keys to customtkinter's menu, which supports the pointer only. The frame shows who has the keyboard."""
         tkinter.Frame.configure(self.output, takefocus=True)
-        for event, colour in (("<FocusIn>", theme.FOCUS), ("<FocusOut>", theme.ELEVATED)):
-            tkinter.Frame.bind(self.output, event, lambda _, colour=colour: self._frame.configure(border_color=colour))
+        tkinter.Frame.bind(self.output, "<FocusIn>", lambda _: self._frame.configure(border_color=theme.FOCUS))
+        tkinter.Frame.bind(self.output, "<FocusOut>", lambda _: self._frame.configure(border_color=theme.ELEVATED))
         for key in ("space", "Return", "KP_Enter", "Down", "Up"):
             tkinter.Frame.bind(self.output, f"<Key-{key}>", self._open_menu)
 
