@@ -226,16 +226,12 @@ def test_going_back_cancels_joining(window: Any) -> None:
     assert toasts(window) == ()
 
 
-def test_the_session_decides_which_screen_opens(make: Callable[..., Any]) -> None:
-    for state, name, title in (
-        (host(), "HostScreen", "Friday · PhaseLock"),
-        (guest(), "PeerScreen", "Friday · PhaseLock"),
-    ):
-        window = make()
-        go(window, "create")
-        show(window, state)
-        assert screen(window) == name and window.title() == title
-        assert reads(window, "Friday")
+@pytest.mark.parametrize(("state", "name"), [(host(), "HostScreen"), (guest(), "PeerScreen")], ids=["host", "peer"])
+def test_the_session_decides_which_screen_opens(window: Any, state: Any, name: str) -> None:
+    go(window, "create")
+    show(window, state)
+    assert screen(window) == name and window.title() == "Friday · PhaseLock"
+    assert reads(window, "Friday")
 
 
 def test_a_session_that_has_ended_already_opens_no_screen(window: Any) -> None:
@@ -815,9 +811,9 @@ def test_nothing_is_left_when_the_window_has_closed(make: Callable[..., Any]) ->
 
 
 def test_an_idle_window_has_one_timer(window: Any) -> None:
-    """Without a session only the pump is scheduled."""
+    """Without a session only the pump is scheduled, after customtkinter has set up the window."""
     settle(window)
-    assert len(window.tk.splitlist(window.tk.call("after", "info"))) == 1
+    until(window, lambda: len(window.tk.splitlist(window.tk.call("after", "info"))) == 1)
 
 
 # -- the keyboard ------------------------------------------------------------------------------------------------------
