@@ -583,7 +583,8 @@ def test_the_sync_overlay_shows_and_exports_the_phase_errors(window: Any, tmp_pa
     target = tmp_path / "sync.csv"
     window.ask_save = lambda name: str(target) if name == "phaselock-sync.csv" else ""
     click(button(sync, "Export as CSV"))
-    head, *lines = target.read_text("utf-8").splitlines()
+    assert target.read_bytes() == window.history.csv().encode()
+    head, *lines = window.history.csv().splitlines()
     assert head.startswith("time_s,machine,phase_error_us") and len(lines) == 2
     assert toasts(window) == (f"Saved as {target}",)
     window.ask_save = lambda name: str(tmp_path)

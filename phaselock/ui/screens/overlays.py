@@ -232,7 +232,7 @@ class SyncOverlay(Overlay):
     def _export(self) -> None:
         if path := self._api.ask_save("phaselock-sync.csv"):
             try:
-                pathlib.Path(path).write_text(self._api.history.csv(), encoding="utf-8")
+                pathlib.Path(path).write_bytes(self._api.history.csv().encode())  # its lines end as CSV wants it
             except OSError as error:
                 form = tr("Cannot write {path}: {reason}")
                 self._api.show_toast(form.format(path=path, reason=message_of(error).translated(current())), "error")
