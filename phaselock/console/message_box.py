@@ -1,7 +1,7 @@
 """A process without a console: Python then has no standard output and no standard error.
 
-On Windows, pythonw.exe and the launchers of `gui-scripts` start such a process. A write to None would raise an
-exception, and no user would see an error.
+On Windows, pythonw.exe and the launchers of `gui-scripts` start such a process. A write to None raises an exception,
+and no user sees an error.
 """
 
 from __future__ import annotations

@@ -226,16 +226,12 @@ def test_going_back_cancels_joining(window: Any) -> None:
     assert toasts(window) == ()
 
 
-def test_the_session_decides_which_screen_opens(make: Callable[..., Any]) -> None:
-    for state, name, title in (
-        (host(), "HostScreen", "Friday · PhaseLock"),
-        (guest(), "PeerScreen", "Friday · PhaseLock"),
-    ):
-        window = make()
-        go(window, "create")
-        show(window, state)
-        assert screen(window) == name and window.title() == title
-        assert reads(window, "Friday")
+@pytest.mark.parametrize(("state", "name"), [(host(), "HostScreen"), (guest(), "PeerScreen")], ids=["host", "peer"])
+def test_the_session_decides_which_screen_opens(window: Any, state: Any, name: str) -> None:
+    go(window, "create")
+    show(window, state)
+    assert screen(window) == name and window.title() == "Friday · PhaseLock"
+    assert reads(window, "Friday")
 
 
 def test_a_session_that_has_ended_already_opens_no_screen(window: Any) -> None:
@@ -587,12 +583,15 @@ def test_the_sync_overlay_shows_and_exports_the_phase_errors(window: Any, tmp_pa
     target = tmp_path / "sync.csv"
     window.ask_save = lambda name: str(target) if name == "phaselock-sync.csv" else ""
     click(button(sync, "Export as CSV"))
-    head, *lines = target.read_text("utf-8").splitlines()
+    assert target.read_bytes() == window.history.csv().encode()
+    head, *lines = window.history.csv().splitlines()
     assert head.startswith("time_s,machine,phase_error_us") and len(lines) == 2
     assert toasts(window) == (f"Saved as {target}",)
     window.ask_save = lambda name: str(tmp_path)
     click(button(sync, "Export as CSV"))
-    assert toasts(window)[-1] == f"Cannot write {tmp_path}: Is a directory"
+    with pytest.raises(OSError) as refused:
+        tmp_path.write_text("")
+    assert toasts(window)[-1] == f"Cannot write {tmp_path}: {refused.value.strerror}"
     window.ask_save = lambda name: ""
     click(button(sync, "Export as CSV"))
     assert len(toasts(window)) == 2
@@ -813,9 +812,9 @@ def test_nothing_is_left_when_the_window_has_closed(make: Callable[..., Any]) ->
 
 
 def test_an_idle_window_has_one_timer(window: Any) -> None:
-    """Without a session only the pump is scheduled."""
+    """Without a session only the pump is scheduled, after customtkinter has set up the window."""
     settle(window)
-    assert len(window.tk.splitlist(window.tk.call("after", "info"))) == 1
+    until(window, lambda: len(window.tk.splitlist(window.tk.call("after", "info"))) == 1)
 
 
 # -- the keyboard ------------------------------------------------------------------------------------------------------

@@ -62,16 +62,20 @@ def test_on_windows_the_system_names_it_unless_a_variable_does(
 
 @pytest.mark.parametrize(("code", "text"), [("de", "Verwendung: phaselock [-h]"), ("en", "usage: phaselock [-h]")])
 def test_the_command_line_speaks_it_and_programs_are_told_english(code: str, text: str) -> None:
-    surroundings = os.environ | {"PHASELOCK_LANG": code}
+    surroundings = os.environ | {"PHASELOCK_LANG": code, "PYTHONUTF8": "1"}
     told = subprocess.run(
-        [sys.executable, "-m", "phaselock", "--help"], env=surroundings, capture_output=True, text=True, check=True
+        [sys.executable, "-m", "phaselock", "--help"],
+        env=surroundings,
+        capture_output=True,
+        encoding="utf-8",
+        check=True,
     )
     assert told.stdout.startswith(text)
     refused = subprocess.run(
         [sys.executable, "-m", "phaselock", "host", "--json", "no such.mp3"],
         env=surroundings,
         capture_output=True,
-        text=True,
+        encoding="utf-8",
     )
     assert '"message": "There is no file no such.mp3."' in refused.stdout
     assert ("Es gibt" in refused.stderr) == (code == "de")

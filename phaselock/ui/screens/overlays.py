@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import pathlib
 import tkinter
 from collections.abc import Callable, Sequence
@@ -134,13 +133,10 @@ class SoundOverlay(Overlay):
     def _let_keys_choose(self) -> None:
         """Add keys to customtkinter's menu, which supports the pointer only. The frame shows who has the keyboard."""
         tkinter.Frame.configure(self.output, takefocus=True)
-        for event, colour in (("<FocusIn>", theme.FOCUS), ("<FocusOut>", theme.ELEVATED)):
-            tkinter.Frame.bind(self.output, event, functools.partial(self._colour_border, colour))
+        tkinter.Frame.bind(self.output, "<FocusIn>", lambda _: self._frame.configure(border_color=theme.FOCUS))
+        tkinter.Frame.bind(self.output, "<FocusOut>", lambda _: self._frame.configure(border_color=theme.ELEVATED))
         for key in ("space", "Return", "KP_Enter", "Down", "Up"):
             tkinter.Frame.bind(self.output, f"<Key-{key}>", self._open_menu)
-
-    def _colour_border(self, colour: str, _event: object) -> None:
-        self._frame.configure(border_color=colour)
 
     def _open_menu(self, _event: object) -> str:
         self.output._open_dropdown_menu()
@@ -236,7 +232,7 @@ class SyncOverlay(Overlay):
     def _export(self) -> None:
         if path := self._api.ask_save("phaselock-sync.csv"):
             try:
-                pathlib.Path(path).write_text(self._api.history.csv(), encoding="utf-8")
+                pathlib.Path(path).write_bytes(self._api.history.csv().encode())  # its lines end as CSV wants it
             except OSError as error:
                 form = tr("Cannot write {path}: {reason}")
                 self._api.show_toast(form.format(path=path, reason=message_of(error).translated(current())), "error")
