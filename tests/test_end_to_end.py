@@ -15,6 +15,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from phaselock.console.interrupts import interrupts
 from tests.support.programs import ROOT, TIMEOUT_S, TUNE, Program, playing
 
 
@@ -266,7 +267,7 @@ def test_the_end_of_input_does_not_end_the_host(processes: ProcessFixture) -> No
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", interrupts())
 def test_a_signal_ends_the_program_with_a_goodbye(processes: ProcessFixture, number: signal.Signals) -> None:
     host = processes.host()
     ada, bob = processes.join("Ada"), processes.join("Bob")

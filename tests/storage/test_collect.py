@@ -301,16 +301,14 @@ def test_what_is_no_music_hides_no_music(tmp_path: pathlib.Path, monkeypatch: py
 @pytest.fixture
 def ansi_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """File names are text, and old playlists are in the ANSI code page, as on Windows."""
+    monkeypatch.setattr(collect_module, "_ANSI", "cp1252")
     if sys.platform != "win32":
-        monkeypatch.setattr(collect_module, "_ANSI", "cp1252")
         monkeypatch.setattr(os, "fsdecode", lambda name: name.decode("utf-8", "surrogatepass"))
         monkeypatch.setattr(sys, "platform", "win32")
 
 
 @pytest.mark.parametrize("line", ["Müsik é.mp3".encode("cp1252"), "Müsik é.mp3".encode(), "\ufeffMüsik é.mp3".encode()])
 def test_names_in_the_ansi_code_page_are_found(tmp_path: pathlib.Path, ansi_names: None, line: bytes) -> None:
-    if sys.platform == "win32" and collect_module._ANSI == "mbcs" and "ü" not in "ü".encode("mbcs").decode("mbcs"):
-        line = "Müsik é.mp3".encode()  # this machine has another code page
     (tmp_path / "Müsik é.mp3").write_bytes(b"x")
     found = collect([playlist(tmp_path, line + b"\r\n#EXTINF:1,x\r\n", "x.m3u")])
     assert found == Collected((tmp_path / "Müsik é.mp3",), ())

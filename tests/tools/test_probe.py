@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from phaselock import _native
+from phaselock.console.interrupts import interrupts
 from phaselock.errors import PhaseLockError
 from phaselock.model.types import UNKNOWN_CLOCK, ClockStatus
 from phaselock.network.connection import Connection, ConnectionLost
@@ -261,7 +262,7 @@ def test_a_trace_of_a_real_session_disturbs_nobody(host: Program, tmp_path: path
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal to send")
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", interrupts())
 def test_what_was_recorded_before_an_interrupt_is_kept(
     host: Program, tmp_path: pathlib.Path, number: signal.Signals
 ) -> None:
@@ -359,3 +360,21 @@ def test_a_report_that_fails_is_not_the_last(monkeypatch: pytest.MonkeyPatch, bu
 
     run(scene())
     assert bugs == ["the report of the probe failed: ValueError('odd')"]
+
+
+def test_a_message_that_fails_ends_the_measurement(monkeypatch: pytest.MonkeyPatch, bugs: list[str]) -> None:
+    def fail(*_: object) -> None:
+        raise ValueError("odd")
+
+    async def scene() -> None:
+        async with hosting() as host:
+            monkeypatch.setattr(ClockProbe, "_take", fail)
+            visitor = await host.joined()
+            host.connection.send(FILE)
+            while not visitor.over:
+                await asyncio.sleep(0.01)
+            assert visitor.over == "Something went wrong inside PhaseLock. The log tells more: phaselock log"
+            await asyncio.gather(visitor.leave(), host.connection.close())
+
+    run(scene())
+    assert bugs == ["the listening probe failed: ValueError('odd')"]
