@@ -25,7 +25,8 @@ rm -r archives lists
     --platform manylinux2014_aarch64 --only-binary :all: "$@"
 cat >python <<SCRIPT
 #!/bin/sh
-PYTHONPATH=$PWD/program:$PWD/site exec qemu-aarch64-static -L $PWD/root $PWD/root/usr/bin/python3.11 "\$@"
+export PYTHONSAFEPATH=1 PYTHONPATH=$PWD/program:$PWD/site
+exec qemu-aarch64-static -L $PWD/root $PWD/root/usr/bin/python3.11 "\$@"
 SCRIPT
 chmod +x python
 # The kernel cannot start the ARM program itself: what starts sys.executable starts the script.

@@ -66,6 +66,9 @@ def macho(data: bytes) -> tuple[str, str, list[str]]:
         file.write(data)
         file.flush()
         (header,) = MachO(file.name).headers
+    processor = PROCESSORS[mach_o.CPU_TYPE_NAMES[header.header.cputype]]
+    if processor == "arm64" and mach_o.LC_CODE_SIGNATURE not in [kind.cmd for kind, _, _ in header.commands]:
+        raise SystemExit("it is not signed, and macOS on ARM64 loads signed code only")
     oldest, libraries = "", []
     for kind, command, rest in header.commands:
         if kind.cmd == mach_o.LC_BUILD_VERSION:
@@ -74,7 +77,7 @@ def macho(data: bytes) -> tuple[str, str, list[str]]:
             oldest = f"{command.version >> 16}_{command.version >> 8 & 255}"
         elif kind.cmd == mach_o.LC_LOAD_DYLIB:
             libraries.append(rest.rstrip(b"\0").decode())
-    return PROCESSORS[mach_o.CPU_TYPE_NAMES[header.header.cputype]], oldest, libraries
+    return processor, oldest, libraries
 
 
 def numbers(version: str) -> tuple[int, ...]:

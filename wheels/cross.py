@@ -149,16 +149,19 @@ def phaselock(work: Workshop, wheel: pathlib.Path, sdist: pathlib.Path, director
 
 
 def miniaudio(work: Workshop, directory: pathlib.Path) -> None:
-    fetch = ("-m", "pip", "download", "--quiet", "--no-deps", "--dest", work.folder / "pypi")
+    fetched = work.folder / "pypi"
+    fetch = ("-m", "pip", "download", "--quiet", "--no-deps", "--dest", fetched)
     run(*fetch, "--no-binary", ":all:", "miniaudio")
-    run(*fetch, "--only-binary", ":all:", "--python-version", "3.11", "--platform", "manylinux2014_x86_64", "miniaudio")
-    (sdist,), (wheel,) = ((work.folder / "pypi").glob(ending) for ending in ("*.tar.gz", "*.whl"))
+    (sdist,) = fetched.iterdir()
+    version = sdist.name.removeprefix("miniaudio-").removesuffix(".tar.gz")
+    run(*fetch, "--only-binary", ":all:", f"miniaudio=={version}")
+    (wheel,) = fetched.glob("*.whl")
     source = open_sdist(sdist, work.folder / "miniaudio")
     generated = work.folder / "_miniaudio.c"
     program = "import json, sys, build_ffi_module as b; b.ffibuilder.emit_c_code(sys.argv[1]);"
     program += "print(json.dumps(b.ffibuilder._assigned_source[3]['define_macros']))"
     os.environ.setdefault("CXX", f"{sys.executable} -m ziglang c++")  # tried when the module is imported
-    macros = json.loads(run("-c", program, generated, cwd=source))
+    macros = json.loads(run("-c", program, generated, cwd=source).splitlines()[-1])  # cffi prints too
     flags = ["-w", "-ffast-math", *(f"-D{name}={value}" for name, value in macros)]
 
     def make(tags: str) -> None:

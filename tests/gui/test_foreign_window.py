@@ -36,7 +36,7 @@ def test_a_jam_is_created_in_the_window(display: str, tmp_path: pathlib.Path) ->
         assert peer.wait_for("joined")["name"] == "Ben"
         window.wait_until("toasts", true=lambda toasts: "Ben has joined." in toasts)
 
-        picture = image_grab.grab(xdisplay=display).crop((1200, 0, 2300, 720))  # where `run_child` puts the window
+        picture = image_grab.grab(xdisplay=display).crop((1200, 0, 2310, 750))  # where `run_child` puts the window
         assert len(picture.getcolors(picture.width * picture.height)) > 50
         folder = pathlib.Path(os.environ.get("PHASELOCK_PICTURES") or tmp_path)
         folder.mkdir(parents=True, exist_ok=True)

@@ -31,7 +31,7 @@ class Program:
         self,
         *arguments: str,
         prefix: Sequence[str] = (),
-        python: Sequence[str] = (sys.executable,),
+        python: Sequence[str] = (sys.executable, "-X", "utf8"),
         home: pathlib.Path | None = None,
     ) -> None:
         self.process = subprocess.Popen(
