@@ -964,13 +964,14 @@ def test_a_signal_that_is_ignored_stays_ignored(window: Any) -> None:
 
 
 def test_an_exception_in_a_callback_is_logged(
-    window: Any, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+    window: Any, bugs: list[str], caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     error = ValueError("nobody expected this")
     type(window).report_callback_exception(window, ValueError, error, None)
     assert "nobody expected this" in capfd.readouterr().err
     (record,) = caplog.records
     assert record.exc_info and record.exc_info[1] is error
+    assert bugs == [f"a callback of the window failed: {error!r}"]
 
 
 # -- without a window --------------------------------------------------------------------------------------------------
