@@ -47,7 +47,7 @@ fi
 # Build in a copy: no files of a build with other flags are reused, and none are left in the source tree.
 mkdir "$work/source" "$work/repaired"
 tar -C "$root" -c --exclude=__pycache__ --exclude='*.so' \
-    pyproject.toml setup.py MANIFEST.in README.md LICENSE phaselock ext tests wheels | tar -C "$work/source" -x
+    pyproject.toml setup.py MANIFEST.in README.md LICENSE .clang-format phaselock ext tests wheels | tar -C "$work/source" -x
 python -m build --outdir "$work/built" "$work/source" >"$work/log" 2>&1 || { cat "$work/log" >&2; exit 1; }
 
 if [ "$(uname -s)" = Linux ]; then
