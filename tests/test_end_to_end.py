@@ -297,6 +297,7 @@ def test_a_host_whose_output_is_closed_ends(processes: ProcessFixture) -> None:
     assert process.returncode == 0 and errors == b""
 
 
+@pytest.mark.slow  # .ci/run also runs the demo, by the command of the README
 def test_the_demo_reports_every_machine_and_a_verdict() -> None:
     done = subprocess.run(
         [sys.executable, "-m", "phaselock", "demo", "--peers", "1", "--seconds", "6", "--skew-ppm", "200", "--json"],
