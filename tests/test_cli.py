@@ -427,9 +427,11 @@ def test_a_line_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "win32", reason="only Windows has such a console")
-def test_a_console_of_windows_is_read_by_its_wide_api() -> None:
-    with open("CONIN$", "rb", buffering=0) as source:
-        assert type(source).__name__ == "_WindowsConsoleIO"
+def test_a_console_of_windows_is_read_by_its_wide_api(tmp_path: pathlib.Path) -> None:
+    look = "import sys; open(sys.argv[1], 'w').write(type(open(0, 'rb', buffering=0, closefd=False)).__name__)"
+    command = [sys.executable, "-c", look, os.fspath(tmp_path / "kind")]
+    subprocess.run(command, creationflags=getattr(subprocess, "CREATE_NEW_CONSOLE", 0), check=True, timeout=60)
+    assert (tmp_path / "kind").read_text() == "_WindowsConsoleIO"
 
 
 def test_no_line_ends_the_listening(monkeypatch: pytest.MonkeyPatch, bugs: list[str]) -> None:

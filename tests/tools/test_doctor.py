@@ -22,7 +22,7 @@ import pytest
 from phaselock.audio.priority import Priority
 from phaselock.console.events import FindingTold
 from phaselock.console.output import event_lines
-from phaselock.errors import AudioDeviceError, PhaseLockError
+from phaselock.errors import AudioDeviceError, PhaseLockError, system_text
 from phaselock.network import discovery
 from phaselock.network.connection import Connection, ConnectionLost
 from phaselock.network.interfaces import Adapter
@@ -456,7 +456,7 @@ def test_what_a_failed_connection_means() -> None:
     assert "192.0.2.7 does not answer on port 17401." in check(mute).message
     assert "sudo ufw allow 17401/tcp" in check(mute).fix and "client" in check(mute).fix
     assert "found by discovery, but" in check(mute, KITCHEN).message
-    assert "No machine is reached at 192.0.2.7 (No route to host)." in check(no_way).message
+    assert f"No machine is reached at 192.0.2.7 ({system_text(no_way)})." in check(no_way).message
 
 
 @pytest.mark.parametrize(
