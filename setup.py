@@ -1,5 +1,6 @@
 """Builds the extension and the catalogues of the languages; everything else is in pyproject.toml."""
 
+import datetime
 import glob
 import os
 import shutil
@@ -14,6 +15,9 @@ from setuptools.errors import PlatformError
 
 # Free-threaded Python has no stable ABI: the extension is built for the running version only.
 ABI3 = not sysconfig.get_config_var("Py_GIL_DISABLED") and os.environ.get("PHASELOCK_NO_ABI3") != "1"
+
+# In place of the time of the build, which Babel would write: two builds make the same files.
+NO_DATE = datetime.datetime.fromtimestamp(0, datetime.UTC)
 
 PACKAGES = {
     "compiler": {"debian": "gcc libc6-dev", "fedora": "gcc", "arch": "gcc", "suse": "gcc", "alpine": "gcc musl-dev"},
@@ -51,7 +55,9 @@ def compile_catalogues(folder):
         target = os.path.join(folder, source.removesuffix("po") + "mo")
         os.makedirs(os.path.dirname(target), exist_ok=True)
         with open(source, "rb") as text, open(target, "wb") as compiled:
-            write_mo(compiled, read_po(text))
+            catalogue = read_po(text)
+            catalogue.creation_date = NO_DATE
+            write_mo(compiled, catalogue)
 
 
 class BuildNative(build_ext):

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gettext
 import importlib.util
 import os
 import pathlib
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -60,6 +62,19 @@ def refused(hindrance: str, tmp_path: pathlib.Path) -> str:
 def test_a_build_names_the_package_of_the_distribution(distribution: str, advice: str, tmp_path: pathlib.Path) -> None:
     release = f"import platform; platform.freedesktop_os_release = lambda: {{'ID': {distribution!r}}}"
     assert f"the C compiler no-such-compiler is missing; {advice}\n" in refused(f"{release}; {NO_COMPILER}", tmp_path)
+
+
+def test_two_builds_write_the_same_catalogues(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("babel")
+    setuptools = pytest.importorskip("setuptools")
+    monkeypatch.setattr(setuptools, "setup", lambda **_: None)
+    monkeypatch.chdir(ROOT)
+    runpy.run_path("setup.py")["compile_catalogues"](str(tmp_path))
+    dates = set()
+    for path in tmp_path.rglob("*.mo"):
+        with path.open("rb") as file:
+            dates.add(gettext.GNUTranslations(file).info()["pot-creation-date"])
+    assert dates == {"1970-01-01 00:00+0000"}
 
 
 @pytest.fixture
