@@ -25,6 +25,7 @@ from phaselock import _native
 from phaselock.errors import PhaseLockError
 from phaselock.language.message import Message
 from phaselock.model.notices import Code, Notice
+from phaselock.os_packages import tk_advice
 from phaselock.session.commands import HostCommand
 from phaselock.session.events import Warned
 from phaselock.storage.paths import settings_path
@@ -171,11 +172,12 @@ def run_window(backend: str = "auto", device: str | None = None) -> int:
 
         import customtkinter  # noqa: F401  (to tell it from a missing module of PhaseLock)
     except ImportError as error:
-        tk = str(error.name).partition(".")[0] in ("tkinter", "_tkinter")
-        raise PhaseLockError(
+        no_tk = str(error.name).partition(".")[0] in ("tkinter", "_tkinter")
+        needs = Message(
             "The window needs {module}. Without a window: phaselock host and phaselock join.",
-            module=Message("Tk (on Debian: apt-get install python3-tk)") if tk else error.name,
-        ) from None
+            module="Tk" if no_tk else error.name,
+        )
+        raise PhaseLockError(Message.joined(" ", (needs, tk_advice())) if no_tk else needs) from None
     from phaselock.ui.window import Window
 
     program = WindowProgram(backend, device)
