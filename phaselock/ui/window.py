@@ -242,10 +242,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
                 self._show_toast_of(event)
             case FilesGiven(paths=paths):
                 self._come_to_the_front()
-                if isinstance(self.screen, HostScreen | PeerScreen):
-                    self.drop(paths)
-                else:
-                    self._let_wait(tuple(dict.fromkeys((*self.waiting, *paths))))
+                self.drop(paths)
         if self.overlay is not None:
             self.overlay.on_event(event)
         if self.screen is not None:
@@ -377,12 +374,15 @@ class Window(ctk.CTk):  # type: ignore[misc]
         return str(getattr(event, "action", "copy"))
 
     def drop(self, paths: Sequence[str]) -> None:
-        """Add the files that were dropped on the window, or request them from the host."""
+        """Add the files that were dropped on the window, or request them from the host. They wait for a session if
+        none is open; a file that is dropped again does not wait twice."""
         if isinstance(self.screen, HostScreen):
             self.program.add(list(paths))
         elif isinstance(self.screen, PeerScreen):
             for path in paths:
                 self.program.request(path)
+        else:
+            self._let_wait(tuple(dict.fromkeys((*self.waiting, *paths))))
 
 
 def _typing(event: Any) -> bool:
