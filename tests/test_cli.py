@@ -215,6 +215,13 @@ def test_every_text_of_argparse_that_our_commands_show_is_in_the_catalogue() -> 
     assert texts - ours - ARGPARSE_TEXTS_OF_OTHERS == set()
 
 
+def test_the_window_takes_files() -> None:
+    parse = cli.command_line().parse_args
+    assert parse(["window", "a.mp3", "--device", "USB", "b.m3u"]).files == ["a.mp3", "b.m3u"]
+    assert list(parse(["window"]).files) == list(parse([]).files) == []
+    assert parse(["host", "c.mp3"]).files == ["c.mp3"]
+
+
 def test_arguments_of_a_wrong_form_are_told_in_the_language_of_the_user(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -24,6 +24,11 @@ def log_path() -> pathlib.Path:
     return _folder("data") / "phaselock.log"
 
 
+def inbox_dir() -> pathlib.Path:
+    """The folder through which other processes give files to the open window."""
+    return _folder("data") / "inbox"
+
+
 def _folder(kind: str) -> pathlib.Path:
     if home := os.environ.get(HOME_VARIABLE):
         return pathlib.Path(home).absolute() / kind

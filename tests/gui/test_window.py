@@ -351,11 +351,10 @@ def test_songs_are_chosen_or_dropped(window: Any) -> None:
     assert len(window.program.of("add")) == 4
 
 
-def test_nothing_is_dropped_on_home(window: Any) -> None:
-    window.drop(["/a.mp3"])
+def test_the_keys_of_a_session_do_nothing_on_home(window: Any) -> None:
     press(window, "<Key-space>")
     press(window, "<Control-Key-o>")
-    assert window.program.calls == []
+    assert window.program.calls == [("receive",)]
 
 
 def test_the_queue_is_played_moved_and_emptied(window: Any) -> None:
