@@ -9,7 +9,9 @@ import pathlib
 import struct
 import sys
 
-from phaselock.ui.widgets import logo
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
+
+from phaselock.ui.widgets import logo  # noqa: E402
 
 PNG_SIZES = (16, 32, 48, 64, 128, 256, 512)
 ICO_SIZES = (256, 48, 32, 16)
