@@ -62,8 +62,8 @@ for wheel in "$out/$name"-*manylinux*_{x86_64,aarch64}.whl; do
     ln -s phaselock.1.gz "$share/man/man1/phaselock-window.1.gz"
     {
         cat "$here/../../LICENSE"
-        printf '\nThe package also contains these projects; DIR/licenses has the text of each licence, where DIR is\n'
-        printf '/opt/phaselock/lib/python3/site-packages/PROJECT-VERSION.dist-info:\n\n'
+        printf '\nThe package also contains these projects. The folder PROJECT-VERSION.dist-info in\n'
+        printf '/opt/phaselock/lib/python3/site-packages has the text of each licence.\n\n'
         "$python" - "$house/lib/python3/site-packages" <<'PYTHON'
 import importlib.metadata, sys
 for one in sorted(importlib.metadata.distributions(path=sys.argv[1:]), key=lambda one: one.name):
