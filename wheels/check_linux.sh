@@ -54,7 +54,7 @@ screen=$!
 read -r -t 60 number <"$work/number"
 export DISPLAY=":$number"
 
-# The beginnings of commands that run inside. What is mounted is gone when they end, and so are processes that they leave.
+# The beginnings of commands that run inside. When such a command ends, its mounts and its processes end, too.
 inside=(unshare --mount-proc="$root/proc" --pid --fork --kill-child chroot)
 clean=(env -i PATH=/usr/sbin:/usr/bin:/sbin:/bin LC_ALL=C.UTF-8 DEBIAN_FRONTEND=noninteractive DISPLAY="$DISPLAY")
 admin=("${inside[@]}" "$root" "${clean[@]}" HOME=/root)
