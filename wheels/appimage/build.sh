@@ -87,6 +87,7 @@ cp "$work/icons/icon-256.png" "$root/phaselock.png"
 ln -s phaselock.png "$root/.DirIcon"
 
 mksquashfs "$root" "$work/squashfs" -root-owned -no-xattrs -no-progress -comp xz >"$work/log"
+rm -f "$out"/PhaseLock-*.AppImage
 cat "$runtime" "$work/squashfs" >"$image"
 chmod 755 "$image"
 printf '%6d kB  %s\n' $(($(stat -c %s "$image") / 1000)) "$(basename "$image")"

@@ -49,7 +49,7 @@ for wheel in "$out/$name"-*manylinux*_{x86_64,aarch64}.whl; do
     ln -s /usr/bin/python3 "$house/bin/python3"
     printf '%s\n' "home = /usr/bin" "include-system-site-packages = false" >"$house/pyvenv.cfg"
     printf '#!/bin/sh\nexec /opt/phaselock/bin/python3 -I -m phaselock "$@"\n' >"$root/usr/bin/phaselock"
-    printf '#!/bin/sh\nexec phaselock window "$@"\n' >"$root/usr/bin/phaselock-window"
+    printf '#!/bin/sh\nexec /usr/bin/phaselock window "$@"\n' >"$root/usr/bin/phaselock-window"
     chmod 755 "$root"/usr/bin/*
 
     cp "$here/../appimage/phaselock.desktop" "$share/applications"
@@ -113,6 +113,7 @@ Description: synchronized music playback for groups
  hosts a session, others join it over the local network, and all of them play
  the same song at the same moment.
 CONTROL
+    rm -f "$out"/phaselock_*_"$architecture.deb"
     package=$out/phaselock_${version}_$architecture.deb
     dpkg-deb --root-owner-group -Zxz --build "$root" "$package" >"$work/log"
     made+=("$package")
