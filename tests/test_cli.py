@@ -217,7 +217,7 @@ def test_every_text_of_argparse_that_our_commands_show_is_in_the_catalogue() -> 
 
 def test_the_window_takes_files() -> None:
     parse = cli.command_line().parse_args
-    assert parse(["window", "a.mp3", "--device", "USB", "b.m3u"]).files == ["a.mp3", "b.m3u"]
+    assert parse(["window", "--device", "USB", "a.mp3", "b.m3u"]).files == ["a.mp3", "b.m3u"]
     assert list(parse(["window"]).files) == list(parse([]).files) == []
     assert parse(["host", "c.mp3"]).files == ["c.mp3"]
 
