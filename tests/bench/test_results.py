@@ -171,7 +171,7 @@ def test_null_and_nan_are_read_as_not_finite(tmp_path: pathlib.Path) -> None:
 
 
 def test_an_unwritable_path_is_an_error(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(PhaseLockError, match=rf"run\.json cannot be written: {MISSING}"):
+    with pytest.raises(PhaseLockError, match=r"run\.json cannot be written: No such file"):
         write_run(new_run(()), tmp_path / "gone" / "run.json")
 
 
