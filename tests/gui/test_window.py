@@ -946,12 +946,15 @@ def test_a_logout_closes_at_once_although_a_session_runs(window: Any, system: st
 def test_a_signal_closes_the_window_with_a_goodbye(window: Any, name: str) -> None:
     show(window, playing())
     number = getattr(signal, name)
-    usual = signal.getsignal(number)
-    window.after(0, signal.raise_signal, number)
-    with window._ended_by_signals():
-        window.mainloop()
-    assert window.program.closed
-    assert signal.getsignal(number) == usual
+    before = signal.signal(number, signal.default_int_handler)  # the tests may run where it is ignored
+    try:
+        window.after(0, signal.raise_signal, number)
+        with window._ended_by_signals():
+            window.mainloop()
+        assert window.program.closed
+        assert signal.getsignal(number) is signal.default_int_handler
+    finally:
+        signal.signal(number, before)
 
 
 def test_a_signal_that_is_ignored_stays_ignored(window: Any) -> None:
