@@ -40,7 +40,7 @@ def _confirmed(folders: list[pathlib.Path], words: Words) -> bool:
     """The user's answer, from the terminal if there is one."""
     asked = words.gettext("Remove the settings, the received songs and the log of PhaseLock?")
     question = "\n".join([asked, *map(str, folders)])
-    if sys.stdin is not None and sys.stdin.isatty():
+    if _has_terminal():
         try:
             answer = input(f"{question}\n{words.gettext('[y/N]')} ")
         except EOFError:
@@ -50,6 +50,15 @@ def _confirmed(folders: list[pathlib.Path], words: Words) -> bool:
     if answered is None:
         raise PhaseLockError("Nobody can answer here. To remove them without a question: phaselock reset --yes")
     return answered
+
+
+def _has_terminal() -> bool:
+    """On Windows the null device is a terminal too, for `isatty`; but it has no size."""
+    try:
+        os.get_terminal_size()
+    except OSError:
+        return False
+    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def _remove(folder: pathlib.Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pathlib
 import sys
 import types
@@ -45,6 +46,7 @@ def answering(answer: str | None) -> Callable[[str], str]:
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", types.SimpleNamespace(isatty=lambda: True))
+    monkeypatch.setattr(os, "get_terminal_size", lambda *_: os.terminal_size((80, 24)))
 
 
 def names(folder: pathlib.Path) -> list[str]:
@@ -74,9 +76,12 @@ def test_a_terminal_is_asked(
 
 
 @pytest.mark.parametrize("answer", [True, False])
-def test_without_a_terminal_a_box_asks(home: pathlib.Path, monkeypatch: pytest.MonkeyPatch, answer: bool) -> None:
+@pytest.mark.parametrize("stdin", [None, types.SimpleNamespace(isatty=lambda: True)], ids=["none", "NUL of Windows"])
+def test_without_a_terminal_a_box_asks(
+    home: pathlib.Path, monkeypatch: pytest.MonkeyPatch, answer: bool, stdin: object
+) -> None:
     asked: list[str] = []
-    monkeypatch.setattr(sys, "stdin", None)
+    monkeypatch.setattr(sys, "stdin", stdin)
     monkeypatch.setattr(message_box, "ask", lambda text: asked.append(text) or answer)
     assert cli.main(["reset"]) == 0
     assert (names(home) == ["song.mp3"]) == answer
