@@ -34,32 +34,30 @@ def identifier(kind: str, path: str) -> str:
     return kind + uuid.uuid5(UPGRADE_CODE, path).hex
 
 
-def component(path: str, feature: Element) -> Element:
+def component(parent: Element, path: str, feature: Element) -> Element:
     name = identifier("c", path)
     SubElement(feature, "ComponentRef", Id=name)
-    return Element("Component", Id=name, Guid=guid(path), Win64="yes")
+    return SubElement(parent, "Component", Id=name, Guid=guid(path), Win64="yes")
 
 
 def add_files(parent: Element, folder: pathlib.Path, feature: Element) -> None:
-    """Describe what is in `folder`, which `parent` describes. The folders inside come first: in this order they are
-    removed, and only an empty one can be."""
-    own = component(folder.as_posix(), feature)
-    for path in sorted(folder.iterdir()):
-        name = path.as_posix()
+    """Describe what is in `folder`, which `parent` describes. Folders come and go with the files in them: one that is
+    described as an own part of the installation would keep the folders around it when they are removed."""
+    paths = sorted(folder.iterdir())
+    if files := [path.as_posix() for path in paths if path.is_file()]:
+        own = component(parent, folder.as_posix(), feature)
+        for name in files:
+            SubElement(own, "File", Id=identifier("f", name), Source=name, Name=pathlib.PurePath(name).name)
+        SubElement(own, "RemoveFolder", Id=identifier("r", folder.as_posix()), On="uninstall")
+    for path in paths:
         if path.is_dir():
-            add_files(SubElement(parent, "Directory", Id=identifier("d", name), Name=path.name), path, feature)
-        else:
-            SubElement(own, "File", Id=identifier("f", name), Source=name, Name=path.name)
-    if not len(own):
-        SubElement(own, "CreateFolder")
-    SubElement(own, "RemoveFolder", Id=identifier("r", folder.as_posix()), On="uninstall")
-    parent.append(own)
+            inner = SubElement(parent, "Directory", Id=identifier("d", path.as_posix()), Name=path.name)
+            add_files(inner, path, feature)
 
 
 def add_entries(parent: Element, feature: Element) -> None:
     """Describe the entry of the start menu, and those of the context menus of files."""
-    menu = component("menu", feature)
-    parent.append(menu)
+    menu = component(parent, "menu", feature)
     shortcut = SubElement(menu, "Shortcut", Id="Menu", Name=NAME, Target=PYTHONW, Arguments=WINDOW)
     shortcut.set("Description", "Plays the same music in phase on several computers")
     shortcut.set("Icon", "phaselock.ico")
