@@ -1,5 +1,6 @@
 """Builds the extension and the catalogues of the languages; everything else is in pyproject.toml."""
 
+import datetime
 import glob
 import os
 import shutil
@@ -15,6 +16,20 @@ from setuptools.errors import PlatformError
 # Free-threaded Python has no stable ABI: the extension is built for the running version only.
 ABI3 = not sysconfig.get_config_var("Py_GIL_DISABLED") and os.environ.get("PHASELOCK_NO_ABI3") != "1"
 
+# In place of the time of the build, which Babel would write: two builds make the same files.
+NO_DATE = datetime.datetime.fromtimestamp(0, datetime.UTC)
+
+PACKAGES = {
+    "compiler": {"debian": "gcc libc6-dev", "fedora": "gcc", "arch": "gcc", "suse": "gcc", "alpine": "gcc musl-dev"},
+    "headers": {
+        "debian": "python3-dev",
+        "fedora": "python3-devel",
+        "arch": "python",
+        "suse": "python3-devel",
+        "alpine": "python3-dev",
+    },
+}
+
 
 def refuse(reason):
     """End the build with a message instead of a traceback."""
@@ -27,8 +42,11 @@ def to_get(what):
         return 'install the "Desktop development with C++" of the Microsoft C++ Build Tools 2022.'
     if sys.platform == "darwin":
         return {"compiler": "run xcode-select --install.", "headers": "install Python from python.org."}[what]
-    packages = {"compiler": "gcc libc6-dev", "headers": "python3-dev"}[what]
-    return f"on Debian and Ubuntu, apt-get install {packages}; elsewhere, the packages of the same purpose."
+    sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
+    from phaselock.os_packages import install_command  # imports nothing that must be built
+
+    command = install_command(PACKAGES[what])
+    return f"run {command}." if command else "install the package of your Linux distribution that contains it."
 
 
 def compile_catalogues(folder):
@@ -37,7 +55,9 @@ def compile_catalogues(folder):
         target = os.path.join(folder, source.removesuffix("po") + "mo")
         os.makedirs(os.path.dirname(target), exist_ok=True)
         with open(source, "rb") as text, open(target, "wb") as compiled:
-            write_mo(compiled, read_po(text))
+            catalogue = read_po(text)
+            catalogue.creation_date = NO_DATE
+            write_mo(compiled, catalogue)
 
 
 class BuildNative(build_ext):

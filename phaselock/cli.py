@@ -113,8 +113,17 @@ def command_line() -> argparse.ArgumentParser:
     name = argparse.ArgumentParser(add_help=False)
     name.add_argument("--as", dest="display_name", metavar=tr("NAME"), help=tr("your name in the session"))
 
-    parser.set_defaults(run=_window, json=False, quiet=False, backend="auto", device=None)
-    window = commands.add_parser("window", parents=[sound], help=tr("open the window (as without a command)"))
+    parser.set_defaults(run=_window, json=False, quiet=False, backend="auto", device=None, files=())
+    window = commands.add_parser(
+        "window",
+        parents=[sound],
+        help=tr("open the window (as without a command)"),
+        description=tr(
+            "Open the window. Files are added to the jam. If a window is open already, it receives the files, and no "
+            "other one opens."
+        ),
+    )
+    window.add_argument("files", nargs="*", metavar=tr("FILE"), help=tr("MP3 files, folders or playlists to add"))
     window.set_defaults(run=_window, json=False, quiet=False)
 
     host = commands.add_parser(
@@ -285,7 +294,7 @@ def command_line() -> argparse.ArgumentParser:
 def _window(options: argparse.Namespace, terminal: Terminal) -> int:
     from phaselock.app.window import run_window
 
-    return run_window(options.backend, options.device)
+    return run_window(options.backend, options.device, options.files, terminal.say)
 
 
 def _host(options: argparse.Namespace, terminal: Terminal) -> int:

@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import os
 import pathlib
+import sys
 import threading
 from collections.abc import Iterator
 
@@ -31,6 +32,13 @@ def pytest_ignore_collect(collection_path: pathlib.Path) -> bool | None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if is_wine():
         mark_expected_failures(items)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # zeroconf does not wait until its sockets are closed. The event loop of Windows closes them after its last write.
+    if sys.platform == "win32":
+        config.addinivalue_line("filterwarnings", "ignore:unclosed transport <_ProactorDatagramTransport closing")
+        config.addinivalue_line("filterwarnings", r"ignore:unclosed <socket\.socket .* 5353")
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -215,6 +215,13 @@ def test_every_text_of_argparse_that_our_commands_show_is_in_the_catalogue() -> 
     assert texts - ours - ARGPARSE_TEXTS_OF_OTHERS == set()
 
 
+def test_the_window_takes_files() -> None:
+    parse = cli.command_line().parse_args
+    assert parse(["window", "--device", "USB", "a.mp3", "b.m3u"]).files == ["a.mp3", "b.m3u"]
+    assert list(parse(["window"]).files) == list(parse([]).files) == []
+    assert parse(["host", "c.mp3"]).files == ["c.mp3"]
+
+
 def test_arguments_of_a_wrong_form_are_told_in_the_language_of_the_user(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -427,9 +434,11 @@ def test_a_line_without_end_is_cut(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.skipif(sys.platform != "win32", reason="only Windows has such a console")
-def test_a_console_of_windows_is_read_by_its_wide_api() -> None:
-    with open("CONIN$", "rb", buffering=0) as source:
-        assert type(source).__name__ == "_WindowsConsoleIO"
+def test_a_console_of_windows_is_read_by_its_wide_api(tmp_path: pathlib.Path) -> None:
+    look = "import sys; open(sys.argv[1], 'w').write(type(open(0, 'rb', buffering=0, closefd=False)).__name__)"
+    command = [sys.executable, "-c", look, os.fspath(tmp_path / "kind")]
+    subprocess.run(command, creationflags=getattr(subprocess, "CREATE_NEW_CONSOLE", 0), check=True, timeout=60)
+    assert (tmp_path / "kind").read_text() == "_WindowsConsoleIO"
 
 
 def test_no_line_ends_the_listening(monkeypatch: pytest.MonkeyPatch, bugs: list[str]) -> None:

@@ -23,7 +23,15 @@ WITHOUT_TEXTS = ("audio", "network", "protocol", "sync")
 # Texts that only look as if they were for users, by module.
 NOT_FOR_USERS: dict[str, tuple[str, ...]] = {
     "phaselock/storage/log.py": ("is no log level", "not to be formatted", "older entries were lost"),
-    "phaselock/tools/doctor.py": ("'no customtkinter'", "'no tk'", "'no screen'", "import tkinter", "'sudo "),
+    "phaselock/os_packages.py": ("'sudo ",),
+    "phaselock/tools/doctor.py": (
+        "'no customtkinter'",
+        "'no tk'",
+        "'no screen'",
+        "'no answer'",
+        "import tkinter",
+        "'sudo ",
+    ),
     "phaselock/tools/probe.py": ("'only measuring'",),
     "phaselock/ui/theme.py": ("'Inter'", "'Noto Sans'", "'DejaVu Sans'", "'Segoe UI'"),
     "phaselock/ui/widgets/plot.py": ("'{} ms'", "'−{} min'"),

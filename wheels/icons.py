@@ -1,4 +1,4 @@
-"""Draw the program icon for installers: icon.png, icon.ico (Windows) and icon.icns (macOS). Needs a display.
+"""Draw the program icon for installers: icon.png, icon.ico (Windows), icon.icns (macOS), and icon-SIZE.png (Linux).
 
 usage: python wheels/icons.py FOLDER
 """
@@ -9,23 +9,20 @@ import pathlib
 import struct
 import sys
 
-from phaselock.ui import theme
-from phaselock.ui.widgets import logo
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent.parent))
 
+from phaselock.ui.widgets import logo  # noqa: E402
+
+PNG_SIZES = (16, 32, 48, 64, 128, 256, 512)
 ICO_SIZES = (256, 48, 32, 16)
 ICNS_KINDS = {b"ic07": 128, b"ic08": 256, b"ic09": 512}
 
 
 def main(folder: pathlib.Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
-    theme.prepare()
-    root = theme.ctk.CTk()
-    theme.setup(root)
-    pngs = {}
-    for size in {*ICO_SIZES, *ICNS_KINDS.values()}:
-        logo._icon(size).write(folder / "icon.png", format="png")
-        pngs[size] = (folder / "icon.png").read_bytes()
-    root.destroy()
+    pngs = {size: logo.icon_png(size) for size in {*PNG_SIZES, *ICO_SIZES, *ICNS_KINDS.values()}}
+    for size in PNG_SIZES:
+        (folder / f"icon-{size}.png").write_bytes(pngs[size])
     (folder / "icon.png").write_bytes(pngs[256])
 
     # Both are containers of PNGs: https://en.wikipedia.org/wiki/ICO_(file_format) and Apple_Icon_Image_format.

@@ -7,7 +7,8 @@ or the sound is imported. No method waits for what the network thread does, exce
 The two halves share three things:
 
 requests   GUI thread -> network thread: a callback on the asyncio loop of the network thread, in the order of the calls
-events     network thread (and its workers) -> GUI thread: a deque, whose `append` and `popleft` are atomic
+events     network thread (and its workers) -> GUI thread: a deque, whose `append` and `popleft` are atomic. The thread
+           "inbox" (app/receiver.py) uses it too
 the view   network thread -> GUI thread: one attribute that always holds the newest immutable `SessionView`
 """
 
@@ -16,20 +17,24 @@ from __future__ import annotations
 import collections
 import contextlib
 import os
+import sys
 import threading
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeVarTuple
 from uuid import UUID
 
 from phaselock import _native
+from phaselock.app.receiver import Receiver
 from phaselock.errors import PhaseLockError
 from phaselock.language.message import Message
 from phaselock.model.notices import Code, Notice
+from phaselock.os_packages import tk_advice
 from phaselock.session.commands import HostCommand
 from phaselock.session.events import Warned
-from phaselock.storage.paths import settings_path
+from phaselock.storage.inbox import Inbox, absolute, hand_over
+from phaselock.storage.paths import inbox_dir, settings_path
 from phaselock.storage.settings import SettingsStore
-from phaselock.ui.backend import BackendEvent, Preferences, SessionEvent, SessionView
+from phaselock.ui.backend import BackendEvent, FilesGiven, Preferences, SessionEvent, SessionView
 
 if TYPE_CHECKING:
     import asyncio
@@ -48,18 +53,31 @@ Ts = TypeVarTuple("Ts")
 
 class WindowProgram:
     """Implements `Program`. `backend` is the sound backend ("auto", "null", ...), `device` the name of the output.
+    `given` are files for the window, as absolute paths; `inbox` is the one that has not handed them over.
 
     All attributes are written on the GUI thread, with two exceptions: the network thread writes `_view`, and threads
     of both sides append to `_events`.
     """
 
     def __init__(
-        self, backend: str = "auto", device: str | None = None, *, now_ns: Callable[[], int] = _native.now_ns
+        self,
+        backend: str = "auto",
+        device: str | None = None,
+        *,
+        given: Sequence[str] = (),
+        inbox: Inbox | None = None,
+        now_ns: Callable[[], int] = _native.now_ns,
     ) -> None:
         self._store = SettingsStore(settings_path())
         self._sound = backend, device
         self._now_ns = now_ns
         self._events: collections.deque[BackendEvent] = collections.deque(maxlen=MAX_UNREAD_EVENTS)
+        self._receiver = Receiver(
+            inbox or Inbox(inbox_dir()),
+            given,
+            lambda paths: self._events.append(FilesGiven(paths)),
+            lambda why: self._events.append(SessionEvent(Warned(None, Notice(Code.OTHER, why)))),
+        )
         self._view: SessionView | None = None
         self._started: WindowBackend | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -78,7 +96,10 @@ class WindowProgram:
     def remember(self, **ui: object) -> None:
         self._store.update(ui={**self._store.settings.ui, **ui})
 
-    # -- from the network thread -------------------------------------------------------------------------------------
+    # -- from the other threads -------------------------------------------------------------------------------------
+
+    def receive(self) -> None:
+        self._receiver.start()
 
     def state(self) -> SessionView | None:
         return self._view
@@ -134,6 +155,7 @@ class WindowProgram:
         self._post(self._network.read_waveform, file_id)
 
     def close(self) -> None:
+        self._receiver.close()
         if self._thread is not None:
             self._post(self._network.close)
             self._thread.join(TIMEOUT_CLOSE_S)
@@ -164,21 +186,35 @@ class WindowProgram:
         self._view = view
 
 
-def run_window(backend: str = "auto", device: str | None = None) -> int:
-    """Show the window until it is closed; the exit status. PhaseLockError if Tk, a module or a display is missing."""
+def run_window(backend: str, device: str | None, paths: Sequence[str], say: Callable[[str], None]) -> int:
+    """Give the paths to the window that is open, and `say` so. Without paths, or if no window is open, show a new one
+    until it is closed. The exit status. PhaseLockError if Tk, a module or a display is missing."""
+    given, inbox = [absolute(path) for path in paths], Inbox(inbox_dir())
+    if given:
+        _allow_others_to_come_to_the_front()
+        if hand_over(inbox, given):
+            say(
+                Message.plural(
+                    "The window that is open has received {number} file.",
+                    "The window that is open has received {number} files.",
+                    len(given),
+                )
+            )
+            return 0
     try:
         import tkinter
 
         import customtkinter  # noqa: F401  (to tell it from a missing module of PhaseLock)
     except ImportError as error:
-        tk = str(error.name).partition(".")[0] in ("tkinter", "_tkinter")
-        raise PhaseLockError(
+        no_tk = str(error.name).partition(".")[0] in ("tkinter", "_tkinter")
+        needs = Message(
             "The window needs {module}. Without a window: phaselock host and phaselock join.",
-            module=Message("Tk (on Debian: apt-get install python3-tk)") if tk else error.name,
-        ) from None
+            module="Tk" if no_tk else error.name,
+        )
+        raise PhaseLockError(Message.joined(" ", (needs, tk_advice())) if no_tk else needs) from None
     from phaselock.ui.window import Window
 
-    program = WindowProgram(backend, device)
+    program = WindowProgram(backend, device, given=given, inbox=inbox)
     try:
         window = Window(program)
     except tkinter.TclError as error:
@@ -189,3 +225,12 @@ def run_window(backend: str = "auto", device: str | None = None) -> int:
         ) from None
     window.run()
     return 0
+
+
+def _allow_others_to_come_to_the_front() -> None:
+    """Windows lets only the process come to the front that the user has started, unless it permits others to."""
+    if sys.platform == "win32":
+        import ctypes
+
+        with contextlib.suppress(AttributeError, OSError):
+            ctypes.windll.user32.AllowSetForegroundWindow(-1)  # ASFW_ANY: the receiver's process is not known

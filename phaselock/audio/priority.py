@@ -18,6 +18,7 @@ from phaselock.audio import realtimekit
 from phaselock.audio.realtimekit import Refused
 from phaselock.errors import message_of
 from phaselock.language.message import N_, Message
+from phaselock.os_packages import RTKIT, install_command
 
 Level = Literal["unknown", "normal", "raised", "real-time"]
 
@@ -27,7 +28,7 @@ LEVEL = 10
 NO_ANSWER = Message("The system does not answer.")
 
 _ADVICE = N_(
-    "Install RealtimeKit (Debian, Ubuntu, Raspberry Pi: sudo apt install rtkit), or allow it yourself: write the line\n"
+    "Install RealtimeKit ({how}), or allow it yourself: write the line\n"
     "@audio - rtprio 20\n"
     "to /etc/security/limits.d/audio.conf, join the group (sudo usermod -aG audio NAME), and log in again."
 )
@@ -61,7 +62,9 @@ class Priority:
     @property
     def advice(self) -> Message:
         """What the user can do; empty if the level is good, or if no setting would help."""
-        return Message(_ADVICE if self.level == "normal" and sys.platform == "linux" else "")
+        if self.level != "normal" or sys.platform != "linux":
+            return Message("")
+        return Message(_ADVICE, how=install_command(RTKIT) or Message("the package rtkit"))
 
 
 def raise_thread(

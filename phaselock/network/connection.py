@@ -7,7 +7,7 @@ import contextlib
 import socket
 from collections.abc import Iterator
 
-from phaselock.errors import message_of
+from phaselock.errors import InternalError, bug_net, message_of
 from phaselock.language.message import Message
 from phaselock.protocol import messages as m
 from phaselock.protocol.framing import Framer, frame
@@ -141,11 +141,12 @@ class Connection:
 
     async def _send_rest(self) -> None:
         try:
-            while self._unsent:
-                data, self._unsent = bytes(self._unsent), bytearray()
-                self._sending = len(data)
-                await self._loop.sock_sendall(self._sock, data)
-        except OSError as error:
+            with bug_net("sending to a connection", OSError):
+                while self._unsent:
+                    data, self._unsent = bytes(self._unsent), bytearray()
+                    self._sending = len(data)
+                    await self._loop.sock_sendall(self._sock, data)
+        except (OSError, InternalError) as error:  # the receiver would not notice that a part is missing
             self.abort(message_of(error))
         finally:
             self._sender, self._sending = None, 0

@@ -104,7 +104,7 @@ def open_part(path: pathlib.Path, *, new: bool) -> io.FileIO:
 def locked(path: pathlib.Path) -> Iterator[None]:
     """Hold an exclusive lock between threads and programs on `path`, a file that is created and stays. Waits for the
     lock. OSError if the file cannot be opened."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
+    descriptor = open_lock(path)
     try:
         try:
             lock(descriptor, wait=True)  # closing releases the lock
@@ -114,6 +114,11 @@ def locked(path: pathlib.Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def open_lock(path: pathlib.Path) -> int:
+    """Open a file for `lock`; it is created if it does not exist. OSError if that fails."""
+    return os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0), 0o600)
 
 
 def lock(descriptor: int, *, wait: bool) -> bool:

@@ -24,6 +24,11 @@ def log_path() -> pathlib.Path:
     return _folder("data") / "phaselock.log"
 
 
+def inbox_dir() -> pathlib.Path:
+    """The folder through which other processes give files to the open window."""
+    return _folder("data") / "inbox"
+
+
 def own_folders() -> list[pathlib.Path]:
     """The folders that hold nothing but PhaseLock's files, and all of them. On Windows one contains another: then it
     alone is in the list."""

@@ -22,13 +22,6 @@ OUTPUT = {
         "phaselock devices lists what there is."
     ),
 }
-TK = {
-    "win32": Message('Run the installer of Python again, choose Modify and tick "tcl/tk and IDLE".'),
-    "darwin": Message("With Homebrew: brew install python-tk; otherwise install Python from python.org."),
-    "linux": Message(
-        "Debian, Ubuntu, Raspberry Pi: sudo apt install python3-tk; Fedora: sudo dnf install python3-tkinter"
-    ),
-}
 WIFI = Message(
     "Use a cable, or the 5 GHz Wi-Fi instead of 2.4 GHz, near the router; stop downloads; switch power saving off:\n"
     "Windows: Settings, System, Power, Best performance. Mac: plug the charger in.\n"

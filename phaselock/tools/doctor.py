@@ -36,6 +36,7 @@ from phaselock.network.interfaces import Adapter
 from phaselock.network.listener import PortTaken, bind
 from phaselock.network.peer import connect
 from phaselock.network.service_record import FoundSession
+from phaselock.os_packages import tk_advice
 from phaselock.storage import settings
 from phaselock.storage.cache import FileCache
 from phaselock.storage.paths import cache_dir, log_path, settings_path
@@ -46,6 +47,8 @@ from phaselock.tools.processes import python_command
 
 LOCAL_LIMIT_S = 6.0
 """Time limit of each check of this machine, in seconds."""
+TIMEOUT_WINDOW_S = 5.0
+"""How long the window may take to open: it ends before the check is given up."""
 LISTEN_S = 3.0
 SOUND_S = 0.5
 FIRST_SOUND_S = 3.0
@@ -66,9 +69,17 @@ def check_program() -> list[Finding]:
     return [Finding("program", "ok", Message("PhaseLock {version} on Python {python}, {system}.", **values))]
 
 
-WindowTrouble = Literal["no customtkinter", "no tk", "no screen"]
+WindowTrouble = Literal["no customtkinter", "no tk", "no screen", "no answer"]
 _NO_TK_STATUS = 3
 """Exit status of the process that tries to open a window, if Python has no Tk."""
+_OPEN_A_WINDOW = f"""
+import sys
+try:
+    import tkinter
+except ModuleNotFoundError:
+    sys.exit({_NO_TK_STATUS})
+tkinter.Tk().destroy()
+"""
 
 
 def check_window(ask: Callable[[], WindowTrouble | None]) -> list[Finding]:
@@ -84,29 +95,27 @@ def check_window(ask: Callable[[], WindowTrouble | None]) -> list[Finding]:
         fix = Message("Install it: pip install customtkinter")
     elif trouble == "no tk":
         message = Message("There can be no window, for Python lacks Tk; phaselock host and phaselock join do without.")
-        fix = advice.for_platform(advice.TK)
+        fix = tk_advice()
+    elif trouble == "no answer":
+        message = Message(
+            "A window does not open in time: the system does not answer; phaselock host and phaselock join do without."
+        )
     else:
         message = Message("There is no screen for a window; phaselock host and phaselock join do without.")
     return [Finding("window", "hint", message, fix)]
 
 
-def try_window() -> WindowTrouble | None:
-    """Try to open a window. Return the reason of a failure; None after a success. It runs in another process, because
-    Tk may hang or end the program. subprocess.TimeoutExpired if it hangs; PhaseLockError if no process can be
-    started."""
+def try_window(code: str = _OPEN_A_WINDOW, timeout_s: float = TIMEOUT_WINDOW_S) -> WindowTrouble | None:
+    """Try to open a window. Return the reason of a failure; None after a success. `code` runs in another process,
+    because Tk may hang or end the program. PhaseLockError if no process can be started."""
     if importlib.util.find_spec("customtkinter") is None:
         return "no customtkinter"
-    code = f"""
-import sys
-try:
-    import tkinter
-except ModuleNotFoundError:
-    sys.exit({_NO_TK_STATUS})
-tkinter.Tk().destroy()
-"""
-    done = subprocess.run(
-        python_command("-c", code), stdin=subprocess.DEVNULL, capture_output=True, timeout=LOCAL_LIMIT_S
-    )
+    # No pipes: on Windows, `run` would wait without a limit for other processes that have inherited them.
+    quiet = subprocess.DEVNULL
+    try:
+        done = subprocess.run(python_command("-c", code), stdin=quiet, stdout=quiet, stderr=quiet, timeout=timeout_s)
+    except subprocess.TimeoutExpired:
+        return "no answer"
     if done.returncode == _NO_TK_STATUS:
         return "no tk"
     return "no screen" if done.returncode else None
@@ -433,7 +442,7 @@ async def _checked(id_: str, check: Callable[[], list[Finding]]) -> list[Finding
     try:
         findings: list[Finding] = await in_time(LOCAL_LIMIT_S, check)
         return findings
-    except (TimeoutError, subprocess.TimeoutExpired):
+    except TimeoutError:
         message = Message("The check of the {check} took too long: the system does not answer.", check=Message(id_))
         return [Finding(id_, "problem", message)]
     except Exception as error:  # a failed check must not prevent the other checks

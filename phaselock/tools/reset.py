@@ -5,6 +5,7 @@ The installer of Windows asks the same question when it is removed.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import shutil
@@ -14,12 +15,16 @@ from phaselock.console import message_box
 from phaselock.console.output import Screen
 from phaselock.errors import PhaseLockError, message_of
 from phaselock.language.message import Message, Words
-from phaselock.storage.paths import own_folders
+from phaselock.storage.inbox import Inbox
+from phaselock.storage.paths import inbox_dir, own_folders
 
 
 def run_reset(sure: bool, terminal: Screen) -> int:
-    """Remove the folders of PhaseLock, after a question unless `sure`. Return the exit status. PhaseLockError if nobody
-    can answer, or if a folder cannot be removed."""
+    """Remove the folders of PhaseLock, after a question unless `sure`. Return the exit status. PhaseLockError if a
+    window is open, which would write its settings again, if no question can be asked, or if a folder cannot be
+    removed."""
+    if _window_is_open():
+        raise PhaseLockError("The window of PhaseLock is open. Close it first.")
     folders = [folder for folder in own_folders() if os.path.lexists(folder)]
     if folders and not sure and not _confirmed(folders, terminal.words):
         return 0
@@ -34,6 +39,16 @@ def run_reset(sure: bool, terminal: Screen) -> int:
     if not folders:
         terminal.say(Message("There are no settings, no received songs and no log."))
     return 0
+
+
+def _window_is_open() -> bool:
+    if not inbox_dir().is_dir():
+        return False
+    with contextlib.closing(Inbox(inbox_dir())) as inbox:
+        try:
+            return not inbox.receive()
+        except OSError:  # no process can lock there, so no window is the receiver
+            return False
 
 
 def _confirmed(folders: list[pathlib.Path], words: Words) -> bool:

@@ -155,10 +155,19 @@ class WaveformRead:
     rate_hz: int
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class FilesGiven:
+    """The user has opened these files, folders and playlists with PhaseLock; absolute paths in their order."""
+
+    paths: tuple[str, ...]
+
+
 PEAKS = 600
 BANDS = 24
 
-BackendEvent: TypeAlias = FoundSessions | Outputs | SessionEvent | Opened | Closed | ArtworkRead | WaveformRead
+BackendEvent: TypeAlias = (
+    FoundSessions | Outputs | SessionEvent | Opened | Closed | ArtworkRead | WaveformRead | FilesGiven
+)
 
 
 class Program(Protocol):
@@ -169,6 +178,9 @@ class Program(Protocol):
 
     def remember(self, **ui: object) -> None:
         """Store settings of the window; values must be JSON."""
+
+    def receive(self) -> None:
+        """Start to receive files that the user opens with PhaseLock; FilesGiven follows at each time."""
 
     def state(self) -> SessionView | None:
         """The newest view; None while no session is open."""

@@ -19,10 +19,10 @@ from phaselock.errors import log_bug
 from phaselock.language.catalogue import tr
 from phaselock.session import commands as c
 from phaselock.ui import theme
-from phaselock.ui.backend import BackendEvent, Closed, Opened, Program, SessionEvent, SessionView
+from phaselock.ui.backend import BackendEvent, Closed, FilesGiven, Opened, Program, SessionEvent, SessionView
 from phaselock.ui.pump import Pump
 from phaselock.ui.screens.base import Screen
-from phaselock.ui.screens.home import BrowserScreen, CreateScreen, HomeScreen
+from phaselock.ui.screens.home import BrowserScreen, CreateScreen, HomeScreen, waiting_text
 from phaselock.ui.screens.host import HostScreen
 from phaselock.ui.screens.overlays import Overlay, ShortcutsOverlay, SoundOverlay, SyncOverlay
 from phaselock.ui.screens.peer import PeerScreen
@@ -96,6 +96,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
         self.protocol("WM_SAVE_YOURSELF", self.end)  # X and Windows: the user logs out
         self.tk.call("interp", "alias", "", "::tk::mac::Quit", "", self.register(self.end))  # macOS: the same
         self._bind_keys()
+        self.waiting: Sequence[str] = ()
         self.can_drop = False
         self._accept_drops()
         self.go_home()
@@ -103,7 +104,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
 
     def run(self) -> None:
         """Show the window until it is closed."""
-        self._pump.start()
+        self.start()
         with self._ended_by_signals():
             self.mainloop()
 
@@ -129,8 +130,9 @@ class Window(ctk.CTk):  # type: ignore[misc]
             restore()
 
     def start(self) -> None:
-        """Start the pump without a main loop, for tests."""
+        """Start the pump, and receive files: `run` without the main loop."""
         self._pump.start()
+        self.program.receive()
 
     def close(self) -> None:
         """Close the window and the program; while a session is open, asks for a second click."""
@@ -186,6 +188,10 @@ class Window(ctk.CTk):  # type: ignore[misc]
         """Show a toast."""
         self.toasts.show(text, kind=kind, action=action)
 
+    def forget_waiting(self) -> None:
+        """Add no files to the next session."""
+        self._let_wait(())
+
     def show_spectrum(self, on: bool) -> None:
         """Switch the spectrum on or off, and store the choice."""
         self.visualiser = on
@@ -234,6 +240,9 @@ class Window(ctk.CTk):  # type: ignore[misc]
                     return
             case SessionEvent():
                 self._show_toast_of(event)
+            case FilesGiven(paths=paths):
+                self._come_to_the_front()
+                self.drop(paths)
         if self.overlay is not None:
             self.overlay.on_event(event)
         if self.screen is not None:
@@ -266,6 +275,23 @@ class Window(ctk.CTk):  # type: ignore[misc]
             self.history.clear()
             self._show(lambda: HostScreen(self, self) if state.hosting else PeerScreen(self, self))
             self.on_state(state)
+            waiting, self.waiting = self.waiting, ()
+            if waiting:
+                self.drop(waiting)
+
+    def _let_wait(self, paths: Sequence[str]) -> None:
+        """Set the files that are added to the next session, and say so."""
+        self.waiting = paths
+        if isinstance(self.screen, HomeScreen):
+            self.screen.show_waiting()
+        elif paths:
+            self.show_toast(waiting_text(paths))
+
+    def _come_to_the_front(self) -> None:
+        if self.state() == "iconic":
+            self.deiconify()
+        self.lift()
+        (self.focus_lastfor() or self).focus_force()
 
     def _show(self, make: Callable[[], Screen]) -> None:
         self.close_overlay()
@@ -348,12 +374,15 @@ class Window(ctk.CTk):  # type: ignore[misc]
         return str(getattr(event, "action", "copy"))
 
     def drop(self, paths: Sequence[str]) -> None:
-        """Add the files that were dropped on the window, or request them from the host."""
+        """Add the files that were dropped on the window, or request them from the host. They wait for a session if
+        none is open; a file that is dropped again does not wait twice."""
         if isinstance(self.screen, HostScreen):
             self.program.add(list(paths))
         elif isinstance(self.screen, PeerScreen):
             for path in paths:
                 self.program.request(path)
+        else:
+            self._let_wait(tuple(dict.fromkeys((*self.waiting, *paths))))
 
 
 def _typing(event: Any) -> bool:

@@ -120,7 +120,10 @@ def test_a_block_that_comes_too_late_is_silence_and_is_noted(
     assert len(samples) // 2 >= 480 * 100
 
 
-@pytest.mark.skipif(not pathlib.Path("/proc/self/timerslack_ns").exists(), reason="this system has no timer slack")
+@pytest.mark.skipif(
+    sys.platform != "linux" or not pathlib.Path("/proc/self/timerslack_ns").exists(),
+    reason="this system has no timer slack",
+)
 def test_it_wakes_as_punctually_as_an_interrupt(monkeypatch: pytest.MonkeyPatch) -> None:
     slack_ns: list[str] = []
     output = VirtualOutput(_native.Engine(_native.ClockMap(identity=True)), VirtualCard(latency_ms=100), "test card")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import pathlib
@@ -11,7 +12,9 @@ import numpy as np
 import pytest
 
 from phaselock.bench.results import Case, Metric, Plot, Series, new_run, read_run, write_run
-from phaselock.errors import PhaseLockError
+from phaselock.errors import PhaseLockError, system_text
+
+MISSING = system_text(FileNotFoundError(errno.ENOENT, "", None, 2))
 
 
 def a_case() -> Case:
@@ -152,7 +155,7 @@ def test_binary_files_are_refused(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_missing_file_and_a_folder_are_refused(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(PhaseLockError, match="cannot be read: No such file"):
+    with pytest.raises(PhaseLockError, match=f"cannot be read: {MISSING}"):
         read_run(tmp_path / "run.json")
     with pytest.raises(PhaseLockError, match="it is not a file"):
         read_run(tmp_path)
@@ -168,7 +171,7 @@ def test_null_and_nan_are_read_as_not_finite(tmp_path: pathlib.Path) -> None:
 
 
 def test_an_unwritable_path_is_an_error(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(PhaseLockError, match=r"run\.json cannot be written: No such file"):
+    with pytest.raises(PhaseLockError, match=rf"run\.json cannot be written: {MISSING}"):
         write_run(new_run(()), tmp_path / "gone" / "run.json")
 
 

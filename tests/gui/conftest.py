@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import subprocess
@@ -47,6 +48,14 @@ def display(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         finally:
             process.terminate()
             process.wait()
+
+
+@pytest.fixture(autouse=True)
+def quick_collections() -> Iterator[None]:
+    """Hide the objects of earlier tests from the garbage collector: each window that closes runs it several times."""
+    gc.freeze()
+    yield
+    gc.unfreeze()
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from phaselock.language.message import ENGLISH, Words
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import FileState, RequestState, RequestView
 from phaselock.session import events as e
-from phaselock.ui.backend import Closed, Found, FoundSessions, Outputs, SessionEvent
+from phaselock.ui.backend import Closed, FilesGiven, Found, FoundSessions, Outputs, SessionEvent
 from tests.support.pseudo_language import PseudoLanguage, untranslated
 from tests.support.session_views import CARD, QUEUE, file, guest, host, item, line, off, peer, playing
 from tests.support.window_driver import all_texts, button, deliver, go, own_texts, press, show, tree, until
@@ -43,6 +43,8 @@ FULL = Found("Friday", "Hana", 5, 5, "192.168.1.42", "a")
 
 CASES: dict[str, tuple[Any, str, tuple[Any, ...]]] = {
     "home": (None, "home", ()),
+    "home with a file": (None, "home", (FilesGiven(("/new.mp3",)),)),
+    "home with files": (None, "home", (FilesGiven(("/new.mp3", "/old.mp3")),)),
     "create": (None, "create", ()),
     "a session that cannot be opened": (None, "create", (Closed(GONE, failed=True),)),
     "browse": (None, "browse", ()),

@@ -173,6 +173,26 @@ def test_a_peer_that_does_not_read_is_dropped(tcp_pair: Pair, monkeypatch: pytes
     asyncio.run(run())
 
 
+def test_a_bug_in_the_sender_ends_the_connection(
+    tcp_pair: Pair, bugs: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run() -> None:
+        async def fail(_sock: socket.socket, _data: bytes) -> None:
+            raise ValueError("a bug")
+
+        monkeypatch.setattr(asyncio.get_running_loop(), "sock_sendall", fail)
+        ours = connection(tcp_pair[0])
+        receiving = asyncio.create_task(ours.receive())
+        while not ours._sender:  # until the socket takes no more
+            ours.send(SessionEnd("x" * 500))
+        with pytest.raises(ConnectionLost, match="inside PhaseLock"):
+            await asyncio.wait_for(receiving, TIMEOUT_S)
+        await ours.close()
+
+    asyncio.run(run())
+    assert bugs == ["sending to a connection failed: ValueError('a bug')"]
+
+
 def test_a_flood_does_not_hold_up_the_end(tcp_pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "TIMEOUT_CLOSE_S", 0.0)
 

@@ -349,6 +349,7 @@ def commands_of(window: Any) -> dict[str, Callable[..., Any]]:
         "texts": lambda: texts(window),
         "reads": lambda words: reads(window, words),
         "toasts": lambda: list(window.toasts.texts),
+        "waiting": lambda: list(window.waiting),
         "queue": lambda: [one.title for one in window.screen.queue.rows],
         "stopped": lambda: program.state().snapshot.timeline.stop_session_ns is not None,
         "position_s": lambda: position_s(program.state(), program.session_ns()),

@@ -22,7 +22,7 @@ import pytest
 from phaselock.audio.priority import Priority
 from phaselock.console.events import FindingTold
 from phaselock.console.output import event_lines
-from phaselock.errors import AudioDeviceError, PhaseLockError
+from phaselock.errors import AudioDeviceError, PhaseLockError, system_text
 from phaselock.network import discovery
 from phaselock.network.connection import Connection, ConnectionLost
 from phaselock.network.interfaces import Adapter
@@ -71,6 +71,7 @@ def the_only(findings: Sequence[Finding]) -> Finding:
         ("no tk", "hint", "Python lacks Tk"),
         ("no customtkinter", "hint", "customtkinter is missing"),
         ("no screen", "hint", "no screen"),
+        ("no answer", "hint", "does not answer"),
     ],
 )
 def test_a_window(trouble: doctor.WindowTrouble | None, level: str, message: str) -> None:
@@ -98,6 +99,25 @@ def test_a_python_without_tk_is_told_from_one_without_a_screen(
     for code, trouble in (("raise ModuleNotFoundError('_tkinter')", "no tk"), ("Tk = None", "no screen")):
         (tmp_path / "tkinter.py").write_text(code, "utf-8")
         assert doctor.try_window() == trouble
+
+
+def test_a_window_that_never_answers_is_given_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No pipe may be left to read: on Windows, that would last until the last process that has it ends."""
+    started: list[subprocess.Popen[bytes]] = []
+
+    class Popen(subprocess.Popen[bytes]):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            started.append(self)
+
+    monkeypatch.setattr(subprocess, "Popen", Popen)
+    found = the_only(
+        doctor.check_window(lambda: doctor.try_window("import threading; threading.Event().wait()", timeout_s=0))
+    )
+    assert found.level == "hint" and "does not answer" in found.message
+    (child,) = started
+    assert child.poll() is not None
+    assert (child.stdin, child.stdout, child.stderr) == (None, None, None)
 
 
 REAL_TIME = Priority("real-time")
@@ -456,7 +476,7 @@ def test_what_a_failed_connection_means() -> None:
     assert "192.0.2.7 does not answer on port 17401." in check(mute).message
     assert "sudo ufw allow 17401/tcp" in check(mute).fix and "client" in check(mute).fix
     assert "found by discovery, but" in check(mute, KITCHEN).message
-    assert "No machine is reached at 192.0.2.7 (No route to host)." in check(no_way).message
+    assert f"No machine is reached at 192.0.2.7 ({system_text(no_way)})." in check(no_way).message
 
 
 @pytest.mark.parametrize(

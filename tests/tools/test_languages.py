@@ -7,6 +7,7 @@ import io
 import json
 import math
 import pathlib
+import platform
 import sys
 from collections.abc import Sequence
 from types import SimpleNamespace
@@ -49,6 +50,9 @@ def findings(monkeypatch: pytest.MonkeyPatch) -> list[Finding]:
     def no_output() -> Heard:
         raise AudioDeviceError("No audio output is named {name}.", name="Box")
 
+    def no_release() -> dict[str, str]:
+        raise OSError("there is no os-release")
+
     def taken(*_: object) -> None:
         raise PortTaken("Port {port} is in use. Please close the other application or change the port.", port=1)
 
@@ -59,8 +63,9 @@ def findings(monkeypatch: pytest.MonkeyPatch) -> list[Finding]:
     def read_only(*_: object) -> None:
         raise OSError(errno.EROFS, "Read-only file system")
 
+    monkeypatch.setattr(platform, "freedesktop_os_release", no_release)  # so that no command is in the text
     found = doctor.check_program()
-    for trouble in (None, "no tk", "no screen", "no customtkinter"):
+    for trouble in (None, "no tk", "no screen", "no customtkinter", "no answer"):
         found += doctor.check_window(lambda trouble=trouble: trouble)  # type: ignore[misc]
     found += doctor.check_output(no_output)
     for one in (

@@ -1,7 +1,8 @@
-"""What `phaselock reset` removes, and whom it asks."""
+"""What `phaselock reset` removes, and how it asks."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pathlib
 import sys
@@ -13,7 +14,8 @@ import pytest
 from phaselock import cli
 from phaselock.console import message_box
 from phaselock.storage.cache import FileCache
-from phaselock.storage.paths import cache_dir, log_path, own_folders, settings_path
+from phaselock.storage.inbox import Inbox
+from phaselock.storage.paths import cache_dir, inbox_dir, log_path, own_folders, settings_path
 from phaselock.storage.settings import SettingsStore
 from phaselock.tools import reset
 
@@ -109,6 +111,16 @@ def test_of_a_folder_that_is_kept_elsewhere_only_the_link_goes(
         pytest.skip("this user may not make links")
     assert cli.main(["reset", "--yes"]) == 0
     assert names(home) == ["dotfiles", "song.mp3"] and (elsewhere / "settings.json").exists()
+
+
+def test_nothing_goes_while_a_window_is_open(home: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with contextlib.closing(Inbox(inbox_dir())) as window:
+        assert window.receive()
+        assert cli.main(["reset", "--yes"]) == 1
+    assert capsys.readouterr().err == "The window of PhaseLock is open. Close it first.\n"
+    assert names(home) == ["cache", "config", "data", "song.mp3"]
+    assert cli.main(["reset", "--yes"]) == 0
+    assert names(home) == ["song.mp3"]
 
 
 def test_a_folder_that_cannot_be_removed_is_an_error(

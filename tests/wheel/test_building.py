@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import gettext
 import importlib.util
 import os
 import pathlib
 import re
+import runpy
 import shutil
 import subprocess
 import sys
@@ -13,10 +15,13 @@ import tomllib
 
 import pytest
 
+from phaselock.os_packages import tk_advice
+
 ROOT = pathlib.Path(__file__).parents[2]
 
+NO_COMPILER = "import os; os.environ['CC'] = 'no-such-compiler'"
 HINDRANCES = {
-    "import os; os.environ['CC'] = 'no-such-compiler'": "the C compiler no-such-compiler is missing",
+    NO_COMPILER: "the C compiler no-such-compiler is missing",
     "import os.path; real = os.path.exists; os.path.exists = lambda path: path[-8:] != 'Python.h' and real(path)": (
         f"the headers of Python {sys.version_info[0]}.{sys.version_info[1]} are missing"
     ),
@@ -28,14 +33,48 @@ HINDRANCES = {
 @pytest.mark.skipif(sys.platform == "win32", reason="MSVC is not chosen by CC")
 @pytest.mark.parametrize("hindrance", HINDRANCES)
 def test_a_build_that_cannot_be_ends_with_a_sentence(hindrance: str, tmp_path: pathlib.Path) -> None:
+    said = refused(hindrance, tmp_path)
+    assert f"PhaseLock cannot be built here: {HINDRANCES[hindrance]}" in said
+    assert "Traceback" not in said
+
+
+def refused(hindrance: str, tmp_path: pathlib.Path) -> str:
+    """Standard error of a build that cannot be."""
     pytest.importorskip("Cython")
     pytest.importorskip("setuptools")
     build = f"sys.argv = ['setup.py', 'build_ext', '-b', {str(tmp_path)!r}, '-t', {str(tmp_path)!r}]"
     code = f"import runpy, sys; {build}; {hindrance}; runpy.run_path('setup.py')"
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 1
-    assert f"PhaseLock cannot be built here: {HINDRANCES[hindrance]}" in done.stderr
-    assert "Traceback" not in done.stderr
+    return done.stderr
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere there are no packages")
+@pytest.mark.parametrize(
+    ("distribution", "advice"),
+    [
+        ("debian", "run sudo apt install gcc libc6-dev."),
+        ("fedora", "run sudo dnf install gcc."),
+        ("alpine", "run sudo apk add gcc musl-dev."),
+        ("another", "install the package of your Linux distribution that contains it."),
+    ],
+)
+def test_a_build_names_the_package_of_the_distribution(distribution: str, advice: str, tmp_path: pathlib.Path) -> None:
+    release = f"import platform; platform.freedesktop_os_release = lambda: {{'ID': {distribution!r}}}"
+    assert f"the C compiler no-such-compiler is missing; {advice}\n" in refused(f"{release}; {NO_COMPILER}", tmp_path)
+
+
+def test_two_builds_write_the_same_catalogues(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("babel")
+    setuptools = pytest.importorskip("setuptools")
+    monkeypatch.setattr(setuptools, "setup", lambda **_: None)
+    monkeypatch.chdir(ROOT)
+    runpy.run_path("setup.py")["compile_catalogues"](str(tmp_path))
+    dates = set()
+    for path in tmp_path.rglob("*.mo"):
+        with path.open("rb") as file:
+            dates.add(gettext.GNUTranslations(file).info()["pot-creation-date"])
+    assert dates == {"1970-01-01 00:00+0000"}
 
 
 @pytest.fixture
@@ -79,8 +118,8 @@ def test_a_native_part_of_another_platform_is_told(unbuilt: pathlib.Path) -> Non
     ("missing", "command", "words"),
     [
         ("msgpack", "host", "PhaseLock is not installed completely: msgpack is missing"),
-        ("tkinter", "window", "apt-get install python3-tk"),
-        ("_tkinter", "window", "apt-get install python3-tk"),
+        ("tkinter", "window", tk_advice()),
+        ("_tkinter", "window", tk_advice()),
         ("customtkinter", "window", "The window needs customtkinter."),
     ],
 )

@@ -18,6 +18,8 @@ class WindowApi(Protocol):
     program: Program
     history: History
     visualiser: bool
+    waiting: Sequence[str]
+    """Files that are added to the next session."""
     can_drop: bool
     """Whether files can be dropped on the window."""
     ask_files: Callable[[], Sequence[str]]
@@ -38,6 +40,8 @@ class WindowApi(Protocol):
     def leave(self) -> None: ...
 
     def show_toast(self, text: str, kind: Kind = "info", action: Action | None = None) -> None: ...
+
+    def forget_waiting(self) -> None: ...
 
     def show_spectrum(self, on: bool) -> None: ...
 

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import tkinter
+from collections.abc import Sequence
 from typing import Any
 
-from phaselock.language.catalogue import current, tr
+from phaselock.language.catalogue import current, tr, tr_plural
 from phaselock.language.message import translated
 from phaselock.model.address import parse_address
+from phaselock.model.names import file_label
 from phaselock.ui import theme
 from phaselock.ui.backend import BackendEvent, Closed, FoundSessions
 from phaselock.ui.screens.base import Screen, WindowApi
@@ -21,6 +23,8 @@ from phaselock.ui.widgets.rows import Row, RowList
 
 FORM_WIDTH = 420
 BUTTON_WIDTH = 280
+NAME_WIDTH = 240
+"""Limit of the name of a file in a sentence."""
 
 
 class HomeScreen(Screen):
@@ -40,6 +44,12 @@ class HomeScreen(Screen):
         self.create.grid(row=0, sticky="ew")
         self.join = SecondaryButton(buttons, tr("Join jam"), api.go_browse)
         self.join.grid(row=1, sticky="ew", pady=(px(16), 0))
+        self._waiting = ctk.CTkFrame(self, fg_color=theme.SURFACE, corner_radius=px(8))
+        self._waiting_text = label(self._waiting, "", theme.SECONDARY)
+        self._waiting_text.pack(side="left", padx=(px(16), px(8)), pady=px(8))
+        self.forget = IconButton(self._waiting, "close", api.forget_waiting, diameter=28, tooltip=tr("Do not add"))
+        self.forget.pack(side="left", padx=(0, px(8)))
+        self.show_waiting()
         self.sound = TextButton(self, self._who(), api.open_sound)
         self.sound.grid(row=6, pady=(px(32), 0))
         if note:
@@ -47,6 +57,14 @@ class HomeScreen(Screen):
 
     def uncovered(self) -> None:
         self.sound.set_text(self._who())
+
+    def show_waiting(self) -> None:
+        """Show how many files wait for a session, if any do."""
+        if paths := self.api.waiting:
+            self._waiting_text.configure(text=waiting_text(paths))
+            self._waiting.grid(row=5, pady=(px(24), 0))
+        else:
+            self._waiting.grid_forget()
 
     def _who(self) -> str:
         preferences = self.api.program.preferences()
@@ -197,6 +215,16 @@ class BrowserScreen(Screen):
     def _back(self) -> None:
         self.api.program.leave()
         self.api.go_home()
+
+
+def waiting_text(paths: Sequence[str]) -> str:
+    """The sentence about files that wait for a session, at least one. A single one is named."""
+    name = theme.ellipsis(file_label(paths[0].rstrip("/\\")), theme.canvas_font(theme.SECONDARY), px(NAME_WIDTH))
+    return tr_plural(
+        "{file_name} will be added when you create or join a jam.",
+        "{number} files will be added when you create or join a jam.",
+        len(paths),
+    ).format(file_name=name, number=len(paths))
 
 
 def label(

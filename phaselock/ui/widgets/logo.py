@@ -8,7 +8,7 @@ from typing import Any
 
 from phaselock.ui import theme
 from phaselock.ui.widgets.base import Drawing
-from phaselock.ui.widgets.raster import Layer, Points, image, ribbon, rounded, scaled
+from phaselock.ui.widgets.raster import Layer, Points, image, paint, png, ribbon, rounded, scaled
 
 _SIZES = (128, 48, 32, 16)
 
@@ -24,12 +24,13 @@ def _layers(line: float) -> list[Layer]:
     return [(_wave(14.8, 3.7, line), theme.PRIMARY), (_wave(9.2, 3.7, line), theme.TEXT)]
 
 
-def _icon(size: int) -> tk.PhotoImage:
+def icon_png(size: int) -> bytes:
+    """The icon of the program as a PNG file, `size` pixels wide and high. Needs no display."""
     line = 1.7 if size > 32 else 2.2
     factor, edge = size / 24, size * 0.1
     waves: list[Layer] = [(scaled(shape, factor * 0.8, edge, edge), colour) for shape, colour in _layers(line)]
     tile: Layer = ([rounded(0, 0, size, size, size * 0.22)], theme.BACKGROUND)
-    return image(size, size, [tile, *waves], None)
+    return png(paint(size, size, [tile, *waves], None), size)
 
 
 class Logo(Drawing):
@@ -43,6 +44,6 @@ class Logo(Drawing):
         self.create_image(0, 0, anchor="nw", image=self.hold("logo", picture))
 
 
-def icon_images(_root: tk.Misc) -> list[tk.PhotoImage]:
+def icon_images(root: tk.Misc) -> list[tk.PhotoImage]:
     """Images for `iconphoto`, largest first as Tk requires; the caller must keep references."""
-    return [_icon(size) for size in _SIZES]
+    return [tk.PhotoImage(master=root, data=icon_png(size)) for size in _SIZES]

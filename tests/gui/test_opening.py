@@ -1,0 +1,244 @@
+"""Files that the user opens with PhaseLock, in the window and by processes that hand them over."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pathlib
+import signal
+import subprocess
+import sys
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+from phaselock.storage.inbox import Inbox
+from phaselock.ui.backend import Closed, FilesGiven
+from tests.support.session_views import guest, host
+from tests.support.window_driver import ROOT, Remote, button, click, deliver, go, press, reads, show, walk
+
+pytestmark = pytest.mark.gui
+pytest.importorskip("tkinter", reason="Python was built without tkinter")
+
+SENTENCE = " will be added when you create or join a jam."
+TIMEOUT_S = 60.0
+
+
+@pytest.fixture
+def window(make: Callable[..., Any]) -> Any:
+    return make()
+
+
+# -- the window --------------------------------------------------------------------------------------------------------
+
+
+def test_files_wait_on_home_until_a_jam_is_created(window: Any) -> None:
+    assert window.program.of("receive") == [()]
+    assert not reads(window, SENTENCE)
+    deliver(window, FilesGiven(("/music/track 2.mp3",)))
+    assert reads(window, "track 2.mp3" + SENTENCE)
+    deliver(window, FilesGiven(("/music/track 10.mp3", "/music/track 2.mp3", "/music/Party")))
+    assert reads(window, "3 files" + SENTENCE)
+    assert window.program.of("add") == []
+    show(window, host())
+    assert window.program.of("add") == [["/music/track 2.mp3", "/music/track 10.mp3", "/music/Party"]]
+    window.program.now = None
+    deliver(window, Closed("Over.", failed=False))
+    assert not reads(window, SENTENCE)
+    show(window, host())
+    assert len(window.program.of("add")) == 1
+
+
+def test_files_wait_until_a_jam_is_joined(window: Any) -> None:
+    deliver(window, FilesGiven(("/a.mp3", "/b.mp3")))
+    show(window, guest())
+    assert window.program.of("request") == ["/a.mp3", "/b.mp3"] and window.program.of("add") == []
+
+
+def test_files_are_added_to_the_jam_that_is_open(window: Any) -> None:
+    show(window, host())
+    deliver(window, FilesGiven(("/a.mp3", "/b.m3u")), FilesGiven(("/a.mp3",)))
+    assert window.program.of("add") == [["/a.mp3", "/b.m3u"], ["/a.mp3"]]
+
+
+def test_files_go_on_waiting_if_the_jam_cannot_be_opened(window: Any) -> None:
+    deliver(window, FilesGiven(("/a.mp3",)))
+    go(window, "create")
+    deliver(window, Closed("Port 17401 is in use.", failed=True))
+    click(button(window, "Back"))
+    assert reads(window, "a.mp3" + SENTENCE)
+
+
+def test_waiting_files_are_forgotten(window: Any) -> None:
+    deliver(window, FilesGiven(("/a.mp3", "/b.mp3")))
+    assert window.screen.forget in walk(window)
+    click(button(window, "Do not add"))
+    assert not reads(window, SENTENCE) and window.screen.forget not in walk(window)
+    deliver(window, FilesGiven(("/c.mp3",)))
+    assert reads(window, "c.mp3" + SENTENCE)
+    show(window, host())
+    assert window.program.of("add") == [["/c.mp3"]]
+
+
+@pytest.mark.parametrize("where", ["create", "browse"])
+def test_a_form_says_that_files_wait_and_keeps_the_keyboard(window: Any, where: str) -> None:
+    go(window, where)
+    field = window.screen.display_name
+    field.focus()
+    window.update()
+    deliver(window, FilesGiven(("/a.mp3", "/b.mp3")))
+    assert window.toasts.texts == ("2 files" + SENTENCE,)
+    before = field.get()
+    press(window, "<Key-x>")
+    assert field.get() != before
+    click(button(window, "Back"))
+    assert reads(window, "2 files" + SENTENCE)
+
+
+def test_files_are_dropped_on_home_too(window: Any) -> None:
+    window._dropped(types.SimpleNamespace(data="/a.mp3 {/a folder}", action="copy"))
+    window.update()
+    assert reads(window, "2 files" + SENTENCE)
+    show(window, host())
+    assert window.program.of("add") == [["/a.mp3", "/a folder"]]
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/music/Party/", "Party"),
+        ("C:\\Music\\a.mp3", "a.mp3"),
+        ("D:\\", "D:"),
+        ("/caf\udce9.mp3", "caf.mp3"),
+        ("/" + "n" * 250 + ".mp3", "n…"),
+    ],
+)
+def test_the_name_of_a_waiting_file_is_safe_and_short(window: Any, path: str, shown: str) -> None:
+    window.geometry("900x600+0+0")
+    deliver(window, FilesGiven((path,)))
+    assert reads(window, shown + SENTENCE)
+    row = window.screen.forget.master
+    assert row.winfo_x() >= 16 and row.winfo_x() + row.winfo_width() <= 884
+
+
+@pytest.mark.parametrize("state", ["normal", "zoomed", "iconic"])
+def test_the_window_comes_to_the_front(window: Any, state: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a window manager does with these calls differs, so they are recorded."""
+    did: list[str] = []
+    monkeypatch.setattr(window, "state", lambda: state)
+    for call in ("deiconify", "lift", "focus_force"):
+        monkeypatch.setattr(window, call, lambda call=call: did.append(call))
+    window.focus_set()
+    window.update()
+    show(window, host())
+    assert did == []
+    deliver(window, FilesGiven(("/a.mp3",)))
+    # A maximised window would lose its size by `deiconify`.
+    assert did == [*(["deiconify"] if state == "iconic" else []), "lift", "focus_force"]
+    monkeypatch.undo()
+
+
+def test_an_overlay_stays_open_while_files_arrive(window: Any) -> None:
+    show(window, host())
+    go(window, "sound")
+    deliver(window, FilesGiven(("/a.mp3",)))
+    assert window.overlay is not None and window.program.of("add") == [["/a.mp3"]]
+
+
+# -- processes ---------------------------------------------------------------------------------------------------------
+
+
+class Opening:
+    """`phaselock window FILE...` as a file manager starts it."""
+
+    def __init__(self, home: pathlib.Path, *files: str, folder: pathlib.Path = ROOT, language: str = "en") -> None:
+        self.process = subprocess.Popen(
+            [sys.executable, "-X", "utf8", "-m", "phaselock", "window", "--backend", "null", *files],
+            cwd=folder,
+            env={
+                **os.environ,
+                "PHASELOCK_HOME": os.fspath(home),
+                "PHASELOCK_LANG": language,
+                "PYTHONPATH": os.pathsep.join([os.fspath(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]),
+            },
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            encoding="utf-8",
+        )
+
+    def end(self) -> tuple[int, str, str]:
+        """Wait: exit status, standard output and standard error."""
+        output, errors = self.process.communicate(timeout=TIMEOUT_S)
+        return self.process.returncode, output.strip(), errors.strip()
+
+    def kill(self) -> None:
+        self.process.kill()
+        self.process.communicate()
+
+
+@pytest.fixture
+def stack() -> Iterator[contextlib.ExitStack]:
+    with contextlib.ExitStack() as stack:
+        yield stack
+
+
+def test_a_process_hands_its_files_over(display: str, tmp_path: pathlib.Path, stack: contextlib.ExitStack) -> None:
+    window = Remote(tmp_path)
+    stack.callback(window.kill)
+    inbox = Inbox(tmp_path / "data" / "inbox")
+    while inbox.receive():  # until the window is the receiver
+        inbox.close()
+        window.do("title")
+
+    def open_files(*files: str, **options: Any) -> tuple[int, str, str]:
+        process = Opening(tmp_path, *files, **options)
+        stack.callback(process.kill)
+        return process.end()
+
+    assert open_files("a.mp3", folder=tmp_path) == (0, "The window that is open has received 1 file.", "")
+    window.wait_until("reads", "a.mp3" + SENTENCE)
+    assert open_files("b.mp3", "Party", folder=tmp_path, language="de")[1:] == (
+        "Das offene Fenster hat 2 Dateien erhalten.",
+        "",
+    )
+    window.wait_until("reads", "3 files" + SENTENCE)
+    assert window.do("waiting") == [str(tmp_path / name) for name in ("a.mp3", "b.mp3", "Party")]
+    window.do("close")
+    assert window.end() == (0, "[]", "")
+
+
+def test_processes_that_start_at_once_open_one_window(
+    display: str, tmp_path: pathlib.Path, stack: contextlib.ExitStack
+) -> None:
+    processes = [Opening(tmp_path, f"/track {number}.mp3") for number in range(5)]
+    for process in processes:
+        stack.callback(process.kill)
+    ended = []
+    while len(ended) < len(processes) - 1:
+        for process in processes:
+            if process not in ended:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.process.wait(0.1)
+                    assert process.end() == (0, "The window that is open has received 1 file.", "")
+                    ended.append(process)
+    (window,) = set(processes) - set(ended)
+    assert os.listdir(tmp_path / "data" / "inbox") == ["receiver.lock"]
+    assert window.process.poll() is None
+    late = Opening(tmp_path, "/late.mp3")
+    stack.callback(late.kill)
+    assert late.end()[0] == 0
+    window.process.send_signal(signal.SIGTERM)
+    assert window.end()[1:] == ("", "")
+
+
+def test_without_a_state_folder_the_window_opens_and_says_so(
+    display: str, tmp_path: pathlib.Path, stack: contextlib.ExitStack
+) -> None:
+    (tmp_path / "data").write_bytes(b"")
+    window = Remote(tmp_path)
+    stack.callback(window.kill)
+    window.wait_until("toasts", true=lambda toasts: any("cannot receive files" in text for text in toasts))
+    window.do("close")
+    assert window.end() == (0, "[]", "")
