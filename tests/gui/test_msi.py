@@ -11,7 +11,8 @@ import os
 import pathlib
 import shutil
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Iterator, Sequence
 
 import pytest
 
@@ -71,34 +72,45 @@ class Windows:
         self.entry = users[0] / "AppData/Roaming/Microsoft/Windows/Start Menu/Programs/PhaseLock.lnk"
         self.environment = {**os.environ, "WINEDEBUG": "-all", "WINEDLLOVERRIDES": "winemenubuilder.exe=d"}
         del self.environment["PHASELOCK_HOME"]
+        self.started: list[subprocess.Popen[bytes]] = []
 
-    def start(self, *command: str) -> subprocess.Popen[str]:
-        """Start a Windows program."""
-        return subprocess.Popen(
-            ["wine", *command],
+    def start(self, *command: str, by: Sequence[str] = ("wine",)) -> subprocess.Popen[bytes]:
+        """Start a Windows program, which ends with the test."""
+        process = subprocess.Popen(
+            [*by, *command],
             env=self.environment,
-            cwd=self.drive,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
-            text=True,
         )
+        self.started.append(process)
+        return process
+
+    def finish(self, process: subprocess.Popen[bytes]) -> tuple[bool, str]:
+        """Wait for the end; whether it was a success, and the output. The pipe does not end then, because programs of
+        wine that this one has started keep it open."""
+        assert process.stdout
+        os.set_blocking(process.stdout.fileno(), False)
+        output, end_s, ended = b"", time.monotonic() + TIMEOUT_S, False
+        while not ended:
+            assert time.monotonic() < end_s, (process.args, output)
+            ended = process.poll() is not None
+            output += process.stdout.read() or b""
+            time.sleep(0 if ended else 0.02)
+        return process.returncode == 0, output.decode("utf-8", "replace").replace("\r", "")
 
     def run(self, *command: str) -> tuple[bool, str]:
         """Whether a Windows program succeeds, and its output."""
-        process = self.start(*command)
-        output = process.communicate(timeout=TIMEOUT_S)[0]
-        return process.returncode == 0, output.replace("\r", "")
+        return self.finish(self.start(*command))
 
     def msiexec(self, *arguments: str) -> bool:
         return self.run("msiexec", *arguments)[0]
 
     def python(self, code: str, *arguments: str) -> object:
         """What this code prints as JSON."""
-        command = [*FOREIGN, "-c", code, *arguments]
-        done = subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=TIMEOUT_S)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)
+        good, output = self.finish(self.start("-c", code, *arguments, by=FOREIGN))
+        assert good, output
+        return json.loads(output)
 
     def registry(self, key: str) -> str:
         """The values of a key and of all keys below; empty if there is no such key."""
@@ -125,6 +137,10 @@ def windows() -> Iterator[Windows]:
     yield windows
     for installer in INSTALLERS:
         windows.msiexec("/x", installer, "/qn")
+    for process in windows.started:
+        process.kill()
+        with process:  # closes its pipe
+            pass
     shutil.rmtree(windows.settings.parent, ignore_errors=True)
 
 
@@ -161,15 +177,17 @@ def test_an_upgrade_closes_the_window_with_a_goodbye(windows: Windows, display: 
     assert windows.msiexec("/i", OLDER, "/qn")
     window = windows.start("start", "/wait", "/unix", os.fspath(windows.entry))
     place = windows.python(FIND + PLACE, "TkTopLevel", "PhaseLock")
-    picture = image_grab.grab(xdisplay=display).crop(place)
-    assert len(picture.getcolors(picture.width * picture.height)) > 50
+    end_s = time.monotonic() + TIMEOUT_S
+    while (picture := image_grab.grab(xdisplay=display).crop(place)).getcolors(50) is not None:  # few colours
+        assert time.monotonic() < end_s, "the window draws nothing"
+        time.sleep(0.05)
     folder = pathlib.Path(os.environ.get("PHASELOCK_PICTURES") or tmp_path)
     folder.mkdir(parents=True, exist_ok=True)
     picture.save(folder / "installed_window.png")
     assert not windows.settings.exists()
 
     assert windows.msiexec("/i", NEWER, "/qn")
-    window.communicate(timeout=TIMEOUT_S)
+    windows.finish(window)
     assert "geometry" in windows.settings.read_text()  # a window that is stopped writes no settings
     assert windows.versions() == [version_of(NEWER)]
     assert windows.run("cmd", "/c", str(windows.folder / "phaselock.cmd"), "--version")[0]
@@ -178,8 +196,7 @@ def test_an_upgrade_closes_the_window_with_a_goodbye(windows: Windows, display: 
 
     refused = windows.start("msiexec", "/i", OLDER, "/qb")
     assert windows.python(FIND + ANSWER, "#32770", "Install Failed", OK) == "A newer version of PhaseLock is installed."
-    refused.communicate(timeout=TIMEOUT_S)
-    assert refused.returncode != 0
+    assert not windows.finish(refused)[0]
     assert windows.versions() == [version_of(NEWER)]
 
 
@@ -191,7 +208,6 @@ def test_a_removal_asks_for_the_settings(windows: Windows, display: str, answer:
     removal = windows.start("msiexec", "/x", OLDER, "/qb")
     asked = windows.python(FIND + ANSWER, "#32770", "PhaseLock", answer)
     assert str(asked).startswith("Remove the settings, the received songs and the log of PhaseLock?")
-    removal.communicate(timeout=TIMEOUT_S)
-    assert removal.returncode == 0
+    assert windows.finish(removal)[0]
     assert not windows.folder.exists()
     assert windows.settings.exists() == (answer == NO)
