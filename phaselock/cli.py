@@ -215,6 +215,16 @@ def command_line() -> argparse.ArgumentParser:
     )
     log.set_defaults(run=_log)
 
+    reset = commands.add_parser(
+        "reset",
+        help=tr("remove the settings, the received songs and the log"),
+        description=tr(
+            "Remove the settings, the received songs and the log of PhaseLock, after a question. Your own files stay."
+        ),
+    )
+    reset.add_argument("--yes", action="store_true", help=tr("do not ask"))
+    reset.set_defaults(run=_reset, json=False, quiet=False)
+
     demo = commands.add_parser(
         "demo",
         parents=[lines],
@@ -353,6 +363,12 @@ def _log(options: argparse.Namespace, terminal: Terminal) -> int:
     from phaselock.app import headless
 
     return headless.run_log(options.lines, terminal)
+
+
+def _reset(options: argparse.Namespace, terminal: Terminal) -> int:
+    from phaselock.tools import reset
+
+    return reset.run_reset(options.yes, terminal)
 
 
 def _doctor(options: argparse.Namespace, terminal: Terminal) -> int:

@@ -15,6 +15,9 @@ from collections.abc import Callable
 MAX_TEXT = 2000
 """Limit of the shown text in characters: the box must fit on the screen. The newest text is kept."""
 _MB_ICONERROR = 0x10
+_MB_QUESTION = 0x10000 | 0x100 | 0x20 | 0x4
+"""In front, with the second button as the default, a question mark, and the buttons Yes and No."""
+_IDYES = 6
 
 
 class _NewestText(io.TextIOBase):
@@ -35,6 +38,17 @@ def show_message(text: str) -> None:
         import ctypes
 
         ctypes.windll.user32.MessageBoxW(None, text, "PhaseLock", _MB_ICONERROR)
+
+
+def ask(text: str) -> bool | None:
+    """Show a box with this question until the user answers Yes or No. None if no box can be shown: see
+    `show_message`."""
+    if sys.platform == "win32":
+        import ctypes
+
+        answer: int = ctypes.windll.user32.MessageBoxW(None, text, "PhaseLock", _MB_QUESTION)
+        return answer == _IDYES
+    return None
 
 
 def run(main: Callable[[], int]) -> int:

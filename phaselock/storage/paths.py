@@ -29,6 +29,13 @@ def inbox_dir() -> pathlib.Path:
     return _folder("data") / "inbox"
 
 
+def own_folders() -> list[pathlib.Path]:
+    """The folders that hold nothing but PhaseLock's files, and all of them. On Windows one contains another: then it
+    alone is in the list."""
+    folders = {_folder(kind) for kind in ("cache", "config", "data")}
+    return sorted(folder for folder in folders if not folders.intersection(folder.parents))
+
+
 def _folder(kind: str) -> pathlib.Path:
     if home := os.environ.get(HOME_VARIABLE):
         return pathlib.Path(home).absolute() / kind

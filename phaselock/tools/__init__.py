@@ -1,1 +1,1 @@
-"""The commands doctor, trace and demo, and their common parts."""
+"""The commands doctor, trace, demo and reset, and their common parts."""

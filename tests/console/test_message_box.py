@@ -108,6 +108,16 @@ def test_on_windows_the_box_is_one_of_the_system(monkeypatch: pytest.MonkeyPatch
     assert boxes == [(None, "There is no screen.", "PhaseLock", 0x10)]
 
 
+@pytest.mark.parametrize(("button", "answer"), [(6, True), (7, False)])  # IDYES, IDNO
+def test_on_windows_a_question_is_one_of_the_system(monkeypatch: pytest.MonkeyPatch, button: int, answer: bool) -> None:
+    boxes: list[tuple[object, ...]] = []
+    user32 = types.SimpleNamespace(MessageBoxW=lambda *arguments: boxes.append(arguments) or button)
+    monkeypatch.setattr(ctypes, "windll", types.SimpleNamespace(user32=user32), raising=False)
+    monkeypatch.setattr(message_box, "sys", types.SimpleNamespace(platform="win32"))
+    assert message_box.ask("Really?") is answer
+    assert boxes == [(None, "Really?", "PhaseLock", 0x10124)]
+
+
 @pytest.mark.parametrize("arguments", [["log"], ["--version"], ["sessions", "--timeout", "0", "--json"]], ids=" ".join)
 def test_a_command_without_a_console_ends_as_usual(arguments: list[str]) -> None:
     code = (
