@@ -3,7 +3,7 @@
 # A user installs it without the rights of an administrator.
 #
 # usage: wheels/msi/build.sh DIRECTORY [VERSION]      (default: the version of the wheel; another one tests upgrades)
-# Needs wixl and msibuild (Debian's packages wixl and msitools) and a display for the icon.
+# Needs wixl and msibuild (Debian's packages wixl and msitools).
 # PYTHON=... is a Python with PhaseLock and Tk, of the same version as the Windows Python (default: python3).
 # PHASELOCK_EMBEDDABLE and PHASELOCK_TK are for windows.sh.
 set -euo pipefail
