@@ -24,11 +24,12 @@ rm -rf "$packages/bin" "$packages"/*.dist-info/{direct_url.json,INSTALLER,REQUES
 find "$python/tcl" -mindepth 1 -maxdepth 1 ! -name 'tcl8*' ! -name 'tk8*' -exec rm -r {} +
 rm -rf "$python"/tcl/tcl8.?/tzdata "$python"/tcl/tk8.?/demos
 
-# Windows removes only files that it has installed. Compile all modules now, and let Python write no others.
+# Windows removes only files that it has installed. Compile all modules now, and let Python write no others. Python
+# compares the hash of each source: the time of an installed file is not that of the source.
 pth=$(echo "$python"/python3??._pth)
 sed -i '/program/d' "$pth"
 echo "import sys; sys.dont_write_bytecode = True" >"$packages/no_bytecode.pth"
-"$PYTHON" -m compileall -q --invalidation-mode unchecked-hash -s "$work" "$python/tkinter" "$packages"
+"$PYTHON" -m compileall -q --invalidation-mode checked-hash -s "$work" "$python/tkinter" "$packages"
 cached=$(cd "$packages/phaselock/__pycache__" && echo __main__.*.pyc)
 if [ "$cached" != "__main__.cpython-${pth//[!0-9]/}.pyc" ]; then
     echo "$PYTHON has made $cached, which $(basename "$pth" ._pth) does not read. Set PYTHON." >&2
