@@ -94,7 +94,9 @@ class Window(ctk.CTk):  # type: ignore[misc]
         self.geometry(_geometry(program.preferences().ui.get("geometry"), self))
         self.protocol("WM_DELETE_WINDOW", self.close)
         self.protocol("WM_SAVE_YOURSELF", self.end)  # X and Windows: the user logs out
-        self.tk.call("interp", "alias", "", "::tk::mac::Quit", "", self.register(self.end))  # macOS: the same
+        # macOS: the same, and files that the user opens with PhaseLock.
+        self.tk.call("interp", "alias", "", "::tk::mac::Quit", "", self.register(self.end))
+        self.tk.call("interp", "alias", "", "::tk::mac::OpenDocument", "", self.register(self._opened))
         self._bind_keys()
         self.waiting: Sequence[str] = ()
         self.can_drop = False
@@ -372,6 +374,9 @@ class Window(ctk.CTk):  # type: ignore[misc]
     def _dropped(self, event: Any) -> str:
         self.drop(self.tk.splitlist(event.data))
         return str(getattr(event, "action", "copy"))
+
+    def _opened(self, *paths: str) -> None:
+        self.on_event(FilesGiven(paths))
 
     def drop(self, paths: Sequence[str]) -> None:
         """Add the files that were dropped on the window, or request them from the host. They wait for a session if

@@ -105,6 +105,12 @@ def test_files_are_dropped_on_home_too(window: Any) -> None:
     assert window.program.of("add") == [["/a.mp3", "/a folder"]]
 
 
+def test_macos_opens_files(window: Any) -> None:
+    window.tk.call("::tk::mac::OpenDocument", "/a.mp3", "/a folder")
+    window.update()
+    assert reads(window, "2 files" + SENTENCE)
+
+
 @pytest.mark.parametrize(
     ("path", "shown"),
     [
