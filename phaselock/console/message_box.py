@@ -65,7 +65,7 @@ def run(main: Callable[[], int]) -> int:
     except SystemExit as ended:  # of argparse: wrong arguments, or a question for help
         status = 0 if ended.code is None else 1
         raise
-    except Exception:
+    except Exception:  # there is no console: the box shows the traceback
         traceback.print_exc()
     finally:
         if status and errors.text:

@@ -63,7 +63,7 @@ def _confirmed(folders: list[pathlib.Path], words: Words) -> bool:
         return answer.strip().casefold()[:1] in ("y", words.gettext("y"))
     answered = message_box.ask(question)
     if answered is None:
-        raise PhaseLockError("Nobody can answer here. To remove them without a question: phaselock reset --yes")
+        raise PhaseLockError("There is no terminal for the question. To remove them without it: phaselock reset --yes")
     return answered
 
 
