@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from phaselock.model.queue import ItemStatus, QueueItem
-from phaselock.model.snapshot import FileState, FileView, PeerView, SessionSnapshot
+from phaselock.model.snapshot import FileState, FileView, PeerView, RequestState, RequestView, SessionSnapshot
 from phaselock.model.timeline import Timeline
 from phaselock.ui.backend import LocalStatus, SessionView
 
@@ -27,6 +27,8 @@ CARD = LocalStatus(
     output_latency_ns=10 * MS,
     correction_ms=0.0,
 )
+
+WISH = RequestView(UUID(int=77), 1, "Ben", "new.mp3", 4_200_000, RequestState.OPEN, 0, "")
 
 
 def item(number: int, status: ItemStatus = ItemStatus.READY, **changes: Any) -> QueueItem:
@@ -80,6 +82,12 @@ def host(*peers: PeerView, own: LocalStatus | None = CARD, **changes: Any) -> Se
 
 def playing(*peers: PeerView, own: LocalStatus | None = CARD, **changes: Any) -> SessionView:
     return host(*peers, own=own, **{"now": QUEUE[0], "timeline": line()} | changes)
+
+
+def more(count: int) -> SessionView:
+    """The host's state with `count` songs; the first one plays."""
+    queue = tuple(item(number) for number in range(1, count + 1))
+    return playing(queue=queue, now=queue[0])
 
 
 def guest(own: LocalStatus | None = CARD, **changes: Any) -> SessionView:

@@ -231,6 +231,21 @@ def all_texts(widget: Any) -> Iterator[str]:
             yield from own_texts(one)
 
 
+def screen(window: Any) -> str:
+    """The class name of the screen."""
+    return type(window.screen).__name__
+
+
+def toasts(window: Any) -> tuple[str, ...]:
+    """The texts of the toasts, oldest first."""
+    return tuple(window.toasts.texts)
+
+
+def commands(window: Any) -> list[Any]:
+    """The commands that the session received."""
+    return list(window.program.of("command"))
+
+
 def reads(widget: Any, words: str) -> bool:
     """Whether a visible text contains these words."""
     return any(words in text for text in texts(widget))
@@ -344,7 +359,7 @@ def commands_of(window: Any) -> dict[str, Callable[..., Any]]:
         "choose_song": lambda path: setattr(window, "ask_song", lambda: path),
         "close": window.close,
         "log_out": lambda: window.tk.call(window.protocol("WM_SAVE_YOURSELF")),
-        "screen": lambda: type(window.screen).__name__,
+        "screen": lambda: screen(window),
         "title": window.title,
         "texts": lambda: texts(window),
         "reads": lambda words: reads(window, words),

@@ -1,0 +1,256 @@
+"""The screen of the host."""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from phaselock.model.snapshot import FileState, RequestState
+from phaselock.session import commands as c
+from phaselock.ui.backend import ArtworkRead, WaveformRead
+from tests.support.session_views import CARD, QUEUE, WISH, file, host, line, more, peer, playing
+from tests.support.window_driver import (
+    ALT,
+    action,
+    button,
+    click,
+    commands,
+    deliver,
+    drag,
+    go,
+    press,
+    reads,
+    row,
+    show,
+    toasts,
+    until,
+)
+
+pytestmark = pytest.mark.gui
+
+
+def test_the_host_sees_everything(window: Any) -> None:
+    sam = peer("Sam", 2, ready=False, have=frozenset(), files=(file(2, FileState.SENDING, 420),), rtt_ns=60_000_000)
+    shown = show(window, playing(peer(), sam, requests=(WISH,)))
+    assert reads(shown, "2 peers connected") and reads(shown, "192.168.1.42") and reads(shown, "3 tracks, 8")
+    assert reads(shown, "Song 1") and reads(shown, "Band")
+    ben, second = shown.peers.rows
+    assert (ben.title, second.title, second.progress) == ("Ben", "Sam", 0.42) and reads(shown.peers, "Sam")
+    assert "receiving Song 2" in second.subtitle and ben.colour_dot != second.colour_dot and ben.chip != second.chip
+    assert [one.playing for one in shown.queue.rows] == [False] * 3
+    assert shown.requests.rows[0].title == 'Ben wants to add "new.mp3"' and reads(shown.requests, "4.2")
+    assert window.title() == "Song 1 – Band · PhaseLock"
+    until(window, lambda: shown.playing.seekbar.times == ("0:00", "-2:35"))
+    window.program.now_ns = 60 * 10**9
+    until(window, lambda: shown.playing.seekbar.times == ("1:00", "-1:35"))
+    show(window, host(queue=()))
+    assert reads(shown, "Nobody has joined yet") and reads(shown, "No songs yet.") and reads(shown, "Nobody here yet.")
+    assert not reads(shown, "Ben wants to add") and reads(shown, "Nothing is playing")
+    assert window.title() == "Friday · PhaseLock"
+
+
+def test_play_is_disabled_and_names_the_peers_without_the_file(window: Any) -> None:
+    from phaselock.ui.widgets import tooltip
+
+    shown = show(window, host(peer(have=frozenset(), ready=False)))
+    disc = shown.transport.play
+    assert not disc.enabled
+    click(disc)
+    press(window, "<Key-space>")
+    assert commands(window) == []
+    disc.event_generate("<Enter>", x=5, y=5)
+    until(window, lambda: tooltip.shown().startswith("Waiting for all peers to receive the file."))
+    assert "Ben: Song 1 (not begun)" in tooltip.shown()
+    show(window, host(peer()))
+    assert disc.enabled
+    click(disc)
+    assert commands(window) == [c.Play()]
+
+
+def test_buttons_command(window: Any) -> None:
+    shown = show(window, playing())
+    for name in ("Pause", "Stop", "Next", "Previous"):
+        click(button(shown, name))
+    show(window, playing(timeline=line(stop_ns=5)))
+    click(button(shown, "Resume"))
+    assert commands(window) == [c.Pause(), c.Stop(), c.Next(), c.Previous(), c.Play()]
+
+
+def test_keys_command(window: Any) -> None:
+    shown = show(window, playing())
+    window.program.now_ns = 30 * 10**9
+    until(window, lambda: shown.playing.seekbar.times[0] == "0:30")
+    for sequence in ("<Key-space>", "<Control-Key-Right>", "<Control-Key-Left>", "<Key-Right>", "<Key-Left>"):
+        press(window, sequence)
+    assert commands(window) == [c.Pause(), c.Next(), c.Previous(), c.Seek(35.0), c.Seek(30.0)]
+    for sequence in ("<Control-Key-Up>", "<Control-Key-Down>", "<Control-Key-Down>", "<Key-m>", "<Key-m>"):
+        press(window, sequence)
+    assert window.program.of("set_volume") == [0.55, 0.5, 0.45, 0.0, 0.45]
+
+
+def test_a_click_does_not_change_what_space_does(window: Any) -> None:
+    shown = show(window, playing())
+    click(button(shown, "Next"))
+    press(window, "<Key-space>")
+    assert commands(window) == [c.Next(), c.Pause()]
+    while window.focus_get() is not shown.transport.next:
+        press(window, "<Tab>")
+    assert shown.transport.next.keyboard
+    press(window, "<Key-space>")
+    assert commands(window)[2:] == [c.Next()]
+
+
+def test_a_space_in_an_entry_is_a_space(window: Any) -> None:
+    show(window, playing(own=CARD))
+    go(window, "sound")
+    field = window.overlay.correction
+    field.focus()
+    window.update()
+    for sequence in ("<Key-space>", "<Key-m>", "<Key-question>", "<Key-Right>"):
+        press(window, sequence)
+    assert field.get() and commands(window) == [] and window.program.of("set_volume") == []
+    assert type(window.overlay).__name__ == "SoundOverlay"
+
+
+def test_the_spectrum_can_be_switched_off_and_stays_so(window: Any) -> None:
+    show(window, playing(own=CARD))
+    go(window, "sound")
+    click(button(window.overlay, "Hide the spectrum"))
+    assert not window.visualiser and window.program.kept["ui"]["visualiser"] is False
+    click(button(window.overlay, "Show the spectrum"))
+    assert window.visualiser and window.program.kept["ui"]["visualiser"] is True
+
+
+def test_songs_are_chosen_or_dropped(window: Any) -> None:
+    shown = show(window, host())
+    window.ask_files = lambda: ("/a.mp3", "/b.m3u")
+    window.ask_folder = lambda: "/folder"
+    press(window, "<Control-Key-o>")
+    click(button(shown, "Add songs"))
+    click(button(shown, "Add folder"))
+    assert window._dropped(types.SimpleNamespace(data="/c.mp3 {/a folder}", action="move")) == "move"
+    assert window.program.of("add") == [["/a.mp3", "/b.m3u"]] * 2 + [["/folder"], ["/c.mp3", "/a folder"]]
+    window.ask_files = window.ask_folder = lambda: ""
+    press(window, "<Control-Key-o>")
+    click(button(shown, "Add folder"))
+    assert len(window.program.of("add")) == 4
+
+
+def test_the_keys_of_a_session_do_nothing_on_home(window: Any) -> None:
+    press(window, "<Key-space>")
+    press(window, "<Control-Key-o>")
+    assert window.program.calls == [("receive",)]
+
+
+def test_the_queue_is_played_moved_and_emptied(window: Any) -> None:
+    shown = show(window, more(5))
+    rows, ids = shown.queue, [UUID(int=number) for number in range(1, 6)]
+    assert len(rows.rows) == 5
+    click(rows, *row(rows, 1))
+    click(rows, *row(rows, 1))
+    rows.focus_set()
+    press(window, "<Key-Return>")
+    assert commands(window) == [c.Play(ids[1])] * 2
+    window.program.calls.clear()
+    press(window, "<Key-Down>", state=ALT)
+    press(window, "<Key-Up>", state=ALT)
+    drag(rows, row(rows, 3), (90, 5))
+    assert commands(window) == [c.Move(ids[1], 2), c.Move(ids[1], 0), c.Move(ids[3], 0)]
+    window.program.calls.clear()
+    click(rows, *row(rows, 2))
+    press(window, "<Shift-Key-Down>")
+    press(window, "<Key-Delete>")
+    click(rows, *action(rows, 0, "remove"))
+    assert commands(window) == [c.Remove(ids[2]), c.Remove(ids[3]), c.Remove(ids[0])]
+    assert toasts(window) == ("2 songs removed.", "Song removed.")
+    window.program.calls.clear()
+    click(button(window.toasts._toasts[0], "Undo"))
+    assert commands(window) == [c.Restore(ids[3]), c.Restore(ids[2])]
+
+
+def test_the_queue_is_shuffled_repeated_and_searched(window: Any) -> None:
+    shown = show(window, more(5))
+    press(window, "<Control-Key-r>")
+    press(window, "<Control-Key-s>")
+    repeat, arrange = commands(window)
+    assert repeat == c.Repeat(True)
+    assert isinstance(arrange, c.Arrange) and sorted(arrange.file_ids) == [UUID(int=number) for number in range(1, 6)]
+    press(window, "<Control-Key-f>")
+    window.update()
+    for letter in shown.queue.rows[3].title:
+        press(window, f"<Key-{'space' if letter == ' ' else letter}>")
+    press(window, "<KeyRelease-a>")
+    assert shown.queue.selection == (shown.queue.rows[3].key,)
+    press(window, "<Key-Escape>")
+    assert shown._field is None and shown.queue.selection == (shown.queue.rows[3].key,)
+
+
+def test_requests_are_answered(window: Any) -> None:
+    wishes = [dataclasses.replace(WISH, request_id=UUID(int=70 + n), number=n, file_name=f"{n}.mp3") for n in range(5)]
+    shown = show(window, playing(requests=tuple(wishes)))
+    rows = shown.requests
+    assert len(rows.rows) == 3 and reads(shown, "+2 more")
+    click(rows, *action(rows, 0, "accept"))
+    click(rows, *action(rows, 1, "reject"))
+    rows.focus_set()
+    for sequence in ("<Key-Home>", "<Key-Right>", "<Key-Return>"):
+        press(window, sequence)
+    asked = [wish.request_id for wish in wishes]
+    assert commands(window) == [c.Accept(asked[0]), c.Reject(asked[1]), c.Accept(asked[0])]
+    show(window, playing(requests=(dataclasses.replace(WISH, state=RequestState.ACCEPTED, done_bytes=2_100_000),)))
+    assert rows.rows[0].progress == 0.5 and not rows.rows[0].actions and not reads(shown, "more")
+    show(window, playing())
+    assert not rows.winfo_viewable()
+
+
+def test_a_peer_is_dropped_or_not_waited_for(window: Any) -> None:
+    late = peer("Sam", 2, ready=False, have=frozenset(), files=(file(1, FileState.FAILED),))
+    shown = show(window, host(peer(), late))
+    rows = shown.peers
+    assert [name for name, _, _ in rows.rows[0].actions] == ["drop"]
+    for name in ("retry", "without", "drop"):
+        click(rows, *action(rows, 1, name))
+    assert commands(window) == [c.Retry("Sam"), c.Without("Sam"), c.DropPeer("Sam")]
+
+
+def test_a_drag_on_the_seek_bar_seeks_once(window: Any) -> None:
+    shown = show(window, playing())
+    bar = shown.playing.seekbar
+    until(window, lambda: bar.times[1] == "-2:35")
+    drag(bar, (40, 15), (bar.winfo_width() // 2, 15))
+    ((seek,),) = [commands(window)]
+    assert seek.seconds == pytest.approx(154.7 / 2, abs=0.5)
+
+
+def test_the_address_is_copied(window: Any) -> None:
+    shown = show(window, host(peer()))
+    for control in (shown.address, button(shown, "Copy the address for others to join")):
+        window.clipboard_clear()
+        click(control)
+        assert window.clipboard_get() == "192.168.1.42" and toasts(window) == ("Address copied.",)
+    window.clipboard_clear()
+    show(window, host())
+    click(button(shown, "Copy address"))
+    assert window.clipboard_get() == "192.168.1.42"
+
+
+def test_artwork_and_waveform_are_requested_once_and_shown(window: Any) -> None:
+    shown = show(window, playing())
+    track = QUEUE[0].id
+    assert (window.program.of("read_artwork"), window.program.of("read_waveform")) == ([track], [track])
+    deliver(
+        window, ArtworkRead(track, None), WaveformRead(track, bytes([200]) * 600, bytes([200]) * 24 * 400, 22050, 44100)
+    )
+    assert shown.playing.seekbar._bars
+    window.program.now_ns = 10**9
+    until(window, lambda: shown.playing.spectrum.bbox("all") is not None)
+    show(window, playing(timeline=line(stop_ns=5)))
+    until(window, lambda: shown.playing.spectrum.bbox("all") is None)
+    show(window, playing(now=QUEUE[1], timeline=line(2)))
+    assert not shown.playing.seekbar._bars and window.program.of("read_waveform") == [track, QUEUE[1].id]
+    show(window, playing())
+    assert shown.playing.seekbar._bars and len(window.program.of("read_waveform")) == 2

@@ -1,0 +1,110 @@
+"""The overlays: sound, phase errors, shortcuts."""
+
+from __future__ import annotations
+
+import dataclasses
+import pathlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from phaselock.ui.backend import Outputs
+from tests.support.session_views import CARD, QUEUE, guest, line, peer, playing
+from tests.support.window_driver import button, click, commands, deliver, go, press, reads, show, toasts
+
+pytestmark = pytest.mark.gui
+
+
+@pytest.mark.parametrize("state", [playing(peer()), guest(now=QUEUE[0], timeline=line())], ids=["host", "peer"])
+def test_escape_and_the_cross_close_an_overlay(window: Any, state: Any) -> None:
+    shown = show(window, state)
+    for control, words in ((button(shown, "Sound"), "Output"), (button(shown, "Details"), "underruns")):
+        for close in (lambda: press(window, "<Key-Escape>"), lambda: click(button(window, "Close (Escape)"))):
+            click(control)
+            assert reads(window.overlay, words)
+            press(window, "<Key-space>")
+            assert commands(window) == []
+            close()
+            assert window.overlay is None and shown.winfo_viewable()
+    press(window, "<Key-question>")
+    assert reads(window.overlay, "Play or pause")
+    press(window, "<Key-Escape>")
+    press(window, "<Key-Escape>")
+    assert window.overlay is None
+
+
+def test_the_keyboard_returns_to_the_widget_before_the_overlay(window: Any) -> None:
+    details = button(show(window, playing()), "Details")
+    while window.focus_get() is not details:
+        press(window, "<Tab>")
+    press(window, "<Key-Return>")
+    press(window, "<Tab>")
+    assert window.overlay is not None and window.focus_get() is not details
+    press(window, "<Key-Escape>")
+    assert window.focus_get() is details and details.keyboard
+    click(details)
+    press(window, "<Key-Escape>")
+    assert window.focus_get() is window, "and a click leaves no ring"
+
+
+def test_the_output_is_chosen_and_its_delay_corrected(window: Any) -> None:
+    show(window, playing(own=CARD))
+    go(window, "sound")
+    sound = window.overlay
+    assert window.program.of("list_outputs") == [()]
+    assert reads(sound, "Playing on Card, 10\N{NARROW NO-BREAK SPACE}ms from card to ear.")
+    assert sound.correction.get() == "0"
+    deliver(window, Outputs(("Card", "Headphones")))
+    assert sound.output.cget("values") == ["The system's choice", "Card", "Headphones"]
+    for name in ("Headphones", "The system's choice"):
+        sound.output._dropdown_callback(name)
+    assert window.program.of("choose_output") == ["Headphones", None]
+    for text, valid in (("-12,5", True), ("2001", False), ("nan", False), ("much", False), ("", False), ("2000", True)):
+        sound.correction.set(text)
+        click(button(sound, "Apply"))
+        assert reads(sound, "A number from -2000 to 2000, please.") != valid
+    assert window.program.of("set_correction_ms") == [-12.5, 2000.0]
+    assert toasts(window) == ("This output now plays 12.5 ms later.", "This output now plays 2000 ms earlier.")
+    show(window, playing(own=dataclasses.replace(CARD, device_name=None)))
+    assert reads(sound, "No audio output detected.")
+
+
+def test_sound_without_a_session_and_with_a_missing_output(make: Callable[..., Any]) -> None:
+    window = make(device="USB")
+    click(button(window, "Ana  ·  Sound: USB"))
+    sound = window.overlay
+    deliver(window, Outputs(("Card",)))
+    assert sound.output.cget("values") == ["The system's choice", "Card", "USB"] and sound.output.get() == "USB"
+    assert not sound.correction.winfo_viewable()
+    sound.output._dropdown_callback("Card")
+    press(window, "<Key-Escape>")
+    assert reads(window, "Ana  ·  Sound: Card"), "the first screen shows the chosen output"
+
+
+def test_the_sync_overlay_shows_and_exports_the_phase_errors(window: Any, tmp_path: pathlib.Path) -> None:
+    shown = show(window, playing(peer()))
+    click(button(shown, "Details"))
+    sync = window.overlay
+    assert reads(sync, "Both speakers within 0.03") and reads(sync, "Ben") and reads(sync, "+3.1")
+    target = tmp_path / "sync.csv"
+    window.ask_save = lambda name: str(target) if name == "phaselock-sync.csv" else ""
+    click(button(sync, "Export as CSV"))
+    assert target.read_bytes() == window.history.csv().encode()
+    head, *lines = window.history.csv().splitlines()
+    assert head.startswith("time_s,machine,phase_error_us") and len(lines) == 2
+    assert toasts(window) == (f"Saved as {target}",)
+    window.ask_save = lambda name: str(tmp_path)
+    click(button(sync, "Export as CSV"))
+    with pytest.raises(OSError) as refused:
+        tmp_path.write_text("")
+    assert toasts(window)[-1] == f"Cannot write {tmp_path}: {refused.value.strerror}"
+    window.ask_save = lambda name: ""
+    click(button(sync, "Export as CSV"))
+    assert len(toasts(window)) == 2
+    cells = sync._table.winfo_children()
+    show(window, playing(peer(phase_error_ns=400_000)))
+    assert reads(sync, "Both speakers within 0.4") and reads(sync, "0.4")
+    assert sync._table.winfo_children() == cells, "labels are reused"
+    show(window, playing(own=CARD))
+    assert reads(sync, "This speaker plays alone.") and not reads(sync._table, "Ben")
