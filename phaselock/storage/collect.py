@@ -3,14 +3,11 @@ in large folders. Only playlists are opened."""
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import locale
 import os
 import pathlib
 import re
 import stat
-import sys
 import unicodedata
 from collections.abc import Iterable, Iterator
 
@@ -18,6 +15,7 @@ from phaselock.errors import message_of
 from phaselock.language.message import Message
 from phaselock.model.names import file_label
 from phaselock.model.notices import Code, LeftOut, Notice
+from phaselock.storage.file_names import is_file_url, spellings, url_paths
 from phaselock.storage.files import open_regular
 
 MAX_FILES = 10_000
@@ -31,8 +29,6 @@ MAX_PLAYLIST_ENTRIES = 10_000
 _PLAYLISTS = (".m3u", ".m3u8")
 _URL = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 _DIGITS = re.compile(r"(\d+)")
-_ANSI = "mbcs" if sys.platform == "win32" else locale.getencoding()
-"""The usual encoding of old playlists: on Windows that of the ANSI code page."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -131,17 +127,17 @@ class _Collector:
             return self._leave(_unreadable(path, error))
         if len(data) > MAX_PLAYLIST_BYTES:
             return self._leave(LeftOut(_label(path), Notice(Code.PLAYLIST_TOO_LARGE)))
-        for number, spellings in enumerate(_playlist_lines(data)):
+        for number, texts in enumerate(_playlist_lines(data)):
             if number == MAX_PLAYLIST_ENTRIES:
                 return self._leave(LeftOut(_label(path), Notice(Code.PLAYLIST_TOO_LONG, number=MAX_PLAYLIST_ENTRIES)))
-            self._take_entry(path, spellings, (*playlists, resolved))
+            self._take_entry(path, texts, (*playlists, resolved))
 
-    def _take_entry(self, playlist: pathlib.Path, spellings: list[str], playlists: tuple[pathlib.Path, ...]) -> None:
-        if (url := _URL.match(spellings[0])) and url[1].lower() != "file":
-            return self._leave(LeftOut(file_label(spellings[0].rstrip("/")), Notice(Code.ELSEWHERE)))
-        candidates = [playlist.parent / path for spelling in spellings for path in _paths(spelling)]
+    def _take_entry(self, playlist: pathlib.Path, texts: list[str], playlists: tuple[pathlib.Path, ...]) -> None:
+        if (url := _URL.match(texts[0])) and url[1].lower() != "file":
+            return self._leave(LeftOut(file_label(texts[0].rstrip("/")), Notice(Code.ELSEWHERE)))
+        candidates = [playlist.parent / path for text in texts for path in _paths(text)]
         if not candidates:
-            return self._leave(LeftOut(file_label(spellings[0]), Notice(Code.ELSEWHERE)))
+            return self._leave(LeftOut(file_label(texts[0]), Notice(Code.ELSEWHERE)))
         self.take(next((path for path in candidates if _exists(path)), candidates[-1]), playlists)
 
     def _counted(self, found: Iterator[os.DirEntry[str]]) -> Iterator[os.DirEntry[str]]:
@@ -183,47 +179,16 @@ def _playlist_lines(data: bytes) -> Iterator[list[str]]:
         line = line.strip()
         if not line or line.startswith(b"#"):
             continue
-        yield _spellings(line)
-
-
-def _spellings(line: bytes) -> list[str]:
-    """The texts that these bytes may mean, at least one. Text in another encoding is rarely valid UTF-8."""
-    with contextlib.suppress(UnicodeDecodeError):
-        return [line.decode()]
-    spellings = []
-    if sys.platform != "win32":
-        spellings.append(os.fsdecode(line))  # file names are bytes on this system
-    for encoding in (_ANSI, "latin-1"):
-        with contextlib.suppress(UnicodeDecodeError, LookupError):
-            spellings.append(line.decode(encoding))
-    return spellings
+        yield spellings(line)
 
 
 def _paths(text: str) -> list[str]:
     """The paths that an entry may mean; none if it is on another machine."""
-    if text.lower().startswith("file://"):
-        host, slash, path = text[len("file://") :].partition("/")
-        if host.lower() not in ("", "localhost"):
-            return []
-        paths = _local_paths(slash + path)
-    else:
-        paths = [text]
+    paths = url_paths(text) if is_file_url(text) else [text]
     if os.sep == "/":
         paths += [path.replace("\\", "/") for path in paths if "\\" in path]
     forms = [(path, unicodedata.normalize("NFC", path), unicodedata.normalize("NFD", path)) for path in paths]
     return [path for one in forms for path in one]  # macOS stores accents as separate characters
-
-
-def _local_paths(url_path: str) -> list[str]:
-    """The paths that the path of a file URL may mean. Its escapes are bytes in any encoding."""
-    from urllib.parse import quote, unquote_to_bytes  # imported late: they load many modules
-    from urllib.request import url2pathname
-
-    paths = _spellings(unquote_to_bytes(url_path.encode("utf-8", "surrogateescape")))
-    if sys.platform == "win32":
-        with contextlib.suppress(OSError):  # not a valid URL path on Windows
-            return [url2pathname(quote(path, safe="/:|")) for path in paths]
-    return paths
 
 
 def _exists(path: pathlib.Path) -> bool:

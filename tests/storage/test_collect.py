@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from phaselock.model import notices as model
 from phaselock.session.sentences import notice_text
 from phaselock.storage import collect as collect_module
+from phaselock.storage import file_names
 from phaselock.storage.collect import Collected, collect, natural_key
 
 
@@ -301,7 +302,7 @@ def test_what_is_no_music_hides_no_music(tmp_path: pathlib.Path, monkeypatch: py
 @pytest.fixture
 def ansi_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """File names are text, and old playlists are in the ANSI code page, as on Windows."""
-    monkeypatch.setattr(collect_module, "_ANSI", "cp1252")
+    monkeypatch.setattr(file_names, "_ANSI", "cp1252")
     if sys.platform != "win32":
         monkeypatch.setattr(os, "fsdecode", lambda name: name.decode("utf-8", "surrogatepass"))
         monkeypatch.setattr(sys, "platform", "win32")
@@ -329,7 +330,7 @@ def test_a_line_in_no_encoding_is_told(tmp_path: pathlib.Path, ansi_names: None)
 @given(st.binary(max_size=60), st.sampled_from(["", "file://", "file:///", "file:///C:/"]))
 def test_no_line_raises_where_names_are_text(data: bytes, start: str) -> None:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(collect_module, "_ANSI", "ascii")
+        patch.setattr(file_names, "_ANSI", "ascii")
         patch.setattr(os, "fsdecode", lambda name: name.decode("utf-8", "surrogatepass"))
         patch.setattr(sys, "platform", "win32")
         for spellings in collect_module._playlist_lines(start.encode() + data):
