@@ -188,6 +188,8 @@ def _settings(terminal: Terminal) -> Iterator[SettingsStore]:
     if store.warning:
         _log.warning("%s", store.warning)
         terminal.event(e.Warned(None, Notice(Code.SETTINGS_TROUBLE, store.warning)))
+    if store.settings.audible_volume == 0:
+        terminal.event(e.Warned(None, Notice(Code.MUTED)))
     try:
         yield store
     finally:

@@ -337,7 +337,7 @@ def _player(
 
     _native.Engine.set_user_offset(USER_DATA_OFFSET)
     player = Player(clock_map, new_output, lambda plan: Mp3Source(plan.path, inspect(plan.path)))
-    player.set_volume(store.settings.volume)
+    player.set_volume(store.settings.audible_volume)
     return player
 
 

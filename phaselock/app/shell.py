@@ -95,7 +95,7 @@ class Shell:
     def _volume(self, rest: str) -> None:
         volume = _number(rest, 0, 100, "volume 0..100") / 100
         self._output.set_volume(volume)
-        self._store.update(volume=volume)
+        self._store.update(volume=volume, muted=False)
 
     def _offset(self, rest: str) -> None:
         correction_ms = _number(rest, -2000, 2000, Message("offset MILLISECONDS (-2000 to 2000)"))

@@ -91,7 +91,7 @@ class WindowProgram:
 
     def preferences(self) -> Preferences:
         s = self._store.settings
-        return Preferences(s.display_name, s.session_name, s.port, s.clock_port, s.volume, s.device, s.ui)
+        return Preferences(s.display_name, s.session_name, s.port, s.clock_port, s.volume, s.muted, s.device, s.ui)
 
     def remember(self, **ui: object) -> None:
         self._store.update(ui={**self._store.settings.ui, **ui})
@@ -134,9 +134,9 @@ class WindowProgram:
     def request(self, path: str) -> None:
         self._post(self._network.request, path)
 
-    def set_volume(self, volume: float) -> None:
-        self._store.update(volume=volume)
-        self._post(self._network.set_volume, volume)
+    def set_volume(self, volume: float, muted: bool = False) -> None:
+        self._store.update(volume=volume, muted=muted)
+        self._post(self._network.set_volume, self._store.settings.audible_volume)
 
     def set_correction_ms(self, correction_ms: float) -> None:
         self._post(self._network.set_correction_ms, correction_ms)

@@ -57,7 +57,7 @@ class AudioOutput(Protocol):
         """
 
     def set_volume(self, volume: float) -> None:
-        """Set the volume, from 0 to 1. The change is ramped."""
+        """Set the volume, from 0 to 1; `model.volume` has its curve. The change is ramped."""
 
     def set_correction_ms(self, correction_ms: float) -> None:
         """Set the user's correction for this output. A positive value plays earlier."""

@@ -25,6 +25,7 @@ from phaselock.errors import AudioDeviceError, InternalError, PhaseLockError, bu
 from phaselock.language.message import Message
 from phaselock.model.timing import Timing
 from phaselock.model.types import AudioStatus
+from phaselock.model.volume import gain_of
 
 _PUMP_EVERY_S = 0.05
 """Longest wait of the player thread; the rings hold more than a second."""
@@ -105,7 +106,7 @@ class Player:
 
     def set_volume(self, volume: float) -> None:
         self._volume = volume
-        self.engine.set_volume(volume)
+        self.engine.set_volume(gain_of(volume))
 
     def set_correction_ms(self, correction_ms: float) -> None:
         self._set_latency(correction_ns=round(correction_ms * 1e6))
@@ -129,7 +130,7 @@ class Player:
             phase_error_ns=round(status.phase_error_ns),
             correction_ppm=status.correction_ppm,
             underruns=status.underruns,
-            volume=status.volume,
+            volume=self._volume,
         )
 
     def close(self) -> None:
@@ -220,7 +221,7 @@ class Player:
         """Continue with a new engine. The sound server hangs and may still call the callback of the old one."""
         engine = _native.Engine(self.engine.clock_map)
         with self._lock:
-            engine.set_volume(self._volume)
+            engine.set_volume(gain_of(self._volume))
             self._decks.use(engine)
             self.engine = engine
 

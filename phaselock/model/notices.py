@@ -98,6 +98,8 @@ class Code(enum.StrEnum):
     """The host is not heard; the peer plays on and tries to reconnect."""
     NO_OUTPUT = "no_output"
     """This machine has no audio output."""
+    MUTED = "muted"
+    """This machine is muted since an earlier session."""
     NOT_ANNOUNCED = "not_announced"
     """The session cannot be found on the network; `detail` says why, `address` is what others join with."""
     NO_SESSION_FOUND = "no_session_found"

@@ -102,4 +102,4 @@ class AudioStatus:
     underruns: int
     """Number of times that the callback had no decoded audio, since the start of the program."""
     volume: float
-    """From 0 to 1."""
+    """As set, from 0 to 1."""

@@ -64,6 +64,7 @@ NOTICES: dict[Code, str] = {
     ),
     Code.PLAYING_WITHOUT_HOST: N_("The host cannot be heard. Playing on, and looking for it."),
     Code.NO_OUTPUT: N_("No audio output detected."),
+    Code.MUTED: N_("This speaker is muted. Type: volume 50"),
     Code.NOT_ANNOUNCED: N_("{detail} Others cannot find this session by itself; tell them: phaselock join {address}"),
     Code.NO_SESSION_FOUND: N_(
         "No session was found on this network. You can still join by address: phaselock join ADDRESS"

@@ -15,6 +15,7 @@ from phaselock.errors import InternalError, bug_net, message_of
 from phaselock.language.message import Message
 from phaselock.model.address import DEFAULT_CLOCK_PORT, DEFAULT_PORT
 from phaselock.model.names import person_name
+from phaselock.model.volume import volume_of
 from phaselock.storage.files import locked, open_regular, rename, replace_file
 
 MAX_FILE_BYTES = 1 << 20
@@ -28,6 +29,8 @@ TIMEOUT_CLOSE_S = 5.0
 """How long `close` waits for a disk that hangs."""
 
 _MAX_DEVICE_CHARS = 500
+_VOLUME_CURVE = "cubic"
+"""Stored as "volume_curve". In older files, which do not have it, the volume is the gain itself."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -42,11 +45,17 @@ class Settings:
     corrections_ms: Mapping[str, float] = dataclasses.field(default_factory=dict)
     """The user's correction for each output device, by its name; positive plays earlier."""
     volume: float = 1.0
-    """0 to 1."""
+    """0 to 1, see `model.volume`; kept while muted."""
+    muted: bool = False
     port: int = DEFAULT_PORT
     clock_port: int = DEFAULT_CLOCK_PORT
     ui: Mapping[str, object] = dataclasses.field(default_factory=dict)
     """The state of the window, as JSON values, at most MAX_UI_BYTES in total."""
+
+    @property
+    def audible_volume(self) -> float:
+        """The volume to play at: 0 while muted."""
+        return 0.0 if self.muted else self.volume
 
 
 def load(path: pathlib.Path) -> tuple[Settings, Message | None]:
@@ -61,7 +70,7 @@ def load(path: pathlib.Path) -> tuple[Settings, Message | None]:
 
 def save(path: pathlib.Path, settings: Settings) -> Message | None:
     """Write the file. Return None, or a sentence for users if that fails."""
-    data = (json.dumps(_plain(settings), indent=2, allow_nan=False) + "\n").encode()
+    data = (json.dumps(_plain(settings) | {"volume_curve": _VOLUME_CURVE}, indent=2, allow_nan=False) + "\n").encode()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         replace_file(path, data)
@@ -168,6 +177,8 @@ def _load(path: pathlib.Path) -> tuple[Settings | None, Message | None]:
                 sound[name] = check(values[name])
             except ValueError:
                 wrong.append(name)
+    if "volume" in sound and values.get("volume_curve") != _VOLUME_CURVE:
+        sound["volume"] = volume_of(sound["volume"])
     sound["corrections_ms"], all_right = _sound_corrections(values.get("corrections_ms", {}))
     if not all_right:
         wrong.append("corrections_ms")
@@ -257,6 +268,12 @@ def _number(value: object, low: float, high: float) -> float:
     return float(value)
 
 
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError(value)
+    return value
+
+
 def _port(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 65535:
         raise ValueError(value)
@@ -281,6 +298,7 @@ _CHECKS: dict[str, Callable[[object], Any]] = {
     "session_name": _name,
     "device": _device,
     "volume": lambda value: _number(value, 0, 1),
+    "muted": _flag,
     "port": _port,
     "clock_port": _port,
     "ui": _ui,

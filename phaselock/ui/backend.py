@@ -26,7 +26,8 @@ class Preferences:
     port: int
     clock_port: int
     volume: float
-    """0 to 1."""
+    """0 to 1; kept while muted."""
+    muted: bool
     device: str | None
     """None: the default output of the system."""
     ui: Mapping[str, object]
@@ -212,8 +213,8 @@ class Program(Protocol):
     def request(self, path: str) -> None:
         """Ask the host to add a song; `request` events follow."""
 
-    def set_volume(self, volume: float) -> None:
-        """Set the volume of this machine, 0 to 1."""
+    def set_volume(self, volume: float, muted: bool = False) -> None:
+        """Set the volume of this machine, 0 to 1, and whether it is muted."""
 
     def set_correction_ms(self, correction_ms: float) -> None:
         """Set the correction of this machine's output; positive plays earlier."""

@@ -178,13 +178,13 @@ def test_an_output_that_cannot_be_closed_keeps_its_engine(world: World) -> None:
     assert world.event() == DeviceChanged("open", "fake", "", "told")
     world.player.follow(running())
     assert world.sounds(first)
-    world.player.set_volume(0.95)
+    world.player.set_volume(0.98)
     world.hangs = first.lost = True
     second = world.outputs.get(timeout=60)
     assert second.engine is not first.engine
     assert world.sounds(second)
     assert world.player.engine is second.engine
-    assert world.player.status().volume == 0.95
+    assert world.player.status().volume == 0.98
     world.hangs = False
 
 
@@ -209,8 +209,14 @@ def test_the_users_correction_adds_to_the_platforms_latency(world: World) -> Non
     world.event()
     world.player.set_correction_ms(-7.5)
     assert world.player.status().output_latency_ns == 12_500_000
-    world.player.set_volume(3.0)
+
+
+def test_the_volume_is_a_cubic_gain_of_the_engine(world: World) -> None:
+    output = world.outputs.get(timeout=60)
     world.player.set_volume(0.5)
+    output.engine.process(BLOCK, _native.now_ns())
+    assert output.engine.status().volume == 0.125
+    assert world.player.status().volume == 0.5
 
 
 def test_closing_ends_everything_while_a_plan_plays(world: World) -> None:

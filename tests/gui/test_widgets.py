@@ -489,8 +489,8 @@ def test_digits_have_one_width(window: Any, monkeypatch: pytest.MonkeyPatch) -> 
 def test_volume_moves_by_click_wheel_and_keys(window: Any) -> None:
     from phaselock.ui.widgets.slider import VolumeSlider
 
-    told: list[float] = []
-    slider = VolumeSlider(window, told.append)
+    told: list[tuple[float, bool]] = []
+    slider = VolumeSlider(window, lambda *state: told.append(state))
     shown(slider)
     slider.set(0.5)
     assert told == [] and slider.value == 0.5
@@ -501,19 +501,43 @@ def test_volume_moves_by_click_wheel_and_keys(window: Any) -> None:
     else:
         for delta in (120, -120, -120):
             slider.track.event_generate("<MouseWheel>", delta=delta)
-    assert told == [0.55, 0.5, 0.45]
+    assert [volume for volume, _ in told] == [0.55, 0.5, 0.45]
     slider.track.focus_set()
     window.update()
     key(slider.track, "<Key-Up>")
-    assert told[-1] == 0.5
+    assert told[-1] == (0.5, False)
     click(slider.track, 10_000)
-    assert told[-1] == 1.0
-    slider.toggle_mute()
-    assert told[-1] == 0.0
-    click(slider.button)
-    assert told[-1] == 1.0
+    assert told[-1] == (1.0, False)
     slider.set(3.0)
     assert slider.value == 1.0
+
+
+def test_muting_keeps_the_volume_and_icon_and_slider_agree(window: Any) -> None:
+    from phaselock.ui.widgets.slider import VolumeSlider
+
+    told: list[tuple[float, bool]] = []
+    slider = VolumeSlider(window, lambda *state: told.append(state))
+    shown(slider)
+
+    def looks() -> tuple[float, str]:
+        return slider.value, slider.button._icon
+
+    assert looks() == (0.0, "muted")
+    slider.set(0.5, muted=True)
+    assert looks() == (0.0, "muted")
+    click(slider.button)
+    assert told == [(0.5, False)] and looks() == (0.5, "volume")
+    slider.toggle_mute()
+    assert told[-1] == (0.5, True) and looks() == (0.0, "muted")
+    slider.step(-1)
+    assert looks() == (0.0, "muted")
+    slider.step(1)
+    assert told[-1] == (0.5, False) and looks() == (0.5, "volume")
+    click(slider.track, 0)
+    assert told[-1] == (0.5, True) and looks() == (0.0, "muted")
+    slider.set(0.0)
+    slider.toggle_mute()
+    assert told[-1] == (0.25, False)
 
 
 # The rest

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from phaselock.model.volume import gain_of
 from phaselock.storage import settings as settings_module
 from phaselock.storage.settings import MAX_DEVICES, Settings, SettingsStore, load, save
 
@@ -22,6 +23,7 @@ FULL = Settings(
     device="Kitchen \udce9",
     corrections_ms={"Kitchen": -12.5, "Bluetooth": 180.0},
     volume=0.25,
+    muted=True,
     port=1,
     clock_port=65535,
     ui={"place": [10, 20], "size": {"w": 1.5}, "dark": True},
@@ -129,6 +131,7 @@ def test_a_pipe_is_not_waited_for(path: pathlib.Path) -> None:
         ("volume", "1"),
         ("volume", True),
         ("volume", 10**400),
+        ("muted", 1),
         ("port", 0),
         ("port", 65536),
         ("port", 17401.0),
@@ -156,11 +159,29 @@ def test_sound_corrections_survive_others(path: pathlib.Path) -> None:
 
 
 def test_unknown_values_are_ignored(path: pathlib.Path) -> None:
-    write(path, '{"color": "blue", "volume": 0.5}')
+    write(path, '{"color": "blue", "port": 5}')
     settings, warning = load(path)
-    assert (settings, warning) == (Settings(volume=0.5), None)
+    assert (settings, warning) == (Settings(port=5), None)
     save(path, settings)
     assert "color" not in path.read_text("utf-8")
+
+
+@pytest.mark.parametrize("gain", [0.0, 0.01, 0.3, 0.5, 1.0])
+def test_an_older_volume_is_converted_once_and_sounds_as_loud_as_before(path: pathlib.Path, gain: float) -> None:
+    write(path, json.dumps({"volume": gain}))
+    settings, warning = load(path)
+    assert warning is None and gain_of(settings.volume) == pytest.approx(gain, abs=2e-4)
+    assert save(path, settings) is None
+    assert load(path) == (settings, None)
+
+
+def test_the_volume_is_kept_while_muted(path: pathlib.Path) -> None:
+    store = SettingsStore(path)
+    store.update(volume=0.4, muted=True)
+    store.close()
+    kept = load(path)[0]
+    assert (kept.volume, kept.muted, kept.audible_volume) == (0.4, True, 0.0)
+    assert dataclasses.replace(kept, muted=False).audible_volume == 0.4
 
 
 def test_names_are_made_safe_to_show(path: pathlib.Path) -> None:

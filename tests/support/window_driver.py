@@ -36,6 +36,7 @@ class FakeProgram:
             "port": 17401,
             "clock_port": 17402,
             "volume": 0.5,
+            "muted": False,
             "device": None,
             "ui": {},
             **preferences,
@@ -70,9 +71,9 @@ class FakeProgram:
     def session_ns(self) -> int | None:
         return self.now_ns
 
-    def set_volume(self, volume: float) -> None:
-        self.kept["volume"] = volume
-        self.calls.append(("set_volume", volume))
+    def set_volume(self, volume: float, muted: bool = False) -> None:
+        self.kept["volume"], self.kept["muted"] = volume, muted
+        self.calls.append(("set_volume", 0.0 if muted else volume))
 
     def choose_output(self, name: str | None) -> None:
         self.kept["device"] = name

@@ -27,9 +27,10 @@ from phaselock.errors import AudioDeviceError, PhaseLockError
 from phaselock.model.timeline import Timeline
 from phaselock.model.timing import TIMING_PHRASES
 from phaselock.model.types import AudioStatus, Track
+from phaselock.model.volume import volume_of
 
 RATE_HZ = 48000
-VOLUME = 0.3
+GAIN = 0.3
 SETTLING_S = 5.0
 """The output clock settles for this time before the measurement."""
 AHEAD_S = 1.0
@@ -91,7 +92,7 @@ def play(output: ListedOutput, signal: NDArray[np.float32], monitor: Monitor) ->
         lambda engine: Device(engine, "phaselock-bench", output.backend, output.name),
         lambda _plan: _SignalSource(signal),
     )
-    player.set_volume(VOLUME)
+    player.set_volume(volume_of(GAIN))
     player.start(events.put)
     try:
         _wait_until_open(events)

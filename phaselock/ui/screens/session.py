@@ -25,7 +25,8 @@ class SessionScreen(Screen):
     def make_volume(self, master: Any) -> VolumeSlider:
         """Create the slider for the volume of this machine."""
         self.volume = VolumeSlider(master, self.api.program.set_volume)
-        self.volume.set(self.api.program.preferences().volume)
+        preferences = self.api.program.preferences()
+        self.volume.set(preferences.volume, muted=preferences.muted)
         return self.volume
 
     def on_event(self, event: BackendEvent) -> None:

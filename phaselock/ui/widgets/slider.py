@@ -13,6 +13,8 @@ from phaselock.ui.widgets.buttons import IconButton
 from phaselock.ui.widgets.raster import dot
 
 STEP = 0.05
+_AUDIBLE = 0.25
+"""Least volume after unmuting."""
 KNOB = 12
 _LINE = 4
 
@@ -83,55 +85,57 @@ class _Track(Drawing):
 
 
 class VolumeSlider(tk.Frame):
-    """A volume of 0 to 1. Click, drag, wheel and arrow keys call `on_change`; `set` does not."""
+    """A volume of 0 to 1 and whether it is muted: then the slider stands at 0, and the volume is kept. Click, drag,
+    wheel and arrow keys call `on_change(volume, muted)`; `set` does not."""
 
-    def __init__(self, master: Any, on_change: Callable[[float], object], *, width: int = 112) -> None:
+    def __init__(self, master: Any, on_change: Callable[[float, bool], object], *, width: int = 112) -> None:
         super().__init__(master, background=theme.behind(master), borderwidth=0, highlightthickness=0)
         self._on_change = on_change
-        self._before_mute = 0.5
-        self.button = IconButton(self, "volume", self.toggle_mute, tooltip=self._explain)
+        self._volume = 0.0
+        self._muted = False
+        self.button = IconButton(self, "muted", self.toggle_mute, tooltip=self._explain)
         self.track = _Track(self, width, self._moved)
         self.button.pack(side="left")
         self.track.pack(side="left", fill="x", expand=True, padx=(theme.px(4), 0))
         for widget in (self, self.button, self.track):
-            bind_wheel(widget, lambda notches: self._moved(self.track.value - notches * STEP))
+            bind_wheel(widget, lambda notches: self.step(-notches))
 
     @property
     def value(self) -> float:
-        """The volume that is shown."""
+        """The volume that is shown: 0 while muted."""
         return self.track.value
 
-    def set(self, value: float) -> None:
+    def set(self, volume: float, *, muted: bool = False) -> None:
         """Show this volume."""
-        value = min(max(value, 0.0), 1.0)
-        if value == self.track.value:
-            return
-        self.track.value = value
-        self.track.paint()
-        self._face()
+        self._volume, self._muted = min(max(volume, 0.0), 1.0), muted
+        shown = 0.0 if muted else self._volume
+        if shown != self.track.value:
+            self.track.value = shown
+            self.track.paint()
+            self.button.set_icon("volume" if shown > 0 else "muted")
 
-    def step(self, steps: int) -> None:
+    def step(self, steps: float) -> None:
         """Change the volume by a number of steps."""
-        self._moved(self.track.value + steps * STEP)
+        if self._muted and steps > 0:
+            self.toggle_mute()
+        else:
+            self._moved(self.track.value + steps * STEP)
 
     def toggle_mute(self) -> None:
-        """Switch between 0 and the volume before."""
+        """Switch between silence and the volume before."""
         if self.track.value > 0:
-            self._before_mute = self.track.value
-            self._moved(0.0)
+            self._change(self._volume, muted=True)
         else:
-            self._moved(self._before_mute)
+            self._change(max(self._volume, _AUDIBLE), muted=False)
 
     def _moved(self, value: float) -> None:
         value = round(min(max(value, 0.0), 1.0), 4)
         if value != self.track.value:
-            if value == 0.0:
-                self._before_mute = self.track.value
-            self.set(value)
-            self._on_change(value)
+            self._change(value or self._volume, muted=value == 0)
 
-    def _face(self) -> None:
-        self.button.set_icon("volume" if self.track.value > 0 else "muted")
+    def _change(self, volume: float, *, muted: bool) -> None:
+        self.set(volume, muted=muted)
+        self._on_change(volume, muted)
 
     def _explain(self) -> str:
         if self.track.value == 0:
