@@ -103,6 +103,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     ),
     "miniaudio": (),  # imports numpy if it is installed; only its C library _miniaudio is needed
     "msgpack": ("phaselock.protocol.codec",),
+    "PIL": ("phaselock.storage.covers",),
     "zeroconf": ("phaselock.network.discovery",),
     "numpy": ("phaselock.bench",),
     "scipy": ("phaselock.bench",),

@@ -148,8 +148,8 @@ class WindowProgram:
     def list_outputs(self) -> None:
         self._post(self._network.list_outputs)
 
-    def read_artwork(self, file_id: UUID) -> None:
-        self._post(self._network.read_artwork, file_id)
+    def read_artwork(self, file_id: UUID, size: int, crop: bool) -> None:
+        self._post(self._network.read_artwork, file_id, size, crop)
 
     def read_waveform(self, file_id: UUID) -> None:
         self._post(self._network.read_waveform, file_id)

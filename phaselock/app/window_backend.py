@@ -2,7 +2,8 @@
 
 network   runs the asyncio loop and every method here, except `run` before the loop and `_analyse`
 look      one worker; decodes whole tracks for their waveforms, one after the other (`_analyse`)
-default   the loop's workers; read artwork and list the sound outputs
+covers    one worker; decodes artwork
+default   the loop's workers; list the sound outputs
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import functools
 import logging
 import pathlib
 from collections.abc import Callable, Coroutine, Sequence
@@ -40,9 +42,9 @@ from phaselock.session.effects import Ended
 from phaselock.session.events import Event, Joined, QueueChanged, SyncMeasured, Warned
 from phaselock.session.sentences import notice_text
 from phaselock.storage import log as log_storage
+from phaselock.storage.covers import read_cover
 from phaselock.storage.paths import log_path
 from phaselock.storage.settings import SettingsStore
-from phaselock.storage.tags import read_artwork
 from phaselock.ui.backend import (
     ArtworkRead,
     BackendEvent,
@@ -99,6 +101,7 @@ class WindowBackend:
         self._local_status_due_s = 0.0
         self._over = asyncio.Event()
         self._analyser = concurrent.futures.ThreadPoolExecutor(1, "look")
+        self._covers = concurrent.futures.ThreadPoolExecutor(1, "covers")
         self._tasks: set[asyncio.Task[None]] = set()
 
     def run(self) -> None:
@@ -119,6 +122,7 @@ class WindowBackend:
         finally:
             self.leave()
             self.browse(False)
+            self._covers.shutdown(wait=False, cancel_futures=True)
             waiting = [task for task in (self._session, *self._tasks) if task is not None]
             if waiting:
                 await asyncio.wait(waiting)
@@ -189,10 +193,10 @@ class WindowBackend:
     def list_outputs(self) -> None:
         self._spawn(self._list_outputs())
 
-    def read_artwork(self, file_id: UUID) -> None:
+    def read_artwork(self, file_id: UUID, size: int, crop: bool) -> None:
         path = self._open.runner.path(file_id) if self._open else None
         if path is not None:
-            self._spawn(self._read_artwork(file_id, path))
+            self._spawn(self._read_artwork(file_id, path, size, crop))
 
     def read_waveform(self, file_id: UUID) -> None:
         path = self._open.runner.path(file_id) if self._open else None
@@ -306,11 +310,12 @@ class WindowBackend:
             outputs = await asyncio.to_thread(device.list_outputs)
         self._emit(Outputs(tuple(dict.fromkeys(one.name for one in outputs))))
 
-    async def _read_artwork(self, file_id: UUID, path: pathlib.Path) -> None:
-        artwork = None
+    async def _read_artwork(self, file_id: UUID, path: pathlib.Path, size: int, crop: bool) -> None:
+        ppm = None
         with contextlib.suppress(InternalError), bug_net("reading artwork"):
-            artwork = await asyncio.to_thread(read_artwork, path)
-        self._emit(ArtworkRead(file_id, artwork.data if artwork else None))
+            read = functools.partial(read_cover, path, size, crop=crop)
+            ppm = await asyncio.get_running_loop().run_in_executor(self._covers, read)
+        self._emit(ArtworkRead(file_id, size, crop, ppm))
 
     async def _read_waveform(self, file_id: UUID, path: pathlib.Path) -> None:
         loop = asyncio.get_running_loop()

@@ -31,7 +31,12 @@ _MAX_UNSYNCHRONISED_BYTES = 1 << 20
 """Limit of a tag that is copied to undo its unsynchronisation, if no pictures are wanted."""
 _HEADER_BYTES = 10
 _ID3V1_BYTES = 128
-_SIGNATURES = ((b"\xff\xd8\xff", "image/jpeg"), (b"\x89PNG\r\n\x1a\n", "image/png"))
+_SIGNATURES = (
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"GIF8", "image/gif"),
+    (b"RIFF", "image/webp"),
+)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -44,8 +49,8 @@ class Tags:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Artwork:
-    """A picture of at most MAX_ARTWORK_BYTES that begins with the signature of a JPEG or PNG. The rest of it is not
-    checked."""
+    """A picture of at most MAX_ARTWORK_BYTES that begins with the signature of a JPEG, PNG, GIF or WebP. The rest of it
+    is not checked."""
 
     mime: str
     data: bytes

@@ -137,10 +137,13 @@ class Closed:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ArtworkRead:
-    """The artwork of a track as a JPEG or PNG file; None: the track has none."""
+    """The artwork of a track, as `Program.read_artwork` was asked for it; None: the track has none."""
 
     file_id: UUID
-    data: bytes | None
+    size: int
+    crop: bool
+    ppm: bytes | None
+    """A picture of the format PPM. The longer side has `size` pixels; `crop`: both sides have."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -225,8 +228,8 @@ class Program(Protocol):
     def list_outputs(self) -> None:
         """Outputs follows."""
 
-    def read_artwork(self, file_id: UUID) -> None:
-        """ArtworkRead follows if this machine has the file."""
+    def read_artwork(self, file_id: UUID, size: int, crop: bool) -> None:
+        """ArtworkRead follows if this machine has the file. `size` in pixels; `crop`: the middle, as a square."""
 
     def read_waveform(self, file_id: UUID) -> None:
         """WaveformRead follows if this machine has the file; decoding takes seconds."""

@@ -19,7 +19,16 @@ from phaselock.errors import log_bug
 from phaselock.language.catalogue import tr
 from phaselock.session import commands as c
 from phaselock.ui import theme
-from phaselock.ui.backend import BackendEvent, Closed, FilesGiven, Opened, Program, SessionEvent, SessionView
+from phaselock.ui.backend import (
+    ArtworkRead,
+    BackendEvent,
+    Closed,
+    FilesGiven,
+    Opened,
+    Program,
+    SessionEvent,
+    SessionView,
+)
 from phaselock.ui.pump import Pump
 from phaselock.ui.screens.base import Screen
 from phaselock.ui.screens.home import BrowserScreen, CreateScreen, HomeScreen, waiting_text
@@ -29,6 +38,7 @@ from phaselock.ui.screens.peer import PeerScreen
 from phaselock.ui.theme import ctk, px
 from phaselock.ui.viewmodel import History, event_toast, window_title
 from phaselock.ui.widgets.buttons import Clickable
+from phaselock.ui.widgets.covers import Covers
 from phaselock.ui.widgets.logo import icon_images
 from phaselock.ui.widgets.toast import Action, Kind, Toasts
 
@@ -70,6 +80,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
         theme.setup(self)
         self.program = program
         self.history = History()
+        self.covers = Covers(program.read_artwork)
         self.visualiser = bool(program.preferences().ui.get("visualiser", True))
         self.ask_files: Callable[[], Sequence[str]] = self._ask_files
         self.ask_folder: Callable[[], str] = lambda: filedialog.askdirectory(parent=self, title=tr("Add a folder"))
@@ -234,6 +245,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
                     self.close_overlay()
                     self.toasts.clear()
                     self.history.clear()
+                    self.covers.clear()
                     self._confirm_asked_s = None
                     self.title("PhaseLock")
                     self.go_home(reason if failed else "")
@@ -242,6 +254,8 @@ class Window(ctk.CTk):  # type: ignore[misc]
                     return
             case SessionEvent():
                 self._show_toast_of(event)
+            case ArtworkRead():
+                self.covers.take(event)
             case FilesGiven(paths=paths):
                 self._come_to_the_front()
                 self.drop(paths)

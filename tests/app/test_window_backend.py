@@ -63,7 +63,7 @@ def test_a_request_that_fails_is_answered(
     program: WindowProgram, monkeypatch: pytest.MonkeyPatch, bugs: list[str], tmp_path: pathlib.Path
 ) -> None:
     song, file_id = tmp_path / "song.mp3", uuid.uuid4()
-    for module, name in [(window_backend.device, "list_outputs"), (window_backend, "read_artwork")]:
+    for module, name in [(window_backend.device, "list_outputs"), (window_backend, "read_cover")]:
         monkeypatch.setattr(module, name, fail)
     monkeypatch.setattr(window_backend, "analyse", fail)
     monkeypatch.setattr(window_backend, "inspect", lambda path: None)
@@ -71,8 +71,8 @@ def test_a_request_that_fails_is_answered(
     assert next_event(program) == Outputs(())
     backend, loop = program._started, program._loop
     assert backend is not None and loop is not None
-    loop.call_soon_threadsafe(lambda: backend._spawn(backend._read_artwork(file_id, song)))
-    assert next_event(program) == ArtworkRead(file_id, None)
+    loop.call_soon_threadsafe(lambda: backend._spawn(backend._read_artwork(file_id, song, 40, True)))
+    assert next_event(program) == ArtworkRead(file_id, 40, True, None)
     for _ in range(2):  # the worker lives on
         loop.call_soon_threadsafe(lambda: backend._spawn(backend._read_waveform(file_id, song)))
         assert next_event(program) == WaveformRead(file_id, None, b"", 1, 1)

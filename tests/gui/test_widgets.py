@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import struct
+import dataclasses
 import sys
 import time
-import zlib
 from collections.abc import Callable
 from typing import Any
+from uuid import UUID
 
 import pytest
+
+from phaselock.ui.backend import ArtworkRead
 
 pytestmark = pytest.mark.gui
 
@@ -610,67 +612,59 @@ def test_the_spectrum_falls_slowly_and_hides(window: Any) -> None:
     assert spectrum.bbox("all") is None
 
 
-def _png(width: int, height: int) -> bytes:
-    def chunk(name: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
-
-    body = zlib.compress(b"".join(b"\0" + b"\x20\x80\xc0" * width for _ in range(height)))
-    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", body) + chunk(b"IEND", b"")
+def cover(size: int, crop: bool = False) -> ArtworkRead:
+    return ArtworkRead(UUID(int=7), size, crop, b"P6 %d %d 255\n" % (size, size // 2) + bytes(size * (size // 2) * 3))
 
 
-@pytest.mark.parametrize("size", [(300, 300), (1000, 400), (50, 70), (260, 260), (391, 391), (1, 1)])
-def test_artwork_fits_its_square(window: Any, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]) -> None:
-    from phaselock.ui.widgets.artwork import photo
+def test_artwork_shows_the_cover_when_it_is_read(window: Any) -> None:
+    from phaselock.ui.widgets.artwork import Artwork
+    from phaselock.ui.widgets.covers import Covers
 
-    monkeypatch.setitem(sys.modules, "PIL", None)
-    image = photo(_png(*size), 260)
-    assert image is not None
-    assert 165 <= max(image.width(), image.height()) <= 260
+    asked: list[Any] = []
+    covers = Covers(lambda *key: asked.append(key))
+    artwork = Artwork(window, covers, 200)
+    artwork.pack()
 
+    def state(item: int) -> str:
+        return str(artwork.itemcget(item, "state"))
 
-@pytest.mark.parametrize(
-    "data",
-    [
-        b"",
-        b"\xff\xd8\xff\xe0 a JPEG that ends",
-        _png(300, 300)[:60],
-        b"\x89PNG\r\n\x1a\n" + bytes(40),
-        b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 60_000, 60_000) + bytes(60),
-        b"GIF89a" + bytes(300),
-    ],
-    ids=["empty", "jpeg", "cut", "zeros", "bomb", "gif"],
-)
-@pytest.mark.parametrize("pillow", [True, False])
-def test_bad_artwork_is_a_tile(window: Any, monkeypatch: pytest.MonkeyPatch, data: bytes, pillow: bool) -> None:
-    from phaselock.ui.widgets.artwork import Artwork, photo
-
-    if pillow:
-        pytest.importorskip("PIL", reason="Pillow is not here")
-    else:
-        monkeypatch.setitem(sys.modules, "PIL", None)
-    assert photo(data, 260) is None
-    artwork = Artwork(window, 200)
-    artwork.show(data, "Never")
-    shown(artwork)
-    artwork.show(_png(300, 300), "Never")
-    artwork.set_size(300)
-    artwork.show(None, "")
+    artwork.show(UUID(int=7))
+    until(window, lambda: asked)
+    assert asked == [(UUID(int=7), 200, False)] and state(artwork._tile) == "normal"
+    covers.take(cover(200))
+    artwork.paint()
     window.update()
-    assert artwork.winfo_width() == 300
+    assert state(artwork._picture) == "normal" and state(artwork._tile) == "hidden"  # no frame of another colour
+    artwork.set_size(300)  # the smaller one stays until the other is read
+    assert state(artwork._picture) == "normal"
+    until(window, lambda: len(asked) == 2)
+    covers.take(cover(300))
+    artwork.paint()
+    assert artwork.winfo_reqwidth() == 300 and artwork._images["picture"].width() == 300
+    artwork.show(UUID(int=8))
+    assert state(artwork._picture) == "hidden" and state(artwork._tile) == "normal"
+    covers.take(ArtworkRead(UUID(int=8), 300, False, None))
+    artwork.paint()
+    window.update()
+    assert not artwork.waits("read")  # it has none
+    artwork.show(None)
 
 
-def test_pillow_reads_jpeg(window: Any) -> None:
-    image = pytest.importorskip("PIL.Image", reason="Pillow is not here")
-    import io
+def test_covers_have_a_limit_of_memory(window: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from phaselock.ui.widgets import covers
 
-    from phaselock.ui.widgets.artwork import photo
-
-    for size in ((1000, 500), (80, 80)):
-        file = io.BytesIO()
-        image.new("RGB", size, "#2080C0").save(file, "JPEG")
-        picture = photo(file.getvalue(), 260)
-        assert picture is not None and max(picture.width(), picture.height()) == 260
+    monkeypatch.setattr(covers, "MAX_BYTES", 40_000)
+    asked: list[Any] = []
+    kept = covers.Covers(lambda *key: asked.append(key))
+    keys = [(UUID(int=number), 40, True) for number in range(20)]
+    for key in keys:
+        kept.take(dataclasses.replace(cover(40, True), file_id=key[0]))
+    known = [key for key in keys if kept.is_known(key)]
+    assert known == keys[-len(known) :] and 0 < len(known) * 40 * 20 * 4 <= 40_000
+    kept.request(keys)
+    assert asked == keys[: -len(known)]
+    kept.clear()
+    assert kept.image(keys[-1]) is None
 
 
 def test_panels_have_a_header_and_a_body(window: Any) -> None:

@@ -138,7 +138,10 @@ def test_many_texts_are_no_trouble(path: pathlib.Path) -> None:
 
 
 @pytest.mark.parametrize("version", [2, 3, 4])
-@pytest.mark.parametrize(("data", "mime"), [(JPEG, "image/jpeg"), (PNG, "image/png")])
+@pytest.mark.parametrize(
+    ("data", "mime"),
+    [(JPEG, "image/jpeg"), (PNG, "image/png"), (b"GIF89a...", "image/gif"), (b"RIFF....WEBP", "image/webp")],
+)
 def test_a_picture_is_known_by_its_beginning(path: pathlib.Path, version: int, data: bytes, mime: str) -> None:
     assert artwork_of(path, id3(version, picture(version, data)) + SOUND) == Artwork(mime, data)
 
@@ -147,13 +150,13 @@ def test_the_front_cover_is_preferred(path: pathlib.Path) -> None:
     pictures = [picture(3, JPEG + b"back", 4), picture(3, PNG, 3), picture(3, JPEG + b"icon", 1)]
     assert artwork_of(path, id3(3, *pictures) + SOUND) == Artwork("image/png", PNG)
     assert artwork_of(path, id3(3, pictures[0], pictures[2]) + SOUND) == Artwork("image/jpeg", JPEG + b"back")
-    assert artwork_of(path, id3(3, picture(3, b"GIF89a", 3), pictures[2]) + SOUND) == Artwork(
+    assert artwork_of(path, id3(3, picture(3, b"BM a bitmap", 3), pictures[2]) + SOUND) == Artwork(
         "image/jpeg", JPEG + b"icon"
     )
 
 
-def test_only_pictures_of_the_two_kinds_and_of_some_size_count(path: pathlib.Path) -> None:
-    for data in (b"GIF89a" + bytes(100), b"<svg/>", b"", JPEG[:2], b"http://example.org/x.jpg"):
+def test_only_pictures_of_the_known_kinds_and_of_some_size_count(path: pathlib.Path) -> None:
+    for data in (b"BM" + bytes(100), b"<svg/>", b"", JPEG[:2], b"http://example.org/x.jpg"):
         assert artwork_of(path, id3(3, picture(3, data)) + SOUND) is None
     largest = JPEG.ljust(MAX_ARTWORK_BYTES, b"x")
     assert artwork_of(path, id3(3, picture(3, largest)) + SOUND) == Artwork("image/jpeg", largest)

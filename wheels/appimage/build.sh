@@ -49,13 +49,13 @@ apt=(
     -o Dir::Cache::archives="$work/apt/archives" -o Dir::Cache::pkgcache= -o Dir::Cache::srcpkgcache=
 )
 "${apt[@]}" update >"$work/log"
-"${apt[@]}" install -y --no-install-recommends --download-only python3-tk >>"$work/log"
+"${apt[@]}" install -y --no-install-recommends --download-only python3-tk libfribidi0 >>"$work/log"
 
 # The other libraries that Python and Tk need are on every Linux with a screen: of the C library, X11 and its fonts, two
 # versions in one process would not fit together.
 packages=(
     python3.11-minimal libpython3.11-minimal libpython3.11-stdlib python3-tk
-    libtcl8.6 libtk8.6 tk8.6-blt2.5 libffi8 libssl3 libxext6 libxft2 libxrender1 libxss1
+    libtcl8.6 libtk8.6 tk8.6-blt2.5 libffi8 libfribidi0 libssl3 libxext6 libxft2 libxrender1 libxss1
 )
 root=$work/PhaseLock
 mkdir "$root"

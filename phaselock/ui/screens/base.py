@@ -9,6 +9,7 @@ from phaselock.ui import theme
 from phaselock.ui.backend import BackendEvent, Program, SessionView
 from phaselock.ui.theme import ctk
 from phaselock.ui.viewmodel import History
+from phaselock.ui.widgets.covers import Covers
 from phaselock.ui.widgets.toast import Action, Kind
 
 
@@ -17,6 +18,7 @@ class WindowApi(Protocol):
 
     program: Program
     history: History
+    covers: Covers
     visualiser: bool
     waiting: Sequence[str]
     """Files that are added to the next session."""

@@ -17,6 +17,7 @@ from phaselock.ui.theme import ctk, px
 from phaselock.ui.viewmodel import browser_view
 from phaselock.ui.widgets.buttons import IconButton, MainButton, SecondaryButton, TextButton
 from phaselock.ui.widgets.entry import Field
+from phaselock.ui.widgets.label import Label
 from phaselock.ui.widgets.logo import Logo
 from phaselock.ui.widgets.panel import Panel
 from phaselock.ui.widgets.rows import Row, RowList
@@ -227,13 +228,9 @@ def waiting_text(paths: Sequence[str]) -> str:
     ).format(file_name=name, number=len(paths))
 
 
-def label(
-    master: Any, text: str, size: int, colour: str = theme.TEXT, *, bold: bool = False, wrap: int = 0
-) -> ctk.CTkLabel:
+def label(master: Any, text: str, size: int, colour: str = theme.TEXT, *, bold: bool = False, wrap: int = 0) -> Label:
     """A label with the window's font."""
-    return ctk.CTkLabel(
-        master, text=text, font=theme.font(size, bold), text_color=colour, wraplength=wrap, justify="left"
-    )
+    return Label(master, text, font=theme.font(size, bold), text_color=colour, wraplength=wrap, justify="left")
 
 
 def _form(screen: Screen, title: str, back: Any) -> ctk.CTkFrame:

@@ -12,6 +12,7 @@ from phaselock.model.queue import upcoming_shuffled
 from phaselock.session import commands as c
 from phaselock.ui import theme
 from phaselock.ui.backend import SessionView
+from phaselock.ui.direction import isolated
 from phaselock.ui.screens.base import WindowApi
 from phaselock.ui.screens.home import label
 from phaselock.ui.screens.playing import PlayingPanel, shortened
@@ -59,7 +60,7 @@ class HostScreen(SessionScreen):
             before.subtitle,
             before.address,
         ):
-            self._title.configure(text=shortened(view.title, TITLE_CHARS))
+            self._title.configure(text=isolated(shortened(view.title, TITLE_CHARS)))
             self._subtitle.configure(text=view.subtitle)
             self.address.set_text(view.address)
         if before is None or view.peers != before.peers:

@@ -7,6 +7,7 @@ from typing import Any
 from phaselock.language.catalogue import tr
 from phaselock.ui import theme
 from phaselock.ui.backend import SessionView
+from phaselock.ui.direction import isolated
 from phaselock.ui.screens.base import WindowApi
 from phaselock.ui.screens.home import label
 from phaselock.ui.screens.playing import PlayingPanel, shortened
@@ -41,7 +42,7 @@ class PeerScreen(SessionScreen):
         view, before = peer_view(state, self._queue_rows), self._view
         self._view = view
         if before is None or view.title != before.title:
-            self._title.configure(text=shortened(view.title, TITLE_CHARS))
+            self._title.configure(text=isolated(shortened(view.title, TITLE_CHARS)))
         if before is None or (view.connection, view.connection_kind) != (before.connection, before.connection_kind):
             colour = theme.WARNING if view.connection_kind == "warning" else theme.TEXT_SECONDARY
             self._connection.configure(text=view.connection, text_color=colour)

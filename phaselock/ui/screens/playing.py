@@ -10,6 +10,7 @@ from uuid import UUID
 from phaselock.language.catalogue import tr
 from phaselock.ui import theme
 from phaselock.ui.backend import BANDS, ArtworkRead, SessionView, WaveformRead
+from phaselock.ui.direction import isolated
 from phaselock.ui.screens.base import WindowApi
 from phaselock.ui.screens.home import label
 from phaselock.ui.theme import ctk, px
@@ -24,7 +25,7 @@ from phaselock.ui.widgets.spectrum import Spectrum
 PLOT_SPAN_S = 120.0
 PLOT_INTERVAL_TICKS = 15
 MAX_CACHED_TRACKS = 8
-"""Limit of the tracks whose artwork and waveform are kept."""
+"""Limit of the tracks whose waveforms are kept."""
 MIN_ARTWORK, MAX_ARTWORK = 72, 260
 MIN_HEIGHT_SPECTRUM, MIN_HEIGHT_PLOT = 424, 352
 """In a lower panel, spectrum or plot are hidden; in pixels of the design."""
@@ -42,7 +43,6 @@ class PlayingPanel(Panel):
         self._sync: SyncView | None = None
         self._state: SessionView | None = None
         self._waveforms: collections.OrderedDict[UUID, WaveformRead] = collections.OrderedDict()
-        self._artworks: dict[UUID, bytes | None] = {}
         self._ticks = 0
         body = self.body
         body.grid_columnconfigure(0, weight=1)
@@ -51,7 +51,7 @@ class PlayingPanel(Panel):
         self._artwork_frame = ctk.CTkFrame(body, fg_color="transparent", height=px(MIN_ARTWORK))
         self._artwork_frame.grid(row=0, column=0, sticky="nsew")
         self._artwork_frame.grid_propagate(False)
-        self.artwork = Artwork(self._artwork_frame, MIN_ARTWORK)
+        self.artwork = Artwork(self._artwork_frame, api.covers, MIN_ARTWORK)
         self.artwork.place(relx=0.5, rely=0.5, anchor="center")
         self._artwork_frame.bind("<Configure>", lambda event: self._fit(event.width, event.height))
         self._song = label(body, "", theme.SECTION, bold=True)
@@ -83,7 +83,7 @@ class PlayingPanel(Panel):
         self._state = state
         if now != before:
             self._now = now
-            self._song.configure(text=shortened(now.title, 60))
+            self._song.configure(text=isolated(shortened(now.title, 60)))
             self._artist.configure(text=shortened(now.note or now.artist, 70))
             if before is None or before.file_id != now.file_id:
                 self._change_track(now)
@@ -105,7 +105,7 @@ class PlayingPanel(Panel):
         if self._ticks % PLOT_INTERVAL_TICKS == 1:
             self.draw_plot()
         if now.file_id and waveform is None and self._ticks % RETRY_TICKS == 0:
-            self._request_files(now.file_id)
+            self._api.program.read_waveform(now.file_id)
 
     def draw_plot(self) -> None:
         """Show the phase errors of the last PLOT_SPAN_S seconds."""
@@ -120,29 +120,22 @@ class PlayingPanel(Panel):
     def on_event(self, event: ArtworkRead | WaveformRead) -> None:
         """Artwork or waveform of a track has been read."""
         if isinstance(event, ArtworkRead):
-            self._artworks[event.file_id] = event.data
-            while len(self._artworks) > MAX_CACHED_TRACKS:
-                del self._artworks[next(iter(self._artworks))]
-        else:
-            self._waveforms[event.file_id] = event
-            while len(self._waveforms) > MAX_CACHED_TRACKS:
-                self._waveforms.popitem(last=False)
+            self.artwork.paint()
+            return
+        self._waveforms[event.file_id] = event
+        while len(self._waveforms) > MAX_CACHED_TRACKS:
+            self._waveforms.popitem(last=False)
         if self._now is not None and self._now.file_id == event.file_id:
             self._show_files(self._now)
 
     def _change_track(self, now: NowPlaying) -> None:
         self._show_files(now)
-        if now.file_id is not None and (now.file_id not in self._waveforms or now.file_id not in self._artworks):
-            self._request_files(now.file_id)
+        if now.file_id is not None and now.file_id not in self._waveforms:
+            self._api.program.read_waveform(now.file_id)
         self.seekbar.set_enabled(now.file_id is not None)
 
-    def _request_files(self, file_id: UUID) -> None:
-        self._api.program.read_artwork(file_id)
-        self._api.program.read_waveform(file_id)
-
     def _show_files(self, now: NowPlaying) -> None:
-        artwork = self._artworks.get(now.file_id) if now.file_id else None
-        self.artwork.show(artwork, now.initial)
+        self.artwork.show(now.file_id)
         waveform = self._waveforms.get(now.file_id) if now.file_id else None
         self.seekbar.set_peaks(waveform.peaks if waveform else None)
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any, Literal
 
 from phaselock.ui import theme
+from phaselock.ui.direction import visual, wrapped
 
 CONTROL = 0x4
 SHIFT = 0x1
@@ -43,6 +44,18 @@ class Drawing(tk.Canvas):
 
     def paint(self) -> None:
         """Draw the present state."""
+
+    def create_text(self, *place: Any, **options: Any) -> int:
+        """As of every canvas; the text is in reading order."""
+        if options.get("text"):
+            options["text"] = wrapped(options["text"], options.get("font"), int(options.get("width") or 0))
+        return super().create_text(*place, **options)
+
+    def itemconfigure(self, tagOrId: str | int, cnf: Any = None, **options: Any) -> Any:
+        """As of every canvas; a text is in reading order."""
+        if options.get("text"):
+            options["text"] = visual(options["text"])
+        return super().itemconfigure(tagOrId, cnf, **options)
 
     def by_keyboard(self) -> None:
         """A key was pressed: show the focus ring."""

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any, TypeAlias
 
 from phaselock.ui import theme
+from phaselock.ui.direction import wrapped
 
 Text: TypeAlias = str | Callable[[], str]
 
@@ -50,7 +51,7 @@ class _Tip:
         if not words:
             return
         window, label = self._made()
-        label.configure(text=words)
+        label.configure(text=wrapped(words, theme.canvas_font(theme.CAPTION), theme.px(_MAX_WIDTH)))
         window.update_idletasks()
         width, height = window.winfo_reqwidth(), window.winfo_reqheight()
         x, y = self._root.winfo_pointerxy()

@@ -18,6 +18,7 @@ from phaselock.ui.widgets.artwork import Artwork
 from phaselock.ui.widgets.base import Drawing, frame
 from phaselock.ui.widgets.buttons import IconButton, MainButton, SecondaryButton, TextButton
 from phaselock.ui.widgets.chip import Chip
+from phaselock.ui.widgets.covers import Covers
 from phaselock.ui.widgets.entry import Field
 from phaselock.ui.widgets.icons import SHAPES
 from phaselock.ui.widgets.logo import Logo, icon_images
@@ -127,10 +128,7 @@ def show_player(panel: Panel) -> list[Drawing]:
     chip.pack(side="right")
     art = frame(panel.body)
     art.pack()
-    Artwork(art, 120).pack(side="left", padx=px(8))
-    tile = Artwork(art, 120)
-    tile.show(None, "N")
-    tile.pack(side="left")
+    Artwork(art, Covers(nothing), 120).pack(side="left", padx=px(8))
     spectrum = Spectrum(panel.body, height=40)
     spectrum.pack(fill="x", pady=px(8))
     peaks = bytes(

@@ -241,9 +241,14 @@ def test_the_address_is_copied(window: Any) -> None:
 def test_artwork_and_waveform_are_requested_once_and_shown(window: Any) -> None:
     shown = show(window, playing())
     track = QUEUE[0].id
-    assert (window.program.of("read_artwork"), window.program.of("read_waveform")) == ([track], [track])
+    until(window, lambda: window.program.of("read_artwork"))
+    assert window.program.of("read_waveform") == [track]
+    file_id, size, crop = window.program.of("read_artwork")[0]
+    assert (file_id, crop) == (track, False)
     deliver(
-        window, ArtworkRead(track, None), WaveformRead(track, bytes([200]) * 600, bytes([200]) * 24 * 400, 22050, 44100)
+        window,
+        ArtworkRead(track, size, crop, None),
+        WaveformRead(track, bytes([200]) * 600, bytes([200]) * 24 * 400, 22050, 44100),
     )
     assert shown.playing.seekbar._bars
     window.program.now_ns = 10**9

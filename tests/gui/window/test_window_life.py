@@ -72,7 +72,7 @@ def test_the_pump_goes_on_after_a_failure_and_loses_nothing(window: Any) -> None
             raise ValueError("once")
 
     shown.on_event = on_event
-    events = [ArtworkRead(UUID(int=number), None) for number in range(6)]
+    events = [ArtworkRead(UUID(int=number), 40, True, None) for number in range(6)]
     deliver(window, *events)
     assert taken == events and [str(error) for error in window.raised] == ["once"]
     window.raised.clear()

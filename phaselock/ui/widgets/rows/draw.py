@@ -15,6 +15,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from phaselock.ui import theme
+from phaselock.ui.direction import isolated
 from phaselock.ui.widgets.base import Drawing
 from phaselock.ui.widgets.buttons import SecondaryButton
 from phaselock.ui.widgets.chip import HEIGHT as CHIP_HEIGHT
@@ -131,8 +132,9 @@ class Slot:
                 self._shown[name] = None
 
     def text(self, name: str) -> str:
-        item = self._items.get(name)
-        return str(self._canvas.tk.call(self._canvas, "itemcget", item, "-text")) if item is not None else ""
+        """The text of a visible item, in reading order."""
+        shown = self._shown.get(name)
+        return str(shown[1]) if shown is not None else ""
 
     def shift_to(self, name: str, place: tuple[float, ...]) -> None:
         """Move a visible item, for an animation."""
@@ -200,7 +202,7 @@ class RowPainter:
     def shortened(self, row: Row) -> list[str]:
         """The full texts of a visible row of which only a part fits."""
         slot = next((slot for slot in self.slots if slot.index >= 0 and self._rows[slot.index] is row), None)
-        texts = (("title", row.title), ("subtitle", row.subtitle))
+        texts = (("title", isolated(row.title)), ("subtitle", row.subtitle))
         return [text for name, text in texts if text and slot is not None and slot.text(name) != text]
 
     def _fill(self, slot: Slot, index: int, state: RowState) -> None:
@@ -261,7 +263,7 @@ class RowPainter:
             "title",
             "text",
             (title_x, y),
-            text=theme.ellipsis(row.title, font, width - (title_x - x)),
+            text=isolated(theme.ellipsis(row.title, font, width - (title_x - x))),
             font=font,
             fill=theme.PRIMARY if row.playing else theme.TEXT_SECONDARY if row.dimmed else theme.TEXT,
             anchor="w",
