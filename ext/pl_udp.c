@@ -1,66 +1,4 @@
-#if defined(__linux__)
-#define _GNU_SOURCE
-#elif defined(__APPLE__)
-#define _DARWIN_C_SOURCE
-#endif
 #include "pl_udp.h"
-
-#include <errno.h>
-
-#if defined(_WIN32)
-#define WIN32_LEAN_AND_MEAN
-#include <winsock2.h>
-#include <ws2tcpip.h>
-typedef SOCKET socket_t;
-typedef WSAPOLLFD pollfd_t;
-typedef int length_t;
-#define poll_sockets WSAPoll
-static void nap(int ms) { Sleep((DWORD)ms); }
-static int last_error(void) { return WSAGetLastError(); }
-#else
-#include <netinet/in.h>
-#include <poll.h>
-#include <sys/socket.h>
-#include <sys/types.h>
-#include <sys/uio.h>
-#include <time.h>
-#include <unistd.h>
-typedef int socket_t;
-typedef struct pollfd pollfd_t;
-typedef ssize_t length_t;
-#define poll_sockets poll
-static void nap(int ms) { poll(NULL, 0, ms); }
-static int last_error(void) { return errno; }
-#endif
-#if defined(__linux__)
-#include <sys/syscall.h>
-#endif
-
-/* Is the error temporary? Routers, firewalls and a network card that is off cause errors of many kinds, and
- * later the socket works again. Only a socket that is not usable at all stays so. */
-static bool is_temporary(int error) {
-    switch (error) {
-#if defined(_WIN32)
-        case WSAEBADF:
-        case WSAEFAULT:
-        case WSAEINVAL:
-        case WSAENOTSOCK:
-        case WSAENOTCONN:
-        case WSAESHUTDOWN:
-        case WSANOTINITIALISED:
-        case WSA_INVALID_HANDLE:
-#else
-        case EBADF:
-        case EFAULT:
-        case EINVAL:
-        case ENOTSOCK:
-        case ENOTCONN:
-#endif
-            return false;
-        default:
-            return true;
-    }
-}
 
 PL_ASSERT_FITS_SEQLOCK(pl_allowed_peer);
 PL_ASSERT_FITS_SEQLOCK(pl_pinger_status);
@@ -84,7 +22,7 @@ enum { MAX_EMPTY_WAKES = 1000, EMPTY_WAKE_MS = 1 };
 /* The host answers each peer this many pings a second, and this many at once after a pause: twice what a peer
  * sends in its first second, 65 in the burst and 33 in each of four trains. */
 static const double MAX_PINGS_PER_S = 400, MAX_PINGS_AT_ONCE = 400;
-/* Answers that took longer are not used, and kernel time stamps of this age are not believed. */
+/* Answers that took longer are not used. */
 static const int64_t MAX_AGE_NS = 2 * PL_NS_PER_S;
 /* Largest time on the wire, as on the control connection: sums and differences of two times cannot
  * overflow. */
@@ -100,107 +38,27 @@ static uint64_t get(const uint8_t *b, int bytes) {
     return v;
 }
 
-/* Ask for the kernel's receive time stamps: they do not include how late this thread wakes up. */
-static void request_stamps(intptr_t fd) {
-#if defined(__linux__)
-    int on = 1;
-    setsockopt((int)fd, SOL_SOCKET, SO_TIMESTAMPNS, &on, sizeof on);
-#else
-    (void)fd;
-#endif
-}
-
-#if defined(__linux__)
-/* The local time at which the kernel received a message, or `now_ns` where it did not say. */
-static int64_t stamped_ns(struct msghdr *message, int64_t now_ns) {
-    for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
-        if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SO_TIMESTAMPNS) continue;
-        /* The stamp is on the kernel's real-time clock, so the packet's age is read on that clock: by the
-         * system call, because a preloaded library may change clock_gettime but not the kernel's stamps. An
-         * impossible age means that the clock was set meanwhile. */
-        struct timespec stamp, now;
-        memcpy(&stamp, CMSG_DATA(c), sizeof stamp);
-        syscall(SYS_clock_gettime, CLOCK_REALTIME, &now);
-        int64_t local_ns = pl_now_ns_rt();
-        int64_t age_ns = (int64_t)(now.tv_sec - stamp.tv_sec) * PL_NS_PER_S + (now.tv_nsec - stamp.tv_nsec);
-        if (age_ns >= 0 && age_ns < MAX_AGE_NS) now_ns = local_ns - age_ns;
-    }
-    return now_ns;
-}
-#endif
-
-/* Receive one datagram, with the local time of its arrival. Returns its length (`size` if it is longer), 0 if
- * there is none, and a negative number on an error that is not temporary. */
-static length_t receive(intptr_t fd, uint8_t *b, int size, struct sockaddr_storage *from,
-                        int64_t *arrived_ns) {
-#if defined(_WIN32)
-    int from_size = sizeof *from;
-    int n = recvfrom((SOCKET)fd, (char *)b, size, 0, (struct sockaddr *)from, &from_size);
-    if (n < 0 && last_error() == WSAEMSGSIZE) n = size;
-    *arrived_ns = pl_now_ns_rt();
-#else
-    union {
-        struct cmsghdr align;
-        char room[256];
-    } control;
-    struct iovec part = {.iov_base = b, .iov_len = (size_t)size};
-    struct msghdr message = {0};
-    message.msg_name = from;
-    message.msg_namelen = sizeof *from;
-    message.msg_iov = &part;
-    message.msg_iovlen = 1;
-    message.msg_control = control.room;
-    message.msg_controllen = sizeof control.room;
-    length_t n = recvmsg((int)fd, &message, MSG_DONTWAIT);
-    *arrived_ns = pl_now_ns_rt();
-#if defined(__linux__)
-    if (n > 0) *arrived_ns = stamped_ns(&message, *arrived_ns);
-#endif
-#endif
-    if (n < 0) return is_temporary(last_error()) ? 0 : -1;
-    return n;
-}
-
-/* Wait until there is a datagram or an error, at most `wait_ms`. The next read shows which one; for a closed
- * socket WSAPoll itself fails. */
-static bool wait_readable(intptr_t fd, int wait_ms) {
-    pollfd_t p = {0};
-    p.fd = (socket_t)fd;
-    p.events = POLLIN;
-    return poll_sockets(&p, 1, wait_ms) != 0;
-}
-
-/* Called after each wake of wait_readable, with whether there was any datagram. */
+/* Called after each wake of pl_datagram_wait, with whether there was any datagram. */
 static void count_empty_wakes(int *empty_wakes, bool any) {
     if (any) {
         *empty_wakes = 0;
     } else if (*empty_wakes < MAX_EMPTY_WAKES) {
         ++*empty_wakes;
     } else {
-        nap(EMPTY_WAKE_MS);
+        pl_datagram_nap(EMPTY_WAKE_MS);
     }
 }
 
 /* Rounded up, so that a wait does not end too early. */
 static int ms_from_ns(int64_t ns) { return (int)((ns + PL_NS_PER_MS - 1) / PL_NS_PER_MS); }
 
-static pl_address address_of(const struct sockaddr_storage *s) {
-    pl_address address = {{0}};
-    if (s->ss_family == AF_INET6) {
-        memcpy(address.bytes, &((const struct sockaddr_in6 *)s)->sin6_addr, 16);
-    } else if (s->ss_family == AF_INET) {
-        address.bytes[10] = address.bytes[11] = 0xff;
-        memcpy(address.bytes + 12, &((const struct sockaddr_in *)s)->sin_addr, 4);
-    }
-    return address;
-}
-
 /* ---- the host's side ---- */
 
 void pl_responder_init(pl_responder *r, intptr_t fd) {
     memset(r, 0, sizeof *r);
     r->fd = fd;
-    request_stamps(fd);
+    pl_datagram_request_stamps(fd);
+    pl_datagram_request_destinations(fd);
 }
 
 static bool read_slot(pl_responder *r, int slot, pl_allowed_peer *peer) {
@@ -249,33 +107,29 @@ static bool is_allowed(pl_responder *r, uint32_t peer_id, const pl_address *addr
 }
 
 /* Answer a datagram of `n` bytes, which is in `b`. False when it is no ping of an allowed peer. */
-static bool answer(pl_responder *r, uint8_t *b, length_t n, const struct sockaddr_storage *from,
-                   int64_t arrived_ns) {
+static bool answer(pl_responder *r, uint8_t *b, int n, const pl_datagram *d) {
     if (n != PL_CLOCK_PACKET_BYTES || b[TYPE_AT] != PING) return false;
-    pl_address address = address_of(from);
-    if (!is_allowed(r, (uint32_t)get(b + PEER_ID_AT, 4), &address, arrived_ns)) return false;
+    pl_address address = pl_datagram_address(&d->from);
+    if (!is_allowed(r, (uint32_t)get(b + PEER_ID_AT, 4), &address, d->arrived_ns)) return false;
     b[TYPE_AT] = PONG;
-    put(b + HOST_RECV_AT, (uint64_t)arrived_ns, 8);
-    put(b + HOST_SEND_AT, (uint64_t)pl_now_ns_rt(), 8);
-    sendto((socket_t)r->fd, (const char *)b, PL_CLOCK_PACKET_BYTES, 0, (const struct sockaddr *)from,
-           from->ss_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in));
+    put(b + HOST_RECV_AT, (uint64_t)d->arrived_ns, 8);
+    pl_datagram_answer(r->fd, b, PL_CLOCK_PACKET_BYTES, HOST_SEND_AT, d);
     return true;
 }
 
 int pl_responder_run(pl_responder *r) {
     int empty_wakes = 0;
     while (!pl_load_relaxed(&r->stop)) {
-        if (!wait_readable(r->fd, POLL_MS)) continue;
+        if (!pl_datagram_wait(r->fd, POLL_MS)) continue;
         bool any = false;
         while (!pl_load_relaxed(&r->stop)) {
             uint8_t b[RECEIVE_BYTES];
-            struct sockaddr_storage from;
-            int64_t arrived_ns;
-            length_t n = receive(r->fd, b, sizeof b, &from, &arrived_ns);
-            if (n < 0) return -last_error();
+            pl_datagram d;
+            int n = pl_datagram_receive(r->fd, b, sizeof b, &d);
+            if (n < 0) return -pl_datagram_error();
             if (n == 0) break;
             any = true;
-            if (answer(r, b, n, &from, arrived_ns)) {
+            if (answer(r, b, n, &d)) {
                 r->answered++;
             } else {
                 r->refused++;
@@ -296,7 +150,7 @@ void pl_pinger_init(pl_pinger *p, intptr_t fd, uint32_t peer_id, pl_filter_kind 
     p->nonce_state = seed;
     p->map = map;
     pl_filter_init(&p->filter, kind);
-    request_stamps(fd);
+    pl_datagram_request_stamps(fd);
 }
 
 /* splitmix64: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014. */
@@ -320,7 +174,7 @@ static void send_ping(pl_pinger *p, bool is_measurement) {
     p->outstanding[place].sent_ns = now_ns;
     p->outstanding[place].is_measurement = is_measurement;
     p->sent++;
-    send((socket_t)p->fd, (const char *)b, sizeof b, 0); /* a failure counts as a loss on the way */
+    pl_datagram_send(p->fd, b, sizeof b);
 }
 
 /* Are the times of an answered ping possible, and is it recent enough to be used? The host's times are not
@@ -333,7 +187,7 @@ static bool is_plausible(const pl_exchange *e) {
 
 /* Does a datagram of `n` bytes answer a ping of ours, for the first time? Sets the exchange, and whether that
  * ping was a measurement. */
-static bool read_pong(pl_pinger *p, const uint8_t *b, length_t n, int64_t arrived_ns, pl_exchange *e,
+static bool read_pong(pl_pinger *p, const uint8_t *b, int n, int64_t arrived_ns, pl_exchange *e,
                       bool *is_measurement) {
     if (n != PL_CLOCK_PACKET_BYTES || b[TYPE_AT] != PONG) return false;
     if (get(b + PEER_ID_AT, 4) != p->peer_id) return false;
@@ -400,15 +254,14 @@ static int read_answers(pl_pinger *p, train *t) {
     bool any = false;
     while (!pl_load_relaxed(&p->stop)) {
         uint8_t b[RECEIVE_BYTES];
-        struct sockaddr_storage from;
-        int64_t arrived_ns;
-        length_t n = receive(p->fd, b, sizeof b, &from, &arrived_ns);
-        if (n < 0) return last_error();
+        pl_datagram d;
+        int n = pl_datagram_receive(p->fd, b, sizeof b, &d);
+        if (n < 0) return pl_datagram_error();
         if (n == 0) break;
         any = true;
         pl_exchange e;
         bool is_measurement;
-        if (!read_pong(p, b, n, arrived_ns, &e, &is_measurement)) {
+        if (!read_pong(p, b, n, d.arrived_ns, &e, &is_measurement)) {
             p->refused++;
             continue;
         }
@@ -436,7 +289,7 @@ static int run_train(pl_pinger *p, train *t) {
         if (!sending && waited) break;
         int64_t wait_ns = last_sent_ns + (sending ? PL_PING_NS : last_answer_ns) - now_ns;
         t->answered = false;
-        if (wait_readable(p->fd, wait_ns <= 0 ? 0 : ms_from_ns(wait_ns))) {
+        if (pl_datagram_wait(p->fd, wait_ns <= 0 ? 0 : ms_from_ns(wait_ns))) {
             int error = read_answers(p, t);
             if (error) return error;
         }
@@ -472,7 +325,7 @@ int pl_pinger_run(pl_pinger *p) {
             next_ns = now_ns + PL_TRAIN_INTERVAL_NS - (now_ns - next_ns) % PL_TRAIN_INTERVAL_NS;
         while (!pl_load_relaxed(&p->stop) && (now_ns = pl_now_ns_rt()) < next_ns) {
             int left_ms = ms_from_ns(next_ns - now_ns);
-            nap(left_ms < POLL_MS ? left_ms : POLL_MS);
+            pl_datagram_nap(left_ms < POLL_MS ? left_ms : POLL_MS);
         }
     }
     return 0;

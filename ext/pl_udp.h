@@ -12,11 +12,11 @@
 #define PL_UDP_H
 
 #include "pl_clock.h"
+#include "pl_datagram.h"
 #include "pl_filter.h"
 
 enum {
     PL_CLOCK_PACKET_BYTES = 37,
-    PL_ADDRESS_BYTES = 16,
     PL_MAX_PEERS = 16,   /* more than a session has (MAX_PEERS of protocol/messages.py) */
     PL_OUTSTANDING = 64, /* pings that may still be answered; older ones are forgotten */
     PL_TRACE = 4096,     /* exchanges kept in the trace: 25 s at first, 100 s later */
@@ -34,12 +34,6 @@ enum {
 /* Measurements in a train; the ping that wakes the path comes on top. In the burst the map is updated after
  * each PL_BURST_UPDATE_ANSWERS answers, because each estimate is much better than the one before. */
 enum { PL_TRAIN_PINGS = 8, PL_YOUNG_PINGS = 32, PL_BURST_PINGS = 64, PL_BURST_UPDATE_ANSWERS = 8 };
-
-/* An IPv4 or IPv6 address without its port. IPv4 in its mapped IPv6 form, so that both kinds compare
- * alike. */
-typedef struct {
-    uint8_t bytes[PL_ADDRESS_BYTES];
-} pl_address;
 
 typedef struct {
     pl_address address;

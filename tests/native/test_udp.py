@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import socket
 import struct
+import sys
 import threading
 from collections.abc import Iterator
 
 import pytest
 
 from phaselock import _native
+from phaselock.network.listener import bind
 from phaselock.sync.clock import HostClock, PeerClock
 
 PING = struct.Struct("<BIQQ16s")
@@ -83,6 +85,26 @@ def test_a_member_is_answered_only_at_its_address(host: tuple[HostClock, tuple[s
     assert answered(clock, address, PING.pack(1, 3, 1, 2, bytes(16)))
     clock.forbid(3)
     assert not answered(clock, address, PING.pack(1, 3, 1, 2, bytes(16)))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a second loopback address by itself")
+def test_an_answer_leaves_from_the_address_that_was_asked() -> None:
+    """A socket for all addresses, as that of a host. The pinger is connected: it receives nothing from elsewhere."""
+    listener = bind("", 0, socket.SOCK_DGRAM)
+    port = listener.getsockname()[1]
+    clock = HostClock(listener)
+    try:
+        for asked in ("127.0.0.2", "127.0.0.1", *["::1"] * (listener.family == socket.AF_INET6)):
+            clock.allow(1, "::1" if asked == "::1" else "127.0.0.1")
+            family = socket.AF_INET6 if ":" in asked else socket.AF_INET
+            with socket.socket(family, socket.SOCK_DGRAM) as asker:
+                asker.bind(("::1" if asked == "::1" else "127.0.0.1", 0))
+                asker.settimeout(20)
+                asker.sendto(PING.pack(1, 1, 12345, 678, bytes(16)), (asked, port))
+                packet, sender = asker.recvfrom(100)
+            assert (PONG.unpack(packet)[:4], sender[0]) == ((2, 1, 12345, 678), asked)
+    finally:
+        clock.close()
 
 
 class FakeHost:

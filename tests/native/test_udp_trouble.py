@@ -112,10 +112,10 @@ def test_on_windows_only_an_unusable_socket_ends_the_clock(tmp_path: pathlib.Pat
     lines = [f'if (is_temporary({name})) puts("{name}");' for name in sorted(FATAL | PASSING)]
     source = tmp_path / "names.c"
     source.write_text(
-        '#include <stdio.h>\n#include "pl_udp.c"\nint main(void) {\n' + "\n".join(lines) + "\n}\n", "utf-8"
+        '#include <stdio.h>\n#include "pl_datagram.c"\nint main(void) {\n' + "\n".join(lines) + "\n}\n", "utf-8"
     )
     ext, program = HERE.parent.parent / "ext", tmp_path / "names.exe"
-    others = sorted(set(ext.glob("pl_*.c")) - {ext / "pl_udp.c"})
+    others = sorted(set(ext.glob("pl_*.c")) - {ext / "pl_datagram.c"})
     compiler = [sys.executable, "-m", "ziglang", "cc", "-target", "x86_64-windows-gnu"]
     subprocess.run([*compiler, "-std=c11", "-I", ext, source, *others, "-lws2_32", "-o", program], check=True)
     environment = {

@@ -1,0 +1,59 @@
+/* Datagrams of the clock threads: one system interface for Linux, macOS and Windows.
+ *
+ * A computer can have several addresses: several cards, IPv6 addresses that change, a VPN. A datagram that
+ * was received names the address that it was sent to, and the answer leaves from there. Without this the
+ * system chooses the address of the answer by its route, and the peer, whose socket is connected, never
+ * receives it. */
+#ifndef PL_DATAGRAM_H
+#define PL_DATAGRAM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#if defined(_WIN32)
+#define WIN32_LEAN_AND_MEAN
+#include <winsock2.h>
+#include <ws2tcpip.h>
+#else
+#include <netinet/in.h>
+#include <sys/socket.h>
+#endif
+
+enum { PL_ADDRESS_BYTES = 16 };
+
+/* An IPv4 or IPv6 address without its port. IPv4 in its mapped IPv6 form, so that both kinds compare alike. */
+typedef struct {
+    uint8_t bytes[PL_ADDRESS_BYTES];
+} pl_address;
+
+typedef struct {
+    struct sockaddr_storage from;
+    pl_address to;      /* the address of this computer that it was sent to */
+    uint32_t card;      /* the index of the interface on which it came; 0: unknown */
+    bool is_to_known;   /* `to` and `card` are set */
+    int64_t arrived_ns; /* local time, by the kernel's time stamp where there is one */
+} pl_datagram;
+
+/* Ask the kernel for the time of arrival of each datagram. */
+void pl_datagram_request_stamps(intptr_t fd);
+/* Ask the system for the address that each datagram was sent to. */
+void pl_datagram_request_destinations(intptr_t fd);
+
+/* Receive one datagram. Returns its length (`size` if it is longer), 0 if there is none, and a negative
+ * number on an error that is not temporary: then pl_datagram_error tells which. */
+int pl_datagram_receive(intptr_t fd, uint8_t *b, int size, pl_datagram *d);
+/* Send `size` bytes to the sender of `d`, from the address that it was sent to. The local time is written
+ * to the 8 bytes from `b + time_at` on, little endian, immediately before the system is called. */
+void pl_datagram_answer(intptr_t fd, uint8_t *b, int size, int time_at, const pl_datagram *d);
+/* Send on a connected socket. A failure counts as a loss on the way. */
+void pl_datagram_send(intptr_t fd, const uint8_t *b, int size);
+
+/* Wait until there is a datagram or an error, at most `wait_ms`. The next read shows which one; for a closed
+ * socket WSAPoll itself fails. */
+bool pl_datagram_wait(intptr_t fd, int wait_ms);
+void pl_datagram_nap(int ms);
+/* The last error of the system in this thread. */
+int pl_datagram_error(void);
+pl_address pl_datagram_address(const struct sockaddr_storage *s);
+
+#endif
