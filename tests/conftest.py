@@ -43,10 +43,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.fixture(autouse=True, scope="session")
 def home_of_the_tests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Keep the settings, logs and caches of the tests, and of the programs that they start, apart from the user's. They
-    speak English on every machine."""
+    """Keep the settings, logs and caches of the tests, and of the programs that they start, apart from the user's, and
+    all of them from the user's desktop. They speak English on every machine."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PHASELOCK_LANG", "en")
+        patch.setenv("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent")
         patch.setenv("PHASELOCK_HOME", os.fspath(tmp_path_factory.mktemp("home")))
         yield
 

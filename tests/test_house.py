@@ -49,7 +49,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "sync",
         "ui",
     ),
-    "audio": ("_native", "model", "os_packages", "storage.files"),
+    "audio": ("_native", "desktop.bus", "model", "os_packages", "storage.files"),
     "bench": (EVERYTHING,),
     "cli": (
         "app",
@@ -64,6 +64,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     ),
     "console": ("language", "model", *EVENTS),
     "data": (),
+    "desktop": (),
     "errors": (),
     "language": (),
     "model": (),
@@ -102,6 +103,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
         "phaselock.bench.lab.capture",
     ),
     "miniaudio": (),  # imports numpy if it is installed; only its C library _miniaudio is needed
+    "jeepney": ("phaselock.desktop",),
     "msgpack": ("phaselock.protocol.codec",),
     "PIL": ("phaselock.storage.covers",),
     "zeroconf": ("phaselock.network.discovery",),

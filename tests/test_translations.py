@@ -19,7 +19,7 @@ from tests.support import texts
 TRANSLATED = [code for code in LANGUAGES if code != "en"]
 PERCENT = re.compile(r"%(?:\(\w+\))?[a-z%]")
 # Packages that raise errors, which are checked, but show no texts themselves.
-WITHOUT_TEXTS = ("audio", "network", "protocol", "sync")
+WITHOUT_TEXTS = ("audio", "desktop", "network", "protocol", "sync")
 # Texts that only look as if they were for users, by module.
 NOT_FOR_USERS: dict[str, tuple[str, ...]] = {
     "phaselock/storage/log.py": ("is no log level", "not to be formatted", "older entries were lost"),

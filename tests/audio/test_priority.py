@@ -19,7 +19,7 @@ from phaselock.audio import priority, realtimekit
 from phaselock.audio.device import USER_DATA_OFFSET
 from phaselock.audio.priority import LEVEL, NO_ANSWER, Priority, Raiser
 from phaselock.audio.realtimekit import Refused
-from tests.support.programs import ROOT
+from tests.support.message_bus import MessageBus
 
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the sound system raises its threads")
 
@@ -247,47 +247,21 @@ def test_why_not(error: str, words: str) -> None:
     assert str(realtimekit._refused("RealtimeKit", error)) == words
 
 
-class Bus:
+class Bus(MessageBus):
     """A private message bus, with or without a RealtimeKit on it."""
 
-    def __init__(self, folder: pathlib.Path) -> None:
-        self._address = f"unix:path={folder}/bus"
-        self._environment = os.environ | {
-            "DBUS_SYSTEM_BUS_ADDRESS": self._address,
-            "DBUS_SESSION_BUS_ADDRESS": self._address,
-            "PYTHONPATH": os.fspath(ROOT),
-        }
-        self._processes: list[subprocess.Popen[str]] = []
-        self._start("dbus-daemon", "--session", "--nofork", "--print-address", f"--address={self._address}")
-
-    def _start(self, *command: str) -> subprocess.Popen[str]:
-        """Start a process and wait for its first line."""
-        process = subprocess.Popen(
-            command, env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )
-        self._processes.append(process)
-        assert process.stdout is not None and process.stdout.readline()
-        return process
-
     def serve(self, where: str, mode: str, highest: int = 20, limit_us: int = 150_000) -> subprocess.Popen[str]:
-        script = os.fspath(ROOT / "tests" / "support" / "realtimekit.py")
-        return self._start(sys.executable, script, where, mode, str(highest), str(limit_us))
+        return self.start_python("realtimekit.py", where, mode, str(highest), str(limit_us))
 
     def client(self, where: str) -> dict[str, object]:
         """The result in a process that may not raise its threads itself. A separate process, because it keeps the
         limits."""
         done = subprocess.run(
-            [sys.executable, "-c", CLIENT, where], env=self._environment, capture_output=True, text=True, timeout=60
+            [sys.executable, "-c", CLIENT, where], env=self.environment, capture_output=True, text=True, timeout=60
         )
         assert done.returncode == 0, done.stderr
         found: dict[str, object] = json.loads(done.stdout)
         return found
-
-    def end(self) -> None:
-        while self._processes:
-            process = self._processes.pop()
-            process.kill()
-            process.communicate()
 
 
 CLIENT = """
@@ -300,7 +274,7 @@ def refused(thread, level):
 def ask(thread, level):
     realtimekit.make_real_time(thread, level, realtimekit.PORTAL if sys.argv[1] == "portal" else realtimekit.SYSTEM)
 
-realtimekit.TIMEOUT_ANSWER_MS = 300
+realtimekit.TIMEOUT_ANSWER_S = 0.3
 thread = threading.get_native_id()
 found = priority.raise_thread(thread, take=refused, ask=ask)
 limits = resource.getrlimit(resource.RLIMIT_RTTIME)
@@ -312,10 +286,6 @@ print(json.dumps({"reason": found.reason, "level": found.level, "ids": [os.getpi
 def bus(tmp_path: pathlib.Path) -> Iterator[Bus]:
     if sys.platform != "linux" or shutil.which("dbus-daemon") is None:
         pytest.skip("dbus-daemon is not installed")
-    try:
-        realtimekit._library()
-    except Refused:
-        pytest.skip("libdbus-1 is not installed")
     one = Bus(tmp_path)
     yield one
     one.end()

@@ -25,6 +25,7 @@ COLUMNS = {
     "storage": 3.0,
     "protocol": 1.0,
     "_native": 4.0,
+    "desktop": 0.0,
     "os_packages": 2.0,
     "model": 2.0,
     "language": 0.0,

@@ -106,7 +106,7 @@ Priority: optional
 Maintainer: The PhaseLock authors
 Installed-Size: $(du -sk --exclude=DEBIAN "$root" | cut -f1)
 Depends: libc6 (>= 2.28), python3 (>= ${pythons[0]}), python3 (<< 3.$((${pythons[-1]#3.} + 1))~), python3-tk
-Recommends: libasound2t64 | libasound2, libdbus-1-3, libfribidi0, libpulse0
+Recommends: libasound2t64 | libasound2, libfribidi0, libpulse0
 Suggests: libjack-jackd2-0 | libjack0, libpipewire-0.3-0t64 | libpipewire-0.3-0
 Description: synchronized music playback for groups
  PhaseLock turns the laptops in a room into one sound system. One computer
