@@ -1,0 +1,63 @@
+"""Playlists that PhaseLock writes: extended M3U in UTF-8 (.m3u8), which most players read."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import pathlib
+import tempfile
+from collections.abc import Iterable
+
+from phaselock.storage.files import rename
+
+ENDING = ".m3u8"
+_CANNOT_STAND_ALONE = ("#", " ", "\t", "~")
+"""A line that begins like this is read as a comment or without its beginning."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Entry:
+    """A song of a playlist."""
+
+    path: pathlib.Path
+    title: str
+    artist: str
+    seconds: float
+
+
+def save_playlist(path: pathlib.Path, entries: Iterable[Entry]) -> None:
+    """Write a playlist, or replace it as a whole. OSError if that fails: then the file is unchanged."""
+    data = playlist_text(path.absolute().parent, entries).encode("utf-8", "surrogateescape")
+    # As every new file, others may read it if the user's settings say so: not as a temporary file, which is private.
+    draft = pathlib.Path(tempfile.mktemp(prefix=f"{path.name}.", suffix=".new", dir=path.parent))
+    try:
+        with draft.open("xb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        rename(draft, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            draft.unlink()
+        raise
+
+
+def playlist_text(folder: pathlib.Path, entries: Iterable[Entry]) -> str:
+    """The content of a playlist in `folder`. Songs below the folder are named relative to it, so that both can be moved
+    together."""
+    lines = ["#EXTM3U"]
+    for entry in entries:
+        name = " - ".join(filter(None, (entry.artist, entry.title)))
+        lines.append(f"#EXTINF:{round(entry.seconds)},{' '.join(name.split())}")
+        lines.append(_line(folder, entry.path.absolute()))
+    return "\n".join(lines) + "\n"
+
+
+def _line(folder: pathlib.Path, path: pathlib.Path) -> str:
+    if any(ord(letter) < 32 for letter in str(path)) or str(path) != str(path).rstrip():
+        return path.as_uri()
+    if not path.is_relative_to(folder):
+        return str(path)
+    name = path.relative_to(folder).as_posix()
+    return f"./{name}" if name.startswith(_CANNOT_STAND_ALONE) or ":" in name.partition("/")[0] else name
