@@ -95,7 +95,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "phaselock.app.headless": ("phaselock.cli",),
     "phaselock.app.window": ("phaselock.cli",),
     "phaselock.console": ("phaselock.__main__", "phaselock.cli", "phaselock.app.headless", "phaselock.tools"),
-    "phaselock.ui": ("phaselock.app.window", "phaselock.app.window_backend"),
+    "phaselock.ui": ("phaselock.app.queue_files", "phaselock.app.window", "phaselock.app.window_backend"),
     "_miniaudio": (
         "phaselock.audio.device",
         "phaselock.audio.handles",

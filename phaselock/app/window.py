@@ -131,6 +131,15 @@ class WindowProgram:
     def add(self, paths: Sequence[str]) -> None:
         self._post(self._network.add, tuple(paths))
 
+    def read_last_queue(self) -> None:
+        self._post(self._network.read_last_queue)
+
+    def save_queue(self, path: str) -> None:
+        self._post(self._network.save_queue, path)
+
+    def show_in_folder(self, file_id: UUID) -> None:
+        self._post(self._network.show_in_folder, file_id)
+
     def request(self, path: str) -> None:
         self._post(self._network.request, path)
 

@@ -18,6 +18,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 from uuid import UUID
 
+from phaselock.app.queue_files import QueueKeeper, save_queue
 from phaselock.app.session import (
     HostOptions,
     JoinOptions,
@@ -27,6 +28,7 @@ from phaselock.app.session import (
     open_host_session,
     open_peer_session,
 )
+from phaselock.app.show_file import show_file
 from phaselock.audio import device
 from phaselock.audio.mp3_file import inspect
 from phaselock.audio.waveform import analyse
@@ -35,6 +37,7 @@ from phaselock.language.catalogue import current, tr
 from phaselock.model.address import parse_address
 from phaselock.model.notices import Code, Notice
 from phaselock.network import discovery
+from phaselock.network.host import HostRunner
 from phaselock.network.runner import log_failure
 from phaselock.network.service_record import FoundSession
 from phaselock.session import commands as c
@@ -43,7 +46,8 @@ from phaselock.session.events import Event, Joined, QueueChanged, SyncMeasured, 
 from phaselock.session.sentences import notice_text
 from phaselock.storage import log as log_storage
 from phaselock.storage.covers import read_cover
-from phaselock.storage.paths import log_path
+from phaselock.storage.last_queue import load_last_queue
+from phaselock.storage.paths import last_queue_path, log_path
 from phaselock.storage.settings import SettingsStore
 from phaselock.ui.backend import (
     ArtworkRead,
@@ -51,6 +55,7 @@ from phaselock.ui.backend import (
     Closed,
     Found,
     FoundSessions,
+    LastQueue,
     LocalStatus,
     Opened,
     Outputs,
@@ -94,6 +99,7 @@ class WindowBackend:
         self._emit, self._show = emit, show
         self.loop: concurrent.futures.Future[asyncio.AbstractEventLoop] = concurrent.futures.Future()
         self._open: OpenHostSession | OpenPeerSession | None = None
+        self._keeper: QueueKeeper | None = None
         self._session: asyncio.Task[None] | None = None
         self._browsing: asyncio.Task[None] | None = None
         self._view_due: asyncio.TimerHandle | None = None
@@ -168,6 +174,18 @@ class WindowBackend:
         if isinstance(self._open, OpenHostSession):
             self._open.intake.take(paths)
 
+    def read_last_queue(self) -> None:
+        self._spawn(self._read_last_queue())
+
+    def save_queue(self, path: str) -> None:
+        if isinstance(self._open, OpenHostSession):
+            self._spawn(self._save_queue(self._open.runner, path))
+
+    def show_in_folder(self, file_id: UUID) -> None:
+        path = self._open.runner.path(file_id) if self._open else None
+        if path is not None:
+            show_file(path)
+
     def request(self, path: str) -> None:
         if isinstance(self._open, OpenPeerSession):
             self._open.runner.request(pathlib.Path(path))
@@ -227,7 +245,12 @@ class WindowBackend:
                     if isinstance(session, OpenHostSession):
                         self._show_view()
                         self._emit(Opened())
-                    ended: Ended = await session.run()
+                        self._keeper = QueueKeeper(session.runner, last_queue_path())
+                    try:
+                        ended: Ended = await session.run()
+                    finally:
+                        if self._keeper is not None:
+                            await self._keeper.close()
                 closed = Closed(notice_text(ended.reason, current()), ended.failed)
         except PhaseLockError as error:
             log.error("%s", error)
@@ -235,7 +258,7 @@ class WindowBackend:
         except asyncio.CancelledError:
             pass
         finally:
-            self._open = self._local_status = None
+            self._open = self._local_status = self._keeper = None
             if self._view_due:
                 self._view_due.cancel()
                 self._view_due = None
@@ -246,6 +269,8 @@ class WindowBackend:
         if isinstance(event, Joined) and not event.again:
             self._show_view()
             self._emit(Opened())
+        if isinstance(event, QueueChanged) and self._keeper is not None:
+            self._keeper.changed()
         if not isinstance(event, SyncMeasured | QueueChanged):  # the view contains their data
             self._emit(SessionEvent(event))
         self._show_soon()
@@ -309,6 +334,12 @@ class WindowBackend:
         with contextlib.suppress(InternalError), bug_net("listing the outputs"):
             outputs = await asyncio.to_thread(device.list_outputs)
         self._emit(Outputs(tuple(dict.fromkeys(one.name for one in outputs))))
+
+    async def _read_last_queue(self) -> None:
+        self._emit(LastQueue(await asyncio.to_thread(load_last_queue, last_queue_path())))
+
+    async def _save_queue(self, runner: HostRunner, path: str) -> None:
+        self._emit(await save_queue(runner, path))
 
     async def _read_artwork(self, file_id: UUID, path: pathlib.Path, size: int, crop: bool) -> None:
         ppm = None

@@ -29,6 +29,11 @@ def inbox_dir() -> pathlib.Path:
     return _folder("data") / "inbox"
 
 
+def last_queue_path() -> pathlib.Path:
+    """The file with the songs of the last queue."""
+    return _folder("data") / "last_queue.json"
+
+
 def own_folders() -> list[pathlib.Path]:
     """The folders that hold nothing but PhaseLock's files, and all of them. On Windows one contains another: then it
     alone is in the list."""

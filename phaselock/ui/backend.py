@@ -166,11 +166,36 @@ class FilesGiven:
     paths: tuple[str, ...]
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class LastQueue:
+    """The songs of the last queue that this machine has hosted, as absolute paths. Files may be missing."""
+
+    paths: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class QueueSaved:
+    """The queue was saved as a playlist, or could not be: then `problem` says why, without a full stop."""
+
+    file_name: str
+    songs: int
+    problem: str
+
+
 PEAKS = 600
 BANDS = 24
 
 BackendEvent: TypeAlias = (
-    FoundSessions | Outputs | SessionEvent | Opened | Closed | ArtworkRead | WaveformRead | FilesGiven
+    FoundSessions
+    | Outputs
+    | SessionEvent
+    | Opened
+    | Closed
+    | ArtworkRead
+    | WaveformRead
+    | FilesGiven
+    | LastQueue
+    | QueueSaved
 )
 
 
@@ -212,6 +237,15 @@ class Program(Protocol):
 
     def add(self, paths: Sequence[str]) -> None:
         """Append files, folders and playlists to the queue; an `added` or `error` event follows."""
+
+    def read_last_queue(self) -> None:
+        """LastQueue follows."""
+
+    def save_queue(self, path: str) -> None:
+        """Save the host's queue as a playlist; QueueSaved follows."""
+
+    def show_in_folder(self, file_id: UUID) -> None:
+        """Show the file of a track in the file manager, if this machine has it."""
 
     def request(self, path: str) -> None:
         """Ask the host to add a song; `request` events follow."""
