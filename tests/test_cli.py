@@ -3,7 +3,6 @@ from __future__ import annotations
 import argparse
 import ast
 import asyncio
-import dataclasses
 import inspect
 import io
 import json
@@ -24,17 +23,17 @@ from phaselock import cli
 from phaselock.app import headless
 from phaselock.audio.device import ListedOutput
 from phaselock.audio.priority import Priority
-from phaselock.console import events as ce
 from phaselock.console import output
 from phaselock.console.arguments import ARGPARSE_TEXTS
-from phaselock.console.output import Terminal, event_lines
+from phaselock.console.lines import event_lines
+from phaselock.console.output import Terminal
 from phaselock.language import catalogue
 from phaselock.model.address import parse_address
 from phaselock.model.choices import BACKENDS, FILTERS
 from phaselock.model.notices import Code, Notice
-from phaselock.model.snapshot import LatencyClass
 from phaselock.session import events as e
 from phaselock.session.event_json import event_fields
+from phaselock.session.sentences import notice_text
 from phaselock.tools import demo
 from tests.support.shouting import Shouting
 
@@ -142,7 +141,7 @@ def test_devices_prints_one_object_a_line() -> None:
     assert (done.returncode, done.stderr) == (0, "")
     told = [json.loads(line) for line in done.stdout.splitlines()]
     assert told
-    if told == [{"event": "warning", "message": "No audio output detected.", "code": "no_output"}]:
+    if told == [{"event": "warning", "message": NO_OUTPUT, "code": "no_output"}]:
         return
     if sys.platform == "linux":
         last = told.pop()
@@ -245,6 +244,7 @@ def written(
     return Terminal(as_json=as_json, quiet=quiet)
 
 
+NO_OUTPUT = notice_text(Notice(Code.NO_OUTPUT), hints=True)
 SONG = UUID(int=1)
 PLAYING = e.Playing(17, SONG, "a.mp3", 0.0)
 ERROR = e.Failed(None, Notice(Code.NOTHING_PLAYING))
@@ -276,7 +276,7 @@ def test_sentences_for_people(monkeypatch: pytest.MonkeyPatch) -> None:
     out = io.StringIO()
     output = written(monkeypatch, out)
     output.event(PLAYING)
-    output.event(SYNC)
+    output.event(e.SyncMeasured(18, True, -0.4, 3.2, 0.0, 0.0, 0.5, 0, "exact", 2.0, 10.0))
     output.show("no terminal, no progress")
     output.event(ERROR)
     output.close()
@@ -304,98 +304,8 @@ def test_progress_is_replaced_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
     wipe_three, wipe_one = "\x1b[2A\r\x1b[J", "\r\x1b[J"
     before, _, after = out.getvalue().partition("x")
     assert before == f"one\ntwo\nthree{wipe_three}four{wipe_one}Nothing is playing.\n"
-    assert after.strip("x") == wipe_one
+    assert after.strip("x") == f"…{wipe_one}"
     assert len(after) < 1000
-
-
-SYNC = e.SyncMeasured(18, True, -0.4, 3.2, 0.0, 0.0, 0.5, 0, "exact", 2.0, 10.0)
-
-
-def status(state: Any, **more: Any) -> e.StatusReported:
-    return e.StatusReported(None, "Jam", "Host", "Host", state, True, **more)
-
-
-def test_a_status_in_words() -> None:
-    playing = status("playing", file_name="a.mp3", duration_s=225.4, position_s=83.9, peers=2)
-    assert output.progress_line(playing, SYNC) == (
-        "playing a.mp3  1:23 / 3:45  2 peers  clock within 3 us  phase +0 us"
-    )
-    untold = dataclasses.replace(SYNC, timing="unknown")
-    assert output.progress_line(status("playing"), untold) == "playing  clock within 3 us  delay not known"
-    assert output.progress_line(status("stopped", peers=1)) == "stopped  1 peer"
-    unknown = dataclasses.replace(SYNC, offset_uncertainty_us=None, playing=False)
-    assert output.progress_line(status("stopped"), unknown) == "stopped  clock unknown"
-
-
-PEER = e.PeerRow(
-    "Ada", True, 2, 2, True, (), "good", 2.1, LatencyClass.GREEN, 4.2, 3.0, 5.0, 6.0, 0.0, 10.0, "Box", "exact", 0, ()
-)
-
-
-def peers(*rows: e.PeerRow) -> e.PeersListed:
-    return e.PeersListed(None, rows)
-
-
-def device(state: Any, name: str | None, timing: Any, peer: str | None = None, detail: str = "") -> e.DeviceChanged:
-    return e.DeviceChanged(None, state, name, detail, timing, peer)
-
-
-def transfer(state: e.TransferState, peer: str | None) -> e.TransferChanged:
-    return e.TransferChanged(None, SONG, "a.mp3", 10, state, peer)
-
-
-def listed(timing: Any, link: str) -> ce.OutputListed:
-    return ce.OutputListed(None, "pipewire", "Box", True, timing, link)
-
-
-@pytest.mark.parametrize(
-    ("event", "lines"),
-    [
-        (transfer(e.TransferState.DONE, "Ada"), ["Ada has received a.mp3."]),
-        (transfer(e.TransferState.SENDING, "Ada"), []),
-        (transfer(e.TransferState.FAILED, None), []),  # a peer's own: it is tried again
-        (device("lost", None, None, None, "It is gone."), ["It is gone."]),
-        (device("lost", None, None, "Ada", "It is gone."), []),
-        (device("open", "Box", "exact"), ["The output is Box."]),
-        (
-            device("open", "Box", "unknown"),
-            ["The output is Box. This output does not tell its delay; set an offset by ear."],
-        ),
-        (device("open", "Box", "exact", "Ada"), []),
-        (device("open", "Box", "told", "Ada"), ["Ada plays on Box: delay roughly known."]),
-        (device("none", None, None, "Ada"), ["Ada has no audio output."]),
-        (peers(PEER), ["Ada  2.1 ms (green)  clock good  Box  delay known  phase +3 us  has all files"]),
-        (
-            peers(dataclasses.replace(PEER, timing="unknown")),
-            ["Ada  2.1 ms (green)  clock good  Box  delay not known  has all files"],
-        ),
-        (
-            peers(dataclasses.replace(PEER, device=None, ready=False, files_ready=1, waited_for=False)),
-            ["Ada  2.1 ms (green)  clock good  no output  has 1 of 2 files  not waited for"],
-        ),
-        (e.PeerJoined(None, 1, "{file_name} {0}", again=False), ["{file_name} {0} has joined."]),
-        (e.PeerLeft(None, 1, "Ada", Notice(Code.PEER_LEFT)), ["Ada has left. It left."]),
-        (e.PeerLeft(None, 1, "Ada", Notice(Code.PEER_CONNECTION_LOST)), ["Ada has left."]),
-        (listed("exact", "wire"), ["pipewire    delay known           Box"]),
-        (listed("told", "hdmi"), ["pipewire    delay roughly known   Box, by HDMI"]),
-        (listed("unknown", "server"), ["pipewire    delay not known       Box"]),
-        (e.Seeked(None, SONG, "a.mp3", 61.5), ["Going to 1:01."]),
-        (e.QueueChanged(None, 1), []),
-        (e.QueueChanged(None, asked=True), ["The queue is empty."]),
-        (peers(), ["Nobody has joined yet."]),
-        (e.RequestsListed(None, ()), ["There are no requests."]),
-        (SYNC, []),
-        (e.SessionEnded(None, Notice(Code.HOST_LOST), True), []),  # said at the very end
-        (e.SessionEnded(None, Notice(Code.SESSION_ENDED)), ["Session ended."]),
-        (e.HelpTold(None, ("leave", "status")), ["Commands: leave, status."]),
-        (
-            ce.SessionFound(None, "Jam", "Ada", 5, 5, ("10.0.0.1",), 17401, "00", 3, True, "10.0.0.1"),
-            ["Jam — hosted by Ada — 5/5 peers  (full)  10.0.0.1"],
-        ),
-    ],
-)
-def test_an_event_in_words(event: e.Event, lines: list[str]) -> None:
-    assert event_lines(event) == lines
 
 
 class Input(io.BytesIO):

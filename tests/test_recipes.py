@@ -91,9 +91,9 @@ def test_every_command_can_be_typed() -> None:
 class HelpReader:
     """A terminal that keeps the answer to `help`, and the runner and the output of a shell that only says that."""
 
-    def event(self, event: e.Event) -> None:
+    def event(self, event: e.Event, **options: object) -> None:
         assert isinstance(event, e.HelpTold)
-        self.words = {*event.commands}
+        self.words = {row.command for row in event.commands}
 
     def session_ns(self) -> None:
         return None
@@ -127,7 +127,7 @@ def test_the_help_lists_the_commands_of_a_session(command: str, words: tuple[typ
 
 def test_every_event_has_a_sentence_or_is_listed_without_one() -> None:
     sentence = handled(PACKAGE / "session" / "sentences.py", function="event_text")
-    lines = handled(PACKAGE / "console" / "output.py", function="event_lines")
+    lines = handled(PACKAGE / "console" / "lines.py", function="event_lines")
     printed = sentence | lines | names(sentences.PLAIN_EVENTS)
     every = names(event_reference._kinds(events))
     assert every - printed == names(WITHOUT_SENTENCE)

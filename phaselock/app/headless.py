@@ -3,7 +3,7 @@
 The threads of a session:
 
     main      the asyncio loop: runner, session and all control sockets. Other threads report with call_soon_threadsafe
-    stdin     reads lines; a daemon thread that ends with the process
+    stdin     reads lines, or on a terminal draws the line of input; a daemon thread that ends with the process
     stdout    writes lines (console.output.Terminal)
     files     host: finds, hashes and inspects the added files, one after the other
     bulk      file transfers, which block
@@ -29,13 +29,17 @@ from typing import Any
 
 from phaselock import _native
 from phaselock.app.session import HostOptions, JoinOptions, address_of, open_host_session, open_peer_session
-from phaselock.app.shell import HostShell, PeerShell, Terminal
+from phaselock.app.shell import HostShell, PeerShell
+from phaselock.app.shell_base import Shell
 from phaselock.audio import priority
 from phaselock.audio.device import list_outputs
 from phaselock.console import events as ce
+from phaselock.console.input_help import Typing
 from phaselock.console.interrupts import handling
+from phaselock.console.output import Terminal
 from phaselock.errors import PhaseLockError, message_of
-from phaselock.language.message import Message
+from phaselock.language.catalogue import tr
+from phaselock.language.message import N_, Message
 from phaselock.model.notices import Code, Notice
 from phaselock.network import discovery
 from phaselock.session import commands as c
@@ -43,8 +47,9 @@ from phaselock.session import events as e
 from phaselock.session.effects import Ended
 from phaselock.session.sentences import NoticeError
 from phaselock.storage import log
-from phaselock.storage.paths import log_path, settings_path
+from phaselock.storage.paths import log_path, settings_path, typed_lines_path
 from phaselock.storage.settings import SettingsStore
+from phaselock.storage.typed_lines import TypedLines
 
 LOG_PATIENCE_S = 0.5
 """How long the start waits for the log file, in seconds, to report that it cannot be written."""
@@ -97,6 +102,7 @@ def run_join(options: HeadlessJoinOptions, terminal: Terminal) -> int:
 def run_sessions(timeout_s: float, terminal: Terminal) -> int:
     """Search this network for `timeout_s` and list the sessions found. Return the exit status. PhaseLockError if
     searching is impossible."""
+    terminal.show(Message("Looking for jams on this network…"))
     found = asyncio.run(discovery.find_sessions(timeout_s))
     for session in found:
         fields = {field.name: getattr(session, field.name) for field in dataclasses.fields(session)}
@@ -157,12 +163,12 @@ async def _host(options: HeadlessHostOptions, terminal: Terminal) -> Ended:
             raise NoticeError(Notice(Code.NO_FILE, file_name=file))
     with _settings(terminal) as store:
         async with open_host_session(options.wish, store, lambda event: desk.tell(event)) as stage:
-            desk = HostShell(stage.runner, stage.intake, stage.player, store, terminal)
+            desk = HostShell(stage.runner, stage.intake, stage.player, store, terminal, stage.address)
             with _polite_interrupts(desk.quit):
                 names, ports = (stage.session_name, stage.host_name), (stage.port, stage.clock_port)
                 where = stage.address, stage.addresses
                 terminal.event(e.SessionOpened(_native.now_ns(), *names, *ports, *where))
-                terminal.listen(_on_loop(desk.line))
+                terminal.listen(_on_loop(desk.line), _typing(desk, N_("To end the session for everybody, type quit.")))
                 if options.autoplay is not None:
                     stage.runner.command(c.Autoplay(options.autoplay))
                 for file in options.files:
@@ -173,13 +179,19 @@ async def _host(options: HeadlessHostOptions, terminal: Terminal) -> Ended:
 async def _join(options: HeadlessJoinOptions, terminal: Terminal) -> Ended:
     this_task = asyncio.current_task()
     assert this_task is not None
+    if options.wish.address is None:
+        terminal.say(Message("Looking for a jam on this network…"))
     with _settings(terminal) as store, _polite_interrupts(this_task.cancel) as give_up:
         async with open_peer_session(options.wish, store, lambda event: desk.tell(event)) as stage:
-            desk = PeerShell(stage.runner, stage.player, store, terminal)
+            desk = PeerShell(stage.runner, stage.player, store, terminal, stage.address)
             give_up.close()
             with _polite_interrupts(desk.leave):
-                terminal.listen(_on_loop(desk.line))
+                terminal.listen(_on_loop(desk.line), _typing(desk, N_("To leave the session, type leave.")))
                 return await stage.run()
+
+
+def _typing(desk: Shell, end_hint: str) -> Typing:
+    return Typing(TypedLines(typed_lines_path()), desk.completions, tr(end_hint))
 
 
 @contextlib.contextmanager

@@ -1,245 +1,158 @@
 """The interactive commands of a running session on standard input, and their answers.
 
-For the network thread.
+For the network thread, except `completions`.
 """
 
 from __future__ import annotations
 
-import math
 import pathlib
 import random
-from collections.abc import Callable
-from typing import Any, Literal, Protocol
+from collections.abc import Mapping
+from typing import Any, ClassVar
 from uuid import UUID
 
+from phaselock.app import typed
 from phaselock.app.importer import Importer
+from phaselock.app.shell_base import Shell, Terminal, Word
+from phaselock.app.typed import nothing_after, usage_error
 from phaselock.audio.interface import AudioOutput
-from phaselock.errors import PhaseLockError, bug_net
-from phaselock.language.message import Message
+from phaselock.language.message import N_, Message
 from phaselock.model.notices import Code, Notice
 from phaselock.model.queue import upcoming_shuffled
 from phaselock.model.snapshot import PeerView
 from phaselock.network.host import HostRunner
 from phaselock.network.peer import PeerRunner
-from phaselock.network.runner import Runner
 from phaselock.session import commands as c
 from phaselock.session import events as e
-from phaselock.session.sentences import NoticeError, notice_of
+from phaselock.session.sentences import NoticeError
 from phaselock.storage.settings import SettingsStore
-
-
-class Terminal(Protocol):
-    """Shows events and reads lines of input."""
-
-    def event(self, event: e.Event) -> None: ...
-
-    def progress(self, status: e.StatusReported, sync: e.SyncMeasured) -> None: ...
-
-    def listen(self, on_line: Callable[[str], None]) -> None: ...
-
-
-class Shell:
-    """Parses lines of standard input and executes them as commands. The answer is an event: the result or an error."""
-
-    def __init__(self, runner: Runner[Any], output: AudioOutput, store: SettingsStore, terminal: Terminal) -> None:
-        self._runner = runner
-        self._output = output
-        self._store = store
-        self._terminal = terminal
-        self._words: dict[str, Callable[[str], None]] = {
-            "queue": self._queue,
-            "requests": self._requests,
-            "status": self._status,
-            "volume": self._volume,
-            "offset": self._offset,
-            "help": self._help,
-        }
-
-    def line(self, line: str) -> None:
-        """Execute one line of input. An error is reported as an `error` event."""
-        word, _, rest = line.strip().partition(" ")
-        if not word:
-            return
-        try:
-            if word not in self._words:
-                typed = Message.joined("", (word,))  # a typed word is no message id, even if it equals one
-                raise NoticeError(Notice(Code.UNKNOWN_COMMAND, typed, choices=tuple(sorted(self._words))))
-            with bug_net("a typed command", PhaseLockError):
-                self._words[word](rest.strip())
-        except PhaseLockError as error:
-            self._terminal.event(e.Failed(self._runner.session_ns(), notice_of(error)))
-
-    def tell(self, event: e.Event) -> None:
-        """Show an event of the session; with a `sync` event also the progress line."""
-        self._terminal.event(event)
-        if isinstance(event, e.SyncMeasured):
-            self._terminal.progress(self._status_told(), event)
-
-    def _help(self, rest: str) -> None:
-        self._terminal.event(e.HelpTold(self._runner.session_ns(), tuple(sorted(self._words))))
-
-    def _queue(self, rest: str) -> None:
-        _nothing_after("queue", rest)
-        rows = tuple(map(e.queue_row, self._runner.snapshot().queue))
-        self._terminal.event(e.QueueChanged(self._runner.session_ns(), queue=rows, asked=True))
-
-    def _requests(self, rest: str) -> None:
-        _nothing_after("requests", rest)
-        rows = tuple(map(e.request_row, self._runner.snapshot().requests))
-        self._terminal.event(e.RequestsListed(self._runner.session_ns(), rows))
-
-    def _status(self, rest: str) -> None:
-        _nothing_after("status", rest)
-        self._terminal.event(self._status_told())
-
-    def _volume(self, rest: str) -> None:
-        volume = _number(rest, 0, 100, "volume 0..100") / 100
-        self._output.set_volume(volume)
-        self._store.update(volume=volume, muted=False)
-
-    def _offset(self, rest: str) -> None:
-        correction_ms = _number(rest, -2000, 2000, Message("offset MILLISECONDS (-2000 to 2000)"))
-        self._output.set_correction_ms(correction_ms)
-        device = self._output.status().device_name
-        if device:
-            self._store.update(corrections_ms={device: correction_ms})
-
-    def _status_told(self) -> e.StatusReported:
-        snapshot, session_ns = self._runner.snapshot(), self._runner.session_ns()
-        line, item = snapshot.timeline, snapshot.now or snapshot.waiting_for
-        state: Literal["stopped", "playing", "paused", "waiting"] = "stopped"
-        if line is not None:
-            state = "playing" if line.stop_session_ns is None else "paused"
-        elif snapshot.waiting_for is not None:
-            state = "waiting"
-        position_s = None
-        if line is not None and session_ns is not None:
-            position_s = round(line.frame_at(session_ns) / line.rate_hz, 3)
-        return e.StatusReported(
-            session_ns,
-            session_name=snapshot.session_name,
-            host_name=snapshot.host_name,
-            display_name=snapshot.display_name,
-            state=state,
-            connected=snapshot.connected,
-            position_s=position_s,
-            file_name=item.file_name if item else None,
-            title=item.title if item else None,
-            artist=item.artist if item else None,
-            duration_s=round(item.duration_secs, 3) if item else None,
-            peers=self._peer_count(),
-        )
-
-    def _peer_count(self) -> int | None:
-        """Number of peers in the session; None if it is not known."""
-        return None
 
 
 class HostShell(Shell):
     """The commands of a host."""
 
     def __init__(
-        self, runner: HostRunner, intake: Importer, output: AudioOutput, store: SettingsStore, terminal: Terminal
+        self,
+        runner: HostRunner,
+        intake: Importer,
+        output: AudioOutput,
+        store: SettingsStore,
+        terminal: Terminal,
+        address: str = "",
     ) -> None:
-        super().__init__(runner, output, store, terminal)
+        super().__init__(runner, output, store, terminal, address)
         self._host = runner
         self._intake = intake
-        self._last_removed: UUID | None = None
-        self._words |= {
-            "add": self._add,
-            "play": self._play,
-            "pause": self._plain(c.Pause()),
-            "resume": self._plain(c.Resume()),
-            "stop": self._plain(c.Stop()),
-            "next": self._plain(c.Next()),
-            "previous": self._plain(c.Previous()),
-            "quit": self._plain(c.Quit()),
-            "seek": self._seek,
-            "move": self._move,
-            "remove": self._remove,
-            "undo": self._undo,
-            "shuffle": self._shuffle,
-            "repeat": self._repeat,
-            "accept": lambda rest: self._host.command(c.Accept(self._request(rest, Message("accept NUMBER")))),
-            "reject": lambda rest: self._host.command(c.Reject(self._request(rest, Message("reject NUMBER")))),
-            "drop-peer": lambda rest: self._host.command(c.DropPeer(_name(rest, Message("drop-peer NAME")))),
-            "without": lambda rest: self._host.command(c.Without(_name(rest, Message("without NAME")))),
-            "retry": lambda rest: self._host.command(c.Retry(rest or None)),
-            "peers": self._peers,
-        }
+        self._removed: list[UUID] = []
+        """What `undo` brings back, the newest last."""
 
     def quit(self) -> None:
         """End the session."""
         self._host.command(c.Quit())
 
     def tell(self, event: e.Event) -> None:
-        """Show an event of the session; with the host's own `sync` event also the figures of each peer."""
         super().tell(event)
+        if isinstance(event, e.PeerJoined | e.PeerLeft):
+            self._peer_names = tuple(peer.name for peer in self._runner.snapshot().peers)
         if isinstance(event, e.SyncMeasured):
             for peer in self._runner.snapshot().peers:
                 figures = e.PeerFigures(**_peer_figures(peer))
                 self._terminal.event(e.PeerSyncMeasured(event.session_ns, figures))
 
-    def _plain(self, command: c.HostCommand) -> Callable[[str], None]:
-        def run(rest: str) -> None:
-            _nothing_after(type(command).__name__.lower(), rest)
-            self._host.command(command)
+    def _do(self, command: c.HostCommand, answer: Notice | None = None) -> None:
+        """Execute a command of the session. `answer` is told unless the session reports an error. Without one, an event
+        of the session is the answer."""
+        failures = self._failures
+        self._host.command(command)
+        if answer and self._failures == failures:
+            self._answer(answer)
 
-        return run
+    def _plain(self, word: str, rest: str, command: c.HostCommand) -> None:
+        nothing_after(word, rest)
+        self._do(command)
 
     def _add(self, rest: str) -> None:
-        self._intake.take([str(_path(rest, Message("add PATH")))])
+        self._with_paths(rest, Message("add PATH"), self._intake.take)
+        self._answer(Notice(Code.ADDING, file_name=rest))
 
     def _play(self, rest: str) -> None:
-        self._host.command(c.Play(self._row(rest, Message("play [NUMBER]")) if rest else None))
+        self._do(c.Play(self._row(rest, Message("play [NUMBER]")) if rest else None))
 
     def _seek(self, rest: str) -> None:
-        self._host.command(c.Seek(_number(rest, 0, math.inf, Message("seek SECONDS"))))
+        form = Message("seek SECONDS, MINUTES:SECONDS, +SECONDS or -SECONDS")
+        self._do(c.Seek(typed.seconds(rest, self._status_told().position_s, form)))
 
     def _move(self, rest: str) -> None:
-        usage = Message("move FROM TO (numbers of the queue)")
+        form = Message("move FROM TO (numbers of the queue)")
         here, _, there = rest.partition(" ")
         rows = len(self._runner.snapshot().queue)
-        self._host.command(c.Move(self._row(here, usage), int(_number(there, 1, max(1, rows), usage)) - 1))
+        file_id, number = self._row(here, form), int(typed.number(there, 1, max(1, rows), form))
+        self._do(c.Move(file_id, number - 1), Notice(Code.MOVED, number=number, **self._named(file_id)))
 
     def _remove(self, rest: str) -> None:
-        self._last_removed = self._row(rest, Message("remove NUMBER"))
-        self._host.command(c.Remove(self._last_removed))
+        file_id = self._row(rest, Message("remove NUMBER"))
+        self._removed.append(file_id)
+        self._do(c.Remove(file_id), Notice(Code.REMOVED, **self._named(file_id)))
 
     def _undo(self, rest: str) -> None:
-        _nothing_after("undo", rest)
-        if self._last_removed is None:
+        nothing_after("undo", rest)
+        if not self._removed:
             raise NoticeError(Notice(Code.NOTHING_REMOVED))
-        self._host.command(c.Restore(self._last_removed))
-        self._last_removed = None
+        failures, file_id = self._failures, self._removed.pop()
+        self._do(c.Restore(file_id))
+        if self._failures == failures:
+            self._answer(Notice(Code.RESTORED, **self._named(file_id)))
 
     def _shuffle(self, rest: str) -> None:
-        _nothing_after("shuffle", rest)
+        nothing_after("shuffle", rest)
         snapshot = self._runner.snapshot()
         now = snapshot.now.id if snapshot.now else None
-        self._host.command(c.Arrange(upcoming_shuffled(snapshot.queue, now, random.shuffle)))
+        self._do(c.Arrange(upcoming_shuffled(snapshot.queue, now, random.shuffle)), Notice(Code.SHUFFLED))
 
     def _repeat(self, rest: str) -> None:
-        if rest not in ("on", "off"):
-            raise _usage_error(Message("repeat on|off"))
-        self._host.command(c.Repeat(rest == "on"))
+        if rest:
+            if rest.casefold() not in ("on", "off"):
+                raise usage_error(Message("repeat on|off"))
+            self._do(c.Repeat(rest.casefold() == "on"))
+        self._answer(Notice(Code.REPEAT_ON if self._runner.snapshot().repeat else Code.REPEAT_OFF))
 
-    def _row(self, text: str, usage: str) -> UUID:
+    def _accept(self, rest: str) -> None:
+        self._do(c.Accept(self._request(rest, Message("accept NUMBER"))))
+
+    def _reject(self, rest: str) -> None:
+        self._do(c.Reject(self._request(rest, Message("reject NUMBER"))))
+
+    def _drop_peer(self, rest: str) -> None:
+        self._do(c.DropPeer(_name(rest, Message("drop-peer NAME"))))
+
+    def _retry(self, rest: str) -> None:
+        self._do(c.Retry(rest or None), Notice(Code.SENDING_AGAIN))
+
+    def _without(self, rest: str) -> None:
+        name = _name(rest, Message("without NAME"))
+        self._do(c.Without(name), Notice(Code.NOT_WAITING, peer=name))
+
+    def _named(self, file_id: UUID) -> dict[str, Any]:
+        """The fields of a notice about this track."""
+        item = next((item for item in self._runner.snapshot().queue if item.id == file_id), None)
+        return {"file_id": file_id, "file_name": item.file_name if item else None}
+
+    def _row(self, text: str, form: str) -> UUID:
         """The id of the track with this number in the queue, from 1."""
-        number, queue = int(_number(text, 1, 1e6, usage)), self._runner.snapshot().queue
+        number, queue = int(typed.number(text, 1, 1e6, form)), self._runner.snapshot().queue
         if number > len(queue):
             raise NoticeError(Notice(Code.NO_TRACK_NUMBER, number=number))
         return queue[number - 1].id
 
-    def _request(self, text: str, usage: str) -> UUID:
-        number = int(_number(text, 1, 1e9, usage))
+    def _request(self, text: str, form: str) -> UUID:
+        number = int(typed.number(text, 1, 1e9, form))
         for request in self._runner.snapshot().requests:
             if request.number == number:
                 return request.request_id
         raise NoticeError(Notice(Code.NO_REQUEST_NUMBER, number=number))
 
     def _peers(self, rest: str) -> None:
-        _nothing_after("peers", rest)
+        nothing_after("peers", rest)
         snapshot = self._runner.snapshot()
         rows = [
             e.PeerRow(
@@ -249,28 +162,127 @@ class HostShell(Shell):
         ]
         self._terminal.event(e.PeersListed(self._runner.session_ns(), tuple(rows)))
 
-    def _peer_count(self) -> int | None:
-        return len(self._runner.snapshot().peers)
+    def _known_of_peers(self) -> dict[str, Any]:
+        snapshot = self._runner.snapshot()
+        names = tuple(peer.name for peer in snapshot.peers)
+        return {"peers": len(names), "peer_names": names, "repeat": snapshot.repeat}
+
+    WORDS: ClassVar[Mapping[str, Word]] = {
+        "add": Word(_add, N_("add PATH"), N_("add files, folders or playlists to the end of the queue"), "path"),
+        "play": Word(_play, N_("play [N]"), N_("play the queue, or its song number N")),
+        "pause": Word(lambda self, rest: self._plain("pause", rest, c.Pause()), "pause", N_("pause the song")),
+        "resume": Word(lambda self, rest: self._plain("resume", rest, c.Resume()), "resume", N_("go on after a pause")),
+        "stop": Word(lambda self, rest: self._plain("stop", rest, c.Stop()), "stop", N_("stop playing")),
+        "seek": Word(
+            _seek, N_("seek SECONDS"), N_("go to this position in the song; also 1:30, and from here +10 or -10")
+        ),
+        "next": Word(lambda self, rest: self._plain("next", rest, c.Next()), "next", N_("play the next song")),
+        "previous": Word(
+            lambda self, rest: self._plain("previous", rest, c.Previous()),
+            "previous",
+            N_("play this song again, or at its beginning the one before it"),
+        ),
+        "queue": Shell.COMMON_WORDS["queue"],
+        "move": Word(_move, N_("move FROM TO"), N_("move a song to another place in the queue")),
+        "remove": Word(_remove, N_("remove N"), N_("remove a song from the queue")),
+        "undo": Word(_undo, "undo", N_("bring back the song that was removed last")),
+        "shuffle": Word(_shuffle, "shuffle", N_("shuffle the coming songs")),
+        "repeat": Word(
+            _repeat, N_("repeat [on|off]"), N_("show or set whether the queue begins again at its end"), "on_or_off"
+        ),
+        "requests": Shell.COMMON_WORDS["requests"],
+        "accept": Word(_accept, N_("accept N"), N_("add a requested song")),
+        "reject": Word(_reject, N_("reject N"), N_("decline a requested song")),
+        "peers": Word(_peers, "peers", N_("show the peers, and how well each of them keeps time")),
+        "drop-peer": Word(_drop_peer, N_("drop-peer NAME"), N_("send a peer away"), "peer"),
+        "retry": Word(_retry, N_("retry [NAME]"), N_("send the files again that did not reach a peer"), "peer"),
+        "without": Word(_without, N_("without NAME"), N_("go on without waiting for a peer"), "peer"),
+        **{word: Shell.COMMON_WORDS[word] for word in ("volume", "offset", "status", "help")},
+        "quit": Word(
+            lambda self, rest: self._plain("quit", rest, c.Quit()), "quit", N_("end the session for everybody")
+        ),
+    }
+    SYNONYMS: ClassVar[Mapping[str, str]] = {
+        **Shell.COMMON_SYNONYMS,
+        "open": "add",
+        "request": "add",
+        "start": "play",
+        "continue": "resume",
+        "unpause": "resume",
+        "goto": "seek",
+        "jump": "seek",
+        "skip": "next",
+        "n": "next",
+        "prev": "previous",
+        "back": "previous",
+        "p": "previous",
+        "mv": "move",
+        "rm": "remove",
+        "delete": "remove",
+        "random": "shuffle",
+        "mix": "shuffle",
+        "loop": "repeat",
+        "guests": "peers",
+        "who": "peers",
+        "kick": "drop-peer",
+        "exit": "quit",
+        "end": "quit",
+        "bye": "quit",
+        "q": "quit",
+    }
 
 
 class PeerShell(Shell):
     """The commands of a peer."""
 
-    def __init__(self, runner: PeerRunner, output: AudioOutput, store: SettingsStore, terminal: Terminal) -> None:
-        super().__init__(runner, output, store, terminal)
+    def __init__(
+        self,
+        runner: PeerRunner,
+        output: AudioOutput,
+        store: SettingsStore,
+        terminal: Terminal,
+        address: str = "",
+    ) -> None:
+        super().__init__(runner, output, store, terminal, address)
         self._peer = runner
-        self._words |= {"request": self._ask, "leave": self._leave}
 
     def leave(self) -> None:
         """Tell the host, and end."""
         self._peer.command(c.Leave())
 
+    def _unknown(self, typed_word: str) -> NoticeError:
+        word = typed_word.casefold()
+        if word in HostShell.WORDS or word in HostShell.SYNONYMS:
+            return NoticeError(Notice(Code.HOST_DECIDES, Message.joined("", (typed_word,))))
+        return super()._unknown(typed_word)
+
     def _leave(self, rest: str) -> None:
-        _nothing_after("leave", rest)
+        nothing_after("leave", rest)
         self.leave()
 
     def _ask(self, rest: str) -> None:
-        self._peer.request(_path(rest, Message("request PATH")))
+        def ask(paths: list[str]) -> None:
+            for path in paths:
+                self._peer.request(pathlib.Path(path))
+
+        self._with_paths(rest, Message("request PATH"), ask)
+
+    WORDS: ClassVar[Mapping[str, Word]] = {
+        "request": Word(_ask, N_("request PATH"), N_("ask the host to play a song of this machine"), "path"),
+        **Shell.COMMON_WORDS,
+        "leave": Word(_leave, "leave", N_("leave the session")),
+    }
+    SYNONYMS: ClassVar[Mapping[str, str]] = {
+        **Shell.COMMON_SYNONYMS,
+        "add": "request",
+        "ask": "request",
+        "wish": "request",
+        "quit": "leave",
+        "exit": "leave",
+        "end": "leave",
+        "bye": "leave",
+        "q": "leave",
+    }
 
 
 def _peer_figures(peer: PeerView) -> dict[str, Any]:
@@ -297,38 +309,7 @@ def _peer_figures(peer: PeerView) -> dict[str, Any]:
     }
 
 
-def _usage_error(usage: str) -> NoticeError:
-    """The error for arguments that do not have the form `usage`."""
-    return NoticeError(Notice(Code.USAGE, usage))
-
-
-def _path(text: str, usage: str) -> pathlib.Path:
-    """A path as users type it: with or without quotes, `~` is expanded."""
-    file = text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "\"'" else text
-    if not file:
-        raise _usage_error(usage)
-    try:
-        return pathlib.Path(file).expanduser()
-    except RuntimeError:
-        raise NoticeError(Notice(Code.NO_FILE, file_name=file)) from None
-
-
-def _name(text: str, usage: str) -> str:
+def _name(text: str, form: str) -> str:
     if not text:
-        raise _usage_error(usage)
+        raise usage_error(form)
     return text
-
-
-def _number(text: str, low: float, high: float, usage: str) -> float:
-    try:
-        value = float(text)
-    except ValueError:
-        raise _usage_error(usage) from None
-    if not (math.isfinite(value) and low <= value <= high):
-        raise _usage_error(usage)
-    return value
-
-
-def _nothing_after(word: str, rest: str) -> None:
-    if rest:
-        raise _usage_error(word)

@@ -15,6 +15,7 @@ from uuid import UUID
 from phaselock.audio.interface import AudioOutput
 from phaselock.errors import InternalError, InvalidMp3Error, PhaseLockError, bug_net, system_text
 from phaselock.language.message import N_, Message
+from phaselock.model.notices import Code, Notice
 from phaselock.model.types import ClockStatus, Track
 from phaselock.network import transfer as bulk
 from phaselock.network.connection import Connection, ConnectionLost
@@ -39,8 +40,9 @@ from phaselock.session.effects import (
 )
 from phaselock.session.events import Event, Failed
 from phaselock.session.peer.session import PeerSession
-from phaselock.session.sentences import notice_of
+from phaselock.session.sentences import NoticeError, notice_of
 from phaselock.storage.cache import FileCache
+from phaselock.storage.collect import names_several
 
 CONNECT_S = 5.0
 """How long the first connection may take for each address of the host, in seconds."""
@@ -256,6 +258,8 @@ class PeerRunner(Runner[PeerSession]):
 
     def _take_in(self, path: pathlib.Path) -> tuple[bytes, int]:
         """Called in the upload thread. Return the SHA-256 and the size in bytes."""
+        if names_several(path):
+            raise NoticeError(Notice(Code.ONE_SONG, file_name=path.name))
         sha256, size, cached = self._cache.adopt(path, most_bytes=MAX_FILE_BYTES)
         try:
             self._inspect(cached)

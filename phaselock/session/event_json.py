@@ -12,7 +12,7 @@ from phaselock.model.notices import Notice
 from phaselock.session import events as e
 from phaselock.session.sentences import event_text, notice_text
 
-WITH_MESSAGE = (e.FilesAdded, e.HelpTold)
+WITH_MESSAGE = (e.FilesAdded,)
 """Events whose English sentence is printed too, as `message`. (Those with a notice always have one.)"""
 
 

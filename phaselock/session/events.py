@@ -454,6 +454,13 @@ class PeerSyncMeasured(Event):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Answered(NoticeEvent):
+    """A typed command was executed, or asked for a value. Commands whose result is another event have no `answer`."""
+
+    event_name: ClassVar[str] = "answer"
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class PeersListed(Event):
     """Host: the answer to `peers`."""
 
@@ -501,15 +508,44 @@ class StatusReported(Event):
     """Its length in seconds."""
     peers: int | None = absent_if_none()
     """Host: how many peers are here. Absent at a peer."""
+    peer_names: tuple[str, ...] | None = absent_if_none()
+    """Host: their display names, in the order of joining. Absent at a peer."""
+    address: str | None = absent_if_none()
+    """What others join with: an address, or address:port where the port is not the usual one."""
+    device: str | None = absent_if_none()
+    """The output of this machine. Absent where none is open."""
+    timing: Timing | None = absent_if_none()
+    """How well the delay of the output is known: "exact", "told" or "unknown". Absent where none is open."""
+    volume: int | None = absent_if_none()
+    """The volume of this machine in percent."""
+    offset_ms: float | None = absent_if_none()
+    """The user's correction of the output, in milliseconds; positive plays earlier."""
+    repeat: bool | None = absent_if_none()
+    """Host: the queue begins again after its last track. Absent at a peer."""
+    clock_within_us: float | None = absent_if_none()
+    """Peer: the host's clock is known to within this, in microseconds. Absent while it is not known, and at the
+    host."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HelpRow:
+    """A command that may be typed."""
+
+    command: str
+    """Its first word."""
+    form: str
+    """The whole command: words in capital letters stand for a value, square brackets for what may be left out."""
+    meaning: str
+    """What it does."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class HelpTold(Event):
-    """The answer to `help`. `--json` prints an English sentence as `message`, too."""
+    """The answer to `help`."""
 
     event_name: ClassVar[str] = "help"
 
-    commands: tuple[str, ...]
+    commands: tuple[HelpRow, ...]
     """What may be typed."""
 
 

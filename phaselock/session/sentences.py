@@ -6,9 +6,11 @@ machines always receive `ENGLISH`. `N_` marks message ids in tables.
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
+from uuid import UUID
 
 from phaselock.errors import InvalidMp3Error, PhaseLockError
 from phaselock.language.message import ENGLISH, N_, Figure, Message, Words, translated
@@ -49,8 +51,8 @@ NOTICES: dict[Code, str] = {
     Code.PEER_LEFT: N_("It left."),
     Code.PEER_REMOVED: N_("The host has removed it."),
     Code.PEER_RECONNECTED: N_("It reconnects."),
-    Code.PEER_SILENT: N_("Nothing was heard of it for 5 seconds."),
-    Code.PEER_BROKE_PROTOCOL: N_("It broke the protocol: {detail}."),
+    Code.PEER_SILENT: N_("Nothing was heard from there for 5 seconds."),
+    Code.PEER_BROKE_PROTOCOL: N_("That machine broke the protocol: {detail}."),
     Code.PEER_CONNECTION_LOST: "",
     Code.SESSION_ENDED: N_("Session ended."),
     Code.SESSION_LEFT: N_("You left the session."),
@@ -83,7 +85,22 @@ NOTICES: dict[Code, str] = {
     Code.PLAYLIST_TOO_LONG: N_("more than {number} entries"),
     Code.ELSEWHERE: N_("not on this machine"),
     Code.TOO_MANY_FILES: N_("too many files at once"),
-    Code.UNKNOWN_COMMAND: N_("Unknown command: {detail}. Commands: {choices}."),
+    Code.VOLUME: N_("Volume {number} %."),
+    Code.OFFSET: N_("Offset {detail} ms."),
+    Code.NO_OFFSET_YET: N_("No output is open. An offset belongs to an output."),
+    Code.REPEAT_ON: N_("Repeat is on: the queue begins again after its last song."),
+    Code.REPEAT_OFF: N_("Repeat is off: the music ends after the last song."),
+    Code.ADDING: N_("Adding {file_name}."),
+    Code.MOVED: N_("{file_name} is number {number} now."),
+    Code.REMOVED: N_("Removed {file_name}. To bring it back: undo"),
+    Code.RESTORED: N_("{file_name} is back in the queue."),
+    Code.SHUFFLED: N_("The coming songs are shuffled."),
+    Code.SENDING_AGAIN: N_("Sending the missing songs again."),
+    Code.NOT_WAITING: N_("No longer waiting for {peer}."),
+    Code.UNKNOWN_COMMAND: N_("Unknown command: {detail}. Type help for a list."),
+    Code.MISTYPED_COMMAND: N_("Unknown command: {detail}. Did you mean {choices}?"),
+    Code.HOST_DECIDES: N_("The host decides what plays."),
+    Code.ONE_SONG: N_("Only single songs can be requested; {file_name} is a folder or a playlist."),
     Code.USAGE: N_("Usage: {detail}"),
     Code.NOTHING_REMOVED: N_("Nothing was removed."),
     Code.NO_TRACK_NUMBER: N_("There is no track {number} in the queue."),
@@ -107,6 +124,8 @@ SHORT: dict[Code, str] = {
 QUEUE_LIMIT = N_("The queue is full: it holds {number} tracks.")
 RETRY_HINT = N_("Try again (retry {peer}) or go on without it (without {peer}).")
 """Follows `TRANSFER_GIVEN_UP` on the command line; the window has buttons instead."""
+NO_OUTPUT_HINT = N_("This machine plays no sound. What to do: phaselock doctor")
+"""Follows `NO_OUTPUT` on the command line."""
 
 PLAIN_EVENTS: dict[type[e.Event], str] = {
     e.SessionOpened: N_('The session "{session_name}" is open. Others join with: phaselock join {address}'),
@@ -172,6 +191,8 @@ def notice_text(notice: Notice, words: Words = ENGLISH, *, hints: bool = False) 
     parts = [template]
     if hints and notice.code is Code.TRANSFER_GIVEN_UP:
         parts.append(RETRY_HINT)
+    elif hints and notice.code is Code.NO_OUTPUT:
+        parts.append(NO_OUTPUT_HINT)
     elif notice.code is Code.OTHER_VERSION and notice.detail:
         parts.append("({detail})")
     return " ".join(words.gettext(part).format_map(_values(notice, words)) for part in parts)
@@ -204,7 +225,7 @@ def short_text(notice: Notice, words: Words = ENGLISH) -> str:
 
 
 def peer_left_text(event: e.PeerLeft, words: Words = ENGLISH) -> str:
-    """The sentence for the window when a peer has left, with the reason. Empty if the peer reconnects at once."""
+    """The sentence when a peer has left, with the reason. Empty if the peer reconnects at once."""
     match event.reason.code:
         case Code.PEER_RECONNECTED:
             return ""
@@ -240,11 +261,6 @@ def added_text(event: e.FilesAdded, words: Words = ENGLISH) -> str:
     return text + "."
 
 
-def help_text(event: e.HelpTold, words: Words = ENGLISH) -> str:
-    """The list of commands, as a sentence."""
-    return words.gettext("Commands: {choices}.").format(choices=", ".join(event.commands))
-
-
 def request_text(event: e.RequestChanged, words: Words = ENGLISH) -> str:
     """The state of a song request, at the host or at the requesting peer. Empty if only bytes were transferred."""
     request = event.request
@@ -267,6 +283,10 @@ def device_text(event: e.DeviceChanged, words: Words = ENGLISH) -> str:
             known = TIMING_SENTENCES[event.timing or "unknown"]
             output = words.gettext("The output is {name}.").format(name=event.name)
             return f"{output} {words.gettext(known) if known else ''}".rstrip()
+        case "none", None:
+            advice = words.gettext(NO_OUTPUT_HINT)
+            text = f"{translated(event.detail, words)} {advice}"
+            return words.gettext("Warning: {message}").format(message=text)
         case _, None:
             return translated(event.detail, words)
         case "open", peer if event.timing not in ("exact", None):
@@ -286,9 +306,10 @@ def event_text(event: e.Event, words: Words = ENGLISH) -> str:
             return notice_text(event.notice, words, hints=True)
         case e.SessionEnded():  # after a failure the program prints the reason when it exits
             return "" if event.failed else notice_text(event.reason, words)
+        case e.Answered():
+            return notice_text(event.notice, words)
         case e.PeerLeft():
-            form = words.gettext("{name} has left. {why}")
-            return form.format(name=event.name, why=notice_text(event.reason, words)).strip()
+            return peer_left_text(event, words)
         case e.Joined(again=True):
             return words.gettext(HOST_HEARD_AGAIN)
         case e.TransferChanged():
@@ -301,10 +322,26 @@ def event_text(event: e.Event, words: Words = ENGLISH) -> str:
             return device_text(event, words)
         case e.FilesAdded():
             return added_text(event, words)
-        case e.HelpTold():
-            return help_text(event, words)
     template = PLAIN_EVENTS.get(type(event), "")
     return words.gettext(template).format_map(_Values(event)) if template else ""
+
+
+def song_text(title: str, artist: str, file_name: str) -> str:
+    """What people call a song: its title and artist, or the name of its file if it has no tags."""
+    return " – ".join(filter(None, (title, artist))) or file_name
+
+
+def with_songs(event: e.Event, name_of: Callable[[UUID], str | None]) -> e.Event:
+    """The event with the name of its song in place of the name of its file, for people. `name_of` gives the name of a
+    track as `song_text` makes it; None: not known."""
+    about = event.notice if isinstance(event, e.NoticeEvent) else event
+    file_id = getattr(about, "file_id", None)
+    name = None if file_id is None else name_of(file_id)
+    if name is None:
+        return event
+    if isinstance(event, e.NoticeEvent):
+        return dataclasses.replace(event, notice=dataclasses.replace(event.notice, file_name=name))
+    return dataclasses.replace(event, file_name=name)  # type: ignore[call-arg]
 
 
 def joined(parts: Sequence[str], words: Words = ENGLISH) -> str:

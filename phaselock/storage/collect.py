@@ -52,6 +52,11 @@ def collect(paths: Iterable[str | pathlib.Path]) -> Collected:
     return Collected(tuple(collector.files), tuple(collector.left_out))
 
 
+def names_several(path: pathlib.Path) -> bool:
+    """True for a folder and for a playlist."""
+    return path.is_dir() or path.suffix.lower() in _PLAYLISTS
+
+
 class _EnoughError(Exception):
     """MAX_FILES or MAX_ENTRIES is reached."""
 

@@ -24,6 +24,11 @@ def log_path() -> pathlib.Path:
     return _folder("data") / "phaselock.log"
 
 
+def typed_lines_path() -> pathlib.Path:
+    """The file of the lines that the user has typed in sessions."""
+    return _folder("data") / "typed_lines"
+
+
 def inbox_dir() -> pathlib.Path:
     """The folder through which other processes give files to the open window."""
     return _folder("data") / "inbox"

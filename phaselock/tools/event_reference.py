@@ -48,7 +48,7 @@ def reference() -> str:
     docs = _docs(notices.Code)
     parts += [f"| `{code.value}` | {_cell(docs[code.name])} | {_cell(_form(code))} |" for code in notices.Code]
     parts.append("\n### Values of a code\n")
-    parts.append("A `warning` or `error` has those of these that its code speaks of.\n")
+    parts.append("A `warning`, `error` or `answer` has those of these that its code speaks of.\n")
     parts.append(_table(notices.Notice, skip=("code",)))
     return "\n".join(parts).rstrip() + "\n"
 
@@ -68,6 +68,7 @@ def _kinds(module: types.ModuleType) -> Iterator[type[events.Event]]:
 
 def _rows() -> Iterator[type[Any]]:
     yield from (events.QueueRow, events.RequestRow, events.PeerFigures, events.PeerRow, events.PeerTransfer)
+    yield events.HelpRow
     yield from (notices.LeftOut, console_events.Finding)
 
 

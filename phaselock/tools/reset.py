@@ -9,10 +9,9 @@ import contextlib
 import os
 import pathlib
 import shutil
-import sys
 
 from phaselock.console import message_box
-from phaselock.console.output import Screen
+from phaselock.console.output import Screen, has_terminal
 from phaselock.errors import PhaseLockError, message_of
 from phaselock.language.message import Message, Words
 from phaselock.storage.inbox import Inbox
@@ -55,7 +54,7 @@ def _confirmed(folders: list[pathlib.Path], words: Words) -> bool:
     """The user's answer, from the terminal if there is one."""
     asked = words.gettext("Remove the settings, the received songs and the log of PhaseLock?")
     question = "\n".join([asked, *map(str, folders)])
-    if _has_terminal():
+    if has_terminal():
         try:
             answer = input(f"{question}\n{words.gettext('[y/N]')} ")
         except EOFError:
@@ -65,15 +64,6 @@ def _confirmed(folders: list[pathlib.Path], words: Words) -> bool:
     if answered is None:
         raise PhaseLockError("There is no terminal for the question. To remove them without it: phaselock reset --yes")
     return answered
-
-
-def _has_terminal() -> bool:
-    """On Windows the null device is a terminal too, for `isatty`; but it has no size."""
-    try:
-        os.get_terminal_size()
-    except OSError:
-        return False
-    return sys.stdin is not None and sys.stdin.isatty()
 
 
 def _remove(folder: pathlib.Path) -> None:

@@ -13,11 +13,22 @@ from phaselock.session.sentences import event_text
 from tests.support.shouting import Shouting
 
 
+def parts(told: list[Event], **more: Any) -> Any:
+    """What a shell needs, in place of its runner, its output, its settings and its terminal."""
+    nothing: Any = SimpleNamespace(queue=(), requests=(), peers=(), now=None, waiting_for=None, timeline=None)
+    return SimpleNamespace(
+        session_ns=lambda: None,
+        event=lambda event, **_: told.append(event),
+        snapshot=lambda: nothing,
+        command=None,
+        **more,
+    )
+
+
 def answer(line: str) -> Event:
     """What a host's shell tells about this line, if the line is wrong."""
     told: list[Event] = []
-    parts: Any = SimpleNamespace(session_ns=lambda: None, event=told.append, command=None)
-    HostShell(parts, parts, parts, parts, parts).line(line)
+    HostShell(*([parts(told)] * 5)).line(line)
     (event,) = told
     return event
 
@@ -25,7 +36,6 @@ def answer(line: str) -> Event:
 @pytest.mark.parametrize(
     ("line", "text"),
     [
-        ("seek far", "USAGE: SEEK SECONDS"),
         ("remove", "USAGE: REMOVE NUMBER"),
         ("offset 3000", "USAGE: OFFSET MILLISECONDS (-2000 TO 2000)"),
     ],
@@ -35,7 +45,9 @@ def test_a_usage_is_translated(line: str, text: str) -> None:
 
 
 def test_a_word_that_was_typed_stays_as_it_is() -> None:
-    assert event_text(answer("playing"), Shouting()).startswith("UNKNOWN COMMAND: playing. COMMANDS: accept, add,")
+    assert event_text(answer("status!"), Shouting()) == "UNKNOWN COMMAND: status!. DID YOU MEAN status?"
+    assert event_text(answer("playing music"), Shouting()) == "UNKNOWN COMMAND: playing. DID YOU MEAN play?"
+    assert event_text(answer("xyzzy"), Shouting()) == "UNKNOWN COMMAND: xyzzy. TYPE HELP FOR A LIST."
 
 
 def test_a_failure_of_a_command_is_told(bugs: list[str]) -> None:
@@ -44,10 +56,10 @@ def test_a_failure_of_a_command_is_told(bugs: list[str]) -> None:
     def fail(volume: float) -> None:
         raise ValueError("odd")
 
-    parts: Any = SimpleNamespace(session_ns=lambda: None, event=told.append, command=None, set_volume=fail)
-    shell = HostShell(parts, parts, parts, parts, parts)
+    settings = SimpleNamespace(volume=1.0)
+    shell = HostShell(*([parts(told, set_volume=fail, settings=settings)] * 5))
     shell.line("volume 50")
-    shell.line("seek far")
+    shell.line("remove")
     assert event_text(told[0]) == "Something went wrong inside PhaseLock. The log tells more: phaselock log"
-    assert event_text(told[1]) == "Usage: seek SECONDS"
+    assert event_text(told[1]) == "Usage: remove NUMBER"
     assert bugs == ["a typed command failed: ValueError('odd')"]

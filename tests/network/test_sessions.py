@@ -126,7 +126,7 @@ async def test_a_loss_is_told_in_a_sentence(network: NetworkFixture, stack: cont
     await bad.join()
     await bad.send(b"\0\0\0\0")
     left = await network.host.news.wait_for("peer_left", peer_id=2)
-    assert left.fields["reason"] == "It broke the protocol: a frame of 0 bytes is not allowed here."
+    assert left.fields["reason"] == "That machine broke the protocol: a frame of 0 bytes is not allowed here."
 
 
 @played

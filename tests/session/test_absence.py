@@ -82,7 +82,7 @@ def test_after_five_seconds_the_peer_says_so_once_and_plays_on() -> None:
     assert ana.ended is None and not ana.of(e.StopClock)
     assert ana.following is before is not None and before.then is not None
     assert [event.fields["reason"] for event in harness.host.events("peer_left")] == [
-        "Nothing was heard of it for 5 seconds."
+        "Nothing was heard from there for 5 seconds."
     ]
 
 

@@ -140,7 +140,7 @@ def test_a_leave_message_with_the_id_of_another_peer_is_a_breach() -> None:
     harness.host.receive(ana.conn, m.LeaveSession(2))
     harness.run(0.1)
     reason = harness.host.events("peer_left")[0].fields["reason"]
-    assert reason == "It broke the protocol: LeaveSession makes no sense."
+    assert reason == "That machine broke the protocol: LeaveSession makes no sense."
     assert [peer.name for peer in harness.host.snapshot().peers] == ["Ben"]
     assert ben.ended is None
 
@@ -160,7 +160,10 @@ def test_both_sides_refuse_a_message_that_they_accept_but_do_not_handle(monkeypa
     assert ana.ended is not None and ana.ended.failed
     assert ana.ended.reason == Notice(Code.HOST_BROKE_PROTOCOL, "FileRefused makes no sense")
     assert harness.host.of(e.Close)[-1] == e.Close(ben.conn, "FileRefused makes no sense")
-    assert harness.host.events("peer_left")[-1].fields["reason"] == "It broke the protocol: FileRefused makes no sense."
+    assert (
+        harness.host.events("peer_left")[-1].fields["reason"]
+        == "That machine broke the protocol: FileRefused makes no sense."
+    )
 
 
 def test_the_host_ends_the_session_for_everybody() -> None:
@@ -312,7 +315,7 @@ def test_a_peer_that_breaks_the_protocol_is_dropped_and_the_others_stay(message:
     harness.host.receive(bad.conn, message)
     harness.run(1)
     assert [peer.name for peer in harness.host.snapshot().peers] == ["Good"]
-    assert harness.host.events("peer_left")[0].fields["reason"].startswith("It broke the protocol: ")
+    assert harness.host.events("peer_left")[0].fields["reason"].startswith("That machine broke the protocol: ")
     assert bad.ended is not None and good.ended is None
     harness.host.receive(bad.conn, m.Heartbeat())
     assert len(harness.host.snapshot().peers) == 1
@@ -408,5 +411,7 @@ def test_a_peer_that_exceeds_the_message_rate_is_dropped() -> None:
     assert not harness.host.events("peer_left")
     while not harness.host.events("peer_left"):
         harness.host.receive(ana.conn, m.Heartbeat())
-    assert harness.host.events("peer_left")[0].fields["reason"] == "It broke the protocol: it talks without end."
+    assert (
+        harness.host.events("peer_left")[0].fields["reason"] == "That machine broke the protocol: it talks without end."
+    )
     assert [peer.name for peer in harness.host.snapshot().peers] == ["Ben"]

@@ -66,7 +66,7 @@ def test_a_notice_in_json_has_its_code_its_sentence_and_its_values() -> None:
     }
     assert event_object(Warned(None, Notice(Code.NO_OUTPUT))) == {
         "event": "warning",
-        "message": "No audio output detected.",
+        "message": "No audio output detected. This machine plays no sound. What to do: phaselock doctor",
         "code": "no_output",
     }
 
@@ -76,7 +76,7 @@ def test_a_reason_in_json_has_its_code() -> None:
     assert left == {
         "peer_id": 2,
         "name": "Ada",
-        "reason": "Nothing was heard of it for 5 seconds.",
+        "reason": "Nothing was heard from there for 5 seconds.",
         "code": "peer_silent",
     }
     assert event_fields(SessionEnded(1, Notice(Code.HOST_LOST), True)) == {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import dataclasses
 import inspect
 import re
 from uuid import UUID
@@ -10,8 +11,8 @@ from uuid import UUID
 import pytest
 
 from phaselock.console import events as ce
-from phaselock.console import output
-from phaselock.console.output import event_lines, progress_line
+from phaselock.console import lines as output
+from phaselock.console.lines import event_lines, progress_line
 from phaselock.model.notices import Code, LeftOut, Notice
 from phaselock.model.queue import ItemStatus
 from phaselock.model.snapshot import LatencyClass, RequestState
@@ -79,7 +80,8 @@ EVENTS = [
     *(kind(1, *SONG, 61.0) for kind in (e.Playing, e.Paused, e.Resumed, e.Seeked, e.TrackEnded)),
     e.Stopped(1),
     *(e.FilesAdded(1, added, LEFT_OUT[:many]) for added in (0, 1, 2) for many in (0, 1, 6)),
-    e.HelpTold(1, ("1", "2")),
+    e.HelpTold(1, (e.HelpRow("1", "2", "3"),)),
+    e.Answered(1, Notice(Code.SHUFFLED)),
     e.PeersListed(1, ()),
     e.RequestsListed(1, ()),
     e.QueueChanged(1, asked=True),
@@ -108,15 +110,24 @@ def test_the_progress_line(state: str) -> None:
     for timing in ("exact", "unknown"):
         for known_us in (None, 3.0):
             sync = e.SyncMeasured(1, True, 1.0, known_us, 0.0, 0.0, 0.0, 0, timing, None, 0.0)  # type: ignore[arg-type]
-            assert letters(progress_line(status, sync, DIGITS)) == ""
+            for peers in (None, 3):
+                shown = dataclasses.replace(status, peers=peers, connected=peers is not None)
+                assert letters(progress_line(shown, sync, DIGITS)) == ""
+
+
+@pytest.mark.parametrize(("peers", "clock_us"), [(None, None), (None, 3.0), (0, None), (2, None)])
+def test_the_answer_to_status(peers: int | None, clock_us: float | None) -> None:
+    status = e.StatusReported(1, "1", "2", "3", "playing", True, 1.0, "4", "", "", 2.0, peers, ("5",) * (peers or 0))
+    more = {"address": "6", "device": "7", "timing": "exact", "volume": 8, "offset_ms": 9.0}
+    told = dataclasses.replace(status, repeat=peers is not None, clock_within_us=clock_us, **more)  # type: ignore[arg-type]
+    assert letters("".join(event_lines(told, DIGITS))) == ""
 
 
 def test_the_rows_of_tables() -> None:
     for ready, device in ((True, "1"), (False, "1"), (False, None)):
         figures = ready, 1, 2, False, (), "good", 1.0, LatencyClass.GREEN, 2.0, 3.0, 4.0, 5.0, 0.0, 6.0, device
         row = e.PeerRow("1", *figures, "exact", 0, ())  # type: ignore[arg-type]
-        (line,) = event_lines(e.PeersListed(1, (row,)), DIGITS)
-        assert letters(line) == ""
+        assert letters("".join(event_lines(e.PeersListed(1, (row,)), DIGITS))) == ""
     for status in ItemStatus:
         track = e.QueueRow(SONG[0], "1.2", "", "", 9.0, "2", status)
         assert letters("".join(event_lines(e.QueueChanged(1, None, (track,), True), DIGITS))) == ""

@@ -47,7 +47,7 @@ def added(number: int, *left_out: LeftOut) -> Toast | None:
         (toast(e.PeerJoined(1, 1, "Ben", again=True)), Toast("Ben is back.", "info")),
         (left(Code.PEER_LEFT), Toast("Ben has left.", "info")),
         (left(Code.PEER_REMOVED), Toast("Ben was removed.", "info")),
-        (left(Code.PEER_SILENT), Toast("Ben has left. Nothing was heard of it for 5 seconds.", "warning")),
+        (left(Code.PEER_SILENT), Toast("Ben has left. Nothing was heard from there for 5 seconds.", "warning")),
         (left(Code.PEER_CONNECTION_LOST), Toast("Ben has left.", "warning")),
         (left(Code.PEER_CONNECTION_LOST, "reset"), Toast("Ben has left (reset).", "warning")),
         (left(Code.PEER_RECONNECTED), None),
@@ -136,6 +136,7 @@ SONG = UUID(int=1), "a.mp3"
         e.SyncMeasured(1, True, 0.0, None, None, 0.0, None, 0, "exact", None, 0.0),
         e.SessionEnded(1, Notice(Code.SESSION_ENDED)),
         e.HelpTold(1, ()),
+        e.Answered(1, Notice(Code.SHUFFLED)),
     ],
 )
 def test_what_the_screens_show_anyway_is_silent(event: e.Event) -> None:
@@ -202,6 +203,7 @@ SILENT = {
     e.RequestsListed,
     e.StatusReported,
     e.HelpTold,
+    e.Answered,
 }
 """Events without a toast: the screens show them, or they answer a typed command."""
 

@@ -1,0 +1,261 @@
+"""The lines for people about events: sentences, tables, and the progress line."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+
+from phaselock.console import events as ce
+from phaselock.console.columns import Column, fitted, table, width, wrapped
+from phaselock.language.message import ENGLISH, N_, Figure, Words, translated
+from phaselock.model.queue import ItemStatus
+from phaselock.model.snapshot import LatencyClass, RequestState
+from phaselock.model.timing import TIMING_PHRASES
+from phaselock.session import events as e
+from phaselock.session.sentences import event_text, song_text, time_text
+
+PLAYING_MARK = "▶"
+"""Before the song that plays, in the queue."""
+
+
+def event_lines(event: e.Event, words: Words = ENGLISH, columns: int = 0) -> list[str]:
+    """The lines for users about an event, for a terminal with `columns` (0: no limit); none for an event that
+    only changes the progress line."""
+    match event:
+        case e.StatusReported():
+            return _labelled(_status_rows(event, words), columns)
+        case e.PeersListed():
+            if not event.peers:
+                return [words.gettext("Nobody has joined yet.")]
+            return table(_titled(PEER_COLUMNS, words), [_peer_cells(peer, words) for peer in event.peers], columns)
+        case e.QueueChanged():
+            if not event.asked:
+                return []
+            if not event.queue:
+                return [words.gettext("The queue is empty.")]
+            cells = [_track_cells(number, row, words) for number, row in enumerate(event.queue, 1)]
+            return table(_titled(QUEUE_COLUMNS, words), cells, columns)
+        case e.RequestsListed():
+            if not event.requests:
+                return [words.gettext("There are no requests.")]
+            cells = [_request_cells(row, words) for row in event.requests]
+            return table(_titled(REQUEST_COLUMNS, words), cells, columns)
+        case e.HelpTold():
+            rows = [(translated(row.form, words), translated(row.meaning, words)) for row in event.commands]
+            return _labelled(rows, columns)
+        case ce.OutputListed():
+            known = words.gettext(TIMING_PHRASES[event.timing])
+            link = words.gettext(LINKS[event.link]) if event.link in LINKS else ""
+            default = words.gettext("  (default)") if event.default else ""
+            return [f"{event.backend:12}{known:20}  {event.name}{link}{default}"]
+        case ce.LogShown():
+            return [event.path, *(translated(line, words) for line in event.lines)]
+        case ce.SessionFound():
+            return [_session_line(event, words)]
+        case ce.FindingTold(finding=found):
+            level, message, fix = words.gettext(LEVELS[found.level]), *_both(found.message, found.fix, words)
+            room = max(20, columns - 9) if columns else 0
+            first, *others = [
+                *wrapped(message, room),
+                *(part for line in fix.splitlines() for part in wrapped(line, room)),
+            ]
+            return [f"{level:9}{first}", *textwrap.indent("\n".join(others), " " * 9).splitlines()]
+        case ce.PriorityTold():
+            message, fix = _both(event.message, event.fix, words)
+            return [part for line in (message, *fix.splitlines()) for part in wrapped(line, columns)]
+        case ce.VerdictTold() | ce.SignalWritten():
+            return wrapped(translated(event.message, words), columns)
+    sentence = event_text(event, words)
+    return wrapped(sentence, columns) if sentence else []
+
+
+def progress_line(
+    status: e.StatusReported, sync: e.SyncMeasured | None = None, words: Words = ENGLISH, columns: int = 0
+) -> str:
+    """The song, the position in it and, with `sync`, how well this machine keeps time. On a narrow terminal the name of
+    the song is cut."""
+    state = words.gettext(STATES[status.state])
+    parts = []
+    if status.file_name is not None:
+        parts.append(_place_text(status, words))
+    if status.peers is not None:
+        parts.append(words.ngettext("{number} peer", "{number} peers", status.peers).format(number=status.peers))
+    if sync is not None:
+        parts += _timekeeping(sync, words, hosting=status.peers is not None)
+    if not status.connected:
+        parts.append(words.gettext("host not heard"))
+    song = _song(status)
+    if song and columns:
+        song = fitted(song, max(8, columns - width("  ".join([f"{state} ", *parts]))))
+    return fitted("  ".join([f"{state} {song}".rstrip(), *parts]), columns or 10_000)
+
+
+def _timekeeping(sync: e.SyncMeasured, words: Words, *, hosting: bool) -> list[str]:
+    """How well this machine keeps time. A host plays by its own clock: there is nothing to say about it."""
+    if sync.playing and sync.timing == "unknown":
+        return [words.gettext(TIMING_PHRASES["unknown"])]
+    if hosting:
+        return []
+    if sync.offset_uncertainty_us is None:
+        return [words.gettext("listening to the host's clock")]
+    if not sync.playing or sync.dac_uncertainty_us is None:
+        return []
+    bound_us = abs(sync.phase_error_us) + sync.offset_uncertainty_us + sync.dac_uncertainty_us
+    return [words.gettext("in phase within {time}").format(time=short_time(bound_us, words))]
+
+
+def short_time(time_us: float, words: Words) -> str:
+    """A short time for people: "12 µs", "1.5 ms"."""
+    if time_us < 1000:
+        return words.gettext("{figure} µs").format(figure=max(1, round(time_us)))
+    return _ms(time_us / 1000, words)
+
+
+def _ms(time_ms: float, words: Words, form: str = ".1f") -> str:
+    return words.gettext("{figure} ms").format(figure=Figure(time_ms, form).translated(words))
+
+
+STATES = {
+    "stopped": N_("stopped"),
+    "playing": N_("playing"),
+    "paused": N_("paused"),
+    "waiting": N_("waiting"),
+}
+LATENCIES = {LatencyClass.GREEN: "", LatencyClass.YELLOW: N_(" (slow)"), LatencyClass.RED: N_(" (too slow)")}
+TRACKS = {
+    ItemStatus.TRANSFERRING: N_("being sent"),
+    ItemStatus.READY: N_("ready"),
+    ItemStatus.PLAYING: N_("playing"),
+    ItemStatus.PLAYED: N_("played"),
+}
+REQUESTS = {
+    RequestState.OPEN: N_("open"),
+    RequestState.ACCEPTED: N_("accepted"),
+    RequestState.ADDED: N_("added"),
+    RequestState.REJECTED: N_("rejected"),
+    RequestState.FAILED: N_("failed"),
+}
+LEVELS = {"ok": N_("ok"), "hint": N_("hint"), "problem": N_("problem")}
+LINKS = {"bluetooth": N_(", by Bluetooth"), "hdmi": N_(", by HDMI")}
+
+QUEUE_COLUMNS = (
+    Column("", right=True),
+    Column(N_("song"), flexible=True),
+    Column(N_("length"), right=True),
+    Column(N_("state"), leave_out=1),
+    Column(N_("added by"), flexible=True, leave_out=2),
+)
+REQUEST_COLUMNS = (
+    Column("", right=True),
+    Column(N_("song"), flexible=True),
+    Column(N_("size"), right=True, leave_out=2),
+    Column(N_("state")),
+    Column(N_("asked by"), flexible=True, leave_out=1),
+    Column(N_("why"), flexible=True, leave_out=3),
+)
+PEER_COLUMNS = (
+    Column(N_("name"), flexible=True),
+    Column(N_("in phase within"), right=True),
+    Column(N_("network"), right=True, leave_out=1),
+    Column(N_("songs"), right=True, leave_out=2),
+    Column(N_("output"), flexible=True, leave_out=3),
+)
+
+
+def _titled(columns: Sequence[Column], words: Words) -> list[Column]:
+    return [Column(translated(one.title, words), one.right, one.flexible, one.leave_out) for one in columns]
+
+
+def _labelled(rows: Sequence[tuple[str, str]], columns: int) -> list[str]:
+    """Rows of a label and a text. The texts stand below one another, or below their labels on a narrow terminal."""
+    indent = max(width(label) for label, _ in rows) + 2
+    if columns and columns - indent < 24:
+        return [part for label, text in rows for part in (label, *wrapped(f"    {text}", columns))]
+    lines = []
+    for label, text in rows:
+        first, *others = wrapped(text, columns - indent if columns else 0)
+        lines += [label + " " * (indent - width(label)) + first, *(" " * indent + other for other in others)]
+    return lines
+
+
+def _both(message: str, fix: str, words: Words) -> tuple[str, str]:
+    return translated(message, words), translated(fix, words)
+
+
+def _song(status: e.StatusReported) -> str:
+    return song_text(status.title or "", status.artist or "", status.file_name or "")
+
+
+def _place_text(status: e.StatusReported, words: Words) -> str:
+    return f"{time_text(status.position_s or 0)} / {time_text(status.duration_s or 0)}"
+
+
+def _status_rows(status: e.StatusReported, words: Words) -> list[tuple[str, str]]:
+    hosting = status.peers is not None
+    form = words.gettext("{session_name}, hosted by {host_name}")
+    rows = [(words.gettext("Session"), form.format(session_name=status.session_name, host_name=status.host_name))]
+    rows.append((words.gettext("You are"), status.display_name))
+    if status.address:
+        rows.append((words.gettext("Address"), status.address))
+    song = words.gettext(STATES[status.state])
+    if status.file_name is not None:
+        song = f"{_song(status)}, {song}, {_place_text(status, words)}"
+    rows.append((words.gettext("Song"), song))
+    known = f" ({words.gettext(TIMING_PHRASES[status.timing])})" if status.timing else ""
+    rows.append((words.gettext("Output"), (status.device or words.gettext("none")) + known))
+    if status.volume is not None:
+        rows.append((words.gettext("Volume"), f"{status.volume} %"))
+    if status.offset_ms is not None:
+        rows.append((words.gettext("Offset"), _ms(status.offset_ms, words, "g")))
+    if status.repeat is not None:
+        rows.append((words.gettext("Repeat"), words.gettext("on") if status.repeat else words.gettext("off")))
+    if hosting:
+        names = ", ".join(status.peer_names or ()) or words.gettext("nobody yet")
+        rows.append((words.gettext("Peers"), names))
+    elif not status.connected:
+        rows.append((words.gettext("Clock"), words.gettext("the host is not heard")))
+    elif status.clock_within_us is None:
+        rows.append((words.gettext("Clock"), words.gettext("not known yet")))
+    else:
+        within = words.gettext("known within {time}").format(time=short_time(status.clock_within_us, words))
+        rows.append((words.gettext("Clock"), within))
+    return rows
+
+
+def _peer_cells(peer: e.PeerRow, words: Words) -> tuple[str, ...]:
+    network = _ms(peer.latency_ms, words) + translated(LATENCIES[peer.latency_class], words)
+    songs = f"{peer.files_ready}/{peer.files}"
+    output = peer.device or words.gettext("no output")
+    if not peer.waited_for:
+        output += f", {words.gettext('not waited for')}"
+    return peer.name, _peer_phase(peer, words), network if peer.latency_ms else "-", songs, output
+
+
+def _peer_phase(peer: e.PeerFigures, words: Words) -> str:
+    if peer.clock == "none" or peer.offset_uncertainty_us is None:
+        return words.gettext("no clock yet")
+    if peer.device is None:
+        return "-"
+    if peer.timing == "unknown" or peer.dac_uncertainty_us is None:
+        return words.gettext(TIMING_PHRASES["unknown"])
+    return short_time(abs(peer.phase_error_us) + peer.offset_uncertainty_us + peer.dac_uncertainty_us, words)
+
+
+def _track_cells(number: int, row: e.QueueRow, words: Words) -> tuple[str, ...]:
+    mark = f"{PLAYING_MARK} " if row.status is ItemStatus.PLAYING else ""
+    song = song_text(row.title, row.artist, row.file_name)
+    return f"{mark}{number}", song, time_text(row.duration_secs), words.gettext(TRACKS[row.status]), row.added_by
+
+
+def _request_cells(row: e.RequestRow, words: Words) -> tuple[str, ...]:
+    size = f"{Figure(row.size / 1e6, '.1f').translated(words)} MB"
+    state = words.gettext(REQUESTS[row.state])
+    return str(row.number), row.file_name, size, state, row.peer, translated(row.reason, words)
+
+
+def _session_line(session: ce.SessionFound, words: Words) -> str:
+    hosted = words.gettext("hosted by {name}").format(name=session.host_name)
+    form = words.ngettext("{peers}/{number} peers", "{peers}/{number} peers", session.max_peers)
+    people = form.format(peers=session.peers, number=session.max_peers)
+    full = words.gettext("  (full)") if session.full else ""
+    return f"{session.session_name} — {hosted} — {people}{full}  {session.address}"
