@@ -40,6 +40,8 @@ class Code(enum.StrEnum):
     """`peers` have not received `file_name` yet, so it cannot start."""
     STARTS_WHEN_RECEIVED = "starts_when_received"
     """`file_name` starts as soon as `peers` have received it."""
+    PLAYS_LATER = "plays_later"
+    """A track behind `file_name` plays first, because `peers` have not received `file_name` yet."""
     GOING_ON_WITHOUT = "going_on_without"
     """Playback no longer waits for `peer`, because its transfer of `file_name` makes no progress."""
     NOT_IN_TIME = "not_in_time"

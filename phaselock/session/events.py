@@ -144,7 +144,8 @@ class Failed(NoticeEvent):
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FileReady(Event):
-    """Host: every peer that playback waits for has the file. Peer: the file is on this machine."""
+    """Host: every peer that playback waits for has the file, and none reports that it cannot play it. Peer: the file is
+    on this machine and can be played."""
 
     event_name: ClassVar[str] = "file_ready"
 

@@ -13,7 +13,7 @@ from phaselock.session import effects as e
 from phaselock.session.events import Failed
 from phaselock.session.host.members import Delivery, Member, Members, Reports, Transfer
 from phaselock.session.host.play_states import TABLE, Event, PlayState
-from phaselock.session.host.transport import TransportControl
+from phaselock.session.host.transport import SILENCE_NS, TransportControl
 from phaselock.session.outbox import Outbox
 from tests.support.simulation import MS, SECOND, a_track
 
@@ -115,8 +115,8 @@ def in_state(state: PlayState) -> Host:
 
 
 def end(host: Host) -> None:
-    """The end of the current track, or a long time."""
-    host.now_ns = host.transport.end_ns() or host.now_ns + 100 * SECOND
+    """The end of the current track, or some time."""
+    host.now_ns = host.transport.end_ns() or host.now_ns + SECOND
     host.do(host.transport.end_tracks)
 
 
@@ -140,6 +140,12 @@ def next_missing(host: Host) -> None:
     host.do(host.transport.move, D, 1)
 
 
+def overdue(host: Host) -> None:
+    """The pending track has been waited for too long, or as long as the armed one leaves."""
+    host.now_ns += SILENCE_NS if host.transport.play_state is not ARMED_CHANGING else 100 * MS
+    host.do(host.transport.end_tracks)
+
+
 EVENTS: dict[Event, Callable[[Host], None]] = {
     Event.PLAY: lambda host: host.do(host.transport.play, None),
     Event.PLAY_ROW: lambda host: host.do(host.transport.play, C),
@@ -154,6 +160,7 @@ EVENTS: dict[Event, Callable[[Host], None]] = {
     Event.AUTOPLAY: lambda host: host.transport.autoplay(0),
     Event.NEXT_READY: next_ready,
     Event.NEXT_MISSING: next_missing,
+    Event.OVERDUE: overdue,
 }
 
 
@@ -191,6 +198,7 @@ OUTCOMES: dict[PlayState, dict[Event, Outcome]] = {
         to(PLAYING, PLAY),
         None,
         None,
+        None,
     ),
     WAITING: outcomes(
         Code.WAITING_FOR_PEERS,
@@ -206,6 +214,7 @@ OUTCOMES: dict[PlayState, dict[Event, Outcome]] = {
         to(WAITING),
         None,
         None,
+        to(PLAYING, PLAY),
     ),
     PLAYING: outcomes(
         Code.ALREADY_PLAYING,
@@ -221,6 +230,7 @@ OUTCOMES: dict[PlayState, dict[Event, Outcome]] = {
         to(PLAYING),
         to(ARMED, PLAY),
         to(PLAYING),
+        None,
     ),
     ARMED: outcomes(
         Code.ALREADY_PLAYING,
@@ -236,6 +246,7 @@ OUTCOMES: dict[PlayState, dict[Event, Outcome]] = {
         to(ARMED),
         to(ARMED),
         to(PLAYING, PLAY),
+        None,
     ),
     CHANGING: outcomes(
         Code.ALREADY_PLAYING,
@@ -250,6 +261,7 @@ OUTCOMES: dict[PlayState, dict[Event, Outcome]] = {
         to(ARMED, PLAY, PLAY),
         to(CHANGING),
         None,
+        to(CHANGING),
         to(CHANGING),
     ),
     ARMED_CHANGING: outcomes(
@@ -266,6 +278,7 @@ OUTCOMES: dict[PlayState, dict[Event, Outcome]] = {
         to(ARMED_CHANGING),
         to(ARMED_CHANGING),
         to(CHANGING, PLAY),
+        to(ARMED_CHANGING),
     ),
     PAUSED: outcomes(
         to(PLAYING, RESUME),
@@ -279,6 +292,7 @@ OUTCOMES: dict[PlayState, dict[Event, Outcome]] = {
         None,
         None,
         to(PAUSED),
+        None,
         None,
         None,
     ),
@@ -296,6 +310,7 @@ OUTCOMES: dict[PlayState, dict[Event, Outcome]] = {
         to(PAUSED_CHANGING),
         None,
         None,
+        to(PAUSED_CHANGING),
     ),
 }
 

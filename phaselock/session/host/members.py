@@ -377,6 +377,11 @@ class Members:
         """At least one member that playback waits for can still receive this file. Transfers given up do not count."""
         return any(peer.waited_for and peer.lacks(file_id) for peer in self)
 
+    def can_play(self, file_id: UUID) -> bool:
+        """No member that playback waits for has reported that it cannot decode this file."""
+        transfers = [peer.transfers.get(file_id) for peer in self if peer.waited_for]
+        return not any(transfer is not None and transfer.unplayable for transfer in transfers)
+
     def without(self, file_id: UUID) -> list[str]:
         """The names of the members that playback waits for and that do not have this file, given up or not."""
         return [peer.name for peer in self if peer.waited_for and not peer.has(file_id)]

@@ -5,7 +5,8 @@ Three tracks define the state:
 - the current track plays, is about to start, or is paused;
 - the armed track starts exactly at the end of the current one, on all machines without a further message;
 - the pending track starts when no peer that playback waits for can still receive it: each has it, or its transfer was
-  given up. Until then the current track plays on, or is paused, or has ended.
+  given up. Until then the current track plays on, or is paused, or has ended. If it has ended, the next track that is
+  ready plays after three seconds of silence, and the pending track takes the place behind it.
 
 | state            | current | armed | pending |
 |------------------|---------|-------|---------|
@@ -75,6 +76,8 @@ class Event(enum.Enum):
     """No peer that playback waits for can still receive the track that follows the current one."""
     NEXT_MISSING = "next_missing"
     """No track follows the current one, or a peer that playback waits for can still receive it."""
+    OVERDUE = "overdue"
+    """The pending track has been waited for too long, and a track behind it is ready."""
 
 
 class Action(enum.Enum):
@@ -104,6 +107,8 @@ class Action(enum.Enum):
     """Arm the track that follows, unless it is armed already."""
     DISARM = "disarm"
     """Clear the armed track."""
+    OVERTAKE = "overtake"
+    """Move the first ready track behind the pending one before it, and start it."""
 
 
 Cell = Action | Code | None
@@ -126,15 +131,15 @@ _COMMANDS: dict[PlayState, tuple[Cell, ...]] = {
     _S.PAUSED_CHANGING: (_A.RESUME, _A.CHANGE, _NOTHING,  _A.RESUME, _A.STOP,   _A.SEEK,   _A.CHANGE, _A.BACK),
 }
 _OTHERS: dict[PlayState, tuple[Cell, ...]] = {
-    #                    END         RECEIVED    AUTOPLAY    NEXT_READY  NEXT_MISSING
-    _S.IDLE:            (None,       None,       _A.START,   None,       None),
-    _S.WAITING:         (None,       _A.CHANGE,  _A.IGNORE,  None,       None),
-    _S.PLAYING:         (_A.FINISH,  None,       _A.IGNORE,  _A.ARM,     _A.IGNORE),
-    _S.ARMED:           (_A.PROMOTE, None,       _A.IGNORE,  _A.ARM,     _A.DISARM),
-    _S.CHANGING:        (_A.FINISH,  _A.CHANGE,  _A.IGNORE,  None,       _A.IGNORE),
-    _S.ARMED_CHANGING:  (_A.PROMOTE, _A.CHANGE,  _A.IGNORE,  _A.ARM,     _A.DISARM),
-    _S.PAUSED:          (None,       None,       _A.IGNORE,  None,       None),
-    _S.PAUSED_CHANGING: (None,       _A.CHANGE,  _A.IGNORE,  None,       None),
+    #                    END         RECEIVED    AUTOPLAY    NEXT_READY  NEXT_MISSING  OVERDUE
+    _S.IDLE:            (None,       None,       _A.START,   None,       None,         None),
+    _S.WAITING:         (None,       _A.CHANGE,  _A.IGNORE,  None,       None,         _A.OVERTAKE),
+    _S.PLAYING:         (_A.FINISH,  None,       _A.IGNORE,  _A.ARM,     _A.IGNORE,    None),
+    _S.ARMED:           (_A.PROMOTE, None,       _A.IGNORE,  _A.ARM,     _A.DISARM,    None),
+    _S.CHANGING:        (_A.FINISH,  _A.CHANGE,  _A.IGNORE,  None,       _A.IGNORE,    _A.IGNORE),
+    _S.ARMED_CHANGING:  (_A.PROMOTE, _A.CHANGE,  _A.IGNORE,  _A.ARM,     _A.DISARM,    _A.IGNORE),
+    _S.PAUSED:          (None,       None,       _A.IGNORE,  None,       None,         None),
+    _S.PAUSED_CHANGING: (None,       _A.CHANGE,  _A.IGNORE,  None,       None,         _A.IGNORE),
 }
 # fmt: on
 

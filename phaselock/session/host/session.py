@@ -258,7 +258,7 @@ class HostSession:
             *self._requests.deadlines_ns(),
         ]
         deadlines += [member.heard_at_ns + DEAD_NS for member in self._members]
-        deadlines.append(self._transport.wait_ends_ns())
+        deadlines += [self._transport.wait_ends_ns(), self._transport.overdue_at_ns()]
         return None if self._over else min((at_ns for at_ns in deadlines if at_ns is not None), default=None)
 
     # -- files -------------------------------------------------------------------------------------------------------

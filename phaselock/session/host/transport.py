@@ -34,6 +34,8 @@ MAX_UNDONE = 50
 """Largest number of removed rows that can be restored; the oldest are forgotten."""
 TIMEOUT_NS = 20_000_000_000
 """How long playback waits for a peer whose transfer makes no progress. It counts only while no track plays."""
+SILENCE_NS = 3_000_000_000
+"""How long nothing plays because of the pending track before a ready one behind it is played first."""
 SHORT_QUEUE = 100
 """Number of rows up to which every change of the queue is sent at once."""
 QUEUE_GAP_NS = 500_000
@@ -300,6 +302,12 @@ class TransportControl:
         waits = [self._stuck_since_ns(peer) + TIMEOUT_NS for peer in self._waited_for_now()]
         return min(waits, default=None)
 
+    def overdue_at_ns(self) -> int | None:
+        """Session time at which a ready track overtakes the pending one; None if no track does."""
+        if self.play_state is not PlayState.WAITING or self._ready_behind_pending() is None:
+            return None
+        return self._pending_since_ns + SILENCE_NS
+
     def leave_behind(self, *, now_ns: int) -> None:
         """Stop waiting for peers whose timeout has ended. Playback waits for them again when they have caught up."""
         ends_ns = self.wait_ends_ns()
@@ -479,13 +487,32 @@ class TransportControl:
         """Start the pending track, or the first one for autoplay, if the peers are ready."""
         pending = self.queue.track(self._pending)
         if pending is not None:
-            if not self._members.is_missing(pending.file_id) and self._action(Event.RECEIVED, now_ns) is Action.CHANGE:
-                self._go_to(pending, now_ns)
+            if not self._members.is_missing(pending.file_id):
+                if self._action(Event.RECEIVED, now_ns) is Action.CHANGE:
+                    self._go_to(pending, now_ns)
+            elif now_ns >= self._pending_since_ns + SILENCE_NS and (ready := self._ready_behind_pending()) is not None:
+                if self._action(Event.OVERDUE, now_ns) is Action.OVERTAKE:
+                    self._overtake(pending, ready, now_ns)
         elif self._autoplay is not None and self._action(Event.AUTOPLAY, now_ns) is Action.START:
             track = self._upcoming()
             if track is not None and not self._members.is_missing(track.file_id):
                 if self._members.ready_to_begin(track.file_id, self._autoplay, now_ns=now_ns):
                     self._start(track, now_ns)
+
+    def _ready_behind_pending(self) -> Track | None:
+        """The first track behind the pending one that no peer lacks; with `repeat` the rows before it follow the last
+        one. None if there is none."""
+        ids = self.queue.ids()
+        at = ids.index(self._pending) if self._pending in ids else len(ids)
+        behind = [*ids[at + 1 :], *(ids[:at] if self.repeat else [])]
+        return self.queue.track(next((one for one in behind if not self._members.is_missing(one)), None))
+
+    def _overtake(self, pending: Track, ready: Track, now_ns: int) -> None:
+        others = [file_id for file_id in self.queue.ids() if file_id != ready.file_id]
+        self._change(self.queue.move(ready.file_id, others.index(pending.file_id)))
+        names = tuple(peer.name for peer in self._waited_for_now())
+        self._outbox.warn(_about(pending, Code.PLAYS_LATER, peers=names), now_ns)
+        self._start(ready, now_ns)
 
     def _refresh_queue(self, now_ns: int) -> None:
         before, timeline = self.queue, self.playback.current
@@ -498,7 +525,8 @@ class TransportControl:
                 statuses[file_id] = ItemStatus.PLAYED
             else:
                 statuses[file_id] = ItemStatus.TRANSFERRING if self._members.is_missing(file_id) else ItemStatus.READY
-            if entry.status is ItemStatus.TRANSFERRING and statuses[file_id] is not ItemStatus.TRANSFERRING:
+            has_arrived = entry.status is ItemStatus.TRANSFERRING and statuses[file_id] is not ItemStatus.TRANSFERRING
+            if has_arrived and self._members.can_play(file_id):
                 self._outbox.note(e.FileReady(now_ns, file_id, entry.track.file_name))
         self.queue = before.with_statuses(statuses)
 
