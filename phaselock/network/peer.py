@@ -311,11 +311,11 @@ class PeerRunner(Runner[PeerSession]):
             return
         del self._fetches[file_id]
         now_ns = self._now_ns()
-        if path:
+        if path and problem:
+            self._do(self._session.decode_failed(file_id, problem.message, now_ns=now_ns))
+        elif path:
             self._files[file_id] = fetch.track, path
             self._do(self._session.file_ready(file_id, now_ns=now_ns))
-            if problem:
-                self._do(self._session.decode_failed(file_id, problem.message, now_ns=now_ns))
         elif problem:
             self._do(self._session.file_failed(file_id, problem.message, now_ns=now_ns))
         await self._report_room()

@@ -13,6 +13,8 @@ from unittest import mock
 
 import pytest
 
+from phaselock.audio import mp3_file
+from phaselock.audio.decoder import Mp3Source
 from phaselock.errors import InvalidMp3Error, PhaseLockError
 from phaselock.network import transfer
 from phaselock.protocol.messages import (
@@ -26,6 +28,7 @@ from phaselock.protocol.messages import (
 from phaselock.session import commands as c
 from phaselock.session.effects import CancelFetch, Fetch
 from phaselock.storage.cache import FileCache
+from tests.support.mp3 import packets
 from tests.support.network_session import DATA, TIMEOUT_S, NetworkFixture, Peer, played
 
 
@@ -48,10 +51,37 @@ async def test_a_file_that_is_no_music_there_is_told_to_the_host(
     def inspect(path: pathlib.Path) -> None:
         raise InvalidMp3Error("song.mp3")
 
+    ada = await network.join(stack, "Ada", inspect)
+    await network.host.news.wait_for("peer_joined")
     network.host.add(network.song)
-    await network.join(stack, "Ada", inspect)
     error = await network.host.news.wait_for("error")
     assert error.fields["peer"] == "Ada"
+    await network.host.news.wait_for("transfer", state="done")
+    await ada.news.wait_for("error", code="unplayable_here")
+    assert "file_ready" not in [*network.host.news.names(), *ada.news.names()]
+
+
+@played
+async def test_host_and_peer_decode_the_same_sound(network: NetworkFixture, stack: contextlib.AsyncExitStack) -> None:
+    def decoded(path: pathlib.Path) -> bytes:
+        info = mp3_file.inspect(path)
+        pcm = bytearray(8 * info.frames)  # two channels of float32
+        with Mp3Source(path, info) as source:
+            assert source.read_into(pcm, info.frames) == info.frames and source.read_into(bytearray(8), 1) == 0
+        return bytes(pcm)
+
+    data = b"".join(packets(44100, 2, 100_000))
+    network.song.write_bytes(data)
+    network.host.add(network.song, data)
+    peer = await network.join(stack, "Ada", mp3_file.inspect)
+    await network.host.news.wait_for("transfer", state="done")
+    network.host.runner.command(c.Play())
+    await peer.news.wait_for("playing")
+    plans = [program.output.followed[-1][0] for program in (network.host, peer)]
+    paths = [plan.path for plan in plans if plan is not None]
+    assert len({network.song, *paths}) == 2  # the peer's copy is another file
+    host_pcm, peer_pcm = [decoded(path) for path in paths]
+    assert any(host_pcm) and host_pcm == peer_pcm
 
 
 @played

@@ -159,9 +159,9 @@ class PeerFiles:
         if file is None or not (file.on_its_way or file.state is LocalState.RECEIVED):
             return
         if connected:
-            if file.state is LocalState.FETCHING:
-                self._outbox.do(Send(HOST_CONN, m.FileReceived(file_id, hash_ok=True)))
             self._outbox.do(Send(HOST_CONN, m.FileUnplayable(file_id, sentence(reason))))
+            if file.state is LocalState.FETCHING:  # behind the other one: the host does not call the file ready
+                self._outbox.do(Send(HOST_CONN, m.FileReceived(file_id, hash_ok=True)))
         file.become(LocalState.MISSING)
         notice = Notice(Code.UNPLAYABLE_HERE, sentence(reason), file_id, file.track.file_name)
         self._outbox.error(notice, self._session_ns(now_ns))
