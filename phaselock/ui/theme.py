@@ -27,7 +27,8 @@ finally:
         del sys.modules["PIL"]
 
 __all__ = [
-    "BACKGROUND", "BODY", "CAPTION", "DISABLED", "ELEVATED", "ERROR", "FOCUS", "GRID", "MACHINES", "ON_PRIMARY",
+    "BACKGROUND", "BODY", "CAPTION", "DISABLED", "ELEVATED", "ERROR", "ERROR_HOVER",
+    "ERROR_PRESSED", "FOCUS", "GRID", "MACHINES", "ON_PRIMARY",
     "PRIMARY", "PRIMARY_HOVER", "PRIMARY_PRESSED", "RAISED", "REST", "SECONDARY", "SECTION", "SURFACE", "TEXT",
     "TEXT_SECONDARY", "TITLE", "WARNING", "behind", "blend", "canvas_font", "ctk", "ellipsis", "family",
     "font", "kept", "line_height", "measure", "prepare", "px", "root", "scale", "setup",
@@ -43,6 +44,8 @@ PRIMARY_PRESSED = "#169C46"
 TEXT = "#FFFFFF"
 TEXT_SECONDARY = "#B3B3B3"
 ERROR = "#E22134"
+ERROR_HOVER = "#C91D2E"
+ERROR_PRESSED = "#A81826"
 WARNING = "#F5B301"
 ON_PRIMARY = "#000000"
 FOCUS = "#FFFFFF"

@@ -33,21 +33,21 @@ from phaselock.ui.pump import Pump
 from phaselock.ui.screens.base import Screen
 from phaselock.ui.screens.home import BrowserScreen, CreateScreen, HomeScreen, waiting_text
 from phaselock.ui.screens.host import HostScreen
-from phaselock.ui.screens.overlays import Overlay, ShortcutsOverlay, SoundOverlay, SyncOverlay
+from phaselock.ui.screens.overlays import Overlay, ShortcutsOverlay, SoundOverlay
 from phaselock.ui.screens.peer import PeerScreen
+from phaselock.ui.screens.sync import SyncOverlay
 from phaselock.ui.theme import ctk, px
 from phaselock.ui.viewmodel import History, event_toast, window_title
 from phaselock.ui.widgets.buttons import Clickable
 from phaselock.ui.widgets.covers import Covers
 from phaselock.ui.widgets.logo import icon_images
-from phaselock.ui.widgets.toast import Action, Kind, Toasts
+from phaselock.ui.widgets.question import Question
+from phaselock.ui.widgets.toast import STRIP, Action, Kind, Toasts
 
 FIRST_SIZE = (1100, 720)
 MIN_SIZE = (900, 600)
 MAX_FRAME = 20
 """Windows counts an invisible frame of about 8 pixels a side: a window at the left edge of the screen begins at -8."""
-MAX_CONFIRM_S = 6.0
-"""A second click within this time confirms ending or leaving a session."""
 KEYS = {
     "<space>": "play_pause",
     "<Control-Right>": "next",
@@ -60,6 +60,7 @@ KEYS = {
     "<Control-o>": "add",
     "<Control-s>": "shuffle",
     "<Control-r>": "repeat",
+    "<Control-z>": "undo",
     "<Control-f>": "find",
     "<Control-l>": "find",
 }
@@ -68,7 +69,6 @@ ENDING_SIGNALS = [
 ]
 """Ctrl-C, a terminal that closes, a logout or a shutdown. The platforms know different ones."""
 TEXT_WIDGETS = ("Entry", "Text", "TEntry")
-WHOLE = {"relx": 0, "rely": 0, "relwidth": 1, "relheight": 1}
 
 
 class Window(ctk.CTk):  # type: ignore[misc]
@@ -93,7 +93,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
         self.screen: Screen | None = None
         self.overlay: Overlay | None = None
         self.toasts = Toasts(self)
-        self._confirm_asked_s: float | None = None
+        self._question: Question | None = None
         self._focus_before: tkinter.Misc = self
         """The widget that had the keyboard before the overlay."""
         self._closing = False
@@ -148,10 +148,11 @@ class Window(ctk.CTk):  # type: ignore[misc]
         self.program.receive()
 
     def close(self) -> None:
-        """Close the window and the program; while a session is open, asks for a second click."""
-        if self._closing or (self.program.state() is not None and not self._confirmed(tr("Close"), self.end)):
-            return
-        self.end()
+        """Close the window and the program; while a session is open, after a question."""
+        if self.program.state() is None:
+            self.end()
+        elif not self._closing:
+            self._ask(tr("Close"), self.end)
 
     def end(self) -> None:
         """Close the window and the program without a question. A session that is open ends with a goodbye."""
@@ -191,11 +192,10 @@ class Window(ctk.CTk):  # type: ignore[misc]
         """Show the jams on this network."""
         self._show(lambda: BrowserScreen(self, self))
 
-    def leave(self) -> None:
-        """Leave the session, or end it if hosting; asks for a second click."""
+    def leave(self, at: Any = None) -> None:
+        """Leave the session, or end it if hosting, after a question below the button `at`."""
         word = tr("End jam") if isinstance(self.screen, HostScreen) else tr("Leave jam")
-        if self._confirmed(word, self.program.leave):
-            self.program.leave()
+        self._ask(word, self.program.leave, at)
 
     def show_toast(self, text: str, kind: Kind = "info", action: Action | None = None) -> None:
         """Show a toast."""
@@ -228,7 +228,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
             self.overlay.destroy()
             self.overlay = None
             if self.screen is not None:
-                self.screen.place(**WHOLE)
+                self._place(self.screen)
                 self.screen.lower()
                 self.screen.uncovered()
             self._focus_before.focus_set()
@@ -246,7 +246,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
                     self.toasts.clear()
                     self.history.clear()
                     self.covers.clear()
-                    self._confirm_asked_s = None
+                    self._answer()
                     self.title("PhaseLock")
                     self.go_home(reason if failed else "")
                     if reason and not failed:
@@ -313,7 +313,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
         self.close_overlay()
         before = self.screen
         self.screen = make()
-        self.screen.place(**WHOLE)
+        self._place(self.screen)
         if before is not None:
             before.destroy()
         self.screen.lower()
@@ -324,6 +324,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
         self._focus_before = focused if getattr(focused, "keyboard", False) else self
         self.overlay = make()
         self.overlay.focus_set()
+        self._place(self.overlay)
         self.overlay.lower()
         if self.screen is not None:
             self.screen.place_forget()  # else Tab would reach hidden widgets
@@ -335,18 +336,37 @@ class Window(ctk.CTk):  # type: ignore[misc]
             action = (tr("Retry"), lambda: self.program.command(c.Retry(toast.peer))) if again else None
             self.toasts.show(toast.text, kind=toast.kind, action=action)
 
-    def _confirmed(self, word: str, act: Callable[[], None]) -> bool:
-        """Whether this is the second call within MAX_CONFIRM_S; the first one shows a warning with a button: its text
-        and its command."""
-        now_s = time.monotonic()
-        if self._confirm_asked_s is not None and now_s - self._confirm_asked_s < MAX_CONFIRM_S:
-            self._confirm_asked_s = None
-            return True
-        self._confirm_asked_s = now_s
+    def _ask(self, word: str, act: Callable[[], None], at: Any = None) -> None:
+        """Ask whether to end or leave the session: a red button with this text and this command. The question is below
+        the button `at`, or else in the middle."""
+        self._answer()
         hosting = isinstance(self.screen, HostScreen)
         text = tr("This ends the jam for everybody.") if hosting else tr("This takes you out of the jam.")
-        self.toasts.show(text, kind="warning", action=(word, act), seconds=MAX_CONFIRM_S)
-        return False
+
+        def agree() -> None:
+            self._answer()
+            act()
+
+        self._question = Question(self, text, word, agree, self._answer)
+        self._question.show(at)
+
+    def _answer(self) -> None:
+        """Remove the question, if one is asked."""
+        if self._question is not None:
+            self._question.destroy()
+            self._question = None
+            self.focus_set()
+
+    def _escape(self) -> None:
+        if self._question is not None:
+            self._answer()
+        else:
+            self.close_overlay()
+
+    def _place(self, shown: Screen | Overlay) -> None:
+        """Let it fill the window, except for the strip of the toasts."""
+        # customtkinter does not let `place` set the height.
+        tkinter.Place.place_configure(shown, relx=0, rely=0, relwidth=1, relheight=1, height=-px(STRIP))
 
     def _ask_files(self) -> Sequence[str]:
         kinds = [(tr("Music and playlists"), self._patterns("mp3", "m3u", "m3u8")), (tr("All files"), ["*"])]
@@ -361,7 +381,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
         for sequence, name in KEYS.items():
             self.bind(sequence, lambda event, name=name: self._key(event, name))
         self.bind("<question>", lambda event: None if _typing(event) else self.open_shortcuts())
-        self.bind("<Escape>", lambda event: self.close_overlay())
+        self.bind("<Escape>", lambda event: self._escape())
         self.bind_all("<ButtonRelease-1>", self._release_focus, add="+")
 
     def _release_focus(self, event: Any) -> None:

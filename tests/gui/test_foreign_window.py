@@ -42,7 +42,7 @@ def test_a_jam_is_created_in_the_window(display: str, tmp_path: pathlib.Path) ->
         folder.mkdir(parents=True, exist_ok=True)
         picture.save(folder / "foreign_window.png")
 
-        window.do("close")  # asks once while the session runs
-        window.do("close")
+        window.do("close")  # asks while the session runs
+        window.do("agree")
         assert peer.wait_for("session_end")
         assert window.end() == (0, "[]", "")

@@ -16,7 +16,7 @@ from phaselock.session import events as e
 from phaselock.ui.backend import Closed, FilesGiven, Found, FoundSessions, Outputs, SessionEvent
 from tests.support.pseudo_language import PseudoLanguage, untranslated
 from tests.support.session_views import CARD, QUEUE, file, guest, host, item, line, off, peer, playing
-from tests.support.window_driver import all_texts, button, deliver, go, own_texts, press, show, tree, until
+from tests.support.window_driver import all_texts, deliver, go, own_texts, press, show, tree
 
 pytestmark = pytest.mark.gui
 pytest.importorskip("tkinter", reason="Python was built without tkinter")
@@ -234,13 +234,6 @@ def test_long_texts_do_not_widen_the_queue(window: Any) -> None:
     assert window.screen._queue_panel.winfo_width() == NARROW_QUEUE_WIDTH
 
 
-def click_on_toast(window: Any, words: str) -> None:
-    """Click the button of the toast."""
-    (toast,) = window.toasts._toasts
-    until(window, lambda: not toast.waits("slide"))
-    button(toast, PSEUDO.gettext(words)).invoke()
-
-
 def test_no_state_depends_on_a_text(window: Any) -> None:
     """What is compared in English must also work in another language."""
     shown = show(window, playing(peer(), own=CARD))
@@ -254,9 +247,8 @@ def test_no_state_depends_on_a_text(window: Any) -> None:
     assert window.program.of("choose_output") == ["USB", None]
     press(window, "<Key-Escape>")
     window.leave()
-    click_on_toast(window, "End jam")
+    window._question.act.invoke()
     assert window.program.of("leave") == [()] and not window.program.closed
-    window._confirm_asked_s = None
     window.close()
-    click_on_toast(window, "Close")
+    window._question.act.invoke()
     assert window.program.closed

@@ -328,8 +328,9 @@ def test_a_widget_can_destroy_itself_in_its_own_timer(window: Any) -> None:
 
 def test_toasts_are_three_at_most_and_take_no_focus(window: Any) -> None:
     from phaselock.ui.widgets.entry import Field
-    from phaselock.ui.widgets.toast import Toasts
+    from phaselock.ui.widgets.toast import STRIP, Toasts
 
+    window.geometry("1100x600")
     field = Field(window, "Name")
     shown(field)
     field.focus()
@@ -342,9 +343,11 @@ def test_toasts_are_three_at_most_and_take_no_focus(window: Any) -> None:
     assert toasts.texts == ("Number 2", "Number 3", "Number 4")
     assert focused(window) is field.entry._entry
     until(window, lambda: not any(toast.waits("slide") for toast in toasts._toasts))
-    places = [toast.winfo_y() for toast in toasts._toasts]
-    assert places == sorted(places) and places[-1] + toasts._toasts[-1].winfo_height() == window.winfo_height() - 24
-    assert all(320 <= toast.winfo_width() <= 480 for toast in toasts._toasts)
+    places = [(toast.winfo_x(), toast.winfo_x() + toast.winfo_width()) for toast in toasts._toasts]
+    assert all(toast.winfo_y() == window.winfo_height() - STRIP for toast in toasts._toasts)
+    assert all(0 < left < right < window.winfo_width() for left, right in places)
+    first, second, third = sorted(places)
+    assert first[1] < second[0] and second[1] < third[0], "none lies on another one"
     button = toasts._toasts[1].winfo_children()[0]
     click(button)
     assert undone == [3] and toasts.texts == ("Number 2", "Number 4")
@@ -357,6 +360,28 @@ def test_toasts_are_three_at_most_and_take_no_focus(window: Any) -> None:
     until(window, lambda: toasts.texts == ("Number 4",))
     toasts.show("A word " * 60, kind="warning")
     window.update()
+    last = toasts._toasts[-1]
+    assert last.itemcget(last._words, "text").endswith("…") and last._tooltip == last.text
+    window.geometry("700x600")
+    until(window, lambda: len(toasts.texts) == 2)
+
+
+def test_a_toast_with_a_button_stays_longer_and_under_the_pointer(window: Any) -> None:
+    from phaselock.ui.widgets import toast as t
+
+    toasts = t.Toasts(window)
+    toasts.show("Song removed.", action=("Undo", bool))
+    toasts.show("Hello")
+    window.update()
+    one, other = toasts._toasts
+    assert (one._left_s, other._left_s) == (10.0, 4.0)
+    one.event_generate("<Enter>", x=5, y=5)
+    left_s = one._left_s
+    assert not one.waits("end") and other.waits("end") and 0 < left_s <= 10
+    one.event_generate("<Leave>", x=5, y=5)
+    assert not one.waits("end"), "the pointer went to its button"
+    one.event_generate("<Leave>", x=-5, y=5)
+    assert one.waits("end") and one._left_s == left_s
 
 
 # Seek bar
@@ -370,14 +395,14 @@ def test_a_drag_seeks_once_when_it_ends(window: Any) -> None:
     bar.pack(fill="x")
     window.update()
     bar.set_position(10, 200)
-    assert bar.times == ("0:10", "-3:10")
+    assert bar.times == ("0:10", "−3:10")
     middle, y = bar.winfo_width() // 2, bar.winfo_height() // 4
     bar.event_generate("<ButtonPress-1>", x=50, y=y)
     for x in range(50, middle + 1, 10):
         bar.event_generate("<B1-Motion>", x=x, y=y)
         bar.set_position(11, 200)
     bar.event_generate("<B1-Motion>", x=middle, y=y)
-    assert bar.times == ("1:40", "-1:40") and sought == []
+    assert bar.times == ("1:40", "−1:40") and sought == []
     bar.event_generate("<ButtonRelease-1>", x=middle, y=y)
     assert sought == [pytest.approx(100, abs=0.5)]
     bar.set_position(11, 200)

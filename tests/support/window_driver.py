@@ -359,6 +359,7 @@ def commands_of(window: Any) -> dict[str, Callable[..., Any]]:
         "submit": lambda: window.screen.submit(),
         "choose_song": lambda path: setattr(window, "ask_song", lambda: path),
         "close": window.close,
+        "agree": lambda: window._question.act.invoke(),
         "log_out": lambda: window.tk.call(window.protocol("WM_SAVE_YOURSELF")),
         "screen": lambda: screen(window),
         "title": window.title,

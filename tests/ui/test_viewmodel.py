@@ -625,8 +625,8 @@ def test_the_figures_of_all_machines() -> None:
         for one in figures
     ]
     assert [tuple(plain(str(text)) for text in row) for row in texts] == [
-        ("Hana", "-4 µs", "±5 µs", "+0.0 ppm", "+12.3 ppm", "0"),
-        ("Ben", "-12 µs", "±10 µs", "+3.1 ppm", "–", "1"),
+        ("Hana", "−4 µs", "±5 µs", "0.0 ppm", "+12.3 ppm", "0"),
+        ("Ben", "−12 µs", "±10 µs", "+3.1 ppm", "–", "1"),
         ("Cleo", "–", "–", "–", "–", "0"),
         ("Dan", "–", "–", "+3.1 ppm", "–", "0"),
         ("Eve", "+3 µs", "±101 ms", "+3.1 ppm", "–", "0"),

@@ -163,7 +163,7 @@ def test_all_toasts_are_translated() -> None:
 
 def test_numbers_have_the_decimal_sign_of_the_language() -> None:
     shown = [ms_text(3_240_000), size_text(4_200_000), size_text(1_520_000_000), number_text(-12.5, "g")]
-    assert [text.replace("\N{NARROW NO-BREAK SPACE}", " ") for text in shown] == ["3,2 ms", "4,2 MB", "1,5 GB", "-12,5"]
+    assert [text.replace("\N{NARROW NO-BREAK SPACE}", " ") for text in shown] == ["3,2 ms", "4,2 MB", "1,5 GB", "−12,5"]
     state = playing(peer(phase_error_ns=-3_200_000))
     figures = host_view(state).sync.machines[1]
     assert (figures.drift_text, figures.uncertainty_text) == ("+3,1\u202fppm", "±10\u202fµs")

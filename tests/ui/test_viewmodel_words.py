@@ -33,7 +33,7 @@ def value(text: str) -> float:
 
 
 def figures(text: str) -> int:
-    return len(text.split(NNBSP)[0].replace(".", "").lstrip("-"))
+    return len(text.split(NNBSP)[0].replace(".", "").lstrip("−"))
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ def test_a_size_is_near_and_below_a_thousand_of_its_unit(size: int) -> None:
         (45_400_000, "45 ms"),
         (999_600_000, "1.0 s"),
         (1_540_000_000, "1.5 s"),
-        (-3_240_000, "-3.2 ms"),
+        (-3_240_000, "−3.2 ms"),
         (-4_000, "0.00 ms"),
     ],
 )
@@ -153,7 +153,7 @@ def test_an_initial_is_one_character(text: str) -> None:
 
 @pytest.mark.parametrize(
     ("value", "form", "text"),
-    [(-0.04, "+.1f", "+0.0"), (-0.4, ".0f", "0"), (-0.06, "+.1f", "-0.1"), (1.5, "g", "1.5"), (2.0, "g", "2")],
+    [(-0.04, "+.1f", "0.0"), (-0.4, ".0f", "0"), (-0.06, "+.1f", "−0.1"), (1.5, "g", "1.5"), (2.0, "g", "2")],
 )
 def test_numbers(value: float, form: str, text: str) -> None:
     assert number_text(value, form) == text

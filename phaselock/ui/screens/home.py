@@ -144,7 +144,7 @@ class BrowserScreen(Screen):
         panel = Panel(form, tr("On this network"))
         panel.pack(fill="both", expand=True, pady=(px(16), 0))
         self.rows = RowList(panel.body, on_open=self._open, empty=(browser_view(None).note, None, None))
-        self.rows.configure(height=px(196))
+        self.rows.configure(height=px(140))
         self.rows.pack(fill="both", expand=True)
         manual = ctk.CTkFrame(form, fg_color="transparent")
         manual.pack(fill="x", pady=(px(16), 0))
@@ -243,7 +243,7 @@ def _form(screen: Screen, title: str, back: Any) -> ctk.CTkFrame:
     IconButton(head, "back", back, tooltip=tr("Back")).pack(side="left", padx=(0, px(12)))
     label(head, title, theme.TITLE, bold=True).pack(side="left")
     form = ctk.CTkFrame(screen, fg_color="transparent")
-    form.grid(row=1, column=1, sticky="nsew", pady=(0, px(24)))
+    form.grid(row=1, column=1, sticky="nsew", pady=(0, px(8)))
     return form
 
 

@@ -41,6 +41,8 @@ class HostScreen(SessionScreen):
         self._view: HostView | None = None
         self._queue_rows = QueueRows()
         self._queue: dict[str, UUID] = {}
+        self._removed: list[Sequence[UUID]] = []
+        """The songs of each removal that was not undone, the newest last."""
         self.grid_columnconfigure(1, weight=1)
         self.grid_rowconfigure(1, weight=1)
         self._build_header()
@@ -87,6 +89,7 @@ class HostScreen(SessionScreen):
             "add": self.add_files,
             "shuffle": self.shuffle,
             "repeat": self.repeat,
+            "undo": self.undo,
         }
         if name in actions:
             actions[name]()
@@ -128,6 +131,15 @@ class HostScreen(SessionScreen):
             again, end = tr("The queue begins again after its last song."), tr("The queue ends with its last song.")
             self.api.show_toast(again if on else end)
 
+    def undo(self, removed: Sequence[UUID] = ()) -> None:
+        """Put these songs back, or else those of the last removal that was not undone."""
+        if not (removed or self._removed):
+            return
+        songs = removed or self._removed[-1]
+        self._removed = [one for one in self._removed if one is not songs]
+        for file_id in reversed(songs):
+            self._command(c.Restore(file_id))
+
     def _skip(self, seconds: float) -> None:
         self.playing.seekbar.skip(seconds)
 
@@ -142,12 +154,9 @@ class HostScreen(SessionScreen):
         for file_id in removed:
             self._command(c.Remove(file_id))
 
-        def undo() -> None:
-            for file_id in reversed(removed):
-                self._command(c.Restore(file_id))
-
+        self._removed.append(removed)
         text = tr_plural("Song removed.", "{number} songs removed.", len(removed)).format(number=len(removed))
-        self.api.show_toast(text, action=(tr("Undo"), undo))
+        self.api.show_toast(text, action=(tr("Undo"), lambda: self.undo(removed)))
 
     def _queue_action(self, key: str, action: str) -> None:
         if action == "remove":
@@ -191,12 +200,12 @@ class HostScreen(SessionScreen):
         self.copy = IconButton(buttons, "copy", self._copy_address, tooltip=tr("Copy the address for others to join"))
         self.copy.pack(side="left", padx=(px(4), 0))
         IconButton(buttons, "settings", self.api.open_sound, tooltip=tr("Sound")).pack(side="left", padx=(px(12), 0))
-        self.end = TextButton(buttons, tr("End jam"), self.api.leave)
+        self.end = TextButton(buttons, tr("End jam"), lambda: self.api.leave(self.end))
         self.end.pack(side="left", padx=(px(12), 0))
 
     def _build_peers(self) -> None:
         panel = Panel(self, tr("Peers"))
-        panel.grid(row=1, column=0, sticky="nsew", padx=(px(24), 0), pady=(0, px(24)))
+        panel.grid(row=1, column=0, sticky="nsew", padx=(px(24), 0), pady=(0, px(8)))
         hint = tr("Nobody here yet. Others open PhaseLock, choose Join jam, and see this jam or type its address.")
         empty = hint, tr("Copy address"), self._copy_address
         self.peers = RowList(panel.body, on_action=self._peer_action, empty=empty)
@@ -205,7 +214,7 @@ class HostScreen(SessionScreen):
 
     def _build_playing(self) -> None:
         self.playing = PlayingPanel(self, self.api, on_seek=lambda seconds: self._command(c.Seek(seconds)))
-        self.playing.grid(row=1, column=1, sticky="nsew", padx=px(12), pady=(0, px(24)))
+        self.playing.grid(row=1, column=1, sticky="nsew", padx=px(12), pady=(0, px(8)))
         controls = self.playing.controls
         controls.grid_columnconfigure((0, 2), weight=1)
         self.transport = Transport(
@@ -219,7 +228,7 @@ class HostScreen(SessionScreen):
 
     def _build_queue(self) -> None:
         panel = self._queue_panel = Panel(self, tr("Queue"))
-        panel.grid(row=1, column=2, sticky="nsew", padx=(0, px(24)), pady=(0, px(24)))
+        panel.grid(row=1, column=2, sticky="nsew", padx=(0, px(24)), pady=(0, px(8)))
         hint = tr("No songs yet. Add MP3s, folders or playlists.")
         if self.api.can_drop:
             hint = tr("No songs yet. Add MP3s, folders or playlists, or drop them here.")
@@ -266,7 +275,7 @@ class HostScreen(SessionScreen):
         self.requests.set_rows([_request_row(row) for row in rows])
         if rows:
             self.requests.configure(height=px(56 * len(rows)))
-            self._requests_panel.grid(row=2, column=0, columnspan=3, sticky="ew", padx=px(24), pady=(0, px(24)))
+            self._requests_panel.grid(row=2, column=0, columnspan=3, sticky="ew", padx=px(24), pady=(0, px(8)))
         else:
             self._requests_panel.grid_forget()
 

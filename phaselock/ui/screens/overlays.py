@@ -1,29 +1,23 @@
-"""Overlays: sound, the large plot of the phase errors, the shortcuts."""
+"""Overlays: sound and the shortcuts."""
 
 from __future__ import annotations
 
-import pathlib
 import tkinter
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from phaselock.errors import message_of
-from phaselock.language.catalogue import current, tr
+from phaselock.language.catalogue import tr
 from phaselock.language.message import N_
 from phaselock.ui import theme
 from phaselock.ui.backend import BackendEvent, Outputs, SessionView
 from phaselock.ui.screens.base import WindowApi
 from phaselock.ui.screens.home import label
 from phaselock.ui.theme import ctk, px
-from phaselock.ui.viewmodel import SyncReadout, number_text, output_text, sync_view
-from phaselock.ui.widgets.buttons import IconButton, MainButton, SecondaryButton, TextButton
+from phaselock.ui.viewmodel import number_text, output_text
+from phaselock.ui.widgets.buttons import IconButton, MainButton, TextButton
 from phaselock.ui.widgets.entry import Field
 from phaselock.ui.widgets.panel import Panel
-from phaselock.ui.widgets.plot import Series, SyncPlot
 
-PLOT_SPAN_S = 300.0
-PLOT_WIDTH = 760
-PLOT_INTERVAL_TICKS = 15
 MAX_CORRECTION_MS = 2000.0
 
 SHORTCUTS = (
@@ -52,7 +46,6 @@ class Overlay(ctk.CTkFrame):  # type: ignore[misc]
         self.panel.place(relx=0.5, rely=0.5, anchor="center")
         IconButton(self.panel.header, "close", on_close, tooltip=tr("Close (Escape)")).pack(side="right")
         self.body = self.panel.body
-        self.place(relx=0, rely=0, relwidth=1, relheight=1)
 
     def on_event(self, event: BackendEvent) -> None:
         """An event arrived."""
@@ -155,7 +148,7 @@ class SoundOverlay(Overlay):
     def _correct(self) -> None:
         self.correction.set_error("")
         try:
-            correction_ms = float(self.correction.get().replace(",", "."))
+            correction_ms = float(self.correction.get().replace(",", ".").replace("−", "-"))
         except ValueError:
             correction_ms = MAX_CORRECTION_MS + 1
         if abs(correction_ms) <= MAX_CORRECTION_MS:
@@ -167,77 +160,6 @@ class SoundOverlay(Overlay):
         else:
             form = tr("A number from {low} to {high}, please.")
             self.correction.set_error(form.format(low=f"{-MAX_CORRECTION_MS:g}", high=f"{MAX_CORRECTION_MS:g}"))
-
-
-class SyncOverlay(Overlay):
-    """The phase errors of all machines in the last five minutes, as a plot and in numbers."""
-
-    def __init__(self, master: Any, api: WindowApi, on_close: Callable[[], None]) -> None:
-        super().__init__(master, tr("In phase"), on_close)
-        self._api = api
-        self._ticks = 0
-        self._sentence = label(self.body, "", theme.SECTION, bold=True, wrap=px(PLOT_WIDTH))
-        self._sentence.pack(anchor="w")
-        self.plot = SyncPlot(self.body, height=280, detailed=True)
-        self.plot.configure(width=px(PLOT_WIDTH))
-        self.plot.pack(fill="both", expand=True, pady=(px(12), 0))
-        self._table = ctk.CTkFrame(self.body, fg_color=theme.SURFACE)
-        self._table.pack(anchor="w", pady=(px(12), 0))
-        self._shown: Sequence[SyncReadout] = ()
-        self._cells: dict[tuple[int, int], ctk.CTkLabel] = {}
-        SecondaryButton(self.body, tr("Export as CSV"), self._export).pack(anchor="e", pady=(px(12), 0))
-        state = api.program.state()
-        if state is not None:
-            self.on_state(state)
-        self.tick()
-
-    def on_state(self, state: SessionView) -> None:
-        sync = sync_view(state)
-        self._sentence.configure(text=sync.sentence)
-        if sync.machines != self._shown:
-            self._shown = sync.machines
-            self._show_readouts(sync.machines)
-
-    def tick(self) -> None:
-        self._ticks += 1
-        if self._ticks % PLOT_INTERVAL_TICKS == 1:
-            now_s = self._api.now_s()
-            series = self._api.history.series(PLOT_SPAN_S, now_s)
-            lines = [
-                Series(one.name, one.colour_index, [(p.t_s, p.error_us, p.uncertainty_us) for p in one.points])
-                for one in series
-            ]
-            self.plot.set_series(lines, PLOT_SPAN_S, now_s)
-
-    def _show_readouts(self, machines: Sequence[SyncReadout]) -> None:
-        heads = ("", tr("error"), tr("within"), tr("drift"), tr("correction"), tr("underruns"))
-        rows = [
-            (m.name, m.error_text, m.uncertainty_text, m.drift_text, m.correction_text, str(m.underruns))
-            for m in machines
-        ]
-        for y, row in enumerate([heads, *rows]):
-            for x, text in enumerate(row):
-                self._cell(x, y).configure(text=text)
-        for x, y in [place for place in self._cells if place[1] > len(rows)]:
-            self._cells.pop((x, y)).destroy()
-
-    def _cell(self, x: int, y: int) -> ctk.CTkLabel:
-        """Change the labels of the table, which are made once: the values change every second."""
-        if (x, y) not in self._cells:
-            colour = theme.TEXT if y and not x else theme.TEXT_SECONDARY
-            cell = self._cells[x, y] = label(self._table, "", theme.SECONDARY, colour)
-            cell.grid(row=y, column=x, sticky="w" if not x else "e", padx=(0 if not x else px(32), 0))
-        return self._cells[x, y]
-
-    def _export(self) -> None:
-        if path := self._api.ask_save("phaselock-sync.csv"):
-            try:
-                pathlib.Path(path).write_bytes(self._api.history.csv().encode())  # its lines end as CSV wants it
-            except OSError as error:
-                form = tr("Cannot write {path}: {reason}")
-                self._api.show_toast(form.format(path=path, reason=message_of(error).translated(current())), "error")
-            else:
-                self._api.show_toast(tr("Saved as {path}").format(path=path))
 
 
 class ShortcutsOverlay(Overlay):

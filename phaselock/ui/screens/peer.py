@@ -34,7 +34,7 @@ class PeerScreen(SessionScreen):
         self.grid_rowconfigure(1, weight=1)
         self._build_header()
         self.playing = PlayingPanel(self, api, on_seek=None)
-        self.playing.grid(row=1, column=0, sticky="nsew", padx=(px(24), px(12)), pady=(0, px(24)))
+        self.playing.grid(row=1, column=0, sticky="nsew", padx=(px(24), px(12)), pady=(0, px(8)))
         self.make_volume(self.playing.controls).pack()
         self._build_queue()
 
@@ -77,12 +77,12 @@ class PeerScreen(SessionScreen):
         self.chip = Chip(buttons)
         self.chip.pack(side="left")
         IconButton(buttons, "settings", self.api.open_sound, tooltip=tr("Sound")).pack(side="left", padx=(px(12), 0))
-        self.end = TextButton(buttons, tr("Leave jam"), self.api.leave)
+        self.end = TextButton(buttons, tr("Leave jam"), lambda: self.api.leave(self.end))
         self.end.pack(side="left", padx=(px(12), 0))
 
     def _build_queue(self) -> None:
         panel = Panel(self, tr("Queue"))
-        panel.grid(row=1, column=1, sticky="nsew", padx=(0, px(24)), pady=(0, px(24)))
+        panel.grid(row=1, column=1, sticky="nsew", padx=(0, px(24)), pady=(0, px(8)))
         hint = tr("No songs yet. Ask the host for one with Request song.")
         self.queue = RowList(panel.body, empty=(hint, None, None))
         self.queue.configure(width=px(QUEUE_WIDTH - 32))

@@ -13,12 +13,13 @@ from phaselock.ui.backend import BANDS, ArtworkRead, SessionView, WaveformRead
 from phaselock.ui.direction import isolated
 from phaselock.ui.screens.base import WindowApi
 from phaselock.ui.screens.home import label
+from phaselock.ui.screens.sync import series
 from phaselock.ui.theme import ctk, px
 from phaselock.ui.viewmodel import NowPlaying, SyncView, position_s
 from phaselock.ui.widgets.artwork import Artwork
 from phaselock.ui.widgets.buttons import TextButton
 from phaselock.ui.widgets.panel import Panel
-from phaselock.ui.widgets.plot import Series, SyncPlot
+from phaselock.ui.widgets.plot import SyncPlot
 from phaselock.ui.widgets.seekbar import SeekBar
 from phaselock.ui.widgets.spectrum import Spectrum
 
@@ -110,12 +111,7 @@ class PlayingPanel(Panel):
     def draw_plot(self) -> None:
         """Show the phase errors of the last PLOT_SPAN_S seconds."""
         now_s = self._api.now_s()
-        histories = self._api.history.series(PLOT_SPAN_S, now_s)
-        lines = [
-            Series(one.name, one.colour_index, [(p.t_s, p.error_us, p.uncertainty_us) for p in one.points])
-            for one in histories
-        ]
-        self.plot.set_series(lines, PLOT_SPAN_S, now_s)
+        self.plot.set_series(series(self._api, PLOT_SPAN_S), PLOT_SPAN_S, now_s)
 
     def on_event(self, event: ArtworkRead | WaveformRead) -> None:
         """Artwork or waveform of a track has been read."""

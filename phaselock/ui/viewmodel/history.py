@@ -93,6 +93,11 @@ class History:
         )
         return tuple(view for view in views if view.points)
 
+    def colour_of(self, key: int) -> int | None:
+        """The colour of a machine's line; None: it has none."""
+        line = self._lines.get(key)
+        return line.colour_index if line is not None and line.rows else None
+
     def csv(self) -> str:
         """All reports as CSV text, oldest first. Times count from the first row."""
         rows = sorted((point.t_s, key, report) for key, line in self._lines.items() for point, report in line.rows)

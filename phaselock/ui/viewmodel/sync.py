@@ -220,6 +220,7 @@ def _readout(machine: Machine) -> SyncReadout:
     playing = machine.state == "playing"
     known = machine.state not in ("unknown", "clock", "no_output")
     return SyncReadout(
+        machine.key,
         machine.name,
         f"{number_text(machine.error_ns / 1e3, '+.0f')}{NNBSP}µs" if playing else "–",
         f"±{_uncertainty(machine.uncertainty_ns)}" if playing else "–",

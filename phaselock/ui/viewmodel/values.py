@@ -112,6 +112,8 @@ class TransportView:
 class SyncReadout:
     """The numbers of one machine as text; "–" if a number is not known."""
 
+    key: int
+    """0: this machine; else the peer's id."""
     name: str
     error_text: str
     uncertainty_text: str

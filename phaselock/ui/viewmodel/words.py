@@ -10,6 +10,7 @@ from phaselock.language.message import Figure
 from phaselock.model.notices import Code, Notice
 from phaselock.session.sentences import notice_text
 
+MINUS = "\u2212"
 NNBSP = "\u202f"
 """Narrow no-break space, between a number and its unit."""
 _SPANS = (
@@ -27,8 +28,10 @@ def code_text(code: Code) -> str:
 
 
 def number_text(value: float, form: str) -> str:
-    """A number in a form of `format` (".1f", "+.0f", "g"), with the decimal sign of the language. Never "-0"."""
-    return Figure(value, form).translated(current())
+    """A number in a form of `format` (".1f", "+.0f", "g"), with the decimal sign of the language and a true minus. Zero
+    has no sign."""
+    figure = Figure(value, form).translated(current())
+    return figure.replace("-", MINUS) if any(digit in figure for digit in "123456789") else figure.lstrip("+-")
 
 
 def span_text(seconds: float) -> str:
@@ -85,5 +88,5 @@ def _span(ns: int, to_whole: Callable[[float], int]) -> str:
         if steps * step_ns < below_ns:
             unit_ns = step_ns * 10**digits
             figure = number_text(steps * step_ns / unit_ns, f".{digits}f")
-            return f"{'-' if ns < 0 and steps else ''}{figure}{NNBSP}{unit}"
+            return f"{MINUS if ns < 0 and steps else ''}{figure}{NNBSP}{unit}"
     raise AssertionError("the last of them has no end")

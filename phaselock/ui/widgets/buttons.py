@@ -146,6 +146,15 @@ class SecondaryButton(_TextButton):
     )  # fmt: skip
 
 
+class DangerButton(_TextButton):
+    """An action that cannot be undone."""
+
+    _look = _Look(
+        height=40, pad=24, size=theme.BODY, bold=True, text=theme.TEXT,
+        fill=theme.ERROR, hover=theme.ERROR_HOVER, pressed=theme.ERROR_PRESSED,
+    )  # fmt: skip
+
+
 class TextButton(_TextButton):
     """A minor action: text without a plate."""
 

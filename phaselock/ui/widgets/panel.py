@@ -27,17 +27,19 @@ def _corner(name: str, fill: str, ground: str) -> tk.PhotoImage:
 class Panel(ctk.CTkFrame):  # type: ignore[misc]
     """A surface with round corners: `header` (created with a title, or at first use) above `body`."""
 
-    def __init__(self, master: Any, title: str = "") -> None:
+    def __init__(self, master: Any, title: str = "", *, fill: str = theme.SURFACE) -> None:
         ground = theme.behind(master)
-        super().__init__(master, fg_color=theme.SURFACE, corner_radius=0)
+        super().__init__(master, fg_color=fill, corner_radius=0)
+        self._fill = fill
         # The corners are placed images, so that a new size of the window needs no drawing.
-        self._corners = [_corner(name, theme.SURFACE, ground) for name in ("nw", "ne", "se", "sw")]
+        self._corners = [_corner(name, fill, ground) for name in ("nw", "ne", "se", "sw")]
         for name, picture in zip(("nw", "ne", "se", "sw"), self._corners, strict=True):
-            label = tk.Label(self, image=picture, borderwidth=0, highlightthickness=0)
+            # With its own background: it is shown for a moment before its picture is.
+            label = tk.Label(self, image=picture, background=ground, borderwidth=0, highlightthickness=0)
             tk.Label.place(label, relx=float("e" in name), rely=float("s" in name), anchor=name)  # type: ignore[arg-type]
         self.grid_columnconfigure(0, weight=1)
         self.grid_rowconfigure(1, weight=1)
-        self.body = ctk.CTkFrame(self, fg_color=theme.SURFACE, corner_radius=0)
+        self.body = ctk.CTkFrame(self, fg_color=fill, corner_radius=0)
         pad = theme.px(PAD)
         self.body.grid(row=1, column=0, sticky="nsew", padx=pad, pady=pad)
         self._header: Any = None
@@ -51,7 +53,7 @@ class Panel(ctk.CTkFrame):  # type: ignore[misc]
         """The line above the body; pack chips and buttons to its right side."""
         if self._header is None:
             pad = theme.px(PAD)
-            self._header = ctk.CTkFrame(self, fg_color=theme.SURFACE, corner_radius=0, height=theme.px(32))
+            self._header = ctk.CTkFrame(self, fg_color=self._fill, corner_radius=0, height=theme.px(32))
             self.grid_rowconfigure(0, minsize=theme.px(44))
             self._header.grid(row=0, column=0, sticky="ew", padx=pad, pady=(theme.px(12), 0))
             self.body.grid(row=1, column=0, sticky="nsew", padx=pad, pady=(theme.px(8), pad))
@@ -76,4 +78,4 @@ class Panel(ctk.CTkFrame):  # type: ignore[misc]
             self._note.pack(side="bottom", anchor="w", before=self._title)
 
     def _label(self, colour: str, font: tuple[str, int, str]) -> tk.Label:
-        return tk.Label(self.header, background=theme.SURFACE, foreground=colour, font=font, padx=0, pady=0)
+        return tk.Label(self.header, background=self._fill, foreground=colour, font=font, padx=0, pady=0)

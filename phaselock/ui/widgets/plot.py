@@ -9,7 +9,6 @@ from typing import Any
 from phaselock.language.catalogue import tr
 from phaselock.ui import theme
 from phaselock.ui.widgets.base import Drawing
-from phaselock.ui.widgets.raster import dot
 
 SCALES_US = (10, 20, 50, 100, 200, 500, 1000, 2000)
 BAND_US = 1000
@@ -28,7 +27,7 @@ class Series:
 
 
 class SyncPlot(Drawing):
-    """The newest points are at the right edge; the scale adapts. `detailed`: with legend and times."""
+    """The newest points are at the right edge; the scale adapts. `detailed`: with times."""
 
     def __init__(self, master: Any, *, height: int = 96, detailed: bool = False) -> None:
         super().__init__(master, theme.px(320), theme.px(height))
@@ -37,7 +36,6 @@ class SyncPlot(Drawing):
         self._span_s, self._now_s = 120.0, 0.0
         self.scale_us = SCALES_US[0]
         self._frame: object = None
-        self._legend: object = None
         self._pool: dict[str, list[int]] = {"area": [], "line": [], "end": []}
         self._used: dict[str, int] = {}
         font = theme.canvas_font(theme.CAPTION)
@@ -51,9 +49,10 @@ class SyncPlot(Drawing):
         self._labels = [
             self.create_text(0, 0, font=font, fill=theme.TEXT_SECONDARY, anchor="e", tags="words") for _ in range(3)
         ]
-        self._edge_label = self.create_text(
-            0, 0, font=font, fill=theme.TEXT_SECONDARY, anchor="ne", tags="words", text="±1 ms", state="hidden"
-        )
+        self._edge_labels = [
+            self.create_text(0, 0, font=font, fill=theme.TEXT_SECONDARY, anchor="e", tags="words", text=text)
+            for text in ("+1 ms", "−1 ms")
+        ]
         self._times: list[int] = []
         self.bind("<Configure>", lambda _event: self.paint())
 
@@ -70,7 +69,7 @@ class SyncPlot(Drawing):
         font = theme.canvas_font(theme.CAPTION)
         line = theme.line_height(font)
         left = theme.kept(("gutter", font), lambda: theme.measure("−2000 µs", font)) + theme.px(8)
-        top = line // 2 + (theme.px(28) if self._detailed and self._series else 0)
+        top = line // 2
         bottom = height - line // 2 - (line + theme.px(4) if self._detailed else 0) - 1
         right = width - theme.px(6)
         place = (left, top, right, bottom)
@@ -84,7 +83,6 @@ class SyncPlot(Drawing):
         for kind, items in self._pool.items():
             for item in items[self._used[kind] :]:
                 self.itemconfigure(item, state="hidden")
-        self._draw_legend(left)
         self.tag_raise("words")
 
     def _choose_scale(self) -> None:
@@ -110,8 +108,9 @@ class SyncPlot(Drawing):
         for item, sign in zip(self._edges, (-1, 1), strict=True):
             self.coords(item, left, round(middle + sign * limit), right, round(middle + sign * limit))
             self.itemconfigure(item, state=visible)
-        self.coords(self._edge_label, right, middle - limit + theme.px(2))
-        self.itemconfigure(self._edge_label, state="normal" if self.scale_us > BAND_US else "hidden")
+        for item, sign in zip(self._edge_labels, (-1, 1), strict=True):
+            self.coords(item, left - theme.px(8), round(middle + sign * limit))
+            self.itemconfigure(item, state="normal" if self.scale_us > BAND_US else "hidden")
         ms = self.scale_us >= 1000
         figure = f"{self.scale_us // 1000} ms" if ms else f"{self.scale_us} µs"
         for item, sign, text in zip(self._labels, (-1, 0, 1), (f"+{figure}", "0", f"−{figure}"), strict=True):
@@ -205,22 +204,3 @@ class SyncPlot(Drawing):
             item = pool[at]
             self.coords(item, *points)
         self.itemconfigure(item, fill=colour, state="normal")
-
-    def _draw_legend(self, left: int) -> None:
-        wanted = tuple((one.name, one.colour_index) for one in self._series) if self._detailed else ()
-        if (wanted, self.winfo_width()) == self._legend:
-            return
-        self._legend = (wanted, self.winfo_width())
-        self.delete("legend")
-        font, x, size = theme.canvas_font(theme.SECONDARY), left, theme.px(8)
-        y = theme.px(10)
-        room = self.winfo_width() - left - len(wanted) * (size + theme.px(22))
-        if sum(theme.measure(name, font) for name, _ in wanted) > room:
-            room = max(room // max(len(wanted), 1), theme.px(16))
-        for name, index in wanted:
-            image = dot(size, theme.MACHINES[index % len(theme.MACHINES)], self.ground)
-            self.create_image(x, y, image=self.hold(f"legend{index}", image), anchor="w", tags="legend")
-            x += size + theme.px(6)
-            text = theme.ellipsis(name, font, room)
-            self.create_text(x, y, text=text, font=font, fill=theme.TEXT, anchor="w", tags="legend")
-            x += theme.measure(text, font) + theme.px(16)

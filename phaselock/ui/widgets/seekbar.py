@@ -154,7 +154,7 @@ class SeekBar(Drawing):
         x = round(left + (right - left) * min(share, 1.0))
         known = self._duration_s > 0
         self._played.set(time_text(seconds) if known else "")
-        self._left.set(f"-{time_text(round(self._duration_s) - int(seconds))}" if known else "")
+        self._left.set(f"−{time_text(round(self._duration_s) - int(seconds))}" if known else "")
         if self._bars:
             upto = round(share * len(self._bars))
             low, high = sorted((self._coloured, upto))

@@ -1,4 +1,4 @@
-"""Toasts: short messages at the bottom of the window, for a few seconds. They take no focus."""
+"""Toasts: short messages in a strip of their own at the bottom of the window, for a few seconds. They take no focus."""
 
 from __future__ import annotations
 
@@ -8,14 +8,25 @@ from collections.abc import Callable
 from typing import Any, Literal, TypeAlias
 
 from phaselock.ui import theme
-from phaselock.ui.widgets.base import Drawing, ease_out
+from phaselock.ui.direction import wrapped
+from phaselock.ui.widgets import tooltip as tips
+from phaselock.ui.widgets.base import Drawing, ease_out, inside
 from phaselock.ui.widgets.buttons import TextButton
 from phaselock.ui.widgets.raster import dot, plate
 
-MAX_TOASTS = 3
+STRIP = 52
+"""Height of the strip, in pixels of the design: the screens leave it free."""
 SLIDE_MS = 140
-_MIN_WIDTH, _MAX_WIDTH = 320, 480
-_MARGIN, _GAP, _PAD = 24, 8, 16
+SECONDS, ACTION_SECONDS = 4.0, 10.0
+"""How long a toast stays: without and with a button."""
+_READING_S = 1 / 15
+"""For one character: a long text stays longer."""
+_HEIGHT, _MARGIN, _GAP, _PAD = 44, 24, 8, 16
+_WIDEST, _MAX_LINES = 480, 2
+_PLACES = ((0,), (0, 1), (1, 0, 2))
+"""The places of a strip with one, two or three of them, in the order in which they are taken."""
+_LEAST_WIDTH = 320
+"""Of a place, in pixels of the design: a narrow window has fewer places."""
 
 Kind: TypeAlias = Literal["info", "warning", "error"]
 Action: TypeAlias = tuple[str, Callable[[], object]]
@@ -24,19 +35,24 @@ _COLOURS = {"info": theme.TEXT_SECONDARY, "warning": theme.WARNING, "error": the
 
 
 class _Toast(Drawing):
-    """One toast; a click removes it."""
+    """One toast; a click removes it. It stays while the pointer is on it."""
 
-    def __init__(self, root: Any, text: str, kind: Kind, action: Action | None, dismiss: Callable[[], None]) -> None:
-        widest = min(theme.px(_MAX_WIDTH), max(root.winfo_width() - 2 * theme.px(_MARGIN), theme.px(200)))
-        font = theme.canvas_font(theme.SECONDARY)
-        pad, dot_size = theme.px(_PAD), theme.px(8)
-        super().__init__(root, widest, 1)
+    def __init__(
+        self, root: Any, text: str, kind: Kind, action: Action | None, seconds: float, dismiss: Callable[[], None]
+    ) -> None:
+        super().__init__(root, 1, theme.px(_HEIGHT))
         self.text = text
+        self.place_number = 0
         self.y: float | None = None
-        button: TextButton | None = None
-        room = 0
-        self.ground, around = theme.ELEVATED, self.ground
+        self._dismiss = dismiss
+        self._sign_colour = _COLOURS[kind]
+        self._button: TextButton | None = None
+        self._left_s, self._since_s = seconds, time.monotonic()
+        self.ground, self._around = theme.ELEVATED, self.ground
         self.configure(background=theme.ELEVATED)
+        self._back = self.create_image(0, 0, anchor="nw")
+        self._sign = self.create_image(0, 0)
+        self._words = self.create_text(0, 0, font=theme.canvas_font(theme.SECONDARY), fill=theme.TEXT, anchor="w")
         if action is not None:
             word, act = action
 
@@ -44,42 +60,71 @@ class _Toast(Drawing):
                 dismiss()
                 act()
 
-            button = TextButton(self, word, run)
-            button.bind("<ButtonPress-1>", lambda _event: "break", add="+")  # see `_on_click`
-            room = button.winfo_reqwidth() + theme.px(4)
-        left = pad + dot_size + theme.px(12)
-        words = self.create_text(
-            left, 0, text=text, font=font, fill=theme.TEXT, anchor="w", width=widest - left - pad - room
-        )
-        x0, y0, x1, y1 = self.bbox(words)
-        width = min(max(x1 - x0 + left + pad + room, min(theme.px(_MIN_WIDTH), widest)), widest)
-        self.high = max(y1 - y0 + 2 * theme.px(12), theme.px(48))
-        self.wide = width
-        self.configure(width=width, height=self.high)
-        back = self.create_image(0, 0, anchor="nw")
+            self._button = TextButton(self, word, run)
+            self._button.bind("<ButtonPress-1>", lambda _event: "break", add="+")  # see `_on_click`
+            self._window = self.create_window(0, 0, window=self._button, anchor="e")
+        self.bind("<Button-1>", self._on_click)
+        self.bind("<Enter>", lambda _event: self._pause(), add="+")
+        self.bind("<Leave>", lambda event: None if inside(self, event) else self._go_on(), add="+")
+        self._go_on()
+
+    def set_width(self, width: int) -> None:
+        """Draw it again with this width; a text that is too long ends in an ellipsis, and its tooltip is whole."""
+        if width == int(self.cget("width")):
+            return
+        high, dot_size = theme.px(_HEIGHT), theme.px(8)
+        left = theme.px(_PAD) + dot_size + theme.px(12)
+        room = width - left - theme.px(_PAD)
+        if self._button is not None:
+            room -= self._button.winfo_reqwidth() + theme.px(4)
+            self.coords(self._window, width - theme.px(8), high / 2)
+        self.configure(width=width)
         image = plate(
-            width, self.high, theme.px(8), theme.ELEVATED, around, outline=theme.RAISED, line=max(theme.px(1), 1)
+            width, high, theme.px(8), theme.ELEVATED, self._around, outline=theme.RAISED, line=max(theme.px(1), 1)
         )
-        self.itemconfigure(back, image=self.hold("plate", image))
-        self.tag_lower(back)
-        self.coords(words, left, self.high / 2)
-        sign = self.create_image(pad + dot_size / 2, self.high / 2)
-        self.itemconfigure(sign, image=self.hold("sign", dot(dot_size, _COLOURS[kind], theme.ELEVATED)))
-        if button is not None:
-            self.create_window(width - theme.px(8), self.high / 2, window=button, anchor="e")
-        self.bind("<Button-1>", self._on_click(dismiss))
+        self.itemconfigure(self._back, image=self.hold("plate", image))
+        self.coords(self._sign, theme.px(_PAD) + dot_size / 2, high / 2)
+        sign = dot(dot_size, self._sign_colour, theme.ELEVATED)
+        self.itemconfigure(self._sign, image=self.hold("sign", sign))
+        self.coords(self._words, left, high / 2)
+        tk.Canvas.itemconfigure(self, self._words, width=max(room, 1))
+        self._fit_text(room)
 
-    @staticmethod
-    def _on_click(dismiss: Callable[[], None]) -> Callable[[object], str]:
-        def click(_event: object) -> str:
-            dismiss()
-            return "break"  # else customtkinter's window gives the focus to the toast
+    def _fit_text(self, room: int) -> None:
+        limit = _MAX_LINES * theme.line_height(theme.canvas_font(theme.SECONDARY))
 
-        return click
+        def fits(text: str) -> bool:
+            drawn = wrapped(text, theme.canvas_font(theme.SECONDARY), room)
+            tk.Canvas.itemconfigure(self, self._words, text=drawn)
+            _, top, _, bottom = self.bbox(self._words)
+            return bottom - top <= limit + theme.px(2)
+
+        if fits(self.text):
+            tips.attach(self, "")
+            return
+        low, high = 0, len(self.text)
+        while low < high:
+            middle = (low + high + 1) // 2
+            low, high = (middle, high) if fits(self.text[:middle].rstrip() + "…") else (low, middle - 1)
+        fits(self.text[:low].rstrip() + "…")
+        tips.attach(self, self.text)
+
+    def _pause(self) -> None:
+        if self.waits("end"):
+            self._left_s -= time.monotonic() - self._since_s
+            self.cancel("end")
+
+    def _go_on(self) -> None:
+        self._since_s = time.monotonic()
+        self.later("end", max(round(self._left_s * 1000), 1), self._dismiss)
+
+    def _on_click(self, _event: object) -> str:
+        self._dismiss()
+        return "break"  # else customtkinter's window gives the focus to the toast
 
 
 class Toasts:
-    """All toasts of one window, the newest at the bottom."""
+    """All toasts of one window. None moves because of another one: each keeps its place in the strip."""
 
     def __init__(self, root: Any) -> None:
         self._root = root
@@ -91,57 +136,64 @@ class Toasts:
         """The texts that are shown, oldest first."""
         return tuple(toast.text for toast in self._toasts)
 
-    def show(self, text: str, *, kind: Kind = "info", action: Action | None = None, seconds: float = 4.0) -> None:
-        """Show a toast for `seconds`, in place of one with the same text; `action`: text and command of a button."""
+    def show(
+        self, text: str, *, kind: Kind = "info", action: Action | None = None, seconds: float | None = None
+    ) -> None:
+        """Show a toast, in place of one with the same text; `action`: text and command of a button. `seconds`: how
+        long; None: as long as it takes to read it."""
+        if seconds is None:
+            seconds = max(ACTION_SECONDS if action else SECONDS, len(text) * _READING_S)
+        places = self._places()
         same = [toast for toast in self._toasts if toast.text == text]
-        for old in [*same, *self._toasts[: max(len(self._toasts) - len(same) - MAX_TOASTS + 1, 0)]]:
+        others = len(self._toasts) - len(same)
+        for old in [*same, *[one for one in self._toasts if one not in same][: max(others - len(places) + 1, 0)]]:
             self._drop(old)
-        toast = _Toast(self._root, text, kind, action, lambda: self._drop(toast))
+        toast = _Toast(self._root, text, kind, action, seconds, lambda: self._drop(toast))
+        taken = {one.place_number for one in self._toasts}
+        toast.place_number = next((place for place in places if place not in taken), places[0])
         self._toasts.append(toast)
-        toast.later("end", round(seconds * 1000), lambda: self._drop(toast))
-        # A toast under the pointer stays.
-        toast.bind("<Enter>", lambda _event: toast.cancel("end"), add="+")
-        toast.bind("<Leave>", lambda _event: toast.later("end", 1500, lambda: self._drop(toast)), add="+")
-        self._arrange(slide=True)
+        self._slide(toast)
 
     def clear(self) -> None:
         """Remove all toasts."""
         for toast in list(self._toasts):
             self._drop(toast)
 
+    def _places(self) -> tuple[int, ...]:
+        room = self._root.winfo_width() - 2 * theme.px(_MARGIN)
+        return _PLACES[min(max(room // theme.px(_LEAST_WIDTH), 1), len(_PLACES)) - 1]
+
     def _drop(self, toast: _Toast) -> None:
         if toast in self._toasts:
             self._toasts.remove(toast)
             toast.destroy()
-            self._arrange(slide=True)
 
     def _on_configure(self, event: tk.Event[Any]) -> None:
-        if event.widget is self._root and self._toasts:
-            self._arrange(slide=False)
-
-    def _arrange(self, *, slide: bool) -> None:
-        y = float(self._root.winfo_height() - theme.px(_MARGIN))
-        for toast in reversed(self._toasts):
-            y -= toast.high
-            if slide:
-                self._slide(toast, toast.y if toast.y is not None else y + theme.px(24), y)
-            else:
+        if event.widget is self._root:
+            for old in self._toasts[: max(len(self._toasts) - len(self._places()), 0)]:
+                self._drop(old)
+            for number, toast in zip(sorted(self._places()), self._toasts, strict=False):
+                toast.place_number = number
                 toast.cancel("slide")
-                self._put(toast, y)
-            y -= theme.px(_GAP)
+                self._put(toast, 0)
 
-    def _slide(self, toast: _Toast, start: float, end: float) -> None:
+    def _slide(self, toast: _Toast) -> None:
         began = time.perf_counter()
 
         def step() -> None:
             share = (time.perf_counter() - began) * 1000 / SLIDE_MS
-            self._put(toast, start + (end - start) * ease_out(share))
+            self._put(toast, theme.px(STRIP) * (1 - ease_out(share)))
             if share < 1:
                 toast.later("slide", 16, step)
 
         step()
 
-    def _put(self, toast: _Toast, y: float) -> None:
-        toast.y = y
-        toast.place(x=(self._root.winfo_width() - toast.wide) // 2, y=round(y))
+    def _put(self, toast: _Toast, below: float) -> None:
+        """Place a toast `below` pixels under its final place."""
+        count = len(self._places())
+        room = (self._root.winfo_width() - 2 * theme.px(_MARGIN) - (count - 1) * theme.px(_GAP)) // count
+        toast.set_width(max(min(room, theme.px(_WIDEST)), 1))
+        middle = theme.px(_MARGIN) + toast.place_number * (room + theme.px(_GAP)) + room // 2
+        top = self._root.winfo_height() - theme.px(STRIP)
+        toast.place(x=middle - int(toast.cget("width")) // 2, y=round(top + below))
         tk.Misc.tkraise(toast)

@@ -174,9 +174,9 @@ def shoot(target: pathlib.Path, home: pathlib.Path, geometry: str) -> None:
     window.open_shortcuts()
     take("shortcuts")
     window.close_overlay()
-    window.leave()
+    window.leave(window.screen.end)
     take("host-leaving")
-    window.leave()
+    window._question.act.invoke()
     wait_until(lambda: window.program.state() is None)
     for peer in peers:
         peer.wait(20)

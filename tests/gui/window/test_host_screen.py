@@ -44,9 +44,9 @@ def test_the_host_sees_everything(window: Any) -> None:
     assert [one.playing for one in shown.queue.rows] == [False] * 3
     assert shown.requests.rows[0].title == 'Ben wants to add "new.mp3"' and reads(shown.requests, "4.2")
     assert window.title() == "Song 1 – Band · PhaseLock"
-    until(window, lambda: shown.playing.seekbar.times == ("0:00", "-2:35"))
+    until(window, lambda: shown.playing.seekbar.times == ("0:00", "−2:35"))
     window.program.now_ns = 60 * 10**9
-    until(window, lambda: shown.playing.seekbar.times == ("1:00", "-1:35"))
+    until(window, lambda: shown.playing.seekbar.times == ("1:00", "−1:35"))
     show(window, host(queue=()))
     assert reads(shown, "Nobody has joined yet") and reads(shown, "No songs yet.") and reads(shown, "Nobody here yet.")
     assert not reads(shown, "Ben wants to add") and reads(shown, "Nothing is playing")
@@ -170,6 +170,10 @@ def test_the_queue_is_played_moved_and_emptied(window: Any) -> None:
     window.program.calls.clear()
     click(button(window.toasts._toasts[0], "Undo"))
     assert commands(window) == [c.Restore(ids[3]), c.Restore(ids[2])]
+    window.program.calls.clear()
+    for _ in range(3):
+        press(window, "<Control-Key-z>")
+    assert commands(window) == [c.Restore(ids[0])], "what was put back is not put back twice"
 
 
 def test_the_queue_is_shuffled_repeated_and_searched(window: Any) -> None:
@@ -220,7 +224,7 @@ def test_a_peer_is_dropped_or_not_waited_for(window: Any) -> None:
 def test_a_drag_on_the_seek_bar_seeks_once(window: Any) -> None:
     shown = show(window, playing())
     bar = shown.playing.seekbar
-    until(window, lambda: bar.times[1] == "-2:35")
+    until(window, lambda: bar.times[1] == "−2:35")
     drag(bar, (40, 15), (bar.winfo_width() // 2, 15))
     ((seek,),) = [commands(window)]
     assert seek.seconds == pytest.approx(154.7 / 2, abs=0.5)

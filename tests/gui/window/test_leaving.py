@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from typing import Any
 from uuid import UUID
 
@@ -13,7 +12,7 @@ from phaselock.session import commands as c
 from phaselock.session import events as e
 from phaselock.ui.backend import Closed, SessionEvent
 from tests.support.session_views import guest, host, peer, playing
-from tests.support.window_driver import button, click, commands, deliver, go, reads, screen, show, toasts, until
+from tests.support.window_driver import button, click, commands, deliver, go, press, reads, screen, show, toasts
 
 pytestmark = pytest.mark.gui
 
@@ -24,54 +23,49 @@ GONE = "Host disconnected — session ended."
     ("state", "name", "warning"),
     [(host(), "End jam", "This ends the jam for everybody."), (guest(), "Leave jam", "This takes you out of the jam.")],
 )
-def test_leaving_asks_once(window: Any, state: Any, name: str, warning: str) -> None:
+def test_leaving_is_asked_below_its_button_until_it_is_answered(
+    window: Any, state: Any, name: str, warning: str
+) -> None:
     shown = show(window, state)
-    click(button(shown, name))
-    assert toasts(window) == (warning,) and window.program.of("leave") == []
-    click(button(shown, name))
-    assert window.program.of("leave") == [()]
+    end = button(shown, name)
+    for cancel in (lambda: press(window, "<Key-Escape>"), lambda: click(button(window, "Cancel"))):
+        click(end)
+        assert window._question.text == warning and window.focus_get() is window._question.cancel
+        below = window._question.winfo_rooty() - end.winfo_rooty() - end.winfo_height()
+        assert 0 < below < 20 and window._question.winfo_rootx() < end.winfo_rootx()
+        window.leave(end)
+        cancel()
+        assert window._question is None and window.program.of("leave") == [] and window.screen is shown
+    click(end)
+    click(window._question.act)
+    assert window.program.of("leave") == [()] and window._question is None
     window.program.now = None
     deliver(window, Closed("", failed=False))
     assert screen(window) == "HomeScreen" and toasts(window) == () and window.title() == "PhaseLock"
 
 
-def test_the_button_of_the_warning_leaves(window: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    shown = show(window, host())
-    click(button(shown, "End jam"))
-    until(window, lambda: not window.toasts._toasts[0].waits("slide"))
-    real, asked = time.monotonic, window._confirm_asked_s
-    monkeypatch.setattr(time, "monotonic", lambda: real() + 60)
-    assert asked is not None
-    click(button(window.toasts._toasts[0], "End jam"))
-    assert window.program.of("leave") == [()], "however long one has thought about it"
-
-
-def test_a_confirmation_expires_and_ends_with_its_session(window: Any) -> None:
+def test_a_question_ends_with_its_session(window: Any) -> None:
     show(window, host())
     window.leave()
-    window._confirm_asked_s -= 60
-    window.leave()
-    assert window.program.of("leave") == []
     window.program.now = None
     deliver(window, Closed("", failed=False))
-    show(window, host())
-    window.leave()
-    assert window.program.of("leave") == []
+    assert window._question is None
 
 
-def test_closing_asks_once_while_a_session_runs(window: Any) -> None:
+def test_closing_is_asked_in_the_middle_while_a_session_runs(window: Any) -> None:
     show(window, guest())
+    go(window, "sync")
+    for _ in range(2):
+        window.close()
+        window.update()
+        question = window._question
+        assert not window.program.closed and question.text == "This takes you out of the jam."
+        middle = question.winfo_rootx() + question.winfo_width() // 2 - window.winfo_rootx()
+        assert abs(middle - window.winfo_width() // 2) <= 1 and question.winfo_viewable()
+    press(window, "<Key-Escape>")
+    assert window._question is None and window.overlay is not None, "Escape answers the question only"
     window.close()
-    assert not window.program.closed and toasts(window) == ("This takes you out of the jam.",)
-    window.close()
-    assert window.program.closed
-
-
-def test_the_button_of_the_warning_closes(window: Any) -> None:
-    show(window, host())
-    window.close()
-    until(window, lambda: not window.toasts._toasts[0].waits("slide"))
-    button(window, "Close").invoke()
+    window._question.act.invoke()
     assert window.program.closed
 
 

@@ -38,7 +38,7 @@ def test_a_peer_reads_requests_and_sets_its_volume(window: Any) -> None:
 def test_a_peer_commands_nothing(window: Any) -> None:
     shown = show(window, guest(now=QUEUE[0], timeline=line()))
     rows, bar = shown.queue, shown.playing.seekbar
-    until(window, lambda: bar.times[1] == "-2:35")
+    until(window, lambda: bar.times[1] == "−2:35")
     drag(bar, (40, 15), (300, 15))
     click(rows, *row(rows, 1))
     click(rows, *row(rows, 1))

@@ -129,6 +129,7 @@ def test_nothing_is_left_when_the_window_has_closed(make: Callable[..., Any]) ->
     destroy = window.destroy
     window.destroy = lambda: (scheduled.extend(window.tk.splitlist(window.tk.call("after", "info"))), destroy())
     window.close()
+    window._question.act.invoke()
     window.close()
     assert window.program.closed
     assert not [one for one in scheduled if "_tick" in str(one)]
