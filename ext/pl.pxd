@@ -185,8 +185,9 @@ cdef extern from "pl_mp3.h" nogil:
     ctypedef struct pl_mp3_reader:
         pass
     ctypedef struct pl_mp3_summary:
-        int32_t rate_hz, channels, packet_frames, smallest_packet
-        int64_t packets, packet_bytes, claimed_packets
+        int32_t rate_hz, packet_frames, smallest_packet
+        int64_t packets, mono_packets, packet_bytes
+        int64_t claimed_packets, packets_before_claim, packets_before_change
         int32_t encoder_delay, encoder_padding
         bint cut
     bint pl_mp3_open(pl_mp3_reader *reader, int fd)

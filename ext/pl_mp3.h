@@ -1,10 +1,11 @@
 /* MP3 files as a sequence of packets. (An MPEG audio frame is called a packet here; a frame is one sample of
  * every channel.)
  *
- * The reader does not trust what a file says about itself. A packet counts when its header has the version,
- * rate and number of channels of the first one, and another such header (or the end of the audio) follows
- * where it should. Tags and garbage around and between packets are skipped. The decoder receives only whole
- * packets found here. No function allocates; all reads are bounded. */
+ * The reader does not trust what a file says about itself. A packet counts when its header has the version
+ * and rate of the first one, and another such header (or the end of the audio) follows where it should. The
+ * number of channels may change: streams of joined files are one. Tags and garbage around and between packets
+ * are skipped. The decoder receives only whole packets found here. No function allocates; all reads are
+ * bounded. */
 #ifndef PL_MP3_H
 #define PL_MP3_H
 
@@ -33,12 +34,15 @@ typedef struct {
 } pl_mp3_reader;
 
 typedef struct {
-    int32_t rate_hz, channels, packet_frames;
+    int32_t rate_hz, packet_frames;
     int32_t smallest_packet; /* bytes */
-    int64_t packets, packet_bytes;
-    int64_t claimed_packets;                /* by a Xing, Info or VBRI header; -1 where there is no claim */
-    int32_t encoder_delay, encoder_padding; /* frames, by a LAME tag; -1 where there is none */
-    bool cut;                               /* the last packet is longer than the file */
+    int64_t packets, mono_packets, packet_bytes;
+    int64_t claimed_packets;       /* by the last Xing, Info or VBRI header; -1 where there is no claim */
+    int64_t packets_before_claim;  /* of other streams, before that header */
+    int64_t packets_before_change; /* before others of another version or rate; -1 if there are none */
+    int32_t encoder_delay;         /* frames, by a LAME tag before all sound; -1 where there is none */
+    int32_t encoder_padding;       /* frames, by the LAME tag of the last header; -1 where there is none */
+    bool cut;                      /* the last packet is longer than the file */
 } pl_mp3_summary;
 
 /* Find the tags around the audio. False: the system could not read. */
@@ -46,7 +50,8 @@ bool pl_mp3_open(pl_mp3_reader *reader, int fd);
 /* Upper bound of the index entries that pl_mp3_scan writes. */
 size_t pl_mp3_index_bound(const pl_mp3_reader *reader);
 /* Read the whole file once. index[i] becomes the offset of packet i * PL_MP3_INDEX_EVERY; at most `capacity`
- * entries are written. A file without MP3 has 0 packets. False: the system could not read. */
+ * entries are written. A file without MP3 has 0 packets. The scan ends where the rate changes.
+ * False: the system could not read. */
 bool pl_mp3_scan(pl_mp3_reader *reader, pl_mp3_summary *summary, int64_t *index, size_t capacity);
 /* The next packet read is the one at `offset`, an entry of the index that a scan of this file has made. */
 void pl_mp3_seek(pl_mp3_reader *reader, int64_t offset);

@@ -67,12 +67,14 @@ def peak(stereo: Buffer) -> float: ...
 
 class Mp3Summary(NamedTuple):
     rate_hz: int
-    channels: int
     packet_frames: int
     smallest_packet: int
     packets: int
+    mono_packets: int
     packet_bytes: int
     claimed_packets: int
+    packets_before_claim: int
+    packets_before_change: int
     encoder_delay: int
     encoder_padding: int
     cut: bool

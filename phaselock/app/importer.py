@@ -5,35 +5,49 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import dataclasses
+import logging
 import pathlib
 import uuid
 from collections.abc import Callable, Sequence
 
 from phaselock.audio.mp3_file import Mp3Info
 from phaselock.errors import InternalError, InvalidMp3Error, PhaseLockError, bug_net, message_of
-from phaselock.language.message import Message
+from phaselock.language.message import N_, Message
 from phaselock.model.notices import Code, LeftOut, Notice
 from phaselock.model.types import Track
 from phaselock.protocol.messages import MAX_FILE_BYTES
-from phaselock.session.events import Event, Failed, FilesAdded
-from phaselock.session.sentences import NOTICES, NoticeError, notice_of
+from phaselock.session.events import Event, Failed, FilesAdded, Warned
+from phaselock.session.sentences import NOTICES, NoticeError, notice_of, short_text
 from phaselock.storage.cache import hash_file
 from phaselock.storage.collect import collect
 from phaselock.storage.tags import read_tags
+
+_log = logging.getLogger("phaselock.app.importer")
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Imported:
+    """A file that can be played."""
+
+    track: Track
+    ends_early: bool
+    """Its end is missing."""
 
 
 class Importer:
     """Imports files, folders and playlists. Create it on the event loop that uses it.
 
     `describe` is `import_file`; it is called in a worker thread. `add` appends a track to the queue. `tell` gets
-    `Failed` for a single file that cannot be added, and `FilesAdded` for folders, playlists and several paths.
+    `Failed` for a single file that cannot be added, `FilesAdded` for folders, playlists and several paths, and `Warned`
+    for a file whose end is missing. The log names all files that were left out.
     `session_ns` gives the session time of the event. These three are called on the loop.
     """
 
     def __init__(
         self,
         add: Callable[[Track, pathlib.Path], None],
-        describe: Callable[[pathlib.Path], Track],
+        describe: Callable[[pathlib.Path], Imported],
         tell: Callable[[Event], None],
         session_ns: Callable[[], int | None],
     ) -> None:
@@ -71,10 +85,15 @@ class Importer:
         for file in found.files:
             try:
                 with bug_net(f"the import of {file}", PhaseLockError):
-                    self._add(await loop.run_in_executor(self._pool, self._describe, file), file)
+                    imported = await loop.run_in_executor(self._pool, self._describe, file)
+                    self._add(imported.track, file)
+                    if imported.ends_early:
+                        notice = Notice(Code.ENDS_EARLY, file_name=imported.track.file_name)
+                        self._tell(Warned(self._session_ns(), notice))
                 added += 1
             except PhaseLockError as error:
                 left_out.append(LeftOut(file.name, notice_of(error)))
+        await loop.run_in_executor(self._pool, _log_left_out, left_out)
         one_file = [str(file) for file in found.files] == list(paths) and len(paths) == 1
         if not one_file and (found.files or len(left_out) != 1):
             self._tell(FilesAdded(self._session_ns(), added, tuple(left_out)))
@@ -87,7 +106,12 @@ class Importer:
             self._tell(Failed(self._session_ns(), notice))
 
 
-def import_file(path: pathlib.Path, name: str | None = None, *, inspect: Callable[[pathlib.Path], Mp3Info]) -> Track:
+def _log_left_out(left_out: Sequence[LeftOut]) -> None:
+    for one in left_out:
+        _log.info("left out %s: %s", one.name, short_text(one.notice))
+
+
+def import_file(path: pathlib.Path, name: str | None = None, *, inspect: Callable[[pathlib.Path], Mp3Info]) -> Imported:
     """The track in a file. It gets the name `name`, else the name of the file. `inspect`: an Inspector.
 
     Reads the whole file: call this in a worker thread. InvalidMp3Error if it is not an MP3 file, PhaseLockError if it
@@ -101,12 +125,13 @@ def import_file(path: pathlib.Path, name: str | None = None, *, inspect: Callabl
         if stated_bytes > MAX_FILE_BYTES:
             raise NoticeError(Notice(Code.FILE_TOO_LARGE, file_name=name))
         if not stated_bytes:  # an empty file, or a file of the system (/proc) without a known size
-            raise InvalidMp3Error(name)
+            raise InvalidMp3Error(name, Message(N_("it is empty")))
         sha256, size = hash_file(path)
         info = inspect(path)
-    except InvalidMp3Error:
-        raise InvalidMp3Error(name) from None
+    except InvalidMp3Error as error:
+        raise error.named(name) from None
     except OSError as error:
         raise NoticeError(Notice(Code.FILE_UNREADABLE, message_of(error), file_name=name)) from None
     tags = read_tags(path)
-    return Track(uuid.uuid4(), name, size, sha256, info.rate_hz, info.frames, tags.title, tags.artist)
+    track = Track(uuid.uuid4(), name, size, sha256, info.rate_hz, info.frames, tags.title, tags.artist)
+    return Imported(track, info.ends_early)

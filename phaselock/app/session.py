@@ -161,7 +161,7 @@ async def open_host_session(
             player,
             clock,
             FileCache(cache_dir()),
-            describe=describe,
+            describe=lambda path, name: describe(path, name).track,
             now_ns=_native.now_ns,
             on_event=tell,
         )

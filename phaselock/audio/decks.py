@@ -210,8 +210,8 @@ class Decks:
             with bug_net("opening a track", PhaseLockError, OSError):
                 source = self._open_source(plan)
                 source.seek(first)
-        except InvalidMp3Error:  # the file in the cache has another name than the track
-            self._refuse(plan, InvalidMp3Error(plan.track.file_name), events)
+        except InvalidMp3Error as error:  # the file in the cache has another name than the track
+            self._refuse(plan, error.named(plan.track.file_name), events)
             return None
         except (PhaseLockError, OSError) as error:
             self._refuse(plan, error, events)

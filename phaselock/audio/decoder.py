@@ -20,6 +20,10 @@ CHANNELS = 2
 _FRAME_BYTES = 4 * CHANNELS
 _MAX_PACKET_BYTES = 1441
 """Longest packet: 320 kbit/s at 32 kHz, with padding."""
+_VERSIONS = ((0xFB, 44100), (0xF3, 22050), (0xE3, 11025))
+"""The second byte of headers of MPEG 1, 2 and 2.5 without CRC, and the first of their three rates in Hz."""
+_DESCRIPTION_BPS = (64000, 112000)
+"""Bit rate with code 8, of MPEG 2 and of MPEG 1."""
 _NEVER_FRAME = 1 << 62
 """A frame number behind every track."""
 
@@ -109,6 +113,16 @@ class Mp3Source:
             # These frames are those of the last packet: the decoder requests a packet only when it holds no data.
             self._pcm_at = (self._feed.packet - 1) * self._info.packet_frames
             self._pcm_frames = int(self._got[0])
+            if self._info.mode_changes and self._feed.mono:
+                self._spread()
+
+    def _spread(self) -> None:
+        """Copy a mono packet to both channels. The decoder, which was opened in stereo, leaves its samples one after
+        the other in the first half of the buffer."""
+        samples = memoryview(ffi.buffer(self._pcm)).cast("f")
+        mono = memoryview(bytes(samples[: self._pcm_frames])).cast("f")
+        for channel in range(CHANNELS):
+            samples[channel : CHANNELS * self._pcm_frames : CHANNELS] = mono
 
 
 class _Feed:
@@ -128,9 +142,13 @@ class _Feed:
         except OSError as error:
             self._file.close()
             raise unreadable(path, error) from None
-        self._short = ffi.new("char[]", _MAX_PACKET_BYTES)
+        self._short = ffi.new("unsigned char[]", _MAX_PACKET_BYTES)
+        self._opening = _stereo_description(info.rate_hz) if info.mode_changes else b""
+        self._opened = True
         self.packet = 0
         """Number of the packet that the decoder gets next."""
+        self.mono = False
+        """The last packet has one channel."""
         self.handle = ffi.new_handle(self)
 
     def start(self, entry: int) -> None:
@@ -141,17 +159,24 @@ class _Feed:
     def rewind(self) -> None:
         """Go back to the packet of the last `start`."""
         self.packet = self._entry * PACKETS_PER_ENTRY
+        self._opened = not self._opening
         self._reader.seek(self._index[self._entry])
 
     def next_packet(self, place: Any, room: int) -> int:
         """Copy the next packet to `place` and return its size in bytes, 0 at the end. If `room` is smaller, copy its
         beginning: the decoder then only looks for a tag, and rewinds."""
+        if not self._opened:
+            self._opened = room >= _MAX_PACKET_BYTES
+            opening = self._opening[:room]
+            ffi.memmove(place, opening, len(opening))
+            return len(opening)
         try:
             if room < _MAX_PACKET_BYTES:
                 size = min(room, self._reader.read(int(ffi.cast("uintptr_t", self._short)), _MAX_PACKET_BYTES))
                 ffi.memmove(place, self._short, size)
             else:
                 size = self._reader.read(int(ffi.cast("uintptr_t", place)), room)
+                self.mono = size > 3 and _is_mono(ffi.cast("unsigned char *", place)[3])
         except OSError as error:
             self._error = error
             return 0
@@ -166,6 +191,26 @@ class _Feed:
     def close(self) -> None:
         """Close the file."""
         self._file.close()
+
+
+def _stereo_description(rate_hz: int) -> bytes:
+    """A stereo packet with an Info header instead of sound. The decoder has the number of channels of its first packet,
+    and forgets this one."""
+    version, base_hz = next((version, base_hz) for version, base_hz in _VERSIONS if rate_hz in _rates(base_hz))
+    side_bytes = 32 if base_hz == 44100 else 17
+    size = (144 if base_hz == 44100 else 72) * _DESCRIPTION_BPS[base_hz == 44100] // rate_hz
+    header = bytes((0xFF, version, 8 << 4 | _rates(base_hz).index(rate_hz) << 2, 0))
+    return (header + bytes(side_bytes) + b"Info").ljust(size, b"\0")
+
+
+def _rates(base_hz: int) -> tuple[int, int, int]:
+    """The sampling rates of an MPEG version, in the order of their codes in headers."""
+    return base_hz, base_hz * 160 // 147, base_hz * 320 // 441
+
+
+def _is_mono(mode: int) -> bool:
+    """Does this fourth byte of a header say that the packet has one channel?"""
+    return mode >> 6 == 3
 
 
 @ffi.def_extern(name="_internal_decoder_read_callback", error=lib.MA_ERROR)  # type: ignore[untyped-decorator]

@@ -7,12 +7,15 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import io
 import pathlib
 import stat
 import threading
 
 from phaselock._native import Mp3Reader
 from phaselock.errors import InvalidMp3Error, PhaseLockError, message_of
+from phaselock.language.message import N_, Message
+from phaselock.model.file_kinds import why_no_mp3
 
 PACKETS_PER_ENTRY = 32
 """Distance of two entries of the index in packets (PL_MP3_INDEX_EVERY)."""
@@ -22,6 +25,12 @@ _DECODER_DELAY_FRAMES = 529
 
 _MIN_PACKETS = 3
 """Files with fewer packets are refused."""
+
+_REFUSED_PERCENT = 5
+"""A file that is cut off is refused if this share of it is missing."""
+
+_BEGINNING_BYTES = 4096
+"""The part of a file that is read to find out what it is, if it is not an MP3."""
 
 _MAX_REMEMBERED = 512
 """Files that an Inspector remembers. An hour of music takes 35 kB, most of it the index."""
@@ -33,6 +42,7 @@ class Mp3Info:
 
     rate_hz: int
     channels: int
+    """1 if all packets are mono, else 2."""
     frames: int
     delay_frames: int
     """Decoded frames before frame 0."""
@@ -45,42 +55,63 @@ class Mp3Info:
     bitrate_bps: int
     index: bytes
     """Offsets in bytes of every PACKETS_PER_ENTRY-th packet, as native int64."""
+    mode_changes: bool = False
+    """Some packets are mono, and some are stereo."""
+    ends_early: bool = False
+    """The end of the file is missing, or its header claims more packets than there are."""
 
 
 def inspect(path: pathlib.Path) -> Mp3Info:
-    """Read the whole file and describe it. InvalidMp3Error if it is not an MP3, or holds fewer or more packets than its
-    header says; PhaseLockError if it cannot be read."""
+    """Read the whole file and describe it. InvalidMp3Error if it is not an MP3, if a large part of it is missing, or if
+    its rate changes; PhaseLockError if it cannot be read."""
     try:
         if not stat.S_ISREG(path.stat().st_mode):
             raise InvalidMp3Error(path.name)
         with path.open("rb", buffering=0) as file:
             summary, index = Mp3Reader(file.fileno()).scan()
+            beginning = b"" if summary.packets >= _MIN_PACKETS else _beginning(file)
     except OSError as error:
         raise unreadable(path, error) from None
-    packets, claimed = summary.packets, summary.claimed_packets
-    if packets < _MIN_PACKETS:
-        raise InvalidMp3Error(path.name)
-    # Without a number in the header, only an incomplete last packet shows that something is missing.
-    if summary.cut if claimed < 0 else abs(packets - claimed) > max(2, claimed // 100):
-        raise InvalidMp3Error(path.name)
+    if summary.packets < _MIN_PACKETS:
+        raise InvalidMp3Error(path.name, why_no_mp3(path.name, beginning))
+    if summary.packets_before_change >= 0:
+        seconds = summary.packets_before_change * summary.packet_frames // summary.rate_hz
+        time = f"{seconds // 60}:{seconds % 60:02}"
+        raise InvalidMp3Error(path.name, Message(N_("its sample rate changes at {time}"), time=time))
     delay = padding = 0
     if summary.encoder_delay >= 0:
         delay = summary.encoder_delay + _DECODER_DELAY_FRAMES
+    if summary.encoder_padding >= 0:
         padding = max(0, summary.encoder_padding - _DECODER_DELAY_FRAMES)
-    frames = packets * summary.packet_frames - delay - padding
+    ends_early = summary.cut and summary.claimed_packets < 0
+    if summary.claimed_packets >= 0:
+        missing = summary.claimed_packets - (summary.packets - summary.packets_before_claim)
+        tolerated = max(2, summary.claimed_packets // 100)
+        ends_early = missing > tolerated or (summary.cut and missing > 0)
+        # A file that ends inside a packet was cut off. Behind a whole packet the header is wrong: it is that of a
+        # longer file from which this one was taken.
+        percent = missing * 100 // (summary.packets + missing)
+        if summary.cut and missing > tolerated and percent >= _REFUSED_PERCENT:
+            raise InvalidMp3Error(path.name, Message(N_("{percent} % of it is missing at its end"), percent=percent))
+        if ends_early or -missing > tolerated:  # the padding is missing too; or another file follows it
+            padding = 0
+    frames = summary.packets * summary.packet_frames - delay - padding
     if frames <= 0:
         raise InvalidMp3Error(path.name)
+    channels = 1 if summary.mono_packets == summary.packets else 2
     return Mp3Info(
         rate_hz=summary.rate_hz,
-        channels=summary.channels,
+        channels=channels,
         frames=frames,
         delay_frames=delay,
         padding_frames=padding,
         packet_frames=summary.packet_frames,
-        packets=packets,
-        lead_packets=_lead_packets(summary.packet_frames, summary.channels, summary.smallest_packet),
-        bitrate_bps=summary.packet_bytes * 8 * summary.rate_hz // (packets * summary.packet_frames),
+        packets=summary.packets,
+        lead_packets=_lead_packets(summary.packet_frames, channels, summary.smallest_packet),
+        bitrate_bps=summary.packet_bytes * 8 * summary.rate_hz // (summary.packets * summary.packet_frames),
         index=index,
+        mode_changes=0 < summary.mono_packets < summary.packets,
+        ends_early=ends_early,
     )
 
 
@@ -112,6 +143,11 @@ class Inspector:
             if len(self._known) > _MAX_REMEMBERED:
                 self._known.popitem(last=False)
         return info
+
+
+def _beginning(file: io.FileIO) -> bytes:
+    file.seek(0)
+    return file.read(_BEGINNING_BYTES) or b""
 
 
 def unreadable(path: pathlib.Path, error: OSError) -> PhaseLockError:

@@ -113,7 +113,11 @@ class Code(enum.StrEnum):
 
     # Files to add.
     INVALID_MP3 = "invalid_mp3"
-    """`file_name` is not an MP3 file, is cut short or lies about its length."""
+    """`file_name` is a damaged MP3 file, or unknown bytes."""
+    UNPLAYABLE_FILE = "unplayable_file"
+    """`file_name` is no MP3 file that can be played; `detail` says why, as a clause."""
+    ENDS_EARLY = "ends_early"
+    """`file_name` can be played, but its end is missing."""
     NO_FILE = "no_file"
     """There is no file `file_name` (a name, or a path as it was typed)."""
     FILE_UNREADABLE = "file_unreadable"
@@ -125,7 +129,7 @@ class Code(enum.StrEnum):
     NOT_A_FILE = "not_a_file"
     """A pipe, a device or another special file."""
     NOT_AN_MP3 = "not_an_mp3"
-    """A file of a folder whose name does not end in .mp3."""
+    """A file of a folder whose name does not end in .mp3; `detail`, if present, says what it is."""
     NESTED_PLAYLIST = "nested_playlist"
     """A playlist inside a playlist of a playlist."""
     PLAYLIST_TOO_LARGE = "playlist_too_large"

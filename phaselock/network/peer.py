@@ -263,8 +263,8 @@ class PeerRunner(Runner[PeerSession]):
         sha256, size, cached = self._cache.adopt(path, most_bytes=MAX_FILE_BYTES)
         try:
             self._inspect(cached)
-        except InvalidMp3Error:  # name the user's file, not the one in the cache
-            raise InvalidMp3Error(path.name) from None
+        except InvalidMp3Error as error:  # name the user's file, not the one in the cache
+            raise error.named(path.name) from None
         return sha256, size
 
     async def _upload(self, upload: bulk.Upload) -> None:
@@ -331,8 +331,8 @@ class PeerRunner(Runner[PeerSession]):
             with bug_net("a transfer", PhaseLockError):
                 path = fetch.run(self._cache)
                 self._inspect(path)
-        except InvalidMp3Error:  # name the host's file, not the one in the cache
-            return path, InvalidMp3Error(fetch.track.file_name)
+        except InvalidMp3Error as error:  # name the host's file, not the one in the cache
+            return path, error.named(fetch.track.file_name)
         except PhaseLockError as error:
             return path, error
         return path, None

@@ -75,6 +75,8 @@ NOTICES: dict[Code, str] = {
     Code.SETTINGS_TROUBLE: "",
     Code.LOG_TROUBLE: "",
     Code.INVALID_MP3: N_("Invalid or corrupted MP3 file: {file_name}"),
+    Code.UNPLAYABLE_FILE: N_("{file_name} cannot be played: {detail}."),
+    Code.ENDS_EARLY: N_("{file_name} ends early: its end is missing."),
     Code.NO_FILE: N_("There is no file {file_name}."),
     Code.FILE_UNREADABLE: N_("{file_name} cannot be read: {detail}."),
     Code.PATH_UNREADABLE: "",
@@ -111,13 +113,14 @@ NOTICES: dict[Code, str] = {
 }
 """The sentence of each code. Empty: `detail` is the sentence."""
 
-DETAIL_DECIDES = frozenset({Code.SESSION_ENDED, Code.JOIN_REJECTED})
+DETAIL_DECIDES = frozenset({Code.SESSION_ENDED, Code.JOIN_REJECTED, Code.NOT_AN_MP3})
 """Codes whose `detail`, if present, replaces the sentence."""
 
 SHORT: dict[Code, str] = {
     Code.NO_FILE: N_("no such file"),
     Code.FILE_TOO_LARGE: N_("too large to be shared"),
     Code.INVALID_MP3: N_("Invalid or corrupted MP3 file"),
+    Code.UNPLAYABLE_FILE: "{detail}",
     Code.FILE_UNREADABLE: N_("cannot be read: {detail}"),
 }
 """Texts after the name of a file in a summary, for codes whose sentence contains the name too."""
@@ -178,7 +181,8 @@ def notice_of(error: PhaseLockError) -> Notice:
     if isinstance(error, NoticeError):
         return error.notice
     if isinstance(error, InvalidMp3Error):
-        return Notice(Code.INVALID_MP3, file_name=error.file_name)
+        code = Code.INVALID_MP3 if error.why is None else Code.UNPLAYABLE_FILE
+        return Notice(code, error.why or "", file_name=error.file_name)
     return Notice(Code.OTHER, error.message)
 
 
@@ -255,7 +259,9 @@ def added_text(event: e.FilesAdded, words: Words = ENGLISH) -> str:
             f"{_cut(_label(one.name, words))} ({short_text(one.notice, words)})" for one in event.left_out[:MAX_NAMED]
         ]
         if len(event.left_out) > MAX_NAMED:
-            parts.append(words.gettext("{number} more").format(number=len(event.left_out) - MAX_NAMED))
+            parts.append(
+                words.gettext("{number} more (see: phaselock log)").format(number=len(event.left_out) - MAX_NAMED)
+            )
         number = len(event.left_out)
         form = words.ngettext("; left out {number}: {list}", "; left out {number}: {list}", number)
         text += form.format(number=number, list=joined(parts, words))

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from phaselock.errors import message_of
 from phaselock.language.message import Message
+from phaselock.model.file_kinds import kind_of_name
 from phaselock.model.names import file_label
 from phaselock.model.notices import Code, LeftOut, Notice
 from phaselock.storage.file_names import is_file_url, spellings, url_paths
@@ -114,7 +115,7 @@ class _Collector:
                 elif stat.S_ISREG(mode) and entry.name.lower().endswith(".mp3"):
                     self._add(path)
                 elif stat.S_ISREG(mode):
-                    self._leave(LeftOut(_label(path), Notice(Code.NOT_AN_MP3)))
+                    self._leave(LeftOut(_label(path), Notice(Code.NOT_AN_MP3, kind_of_name(entry.name) or "")))
             waiting.extend(reversed(folders))
 
     def _take_playlist(self, path: pathlib.Path, playlists: tuple[pathlib.Path, ...]) -> None:

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import pathlib
 import uuid
 
 import pytest
 
 from phaselock.app import importer as importer_module
-from phaselock.app.importer import Importer
+from phaselock.app.importer import Imported, Importer, import_file
+from phaselock.audio.mp3_file import inspect
 from phaselock.language.message import Message
 from phaselock.model.notices import Code, LeftOut, Notice
 from phaselock.model.types import Track
 from phaselock.session.events import Event, Failed, FilesAdded
 from phaselock.session.sentences import added_text, event_text
 from phaselock.storage import collect
+from tests.support.mp3 import encode
 from tests.support.shouting import Shouting
 
 
-def read(path: pathlib.Path) -> Track:
+def read(path: pathlib.Path) -> Imported:
     raise AssertionError(f"{path} is no file to read")
 
 
@@ -70,10 +73,10 @@ def test_no_failure_ends_the_import(tmp_path: pathlib.Path, monkeypatch: pytest.
             raise LookupError("no such encoding")
         return collect.collect(paths)
 
-    def described(path: pathlib.Path) -> Track:
+    def described(path: pathlib.Path) -> Imported:
         if path == songs[1]:
             raise ValueError("an odd header")
-        return Track(uuid.uuid4(), path.name, 1, b"", 44100, 1)
+        return Imported(Track(uuid.uuid4(), path.name, 1, b"", 44100, 1), ends_early=False)
 
     def add(track: Track, path: pathlib.Path) -> None:
         if path == songs[2]:
@@ -113,4 +116,67 @@ def test_no_failure_ends_the_import(tmp_path: pathlib.Path, monkeypatch: pytest.
         f"the import of {songs[1]}",
         f"the import of {songs[2]}",
         "an import",
+    ]
+
+
+def told_of(paths: list[pathlib.Path], count: int) -> list[Event]:
+    """The events of the import of these paths, with the real inspection."""
+
+    async def story() -> list[Event]:
+        told: asyncio.Queue[Event] = asyncio.Queue()
+        describe = functools.partial(import_file, inspect=inspect)
+        importer = Importer(lambda track, file: None, describe, told.put_nowait, lambda: None)
+        try:
+            importer.take([str(path) for path in paths])
+            async with asyncio.timeout(60):
+                return [await told.get() for _ in range(count)]
+        finally:
+            importer.close()
+
+    return asyncio.run(story())
+
+
+def test_what_cannot_be_played_says_why(tmp_path: pathlib.Path) -> None:
+    sound = encode()
+    contents = {
+        "a.m4a": (
+            b"\0\0\0\x20ftypM4A ",
+            "a.m4a cannot be played: it is an M4A file, and only MP3 can be played so far.",
+        ),
+        "b.txt": (b"Dear host", "b.txt cannot be played: it is a text, not an MP3 file."),
+        "c.mp3": (b"", "c.mp3 cannot be played: it is empty."),
+        "d.mp3": (b"\0\1\2", "Invalid or corrupted MP3 file: d.mp3"),
+        "e.mp3": (sound[: len(sound) // 2], "e.mp3 cannot be played: 51 % of it is missing at its end."),
+        "f.mp3": (sound + encode(48000), "f.mp3 cannot be played: its sample rate changes at 0:02."),
+    }
+    for name, (content, sentence) in contents.items():
+        (tmp_path / name).write_bytes(content)
+        assert [event_text(event) for event in told_of([tmp_path / name], 1)] == [sentence]
+    (summary,) = told_of([tmp_path / name for name in contents if name != "b.txt"][:3], 1)
+    assert event_text(summary) == (
+        "Added no tracks; left out 3: a.m4a (it is an M4A file, and only MP3 can be played so far), "
+        "c.mp3 (it is empty) and d.mp3 (Invalid or corrupted MP3 file)."
+    )
+
+
+def test_a_file_that_ends_early_is_added_with_a_warning(tmp_path: pathlib.Path) -> None:
+    path = tmp_path / "a.mp3"
+    path.write_bytes(encode()[:-500])
+    missing = tmp_path / "b.mp3"
+    warning, summary = told_of([path, missing], 2)
+    assert event_text(warning) == "Warning: a.mp3 ends early: its end is missing."
+    assert event_text(summary) == "Added 1 track; left out 1: b.mp3 (no such file)."
+
+
+def test_the_log_names_everything_that_was_left_out(tmp_path: pathlib.Path, caplog: pytest.LogCaptureFixture) -> None:
+    for number in range(9):
+        (tmp_path / f"{number}.jpg").touch()
+    caplog.set_level("INFO", "phaselock.app.importer")
+    (summary,) = told_of([tmp_path], 1)
+    assert event_text(summary) == (
+        "Added no tracks; left out 9: 0.jpg (a picture), 1.jpg (a picture), 2.jpg (a picture) and "
+        "6 more (see: phaselock log)."
+    )
+    assert [record.getMessage() for record in caplog.records] == [
+        f"left out {number}.jpg: a picture" for number in range(9)
     ]

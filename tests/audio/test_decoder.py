@@ -68,6 +68,40 @@ def test_mono_is_played_on_both_channels(tmp_path: pathlib.Path) -> None:
     assert np.abs(sound).max() > 0.2
 
 
+def mixed(*channels: int, rate_hz: int = 44100) -> bytes:
+    """Joined parts with these numbers of channels, 20_000 frames each, without headers."""
+    return b"".join(b"".join(packets(rate_hz, count, 20_000, 64)) for count in channels)
+
+
+@pytest.mark.parametrize("rate_hz", [44100, 22050])
+@pytest.mark.parametrize("channels", [(1, 2, 1), (2, 1, 2)])
+def test_mono_and_stereo_in_one_file_sound_as_they_do_alone(
+    tmp_path: pathlib.Path, channels: tuple[int, ...], rate_hz: int
+) -> None:
+    sound = decode(tmp_path, mixed(*channels, rate_hz=rate_hz))
+    done = 0
+    for count in channels:
+        alone = decode(tmp_path, mixed(count, rate_hz=rate_hz))
+        part = sound[done : done + len(alone)]
+        done += len(alone)
+        # In the first packets the memory of the decoder's filters is that of the part before.
+        assert np.abs(part[2400:] - alone[2400:]).max() < 1e-6
+        assert np.abs(alone[2400:]).max() > 0.2
+    assert done == len(sound)
+
+
+@pytest.mark.parametrize("channels", [(1, 2, 1), (2, 1, 2)])
+def test_after_a_seek_every_bit_is_the_same_in_mono_and_stereo(
+    tmp_path: pathlib.Path, channels: tuple[int, ...]
+) -> None:
+    data = mixed(*channels)
+    whole = decode(tmp_path, data)
+    with Mp3Source(*write(tmp_path, data)) as opened:
+        for place in range(0, len(whole), 1777):
+            opened.seek(place)
+            assert np.array_equal(read(opened, 3000), whole[place : place + 3000]), place
+
+
 @each_kind
 def test_after_a_seek_every_bit_is_the_same(tmp_path: pathlib.Path, kind: dict[str, Any]) -> None:
     data = encode(**kind)
@@ -144,6 +178,18 @@ def test_damaged_packets_shift_nothing(tmp_path: pathlib.Path, which: list[int])
     with Mp3Source(tmp_path / "song.mp3", inspect(tmp_path / "song.mp3")) as opened:
         opened.seek(settled)
         assert np.array_equal(read(opened, 5000), whole[settled : settled + 5000])
+
+
+def test_packets_without_sound_keep_the_place_of_the_others(tmp_path: pathlib.Path) -> None:
+    """Some encoders write such packets for silence, and the decoder gives nothing for them."""
+    sound = list(packets())
+    whole = decode(tmp_path, b"".join(sound))
+    for place in range(30, 70):
+        sound[place] = sound[place][:4] + bytes(len(sound[place]) - 4)
+    silent = decode(tmp_path, b"".join(sound))
+    assert len(silent) == len(whole)
+    assert np.abs(silent[33 * 1152 : 69 * 1152]).max() < 1e-6
+    assert np.array_equal(silent[80 * 1152 :], whole[80 * 1152 :])
 
 
 def test_only_damaged_packets_to_the_end_are_silence(tmp_path: pathlib.Path) -> None:

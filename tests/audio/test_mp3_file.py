@@ -4,6 +4,7 @@ import dataclasses
 import os
 import pathlib
 import random
+import re
 
 import hypothesis
 import hypothesis.strategies as st
@@ -16,6 +17,7 @@ from tests.support.mp3 import description, encode, packet_size, packets
 
 ID3V2 = b"ID3\4\0\0" + bytes((0, 0, 2, 10)) + b"\xff\xfb\x90\x44" * 66 + b"\0\0"
 ID3V1 = b"TAG".ljust(128, b"\0")
+LYRICS = b"LYRICSBEGININD0000200" + b"\xff\xfb\x90\x44" * 100 + b"000421LYRICS200"
 APE = b"APETAGEX" + (2000).to_bytes(4, "little") + (32 + 8).to_bytes(4, "little") + bytes(16) + b"\1\0\0\0data"
 
 
@@ -25,8 +27,9 @@ def look(folder: pathlib.Path, data: bytes) -> Mp3Info:
     return inspect(path)
 
 
-def refuse(folder: pathlib.Path, data: bytes) -> None:
-    with pytest.raises(InvalidMp3Error, match=r"^Invalid or corrupted MP3 file: song\.mp3$"):
+def refuse(folder: pathlib.Path, data: bytes, why: str = "") -> None:
+    sentence = f"song.mp3 cannot be played: {why}." if why else "Invalid or corrupted MP3 file: song.mp3"
+    with pytest.raises(InvalidMp3Error, match=f"^{re.escape(sentence)}$"):
         look(folder, data)
 
 
@@ -62,8 +65,26 @@ def test_the_index_finds_every_32nd_packet(tmp_path: pathlib.Path) -> None:
         (ID3V2 + bytes(5000), APE + ID3V1),
         (b"\xff\xfb\x90\x44" + b"cover" * 999, b"LYRICSBEGIN" + b"la" * 300),
         (b"", b"\xff\xfb" * 50),
+        (ID3V2, LYRICS + ID3V1),
+        (b"", APE + LYRICS + b"TAG+".ljust(227, b"\0") + ID3V1),
+        (b"", b"ID3\4\0\x10\0\0\0\x14" + packets()[0][:20] + b"3DI\4\0\x10\0\0\0\x14"),
+        (b"ID3\4\0\x10" + bytes(4) + b"3DI\4\0\x10" + bytes(4), b""),
+        (b"ID3\3\0\0\xff\xff\xff\xff", b""),
+        (b"ID3\3\0\0\x7f\x7f\x7f\x7f", b""),
     ],
-    ids=["id3v2", "two of them", "padding, APE", "garbage", "garbage behind"],
+    ids=[
+        "id3v2",
+        "two of them",
+        "padding, APE",
+        "garbage",
+        "garbage behind",
+        "lyrics",
+        "four tags",
+        "an appended tag",
+        "a footer",
+        "no tag",
+        "a tag larger than the file",
+    ],
 )
 def test_tags_and_garbage_around_change_nothing(tmp_path: pathlib.Path, before: bytes, after: bytes) -> None:
     plain = look(tmp_path, encode())
@@ -106,13 +127,13 @@ def test_vbri_is_a_description(tmp_path: pathlib.Path) -> None:
     front[36:54] = b"VBRI" + bytes(10) + len(sound).to_bytes(4, "big")
     whole = bytes(front[: packet_size(sound[0])]) + b"".join(sound)
     assert look(tmp_path, whole).packets == len(sound)
-    refuse(tmp_path, whole[: len(whole) // 2])
+    refuse(tmp_path, whole[: len(whole) // 2], "51 % of it is missing at its end")
 
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"\0", bytes(100_000), b"text" * 999, ID3V2, ID3V1, b"\xff" * 5000, random.Random(5).randbytes(20_000)],
-    ids=["empty", "a byte", "zeros", "text", "only ID3v2", "only ID3v1", "ones", "noise"],
+    [b"", b"\0", bytes(100_000), ID3V2, ID3V1, b"\xff" * 5000, random.Random(5).randbytes(20_000)],
+    ids=["empty", "a byte", "zeros", "only ID3v2", "only ID3v1", "ones", "noise"],
 )
 def test_no_mp3(tmp_path: pathlib.Path, data: bytes) -> None:
     refuse(tmp_path, data)
@@ -123,17 +144,32 @@ def test_too_few_packets(tmp_path: pathlib.Path) -> None:
     assert look(tmp_path, b"".join(packets()[:3])).packets == 3
 
 
-@pytest.mark.parametrize("share", [0.02, 0.5, 0.9, 0.96])
-def test_truncated(tmp_path: pathlib.Path, share: float) -> None:
+@pytest.mark.parametrize(("share", "percent"), [(0.1, 90), (0.5, 51), (0.9, 10), (0.94, 6)])
+def test_a_file_of_which_much_is_cut_off_is_refused(tmp_path: pathlib.Path, share: float, percent: int) -> None:
     data = encode()
-    refuse(tmp_path, data[: int(len(data) * share)])
-    refuse(tmp_path, ID3V2 + data[: int(len(data) * share)])
+    why = f"{percent} % of it is missing at its end"
+    refuse(tmp_path, data[: int(len(data) * share)], why)
+    refuse(tmp_path, ID3V2 + data[: int(len(data) * share)], why)
+
+
+def test_almost_nothing_of_a_file_is_no_mp3(tmp_path: pathlib.Path) -> None:
+    refuse(tmp_path, encode()[: len(encode()) // 50])
+
+
+@pytest.mark.parametrize("share", [0.97, 0.99, 0.999])
+def test_a_file_of_which_little_is_cut_off_ends_early(tmp_path: pathlib.Path, share: float) -> None:
+    data = encode()
+    info = look(tmp_path, data[: int(len(data) * share)])
+    assert info.ends_early and not look(tmp_path, data).ends_early
+    assert info.frames == info.packets * 1152 - info.delay_frames  # the padding is missing too
 
 
 @pytest.mark.parametrize("kept", [1, 2, 3, 4, 5, 200, 416])
-def test_a_file_without_a_header_that_ends_inside_a_packet_is_refused(tmp_path: pathlib.Path, kept: int) -> None:
+def test_a_file_without_a_header_that_ends_inside_a_packet_ends_early(tmp_path: pathlib.Path, kept: int) -> None:
     sound = packets()
-    refuse(tmp_path, b"".join(sound[:-1]) + sound[-1][:kept])
+    info = look(tmp_path, b"".join(sound[:-1]) + sound[-1][:kept])
+    assert info.ends_early and info.packets == len(sound) - 1
+    assert not look(tmp_path, b"".join(sound)).ends_early
 
 
 def test_an_incomplete_last_packet_is_within_the_tolerance_of_the_header(tmp_path: pathlib.Path) -> None:
@@ -141,22 +177,73 @@ def test_an_incomplete_last_packet_is_within_the_tolerance_of_the_header(tmp_pat
     assert look(tmp_path, data[:-10]).packets == look(tmp_path, data).packets - 1
 
 
-@pytest.mark.parametrize("wrong", [-3, 3, 1000, 4_294_900_000])
-def test_a_wrong_packet_count_in_the_header_is_refused(tmp_path: pathlib.Path, wrong: int) -> None:
+@pytest.mark.parametrize("wrong", [3, 1000, 4_294_900_000])
+def test_a_whole_file_with_the_header_of_a_longer_one_is_played(tmp_path: pathlib.Path, wrong: int) -> None:
     sound = packets()
-    refuse(tmp_path, description(sound[0], len(sound) + wrong) + b"".join(sound))
+    info = look(tmp_path, description(sound[0], len(sound) + wrong, padding=1000) + b"".join(sound))
+    assert (info.packets, info.padding_frames, info.ends_early) == (len(sound), 0, True)
+
+
+@pytest.mark.parametrize("wrong", [-3, -30, 1 - len(packets())])
+def test_more_than_the_header_claims_is_played(tmp_path: pathlib.Path, wrong: int) -> None:
+    sound = packets()
+    info = look(tmp_path, description(sound[0], len(sound) + wrong, padding=1000) + b"".join(sound))
+    assert (info.packets, info.padding_frames, info.ends_early) == (len(sound), 0, False)
 
 
 @pytest.mark.parametrize("wrong", [-2, 2])
-def test_a_packet_count_off_by_two_is_accepted(tmp_path: pathlib.Path, wrong: int) -> None:
+def test_a_packet_count_off_by_two_changes_nothing(tmp_path: pathlib.Path, wrong: int) -> None:
     sound = packets()
-    assert look(tmp_path, description(sound[0], len(sound) + wrong) + b"".join(sound)).packets == len(sound)
+    info = look(tmp_path, description(sound[0], len(sound) + wrong, padding=1000) + b"".join(sound))
+    assert (info.packets, info.padding_frames, info.ends_early) == (len(sound), 1000 - 529, False)
 
 
-def test_a_packet_count_off_by_one_percent_is_accepted(tmp_path: pathlib.Path) -> None:
-    sound = packets() * 10
-    assert look(tmp_path, description(sound[0], len(sound) + 8) + b"".join(sound)).packets == len(sound)
-    refuse(tmp_path, description(sound[0], len(sound) + 12) + b"".join(sound))
+def test_the_padding_of_joined_files_is_that_of_the_last(tmp_path: pathlib.Path) -> None:
+    first, second = encode(), encode(frames=50_000)
+    one, two = look(tmp_path, first), look(tmp_path, second)
+    info = look(tmp_path, first + ID3V1 + ID3V2 + second)
+    assert info.packets == one.packets + two.packets
+    assert (info.delay_frames, info.padding_frames) == (one.delay_frames, two.padding_frames)
+    assert look(tmp_path, second + b"".join(packets())).padding_frames == 0
+    refuse(tmp_path, (first + second)[: -len(second) // 2], "17 % of it is missing at its end")
+
+
+@pytest.mark.parametrize("first_channels", [1, 2])
+def test_mono_and_stereo_in_one_file_are_one_stream(tmp_path: pathlib.Path, first_channels: int) -> None:
+    parts = [b"".join(packets(channels=channels)) for channels in (first_channels, 3 - first_channels)]
+    for between in (b"", ID3V2, ID3V1):
+        info = look(tmp_path, parts[0] + between + parts[1])
+        assert (info.packets, info.channels, info.mode_changes) == (2 * len(packets()), 2, True)
+    assert not look(tmp_path, parts[0]).mode_changes
+
+
+@pytest.mark.parametrize("rates", [(44100, 48000), (44100, 22050), (24000, 32000)])
+def test_a_change_of_the_rate_is_told(tmp_path: pathlib.Path, rates: tuple[int, int]) -> None:
+    first, second = (encode(rate_hz, frames=4 * rate_hz, kbps=64) for rate_hz in rates)
+    for between in (b"", ID3V2):
+        refuse(tmp_path, first + between + second, "its sample rate changes at 0:04")
+
+
+def test_bytes_of_a_tag_that_look_like_packets_are_not_the_music(tmp_path: pathlib.Path) -> None:
+    """The size of the tag is wrong, so its picture is searched for packets too."""
+    wrong_size = b"ID3\3\0\0" + bytes((0x7F,) * 4) + b"APIC" + b"".join(packets(48000)[:5])
+    info = look(tmp_path, wrong_size + encode())
+    assert (info.rate_hz, info.frames) == (44100, 100_000)
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 11025, 12000])
+def test_mpeg_2_5(tmp_path: pathlib.Path, rate_hz: int) -> None:
+    info = look(tmp_path, encode(rate_hz, 1, 30_001, 16))
+    assert (info.rate_hz, info.channels, info.frames) == (rate_hz, 1, 30_001)
+
+
+def test_packets_with_a_checksum(tmp_path: pathlib.Path) -> None:
+    """The Info header is where it is without a checksum, or two bytes behind that."""
+    sound = packets()
+    front = description(sound[0], len(sound), padding=1000)
+    for info_header in (front, front[:4] + b"\0\0" + front[4:-2]):
+        checked = [packet[:1] + b"\xfa" + packet[2:] for packet in (info_header, *sound)]
+        assert look(tmp_path, b"".join(checked)).frames == len(sound) * 1152 - 576 - 529 - (1000 - 529)
 
 
 def test_a_trim_longer_than_the_file(tmp_path: pathlib.Path) -> None:

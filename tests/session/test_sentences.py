@@ -9,6 +9,7 @@ from uuid import UUID
 import pytest
 
 from phaselock.errors import InvalidMp3Error, PhaseLockError
+from phaselock.language.message import Message
 from phaselock.model.notices import Code, LeftOut, Notice
 from phaselock.session import sentences
 from phaselock.session.event_json import event_fields, event_object
@@ -46,6 +47,9 @@ def test_what_may_be_typed_is_said_where_there_are_no_buttons() -> None:
 
 def test_errors_have_codes() -> None:
     assert notice_of(InvalidMp3Error("a.mp3")) == Notice(Code.INVALID_MP3, file_name="a.mp3")
+    empty = InvalidMp3Error("a.mp3", Message("it is empty")).named("b.mp3")
+    assert notice_of(empty) == Notice(Code.UNPLAYABLE_FILE, "it is empty", file_name="b.mp3")
+    assert notice_text(notice_of(empty)) == str(empty) == "b.mp3 cannot be played: it is empty."
     assert notice_of(PhaseLockError("Port 1 is taken.")) == Notice(Code.OTHER, "Port 1 is taken.")
     error = NoticeError(Notice(Code.NOTHING_REMOVED))
     assert notice_of(error) == Notice(Code.NOTHING_REMOVED) and str(error) == "Nothing was removed."
@@ -119,7 +123,8 @@ FORBIDDEN = LeftOut("y.mp3", Notice(Code.FILE_UNREADABLE, "Permission denied", f
         (
             2,
             [JPG, JPG, MISSING, BROKEN, BROKEN],
-            "Added 2 tracks; left out 5: cover.jpg (no MP3), cover.jpg (no MP3), x.mp3 (no such file) and 2 more.",
+            "Added 2 tracks; left out 5: cover.jpg (no MP3), cover.jpg (no MP3), x.mp3 (no such file) and "
+            "2 more (see: phaselock log).",
         ),
         (
             0,

@@ -70,7 +70,7 @@ def test_a_folder_is_taken_in_natural_order_folder_by_folder(music: pathlib.Path
         "cd 9/deep/c.mp3",
         "cd 10/a.mp3",
     ]
-    assert left_out(found) == (LeftOut("cover.jpg", "no MP3"),)
+    assert left_out(found) == (LeftOut("cover.jpg", "a picture"),)
 
 
 def test_named_files_are_taken_as_they_are_in_their_order(music: pathlib.Path) -> None:
@@ -247,7 +247,7 @@ def test_playlists_are_followed_once(music: pathlib.Path) -> None:
         LeftOut("three.m3u", inside),
     )
     assert names(collect([two, two]), music) == ["Track 1.mp3", "track 10.mp3", "track 2.MP3"] * 2
-    assert LeftOut("one.m3u", "no MP3") in left_out(collect([music]))
+    assert LeftOut("one.m3u", "a playlist") in left_out(collect([music]))
 
 
 def test_playlists_have_an_end(music: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,130 @@
+"""What a file is that is no MP3, as far as its name and its first bytes tell."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+
+from phaselock.language.message import N_, Message
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Kind:
+    label: str
+    """A message id."""
+    sound: bool
+    suffixes: tuple[str, ...]
+    """Lower case, with the dot."""
+    beginning: re.Pattern[bytes] | None = None
+
+
+def _kind(label: str, sound: bool, suffixes: tuple[str, ...], beginning: bytes = b"") -> _Kind:
+    pattern = re.compile(beginning, re.DOTALL) if beginning else None
+    return _Kind(label, sound, tuple(f".{suffix}" for suffix in suffixes), pattern)
+
+
+_KINDS = (
+    _kind(N_("an M4A file"), True, ("m4a", "m4b", "m4p", "m4r"), b"....ftyp(?:M4A|M4B|M4P)"),
+    _kind(
+        N_("a film"),
+        True,
+        ("mp4", "m4v", "mov", "mkv", "avi", "webm", "wmv"),
+        rb"....ftyp|\x1aE\xdf\xa3|RIFF....AVI ",
+    ),
+    _kind(N_("a FLAC file"), True, ("flac",), b"fLaC"),
+    _kind(N_("an Opus file"), True, ("opus",), b"OggS.{24}.?OpusHead"),
+    _kind(N_("an Ogg file"), True, ("ogg", "oga", "spx"), b"OggS"),
+    _kind(N_("a WAV file"), True, ("wav", "w64", "bwf"), b"RIFF....WAVE|RF64....WAVE"),
+    _kind(N_("an AIFF file"), True, ("aif", "aiff", "aifc"), b"FORM....AIF[FC]"),
+    _kind(N_("a WMA file"), True, ("wma", "asf"), rb"0&\xb2u\x8ef\xcf\x11"),
+    _kind(N_("a MIDI file"), True, ("mid", "midi", "kar"), b"MThd"),
+    _kind(N_("a file of Monkey's Audio"), True, ("ape",), rb"MAC [^ -~]"),
+    _kind(N_("a WavPack file"), True, ("wv",), b"wvPk"),
+    _kind(N_("an AAC file"), True, ("aac",), rb"\xff[\xf0\xf1\xf8\xf9]|ADIF"),
+    _kind(N_("MPEG audio of layer I or II"), True, ("mp1", "mp2", "mpa"), rb"\xff[\xf4-\xf7\xfc-\xff][\x10-\xef]"),
+    _kind(
+        N_("a picture"),
+        False,
+        ("jpg", "jpeg", "png", "gif", "bmp", "webp", "tif", "tiff", "svg", "heic", "ico"),
+        rb"\xff\xd8\xff|\x89PNG\r\n|GIF8|BM....\0\0\0\0|RIFF....WEBP|II\*\0|MM\0\*",
+    ),
+    _kind(N_("a PDF file"), False, ("pdf",), b"%PDF"),
+    _kind(
+        N_("a web page"),
+        False,
+        ("htm", "html", "url"),
+        rb"(?:\xef\xbb\xbf)?\s*<(?i:!doctype html|html)",
+    ),
+    _kind(
+        N_("an archive"),
+        False,
+        ("zip", "rar", "7z", "gz", "bz2"),
+        rb"PK\x03\x04|Rar!|7z\xbc\xaf|\x1f\x8b|BZh",
+    ),
+    _kind(N_("a program"), False, ("exe", "dll", "so", "msi", "app"), rb"\x7fELF|MZ[^ -~]"),
+    _kind(
+        N_("a playlist"),
+        False,
+        ("m3u", "m3u8", "pls", "xspf", "wpl"),
+        rb"(?:\xef\xbb\xbf)?#EXTM3U|\[playlist\]",
+    ),
+    _kind(
+        N_("a text"),
+        False,
+        ("txt", "nfo", "log", "md", "doc", "docx", "odt", "rtf", "lrc", "csv", "xml", "ini"),
+    ),
+)
+
+
+def kind_of_name(name: str) -> Message | None:
+    """What a file with this name is, as a noun; None if that is unknown or an MP3."""
+    found = _by_suffix(name)
+    return Message(found.label) if found else None
+
+
+def why_no_mp3(name: str, beginning: bytes) -> Message | None:
+    """Why a file without MP3 packets cannot be played, as a clause; None if it may be a damaged MP3. `beginning`: its
+    first bytes."""
+    beginning = _behind_tag(beginning)
+    if _is_free_format(beginning):
+        return Message(N_('its bit rate is of the kind "free", which PhaseLock cannot read'))
+    found = next((kind for kind in _KINDS if kind.beginning and kind.beginning.match(beginning)), None)
+    named_mp3 = name.lower().endswith(".mp3")
+    if found is None and not named_mp3:
+        found = _by_suffix(name)
+    if found is None and len(beginning) > 1 and _is_text(beginning):
+        found = _KINDS[-1]
+    if found is None:
+        return None if named_mp3 else Message(N_("it is not an MP3 file"))
+    form = N_("it is {kind}, and only MP3 can be played so far") if found.sound else N_("it is {kind}, not an MP3 file")
+    return Message(form, kind=Message(found.label))
+
+
+def _by_suffix(name: str) -> _Kind | None:
+    suffix = name[name.rfind(".") :].lower() if "." in name else ""
+    return next((kind for kind in _KINDS if suffix in kind.suffixes), None)
+
+
+def _behind_tag(data: bytes) -> bytes:
+    """The bytes behind an ID3v2 tag, if they are there."""
+    if data[:3] != b"ID3" or len(data) < 10:
+        return data
+    size = data[6] << 21 | data[7] << 14 | data[8] << 7 | data[9]
+    return data[10 + size :]
+
+
+def _is_free_format(data: bytes) -> bool:
+    """Headers of layer III with bit rate 0, at equal distances."""
+    header = re.compile(rb"\xff[\xe2\xe3\xf2\xf3\xfa\xfb][\x00-\x0b].", re.DOTALL)
+    first = header.match(data)
+    if first is None:
+        return False
+    pattern = re.escape(first[0][:2])
+    places = [place.start() for place in re.finditer(pattern, data)]
+    sizes = [later - sooner for sooner, later in zip(places, places[1:], strict=False)]
+    return len(sizes) >= 2 and abs(sizes[0] - sizes[1]) <= 1
+
+
+def _is_text(data: bytes) -> bool:
+    """Only characters of a text, in UTF-8 or with letters of one byte."""
+    return not re.search(rb"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]", data) and data.count(b"\xff") == 0
