@@ -242,6 +242,11 @@ def test_invalid_commands_are_answered_and_do_not_end_the_program(processes: Pro
         ada.say(line)
         assert ada.wait_for("error")["message"]
     ada.say("volume 50")
+    host.wait_for("peer_sync", lambda event: event["volume_percent"] == 50)
+    host.say("peer-volume ada 30")
+    assert ada.wait_for("volume_set")["volume_percent"] == 30
+    host.say("peer-volume Ada mute")
+    host.wait_for("peer_sync", lambda event: (event["volume_percent"], event["muted"]) == (30, True))
     before = ada.wait_for("sync", lambda event: event["output_latency_ms"] > 0)["output_latency_ms"]
     for offset_ms in (20, -before - 1):
         ada.say(f"offset {offset_ms}")

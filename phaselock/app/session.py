@@ -35,7 +35,7 @@ from phaselock.network.listener import bind
 from phaselock.network.peer import CannotConnect, PeerRunner, connect
 from phaselock.network.service_record import FoundSession
 from phaselock.session.effects import Ended
-from phaselock.session.events import DeviceChanged, Event, PeerJoined, PeerLeft, Warned
+from phaselock.session.events import DeviceChanged, Event, PeerJoined, PeerLeft, VolumeSet, Warned
 from phaselock.session.host.session import HostSession
 from phaselock.session.peer.session import PeerSession
 from phaselock.session.sentences import notice_text
@@ -229,6 +229,9 @@ async def open_peer_session(
 
         def tell(event: Event) -> None:
             _opened(event, player, store, wish.device)
+            if isinstance(event, VolumeSet):
+                store.update(volume=event.volume_percent / 100, muted=event.muted)
+                player.set_volume(store.settings.audible_volume)
             on_event(event)
 
         runner = PeerRunner(
@@ -237,6 +240,7 @@ async def open_peer_session(
             clock,
             FileCache(pathlib.Path(wish.cache) if wish.cache else cache_dir()),
             inspect=inspect,
+            volume=lambda: (round(store.settings.volume * 100), store.settings.muted),
             now_ns=_native.now_ns,
             on_event=tell,
         )

@@ -151,6 +151,20 @@ class HostShell(Shell):
                 return request.request_id
         raise NoticeError(Notice(Code.NO_REQUEST_NUMBER, number=number))
 
+    def _peer_volume(self, rest: str) -> None:
+        form = Message("peer-volume NAME 0..100|mute|unmute")
+        name, _, value = rest.rpartition(" ")
+        name = _name(name.strip(), form)
+        if value.casefold() in ("mute", "unmute"):
+            muted = value.casefold() == "mute"
+            self._do(
+                c.SetPeerVolume(name, muted=muted), Notice(Code.PEER_MUTED if muted else Code.PEER_UNMUTED, peer=name)
+            )
+            return
+        peer = next((one for one in self._runner.snapshot().peers if one.name.casefold() == name.casefold()), None)
+        percent = round(typed.percent(value, peer.volume_percent or 0 if peer else 0, form))
+        self._do(c.SetPeerVolume(name, percent, muted=False), Notice(Code.PEER_VOLUME, peer=name, number=percent))
+
     def _peers(self, rest: str) -> None:
         nothing_after("peers", rest)
         snapshot = self._runner.snapshot()
@@ -195,6 +209,9 @@ class HostShell(Shell):
         "reject": Word(_reject, N_("reject N"), N_("decline a requested song")),
         "peers": Word(_peers, "peers", N_("show the peers, and how well each of them keeps time")),
         "drop-peer": Word(_drop_peer, N_("drop-peer NAME"), N_("send a peer away"), "peer"),
+        "peer-volume": Word(
+            _peer_volume, N_("peer-volume NAME 0..100|mute|unmute"), N_("set the volume of a peer, or mute it"), "peer"
+        ),
         "retry": Word(_retry, N_("retry [NAME]"), N_("send the files again that did not reach a peer"), "peer"),
         "without": Word(_without, N_("without NAME"), N_("go on without waiting for a peer"), "peer"),
         **{word: Shell.COMMON_WORDS[word] for word in ("volume", "offset", "status", "help")},
@@ -306,6 +323,8 @@ def _peer_figures(peer: PeerView) -> dict[str, Any]:
         "device": peer.device_name,
         "timing": peer.timing,
         "underruns": peer.underruns,
+        "volume_percent": peer.volume_percent,
+        "muted": peer.muted,
     }
 
 

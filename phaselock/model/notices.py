@@ -164,6 +164,12 @@ class Code(enum.StrEnum):
     """The tracks after the current one have a new order."""
     SENDING_AGAIN = "sending_again"
     """The transfers that were given up are tried again."""
+    PEER_VOLUME = "peer_volume"
+    """The volume of `peer` becomes `number` percent."""
+    PEER_MUTED = "peer_muted"
+    """The output of `peer` becomes silent."""
+    PEER_UNMUTED = "peer_unmuted"
+    """The output of `peer` is heard again."""
     NOT_WAITING = "not_waiting"
     """Playback no longer waits for `peer`, because the host's user has said so."""
 

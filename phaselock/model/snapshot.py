@@ -75,6 +75,9 @@ class PeerView:
     output_latency_ns: int
     device_name: str | None
     underruns: int
+    volume_percent: int | None
+    """Volume of its output, 0 to 100, also while it is muted; None before the first report."""
+    muted: bool
 
     @property
     def latency_ns(self) -> int:

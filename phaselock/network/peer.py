@@ -102,7 +102,8 @@ async def connect(host: str, port: int, limit_s: float = CONNECT_S) -> socket.so
 
 class PeerRunner(Runner[PeerSession]):
     """Runs a peer's part in a host's session. For the network thread; `inspect` is called in worker threads and raises
-    a PhaseLockError if a file cannot be played."""
+    a PhaseLockError if a file cannot be played. `volume` returns the volume of the output in percent, and whether it is
+    muted."""
 
     def __init__(
         self,
@@ -112,6 +113,7 @@ class PeerRunner(Runner[PeerSession]):
         cache: FileCache,
         *,
         inspect: Callable[[pathlib.Path], object],
+        volume: Callable[[], tuple[int, bool]],
         now_ns: Callable[[], int],
         on_event: Callable[[Event], None],
     ) -> None:
@@ -119,6 +121,7 @@ class PeerRunner(Runner[PeerSession]):
         self._clock = clock
         self._cache = cache
         self._inspect = inspect
+        self._volume = volume
         self._connection: Connection | None = None
         self._connecting: set[asyncio.Task[None]] = set()
         self._address = ("", 0)
@@ -170,6 +173,7 @@ class PeerRunner(Runner[PeerSession]):
         return self._clock.status(now_ns).session_from_local(now_ns)
 
     def _report_clock(self, status: ClockStatus) -> None:
+        self._do(self._session.volume(*self._volume(), now_ns=self._now_ns()))
         self._do(self._session.clock(status, now_ns=self._now_ns()))
 
     def _execute(self, effect: Effect) -> None:

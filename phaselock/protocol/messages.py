@@ -48,7 +48,7 @@ from phaselock.model.names import FILE_BYTES, SENTENCE_BYTES
 from phaselock.model.queue import MAX_ITEMS, QueueItem
 from phaselock.model.timing import Timing
 
-PROTOCOL_VERSION = 2
+PROTOCOL_VERSION = 3
 CHUNK_BYTES = 64 * 1024
 """Most bytes of a file in one message."""
 MAX_PEERS = 5
@@ -64,6 +64,7 @@ SignedNs: TypeAlias = Annotated[int, Within(-(2**62), 2**62)]
 Frames: TypeAlias = Annotated[int, Within(0, 2**40)]
 RateHz: TypeAlias = Annotated[int, Within(8000, 48000)]
 FileBytes: TypeAlias = Annotated[int, Within(1, MAX_FILE_BYTES)]
+Percent: TypeAlias = Annotated[int, Within(0, 100)]
 Offset: TypeAlias = Annotated[int, Within(0, MAX_FILE_BYTES)]
 Sha256: TypeAlias = Annotated[bytes, Size(32, 32)]
 Token: TypeAlias = Annotated[bytes, Size(16, 16)]
@@ -344,6 +345,15 @@ class SeekCommand:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class VolumeCommand:
+    """Extension, host to peer: set the volume of the peer's output, or mute it; None keeps the present value. A muted
+    output keeps its volume."""
+
+    volume_percent: Percent | None
+    muted: bool | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class QueueUpdate:
     """Host to all peers: the whole queue, after each change."""
 
@@ -359,7 +369,8 @@ class PeerStatus:
     `device_name` is None if no output is open. `timing` says how exactly the output's delay is known.
     `dac_deviation_ns` is the standard deviation of the output clock. `dac_uncertainty_ns` is the uncertainty of the
     time at which a frame leaves the loudspeaker (None: unknown). `rtt_ns` is the recent worst round trip. `room_bytes`
-    is how many bytes of tracks the peer can store."""
+    is how many bytes of tracks the peer can store. `volume_percent` is the volume of its output, which a muted output
+    keeps (None: unknown)."""
 
     phase_error_ns: SignedNs
     offset_uncertainty_ns: TimeNs
@@ -374,6 +385,8 @@ class PeerStatus:
     clock_usable: bool
     clock_stale: bool
     room_bytes: Count
+    volume_percent: Percent | None = None
+    muted: bool = False
 
 
 Message: TypeAlias = (
@@ -405,6 +418,7 @@ Message: TypeAlias = (
     | ResumeCommand
     | StopCommand
     | SeekCommand
+    | VolumeCommand
     | QueueUpdate
     | PeerStatus
 )
@@ -439,6 +453,7 @@ TYPE_OF: dict[type[Message], int] = {
     StopCommand: 51,
     SeekCommand: 52,
     QueueUpdate: 53,
+    VolumeCommand: 54,
     PeerStatus: 64,
 }
 """The type byte of each message. A number is never reused for another message."""

@@ -119,6 +119,15 @@ class Without:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class SetPeerVolume:
+    """Set the volume of a peer's output, in percent from 0 to 100, or mute it. None keeps the present value."""
+
+    name: str
+    volume_percent: int | None = None
+    muted: bool | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Accept:
     """Accept a request: the peer uploads the song, then the host adds it."""
 
@@ -155,6 +164,7 @@ HostCommand = (
     | DropPeer
     | Retry
     | Without
+    | SetPeerVolume
     | Accept
     | Reject
     | Quit

@@ -352,6 +352,18 @@ class DeviceChanged(Event):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class VolumeSet(Event):
+    """Peer: the host has set the volume of this machine's output."""
+
+    event_name: ClassVar[str] = "volume_set"
+
+    volume_percent: int
+    """0 to 100. A muted output keeps it."""
+    muted: bool
+    """The output is silent."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class SyncMeasured(Event):
     """Once a second: how well this machine keeps time."""
 
@@ -431,6 +443,10 @@ class PeerFigures:
     """How well the delay of its output is known."""
     underruns: int
     """Interruptions of its sound since the start."""
+    volume_percent: int | None
+    """Volume of its output, 0 to 100, also while it is muted; null before the first report."""
+    muted: bool
+    """Its output is muted."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -99,6 +99,9 @@ NOTICES: dict[Code, str] = {
     Code.RESTORED: N_("{file_name} is back in the queue."),
     Code.SHUFFLED: N_("The coming songs are shuffled."),
     Code.SENDING_AGAIN: N_("Sending the missing songs again."),
+    Code.PEER_VOLUME: N_("{peer}: volume {number} %."),
+    Code.PEER_MUTED: N_("{peer} is muted."),
+    Code.PEER_UNMUTED: N_("{peer} is no longer muted."),
     Code.NOT_WAITING: N_("No longer waiting for {peer}."),
     Code.UNKNOWN_COMMAND: N_("Unknown command: {detail}. Type help for a list."),
     Code.MISTYPED_COMMAND: N_("Unknown command: {detail}. Did you mean {choices}?"),
@@ -327,6 +330,11 @@ def event_text(event: e.Event, words: Words = ENGLISH) -> str:
             return request_text(event, words)
         case e.DeviceChanged():
             return device_text(event, words)
+        case e.VolumeSet(muted=muted):
+            form = (
+                N_("The host has muted this speaker.") if muted else N_("The host has set this speaker to {number} %.")
+            )
+            return words.gettext(form).format(number=event.volume_percent)
         case e.FilesAdded():
             return added_text(event, words)
     template = PLAIN_EVENTS.get(type(event), "")

@@ -77,6 +77,7 @@ PEER_ACCEPTS: dict[PeerSide, frozenset[type[Message]]] = {
             m.ResumeCommand,
             m.StopCommand,
             m.SeekCommand,
+            m.VolumeCommand,
             m.QueueUpdate,
             m.SongRequestAccepted,
             m.SongRequestRejected,

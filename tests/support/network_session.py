@@ -176,6 +176,7 @@ class NetworkFixture:
             clock,
             FileCache(self.folder / name),
             inspect=inspect,
+            volume=lambda: (100, False),
             now_ns=time.monotonic_ns,
             on_event=news,
         )

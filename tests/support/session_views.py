@@ -62,6 +62,8 @@ def peer(name: str = "Ben", peer_id: int = 1, **changes: Any) -> PeerView:
         output_latency_ns=12 * MS,
         device_name="Speakers",
         underruns=0,
+        volume_percent=80,
+        muted=False,
     )
     return dataclasses.replace(fine, **changes)
 

@@ -181,7 +181,8 @@ def action(rows: Any, index: int, name: str) -> tuple[int, int]:
     """The place of one of the small buttons of that row."""
     one = rows.rows[index]
     at = [what for what, _, _ in one.actions].index(name)
-    return rows._painter.action_places(one)[at] + 16, index * ROW_HEIGHT + ROW_HEIGHT // 2
+    painter = rows._painter
+    return painter.action_places(one)[at] + 16, index * rows._view.row_height + painter._action_y(name)
 
 
 # -- output -----------------------------------------------------------------------------------------------------------

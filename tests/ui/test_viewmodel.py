@@ -77,13 +77,13 @@ def row(one: PeerView, **changes: Any) -> PeerRow:
 @pytest.mark.parametrize(
     ("rtt_ns", "usable", "latency_class", "text"),
     [
-        (800_000, True, "green", "<1 ms"),
-        (4_200_000, True, "green", "2 ms"),
-        (19_999_999, True, "green", "10 ms"),
-        (20_000_000, True, "yellow", "10 ms"),
-        (90_000_000, True, "yellow", "45 ms"),
-        (200_000_002, True, "red", "100 ms"),
-        (4_200_000, False, "red", "2 ms"),
+        (800_000, True, "green", "Network: <1 ms"),
+        (4_200_000, True, "green", "Network: 2 ms"),
+        (19_999_999, True, "green", "Network: 10 ms"),
+        (20_000_000, True, "yellow", "Network: 10 ms"),
+        (90_000_000, True, "yellow", "Network: 45 ms"),
+        (200_000_002, True, "red", "Network: 100 ms"),
+        (4_200_000, False, "red", "Network: 2 ms"),
     ],
 )
 def test_latency_as_a_colour_and_as_a_figure(rtt_ns: int, usable: bool, latency_class: str, text: str) -> None:
@@ -93,24 +93,24 @@ def test_latency_as_a_colour_and_as_a_figure(rtt_ns: int, usable: bool, latency_
 
 def test_before_the_first_report_nothing_is_claimed() -> None:
     shown = row(peer(reported=False, clock_usable=False, device_name=None, rtt_ns=0))
-    assert (shown.latency_class, shown.latency_text, shown.trouble) == ("yellow", "–", "")
-    assert (shown.chip_text, shown.chip_kind) == ("clock?", "neutral")
-    assert shown.tooltip == "Ben\nNothing is known of it yet."
+    assert (shown.latency_class, shown.latency_text, shown.trouble) == ("yellow", "Network: –", "")
+    assert (shown.chip_text, shown.chip_kind) == ("not in time yet", "neutral")
+    assert shown.tooltip == "Nothing is known of it yet."
 
 
 @pytest.mark.parametrize(
     ("changes", "text", "kind"),
     [
-        ({}, "±0.02 ms", "good"),
-        ({"phase_error_ns": -300_000}, "±0.31 ms", "good"),
-        ({"phase_error_ns": 989_000}, "±1.0 ms", "good"),
-        ({"phase_error_ns": 990_000}, "±1.0 ms", "warning"),
-        ({"phase_error_ns": -3_200_000}, "±3.3 ms", "warning"),
-        ({"dac_uncertainty_ns": 40 * MS}, "±41 ms", "warning"),
-        ({"dac_uncertainty_ns": None}, "clock?", "neutral"),
-        ({"dac_uncertainty_ns": None, "timing": "unknown"}, "delay?", "warning"),
-        ({"offset_uncertainty_ns": None, "clock_usable": False}, "clock?", "neutral"),
-        ({"clock_stale": True}, "clock?", "neutral"),
+        ({}, "in phase ±0.02 ms", "good"),
+        ({"phase_error_ns": -300_000}, "in phase ±0.31 ms", "good"),
+        ({"phase_error_ns": 989_000}, "in phase ±1.0 ms", "good"),
+        ({"phase_error_ns": 990_000}, "up to 1.0 ms off", "warning"),
+        ({"phase_error_ns": -3_200_000}, "up to 3.3 ms off", "warning"),
+        ({"dac_uncertainty_ns": 40 * MS}, "up to 41 ms off", "warning"),
+        ({"dac_uncertainty_ns": None}, "not in time yet", "neutral"),
+        ({"dac_uncertainty_ns": None, "timing": "unknown"}, "delay not known", "warning"),
+        ({"offset_uncertainty_ns": None, "clock_usable": False}, "not in time yet", "neutral"),
+        ({"clock_stale": True}, "not in time yet", "neutral"),
         ({"have": ALL - {UUID(int=1)}}, "not playing", "neutral"),
         ({"device_name": None}, "no output", "error"),
     ],
@@ -127,7 +127,7 @@ def test_chips_while_nothing_plays() -> None:
 
 def test_a_track_that_was_taken_out_still_plays_everywhere() -> None:
     (shown,) = host_view(playing(peer(have=frozenset({UUID(int=2)})), queue=QUEUE[1:])).peers
-    assert plain(shown.chip_text) == "±0.02 ms"
+    assert plain(shown.chip_text) == "in phase ±0.02 ms"
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,6 @@ def test_trouble(changes: dict[str, Any], trouble: str) -> None:
 
 def test_the_tooltip_has_the_rest() -> None:
     assert plain(row(peer(underruns=2)).tooltip).splitlines() == [
-        "Ben",
         "Output: Speakers, 12 ms from card to ear",
         "Round trip: 4.2 ms",
         "Clock: within 0.01 ms, drift +3.1 ppm",
@@ -186,6 +185,12 @@ def test_the_tooltip_has_the_rest() -> None:
     assert "Output: Speakers, delay not known" in row(peer(timing="unknown")).tooltip
     tooltip = row(peer(device_name=None, clock_usable=False)).tooltip
     assert "Output: none" in tooltip and "Clock: not in time" in tooltip and "Interruptions" not in tooltip
+
+
+def test_the_volume_of_a_peer() -> None:
+    shown = row(peer(volume_percent=40))
+    assert (shown.volume_percent, shown.muted, shown.mute_text) == (40, False, "Mute Ben (40 %)")
+    assert row(peer(muted=True)).mute_text == "Unmute Ben"
 
 
 # -- now playing -------------------------------------------------------------------------------------------------------
@@ -654,12 +659,12 @@ def test_the_connection_of_a_peer(state: SessionView, connection: str, kind: str
 @pytest.mark.parametrize(
     ("own", "text", "kind"),
     [
-        (off(clock_uncertainty_ns=1), "±0.02 ms", "good"),
-        (off(clock_uncertainty_ns=1, phase_error_ns=-2 * MS), "±2.1 ms", "warning"),
-        (off(clock_uncertainty_ns=None), "clock?", "neutral"),
+        (off(clock_uncertainty_ns=1), "in phase ±0.02 ms", "good"),
+        (off(clock_uncertainty_ns=1, phase_error_ns=-2 * MS), "up to 2.1 ms off", "warning"),
+        (off(clock_uncertainty_ns=None), "not in time yet", "neutral"),
         (off(playing=False), "not playing", "neutral"),
         (off(device_name=None), "no output", "error"),
-        (None, "clock?", "neutral"),
+        (None, "not in time yet", "neutral"),
     ],
 )
 def test_the_chip_of_a_peer(own: LocalStatus | None, text: str, kind: str) -> None:

@@ -198,6 +198,7 @@ SILENT = {
     e.TrackEnded,
     e.Stopped,
     e.SyncMeasured,
+    e.VolumeSet,
     e.PeerSyncMeasured,
     e.PeersListed,
     e.RequestsListed,

@@ -333,6 +333,8 @@ class Member:
             output_latency_ns=status.output_latency_ns if status else 0,
             device_name=status.device_name if status else None,
             underruns=status.underruns if status else 0,
+            volume_percent=status.volume_percent if status else None,
+            muted=status.muted if status else False,
         )
 
     def _files(self, queued: list[UUID]) -> Iterator[FileView]:

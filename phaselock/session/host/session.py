@@ -175,6 +175,10 @@ class HostSession:
                 self._retry(name, now_ns)
             case c.Without(name=name):
                 self._skip(name, now_ns)
+            case c.SetPeerVolume(name=name, volume_percent=percent, muted=muted):
+                percent = None if percent is None else min(max(0, percent), 100)
+                for member in self._named(name, now_ns):
+                    self._outbox.do(Send(member.conn, m.VolumeCommand(percent, muted)))
             case c.Accept(request_id=request_id):
                 self._requests.accept(request_id, now_ns=now_ns)
             case c.Reject(request_id=request_id):

@@ -86,6 +86,8 @@ class PeerSession:
         self._status_at_ns = 0
         self._clock = UNKNOWN_CLOCK
         self._room_bytes = UNKNOWN_ROOM_BYTES
+        self._volume_percent = 100
+        self._muted = False
         self._status: m.PeerStatus | None = None
         self._sent_status: m.PeerStatus | None = None
         self._queue: tuple[QueueItem, ...] = ()
@@ -178,12 +180,19 @@ class PeerSession:
             clock_usable=clock.usable,
             clock_stale=clock.stale,
             room_bytes=self._room_bytes,
+            volume_percent=self._volume_percent,
+            muted=self._muted,
         )
         return self._settle(now_ns)
 
     def room(self, room_bytes: int, *, now_ns: int) -> list[Effect]:
         """The bytes of tracks that this machine can store, for the next PeerStatus."""
         self._room_bytes = max(0, room_bytes)
+        return self._settle(now_ns)
+
+    def volume(self, volume_percent: int, muted: bool, *, now_ns: int) -> list[Effect]:
+        """The volume of this machine's output, 0 to 100, for the next PeerStatus."""
+        self._volume_percent, self._muted = _within(0, volume_percent, 100), muted
         return self._settle(now_ns)
 
     def file_ready(self, file_id: UUID, *, now_ns: int) -> list[Effect]:
@@ -311,6 +320,10 @@ class PeerSession:
             case m.SeekCommand(position_samples=frame, target_time_ns=at_ns):
                 stop_ns = at_ns if self._playback.paused else None
                 self._follow(e.Seeked, *self._meant(message), frame, at_ns, stop_ns)
+            case m.VolumeCommand(volume_percent=volume_percent, muted=muted):
+                self._volume_percent = self._volume_percent if volume_percent is None else volume_percent
+                self._muted = self._muted if muted is None else muted
+                self._outbox.note(e.VolumeSet(self._session_ns(now_ns), self._volume_percent, self._muted))
             case m.StopCommand(target_time_ns=at_ns):
                 self._playback.stop(at_ns)
                 self._outbox.note(e.Stopped(self._session_ns(now_ns) if at_ns is None else at_ns))
@@ -512,7 +525,7 @@ class PeerSession:
             return
         moved = (
             sent is None
-            or (sent.device_name, sent.timing) != (status.device_name, status.timing)
+            or _at_once(sent) != _at_once(status)
             or abs(sent.output_latency_ns - status.output_latency_ns) > LATENCY_STEP_NS
         )
         if moved or now_ns >= self._status_at_ns:
@@ -562,6 +575,11 @@ class PeerSession:
         if self._side is PeerSide.JOINED and now_ns - self._called_at_ns > ASLEEP_NS:
             self._heard_at_ns = now_ns
         self._called_at_ns = now_ns
+
+
+def _at_once(status: m.PeerStatus) -> tuple[object, ...]:
+    """The values whose change is sent to the host at once."""
+    return status.device_name, status.timing, status.volume_percent, status.muted
 
 
 def _within(low: int, value: int, high: int) -> int:

@@ -22,6 +22,7 @@ from phaselock.ui.viewmodel import HostView, PeerRow, QueueRow, QueueRows, Reque
 from phaselock.ui.widgets.buttons import IconButton, SecondaryButton, TextButton
 from phaselock.ui.widgets.panel import Panel
 from phaselock.ui.widgets.rows import Row, RowList
+from phaselock.ui.widgets.rows.speakers import MUTE, SpeakerList, SpeakerRow
 from phaselock.ui.widgets.transport import Transport
 
 PEERS_WIDTH, QUEUE_WIDTH = 260, 320
@@ -163,14 +164,24 @@ class HostScreen(SessionScreen):
             self._remove([key])
 
     def _peer_action(self, key: str, action: str) -> None:
-        name = next((row.name for row in self._view.peers if str(row.peer_id) == key), None) if self._view else None
-        if name is not None:
+        peer = self._peer(key)
+        if peer is not None:
             commands: dict[str, c.HostCommand] = {
-                "retry": c.Retry(name),
-                "without": c.Without(name),
-                "drop": c.DropPeer(name),
+                "retry": c.Retry(peer.name),
+                "without": c.Without(peer.name),
+                "drop": c.DropPeer(peer.name),
+                MUTE: c.SetPeerVolume(peer.name, muted=not peer.muted),
             }
             self._command(commands[action])
+
+    def _set_peer_volume(self, key: str, volume_percent: int) -> None:
+        peer = self._peer(key)
+        if peer is not None:
+            self._command(c.SetPeerVolume(peer.name, volume_percent, muted=False))
+
+    def _peer(self, key: str) -> PeerRow | None:
+        rows = self._view.peers if self._view is not None else ()
+        return next((row for row in rows if str(row.peer_id) == key), None)
 
     def _request_action(self, key: str, action: str) -> None:
         request_id = UUID(key)
@@ -208,7 +219,7 @@ class HostScreen(SessionScreen):
         panel.grid(row=1, column=0, sticky="nsew", padx=(px(24), 0), pady=(0, px(8)))
         hint = tr("Nobody here yet. Others open PhaseLock, choose Join jam, and see this jam or type its address.")
         empty = hint, tr("Copy address"), self._copy_address
-        self.peers = RowList(panel.body, on_action=self._peer_action, empty=empty)
+        self.peers = SpeakerList(panel.body, on_volume=self._set_peer_volume, on_action=self._peer_action, empty=empty)
         self.peers.configure(width=px(PEERS_WIDTH - 32))
         self.peers.pack(fill="both", expand=True)
 
@@ -281,19 +292,21 @@ class HostScreen(SessionScreen):
 
 
 def _peer_row(row: PeerRow) -> Row:
+    mute = ((MUTE, "muted" if row.muted else "volume", row.mute_text),) if row.volume_percent is not None else ()
     more = (("retry", "next", tr("Send again")), ("without", "stop", tr("Go on without it"))) if row.can_retry else ()
     news = row.trouble or ("" if row.has_all_files else row.detail)
-    actions = (*more, ("drop", "close", tr("Send {name} away").format(name=row.name)))
-    return Row(
+    return SpeakerRow(
         str(row.peer_id),
         row.name,
-        " · ".join(filter(None, (row.latency_text, news))),
+        news or row.latency_text,
         initial=row.initial,
         colour_dot=DOTS[row.latency_class],
         chip=(row.chip_text, CHIPS[row.chip_kind]),
         progress=row.progress,
-        actions=actions,
+        actions=(*mute, *more, ("drop", "close", tr("Send {name} away").format(name=row.name))),
         tooltip=row.tooltip,
+        volume_percent=row.volume_percent,
+        muted=row.muted,
     )
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from phaselock.language.catalogue import tr
-from phaselock.ui.backend import ArtworkRead, BackendEvent, WaveformRead
+from phaselock.session.events import VolumeSet
+from phaselock.ui.backend import ArtworkRead, BackendEvent, SessionEvent, WaveformRead
 from phaselock.ui.screens.base import Screen
 from phaselock.ui.screens.playing import PlayingPanel
 from phaselock.ui.theme import px
@@ -32,6 +33,8 @@ class SessionScreen(Screen):
     def on_event(self, event: BackendEvent) -> None:
         if isinstance(event, ArtworkRead | WaveformRead):
             self.playing.on_event(event)
+        elif isinstance(event, SessionEvent) and isinstance(event.event, VolumeSet):
+            self.volume.set(event.event.volume_percent / 100, muted=event.event.muted)
 
     def tick(self, session_ns: int | None) -> None:
         self.playing.tick(session_ns)

@@ -233,7 +233,9 @@ def _peer_rows(state: SessionView) -> tuple[PeerRow, ...]:
                 name=peer.name,
                 initial=initial(peer.name),
                 latency_class=(peer.latency_class if peer.reported else LatencyClass.YELLOW).value,
-                latency_text=latency_text(peer.latency_ns) if peer.reported else "–",
+                latency_text=tr("Network: {latency}").format(
+                    latency=latency_text(peer.latency_ns) if peer.reported else "–"
+                ),
                 chip_text=figure.text,
                 chip_kind=figure.kind,
                 detail=detail,
@@ -242,6 +244,9 @@ def _peer_rows(state: SessionView) -> tuple[PeerRow, ...]:
                 progress=_part(sending) if sending else None,
                 can_retry=any(file.state is FileState.FAILED for file in peer.files),
                 tooltip=_peer_tooltip(peer),
+                volume_percent=peer.volume_percent,
+                muted=peer.muted,
+                mute_text=_mute_text(peer),
             )
         )
     return tuple(rows)
@@ -287,9 +292,15 @@ def _trouble(peer: PeerView) -> str:
     return "" if peer.waited_for else tr("Not waited for")
 
 
+def _mute_text(peer: PeerView) -> str:
+    if peer.muted:
+        return tr("Unmute {name}").format(name=peer.name)
+    return tr("Mute {name} ({number} %)").format(name=peer.name, number=peer.volume_percent or 0)
+
+
 def _peer_tooltip(peer: PeerView) -> str:
     if not peer.reported:
-        return f"{peer.name}\n{tr('Nothing is known of it yet.')}"
+        return tr("Nothing is known of it yet.")
     output, clock = tr("Output: none"), tr("Clock: not in time")
     if peer.device_name is not None:
         delay = _delay_text(peer.timing, peer.output_latency_ns)
@@ -298,7 +309,7 @@ def _peer_tooltip(peer: PeerView) -> str:
         clock = tr("Clock: within {time}, drift {drift}").format(
             time=within_text(peer.offset_uncertainty_ns), drift=ppm_text(peer.drift_ppb / 1e3)
         )
-    lines = [peer.name, output, tr("Round trip: {time}").format(time=ms_text(peer.rtt_ns)), clock]
+    lines = [output, tr("Round trip: {time}").format(time=ms_text(peer.rtt_ns)), clock]
     if peer.underruns:
         lines.append(tr("Interruptions: {number}").format(number=peer.underruns))
     return "\n".join(lines)

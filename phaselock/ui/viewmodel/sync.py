@@ -118,17 +118,19 @@ def chip(machine: Machine) -> Chip:
     """The chip of a machine: the limit of its phase error, or why there is none."""
     match machine.state:
         case "playing":
-            return Chip(f"±{within_text(machine.bound_ns)}", "good" if machine.bound_ns < GOOD_NS else "warning")
+            if machine.bound_ns < GOOD_NS:
+                return Chip(tr("in phase ±{time}").format(time=within_text(machine.bound_ns)), "good")
+            return Chip(tr("up to {time} off").format(time=within_text(machine.bound_ns)), "warning")
         case "no_output":
             return Chip(tr("no output"), "error")
         case "untold":
-            return Chip(tr("delay?"), "warning")
+            return Chip(tr("delay not known"), "warning")
         case "idle" | "no_file":
             return Chip(tr("not playing"), "neutral")
         case "unknown" if not machine.sounds:
             return Chip(tr("not playing"), "neutral")
         case _:
-            return Chip(tr("clock?"), "neutral")
+            return Chip(tr("not in time yet"), "neutral")
 
 
 def sync_view(state: SessionView) -> SyncView:

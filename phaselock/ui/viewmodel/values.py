@@ -42,6 +42,11 @@ class PeerRow:
     """True if a file could not be sent; the host may send it again."""
     tooltip: str
     """Text of several lines."""
+    volume_percent: int | None
+    """Volume of its speaker, 0 to 100, also while it is muted; None: not known."""
+    muted: bool
+    mute_text: str
+    """What a click on its loudspeaker sign does."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -139,5 +139,5 @@ class VolumeSlider(tk.Frame):
 
     def _explain(self) -> str:
         if self.track.value == 0:
-            return tr("Unmute")
-        return tr("Mute ({number} %)").format(number=round(self.track.value * 100))
+            return tr("Unmute this speaker")
+        return tr("Mute this speaker ({number} %)").format(number=round(self.track.value * 100))

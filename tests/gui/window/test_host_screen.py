@@ -215,10 +215,11 @@ def test_a_peer_is_dropped_or_not_waited_for(window: Any) -> None:
     late = peer("Sam", 2, ready=False, have=frozenset(), files=(file(1, FileState.FAILED),))
     shown = show(window, host(peer(), late))
     rows = shown.peers
-    assert [name for name, _, _ in rows.rows[0].actions] == ["drop"]
-    for name in ("retry", "without", "drop"):
+    assert [name for name, _, _ in rows.rows[0].actions] == ["mute", "drop"]
+    for name in ("mute", "retry", "without", "drop"):
         click(rows, *action(rows, 1, name))
-    assert commands(window) == [c.Retry("Sam"), c.Without("Sam"), c.DropPeer("Sam")]
+    mute = c.SetPeerVolume("Sam", muted=True)
+    assert commands(window) == [mute, c.Retry("Sam"), c.Without("Sam"), c.DropPeer("Sam")]
 
 
 def test_a_drag_on_the_seek_bar_seeks_once(window: Any) -> None:

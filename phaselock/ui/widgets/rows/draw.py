@@ -188,10 +188,11 @@ class RowPainter:
     def action_at(self, index: int, x: int, y: int) -> int | None:
         """Which action of that row is at a place of the canvas."""
         size = theme.px(_ACTION)
-        if abs((y + self._view.top) % self._height - self._height // 2) > size // 2:
-            return None
-        places = self.action_places(self._rows[index])
-        return next((i for i, left in enumerate(places) if left <= x < left + size), None)
+        row, inner = self._rows[index], (y + self._view.top) % self._height
+        for i, (left, (name, _, _)) in enumerate(zip(self.action_places(row), row.actions, strict=True)):
+            if left <= x < left + size and abs(inner - self._action_y(name)) <= size // 2:
+                return i
+        return None
 
     def action_places(self, row: Row) -> list[int]:
         """The left end of each action."""
@@ -230,11 +231,7 @@ class RowPainter:
         self._draw_title(slot, row, x, max(title_end - x, px(16)), ground)
         if row.subtitle:
             self._draw_subtitle(slot, row, x, max(subtitle_end - x, px(16)), ground)
-        if row.progress is not None:
-            y, thick = self._height - px(5), max(px(2), 1)
-            done = x + (right - x) * min(max(row.progress, 0.0), 1.0)
-            slot.put("track", "rectangle", (x, y, right, y + thick), fill=theme.REST, width=0)
-            slot.put("done", "rectangle", (x, y, done, y + thick), fill=theme.TEXT, width=0)
+        self._draw_progress(slot, row, x, right)
 
     def _line_y(self, y: int) -> int:
         """The middle of a line of text; `y`: in a row of 56 pixels of the design."""
@@ -282,8 +279,23 @@ class RowPainter:
             anchor="w",
         )
 
+    def _action_y(self, name: str) -> int:
+        """The middle of an action."""
+        return self._height // 2
+
+    def _draw_progress(self, slot: Slot, row: Row, x: int, right: int) -> None:
+        if row.progress is not None:
+            y, thick = self._height - theme.px(5), max(theme.px(2), 1)
+            done = x + (right - x) * min(max(row.progress, 0.0), 1.0)
+            slot.put("track", "rectangle", (x, y, right, y + thick), fill=theme.REST, width=0)
+            slot.put("done", "rectangle", (x, y, done, y + thick), fill=theme.TEXT, width=0)
+
+    def _picture_y(self) -> int:
+        """The upper end of the picture."""
+        return (self._height - theme.px(_PICTURE)) // 2
+
     def _draw_picture(self, slot: Slot, row: Row, x: int, ground: str) -> None:
-        size, y = theme.px(_PICTURE), (self._height - theme.px(_PICTURE)) // 2
+        size, y = theme.px(_PICTURE), self._picture_y()
         middle = (x + size / 2, y + size / 2)
         tile = theme.BACKGROUND if ground == theme.ELEVATED else theme.ELEVATED
         if row.picture is None or row.playing:
@@ -344,7 +356,7 @@ class RowPainter:
             disc = (theme.GRID if state.pressed_action == name else raised) if lit else ground
             image = disc_icon(sign, size, colour, disc, ground, glyph=22 / 32, ring=ringed)
             image = self._canvas.hold(f"action{i}{slot.tag}", image)
-            slot.put(f"action{i}", "image", (x, self._height // 2), image=image, anchor="w")
+            slot.put(f"action{i}", "image", (x, self._action_y(name)), image=image, anchor="w")
 
     def _draw_text(self, slot: Slot, text: str, right: int, *, hidden: bool) -> int:
         """The text at the right; gives its left end."""

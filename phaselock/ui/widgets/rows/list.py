@@ -49,7 +49,7 @@ class RowList(Drawing):
         self._hinted = ""
         self._view = Viewport(self, theme.px(row_height))
         self._selection = Selection()
-        self._painter = RowPainter(self, self._view)
+        self._painter = self._make_painter(self._view)
         self._drag = RowDrag(self, self._view, self._scroll_to, self._show)
         self._bar = ScrollBar(self, self._view)
         self._empty_text = empty[0]
@@ -111,6 +111,9 @@ class RowList(Drawing):
 
     def paint(self) -> None:
         self._show()
+
+    def _make_painter(self, view: Viewport) -> RowPainter:
+        return RowPainter(self, view)
 
     # -- drawing -----------------------------------------------------------------------------------------------------
 
