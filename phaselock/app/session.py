@@ -171,6 +171,14 @@ async def open_host_session(
         store.update(**{setting: value for setting, value in given.items() if value})
         addresses = usable_addresses(wish.bind)
         address = address_text(wish.bind or (addresses[0] if addresses else socket.gethostname()), port)
+        _log.info(
+            "session %r of %r is open at %s, TCP port %d, UDP port %d",
+            session_name,
+            name,
+            ", ".join(addresses) or address,
+            port,
+            clock_port,
+        )
         announcement = discovery.Announcer(
             session_name,
             name,

@@ -170,6 +170,7 @@ class WindowProgram:
             self._thread.join(TIMEOUT_CLOSE_S)
         self._store.close()
         if self._thread is not None and self._thread.is_alive():
+            self._network.write_log()
             os._exit(1)
 
     @property

@@ -106,13 +106,14 @@ class WindowBackend:
         self._local_status: LocalStatus | None = None
         self._local_status_due_s = 0.0
         self._over = asyncio.Event()
+        self._log_file: log_storage.Log | None = None
         self._analyser = concurrent.futures.ThreadPoolExecutor(1, "look")
         self._covers = concurrent.futures.ThreadPoolExecutor(1, "covers")
         self._tasks: set[asyncio.Task[None]] = set()
 
     def run(self) -> None:
         """Run the network thread until `close` is called."""
-        log_file = log_storage.start(log_path(), None)
+        log_file = self._log_file = log_storage.start(log_path(), None)
         try:
             with asyncio.Runner() as runner:
                 self.loop.set_result(runner.get_loop())
@@ -121,6 +122,11 @@ class WindowBackend:
                 runner.run(self._run())
         finally:
             log_file.close()
+
+    def write_log(self) -> None:
+        """Write the log to its end. For the GUI thread, before it ends the process although this thread hangs."""
+        if self._log_file is not None:
+            self._log_file.close()
 
     async def _run(self) -> None:
         try:

@@ -54,6 +54,9 @@ MESSAGES_AT_ONCE = 8
 """After this number of messages from one connection, other tasks get a turn."""
 ACCEPT_AGAIN_S = 0.1
 """Time in seconds from a failed `accept` to the next one."""
+STRANGER_EVERY_S = 60.0
+"""Smallest interval in seconds between two lines of the log about connections that broke the protocol before they
+joined: anyone can make any number of them."""
 TIMED = (PlayCommand, PauseCommand, ResumeCommand, SeekCommand, StopCommand)
 """Messages that name a time at which they take effect. A late arrival is audible."""
 CHASERS_S = (0.008, 0.02, 0.04)
@@ -68,6 +71,8 @@ class ClockResponder(Protocol):
     def allow(self, peer_id: int, ip: str) -> None: ...
 
     def forbid(self, peer_id: int) -> None: ...
+
+    def log_counts(self) -> None: ...
 
 
 class HostRunner(Runner[HostSession]):
@@ -103,6 +108,10 @@ class HostRunner(Runner[HostSession]):
         """Open connections that have not joined and have shown no valid token, oldest first, with their IP address."""
         self._silent: set[int] = set()
         """Those of them that have not sent a message yet."""
+        self._strangers = 0
+        """Number of these connections that broke the protocol since the last line of the log about one."""
+        self._stranger_due_s = 0.0
+        """Time of the loop from which the next one is logged."""
         self._pool = concurrent.futures.ThreadPoolExecutor(WORKERS, "bulk")
 
     async def run(self, listeners: Sequence[socket.socket]) -> Ended:
@@ -138,6 +147,9 @@ class HostRunner(Runner[HostSession]):
     def clock_status(self) -> ClockStatus:
         return HOST_CLOCK
 
+    def _report_clock(self, status: ClockStatus) -> None:
+        self._clock.log_counts()
+
     def session_ns(self) -> int:
         return self._now_ns()
 
@@ -149,6 +161,7 @@ class HostRunner(Runner[HostSession]):
                 self._send(conns, message)
             case Close(conn, reason):
                 if conn in self._connections:
+                    self._note_stranger(conn, reason)
                     self._connections[conn][0].end(reason)
             case AllowClock(peer_id, conn):
                 if conn in self._connections:
@@ -247,6 +260,7 @@ class HostRunner(Runner[HostSession]):
         If its first message starts a file transfer, return this message at once; the connection stays open.
         """
         self._connections[conn] = connection, ip
+        log.debug("connection %d from %s", conn, ip)
         reason = Notice(Code.PEER_CONNECTION_LOST, "it carries a file")
         try:
             with bug_net("the connection of a peer", ConnectionLost, ProtocolError, TimeoutError):
@@ -264,6 +278,7 @@ class HostRunner(Runner[HostSession]):
         except InternalError as error:
             reason = Notice(Code.PEER_CONNECTION_LOST, error.message)
         except ProtocolError as error:
+            self._note_stranger(conn, str(error))
             reason = Notice(Code.PEER_BROKE_PROTOCOL, str(error))
         except ConnectionLost as error:
             reason = Notice(
@@ -274,10 +289,19 @@ class HostRunner(Runner[HostSession]):
         finally:
             del self._connections[conn]
             self._silent.discard(conn)
-            log.debug("connection %d from %s: %s; %s", conn, ip, notice_text(reason), connection.counts())
+            log.debug("connection %d from %s is over: %s; %s", conn, ip, notice_text(reason), connection.counts())
             if not self._ended.done():
                 self._do(self._session.disconnected(conn, reason, now_ns=self._now_ns()))
         return None
+
+    def _note_stranger(self, conn: int, reason: str) -> None:
+        """Log that a connection that has not joined is closed for this reason, at most every STRANGER_EVERY_S."""
+        if conn in self._unauthenticated:
+            self._strangers += 1
+            if self._loop.time() >= self._stranger_due_s:
+                ip = self._unauthenticated[conn][1]
+                log.info("%s was refused: %s; %d since the last such line", ip, reason, self._strangers)
+                self._strangers, self._stranger_due_s = 0, self._loop.time() + STRANGER_EVERY_S
 
     async def _serve_file(self, connection: FileConnection, request: FileRequest, track: Track) -> None:
         """Send a file. A peer fetches one file at a time: its new connection means that it has lost the previous."""

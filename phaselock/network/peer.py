@@ -229,6 +229,7 @@ class PeerRunner(Runner[PeerSession]):
 
     async def _listen(self, sock: socket.socket) -> None:
         connection = self._connection = Connection(sock, Framer(HOST_CAP))
+        log.debug("control connection to %s", self._address)
         try:
             with bug_net("the connection to the host", ConnectionLost, ProtocolError):
                 self._do(self._session.connected(now_ns=self._now_ns()))
@@ -239,7 +240,7 @@ class PeerRunner(Runner[PeerSession]):
                     with contextlib.suppress(InternalError), bug_net("a message of the host", ProtocolError):
                         self._do(self._session.received(message, now_ns=self._now_ns()))
         except (ConnectionLost, ProtocolError, InternalError) as error:
-            log.debug("control connection: %s; %s", error, connection.counts())
+            log.debug("control connection is over: %s; %s", error, connection.counts())
             if self._connection is connection and not self._ended.done():
                 reason = error.reason if isinstance(error, ConnectionLost) else str(error)
                 self._do(self._session.disconnected(reason, now_ns=self._now_ns()))

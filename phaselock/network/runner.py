@@ -37,6 +37,8 @@ _LEVELS: dict[type[e.Event], int] = {
     e.SyncMeasured: logging.DEBUG,
     e.QueueChanged: logging.DEBUG,
 }
+_TROUBLE = (e.TransferState.RETRY, e.TransferState.FAILED)
+"""States of a transfer that are logged as errors: the hash is wrong, or the file did not arrive."""
 
 
 class SessionCore(Protocol):
@@ -118,7 +120,9 @@ class Runner(Generic[M]):
                         self._publish(event)
                     case Ended():
                         self._ended.set_result(effect)
-                        log.info("over: %s", notice_text(effect.reason))
+                        log.log(
+                            logging.ERROR if effect.failed else logging.INFO, "over: %s", notice_text(effect.reason)
+                        )
                     case _:
                         self._execute(effect)
         if self._timer:
@@ -135,6 +139,8 @@ class Runner(Generic[M]):
     def _publish(self, event: e.Event) -> None:
         """Pass an event to `on_event`, and write it to the log."""
         level = _LEVELS.get(type(event), logging.INFO)
+        if isinstance(event, e.TransferChanged) and event.state in _TROUBLE:
+            level = logging.ERROR
         if log.isEnabledFor(level):
             fields = event_fields(event)
             shown = {name: len(value) if isinstance(value, list) else value for name, value in fields.items()}

@@ -25,6 +25,8 @@ STALE_NS = 2_000_000_000
 """A clock is stale if its newest measurement is older than this: ten trains of pings."""
 _TOS_URGENT = 46 << 2
 """DSCP "expedited forwarding": a packet that waits behind a download in a router or wireless card is useless."""
+_COUNTS_EVERY_NS = 1_000_000_000
+"""Smallest interval between two lines of the log about a host's pings."""
 _WANDER = 0.05e-6
 """How fast a clock may leave its fitted line while it is not measured, a ratio (0.05 ppm): the drift of a laptop's
 crystal varies by about this much with the temperature of a room."""
@@ -56,6 +58,9 @@ class HostClock:
         _prepare(bound)
         self.clock_map = _native.ClockMap(identity=True)
         self._responder = _native.Responder(bound.fileno())
+        self._counts = self._responder.counts
+        """As of the last line of the log."""
+        self._counts_due_ns = 0
         self._thread = threading.Thread(target=self._responder.run, name="clock", daemon=True)
         self._thread.start()
 
@@ -67,10 +72,19 @@ class HostClock:
         """Stop answering this peer."""
         self._responder.forbid(peer_id)
 
+    def log_counts(self) -> None:
+        """Log the numbers of pings if they have changed, at most every _COUNTS_EVERY_NS."""
+        if _log.isEnabledFor(logging.DEBUG) and _native.now_ns() >= self._counts_due_ns:
+            if (counts := self._responder.counts) != self._counts:
+                self._counts, self._counts_due_ns = counts, _native.now_ns() + _COUNTS_EVERY_NS
+                _log.debug("pings answered=%d refused=%d", *counts)
+
     def close(self) -> None:
         """End the thread, then close the socket."""
         self._responder.stop()
         self._thread.join()
+        self._counts_due_ns = 0
+        self.log_counts()
         self._socket.close()
 
 

@@ -69,6 +69,8 @@ class Clock:
     def forbid(self, peer_id: int) -> None:
         self.allowed.pop(peer_id, None)
 
+    def log_counts(self) -> None: ...
+
     def start(self, host_ip: str, port: int, peer_id: int) -> None:
         self.asked = (host_ip, port, peer_id)
 

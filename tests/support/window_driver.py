@@ -353,6 +353,7 @@ def commands_of(window: Any) -> dict[str, Callable[..., Any]]:
     program = window.program
     return {
         "host": program.host,
+        "address": lambda: program.state().address,
         "create": window.go_create,
         "click": lambda words: click(button(window, words)),
         "click_row": lambda index: click(window.screen.rows, *row(window.screen.rows, index)),

@@ -1,0 +1,53 @@
+"""A hosting window that the system ends: a real process says goodbye and saves what it has."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import signal
+import sys
+
+import pytest
+
+from phaselock.storage.paths import log_path, settings_path
+from tests.support.programs import Program
+from tests.support.window_driver import Remote
+
+pytestmark = pytest.mark.gui
+pytest.importorskip("tkinter", reason="Python was built without tkinter")
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows sends no signals to another process")
+@pytest.mark.parametrize(
+    "how", ["SIGTERM", *(pytest.param(how, marks=pytest.mark.slow) for how in ("SIGINT", "SIGHUP", "log_out"))]
+)
+def test_a_hosting_window_that_is_ended_says_goodbye(
+    display: str, tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    monkeypatch.setenv("PHASELOCK_HOME", str(tmp_path))
+    monkeypatch.setenv("PHASELOCK_LOG", "DEBUG")
+    window = Remote(tmp_path)
+    peer: Program | None = None
+    try:
+        window.do("host", "Friday", "Hana", 0, 0)
+        window.wait_for("screen", "HostScreen")
+        peer = Program("join", window.do("address"), "--backend", "null", "--as", "Ana", home=tmp_path / "ana")
+        peer.wait_for("joined")
+        if how == "log_out":
+            window.do(how)
+        else:
+            window.process.send_signal(getattr(signal, how))
+        assert peer.wait_for("session_end")["reason"] == "Session ended."
+        assert window.end() == (0, "[]", "")
+        assert peer.end() == (0, "")
+    finally:
+        window.kill()
+        if peer is not None:
+            peer.close()
+    lines = log_path().read_text("utf-8").splitlines()
+    (created,) = [line for line in lines if "session 'Friday' of 'Hana' is open at 127.0.0.1" in line]
+    assert " INFO " in created and ", TCP port " in created and ", UDP port " in created
+    assert any(" DEBUG phaselock.session" in line and "connection 1 from 127.0.0.1" in line for line in lines)
+    assert any(" DEBUG phaselock.clock" in line and "pings answered=" in line for line in lines)
+    assert lines[-1].endswith("over: Session ended.") or "pings answered" in lines[-1]
+    assert "x" in json.loads(settings_path().read_text("utf-8"))["ui"]["geometry"]
