@@ -1,4 +1,4 @@
-"""Calls to libasound that miniaudio does not make: find out what is behind a PCM."""
+"""Calls to libasound that miniaudio does not make: suppress its messages, and find out what is behind a PCM."""
 
 from __future__ import annotations
 
@@ -12,6 +12,18 @@ from phaselock.audio.link import Link
 _SERVERS = ("pipewire", "pulse", "jack")
 _MAX_SLAVES = 8
 """How many definitions `is_default_a_server` follows; a configuration may be circular."""
+
+
+def quieten_alsa() -> None:
+    """Stop libasound from writing to standard error that there is no card; the caller reports that itself.
+
+    This library stays loaded, and miniaudio loads the same one.
+    """
+    library = _library()
+    if library is not None:
+        # A C function that accepts a string and has no effect. A Python function would take the GIL on the audio
+        # thread.
+        library.snd_lib_error_set_handler(ctypes.CDLL(None).strlen)
 
 
 def link_behind(pcm: int) -> Link:

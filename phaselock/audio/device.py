@@ -472,6 +472,8 @@ def _period_frames(context: Any, backend: str, output: Any) -> int:
 def _open_context(backend: str, client_name: str) -> Any:
     if backend == "jack":
         quieten_jack()
+    elif backend == "alsa":
+        alsa.quieten_alsa()
     name = ffi.new("char[]", client_name.encode())
     config = ffi.new("ma_context_config *", lib.ma_context_config_init())
     config.jack.pClientName = name
