@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import enum
 from collections.abc import Callable, Sequence
-from typing import Annotated
+from typing import Annotated, Literal
 from uuid import UUID
 
 from phaselock.model.bounds import FileName, PersonName, Title, Within
@@ -184,3 +184,15 @@ def upcoming_shuffled(
     rest = ids[at:]
     shuffle(rest)
     return (*ids[:at], *rest)
+
+
+def moved_together(
+    items: Sequence[QueueItem], chosen: frozenset[UUID], where: Literal["next", "top", "end"], now: UUID | None
+) -> tuple[UUID, ...]:
+    """The ids of `items`, with the chosen ones together and in their order: behind `now` ("next"), at the beginning or
+    at the end. For "next" `now` stays where it is; if it is not in the queue: at the beginning."""
+    moved = [item.id for item in items if item.id in chosen and not (where == "next" and item.id == now)]
+    taken = frozenset(moved)
+    rest = [item.id for item in items if item.id not in taken]
+    at = {"next": rest.index(now) + 1 if now in rest else 0, "top": 0, "end": len(rest)}[where]
+    return (*rest[:at], *moved, *rest[at:])

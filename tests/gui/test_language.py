@@ -123,7 +123,7 @@ def test_errors_and_toasts_are_translated(window: Any) -> None:
     late = Notice(Code.TRANSFER_GIVEN_UP, file_name="new.mp3", peer="Ben", number=3)
     acts: list[Callable[[], object]] = [
         *(shown._copy_address, shown.shuffle, shown.repeat, window.leave, shown.find),
-        *(lambda keys=keys: shown._remove(keys) for keys in ([shown.queue.rows[0].key], [*shown._queue])),
+        *(lambda ids=ids: shown._remove(ids) for ids in ([QUEUE[0].id], [one.id for one in QUEUE])),
         lambda: deliver(window, SessionEvent(e.Failed(1, late))),
         lambda: show(window, playing(repeat=True)),
         *(shown.repeat, shown.volume.toggle_mute),

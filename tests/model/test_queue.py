@@ -1,13 +1,14 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
 from uuid import UUID
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phaselock.model.queue import MAX_ITEMS, ItemStatus, Queue, upcoming_shuffled
+from phaselock.model.queue import MAX_ITEMS, ItemStatus, Queue, QueueItem, moved_together, upcoming_shuffled
 from phaselock.model.types import Track
 
 
@@ -166,3 +167,22 @@ def test_shuffling_keeps_the_rows_up_to_the_current_one() -> None:
     items = queue_of(1, 2, 3, 4).items()
     assert [one.int for one in upcoming_shuffled(items, UUID(int=2), list.reverse)] == [1, 2, 4, 3]
     assert [one.int for one in upcoming_shuffled(items, None, list.reverse)] == [4, 3, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "where", "now", "order"),
+    [
+        ({4}, "next", 2, (1, 2, 4, 3, 5)),
+        ({1, 5}, "next", 3, (2, 3, 1, 5, 4)),
+        ({2, 4}, "next", 2, (1, 2, 4, 3, 5)),
+        ({4}, "next", None, (4, 1, 2, 3, 5)),
+        ({4, 2}, "top", 3, (2, 4, 1, 3, 5)),
+        ({1, 3}, "end", 3, (2, 4, 5, 1, 3)),
+        (set(), "end", 3, (1, 2, 3, 4, 5)),
+    ],
+)
+def test_songs_are_moved_together(chosen: set[int], where: Any, now: int | None, order: tuple[int, ...]) -> None:
+    items = [QueueItem(UUID(int=one), "a.mp3", 1.0, "", ItemStatus.READY, "", "") for one in range(1, 6)]
+    ids = frozenset(UUID(int=one) for one in chosen)
+    moved = moved_together(items, ids, where, UUID(int=now) if now else None)
+    assert tuple(one.int for one in moved) == order

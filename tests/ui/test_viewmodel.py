@@ -273,7 +273,7 @@ def test_the_position_in_an_unknown_track() -> None:
         ({"artist": ""}, "Song 1", "added by Ana"),
         ({"added_by": ""}, "Song 1", "Band"),
         ({"artist": "", "added_by": ""}, "Song 1", ""),
-        ({"title": "", "artist": ""}, "1", "1.mp3 · added by Ana"),
+        ({"title": "", "artist": ""}, "1", "added by Ana"),
         ({"title": ""}, "1", "Band · added by Ana"),
         ({"title": "", "file_name": ".mp3"}, ".mp3", "Band · added by Ana"),
     ],

@@ -11,14 +11,15 @@ from phaselock.language.catalogue import tr, tr_plural
 from phaselock.model.queue import upcoming_shuffled
 from phaselock.session import commands as c
 from phaselock.ui import theme
-from phaselock.ui.backend import SessionView
+from phaselock.ui.backend import BackendEvent, SessionView
 from phaselock.ui.direction import isolated
 from phaselock.ui.screens.base import WindowApi
 from phaselock.ui.screens.home import label
+from phaselock.ui.screens.host_queue import HostQueue
 from phaselock.ui.screens.playing import PlayingPanel, shortened
 from phaselock.ui.screens.session import SessionScreen
 from phaselock.ui.theme import ctk, px
-from phaselock.ui.viewmodel import HostView, PeerRow, QueueRow, QueueRows, RequestRow, host_view
+from phaselock.ui.viewmodel import HostView, PeerRow, QueueRows, RequestRow, host_view
 from phaselock.ui.widgets.buttons import IconButton, SecondaryButton, TextButton
 from phaselock.ui.widgets.panel import Panel
 from phaselock.ui.widgets.rows import Row, RowList
@@ -41,7 +42,6 @@ class HostScreen(SessionScreen):
         self._command = api.program.command
         self._view: HostView | None = None
         self._queue_rows = QueueRows()
-        self._queue: dict[str, UUID] = {}
         self._removed: list[Sequence[UUID]] = []
         """The songs of each removal that was not undone, the newest last."""
         self.grid_columnconfigure(1, weight=1)
@@ -69,8 +69,7 @@ class HostScreen(SessionScreen):
         if before is None or view.peers != before.peers:
             self.peers.set_rows([_peer_row(row) for row in view.peers])
         if before is None or view.queue is not before.queue:
-            self._queue = {str(row.id): row.id for row in view.queue}
-            self.queue.set_rows([_queue_row(row) for row in view.queue])
+            self.show_queue(view.queue)
         if before is None or view.queue_note != before.queue_note:
             self._queue_panel.set_note(view.queue_note, px(NARROW_QUEUE_WIDTH - 32))
         self.playing.show(state, view.now, view.sync)
@@ -79,6 +78,10 @@ class HostScreen(SessionScreen):
             self.transport.set(view.transport.playing, can, view.transport.play_tooltip)
         if before is None or (view.requests, view.more_requests) != (before.requests, before.more_requests):
             self._show_requests(view.requests, view.more_requests)
+
+    def on_event(self, event: BackendEvent) -> None:
+        super().on_event(event)
+        self._host_queue.on_event(event)
 
     def key(self, name: str) -> bool:
         actions = {
@@ -144,24 +147,13 @@ class HostScreen(SessionScreen):
     def _skip(self, seconds: float) -> None:
         self.playing.seekbar.skip(seconds)
 
-    def _open(self, key: str) -> None:
-        self._command(c.Play(self._queue[key]))
-
-    def _move(self, key: str, to: int) -> None:
-        self._command(c.Move(self._queue[key], to))
-
-    def _remove(self, keys: Sequence[str]) -> None:
-        removed = [self._queue[key] for key in keys]
+    def _remove(self, removed: Sequence[UUID]) -> None:
         for file_id in removed:
             self._command(c.Remove(file_id))
 
         self._removed.append(removed)
         text = tr_plural("Song removed.", "{number} songs removed.", len(removed)).format(number=len(removed))
         self.api.show_toast(text, action=(tr("Undo"), lambda: self.undo(removed)))
-
-    def _queue_action(self, key: str, action: str) -> None:
-        if action == "remove":
-            self._remove([key])
 
     def _peer_action(self, key: str, action: str) -> None:
         peer = self._peer(key)
@@ -186,6 +178,9 @@ class HostScreen(SessionScreen):
     def _request_action(self, key: str, action: str) -> None:
         request_id = UUID(key)
         self._command(c.Accept(request_id) if action == "accept" else c.Reject(request_id))
+
+    def _open_queue_menu(self) -> None:
+        self._host_queue.open_list_menu(self._queue_panel.header, self.find)
 
     def _copy_address(self) -> None:
         if self._view is not None:
@@ -240,17 +235,9 @@ class HostScreen(SessionScreen):
     def _build_queue(self) -> None:
         panel = self._queue_panel = Panel(self, tr("Queue"))
         panel.grid(row=1, column=2, sticky="nsew", padx=(0, px(24)), pady=(0, px(8)))
-        hint = tr("No songs yet. Add MP3s, folders or playlists.")
-        if self.api.can_drop:
-            hint = tr("No songs yet. Add MP3s, folders or playlists, or drop them here.")
-        self.queue = RowList(
-            panel.body,
-            on_open=self._open,
-            on_action=self._queue_action,
-            on_move=self._move,
-            on_delete=self._remove,
-            empty=(hint, None, None),
-        )
+        self.queue = self._host_queue = HostQueue(panel.body, self.api, self._remove)
+        more = IconButton(panel.header, "more", self._open_queue_menu, diameter=28, tooltip=tr("More"))
+        panel.set_tool(more)
         self.queue.configure(width=px(QUEUE_WIDTH - 32))
         buttons = ctk.CTkFrame(panel.body, fg_color="transparent")
         buttons.pack(side="bottom", fill="x", pady=(px(12), 0))
@@ -307,21 +294,6 @@ def _peer_row(row: PeerRow) -> Row:
         tooltip=row.tooltip,
         volume_percent=row.volume_percent,
         muted=row.muted,
-    )
-
-
-def _queue_row(row: QueueRow) -> Row:
-    return Row(
-        str(row.id),
-        row.title,
-        row.status_text or row.subtitle,
-        initial=row.initial,
-        right=row.duration_text,
-        progress=row.progress,
-        playing=row.playing,
-        dimmed=row.played,
-        actions=(("remove", "close", tr("Remove from the queue")),),
-        draggable=True,
     )
 
 

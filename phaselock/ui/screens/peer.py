@@ -11,9 +11,11 @@ from phaselock.ui.direction import isolated
 from phaselock.ui.screens.base import WindowApi
 from phaselock.ui.screens.home import label
 from phaselock.ui.screens.playing import PlayingPanel, shortened
+from phaselock.ui.screens.queue import QueueList
+from phaselock.ui.screens.queue_menu import peer_menu
 from phaselock.ui.screens.session import SessionScreen
 from phaselock.ui.theme import ctk, px
-from phaselock.ui.viewmodel import PeerScreenView, QueueRow, QueueRows, peer_view
+from phaselock.ui.viewmodel import PeerScreenView, QueueRows, peer_view
 from phaselock.ui.widgets.buttons import IconButton, MainButton, TextButton
 from phaselock.ui.widgets.chip import Chip
 from phaselock.ui.widgets.panel import Panel
@@ -49,7 +51,7 @@ class PeerScreen(SessionScreen):
         if before is None or (view.chip_text, view.chip_kind) != (before.chip_text, before.chip_kind):
             self.chip.set(view.chip_text, view.chip_kind)
         if before is None or view.queue is not before.queue:
-            self.queue.set_rows([_queue_row(row) for row in view.queue])
+            self.show_queue(view.queue)
         if before is None or view.requests != before.requests:
             self._show_requests(view)
         self.playing.show(state, view.now, view.sync)
@@ -84,7 +86,12 @@ class PeerScreen(SessionScreen):
         panel = Panel(self, tr("Queue"))
         panel.grid(row=1, column=1, sticky="nsew", padx=(0, px(24)), pady=(0, px(8)))
         hint = tr("No songs yet. Ask the host for one with Request song.")
-        self.queue = RowList(panel.body, empty=(hint, None, None))
+        self.queue = QueueList(
+            panel.body,
+            self.api.covers,
+            menu=lambda ids: peer_menu(self.api.program, ids, copy=self.queue.copy),
+            empty=(hint, None, None),
+        )
         self.queue.configure(width=px(QUEUE_WIDTH - 32))
         self.queue.pack(fill="both", expand=True)
         self.requests = RowList(panel.body)
@@ -99,15 +106,3 @@ class PeerScreen(SessionScreen):
             self.requests.pack(fill="x", pady=(px(12), 0), side="bottom", after=self.button)
         else:
             self.requests.pack_forget()
-
-
-def _queue_row(row: QueueRow) -> Row:
-    return Row(
-        str(row.id),
-        row.title,
-        row.subtitle,
-        initial=row.initial,
-        right=row.duration_text,
-        playing=row.playing,
-        dimmed=row.played,
-    )

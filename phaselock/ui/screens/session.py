@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from phaselock.language.catalogue import tr
 from phaselock.session.events import VolumeSet
 from phaselock.ui.backend import ArtworkRead, BackendEvent, SessionEvent, WaveformRead
 from phaselock.ui.screens.base import Screen
 from phaselock.ui.screens.playing import PlayingPanel
+from phaselock.ui.screens.queue import FindBar, QueueList
 from phaselock.ui.theme import px
-from phaselock.ui.widgets.entry import Field
-from phaselock.ui.widgets.rows import RowList
+from phaselock.ui.viewmodel import QueueRow
 from phaselock.ui.widgets.slider import VolumeSlider
 
 
@@ -20,8 +19,8 @@ class SessionScreen(Screen):
 
     playing: PlayingPanel
     volume: VolumeSlider
-    queue: RowList
-    _field: Field | None = None
+    queue: QueueList
+    _find_bar: FindBar | None = None
 
     def make_volume(self, master: Any) -> VolumeSlider:
         """Create the slider for the volume of this machine."""
@@ -33,6 +32,8 @@ class SessionScreen(Screen):
     def on_event(self, event: BackendEvent) -> None:
         if isinstance(event, ArtworkRead | WaveformRead):
             self.playing.on_event(event)
+        if isinstance(event, ArtworkRead):
+            self.queue.paint()
         elif isinstance(event, SessionEvent) and isinstance(event.event, VolumeSet):
             self.volume.set(event.event.volume_percent / 100, muted=event.event.muted)
 
@@ -52,31 +53,19 @@ class SessionScreen(Screen):
         return True
 
     def find(self) -> None:
-        """Open a field above the queue to search in it; Return selects the next match, Escape closes the field."""
-        if self._field is None:
-            self._field = Field(self.queue.master, tr("Find"), on_submit=lambda: self._search(next_match=True))
-            self._field.pack(fill="x", before=self.queue, pady=(0, px(8)))
-            self._field.entry.bind("<KeyRelease>", self._typed, add="+")
-            self._field.entry.bind("<Key-Escape>", self._close_search, add="+")
-        self._field.focus()
+        """Open a field above the queue, which then shows only the songs with its text."""
+        if self._find_bar is None:
+            self._find_bar = FindBar(self.queue, self._close_find)
+            self._find_bar.pack(fill="x", before=self.queue, pady=(0, px(8)))
+        self._find_bar.open()
 
-    def _typed(self, event: Any) -> None:
-        if event.keysym != "Return":
-            self._search(next_match=False)
+    def show_queue(self, rows: tuple[QueueRow, ...]) -> None:
+        """Show these songs."""
+        self.queue.show_queue(rows)
+        if self._find_bar is not None:
+            self._find_bar.refresh()
 
-    def _search(self, *, next_match: bool) -> None:
-        text = self._field.get().strip().casefold() if self._field is not None else ""
-        rows = [row.key for row in self.queue.rows if text and text in f"{row.title} {row.subtitle}".casefold()]
-        if rows:
-            chosen = next(iter(self.queue.selection), None)
-            at = rows.index(chosen) + int(next_match) if chosen in rows else 0
-            key = rows[at % len(rows)]
-            self.queue.select([key])
-            self.queue.see(key)
-
-    def _close_search(self, _event: object) -> str:
-        if self._field is not None:
-            self._field.destroy()
-            self._field = None
-            self.queue.focus_set()
-        return "break"
+    def _close_find(self) -> None:
+        if self._find_bar is not None:
+            self._find_bar.destroy()
+            self._find_bar = None

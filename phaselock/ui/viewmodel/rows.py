@@ -106,13 +106,12 @@ def _same(before: QueueItem, item: QueueItem, mark_before: Mark, mark: Mark) -> 
 
 def _row(number: int, item: QueueItem, mark: Mark) -> QueueRow:
     title = song(item)
-    artist = item.artist or ("" if item.title else item.file_name)
     added_by = tr("added by {name}").format(name=item.added_by) if item.added_by else ""
     return QueueRow(
         item.id,
         number,
         title,
-        " · ".join(filter(None, (artist, added_by))),
+        " · ".join(filter(None, (item.artist, added_by))),
         time_text(item.duration_secs),
         item.status.value,
         mark[0],

@@ -79,6 +79,8 @@ SHAPES: dict[str, list[Points]] = {
     "chart": stroke([(2.8, 13), (7, 13), (10, 5.5), (14, 18.5), (17, 11), (21.2, 11)], _LINE),
     "drag": [disc(x, y, 1.5) for x in (9, 15) for y in (6.5, 12, 17.5)],
     "music": _note(),
+    "closed": stroke([(9.5, 6), (15.5, 12), (9.5, 18)], _LINE),
+    "open": stroke([(6, 9.5), (12, 15.5), (18, 9.5)], _LINE),
 }
 
 

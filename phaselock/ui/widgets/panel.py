@@ -45,6 +45,7 @@ class Panel(ctk.CTkFrame):  # type: ignore[misc]
         self._header: Any = None
         self._title: tk.Label | None = None
         self._note: tk.Label | None = None
+        self._tool: Any = None
         if title:
             self.set_title(title)
 
@@ -66,16 +67,22 @@ class Panel(ctk.CTkFrame):  # type: ignore[misc]
             self._title.pack(side="left", pady=theme.px(4))
         self._title.configure(text=title)
 
+    def set_tool(self, tool: Any) -> None:
+        """Put a small button, a child of the header, at its right end. It does not widen the panel."""
+        self._tool = tool
+        tool.place(relx=1.0, rely=0.0, anchor="ne")
+
     def set_note(self, text: str, width: int) -> None:
         """Set a short text beside the title, or below it if both together are wider than `width` pixels."""
         assert self._title is not None, "a note needs a title"
         if self._note is None:
             self._note = self._label(theme.TEXT_SECONDARY, theme.canvas_font(theme.CAPTION))
         self._note.configure(text=text)
-        if self._title.winfo_reqwidth() + theme.px(8) + self._note.winfo_reqwidth() <= width:
-            self._note.pack(side="right", after=self._title)
+        tool_width = self._tool.winfo_reqwidth() + theme.px(4) if self._tool is not None else 0
+        if self._title.winfo_reqwidth() + theme.px(8) + self._note.winfo_reqwidth() + tool_width <= width:
+            self._note.pack(side="right", after=self._title, padx=(0, tool_width))
         else:
-            self._note.pack(side="bottom", anchor="w", before=self._title)
+            self._note.pack(side="bottom", anchor="w", before=self._title, padx=0)
 
     def _label(self, colour: str, font: tuple[str, int, str]) -> tk.Label:
         return tk.Label(self.header, background=self._fill, foreground=colour, font=font, padx=0, pady=0)

@@ -191,6 +191,12 @@ def plate(
     return theme.kept(("plate", width, height, radius, fill, ground, outline, line, gap), make)
 
 
+def corner_mask(size: int, radius: float, ground: str) -> tk.PhotoImage:
+    """The four corners of a square that a rounded one leaves free; the rest is transparent."""
+    outer = [polygon((0, 0), (size, 0), (size, size), (0, size)), hole(rounded(0, 0, size, size, radius))]
+    return theme.kept(("corners", size, radius, ground), lambda: image(size, size, [(outer, ground)], None))
+
+
 def dot(diameter: int, fill: str, ground: str | None) -> tk.PhotoImage:
     """An image of a disc."""
     radius = diameter / 2

@@ -1,8 +1,7 @@
-"""What a row shows, and how it is drawn.
+"""How the rows are drawn.
 
 A slot is the set of canvas items that draws one row. There are as many slots as rows fit, and row i always uses slot i
-modulo their number, so scrolling moves items and fills only the slots whose row has changed. A slot knows what each of
-its items shows and changes only what differs.
+modulo their number, so scrolling moves items and fills only the slots whose row has changed.
 """
 
 from __future__ import annotations
@@ -10,20 +9,19 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
-import tkinter as tk
 from collections.abc import Callable, Sequence
-from typing import Any
 
 from phaselock.ui import theme
 from phaselock.ui.direction import isolated
 from phaselock.ui.widgets.base import Drawing
-from phaselock.ui.widgets.buttons import SecondaryButton
 from phaselock.ui.widgets.chip import HEIGHT as CHIP_HEIGHT
 from phaselock.ui.widgets.chip import PAD as CHIP_PAD
 from phaselock.ui.widgets.chip import fill_of
 from phaselock.ui.widgets.icons import disc_icon, icon
-from phaselock.ui.widgets.raster import dot, plate
+from phaselock.ui.widgets.raster import corner_mask, dot, plate
+from phaselock.ui.widgets.rows.row import Row, RowState
 from phaselock.ui.widgets.rows.scroll import Viewport
+from phaselock.ui.widgets.rows.slot import Slot
 
 _PICTURE = 40
 _PAD = 8
@@ -37,113 +35,6 @@ _BAR_INTERVAL_MS = 125
 _COLOURED = {"tick": theme.PRIMARY, "cross": theme.blend(theme.ERROR, theme.TEXT, 0.85)}
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Row:
-    """What one row shows."""
-
-    key: str
-    title: str
-    subtitle: str = ""
-    initial: str = ""
-    picture: tk.PhotoImage | None = None
-    """At most 40 pixels of the design; without one, a tile with the initial."""
-    colour_dot: str | None = None
-    """A colour, shown as a dot before the subtitle, which says it in words."""
-    right: str = ""
-    chip: tuple[str, str] | None = None
-    """Text and colour."""
-    progress: float | None = None
-    """0 to 1."""
-    playing: bool = False
-    dimmed: bool = False
-    actions: tuple[tuple[str, str, str], ...] = ()
-    """Name, icon and tooltip of each; a tick is green, a cross red."""
-    draggable: bool = False
-    tooltip: str = ""
-    actions_shown: bool = False
-    """Always, not only under the pointer."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class RowState:
-    """How pointer, keyboard and selection change the look of a row."""
-
-    hovered: bool
-    hovered_action: int | None
-    selected: bool
-    focused: bool
-    """The row, or the action below, shows the ring of the keyboard."""
-    focused_action: int | None
-    dragged: bool
-    pressed_action: str | None
-    right: int
-    """Where the row ends, in pixels."""
-
-
-class Slot:
-    """The canvas items of one row, by name. Between `begin` and `end`, `put` every item that is visible."""
-
-    def __init__(self, canvas: tk.Canvas, tag: str) -> None:
-        self._canvas = canvas
-        self.tag = tag
-        self.index = -1
-        """Of the row that is shown; -1: none."""
-        self.y = 0
-        self.state: object = None
-        self._items: dict[str, int] = {}
-        self._shown: dict[str, tuple[object, ...] | None] = {}
-        self._used: set[str] = set()
-
-    def move(self, y: int) -> None:
-        if y != self.y:
-            self._canvas.move(self.tag, 0, y - self.y)
-            self.y = y
-
-    def begin(self) -> None:
-        self._used.clear()
-
-    def put(self, name: str, kind: str, place: tuple[float, ...], **options: Any) -> None:
-        self._used.add(name)
-        now = (place, *options.values())
-        before = self._shown.get(name)
-        if before == now:
-            return
-        item = self._items.get(name)
-        shifted_place = [value + (self.y if i % 2 else 0) for i, value in enumerate(place)]
-        if item is None:
-            create: Any = {
-                "image": self._canvas.create_image,
-                "text": self._canvas.create_text,
-                "rectangle": self._canvas.create_rectangle,
-            }[kind]
-            self._items[name] = create(*shifted_place, tags=self.tag, **options)
-            if name == "back":
-                self._canvas.tag_lower(self._items[name])
-        else:
-            if before is None or before[0] != place:
-                self._canvas.coords(item, *shifted_place)
-            self._canvas.itemconfigure(item, state="normal", **options)
-        self._shown[name] = now
-
-    def end(self) -> None:
-        for name, now in self._shown.items():
-            if now is not None and name not in self._used:
-                self._canvas.itemconfigure(self._items[name], state="hidden")
-                self._shown[name] = None
-
-    def text(self, name: str) -> str:
-        """The text of a visible item, in reading order."""
-        shown = self._shown.get(name)
-        return str(shown[1]) if shown is not None else ""
-
-    def shift_to(self, name: str, place: tuple[float, ...]) -> None:
-        """Move a visible item, for an animation."""
-        before = self._shown.get(name)
-        if before is not None:
-            self._canvas.coords(self._items[name], *[v + (self.y if i % 2 else 0) for i, v in enumerate(place)])
-            self._shown[name] = (place, *before[1:])
-
-
 class RowPainter:
     """Draws the visible rows."""
 
@@ -152,6 +43,8 @@ class RowPainter:
         self._view = view
         self._height = view.row_height
         self._rows: Sequence[Row] = ()
+        self.number_width = 0
+        """Width left to the numbers, in pixels."""
         self.slots: list[Slot] = []
 
     def show(self, rows: Sequence[Row], state_of: Callable[[int], RowState]) -> None:
@@ -196,7 +89,7 @@ class RowPainter:
 
     def action_places(self, row: Row) -> list[int]:
         """The left end of each action."""
-        edge = self._view.right - theme.px(_PAD) - (theme.px(_HANDLE) if row.draggable else 0)
+        edge = self._tools_right(row) - (theme.px(_HANDLE) if row.draggable else 0)
         size = theme.px(_ACTION)
         return [edge - size * (len(row.actions) - i) for i in range(len(row.actions))]
 
@@ -212,7 +105,8 @@ class RowPainter:
         if slot.state != (row, state):
             slot.state = (row, state)
             slot.begin()
-            self._draw(slot, row, state)
+            shown = row if state.picture is None else dataclasses.replace(row, picture=state.picture)
+            self._draw(slot, shown, state)
             slot.end()
 
     def _playing_slots(self) -> list[Slot]:
@@ -221,8 +115,10 @@ class RowPainter:
     def _draw(self, slot: Slot, row: Row, state: RowState) -> None:
         px, right = theme.px, state.right - theme.px(_PAD)
         ground = self._draw_back(slot, state)
-        x = px(_PAD)
-        if row.initial or row.picture is not None or row.playing:
+        x = self._picture_x(row)
+        if row.number:
+            self._draw_number(slot, row)
+        if row.initial or row.picture is not None or row.playing or row.sign:
             self._draw_picture(slot, row, x, ground)
             x += px(_PICTURE + 12)
         else:
@@ -232,6 +128,15 @@ class RowPainter:
         if row.subtitle:
             self._draw_subtitle(slot, row, x, max(subtitle_end - x, px(16)), ground)
         self._draw_progress(slot, row, x, right)
+
+    def _picture_x(self, row: Row) -> int:
+        """The left end of the picture."""
+        return theme.px(_PAD) + (self.number_width + theme.px(_PAD) if row.number else 0)
+
+    def _draw_number(self, slot: Slot, row: Row) -> None:
+        font, colour = theme.canvas_font(theme.CAPTION), theme.PRIMARY if row.playing else theme.TEXT_SECONDARY
+        place = (theme.px(_PAD) + self.number_width, self._height // 2)
+        slot.put("number", "text", place, text=row.number, font=font, fill=colour, anchor="e")
 
     def _line_y(self, y: int) -> int:
         """The middle of a line of text; `y`: in a row of 56 pixels of the design."""
@@ -297,16 +202,26 @@ class RowPainter:
     def _draw_picture(self, slot: Slot, row: Row, x: int, ground: str) -> None:
         size, y = theme.px(_PICTURE), self._picture_y()
         middle = (x + size / 2, y + size / 2)
-        tile = theme.BACKGROUND if ground == theme.ELEVATED else theme.ELEVATED
-        if row.picture is None or row.playing:
+        if row.sign:
+            image = self._canvas.hold(f"sign{slot.tag}", icon(row.sign, size, theme.TEXT_SECONDARY, ground, glyph=0.6))
+            slot.put("sign", "image", middle, image=image, anchor="center")
+            return
+        tile, picture = theme.BACKGROUND if ground == theme.ELEVATED else theme.ELEVATED, row.picture
+        if picture is None:
             image = plate(size, size, theme.px(4), tile, ground)
             slot.put("tile", "image", (x, y), image=self._canvas.hold(f"tile{slot.tag}", image), anchor="nw")
-        if row.playing:
-            for i, place in enumerate(self._bar_places()):
-                slot.put(f"bar{i}", "rectangle", place, fill=theme.PRIMARY, width=0)
-        elif row.picture is not None:
-            slot.put("picture", "image", middle, image=row.picture, anchor="center")
         else:
+            slot.put("picture", "image", middle, image=self._canvas.hold(f"cover{slot.tag}", picture), anchor="center")
+            corners = self._canvas.hold(f"corners{slot.tag}", corner_mask(size, theme.px(4), ground))
+            slot.put("corners", "image", (x, y), image=corners, anchor="nw")
+        if row.playing:
+            if picture is not None:
+                image = plate(theme.px(24), theme.px(24), theme.px(4), theme.BACKGROUND, theme.BACKGROUND)
+                image = self._canvas.hold(f"behind{slot.tag}", image)
+                slot.put("behind", "image", middle, image=image, anchor="center")
+            for i, place in enumerate(self._bar_places(row)):
+                slot.put(f"bar{i}", "rectangle", place, fill=theme.PRIMARY, width=0)
+        elif picture is None:
             slot.put(
                 "initial",
                 "text",
@@ -325,27 +240,36 @@ class RowPainter:
         return x + size + theme.px(6)
 
     def _draw_right(self, slot: Slot, row: Row, state: RowState, span: tuple[int, int], ground: str) -> tuple[int, int]:
-        """Actions, or else the text and the chip at the right; gives where title and subtitle must end. `span`: the
+        """The text at the right, left of it actions or the chip; gives where title and subtitle must end. `span`: the
         left end of the texts and the right end of the row."""
         px, tools, (begin, right) = theme.px, state.hovered or state.focused, span
+        if row.right:
+            font = theme.canvas_font(theme.SECONDARY)
+            place = (right, self._height // 2)
+            slot.put("right", "text", place, text=row.right, font=font, fill=theme.TEXT_SECONDARY, anchor="e")
+        left = self._tools_right(row)
         if tools or row.actions_shown:
             self._draw_actions(slot, row, state, ground)
         if tools and row.draggable:
             image = self._canvas.hold(f"handle{slot.tag}", icon("drag", px(_HANDLE), theme.TEXT_SECONDARY, ground))
-            slot.put("handle", "image", (right, self._height // 2), image=image, anchor="e")
+            slot.put("handle", "image", (left, self._height // 2), image=image, anchor="e")
         tools_width = px(_ACTION) * len(row.actions) + (px(_HANDLE) if row.draggable else 0)
+        limit = left - (tools_width + px(4) if tools_width and (tools or row.actions_shown) else 0)
         hides = tools and tools_width > 0 and not row.actions_shown
-        left = right - (tools_width + px(4) if row.actions_shown else 0)
-        if row.right:
-            left = self._draw_text(slot, row.right, left, hidden=hides)
+        if row.actions_shown:
+            left = limit
         subtitle_end = left
         if row.chip is not None:
             # Only beside the title if there is a subtitle, which needs the width.
             left = self._draw_chip(slot, row.chip, (begin, left), bool(row.subtitle), ground, hidden=hides)
-        if tools and tools_width:
-            limit = right - tools_width - px(4)
-            return min(left, limit), min(subtitle_end, limit)
-        return left, subtitle_end
+        return min(left, limit), min(subtitle_end, limit)
+
+    def _tools_right(self, row: Row) -> int:
+        """The right end of actions, handle and chip."""
+        right = self._view.right - theme.px(_PAD)
+        if row.right:
+            right -= theme.measure(row.right, theme.canvas_font(theme.SECONDARY)) + theme.px(8)
+        return right
 
     def _draw_actions(self, slot: Slot, row: Row, state: RowState, ground: str) -> None:
         size = theme.px(_ACTION)
@@ -357,14 +281,6 @@ class RowPainter:
             image = disc_icon(sign, size, colour, disc, ground, glyph=22 / 32, ring=ringed)
             image = self._canvas.hold(f"action{i}{slot.tag}", image)
             slot.put(f"action{i}", "image", (x, self._action_y(name)), image=image, anchor="w")
-
-    def _draw_text(self, slot: Slot, text: str, right: int, *, hidden: bool) -> int:
-        """The text at the right; gives its left end."""
-        font = theme.canvas_font(theme.SECONDARY)
-        if not hidden:
-            place = (right, self._height // 2)
-            slot.put("right", "text", place, text=text, font=font, fill=theme.TEXT_SECONDARY, anchor="e")
-        return right - theme.measure(text, font) - theme.px(12)
 
     def _draw_chip(
         self, slot: Slot, chip: tuple[str, str], span: tuple[int, int], beside_title: bool, ground: str, *, hidden: bool
@@ -380,9 +296,9 @@ class RowPainter:
             slot.put("chipwords", "text", (right - width / 2, y), text=text, font=font, fill=colour, anchor="center")
         return right - width - px(12)
 
-    def _bar_places(self) -> list[tuple[float, ...]]:
+    def _bar_places(self, row: Row) -> list[tuple[float, ...]]:
         """The rectangles of the bars over the picture, now."""
-        x, size = theme.px(_PAD), theme.px(_PICTURE)
+        x, size = self._picture_x(row), theme.px(_PICTURE)
         y = (self._height - size) // 2
         wide, gap, tallest = theme.px(3), theme.px(3), theme.px(16)
         left = x + (size - _BARS * wide - (_BARS - 1) * gap) // 2
@@ -397,49 +313,6 @@ class RowPainter:
 
     def _step_bars(self) -> None:
         for slot in self._playing_slots():
-            for i, place in enumerate(self._bar_places()):
+            for i, place in enumerate(self._bar_places(self._rows[slot.index])):
                 slot.shift_to(f"bar{i}", place)
         self.animate()
-
-
-class EmptyNotice:
-    """A text, and perhaps a button below it, in the middle of a list without rows."""
-
-    def __init__(
-        self, canvas: Drawing, text: str, button_text: str | None, command: Callable[[], object] | None
-    ) -> None:
-        self._canvas = canvas
-        self.text = canvas.create_text(
-            0,
-            0,
-            text=text,
-            font=theme.canvas_font(theme.SECONDARY),
-            fill=theme.TEXT_SECONDARY,
-            justify="center",
-            anchor="center",
-        )
-        self.button = SecondaryButton(canvas, button_text, command) if button_text and command else None
-        self._window = canvas.create_window(0, 0, anchor="n", state="hidden")
-        if self.button is not None:
-            canvas.itemconfigure(self._window, window=self.button)
-
-    def set_text(self, text: str) -> None:
-        """Show another text."""
-        self._canvas.itemconfigure(self.text, text=text)
-
-    def show(self, shown: bool) -> None:
-        """Show it in the middle of the canvas, or hide it."""
-        canvas, button = self._canvas, self.button
-        if not shown:
-            canvas.itemconfigure(self.text, state="hidden")
-            canvas.itemconfigure(self._window, state="hidden")
-            return
-        width, height = canvas.winfo_width(), canvas.winfo_height()
-        canvas.itemconfigure(self.text, state="normal", width=max(width - 2 * theme.px(16), 1))
-        button_height = (button.winfo_reqheight() + theme.px(16)) if button is not None else 0
-        canvas.coords(self.text, width / 2, (height - button_height) / 2)
-        if button is not None:
-            canvas.itemconfigure(self._window, width=min(button.winfo_reqwidth(), width))
-            box = canvas.bbox(self.text)
-            canvas.coords(self._window, width / 2, (box[3] if box else height / 2) + theme.px(16))
-            canvas.itemconfigure(self._window, state="normal")

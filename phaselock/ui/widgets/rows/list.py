@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
+import functools
 import tkinter as tk
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from phaselock.language.catalogue import tr
 from phaselock.ui import theme
 from phaselock.ui.widgets import tooltip
-from phaselock.ui.widgets.base import CONTROL, Drawing, bind_wheel, commands, inside, shifted
+from phaselock.ui.widgets.base import CONTROL, bind_wheel, commands, inside, shifted
+from phaselock.ui.widgets.menu import Items, bind_menu, popup
 from phaselock.ui.widgets.rows.drag import RowDrag
-from phaselock.ui.widgets.rows.draw import EmptyNotice, Row, RowPainter, RowState
+from phaselock.ui.widgets.rows.draw import RowPainter
+from phaselock.ui.widgets.rows.empty import EmptyNotice
+from phaselock.ui.widgets.rows.keyboard import RowKeyboard
+from phaselock.ui.widgets.rows.row import Row, RowState
 from phaselock.ui.widgets.rows.scroll import ScrollBar, Viewport
 from phaselock.ui.widgets.rows.selection import Selection
 
 _NOTCH_ROWS = 1.5
-_ALT = {"x11": 0x8, "win32": 0x20000, "aqua": 0x10}
 _NOWHERE: tuple[int, int | None] = (-1, None)
 
 
-class RowList(Drawing):
+class RowList(RowKeyboard):
     """A list of rows. `on_open(key)`, `on_action(key, name)`, `on_move(key, its new index)`, `on_select(keys)`,
-    `on_delete(keys)`; `empty`: the text of the list without rows, and the text and command of a button below it."""
+    `on_delete(keys)`; `empty`: the text of the list without rows, and the text and command of a button below it.
+    `menu(keys)`: the items of the menu of these rows; else it has the actions of a row and "Copy the name".
+    `picture_of(key)`: the picture of a row, asked for when the row is drawn."""
 
     def __init__(
         self,
@@ -34,10 +41,13 @@ class RowList(Drawing):
         on_select: Callable[[tuple[str, ...]], object] | None = None,
         on_delete: Callable[[tuple[str, ...]], object] | None = None,
         empty: tuple[str, str | None, Callable[[], object] | None] = ("", None, None),
+        menu: Callable[[tuple[str, ...]], Items] | None = None,
+        picture_of: Callable[[str], tk.PhotoImage | None] = lambda _key: None,
     ) -> None:
         super().__init__(master, theme.px(240), theme.px(row_height * 3), focus=True)
         self._on_open, self._on_action, self._on_move = on_open, on_action, on_move
         self._on_select, self._on_delete = on_select, on_delete
+        self._menu, self._picture_of = menu or self._usual_menu, picture_of
         self._selects = bool(on_select or on_open or on_delete or on_move)
         self._rows: list[Row] = []
         self._over = _NOWHERE
@@ -46,6 +56,8 @@ class RowList(Drawing):
         """Key of the row and name of the action on which the button is held."""
         self._pressed_selected: str | None = None
         """One of several selected rows on which the button is held: it is selected alone at the release, or dragged."""
+        self._pressed_button: str | None = None
+        """A row that is a button, on which the button of the mouse is held."""
         self._hinted = ""
         self._view = Viewport(self, theme.px(row_height))
         self._selection = Selection()
@@ -56,16 +68,12 @@ class RowList(Drawing):
         self._empty = EmptyNotice(self, *empty)
         self._bind_pointer()
         self._bind_keys()
+        bind_menu(self, self._on_menu_click, self._on_menu_key)
 
     @property
     def rows(self) -> tuple[Row, ...]:
         """All rows."""
         return tuple(self._rows)
-
-    @property
-    def selection(self) -> tuple[str, ...]:
-        """Keys of the selected rows, from top to bottom."""
-        return self._selection.in_order()
 
     def set_rows(self, rows: Sequence[Row]) -> None:
         """Show these rows. The first visible row stays at its place, and the selection stays."""
@@ -77,6 +85,8 @@ class RowList(Drawing):
             top_key, shift = self._rows[at].key, self._view.top - at * self._view.row_height
         self._rows = list(rows)
         self._view.count = len(self._rows)
+        digits = max((len(row.number) for row in self._rows), default=0)
+        self._painter.number_width = theme.measure("0" * digits, theme.canvas_font(theme.CAPTION))
         lost = self._selection.set_keys([row.key for row in self._rows])
         if self._drag.key is not None and self._selection.index(self._drag.key) is None:
             self._drag.end()
@@ -94,6 +104,11 @@ class RowList(Drawing):
             self._empty.set_text(text)
             self._empty.show(not self._rows)
 
+    def set_empty_button(self, text: str | None, command: Callable[[], object] | None) -> None:
+        """Set the button below that text; None: there is none."""
+        self._empty.set_button(text, command)
+        self._empty.show(not self._rows)
+
     def select(self, keys: Sequence[str]) -> None:
         """Select these rows; the last one gets the keyboard."""
         known = [key for key in keys if self._selection.index(key) is not None]
@@ -105,9 +120,15 @@ class RowList(Drawing):
         if index is not None:
             self._scroll_to(self._view.top_to_see(index))
 
-    def top_row(self) -> int:
-        """Index of the first visible row."""
-        return self._view.first()
+    def see_at_top(self, key: str, rows_before: int) -> None:
+        """Scroll until this row has that many rows above it, if there are so many."""
+        index = self._selection.index(key)
+        if index is not None:
+            self.update_idletasks()  # the first rows of a new list come before its size
+            self._scroll_to((index - rows_before) * self._view.row_height)
+
+    def on_visible(self, keys: tuple[str, ...]) -> None:
+        """These rows are visible, in part or whole."""
 
     def paint(self) -> None:
         self._show()
@@ -128,6 +149,7 @@ class RowList(Drawing):
             return
         self._view.top = self._view.clamped(self._view.top)
         self._painter.show(self._rows, self._state_of)
+        self.on_visible(tuple(self._rows[index].key for index in self._view.visible()))
         self._bar.show()
         self._empty.show(not self._rows)
         self._drag.show()
@@ -146,6 +168,7 @@ class RowList(Drawing):
             dragged=key == self._drag.key,
             pressed_action=pressed[1] if pressed is not None and pressed[0] == key else None,
             right=self._view.right,
+            picture=self._picture_of(key),
         )
 
     def _choose(self, keys: set[str], cursor: str | None, *, keep_anchor: bool = False) -> None:
@@ -157,9 +180,7 @@ class RowList(Drawing):
     # -- pointer -----------------------------------------------------------------------------------------------------
 
     def _bind_pointer(self) -> None:
-        bind_wheel(
-            self, lambda notches: self._scroll_to(self._view.top + notches * _NOTCH_ROWS * self._view.row_height)
-        )
+        bind_wheel(self, self._on_wheel)
         for sequence, act in (
             ("<Configure>", lambda _event: self._show()),
             ("<Map>", lambda _event: self._painter.animate()),
@@ -172,6 +193,10 @@ class RowList(Drawing):
             ("<Double-Button-1>", self._on_double),
         ):
             self.bind(sequence, act, add="+")
+
+    def _on_wheel(self, notches: float) -> None:
+        self._scroll_to(self._view.top + notches * _NOTCH_ROWS * self._view.row_height)
+        self.user_scrolled()
 
     def _at(self, x: int, y: int) -> tuple[int, int | None]:
         """Row and action at a place."""
@@ -219,7 +244,7 @@ class RowList(Drawing):
             self._on_drag(event)
             return
         index, action = self._at(event.x, event.y)
-        self._pressed_action = self._pressed_selected = None
+        self._pressed_action = self._pressed_selected = self._pressed_button = None
         self._drag.release()
         if index < 0:
             if self._selection.selected and not (shifted(event) or _adds(event)):
@@ -229,6 +254,9 @@ class RowList(Drawing):
         if action is not None:
             self._pressed_action = (row.key, row.actions[action][0])
             self._show()
+            return
+        if row.button:
+            self._pressed_button = row.key
             return
         self._drag.press(row.key, event.x, event.y)
         if self._selects:
@@ -250,6 +278,7 @@ class RowList(Drawing):
         if self._bar.held:
             self._scroll_to(self._bar.top_at(event.y))
             self._bar.show()
+            self.user_scrolled()
         elif self._drag.pressed is None:
             self._hover(event.x, event.y)
         elif self._drag.key is not None:
@@ -290,6 +319,11 @@ class RowList(Drawing):
                 row = self._rows[index]
                 if (row.key, row.actions[at][0]) == action:
                     self._on_action(*action)
+        elif self._pressed_button is not None:
+            key, self._pressed_button = self._pressed_button, None
+            index, _ = self._at(event.x, event.y)
+            if index >= 0 and self._rows[index].key == key and self._on_open is not None:
+                self._on_open(key)
         elif self._pressed_selected is not None:
             key, self._pressed_selected = self._pressed_selected, None
             if self._selection.index(key) is not None:
@@ -298,130 +332,43 @@ class RowList(Drawing):
     def _on_double(self, event: tk.Event[Any]) -> None:
         self._on_press(event)  # Tk reports a quick second press as this event only
         index, action = self._at(event.x, event.y)
-        modified = shifted(event) or _adds(event)
-        if index >= 0 and action is None and not modified and self._on_open is not None:
+        if index < 0 or action is not None or self._rows[index].button or shifted(event) or _adds(event):
+            return
+        if self._on_open is not None:
             self._on_open(self._rows[index].key)
 
-    # -- keyboard ----------------------------------------------------------------------------------------------------
+    # -- menu --------------------------------------------------------------------------------------------------------
 
-    def _bind_keys(self) -> None:
-        for sequence, act in (
-            ("<Key-Escape>", self._on_escape),
-            ("<Key-Return>", self._on_return),
-            ("<Key-KP_Enter>", self._on_return),
-            ("<Key-space>", self._on_space),
-            ("<Key-Delete>", self._on_delete_key),
-            ("<Key-BackSpace>", self._on_delete_key),
-        ):
-            self.bind(sequence, act, add="+")
-        for key, step in (("Up", -1), ("Down", 1)):
-            self.bind(f"<Key-{key}>", lambda event, step=step: self._on_arrow(event, step))  # type: ignore[misc]
-        for key, step in (("Left", -1), ("Right", 1)):
-            self.bind(f"<Key-{key}>", lambda event, step=step: self._on_side(event, step))  # type: ignore[misc]
-        for key, where in (
-            ("Home", lambda _at, _page: 0),
-            ("End", lambda _at, _page: len(self._rows) - 1),
-            ("Prior", lambda at, page: at - page),
-            ("Next", lambda at, page: at + page),
-        ):
-            self.bind(f"<Key-{key}>", lambda event, where=where: self._on_jump(event, where))  # type: ignore[misc]
-        for key in ("a", "A"):
-            self.bind(f"<Control-Key-{key}>", self._on_select_all)
-            if self.tk.call("tk", "windowingsystem") == "aqua":
-                self.bind(f"<Command-Key-{key}>", self._on_select_all)
+    def _on_menu_click(self, event: tk.Event[Any]) -> None:
+        self._unhint()
+        self.focus_set()
+        index = self._view.index_at(event.x, event.y)
+        if index >= 0:
+            self._open_menu(self._rows[index].key, event.x, event.y)
 
-    def _on_focus_in(self, event: object) -> None:
-        if self._selection.cursor is None and self._rows:
-            selected = self._selection.selected
-            at = next((i for i, row in enumerate(self._rows) if row.key in selected), self.top_row())
-            self._selection.choose(selected, self._rows[at].key)
-        super()._on_focus_in(event)
-
-    def _on_escape(self, _event: tk.Event[Any]) -> str | None:
-        if self._drag.key is not None:
-            self._drag.end()
-            return "break"
-        return None
-
-    def _on_arrow(self, event: tk.Event[Any], step: int) -> str | None:
+    def _on_menu_key(self) -> None:
         at = self._selection.cursor_index()
-        alt = int(event.state) & _ALT[str(self.tk.call("tk", "windowingsystem"))]
-        if commands(event):
-            return None
-        if alt:
-            self._move_by_key(at, step)
-            return "break"
-        return self._go(event, (at + step) if at is not None else self.top_row())
+        if at is not None:
+            self.see(self._rows[at].key)
+            self._open_menu(self._rows[at].key, theme.px(60), (at + 1) * self._view.row_height - self._view.top)
 
-    def _move_by_key(self, at: int | None, step: int) -> None:
-        if at is not None and self._rows[at].draggable and self._on_move is not None:
-            if 0 <= at + step < len(self._rows):
-                self._on_move(self._rows[at].key, at + step)
-                self.see(self._rows[min(max(at + step, 0), len(self._rows) - 1)].key)
+    def _open_menu(self, key: str, x: int, y: int) -> None:
+        """Open the menu of this row, or of all selected ones if it is one of them."""
+        if self._selects and key not in self._selection.selected:
+            self._choose({key}, key)
+        popup(self, self._menu(self.selection if self._selects else (key,)), x, y)
 
-    def _on_jump(self, event: tk.Event[Any], where: Callable[[int, int], int]) -> str | None:
-        if commands(event):
-            return None
-        page = max(self._view.height // self._view.row_height - 1, 1)
-        return self._go(event, where(self._selection.cursor_index() or 0, page))
+    def _usual_menu(self, keys: tuple[str, ...]) -> Items:
+        row = next(row for row in self._rows if row.key == keys[0])
+        act, items = self._on_action, []
+        if act is not None:
+            items = [(text, functools.partial(act, row.key, name)) for name, _, text in row.actions]
+        return [*items, *([None] if items else []), (tr("Copy the name"), lambda: self.copy(row.title))]
 
-    def _go(self, event: tk.Event[Any], at: int) -> str:
-        self.by_keyboard()
-        if self._rows:
-            key = self._rows[min(max(at, 0), len(self._rows) - 1)].key
-            up_to = self._selection.up_to(key) if shifted(event) and self._selects else None
-            if up_to is not None:
-                self._choose(up_to, key, keep_anchor=True)
-            else:
-                self._choose({key} if self._selects else set(), key)
-            self.see(key)
-        return "break"
-
-    def _on_side(self, event: tk.Event[Any], step: int) -> str | None:
-        """Left and right walk through the actions of the cursor's row."""
-        at = self._selection.cursor_index()
-        if commands(event) or at is None or not self._rows[at].actions:
-            return None
-        self.by_keyboard()
-        count, now = len(self._rows[at].actions), self._selection.action
-        if now is None:
-            self._selection.action = 0 if step > 0 else count - 1
-        else:
-            self._selection.action = now + step if 0 <= now + step < count else None
-        self._show()
-        return "break"
-
-    def _on_return(self, _event: tk.Event[Any]) -> str:
-        at = self._selection.cursor_index()
-        if at is not None and not self._act(at) and self._on_open is not None:
-            self._on_open(self._rows[at].key)
-        return "break"
-
-    def _on_space(self, _event: tk.Event[Any]) -> str | None:
-        at = self._selection.cursor_index()
-        return "break" if at is not None and self._act(at) else None
-
-    def _act(self, at: int) -> bool:
-        """Execute the action that has the keyboard; False: there is none."""
-        row, action = self._rows[at], self._selection.action
-        if action is None or action >= len(row.actions) or self._on_action is None:
-            return False
-        self._on_action(row.key, row.actions[action][0])
-        return True
-
-    def _on_delete_key(self, event: tk.Event[Any]) -> str | None:
-        if commands(event) or self._on_delete is None:
-            return None
-        at = self._selection.cursor_index()
-        keys = self.selection or ((self._rows[at].key,) if at is not None else ())
-        if keys:
-            self._on_delete(keys)
-        return "break"
-
-    def _on_select_all(self, _event: tk.Event[Any]) -> str:
-        if self._selects and self._rows:
-            self._choose({row.key for row in self._rows}, self._selection.cursor or self._rows[0].key)
-        return "break"
+    def copy(self, text: str) -> None:
+        """Put a text into the clipboard."""
+        self.clipboard_clear()
+        self.clipboard_append(text)
 
 
 def _adds(event: tk.Event[Any]) -> bool:

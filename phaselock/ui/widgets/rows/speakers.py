@@ -13,9 +13,11 @@ from phaselock.ui.widgets.chip import HEIGHT as CHIP_HEIGHT
 from phaselock.ui.widgets.chip import PAD as CHIP_PAD
 from phaselock.ui.widgets.chip import fill_of
 from phaselock.ui.widgets.raster import dot, plate
-from phaselock.ui.widgets.rows.draw import Row, RowPainter, RowState, Slot
+from phaselock.ui.widgets.rows.draw import RowPainter
 from phaselock.ui.widgets.rows.list import RowList
+from phaselock.ui.widgets.rows.row import Row, RowState
 from phaselock.ui.widgets.rows.scroll import Viewport
+from phaselock.ui.widgets.rows.slot import Slot
 from phaselock.ui.widgets.slider import KNOB, STEP
 
 ROW_HEIGHT = 110
