@@ -87,7 +87,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "storage",
         "sync",
     ),
-    "ui": ("language", "model", "session.commands", "session.events", "session.sentences"),
+    "ui": ("desktop.file_dialog", "language", "model", "session.commands", "session.events", "session.sentences"),
 }
 
 # Modules that only these packages and modules may import. `bench` may import every module of `phaselock`.

@@ -12,7 +12,6 @@ import signal
 import time
 import tkinter
 from collections.abc import Callable, Iterator, Sequence
-from tkinter import filedialog
 from typing import Any
 
 from phaselock.errors import log_bug
@@ -29,6 +28,7 @@ from phaselock.ui.backend import (
     SessionEvent,
     SessionView,
 )
+from phaselock.ui.dialogs import Dialogs
 from phaselock.ui.pump import Pump
 from phaselock.ui.screens.base import Screen
 from phaselock.ui.screens.home import BrowserScreen, CreateScreen, HomeScreen, waiting_text
@@ -82,14 +82,11 @@ class Window(ctk.CTk):  # type: ignore[misc]
         self.history = History()
         self.covers = Covers(program.read_artwork)
         self.visualiser = bool(program.preferences().ui.get("visualiser", True))
-        self.ask_files: Callable[[], Sequence[str]] = self._ask_files
-        self.ask_folder: Callable[[], str] = lambda: filedialog.askdirectory(parent=self, title=tr("Add a folder"))
-        self.ask_song: Callable[[], str] = lambda: filedialog.askopenfilename(
-            parent=self, title=tr("Request a song"), filetypes=[("MP3", self._patterns("mp3"))]
-        )
-        self.ask_save: Callable[[str], str] = lambda name: filedialog.asksaveasfilename(
-            parent=self, title=tr("Export"), initialfile=name
-        )
+        self.dialogs = Dialogs(self, program)
+        self.ask_files: Callable[[], Sequence[str]] = self.dialogs.files
+        self.ask_folder: Callable[[], str] = self.dialogs.folder
+        self.ask_song: Callable[[], str] = self.dialogs.song
+        self.ask_save: Callable[[str], str] = self.dialogs.save
         self.screen: Screen | None = None
         self.overlay: Overlay | None = None
         self.toasts = Toasts(self)
@@ -160,6 +157,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
             return
         self._closing = True
         self._pump.stop()
+        self.dialogs.close()
         if self.state() == "normal":
             self.program.remember(geometry=self.geometry())
         self.withdraw()
@@ -367,15 +365,6 @@ class Window(ctk.CTk):  # type: ignore[misc]
         """Let it fill the window, except for the strip of the toasts."""
         # customtkinter does not let `place` set the height.
         tkinter.Place.place_configure(shown, relx=0, rely=0, relwidth=1, relheight=1, height=-px(STRIP))
-
-    def _ask_files(self) -> Sequence[str]:
-        kinds = [(tr("Music and playlists"), self._patterns("mp3", "m3u", "m3u8")), (tr("All files"), ["*"])]
-        return filedialog.askopenfilenames(parent=self, title=tr("Add songs"), filetypes=kinds)
-
-    def _patterns(self, *endings: str) -> list[str]:
-        """Patterns of file names for a dialog. Only the one of X11 distinguishes upper and lower case."""
-        upper = endings if self.tk.call("tk", "windowingsystem") == "x11" else ()
-        return [f"*.{ending}" for ending in (*endings, *map(str.upper, upper))]
 
     def _bind_keys(self) -> None:
         for sequence, name in KEYS.items():

@@ -78,6 +78,7 @@ SHAPES: dict[str, list[Points]] = {
     "more": [disc(5.5, 12, 1.9), disc(12, 12, 1.9), disc(18.5, 12, 1.9)],
     "chart": stroke([(2.8, 13), (7, 13), (10, 5.5), (14, 18.5), (17, 11), (21.2, 11)], _LINE),
     "drag": [disc(x, y, 1.5) for x in (9, 15) for y in (6.5, 12, 17.5)],
+    "folder": [rounded(3, 7, 21, 19.5, 1.6), rounded(3, 4.5, 10.5, 10, 1.6)],
     "music": _note(),
     "closed": stroke([(9.5, 6), (15.5, 12), (9.5, 18)], _LINE),
     "open": stroke([(6, 9.5), (12, 15.5), (18, 9.5)], _LINE),
