@@ -110,6 +110,7 @@ def command_line() -> argparse.ArgumentParser:
     laboratory.add_argument("--clock-skew-ppm", type=number(-500, 500, float), default=0.0, help=argparse.SUPPRESS)
     laboratory.add_argument("--clock-ahead-s", type=number(0, 1e6), default=0, help=argparse.SUPPRESS)
     laboratory.add_argument("--card", metavar="JSON", help=argparse.SUPPRESS)
+    laboratory.add_argument("--no-desktop", dest="desktop", action="store_false", help=argparse.SUPPRESS)
     name = argparse.ArgumentParser(add_help=False)
     name.add_argument("--as", dest="display_name", metavar=tr("NAME"), help=tr("your name in the session"))
 
@@ -315,7 +316,7 @@ def _host(options: argparse.Namespace, terminal: Terminal) -> int:
     )
     autoplay = (options.wait_peers or 0) if options.play else None
     return headless.run_host(
-        headless.HeadlessHostOptions(wish, tuple(options.files), autoplay, _clock(options)), terminal
+        headless.HeadlessHostOptions(wish, tuple(options.files), autoplay, _clock(options), options.desktop), terminal
     )
 
 
@@ -333,7 +334,7 @@ def _join(options: argparse.Namespace, terminal: Terminal) -> int:
         card=_card(options),
         clock_filter=options.clock_filter,
     )
-    return headless.run_join(headless.HeadlessJoinOptions(wish, _clock(options)), terminal)
+    return headless.run_join(headless.HeadlessJoinOptions(wish, _clock(options), options.desktop), terminal)
 
 
 def _card(options: argparse.Namespace) -> VirtualCard:

@@ -5,6 +5,7 @@ The threads of a session:
     main      the asyncio loop: runner, session and all control sockets. Other threads report with call_soon_threadsafe
     stdin     reads lines, or on a terminal draws the line of input; a daemon thread that ends with the process
     stdout    writes lines (console.output.Terminal)
+    media keys answers the desktop (desktop/controls.py); only where there is one
     files     host: finds, hashes and inspects the added files, one after the other
     bulk      file transfers, which block
     upload    peer: uploads of requested songs, which block
@@ -28,6 +29,7 @@ from types import FrameType
 from typing import Any
 
 from phaselock import _native
+from phaselock.app.media_controls import Actions, MediaControls
 from phaselock.app.session import HostOptions, JoinOptions, address_of, open_host_session, open_peer_session
 from phaselock.app.shell import HostShell, PeerShell
 from phaselock.app.shell_base import Shell
@@ -77,6 +79,8 @@ class HeadlessHostOptions:
     files: tuple[str, ...]
     autoplay: int | None
     clock: LocalClock
+    desktop: bool = True
+    """Whether media keys control the session, and requests are notified."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -85,6 +89,7 @@ class HeadlessJoinOptions:
 
     wish: JoinOptions
     clock: LocalClock
+    desktop: bool = True
 
 
 def run_host(options: HeadlessHostOptions, terminal: Terminal) -> int:
@@ -161,19 +166,29 @@ async def _host(options: HeadlessHostOptions, terminal: Terminal) -> Ended:
     for file in options.files:
         if not pathlib.Path(file).exists():
             raise NoticeError(Notice(Code.NO_FILE, file_name=file))
+
+    def tell(event: e.Event) -> None:
+        desk.tell(event)
+        controls.tell(event)
+
     with _settings(terminal) as store:
-        async with open_host_session(options.wish, store, lambda event: desk.tell(event)) as stage:
+        async with open_host_session(options.wish, store, tell) as stage:
             desk = HostShell(stage.runner, stage.intake, stage.player, store, terminal, stage.address)
-            with _polite_interrupts(desk.quit):
-                names, ports = (stage.session_name, stage.host_name), (stage.port, stage.clock_port)
-                where = stage.address, stage.addresses
-                terminal.event(e.SessionOpened(_native.now_ns(), *names, *ports, *where))
-                terminal.listen(_on_loop(desk.line), _typing(desk, N_("To end the session for everybody, type quit.")))
-                if options.autoplay is not None:
-                    stage.runner.command(c.Autoplay(options.autoplay))
-                for file in options.files:
-                    stage.intake.take([file])
-                return await stage.run()
+            actions = Actions(desk.quit, notifies=lambda: terminal.for_people)
+            media = MediaControls(stage, store, actions, on=options.desktop)
+            async with contextlib.aclosing(media) as controls:
+                with _polite_interrupts(desk.quit):
+                    names, ports = (stage.session_name, stage.host_name), (stage.port, stage.clock_port)
+                    where = stage.address, stage.addresses
+                    terminal.event(e.SessionOpened(_native.now_ns(), *names, *ports, *where))
+                    terminal.listen(
+                        _on_loop(desk.line), _typing(desk, N_("To end the session for everybody, type quit."))
+                    )
+                    if options.autoplay is not None:
+                        stage.runner.command(c.Autoplay(options.autoplay))
+                    for file in options.files:
+                        stage.intake.take([file])
+                    return await stage.run()
 
 
 async def _join(options: HeadlessJoinOptions, terminal: Terminal) -> Ended:
@@ -181,13 +196,21 @@ async def _join(options: HeadlessJoinOptions, terminal: Terminal) -> Ended:
     assert this_task is not None
     if options.wish.address is None:
         terminal.say(Message("Looking for a jam on this network…"))
+
+    def tell(event: e.Event) -> None:
+        desk.tell(event)
+        controls.tell(event)
+
     with _settings(terminal) as store, _polite_interrupts(this_task.cancel) as give_up:
-        async with open_peer_session(options.wish, store, lambda event: desk.tell(event)) as stage:
+        async with open_peer_session(options.wish, store, tell) as stage:
             desk = PeerShell(stage.runner, stage.player, store, terminal, stage.address)
             give_up.close()
-            with _polite_interrupts(desk.leave):
-                terminal.listen(_on_loop(desk.line), _typing(desk, N_("To leave the session, type leave.")))
-                return await stage.run()
+            actions = Actions(desk.leave, notifies=lambda: False)
+            media = MediaControls(stage, store, actions, on=options.desktop)
+            async with contextlib.aclosing(media) as controls:
+                with _polite_interrupts(desk.leave):
+                    terminal.listen(_on_loop(desk.line), _typing(desk, N_("To leave the session, type leave.")))
+                    return await stage.run()
 
 
 def _typing(desk: Shell, end_hint: str) -> Typing:

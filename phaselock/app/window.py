@@ -79,6 +79,7 @@ class WindowProgram:
             lambda why: self._events.append(SessionEvent(Warned(None, Notice(Code.OTHER, why)))),
         )
         self._view: SessionView | None = None
+        self._presence = True, 0
         self._started: WindowBackend | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -97,6 +98,9 @@ class WindowProgram:
         self._store.update(ui={**self._store.settings.ui, **ui})
 
     # -- from the other threads -------------------------------------------------------------------------------------
+
+    def show_presence(self, focused: bool, handle: int) -> None:
+        self._presence = focused, handle
 
     def receive(self) -> None:
         self._receiver.start()
@@ -179,7 +183,13 @@ class WindowProgram:
         if self._started is None:
             from phaselock.app.window_backend import WindowBackend
 
-            self._started = WindowBackend(self._store, *self._sound, emit=self._events.append, show=self._show)
+            self._started = WindowBackend(
+                self._store,
+                *self._sound,
+                emit=self._events.append,
+                show=self._show,
+                presence=lambda: self._presence,
+            )
             self._thread = threading.Thread(target=self._started.run, name="network", daemon=True)
             self._thread.start()
             self._loop = self._started.loop.result(TIMEOUT_START_S)

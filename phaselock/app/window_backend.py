@@ -18,6 +18,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 from uuid import UUID
 
+from phaselock.app.media_controls import Actions, MediaControls
 from phaselock.app.queue_files import QueueKeeper, save_queue
 from phaselock.app.session import (
     HostOptions,
@@ -42,7 +43,7 @@ from phaselock.network.runner import log_failure
 from phaselock.network.service_record import FoundSession
 from phaselock.session import commands as c
 from phaselock.session.effects import Ended
-from phaselock.session.events import Event, Joined, QueueChanged, SyncMeasured, Warned
+from phaselock.session.events import Event, Joined, QueueChanged, SyncMeasured, VolumeSet, Warned
 from phaselock.session.sentences import notice_text
 from phaselock.storage import log as log_storage
 from phaselock.storage.covers import read_cover
@@ -51,6 +52,7 @@ from phaselock.storage.paths import last_queue_path, log_path
 from phaselock.storage.settings import SettingsStore
 from phaselock.ui.backend import (
     ArtworkRead,
+    Asked,
     BackendEvent,
     Closed,
     Found,
@@ -82,7 +84,8 @@ class WindowBackend:
 
     The constructor runs on the GUI thread. After it only the network thread reads and writes the attributes, with two
     exceptions: the GUI thread waits for `loop`, and a worker reads `_over` (`Event.is_set`). `emit` and `show` deliver
-    to the GUI thread and may be called on any thread.
+    to the GUI thread and may be called on any thread. `presence`: whether the window has the keyboard, and its native
+    handle.
     """
 
     def __init__(
@@ -93,10 +96,13 @@ class WindowBackend:
         *,
         emit: Callable[[BackendEvent], None],
         show: Callable[[SessionView | None], None],
+        presence: Callable[[], tuple[bool, int]] = lambda: (True, 0),
     ) -> None:
         self._store = store
         self._backend, self._device_name = backend, device_name
         self._emit, self._show = emit, show
+        self._presence = presence
+        self._controls: MediaControls | None = None
         self.loop: concurrent.futures.Future[asyncio.AbstractEventLoop] = concurrent.futures.Future()
         self._open: OpenHostSession | OpenPeerSession | None = None
         self._keeper: QueueKeeper | None = None
@@ -252,9 +258,11 @@ class WindowBackend:
                         self._show_view()
                         self._emit(Opened())
                         self._keeper = QueueKeeper(session.runner, last_queue_path())
+                    self._controls = self._media_controls(session)
                     try:
                         ended: Ended = await session.run()
                     finally:
+                        await self._controls.aclose()
                         if self._keeper is not None:
                             await self._keeper.close()
                 closed = Closed(notice_text(ended.reason, current()), ended.failed)
@@ -264,12 +272,21 @@ class WindowBackend:
         except asyncio.CancelledError:
             pass
         finally:
-            self._open = self._local_status = self._keeper = None
+            self._open = self._local_status = self._keeper = self._controls = None
             if self._view_due:
                 self._view_due.cancel()
                 self._view_due = None
             self._show(None)
             self._emit(closed)
+
+    def _media_controls(self, session: OpenHostSession | OpenPeerSession) -> MediaControls:
+        actions = Actions(
+            end=lambda: self._emit(Asked("quit")),
+            notifies=lambda: not self._presence()[0],
+            come_to_front=lambda: self._emit(Asked("raise")),
+            volume_changed=lambda volume: self._emit(SessionEvent(VolumeSet(None, round(100 * volume), False))),
+        )
+        return MediaControls(session, self._store, actions, window=self._presence()[1])
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, Joined) and not event.again:
@@ -279,6 +296,8 @@ class WindowBackend:
             self._keeper.changed()
         if not isinstance(event, SyncMeasured | QueueChanged):  # the view contains their data
             self._emit(SessionEvent(event))
+        if self._controls is not None:
+            self._controls.tell(event)
         self._show_soon()
 
     # -- the view ----------------------------------------------------------------------------------------------------

@@ -112,6 +112,11 @@ class Terminal:
         return shutil.get_terminal_size().columns if self._is_terminal else 0
 
     @property
+    def for_people(self) -> bool:
+        """False if the output is JSON."""
+        return not self._as_json
+
+    @property
     def in_place(self) -> bool:
         """True if the output is a terminal on which lines can be replaced."""
         return self._in_place

@@ -150,6 +150,13 @@ class Bus:
                 yield Message.from_buffer(data)
 
 
+def sender_of(message: Any) -> str:
+    """The unique name of the program that has sent a message; the bus guarantees it."""
+    from jeepney import HeaderFields
+
+    return str(message.header.fields.get(HeaderFields.sender, ""))
+
+
 def _connect(name: Name) -> socket.socket:
     """A socket that the bus has authenticated."""
     from jeepney.bus import get_connectable_addresses

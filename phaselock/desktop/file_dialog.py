@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from phaselock.desktop.appearance import PORTAL, PORTAL_PATH
-from phaselock.desktop.bus import DISCONNECTED, Bus, BusError
+from phaselock.desktop.bus import DISCONNECTED, Bus, BusError, sender_of
 from phaselock.errors import InternalError, bug_net
 
 TIMEOUT_PORTAL_S = 5.0
@@ -184,13 +184,6 @@ def path_of_uri(uri: str) -> str:
     if parts.scheme != "file" or parts.netloc not in ("", "localhost"):
         return ""
     return os.fsdecode(unquote_to_bytes(parts.path))
-
-
-def sender_of(message: Any) -> str:
-    """The unique name of the program that has sent a message; the bus guarantees it."""
-    from jeepney import HeaderFields
-
-    return str(message.header.fields.get(HeaderFields.sender, ""))
 
 
 def _path_of(message: Any) -> str:

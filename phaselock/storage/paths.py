@@ -14,6 +14,11 @@ def cache_dir() -> pathlib.Path:
     return _folder("cache") / "tracks"
 
 
+def cover_dir() -> pathlib.Path:
+    """The folder for the cover of the current track, for other programs of this user."""
+    return _folder("cache") / "covers"
+
+
 def settings_path() -> pathlib.Path:
     """The file of the user's settings."""
     return _folder("config") / "settings.json"

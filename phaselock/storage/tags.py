@@ -41,10 +41,11 @@ _SIGNATURES = (
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Tags:
-    """Title and artist, safe to show; empty if the file has none."""
+    """Title, artist and album, safe to show; empty if the file has none."""
 
     title: str
     artist: str
+    album: str = ""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -57,9 +58,11 @@ class Artwork:
 
 
 def read_tags(path: pathlib.Path) -> Tags:
-    """Title and artist from the file's tags (ID3, any version). Never raises."""
+    """Title, artist and album from the file's tags (ID3, any version). Never raises."""
     tag = _read(path, pictures=False)
-    return Tags(title(tag.title or ""), title(tag.artist or "")) if tag else Tags("", "")
+    if not tag:
+        return Tags("", "")
+    return Tags(title(tag.title or ""), title(tag.artist or ""), title(tag.album or ""))
 
 
 def read_artwork(path: pathlib.Path) -> Artwork | None:

@@ -83,7 +83,7 @@ class ProcessGroup:
         """Start phaselock with these arguments; `name` is its display name in the session."""
         with open(f"{self._folder}/{name}.err", "wb") as errors:
             process = subprocess.Popen(
-                python_command("-P", "-m", "phaselock", *arguments, "--as", name, "--json"),
+                python_command("-P", "-m", "phaselock", *arguments, "--as", name, "--json", "--no-desktop"),
                 **surroundings(f"{self._folder}/{name}"),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from typing import Protocol, TypeAlias
+from typing import Literal, Protocol, TypeAlias
 from uuid import UUID
 
 from phaselock.model.snapshot import SessionSnapshot
@@ -182,6 +182,13 @@ class QueueSaved:
     problem: str
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Asked:
+    """The user asks for this in a panel of the desktop: the window in the front, or the end of the program."""
+
+    what: Literal["raise", "quit"]
+
+
 PEAKS = 600
 BANDS = 24
 
@@ -194,6 +201,7 @@ BackendEvent: TypeAlias = (
     | ArtworkRead
     | WaveformRead
     | FilesGiven
+    | Asked
     | LastQueue
     | QueueSaved
 )
@@ -207,6 +215,9 @@ class Program(Protocol):
 
     def remember(self, **ui: object) -> None:
         """Store settings of the window; values must be JSON."""
+
+    def show_presence(self, focused: bool, handle: int) -> None:
+        """Tell whether the window has the keyboard, and its native handle."""
 
     def receive(self) -> None:
         """Start to receive files that the user opens with PhaseLock; FilesGiven follows at each time."""

@@ -9,6 +9,7 @@ import contextlib
 import gc
 import re
 import signal
+import sys
 import time
 import tkinter
 from collections.abc import Callable, Iterator, Sequence
@@ -20,6 +21,7 @@ from phaselock.session import commands as c
 from phaselock.ui import theme
 from phaselock.ui.backend import (
     ArtworkRead,
+    Asked,
     BackendEvent,
     Closed,
     FilesGiven,
@@ -257,6 +259,12 @@ class Window(ctk.CTk):  # type: ignore[misc]
             case FilesGiven(paths=paths):
                 self._come_to_the_front()
                 self.drop(paths)
+            case Asked(what="raise"):
+                self._come_to_the_front()
+            case Asked(what="quit"):
+                self._come_to_the_front()  # with the question, if there is one
+                self.close()
+                return
         if self.overlay is not None:
             self.overlay.on_event(event)
         if self.screen is not None:
@@ -371,7 +379,13 @@ class Window(ctk.CTk):  # type: ignore[misc]
             self.bind(sequence, lambda event, name=name: self._key(event, name))
         self.bind("<question>", lambda event: None if _typing(event) else self.open_shortcuts())
         self.bind("<Escape>", lambda event: self._escape())
+        for sequence in ("<FocusIn>", "<FocusOut>"):
+            self.bind(sequence, lambda event: self._show_presence(), add="+")
         self.bind_all("<ButtonRelease-1>", self._release_focus, add="+")
+
+    def _show_presence(self) -> None:
+        handle = int(self.frame(), 16) if sys.platform == "win32" else self.winfo_id()
+        self.program.show_presence(str(self.tk.call("focus")) != "", handle)
 
     def _release_focus(self, event: Any) -> None:
         """A clicked button does not keep the keyboard, so that space plays and pauses."""
