@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import functools
 import importlib.util
 import os
 import sys
@@ -227,6 +228,17 @@ def command_line() -> argparse.ArgumentParser:
     reset.add_argument("--yes", action="store_true", help=tr("do not ask"))
     reset.set_defaults(run=_reset, json=False, quiet=False)
 
+    install = commands.add_parser(
+        "install-desktop",
+        help=tr("add PhaseLock to the menu of this desktop (Linux)"),
+        description=tr(
+            "Add PhaseLock to the menu, after an installation with pip: its icon, the manual page, and the command to "
+            "open MP3 files and playlists with it. For this user only."
+        ),
+    )
+    install.add_argument("--remove", action="store_true", help=tr("take it out again"))
+    install.set_defaults(run=functools.partial(_install_desktop, parser), json=False, quiet=False)
+
     demo = commands.add_parser(
         "demo",
         parents=[lines],
@@ -371,6 +383,12 @@ def _reset(options: argparse.Namespace, terminal: Terminal) -> int:
     from phaselock.tools import reset
 
     return reset.run_reset(options.yes, terminal)
+
+
+def _install_desktop(parser: argparse.ArgumentParser, options: argparse.Namespace, terminal: Terminal) -> int:
+    from phaselock.tools import install_desktop
+
+    return install_desktop.run_install_desktop(options.remove, parser, terminal)
 
 
 def _doctor(options: argparse.Namespace, terminal: Terminal) -> int:

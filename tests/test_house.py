@@ -87,6 +87,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         *EVENTS,
         "storage",
         "sync",
+        "ui.widgets.logo",
     ),
     "ui": ("desktop.file_dialog", "language", "model", "session.commands", "session.events", "session.sentences"),
 }
@@ -96,7 +97,12 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "phaselock.app.headless": ("phaselock.cli",),
     "phaselock.app.window": ("phaselock.cli",),
     "phaselock.console": ("phaselock.__main__", "phaselock.cli", "phaselock.app.headless", "phaselock.tools"),
-    "phaselock.ui": ("phaselock.app.queue_files", "phaselock.app.window", "phaselock.app.window_backend"),
+    "phaselock.ui": (
+        "phaselock.app.queue_files",
+        "phaselock.app.window",
+        "phaselock.app.window_backend",
+        "phaselock.tools.install_desktop",
+    ),
     "_miniaudio": (
         "phaselock.audio.device",
         "phaselock.audio.handles",

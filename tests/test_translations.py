@@ -22,6 +22,7 @@ PERCENT = re.compile(r"%(?:\(\w+\))?[a-z%]")
 WITHOUT_TEXTS = ("audio", "desktop", "network", "protocol", "sync")
 # Texts that only look as if they were for users, by module.
 NOT_FOR_USERS: dict[str, tuple[str, ...]] = {
+    "phaselock/app/media_controls.py": ("'Playing'", "'Paused'", "'Stopped'"),
     "phaselock/storage/log.py": ("is no log level", "not to be formatted", "older entries were lost"),
     "phaselock/os_packages.py": ("'sudo ",),
     "phaselock/tools/doctor.py": (
@@ -44,7 +45,8 @@ def shown_modules() -> list[tuple[str, ast.Module]]:
     return [
         (path, tree)
         for path, tree in texts.sources()
-        if path.split("/")[1] not in WITHOUT_TEXTS and path != "phaselock/tools/event_reference.py"
+        if path.split("/")[1] not in WITHOUT_TEXTS
+        and path not in ("phaselock/tools/event_reference.py", "phaselock/tools/manual.py")
     ]
 
 

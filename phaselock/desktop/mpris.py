@@ -59,7 +59,7 @@ BUTTONS = {
 WRITABLE = {"Volume": "d", "LoopStatus": "s", "Shuffle": "b", "Rate": "d"}
 
 
-class Refused(Exception):
+class CallError(Exception):
     """A call that is answered with an error; the argument is the name of the error."""
 
 
@@ -147,7 +147,7 @@ class _Service:
                 message.body,
             )
             answer = new_method_return(message, *([reply[0], (reply[1],)] if reply else []))
-        except Refused as error:
+        except CallError as error:
             answer = new_error(message, _ERROR + str(error))
         if not message.header.flags & _NO_REPLY_EXPECTED:
             self._bus.send(answer)
@@ -159,12 +159,12 @@ class _Service:
         if path != PATH:
             if member == "Introspect" and str(PATH).startswith(str(path).rstrip("/") + "/"):
                 return "s", f'<node><node name="{PATH[len(str(path).rstrip("/")) + 1 :].partition("/")[0]}"/></node>'
-            raise Refused("UnknownObject")
+            raise CallError("UnknownObject")
         found = [one for one, methods in METHODS.items() if member in methods and interface in ("", one)]
         if not found:
-            raise Refused("UnknownMethod" if interface in METHODS or not interface else "UnknownInterface")
+            raise CallError("UnknownMethod" if interface in METHODS or not interface else "UnknownInterface")
         if METHODS[found[0]][member] != signature:
-            raise Refused("InvalidArgs")
+            raise CallError("InvalidArgs")
         if found[0] == INTROSPECTABLE:
             return "s", introspection()
         if found[0] == PROPERTIES:
@@ -174,19 +174,19 @@ class _Service:
 
     def _property(self, member: str, interface: str, name: str = "", value: Value = ("", None)) -> Value | None:
         if interface not in self._shown:
-            raise Refused("UnknownInterface")
+            raise CallError("UnknownInterface")
         position: Value = ("x", microseconds(self._now.position_at(time.monotonic())))
         values = {**self._shown[interface], **({"Position": position} if interface == PLAYER else {})}
         if member == "GetAll":
             return "a{sv}", values
         if name not in values:
-            raise Refused("UnknownProperty")
+            raise CallError("UnknownProperty")
         if member == "Get":
             return "v", values[name]
         if interface != PLAYER or name not in WRITABLE:
-            raise Refused("PropertyReadOnly")
+            raise CallError("PropertyReadOnly")
         if value[0] != WRITABLE[name]:
-            raise Refused("InvalidArgs")
+            raise CallError("InvalidArgs")
         self._set(name, value[1])
         return None
 
@@ -195,7 +195,7 @@ class _Service:
             self._act(Action.VOLUME, min(max(value, 0.0), 1.0))
         elif name == "LoopStatus":
             if value not in ("None", "Playlist"):  # one track is not repeated
-                raise Refused("NotSupported")
+                raise CallError("NotSupported")
             self._act(Action.REPEAT, float(value == "Playlist"), needs_control=True)
         elif name == "Shuffle":
             self._act(Action.SHUFFLE, float(value), needs_control=True)
@@ -212,7 +212,7 @@ class _Service:
         elif member == "Quit":
             self._act(Action.QUIT)
         elif member == "OpenUri":
-            raise Refused("NotSupported")
+            raise CallError("NotSupported")
         elif not now.track or not now.can_control:
             return
         elif member == "Seek":
@@ -229,7 +229,7 @@ class _Service:
             return
         self._actions += 1
         if self._actions > MAX_ACTIONS:
-            raise Refused("LimitsExceeded")
+            raise CallError("LimitsExceeded")
         self._do(action, value)
 
     # -- notifications ----------------------------------------------------------------------------------------------

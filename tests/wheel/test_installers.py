@@ -19,7 +19,7 @@ from phaselock.cli import command_line
 from phaselock.network.service_record import SERVICE_TYPE
 
 ROOT = pathlib.Path(__file__).parents[2]
-DESKTOP = ROOT / "wheels" / "appimage" / "phaselock.desktop"
+DESKTOP = ROOT / "phaselock" / "data" / "phaselock.desktop"
 MAC = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["briefcase"]
 MAC_APP = MAC["app"]["app"]
 MAC_INFO = MAC_APP["macOS"]["info"]

@@ -79,9 +79,9 @@ chmod 755 "$root/AppRun"
 "$root/usr/bin/python3.11" -I -m compileall -q -s "$root" --invalidation-mode unchecked-hash "$root/usr/lib"
 
 mkdir -p "$root"/usr/share/{applications,metainfo,icons/hicolor/256x256/apps}
-cp "$here/phaselock.desktop" "$root"
-cp "$here/phaselock.desktop" "$root/usr/share/applications"
-cp "$here/com.phaselock.app.metainfo.xml" "$root/usr/share/metainfo"
+cp "$here/../../phaselock/data/phaselock.desktop" "$root"
+cp "$here/../../phaselock/data/phaselock.desktop" "$root/usr/share/applications"
+cp "$here/../../phaselock/data/com.phaselock.app.metainfo.xml" "$root/usr/share/metainfo"
 cp "$work/icons/icon-256.png" "$root/usr/share/icons/hicolor/256x256/apps/phaselock.png"
 cp "$work/icons/icon-256.png" "$root/phaselock.png"
 ln -s phaselock.png "$root/.DirIcon"

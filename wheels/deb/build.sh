@@ -52,8 +52,8 @@ for wheel in "$out/$name"-*manylinux*_{x86_64,aarch64}.whl; do
     printf '#!/bin/sh\nexec /usr/bin/phaselock window "$@"\n' >"$root/usr/bin/phaselock-window"
     chmod 755 "$root"/usr/bin/*
 
-    cp "$here/../appimage/phaselock.desktop" "$share/applications"
-    cp "$here/../appimage/com.phaselock.app.metainfo.xml" "$share/metainfo"
+    cp "$here/../../phaselock/data/phaselock.desktop" "$share/applications"
+    cp "$here/../../phaselock/data/com.phaselock.app.metainfo.xml" "$share/metainfo"
     for size in 16 32 48 64 128 256 512; do
         mkdir -p "$share/icons/hicolor/${size}x$size/apps"
         cp "$work/icons/icon-$size.png" "$share/icons/hicolor/${size}x$size/apps/phaselock.png"
