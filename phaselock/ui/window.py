@@ -145,6 +145,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
         """Start the pump, and receive files: `run` without the main loop."""
         self._pump.start()
         self.program.receive()
+        self._show_presence()
 
     def close(self) -> None:
         """Close the window and the program; while a session is open, after a question."""
@@ -274,6 +275,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
         """Show the newest view."""
         if state is None or not isinstance(self.screen, HostScreen | PeerScreen):
             return
+        self._show_presence()  # not only at its events: X11 does not always send them
         self.history.take(state, self.now_s())
         title = window_title(state)
         if title != self.title():
@@ -379,8 +381,6 @@ class Window(ctk.CTk):  # type: ignore[misc]
             self.bind(sequence, lambda event, name=name: self._key(event, name))
         self.bind("<question>", lambda event: None if _typing(event) else self.open_shortcuts())
         self.bind("<Escape>", lambda event: self._escape())
-        for sequence in ("<FocusIn>", "<FocusOut>"):
-            self.bind(sequence, lambda event: self._show_presence(), add="+")
         self.bind_all("<ButtonRelease-1>", self._release_focus, add="+")
 
     def _show_presence(self) -> None:

@@ -16,7 +16,7 @@ import pytest
 from phaselock.cli import command_line, main
 from phaselock.errors import PhaseLockError
 from phaselock.tools import install_desktop
-from phaselock.tools.install_desktop import DATA, ENTRY, ICON_SIZES, contents, entry, icon_name, program, quoted
+from phaselock.tools.install_desktop import DATA, ENTRY, ICON_SIZES, entry, icon_name, program, quoted
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a command for Linux")
 
@@ -139,12 +139,3 @@ def test_which_command_is_installed(
     assert program() == [sys.executable, "-m", "phaselock"]
     monkeypatch.setenv("APPDIR", os.fspath(tmp_path))
     assert program() == ["/home/ana/PhaseLock.AppImage"]
-
-
-def test_the_entry_belongs_to_the_window() -> None:
-    """The desktop finds the entry by the class of the window."""
-    import phaselock.ui.window as window
-
-    text = contents(["/p"], command_line())[ENTRY].decode()
-    assert "StartupWMClass=PhaseLock\n" in text and "Icon=phaselock\n" in text
-    assert 'className="PhaseLock"' in pathlib.Path(window.__file__).read_text("utf-8")
