@@ -16,8 +16,16 @@ from phaselock.language.message import Message
 from phaselock.model.file_kinds import kind_of_name
 from phaselock.model.names import file_label
 from phaselock.model.notices import Code, LeftOut, Notice
-from phaselock.storage.file_names import is_file_url, spellings, url_paths
+from phaselock.storage.file_names import is_file_url, url_paths
 from phaselock.storage.files import open_regular
+from phaselock.storage.playlist_entries import (
+    FileFinder,
+    declared_encoding,
+    entries,
+    entry_texts,
+    is_comment,
+    shown_name,
+)
 
 MAX_FILES = 10_000
 """Limit of the files that one call returns, and of those that it reports as left out."""
@@ -67,6 +75,7 @@ class _Collector:
         self.files: list[pathlib.Path] = []
         self.left_out: list[LeftOut] = []
         self._looked_at = 0
+        self._finder = FileFinder()
 
     def take(self, path: pathlib.Path, playlists: tuple[pathlib.Path, ...] = ()) -> None:
         """Collect the files of a path that a user or a playlist named. `playlists` are the playlists that led to it."""
@@ -133,18 +142,26 @@ class _Collector:
             return self._leave(_unreadable(path, error))
         if len(data) > MAX_PLAYLIST_BYTES:
             return self._leave(LeftOut(_label(path), Notice(Code.PLAYLIST_TOO_LARGE)))
-        for number, texts in enumerate(_playlist_lines(data)):
-            if number == MAX_PLAYLIST_ENTRIES:
+        encoding, number = None, 0
+        for line in entries(data):
+            if is_comment(line):
+                encoding = declared_encoding(line) or encoding
+                continue
+            number += 1
+            if number > MAX_PLAYLIST_ENTRIES:
                 return self._leave(LeftOut(_label(path), Notice(Code.PLAYLIST_TOO_LONG, number=MAX_PLAYLIST_ENTRIES)))
-            self._take_entry(path, texts, (*playlists, resolved))
+            self._take_entry(path, line, encoding, (*playlists, resolved))
 
-    def _take_entry(self, playlist: pathlib.Path, texts: list[str], playlists: tuple[pathlib.Path, ...]) -> None:
-        if (url := _URL.match(texts[0])) and url[1].lower() != "file":
+    def _take_entry(
+        self, playlist: pathlib.Path, line: bytes, encoding: str | None, playlists: tuple[pathlib.Path, ...]
+    ) -> None:
+        texts = entry_texts(line, encoding)
+        elsewhere = (url := _URL.match(texts[0])) and url[1].lower() != "file"
+        if elsewhere or (is_file_url(texts[0]) and not url_paths(texts[0])):
             return self._leave(LeftOut(file_label(texts[0].rstrip("/")), Notice(Code.ELSEWHERE)))
-        candidates = [playlist.parent / path for text in texts for path in _paths(text)]
-        if not candidates:
-            return self._leave(LeftOut(file_label(texts[0]), Notice(Code.ELSEWHERE)))
-        self.take(next((path for path in candidates if _exists(path)), candidates[-1]), playlists)
+        if path := self._finder.find(playlist, line, texts):
+            return self.take(path, playlists)
+        self._leave(_no_file(file_label(shown_name(texts))))
 
     def _counted(self, found: Iterator[os.DirEntry[str]]) -> Iterator[os.DirEntry[str]]:
         for entry in found:
@@ -174,34 +191,6 @@ def natural_key(name: str) -> tuple[tuple[object, ...], str]:
 def _digits_key(digits: str) -> tuple[int, str]:
     plain = "".join(str(unicodedata.decimal(digit)) for digit in digits).lstrip("0")
     return len(plain), plain
-
-
-def _playlist_lines(data: bytes) -> Iterator[list[str]]:
-    """Each entry of a playlist: the list of the texts that its bytes may mean, the most likely encoding first."""
-    for mark, encoding in ((b"\xef\xbb\xbf", "utf-8"), (b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be")):
-        if data.startswith(mark):
-            data = data[len(mark) :].decode(encoding, "replace").encode()
-    for line in re.split(rb"[\r\n]+", data):
-        line = line.strip()
-        if not line or line.startswith(b"#"):
-            continue
-        yield spellings(line)
-
-
-def _paths(text: str) -> list[str]:
-    """The paths that an entry may mean; none if it is on another machine."""
-    paths = url_paths(text) if is_file_url(text) else [text]
-    if os.sep == "/":
-        paths += [path.replace("\\", "/") for path in paths if "\\" in path]
-    forms = [(path, unicodedata.normalize("NFC", path), unicodedata.normalize("NFD", path)) for path in paths]
-    return [path for one in forms for path in one]  # macOS stores accents as separate characters
-
-
-def _exists(path: pathlib.Path) -> bool:
-    try:
-        return path.exists()
-    except (OSError, ValueError):
-        return False
 
 
 def _hidden(entry: os.DirEntry[str]) -> bool:

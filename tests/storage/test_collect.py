@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from phaselock.model import notices as model
 from phaselock.session.sentences import notice_text
 from phaselock.storage import collect as collect_module
-from phaselock.storage import file_names
+from phaselock.storage import file_names, playlist_entries
 from phaselock.storage.collect import Collected, collect, natural_key
 
 
@@ -333,6 +333,7 @@ def test_no_line_raises_where_names_are_text(data: bytes, start: str) -> None:
         patch.setattr(file_names, "_ANSI", "ascii")
         patch.setattr(os, "fsdecode", lambda name: name.decode("utf-8", "surrogatepass"))
         patch.setattr(sys, "platform", "win32")
-        for spellings in collect_module._playlist_lines(start.encode() + data):
-            assert spellings
-            assert all(isinstance(path, str) for text in spellings for path in collect_module._paths(text))
+        for line in playlist_entries.entries(start.encode() + data):
+            texts = playlist_entries.entry_texts(line, None)
+            assert playlist_entries.shown_name(texts)
+            assert all(isinstance(path, str) for text in texts for path in playlist_entries._readings(text))
