@@ -1,7 +1,6 @@
-"""Read the tags of an MP3 file: title, artist and picture. Everything here blocks.
+"""Read the tags of an MP3 file: title, artist, album and picture, from ID3v2, APEv2 or ID3v1. Everything here blocks.
 
-tinytag parses the tags. It reads the file through `_LimitedFile`, which bounds the time and the memory that a hostile
-file can cost: it shortens every text, and ends the tag after a number of bytes.
+The file is hostile: every read is bounded, and a broken tag costs little time and memory.
 """
 
 from __future__ import annotations
@@ -10,33 +9,39 @@ import dataclasses
 import io
 import os
 import pathlib
-from typing import TYPE_CHECKING, BinaryIO, cast
+import re
+from collections.abc import Iterator
 
 from phaselock.model.names import title
+from phaselock.storage import id3
 from phaselock.storage.files import open_regular
-
-if TYPE_CHECKING:
-    from tinytag import TinyTag
 
 MAX_ARTWORK_BYTES = 8 << 20
 
 _MAX_TEXT_BYTES = 1024
 """Limit of one text; longer than any title that is shown, in any encoding."""
-_MAX_TEXTS_BYTES = 16 << 10
-"""Limit of all texts together: tinytag compares each value of a field with all others."""
 _MAX_PICTURE_BYTES = MAX_ARTWORK_BYTES + (64 << 10)
 """Limit of one picture with its description."""
-_MAX_PICTURES_BYTES = 4 * MAX_ARTWORK_BYTES
-_MAX_UNSYNCHRONISED_BYTES = 1 << 20
-"""Limit of a tag that is copied to undo its unsynchronisation, if no pictures are wanted."""
-_HEADER_BYTES = 10
-_ID3V1_BYTES = 128
+_MAX_PICTURES = 8
+"""Limit of the pictures that are read to find the front cover."""
+_MAX_LEADING_TAGS = 4
+_TEXT_FRAMES = {"TIT2": "title", "TPE1": "artist", "TALB": "album"}
+_PICTURE_FRAMES = {"APIC": _MAX_PICTURE_BYTES, "PIC": _MAX_PICTURE_BYTES}
+_MAX_DESCRIPTION_BYTES = 1024
+"""A picture begins within this number of bytes of its frame."""
+_FRONT_COVER = 3
 _SIGNATURES = (
-    (b"\xff\xd8\xff", "image/jpeg"),
-    (b"\x89PNG\r\n\x1a\n", "image/png"),
-    (b"GIF8", "image/gif"),
-    (b"RIFF", "image/webp"),
+    (rb"\xff\xd8\xff", "image/jpeg"),
+    (rb"\x89PNG\r\n\x1a\n", "image/png"),
+    (rb"GIF8", "image/gif"),
+    (rb"RIFF....WEBP", "image/webp"),
 )
+_SIGNATURE = re.compile(b"|".join(b"(%b)" % signature for signature, _ in _SIGNATURES), re.DOTALL)
+_ID3V1_BYTES = 128
+_ID3V1_EXTENSION_BYTES = 227
+_APE_BYTES = 32
+_LYRICS3_END_BYTES = 15
+_MAX_APE_ITEMS = 100
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -58,84 +63,171 @@ class Artwork:
 
 
 def read_tags(path: pathlib.Path) -> Tags:
-    """Title, artist and album from the file's tags (ID3, any version). Never raises."""
-    tag = _read(path, pictures=False)
-    if not tag:
-        return Tags("", "")
-    return Tags(title(tag.title or ""), title(tag.artist or ""), title(tag.album or ""))
+    """Title, artist and album from the file's tags. Never raises."""
+    found = {"title": "", "artist": "", "album": ""}
+    try:
+        with open_regular(path) as raw, io.BufferedReader(raw) as file:
+            for field, text in _texts(file):
+                found[field] = found[field] or title(text)
+                if all(found.values()):
+                    break
+    except (OSError, ValueError):
+        pass
+    return Tags(**found)
 
 
 def read_artwork(path: pathlib.Path) -> Artwork | None:
     """The front cover, else another picture; None if there is no usable one. Never raises."""
-    if not (tag := _read(path, pictures=True)):
-        return None
-    images = [image for images in tag.images.as_dict().values() for image in images]
-    images.sort(key=lambda image: image is not tag.images.front_cover)
-    for image in images:
-        for signature, mime in _SIGNATURES:
-            if image.data.startswith(signature) and len(image.data) <= MAX_ARTWORK_BYTES:
-                return Artwork(mime, image.data)
-    return None
-
-
-def _read(path: pathlib.Path, *, pictures: bool) -> TinyTag | None:
-    from tinytag import TinyTag  # imported late: a peer does not read tags
-
+    other = None
     try:
-        with open_regular(path) as file:
-            sound = _synchronised(file, _MAX_PICTURES_BYTES if pictures else _MAX_UNSYNCHRONISED_BYTES)
-            limited = cast(BinaryIO, _LimitedFile(sound, pictures))
-            # tinytag chooses its parser by the name. Only the MP3 parser may read a file that we do not trust.
-            return TinyTag.get("x.mp3", file_obj=limited, duration=False, image=pictures)
-    except Exception:  # tinytag raises many types for broken tags
-        return None
+        with open_regular(path) as raw, io.BufferedReader(raw) as file:
+            for is_front, data in _pictures(file):
+                signature = _SIGNATURE.match(data)
+                if signature is None or signature.lastindex is None or len(data) > MAX_ARTWORK_BYTES:
+                    continue
+                artwork = Artwork(_SIGNATURES[signature.lastindex - 1][1], data)
+                if is_front:
+                    return artwork
+                other = other or artwork
+    except (OSError, ValueError):
+        pass
+    return other
 
 
-class _LimitedFile:
-    """The file as tinytag reads it. A read longer than the limit returns only the beginning, but advances by the size
-    that was requested."""
+def _texts(file: io.BufferedIOBase) -> Iterator[tuple[str, str]]:
+    """The texts of all tags, the most reliable first: (field of Tags, text)."""
+    for start, header in _id3v2_tags(file):
+        for frame in id3.frames(file, start, header, dict.fromkeys(_TEXT_FRAMES, _MAX_TEXT_BYTES)):
+            yield _TEXT_FRAMES[frame.name], _frame_text(frame.content)
+    ends = _trailing_tags(file)
+    for name, value in _ape_items(file, ends, (b"title", b"artist", b"album"), _MAX_TEXT_BYTES):
+        yield name.decode(), value.decode("utf-8", "replace").split("\0")[0]
+    if "TAG" in ends:
+        file.seek(ends["TAG"])
+        data = file.read(_ID3V1_BYTES)
+        yield "title", _byte_text(data[3:33])
+        yield "artist", _byte_text(data[33:63])
+        yield "album", _byte_text(data[63:93])
 
-    def __init__(self, file: BinaryIO, pictures: bool) -> None:
-        self._file = file
-        self._picture_bytes = _MAX_PICTURES_BYTES if pictures else 0
-        self._text_bytes = _MAX_TEXTS_BYTES
-        self._last = b""
 
-    def read(self, size: int) -> bytes:
-        # A read this short is the header of a frame; the next read is its content. A tag that ends at a header is
-        # valid.
-        if size <= _HEADER_BYTES and self._text_bytes <= 0:
-            return b""
-        max_bytes = _MAX_TEXT_BYTES
-        if self._last.startswith((b"APIC", b"PIC")) and self._picture_bytes > 0:
-            max_bytes = _MAX_PICTURE_BYTES
-        start = self._file.tell()
-        data = self._file.read(min(size, max_bytes))
-        if max_bytes == _MAX_PICTURE_BYTES:
-            self._picture_bytes -= len(data)
+def _pictures(file: io.BufferedIOBase) -> Iterator[tuple[bool, bytes]]:
+    """The pictures of all tags: is it the front cover, and its bytes."""
+    left = _MAX_PICTURES
+    for start, header in _id3v2_tags(file):
+        for frame in id3.frames(file, start, header, _PICTURE_FRAMES):
+            yield _is_front_cover(frame), _from_signature(frame.content)
+            left -= 1
+            if not left:
+                return
+    for _, value in _ape_items(file, _trailing_tags(file), (b"cover art (front)",), _MAX_PICTURE_BYTES):
+        yield True, _from_signature(value)
+
+
+def _is_front_cover(frame: id3.Frame) -> bool:
+    """The kind is behind the encoding and the type: three letters in 2.2, else a text that ends with a zero."""
+    place = 4 if frame.name == "PIC" else frame.content.find(b"\0", 1) + 1
+    return frame.content[place : place + 1] == bytes((_FRONT_COVER,))
+
+
+def _from_signature(content: bytes) -> bytes:
+    """The picture behind its description. Programs end descriptions in different ways, so its first bytes decide."""
+    found = _SIGNATURE.search(content, 0, _MAX_DESCRIPTION_BYTES)
+    return content[found.start() :] if found else b""
+
+
+def _id3v2_tags(file: io.BufferedIOBase) -> Iterator[tuple[int, id3.Header]]:
+    """The tags at the beginning of the file, and one that is appended: where they begin, and their headers."""
+    start = 0
+    for _ in range(_MAX_LEADING_TAGS):
+        file.seek(start)
+        header = id3.parse_header(file.read(id3.HEADER_BYTES))
+        if header is None:
+            break
+        yield start, header
+        start += header.whole_size
+    if (end := _trailing_tags(file).get("3DI")) is not None:
+        file.seek(end)
+        header = id3.parse_header(file.read(id3.HEADER_BYTES), b"3DI")
+        if header and end - header.size - id3.HEADER_BYTES >= 0:
+            yield end - header.size - id3.HEADER_BYTES, header
+
+
+def _trailing_tags(file: io.BufferedIOBase) -> dict[str, int]:
+    """Where the tags at the end of the file are, which may stand in any order. Of "TAG" (ID3v1) the beginning, of
+    "APETAGEX" and "3DI" (ID3v2) the footer."""
+    end = file.seek(0, os.SEEK_END)
+    found: dict[str, int] = {}
+    while len(found) < 4:
+        begin = max(0, end - _ID3V1_BYTES - _ID3V1_EXTENSION_BYTES)
+        file.seek(begin)
+        last = file.read(end - begin)
+        if last[-_ID3V1_BYTES:].startswith(b"TAG") and len(last) >= _ID3V1_BYTES and "TAG" not in found:
+            end = found["TAG"] = end - _ID3V1_BYTES
+            if last.startswith(b"TAG+"):
+                end = begin
+        elif last[-_APE_BYTES:].startswith(b"APETAGEX") and len(last) >= _APE_BYTES and "APETAGEX" not in found:
+            found["APETAGEX"] = end - _APE_BYTES
+            has_header = last[-9] & 0x80
+            end -= int.from_bytes(last[-20:-16], "little") + (_APE_BYTES if has_header else 0)
+        elif (header := id3.parse_header(last[-id3.HEADER_BYTES :], b"3DI")) and "3DI" not in found:
+            found["3DI"] = end - id3.HEADER_BYTES
+            end -= header.size + 2 * id3.HEADER_BYTES
+        elif (lyrics := re.fullmatch(rb"(\d{6})LYRICS200", last[-_LYRICS3_END_BYTES:])) and "LYRICS200" not in found:
+            found["LYRICS200"] = end
+            end -= int(lyrics[1]) + _LYRICS3_END_BYTES
         else:
-            self._text_bytes -= len(data)
-        if size > max_bytes:
-            self._file.seek(start + size)
-        self._last = data[:4] if size <= _HEADER_BYTES else b""
-        return data
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
+            break
+        if end <= 0:
+            break
+    return found
 
 
-def _synchronised(file: io.FileIO, max_bytes: int) -> BinaryIO:
-    """The file itself; or, if its tag uses the "unsynchronisation" of ID3v2.2 or 2.3, which tinytag does not undo, only
-    its tags with that undone. Of the first tag at most `max_bytes` are read."""
-    header = file.read(_HEADER_BYTES)
-    if len(header) < _HEADER_BYTES or header[:3] != b"ID3" or header[3] not in (2, 3) or not header[5] & 0x80:
-        return io.BufferedReader(file)
-    size = sum((byte & 0x7F) << shift for byte, shift in zip(header[6:], (21, 14, 7, 0), strict=True))
-    frames = (file.read(min(size, max_bytes)) or b"").replace(b"\xff\x00", b"\xff")
-    size_bytes = bytes(len(frames) >> shift & 0x7F for shift in (21, 14, 7, 0))
-    file.seek(max(0, file.seek(0, os.SEEK_END) - _ID3V1_BYTES))
-    flags = bytes((header[5] & 0x7F,))
-    return io.BytesIO(header[:5] + flags + size_bytes + frames + file.read(_ID3V1_BYTES))
+def _ape_items(
+    file: io.BufferedIOBase, ends: dict[str, int], wanted: tuple[bytes, ...], most: int
+) -> Iterator[tuple[bytes, bytes]]:
+    """The items of the APEv2 tag whose keys are wanted: (key in lower case, value). Source: wiki.hydrogenaud.io,
+    "APEv2 specification"."""
+    if "APETAGEX" not in ends:
+        return
+    file.seek(ends["APETAGEX"])
+    footer = file.read(_APE_BYTES)
+    place = ends["APETAGEX"] + _APE_BYTES - int.from_bytes(footer[12:16], "little")
+    for _ in range(min(_MAX_APE_ITEMS, int.from_bytes(footer[16:20], "little"))):
+        if not 0 <= place < ends["APETAGEX"]:
+            return
+        file.seek(place)
+        head = re.match(rb"(....)....([\x20-\x7e]{2,255})\0", file.read(8 + 256), re.DOTALL)
+        if head is None:
+            return
+        size = int.from_bytes(head[1], "little")
+        if (key := head[2].lower()) in wanted:
+            file.seek(place + head.end())
+            yield key, file.read(min(size, most, ends["APETAGEX"] - place - head.end()))
+        place += head.end() + size
+
+
+def _frame_text(content: bytes) -> str:
+    """The first value of a text frame."""
+    encoding, data = content[0], content[1:]
+    if encoding in (1, 2):
+        data = data[: len(data) // 2 * 2]
+        for mark, name in ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be")):
+            if data.startswith(mark):
+                return data[2:].decode(name, "replace").split("\0")[0]
+        return data.decode("utf-16-be" if encoding == 2 else "utf-16-le", "replace").split("\0")[0]
+    if encoding == 3:
+        return data.decode("utf-8", "replace").split("\0")[0]
+    return _byte_text(data if encoding == 0 else content)
+
+
+def _byte_text(data: bytes) -> str:
+    """A text in an encoding of one byte. The standard says latin-1; programs write their code page or UTF-8, of which
+    the last character may be cut off."""
+    data = data.partition(b"\0")[0]
+    if any(byte >= 0x80 for byte in data):
+        try:
+            return data.decode()
+        except UnicodeDecodeError as error:
+            if error.reason == "unexpected end of data" and error.start > 0 and max(data[: error.start]) >= 0x80:
+                return data[: error.start].decode()
+    return "".join(bytes((byte,)).decode("cp1252", "ignore") or chr(byte) for byte in data)

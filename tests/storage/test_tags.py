@@ -5,6 +5,7 @@ import pathlib
 import struct
 import time
 import tracemalloc
+import zlib
 
 import pytest
 from hypothesis import given
@@ -173,9 +174,9 @@ def hostile() -> dict[str, bytes]:
         "a text of a quarter gigabyte": id3(3, frame(3, "TIT2", b"\0x", claimed=claim - 20), claimed=claim),
         "a picture of a quarter gigabyte": id3(4, frame(4, "APIC", b"\0x", claimed=claim - 20), claimed=claim),
         "a frame larger than the tag": id3(3, frame(3, "TIT2", b"\0x", claimed=0xFFFF_FFFF)),
-        "very many empty frames": id3(3, frame(3, "TIT2", b"") * 1_000_000),
-        "very many small frames": id3(2, frame(2, "TIT2", b"\0x") * 1_000_000),
-        "very many ignored frames": id3(3, frame(3, "PCNT", b"1") * 1_000_000),
+        "very many empty frames": id3(3, frame(3, "TIT2", b"") * 100_000),
+        "very many small frames": id3(2, frame(2, "TIT2", b"\0x") * 100_000),
+        "very many ignored frames": id3(3, frame(3, "PCNT", b"1") * 100_000),
         "very many values": id3(4, frame(4, "TIT2", b"\0" + values) * 20),
         "very many values in many frames": id3(
             4, *(frame(4, "TIT2", b"\0" + values[at : at + 999]) for at in range(0, len(values), 999))
@@ -242,3 +243,211 @@ def test_no_file_breaks_the_program(tmp_path_factory: pytest.TempPathFactory, da
     path.write_bytes(data + more)
     read_tags(path)
     read_artwork(path)
+
+
+# ID3v2 flags. Bodies are stuffed and compressed here as the standard says.
+LETTERS = ("Title", "A title of more than thirty-one bytes, which is one size byte", "Ænimä – 悪の華")
+
+
+def stuffed(data: bytes) -> bytes:
+    out = bytearray()
+    for place, byte in enumerate(data):
+        out.append(byte)
+        follower = data[place + 1] if place + 1 < len(data) else None
+        if byte == 0xFF and (follower is None or follower == 0 or follower >= 0xE0):
+            out.append(0)
+    return bytes(out)
+
+
+def frame_2_4(name: str, body: bytes, flags: int) -> bytes:
+    """A frame with these format flags: grouping 0x40, compression 8, encryption 4, stuffing 2, data length 1."""
+    plain_bytes = len(body)
+    if flags & 8:
+        body = zlib.compress(body)
+    if flags & 2:
+        body = stuffed(body)
+    front = (b"g" if flags & 0x40 else b"") + (b"m" if flags & 4 else b"")
+    front += seven_bits(plain_bytes) if flags & 1 else b""
+    body = front + body
+    return name.encode() + seven_bits(len(body)) + bytes((0, flags)) + body
+
+
+@pytest.mark.parametrize("text", LETTERS)
+@pytest.mark.parametrize("tag_flags", [0, 0x80])
+@pytest.mark.parametrize("flags", [0, 1, 2, 3, 0x40, 0x43, 8, 9, 11, 0x4B])
+def test_every_flag_of_2_4_is_undone(path: pathlib.Path, text: str, tag_flags: int, flags: int) -> None:
+    many = JPEG + b"\xff\0\xff\xe0\xff" * 50
+    bodies = {
+        "TIT2": encoded(text, 3),
+        "APIC": b"\0image/jpeg\0\3\0" + many,
+        "TPE1": encoded(text[::-1], 1),
+    }
+    tag = id3(4, *(frame_2_4(name, body, flags) for name, body in bodies.items()), flags=tag_flags)
+    assert tags_of(path, tag + SOUND) == Tags(text, text[::-1])
+    assert artwork_of(path, tag + SOUND) == Artwork("image/jpeg", many)
+
+
+def test_frames_are_stuffed_where_only_the_tag_says_so(path: pathlib.Path) -> None:
+    bodies = {"TIT2": encoded("Title ÿ", 1), "APIC": b"\0image/jpeg\0\3\0" + JPEG}
+    tag = id3(4, *(frame_2_4(name, stuffed(body), 0) for name, body in bodies.items()), flags=0x80)
+    assert tags_of(path, tag + SOUND).title == "Title ÿ"
+    assert artwork_of(path, tag + SOUND) == Artwork("image/jpeg", JPEG)
+
+
+def test_encrypted_frames_are_left_out(path: pathlib.Path) -> None:
+    tag = id3(4, frame_2_4("TIT2", b"\3secret", 4), frame_2_4("TPE1", encoded("Open", 3), 0))
+    assert tags_of(path, tag + SOUND + id3v1(b"Old", b"x")) == Tags("Old", "Open")
+    hidden = b"TIT2" + struct.pack(">I", 8) + b"\0\x40m\3secret"
+    assert tags_of(path, id3(3, hidden) + SOUND + id3v1(b"Old", b"x")).title == "Old"
+
+
+@pytest.mark.parametrize(("flags", "front"), [(0x80, b"\0\0\0\x10"), (0x20, b"g"), (0xA0, b"\0\0\0\x10g")])
+def test_every_flag_of_2_3_is_undone(path: pathlib.Path, flags: int, front: bytes) -> None:
+    body = encoded(WIDE, 1)
+    body = front + (zlib.compress(body) if flags & 0x80 else body)
+    tag = id3(3, b"TIT2" + struct.pack(">I", len(body)) + bytes((0, flags)) + body)
+    assert tags_of(path, tag + SOUND).title == WIDE
+
+
+def test_compressed_bombs_are_cut(path: pathlib.Path) -> None:
+    bomb = frame_2_4("TIT2", b"\3" + b"x" * 5_000_000, 9)
+    assert tags_of(path, id3(4, bomb) + SOUND).title in ("x" * 100, "")
+    assert tags_of(path, id3(4, frame_2_4("TIT2", b"no zlib", 1)[:9] + b"\x08" + b"no zlib!!!!") + SOUND) == NONE
+
+
+@pytest.mark.parametrize(
+    ("version", "extended"),
+    [
+        (3, b"\0\0\0\6" + bytes(6)),
+        (3, b"\0\0\0\x0a\x80\0" + bytes(8)),
+        (4, b"\0\0\0\6\1\0"),
+        (4, b"\0\0\0\x0c\1\x20\5" + bytes(5)),
+        (3, b""),  # the flag alone
+        (4, b""),
+    ],
+)
+@pytest.mark.parametrize("more_flags", [0, 0x80])
+def test_an_extended_header_is_stepped_over(path: pathlib.Path, version: int, extended: bytes, more_flags: int) -> None:
+    tag = id3(version, extended, frame(version, "TIT2", encoded("Title", 3)), flags=0x40 | more_flags)
+    assert tags_of(path, tag + SOUND).title == "Title"
+
+
+def test_a_large_stuffed_tag_of_2_3_is_read_to_its_end(path: pathlib.Path) -> None:
+    picture_body = b"\0image/jpeg\0\3\0" + JPEG + b"\xff\0\xff" * 1_500_000
+    body = frame(3, "APIC", picture_body) + frame(3, "TIT2", encoded(WIDE, 1))
+    body = body.replace(b"\xff\0", b"\xff\0\0").replace(b"\xff\xfe", b"\xff\0\xfe")
+    tag = b"ID3\3\0\x80" + seven_bits(len(body)) + body
+    assert tags_of(path, tag + SOUND).title == WIDE
+
+
+def test_sizes_with_eight_bits_in_2_4_are_read(path: pathlib.Path) -> None:
+    large = (
+        b"APIC"
+        + struct.pack(">I", 200 + len(JPEG))
+        + b"\0\0"
+        + (b"\0image/jpeg\0\3\0" + JPEG).ljust(200 + len(JPEG), b"x")
+    )
+    tag = id3(4, large, frame(4, "TIT2", encoded("Title", 3)))
+    assert tags_of(path, tag + SOUND).title == "Title"
+    art = artwork_of(path, tag + SOUND)
+    assert art is not None and art.data.startswith(JPEG)
+    assert tags_of(path, id3(4, large, padding=0) + SOUND) == NONE
+
+
+def test_names_of_2_2_in_other_tags_are_read(path: pathlib.Path) -> None:
+    """iTunes wrote such tags."""
+    tag = id3(
+        3,
+        b"TT2\0" + struct.pack(">I", 6) + b"\0\0\0Title",
+        b"PIC\0" + struct.pack(">I", 6 + len(PNG)) + b"\0\0\0PNG\3\0" + PNG,
+    )
+    assert tags_of(path, tag + SOUND).title == "Title"
+    assert artwork_of(path, tag + SOUND) == Artwork("image/png", PNG)
+
+
+def ape(items: dict[str, bytes], header: bool = True) -> bytes:
+    body = b"".join(
+        len(value).to_bytes(4, "little") + bytes(4) + key.encode() + b"\0" + value for key, value in items.items()
+    )
+    sizes = (2000).to_bytes(4, "little") + (len(body) + 32).to_bytes(4, "little") + len(items).to_bytes(4, "little")
+    flags = 0x80 if header else 0
+    head = b"APETAGEX" + sizes + bytes((0, 0, 0, flags | 0x20)) + bytes(8)
+    return (head if header else b"") + body + b"APETAGEX" + sizes + bytes((0, 0, 0, flags)) + bytes(8)
+
+
+LYRICS = b"LYRICSBEGININD0000200" + b"000021LYRICS200"
+APPENDED = frame(4, "TIT2", encoded("Appended", 3))
+APPENDED = b"ID3\4\0\x10" + seven_bits(len(APPENDED)) + APPENDED + b"3DI\4\0\x10" + seven_bits(len(APPENDED))
+
+
+OLD = id3v1(b"Old", b"Old")
+
+
+@pytest.mark.parametrize("header", [True, False])
+@pytest.mark.parametrize("behind", [b"", OLD, LYRICS + OLD, b"TAG+".ljust(227) + OLD])
+def test_ape_tags_are_read(path: pathlib.Path, header: bool, behind: bytes) -> None:
+    tag = ape(
+        {"Track": b"1", "TITLE": WIDE.encode(), "Artist": b"One\0Two", "Cover Art (Front)": b"cover.png\0" + PNG},
+        header,
+    )
+    assert tags_of(path, SOUND + tag + behind) == Tags(WIDE, "One")
+    assert artwork_of(path, SOUND + tag + behind) == Artwork("image/png", PNG)
+    new = id3(4, frame(4, "TIT2", encoded("New", 3)))
+    assert tags_of(path, new + SOUND + tag + behind) == Tags("New", "One")
+
+
+@pytest.mark.parametrize("behind", [b"", id3v1(b"Old", b"Old"), LYRICS + id3v1(b"Old", b"Old"), ape({"Title": b"Ape"})])
+def test_appended_tags_are_read(path: pathlib.Path, behind: bytes) -> None:
+    assert tags_of(path, SOUND + APPENDED + behind).title == "Appended"
+
+
+def test_a_second_tag_fills_what_the_first_one_lacks(path: pathlib.Path) -> None:
+    first, second = (id3(3, frame(3, name, encoded(name, 0))) for name in ("TIT2", "TPE1"))
+    assert tags_of(path, first + second + SOUND) == Tags("TIT2", "TPE1")
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        ("Café – 5 €".encode("cp1252"), "Café – 5 €"),
+        ("Café 悪の華".encode(), "Café 悪の華"),
+        ("Café 悪の華".encode()[:-1], "Café 悪の"),
+        (b"\x81x", "x"),
+    ],
+)
+def test_texts_of_one_byte_may_be_in_a_code_page_or_utf_8(path: pathlib.Path, data: bytes, text: str) -> None:
+    assert tags_of(path, id3(3, frame(3, "TIT2", b"\0" + data)) + SOUND).title == text
+    assert tags_of(path, SOUND + id3v1(data, b"")).title == text
+
+
+@given(st.integers(0, 255), st.integers(0, 255), st.binary(max_size=80), st.integers(2, 4))
+def test_no_flags_break_the_program(
+    tmp_path_factory: pytest.TempPathFactory, tag_flags: int, flags: int, body: bytes, version: int
+) -> None:
+    path = tmp_path_factory.mktemp("tags") / "x.mp3"
+    hostile_frame = b"APIC" + struct.pack(">I", len(body)) + bytes((0, flags)) + body
+    path.write_bytes(id3(version, hostile_frame, hostile_frame.replace(b"APIC", b"TIT2"), flags=tag_flags) + body)
+    read_tags(path)
+    read_artwork(path)
+
+
+@given(
+    st.binary(max_size=200),
+    st.lists(st.sampled_from([b"TAG".ljust(128), LYRICS, APPENDED, ape({"Title": b"x"})]), max_size=6),
+)
+def test_no_tags_at_the_end_break_the_program(
+    tmp_path_factory: pytest.TempPathFactory, data: bytes, ends: list[bytes]
+) -> None:
+    path = tmp_path_factory.mktemp("tags") / "x.mp3"
+    path.write_bytes(b"".join(ends)[len(data) // 2 :] + data + b"".join(ends))
+    read_tags(path)
+    read_artwork(path)
+
+
+@pytest.mark.parametrize("version", [2, 3, 4])
+def test_the_album_is_read(path: pathlib.Path, version: int) -> None:
+    name = b"TAL" if version == 2 else b"TALB"
+    body = frame(version, "TIT2", encoded("Album", 0))[len(name) :]
+    assert tags_of(path, id3(version, name + body) + SOUND).album == "Album"
+    assert tags_of(path, SOUND + ape({"Album": b"Ape"}) + id3v1(b"", b"")).album == "Ape"
+    assert tags_of(path, SOUND + b"TAG".ljust(63, b"\0") + b"Old".ljust(65, b"\0")).album == "Old"
