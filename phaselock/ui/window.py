@@ -152,7 +152,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
         if self.program.state() is None:
             self.end()
         elif not self._closing:
-            self._ask(tr("Close"), self.end)
+            self.ask(self._ending(), tr("Close"), self.end)
 
     def end(self) -> None:
         """Close the window and the program without a question. A session that is open ends with a goodbye."""
@@ -196,7 +196,19 @@ class Window(ctk.CTk):  # type: ignore[misc]
     def leave(self, at: Any = None) -> None:
         """Leave the session, or end it if hosting, after a question below the button `at`."""
         word = tr("End jam") if isinstance(self.screen, HostScreen) else tr("Leave jam")
-        self._ask(word, self.program.leave, at)
+        self.ask(self._ending(), word, self.program.leave, at)
+
+    def ask(self, text: str, word: str, act: Callable[[], object], at: Any = None, lower_y: int | None = None) -> None:
+        """Ask a question until it is answered: a red button with the text `word` executes `act`. The question is below
+        the widget `at`, or below its place `lower_y`, or without a widget in the middle."""
+        self._answer()
+
+        def agree() -> None:
+            self._answer()
+            act()
+
+        self._question = Question(self, text, word, agree, self._answer)
+        self._question.show(at, lower_y)
 
     def show_toast(self, text: str, kind: Kind = "info", action: Action | None = None) -> None:
         """Show a toast."""
@@ -344,19 +356,10 @@ class Window(ctk.CTk):  # type: ignore[misc]
             action = (tr("Retry"), lambda: self.program.command(c.Retry(toast.peer))) if again else None
             self.toasts.show(toast.text, kind=toast.kind, action=action)
 
-    def _ask(self, word: str, act: Callable[[], None], at: Any = None) -> None:
-        """Ask whether to end or leave the session: a red button with this text and this command. The question is below
-        the button `at`, or else in the middle."""
-        self._answer()
+    def _ending(self) -> str:
+        """What happens if this machine leaves now."""
         hosting = isinstance(self.screen, HostScreen)
-        text = tr("This ends the jam for everybody.") if hosting else tr("This takes you out of the jam.")
-
-        def agree() -> None:
-            self._answer()
-            act()
-
-        self._question = Question(self, text, word, agree, self._answer)
-        self._question.show(at)
+        return tr("This ends the jam for everybody.") if hosting else tr("This takes you out of the jam.")
 
     def _answer(self) -> None:
         """Remove the question, if one is asked."""

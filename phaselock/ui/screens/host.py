@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Sequence
 from typing import Any
@@ -157,11 +158,14 @@ class HostScreen(SessionScreen):
 
     def _peer_action(self, key: str, action: str) -> None:
         peer = self._peer(key)
-        if peer is not None:
+        if peer is not None and action == "drop":
+            question = tr("{name} will be sent away.").format(name=peer.name)
+            send_away = functools.partial(self._command, c.DropPeer(peer.name))
+            self.api.ask(question, tr("Send away"), send_away, self.peers, self.peers.lower_y(key))
+        elif peer is not None:
             commands: dict[str, c.HostCommand] = {
                 "retry": c.Retry(peer.name),
                 "without": c.Without(peer.name),
-                "drop": c.DropPeer(peer.name),
                 MUTE: c.SetPeerVolume(peer.name, muted=not peer.muted),
             }
             self._command(commands[action])

@@ -39,8 +39,8 @@ class Question(Panel):
         self.cancel = TextButton(self.body, tr("Cancel"), cancel)
         self.cancel.pack(side="right", padx=(0, theme.px(_GAP)))
 
-    def show(self, at: Any = None) -> None:
-        """Place it below the button `at`, or in the middle of the window."""
+    def show(self, at: Any = None, lower_y: int | None = None) -> None:
+        """Place it below the widget `at` or below the place `lower_y` of it, or in the middle of the window."""
         self.update_idletasks()
         if at is None:
             self.place(relx=0.5, rely=0.45, anchor="center")
@@ -48,7 +48,9 @@ class Question(Panel):
             root = self.master
             right = at.winfo_rootx() + at.winfo_width() - root.winfo_rootx()
             x = max(min(right, root.winfo_width() - theme.px(_GAP)), self.winfo_reqwidth())
-            self.place(x=x, y=at.winfo_rooty() + at.winfo_height() + theme.px(_GAP) - root.winfo_rooty(), anchor="ne")
+            below = at.winfo_height() + theme.px(_GAP) if lower_y is None else lower_y
+            y = min(at.winfo_rooty() + below - root.winfo_rooty(), root.winfo_height() - self.winfo_reqheight())
+            self.place(x=x, y=y, anchor="ne")
         tk.Misc.tkraise(self)
         self.update_idletasks()  # Tk gives the keyboard only to what is visible
         self.cancel.focus_set()

@@ -211,7 +211,11 @@ def test_a_peer_is_dropped_or_not_waited_for(window: Any) -> None:
     for name in ("mute", "retry", "without", "drop"):
         click(rows, *action(rows, 1, name))
     mute = c.SetPeerVolume("Sam", muted=True)
-    assert commands(window) == [mute, c.Retry("Sam"), c.Without("Sam"), c.DropPeer("Sam")]
+    assert commands(window) == [mute, c.Retry("Sam"), c.Without("Sam")]
+    assert window._question.text == "Sam will be sent away."
+    assert rows.winfo_rooty() < window._question.winfo_rooty() <= rows.winfo_rooty() + 2 * 110
+    click(window._question.act)
+    assert commands(window)[-1] == c.DropPeer("Sam") and window._question is None
 
 
 def test_a_drag_on_the_seek_bar_seeks_once(window: Any) -> None:

@@ -130,6 +130,12 @@ class RowList(RowKeyboard):
     def on_visible(self, keys: tuple[str, ...]) -> None:
         """These rows are visible, in part or whole."""
 
+    def lower_y(self, key: str) -> int:
+        """The lower end of this row; the lower end of the list if the row does not exist or is not visible."""
+        index = self._selection.index(key)
+        height = self._view.height
+        return height if index is None else min(height, (index + 1) * self._view.row_height - self._view.top)
+
     def paint(self) -> None:
         self._show()
 
