@@ -321,18 +321,28 @@ int pl_datagram_receive(intptr_t fd, uint8_t *b, int size, pl_datagram *d) {
     return n;
 }
 
-void pl_datagram_answer(intptr_t fd, uint8_t *b, int size, int time_at, const pl_datagram *d) {
-    if (d->is_to_known) {
+bool pl_datagram_is_neighbour(const pl_address *address) {
 #if defined(__linux__)
-        /* The way back is that of the request: with two cards in one network the route may lead through the
-         * other card, and the difference of the two ways would be an error of the clock. */
-        uint32_t card = d->card;
+    if (!is_ipv4(address)) return true;
+    struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons(9)};
+    memcpy(&to.sin_addr, address->bytes + 12, 4);
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0), on = 1;
+    if (fd < 0) return false;
+    /* Sends nothing, and fails if the route leads through a router. */
+    bool found = !setsockopt(fd, SOL_SOCKET, SO_DONTROUTE, &on, sizeof on) &&
+                 !connect(fd, (const struct sockaddr *)&to, sizeof to);
+    close(fd);
+    return found;
 #else
-        /* The route chooses the card, by the address. A link-local address means nothing without its card. */
-        uint32_t card = is_link_local(&d->to) ? d->card : 0;
+    return is_link_local(address); /* a link-local address means nothing without its card */
 #endif
-        if (send_from(fd, b, size, time_at, d, card)) return;
-        if (card && send_from(fd, b, size, time_at, d, 0)) return;
+}
+
+void pl_datagram_answer(intptr_t fd, uint8_t *b, int size, int time_at, const pl_datagram *d,
+                        bool same_card) {
+    if (d->is_to_known) {
+        if (same_card && d->card && send_from(fd, b, size, time_at, d, d->card)) return;
+        if (send_from(fd, b, size, time_at, d, 0)) return;
     }
     put_now(b + time_at);
     sendto((socket_t)fd, (const char *)b, size, 0, (const struct sockaddr *)&d->from, size_of(&d->from));

@@ -21,7 +21,8 @@
 
 enum { PL_ADDRESS_BYTES = 16 };
 
-/* An IPv4 or IPv6 address without its port. IPv4 in its mapped IPv6 form, so that both kinds compare alike. */
+/* An IPv4 or IPv6 address without its port. IPv4 in its mapped IPv6 form, so that both kinds compare
+ * alike. */
 typedef struct {
     uint8_t bytes[PL_ADDRESS_BYTES];
 } pl_address;
@@ -42,14 +43,20 @@ void pl_datagram_request_destinations(intptr_t fd);
 /* Receive one datagram. Returns its length (`size` if it is longer), 0 if there is none, and a negative
  * number on an error that is not temporary: then pl_datagram_error tells which. */
 int pl_datagram_receive(intptr_t fd, uint8_t *b, int size, pl_datagram *d);
-/* Send `size` bytes to the sender of `d`, from the address that it was sent to. The local time is written
- * to the 8 bytes from `b + time_at` on, little endian, immediately before the system is called. */
-void pl_datagram_answer(intptr_t fd, uint8_t *b, int size, int time_at, const pl_datagram *d);
+/* May the answers to this address leave through the card on which its datagrams come? With two cards in
+ * one network the route may lead through the other one, and the difference of the two ways would be an
+ * error of the clock. On Linux the choice of a card replaces the routes of IPv4: it is right only if no
+ * router is between. On other systems the address that the answer leaves from decides the card. */
+bool pl_datagram_is_neighbour(const pl_address *address);
+/* Send `size` bytes to the sender of `d`, from the address that it was sent to, and with `same_card`
+ * through the card on which it came. The local time is written to the 8 bytes from `b + time_at` on,
+ * little endian, immediately before the system is called. */
+void pl_datagram_answer(intptr_t fd, uint8_t *b, int size, int time_at, const pl_datagram *d, bool same_card);
 /* Send on a connected socket. A failure counts as a loss on the way. */
 void pl_datagram_send(intptr_t fd, const uint8_t *b, int size);
 
-/* Wait until there is a datagram or an error, at most `wait_ms`. The next read shows which one; for a closed
- * socket WSAPoll itself fails. */
+/* Wait until there is a datagram or an error, at most `wait_ms`. The next read shows which one; for a
+ * closed socket WSAPoll itself fails. */
 bool pl_datagram_wait(intptr_t fd, int wait_ms);
 void pl_datagram_nap(int ms);
 /* The last error of the system in this thread. */

@@ -70,7 +70,12 @@ bool pl_responder_allow(pl_responder *r, uint32_t peer_id, const pl_address *add
     for (int i = 0; i < PL_MAX_PEERS; i++) {
         pl_allowed_peer peer;
         if (!read_slot(r, i, &peer) || peer.in_use) continue;
-        peer = (pl_allowed_peer){.address = *address, .peer_id = peer_id, .in_use = 1};
+        peer = (pl_allowed_peer){
+            .address = *address,
+            .peer_id = peer_id,
+            .in_use = 1,
+            .is_neighbour = pl_datagram_is_neighbour(address),
+        };
         pl_seqlock_write(&r->allowed[i], &peer, sizeof peer);
         return true;
     }
@@ -96,11 +101,12 @@ static bool within_rate(pl_responder *r, int slot, int64_t now_ns) {
     return true;
 }
 
-static bool is_allowed(pl_responder *r, uint32_t peer_id, const pl_address *address, int64_t now_ns) {
+/* The peer with this number and address, if it has not used up its pings. */
+static bool find_allowed(pl_responder *r, uint32_t peer_id, const pl_address *address, int64_t now_ns,
+                         pl_allowed_peer *peer) {
     for (int i = 0; i < PL_MAX_PEERS; i++) {
-        pl_allowed_peer peer;
-        if (!read_slot(r, i, &peer) || !peer.in_use || peer.peer_id != peer_id) continue;
-        if (memcmp(peer.address.bytes, address->bytes, PL_ADDRESS_BYTES) != 0) continue;
+        if (!read_slot(r, i, peer) || !peer->in_use || peer->peer_id != peer_id) continue;
+        if (memcmp(peer->address.bytes, address->bytes, PL_ADDRESS_BYTES) != 0) continue;
         return within_rate(r, i, now_ns);
     }
     return false;
@@ -110,10 +116,11 @@ static bool is_allowed(pl_responder *r, uint32_t peer_id, const pl_address *addr
 static bool answer(pl_responder *r, uint8_t *b, int n, const pl_datagram *d) {
     if (n != PL_CLOCK_PACKET_BYTES || b[TYPE_AT] != PING) return false;
     pl_address address = pl_datagram_address(&d->from);
-    if (!is_allowed(r, (uint32_t)get(b + PEER_ID_AT, 4), &address, d->arrived_ns)) return false;
+    pl_allowed_peer peer;
+    if (!find_allowed(r, (uint32_t)get(b + PEER_ID_AT, 4), &address, d->arrived_ns, &peer)) return false;
     b[TYPE_AT] = PONG;
     put(b + HOST_RECV_AT, (uint64_t)d->arrived_ns, 8);
-    pl_datagram_answer(r->fd, b, PL_CLOCK_PACKET_BYTES, HOST_SEND_AT, d);
+    pl_datagram_answer(r->fd, b, PL_CLOCK_PACKET_BYTES, HOST_SEND_AT, d, peer.is_neighbour);
     return true;
 }
 

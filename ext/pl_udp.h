@@ -38,7 +38,8 @@ enum { PL_TRAIN_PINGS = 8, PL_YOUNG_PINGS = 32, PL_BURST_PINGS = 64, PL_BURST_UP
 typedef struct {
     pl_address address;
     uint32_t peer_id;
-    uint32_t in_use; /* 0 or 1 */
+    uint32_t in_use;       /* 0 or 1 */
+    uint64_t is_neighbour; /* 0 or 1; see pl_datagram_is_neighbour */
 } pl_allowed_peer;
 
 typedef struct {
