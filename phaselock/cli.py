@@ -337,7 +337,7 @@ def _join(options: argparse.Namespace, terminal: Terminal) -> int:
     from phaselock.app.session import JoinOptions
 
     wish = JoinOptions(
-        address=options.address,
+        places=[options.address] if options.address else [],
         session_name=options.session,
         display_name=options.display_name,
         cache=options.cache,

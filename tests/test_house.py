@@ -113,7 +113,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "jeepney": ("phaselock.desktop",),
     "msgpack": ("phaselock.protocol.codec",),
     "PIL": ("phaselock.storage.covers",),
-    "zeroconf": ("phaselock.network.discovery",),
+    "zeroconf": ("phaselock.network.discovery", "phaselock.network.multicast"),
     "numpy": ("phaselock.bench",),
     "scipy": ("phaselock.bench",),
     "matplotlib": ("phaselock.bench",),

@@ -194,7 +194,7 @@ async def _host(options: HeadlessHostOptions, terminal: Terminal) -> Ended:
 async def _join(options: HeadlessJoinOptions, terminal: Terminal) -> Ended:
     this_task = asyncio.current_task()
     assert this_task is not None
-    if options.wish.address is None:
+    if not options.wish.places:
         terminal.say(Message("Looking for a jam on this network…"))
 
     def tell(event: e.Event) -> None:

@@ -32,7 +32,8 @@ from phaselock.network import discovery
 from phaselock.network.host import HostRunner
 from phaselock.network.interfaces import usable_addresses
 from phaselock.network.listener import bind
-from phaselock.network.peer import CannotConnect, PeerRunner, connect
+from phaselock.network.peer import PeerRunner
+from phaselock.network.reach import Place, connect_any, place_of
 from phaselock.network.service_record import FoundSession
 from phaselock.session.effects import Ended
 from phaselock.session.events import DeviceChanged, Event, PeerJoined, PeerLeft, VolumeSet, Warned
@@ -70,9 +71,10 @@ class HostOptions:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class JoinOptions:
-    """How to join. `address` None: search for the session on the network. Other options None: use the settings."""
+    """How to join. `places` empty: search for the session on the network. Other options None: use the settings."""
 
-    address: tuple[str, int] | None = None
+    places: Sequence[Place] = ()
+    """Where the host is; all of them lead to one host."""
     session_name: str | None = None
     display_name: str | None = None
     cache: str | None = None
@@ -115,10 +117,11 @@ class OpenPeerSession:
     """Converts local time to session time. For any thread."""
     address: str
     _control: socket.socket
+    _places: Sequence[Place]
 
     async def run(self) -> Ended:
         """Take part until the session ends."""
-        return await self.runner.run(self._control)
+        return await self.runner.run(self._control, self._places)
 
 
 @contextlib.asynccontextmanager
@@ -228,7 +231,8 @@ async def open_peer_session(
     """
     with contextlib.ExitStack() as stack:
         name = display_name(wish.display_name, store)
-        control = stack.enter_context(await _reach(wish))
+        places = wish.places or places_of(await _only_session(wish.session_name))
+        control = stack.enter_context(await connect_any(places))
         clock = PeerClocks(wish.clock_filter)
         stack.callback(clock.stop)
         inspect = Inspector()
@@ -251,8 +255,10 @@ async def open_peer_session(
             volume=lambda: (round(store.settings.volume * 100), store.settings.muted),
             now_ns=_native.now_ns,
             on_event=tell,
+            find=_find_again,
         )
-        yield OpenPeerSession(runner, player, clock.clock_map, address_text(*control.getpeername()[:2]), control)
+        address = address_text(*place_of(control.getpeername()))
+        yield OpenPeerSession(runner, player, clock.clock_map, address, control, places)
 
 
 def display_name(wish: str | None, store: SettingsStore) -> str:
@@ -289,11 +295,28 @@ def _label(session: FoundSession) -> Message:
     )
 
 
-async def _reach(wish: JoinOptions) -> socket.socket:
-    """Connect to the given address, or to the one session that is found. PhaseLockError if there is none or several."""
-    if wish.address is not None:
-        return await connect(*wish.address)
-    wanted = wish.session_name and person_name(wish.session_name).casefold()
+def places_of(session: FoundSession) -> list[Place]:
+    """Where a session can be joined: all addresses that its host has announced."""
+    return [(address, session.port) for address in session.addresses]
+
+
+async def _find_again(session_id: str) -> list[Place]:
+    """Where the session with this id (in hex digits) is now; empty if it is not found."""
+
+    def is_there(sessions: Sequence[FoundSession]) -> bool:
+        return any(one.session_id == session_id for one in sessions)
+
+    try:
+        sessions = await discovery.find_sessions(SEARCH_S, until=is_there)
+    except PhaseLockError as error:
+        _log.info("the lost session is not searched for: %s", error)
+        return []
+    return [place for one in sessions if one.session_id == session_id for place in places_of(one)]
+
+
+async def _only_session(session_name: str | None) -> FoundSession:
+    """The one session of this name, or of any name, on the network. PhaseLockError if there is none or several."""
+    wanted = session_name and person_name(session_name).casefold()
 
     def fitting(sessions: Sequence[FoundSession]) -> list[FoundSession]:
         return [one for one in sessions if not wanted or one.session_name.casefold() == wanted]
@@ -310,17 +333,11 @@ async def _reach(wish: JoinOptions) -> socket.socket:
     if not found and wanted:
         raise PhaseLockError(
             'No session called "{session_name}" was found. Ask the host for its address, then: phaselock join ADDRESS',
-            session_name=wish.session_name,
+            session_name=session_name,
         )
     if not found:
         raise PhaseLockError("No session was found. Ask the host for its address, then: phaselock join ADDRESS")
-    problem: PhaseLockError | None = None
-    for address in found[0].addresses:
-        try:
-            return await connect(address, found[0].port)
-        except CannotConnect as error:
-            problem = problem or error
-    raise problem or PhaseLockError("The session told no address.")
+    return found[0]
 
 
 def _player(

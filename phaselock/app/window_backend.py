@@ -28,6 +28,7 @@ from phaselock.app.session import (
     address_of,
     open_host_session,
     open_peer_session,
+    places_of,
 )
 from phaselock.app.show_file import show_file
 from phaselock.audio import device
@@ -108,6 +109,8 @@ class WindowBackend:
         self._keeper: QueueKeeper | None = None
         self._session: asyncio.Task[None] | None = None
         self._browsing: asyncio.Task[None] | None = None
+        self._found: dict[str, FoundSession] = {}
+        """The sessions that discovery shows, by the address that the window shows."""
         self._view_due: asyncio.TimerHandle | None = None
         self._local_status: LocalStatus | None = None
         self._local_status_due_s = 0.0
@@ -160,7 +163,9 @@ class WindowBackend:
         except ValueError as error:
             self._emit(Closed(tr(str(error)), failed=True))
             return
-        options = JoinOptions(where, display_name=display_name, backend=self._backend, device=self._device_name)
+        found = self._found.get(address)
+        places = places_of(found) if found else [where]
+        options = JoinOptions(places, display_name=display_name, backend=self._backend, device=self._device_name)
         self._start_session(open_peer_session(options, self._store, self._on_event))
 
     def leave(self) -> None:
@@ -392,6 +397,7 @@ class WindowBackend:
 
     async def _browse(self) -> None:
         def on_change(sessions: tuple[FoundSession, ...]) -> None:
+            self._found = {address_of(one): one for one in sessions}
             found = [
                 Found(one.session_name, one.host_name, one.peers, one.max_peers, address_of(one), one.session_id)
                 for one in sessions

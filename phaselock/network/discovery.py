@@ -1,21 +1,16 @@
-"""Announce sessions by multicast DNS, and find them. zeroconf takes about 5 MB, so it is loaded only when it is
-used."""
+"""Announce sessions by multicast DNS, and find them."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
-import importlib
 import ipaddress
 import logging
 import secrets
-import sys
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from phaselock.errors import InternalError, PhaseLockError, bug_net, message_of
-from phaselock.language.message import Message
+from phaselock.errors import InternalError, PhaseLockError, bug_net
 from phaselock.network.interfaces import (
     Address,
     Network,
@@ -25,6 +20,7 @@ from phaselock.network.interfaces import (
     rank,
     usable_addresses,
 )
+from phaselock.network.multicast import Blocked, close_multicast, open_multicast, reason_of
 from phaselock.network.service_record import (
     ID_DIGITS,
     SERVICE_TYPE,
@@ -58,8 +54,6 @@ MIN_UPDATE_INTERVAL_S = 1.0
 POLL_CACHE_S = 1.0
 """How often the browser reads zeroconf's cache if no event comes."""
 MIN_POLL_INTERVAL_S = 0.05
-TIMEOUT_GOODBYE_S = 0.6
-TIMEOUT_CLOSE_S = 0.5
 _CLASS_IN = 1
 _A, _PTR, _TXT, _AAAA, _SRV = 1, 12, 16, 28, 33
 
@@ -126,14 +120,14 @@ class Announcer:
     async def _announce(self) -> None:
         interfaces = self._wanted_interfaces()
         try:
-            self._zeroconf = await _open(interfaces)
+            self._zeroconf = await open_multicast(interfaces)
             # No probing for another service with this name: it takes two seconds, and our names end with random digits.
             told = await self._zeroconf.async_register_service(self._service(), cooperating_responders=True)
             self._announcing = asyncio.ensure_future(told)
-        except Exception as error:  # many types, as in `_open_on`
+        except Exception as error:  # many types, as in `multicast._open_on`
             await self._withdraw()
             raise PhaseLockError(
-                "The session cannot be announced on this network ({reason}).", reason=_reason(error)
+                "The session cannot be announced on this network ({reason}).", reason=reason_of(error)
             ) from None
         self._used_interfaces = interfaces
 
@@ -143,7 +137,7 @@ class Announcer:
             self._announcing = None
         if self._zeroconf:
             zeroconf, self._zeroconf = self._zeroconf, None
-            await _close(zeroconf)
+            await close_multicast(zeroconf)
 
     async def _watch(self, refresh: Callable[[], tuple[str, ...]]) -> None:
         while True:
@@ -230,8 +224,8 @@ class Browser:
         impossible; then `start` may be called again."""
         interfaces = await self._find_interfaces()
         try:
-            self._zeroconf = await _open(interfaces)
-        except _Blocked as error:
+            self._zeroconf = await open_multicast(interfaces)
+        except Blocked as error:
             raise PhaseLockError(
                 "Sessions cannot be searched for on this network ({reason}). "
                 "Joining by address still works: phaselock join ADDRESS",
@@ -249,7 +243,7 @@ class Browser:
                 await self._querier.async_cancel()
         finally:
             if self._zeroconf:
-                await _close(self._zeroconf)
+                await close_multicast(self._zeroconf)
             self._zeroconf = self._querier = None
 
     async def _find_interfaces(self) -> list[str]:
@@ -423,79 +417,11 @@ async def try_out(timeout_s: float, interfaces: Sequence[str] | None = None) -> 
         await announcer.close()
 
 
-# -- zeroconf ----------------------------------------------------------------------------------------------------------
-
-
-class _Blocked(PhaseLockError):
-    """Multicast DNS is impossible here. The text is the reason, without a full stop."""
-
-
-async def _open(interfaces: list[str]) -> AsyncZeroconf:
-    """Join multicast DNS on these interfaces, or only on the IPv4 ones if that fails; _Blocked if both fail."""
-    if not interfaces:
-        raise _Blocked("this machine is in no network")
-    await asyncio.to_thread(importlib.import_module, "zeroconf.asyncio")
-    only_ipv4 = [address for address in interfaces if ":" not in address]
-    try:
-        return await _open_on(interfaces)
-    except _Blocked:
-        if not only_ipv4 or only_ipv4 == interfaces:
-            raise
-        return await _open_on(only_ipv4)
-
-
-async def _open_on(interfaces: list[str]) -> AsyncZeroconf:
-    from zeroconf.asyncio import AsyncZeroconf
-
-    try:
-        zeroconf = AsyncZeroconf(interfaces=interfaces)
-    except Exception as error:  # zeroconf raises many types for the many faults of a network
-        raise _Blocked(_reason(error)) from None
-    # Shielded: cancelling it would also cancel the future that zeroconf awaits when it is closed.
-    starting = asyncio.ensure_future(zeroconf.zeroconf.async_wait_for_start())
-    try:
-        await asyncio.shield(starting)
-        if not zeroconf.zeroconf.engine.senders:
-            raise _Blocked("no network interface takes part in multicast")
-    except BaseException as error:
-        await _close(zeroconf)
-        if isinstance(error, Exception):
-            raise _Blocked(_reason(error)) from None
-        raise
-    return zeroconf
-
-
-async def _close(zeroconf: AsyncZeroconf) -> None:
-    """Withdraw all announcements and close the sockets, in about a second."""
-    try:
-        await _within(TIMEOUT_GOODBYE_S, zeroconf.async_unregister_all_services())
-    finally:
-        await _within(TIMEOUT_CLOSE_S, zeroconf.async_close())
-
-
-async def _within(timeout_s: float, work: Coroutine[Any, Any, None]) -> None:
-    try:
-        async with asyncio.timeout(timeout_s):
-            await work
-    except Exception as error:
-        log.debug("leaving multicast DNS: %s", error or type(error).__name__)
-
-
 async def _stop(tasks: Sequence[asyncio.Future[Any]]) -> None:
     for task in tasks:
         task.cancel()
     if tasks:
         await asyncio.wait(tasks)
-
-
-def _reason(error: Exception) -> Message:
-    number = error.errno if isinstance(error, OSError) else None
-    # Windows reports EACCES for a port that another program uses exclusively.
-    if number == errno.EADDRINUSE or (sys.platform == "win32" and number == errno.EACCES):
-        return Message("another program keeps port 5353 for itself")
-    if number in (errno.EACCES, errno.EPERM):
-        return Message("it is not permitted on this machine")
-    return message_of(error)
 
 
 def _address(record: Any) -> Address:

@@ -9,6 +9,7 @@ import sys
 from typing import Any
 
 from phaselock.errors import PhaseLockError, message_of
+from phaselock.network.reach import use_small_segments
 
 BACKLOG = 16
 """Connections that may wait to be accepted."""
@@ -57,6 +58,7 @@ def _bind_to(family: int, target: tuple[Any, ...], kind: socket.SocketKind, addr
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.bind(target)
         if kind == socket.SOCK_STREAM:
+            use_small_segments(sock)
             sock.listen(BACKLOG)
             sock.setblocking(False)
         return sock

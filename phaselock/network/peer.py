@@ -8,17 +8,17 @@ import contextlib
 import pathlib
 import socket
 import uuid
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 from uuid import UUID
 
 from phaselock.audio.interface import AudioOutput
-from phaselock.errors import InternalError, InvalidMp3Error, PhaseLockError, bug_net, system_text
-from phaselock.language.message import N_, Message
+from phaselock.errors import InternalError, InvalidMp3Error, PhaseLockError, bug_net, message_of
 from phaselock.model.notices import Code, Notice
 from phaselock.model.types import ClockStatus, Track
 from phaselock.network import transfer as bulk
 from phaselock.network.connection import Connection, ConnectionLost
+from phaselock.network.reach import CannotConnect, Place, connect_any, place_of
 from phaselock.network.runner import Runner, log
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import HOST_CAP, Framer
@@ -44,60 +44,20 @@ from phaselock.session.sentences import NoticeError, notice_of
 from phaselock.storage.cache import FileCache
 from phaselock.storage.collect import names_several
 
-CONNECT_S = 5.0
-"""How long the first connection may take for each address of the host, in seconds."""
 RECONNECT_S = 2.0
-"""The same for a later connection. It is shorter: a network that works again answers at once."""
+"""Time limit of a connection to a lost host, in seconds: a network that works again answers at once."""
+CLOCK_AGAIN_S = 2.0
+"""Time in seconds from a failed start of the clock to the next one."""
 
 
 class ClockFollower(Protocol):
     """Measures the session clock and gives it to the audio output."""
 
-    def start(self, host_ip: str, port: int, peer_id: int) -> None: ...
+    def start(self, host_ip: str, port: int, peer_id: int, own_ip: str) -> None: ...
 
     def stop(self) -> None: ...
 
     def status(self, now_ns: int) -> ClockStatus: ...
-
-
-class CannotConnect(PhaseLockError):
-    """No connection was established. `problem` is the error of the last address that was tried."""
-
-    def __init__(self, host: str, port: int, problem: OSError) -> None:
-        self.problem = problem
-        self.refused = isinstance(problem, ConnectionRefusedError)
-        """The machine answers, but no program listens on the port."""
-        if isinstance(problem, TimeoutError):
-            reason = Message("it does not answer")
-        elif self.refused:
-            reason = Message("nobody listens there")
-        elif problem.errno:
-            reason = Message(system_text(problem))
-        else:
-            reason = Message("no address was found")
-        super().__init__(N_("Cannot reach {host} on port {port}: {reason}."), host=host, port=port, reason=reason)
-
-
-async def connect(host: str, port: int, limit_s: float = CONNECT_S) -> socket.socket:
-    """Connect to the first address of `host` that answers within `limit_s`. CannotConnect, with a sentence for users,
-    if none does. The socket is non-blocking."""
-    loop = asyncio.get_running_loop()
-    problem = OSError()
-    with contextlib.suppress(socket.gaierror, UnicodeError):
-        for family, kind, protocol, _, address in await loop.getaddrinfo(host, port, type=socket.SOCK_STREAM):
-            sock = socket.socket(family, kind, protocol)
-            sock.setblocking(False)
-            try:
-                async with asyncio.timeout(limit_s):
-                    await loop.sock_connect(sock, address)
-                return sock
-            except OSError as error:
-                sock.close()
-                problem = error
-            except BaseException:
-                sock.close()
-                raise
-    raise CannotConnect(host, port, problem)
 
 
 class PeerRunner(Runner[PeerSession]):
@@ -116,15 +76,24 @@ class PeerRunner(Runner[PeerSession]):
         volume: Callable[[], tuple[int, bool]],
         now_ns: Callable[[], int],
         on_event: Callable[[Event], None],
+        find: Callable[[str], Awaitable[Sequence[Place]]] | None = None,
     ) -> None:
+        """`find` searches the network for the session with this id (in hex digits) and returns where it is now."""
         super().__init__(session, output, now_ns=now_ns, on_event=on_event)
         self._clock = clock
         self._cache = cache
         self._inspect = inspect
         self._volume = volume
+        self._find = find
         self._connection: Connection | None = None
         self._connecting: set[asyncio.Task[None]] = set()
-        self._address = ("", 0)
+        self._address: Place = ("", 0)
+        """Where the host is, by the last connection that was opened."""
+        self._places: Sequence[Place] = ()
+        """All places at which the host may be."""
+        self._own_ip = ""
+        self._clock_due: asyncio.TimerHandle | None = None
+        """The next start of the clock, after one that failed."""
         self._keep: frozenset[bytes] = frozenset()
         self._own: frozenset[bytes] = frozenset()
         """Hashes of the songs requested by this user: the cache must not remove them before their upload."""
@@ -136,10 +105,9 @@ class PeerRunner(Runner[PeerSession]):
         self._pool = concurrent.futures.ThreadPoolExecutor(1, "bulk")
         self._upload_pool = concurrent.futures.ThreadPoolExecutor(1, "upload")
 
-    async def run(self, sock: socket.socket) -> Ended:
-        """Take part until the session ends, then close the socket."""
-        host_ip, port = sock.getpeername()[:2]
-        self._address = host_ip, port
+    async def run(self, sock: socket.socket, places: Sequence[Place] = ()) -> Ended:
+        """Take part until the session ends, then close the socket. `places` are all that the host has announced."""
+        self._places = places
         self._spawn(self._listen(sock))
         self._spawn(self._report_room())
         working = [self._spawn(self._report_statuses())]
@@ -153,7 +121,7 @@ class PeerRunner(Runner[PeerSession]):
             for transfer in [*self._fetches.values(), *self._uploads.values()]:
                 transfer.cancel()
             await self._finish()
-            self._clock.stop()
+            self._stop_clock()
             self._pool.shutdown()
             self._upload_pool.shutdown()
 
@@ -189,9 +157,9 @@ class PeerRunner(Runner[PeerSession]):
                 self._connecting.add(task)
                 task.add_done_callback(self._connecting.discard)
             case StartClock(peer_id, clock_port):
-                self._clock.start(self._address[0], clock_port, peer_id)
+                self._start_clock(peer_id, clock_port)
             case StopClock():
-                self._clock.stop()
+                self._stop_clock()
             case Fetch(track, peer_id, token):
                 self._fetches[track.file_id] = bulk.Fetch(track, self._address, peer_id, token)
                 if not self._fetching:
@@ -214,12 +182,32 @@ class PeerRunner(Runner[PeerSession]):
             case _:
                 raise AssertionError(f"{effect} is not for this runner")
 
+    def _start_clock(self, peer_id: int, clock_port: int) -> None:
+        """Start the clock, and try again later if that fails: a network that changes, or a firewall."""
+        self._stop_waiting_for_clock()
+        try:
+            self._clock.start(self._address[0], clock_port, peer_id, self._own_ip)
+        except OSError as error:
+            log.warning("the clock of the host at %s, port %d: %s", self._address[0], clock_port, error)
+            self._clock_due = self._loop.call_later(CLOCK_AGAIN_S, self._start_clock, peer_id, clock_port)
+            if not self._ended.done():
+                self._do(self._session.clock_failed(message_of(error), now_ns=self._now_ns()))
+
+    def _stop_clock(self) -> None:
+        self._stop_waiting_for_clock()
+        self._clock.stop()
+
+    def _stop_waiting_for_clock(self) -> None:
+        if self._clock_due:
+            self._clock_due.cancel()
+            self._clock_due = None
+
     async def _reconnect(self) -> None:
         if self._connection:
             self._connection.abort("another connection takes its place")
         try:
             with bug_net("a connection to the host", CannotConnect):
-                sock = await connect(*self._address, RECONNECT_S)
+                sock = await self._connect_again()
         except PhaseLockError as error:
             refused = isinstance(error, CannotConnect) and error.refused
             if not self._ended.done():
@@ -227,7 +215,22 @@ class PeerRunner(Runner[PeerSession]):
         else:
             self._spawn(self._listen(sock))
 
+    async def _connect_again(self) -> socket.socket:
+        """Connect to the host where it was, or else where it is now: it may have changed its network or its address.
+        CannotConnect if it is found nowhere."""
+        known = list(dict.fromkeys([self._address, *self._places]))
+        try:
+            return await connect_any(known, RECONNECT_S)
+        except CannotConnect:
+            places = await self._find(self._session.session_id.hex()) if self._find else ()
+            if not places:
+                raise
+            self._places = places
+            return await connect_any(places, RECONNECT_S)
+
     async def _listen(self, sock: socket.socket) -> None:
+        with contextlib.suppress(OSError):  # the other side has gone already, which `receive` will report
+            self._address, self._own_ip = place_of(sock.getpeername()), place_of(sock.getsockname())[0]
         connection = self._connection = Connection(sock, Framer(HOST_CAP))
         log.debug("control connection to %s", self._address)
         try:

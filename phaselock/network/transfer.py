@@ -24,6 +24,7 @@ from phaselock.language.message import N_, Message
 from phaselock.model.types import Track
 from phaselock.network.congestion import CongestionWindow
 from phaselock.network.file_connection import FileConnection
+from phaselock.network.reach import Place, use_small_segments
 from phaselock.protocol import messages as m
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import GREETING_CAP, SESSION_CAP, Framer, frame
@@ -49,6 +50,10 @@ READ_BYTES = 256 * 1024
 """Size of the read buffer: longer than the longest frame of a chunk."""
 _CHANGED = N_("{file_name} has changed since it was added.")
 _ENDED = N_("{other} ended the transfer.")
+_LARGE_PACKETS = N_(
+    "Nothing of it arrives, although the host answers. A VPN or a router loses large packets: switch the VPN off, or "
+    "lower its MTU."
+)
 _HOST, _PEER = Message("The host"), Message("The peer")
 """Subjects of the sentences about the other side."""
 _now_ns = time.perf_counter_ns  # time.monotonic has steps of 16 ms in some versions of Python for Windows
@@ -105,7 +110,7 @@ def receive_upload(
 class _Transfer:
     """One connection to the host for one file: `run` in a worker thread, `cancel` from any thread."""
 
-    def __init__(self, address: tuple[str, int], peer_id: int, token: bytes) -> None:
+    def __init__(self, address: Place, peer_id: int, token: bytes) -> None:
         self._address, self._peer_id, self._token = address, peer_id, token
         self._lock = threading.Lock()
         self._connection: FileConnection | None = None
@@ -132,6 +137,7 @@ class _Transfer:
         with contextlib.ExitStack() as undo:
             undo.callback(sock.close)
             sock.setblocking(False)
+            use_small_segments(sock)
             with contextlib.suppress(BlockingIOError):
                 sock.connect(address)
             with selectors.DefaultSelector() as selector:
@@ -176,7 +182,7 @@ class _Transfer:
 class Fetch(_Transfer):
     """One attempt to get a file, from the cache or from the host."""
 
-    def __init__(self, track: Track, address: tuple[str, int], peer_id: int, token: bytes) -> None:
+    def __init__(self, track: Track, address: Place, peer_id: int, token: bytes) -> None:
         super().__init__(address, peer_id, token)
         self.track = track
 
@@ -199,11 +205,19 @@ class Fetch(_Transfer):
         with self._connected(SESSION_CAP) as stream:
             stream.connection.send_all(frame(FileRequest(self._peer_id, self._token, file_id, partial.offset)))
             while not partial.complete:
-                match message := stream.receive(acknowledge=True):
+                match message := self._next(stream):
                     case FileChunk() if (message.file_id, message.offset) == (file_id, partial.offset):
                         partial.write(message.data)
                     case _:
                         raise stream.unexpected(message)
+
+    def _next(self, stream: _Stream) -> m.Message | None:
+        try:
+            return stream.receive(acknowledge=True)
+        except TimeoutError:
+            if stream.received_bytes:
+                raise
+            raise TransferError(_LARGE_PACKETS) from None
 
 
 class Upload(_Transfer):
@@ -215,7 +229,7 @@ class Upload(_Transfer):
         path: pathlib.Path,
         size: int,
         sha256: bytes,
-        address: tuple[str, int],
+        address: Place,
         peer_id: int,
         token: bytes,
     ) -> None:

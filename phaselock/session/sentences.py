@@ -43,6 +43,10 @@ NOTICES: dict[Code, str] = {
     Code.GOING_ON_WITHOUT: N_("Going on without {peer}: nothing of {file_name} comes through to it."),
     Code.NOT_IN_TIME: N_("Not yet in time with the host: {peers}."),
     Code.CLOCK_NOT_CONVERGING: N_("The clock of {peer} does not keep up with the host's. It would not play in time."),
+    Code.CLOCK_SILENT_AT_PEER: N_(
+        "{peer} cannot hear this machine's clock on UDP port {number}, so it cannot play in time. A firewall or a VPN "
+        "blocks it: open UDP port {number} on this machine, or switch the VPN off."
+    ),
     Code.TRANSFER_GIVEN_UP: N_("{peer} could not receive {file_name} in {number} tries."),
     Code.CANNOT_SEND: N_("{file_name} cannot be sent: {detail}"),
     Code.UNPLAYABLE_HERE: N_("This machine cannot play {file_name}: {detail}"),
@@ -64,6 +68,15 @@ NOTICES: dict[Code, str] = {
     Code.JOIN_REJECTED: N_("The host has rejected this machine."),
     Code.OTHER_VERSION: N_(
         "Another version of PhaseLock is running there. Please install the same one on both machines."
+    ),
+    Code.LOOKING_FOR_HOST: N_("The host cannot be heard. Looking for it."),
+    Code.CLOCK_SILENT: N_(
+        "The host's clock does not answer on UDP port {number}, so this machine cannot play in time. A firewall or a "
+        "VPN blocks it: open UDP port {number} on the host's machine, or switch the VPN off."
+    ),
+    Code.CLOCK_UNREACHABLE: N_(
+        "This machine may not send to the host's clock on UDP port {number} ({detail}), so it cannot play in time. Its "
+        "firewall or a VPN blocks it: allow UDP port {number}, or switch the VPN off."
     ),
     Code.PLAYING_WITHOUT_HOST: N_("The host cannot be heard. Playing on, and looking for it."),
     Code.NO_OUTPUT: N_("No audio output detected."),
@@ -152,6 +165,7 @@ TRANSFERS: dict[e.TransferState, str] = {
     e.TransferState.RETRY: N_("{file_name} did not reach {peer}; trying again."),
     e.TransferState.FAILED: N_("{file_name} did not reach {peer}."),
 }
+NOT_ARRIVED = N_("{file_name} did not arrive: {reason}")
 REQUESTS: dict[RequestState, str] = {
     RequestState.OPEN: N_('{peer} wants to add "{file_name}" ({megabytes} MB): accept {number} or reject {number}.'),
     RequestState.ACCEPTED: N_('"{file_name}" is on its way from {peer}.'),
@@ -286,6 +300,16 @@ def request_text(event: e.RequestChanged, words: Words = ENGLISH) -> str:
     )
 
 
+def transfer_text(event: e.TransferChanged, words: Words = ENGLISH) -> str:
+    """The state of a transfer at the host, or at a peer that an attempt has failed. Otherwise empty."""
+    template = TRANSFERS.get(event.state, "")
+    if event.peer is None:
+        template = NOT_ARRIVED if event.state is e.TransferState.FAILED else ""
+    reason = translated(event.reason or "", words)
+    values = {"peer": event.peer, "file_name": event.file_name, "reason": reason}
+    return words.gettext(template).format_map(values) if template else ""
+
+
 def device_text(event: e.DeviceChanged, words: Words = ENGLISH) -> str:
     """The state of an audio output. Empty for a peer's output whose delay is known exactly."""
     match event.state, event.peer:
@@ -323,9 +347,7 @@ def event_text(event: e.Event, words: Words = ENGLISH) -> str:
         case e.Joined(again=True):
             return words.gettext(HOST_HEARD_AGAIN)
         case e.TransferChanged():
-            template = TRANSFERS.get(event.state, "") if event.peer else ""
-            values = {"peer": event.peer, "file_name": event.file_name}
-            return words.gettext(template).format_map(values) if template else ""
+            return transfer_text(event, words)
         case e.RequestChanged():
             return request_text(event, words)
         case e.DeviceChanged():

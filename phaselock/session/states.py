@@ -27,6 +27,8 @@ HEARTBEAT_NS = 2_000_000_000
 """Interval between two heartbeats."""
 DEAD_NS = 5_000_000_000
 """A connection without messages for this time is closed: two heartbeats may be lost or late."""
+CLOCK_SILENT_NS = 3_500_000_000
+"""If the host's clock is not heard for this time while the connection works, the users of both machines are told."""
 HOLD_NS = 60_000_000_000
 """Minimum time that a peer without a host plays on and tries to reconnect. It continues to the end of the track if
 that is later. The host reserves the place of a silent peer for the same time."""

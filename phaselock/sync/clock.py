@@ -12,6 +12,7 @@ import logging
 import secrets
 import socket
 import threading
+from typing import Any
 
 from phaselock import _native
 from phaselock.model.types import UNKNOWN_CLOCK, ClockStatus
@@ -91,7 +92,8 @@ class HostClock:
 class PeerClock:
     """Measures the host's clock at (ip, port) and updates `clock_map`. `filter_kind` is one of `model.choices.FILTERS`.
 
-    OSError if the host cannot be reached.
+    The host answers a peer only at the address of its control connection. `own_ip` is that address of this machine,
+    from which the pings leave (empty: the system chooses). OSError if the host cannot be reached.
     """
 
     def __init__(
@@ -101,13 +103,15 @@ class PeerClock:
         peer_id: int,
         filter_kind: str = "envelope",
         clock_map: _native.ClockMap | None = None,
+        own_ip: str = "",
     ) -> None:
         self.clock_map = clock_map if clock_map is not None else _native.ClockMap()
         self._logged: Exchange | None = None
-        found = socket.getaddrinfo(ip, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)
-        family, kind, protocol, _, address = found[0]
-        self._socket = socket.socket(family, kind, protocol)
+        family, address = _numeric(ip, port)
+        self._socket = socket.socket(family, socket.SOCK_DGRAM)
         try:
+            if own_ip:
+                self._socket.bind(_numeric(own_ip, 0)[1])
             self._socket.connect(address)
             _prepare(self._socket)
         except OSError:
@@ -166,13 +170,13 @@ class PeerClocks:
         self._clock: PeerClock | None = None
         self._target: tuple[str, int, int, str] | None = None
 
-    def start(self, host_ip: str, port: int, peer_id: int) -> None:
-        """Measure the host's clock. If it is measured already, with the same peer id and from the same local address,
-        the measurement continues. OSError if the host cannot be reached."""
-        target = host_ip, port, peer_id, _own_ip(host_ip, port)
+    def start(self, host_ip: str, port: int, peer_id: int, own_ip: str) -> None:
+        """Measure the host's clock from the local address `own_ip`. A measurement with the same values continues.
+        OSError if the host cannot be reached."""
+        target = host_ip, port, peer_id, own_ip
         if target != self._target:
             self.stop()
-            self._clock = PeerClock(host_ip, port, peer_id, self._filter_kind, self.clock_map)
+            self._clock = PeerClock(host_ip, port, peer_id, self._filter_kind, self.clock_map, own_ip)
             self._target = target
 
     def stop(self) -> None:
@@ -186,15 +190,10 @@ class PeerClocks:
         return self._clock.status(now_ns) if self._clock else dataclasses.replace(UNKNOWN_CLOCK, local_ns=now_ns)
 
 
-def _own_ip(ip: str, port: int) -> str:
-    """The local address on the route to `ip`; empty if there is no route."""
-    family, kind, protocol, _, address = socket.getaddrinfo(
-        ip, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST
-    )[0]
-    with socket.socket(family, kind, protocol) as sock, contextlib.suppress(OSError):
-        sock.connect(address)  # sends nothing
-        return str(sock.getsockname()[0])
-    return ""
+def _numeric(ip: str, port: int) -> tuple[int, tuple[Any, ...]]:
+    """The family and the address of a socket, for an address as text that may contain a scope (fe80::1%eth0)."""
+    family, _, _, _, address = socket.getaddrinfo(ip, port, type=socket.SOCK_DGRAM, flags=socket.AI_NUMERICHOST)[0]
+    return family, address
 
 
 def _prepare(sock: socket.socket) -> None:

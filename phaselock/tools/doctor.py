@@ -34,7 +34,7 @@ from phaselock.model.timing import TIMING_SENTENCES, Timing
 from phaselock.network import discovery, interfaces
 from phaselock.network.interfaces import Adapter
 from phaselock.network.listener import PortTaken, bind
-from phaselock.network.peer import connect
+from phaselock.network.reach import connect
 from phaselock.network.service_record import FoundSession
 from phaselock.os_packages import tk_advice
 from phaselock.storage import settings

@@ -19,6 +19,7 @@ from phaselock.language.message import N_, Figure, Message
 from phaselock.model.names import person_name, sentence
 from phaselock.model.types import ClockStatus
 from phaselock.network.connection import Connection, ConnectionLost
+from phaselock.network.reach import place_of
 from phaselock.protocol import messages as m
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import HOST_CAP, Framer
@@ -80,7 +81,7 @@ class ClockProbe:
             raise PhaseLockError(NO_ANSWER)
         self._peer_id, self.clock_port = answer.peer_id, answer.clock_port
         try:
-            self.clock = PeerClock(self._control.getpeername()[0], answer.clock_port, answer.peer_id)
+            self.clock = PeerClock(place_of(self._control.getpeername())[0], answer.clock_port, answer.peer_id)
         except OSError as error:
             raise PhaseLockError("The host's clock cannot be reached: {reason}.", reason=message_of(error)) from None
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._speak(self.clock))]

@@ -18,7 +18,7 @@ from phaselock.console.output import Screen
 from phaselock.errors import PhaseLockError, message_of
 from phaselock.language.message import Message
 from phaselock.model.notices import Code, Notice
-from phaselock.network.peer import connect
+from phaselock.network.reach import connect
 from phaselock.protocol.messages import PROTOCOL_VERSION
 from phaselock.session.events import Warned, known_us
 from phaselock.session.sentences import NoticeError

@@ -11,7 +11,7 @@ from phaselock import _native
 from phaselock.console.events import Finding, Level
 from phaselock.errors import PhaseLockError, system_text
 from phaselock.language.message import N_, Message
-from phaselock.network.peer import CannotConnect, connect
+from phaselock.network.reach import CannotConnect, connect
 from phaselock.network.service_record import FoundSession
 from phaselock.protocol.messages import PROTOCOL_VERSION
 from phaselock.sync.trace import Exchange

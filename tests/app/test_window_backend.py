@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import pathlib
+import socket
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
-from phaselock.app import window_backend
+from phaselock.app import session, window_backend
 from phaselock.app.window import WindowProgram
+from phaselock.errors import PhaseLockError
 from phaselock.language import catalogue
+from phaselock.network import discovery
+from phaselock.network.service_record import FoundSession
 from phaselock.storage.paths import log_path
 from phaselock.ui.backend import ArtworkRead, BackendEvent, Closed, FoundSessions, Outputs, WaveformRead
 from tests.support.shouting import Shouting
@@ -37,6 +41,36 @@ def test_why_it_cannot_join(address: str, reason: str, monkeypatch: pytest.Monke
     finally:
         program.close()
     assert told == [Closed(reason, failed=True)]
+
+
+def test_a_found_session_is_joined_at_all_its_addresses(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first address may be dead: another network with the same numbers."""
+    one = FoundSession("Jam", "Ann", 0, 5, ("10.9.9.1", "192.168.77.1"), 18401, "ab" * 16, 2)
+
+    class Browser:
+        async def start(self, on_change: Callable[[tuple[FoundSession, ...]], None]) -> None:
+            on_change((one,))
+
+        async def close(self) -> None: ...
+
+    asked: list[Sequence[tuple[str, int]]] = []
+
+    async def connect_any(places: Sequence[tuple[str, int]]) -> socket.socket:
+        asked.append(places)
+        raise PhaseLockError("It is only a test.")
+
+    monkeypatch.setattr(discovery, "Browser", Browser)
+    monkeypatch.setattr(session, "connect_any", connect_any)
+    program = WindowProgram("null")
+    try:
+        program.browse(True)
+        found = next_event(program)
+        assert isinstance(found, FoundSessions)
+        program.join(found.sessions[0].address, "Ben")
+        assert next_event(program) == Closed("It is only a test.", failed=True)
+    finally:
+        program.close()
+    assert asked == [[("10.9.9.1", 18401), ("192.168.77.1", 18401)]]
 
 
 @pytest.fixture

@@ -21,6 +21,7 @@ import pytest
 
 from phaselock.errors import PhaseLockError
 from phaselock.network import discovery as module
+from phaselock.network import multicast as multicast_module
 from phaselock.network.discovery import Announcer, Browser, FoundSession, find_sessions
 from phaselock.network.service_record import SERVICE_TYPE, txt_record
 from phaselock.protocol.messages import PROTOCOL_VERSION
@@ -254,7 +255,7 @@ def test_without_a_usable_address_nothing_is_started(monkeypatch: pytest.MonkeyP
         host.set_peers(1)
         await host.close()
 
-    monkeypatch.setattr(module, "_open", never)
+    monkeypatch.setattr(module, "open_multicast", never)
     run(work())
 
 
@@ -276,7 +277,7 @@ def test_the_reason_for_a_failure_is_reported(
         raise error
 
     monkeypatch.setattr("zeroconf.asyncio.AsyncZeroconf", blocked)
-    monkeypatch.setattr(module, "sys", types.SimpleNamespace(platform=platform))
+    monkeypatch.setattr(multicast_module, "sys", types.SimpleNamespace(platform=platform))
     with pytest.raises(PhaseLockError) as searching:
         asyncio.run(find_sessions(1, interfaces=LOOPBACK))
     assert str(searching.value) == (

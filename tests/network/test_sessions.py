@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import socket
 from collections.abc import Coroutine
 from typing import Any
+from unittest import mock
 
 import pytest
 
 from phaselock.audio.interface import DecodeFailed, DeviceChanged
 from phaselock.errors import PhaseLockError
 from phaselock.model.types import AudioStatus
-from phaselock.network.peer import connect
+from phaselock.network import peer as peer_module
+from phaselock.network.reach import connect
 from phaselock.network.runner import sync_event
 from phaselock.protocol.messages import (
     FileReceived,
@@ -156,6 +159,41 @@ async def test_a_host_that_is_gone_ends_the_session(network: NetworkFixture, sta
     for connection, _ in network.host.runner._connections.values():
         connection.abort("it crashed")
     assert await peer.ended == Over("Host disconnected — session ended.", failed=True)
+
+
+@played
+async def test_a_host_that_has_moved_is_found_again_by_its_session(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    asked = []
+
+    async def find(session_id: str) -> list[tuple[str, int]]:
+        asked.append(session_id)
+        return [network.host.address]
+
+    peer = await network.join(stack, "Ada", find=find)
+    await peer.news.wait_for("joined")
+    with socket.create_server(("127.0.0.1", 0)) as gone:
+        peer.runner._address = gone.getsockname()
+    for connection, _ in network.host.runner._connections.values():
+        connection.abort("its address has changed")
+    assert (await peer.news.wait_for("joined", again=True)).fields["name"] == "Ada"
+    assert asked == [network.host.runner.session_id.hex()]
+    assert peer.runner._address == network.host.address
+
+
+@played
+async def test_a_clock_that_the_system_refuses_is_told_and_tried_again(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    stack.enter_context(mock.patch.object(peer_module, "CLOCK_AGAIN_S", 0.01))
+    peer = await network.join(stack, "Ada")
+    peer.clock.refusals = [PermissionError(errno.EPERM, ""), PermissionError(errno.EACCES, "")]
+    warning = await peer.news.wait_for("warning", code="clock_unreachable")
+    assert "UDP port 17402 (Operation not permitted)" in str(warning.fields["message"])
+    await peer.news.wait_for("sync", rtt_ms=0.5)
+    assert peer.clock.own_ip == "127.0.0.1" and not peer.clock.refusals
+    assert peer.news.names().count("warning") == 1
 
 
 def test_nobody_there_in_plain_words() -> None:

@@ -423,8 +423,23 @@ def test_a_transfer_that_stands_still_is_given_up(
 ) -> None:
     monkeypatch.setattr(file_connection, "TIMEOUT_STALL_S", 0.05)
     over = threading.Event()
-    with Host(lambda sock, _: over.wait(TIMEOUT_S)) as (_, address):
+
+    def script(sock: socket.socket, _: object) -> None:
+        sock.sendall(b"\1")
+        over.wait(TIMEOUT_S)
+
+    with Host(script) as (_, address):
         with pytest.raises(transfer.TransferError, match="stood still"):
+            fetch(track, address).run(cache)
+        over.set()
+
+
+def test_large_packets_that_are_lost_are_told(track: Track, cache: FileCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The greeting is small and arrives; of the file nothing does."""
+    monkeypatch.setattr(file_connection, "TIMEOUT_STALL_S", 0.05)
+    over = threading.Event()
+    with Host(lambda sock, _: over.wait(TIMEOUT_S)) as (_, address):
+        with pytest.raises(transfer.TransferError, match="A VPN or a router loses large packets"):
             fetch(track, address).run(cache)
         over.set()
 

@@ -44,12 +44,12 @@ class Machines:
 
     def __enter__(self) -> Machines:
         switch = self._add("switch")
-        _ip("-n", switch, "link", "add", "lan", "type", "bridge")
-        _ip("-n", switch, "link", "set", "lan", "up")
+        _ip("-n", switch, "link", "add", "lan0", "type", "bridge")
+        _ip("-n", switch, "link", "set", "lan0", "up")
         for number, name in enumerate(self._names, 1):
             machine = self._add(name)
             _ip(*f"link add lan0 netns {machine} type veth peer name port{number} netns {switch}".split())
-            _ip("-n", switch, "link", "set", f"port{number}", "master", "lan", "up")
+            _ip("-n", switch, "link", "set", f"port{number}", "master", "lan0", "up")
             _ip("-n", machine, "addr", "add", f"10.79.0.{number}/24", "dev", "lan0")
             _ip("-n", machine, "link", "set", "lo", "up")
             self.cable(name, plugged=True)
@@ -67,6 +67,40 @@ class Machines:
         _ip("-n", machine, "link", "set", "lan0", "up" if plugged else "down")
         if plugged:
             _ip("-n", machine, "route", "replace", "224.0.0.0/4", "dev", "lan0")
+
+    def ip(self, name: str, command: str) -> None:
+        """Run a command of iproute2 on a machine."""
+        _ip("-n", f"{PREFIX}{name}", *command.split())
+
+    def move(self, name: str, address: str) -> None:
+        """Give a machine another address, as a DHCP server or another network does."""
+        self.ip(name, "addr flush dev lan0 scope global")
+        self.ip(name, f"addr add {address} dev lan0")
+        self.cable(name, plugged=True)
+
+    def behind_router(self, name: str, blocked_udp_port: int) -> None:
+        """Put a machine into a network of its own, behind a router that loses packets to this UDP port."""
+        switch, others = f"{PREFIX}switch", [other for other in self._names if other != name]
+        _ip("-n", switch, "addr", "add", "10.79.0.254/24", "dev", "lan0")
+        _ip("-n", switch, "addr", "add", "10.80.0.254/24", "dev", "lan0")
+        settings = (
+            "net.ipv4.ip_forward=1",
+            "net.ipv4.conf.all.send_redirects=0",
+            "net.ipv4.conf.lan0.send_redirects=0",
+        )
+        subprocess.run(["ip", "netns", "exec", switch, "sysctl", "-qw", *settings], check=True)
+        self.move(name, "10.80.0.1/24")
+        self.ip(name, "route add default via 10.80.0.254")
+        for other in others:
+            self.ip(other, "route add default via 10.79.0.254")
+        rule = f"rule add pref 10 ipproto udp dport {blocked_udp_port} blackhole"
+        _ip("-n", switch, *rule.split())
+
+    def small_packets_only(self, name: str) -> None:
+        """The network loses packets of more than 1280 bytes to this machine, without notice."""
+        for machine in self._names:  # the kernel gives the switch several packets at once as a large one
+            self.ip(machine, "link set lan0 gso_max_segs 1")
+        _ip("-n", f"{PREFIX}switch", "link", "set", f"port{self._names.index(name) + 1}", "mtu", "1280")
 
     def start(self, name: str, *arguments: str) -> Program:
         """Start phaselock on a machine, on the null backend, with its own home."""

@@ -11,14 +11,15 @@ import random
 import socket
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 from phaselock.audio.interface import AudioEvent, Plan
 from phaselock.errors import InvalidMp3Error
 from phaselock.model.types import UNKNOWN_CLOCK, AudioStatus, ClockStatus, Track
 from phaselock.network.host import HostRunner
-from phaselock.network.peer import PeerRunner, connect
+from phaselock.network.peer import PeerRunner
+from phaselock.network.reach import Place, connect
 from phaselock.session.effects import Ended
 from phaselock.session.events import Event
 from phaselock.session.host.session import HostSession
@@ -62,6 +63,9 @@ class Clock:
     def __init__(self) -> None:
         self.allowed: dict[int, str] = {}
         self.asked: tuple[str, int, int] | None = None
+        self.own_ip = ""
+        self.refusals: list[OSError] = []
+        """What the next calls of `start` raise."""
 
     def allow(self, peer_id: int, ip: str) -> None:
         self.allowed[peer_id] = ip
@@ -71,8 +75,10 @@ class Clock:
 
     def log_counts(self) -> None: ...
 
-    def start(self, host_ip: str, port: int, peer_id: int) -> None:
-        self.asked = (host_ip, port, peer_id)
+    def start(self, host_ip: str, port: int, peer_id: int, own_ip: str) -> None:
+        if self.refusals:
+            raise self.refusals.pop(0)
+        self.asked, self.own_ip = (host_ip, port, peer_id), own_ip
 
     def stop(self) -> None:
         self.asked = None
@@ -168,7 +174,11 @@ class NetworkFixture:
         return self.host
 
     async def join(
-        self, stack: contextlib.AsyncExitStack, name: str, inspect: Callable[[pathlib.Path], object] = lambda path: None
+        self,
+        stack: contextlib.AsyncExitStack,
+        name: str,
+        inspect: Callable[[pathlib.Path], object] = lambda path: None,
+        find: Callable[[str], Awaitable[Sequence[Place]]] | None = None,
     ) -> Peer:
         sock = stack.enter_context(await connect(*self.host.address))
         output, clock, news = Output(), Clock(), News()
@@ -181,6 +191,7 @@ class NetworkFixture:
             volume=lambda: (100, False),
             now_ns=time.monotonic_ns,
             on_event=news,
+            find=find,
         )
         ended = asyncio.create_task(runner.run(sock))
         stack.push_async_callback(self._end, ended)

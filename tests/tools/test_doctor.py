@@ -23,7 +23,7 @@ from phaselock.audio.priority import Priority
 from phaselock.console.events import FindingTold
 from phaselock.console.output import event_lines
 from phaselock.errors import AudioDeviceError, PhaseLockError, system_text
-from phaselock.network import discovery
+from phaselock.network import discovery, multicast
 from phaselock.network.connection import Connection, ConnectionLost
 from phaselock.network.interfaces import Adapter
 from phaselock.network.listener import bind
@@ -282,9 +282,9 @@ def test_discovery() -> None:
 
 def test_discovery_that_cannot_be(monkeypatch: pytest.MonkeyPatch) -> None:
     async def blocked(speak_from: list[str]) -> Any:
-        raise discovery._Blocked("another program keeps port 5353 for itself")
+        raise multicast.Blocked("another program keeps port 5353 for itself")
 
-    monkeypatch.setattr(discovery, "_open", blocked)
+    monkeypatch.setattr(discovery, "open_multicast", blocked)
     findings, sessions = run(doctor.try_discovery())
     assert "another program keeps port 5353 for itself" in the_only(findings).message and not sessions
 

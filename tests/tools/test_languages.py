@@ -23,7 +23,7 @@ from phaselock.language.message import ENGLISH, Message, Words, translated
 from phaselock.model.notices import Code, Notice
 from phaselock.model.types import UNKNOWN_CLOCK
 from phaselock.network.listener import PortTaken
-from phaselock.network.peer import CannotConnect
+from phaselock.network.reach import CannotConnect
 from phaselock.network.service_record import FoundSession
 from phaselock.session.events import Event, Failed, Warned
 from phaselock.session.sentences import notice_of
@@ -95,9 +95,9 @@ def findings(monkeypatch: pytest.MonkeyPatch) -> list[Finding]:
 
 def events(monkeypatch: pytest.MonkeyPatch) -> list[Event]:
     errors: list[PhaseLockError] = [
-        CannotConnect("kitchen", 17401, OSError(errno.ECONNRESET, "odd")),
-        CannotConnect("kitchen", 17401, TimeoutError()),
-        CannotConnect("kitchen", 17401, OSError()),
+        CannotConnect(("kitchen", 17401), OSError(errno.ECONNRESET, "odd")),
+        CannotConnect(("kitchen", 17401), TimeoutError()),
+        CannotConnect(("kitchen", 17401), OSError()),
     ]
     weak = Priority("normal", message_of(_refused(PORTAL.title, "org.freedesktop.DBus.Error.NoReply")))
     return [

@@ -19,7 +19,7 @@ from phaselock.console.interrupts import interrupts
 from phaselock.errors import PhaseLockError
 from phaselock.model.types import UNKNOWN_CLOCK, ClockStatus
 from phaselock.network.connection import Connection, ConnectionLost
-from phaselock.network.peer import connect
+from phaselock.network.reach import connect
 from phaselock.protocol import messages as m
 from phaselock.protocol.framing import SESSION_CAP, Framer
 from phaselock.sync.clock import HostClock, PeerClock

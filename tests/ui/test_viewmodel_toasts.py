@@ -40,6 +40,10 @@ def added(number: int, *left_out: LeftOut) -> Toast | None:
     return toast(e.FilesAdded(1, number, left_out))
 
 
+def failed(reason: str) -> e.TransferChanged:
+    return e.TransferChanged(1, UUID(int=1), "a.mp3", 10, e.TransferState.FAILED, reason=reason)
+
+
 @pytest.mark.parametrize(
     ("shown", "expected"),
     [
@@ -59,6 +63,13 @@ def added(number: int, *left_out: LeftOut) -> Toast | None:
             Toast("Added 1 track; left out 1: x (no MP3).", "warning"),
         ),
         (added(0), Toast("There was nothing to add.", "info")),
+        (
+            toast(
+                failed("The disk is full."),
+                False,
+            ),
+            Toast("a.mp3 did not arrive: The disk is full.", "warning"),
+        ),
         (toast(e.Warned(1, Notice(Code.OTHER, "Something."))), Toast("Something.", "warning")),
         (device("none", None, "No audio output detected."), Toast("No audio output detected.", "error")),
         (device("lost", "Card", "Card is gone."), Toast("Card is gone.", "warning")),
@@ -188,7 +199,6 @@ def test_every_event_of_an_evening_has_its_words_or_none() -> None:
 SILENT = {
     e.SessionOpened,
     e.SessionEnded,
-    e.TransferChanged,
     e.FileReady,
     e.QueueChanged,
     e.Playing,

@@ -80,10 +80,16 @@ class Reports:
         self.since_ns = since_ns
         self.latest: PeerStatus | None = None
         self._fine_since_ns: int | None = None
+        self._silent_since_ns: int | None = None
+        """Since when all reports say that the machine does not hear the host's clock."""
 
     def take(self, status: PeerStatus, *, now_ns: int) -> None:
         """Store a new report."""
         self.latest = status
+        if not status.clock_stale:
+            self._silent_since_ns = None
+        elif self._silent_since_ns is None:
+            self._silent_since_ns = now_ns
         fine = status.clock_usable and status.device_name is not None
         if not fine or max(status.offset_uncertainty_ns, status.dac_deviation_ns) > FINE_NS:
             self._fine_since_ns = None
@@ -109,6 +115,10 @@ class Reports:
     def clock_good(self) -> bool:
         """The machine's clock is usable and not stale."""
         return self.latest is not None and self.latest.clock_usable and not self.latest.clock_stale
+
+    def clock_silent_ns(self, *, now_ns: int) -> int | None:
+        """For which time the machine has not heard the host's clock; None if it hears it."""
+        return None if self._silent_since_ns is None else now_ns - self._silent_since_ns
 
     def settled(self, *, now_ns: int) -> bool:
         """Clock and output are within FINE_NS for FINE_FOR_NS, or within FAIR_NS after FAIR_AFTER_NS."""

@@ -32,6 +32,7 @@ from phaselock.session.outbox import Outbox
 from phaselock.session.sentences import notice_text
 from phaselock.session.states import (
     ASLEEP_NS,
+    CLOCK_SILENT_NS,
     DEAD_NS,
     HANDSHAKE_NS,
     HEARTBEAT_NS,
@@ -478,6 +479,7 @@ class HostSession:
             member.next_offer_at_ns = now_ns + OFFER_AGAIN_NS
             member.offers_complete = False
         member.reports.take(dataclasses.replace(status, device_name=name), now_ns=now_ns)
+        self._watch_clock(member, now_ns)
         if name is None and now_ns - member.reports.since_ns < OPENING_NS:
             return  # the peer is still opening it
         timing = None if name is None else status.timing
@@ -487,10 +489,18 @@ class HostSession:
             self._outbox.note(e.DeviceChanged(now_ns, state, name, "", timing, member.name))
 
     def _watch_clock(self, member: Member, now_ns: int) -> None:
-        """Warn the user once if the clock of a member does not converge, or is lost again."""
+        """Warn the user once if a member does not hear the host's clock, or if its clock does not converge or is lost
+        again."""
         if member.reports.clock_good:
             member.clock_trouble = False
-        elif not member.clock_trouble and now_ns - member.reports.since_ns >= CLOCK_TROUBLE_NS:
+        elif member.clock_trouble:
+            return
+        elif (silent_ns := member.reports.clock_silent_ns(now_ns=now_ns)) is not None:
+            if silent_ns >= CLOCK_SILENT_NS:
+                member.clock_trouble = True
+                silent = Notice(Code.CLOCK_SILENT_AT_PEER, peer=member.name, number=self._clock_port)
+                self._outbox.warn(silent, now_ns)
+        elif now_ns - member.reports.since_ns >= CLOCK_TROUBLE_NS:
             member.clock_trouble = True
             self._outbox.warn(Notice(Code.CLOCK_NOT_CONVERGING, peer=member.name), now_ns)
 

@@ -39,8 +39,10 @@ RETRY_NS = 500_000_000
 class Absence:
     """The state of a lost host. `now_ns` is the peer's local time."""
 
-    def __init__(self, outbox: Outbox, session_ns: Callable[[int], int | None]) -> None:
+    def __init__(self, outbox: Outbox, session_ns: Callable[[int], int | None], sounds: Callable[[], bool]) -> None:
         self._outbox = outbox
+        self._sounds = sounds
+        """Returns whether this machine plays a track."""
         self._session_ns = session_ns
         """Returns the session time at a local time; None while the clock is not usable."""
         self._give_up_at_ns: int | None = None
@@ -74,10 +76,11 @@ class Absence:
         self.warn(now_ns=now_ns)
 
     def warn(self, *, now_ns: int) -> None:
-        """Tell the user once per absence that the peer plays without a host."""
+        """Tell the user once per absence that the host is not heard."""
         if not self._is_user_warned:
             self._is_user_warned = True
-            self._outbox.warn(Notice(Code.PLAYING_WITHOUT_HOST), self._session_ns(now_ns))
+            code = Code.PLAYING_WITHOUT_HOST if self._sounds() else Code.LOOKING_FOR_HOST
+            self._outbox.warn(Notice(code), self._session_ns(now_ns))
 
     def timer(self, *, now_ns: int) -> None:
         """Start the next attempt if the pause is over."""

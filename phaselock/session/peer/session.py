@@ -32,7 +32,9 @@ from phaselock.session.effects import (
 )
 from phaselock.session.outbox import Outbox
 from phaselock.session.peer.absence import Absence
+from phaselock.session.peer.clock_watch import ClockWatch
 from phaselock.session.peer.files import PeerFiles
+from phaselock.session.peer.report import peer_status
 from phaselock.session.peer.requests import OutgoingRequests
 from phaselock.session.playback import Playback
 from phaselock.session.states import (
@@ -40,10 +42,8 @@ from phaselock.session.states import (
     DEAD_NS,
     HEARTBEAT_NS,
     PEER_ACCEPTS,
-    UNKNOWN_UNCERTAINTY_NS,
     PeerSide,
     other_version,
-    wire_uncertainty_ns,
 )
 
 HOST_LOST = Notice(Code.HOST_LOST)
@@ -55,8 +55,6 @@ EARLY_NS = 5_000_000_000
 """For this time after joining, PeerStatus is sent more often: the host may wait for a settled clock."""
 LATENCY_STEP_NS = 1_000_000
 """Smallest change of the output latency that causes a PeerStatus at once."""
-DEVICE_CHARS = 60
-"""Longest name of an output in a PeerStatus; longer names are cut."""
 UNKNOWN_ROOM_BYTES = 1 << 30
 """Free space in a PeerStatus before the first call of `room`."""
 
@@ -94,10 +92,16 @@ class PeerSession:
         self._playback = Playback()
         self._followed: tuple[Timeline | None, Timeline | None] = (None, None)
         self._outbox = Outbox()
-        self._absence = Absence(self._outbox, self._session_ns)
+        self._absence = Absence(self._outbox, self._session_ns, self._sounds)
+        self._clock_watch = ClockWatch(self._outbox, self._session_ns)
         self._files = PeerFiles(self._outbox, self._session_ns)
         self._requests = OutgoingRequests(self._outbox, self._session_ns)
         self._ended: list[Effect] = []
+
+    @property
+    def session_id(self) -> bytes:
+        """The id of the host's session; empty before the host has sent it."""
+        return self._session_id
 
     # -- the connection ----------------------------------------------------------------------------------------------
 
@@ -160,28 +164,21 @@ class PeerSession:
 
     def clock(self, status: ClockStatus, *, now_ns: int) -> list[Effect]:
         """The state of the session clock. Call it several times a second, before `audio`."""
-        self._clock = status
+        was_unknown, self._clock = self._clock.offset_ns is None, status
+        self._clock_watch.take(status, host_heard_at_ns=self._heard_at_ns, now_ns=now_ns)
+        if was_unknown and status.offset_ns is not None:
+            self._note_current()
+        return self._settle(now_ns)
+
+    def clock_failed(self, reason: str, *, now_ns: int) -> list[Effect]:
+        """The measurement of the session clock cannot start: the system refuses. It is tried again."""
+        self._clock_watch.failed(sentence(reason), now_ns=now_ns)
         return self._settle(now_ns)
 
     def audio(self, status: AudioStatus, *, now_ns: int) -> list[Effect]:
         """The state of the output. Call it several times a second, and at once if latency or device change."""
-        clock, uncertainty_ns = self._clock, status.dac_uncertainty_ns
-        self._status = m.PeerStatus(
-            phase_error_ns=_within(-UNKNOWN_UNCERTAINTY_NS, status.phase_error_ns, UNKNOWN_UNCERTAINTY_NS),
-            offset_uncertainty_ns=wire_uncertainty_ns(clock.uncertainty_ns),
-            dac_deviation_ns=wire_uncertainty_ns(status.dac_deviation_ns),
-            dac_uncertainty_ns=None if uncertainty_ns is None else wire_uncertainty_ns(uncertainty_ns),
-            timing=status.timing,
-            drift_ppb=_within(-(10**9), round((clock.drift_ppm or 0.0) * 1000), 10**9),
-            rtt_ns=_within(0, clock.rtt_ns or 0, m.MAX_DURATION_NS),
-            output_latency_ns=_within(0, status.output_latency_ns, m.MAX_DURATION_NS),
-            device_name=None if status.device_name is None else sentence(status.device_name)[:DEVICE_CHARS],
-            underruns=status.underruns,
-            clock_usable=clock.usable,
-            clock_stale=clock.stale,
-            room_bytes=self._room_bytes,
-            volume_percent=self._volume_percent,
-            muted=self._muted,
+        self._status = peer_status(
+            status, self._clock, room_bytes=self._room_bytes, volume_percent=self._volume_percent, muted=self._muted
         )
         return self._settle(now_ns)
 
@@ -192,14 +189,14 @@ class PeerSession:
 
     def volume(self, volume_percent: int, muted: bool, *, now_ns: int) -> list[Effect]:
         """The volume of this machine's output, 0 to 100, for the next PeerStatus."""
-        self._volume_percent, self._muted = _within(0, volume_percent, 100), muted
+        self._volume_percent, self._muted = max(0, min(volume_percent, 100)), muted
         return self._settle(now_ns)
 
     def file_ready(self, file_id: UUID, *, now_ns: int) -> list[Effect]:
         """A fetched file is complete and has the right hash."""
         track, timeline = self._files.ready(file_id, connected=self._connected, now_ns=now_ns), self._playback.current
-        if track is not None and timeline is not None and timeline.file_id == file_id and self._playback.playing:
-            self._outbox.note_playback(e.Playing, track, timeline, timeline.start_session_ns)
+        if track is not None and timeline is not None and timeline.file_id == file_id:
+            self._note_current()
         return self._settle(now_ns)
 
     def file_failed(self, file_id: UUID, reason: str, *, now_ns: int) -> list[Effect]:
@@ -358,6 +355,7 @@ class PeerSession:
         self._heartbeat_at_ns = now_ns + HEARTBEAT_NS
         self._sent_status = None
         self._outbox.do(StartClock(accepted.peer_id, accepted.clock_port))
+        self._clock_watch.start(accepted.clock_port, now_ns=now_ns)
         names = self._session_name, self._host_name, self._display_name
         self._outbox.note(e.Joined(self._session_ns(now_ns), accepted.peer_id, *names, again=again))
         state = accepted.session_state
@@ -429,10 +427,16 @@ class PeerSession:
         self._note_playback(event, timeline, at_ns)
 
     def _note_playback(self, event: type[e.PlaybackEvent], timeline: Timeline, session_ns: int) -> None:
-        """Report a change of playback, if this machine has the file and can play it."""
+        """Report a change of playback, if this machine plays it: it has the file, and knows the session time."""
         track = self._files.track(timeline.file_id)
-        if track is not None and self._files.has(timeline.file_id):
+        if track is not None and self._files.has(timeline.file_id) and self._clock.offset_ns is not None:
             self._outbox.note_playback(event, track, timeline, session_ns)
+
+    def _note_current(self) -> None:
+        """Report the track that plays already: its file, or the session time, was missing until now."""
+        timeline = self._playback.current
+        if timeline is not None and self._playback.playing:
+            self._note_playback(e.Playing, timeline, timeline.start_session_ns)
 
     def _play(self, command: m.PlayCommand) -> None:
         at_ns, end_ns, track = command.target_time_ns, self._end_ns(), self._files.track(command.file_id)
@@ -466,6 +470,7 @@ class PeerSession:
         end_ns, session_ns = self._end_ns(), self._session_ns(now_ns)
         left_ns = end_ns - session_ns if end_ns is not None and session_ns is not None else 0
         self._side = PeerSide.AWAY
+        self._clock_watch.stop()
         self._files.lost_host()
         self._requests.lost_host()
         self._absence.begin(left_ns=left_ns, joined_at_ns=self._joined_at_ns, now_ns=now_ns)
@@ -495,6 +500,11 @@ class PeerSession:
         if row is not None or t is None:
             return row
         return QueueItem(t.file_id, t.file_name, t.duration_s, "", ItemStatus.PLAYING, t.title, t.artist)
+
+    def _sounds(self) -> bool:
+        """A track plays on this machine: it has the file, and knows the session time."""
+        timeline, known = self._playback.current, self._clock.offset_ns is not None
+        return timeline is not None and self._playback.playing and self._files.has(timeline.file_id) and known
 
     def _session_ns(self, now_ns: int) -> int | None:
         return self._clock.session_from_local(now_ns)
@@ -574,16 +584,13 @@ class PeerSession:
         """Restart the timeout of the host if this computer was suspended: it could not receive messages."""
         if self._side is PeerSide.JOINED and now_ns - self._called_at_ns > ASLEEP_NS:
             self._heard_at_ns = now_ns
+            self._clock_watch.restart(now_ns=now_ns)
         self._called_at_ns = now_ns
 
 
 def _at_once(status: m.PeerStatus) -> tuple[object, ...]:
     """The values whose change is sent to the host at once."""
     return status.device_name, status.timing, status.volume_percent, status.muted
-
-
-def _within(low: int, value: int, high: int) -> int:
-    return max(low, min(value, high))
 
 
 def _timeline(state: m.LineState | None) -> Timeline | None:

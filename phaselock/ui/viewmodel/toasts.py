@@ -14,6 +14,7 @@ from phaselock.session.sentences import (
     peer_joined_text,
     peer_left_text,
     request_text,
+    transfer_text,
     window_text,
 )
 from phaselock.ui.backend import SessionEvent
@@ -46,6 +47,8 @@ def event_toast(happened: SessionEvent, hosting: bool) -> Toast | None:
         case e.PeerLeft():
             text, calm = peer_left_text(event, current()), event.reason.code in (Code.PEER_LEFT, Code.PEER_REMOVED)
             return Toast(text, "info" if calm else "warning") if text else None
+        case e.TransferChanged(state=e.TransferState.FAILED, peer=None):
+            return Toast(transfer_text(event, current()), "warning")
         case e.RequestChanged():
             return _request(event, hosting)
         case e.DeviceChanged():

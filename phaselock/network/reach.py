@@ -1,0 +1,208 @@
+"""Opens the connection to a host: all of its addresses side by side, and then the best path of those that answer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import logging
+import math
+import socket
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any
+
+from phaselock.errors import PhaseLockError, system_text
+from phaselock.language.message import N_, Message
+from phaselock.network.multicast import is_local_name, resolve_local
+
+Place = tuple[str, int]
+"""A host name or an address as text, which contains the scope of a link-local one (fe80::1%eth0), and a port."""
+
+CONNECT_S = 5.0
+"""How long one attempt to connect may take, in seconds."""
+STAGGER_S = 0.25
+"""The next address is tried after this time without an answer (Connection Attempt Delay of RFC 8305, section 5)."""
+COMPARE_S = 0.25
+"""After the first answer, how long the other addresses may take to answer and to be measured, in seconds."""
+ROUND_TRIPS = 3
+"""Connections that measure an address; the fastest counts. The first connection to an address is no measurement: it
+includes the time in which the system finds the machine in the network."""
+MAX_COMPARED = 4
+"""Most addresses that are measured. The host limits the connections of one machine that have not joined."""
+MUCH_FASTER = 0.75
+"""The first address that answered is used unless the round trip of another one is below this part of its own."""
+SEGMENT_BYTES = 1200
+"""Largest TCP segment. Some VPNs and routers lose larger packets without notice (RFC 2923). Every path of today carries
+packets of 1280 bytes; QUIC has the same limit (RFC 9000, section 14)."""
+
+log = logging.getLogger("phaselock.reach")
+
+
+class CannotConnect(PhaseLockError):
+    """No connection was established. `problem` is the error of one address: a refusal, if one was refused."""
+
+    def __init__(self, place: Place, problem: OSError) -> None:
+        self.problem = problem
+        self.refused = isinstance(problem, ConnectionRefusedError)
+        """The machine answers, but no program listens on the port."""
+        host, port = place
+        if isinstance(problem, TimeoutError):
+            reason = Message("it does not answer")
+        elif self.refused:
+            reason = Message("nobody listens there")
+        elif problem.errno:
+            reason = Message(system_text(problem))
+        elif is_local_name(host):
+            reason = Message("no machine of this network has this name. Use the address that the host shows")
+        else:
+            reason = Message("no address was found")
+        super().__init__(N_("Cannot reach {host} on port {port}: {reason}."), host=host, port=port, reason=reason)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Target:
+    """An address to connect to. `sockaddr` contains the port and the scope."""
+
+    family: int
+    sockaddr: tuple[Any, ...]
+
+
+Dial = Callable[[Target], Coroutine[Any, Any, socket.socket]]
+"""Connects to a target. OSError if it cannot be reached."""
+
+
+async def connect(host: str, port: int, limit_s: float = CONNECT_S) -> socket.socket:
+    """Connect to a host by its name or address: see `connect_any`."""
+    return await connect_any([(host, port)], limit_s)
+
+
+async def connect_any(places: Sequence[Place], limit_s: float = CONNECT_S) -> socket.socket:
+    """Connect to one of the places, which all lead to the same host. CannotConnect, with a sentence for users about the
+    first place, if none answers within `limit_s`. The socket is non-blocking."""
+    targets = await resolve(places)
+
+    async def dial(target: Target) -> socket.socket:
+        async with asyncio.timeout(limit_s):
+            return await _dial(target)
+
+    try:
+        return await best_connection(targets, dial)
+    except OSError as error:
+        raise CannotConnect(places[0], error) from None
+
+
+async def best_connection(targets: Sequence[Target], dial: Dial) -> socket.socket:
+    """Try the targets in their order, the next one after STAGGER_S or after a failure (RFC 8305, section 5). From the
+    first answer on, the others have COMPARE_S to show that they are much faster; the fastest is used. OSError if none
+    answers: a refusal, if one was refused, else the error of the first target."""
+    waiting = list(targets)
+    running: dict[asyncio.Task[socket.socket], Target] = {}
+    problems: list[OSError] = []
+    try:
+        while waiting or running:
+            if waiting:
+                target = waiting.pop(0)
+                running[asyncio.create_task(dial(target))] = target
+            done, _ = await asyncio.wait(
+                running, timeout=STAGGER_S if waiting else None, return_when=asyncio.FIRST_COMPLETED
+            )
+            for task in done:
+                target = running.pop(task)
+                if error := task.exception():
+                    assert isinstance(error, OSError)
+                    problems.append(error)
+                    continue
+                first, others = task.result(), [*running.values(), *waiting]
+                return await _faster(target, others, dial, first) if others else first
+    finally:
+        await _drop(running)
+    refusals = [error for error in problems if isinstance(error, ConnectionRefusedError)]
+    raise [*refusals, *problems, OSError()][0]
+
+
+async def resolve(places: Iterable[Place]) -> list[Target]:
+    """The targets of all places, in this order and without repetitions. A name that ends in ".local" and is unknown to
+    the system is asked for by multicast DNS: not every system does that itself."""
+    targets: list[Target] = []
+    for host, port in places:
+        with contextlib.suppress(OSError, UnicodeError):
+            try:
+                targets += await _targets(host, port)
+            except (OSError, UnicodeError):
+                if not is_local_name(host):
+                    raise
+                for address in await resolve_local(host):
+                    targets += await _targets(address, port)
+    return list(dict.fromkeys(targets))
+
+
+def place_of(sockaddr: tuple[Any, ...]) -> Place:
+    """The place in the address of a socket. A link-local address keeps its scope, without which it leads nowhere:
+    `getpeername` has it in a number of its own."""
+    host, _ = socket.getnameinfo(sockaddr, socket.NI_NUMERICHOST | socket.NI_NUMERICSERV)
+    return host, sockaddr[1]
+
+
+def use_small_segments(sock: socket.socket) -> None:
+    """Never send or ask for a TCP segment of more than SEGMENT_BYTES. For a listening socket this is true for its
+    connections, too. Without an effect on Windows, which finds out by itself that large packets are lost."""
+    with contextlib.suppress(OSError, AttributeError):
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, SEGMENT_BYTES)
+
+
+async def _targets(host: str, port: int) -> list[Target]:
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    return [Target(family, sockaddr) for family, _, _, _, sockaddr in found]
+
+
+async def _dial(target: Target) -> socket.socket:
+    sock = socket.socket(target.family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        use_small_segments(sock)
+        await asyncio.get_running_loop().sock_connect(sock, target.sockaddr)
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+async def _faster(used: Target, others: Sequence[Target], dial: Dial, connected: socket.socket) -> socket.socket:
+    """`connected`, which leads to `used`, or a connection to one of the others if it is much faster."""
+    compared = [used, *others[: MAX_COMPARED - 1]]
+    try:
+        took_s = await asyncio.gather(*(_round_trip_s(dial, target) for target in compared))
+        best = min(range(len(compared)), key=lambda place: took_s[place])
+        log.debug("round trips: %s", dict(zip((one.sockaddr[0] for one in compared), took_s, strict=True)))
+        if took_s[best] < MUCH_FASTER * took_s[0]:
+            with contextlib.suppress(OSError):
+                chosen = await dial(compared[best])
+                connected.close()
+                return chosen
+    except BaseException:
+        connected.close()
+        raise
+    return connected
+
+
+async def _round_trip_s(dial: Dial, target: Target) -> float:
+    """The round trip time to a target in seconds; infinite if it does not answer within COMPARE_S."""
+    now_s = asyncio.get_running_loop().time
+    took_s = []
+    with contextlib.suppress(OSError):
+        async with asyncio.timeout(COMPARE_S):
+            for _ in range(1 + ROUND_TRIPS):
+                began_s = now_s()
+                sock = await dial(target)
+                took_s.append(now_s() - began_s)
+                sock.close()
+    return min(took_s[1:], default=math.inf)
+
+
+async def _drop(running: Iterable[asyncio.Task[socket.socket]]) -> None:
+    """End these attempts, and close the connection of one that succeeds meanwhile."""
+    for task in running:
+        task.cancel()
+    for task in running:
+        with contextlib.suppress(OSError, asyncio.CancelledError):
+            (await task).close()
