@@ -9,13 +9,15 @@ from __future__ import annotations
 import os
 import tkinter
 from collections.abc import Sequence
-from tkinter import filedialog
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from phaselock.desktop.file_dialog import FileDialog, Kind, Question
 from phaselock.language.catalogue import tr
 from phaselock.ui.backend import Program
-from phaselock.ui.file_list import FileList
+
+# Only an open dialog needs the modules below: imported late, they cost the first screen no memory.
+if TYPE_CHECKING:
+    from phaselock.desktop.file_dialog import FileDialog, Kind, Question
+    from phaselock.ui.file_list import FileList
 
 POLL_MS = 50
 
@@ -44,7 +46,7 @@ class Dialogs:
 
     def save(self, name: str, title: str = "") -> str:
         """Where to save a file with this suggested name; empty: cancelled."""
-        return "".join(self._ask("save", title or tr("Export"), name=name)[:1])
+        return "".join(self._ask("save", title or tr("Save"), name=name)[:1])
 
     def close(self) -> None:
         """Cancel the dialog that is open."""
@@ -57,7 +59,7 @@ class Dialogs:
         self, kind: Kind, title: str, kinds: Sequence[tuple[str, Sequence[str]]] = (), *, name: str = ""
     ) -> Sequence[str]:
         if self._answered is not None:
-            if isinstance(self._dialog, FileList):
+            if isinstance(self._dialog, tkinter.Toplevel):
                 self._dialog.lift()
             return ()
         stored = self._program.preferences().ui.get("folder")
@@ -69,6 +71,8 @@ class Dialogs:
         self._answered = tkinter.BooleanVar(self._window)
         try:
             if x11:
+                from phaselock.desktop.file_dialog import Question
+
                 window = self._window.winfo_id()
                 found = self._ask_desktop(Question(kind, title, folders, name, tuple(filters), window))
             else:
@@ -80,6 +84,9 @@ class Dialogs:
         return found
 
     def _ask_desktop(self, question: Question) -> Sequence[str]:
+        from phaselock.desktop.file_dialog import FileDialog
+        from phaselock.ui.file_list import FileList
+
         self._dialog = dialog = FileDialog(question)
         self._poll(dialog)
         if not dialog.answer.done():
@@ -109,6 +116,8 @@ class Dialogs:
     def _ask_tk(
         self, kind: Kind, title: str, filters: Sequence[tuple[str, tuple[str, ...]]], name: str, folder: str
     ) -> Sequence[str]:
+        from tkinter import filedialog
+
         options: dict[str, Any] = {"parent": self._window, "title": title, "initialdir": folder or None}
         if kind == "folder":
             found = filedialog.askdirectory(**options)
