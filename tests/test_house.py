@@ -351,6 +351,13 @@ def test_import_of_the_package_is_instant() -> None:
     assert imported_by("import phaselock") - imported_by("") == {"phaselock"}
 
 
+def test_the_first_screen_loads_no_dialog_and_no_message_bus() -> None:
+    """They would cost it 4 MB of memory."""
+    pytest.importorskip("_tkinter", reason="Python was built without tkinter")
+    loaded = imported_by("import phaselock.app.window, phaselock.ui.window")
+    assert not loaded & {"phaselock.desktop.file_dialog", "jeepney", "secrets", "asyncio", "platformdirs"}
+
+
 @pytest.mark.parametrize(
     ("arguments", "stdin"),
     [

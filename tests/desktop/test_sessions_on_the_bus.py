@@ -60,10 +60,9 @@ def test_a_host_and_a_peer(message_bus: MessageBus, tmp_path: pathlib.Path) -> N
     name = f"phaselock.instance{peer.pid}"
     until(lambda: ctl(name, "status") == "Paused")
     bus = Bus()
-    metadata = bus.call(f"org.mpris.MediaPlayer2.{name}", PATH, PROPERTIES, "Get", "ss", (PLAYER, "Metadata")).body[0][
-        1
-    ]
-    assert metadata["xesam:title"] == ("s", "Phase")  # playerctl shows no metadata of a player that cannot play
+    # playerctl shows no metadata of a player that cannot play.
+    found = bus.call(f"org.mpris.MediaPlayer2.{name}", PATH, PROPERTIES, "Get", "ss", (PLAYER, "Metadata")).body
+    assert found[0][1]["xesam:title"] == ("s", "Phase")
     ctl(name, "play")
     ctl(name, "volume", "0.5")
     until(lambda: ctl(name, "volume") == "0.500000")

@@ -52,6 +52,7 @@ def ask(window: Any, act: Callable[[], Any], *steps: Step) -> Any:
                 until(window, lambda: own._reading is None)
                 step(own)
                 window.update()
+            until(window, lambda: own._reading is None)
         finally:
             window.dialogs.close()
 
