@@ -659,6 +659,11 @@ cdef class Mp3Reader:
         """The next packet is the one at `offset`, an entry of the index of a scan of this file."""
         pl.pl_mp3_seek(self.reader, offset)
 
+    @property
+    def packet_at(self) -> int:
+        """Offset in bytes of the packet that was read last."""
+        return self.reader.packet_at
+
     def read(self, size_t address, size_t capacity):
         """Copy the next packet to `address`, which has room for `capacity` bytes. Returns its size; 0 at the end.
         OSError when the system cannot read, or the packet is larger."""

@@ -183,7 +183,7 @@ cdef extern from "pl_pipewire.h" nogil:
 
 cdef extern from "pl_mp3.h" nogil:
     ctypedef struct pl_mp3_reader:
-        pass
+        int64_t packet_at
     ctypedef struct pl_mp3_summary:
         int32_t rate_hz, packet_frames, smallest_packet
         int64_t packets, mono_packets, packet_bytes

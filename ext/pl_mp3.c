@@ -390,6 +390,7 @@ int pl_mp3_read(pl_mp3_reader *reader, uint8_t *packet, size_t capacity) {
         if (p == NULL || (size_t)size > capacity) return -1;
         if (is_description(p, size, &found)) continue;
         memcpy(packet, p, (size_t)size);
+        reader->packet_at = offset;
         return size;
     }
     return reader->failed ? -1 : 0;

@@ -25,6 +25,7 @@ typedef struct {
     int64_t begin, end; /* where audio may be, in bytes: behind ID3v2, before APE and ID3v1 */
     int64_t at;         /* the next byte to look at */
     uint32_t format;    /* what all headers have in common; 0 until the first packet */
+    int64_t packet_at;  /* where the packet begins that pl_mp3_read has returned */
     bool synced;        /* a packet ended just before `at`, or one is known to begin there */
     bool cut;           /* the last packet seen is longer than the file */
     bool failed;        /* the system could not read */

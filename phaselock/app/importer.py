@@ -111,7 +111,9 @@ def _log_left_out(left_out: Sequence[LeftOut]) -> None:
         _log.info("left out %s: %s", one.name, short_text(one.notice))
 
 
-def import_file(path: pathlib.Path, name: str | None = None, *, inspect: Callable[[pathlib.Path], Mp3Info]) -> Imported:
+def import_file(
+    path: pathlib.Path, name: str | None = None, *, inspect: Callable[[pathlib.Path, bytes], Mp3Info]
+) -> Imported:
     """The track in a file. It gets the name `name`, else the name of the file. `inspect`: an Inspector.
 
     Reads the whole file: call this in a worker thread. InvalidMp3Error if it is not an MP3 file, PhaseLockError if it
@@ -127,7 +129,7 @@ def import_file(path: pathlib.Path, name: str | None = None, *, inspect: Callabl
         if not stated_bytes:  # an empty file, or a file of the system (/proc) without a known size
             raise InvalidMp3Error(name, Message(N_("it is empty")))
         sha256, size = hash_file(path)
-        info = inspect(path)
+        info = inspect(path, sha256)
     except InvalidMp3Error as error:
         raise error.named(name) from None
     except OSError as error:

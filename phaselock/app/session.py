@@ -19,6 +19,7 @@ from phaselock import _native
 from phaselock.app.importer import Importer, import_file
 from phaselock.audio.decoder import Mp3Source
 from phaselock.audio.device import USER_DATA_OFFSET, Device
+from phaselock.audio.interface import Plan
 from phaselock.audio.mp3_file import Inspector
 from phaselock.audio.player import Output, Player
 from phaselock.audio.virtual_device import VirtualCard, VirtualOutput
@@ -364,8 +365,11 @@ def _player(
             or_default=wished is None,
         )
 
+    def open_source(plan: Plan) -> Mp3Source:
+        return Mp3Source(plan.path, inspect.still(plan.path, plan.track.file_name, plan.track.sha256))
+
     _native.Engine.set_user_offset(USER_DATA_OFFSET)
-    player = Player(clock_map, new_output, lambda plan: Mp3Source(plan.path, inspect(plan.path)))
+    player = Player(clock_map, new_output, open_source)
     player.set_volume(store.settings.audible_volume)
     return player
 

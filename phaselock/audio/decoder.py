@@ -8,13 +8,14 @@ frames after them.
 
 from __future__ import annotations
 
+import os
 import pathlib
 from typing import Any
 
 from _miniaudio import ffi, lib
 
 from phaselock._native import Mp3Reader
-from phaselock.audio.mp3_file import PACKETS_PER_ENTRY, Mp3Info, unreadable
+from phaselock.audio.mp3_file import PACKETS_PER_ENTRY, Mp3Info, changed, unreadable
 
 CHANNELS = 2
 _FRAME_BYTES = 4 * CHANNELS
@@ -132,13 +133,16 @@ class _Feed:
         self._path = path
         self._index = memoryview(info.index).cast("q")
         self._entry = 0
+        self._packets, self._size = info.packets, 0
         self._error: OSError | None = None
+        self._changed = False
         try:
             self._file = path.open("rb", buffering=0)
         except OSError as error:
             raise unreadable(path, error) from None
         try:
             self._reader = Mp3Reader(self._file.fileno())
+            self._size = os.fstat(self._file.fileno()).st_size
         except OSError as error:
             self._file.close()
             raise unreadable(path, error) from None
@@ -179,14 +183,28 @@ class _Feed:
                 self.mono = size > 3 and _is_mono(ffi.cast("unsigned char *", place)[3])
         except OSError as error:
             self._error = error
+            self._changed = os.fstat(self._file.fileno()).st_size < self._size
+            return 0
+        if self._is_another(size):
+            self._changed = True
             return 0
         self.packet += size > 0
         return size
 
     def check(self) -> None:
         """Raise PhaseLockError if reading failed in one of the decoder's calls."""
+        if self._changed:
+            raise changed(self._path.name)
         if self._error is not None:
             raise unreadable(self._path, self._error)
+
+    def _is_another(self, size: int) -> bool:
+        """Is the packet just read, of `size` bytes (0: the end), not where it was when the file was inspected? Another
+        program has written to the file then."""
+        if self.packet >= self._packets:
+            return False
+        entry, rest = divmod(self.packet, PACKETS_PER_ENTRY)
+        return size == 0 or (rest == 0 and self._reader.packet_at != self._index[entry])
 
     def close(self) -> None:
         """Close the file."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import collections
 import dataclasses
+import hashlib
 import io
 import pathlib
 import stat
@@ -125,14 +126,11 @@ class Inspector:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._known: collections.OrderedDict[tuple[int, ...], Mp3Info] = collections.OrderedDict()
+        self._hashes: dict[tuple[int, ...], bytes] = {}
 
-    def __call__(self, path: pathlib.Path) -> Mp3Info:
-        """The description of this file. Raises the errors of `inspect`."""
-        try:
-            found = path.stat()
-        except OSError as error:
-            raise unreadable(path, error) from None
-        version = found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
+    def __call__(self, path: pathlib.Path, sha256: bytes | None = None) -> Mp3Info:
+        """The description of this file. `sha256`: its hash, if the caller knows it. Raises the errors of `inspect`."""
+        version = self._version(path)
         with self._lock:
             info = self._known.get(version)
         if info is None:
@@ -140,14 +138,47 @@ class Inspector:
         with self._lock:
             self._known[version] = info
             self._known.move_to_end(version)
+            if sha256 is not None:
+                self._hashes[version] = sha256
             if len(self._known) > _MAX_REMEMBERED:
-                self._known.popitem(last=False)
+                self._hashes.pop(self._known.popitem(last=False)[0], None)
         return info
+
+    def still(self, path: pathlib.Path, file_name: str, sha256: bytes) -> Mp3Info:
+        """The description of this file, whose hash must be `sha256`. The file is read only if it has changed or was
+        forgotten. Raises the errors of `inspect`, and PhaseLockError if it is another file now; they name
+        `file_name`."""
+        with self._lock:
+            known = self._hashes.get(self._version(path))
+        if known is None:
+            try:
+                with path.open("rb") as file:
+                    known = hashlib.file_digest(file, "sha256").digest()
+            except OSError as error:
+                raise unreadable(path, error) from None
+        if known != sha256:
+            raise changed(file_name)
+        try:
+            return self(path, sha256)
+        except InvalidMp3Error as error:
+            raise error.named(file_name) from None
+
+    def _version(self, path: pathlib.Path) -> tuple[int, ...]:
+        try:
+            found = path.stat()
+        except OSError as error:
+            raise unreadable(path, error) from None
+        return found.st_dev, found.st_ino, found.st_size, found.st_mtime_ns
 
 
 def _beginning(file: io.FileIO) -> bytes:
     file.seek(0)
     return file.read(_BEGINNING_BYTES) or b""
+
+
+def changed(file_name: str) -> PhaseLockError:
+    """The error to raise when a file is not what it was when it was added."""
+    return PhaseLockError(N_("{file_name} has changed since it was added."), file_name=file_name)
 
 
 def unreadable(path: pathlib.Path, error: OSError) -> PhaseLockError:

@@ -72,7 +72,7 @@ class PeerRunner(Runner[PeerSession]):
         clock: ClockFollower,
         cache: FileCache,
         *,
-        inspect: Callable[[pathlib.Path], object],
+        inspect: Callable[[pathlib.Path, bytes], object],
         volume: Callable[[], tuple[int, bool]],
         now_ns: Callable[[], int],
         on_event: Callable[[Event], None],
@@ -270,7 +270,7 @@ class PeerRunner(Runner[PeerSession]):
             raise NoticeError(Notice(Code.ONE_SONG, file_name=path.name))
         sha256, size, cached = self._cache.adopt(path, most_bytes=MAX_FILE_BYTES)
         try:
-            self._inspect(cached)
+            self._inspect(cached, sha256)
         except InvalidMp3Error as error:  # name the user's file, not the one in the cache
             raise error.named(path.name) from None
         return sha256, size
@@ -338,7 +338,7 @@ class PeerRunner(Runner[PeerSession]):
         try:
             with bug_net("a transfer", PhaseLockError):
                 path = fetch.run(self._cache)
-                self._inspect(path)
+                self._inspect(path, fetch.track.sha256)
         except InvalidMp3Error as error:  # name the host's file, not the one in the cache
             return path, error.named(fetch.track.file_name)
         except PhaseLockError as error:

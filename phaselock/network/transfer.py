@@ -9,6 +9,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import errno
+import hashlib
 import io
 import os
 import pathlib
@@ -77,7 +78,7 @@ def send_file(
         return FileChunk(track.file_id, offset, data)
 
     with _opened(path, track.file_name, track.size) as file:
-        frames = _FileFrames(file, track.file_name, track.size, offset, chunk)
+        frames = _FileFrames(file, track.file_name, track.size, track.sha256, offset, chunk)
         _Sender(_Stream(connection, _PEER, GREETING_CAP), frames, report).run()
 
 
@@ -259,7 +260,7 @@ class Upload(_Transfer):
     def _send(self, stream: _Stream, offset: int, report: Callable[[int], None]) -> None:
         closing = frame(SongUploadComplete(self.request_id, self._sha256))
         with _opened(self._path, self._path.name, self._size) as file:
-            frames = _FileFrames(file, self._path.name, self._size, offset, self._chunk, closing)
+            frames = _FileFrames(file, self._path.name, self._size, self._sha256, offset, self._chunk, closing)
             _Sender(stream, frames, report).run()
 
     def _chunk(self, offset: int, data: bytes) -> m.Message:
@@ -373,12 +374,19 @@ class _FileFrames:
         file: io.FileIO,
         name: str,
         size: int,
+        sha256: bytes,
         offset: int,
         chunk: Callable[[int, bytes], m.Message],
         closing: bytes = b"",
     ) -> None:
-        """`name` is for error messages. `chunk` makes the message of one chunk from its offset and its bytes."""
-        file.seek(offset)
+        """`name` is for error messages. `chunk` makes the message of one chunk from its offset and its bytes.
+        PhaseLockError if the file cannot be read."""
+        self._sha256, self._hash = sha256, hashlib.sha256()
+        try:
+            while (place := file.tell()) < offset and (data := file.read(min(READ_BYTES, offset - place))):
+                self._hash.update(data)
+        except OSError as error:
+            raise _unreadable(name, error) from None
         self.size, self.offset = size, offset
         self._file, self._name = file, name
         self._chunk, self._closing = chunk, closing
@@ -389,7 +397,8 @@ class _FileFrames:
         return self.offset >= self.size and not self._closing
 
     def next(self, max_bytes: int) -> bytes:
-        """The next frame, with at most `max_bytes` of the file. PhaseLockError if the file cannot be read."""
+        """The next frame, with at most `max_bytes` of the file. PhaseLockError if the file cannot be read, and before
+        the last frame if its hash is another one now."""
         if self.offset >= self.size:
             closing, self._closing = self._closing, b""
             return closing
@@ -397,7 +406,9 @@ class _FileFrames:
             data = self._file.read(min(max_bytes, CHUNK_BYTES, self.size - self.offset))
         except OSError as error:
             raise _unreadable(self._name, error) from None
-        if not data:
+        self._hash.update(data)
+        last = self.offset + len(data) >= self.size
+        if not data or (last and self._hash.digest() != self._sha256):
             raise PhaseLockError(_CHANGED, file_name=self._name)
         data_frame = frame(self._chunk(self.offset, data))
         self.offset += len(data)

@@ -11,7 +11,7 @@ import pytest
 
 from phaselock.app import importer as importer_module
 from phaselock.app.importer import Imported, Importer, import_file
-from phaselock.audio.mp3_file import inspect
+from phaselock.audio.mp3_file import Inspector
 from phaselock.language.message import Message
 from phaselock.model.notices import Code, LeftOut, Notice
 from phaselock.model.types import Track
@@ -124,7 +124,7 @@ def told_of(paths: list[pathlib.Path], count: int) -> list[Event]:
 
     async def story() -> list[Event]:
         told: asyncio.Queue[Event] = asyncio.Queue()
-        describe = functools.partial(import_file, inspect=inspect)
+        describe = functools.partial(import_file, inspect=Inspector())
         importer = Importer(lambda track, file: None, describe, told.put_nowait, lambda: None)
         try:
             importer.take([str(path) for path in paths])

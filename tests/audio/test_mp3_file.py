@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import os
 import pathlib
 import random
@@ -325,3 +326,30 @@ def test_the_oldest_files_are_forgotten(tmp_path: pathlib.Path, monkeypatch: pyt
     inspector(paths[2])
     assert inspector(paths[0]) is first
     assert inspector(paths[1]) is not second
+
+
+def test_a_file_is_still_the_one_that_was_added(tmp_path: pathlib.Path) -> None:
+    inspector, path = Inspector(), tmp_path / "abc.mp3"
+    path.write_bytes(encode())
+    sha256 = hashlib.sha256(encode()).digest()
+    info = inspector(path, sha256)
+    assert inspector.still(path, "song.mp3", sha256) is info
+    assert Inspector().still(path, "song.mp3", sha256) == info  # forgotten
+    path.touch()
+    assert inspector.still(path, "song.mp3", sha256) == info
+    with path.open("r+b") as file:  # of the same size
+        file.seek(5000)
+        file.write(b"x")
+    os.utime(path, ns=(1, 1))
+    inspector(path)  # another part of the program has looked at the new content
+    for _ in range(2):
+        with pytest.raises(PhaseLockError, match=r"^song\.mp3 has changed since it was added\.$"):
+            inspector.still(path, "song.mp3", sha256)
+    path.write_bytes(b"no song")
+    with pytest.raises(PhaseLockError, match=r"^song\.mp3 has changed"):
+        inspector.still(path, "song.mp3", sha256)
+    with pytest.raises(InvalidMp3Error, match="song"):
+        inspector.still(path, "song.mp3", hashlib.sha256(b"no song").digest())
+    path.unlink()
+    with pytest.raises(PhaseLockError, match=r"^Cannot read abc\.mp3"):
+        inspector.still(path, "song.mp3", sha256)

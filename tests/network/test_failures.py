@@ -86,7 +86,7 @@ def test_a_transfer_that_fails_holds_no_other_up(tmp_path: pathlib.Path, bugs: l
         bad = network.host.add(network.song)
         good = network.host.add(other, DATA[:1000])
 
-        def inspect(path: pathlib.Path) -> None:
+        def inspect(path: pathlib.Path, sha256: bytes) -> None:
             if path.stem == bad.sha256.hex():
                 raise ValueError("odd")
 
@@ -102,7 +102,7 @@ def test_a_request_that_fails_is_told(tmp_path: pathlib.Path, bugs: list[str]) -
     async def story(network: NetworkFixture, stack: contextlib.AsyncExitStack) -> None:
         left = itertools.count()
 
-        def inspect(path: pathlib.Path) -> None:
+        def inspect(path: pathlib.Path, sha256: bytes) -> None:
             if next(left) == 0:
                 raise ValueError("odd")
 

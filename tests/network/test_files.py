@@ -28,14 +28,15 @@ from phaselock.protocol.messages import (
 from phaselock.session import commands as c
 from phaselock.session.effects import CancelFetch, Fetch
 from phaselock.storage.cache import FileCache
+from tests.support.damage import damaging_frame
 from tests.support.mp3 import packets
 from tests.support.network_session import DATA, TIMEOUT_S, NetworkFixture, Peer, played
 
 
 @played
 async def test_a_damaged_file_is_tried_three_times(network: NetworkFixture, stack: contextlib.AsyncExitStack) -> None:
-    network.song.write_bytes(DATA[:-1] + b"\0")
-    network.host.add(network.song, DATA)
+    stack.enter_context(mock.patch.object(transfer, "frame", damaging_frame))
+    network.host.add(network.song)
     peer = await network.join(stack, "Ada")
     await network.host.news.wait_for("transfer", state="failed", peer="Ada")
     states = [event.fields["state"] for event in network.host.news.told if event.name == "transfer"]
@@ -48,7 +49,7 @@ async def test_a_damaged_file_is_tried_three_times(network: NetworkFixture, stac
 async def test_a_file_that_is_no_music_there_is_told_to_the_host(
     network: NetworkFixture, stack: contextlib.AsyncExitStack
 ) -> None:
-    def inspect(path: pathlib.Path) -> None:
+    def inspect(path: pathlib.Path, sha256: bytes) -> None:
         raise InvalidMp3Error("song.mp3")
 
     ada = await network.join(stack, "Ada", inspect)
@@ -73,7 +74,7 @@ async def test_host_and_peer_decode_the_same_sound(network: NetworkFixture, stac
     data = b"".join(packets(44100, 2, 100_000))
     network.song.write_bytes(data)
     network.host.add(network.song, data)
-    peer = await network.join(stack, "Ada", mp3_file.inspect)
+    peer = await network.join(stack, "Ada", mp3_file.Inspector())
     await network.host.news.wait_for("transfer", state="done")
     network.host.runner.command(c.Play())
     await peer.news.wait_for("playing")

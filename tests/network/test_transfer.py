@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import concurrent.futures
 import contextlib
+import dataclasses
 import hashlib
 import io
 import pathlib
@@ -37,6 +38,7 @@ from phaselock.protocol.messages import (
     SongUploadStart,
 )
 from phaselock.storage.cache import FileCache
+from tests.support.damage import damaging_frame
 
 DATA = random.Random(1).randbytes(300_001)
 HASH = hashlib.sha256(DATA).digest()
@@ -169,8 +171,10 @@ def test_a_lost_transfer_is_resumed(track: Track, song: pathlib.Path, cache: Fil
 
 
 def test_a_damaged_file_is_not_kept(track: Track, tmp_path: pathlib.Path, cache: FileCache) -> None:
-    (tmp_path / "bad").write_bytes(DATA[:-1] + b"x")
-    with Host(serve(track, tmp_path / "bad")) as (_, address):
+    bad = DATA[:-1] + b"x"
+    (tmp_path / "bad").write_bytes(bad)
+    other = dataclasses.replace(track, sha256=hashlib.sha256(bad).digest())
+    with Host(serve(other, tmp_path / "bad")) as (_, address):
         with pytest.raises(transfer.TransferError, match="damaged"):
             fetch(track, address).run(cache)
         assert list(cache.path(track.sha256).parent.iterdir()) == []
@@ -307,6 +311,21 @@ def test_a_file_that_changed_or_went_is_not_sent(track: Track, song: pathlib.Pat
     song.unlink()
     with pytest.raises(PhaseLockError, match="cannot be read"):
         transfer.send_file(FileConnection(tcp_pair[0]), track, song, 0, nothing)
+
+
+@pytest.mark.parametrize("offset", [0, 100_000])
+def test_other_content_of_the_same_size_is_not_sent_to_its_end(
+    track: Track, song: pathlib.Path, tcp_pair: Pair, worker: concurrent.futures.Executor, offset: int
+) -> None:
+    """A program may write new tags into a file that waits in the queue."""
+    song.write_bytes(b"x" + DATA[1:])
+    connection = FileConnection(tcp_pair[0])
+    sending = worker.submit(transfer.send_file, connection, track, song, offset, nothing)
+    sending.add_done_callback(lambda _: connection.close())
+    sent = b"".join(chunk.data for chunk in listen(tcp_pair[1]) if isinstance(chunk, FileChunk))
+    with pytest.raises(PhaseLockError, match="has changed"):
+        sending.result(TIMEOUT_S)
+    assert len(sent) < len(DATA) - offset
 
 
 def test_a_disk_that_breaks_is_not_a_lost_connection(
@@ -511,8 +530,10 @@ def test_an_upload_that_is_refused_on_the_way_says_why(song: pathlib.Path) -> No
             upload(song, address).run(nothing)
 
 
-def test_a_damaged_upload_is_refused_and_not_kept(song: pathlib.Path, cache: FileCache) -> None:
-    song.write_bytes(DATA[:-1] + b"x")
+def test_a_damaged_upload_is_refused_and_not_kept(
+    song: pathlib.Path, cache: FileCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "frame", damaging_frame)
     with Host(take(cache)) as (_, address):
         with pytest.raises(transfer.TransferError, match="refused: The file arrived damaged"):
             upload(song, address).run(nothing)

@@ -177,7 +177,7 @@ class NetworkFixture:
         self,
         stack: contextlib.AsyncExitStack,
         name: str,
-        inspect: Callable[[pathlib.Path], object] = lambda path: None,
+        inspect: Callable[[pathlib.Path, bytes], object] = lambda path, sha256: None,
         find: Callable[[str], Awaitable[Sequence[Place]]] | None = None,
     ) -> Peer:
         sock = stack.enter_context(await connect(*self.host.address))
