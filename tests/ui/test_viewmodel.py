@@ -365,9 +365,9 @@ def test_the_host_decides_open_requests_first() -> None:
             )
         )
     )
-    assert [(shown.number, shown.decidable) for shown in view.requests] == [(2, True), (3, True), (4, True)]
+    assert [(shown.number, shown.decidable) for shown in view.requests] == [(4, True), (3, True), (2, True)]
     assert view.more_requests == 2
-    assert view.requests[0].text == 'Sam wants to add "New 2.mp3"' and plain(view.requests[0].size_text) == "4.2 MB"
+    assert view.requests[2].text == 'Sam wants to add "New 2.mp3"' and plain(view.requests[2].size_text) == "4.2 MB"
 
 
 def test_an_accepted_request_is_on_its_way() -> None:
@@ -521,7 +521,7 @@ def untold(name: str = "Ben", peer_id: int = 1) -> PeerView:
     ("state", "sentence", "kind"),
     [
         (host(), "Nothing is playing.", "neutral"),
-        (playing(peer(), timeline=line(stop_ns=5)), "Nothing is playing.", "neutral"),
+        (playing(peer(), timeline=line(stop_ns=5)), "Paused", "neutral"),
         (playing(), "This speaker plays alone.", "neutral"),
         (playing(own=None), "Measuring…", "neutral"),
         (playing(own=off(playing=False)), "Measuring…", "neutral"),

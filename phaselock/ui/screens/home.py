@@ -230,7 +230,9 @@ def waiting_text(paths: Sequence[str]) -> str:
 
 def label(master: Any, text: str, size: int, colour: str = theme.TEXT, *, bold: bool = False, wrap: int = 0) -> Label:
     """A label with the window's font."""
-    return Label(master, text, font=theme.font(size, bold), text_color=colour, wraplength=wrap, justify="left")
+    return Label(
+        master, text, font=theme.font(size, bold), text_color=colour, wraplength=wrap, justify="left", height=px(28)
+    )
 
 
 def _form(screen: Screen, title: str, back: Any) -> ctk.CTkFrame:

@@ -15,21 +15,21 @@ from phaselock.ui import theme
 from phaselock.ui.backend import BackendEvent, SessionView
 from phaselock.ui.direction import isolated
 from phaselock.ui.screens.base import WindowApi
-from phaselock.ui.screens.home import label
 from phaselock.ui.screens.host_queue import HostQueue
-from phaselock.ui.screens.playing import PlayingPanel, shortened
+from phaselock.ui.screens.playing import PlayingPanel
+from phaselock.ui.screens.requests import Requests
 from phaselock.ui.screens.session import SessionScreen
 from phaselock.ui.theme import ctk, px
 from phaselock.ui.viewmodel import HostView, PeerRow, QueueRows, RequestRow, host_view
 from phaselock.ui.widgets.buttons import IconButton, SecondaryButton, TextButton
 from phaselock.ui.widgets.panel import Panel
-from phaselock.ui.widgets.rows import Row, RowList
+from phaselock.ui.widgets.rows import Row
 from phaselock.ui.widgets.rows.speakers import MUTE, SpeakerList, SpeakerRow
 from phaselock.ui.widgets.transport import Transport
 
-PEERS_WIDTH, QUEUE_WIDTH = 260, 320
-NARROW, NARROW_PEERS_WIDTH, NARROW_QUEUE_WIDTH = 1040, 236, 272
-TITLE_CHARS = 26
+PEERS_COLUMN, QUEUE_COLUMN = (0.22, 236, 440), (0.28, 264, 640)
+"""Share of the width of the window, and limits in pixels of the design."""
+MIN_QUEUE_WIDTH = QUEUE_COLUMN[1] - 32
 DOTS = {"green": theme.PRIMARY, "yellow": theme.WARNING, "red": theme.ERROR}
 CHIPS = {"good": theme.TEXT, "warning": theme.WARNING, "error": theme.ERROR, "neutral": theme.TEXT_SECONDARY}
 SEEK_STEP_S = 5.0
@@ -51,7 +51,6 @@ class HostScreen(SessionScreen):
         self._build_peers()
         self._build_playing()
         self._build_queue()
-        self._build_requests()
         self.bind("<Configure>", self._fit, add="+")
 
     # -- display ----------------------------------------------------------------------------------------------------
@@ -64,21 +63,22 @@ class HostScreen(SessionScreen):
             before.subtitle,
             before.address,
         ):
-            self._title.configure(text=isolated(shortened(view.title, TITLE_CHARS)))
-            self._subtitle.configure(text=view.subtitle)
+            self._title.set(isolated(view.title))
+            self._subtitle.set(view.subtitle)
             self.address.set_text(view.address)
         if before is None or view.peers != before.peers:
             self.peers.set_rows([_peer_row(row) for row in view.peers])
         if before is None or view.queue is not before.queue:
             self.show_queue(view.queue)
         if before is None or view.queue_note != before.queue_note:
-            self._queue_panel.set_note(view.queue_note, px(NARROW_QUEUE_WIDTH - 32))
+            self._queue_panel.set_note(view.queue_note, px(MIN_QUEUE_WIDTH))
+            self.add.set_main(not view.queue)
         self.playing.show(state, view.now, view.sync)
         if before is None or view.transport != before.transport:
             can = view.transport.can
             self.transport.set(view.transport.playing, can, view.transport.play_tooltip)
         if before is None or (view.requests, view.more_requests) != (before.requests, before.more_requests):
-            self._show_requests(view.requests, view.more_requests)
+            self._requests.show([_request_row(row) for row in view.requests], view.more_requests)
 
     def on_event(self, event: BackendEvent) -> None:
         super().on_event(event)
@@ -197,11 +197,7 @@ class HostScreen(SessionScreen):
     def _build_header(self) -> None:
         head = ctk.CTkFrame(self, fg_color="transparent", height=px(64))
         head.grid(row=0, column=0, columnspan=3, sticky="ew", padx=px(24), pady=(px(16), px(12)))
-        head.grid_columnconfigure(0, weight=1)
-        self._title = label(head, "", theme.TITLE, bold=True)
-        self._title.grid(row=0, column=0, sticky="w")
-        self._subtitle = label(head, "", theme.SECONDARY, theme.TEXT_SECONDARY)
-        self._subtitle.grid(row=1, column=0, sticky="w")
+        self.make_title(head)
         buttons = ctk.CTkFrame(head, fg_color="transparent")
         buttons.grid(row=0, column=1, rowspan=2, sticky="e")
         self.make_volume(buttons).pack(side="left", padx=(0, px(16)))
@@ -219,7 +215,6 @@ class HostScreen(SessionScreen):
         hint = tr("Nobody here yet. Others open PhaseLock, choose Join jam, and see this jam or type its address.")
         empty = hint, tr("Copy address"), self._copy_address
         self.peers = SpeakerList(panel.body, on_volume=self._set_peer_volume, on_action=self._peer_action, empty=empty)
-        self.peers.configure(width=px(PEERS_WIDTH - 32))
         self.peers.pack(fill="both", expand=True)
 
     def _build_playing(self) -> None:
@@ -242,44 +237,23 @@ class HostScreen(SessionScreen):
         self.queue = self._host_queue = HostQueue(panel.body, self.api, self._remove)
         more = IconButton(panel.header, "more", self._open_queue_menu, diameter=28, tooltip=tr("More"))
         panel.set_tool(more)
-        self.queue.configure(width=px(QUEUE_WIDTH - 32))
         buttons = ctk.CTkFrame(panel.body, fg_color="transparent")
         buttons.pack(side="bottom", fill="x", pady=(px(12), 0))
         self.queue.pack(fill="both", expand=True)
         self.add = SecondaryButton(buttons, tr("Add songs"), self.add_files)
         folder = TextButton(buttons, tr("Add folder"), self.add_folder)
-        if self.add.winfo_reqwidth() + px(8) + folder.winfo_reqwidth() <= px(NARROW_QUEUE_WIDTH - 32):
+        if self.add.winfo_reqwidth() + px(8) + folder.winfo_reqwidth() <= px(MIN_QUEUE_WIDTH):
             self.add.pack(side="left", fill="x", expand=True)
             folder.pack(side="left", padx=(px(8), 0))
         else:  # in languages with long words
             self.add.pack(fill="x")
             folder.pack(pady=(px(4), 0))
-
-    def _build_requests(self) -> None:
-        self._requests_panel = Panel(self)
-        self._requests_panel.body.grid_configure(padx=px(8), pady=px(8))
-        self.requests = RowList(self._requests_panel.body, on_action=self._request_action)
-        self.requests.pack(fill="both", expand=True)
-        self._more = label(self._requests_panel.body, "", theme.CAPTION, theme.TEXT_SECONDARY)
+        self._requests = Requests(panel.body, buttons, self._request_action)
+        self.requests = self._requests.list
 
     def _fit(self, event: Any) -> None:
-        """In a narrow window the side columns are narrower."""
-        narrow = event.width < px(NARROW)
-        self.peers.configure(width=px((NARROW_PEERS_WIDTH if narrow else PEERS_WIDTH) - 32))
-        self.queue.configure(width=px((NARROW_QUEUE_WIDTH if narrow else QUEUE_WIDTH) - 32))
-
-    def _show_requests(self, rows: Sequence[RequestRow], more: int) -> None:
-        self._more.configure(text=tr_plural("+{number} more", "+{number} more", more).format(number=more))
-        if more:
-            self._more.pack(anchor="e", padx=px(8))
-        else:
-            self._more.pack_forget()
-        self.requests.set_rows([_request_row(row) for row in rows])
-        if rows:
-            self.requests.configure(height=px(56 * len(rows)))
-            self._requests_panel.grid(row=2, column=0, columnspan=3, sticky="ew", padx=px(24), pady=(0, px(8)))
-        else:
-            self._requests_panel.grid_forget()
+        self.fit(self.peers, event.width, *PEERS_COLUMN)
+        self.fit(self.queue, event.width, *QUEUE_COLUMN)
 
 
 def _peer_row(row: PeerRow) -> Row:

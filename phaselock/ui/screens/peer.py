@@ -9,20 +9,20 @@ from phaselock.ui import theme
 from phaselock.ui.backend import SessionView
 from phaselock.ui.direction import isolated
 from phaselock.ui.screens.base import WindowApi
-from phaselock.ui.screens.home import label
-from phaselock.ui.screens.playing import PlayingPanel, shortened
+from phaselock.ui.screens.playing import PlayingPanel
 from phaselock.ui.screens.queue import QueueList
 from phaselock.ui.screens.queue_menu import peer_menu
+from phaselock.ui.screens.requests import Requests
 from phaselock.ui.screens.session import SessionScreen
 from phaselock.ui.theme import ctk, px
-from phaselock.ui.viewmodel import PeerScreenView, QueueRows, peer_view
+from phaselock.ui.viewmodel import PeerScreenView, QueueRows, RequestRow, peer_view
 from phaselock.ui.widgets.buttons import IconButton, MainButton, TextButton
 from phaselock.ui.widgets.chip import Chip
 from phaselock.ui.widgets.panel import Panel
-from phaselock.ui.widgets.rows import Row, RowList
+from phaselock.ui.widgets.rows import Row
 
-QUEUE_WIDTH = 340
-TITLE_CHARS = 30
+QUEUE_COLUMN = (0.34, 308, 720)
+"""Share of the width of the window, and limits in pixels of the design."""
 
 
 class PeerScreen(SessionScreen):
@@ -39,21 +39,22 @@ class PeerScreen(SessionScreen):
         self.playing.grid(row=1, column=0, sticky="nsew", padx=(px(24), px(12)), pady=(0, px(8)))
         self.make_volume(self.playing.controls).pack()
         self._build_queue()
+        self.bind("<Configure>", lambda event: self.fit(self.queue, event.width, *QUEUE_COLUMN), add="+")
 
     def on_state(self, state: SessionView) -> None:
         view, before = peer_view(state, self._queue_rows), self._view
         self._view = view
         if before is None or view.title != before.title:
-            self._title.configure(text=isolated(shortened(view.title, TITLE_CHARS)))
+            self._title.set(isolated(view.title))
         if before is None or (view.connection, view.connection_kind) != (before.connection, before.connection_kind):
             colour = theme.WARNING if view.connection_kind == "warning" else theme.TEXT_SECONDARY
-            self._connection.configure(text=view.connection, text_color=colour)
+            self._subtitle.set(view.connection, colour)
         if before is None or (view.chip_text, view.chip_kind) != (before.chip_text, before.chip_kind):
             self.chip.set(view.chip_text, view.chip_kind)
         if before is None or view.queue is not before.queue:
             self.show_queue(view.queue)
         if before is None or view.requests != before.requests:
-            self._show_requests(view)
+            self._requests.show([_request_row(row) for row in view.requests])
         self.playing.show(state, view.now, view.sync)
 
     def key(self, name: str) -> bool:
@@ -69,11 +70,7 @@ class PeerScreen(SessionScreen):
     def _build_header(self) -> None:
         head = ctk.CTkFrame(self, fg_color="transparent")
         head.grid(row=0, column=0, columnspan=2, sticky="ew", padx=px(24), pady=(px(16), px(12)))
-        head.grid_columnconfigure(0, weight=1)
-        self._title = label(head, "", theme.TITLE, bold=True)
-        self._title.grid(row=0, column=0, sticky="w")
-        self._connection = label(head, "", theme.SECONDARY, theme.TEXT_SECONDARY)
-        self._connection.grid(row=1, column=0, sticky="w")
+        self.make_title(head)
         buttons = ctk.CTkFrame(head, fg_color="transparent")
         buttons.grid(row=0, column=1, rowspan=2, sticky="e")
         self.chip = Chip(buttons)
@@ -92,17 +89,12 @@ class PeerScreen(SessionScreen):
             menu=lambda ids: peer_menu(self.api.program, ids, copy=self.queue.copy),
             empty=(hint, None, None),
         )
-        self.queue.configure(width=px(QUEUE_WIDTH - 32))
         self.queue.pack(fill="both", expand=True)
-        self.requests = RowList(panel.body)
         self.button = MainButton(panel.body, tr("Request song"), self.ask)
         self.button.pack(fill="x", pady=(px(12), 0), side="bottom")
+        self._requests = Requests(panel.body, self.button)
+        self.requests = self._requests.list
 
-    def _show_requests(self, view: PeerScreenView) -> None:
-        rows = [Row(str(row.request_id), row.text, row.size_text, progress=row.progress) for row in view.requests]
-        self.requests.set_rows(rows)
-        if rows:
-            self.requests.configure(height=px(56 * len(rows)), width=px(QUEUE_WIDTH - 32))
-            self.requests.pack(fill="x", pady=(px(12), 0), side="bottom", after=self.button)
-        else:
-            self.requests.pack_forget()
+
+def _request_row(row: RequestRow) -> Row:
+    return Row(str(row.request_id), row.text, row.size_text, progress=row.progress, tooltip=row.text)

@@ -12,12 +12,12 @@ from phaselock.ui import theme
 from phaselock.ui.backend import BANDS, ArtworkRead, SessionView, WaveformRead
 from phaselock.ui.direction import isolated
 from phaselock.ui.screens.base import WindowApi
-from phaselock.ui.screens.home import label
 from phaselock.ui.screens.sync import series
 from phaselock.ui.theme import ctk, px
 from phaselock.ui.viewmodel import NowPlaying, SyncView, position_s
 from phaselock.ui.widgets.artwork import Artwork
 from phaselock.ui.widgets.buttons import TextButton
+from phaselock.ui.widgets.line import Line
 from phaselock.ui.widgets.panel import Panel
 from phaselock.ui.widgets.plot import SyncPlot
 from phaselock.ui.widgets.seekbar import SeekBar
@@ -27,7 +27,7 @@ PLOT_SPAN_S = 120.0
 PLOT_INTERVAL_TICKS = 15
 MAX_CACHED_TRACKS = 8
 """Limit of the tracks whose waveforms are kept."""
-MIN_ARTWORK, MAX_ARTWORK = 72, 260
+MIN_ARTWORK, MAX_ARTWORK = 72, 800
 MIN_HEIGHT_SPECTRUM, MIN_HEIGHT_PLOT = 424, 352
 """In a lower panel, spectrum or plot are hidden; in pixels of the design."""
 RETRY_TICKS = 60
@@ -41,7 +41,6 @@ class PlayingPanel(Panel):
         super().__init__(master)
         self._api = api
         self._now: NowPlaying | None = None
-        self._sync: SyncView | None = None
         self._state: SessionView | None = None
         self._waveforms: collections.OrderedDict[UUID, WaveformRead] = collections.OrderedDict()
         self._ticks = 0
@@ -53,12 +52,12 @@ class PlayingPanel(Panel):
         self._artwork_frame.grid(row=0, column=0, sticky="nsew")
         self._artwork_frame.grid_propagate(False)
         self.artwork = Artwork(self._artwork_frame, api.covers, MIN_ARTWORK)
-        self.artwork.place(relx=0.5, rely=0.5, anchor="center")
+        self.artwork.place(relx=0.5, rely=1, anchor="s")
         self._artwork_frame.bind("<Configure>", lambda event: self._fit(event.width, event.height))
-        self._song = label(body, "", theme.SECTION, bold=True)
-        self._song.grid(row=1, column=0, pady=(px(12), 0))
-        self._artist = label(body, "", theme.BODY, theme.TEXT_SECONDARY)
-        self._artist.grid(row=2, column=0)
+        self._song = Line(body, theme.SECTION, bold=True, anchor="center")
+        self._song.grid(row=1, column=0, sticky="ew", pady=(px(12), px(2)))
+        self._artist = Line(body, theme.BODY, theme.TEXT_SECONDARY, anchor="center")
+        self._artist.grid(row=2, column=0, sticky="ew")
         self.spectrum = Spectrum(body, bands=BANDS, height=40)
         self.spectrum.grid(row=3, column=0, sticky="ew", pady=(px(8), 0))
         self.seekbar = SeekBar(body, on_seek=on_seek, height=56)
@@ -68,12 +67,10 @@ class PlayingPanel(Panel):
         strip = ctk.CTkFrame(body, fg_color="transparent")
         strip.grid(row=6, column=0, sticky="ew", pady=(px(12), 0))
         strip.grid_columnconfigure(0, weight=1)
-        self._sentence = label(strip, "", theme.SECONDARY, theme.TEXT_SECONDARY)
-        self._sentence.configure(anchor="w")
+        self._sentence = Line(strip, theme.SECONDARY, theme.TEXT_SECONDARY)
         self._sentence.grid(row=0, column=0, sticky="ew")
         details = TextButton(strip, tr("Details"), api.open_sync)
         details.grid(row=0, column=1, sticky="e")
-        strip.bind("<Configure>", lambda event: self._wrap(event.width, details.winfo_reqwidth()), add="+")
         self.plot = SyncPlot(strip, height=72)
         self.plot.grid(row=1, column=0, columnspan=2, sticky="ew")
         body.bind("<Configure>", lambda event: self._hide_if_low(event.height), add="+")
@@ -84,14 +81,12 @@ class PlayingPanel(Panel):
         self._state = state
         if now != before:
             self._now = now
-            self._song.configure(text=isolated(shortened(now.title, 60)))
-            self._artist.configure(text=shortened(now.note or now.artist, 70))
+            self._song.set(isolated(now.title))
+            self._artist.set(now.note or now.artist)
             if before is None or before.file_id != now.file_id:
                 self._change_track(now)
-        if sync != self._sync:
-            self._sync = sync
-            colour = {"good": theme.TEXT, "warning": theme.WARNING}.get(sync.kind, theme.TEXT_SECONDARY)
-            self._sentence.configure(text=sync.sentence, text_color=colour)
+        colour = {"good": theme.TEXT, "warning": theme.WARNING}.get(sync.kind, theme.TEXT_SECONDARY)
+        self._sentence.set(sync.sentence if now.state in ("playing", "paused") else "", colour)
 
     def tick(self, session_ns: int | None) -> None:
         """Show position and spectrum at this session time, and now and then the plot."""
@@ -149,12 +144,6 @@ class PlayingPanel(Panel):
             else:
                 widget.grid_remove()
 
-    def _wrap(self, width: int, button_width: int) -> None:
-        """Wrap the texts at the width of the panel; there is a button beside the sentence."""
-        self._sentence.configure(wraplength=max(width - button_width, px(80)))
-        for text in (self._song, self._artist):
-            text.configure(wraplength=max(width, px(80)), justify="center")
-
     def _fit(self, width: int, height: int) -> None:
         """Fit the artwork into its place; hide it if that is too low."""
         if height < px(MIN_ARTWORK):
@@ -162,13 +151,8 @@ class PlayingPanel(Panel):
             self._artwork_size = 0
             return
         if not self._artwork_size:
-            self.artwork.place(relx=0.5, rely=0.5, anchor="center")
+            self.artwork.place(relx=0.5, rely=1, anchor="s")
         size = max(MIN_ARTWORK, min(MAX_ARTWORK, int(min(width, height) / theme.scale())))
         if abs(size - self._artwork_size) >= 4:
             self._artwork_size = size
             self.artwork.set_size(size)
-
-
-def shortened(text: str, max_chars: int) -> str:
-    """The text, cut to `max_chars` characters with an ellipsis."""
-    return text if len(text) <= max_chars else text[: max_chars - 1].rstrip() + "…"

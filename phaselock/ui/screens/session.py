@@ -5,17 +5,22 @@ from __future__ import annotations
 from typing import Any
 
 from phaselock.session.events import VolumeSet
+from phaselock.ui import theme
 from phaselock.ui.backend import ArtworkRead, BackendEvent, SessionEvent, WaveformRead
 from phaselock.ui.screens.base import Screen
 from phaselock.ui.screens.playing import PlayingPanel
 from phaselock.ui.screens.queue import FindBar, QueueList
 from phaselock.ui.theme import px
 from phaselock.ui.viewmodel import QueueRow
+from phaselock.ui.widgets.line import Line
+from phaselock.ui.widgets.rows import RowList
 from phaselock.ui.widgets.slider import VolumeSlider
+
+_PANEL_PADDING = 32
 
 
 class SessionScreen(Screen):
-    """A subclass creates `playing` and `queue`, and `volume` with `make_volume`."""
+    """A subclass creates `playing` and `queue`, `volume` with `make_volume`, and the title with `make_title`."""
 
     playing: PlayingPanel
     volume: VolumeSlider
@@ -28,6 +33,18 @@ class SessionScreen(Screen):
         preferences = self.api.program.preferences()
         self.volume.set(preferences.volume, muted=preferences.muted)
         return self.volume
+
+    def make_title(self, master: Any) -> None:
+        """Create title and subtitle of the header; what is beside them keeps its width."""
+        master.grid_columnconfigure(0, weight=1)
+        self._title = Line(master, theme.TITLE, bold=True)
+        self._title.grid(row=0, column=0, sticky="ew", padx=(0, px(16)))
+        self._subtitle = Line(master, theme.SECONDARY, theme.TEXT_SECONDARY)
+        self._subtitle.grid(row=1, column=0, sticky="ew", padx=(0, px(16)), pady=(px(4), 0))
+
+    def fit(self, column: RowList, width: int, share: float, least: int, most: int) -> None:
+        """Give the list in a side column its share of a screen of this width; limits in pixels of the design."""
+        column.configure(width=round(min(max(width * share, px(least)), px(most))) - px(_PANEL_PADDING))
 
     def on_event(self, event: BackendEvent) -> None:
         if isinstance(event, ArtworkRead | WaveformRead):

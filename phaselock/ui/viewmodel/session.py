@@ -55,7 +55,7 @@ def host_view(state: SessionView, queue_rows: QueueRows | None = None) -> HostVi
         now=now,
         queue=rows.rows,
         queue_note=rows.note,
-        requests=tuple(map(_request_row, ordered[:MAX_REQUESTS])),
+        requests=tuple(map(_request_row, sorted(ordered[:MAX_REQUESTS], key=lambda one: one.number, reverse=True))),
         more_requests=max(0, len(ordered) - MAX_REQUESTS),
         sync=sync_view(state),
         transport=_transport(state),

@@ -138,7 +138,8 @@ def sync_view(state: SessionView) -> SyncView:
     all_ = machines(state)
     sentence, kind = _together(all_) if state.hosting else _alone(all_[0])
     if not sounding(state.snapshot):
-        sentence, kind = code_text(Code.NOTHING_PLAYING), "neutral"
+        stopped = state.snapshot.timeline is None
+        sentence, kind = code_text(Code.NOTHING_PLAYING) if stopped else tr("Paused"), "neutral"
     return SyncView(sentence, kind, tuple(map(_readout, all_)))
 
 

@@ -148,6 +148,7 @@ class HostView:
     queue: tuple[QueueRow, ...]
     queue_note: str
     requests: tuple[RequestRow, ...]
+    """The newest first."""
     more_requests: int
     """Number of requests that are not in `requests`."""
     sync: SyncView

@@ -145,6 +145,14 @@ class SecondaryButton(_TextButton):
         fill=theme.ELEVATED, hover=theme.RAISED, pressed=theme.GRID,
     )  # fmt: skip
 
+    def set_main(self, main: bool) -> None:
+        """Give it the colours of the main action of the screen, while it is that."""
+        own, green = type(self)._look, MainButton._look
+        look = dataclasses.replace(green, height=own.height, pad=own.pad, bold=own.bold) if main else own
+        if look != self._look:
+            self._look = look
+            self.paint()
+
 
 class DangerButton(_TextButton):
     """An action that cannot be undone."""

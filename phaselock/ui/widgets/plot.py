@@ -27,7 +27,8 @@ class Series:
 
 
 class SyncPlot(Drawing):
-    """The newest points are at the right edge; the scale adapts. `detailed`: with times."""
+    """The newest points are at the right edge; the scale adapts. `detailed`: with times, and also without
+    lines."""
 
     def __init__(self, master: Any, *, height: int = 96, detailed: bool = False) -> None:
         super().__init__(master, theme.px(320), theme.px(height))
@@ -65,6 +66,10 @@ class SyncPlot(Drawing):
         width, height = self.winfo_width(), self.winfo_height()
         if width <= 1 or height <= 1:
             return
+        if not self._series and not self._detailed:
+            self._frame = None
+            self.itemconfigure("all", state="hidden")
+            return
         self._choose_scale()
         font = theme.canvas_font(theme.CAPTION)
         line = theme.line_height(font)
@@ -101,9 +106,10 @@ class SyncPlot(Drawing):
         for i, item in enumerate(self._grid):
             y = round(middle + half * (i - 2) / 2)
             self.coords(item, left, y, right, y)
-            self.itemconfigure(item, fill=theme.REST if i == 2 else theme.GRID)
+            self.itemconfigure(item, fill=theme.REST if i == 2 else theme.GRID, state="normal")
         limit = min(BAND_US / self.scale_us, 1.0) * half
         self.coords(self._band, left, middle - limit, right, middle + limit)
+        self.itemconfigure(self._band, state="normal")
         visible = "normal" if self.scale_us >= BAND_US else "hidden"
         for item, sign in zip(self._edges, (-1, 1), strict=True):
             self.coords(item, left, round(middle + sign * limit), right, round(middle + sign * limit))
@@ -115,7 +121,7 @@ class SyncPlot(Drawing):
         figure = f"{self.scale_us // 1000} ms" if ms else f"{self.scale_us} µs"
         for item, sign, text in zip(self._labels, (-1, 0, 1), (f"+{figure}", "0", f"−{figure}"), strict=True):
             self.coords(item, left - theme.px(8), round(middle + half * sign))
-            self.itemconfigure(item, text=text)
+            self.itemconfigure(item, text=text, state="normal")
         if self._detailed:
             self._draw_times(left, right, bottom)
 

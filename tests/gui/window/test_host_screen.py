@@ -196,7 +196,7 @@ def test_requests_are_answered(window: Any) -> None:
     for sequence in ("<Key-Home>", "<Key-Right>", "<Key-Return>"):
         press(window, sequence)
     asked = [wish.request_id for wish in wishes]
-    assert commands(window) == [c.Accept(asked[0]), c.Reject(asked[1]), c.Accept(asked[0])]
+    assert commands(window) == [c.Accept(asked[2]), c.Reject(asked[1]), c.Accept(asked[2])], "the newest is on top"
     show(window, playing(requests=(dataclasses.replace(WISH, state=RequestState.ACCEPTED, done_bytes=2_100_000),)))
     assert rows.rows[0].progress == 0.5 and not rows.rows[0].actions and not reads(shown, "more")
     show(window, playing())
