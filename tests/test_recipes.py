@@ -47,7 +47,12 @@ BY_PEERS = HOST_ACCEPTS | {m.JoinRequest}
 """Messages that the host receives on control connections; the first one is a JoinRequest."""
 BY_THE_HOST = frozenset[type]().union(*PEER_ACCEPTS.values())
 """Messages that a peer receives on control connections."""
-TYPED_ELSEWHERE = {"Add": "add, which imports the file first", "Request": "request", "Autoplay": "the option --play"}
+TYPED_ELSEWHERE = {
+    "Add": "add, which imports the file first",
+    "Arrange": "only in the window",
+    "Request": "request",
+    "Autoplay": "the option --play",
+}
 """Commands that app/shell.py does not make itself."""
 WITHOUT_SENTENCE = {e.SyncMeasured, e.PeerSyncMeasured}
 """Events that the command line does not print. The progress line and `peers` show what they say."""

@@ -16,7 +16,6 @@ from phaselock.app.session import OpenHostSession, OpenPeerSession
 from phaselock.desktop.controls import Action, Controls, NowPlaying
 from phaselock.errors import InternalError, bug_net
 from phaselock.language.catalogue import tr
-from phaselock.model.queue import upcoming_shuffled
 from phaselock.model.snapshot import RequestState
 from phaselock.session import commands as c
 from phaselock.session.events import Event, RequestChanged
@@ -109,6 +108,7 @@ class MediaControls:
             "Stopped",
             round(self._store.settings.audible_volume, 3),
             repeat=snapshot.repeat,
+            shuffle=snapshot.shuffle,
             can_control=hosting,
             can_play=hosting and bool(snapshot.queue),
             can_raise=self._actions.come_to_front is not None,
@@ -188,9 +188,8 @@ class MediaControls:
                 return c.Seek(value)
             case Action.REPEAT:
                 return c.Repeat(bool(value))
-            case Action.SHUFFLE if value:
-                now = snapshot.now.id if snapshot.now else None
-                return c.Arrange(upcoming_shuffled(snapshot.queue, now, random.shuffle))
+            case Action.SHUFFLE if bool(value) != snapshot.shuffle:
+                return c.Shuffle(random.getrandbits(64) if value else None)
         return None
 
 

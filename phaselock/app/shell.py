@@ -18,7 +18,6 @@ from phaselock.app.typed import nothing_after, usage_error
 from phaselock.audio.interface import AudioOutput
 from phaselock.language.message import N_, Message
 from phaselock.model.notices import Code, Notice
-from phaselock.model.queue import upcoming_shuffled
 from phaselock.model.snapshot import PeerView
 from phaselock.network.host import HostRunner
 from phaselock.network.peer import PeerRunner
@@ -104,10 +103,10 @@ class HostShell(Shell):
             self._answer(Notice(Code.RESTORED, **self._named(file_id)))
 
     def _shuffle(self, rest: str) -> None:
-        nothing_after("shuffle", rest)
-        snapshot = self._runner.snapshot()
-        now = snapshot.now.id if snapshot.now else None
-        self._do(c.Arrange(upcoming_shuffled(snapshot.queue, now, random.shuffle)), Notice(Code.SHUFFLED))
+        if rest.casefold() not in ("", "on", "off"):
+            raise usage_error(Message("shuffle [on|off]"))
+        on = rest.casefold() != "off"
+        self._do(c.Shuffle(random.getrandbits(64) if on else None), Notice(Code.SHUFFLED if on else Code.SHUFFLE_OFF))
 
     def _repeat(self, rest: str) -> None:
         if rest:
@@ -179,7 +178,7 @@ class HostShell(Shell):
     def _known_of_peers(self) -> dict[str, Any]:
         snapshot = self._runner.snapshot()
         names = tuple(peer.name for peer in snapshot.peers)
-        return {"peers": len(names), "peer_names": names, "repeat": snapshot.repeat}
+        return {"peers": len(names), "peer_names": names, "repeat": snapshot.repeat, "shuffle": snapshot.shuffle}
 
     WORDS: ClassVar[Mapping[str, Word]] = {
         "add": Word(_add, N_("add PATH"), N_("add files, folders or playlists to the end of the queue"), "path"),
@@ -200,7 +199,9 @@ class HostShell(Shell):
         "move": Word(_move, N_("move FROM TO"), N_("move a song to another place in the queue")),
         "remove": Word(_remove, N_("remove N"), N_("remove a song from the queue")),
         "undo": Word(_undo, "undo", N_("bring back the song that was removed last")),
-        "shuffle": Word(_shuffle, "shuffle", N_("shuffle the coming songs")),
+        "shuffle": Word(
+            _shuffle, N_("shuffle [on|off]"), N_("shuffle the coming songs, or play them in their order"), "on_or_off"
+        ),
         "repeat": Word(
             _repeat, N_("repeat [on|off]"), N_("show or set whether the queue begins again at its end"), "on_or_off"
         ),

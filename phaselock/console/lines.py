@@ -209,6 +209,8 @@ def _status_rows(status: e.StatusReported, words: Words) -> list[tuple[str, str]
         rows.append((words.gettext("Offset"), _ms(status.offset_ms, words, "g")))
     if status.repeat is not None:
         rows.append((words.gettext("Repeat"), words.gettext("on") if status.repeat else words.gettext("off")))
+    if status.shuffle is not None:
+        rows.append((words.gettext("Shuffle"), words.gettext("on") if status.shuffle else words.gettext("off")))
     if hosting:
         names = ", ".join(status.peer_names or ()) or words.gettext("nobody yet")
         rows.append((words.gettext("Peers"), names))

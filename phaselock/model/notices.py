@@ -170,6 +170,8 @@ class Code(enum.StrEnum):
     """`file_name` is in the queue again."""
     SHUFFLED = "shuffled"
     """The tracks after the current one have a new order."""
+    SHUFFLE_OFF = "shuffle_off"
+    """The tracks after the current one have the order of before."""
     SENDING_AGAIN = "sending_again"
     """The transfers that were given up are tried again."""
     PEER_VOLUME = "peer_volume"

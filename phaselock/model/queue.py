@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Sequence
 from typing import Annotated, Literal
 from uuid import UUID
 
@@ -144,6 +145,15 @@ class Queue:
         entry = self.entry(file_id)
         return entry.track if entry else None
 
+    def rows_until(self, file_id: UUID | None) -> int:
+        """Number of rows up to this entry, with it; 0 if it is not in the queue."""
+        rows = 0
+        for entry in self.entries:
+            rows += not entry.removed
+            if entry.track.file_id == file_id:
+                return rows
+        return 0
+
     def after(self, file_id: UUID | None) -> Track | None:
         """The track of the first row after this entry, or None."""
         found = False
@@ -173,17 +183,18 @@ class Queue:
         return self if entries == self.entries else Queue(entries, self.revision + 1)
 
 
-def upcoming_shuffled(
-    items: Sequence[QueueItem], now: UUID | None, shuffle: Callable[[list[UUID]], object]
-) -> tuple[UUID, ...]:
-    """The ids of `items`, with those after `now` (all, if it is not among them) in the order that `shuffle` gives them.
+def shuffled(file_ids: Sequence[UUID], seed: int) -> list[UUID]:
+    """These ids in a random order, which depends on the seed and the ids only."""
+    return sorted(file_ids, key=lambda file_id: _drawn(file_id, seed))
 
-    `shuffle` changes a list in place."""
-    ids = [item.id for item in items]
-    at = ids.index(now) + 1 if now in ids else 0
-    rest = ids[at:]
-    shuffle(rest)
-    return (*ids[:at], *rest)
+
+def random_place(file_id: UUID, seed: int, count: int) -> int:
+    """A random place of `count` (0 is the first), which depends on the seed and the id only."""
+    return int.from_bytes(_drawn(file_id, seed)[:8], "big") % count
+
+
+def _drawn(file_id: UUID, seed: int) -> bytes:
+    return hashlib.sha256(b"%d" % seed + file_id.bytes).digest()
 
 
 def moved_together(

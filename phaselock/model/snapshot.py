@@ -144,5 +144,7 @@ class SessionSnapshot:
     """Host: the unfinished requests of all peers. Peer: its own; the newest one may be finished."""
     repeat: bool = False
     """Host: after the last track the first one plays again."""
+    shuffle: bool = False
+    """Host: the tracks after the current one play in a random order."""
     connected: bool = True
     """Peer: the connection to the host works; False while the peer plays on without it."""

@@ -45,6 +45,16 @@ class Arrange:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Shuffle:
+    """Switch on or off: the tracks after the current one play in a random order.
+
+    `seed`, a random number, chooses the order, and the places of tracks that are added later. None: off; the tracks
+    after the current one return to the order in which they were before."""
+
+    seed: int | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Repeat:
     """Switch on or off: after the last track, start again with the first one."""
 
@@ -152,6 +162,7 @@ HostCommand = (
     | Remove
     | Restore
     | Arrange
+    | Shuffle
     | Repeat
     | Play
     | Pause

@@ -539,6 +539,8 @@ class StatusReported(Event):
     """The user's correction of the output, in milliseconds; positive plays earlier."""
     repeat: bool | None = absent_if_none()
     """Host: the queue begins again after its last track. Absent at a peer."""
+    shuffle: bool | None = absent_if_none()
+    """Host: the tracks after the current one play in a random order. Absent at a peer."""
     clock_within_us: float | None = absent_if_none()
     """Peer: the host's clock is known to within this, in microseconds. Absent while it is not known, and at the
     host."""

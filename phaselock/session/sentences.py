@@ -111,6 +111,7 @@ NOTICES: dict[Code, str] = {
     Code.REMOVED: N_("Removed {file_name}. To bring it back: undo"),
     Code.RESTORED: N_("{file_name} is back in the queue."),
     Code.SHUFFLED: N_("The coming songs are shuffled."),
+    Code.SHUFFLE_OFF: N_("Shuffle is off: the songs play in their order."),
     Code.SENDING_AGAIN: N_("Sending the missing songs again."),
     Code.PEER_VOLUME: N_("{peer}: volume {number} %."),
     Code.PEER_MUTED: N_("{peer} is muted."),

@@ -217,17 +217,28 @@ def test_tab_reaches_all_enabled_widgets(window: Any) -> None:
 
 
 def test_transport_calls_back_for_enabled_buttons_only(window: Any) -> None:
+    from phaselock.ui.widgets.buttons import IconButton
     from phaselock.ui.widgets.transport import Transport
 
     done: list[str] = []
+    names = ("shuffle", "stop", "previous", "play", "next", "repeat")
     transport = Transport(
-        window, *(lambda name=name: done.append(name) for name in ("play", "stop", "next", "previous"))
+        window,
+        {name: lambda name=name: done.append(name) for name in names},
+        last=lambda row: IconButton(row, "spectrum", bool, diameter=32),
     )
     shown(transport)
     transport.set(True, {"play", "stop"}, "Pause")
     for button in (transport.play, transport.stop, transport.next, transport.previous):
         click(button)
     assert done == ["play", "stop"]
+    play = transport.play
+    assert abs(play.winfo_x() + play.winfo_width() / 2 - transport.winfo_width() / 2) <= 1, "play is in the middle"
+    transport.set_modes(shuffle=True, repeat=False)
+    assert (transport.shuffle.on, transport.repeat.on) == (True, False) and transport.shuffle._tooltip == "Shuffle: on"
+    click(transport.shuffle)
+    click(transport.repeat)
+    assert done[2:] == ["shuffle", "repeat"]
     assert transport.play.winfo_width() == 56 and transport.next.winfo_width() == 36
 
 

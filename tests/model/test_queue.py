@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import collections
 import dataclasses
 from typing import Any
 from uuid import UUID
@@ -8,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from phaselock.model.queue import MAX_ITEMS, ItemStatus, Queue, QueueItem, moved_together, upcoming_shuffled
+from phaselock.model.queue import MAX_ITEMS, ItemStatus, Queue, QueueItem, moved_together, random_place, shuffled
 from phaselock.model.types import Track
 
 
@@ -163,10 +164,21 @@ def test_a_removed_row_comes_back_to_its_place() -> None:
     assert [one.int for one in queue_of(1).restore(entry, 7).ids()] == [1, 2]
 
 
-def test_shuffling_keeps_the_rows_up_to_the_current_one() -> None:
-    items = queue_of(1, 2, 3, 4).items()
-    assert [one.int for one in upcoming_shuffled(items, UUID(int=2), list.reverse)] == [1, 2, 4, 3]
-    assert [one.int for one in upcoming_shuffled(items, None, list.reverse)] == [4, 3, 2, 1]
+def test_the_rows_until_an_entry_count_it_if_it_is_a_row() -> None:
+    queue = queue_of(1, 2, 3).remove(UUID(int=2), keep=True)
+    assert [queue.rows_until(UUID(int=number)) for number in (1, 2, 3, 4)] == [1, 1, 2, 0]
+    assert queue.rows_until(None) == 0
+
+
+def test_a_random_order_depends_on_the_seed_and_has_no_favourites() -> None:
+    ids = [UUID(int=number) for number in range(5)]
+    orders = [shuffled(ids, seed) for seed in range(500)]
+    assert all(sorted(order) == ids for order in orders) and orders[7] == shuffled(ids, 7)
+    for place in range(5):
+        counts = collections.Counter(order[place] for order in orders)
+        assert all(60 <= counts[one] <= 140 for one in ids)
+    places = collections.Counter(random_place(UUID(int=9), seed, 5) for seed in range(500))
+    assert sorted(places) == [0, 1, 2, 3, 4] and all(60 <= count <= 140 for count in places.values())
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,7 @@ from phaselock.session.commands import (
     Restore,
     Resume,
     Seek,
+    Shuffle,
     Stop,
     Without,
 )
@@ -559,6 +560,47 @@ def test_arranging_the_queue_arms_the_new_next_track() -> None:
     then = harness.host.snapshot().then
     assert then is not None and then.file_id == a_track(3).file_id
     assert all(peer.snapshot().then == then for peer in peers)
+
+
+def order(harness: SessionHarness) -> list[int]:
+    return [row.id.int for row in harness.host.snapshot().queue]
+
+
+def test_shuffle_changes_what_is_to_come_and_gives_the_order_back() -> None:
+    harness, peers = ready("Ana", "Ben", tracks=6, seconds=10.0)
+    harness.command(Play())
+    harness.run(11)  # the second track plays
+    usual = order(harness)
+    harness.command(Shuffle(1))
+    harness.run(1)
+    mixed = order(harness)
+    assert mixed != usual and mixed[:2] == usual[:2] and sorted(mixed) == sorted(usual)
+    assert harness.host.snapshot().shuffle and agree(harness, peers)
+    then = harness.host.snapshot().then
+    assert then is not None and then.file_id.int == mixed[2]
+    harness.command(Shuffle(2))
+    assert order(harness) != mixed
+    harness.command(Shuffle(None), Shuffle(None))
+    assert order(harness) == usual and not harness.host.snapshot().shuffle
+
+
+def test_songs_that_are_added_while_shuffled_get_a_random_place_and_return_to_the_end() -> None:
+    harness, _ = ready("Ana", tracks=4, seconds=10.0)
+    harness.command(Play(), Shuffle(5))
+    harness.run(1)
+    following = order(harness)[1]
+    harness.command(*(Add(a_track(number, 10.0)) for number in range(5, 25)))
+    mixed = order(harness)
+    assert mixed[:2] == [1, following], "the next song may be armed already"
+    assert mixed[-20:] != list(range(5, 25)) and sorted(mixed) == list(range(1, 25))
+    harness.command(Remove(a_track(3).file_id), Shuffle(None), Restore(a_track(3).file_id))
+    assert [one for one in order(harness) if one != 3] == [1, 2, *range(4, 25)]
+
+
+def test_a_queue_of_one_song_and_an_empty_one_can_be_shuffled() -> None:
+    harness = SessionHarness()
+    harness.command(Shuffle(1), Add(a_track(1, 10.0)), Add(a_track(2, 10.0)), Shuffle(None))
+    assert order(harness) == [1, 2]
 
 
 def test_restore_undoes_a_removal_of_the_playing_track_too() -> None:

@@ -86,10 +86,10 @@ def playing(*peers: PeerView, own: LocalStatus | None = CARD, **changes: Any) ->
     return host(*peers, own=own, **{"now": QUEUE[0], "timeline": line()} | changes)
 
 
-def more(count: int) -> SessionView:
+def more(count: int, **changes: Any) -> SessionView:
     """The host's state with `count` songs; the first one plays."""
     queue = tuple(item(number) for number in range(1, count + 1))
-    return playing(queue=queue, now=queue[0])
+    return playing(queue=queue, now=queue[0], **changes)
 
 
 def guest(own: LocalStatus | None = CARD, **changes: Any) -> SessionView:

@@ -152,6 +152,8 @@ class HostSession:
                 self._transport.restore(file_id, now_ns=now_ns)
             case c.Arrange(file_ids=file_ids):
                 self._transport.arrange(file_ids)
+            case c.Shuffle(seed=seed):
+                self._transport.shuffle(seed)
             case c.Repeat(on=on):
                 self._transport.repeat = on
             case c.Play(file_id=file_id):
@@ -335,6 +337,7 @@ class HostSession:
             peers=tuple(member.view(queued) for member in self._members),
             requests=self._requests.views(),
             repeat=self._transport.repeat,
+            shuffle=self._transport.is_shuffled,
         )
 
     # -- joining and leaving -----------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from uuid import UUID
 
 from phaselock.model.names import file_label, title
 from phaselock.model.notices import Code, Notice
-from phaselock.model.queue import MAX_ITEMS, ItemStatus, Queue, QueueEntry, QueueItem
+from phaselock.model.queue import MAX_ITEMS, ItemStatus, Queue, QueueEntry, QueueItem, random_place, shuffled
 from phaselock.model.timeline import Timeline
 from phaselock.model.types import Track
 from phaselock.protocol import messages as m
@@ -66,6 +66,10 @@ class TransportControl:
         """Removed entries and their places among the rows, the newest last."""
         self.repeat = False
         """The first track follows the last one."""
+        self._seed: int | None = None
+        """The seed of the random order; None: the queue is not shuffled."""
+        self._in_order: list[UUID] = []
+        """The order in which the tracks are when the queue is not shuffled; valid while it is."""
         self._autoplay: int | None = None
         """Number of peers that must be ready before playback starts by itself; None: it does not."""
 
@@ -86,6 +90,8 @@ class TransportControl:
             self._outbox.error(Notice(Code.QUEUE_FULL, number=MAX_ITEMS), now_ns)
         else:
             self._change(self.queue.append(track, added_by))
+            if self._seed is not None:
+                self._shuffle_in(track.file_id, self._seed)
 
     def move(self, file_id: UUID, to: int, *, now_ns: int) -> None:
         """Move a track to place `to` among the rows (0 is the first)."""
@@ -126,6 +132,37 @@ class TransportControl:
     def arrange(self, file_ids: tuple[UUID, ...]) -> None:
         """Sort the queue into this order. Tracks that it does not contain follow at the end."""
         self._change(self.queue.arrange(file_ids))
+
+    @property
+    def is_shuffled(self) -> bool:
+        """The tracks after the current one are in a random order."""
+        return self._seed is not None
+
+    def shuffle(self, seed: int | None) -> None:
+        """Sort the tracks after the current one (all, if there is none) into a random order; None: into the order in
+        which they were before."""
+        ids, played = self.queue.ids(), self._rows_until_now()
+        coming = ids[played:]
+        if seed is not None:
+            self._in_order = self._in_order if self.is_shuffled else ids
+            coming = shuffled(coming, seed)
+        elif self.is_shuffled:
+            place = {file_id: place for place, file_id in enumerate(self._in_order)}
+            coming.sort(key=lambda file_id: place.get(file_id, len(place)))
+        self._seed = seed
+        self._change(self.queue.arrange((*ids[:played], *coming)))
+
+    def _rows_until_now(self) -> int:
+        current = self.playback.current
+        return self.queue.rows_until(current.file_id if current is not None else None)
+
+    def _shuffle_in(self, file_id: UUID, seed: int) -> None:
+        """Give a new track a place of its own behind the next one, which may be armed already."""
+        self._in_order = [*self._in_order, file_id]
+        first = self._rows_until_now() + 1
+        coming = len(self.queue) - first
+        if coming > 0:
+            self._change(self.queue.move(file_id, first + random_place(file_id, seed, coming)))
 
     def known(self, file_id: UUID) -> Track:
         """A track of the queue or of a timeline. AssertionError if there is none: every timeline has an entry."""

@@ -9,14 +9,13 @@ from typing import Any
 from uuid import UUID
 
 from phaselock.language.catalogue import tr, tr_plural
-from phaselock.model.queue import upcoming_shuffled
 from phaselock.session import commands as c
 from phaselock.ui import theme
 from phaselock.ui.backend import BackendEvent, SessionView
 from phaselock.ui.direction import isolated
 from phaselock.ui.screens.base import WindowApi
 from phaselock.ui.screens.host_queue import HostQueue
-from phaselock.ui.screens.playing import PlayingPanel
+from phaselock.ui.screens.playing import PlayingPanel, SpectrumButton
 from phaselock.ui.screens.requests import Requests
 from phaselock.ui.screens.session import SessionScreen
 from phaselock.ui.theme import ctk, px
@@ -77,6 +76,7 @@ class HostScreen(SessionScreen):
         if before is None or view.transport != before.transport:
             can = view.transport.can
             self.transport.set(view.transport.playing, can, view.transport.play_tooltip)
+            self.transport.set_modes(shuffle=view.transport.shuffle, repeat=view.transport.repeat)
         if before is None or (view.requests, view.more_requests) != (before.requests, before.more_requests):
             self._requests.show([_request_row(row) for row in view.requests], view.more_requests)
 
@@ -119,22 +119,14 @@ class HostScreen(SessionScreen):
             self.api.program.add([path])
 
     def shuffle(self) -> None:
-        """Shuffle the songs after the current one."""
-        state = self.api.program.state()
-        if state is not None:
-            snapshot = state.snapshot
-            now = snapshot.now.id if snapshot.now else None
-            self._command(c.Arrange(upcoming_shuffled(snapshot.queue, now, random.shuffle)))
-            self.api.show_toast(tr("What is to come is shuffled."))
+        """Shuffle what is to come, or give it its order back."""
+        if self._view is not None:
+            self._command(c.Shuffle(None if self._view.transport.shuffle else random.getrandbits(64)))
 
     def repeat(self) -> None:
         """Switch the repetition of the queue on or off."""
-        state = self.api.program.state()
-        if state is not None:
-            on = not state.snapshot.repeat
-            self._command(c.Repeat(on))
-            again, end = tr("The queue begins again after its last song."), tr("The queue ends with its last song.")
-            self.api.show_toast(again if on else end)
+        if self._view is not None:
+            self._command(c.Repeat(not self._view.transport.repeat))
 
     def undo(self, removed: Sequence[UUID] = ()) -> None:
         """Put these songs back, or else those of the last removal that was not undone."""
@@ -224,10 +216,15 @@ class HostScreen(SessionScreen):
         controls.grid_columnconfigure((0, 2), weight=1)
         self.transport = Transport(
             controls,
-            self.play_pause,
-            lambda: self._command(c.Stop()),
-            lambda: self._command(c.Next()),
-            lambda: self._command(c.Previous()),
+            {
+                "shuffle": self.shuffle,
+                "stop": lambda: self._command(c.Stop()),
+                "previous": lambda: self._command(c.Previous()),
+                "play": self.play_pause,
+                "next": lambda: self._command(c.Next()),
+                "repeat": self.repeat,
+            },
+            last=lambda row: SpectrumButton(row, self.api),
         )
         self.transport.grid(row=0, column=1)
 

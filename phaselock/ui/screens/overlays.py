@@ -14,7 +14,7 @@ from phaselock.ui.screens.base import WindowApi
 from phaselock.ui.screens.home import label
 from phaselock.ui.theme import ctk, px
 from phaselock.ui.viewmodel import number_text, output_text
-from phaselock.ui.widgets.buttons import IconButton, MainButton, TextButton
+from phaselock.ui.widgets.buttons import IconButton, MainButton
 from phaselock.ui.widgets.entry import Field
 from phaselock.ui.widgets.panel import Panel
 
@@ -105,8 +105,6 @@ class SoundOverlay(Overlay):
         self._device.pack(anchor="w", pady=(px(8), 0))
         if state is not None:
             self.on_state(state)
-        self.spectrum = TextButton(self.body, self._spectrum_text(), self._switch_spectrum)
-        self.spectrum.pack(anchor="w", pady=(px(8), 0))
         api.program.list_outputs()
 
     def on_event(self, event: BackendEvent) -> None:
@@ -134,13 +132,6 @@ class SoundOverlay(Overlay):
     def _open_menu(self, _event: object) -> str:
         self.output._open_dropdown_menu()
         return "break"
-
-    def _spectrum_text(self) -> str:
-        return tr("Hide the spectrum") if self._api.visualiser else tr("Show the spectrum")
-
-    def _switch_spectrum(self) -> None:
-        self._api.show_spectrum(not self._api.visualiser)
-        self.spectrum.set_text(self._spectrum_text())
 
     def _choose(self, text: str) -> None:
         self._api.program.choose_output(self._outputs[text])

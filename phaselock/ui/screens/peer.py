@@ -9,7 +9,7 @@ from phaselock.ui import theme
 from phaselock.ui.backend import SessionView
 from phaselock.ui.direction import isolated
 from phaselock.ui.screens.base import WindowApi
-from phaselock.ui.screens.playing import PlayingPanel
+from phaselock.ui.screens.playing import PlayingPanel, SpectrumButton
 from phaselock.ui.screens.queue import QueueList
 from phaselock.ui.screens.queue_menu import peer_menu
 from phaselock.ui.screens.requests import Requests
@@ -37,7 +37,10 @@ class PeerScreen(SessionScreen):
         self._build_header()
         self.playing = PlayingPanel(self, api, on_seek=None)
         self.playing.grid(row=1, column=0, sticky="nsew", padx=(px(24), px(12)), pady=(0, px(8)))
-        self.make_volume(self.playing.controls).pack()
+        controls = self.playing.controls
+        controls.grid_columnconfigure((0, 2), weight=1)
+        self.make_volume(controls).grid(row=0, column=1)
+        SpectrumButton(controls, api).grid(row=0, column=2, sticky="e")
         self._build_queue()
         self.bind("<Configure>", lambda event: self.fit(self.queue, event.width, *QUEUE_COLUMN), add="+")
 

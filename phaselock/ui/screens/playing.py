@@ -16,12 +16,13 @@ from phaselock.ui.screens.sync import series
 from phaselock.ui.theme import ctk, px
 from phaselock.ui.viewmodel import NowPlaying, SyncView, position_s
 from phaselock.ui.widgets.artwork import Artwork
-from phaselock.ui.widgets.buttons import TextButton
+from phaselock.ui.widgets.buttons import IconButton, TextButton
 from phaselock.ui.widgets.line import Line
 from phaselock.ui.widgets.panel import Panel
 from phaselock.ui.widgets.plot import SyncPlot
 from phaselock.ui.widgets.seekbar import SeekBar
 from phaselock.ui.widgets.spectrum import Spectrum
+from phaselock.ui.widgets.transport import SMALL
 
 PLOT_SPAN_S = 120.0
 PLOT_INTERVAL_TICKS = 15
@@ -156,3 +157,21 @@ class PlayingPanel(Panel):
         if abs(size - self._artwork_size) >= 4:
             self._artwork_size = size
             self.artwork.set_size(size)
+
+
+class SpectrumButton(IconButton):
+    """Switches the spectrum, and shows whether it is on."""
+
+    def __init__(self, master: Any, api: WindowApi) -> None:
+        super().__init__(master, "spectrum", self._switch, diameter=SMALL)
+        self._api = api
+        self._show()
+
+    def _switch(self) -> None:
+        self._api.show_spectrum(not self._api.visualiser)
+        self._show()
+
+    def _show(self) -> None:
+        on = self._api.visualiser
+        self.set_on(on)
+        self.set_tooltip(tr("Hide the spectrum") if on else tr("Show the spectrum"))

@@ -185,14 +185,14 @@ def _transport(state: SessionView) -> TransportView:
             can.add("next")
     if line is not None:
         can.add("play_pause")
-        return TransportView(playing, frozenset(can), tr("Pause") if playing else tr("Resume"))
+        return TransportView(playing, frozenset(can), tr("Pause") if playing else tr("Resume"), s.shuffle, s.repeat)
     tooltip = _obstacle(state)
     if not tooltip:
         can.add("play_pause")
         late = [p.name for p in s.peers if p.reported and (not p.clock_usable or p.clock_stale)]
         warning = tr(NOTICES[Code.NOT_IN_TIME]).format(peers=joined(late, current())) if late else ""
         tooltip = "\n".join(filter(None, (tr("Play"), warning)))
-    return TransportView(False, frozenset(can), tooltip)
+    return TransportView(False, frozenset(can), tooltip, s.shuffle, s.repeat)
 
 
 def _obstacle(state: SessionView) -> str:

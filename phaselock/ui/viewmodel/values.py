@@ -111,6 +111,10 @@ class TransportView:
     """A subset of "play_pause", "stop", "next", "previous" and "seek"."""
     play_tooltip: str
     """What the main button does, or why it is disabled; text of several lines."""
+    shuffle: bool
+    """What is to come is shuffled."""
+    repeat: bool
+    """The queue begins again after its last song."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

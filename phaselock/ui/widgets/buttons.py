@@ -187,10 +187,14 @@ class IconButton(Clickable):
         assert icon in SHAPES, icon
         self._icon = icon
         self._filled = filled
+        self.on = False
         self._size = theme.px(diameter)
         self._glyph = 1 / 2 if filled else 24 / 36
         super().__init__(master, self._size, self._size, command)
         self._face = self.create_image(0, 0, anchor="nw")
+        dot_size = theme.px(4)
+        x, y = (self._size - dot_size) / 2, self._size - dot_size
+        self._mark = self.create_oval(x, y, x + dot_size, y + dot_size, width=0, fill=theme.PRIMARY, state="hidden")
         tips.attach(self, tooltip)
         self.paint()
 
@@ -199,6 +203,12 @@ class IconButton(Clickable):
         assert name in SHAPES, name
         if name != self._icon:
             self._icon = name
+            self.paint()
+
+    def set_on(self, on: bool) -> None:
+        """Show whether what it switches is on: by colour, and by a dot."""
+        if on != self.on:
+            self.on = on
             self.paint()
 
     def set_tooltip(self, text: tips.Text) -> None:
@@ -214,6 +224,7 @@ class IconButton(Clickable):
         else:
             raised = theme.RAISED if self.ground == theme.ELEVATED else theme.ELEVATED
             disc = (theme.GRID if down else raised) if over else self.ground
-            colour = theme.TEXT if self.enabled else theme.DISABLED
+            colour = theme.PRIMARY if self.on else theme.TEXT if self.enabled else theme.DISABLED
+        self.itemconfigure(self._mark, state="normal" if self.on else "hidden")
         image = disc_icon(self._icon, self._size, colour, disc, self.ground, glyph=self._glyph, ring=self.keyboard)
         self.itemconfigure(self._face, image=self.hold("face", image))

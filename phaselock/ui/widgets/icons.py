@@ -58,6 +58,22 @@ SHAPES: dict[str, list[Points]] = {
     "stop": [rounded(6.2, 6.2, 17.8, 17.8, 1.2)],
     "next": _next(),
     "previous": [polygon(*((24 - x, y) for x, y in points)) for points in _next()],
+    "shuffle": [
+        *stroke([(3, 7), (6.5, 7), (15, 17), (17.5, 17)], _LINE),
+        *stroke([(3, 17), (6.5, 17), (9.2, 13.8)], _LINE),
+        *stroke([(12.3, 10.2), (15, 7), (17.5, 7)], _LINE),
+        polygon((17, 3.6), (21.6, 7), (17, 10.4)),
+        polygon((17, 13.6), (21.6, 17), (17, 20.4)),
+    ],
+    "repeat": [
+        *stroke([(4.4, 12.5), (4.4, 9.4), (6.4, 7.4), (16, 7.4)], _LINE),
+        *stroke([(19.6, 11.5), (19.6, 14.6), (17.6, 16.6), (8, 16.6)], _LINE),
+        polygon((15.4, 4), (20, 7.4), (15.4, 10.8)),
+        polygon((8.6, 13.2), (4, 16.6), (8.6, 20)),
+    ],
+    "spectrum": [
+        rounded(x, 12 - high, x + 2.6, 12 + high, 1) for x, high in zip((3, 8, 13.4, 18.4), (3, 7, 4.6, 2), strict=True)
+    ],
     "add": [rounded(11, 4.5, 13, 19.5, 1), rounded(4.5, 11, 19.5, 13, 1)],
     "close": [*stroke([(7, 7), (17, 17)], _LINE), *stroke([(17, 7), (7, 17)], _LINE)],
     "tick": stroke([(5, 12.6), (10, 17.4), (19.2, 7.2)], 2.4),

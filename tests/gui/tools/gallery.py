@@ -145,7 +145,7 @@ def show_player(panel: Panel) -> list[Drawing]:
         bars.append(bar)
     controls = frame(panel.body)
     controls.pack(fill="x", pady=px(8))
-    transport = Transport(controls, nothing, nothing, nothing, nothing)
+    transport = Transport(controls, dict.fromkeys(("shuffle", "stop", "previous", "play", "next", "repeat"), nothing))
     transport.set(True, {"play", "stop", "next"}, "Pause")
     transport.pack(side="left")
     volume = VolumeSlider(controls, nothing)

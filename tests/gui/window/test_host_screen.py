@@ -117,11 +117,10 @@ def test_a_space_in_an_entry_is_a_space(window: Any) -> None:
 
 
 def test_the_spectrum_can_be_switched_off_and_stays_so(window: Any) -> None:
-    show(window, playing(own=CARD))
-    go(window, "sound")
-    click(button(window.overlay, "Hide the spectrum"))
+    shown = show(window, playing(own=CARD))
+    click(button(shown, "Hide the spectrum"))
     assert not window.visualiser and window.program.kept["ui"]["visualiser"] is False
-    click(button(window.overlay, "Show the spectrum"))
+    click(button(shown, "Show the spectrum"))
     assert window.visualiser and window.program.kept["ui"]["visualiser"] is True
 
 
@@ -177,12 +176,21 @@ def test_the_queue_is_played_moved_and_emptied(window: Any) -> None:
 
 
 def test_the_queue_is_shuffled_and_repeated(window: Any) -> None:
-    show(window, more(5))
+    shown = show(window, more(5))
     press(window, "<Control-Key-r>")
     press(window, "<Control-Key-s>")
-    repeat, arrange = commands(window)
-    assert repeat == c.Repeat(True)
-    assert isinstance(arrange, c.Arrange) and sorted(arrange.file_ids) == [UUID(int=number) for number in range(1, 6)]
+    click(button(shown, "Shuffle: off"))
+    click(button(shown, "Repeat: off"))
+    repeat, shuffle, *again = commands(window)
+    assert (
+        repeat == again[1] == c.Repeat(True) and shuffle.seed is not None and again[0].seed not in (None, shuffle.seed)
+    )
+    assert not shown.transport.shuffle.on, "only what the session says is shown"
+    show(window, more(5, shuffle=True, repeat=True))
+    assert shown.transport.shuffle.on and shown.transport.repeat.on
+    click(button(shown, "Shuffle: on"))
+    click(button(shown, "Repeat: on"))
+    assert commands(window)[4:] == [c.Shuffle(None), c.Repeat(False)]
 
 
 def test_requests_are_answered(window: Any) -> None:
