@@ -22,7 +22,7 @@ INTROSPECTABLE, PEER = "org.freedesktop.DBus.Introspectable", "org.freedesktop.D
 NOTIFICATIONS, NOTIFICATIONS_PATH = "org.freedesktop.Notifications", "/org/freedesktop/Notifications"
 NO_TRACK = "/org/mpris/MediaPlayer2/TrackList/NoTrack"
 TRACKS = "/com/phaselock/track/"
-MAX_CALLS = 100
+MAX_CALLS = 500
 """Limit of the messages that are read in a second. Later ones wait in the bus, so that a program that calls without end
 takes no computing time from the music."""
 MAX_ACTIONS = 20
