@@ -297,7 +297,7 @@ def test_a_breach_is_found(module: str, source: str) -> None:
         ("phaselock.cli", "from phaselock import app"),
         ("phaselock.protocol.codec", "import msgpack"),
         ("phaselock.audio.player", "from . import source\nimport threading\nfrom phaselock import _native"),
-        ("phaselock.bench.lab.window_player", "from phaselock.app.window import WindowProgram\nimport numpy"),
+        ("phaselock.bench.lab.window_states", "from phaselock.app.window import WindowProgram\nimport numpy"),
     ],
 )
 def test_what_is_allowed_passes(module: str, source: str) -> None:

@@ -10,8 +10,8 @@ import contextlib
 import dataclasses
 import functools
 import logging
+import os
 import pathlib
-import secrets
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 
@@ -160,7 +160,7 @@ async def open_host_session(
                 session_name=session_name,
                 host_name=name,
                 clock_port=clock_port,
-                token_factory=functools.partial(secrets.token_bytes, 16),
+                token_factory=functools.partial(os.urandom, 16),
             ),
             player,
             clock,

@@ -24,6 +24,7 @@ from typing import TYPE_CHECKING, TypeVarTuple
 from uuid import UUID
 
 from phaselock import _native
+from phaselock.app import memory
 from phaselock.app.receiver import Receiver
 from phaselock.errors import PhaseLockError
 from phaselock.language.message import Message
@@ -68,6 +69,7 @@ class WindowProgram:
         inbox: Inbox | None = None,
         now_ns: Callable[[], int] = _native.now_ns,
     ) -> None:
+        memory.limit()
         self._store = SettingsStore(settings_path())
         self._sound = backend, device
         self._now_ns = now_ns
@@ -167,6 +169,9 @@ class WindowProgram:
     def read_waveform(self, file_id: UUID) -> None:
         self._post(self._network.read_waveform, file_id)
 
+    def free_memory(self) -> None:
+        memory.give_back()
+
     def close(self) -> None:
         self._receiver.close()
         if self._thread is not None:
@@ -224,7 +229,7 @@ def run_window(backend: str, device: str | None, paths: Sequence[str], say: Call
     try:
         import tkinter
 
-        import customtkinter  # noqa: F401  (to tell it from a missing module of PhaseLock)
+        from phaselock.ui import theme  # noqa: F401  (it imports customtkinter, without Pillow)
     except ImportError as error:
         no_tk = str(error.name).partition(".")[0] in ("tkinter", "_tkinter")
         needs = Message(

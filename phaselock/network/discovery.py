@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import ipaddress
 import logging
-import secrets
+import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -403,7 +403,7 @@ async def try_out(timeout_s: float, interfaces: Sequence[str] | None = None) -> 
         nonlocal found
         found = sessions
 
-    identity = secrets.token_bytes(ID_DIGITS.start // 2 - 1)
+    identity = os.urandom(ID_DIGITS.start // 2 - 1)
     own = await asyncio.to_thread(usable_addresses)
     announcer = Announcer("doctor", "", identity, 9, own or interfaces or (), interfaces=interfaces)
     browser = Browser(interfaces)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
-import hashlib
 import io
 import os
 import pathlib
@@ -22,7 +21,7 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from phaselock.errors import PhaseLockError, message_of, system_text
 from phaselock.model.names import file_label
@@ -42,6 +41,8 @@ _MAX_SHARERS = 16
 def hash_file(path: pathlib.Path) -> tuple[bytes, int]:
     """SHA-256 and size in bytes of a file. OSError if it cannot be read."""
     with path.open("rb") as file:
+        import hashlib  # late, see `_new_sha256`
+
         return hashlib.file_digest(file, "sha256").digest(), file.tell()
 
 
@@ -51,7 +52,7 @@ class PartialFile:
 
     def __init__(self, final: pathlib.Path, part: pathlib.Path, file: io.FileIO, size: int) -> None:
         self._final, self._part, self._file, self._size = final, part, file, size
-        self._hash = hashlib.sha256()
+        self._hash = _new_sha256()
         self.offset = 0
         """Number of bytes that have arrived; the next write continues there."""
         while self.offset < size and (data := self._file.read(min(READ_BYTES, size - self.offset))):
@@ -198,7 +199,7 @@ class FileCache:
         if (file := _lock_part(part)) is None:
             raise OSError(errno.ENOLCK, system_text(errno.ENOLCK))
         try:
-            size, sha256 = 0, hashlib.sha256()
+            size, sha256 = 0, _new_sha256()
             with file:
                 while True:
                     try:
@@ -339,3 +340,9 @@ def _lock_part(path: pathlib.Path) -> io.FileIO | None:
         pass
     file.close()
     return None
+
+
+def _new_sha256() -> Any:
+    import hashlib  # late: its libcrypto needs 4 MB of memory, and a jam without songs needs no hash
+
+    return hashlib.sha256()

@@ -9,7 +9,7 @@ import contextlib
 import dataclasses
 import ipaddress
 import logging
-import secrets
+import os
 import socket
 import threading
 from typing import Any
@@ -117,7 +117,8 @@ class PeerClock:
         except OSError:
             self._socket.close()
             raise
-        self._pinger = _native.Pinger(self._socket.fileno(), peer_id, self.clock_map, secrets.randbits(64), filter_kind)
+        seed = int.from_bytes(os.urandom(8))
+        self._pinger = _native.Pinger(self._socket.fileno(), peer_id, self.clock_map, seed, filter_kind)
         self._thread = threading.Thread(target=self._pinger.run, name="clock", daemon=True)
         self._since_ns = _native.now_ns()
         self._thread.start()

@@ -279,5 +279,8 @@ class Program(Protocol):
     def read_waveform(self, file_id: UUID) -> None:
         """WaveformRead follows if this machine has the file; decoding takes seconds."""
 
+    def free_memory(self) -> None:
+        """Return memory that a session has used to the system. Takes some milliseconds."""
+
     def close(self) -> None:
         """Stop everything. Takes at most two seconds, then ends the process."""

@@ -13,25 +13,28 @@ import contextlib
 import os
 import sys
 import tkinter as tk
+import types
 from collections.abc import Callable, Hashable
 from typing import Any, TypeVar
 
-# customtkinter imports Pillow if it is installed, which costs 2.4 MB of memory; PhaseLock needs it only for artwork.
-_bare = "PIL" not in sys.modules
-if _bare:
-    sys.modules["PIL"] = None  # type: ignore[assignment]
+# customtkinter imports Pillow if it is installed, which costs 2.4 MB of memory; PhaseLock needs it only for artwork. It
+# also imports darkdetect, which imports subprocess (1 MB) to ask the desktop what `prepare` sets.
+_darkdetect = types.ModuleType("darkdetect")
+_darkdetect.theme = lambda: "dark"  # type: ignore[attr-defined]
+_instead: dict[str, Any] = {"PIL": None, "darkdetect": _darkdetect}
+_added = [name for name in _instead if sys.modules.setdefault(name, _instead[name]) is _instead[name]]
 try:
     import customtkinter as ctk
 finally:
-    if _bare:
-        del sys.modules["PIL"]
+    for _name in _added:
+        del sys.modules[_name]
 
 __all__ = [
     "BACKGROUND", "BODY", "CAPTION", "DISABLED", "ELEVATED", "ERROR", "ERROR_HOVER",
     "ERROR_PRESSED", "FOCUS", "GRID", "MACHINES", "ON_PRIMARY",
     "PRIMARY", "PRIMARY_HOVER", "PRIMARY_PRESSED", "RAISED", "REST", "SECONDARY", "SECTION", "SURFACE", "TEXT",
     "TEXT_SECONDARY", "TITLE", "WARNING", "behind", "blend", "canvas_font", "ctk", "ellipsis", "family",
-    "font", "kept", "line_height", "measure", "prepare", "px", "root", "scale", "setup",
+    "font", "forget", "kept", "line_height", "measure", "prepare", "px", "root", "scale", "setup",
 ]  # fmt: skip
 
 # The palette: the colours of the whole window.
@@ -154,6 +157,11 @@ def font(size: int, bold: bool = False) -> tuple[str, int, str]:
 def canvas_font(size: int, bold: bool = False) -> tuple[str, int, str]:
     """A font for canvases and plain tk; Tk takes a negative size as pixels."""
     return _family, -px(size), "bold" if bold else "normal"
+
+
+def forget() -> None:
+    """Empty the cache."""
+    _cache.clear()
 
 
 def kept(key: Hashable, make: Callable[[], _T]) -> _T:

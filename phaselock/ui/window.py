@@ -50,6 +50,8 @@ FIRST_SIZE = (1100, 720)
 MIN_SIZE = (900, 600)
 MAX_FRAME = 20
 """Windows counts an invisible frame of about 8 pixels a side: a window at the left edge of the screen begins at -8."""
+TIDY_AFTER_MS = 1000
+"""From the end of a session until its memory is freed: the first screen is complete then."""
 KEYS = {
     "<space>": "play_pause",
     "<Control-Right>": "next",
@@ -264,6 +266,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
                     self.go_home(reason if failed else "")
                     if reason and not failed:
                         self.show_toast(reason)
+                    self.after(TIDY_AFTER_MS, self._free_memory)
                     return
             case SessionEvent():
                 self._show_toast_of(event)
@@ -304,6 +307,13 @@ class Window(ctk.CTk):  # type: ignore[misc]
             self.screen.tick(session_ns)
 
     # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _free_memory(self) -> None:
+        """Free what the last session has left. A new one has not begun."""
+        if self.program.state() is None:
+            theme.forget()
+            gc.collect()
+            self.program.free_memory()
 
     def _show_session(self) -> None:
         state = self.program.state()

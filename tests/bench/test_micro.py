@@ -205,8 +205,16 @@ def test_a_missing_display_is_noted_and_an_interrupt_leaves_no_process(monkeypat
     with pytest.raises(KeyboardInterrupt):
         resources.run(argparse.Namespace(seeds=(1,), watch_s=1), found)
     assert len(started) == 1 and started[0].returncode is not None
-    assert list(found.cases) == [resources.WINDOW_IDLE, resources.WINDOW_PLAYING]
+    assert list(found.cases) == list(resources.WINDOW.values())
     assert all("no display" in case.notes[0] for case in found.cases.values())
+
+
+@linux
+def test_each_state_of_the_window_has_a_case() -> None:
+    pytest.importorskip("_tkinter", reason="Python was built without tkinter")
+    from phaselock.bench.lab import window_states
+
+    assert tuple(resources.WINDOW) == window_states.STATES
 
 
 @linux
@@ -223,8 +231,7 @@ def test_real_programs_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
         resources.HEADLESS_IDLE,
         resources.HEADLESS_HOST,
         resources.HEADLESS_PEER,
-        resources.WINDOW_IDLE,
-        resources.WINDOW_PLAYING,
+        *resources.WINDOW.values(),
     }
     for case in found.cases.values():
         assert 10 < values(case, "private_mb")[0] < values(case, "rss_mb")[0] < 200

@@ -7,11 +7,16 @@ import os
 import pathlib
 import subprocess
 import sys
+import time
 
 import pytest
 
 BOUND_KB = 50_000
 """Of resident memory, the private part with it, of a window without a track."""
+STATES_KB = {"home": BOUND_KB, "browsing": 51_200, "hosting": 51_200, "home after three jams": 57_344}
+"""The same in the states of bench/lab/window_states.py: 50 MiB, and 56 MiB with all modules that a song needs."""
+SETTLING_S = 4.0
+"""From the moment in which a window has reached its state until it is measured."""
 
 # The window as it is, on no sound card, but that it looks at itself once it has stood for two seconds, and closes.
 WINDOW = """
@@ -55,8 +60,30 @@ def test_the_window_opens_is_drawn_and_closes(tmp_path: pathlib.Path) -> None:
     )
     assert done.returncode == 0 and done.stderr == "", done.stderr
     if sys.platform == "linux":
-        print(f"window: {resident_kb(done.stdout) / 1000:.1f} MB")
         assert resident_kb(done.stdout) <= BOUND_KB
+
+
+@pytest.mark.skipif(importlib.util.find_spec("_tkinter") is None, reason="this Python has no tkinter")
+@pytest.mark.skipif(sys.platform != "linux" or "DISPLAY" not in os.environ, reason="memory is read from /proc")
+def test_a_window_in_each_of_its_states_needs_little_memory(tmp_path: pathlib.Path) -> None:
+    tune = pathlib.Path(importlib.util.find_spec("phaselock.data").submodule_search_locations[0]) / "tune.mp3"
+    found_kb = {}
+    for state in STATES_KB:
+        (tmp_path / state).mkdir()
+        with subprocess.Popen(
+            [sys.executable, "-P", "-m", "phaselock.bench.lab.window_states", state, tune],
+            cwd=tmp_path,
+            env=environment(tmp_path / state),
+            stdout=subprocess.PIPE,
+            text=True,
+        ) as window:
+            assert window.stdout and window.stdout.readline() == "ready\n", state
+            time.sleep(SETTLING_S)
+            found_kb[state] = resident_kb(pathlib.Path(f"/proc/{window.pid}/smaps_rollup").read_text("ascii"))
+            window.terminate()
+            assert window.wait(60) == 0
+    print(f"window: {' / '.join(f'{kb / 1000:.1f}' for kb in found_kb.values())} MB ({', '.join(found_kb)})")
+    assert all(found_kb[state] <= bound_kb for state, bound_kb in STATES_KB.items()), found_kb
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is read from /proc")

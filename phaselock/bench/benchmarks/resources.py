@@ -6,6 +6,7 @@ import argparse
 import collections
 import contextlib
 import dataclasses
+import functools
 import importlib.util
 import itertools
 import os
@@ -33,7 +34,14 @@ _LOCAL = ("--bind", "127.0.0.1", "--port", "0", "--clock-port", "0", "--session"
 _MB_BYTES = 1e6
 HEADLESS_IDLE = "headless host, idle"
 HEADLESS_HOST, HEADLESS_PEER = f"headless host, playing to {PEERS} peers", "headless peer, playing"
-WINDOW_IDLE, WINDOW_PLAYING = "window, at the start", "window, hosting and playing"
+WINDOW = {
+    "home": "window, at the start",
+    "browsing": "window, browsing",
+    "hosting": "window, hosting in silence",
+    "playing": "window, hosting and playing",
+    "home after three jams": "window, at home after three jams",
+}
+"""The name of the case of each state in bench/lab/window_states.py."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -84,13 +92,11 @@ def run(options: argparse.Namespace, bench: Bench) -> None:
         ]
         if display is None:
             note = "Not measured: there is no display and no Xvfb here, or no Tk."
-            for name in (WINDOW_IDLE, WINDOW_PLAYING):
+            for name in WINDOW.values():
                 bench.add(Case("resources", name, {}, (), notes=(note,)))
         else:
-            kinds += [
-                (WINDOW_IDLE, lambda: _window(folder, display, WINDOW_IDLE, ["-m", "phaselock", "window"])),
-                (WINDOW_PLAYING, lambda: _window(folder, display, WINDOW_PLAYING, _window_player(song))),
-            ]
+            for state, name in WINDOW.items():
+                kinds.append((name, functools.partial(_window, folder, display, song, state)))
         steps = [kind for _ in options.seeds for kind in kinds]
         for step, (doing, open_programs) in enumerate(steps):
 
@@ -152,20 +158,15 @@ def _headless_playing(folder: str, song: pathlib.Path) -> Iterator[Mapping[str, 
         host.say("quit")
 
 
-def _window_player(song: pathlib.Path) -> list[str]:
-    return ["-m", "phaselock.bench.lab.window_player", str(song)]
-
-
 @contextlib.contextmanager
-def _window(folder: str, display: str, name: str, arguments: Sequence[str]) -> Iterator[Mapping[str, int]]:
-    """A window: idle as it opens, or hosting and playing, once it writes that it plays."""
-    is_idle = name == WINDOW_IDLE
-    around = surroundings(f"{folder}/{'idle' if is_idle else 'playing'}")
+def _window(folder: str, display: str, song: pathlib.Path, state: str) -> Iterator[Mapping[str, int]]:
+    """A window, once it is in this state."""
+    around = surroundings(f"{folder}/{state}")
     around["env"]["DISPLAY"] = display
     with (
         open(f"{folder}/window.err", "w+b") as errors,
         subprocess.Popen(
-            python_command("-P", *arguments, *(["--backend", "null"] if is_idle else [])),
+            python_command("-P", "-m", "phaselock.bench.lab.window_states", state, str(song)),
             **around,
             stdout=subprocess.PIPE,
             stderr=errors,
@@ -173,12 +174,12 @@ def _window(folder: str, display: str, name: str, arguments: Sequence[str]) -> I
     ):
         try:
             assert process.stdout
-            is_ready = is_idle or select.select([process.stdout], [], [], TIMEOUT_S)[0]
-            if not is_ready or (not is_idle and process.stdout.readline().strip() != b"playing"):
+            is_ready = select.select([process.stdout], [], [], TIMEOUT_S)[0]
+            if not is_ready or process.stdout.readline().strip() != b"ready":
                 errors.seek(0)
                 last_line = errors.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
-                raise PhaseLockError(f"The window did not play. {last_line}".strip())
-            yield {name: process.pid}
+                raise PhaseLockError(f"The window did not come so far. {last_line}".strip())
+            yield {WINDOW[state]: process.pid}
         finally:
             process.terminate()
             try:

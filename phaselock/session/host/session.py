@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import hmac
 from collections.abc import Callable
 from uuid import UUID
 
@@ -25,7 +24,7 @@ from phaselock.session import commands as c
 from phaselock.session import events as e
 from phaselock.session.effects import AllowClock, Close, Effect, Ended, Follow, ForbidClock, Send
 from phaselock.session.host.distribution import Distribution
-from phaselock.session.host.members import Attendance, Member, Members, Reports
+from phaselock.session.host.members import Attendance, Member, Members, Reports, same_token
 from phaselock.session.host.requests import IncomingRequests, Request
 from phaselock.session.host.transport import TransportControl
 from phaselock.session.outbox import Outbox
@@ -360,7 +359,7 @@ class HostSession:
 
     def _returning(self, token: bytes | None, now_ns: int) -> Member | None:
         """The lost member with this token, or None. If its old connection still exists, close it first."""
-        member = next((peer for peer in self._members if token and hmac.compare_digest(peer.token, token)), None)
+        member = next((peer for peer in self._members if token and same_token(peer.token, token)), None)
         if member is not None:
             self._outbox.do(Close(member.conn, "it came back on another connection"))
             self._lose(member, Notice(Code.PEER_RECONNECTED), now_ns)

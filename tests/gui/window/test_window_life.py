@@ -17,7 +17,7 @@ from uuid import UUID
 import pytest
 
 from phaselock.os_packages import tk_advice
-from phaselock.ui.backend import ArtworkRead
+from phaselock.ui.backend import ArtworkRead, Closed
 from tests.support.session_views import WISH, host, peer, playing
 from tests.support.window_driver import ROOT, FakeProgram, deliver, go, press, settle, show, until
 
@@ -205,6 +205,18 @@ def test_a_signal_closes_the_window_with_a_goodbye(window: Any, name: str) -> No
         assert signal.getsignal(number) is signal.default_int_handler
     finally:
         signal.signal(number, before)
+
+
+def test_memory_is_freed_after_a_session_and_never_in_one(window: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("phaselock.ui.window.TIDY_AFTER_MS", 0)
+    show(window, playing())
+    window.program.now = None
+    deliver(window, Closed("Session ended.", failed=False))
+    until(window, lambda: window.program.of("free_memory"))
+    assert len(window.program.of("free_memory")) == 1
+    show(window, playing())
+    window._free_memory()  # a new session has begun within the second
+    assert len(window.program.of("free_memory")) == 1
 
 
 def test_a_signal_that_is_ignored_stays_ignored(window: Any) -> None:

@@ -1,0 +1,71 @@
+"""What a window that is open does not load, and what it gives back."""
+
+from __future__ import annotations
+
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from phaselock.app import memory
+
+SPARE = ("PIL", "_hashlib", "_ssl", "jeepney", "numpy", "prompt_toolkit")
+"""Modules that a session without a song does not need. Each costs megabytes."""
+
+
+def loaded(code: str) -> set[str]:
+    """The modules of SPARE that are loaded after this code ran in a new process."""
+    code = f"import json, sys\n{code}\nprint(json.dumps([name for name in {SPARE!r} if sys.modules.get(name)]))"
+    environment = {name: value for name, value in os.environ.items() if name != "DISPLAY"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def test_the_network_thread_loads_no_libcrypto() -> None:
+    assert loaded("import phaselock.app.window_backend, zeroconf.asyncio") == set()
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="a window opens there")
+def test_the_command_loads_the_window_without_pillow(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("_tkinter", reason="Python was built without tkinter")
+    monkeypatch.setenv("PHASELOCK_HOME", str(tmp_path))
+    code = """
+from phaselock.app.window import run_window
+from phaselock.errors import PhaseLockError
+try:
+    run_window("null", None, (), print)
+except PhaseLockError:
+    pass
+else:
+    raise AssertionError("there is no display")
+"""
+    assert loaded(code) == set()
+
+
+def anonymous_kb() -> int:
+    lines = pathlib.Path("/proc/self/smaps_rollup").read_text("ascii").splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith("Anonymous:"))
+
+
+@pytest.mark.skipif(memory._library() is None, reason="the C library cannot return memory")
+def test_free_memory_below_a_block_that_is_in_use_is_given_back() -> None:
+    memory.limit()
+    held: list[bytearray] = []
+
+    def work() -> None:
+        free = [bytearray(50_000) for _ in range(1000)]
+        held.append(bytearray(600))
+        free.clear()
+
+    before_kb = anonymous_kb()
+    for _ in range(4):
+        thread = threading.Thread(target=work)
+        thread.start()
+        thread.join()
+    memory.give_back()
+    assert anonymous_kb() - before_kb < 5_000
