@@ -31,6 +31,7 @@ from phaselock.ui.backend import (
     SessionView,
 )
 from phaselock.ui.dialogs import Dialogs
+from phaselock.ui.lost_display import ended_by_lost_display
 from phaselock.ui.pump import Pump
 from phaselock.ui.screens.base import Screen
 from phaselock.ui.screens.home import BrowserScreen, CreateScreen, HomeScreen, waiting_text
@@ -119,7 +120,10 @@ class Window(ctk.CTk):  # type: ignore[misc]
     def run(self) -> None:
         """Show the window until it is closed."""
         self.start()
-        with self._ended_by_signals():
+        with contextlib.ExitStack() as stack:
+            stack.enter_context(self._ended_by_signals())
+            if self.tk.call("tk", "windowingsystem") == "x11":
+                stack.enter_context(ended_by_lost_display(self.program.close))
             self.mainloop()
 
     @contextlib.contextmanager
