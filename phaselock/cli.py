@@ -6,13 +6,14 @@ import argparse
 import functools
 import importlib.util
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from phaselock import __version__
 from phaselock.bench import options as bench_options
-from phaselock.console.arguments import address, number
+from phaselock.console.arguments import Parser, address, name, number
 from phaselock.console.output import Terminal, replace_unprintable
 from phaselock.errors import PhaseLockError
 from phaselock.language import catalogue
@@ -27,26 +28,32 @@ if TYPE_CHECKING:
     from phaselock.audio.virtual_device import VirtualCard
 
 NATIVE = "phaselock._native"
+SONGS = (".mp3", ".m3u", ".m3u8")
+"""A first argument with one of these endings is meant as a file."""
+SIGPIPE_STATUS = 128 + 13
+"""Exit status after the reader of the output has closed it, as a shell reports it of other programs."""
 
 
 def main(argv: Sequence[str]) -> int:
     """Run one command and return the exit status. Errors are printed. SystemExit for wrong arguments."""
     replace_unprintable()
     words = catalogue.use(catalogue.chosen(os.environ))
-    options = command_line().parse_args(argv)
+    options = parsed(argv)
     terminal = Terminal(as_json=options.json, quiet=options.quiet, words=words)
     try:
-        status = _run(options, terminal)
+        return _run(options, terminal)
     except PhaseLockError as error:
         terminal.event(Failed(None, notice_of(error)), to_people=False)
-        status = _fail(terminal, error.text(words))
+        return _fail(terminal, error.text(words), 1)
     except (KeyboardInterrupt, RuntimeError) as error:
         # asyncio turns an interrupt into a RuntimeError while it closes its loop.
         if not isinstance(error, KeyboardInterrupt) and not isinstance(error.__context__, KeyboardInterrupt):
             raise
-        status = _fail(terminal, words.gettext("Interrupted."))
-    terminal.close()
-    return status
+        if terminal.reader_is_gone:
+            return SIGPIPE_STATUS
+        return _fail(terminal, words.gettext("Interrupted."), 128 + signal.SIGINT)
+    finally:
+        terminal.close()
 
 
 def _run(options: argparse.Namespace, terminal: Terminal) -> int:
@@ -69,33 +76,51 @@ def _run(options: argparse.Namespace, terminal: Terminal) -> int:
     return status
 
 
-def _fail(terminal: Terminal, reason: str) -> int:
-    terminal.clear_progress()
+def _fail(terminal: Terminal, reason: str, status: int) -> int:
+    terminal.close()
     print(reason, file=sys.stderr, flush=True)
-    return 1
+    return status
 
 
 # -- arguments ---------------------------------------------------------------------------------------------------------
 
 
-def command_line() -> argparse.ArgumentParser:
+def parsed(argv: Sequence[str]) -> argparse.Namespace:
+    """The options of a command line. A file, folder or playlist in place of a command opens the window with it.
+    SystemExit for wrong arguments."""
+    parser = command_line()
+    commands = next(one.choices for one in parser._actions if isinstance(one, argparse._SubParsersAction))
+    first = argv[0] if argv else ""
+    if not first or first.startswith("-") or first in commands:
+        return parser.parse_args(argv)
+    if not os.path.lexists(first) and not first.startswith("file:"):
+        if os.path.basename(first) == first and not first.lower().endswith(SONGS):
+            parser.unknown_command(first, commands)
+        parser.error(tr("There is no file {file_name}.").format(file_name=first))
+    return parser.parse_args(["window", *argv])
+
+
+def command_line() -> Parser:
     """The parser of all commands and options."""
-    parser = argparse.ArgumentParser("phaselock", description=tr("Synchronized music playback for groups."))
+    parser = Parser("phaselock", description=tr("Synchronized music playback for groups."))
     parser.add_argument(
         "--version",
         action="version",
         version=f"%(prog)s {__version__}",
         help=tr("show program's version number and exit"),
     )
-    commands = parser.add_subparsers(metavar=tr("COMMAND"), title=tr("commands (without one, the window opens)"))
+    commands = parser.add_subparsers(
+        metavar=tr("COMMAND"),
+        title=tr("commands (without one, or with files in its place, the window opens)"),
+    )
     port = number(0, 65535)
 
-    lines = argparse.ArgumentParser(add_help=False)
+    lines = Parser(add_help=False)
     lines.add_argument(
         "--json", action="store_true", help=tr("print one JSON object a line for everything that happens")
     )
     lines.add_argument("--quiet", action="store_true", help=tr("print warnings and errors only"))
-    sound = argparse.ArgumentParser(add_help=False)
+    sound = Parser(add_help=False)
     sound.add_argument(
         "--backend",
         choices=(*BACKENDS, "virtual"),
@@ -107,13 +132,13 @@ def command_line() -> argparse.ArgumentParser:
         metavar=tr("NAME"),
         help=tr("the output to play on (see phaselock devices); 'default' for the system's own choice"),
     )
-    laboratory = argparse.ArgumentParser(add_help=False)  # simulated machines: see phaselock/bench
+    laboratory = Parser(add_help=False)  # simulated machines: see phaselock/bench
     laboratory.add_argument("--clock-skew-ppm", type=number(-500, 500, float), default=0.0, help=argparse.SUPPRESS)
     laboratory.add_argument("--clock-ahead-s", type=number(0, 1e6), default=0, help=argparse.SUPPRESS)
     laboratory.add_argument("--card", metavar="JSON", help=argparse.SUPPRESS)
     laboratory.add_argument("--no-desktop", dest="desktop", action="store_false", help=argparse.SUPPRESS)
-    name = argparse.ArgumentParser(add_help=False)
-    name.add_argument("--as", dest="display_name", metavar=tr("NAME"), help=tr("your name in the session"))
+    person = Parser(add_help=False)
+    person.add_argument("--as", dest="display_name", type=name, metavar=tr("NAME"), help=tr("your name in the session"))
 
     parser.set_defaults(run=_window, json=False, quiet=False, backend="auto", device=None, files=())
     window = commands.add_parser(
@@ -130,21 +155,22 @@ def command_line() -> argparse.ArgumentParser:
 
     host = commands.add_parser(
         "host",
-        parents=[name, sound, laboratory, lines],
+        parents=[person, sound, laboratory, lines],
         help=tr("host a session"),
         description=tr("Host a session and play MP3 files in it."),
         epilog=tr(
-            "Commands on standard input, one a line: add PATH, play [N], pause, resume, stop, seek SECONDS, next, "
-            "previous, move FROM TO, remove N, undo, shuffle on|off, repeat on|off, requests, accept N, reject N, "
-            "drop-peer NAME, retry [NAME], without NAME, peer-volume NAME 0..100|mute|unmute, "
-            "volume 0..100, offset MILLISECONDS, peers, queue, status, "
-            "quit."
+            "Commands on standard input, one a line (help explains them): add PATH, play [N], pause, resume, stop, "
+            "seek SECONDS, next, previous, move FROM TO, remove N, undo, shuffle [on|off], repeat [on|off], requests, "
+            "accept N, reject N, drop-peer NAME, retry [NAME], without NAME, peer-volume NAME 0..100|mute|unmute, "
+            "volume [0..100], offset [MILLISECONDS], peers, queue, status, quit."
         ),
     )
     host.add_argument(
         "files", nargs="*", metavar=tr("FILE"), help=tr("MP3 files, folders or playlists to play, in this order")
     )
-    host.add_argument("--session", metavar=tr("NAME"), help=tr("name of the session (default: the last one)"))
+    host.add_argument(
+        "--session", type=name, metavar=tr("NAME"), help=tr("name of the session (default: the last one)")
+    )
     host.add_argument("--bind", metavar=tr("ADDRESS"), default="", help=tr("listen on this address only"))
     host.add_argument(
         "--port",
@@ -167,20 +193,20 @@ def command_line() -> argparse.ArgumentParser:
 
     join = commands.add_parser(
         "join",
-        parents=[name, sound, laboratory, lines],
+        parents=[person, sound, laboratory, lines],
         help=tr("take part in a session"),
         description=tr(
             "Take part in the session that is hosted at ADDRESS, or in the one that is found on the network."
         ),
         epilog=tr(
-            "Commands on standard input, one a line: request PATH, requests, volume 0..100, offset MILLISECONDS, "
-            "queue, status, leave."
+            "Commands on standard input, one a line (help explains them): request PATH, requests, volume [0..100], "
+            "offset [MILLISECONDS], queue, status, leave."
         ),
     )
     join.add_argument(
         "address", nargs="?", type=address, metavar=tr("ADDRESS[:PORT]"), help=tr("where the session is hosted")
     )
-    join.add_argument("--session", metavar=tr("NAME"), help=tr("which of the sessions that are found"))
+    join.add_argument("--session", type=name, metavar=tr("NAME"), help=tr("which of the sessions that are found"))
     join.add_argument("--cache", metavar=tr("DIR"), help=tr("keep received files here"))
     join.add_argument("--clock-filter", choices=FILTERS, default=FILTERS[0], help=argparse.SUPPRESS)
     join.set_defaults(run=_join)

@@ -14,7 +14,6 @@ import subprocess
 import sys
 import threading
 from types import SimpleNamespace
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -34,7 +33,6 @@ from phaselock.model.notices import Code, Notice
 from phaselock.session import events as e
 from phaselock.session.event_json import event_fields
 from phaselock.session.sentences import notice_text
-from phaselock.tools import demo
 from tests.support.shouting import Shouting
 
 ROOT = pathlib.Path(__file__).parent.parent
@@ -79,6 +77,13 @@ def test_no_address(text: str) -> None:
     "arguments",
     [
         ["dance"],
+        ["hots"],
+        ["nowhere.mp3"],
+        ["no/such/folder"],
+        ["host", "--session", ""],
+        ["host", "--session", "x" * 65],
+        ["join", "--session", "夜" * 60],
+        ["host", "--as", "\u202e"],
         ["sessions", "--timeout", "soon"],
         ["join", "a:b:c:"] + ["--backend", "tape"],
         ["join", "host:x"],
@@ -93,7 +98,8 @@ def test_wrong_usage_is_status_2(arguments: list[str], capsys: pytest.CaptureFix
     with pytest.raises(SystemExit) as caught:
         cli.main(arguments)
     assert caught.value.code == 2
-    assert "usage: phaselock" in capsys.readouterr().err
+    message, hint = capsys.readouterr().err.splitlines()
+    assert message.startswith("phaselock") and re.fullmatch(r"This shows what is possible: phaselock.* --help", hint)
 
 
 def test_version_and_help_as_a_program() -> None:
@@ -124,12 +130,11 @@ def test_commands_in_the_readme_are_understood(arguments: str) -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["host", "--as", "\u202e"], "Please choose a display name."),
         (["host", "--bind", "nowhere.invalid"], "nowhere.invalid is no address of this machine."),
         (["host", "--bind", "192.0.2.1"], "192.0.2.1 is no address of this machine."),
         (["host", "missing.mp3"], "There is no file missing.mp3."),
     ],
-    ids=["name", "no host", "no own address", "no file"],
+    ids=["no host", "no own address", "no file"],
 )
 def test_failures_are_one_plain_line(arguments: list[str], message: str) -> None:
     done = phaselock(*arguments)
@@ -175,6 +180,7 @@ def test_cli_choices_match_the_modules() -> None:
 
 ARGPARSE_TEXTS_OF_OTHERS = {
     " (default: %(default)s)",
+    "%(prog)s: error: %(message)s\n",
     "%(prog)s: warning: %(message)s\n",
     "%r is not callable",
     "'required' is an invalid argument for positionals",
@@ -221,13 +227,52 @@ def test_the_window_takes_files() -> None:
     assert parse(["host", "c.mp3"]).files == ["c.mp3"]
 
 
+@pytest.mark.parametrize(
+    ("word", "message"),
+    [
+        ("hots", "there is no command hots; did you mean host?"),
+        ("DEMO", "there is no command DEMO; did you mean demo?"),
+        ("xyzzy", "there is no command xyzzy"),
+        ("missing.mp3", "There is no file missing.mp3."),
+        ("no/folder", "There is no file no/folder."),
+    ],
+)
+def test_what_is_no_command(word: str, message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.parsed([word])
+    assert capsys.readouterr().err.splitlines() == [
+        f"phaselock: {message}",
+        "This shows what is possible: phaselock --help",
+    ]
+
+
+def test_files_in_place_of_a_command_open_the_window(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("song.mp3", "host"):
+        pathlib.Path(name).touch()
+    for arguments in (
+        ["song.mp3", "more.mp3"],
+        ["./host"],
+        [str(tmp_path)],
+        ["file:///a.mp3"],
+        ["song.mp3", "--device", "USB"],
+    ):
+        options = cli.parsed(arguments)
+        assert (options.run, options.files) == (
+            cli._window,
+            [one for one in arguments if one not in ("--device", "USB")],
+        )
+    assert cli.parsed(["host"]).run is cli._host
+    assert cli.parsed([]).run is cli._window
+
+
 def test_arguments_of_a_wrong_form_are_told_in_the_language_of_the_user(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(catalogue, "_current", Shouting())
     with pytest.raises(SystemExit):
         cli.command_line().parse_args(["demo", "--peers", "many"])
-    assert capsys.readouterr().err.endswith("'many' IS NOT A NUMBER FROM 1 TO 5\n")
+    assert "'many' IS NOT A NUMBER FROM 1 TO 5\nTHIS SHOWS WHAT IS POSSIBLE: phaselock demo" in capsys.readouterr().err
 
 
 class Screen(io.StringIO):
@@ -413,23 +458,6 @@ def test_lines_do_not_pile_up_before_a_busy_program() -> None:
     assert story == [(what, number) for number in range(100) for what in ("heard", "said")]
 
 
-def sync(phase_error_us: float, offset_uncertainty_us: float | None = 1.0, **more: object) -> dict[str, Any]:
-    figures = {
-        "phase_error_us": phase_error_us,
-        "offset_uncertainty_us": offset_uncertainty_us,
-        "dac_uncertainty_us": 2.0,
-    }
-    return {"playing": True, "drift_ppm": 0.0, "correction_ppm": 0.0} | figures | more
-
-
-def test_the_demo_counts_what_it_does_not_know() -> None:
-    assert demo._apart_us([sync(10.0), sync(-5.0)]) == 21.0
-    assert demo._apart_us([sync(0.0), sync(0.0)]) == 6.0
-    assert demo._apart_us([sync(0.0), sync(0.0, None)]) == float("inf")
-    assert demo._apart_us([sync(0.0), sync(0.0, playing=False)]) == float("inf")
-    assert demo._apart_us([sync(0.0), {}]) == float("inf")
-
-
 def test_a_reader_that_is_gone_at_the_end_is_no_error() -> None:
     reader, writer = os.pipe()
     os.close(reader)
@@ -476,8 +504,20 @@ def test_an_interrupt_while_the_loop_closes_is_one(
             raise RuntimeError("Event loop stopped before Future completed.")
 
     monkeypatch.setattr(headless, "run_devices", run_devices)
-    assert cli.main(["devices"]) == 1
+    assert cli.main(["devices"]) == 130
     assert capsys.readouterr().err == "Interrupted.\n"
+
+
+def test_nothing_is_said_after_the_reader_of_the_output_has_gone(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run_devices(terminal: Terminal) -> int:
+        terminal._reader_is_gone = True
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(headless, "run_devices", run_devices)
+    assert cli.main(["devices"]) == 141
+    assert capsys.readouterr().err == ""
 
 
 def test_any_other_mistake_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> None:

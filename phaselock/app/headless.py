@@ -23,6 +23,8 @@ import contextlib
 import dataclasses
 import logging
 import pathlib
+import signal
+import socket
 import threading
 from collections.abc import Callable, Coroutine, Iterator
 from types import FrameType
@@ -44,6 +46,7 @@ from phaselock.language.catalogue import tr
 from phaselock.language.message import N_, Message
 from phaselock.model.notices import Code, Notice
 from phaselock.network import discovery
+from phaselock.network.listener import PortTaken
 from phaselock.session import commands as c
 from phaselock.session import events as e
 from phaselock.session.effects import Ended
@@ -150,8 +153,8 @@ def _run(session: Coroutine[Any, Any, Ended], terminal: Terminal) -> int:
         terminal.event(e.Warned(None, Notice(Code.LOG_TROUBLE, journal.problem)))
     try:
         ended = asyncio.run(session)
-    except asyncio.CancelledError:  # interrupted before the session was open
-        return 0
+    except asyncio.CancelledError as error:  # interrupted before the session was open
+        return 128 + signal.SIGINT if error.args == (signal.SIGINT,) else 0
     except PhaseLockError as error:
         _log.error("%s", error)
         raise
@@ -171,13 +174,13 @@ async def _host(options: HeadlessHostOptions, terminal: Terminal) -> Ended:
         desk.tell(event)
         controls.tell(event)
 
-    with _settings(terminal) as store:
+    with _settings(terminal) as store, _naming_the_option():
         async with open_host_session(options.wish, store, tell) as stage:
             desk = HostShell(stage.runner, stage.intake, stage.player, store, terminal, stage.address)
             actions = Actions(desk.quit, notifies=lambda: terminal.for_people)
             media = MediaControls(stage, store, actions, on=options.desktop)
             async with contextlib.aclosing(media) as controls:
-                with _polite_interrupts(desk.quit):
+                with _polite_interrupts(lambda _: desk.quit()):
                     names, ports = (stage.session_name, stage.host_name), (stage.port, stage.clock_port)
                     where = stage.address, stage.addresses
                     terminal.event(e.SessionOpened(_native.now_ns(), *names, *ports, *where))
@@ -208,13 +211,24 @@ async def _join(options: HeadlessJoinOptions, terminal: Terminal) -> Ended:
             actions = Actions(desk.leave, notifies=lambda: False)
             media = MediaControls(stage, store, actions, on=options.desktop)
             async with contextlib.aclosing(media) as controls:
-                with _polite_interrupts(desk.leave):
+                with _polite_interrupts(lambda _: desk.leave()):
                     terminal.listen(_on_loop(desk.line), _typing(desk, N_("To leave the session, type leave.")))
                     return await stage.run()
 
 
 def _typing(desk: Shell, end_hint: str) -> Typing:
     return Typing(TypedLines(typed_lines_path()), desk.completions, tr(end_hint))
+
+
+@contextlib.contextmanager
+def _naming_the_option() -> Iterator[None]:
+    """Add the option for another port to the error about a port in use."""
+    try:
+        yield
+    except PortTaken as error:
+        option = "--port" if error.kind == socket.SOCK_STREAM else "--clock-port"
+        advice = Message("Any free port: {option} 0", option=option)
+        raise PhaseLockError(Message.joined(" ", (error.message, advice))) from None
 
 
 @contextlib.contextmanager
@@ -253,14 +267,14 @@ def _on_loop(on_line: Callable[[str], None]) -> Callable[[str], None]:
 
 
 @contextlib.contextmanager
-def _polite_interrupts(leave: Callable[[], object]) -> Iterator[contextlib.ExitStack]:
-    """Within the block, the first signal that asks the program to end calls `leave` on the loop; a second one has its
-    usual effect. Closing the returned stack restores the usual effect before the block ends."""
+def _polite_interrupts(leave: Callable[[int], object]) -> Iterator[contextlib.ExitStack]:
+    """Within the block, the first signal that asks the program to end calls `leave` on the loop with its number; a
+    second one has its usual effect. Closing the returned stack restores the usual effect before the block ends."""
     loop = asyncio.get_running_loop()
 
     def on_signal(number: int, frame: FrameType | None) -> None:
         stack.close()
-        loop.call_soon_threadsafe(leave)
+        loop.call_soon_threadsafe(leave, number)
 
     with contextlib.ExitStack() as stack:
         stack.enter_context(handling(on_signal))

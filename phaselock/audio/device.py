@@ -169,7 +169,7 @@ class Device:
 
     def open(self) -> DeviceInfo:
         """Open the output without starting it. AudioDeviceError if that fails."""
-        error = AudioDeviceError("No audio output detected.")
+        error = _not_found(None if self._or_default else self._device_name)
         names = [self._device_name] if self._device_name is None or not self._or_default else [self._device_name, None]
         for name in names:
             for backend in _real_backends() if self._backend == "auto" else (self._backend,):

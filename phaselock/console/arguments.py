@@ -1,13 +1,17 @@
-"""Types for argparse, whose errors are sentences for users; and the texts of argparse itself."""
+"""A parser with short errors, types for its arguments, whose errors are sentences for users, and the texts of argparse
+itself."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable
+import difflib
+from collections.abc import Callable, Iterable
+from typing import NoReturn
 
 from phaselock.language.catalogue import tr
 from phaselock.language.message import N_, Message
 from phaselock.model.address import parse_address
+from phaselock.model.names import PERSON_BYTES, PERSON_CHARS, person_name
 
 ARGPARSE_TEXTS = (
     N_("usage: "),
@@ -15,7 +19,6 @@ ARGPARSE_TEXTS = (
     N_("options"),
     N_("%(heading)s:"),
     N_("show this help message and exit"),
-    N_("%(prog)s: error: %(message)s\n"),
     N_("argument %(argument_name)s: %(message)s"),
     N_("the following arguments are required: %s"),
     N_("unrecognized arguments: %s"),
@@ -32,6 +35,32 @@ ARGPARSE_TEXTS = (
     N_("one of the arguments %s is required"),
 )
 """The texts that argparse of Python 3.11 to 3.14 can show for our commands. It takes them from gettext by itself."""
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose errors take two lines: argparse prints the whole usage before each."""
+
+    def error(self, message: str) -> NoReturn:
+        hint = tr("This shows what is possible: {command}").format(command=f"{self.prog} --help")
+        self.exit(2, f"{self.prog}: {message}\n{hint}\n")
+
+    def unknown_command(self, word: str, commands: Iterable[str]) -> NoReturn:
+        """The error for a first word that is no command."""
+        message = tr("there is no command {word}").format(word=word)
+        if similar := difflib.get_close_matches(word.casefold(), commands, 1, 0.6):
+            message = tr("there is no command {word}; did you mean {similar}?").format(word=word, similar=similar[0])
+        self.error(message)
+
+
+def name(text: str) -> str:
+    """Check the name of a person or a session. argparse.ArgumentTypeError if it is not fit to be shown."""
+    if not person_name(text):
+        raise argparse.ArgumentTypeError(tr("a name needs at least one visible character"))
+    if len(text.strip()) > PERSON_CHARS:
+        raise argparse.ArgumentTypeError(tr("a name has at most {number} characters").format(number=PERSON_CHARS))
+    if len(text.strip().encode("utf-8", "replace")) > PERSON_BYTES:
+        raise argparse.ArgumentTypeError(tr("this name is too long for its script; please choose a shorter one"))
+    return text
 
 
 def address(text: str) -> tuple[str, int]:

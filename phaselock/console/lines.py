@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from phaselock.console import events as ce
 from phaselock.console.columns import Column, fitted, table, width, wrapped
-from phaselock.language.message import ENGLISH, N_, Figure, Words, translated
+from phaselock.language.message import ENGLISH, N_, Figure, Message, Words, translated
 from phaselock.model.queue import ItemStatus
 from phaselock.model.snapshot import LatencyClass, RequestState
 from phaselock.model.timing import TIMING_PHRASES
@@ -101,18 +101,19 @@ def _timekeeping(sync: e.SyncMeasured, words: Words, *, hosting: bool) -> list[s
     if not sync.playing or sync.dac_uncertainty_us is None:
         return []
     bound_us = abs(sync.phase_error_us) + sync.offset_uncertainty_us + sync.dac_uncertainty_us
-    return [words.gettext("in phase within {time}").format(time=short_time(bound_us, words))]
+    return [words.gettext("in phase within {time}").format(time=time_words(bound_us).translated(words))]
 
 
-def short_time(time_us: float, words: Words) -> str:
-    """A short time for people: "12 µs", "1.5 ms"."""
+def time_words(time_us: float) -> Message:
+    """A short time, given in µs, for people: "12 µs", "1.5 ms"."""
     if time_us < 1000:
-        return words.gettext("{figure} µs").format(figure=max(1, round(time_us)))
-    return _ms(time_us / 1000, words)
+        return Message("{figure} µs", figure=max(1, round(time_us)))
+    return ms_words(time_us / 1000)
 
 
-def _ms(time_ms: float, words: Words, form: str = ".1f") -> str:
-    return words.gettext("{figure} ms").format(figure=Figure(time_ms, form).translated(words))
+def ms_words(time_ms: float, form: str = ".1f") -> Message:
+    """A time in milliseconds in a form of `format`."""
+    return Message("{figure} ms", figure=Figure(time_ms, form))
 
 
 STATES = {
@@ -206,7 +207,7 @@ def _status_rows(status: e.StatusReported, words: Words) -> list[tuple[str, str]
     if status.volume is not None:
         rows.append((words.gettext("Volume"), f"{status.volume} %"))
     if status.offset_ms is not None:
-        rows.append((words.gettext("Offset"), _ms(status.offset_ms, words, "g")))
+        rows.append((words.gettext("Offset"), ms_words(status.offset_ms, "g").translated(words)))
     if status.repeat is not None:
         rows.append((words.gettext("Repeat"), words.gettext("on") if status.repeat else words.gettext("off")))
     if status.shuffle is not None:
@@ -219,13 +220,13 @@ def _status_rows(status: e.StatusReported, words: Words) -> list[tuple[str, str]
     elif status.clock_within_us is None:
         rows.append((words.gettext("Clock"), words.gettext("not known yet")))
     else:
-        within = words.gettext("known within {time}").format(time=short_time(status.clock_within_us, words))
+        within = words.gettext("known within {time}").format(time=time_words(status.clock_within_us).translated(words))
         rows.append((words.gettext("Clock"), within))
     return rows
 
 
 def _peer_cells(peer: e.PeerRow, words: Words) -> tuple[str, ...]:
-    network = _ms(peer.latency_ms, words) + translated(LATENCIES[peer.latency_class], words)
+    network = ms_words(peer.latency_ms).translated(words) + translated(LATENCIES[peer.latency_class], words)
     songs = f"{peer.files_ready}/{peer.files}"
     output = peer.device or words.gettext("no output")
     if not peer.waited_for:
@@ -240,7 +241,8 @@ def _peer_phase(peer: e.PeerFigures, words: Words) -> str:
         return "-"
     if peer.timing == "unknown" or peer.dac_uncertainty_us is None:
         return words.gettext(TIMING_PHRASES["unknown"])
-    return short_time(abs(peer.phase_error_us) + peer.offset_uncertainty_us + peer.dac_uncertainty_us, words)
+    bound_us = abs(peer.phase_error_us) + peer.offset_uncertainty_us + peer.dac_uncertainty_us
+    return time_words(bound_us).translated(words)
 
 
 def _track_cells(number: int, row: e.QueueRow, words: Words) -> tuple[str, ...]:

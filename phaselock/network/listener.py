@@ -18,6 +18,10 @@ BACKLOG = 16
 class PortTaken(PhaseLockError):
     """Another socket uses the port. The text is a sentence for users."""
 
+    def __init__(self, port: int, kind: socket.SocketKind) -> None:
+        super().__init__("Port {port} is in use. Please close the other application or change the port.", port=port)
+        self.kind = kind
+
 
 def bind(address: str, port: int, kind: socket.SocketKind) -> socket.socket:
     """A bound socket; a TCP socket also listens and is non-blocking. Without an address it serves IPv4 and IPv6.
@@ -66,9 +70,7 @@ def _bind_to(family: int, target: tuple[Any, ...], kind: socket.SocketKind, addr
         sock.close()
         # Windows reports EACCES for a port that another program uses exclusively.
         if error.errno == errno.EADDRINUSE or (sys.platform == "win32" and error.errno == errno.EACCES):
-            raise PortTaken(
-                "Port {port} is in use. Please close the other application or change the port.", port=target[1]
-            ) from None
+            raise PortTaken(target[1], kind) from None
         if error.errno in (errno.EADDRNOTAVAIL, errno.EAFNOSUPPORT):
             raise _NoSuchAddress from None
         values = {"address": address, "port": target[1], "reason": message_of(error)}

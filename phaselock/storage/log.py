@@ -1,6 +1,7 @@
 """The log file: a handler of `logging`, a bounded queue in memory, and one thread that writes the file.
 
-Logging only appends to the queue. The writer thread writes after 50 entries, at once after an error, and at the end.
+Logging only appends to the queue. The writer thread writes after 50 entries or FLUSH_S, at once after an error, and at
+the end.
 Programs may share the file: each writes whole lines under the lock of `<file>.lock`.
 """
 
@@ -26,6 +27,8 @@ TRACE = 5
 MAX_FILE_BYTES = 20_000_000
 FLUSH_ENTRIES = 50
 """The writer writes as soon as this many entries are new."""
+FLUSH_S = 3.0
+"""The writer writes an entry at most this long after it was made, in seconds."""
 MAX_WAITING_ENTRIES = 10_000
 """Most entries in memory while the disk accepts nothing; the oldest are dropped."""
 MAX_ENTRY_CHARS = 4000
@@ -85,7 +88,7 @@ class Log(logging.Handler):
             self._fresh += 1
             self._drop_surplus()
             self._urgent |= record.levelno >= logging.ERROR
-            if self._due():
+            if self._due() or self._fresh == 1:
                 self._changed.notify_all()
 
     def wait_flushed(self, timeout_s: float) -> bool:
@@ -122,7 +125,8 @@ class Log(logging.Handler):
             with self._changed:
                 self._busy = False
                 self._changed.notify_all()
-                self._changed.wait_for(lambda: self._due() or self._closing)
+                self._changed.wait_for(lambda: self._fresh or self._closing)
+                self._changed.wait_for(lambda: self._due() or self._closing, FLUSH_S)
                 self._busy, self._urgent, self._fresh = True, False, 0
                 ending, rest = self._closing, len(self._waiting)
             while rest > 0 and (written := self._write_some(min(rest, _MAX_BATCH_ENTRIES))):

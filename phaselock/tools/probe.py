@@ -174,13 +174,6 @@ def quality(exchanges: Sequence[Exchange], loss: float, clock: ClockStatus) -> Q
     return Quality(len(exchanges), round(loss, 4), p50, p95, known_us(clock.uncertainty_ns))
 
 
-def time_words(us: float) -> Message:
-    """A short time, given in µs, for users."""
-    if us < 1000:
-        return Message("{figure} us", figure=max(1, round(us)))
-    return Message("{figure} ms", figure=Figure(us / 1000, ".1f"))
-
-
 def loss_words(loss: float) -> Message:
     """A fraction of lost packets, for users."""
     if loss < 0.002:

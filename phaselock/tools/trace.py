@@ -14,6 +14,7 @@ from typing import Any
 from phaselock._native import now_ns
 from phaselock.console.events import Recording, TraceWritten
 from phaselock.console.interrupts import handling
+from phaselock.console.lines import time_words
 from phaselock.console.output import Screen
 from phaselock.errors import PhaseLockError, message_of
 from phaselock.language.message import Message
@@ -24,7 +25,7 @@ from phaselock.session.events import Warned, known_us
 from phaselock.session.sentences import NoticeError
 from phaselock.storage.files import replace_file
 from phaselock.sync.trace import Exchange, trace_bytes
-from phaselock.tools.probe import ClockProbe, Quality, loss_words, quality, time_words
+from phaselock.tools.probe import ClockProbe, Quality, loss_words, quality
 
 LOOK_S = 0.5
 

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 from phaselock import _native
 from phaselock.console.events import Finding, Level
+from phaselock.console.lines import time_words
 from phaselock.errors import PhaseLockError, system_text
 from phaselock.language.message import N_, Message
 from phaselock.network.reach import CannotConnect, connect
@@ -17,7 +18,7 @@ from phaselock.protocol.messages import PROTOCOL_VERSION
 from phaselock.sync.trace import Exchange
 from phaselock.tools import advice
 from phaselock.tools.in_time import in_time
-from phaselock.tools.probe import ClockProbe, Quality, loss_words, quality, time_words
+from phaselock.tools.probe import ClockProbe, Quality, loss_words, quality
 
 RESOLVE_LIMIT_S = 2.0
 """Time limit for the addresses of a host name, in seconds."""

@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator
 
 import pytest
@@ -47,7 +48,9 @@ def record(message: str, **more: object) -> logging.LogRecord:
     return logging.makeLogRecord({"name": "phaselock.x", "levelno": logging.INFO, "msg": message, **more})
 
 
-def test_fifty_entries_are_written_together(log: Log, path: pathlib.Path) -> None:
+def test_fifty_entries_are_written_together(monkeypatch: pytest.MonkeyPatch, path: pathlib.Path) -> None:
+    monkeypatch.setattr(log_module, "FLUSH_S", 3600.0)
+    log = start(path, "TRACE")
     for number in range(49):
         logger.info("entry %d", number)
     assert log.wait_flushed(LIMIT_S)
@@ -58,6 +61,17 @@ def test_fifty_entries_are_written_together(log: Log, path: pathlib.Path) -> Non
     logger.info("entry 50")
     assert log.wait_flushed(LIMIT_S)
     assert len(lines_of(path)) == 50
+    log.close()
+
+
+def test_few_entries_are_written_after_some_seconds(monkeypatch: pytest.MonkeyPatch, path: pathlib.Path) -> None:
+    monkeypatch.setattr(log_module, "FLUSH_S", 0.05)
+    log = start(path, "TRACE")
+    for number in (1, 2):
+        logger.info("entry")
+        while len(lines_of(path)) < number:  # the time limit of all tests ends this
+            time.sleep(0.01)
+    log.close()
 
 
 def test_an_error_is_written_at_once_with_the_entries_before_it(log: Log, path: pathlib.Path) -> None:

@@ -21,7 +21,7 @@ import pytest
 
 from phaselock.audio.priority import Priority
 from phaselock.console.events import FindingTold
-from phaselock.console.output import event_lines
+from phaselock.console.lines import event_lines
 from phaselock.errors import AudioDeviceError, PhaseLockError, system_text
 from phaselock.network import discovery, multicast
 from phaselock.network.connection import Connection, ConnectionLost
@@ -533,7 +533,7 @@ def test_a_verdict(loss: float, p50_us: float, p95_us: float, within_us: float |
     assert [one.level for one in found] == expected
     assert all(bool(one.fix) == (one.level != "ok") for one in found)
     if within_us == 35.4:
-        verdict = "After 5 s the host's clock is known to within 35 us: good enough for 1 ms by a factor of 28."
+        verdict = "After 5 s the host's clock is known to within 35 µs: good enough for 1 ms by a factor of 28."
         assert found[1].message == verdict
 
 

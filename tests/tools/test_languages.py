@@ -8,16 +8,17 @@ import json
 import math
 import pathlib
 import platform
+import socket
 import sys
 from collections.abc import Sequence
-from types import SimpleNamespace
 
 import pytest
 
 from phaselock.audio.priority import Priority
 from phaselock.audio.realtimekit import PORTAL, _refused
 from phaselock.console.events import Finding, FindingTold, PriorityTold, VerdictTold
-from phaselock.console.output import Terminal, event_lines
+from phaselock.console.lines import event_lines
+from phaselock.console.output import Terminal
 from phaselock.errors import AudioDeviceError, PhaseLockError, message_of
 from phaselock.language.message import ENGLISH, Message, Words, translated
 from phaselock.model.notices import Code, Notice
@@ -54,7 +55,7 @@ def findings(monkeypatch: pytest.MonkeyPatch) -> list[Finding]:
         raise OSError("there is no os-release")
 
     def taken(*_: object) -> None:
-        raise PortTaken("Port {port} is in use. Please close the other application or change the port.", port=1)
+        raise PortTaken(1, socket.SOCK_STREAM)
 
     def heard(backend: str, callbacks: bool, latency_ms: int | None, timing: str) -> Heard:
         latency_ns = None if latency_ms is None else latency_ms * 1_000_000
@@ -150,25 +151,10 @@ def test_the_progress_and_the_summaries_are_translated() -> None:
         *trace.quality_lines(found),
         trace._progress("Kitchen", "1", "60", 1, None),
         trace._progress("Kitchen", "1", "60", 2, 35.4),
-        demo._overture(1, "auto"),
-        demo._overture(2, "null"),
+        demo._overture(1),
+        demo._overture(2),
         *(doctor.summary(levels) for levels in ([], ["hint"], ["problem"], ["problem"] * 2)),
     ]
     assert [untranslated(translated(text, Quoting())) for text in texts] == [[]] * len(texts)
-    assert demo._overture(1, "auto").startswith("A host and 1 peer on this machine,")
-    assert demo._overture(2, "auto").startswith("A host and 2 peers on this machine,")
-
-
-def test_the_table_of_the_demo_is_aligned_under_long_titles() -> None:
-    sync = {
-        "playing": True,
-        "phase_error_us": 1.0,
-        "offset_uncertainty_us": 1.0,
-        "drift_ppm": 1.0,
-        "correction_ppm": 1.0,
-    }
-    host = SimpleNamespace(name="host", sync=sync)
-    english, quoted = (demo._table([host], words).splitlines() for words in (ENGLISH, Quoting()))  # type: ignore[list-item]
-    assert english[0] == f"{'':8}{'phase error':>14}{'clock within':>15}{'drift':>14}{'correction':>14}"
-    assert "«phase error»" in quoted[0] and "«correction»" in quoted[0]
-    assert len(english[0]) == len(english[1]) and len(quoted[0]) == len(quoted[1])
+    assert demo._overture(1).startswith("Playing a tune with a host and 1 peer,")
+    assert demo._overture(2).startswith("Playing a tune with a host and 2 peers,")

@@ -216,8 +216,8 @@ def test_the_figures_of_a_visit() -> None:
     assert (found.rtt_p50_us, found.rtt_p95_us, found.loss, found.uncertainty_us) == (51.0, 96.0, 0.0123, 35.4)
     assert quality_lines(found) == [
         "100 exchanges with the host's clock were recorded; 1.2 % were lost.",
-        "Half of the round trips took less than 51 us, 19 of 20 less than 96 us.",
-        "At the end its clock is known to within 35 us.",
+        "Half of the round trips took less than 51 µs, 19 of 20 less than 96 µs.",
+        "At the end its clock is known to within 35 µs.",
     ]
     unknown = quality([], 1.0, UNKNOWN_CLOCK)
     assert (unknown.rtt_p50_us, unknown.rtt_p95_us, unknown.uncertainty_us) == (None, None, None)
