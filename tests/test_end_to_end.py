@@ -123,11 +123,15 @@ def test_a_sixth_peer_is_refused(processes: ProcessFixture) -> None:
     assert len(host.wait_for("peers")["peers"]) == 5
 
 
+def port_in_use(port: int) -> str:
+    return f"Port {port} is in use. Please close the other application or change the port. Any free port:"
+
+
 def test_a_port_in_use_is_an_error(processes: ProcessFixture) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
         host = processes.start("host", "--bind", "127.0.0.1", "--port", str(port), "--clock-port", "0")
-        message = f"Port {port} is in use. Please close the other application or change the port."
+        message = f"{port_in_use(port)} --port 0"
         assert host.end() == (1, message)
         assert host.told == [{"event": "error", "message": message, "code": "other"}]
 
@@ -137,7 +141,7 @@ def test_a_clock_port_in_use_is_an_error(processes: ProcessFixture) -> None:
         sock.bind(("127.0.0.1", 0))
         port = sock.getsockname()[1]
         host = processes.start("host", "--bind", "127.0.0.1", "--port", "0", "--clock-port", str(port))
-        assert host.end() == (1, f"Port {port} is in use. Please close the other application or change the port.")
+        assert host.end() == (1, f"{port_in_use(port)} --clock-port 0")
 
 
 def test_an_unreachable_host_is_an_error(processes: ProcessFixture) -> None:
@@ -187,7 +191,7 @@ def test_paths_that_are_no_files_are_refused(processes: ProcessFixture, tmp_path
     pipe, vast = tmp_path / "pipe.mp3", tmp_path / "vast.mp3"
     with vast.open("wb") as file:
         file.truncate((2 << 30) + 1)
-    files = ["a\0b.mp3", "~nobody-of-this-name/x.mp3", "/dev/zero"]
+    files = ["nowhere/b.mp3", "~nobody-of-this-name/x.mp3", "/dev/zero"]
     if hasattr(os, "mkfifo"):
         os.mkfifo(pipe)
         files.append(str(pipe))
@@ -238,10 +242,15 @@ def test_invalid_commands_are_answered_and_do_not_end_the_program(processes: Pro
     ):
         host.say(line)
         assert host.wait_for("error")["message"]
-    for line in ("volume", "volume 101", "volume loud", "offset", "offset inf", "play", "\0\N{SNOWMAN}"):
+    for line in ("volume 101", "volume loud", "offset inf", "\0\N{SNOWMAN}"):
         ada.say(line)
         assert ada.wait_for("error")["message"]
-    ada.say("volume 50")
+    for line in ("play", "NEXT", "shuffle", "kick Ben"):
+        ada.say(line)
+        assert ada.wait_for("error")["message"] == "The host decides what plays."
+    for line, answer in (("volume", "Volume 100 %."), ("vol -20", "Volume 80 %."), ("Volume 50%", "Volume 50 %.")):
+        ada.say(line)
+        assert ada.wait_for("answer")["message"] == answer
     host.wait_for("peer_sync", lambda event: event["volume_percent"] == 50)
     host.say("peer-volume ada 30")
     assert ada.wait_for("volume_set")["volume_percent"] == 30
@@ -253,9 +262,11 @@ def test_invalid_commands_are_answered_and_do_not_end_the_program(processes: Pro
         ada.wait_for("sync", lambda event, due=before + offset_ms: event["output_latency_ms"] == pytest.approx(due))
     host.say("")
     host.say("status")
-    assert host.wait_for("status")["state"] == "stopped"
+    told = host.wait_for("status")
+    assert (told["state"], told["peer_names"], told["repeat"]) == ("stopped", ["Ada"], False)
     ada.say("status")
-    assert ada.wait_for("status")["host_name"] == "Host"
+    told = ada.wait_for("status")
+    assert (told["host_name"], told["address"]) == ("Host", f"127.0.0.1:{processes.port}")
     host.say("drop-peer ada")
     assert host.wait_for("peer_left")["name"] == "Ada"
     assert ada.end()[0] in (0, 1)
@@ -388,10 +399,16 @@ def test_a_song_is_requested_and_the_queue_is_edited(processes: ProcessFixture, 
     host.wait_for("queue", lambda event: len(event["queue"]) == 2)
     host.say("move 2 1")
     host.wait_for("queue", lambda event: [row["file_name"] for row in event["queue"]] == ["tune.mp3", "A wish.mp3"])
+    host.say("repeat")
+    assert host.wait_for("answer", lambda event: event["code"].startswith("repeat"))["code"] == "repeat_off"
     bob.wait_for("queue", lambda event: [row["added_by"] for row in event["queue"]] == ["Host", "Ada"])
-    host.say("remove 1")
-    for program in (host, ada, bob):
+    for line, code in (("rm 1", "removed"), ("undo", "restored"), ("remove 1", "removed"), ("shuffle", "shuffled")):
+        host.say(line)
+        assert host.wait_for("answer")["code"] == code
+    for program in (ada, bob):
         program.wait_for("queue", lambda event: [row["file_name"] for row in event["queue"]] == ["A wish.mp3"])
+    bob.say(f"request {tmp_path}")
+    assert bob.wait_for("error")["code"] == "one_song"
     bob.say(f"request {wish}")
     host.wait_for("request", lambda event: event["peer"] == "Bob")
     host.say("requests")

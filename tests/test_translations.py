@@ -33,6 +33,7 @@ NOT_FOR_USERS: dict[str, tuple[str, ...]] = {
         "import tkinter",
         "'sudo ",
     ),
+    "phaselock/tools/demo.py": ("'Phase'",),
     "phaselock/tools/probe.py": ("'only measuring'",),
     "phaselock/ui/theme.py": ("'Inter'", "'Noto Sans'", "'DejaVu Sans'", "'Segoe UI'"),
     "phaselock/ui/widgets/plot.py": ("'{} ms'", "'−{} min'"),
