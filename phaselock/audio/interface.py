@@ -32,7 +32,8 @@ class DecodeFailed:
 @dataclasses.dataclass(frozen=True, slots=True)
 class DeviceChanged:
     """`state` is "open", "lost" (it will be opened again) or "none" (there is no output device). "open" is repeated
-    when the sound system moves the stream to another output, and when the timing changes."""
+    when the sound system moves the stream to another output, and when the timing changes. Its `detail` is empty, unless
+    it replaces a lost one of another name."""
 
     state: DeviceState
     device_name: str | None

@@ -82,6 +82,10 @@ class Player:
         self._volume = 1.0
         self._running = False
         self._device_name: str | None = None
+        self._last_name = ""
+        """The output that was opened last."""
+        self._lost = ""
+        """The output that was lost, until one is open again."""
         self._device_rate_hz = 0
         self._timing: Timing = "unknown"
         self._account: _native.Account | None = None
@@ -196,10 +200,11 @@ class Player:
                     self._tell(DeviceChanged("none", None, error.message))
                 failures += 1
             if self._reopening:
-                self._reopening = False
+                self._reopening, self._lost = False, ""
                 continue
             if not self._closing and failures == 0:
-                self._tell(DeviceChanged("lost", None, Message("The audio output is gone.")))
+                self._lost = self._last_name
+                self._tell(DeviceChanged("lost", None, Message("{name} is gone.", name=self._lost)))
                 failures = 1
             self._nap(_RETRY_AFTER_S[min(failures, len(_RETRY_AFTER_S) - 1)])
 
@@ -245,7 +250,10 @@ class Player:
             self._unreported_ns = output.unreported_ns()
             if now != told:
                 told = now
-                self._on_event(DeviceChanged("open", now[0], "", now[1]))
+                lost, self._lost, self._last_name = self._lost, "", now[0]
+                instead = bool(lost) and lost != now[0]
+                form = Message("{gone} is gone. Playing on {name}.", gone=lost, name=now[0])
+                self._on_event(DeviceChanged("open", now[0], form if instead else "", now[1]))
             if looks % _LATENCY_EVERY_LOOKS == 0 or looks < 3:
                 latency_ns = output.output_latency_ns()
                 if latency_ns is not None and abs(latency_ns - self._platform_latency_ns) > _MIN_LATENCY_CHANGE_NS:

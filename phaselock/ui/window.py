@@ -36,8 +36,9 @@ from phaselock.ui.pump import Pump
 from phaselock.ui.screens.base import Screen
 from phaselock.ui.screens.home import BrowserScreen, CreateScreen, HomeScreen, waiting_text
 from phaselock.ui.screens.host import HostScreen
-from phaselock.ui.screens.overlays import Overlay, ShortcutsOverlay, SoundOverlay
+from phaselock.ui.screens.overlays import Overlay, ShortcutsOverlay
 from phaselock.ui.screens.peer import PeerScreen
+from phaselock.ui.screens.sound import SoundOverlay
 from phaselock.ui.screens.sync import SyncOverlay
 from phaselock.ui.theme import ctk, px
 from phaselock.ui.viewmodel import History, event_toast, window_title
@@ -230,8 +231,10 @@ class Window(ctk.CTk):  # type: ignore[misc]
         self.program.remember(visualiser=on)
 
     def open_sound(self) -> None:
-        """Open the overlay with output and correction."""
-        self._open_overlay(lambda: SoundOverlay(self, self, self.close_overlay))
+        """Open the panel with output and correction: in a session in the place of the queue."""
+        beside = isinstance(self.screen, HostScreen | PeerScreen)
+        master = self.screen if beside else self
+        self._open_overlay(lambda: SoundOverlay(master, self, self.close_overlay, beside=beside))
 
     def open_sync(self) -> None:
         """Open the overlay with the large plot."""
@@ -244,9 +247,11 @@ class Window(ctk.CTk):  # type: ignore[misc]
     def close_overlay(self) -> None:
         """Close the overlay, if one is open."""
         if self.overlay is not None:
-            self.overlay.destroy()
-            self.overlay = None
-            if self.screen is not None:
+            overlay, self.overlay = self.overlay, None
+            overlay.destroy()
+            if overlay.beside and isinstance(self.screen, HostScreen | PeerScreen):
+                self.screen.show_beside(None)
+            elif self.screen is not None:
                 self._place(self.screen)
                 self.screen.lower()
                 self.screen.uncovered()
@@ -307,7 +312,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
         """Animate the overlay, or else the screen."""
         if self.overlay is not None:
             self.overlay.tick()
-        elif self.screen is not None:
+        if self.screen is not None and not self._is_covered():
             self.screen.tick(session_ns)
 
     # -- inside ------------------------------------------------------------------------------------------------------
@@ -358,6 +363,9 @@ class Window(ctk.CTk):  # type: ignore[misc]
         self._focus_before = focused if getattr(focused, "keyboard", False) else self
         self.overlay = make()
         self.overlay.focus_set()
+        if self.overlay.beside and isinstance(self.screen, HostScreen | PeerScreen):
+            self.screen.show_beside(self.overlay)
+            return
         self._place(self.overlay)
         self.overlay.lower()
         if self.screen is not None:
@@ -381,6 +389,9 @@ class Window(ctk.CTk):  # type: ignore[misc]
             self._question.destroy()
             self._question = None
             self.focus_set()
+
+    def _is_covered(self) -> bool:
+        return self.overlay is not None and not self.overlay.beside
 
     def _escape(self) -> None:
         if self._question is not None:
@@ -410,7 +421,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
             self.focus_set()
 
     def _key(self, event: Any, name: str) -> None:
-        if self.screen is not None and self.overlay is None and not _typing(event):
+        if self.screen is not None and not self._is_covered() and not _typing(event):
             self.screen.key(name)
 
     def _accept_drops(self) -> None:

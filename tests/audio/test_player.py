@@ -162,7 +162,7 @@ def test_a_lost_output_is_opened_again_and_the_plan_goes_on(world: World) -> Non
     assert world.sounds(first)
     world.absent = True
     first.lost = True
-    assert world.event() == DeviceChanged("lost", None, "The audio output is gone.")
+    assert world.event() == DeviceChanged("lost", None, "fake is gone.")
     assert first.closed
     assert world.player.status().device_name is None
     assert not world.player.status().playing
@@ -171,6 +171,10 @@ def test_a_lost_output_is_opened_again_and_the_plan_goes_on(world: World) -> Non
     assert world.event() == DeviceChanged("open", "fake", "", "told")
     assert second is not first
     assert world.sounds(second)
+    world.name = "another"
+    second.lost = True
+    assert world.event() == DeviceChanged("lost", None, "fake is gone.")
+    assert world.event() == DeviceChanged("open", "another", "fake is gone. Playing on another.", "told")
 
 
 def test_an_output_that_cannot_be_closed_keeps_its_engine(world: World) -> None:

@@ -244,10 +244,10 @@ def test_no_state_depends_on_a_text(window: Any) -> None:
     assert "2\N{NARROW NO-BREAK SPACE}ms" in shown.peers.rows[0].subtitle, "with all files only the latency is shown"
     go(window, "sound")
     deliver(window, Outputs(("Card", "USB")))
-    default, card, usb = window.overlay.output.cget("values")
+    default, card, usb = window.overlay.output.texts
     assert (card, usb) == ("Card", "USB")
     for text in (usb, default):
-        window.overlay.output._dropdown_callback(text)
+        window.overlay.output.choose(text)
     assert window.program.of("choose_output") == ["USB", None]
     press(window, "<Key-Escape>")
     window.leave()

@@ -176,12 +176,12 @@ def test_trouble(changes: dict[str, Any], trouble: str) -> None:
 
 def test_the_tooltip_has_the_rest() -> None:
     assert plain(row(peer(underruns=2)).tooltip).splitlines() == [
-        "Output: Speakers, 12 ms from card to ear",
+        "Output: Speakers, delay 12 ms",
         "Round trip: 4.2 ms",
         "Clock: within 0.01 ms, drift +3.1 ppm",
         "Interruptions: 2",
     ]
-    assert "Output: Speakers, about 12 ms from card to ear" in plain(row(peer(timing="told")).tooltip)
+    assert "Output: Speakers, delay about 12 ms" in plain(row(peer(timing="told")).tooltip)
     assert "Output: Speakers, delay not known" in row(peer(timing="unknown")).tooltip
     tooltip = row(peer(device_name=None, clock_usable=False)).tooltip
     assert "Output: none" in tooltip and "Clock: not in time" in tooltip and "Interruptions" not in tooltip
@@ -606,10 +606,10 @@ def test_the_sentence_of_a_peer(own: LocalStatus | None, sentence: str, kind: st
 @pytest.mark.parametrize(
     ("own", "text"),
     [
-        (CARD, "Playing on Card, 10 ms from card to ear."),
+        (CARD, "Playing on Card, delay 10 ms."),
         (
             off(timing="told"),
-            "Playing on Card, about 10 ms from card to ear.\n"
+            "Playing on Card, delay about 10 ms.\n"
             "This output tells its delay only roughly; if it plays late, set an offset.",
         ),
         (UNTOLD, "Playing on Card.\nThis output does not tell its delay; set an offset by ear."),

@@ -75,6 +75,10 @@ def failed(reason: str) -> e.TransferChanged:
         (device("lost", "Card", "Card is gone."), Toast("Card is gone.", "warning")),
         (device("open", "Card", "", "told"), None),
         (
+            device("open", "Card", "USB is gone. Playing on Card.", "told"),
+            Toast("USB is gone. Playing on Card.", "warning"),
+        ),
+        (
             device("open", "Card", "", "unknown"),
             Toast("This output does not tell its delay; set an offset by ear.", "warning"),
         ),

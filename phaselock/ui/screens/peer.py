@@ -83,7 +83,7 @@ class PeerScreen(SessionScreen):
         self.end.pack(side="left", padx=(px(12), 0))
 
     def _build_queue(self) -> None:
-        panel = Panel(self, tr("Queue"))
+        panel = self._queue_panel = Panel(self, tr("Queue"))
         panel.grid(row=1, column=1, sticky="nsew", padx=(0, px(24)), pady=(0, px(8)))
         hint = tr("No songs yet. Ask the host for one with Request song.")
         self.queue = QueueList(

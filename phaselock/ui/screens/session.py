@@ -13,6 +13,7 @@ from phaselock.ui.screens.queue import FindBar, QueueList
 from phaselock.ui.theme import px
 from phaselock.ui.viewmodel import QueueRow
 from phaselock.ui.widgets.line import Line
+from phaselock.ui.widgets.panel import Panel
 from phaselock.ui.widgets.rows import RowList
 from phaselock.ui.widgets.slider import VolumeSlider
 
@@ -25,6 +26,7 @@ class SessionScreen(Screen):
     playing: PlayingPanel
     volume: VolumeSlider
     queue: QueueList
+    _queue_panel: Panel
     _find_bar: FindBar | None = None
 
     def make_volume(self, master: Any) -> VolumeSlider:
@@ -45,6 +47,17 @@ class SessionScreen(Screen):
     def fit(self, column: RowList, width: int, share: float, least: int, most: int) -> None:
         """Give the list in a side column its share of a screen of this width; limits in pixels of the design."""
         column.configure(width=round(min(max(width * share, px(least)), px(most))) - px(_PANEL_PADDING))
+
+    def show_beside(self, panel: Any | None) -> None:
+        """Show a panel in the place of the queue; None: the queue again."""
+        column = self.grid_size()[0] - 1
+        if panel is None:
+            self.grid_columnconfigure(column, minsize=0)
+            self._queue_panel.grid()
+        else:
+            self.grid_columnconfigure(column, minsize=self._queue_panel.winfo_width() + px(24))
+            self._queue_panel.grid_remove()
+            panel.grid(row=1, column=column, sticky="nsew", padx=(0, px(24)), pady=(0, px(8)))
 
     def on_event(self, event: BackendEvent) -> None:
         if isinstance(event, ArtworkRead | WaveformRead):

@@ -35,8 +35,8 @@ from phaselock.ui.viewmodel.words import (
 
 MAX_REQUESTS = 3
 _DELAYS: dict[Timing, str] = {
-    "exact": N_("{time} from card to ear"),
-    "told": N_("about {time} from card to ear"),
+    "exact": N_("delay {time}"),
+    "told": N_("delay about {time}"),
     "unknown": TIMING_PHRASES["unknown"],
 }
 """The latency of an output, from the program to the sound."""

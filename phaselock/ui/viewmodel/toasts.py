@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from phaselock.language.catalogue import current, tr
+from phaselock.language.message import translated
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import RequestState
 from phaselock.model.timing import TIMING_SENTENCES
@@ -75,6 +76,8 @@ def _device(event: e.DeviceChanged) -> Toast | None:
             return Toast(code_text(Code.NO_OUTPUT), "error")
         case ("none", _) | ("lost", None):
             return Toast(device_text(event, current()), "warning")
+        case "open", None if event.detail:
+            return Toast(translated(event.detail, current()), "warning")
         case "open", None if event.timing == "unknown":
             return Toast(tr(TIMING_SENTENCES["unknown"]), "warning")
     return None

@@ -154,6 +154,15 @@ class SecondaryButton(_TextButton):
             self.paint()
 
 
+class StepButton(_TextButton):
+    """Changes a number by a step."""
+
+    _look = _Look(
+        height=40, pad=6, size=theme.SECONDARY, bold=False, text=theme.TEXT,
+        fill=theme.ELEVATED, hover=theme.RAISED, pressed=theme.GRID,
+    )  # fmt: skip
+
+
 class DangerButton(_TextButton):
     """An action that cannot be undone."""
 

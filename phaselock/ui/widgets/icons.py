@@ -90,6 +90,7 @@ SHAPES: dict[str, list[Points]] = {
     ],
     "muted": [*_speaker(), *stroke([(15.4, 9), (21.2, 15)], _LINE), *stroke([(21.2, 9), (15.4, 15)], _LINE)],
     "settings": _gear(),
+    "down": stroke([(4, 8), (12, 16), (20, 8)], 2.6),
     "back": stroke([(15, 5), (8, 12), (15, 19)], 2.2),
     "more": [disc(5.5, 12, 1.9), disc(12, 12, 1.9), disc(18.5, 12, 1.9)],
     "chart": stroke([(2.8, 13), (7, 13), (10, 5.5), (14, 18.5), (17, 11), (21.2, 11)], _LINE),

@@ -23,8 +23,9 @@ def test_escape_and_the_cross_close_an_overlay(window: Any, state: Any) -> None:
         for close in (lambda: press(window, "<Key-Escape>"), lambda: click(button(window, "Close (Escape)"))):
             click(control)
             assert reads(window.overlay, words)
-            press(window, "<Key-space>")
-            assert commands(window) == []
+            if not window.overlay.beside:
+                press(window, "<Key-space>")
+                assert commands(window) == []
             close()
             assert window.overlay is None and shown.winfo_viewable()
     press(window, "<Key-question>")
@@ -53,21 +54,46 @@ def test_the_output_is_chosen_and_its_delay_corrected(window: Any) -> None:
     go(window, "sound")
     sound = window.overlay
     assert window.program.of("list_outputs") == [()]
-    assert reads(sound, "Playing on Card, 10\N{NARROW NO-BREAK SPACE}ms from card to ear.")
+    assert reads(sound, "Playing on Card, delay 10\N{NARROW NO-BREAK SPACE}ms.")
     assert sound.correction.get() == "0"
     deliver(window, Outputs(("Card", "Headphones")))
-    assert sound.output.cget("values") == ["The system's choice", "Card", "Headphones"]
-    for name in ("Headphones", "The system's choice"):
-        sound.output._dropdown_callback(name)
+    assert sound.output.texts == ["Default output", "Card", "Headphones"]
+    for name in ("Headphones", "Default output"):
+        sound.output.choose(name)
     assert window.program.of("choose_output") == ["Headphones", None]
+    for name, says in (("+10", "10 ms earlier"), ("−1", "9 ms earlier"), ("−10", "1 ms later"), ("+1", "Saved.")):
+        click(button(sound, name))
+        assert reads(sound, says) and reads(sound, "Saved."), "a step takes effect at once"
+    assert window.program.of("set_correction_ms") == [10.0, 9.0, -1.0, 0.0]
+    window.program.calls.clear()
     for text, valid in (("-12,5", True), ("2001", False), ("nan", False), ("much", False), ("", False), ("2000", True)):
         sound.correction.set(text)
-        click(button(sound, "Apply"))
-        assert reads(sound, "A number from -2000 to 2000, please.") != valid
-    assert window.program.of("set_correction_ms") == [-12.5, 2000.0]
-    assert toasts(window) == ("This output now plays 12.5 ms later.", "This output now plays 2000 ms earlier.")
+        sound.correction.entry.event_generate("<Key-Return>")
+        sound._correct()
+        assert reads(sound, "A number from −2000 to 2000, please.") != valid
+    assert set(window.program.of("set_correction_ms")) == {-12.5, 2000.0}
+    click(button(sound, "+10"))
+    assert window.program.of("set_correction_ms")[-1] == 2000.0
     show(window, playing(own=dataclasses.replace(CARD, device_name=None)))
     assert reads(sound, "No audio output detected.")
+
+
+@pytest.mark.parametrize("state", [playing(own=CARD), guest(now=QUEUE[0], timeline=line())], ids=["host", "peer"])
+def test_sound_takes_the_place_of_the_queue_and_leaves_the_player(window: Any, state: Any) -> None:
+    shown = show(window, state)
+    before = shown.playing.winfo_rootx(), shown.playing.winfo_width()
+    place = shown._queue_panel.winfo_rootx(), shown._queue_panel.winfo_width()
+    click(button(shown, "Sound"))
+    window.update()
+    assert not shown.queue.winfo_viewable() and shown.playing.seekbar.winfo_viewable()
+    assert (shown.playing.winfo_rootx(), shown.playing.winfo_width()) == before
+    assert (window.overlay.winfo_rootx(), window.overlay.winfo_width()) == place
+    press(window, "<Control-Key-Up>")
+    assert window.program.of("set_volume") == [0.55], "the keys of the player work"
+    press(window, "<Key-Escape>")
+    window.update()
+    assert window.overlay is None and shown.queue.winfo_viewable()
+    assert (shown._queue_panel.winfo_rootx(), shown._queue_panel.winfo_width()) == place
 
 
 def test_sound_without_a_session_and_with_a_missing_output(make: Callable[..., Any]) -> None:
@@ -75,9 +101,9 @@ def test_sound_without_a_session_and_with_a_missing_output(make: Callable[..., A
     click(button(window, "Ana  ·  Sound: USB"))
     sound = window.overlay
     deliver(window, Outputs(("Card",)))
-    assert sound.output.cget("values") == ["The system's choice", "Card", "USB"] and sound.output.get() == "USB"
+    assert sound.output.texts == ["Default output", "Card", "USB"] and sound.output.get() == "USB"
     assert not sound.correction.winfo_viewable()
-    sound.output._dropdown_callback("Card")
+    sound.output.choose("Card")
     press(window, "<Key-Escape>")
     assert reads(window, "Ana  ·  Sound: Card"), "the first screen shows the chosen output"
 

@@ -39,7 +39,8 @@ def visit(window: Any, name: str) -> Any:
         click(button(window, "More"))
     window.focus_set()
     window.update()
-    return window.overlay or window.screen
+    overlay = window.overlay
+    return overlay if overlay is not None and not overlay.beside else window.screen
 
 
 @pytest.mark.parametrize("name", SCREENS)
@@ -77,8 +78,8 @@ def test_an_output_is_chosen_by_keys(window: Any) -> None:
     while window.focus_get() is not output:
         press(window, "<Tab>")
     press(window, "<Key-Down>")
-    menu = output._dropdown_menu
-    until(window, menu.is_open)
+    menu = window._menu
+    until(window, menu.winfo_viewable)
     for sequence in ("<Key-Down>", "<Key-Down>", "<Key-Down>", "<Key-Return>"):
         menu.event_generate(sequence)
         window.update()

@@ -1,0 +1,126 @@
+"""The panel of the sound: the output of this machine, and the user's correction of its delay.
+
+In a session it takes the place of the queue, so that the player stays in view while one adjusts it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from phaselock.language.catalogue import tr
+from phaselock.ui import theme
+from phaselock.ui.backend import BackendEvent, Outputs, SessionView
+from phaselock.ui.screens.base import WindowApi
+from phaselock.ui.screens.home import label
+from phaselock.ui.screens.overlays import Overlay
+from phaselock.ui.theme import px
+from phaselock.ui.viewmodel import number_text, output_text
+from phaselock.ui.widgets.base import frame
+from phaselock.ui.widgets.buttons import StepButton
+from phaselock.ui.widgets.choice import Choice
+from phaselock.ui.widgets.entry import Field
+
+MAX_CORRECTION_MS = 2000.0
+STEPS_MS = (-10, -1, 1, 10)
+WIDTH = 420
+
+
+class SoundOverlay(Overlay):
+    """Every change takes effect at once, and is stored for this output."""
+
+    def __init__(self, master: Any, api: WindowApi, on_close: Callable[[], None], *, beside: bool) -> None:
+        super().__init__(master, tr("Sound"), on_close)
+        self.beside = beside
+        self._api = api
+        if beside:
+            self.panel.place(relx=0, rely=0, relwidth=1, relheight=1, anchor="nw")
+        else:
+            frame(self.body).pack(padx=px(WIDTH // 2))
+        label(self.body, tr("Output"), theme.SECONDARY, theme.TEXT_SECONDARY).pack(anchor="w")
+        self.output = Choice(self.body, self._choose)
+        self.output.pack(fill="x", pady=(px(4), 0))
+        self._outputs: dict[str, str | None] = {}
+        """The outputs by their texts in the menu; None: the default output of the system."""
+        self._offer([api.program.preferences().device])
+        self.output.set(next(iter(self._outputs)))
+        self._device = self._note()
+        state = api.program.state()
+        self._steps = frame(self.body)
+        self.correction = Field(self._steps, "", on_submit=self._correct, width=56)
+        self._says = self._note("")
+        if state is not None:
+            self._build_correction()
+            self.on_state(state)
+        self.body.bind("<Configure>", lambda event: self._wrap(event.width), add="+")
+        api.program.list_outputs()
+
+    def on_event(self, event: BackendEvent) -> None:
+        if isinstance(event, Outputs):
+            outputs = [None, *event.names]
+            chosen = self._outputs[self.output.get()]
+            self._offer(outputs if chosen in outputs else [*outputs, chosen])
+
+    def on_state(self, state: SessionView) -> None:
+        text = output_text(state)
+        if text != self._device_text:
+            self._device_text = text
+            self._device.configure(text=text)
+
+    def _build_correction(self) -> None:
+        state = self._api.program.state()
+        own = state.own if state else None
+        self._correction_ms = own.correction_ms if own else 0.0
+        self.correction.set(number_text(self._correction_ms, "g"))
+        heading = label(self.body, tr("Timing in milliseconds"), theme.SECONDARY, theme.TEXT_SECONDARY)
+        heading.pack(anchor="w", pady=(px(16), px(4)), before=self._says)
+        for column, step_ms in enumerate(STEPS_MS):
+            text = number_text(step_ms, "+g")
+            button = StepButton(self._steps, text, lambda step_ms=step_ms: self._step(step_ms))
+            button.grid(row=0, column=column + (column >= 2), padx=(0 if not column else px(4), 0))
+        self.correction.grid(row=0, column=2, sticky="ew", padx=(px(4), 0))
+        self._steps.grid_columnconfigure(2, weight=1)
+        self._steps.pack(fill="x", before=self._says)
+        self._says.configure(text=tr("If this speaker is heard too late, press +. If it is too early, press −."))
+
+    def _note(self, text: str = "") -> Any:
+        note = label(self.body, text, theme.SECONDARY, theme.TEXT_SECONDARY)
+        note.pack(anchor="w", pady=(px(8), 0))
+        self._device_text = ""
+        return note
+
+    def _wrap(self, width: int) -> None:
+        for note in (self._device, self._says):
+            note.configure(wraplength=max(width, 1))
+
+    def _offer(self, outputs: Sequence[str | None]) -> None:
+        """Let the user choose one of these outputs."""
+        self._outputs = {output or tr("Default output"): output for output in outputs}
+        self.output.texts = [*self._outputs]
+
+    def _choose(self, text: str) -> None:
+        self._api.program.choose_output(self._outputs[text])
+
+    def _step(self, step_ms: float) -> None:
+        self._set(min(max(self._correction_ms + step_ms, -MAX_CORRECTION_MS), MAX_CORRECTION_MS))
+
+    def _correct(self) -> None:
+        try:
+            correction_ms = float(self.correction.get().replace(",", ".").replace("−", "-"))
+        except ValueError:
+            correction_ms = MAX_CORRECTION_MS + 1
+        if abs(correction_ms) <= MAX_CORRECTION_MS:
+            self._set(correction_ms)
+        else:
+            form = tr("A number from {low} to {high}, please.")
+            low, high = (number_text(limit, "g") for limit in (-MAX_CORRECTION_MS, MAX_CORRECTION_MS))
+            self._says.configure(text=form.format(low=low, high=high), text_color=theme.WARNING)
+
+    def _set(self, correction_ms: float) -> None:
+        self._correction_ms = correction_ms
+        self._api.program.set_correction_ms(correction_ms)
+        self.correction.set(number_text(correction_ms, "g"))
+        form = tr("Saved. This speaker plays {number} ms earlier.")
+        if correction_ms < 0:
+            form = tr("Saved. This speaker plays {number} ms later.")
+        text = form.format(number=number_text(abs(correction_ms), "g")) if correction_ms else tr("Saved.")
+        self._says.configure(text=text, text_color=theme.TEXT)
