@@ -137,6 +137,10 @@ def log_bug(work: str, error: BaseException) -> None:
         _log.error("%s failed", work, exc_info=error)
 
 
+CHANGED = N_("{file_name} has changed since it was added.")
+"""The error of a file that is not what it was, where it is played and where it is sent."""
+
+
 class InvalidMp3Error(PhaseLockError):
     """A file that cannot be played: it is not an MP3, is incomplete, or its sound is of a kind that is not supported.
 

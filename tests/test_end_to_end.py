@@ -172,14 +172,33 @@ def test_bad_files_are_refused_and_disturb_nothing(processes: ProcessFixture, tm
     host = processes.host(str(text), str(TUNE), "--play")
     assert host.wait_for("error")["message"] == "Invalid or corrupted MP3 file: text.mp3"
     host.wait_for("sync", playing)
-    for path in (empty, short):
+    sentences = {empty: "empty.mp3 cannot be played: it is empty.", short: "Invalid or corrupted MP3 file: short.mp3"}
+    for path, sentence in sentences.items():
         host.say(f"add {path}")
-        assert host.wait_for("error")["message"] == f"Invalid or corrupted MP3 file: {path.name}"
+        assert host.wait_for("error")["message"] == sentence
     host.say(f"add {tmp_path / 'missing.mp3'}")
     assert "missing.mp3" in host.wait_for("error")["message"]
     host.say("queue")
     assert [row["file_name"] for row in host.wait_for("queue", lambda event: "asked" in event)["queue"]] == ["tune.mp3"]
     host.wait_for("sync", playing)
+
+
+def test_a_file_that_changes_or_goes_in_the_queue_is_told(processes: ProcessFixture, tmp_path: pathlib.Path) -> None:
+    for name in ("a.mp3", "b.mp3"):
+        shutil.copy(TUNE, tmp_path / name)
+    host = processes.host(str(tmp_path))
+    assert host.wait_for("added")["added"] == 2
+    with (tmp_path / "a.mp3").open("r+b") as file:  # of the same size
+        file.seek(5000)
+        file.write(b"other sound")
+    os.utime(tmp_path / "a.mp3", ns=(1, 1))
+    (tmp_path / "b.mp3").unlink()
+    for number, sentence in enumerate(("a.mp3 has changed since it was added.", "Cannot read b.mp3: "), start=1):
+        host.say(f"play {number}")
+        error = host.wait_for("error")
+        assert error["code"] == "unplayable_here" and error["detail"].startswith(sentence)
+    host.say("quit")
+    assert host.end() == (0, "")
 
 
 def test_a_missing_file_is_an_error(processes: ProcessFixture) -> None:

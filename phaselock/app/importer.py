@@ -93,6 +93,7 @@ class Importer:
                 added += 1
             except PhaseLockError as error:
                 left_out.append(LeftOut(file.name, notice_of(error)))
+        left_out.sort(key=lambda one: one.notice.code is Code.NOT_AN_MP3)  # covers and texts are the least important
         await loop.run_in_executor(self._pool, _log_left_out, left_out)
         one_file = [str(file) for file in found.files] == list(paths) and len(paths) == 1
         if not one_file and (found.files or len(left_out) != 1):

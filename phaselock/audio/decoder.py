@@ -15,7 +15,8 @@ from typing import Any
 from _miniaudio import ffi, lib
 
 from phaselock._native import Mp3Reader
-from phaselock.audio.mp3_file import PACKETS_PER_ENTRY, Mp3Info, changed, unreadable
+from phaselock.audio.mp3_file import PACKETS_PER_ENTRY, Mp3Info, unreadable
+from phaselock.errors import CHANGED, PhaseLockError
 
 CHANNELS = 2
 _FRAME_BYTES = 4 * CHANNELS
@@ -194,7 +195,7 @@ class _Feed:
     def check(self) -> None:
         """Raise PhaseLockError if reading failed in one of the decoder's calls."""
         if self._changed:
-            raise changed(self._path.name)
+            raise PhaseLockError(CHANGED, file_name=self._path.name)
         if self._error is not None:
             raise unreadable(self._path, self._error)
 

@@ -14,7 +14,7 @@ import stat
 import threading
 
 from phaselock._native import Mp3Reader
-from phaselock.errors import InvalidMp3Error, PhaseLockError, message_of
+from phaselock.errors import CHANGED, InvalidMp3Error, PhaseLockError, message_of
 from phaselock.language.message import N_, Message
 from phaselock.model.file_kinds import why_no_mp3
 
@@ -157,7 +157,7 @@ class Inspector:
             except OSError as error:
                 raise unreadable(path, error) from None
         if known != sha256:
-            raise changed(file_name)
+            raise PhaseLockError(CHANGED, file_name=file_name)
         try:
             return self(path, sha256)
         except InvalidMp3Error as error:
@@ -174,11 +174,6 @@ class Inspector:
 def _beginning(file: io.FileIO) -> bytes:
     file.seek(0)
     return file.read(_BEGINNING_BYTES) or b""
-
-
-def changed(file_name: str) -> PhaseLockError:
-    """The error to raise when a file is not what it was when it was added."""
-    return PhaseLockError(N_("{file_name} has changed since it was added."), file_name=file_name)
 
 
 def unreadable(path: pathlib.Path, error: OSError) -> PhaseLockError:

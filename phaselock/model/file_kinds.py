@@ -83,7 +83,7 @@ def kind_of_name(name: str) -> Message | None:
 
 
 def why_no_mp3(name: str, beginning: bytes) -> Message | None:
-    """Why a file without MP3 packets cannot be played, as a clause; None if it may be a damaged MP3. `beginning`: its
+    """Why a file without MP3 packets cannot be played, as a clause; None for a damaged or false MP3. `beginning`: its
     first bytes."""
     beginning = _behind_tag(beginning)
     if _is_free_format(beginning):
@@ -92,10 +92,12 @@ def why_no_mp3(name: str, beginning: bytes) -> Message | None:
     named_mp3 = name.lower().endswith(".mp3")
     if found is None and not named_mp3:
         found = _by_suffix(name)
+    if named_mp3 and (found is None or not found.sound):
+        return None
     if found is None and len(beginning) > 1 and _is_text(beginning):
         found = _KINDS[-1]
     if found is None:
-        return None if named_mp3 else Message(N_("it is not an MP3 file"))
+        return Message(N_("it is not an MP3 file"))
     form = N_("it is {kind}, and only MP3 can be played so far") if found.sound else N_("it is {kind}, not an MP3 file")
     return Message(form, kind=Message(found.label))
 

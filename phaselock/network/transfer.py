@@ -20,7 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from uuid import UUID
 
-from phaselock.errors import PhaseLockError, message_of, system_text
+from phaselock.errors import CHANGED, PhaseLockError, message_of, system_text
 from phaselock.language.message import N_, Message
 from phaselock.model.types import Track
 from phaselock.network.congestion import CongestionWindow
@@ -49,7 +49,6 @@ POLL_CONNECT_S = 0.05
 REPORT_EVERY_S = 0.2
 READ_BYTES = 256 * 1024
 """Size of the read buffer: longer than the longest frame of a chunk."""
-_CHANGED = N_("{file_name} has changed since it was added.")
 _ENDED = N_("{other} ended the transfer.")
 _LARGE_PACKETS = N_(
     "Nothing of it arrives, although the host answers. A VPN or a router loses large packets: switch the VPN off, or "
@@ -409,7 +408,7 @@ class _FileFrames:
         self._hash.update(data)
         last = self.offset + len(data) >= self.size
         if not data or (last and self._hash.digest() != self._sha256):
-            raise PhaseLockError(_CHANGED, file_name=self._name)
+            raise PhaseLockError(CHANGED, file_name=self._name)
         data_frame = frame(self._chunk(self.offset, data))
         self.offset += len(data)
         return data_frame
@@ -478,7 +477,7 @@ def _opened(path: pathlib.Path, name: str, size: int) -> Iterator[io.FileIO]:
         raise _unreadable(name, error) from None
     with file:
         if os.fstat(file.fileno()).st_size != size:
-            raise PhaseLockError(_CHANGED, file_name=name)
+            raise PhaseLockError(CHANGED, file_name=name)
         yield file
 
 

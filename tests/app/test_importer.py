@@ -159,6 +159,16 @@ def test_what_cannot_be_played_says_why(tmp_path: pathlib.Path) -> None:
     )
 
 
+def test_songs_are_named_before_other_files_that_are_left_out(tmp_path: pathlib.Path) -> None:
+    for name in ("a.jpg", "b.txt", "c.mp3", "d.jpg"):
+        (tmp_path / name).write_bytes(b"\0\1\2")
+    (summary,) = told_of([tmp_path], 1)
+    assert event_text(summary) == (
+        "Added no tracks; left out 4: c.mp3 (Invalid or corrupted MP3 file), a.jpg (a picture), b.txt (a text) and "
+        "1 more (see: phaselock log)."
+    )
+
+
 def test_a_file_that_ends_early_is_added_with_a_warning(tmp_path: pathlib.Path) -> None:
     path = tmp_path / "a.mp3"
     path.write_bytes(encode()[:-500])
