@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import hashlib
 import io
 import pathlib
 import stat
@@ -153,6 +152,8 @@ class Inspector:
         if known is None:
             try:
                 with path.open("rb") as file:
+                    import hashlib  # late: its libcrypto needs 4 MB of memory
+
                     known = hashlib.file_digest(file, "sha256").digest()
             except OSError as error:
                 raise unreadable(path, error) from None

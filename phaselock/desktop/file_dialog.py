@@ -9,7 +9,6 @@ import concurrent.futures
 import contextlib
 import dataclasses
 import os
-import secrets
 import shutil
 import subprocess
 import threading
@@ -109,7 +108,7 @@ def _ask_portal(question: Question, folder: str, over: threading.Event) -> tuple
 
 
 def _converse(bus: Bus, question: Question, folder: str, over: threading.Event) -> tuple[str, ...]:
-    token = f"phaselock{secrets.token_hex(8)}"
+    token = f"phaselock{os.urandom(8).hex()}"
     handle = f"{PORTAL_PATH}/request/{bus.name[1:].replace('.', '_')}/{token}"
     bus.listen(f"type='signal',sender='{PORTAL}',interface='{_REQUEST}',member='Response'")
     method = "SaveFile" if question.kind == "save" else "OpenFile"

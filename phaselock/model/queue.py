@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import hashlib
 from collections.abc import Sequence
 from typing import Annotated, Literal
 from uuid import UUID
@@ -194,6 +193,8 @@ def random_place(file_id: UUID, seed: int, count: int) -> int:
 
 
 def _drawn(file_id: UUID, seed: int) -> bytes:
+    import hashlib  # late: its libcrypto needs 4 MB of memory
+
     return hashlib.sha256(b"%d" % seed + file_id.bytes).digest()
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 import collections
 import contextlib
 import errno
-import hashlib
 import io
 import os
 import pathlib
@@ -380,6 +379,8 @@ class _FileFrames:
     ) -> None:
         """`name` is for error messages. `chunk` makes the message of one chunk from its offset and its bytes.
         PhaseLockError if the file cannot be read."""
+        import hashlib  # late: its libcrypto needs 4 MB of memory
+
         self._sha256, self._hash = sha256, hashlib.sha256()
         try:
             while (place := file.tell()) < offset and (data := file.read(min(READ_BYTES, offset - place))):
