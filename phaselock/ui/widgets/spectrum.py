@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Literal
 
 from phaselock.ui import theme
 from phaselock.ui.widgets.base import Drawing
@@ -64,7 +64,7 @@ class Spectrum(Drawing):
             self.paint()
             return
         self.delete("all")
-        state = "normal" if self._visible else "hidden"
+        state: Literal["normal", "hidden"] = "normal" if self._visible else "hidden"
         self._bars = []
         for i in range(count):
             share = 1 - (1 - _FAINTEST) * i / max(count - 1, 1)
