@@ -12,6 +12,16 @@ from phaselock.model.timing import DeviceState, Timing
 from phaselock.model.types import AudioStatus, Track
 
 
+class SongLength(Protocol):
+    """The length of an intact file."""
+
+    @property
+    def rate_hz(self) -> int: ...
+
+    @property
+    def frames(self) -> int: ...
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class Plan:
     """A timeline to follow, with its track and the file of the track on this computer."""

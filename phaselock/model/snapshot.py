@@ -118,6 +118,10 @@ class RequestView:
     done_bytes: int
     reason: str
     """Why it was rejected or failed; otherwise empty."""
+    title: str = ""
+    artist: str = ""
+    duration_secs: float = 0.0
+    """0: not known."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

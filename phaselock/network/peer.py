@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 from uuid import UUID
 
-from phaselock.audio.interface import AudioOutput
+from phaselock.audio.interface import AudioOutput, SongLength
 from phaselock.errors import InternalError, InvalidMp3Error, PhaseLockError, bug_net, message_of
 from phaselock.model.notices import Code, Notice
 from phaselock.model.types import ClockStatus, Track
@@ -43,6 +43,7 @@ from phaselock.session.peer.session import PeerSession
 from phaselock.session.sentences import NoticeError, notice_of
 from phaselock.storage.cache import FileCache
 from phaselock.storage.collect import names_several
+from phaselock.storage.tags import read_tags
 
 RECONNECT_S = 2.0
 """Time limit of a connection to a lost host, in seconds: a network that works again answers at once."""
@@ -72,7 +73,7 @@ class PeerRunner(Runner[PeerSession]):
         clock: ClockFollower,
         cache: FileCache,
         *,
-        inspect: Callable[[pathlib.Path, bytes], object],
+        inspect: Callable[[pathlib.Path, bytes], SongLength],
         volume: Callable[[], tuple[int, bool]],
         now_ns: Callable[[], int],
         on_event: Callable[[Event], None],
@@ -254,26 +255,28 @@ class PeerRunner(Runner[PeerSession]):
         """Copy the file into the cache and request it. It is uploaded and played from the cache."""
         try:
             with bug_net("taking a song in", PhaseLockError):
-                sha256, size = await self._loop.run_in_executor(self._upload_pool, self._take_in, path)
+                wish = await self._loop.run_in_executor(self._upload_pool, self._take_in, path)
         except PhaseLockError as error:
             self._publish(Failed(self.session_ns(), notice_of(error)))
             return
         if not self._ended.done():
-            self._own = self._own | {sha256}
+            self._own = self._own | {wish.sha256}
             self._cache.keep(self._keep | self._own)
-            self.command(Request(uuid.uuid4(), path.name, size, sha256))
+            self.command(wish)
             await self._report_room()
 
-    def _take_in(self, path: pathlib.Path) -> tuple[bytes, int]:
-        """Called in the upload thread. Return the SHA-256 and the size in bytes."""
+    def _take_in(self, path: pathlib.Path) -> Request:
+        """Called in the upload thread."""
         if names_several(path):
             raise NoticeError(Notice(Code.ONE_SONG, file_name=path.name))
         sha256, size, cached = self._cache.adopt(path, most_bytes=MAX_FILE_BYTES)
         try:
-            self._inspect(cached, sha256)
+            info = self._inspect(cached, sha256)
         except InvalidMp3Error as error:  # name the user's file, not the one in the cache
             raise error.named(path.name) from None
-        return sha256, size
+        tags = read_tags(cached)
+        duration_secs = round(info.frames / info.rate_hz, 3)
+        return Request(uuid.uuid4(), path.name, size, sha256, tags.title, tags.artist, duration_secs)
 
     async def _upload(self, upload: bulk.Upload) -> None:
         problem = await self._loop.run_in_executor(self._upload_pool, self._send, upload)

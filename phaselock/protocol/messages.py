@@ -219,11 +219,15 @@ class BulkProgress:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SongRequest:
-    """Peer to host: asks to add a song. Extension: the peer chooses the `request_id`."""
+    """Peer to host: asks to add a song. Extension: the peer chooses the `request_id`, and tells what the song is; empty
+    or 0: not known."""
 
     request_id: UUID
     file_name: FileName
     file_size: FileBytes
+    title: Title = ""
+    artist: Title = ""
+    duration_secs: Annotated[float, Within(0, 1e9)] = 0.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

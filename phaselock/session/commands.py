@@ -193,6 +193,9 @@ class Request:
     file_name: str
     size: int
     sha256: bytes
+    title: str = ""
+    artist: str = ""
+    duration_secs: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -184,10 +184,10 @@ def test_a_session_of_two_windows_and_a_headless_peer(
     ben.do("choose_song", wish)
     ben.do("click", "Request song")
     until(window, lambda: len(window.screen.requests.rows) == 1)
-    assert reads(window, 'Ben wants to add "wish.mp3"')
+    assert reads(window, "asked by Ben")
     click(window.screen.requests, *action(window.screen.requests, 0, "accept"))
     until(window, lambda: queued(window) == ["first", "third", "second", "wish"])
-    ben.wait_until("reads", '"wish.mp3" is in the queue')
+    ben.wait_until("reads", "in the queue")
 
     click(button(window, "Next"))
     until(window, lambda: window.title() == "third · PhaseLock")

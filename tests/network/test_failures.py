@@ -13,7 +13,7 @@ import pytest
 
 from phaselock.session import commands as c
 from phaselock.session.effects import Connect
-from tests.support.network_session import DATA, NetworkFixture, played
+from tests.support.network_session import DATA, LENGTH, NetworkFixture, played
 
 
 def failing(function: Callable[..., Any], times: int = 1) -> Callable[..., Any]:
@@ -102,9 +102,10 @@ def test_a_request_that_fails_is_told(tmp_path: pathlib.Path, bugs: list[str]) -
     async def story(network: NetworkFixture, stack: contextlib.AsyncExitStack) -> None:
         left = itertools.count()
 
-        def inspect(path: pathlib.Path, sha256: bytes) -> None:
+        def inspect(path: pathlib.Path, sha256: bytes) -> Any:
             if next(left) == 0:
                 raise ValueError("odd")
+            return LENGTH
 
         ada = await network.join(stack, "Ada", inspect)
         await ada.news.wait_for("joined")

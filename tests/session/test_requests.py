@@ -178,6 +178,16 @@ def test_file_names_of_requests_are_reduced_to_plain_names() -> None:
     assert len(at_host(harness)[1].file_name) == 200
 
 
+def test_a_request_tells_what_the_song_is() -> None:
+    harness, ana, _ = session_of_two()
+    ana.call(ana.core.command, Request(UUID(int=5), "a.mp3", 9, bytes(32), "Night Drive", "The Phases", 154.7))
+    harness.run(0.01)
+    for (shown,) in (at_host(harness), ana.snapshot().requests):
+        assert (shown.title, shown.artist, shown.duration_secs) == ("Night Drive", "The Phases", 154.7)
+    harness.host.receive(ana.conn, m.SongRequest(UUID(int=9), "b.mp3", 1, "\x1b[2J\u202eTitle\n", "\u200b", 1.0))
+    assert (at_host(harness)[1].title, at_host(harness)[1].artist) == ("[2JTitle", "")
+
+
 # -- the upload --------------------------------------------------------------------------------------------------------
 
 

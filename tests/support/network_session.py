@@ -10,6 +10,7 @@ import pathlib
 import random
 import socket
 import time
+import types
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
@@ -30,6 +31,8 @@ from tests.support.told import Told, told
 
 TIMEOUT_S = 30
 DATA = random.Random(2).randbytes(200_000)
+LENGTH = types.SimpleNamespace(rate_hz=44100, frames=441_000)
+"""What is known of a file that no one has decoded."""
 
 
 class Output:
@@ -177,7 +180,7 @@ class NetworkFixture:
         self,
         stack: contextlib.AsyncExitStack,
         name: str,
-        inspect: Callable[[pathlib.Path, bytes], object] = lambda path, sha256: None,
+        inspect: Callable[[pathlib.Path, bytes], Any] = lambda path, sha256: LENGTH,
         find: Callable[[str], Awaitable[Sequence[Place]]] | None = None,
     ) -> Peer:
         sock = stack.enter_context(await connect(*self.host.address))

@@ -367,40 +367,39 @@ def test_the_host_decides_open_requests_first() -> None:
     )
     assert [(shown.number, shown.decidable) for shown in view.requests] == [(4, True), (3, True), (2, True)]
     assert view.more_requests == 2
-    assert view.requests[2].text == 'Sam wants to add "New 2.mp3"' and plain(view.requests[2].size_text) == "4.2 MB"
+    first = view.requests[2]
+    assert (first.title, plain(first.subtitle), first.duration_text) == ("New 2", "asked by Sam · 4.2 MB", "")
+    known = host(requests=(request(2, title="Night Drive", artist="The Phases", duration_secs=154.7),))
+    (shown,) = host_view(known).requests
+    assert (shown.title, plain(shown.subtitle)) == ("Night Drive", "The Phases · asked by Sam · 4.2 MB")
+    assert shown.duration_text == "2:34"
 
 
 def test_an_accepted_request_is_on_its_way() -> None:
     (shown,) = host_view(host(requests=(request(1, RequestState.ACCEPTED, done_bytes=2_100_000),))).requests
-    assert (shown.text, shown.progress, shown.decidable) == ('"New 1.mp3" is on its way from Sam', 0.5, False)
+    assert (shown.title, shown.subtitle) == ("New 1", "on its way from Sam")
+    assert (shown.progress, shown.decidable) == (0.5, False)
     assert host_view(host()).requests == () and host_view(host()).more_requests == 0
 
 
 @pytest.mark.parametrize(
     ("wish", "text", "progress"),
     [
-        (request(1), 'The host was asked for "New 1.mp3"', None),
-        (
-            request(1, RequestState.ACCEPTED, done_bytes=42_000),
-            'The host wants "New 1.mp3"; it is on its way',
-            0.01,
-        ),
-        (request(1, RequestState.ADDED), '"New 1.mp3" is in the queue', None),
+        (request(1), "the host was asked", None),
+        (request(1, RequestState.ACCEPTED, done_bytes=42_000, artist="Band"), "Band · on its way to the host", 0.01),
+        (request(1, RequestState.ADDED), "in the queue", None),
         (
             request(1, RequestState.REJECTED, reason="The host has declined it."),
-            '"New 1.mp3" is not added: The host has declined it.',
+            "not added – The host has declined it.",
             None,
         ),
-        (
-            request(1, RequestState.FAILED, reason="{Odd}.", file_name="{x}.mp3"),
-            '"{x}.mp3" is not added: {Odd}.',
-            None,
-        ),
+        (request(1, RequestState.FAILED, reason="{Odd}."), "not added – {Odd}.", None),
     ],
 )
 def test_what_has_become_of_the_own_requests(wish: RequestView, text: str, progress: float | None) -> None:
     (shown,) = peer_view(guest(requests=(wish,))).requests
-    assert (shown.text, shown.progress, shown.decidable) == (text, progress, False)
+    assert (shown.title, shown.subtitle) == ("New 1", text)
+    assert (shown.progress, shown.decidable) == (progress, False)
 
 
 def test_the_own_requests_latest_first() -> None:

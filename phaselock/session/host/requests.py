@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from uuid import UUID
 
 from phaselock.language.message import N_, Message
-from phaselock.model.names import file_label, sentence
+from phaselock.model.names import file_label, sentence, title
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import RequestState, RequestView
 from phaselock.protocol import messages as m
@@ -40,6 +40,9 @@ class Request:
     file_name: str
     size: int
     """In bytes."""
+    title: str
+    artist: str
+    duration_secs: float
     state: RequestState = RequestState.OPEN
     done_bytes: int = 0
     tries: int = 0
@@ -60,6 +63,9 @@ class Request:
             self.state,
             self.done_bytes,
             reason,
+            self.title,
+            self.artist,
+            self.duration_secs,
         )
 
 
@@ -93,8 +99,16 @@ class IncomingRequests:
             self._outbox.do(Send(member.conn, m.SongRequestRejected(message.request_id, TOO_MANY)))
             return True
         self._last_number += 1
-        name = file_label(message.file_name)
-        request = Request(message.request_id, self._last_number, member, name, message.file_size)
+        request = Request(
+            message.request_id,
+            self._last_number,
+            member,
+            file_label(message.file_name),
+            message.file_size,
+            title(message.title),
+            title(message.artist),
+            message.duration_secs,
+        )
         self._requests[request.request_id] = request
         self._note(request, now_ns)
         return True

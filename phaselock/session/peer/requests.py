@@ -63,6 +63,9 @@ class OutgoingRequests:
                 wish.state,
                 wish.done_bytes,
                 wish.reason,
+                wish.request.title,
+                wish.request.artist,
+                wish.request.duration_secs,
             )
             for wish in self._requests.values()
         )
@@ -136,7 +139,8 @@ class OutgoingRequests:
 
     def _send(self, wish: OutgoingRequest) -> None:
         request = wish.request
-        self._outbox.do(Send(HOST_CONN, m.SongRequest(request.request_id, request.file_name, request.size)))
+        about = request.title, request.artist, request.duration_secs
+        self._outbox.do(Send(HOST_CONN, m.SongRequest(request.request_id, request.file_name, request.size, *about)))
 
     def _upload(self, wish: OutgoingRequest, peer_id: int, token: bytes) -> None:
         wish.tries += 1

@@ -19,7 +19,7 @@ from phaselock.ui.screens.playing import PlayingPanel, SpectrumButton
 from phaselock.ui.screens.requests import Requests
 from phaselock.ui.screens.session import SessionScreen
 from phaselock.ui.theme import ctk, px
-from phaselock.ui.viewmodel import HostView, PeerRow, QueueRows, RequestRow, host_view
+from phaselock.ui.viewmodel import HostView, PeerRow, QueueRows, RequestRow, host_view, initial
 from phaselock.ui.widgets.buttons import IconButton, SecondaryButton, TextButton
 from phaselock.ui.widgets.panel import Panel
 from phaselock.ui.widgets.rows import Row
@@ -276,9 +276,10 @@ def _request_row(row: RequestRow) -> Row:
     actions = (("accept", "tick", tr("Accept")), ("reject", "cross", tr("Reject"))) if row.decidable else ()
     return Row(
         str(row.request_id),
-        row.text,
-        row.size_text,
-        initial="?",
+        row.title,
+        row.subtitle,
+        initial=initial(row.title),
+        right=row.duration_text,
         progress=row.progress,
         actions=actions,
         actions_shown=True,

@@ -100,4 +100,4 @@ class PeerScreen(SessionScreen):
 
 
 def _request_row(row: RequestRow) -> Row:
-    return Row(str(row.request_id), row.text, row.size_text, progress=row.progress, tooltip=row.text)
+    return Row(str(row.request_id), row.title, row.subtitle, right=row.duration_text, progress=row.progress)

@@ -10,7 +10,7 @@ from phaselock.model.notices import Code
 from phaselock.model.queue import QueueItem
 from phaselock.model.snapshot import FileState, FileView, LatencyClass, PeerView, RequestState, RequestView
 from phaselock.model.timing import TIMING_PHRASES, TIMING_SENTENCES, Timing
-from phaselock.session.sentences import NOTICES, OWN_REQUESTS, REQUESTS, joined
+from phaselock.session.sentences import NOTICES, joined, time_text
 from phaselock.ui.backend import SessionView
 from phaselock.ui.viewmodel.rows import QueueRows, item_of, ready_text, song
 from phaselock.ui.viewmodel.sync import chip, machines, own_machine, sounding, sync_view
@@ -40,6 +40,14 @@ _DELAYS: dict[Timing, str] = {
     "unknown": TIMING_PHRASES["unknown"],
 }
 """The latency of an output, from the program to the sound."""
+_OWN_STATES: dict[RequestState, str] = {
+    RequestState.OPEN: N_("the host was asked"),
+    RequestState.ACCEPTED: N_("on its way to the host"),
+    RequestState.ADDED: N_("in the queue"),
+    RequestState.REJECTED: N_("not added"),
+    RequestState.FAILED: N_("not added"),
+}
+"""How far this machine's own request is."""
 
 
 def host_view(state: SessionView, queue_rows: QueueRows | None = None) -> HostView:
@@ -320,18 +328,24 @@ def _peer_tooltip(peer: PeerView) -> str:
 
 def _request_row(one: RequestView) -> RequestRow:
     is_open = one.state is RequestState.OPEN
-    form = tr('{peer} wants to add "{file_name}"') if is_open else tr(REQUESTS[RequestState.ACCEPTED])
-    return _row(one, form, is_open)
+    asked = tr("asked by {name}") if is_open else tr("on its way from {name}")
+    return _row(one, asked.format(name=one.peer_name), is_open)
 
 
 def _own_request_row(one: RequestView) -> RequestRow:
-    return _row(one, tr(OWN_REQUESTS[one.state]), False)
+    text = tr(_OWN_STATES[one.state])
+    return _row(one, " – ".join(filter(None, (text, translated(one.reason, current())))), False)
 
 
-def _row(one: RequestView, form: str, decidable: bool) -> RequestRow:
-    reason = translated(one.reason, current())
-    text = form.removesuffix(".").format(peer=one.peer_name, file_name=one.file_name, reason=reason)
+def _row(one: RequestView, state_text: str, decidable: bool) -> RequestRow:
     under_way = one.state is RequestState.ACCEPTED and one.size
-    progress = min(1.0, one.done_bytes / one.size) if under_way else None
-    size = size_text(one.size)
-    return RequestRow(one.request_id, one.number, text, size, one.state.value, progress, decidable)
+    return RequestRow(
+        one.request_id,
+        one.number,
+        one.title or one.file_name.removesuffix(".mp3") or one.file_name,
+        " · ".join(filter(None, (one.artist, state_text, size_text(one.size) if decidable else ""))),
+        time_text(one.duration_secs) if one.duration_secs else "",
+        one.state.value,
+        min(1.0, one.done_bytes / one.size) if under_way else None,
+        decidable,
+    )

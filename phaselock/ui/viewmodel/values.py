@@ -92,8 +92,12 @@ class RequestRow:
 
     request_id: UUID
     number: int
-    text: str
-    size_text: str
+    title: str
+    """The title of the song, or its file name."""
+    subtitle: str
+    """Artist, who asks for it or how far it is, and its size."""
+    duration_text: str
+    """Empty: not known."""
     state: str
     """"open", "accepted", "added", "rejected" or "failed"."""
     progress: float | None

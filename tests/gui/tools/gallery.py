@@ -214,7 +214,7 @@ def show_peers(people: Panel) -> RowList:
             Row("1", "Alex", "2 ms", "A", colour_dot=theme.PRIMARY, chip=("±0.02 ms", theme.TEXT)),
             Row("2", "Sam", "45 ms", "S", colour_dot=theme.WARNING, chip=("late", theme.WARNING), progress=0.7),
             Row("3", "Jordan", "No sound output", "J", colour_dot=theme.ERROR, dimmed=True),
-            Row("4", "Sam wants to add “NewTrack.mp3”", "4.2 MB", actions=answers, actions_shown=True),
+            Row("4", "New track", "asked by Sam · 4.2 MB", right="2:34", actions=answers, actions_shown=True),
         ]
     )  # fmt: skip
     peers.pack(fill="both", expand=True)

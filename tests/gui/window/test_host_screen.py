@@ -42,14 +42,14 @@ def test_the_host_sees_everything(window: Any) -> None:
     assert (ben.title, second.title, second.progress) == ("Ben", "Sam", 0.42) and reads(shown.peers, "Sam")
     assert "receiving Song 2" in second.subtitle and ben.colour_dot != second.colour_dot and ben.chip != second.chip
     assert [one.playing for one in shown.queue.rows] == [False] * 3
-    assert shown.requests.rows[0].title == 'Ben wants to add "new.mp3"' and reads(shown.requests, "4.2")
+    assert shown.requests.rows[0].title == "new" and reads(shown.requests, "asked by Ben · 4.2")
     assert window.title() == "Song 1 – Band · PhaseLock"
     until(window, lambda: shown.playing.seekbar.times == ("0:00", "−2:35"))
     window.program.now_ns = 60 * 10**9
     until(window, lambda: shown.playing.seekbar.times == ("1:00", "−1:35"))
     show(window, host(queue=()))
     assert reads(shown, "Nobody has joined yet") and reads(shown, "No songs yet.") and reads(shown, "Nobody here yet.")
-    assert not reads(shown, "Ben wants to add") and reads(shown, "Nothing is playing")
+    assert not reads(shown, "asked by Ben") and reads(shown, "Nothing is playing")
     assert window.title() == "Friday · PhaseLock"
 
 
