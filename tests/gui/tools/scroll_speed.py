@@ -28,6 +28,11 @@ def timed(name: str, window: Any, count: int, act: Callable[[int], object]) -> N
     print(f"{name:36} median {took[count // 2]:7.2f}   p95 {took[count * 95 // 100]:7.2f}   most {took[-1]:7.2f}")
 
 
+def cover(size: int, seed: int) -> bytes:
+    """A picture of the format PPM, with another colour for each seed."""
+    return b"P6 %d %d 255\n" % (size, size) + bytes((seed * 37 + i * 11) % 256 for i in range(3)) * size * size
+
+
 def memory() -> str:
     """Resident and private memory of this process (Linux only)."""
     try:
@@ -59,7 +64,8 @@ def main() -> None:
     print("an empty window:", memory())
     side = tk.Frame(window, background=theme.SURFACE)
     side.pack(side="left", fill="both", expand=True)
-    rows = RowList(window)
+    covers = [tk.PhotoImage(master=window, data=cover(theme.px(40), i), format="ppm") for i in range(64)]
+    rows = RowList(window, picture_of=lambda key: covers[int(key) % 64] if int(key) % 4 else None)
     rows.configure(width=theme.px(320))
     rows.pack(side="right", fill="y")
     remove = (("remove", "close", "Remove"),)
@@ -67,7 +73,8 @@ def main() -> None:
     def row(i: int, **more: Any) -> Row:
         return Row(
             str(i), f"A song with a title of its own, number {i}", f"Artist {i % 37} · added by Sam", "A",
-            right=f"{i % 7}:{i % 60:02}", chip=("ready", theme.TEXT_SECONDARY) if i % 5 == 0 else None,
+            number=str(i + 1), right=f"{i % 7}:{i % 60:02}",
+            chip=("ready", theme.TEXT_SECONDARY) if i % 5 == 0 else None,
             playing=i == 3, actions=remove, draggable=True, **more,
         )  # fmt: skip
 

@@ -240,36 +240,35 @@ class RowPainter:
         return x + size + theme.px(6)
 
     def _draw_right(self, slot: Slot, row: Row, state: RowState, span: tuple[int, int], ground: str) -> tuple[int, int]:
-        """The text at the right, left of it actions or the chip; gives where title and subtitle must end. `span`: the
-        left end of the texts and the right end of the row."""
+        """The text at the right, left of it actions or the chip; gives where title and subtitle must end. Actions that
+        are always shown are right of the text. `span`: the left end of the texts and the right end of the row."""
         px, tools, (begin, right) = theme.px, state.hovered or state.focused, span
-        if row.right:
-            font = theme.canvas_font(theme.SECONDARY)
-            place = (right, self._height // 2)
-            slot.put("right", "text", place, text=row.right, font=font, fill=theme.TEXT_SECONDARY, anchor="e")
-        left = self._tools_right(row)
+        tools_width = px(_ACTION) * len(row.actions) + (px(_HANDLE) if row.draggable else 0)
         if tools or row.actions_shown:
             self._draw_actions(slot, row, state, ground)
         if tools and row.draggable:
             image = self._canvas.hold(f"handle{slot.tag}", icon("drag", px(_HANDLE), theme.TEXT_SECONDARY, ground))
-            slot.put("handle", "image", (left, self._height // 2), image=image, anchor="e")
-        tools_width = px(_ACTION) * len(row.actions) + (px(_HANDLE) if row.draggable else 0)
-        limit = left - (tools_width + px(4) if tools_width and (tools or row.actions_shown) else 0)
-        hides = tools and tools_width > 0 and not row.actions_shown
-        if row.actions_shown:
-            left = limit
-        subtitle_end = left
+            slot.put("handle", "image", (self._tools_right(row), self._height // 2), image=image, anchor="e")
+        left = right - (tools_width + px(4) if row.actions_shown else 0)
+        if row.right:
+            font, place = theme.canvas_font(theme.SECONDARY), (left, self._height // 2)
+            slot.put("right", "text", place, text=row.right, font=font, fill=theme.TEXT_SECONDARY, anchor="e")
+            left -= self._text_width(row)
+        subtitle_end, hides = left, tools and tools_width > 0 and not row.actions_shown
         if row.chip is not None:
             # Only beside the title if there is a subtitle, which needs the width.
             left = self._draw_chip(slot, row.chip, (begin, left), bool(row.subtitle), ground, hidden=hides)
+        limit = self._tools_right(row) - tools_width - px(4) if hides else right
         return min(left, limit), min(subtitle_end, limit)
 
     def _tools_right(self, row: Row) -> int:
-        """The right end of actions, handle and chip."""
+        """The right end of actions and handle."""
         right = self._view.right - theme.px(_PAD)
-        if row.right:
-            right -= theme.measure(row.right, theme.canvas_font(theme.SECONDARY)) + theme.px(8)
-        return right
+        return right - self._text_width(row) if row.right and not row.actions_shown else right
+
+    def _text_width(self, row: Row) -> int:
+        """The width of the text at the right, with a gap left of it."""
+        return theme.measure(row.right, theme.canvas_font(theme.SECONDARY)) + theme.px(8)
 
     def _draw_actions(self, slot: Slot, row: Row, state: RowState, ground: str) -> None:
         size = theme.px(_ACTION)
