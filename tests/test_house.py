@@ -98,7 +98,6 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "phaselock.app.window": ("phaselock.cli",),
     "phaselock.console": ("phaselock.__main__", "phaselock.cli", "phaselock.app.headless", "phaselock.tools"),
     "phaselock.ui": (
-        "phaselock.app.queue_files",
         "phaselock.app.window",
         "phaselock.app.window_backend",
         "phaselock.tools.install_desktop",

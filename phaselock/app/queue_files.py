@@ -9,13 +9,10 @@ import contextlib
 import logging
 import pathlib
 
-from phaselock.errors import InternalError, bug_net, message_of
-from phaselock.language.catalogue import current
-from phaselock.language.message import translated
+from phaselock.errors import InternalError, PhaseLockError, bug_net, message_of
 from phaselock.network.host import HostRunner
 from phaselock.storage.last_queue import save_last_queue
 from phaselock.storage.playlist import Entry, save_playlist
-from phaselock.ui.backend import QueueSaved
 
 SAVE_DELAY_S = 2.0
 """Changes within this time, such as the songs of a folder, are saved together."""
@@ -68,15 +65,13 @@ def entries_of(runner: HostRunner) -> list[Entry]:
     return [Entry(path, item.title, item.artist, item.duration_secs) for item, path in found if path is not None]
 
 
-async def save_queue(runner: HostRunner, path: str) -> QueueSaved:
-    """Save the queue as a playlist."""
-    entries, target = entries_of(runner), pathlib.Path(path)
-    problem = ""
+async def save_queue(runner: HostRunner, path: pathlib.Path) -> int:
+    """Save the queue as a playlist. The number of its songs; PhaseLockError if that fails."""
+    entries = entries_of(runner)
     try:
         with bug_net("saving a playlist", OSError):
-            await asyncio.to_thread(save_playlist, target, entries)
+            await asyncio.to_thread(save_playlist, path, entries)
     except OSError as error:
-        problem = translated(message_of(error), current())
-    except InternalError as error:
-        problem = error.text(current())
-    return QueueSaved(target.name, len(entries), problem)
+        reason = message_of(error)
+        raise PhaseLockError("{file_name} cannot be saved: {reason}.", file_name=path.name, reason=reason) from None
+    return len(entries)

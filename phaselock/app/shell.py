@@ -5,6 +5,7 @@ For the network thread, except `completions`.
 
 from __future__ import annotations
 
+import asyncio
 import pathlib
 import random
 from collections.abc import Mapping
@@ -13,9 +14,11 @@ from uuid import UUID
 
 from phaselock.app import typed
 from phaselock.app.importer import Importer
+from phaselock.app.queue_files import save_queue
 from phaselock.app.shell_base import Shell, Terminal, Word
 from phaselock.app.typed import nothing_after, usage_error
 from phaselock.audio.interface import AudioOutput
+from phaselock.errors import PhaseLockError
 from phaselock.language.message import N_, Message
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import PeerView
@@ -24,6 +27,7 @@ from phaselock.network.peer import PeerRunner
 from phaselock.session import commands as c
 from phaselock.session import events as e
 from phaselock.session.sentences import NoticeError
+from phaselock.storage.playlist import ENDING
 from phaselock.storage.settings import SettingsStore
 
 
@@ -44,6 +48,7 @@ class HostShell(Shell):
         self._intake = intake
         self._removed: list[UUID] = []
         """What `undo` brings back, the newest last."""
+        self._saving: set[asyncio.Task[None]] = set()
 
     def quit(self) -> None:
         """End the session."""
@@ -114,6 +119,28 @@ class HostShell(Shell):
                 raise usage_error(Message("repeat on|off"))
             self._do(c.Repeat(rest.casefold() == "on"))
         self._answer(Notice(Code.REPEAT_ON if self._runner.snapshot().repeat else Code.REPEAT_OFF))
+
+    def _save(self, rest: str) -> None:
+        form = Message("save FILE")
+
+        def save(paths: list[str]) -> None:
+            if len(paths) != 1:
+                raise usage_error(form)
+            path = pathlib.Path(paths[0])
+            saving = self._save_as(path if path.suffix else path.with_suffix(ENDING))
+            task = asyncio.get_running_loop().create_task(saving)
+            self._saving.add(task)
+            task.add_done_callback(self._saving.discard)
+
+        self._with_paths(rest, form, save)
+
+    async def _save_as(self, path: pathlib.Path) -> None:
+        try:
+            await save_queue(self._host, path)
+        except PhaseLockError as error:
+            self._failed(error)
+        else:
+            self._answer(Notice(Code.QUEUE_SAVED, file_name=path.name))
 
     def _accept(self, rest: str) -> None:
         self._do(c.Accept(self._request(rest, Message("accept NUMBER"))))
@@ -205,6 +232,7 @@ class HostShell(Shell):
         "repeat": Word(
             _repeat, N_("repeat [on|off]"), N_("show or set whether the queue begins again at its end"), "on_or_off"
         ),
+        "save": Word(_save, N_("save FILE"), N_("save the queue as a playlist"), "path"),
         "requests": Shell.COMMON_WORDS["requests"],
         "accept": Word(_accept, N_("accept N"), N_("add a requested song")),
         "reject": Word(_reject, N_("reject N"), N_("decline a requested song")),

@@ -62,6 +62,7 @@ from phaselock.ui.backend import (
     LocalStatus,
     Opened,
     Outputs,
+    QueueSaved,
     SessionClock,
     SessionEvent,
     SessionView,
@@ -369,7 +370,11 @@ class WindowBackend:
         self._emit(LastQueue(await asyncio.to_thread(load_last_queue, last_queue_path())))
 
     async def _save_queue(self, runner: HostRunner, path: str) -> None:
-        self._emit(await save_queue(runner, path))
+        target = pathlib.Path(path)
+        try:
+            self._emit(QueueSaved(target.name, await save_queue(runner, target), ""))
+        except PhaseLockError as error:
+            self._emit(QueueSaved(target.name, 0, error.text(current())))
 
     async def _read_artwork(self, file_id: UUID, path: pathlib.Path, size: int, crop: bool) -> None:
         ppm = None

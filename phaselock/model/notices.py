@@ -168,6 +168,8 @@ class Code(enum.StrEnum):
     """`file_name` was removed from the queue."""
     RESTORED = "restored"
     """`file_name` is in the queue again."""
+    QUEUE_SAVED = "queue_saved"
+    """The queue was saved as the playlist `file_name`."""
     SHUFFLED = "shuffled"
     """The tracks after the current one have a new order."""
     SHUFFLE_OFF = "shuffle_off"

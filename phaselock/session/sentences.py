@@ -110,6 +110,7 @@ NOTICES: dict[Code, str] = {
     Code.MOVED: N_("{file_name} is number {number} now."),
     Code.REMOVED: N_("Removed {file_name}. To bring it back: undo"),
     Code.RESTORED: N_("{file_name} is back in the queue."),
+    Code.QUEUE_SAVED: N_("The queue is saved in {file_name}."),
     Code.SHUFFLED: N_("The coming songs are shuffled."),
     Code.SHUFFLE_OFF: N_("Shuffle is off: the songs play in their order."),
     Code.SENDING_AGAIN: N_("Sending the missing songs again."),

@@ -175,7 +175,8 @@ class LastQueue:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class QueueSaved:
-    """The queue was saved as a playlist, or could not be: then `problem` says why, without a full stop."""
+    """The queue was saved as a playlist, or could not be: then `problem` says why, as a sentence in the
+    language of the process."""
 
     file_name: str
     songs: int

@@ -52,8 +52,7 @@ class HostQueue(QueueList):
                 saved = tr_plural("Saved {number} song in {file_name}.", "Saved {number} songs in {file_name}.", number)
                 self._api.show_toast(saved.format(number=number, file_name=event.file_name))
             case QueueSaved(problem=problem):
-                failed = tr("{file_name} cannot be saved: {reason}.")
-                self._api.show_toast(failed.format(file_name=event.file_name, reason=problem), "error")
+                self._api.show_toast(problem, "error")
 
     def save(self) -> None:
         """Let the user choose a file, and save the queue there as a playlist."""

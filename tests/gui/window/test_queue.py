@@ -246,11 +246,13 @@ def test_the_queue_is_saved_as_a_playlist(window: Any, monkeypatch: pytest.Monke
     click(button(window.screen._queue_panel, "More"))
     dict(menus[0])["Save as a playlist"]()
     assert asked == ["Ana-Bo- 1.m3u8"] and window.program.of("save_queue") == ["/music/party.m3u8"]
-    deliver(window, QueueSaved("party.m3u8", 3, ""), QueueSaved("party.m3u8", 3, "No space left on device"))
-    assert toasts(window)[-2:] == (
-        "Saved 3 songs in party.m3u8.",
-        "party.m3u8 cannot be saved: No space left on device.",
+    problem = "party.m3u8 cannot be saved: No space left on device."
+    deliver(
+        window,
+        QueueSaved("party.m3u8", 3, ""),
+        QueueSaved("party.m3u8", 0, problem),
     )
+    assert toasts(window)[-2:] == ("Saved 3 songs in party.m3u8.", problem)
     show(window, host(queue=()))
     dict(menus[0])["Save as a playlist"]()
     assert len(asked) == 1
