@@ -15,7 +15,7 @@ from phaselock.ui.widgets.buttons import IconButton
 from phaselock.ui.widgets.panel import Panel
 
 SHORTCUTS = (
-    (N_("Space"), N_("Play or pause")),
+    (N_("Space"), N_("Play or pause, or press the button that has the ring")),
     (N_("Ctrl + Right, Ctrl + Left"), N_("Next, previous (or back to the beginning)")),
     (N_("Right, Left"), N_("5 seconds on, back")),
     (N_("Ctrl + Up, Ctrl + Down, M"), N_("Louder, quieter, mute")),
@@ -25,6 +25,7 @@ SHORTCUTS = (
     (N_("Enter, double click"), N_("Play that song")),
     (N_("Alt + Up, Alt + Down, drag"), N_("Move a song")),
     (N_("Delete"), N_("Remove songs")),
+    (N_("Right button, menu key, Shift + F10"), N_("The menu of a row")),
     (N_("Tab, arrows"), N_("Walk through everything")),
     (N_("Escape"), N_("Close what lies on top")),
     ("?", N_("This sheet")),
