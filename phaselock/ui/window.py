@@ -92,7 +92,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
         self.ask_files: Callable[[], Sequence[str]] = self.dialogs.files
         self.ask_folder: Callable[[], str] = self.dialogs.folder
         self.ask_song: Callable[[], str] = self.dialogs.song
-        self.ask_save: Callable[[str], str] = self.dialogs.save
+        self.ask_save: Callable[..., str] = self.dialogs.save
         self.screen: Screen | None = None
         self.overlay: Overlay | None = None
         self.toasts = Toasts(self)

@@ -29,7 +29,7 @@ class WindowApi(Protocol):
     given name. Empty: cancelled."""
     ask_folder: Callable[[], str]
     ask_song: Callable[[], str]
-    ask_save: Callable[[str], str]
+    ask_save: Callable[..., str]
 
     def now_s(self) -> float: ...
 

@@ -61,7 +61,7 @@ class HostQueue(QueueList):
             self._api.show_toast(tr("Add songs first."))
             return
         name = _NOT_IN_NAMES.sub("-", state.snapshot.session_name).strip(" .-") or "playlist"
-        if path := self._api.ask_save(f"{name}.m3u8"):
+        if path := self._api.ask_save(f"{name}.m3u8", tr("Save as a playlist")):
             self._api.program.save_queue(path)
 
     def open_list_menu(self, header: tk.Misc, find: Callable[[], object]) -> None:

@@ -241,7 +241,7 @@ def test_the_queue_is_saved_as_a_playlist(window: Any, monkeypatch: pytest.Monke
     menus: list[Any] = []
     monkeypatch.setattr(host_queue, "popup", lambda _widget, items, _x, _y: menus.append(items))
     asked: list[str] = []
-    window.ask_save = lambda name: asked.append(name) or "/music/party.m3u8"
+    window.ask_save = lambda name, _title: asked.append(name) or "/music/party.m3u8"
     show(window, host(session_name="Ana/Bo: 1?"))
     click(button(window.screen._queue_panel, "More"))
     dict(menus[0])["Save as a playlist"]()
