@@ -161,8 +161,8 @@ def command_line() -> Parser:
         epilog=tr(
             "Commands on standard input, one a line (help explains them): add PATH, play [N], pause, resume, stop, "
             "seek SECONDS, next, previous, move FROM TO, remove N, undo, shuffle [on|off], repeat [on|off], save FILE, "
-            "requests, accept N, reject N, drop-peer NAME, retry [NAME], without NAME, peer-volume NAME 0..100|mute|unmute, "
-            "volume [0..100], offset [MILLISECONDS], peers, queue, status, quit."
+            "requests, accept N, reject N, drop-peer NAME, retry [NAME], without NAME, "
+            "peer-volume NAME 0..100|mute|unmute, volume [0..100], offset [MILLISECONDS], peers, queue, status, quit."
         ),
     )
     host.add_argument(
