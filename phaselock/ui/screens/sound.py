@@ -4,6 +4,7 @@ In a session it takes the place of the queue, so that the player stays in view w
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -44,6 +45,7 @@ class SoundOverlay(Overlay):
         self._offer([api.program.preferences().device])
         self.output.set(next(iter(self._outputs)))
         self._device = self._note()
+        self._device_text = ""
         state = api.program.state()
         self._steps = frame(self.body)
         self.correction = Field(self._steps, "", on_submit=self._correct, width=56)
@@ -75,7 +77,7 @@ class SoundOverlay(Overlay):
         heading.pack(anchor="w", pady=(px(16), px(4)), before=self._says)
         for column, step_ms in enumerate(STEPS_MS):
             text = number_text(step_ms, "+g")
-            button = StepButton(self._steps, text, lambda step_ms=step_ms: self._step(step_ms))
+            button = StepButton(self._steps, text, functools.partial(self._step, step_ms))
             button.grid(row=0, column=column + (column >= 2), padx=(0 if not column else px(4), 0))
         self.correction.grid(row=0, column=2, sticky="ew", padx=(px(4), 0))
         self._steps.grid_columnconfigure(2, weight=1)
@@ -85,7 +87,6 @@ class SoundOverlay(Overlay):
     def _note(self, text: str = "") -> Any:
         note = label(self.body, text, theme.SECONDARY, theme.TEXT_SECONDARY)
         note.pack(anchor="w", pady=(px(8), 0))
-        self._device_text = ""
         return note
 
     def _wrap(self, width: int) -> None:
