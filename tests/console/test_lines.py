@@ -77,7 +77,27 @@ def test_the_queue_as_a_table() -> None:
 
 
 PEER = e.PeerRow(
-    "Ada", True, 2, 2, True, (), "good", 2.1, LatencyClass.GREEN, 4.2, 3.0, 5.0, 6.0, 0.0, 10.0, "Box", "exact", 0, ()
+    "Ada",
+    True,
+    2,
+    2,
+    True,
+    (),
+    "good",
+    2.1,
+    LatencyClass.GREEN,
+    4.2,
+    3.0,
+    5.0,
+    6.0,
+    0.0,
+    10.0,
+    "Box",
+    "exact",
+    0,
+    100,
+    False,
+    (),
 )
 
 
@@ -102,7 +122,10 @@ def listed(timing: Any, link: str) -> ce.OutputListed:
     [
         (transfer(e.TransferState.DONE, "Ada"), ["Ada has received a.mp3."]),
         (transfer(e.TransferState.SENDING, "Ada"), []),
-        (transfer(e.TransferState.FAILED, None), []),  # a peer's own: it is tried again
+        (
+            dataclasses.replace(transfer(e.TransferState.FAILED, None), reason="The disk is full."),
+            ["a.mp3 did not arrive: The disk is full."],
+        ),
         (device("lost", None, None, None, "It is gone."), ["It is gone."]),
         (device("lost", None, None, "Ada", "It is gone."), []),
         (device("open", "Box", "exact"), ["The output is Box."]),
