@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import pathlib
 import sys
 import types
@@ -47,8 +46,7 @@ def answering(answer: str | None) -> Callable[[str], str]:
 
 @pytest.fixture
 def terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sys, "stdin", types.SimpleNamespace(isatty=lambda: True))
-    monkeypatch.setattr(os, "get_terminal_size", lambda *_: os.terminal_size((80, 24)))
+    monkeypatch.setattr(reset, "has_terminal", lambda: True)
 
 
 def names(folder: pathlib.Path) -> list[str]:
