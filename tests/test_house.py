@@ -39,6 +39,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "_native",
         "audio",
         "console",
+        "desktop.appearance",
         "desktop.controls",
         "language",
         "model",

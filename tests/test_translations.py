@@ -35,6 +35,7 @@ NOT_FOR_USERS: dict[str, tuple[str, ...]] = {
     ),
     "phaselock/tools/demo.py": ("'Phase'",),
     "phaselock/tools/probe.py": ("'only measuring'",),
+    "phaselock/ui/keys.py": ("'Escape'", "'Right'", "'Left'", "'Entry'", "GetSelection %W"),
     "phaselock/ui/theme.py": ("'Inter'", "'Noto Sans'", "'DejaVu Sans'", "'Segoe UI'"),
     "phaselock/ui/widgets/plot.py": ("'{} ms'", "'−{} min'"),
     "phaselock/ui/window.py": ("'Entry'", "'Text'"),

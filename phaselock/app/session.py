@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 
 from phaselock import _native
 from phaselock.app.importer import Importer, import_file
+from phaselock.app.person import suggested_name
 from phaselock.audio.decoder import Mp3Source
 from phaselock.audio.device import USER_DATA_OFFSET, Device
 from phaselock.audio.interface import Plan
@@ -263,10 +264,10 @@ async def open_peer_session(
 
 
 def display_name(wish: str | None, store: SettingsStore) -> str:
-    """The display name: `wish`, which is saved; if None, the saved one or the name of the computer. PhaseLockError if
-    `wish` has no visible characters."""
+    """The display name: `wish`, which is saved; if None, the saved one or `suggested_name`. PhaseLockError if `wish`
+    has no visible characters."""
     if wish is None:
-        return store.settings.display_name or person_name(socket.gethostname().partition(".")[0]) or "PhaseLock"
+        return store.settings.display_name or suggested_name()
     name = person_name(wish)
     if not name:
         raise PhaseLockError("Please choose a display name.")

@@ -25,7 +25,9 @@ from uuid import UUID
 
 from phaselock import _native
 from phaselock.app import memory
+from phaselock.app.person import suggested_name
 from phaselock.app.receiver import Receiver
+from phaselock.desktop.appearance import read_appearance
 from phaselock.errors import PhaseLockError
 from phaselock.language.message import Message
 from phaselock.model.notices import Code, Notice
@@ -35,7 +37,7 @@ from phaselock.session.events import Warned
 from phaselock.storage.inbox import Inbox, absolute, hand_over
 from phaselock.storage.paths import inbox_dir, settings_path
 from phaselock.storage.settings import SettingsStore
-from phaselock.ui.backend import BackendEvent, FilesGiven, Preferences, SessionEvent, SessionView
+from phaselock.ui.backend import AppearanceRead, BackendEvent, FilesGiven, Preferences, SessionEvent, SessionView
 
 if TYPE_CHECKING:
     import asyncio
@@ -94,7 +96,9 @@ class WindowProgram:
 
     def preferences(self) -> Preferences:
         s = self._store.settings
-        return Preferences(s.display_name, s.session_name, s.port, s.clock_port, s.volume, s.muted, s.device, s.ui)
+        return Preferences(
+            s.display_name or suggested_name(), s.session_name, s.port, s.clock_port, s.volume, s.muted, s.device, s.ui
+        )
 
     def remember(self, **ui: object) -> None:
         self._store.update(ui={**self._store.settings.ui, **ui})
@@ -106,6 +110,13 @@ class WindowProgram:
 
     def receive(self) -> None:
         self._receiver.start()
+
+    def read_appearance(self) -> None:
+        def read() -> None:
+            found = read_appearance()
+            self._events.append(AppearanceRead(found.high_contrast, found.reduced_motion))
+
+        threading.Thread(target=read, name="appearance", daemon=True).start()
 
     def state(self) -> SessionView | None:
         return self._view

@@ -40,6 +40,7 @@ from phaselock.model.address import parse_address
 from phaselock.model.notices import Code, Notice
 from phaselock.network import discovery
 from phaselock.network.host import HostRunner
+from phaselock.network.listener import PortTaken
 from phaselock.network.runner import log_failure
 from phaselock.network.service_record import FoundSession
 from phaselock.session import commands as c
@@ -274,7 +275,8 @@ class WindowBackend:
                 closed = Closed(notice_text(ended.reason, current()), ended.failed)
         except PhaseLockError as error:
             log.error("%s", error)
-            closed = Closed(error.text(current()), failed=True)
+            port = error.port if isinstance(error, PortTaken) else None
+            closed = Closed(error.text(current()), failed=True, taken_port=port)
         except asyncio.CancelledError:
             pass
         finally:

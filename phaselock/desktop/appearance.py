@@ -1,4 +1,7 @@
-"""What the user has set for all programs: high contrast and reduced motion (Linux, by the desktop portal)."""
+"""What the user has set for all programs: high contrast and reduced motion.
+
+On Linux the desktop portal tells it. The functions for Windows and macOS have not been tried there.
+"""
 
 from __future__ import annotations
 
@@ -27,8 +30,13 @@ class Appearance:
 
 
 def read_appearance() -> Appearance:
-    """Ask the desktop portal. This may take seconds, so call it on a thread that may wait. Never raises."""
-    if not sys.platform.startswith("linux"):
+    """Ask the system. This may take seconds, so call it on a thread that may wait. Never raises."""
+    try:
+        if sys.platform == "win32":
+            return _of_windows()
+        if sys.platform == "darwin":
+            return _of_macos()
+    except (AttributeError, OSError):
         return Appearance()
     try:
         bus = Bus()
@@ -40,6 +48,37 @@ def read_appearance() -> Appearance:
     except BusError:
         return Appearance()
     return _appearance(reply.body)
+
+
+def _of_windows() -> Appearance:
+    """SystemParametersInfoW with SPI_GETHIGHCONTRAST and SPI_GETCLIENTAREAANIMATION."""
+    import ctypes
+
+    class HighContrast(ctypes.Structure):
+        _fields_ = (("size", ctypes.c_uint32), ("flags", ctypes.c_uint32), ("scheme", ctypes.c_void_p))
+
+    ask = ctypes.CDLL("user32").SystemParametersInfoW
+    contrast, animated = HighContrast(ctypes.sizeof(HighContrast)), ctypes.c_int(1)
+    ask(0x0042, contrast.size, ctypes.byref(contrast), 0)
+    ask(0x1042, 0, ctypes.byref(animated), 0)
+    return Appearance(bool(contrast.flags & 1), not animated.value)
+
+
+def _of_macos() -> Appearance:
+    """Two properties of NSWorkspace, by the runtime of Objective-C."""
+    import ctypes
+
+    ctypes.CDLL("/System/Library/Frameworks/AppKit.framework/AppKit")
+    objc = ctypes.CDLL("/usr/lib/libobjc.A.dylib")
+    objc.objc_getClass.restype = objc.sel_registerName.restype = ctypes.c_void_p
+
+    def send(target: int, name: bytes, result: type) -> int:
+        call = ctypes.CFUNCTYPE(result, ctypes.c_void_p, ctypes.c_void_p)(("objc_msgSend", objc))
+        return call(target, objc.sel_registerName(name)) or 0
+
+    workspace = send(objc.objc_getClass(b"NSWorkspace"), b"sharedWorkspace", ctypes.c_void_p)
+    wishes = b"accessibilityDisplayShouldIncreaseContrast", b"accessibilityDisplayShouldReduceMotion"
+    return Appearance(*(bool(send(workspace, name, ctypes.c_bool)) for name in wishes))
 
 
 def _appearance(body: object) -> Appearance:

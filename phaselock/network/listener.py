@@ -21,6 +21,7 @@ class PortTaken(PhaseLockError):
     def __init__(self, port: int, kind: socket.SocketKind) -> None:
         super().__init__("Port {port} is in use. Please close the other application or change the port.", port=port)
         self.kind = kind
+        self.port = port
 
 
 def bind(address: str, port: int, kind: socket.SocketKind) -> socket.socket:

@@ -22,7 +22,9 @@ class Preferences:
     """The settings that the window shows."""
 
     display_name: str
+    """The one used last, or a suggestion; never empty."""
     session_name: str
+    """Empty: never set."""
     port: int
     clock_port: int
     volume: float
@@ -133,6 +135,8 @@ class Closed:
 
     reason: str
     failed: bool
+    taken_port: int | None = None
+    """The port that another program uses, if that is the reason."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -190,6 +194,14 @@ class Asked:
     what: Literal["raise", "quit"]
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class AppearanceRead:
+    """What the user has set for all programs of this machine."""
+
+    high_contrast: bool
+    reduced_motion: bool
+
+
 PEAKS = 600
 BANDS = 24
 
@@ -203,6 +215,7 @@ BackendEvent: TypeAlias = (
     | WaveformRead
     | FilesGiven
     | Asked
+    | AppearanceRead
     | LastQueue
     | QueueSaved
 )
@@ -219,6 +232,9 @@ class Program(Protocol):
 
     def show_presence(self, focused: bool, handle: int) -> None:
         """Tell whether the window has the keyboard, and its native handle."""
+
+    def read_appearance(self) -> None:
+        """AppearanceRead follows."""
 
     def receive(self) -> None:
         """Start to receive files that the user opens with PhaseLock; FilesGiven follows at each time."""

@@ -30,11 +30,12 @@ finally:
         del sys.modules[_name]
 
 __all__ = [
-    "BACKGROUND", "BODY", "CAPTION", "DISABLED", "ELEVATED", "ERROR", "ERROR_HOVER",
-    "ERROR_PRESSED", "FOCUS", "GRID", "MACHINES", "ON_PRIMARY",
-    "PRIMARY", "PRIMARY_HOVER", "PRIMARY_PRESSED", "RAISED", "REST", "SECONDARY", "SECTION", "SURFACE", "TEXT",
-    "TEXT_SECONDARY", "TITLE", "WARNING", "behind", "blend", "canvas_font", "ctk", "ellipsis", "family",
-    "font", "forget", "kept", "line_height", "measure", "prepare", "px", "root", "scale", "setup",
+    "BACKGROUND", "BODY", "CAPTION", "DISABLED", "ELEVATED", "ERROR", "ERROR_HOVER", "ERROR_PRESSED", "ERROR_TEXT",
+    "FAINT", "FOCUS", "GRID", "MACHINES", "ON_PRIMARY", "PRIMARY", "PRIMARY_HOVER", "PRIMARY_PRESSED",
+    "RAISED", "REST", "SECONDARY", "SECTION", "SURFACE", "TEXT", "TEXT_SECONDARY", "TITLE", "WARNING", "behind",
+    "blend", "canvas_font", "ctk", "ellipsis", "family", "font", "forget", "high_contrast", "kept", "line_height",
+    "measure", "prepare", "present", "px", "resize", "root", "scale", "scale_of_screen", "set_high_contrast",
+    "set_still", "setup", "still",
 ]  # fmt: skip
 
 # The palette: the colours of the whole window.
@@ -53,14 +54,38 @@ WARNING = "#F5B301"
 ON_PRIMARY = "#000000"
 FOCUS = "#FFFFFF"
 DISABLED = "#6A6A6A"
+"""Only for what cannot be used now; WCAG 2.2 asks no contrast of it."""
+FAINT = "#949494"
+"""The faintest text that can be read on every surface: examples in entries, songs that have been played."""
+ERROR_TEXT = "#FF8089"
+"""ERROR is a colour of areas and borders; as small text it would be too dark."""
 GRID = "#2A2A2A"
-REST = "#4D4D4D"
+REST = "#727272"
 """The part of a bar that is not yet played or filled."""
 RAISED = "#393939"
 """ELEVATED under the pointer."""
 MACHINES = ("#56B4E9", "#E69F00", "#009E73", "#CC79A7", "#F0E442", "#D55E00")
 """The lines of the machines in a plot. Colour-blind people can tell them apart (Okabe and Ito, "Color Universal
 Design", 2008)."""
+
+_USUAL = {name: value for name, value in globals().items() if isinstance(value, str) and value.startswith("#")}
+_HIGH_CONTRAST = {
+    "BACKGROUND": "#000000",
+    "SURFACE": "#0A0A0A",
+    "ELEVATED": "#1F1F1F",
+    "RAISED": "#333333",
+    "PRIMARY": "#3DF27B",
+    "PRIMARY_HOVER": "#7CFFA8",
+    "PRIMARY_PRESSED": "#22C55E",
+    "TEXT_SECONDARY": "#F0F0F0",
+    "FAINT": "#D8D8D8",
+    "DISABLED": "#A0A0A0",
+    "ERROR_TEXT": "#FF9AA5",
+    "WARNING": "#FFD23F",
+    "REST": "#A0A0A0",
+    "GRID": "#707070",
+}
+"""What differs with high contrast: texts reach 7:1, parts of drawings 4.5:1."""
 
 TITLE = 28
 SECTION = 20
@@ -75,7 +100,8 @@ _MAX_CACHED = 512
 """Limit of cached images and text measures."""
 
 _T = TypeVar("_T")
-_scale = 1.0
+_scale = _base_scale = 1.0
+_high_contrast = _still = False
 _family = "TkDefaultFont"
 _root: tk.Tk | None = None
 _cache: collections.OrderedDict[Hashable, Any] = collections.OrderedDict()
@@ -101,12 +127,53 @@ def prepare() -> None:
 
 def setup(root: tk.Tk) -> None:
     """Determine scale and font for this window; clear the cache of another one."""
-    global _family, _root, _scale
+    global _base_scale, _family, _root, _scale
     _cache.clear()
     _root = root
-    _scale = _scale_of(root)
+    _scale = _base_scale = _scale_of(root)
     _family = _family_of(root)
     root.configure(**{"fg_color" if isinstance(root, ctk.CTk) else "background": BACKGROUND})
+
+
+def scale_of_screen() -> float:
+    """The scale without the size of the text that the user has chosen."""
+    return _base_scale
+
+
+def resize(factor: float) -> None:
+    """Show everything larger by this factor. Existing widgets must be made again."""
+    global _scale
+    _cache.clear()
+    _scale = _base_scale * factor
+
+
+def set_high_contrast(on: bool) -> None:
+    """Switch the palette. Existing widgets must be made again."""
+    global _high_contrast
+    _high_contrast = on
+    globals().update({**_USUAL, **(_HIGH_CONTRAST if on else {})})
+
+
+def high_contrast() -> bool:
+    """Whether the palette is the one of high contrast."""
+    return _high_contrast
+
+
+def present(colour: str) -> str:
+    """The colour of the present palette for one of the usual palette, which was read when a module was imported."""
+    name = next((name for name, value in _USUAL.items() if value == colour), "")
+    return _HIGH_CONTRAST.get(name, colour) if _high_contrast else colour
+
+
+def set_still(on: bool) -> None:
+    """Show everything without motion from now on, or with it."""
+    global _still
+    _still = on
+
+
+def still() -> bool:
+    """Whether nothing may move by itself."""
+    return _still
 
 
 def _scale_of(root: tk.Tk) -> float:

@@ -20,6 +20,7 @@ from phaselock.language.catalogue import tr
 from phaselock.session import commands as c
 from phaselock.ui import theme
 from phaselock.ui.backend import (
+    AppearanceRead,
     ArtworkRead,
     Asked,
     BackendEvent,
@@ -31,16 +32,21 @@ from phaselock.ui.backend import (
     SessionView,
 )
 from phaselock.ui.dialogs import Dialogs
+from phaselock.ui.keys import COMMANDS, EVERYWHERE, chord, edit, edit_by_keys
+from phaselock.ui.look import WindowLook
 from phaselock.ui.lost_display import ended_by_lost_display
 from phaselock.ui.pump import Pump
 from phaselock.ui.screens.base import Screen
-from phaselock.ui.screens.home import BrowserScreen, CreateScreen, HomeScreen, waiting_text
+from phaselock.ui.screens.display import DisplayOverlay
+from phaselock.ui.screens.forms import BrowserScreen, CreateScreen
+from phaselock.ui.screens.home import HomeScreen, waiting_text
 from phaselock.ui.screens.host import HostScreen
 from phaselock.ui.screens.overlays import Overlay, ShortcutsOverlay
 from phaselock.ui.screens.peer import PeerScreen
 from phaselock.ui.screens.sound import SoundOverlay
 from phaselock.ui.screens.sync import SyncOverlay
 from phaselock.ui.theme import ctk, px
+from phaselock.ui.title_bar import ask_for_dark
 from phaselock.ui.viewmodel import History, event_toast, window_title
 from phaselock.ui.widgets.buttons import Clickable
 from phaselock.ui.widgets.covers import Covers
@@ -54,22 +60,6 @@ MAX_FRAME = 20
 """Windows counts an invisible frame of about 8 pixels a side: a window at the left edge of the screen begins at -8."""
 TIDY_AFTER_MS = 1000
 """From the end of a session until its memory is freed: the first screen is complete then."""
-KEYS = {
-    "<space>": "play_pause",
-    "<Control-Right>": "next",
-    "<Control-Left>": "previous",
-    "<Right>": "forward",
-    "<Left>": "back",
-    "<Control-Up>": "louder",
-    "<Control-Down>": "quieter",
-    "<m>": "mute",
-    "<Control-o>": "add",
-    "<Control-s>": "shuffle",
-    "<Control-r>": "repeat",
-    "<Control-z>": "undo",
-    "<Control-f>": "find",
-    "<Control-l>": "find",
-}
 ENDING_SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
 ]
@@ -85,6 +75,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
         super().__init__(fg_color=theme.BACKGROUND, className="PhaseLock")
         theme.setup(self)
         self.program = program
+        self.look = WindowLook(program, self._make_again, self._fits)
         self.history = History()
         self.covers = Covers(program.read_artwork)
         self.visualiser = bool(program.preferences().ui.get("visualiser", True))
@@ -104,6 +95,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
         self._icons = icon_images(self)
         self.iconphoto(True, *self._icons)
         self.iconbitmap()  # only asks; but without any call customtkinter sets its own icon on Windows, after 200 ms
+        self.configure(fg_color=theme.BACKGROUND)
         self.minsize(*map(px, MIN_SIZE))
         self.geometry(_geometry(program.preferences().ui.get("geometry"), self))
         self.protocol("WM_DELETE_WINDOW", self.close)
@@ -111,7 +103,10 @@ class Window(ctk.CTk):  # type: ignore[misc]
         # macOS: the same, and files that the user opens with PhaseLock.
         self.tk.call("interp", "alias", "", "::tk::mac::Quit", "", self.register(self.end))
         self.tk.call("interp", "alias", "", "::tk::mac::OpenDocument", "", self.register(self._opened))
+        self._mapped = self.bind("<Map>", self._on_map, add="+")
         self._bind_keys()
+        self._host_address = ""
+        """Of the session that is open, or was last."""
         self.waiting: Sequence[str] = ()
         self.can_drop = False
         self._accept_drops()
@@ -151,6 +146,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
     def start(self) -> None:
         """Start the pump, and receive files: `run` without the main loop."""
         self._pump.start()
+        self.program.read_appearance()
         self.program.receive()
         self._show_presence()
 
@@ -168,7 +164,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
         self._closing = True
         self._pump.stop()
         self.dialogs.close()
-        if self.state() == "normal":
+        if self.state() == "normal" and not self.attributes("-fullscreen"):
             self.program.remember(geometry=self.geometry())
         self.withdraw()
         self.update_idletasks()
@@ -188,9 +184,9 @@ class Window(ctk.CTk):  # type: ignore[misc]
         """Monotonic time of the history, in seconds."""
         return time.monotonic()
 
-    def go_home(self, note: str = "") -> None:
-        """Show the first screen; `note`: why the session ended."""
-        self._show(lambda: HomeScreen(self, self, note))
+    def go_home(self, note: str = "", lost: str = "") -> None:
+        """Show the first screen; `note`: why the session ended, `lost`: the address of its host, to join it again."""
+        self._show(lambda: HomeScreen(self, self, note, lost))
 
     def go_create(self) -> None:
         """Show the form of a new jam."""
@@ -232,13 +228,20 @@ class Window(ctk.CTk):  # type: ignore[misc]
 
     def open_sound(self) -> None:
         """Open the panel with output and correction: in a session in the place of the queue."""
-        beside = isinstance(self.screen, HostScreen | PeerScreen)
-        master = self.screen if beside else self
-        self._open_overlay(lambda: SoundOverlay(master, self, self.close_overlay, beside=beside))
+
+        def make() -> Overlay:
+            beside = isinstance(self.screen, HostScreen | PeerScreen)
+            return SoundOverlay(self.screen if beside else self, self, self.close_overlay, beside=beside)
+
+        self._open_overlay(make)
 
     def open_sync(self) -> None:
         """Open the overlay with the large plot."""
         self._open_overlay(lambda: SyncOverlay(self, self, self.close_overlay))
+
+    def open_display(self) -> None:
+        """Open the overlay with size, contrast and motion."""
+        self._open_overlay(lambda: DisplayOverlay(self, self.look, self.close_overlay))
 
     def open_shortcuts(self) -> None:
         """Open the overlay with the keys."""
@@ -272,7 +275,8 @@ class Window(ctk.CTk):  # type: ignore[misc]
                     self.covers.clear()
                     self._answer()
                     self.title("PhaseLock")
-                    self.go_home(reason if failed else "")
+                    lost = self._host_address if isinstance(self.screen, PeerScreen) else ""
+                    self.go_home(reason if failed else "", lost)
                     if reason and not failed:
                         self.show_toast(reason)
                     self.after(TIDY_AFTER_MS, self._free_memory)
@@ -281,6 +285,9 @@ class Window(ctk.CTk):  # type: ignore[misc]
                 self._show_toast_of(event)
             case ArtworkRead():
                 self.covers.take(event)
+            case AppearanceRead():
+                self.look.take(event)
+                return
             case FilesGiven(paths=paths):
                 self._come_to_the_front()
                 self.drop(paths)
@@ -300,6 +307,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
         if state is None or not isinstance(self.screen, HostScreen | PeerScreen):
             return
         self._show_presence()  # not only at its events: X11 does not always send them
+        self._host_address = state.address
         self.history.take(state, self.now_s())
         title = window_title(state)
         if title != self.title():
@@ -361,6 +369,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
         self.close_overlay()
         focused = self.focus_get()
         self._focus_before = focused if getattr(focused, "keyboard", False) else self
+        self._make_overlay = make
         self.overlay = make()
         self.overlay.focus_set()
         if self.overlay.beside and isinstance(self.screen, HostScreen | PeerScreen):
@@ -393,11 +402,26 @@ class Window(ctk.CTk):  # type: ignore[misc]
     def _is_covered(self) -> bool:
         return self.overlay is not None and not self.overlay.beside
 
-    def _escape(self) -> None:
-        if self._question is not None:
-            self._answer()
-        else:
-            self.close_overlay()
+    def _on_map(self, event: Any) -> None:
+        if event.widget is self:
+            self.unbind("<Map>", self._mapped)
+            ask_for_dark(self)
+
+    def _make_again(self) -> None:
+        """Make all widgets again: the look has changed. What the user has typed stays."""
+        overlay = self._make_overlay if self.overlay is not None else None
+        self.minsize(*map(px, MIN_SIZE))
+        self.configure(fg_color=theme.BACKGROUND)
+        if self.screen is not None:
+            self._show(self.screen.again)
+            if (state := self.program.state()) is not None:
+                self.on_state(state)
+        if overlay is not None:
+            self._open_overlay(overlay)
+
+    def _fits(self, factor: float) -> bool:
+        width, height = (side * theme.scale_of_screen() * factor for side in MIN_SIZE)
+        return bool(width <= self.winfo_screenwidth() and height <= self.winfo_screenheight())
 
     def _place(self, shown: Screen | Overlay) -> None:
         """Let it fill the window, except for the strip of the toasts."""
@@ -405,24 +429,49 @@ class Window(ctk.CTk):  # type: ignore[misc]
         tkinter.Place.place_configure(shown, relx=0, rely=0, relwidth=1, relheight=1, height=-px(STRIP))
 
     def _bind_keys(self) -> None:
-        for sequence, name in KEYS.items():
-            self.bind(sequence, lambda event, name=name: self._key(event, name))
-        self.bind("<question>", lambda event: None if _typing(event) else self.open_shortcuts())
-        self.bind("<Escape>", lambda event: self._escape())
+        edit_by_keys(self)
+        self.bind("<Key>", self._on_key)
         self.bind_all("<ButtonRelease-1>", self._release_focus, add="+")
 
     def _show_presence(self) -> None:
         handle = int(self.frame(), 16) if sys.platform == "win32" else self.winfo_id()
         self.program.show_presence(str(self.tk.call("focus")) != "", handle)
 
+    def _on_key(self, event: Any) -> None:
+        name = chord(event)
+        everywhere: dict[str, Callable[[], object]] = {
+            "escape": self._escape,
+            "quit": self.close,
+            "display": self.open_display,
+            "larger": lambda: self.look.change_text_size(1),
+            "smaller": lambda: self.look.change_text_size(-1),
+            "usual_size": lambda: self.look.change_text_size(0),
+            "full_screen": lambda: self.attributes("-fullscreen", not self.attributes("-fullscreen")),
+        }
+        command = EVERYWHERE.get(name) or ("" if _typing(event) else COMMANDS.get(name, ""))
+        if command in everywhere:
+            everywhere[command]()
+        elif command == "shortcuts":
+            self.open_shortcuts()
+        elif command and self.screen is not None and not self._is_covered():
+            self.screen.key(command)
+        elif not _typing(event):
+            edit(event)
+
+    def _escape(self) -> None:
+        if self._question is not None:
+            self._answer()
+        elif self.overlay is not None:
+            self.close_overlay()
+        elif self.attributes("-fullscreen"):
+            self.attributes("-fullscreen", False)
+        elif self.screen is not None:
+            self.screen.key("escape")
+
     def _release_focus(self, event: Any) -> None:
         """A clicked button does not keep the keyboard, so that space plays and pauses."""
         if isinstance(event.widget, Clickable) and str(self.tk.call("focus")) == str(event.widget):
             self.focus_set()
-
-    def _key(self, event: Any, name: str) -> None:
-        if self.screen is not None and not self._is_covered() and not _typing(event):
-            self.screen.key(name)
 
     def _accept_drops(self) -> None:
         """Accept dropped files if the optional tkinterdnd2 is installed and works."""

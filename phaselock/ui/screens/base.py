@@ -55,6 +55,8 @@ class WindowApi(Protocol):
 
     def open_sync(self) -> None: ...
 
+    def open_display(self) -> None: ...
+
 
 class Screen(ctk.CTkFrame):  # type: ignore[misc]
     """Fills the window. The window calls the methods; a screen overrides those it needs."""
@@ -74,6 +76,10 @@ class Screen(ctk.CTkFrame):  # type: ignore[misc]
 
     def uncovered(self) -> None:
         """The overlay was closed."""
+
+    def again(self) -> Screen:
+        """The same screen, made again with another look."""
+        return type(self)(self.master, self.api)
 
     def key(self, name: str) -> bool:
         """Execute a shortcut ("play_pause", "next", ...); False: the screen has no such shortcut."""

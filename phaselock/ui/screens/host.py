@@ -30,7 +30,7 @@ PEERS_COLUMN, QUEUE_COLUMN = (0.22, 236, 440), (0.28, 264, 640)
 """Share of the width of the window, and limits in pixels of the design."""
 MIN_QUEUE_WIDTH = QUEUE_COLUMN[1] - 32
 DOTS = {"green": theme.PRIMARY, "yellow": theme.WARNING, "red": theme.ERROR}
-CHIPS = {"good": theme.TEXT, "warning": theme.WARNING, "error": theme.ERROR, "neutral": theme.TEXT_SECONDARY}
+CHIPS = {"good": theme.TEXT, "warning": theme.WARNING, "error": theme.ERROR_TEXT, "neutral": theme.TEXT_SECONDARY}
 SEEK_STEP_S = 5.0
 
 
@@ -87,6 +87,7 @@ class HostScreen(SessionScreen):
     def key(self, name: str) -> bool:
         actions = {
             "play_pause": self.play_pause,
+            "stop": lambda: self._command(c.Stop()),
             "next": lambda: self._command(c.Next()),
             "previous": lambda: self._command(c.Previous()),
             "forward": lambda: self._skip(SEEK_STEP_S),

@@ -27,7 +27,10 @@ SHORTCUTS = (
     (N_("Delete"), N_("Remove songs")),
     (N_("Right button, menu key, Shift + F10"), N_("The menu of a row")),
     (N_("Tab, arrows"), N_("Walk through everything")),
-    (N_("Escape"), N_("Close what lies on top")),
+    (N_("Escape"), N_("Close what lies on top, go back")),
+    (N_("Ctrl + plus, Ctrl + minus, Ctrl + 0"), N_("Larger, smaller or usual text")),
+    (N_("F11, Ctrl + comma"), N_("Full screen, display")),
+    (N_("Ctrl + Q, Ctrl + W"), N_("Close the window")),
     ("?", N_("This sheet")),
 )
 
@@ -61,7 +64,7 @@ class ShortcutsOverlay(Overlay):
     def __init__(self, master: Any, on_close: Callable[[], None]) -> None:
         super().__init__(master, tr("Shortcuts"), on_close)
         for row, (keys, meaning) in enumerate(SHORTCUTS):
-            label(self.body, tr(keys), theme.BODY, bold=True).grid(row=row, column=0, sticky="w", pady=px(4))
+            label(self.body, tr(keys), theme.BODY, bold=True).grid(row=row, column=0, sticky="w", pady=px(1))
             label(self.body, tr(meaning), theme.BODY, theme.TEXT_SECONDARY, wrap=px(440)).grid(
-                row=row, column=1, sticky="w", padx=(px(24), 0), pady=px(4)
+                row=row, column=1, sticky="w", padx=(px(24), 0), pady=px(1)
             )

@@ -132,7 +132,7 @@ class PlayingPanel(Panel):
         self.seekbar.set_peaks(waveform.peaks if waveform else None)
 
     def _show_bands(self, waveform: WaveformRead | None, at_s: float, *, playing: bool) -> None:
-        if waveform is None or not waveform.bands or not playing or not self._api.visualiser:
+        if waveform is None or not waveform.bands or not playing or theme.still() or not self._api.visualiser:
             self.spectrum.show(None)
             return
         hop = int(at_s * waveform.rate_hz) // waveform.hop_frames

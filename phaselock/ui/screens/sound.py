@@ -17,7 +17,7 @@ from phaselock.ui.screens.overlays import Overlay
 from phaselock.ui.theme import px
 from phaselock.ui.viewmodel import number_text, output_text
 from phaselock.ui.widgets.base import frame
-from phaselock.ui.widgets.buttons import StepButton
+from phaselock.ui.widgets.buttons import StepButton, TextButton
 from phaselock.ui.widgets.choice import Choice
 from phaselock.ui.widgets.entry import Field
 
@@ -53,6 +53,7 @@ class SoundOverlay(Overlay):
         if state is not None:
             self._build_correction()
             self.on_state(state)
+        TextButton(self.body, tr("Display"), api.open_display).pack(anchor="w", side="bottom")
         self.body.bind("<Configure>", lambda event: self._wrap(event.width), add="+")
         api.program.list_outputs()
 

@@ -189,6 +189,8 @@ class FoundRow:
     subtitle: str
     full: bool
     session_id: str
+    gone: bool = False
+    """It is no longer announced, and keeps its place only while the pointer is over the list."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

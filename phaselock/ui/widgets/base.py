@@ -11,6 +11,7 @@ from phaselock.ui.direction import visual, wrapped
 
 CONTROL = 0x4
 SHIFT = 0x1
+_ALT = {"x11": 0x8, "win32": 0x20000, "aqua": 0x10}
 _COMMAND = 0x8  # macOS; elsewhere the same bit is Alt
 
 
@@ -190,6 +191,11 @@ def commands(event: tk.Event[Any]) -> bool:
     state = int(event.state)
     aqua = event.widget.tk.call("tk", "windowingsystem") == "aqua"
     return bool(state & (CONTROL | (_COMMAND if aqua else 0)))
+
+
+def alternates(event: tk.Event[Any]) -> bool:
+    """Whether Alt (Option on macOS) is held; AltGr is Alt with Control on Windows."""
+    return bool(int(event.state) & _ALT[str(event.widget.tk.call("tk", "windowingsystem"))])
 
 
 def shifted(event: tk.Event[Any]) -> bool:

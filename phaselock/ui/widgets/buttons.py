@@ -114,6 +114,7 @@ class _TextButton(Clickable):
             fill, text = look.hover, look.hover_text or text
         ring, line = (theme.FOCUS, theme.px(2)) if self.keyboard else ("", 0)
         body = min(theme.px(look.height), height)
+        fill, text = theme.present(fill), theme.present(text)
         image = plate(width, body, body / 2, fill or self.ground, self.ground, outline=ring, line=line, gap=line)
         self.itemconfigure(self._plate, image=self.hold("plate", image))
         self.coords(self._plate, 0, (height - body) // 2)
@@ -178,6 +179,26 @@ class TextButton(_TextButton):
     _look = _Look(
         height=32, pad=12, size=theme.SECONDARY, bold=False, text=theme.TEXT_SECONDARY, hover_text=theme.TEXT,
     )  # fmt: skip
+
+
+class FoldButton(TextButton):
+    """Opens and closes what is below it; `on_fold` receives whether it is open now."""
+
+    _look = dataclasses.replace(TextButton._look, pad=0)
+
+    def __init__(self, master: Any, text: str, on_fold: Callable[[bool], object]) -> None:
+        self._on_fold, self._label, self.opened = on_fold, text, False
+        super().__init__(master, f"▸  {text}", self._toggle)
+
+    def open(self) -> None:
+        """Open it, if it is closed."""
+        if not self.opened:
+            self._toggle()
+
+    def _toggle(self) -> None:
+        self.opened = not self.opened
+        self.set_text(f"{'▾' if self.opened else '▸'}  {self._label}")
+        self._on_fold(self.opened)
 
 
 class IconButton(Clickable):

@@ -10,12 +10,12 @@ from phaselock.ui.widgets.raster import plate
 
 HEIGHT = 22
 PAD = 10
-KINDS = {"neutral": theme.TEXT_SECONDARY, "good": theme.TEXT, "warning": theme.WARNING, "error": theme.ERROR}
+KINDS = {"neutral": theme.TEXT_SECONDARY, "good": theme.TEXT, "warning": theme.WARNING, "error": theme.ERROR_TEXT}
 
 
 def fill_of(colour: str, ground: str) -> str:
     """The background colour of a chip with text of this colour."""
-    return theme.blend(colour, ground, 0.18)
+    return theme.blend(colour, ground, 0.15)
 
 
 class Chip(Drawing):
@@ -41,7 +41,7 @@ class Chip(Drawing):
         step = theme.px(8)
         wanted = theme.measure(text, theme.canvas_font(theme.CAPTION)) + 2 * theme.px(PAD)
         width = -(-wanted // step) * step
-        colour = KINDS[kind]
+        colour = theme.present(KINDS[kind])
         image = plate(width, height, height / 2, fill_of(colour, self.ground), self.ground)
         self.configure(width=width)
         self.itemconfigure(self._plate, image=self.hold("plate", image), state="normal")

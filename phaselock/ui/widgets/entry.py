@@ -9,9 +9,14 @@ from typing import Any
 from phaselock.ui import theme
 from phaselock.ui.theme import ctk
 
+_AFTER = "FieldAfterEntry"
+"""Its bindings run after those of the class Entry, which change the text."""
+
 
 class Field(tk.Frame):
-    """A label, an entry and, if set, an error text below; Return calls `on_submit`."""
+    """A label, an entry and, if set, an error text below, which goes away when the text changes. Return calls
+    `on_submit`, a change by the user `on_change`. Undo and redo go back and forth through the changes. `roomy`: the
+    place of the error is kept, so that nothing below moves."""
 
     def __init__(
         self,
@@ -20,8 +25,10 @@ class Field(tk.Frame):
         value: str = "",
         placeholder: str = "",
         on_submit: Callable[[], object] | None = None,
+        on_change: Callable[[], object] = lambda: None,
         *,
         numeric: bool = False,
+        roomy: bool = False,
         width: int = 320,
     ) -> None:
         ground = theme.behind(master)
@@ -50,13 +57,15 @@ class Field(tk.Frame):
             fg_color=theme.ELEVATED,
             text_color=theme.TEXT,
             placeholder_text=placeholder or None,
-            placeholder_text_color=theme.TEXT_SECONDARY,
+            placeholder_text_color=theme.FAINT,
             font=theme.font(theme.BODY),
         )
         self.entry.grid(row=1, column=0, sticky="ew")
         # customtkinter leaves the colours of cursor and selection to the platform, where they are black on black.
         inner = self.entry._entry
-        inner.configure(insertwidth=max(theme.px(1.5), 1), selectbackground=theme.REST, selectforeground=theme.TEXT)
+        inner.configure(
+            insertwidth=max(theme.px(1.5), 1), selectbackground=theme.TEXT_SECONDARY, selectforeground=theme.BACKGROUND
+        )
         if numeric:
             digits = (self.register(lambda text: text == "" or (text.isascii() and text.isdigit())), "%P")
             self.entry.configure(validate="key", validatecommand=digits)
@@ -65,22 +74,36 @@ class Field(tk.Frame):
         if on_submit is not None:
             for key in ("Return", "KP_Enter"):
                 self.entry.bind(f"<Key-{key}>", lambda _event: on_submit(), add="+")
+        self._on_change = on_change
+        self._past: list[str] = []
+        self._undone: list[str] = []
+        self._known = ""
+        tags = inner.bindtags()
+        inner.bindtags((*tags[:2], _AFTER, *tags[2:]))
+        if not inner.bind_class(_AFTER):
+            for sequence in ("<Key>", "<<Paste>>", "<<Cut>>", "<<Clear>>", "<<PasteSelection>>"):
+                inner.bind_class(_AFTER, sequence, _on_edit)
+        inner.bind("<<Undo>>", lambda _event: self._step(self._past, self._undone))
+        inner.bind("<<Redo>>", lambda _event: self._step(self._undone, self._past))
         self._says = tk.Label(
             self,
             background=ground,
-            foreground=theme.blend(theme.ERROR, theme.TEXT, 0.8),
+            foreground=theme.ERROR_TEXT,
             font=theme.canvas_font(theme.SECONDARY),
             anchor="w",
             justify="left",
+            width=1,  # the field has the width of its entry: else the wrapping and the width could change each other
             padx=0,
             pady=0,
         )
         self._says.grid(row=2, column=0, sticky="ew", pady=(theme.px(4), 0))
-        self._says.grid_remove()
+        self._roomy = roomy
+        if not roomy:
+            self._says.grid_remove()
         self.bind("<Configure>", lambda event: self._says.configure(wraplength=max(event.width, 1)))
         self._focused = False
         if value:
-            self.set(value)
+            self._put(value)
 
     def get(self) -> str:
         """The text."""
@@ -88,9 +111,11 @@ class Field(tk.Frame):
 
     def set(self, value: str) -> None:
         """Set the text."""
-        self.entry.delete(0, "end")
-        if value:
-            self.entry.insert(0, value)
+        if value != self._known:
+            self._past.append(self._known)
+            self._undone.clear()
+            self.set_error("")
+        self._put(value)
 
     def focus(self) -> None:
         """Give it the keyboard and select the text."""
@@ -105,15 +130,44 @@ class Field(tk.Frame):
         self._says.configure(text=text)
         if text:
             self._says.grid()
-        else:
+        elif not self._roomy:
             self._says.grid_remove()
         self._border()
+
+    def entry_y(self) -> int:
+        """Where the entry begins, below its label."""
+        self.update_idletasks()
+        return int(self.entry.winfo_y())
 
     def set_enabled(self, enabled: bool) -> None:
         """Enable or disable the entry."""
         self.entry.configure(
             state="normal" if enabled else "disabled", text_color=theme.TEXT if enabled else theme.DISABLED
         )
+
+    def _put(self, value: str) -> None:
+        self._known = value
+        self.entry.delete(0, "end")
+        if value:
+            self.entry.insert(0, value)
+
+    def _changed(self) -> None:
+        """Note a change by the user, if there is one."""
+        text = self.get()
+        if text != self._known:
+            self._past.append(self._known)
+            self._undone.clear()
+            self._known = text
+            self.set_error("")
+            self._on_change()
+
+    def _step(self, source: list[str], target: list[str]) -> str:
+        if source:
+            target.append(self._known)
+            self._put(source.pop())
+            self.set_error("")
+            self._on_change()
+        return "break"
 
     def _on_focus(self, event: tk.Event[Any]) -> None:
         self._focused = event.type == tk.EventType.FocusIn
@@ -122,3 +176,7 @@ class Field(tk.Frame):
     def _border(self) -> None:
         colour = theme.FOCUS if self._focused else theme.ERROR if self._error else theme.ELEVATED
         self.entry.configure(border_color=colour)
+
+
+def _on_edit(event: tk.Event[Any]) -> None:
+    event.widget.master.master._changed()

@@ -45,7 +45,7 @@ class _Toast(Drawing):
         self.place_number = 0
         self.y: float | None = None
         self._dismiss = dismiss
-        self._sign_colour = _COLOURS[kind]
+        self._sign_colour = theme.present(_COLOURS[kind])
         self._button: TextButton | None = None
         self._left_s, self._since_s = seconds, time.monotonic()
         self.ground, self._around = theme.ELEVATED, self.ground
@@ -178,6 +178,9 @@ class Toasts:
                 self._put(toast, 0)
 
     def _slide(self, toast: _Toast) -> None:
+        if theme.still():
+            self._put(toast, 0)
+            return
         began = time.perf_counter()
 
         def step() -> None:

@@ -142,7 +142,7 @@ def test_songs_are_chosen_or_dropped(window: Any) -> None:
 def test_the_keys_of_a_session_do_nothing_on_home(window: Any) -> None:
     press(window, "<Key-space>")
     press(window, "<Control-Key-o>")
-    assert {call[0] for call in window.program.calls} <= {"receive", "show_presence"}
+    assert {call[0] for call in window.program.calls} <= {"read_appearance", "receive", "show_presence"}
 
 
 def test_the_queue_is_played_moved_and_emptied(window: Any) -> None:

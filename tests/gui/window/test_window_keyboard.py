@@ -9,7 +9,7 @@ import pytest
 
 from phaselock.ui.backend import Outputs
 from tests.support.session_views import QUEUE, WISH, guest, host, line, peer, playing
-from tests.support.window_driver import button, click, commands, controls, deliver, go, press, show, until, walk
+from tests.support.window_driver import click, commands, controls, deliver, go, press, show, until, walk
 
 pytestmark = pytest.mark.gui
 
@@ -36,7 +36,7 @@ def visit(window: Any, name: str) -> Any:
     if where:
         go(window, where)
     if name == "create":
-        click(button(window, "More"))
+        click(window.screen.fold)
     window.focus_set()
     window.update()
     overlay = window.overlay

@@ -32,7 +32,7 @@ _MIN_TITLE = 40
 """Width that a chip leaves to the title."""
 _BARS = 3
 _BAR_INTERVAL_MS = 125
-_COLOURED = {"tick": theme.PRIMARY, "cross": theme.blend(theme.ERROR, theme.TEXT, 0.85)}
+_COLOURED = {"tick": theme.PRIMARY, "cross": theme.ERROR_TEXT}
 
 
 class RowPainter:
@@ -68,7 +68,7 @@ class RowPainter:
 
     def animate(self) -> None:
         """Move three bars while the row that plays is visible; else no timer runs."""
-        if self._playing_slots() and self._canvas.winfo_viewable():
+        if self._playing_slots() and self._canvas.winfo_viewable() and not theme.still():
             if not self._canvas.waits("bars"):
                 self._canvas.later("bars", _BAR_INTERVAL_MS, self._step_bars)
         else:
@@ -180,7 +180,7 @@ class RowPainter:
             (subtitle_x, y),
             text=theme.ellipsis(row.subtitle, font, width - (subtitle_x - x)),
             font=font,
-            fill=theme.DISABLED if row.dimmed else theme.TEXT_SECONDARY,
+            fill=theme.FAINT if row.dimmed else theme.TEXT_SECONDARY,
             anchor="w",
         )
 
@@ -228,14 +228,14 @@ class RowPainter:
                 middle,
                 text=row.initial[:1].upper(),
                 font=theme.canvas_font(theme.BODY, True),
-                fill=theme.DISABLED if row.dimmed else theme.TEXT_SECONDARY,
+                fill=theme.FAINT if row.dimmed else theme.TEXT_SECONDARY,
                 anchor="center",
             )
 
     def _draw_dot(self, slot: Slot, x: int, y: int, colour: str, ground: str) -> int:
         """A coloured dot; gives where the text after it begins."""
         size = theme.px(8)
-        image = self._canvas.hold(f"dot{slot.tag}", dot(size, colour, ground))
+        image = self._canvas.hold(f"dot{slot.tag}", dot(size, theme.present(colour), ground))
         slot.put("dot", "image", (x, y), image=image, anchor="w")
         return x + size + theme.px(6)
 
@@ -254,6 +254,9 @@ class RowPainter:
             font, place = theme.canvas_font(theme.SECONDARY), (left, self._height // 2)
             slot.put("right", "text", place, text=row.right, font=font, fill=theme.TEXT_SECONDARY, anchor="e")
             left -= self._text_width(row)
+        elif row.pill:
+            self._draw_pill(slot, row.pill, left, ground, lit=tools)
+            left -= self._pill_width(row.pill) + px(8)
         subtitle_end, hides = left, tools and tools_width > 0 and not row.actions_shown
         if row.chip is not None:
             # Only beside the title if there is a subtitle, which needs the width.
@@ -270,11 +273,22 @@ class RowPainter:
         """The width of the text at the right, with a gap left of it."""
         return theme.measure(row.right, theme.canvas_font(theme.SECONDARY)) + theme.px(8)
 
+    def _pill_width(self, text: str) -> int:
+        return theme.measure(text, theme.canvas_font(theme.SECONDARY, True)) + 2 * theme.px(16)
+
+    def _draw_pill(self, slot: Slot, text: str, right: int, ground: str, *, lit: bool) -> None:
+        px, font, y = theme.px, theme.canvas_font(theme.SECONDARY, True), self._height // 2
+        width, height = self._pill_width(text), px(32)
+        fill, colour = (theme.PRIMARY, theme.ON_PRIMARY) if lit else (theme.ELEVATED, theme.TEXT)
+        image = self._canvas.hold(f"pill{slot.tag}", plate(width, height, height / 2, fill, ground))
+        slot.put("pill", "image", (right, y), image=image, anchor="e")
+        slot.put("pillwords", "text", (right - width / 2, y), text=text, font=font, fill=colour, anchor="center")
+
     def _draw_actions(self, slot: Slot, row: Row, state: RowState, ground: str) -> None:
         size = theme.px(_ACTION)
         for i, (x, (name, sign, _)) in enumerate(zip(self.action_places(row), row.actions, strict=True)):
             lit, ringed = state.hovered_action == i, state.focused_action == i
-            colour = _COLOURED.get(sign, theme.TEXT if lit or ringed else theme.TEXT_SECONDARY)
+            colour = theme.present(_COLOURED.get(sign, theme.TEXT if lit or ringed else theme.TEXT_SECONDARY))
             raised = theme.RAISED if ground == theme.ELEVATED else theme.ELEVATED
             disc = (theme.GRID if state.pressed_action == name else raised) if lit else ground
             image = disc_icon(sign, size, colour, disc, ground, glyph=22 / 32, ring=ringed)
@@ -286,6 +300,7 @@ class RowPainter:
     ) -> int:
         """The chip at the right of `span`, of which it leaves a part to the title; gives its left end."""
         px, font, (text, colour), (left, right) = theme.px, theme.canvas_font(theme.CAPTION), chip, span
+        colour = theme.present(colour)
         y = self._line_y(19) if beside_title else self._height // 2
         text = theme.ellipsis(text, font, right - left - px(_MIN_TITLE + 12 + 2 * CHIP_PAD))
         width, height = theme.measure(text, font) + 2 * px(CHIP_PAD), px(CHIP_HEIGHT)

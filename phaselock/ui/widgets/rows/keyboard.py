@@ -6,13 +6,11 @@ import tkinter as tk
 from collections.abc import Callable
 from typing import Any
 
-from phaselock.ui.widgets.base import Drawing, commands, shifted
+from phaselock.ui.widgets.base import Drawing, alternates, commands, shifted
 from phaselock.ui.widgets.rows.drag import RowDrag
 from phaselock.ui.widgets.rows.row import Row
 from phaselock.ui.widgets.rows.scroll import Viewport
 from phaselock.ui.widgets.rows.selection import Selection
-
-_ALT = {"x11": 0x8, "win32": 0x20000, "aqua": 0x10}
 
 
 class RowKeyboard(Drawing):
@@ -73,8 +71,7 @@ class RowKeyboard(Drawing):
             self.bind(f"<Key-{key}>", lambda event, where=where: self._on_jump(event, where))  # type: ignore[misc]
         for key in ("a", "A"):
             self.bind(f"<Control-Key-{key}>", self._on_select_all)
-            if self.tk.call("tk", "windowingsystem") == "aqua":
-                self.bind(f"<Command-Key-{key}>", self._on_select_all)
+        self.bind("<<SelectAll>>", self._on_select_all)
 
     def _on_focus_in(self, event: object) -> None:
         if self._selection.cursor is None and self._rows:
@@ -94,10 +91,9 @@ class RowKeyboard(Drawing):
 
     def _on_arrow(self, event: tk.Event[Any], step: int) -> str | None:
         at = self._selection.cursor_index()
-        alt = int(event.state) & _ALT[str(self.tk.call("tk", "windowingsystem"))]
         if commands(event):
             return None
-        if alt:
+        if alternates(event):
             self._move_by_key(at, step)
             return "break"
         return self._go(event, (at + step) if at is not None else self.top_row())

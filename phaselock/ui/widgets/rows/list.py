@@ -127,6 +127,11 @@ class RowList(RowKeyboard):
             self.update_idletasks()  # the first rows of a new list come before its size
             self._scroll_to((index - rows_before) * self._view.row_height)
 
+    @property
+    def pointed(self) -> bool:
+        """Whether the pointer is over a row."""
+        return self._over != _NOWHERE
+
     def on_visible(self, keys: tuple[str, ...]) -> None:
         """These rows are visible, in part or whole."""
 

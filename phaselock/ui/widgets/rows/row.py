@@ -37,6 +37,8 @@ class Row:
     """An icon in place of the picture, without a tile."""
     button: bool = False
     """One click opens it; it cannot be selected."""
+    pill: str = ""
+    """What a click on the row does, in place of `right`; it looks like a button."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

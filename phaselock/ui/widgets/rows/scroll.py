@@ -92,7 +92,7 @@ class ScrollBar:
         half = theme.px(_BAR_WIDTH) / 2
         x = self._canvas.winfo_width() - half
         self._canvas.coords(self.item, x, top + half, x, top + length - half)
-        self._canvas.itemconfigure(self.item, state="normal", fill=theme.DISABLED if self.held else theme.REST)
+        self._canvas.itemconfigure(self.item, state="normal", fill=theme.TEXT_SECONDARY if self.held else theme.REST)
         self._canvas.tag_raise(self.item)
 
     def press(self, x: int, y: int) -> bool:

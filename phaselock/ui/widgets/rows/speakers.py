@@ -102,6 +102,7 @@ class _Painter(RowPainter):
     def _draw_state_chip(self, slot: Slot, chip: tuple[str, str], right: int, ground: str) -> None:
         """The chip below the title. Its text is cut at the end of the row."""
         px, font, (words, colour) = theme.px, theme.canvas_font(theme.CAPTION), chip
+        colour = theme.present(colour)
         x, y = px(_TEXT_X), px(_CHIP_Y)
         words = theme.ellipsis(words, font, right - x - 2 * px(CHIP_PAD))
         width, height = theme.measure(words, font) + 2 * px(CHIP_PAD), px(CHIP_HEIGHT)

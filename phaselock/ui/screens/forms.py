@@ -1,0 +1,279 @@
+"""The two forms behind the buttons of the first screen: create a jam, join a jam."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from phaselock.language.catalogue import current, tr
+from phaselock.language.message import translated
+from phaselock.model.address import parse_address
+from phaselock.ui import theme
+from phaselock.ui.backend import BackendEvent, Closed, FoundSessions
+from phaselock.ui.screens.base import Screen, WindowApi
+from phaselock.ui.screens.home import label
+from phaselock.ui.theme import ctk, px
+from phaselock.ui.viewmodel import FoundRow, browser_view
+from phaselock.ui.widgets.buttons import FoldButton, IconButton, MainButton, SecondaryButton
+from phaselock.ui.widgets.entry import Field
+from phaselock.ui.widgets.panel import Panel
+from phaselock.ui.widgets.rows import Row, RowList
+
+FORM_WIDTH = 500
+
+
+class FormScreen(Screen):
+    """A column in the middle, `form`, below a title and a button that goes back, as Escape does."""
+
+    def __init__(self, master: Any, api: WindowApi, title: str) -> None:
+        super().__init__(master, api)
+        self.grid_columnconfigure((0, 2), weight=1)
+        self.grid_columnconfigure(1, minsize=px(FORM_WIDTH))
+        self.grid_rowconfigure(1, weight=1)
+        head = ctk.CTkFrame(self, fg_color="transparent")
+        head.grid(row=0, column=1, sticky="ew", pady=(px(24), px(16)))
+        IconButton(head, "back", self.back, tooltip=tr("Back (Escape)")).pack(side="left", padx=(0, px(12)))
+        label(head, title, theme.TITLE, bold=True).pack(side="left")
+        self.form = ctk.CTkFrame(self, fg_color="transparent")
+        self.form.grid(row=1, column=1, sticky="nsew", pady=(0, px(8)))
+
+    def back(self) -> None:
+        """Give up what has begun, and go to the first screen."""
+        self.api.program.leave()
+        self.api.go_home()
+
+    def again(self) -> Screen:
+        screen = super().again()
+        for name, field in vars(self).items():
+            if isinstance(field, Field):
+                getattr(screen, name).set(field.get())
+        return screen
+
+    def key(self, name: str) -> bool:
+        if name == "escape":
+            self.back()
+        return name == "escape"
+
+
+class CreateScreen(FormScreen):
+    """Names of the session and of the host, and the ports. All fields are filled in, so that one click is enough."""
+
+    def __init__(self, master: Any, api: WindowApi) -> None:
+        super().__init__(master, api, tr("Create a jam"))
+        preferences, form = api.program.preferences(), self.form
+        name = preferences.display_name
+        self._suggested = "" if preferences.session_name else _jam_of(name)
+        """The name of the jam that follows the person's name; empty: the user has chosen one."""
+        texts = tr("Name of the jam"), preferences.session_name or self._suggested, tr("e.g. Friday Night Vibes")
+        self.session_name = Field(form, *texts, on_submit=self.submit, roomy=True)
+        self.session_name.pack(fill="x")
+        self.display_name = Field(
+            form,
+            tr("Your name"),
+            name,
+            tr("e.g. Alex"),
+            on_submit=self.submit,
+            on_change=self._follow_name,
+            roomy=True,
+        )
+        self.display_name.pack(fill="x")
+        self.fold = FoldButton(form, tr("Network ports"), self._fold)
+        self.fold.pack(anchor="w")
+        self._ports = ctk.CTkFrame(form, fg_color="transparent")
+        self.port = Field(
+            self._ports,
+            tr("TCP port (control and files)"),
+            str(preferences.port),
+            on_submit=self.submit,
+            numeric=True,
+            roomy=True,
+            width=FORM_WIDTH // 2 - 16,
+        )
+        self.clock_port = Field(
+            self._ports,
+            tr("UDP port (clock)"),
+            str(preferences.clock_port),
+            on_submit=self.submit,
+            numeric=True,
+            roomy=True,
+            width=FORM_WIDTH // 2 - 16,
+        )
+        for column, field in enumerate((self.port, self.clock_port)):
+            self._ports.grid_columnconfigure(column, weight=1, uniform="ports")
+            field.grid(row=0, column=column, sticky="new", padx=(px(16) if column else 0, 0))
+        self.button = MainButton(form, tr("Create jam"), self.submit)
+        self.button.pack(fill="x", pady=(px(16), 0))
+        self._problem = problem(form)
+        self._problem.pack(fill="x", pady=(px(12), 0))
+        self.session_name.focus()
+
+    def submit(self) -> None:
+        """Open the session if all fields are valid; else the first invalid one gets the keyboard."""
+        names = self.session_name.get().strip(), self.display_name.get().strip()
+        ports = [_port(field.get()) for field in (self.port, self.clock_port)]
+        self._problem.configure(text="")
+        wrong = []
+        self.display_name.set_error("")
+        if not names[1]:
+            self.display_name.set_error(tr("Please choose a name, so that the others know who hosts."))
+            wrong.append(self.display_name)
+        for field, port in zip((self.port, self.clock_port), ports, strict=True):
+            field.set_error("" if port else tr("A number from 1 to 65535, please."))
+            if not port:
+                self.fold.open()
+                wrong.append(field)
+        if wrong:
+            wrong[0].focus()
+        elif ports[0] and ports[1] and self.button.enabled:
+            self.button.set_enabled(False)
+            asked = names[0] or _jam_of(names[1])
+            # A name that follows the person's is not stored.
+            self.api.program.host("" if asked == self._suggested else asked, names[1], ports[0], ports[1])
+
+    def on_event(self, event: BackendEvent) -> None:
+        if not isinstance(event, Closed):
+            return
+        self.button.set_enabled(True)
+        for field in (self.port, self.clock_port):
+            if event.taken_port is not None and field.get() == str(event.taken_port):
+                self.fold.open()
+                field.set_error(event.reason)
+                field.focus()
+                return
+        self._problem.configure(text=event.reason)
+
+    def _follow_name(self) -> None:
+        if self._suggested and self.session_name.get() == self._suggested:
+            name = self.display_name.get().strip()
+            self._suggested = _jam_of(name) if name else self._suggested
+            self.session_name.set(self._suggested)
+
+    def _fold(self, opened: bool) -> None:
+        if opened:
+            self._ports.pack(fill="x", pady=(px(8), 0), before=self.button)
+        else:
+            self._ports.pack_forget()
+
+
+class BrowserScreen(FormScreen):
+    """The sessions on this network, joined with one click each, and a field for an address."""
+
+    def __init__(self, master: Any, api: WindowApi) -> None:
+        super().__init__(master, api, tr("Join a jam"))
+        self._found: FoundSessions | None = None
+        self._shown: tuple[FoundRow, ...] = ()
+        self._joining: str | None = None
+        """The address that is being joined."""
+        form = self.form
+        self.display_name = Field(
+            form,
+            tr("Your name"),
+            api.program.preferences().display_name,
+            tr("e.g. Sam"),
+            on_submit=lambda: (self.rows if self.rows.rows else self.address).focus(),
+            roomy=True,
+        )
+        self.display_name.pack(fill="x")
+        manual = ctk.CTkFrame(form, fg_color="transparent")
+        manual.pack(side="bottom", fill="x", pady=(px(16), 0))
+        manual.grid_columnconfigure(0, weight=1)
+        hint = tr("Not in the list? Type the address that the host shows")
+        example = tr("e.g. {address}").format(address=EXAMPLE)
+        self.address = Field(manual, hint, "", example, on_submit=self.submit, on_change=lambda: self._say(""))
+        self.address.grid(row=0, column=0, sticky="ew")
+        self.button = SecondaryButton(manual, tr("Connect"), self.submit)
+        self.button.grid(row=0, column=1, sticky="n", padx=(px(8), 0), pady=(self.address.entry_y(), 0))
+        self._problem = problem(manual)
+        self._problem.grid(row=1, column=0, columnspan=2, sticky="ew", pady=(px(4), 0))
+        panel = Panel(form, tr("On this network"))
+        panel.pack(fill="both", expand=True)
+        self.rows = RowList(panel.body, on_open=self._open, empty=(browser_view(None).note, None, None))
+        self.rows.configure(height=px(112))
+        self.rows.pack(fill="both", expand=True)
+        self.rows.bind("<Leave>", lambda _event: self._show(), add="+")
+        api.program.browse(True)
+        self.rows.focus_set()
+
+    def destroy(self) -> None:
+        self.api.program.browse(False)
+        super().destroy()
+
+    def submit(self) -> None:
+        """Join the session at the address in the field."""
+        try:
+            parse_address(self.address.get())
+        except ValueError as error:
+            self._say(translated(error.args[0], current()))
+            self.address.focus()
+        else:
+            self._join(self.address.get())
+
+    def on_event(self, event: BackendEvent) -> None:
+        if isinstance(event, FoundSessions):
+            self._found = event
+            self._show()
+        elif isinstance(event, Closed):
+            self._joining = None
+            self._say(event.reason)
+
+    def _show(self) -> None:
+        """Show the sessions. While the pointer is over the list, no row moves."""
+        view = browser_view(self._found, self._shown, held=self.rows.pointed)
+        self._shown = view.rows
+        self.rows.set_empty(view.note)
+        self.rows.set_rows([self._row(row) for row in view.rows])
+        self.button.set_enabled(self._joining is None)
+
+    def _row(self, row: FoundRow) -> Row:
+        state = tr("full") if row.full else tr("gone") if row.gone else ""
+        ready = not state and self._joining is None
+        return Row(
+            row.session_id,
+            row.title,
+            row.subtitle,
+            initial=row.title[:1].upper(),
+            colour_dot=None if state else theme.PRIMARY,
+            dimmed=bool(state),
+            right=tr("Joining…") if self._joining == row.address else state,
+            pill=tr("Join") if ready else "",
+            button=True,
+            tooltip=row.address,
+        )
+
+    def _say(self, text: str) -> None:
+        """The one place for what went wrong."""
+        self._problem.configure(text=text)
+        self._show()
+
+    def _open(self, session_id: str) -> None:
+        row = next((row for row in self._shown if row.session_id == session_id), None)
+        if row is not None and not row.full and not row.gone:
+            self._join(row.address)
+
+    def _join(self, address: str) -> None:
+        name = self.display_name.get().strip()
+        if not name:
+            self._say("")
+            self.display_name.set_error(tr("Please choose a name, so that the others know who you are."))
+            self.display_name.focus()
+        elif self._joining is None:
+            self._joining = address
+            self._say("")
+            self.api.program.join(address, name)
+
+
+EXAMPLE = "192.168.1.42:17401"
+
+
+def problem(master: Any) -> ctk.CTkLabel:
+    """A line for what went wrong, at a place that is kept for it."""
+    line = label(master, "", theme.SECONDARY, theme.ERROR_TEXT, wrap=px(FORM_WIDTH))
+    line.configure(anchor="w")
+    return line
+
+
+def _jam_of(name: str) -> str:
+    return tr("{name}'s jam").format(name=name)
+
+
+def _port(text: str) -> int | None:
+    return int(text) if text.isdecimal() and 1 <= int(text[:6]) <= 65535 else None
