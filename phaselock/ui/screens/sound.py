@@ -66,7 +66,7 @@ class SoundOverlay(Overlay):
     def on_state(self, state: SessionView) -> None:
         text = output_text(state)
         if text != self._device_text:
-            self._device_text: str = text
+            self._device_text = text
             self._device.configure(text=text)
 
     def _build_correction(self) -> None:
