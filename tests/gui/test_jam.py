@@ -97,7 +97,7 @@ def create(window: Any, ports: tuple[int, int]) -> None:
     form = window.screen
     form.session_name.set("Friday")
     form.display_name.set("Ana")
-    click(button(window, "More"))
+    click(form.fold)
     form.port.set(str(ports[0]))
     form.clock_port.set(str(ports[1]))
     click(button(window, "Create jam"))

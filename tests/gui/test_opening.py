@@ -67,7 +67,7 @@ def test_files_go_on_waiting_if_the_jam_cannot_be_opened(window: Any) -> None:
     deliver(window, FilesGiven(("/a.mp3",)))
     go(window, "create")
     deliver(window, Closed("Port 17401 is in use.", failed=True))
-    click(button(window, "Back"))
+    click(button(window, "Back (Escape)"))
     assert reads(window, "a.mp3" + SENTENCE)
 
 
@@ -93,7 +93,7 @@ def test_a_form_says_that_files_wait_and_keeps_the_keyboard(window: Any, where: 
     before = field.get()
     press(window, "<Key-x>")
     assert field.get() != before
-    click(button(window, "Back"))
+    click(button(window, "Back (Escape)"))
     assert reads(window, "2 files" + SENTENCE)
 
 
