@@ -371,7 +371,7 @@ def test_the_host_decides_open_requests_first() -> None:
     assert (first.title, plain(first.subtitle), first.duration_text) == ("New 2", "asked by Sam · 4.2 MB", "")
     known = host(requests=(request(2, title="Night Drive", artist="The Phases", duration_secs=154.7),))
     (shown,) = host_view(known).requests
-    assert (shown.title, plain(shown.subtitle)) == ("Night Drive", "The Phases · asked by Sam · 4.2 MB")
+    assert (shown.title, plain(shown.subtitle)) == ("Night Drive", "asked by Sam · The Phases · 4.2 MB")
     assert shown.duration_text == "2:34"
 
 

@@ -17,9 +17,9 @@ from phaselock.ui.screens.base import WindowApi
 from phaselock.ui.screens.host_queue import HostQueue
 from phaselock.ui.screens.playing import PlayingPanel, SpectrumButton
 from phaselock.ui.screens.requests import Requests
-from phaselock.ui.screens.session import SessionScreen
+from phaselock.ui.screens.session import CAPTION_HEIGHT, SessionScreen
 from phaselock.ui.theme import ctk, px
-from phaselock.ui.viewmodel import HostView, PeerRow, QueueRows, RequestRow, host_view, initial
+from phaselock.ui.viewmodel import HostView, PeerRow, QueueRows, RequestRow, host_view
 from phaselock.ui.widgets.buttons import IconButton, SecondaryButton, TextButton
 from phaselock.ui.widgets.panel import Panel
 from phaselock.ui.widgets.rows import Row
@@ -193,7 +193,7 @@ class HostScreen(SessionScreen):
         self.make_title(head)
         buttons = ctk.CTkFrame(head, fg_color="transparent")
         buttons.grid(row=0, column=1, rowspan=2, sticky="e")
-        self.make_volume(buttons).pack(side="left", padx=(0, px(16)))
+        self.make_volume(buttons).pack(side="left", padx=(0, px(16)), pady=(px(CAPTION_HEIGHT), 0))
         self.address = SecondaryButton(buttons, "", self._copy_address)
         self.address.pack(side="left")
         self.copy = IconButton(buttons, "copy", self._copy_address, tooltip=tr("Copy the address for others to join"))
@@ -279,7 +279,6 @@ def _request_row(row: RequestRow) -> Row:
         str(row.request_id),
         row.title,
         row.subtitle,
-        initial=initial(row.title),
         right=row.duration_text,
         progress=row.progress,
         actions=actions,

@@ -24,7 +24,8 @@ SHORTCUTS = (
     (N_("Ctrl + S, Ctrl + R"), N_("Shuffle what is to come, repeat the queue")),
     (N_("Enter, double click"), N_("Play that song")),
     (N_("Alt + Up, Alt + Down, drag"), N_("Move a song")),
-    (N_("Delete"), N_("Remove songs")),
+    (N_("Delete, Ctrl + Z"), N_("Remove songs, bring them back")),
+    (N_("Plus, minus"), N_("Louder, quieter: the peer that has the ring")),
     (N_("Right button, menu key, Shift + F10"), N_("The menu of a row")),
     (N_("Tab, arrows"), N_("Walk through everything")),
     (N_("Escape"), N_("Close what lies on top, go back")),
@@ -64,7 +65,8 @@ class ShortcutsOverlay(Overlay):
     def __init__(self, master: Any, on_close: Callable[[], None]) -> None:
         super().__init__(master, tr("Shortcuts"), on_close)
         for row, (keys, meaning) in enumerate(SHORTCUTS):
-            label(self.body, tr(keys), theme.BODY, bold=True).grid(row=row, column=0, sticky="w", pady=px(1))
-            label(self.body, tr(meaning), theme.BODY, theme.TEXT_SECONDARY, wrap=px(440)).grid(
-                row=row, column=1, sticky="w", padx=(px(24), 0), pady=px(1)
-            )
+            key = label(self.body, tr(keys), theme.SECONDARY, bold=True)
+            words = label(self.body, tr(meaning), theme.SECONDARY, theme.TEXT_SECONDARY, wrap=px(440))
+            for column, text in enumerate((key, words)):
+                text.configure(height=px(22))  # all of them fit into the smallest window
+                text.grid(row=row, column=column, sticky="w", padx=(px(24) * column, 0), pady=px(1))

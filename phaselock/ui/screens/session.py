@@ -4,19 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
+from phaselock.language.catalogue import tr
 from phaselock.session.events import VolumeSet
 from phaselock.ui import theme
 from phaselock.ui.backend import ArtworkRead, BackendEvent, SessionEvent, WaveformRead
 from phaselock.ui.screens.base import Screen
+from phaselock.ui.screens.home import label
 from phaselock.ui.screens.playing import PlayingPanel
 from phaselock.ui.screens.queue import FindBar, QueueList
 from phaselock.ui.theme import px
 from phaselock.ui.viewmodel import QueueRow
+from phaselock.ui.widgets.base import frame
 from phaselock.ui.widgets.line import Line
 from phaselock.ui.widgets.panel import Panel
 from phaselock.ui.widgets.rows import RowList
 from phaselock.ui.widgets.slider import VolumeSlider
 
+CAPTION_HEIGHT = 14
 _PANEL_PADDING = 32
 
 
@@ -29,12 +33,17 @@ class SessionScreen(Screen):
     _queue_panel: Panel
     _find_bar: FindBar | None = None
 
-    def make_volume(self, master: Any) -> VolumeSlider:
-        """Create the slider for the volume of this machine."""
-        self.volume = VolumeSlider(master, self.api.program.set_volume)
+    def make_volume(self, master: Any) -> Any:
+        """Create the slider for the volume of this machine. Return the frame with the slider and its caption."""
+        place = frame(master)
+        self.volume = VolumeSlider(place, self.api.program.set_volume)
+        self.volume.pack()
+        caption = label(place, tr("This speaker"), theme.CAPTION, theme.TEXT_SECONDARY)
+        caption.configure(height=px(CAPTION_HEIGHT))
+        caption.pack()
         preferences = self.api.program.preferences()
         self.volume.set(preferences.volume, muted=preferences.muted)
-        return self.volume
+        return place
 
     def make_title(self, master: Any) -> None:
         """Create title and subtitle of the header; what is beside them keeps its width."""

@@ -343,7 +343,7 @@ def _row(one: RequestView, state_text: str, decidable: bool) -> RequestRow:
         one.request_id,
         one.number,
         one.title or one.file_name.removesuffix(".mp3") or one.file_name,
-        " · ".join(filter(None, (one.artist, state_text, size_text(one.size) if decidable else ""))),
+        " · ".join(filter(None, (state_text, one.artist, size_text(one.size) if decidable else ""))),
         time_text(one.duration_secs) if one.duration_secs else "",
         one.state.value,
         min(1.0, one.done_bytes / one.size) if under_way else None,
