@@ -13,7 +13,7 @@ import sys
 import time
 import tkinter
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any, cast
 
 from phaselock.errors import log_bug
 from phaselock.language.catalogue import tr
@@ -37,22 +37,21 @@ from phaselock.ui.look import WindowLook
 from phaselock.ui.lost_display import ended_by_lost_display
 from phaselock.ui.pump import Pump
 from phaselock.ui.screens.base import Screen
-from phaselock.ui.screens.display import DisplayOverlay
-from phaselock.ui.screens.forms import BrowserScreen, CreateScreen
 from phaselock.ui.screens.home import HomeScreen, waiting_text
-from phaselock.ui.screens.host import HostScreen
-from phaselock.ui.screens.overlays import Overlay, ShortcutsOverlay
-from phaselock.ui.screens.peer import PeerScreen
-from phaselock.ui.screens.sound import SoundOverlay
-from phaselock.ui.screens.sync import SyncOverlay
 from phaselock.ui.theme import ctk, px
 from phaselock.ui.title_bar import ask_for_dark
 from phaselock.ui.viewmodel import History, event_toast, window_title
 from phaselock.ui.widgets.buttons import Clickable
 from phaselock.ui.widgets.covers import Covers
 from phaselock.ui.widgets.logo import icon_images
-from phaselock.ui.widgets.question import Question
 from phaselock.ui.widgets.toast import STRIP, Action, Kind, Toasts
+
+if TYPE_CHECKING:
+    from phaselock.ui.screens.overlays import Overlay
+    from phaselock.ui.screens.session import SessionScreen
+    from phaselock.ui.widgets.question import Question
+
+# The other screens and overlays are imported where they open: the first screen is visible sooner.
 
 FIRST_SIZE = (1100, 720)
 MIN_SIZE = (900, 600)
@@ -190,20 +189,28 @@ class Window(ctk.CTk):  # type: ignore[misc]
 
     def go_create(self) -> None:
         """Show the form of a new jam."""
+        from phaselock.ui.screens.forms import CreateScreen
+
         self._show(lambda: CreateScreen(self, self))
+        self.after_idle(_import_session_screens)
 
     def go_browse(self) -> None:
         """Show the jams on this network."""
+        from phaselock.ui.screens.forms import BrowserScreen
+
         self._show(lambda: BrowserScreen(self, self))
+        self.after_idle(_import_session_screens)
 
     def leave(self, at: Any = None) -> None:
         """Leave the session, or end it if hosting, after a question below the button `at`."""
-        word = tr("End jam") if isinstance(self.screen, HostScreen) else tr("Leave jam")
+        word = tr("End jam") if self._hosting else tr("Leave jam")
         self.ask(self._ending(), word, self.program.leave, at)
 
     def ask(self, text: str, word: str, act: Callable[[], object], at: Any = None, lower_y: int | None = None) -> None:
         """Ask a question until it is answered: a red button with the text `word` executes `act`. The question is below
         the widget `at`, or below its place `lower_y`, or without a widget in the middle."""
+        from phaselock.ui.widgets.question import Question
+
         self._answer()
 
         def agree() -> None:
@@ -228,23 +235,30 @@ class Window(ctk.CTk):  # type: ignore[misc]
 
     def open_sound(self) -> None:
         """Open the panel with output and correction: in a session in the place of the queue."""
+        from phaselock.ui.screens.sound import SoundOverlay
 
         def make() -> Overlay:
-            beside = isinstance(self.screen, HostScreen | PeerScreen)
-            return SoundOverlay(self.screen if beside else self, self, self.close_overlay, beside=beside)
+            beside = self._session is not None
+            return SoundOverlay(self._session or self, self, self.close_overlay, beside=beside)
 
         self._open_overlay(make)
 
     def open_sync(self) -> None:
         """Open the overlay with the large plot."""
+        from phaselock.ui.screens.sync import SyncOverlay
+
         self._open_overlay(lambda: SyncOverlay(self, self, self.close_overlay))
 
     def open_display(self) -> None:
         """Open the overlay with size, contrast and motion."""
+        from phaselock.ui.screens.display import DisplayOverlay
+
         self._open_overlay(lambda: DisplayOverlay(self, self.look, self.close_overlay))
 
     def open_shortcuts(self) -> None:
         """Open the overlay with the keys."""
+        from phaselock.ui.screens.overlays import ShortcutsOverlay
+
         self._open_overlay(lambda: ShortcutsOverlay(self, self.close_overlay))
 
     def close_overlay(self) -> None:
@@ -252,8 +266,8 @@ class Window(ctk.CTk):  # type: ignore[misc]
         if self.overlay is not None:
             overlay, self.overlay = self.overlay, None
             overlay.destroy()
-            if overlay.beside and isinstance(self.screen, HostScreen | PeerScreen):
-                self.screen.show_beside(None)
+            if overlay.beside and self._session is not None:
+                self._session.show_beside(None)
             elif self.screen is not None:
                 self._place(self.screen)
                 self.screen.lower()
@@ -268,14 +282,14 @@ class Window(ctk.CTk):  # type: ignore[misc]
             case Opened():
                 self._show_session()
             case Closed(reason=reason, failed=failed):
-                if isinstance(self.screen, HostScreen | PeerScreen):
+                if self._session is not None:
                     self.close_overlay()
                     self.toasts.clear()
                     self.history.clear()
                     self.covers.clear()
                     self._answer()
                     self.title("PhaseLock")
-                    lost = self._host_address if isinstance(self.screen, PeerScreen) else ""
+                    lost = "" if self._hosting else self._host_address
                     self.go_home(reason if failed else "", lost)
                     if reason and not failed:
                         self.show_toast(reason)
@@ -304,7 +318,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
 
     def on_state(self, state: SessionView | None) -> None:
         """Show the newest view."""
-        if state is None or not isinstance(self.screen, HostScreen | PeerScreen):
+        if state is None or self.screen is None or self._session is None:
             return
         self._show_presence()  # not only at its events: X11 does not always send them
         self._host_address = state.address
@@ -325,6 +339,16 @@ class Window(ctk.CTk):  # type: ignore[misc]
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
+    @property
+    def _session(self) -> SessionScreen | None:
+        """The screen, if it shows a session."""
+        return cast("SessionScreen", self.screen) if self.screen is not None and self.screen.in_session else None
+
+    @property
+    def _hosting(self) -> bool:
+        """The screen is the host's."""
+        return self._session is not None and self._session.hosting
+
     def _free_memory(self) -> None:
         """Free what the last session has left. A new one has not begun."""
         if self.program.state() is None:
@@ -333,6 +357,9 @@ class Window(ctk.CTk):  # type: ignore[misc]
             self.program.free_memory()
 
     def _show_session(self) -> None:
+        from phaselock.ui.screens.host import HostScreen
+        from phaselock.ui.screens.peer import PeerScreen
+
         state = self.program.state()
         if state is not None:
             self.history.clear()
@@ -372,8 +399,8 @@ class Window(ctk.CTk):  # type: ignore[misc]
         self._make_overlay = make
         self.overlay = make()
         self.overlay.focus_set()
-        if self.overlay.beside and isinstance(self.screen, HostScreen | PeerScreen):
-            self.screen.show_beside(self.overlay)
+        if self.overlay.beside and self._session is not None:
+            self._session.show_beside(self.overlay)
             return
         self._place(self.overlay)
         self.overlay.lower()
@@ -381,7 +408,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
             self.screen.place_forget()  # else Tab would reach hidden widgets
 
     def _show_toast_of(self, event: SessionEvent) -> None:
-        toast = event_toast(event, hosting=isinstance(self.screen, HostScreen))
+        toast = event_toast(event, hosting=self._hosting)
         if toast is not None:
             again = toast.action == "retry"
             action = (tr("Retry"), lambda: self.program.command(c.Retry(toast.peer))) if again else None
@@ -389,8 +416,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
 
     def _ending(self) -> str:
         """What happens if this machine leaves now."""
-        hosting = isinstance(self.screen, HostScreen)
-        return tr("This ends the jam for everybody.") if hosting else tr("This takes you out of the jam.")
+        return tr("This ends the jam for everybody.") if self._hosting else tr("This takes you out of the jam.")
 
     def _answer(self) -> None:
         """Remove the question, if one is asked."""
@@ -495,13 +521,18 @@ class Window(ctk.CTk):  # type: ignore[misc]
     def drop(self, paths: Sequence[str]) -> None:
         """Add the files that were dropped on the window, or request them from the host. They wait for a session if
         none is open; a file that is dropped again does not wait twice."""
-        if isinstance(self.screen, HostScreen):
+        if self._hosting:
             self.program.add(list(paths))
-        elif isinstance(self.screen, PeerScreen):
+        elif self._session is not None:
             for path in paths:
                 self.program.request(path)
         else:
             self._let_wait(tuple(dict.fromkeys((*self.waiting, *paths))))
+
+
+def _import_session_screens() -> None:
+    """Import the screens of a session while the user fills in a form: then they open without a delay."""
+    from phaselock.ui.screens import host, peer  # noqa: F401
 
 
 def _typing(event: Any) -> bool:

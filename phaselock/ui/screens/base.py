@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 from phaselock.ui import theme
 from phaselock.ui.backend import BackendEvent, Program, SessionView
@@ -60,6 +60,9 @@ class WindowApi(Protocol):
 
 class Screen(ctk.CTkFrame):  # type: ignore[misc]
     """Fills the window. The window calls the methods; a screen overrides those it needs."""
+
+    in_session: ClassVar[bool] = False
+    """True for a `SessionScreen`."""
 
     def __init__(self, master: Any, api: WindowApi) -> None:
         super().__init__(master, fg_color=theme.BACKGROUND, corner_radius=0)

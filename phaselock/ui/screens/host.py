@@ -37,6 +37,8 @@ SEEK_STEP_S = 5.0
 class HostScreen(SessionScreen):
     """Shows the session and sends the host's commands."""
 
+    hosting = True
+
     def __init__(self, master: Any, api: WindowApi) -> None:
         super().__init__(master, api)
         self._command = api.program.command

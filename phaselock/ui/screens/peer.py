@@ -28,6 +28,8 @@ QUEUE_COLUMN = (0.34, 308, 720)
 class PeerScreen(SessionScreen):
     """Shows the session and sends requests."""
 
+    hosting = False
+
     def __init__(self, master: Any, api: WindowApi) -> None:
         super().__init__(master, api)
         self._view: PeerScreenView | None = None

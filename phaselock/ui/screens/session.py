@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from phaselock.language.catalogue import tr
 from phaselock.session.events import VolumeSet
@@ -26,6 +26,10 @@ _PANEL_PADDING = 32
 
 class SessionScreen(Screen):
     """A subclass creates `playing` and `queue`, `volume` with `make_volume`, and the title with `make_title`."""
+
+    in_session = True
+    hosting: ClassVar[bool]
+    """True for the host's screen."""
 
     playing: PlayingPanel
     volume: VolumeSlider
