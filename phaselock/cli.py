@@ -41,7 +41,8 @@ def main(argv: Sequence[str]) -> int:
     options = parsed(argv)
     terminal = Terminal(as_json=options.json, quiet=options.quiet, words=words)
     try:
-        return _run(options, terminal)
+        status = _run(options, terminal)
+        return SIGPIPE_STATUS if terminal.reader_is_gone else status
     except PhaseLockError as error:
         terminal.event(Failed(None, notice_of(error)), to_people=False)
         return _fail(terminal, error.text(words), 1)

@@ -75,5 +75,5 @@ def test_a_hosting_window_that_is_ended_says_goodbye(
     assert any(" DEBUG phaselock.session" in line and "connection 1 from 127.0.0.1" in line for line in lines)
     assert any(" DEBUG phaselock.clock" in line and "pings answered=" in line for line in lines)
     assert any(line.endswith("over: Session ended.") for line in lines[-4:])
-    if how != "display":  # then nobody can be asked for the place of the window
+    if how != "display":  # then the X server cannot tell the place of the window
         assert "x" in json.loads(settings_path().read_text("utf-8"))["ui"]["geometry"]

@@ -67,6 +67,7 @@ def test_fifty_entries_are_written_together(monkeypatch: pytest.MonkeyPatch, pat
 def test_few_entries_are_written_after_some_seconds(monkeypatch: pytest.MonkeyPatch, path: pathlib.Path) -> None:
     monkeypatch.setattr(log_module, "FLUSH_S", 0.05)
     log = start(path, "TRACE")
+    assert log.wait_flushed(LIMIT_S)  # now the file exists
     for number in (1, 2):
         logger.info("entry")
         while len(lines_of(path)) < number:  # the time limit of all tests ends this

@@ -386,7 +386,7 @@ def test_an_accepted_request_is_on_its_way() -> None:
     ("wish", "text", "progress"),
     [
         (request(1), "the host was asked", None),
-        (request(1, RequestState.ACCEPTED, done_bytes=42_000, artist="Band"), "Band · on its way to the host", 0.01),
+        (request(1, RequestState.ACCEPTED, done_bytes=42_000, artist="Band"), "on its way to the host · Band", 0.01),
         (request(1, RequestState.ADDED), "in the queue", None),
         (
             request(1, RequestState.REJECTED, reason="The host has declined it."),

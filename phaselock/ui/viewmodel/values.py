@@ -116,7 +116,7 @@ class TransportView:
     play_tooltip: str
     """What the main button does, or why it is disabled; text of several lines."""
     shuffle: bool
-    """What is to come is shuffled."""
+    """The coming songs are shuffled."""
     repeat: bool
     """The queue begins again after its last song."""
 

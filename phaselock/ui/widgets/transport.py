@@ -53,7 +53,7 @@ class Transport(tk.Frame):
             button.set_enabled(name in enabled)
 
     def set_modes(self, *, shuffle: bool, repeat: bool) -> None:
-        """Show whether what is to come is shuffled, and whether the queue is repeated."""
+        """Show whether the coming songs are shuffled, and whether the queue is repeated."""
         self.shuffle.set_on(shuffle)
         self.shuffle.set_tooltip(tr("Shuffle: on") if shuffle else tr("Shuffle: off"))
         self.repeat.set_on(repeat)

@@ -121,7 +121,7 @@ class RowList(RowKeyboard):
             self._scroll_to(self._view.top_to_see(index))
 
     def see_at_top(self, key: str, rows_before: int) -> None:
-        """Scroll until this row has that many rows above it, if there are so many."""
+        """Scroll until `rows_before` rows are visible above this row, or all rows before it."""
         index = self._selection.index(key)
         if index is not None:
             self.update_idletasks()  # the first rows of a new list come before its size
