@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
+import mmap
 import os
 import pathlib
 import subprocess
@@ -139,7 +140,9 @@ def test_a_process_sample_follows_the_process() -> None:
     end.set()
     another.join()
     assert 5e6 < before.uss_bytes <= before.rss_bytes
-    ballast = b"x" * 50_000_000
+    ballast = mmap.mmap(-1, 50_000_000)  # the heap may have as much free memory
+    for at in range(0, len(ballast), mmap.PAGESIZE):
+        ballast[at] = 1
     while resources.sample_process(os.getpid()).cpu_s == before.cpu_s:
         pass
     after = resources.sample_process(os.getpid())
