@@ -92,9 +92,7 @@ def test_typing_survives_the_status_line(typist: Typist, tmp_path: pathlib.Path)
     typist.wait_for(r"Volume 50 %\.")
     typist.type("\x1b[A\r")  # the arrow key up
     typist.wait_for(r"Volume 50 %\.")
-    typist.wait_for(
-        "0 peers"
-    )  # the line of input is drawn again: between two lines the terminal takes Ctrl-D for itself
+    typist.wait_for("0 peers")  # the line of input is drawn again: before that, the terminal takes Ctrl-D
     typist.type("\x04")
     typist.wait_for("To end the session for everybody, type quit.")
     typist.type("half\x03")
