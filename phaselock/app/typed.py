@@ -15,6 +15,8 @@ from phaselock.session.sentences import NoticeError
 SONG_ENDINGS = (".mp3", ".m3u", ".m3u8")
 MAX_COMPLETIONS = 500
 
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+
 Completed = tuple[str, str, int]
 """The text to insert, the text to show, and how many characters before the cursor it replaces."""
 
@@ -95,6 +97,8 @@ def path_completions(text: str) -> list[Completed]:
 def _fitting(entries: Iterable[os.DirEntry[str]], start: str) -> Iterator[tuple[str, bool]]:
     for entry in entries:
         if not entry.name.casefold().startswith(start.casefold()) or (entry.name.startswith(".") and not start):
+            continue
+        if _CONTROLS.search(entry.name):  # a line break in a name would end the command
             continue
         is_folder = entry.is_dir()
         if is_folder or entry.name.lower().endswith(SONG_ENDINGS):

@@ -7,6 +7,7 @@ passes the typed lines on.
 from __future__ import annotations
 
 import queue
+import re
 import signal
 import sys
 import threading
@@ -36,6 +37,9 @@ from phaselock.errors import InternalError, bug_net
 PROMPT = "> "
 MAX_ROWS = 4
 """Most rows of the typed text that are visible at once."""
+
+_CONTROLS = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f]")
+"""In a pasted text they would command the terminal."""
 
 
 class InputLine:
@@ -186,10 +190,10 @@ class InputLine:
             return False
 
         def pass_on() -> None:
-            for line in text.splitlines():
+            for line in re.split(r"\r\n|\r|\n", text):
                 self._typed.put(line.strip())
 
-        self._print_above(f"{PROMPT}{text}\n", pass_on)
+        self._print_above(f"{PROMPT}{_CONTROLS.sub('?', text)}\n", pass_on)
         return False
 
 

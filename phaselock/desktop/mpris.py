@@ -6,6 +6,7 @@ https://specifications.freedesktop.org/mpris-spec/latest/
 
 from __future__ import annotations
 
+import contextlib
 import html
 import math
 import os
@@ -134,7 +135,8 @@ class _Service:
         self._calls += 1
         if message.header.message_type is MessageType.signal and self._notes is not None:
             if self._notes.is_click(message):
-                self._act(Action.RAISE)
+                with contextlib.suppress(CallError):  # too many at once
+                    self._act(Action.RAISE)
         if message.header.message_type is not MessageType.method_call:
             return
         fields = message.header.fields

@@ -13,6 +13,8 @@ from phaselock.storage.tags import read_artwork
 if TYPE_CHECKING:
     from PIL.Image import Image
 
+MAX_SCANS = 64
+"""Limit of the scans of a JPEG: each one is decoded over the whole picture. Usual progressive files have about ten."""
 MAX_PIXELS = 12_000_000
 """Limit of a picture: music shops sell covers of up to 3000 by 3000."""
 MAX_SIZE = 2048
@@ -36,6 +38,8 @@ def scaled(data: bytes, size: int, *, crop: bool) -> bytes | None:
     size = min(max(size, 1), MAX_SIZE)
     Image.MAX_IMAGE_PIXELS = None  # Pillow would print a warning; MAX_PIXELS is lower
     try:
+        if data.startswith(b"\xff\xd8") and data.count(b"\xff\xda") > MAX_SCANS:
+            return None
         if _webp_pixels(data) > MAX_PIXELS:  # Pillow allocates the picture when it opens the file
             return None
         with Image.open(io.BytesIO(data), formats=_FORMATS) as picture:

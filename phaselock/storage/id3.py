@@ -19,6 +19,8 @@ MAX_FRAMES = 5000
 _CHUNK_BYTES = 1 << 16
 _NAMES_2_2 = {b"TT2": "TIT2", b"TP1": "TPE1", b"TAL": "TALB", b"PIC": "APIC"}
 """Frames of ID3v2.2 that 2.3 and 2.4 have with another name. The content of PIC differs too."""
+MAX_READ_FRAMES = 16
+"""Limit of the frames of a tag that are read, also of invalid ones: a compressed frame may inflate to megabytes."""
 _FRAME_NAME = re.compile(rb"[A-Z][A-Z0-9]{2}[A-Z0-9 \0]?")
 
 
@@ -58,13 +60,14 @@ def parse_header(data: bytes, mark: bytes = b"ID3") -> Header | None:
 
 def frames(file: io.BufferedIOBase, start: int, header: Header, wanted: Mapping[str, int]) -> Iterator[Frame]:
     """The frames of the tag at `start` whose names are in `wanted`, in order; of each frame at most that number of
-    bytes. Encrypted ones are left out. OSError if the file cannot be read."""
+    bytes. Encrypted ones are left out. At most MAX_READ_FRAMES. OSError if the file cannot be read."""
     file.seek(start + HEADER_BYTES)
     plain: _Reader = _Plain(file, header.size)
     # Until 2.3 the whole tag is stuffed: each FF is followed by a 00, where the pair could be taken for a packet.
     reader = _Unstuffed(plain) if header.flags & 0x80 and header.version < 4 else plain
     _skip_extended_header(reader, header)
     short = header.version == 2
+    left = MAX_READ_FRAMES
     for _ in range(MAX_FRAMES):
         head = reader.read(6 if short else 10)
         if len(head) < (6 if short else 10) or not _FRAME_NAME.fullmatch(head[: 3 if short else 4]):
@@ -78,6 +81,9 @@ def frames(file: io.BufferedIOBase, start: int, header: Header, wanted: Mapping[
         if name not in wanted:
             reader.skip(size)
             continue
+        if not left:
+            return
+        left -= 1
         most = wanted[name]
         stored = reader.read(min(size, 2 * most + 16))  # stuffing can double it
         reader.skip(size - len(stored))

@@ -7,6 +7,7 @@ other. The files that are really there decide.
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import os
 import pathlib
@@ -34,6 +35,12 @@ _CODE_PAGES = (
 )
 
 
+_DECLARABLE = frozenset(codecs.lookup(name).name for name in ("utf-8", "latin-1", "ascii", *_CODE_PAGES))
+"""The encodings that `#EXTENC` may declare. Python knows others that are no encodings of texts."""
+MAX_LINE_BYTES = 8192
+"""Longer lines are cut: no file has such a name."""
+
+
 def entries(data: bytes) -> Iterator[bytes]:
     """The entries of a playlist, in UTF-8 if its encoding is marked: lines that are not empty. Comments are left out,
     except `#EXTENC`, which `entry_texts` needs."""
@@ -46,7 +53,7 @@ def entries(data: bytes) -> Iterator[bytes]:
             data = data.decode("utf-16-be" if data[:1] == b"\0" else "utf-16-le", "replace").encode()
     for line in re.split(rb"[\r\n]+", data):
         if line.strip():
-            yield line
+            yield line[:MAX_LINE_BYTES]
 
 
 def is_comment(line: bytes) -> bool:
@@ -57,14 +64,20 @@ def is_comment(line: bytes) -> bool:
 def declared_encoding(line: bytes) -> str | None:
     """The encoding of the following lines that a line `#EXTENC` declares; None in other lines."""
     found = re.match(rb"\s*#EXTENC\s*:\s*([\w-]+)", line, re.IGNORECASE)
-    return found[1].decode() if found else None
+    if found is None:
+        return None
+    try:
+        name = codecs.lookup(found[1].decode()).name
+    except (LookupError, UnicodeError):
+        return None
+    return name if name in _DECLARABLE else None
 
 
 def entry_texts(line: bytes, encoding: str | None) -> list[str]:
     """The texts that an entry may mean, the most likely first. The first one has no spaces at its ends."""
     texts = []
     for form in dict.fromkeys((line.strip(), line)):
-        with contextlib.suppress(UnicodeDecodeError, LookupError):
+        with contextlib.suppress(UnicodeError):
             if encoding:
                 texts.append(form.decode(encoding))
         texts += spellings(form)

@@ -91,3 +91,11 @@ def test_a_broken_picture_ends_quietly() -> None:
     data = picture("WEBP", (200, 200))
     for at in range(0, len(data), 7):
         scaled(data[:at] + bytes([data[at] ^ 0x55]) + data[at + 1 :], 40, crop=True)
+
+
+def test_a_jpeg_of_many_scans_is_not_decoded() -> None:
+    """Each scan is a pass over the whole picture: a file of 100 kB kept a processor busy for minutes."""
+    data = picture("JPEG", (64, 64), progressive=True)
+    assert scaled(data, 32, crop=True) is not None
+    scan = data[data.rindex(b"\xff\xda") : -2]
+    assert scaled(data[:-2] + scan * 100 + data[-2:], 32, crop=True) is None

@@ -12,6 +12,7 @@ import pytest
 from phaselock.session.sentences import notice_text
 from phaselock.storage import playlist_entries
 from phaselock.storage.collect import collect
+from phaselock.storage.playlist_entries import MAX_LINE_BYTES, entries
 
 NAMES = (
     "Abé - Xyz 1.mp3",
@@ -196,3 +197,18 @@ def test_the_search_has_an_end(tmp_path: pathlib.Path, monkeypatch: pytest.Monke
     monkeypatch.setattr(playlist_entries, "MAX_LISTED", 0)
     path.write_text("A.mp3\nb.mp3")
     assert [file.name for file in collect([path]).files] == ["b.mp3"]
+
+
+@pytest.mark.parametrize("name", [b"undefined", b"utf-7", b"unicode_escape", b"punycode", b"idna", b"rot13", b"hex"])
+def test_an_encoding_that_is_none_of_texts_is_ignored(tmp_path: pathlib.Path, name: bytes) -> None:
+    """These raised, or took quadratic time, and the other files of the import were lost."""
+    (tmp_path / "a.mp3").touch()
+    lines = [b"#EXTENC:" + name, b"+2AA-%41.mp3", b"\\ud800%41.mp3", b"file:///\\ud800%41.mp3", b"a.mp3"]
+    playlist = tmp_path / "list.m3u"
+    playlist.write_bytes(b"\n".join(lines))
+    assert collect([str(playlist)]).files == (tmp_path / "a.mp3",)
+
+
+def test_a_line_longer_than_any_name_is_cut() -> None:
+    (line,) = entries(b"?a" * 100_000)
+    assert len(line) == MAX_LINE_BYTES

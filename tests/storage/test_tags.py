@@ -451,3 +451,11 @@ def test_the_album_is_read(path: pathlib.Path, version: int) -> None:
     assert tags_of(path, id3(version, name + body) + SOUND).album == "Album"
     assert tags_of(path, SOUND + ape({"Album": b"Ape"}) + id3v1(b"", b"")).album == "Ape"
     assert tags_of(path, SOUND + b"TAG".ljust(63, b"\0") + b"Old".ljust(65, b"\0")).album == "Old"
+
+
+def test_frames_that_cannot_be_inflated_are_counted(path: pathlib.Path) -> None:
+    """Each of them may inflate to megabytes before its checksum is found wrong."""
+    whole = frame_2_4("APIC", b"\0image/jpeg\0\3\0" + JPEG, 8)
+    broken = whole[:12] + bytes(len(whole) - 12)
+    assert artwork_of(path, id3(4, *[broken] * 15, whole) + SOUND) is not None
+    assert artwork_of(path, id3(4, *[broken] * 16, whole) + SOUND) is None
