@@ -165,9 +165,9 @@ def _connect(name: Name) -> socket.socket:
     try:
         for address in get_connectable_addresses(_addresses(name)):
             with contextlib.suppress(OSError):  # TimeoutError is one
-                connected = prep_socket(address, timeout=TIMEOUT_S)
+                connected: socket.socket = prep_socket(address, timeout=TIMEOUT_S)
                 connected.settimeout(TIMEOUT_S)
-                return connected  # type: ignore[no-any-return]
+                return connected
     except (ValueError, RuntimeError):  # an address that jeepney does not know
         pass
     raise BusError

@@ -9,10 +9,10 @@ import errno
 import io
 import os
 import pathlib
+import secrets
 import stat
 import struct
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 
@@ -49,20 +49,22 @@ def open_regular(path: pathlib.Path) -> io.FileIO:
         raise
 
 
-def replace_file(path: pathlib.Path, data: bytes) -> None:
-    """Replace the content of `path` atomically; only the owner may read it. A link stays a link. OSError if it fails:
-    then the file is unchanged."""
+def replace_file(path: pathlib.Path, data: bytes, *, private: bool = True) -> None:
+    """Replace the content of `path` atomically. Only the owner may read it if it is `private`, otherwise all whom the
+    user's umask allows. A link stays a link. OSError if it fails: then the file is unchanged."""
     target = pathlib.Path(os.path.realpath(path))
-    descriptor, name = tempfile.mkstemp(prefix=f"{target.name}.", suffix=".new", dir=target.parent)
+    draft = target.with_name(f"{target.name}.{secrets.token_hex(8)}.new")
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
+    descriptor = os.open(draft, flags, 0o600 if private else 0o666)
     try:
         with open(descriptor, "wb") as file:
             file.write(data)
             file.flush()
             os.fsync(file.fileno())
-        rename(name, target)
+        rename(draft, target)
     except BaseException:
         with contextlib.suppress(OSError):
-            os.unlink(name)
+            os.unlink(draft)
         raise
 
 

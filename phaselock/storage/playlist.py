@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import os
 import pathlib
-import tempfile
+import re
 from collections.abc import Iterable
 
-from phaselock.storage.files import rename
+from phaselock.storage.files import replace_file
 
 ENDING = ".m3u8"
 _CANNOT_STAND_ALONE = ("#", " ", "\t", "~")
 """A line that begins like this is read as a comment or without its beginning."""
+_ESCAPE = re.compile("%[0-9A-Fa-f]{2}")
+"""Readers take this for an escape of a URL, as in `100%25.mp3`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -28,19 +28,8 @@ class Entry:
 
 def save_playlist(path: pathlib.Path, entries: Iterable[Entry]) -> None:
     """Write a playlist, or replace it as a whole. OSError if that fails: then the file is unchanged."""
-    data = playlist_text(path.absolute().parent, entries).encode("utf-8", "surrogateescape")
-    # As every new file, others may read it if the user's settings say so: not as a temporary file, which is private.
-    draft = pathlib.Path(tempfile.mktemp(prefix=f"{path.name}.", suffix=".new", dir=path.parent))
-    try:
-        with draft.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        rename(draft, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            draft.unlink()
-        raise
+    text = playlist_text(path.absolute().parent, entries)
+    replace_file(path, text.encode("utf-8", "surrogateescape"), private=False)
 
 
 def playlist_text(folder: pathlib.Path, entries: Iterable[Entry]) -> str:
@@ -55,7 +44,7 @@ def playlist_text(folder: pathlib.Path, entries: Iterable[Entry]) -> str:
 
 
 def _line(folder: pathlib.Path, path: pathlib.Path) -> str:
-    if any(ord(letter) < 32 for letter in str(path)) or str(path) != str(path).rstrip():
+    if any(ord(letter) < 32 for letter in str(path)) or str(path) != str(path).rstrip() or _ESCAPE.search(str(path)):
         return path.as_uri()
     if not path.is_relative_to(folder):
         return str(path)

@@ -101,6 +101,8 @@ class FileFinder:
         """
         folder = playlist.parent
         paths = [path for text in texts for path in _readings(text)]
+        if os.sep == "\\":
+            paths = [path for path in paths if not names_another_server(path, str(folder.absolute()))]
         for path in paths:
             if _exists(folder / path):
                 return folder / path
@@ -220,6 +222,13 @@ def _only_fit(name: str, known: dict[str, str]) -> str | None:
     pattern = re.compile(r"(?:[^\x00-\x7f])+".join(map(re.escape, pieces)))
     fits = [real for key, real in known.items() if pattern.fullmatch(key)]
     return fits[0] if len(fits) == 1 else None
+
+
+def names_another_server(path: str, folder: str) -> bool:
+    """Is this Windows path on a server other than that of the folder? Windows sends the user's credentials to a server
+    that it asks for a file, so a foreign playlist must not choose it."""
+    server, own = (pathlib.PureWindowsPath(one).drive.casefold().split("\\")[:3] for one in (path, folder))
+    return server[:2] == ["", ""] and server != own
 
 
 def _exists(path: pathlib.Path) -> bool:

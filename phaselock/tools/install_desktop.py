@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+import unicodedata
 from collections.abc import Sequence
 
 from phaselock.console.output import Screen
@@ -81,7 +82,9 @@ def contents(command: Sequence[str], parser: argparse.ArgumentParser) -> dict[st
 
 
 def entry(text: str, command: Sequence[str]) -> str:
-    """The desktop entry with the command in place of `phaselock`."""
+    """The desktop entry with the command in place of `phaselock`. PhaseLockError if it cannot stand in an entry."""
+    if any(unicodedata.category(letter) == "Cc" for word in command for letter in word):
+        raise PhaseLockError("The path of PhaseLock contains a line break or another control character.")
     words = " ".join(map(quoted, command))
     lines = re.sub(r"^Exec=phaselock ", lambda _: f"Exec={words} ", text, flags=re.MULTILINE)
     return lines + f"TryExec={command[0].replace(chr(92), chr(92) * 2)}\n"

@@ -9,7 +9,7 @@ from phaselock.storage.collect import collect
 from phaselock.storage.last_queue import load_last_queue, save_last_queue
 from phaselock.storage.playlist import Entry, playlist_text, save_playlist
 
-NAMES = ["a.mp3", "#1 hit.mp3", " blank.mp3", "100%25.mp3", "夜.mp3", "sub/ü.mp3", "~home.mp3"]
+NAMES = ["a.mp3", "a%41.mp3", "#1 hit.mp3", " blank.mp3", "100%25.mp3", "夜.mp3", "sub/ü.mp3", "~home.mp3"]
 ODD_NAMES = ["two\nlines.mp3", "back\\slash.mp3", "C: drive.mp3", "end.mp3 "] if sys.platform != "win32" else []
 
 
@@ -81,3 +81,10 @@ def test_a_broken_last_queue_is_none(tmp_path: pathlib.Path, content: bytes) -> 
     path.write_bytes(content)
     assert load_last_queue(path) == ()
     assert load_last_queue(tmp_path / "none.json") == load_last_queue(tmp_path) == ()
+
+
+def test_a_name_that_looks_like_an_escape_is_not_read_as_another(tmp_path: pathlib.Path) -> None:
+    """`a%41.mp3` was written as it is. After its removal the list would have meant `aA.mp3`."""
+    (tmp_path / "aA.mp3").touch()
+    save_playlist(tmp_path / "list.m3u8", [Entry(tmp_path / "a%41.mp3", "", "", 1.0)])
+    assert collect([str(tmp_path / "list.m3u8")]).files == ()

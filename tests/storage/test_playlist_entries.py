@@ -12,7 +12,7 @@ import pytest
 from phaselock.session.sentences import notice_text
 from phaselock.storage import playlist_entries
 from phaselock.storage.collect import collect
-from phaselock.storage.playlist_entries import MAX_LINE_BYTES, entries
+from phaselock.storage.playlist_entries import MAX_LINE_BYTES, entries, names_another_server
 
 NAMES = (
     "Abé - Xyz 1.mp3",
@@ -212,3 +212,19 @@ def test_an_encoding_that_is_none_of_texts_is_ignored(tmp_path: pathlib.Path, na
 def test_a_line_longer_than_any_name_is_cut() -> None:
     (line,) = entries(b"?a" * 100_000)
     assert len(line) == MAX_LINE_BYTES
+
+
+@pytest.mark.parametrize(
+    ("path", "folder", "another"),
+    [
+        ("\\\\evil\\share\\a.mp3", "C:\\Music", True),
+        ("//evil/share/a.mp3", "C:\\Music", True),
+        ("//nas/other/a.mp3", "\\\\NAS\\Music", False),
+        ("//evil/other/a.mp3", "\\\\nas\\Music", True),
+        ("D:\\Music\\a.mp3", "C:\\Music", False),
+        ("\\Music\\a.mp3", "C:\\Music", False),
+        ("a.mp3", "\\\\nas\\Music", False),
+    ],
+)
+def test_a_playlist_names_no_other_server(path: str, folder: str, another: bool) -> None:
+    assert names_another_server(path, folder) is another

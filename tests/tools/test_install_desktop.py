@@ -124,6 +124,11 @@ def test_the_command_is_quoted(words: Sequence[str]) -> None:
         assert "Exec=/usr/bin/phaselock window %F\n" in text and shlex.split(quoted(words[0])) == words
 
 
+def test_a_path_with_a_line_break_is_refused() -> None:
+    with pytest.raises(PhaseLockError, match="line break"):
+        entry("Exec=phaselock window", ["/opt/a\nExec=evil/phaselock"])
+
+
 def test_which_command_is_installed(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch, command: pathlib.Path
 ) -> None:

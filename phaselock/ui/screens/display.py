@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -26,7 +27,7 @@ class DisplayOverlay(Overlay):
         self._look = look
         sizes = self._row(0, tr("Size of the text"))
         for column, (text, steps) in enumerate((("−", -1), (f"{look.text_percent} %", 0), ("+", 1))):
-            button = SecondaryButton(sizes, text, lambda steps=steps: look.change_text_size(steps))  # type: ignore[misc]
+            button = SecondaryButton(sizes, text, functools.partial(look.change_text_size, steps))
             button.grid(row=0, column=column, padx=(px(8) if column else 0, 0))
         self._choice(1, tr("High contrast"), "contrast")
         self._choice(2, tr("Less motion"), "motion")
