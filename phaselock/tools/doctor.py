@@ -415,9 +415,9 @@ async def _run(address: tuple[str, int] | None, backend: str, device: str | None
     to_host = None
     if address:
         screen.show(Message("Measuring the way to {address} ...", address=address[0]))
-        to_host = way.check_way(*address, sessions, measure=True)
+        to_host = way.check_way([address[0]], address[1], sessions, measure=True)
     elif sessions:
-        to_host = way.check_way(sessions[0].addresses[0], sessions[0].port, sessions, measure=False)
+        to_host = way.check_way(sessions[0].addresses, sessions[0].port, sessions, measure=False)
     if to_host:
         async for one in to_host:
             tell([one])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import functools
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 
@@ -12,7 +13,8 @@ from phaselock.console.events import Finding, Level
 from phaselock.console.lines import time_words
 from phaselock.errors import PhaseLockError, system_text
 from phaselock.language.message import N_, Message
-from phaselock.network.reach import CannotConnect, connect
+from phaselock.network.multicast import is_local_name
+from phaselock.network.reach import CannotConnect, connect_any
 from phaselock.network.service_record import FoundSession
 from phaselock.protocol.messages import PROTOCOL_VERSION
 from phaselock.sync.trace import Exchange
@@ -25,7 +27,6 @@ RESOLVE_LIMIT_S = 2.0
 CONNECT_LIMIT_S = 3.5
 """Time limit of one connection attempt, in seconds. Linux reports after three seconds that no machine in the local
 network has the address."""
-MAX_ADDRESSES = 2
 FIRST_PONG_S = 2.0
 MEASURE_S = 5.0
 LOOK_S = 0.05
@@ -43,27 +44,34 @@ def resolve(host: str, port: int) -> list[str]:
 
 
 async def check_way(
-    host: str,
+    hosts: Sequence[str],
     port: int,
     sessions: Sequence[FoundSession],
     *,
     measure: bool,
     find: Callable[[str, int], list[str]] = resolve,
 ) -> AsyncIterator[Finding]:
-    """Check the connection to a host step by step, until a step fails. `sessions` are those found by discovery.
+    """Check the connection to a host step by step, until a step fails. `hosts` are its names or addresses, `sessions`
+    those found by discovery.
 
-    The steps: addresses of the name, TCP connection, session, and with `measure` the clock exchange.
+    The steps: addresses of the names, TCP connection, session, and with `measure` the clock exchange.
     """
+    places: list[str] = []
+    for host in hosts:
+        try:
+            places += await in_time(RESOLVE_LIMIT_S, functools.partial(find, host, port))
+        except (OSError, UnicodeError):  # OSError includes TimeoutError
+            if not is_local_name(host):
+                yield _unknown_name(host)
+                return
+            places.append(host)  # `connect_any` asks for it by multicast DNS
     try:
-        places = await in_time(RESOLVE_LIMIT_S, lambda: find(host, port))
-    except (OSError, UnicodeError):  # OSError includes TimeoutError
-        message = Message("Nobody here knows a machine called {name}.", name=host)
-        fix = Message("Check the spelling, or use the address that the host shows, such as 192.168.1.42.")
-        yield Finding("name", "problem", message, fix)
-        return
-    connected = await _connect(places[:MAX_ADDRESSES], port)
-    if isinstance(connected, OSError):
-        yield check_refusal(places[0], port, connected, sessions)
+        connected = await connect_any([(place, port) for place in dict.fromkeys(places)], CONNECT_LIMIT_S)
+    except CannotConnect as error:
+        if is_local_name(places[0]) and not error.problem.args:  # no address was found
+            yield _unknown_name(places[0])
+        else:
+            yield check_refusal(places[0], port, error.problem, sessions)
         return
     visitor = ClockProbe(connected)
     try:
@@ -73,17 +81,10 @@ async def check_way(
         await visitor.leave()
 
 
-async def _connect(places: Sequence[str], port: int) -> socket.socket | OSError:
-    """Connect to the first address that answers. If none does, return the error: the refusal if one address refused,
-    because it proves that packets arrive; else the last error."""
-    problem = OSError()
-    for place in places:
-        try:
-            return await connect(place, port, CONNECT_LIMIT_S)
-        except CannotConnect as error:
-            if not isinstance(problem, ConnectionRefusedError):
-                problem = error.problem
-    return problem
+def _unknown_name(host: str) -> Finding:
+    message = Message("Nobody here knows a machine called {name}.", name=host)
+    fix = Message("Check the spelling, or use the address that the host shows, such as 192.168.1.42.")
+    return Finding("name", "problem", message, fix)
 
 
 def check_refusal(address: str, port: int, problem: OSError, sessions: Sequence[FoundSession]) -> Finding:

@@ -406,12 +406,14 @@ async def collect(findings: AsyncIterator[Finding]) -> list[Finding]:
     return [one async for one in findings]
 
 
-def way_to(answers: Callable[[Host], Sequence[m.Message]], *, measure: bool = True) -> list[Finding]:
+def way_to(
+    answers: Callable[[Host], Sequence[m.Message]], *, measure: bool = True, addresses: Sequence[str] = ("127.0.0.1",)
+) -> list[Finding]:
     """The findings of `check_way` with a host that sends these messages."""
 
     async def scene() -> list[Finding]:
         async with Host() as host:
-            found = asyncio.create_task(collect(way.check_way("127.0.0.1", host.port, (), measure=measure)))
+            found = asyncio.create_task(collect(way.check_way(addresses, host.port, (), measure=measure)))
             await host.say(*answers(host))
             await asyncio.gather(found, host.see_it_off())
             return found.result()
@@ -420,7 +422,7 @@ def way_to(answers: Callable[[Host], Sequence[m.Message]], *, measure: bool = Tr
 
 
 def unreachable(find: Callable[[str, int], list[str]], sessions: Sequence[FoundSession] = ()) -> Finding:
-    return the_only(run(collect(way.check_way("kitchen", 17401, sessions, measure=True, find=find))))
+    return the_only(run(collect(way.check_way(["kitchen"], 17401, sessions, measure=True, find=find))))
 
 
 def test_a_name_that_nobody_knows() -> None:
@@ -446,7 +448,7 @@ def test_a_name_server_that_hangs_is_not_waited_for(monkeypatch: pytest.MonkeyPa
 def test_a_port_that_nobody_listens_on() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    found = the_only(run(collect(way.check_way("localhost", port, (), measure=True))))
+    found = the_only(run(collect(way.check_way(["localhost"], port, (), measure=True))))
     assert "answers, but no session is open on its port" in found.message
 
 
@@ -456,11 +458,17 @@ def test_a_machine_that_swallows_everything(monkeypatch: pytest.MonkeyPatch) -> 
     async def never(*_: object) -> None:
         await asyncio.Event().wait()
 
-    async def scene() -> socket.socket | OSError:
+    async def scene() -> list[Finding]:
         monkeypatch.setattr(asyncio.get_running_loop(), "sock_connect", never)
-        return await way._connect(["127.0.0.1"], 9)
+        return await collect(way.check_way(["127.0.0.1"], 9, (), measure=True))
 
-    assert isinstance(run(scene()), TimeoutError)
+    assert the_only(run(scene())).message == "127.0.0.1 does not answer on port 9."
+
+
+def test_one_dead_address_of_several_is_no_problem() -> None:
+    """The host listens on IPv4 only."""
+    found = way_to(lambda host: [INFO], measure=False, addresses=["::1", "127.0.0.1"])
+    assert found and "connect" not in [one.id for one in found]
 
 
 def test_what_a_failed_connection_means() -> None:
