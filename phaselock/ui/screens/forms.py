@@ -79,24 +79,8 @@ class CreateScreen(FormScreen):
         self.fold = FoldButton(form, tr("Network ports"), self._fold)
         self.fold.pack(anchor="w")
         self._ports = ctk.CTkFrame(form, fg_color="transparent")
-        self.port = Field(
-            self._ports,
-            tr("TCP port (control and files)"),
-            str(preferences.port),
-            on_submit=self.submit,
-            numeric=True,
-            roomy=True,
-            width=FORM_WIDTH // 2 - 16,
-        )
-        self.clock_port = Field(
-            self._ports,
-            tr("UDP port (clock)"),
-            str(preferences.clock_port),
-            on_submit=self.submit,
-            numeric=True,
-            roomy=True,
-            width=FORM_WIDTH // 2 - 16,
-        )
+        self.port = self._port_field(tr("TCP port (control and files)"), preferences.port)
+        self.clock_port = self._port_field(tr("UDP port (clock)"), preferences.clock_port)
         for column, field in enumerate((self.port, self.clock_port)):
             self._ports.grid_columnconfigure(column, weight=1, uniform="ports")
             field.grid(row=0, column=column, sticky="new", padx=(px(16) if column else 0, 0))
@@ -105,6 +89,10 @@ class CreateScreen(FormScreen):
         self._problem = problem(form)
         self._problem.pack(fill="x", pady=(px(12), 0))
         self.session_name.focus()
+
+    def _port_field(self, text: str, port: int) -> Field:
+        width = FORM_WIDTH // 2 - 16
+        return Field(self._ports, text, str(port), on_submit=self.submit, numeric=True, roomy=True, width=width)
 
     def submit(self) -> None:
         """Open the session if all fields are valid; else the first invalid one gets the keyboard."""
