@@ -9,7 +9,6 @@ import errno
 import io
 import os
 import pathlib
-import secrets
 import stat
 import struct
 import sys
@@ -50,10 +49,10 @@ def open_regular(path: pathlib.Path) -> io.FileIO:
 
 
 def replace_file(path: pathlib.Path, data: bytes, *, private: bool = True) -> None:
-    """Replace the content of `path` atomically. Only the owner may read it if it is `private`, otherwise all whom the
-    user's umask allows. A link stays a link. OSError if it fails: then the file is unchanged."""
+    """Replace the content of `path` atomically. If it is `private`, only the owner may read it; otherwise
+    the user's umask decides. A link stays a link. OSError if it fails: then the file is unchanged."""
     target = pathlib.Path(os.path.realpath(path))
-    draft = target.with_name(f"{target.name}.{secrets.token_hex(8)}.new")
+    draft = target.with_name(f"{target.name}.{os.urandom(8).hex()}.new")
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0)
     descriptor = os.open(draft, flags, 0o600 if private else 0o666)
     try:
