@@ -95,6 +95,7 @@ def test_a_late_peer_plays_and_its_file_is_not_sent_again(processes: ProcessFixt
     assert cached[0].stat().st_ino == before
 
 
+@pytest.mark.slow
 def test_a_killed_host_ends_the_session(processes: ProcessFixture) -> None:
     host = processes.host(str(TUNE), "--wait-peers", "1", "--play")
     ada = processes.join("Ada")
@@ -103,6 +104,7 @@ def test_a_killed_host_ends_the_session(processes: ProcessFixture) -> None:
     assert ada.end() == (1, "Host disconnected — session ended.")
 
 
+@pytest.mark.slow
 def test_after_a_peer_is_killed_the_others_play_on(processes: ProcessFixture) -> None:
     host = processes.host(str(TUNE), "--wait-peers", "2", "--play")
     ada, bob = processes.join("Ada"), processes.join("Bob")
@@ -226,6 +228,7 @@ def test_paths_that_are_no_files_are_refused(processes: ProcessFixture, tmp_path
     assert host.end() == (0, "")
 
 
+@pytest.mark.slow
 def test_added_tracks_follow_one_another(processes: ProcessFixture, tmp_path: pathlib.Path) -> None:
     second = tmp_path / "with a space – é.mp3"
     shutil.copy(TUNE, second)

@@ -68,7 +68,7 @@ def came_back(simulation: AudioSimulation, *nodes: SimulatedNode) -> bool:
 
 
 @LINKS
-@pytest.mark.parametrize("seconds", [20.0, 45.0])
+@pytest.mark.parametrize("seconds", [20.0, pytest.param(45.0, marks=pytest.mark.slow)])
 def test_a_peer_without_network_plays_on_in_phase_and_comes_back(link: Link, seconds: float) -> None:
     simulation = playing(MachineSpec(), MachineSpec(link=link, clock_ppm=40, card_ppm=-30), OTHER)
     began_s, peer = simulation.now_s, simulation.peers[0]
@@ -186,7 +186,9 @@ def test_a_peer_stalled_across_the_seam_comes_back_in_phase() -> None:
 # -- the queue right before the seam -----------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("before_ms", [1000.0, 300.0, 150.0, 100.0, 50.0, 5.0])
+@pytest.mark.parametrize(
+    "before_ms", [300.0, 50.0, *(pytest.param(one, marks=pytest.mark.slow) for one in (1000.0, 150.0, 100.0, 5.0))]
+)
 @pytest.mark.parametrize("change", ["move", "remove", "remove the playing one"])
 def test_a_change_of_the_queue_before_the_seam_leaves_no_gap(before_ms: float, change: str) -> None:
     """The same track follows on all machines, in time and without a gap: the tracks are one continuous sound."""

@@ -118,7 +118,7 @@ def test_a_small_clock_step_is_corrected_within_ten_seconds(node: int) -> None:
 SPEEDS = [(1, 20, 60), (1, -20, 60), (1, 100, 200), (1, 500, 1000), (0, 20, 200), (0, -100, 200)]
 
 
-@pytest.mark.parametrize("seed", [1, 4])
+@pytest.mark.parametrize("seed", [1, pytest.param(4, marks=pytest.mark.slow)])
 @pytest.mark.parametrize(("node", "ppm", "limit_us"), SPEEDS)
 def test_outputs_stay_in_phase_while_a_clock_changes_its_rate(
     node: int, ppm: float, limit_us: float, seed: int

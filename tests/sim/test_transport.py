@@ -178,7 +178,7 @@ def test_a_late_peer_is_in_phase_two_seconds_after_its_file(link: Link, limit_us
     assert not any(capture.silences(began_s, simulation.now_s - 0.1) for capture in others.captures)
 
 
-@pytest.mark.parametrize("queue_ms", [5.0, 40.0])
+@pytest.mark.parametrize("queue_ms", [pytest.param(5.0, marks=pytest.mark.slow), 40.0])
 def test_a_transfer_does_not_disturb_the_clock(queue_ms: float) -> None:
     """Packets of the clock wait behind those of the file, one way only, for 20 s."""
     busy = MachineSpec(link=WIRED, bytes_per_s=0.5e6, queue_ms=queue_ms)
