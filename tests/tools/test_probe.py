@@ -315,7 +315,7 @@ class Nobody:
 def test_a_trace_that_cannot_be_ends_with_a_sentence(tmp_path: pathlib.Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         dead = listener.getsockname()
-    with pytest.raises(PhaseLockError, match=r"^Cannot reach 127\.0\.0\.1 on port \d+: nobody listens there\.$"):
+    with pytest.raises(PhaseLockError, match=r"^Cannot reach 127\.0\.0\.1 on port \d+: no session is open there\.$"):
         trace.run_trace(dead, str(tmp_path / "x"), 1, Nobody())
     with pytest.raises(PhaseLockError, match="cannot be written there"):
         trace.run_trace(dead, str(tmp_path / "no" / "x"), 1, Nobody())
