@@ -277,7 +277,7 @@ def test_a_file_of_invalid_size_is_not_added(size: int) -> None:
 
 
 def test_adding_to_a_full_queue_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("phaselock.session.host.transport.MAX_ITEMS", 3)
+    monkeypatch.setattr("phaselock.session.host.queue.MAX_ITEMS", 3)
     harness = SessionHarness()
     harness.command(*(Add(a_track(number)) for number in range(1, 5)))
     assert [row.id.int for row in harness.host.snapshot().queue] == [1, 2, 3]

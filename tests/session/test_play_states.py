@@ -13,8 +13,10 @@ from phaselock.session import effects as e
 from phaselock.session.events import Failed
 from phaselock.session.host.members import Delivery, Member, Members, Reports, Transfer
 from phaselock.session.host.play_states import TABLE, Event, PlayState
+from phaselock.session.host.queue import HostQueue
 from phaselock.session.host.transport import SILENCE_NS, TransportControl
 from phaselock.session.outbox import Outbox
+from phaselock.session.playback import Playback
 from tests.support.simulation import MS, SECOND, a_track
 
 IDLE, WAITING = PlayState.IDLE, PlayState.WAITING
@@ -55,9 +57,11 @@ class Host:
         self.members.own = Reports(0)
         self.peer = Member(1, 1, "Ana", bytes(16), self.now_ns, Reports(0))
         self.members.members[1] = self.peer
-        self.transport = TransportControl(self.members, self.outbox)
+        playback = Playback()
+        self.queue = HostQueue(self.members, playback, self.outbox)
+        self.transport = TransportControl(self.members, playback, self.queue, self.outbox)
         for number in range(1, 6):
-            self.do(self.transport.add, a_track(number), "Hana")
+            self.do(self.queue.add, a_track(number), "Hana")
         for file_id in (A, C, E):
             self.receive(file_id)
         self.settle()
@@ -67,6 +71,7 @@ class Host:
 
     def settle(self) -> None:
         self.transport.settle(now_ns=self.now_ns)
+        self.queue.settle(now_ns=self.now_ns)
 
     def receive(self, file_id: UUID) -> None:
         self.peer.transfers[file_id] = Transfer(1000, Delivery.RECEIVED)
@@ -137,7 +142,7 @@ def next_ready(host: Host) -> None:
 def next_missing(host: Host) -> None:
     """The row after the current one is one that the peer does not have. There is time to disarm another one."""
     host.peer.reports.latest = REPORT
-    host.do(host.transport.move, D, 1)
+    host.do(host.queue.move, D, 1)
 
 
 def overdue(host: Host) -> None:

@@ -273,7 +273,7 @@ def test_an_uploaded_song_that_is_no_mp3_is_refused_with_a_reason() -> None:
 
 @pytest.fixture
 def short_queues(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("phaselock.session.host.transport.MAX_ITEMS", 2)
+    monkeypatch.setattr("phaselock.session.host.queue.MAX_ITEMS", 2)
 
 
 @pytest.mark.usefixtures("short_queues")

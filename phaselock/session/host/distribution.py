@@ -17,6 +17,7 @@ from phaselock.protocol import messages as m
 from phaselock.session.effects import Send
 from phaselock.session.events import TransferState
 from phaselock.session.host.members import Delivery, Member, Members, Transfer
+from phaselock.session.host.queue import HostQueue
 from phaselock.session.host.transport import TransportControl
 from phaselock.session.outbox import Outbox
 
@@ -34,8 +35,9 @@ and the next one."""
 class Distribution:
     """The file transfers of a host session. The session calls `settle` at the end of each of its calls."""
 
-    def __init__(self, members: Members, transport: TransportControl, outbox: Outbox) -> None:
+    def __init__(self, members: Members, queue: HostQueue, transport: TransportControl, outbox: Outbox) -> None:
         self._members = members
+        self._queue = queue
         self._transport = transport
         self._outbox = outbox
 
@@ -51,11 +53,11 @@ class Distribution:
         A member may fetch a received file again: its cache may have deleted it.
         """
         transfer = member.transfers.get(file_id)
-        return self._transport.queue.track(file_id) if transfer and transfer.state is not Delivery.GIVEN_UP else None
+        return self._queue.rows.track(file_id) if transfer and transfer.state is not Delivery.GIVEN_UP else None
 
     def answered(self, member: Member, file_id: UUID, hash_ok: bool, *, now_ns: int) -> bool:
         """An attempt of a member has ended. False if none was running, which breaks the protocol."""
-        track, transfer = self._transport.queue.track(file_id), member.transfers.get(file_id)
+        track, transfer = self._queue.rows.track(file_id), member.transfers.get(file_id)
         if track is None or transfer is None:  # removed from the queue while the answer was on its way
             return True
         if transfer.state is not Delivery.RUNNING:
@@ -80,12 +82,12 @@ class Distribution:
                 now_ns,
             )
         member.offers_complete = False
-        self._transport.mark_queue_stale()
+        self._queue.mark_stale()
         return True
 
     def unplayable(self, member: Member, file_id: UUID, reason: str, *, now_ns: int) -> None:
         """A member cannot decode a received file."""
-        track, transfer = self._transport.queue.track(file_id), member.transfers.get(file_id)
+        track, transfer = self._queue.rows.track(file_id), member.transfers.get(file_id)
         if track is not None and transfer is not None and not transfer.unplayable:
             transfer.unplayable = True
             self._outbox.error(
@@ -94,7 +96,7 @@ class Distribution:
 
     def progressed(self, member: Member, file_id: UUID, sent_bytes: int, *, now_ns: int) -> None:
         """`sent_bytes` of the file were sent, including the part that the member had from an earlier attempt."""
-        track = self._transport.queue.track(file_id)
+        track = self._queue.rows.track(file_id)
         if track is not None and member.is_receiving(file_id):
             transfer = member.transfers[file_id]
             transfer.moved(sent_bytes, now_ns)
@@ -115,14 +117,14 @@ class Distribution:
         was_skipped = member.skipped
         member.include()
         member.offers_complete = False
-        self._transport.mark_queue_stale()
+        self._queue.mark_stale()
         return was_skipped or bool(given_up)
 
     def timer(self, *, now_ns: int) -> None:
         """Start the attempts whose pause is over."""
         for member in self._members:
             for file_id, transfer in member.transfers.items():
-                track = self._transport.queue.track(file_id)
+                track = self._queue.rows.track(file_id)
                 is_due = transfer.state is Delivery.PAUSING and now_ns >= transfer.retry_at_ns
                 if track is not None and is_due:
                     transfer.try_again()
@@ -137,7 +139,7 @@ class Distribution:
 
     def _offer_files(self, member: Member, now_ns: int) -> None:
         member.offers_complete = True
-        for file_id in member.transfers.keys() - {entry.track.file_id for entry in self._transport.queue.entries}:
+        for file_id in member.transfers.keys() - {entry.track.file_id for entry in self._queue.rows.entries}:
             del member.transfers[file_id]
         open_offers = sum(transfer.is_open for transfer in member.transfers.values())
         for track in self._wanted(member):
@@ -159,7 +161,7 @@ class Distribution:
 
     def _offer(self, member: Member, track: Track, now_ns: int) -> None:
         """Tell a member to fetch a file."""
-        self._transport.mark_queue_stale()
+        self._queue.mark_stale()
         start = m.FileTransferStart(
             track.file_id,
             track.file_name,

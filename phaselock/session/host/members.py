@@ -32,7 +32,8 @@ from uuid import UUID
 
 from phaselock.model.snapshot import FileState, FileView, PeerView
 from phaselock.model.timing import Timing
-from phaselock.protocol.messages import PeerStatus
+from phaselock.protocol import messages as m
+from phaselock.session.effects import Broadcast, Effect
 from phaselock.session.states import uncertainty_from_wire_ns
 
 MARGIN_NS = 40_000_000
@@ -84,12 +85,12 @@ class Reports:
 
     def __init__(self, since_ns: int) -> None:
         self.since_ns = since_ns
-        self.latest: PeerStatus | None = None
+        self.latest: m.PeerStatus | None = None
         self._fine_since_ns: int | None = None
         self._silent_since_ns: int | None = None
         """Since when all reports say that the machine does not hear the host's clock."""
 
-    def take(self, status: PeerStatus, *, now_ns: int) -> None:
+    def take(self, status: m.PeerStatus, *, now_ns: int) -> None:
         """Store a new report."""
         self.latest = status
         if not status.clock_stale:
@@ -387,9 +388,11 @@ class Members:
         own = self.own.latency_ns if self.own else 0
         return max([own, *(peer.reports.latency_ns + peer.reports.allowance_ns for peer in self)]) + MARGIN_NS
 
-    def slowest_first(self) -> list[Member]:
-        """The members in the order in which commands are sent: largest `slowness_ns` first."""
-        return sorted(self, key=lambda peer: peer.reports.slowness_ns, reverse=True)
+    def broadcast(self, message: m.Message) -> list[Effect]:
+        """The effect that sends a message to all members, first to the one with the largest `slowness_ns`. Empty if
+        there are no members."""
+        members = sorted(self, key=lambda peer: peer.reports.slowness_ns, reverse=True)
+        return [Broadcast(tuple(member.conn for member in members), message)] if members else []
 
     def is_missing(self, file_id: UUID) -> bool:
         """At least one member that playback waits for can still receive this file. Transfers given up do not count."""

@@ -1,6 +1,7 @@
 """The host's session: connections, members and the messages to them.
 
-transport.py controls playback, distribution.py the file transfers, and requests.py the song requests. A peer that
+queue.py has the queue, transport.py the playback, distribution.py the file transfers, and requests.py the song
+requests. A peer that
 breaks the protocol or is silent for too long is removed with a reason. The other peers are not affected.
 """
 
@@ -25,9 +26,11 @@ from phaselock.session import events as e
 from phaselock.session.effects import AllowClock, Close, Effect, Ended, Follow, ForbidClock, Send
 from phaselock.session.host.distribution import Distribution
 from phaselock.session.host.members import Attendance, Member, Members, Reports, same_token
+from phaselock.session.host.queue import HostQueue
 from phaselock.session.host.requests import IncomingRequests, Request
 from phaselock.session.host.transport import TransportControl
 from phaselock.session.outbox import Outbox
+from phaselock.session.playback import Playback
 from phaselock.session.sentences import notice_text
 from phaselock.session.states import (
     ASLEEP_NS,
@@ -81,9 +84,11 @@ class HostSession:
         self._over = False
         self._outbox = Outbox()
         self._members = Members()
-        self._transport = TransportControl(self._members, self._outbox)
-        self._distribution = Distribution(self._members, self._transport, self._outbox)
-        self._requests = IncomingRequests(self._members, self._outbox, self._transport.has_room)
+        playback = Playback()
+        self._queue = HostQueue(self._members, playback, self._outbox)
+        self._transport = TransportControl(self._members, playback, self._queue, self._outbox)
+        self._distribution = Distribution(self._members, self._queue, self._transport, self._outbox)
+        self._requests = IncomingRequests(self._members, self._outbox, self._queue.has_room)
         self._followed: tuple[Timeline | None, Timeline | None] = (None, None)
 
     @property
@@ -142,17 +147,17 @@ class HostSession:
             return []
         match command:
             case c.Add(track=track):
-                self._transport.add(track, self._host_name, now_ns=now_ns)
+                self._queue.add(track, self._host_name, now_ns=now_ns)
             case c.Move(file_id=file_id, to=to):
-                self._transport.move(file_id, to, now_ns=now_ns)
+                self._queue.move(file_id, to, now_ns=now_ns)
             case c.Remove(file_id=file_id):
                 self._transport.remove(file_id, now_ns=now_ns)
             case c.Restore(file_id=file_id):
-                self._transport.restore(file_id, now_ns=now_ns)
+                self._queue.restore(file_id, now_ns=now_ns)
             case c.Arrange(file_ids=file_ids):
-                self._transport.arrange(file_ids)
+                self._queue.arrange(file_ids)
             case c.Shuffle(seed=seed):
-                self._transport.shuffle(seed)
+                self._queue.shuffle(seed)
             case c.Repeat(on=on):
                 self._transport.repeat = on
             case c.Play(file_id=file_id):
@@ -219,7 +224,7 @@ class HostSession:
 
     def decode_failed(self, file_id: UUID, reason: str, *, now_ns: int) -> list[Effect]:
         """The host's own player cannot decode a track."""
-        track = self._transport.queue.track(file_id)
+        track = self._queue.rows.track(file_id)
         if track is not None:
             self._outbox.error(Notice(Code.UNPLAYABLE_HERE, sentence(reason), file_id, track.file_name), now_ns)
         return self._settle(now_ns)
@@ -257,7 +262,7 @@ class HostSession:
 
     def next_deadline_ns(self) -> int | None:
         """The time for the next call of `timer`; None: no call is needed. Every call of the session may change it."""
-        deadlines = [self._heartbeat_at_ns, self._transport.end_ns(), self._transport.queue_due_ns()]
+        deadlines = [self._heartbeat_at_ns, self._transport.end_ns(), self._queue.due_ns()]
         deadlines += [
             *self._unauthenticated.values(),
             *self._distribution.deadlines_ns(),
@@ -286,7 +291,7 @@ class HostSession:
 
     def fetch_failed(self, peer_id: int, file_id: UUID, reason: str, *, now_ns: int) -> list[Effect]:
         """The host cannot send a file, for example because it was deleted. The peer reports a lost bulk connection."""
-        track = self._transport.queue.track(file_id)
+        track = self._queue.rows.track(file_id)
         if track is not None:
             about = file_id, track.file_name
             self._outbox.warn(Notice(Code.CANNOT_SEND, sentence(reason), *about, peer_id=peer_id), now_ns)
@@ -312,7 +317,7 @@ class HostSession:
         """A requested song has arrived, complete and playable."""
         name = self._requests.arrived(request_id, now_ns=now_ns)
         if name is not None:
-            self._transport.add(track, name, now_ns=now_ns)
+            self._queue.add(track, name, now_ns=now_ns)
         return self._settle(now_ns)
 
     def upload_refused(self, request_id: UUID, reason: str, *, now_ns: int) -> list[Effect]:
@@ -322,12 +327,12 @@ class HostSession:
 
     def snapshot(self) -> SessionSnapshot:
         """A consistent copy of the state, for display."""
-        queued = self._transport.queue.ids()
+        queued = self._queue.rows.ids()
         return SessionSnapshot(
             session_name=self._session_name,
             host_name=self._host_name,
             display_name=self._host_name,
-            queue=self._transport.queue.items(),
+            queue=self._queue.rows.items(),
             now=self._transport.now(),
             timeline=self._transport.playback.current,
             then=self._transport.playback.armed,
@@ -336,7 +341,7 @@ class HostSession:
             peers=tuple(member.view(queued) for member in self._members),
             requests=self._requests.views(),
             repeat=self._transport.repeat,
-            shuffle=self._transport.is_shuffled,
+            shuffle=self._queue.is_shuffled,
         )
 
     # -- joining and leaving -----------------------------------------------------------------------------------------
@@ -405,7 +410,7 @@ class HostSession:
     def _remove(self, member: Member, reason: Notice, now_ns: int) -> None:
         del self._members.members[member.conn]
         self._requests.left(member, now_ns=now_ns)
-        self._transport.mark_queue_stale()
+        self._queue.mark_stale()
         self._outbox.do(ForbidClock(member.peer_id))
         self._outbox.note(e.PeerLeft(now_ns, member.peer_id, member.name, reason))
 
@@ -429,7 +434,7 @@ class HostSession:
     def _skip(self, name: str, now_ns: int) -> None:
         for member in self._named(name, now_ns):
             member.skip()
-            self._transport.mark_queue_stale()
+            self._queue.mark_stale()
 
     def _named(self, name: str, now_ns: int) -> list[Member]:
         """The peer with this name, in any letter case. If there is none: an empty list and an `error` event."""
@@ -513,6 +518,7 @@ class HostSession:
         playback = self._transport.playback
         if not self._over:
             self._transport.settle(now_ns=now_ns)
+            self._queue.settle(now_ns=now_ns)
             self._distribution.settle(now_ns=now_ns)
         follow: list[Effect] = []
         if self._followed != (playback.sound, playback.armed):

@@ -1,4 +1,4 @@
-"""The host's playback: the queue, the cursor, and the current, the armed and the pending track.
+"""The host's playback: the cursor, and the current, the armed and the pending track.
 
 play_states.py lists the states of the playback, and the action for each event in each state. This module finds out
 which event occurs, and executes the action.
@@ -9,37 +9,27 @@ slowest machine, and commands are sent to the slowest machine first.
 
 from __future__ import annotations
 
-import collections
-import dataclasses
 import math
 from uuid import UUID
 
-from phaselock.model.names import file_label, title
 from phaselock.model.notices import Code, Notice
-from phaselock.model.queue import MAX_ITEMS, ItemStatus, Queue, QueueEntry, QueueItem, random_place, shuffled
+from phaselock.model.queue import QueueItem
 from phaselock.model.timeline import Timeline
 from phaselock.model.types import Track
 from phaselock.protocol import messages as m
 from phaselock.session import events as e
-from phaselock.session.effects import Broadcast
 from phaselock.session.host.members import Member, Members
 from phaselock.session.host.play_states import TABLE, Action, Current, Event, PlayState
+from phaselock.session.host.queue import NO_SUCH_TRACK, HostQueue
 from phaselock.session.outbox import Outbox
 from phaselock.session.playback import Playback
 
-NO_SUCH_TRACK = Notice(Code.NO_SUCH_TRACK)
 BEGINNING_S = 3
 """Up to this position, in seconds, `previous` goes to the track before the current one."""
-MAX_UNDONE = 50
-"""Largest number of removed rows that can be restored; the oldest are forgotten."""
 TIMEOUT_NS = 20_000_000_000
 """How long playback waits for a peer whose transfer makes no progress. It counts only while no track plays."""
 SILENCE_NS = 3_000_000_000
 """How long nothing plays because of the pending track before a ready one behind it is played first."""
-SHORT_QUEUE = 100
-"""Number of rows up to which every change of the queue is sent at once."""
-QUEUE_GAP_NS = 500_000
-"""Each row above SHORT_QUEUE adds this time to the smallest interval between two updates of the queue."""
 
 
 class TransportControl:
@@ -48,133 +38,26 @@ class TransportControl:
     Commands that cannot be done are reported by an `error` event. `now_ns` is session time.
     """
 
-    def __init__(self, members: Members, outbox: Outbox) -> None:
-        self.queue = Queue()
-        self.playback = Playback()
+    def __init__(self, members: Members, playback: Playback, queue: HostQueue, outbox: Outbox) -> None:
+        self.playback = playback
         self._members = members
+        self._queue = queue
         self._outbox = outbox
-        self._queue_stale = False
-        self._sent_revision = 0
-        self._send_queue_at_ns = 0
-        self._played: set[UUID] = set()
         self._cursor: UUID | None = None
         """The track that `play` starts if nothing is playing; None: the first track that was not played."""
         self._pending: UUID | None = None
         """The pending track, see play_states.py."""
         self._pending_since_ns = 0
-        self._removed: collections.deque[tuple[QueueEntry, int]] = collections.deque(maxlen=MAX_UNDONE)
-        """Removed entries and their places among the rows, the newest last."""
         self.repeat = False
         """The first track follows the last one."""
-        self._seed: int | None = None
-        """The seed of the random order; None: the queue is not shuffled."""
-        self._in_order: list[UUID] = []
-        """The order in which the tracks are when the queue is not shuffled; valid while it is."""
         self._autoplay: int | None = None
         """Number of peers that must be ready before playback starts by itself; None: it does not."""
-
-    # -- the queue ---------------------------------------------------------------------------------------------------
-
-    def has_room(self) -> bool:
-        """One more track fits into the queue."""
-        return len(self.queue) < MAX_ITEMS
-
-    def add(self, track: Track, added_by: str, *, now_ns: int) -> None:
-        """Append a track, if its file is not too large and the queue is not full."""
-        track = dataclasses.replace(
-            track, file_name=file_label(track.file_name), title=title(track.title), artist=title(track.artist)
-        )
-        if not 0 < track.size <= m.MAX_FILE_BYTES:
-            self._outbox.error(Notice(Code.FILE_TOO_LARGE, file_name=track.file_name), now_ns)
-        elif not self.has_room():
-            self._outbox.error(Notice(Code.QUEUE_FULL, number=MAX_ITEMS), now_ns)
-        else:
-            self._change(self.queue.append(track, added_by))
-            if self._seed is not None:
-                self._shuffle_in(track.file_id, self._seed)
-
-    def move(self, file_id: UUID, to: int, *, now_ns: int) -> None:
-        """Move a track to place `to` among the rows (0 is the first)."""
-        if file_id not in self.queue.ids():
-            self._outbox.error(NO_SUCH_TRACK, now_ns)
-        else:
-            self._change(self.queue.move(file_id, to))
-
-    def remove(self, file_id: UUID, *, now_ns: int) -> None:
-        """Remove a track. If it is playing, it plays to its end."""
-        if file_id not in self.queue.ids():
-            self._outbox.error(NO_SUCH_TRACK, now_ns)
-            return
-        entry = self.queue.entry(file_id)
-        assert entry is not None
-        self._removed.append((entry, self.queue.ids().index(file_id)))
-        after = self.queue.after(file_id)
-        if self._pending == file_id:
-            self._pending = after.file_id if after else None
-        timelines = (self.playback.current, self.playback.armed)
-        in_use = any(timeline is not None and timeline.file_id == file_id for timeline in timelines)
-        if self._cursor == file_id and not in_use:
-            self._cursor = after.file_id if after else None
-        self._played.discard(file_id)
-        self._change(self.queue.remove(file_id, keep=in_use))
-
-    def restore(self, file_id: UUID, *, now_ns: int) -> None:
-        """Put a removed track back at its place."""
-        found = next((one for one in self._removed if one[0].track.file_id == file_id), None)
-        if found is None or file_id in self.queue.ids():
-            self._outbox.error(NO_SUCH_TRACK, now_ns)
-        elif not self.has_room():
-            self._outbox.error(Notice(Code.QUEUE_FULL, number=MAX_ITEMS), now_ns)
-        else:
-            self._removed.remove(found)
-            self._change(self.queue.restore(*found))
-
-    def arrange(self, file_ids: tuple[UUID, ...]) -> None:
-        """Sort the queue into this order. Tracks that it does not contain follow at the end."""
-        self._change(self.queue.arrange(file_ids))
-
-    @property
-    def is_shuffled(self) -> bool:
-        """The tracks after the current one are in a random order."""
-        return self._seed is not None
-
-    def shuffle(self, seed: int | None) -> None:
-        """Sort the tracks after the current one (all, if there is none) into a random order; None: into the order in
-        which they were before."""
-        ids, played = self.queue.ids(), self._rows_until_now()
-        coming = ids[played:]
-        if seed is not None:
-            self._in_order = self._in_order if self.is_shuffled else ids
-            coming = shuffled(coming, seed)
-        elif self.is_shuffled:
-            place = {file_id: place for place, file_id in enumerate(self._in_order)}
-            coming.sort(key=lambda file_id: place.get(file_id, len(place)))
-        self._seed = seed
-        self._change(self.queue.arrange((*ids[:played], *coming)))
-
-    def _rows_until_now(self) -> int:
-        current = self.playback.current
-        return self.queue.rows_until(current.file_id if current is not None else None)
-
-    def _shuffle_in(self, file_id: UUID, seed: int) -> None:
-        """Give a new track a place of its own behind the next one, which may be armed already."""
-        self._in_order = [*self._in_order, file_id]
-        first = self._rows_until_now() + 1
-        coming = len(self.queue) - first
-        if coming > 0:
-            self._change(self.queue.move(file_id, first + random_place(file_id, seed, coming)))
-
-    def known(self, file_id: UUID) -> Track:
-        """A track of the queue or of a timeline. AssertionError if there is none: every timeline has an entry."""
-        track = self.queue.track(file_id)
-        assert track is not None, "every timeline has an entry in the queue"
-        return track
 
     def in_order_of_need(self) -> list[Track]:
         """The current track, the armed or pending one, the tracks after them, then the tracks before them."""
         timeline = self.playback.current
         here = timeline.file_id if timeline else self._cursor
-        tracks = [one.track for one in self.queue.entries if not one.removed or one.track.file_id == here]
+        tracks = [one.track for one in self._queue.rows.entries if not one.removed or one.track.file_id == here]
         at = next((place for place, track in enumerate(tracks) if track.file_id == here), 0)
         urgent = [here, self.playback.armed.file_id if self.playback.armed else None, self._pending]
         first = [track for file_id in urgent for track in tracks if track.file_id == file_id]
@@ -183,16 +66,18 @@ class TransportControl:
     def state(self) -> m.SessionState:
         """The state that a new peer receives."""
         timeline, armed = self.playback.current, self.playback.armed
-        return m.SessionState(self.queue.items(), self.queue.revision, _line_state(timeline), _line_state(armed))
+        return m.SessionState(
+            self._queue.rows.items(), self._queue.rows.revision, _line_state(timeline), _line_state(armed)
+        )
 
     def now(self) -> QueueItem | None:
         """The row of the current track, even if it was removed from the queue; None if nothing is playing."""
-        entry = self.queue.entry(self.playback.current.file_id) if self.playback.current else None
+        entry = self._queue.rows.entry(self.playback.current.file_id) if self.playback.current else None
         return entry.item() if entry else None
 
     def waiting_for(self) -> QueueItem | None:
         """The row of the pending track, which starts when the peers have it; None if there is none."""
-        entry = self.queue.entry(self._pending)
+        entry = self._queue.rows.entry(self._pending)
         return entry.item() if entry else None
 
     def upcoming(self) -> UUID | None:
@@ -212,18 +97,14 @@ class TransportControl:
         """A track is playing, paused or about to start."""
         return self.play_state is not PlayState.IDLE
 
-    def mark_queue_stale(self) -> None:
-        """Update the statuses of the queue at the end of this call: a member or one of its transfers has changed."""
-        self._queue_stale = True
-
     # -- commands of the user ----------------------------------------------------------------------------------------
 
     def play(self, file_id: UUID | None, *, now_ns: int) -> None:
         """Start this track. None: resume the paused track, or start the track at the cursor."""
-        if file_id is not None and file_id not in self.queue.ids():
+        if file_id is not None and file_id not in self._queue.rows.ids():
             self._outbox.error(NO_SUCH_TRACK, now_ns)
             return
-        track = self._upcoming() if file_id is None else self.known(file_id)
+        track = self._upcoming() if file_id is None else self._queue.known(file_id)
         action = self._action(Event.PLAY if file_id is None else Event.PLAY_ROW, now_ns)
         if action is Action.RESUME:
             self.resume(now_ns=now_ns)
@@ -251,7 +132,7 @@ class TransportControl:
         self._pending = None
         self.playback.follow(timeline.stopped_at(at_ns))
         self._broadcast(m.PauseCommand(timeline.frame_at(at_ns), at_ns, timeline.file_id, timeline.rate_hz))
-        self._outbox.note_playback(e.Paused, self.known(timeline.file_id), timeline, at_ns)
+        self._outbox.note_playback(e.Paused, self._queue.known(timeline.file_id), timeline, at_ns)
 
     def resume(self, *, now_ns: int) -> None:
         """Continue at the position of the pause."""
@@ -259,7 +140,7 @@ class TransportControl:
             return
         at_ns, timeline = self._instant(now_ns), self._current()
         assert timeline.stop_session_ns is not None
-        track = self.known(timeline.file_id)
+        track = self._queue.known(timeline.file_id)
         frame = min(timeline.frame_at(timeline.stop_session_ns), track.frames)
         timeline = Timeline(timeline.file_id, timeline.rate_hz, frame, at_ns)
         self.playback.follow(timeline)
@@ -273,7 +154,7 @@ class TransportControl:
         at_ns = self._instant(now_ns)
         self._end_tracks_before(at_ns)
         self._pending = None
-        self._queue_stale = True
+        self._queue.mark_stale()
         self.playback.stop(at_ns)
         self._broadcast(m.StopCommand(at_ns))
         self._outbox.note(e.Stopped(at_ns))
@@ -286,7 +167,7 @@ class TransportControl:
             self._outbox.error(Notice(Code.NO_SUCH_POSITION), now_ns)
             return
         timeline = self._current()
-        track = self.known(timeline.file_id)
+        track = self._queue.known(timeline.file_id)
         frame = round(min(max(seconds * track.rate_hz, 0), max(0, track.frames - 1)))
         at_ns = self._instant(now_ns)
         timeline = Timeline(timeline.file_id, timeline.rate_hz, frame, at_ns, at_ns if self.playback.paused else None)
@@ -300,7 +181,7 @@ class TransportControl:
             return
         timeline, armed = self.playback.current, self.playback.armed
         here = self._pending or (timeline.file_id if timeline else None)
-        track = self.queue.after(here) or self._first_again()
+        track = self._queue.rows.after(here) or self._first_again()
         if track is None:
             self._outbox.error(Notice(Code.NO_NEXT_TRACK), now_ns)
         elif armed is None or armed.file_id != track.file_id or armed.start_session_ns > self._instant(now_ns):
@@ -312,11 +193,25 @@ class TransportControl:
         if self._action(Event.PREVIOUS, now_ns) is not Action.BACK:
             return
         timeline = self._current()
-        track = self.queue.before(timeline.file_id)
+        track = self._queue.rows.before(timeline.file_id)
         if track is None or timeline.frame_at(now_ns) > BEGINNING_S * timeline.rate_hz:
             self.seek(0, now_ns=now_ns)
         else:
             self._go_to(track, now_ns)
+
+    def remove(self, file_id: UUID, *, now_ns: int) -> None:
+        """Remove a track from the queue. If it is playing, it plays to its end."""
+        if file_id not in self._queue.rows.ids():
+            self._outbox.error(NO_SUCH_TRACK, now_ns)
+            return
+        after = self._queue.rows.after(file_id)
+        if self._pending == file_id:
+            self._pending = after.file_id if after else None
+        timelines = (self.playback.current, self.playback.armed)
+        in_use = any(timeline is not None and timeline.file_id == file_id for timeline in timelines)
+        if self._cursor == file_id and not in_use:
+            self._cursor = after.file_id if after else None
+        self._queue.remove(file_id, keep=in_use)
 
     # -- time --------------------------------------------------------------------------------------------------------
 
@@ -325,7 +220,7 @@ class TransportControl:
         timeline = self.playback.current
         if timeline is None or timeline.stop_session_ns is not None:
             return None
-        return timeline.session_ns_at(self.known(timeline.file_id).frames)
+        return timeline.session_ns_at(self._queue.known(timeline.file_id).frames)
 
     def end_tracks(self, *, now_ns: int) -> None:
         """End the tracks whose last frame was played, and start the armed ones."""
@@ -350,28 +245,18 @@ class TransportControl:
         ends_ns = self.wait_ends_ns()
         if ends_ns is None or now_ns < ends_ns:
             return
-        track = self.queue.track(self._pending)
+        track = self._queue.rows.track(self._pending)
         for peer in self._waited_for_now():
             if track is not None and now_ns >= self._stuck_since_ns(peer) + TIMEOUT_NS:
                 peer.leave_behind()
-                self._queue_stale = True
+                self._queue.mark_stale()
                 self._outbox.warn(_about(track, Code.GOING_ON_WITHOUT, peer=peer.name), now_ns)
 
     def settle(self, *, now_ns: int) -> None:
-        """Start or arm the tracks that are ready, and send the queue if it has changed."""
+        """Start or arm the tracks that are ready."""
         self._wait_for_newcomers()
         self._go_on(now_ns)
         self._arm(now_ns)
-        self.queue = self.queue.purge(self.playback.file_ids())
-        if self._queue_stale:
-            self._queue_stale = False
-            self._refresh_queue(now_ns)
-        if self.queue.revision != self._sent_revision and now_ns >= self._send_queue_at_ns:
-            self._send_queue(now_ns)
-
-    def queue_due_ns(self) -> int | None:
-        """Time at which `settle` may send the changed queue; None if it has not changed. See QUEUE_GAP_NS."""
-        return self._send_queue_at_ns if self.queue.revision != self._sent_revision else None
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
@@ -397,19 +282,13 @@ class TransportControl:
         transfer = peer.transfers.get(self._pending) if self._pending is not None else None
         return max(self._pending_since_ns, transfer.moved_at_ns if transfer else 0)
 
-    def _change(self, queue: Queue) -> None:
-        self.queue = queue
-        self._queue_stale = True
-        self._members.request_offers()
-
     def _instant(self, now_ns: int) -> int:
         """The earliest target time that all machines can meet, but not before an announced pause."""
         stop_ns = self.playback.current.stop_session_ns if self.playback.current else None
         return max(now_ns + self._members.lead_ns(), stop_ns or 0)
 
     def _broadcast(self, message: m.Message) -> None:
-        if conns := tuple(member.conn for member in self._members.slowest_first()):
-            self._outbox.do(Broadcast(conns, message))
+        self._outbox.do(*self._members.broadcast(message))
 
     def _go_to(self, track: Track, now_ns: int) -> None:
         """Change to another track. If peers still lack it, the current track plays on until they have it."""
@@ -417,7 +296,7 @@ class TransportControl:
             self._wait_for(track, now_ns)
         else:
             if self.playback.current is not None:
-                self._played.add(self.playback.current.file_id)
+                self._queue.played.add(self.playback.current.file_id)
             self._start(track, now_ns)
 
     def _wait_for(self, track: Track, now_ns: int) -> None:
@@ -445,21 +324,21 @@ class TransportControl:
 
     def _began(self, timeline: Timeline) -> None:
         self._cursor = timeline.file_id
-        self._played.discard(timeline.file_id)
+        self._queue.played.discard(timeline.file_id)
         self._autoplay = None
         if self._pending == timeline.file_id:
             self._pending = None
-        self._queue_stale = True
+        self._queue.mark_stale()
         self._members.request_offers()
-        self._outbox.note_playback(e.Playing, self.known(timeline.file_id), timeline, timeline.start_session_ns)
+        self._outbox.note_playback(e.Playing, self._queue.known(timeline.file_id), timeline, timeline.start_session_ns)
 
     def _following(self, timeline: Timeline) -> Track | None:
         """The track that follows this timeline, or None."""
-        return self.queue.track(self._pending) or self.queue.after(timeline.file_id) or self._first_again()
+        return self._queue.rows.track(self._pending) or self._queue.rows.after(timeline.file_id) or self._first_again()
 
     def _first_again(self) -> Track | None:
-        first = next(iter(self.queue.ids()), None) if self.repeat else None
-        return self.queue.track(first)
+        first = next(iter(self._queue.rows.ids()), None) if self.repeat else None
+        return self._queue.rows.track(first)
 
     def _arm(self, now_ns: int) -> None:
         """Arm the next track, or disarm a wrong one, if all peers can still receive the command in time."""
@@ -486,9 +365,9 @@ class TransportControl:
 
     def _end_track(self, end_ns: int) -> None:
         timeline, armed, action = self._current(), self.playback.armed, self._action(Event.END, end_ns)
-        self._played.add(timeline.file_id)
-        self._queue_stale = True
-        self._outbox.note_playback(e.TrackEnded, self.known(timeline.file_id), timeline, end_ns)
+        self._queue.played.add(timeline.file_id)
+        self._queue.mark_stale()
+        self._outbox.note_playback(e.TrackEnded, self._queue.known(timeline.file_id), timeline, end_ns)
         if action is Action.PROMOTE and armed is not None:
             self.playback.promote()
             self._began(armed)
@@ -502,9 +381,9 @@ class TransportControl:
 
     def _upcoming(self) -> Track | None:
         """The track that `play` starts if nothing is playing: at the cursor, else the first one not played."""
-        tracks = [entry.track for entry in self.queue.entries if not entry.removed]
-        fresh = [track for track in tracks if track.file_id not in self._played]
-        cursor = self.queue.track(self._cursor)
+        tracks = [entry.track for entry in self._queue.rows.entries if not entry.removed]
+        fresh = [track for track in tracks if track.file_id not in self._queue.played]
+        cursor = self._queue.rows.track(self._cursor)
         return cursor if cursor in tracks else next(iter(fresh or tracks), None)
 
     def _wait_for_newcomers(self) -> None:
@@ -518,11 +397,11 @@ class TransportControl:
         for peer in self._members:
             if peer.catching_up and (not self.busy or timeline and all(peer.has(file_id) for file_id in needed)):
                 peer.caught_up()
-                self._queue_stale = True
+                self._queue.mark_stale()
 
     def _go_on(self, now_ns: int) -> None:
         """Start the pending track, or the first one for autoplay, if the peers are ready."""
-        pending = self.queue.track(self._pending)
+        pending = self._queue.rows.track(self._pending)
         if pending is not None:
             if not self._members.is_missing(pending.file_id):
                 if self._action(Event.RECEIVED, now_ns) is Action.CHANGE:
@@ -539,40 +418,17 @@ class TransportControl:
     def _ready_behind_pending(self) -> Track | None:
         """The first track behind the pending one that no peer lacks; with `repeat` the rows before it follow the last
         one. None if there is none."""
-        ids = self.queue.ids()
+        ids = self._queue.rows.ids()
         at = ids.index(self._pending) if self._pending in ids else len(ids)
         behind = [*ids[at + 1 :], *(ids[:at] if self.repeat else [])]
-        return self.queue.track(next((one for one in behind if not self._members.is_missing(one)), None))
+        return self._queue.rows.track(next((one for one in behind if not self._members.is_missing(one)), None))
 
     def _overtake(self, pending: Track, ready: Track, now_ns: int) -> None:
-        others = [file_id for file_id in self.queue.ids() if file_id != ready.file_id]
-        self._change(self.queue.move(ready.file_id, others.index(pending.file_id)))
+        others = [file_id for file_id in self._queue.rows.ids() if file_id != ready.file_id]
+        self._queue.move(ready.file_id, others.index(pending.file_id), now_ns=now_ns)
         names = tuple(peer.name for peer in self._waited_for_now())
         self._outbox.warn(_about(pending, Code.PLAYS_LATER, peers=names), now_ns)
         self._start(ready, now_ns)
-
-    def _refresh_queue(self, now_ns: int) -> None:
-        before, timeline = self.queue, self.playback.current
-        statuses: dict[UUID, ItemStatus] = {}
-        for entry in before.entries:
-            file_id = entry.track.file_id
-            if timeline is not None and timeline.file_id == file_id:
-                statuses[file_id] = ItemStatus.PLAYING
-            elif file_id in self._played:
-                statuses[file_id] = ItemStatus.PLAYED
-            else:
-                statuses[file_id] = ItemStatus.TRANSFERRING if self._members.is_missing(file_id) else ItemStatus.READY
-            has_arrived = entry.status is ItemStatus.TRANSFERRING and statuses[file_id] is not ItemStatus.TRANSFERRING
-            if has_arrived and self._members.can_play(file_id):
-                self._outbox.note(e.FileReady(now_ns, file_id, entry.track.file_name))
-        self.queue = before.with_statuses(statuses)
-
-    def _send_queue(self, now_ns: int) -> None:
-        items = self.queue.items()
-        self._sent_revision = self.queue.revision
-        self._send_queue_at_ns = now_ns + max(0, len(items) - SHORT_QUEUE) * QUEUE_GAP_NS
-        self._broadcast(m.QueueUpdate(items, self.queue.revision))
-        self._outbox.note_queue(items, self.queue.revision, now_ns)
 
 
 def _about(track: Track, code: Code, *, peer: str | None = None, peers: tuple[str, ...] = ()) -> Notice:

@@ -1,0 +1,184 @@
+"""The host's queue: its rows, their order and statuses, and the updates that the peers receive.
+
+transport.py decides which of its tracks plays.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from uuid import UUID
+
+from phaselock.model.names import file_label, title
+from phaselock.model.notices import Code, Notice
+from phaselock.model.queue import MAX_ITEMS, ItemStatus, Queue, QueueEntry, random_place, shuffled
+from phaselock.model.types import Track
+from phaselock.protocol import messages as m
+from phaselock.session import events as e
+from phaselock.session.host.members import Members
+from phaselock.session.outbox import Outbox
+from phaselock.session.playback import Playback
+
+NO_SUCH_TRACK = Notice(Code.NO_SUCH_TRACK)
+MAX_UNDONE = 50
+"""Largest number of removed rows that can be restored; the oldest are forgotten."""
+SHORT_QUEUE = 100
+"""Number of rows up to which every change of the queue is sent at once."""
+QUEUE_GAP_NS = 500_000
+"""Each row above SHORT_QUEUE adds this time to the smallest interval between two updates of the queue."""
+
+
+class HostQueue:
+    """The queue of a host session. The session calls `settle` at the end of each of its calls.
+
+    Commands that cannot be done are reported by an `error` event. `now_ns` is session time.
+    """
+
+    def __init__(self, members: Members, playback: Playback, outbox: Outbox) -> None:
+        self.rows = Queue()
+        self.played: set[UUID] = set()
+        """The tracks that have ended, or that another one has replaced."""
+        self._members = members
+        self._playback = playback
+        self._outbox = outbox
+        self._stale = False
+        self._sent_revision = 0
+        self._send_at_ns = 0
+        self._removed: collections.deque[tuple[QueueEntry, int]] = collections.deque(maxlen=MAX_UNDONE)
+        """Removed entries and their places among the rows, the newest last."""
+        self._seed: int | None = None
+        """The seed of the random order; None: the queue is not shuffled."""
+        self._in_order: list[UUID] = []
+        """The order in which the tracks are when the queue is not shuffled; valid while it is."""
+
+    def has_room(self) -> bool:
+        """One more track fits into the queue."""
+        return len(self.rows) < MAX_ITEMS
+
+    def add(self, track: Track, added_by: str, *, now_ns: int) -> None:
+        """Append a track, if its file is not too large and the queue is not full."""
+        track = dataclasses.replace(
+            track, file_name=file_label(track.file_name), title=title(track.title), artist=title(track.artist)
+        )
+        if not 0 < track.size <= m.MAX_FILE_BYTES:
+            self._outbox.error(Notice(Code.FILE_TOO_LARGE, file_name=track.file_name), now_ns)
+        elif not self.has_room():
+            self._outbox.error(Notice(Code.QUEUE_FULL, number=MAX_ITEMS), now_ns)
+        else:
+            self._change(self.rows.append(track, added_by))
+            if self._seed is not None:
+                self._shuffle_in(track.file_id, self._seed)
+
+    def move(self, file_id: UUID, to: int, *, now_ns: int) -> None:
+        """Move a track to place `to` among the rows (0 is the first)."""
+        if file_id not in self.rows.ids():
+            self._outbox.error(NO_SUCH_TRACK, now_ns)
+        else:
+            self._change(self.rows.move(file_id, to))
+
+    def remove(self, file_id: UUID, *, keep: bool) -> None:
+        """Remove a row. `keep`: its entry stays until its track has ended."""
+        entry = self.rows.entry(file_id)
+        assert entry is not None
+        self._removed.append((entry, self.rows.ids().index(file_id)))
+        self.played.discard(file_id)
+        self._change(self.rows.remove(file_id, keep=keep))
+
+    def restore(self, file_id: UUID, *, now_ns: int) -> None:
+        """Put a removed track back at its place."""
+        found = next((one for one in self._removed if one[0].track.file_id == file_id), None)
+        if found is None or file_id in self.rows.ids():
+            self._outbox.error(NO_SUCH_TRACK, now_ns)
+        elif not self.has_room():
+            self._outbox.error(Notice(Code.QUEUE_FULL, number=MAX_ITEMS), now_ns)
+        else:
+            self._removed.remove(found)
+            self._change(self.rows.restore(*found))
+
+    def arrange(self, file_ids: tuple[UUID, ...]) -> None:
+        """Sort the queue into this order. Tracks that it does not contain follow at the end."""
+        self._change(self.rows.arrange(file_ids))
+
+    @property
+    def is_shuffled(self) -> bool:
+        """The tracks after the current one are in a random order."""
+        return self._seed is not None
+
+    def shuffle(self, seed: int | None) -> None:
+        """Sort the tracks after the current one (all, if there is none) into a random order; None: into the order in
+        which they were before."""
+        ids, played = self.rows.ids(), self._rows_until_now()
+        coming = ids[played:]
+        if seed is not None:
+            self._in_order = self._in_order if self.is_shuffled else ids
+            coming = shuffled(coming, seed)
+        elif self.is_shuffled:
+            place = {file_id: place for place, file_id in enumerate(self._in_order)}
+            coming.sort(key=lambda file_id: place.get(file_id, len(place)))
+        self._seed = seed
+        self._change(self.rows.arrange((*ids[:played], *coming)))
+
+    def known(self, file_id: UUID) -> Track:
+        """A track of the queue or of a timeline. AssertionError if there is none: every timeline has an entry."""
+        track = self.rows.track(file_id)
+        assert track is not None, "every timeline has an entry in the queue"
+        return track
+
+    def mark_stale(self) -> None:
+        """Update the statuses at the end of this call: what plays, a member or one of its transfers has changed."""
+        self._stale = True
+
+    def settle(self, *, now_ns: int) -> None:
+        """Update the statuses, and send the queue if it has changed."""
+        self.rows = self.rows.purge(self._playback.file_ids())
+        if self._stale:
+            self._stale = False
+            self._refresh(now_ns)
+        if self.rows.revision != self._sent_revision and now_ns >= self._send_at_ns:
+            self._send(now_ns)
+
+    def due_ns(self) -> int | None:
+        """Time at which `settle` may send the changed queue; None if it has not changed. See QUEUE_GAP_NS."""
+        return self._send_at_ns if self.rows.revision != self._sent_revision else None
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _change(self, rows: Queue) -> None:
+        self.rows = rows
+        self._stale = True
+        self._members.request_offers()
+
+    def _rows_until_now(self) -> int:
+        current = self._playback.current
+        return self.rows.rows_until(current.file_id if current is not None else None)
+
+    def _shuffle_in(self, file_id: UUID, seed: int) -> None:
+        """Give a new track a place of its own behind the next one, which may be armed already."""
+        self._in_order = [*self._in_order, file_id]
+        first = self._rows_until_now() + 1
+        coming = len(self.rows) - first
+        if coming > 0:
+            self._change(self.rows.move(file_id, first + random_place(file_id, seed, coming)))
+
+    def _refresh(self, now_ns: int) -> None:
+        before, timeline = self.rows, self._playback.current
+        statuses: dict[UUID, ItemStatus] = {}
+        for entry in before.entries:
+            file_id = entry.track.file_id
+            if timeline is not None and timeline.file_id == file_id:
+                statuses[file_id] = ItemStatus.PLAYING
+            elif file_id in self.played:
+                statuses[file_id] = ItemStatus.PLAYED
+            else:
+                statuses[file_id] = ItemStatus.TRANSFERRING if self._members.is_missing(file_id) else ItemStatus.READY
+            has_arrived = entry.status is ItemStatus.TRANSFERRING and statuses[file_id] is not ItemStatus.TRANSFERRING
+            if has_arrived and self._members.can_play(file_id):
+                self._outbox.note(e.FileReady(now_ns, file_id, entry.track.file_name))
+        self.rows = before.with_statuses(statuses)
+
+    def _send(self, now_ns: int) -> None:
+        items = self.rows.items()
+        self._sent_revision = self.rows.revision
+        self._send_at_ns = now_ns + max(0, len(items) - SHORT_QUEUE) * QUEUE_GAP_NS
+        self._outbox.do(*self._members.broadcast(m.QueueUpdate(items, self.rows.revision)))
+        self._outbox.note_queue(items, self.rows.revision, now_ns)
