@@ -13,7 +13,6 @@ from phaselock.model.names import file_label, person_name, sentence, title
 from phaselock.model.notices import Code, Notice
 from phaselock.model.queue import ItemStatus, QueueItem
 from phaselock.model.snapshot import SessionSnapshot
-from phaselock.model.timeline import Timeline
 from phaselock.model.timing import DeviceState, Timing
 from phaselock.model.types import UNKNOWN_CLOCK, AudioStatus, ClockStatus
 from phaselock.protocol import messages as m
@@ -25,18 +24,18 @@ from phaselock.session.effects import (
     Close,
     Effect,
     Ended,
-    Follow,
     Send,
     StartClock,
     StopClock,
 )
 from phaselock.session.outbox import Outbox
 from phaselock.session.peer.absence import Absence
+from phaselock.session.peer.breach import Breach
 from phaselock.session.peer.clock_watch import ClockWatch
 from phaselock.session.peer.files import PeerFiles
+from phaselock.session.peer.playback import PeerPlayback
 from phaselock.session.peer.report import peer_status
 from phaselock.session.peer.requests import OutgoingRequests
-from phaselock.session.playback import Playback
 from phaselock.session.states import (
     ASLEEP_NS,
     DEAD_NS,
@@ -57,10 +56,6 @@ LATENCY_STEP_NS = 1_000_000
 """Smallest change of the output latency that causes a PeerStatus at once."""
 UNKNOWN_ROOM_BYTES = 1 << 30
 """Free space in a PeerStatus before the first call of `room`."""
-
-
-class _Breach(Exception):
-    """The host broke the protocol; the text says how."""
 
 
 class PeerSession:
@@ -89,12 +84,11 @@ class PeerSession:
         self._status: m.PeerStatus | None = None
         self._sent_status: m.PeerStatus | None = None
         self._queue: tuple[QueueItem, ...] = ()
-        self._playback = Playback()
-        self._followed: tuple[Timeline | None, Timeline | None] = (None, None)
         self._outbox = Outbox()
-        self._absence = Absence(self._outbox, self._session_ns, self._sounds)
         self._clock_watch = ClockWatch(self._outbox, self._session_ns)
         self._files = PeerFiles(self._outbox, self._session_ns)
+        self._playback = PeerPlayback(self._files, lambda: self._clock, self._outbox)
+        self._absence = Absence(self._outbox, self._session_ns, self._playback.sounds)
         self._requests = OutgoingRequests(self._outbox, self._session_ns)
         self._ended: list[Effect] = []
 
@@ -127,9 +121,9 @@ class PeerSession:
             self._heard_at_ns = now_ns
             try:
                 if type(message) not in PEER_ACCEPTS[self._side]:
-                    raise _Breach(f"{type(message).__name__} was not expected")
+                    raise Breach(f"{type(message).__name__} was not expected")
                 self._handle(message, now_ns)
-            except _Breach as breach:
+            except Breach as breach:
                 self._outbox.do(Close(HOST_CONN, str(breach)))
                 self._end(Notice(Code.HOST_BROKE_PROTOCOL, str(breach)), now_ns, failed=True)
         return self._settle(now_ns)
@@ -167,7 +161,7 @@ class PeerSession:
         was_unknown, self._clock = self._clock.offset_ns is None, status
         self._clock_watch.take(status, host_heard_at_ns=self._heard_at_ns, now_ns=now_ns)
         if was_unknown and status.offset_ns is not None:
-            self._note_current()
+            self._playback.note_current()
         return self._settle(now_ns)
 
     def clock_failed(self, reason: str, *, now_ns: int) -> list[Effect]:
@@ -194,9 +188,9 @@ class PeerSession:
 
     def file_ready(self, file_id: UUID, *, now_ns: int) -> list[Effect]:
         """A fetched file is complete and has the right hash."""
-        track, timeline = self._files.ready(file_id, connected=self._connected, now_ns=now_ns), self._playback.current
+        track, timeline = self._files.ready(file_id, connected=self._connected, now_ns=now_ns), self._playback.timeline
         if track is not None and timeline is not None and timeline.file_id == file_id:
-            self._note_current()
+            self._playback.note_current()
         return self._settle(now_ns)
 
     def file_failed(self, file_id: UUID, reason: str, *, now_ns: int) -> list[Effect]:
@@ -264,7 +258,7 @@ class PeerSession:
             deadlines.append(self._heartbeat_at_ns)
             if self._status is not None:
                 deadlines.append(self._status_at_ns)
-        end_ns = self._end_ns()
+        end_ns = self._playback.end_ns()
         end_local_ns = None if end_ns is None else self._clock.local_from_session(end_ns)
         if end_local_ns is not None:
             deadlines.append(end_local_ns)
@@ -278,7 +272,7 @@ class PeerSession:
             display_name=self._display_name,
             queue=self._queue,
             now=self._now(),
-            timeline=self._playback.current,
+            timeline=self._playback.timeline,
             then=self._playback.armed,
             requests=self._requests.views(self._display_name),
             connected=self._connected,
@@ -309,25 +303,23 @@ class PeerSession:
             case m.SongRequestAdded(request_id=request_id):
                 self._asked(self._requests.added(request_id, now_ns=now_ns))
             case m.PlayCommand():
-                self._play(message)
+                self._playback.play(message)
             case m.PauseCommand():
-                self._pause(message, now_ns)
-            case m.ResumeCommand(position_samples=frame, target_time_ns=at_ns):
-                self._follow(e.Resumed, *self._meant(message), frame, at_ns)
-            case m.SeekCommand(position_samples=frame, target_time_ns=at_ns):
-                stop_ns = at_ns if self._playback.paused else None
-                self._follow(e.Seeked, *self._meant(message), frame, at_ns, stop_ns)
+                self._playback.pause(message, now_ns=now_ns)
+            case m.ResumeCommand():
+                self._playback.resume(message)
+            case m.SeekCommand():
+                self._playback.seek(message)
+            case m.StopCommand():
+                self._playback.stop(message, now_ns=now_ns)
             case m.VolumeCommand(volume_percent=volume_percent, muted=muted):
                 self._volume_percent = self._volume_percent if volume_percent is None else volume_percent
                 self._muted = self._muted if muted is None else muted
                 self._outbox.note(e.VolumeSet(self._session_ns(now_ns), self._volume_percent, self._muted))
-            case m.StopCommand(target_time_ns=at_ns):
-                self._playback.stop(at_ns)
-                self._outbox.note(e.Stopped(self._session_ns(now_ns) if at_ns is None else at_ns))
             case m.Heartbeat():
                 pass
             case _:
-                raise _Breach(f"{type(message).__name__} makes no sense")
+                raise Breach(f"{type(message).__name__} makes no sense")
 
     def _greeted(self, info: m.SessionInfo, now_ns: int) -> None:
         if info.protocol_version != m.PROTOCOL_VERSION:
@@ -360,12 +352,7 @@ class PeerSession:
         self._outbox.note(e.Joined(self._session_ns(now_ns), accepted.peer_id, *names, again=again))
         state = accepted.session_state
         self._take_queue(state.queue, state.revision, now_ns)
-        timeline, armed = _timeline(state.line), _timeline(state.then)
-        if timeline is None:
-            self._playback.stop(None)
-        elif timeline != self._playback.current:
-            self._playback.follow(timeline)
-        self._playback.armed = armed if timeline is not None else None
+        self._playback.join(state)
         self._requests.found_host()
 
     def _take_queue(self, queue: tuple[QueueItem, ...], revision: int, now_ns: int) -> None:
@@ -383,91 +370,19 @@ class PeerSession:
         self._outbox.note_queue(self._queue, revision, self._session_ns(now_ns))
 
     def _offered(self, start: m.FileTransferStart, now_ns: int) -> None:
-        for timeline in self._timelines():
-            if timeline.file_id == start.file_id and timeline.rate_hz != start.rate_hz:
-                raise _Breach("a line at another rate than its track")
+        self._playback.check_rate(start.file_id, start.rate_hz)
         if not self._files.offered(start, self._peer_id, self._token, now_ns=now_ns):
-            raise _Breach("a file changed, or there are too many")
+            raise Breach("a file changed, or there are too many")
 
     def _asked(self, asked: bool) -> None:
         if not asked:
-            raise _Breach("an answer to a request that was never made")
-
-    def _timelines(self) -> list[Timeline]:
-        return [timeline for timeline in (self._playback.current, self._playback.armed) if timeline is not None]
-
-    def _meant(self, command: m.PauseCommand | m.ResumeCommand | m.SeekCommand) -> tuple[UUID, int]:
-        """The track of a command and its rate. Without a track the command is for the current one.
-
-        _Breach if there is none, or if the rate is wrong.
-        """
-        file_id, rate_hz = command.file_id, command.rate_hz
-        if file_id is None and self._playback.current is not None:
-            file_id = self._playback.current.file_id
-        track = self._files.track(file_id)
-        rates = [timeline.rate_hz for timeline in self._timelines() if timeline.file_id == file_id]
-        known = track.rate_hz if track else rates[0] if rates else rate_hz
-        if file_id is None or known is None:
-            raise _Breach("a command for a track that was never named")
-        if rate_hz is not None and rate_hz != known:
-            raise _Breach("a line at another rate than its track")
-        return file_id, known
-
-    def _follow(
-        self,
-        event: type[e.PlaybackEvent],
-        file_id: UUID,
-        rate_hz: int,
-        frame: int,
-        at_ns: int,
-        stop_ns: int | None = None,
-    ) -> None:
-        timeline = Timeline(file_id, rate_hz, frame, at_ns, stop_ns)
-        self._playback.follow(timeline)
-        self._note_playback(event, timeline, at_ns)
-
-    def _note_playback(self, event: type[e.PlaybackEvent], timeline: Timeline, session_ns: int) -> None:
-        """Report a change of playback, if this machine plays it: it has the file, and knows the session time."""
-        track = self._files.track(timeline.file_id)
-        if track is not None and self._files.has(timeline.file_id) and self._clock.offset_ns is not None:
-            self._outbox.note_playback(event, track, timeline, session_ns)
-
-    def _note_current(self) -> None:
-        """Report the track that plays already: its file, or the session time, was missing until now."""
-        timeline = self._playback.current
-        if timeline is not None and self._playback.playing:
-            self._note_playback(e.Playing, timeline, timeline.start_session_ns)
-
-    def _play(self, command: m.PlayCommand) -> None:
-        at_ns, end_ns, track = command.target_time_ns, self._end_ns(), self._files.track(command.file_id)
-        new = Timeline(command.file_id, command.rate_hz, command.position_samples, at_ns)
-        timeline = self._playback.current
-        if track is not None and track.rate_hz != command.rate_hz:
-            raise _Breach("a line at another rate than its track")
-        if new == timeline:
-            self._playback.armed = None
-        elif timeline is not None and timeline.file_id != new.file_id and end_ns is not None and at_ns >= end_ns:
-            self._playback.armed = new
-        else:
-            self._playback.follow(new)
-            self._note_playback(e.Playing, new, at_ns)
-
-    def _pause(self, command: m.PauseCommand, now_ns: int) -> None:
-        (file_id, rate_hz), at_ns = self._meant(command), command.target_time_ns
-        running = next((timeline for timeline in self._timelines() if timeline.file_id == file_id), None)
-        if running is not None and at_ns is not None:
-            timeline = running.stopped_at(at_ns)
-        else:
-            at_ns = at_ns or self._session_ns(now_ns) or 0
-            timeline = Timeline(file_id, rate_hz, command.position_samples, at_ns, at_ns)
-        self._playback.follow(timeline)
-        self._note_playback(e.Paused, timeline, at_ns)
+            raise Breach("an answer to a request that was never made")
 
     # -- without a host ----------------------------------------------------------------------------------------------
 
     def _lose_host(self, now_ns: int) -> None:
         """Continue without the host."""
-        end_ns, session_ns = self._end_ns(), self._session_ns(now_ns)
+        end_ns, session_ns = self._playback.end_ns(), self._session_ns(now_ns)
         left_ns = end_ns - session_ns if end_ns is not None and session_ns is not None else 0
         self._side = PeerSide.AWAY
         self._clock_watch.stop()
@@ -492,7 +407,7 @@ class PeerSession:
 
     def _now(self) -> QueueItem | None:
         """The row of the current track, even if it was removed from the queue; None if there is none."""
-        timeline = self._playback.current
+        timeline = self._playback.timeline
         if timeline is None:
             return None
         row = next((item for item in self._queue if item.id == timeline.file_id), None)
@@ -501,33 +416,8 @@ class PeerSession:
             return row
         return QueueItem(t.file_id, t.file_name, t.duration_s, "", ItemStatus.PLAYING, t.title, t.artist)
 
-    def _sounds(self) -> bool:
-        """A track plays on this machine: it has the file, and knows the session time."""
-        timeline, known = self._playback.current, self._clock.offset_ns is not None
-        return timeline is not None and self._playback.playing and self._files.has(timeline.file_id) and known
-
     def _session_ns(self, now_ns: int) -> int | None:
         return self._clock.session_from_local(now_ns)
-
-    def _end_ns(self) -> int | None:
-        """Session time at which the current track ends; None if none is playing or its length is unknown."""
-        timeline = self._playback.current
-        track = self._files.track(timeline.file_id) if timeline is not None else None
-        if timeline is None or timeline.stop_session_ns is not None or track is None:
-            return None
-        return timeline.session_ns_at(track.frames)
-
-    def _end_tracks(self, now_ns: int) -> None:
-        session_ns = self._session_ns(now_ns)
-        while session_ns is not None and (end_ns := self._end_ns()) is not None and session_ns >= end_ns:
-            timeline, armed = self._playback.current, self._playback.armed
-            assert timeline is not None
-            self._note_playback(e.TrackEnded, timeline, end_ns)
-            if armed is None:
-                self._playback.finish()
-                continue
-            self._playback.promote()
-            self._note_playback(e.Playing, armed, armed.start_session_ns)
 
     def _send_status(self, now_ns: int) -> None:
         status, sent = self._status, self._sent_status
@@ -550,34 +440,15 @@ class PeerSession:
             self._outbox.note(e.SessionEnded(self._session_ns(now_ns), reason, failed))
         self._side = PeerSide.OVER
         self._absence.end()
-        self._playback.stop(None)
+        self._playback.end()
         self._ended = [Ended(reason, failed)]
-
-    def _wanted(self) -> tuple[Timeline | None, Timeline | None]:
-        """The current and the next timeline for the audio output.
-
-        A timeline whose file is not here is left out. If both are left out, the old one stops when the new one starts.
-        """
-        sound, armed = self._playback.sound, self._playback.armed
-        playable = [one for one in (sound, armed) if one is not None and self._files.has(one.file_id)]
-        if not playable and sound is not None:
-            # This machine does not have the new track yet. The old one stops when the others start the new one.
-            old = self._followed[0]
-            running = old is not None and old.stop_session_ns is None
-            return (old.stopped_at(sound.start_session_ns) if old is not None and running else old), None
-        timeline, next_timeline = [*playable, None, None][:2]
-        return timeline, next_timeline
 
     def _settle(self, now_ns: int) -> list[Effect]:
         self._wake(now_ns)
-        self._end_tracks(now_ns)
+        self._playback.end_tracks(now_ns=now_ns)
         self._send_status(now_ns)
         self._files.settle(self._playback.file_ids())
-        follow: list[Effect] = []
-        if self._followed != (wanted := self._wanted()):
-            self._followed = wanted
-            follow.append(Follow(*wanted))
-        effects, self._ended = [*self._outbox.drain(*follow), *self._ended], []
+        effects, self._ended = [*self._outbox.drain(*self._playback.follow()), *self._ended], []
         return effects
 
     def _wake(self, now_ns: int) -> None:
@@ -591,10 +462,3 @@ class PeerSession:
 def _at_once(status: m.PeerStatus) -> tuple[object, ...]:
     """The values whose change is sent to the host at once."""
     return status.device_name, status.timing, status.volume_percent, status.muted
-
-
-def _timeline(state: m.LineState | None) -> Timeline | None:
-    """The timeline in the state that a new peer receives."""
-    if state is None:
-        return None
-    return Timeline(state.file_id, state.rate_hz, state.position_samples, state.target_time_ns, state.stop_time_ns)
