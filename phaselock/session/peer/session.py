@@ -34,7 +34,7 @@ from phaselock.session.peer.breach import Breach
 from phaselock.session.peer.clock_watch import ClockWatch
 from phaselock.session.peer.files import PeerFiles
 from phaselock.session.peer.playback import PeerPlayback
-from phaselock.session.peer.report import peer_status
+from phaselock.session.peer.reports import StatusReports
 from phaselock.session.peer.requests import OutgoingRequests
 from phaselock.session.states import (
     ASLEEP_NS,
@@ -46,16 +46,6 @@ from phaselock.session.states import (
 )
 
 HOST_LOST = Notice(Code.HOST_LOST)
-STATUS_NS = 1_000_000_000
-"""Interval between two PeerStatus messages."""
-EARLY_STATUS_NS = 200_000_000
-"""The same during EARLY_NS."""
-EARLY_NS = 5_000_000_000
-"""For this time after joining, PeerStatus is sent more often: the host may wait for a settled clock."""
-LATENCY_STEP_NS = 1_000_000
-"""Smallest change of the output latency that causes a PeerStatus at once."""
-UNKNOWN_ROOM_BYTES = 1 << 30
-"""Free space in a PeerStatus before the first call of `room`."""
 
 
 class PeerSession:
@@ -76,18 +66,13 @@ class PeerSession:
         self._heard_at_ns = 0
         self._called_at_ns = 0
         self._heartbeat_at_ns = 0
-        self._status_at_ns = 0
         self._clock = UNKNOWN_CLOCK
-        self._room_bytes = UNKNOWN_ROOM_BYTES
-        self._volume_percent = 100
-        self._muted = False
-        self._status: m.PeerStatus | None = None
-        self._sent_status: m.PeerStatus | None = None
         self._queue: tuple[QueueItem, ...] = ()
         self._outbox = Outbox()
         self._clock_watch = ClockWatch(self._outbox, self._session_ns)
         self._files = PeerFiles(self._outbox, self._session_ns)
         self._playback = PeerPlayback(self._files, lambda: self._clock, self._outbox)
+        self._reports = StatusReports(self._outbox)
         self._absence = Absence(self._outbox, self._session_ns, self._playback.sounds)
         self._requests = OutgoingRequests(self._outbox, self._session_ns)
         self._ended: list[Effect] = []
@@ -171,19 +156,17 @@ class PeerSession:
 
     def audio(self, status: AudioStatus, *, now_ns: int) -> list[Effect]:
         """The state of the output. Call it several times a second, and at once if latency or device change."""
-        self._status = peer_status(
-            status, self._clock, room_bytes=self._room_bytes, volume_percent=self._volume_percent, muted=self._muted
-        )
+        self._reports.take(status, self._clock)
         return self._settle(now_ns)
 
     def room(self, room_bytes: int, *, now_ns: int) -> list[Effect]:
         """The bytes of tracks that this machine can store, for the next PeerStatus."""
-        self._room_bytes = max(0, room_bytes)
+        self._reports.room_bytes = max(0, room_bytes)
         return self._settle(now_ns)
 
     def volume(self, volume_percent: int, muted: bool, *, now_ns: int) -> list[Effect]:
         """The volume of this machine's output, 0 to 100, for the next PeerStatus."""
-        self._volume_percent, self._muted = max(0, min(volume_percent, 100)), muted
+        self._reports.volume_percent, self._reports.muted = max(0, min(volume_percent, 100)), muted
         return self._settle(now_ns)
 
     def file_ready(self, file_id: UUID, *, now_ns: int) -> list[Effect]:
@@ -256,8 +239,7 @@ class PeerSession:
             deadlines.append(self._heard_at_ns + DEAD_NS)
         if self._side is PeerSide.JOINED:
             deadlines.append(self._heartbeat_at_ns)
-            if self._status is not None:
-                deadlines.append(self._status_at_ns)
+            deadlines += self._reports.deadlines_ns()
         end_ns = self._playback.end_ns()
         end_local_ns = None if end_ns is None else self._clock.local_from_session(end_ns)
         if end_local_ns is not None:
@@ -313,9 +295,9 @@ class PeerSession:
             case m.StopCommand():
                 self._playback.stop(message, now_ns=now_ns)
             case m.VolumeCommand(volume_percent=volume_percent, muted=muted):
-                self._volume_percent = self._volume_percent if volume_percent is None else volume_percent
-                self._muted = self._muted if muted is None else muted
-                self._outbox.note(e.VolumeSet(self._session_ns(now_ns), self._volume_percent, self._muted))
+                self._reports.change_volume(volume_percent, muted)
+                volume = self._reports.volume_percent, self._reports.muted
+                self._outbox.note(e.VolumeSet(self._session_ns(now_ns), *volume))
             case m.Heartbeat():
                 pass
             case _:
@@ -343,9 +325,9 @@ class PeerSession:
         self._peer_id = accepted.peer_id
         self._token = accepted.token
         self._display_name = person_name(accepted.display_name)
-        self._joined_at_ns = self._status_at_ns = now_ns
+        self._joined_at_ns = now_ns
         self._heartbeat_at_ns = now_ns + HEARTBEAT_NS
-        self._sent_status = None
+        self._reports.joined(now_ns=now_ns)
         self._outbox.do(StartClock(accepted.peer_id, accepted.clock_port))
         self._clock_watch.start(accepted.clock_port, now_ns=now_ns)
         names = self._session_name, self._host_name, self._display_name
@@ -419,21 +401,6 @@ class PeerSession:
     def _session_ns(self, now_ns: int) -> int | None:
         return self._clock.session_from_local(now_ns)
 
-    def _send_status(self, now_ns: int) -> None:
-        status, sent = self._status, self._sent_status
-        if status is None or self._side is not PeerSide.JOINED:
-            return
-        moved = (
-            sent is None
-            or _at_once(sent) != _at_once(status)
-            or abs(sent.output_latency_ns - status.output_latency_ns) > LATENCY_STEP_NS
-        )
-        if moved or now_ns >= self._status_at_ns:
-            early = now_ns - self._joined_at_ns < EARLY_NS
-            self._status_at_ns = now_ns + (EARLY_STATUS_NS if early else STATUS_NS)
-            self._sent_status = status
-            self._outbox.do(Send(HOST_CONN, status))
-
     def _end(self, reason: Notice, now_ns: int, *, failed: bool) -> None:
         if self._token:
             self._outbox.do(StopClock())
@@ -446,7 +413,8 @@ class PeerSession:
     def _settle(self, now_ns: int) -> list[Effect]:
         self._wake(now_ns)
         self._playback.end_tracks(now_ns=now_ns)
-        self._send_status(now_ns)
+        if self._side is PeerSide.JOINED:
+            self._reports.settle(now_ns=now_ns)
         self._files.settle(self._playback.file_ids())
         effects, self._ended = [*self._outbox.drain(*self._playback.follow()), *self._ended], []
         return effects
@@ -457,8 +425,3 @@ class PeerSession:
             self._heard_at_ns = now_ns
             self._clock_watch.restart(now_ns=now_ns)
         self._called_at_ns = now_ns
-
-
-def _at_once(status: m.PeerStatus) -> tuple[object, ...]:
-    """The values whose change is sent to the host at once."""
-    return status.device_name, status.timing, status.volume_percent, status.muted
