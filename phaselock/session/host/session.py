@@ -1,19 +1,18 @@
 """The host's session: connections, members and the messages to them.
 
-queue.py has the queue, transport.py the playback, distribution.py the file transfers, and requests.py the song
-requests. A peer that
-breaks the protocol or is silent for too long is removed with a reason. The other peers are not affected.
+admission.py decides who joins. queue.py has the queue, transport.py the playback, distribution.py the file transfers,
+and requests.py the song requests. A peer that breaks the protocol or is silent for too long is removed with a reason.
+The other peers are not affected.
 """
 
 from __future__ import annotations
 
-import collections
 import dataclasses
 from collections.abc import Callable
 from uuid import UUID
 
 from phaselock.language.message import N_
-from phaselock.model.names import distinct, person_name, sentence, skeleton
+from phaselock.model.names import person_name, sentence
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import SessionSnapshot
 from phaselock.model.timeline import Timeline
@@ -24,6 +23,7 @@ from phaselock.protocol.messages import Message
 from phaselock.session import commands as c
 from phaselock.session import events as e
 from phaselock.session.effects import AllowClock, Close, Effect, Ended, Follow, ForbidClock, Send
+from phaselock.session.host.admission import Admission, Admitted
 from phaselock.session.host.distribution import Distribution
 from phaselock.session.host.members import Attendance, Member, Members, Reports, same_token
 from phaselock.session.host.queue import HostQueue
@@ -31,7 +31,6 @@ from phaselock.session.host.requests import IncomingRequests, Request
 from phaselock.session.host.transport import TransportControl
 from phaselock.session.outbox import Outbox
 from phaselock.session.playback import Playback
-from phaselock.session.sentences import notice_text
 from phaselock.session.states import (
     ASLEEP_NS,
     CLOCK_SILENT_NS,
@@ -40,11 +39,8 @@ from phaselock.session.states import (
     HEARTBEAT_NS,
     HOLD_NS,
     HOST_ACCEPTS,
-    other_version,
 )
 
-MAX_DEPARTED = 32
-"""Largest number of lost members that are remembered; the oldest ones are forgotten."""
 OPENING_NS = 3_000_000_000
 """For this time after joining, a missing output is not reported: the peer is still opening it."""
 OFFER_AGAIN_NS = 1_000_000_000
@@ -72,18 +68,17 @@ class HostSession:
         self._host_name = person_name(host_name)
         self._max_peers = max_peers
         self._clock_port = clock_port
-        self._token_factory = token_factory
         self._session_id = token_factory()
-        self._departed: collections.OrderedDict[bytes, Member] = collections.OrderedDict()
-        """Members that were lost without LeaveSession, by token, oldest first. They may reconnect."""
         self._unauthenticated: dict[int, int] = {}
         """Deadlines for the JoinRequest, by connection number."""
-        self._last_peer_id = 0
         self._heartbeat_at_ns: int | None = None
         self._called_at_ns: int | None = None
         self._over = False
         self._outbox = Outbox()
         self._members = Members()
+        self._admission = Admission(
+            self._members, host_name=self._host_name, max_peers=max_peers, token_factory=token_factory
+        )
         playback = Playback()
         self._queue = HostQueue(self._members, playback, self._outbox)
         self._transport = TransportControl(self._members, playback, self._queue, self._outbox)
@@ -347,64 +342,34 @@ class HostSession:
     # -- joining and leaving -----------------------------------------------------------------------------------------
 
     def _join(self, conn: int, request: m.JoinRequest, now_ns: int) -> None:
-        name = person_name(request.display_name)
-        before = self._returning(request.token, now_ns)
-        if request.protocol_version != m.PROTOCOL_VERSION:
-            self._reject(conn, notice_text(other_version(m.PROTOCOL_VERSION, request.protocol_version)))
-        elif not name:
-            self._reject(conn, N_("Please choose a display name."))
-        elif before is None and len(self._members) + len(self._held(name, now_ns)) >= self._max_peers:
-            self._reject(conn, N_("Session is full."))
-        elif len(self._members) >= self._max_peers:
-            self._reject(conn, N_("Session is full."))
+        token = request.token
+        before = next((peer for peer in self._members if token and same_token(peer.token, token)), None)
+        if before is not None:
+            self._outbox.do(Close(before.conn, "it came back on another connection"))
+            self._lose(before, Notice(Code.PEER_RECONNECTED), now_ns)
+        decision = self._admission.decide(request, now_ns=now_ns)
+        if isinstance(decision, Admitted):
+            self._accept(conn, decision, now_ns)
         else:
-            if before is not None:
-                del self._departed[before.token]
-            self._accept(conn, name, before, now_ns)
-
-    def _returning(self, token: bytes | None, now_ns: int) -> Member | None:
-        """The lost member with this token, or None. If its old connection still exists, close it first."""
-        member = next((peer for peer in self._members if token and same_token(peer.token, token)), None)
-        if member is not None:
-            self._outbox.do(Close(member.conn, "it came back on another connection"))
-            self._lose(member, Notice(Code.PEER_RECONNECTED), now_ns)
-        return self._departed.get(token) if token else None
-
-    def _held(self, name: str, now_ns: int) -> list[Member]:
-        """Members lost by a timeout, whose places are reserved: they play on and may reconnect.
-
-        A member that looks like `name` is left out: it may be the new peer itself, without its token.
-        """
-        departed = self._departed.values()
-        return [one for one in departed if now_ns < one.held_until_ns and skeleton(one.name) != skeleton(name)]
+            self._reject(conn, decision)
 
     def _reject(self, conn: int, reason: str) -> None:
         self._outbox.do(Send(conn, m.JoinRejected(reason)), Close(conn, reason))
 
-    def _accept(self, conn: int, name: str, before: Member | None, now_ns: int) -> None:
-        held = [] if before is not None else self._held(name, now_ns)
-        taken = [self._host_name, *(member.name for member in [*self._members, *held])]
-        if before is None:
-            self._last_peer_id += 1
-            peer_id, token = self._last_peer_id, self._token_factory()
-        else:
-            peer_id, token, name = before.peer_id, before.token, before.name
-        name = distinct(name, taken)
+    def _accept(self, conn: int, admitted: Admitted, now_ns: int) -> None:
+        peer_id, token, name = admitted.peer_id, admitted.token, admitted.name
         attendance = Attendance.CATCHING_UP if self._transport.busy else Attendance.WAITED_FOR
         member = Member(conn, peer_id, name, token, now_ns, Reports(now_ns), attendance)
         self._members.members[conn] = member
         if self._heartbeat_at_ns is None:
             self._heartbeat_at_ns = now_ns + HEARTBEAT_NS
-        accepted = m.JoinAccepted(member.peer_id, self._transport.state(), member.token, self._clock_port, name)
-        self._outbox.do(AllowClock(member.peer_id, conn), Send(conn, accepted))
-        self._outbox.note(e.PeerJoined(now_ns, member.peer_id, name, again=before is not None))
+        accepted = m.JoinAccepted(peer_id, self._transport.state(), token, self._clock_port, name)
+        self._outbox.do(AllowClock(peer_id, conn), Send(conn, accepted))
+        self._outbox.note(e.PeerJoined(now_ns, peer_id, name, again=admitted.again))
 
     def _lose(self, member: Member, reason: Notice, now_ns: int) -> None:
         """Remove a member that may reconnect."""
-        if member.reports.latest is not None:  # a member that sent no report is not remembered
-            self._departed[member.token] = member
-        while len(self._departed) > MAX_DEPARTED:
-            self._departed.popitem(last=False)
+        self._admission.lost(member)
         self._remove(member, reason, now_ns)
 
     def _remove(self, member: Member, reason: Notice, now_ns: int) -> None:
