@@ -1,8 +1,8 @@
 """The host's session: connections, members and the messages to them.
 
-admission.py decides who joins. queue.py has the queue, transport.py the playback, distribution.py the file transfers,
-and requests.py the song requests. A peer that breaks the protocol or is silent for too long is removed with a reason.
-The other peers are not affected.
+admission.py decides who joins, and report_watch.py takes the reports of peers. queue.py has the queue, transport.py the
+playback, distribution.py the file transfers, and requests.py the song requests. A peer that breaks the protocol or is
+silent for too long is removed with a reason. The other peers are not affected.
 """
 
 from __future__ import annotations
@@ -27,26 +27,19 @@ from phaselock.session.host.admission import Admission, Admitted
 from phaselock.session.host.distribution import Distribution
 from phaselock.session.host.members import Attendance, Member, Members, Reports, same_token
 from phaselock.session.host.queue import HostQueue
+from phaselock.session.host.report_watch import ReportWatch
 from phaselock.session.host.requests import IncomingRequests, Request
 from phaselock.session.host.transport import TransportControl
 from phaselock.session.outbox import Outbox
 from phaselock.session.playback import Playback
 from phaselock.session.states import (
     ASLEEP_NS,
-    CLOCK_SILENT_NS,
     DEAD_NS,
     HANDSHAKE_NS,
     HEARTBEAT_NS,
     HOLD_NS,
     HOST_ACCEPTS,
 )
-
-OPENING_NS = 3_000_000_000
-"""For this time after joining, a missing output is not reported: the peer is still opening it."""
-OFFER_AGAIN_NS = 1_000_000_000
-"""Smallest interval between two rounds of offers to a peer that are caused by changes of its free space."""
-CLOCK_TROUBLE_NS = 10_000_000_000
-"""A clock that is not good for this time after joining causes a warning."""
 
 
 class HostSession:
@@ -79,6 +72,7 @@ class HostSession:
         self._admission = Admission(
             self._members, host_name=self._host_name, max_peers=max_peers, token_factory=token_factory
         )
+        self._report_watch = ReportWatch(self._outbox, clock_port)
         playback = Playback()
         self._queue = HostQueue(self._members, playback, self._outbox)
         self._transport = TransportControl(self._members, playback, self._queue, self._outbox)
@@ -245,7 +239,7 @@ class HostSession:
                 member.held_until_ns = now_ns + HOLD_NS
                 self._lose(member, Notice(Code.PEER_SILENT), now_ns)
             else:
-                self._watch_clock(member, now_ns)
+                self._report_watch.check_clock(member, now_ns=now_ns)
         if self._heartbeat_at_ns is not None and now_ns >= self._heartbeat_at_ns:
             self._heartbeat_at_ns = now_ns + HEARTBEAT_NS if len(self._members) else None
             self._outbox.do(*(Send(member.conn, m.Heartbeat()) for member in self._members))
@@ -428,7 +422,7 @@ class HostSession:
                 self._outbox.do(Close(member.conn, "left"))
                 self._remove(member, Notice(Code.PEER_LEFT), now_ns)
             case m.PeerStatus():
-                self._reported(member, message, now_ns)
+                self._report_watch.take(member, message, now_ns=now_ns)
             case m.FileReceived(file_id=file_id, hash_ok=hash_ok):
                 if not self._distribution.answered(member, file_id, hash_ok, now_ns=now_ns):
                     self._breach(member, "FileReceived makes no sense", now_ns)
@@ -443,38 +437,6 @@ class HostSession:
                 pass
             case _:
                 self._breach(member, f"{type(message).__name__} makes no sense", now_ns)
-
-    def _reported(self, member: Member, status: m.PeerStatus, now_ns: int) -> None:
-        name = status.device_name and sentence(status.device_name)
-        before = member.reports.latest
-        if (before is None or before.room_bytes != status.room_bytes) and now_ns >= member.next_offer_at_ns:
-            member.next_offer_at_ns = now_ns + OFFER_AGAIN_NS
-            member.offers_complete = False
-        member.reports.take(dataclasses.replace(status, device_name=name), now_ns=now_ns)
-        self._watch_clock(member, now_ns)
-        if name is None and now_ns - member.reports.since_ns < OPENING_NS:
-            return  # the peer is still opening it
-        timing = None if name is None else status.timing
-        if member.reported_device != (name, timing):
-            member.reported_device = (name, timing)
-            state: DeviceState = "none" if name is None else "open"
-            self._outbox.note(e.DeviceChanged(now_ns, state, name, "", timing, member.name))
-
-    def _watch_clock(self, member: Member, now_ns: int) -> None:
-        """Warn the user once if a member does not hear the host's clock, or if its clock does not converge or is lost
-        again."""
-        if member.reports.clock_good:
-            member.clock_trouble = False
-        elif member.clock_trouble:
-            return
-        elif (silent_ns := member.reports.clock_silent_ns(now_ns=now_ns)) is not None:
-            if silent_ns >= CLOCK_SILENT_NS:
-                member.clock_trouble = True
-                silent = Notice(Code.CLOCK_SILENT_AT_PEER, peer=member.name, number=self._clock_port)
-                self._outbox.warn(silent, now_ns)
-        elif now_ns - member.reports.since_ns >= CLOCK_TROUBLE_NS:
-            member.clock_trouble = True
-            self._outbox.warn(Notice(Code.CLOCK_NOT_CONVERGING, peer=member.name), now_ns)
 
     # -- the end of every call ---------------------------------------------------------------------------------------
 

@@ -1,0 +1,62 @@
+"""Takes the reports of the peers, and tells the host's user about their outputs and clocks."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from phaselock.model.names import sentence
+from phaselock.model.notices import Code, Notice
+from phaselock.model.timing import DeviceState
+from phaselock.protocol import messages as m
+from phaselock.session import events as e
+from phaselock.session.host.members import Member
+from phaselock.session.outbox import Outbox
+from phaselock.session.states import CLOCK_SILENT_NS
+
+OPENING_NS = 3_000_000_000
+"""For this time after joining, a missing output is not reported: the peer is still opening it."""
+OFFER_AGAIN_NS = 1_000_000_000
+"""Smallest interval between two rounds of offers to a peer that are caused by changes of its free space."""
+CLOCK_TROUBLE_NS = 10_000_000_000
+"""A clock that is not good for this time after joining causes a warning."""
+
+
+class ReportWatch:
+    """Takes the reports of all members of a session. `now_ns` is session time."""
+
+    def __init__(self, outbox: Outbox, clock_port: int) -> None:
+        self._outbox = outbox
+        self._clock_port = clock_port
+
+    def take(self, member: Member, status: m.PeerStatus, *, now_ns: int) -> None:
+        """A member has sent this report."""
+        name = status.device_name and sentence(status.device_name)
+        before = member.reports.latest
+        if (before is None or before.room_bytes != status.room_bytes) and now_ns >= member.next_offer_at_ns:
+            member.next_offer_at_ns = now_ns + OFFER_AGAIN_NS
+            member.offers_complete = False
+        member.reports.take(dataclasses.replace(status, device_name=name), now_ns=now_ns)
+        self.check_clock(member, now_ns=now_ns)
+        if name is None and now_ns - member.reports.since_ns < OPENING_NS:
+            return  # the peer is still opening it
+        timing = None if name is None else status.timing
+        if member.reported_device != (name, timing):
+            member.reported_device = (name, timing)
+            state: DeviceState = "none" if name is None else "open"
+            self._outbox.note(e.DeviceChanged(now_ns, state, name, "", timing, member.name))
+
+    def check_clock(self, member: Member, *, now_ns: int) -> None:
+        """Warn the user once if a member does not hear the host's clock, or if its clock does not converge or is lost
+        again."""
+        if member.reports.clock_good:
+            member.clock_trouble = False
+        elif member.clock_trouble:
+            return
+        elif (silent_ns := member.reports.clock_silent_ns(now_ns=now_ns)) is not None:
+            if silent_ns >= CLOCK_SILENT_NS:
+                member.clock_trouble = True
+                silent = Notice(Code.CLOCK_SILENT_AT_PEER, peer=member.name, number=self._clock_port)
+                self._outbox.warn(silent, now_ns)
+        elif now_ns - member.reports.since_ns >= CLOCK_TROUBLE_NS:
+            member.clock_trouble = True
+            self._outbox.warn(Notice(Code.CLOCK_NOT_CONVERGING, peer=member.name), now_ns)
