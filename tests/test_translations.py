@@ -35,10 +35,10 @@ NOT_FOR_USERS: dict[str, tuple[str, ...]] = {
     ),
     "phaselock/tools/demo.py": ("'Phase'",),
     "phaselock/tools/probe.py": ("'only measuring'",),
-    "phaselock/ui/keys.py": ("'Escape'", "'Right'", "'Left'", "'Entry'", "GetSelection %W"),
+    "phaselock/ui/keys.py": ("'Entry'", "GetSelection %W"),
+    "phaselock/ui/shortcuts.py": ("'Escape'", "'Right'", "'Left'", "'Entry'", "'Text'"),
     "phaselock/ui/theme.py": ("'Inter'", "'Noto Sans'", "'DejaVu Sans'", "'Segoe UI'"),
     "phaselock/ui/widgets/plot.py": ("'{} ms'", "'−{} min'"),
-    "phaselock/ui/window.py": ("'Entry'", "'Text'"),
 }
 TK_KEYS = ("'Return'", "'Down'", "'Left'", "'Right'", "'Home'", "'End'", "'Prior'", "'Next'")
 

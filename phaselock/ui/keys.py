@@ -22,44 +22,6 @@ _FOREIGN = re.compile(
     r"|U(0[3-9A-F]|[1-9A-F])[0-9A-F]{2,}$|\?\?$"
 )
 """Names of letters of other scripts. Tk has "??" for a character that it does not know."""
-COMMANDS = {
-    "space": "play_pause",
-    "Control-Right": "next",
-    "Control-Left": "previous",
-    "Right": "forward",
-    "Left": "back",
-    "Control-Up": "louder",
-    "Control-Down": "quieter",
-    "m": "mute",
-    "Control-o": "add",
-    "Control-s": "shuffle",
-    "Control-r": "repeat",
-    "Control-z": "undo",
-    "Control-f": "find",
-    "Control-l": "find",
-    "question": "shortcuts",
-}
-"""What a key does, except in a text."""
-EVERYWHERE = {
-    "Escape": "escape",
-    "Control-q": "quit",
-    "Control-w": "quit",
-    "F11": "full_screen",
-    "Control-comma": "display",
-    "Control-plus": "larger",
-    "Control-equal": "larger",
-    "Control-KP_Add": "larger",
-    "Control-minus": "smaller",
-    "Control-KP_Subtract": "smaller",
-    "Control-0": "usual_size",
-    "Control-KP_0": "usual_size",
-    "XF86AudioPlay": "play_pause",
-    "XF86AudioPause": "play_pause",
-    "XF86AudioStop": "stop",
-    "XF86AudioNext": "next",
-    "XF86AudioPrev": "previous",
-}
-"""What a key does in a text, too."""
 _EDITS = {"a": "<<SelectAll>>", "c": "<<Copy>>", "v": "<<Paste>>", "x": "<<Cut>>", "z": "<<Undo>>"}
 
 _REPLACE = "if {![catch {::tk::GetSelection %W CLIPBOARD}]} {catch {%W delete sel.first sel.last}}"

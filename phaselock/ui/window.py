@@ -1,4 +1,4 @@
-"""The window: one screen at a time, an overlay over it, toasts, keys, and its stored settings.
+"""The window: one screen at a time, an overlay over it, toasts, and its stored settings.
 
 It imports nothing of the network, and shows only what `Program` returns.
 """
@@ -32,16 +32,15 @@ from phaselock.ui.backend import (
     SessionView,
 )
 from phaselock.ui.dialogs import Dialogs
-from phaselock.ui.keys import COMMANDS, EVERYWHERE, chord, edit, edit_by_keys
 from phaselock.ui.look import WindowLook
 from phaselock.ui.lost_display import ended_by_lost_display
 from phaselock.ui.pump import Pump
 from phaselock.ui.screens.base import Screen
 from phaselock.ui.screens.home import HomeScreen, waiting_text
+from phaselock.ui.shortcuts import bind_shortcuts
 from phaselock.ui.theme import ctk, px
 from phaselock.ui.title_bar import ask_for_dark
 from phaselock.ui.viewmodel import History, event_toast, window_title
-from phaselock.ui.widgets.buttons import Clickable
 from phaselock.ui.widgets.covers import Covers
 from phaselock.ui.widgets.logo import icon_images
 from phaselock.ui.widgets.toast import STRIP, Action, Kind, Toasts
@@ -63,7 +62,6 @@ ENDING_SIGNALS = [
     getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
 ]
 """Ctrl-C, a terminal that closes, a logout or a shutdown. The platforms know different ones."""
-TEXT_WIDGETS = ("Entry", "Text", "TEntry")
 
 
 class Window(ctk.CTk):  # type: ignore[misc]
@@ -455,34 +453,28 @@ class Window(ctk.CTk):  # type: ignore[misc]
         tkinter.Place.place_configure(shown, relx=0, rely=0, relwidth=1, relheight=1, height=-px(STRIP))
 
     def _bind_keys(self) -> None:
-        edit_by_keys(self)
-        self.bind("<Key>", self._on_key)
-        self.bind_all("<ButtonRelease-1>", self._release_focus, add="+")
-
-    def _show_presence(self) -> None:
-        handle = int(self.frame(), 16) if sys.platform == "win32" else self.winfo_id()
-        self.program.show_presence(str(self.tk.call("focus")) != "", handle)
-
-    def _on_key(self, event: Any) -> None:
-        name = chord(event)
-        everywhere: dict[str, Callable[[], object]] = {
+        own: dict[str, Callable[[], object]] = {
             "escape": self._escape,
             "quit": self.close,
+            "shortcuts": self.open_shortcuts,
             "display": self.open_display,
             "larger": lambda: self.look.change_text_size(1),
             "smaller": lambda: self.look.change_text_size(-1),
             "usual_size": lambda: self.look.change_text_size(0),
             "full_screen": lambda: self.attributes("-fullscreen", not self.attributes("-fullscreen")),
         }
-        command = EVERYWHERE.get(name) or ("" if _typing(event) else COMMANDS.get(name, ""))
-        if command in everywhere:
-            everywhere[command]()
-        elif command == "shortcuts":
-            self.open_shortcuts()
-        elif command and self.screen is not None and not self._is_covered():
-            self.screen.key(command)
-        elif not _typing(event):
-            edit(event)
+        bind_shortcuts(self, own, self._to_screen)
+
+    def _to_screen(self, command: str) -> bool:
+        """Let the screen execute the command; False: there is none, or it is covered."""
+        if self.screen is None or self._is_covered():
+            return False
+        self.screen.key(command)
+        return True
+
+    def _show_presence(self) -> None:
+        handle = int(self.frame(), 16) if sys.platform == "win32" else self.winfo_id()
+        self.program.show_presence(str(self.tk.call("focus")) != "", handle)
 
     def _escape(self) -> None:
         if self._question is not None:
@@ -493,11 +485,6 @@ class Window(ctk.CTk):  # type: ignore[misc]
             self.attributes("-fullscreen", False)
         elif self.screen is not None:
             self.screen.key("escape")
-
-    def _release_focus(self, event: Any) -> None:
-        """A clicked button does not keep the keyboard, so that space plays and pauses."""
-        if isinstance(event.widget, Clickable) and str(self.tk.call("focus")) == str(event.widget):
-            self.focus_set()
 
     def _accept_drops(self) -> None:
         """Accept dropped files if the optional tkinterdnd2 is installed and works."""
@@ -533,10 +520,6 @@ class Window(ctk.CTk):  # type: ignore[misc]
 def _import_session_screens() -> None:
     """Import the screens of a session while the user fills in a form: then they open without a delay."""
     from phaselock.ui.screens import host, peer  # noqa: F401
-
-
-def _typing(event: Any) -> bool:
-    return event.widget.winfo_class() in TEXT_WIDGETS if hasattr(event.widget, "winfo_class") else False
 
 
 def _geometry(remembered: object, root: tkinter.Misc) -> str:
