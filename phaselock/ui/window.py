@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import re
 import signal
 import sys
 import time
@@ -34,6 +33,7 @@ from phaselock.ui.backend import (
 from phaselock.ui.dialogs import Dialogs
 from phaselock.ui.look import WindowLook
 from phaselock.ui.lost_display import ended_by_lost_display
+from phaselock.ui.placement import MIN_SIZE, fits, geometry
 from phaselock.ui.pump import Pump
 from phaselock.ui.screens.base import Screen
 from phaselock.ui.screens.home import HomeScreen, waiting_text
@@ -52,10 +52,6 @@ if TYPE_CHECKING:
 
 # The other screens and overlays are imported where they open: the first screen is visible sooner.
 
-FIRST_SIZE = (1100, 720)
-MIN_SIZE = (900, 600)
-MAX_FRAME = 20
-"""Windows counts an invisible frame of about 8 pixels a side: a window at the left edge of the screen begins at -8."""
 TIDY_AFTER_MS = 1000
 """From the end of a session until its memory is freed: the first screen is complete then."""
 ENDING_SIGNALS = [
@@ -72,7 +68,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
         super().__init__(fg_color=theme.BACKGROUND, className="PhaseLock")
         theme.setup(self)
         self.program = program
-        self.look = WindowLook(program, self._make_again, self._fits)
+        self.look = WindowLook(program, self._make_again, lambda factor: fits(factor, self))
         self.history = History()
         self.covers = Covers(program.read_artwork)
         self.visualiser = bool(program.preferences().ui.get("visualiser", True))
@@ -94,7 +90,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
         self.iconbitmap()  # only asks; but without any call customtkinter sets its own icon on Windows, after 200 ms
         self.configure(fg_color=theme.BACKGROUND)
         self.minsize(*map(px, MIN_SIZE))
-        self.geometry(_geometry(program.preferences().ui.get("geometry"), self))
+        self.geometry(geometry(program.preferences().ui.get("geometry"), self))
         self.protocol("WM_DELETE_WINDOW", self.close)
         self.protocol("WM_SAVE_YOURSELF", self.end)  # X and Windows: the user logs out
         # macOS: the same, and files that the user opens with PhaseLock.
@@ -443,10 +439,6 @@ class Window(ctk.CTk):  # type: ignore[misc]
         if overlay is not None:
             self._open_overlay(overlay)
 
-    def _fits(self, factor: float) -> bool:
-        width, height = (side * theme.scale_of_screen() * factor for side in MIN_SIZE)
-        return bool(width <= self.winfo_screenwidth() and height <= self.winfo_screenheight())
-
     def _place(self, shown: Screen | Overlay) -> None:
         """Let it fill the window, except for the strip of the toasts."""
         # customtkinter does not let `place` set the height.
@@ -520,13 +512,3 @@ class Window(ctk.CTk):  # type: ignore[misc]
 def _import_session_screens() -> None:
     """Import the screens of a session while the user fills in a form: then they open without a delay."""
     from phaselock.ui.screens import host, peer  # noqa: F401
-
-
-def _geometry(remembered: object, root: tkinter.Misc) -> str:
-    """The stored position and size if it is on the screen; else the first size."""
-    if isinstance(remembered, str) and (found := re.fullmatch(r"(\d+)x(\d+)\+(-?\d+)\+(-?\d+)", remembered)):
-        width, height, x, y = map(int, found.groups())
-        if width >= px(MIN_SIZE[0]) and height >= px(MIN_SIZE[1]) and -MAX_FRAME <= x < root.winfo_screenwidth() - 100:
-            if 0 <= y < root.winfo_screenheight() - 100:
-                return remembered
-    return "{}x{}".format(*map(px, FIRST_SIZE))

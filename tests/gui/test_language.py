@@ -213,7 +213,7 @@ def cut_texts(window: Any) -> list[str]:
 def test_every_text_fits_into_the_smallest_window(
     make: Callable[..., Any], speak: Callable[[Words], None], words: Words, name: str
 ) -> None:
-    from phaselock.ui.window import FIRST_SIZE, MIN_SIZE
+    from phaselock.ui.placement import FIRST_SIZE, MIN_SIZE
 
     speak(words)
     window = make()
@@ -223,7 +223,7 @@ def test_every_text_fits_into_the_smallest_window(
 
 
 def test_requests_do_not_cover_the_buttons_of_the_queue(make: Callable[..., Any]) -> None:
-    from phaselock.ui.window import MIN_SIZE
+    from phaselock.ui.placement import MIN_SIZE
 
     window = make()
     window.geometry("{}x{}+0+0".format(*MIN_SIZE))
@@ -232,7 +232,7 @@ def test_requests_do_not_cover_the_buttons_of_the_queue(make: Callable[..., Any]
 
 
 def test_long_texts_do_not_widen_the_queue(window: Any) -> None:
-    from phaselock.ui.window import MIN_SIZE
+    from phaselock.ui.placement import MIN_SIZE
 
     window.geometry("{}x{}+0+0".format(*MIN_SIZE))
     widths = []

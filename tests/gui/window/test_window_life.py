@@ -38,13 +38,13 @@ def test_position_volume_and_output_are_stored(make: Callable[..., Any]) -> None
     window.close()
     assert program.kept["ui"] == {"geometry": "1000x640+30+40"} and program.kept["volume"] == 0.55
     again = make(FakeProgram(**program.kept))
-    from phaselock.ui.window import _geometry
+    from phaselock.ui.placement import geometry
 
-    assert _geometry(program.kept["ui"]["geometry"], again) == "1000x640+30+40"
+    assert geometry(program.kept["ui"]["geometry"], again) == "1000x640+30+40"
     assert show(again, host()).volume.value == 0.55
-    assert _geometry("1000x640+-8+0", again) == "1000x640+-8+0"
+    assert geometry("1000x640+-8+0", again) == "1000x640+-8+0"
     for useless in (None, 7, "big", "100x100+0+0", "1000x640+99999+0", "1000x640+0+99999", "1000x640+-5000+0"):
-        assert _geometry(useless, again) == "1100x720"
+        assert geometry(useless, again) == "1100x720"
 
 
 def test_unchanged_parts_are_not_drawn(window: Any) -> None:
