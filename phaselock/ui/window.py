@@ -7,11 +7,10 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import signal
 import sys
 import time
 import tkinter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, cast
 
 from phaselock.errors import log_bug
@@ -38,6 +37,7 @@ from phaselock.ui.pump import Pump
 from phaselock.ui.screens.base import Screen
 from phaselock.ui.screens.home import HomeScreen, waiting_text
 from phaselock.ui.shortcuts import bind_shortcuts
+from phaselock.ui.signals import ended_by_signals
 from phaselock.ui.theme import ctk, px
 from phaselock.ui.title_bar import ask_for_dark
 from phaselock.ui.viewmodel import History, event_toast, window_title
@@ -54,10 +54,6 @@ if TYPE_CHECKING:
 
 TIDY_AFTER_MS = 1000
 """From the end of a session until its memory is freed: the first screen is complete then."""
-ENDING_SIGNALS = [
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
-]
-"""Ctrl-C, a terminal that closes, a logout or a shutdown. The platforms know different ones."""
 
 
 class Window(ctk.CTk):  # type: ignore[misc]
@@ -110,31 +106,10 @@ class Window(ctk.CTk):  # type: ignore[misc]
         """Show the window until it is closed."""
         self.start()
         with contextlib.ExitStack() as stack:
-            stack.enter_context(self._ended_by_signals())
+            stack.enter_context(ended_by_signals(lambda: self.after(0, self.end)))
             if self.tk.call("tk", "windowingsystem") == "x11":
                 stack.enter_context(ended_by_lost_display(self.program.close))
             self.mainloop()
-
-    @contextlib.contextmanager
-    def _ended_by_signals(self) -> Iterator[None]:
-        """Within the block, a signal ends the window with a goodbye; a second one has its usual effect."""
-        usual = {number: signal.getsignal(number) for number in ENDING_SIGNALS}
-        usual = {number: handler for number, handler in usual.items() if handler not in (signal.SIG_IGN, None)}  # nohup
-
-        def restore() -> None:
-            for number, handler in usual.items():
-                signal.signal(number, handler)
-
-        def on_signal(*_: object) -> None:
-            restore()
-            self.after(0, self.end)
-
-        for number in usual:
-            signal.signal(number, on_signal)
-        try:
-            yield
-        finally:
-            restore()
 
     def start(self) -> None:
         """Start the pump, and receive files: `run` without the main loop."""

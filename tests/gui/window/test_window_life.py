@@ -18,6 +18,7 @@ import pytest
 
 from phaselock.os_packages import tk_advice
 from phaselock.ui.backend import ArtworkRead, Closed
+from phaselock.ui.signals import ended_by_signals
 from tests.support.session_views import WISH, host, peer, playing
 from tests.support.window_driver import ROOT, FakeProgram, deliver, go, press, settle, show, until
 
@@ -199,7 +200,7 @@ def test_a_signal_closes_the_window_with_a_goodbye(window: Any, name: str) -> No
     before = signal.signal(number, signal.default_int_handler)  # the tests may run where it is ignored
     try:
         window.after(0, signal.raise_signal, number)
-        with window._ended_by_signals():
+        with ended_by_signals(lambda: window.after(0, window.end)):
             window.mainloop()
         assert window.program.closed
         assert signal.getsignal(number) is signal.default_int_handler
@@ -222,7 +223,7 @@ def test_memory_is_freed_after_a_session_and_never_in_one(window: Any, monkeypat
 def test_a_signal_that_is_ignored_stays_ignored(window: Any) -> None:
     usual = signal.signal(signal.SIGTERM, signal.SIG_IGN)
     try:
-        with window._ended_by_signals():
+        with ended_by_signals(lambda: window.after(0, window.end)):
             assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGTERM, usual)
