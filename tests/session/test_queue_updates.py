@@ -1,0 +1,80 @@
+"""How the queue is sent to the peers, with the statuses of its rows."""
+
+from __future__ import annotations
+
+import pytest
+
+from phaselock.model.queue import ItemStatus
+from phaselock.protocol import messages as m
+from phaselock.session.commands import Add, Move, Remove
+from tests.support.queue_state import NEVER_NS, agree, playing, rows, song
+from tests.support.session_harness import SessionHarness, ready
+from tests.support.simulation import SECOND, a_track
+
+
+def test_every_change_of_the_queue_is_sent_to_all_peers_with_its_revision() -> None:
+    """Add, remove, reorder, and the statuses."""
+    harness, peers = ready(tracks=3)
+    revisions = [[update.revision for update in peer.told(m.QueueUpdate)] for peer in peers]
+    assert revisions[0] == revisions[1] == sorted(set(revisions[0]))
+    changes = (Add(a_track(4)), [1, 2, 3, 4]), (Move(song(4), 0), [4, 1, 2, 3]), (Remove(song(2)), [4, 1, 3])
+    for command, order in changes:
+        counts = [len(peer.told(m.QueueUpdate)) for peer in peers]
+        harness.command(command)
+        harness.run(0.5)
+        for peer, count in zip(peers, counts, strict=True):
+            updates = peer.told(m.QueueUpdate)
+            assert len(updates) > count and updates[-1].revision > updates[count - 1].revision
+            assert [row.id.int for row in updates[-1].queue] == order == rows(peer)
+    assert rows(harness.host) == [4, 1, 3] and agree(harness, peers)
+    assert [event.fields["revision"] for event in harness.host.events("queue")] == [
+        update.revision for update in peers[0].told(m.QueueUpdate)
+    ]
+
+
+def test_titles_and_artists_are_sent_with_rows_and_files() -> None:
+    harness = SessionHarness()
+    ana = harness.join("Ana")
+    harness.run(0.1)
+    harness.command(Add(a_track(title="Blue\x07 Moon", artist="  The \u202eBand ")))
+    harness.run(1)
+    row, track = ana.snapshot().queue[0], ana.fetches[0].track
+    assert (row.title, row.artist) == ("Blue Moon", "The Band") == (track.title, track.artist)
+    assert ana.events("queue")[-1].fields["queue"][0]["title"] == "Blue Moon"  # type: ignore[index]
+
+
+def test_a_long_queue_is_sent_at_a_limited_rate_and_its_last_state_arrives() -> None:
+    harness = SessionHarness()
+    harness.command(*(Add(a_track(number)) for number in range(1, 501)))
+    ana = harness.join("Ana")
+    ana.transfer_ns = NEVER_NS
+    harness.run(2)
+    count, begun_ns = len(ana.told(m.QueueUpdate)), harness.now_ns
+    for number in range(100):
+        harness.command(Move(song(500 - number), 0))
+        harness.run(0.01)
+    told, took_s = len(ana.told(m.QueueUpdate)) - count, (harness.now_ns - begun_ns) / SECOND
+    assert told <= took_s / 0.2 + 1  # QUEUE_GAP_NS for each of the 400 rows above SHORT_QUEUE
+    harness.run(0.3)
+    assert rows(ana) == rows(harness.host) and rows(ana)[0] == 401
+    harness.command(Move(song(1), 0))
+    harness.run(0.01)
+    assert rows(ana)[0] == 1  # a single change is sent at once
+
+
+def test_a_short_queue_is_sent_at_every_change() -> None:
+    harness, (ana, _) = ready(tracks=4)
+    count = len(ana.told(m.QueueUpdate))
+    for place in (3, 2, 1, 0) * 5:
+        harness.command(Move(song(4), place))
+    harness.run(0.1)
+    assert len(ana.told(m.QueueUpdate)) - count >= 19
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_all_nodes_show_the_same_row_statuses(number: int) -> None:
+    harness, peers = playing(3, seconds=8)
+    harness.run(8.0 * (number - 1))
+    statuses = [row.status for row in harness.host.snapshot().queue]
+    assert statuses == [ItemStatus.PLAYED] * (number - 1) + [ItemStatus.PLAYING] + [ItemStatus.READY] * (3 - number)
+    assert agree(harness, peers)
