@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+
+from tests.support.widget_events import until
 
 pytestmark = pytest.mark.gui
 
@@ -16,15 +17,6 @@ pytest.importorskip("tkinter", reason="Python was built without tkinter")
 HEIGHT = 56
 CONTROL, SHIFT = 0x4, 0x1
 ALT = {"win32": 0x20000, "darwin": 0x10}.get(sys.platform, 0x8)
-
-
-def until(window: Any, true: Callable[[], bool], seconds: float = 20.0) -> None:
-    """Process the window's events until `true()`; fails after `seconds`."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "timeout"
-        window.update()
-        time.sleep(0.005)
 
 
 class RecordingList:
