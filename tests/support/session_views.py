@@ -10,6 +10,7 @@ from phaselock.model.queue import ItemStatus, QueueItem
 from phaselock.model.snapshot import FileState, FileView, PeerView, RequestState, RequestView, SessionSnapshot
 from phaselock.model.timeline import Timeline
 from phaselock.ui.backend import LocalStatus, SessionView
+from phaselock.ui.viewmodel.words import NNBSP
 
 MS = 1_000_000
 RATE = 1000
@@ -100,3 +101,13 @@ def guest(own: LocalStatus | None = CARD, **changes: Any) -> SessionView:
 
 def off(**changes: Any) -> LocalStatus:
     return dataclasses.replace(CARD, **changes)
+
+
+def plain(text: str) -> str:
+    """The text with usual spaces before its units."""
+    return text.replace(NNBSP, " ")
+
+
+def request(number: int, state: RequestState = RequestState.OPEN, **changes: Any) -> RequestView:
+    wish = RequestView(UUID(int=number), number, "Sam", f"New {number}.mp3", 4_200_000, state, 0, "")
+    return dataclasses.replace(wish, **changes)

@@ -1,0 +1,138 @@
+"""How exact the machines play: sentences and figures, without a display."""
+
+from __future__ import annotations
+
+import pytest
+
+from phaselock.model.snapshot import PeerView
+from phaselock.ui.backend import LocalStatus, SessionView
+from phaselock.ui.viewmodel import host_view, output_text, peer_view
+from tests.support.session_views import CARD, QUEUE, guest, host, line, off, peer, plain, playing
+from tests.support.simulation import MS
+
+UNTOLD = off(timing="unknown", dac_uncertainty_ns=None)
+
+
+def untold(name: str = "Ben", peer_id: int = 1) -> PeerView:
+    return peer(name, peer_id, timing="unknown", dac_uncertainty_ns=None)
+
+
+@pytest.mark.parametrize(
+    ("state", "sentence", "kind"),
+    [
+        (host(), "Nothing is playing.", "neutral"),
+        (playing(peer(), timeline=line(stop_ns=5)), "Paused", "neutral"),
+        (playing(), "This speaker plays alone.", "neutral"),
+        (playing(own=None), "Measuring…", "neutral"),
+        (playing(own=off(playing=False)), "Measuring…", "neutral"),
+        (playing(own=off(dac_uncertainty_ns=None)), "Measuring…", "neutral"),
+        (playing(own=off(device_name=None)), "This machine has no audio output.", "error"),
+        (playing(peer()), "Both speakers within 0.03 ms", "good"),
+        (playing(peer(), peer("Cleo", 2), peer("Dan", 3)), "All 4 speakers within 0.03 ms", "good"),
+        (playing(peer(), peer("Cleo", 2, reported=False)), "Measuring…", "neutral"),
+        (playing(peer(dac_uncertainty_ns=None)), "Measuring…", "neutral"),
+        (playing(peer(dac_uncertainty_ns=2 * MS)), "Both speakers within 2.1 ms", "warning"),
+        (playing(own=UNTOLD), "This speaker plays alone.", "neutral"),
+        (
+            playing(untold()),
+            "How far apart they play is not known. The output of Ben does not tell its delay.",
+            "warning",
+        ),
+        (
+            playing(untold(), own=UNTOLD),
+            "How far apart they play is not known. The output of this machine does not tell its delay and 1 more.",
+            "warning",
+        ),
+        (
+            playing(peer(), untold("Cleo", 2)),
+            "2 of 3 speakers within 0.03 ms. The output of Cleo does not tell its delay.",
+            "warning",
+        ),
+        (playing(peer(phase_error_ns=-3_200_000)), "Ben is 3.2 ms late.", "warning"),
+        (
+            playing(peer(phase_error_ns=-3_200_000), peer("Cleo", 2, phase_error_ns=1_500_000)),
+            "Ben is 3.2 ms late and Cleo is 1.5 ms early.",
+            "warning",
+        ),
+        (playing(peer(), own=off(phase_error_ns=-45 * MS)), "This speaker is 45 ms late.", "warning"),
+        (
+            playing(peer(), peer("Cleo", 2, device_name=None)),
+            "2 of 3 speakers within 0.03 ms. Cleo has no audio output.",
+            "warning",
+        ),
+        (
+            playing(peer(), peer("Cleo", 2, have=frozenset()), peer("Dan", 3, clock_usable=False)),
+            "2 of 4 speakers within 0.03 ms. Cleo has not got the song and 1 more.",
+            "warning",
+        ),
+        (playing(peer(clock_stale=True)), "Only this speaker plays. Ben is not in time.", "warning"),
+        (
+            playing(peer(), own=off(device_name=None)),
+            "Only Ben plays. This machine has no audio output.",
+            "warning",
+        ),
+        (
+            playing(peer(device_name=None), own=off(device_name=None)),
+            "Nobody plays. This machine has no audio output and 1 more.",
+            "warning",
+        ),
+    ],
+)
+def test_the_sentence_of_the_host(state: SessionView, sentence: str, kind: str) -> None:
+    view = host_view(state).sync
+    assert (plain(view.sentence), view.kind) == (sentence, kind)
+
+
+@pytest.mark.parametrize(
+    ("own", "sentence", "kind"),
+    [
+        (CARD, "This speaker is within 0.01 ms of the host.", "good"),
+        (off(clock_uncertainty_ns=1), "This speaker is within 0.02 ms of the host.", "good"),
+        (off(dac_uncertainty_ns=2 * MS), "This speaker is within 2.1 ms of the host.", "warning"),
+        (off(phase_error_ns=3_200_000), "This speaker is 3.2 ms early.", "warning"),
+        (off(playing=False), "This speaker is not playing.", "neutral"),
+        (off(clock_uncertainty_ns=None), "Measuring…", "neutral"),
+        (off(device_name=None), "No audio output detected.", "error"),
+        (UNTOLD, "This output does not tell its delay; set an offset by ear.", "warning"),
+        (None, "Measuring…", "neutral"),
+    ],
+)
+def test_the_sentence_of_a_peer(own: LocalStatus | None, sentence: str, kind: str) -> None:
+    view = peer_view(guest(own, now=QUEUE[0], timeline=line())).sync
+    assert (plain(view.sentence), view.kind) == (sentence, kind)
+    assert peer_view(guest(own)).sync.sentence == "Nothing is playing."
+
+
+@pytest.mark.parametrize(
+    ("own", "text"),
+    [
+        (CARD, "Playing on Card, delay 10 ms."),
+        (
+            off(timing="told"),
+            "Playing on Card, delay about 10 ms.\n"
+            "This output tells its delay only roughly; if it plays late, set an offset.",
+        ),
+        (UNTOLD, "Playing on Card.\nThis output does not tell its delay; set an offset by ear."),
+        (off(device_name=None), "No audio output detected."),
+        (None, "No audio output detected."),
+    ],
+)
+def test_the_sound_panel_tells_what_is_known_of_the_delay(own: LocalStatus | None, text: str) -> None:
+    assert plain(output_text(host(own=own))) == text
+
+
+def test_the_figures_of_all_machines() -> None:
+    rough = peer("Eve", 4, timing="told", dac_uncertainty_ns=100 * MS)
+    state = playing(peer(phase_error_ns=-12_400, underruns=1), peer("Cleo", 2, reported=False), untold("Dan", 3), rough)
+    figures = host_view(state).sync.machines
+    texts = [
+        (one.name, one.error_text, one.uncertainty_text, one.drift_text, one.correction_text, one.underruns)
+        for one in figures
+    ]
+    assert [tuple(plain(str(text)) for text in row) for row in texts] == [
+        ("Hana", "−4 µs", "±5 µs", "0.0 ppm", "+12.3 ppm", "0"),
+        ("Ben", "−12 µs", "±10 µs", "+3.1 ppm", "–", "1"),
+        ("Cleo", "–", "–", "–", "–", "0"),
+        ("Dan", "–", "–", "+3.1 ppm", "–", "0"),
+        ("Eve", "+3 µs", "±101 ms", "+3.1 ppm", "–", "0"),
+    ]
