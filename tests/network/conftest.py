@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+import concurrent.futures
 import errno
+import pathlib
 import socket
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from phaselock.model.types import Track
 from phaselock.network import file_connection
+from phaselock.storage.cache import FileCache
+from tests.support.file_transfer import DATA, HASH
 
 
 class DeafSocket(socket.socket):
@@ -43,3 +49,26 @@ def tcp_pair() -> Iterator[tuple[socket.socket, socket.socket]]:
         two, _ = listener.accept()
     with one, two:
         yield one, two
+
+
+@pytest.fixture
+def song(tmp_path: pathlib.Path) -> pathlib.Path:
+    path = tmp_path / "song.mp3"
+    path.write_bytes(DATA)
+    return path
+
+
+@pytest.fixture
+def track(song: pathlib.Path) -> Track:
+    return Track(uuid.UUID(int=7), "song.mp3", len(DATA), HASH, 44100, 1000)
+
+
+@pytest.fixture
+def cache(tmp_path: pathlib.Path) -> FileCache:
+    return FileCache(tmp_path / "cache")
+
+
+@pytest.fixture
+def worker() -> Iterator[concurrent.futures.Executor]:
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        yield pool

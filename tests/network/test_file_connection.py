@@ -8,7 +8,7 @@ import selectors
 import socket
 import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 
@@ -22,12 +22,6 @@ from phaselock.storage.cache import FileCache
 DATA = random.Random(1).randbytes(300_001)
 TIMEOUT_S = 30
 Pair = tuple[socket.socket, socket.socket]
-
-
-@pytest.fixture
-def worker() -> Iterator[concurrent.futures.Executor]:
-    with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        yield pool
 
 
 @pytest.fixture
