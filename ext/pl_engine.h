@@ -1,14 +1,10 @@
 /* The engine: what the audio callback does.
  *
- * A deck plays one track from one place. It has a ring of PCM and a timeline, which gives for each session
- * time the frame of the track that must leave the loudspeaker then:
- *     track frame = anchor_frame + (session time - start_ns) * rate_hz / 1e9,
- * from start_ns to stop_ns or to the track's end.
- *
- * One cursor, in session time, leads all decks. It is the session time at which the next output frame is
- * meant to be heard. Each callback computes the session time at which that frame will really leave the
- * loudspeaker (the target), from the output clock of the sound card and from the clock map. It then bends the
- * speed of the cursor by at most 500 ppm to remove the difference (see servo_rt). So
+ * Decks (pl_deck.h) play the tracks. One cursor, in session time, leads all decks. It is the session time at
+ * which the next output frame is meant to be heard. Each callback computes the session time at which that
+ * frame will really leave the loudspeaker (the target), from the output clock of the sound card and from the
+ * clock map. It then bends the speed of the cursor by at most 500 ppm to remove the difference (see
+ * servo_rt). So
  *   - a start is exact to a fraction of a frame, and two tracks join without a gap;
  *   - after an underrun or a suspended machine the sound is in phase again, because the position is computed
  *     from the timeline each time and never counted.
@@ -24,35 +20,15 @@
 
 #include "pl_account.h"
 #include "pl_clock.h"
+#include "pl_deck.h"
 #include "pl_output_clock.h"
 #include "pl_priority.h"
-#include "pl_resample.h"
-#include "pl_ring.h"
 
 enum {
-    PL_DECKS = 4,      /* the current track, the next one, and two that still fade out */
-    PL_COMMANDS = 64,  /* in the command ring; a power of two, for its indices wrap */
-    PL_KERNELS = 12,   /* resampling kernels kept: the nine sampling rates of MP3, and three more */
-    PL_SCRATCH = 4096, /* track frames that one step of mixing copies; pl_engine.c asserts the least size */
+    PL_DECKS = 4,     /* the current track, the next one, and two that still fade out */
+    PL_COMMANDS = 64, /* in the command ring; a power of two, for its indices wrap */
+    PL_KERNELS = 12,  /* resampling kernels kept: the nine sampling rates of MP3, and three more */
 };
-
-typedef enum { PL_DECK_FREE, PL_DECK_ARMED } pl_deck_state;
-
-typedef struct {
-    pl_ring ring;
-    pl_atomic_u32 state;      /* pl_deck_state: the controller arms, the callback frees */
-    pl_atomic_i64 want_frame; /* callback: the track frame that the timeline asks for now */
-    /* callback */
-    bool active;  /* the callback has accepted the deck and has not freed it */
-    bool starved; /* waits for PCM: before the first sound, or after an underrun */
-    bool has_sounded;
-    bool seamless;           /* continues another deck: starts without a fade, half a kernel early */
-    const pl_kernel *kernel; /* from the track's rate to the device's */
-    double rate_hz;          /* of the track */
-    int64_t anchor_frame;
-    int64_t start_ns, stop_ns; /* session time; stop_ns is PL_NO_END for none */
-    double fade_in_ns;         /* ns after start_ns where the fade-in begins; -INFINITY for no fade */
-} pl_deck;
 
 typedef enum {
     PL_ARM,     /* a deck starts at start_ns */
@@ -120,7 +96,7 @@ typedef struct {
     bool audible;
     int64_t underruns, jumps;
     double phase_error_ns;
-    float left[PL_SCRATCH], right[PL_SCRATCH];
+    pl_scratch scratch;
 } pl_engine;
 
 /* `ring_frames`: capacity of each deck's ring, a power of two. False when memory is short. */
