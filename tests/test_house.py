@@ -90,14 +90,28 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "sync",
         "ui.widgets.logo",
     ),
-    "ui": ("desktop.file_dialog", "language", "model", "session.commands", "session.events", "session.sentences"),
+    "ui": (
+        "console.interrupts",
+        "desktop.file_dialog",
+        "language",
+        "model",
+        "session.commands",
+        "session.events",
+        "session.sentences",
+    ),
 }
 
 # Modules that only these packages and modules may import. `bench` may import every module of `phaselock`.
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "phaselock.app.headless": ("phaselock.cli",),
     "phaselock.app.window": ("phaselock.cli",),
-    "phaselock.console": ("phaselock.__main__", "phaselock.cli", "phaselock.app.headless", "phaselock.tools"),
+    "phaselock.console": (
+        "phaselock.__main__",
+        "phaselock.app.headless",
+        "phaselock.cli",
+        "phaselock.tools",
+        "phaselock.ui.signals",
+    ),
     "phaselock.ui": (
         "phaselock.app.window",
         "phaselock.app.window_backend",

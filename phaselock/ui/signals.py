@@ -1,4 +1,4 @@
-"""The signals by which the system asks the window to end."""
+"""The signals by which the system asks the window to end: Ctrl-C, a terminal that closes, a logout or a shutdown."""
 
 from __future__ import annotations
 
@@ -6,17 +6,13 @@ import contextlib
 import signal
 from collections.abc import Callable, Iterator
 
-ENDING_SIGNALS = [
-    getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)
-]
-"""Ctrl-C, a terminal that closes, a logout or a shutdown. The platforms know different ones."""
+from phaselock.console.interrupts import interrupts
 
 
 @contextlib.contextmanager
 def ended_by_signals(end: Callable[[], object]) -> Iterator[None]:
     """Within the block, a signal calls `end`; a second one has its usual effect."""
-    usual = {number: signal.getsignal(number) for number in ENDING_SIGNALS}
-    usual = {number: handler for number, handler in usual.items() if handler not in (signal.SIG_IGN, None)}  # nohup
+    usual = {number: handler for number in interrupts() if (handler := signal.getsignal(number)) is not None}
 
     def restore() -> None:
         for number, handler in usual.items():

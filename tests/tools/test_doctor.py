@@ -28,7 +28,7 @@ from phaselock.session.events import Event
 from phaselock.tools import doctor, way
 from phaselock.tools.doctor import Finding, Heard
 from tests.support.findings import INFO, KITCHEN, Host, levels, run, the_only
-from tests.support.machines import PREFIX, Machines, unavailable
+from tests.support.machines import Machines, unavailable
 from tests.support.programs import ROOT, Program
 from tests.support.told import told
 
@@ -444,9 +444,12 @@ def test_walls_between_real_machines(tmp_path: pathlib.Path) -> None:
         ann = machines.address("ann")
 
         def wall(protocol: str, port: int) -> None:
-            """Drop the packets that the host sends from this port, as if it had not received the requests."""
-            rule = f"ip -n {PREFIX}ann rule add ipproto {protocol} sport {port} blackhole"
-            subprocess.run(rule.split(), check=True, capture_output=True)
+            """Drop the packets to this port of the host, as its firewall would."""
+            machines.ip("ann", f"rule add pref 10 ipproto {protocol} dport {port} blackhole")
+
+        # The rule that delivers packets is the first one, so no other could drop them before it.
+        machines.ip("ann", "rule add pref 100 lookup local")
+        machines.ip("ann", "rule del pref 0")
 
         def doctor_says(*arguments: str) -> dict[str, dict[str, Any]]:
             done = machines.call("bob", "doctor", *arguments, "--backend", "null", "--json")

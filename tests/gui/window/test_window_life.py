@@ -220,13 +220,18 @@ def test_memory_is_freed_after_a_session_and_never_in_one(window: Any, monkeypat
     assert len(window.program.of("free_memory")) == 1
 
 
-def test_a_signal_that_is_ignored_stays_ignored(window: Any) -> None:
-    usual = signal.signal(signal.SIGTERM, signal.SIG_IGN)
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has neither nohup nor background programs of a shell")
+def test_of_the_ignored_signals_only_that_of_nohup_stays_ignored(window: Any) -> None:
+    numbers = (signal.SIGHUP, signal.SIGINT)
+    usual = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
     try:
         with ended_by_signals(lambda: window.after(0, window.end)):
-            assert signal.getsignal(signal.SIGTERM) == signal.SIG_IGN
+            ignored = [number for number in numbers if signal.getsignal(number) is signal.SIG_IGN]
+        assert ignored == [signal.SIGHUP]
+        assert [signal.getsignal(number) for number in numbers] == [signal.SIG_IGN] * 2
     finally:
-        signal.signal(signal.SIGTERM, usual)
+        for number, handler in usual.items():
+            signal.signal(number, handler)
 
 
 def test_an_exception_in_a_callback_is_logged(
