@@ -80,6 +80,8 @@ class SessionStateMachine(RuleBasedStateMachine):
         self.numbers = itertools.count(1)
         self.rows: list[UUID] = []
         """The expected queue."""
+        self.noted = 0
+        """Warnings and starts of the host whose effect on the queue is known."""
         self.peers: list[HarnessPeer] = []
         self.accepted: set[UUID] = set()
         self.reasons: dict[HarnessPeer, set[str]] = {}
@@ -306,6 +308,15 @@ class SessionStateMachine(RuleBasedStateMachine):
         assert len(came) <= len(self.accepted)
         self.rows += came
 
+    def note_overtaking(self) -> None:
+        """A track that started because an earlier one was not ready was moved directly before that one."""
+        told = self.host.events("warning", "playing")
+        for event, start in itertools.pairwise(told[self.noted :]):
+            if event.fields.get("code") == "plays_later":
+                self.rows.remove(UUID(start.fields["file_id"]))
+                self.rows.insert(self.rows.index(UUID(event.fields["file_id"])), UUID(start.fields["file_id"]))
+        self.noted = len(told)
+
     # -- always ------------------------------------------------------------------------------------------------------
 
     @invariant()
@@ -331,6 +342,7 @@ class SessionStateMachine(RuleBasedStateMachine):
     @invariant()
     def the_queue_is_what_people_made_of_it(self) -> None:
         self.note_uploads()
+        self.note_overtaking()
         assert [row.id for row in self.host.snapshot().queue] == self.rows
 
     @invariant()

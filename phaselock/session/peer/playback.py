@@ -52,15 +52,20 @@ class PeerPlayback:
                 raise Breach("a line at another rate than its track")
 
     def play(self, command: m.PlayCommand) -> None:
-        """Start a track, or arm it behind the current one."""
-        at_ns, end_ns, track = command.target_time_ns, self.end_ns(), self._files.track(command.file_id)
+        """Start a track, or arm it behind the current one.
+
+        A track that the host has not offered yet has an unknown end. Every other track is armed behind it: this machine
+        cannot play the current one, and the armed one starts in time in any case.
+        """
+        at_ns, end_ns, track = command.target_time_ns, self._track_end_ns(), self._files.track(command.file_id)
         new = Timeline(command.file_id, command.rate_hz, command.position_samples, at_ns)
         timeline = self._playback.current
         if track is not None and track.rate_hz != command.rate_hz:
             raise Breach("a line at another rate than its track")
+        is_other = self._playback.playing and timeline is not None and timeline.file_id != new.file_id
         if new == timeline:
             self._playback.armed = None
-        elif timeline is not None and timeline.file_id != new.file_id and end_ns is not None and at_ns >= end_ns:
+        elif is_other and (end_ns is None or at_ns >= end_ns):
             self._playback.armed = new
         else:
             self._playback.follow(new)
@@ -116,12 +121,12 @@ class PeerPlayback:
         return timeline is not None and self._playback.playing and self._files.has(timeline.file_id) and known
 
     def end_ns(self) -> int | None:
-        """Session time at which the current track ends; None if none is playing or its length is unknown."""
-        timeline = self._playback.current
-        track = self._files.track(timeline.file_id) if timeline is not None else None
-        if timeline is None or timeline.stop_session_ns is not None or track is None:
+        """Session time at which the current track ends. If its length is unknown: at which the armed one starts, else
+        None. None also if no track is playing."""
+        if not self._playback.playing:
             return None
-        return timeline.session_ns_at(track.frames)
+        armed = self._playback.armed
+        return self._track_end_ns() or (armed.start_session_ns if armed is not None else None)
 
     def note_current(self) -> None:
         """Report the track that plays already: its file, or the session time, was missing until now."""
@@ -131,7 +136,11 @@ class PeerPlayback:
 
     def end_tracks(self, *, now_ns: int) -> None:
         """End the tracks whose last frame was played, and start the armed ones."""
-        session_ns = self._session_ns(now_ns)
+        session_ns, known_end_ns, armed = self._session_ns(now_ns), self._track_end_ns(), self._playback.armed
+        if armed is not None and known_end_ns is not None and armed.start_session_ns < known_end_ns:
+            # It was armed behind a track of unknown length. The host did not mean the end of that track.
+            self._playback.follow(armed)
+            self._note_playback(e.Playing, armed, armed.start_session_ns)
         while session_ns is not None and (end_ns := self.end_ns()) is not None and session_ns >= end_ns:
             timeline, armed = self._playback.current, self._playback.armed
             assert timeline is not None
@@ -154,6 +163,14 @@ class PeerPlayback:
         return [Follow(*wanted)]
 
     # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _track_end_ns(self) -> int | None:
+        """Session time of the last frame of the current track; None if none is playing or its length is unknown."""
+        timeline = self._playback.current
+        track = self._files.track(timeline.file_id) if timeline is not None else None
+        if timeline is None or timeline.stop_session_ns is not None or track is None:
+            return None
+        return timeline.session_ns_at(track.frames)
 
     def _timelines(self) -> list[Timeline]:
         return [timeline for timeline in (self._playback.current, self._playback.armed) if timeline is not None]
