@@ -43,7 +43,7 @@ class Code(enum.StrEnum):
     PLAYS_LATER = "plays_later"
     """A track behind `file_name` plays first, because `peers` have not received `file_name` yet."""
     GOING_ON_WITHOUT = "going_on_without"
-    """Playback no longer waits for `peer`, because its transfer of `file_name` makes no progress."""
+    """Playback no longer waits for `peer`, because its transfer of `file_name` makes no progress, or takes too long."""
     NOT_IN_TIME = "not_in_time"
     """A track starts although the clocks of `peers` are not known well enough yet."""
     CLOCK_NOT_CONVERGING = "clock_not_converging"

@@ -12,7 +12,7 @@ FIRST, SECOND_TRACK = a_track(1, seconds=10.0), a_track(2, seconds=10.0)
 
 
 def told_of_unknown_tracks(second_starts_ns: int) -> tuple[SessionHarness, HarnessPeer, int]:
-    """A peer that was told to play FIRST now and SECOND_TRACK so much later, before it was offered either of them.
+    """A peer that was told to play FIRST now and SECOND_TRACK after that time, before it was offered either of them.
     Returned with the start of FIRST."""
     harness = SessionHarness()
     ana = harness.join("Ana")

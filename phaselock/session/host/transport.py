@@ -28,6 +28,8 @@ BEGINNING_S = 3
 """Up to this position, in seconds, `previous` goes to the track before the current one."""
 TIMEOUT_NS = 20_000_000_000
 """How long playback waits for a peer whose transfer makes no progress. It counts only while no track plays."""
+MAX_WAIT_NS = 120_000_000_000
+"""How long playback waits for a peer whose transfer is slow. It counts only while no track plays."""
 SILENCE_NS = 3_000_000_000
 """How long nothing plays because of the pending track before a ready one behind it is played first."""
 
@@ -231,7 +233,7 @@ class TransportControl:
         """Earliest session time at which playback stops waiting for a peer; None if it does not wait."""
         if self._pending is None or self.playback.playing:
             return None
-        waits = [self._stuck_since_ns(peer) + TIMEOUT_NS for peer in self._waited_for_now()]
+        waits = [self._wait_for_peer_ends_ns(peer) for peer in self._waited_for_now()]
         return min(waits, default=None)
 
     def overdue_at_ns(self) -> int | None:
@@ -247,7 +249,7 @@ class TransportControl:
             return
         track = self._queue.rows.track(self._pending)
         for peer in self._waited_for_now():
-            if track is not None and now_ns >= self._stuck_since_ns(peer) + TIMEOUT_NS:
+            if track is not None and now_ns >= self._wait_for_peer_ends_ns(peer):
                 peer.leave_behind()
                 self._queue.mark_stale()
                 self._outbox.warn(_about(track, Code.GOING_ON_WITHOUT, peer=peer.name), now_ns)
@@ -278,9 +280,10 @@ class TransportControl:
         pending = self._pending
         return [peer for peer in self._members if pending is not None and peer.waited_for and peer.lacks(pending)]
 
-    def _stuck_since_ns(self, peer: Member) -> int:
+    def _wait_for_peer_ends_ns(self, peer: Member) -> int:
         transfer = peer.transfers.get(self._pending) if self._pending is not None else None
-        return max(self._pending_since_ns, transfer.moved_at_ns if transfer else 0)
+        moved_at_ns = max(self._pending_since_ns, transfer.moved_at_ns if transfer else 0)
+        return min(moved_at_ns + TIMEOUT_NS, self._pending_since_ns + MAX_WAIT_NS)
 
     def _instant(self, now_ns: int) -> int:
         """The earliest target time that all machines can meet, but not before an announced pause."""
