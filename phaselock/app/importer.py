@@ -19,8 +19,8 @@ from phaselock.model.types import Track
 from phaselock.protocol.messages import MAX_FILE_BYTES
 from phaselock.session.events import Event, Failed, FilesAdded, Warned
 from phaselock.session.sentences import NOTICES, NoticeError, notice_of, short_text
-from phaselock.storage.cache import hash_file
 from phaselock.storage.collect import collect
+from phaselock.storage.hashing import hash_file
 from phaselock.storage.tags import read_tags
 
 _log = logging.getLogger("phaselock.app.importer")

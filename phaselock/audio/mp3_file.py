@@ -16,6 +16,7 @@ from phaselock._native import Mp3Reader
 from phaselock.errors import CHANGED, InvalidMp3Error, PhaseLockError, message_of
 from phaselock.language.message import N_, Message
 from phaselock.model.file_kinds import why_no_mp3
+from phaselock.storage.hashing import hash_file
 
 PACKETS_PER_ENTRY = 32
 """Distance of two entries of the index in packets (PL_MP3_INDEX_EVERY)."""
@@ -151,10 +152,7 @@ class Inspector:
             known = self._hashes.get(self._version(path))
         if known is None:
             try:
-                with path.open("rb") as file:
-                    import hashlib  # late: its libcrypto needs 4 MB of memory
-
-                    known = hashlib.file_digest(file, "sha256").digest()
+                known, _ = hash_file(path)
             except OSError as error:
                 raise unreadable(path, error) from None
         if known != sha256:

@@ -41,6 +41,7 @@ from phaselock.protocol.messages import (
     SongUploadStart,
 )
 from phaselock.storage.cache import FileCache, PartialFile
+from phaselock.storage.hashing import new_sha256
 
 TIMEOUT_CONNECT_S = 5.0
 POLL_CONNECT_S = 0.05
@@ -379,9 +380,7 @@ class _FileFrames:
     ) -> None:
         """`name` is for error messages. `chunk` makes the message of one chunk from its offset and its bytes.
         PhaseLockError if the file cannot be read."""
-        import hashlib  # late: its libcrypto needs 4 MB of memory
-
-        self._sha256, self._hash = sha256, hashlib.sha256()
+        self._sha256, self._hash = sha256, new_sha256()
         try:
             while (place := file.tell()) < offset and (data := file.read(min(READ_BYTES, offset - place))):
                 self._hash.update(data)

@@ -21,11 +21,12 @@ import time
 import uuid
 from collections.abc import Iterable, Iterator
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from phaselock.errors import PhaseLockError, message_of, system_text
 from phaselock.model.names import file_label
 from phaselock.storage.files import lock, open_part, open_regular, rename
+from phaselock.storage.hashing import hash_file, new_sha256
 
 READ_BYTES = 1 << 20
 MAX_CACHE_BYTES = 4 << 30
@@ -38,21 +39,13 @@ _MAX_SHARERS = 16
 """Most processes that receive the same file at once."""
 
 
-def hash_file(path: pathlib.Path) -> tuple[bytes, int]:
-    """SHA-256 and size in bytes of a file. OSError if it cannot be read."""
-    with path.open("rb") as file:
-        import hashlib  # late, see `_new_sha256`
-
-        return hashlib.file_digest(file, "sha256").digest(), file.tell()
-
-
 class PartialFile:
     """One file during its transfer, locked by this process. The end of the context keeps the part that has arrived, if
     it is not empty."""
 
     def __init__(self, final: pathlib.Path, part: pathlib.Path, file: io.FileIO, size: int) -> None:
         self._final, self._part, self._file, self._size = final, part, file, size
-        self._hash = _new_sha256()
+        self._hash = new_sha256()
         self.offset = 0
         """Number of bytes that have arrived; the next write continues there."""
         while self.offset < size and (data := self._file.read(min(READ_BYTES, size - self.offset))):
@@ -199,7 +192,7 @@ class FileCache:
         if (file := _lock_part(part)) is None:
             raise OSError(errno.ENOLCK, system_text(errno.ENOLCK))
         try:
-            size, sha256 = 0, _new_sha256()
+            size, sha256 = 0, new_sha256()
             with file:
                 while True:
                     try:
@@ -340,9 +333,3 @@ def _lock_part(path: pathlib.Path) -> io.FileIO | None:
         pass
     file.close()
     return None
-
-
-def _new_sha256() -> Any:
-    import hashlib  # late: its libcrypto needs 4 MB of memory, and a jam without songs needs no hash
-
-    return hashlib.sha256()

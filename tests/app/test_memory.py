@@ -30,6 +30,19 @@ def test_the_network_thread_loads_no_libcrypto() -> None:
     assert loaded("import phaselock.app.window_backend, zeroconf.asyncio") == set()
 
 
+def test_a_song_and_a_peer_load_no_libcrypto() -> None:
+    code = """
+import pathlib, uuid
+from phaselock.model.queue import shuffled
+from phaselock.session.host.members import same_token
+from phaselock.storage.hashing import hash_file
+hash_file(pathlib.Path(sys.executable))
+assert same_token(b"12", b"12") and not same_token(b"12", b"13") and not same_token(b"12", b"123")
+shuffled([uuid.UUID(int=1), uuid.UUID(int=2)], 3)
+"""
+    assert loaded(code) == set()
+
+
 @pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="a window opens there")
 def test_the_command_loads_the_window_without_pillow(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("_tkinter", reason="Python was built without tkinter")

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from phaselock.errors import PhaseLockError
 from phaselock.storage import cache as cache_module
-from phaselock.storage.cache import MAX_CACHE_BYTES, MIN_FREE_BYTES, FileCache, hash_file
+from phaselock.storage.cache import MAX_CACHE_BYTES, MIN_FREE_BYTES, FileCache
+from phaselock.storage.hashing import hash_file
 
 DATA = bytes(range(256)) * 40
 SHA256 = hashlib.sha256(DATA).digest()
@@ -35,11 +36,6 @@ def test_a_received_file_is_found_by_its_content(cache: FileCache) -> None:
     assert path == cache.path(SHA256) == cache.find(SHA256)
     assert path is not None and path.read_bytes() == DATA
     assert os.listdir(path.parent) == [path.name]
-
-
-def test_hash_file_returns_hash_and_size(tmp_path: pathlib.Path) -> None:
-    (tmp_path / "x").write_bytes(DATA)
-    assert hash_file(tmp_path / "x") == (SHA256, len(DATA))
 
 
 @given(cut=st.integers(0, len(DATA)))
