@@ -2,7 +2,7 @@
 
 network   runs the asyncio loop and every method here, except `run` before the loop and `_analyse`
 look      one worker; decodes whole tracks for their waveforms, one after the other (`_analyse`)
-covers    one worker; decodes artwork
+covers    one worker; reads artwork, which another process decodes (app/cover_decoder.py)
 default   the loop's workers; list the sound outputs
 """
 
@@ -11,13 +11,13 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
-import functools
 import logging
 import pathlib
 from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 from uuid import UUID
 
+from phaselock.app.cover_decoder import CoverDecoder
 from phaselock.app.media_controls import Actions, MediaControls
 from phaselock.app.queue_files import QueueKeeper, save_queue
 from phaselock.app.session import (
@@ -48,7 +48,6 @@ from phaselock.session.effects import Ended
 from phaselock.session.events import Event, Joined, QueueChanged, SyncMeasured, VolumeSet, Warned
 from phaselock.session.sentences import notice_text
 from phaselock.storage import log as log_storage
-from phaselock.storage.covers import read_cover
 from phaselock.storage.last_queue import load_last_queue
 from phaselock.storage.paths import last_queue_path, log_path
 from phaselock.storage.settings import SettingsStore
@@ -119,7 +118,7 @@ class WindowBackend:
         self._over = asyncio.Event()
         self._log_file: log_storage.Log | None = None
         self._analyser = concurrent.futures.ThreadPoolExecutor(1, "look")
-        self._covers = concurrent.futures.ThreadPoolExecutor(1, "covers")
+        self._covers = CoverDecoder()
         self._tasks: set[asyncio.Task[None]] = set()
 
     def run(self) -> None:
@@ -145,7 +144,7 @@ class WindowBackend:
         finally:
             self.leave()
             self.browse(False)
-            self._covers.shutdown(wait=False, cancel_futures=True)
+            self._covers.close()
             waiting = [task for task in (self._session, *self._tasks) if task is not None]
             if waiting:
                 await asyncio.wait(waiting)
@@ -381,8 +380,7 @@ class WindowBackend:
     async def _read_artwork(self, file_id: UUID, path: pathlib.Path, size: int, crop: bool) -> None:
         ppm = None
         with contextlib.suppress(InternalError), bug_net("reading artwork"):
-            read = functools.partial(read_cover, path, size, crop=crop)
-            ppm = await asyncio.get_running_loop().run_in_executor(self._covers, read)
+            ppm = await self._covers.read(path, size, crop=crop)
         self._emit(ArtworkRead(file_id, size, crop, ppm))
 
     async def _read_waveform(self, file_id: UUID, path: pathlib.Path) -> None:

@@ -1,14 +1,18 @@
 """Decode the cover of a track and scale it. Pillow decodes; the picture is untrusted, so its format and its size are
 checked before. Everything here blocks: it takes up to some 100 ms, and about 50 MB of memory for the largest picture.
+
+`main` is the process that app/cover_decoder.py starts. For each picture it reads REQUEST and the picture, and writes
+REPLY and what `scaled` returns. It ends when its input ends.
 """
 
 from __future__ import annotations
 
+import faulthandler
 import io
-import pathlib
+import os
+import struct
+import sys
 from typing import TYPE_CHECKING
-
-from phaselock.storage.tags import read_artwork
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -20,14 +24,18 @@ MAX_PIXELS = 12_000_000
 MAX_SIZE = 2048
 """Limit of the size that can be asked for, in pixels."""
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
+MAX_PPM_BYTES = 3 * MAX_SIZE * MAX_SIZE + 32
+"""Limit of what `scaled` returns."""
+REQUEST = struct.Struct("<II?")
+"""Length of the picture, and `size` and `crop` of `scaled`."""
+REPLY = struct.Struct("<I")
+"""Length of the PPM file; 0: the picture cannot be shown."""
+TIMEOUT_S = 10.0
+"""A picture that takes longer ends the process."""
+_NICENESS = 10
+"""Added to the niceness of the process: songs are decoded first."""
 _GROUND = (0x18, 0x18, 0x18)
 """Behind transparent parts: the colour of the window's panels."""
-
-
-def read_cover(path: pathlib.Path, size: int, *, crop: bool) -> bytes | None:
-    """The cover of an MP3 file as `scaled` returns it; None if it has none. Never raises."""
-    artwork = read_artwork(path)
-    return scaled(artwork.data, size, crop=crop) if artwork else None
 
 
 def scaled(data: bytes, size: int, *, crop: bool) -> bytes | None:
@@ -86,3 +94,24 @@ def _webp_pixels(data: bytes) -> int:
     else:
         width, height = (int.from_bytes(data[at : at + 2], "little") & 0x3FFF for at in (26, 28))
     return width * height
+
+
+def main() -> None:
+    """Answer the requests of standard input."""
+    if hasattr(os, "nice"):  # on Windows the parent sets the priority
+        os.nice(_NICENESS)
+    requests, replies = sys.stdin.buffer, sys.stdout.buffer
+    with open(os.devnull, "wb") as nowhere:
+        while len(request := requests.read(REQUEST.size)) == REQUEST.size:
+            length, size, crop = REQUEST.unpack(request)
+            data = requests.read(length)
+            # Its thread ends the process even if a decoder never returns.
+            faulthandler.dump_traceback_later(TIMEOUT_S, exit=True, file=nowhere)
+            ppm = scaled(data, size, crop=crop) or b""
+            faulthandler.cancel_dump_traceback_later()
+            replies.write(REPLY.pack(len(ppm)) + ppm)
+            replies.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -21,12 +21,12 @@ from phaselock.console.events import MachineSyncMeasured, VerdictTold
 from phaselock.console.output import Screen
 from phaselock.errors import PhaseLockError
 from phaselock.language.message import N_, Figure, Message, Words
+from phaselock.python_process import python_command
 from phaselock.tools.processes import (
     TIMEOUT_S,
     ProcessGroup,
     Program,
     open_process_group,
-    python_command,
     surroundings,
 )
 

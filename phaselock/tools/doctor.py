@@ -37,13 +37,13 @@ from phaselock.network.listener import PortTaken, bind
 from phaselock.network.reach import connect
 from phaselock.network.service_record import FoundSession
 from phaselock.os_packages import tk_advice
+from phaselock.python_process import python_command
 from phaselock.storage import settings
 from phaselock.storage.cache import FileCache
 from phaselock.storage.paths import cache_dir, log_path, settings_path
 from phaselock.tools import advice, way
 from phaselock.tools.in_time import in_time
 from phaselock.tools.probe import ClockProbe
-from phaselock.tools.processes import python_command
 
 LOCAL_LIMIT_S = 6.0
 """Time limit of each check of this machine, in seconds."""

@@ -5,12 +5,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
-import os
-import pathlib
 import queue
-import re
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -18,6 +14,7 @@ from typing import Any
 
 from phaselock.errors import PhaseLockError
 from phaselock.language.message import Message
+from phaselock.python_process import environment, python_command
 
 TIMEOUT_S = 60.0
 """How long `wait_for` waits for an event, in seconds."""
@@ -40,23 +37,6 @@ class Program:
         with contextlib.suppress(OSError):  # the process has ended: `hear` reports it
             self.process.stdin.write(line + "\n")
             self.process.stdin.flush()
-
-
-def python_command(*arguments: str) -> list[str]:
-    """The command that starts this Python with these arguments. PhaseLockError if there is none: in some bundles
-    `sys.executable` is not Python but the program itself, which would open another window."""
-    name = pathlib.PureWindowsPath(sys.executable or "").name  # it takes both kinds of slashes
-    if not re.match(r"(python|pypy)", name, re.IGNORECASE):
-        raise PhaseLockError("This installation of PhaseLock cannot start another Python.")
-    return [sys.executable, *arguments]
-
-
-def environment() -> dict[str, str]:
-    """Environment variables with which a child process imports the same phaselock as this one, not a copy in the
-    current directory. It writes UTF-8; on Windows it would write the ANSI code page into a pipe or file."""
-    house = str(pathlib.Path(__file__).parent.parent)
-    path = os.pathsep.join(filter(None, [house, os.environ.get("PYTHONPATH")]))
-    return {**os.environ, "PYTHONPATH": path, "PYTHONIOENCODING": "utf-8"}
 
 
 def surroundings(folder: str) -> dict[str, Any]:

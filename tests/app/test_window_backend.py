@@ -97,7 +97,7 @@ def test_a_request_that_fails_is_answered(
     program: WindowProgram, monkeypatch: pytest.MonkeyPatch, bugs: list[str], tmp_path: pathlib.Path
 ) -> None:
     song, file_id = tmp_path / "song.mp3", uuid.uuid4()
-    for module, name in [(window_backend.device, "list_outputs"), (window_backend, "read_cover")]:
+    for module, name in [(window_backend.device, "list_outputs"), (window_backend.CoverDecoder, "read")]:
         monkeypatch.setattr(module, name, fail)
     monkeypatch.setattr(window_backend, "analyse", fail)
     monkeypatch.setattr(window_backend, "inspect", lambda path: None)

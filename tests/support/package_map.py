@@ -27,6 +27,7 @@ COLUMNS = {
     "_native": 4.0,
     "desktop": 0.0,
     "os_packages": 2.0,
+    "python_process": 4.0,
     "model": 2.0,
     "language": 0.0,
 }

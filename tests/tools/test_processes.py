@@ -11,8 +11,9 @@ from collections.abc import Iterator
 import pytest
 
 from phaselock.errors import PhaseLockError
+from phaselock.python_process import environment, python_command
 from phaselock.tools import demo, doctor
-from phaselock.tools.processes import ProcessGroup, Program, environment, python_command
+from phaselock.tools.processes import ProcessGroup, Program
 
 
 class Process:

@@ -24,7 +24,8 @@ from phaselock.bench.interface import Bench
 from phaselock.bench.lab.signals import noise_song
 from phaselock.bench.results import Case, Metric, Plot, Series
 from phaselock.errors import PhaseLockError
-from phaselock.tools.processes import TIMEOUT_S, open_process_group, python_command, surroundings
+from phaselock.python_process import python_command
+from phaselock.tools.processes import TIMEOUT_S, open_process_group, surroundings
 
 PEERS = 2
 SETTLING_S = 5.0

@@ -15,8 +15,8 @@ from typing import Self
 
 from phaselock import _native
 from phaselock.errors import PhaseLockError
+from phaselock.python_process import environment, python_command
 from phaselock.sync.clock import HostClock
-from phaselock.tools.processes import environment, python_command
 
 PEER_ID = 1
 _READINGS = 200

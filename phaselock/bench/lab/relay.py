@@ -19,7 +19,7 @@ from typing import Any, Self
 
 from phaselock.bench.lab.links import Link
 from phaselock.errors import PhaseLockError
-from phaselock.tools.processes import environment, python_command
+from phaselock.python_process import environment, python_command
 
 MAX_PEERS = 5
 TIMEOUT_S = 5.0
