@@ -8,11 +8,14 @@ import asyncio
 import contextlib
 import logging
 import pathlib
+from typing import TYPE_CHECKING
 
 from phaselock.errors import InternalError, PhaseLockError, bug_net, message_of
-from phaselock.network.host import HostRunner
 from phaselock.storage.last_queue import save_last_queue
 from phaselock.storage.playlist import Entry, save_playlist
+
+if TYPE_CHECKING:
+    from phaselock.network.host import HostRunner
 
 SAVE_DELAY_S = 2.0
 """Changes within this time, such as the songs of a folder, are saved together."""

@@ -14,6 +14,7 @@ import os
 import pathlib
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
+from typing import TYPE_CHECKING
 
 from phaselock import _native
 from phaselock.app.importer import Importer, import_file
@@ -31,21 +32,21 @@ from phaselock.model.address import DEFAULT_PORT
 from phaselock.model.names import person_name
 from phaselock.model.notices import Code, Notice
 from phaselock.network import discovery
-from phaselock.network.host import HostRunner
 from phaselock.network.interfaces import usable_addresses
 from phaselock.network.listener import bind
-from phaselock.network.peer import PeerRunner
 from phaselock.network.reach import Place, connect_any, place_of
 from phaselock.network.service_record import FoundSession
 from phaselock.session.effects import Ended
 from phaselock.session.events import DeviceChanged, Event, PeerJoined, PeerLeft, VolumeSet, Warned
-from phaselock.session.host.session import HostSession
-from phaselock.session.peer.session import PeerSession
 from phaselock.session.sentences import notice_text
 from phaselock.storage.cache import FileCache
 from phaselock.storage.paths import cache_dir
 from phaselock.storage.settings import SettingsStore
 from phaselock.sync.clock import HostClock, PeerClocks
+
+if TYPE_CHECKING:
+    from phaselock.network.host import HostRunner
+    from phaselock.network.peer import PeerRunner
 
 DEFAULT_DEVICE = "default"
 SEARCH_S = 2.0
@@ -134,6 +135,9 @@ async def open_host_session(
 
     `on_event` is called on the network thread. The end of the context closes everything.
     """
+    from phaselock.network.host import HostRunner  # late: a peer does not need them
+    from phaselock.session.host.session import HostSession
+
     with contextlib.ExitStack() as stack:
         name = display_name(wish.display_name, store)
         asked = person_name(wish.session_name or "") or store.settings.session_name
@@ -231,6 +235,9 @@ async def open_peer_session(
 
     `on_event` is called on the network thread. The end of the context closes everything.
     """
+    from phaselock.network.peer import PeerRunner  # late: a host does not need them
+    from phaselock.session.peer.session import PeerSession
+
     with contextlib.ExitStack() as stack:
         name = display_name(wish.display_name, store)
         places = wish.places or places_of(await _only_session(wish.session_name))

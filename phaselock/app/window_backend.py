@@ -14,7 +14,7 @@ import contextlib
 import logging
 import pathlib
 from collections.abc import Callable, Coroutine, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from phaselock.app.cover_decoder import CoverDecoder
@@ -39,7 +39,6 @@ from phaselock.language.catalogue import current, tr
 from phaselock.model.address import parse_address
 from phaselock.model.notices import Code, Notice
 from phaselock.network import discovery
-from phaselock.network.host import HostRunner
 from phaselock.network.listener import PortTaken
 from phaselock.network.runner import log_failure
 from phaselock.network.service_record import FoundSession
@@ -68,6 +67,9 @@ from phaselock.ui.backend import (
     SessionView,
     WaveformRead,
 )
+
+if TYPE_CHECKING:
+    from phaselock.network.host import HostRunner
 
 VIEW_INTERVAL_S = 0.18
 """Time between two views; below 0.2 s, because the window must get its clock map at least five times a second."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import codecs
 import contextlib
+import functools
 import os
 import pathlib
 import re
@@ -34,9 +35,6 @@ _CODE_PAGES = (
     *("cp932", "gb18030", "cp949", "big5", "euc_jp", "koi8_r", "cp866", "cp850", "cp437", "mac_roman"),
 )
 
-
-_DECLARABLE = frozenset(codecs.lookup(name).name for name in ("utf-8", "latin-1", "ascii", *_CODE_PAGES))
-"""The encodings that `#EXTENC` may declare. Python knows others that are no encodings of texts."""
 MAX_LINE_BYTES = 8192
 """Longer lines are cut: no file has such a name."""
 
@@ -70,7 +68,14 @@ def declared_encoding(line: bytes) -> str | None:
         name = codecs.lookup(found[1].decode()).name
     except (LookupError, UnicodeError):
         return None
-    return name if name in _DECLARABLE else None
+    return name if name in _declarable() else None
+
+
+@functools.cache
+def _declarable() -> frozenset[str]:
+    """The encodings that `#EXTENC` may declare. Python knows others that are no encodings of texts. Their tables need
+    1 MB of memory."""
+    return frozenset(codecs.lookup(name).name for name in ("utf-8", "latin-1", "ascii", *_CODE_PAGES))
 
 
 def entry_texts(line: bytes, encoding: str | None) -> list[str]:

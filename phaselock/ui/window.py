@@ -46,7 +46,9 @@ from phaselock.ui.widgets.logo import icon_images
 from phaselock.ui.widgets.toast import STRIP, Action, Kind, Toasts
 
 if TYPE_CHECKING:
+    from phaselock.ui.screens.host import HostScreen
     from phaselock.ui.screens.overlays import Overlay
+    from phaselock.ui.screens.peer import PeerScreen
     from phaselock.ui.screens.session import SessionScreen
     from phaselock.ui.widgets.question import Question
 
@@ -161,14 +163,14 @@ class Window(ctk.CTk):  # type: ignore[misc]
         from phaselock.ui.screens.forms import CreateScreen
 
         self._show(lambda: CreateScreen(self, self))
-        self.after_idle(_import_session_screens)
+        self.after_idle(_host_screen)  # so that it opens without a delay
 
     def go_browse(self) -> None:
         """Show the jams on this network."""
         from phaselock.ui.screens.forms import BrowserScreen
 
         self._show(lambda: BrowserScreen(self, self))
-        self.after_idle(_import_session_screens)
+        self.after_idle(_peer_screen)
 
     def leave(self, at: Any = None) -> None:
         """Leave the session, or end it if hosting, after a question below the button `at`."""
@@ -326,13 +328,11 @@ class Window(ctk.CTk):  # type: ignore[misc]
             self.program.free_memory()
 
     def _show_session(self) -> None:
-        from phaselock.ui.screens.host import HostScreen
-        from phaselock.ui.screens.peer import PeerScreen
-
         state = self.program.state()
         if state is not None:
             self.history.clear()
-            self._show(lambda: HostScreen(self, self) if state.hosting else PeerScreen(self, self))
+            screen = _host_screen() if state.hosting else _peer_screen()
+            self._show(lambda: screen(self, self))
             self.on_state(state)
             waiting, self.waiting = self.waiting, ()
             if waiting:
@@ -484,6 +484,13 @@ class Window(ctk.CTk):  # type: ignore[misc]
             self._let_wait(tuple(dict.fromkeys((*self.waiting, *paths))))
 
 
-def _import_session_screens() -> None:
-    """Import the screens of a session while the user fills in a form: then they open without a delay."""
-    from phaselock.ui.screens import host, peer  # noqa: F401
+def _host_screen() -> type[HostScreen]:
+    from phaselock.ui.screens.host import HostScreen
+
+    return HostScreen
+
+
+def _peer_screen() -> type[PeerScreen]:
+    from phaselock.ui.screens.peer import PeerScreen
+
+    return PeerScreen
