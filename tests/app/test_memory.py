@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
 import pathlib
@@ -15,6 +16,9 @@ from phaselock.app import memory
 
 SPARE = ("PIL", "_hashlib", "_ssl", "jeepney", "numpy", "prompt_toolkit")
 """Modules that a session without a song does not need. Each costs megabytes."""
+
+PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC")
+"""A PNG file of one pixel."""
 
 
 def loaded(code: str) -> set[str]:
@@ -39,6 +43,33 @@ from phaselock.storage.hashing import hash_file
 hash_file(pathlib.Path(sys.executable))
 assert same_token(b"12", b"12") and not same_token(b"12", b"13") and not same_token(b"12", b"123")
 shuffled([uuid.UUID(int=1), uuid.UUID(int=2)], 3)
+"""
+    assert loaded(code) == set()
+
+
+def test_the_halves_of_a_session_and_the_tables_of_encodings_are_loaded_when_they_are_needed() -> None:
+    code = """
+import phaselock.app.window_backend, phaselock.ui.screens.host
+halves = "network.host", "network.peer", "session.host.session", "session.peer.session", "ui.screens.peer"
+assert not [name for name in halves if f"phaselock.{name}" in sys.modules]
+assert "encodings.cp932" not in sys.modules
+"""
+    pytest.importorskip("_tkinter", reason="Python was built without tkinter")
+    assert loaded(code) == set()
+
+
+def test_the_program_decodes_no_cover_itself(tmp_path: pathlib.Path) -> None:
+    (tmp_path / "cover.png").write_bytes(PIXEL)
+    code = f"""
+import phaselock.app.window_backend, asyncio, pathlib
+from phaselock.app import cover_decoder
+from phaselock.storage.tags import Artwork
+cover_decoder.read_artwork = lambda path: Artwork("image/png", path.read_bytes())
+async def main():
+    decoder = cover_decoder.CoverDecoder()
+    assert await decoder.read(pathlib.Path({os.fspath(tmp_path / "cover.png")!r}), 1, crop=True) is not None
+    decoder.close()
+asyncio.run(main())
 """
     assert loaded(code) == set()
 

@@ -13,8 +13,8 @@ import pytest
 
 BOUND_KB = 50_000
 """Of resident memory, the private part with it, of a window without a track."""
-STATES_KB = {"home": BOUND_KB, "browsing": 51_200, "hosting": 51_200, "home after three jams": 57_344}
-"""The same in the states of bench/lab/window_states.py: 50 MiB, and 56 MiB with all modules that a song needs."""
+STATES_KB = {"home": BOUND_KB, "browsing": 51_200, "hosting": 51_200, "home after three jams": 51_200}
+"""The same in the states of bench/lab/window_states.py: 50 MiB."""
 SETTLING_S = 4.0
 """From the moment in which a window has reached its state until it is measured."""
 
