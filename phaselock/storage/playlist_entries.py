@@ -105,7 +105,7 @@ class FileFinder:
         they fit only one name; and the end of its path, below the folder of the playlist and those above.
         """
         folder = playlist.parent
-        paths = [path for text in texts for path in _readings(text)]
+        readings = paths = [path for text in texts for path in _readings(text)]
         if os.sep == "\\":
             paths = [path for path in paths if not names_another_server(path, str(folder.absolute()))]
         for path in paths:
@@ -125,7 +125,8 @@ class FileFinder:
         for rooted, names in parts:
             if not rooted and (found := self._walk(folder, names, fuzzy=True)):
                 return found
-        found = next((found for _, names in parts if (found := self._below(folder, names))), None)
+        ends = dict.fromkeys(names for _, names in map(_parts, readings))
+        found = next((found for names in ends if (found := self._below(folder, names))), None)
         self._lost += found is None
         return found
 

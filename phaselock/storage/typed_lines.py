@@ -23,13 +23,14 @@ class TypedLines:
 
     def load(self) -> list[str]:
         """All kept lines, oldest first."""
-        with contextlib.suppress(OSError), open_regular(self._path) as file:
-            lines = file.read(MAX_FILE_BYTES + 1).decode("utf-8", "replace").splitlines()
-            if len(lines) > MAX_LINES:
+        lines: list[str] = []
+        with contextlib.suppress(OSError):
+            with open_regular(self._path) as file:
+                lines = file.read(MAX_FILE_BYTES + 1).decode("utf-8", "replace").splitlines()
+            if len(lines) > MAX_LINES:  # Windows replaces no open file
                 lines = lines[-MAX_LINES:]
                 replace_file(self._path, "".join(f"{line}\n" for line in lines).encode())
-            return lines
-        return []
+        return lines
 
     def keep(self, line: str) -> None:
         """Keep a line, after all others."""

@@ -4,6 +4,8 @@ import asyncio
 import dataclasses
 import pathlib
 from typing import Any
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 from uuid import UUID
 
 import pytest
@@ -146,7 +148,7 @@ def test_album_and_cover(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
         while not now.album:
             now = await stage.shown()
         assert now.album == "Album"
-        cover = pathlib.Path(now.art_url.removeprefix("file://"))
+        cover = pathlib.Path(url2pathname(urlsplit(now.art_url).path))
         assert cover.read_bytes() == picture and cover.is_relative_to(tmp_path)
         await stage.close()
         assert not cover.exists()

@@ -45,6 +45,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         selector = _Selector()
         selector.loop = self
         super().__init__(selector)
+        self._clock_resolution = 1e-9  # on Windows it is that of the system's clock: 15.6 ms
 
     def time(self) -> float:
         return self.now_s

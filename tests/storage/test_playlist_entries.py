@@ -43,10 +43,17 @@ def found(folder: pathlib.Path, data: bytes | str, where: str = "l.m3u") -> list
     path.write_bytes(data.encode() if isinstance(data, str) else data)
     taken = collect([path])
     assert not taken.left_out, [notice_text(one.notice) for one in taken.left_out]
-    return [
-        unicodedata.normalize("NFC", os.path.relpath(os.path.normpath(file), folder).replace("\\", "/"))
-        for file in taken.files
-    ]
+    return [true_name(pathlib.Path(os.path.relpath(os.path.normpath(file), folder)), folder) for file in taken.files]
+
+
+def true_name(file: pathlib.Path, folder: pathlib.Path) -> str:
+    """This path below `folder` as the folders list it: Windows opens a file by other letters too."""
+    names: list[str] = []
+    for part in file.parts:
+        there = os.listdir(folder.joinpath(*names))
+        alike = {one.casefold(): one for one in there}
+        names.append(part if part in there else alike.get(part.casefold(), part))
+    return unicodedata.normalize("NFC", "/".join(names))
 
 
 @pytest.mark.parametrize(
@@ -185,6 +192,7 @@ def test_a_folder_above_is_no_entry(tmp_path: pathlib.Path) -> None:
     assert len(collect([inner / "l.m3u"]).left_out) == 1
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows finds a file by its capital letter without a search")
 def test_the_search_has_an_end(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(playlist_entries, "_MAX_LOST", 2)
     monkeypatch.setattr(playlist_entries, "MAX_LISTED", 1000)

@@ -28,6 +28,15 @@ def folder(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> pathlib.P
     return tmp_path
 
 
+def posix(path: str) -> str:
+    return path.replace("\\", "/") if sys.platform == "win32" else path
+
+
+def read(text: str) -> list[str]:
+    """The paths, with the separators of all systems but Windows."""
+    return list(map(posix, typed_paths(text)))
+
+
 @pytest.mark.parametrize(
     ("text", "paths"),
     [
@@ -75,7 +84,7 @@ def test_what_is_typed(folder: pathlib.Path, text: str, paths: list[str]) -> Non
         with pytest.raises(PhaseLockError, match=r"Nothing matches \[Live\]\*\."):
             typed_paths(text)
     else:
-        assert typed_paths(text) == wanted
+        assert read(text) == list(map(posix, wanted))
 
 
 @linux_only
@@ -98,10 +107,10 @@ def test_backslashes_protect(folder: pathlib.Path, text: str, paths: list[str]) 
 
 def test_addresses_of_file_managers(folder: pathlib.Path) -> None:
     first, second = folder / "b b.mp3", folder / "[Live] é.mp3"
-    assert typed_paths(f"{first.as_uri()}\r\n{second.as_uri()}\r\n") == [str(first), str(second)]
-    assert typed_paths(f"{first.as_uri()} a.mp3") == [str(first), "a.mp3"]
-    assert typed_paths(first.as_uri().replace("file:///", "FILE://localhost/")) == [str(first)]
-    assert typed_paths(first.as_uri().replace("file:///", "file:/")) == [str(first)]
+    assert read(f"{first.as_uri()}\r\n{second.as_uri()}\r\n") == [first.as_posix(), second.as_posix()]
+    assert read(f"{first.as_uri()} a.mp3") == [first.as_posix(), "a.mp3"]
+    assert read(first.as_uri().replace("file:///", "FILE://localhost/")) == [first.as_posix()]
+    assert read(first.as_uri().replace("file:///", "file:/")) == [first.as_posix()]
 
 
 @linux_only
@@ -110,7 +119,7 @@ def test_an_address_on_another_machine_is_told(folder: pathlib.Path) -> None:
         typed_paths("file://server/share/x.mp3")
 
 
-@pytest.mark.parametrize("text", ['"b b.mp3', "a.mp3 'x", "Don't stop.mp3", 'a"'])
+@pytest.mark.parametrize("text", ['"b b.mp3', "a.mp3 'x", pytest.param("Don't stop.mp3", marks=linux_only), 'a"'])
 def test_quotes_without_an_end_are_told(folder: pathlib.Path, text: str) -> None:
     with pytest.raises(PhaseLockError, match="The quotes do not match: "):
         typed_paths(text)

@@ -85,15 +85,17 @@ def take(cache: FileCache) -> Script:
 
 
 def listen(sock: socket.socket, *, read_bytes: int = 1 << 20, acknowledge: bool = True) -> Iterator[Message]:
-    """The received messages; each one is acknowledged, as a receiver does."""
+    """The received messages; each one is acknowledged, as a receiver does. Windows resets a connection that the sender
+    closes before it has read all of them."""
     sock.settimeout(TIMEOUT_S)
     framer, received = Framer(SESSION_CAP), 0
-    while data := sock.recv(read_bytes):
-        received += len(data)
-        messages = list(framer.feed(data))
-        if messages and acknowledge:
-            sock.sendall(frame(BulkProgress(received)))
-        yield from messages
+    with contextlib.suppress(ConnectionResetError):
+        while data := sock.recv(read_bytes):
+            received += len(data)
+            messages = list(framer.feed(data))
+            if messages and acknowledge:
+                sock.sendall(frame(BulkProgress(received)))
+            yield from messages
 
 
 def arrive(cache: FileCache, size: int) -> None:

@@ -334,6 +334,7 @@ def test_a_check_that_hangs_or_breaks_hides_no_other(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(doctor, "LOCAL_LIMIT_S", 0.02)
     assert levels(run(doctor._checked("output", hang))) == [("output", "problem")]
     ended.set()
+    monkeypatch.setattr(doctor, "LOCAL_LIMIT_S", 30)
     found = the_only(run(doctor._checked("network", break_)))
     assert (found.level, found.message) == ("hint", "The network could not be checked (oh).")
 
