@@ -34,6 +34,7 @@ TRAIN_PINGS, YOUNG_PINGS, BURST_PINGS = pl.PL_TRAIN_PINGS, pl.PL_YOUNG_PINGS, pl
 BURST_UPDATE_ANSWERS = pl.PL_BURST_UPDATE_ANSWERS
 
 _FILTER_KINDS = {"envelope": pl.PL_FILTER_ENVELOPE, "median": pl.PL_FILTER_MEDIAN, "kalman": pl.PL_FILTER_KALMAN}
+_ROLES = {"stereo": pl.PL_STEREO, "left": pl.PL_LEFT, "right": pl.PL_RIGHT, "mono": pl.PL_MONO}
 _NOISES = {"late": pl.PL_NOISE_LATE, "burst": pl.PL_NOISE_BURST, "both": pl.PL_NOISE_BOTH}
 
 
@@ -552,6 +553,10 @@ cdef class Engine:
     def set_volume(self, double volume):
         """0 to 1."""
         pl.pl_engine_set_volume(self.engine, min(1.0, max(0.0, volume)))
+
+    def set_role(self, str role):
+        """Play the channels of this role, see model/role.py. KeyError for another word."""
+        pl.pl_engine_set_role(self.engine, _ROLES[role])
 
     def status(self):
         """A coherent EngineStatus."""

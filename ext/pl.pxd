@@ -173,6 +173,9 @@ cdef extern from "pl_engine.h" nogil:
     size_t pl_engine_user_offset
     bint pl_engine_read_status(pl_engine *engine, pl_engine_status *status)
     void pl_engine_set_volume(pl_engine *engine, double volume)
+    ctypedef enum pl_role:
+        PL_STEREO, PL_LEFT, PL_RIGHT, PL_MONO
+    void pl_engine_set_role(pl_engine *engine, pl_role role)
 
 
 cdef extern from "pl_pipewire.h" nogil:

@@ -33,6 +33,14 @@ enum { LEAD_DECAY_CALLBACKS = 64 };
 static const double MAX_MAP_DRIFT = 10 * PL_MAX_SLOPE;
 /* An account that has given no moment for this time is marked silent. */
 static const double ACCOUNT_TIMEOUT_S = 3;
+/* Each role as a matrix: the shares of the left and the right channel in the left output, then in the right
+ * output. No row adds up to more than 1, so a role does not clip. */
+static const float ROLE_SHARES[PL_ROLES][4] = {
+    [PL_STEREO] = {1, 0, 0, 1},
+    [PL_LEFT] = {1, 0, 1, 0},
+    [PL_RIGHT] = {0, 1, 0, 1},
+    [PL_MONO] = {0.5F, 0.5F, 0.5F, 0.5F},
+};
 size_t pl_engine_user_offset;
 
 /* Publish the state after a callback. `next_x_ns`: nominal time of the next frame, since the stream began.
@@ -170,6 +178,11 @@ bool pl_engine_cancel(pl_engine *e, int deck) {
 
 void pl_engine_set_volume(pl_engine *e, double volume) {
     pl_store_relaxed(&e->volume_target, pl_bits_of_double(volume));
+}
+
+void pl_engine_set_role(pl_engine *e, pl_role role) {
+    assert(role < PL_ROLES);
+    pl_store_relaxed(&e->role_target, (uint32_t)role);
 }
 
 /* ---- the callback: commands ---- */
@@ -391,6 +404,20 @@ static void volume_rt(pl_engine *e, float *out, int64_t frames) {
     }
 }
 
+static void role_rt(pl_engine *e, float *out, int64_t frames) {
+    pl_role role = (pl_role)pl_load_relaxed(&e->role_target), before = e->role;
+    e->role = role;
+    if (role == PL_STEREO && before == PL_STEREO) return;
+    const float *from = ROLE_SHARES[before], *to = ROLE_SHARES[role];
+    for (int64_t j = 0; j < frames; j++) {
+        float done = (float)(j + 1) / (float)frames, share[4];
+        for (int i = 0; i < 4; i++) share[i] = from[i] + (to[i] - from[i]) * done;
+        float left = out[2 * j], right = out[2 * j + 1];
+        out[2 * j] = share[0] * left + share[1] * right;
+        out[2 * j + 1] = share[2] * left + share[3] * right;
+    }
+}
+
 void pl_engine_serve_at_rt(pl_engine *e, float *out, int64_t frames, int64_t now_ns) {
     memset(out, 0, sizeof(float) * 2 * (size_t)frames);
     commands_rt(e);
@@ -408,6 +435,7 @@ void pl_engine_serve_at_rt(pl_engine *e, float *out, int64_t frames, int64_t now
         step_ns *= 1 + e->map.drift;
         step_ns = follow_rt(e, target_rt(e, leaves, latency_ns), step_ns, frames, out);
     }
+    role_rt(e, out, frames);
     volume_rt(e, out, frames);
     e->device_frames += frames;
     publish_rt(e, x_ns + (double)frames * nominal_ns, step_ns, nominal_ns, leaves.ns + latency_ns);

@@ -36,6 +36,15 @@ typedef enum {
     PL_CANCEL,  /* one deck stops now */
 } pl_command_kind;
 
+/* Which channels of the tracks the two outputs play. */
+typedef enum {
+    PL_STEREO,
+    PL_LEFT,  /* both outputs the left channel */
+    PL_RIGHT, /* both outputs the right channel */
+    PL_MONO,  /* both outputs half the sum of the channels */
+    PL_ROLES, /* their number */
+} pl_role;
+
 typedef struct {
     pl_command_kind kind;
     int deck;
@@ -80,6 +89,7 @@ typedef struct {
     pl_atomic_u32 command_tail;      /* callback: the next one read */
     pl_atomic_i64 output_latency_ns; /* controller: what the output clock does not know of */
     pl_atomic_u64 volume_target;     /* controller: bits of a double */
+    pl_atomic_u32 role_target;       /* controller: a pl_role */
     pl_seqlock status;               /* callback writes a pl_engine_status */
     pl_atomic_u64 thread;            /* callback: handle of the newest calling thread; 0 for none */
     pl_account *account;             /* changed while the device is stopped; NULL: the callbacks */
@@ -93,6 +103,7 @@ typedef struct {
     bool cursor_valid;
     pl_instant cursor;
     double volume;
+    pl_role role;
     bool audible;
     int64_t underruns, jumps;
     double phase_error_ns;
@@ -123,6 +134,8 @@ bool pl_engine_stop_at(pl_engine *engine, int64_t stop_ns);
 bool pl_engine_cancel(pl_engine *engine, int deck);
 /* Controller: 0 to 1, ramped over the next callback. */
 void pl_engine_set_volume(pl_engine *engine, double volume);
+/* Controller: ramped over the next callback. */
+void pl_engine_set_role(pl_engine *engine, pl_role role);
 /* Any thread: a coherent status. False when it could not be read; try again. */
 bool pl_engine_read_status(pl_engine *engine, pl_engine_status *status);
 /* Any thread, while the stream is open: the system's number of the thread that calls back; 0 before the first

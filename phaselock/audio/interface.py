@@ -7,6 +7,7 @@ import pathlib
 from collections.abc import Callable
 from typing import Protocol
 
+from phaselock.model.role import Role
 from phaselock.model.timeline import Timeline
 from phaselock.model.timing import DeviceState, Timing
 from phaselock.model.types import AudioStatus, Track
@@ -69,6 +70,9 @@ class AudioOutput(Protocol):
 
     def set_volume(self, volume: float) -> None:
         """Set the volume, from 0 to 1; `model.volume` has its curve. The change is ramped."""
+
+    def set_role(self, role: Role) -> None:
+        """Set which channels to play. The change is ramped."""
 
     def set_correction_ms(self, correction_ms: float) -> None:
         """Set the user's correction for this output. A positive value plays earlier."""

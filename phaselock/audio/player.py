@@ -23,6 +23,7 @@ from phaselock.audio.decks import Decks, Source
 from phaselock.audio.interface import AudioEvent, DeviceChanged, Plan
 from phaselock.errors import AudioDeviceError, InternalError, PhaseLockError, bug_net
 from phaselock.language.message import Message
+from phaselock.model.role import Role
 from phaselock.model.timing import Timing
 from phaselock.model.types import AudioStatus
 from phaselock.model.volume import gain_of
@@ -80,6 +81,7 @@ class Player:
         self._wake_send.setblocking(False)
         self._closing = self._reopening = False
         self._volume = 1.0
+        self._role: Role = "stereo"
         self._running = False
         self._device_name: str | None = None
         self._last_name = ""
@@ -111,6 +113,10 @@ class Player:
     def set_volume(self, volume: float) -> None:
         self._volume = volume
         self.engine.set_volume(gain_of(volume))
+
+    def set_role(self, role: Role) -> None:
+        self._role = role
+        self.engine.set_role(role)
 
     def set_correction_ms(self, correction_ms: float) -> None:
         self._set_latency(correction_ns=round(correction_ms * 1e6))
@@ -227,6 +233,7 @@ class Player:
         engine = _native.Engine(self.engine.clock_map)
         with self._lock:
             engine.set_volume(gain_of(self._volume))
+            engine.set_role(self._role)
             self._decks.use(engine)
             self.engine = engine
 

@@ -183,12 +183,15 @@ def test_an_output_that_cannot_be_closed_keeps_its_engine(world: World) -> None:
     world.player.follow(running())
     assert world.sounds(first)
     world.player.set_volume(0.98)
+    world.player.set_role("right")
     world.hangs = first.lost = True
     second = world.outputs.get(timeout=60)
     assert second.engine is not first.engine
     assert world.sounds(second)
     assert world.player.engine is second.engine
     assert world.player.status().volume == 0.98
+    block = stereo(second.engine.process(BLOCK, _native.now_ns()))
+    assert block.any() and (block[:, 0] == block[:, 1]).all()
     world.hangs = False
 
 

@@ -13,6 +13,7 @@ import struct
 import sys
 
 from phaselock import _native
+from phaselock.model.role import ROLES
 
 DEVICE_RATE_HZ = 48000
 LATENCY_NS = 30_000_000
@@ -176,6 +177,14 @@ def volume(world: World) -> None:
     assert world.card(0.1).volume == 0.5 and world.loudest > 0.1
 
 
+def role(world: World) -> None:
+    world.play(world.session_in(0))
+    for one in ROLES:
+        world.engine.set_role(one)
+        world.card(0.1)
+    assert world.loudest > 0.1
+
+
 def clock_steps(world: World) -> None:
     world.play(world.session_in(0))
     assert world.card(0.5).jumps == 0
@@ -216,6 +225,7 @@ SCENARIOS = {
         next_track,
         underrun,
         volume,
+        role,
         clock_steps,
         card_slips,
         no_clock,

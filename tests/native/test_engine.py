@@ -10,6 +10,7 @@ import numpy.typing as npt
 import pytest
 
 from phaselock import _native
+from phaselock.model.role import ROLES, Role
 from tests.support.pcm import compass, loudness, places, stereo
 
 TRACK_HZ = 44100
@@ -344,6 +345,56 @@ def test_volume_is_a_ramp() -> None:
     loud = loudness(machine.sound)
     assert loud[-1] == pytest.approx(0.25, abs=0.001)
     assert np.abs(np.diff(loud[DEVICE_HZ + 100 :])).max() < 0.75 / BLOCK * 1.1
+
+
+ROLE_SHARES: dict[Role, npt.NDArray[np.float64]] = {
+    "stereo": np.eye(2),
+    "left": np.array([[1, 1], [0, 0]]),
+    "right": np.array([[0, 0], [1, 1]]),
+    "mono": np.full((2, 2), 0.5),
+}
+"""The share of each channel (rows) in each output (columns)."""
+
+
+@pytest.mark.parametrize("before", ROLES)
+@pytest.mark.parametrize("role", ROLES)
+def test_a_role_changes_the_channels_in_one_callback_without_a_click(before: Role, role: Role) -> None:
+    machine, plain = playing(), playing()
+    machine.engine.set_role(before)
+    for one in (machine, plain):
+        one.run(0.5)
+    machine.engine.set_role(role)
+    for one in (machine, plain):
+        one.run(0.5)
+    changed = round(3.5 * DEVICE_HZ)
+    done = np.clip((np.arange(machine.asked) - changed + 1) / BLOCK, 0, 1)[:, None]
+    expected = (1 - done) * (plain.sound @ ROLE_SHARES[before]) + done * (plain.sound @ ROLE_SHARES[role])
+    settled = slice(3 * DEVICE_HZ + BLOCK, None)
+    assert machine.sound[settled] == pytest.approx(expected[settled], abs=1e-6)
+    assert np.abs(np.diff(machine.sound[settled], axis=0)).max() < 1 / BLOCK
+
+
+def test_stereo_changes_no_bit_of_the_sound() -> None:
+    machine, plain = playing(), playing()
+    for role in ("mono", "stereo"):
+        machine.engine.set_role(role)
+        for one in (machine, plain):
+            one.run(0.1)
+    machine.run(0.1)
+    plain.run(0.1)
+    assert (np.concatenate(machine.blocks[-10:]) == np.concatenate(plain.blocks[-10:])).all()
+
+
+def test_a_role_is_kept_with_the_next_stream_and_a_wrong_one_is_refused() -> None:
+    machine = Machine()
+    machine.engine.set_role("left")
+    machine.engine.stream(DEVICE_HZ)
+    with pytest.raises(KeyError):
+        machine.engine.set_role("centre")  # type: ignore[arg-type]
+    machine.arm(0, T0_NS)
+    machine.run(1)
+    left, right = machine.sound[BLOCK:].T
+    assert left.any() and (left == right).all()
 
 
 def test_cancel_and_stop_now_fade() -> None:
