@@ -163,7 +163,8 @@ def command_line() -> Parser:
             "Commands on standard input, one a line (help explains them): add PATH, play [N], pause, resume, stop, "
             "seek SECONDS, next, previous, move FROM TO, remove N, undo, shuffle [on|off], repeat [on|off], save FILE, "
             "requests, accept N, reject N, drop-peer NAME, retry [NAME], without NAME, "
-            "peer-volume NAME 0..100|mute|unmute, volume [0..100], offset [MILLISECONDS], peers, queue, status, quit."
+            "peer-volume NAME 0..100|mute|unmute, volume [0..100], role [[NAME] left|right|mono|stereo], "
+            "offset [MILLISECONDS], peers, queue, status, quit."
         ),
     )
     host.add_argument(
@@ -201,7 +202,7 @@ def command_line() -> Parser:
         ),
         epilog=tr(
             "Commands on standard input, one a line (help explains them): request PATH, requests, volume [0..100], "
-            "offset [MILLISECONDS], queue, status, leave."
+            "role [left|right|mono|stereo], offset [MILLISECONDS], queue, status, leave."
         ),
     )
     join.add_argument(

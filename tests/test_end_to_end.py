@@ -264,7 +264,7 @@ def test_invalid_commands_are_answered_and_do_not_end_the_program(processes: Pro
     ):
         host.say(line)
         assert host.wait_for("error")["message"]
-    for line in ("volume 101", "volume loud", "offset inf", "\0\N{SNOWMAN}"):
+    for line in ("volume 101", "volume loud", "role centre", "role Host left", "offset inf", "\0\N{SNOWMAN}"):
         ada.say(line)
         assert ada.wait_for("error")["message"]
     for line in ("play", "NEXT", "shuffle", "kick Ben"):
@@ -278,6 +278,19 @@ def test_invalid_commands_are_answered_and_do_not_end_the_program(processes: Pro
     assert ada.wait_for("volume_set")["volume_percent"] == 30
     host.say("peer-volume Ada mute")
     host.wait_for("peer_sync", lambda event: (event["volume_percent"], event["muted"]) == (30, True))
+    for line, answer in (
+        ("role", "This speaker plays both channels."),
+        ("role LEFT", "This speaker plays the left channel."),
+        ("channel mono", "This speaker plays both channels as mono."),
+    ):
+        ada.say(line)
+        assert ada.wait_for("answer")["message"] == answer
+    host.wait_for("peer_sync", lambda event: event["role"] == "mono")
+    host.say("role ada right")
+    told = host.wait_for("answer")
+    assert (told["code"], told["peer"], told["role"]) == ("peer_role", "ada", "right")
+    assert ada.wait_for("role_set")["role"] == "right"
+    host.wait_for("peer_sync", lambda event: event["role"] == "right")
     before = ada.wait_for("sync", lambda event: event["output_latency_ms"] > 0)["output_latency_ms"]
     for offset_ms in (20, -before - 1):
         ada.say(f"offset {offset_ms}")
@@ -288,6 +301,7 @@ def test_invalid_commands_are_answered_and_do_not_end_the_program(processes: Pro
     assert (told["state"], told["peer_names"], told["repeat"]) == ("stopped", ["Ada"], False)
     ada.say("status")
     told = ada.wait_for("status")
+    assert told["role"] == "right"
     assert (told["host_name"], told["address"]) == ("Host", f"127.0.0.1:{processes.port}")
     host.say("drop-peer ada")
     assert host.wait_for("peer_left")["name"] == "Ada"
@@ -382,7 +396,7 @@ def test_an_unusable_log_or_settings_file_is_a_warning(tmp_path: pathlib.Path) -
     assert (tmp_path / "config" / "settings.json.broken").read_text() == "{ no JSON"
 
 
-def test_names_volume_and_offset_are_remembered(tmp_path: pathlib.Path) -> None:
+def test_names_volume_role_and_offset_are_remembered(tmp_path: pathlib.Path) -> None:
     local = ("--bind", "127.0.0.1", "--port", "0", "--clock-port", "0", "--backend", "null")
     with contextlib.ExitStack() as stack:
 
@@ -393,13 +407,15 @@ def test_names_volume_and_offset_are_remembered(tmp_path: pathlib.Path) -> None:
 
         first = host("--as", "Hana", "--session", "Kitchen")
         first.wait_for("device", lambda event: event["state"] == "open")
-        for line in ("volume 40", "offset 12.5", "quit"):
+        for line in ("volume 40", "role left", "offset 12.5", "quit"):
             first.say(line)
         assert first.end() == (0, "")
         second = host()
         told = second.wait_for("session")
         assert (told["session_name"], told["host_name"]) == ("Kitchen", "Hana")
         second.wait_for("sync", lambda event: abs(event["output_latency_ms"] - 2.0 - 12.5) < 0.1)
+        second.say("role")
+        assert second.wait_for("answer")["role"] == "left"
         second.say("quit")
         assert second.end() == (0, "")
     settings = json.loads((tmp_path / "config" / "settings.json").read_text())

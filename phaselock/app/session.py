@@ -37,7 +37,7 @@ from phaselock.network.listener import bind
 from phaselock.network.reach import Place, connect_any, place_of
 from phaselock.network.service_record import FoundSession
 from phaselock.session.effects import Ended
-from phaselock.session.events import DeviceChanged, Event, PeerJoined, PeerLeft, VolumeSet, Warned
+from phaselock.session.events import DeviceChanged, Event, PeerJoined, PeerLeft, RoleSet, VolumeSet, Warned
 from phaselock.session.sentences import notice_text
 from phaselock.storage.cache import FileCache
 from phaselock.storage.paths import cache_dir
@@ -253,6 +253,9 @@ async def open_peer_session(
             if isinstance(event, VolumeSet):
                 store.update(volume=event.volume_percent / 100, muted=event.muted)
                 player.set_volume(store.settings.audible_volume)
+            if isinstance(event, RoleSet):
+                store.update(role=event.role)
+                player.set_role(event.role)
             on_event(event)
 
         runner = PeerRunner(
@@ -262,6 +265,7 @@ async def open_peer_session(
             FileCache(pathlib.Path(wish.cache) if wish.cache else cache_dir()),
             inspect=inspect,
             volume=lambda: (round(store.settings.volume * 100), store.settings.muted),
+            role=lambda: store.settings.role,
             now_ns=_native.now_ns,
             on_event=tell,
             find=_find_again,
@@ -379,6 +383,7 @@ def _player(
     _native.Engine.set_user_offset(USER_DATA_OFFSET)
     player = Player(clock_map, new_output, open_source)
     player.set_volume(store.settings.audible_volume)
+    player.set_role(store.settings.role)
     return player
 
 

@@ -191,6 +191,14 @@ class HostShell(Shell):
         percent = round(typed.percent(value, peer.volume_percent or 0 if peer else 0, form))
         self._do(c.SetPeerVolume(name, percent, muted=False), Notice(Code.PEER_VOLUME, peer=name, number=percent))
 
+    def _role(self, rest: str) -> None:
+        name, _, word = rest.rpartition(" ")
+        if not name:
+            super()._role(rest)
+            return
+        name, role = name.strip(), typed.role(word, Message("role [[NAME] left|right|mono|stereo]"))
+        self._do(c.SetPeerRole(name, role), Notice(Code.PEER_ROLE, peer=name, role=role))
+
     def _peers(self, rest: str) -> None:
         nothing_after("peers", rest)
         snapshot = self._runner.snapshot()
@@ -243,7 +251,14 @@ class HostShell(Shell):
         ),
         "retry": Word(_retry, N_("retry [NAME]"), N_("send the files again that did not reach a peer"), "peer"),
         "without": Word(_without, N_("without NAME"), N_("go on without waiting for a peer"), "peer"),
-        **{word: Shell.COMMON_WORDS[word] for word in ("volume", "offset", "status", "help")},
+        "volume": Shell.COMMON_WORDS["volume"],
+        "role": Word(
+            _role,
+            N_("role [[NAME] left|right|mono|stereo]"),
+            N_("show or set which channels this machine or a peer plays"),
+            "role",
+        ),
+        **{word: Shell.COMMON_WORDS[word] for word in ("offset", "status", "help")},
         "quit": Word(
             lambda self, rest: self._plain("quit", rest, c.Quit()), "quit", N_("end the session for everybody")
         ),
@@ -354,6 +369,7 @@ def _peer_figures(peer: PeerView) -> dict[str, Any]:
         "underruns": peer.underruns,
         "volume_percent": peer.volume_percent,
         "muted": peer.muted,
+        "role": peer.role,
     }
 
 

@@ -18,6 +18,7 @@ from phaselock.audio.interface import AudioOutput
 from phaselock.errors import PhaseLockError, bug_net
 from phaselock.language.message import N_, Message
 from phaselock.model.notices import Code, Notice
+from phaselock.model.role import ROLES
 from phaselock.network.runner import Runner
 from phaselock.session import events as e
 from phaselock.session.sentences import NoticeError, notice_of, song_text
@@ -42,7 +43,7 @@ class Word:
     run: Callable[[Any, str], None]
     form: str
     meaning: str
-    values: Literal["", "path", "peer", "on_or_off"] = ""
+    values: Literal["", "path", "peer", "on_or_off", "role"] = ""
     """What Tab completes after the word."""
 
 
@@ -115,6 +116,11 @@ class Shell:
                 return typed.beginning_with(rest.lstrip(), self._peer_names)
             case "on_or_off":
                 return typed.beginning_with(rest.lstrip(), ("on", "off"))
+            case "role":
+                name, blank, start = rest.lstrip().rpartition(" ")
+                named = blank and name.casefold() in map(str.casefold, self._peer_names)
+                roles = typed.beginning_with(start, ROLES) if named else []
+                return roles or typed.beginning_with(rest.lstrip(), (*ROLES, *self._peer_names))
         return []
 
     def _word(self, typed_word: str) -> Word | None:
@@ -182,6 +188,7 @@ class Shell:
                 device=status.device_name,
                 timing=status.timing if status.device_name else None,
                 volume=round(self._store.settings.audible_volume * 100),
+                role=self._store.settings.role,
                 offset_ms=self._offset_ms(status.device_name),
                 clock_within_us=sync.offset_uncertainty_us if sync and told.peers is None else None,
             )
@@ -194,6 +201,13 @@ class Shell:
             self._output.set_volume(volume)
             self._store.update(volume=volume, muted=False)
         self._answer(Notice(Code.VOLUME, number=round(self._store.settings.audible_volume * 100)))
+
+    def _role(self, rest: str) -> None:
+        if rest:
+            role = typed.role(rest, Message("role [left|right|mono|stereo]"))
+            self._output.set_role(role)
+            self._store.update(role=role)
+        self._answer(Notice(Code.ROLE, role=self._store.settings.role))
 
     def _offset(self, rest: str) -> None:
         form = Message("offset MILLISECONDS (-2000 to 2000)")
@@ -243,6 +257,12 @@ class Shell:
         "queue": Word(_queue, "queue", N_("show the queue with its numbers")),
         "requests": Word(_requests, "requests", N_("show the requested songs with their numbers")),
         "volume": Word(_volume, N_("volume [0..100]"), N_("show or set the volume of this machine; also +5 and -5")),
+        "role": Word(
+            _role,
+            N_("role [left|right|mono|stereo]"),
+            N_("show or set which channels this machine plays"),
+            "role",
+        ),
         "offset": Word(
             _offset,
             N_("offset [MILLISECONDS]"),
@@ -256,6 +276,8 @@ class Shell:
         "h": "help",
         "commands": "help",
         "vol": "volume",
+        "channel": "role",
+        "channels": "role",
         "list": "queue",
         "ls": "queue",
         "songs": "queue",

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterable, Iterator, Sequence
 
 from phaselock.model.notices import Code, Notice
+from phaselock.model.role import ROLES, Role
 from phaselock.session.sentences import NoticeError
 
 SONG_ENDINGS = (".mp3", ".m3u", ".m3u8")
@@ -49,6 +50,14 @@ def percent(text: str, now: float, form: str) -> float:
     if plain[:1] in ("+", "-"):
         return min(100.0, max(0.0, now + number(plain, -100, 100, form)))
     return number(plain, 0, 100, form)
+
+
+def role(text: str, form: str) -> Role:
+    """One of the roles, in any case. The usage `form` as an error for any other text."""
+    for one in ROLES:
+        if text.casefold() == one:
+            return one
+    raise usage_error(form)
 
 
 def seconds(text: str, now: float | None, form: str) -> float:

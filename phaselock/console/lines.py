@@ -9,6 +9,7 @@ from phaselock.console import events as ce
 from phaselock.console.columns import Column, fitted, table, width, wrapped
 from phaselock.language.message import ENGLISH, N_, Figure, Message, Words, translated
 from phaselock.model.queue import ItemStatus
+from phaselock.model.role import ROLE_NAMES
 from phaselock.model.snapshot import LatencyClass, RequestState
 from phaselock.model.timing import TIMING_PHRASES
 from phaselock.session import events as e
@@ -206,6 +207,8 @@ def _status_rows(status: e.StatusReported, words: Words) -> list[tuple[str, str]
     rows.append((words.gettext("Output"), (status.device or words.gettext("none")) + known))
     if status.volume is not None:
         rows.append((words.gettext("Volume"), f"{status.volume} %"))
+    if status.role is not None:
+        rows.append((words.gettext("Channels"), words.gettext(ROLE_NAMES[status.role])))
     if status.offset_ms is not None:
         rows.append((words.gettext("Offset"), ms_words(status.offset_ms, "g").translated(words)))
     if status.repeat is not None:
@@ -229,6 +232,8 @@ def _peer_cells(peer: e.PeerRow, words: Words) -> tuple[str, ...]:
     network = ms_words(peer.latency_ms).translated(words) + translated(LATENCIES[peer.latency_class], words)
     songs = f"{peer.files_ready}/{peer.files}"
     output = peer.device or words.gettext("no output")
+    if peer.role not in ("stereo", None):
+        output += f", {words.gettext(ROLE_NAMES[peer.role])}"
     if not peer.waited_for:
         output += f", {words.gettext('not waited for')}"
     return peer.name, _peer_phase(peer, words), network if peer.latency_ms else "-", songs, output

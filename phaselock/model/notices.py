@@ -6,6 +6,8 @@ import dataclasses
 import enum
 from uuid import UUID
 
+from phaselock.model.role import Role
+
 
 class Code(enum.StrEnum):
     """What a notice says. The values are stable: programs that read `--json` may rely on them."""
@@ -152,6 +154,8 @@ class Code(enum.StrEnum):
     # Answers to typed commands (`answer`).
     VOLUME = "volume"
     """The volume of this machine is `number` percent."""
+    ROLE = "role"
+    """This machine plays the channels `role`."""
     OFFSET = "offset"
     """The offset of this machine's output is `detail` milliseconds."""
     NO_OFFSET_YET = "no_offset_yet"
@@ -182,6 +186,8 @@ class Code(enum.StrEnum):
     """The output of `peer` becomes silent."""
     PEER_UNMUTED = "peer_unmuted"
     """The output of `peer` is heard again."""
+    PEER_ROLE = "peer_role"
+    """`peer` plays the channels `role` from now on."""
     NOT_WAITING = "not_waiting"
     """Playback no longer waits for `peer`, because the host's user has said so."""
 
@@ -233,6 +239,8 @@ class Notice:
     """What `phaselock join` takes."""
     choices: tuple[str, ...] = ()
     """What could have been typed instead."""
+    role: Role | None = None
+    """The channels that a machine plays."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

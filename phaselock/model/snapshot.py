@@ -8,6 +8,7 @@ import enum
 from uuid import UUID
 
 from phaselock.model.queue import QueueItem
+from phaselock.model.role import Role
 from phaselock.model.timeline import Timeline
 from phaselock.model.timing import Timing
 
@@ -78,6 +79,8 @@ class PeerView:
     volume_percent: int | None
     """Volume of its output, 0 to 100, also while it is muted; None before the first report."""
     muted: bool
+    role: Role | None
+    """The channels that it plays; None before the first report."""
 
     @property
     def latency_ns(self) -> int:

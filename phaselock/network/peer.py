@@ -15,6 +15,7 @@ from uuid import UUID
 from phaselock.audio.interface import AudioOutput, SongLength
 from phaselock.errors import InternalError, InvalidMp3Error, PhaseLockError, bug_net, message_of
 from phaselock.model.notices import Code, Notice
+from phaselock.model.role import Role
 from phaselock.model.types import ClockStatus, Track
 from phaselock.network import transfer as bulk
 from phaselock.network.connection import Connection, ConnectionLost
@@ -64,7 +65,7 @@ class ClockFollower(Protocol):
 class PeerRunner(Runner[PeerSession]):
     """Runs a peer's part in a host's session. For the network thread; `inspect` is called in worker threads and raises
     a PhaseLockError if a file cannot be played. `volume` returns the volume of the output in percent, and whether it is
-    muted."""
+    muted; `role` returns the channels that it plays."""
 
     def __init__(
         self,
@@ -75,6 +76,7 @@ class PeerRunner(Runner[PeerSession]):
         *,
         inspect: Callable[[pathlib.Path, bytes], SongLength],
         volume: Callable[[], tuple[int, bool]],
+        role: Callable[[], Role],
         now_ns: Callable[[], int],
         on_event: Callable[[Event], None],
         find: Callable[[str], Awaitable[Sequence[Place]]] | None = None,
@@ -85,6 +87,7 @@ class PeerRunner(Runner[PeerSession]):
         self._cache = cache
         self._inspect = inspect
         self._volume = volume
+        self._role = role
         self._find = find
         self._connection: Connection | None = None
         self._connecting: set[asyncio.Task[None]] = set()
@@ -143,6 +146,7 @@ class PeerRunner(Runner[PeerSession]):
 
     def _report_clock(self, status: ClockStatus) -> None:
         self._do(self._session.volume(*self._volume(), now_ns=self._now_ns()))
+        self._do(self._session.role(self._role(), now_ns=self._now_ns()))
         self._do(self._session.clock(status, now_ns=self._now_ns()))
 
     def _execute(self, effect: Effect) -> None:

@@ -46,6 +46,7 @@ from uuid import UUID
 from phaselock.model.bounds import FileName, PersonName, Size, Title, Within
 from phaselock.model.names import FILE_BYTES, SENTENCE_BYTES
 from phaselock.model.queue import MAX_ITEMS, QueueItem
+from phaselock.model.role import Role
 from phaselock.model.timing import Timing
 
 PROTOCOL_VERSION = 3
@@ -358,6 +359,13 @@ class VolumeCommand:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class RoleCommand:
+    """Extension, host to peer: play these channels from now on."""
+
+    role: Role
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class QueueUpdate:
     """Host to all peers: the whole queue, after each change."""
 
@@ -374,7 +382,7 @@ class PeerStatus:
     `dac_deviation_ns` is the standard deviation of the output clock. `dac_uncertainty_ns` is the uncertainty of the
     time at which a frame leaves the loudspeaker (None: unknown). `rtt_ns` is the recent worst round trip. `room_bytes`
     is how many bytes of tracks the peer can store. `volume_percent` is the volume of its output, which a muted output
-    keeps (None: unknown)."""
+    keeps (None: unknown). `role` says which channels the peer plays (None: unknown)."""
 
     phase_error_ns: SignedNs
     offset_uncertainty_ns: TimeNs
@@ -391,6 +399,7 @@ class PeerStatus:
     room_bytes: Count
     volume_percent: Percent | None = None
     muted: bool = False
+    role: Role | None = None
 
 
 Message: TypeAlias = (
@@ -423,6 +432,7 @@ Message: TypeAlias = (
     | StopCommand
     | SeekCommand
     | VolumeCommand
+    | RoleCommand
     | QueueUpdate
     | PeerStatus
 )
@@ -458,6 +468,7 @@ TYPE_OF: dict[type[Message], int] = {
     SeekCommand: 52,
     QueueUpdate: 53,
     VolumeCommand: 54,
+    RoleCommand: 55,
     PeerStatus: 64,
 }
 """The type byte of each message. A number is never reused for another message."""

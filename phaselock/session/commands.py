@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from uuid import UUID
 
+from phaselock.model.role import Role
 from phaselock.model.types import Track
 
 
@@ -138,6 +139,14 @@ class SetPeerVolume:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class SetPeerRole:
+    """Set which channels a peer plays."""
+
+    name: str
+    role: Role
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Accept:
     """Accept a request: the peer uploads the song, then the host adds it."""
 
@@ -176,6 +185,7 @@ HostCommand = (
     | Retry
     | Without
     | SetPeerVolume
+    | SetPeerRole
     | Accept
     | Reject
     | Quit

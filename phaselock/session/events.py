@@ -12,6 +12,7 @@ from uuid import UUID
 
 from phaselock.model.notices import LeftOut, Notice
 from phaselock.model.queue import ItemStatus, QueueItem
+from phaselock.model.role import Role
 from phaselock.model.snapshot import FileState, LatencyClass, RequestState, RequestView
 from phaselock.model.timing import DeviceState, Timing
 
@@ -364,6 +365,16 @@ class VolumeSet(Event):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class RoleSet(Event):
+    """Peer: the host has set which channels this machine plays."""
+
+    event_name: ClassVar[str] = "role_set"
+
+    role: Role
+    """With "left", "right" and "mono" both outputs play the same."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class SyncMeasured(Event):
     """Once a second: how well this machine keeps time."""
 
@@ -447,6 +458,8 @@ class PeerFigures:
     """Volume of its output, 0 to 100, also while it is muted; null before the first report."""
     muted: bool
     """Its output is muted."""
+    role: Role | None
+    """The channels that it plays; null before the first report."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -535,6 +548,8 @@ class StatusReported(Event):
     """How well the delay of the output is known: "exact", "told" or "unknown". Absent where none is open."""
     volume: int | None = absent_if_none()
     """The volume of this machine in percent."""
+    role: Role | None = absent_if_none()
+    """The channels that this machine plays."""
     offset_ms: float | None = absent_if_none()
     """The user's correction of the output, in milliseconds; positive plays earlier."""
     repeat: bool | None = absent_if_none()

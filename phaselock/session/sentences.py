@@ -15,6 +15,7 @@ from uuid import UUID
 from phaselock.errors import InvalidMp3Error, PhaseLockError
 from phaselock.language.message import ENGLISH, N_, Figure, Message, Words, translated
 from phaselock.model.notices import Code, Notice
+from phaselock.model.role import ROLE_PHRASES
 from phaselock.model.snapshot import RequestState
 from phaselock.model.timing import TIMING_PHRASES, TIMING_SENTENCES
 from phaselock.session import events as e
@@ -102,6 +103,7 @@ NOTICES: dict[Code, str] = {
     Code.ELSEWHERE: N_("not on this machine"),
     Code.TOO_MANY_FILES: N_("too many files at once"),
     Code.VOLUME: N_("Volume {number} %."),
+    Code.ROLE: N_("This speaker plays {role}."),
     Code.OFFSET: N_("Offset {detail} ms."),
     Code.NO_OFFSET_YET: N_("No output is open. An offset belongs to an output."),
     Code.REPEAT_ON: N_("Repeat is on: the queue begins again after its last song."),
@@ -117,6 +119,7 @@ NOTICES: dict[Code, str] = {
     Code.PEER_VOLUME: N_("{peer}: volume {number} %."),
     Code.PEER_MUTED: N_("{peer} is muted."),
     Code.PEER_UNMUTED: N_("{peer} is no longer muted."),
+    Code.PEER_ROLE: N_("{peer} plays {role}."),
     Code.NOT_WAITING: N_("No longer waiting for {peer}."),
     Code.UNKNOWN_COMMAND: N_("Unknown command: {detail}. Type help for a list."),
     Code.MISTYPED_COMMAND: N_("Unknown command: {detail}. Did you mean {choices}?"),
@@ -359,6 +362,9 @@ def event_text(event: e.Event, words: Words = ENGLISH) -> str:
                 N_("The host has muted this speaker.") if muted else N_("The host has set this speaker to {number} %.")
             )
             return words.gettext(form).format(number=event.volume_percent)
+        case e.RoleSet(role=role):
+            form = N_("The host has set this speaker to play {role}.")
+            return words.gettext(form).format(role=words.gettext(ROLE_PHRASES[role]))
         case e.FilesAdded():
             return added_text(event, words)
     template = PLAIN_EVENTS.get(type(event), "")
@@ -417,6 +423,7 @@ def _values(notice: Notice, words: Words) -> dict[str, object]:
         "number": notice.number,
         "address": notice.address,
         "choices": ", ".join(notice.choices),
+        "role": words.gettext(ROLE_PHRASES[notice.role]) if notice.role else "",
     }
 
 

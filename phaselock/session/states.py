@@ -80,6 +80,7 @@ PEER_ACCEPTS: dict[PeerSide, frozenset[type[Message]]] = {
             m.StopCommand,
             m.SeekCommand,
             m.VolumeCommand,
+            m.RoleCommand,
             m.QueueUpdate,
             m.SongRequestAccepted,
             m.SongRequestRejected,

@@ -15,6 +15,7 @@ from phaselock.errors import InternalError, bug_net, message_of
 from phaselock.language.message import Message
 from phaselock.model.address import DEFAULT_CLOCK_PORT, DEFAULT_PORT
 from phaselock.model.names import person_name
+from phaselock.model.role import ROLES, Role
 from phaselock.model.volume import volume_of
 from phaselock.storage.files import locked, open_regular, rename, replace_file
 
@@ -47,6 +48,8 @@ class Settings:
     volume: float = 1.0
     """0 to 1, see `model.volume`; kept while muted."""
     muted: bool = False
+    role: Role = "stereo"
+    """The channels that this machine plays."""
     port: int = DEFAULT_PORT
     clock_port: int = DEFAULT_CLOCK_PORT
     ui: Mapping[str, object] = dataclasses.field(default_factory=dict)
@@ -274,6 +277,13 @@ def _flag(value: object) -> bool:
     return value
 
 
+def _role(value: object) -> Role:
+    for role in ROLES:
+        if value == role:
+            return role
+    raise ValueError(value)
+
+
 def _port(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 65535:
         raise ValueError(value)
@@ -299,6 +309,7 @@ _CHECKS: dict[str, Callable[[object], Any]] = {
     "device": _device,
     "volume": lambda value: _number(value, 0, 1),
     "muted": _flag,
+    "role": _role,
     "port": _port,
     "clock_port": _port,
     "ui": _ui,

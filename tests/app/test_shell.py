@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import pathlib
 import uuid
 from types import SimpleNamespace
@@ -10,10 +11,13 @@ from typing import Any
 
 import pytest
 
-from phaselock.app.shell import HostShell
+from phaselock.app.shell import HostShell, PeerShell
 from phaselock.model.queue import ItemStatus, QueueItem
-from phaselock.session.events import Event
+from phaselock.model.role import Role
+from phaselock.session.commands import SetPeerRole
+from phaselock.session.events import Event, PeerJoined
 from phaselock.session.sentences import event_text
+from phaselock.storage.settings import Settings
 from tests.support.shouting import Shouting
 
 
@@ -41,6 +45,8 @@ def answer(line: str) -> Event:
     ("line", "text"),
     [
         ("remove", "USAGE: REMOVE NUMBER"),
+        ("role centre", "USAGE: ROLE [LEFT|RIGHT|MONO|STEREO]"),
+        ("role Ana centre", "USAGE: ROLE [[NAME] LEFT|RIGHT|MONO|STEREO]"),
         ("offset 3000", "USAGE: OFFSET MILLISECONDS (-2000 TO 2000)"),
     ],
 )
@@ -87,3 +93,75 @@ def test_the_queue_is_saved_as_a_playlist(tmp_path: pathlib.Path) -> None:
     saved, failed, usage = map(event_text, told)
     assert saved == "The queue is saved in my list.m3u8." and usage == "Usage: save FILE"
     assert failed.startswith("a.m3u8 cannot be saved: ")
+
+
+class Parts:
+    """The runner, the output, the settings and the terminal of a shell; keeps what the shell does with them."""
+
+    def __init__(self) -> None:
+        self.settings = Settings()
+        self.done: list[object] = []
+
+    def session_ns(self) -> None: ...
+
+    def snapshot(self) -> Any:
+        return SimpleNamespace(peers=[SimpleNamespace(name="Big Ana"), SimpleNamespace(name="Lee")])
+
+    def command(self, command: object) -> None:
+        self.done.append(command)
+
+    def set_role(self, role: Role) -> None:
+        self.done.append(role)
+
+    def update(self, **changes: Any) -> None:
+        self.settings = dataclasses.replace(self.settings, **changes)
+
+    def event(self, event: Event, **_: object) -> None:
+        self.done.append(event_text(event))
+
+
+def test_the_role_of_this_machine_and_of_a_peer() -> None:
+    parts: Any = Parts()
+    shell = HostShell(parts, parts, parts, parts, parts)
+    for line in ("role", "role Left", "role Big Ana right", "role left mono"):
+        shell.line(line)
+    assert parts.done == [
+        "This speaker plays both channels.",
+        "left",
+        "This speaker plays the left channel.",
+        SetPeerRole("Big Ana", "right"),
+        "Big Ana plays the right channel.",
+        SetPeerRole("left", "mono"),
+        "left plays both channels as mono.",
+    ]
+    assert parts.settings.role == "left"
+
+
+@pytest.mark.parametrize(
+    ("line", "shown"),
+    [
+        ("role ", ["stereo", "left", "right", "mono", "Big Ana", "Lee"]),
+        ("role le", ["left", "Lee"]),
+        ("role Big", ["Big Ana"]),
+        ("role big ana ", ["stereo", "left", "right", "mono"]),
+        ("role Lee m", ["mono"]),
+        ("role Eve m", []),
+    ],
+)
+def test_tab_completes_names_and_roles(line: str, shown: list[str]) -> None:
+    parts: Any = Parts()
+    shell = HostShell(parts, parts, parts, parts, parts)
+    shell.tell(PeerJoined(None, 1, "Lee", False))
+    assert [one for _, one, _ in shell.completions(line)] == shown
+
+
+def test_a_peer_sets_only_its_own_role() -> None:
+    parts: Any = Parts()
+    shell = PeerShell(parts, parts, parts, parts)
+    for line in ("role mono", "role Hana left"):
+        shell.line(line)
+    assert parts.done == [
+        "mono",
+        "This speaker plays both channels as mono.",
+        "Usage: role [left|right|mono|stereo]",
+    ]

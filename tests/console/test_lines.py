@@ -97,6 +97,7 @@ PEER = e.PeerRow(
     0,
     100,
     False,
+    "stereo",
     (),
 )
 
@@ -172,29 +173,32 @@ def test_the_peers_as_a_table() -> None:
         PEER,
         dataclasses.replace(PEER, name="Bob", timing="unknown", latency_ms=120.0, latency_class=LatencyClass.RED),
         dataclasses.replace(PEER, name="Eve", device=None, files_ready=1, waited_for=False, clock="none"),
+        dataclasses.replace(PEER, name="Lee", role="left"),
     )
     assert event_lines(peers(*rows)) == [
         "name  in phase within              network  songs  output",
         "Ada             14 µs               2.1 ms    2/2  Box",
         "Bob   delay not known  120.0 ms (too slow)    2/2  Box",
         "Eve      no clock yet               2.1 ms    1/2  no output, not waited for",
+        "Lee             14 µs               2.1 ms    2/2  Box, Left",
     ]
 
 
 def test_the_state_of_everything() -> None:
     playing = {"file_name": "a.mp3", "title": "Song", "artist": "Band", "duration_s": 225.4, "position_s": 83.9}
-    here = {"address": "10.0.0.1", "device": "Box", "timing": "exact", "volume": 40, "offset_ms": -12.5}
+    here = {"address": "10.0.0.1", "device": "Box", "timing": "exact", "volume": 40, "role": "left", "offset_ms": -12.5}
     host = status("playing", **playing, **here, peers=1, peer_names=("Ada",), repeat=True)
     assert event_lines(host) == [
-        "Session  Jam, hosted by Host",
-        "You are  Host",
-        "Address  10.0.0.1",
-        "Song     Song – Band, playing, 1:23 / 3:45",
-        "Output   Box (delay known)",
-        "Volume   40 %",
-        "Offset   -12.5 ms",
-        "Repeat   on",
-        "Peers    Ada",
+        "Session   Jam, hosted by Host",
+        "You are   Host",
+        "Address   10.0.0.1",
+        "Song      Song – Band, playing, 1:23 / 3:45",
+        "Output    Box (delay known)",
+        "Volume    40 %",
+        "Channels  Left",
+        "Offset    -12.5 ms",
+        "Repeat    on",
+        "Peers     Ada",
     ]
     peer = status("stopped", address="10.0.0.1", volume=100, clock_within_us=12.3)
     assert event_lines(peer)[3:] == [

@@ -16,7 +16,7 @@ from phaselock.session.event_json import event_fields, event_object
 from phaselock.session.events import Failed, FilesAdded, PeerLeft, SessionEnded, Warned
 from phaselock.session.sentences import NOTICES, NoticeError, added_text, notice_of, notice_text, short_text
 
-FULL = Notice(Code.OTHER, "why", UUID(int=1), "a.mp3", "Ada", 1, ("Ada", "Ben"), 3, "10.0.0.1", ("x", "y"))
+FULL = Notice(Code.OTHER, "why", UUID(int=1), "a.mp3", "Ada", 1, ("Ada", "Ben"), 3, "10.0.0.1", ("x", "y"), "left")
 
 
 def test_every_code_has_a_sentence() -> None:

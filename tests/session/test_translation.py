@@ -15,6 +15,7 @@ from phaselock.console import lines as output
 from phaselock.console.lines import event_lines, progress_line
 from phaselock.model.notices import Code, LeftOut, Notice
 from phaselock.model.queue import ItemStatus
+from phaselock.model.role import ROLES
 from phaselock.model.snapshot import LatencyClass, RequestState
 from phaselock.session import events as e
 from phaselock.session import sentences
@@ -42,7 +43,7 @@ def letters(text: str) -> str:
 
 @pytest.mark.parametrize("code", Code)
 def test_a_notice(code: Code) -> None:
-    notice = Notice(code, "why", *SONG, "2", 1, ("3", "4"), 5, "6", ("7",))
+    notice = Notice(code, "why", *SONG, "2", 1, ("3", "4"), 5, "6", ("7",), "left")
     for text in (
         notice_text(notice, DIGITS, hints=True),
         short_text(notice, DIGITS),
@@ -80,6 +81,7 @@ EVENTS = [
     *(kind(1, *SONG, 61.0) for kind in (e.Playing, e.Paused, e.Resumed, e.Seeked, e.TrackEnded)),
     e.Stopped(1),
     *(e.VolumeSet(1, 50, muted) for muted in (True, False)),
+    *(e.RoleSet(1, role) for role in ROLES),
     *(e.FilesAdded(1, added, LEFT_OUT[:many]) for added in (0, 1, 2) for many in (0, 1, 6)),
     e.HelpTold(1, (e.HelpRow("1", "2", "3"),)),
     e.Answered(1, Notice(Code.SHUFFLED)),
@@ -119,7 +121,7 @@ def test_the_progress_line(state: str) -> None:
 @pytest.mark.parametrize(("peers", "clock_us"), [(None, None), (None, 3.0), (0, None), (2, None)])
 def test_the_answer_to_status(peers: int | None, clock_us: float | None) -> None:
     status = e.StatusReported(1, "1", "2", "3", "playing", True, 1.0, "4", "", "", 2.0, peers, ("5",) * (peers or 0))
-    more = {"address": "6", "device": "7", "timing": "exact", "volume": 8, "offset_ms": 9.0}
+    more = {"address": "6", "device": "7", "timing": "exact", "volume": 8, "role": "mono", "offset_ms": 9.0}
     told = dataclasses.replace(status, repeat=peers is not None, clock_within_us=clock_us, **more)  # type: ignore[arg-type]
     assert letters("".join(event_lines(told, DIGITS))) == ""
 
@@ -127,7 +129,7 @@ def test_the_answer_to_status(peers: int | None, clock_us: float | None) -> None
 def test_the_rows_of_tables() -> None:
     for ready, device in ((True, "1"), (False, "1"), (False, None)):
         figures = ready, 1, 2, False, (), "good", 1.0, LatencyClass.GREEN, 2.0, 3.0, 4.0, 5.0, 0.0, 6.0, device
-        row = e.PeerRow("1", *figures, "exact", 0, 50, False, ())  # type: ignore[arg-type]
+        row = e.PeerRow("1", *figures, "exact", 0, 50, False, "left", ())  # type: ignore[arg-type]
         assert letters("".join(event_lines(e.PeersListed(1, (row,)), DIGITS))) == ""
     for status in ItemStatus:
         track = e.QueueRow(SONG[0], "1.2", "", "", 9.0, "2", status)

@@ -17,6 +17,7 @@ from typing import Any
 
 from phaselock.audio.interface import AudioEvent, Plan
 from phaselock.errors import InvalidMp3Error
+from phaselock.model.role import Role
 from phaselock.model.types import UNKNOWN_CLOCK, AudioStatus, ClockStatus, Track
 from phaselock.network.host import HostRunner
 from phaselock.network.peer import PeerRunner
@@ -50,6 +51,8 @@ class Output:
         self.followed.append((plan, then))
 
     def set_volume(self, volume: float) -> None: ...
+
+    def set_role(self, role: Role) -> None: ...
 
     def set_correction_ms(self, correction_ms: float) -> None: ...
 
@@ -192,6 +195,7 @@ class NetworkFixture:
             FileCache(self.folder / name),
             inspect=inspect,
             volume=lambda: (100, False),
+            role=lambda: "stereo",
             now_ns=time.monotonic_ns,
             on_event=news,
             find=find,

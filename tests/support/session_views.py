@@ -65,6 +65,7 @@ def peer(name: str = "Ben", peer_id: int = 1, **changes: Any) -> PeerView:
         underruns=0,
         volume_percent=80,
         muted=False,
+        role="stereo",
     )
     return dataclasses.replace(fine, **changes)
 

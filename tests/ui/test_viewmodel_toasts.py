@@ -57,6 +57,7 @@ def failed(reason: str) -> e.TransferChanged:
         (left(Code.PEER_RECONNECTED), None),
         (toast(e.Joined(1, 1, "Jam", "Ana", "Ben", again=False), False), None),
         (toast(e.Joined(1, 1, "Jam", "Ana", "Ben", again=True), False), Toast("The host is heard again.", "info")),
+        (toast(e.RoleSet(1, "mono")), Toast("The host has set this speaker to play both channels as mono.", "info")),
         (added(3), Toast("Added 3 tracks.", "info")),
         (
             added(1, LeftOut("x", Notice(Code.NOT_AN_MP3))),

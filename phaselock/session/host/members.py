@@ -352,6 +352,7 @@ class Member:
             underruns=status.underruns if status else 0,
             volume_percent=status.volume_percent if status else None,
             muted=status.muted if status else False,
+            role=status.role if status else None,
         )
 
     def _files(self, queued: list[UUID]) -> Iterator[FileView]:

@@ -175,6 +175,9 @@ class HostSession:
                 percent = None if percent is None else min(max(0, percent), 100)
                 for member in self._named(name, now_ns):
                     self._outbox.do(Send(member.conn, m.VolumeCommand(percent, muted)))
+            case c.SetPeerRole(name=name, role=role):
+                for member in self._named(name, now_ns):
+                    self._outbox.do(Send(member.conn, m.RoleCommand(role)))
             case c.Accept(request_id=request_id):
                 self._requests.accept(request_id, now_ns=now_ns)
             case c.Reject(request_id=request_id):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from phaselock.model.names import sentence
+from phaselock.model.role import Role
 from phaselock.model.types import AudioStatus, ClockStatus
 from phaselock.protocol import messages as m
 from phaselock.session.effects import HOST_CONN, Send
@@ -33,6 +34,7 @@ class StatusReports:
         self.room_bytes = UNKNOWN_ROOM_BYTES
         self.volume_percent = 100
         self.muted = False
+        self.role: Role = "stereo"
         self._status: m.PeerStatus | None = None
         """The newest one; None before the first call of `take`."""
         self._sent: m.PeerStatus | None = None
@@ -48,7 +50,12 @@ class StatusReports:
     def take(self, status: AudioStatus, clock: ClockStatus) -> None:
         """The newest state of the output and of the session clock."""
         self._status = _peer_status(
-            status, clock, room_bytes=self.room_bytes, volume_percent=self.volume_percent, muted=self.muted
+            status,
+            clock,
+            room_bytes=self.room_bytes,
+            volume_percent=self.volume_percent,
+            muted=self.muted,
+            role=self.role,
         )
 
     def change_volume(self, volume_percent: int | None, muted: bool | None) -> None:
@@ -79,7 +86,7 @@ class StatusReports:
 
 
 def _peer_status(
-    status: AudioStatus, clock: ClockStatus, *, room_bytes: int, volume_percent: int, muted: bool
+    status: AudioStatus, clock: ClockStatus, *, room_bytes: int, volume_percent: int, muted: bool, role: Role
 ) -> m.PeerStatus:
     """The message for the host, with all numbers inside their bounds. `room_bytes`: see `PeerSession.room`."""
     uncertainty_ns = status.dac_uncertainty_ns
@@ -99,12 +106,13 @@ def _peer_status(
         room_bytes=room_bytes,
         volume_percent=volume_percent,
         muted=muted,
+        role=role,
     )
 
 
 def _at_once(status: m.PeerStatus) -> tuple[object, ...]:
     """The values whose change is sent to the host at once."""
-    return status.device_name, status.timing, status.volume_percent, status.muted
+    return status.device_name, status.timing, status.volume_percent, status.muted, status.role
 
 
 def _within(low: int, value: int, high: int) -> int:

@@ -12,6 +12,7 @@ from uuid import UUID
 from phaselock.model.names import file_label, person_name, sentence, title
 from phaselock.model.notices import Code, Notice
 from phaselock.model.queue import ItemStatus, QueueItem
+from phaselock.model.role import Role
 from phaselock.model.snapshot import SessionSnapshot
 from phaselock.model.timing import DeviceState, Timing
 from phaselock.model.types import UNKNOWN_CLOCK, AudioStatus, ClockStatus
@@ -169,6 +170,11 @@ class PeerSession:
         self._reports.volume_percent, self._reports.muted = max(0, min(volume_percent, 100)), muted
         return self._settle(now_ns)
 
+    def role(self, role: Role, *, now_ns: int) -> list[Effect]:
+        """The channels that this machine plays, for the next PeerStatus."""
+        self._reports.role = role
+        return self._settle(now_ns)
+
     def file_ready(self, file_id: UUID, *, now_ns: int) -> list[Effect]:
         """A fetched file is complete and has the right hash."""
         track, timeline = self._files.ready(file_id, connected=self._connected, now_ns=now_ns), self._playback.timeline
@@ -298,6 +304,9 @@ class PeerSession:
                 self._reports.change_volume(volume_percent, muted)
                 volume = self._reports.volume_percent, self._reports.muted
                 self._outbox.note(e.VolumeSet(self._session_ns(now_ns), *volume))
+            case m.RoleCommand(role=role):
+                self._reports.role = role
+                self._outbox.note(e.RoleSet(self._session_ns(now_ns), role))
             case m.Heartbeat():
                 pass
             case _:

@@ -12,6 +12,7 @@ from phaselock.session.sentences import (
     HOST_HEARD_AGAIN,
     added_text,
     device_text,
+    event_text,
     peer_joined_text,
     peer_left_text,
     request_text,
@@ -54,6 +55,8 @@ def event_toast(happened: SessionEvent, hosting: bool) -> Toast | None:
             return _request(event, hosting)
         case e.DeviceChanged():
             return _device(event)
+        case e.RoleSet():
+            return Toast(event_text(event, current()), "info")
         case e.FilesAdded():
             return Toast(added_text(event, current()), "warning" if event.left_out else "info")
         case e.Warned():
