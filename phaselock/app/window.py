@@ -31,6 +31,7 @@ from phaselock.desktop.appearance import read_appearance
 from phaselock.errors import PhaseLockError
 from phaselock.language.message import Message
 from phaselock.model.notices import Code, Notice
+from phaselock.model.role import Role
 from phaselock.os_packages import tk_advice
 from phaselock.session.commands import HostCommand
 from phaselock.session.events import Warned
@@ -97,7 +98,15 @@ class WindowProgram:
     def preferences(self) -> Preferences:
         s = self._store.settings
         return Preferences(
-            s.display_name or suggested_name(), s.session_name, s.port, s.clock_port, s.volume, s.muted, s.device, s.ui
+            s.display_name or suggested_name(),
+            s.session_name,
+            s.port,
+            s.clock_port,
+            s.volume,
+            s.muted,
+            s.role,
+            s.device,
+            s.ui,
         )
 
     def remember(self, **ui: object) -> None:
@@ -163,6 +172,10 @@ class WindowProgram:
     def set_volume(self, volume: float, muted: bool = False) -> None:
         self._store.update(volume=volume, muted=muted)
         self._post(self._network.set_volume, self._store.settings.audible_volume)
+
+    def set_role(self, role: Role) -> None:
+        self._store.update(role=role)
+        self._post(self._network.set_role, role)
 
     def set_correction_ms(self, correction_ms: float) -> None:
         self._post(self._network.set_correction_ms, correction_ms)

@@ -38,6 +38,7 @@ from phaselock.errors import InternalError, PhaseLockError, bug_net
 from phaselock.language.catalogue import current, tr
 from phaselock.model.address import parse_address
 from phaselock.model.notices import Code, Notice
+from phaselock.model.role import Role
 from phaselock.network import discovery
 from phaselock.network.listener import PortTaken
 from phaselock.network.runner import log_failure
@@ -213,6 +214,10 @@ class WindowBackend:
     def set_volume(self, volume: float) -> None:
         if self._open is not None:
             self._open.player.set_volume(volume)
+
+    def set_role(self, role: Role) -> None:
+        if self._open is not None:
+            self._open.player.set_role(role)
 
     def set_correction_ms(self, correction_ms: float) -> None:
         if self._open is not None:

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol, TypeAlias
 from uuid import UUID
 
+from phaselock.model.role import Role
 from phaselock.model.snapshot import SessionSnapshot
 from phaselock.model.timing import Timing
 from phaselock.session.commands import HostCommand
@@ -30,6 +31,8 @@ class Preferences:
     volume: float
     """0 to 1; kept while muted."""
     muted: bool
+    role: Role
+    """The channels that this machine plays."""
     device: str | None
     """None: the default output of the system."""
     ui: Mapping[str, object]
@@ -280,6 +283,9 @@ class Program(Protocol):
 
     def set_volume(self, volume: float, muted: bool = False) -> None:
         """Set the volume of this machine, 0 to 1, and whether it is muted."""
+
+    def set_role(self, role: Role) -> None:
+        """Set which channels this machine plays."""
 
     def set_correction_ms(self, correction_ms: float) -> None:
         """Set the correction of this machine's output; positive plays earlier."""

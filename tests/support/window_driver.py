@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
+from phaselock.model.role import Role
 from phaselock.ui.backend import Opened, Preferences, Program
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -37,6 +38,7 @@ class FakeProgram:
             "clock_port": 17402,
             "volume": 0.5,
             "muted": False,
+            "role": "stereo",
             "device": None,
             "ui": {},
             **preferences,
@@ -74,6 +76,10 @@ class FakeProgram:
     def set_volume(self, volume: float, muted: bool = False) -> None:
         self.kept["volume"], self.kept["muted"] = volume, muted
         self.calls.append(("set_volume", 0.0 if muted else volume))
+
+    def set_role(self, role: Role) -> None:
+        self.kept["role"] = role
+        self.calls.append(("set_role", role))
 
     def choose_output(self, name: str | None) -> None:
         self.kept["device"] = name

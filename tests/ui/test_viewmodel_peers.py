@@ -132,6 +132,16 @@ def test_the_tooltip_has_the_rest() -> None:
     assert "Output: none" in tooltip and "Clock: not in time" in tooltip and "Interruptions" not in tooltip
 
 
+def test_the_channels_of_a_peer() -> None:
+    for role, text, network in (
+        ("stereo", "Channels of Ben: Stereo", "Network: 2\N{NARROW NO-BREAK SPACE}ms"),
+        ("left", "Channels of Ben: Left", "Left · 2\N{NARROW NO-BREAK SPACE}ms"),
+        (None, "", "Network: 2\N{NARROW NO-BREAK SPACE}ms"),
+    ):
+        shown = row(peer(role=role))
+        assert (shown.channels_text, shown.latency_text) == (text, network)
+
+
 def test_the_volume_of_a_peer() -> None:
     shown = row(peer(volume_percent=40))
     assert (shown.volume_percent, shown.muted, shown.mute_text) == (40, False, "Mute Ben (40 %)")

@@ -9,6 +9,7 @@ from typing import Any
 from uuid import UUID
 
 from phaselock.language.catalogue import tr, tr_plural
+from phaselock.model.role import ROLE_NAMES, ROLES, Role
 from phaselock.session import commands as c
 from phaselock.ui import theme
 from phaselock.ui.backend import BackendEvent, SessionView
@@ -21,13 +22,16 @@ from phaselock.ui.screens.session import CAPTION_HEIGHT, SessionScreen
 from phaselock.ui.theme import ctk, px
 from phaselock.ui.viewmodel import HostView, PeerRow, QueueRows, RequestRow, host_view
 from phaselock.ui.widgets.buttons import IconButton, SecondaryButton, TextButton
+from phaselock.ui.widgets.menu import popup
 from phaselock.ui.widgets.panel import Panel
 from phaselock.ui.widgets.rows import Row
-from phaselock.ui.widgets.rows.speakers import MUTE, SpeakerList, SpeakerRow
+from phaselock.ui.widgets.rows.speakers import CHANNELS, MUTE, SpeakerList, SpeakerRow
 from phaselock.ui.widgets.transport import Transport
 
 PEERS_COLUMN, QUEUE_COLUMN = (0.22, 236, 440), (0.28, 264, 640)
 """Share of the width of the window, and limits in pixels of the design."""
+CHANNELS_MENU_X = 8
+"""Left end of the menu of channels, below the picture of a peer."""
 MIN_QUEUE_WIDTH = QUEUE_COLUMN[1] - 32
 DOTS = {"green": theme.PRIMARY, "yellow": theme.WARNING, "red": theme.ERROR}
 CHIPS = {"good": theme.TEXT, "warning": theme.WARNING, "error": theme.ERROR_TEXT, "neutral": theme.TEXT_SECONDARY}
@@ -157,6 +161,9 @@ class HostScreen(SessionScreen):
             question = tr("{name} will be sent away.").format(name=peer.name)
             send_away = functools.partial(self._command, c.DropPeer(peer.name))
             self.api.ask(question, tr("Send away"), send_away, self.peers, self.peers.lower_y(key))
+        elif peer is not None and action == CHANNELS:
+            items = [(tr(ROLE_NAMES[role]), functools.partial(self._set_peer_role, key, role)) for role in ROLES]
+            popup(self.peers, items, px(CHANNELS_MENU_X), self.peers.lower_y(key))
         elif peer is not None:
             commands: dict[str, c.HostCommand] = {
                 "retry": c.Retry(peer.name),
@@ -169,6 +176,11 @@ class HostScreen(SessionScreen):
         peer = self._peer(key)
         if peer is not None:
             self._command(c.SetPeerVolume(peer.name, volume_percent, muted=False))
+
+    def _set_peer_role(self, key: str, role: Role) -> None:
+        peer = self._peer(key)
+        if peer is not None:
+            self._command(c.SetPeerRole(peer.name, role))
 
     def _peer(self, key: str) -> PeerRow | None:
         rows = self._view.peers if self._view is not None else ()
@@ -259,6 +271,7 @@ class HostScreen(SessionScreen):
 def _peer_row(row: PeerRow) -> Row:
     mute = ((MUTE, "muted" if row.muted else "volume", row.mute_text),) if row.volume_percent is not None else ()
     more = (("retry", "next", tr("Send again")), ("without", "stop", tr("Go on without it"))) if row.can_retry else ()
+    channels = ((CHANNELS, "channels", row.channels_text),) if row.channels_text else ()
     news = row.trouble or ("" if row.has_all_files else row.detail)
     return SpeakerRow(
         str(row.peer_id),
@@ -268,7 +281,7 @@ def _peer_row(row: PeerRow) -> Row:
         colour_dot=DOTS[row.latency_class],
         chip=(row.chip_text, CHIPS[row.chip_kind]),
         progress=row.progress,
-        actions=(*mute, *more, ("drop", "close", tr("Send {name} away").format(name=row.name))),
+        actions=(*channels, *mute, *more, ("drop", "close", tr("Send {name} away").format(name=row.name))),
         tooltip=row.tooltip,
         volume_percent=row.volume_percent,
         muted=row.muted,

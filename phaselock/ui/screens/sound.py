@@ -1,4 +1,4 @@
-"""The panel of the sound: the output of this machine, and the user's correction of its delay.
+"""The panel of the sound: the output of this machine, its channels, and the user's correction of its delay.
 
 In a session it takes the place of the queue, so that the player stays in view while one adjusts it."""
 
@@ -9,8 +9,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from phaselock.language.catalogue import tr
+from phaselock.model.role import ROLE_NAMES, ROLES
+from phaselock.session.events import RoleSet
 from phaselock.ui import theme
-from phaselock.ui.backend import BackendEvent, Outputs, SessionView
+from phaselock.ui.backend import BackendEvent, Outputs, SessionEvent, SessionView
 from phaselock.ui.screens.base import WindowApi
 from phaselock.ui.screens.home import label
 from phaselock.ui.screens.overlays import Overlay
@@ -46,6 +48,7 @@ class SoundOverlay(Overlay):
         self.output.set(next(iter(self._outputs)))
         self._device = self._note()
         self._device_text = ""
+        self._build_role()
         state = api.program.state()
         self._steps = frame(self.body)
         self.correction = Field(self._steps, "", on_submit=self._correct, width=56)
@@ -62,12 +65,24 @@ class SoundOverlay(Overlay):
             outputs = [None, *event.names]
             chosen = self._outputs[self.output.get()]
             self._offer(outputs if chosen in outputs else [*outputs, chosen])
+        elif isinstance(event, SessionEvent) and isinstance(event.event, RoleSet):
+            self.role.set(tr(ROLE_NAMES[event.event.role]))
 
     def on_state(self, state: SessionView) -> None:
         text = output_text(state)
         if text != self._device_text:
             self._device_text = text
             self._device.configure(text=text)
+
+    def _build_role(self) -> None:
+        names = {tr(ROLE_NAMES[role]): role for role in ROLES}
+        line = frame(self.body)
+        line.pack(fill="x", pady=(px(12), 0))
+        label(line, tr("Channels"), theme.SECONDARY, theme.TEXT_SECONDARY).pack(side="left", padx=(0, px(12)))
+        self.role = Choice(line, lambda text: self._api.program.set_role(names[text]))
+        self.role.texts = [*names]
+        self.role.set(tr(ROLE_NAMES[self._api.program.preferences().role]))
+        self.role.pack(side="left", fill="x", expand=True)
 
     def _build_correction(self) -> None:
         state = self._api.program.state()

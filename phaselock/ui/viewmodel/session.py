@@ -8,6 +8,7 @@ from phaselock.language.catalogue import current, tr, tr_plural
 from phaselock.language.message import N_, translated
 from phaselock.model.notices import Code
 from phaselock.model.queue import QueueItem
+from phaselock.model.role import ROLE_NAMES
 from phaselock.model.snapshot import FileState, FileView, LatencyClass, PeerView, RequestState, RequestView
 from phaselock.model.timing import TIMING_PHRASES, TIMING_SENTENCES, Timing
 from phaselock.session.sentences import NOTICES, joined, time_text
@@ -241,9 +242,7 @@ def _peer_rows(state: SessionView) -> tuple[PeerRow, ...]:
                 name=peer.name,
                 initial=initial(peer.name),
                 latency_class=(peer.latency_class if peer.reported else LatencyClass.YELLOW).value,
-                latency_text=tr("Network: {latency}").format(
-                    latency=latency_text(peer.latency_ns) if peer.reported else "–"
-                ),
+                latency_text=_network_text(peer),
                 chip_text=figure.text,
                 chip_kind=figure.kind,
                 detail=detail,
@@ -255,6 +254,7 @@ def _peer_rows(state: SessionView) -> tuple[PeerRow, ...]:
                 volume_percent=peer.volume_percent,
                 muted=peer.muted,
                 mute_text=_mute_text(peer),
+                channels_text=_channels_text(peer),
             )
         )
     return tuple(rows)
@@ -304,6 +304,20 @@ def _mute_text(peer: PeerView) -> str:
     if peer.muted:
         return tr("Unmute {name}").format(name=peer.name)
     return tr("Mute {name} ({number} %)").format(name=peer.name, number=peer.volume_percent or 0)
+
+
+def _channels_text(peer: PeerView) -> str:
+    if peer.role is None:
+        return ""
+    return tr("Channels of {name}: {role}").format(name=peer.name, role=tr(ROLE_NAMES[peer.role]))
+
+
+def _network_text(peer: PeerView) -> str:
+    """The latency, behind the channels of a peer that does not play both."""
+    latency = latency_text(peer.latency_ns) if peer.reported else "–"
+    if peer.role not in ("stereo", None):
+        return f"{tr(ROLE_NAMES[peer.role])} · {latency}"
+    return tr("Network: {latency}").format(latency=latency)
 
 
 def _peer_tooltip(peer: PeerView) -> str:

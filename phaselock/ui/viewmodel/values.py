@@ -47,6 +47,8 @@ class PeerRow:
     muted: bool
     mute_text: str
     """What a click on its loudspeaker sign does."""
+    channels_text: str
+    """The channels that it plays; empty: not known."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

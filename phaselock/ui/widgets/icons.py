@@ -89,6 +89,11 @@ SHAPES: dict[str, list[Points]] = {
         *stroke(arc(12, 12, 8.4, -46, 46), _LINE),
     ],
     "muted": [*_speaker(), *stroke([(15.4, 9), (21.2, 15)], _LINE), *stroke([(21.2, 9), (15.4, 15)], _LINE)],
+    "channels": [
+        *(rounded(x, 4, x + 8, 20, 1.6) for x in (2.6, 13.4)),
+        *(hole(disc(x, 8.2, 1.3)) for x in (6.6, 17.4)),
+        *(hole(disc(x, 14.6, 2.5)) for x in (6.6, 17.4)),
+    ],
     "settings": _gear(),
     "down": stroke([(4, 8), (12, 16), (20, 8)], 2.6),
     "back": stroke([(15, 5), (8, 12), (15, 19)], 2.2),

@@ -215,7 +215,7 @@ def test_a_peer_is_dropped_or_not_waited_for(window: Any) -> None:
     late = peer("Sam", 2, ready=False, have=frozenset(), files=(file(1, FileState.FAILED),))
     shown = show(window, host(peer(), late))
     rows = shown.peers
-    assert [name for name, _, _ in rows.rows[0].actions] == ["mute", "drop"]
+    assert [name for name, _, _ in rows.rows[0].actions] == ["channels", "mute", "drop"]
     for name in ("mute", "retry", "without", "drop"):
         click(rows, *action(rows, 1, name))
     mute = c.SetPeerVolume("Sam", muted=True)
@@ -224,6 +224,19 @@ def test_a_peer_is_dropped_or_not_waited_for(window: Any) -> None:
     assert rows.winfo_rooty() < window._question.winfo_rooty() <= rows.winfo_rooty() + 2 * 110
     click(window._question.act)
     assert commands(window)[-1] == c.DropPeer("Sam") and window._question is None
+
+
+def test_the_channels_of_a_peer_are_set(window: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from phaselock.ui.screens import host as host_module
+
+    menus: list[Any] = []
+    monkeypatch.setattr(host_module, "popup", lambda _widget, items, _x, _y: menus.append(items))
+    shown = show(window, host(peer("Sam")))
+    click(shown.peers, *action(shown.peers, 0, "channels"))
+    (items,) = menus
+    assert [text for text, _ in items] == ["Stereo", "Left", "Right", "Mono"]
+    items[1][1]()
+    assert commands(window) == [c.SetPeerRole("Sam", "left")]
 
 
 def test_a_drag_on_the_seek_bar_seeks_once(window: Any) -> None:

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from phaselock.ui.backend import Outputs
+from phaselock.session.events import RoleSet
+from phaselock.ui.backend import Outputs, SessionEvent
 from tests.support.session_views import CARD, QUEUE, guest, line, peer, playing
 from tests.support.window_driver import button, click, commands, deliver, go, press, reads, show, toasts
 
@@ -61,6 +62,11 @@ def test_the_output_is_chosen_and_its_delay_corrected(window: Any) -> None:
     for name in ("Headphones", "Default output"):
         sound.output.choose(name)
     assert window.program.of("choose_output") == ["Headphones", None]
+    assert sound.role.texts == ["Stereo", "Left", "Right", "Mono"] and sound.role.get() == "Stereo"
+    sound.role.choose("Right")
+    assert window.program.of("set_role") == ["right"]
+    deliver(window, SessionEvent(RoleSet(None, "left")))
+    assert sound.role.get() == "Left"
     for name, says in (("+10", "10 ms earlier"), ("−1", "9 ms earlier"), ("−10", "1 ms later"), ("+1", "Saved.")):
         click(button(sound, name))
         assert reads(sound, says) and reads(sound, "Saved."), "a step takes effect at once"
@@ -94,6 +100,15 @@ def test_sound_takes_the_place_of_the_queue_and_leaves_the_player(window: Any, s
     window.update()
     assert window.overlay is None and shown.queue.winfo_viewable()
     assert (shown._queue_panel.winfo_rootx(), shown._queue_panel.winfo_width()) == place
+
+
+def test_the_smallest_window_has_room_for_the_whole_panel(window: Any) -> None:
+    window.geometry("900x600")
+    name = "Built-in Audio Analog Stereo (HDA Intel PCH)"
+    show(window, playing(own=dataclasses.replace(CARD, device_name=name, timing="unknown")))
+    go(window, "sound")
+    last = button(window.overlay, "Display")
+    assert last.winfo_height() == last.winfo_reqheight()
 
 
 def test_sound_without_a_session_and_with_a_missing_output(make: Callable[..., Any]) -> None:

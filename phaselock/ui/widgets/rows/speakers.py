@@ -22,9 +22,13 @@ from phaselock.ui.widgets.slider import KNOB, STEP
 
 ROW_HEIGHT = 110
 MUTE = "mute"
-"""Name of the action that mutes: the first action of a row with a slider, at the left of the slider."""
+"""Name of the action that mutes, at the left of the slider."""
+CHANNELS = "channels"
+"""Name of the action that selects channels, at the left of that, below the picture. Both come first in a row."""
 _NAME_Y, _CHIP_Y, _STATE_Y, _SLIDER_Y = 20, 45, 67, 90
 _ACTION, _PAD, _TEXT_X = 32, 8, 60
+_AT_SLIDER = {CHANNELS: _PAD + 4, MUTE: _TEXT_X - 8}
+"""The left ends of the actions on the line of the slider."""
 _STEP_PERCENT = round(STEP * 100)
 _TELL_EVERY_MS = 200
 """Smallest interval between two calls of `on_volume` while a slider is dragged."""
@@ -64,9 +68,8 @@ class _Painter(RowPainter):
 
     def action_places(self, row: Row) -> list[int]:
         places = super().action_places(row)
-        if row.actions and row.actions[0][0] == MUTE:
-            places[0] = theme.px(_TEXT_X - 8)
-        return places
+        at_slider = [theme.px(_AT_SLIDER[name]) for name, _, _ in row.actions if name in _AT_SLIDER]
+        return [*at_slider, *places[len(at_slider) :]]
 
     def _ends(self, right: int) -> tuple[int, int]:
         """Left and right end of the line of a slider, in a row that ends at `right`."""
@@ -74,7 +77,7 @@ class _Painter(RowPainter):
         return theme.px(_TEXT_X + 24) + pad, max(right - theme.px(_PAD) - pad, theme.px(_TEXT_X + 25) + pad)
 
     def _action_y(self, name: str) -> int:
-        return theme.px(_SLIDER_Y if name == MUTE else _NAME_Y)
+        return theme.px(_SLIDER_Y if name in _AT_SLIDER else _NAME_Y)
 
     def _line_y(self, y: int) -> int:
         return theme.px(_NAME_Y if y < 28 else _STATE_Y)
@@ -88,7 +91,7 @@ class _Painter(RowPainter):
         self._draw_picture(slot, row, px(_PAD), ground)
         lit = state.hovered or state.focused
         shown = tuple(action for action in row.actions if lit or action[0] == MUTE)
-        tools_width = px(_ACTION) * sum(name != MUTE for name, _, _ in shown)
+        tools_width = px(_ACTION) * sum(name not in _AT_SLIDER for name, _, _ in shown)
         self._draw_title(slot, row, px(_TEXT_X), max(right - tools_width - px(_TEXT_X), px(16)), ground)
         if row.chip is not None:
             self._draw_state_chip(slot, row.chip, right, ground)
