@@ -23,6 +23,7 @@ from tests.support.session_views import ALL, QUEUE, file, guest, host, item, pee
         ({"artist": ""}, "Song 1", "added by Ana"),
         ({"added_by": ""}, "Song 1", "Band"),
         ({"artist": "", "added_by": ""}, "Song 1", ""),
+        ({"added_by": "Hana"}, "Song 1", "Band"),
         ({"title": "", "artist": ""}, "1", "added by Ana"),
         ({"title": ""}, "1", "Band · added by Ana"),
         ({"title": "", "file_name": ".mp3"}, ".mp3", "Band · added by Ana"),

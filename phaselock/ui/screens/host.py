@@ -28,7 +28,7 @@ from phaselock.ui.widgets.rows import Row
 from phaselock.ui.widgets.rows.speakers import CHANNELS, MUTE, SpeakerList, SpeakerRow
 from phaselock.ui.widgets.transport import Transport
 
-PEERS_COLUMN, QUEUE_COLUMN = (0.22, 236, 440), (0.28, 264, 640)
+PEERS_COLUMN, QUEUE_COLUMN = (0.22, 236, 440), (0.28, 280, 640)
 """Share of the width of the window, and limits in pixels of the design."""
 CHANNELS_MENU_X = 8
 """Left end of the menu of channels, below the picture of a peer."""

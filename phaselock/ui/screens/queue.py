@@ -24,6 +24,8 @@ _READ_PAUSE_MS = 80
 _RETRY_MS = 2000
 """Time between two requests for the covers of visible songs: their files may still be in transfer."""
 _PICTURE = 40
+_GAP = 8
+"""Above and below the button that scrolls to the current song, in pixels of the design."""
 
 
 class QueueList(RowList):
@@ -167,9 +169,11 @@ class QueueList(RowList):
         """Show the button that scrolls to the current song while that is out of view."""
         away = bool(self._current) and not self._wanted_text and not self._is_visible(self._current)
         if away and not self._following:
-            self._back.place(relx=0.5, rely=1.0, y=-theme.px(8), anchor="s")
+            self._back.place(relx=0.5, rely=1.0, y=-theme.px(_GAP), anchor="s")
+            self.cover_foot(self._back.winfo_reqheight() + 2 * theme.px(_GAP))
         else:
             self._back.place_forget()
+            self.cover_foot(0)
 
     # -- covers ------------------------------------------------------------------------------------------------------
 

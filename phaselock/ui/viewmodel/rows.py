@@ -55,8 +55,9 @@ class QueueRows:
         self._marks: list[Mark] = []
         self._rows = Rows((), "")
 
-    def rows(self, queue: tuple[QueueItem, ...], peers: Sequence[PeerView]) -> Rows:
-        """The rows, with the progress of these peers. Returns the same object while nothing has changed."""
+    def rows(self, queue: tuple[QueueItem, ...], peers: Sequence[PeerView], host_name: str) -> Rows:
+        """The rows, with the progress of these peers, and with the names of those who have added songs and are not the
+        host. Returns the same object while nothing has changed."""
         before, marks_before, rows_before = self._queue, self._marks, self._rows.rows
         haves = tuple(peer.have for peer in peers)
         changed = queue is not before and queue != before
@@ -74,7 +75,7 @@ class QueueRows:
         same = [*map(_same, before, queue, marks_before, self._marks)]
         same += [False] * (len(queue) - len(same))
         rows = tuple(
-            rows_before[place] if same[place] else _row(place + 1, item, mark)
+            rows_before[place] if same[place] else _row(place + 1, item, mark, host_name)
             for place, (item, mark) in enumerate(zip(queue, self._marks, strict=True))
         )
         self._rows = Rows(rows, _note(queue) if changed else self._rows.note)
@@ -104,9 +105,10 @@ def _same(before: QueueItem, item: QueueItem, mark_before: Mark, mark: Mark) -> 
     return mark_before == mark and (before is item or before == item)
 
 
-def _row(number: int, item: QueueItem, mark: Mark) -> QueueRow:
+def _row(number: int, item: QueueItem, mark: Mark, host_name: str) -> QueueRow:
     title = song(item)
-    added_by = tr("added by {name}").format(name=item.added_by) if item.added_by else ""
+    of_host = item.added_by in ("", host_name)
+    added_by = "" if of_host else tr("added by {name}").format(name=item.added_by)
     return QueueRow(
         item.id,
         number,

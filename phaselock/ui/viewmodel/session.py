@@ -54,7 +54,7 @@ _OWN_STATES: dict[RequestState, str] = {
 def host_view(state: SessionView, queue_rows: QueueRows | None = None) -> HostView:
     """The host's screen. Pass the same `queue_rows` in each call: unchanged rows are reused."""
     s = state.snapshot
-    now, rows = _now(state), (queue_rows or QueueRows()).rows(s.queue, s.peers)
+    now, rows = _now(state), (queue_rows or QueueRows()).rows(s.queue, s.peers, s.host_name)
     ordered = sorted(s.requests, key=lambda one: (one.state is not RequestState.OPEN, one.number))
     return HostView(
         title=s.session_name,
@@ -74,7 +74,8 @@ def host_view(state: SessionView, queue_rows: QueueRows | None = None) -> HostVi
 def peer_view(state: SessionView, queue_rows: QueueRows | None = None) -> PeerScreenView:
     """The peer's screen. Pass the same `queue_rows` in each call: unchanged rows are reused."""
     s = state.snapshot
-    now, rows, own_chip = _now(state), (queue_rows or QueueRows()).rows(s.queue, ()), chip(own_machine(state))
+    now, rows = _now(state), (queue_rows or QueueRows()).rows(s.queue, (), s.host_name)
+    own_chip = chip(own_machine(state))
     return PeerScreenView(
         title=s.session_name,
         connection=_connection(state),

@@ -12,7 +12,7 @@ from phaselock.ui.widgets.buttons import IconButton
 
 Button: TypeAlias = Literal["shuffle", "stop", "previous", "play", "next", "repeat"]
 SMALL = 32
-_GAP = 6
+_GAP = 4
 
 
 class Transport(tk.Frame):

@@ -86,6 +86,34 @@ def test_the_list_follows_the_current_song(window: Any, hosting: bool) -> None:
 
 
 def test_played_songs_are_folded_until_a_click(window: Any) -> None:
+@pytest.mark.parametrize("size", ["900x600", "1280x800"])
+@pytest.mark.parametrize("hosting", [True, False])
+def test_the_way_back_covers_no_row(window: Any, hosting: bool, size: str) -> None:
+    window.geometry(size)
+    rows = show(window, at_song(1, hosting=hosting)).queue
+
+    def low() -> int:
+        return rows.rows[-1].title == visible(rows)[-1] and rows._view.count * 56 - rows._view.top
+
+    wheel(rows, 100)
+    assert reads(window, "Back to the current song")
+    wheel(rows, 100)
+    assert 0 < low() <= rows._back.winfo_y()
+    click(button(window, "Back to the current song"))
+    rows.focus_set()
+    press(window, "<Key-End>")
+    window.update()
+    assert 0 < low() <= rows._back.winfo_y(), "nor after one key"
+    click(button(window, "Back to the current song"))
+    rows.focus_set()
+    for sequence in ("<Key-Home>", *["<Key-Down>"] * 12):
+        press(window, sequence)
+        window.update()
+        cursor = rows._selection.cursor_index()
+        end = (cursor + 1) * 56 - rows._view.top
+        assert end <= (rows._back.winfo_y() if rows._back.winfo_ismapped() else rows.winfo_height())
+
+
     rows = show(window, at_song(14)).queue
     click(rows, *row(rows, 0))
     assert [one.title for one in rows.rows[:3]] == ["13 played", "Song 1", "Song 2"] and len(rows.rows) == 41
@@ -293,3 +321,35 @@ def test_a_row_shows_its_number_and_keeps_its_length_under_the_pointer(window: A
     assert shown["right"] is not None and shown["action0"] is not None
     click(rows, *action(rows, 0, "remove"))
     assert commands(window) == [c.Remove(QUEUE[0].id)] and FOLD not in [one.key for one in rows.rows]
+
+
+def test_a_title_has_room_in_the_smallest_window_and_keeps_it_under_the_pointer(window: Any) -> None:
+    window.geometry("900x600")
+    queue = tuple(item(number, title=f"Track number {number}", added_by="Hana") for number in range(1, 71))
+    rows = show(window, playing(queue=queue, now=queue[0])).queue
+    slot = rows._painter.slots[3]
+    before = slot.text("title"), slot.text("subtitle")
+    assert before == ("Track number 4", "2:34 · Band"), "the host has added it, which says nothing new"
+    rows.event_generate("<Motion>", x=90, y=56 * 3 + 20)
+    window.update()
+    assert slot._shown["action0"] is not None and (slot.text("title"), slot.text("subtitle")) == before
+    above = [rows.find_all().index(slot._items[name]) for name in ("title", "subtitle", "veil", "action0", "handle")]
+    assert max(above[:2]) < above[2] < above[3] < above[4], "the buttons lie on the ends of the texts"
+    assert rows._painter.shortened(rows.rows[3]) == []
+
+
+def test_rows_stay_aligned_when_the_numbers_get_wider(window: Any) -> None:
+    def queue(count: int) -> Any:
+        songs = (item(1, ItemStatus.PLAYING), *(item(number) for number in range(2, count + 1)))
+        return playing(queue=songs, now=songs[0])
+
+    window.geometry("900x600")
+    rows = show(window, queue(9)).queue
+    assert rows._view.limit > 0, "there is a scroll bar before and after"
+    show(window, queue(120))
+    rows._painter._step_bars()
+    slot = rows._painter.slots[0]
+    bars = [slot._shown[f"bar{number}"][0] for number in range(3)]
+    assert abs((bars[0][0] + bars[2][2]) / 2 - (slot._shown["tile"][0][0] + 20)) <= 1
+    wheel(rows, 2)
+    assert len({slot._shown["title"][0][0] for slot in rows._painter.slots}) == 1, "old rows and new ones"

@@ -30,6 +30,8 @@ _ACTION = 32
 _HANDLE = 20
 _MIN_TITLE = 40
 """Width that a chip leaves to the title."""
+_NARROW = 260
+"""In narrower rows, the text at the right stands before the subtitle: the title needs the width."""
 _BARS = 3
 _BAR_INTERVAL_MS = 125
 _COLOURED = {"tick": theme.PRIMARY, "cross": theme.ERROR_TEXT}
@@ -96,14 +98,15 @@ class RowPainter:
     def shortened(self, row: Row) -> list[str]:
         """The full texts of a visible row of which only a part fits."""
         slot = next((slot for slot in self.slots if slot.index >= 0 and self._rows[slot.index] is row), None)
-        texts = (("title", isolated(row.title)), ("subtitle", row.subtitle))
+        texts = (("title", isolated(row.title)), ("subtitle", self._arranged(row).subtitle))
         return [text for name, text in texts if text and slot is not None and slot.text(name) != text]
 
     def _fill(self, slot: Slot, index: int, state: RowState) -> None:
         row = self._rows[index]
         slot.index = index
-        if slot.state != (row, state):
-            slot.state = (row, state)
+        now = (row, state, self.number_width)
+        if slot.state != now:
+            slot.state = now
             slot.begin()
             shown = row if state.picture is None else dataclasses.replace(row, picture=state.picture)
             self._draw(slot, shown, state)
@@ -113,7 +116,7 @@ class RowPainter:
         return [slot for slot in self.slots if slot.index >= 0 and self._rows[slot.index].playing]
 
     def _draw(self, slot: Slot, row: Row, state: RowState) -> None:
-        px, right = theme.px, state.right - theme.px(_PAD)
+        px, right, row = theme.px, state.right - theme.px(_PAD), self._arranged(row)
         ground = self._draw_back(slot, state)
         x = self._picture_x(row)
         if row.number:
@@ -127,11 +130,18 @@ class RowPainter:
         self._draw_title(slot, row, x, max(title_end - x, px(16)), ground)
         if row.subtitle:
             self._draw_subtitle(slot, row, x, max(subtitle_end - x, px(16)), ground)
+        self._draw_tools(slot, row, state, ground)
         self._draw_progress(slot, row, x, right)
+
+    def _arranged(self, row: Row) -> Row:
+        """The row as it is drawn in the present width."""
+        if row.right and not row.actions_shown and self._view.right < theme.px(_NARROW):
+            return dataclasses.replace(row, right="", subtitle=" · ".join(filter(None, (row.right, row.subtitle))))
+        return row
 
     def _picture_x(self, row: Row) -> int:
         """The left end of the picture."""
-        return theme.px(_PAD) + (self.number_width + theme.px(_PAD) if row.number else 0)
+        return theme.px(_PAD) + (self.number_width + theme.px(_PAD) if self.number_width else 0)
 
     def _draw_number(self, slot: Slot, row: Row) -> None:
         font, colour = theme.canvas_font(theme.CAPTION), theme.PRIMARY if row.playing else theme.TEXT_SECONDARY
@@ -240,16 +250,10 @@ class RowPainter:
         return x + size + theme.px(6)
 
     def _draw_right(self, slot: Slot, row: Row, state: RowState, span: tuple[int, int], ground: str) -> tuple[int, int]:
-        """The text at the right, left of it actions or the chip; gives where title and subtitle must end. Actions that
-        are always shown are right of the text. `span`: the left end of the texts and the right end of the row."""
+        """The text at the right, left of it the chip; gives where title and subtitle must end. Actions that are always
+        shown are right of the text. `span`: the left end of the texts and the right end of the row."""
         px, tools, (begin, right) = theme.px, state.hovered or state.focused, span
-        tools_width = px(_ACTION) * len(row.actions) + (px(_HANDLE) if row.draggable else 0)
-        if tools or row.actions_shown:
-            self._draw_actions(slot, row, state, ground)
-        if tools and row.draggable:
-            image = self._canvas.hold(f"handle{slot.tag}", icon("drag", px(_HANDLE), theme.TEXT_SECONDARY, ground))
-            slot.put("handle", "image", (self._tools_right(row), self._height // 2), image=image, anchor="e")
-        left = right - (tools_width + px(4) if row.actions_shown else 0)
+        left = right - (self._tools_width(row) + px(4) if row.actions_shown else 0)
         if row.right:
             font, place = theme.canvas_font(theme.SECONDARY), (left, self._height // 2)
             slot.put("right", "text", place, text=row.right, font=font, fill=theme.TEXT_SECONDARY, anchor="e")
@@ -257,16 +261,34 @@ class RowPainter:
         elif row.pill:
             self._draw_pill(slot, row.pill, left, ground, lit=tools)
             left -= self._pill_width(row.pill) + px(8)
-        subtitle_end, hides = left, tools and tools_width > 0 and not row.actions_shown
+        subtitle_end, hides = left, tools and self._tools_width(row) > 0 and not row.actions_shown
         if row.chip is not None:
             # Only beside the title if there is a subtitle, which needs the width.
             left = self._draw_chip(slot, row.chip, (begin, left), bool(row.subtitle), ground, hidden=hides)
-        limit = self._tools_right(row) - tools_width - px(4) if hides else right
-        return min(left, limit), min(subtitle_end, limit)
+        return left, subtitle_end
+
+    def _draw_tools(self, slot: Slot, row: Row, state: RowState, ground: str) -> None:
+        """Actions and handle. Those that appear under the pointer cover the ends of title and subtitle, which stay as
+        they are."""
+        lit, right, width = state.hovered or state.focused, self._tools_right(row), self._tools_width(row)
+        if not width or not (lit or row.actions_shown):
+            return
+        if not row.actions_shown:
+            gap = theme.px(4)
+            place = (right - width - gap, gap, right, self._height - gap)
+            slot.put("veil", "rectangle", place, fill=ground, width=0)
+        self._draw_actions(slot, row, state, ground)
+        if lit and row.draggable:
+            handle = icon("drag", theme.px(_HANDLE), theme.TEXT_SECONDARY, ground)
+            image = self._canvas.hold(f"handle{slot.tag}", handle)
+            slot.put("handle", "image", (right, self._height // 2), image=image, anchor="e")
+
+    def _tools_width(self, row: Row) -> int:
+        return theme.px(_ACTION) * len(row.actions) + (theme.px(_HANDLE) if row.draggable else 0)
 
     def _tools_right(self, row: Row) -> int:
         """The right end of actions and handle."""
-        right = self._view.right - theme.px(_PAD)
+        right, row = self._view.right - theme.px(_PAD), self._arranged(row)
         return right - self._text_width(row) if row.right and not row.actions_shown else right
 
     def _text_width(self, row: Row) -> int:

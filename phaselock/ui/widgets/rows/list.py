@@ -127,6 +127,20 @@ class RowList(RowKeyboard):
             self.update_idletasks()  # the first rows of a new list come before its size
             self._scroll_to((index - rows_before) * self._view.row_height)
 
+    def cover_foot(self, pixels: int) -> None:
+        """Something covers so many pixels at the lower end. If the last row or the one with the keyboard is visible, it
+        stays so."""
+        if pixels == self._view.foot:
+            return
+        at_end = self._view.top >= self._view.limit > 0
+        cursor = self._selection.cursor_index() if self.keyboard else None
+        self._view.foot = pixels
+        if at_end:
+            self._view.top = self._view.limit
+        elif cursor is not None and cursor in self._view.visible():
+            self._view.top = self._view.clamped(self._view.top_to_see(cursor))
+        self._show()
+
     @property
     def pointed(self) -> bool:
         """Whether the pointer is over a row."""

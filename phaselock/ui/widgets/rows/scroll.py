@@ -21,6 +21,8 @@ class Viewport:
         self.count = 0
         self.top = 0
         """Pixels of the list above the visible part."""
+        self.foot = 0
+        """Pixels at the lower end that something covers: the last row can be scrolled above them."""
 
     @property
     def height(self) -> int:
@@ -35,7 +37,7 @@ class Viewport:
     @property
     def limit(self) -> int:
         """The largest `top`."""
-        return max(self.count * self.row_height - self.height, 0)
+        return max(self.count * self.row_height + self.foot - self.height, 0)
 
     @property
     def capacity(self) -> int:
@@ -62,7 +64,7 @@ class Viewport:
 
     def top_to_see(self, index: int) -> float:
         """The `top` nearest to the present one at which that row is wholly visible."""
-        return min(index * self.row_height, max(self.top, (index + 1) * self.row_height - self.height))
+        return min(index * self.row_height, max(self.top, (index + 1) * self.row_height + self.foot - self.height))
 
 
 class ScrollBar:
@@ -121,5 +123,5 @@ class ScrollBar:
         height, limit = self._view.height, self._view.limit
         if limit <= 0:
             return None
-        length = max(height * height // (self._view.count * self._view.row_height), theme.px(_MIN_BAR_LENGTH))
+        length = max(height * height // (limit + height), theme.px(_MIN_BAR_LENGTH))
         return round((height - length) * self._view.top / limit), length

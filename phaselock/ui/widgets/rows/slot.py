@@ -7,6 +7,8 @@ from typing import Any
 
 _FROM_ABOVE = ("behind", "corners", "picture", "tile", "back")
 """The items of a slot that lie below all others, whenever they were made."""
+_ON_TOP = ("veil", "action", "handle")
+"""How the names of those begin that lie above all others, from the lowest to the highest."""
 
 
 class Slot:
@@ -50,6 +52,10 @@ class Slot:
                 for one in _FROM_ABOVE:
                     if one in self._items:
                         self._canvas.tag_lower(self._items[one])
+            for begin in _ON_TOP:
+                for one in self._items:
+                    if one.startswith(begin):
+                        self._canvas.tag_raise(self._items[one])
         else:
             if before is None or before[0] != place:
                 self._canvas.coords(item, *shifted_place)
