@@ -438,6 +438,17 @@ class Window(ctk.CTk):  # type: ignore[misc]
             return False
         self.screen.key(command)
         return True
+        self.bind("<Tab>", lambda _event: self._walk(1))
+        self.bind("<<PrevWindow>>", lambda _event: self._walk(-1))
+
+    def _change_text_size(self, steps: int) -> None:
+        if reason := self.look.obstacle(steps):
+            self.show_toast(reason)
+        self.look.change_text_size(steps)
+
+    def _walk(self, step: int) -> str | None:
+        """The keyboard stays inside a question until it is answered."""
+        return self._question.walk(step) if self._question is not None else None
 
     def _show_presence(self) -> None:
         handle = int(self.frame(), 16) if sys.platform == "win32" else self.winfo_id()

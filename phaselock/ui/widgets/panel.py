@@ -25,15 +25,17 @@ def _corner(name: str, fill: str, ground: str) -> tk.PhotoImage:
 
 
 class Panel(ctk.CTkFrame):  # type: ignore[misc]
-    """A surface with round corners: `header` (created with a title, or at first use) above `body`."""
+    """A surface with round corners: `header` (created with a title, or at first use) above `body`. `plain`: with square
+    corners, for a panel over something that has not one colour."""
 
-    def __init__(self, master: Any, title: str = "", *, fill: str = theme.SURFACE) -> None:
+    def __init__(self, master: Any, title: str = "", *, fill: str = theme.SURFACE, plain: bool = False) -> None:
         ground = theme.behind(master)
         super().__init__(master, fg_color=fill, corner_radius=0)
         self._fill = fill
         # The corners are placed images, so that a new size of the window needs no drawing.
-        self._corners = [_corner(name, fill, ground) for name in ("nw", "ne", "se", "sw")]
-        for name, picture in zip(("nw", "ne", "se", "sw"), self._corners, strict=True):
+        names = () if plain else ("nw", "ne", "se", "sw")
+        self._corners = [_corner(name, fill, ground) for name in names]
+        for name, picture in zip(names, self._corners, strict=True):
             # With its own background: it is shown for a moment before its picture is.
             label = tk.Label(self, image=picture, background=ground, borderwidth=0, highlightthickness=0)
             tk.Label.place(label, relx=float("e" in name), rely=float("s" in name), anchor=name)  # type: ignore[arg-type]

@@ -8,7 +8,7 @@ from typing import Any
 
 from phaselock.language.catalogue import tr
 from phaselock.ui import theme
-from phaselock.ui.widgets.buttons import DangerButton, TextButton
+from phaselock.ui.widgets.buttons import DangerButton, SecondaryButton
 from phaselock.ui.widgets.panel import Panel
 
 _WIDTH = 320
@@ -22,7 +22,8 @@ class Question(Panel):
     def __init__(
         self, root: Any, text: str, word: str, act: Callable[[], object], cancel: Callable[[], object]
     ) -> None:
-        super().__init__(root, fill=theme.ELEVATED)
+        super().__init__(root, fill=theme.ELEVATED, plain=True)
+        self.configure(border_width=max(theme.px(1), 1), border_color=theme.RAISED)
         self.text = text
         words = tk.Label(
             self.body,
@@ -36,8 +37,19 @@ class Question(Panel):
         words.pack(anchor="w", pady=(0, theme.px(16)))
         self.act = DangerButton(self.body, word, act)
         self.act.pack(side="right")
-        self.cancel = TextButton(self.body, tr("Cancel"), cancel)
+        self.cancel = SecondaryButton(self.body, tr("Cancel"), cancel)
         self.cancel.pack(side="right", padx=(0, theme.px(_GAP)))
+        self._buttons = self.cancel, self.act  # from left to right
+        for button in self._buttons:
+            for key, step in (("Left", -1), ("Right", 1), ("Up", -1), ("Down", 1)):
+                button.bind(f"<Key-{key}>", lambda _event, step=step: self.walk(step))  # type: ignore[misc]
+
+    def walk(self, step: int) -> str:
+        """Give the keyboard to the next (1) or previous (-1) button: to the first one if none has it."""
+        focused = self.focus_get()
+        at = next((place + step for place, one in enumerate(self._buttons) if one is focused), 0)
+        self._buttons[at % len(self._buttons)].focus_set()
+        return "break"
 
     def show(self, at: Any = None, lower_y: int | None = None) -> None:
         """Place it below the widget `at` or below the place `lower_y` of it, or in the middle of the window."""
@@ -47,7 +59,7 @@ class Question(Panel):
         else:
             root = self.master
             right = at.winfo_rootx() + at.winfo_width() - root.winfo_rootx()
-            x = max(min(right, root.winfo_width() - theme.px(_GAP)), self.winfo_reqwidth())
+            x = max(min(right, root.winfo_width() - theme.px(_GAP)), self.winfo_reqwidth() + theme.px(_GAP))
             below = at.winfo_height() + theme.px(_GAP) if lower_y is None else lower_y
             y = min(at.winfo_rooty() + below - root.winfo_rooty(), root.winfo_height() - self.winfo_reqheight())
             self.place(x=x, y=y, anchor="ne")

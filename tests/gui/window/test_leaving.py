@@ -69,6 +69,47 @@ def test_closing_is_asked_in_the_middle_while_a_session_runs(window: Any) -> Non
     assert window.program.closed
 
 
+@pytest.mark.parametrize("asked", ["leave", "close", "drop"])
+def test_the_keyboard_stays_inside_a_question(window: Any, asked: str) -> None:
+    shown = show(window, playing(peer()))
+    go(window, "sound")
+    {
+        "leave": lambda: window.leave(shown.end),
+        "close": window.close,
+        "drop": lambda: shown._peer_action(shown.peers.rows[0].key, "drop"),
+    }[asked]()
+    window.update()
+    question = window._question
+    assert question.cancel.winfo_rootx() < question.act.winfo_rootx()
+    order = [question.act, question.cancel] * 2
+    for key in ("<Tab>", "<<PrevWindow>>", "<Key-Right>", "<Key-Left>"):
+        assert window.focus_get() is question.cancel
+        reached = []
+        for _ in order:
+            press(window, key)
+            reached.append(window.focus_get())
+        assert reached == order
+    shown.peers.focus_set()
+    press(window, "<Tab>")
+    assert window.focus_get() is question.cancel, "and comes back to it"
+    press(window, "<Key-Escape>")
+    assert window._question is None and commands(window) == [] and not window.program.closed
+    press(window, "<Tab>")
+    assert window.focus_get() not in (None, window)
+
+
+def test_a_question_keeps_a_margin_and_its_buttons_a_line(window: Any) -> None:
+    window.geometry("900x600")
+    shown = show(window, playing(peer("Wohnzimmer-Küche und Balkon")))
+    shown._peer_action(shown.peers.rows[0].key, "drop")
+    window.update()
+    question = window._question
+    assert question.winfo_rootx() - window.winfo_rootx() >= 8
+    assert question.cancel.winfo_rooty() == question.act.winfo_rooty()
+    assert question.cancel.winfo_height() == question.act.winfo_height()
+    assert question._corners == [], "a picture may lie behind it"
+
+
 @pytest.mark.parametrize("state", [host(), guest()], ids=["host", "peer"])
 @pytest.mark.parametrize("failed", [False, True])
 def test_the_first_screen_says_why_a_session_ended(window: Any, state: Any, failed: bool) -> None:
