@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from phaselock.language.catalogue import tr
 from phaselock.ui import theme
 from phaselock.ui.backend import AppearanceRead, Program
 
@@ -28,11 +29,24 @@ class WindowLook:
         found = percent if isinstance(percent, int) and percent in TEXT_PERCENTS else 100
         return found if found == 100 or self._fits(found / 100) else 100
 
+    def obstacle(self, steps: int) -> str:
+        """Why the text cannot be changed by this number of steps; empty: it can."""
+        at = self._place(steps)
+        if at < 0:
+            return tr("There is no smaller size.")
+        if at >= len(TEXT_PERCENTS):
+            return tr("There is no larger size.")
+        too_large = steps > 0 and not self._fits(TEXT_PERCENTS[at] / 100)
+        return tr("A larger text has no room on this screen.") if too_large else ""
+
     def change_text_size(self, steps: int) -> None:
-        """Make the text larger or smaller by a number of steps; 0: the usual size."""
-        at = TEXT_PERCENTS.index(self.text_percent) + steps if steps else TEXT_PERCENTS.index(100)
-        if 0 <= at < len(TEXT_PERCENTS) and (steps <= 0 or self._fits(TEXT_PERCENTS[at] / 100)):
-            self._change(text_percent=TEXT_PERCENTS[at])
+        """Make the text larger or smaller by a number of steps, if it can be; 0: the usual size."""
+        if not self.obstacle(steps):
+            self._change(text_percent=TEXT_PERCENTS[self._place(steps)])
+
+    def _place(self, steps: int) -> int:
+        """The index of the size that is this number of steps away; it may not exist."""
+        return TEXT_PERCENTS.index(self.text_percent) + steps if steps else TEXT_PERCENTS.index(100)
 
     def choice(self, name: str) -> str:
         """What the user wants of "contrast" or "motion": one of CHOICES."""

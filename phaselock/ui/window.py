@@ -222,9 +222,10 @@ class Window(ctk.CTk):  # type: ignore[misc]
 
     def open_display(self) -> None:
         """Open the overlay with size, contrast and motion."""
-        from phaselock.ui.screens.display import DisplayOverlay
+        from phaselock.ui.screens.display import DisplayOverlay, Used
 
-        self._open_overlay(lambda: DisplayOverlay(self, self.look, self.close_overlay))
+        used = Used()
+        self._open_overlay(lambda: DisplayOverlay(self, self.look, self.close_overlay, used))
 
     def open_shortcuts(self) -> None:
         """Open the overlay with the keys."""
@@ -425,8 +426,8 @@ class Window(ctk.CTk):  # type: ignore[misc]
             "quit": self.close,
             "shortcuts": self.open_shortcuts,
             "display": self.open_display,
-            "larger": lambda: self.look.change_text_size(1),
-            "smaller": lambda: self.look.change_text_size(-1),
+            "larger": lambda: self._change_text_size(1),
+            "smaller": lambda: self._change_text_size(-1),
             "usual_size": lambda: self.look.change_text_size(0),
             "full_screen": lambda: self.attributes("-fullscreen", not self.attributes("-fullscreen")),
         }

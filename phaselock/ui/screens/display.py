@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
+import tkinter as tk
 from collections.abc import Callable
 from typing import Any
 
@@ -13,31 +15,86 @@ from phaselock.ui.look import WindowLook
 from phaselock.ui.screens.home import label
 from phaselock.ui.screens.overlays import Overlay
 from phaselock.ui.theme import px
+from phaselock.ui.widgets import tooltip as tips
 from phaselock.ui.widgets.base import frame
 from phaselock.ui.widgets.buttons import SecondaryButton
 
 NAMES = {"system": N_("As the system"), "on": N_("On"), "off": N_("Off")}
 
 
+@dataclasses.dataclass(slots=True)
+class Used:
+    """The button that was used last. Each change makes the overlay again; the button keeps its place, so that the next
+    click hits it again."""
+
+    name: str = ""
+    """Empty: none was used."""
+    x: int = 0
+    """Its middle, in pixels from the corner of the window."""
+    y: int = 0
+    keyboard: bool = False
+    """It had the ring of the keyboard."""
+
+
 class DisplayOverlay(Overlay):
     """Each change takes effect at once."""
 
-    def __init__(self, master: Any, look: WindowLook, on_close: Callable[[], None]) -> None:
+    def __init__(self, master: Any, look: WindowLook, on_close: Callable[[], None], used: Used) -> None:
         super().__init__(master, tr("Display"), on_close)
-        self._look = look
+        self._look, self._used = look, used
+        self._buttons: dict[str, SecondaryButton] = {}
         sizes = self._row(0, tr("Size of the text"))
-        for column, (text, steps) in enumerate((("−", -1), (f"{look.text_percent} %", 0), ("+", 1))):
-            button = SecondaryButton(sizes, text, functools.partial(look.change_text_size, steps))
+        for column, (name, text, steps) in enumerate(
+            (("smaller", "−", -1), ("usual", f"{look.text_percent} %", 0), ("larger", "+", 1))
+        ):
+            button = self._button(sizes, name, text, functools.partial(look.change_text_size, steps))
             button.grid(row=0, column=column, padx=(px(8) if column else 0, 0))
+            reason = look.obstacle(steps)
+            button.set_enabled(not reason)
+            tips.attach(button, reason)
         self._choice(1, tr("High contrast"), "contrast")
         self._choice(2, tr("Less motion"), "motion")
+        if used.name:
+            self.bind("<Configure>", lambda _event: self._keep_place(), add="+")
+
+    def focus_set(self) -> None:
+        if self._used.keyboard:
+            self._buttons[self._used.name].focus_set()
+        else:
+            super().focus_set()
 
     def _choice(self, row: int, text: str, name: str) -> None:
         """A button that goes through the choices."""
         place, names = self._row(row, text), list(NAMES)
         chosen = self._look.choice(name)
         following = names[(names.index(chosen) + 1) % len(names)]
-        SecondaryButton(place, tr(NAMES[chosen]), lambda: self._look.choose(name, following)).pack(anchor="e")
+        self._button(place, name, tr(NAMES[chosen]), lambda: self._look.choose(name, following)).pack(anchor="e")
+
+    def _button(self, place: Any, name: str, text: str, act: Callable[[], object]) -> SecondaryButton:
+        def use() -> None:
+            x, y = self._middle(name)
+            self._used.name, self._used.x, self._used.y = name, x, y
+            self._used.keyboard = button.keyboard
+            act()
+
+        button = self._buttons[name] = SecondaryButton(place, text, use)
+        return button
+
+    def _middle(self, name: str) -> tuple[int, int]:
+        """The middle of a button, in pixels from the corner of the window."""
+        button = self._buttons[name]
+        x = button.winfo_rootx() + button.winfo_width() // 2 - self.winfo_rootx()
+        return x, button.winfo_rooty() + button.winfo_height() // 2 - self.winfo_rooty()
+
+    def _keep_place(self) -> None:
+        """Place the panel so that the button which was used last is where it was, as far as the panel is visible."""
+        self.update_idletasks()
+        x, y = self._middle(self._used.name)
+        left = self.panel.winfo_rootx() - self.winfo_rootx() + self._used.x - x
+        top = self.panel.winfo_rooty() - self.winfo_rooty() + self._used.y - y
+        left = max(min(left, self.winfo_width() - self.panel.winfo_reqwidth()), 0)
+        top = max(min(top, self.winfo_height() - self.panel.winfo_reqheight()), 0)
+        tk.Place.place_configure(self.panel, relx=0, rely=0, x=left, y=top, anchor="nw")
 
     def _row(self, row: int, text: str) -> Any:
         label(self.body, text, theme.BODY).grid(row=row, column=0, sticky="w", pady=px(8), padx=(0, px(48)))

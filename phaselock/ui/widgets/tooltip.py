@@ -109,8 +109,15 @@ def attach(widget: Any, text: Text) -> None:
         now: Text = widget._tooltip
         return now if isinstance(now, str) else now()
 
+    def pressed(_event: object) -> None:
+        if getattr(widget, "enabled", True):
+            hide(widget)
+        else:
+            _tip().schedule(widget, current)  # it says why nothing happens
+
     widget.bind("<Enter>", lambda _event: _tip().schedule(widget, current), add="+")
-    for sequence in ("<Leave>", "<ButtonPress-1>", "<KeyPress>", "<Unmap>", "<Destroy>"):
+    widget.bind("<ButtonPress-1>", pressed, add="+")
+    for sequence in ("<Leave>", "<KeyPress>", "<Unmap>", "<Destroy>"):
         widget.bind(sequence, lambda _event: hide(widget), add="+")
 
 

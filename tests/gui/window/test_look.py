@@ -12,7 +12,7 @@ import pytest
 from phaselock.ui import theme
 from phaselock.ui.backend import AppearanceRead
 from tests.support.session_views import playing
-from tests.support.window_driver import button, click, deliver, go, press, reads, screen, show
+from tests.support.window_driver import button, click, deliver, go, press, reads, screen, show, toasts, until
 
 pytestmark = pytest.mark.gui
 
@@ -45,8 +45,58 @@ def test_the_size_is_kept_and_has_room_on_the_screen(make: Callable[..., Any]) -
     for _ in range(20):
         press(window, "<Control-Key-plus>")
     assert 900 * theme.scale() <= window.winfo_screenwidth() and 600 * theme.scale() <= window.winfo_screenheight()
+    window.toasts.clear()
     window = make(ui={"text_percent": "large"})
     assert theme.scale() == 1.0
+
+
+def middle(window: Any, widget: Any) -> tuple[int, int]:
+    """The middle of a widget, from the corner of the window."""
+    x = widget.winfo_rootx() + widget.winfo_width() // 2 - window.winfo_rootx()
+    return x, widget.winfo_rooty() + widget.winfo_height() // 2 - window.winfo_rooty()
+
+
+def test_the_buttons_of_the_size_keep_their_place_and_the_keyboard(window: Any) -> None:
+    go(window, "display")
+    place = middle(window, button(window.overlay, "+"))
+    for percent in (110, 125, 150):
+        click(button(window.overlay, "+"))
+        window.update()
+        assert reads(window.overlay, f"{percent} %")
+        x, y = middle(window, button(window.overlay, "+"))
+        assert abs(x - place[0]) <= 2 and abs(y - place[1]) <= 2
+    less = middle(window, button(window.overlay, "−"))
+    click(button(window.overlay, "−"))
+    window.update()
+    x, y = middle(window, button(window.overlay, "−"))
+    assert abs(x - less[0]) <= 2 and abs(y - less[1]) <= 2
+    while window.focus_get() is not button(window.overlay, "−"):
+        press(window, "<Tab>")
+    for percent in (110, 100, 90):
+        press(window, "<Key-Return>")
+        assert reads(window.overlay, f"{percent} %")
+
+
+def test_a_size_that_cannot_be_chosen_says_why(make: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    from phaselock.ui.widgets import tooltip
+
+    window = make(ui={"text_percent": 80})
+    go(window, "display")
+    assert not button(window.overlay, "−").enabled and button(window.overlay, "+").enabled
+    assert button(window.overlay, "−")._tooltip == "There is no smaller size."
+    press(window, "<Control-Key-minus>")
+    assert toasts(window) == ("There is no smaller size.",)
+    window.toasts.clear()
+    monkeypatch.setattr(type(window), "winfo_screenwidth", lambda _self: 900)
+    monkeypatch.setattr(type(window), "winfo_screenheight", lambda _self: 600)
+    press(window, "<Control-Key-0>")
+    assert theme.scale() == 1.0
+    assert not button(window.overlay, "+").enabled
+    assert button(window.overlay, "+")._tooltip == "A larger text has no room on this screen."
+    click(button(window.overlay, "+"))
+    until(window, lambda: tooltip.shown() == "A larger text has no room on this screen.")
+    press(window, "<Control-Key-plus>")
+    assert theme.scale() == 1.0 and toasts(window) == ("A larger text has no room on this screen.",)
 
 
 def test_the_system_decides_unless_the_user_does(window: Any) -> None:
