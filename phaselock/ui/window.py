@@ -191,9 +191,9 @@ class Window(ctk.CTk):  # type: ignore[misc]
         self._question = Question(self, text, word, agree, self._answer)
         self._question.show(at, lower_y)
 
-    def show_toast(self, text: str, kind: Kind = "info", action: Action | None = None) -> None:
-        """Show a toast."""
-        self.toasts.show(text, kind=kind, action=action)
+    def show_toast(self, text: str, kind: Kind = "info", action: Action | None = None) -> Callable[[], None]:
+        """Show a toast. Returns what removes it, if it is still shown."""
+        return self.toasts.show(text, kind=kind, action=action)
 
     def forget_waiting(self) -> None:
         """Add no files to the next session."""

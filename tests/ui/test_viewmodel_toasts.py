@@ -98,6 +98,7 @@ def failed(reason: str) -> e.TransferChanged:
             Toast("Ben cannot play a.mp3: no frames", "error"),
         ),
         (error(Code.NO_NEXT_TRACK), Toast("There is no next track.", "info")),
+        (error(Code.NO_SUCH_TRACK), Toast("There is no such track in the queue.", "info")),
         (
             error(Code.OTHER, detail="Port 17401 is in use. Please close the other application or change the port."),
             Toast("Port 17401 is in use. Please close the other application or change the port.", "error"),

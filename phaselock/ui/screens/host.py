@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -48,8 +48,8 @@ class HostScreen(SessionScreen):
         self._command = api.program.command
         self._view: HostView | None = None
         self._queue_rows = QueueRows()
-        self._removed: list[Sequence[UUID]] = []
-        """The songs of each removal that was not undone, the newest last."""
+        self._removed: list[tuple[Sequence[UUID], Callable[[], None]]] = []
+        """Of each removal that was not undone, the newest last: the songs, and what removes its toast."""
         self.grid_columnconfigure(1, weight=1)
         self.grid_rowconfigure(1, weight=1)
         self._build_header()
@@ -139,8 +139,11 @@ class HostScreen(SessionScreen):
         """Put these songs back, or else those of the last removal that was not undone."""
         if not (removed or self._removed):
             return
-        songs = removed or self._removed[-1]
-        self._removed = [one for one in self._removed if one is not songs]
+        songs = removed or self._removed[-1][0]
+        for one, forget_toast in self._removed:
+            if one is songs:
+                forget_toast()
+        self._removed = [one for one in self._removed if one[0] is not songs]
         for file_id in reversed(songs):
             self._command(c.Restore(file_id))
 
@@ -150,10 +153,10 @@ class HostScreen(SessionScreen):
     def _remove(self, removed: Sequence[UUID]) -> None:
         for file_id in removed:
             self._command(c.Remove(file_id))
-
-        self._removed.append(removed)
-        text = tr_plural("Song removed.", "{number} songs removed.", len(removed)).format(number=len(removed))
-        self.api.show_toast(text, action=(tr("Undo"), lambda: self.undo(removed)))
+        text = tr_plural("{song} was removed.", "{number} songs were removed.", len(removed))
+        text = text.format(song="".join(titles[:1]), number=len(removed))
+        forget_toast = self.api.show_toast(text, action=(tr("Undo"), lambda: self.undo(removed)))
+        self._removed.append((removed, forget_toast))
 
     def _peer_action(self, key: str, action: str) -> None:
         peer = self._peer(key)

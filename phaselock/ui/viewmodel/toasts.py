@@ -32,6 +32,7 @@ _CALM = frozenset(
         Code.NO_NEXT_TRACK,
         Code.NOTHING_TO_PLAY,
         Code.NOTHING_TO_RETRY,
+        Code.NO_SUCH_TRACK,
     }
 )
 """Errors after a click that came too late: they need no action."""

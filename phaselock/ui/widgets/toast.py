@@ -138,9 +138,9 @@ class Toasts:
 
     def show(
         self, text: str, *, kind: Kind = "info", action: Action | None = None, seconds: float | None = None
-    ) -> None:
+    ) -> Callable[[], None]:
         """Show a toast, in place of one with the same text; `action`: text and command of a button. `seconds`: how
-        long; None: as long as it takes to read it."""
+        long; None: as long as it takes to read it. Returns what removes it, if it is still shown."""
         if seconds is None:
             seconds = max(ACTION_SECONDS if action else SECONDS, len(text) * _READING_S)
         places = self._places()
@@ -153,6 +153,7 @@ class Toasts:
         toast.place_number = next((place for place in places if place not in taken), places[0])
         self._toasts.append(toast)
         self._slide(toast)
+        return lambda: self._drop(toast)
 
     def clear(self) -> None:
         """Remove all toasts."""

@@ -165,7 +165,7 @@ def test_the_queue_is_played_moved_and_emptied(window: Any) -> None:
     press(window, "<Key-Delete>")
     click(rows, *action(rows, 0, "remove"))
     assert commands(window) == [c.Remove(ids[2]), c.Remove(ids[3]), c.Remove(ids[0])]
-    assert toasts(window) == ("2 songs removed.", "Song removed.")
+    assert toasts(window) == ("2 songs were removed.", "Song 1 was removed.")
     window.program.calls.clear()
     click(button(window.toasts._toasts[0], "Undo"))
     assert commands(window) == [c.Restore(ids[3]), c.Restore(ids[2])]
@@ -197,6 +197,7 @@ def test_requests_are_answered(window: Any) -> None:
     wishes = [dataclasses.replace(WISH, request_id=UUID(int=70 + n), number=n, file_name=f"{n}.mp3") for n in range(5)]
     shown = show(window, playing(requests=tuple(wishes)))
     rows = shown.requests
+    assert toasts(window) == (), "nor offered"
     assert len(rows.rows) == 3 and reads(shown, "+2 more")
     click(rows, *action(rows, 0, "accept"))
     click(rows, *action(rows, 1, "reject"))
