@@ -78,7 +78,7 @@ def test_the_title_of_the_window_names_the_song(state: SessionView, title: str) 
         ),
         (playing(), "playing", "Song 1", ""),
         (playing(now=item(1, title="", file_name="The song.mp3")), "playing", "The song", ""),
-        (playing(own=dataclasses.replace(CARD, device_name=None)), "playing", "Song 1", "No audio output detected."),
+        (playing(own=dataclasses.replace(CARD, device_name=None)), "playing", "Song 1", ""),
         (playing(timeline=line(stop_ns=9)), "paused", "Song 1", ""),
         (
             host(peer(have=frozenset()), waiting_for=QUEUE[1]),

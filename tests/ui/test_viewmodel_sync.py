@@ -104,6 +104,34 @@ def test_the_sentence_of_a_peer(own: LocalStatus | None, sentence: str, kind: st
 
 
 @pytest.mark.parametrize(
+    ("state", "short"),
+    [
+        (host(), ""),
+        (playing(), ""),
+        (playing(peer()), "Both within 0.03 ms"),
+        (playing(peer(), peer("Cleo", 2), peer("Dan", 3)), "All 4 within 0.03 ms"),
+        (playing(peer(), peer("Cleo", 2, device_name=None)), "2 of 3 within 0.03 ms"),
+        (playing(peer(phase_error_ns=-3_200_000), peer("Cleo", 2, phase_error_ns=1_500_000)), "Up to 3.2 ms off"),
+        (playing(peer(clock_stale=True)), ""),
+        (guest(now=QUEUE[0], timeline=line()), "Within 0.01 ms of the host"),
+        (guest(off(phase_error_ns=3_200_000), now=QUEUE[0], timeline=line()), "Up to 3.2 ms off"),
+        (guest(off(device_name=None), now=QUEUE[0], timeline=line()), ""),
+    ],
+)
+def test_the_figure_of_the_sentence_alone(state: SessionView, short: str) -> None:
+    view = host_view(state) if state.hosting else peer_view(state)
+    assert plain(view.sync.short) == short
+
+
+def test_a_missing_output_is_said_once() -> None:
+    for timeline in (line(), line(stop_ns=5)):
+        view = peer_view(guest(off(device_name=None), now=QUEUE[0], timeline=timeline))
+        assert (view.now.note, view.now.artist, view.sync.sentence) == ("", "Band", "No audio output detected.")
+    stopped = peer_view(guest(off(device_name=None)))
+    assert stopped.now.note == "No audio output detected." != stopped.sync.sentence
+
+
+@pytest.mark.parametrize(
     ("own", "text"),
     [
         (CARD, "Playing on Card, delay 10 ms."),

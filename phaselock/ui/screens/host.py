@@ -272,6 +272,13 @@ class HostScreen(SessionScreen):
 
 
 def _peer_row(row: PeerRow) -> Row:
+def _dot(row: PeerRow) -> str:
+    """The colour of the dot before the state of a peer, which says it in words."""
+    if row.trouble:
+        return theme.ERROR if row.chip_kind == "error" else theme.WARNING
+    return DOTS[row.latency_class]
+
+
     mute = ((MUTE, "muted" if row.muted else "volume", row.mute_text),) if row.volume_percent is not None else ()
     more = (("retry", "next", tr("Send again")), ("without", "stop", tr("Go on without it"))) if row.can_retry else ()
     channels = ((CHANNELS, "channels", row.channels_text),) if row.channels_text else ()
@@ -281,7 +288,7 @@ def _peer_row(row: PeerRow) -> Row:
         row.name,
         news or row.latency_text,
         initial=row.initial,
-        colour_dot=DOTS[row.latency_class],
+        colour_dot=_dot(row),
         chip=(row.chip_text, CHIPS[row.chip_kind]),
         progress=row.progress,
         actions=(*channels, *mute, *more, ("drop", "close", tr("Send {name} away").format(name=row.name))),

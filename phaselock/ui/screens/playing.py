@@ -87,7 +87,8 @@ class PlayingPanel(Panel):
             if before is None or before.file_id != now.file_id:
                 self._change_track(now)
         colour = {"good": theme.TEXT, "warning": theme.WARNING}.get(sync.kind, theme.TEXT_SECONDARY)
-        self._sentence.set(sync.sentence if now.state in ("playing", "paused") else "", colour)
+        sentences = (sync.sentence, sync.short) if now.state in ("playing", "paused") else ("", "")
+        self._sentence.set(sentences[0], colour, sentences[1])
 
     def tick(self, session_ns: int | None) -> None:
         """Show position and spectrum at this session time, and now and then the plot."""

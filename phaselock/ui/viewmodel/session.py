@@ -109,7 +109,7 @@ def _now(state: SessionView) -> NowPlaying:
     waiting = s.waiting_for
     if s.timeline is not None and s.now is not None:
         note = _waiting_note(state, waiting) if waiting else ""
-        return _track(s.now, "playing" if sounding(s) else "paused", note or _output_note(state))
+        return _track(s.now, "playing" if sounding(s) else "paused", note)
     if s.timeline is None and waiting is not None:
         return _track(waiting, "waiting", _waiting_note(state, waiting))
     if s.timeline is not None:  # the host's song is not known here yet
@@ -144,14 +144,10 @@ def _delay_text(timing: Timing, latency_ns: int) -> str:
     return tr(_DELAYS[timing]).format(time=ms_text(latency_ns))
 
 
-def _output_note(state: SessionView) -> str:
-    return code_text(Code.NO_OUTPUT) if state.own is not None and state.own.device_name is None else ""
-
-
 def _stopped_note(state: SessionView) -> str:
     s = state.snapshot
-    if note := _output_note(state):
-        return note
+    if state.own is not None and state.own.device_name is None:
+        return code_text(Code.NO_OUTPUT)
     if not state.hosting:
         return tr("Waiting for the host to play.") if s.queue else tr("The host has not added any songs yet.")
     upcoming = item_of(s.queue, s.upcoming)

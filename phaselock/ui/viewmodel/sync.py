@@ -136,11 +136,15 @@ def chip(machine: Machine) -> Chip:
 def sync_view(state: SessionView) -> SyncView:
     """The sentence about the session and the numbers of all machines."""
     all_ = machines(state)
-    sentence, kind = _together(all_) if state.hosting else _alone(all_[0])
+    readouts = tuple(map(_readout, all_))
+    if state.snapshot.timeline is None:
+        return SyncView(code_text(Code.NOTHING_PLAYING), "neutral", readouts, "")
     if not sounding(state.snapshot):
-        stopped = state.snapshot.timeline is None
-        sentence, kind = code_text(Code.NOTHING_PLAYING) if stopped else tr("Paused"), "neutral"
-    return SyncView(sentence, kind, tuple(map(_readout, all_)))
+        if all_[0].state == "no_output":
+            return SyncView(code_text(Code.NO_OUTPUT), "error", readouts, "")
+        return SyncView(tr("Paused"), "neutral", readouts, "")
+    sentence, kind = _together(all_) if state.hosting else _alone(all_[0])
+    return SyncView(sentence, kind, readouts, _short_together(all_) if state.hosting else _short_alone(all_[0]))
 
 
 def _together(all_: tuple[Machine, ...]) -> tuple[str, Kind]:
@@ -175,6 +179,34 @@ def _playing_text(playing: list[Machine], total: int, *, untold: bool) -> str:
         return tr("Nobody plays")
     form = tr("Only {name} plays") if playing[0].key else tr("Only this speaker plays")
     return form.format(name=playing[0].name)
+
+
+def _short_together(all_: tuple[Machine, ...]) -> str:
+    """The figure of the host's sentence, without names and reasons."""
+    playing = [machine for machine in all_ if machine.state == "playing"]
+    most_ns = max((abs(machine.error_ns) for machine in playing), default=0)
+    if most_ns >= GOOD_NS:
+        return _off_text(most_ns)
+    if len(playing) < 2:
+        return ""
+    if len(playing) < len(all_):
+        form = tr("{number} of {total} within {time}")
+    else:
+        form = tr("Both within {time}") if len(all_) == 2 else tr("All {number} within {time}")
+    return form.format(number=len(playing), total=len(all_), time=within_text(_apart_ns(playing)))
+
+
+def _short_alone(machine: Machine) -> str:
+    """The figure of a peer's sentence."""
+    if machine.state != "playing":
+        return ""
+    if abs(machine.error_ns) >= GOOD_NS:
+        return _off_text(abs(machine.error_ns))
+    return tr("Within {time} of the host").format(time=within_text(machine.bound_ns))
+
+
+def _off_text(most_ns: int) -> str:
+    return tr("Up to {time} off").format(time=ms_text(most_ns))
 
 
 def _silent_text(missing: list[Machine]) -> str:

@@ -144,6 +144,8 @@ class SyncView:
     sentence: str
     kind: Kind
     machines: tuple[SyncReadout, ...]
+    short: str
+    """The figure of the sentence, for a narrow place; empty: the sentence has none."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

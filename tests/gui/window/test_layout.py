@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
+import gettext
 from typing import Any
 from uuid import UUID
 
 import pytest
 
+from phaselock.language import catalogue
+from phaselock.ui.backend import Closed
 from tests.support.session_views import CARD, WISH, guest, host, line, peer, playing
-from tests.support.window_driver import button, reads, show, tree
+from tests.support.window_driver import button, deliver, reads, show, tree
 
 pytestmark = pytest.mark.gui
 
@@ -38,13 +41,33 @@ def test_a_longer_sentence_and_requests_move_no_control(window: Any, size: str) 
     assert artwork >= 72
     show(window, playing(*LATE))
     assert shown.playing._sentence.cut and "early." in shown.playing._sentence._tooltip()
-    assert shown.playing._sentence.cget("text").endswith("…")
+    assert shown.playing._sentence.cget("text") == "Up to 15\N{NARROW NO-BREAK SPACE}ms off"
     assert {name: places(shown)[name] for name in before} == before
     wishes = [dataclasses.replace(WISH, request_id=UUID(int=70 + n), number=n) for n in range(5)]
     for number in (1, 2, 5):
         show(window, playing(*LATE[:1], requests=tuple(wishes[:number])))
         assert places(shown) == before and shown.playing.artwork.winfo_height() == artwork
     assert reads(shown, "Song requests") and reads(shown, "+2 more")
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_the_figure_of_the_sentence_is_visible_in_the_smallest_window(
+    window: Any, monkeypatch: pytest.MonkeyPatch, language: str
+) -> None:
+    words = gettext.translation(catalogue.DOMAIN, catalogue.FOLDER, [language], fallback=True)
+    monkeypatch.setattr(catalogue, "_current", words)
+    window.geometry("900x600")
+    mute = peer("Wohnzimmer-Küche", 9, device_name=None)
+    three = [peer(f"Peer {number}", number) for number in range(1, 4)]
+    figure = "{}\N{NARROW NO-BREAK SPACE}ms".format("0.03" if language == "en" else "0,03")
+    for peers in ([*three, mute], three, three[:1]):
+        sentence = show(window, playing(*peers)).playing._sentence.cget("text")
+        assert figure in sentence and not sentence.endswith("…")
+    window.program.now = None
+    deliver(window, Closed("", failed=False))
+    own = CARD
+    sentence = show(window, guest(own, now=host().snapshot.queue[0], timeline=line())).playing._sentence.cget("text")
+    assert "ms" in sentence and not sentence.endswith("…")
 
 
 def test_a_long_title_is_cut_at_its_end_and_the_address_never(window: Any) -> None:
