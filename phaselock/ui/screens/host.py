@@ -16,7 +16,7 @@ from phaselock.ui.backend import BackendEvent, SessionView
 from phaselock.ui.direction import isolated
 from phaselock.ui.screens.base import WindowApi
 from phaselock.ui.screens.host_queue import HostQueue
-from phaselock.ui.screens.playing import PlayingPanel, SpectrumButton
+from phaselock.ui.screens.playing import PlayingPanel
 from phaselock.ui.screens.requests import Requests
 from phaselock.ui.screens.session import CAPTION_HEIGHT, SessionScreen
 from phaselock.ui.theme import ctk, px
@@ -151,6 +151,7 @@ class HostScreen(SessionScreen):
         self.playing.seekbar.skip(seconds)
 
     def _remove(self, removed: Sequence[UUID]) -> None:
+        titles = [row.title for row in self._view.queue if row.id in removed] if self._view is not None else []
         for file_id in removed:
             self._command(c.Remove(file_id))
         text = tr_plural("{song} was removed.", "{number} songs were removed.", len(removed))
@@ -242,7 +243,7 @@ class HostScreen(SessionScreen):
                 "next": lambda: self._command(c.Next()),
                 "repeat": self.repeat,
             },
-            last=lambda row: SpectrumButton(row, self.api),
+            last=self.playing.make_spectrum_button,
         )
         self.transport.grid(row=0, column=1)
 
@@ -271,7 +272,6 @@ class HostScreen(SessionScreen):
         self.fit(self.queue, event.width, *QUEUE_COLUMN)
 
 
-def _peer_row(row: PeerRow) -> Row:
 def _dot(row: PeerRow) -> str:
     """The colour of the dot before the state of a peer, which says it in words."""
     if row.trouble:
@@ -279,6 +279,7 @@ def _dot(row: PeerRow) -> str:
     return DOTS[row.latency_class]
 
 
+def _peer_row(row: PeerRow) -> Row:
     mute = ((MUTE, "muted" if row.muted else "volume", row.mute_text),) if row.volume_percent is not None else ()
     more = (("retry", "next", tr("Send again")), ("without", "stop", tr("Go on without it"))) if row.can_retry else ()
     channels = ((CHANNELS, "channels", row.channels_text),) if row.channels_text else ()

@@ -9,7 +9,7 @@ from phaselock.ui import theme
 from phaselock.ui.backend import SessionView
 from phaselock.ui.direction import isolated
 from phaselock.ui.screens.base import WindowApi
-from phaselock.ui.screens.playing import PlayingPanel, SpectrumButton
+from phaselock.ui.screens.playing import PlayingPanel
 from phaselock.ui.screens.queue import QueueList
 from phaselock.ui.screens.queue_menu import peer_menu
 from phaselock.ui.screens.requests import Requests
@@ -42,7 +42,7 @@ class PeerScreen(SessionScreen):
         controls = self.playing.controls
         controls.grid_columnconfigure((0, 2), weight=1)
         self.make_volume(controls).grid(row=0, column=1)
-        SpectrumButton(controls, api).grid(row=0, column=2, sticky="e")
+        self.playing.make_spectrum_button(controls).grid(row=0, column=2, sticky="e")
         self._build_queue()
         self.bind("<Configure>", lambda event: self.fit(self.queue, event.width, *QUEUE_COLUMN), add="+")
 

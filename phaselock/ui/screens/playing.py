@@ -74,7 +74,15 @@ class PlayingPanel(Panel):
         details.grid(row=0, column=1, sticky="e")
         self.plot = SyncPlot(strip, height=72)
         self.plot.grid(row=1, column=0, columnspan=2, sticky="ew")
+        self._spectrum_button: SpectrumButton | None = None
+        self._is_low = False
+        """The spectrum has no room."""
         body.bind("<Configure>", lambda event: self._hide_if_low(event.height), add="+")
+
+    def make_spectrum_button(self, master: Any) -> SpectrumButton:
+        """Create the button that switches the spectrum."""
+        self._spectrum_button = SpectrumButton(master, self._api, self._spectrum_obstacle)
+        return self._spectrum_button
 
     def show(self, state: SessionView, now: NowPlaying, sync: SyncView) -> None:
         """Show the newest view; draws only what differs."""
@@ -96,6 +104,8 @@ class PlayingPanel(Panel):
         if state is None or now is None:
             return
         self._ticks += 1
+        if self._spectrum_button is not None and self._ticks % PLOT_INTERVAL_TICKS == 1:
+            self._spectrum_button.refresh()  # the system may have asked for less motion
         at_s = position_s(state, session_ns)
         self.seekbar.set_position(at_s, now.duration_s)
         waveform = self._waveforms.get(now.file_id) if now.file_id else None
@@ -139,7 +149,16 @@ class PlayingPanel(Panel):
         hop = int(at_s * waveform.rate_hz) // waveform.hop_frames
         self.spectrum.show(waveform.bands[hop * BANDS : (hop + 1) * BANDS] or bytes(BANDS))
 
+    def _spectrum_obstacle(self) -> str:
+        """Why the spectrum cannot be shown; empty: it can."""
+        if theme.still():
+            return tr("With less motion there is no spectrum.")
+        return tr("The window is too low for the spectrum.") if self._is_low else ""
+
     def _hide_if_low(self, height: int) -> None:
+        self._is_low = height < px(MIN_HEIGHT_SPECTRUM)
+        if self._spectrum_button is not None:
+            self._spectrum_button.refresh()
         for widget, min_height in ((self.spectrum, MIN_HEIGHT_SPECTRUM), (self.plot, MIN_HEIGHT_PLOT)):
             if height >= px(min_height):
                 widget.grid()
@@ -161,18 +180,20 @@ class PlayingPanel(Panel):
 
 
 class SpectrumButton(IconButton):
-    """Switches the spectrum, and shows whether it is on."""
+    """Switches the spectrum, and shows whether it is on. `obstacle()`: why it cannot be shown, or empty."""
 
-    def __init__(self, master: Any, api: WindowApi) -> None:
+    def __init__(self, master: Any, api: WindowApi, obstacle: Callable[[], str]) -> None:
         super().__init__(master, "spectrum", self._switch, diameter=SMALL)
-        self._api = api
-        self._show()
+        self._api, self._obstacle = api, obstacle
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Show whether the spectrum is on, or why it cannot be shown."""
+        on, reason = self._api.visualiser, self._obstacle()
+        self.set_enabled(not reason)
+        self.set_on(on and not reason)
+        self.set_tooltip(reason or (tr("Hide the spectrum") if on else tr("Show the spectrum")))
 
     def _switch(self) -> None:
         self._api.show_spectrum(not self._api.visualiser)
-        self._show()
-
-    def _show(self) -> None:
-        on = self._api.visualiser
-        self.set_on(on)
-        self.set_tooltip(tr("Hide the spectrum") if on else tr("Show the spectrum"))
+        self.refresh()

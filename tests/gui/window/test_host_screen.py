@@ -124,6 +124,30 @@ def test_the_spectrum_can_be_switched_off_and_stays_so(window: Any) -> None:
     assert window.visualiser and window.program.kept["ui"]["visualiser"] is True
 
 
+def test_a_spectrum_without_room_says_why(window: Any) -> None:
+    window.geometry("900x600")
+    shown = show(window, playing(own=CARD))
+    switch = button(shown, "The window is too low for the spectrum.")
+    assert not shown.playing.spectrum.winfo_ismapped() and not switch.enabled and not switch.on
+    window.geometry("1280x800")
+    window.update()
+    assert shown.playing.spectrum.winfo_ismapped() and button(shown, "Hide the spectrum").on
+    window.look.choose("motion", "on")
+    window.update()
+    switch = button(window.screen, "With less motion there is no spectrum.")
+    assert not switch.enabled and not switch.on
+    window.look.choose("motion", "off")
+
+
+def test_the_dot_of_a_peer_in_trouble_is_not_green(window: Any) -> None:
+    from phaselock.ui import theme
+
+    mute = peer("Mia", 2, device_name=None)
+    rows = show(window, playing(peer(), mute, peer("Tom", 3, clock_usable=False))).peers.rows
+    assert [one.colour_dot for one in rows] == [theme.PRIMARY, theme.ERROR, theme.WARNING]
+    assert rows[1].subtitle == "No audio output"
+
+
 def test_songs_are_chosen_or_dropped(window: Any) -> None:
     shown = show(window, host())
     window.ask_files = lambda: ("/a.mp3", "/b.m3u")
@@ -173,6 +197,7 @@ def test_the_queue_is_played_moved_and_emptied(window: Any) -> None:
     for _ in range(3):
         press(window, "<Control-Key-z>")
     assert commands(window) == [c.Restore(ids[0])], "what was put back is not put back twice"
+    assert toasts(window) == (), "nor offered"
 
 
 def test_the_queue_is_shuffled_and_repeated(window: Any) -> None:
@@ -197,7 +222,6 @@ def test_requests_are_answered(window: Any) -> None:
     wishes = [dataclasses.replace(WISH, request_id=UUID(int=70 + n), number=n, file_name=f"{n}.mp3") for n in range(5)]
     shown = show(window, playing(requests=tuple(wishes)))
     rows = shown.requests
-    assert toasts(window) == (), "nor offered"
     assert len(rows.rows) == 3 and reads(shown, "+2 more")
     click(rows, *action(rows, 0, "accept"))
     click(rows, *action(rows, 1, "reject"))
