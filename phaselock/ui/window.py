@@ -32,7 +32,7 @@ from phaselock.ui.backend import (
 from phaselock.ui.dialogs import Dialogs
 from phaselock.ui.look import WindowLook
 from phaselock.ui.lost_display import ended_by_lost_display
-from phaselock.ui.placement import MIN_SIZE, fits, geometry
+from phaselock.ui.placement import MIN_SIZE, fits, geometry, position, to_remember
 from phaselock.ui.pump import Pump
 from phaselock.ui.screens.base import Screen
 from phaselock.ui.screens.home import HomeScreen, waiting_text
@@ -88,7 +88,12 @@ class Window(ctk.CTk):  # type: ignore[misc]
         self.iconbitmap()  # only asks; but without any call customtkinter sets its own icon on Windows, after 200 ms
         self.configure(fg_color=theme.BACKGROUND)
         self.minsize(*map(px, MIN_SIZE))
-        self.geometry(geometry(program.preferences().ui.get("geometry"), self))
+        first = geometry(program.preferences().ui.get("geometry"), self)
+        self.geometry(first)
+        self._has_position = bool(position(first))
+        """The user has once chosen one."""
+        self._placed = ""
+        """Where the window manager has put the window, if the user has not chosen a position."""
         self.protocol("WM_DELETE_WINDOW", self.close)
         self.protocol("WM_SAVE_YOURSELF", self.end)  # X and Windows: the user logs out
         # macOS: the same, and files that the user opens with PhaseLock.
@@ -135,7 +140,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
         self._pump.stop()
         self.dialogs.close()
         if self.state() == "normal" and not self.attributes("-fullscreen"):
-            self.program.remember(geometry=self.geometry())
+            self.program.remember(geometry=to_remember(self.geometry(), self._placed))
         self.withdraw()
         self.update_idletasks()
         self.program.close()
@@ -402,6 +407,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
         if event.widget is self:
             self.unbind("<Map>", self._mapped)
             ask_for_dark(self)
+            self._placed = "" if self._has_position else position(self.geometry())
 
     def _make_again(self) -> None:
         """Make all widgets again: the look has changed. What the user has typed stays."""
@@ -432,13 +438,6 @@ class Window(ctk.CTk):  # type: ignore[misc]
             "full_screen": lambda: self.attributes("-fullscreen", not self.attributes("-fullscreen")),
         }
         bind_shortcuts(self, own, self._to_screen)
-
-    def _to_screen(self, command: str) -> bool:
-        """Let the screen execute the command; False: there is none, or it is covered."""
-        if self.screen is None or self._is_covered():
-            return False
-        self.screen.key(command)
-        return True
         self.bind("<Tab>", lambda _event: self._walk(1))
         self.bind("<<PrevWindow>>", lambda _event: self._walk(-1))
 
@@ -450,6 +449,13 @@ class Window(ctk.CTk):  # type: ignore[misc]
     def _walk(self, step: int) -> str | None:
         """The keyboard stays inside a question until it is answered."""
         return self._question.walk(step) if self._question is not None else None
+
+    def _to_screen(self, command: str) -> bool:
+        """Let the screen execute the command; False: there is none, or it is covered."""
+        if self.screen is None or self._is_covered():
+            return False
+        self.screen.key(command)
+        return True
 
     def _show_presence(self) -> None:
         handle = int(self.frame(), 16) if sys.platform == "win32" else self.winfo_id()

@@ -44,8 +44,37 @@ def test_position_volume_and_output_are_stored(make: Callable[..., Any]) -> None
     assert geometry(program.kept["ui"]["geometry"], again) == "1000x640+30+40"
     assert show(again, host()).volume.value == 0.55
     assert geometry("1000x640+-8+0", again) == "1000x640+-8+0"
+    assert geometry("1000x640", again) == "1000x640"
     for useless in (None, 7, "big", "100x100+0+0", "1000x640+99999+0", "1000x640+0+99999", "1000x640+-5000+0"):
         assert geometry(useless, again) == "1100x720"
+
+
+def test_a_position_that_the_user_has_not_chosen_is_not_stored(make: Callable[..., Any]) -> None:
+    program = FakeProgram()
+    window = make(program)  # a window manager would put it somewhere, too
+    window.geometry("1000x640")
+    window.update()
+    window.close()
+    assert program.kept["ui"]["geometry"] == "1000x640"
+    program = FakeProgram(ui={"geometry": "1000x640+0+0"})
+    window = make(program)
+    window.close()
+    assert program.kept["ui"]["geometry"] == "1100x720+0+0", "a position that was once chosen stays"
+
+
+@pytest.mark.parametrize(
+    ("screen", "first"), [((900, 600), "900x560"), ((1024, 600), "1024x560"), ((1280, 800), "1100x720")]
+)
+def test_a_window_leaves_room_for_its_title_bar(
+    window: Any, monkeypatch: pytest.MonkeyPatch, screen: tuple[int, int], first: str
+) -> None:
+    from phaselock.ui.placement import MIN_SIZE, fits, geometry
+
+    monkeypatch.setattr(type(window), "winfo_screenwidth", lambda _self: screen[0])
+    monkeypatch.setattr(type(window), "winfo_screenheight", lambda _self: screen[1])
+    assert geometry(None, window) == first == geometry("{}x{}+0+0".format(*screen), window)
+    assert window.tk.call("wm", "minsize", ".") == MIN_SIZE and fits(1.0, window)
+    assert not fits(screen[1] / MIN_SIZE[1], window)
 
 
 def test_unchanged_parts_are_not_drawn(window: Any) -> None:
