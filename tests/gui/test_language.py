@@ -13,7 +13,7 @@ from phaselock.language.message import ENGLISH, Words
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import FileState, RequestState, RequestView
 from phaselock.session import events as e
-from phaselock.ui.backend import Closed, FilesGiven, Found, FoundSessions, Outputs, SessionEvent
+from phaselock.ui.backend import Closed, FilesGiven, Found, FoundSessions, LastQueue, Outputs, SessionEvent
 from tests.support.pseudo_language import PseudoLanguage, untranslated
 from tests.support.session_views import CARD, QUEUE, file, guest, host, item, line, off, peer, playing
 from tests.support.window_driver import all_texts, deliver, go, own_texts, press, show, tree
@@ -53,6 +53,7 @@ CASES: dict[str, tuple[Any, str, tuple[Any, ...]]] = {
     "no search": (None, "browse", (FoundSessions((), GONE),)),
     "host": (host(peer(), LATE), "", ()),
     "empty host": (host(queue=(), upcoming=None), "", ()),
+    "host with a last queue": (host(queue=(), upcoming=None), "", (LastQueue(("/a.mp3",) * 69),)),
     "playing host": (playing(peer(), LOADS, requests=wishes(OPEN, ACCEPTED)), "", ()),
     "host of many requests": (host(requests=wishes(OPEN, OPEN, OPEN, OPEN)), "", ()),
     "host who waits": (playing(peer(have=frozenset()), LOADS, waiting_for=QUEUE[1], own=off(device_name=None)), "", ()),

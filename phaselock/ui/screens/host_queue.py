@@ -44,10 +44,9 @@ class HostQueue(QueueList):
         """The last queue was read, or this one was saved."""
         match event:
             case LastQueue(paths=paths) if paths:
-                text = tr_plural(
-                    "Add the last queue ({number} song)", "Add the last queue ({number} songs)", len(paths)
-                )
-                self.offer(self._no_songs, text.format(number=len(paths)), lambda: self._api.program.add(paths))
+                had = tr_plural("The last queue had {number} song.", "The last queue had {number} songs.", len(paths))
+                text = f"{self._no_songs}\n\n{had.format(number=len(paths))}"
+                self.offer(text, tr("Add the last queue"), lambda: self._api.program.add(paths))
             case QueueSaved(problem="", songs=number):
                 saved = tr_plural("Saved {number} song in {file_name}.", "Saved {number} songs in {file_name}.", number)
                 self._api.show_toast(saved.format(number=number, file_name=event.file_name))
