@@ -58,6 +58,12 @@ def test_the_plot_adapts_its_scale_and_reuses_its_items(window: Any) -> None:
     window.update()
     top = min(plot.coords(item)[1] for item in plot._pool["line"])
     assert top >= 0, "a point beyond the scale is drawn at the edge"
+    calm = [(float(second), 4.0, 1.0) for second in range(1, 120)]
+    spike = [*calm[:60], (60.5, 1500.0, 400.0), *calm[60:]]
+    plot.set_series([Series("One", 0, spike)], 120, 120)
+    assert plot.scale_us == 10, "one point does not choose the scale"
+    window.update()
+    assert min(plot.coords(plot._pool["line"][0])[1::2]) == plot.coords(plot._grid[0])[1], "it is drawn at the edge"
     plot.set_series([], 120, 120)
     plot.set_series([Series("One", 0, [(119.0, 3.0, None)])], 120, 120)
     window.update()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 
 from phaselock.ui.backend import Found, FoundSessions
 from phaselock.ui.viewmodel import browser_view
@@ -17,6 +18,15 @@ def test_the_browser() -> None:
     assert (broken.note, broken.searching) == ("The network cannot be searched.", False)
     one = Found("Friday", "Alex", 2, 5, "10.0.0.2:17401", "abc")
     view = browser_view(FoundSessions((one, dataclasses.replace(one, session_name="Crowd", peers=5, session_id="b"))))
-    assert view.note == "" and [shown.full for shown in view.rows] == [False, True]
-    assert (view.rows[0].title, view.rows[0].subtitle) == ("Friday", "hosted by Alex — 2/5 peers")
-    assert (view.rows[0].address, view.rows[0].session_id) == ("10.0.0.2:17401", "abc")
+    assert view.note == "" and [shown.full for shown in view.rows] == [True, False]
+    assert (view.rows[1].title, view.rows[1].subtitle) == ("Friday", "hosted by Alex — 2/5 peers")
+    assert (view.rows[1].address, view.rows[1].session_id) == ("10.0.0.2:17401", "abc")
+
+
+def test_jams_are_sorted_by_name_in_whatever_order_they_are_found() -> None:
+    found = [Found(name, "Alex", 1, 5, f"10.0.0.{at}", name) for at, name in enumerate(("kitchen", "Attic", "Zoo"))]
+    for order in itertools.permutations(found):
+        rows = browser_view(FoundSessions(order[:1])).rows
+        for count in (2, 3):
+            rows = browser_view(FoundSessions(order[:count]), rows).rows
+        assert [row.title for row in rows] == ["Attic", "kitchen", "Zoo"]

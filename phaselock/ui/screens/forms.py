@@ -83,7 +83,7 @@ class CreateScreen(FormScreen):
         self.clock_port = self._port_field(tr("UDP port (clock)"), preferences.clock_port)
         for column, field in enumerate((self.port, self.clock_port)):
             self._ports.grid_columnconfigure(column, weight=1, uniform="ports")
-            field.grid(row=0, column=column, sticky="new", padx=(px(16) if column else 0, 0))
+            field.grid(row=0, column=column, sticky="new", padx=(px(8), 0) if column else (0, px(8)))
         self.button = MainButton(form, tr("Create jam"), self.submit)
         self.button.pack(fill="x", pady=(px(16), 0))
         self._problem = problem(form)

@@ -35,6 +35,8 @@ class SoundOverlay(Overlay):
         super().__init__(master, tr("Sound"), on_close)
         self.beside = beside
         self._api = api
+        display = TextButton(self.panel.header, tr("Display"), api.open_display)
+        display.pack(side="right", padx=(0, px(8)))
         if beside:
             self.panel.place(relx=0, rely=0, relwidth=1, relheight=1, anchor="nw")
         else:
@@ -56,7 +58,6 @@ class SoundOverlay(Overlay):
         if state is not None:
             self._build_correction()
             self.on_state(state)
-        TextButton(self.body, tr("Display"), api.open_display).pack(anchor="w", side="bottom")
         self.body.bind("<Configure>", lambda event: self._wrap(event.width), add="+")
         api.program.list_outputs()
 
@@ -90,7 +91,7 @@ class SoundOverlay(Overlay):
         self._correction_ms = own.correction_ms if own else 0.0
         self.correction.set(number_text(self._correction_ms, "g"))
         heading = label(self.body, tr("Timing in milliseconds"), theme.SECONDARY, theme.TEXT_SECONDARY)
-        heading.pack(anchor="w", pady=(px(16), px(4)), before=self._says)
+        heading.pack(anchor="w", pady=(px(12), px(4)), before=self._says)
         for column, step_ms in enumerate(STEPS_MS):
             text = number_text(step_ms, "+g")
             button = StepButton(self._steps, text, functools.partial(self._step, step_ms))
@@ -102,7 +103,7 @@ class SoundOverlay(Overlay):
 
     def _note(self, text: str = "") -> Any:
         note = label(self.body, text, theme.SECONDARY, theme.TEXT_SECONDARY)
-        note.pack(anchor="w", pady=(px(8), 0))
+        note.pack(anchor="w", pady=(px(4), 0))
         return note
 
     def _wrap(self, width: int) -> None:

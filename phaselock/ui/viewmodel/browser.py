@@ -18,8 +18,8 @@ NONE_FOUND = N_("No sessions found yet. Is the host on this network? If so, ente
 def browser_view(found: FoundSessions | None, before: Sequence[FoundRow] = (), *, held: bool = False) -> BrowserView:
     """The screen with the sessions found. None: the search has begun and has no result yet.
 
-    The sessions of `before` keep their order and new ones follow, so that no row moves away from the pointer. `held`:
-    the pointer is over the list, so sessions that are gone keep their rows.
+    They are sorted by name. `held`: the pointer is over the list, and no row may move away from it: the sessions of
+    `before` keep their order and their rows, also those that are gone, and new ones follow.
     """
     if found is None:
         return BrowserView((), tr(LOOKING), True)
@@ -30,9 +30,15 @@ def browser_view(found: FoundSessions | None, before: Sequence[FoundRow] = (), *
         for row in before
         if (held and not found.problem) or row.session_id in now
     ]
-    rows += [_row(one, names) for one in now.values()]
+    rows += sorted((_row(one, names) for one in now.values()), key=_order)
+    if not held:
+        rows.sort(key=_order)
     note = found.problem or ("" if rows else tr(NONE_FOUND))
     return BrowserView(tuple(rows), note, not found.problem)
+
+
+def _order(row: FoundRow) -> tuple[str, str, str]:
+    return row.title.casefold(), row.title, row.address
 
 
 def _row(one: Found, names: Mapping[tuple[str, str], int]) -> FoundRow:

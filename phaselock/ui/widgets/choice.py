@@ -43,7 +43,7 @@ class Choice(Clickable):
     def open(self) -> None:
         """Open the menu below the field."""
         items = [(text, lambda text=text: self.choose(text)) for text in self.texts]
-        popup(self, items, 0, self.winfo_height())
+        popup(self, items, 0, self.winfo_height(), least_width=self.winfo_width())
 
     def choose(self, text: str) -> None:
         """The user has chosen this text."""

@@ -12,28 +12,45 @@ from phaselock.ui.widgets.raster import image
 
 Item: TypeAlias = tuple[str, Callable[[], object]]
 """A text, and what it does."""
-_LINE_WIDTH = 176
 _BLANK = "  "
 """Left and right of each text."""
+_HEIGHT, _LINE_HEIGHT = 28, 9
 Items: TypeAlias = Sequence[Item | None]
 """None: a line between two groups."""
 
 
-def popup(widget: tk.Misc, items: Items, x: int, y: int) -> None:
-    """Open a menu with its corner at a place of the widget. Without items nothing opens."""
+def popup(widget: tk.Misc, items: Items, x: int, y: int, *, least_width: int = 0) -> None:
+    """Open a menu with its corner at a place of the widget, at least `least_width` pixels wide. Without items nothing
+    opens."""
     root: Any = theme.root()
     menu: tk.Menu | None = vars(root).get("_menu")
     if menu is None or not menu.winfo_exists():
         menu = root._menu = _new(root)
-    menu.delete(0, "end")
-    for item in items:
-        if item is None:
-            _add_line(menu)
-        else:
-            text, command = item
-            menu.add_command(label=f"{_BLANK}{visual(text)}{_BLANK}", command=command)
+    font = theme.canvas_font(theme.SECONDARY)
+    texts = [f"{_BLANK}{visual(item[0])}{_BLANK}" if item is not None else "" for item in items]
+    width = max((theme.measure(text, font) for text in texts), default=0) + 1  # no image is without width
+    _fill(menu, items, texts, width)
+    menu.update_idletasks()
+    if (missing := least_width - menu.winfo_reqwidth()) > 0:
+        _fill(menu, items, texts, width + missing)
     if any(items):
         menu.tk_popup(widget.winfo_rootx() + x, widget.winfo_rooty() + y)
+
+
+def _fill(menu: tk.Menu, items: Items, texts: Sequence[str], width: int) -> None:
+    """Make the entries with these texts; `width`: of an entry without its margins."""
+    menu.delete(0, "end")
+    font = theme.canvas_font(theme.SECONDARY)
+    images = vars(menu)["_images"] = []  # a menu holds no reference to them
+    for item, text in zip(items, texts, strict=True):
+        if menu.tk.call("tk", "windowingsystem") != "x11":
+            menu.add_separator() if item is None else menu.add_command(label=text, command=item[1])
+        elif item is None:
+            images.append(_line(width))
+            menu.add_command(image=images[-1], state="disabled")
+        else:
+            images.append(_blank(width - theme.measure(text, font)))
+            menu.add_command(label=text, command=item[1], image=images[-1], compound="right")
 
 
 def bind_menu(widget: tk.Misc, at_pointer: Callable[[tk.Event[Any]], object], by_key: Callable[[], object]) -> None:
@@ -52,17 +69,19 @@ def bind_menu(widget: tk.Misc, at_pointer: Callable[[tk.Event[Any]], object], by
         widget.bind(sequence, key)
 
 
-def _add_line(menu: tk.Menu) -> None:
-    """A line between two groups. X11 would draw it in white."""
-    if menu.tk.call("tk", "windowingsystem") != "x11":
-        menu.add_separator()
-        return
-    size = theme.px(_LINE_WIDTH), theme.px(9)
-    middle = size[1] // 2
-    strip = [(0, middle), (size[0], middle), (size[0], middle + 1), (0, middle + 1)]
-    line = theme.kept(("strip", size), lambda: image(*size, [([strip], theme.REST)], theme.ELEVATED))
-    menu.add_command(image=line, state="disabled")
-    vars(menu).setdefault("_lines", set()).add(line)
+def _line(width: int) -> tk.PhotoImage:
+    """A line between two groups, from the beginning of the texts on. X11 would draw it in white."""
+    size = width, theme.px(_LINE_HEIGHT)
+    left, middle = theme.measure(_BLANK, theme.canvas_font(theme.SECONDARY)), size[1] // 2
+    strip = [(left, middle), (size[0], middle), (size[0], middle + 1), (left, middle + 1)]
+    return theme.kept(("strip", size), lambda: image(*size, [([strip], theme.REST)], theme.ELEVATED))
+
+
+def _blank(width: int) -> tk.PhotoImage:
+    """The transparent end of an entry: all entries of a menu are equally wide, and high enough without a border, which
+    X11 would draw as a bevel."""
+    size = width, theme.px(_HEIGHT)
+    return theme.kept(("blank", size), lambda: tk.PhotoImage(master=theme.root(), width=size[0], height=size[1]))
 
 
 def _new(root: tk.Tk) -> tk.Menu:
@@ -74,7 +93,7 @@ def _new(root: tk.Tk) -> tk.Menu:
             foreground=theme.TEXT,
             activebackground=theme.RAISED,
             activeforeground=theme.TEXT,
-            activeborderwidth=theme.px(4),
+            activeborderwidth=0,
             disabledforeground=theme.REST,
             borderwidth=0,
             relief="flat",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,6 +13,9 @@ from phaselock.ui.widgets.base import Drawing
 
 SCALES_US = (10, 20, 50, 100, 200, 500, 1000, 2000)
 BAND_US = 1000
+SHOWN_SHARE = 0.99
+"""The share of the points that must fit into the scale. The others, for example those of a peer that has just joined,
+are drawn at the edge."""
 GAP_S = 4.0
 """Points further apart are not joined."""
 _TIMES_S = (10, 15, 30, 60, 120, 300, 600)
@@ -92,10 +96,10 @@ class SyncPlot(Drawing):
 
     def _choose_scale(self) -> None:
         since = self._now_s - self._span_s
-        most = max(
-            (abs(error) + (band or 0.0) for one in self._series for t, error, band in one.points if t >= since),
-            default=0.0,
+        limits = sorted(
+            abs(error) + (band or 0.0) for one in self._series for t, error, band in one.points if t >= since
         )
+        most = limits[math.ceil(SHOWN_SHARE * len(limits)) - 1] if limits else 0.0
         fitting = next((scale for scale in SCALES_US if most <= scale), SCALES_US[-1])
         # Hysteresis: a smaller scale must have 15 % of room, so that the scale does not alternate between two.
         if fitting > self.scale_us or most <= 0.85 * fitting:

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.gui
 
 GONE = "Host disconnected — session ended."
 FRIDAY = Found("Friday", "Hana", 2, 5, "192.168.1.42", "a")
-CROWD = Found("Crowd", "Igor", 5, 5, "192.168.1.43:18000", "b")
+CROWD = Found("Saturday", "Igor", 5, 5, "192.168.1.43:18000", "b")
 
 
 def type_into(field: Any, letter: str) -> None:
@@ -106,7 +106,7 @@ def test_a_found_session_is_joined_by_one_click_or_by_return(window: Any) -> Non
     rows = window.screen.rows
     assert [(one.title, one.right, one.pill, one.dimmed) for one in rows.rows] == [
         ("Friday", "", "Join", False),
-        ("Crowd", "full", "", True),
+        ("Saturday", "full", "", True),
     ]
     assert reads(rows, "hosted by Hana — 2/5 peers")
     click(rows, *row(rows, 1))
@@ -145,15 +145,15 @@ def test_no_row_moves_under_the_pointer(window: Any) -> None:
 
     deliver(window, FoundSessions((FRIDAY,)))
     deliver(window, FoundSessions((CROWD, FRIDAY)))
-    assert titles() == ["Friday", "Crowd"]
+    assert titles() == ["Friday", "Saturday"]
     rows.event_generate("<Motion>", x=row(rows, 1)[0], y=row(rows, 1)[1])
     deliver(window, FoundSessions((dataclasses.replace(CROWD, peers=1),)))
-    assert titles() == ["Friday", "Crowd"] and rows.rows[0].right == "gone"
+    assert titles() == ["Friday", "Saturday"] and rows.rows[0].right == "gone"
     click(rows, *row(rows, 0))
     assert not window.program.of("join")
     rows.event_generate("<Leave>")
     window.update()
-    assert titles() == ["Crowd"] and rows.rows[0].pill == "Join"
+    assert titles() == ["Saturday"] and rows.rows[0].pill == "Join"
 
 
 def test_jams_with_the_same_names_show_their_addresses(window: Any) -> None:
@@ -299,3 +299,10 @@ def test_a_session_that_has_ended_already_opens_no_screen(window: Any) -> None:
     go(window, "create")
     deliver(window, Opened(), Closed("Host disconnected — session ended.", failed=True))
     assert screen(window) == "CreateScreen" and reads(window, GONE)
+
+
+def test_both_ports_have_the_same_width(window: Any) -> None:
+    go(window, "create")
+    window.screen.fold.open()
+    window.update()
+    assert window.screen.port.winfo_width() == window.screen.clock_port.winfo_width() > 1

@@ -12,7 +12,17 @@ import pytest
 from phaselock.session.events import RoleSet
 from phaselock.ui.backend import Outputs, SessionEvent
 from tests.support.session_views import CARD, QUEUE, guest, line, peer, playing
-from tests.support.window_driver import button, click, commands, deliver, go, press, reads, show, toasts
+from tests.support.window_driver import (
+    button,
+    click,
+    commands,
+    deliver,
+    go,
+    press,
+    reads,
+    show,
+    toasts,
+)
 
 pytestmark = pytest.mark.gui
 
@@ -82,6 +92,19 @@ def test_the_output_is_chosen_and_its_delay_corrected(window: Any) -> None:
     assert window.program.of("set_correction_ms")[-1] == 2000.0
     show(window, playing(own=dataclasses.replace(CARD, device_name=None)))
     assert reads(sound, "No audio output detected.")
+
+
+def test_the_menu_of_outputs_is_as_wide_as_its_field(window: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from phaselock.ui.widgets import choice
+
+    widths: list[int] = []
+    monkeypatch.setattr(choice, "popup", lambda *_place, least_width: widths.append(least_width))
+    show(window, playing(own=CARD))
+    go(window, "sound")
+    click(window.overlay.output)
+    assert widths == [window.overlay.output.winfo_width()]
+    panel = window.overlay.panel
+    assert button(panel.header, "Display").winfo_viewable(), "no text is indented against those of the body"
 
 
 @pytest.mark.parametrize("state", [playing(own=CARD), guest(now=QUEUE[0], timeline=line())], ids=["host", "peer"])

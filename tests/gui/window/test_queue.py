@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from typing import Any
 from uuid import UUID
 
@@ -85,7 +86,6 @@ def test_the_list_follows_the_current_song(window: Any, hosting: bool) -> None:
     assert visible(rows)[1] == "Song 23"
 
 
-def test_played_songs_are_folded_until_a_click(window: Any) -> None:
 @pytest.mark.parametrize("size", ["900x600", "1280x800"])
 @pytest.mark.parametrize("hosting", [True, False])
 def test_the_way_back_covers_no_row(window: Any, hosting: bool, size: str) -> None:
@@ -114,7 +114,9 @@ def test_the_way_back_covers_no_row(window: Any, hosting: bool, size: str) -> No
         assert end <= (rows._back.winfo_y() if rows._back.winfo_ismapped() else rows.winfo_height())
 
 
+def test_played_songs_are_folded_until_a_click(window: Any) -> None:
     rows = show(window, at_song(14)).queue
+    assert len({slot._shown["title"][0][0] for slot in rows._painter.slots if slot.index >= 0}) == 1
     click(rows, *row(rows, 0))
     assert [one.title for one in rows.rows[:3]] == ["13 played", "Song 1", "Song 2"] and len(rows.rows) == 41
     rows.focus_set()
@@ -249,6 +251,26 @@ def test_a_menu_is_built_and_closed(window: Any) -> None:
     window._menu.invoke(0)
     window.update()
     assert done == ["one"] and window._menu.index("end") == 2
+
+
+@pytest.mark.skipif(sys.platform in ("win32", "darwin"), reason="there the system draws the menus")
+def test_a_menu_is_flat_and_as_wide_as_its_lines(window: Any) -> None:
+    from phaselock.ui import theme
+    from phaselock.ui.widgets.menu import popup
+
+    show(window, host())
+    widths = []
+    for least in (0, 320):
+        window.after(100, lambda: (widths.append(window._menu.winfo_width()), window._menu.unpost()))
+        popup(window, [("One", bool), None, ("Remove from the queue", bool)], 40, 40, least_width=least)
+        until(window, lambda least=least: len(widths) == (2 if least else 1))
+        menu, font = window._menu, theme.canvas_font(theme.SECONDARY)
+        texts = [menu.entrycget(at, "label") for at in (0, 2)]
+        images = [int(window.tk.call("image", "width", menu.entrycget(at, "image"))) for at in range(3)]
+        ends = [theme.measure(text, font) + width for text, width in zip(texts, images[::2], strict=True)]
+        assert all(abs(end - images[1]) <= 1 for end in ends)
+        assert menu.cget("activeborderwidth") in (0, "0")
+    assert widths[0] < 320 <= widths[1]
 
 
 def test_the_last_queue_is_offered_while_the_queue_is_empty(window: Any) -> None:

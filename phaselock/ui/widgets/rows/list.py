@@ -128,7 +128,7 @@ class RowList(RowKeyboard):
             self._scroll_to((index - rows_before) * self._view.row_height)
 
     def cover_foot(self, pixels: int) -> None:
-        """Something covers so many pixels at the lower end. If the last row or the one with the keyboard is visible, it
+        """Something covers these pixels at the lower end. If the last row or the one with the keyboard is visible, it
         stays so."""
         if pixels == self._view.foot:
             return
