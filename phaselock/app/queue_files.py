@@ -7,12 +7,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import pathlib
 from typing import TYPE_CHECKING
 
 from phaselock.errors import InternalError, PhaseLockError, bug_net, message_of
 from phaselock.storage.last_queue import save_last_queue
-from phaselock.storage.playlist import Entry, save_playlist
+from phaselock.storage.playlist import Entry, save_playlist, with_ending
 
 if TYPE_CHECKING:
     from phaselock.network.host import HostRunner
@@ -68,13 +69,19 @@ def entries_of(runner: HostRunner) -> list[Entry]:
     return [Entry(path, item.title, item.artist, item.duration_secs) for item, path in found if path is not None]
 
 
-async def save_queue(runner: HostRunner, path: pathlib.Path) -> int:
-    """Save the queue as a playlist. The number of its songs; PhaseLockError if that fails."""
-    entries = entries_of(runner)
+async def save_queue(runner: HostRunner, wish: pathlib.Path, *, agreed_to_replace: bool) -> tuple[str, int]:
+    """Save the queue as a playlist: `wish`, with the ending of playlists. The name of its file and the number of its
+    songs; PhaseLockError if that fails. `agreed_to_replace`: only the file `wish` itself may be replaced, because the
+    user was asked about no other one."""
+    entries, path = entries_of(runner), with_ending(wish)
+    if agreed_to_replace and path != wish and await asyncio.to_thread(os.path.lexists, path):
+        raise PhaseLockError(
+            "There is a file {file_name} already. To replace it, choose it by its whole name.", file_name=path.name
+        )
     try:
         with bug_net("saving a playlist", OSError):
             await asyncio.to_thread(save_playlist, path, entries)
     except OSError as error:
         reason = message_of(error)
         raise PhaseLockError("{file_name} cannot be saved: {reason}.", file_name=path.name, reason=reason) from None
-    return len(entries)
+    return path.name, len(entries)

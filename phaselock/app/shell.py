@@ -27,7 +27,6 @@ from phaselock.network.peer import PeerRunner
 from phaselock.session import commands as c
 from phaselock.session import events as e
 from phaselock.session.sentences import NoticeError
-from phaselock.storage.playlist import ENDING
 from phaselock.storage.settings import SettingsStore
 
 
@@ -126,9 +125,7 @@ class HostShell(Shell):
         def save(paths: list[str]) -> None:
             if len(paths) != 1:
                 raise usage_error(form)
-            path = pathlib.Path(paths[0])
-            saving = self._save_as(path if path.suffix else path.with_suffix(ENDING))
-            task = asyncio.get_running_loop().create_task(saving)
+            task = asyncio.get_running_loop().create_task(self._save_as(pathlib.Path(paths[0])))
             self._saving.add(task)
             task.add_done_callback(self._saving.discard)
 
@@ -136,11 +133,11 @@ class HostShell(Shell):
 
     async def _save_as(self, path: pathlib.Path) -> None:
         try:
-            await save_queue(self._host, path)
+            file_name, _ = await save_queue(self._host, path, agreed_to_replace=False)
         except PhaseLockError as error:
             self._failed(error)
         else:
-            self._answer(Notice(Code.QUEUE_SAVED, file_name=path.name))
+            self._answer(Notice(Code.QUEUE_SAVED, file_name=file_name))
 
     def _accept(self, rest: str) -> None:
         self._do(c.Accept(self._request(rest, Message("accept NUMBER"))))

@@ -380,7 +380,7 @@ class WindowBackend:
     async def _save_queue(self, runner: HostRunner, path: str) -> None:
         target = pathlib.Path(path)
         try:
-            self._emit(QueueSaved(target.name, await save_queue(runner, target), ""))
+            self._emit(QueueSaved(*await save_queue(runner, target, agreed_to_replace=True), ""))
         except PhaseLockError as error:
             self._emit(QueueSaved(target.name, 0, error.text(current())))
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 from phaselock.storage.files import replace_file
 
 ENDING = ".m3u8"
+_ENDINGS = (".m3u", ENDING)
 _CANNOT_STAND_ALONE = ("#", " ", "\t", "~")
 """A line that begins like this is read as a comment or without its beginning."""
 _ESCAPE = re.compile("%[0-9A-Fa-f]{2}")
@@ -24,6 +25,11 @@ class Entry:
     title: str
     artist: str
     seconds: float
+
+
+def with_ending(path: pathlib.Path) -> pathlib.Path:
+    """`path`, with ENDING after its name if that is not the name of a playlist: readers go by the ending."""
+    return path if path.suffix.lower() in _ENDINGS or not path.name else path.with_name(path.name + ENDING)
 
 
 def save_playlist(path: pathlib.Path, entries: Iterable[Entry]) -> None:

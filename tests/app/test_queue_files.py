@@ -50,6 +50,11 @@ def test_the_queue_is_kept_and_saved_as_a_playlist(tmp_path: pathlib.Path, monke
         program.save_queue(str(tmp_path / "party.m3u8"))
         assert event_of(program, QueueSaved) == QueueSaved("party.m3u8", 2, "")
         assert collect([tmp_path / "party.m3u8"]).files == tuple(songs)
+        program.save_queue(str(tmp_path / "Summer 2.0"))
+        assert event_of(program, QueueSaved) == QueueSaved("Summer 2.0.m3u8", 2, "")
+        program.save_queue(str(tmp_path / "party"))  # the dialog has asked about "party" only
+        refused = event_of(program, QueueSaved)
+        assert isinstance(refused, QueueSaved) and "party.m3u8 already" in refused.problem
         program.save_queue(str(tmp_path / "none" / "party.m3u8"))
         failed = event_of(program, QueueSaved)
         assert isinstance(failed, QueueSaved) and failed.problem

@@ -88,9 +88,11 @@ def test_the_queue_is_saved_as_a_playlist(tmp_path: pathlib.Path) -> None:
             while len(told) < count:
                 await asyncio.sleep(0.005)
 
-    asyncio.run(asyncio.wait_for(say(f"save {tmp_path / 'my list'}", f"save {tmp_path / 'no' / 'a.m3u8'}", "save"), 60))
+    lines = [f"save {tmp_path / name}" for name in ("my list", "No. 5", "no/a.m3u8")]
+    asyncio.run(asyncio.wait_for(say(*lines, "save"), 60))
     assert (tmp_path / "my list.m3u8").read_text("utf-8") == "#EXTM3U\n#EXTINF:13,Band - Tune\ntune.mp3\n"
-    saved, failed, usage = map(event_text, told)
+    saved, number_5, failed, usage = map(event_text, told)
+    assert number_5 == "The queue is saved in No. 5.m3u8."
     assert saved == "The queue is saved in my list.m3u8." and usage == "Usage: save FILE"
     assert failed.startswith("a.m3u8 cannot be saved: ")
 

@@ -7,7 +7,7 @@ import pytest
 
 from phaselock.storage.collect import collect
 from phaselock.storage.last_queue import load_last_queue, save_last_queue
-from phaselock.storage.playlist import Entry, playlist_text, save_playlist
+from phaselock.storage.playlist import Entry, playlist_text, save_playlist, with_ending
 
 NAMES = ["a.mp3", "a%41.mp3", "#1 hit.mp3", " blank.mp3", "100%25.mp3", "夜.mp3", "sub/ü.mp3", "~home.mp3"]
 ODD_NAMES = ["two\nlines.mp3", "back\\slash.mp3", "C: drive.mp3", "end.mp3 "] if sys.platform != "win32" else []
@@ -88,3 +88,19 @@ def test_a_name_that_looks_like_an_escape_is_not_read_as_another(tmp_path: pathl
     (tmp_path / "aA.mp3").touch()
     save_playlist(tmp_path / "list.m3u8", [Entry(tmp_path / "a%41.mp3", "", "", 1.0)])
     assert collect([str(tmp_path / "list.m3u8")]).files == ()
+
+
+@pytest.mark.parametrize(
+    ("name", "saved"),
+    [
+        ("party", "party.m3u8"),
+        ("Vol. 2", "Vol. 2.m3u8"),
+        ("a.mp3", "a.mp3.m3u8"),
+        (".list", ".list.m3u8"),
+        ("party.m3u8", "party.m3u8"),
+        ("PARTY.M3U", "PARTY.M3U"),
+    ],
+)
+def test_the_name_of_a_playlist_has_its_ending(name: str, saved: str) -> None:
+    assert with_ending(pathlib.Path("music", name)) == pathlib.Path("music", saved)
+    assert with_ending(pathlib.Path("/")) == pathlib.Path("/")
