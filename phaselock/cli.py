@@ -147,8 +147,8 @@ def command_line() -> Parser:
         parents=[sound],
         help=tr("open the window (as without a command)"),
         description=tr(
-            "Open the window. Files are added to the jam. If a window is open already, it receives the files, and no "
-            "other one opens."
+            "Open the window. Files are added to the jam. If a window is open already, it comes to the front and "
+            "receives the files, and no other one opens."
         ),
     )
     window.add_argument("files", nargs="*", metavar=tr("FILE"), help=tr("MP3 files, folders or playlists to add"))

@@ -1,4 +1,4 @@
-"""Receives the files that the user opens with PhaseLock in other processes: Explorer starts one process for each."""
+"""Receives what the user opens in other processes: files (Explorer starts one process for each), or PhaseLock again."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ class Receiver:
     """The thread "inbox" of a window, from `start` to `close`. A window that is not the receiver becomes it when the
     other window ends.
 
-    `give` gets absolute paths, and `warn` one sentence if the folder cannot be used; both are called on that thread.
+    `give` gets absolute paths, `come_to_front` is called if PhaseLock was opened without files, and `warn` gets one
+    sentence if the folder cannot be used; all are called on that thread.
     `given` are files of this process, which are passed on like those of the others.
     """
 
@@ -33,10 +34,11 @@ class Receiver:
         inbox: Inbox,
         given: Sequence[str],
         give: Callable[[tuple[str, ...]], None],
+        come_to_front: Callable[[], object],
         warn: Callable[[Message], None],
     ) -> None:
         self._inbox = inbox
-        self._give, self._warn = give, warn
+        self._give, self._come_to_front, self._warn = give, come_to_front, warn
         self._messages = [tuple(given)] if given else []
         self._polls = self._quiet_polls = 0
         self._warned = False
@@ -58,7 +60,10 @@ class Receiver:
 
     def poll(self) -> None:
         """Look into the inbox once, on the thread."""
-        new = self._take()
+        taken = self._take()
+        if () in taken:
+            self._come_to_front()
+        new = [paths for paths in taken if paths]
         self._messages += new
         self._quiet_polls = 0 if new else self._quiet_polls + 1
         self._polls = self._polls + 1 if self._messages else 0

@@ -38,7 +38,7 @@ from phaselock.session.events import Warned
 from phaselock.storage.inbox import Inbox, absolute, hand_over
 from phaselock.storage.paths import inbox_dir, settings_path
 from phaselock.storage.settings import SettingsStore
-from phaselock.ui.backend import AppearanceRead, BackendEvent, FilesGiven, Preferences, SessionEvent, SessionView
+from phaselock.ui.backend import AppearanceRead, Asked, BackendEvent, FilesGiven, Preferences, SessionEvent, SessionView
 
 if TYPE_CHECKING:
     import asyncio
@@ -81,6 +81,7 @@ class WindowProgram:
             inbox or Inbox(inbox_dir()),
             given,
             lambda paths: self._events.append(FilesGiven(paths)),
+            lambda: self._events.append(Asked("raise")),
             lambda why: self._events.append(SessionEvent(Warned(None, Notice(Code.OTHER, why)))),
         )
         self._view: SessionView | None = None
@@ -236,20 +237,18 @@ class WindowProgram:
 
 
 def run_window(backend: str, device: str | None, paths: Sequence[str], say: Callable[[str], None]) -> int:
-    """Give the paths to the window that is open, and `say` so. Without paths, or if no window is open, show a new one
-    until it is closed. The exit status. PhaseLockError if Tk, a module or a display is missing."""
+    """Give the paths to the window that is open, or bring it to the front, and `say` so. If no window is open, show a
+    new one until it is closed. The exit status. PhaseLockError if Tk, a module or a display is missing."""
     given, inbox = [absolute(path) for path in paths], Inbox(inbox_dir())
-    if given:
-        _allow_others_to_come_to_the_front()
-        if hand_over(inbox, given):
-            say(
-                Message.plural(
-                    "The window that is open has received {number} file.",
-                    "The window that is open has received {number} files.",
-                    len(given),
-                )
-            )
-            return 0
+    _allow_others_to_come_to_the_front()
+    if hand_over(inbox, given):
+        received = Message.plural(
+            "The window that is open has received {number} file.",
+            "The window that is open has received {number} files.",
+            len(given),
+        )
+        say(received if given else Message("PhaseLock is open already. Its window comes to the front."))
+        return 0
     try:
         import tkinter
 

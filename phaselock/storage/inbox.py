@@ -1,8 +1,9 @@
 """The inbox of the open window: files that the user opens with PhaseLock arrive there from other processes.
 
-A message is a JSON file with absolute paths. The process that holds the lock of the folder is the receiver: a window.
-It takes the messages. A sender waits until its message is taken, or becomes the receiver itself, so exactly one window
-opens if many processes start at once. Everything here blocks.
+A message is a JSON file with absolute paths; one without paths asks the window to come to the front. The process that
+holds the lock of the folder is the receiver: a window. It takes the messages. A sender waits until its message is
+taken, or becomes the receiver itself, so exactly one window opens if many processes start at once. Everything here
+blocks.
 """
 
 from __future__ import annotations
@@ -160,7 +161,7 @@ def _read(path: pathlib.Path) -> tuple[str, ...]:
     except RecursionError:
         raise ValueError("too deep") from None
     paths = values.get("paths") if isinstance(values, dict) else None
-    if not isinstance(paths, list) or not 0 < len(paths) <= MAX_PATHS:
+    if not isinstance(paths, list) or len(paths) > MAX_PATHS:
         raise ValueError("no list of paths")
     for one in paths:
         if not isinstance(one, str) or len(one) > MAX_PATH_CHARS or "\0" in one:

@@ -24,8 +24,12 @@ class Window:
     def __init__(self, folder: pathlib.Path, *given: str) -> None:
         self.got: list[tuple[str, ...]] = []
         self.warnings: list[Message] = []
-        self.receiver = Receiver(Inbox(folder), given, self.got.append, self.warnings.append)
+        self.raised = 0
+        self.receiver = Receiver(Inbox(folder), given, self.got.append, self._raise, self.warnings.append)
         self.sender = Inbox(folder)
+
+    def _raise(self) -> None:
+        self.raised += 1
 
     def poll(self, times: int) -> None:
         for _ in range(times):
@@ -45,6 +49,18 @@ def test_files_of_processes_that_start_together_are_sorted_naturally(tmp_path: p
     assert window.got == [tuple(song(number) for number in (1, 2, 3, 9, 10, 11))]
     window.poll(50)
     assert len(window.got) == 1
+    window.receiver.close()
+
+
+def test_a_process_without_files_raises_the_window_at_once(tmp_path: pathlib.Path) -> None:
+    window = Window(tmp_path)
+    window.poll(1)
+    window.sender.send([song(1)])
+    window.sender.send([])
+    window.poll(1)
+    assert window.raised == 1 and window.got == []
+    window.poll(QUIET_POLLS)
+    assert window.raised == 1 and window.got == [(song(1),)]
     window.receiver.close()
 
 
@@ -112,7 +128,7 @@ def test_a_folder_that_is_removed_is_made_again(tmp_path: pathlib.Path) -> None:
 def test_the_thread_receives_until_it_is_closed(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(receiver_module, "POLL_S", 0.001)
     got: queue.Queue[tuple[str, ...]] = queue.Queue()
-    receiver = Receiver(Inbox(tmp_path), (), got.put, lambda why: pytest.fail(why))
+    receiver = Receiver(Inbox(tmp_path), (), got.put, int, lambda why: pytest.fail(why))
     receiver.start()
     sender = Inbox(tmp_path)
     sender.send([song(1)])
@@ -134,7 +150,7 @@ def test_a_failure_does_not_end_the_thread(
         if len(paths) == 2:
             raise RuntimeError("a bug")
 
-    receiver = Receiver(Inbox(tmp_path), (song(1), song(2)), give, lambda why: pytest.fail(why))
+    receiver = Receiver(Inbox(tmp_path), (song(1), song(2)), give, int, lambda why: pytest.fail(why))
     receiver.start()
     assert got.get(timeout=30) == (song(1), song(2))
     Inbox(tmp_path).send([song(3)])

@@ -215,6 +215,24 @@ def test_a_process_hands_its_files_over(display: str, tmp_path: pathlib.Path, st
     assert window.end() == (0, "[]", "")
 
 
+def test_a_process_without_files_raises_the_window_that_is_open(
+    display: str, tmp_path: pathlib.Path, stack: contextlib.ExitStack
+) -> None:
+    window = Remote(tmp_path)
+    stack.callback(window.kill)
+    inbox = Inbox(tmp_path / "data" / "inbox")
+    while inbox.receive():  # until the window is the receiver
+        inbox.close()
+        window.do("title")
+    window.do("iconify")
+    process = Opening(tmp_path)
+    stack.callback(process.kill)
+    assert process.end() == (0, "PhaseLock is open already. Its window comes to the front.", "")
+    window.wait_for("state", "normal")
+    window.do("close")
+    assert window.end() == (0, "[]", "")
+
+
 def test_processes_that_start_at_once_open_one_window(
     display: str, tmp_path: pathlib.Path, stack: contextlib.ExitStack
 ) -> None:

@@ -371,6 +371,8 @@ def commands_of(window: Any) -> dict[str, Callable[..., Any]]:
         "log_out": lambda: window.tk.call(window.protocol("WM_SAVE_YOURSELF")),
         "screen": lambda: screen(window),
         "title": window.title,
+        "iconify": window.iconify,
+        "state": window.state,
         "texts": lambda: texts(window),
         "reads": lambda words: reads(window, words),
         "toasts": lambda: list(window.toasts.texts),
