@@ -6,14 +6,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import dataclasses
 import logging
 import os
 import pathlib
 from typing import TYPE_CHECKING
 
 from phaselock.errors import InternalError, PhaseLockError, bug_net, message_of
+from phaselock.model.names import is_cut, whole_title
 from phaselock.storage.last_queue import save_last_queue
 from phaselock.storage.playlist import Entry, save_playlist, with_ending
+from phaselock.storage.tags import read_tags
 
 if TYPE_CHECKING:
     from phaselock.network.host import HostRunner
@@ -80,8 +83,16 @@ async def save_queue(runner: HostRunner, wish: pathlib.Path, *, agreed_to_replac
         )
     try:
         with bug_net("saving a playlist", OSError):
-            await asyncio.to_thread(save_playlist, path, entries)
+            await asyncio.to_thread(lambda: save_playlist(path, map(_with_whole_titles, entries)))
     except OSError as error:
         reason = message_of(error)
         raise PhaseLockError("{file_name} cannot be saved: {reason}.", file_name=path.name, reason=reason) from None
     return path.name, len(entries)
+
+
+def _with_whole_titles(entry: Entry) -> Entry:
+    """The entry with the texts of its file's tags, if those of the session were cut. Reads the file."""
+    if not is_cut(entry.title) and not is_cut(entry.artist):
+        return entry
+    tags = read_tags(entry.path, whole_title)
+    return dataclasses.replace(entry, title=tags.title or entry.title, artist=tags.artist or entry.artist)

@@ -10,8 +10,9 @@ PERSON_CHARS = 64
 PERSON_BYTES = 128
 FILE_CHARS = 200
 FILE_BYTES = 255
-TITLE_CHARS = 100
-TITLE_BYTES = 200
+TITLE_CHARS = TITLE_BYTES = 200
+WHOLE_TITLE_CHARS = 1000
+WHOLE_TITLE_BYTES = 4000
 SENTENCE_CHARS = 300
 SENTENCE_BYTES = 600
 
@@ -23,6 +24,9 @@ _JOINERS = "\u200c\u200d"
 # Letters that are invisible: a name could be empty to the eye, or look the same as another one.
 _SHAPELESS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180e\u2800\u3164\uffa0")
 _MARKS = frozenset({"Mn", "Me"})
+_ELLIPSIS = "…"
+_MAX_WORD_CHARS = 24
+"""A text is cut before its last word, unless that is longer: it is no word, or the script has no blanks."""
 _MAX_MARKS = 2
 """Combining marks on one letter; more of them cover the lines above."""
 
@@ -39,8 +43,18 @@ def file_label(text: str) -> str:
 
 
 def title(text: str) -> str:
-    """A title or an artist from a file's tags; empty if it has no visible character."""
-    return _reduced(text, TITLE_CHARS, TITLE_BYTES)
+    """A title or an artist from a file's tags; empty if it has no visible character. A longer one ends with "…"."""
+    return _shortened(_reduced(text, WHOLE_TITLE_CHARS, WHOLE_TITLE_BYTES), TITLE_CHARS, TITLE_BYTES)
+
+
+def whole_title(text: str) -> str:
+    """The same without the limit of the protocol."""
+    return _reduced(text, WHOLE_TITLE_CHARS, WHOLE_TITLE_BYTES)
+
+
+def is_cut(text: str) -> bool:
+    """Whether this title may be shorter than that of the tag."""
+    return text.endswith(_ELLIPSIS)
 
 
 def sentence(text: str) -> str:
@@ -79,6 +93,35 @@ def _wanted(text: str) -> Iterator[str]:
 def _reduced(text: str, chars: int, size: int) -> str:
     shown = "".join(_wanted(text[: 4 * chars]))
     return _cut(unicodedata.normalize("NFC", shown).strip(), chars, size) if shown.strip(_JOINERS + " ") else ""
+
+
+def _shortened(text: str, chars: int, size: int) -> str:
+    if len(text) <= chars and len(text.encode()) <= size:
+        return text
+    shown = _cut(text, chars - len(_ELLIPSIS), size - len(_ELLIPSIS.encode()))
+    end = len(shown)
+    while end and _inside_cluster(text, end):
+        end -= 1
+    words, blank, _ = text[:end].rpartition(" ")
+    if blank and text[end] != " " and end - len(words) <= _MAX_WORD_CHARS:
+        end = len(words)
+    return (text[:end].rstrip() or shown) + _ELLIPSIS
+
+
+def _inside_cluster(text: str, at: int) -> bool:
+    """Whether the place before the character `at` is inside of what people see as one character (the frequent cases of
+    Unicode Standard Annex 29)."""
+    before, after = text[at - 1], text[at]
+    if _is_flag_letter(before) and _is_flag_letter(after):
+        letters = next((n for n in range(at) if not _is_flag_letter(text[at - 1 - n])), at)
+        return letters % 2 == 1
+    is_skin = "\U0001f3fb" <= after <= "\U0001f3ff"
+    return unicodedata.category(after).startswith("M") or after in _JOINERS or before == "\u200d" or is_skin
+
+
+def _is_flag_letter(c: str) -> bool:
+    """Two regional indicators make one flag."""
+    return "\U0001f1e6" <= c <= "\U0001f1ff"
 
 
 def _cut(text: str, chars: int, size: int) -> str:

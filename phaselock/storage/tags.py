@@ -10,9 +10,9 @@ import io
 import os
 import pathlib
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
-from phaselock.model.names import title
+from phaselock.model import names
 from phaselock.storage import id3
 from phaselock.storage.files import open_regular
 
@@ -62,13 +62,13 @@ class Artwork:
     data: bytes
 
 
-def read_tags(path: pathlib.Path) -> Tags:
-    """Title, artist and album from the file's tags. Never raises."""
+def read_tags(path: pathlib.Path, reduced: Callable[[str], str] = names.title) -> Tags:
+    """Title, artist and album from the file's tags, each as `reduced` makes it safe to show. Never raises."""
     found = {"title": "", "artist": "", "album": ""}
     try:
         with open_regular(path) as raw, io.BufferedReader(raw) as file:
             for field, text in _texts(file):
-                found[field] = found[field] or title(text)
+                found[field] = found[field] or reduced(text)
                 if all(found.values()):
                     break
     except (OSError, ValueError):

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import pathlib
 import time
+import uuid
 from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
+from phaselock.app.queue_files import save_queue
 from phaselock.app.window import WindowProgram
+from phaselock.model.queue import ItemStatus, QueueItem
 from phaselock.storage.collect import collect
 from phaselock.storage.last_queue import load_last_queue
 from phaselock.storage.paths import last_queue_path
+from phaselock.storage.tags import read_tags
 from phaselock.ui.backend import BackendEvent, Closed, LastQueue, Opened, QueueSaved
 from tests.support.mp3 import encode
 
@@ -31,6 +38,25 @@ def until(true: Callable[[], bool]) -> None:
     while not true():
         assert time.monotonic() < until_s
         time.sleep(0.01)
+
+
+def with_title(title: str, mp3: bytes) -> bytes:
+    text = b"\3" + title.encode()
+    frame = b"TIT2" + len(text).to_bytes(4) + bytes(2) + text  # ID3v2.3
+    size = bytes(len(frame) >> 7 * place & 0x7F for place in (3, 2, 1, 0))
+    return b"ID3\3\0\0" + size + frame + mp3
+
+
+def test_a_playlist_has_the_whole_titles_of_the_tags(tmp_path: pathlib.Path) -> None:
+    title = "A very long title of a symphony " * 10
+    song = tmp_path / "song.mp3"
+    song.write_bytes(with_title(title, encode(frames=20_000)))
+    tags = read_tags(song)
+    assert tags.title.endswith(" A…")
+    item = QueueItem(uuid.uuid4(), "song.mp3", 1.0, "Ana", ItemStatus.READY, tags.title, "Band")
+    runner: Any = SimpleNamespace(snapshot=lambda: SimpleNamespace(queue=(item,)), path=lambda file_id: song)
+    assert asyncio.run(save_queue(runner, tmp_path / "all", agreed_to_replace=True)) == ("all.m3u8", 1)
+    assert (tmp_path / "all.m3u8").read_text("utf-8").splitlines()[1] == f"#EXTINF:1,Band - {title.strip()}"
 
 
 def test_the_queue_is_kept_and_saved_as_a_playlist(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,10 +14,14 @@ from phaselock.model.names import (
     PERSON_CHARS,
     SENTENCE_BYTES,
     SENTENCE_CHARS,
+    TITLE_BYTES,
+    TITLE_CHARS,
     distinct,
     file_label,
     person_name,
     sentence,
+    title,
+    whole_title,
 )
 
 ANYTHING = st.text(st.characters(exclude_categories=[]), max_size=400)
@@ -38,6 +42,7 @@ def harmless(text: str, chars: int, size: int) -> bool:
 def test_every_text_becomes_safe_to_show(text: str) -> None:
     assert harmless(person_name(text), PERSON_CHARS, PERSON_BYTES)
     assert harmless(sentence(text), SENTENCE_CHARS, SENTENCE_BYTES)
+    assert harmless(title(text), TITLE_CHARS, TITLE_BYTES)
     label = file_label(text)
     assert harmless(label, FILE_CHARS, FILE_BYTES)
     assert label not in ("", ".", "..") and not {"/", "\\"} & set(label)
@@ -45,7 +50,7 @@ def test_every_text_becomes_safe_to_show(text: str) -> None:
 
 @given(ANYTHING)
 def test_reducing_twice_changes_nothing(text: str) -> None:
-    for reduce in (person_name, sentence, file_label):
+    for reduce in (person_name, sentence, file_label, title):
         assert reduce(reduce(text)) == reduce(text)
 
 
@@ -83,6 +88,28 @@ def test_names(text: str, name: str) -> None:
 )
 def test_file_labels(text: str, label: str) -> None:
     assert file_label(text) == label
+
+
+SYMPHONY = "Symphony No. 9 in D minor, Op. 125: "
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        (SYMPHONY * 5 + "Choral", SYMPHONY * 5 + "Choral"),
+        (SYMPHONY * 6, SYMPHONY * 5 + "Symphony No. 9 in…"),
+        ("x" * 300, "x" * 197 + "…"),
+        ("한" * 100, "한" * 65 + "…"),
+        ("a" * 194 + "n\u0308o\u0331o\u0331o\u0331", "a" * 194 + "n\u0308…"),
+        ("a" * 190 + "👩\u200d🚀👩\u200d🚀", "a" * 190 + "…"),
+        ("a" * 190 + "👍🏽👍🏽", "a" * 190 + "…"),
+        ("a" * 185 + "🇩🇪🇫🇷🇮🇹", "a" * 185 + "🇩🇪…"),
+        ("👩\u200d" * 100, "👩\u200d" * 28 + "…"),
+    ],
+)
+def test_a_long_title_is_cut_between_words_or_letters(text: str, shown: str) -> None:
+    assert title(text) == shown
+    assert whole_title(text) == text.strip()
 
 
 @given(st.lists(st.sampled_from(["Ana", "ana", "ANA (2)", "z" * 64, "한" * 42]), max_size=12))

@@ -123,7 +123,7 @@ def test_texts_are_made_safe_to_show(path: pathlib.Path) -> None:
     evil = id3(4, frame(4, "TIT2", encoded("a\n\u202eb\x1b[2J", 3)), frame(4, "TPE1", encoded("x" * 5000, 3)))
     tags = tags_of(path, evil + SOUND)
     assert tags.title == "ab[2J"
-    assert tags.artist == "x" * 100
+    assert tags.artist == "x" * 197 + "…"
 
 
 def test_a_text_behind_a_large_frame_is_found(path: pathlib.Path) -> None:
@@ -311,7 +311,7 @@ def test_every_flag_of_2_3_is_undone(path: pathlib.Path, flags: int, front: byte
 
 def test_compressed_bombs_are_cut(path: pathlib.Path) -> None:
     bomb = frame_2_4("TIT2", b"\3" + b"x" * 5_000_000, 9)
-    assert tags_of(path, id3(4, bomb) + SOUND).title in ("x" * 100, "")
+    assert tags_of(path, id3(4, bomb) + SOUND).title in ("x" * 197 + "…", "")
     assert tags_of(path, id3(4, frame_2_4("TIT2", b"no zlib", 1)[:9] + b"\x08" + b"no zlib!!!!") + SOUND) == NONE
 
 
