@@ -154,4 +154,7 @@ class SessionSnapshot:
     shuffle: bool = False
     """Host: the tracks after the current one play in a random order."""
     connected: bool = True
-    """Peer: the connection to the host works; False while the peer plays on without it."""
+    """Peer: the connection to the host works; False while the peer looks for it."""
+    plays_on: bool = False
+    """Peer: it goes on without its host for now. False also while the first attempt to find the host runs: that may
+    show that the host's program is gone, which ends the session."""

@@ -92,7 +92,7 @@ def test_a_peer_comes_back_as_the_same_peer_and_its_playback_goes_on() -> None:
     fetch, count = ana.fetches[0], len(ana.effects)
     ana.repair()
     harness.run(3)
-    assert ana.snapshot() == dataclasses.replace(before, connected=True)
+    assert ana.snapshot() == dataclasses.replace(before, connected=True, plays_on=False)
     assert [peer.name for peer in harness.host.snapshot().peers] == ["Ben", "Ana"]
     assert harness.host.of(e.AllowClock)[-1] == e.AllowClock(allowed.peer_id, ana.conn)
     assert harness.host.snapshot().peers[1].peer_id == fetch.peer_id == allowed.peer_id
@@ -318,6 +318,18 @@ def test_a_crashed_host_ends_the_session_at_once() -> None:
         assert peer.ended == HOST_LOST
         assert said_so(peer) == 0
         assert peer.following == e.Follow(None)
+
+
+def test_nothing_promises_to_play_on_until_the_first_attempt_has_failed() -> None:
+    harness, (ana, _) = ready()
+    harness.command(Play())
+    harness.run(3)
+    ana.call(ana.core.disconnected, "reset")
+    assert not ana.snapshot().connected and not ana.snapshot().plays_on
+    ana.call(ana.core.connect_failed, "it does not answer", refused=False)
+    assert ana.snapshot().plays_on and said_so(ana) == 1
+    harness.run(5)
+    assert ana.snapshot().connected and not ana.snapshot().plays_on
 
 
 def test_at_its_return_a_peer_ends_if_the_host_has_crashed() -> None:

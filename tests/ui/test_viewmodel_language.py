@@ -99,7 +99,7 @@ STATES: list[SessionView] = [
     host(peer(), peer("Cleo", 2, have=frozenset()), queue=(item(1, ItemStatus.TRANSFERRING), item(2, artist=""))),
     *(host(requests=(wish(state),)) for state in (RequestState.OPEN, RequestState.ACCEPTED)),
     *(guest(requests=(wish(state),)) for state in RequestState),
-    *(guest(connected=False, **changes) for changes in ({}, {"now": QUEUE[0], "timeline": line()})),
+    *(guest(connected=False, **changes) for changes in ({}, {"now": QUEUE[0], "timeline": line(), "plays_on": True})),
     *(guest(own=None), guest(queue=()), guest(own=off(clock_uncertainty_ns=None))),
     *(
         guest(own, now=QUEUE[0], timeline=line())

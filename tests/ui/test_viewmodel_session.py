@@ -240,7 +240,12 @@ def test_the_buttons_promise_what_the_session_does() -> None:
         (guest(), "Connected — latency 3 ms", "good"),
         (guest(own=None), "Connected", "good"),
         (guest(own=off(clock_uncertainty_ns=None)), "Connected", "good"),
-        (guest(connected=False, now=QUEUE[0], timeline=line()), "Looking for the host — playing on", "warning"),
+        (guest(connected=False, now=QUEUE[0], timeline=line()), "Looking for the host", "warning"),
+        (
+            guest(connected=False, plays_on=True, now=QUEUE[0], timeline=line()),
+            "Looking for the host — playing on",
+            "warning",
+        ),
         (guest(connected=False), "Looking for the host", "warning"),
     ],
 )

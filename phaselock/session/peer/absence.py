@@ -56,6 +56,11 @@ class Absence:
         """The host is lost: the state is not PRESENT."""
         return self._give_up_at_ns is not None
 
+    @property
+    def plays_on(self) -> bool:
+        """The host was not found at the first attempt, but it may come back."""
+        return self.active and self._is_user_warned
+
     def begin(self, *, left_ns: int, joined_at_ns: int, now_ns: int) -> None:
         """The host is lost. `left_ns` is the rest of the current track.
 

@@ -264,6 +264,7 @@ class PeerSession:
             then=self._playback.armed,
             requests=self._requests.views(self._display_name),
             connected=self._connected,
+            plays_on=self._absence.plays_on,
         )
 
     # -- from the host -----------------------------------------------------------------------------------------------

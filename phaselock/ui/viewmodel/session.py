@@ -164,7 +164,8 @@ def window_title(state: SessionView) -> str:
 def _connection(state: SessionView) -> str:
     s, own = state.snapshot, state.own
     if not s.connected:
-        return tr("Looking for the host — playing on") if sounding(s) else tr("Looking for the host")
+        on = s.plays_on and sounding(s)
+        return tr("Looking for the host — playing on") if on else tr("Looking for the host")
     if own is None or own.clock_uncertainty_ns is None or own.rtt_ns is None:
         return tr("Connected")
     return tr("Connected — latency {latency}").format(latency=latency_text(own.rtt_ns // 2))

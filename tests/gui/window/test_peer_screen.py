@@ -31,7 +31,7 @@ def test_a_peer_reads_requests_and_sets_its_volume(window: Any) -> None:
     press(window, "<Control-Key-Up>")
     click(shown.volume.button)
     assert window.program.of("set_volume") == [0.55, 0.0]
-    show(window, guest(connected=False, now=QUEUE[0], timeline=line()))
+    show(window, guest(connected=False, plays_on=True, now=QUEUE[0], timeline=line()))
     assert reads(shown, "Looking for the host — playing on") and not shown.requests.winfo_viewable()
 
 
