@@ -366,7 +366,7 @@ def _join(options: argparse.Namespace, terminal: Terminal) -> int:
 
     wish = JoinOptions(
         places=[options.address] if options.address else [],
-        session_name=options.session,
+        session_name=None if options.address else options.session,
         display_name=options.display_name,
         cache=options.cache,
         backend=options.backend,

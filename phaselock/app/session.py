@@ -34,7 +34,7 @@ from phaselock.model.notices import Code, Notice
 from phaselock.network import discovery
 from phaselock.network.interfaces import usable_addresses
 from phaselock.network.listener import bind
-from phaselock.network.reach import Place, connect_any, place_of
+from phaselock.network.reach import Place, connect_any
 from phaselock.network.service_record import FoundSession
 from phaselock.session.effects import Ended
 from phaselock.session.events import DeviceChanged, Event, PeerJoined, PeerLeft, RoleSet, VolumeSet, Warned
@@ -79,6 +79,7 @@ class JoinOptions:
     places: Sequence[Place] = ()
     """Where the host is; all of them lead to one host."""
     session_name: str | None = None
+    """The session to search for; with `places`, the name of the one that is there, if it is known."""
     display_name: str | None = None
     cache: str | None = None
     backend: str = "auto"
@@ -119,12 +120,13 @@ class OpenPeerSession:
     clock_map: _native.ClockMap
     """Converts local time to session time. For any thread."""
     address: str
+    """Where the host is, as it was announced or typed: its connection may use another of its addresses."""
+    places: Sequence[Place]
     _control: socket.socket
-    _places: Sequence[Place]
 
     async def run(self) -> Ended:
         """Take part until the session ends."""
-        return await self.runner.run(self._control, self._places)
+        return await self.runner.run(self._control, self.places)
 
 
 @contextlib.asynccontextmanager
@@ -240,8 +242,11 @@ async def open_peer_session(
 
     with contextlib.ExitStack() as stack:
         name = display_name(wish.display_name, store)
-        places = wish.places or places_of(await _only_session(wish.session_name))
-        control = stack.enter_context(await connect_any(places))
+        places, session_name = wish.places, wish.session_name or ""
+        if not places:
+            found = await _only_session(wish.session_name)
+            places, session_name = places_of(found), found.session_name
+        control = stack.enter_context(await connect_any(places, session_name=session_name))
         clock = PeerClocks(wish.clock_filter)
         stack.callback(clock.stop)
         inspect = Inspector()
@@ -270,8 +275,7 @@ async def open_peer_session(
             on_event=tell,
             find=_find_again,
         )
-        address = address_text(*place_of(control.getpeername()))
-        yield OpenPeerSession(runner, player, clock.clock_map, address, control, places)
+        yield OpenPeerSession(runner, player, clock.clock_map, address_text(*places[0]), places, control)
 
 
 def display_name(wish: str | None, store: SettingsStore) -> str:

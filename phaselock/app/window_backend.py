@@ -41,6 +41,7 @@ from phaselock.model.notices import Code, Notice
 from phaselock.model.role import Role
 from phaselock.network import discovery
 from phaselock.network.listener import PortTaken
+from phaselock.network.reach import Place
 from phaselock.network.runner import log_failure
 from phaselock.network.service_record import FoundSession
 from phaselock.session import commands as c
@@ -115,6 +116,8 @@ class WindowBackend:
         self._browsing: asyncio.Task[None] | None = None
         self._found: dict[str, FoundSession] = {}
         """The sessions that discovery shows, by the address that the window shows."""
+        self._joined: dict[str, tuple[Sequence[Place], str]] = {}
+        """Where the sessions were that this window has joined, and their names, by the same address."""
         self._view_due: asyncio.TimerHandle | None = None
         self._local_status: LocalStatus | None = None
         self._local_status_due_s = 0.0
@@ -168,8 +171,8 @@ class WindowBackend:
             self._emit(Closed(tr(str(error)), failed=True))
             return
         found = self._found.get(address)
-        places = places_of(found) if found else [where]
-        options = JoinOptions(places, display_name=display_name, backend=self._backend, device=self._device_name)
+        places, name = (places_of(found), found.session_name) if found else self._joined.get(address, ([where], ""))
+        options = JoinOptions(places, name, display_name, backend=self._backend, device=self._device_name)
         self._start_session(open_peer_session(options, self._store, self._on_event))
 
     def leave(self) -> None:
@@ -304,6 +307,8 @@ class WindowBackend:
 
     def _on_event(self, event: Event) -> None:
         if isinstance(event, Joined) and not event.again:
+            if isinstance(self._open, OpenPeerSession):
+                self._joined[self._open.address] = self._open.places, event.session_name
             self._show_view()
             self._emit(Opened())
         if isinstance(event, QueueChanged) and self._keeper is not None:

@@ -39,9 +39,10 @@ log = logging.getLogger("phaselock.reach")
 
 
 class CannotConnect(PhaseLockError):
-    """No connection was established. `problem` is the error of one address: a refusal, if one was refused."""
+    """No connection was established. `problem` is the error of one address: a refusal, if one was refused. People read
+    `session_name`, if it is known, else the place."""
 
-    def __init__(self, place: Place, problem: OSError) -> None:
+    def __init__(self, place: Place, problem: OSError, session_name: str = "") -> None:
         self.problem = problem
         self.refused = isinstance(problem, ConnectionRefusedError)
         """The machine answers, but no program listens on the port."""
@@ -56,7 +57,10 @@ class CannotConnect(PhaseLockError):
             reason = Message("no machine of this network has this name. Use the address that the host shows")
         else:
             reason = Message("no address was found")
-        super().__init__(N_("Cannot reach {host} on port {port}: {reason}."), host=host, port=port, reason=reason)
+        if session_name:
+            super().__init__(N_("Cannot reach {session_name}: {reason}."), session_name=session_name, reason=reason)
+        else:
+            super().__init__(N_("Cannot reach {host} on port {port}: {reason}."), host=host, port=port, reason=reason)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -76,9 +80,9 @@ async def connect(host: str, port: int, limit_s: float = CONNECT_S) -> socket.so
     return await connect_any([(host, port)], limit_s)
 
 
-async def connect_any(places: Sequence[Place], limit_s: float = CONNECT_S) -> socket.socket:
+async def connect_any(places: Sequence[Place], limit_s: float = CONNECT_S, session_name: str = "") -> socket.socket:
     """Connect to one of the places, which all lead to the same host. CannotConnect, with a sentence for users about the
-    first place, if none answers within `limit_s`. The socket is non-blocking."""
+    session or the first place, if none answers within `limit_s`. The socket is non-blocking."""
     targets = await resolve(places)
 
     async def dial(target: Target) -> socket.socket:
@@ -88,7 +92,7 @@ async def connect_any(places: Sequence[Place], limit_s: float = CONNECT_S) -> so
     try:
         return await best_connection(targets, dial)
     except OSError as error:
-        raise CannotConnect(places[0], error) from None
+        raise CannotConnect(places[0], error, session_name) from None
 
 
 async def best_connection(targets: Sequence[Target], dial: Dial) -> socket.socket:

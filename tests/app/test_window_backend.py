@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import pathlib
 import socket
 import time
@@ -11,12 +12,14 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from phaselock.app import session, window_backend
+from phaselock.app.session import JoinOptions
 from phaselock.app.window import WindowProgram
-from phaselock.errors import PhaseLockError
 from phaselock.language import catalogue
 from phaselock.network import discovery
+from phaselock.network.reach import CannotConnect
 from phaselock.network.service_record import FoundSession
-from phaselock.storage.paths import log_path
+from phaselock.storage.paths import log_path, settings_path
+from phaselock.storage.settings import SettingsStore
 from phaselock.ui.backend import ArtworkRead, BackendEvent, Closed, FoundSessions, Outputs, WaveformRead
 from tests.support.shouting import Shouting
 
@@ -55,9 +58,9 @@ def test_a_found_session_is_joined_at_all_its_addresses(monkeypatch: pytest.Monk
 
     asked: list[Sequence[tuple[str, int]]] = []
 
-    async def connect_any(places: Sequence[tuple[str, int]]) -> socket.socket:
+    async def connect_any(places: Sequence[tuple[str, int]], *, session_name: str) -> socket.socket:
         asked.append(places)
-        raise PhaseLockError("It is only a test.")
+        raise CannotConnect(places[0], TimeoutError(), session_name)
 
     monkeypatch.setattr(discovery, "Browser", Browser)
     monkeypatch.setattr(session, "connect_any", connect_any)
@@ -67,10 +70,31 @@ def test_a_found_session_is_joined_at_all_its_addresses(monkeypatch: pytest.Monk
         found = next_event(program)
         assert isinstance(found, FoundSessions)
         program.join(found.sessions[0].address, "Ben")
-        assert next_event(program) == Closed("It is only a test.", failed=True)
+        assert next_event(program) == Closed("Cannot reach Jam: it does not answer.", failed=True)
     finally:
         program.close()
     assert asked == [[("10.9.9.1", 18401), ("192.168.77.1", 18401)]]
+
+
+def test_a_peer_shows_the_address_that_the_host_announces_first(
+    tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The connection may use another one: IPv6, for example."""
+    monkeypatch.setenv("PHASELOCK_HOME", str(tmp_path))
+
+    async def address(*places: tuple[str, int]) -> str:
+        store = SettingsStore(settings_path())
+        try:
+            async with session.open_peer_session(JoinOptions(places, backend="null"), store, lambda _: None) as opened:
+                return opened.address
+        finally:
+            store.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        dead = closed.getsockname()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        found = asyncio.run(address(dead, server.getsockname()))
+    assert found == f"127.0.0.1:{dead[1]}"
 
 
 @pytest.fixture

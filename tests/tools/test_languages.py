@@ -99,6 +99,7 @@ def events(monkeypatch: pytest.MonkeyPatch) -> list[Event]:
         CannotConnect(("kitchen", 17401), OSError(errno.ECONNRESET, "odd")),
         CannotConnect(("kitchen", 17401), TimeoutError()),
         CannotConnect(("kitchen", 17401), OSError()),
+        CannotConnect(("fd00::2", 17401), TimeoutError(), "Kitchen"),
     ]
     weak = Priority("normal", message_of(_refused(PORTAL.title, "org.freedesktop.DBus.Error.NoReply")))
     return [
