@@ -20,6 +20,7 @@ from phaselock.language import catalogue
 from phaselock.language.catalogue import tr
 from phaselock.model.address import DEFAULT_CLOCK_PORT, DEFAULT_PORT
 from phaselock.model.choices import BACKENDS, FILTERS
+from phaselock.model.file_kinds import SONG_ENDINGS
 from phaselock.session.events import Failed
 from phaselock.session.sentences import notice_of
 
@@ -28,8 +29,6 @@ if TYPE_CHECKING:
     from phaselock.audio.virtual_device import VirtualCard
 
 NATIVE = "phaselock._native"
-SONGS = (".mp3", ".m3u", ".m3u8")
-"""A first argument with one of these endings is meant as a file."""
 SIGPIPE_STATUS = 128 + 13
 """Exit status after the reader of the output has closed it, as a shell reports it of other programs."""
 
@@ -95,7 +94,7 @@ def parsed(argv: Sequence[str]) -> argparse.Namespace:
     if not first or first.startswith("-") or first in commands:
         return parser.parse_args(argv)
     if not os.path.lexists(first) and not first.startswith("file:"):
-        if os.path.basename(first) == first and not first.lower().endswith(SONGS):
+        if os.path.basename(first) == first and not first.lower().endswith(SONG_ENDINGS):
             parser.unknown_command(first, commands)
         parser.error(tr("There is no file {file_name}.").format(file_name=first))
     return parser.parse_args(["window", *argv])
@@ -139,7 +138,7 @@ def command_line() -> Parser:
     laboratory.add_argument("--card", metavar="JSON", help=argparse.SUPPRESS)
     laboratory.add_argument("--no-desktop", dest="desktop", action="store_false", help=argparse.SUPPRESS)
     person = Parser(add_help=False)
-    person.add_argument("--as", dest="display_name", type=name, metavar=tr("NAME"), help=tr("your name in the session"))
+    person.add_argument("--as", dest="display_name", type=name, metavar=tr("NAME"), help=tr("your name in the jam"))
 
     parser.set_defaults(run=_window, json=False, quiet=False, backend="auto", device=None, files=())
     window = commands.add_parser(
@@ -157,8 +156,8 @@ def command_line() -> Parser:
     host = commands.add_parser(
         "host",
         parents=[person, sound, laboratory, lines],
-        help=tr("host a session"),
-        description=tr("Host a session and play MP3 files in it."),
+        help=tr("host a jam"),
+        description=tr("Host a jam and play MP3 files in it."),
         epilog=tr(
             "Commands on standard input, one a line (help explains them): add PATH, play [N], pause, resume, stop, "
             "seek SECONDS, next, previous, move FROM TO, remove N, undo, shuffle [on|off], repeat [on|off], save FILE, "
@@ -170,9 +169,7 @@ def command_line() -> Parser:
     host.add_argument(
         "files", nargs="*", metavar=tr("FILE"), help=tr("MP3 files, folders or playlists to play, in this order")
     )
-    host.add_argument(
-        "--session", type=name, metavar=tr("NAME"), help=tr("name of the session (default: the last one)")
-    )
+    host.add_argument("--session", type=name, metavar=tr("NAME"), help=tr("name of the jam (default: the last one)"))
     host.add_argument("--bind", metavar=tr("ADDRESS"), default="", help=tr("listen on this address only"))
     host.add_argument(
         "--port",
@@ -186,7 +183,7 @@ def command_line() -> Parser:
         metavar=tr("PORT"),
         help=tr("UDP port (default: the last one, at first {port})").format(port=DEFAULT_CLOCK_PORT),
     )
-    host.add_argument("--unlisted", action="store_true", help=tr("do not announce the session on the network"))
+    host.add_argument("--unlisted", action="store_true", help=tr("do not announce the jam on the network"))
     host.add_argument(
         "--wait-peers", type=number(0, 5), metavar=tr("N"), help=tr("with --play: wait for so many peers")
     )
@@ -196,19 +193,17 @@ def command_line() -> Parser:
     join = commands.add_parser(
         "join",
         parents=[person, sound, laboratory, lines],
-        help=tr("take part in a session"),
-        description=tr(
-            "Take part in the session that is hosted at ADDRESS, or in the one that is found on the network."
-        ),
+        help=tr("take part in a jam"),
+        description=tr("Take part in the jam that is hosted at ADDRESS, or in the one that is found on the network."),
         epilog=tr(
             "Commands on standard input, one a line (help explains them): request PATH, requests, volume [0..100], "
             "role [left|right|mono|stereo], offset [MILLISECONDS], queue, status, leave."
         ),
     )
     join.add_argument(
-        "address", nargs="?", type=address, metavar=tr("ADDRESS[:PORT]"), help=tr("where the session is hosted")
+        "address", nargs="?", type=address, metavar=tr("ADDRESS[:PORT]"), help=tr("where the jam is hosted")
     )
-    join.add_argument("--session", type=name, metavar=tr("NAME"), help=tr("which of the sessions that are found"))
+    join.add_argument("--session", type=name, metavar=tr("NAME"), help=tr("which of the jams that are found"))
     join.add_argument("--cache", metavar=tr("DIR"), help=tr("keep received files here"))
     join.add_argument("--clock-filter", choices=FILTERS, default=FILTERS[0], help=argparse.SUPPRESS)
     join.set_defaults(run=_join)
@@ -216,8 +211,8 @@ def command_line() -> Parser:
     sessions = commands.add_parser(
         "sessions",
         parents=[lines],
-        help=tr("list sessions on this network"),
-        description=tr("List the sessions that announce themselves on this network."),
+        help=tr("list jams on this network"),
+        description=tr("List the jams that announce themselves on this network."),
     )
     sessions.add_argument(
         "--timeout", type=number(0, 3600, float), default=3.0, metavar=tr("SECONDS"), help=tr("listen for so long")
@@ -238,7 +233,7 @@ def command_line() -> Parser:
         help=tr("show the log"),
         description=tr(
             "Print where the log file is, and its end. PHASELOCK_LOG=DEBUG (or ERROR, WARN, INFO, TRACE) in "
-            "the environment of a session chooses what it writes there."
+            "the environment chooses what a jam writes there."
         ),
     )
     log.add_argument(
@@ -298,27 +293,27 @@ def command_line() -> Parser:
         help=tr("find out what keeps music from playing together"),
         description=tr(
             "Check this machine: window, sound output, ports, network, discovery, disk; and with ADDRESS also the way "
-            "to the session there: name, firewall, both directions of the clock, how well it is heard. For that it "
-            "takes one of the session's five places for some seconds, plays and fetches nothing, and nobody waits for "
+            "to the jam there: name, firewall, both directions of the clock, how well it is heard. For that it "
+            "takes one of the jam's five places for some seconds, plays and fetches nothing, and nobody waits for "
             "it. Exit status 0: no problem, 1: see what to do."
         ),
     )
     doctor.add_argument(
-        "address", nargs="?", type=address, metavar=tr("ADDRESS[:PORT]"), help=tr("where a session is hosted")
+        "address", nargs="?", type=address, metavar=tr("ADDRESS[:PORT]"), help=tr("where a jam is hosted")
     )
     doctor.set_defaults(run=_doctor)
 
     trace = commands.add_parser(
         "trace",
         parents=[lines],
-        help=tr("record how well a session's clock is heard here"),
+        help=tr("record how well a jam's clock is heard here"),
         description=tr(
-            "Take part in a session as a silent visitor, which takes one of its five places, and write every exchange "
+            "Take part in a jam as a silent visitor, which takes one of its five places, and write every exchange "
             "with the host's clock to a file, for phaselock bench clock --trace FILE. Nobody waits for it; only host "
             "--wait-peers counts it. Ctrl-C ends it; what came before is kept."
         ),
     )
-    trace.add_argument("address", type=address, metavar=tr("ADDRESS[:PORT]"), help=tr("where the session is hosted"))
+    trace.add_argument("address", type=address, metavar=tr("ADDRESS[:PORT]"), help=tr("where the jam is hosted"))
     trace.add_argument("-o", "--output", metavar=tr("FILE"), help=tr("write here (default: phaselock-DATE-TIME.trace)"))
     trace.add_argument(
         "--seconds",

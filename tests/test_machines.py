@@ -62,7 +62,7 @@ def test_sessions_are_found_listed_and_joined_by_name(machines: Machines) -> Non
         ("Kitchen", "Hana", 0, machines.address("Hana")),
     ]
     several = machines.call("Ana", "join", "--session", "Kitchen", "--backend", "null")
-    assert several.returncode == 1 and "There are several sessions" in several.stderr
+    assert several.returncode == 1 and "There are several jams" in several.stderr
     other.say("quit")
     other.end()
     ana = machines.start("Ana", "join", "--session", "KITCHEN")
@@ -71,7 +71,7 @@ def test_sessions_are_found_listed_and_joined_by_name(machines: Machines) -> Non
     while '"peers": 1,' not in machines.call("Ben", "sessions", "--json", "--timeout", "1").stdout:
         assert time.monotonic() < until
     nothing = machines.call("Ana", "join", "--session", "Cellar", "--backend", "null")
-    assert (nothing.returncode, nothing.stderr.startswith('No session called "Cellar" was found.')) == (1, True)
+    assert (nothing.returncode, nothing.stderr.startswith('No jam called "Cellar" was found.')) == (1, True)
 
 
 def test_without_announcements_the_address_still_works(machines: Machines) -> None:

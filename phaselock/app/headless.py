@@ -184,9 +184,7 @@ async def _host(options: HeadlessHostOptions, terminal: Terminal) -> Ended:
                     names, ports = (stage.session_name, stage.host_name), (stage.port, stage.clock_port)
                     where = stage.address, stage.addresses
                     terminal.event(e.SessionOpened(_native.now_ns(), *names, *ports, *where))
-                    terminal.listen(
-                        _on_loop(desk.line), _typing(desk, N_("To end the session for everybody, type quit."))
-                    )
+                    terminal.listen(_on_loop(desk.line), _typing(desk, N_("To end the jam for everybody, type quit.")))
                     if options.autoplay is not None:
                         stage.runner.command(c.Autoplay(options.autoplay))
                     for file in options.files:
@@ -212,7 +210,7 @@ async def _join(options: HeadlessJoinOptions, terminal: Terminal) -> Ended:
             media = MediaControls(stage, store, actions, on=options.desktop)
             async with contextlib.aclosing(media) as controls:
                 with _polite_interrupts(lambda _: desk.leave()):
-                    terminal.listen(_on_loop(desk.line), _typing(desk, N_("To leave the session, type leave.")))
+                    terminal.listen(_on_loop(desk.line), _typing(desk, N_("To leave the jam, type leave.")))
                     return await stage.run()
 
 

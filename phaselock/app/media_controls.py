@@ -19,6 +19,7 @@ from phaselock.language.catalogue import tr
 from phaselock.model.snapshot import RequestState
 from phaselock.session import commands as c
 from phaselock.session.events import Event, RequestChanged
+from phaselock.session.sentences import song_text
 from phaselock.storage.paths import cover_dir
 from phaselock.storage.settings import SettingsStore
 from phaselock.storage.tags import read_artwork, read_tags
@@ -69,10 +70,11 @@ class MediaControls:
         self.changed()
         if isinstance(event, RequestChanged) and event.request.peer and event.request.state is RequestState.OPEN:
             if self._actions.notifies():
+                request = event.request
                 self._controls.notify(
                     self._session.runner.snapshot().session_name,
-                    tr('{peer} wants to add "{file_name}".').format(
-                        peer=event.request.peer, file_name=event.request.file_name
+                    tr('{peer} wants to add "{song}".').format(
+                        peer=request.peer, song=song_text(request.title, request.artist, request.file_name)
                     ),
                 )
 

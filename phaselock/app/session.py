@@ -344,16 +344,14 @@ async def _only_session(session_name: str | None) -> FoundSession:
         found = fitting(await discovery.find_sessions(LONGER_SEARCH_S, until=lambda all_: bool(fitting(all_))))
     if len(found) > 1:
         sessions = Message.joined(", ", map(_label, found))
-        raise PhaseLockError(
-            "There are several sessions: {sessions}. Choose: phaselock join ADDRESS", sessions=sessions
-        )
+        raise PhaseLockError("There are several jams: {sessions}. Choose: phaselock join ADDRESS", sessions=sessions)
     if not found and wanted:
         raise PhaseLockError(
-            'No session called "{session_name}" was found. Ask the host for its address, then: phaselock join ADDRESS',
+            'No jam called "{session_name}" was found. Ask the host for its address, then: phaselock join ADDRESS',
             session_name=session_name,
         )
     if not found:
-        raise PhaseLockError("No session was found. Ask the host for its address, then: phaselock join ADDRESS")
+        raise PhaseLockError("No jam was found. Ask the host for its address, then: phaselock join ADDRESS")
     return found[0]
 
 

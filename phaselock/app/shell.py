@@ -256,9 +256,7 @@ class HostShell(Shell):
             "role",
         ),
         **{word: Shell.COMMON_WORDS[word] for word in ("offset", "status", "help")},
-        "quit": Word(
-            lambda self, rest: self._plain("quit", rest, c.Quit()), "quit", N_("end the session for everybody")
-        ),
+        "quit": Word(lambda self, rest: self._plain("quit", rest, c.Quit()), "quit", N_("end the jam for everybody")),
     }
     SYNONYMS: ClassVar[Mapping[str, str]] = {
         **Shell.COMMON_SYNONYMS,
@@ -328,7 +326,7 @@ class PeerShell(Shell):
     WORDS: ClassVar[Mapping[str, Word]] = {
         "request": Word(_ask, N_("request PATH"), N_("ask the host to play a song of this machine"), "path"),
         **Shell.COMMON_WORDS,
-        "leave": Word(_leave, "leave", N_("leave the session")),
+        "leave": Word(_leave, "leave", N_("leave the jam")),
     }
     SYNONYMS: ClassVar[Mapping[str, str]] = {
         **Shell.COMMON_SYNONYMS,

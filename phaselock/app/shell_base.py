@@ -21,7 +21,7 @@ from phaselock.model.notices import Code, Notice
 from phaselock.model.role import ROLES
 from phaselock.network.runner import Runner
 from phaselock.session import events as e
-from phaselock.session.sentences import NoticeError, notice_of, song_text
+from phaselock.session.sentences import NoticeError, notice_of, song_of
 from phaselock.storage.settings import SettingsStore
 from phaselock.storage.typed_paths import typed_paths
 
@@ -158,11 +158,7 @@ class Shell:
         asyncio.get_running_loop().run_in_executor(self._files, typed_paths, text).add_done_callback(found)
 
     def _song(self, file_id: UUID) -> str | None:
-        """What people call this track; None if it is not known here."""
-        snapshot = self._runner.snapshot()
-        items = (*snapshot.queue, *filter(None, (snapshot.now, snapshot.waiting_for)))
-        item = next((item for item in items if item.id == file_id), None)
-        return song_text(item.title, item.artist, item.file_name) if item else None
+        return song_of(self._runner.snapshot(), file_id)
 
     def _help(self, rest: str) -> None:
         rows = tuple(e.HelpRow(name, _form(name, word), Message(word.meaning)) for name, word in self.WORDS.items())

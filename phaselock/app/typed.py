@@ -9,11 +9,11 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
+from phaselock.model.file_kinds import SONG_ENDINGS
 from phaselock.model.notices import Code, Notice
 from phaselock.model.role import ROLES, Role
 from phaselock.session.sentences import NoticeError
 
-SONG_ENDINGS = (".mp3", ".m3u", ".m3u8")
 MAX_COMPLETIONS = 500
 
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")

@@ -30,6 +30,7 @@ from phaselock.app.receiver import Receiver
 from phaselock.desktop.appearance import read_appearance
 from phaselock.errors import PhaseLockError
 from phaselock.language.message import Message
+from phaselock.model.file_kinds import counted
 from phaselock.model.notices import Code, Notice
 from phaselock.model.role import Role
 from phaselock.os_packages import tk_advice
@@ -242,11 +243,7 @@ def run_window(backend: str, device: str | None, paths: Sequence[str], say: Call
     given, inbox = [absolute(path) for path in paths], Inbox(inbox_dir())
     _allow_others_to_come_to_the_front()
     if hand_over(inbox, given):
-        received = Message.plural(
-            "The window that is open has received {number} file.",
-            "The window that is open has received {number} files.",
-            len(given),
-        )
+        received = Message("The window that is open has received {files}.", files=counted(given))
         say(received if given else Message("PhaseLock is open already. Its window comes to the front."))
         return 0
     try:

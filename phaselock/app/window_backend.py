@@ -258,7 +258,7 @@ class WindowBackend:
         self, opening: contextlib.AbstractAsyncContextManager[OpenHostSession | OpenPeerSession]
     ) -> None:
         if self._session is not None and not self._session.done():
-            self._emit(Closed(tr("There is a session already."), failed=True))
+            self._emit(Closed(tr("There is a jam already."), failed=True))
         else:
             self._session = asyncio.create_task(self._run_session(opening))
 

@@ -195,7 +195,7 @@ def _place_text(status: e.StatusReported, words: Words) -> str:
 def _status_rows(status: e.StatusReported, words: Words) -> list[tuple[str, str]]:
     hosting = status.peers is not None
     form = words.gettext("{session_name}, hosted by {host_name}")
-    rows = [(words.gettext("Session"), form.format(session_name=status.session_name, host_name=status.host_name))]
+    rows = [(words.gettext("Jam"), form.format(session_name=status.session_name, host_name=status.host_name))]
     rows.append((words.gettext("You are"), status.display_name))
     if status.address:
         rows.append((words.gettext("Address"), status.address))
@@ -259,7 +259,8 @@ def _track_cells(number: int, row: e.QueueRow, words: Words) -> tuple[str, ...]:
 def _request_cells(row: e.RequestRow, words: Words) -> tuple[str, ...]:
     size = f"{Figure(row.size / 1e6, '.1f').translated(words)} MB"
     state = words.gettext(REQUESTS[row.state])
-    return str(row.number), row.file_name, size, state, row.peer, translated(row.reason, words)
+    song = song_text(row.title, row.artist, row.file_name)
+    return str(row.number), song, size, state, row.peer, translated(row.reason, words)
 
 
 def _session_line(session: ce.SessionFound, words: Words) -> str:

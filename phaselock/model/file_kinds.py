@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import re
+from collections.abc import Sequence
 
 from phaselock.language.message import N_, Message
+
+SONG_ENDINGS = (".mp3", ".m3u", ".m3u8")
+"""Of the files that can be added, in lower case."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -74,6 +78,16 @@ _KINDS = (
         ("txt", "nfo", "log", "md", "doc", "docx", "odt", "rtf", "lrc", "csv", "xml", "ini"),
     ),
 )
+
+
+def counted(paths: Sequence[str]) -> Message:
+    """How many files and folders these are, by their names: no disk is asked."""
+    files = sum(path.lower().endswith(SONG_ENDINGS) for path in paths)
+    if files == len(paths):
+        return Message.plural("{number} file", "{number} files", files)
+    if files:
+        return Message("{number} files and folders", number=len(paths))
+    return Message.plural("{number} folder", "{number} folders", len(paths))
 
 
 def kind_of_name(name: str) -> Message | None:

@@ -127,7 +127,7 @@ class Announcer:
         except Exception as error:  # many types, as in `multicast._open_on`
             await self._withdraw()
             raise PhaseLockError(
-                "The session cannot be announced on this network ({reason}).", reason=reason_of(error)
+                "The jam cannot be announced on this network ({reason}).", reason=reason_of(error)
             ) from None
         self._used_interfaces = interfaces
 
@@ -227,7 +227,7 @@ class Browser:
             self._zeroconf = await open_multicast(interfaces)
         except Blocked as error:
             raise PhaseLockError(
-                "Sessions cannot be searched for on this network ({reason}). "
+                "Jams cannot be searched for on this network ({reason}). "
                 "Joining by address still works: phaselock join ADDRESS",
                 reason=error.message,
             ) from None

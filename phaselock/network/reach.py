@@ -50,7 +50,7 @@ class CannotConnect(PhaseLockError):
         if isinstance(problem, TimeoutError):
             reason = Message("it does not answer")
         elif self.refused:
-            reason = Message("no session is open there")
+            reason = Message("no jam is open there")
         elif problem.errno:
             reason = Message(system_text(problem))
         elif is_local_name(host):

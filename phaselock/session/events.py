@@ -213,6 +213,10 @@ class RequestRow:
     """Bytes that have reached the host, 0 to `size`."""
     reason: str
     """Why it was rejected or failed, a sentence; otherwise empty."""
+    title: str = ""
+    """From the song's tags; may be empty."""
+    artist: str = ""
+    """From the song's tags; may be empty."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -601,6 +605,8 @@ def request_row(request: RequestView) -> RequestRow:
         request.state,
         request.done_bytes,
         request.reason,
+        request.title,
+        request.artist,
     )
 
 

@@ -16,7 +16,7 @@ from phaselock.errors import InvalidMp3Error, PhaseLockError
 from phaselock.language.message import ENGLISH, N_, Figure, Message, Words, translated
 from phaselock.model.notices import Code, Notice
 from phaselock.model.role import ROLE_PHRASES
-from phaselock.model.snapshot import RequestState
+from phaselock.model.snapshot import RequestState, SessionSnapshot
 from phaselock.model.timing import TIMING_PHRASES, TIMING_SENTENCES
 from phaselock.session import events as e
 
@@ -61,7 +61,7 @@ NOTICES: dict[Code, str] = {
     Code.PEER_BROKE_PROTOCOL: N_("That machine broke the protocol: {detail}."),
     Code.PEER_CONNECTION_LOST: "",
     Code.SESSION_ENDED: N_("Session ended."),
-    Code.SESSION_LEFT: N_("You left the session."),
+    Code.SESSION_LEFT: N_("You left the jam."),
     Code.HOST_LOST: N_("Host disconnected — session ended."),
     Code.HOST_SILENT: N_("The host does not answer."),
     Code.HOST_BROKE_PROTOCOL: N_("The host broke the protocol: {detail}."),
@@ -82,9 +82,9 @@ NOTICES: dict[Code, str] = {
     Code.PLAYING_WITHOUT_HOST: N_("The host cannot be heard. Playing on, and looking for it."),
     Code.NO_OUTPUT: N_("No audio output detected."),
     Code.MUTED: N_("This speaker is muted. Type: volume 50"),
-    Code.NOT_ANNOUNCED: N_("{detail} Others cannot find this session by itself; tell them: phaselock join {address}"),
+    Code.NOT_ANNOUNCED: N_("{detail} Others cannot find this jam by itself; tell them: phaselock join {address}"),
     Code.NO_SESSION_FOUND: N_(
-        "No session was found on this network. You can still join by address: phaselock join ADDRESS"
+        "No jam was found on this network. You can still join by address: phaselock join ADDRESS"
     ),
     Code.SETTINGS_TROUBLE: "",
     Code.LOG_TROUBLE: "",
@@ -153,7 +153,7 @@ NO_OUTPUT_HINT = N_("This machine plays no sound. What to do: phaselock doctor")
 """Follows `NO_OUTPUT` on the command line."""
 
 PLAIN_EVENTS: dict[type[e.Event], str] = {
-    e.SessionOpened: N_('The session "{session_name}" is open. Others join with: phaselock join {address}'),
+    e.SessionOpened: N_('The jam "{session_name}" is open. Others join with: phaselock join {address}'),
     e.Joined: N_('You are in "{session_name}", hosted by {host_name}, as {name}.'),
     e.PeerJoined: N_("{name} has joined."),
     e.FileReady: N_("{file_name} is ready."),
@@ -172,18 +172,18 @@ TRANSFERS: dict[e.TransferState, str] = {
 }
 NOT_ARRIVED = N_("{file_name} did not arrive: {reason}")
 REQUESTS: dict[RequestState, str] = {
-    RequestState.OPEN: N_('{peer} wants to add "{file_name}" ({megabytes} MB): accept {number} or reject {number}.'),
-    RequestState.ACCEPTED: N_('"{file_name}" is on its way from {peer}.'),
-    RequestState.ADDED: N_('"{file_name}", which {peer} asked for, is in the queue.'),
-    RequestState.REJECTED: N_('"{file_name}" was declined.'),
-    RequestState.FAILED: N_('"{file_name}", which {peer} asked for, does not come: {reason}'),
+    RequestState.OPEN: N_('{peer} wants to add "{song}" ({megabytes} MB): accept {number} or reject {number}.'),
+    RequestState.ACCEPTED: N_('"{song}" is on its way from {peer}.'),
+    RequestState.ADDED: N_('"{song}", which {peer} asked for, is in the queue.'),
+    RequestState.REJECTED: N_('"{song}" was declined.'),
+    RequestState.FAILED: N_('"{song}", which {peer} asked for, does not come: {reason}'),
 }
 OWN_REQUESTS: dict[RequestState, str] = {
-    RequestState.OPEN: N_('The host was asked for "{file_name}".'),
-    RequestState.ACCEPTED: N_('The host wants "{file_name}"; it is on its way.'),
-    RequestState.ADDED: N_('"{file_name}" is in the queue.'),
-    RequestState.REJECTED: N_('"{file_name}" is not added: {reason}'),
-    RequestState.FAILED: N_('"{file_name}" is not added: {reason}'),
+    RequestState.OPEN: N_('The host was asked for "{song}".'),
+    RequestState.ACCEPTED: N_('The host wants "{song}"; it is on its way.'),
+    RequestState.ADDED: N_('"{song}" is in the queue.'),
+    RequestState.REJECTED: N_('"{song}" is not added: {reason}'),
+    RequestState.FAILED: N_('"{song}" is not added: {reason}'),
 }
 
 
@@ -298,7 +298,7 @@ def request_text(event: e.RequestChanged, words: Words = ENGLISH) -> str:
     template = (REQUESTS if request.peer else OWN_REQUESTS)[request.state]
     return words.gettext(template).format(
         peer=request.peer,
-        file_name=request.file_name,
+        song=song_text(request.title, request.artist, request.file_name),
         number=request.number,
         megabytes=Figure(request.size / 1e6, ".1f").translated(words),
         reason=translated(request.reason, words),
@@ -374,6 +374,13 @@ def event_text(event: e.Event, words: Words = ENGLISH) -> str:
 def song_text(title: str, artist: str, file_name: str) -> str:
     """What people call a song: its title and artist, or the name of its file if it has no tags."""
     return " – ".join(filter(None, (title, artist))) or file_name
+
+
+def song_of(snapshot: SessionSnapshot, file_id: UUID) -> str | None:
+    """What people call this track of the session; None if it is not known here."""
+    items = (*snapshot.queue, *filter(None, (snapshot.now, snapshot.waiting_for)))
+    item = next((item for item in items if item.id == file_id), None)
+    return song_text(item.title, item.artist, item.file_name) if item else None
 
 
 def with_songs(event: e.Event, name_of: Callable[[UUID], str | None]) -> e.Event:

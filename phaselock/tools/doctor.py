@@ -222,7 +222,7 @@ def check_ports(port: int, clock_port: int, occupant: Callable[[int], str], bind
         except PortTaken:
             if session_name := occupant(port):
                 message = Message(
-                    'Port {port} ({protocol}) is used by the session "{session_name}" on this machine.',
+                    'Port {port} ({protocol}) is used by the jam "{session_name}" on this machine.',
                     **values,
                     session_name=session_name,
                 )
@@ -258,7 +258,7 @@ def check_firewall(root: pathlib.Path, port: int, clock_port: int) -> list[Findi
 
 
 def _firewall(name: str, command: str) -> Finding:
-    message = Message("The firewall {name} is on; it may keep others out of a session that is hosted here.", name=name)
+    message = Message("The firewall {name} is on; it may keep others out of a jam that is hosted here.", name=name)
     return Finding("firewall", "hint", message, Message("To let them in: {command}", command=command))
 
 
@@ -292,15 +292,13 @@ def check_network(found: Sequence[Adapter], default_route: Collection[str]) -> l
 def check_discovery(heard_itself: bool, sessions: Sequence[FoundSession]) -> list[Finding]:
     """The findings of a discovery test: `heard_itself` is True if our own announcement was received."""
     if not heard_itself:
-        message = Message(
-            "What this machine announces does not come back to it: sessions will not be found by themselves."
-        )
+        message = Message("What this machine announces does not come back to it: jams will not be found by themselves.")
         fix = Message(
             "See whether the Wi-Fi or the cable is connected, and let UDP port 5353 (mDNS) through the firewall.\n"
             "By address it works all the same: phaselock join ADDRESS"
         )
         return [Finding("discovery", "problem", message, fix)]
-    findings = [Finding("discovery", "ok", Message("Announcing and finding sessions works on this machine."))]
+    findings = [Finding("discovery", "ok", Message("Announcing and finding jams works on this machine."))]
     for one in sessions:
         where: str = one.addresses[0]
         if one.port != DEFAULT_PORT:
@@ -409,7 +407,7 @@ async def _run(address: tuple[str, int] | None, backend: str, device: str | None
     tell([*check_program(), *check_settings(warning)])
     for findings in await asyncio.gather(*checks):
         tell(findings)
-    screen.show(Message("Looking for sessions ..."))
+    screen.show(Message("Looking for jams ..."))
     findings, sessions = await searching
     tell(findings)
     to_host = None
@@ -424,7 +422,7 @@ async def _run(address: tuple[str, int] | None, backend: str, device: str | None
     screen.say(summary(told))
     if not address and sessions and "problem" not in told:
         where = sessions[0].addresses[0]
-        screen.say(Message("To measure the way to a session: phaselock doctor {address}", address=where))
+        screen.say(Message("To measure the way to a jam: phaselock doctor {address}", address=where))
     return int("problem" in told)
 
 

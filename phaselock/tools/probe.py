@@ -33,7 +33,7 @@ SAY_EVERY_S = 0.25
 SILENCE_S = 5.0
 """The connection counts as lost after this time, in seconds, without a message from the host."""
 DEVICE_NAME = "only measuring"
-NO_ANSWER = N_("Something answers there, but it is no PhaseLock session.")
+NO_ANSWER = N_("Something answers there, but it is no PhaseLock jam.")
 
 _Result = TypeVar("_Result")
 
@@ -115,7 +115,7 @@ class ClockProbe:
         if type(message) not in PEER_ACCEPTS[PeerSide.JOINED]:
             self.over = Message("The host broke the protocol.")
         elif isinstance(message, m.SessionEnd):
-            self.over = Message(sentence(message.reason) or N_("The host ended the session."))
+            self.over = Message(sentence(message.reason) or N_("The host ended the jam."))
         elif isinstance(message, m.FileTransferStart):
             self._connection.send(m.FileReceived(message.file_id, hash_ok=True))
 

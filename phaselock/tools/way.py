@@ -92,11 +92,11 @@ def check_refusal(address: str, port: int, problem: OSError, sessions: Sequence[
     announced = [one for one in sessions if address in one.addresses]
     values = {"address": address, "port": port}
     if isinstance(problem, ConnectionRefusedError):
-        message = Message("The machine at {address} answers, but no session is open on its port {port}.", **values)
+        message = Message("The machine at {address} answers, but no jam is open on its port {port}.", **values)
         fix = Message("See whether the host still runs, and which address and port it shows.")
         if announced and announced[0].port != port:
             name, other_port = announced[0].session_name, announced[0].port
-            fix = Message('Its session "{session_name}" is on port {port}.', session_name=name, port=other_port)
+            fix = Message('Its jam "{session_name}" is on port {port}.', session_name=name, port=other_port)
         return Finding("connect", "problem", message, fix)
     fixes = [advice.open_firewall(port, "TCP"), advice.ISOLATION]
     if announced:
@@ -128,18 +128,18 @@ async def _visit(visitor: ClockProbe, measure: bool) -> AsyncIterator[Finding]:
         "number": info.max_peers,
     }
     if info.protocol_version != PROTOCOL_VERSION:
-        message = Message('The session "{session_name}" by {host_name} runs another version of PhaseLock.', **values)
+        message = Message('The jam "{session_name}" by {host_name} runs another version of PhaseLock.', **values)
         yield Finding("version", "problem", message, Message("Install the same version on both machines."))
         return
     if len(info.peers) >= info.max_peers:
         message = Message(
-            'The session "{session_name}" by {host_name} is full: {taken} of {number} places are taken.', **values
+            'The jam "{session_name}" by {host_name} is full: {taken} of {number} places are taken.', **values
         )
         fix = Message("Somebody has to leave first, or the host sends somebody away: drop-peer NAME")
         yield Finding("full", "problem", message, fix)
         return
     message = Message(
-        'The session "{session_name}" by {host_name} answers; {taken} of {number} places are taken.', **values
+        'The jam "{session_name}" by {host_name} answers; {taken} of {number} places are taken.', **values
     )
     yield Finding("connect", "ok", message)
     if not measure:

@@ -383,7 +383,8 @@ class Window(ctk.CTk):  # type: ignore[misc]
             self.screen.place_forget()  # else Tab would reach hidden widgets
 
     def _show_toast_of(self, event: SessionEvent) -> None:
-        toast = event_toast(event, hosting=self._hosting)
+        state = self.program.state()
+        toast = event_toast(event, self._hosting, state.snapshot if state is not None else None)
         if toast is not None:
             again = toast.action == "retry"
             action = (tr("Retry"), lambda: self.program.command(c.Retry(toast.peer))) if again else None

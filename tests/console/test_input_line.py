@@ -94,7 +94,7 @@ def test_typing_survives_the_status_line(typist: Typist, tmp_path: pathlib.Path)
     typist.wait_for(r"Volume 50 %\.")
     typist.wait_for("0 peers")  # the line of input is drawn again: before that, the terminal takes Ctrl-D
     typist.type("\x04")
-    typist.wait_for("To end the session for everybody, type quit.")
+    typist.wait_for("To end the jam for everybody, type quit.")
     typist.type("half\x03")
     typist.type("plya\rexit\r")
     typist.wait_for("Did you mean play")

@@ -189,7 +189,7 @@ def test_the_state_of_everything() -> None:
     here = {"address": "10.0.0.1", "device": "Box", "timing": "exact", "volume": 40, "role": "left", "offset_ms": -12.5}
     host = status("playing", **playing, **here, peers=1, peer_names=("Ada",), repeat=True)
     assert event_lines(host) == [
-        "Session   Jam, hosted by Host",
+        "Jam       Jam, hosted by Host",
         "You are   Host",
         "Address   10.0.0.1",
         "Song      Song – Band, playing, 1:23 / 3:45",
@@ -208,7 +208,7 @@ def test_the_state_of_everything() -> None:
         "Clock    known within 12 µs",
     ]
     narrow = event_lines(host, columns=30)
-    assert narrow[:2] == ["Session", "    Jam, hosted by Host"]
+    assert narrow[:2] == ["Jam", "    Jam, hosted by Host"]
 
 
 def test_a_song_has_its_title_in_a_sentence() -> None:

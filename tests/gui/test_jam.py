@@ -241,7 +241,7 @@ def test_a_host_that_dies_and_a_peer_that_leaves(
     until(window, lambda: screen(window) == "HomeScreen")
     assert reads(window, "Host disconnected — session ended.")
     click(button(window, "Rejoin"))
-    until(window, lambda: reads(window, "Cannot reach Friday: no session is open there."))
+    until(window, lambda: reads(window, "Cannot reach Friday: no jam is open there."))
 
 
 def test_a_logout_of_the_host_is_a_goodbye(window: Any, remote: Callable[..., Remote]) -> None:

@@ -40,7 +40,7 @@ def test_files_wait_on_home_until_a_jam_is_created(window: Any) -> None:
     deliver(window, FilesGiven(("/music/track 2.mp3",)))
     assert reads(window, "track 2.mp3" + SENTENCE)
     deliver(window, FilesGiven(("/music/track 10.mp3", "/music/track 2.mp3", "/music/Party")))
-    assert reads(window, "3 files" + SENTENCE)
+    assert reads(window, "3 files and folders" + SENTENCE)
     assert window.program.of("add") == []
     show(window, host())
     assert window.program.of("add") == [["/music/track 2.mp3", "/music/track 10.mp3", "/music/Party"]]
@@ -100,15 +100,20 @@ def test_a_form_says_that_files_wait_and_keeps_the_keyboard(window: Any, where: 
 def test_files_are_dropped_on_home_too(window: Any) -> None:
     window._dropped(types.SimpleNamespace(data="/a.mp3 {/a folder}", action="copy"))
     window.update()
-    assert reads(window, "2 files" + SENTENCE)
+    assert reads(window, "2 files and folders" + SENTENCE)
     show(window, host())
     assert window.program.of("add") == [["/a.mp3", "/a folder"]]
+
+
+def test_folders_are_called_folders(window: Any) -> None:
+    deliver(window, FilesGiven(("/music/A", "/music/B.2")))
+    assert reads(window, "2 folders" + SENTENCE)
 
 
 def test_macos_opens_files(window: Any) -> None:
     window.tk.call("::tk::mac::OpenDocument", "/a.mp3", "/a folder")
     window.update()
-    assert reads(window, "2 files" + SENTENCE)
+    assert reads(window, "2 files and folders" + SENTENCE)
 
 
 @pytest.mark.parametrize(
@@ -206,10 +211,10 @@ def test_a_process_hands_its_files_over(display: str, tmp_path: pathlib.Path, st
     assert open_files("a.mp3", folder=tmp_path) == (0, "The window that is open has received 1 file.", "")
     window.wait_until("reads", "a.mp3" + SENTENCE)
     assert open_files("b.mp3", "Party", folder=tmp_path, language="de")[1:] == (
-        "Das offene Fenster hat 2 Dateien erhalten.",
+        "Das offene Fenster hat 2 Dateien und Ordner erhalten.",
         "",
     )
-    window.wait_until("reads", "3 files" + SENTENCE)
+    window.wait_until("reads", "3 files and folders" + SENTENCE)
     assert window.do("waiting") == [str(tmp_path / name) for name in ("a.mp3", "b.mp3", "Party")]
     window.do("close")
     assert window.end() == (0, "[]", "")

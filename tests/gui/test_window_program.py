@@ -188,7 +188,7 @@ def test_a_second_session_is_refused(program: WindowProgram) -> None:
     program.host("Friday", "Ana", 0, 0)
     next_view(program)
     program.host("Saturday", "Ana", 0, 0)
-    wait(lambda: program.events(1) == [Closed("There is a session already.", failed=True)])
+    wait(lambda: program.events(1) == [Closed("There is a jam already.", failed=True)])
     assert program.state() is not None
 
 

@@ -281,7 +281,7 @@ def test_the_reason_for_a_failure_is_reported(
     with pytest.raises(PhaseLockError) as searching:
         asyncio.run(find_sessions(1, interfaces=LOOPBACK))
     assert str(searching.value) == (
-        f"Sessions cannot be searched for on this network ({reason}). "
+        f"Jams cannot be searched for on this network ({reason}). "
         "Joining by address still works: phaselock join ADDRESS"
     )
 
@@ -289,7 +289,7 @@ def test_the_reason_for_a_failure_is_reported(
         host = announcer(secrets.token_bytes(16))
         with pytest.raises(PhaseLockError) as announcing:
             await host.start()
-        assert str(announcing.value) == f"The session cannot be announced on this network ({reason})."
+        assert str(announcing.value) == f"The jam cannot be announced on this network ({reason})."
         await host.close()
 
     run(announce())
@@ -492,9 +492,9 @@ def test_a_port_that_another_program_uses(talk: Callable[..., Talk], cable: tupl
     try:
         assert keeper.stdout and keeper.stdout.readline()
         told = talk(1, "browse").until(bool)
-        assert told["error"].startswith("Sessions cannot be searched for on this network (another program keeps")
+        assert told["error"].startswith("Jams cannot be searched for on this network (another program keeps")
         told = talk(1, "announce", "Friday", FIRST).until(bool)
-        assert told["error"].startswith("The session cannot be announced on this network (another program keeps")
+        assert told["error"].startswith("The jam cannot be announced on this network (another program keeps")
     finally:
         keeper.communicate(b"\n")
 

@@ -202,7 +202,7 @@ def test_nobody_there_in_plain_words() -> None:
 
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
-    with pytest.raises(PhaseLockError, match=f"Cannot reach 127.0.0.1 on port {port}: no session is open there"):
+    with pytest.raises(PhaseLockError, match=f"Cannot reach 127.0.0.1 on port {port}: no jam is open there"):
         asyncio.run(reach("127.0.0.1", port))
     with pytest.raises(PhaseLockError, match="Cannot reach host.invalid on port 1: no address was found"):
         asyncio.run(reach("host.invalid", 1))

@@ -465,7 +465,7 @@ def test_a_peer_that_is_always_disconnected_waits_between_attempts(after: str) -
 def test_leaving_while_away() -> None:
     harness, ana, _ = away()
     ana.leave()
-    assert ana.ended == Over("You left the session.", failed=False)
+    assert ana.ended == Over("You left the jam.", failed=False)
     assert not any(isinstance(send.message, m.LeaveSession) for send in ana.of(e.Send))
     connects = ana.connects
     ana.repair()
@@ -482,7 +482,7 @@ def test_leaving_while_reconnecting() -> None:
         for message in [info][:received]:
             session.received(message, now_ns=10 * SECOND)
         effects = session.command(Leave(), now_ns=10 * SECOND)
-        assert effects[0] == e.Close(0, "left") and effects[-1] == Over("You left the session.", failed=False)
+        assert effects[0] == e.Close(0, "left") and effects[-1] == Over("You left the jam.", failed=False)
 
 
 def test_a_request_while_away_is_refused_with_a_reason() -> None:

@@ -125,7 +125,7 @@ def test_a_peer_leaves_and_the_others_stay() -> None:
     harness.run(0.1)
     ana.leave()
     harness.run(10)
-    assert ana.ended == Over("You left the session.", failed=False)
+    assert ana.ended == Over("You left the jam.", failed=False)
     assert harness.host.events("peer_left")[0].fields["name"] == "Ana"
     assert len(harness.host.events("peer_left")) == 1
     assert harness.host.of(e.ForbidClock) == [e.ForbidClock(1)]
@@ -195,7 +195,7 @@ def test_a_dropped_peer_is_told_why() -> None:
     harness.run(0.1)
     harness.command(DropPeer("ana"))
     harness.run(0.1)
-    assert ana.ended == Over("The host has removed you from the session.", failed=True)
+    assert ana.ended == Over("The host has removed you from the jam.", failed=True)
     assert [peer.name for peer in harness.host.snapshot().peers] == ["Ben"]
     harness.command(DropPeer("Zoe"))
     assert harness.host.events("error")[-1].fields["message"] == "There is no peer called Zoe."

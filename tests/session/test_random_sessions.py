@@ -129,12 +129,12 @@ class SessionStateMachine(RuleBasedStateMachine):
         peer = data.draw(st.sampled_from(self.alive()))
         match how:
             case "leave":
-                self.reasons[peer].add("You left the session.")
+                self.reasons[peer].add("You left the jam.")
                 peer.leave()
             case "crash":
                 peer.crash()
             case "drop":
-                self.reasons[peer].add("The host has removed you from the session.")
+                self.reasons[peer].add("The host has removed you from the jam.")
                 self.harness.command(DropPeer(self.name(peer)))
             case "breach" if peer.conn:
                 self.forged.add(peer)

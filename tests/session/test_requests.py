@@ -70,7 +70,7 @@ def test_a_request_is_shown_at_the_host_and_stays_open() -> None:
     assert ben.snapshot().requests == () and harness.host.snapshot().queue == ()
     assert harness.host.events("request")[0].fields == {
         "request_id": str(request_id), "number": 1, "peer": "Ana", "file_name": "wish 1.mp3", "size": 5000,
-        "state": "open", "done_bytes": 0, "reason": "",
+        "state": "open", "done_bytes": 0, "reason": "", "title": "", "artist": "",
     }  # fmt: skip
 
 

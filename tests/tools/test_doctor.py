@@ -417,8 +417,8 @@ def test_doctor_reports_all_checks_against_a_real_session(
     screen = Screen()
     status = doctor.run_doctor(("127.0.0.1", port), "null", None, screen)
     assert host.wait_for("peer_left")["name"] == "doctor"
-    assert screen.found["port"]["message"] == f'Port {port} (TCP) is used by the session "Kitchen" on this machine.'
-    assert screen.found["connect"]["message"].startswith('The session "Kitchen" by Host answers')
+    assert screen.found["port"]["message"] == f'Port {port} (TCP) is used by the jam "Kitchen" on this machine.'
+    assert screen.found["connect"]["message"].startswith('The jam "Kitchen" by Host answers')
     assert screen.found["way"]["figures"]["exchanges"] > 0
     assert "the host's clock" in screen.found["clock"]["message"]
     assert (screen.found["output"]["level"], screen.found["folder"]["level"]) == ("hint", "ok")

@@ -131,7 +131,7 @@ def test_somebody_else_is_told_apart(said: bytes | None, monkeypatch: pytest.Mon
             if said is not None:
                 sock.sendall(said)
                 sock.shutdown(socket.SHUT_WR)
-            with pytest.raises(PhaseLockError, match="it is no PhaseLock session"):
+            with pytest.raises(PhaseLockError, match="it is no PhaseLock jam"):
                 await visitor.greet()
             sock.close()
             await visitor.leave()
@@ -156,7 +156,7 @@ def test_a_refusal_is_passed_on() -> None:
 @pytest.mark.parametrize(
     ("last_word", "over"),
     [
-        (m.SessionEnd(), "The host ended the session."),
+        (m.SessionEnd(), "The host ended the jam."),
         (m.SessionEnd("You were sent away."), "You were sent away."),
         (INFO, "The host broke the protocol."),
         (None, "The connection to the host was lost."),
@@ -315,7 +315,7 @@ class Nobody:
 def test_a_trace_that_cannot_be_ends_with_a_sentence(tmp_path: pathlib.Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         dead = listener.getsockname()
-    with pytest.raises(PhaseLockError, match=r"^Cannot reach 127\.0\.0\.1 on port \d+: no session is open there\.$"):
+    with pytest.raises(PhaseLockError, match=r"^Cannot reach 127\.0\.0\.1 on port \d+: no jam is open there\.$"):
         trace.run_trace(dead, str(tmp_path / "x"), 1, Nobody())
     with pytest.raises(PhaseLockError, match="cannot be written there"):
         trace.run_trace(dead, str(tmp_path / "no" / "x"), 1, Nobody())

@@ -67,7 +67,7 @@ def test_a_port_that_nobody_listens_on() -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     found = the_only(run(collect(way.check_way(["localhost"], port, (), measure=True))))
-    assert "answers, but no session is open on its port" in found.message
+    assert "answers, but no jam is open on its port" in found.message
 
 
 def test_a_machine_that_swallows_everything(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -98,7 +98,7 @@ def test_what_a_failed_connection_means() -> None:
         return way.check_refusal("192.0.2.7", 17401, problem, sessions)
 
     assert "still runs" in check(refused).fix
-    assert 'Its session "Kitchen" is on port 9999.' in check(refused, other).fix
+    assert 'Its jam "Kitchen" is on port 9999.' in check(refused, other).fix
     assert "192.0.2.7 does not answer on port 17401." in check(mute).message
     assert "sudo ufw allow 17401/tcp" in check(mute).fix and "client" in check(mute).fix
     assert "found by discovery, but" in check(mute, KITCHEN).message
@@ -110,7 +110,7 @@ def test_what_a_failed_connection_means() -> None:
     [
         (m.SessionInfo(99, bytes(16), "Kitchen", "Ann", (), 5), ("version", "problem"), "another version"),
         (dataclasses.replace(INFO, peers=("a", "b"), max_peers=2), ("full", "problem"), "2 of 2 places"),
-        (m.Heartbeat(), ("greeting", "problem"), "no PhaseLock session"),
+        (m.Heartbeat(), ("greeting", "problem"), "no PhaseLock jam"),
     ],
 )
 def test_a_host_that_is_not_to_be_joined(info: m.Message, expected: tuple[str, str], message: str) -> None:
@@ -120,7 +120,7 @@ def test_a_host_that_is_not_to_be_joined(info: m.Message, expected: tuple[str, s
 
 def test_a_session_that_was_only_found_is_not_joined() -> None:
     found = the_only(way_to(lambda host: [INFO], measure=False))
-    assert found.message == 'The session "Kitchen" by Ann answers; 1 of 5 places are taken.'
+    assert found.message == 'The jam "Kitchen" by Ann answers; 1 of 5 places are taken.'
 
 
 def test_a_host_that_refuses() -> None:

@@ -13,7 +13,7 @@ def test_the_browser() -> None:
     begun = browser_view(None)
     assert (begun.rows, begun.searching) == ((), True) and begun.note.startswith("Looking")
     empty = browser_view(FoundSessions(()))
-    assert empty.searching and empty.note.startswith("No sessions found yet.")
+    assert empty.searching and empty.note.startswith("No jams found yet.")
     broken = browser_view(FoundSessions((), "The network cannot be searched."))
     assert (broken.note, broken.searching) == ("The network cannot be searched.", False)
     one = Found("Friday", "Alex", 2, 5, "10.0.0.2:17401", "abc")

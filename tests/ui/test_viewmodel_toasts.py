@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 from typing import Any
 from uuid import UUID
@@ -17,6 +18,7 @@ from phaselock.ui.backend import SessionEvent
 from phaselock.ui.viewmodel import Toast, event_toast, toasts
 from tests.support.handled import handled, names
 from tests.support.session_harness import SessionHarness
+from tests.support.session_views import host
 from tests.support.simulation import a_track
 
 
@@ -128,6 +130,18 @@ def test_what_becomes_of_requests(state: str, host_text: str | None, own_text: s
     for hosting, peer, text in ((True, "Sam", host_text), (False, "", own_text)):
         shown = toast(request(state, peer), hosting)
         assert (shown.text if shown else None) == text
+
+
+def test_a_request_and_a_track_are_called_as_the_lists_call_them() -> None:
+    row = dataclasses.replace(request("added", "").request, title="Song", artist="Band")
+    shown = toast(e.RequestChanged(1, row), False)
+    assert shown and shown.text == '"Song – Band" is in the queue.'
+    snapshot = host().snapshot
+    item = snapshot.queue[0]
+    failed = e.Failed(None, Notice(Code.UNPLAYABLE_AT_PEER, "no frames", item.id, item.file_name, peer="Ben"))
+    named = event_toast(SessionEvent(failed), True, snapshot)
+    assert named and named.text == f"Ben cannot play {item.title} – {item.artist}: no frames"
+    assert item.title and item.artist and item.title not in item.file_name
 
 
 def test_the_progress_of_an_upload_is_no_news() -> None:

@@ -383,7 +383,7 @@ class HostSession:
 
     def _drop(self, name: str, now_ns: int) -> None:
         for member in self._named(name, now_ns):
-            farewell = m.SessionEnd(N_("The host has removed you from the session."))
+            farewell = m.SessionEnd(N_("The host has removed you from the jam."))
             self._outbox.do(Send(member.conn, farewell), Close(member.conn, "dropped by the host"))
             self._remove(member, Notice(Code.PEER_REMOVED), now_ns)
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from phaselock.language.catalogue import tr, tr_plural
+from phaselock.language.catalogue import current, tr
+from phaselock.model.file_kinds import counted
 from phaselock.model.names import file_label
 from phaselock.ui import theme
 from phaselock.ui.backend import BackendEvent, Closed
@@ -97,11 +98,9 @@ class HomeScreen(Screen):
 def waiting_text(paths: Sequence[str]) -> str:
     """The sentence about files that wait for a session, at least one. A single one is named."""
     name = theme.ellipsis(file_label(paths[0].rstrip("/\\")), theme.canvas_font(theme.SECONDARY), px(NAME_WIDTH))
-    return tr_plural(
-        "{file_name} will be added when you create or join a jam.",
-        "{number} files will be added when you create or join a jam.",
-        len(paths),
-    ).format(file_name=name, number=len(paths))
+    if len(paths) == 1:
+        return tr("{file_name} will be added when you create or join a jam.").format(file_name=name)
+    return tr("{files} will be added when you create or join a jam.").format(files=counted(paths).translated(current()))
 
 
 def label(master: Any, text: str, size: int, colour: str = theme.TEXT, *, bold: bool = False, wrap: int = 0) -> Label:

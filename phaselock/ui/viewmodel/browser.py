@@ -12,7 +12,7 @@ from phaselock.ui.backend import Found, FoundSessions
 from phaselock.ui.viewmodel.values import BrowserView, FoundRow
 
 LOOKING = N_("Looking for jams on this network…")
-NONE_FOUND = N_("No sessions found yet. Is the host on this network? If so, enter the address that the host shows.")
+NONE_FOUND = N_("No jams found yet. Is the host on this network? If so, enter the address that the host shows.")
 
 
 def browser_view(found: FoundSessions | None, before: Sequence[FoundRow] = (), *, held: bool = False) -> BrowserView:

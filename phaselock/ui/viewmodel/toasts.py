@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+
 from phaselock.language.catalogue import current, tr
 from phaselock.language.message import translated
 from phaselock.model.notices import Code, Notice
-from phaselock.model.snapshot import RequestState
+from phaselock.model.snapshot import RequestState, SessionSnapshot
 from phaselock.model.timing import TIMING_SENTENCES
 from phaselock.session import events as e
 from phaselock.session.sentences import (
@@ -16,8 +18,10 @@ from phaselock.session.sentences import (
     peer_joined_text,
     peer_left_text,
     request_text,
+    song_of,
     transfer_text,
     window_text,
+    with_songs,
 )
 from phaselock.ui.backend import SessionEvent
 from phaselock.ui.viewmodel.values import Toast
@@ -40,9 +44,11 @@ _HOSTS_REQUESTS = frozenset({RequestState.ADDED, RequestState.FAILED})
 """The states of a request that the host sees as toasts. The others are visible in its list of requests."""
 
 
-def event_toast(happened: SessionEvent, hosting: bool) -> Toast | None:
-    """The toast of an event; None if the event needs none, because the screens show it."""
-    match event := happened.event:
+def event_toast(happened: SessionEvent, hosting: bool, snapshot: SessionSnapshot | None = None) -> Toast | None:
+    """The toast of an event; None if the event needs none, because the screens show it. Songs of `snapshot` are called
+    as the lists call them."""
+    told = happened.event
+    match event := with_songs(told, functools.partial(song_of, snapshot)) if snapshot else told:
         case e.Joined(again=True):
             return Toast(tr(HOST_HEARD_AGAIN), "info")
         case e.PeerJoined():

@@ -101,7 +101,7 @@ def test_a_found_session_is_joined_by_one_click_or_by_return(window: Any) -> Non
     go(window, "browse")
     assert reads(window, "Looking for jams on this network")
     deliver(window, FoundSessions(()))
-    assert reads(window, "No sessions found yet.")
+    assert reads(window, "No jams found yet.")
     deliver(window, FoundSessions((FRIDAY, CROWD)))
     rows = window.screen.rows
     assert [(one.title, one.right, one.pill, one.dimmed) for one in rows.rows] == [
