@@ -64,6 +64,10 @@ class Code(enum.StrEnum):
     # Song requests.
     REQUEST_OVER = "request_over"
     """The request was decided, withdrawn or completed before."""
+    ALREADY_QUEUED = "already_queued"
+    """A peer asks for a song that is in the queue: `file_name`."""
+    ALREADY_REQUESTED = "already_requested"
+    """A peer asks for a song again, before the host has answered or while the song is on its way."""
     NOT_CONNECTED = "not_connected"
     """A peer cannot ask for a song while its host is away."""
 

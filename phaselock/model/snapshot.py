@@ -148,7 +148,7 @@ class SessionSnapshot:
     """Host: the track that `Play` without a track starts if nothing is playing."""
     peers: tuple[PeerView, ...] = ()
     requests: tuple[RequestView, ...] = ()
-    """Host: the unfinished requests of all peers. Peer: its own; the newest one may be finished."""
+    """Host: the unfinished requests of all peers. Peer: its own, and for a minute the finished ones."""
     repeat: bool = False
     """Host: after the last track the first one plays again."""
     shuffle: bool = False

@@ -53,6 +53,8 @@ NOTICES: dict[Code, str] = {
     Code.UNPLAYABLE_HERE: N_("This machine cannot play {file_name}: {detail}"),
     Code.UNPLAYABLE_AT_PEER: N_("{peer} cannot play {file_name}: {detail}"),
     Code.REQUEST_OVER: N_("That request is over."),
+    Code.ALREADY_QUEUED: N_("{file_name} is in the queue already."),
+    Code.ALREADY_REQUESTED: N_("You have asked for this song already."),
     Code.NOT_CONNECTED: N_("There is no connection to the host just now. Please try again in a moment."),
     Code.PEER_LEFT: N_("It left."),
     Code.PEER_REMOVED: N_("The host has removed it."),

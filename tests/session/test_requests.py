@@ -11,13 +11,14 @@ from phaselock.model.names import FILE_BYTES
 from phaselock.model.snapshot import RequestState, RequestView
 from phaselock.protocol import messages as m
 from phaselock.session import effects as e
-from phaselock.session.commands import Accept, Add, DropPeer, Reject, Request
+from phaselock.session.commands import Accept, Add, DropPeer, Play, Reject, Request
 from phaselock.session.host.requests import MAX_OPEN
-from tests.support.session_harness import HarnessPeer, SessionHarness, error
+from tests.support.session_harness import HarnessPeer, SessionHarness, error, ready
 from tests.support.simulation import SECOND, SimulatedNode, a_track
 from tests.support.told import reason
 
 NEVER_NS = 10**15
+AGAIN = "You have asked for this song already."
 
 
 def session_of_two() -> tuple[SessionHarness, HarnessPeer, HarnessPeer]:
@@ -413,3 +414,32 @@ def test_a_peer_keeps_open_requests_and_the_newest_finished_ones() -> None:
     mine = ana.snapshot().requests
     assert mine[0].request_id == kept and mine[-1].number == 59
     assert 20 <= len(mine) <= 22
+
+
+def test_a_finished_request_disappears_after_a_minute() -> None:
+    harness, ana, _ = session_of_two()
+    kept = ask(harness, ana, 1)
+    declined = ask(harness, ana, 2)
+    harness.command(Reject(declined))
+    harness.run(59)
+    assert [one.request_id for one in ana.snapshot().requests] == [kept, declined]
+    harness.run(2)
+    assert [one.request_id for one in ana.snapshot().requests] == [kept]
+    ana.call(ana.core.received, m.SongRequestRejected(declined))  # a late answer is no breach
+    assert ana.ended is None
+
+
+def test_a_song_that_is_queued_or_requested_is_not_requested_again() -> None:
+    harness, (ana, _) = ready(seconds=5)
+    harness.command(Play())
+    ask(harness, ana, 2)
+    harness.run(1)
+    for sha256, text in ((a_track(1).sha256, "song 1.mp3 is in the queue already."), (bytes([2]) * 32, AGAIN)):
+        ana.call(ana.core.command, Request(UUID(int=7), "again.mp3", 5000, sha256))
+        assert error(ana) == text
+    assert len(at_host(harness)) == 1
+    harness.command(Add(a_track(3)))
+    harness.run(10)  # song 1 was played: it may be wished again
+    ana.call(ana.core.command, Request(UUID(int=8), "again.mp3", 5000, a_track(1).sha256))
+    harness.run(1)
+    assert len(at_host(harness)) == 2

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from uuid import UUID
 
 from phaselock.language.message import N_
@@ -18,7 +18,9 @@ from phaselock.session.outbox import Outbox
 MAX_TRIES = 3
 """Upload attempts for one song, counted again after each reconnect."""
 REMEMBERED = 20
-"""Number of finished requests that stay visible."""
+"""Number of finished requests that are kept: a late answer of the host is no breach of the protocol."""
+SHOWN_NS = 60_000_000_000
+"""How long a finished request stays visible."""
 DECLINED = N_("The host has declined it.")
 _OVER = (RequestState.ADDED, RequestState.REJECTED, RequestState.FAILED)
 
@@ -36,6 +38,9 @@ class OutgoingRequest:
     done_bytes: int = 0
     reason: str = ""
     """Why it was rejected or failed; otherwise empty."""
+    hide_at_ns: int | None = None
+    """It is finished, and disappears at this local time."""
+    hidden: bool = False
 
     @property
     def over(self) -> bool:
@@ -43,7 +48,7 @@ class OutgoingRequest:
 
 
 class OutgoingRequests:
-    """The unfinished requests of this peer, and the newest finished ones."""
+    """The unfinished requests of this peer, and the newest finished ones. `now_ns` is the peer's local time."""
 
     def __init__(self, outbox: Outbox, session_ns: Callable[[int], int | None]) -> None:
         self._outbox = outbox
@@ -53,27 +58,16 @@ class OutgoingRequests:
 
     def views(self, peer_name: str) -> tuple[RequestView, ...]:
         """The requests as users see them, oldest first."""
-        return tuple(
-            RequestView(
-                wish.request.request_id,
-                wish.number,
-                peer_name,
-                wish.request.file_name,
-                wish.request.size,
-                wish.state,
-                wish.done_bytes,
-                wish.reason,
-                wish.request.title,
-                wish.request.artist,
-                wish.request.duration_secs,
-            )
-            for wish in self._requests.values()
-        )
+        return tuple(_view(wish, peer_name) for wish in self._requests.values() if not wish.hidden)
 
     def ask(self, request: Request, *, connected: bool, now_ns: int) -> None:
-        """The user of this machine requests a song. An `error` event reports that the host is not connected."""
+        """The user of this machine requests a song. An `error` event reports that the host is not connected, or that
+        this song is requested already."""
         if not connected:
             self._outbox.error(Notice(Code.NOT_CONNECTED), self._session_ns(now_ns))
+            return
+        if any(wish.request.sha256 == request.sha256 and not wish.over for wish in self._requests.values()):
+            self._outbox.error(Notice(Code.ALREADY_REQUESTED), self._session_ns(now_ns))
             return
         self._last_number += 1
         wish = OutgoingRequest(request, self._last_number)
@@ -135,6 +129,20 @@ class OutgoingRequests:
             if wish.state is RequestState.OPEN:
                 self._send(wish)
 
+    # -- time --------------------------------------------------------------------------------------------------------
+
+    def timer(self, *, now_ns: int) -> None:
+        """Hide the requests that have been finished for SHOWN_NS."""
+        for wish in self._requests.values():
+            if wish.hide_at_ns is not None and now_ns >= wish.hide_at_ns:
+                wish.hidden, wish.hide_at_ns = True, None
+
+    def deadlines_ns(self) -> Iterator[int]:
+        """The local times at which `timer` must be called."""
+        for wish in self._requests.values():
+            if wish.hide_at_ns is not None:
+                yield wish.hide_at_ns
+
     # -- inside ------------------------------------------------------------------------------------------------------
 
     def _send(self, wish: OutgoingRequest) -> None:
@@ -148,9 +156,25 @@ class OutgoingRequests:
         self._outbox.do(Upload(request.request_id, request.sha256, request.size, peer_id, token))
 
     def _end(self, wish: OutgoingRequest, state: RequestState, reason: str, now_ns: int) -> None:
-        wish.state, wish.reason = state, reason
+        wish.state, wish.reason, wish.hide_at_ns = state, reason, now_ns + SHOWN_NS
         self._note(wish, now_ns)
 
     def _note(self, wish: OutgoingRequest, now_ns: int) -> None:
-        view = next(view for view in self.views("") if view.request_id == wish.request.request_id)
-        self._outbox.note_request(view, self._session_ns(now_ns))
+        self._outbox.note_request(_view(wish, ""), self._session_ns(now_ns))
+
+
+def _view(wish: OutgoingRequest, peer_name: str) -> RequestView:
+    request = wish.request
+    return RequestView(
+        request.request_id,
+        wish.number,
+        peer_name,
+        request.file_name,
+        request.size,
+        wish.state,
+        wish.done_bytes,
+        wish.reason,
+        request.title,
+        request.artist,
+        request.duration_secs,
+    )

@@ -131,8 +131,12 @@ class PeerSession:
         if self._side is not PeerSide.OVER:
             joined = self._side is PeerSide.JOINED
             match command:
-                case c.Request():
-                    self._requests.ask(command, connected=joined, now_ns=now_ns)
+                case c.Request(sha256=sha256):
+                    if queued := self._queued(sha256):
+                        about = Notice(Code.ALREADY_QUEUED, file_id=queued.id, file_name=queued.file_name)
+                        self._outbox.error(about, self._session_ns(now_ns))
+                    else:
+                        self._requests.ask(command, connected=joined, now_ns=now_ns)
                 case c.Leave():
                     if joined:
                         self._outbox.do(Send(HOST_CONN, m.LeaveSession(self._peer_id)))
@@ -218,6 +222,7 @@ class PeerSession:
     def timer(self, *, now_ns: int) -> list[Effect]:
         """Handle all deadlines that have passed. A call before or after `next_deadline_ns` is allowed."""
         self._wake(now_ns)
+        self._requests.timer(now_ns=now_ns)
         if self._absence.is_over(now_ns=now_ns):
             self._end(HOST_LOST, now_ns, failed=True)
         elif self._side is PeerSide.AWAY:
@@ -240,7 +245,7 @@ class PeerSession:
         """The time for the next call of `timer`; None: no call is needed. Every call of the session may change it."""
         if not self._alive:
             return None
-        deadlines = list(self._absence.deadlines_ns())
+        deadlines = [*self._absence.deadlines_ns(), *self._requests.deadlines_ns()]
         if self._side is not PeerSide.AWAY:
             deadlines.append(self._heard_at_ns + DEAD_NS)
         if self._side is PeerSide.JOINED:
@@ -407,6 +412,14 @@ class PeerSession:
         if row is not None or t is None:
             return row
         return QueueItem(t.file_id, t.file_name, t.duration_s, "", ItemStatus.PLAYING, t.title, t.artist)
+
+    def _queued(self, sha256: bytes) -> QueueItem | None:
+        """The row of this song that has not been played yet."""
+        for item in self._queue:
+            track = self._files.track(item.id)
+            if track is not None and track.sha256 == sha256 and item.status is not ItemStatus.PLAYED:
+                return item
+        return None
 
     def _session_ns(self, now_ns: int) -> int | None:
         return self._clock.session_from_local(now_ns)

@@ -30,6 +30,8 @@ from phaselock.ui.viewmodel.words import code_text
 _CALM = frozenset(
     {
         Code.ALREADY_PLAYING,
+        Code.ALREADY_QUEUED,
+        Code.ALREADY_REQUESTED,
         Code.NOTHING_PAUSED,
         Code.NOTHING_PLAYING,
         Code.REQUEST_OVER,
@@ -39,7 +41,7 @@ _CALM = frozenset(
         Code.NO_SUCH_TRACK,
     }
 )
-"""Errors after a click that came too late: they need no action."""
+"""Errors that need no action: what the user wants was done before, or the click came too late."""
 _HOSTS_REQUESTS = frozenset({RequestState.ADDED, RequestState.FAILED})
 """The states of a request that the host sees as toasts. The others are visible in its list of requests."""
 
