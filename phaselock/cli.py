@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import importlib.util
 import os
+import shlex
 import signal
 import sys
 from collections.abc import Sequence
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING
 from phaselock import __version__
 from phaselock.bench import options as bench_options
 from phaselock.console.arguments import Parser, address, name, number
+from phaselock.console.columns import wrapped
 from phaselock.console.output import Terminal, replace_unprintable
 from phaselock.errors import PhaseLockError
 from phaselock.language import catalogue
@@ -78,7 +81,12 @@ def _run(options: argparse.Namespace, terminal: Terminal) -> int:
 
 def _fail(terminal: Terminal, reason: str, status: int) -> int:
     terminal.close()
-    print(reason, file=sys.stderr, flush=True)
+    columns = 0
+    with contextlib.suppress(OSError, ValueError):  # no terminal
+        columns = os.get_terminal_size(sys.stderr.fileno()).columns
+    print(
+        "\n".join(part for line in reason.split("\n") for part in wrapped(line, columns)), file=sys.stderr, flush=True
+    )
     return status
 
 
@@ -91,6 +99,11 @@ def parsed(argv: Sequence[str]) -> argparse.Namespace:
     parser = command_line()
     commands = next(one.choices for one in parser._actions if isinstance(one, argparse._SubParsersAction))
     first = argv[0] if argv else ""
+    option = first.partition("=")[0]
+    if option.startswith("-") and not any(own.startswith(option) for own in parser._option_string_actions):
+        if option not in commands["window"]._option_string_actions:
+            commands["window"].unknown_option(option)
+        parser.option_of_a_command(option, shlex.join(["phaselock", "window", *argv]))
     if not first or first.startswith("-") or first in commands:
         return parser.parse_args(argv)
     if not os.path.lexists(first) and not first.startswith("file:"):

@@ -10,6 +10,7 @@ import os
 import pathlib
 import re
 import shlex
+import socket
 import subprocess
 import sys
 import threading
@@ -19,17 +20,21 @@ from uuid import UUID
 import pytest
 
 from phaselock import cli
-from phaselock.app import headless
+from phaselock.app import headless, session
+from phaselock.app.session import HostOptions
 from phaselock.audio.device import ListedOutput
 from phaselock.audio.priority import Priority
 from phaselock.console import output
 from phaselock.console.arguments import ARGPARSE_TEXTS
 from phaselock.console.lines import event_lines
 from phaselock.console.output import Terminal
+from phaselock.errors import PhaseLockError
 from phaselock.language import catalogue
 from phaselock.model.address import parse_address
 from phaselock.model.choices import BACKENDS, FILTERS
 from phaselock.model.notices import Code, Notice
+from phaselock.network.listener import PortTaken
+from phaselock.network.service_record import FoundSession
 from phaselock.session import events as e
 from phaselock.session.event_json import event_fields
 from phaselock.session.sentences import notice_text
@@ -245,6 +250,68 @@ def test_what_is_no_command(word: str, message: str, capsys: pytest.CaptureFixtu
         f"phaselock: {message}",
         "This shows what is possible: phaselock --help",
     ]
+
+
+@pytest.mark.parametrize(
+    ("line", "message", "command"),
+    [
+        ("--backend null", "--backend belongs behind a command: phaselock window --backend null", "phaselock"),
+        ("--bakend null", "there is no option --bakend; did you mean --backend?", "phaselock window"),
+        ("host --bakend null", "there is no option --bakend; did you mean --backend?", "phaselock host"),
+        ("join --sesion=x", "there is no option --sesion; did you mean --session?", "phaselock join"),
+        ("host --xyzzy", "there is no option --xyzzy", "phaselock host"),
+    ],
+)
+def test_what_is_no_option(line: str, message: str, command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.parsed(line.split())
+    assert capsys.readouterr().err.splitlines() == [
+        f"{command}: {message}",
+        f"This shows what is possible: {command} --help",
+    ]
+
+
+def test_the_last_words_are_broken_at_blanks(
+    monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "get_terminal_size", lambda _: os.terminal_size((20, 24)))
+    assert cli._fail(Terminal(as_json=False, quiet=False), "Choose one of the jams:\n  join 10.0.0.1", 1) == 1
+    assert capfd.readouterr().err == "Choose one of the\njams:\n  join 10.0.0.1\n"
+
+
+def test_a_port_in_use_advises_both_if_none_was_chosen() -> None:
+    def advice(wish: HostOptions) -> str:
+        with pytest.raises(PhaseLockError) as caught, headless._naming_the_option(wish):
+            raise PortTaken(17401, socket.SOCK_STREAM)
+        return str(caught.value).partition("port. ")[2]
+
+    assert advice(HostOptions()) == "Any free ports: --port 0 --clock-port 0"
+    assert advice(HostOptions(port=17401)) == advice(HostOptions(clock_port=0)) == "Any free port: --port 0"
+
+
+def found(name: str, host: str, address: str) -> FoundSession:
+    return FoundSession(name, host, 0, 5, (address,), 17401, "ab" * 16, 2)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "text"),
+    [
+        (
+            "kitchen",
+            'There are several jams. Choose one:\n  phaselock join 10.0.0.1   "Kitchen" by Ana\n'
+            '  phaselock join 10.0.0.2   "Kitchen" by Ben',
+        ),
+        ("Kitchn", 'No jam called "Kitchn" was found. Did you mean "Kitchen"?'),
+    ],
+)
+def test_which_jams_can_be_joined(wanted: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def find_sessions(*_: object, **__: object) -> tuple[FoundSession, ...]:
+        return found("Kitchen", "Ana", "10.0.0.1"), found("Kitchen", "Ben", "10.0.0.2")
+
+    monkeypatch.setattr(session.discovery, "find_sessions", find_sessions)
+    with pytest.raises(PhaseLockError) as caught:
+        asyncio.run(session._only_session(wanted))
+    assert str(caught.value) == text
 
 
 def test_files_in_place_of_a_command_open_the_window(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

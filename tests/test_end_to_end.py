@@ -448,6 +448,10 @@ def test_a_song_is_requested_and_the_queue_is_edited(processes: ProcessFixture, 
     bob.say(f"request {tmp_path}")
     assert bob.wait_for("error")["code"] == "one_song"
     bob.say(f"request {wish}")
+    assert bob.wait_for("error")["code"] == "already_queued"
+    other = tmp_path / "Another.mp3"
+    other.write_bytes(TUNE.read_bytes() + b"TAG" + bytes(125))
+    bob.say(f"request {other}")
     host.wait_for("request", lambda event: event["peer"] == "Bob")
     host.say("requests")
     (row,) = host.wait_for("requests")["requests"]

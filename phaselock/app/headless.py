@@ -174,7 +174,7 @@ async def _host(options: HeadlessHostOptions, terminal: Terminal) -> Ended:
         desk.tell(event)
         controls.tell(event)
 
-    with _settings(terminal) as store, _naming_the_option():
+    with _settings(terminal) as store, _naming_the_option(options.wish):
         async with open_host_session(options.wish, store, tell) as stage:
             desk = HostShell(stage.runner, stage.intake, stage.player, store, terminal, stage.address)
             actions = Actions(desk.quit, notifies=lambda: terminal.for_people)
@@ -184,7 +184,11 @@ async def _host(options: HeadlessHostOptions, terminal: Terminal) -> Ended:
                     names, ports = (stage.session_name, stage.host_name), (stage.port, stage.clock_port)
                     where = stage.address, stage.addresses
                     terminal.event(e.SessionOpened(_native.now_ns(), *names, *ports, *where))
-                    terminal.listen(_on_loop(desk.line), _typing(desk, N_("To end the jam for everybody, type quit.")))
+                    hints = (
+                        N_("Type play to begin, or help for all commands. Tab completes what you type."),
+                        N_("To end the jam for everybody, type quit."),
+                    )
+                    terminal.listen(_on_loop(desk.line), _typing(desk, *hints))
                     if options.autoplay is not None:
                         stage.runner.command(c.Autoplay(options.autoplay))
                     for file in options.files:
@@ -196,7 +200,9 @@ async def _join(options: HeadlessJoinOptions, terminal: Terminal) -> Ended:
     this_task = asyncio.current_task()
     assert this_task is not None
     if not options.wish.places:
-        terminal.say(Message("Looking for a jam on this network…"))
+        name = options.wish.session_name
+        named = Message('Looking for the jam "{session_name}" on this network…', session_name=name)
+        terminal.say(named if name else Message("Looking for a jam on this network…"))
 
     def tell(event: e.Event) -> None:
         desk.tell(event)
@@ -210,22 +216,29 @@ async def _join(options: HeadlessJoinOptions, terminal: Terminal) -> Ended:
             media = MediaControls(stage, store, actions, on=options.desktop)
             async with contextlib.aclosing(media) as controls:
                 with _polite_interrupts(lambda _: desk.leave()):
-                    terminal.listen(_on_loop(desk.line), _typing(desk, N_("To leave the jam, type leave.")))
+                    hints = (
+                        N_("Type help for all commands. Tab completes what you type."),
+                        N_("To leave the jam, type leave."),
+                    )
+                    terminal.listen(_on_loop(desk.line), _typing(desk, *hints))
                     return await stage.run()
 
 
-def _typing(desk: Shell, end_hint: str) -> Typing:
-    return Typing(TypedLines(typed_lines_path()), desk.completions, tr(end_hint))
+def _typing(desk: Shell, start_hint: str, end_hint: str) -> Typing:
+    return Typing(TypedLines(typed_lines_path()), desk.completions, tr(start_hint), tr(end_hint))
 
 
 @contextlib.contextmanager
-def _naming_the_option() -> Iterator[None]:
-    """Add the option for another port to the error about a port in use."""
+def _naming_the_option(wish: HostOptions) -> Iterator[None]:
+    """Add the option for another port to the error about a port in use. If the user has chosen no port, both are
+    advised: a second session on this machine needs two."""
     try:
         yield
     except PortTaken as error:
         option = "--port" if error.kind == socket.SOCK_STREAM else "--clock-port"
         advice = Message("Any free port: {option} 0", option=option)
+        if wish.port is None and wish.clock_port is None:
+            advice = Message("Any free ports: {options}", options="--port 0 --clock-port 0")
         raise PhaseLockError(Message.joined(" ", (error.message, advice))) from None
 
 

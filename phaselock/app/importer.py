@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from phaselock.audio.mp3_file import Mp3Info
 from phaselock.errors import InternalError, InvalidMp3Error, PhaseLockError, bug_net, message_of
 from phaselock.language.message import N_, Message
+from phaselock.model.names import file_label, sentence
 from phaselock.model.notices import Code, LeftOut, Notice
 from phaselock.model.types import Track
 from phaselock.protocol.messages import MAX_FILE_BYTES
@@ -101,7 +102,9 @@ class Importer:
             return
         for one in left_out:
             notice = one.notice
-            if not one_file and notice.code is not Code.NO_FILE:  # the text of NO_FILE names the file itself
+            if notice.code is Code.NO_FILE and len(paths) == 1 and one.name == file_label(paths[0]):
+                notice = dataclasses.replace(notice, file_name=sentence(paths[0]))
+            elif not one_file and notice.code is not Code.NO_FILE:  # the text of NO_FILE names the file itself
                 reason = notice.detail or Message(NOTICES[notice.code], number=notice.number)
                 notice = Notice(Code.CANNOT_ADD, reason, file_name=one.name)
             self._tell(Failed(self._session_ns(), notice))

@@ -303,9 +303,9 @@ def address_of(session: FoundSession) -> str:
     return address_text(session.addresses[0], session.port) if session.addresses else ""
 
 
-def _label(session: FoundSession) -> Message:
+def _choice(session: FoundSession) -> Message:
     return Message(
-        '"{session_name}" by {host_name} at {address}',
+        '  phaselock join {address}   "{session_name}" by {host_name}',
         session_name=session.session_name,
         host_name=session.host_name,
         address=address_of(session),
@@ -339,12 +339,22 @@ async def _only_session(session_name: str | None) -> FoundSession:
         return [one for one in sessions if not wanted or one.session_name.casefold() == wanted]
 
     # Two sessions may have the same name, so wait for the answers of all. If there is none, wait longer for the first.
-    found = fitting(await discovery.find_sessions(SEARCH_S))
+    everything = await discovery.find_sessions(SEARCH_S)
+    found = fitting(everything)
     if not found:
-        found = fitting(await discovery.find_sessions(LONGER_SEARCH_S, until=lambda all_: bool(fitting(all_))))
+        everything = await discovery.find_sessions(LONGER_SEARCH_S, until=lambda all_: bool(fitting(all_)))
+        found = fitting(everything)
     if len(found) > 1:
-        sessions = Message.joined(", ", map(_label, found))
-        raise PhaseLockError("There are several jams: {sessions}. Choose: phaselock join ADDRESS", sessions=sessions)
+        raise PhaseLockError(
+            Message.joined("\n", (Message("There are several jams. Choose one:"), *map(_choice, found)))
+        )
+    names = dict.fromkeys(f'"{one.session_name}"' for one in everything)
+    if not found and wanted and names:
+        raise PhaseLockError(
+            'No jam called "{session_name}" was found. Did you mean {found}?',
+            session_name=session_name,
+            found=Message.joined(", ", tuple(names)),
+        )
     if not found and wanted:
         raise PhaseLockError(
             'No jam called "{session_name}" was found. Ask the host for its address, then: phaselock join ADDRESS',

@@ -6,6 +6,7 @@ For the network thread, except `completions`.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import pathlib
 import random
 from collections.abc import Mapping
@@ -54,6 +55,11 @@ class HostShell(Shell):
         self._host.command(c.Quit())
 
     def tell(self, event: e.Event) -> None:
+        if isinstance(event, e.Failed) and event.notice.code is Code.NO_SUCH_PEER:
+            names = {name.casefold(): name for name in self._peer_names}
+            meant = typed.similar((event.notice.peer or "").casefold(), names)
+            choices = (names[meant],) if meant else ()
+            event = dataclasses.replace(event, notice=dataclasses.replace(event.notice, choices=choices))
         super().tell(event)
         if isinstance(event, e.PeerJoined | e.PeerLeft):
             self._peer_names = tuple(peer.name for peer in self._runner.snapshot().peers)

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import argparse
 import difflib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
 
 from phaselock.language.catalogue import tr
@@ -43,6 +43,29 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         hint = tr("This shows what is possible: {command}").format(command=f"{self.prog} --help")
         self.exit(2, f"{self.prog}: {message}\n{hint}\n")
+
+    def parse_known_args(  # type: ignore[override]
+        self, args: Sequence[str] | None = None, namespace: argparse.Namespace | None = None
+    ) -> tuple[argparse.Namespace, list[str]]:
+        """Called for each command: its own options are suggested in place of one that it does not have."""
+        known, unknown = super().parse_known_args(args, namespace)
+        option = next((one.partition("=")[0] for one in unknown if one.startswith("-")), None)
+        if option is not None:
+            self.unknown_option(option)
+        return known, unknown
+
+    def unknown_option(self, option: str) -> NoReturn:
+        """The error for an option that this command does not have."""
+        shown = [name for one in self._actions if one.help != argparse.SUPPRESS for name in one.option_strings]
+        message = tr("there is no option {option}").format(option=option)
+        if similar := difflib.get_close_matches(option, shown, 1, 0.6):
+            form = tr("there is no option {option}; did you mean {similar}?")
+            message = form.format(option=option, similar=similar[0])
+        self.error(message)
+
+    def option_of_a_command(self, option: str, command: str) -> NoReturn:
+        """The error for an option in place of a command; `command` is the whole line that was probably meant."""
+        self.error(tr("{option} belongs behind a command: {command}").format(option=option, command=command))
 
     def unknown_command(self, word: str, commands: Iterable[str]) -> NoReturn:
         """The error for a first word that is no command."""

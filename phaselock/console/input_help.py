@@ -27,5 +27,7 @@ class Typing:
     completions: Callable[[str], Iterable[tuple[str, str, int]]]
     """For the text before the cursor: the text to insert, the text to show, and how many characters before the cursor
     it replaces."""
+    start_hint: str
+    """What to say before the first line."""
     end_hint: str
     """What to say at Ctrl-D, which would end a program too easily."""

@@ -166,6 +166,7 @@ class Terminal:
         if typing and self._in_place and has_terminal():
             from phaselock.console.input_line import InputLine  # takes 5 MiB: imported only for people who type
 
+            self.say(typing.start_hint)
             self.clear_progress()
             self._input = InputLine(on_line, typing)
         else:

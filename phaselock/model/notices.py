@@ -37,7 +37,7 @@ class Code(enum.StrEnum):
     NOTHING_TO_RETRY = "nothing_to_retry"
     """`retry` without a transfer that was given up."""
     NO_SUCH_PEER = "no_such_peer"
-    """No peer is called `peer`."""
+    """No peer is called `peer`; `choices`, if any, are similar names."""
     WAITING_FOR_PEERS = "waiting_for_peers"
     """`peers` have not received `file_name` yet, so it cannot start."""
     STARTS_WHEN_RECEIVED = "starts_when_received"

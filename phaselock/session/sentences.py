@@ -153,6 +153,8 @@ RETRY_HINT = N_("Try again (retry {peer}) or go on without it (without {peer})."
 """Follows `TRANSFER_GIVEN_UP` on the command line; the window has buttons instead."""
 NO_OUTPUT_HINT = N_("This machine plays no sound. What to do: phaselock doctor")
 """Follows `NO_OUTPUT` on the command line."""
+DID_YOU_MEAN = N_("Did you mean {choices}?")
+"""Follows `NO_SUCH_PEER` if a peer has a similar name."""
 
 PLAIN_EVENTS: dict[type[e.Event], str] = {
     e.SessionOpened: N_('The jam "{session_name}" is open. Others join with: phaselock join {address}'),
@@ -224,6 +226,8 @@ def notice_text(notice: Notice, words: Words = ENGLISH, *, hints: bool = False) 
         parts.append(NO_OUTPUT_HINT)
     elif notice.code is Code.OTHER_VERSION and notice.detail:
         parts.append("({detail})")
+    elif notice.code is Code.NO_SUCH_PEER and notice.choices:
+        parts.append(DID_YOU_MEAN)
     return " ".join(words.gettext(part).format_map(_values(notice, words)) for part in parts)
 
 

@@ -190,3 +190,27 @@ def test_the_log_names_everything_that_was_left_out(tmp_path: pathlib.Path, capl
     assert [record.getMessage() for record in caplog.records] == [
         f"left out {number}.jpg: a picture" for number in range(9)
     ]
+
+
+def test_a_path_that_does_not_exist_is_told_as_it_was_given(tmp_path: pathlib.Path) -> None:
+    told: list[Event] = []
+
+    async def story(*lines: list[str]) -> None:
+        importer = Importer(lambda track, path: None, import_nothing, told.append, lambda: None)
+        try:
+            for count, paths in enumerate(lines, 1):
+                importer.take(paths)
+                async with asyncio.timeout(60):
+                    while len(told) < count:
+                        await asyncio.sleep(0.005)
+        finally:
+            importer.close()
+
+    missing = str(tmp_path / "no" / "nope")
+    (tmp_path / "list.m3u8").write_text("gone.mp3\n")
+    asyncio.run(story([missing], [str(tmp_path / "list.m3u8")]))
+    assert [event_text(event) for event in told] == [f"There is no file {missing}.", "There is no file gone.mp3."]
+
+
+def import_nothing(path: pathlib.Path) -> Imported:
+    raise AssertionError(path)

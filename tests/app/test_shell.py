@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 
 from phaselock.app.shell import HostShell, PeerShell
+from phaselock.model.notices import Code, Notice
 from phaselock.model.queue import ItemStatus, QueueItem
 from phaselock.model.role import Role
 from phaselock.session.commands import SetPeerRole
-from phaselock.session.events import Event, PeerJoined
+from phaselock.session.events import Event, Failed, PeerJoined
 from phaselock.session.sentences import event_text
 from phaselock.storage.settings import Settings
 from tests.support.shouting import Shouting
@@ -52,6 +53,20 @@ def answer(line: str) -> Event:
 )
 def test_a_usage_is_translated(line: str, text: str) -> None:
     assert event_text(answer(line), Shouting()) == text
+
+
+def test_a_mistyped_peer_is_suggested() -> None:
+    told: list[Event] = []
+    fake = parts(told)
+    fake.snapshot = lambda: SimpleNamespace(peers=[SimpleNamespace(name=name) for name in ("Tim", "Ana")])
+    shell = HostShell(*([fake] * 5))
+    shell.tell(PeerJoined(None, 1, "Tim", again=False))
+    for name in ("timm", "X"):
+        shell.tell(Failed(None, Notice(Code.NO_SUCH_PEER, peer=name)))
+    assert list(map(event_text, told[1:])) == [
+        "There is no peer called timm. Did you mean Tim?",
+        "There is no peer called X.",
+    ]
 
 
 def test_a_word_that_was_typed_stays_as_it_is() -> None:

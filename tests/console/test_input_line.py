@@ -82,6 +82,7 @@ def typist(tmp_path: pathlib.Path) -> Iterator[Typist]:
 
 def test_typing_survives_the_status_line(typist: Typist, tmp_path: pathlib.Path) -> None:
     typist.wait_for("is open")
+    typist.wait_for("Type play to begin, or help for all commands.")
     typist.wait_for("stopped  0 peers")
     typist.type("volu")
     typist.wait_for("volu")

@@ -73,7 +73,7 @@ def test_a_long_text_is_cut_at_its_beginning(shown: list[str]) -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "words"),
-    [(["--backend", "tape"], "invalid choice"), (["--dance"], "phaselock --help"), (["--help"], None)],
+    [(["--backend", "tape"], "invalid choice"), (["--dance"], "phaselock window --help"), (["--help"], None)],
 )
 def test_wrong_arguments_of_the_window_are_shown(
     arguments: list[str], words: str | None, shown: list[str], monkeypatch: pytest.MonkeyPatch
