@@ -5,7 +5,7 @@ import os
 from collections import namedtuple
 
 from cpython.mem cimport PyMem_Calloc, PyMem_Free
-from libc.stdint cimport int64_t, intptr_t, uint8_t, uint32_t, uint64_t
+from libc.stdint cimport int32_t, int64_t, intptr_t, uint8_t, uint32_t, uint64_t
 from libc.stdlib cimport calloc
 from libc.string cimport memcpy
 
@@ -16,16 +16,21 @@ cdef pl.pl_clock_map_value _no_clock_map
 cdef pl.pl_pinger_status _no_pinger_status
 cdef pl.pl_engine_status _no_engine_status
 cdef pl.pl_mp3_summary _no_summary
+cdef pl.pl_arrival _no_arrival
 
 ClockMapValue = namedtuple("ClockMapValue", <dict>_no_clock_map)
 PingerStatus = namedtuple("PingerStatus", <dict>_no_pinger_status)
 EngineStatus = namedtuple("EngineStatus", <dict>_no_engine_status)
 Mp3Summary = namedtuple("Mp3Summary", <dict>_no_summary)
+SweepArrival = namedtuple("SweepArrival", <dict>_no_arrival)
 DeckStatus = namedtuple("DeckStatus", "armed want_frame written_frame room_frames")
 
 NO_END = pl.PL_NO_END
 DECKS = pl.PL_DECKS
 BANDS = pl.PL_BANDS
+MAX_STARTS = pl.PL_MAX_STARTS
+ARRIVAL_HEARD, ARRIVAL_ABSENT, ARRIVAL_NOISE = pl.PL_ARRIVAL_HEARD, pl.PL_ARRIVAL_ABSENT, pl.PL_ARRIVAL_NOISE
+ARRIVAL_ECHO, ARRIVAL_UNSTEADY = pl.PL_ARRIVAL_ECHO, pl.PL_ARRIVAL_UNSTEADY
 
 # The schedule of pings; see pl_udp.h.
 TRAIN_INTERVAL_NS, TRAIN_NS, PING_NS = pl.PL_TRAIN_INTERVAL_NS, pl.PL_TRAIN_NS, pl.PL_PING_NS
@@ -732,3 +737,64 @@ def peak(const float[::1] stereo):
         with nogil:
             largest = pl.pl_peak(&stereo[0], frames)
     return largest
+
+
+def find_arrivals(
+    const float[::1] recording,
+    double rate_hz,
+    sweeps,
+    double low_hz,
+    double high_hz,
+    double begin_s,
+    double reach_s,
+    sounds,
+):
+    """Find the sounds of a calibration pass in a mono recording; see pl_arrival.h.
+
+    `sweeps` are two buffers of equal length; `sounds` has (number of the sweep, 2 to MAX_STARTS ascending starts) for
+    each machine. Returns (a SweepArrival for each machine, how much faster the clock of the microphone runs, how many
+    frames are at full scale). ValueError if a quantity is out of range.
+    """
+    cdef const float[::1] first = sweeps[0], second = sweeps[1]
+    cdef int32_t machines = len(sounds), sweep_frames = first.shape[0], k, j
+    cdef int64_t frames = recording.shape[0], clipped = 0
+    cdef const float *both[pl.PL_SWEEPS]
+    cdef pl.pl_responses responses
+    cdef double rate_error = 0
+    cdef bint good
+    if not (16000 <= rate_hz <= 96000 and 0 < low_hz < high_hz < rate_hz / 2):
+        raise ValueError("rate out of range")
+    if not (abs(begin_s) <= 60 and 0.1 <= reach_s <= 10):
+        raise ValueError("time out of range")
+    if not 0 < sweep_frames == second.shape[0] <= rate_hz or not machines:
+        raise ValueError("sounds out of range")
+    both[0], both[1] = &first[0], &second[0]
+    cdef pl.pl_sounds *places = <pl.pl_sounds *>PyMem_Calloc(machines, sizeof(pl.pl_sounds))
+    cdef pl.pl_arrival *arrivals = <pl.pl_arrival *>PyMem_Calloc(machines, sizeof(pl.pl_arrival))
+    try:
+        if places == NULL or arrivals == NULL:
+            raise MemoryError
+        for k, (sweep, starts_s) in enumerate(sounds):
+            if not (2 <= len(starts_s) <= pl.PL_MAX_STARTS and 0 <= sweep < pl.PL_SWEEPS):
+                raise ValueError("sounds out of range")
+            places[k].sweep, places[k].count = sweep, len(starts_s)
+            for j, start_s in enumerate(starts_s):
+                places[k].starts_s[j] = start_s
+                if not 0 <= start_s <= 600 or (j and not start_s > starts_s[j - 1]):
+                    raise ValueError("sounds out of range")
+        with nogil:
+            good = pl.pl_responses_init(
+                &responses, &recording[0] if frames else NULL, frames, rate_hz, both, sweep_frames, low_hz, high_hz
+            )
+            if good:
+                clipped = responses.clipped
+                good = pl.pl_arrivals_find(
+                    &responses, begin_s, reach_s, places, machines, arrivals, &rate_error
+                )
+                pl.pl_responses_free(&responses)
+        if not good:
+            raise MemoryError
+        return [SweepArrival(**arrivals[k]) for k in range(machines)], rate_error, clipped
+    finally:
+        PyMem_Free(places)
+        PyMem_Free(arrivals)

@@ -209,3 +209,30 @@ cdef extern from "pl_spectrum.h" nogil:
     int64_t pl_spectrum_due(const pl_spectrum *spectrum)
     void pl_spectrum_finish(pl_spectrum *spectrum, uint8_t *levels)
     float pl_peak(const float *stereo, int64_t frames)
+
+
+cdef extern from "pl_sweep.h" nogil:
+    enum: PL_SWEEPS
+    ctypedef struct pl_responses:
+        int64_t clipped
+    bint pl_responses_init(pl_responses *responses, const float *recording, int64_t count, double rate_hz,
+                           const float **sweeps, int32_t sweep_frames, double low_hz, double high_hz)
+    void pl_responses_free(pl_responses *responses)
+
+
+cdef extern from "pl_arrival.h" nogil:
+    enum: PL_MAX_STARTS
+    ctypedef enum pl_verdict:
+        PL_ARRIVAL_HEARD
+        PL_ARRIVAL_ABSENT
+        PL_ARRIVAL_NOISE
+        PL_ARRIVAL_ECHO
+        PL_ARRIVAL_UNSTEADY
+    ctypedef struct pl_sounds:
+        int32_t sweep, count
+        double starts_s[PL_MAX_STARTS]
+    ctypedef struct pl_arrival:
+        int32_t verdict
+        double arrival_s, spread_s, level, peak, noise
+    bint pl_arrivals_find(pl_responses *responses, double begin_s, double reach_s, const pl_sounds *sounds,
+                          int32_t machines, pl_arrival *arrivals, double *rate_error)

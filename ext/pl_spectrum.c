@@ -1,4 +1,5 @@
 #include "pl_spectrum.h"
+#include "pl_fft.h"
 
 #include <assert.h>
 #include <math.h>
@@ -18,25 +19,6 @@ static const float FLOOR_DB = -60;
 /* Samples are clipped there: far above full scale, and its square is far from infinity. */
 static const float MAX_SAMPLE = 16;
 
-/* Replace re + i im, in the order of `reversed`, by its spectrum. */
-static void transform(const pl_spectrum *s, float *restrict re, float *restrict im) {
-    int count = s->size / 2;
-    for (int half = 1; half < count; half *= 2) {
-        const float *c = s->cosines + half, *d = s->sines + half;
-        for (int begin = 0; begin < count; begin += 2 * half) {
-            float *restrict ar = re + begin, *restrict ai = im + begin;
-            float *restrict br = ar + half, *restrict bi = ai + half;
-            for (int j = 0; j < half; j++) {
-                float r = c[j] * br[j] + d[j] * bi[j], i = c[j] * bi[j] - d[j] * br[j];
-                br[j] = ar[j] - r;
-                bi[j] = ai[j] - i;
-                ar[j] += r;
-                ai[j] += i;
-            }
-        }
-    }
-}
-
 /* Compute the power of the windowed samples at each bin but the first. The even and odd samples are
  * transformed as one complex sequence, and separated after it. */
 static void measure(pl_spectrum *s) {
@@ -46,7 +28,7 @@ static void measure(pl_spectrum *s) {
         s->re[at] = s->samples[2 * k] * s->window[2 * k];
         s->im[at] = s->samples[2 * k + 1] * s->window[2 * k + 1];
     }
-    transform(s, s->re, s->im);
+    pl_fft(s->cosines, s->sines, half, s->re, s->im);
     const float *c = s->cosines + half, *d = s->sines + half;
     for (int k = 1; k < half; k++) {
         float even_r = s->re[k] + s->re[half - k], even_i = s->im[k] - s->im[half - k];
@@ -78,14 +60,8 @@ void pl_spectrum_init(pl_spectrum *s, double rate_hz) {
     s->size = 2;
     while (s->size < PL_SPECTRUM_SIZE && s->size < MIN_WINDOW_HOPS * s->hop) s->size *= 2;
     for (int k = 0; k < s->size; k++) s->window[k] = (float)(0.5 - 0.5 * cos(2 * PI * k / s->size));
-    for (int half = 1; half < s->size; half *= 2) {
-        for (int j = 0; j < half; j++) {
-            s->cosines[half + j] = (float)cos(PI * j / half);
-            s->sines[half + j] = (float)sin(PI * j / half);
-        }
-    }
-    for (int k = 1; k < s->size / 2; k++)
-        s->reversed[k] = (uint16_t)(s->reversed[k / 2] / 2 + (k % 2) * (s->size / 4));
+    pl_fft_tables(s->cosines, s->sines, s->size);
+    for (int k = 0; k < s->size / 2; k++) s->reversed[k] = (uint16_t)pl_fft_place(k, s->size / 2);
 
     /* A bin reaches half a bin to both sides; a band has its share of each. The weights are scaled by what a
      * full-scale sine in the middle of the band gives. */

@@ -5,9 +5,8 @@
  * Hz to 16 kHz, or to 0.45 of a low sampling rate. A level is 255 for a full-scale sine in the middle of the
  * band, 0 at 60 dB less, and linear in decibels between.
  *
- * The transform is that of Cooley and Tukey of radix 2 ("An algorithm for the machine calculation of complex
- * Fourier series", Mathematics of Computation 19, 1965), over the even samples as real and the odd ones as
- * imaginary parts. Nothing is allocated. Samples that are not numbers count as silence. */
+ * The transform (pl_fft.h) is over the even samples as real and the odd ones as imaginary parts. Nothing is
+ * allocated. Samples that are not numbers count as silence. */
 #ifndef PL_SPECTRUM_H
 #define PL_SPECTRUM_H
 
@@ -26,9 +25,8 @@ typedef struct {
     } bands[PL_BANDS];
     float weights[PL_SPECTRUM_SIZE / 2 + 2 * PL_BANDS]; /* of the bins, band after band */
     float window[PL_SPECTRUM_SIZE], samples[PL_SPECTRUM_SIZE];
-    /* At [half + j] those of pi * j / half, for half = 1, 2, 4 ... size / 2. */
-    float cosines[PL_SPECTRUM_SIZE], sines[PL_SPECTRUM_SIZE];
-    uint16_t reversed[PL_SPECTRUM_SIZE / 2]; /* numbers with their bits in reverse order */
+    float cosines[PL_SPECTRUM_SIZE], sines[PL_SPECTRUM_SIZE]; /* of pl_fft */
+    uint16_t reversed[PL_SPECTRUM_SIZE / 2];                  /* numbers with their bits in reverse order */
     float re[PL_SPECTRUM_SIZE / 2], im[PL_SPECTRUM_SIZE / 2], power[PL_SPECTRUM_SIZE / 2];
 } pl_spectrum;
 

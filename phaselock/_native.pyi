@@ -1,5 +1,6 @@
 """Types of the native core. ext/_native.pyx and the headers beside it document its classes."""
 
+from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 Buffer = Any
@@ -7,6 +8,12 @@ Buffer = Any
 NO_END: int
 DECKS: int
 BANDS: int
+MAX_STARTS: int
+ARRIVAL_HEARD: int
+ARRIVAL_ABSENT: int
+ARRIVAL_NOISE: int
+ARRIVAL_ECHO: int
+ARRIVAL_UNSTEADY: int
 
 TRAIN_INTERVAL_NS: int
 TRAIN_NS: int
@@ -217,3 +224,22 @@ class Spectrum:
     def hop_frames(self) -> int: ...
     def feed(self, stereo: Buffer) -> bytes: ...
     def finish(self) -> bytes: ...
+
+class SweepArrival(NamedTuple):
+    verdict: int
+    arrival_s: float
+    spread_s: float
+    level: float
+    peak: float
+    noise: float
+
+def find_arrivals(
+    recording: Buffer,
+    rate_hz: float,
+    sweeps: Sequence[Buffer],
+    low_hz: float,
+    high_hz: float,
+    begin_s: float,
+    reach_s: float,
+    sounds: Sequence[tuple[int, Sequence[float]]],
+) -> tuple[list[SweepArrival], float, int]: ...

@@ -16,10 +16,12 @@ from phaselock.errors import PhaseLockError
 from phaselock.model.choices import FILTERS
 
 NEEDS = ("numpy", "scipy", "matplotlib", "lameenc")
-BENCHMARKS = ("engine", "decode", "clock", "sync", "transfer", "resources")
+BENCHMARKS = ("engine", "decode", "clock", "calibrate", "sync", "transfer", "resources")
 """In the order in which `all` runs them: the short ones first."""
 PLAY_S, TRACE_S, WATCH_S, OUTPUT_S = 40, 120, 20, 15
 """Defaults of --seconds."""
+ROOMS, ROOMS_OF_ALL = 200, 20
+"""Default of --rooms, and how many `all` simulates."""
 SCENARIOS = ("wired", "skew", "mixed", "untimed", "wifi", "wan")
 
 
@@ -74,6 +76,15 @@ def _add_benchmarks(add: Any, lines: argparse.ArgumentParser) -> None:
         "Send a file to one to five peers over a link of a given rate and compare with what the link can carry.",
     )
     _add_transfer_options(transfer)
+    calibrate = add_benchmark(
+        "calibrate",
+        "how exactly a microphone hears each machine",
+        "Simulate rooms with six machines that hide delays, with noise, and compare what the recording of a microphone "
+        "says with the truth.",
+    )
+    calibrate.add_argument(
+        "--rooms", type=number(1, 10_000), default=ROOMS, metavar="N", help="in each setting (default %(default)s)"
+    )
     add_benchmark("decode", "how fast songs are decoded", "Decode MP3s of several kinds as the player does.")
     add_benchmark("engine", "how long the audio callback takes", "Time the native engine, callback by callback.")
     resources = add_benchmark(
@@ -85,7 +96,7 @@ def _add_benchmarks(add: Any, lines: argparse.ArgumentParser) -> None:
     everything = add_benchmark("all", "everything above", "Run every benchmark, the short ones first.")
     _add_sync_options(everything)
     _add_transfer_options(everything)
-    everything.set_defaults(benchmarks=BENCHMARKS, trace=None, trace_s=TRACE_S, watch_s=WATCH_S)
+    everything.set_defaults(benchmarks=BENCHMARKS, trace=None, trace_s=TRACE_S, watch_s=WATCH_S, rooms=ROOMS_OF_ALL)
 
 
 def _add_real_measurements(add: Any, lines: argparse.ArgumentParser) -> None:
