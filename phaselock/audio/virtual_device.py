@@ -188,7 +188,7 @@ class VirtualOutput:
         number = 0
         while (path := folder / f"{name}-{number}.f32").exists():
             number += 1
-        return path.open("wb"), path.with_suffix(".json")
+        return path.open("wb", buffering=0), path.with_suffix(".json")
 
     def _note(self, record: tuple[BinaryIO, pathlib.Path]) -> None:
         """Write NAME.json. This is done regularly, so that it exists even if the process is killed."""

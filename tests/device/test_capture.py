@@ -13,6 +13,7 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from phaselock.audio import microphone
 from phaselock.bench.lab import capture
 from phaselock.errors import AudioDeviceError
 from tests.support.sound_servers import PulseServer
@@ -43,7 +44,7 @@ def tones(pulse: PulseServer, tmp_path: pathlib.Path) -> Iterator[None]:
 
 
 def test_an_input_is_recorded(tones: None) -> None:
-    capture.check(2, "Monitor of TestSink")
+    microphone.check(2, "Monitor of TestSink")
     until = time.monotonic() + 30
     while not capture.record(0.1, 2, "Monitor of TestSink").frames.any():
         assert time.monotonic() < until

@@ -20,6 +20,7 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
+from phaselock.audio import microphone
 from phaselock.bench.analysis import delay
 from phaselock.bench.interface import Bench
 from phaselock.bench.lab import capture, signals
@@ -311,7 +312,7 @@ def _record(options: argparse.Namespace, channels: int, bench: Bench) -> Capture
 
 def _play_and_record(options: argparse.Namespace, channels: int, bench: Bench) -> Capture:
     """Host a session that plays the signal as soon as one peer has joined, and record it after SETTLING_S."""
-    capture.check(channels, options.input)  # before the user goes to the other machine
+    microphone.check(channels, options.input)  # before the user goes to the other machine
     with tempfile.TemporaryDirectory(prefix="phaselock-measure-") as folder, open_process_group(folder) as programs:
         signal = pathlib.Path(folder, "signal.mp3")
         signal.write_bytes(_signal(options.seconds))

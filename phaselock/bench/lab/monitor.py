@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from phaselock import _native
-from phaselock.audio import handles, pulse
+from phaselock.audio import handles, microphone, pulse
 from phaselock.audio.device import ListedOutput
 from phaselock.audio.pipewire import PipeWire, Sink
 from phaselock.audio.pipewire_monitor import PipeWireRecorder
@@ -88,7 +88,7 @@ class PulseMonitor:
 
     def start(self, seconds: float) -> None:
         """See Monitor.start."""
-        capture.check(_CHANNELS, self._input)
+        microphone.check(_CHANNELS, self._input)
         self._thread = threading.Thread(target=self._record, args=(seconds,), name="monitor", daemon=True)
         self._thread.start()
 
