@@ -145,6 +145,14 @@ def command_line() -> Parser:
         metavar=tr("NAME"),
         help=tr("the output to play on (see phaselock devices); 'default' for the system's own choice"),
     )
+    microphone = Parser(add_help=False)
+    microphone.add_argument(
+        "--microphone",
+        metavar=tr("NAME"),
+        nargs="?",
+        const="",
+        help=tr("the sound input for calibrate; a peer needs this option so that the host may use its microphone"),
+    )
     laboratory = Parser(add_help=False)  # simulated machines: see phaselock/bench
     laboratory.add_argument("--clock-skew-ppm", type=number(-500, 500, float), default=0.0, help=argparse.SUPPRESS)
     laboratory.add_argument("--clock-ahead-s", type=number(0, 1e6), default=0, help=argparse.SUPPRESS)
@@ -168,15 +176,15 @@ def command_line() -> Parser:
 
     host = commands.add_parser(
         "host",
-        parents=[person, sound, laboratory, lines],
+        parents=[person, sound, microphone, laboratory, lines],
         help=tr("host a jam"),
         description=tr("Host a jam and play MP3 files in it."),
         epilog=tr(
             "Commands on standard input, one a line (help explains them): add PATH, play [N], pause, resume, stop, "
             "seek SECONDS, next, previous, move FROM TO, remove N, undo, shuffle [on|off], repeat [on|off], save FILE, "
             "requests, accept N, reject N, drop-peer NAME, retry [NAME], without NAME, "
-            "peer-volume NAME 0..100|mute|unmute, volume [0..100], role [[NAME] left|right|mono|stereo], "
-            "offset [MILLISECONDS], peers, queue, status, quit."
+            "peer-volume NAME 0..100|mute|unmute, calibrate [NAME|stop], volume [0..100], "
+            "role [[NAME] left|right|mono|stereo], offset [MILLISECONDS|reset], peers, queue, status, quit."
         ),
     )
     host.add_argument(
@@ -205,12 +213,12 @@ def command_line() -> Parser:
 
     join = commands.add_parser(
         "join",
-        parents=[person, sound, laboratory, lines],
+        parents=[person, sound, microphone, laboratory, lines],
         help=tr("take part in a jam"),
         description=tr("Take part in the jam that is hosted at ADDRESS, or in the one that is found on the network."),
         epilog=tr(
             "Commands on standard input, one a line (help explains them): request PATH, requests, volume [0..100], "
-            "role [left|right|mono|stereo], offset [MILLISECONDS], queue, status, leave."
+            "role [left|right|mono|stereo], offset [MILLISECONDS|reset], queue, status, leave."
         ),
     )
     join.add_argument(
@@ -361,6 +369,7 @@ def _host(options: argparse.Namespace, terminal: Terminal) -> int:
         backend=options.backend,
         device=options.device,
         card=_card(options),
+        microphone=options.microphone or "",
     )
     autoplay = (options.wait_peers or 0) if options.play else None
     return headless.run_host(
@@ -381,6 +390,7 @@ def _join(options: argparse.Namespace, terminal: Terminal) -> int:
         device=options.device,
         card=_card(options),
         clock_filter=options.clock_filter,
+        microphone=options.microphone,
     )
     return headless.run_join(headless.HeadlessJoinOptions(wish, _clock(options), options.desktop), terminal)
 

@@ -123,6 +123,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "_miniaudio": (
         "phaselock.audio.device",
         "phaselock.audio.handles",
+        "phaselock.audio.microphone",
         "phaselock.audio.decoder",
         "phaselock.bench.lab.capture",
     ),

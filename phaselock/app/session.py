@@ -13,17 +13,21 @@ import logging
 import os
 import pathlib
 import socket
+import threading
+import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from phaselock import _native
 from phaselock.app.importer import Importer, import_file
 from phaselock.app.person import suggested_name
+from phaselock.audio.decks import Source
 from phaselock.audio.decoder import Mp3Source
 from phaselock.audio.device import USER_DATA_OFFSET, Device
-from phaselock.audio.interface import Plan
+from phaselock.audio.interface import Plan, SweepPlan
 from phaselock.audio.mp3_file import Inspector
 from phaselock.audio.player import Output, Player
+from phaselock.audio.sweeps import SweepSource
 from phaselock.audio.virtual_device import VirtualCard, VirtualOutput
 from phaselock.errors import PhaseLockError, bug_net
 from phaselock.language.catalogue import tr
@@ -31,17 +35,27 @@ from phaselock.language.message import Message
 from phaselock.model.address import DEFAULT_PORT
 from phaselock.model.names import person_name
 from phaselock.model.notices import Code, Notice
+from phaselock.model.sweeps import Arrival, Sounds, length_ns
 from phaselock.network import discovery
 from phaselock.network.interfaces import usable_addresses
 from phaselock.network.listener import bind
 from phaselock.network.reach import Place, connect_any
 from phaselock.network.service_record import FoundSession
 from phaselock.session.effects import Ended
-from phaselock.session.events import DeviceChanged, Event, PeerJoined, PeerLeft, RoleSet, VolumeSet, Warned
+from phaselock.session.events import (
+    DeviceChanged,
+    Event,
+    OutputCalibrated,
+    PeerJoined,
+    PeerLeft,
+    RoleSet,
+    VolumeSet,
+    Warned,
+)
 from phaselock.session.sentences import notice_text
 from phaselock.storage.cache import FileCache
 from phaselock.storage.paths import cache_dir
-from phaselock.storage.settings import SettingsStore
+from phaselock.storage.settings import Calibration, SettingsStore
 from phaselock.sync.clock import HostClock, PeerClocks
 
 if TYPE_CHECKING:
@@ -49,6 +63,8 @@ if TYPE_CHECKING:
     from phaselock.network.peer import PeerRunner
 
 DEFAULT_DEVICE = "default"
+AFTER_S = 1.2
+"""How long a microphone records after the last sound of a pass: for the delays that machines hide, and its own."""
 SEARCH_S = 2.0
 """First search for sessions, in seconds: normally all sessions on the network answer in this time."""
 LONGER_SEARCH_S = 6.0
@@ -70,6 +86,8 @@ class HostOptions:
     backend: str = "auto"
     device: str | None = None
     card: VirtualCard = VirtualCard()
+    microphone: str = ""
+    """The sound input for `calibrate`; empty: the default one of the system."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -86,6 +104,9 @@ class JoinOptions:
     device: str | None = None
     card: VirtualCard = VirtualCard()
     clock_filter: str = "envelope"
+    microphone: str | None = None
+    """The sound input that the host may use for `calibrate`; empty: the default one of the system. None: the host may
+    use none."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -175,6 +196,7 @@ async def open_host_session(
             describe=lambda path, name: describe(path, name).track,
             now_ns=_native.now_ns,
             on_event=tell,
+            hear=functools.partial(_hear, clock.clock_map, wish.microphone),
         )
         intake = Importer(runner.add, describe, on_event, runner.session_ns)
         stack.callback(intake.close)
@@ -274,6 +296,7 @@ async def open_peer_session(
             now_ns=_native.now_ns,
             on_event=tell,
             find=_find_again,
+            hear=functools.partial(_hear, clock.clock_map, wish.microphone) if wish.microphone is not None else None,
         )
         yield OpenPeerSession(runner, player, clock.clock_map, address_text(*places[0]), places, control)
 
@@ -365,6 +388,23 @@ async def _only_session(session_name: str | None) -> FoundSession:
     return found[0]
 
 
+def _hear(
+    clock_map: _native.ClockMap,
+    input_name: str,
+    begin_session_ns: int,
+    machines: Sequence[Sounds],
+    stop: threading.Event,
+) -> tuple[Arrival, ...]:
+    """Record a pass with this input (empty: the default one) and find the sounds of all machines in it."""
+    from phaselock.audio.listening import analyse  # late: most sessions need neither
+    from phaselock.audio.microphone import record
+
+    seconds = (begin_session_ns - clock_map.session_from_local(_native.now_ns()) + length_ns(machines)) / 1e9
+    recording = record(max(0.0, seconds) + AFTER_S, 1, input_name or None, stop=stop)
+    begin_ns = clock_map.session_from_local(recording.begin_local_ns) - begin_session_ns
+    return analyse(recording.frames, recording.rate_hz, begin_ns, machines).arrivals
+
+
 def _player(
     clock_map: _native.ClockMap,
     name: str,
@@ -389,7 +429,9 @@ def _player(
             or_default=wished is None,
         )
 
-    def open_source(plan: Plan) -> Mp3Source:
+    def open_source(plan: Plan | SweepPlan) -> Source:
+        if isinstance(plan, SweepPlan):
+            return SweepSource(plan.sounds)
         return Mp3Source(plan.path, inspect.still(plan.path, plan.track.file_name, plan.track.sha256))
 
     _native.Engine.set_user_offset(USER_DATA_OFFSET)
@@ -400,8 +442,19 @@ def _player(
 
 
 def _opened(event: Event, player: Player, store: SettingsStore, wished: str | None) -> None:
-    """After an output is opened: apply its own correction, and save the output if the user requested it."""
+    """After an output is opened: apply its own correction, and save the output if the user requested it. After it was
+    heard by a microphone: save what was heard, and apply it."""
+    device = player.status().device_name
+    if isinstance(event, OutputCalibrated) and device is not None:
+        heard = Calibration(
+            late_ms=store.settings.calibration(device).late_ms + event.late_ns / 1e6,
+            spread_ms=event.spread_ns / 1e6,
+            heard_at=time.time(),
+            latency_ms=player.platform_latency_ms(),
+        )
+        store.update(calibrations={device: heard})
+        player.set_correction_ms(store.settings.latency_correction_ms(device))
     if isinstance(event, DeviceChanged) and event.state == "open" and event.peer is None:
         if wished == event.name:
             store.update(device=wished)
-        player.set_correction_ms(store.settings.corrections_ms.get(event.name or "", 0.0))
+        player.set_correction_ms(store.settings.latency_correction_ms(event.name))

@@ -194,6 +194,10 @@ class HostShell(Shell):
         percent = round(typed.percent(value, peer.volume_percent or 0 if peer else 0, form))
         self._do(c.SetPeerVolume(name, percent, muted=False), Notice(Code.PEER_VOLUME, peer=name, number=percent))
 
+    def _calibrate(self, rest: str) -> None:
+        stop = rest.casefold() == "stop"
+        self._do(c.StopCalibration() if stop else c.Calibrate(rest or None))
+
     def _role(self, rest: str) -> None:
         name, _, word = rest.rpartition(" ")
         if not name:
@@ -251,6 +255,12 @@ class HostShell(Shell):
         "drop-peer": Word(_drop_peer, N_("drop-peer NAME"), N_("send a peer away"), "peer"),
         "peer-volume": Word(
             _peer_volume, N_("peer-volume NAME 0..100|mute|unmute"), N_("set the volume of a peer, or mute it"), "peer"
+        ),
+        "calibrate": Word(
+            _calibrate,
+            N_("calibrate [NAME|stop]"),
+            N_("hear all loudspeakers with a microphone (of this machine or of a peer), and correct their delays"),
+            "peer",
         ),
         "retry": Word(_retry, N_("retry [NAME]"), N_("send the files again that did not reach a peer"), "peer"),
         "without": Word(_without, N_("without NAME"), N_("go on without waiting for a peer"), "peer"),

@@ -16,13 +16,14 @@ from phaselock.app import typed
 from phaselock.app.typed import Completed, nothing_after
 from phaselock.audio.interface import AudioOutput
 from phaselock.errors import PhaseLockError, bug_net
+from phaselock.language.catalogue import date_text
 from phaselock.language.message import N_, Message
 from phaselock.model.notices import Code, Notice
 from phaselock.model.role import ROLES
 from phaselock.network.runner import Runner
 from phaselock.session import events as e
-from phaselock.session.sentences import NoticeError, notice_of, song_of
-from phaselock.storage.settings import SettingsStore
+from phaselock.session.sentences import NoticeError, heard_text, notice_of, song_of
+from phaselock.storage.settings import NOT_CALIBRATED, SettingsStore
 from phaselock.storage.typed_paths import typed_paths
 
 
@@ -206,15 +207,23 @@ class Shell:
         self._answer(Notice(Code.ROLE, role=self._store.settings.role))
 
     def _offset(self, rest: str) -> None:
-        form = Message("offset MILLISECONDS (-2000 to 2000)")
-        correction_ms = typed.number(rest.removesuffix("ms").rstrip(), -2000, 2000, form) if rest else None
+        form = Message("offset MILLISECONDS (-2000 to 2000), or: offset reset")
+        reset = rest.casefold() == "reset"
+        correction_ms = (
+            typed.number(rest.removesuffix("ms").rstrip(), -2000, 2000, form) if rest and not reset else None
+        )
         device = self._output.status().device_name
         if device is None:
             raise NoticeError(Notice(Code.NO_OFFSET_YET))
-        if correction_ms is not None:
-            self._output.set_correction_ms(correction_ms)
-            self._store.update(corrections_ms={device: correction_ms})
+        if correction_ms is not None or reset:
+            self._store.update(corrections_ms={device: correction_ms or 0.0})
+            if reset:
+                self._store.update(calibrations={device: NOT_CALIBRATED})
+            self._output.set_correction_ms(self._store.settings.latency_correction_ms(device))
         self._answer(Notice(Code.OFFSET, f"{self._offset_ms(device):g}"))
+        heard = self._store.settings.calibration(device)
+        if heard.heard_at:
+            self._answer(Notice(Code.HEARD, heard_text(heard.late_ms, date_text(heard.heard_at))))
 
     def _offset_ms(self, device: str | None) -> float | None:
         return None if device is None else self._store.settings.corrections_ms.get(device, 0.0)
@@ -261,7 +270,7 @@ class Shell:
         ),
         "offset": Word(
             _offset,
-            N_("offset [MILLISECONDS]"),
+            N_("offset [MILLISECONDS|reset]"),
             N_("show or correct the delay of this machine's loudspeaker; a positive value makes it play earlier"),
         ),
         "status": Word(_status, "status", N_("show the state of everything")),

@@ -182,6 +182,9 @@ class WindowProgram:
     def set_correction_ms(self, correction_ms: float) -> None:
         self._post(self._network.set_correction_ms, correction_ms)
 
+    def forget_calibration(self) -> None:
+        self._post(self._network.forget_calibration)
+
     def choose_output(self, name: str | None) -> None:
         self._store.update(device=name)
         self._post(self._network.reopen_output)

@@ -51,7 +51,7 @@ from phaselock.session.sentences import notice_text
 from phaselock.storage import log as log_storage
 from phaselock.storage.last_queue import load_last_queue
 from phaselock.storage.paths import last_queue_path, log_path
-from phaselock.storage.settings import SettingsStore
+from phaselock.storage.settings import NOT_CALIBRATED, SettingsStore
 from phaselock.ui.backend import (
     ArtworkRead,
     Asked,
@@ -223,11 +223,17 @@ class WindowBackend:
             self._open.player.set_role(role)
 
     def set_correction_ms(self, correction_ms: float) -> None:
-        if self._open is not None:
-            self._open.player.set_correction_ms(correction_ms)
-            device_name = self._open.player.status().device_name
-            if device_name:
-                self._store.update(corrections_ms={device_name: correction_ms})
+        self._correct(corrections_ms=correction_ms)
+
+    def forget_calibration(self) -> None:
+        self._correct(calibrations=NOT_CALIBRATED)
+
+    def _correct(self, **of_output: object) -> None:
+        """Save these values for the open output, and apply them."""
+        device = self._open.player.status().device_name if self._open is not None else None
+        if self._open is not None and device:
+            self._store.update(**{field: {device: value} for field, value in of_output.items()})
+            self._open.player.set_correction_ms(self._store.settings.latency_correction_ms(device))
             self._local_status = None
             self._show_soon()
 
@@ -368,6 +374,8 @@ class WindowBackend:
             device_name=status.device_name,
             output_latency_ns=status.output_latency_ns,
             correction_ms=self._store.settings.corrections_ms.get(status.device_name or "", 0.0),
+            heard_ms=self._store.settings.calibration(status.device_name).late_ms,
+            heard_at=self._store.settings.calibration(status.device_name).heard_at,
         )
         return self._local_status
 

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import Protocol, TypeAlias
 
 from phaselock import _native
-from phaselock.audio.interface import AudioEvent, DecodeFailed, Plan
+from phaselock.audio.interface import AudioEvent, DecodeFailed, Plan, SweepPlan
 from phaselock.errors import InvalidMp3Error, PhaseLockError, bug_net, message_of
 
 _FILL_FRAMES = 8192
@@ -28,7 +28,7 @@ _MAX_BEHIND_S = 2.0
 _MAX_BACK_S = 0.3
 """If the timeline is further behind the oldest frame in the ring than this, seek back."""
 
-_Plans: TypeAlias = tuple["Plan | None", "Plan | None"]
+_Plans: TypeAlias = tuple["Plan | SweepPlan | None", "Plan | None"]
 """The plan to follow and the next plan."""
 
 
@@ -48,7 +48,7 @@ class Source(Protocol):
 
 @dataclasses.dataclass(slots=True)
 class _Deck:
-    plan: Plan
+    plan: Plan | SweepPlan
     number: int
     generation: int
     source: Source
@@ -61,7 +61,7 @@ class _Deck:
 class Decks:
     """Makes the engine follow the newest plans. `pump` does the work."""
 
-    def __init__(self, engine: _native.Engine, open_source: Callable[[Plan], Source]) -> None:
+    def __init__(self, engine: _native.Engine, open_source: Callable[[Plan | SweepPlan], Source]) -> None:
         self._engine = engine
         self._open_source = open_source
         self._pending: collections.deque[_Plans] = collections.deque(maxlen=_MAX_PENDING)
@@ -70,9 +70,9 @@ class Decks:
         self._current: _Deck | None = None
         self._next: _Deck | None = None
         self._fading: list[_Deck] = []
-        self._refused: set[Plan] = set()
+        self._refused: set[Plan | SweepPlan] = set()
 
-    def follow(self, plan: Plan | None, next_plan: Plan | None) -> None:
+    def follow(self, plan: Plan | SweepPlan | None, next_plan: Plan | None) -> None:
         """Follow these plans from the next `pump` on; see AudioOutput.follow. Any thread may call this."""
         self._pending.append((plan, next_plan))
 
@@ -152,7 +152,7 @@ class Decks:
             self._current = None
         return True
 
-    def _update_stop(self, plan: Plan, deck: _Deck) -> bool:
+    def _update_stop(self, plan: Plan | SweepPlan, deck: _Deck) -> bool:
         stop_ns = plan.timeline.stop_session_ns
         if stop_ns is not None and stop_ns != deck.plan.timeline.stop_session_ns:
             if not self._engine.stop_at(stop_ns):
@@ -160,13 +160,13 @@ class Decks:
         deck.plan = plan
         return True
 
-    def _take_over(self, plan: Plan, deck: _Deck) -> bool:
+    def _take_over(self, plan: Plan | SweepPlan, deck: _Deck) -> bool:
         if self._current is not None:
             self._fading.append(self._current)
         self._current, self._next = deck, None
         return self._update_stop(plan, deck)
 
-    def _replace(self, plan: Plan, dac_ns: int, events: list[AudioEvent]) -> bool:
+    def _replace(self, plan: Plan | SweepPlan, dac_ns: int, events: list[AudioEvent]) -> bool:
         self._cancel_next()
         if self._current is not None:
             self._fading.append(self._current)
@@ -195,7 +195,7 @@ class Decks:
         self._engine.cancel(deck.number)
         self._fading.append(deck)
 
-    def _arm(self, plan: Plan, dac_ns: int, events: list[AudioEvent], *, seamless: bool) -> _Deck | None:
+    def _arm(self, plan: Plan | SweepPlan, dac_ns: int, events: list[AudioEvent], *, seamless: bool) -> _Deck | None:
         """Arm a free deck with the plan; None if there is none, if the command queue is full or the file fails."""
         number = self._engine.free_deck()
         if number < 0 or plan in self._refused:
@@ -211,7 +211,7 @@ class Decks:
                 source = self._open_source(plan)
                 source.seek(first)
         except InvalidMp3Error as error:  # the file in the cache has another name than the track
-            self._refuse(plan, error.named(plan.track.file_name), events)
+            self._refuse(plan, error.named(plan.track.file_name) if isinstance(plan, Plan) else error, events)
             return None
         except (PhaseLockError, OSError) as error:
             self._refuse(plan, error, events)
@@ -283,13 +283,14 @@ class Decks:
         too_far_ahead = not deck.decoded and wanted > written + _MAX_BEHIND_S * rate_hz
         return too_far_ahead or wanted < oldest - _MAX_BACK_S * rate_hz
 
-    def _refuse(self, plan: Plan, error: Exception, events: list[AudioEvent]) -> None:
+    def _refuse(self, plan: Plan | SweepPlan, error: Exception, events: list[AudioEvent]) -> None:
         if plan not in self._refused:
             self._refused.add(plan)
-            events.append(DecodeFailed(plan, message_of(error)))
+            if isinstance(plan, Plan):
+                events.append(DecodeFailed(plan, message_of(error)))
 
 
-def _same_timeline(plan: Plan, deck: _Deck) -> bool:
+def _same_timeline(plan: Plan | SweepPlan, deck: _Deck) -> bool:
     """True if the deck can follow the plan: the same timeline, except that the stop time may be added or moved. The
     engine cannot remove a stop time from a deck."""
     wanted, armed = plan.timeline, deck.plan.timeline

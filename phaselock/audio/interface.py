@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from phaselock.model.role import Role
+from phaselock.model.sweeps import Sounds
 from phaselock.model.timeline import Timeline
 from phaselock.model.timing import DeviceState, Timing
 from phaselock.model.types import AudioStatus, Track
@@ -30,6 +31,14 @@ class Plan:
     timeline: Timeline
     track: Track
     path: pathlib.Path
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SweepPlan:
+    """A timeline of sweeps to follow, which a microphone hears."""
+
+    timeline: Timeline
+    sounds: Sounds
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -62,7 +71,7 @@ class AudioOutput(Protocol):
     def start(self, on_event: Callable[[AudioEvent], None]) -> None:
         """Start. No event is delivered before this call. `on_event` is called on threads of the implementation."""
 
-    def follow(self, plan: Plan | None, next_plan: Plan | None = None) -> None:
+    def follow(self, plan: Plan | SweepPlan | None, next_plan: Plan | None = None) -> None:
         """Follow `plan` from now on (None: silence, after a short fade). `next_plan` starts where `plan` ends.
 
         If another plan is playing, it plays on until the new one starts.

@@ -20,7 +20,7 @@ from typing import Protocol
 
 from phaselock import _native
 from phaselock.audio.decks import Decks, Source
-from phaselock.audio.interface import AudioEvent, DeviceChanged, Plan
+from phaselock.audio.interface import AudioEvent, DeviceChanged, Plan, SweepPlan
 from phaselock.errors import AudioDeviceError, InternalError, PhaseLockError, bug_net
 from phaselock.language.message import Message
 from phaselock.model.role import Role
@@ -70,7 +70,7 @@ class Player:
         self,
         clock_map: _native.ClockMap,
         new_output: Callable[[_native.Engine], Output],
-        open_source: Callable[[Plan], Source],
+        open_source: Callable[[Plan | SweepPlan], Source],
     ) -> None:
         self.engine = _native.Engine(clock_map)
         self._new_output = new_output
@@ -106,7 +106,7 @@ class Player:
         for thread in self._threads:
             thread.start()
 
-    def follow(self, plan: Plan | None, next_plan: Plan | None = None) -> None:
+    def follow(self, plan: Plan | SweepPlan | None, next_plan: Plan | None = None) -> None:
         self._decks.follow(plan, next_plan)
         self._wake()
 
@@ -120,6 +120,10 @@ class Player:
 
     def set_correction_ms(self, correction_ms: float) -> None:
         self._set_latency(correction_ns=round(correction_ms * 1e6))
+
+    def platform_latency_ms(self) -> float:
+        """The latency of the open output, without the correction."""
+        return max(0.0, (self._lead_ns(self.engine.status()) - self._correction_ns) / 1e6)
 
     def reopen(self) -> None:
         """Close the output and open the one that `new_output` creates now."""

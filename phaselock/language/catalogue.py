@@ -11,6 +11,7 @@ import os
 import pathlib
 import re
 import sys
+import time
 from collections.abc import Mapping
 
 from phaselock.language.message import ENGLISH, Words
@@ -55,6 +56,11 @@ def tr(message: str) -> str:
 def tr_plural(singular: str, plural: str, number: int) -> str:
     """The text for this number in the language of this process, by gettext's rules for plurals."""
     return _current.ngettext(singular, plural, number)
+
+
+def date_text(unix_s: float) -> str:
+    """A moment in the time zone of this machine, as in ISO 8601, to the minute."""
+    return time.strftime("%Y-%m-%d %H:%M", time.localtime(unix_s))
 
 
 def _system_language() -> str:

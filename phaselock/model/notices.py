@@ -155,6 +155,18 @@ class Code(enum.StrEnum):
     TOO_MANY_FILES = "too_many_files"
     """More files than one call may add."""
 
+    # The calibration by a microphone (host).
+    CALIBRATION_RUNS = "calibration_runs"
+    """`calibrate` while a calibration runs."""
+    CALIBRATION_ALONE = "calibration_alone"
+    """`calibrate` although no peer has an audio output."""
+    CALIBRATION_STOPPED = "calibration_stopped"
+    """The user has stopped the calibration, or has begun to play."""
+    CALIBRATION_FAILED = "calibration_failed"
+    """The microphone of `peer` could not be used; `detail` says why."""
+    LISTENER_SILENT = "listener_silent"
+    """`peer`, whose microphone listens, does not answer."""
+
     # Answers to typed commands (`answer`).
     VOLUME = "volume"
     """The volume of this machine is `number` percent."""
@@ -162,6 +174,8 @@ class Code(enum.StrEnum):
     """This machine plays the channels `role`."""
     OFFSET = "offset"
     """The offset of this machine's output is `detail` milliseconds."""
+    HEARD = "heard"
+    """A microphone has heard the output of this machine; `detail` says when, and by how much it plays earlier."""
     NO_OFFSET_YET = "no_offset_yet"
     """No output is open whose offset could be shown or set."""
     REPEAT_ON = "repeat_on"

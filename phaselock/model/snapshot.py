@@ -128,6 +128,22 @@ class RequestView:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class CalibrationView:
+    """A calibration of all loudspeakers by a microphone, which runs."""
+
+    listener: str
+    """The name of the machine whose microphone listens."""
+    checking: bool
+    """It measures what the correction has left."""
+    begin_session_ns: int
+    """Begin of the present pass."""
+    length_ns: int
+    """Of the present pass, to the end of its last sound."""
+    turns: tuple[tuple[int, str], ...]
+    """When each machine plays, after the begin of the pass, and its name; in order of time."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class SessionSnapshot:
     """The session as this computer knows it. On a peer `peers` is empty."""
 
@@ -153,6 +169,8 @@ class SessionSnapshot:
     """Host: after the last track the first one plays again."""
     shuffle: bool = False
     """Host: the tracks after the current one play in a random order."""
+    calibration: CalibrationView | None = None
+    """Host: the calibration that runs."""
     connected: bool = True
     """Peer: the connection to the host works; False while the peer looks for it."""
     plays_on: bool = False

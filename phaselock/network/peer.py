@@ -20,7 +20,7 @@ from phaselock.model.types import ClockStatus, Track
 from phaselock.network import transfer as bulk
 from phaselock.network.connection import Connection, ConnectionLost
 from phaselock.network.reach import CannotConnect, Place, connect_any, place_of
-from phaselock.network.runner import Runner, log
+from phaselock.network.runner import Hear, Runner, log
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import HOST_CAP, Framer
 from phaselock.protocol.messages import MAX_FILE_BYTES
@@ -80,9 +80,10 @@ class PeerRunner(Runner[PeerSession]):
         now_ns: Callable[[], int],
         on_event: Callable[[Event], None],
         find: Callable[[str], Awaitable[Sequence[Place]]] | None = None,
+        hear: Hear | None = None,
     ) -> None:
         """`find` searches the network for the session with this id (in hex digits) and returns where it is now."""
-        super().__init__(session, output, now_ns=now_ns, on_event=on_event)
+        super().__init__(session, output, now_ns=now_ns, on_event=on_event, hear=hear)
         self._clock = clock
         self._cache = cache
         self._inspect = inspect

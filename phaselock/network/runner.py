@@ -10,18 +10,20 @@ import asyncio
 import contextlib
 import logging
 import pathlib
-from collections.abc import Callable, Coroutine, Iterable
-from typing import Any, Generic, Protocol, TypeVar
+import threading
+from collections.abc import Callable, Coroutine, Iterable, Sequence
+from typing import Any, Generic, Protocol, TypeAlias, TypeVar
 from uuid import UUID
 
-from phaselock.audio.interface import AudioEvent, AudioOutput, DecodeFailed, DeviceChanged, Plan
-from phaselock.errors import InternalError, bug_net, log_bug
+from phaselock.audio.interface import AudioEvent, AudioOutput, DecodeFailed, DeviceChanged, Plan, SweepPlan
+from phaselock.errors import InternalError, PhaseLockError, bug_net, log_bug
 from phaselock.model.snapshot import SessionSnapshot
+from phaselock.model.sweeps import SWEEP_ID, Arrival, Sounds
 from phaselock.model.timeline import Timeline
 from phaselock.model.timing import DeviceState, Timing
 from phaselock.model.types import AudioStatus, ClockStatus, Track
 from phaselock.session import events as e
-from phaselock.session.effects import Effect, Ended, Follow, Notify
+from phaselock.session.effects import Effect, Ended, Follow, Listen, Notify, StopListening, UseSounds
 from phaselock.session.event_json import event_fields
 from phaselock.session.sentences import notice_text
 
@@ -56,9 +58,14 @@ class SessionCore(Protocol):
         self, state: DeviceState, device_name: str | None, detail: str, timing: Timing | None, *, now_ns: int
     ) -> list[Effect]: ...
 
+    def heard(self, number: int, arrivals: Sequence[Arrival], problem: str, *, now_ns: int) -> list[Effect]: ...
+
     def snapshot(self) -> SessionSnapshot: ...
 
 
+Hear: TypeAlias = Callable[[int, Sequence[Sounds], threading.Event], tuple[Arrival, ...]]
+"""Records the pass that begins at this session time, until the event is set, and finds the sounds of all machines.
+PhaseLockError if there is no microphone, or if it fails. Called on a thread of its own."""
 M = TypeVar("M", bound=SessionCore)
 
 
@@ -75,6 +82,7 @@ class Runner(Generic[M]):
         *,
         now_ns: Callable[[], int],
         on_event: Callable[[e.Event], None],
+        hear: Hear | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._session = session
@@ -82,6 +90,11 @@ class Runner(Generic[M]):
         self._now_ns = now_ns
         self._on_event = on_event
         self._files: dict[UUID, tuple[Track, pathlib.Path]] = {}
+        self._sounds = Sounds((0,), upward=True)
+        """The sounds of a timeline of SWEEP_ID."""
+        self._hear = hear
+        self._stop_hearing = threading.Event()
+        """Set: the newest recording ends."""
         self._timer: asyncio.TimerHandle | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._ended: asyncio.Future[Ended] = self._loop.create_future()
@@ -115,7 +128,18 @@ class Runner(Generic[M]):
             with contextlib.suppress(InternalError), bug_net("an effect of the session"):
                 match effect:
                     case Follow(timeline, then):
-                        self._output.follow(self._plan(timeline), self._plan(then))
+                        if timeline is not None and timeline.file_id == SWEEP_ID:
+                            self._output.follow(SweepPlan(timeline, self._sounds))
+                        else:
+                            self._output.follow(self._plan(timeline), self._plan(then))
+                    case UseSounds(sounds):
+                        self._sounds = sounds
+                    case Listen():
+                        self._stop_hearing.set()
+                        self._stop_hearing = threading.Event()
+                        self._spawn(self._hear_pass(effect, self._stop_hearing))
+                    case StopListening():
+                        self._stop_hearing.set()
                     case Notify(event):
                         self._publish(event)
                     case Ended():
@@ -147,6 +171,20 @@ class Runner(Generic[M]):
             words = " ".join(f"{name}={value!r}" for name, value in shown.items() if value not in (None, ""))
             log.log(level, "%s session_ns=%s %s", event.event_name, event.session_ns, words)
         self._on_event(event)
+
+    async def _hear_pass(self, task: Listen, stop: threading.Event) -> None:
+        """Hear one pass on a thread of its own: a microphone may take seconds to open."""
+        arrivals: tuple[Arrival, ...] = ()
+        problem: str = ""
+        try:
+            if self._hear is None:
+                raise PhaseLockError("Its user does not permit it.")
+            with bug_net("hearing the loudspeakers", PhaseLockError):
+                arrivals = await asyncio.to_thread(self._hear, task.begin_session_ns, task.machines, stop)
+        except PhaseLockError as error:
+            problem = error.message
+        if not stop.is_set() and not self._ended.done():
+            self._do(self._session.heard(task.number, arrivals, problem, now_ns=self._now_ns()))
 
     def _plan(self, line: Timeline | None) -> Plan | None:
         return None if line is None else Plan(line, *self._files[line.file_id])
@@ -198,7 +236,9 @@ class Runner(Generic[M]):
         return task
 
     async def _finish(self) -> None:
-        """Stop the timer and wait for the tasks. The caller has cancelled the tasks that do not end by themselves."""
+        """Stop the timer and the recording, and wait for the tasks. The caller has cancelled those that do not end by
+        themselves."""
+        self._stop_hearing.set()
         if not self._ended.done():
             self._ended.cancel()
         if self._timer:

@@ -47,6 +47,7 @@ from phaselock.model.bounds import FileName, PersonName, Size, Title, Within
 from phaselock.model.names import FILE_BYTES, SENTENCE_BYTES
 from phaselock.model.queue import MAX_ITEMS, QueueItem
 from phaselock.model.role import Role
+from phaselock.model.sweeps import Arrival, Sounds
 from phaselock.model.timing import Timing
 
 PROTOCOL_VERSION = 3
@@ -359,6 +360,48 @@ class VolumeCommand:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class SweepCommand:
+    """Extension, host to peer: play sweeps, which a microphone hears. `target_time_ns` is the begin of the pass. The
+    timelines of the session stay as they are; SweepEnd ends the sweeps."""
+
+    target_time_ns: TimeNs
+    sounds: Sounds
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SweepEnd:
+    """Extension, host to peer: play no more sweeps, and record nothing."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ListenCommand:
+    """Extension, host to peer: record the pass that begins at `target_time_ns`, and find the sweeps of all `machines`
+    in it. The peer answers with one HeardReport."""
+
+    target_time_ns: TimeNs
+    machines: Annotated[tuple[Sounds, ...], Size(2, MAX_PEERS + 1)]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class HeardReport:
+    """Extension, peer to host: the arrivals of the machines of a ListenCommand, in its order. With a `problem` there
+    are none: the peer cannot record, or does not permit it."""
+
+    arrivals: Annotated[tuple[Arrival, ...], Size(0, MAX_PEERS + 1)]
+    problem: Sentence = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CalibrationCommand:
+    """Extension, host to peer: a microphone has heard this peer later than the earliest machine by `late_ns`, with its
+    present correction. The peer plays earlier by `late_ns`, and keeps that for this output. The repeats of the
+    measurement differed by `spread_ns`."""
+
+    late_ns: SignedNs
+    spread_ns: DurationNs
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class RoleCommand:
     """Extension, host to peer: play these channels from now on."""
 
@@ -432,6 +475,11 @@ Message: TypeAlias = (
     | StopCommand
     | SeekCommand
     | VolumeCommand
+    | SweepCommand
+    | SweepEnd
+    | ListenCommand
+    | HeardReport
+    | CalibrationCommand
     | RoleCommand
     | QueueUpdate
     | PeerStatus
@@ -468,6 +516,11 @@ TYPE_OF: dict[type[Message], int] = {
     SeekCommand: 52,
     QueueUpdate: 53,
     VolumeCommand: 54,
+    SweepCommand: 80,
+    SweepEnd: 81,
+    ListenCommand: 82,
+    HeardReport: 83,
+    CalibrationCommand: 84,
     RoleCommand: 55,
     PeerStatus: 64,
 }

@@ -139,6 +139,19 @@ class SetPeerVolume:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Calibrate:
+    """Hear all loudspeakers with a microphone and correct their delays. `listener` is the name of the peer whose
+    microphone listens; None: the host's. What plays is paused meanwhile. Every other playback command ends it."""
+
+    listener: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StopCalibration:
+    """End a calibration that runs. Its corrections are undone."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class SetPeerRole:
     """Set which channels a peer plays."""
 
@@ -165,6 +178,8 @@ class Quit:
     """End the session for all machines."""
 
 
+PlaybackCommand = Play | Pause | Resume | Stop | Seek | Next | Previous
+"""Commands that change what the loudspeakers play. They end a calibration."""
 HostCommand = (
     Add
     | Move
@@ -173,18 +188,14 @@ HostCommand = (
     | Arrange
     | Shuffle
     | Repeat
-    | Play
-    | Pause
-    | Resume
-    | Stop
-    | Seek
-    | Next
-    | Previous
+    | PlaybackCommand
     | Autoplay
     | DropPeer
     | Retry
     | Without
     | SetPeerVolume
+    | Calibrate
+    | StopCalibration
     | SetPeerRole
     | Accept
     | Reject

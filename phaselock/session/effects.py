@@ -6,6 +6,7 @@ import dataclasses
 from uuid import UUID
 
 from phaselock.model.notices import Notice
+from phaselock.model.sweeps import Sounds
 from phaselock.model.timeline import Timeline
 from phaselock.model.types import Track
 from phaselock.protocol.messages import Message
@@ -48,6 +49,28 @@ class Follow:
 
     timeline: Timeline | None
     then: Timeline | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class UseSounds:
+    """From now on a timeline of SWEEP_ID plays these sounds."""
+
+    sounds: Sounds
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Listen:
+    """Record the pass that begins at `begin_session_ns` with this machine's microphone, and find the sounds of all
+    machines in it. Then call `heard` with this `number`."""
+
+    number: int
+    begin_session_ns: int
+    machines: tuple[Sounds, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StopListening:
+    """Stop the recording of `Listen`, if it runs. `heard` is not called."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -156,6 +179,9 @@ Effect = (
     | Broadcast
     | Close
     | Follow
+    | UseSounds
+    | Listen
+    | StopListening
     | AllowClock
     | ForbidClock
     | Connect

@@ -14,6 +14,7 @@ from phaselock.model.notices import LeftOut, Notice
 from phaselock.model.queue import ItemStatus, QueueItem
 from phaselock.model.role import Role
 from phaselock.model.snapshot import FileState, LatencyClass, RequestState, RequestView
+from phaselock.model.sweeps import Verdict
 from phaselock.model.timing import DeviceState, Timing
 
 ABSENT = {"absent": True}
@@ -366,6 +367,58 @@ class VolumeSet(Event):
     """0 to 100. A muted output keeps it."""
     muted: bool
     """The output is silent."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CalibrationBegan(Event):
+    """Host: a calibration has begun. All machines play sweeps, and one microphone hears them."""
+
+    event_name: ClassVar[str] = "calibration_began"
+
+    listener: str
+    """The display name of the machine whose microphone listens."""
+    machines: tuple[str, ...]
+    """The display names of the machines that take part; the first one is the host."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CalibratedRow:
+    """What a calibration has found about one machine."""
+
+    name: str
+    """Its display name."""
+    verdict: Verdict
+    """Whether it was heard, or why not."""
+    before_ms: float | None
+    """How much later than the earliest machine it was heard, in milliseconds; null if it was not measured."""
+    after_ms: float | None
+    """The same after the correction; null if it was not measured again."""
+    corrected_ms: float
+    """By how much its correction was changed, in milliseconds. A positive value plays earlier."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Calibrated(Event):
+    """Host: a calibration has ended."""
+
+    event_name: ClassVar[str] = "calibrated"
+
+    listener: str
+    """The display name of the machine whose microphone listened."""
+    machines: tuple[CalibratedRow, ...]
+    """All machines that took part; the first one is the host."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class OutputCalibrated(Event):
+    """A microphone has heard the output of this machine. Its correction has changed, and is kept for this output."""
+
+    event_name: ClassVar[str] = "output_calibrated"
+
+    late_ns: int
+    """By how much earlier it plays now, in nanoseconds."""
+    spread_ns: int
+    """By how much the repeats of the measurement differed, in nanoseconds."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

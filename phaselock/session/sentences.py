@@ -17,6 +17,7 @@ from phaselock.language.message import ENGLISH, N_, Figure, Message, Words, tran
 from phaselock.model.notices import Code, Notice
 from phaselock.model.role import ROLE_PHRASES
 from phaselock.model.snapshot import RequestState, SessionSnapshot
+from phaselock.model.sweeps import Verdict
 from phaselock.model.timing import TIMING_PHRASES, TIMING_SENTENCES
 from phaselock.session import events as e
 
@@ -104,9 +105,15 @@ NOTICES: dict[Code, str] = {
     Code.PLAYLIST_TOO_LONG: N_("more than {number} entries"),
     Code.ELSEWHERE: N_("not on this machine"),
     Code.TOO_MANY_FILES: N_("too many files at once"),
+    Code.CALIBRATION_RUNS: N_("A calibration runs already."),
+    Code.CALIBRATION_ALONE: N_("No other machine plays here, so there is nothing to compare."),
+    Code.CALIBRATION_STOPPED: N_("The calibration was stopped. It has changed nothing."),
+    Code.CALIBRATION_FAILED: N_("The microphone of {peer} cannot be used: {detail}"),
+    Code.LISTENER_SILENT: N_("The microphone of {peer} does not answer."),
     Code.VOLUME: N_("Volume {number} %."),
     Code.ROLE: N_("This speaker plays {role}."),
     Code.OFFSET: N_("Offset {detail} ms."),
+    Code.HEARD: "",
     Code.NO_OFFSET_YET: N_("No output is open. An offset belongs to an output."),
     Code.REPEAT_ON: N_("Repeat is on: the queue begins again after its last song."),
     Code.REPEAT_OFF: N_("Repeat is off: the music ends after the last song."),
@@ -342,6 +349,39 @@ def device_text(event: e.DeviceChanged, words: Words = ENGLISH) -> str:
     return ""
 
 
+def heard_text(late_ms: float, when: str) -> Message:
+    """What a microphone has heard of an output, and when."""
+    form = N_("A microphone has heard this output ({when}). It plays {number} ms earlier because of that.")
+    if late_ms < 0:
+        form = N_("A microphone has heard this output ({when}). It plays {number} ms later because of that.")
+    return Message(form, when=when, number=f"{abs(late_ms):.1f}")
+
+
+VERDICTS = {
+    Verdict.NOT_HEARD: N_("{name} was not heard. Is it muted, or does it play on another output?"),
+    Verdict.TOO_QUIET: N_("{name} is too quiet. Turn it up, or move the microphone closer."),
+    Verdict.NOISE: N_("{name} was not measured: the room is too loud."),
+    Verdict.ECHO: N_("{name} was not measured: its echoes are too strong. Move the microphone closer to it."),
+    Verdict.UNSTEADY: N_("{name} was not measured: it did not play at steady times."),
+}
+"""Why a machine was not calibrated."""
+
+
+def calibrated_text(row: e.CalibratedRow, words: Words = ENGLISH) -> str:
+    """What a calibration has found about one machine: "Kitchen was 182.4 ms late; now within 0.3 ms."."""
+    if row.verdict is not Verdict.HEARD or row.before_ms is None:
+        form = VERDICTS.get(row.verdict, N_("{name} was not measured: no other machine was heard."))
+        return words.gettext(form).format(name=row.name)
+    if row.after_ms is None:
+        form = N_("{name} was {before} ms late. It could not be heard again, so it is left as it was.")
+    elif row.corrected_ms:
+        form = N_("{name} was {before} ms late; now within {after} ms.")
+    else:
+        form = N_("{name} is right: within {after} ms.")
+    after_ms = max(0.1, math.ceil(abs(row.after_ms or 0.0) * 10) / 10)
+    return words.gettext(form).format(name=row.name, before=f"{row.before_ms:.1f}", after=f"{after_ms:.1f}")
+
+
 def event_text(event: e.Event, words: Words = ENGLISH) -> str:
     """The sentence of an event for the command line. Empty if the event has none or is printed in another form."""
     match event:
@@ -368,6 +408,16 @@ def event_text(event: e.Event, words: Words = ENGLISH) -> str:
                 N_("The host has muted this speaker.") if muted else N_("The host has set this speaker to {number} %.")
             )
             return words.gettext(form).format(number=event.volume_percent)
+        case e.CalibrationBegan(listener=listener):
+            form = N_("The microphone of {name} listens for about 15 seconds. Please be quiet.")
+            return words.gettext(form).format(name=listener)
+        case e.OutputCalibrated(late_ns=late_ns):
+            form = N_("A microphone has heard this speaker. It plays {number} ms earlier now.")
+            if late_ns < 0:
+                form = N_("The correction of this speaker was undone. It plays {number} ms later now.")
+            return words.gettext(form).format(number=f"{abs(late_ns) / 1e6:.1f}")
+        case e.Calibrated():
+            return "\n".join(calibrated_text(row, words) for row in event.machines)
         case e.RoleSet(role=role):
             form = N_("The host has set this speaker to play {role}.")
             return words.gettext(form).format(role=words.gettext(ROLE_PHRASES[role]))

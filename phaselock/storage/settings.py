@@ -35,6 +35,24 @@ _VOLUME_CURVE = "cubic"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Calibration:
+    """What a microphone has heard of an output."""
+
+    late_ms: float
+    """By how much the output plays earlier because of it; positive plays earlier."""
+    spread_ms: float
+    """By how much the repeats of the measurement differed."""
+    heard_at: float
+    """Unix time, in seconds."""
+    latency_ms: float
+    """The latency that the platform reported then. With another one, the calibration may no longer be right."""
+
+
+NOT_CALIBRATED = Calibration(0.0, 0.0, 0.0, 0.0)
+"""No microphone has heard the output, or the user wants to forget it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Settings:
     """All settings, checked. The mappings are never changed in place."""
 
@@ -45,6 +63,8 @@ class Settings:
     """Name of the output device; None: the default one of the system."""
     corrections_ms: Mapping[str, float] = dataclasses.field(default_factory=dict)
     """The user's correction for each output device, by its name; positive plays earlier."""
+    calibrations: Mapping[str, Calibration] = dataclasses.field(default_factory=dict)
+    """What a microphone has heard of each output device, by its name. It is added to the user's correction."""
     volume: float = 1.0
     """0 to 1, see `model.volume`; kept while muted."""
     muted: bool = False
@@ -59,6 +79,14 @@ class Settings:
     def audible_volume(self) -> float:
         """The volume to play at: 0 while muted."""
         return 0.0 if self.muted else self.volume
+
+    def calibration(self, device: str | None) -> Calibration:
+        """What a microphone has heard of an output, or NOT_CALIBRATED."""
+        return self.calibrations.get(device or "", NOT_CALIBRATED)
+
+    def latency_correction_ms(self, device: str | None) -> float:
+        """By how much an output plays earlier: the user's correction and what a microphone has heard."""
+        return self.corrections_ms.get(device or "", 0.0) + self.calibration(device).late_ms
 
 
 def load(path: pathlib.Path) -> tuple[Settings, Message | None]:
@@ -182,9 +210,10 @@ def _load(path: pathlib.Path) -> tuple[Settings | None, Message | None]:
                 wrong.append(name)
     if "volume" in sound and values.get("volume_curve") != _VOLUME_CURVE:
         sound["volume"] = volume_of(sound["volume"])
-    sound["corrections_ms"], all_right = _sound_corrections(values.get("corrections_ms", {}))
-    if not all_right:
-        wrong.append("corrections_ms")
+    for name, check_one in _BY_DEVICE.items():
+        sound[name], all_right = _sound_devices(values.get(name, {}), check_one)
+        if not all_right:
+            wrong.append(name)
     if not wrong:
         return Settings(**sound), None
     warning = Message(
@@ -208,6 +237,7 @@ def _set_aside(path: pathlib.Path) -> Message:
 
 def _plain(settings: Settings) -> dict[str, object]:
     plain = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}
+    plain["calibrations"] = {name: dataclasses.asdict(one) for name, one in settings.calibrations.items()}
     return {name: dict(value) if isinstance(value, Mapping) else value for name, value in plain.items()}
 
 
@@ -215,33 +245,33 @@ def _changed(settings: Settings, changes: Mapping[str, Any]) -> Settings:
     checked: dict[str, Any] = {
         name: _CHECKS[name](value) if name in _CHECKS else value for name, value in changes.items()
     }
-    if "corrections_ms" in changes:
-        given, all_right = _sound_corrections(changes["corrections_ms"])
+    for field in _BY_DEVICE.keys() & changes.keys():
+        given, all_right = _sound_devices(changes[field], _BY_DEVICE[field])
         if not all_right:
-            raise ValueError("corrections_ms")
-        new = {name: value for name, value in given.items() if settings.corrections_ms.get(name) != value}
-        checked["corrections_ms"] = dict(list(_newer_last(settings.corrections_ms, new).items())[-MAX_DEVICES:])
+            raise ValueError(field)
+        before: Mapping[str, Any] = getattr(settings, field)
+        new = {name: value for name, value in given.items() if before.get(name) != value}
+        checked[field] = dict(list(_newer_last(before, new).items())[-MAX_DEVICES:])
     return dataclasses.replace(settings, **checked)
 
 
 def _differences(old: Settings, new: Settings) -> dict[str, Any]:
     before, after = _plain(old), _plain(new)
     differing: dict[str, Any] = {name: value for name, value in after.items() if value != before[name]}
-    if "corrections_ms" in differing:
-        differing["corrections_ms"] = {
-            name: value for name, value in new.corrections_ms.items() if old.corrections_ms.get(name) != value
-        }
+    for field in _BY_DEVICE.keys() & differing.keys():
+        there, here = getattr(old, field), getattr(new, field)
+        differing[field] = {name: value for name, value in here.items() if there.get(name) != value}
     return differing
 
 
 def _merged(unwritten: dict[str, Any], newer: dict[str, Any]) -> dict[str, Any]:
     merged = unwritten | newer
-    if "corrections_ms" in merged:
-        merged["corrections_ms"] = _newer_last(unwritten.get("corrections_ms", {}), newer.get("corrections_ms", {}))
+    for field in _BY_DEVICE.keys() & merged.keys():
+        merged[field] = _newer_last(unwritten.get(field, {}), newer.get(field, {}))
     return merged
 
 
-def _newer_last(older: Mapping[str, float], newer: Mapping[str, float]) -> dict[str, float]:
+def _newer_last(older: Mapping[str, Any], newer: Mapping[str, Any]) -> dict[str, Any]:
     return {name: value for name, value in older.items() if name not in newer} | dict(newer)
 
 
@@ -316,13 +346,34 @@ _CHECKS: dict[str, Callable[[object], Any]] = {
 }
 
 
-def _sound_corrections(value: object) -> tuple[dict[str, float], bool]:
-    """The valid corrections, and whether all are valid."""
+def _correction_ms(value: object) -> float:
+    return _number(value, -MAX_CORRECTION_MS, MAX_CORRECTION_MS)
+
+
+def _calibration(value: object) -> Calibration:
+    if isinstance(value, Calibration):
+        value = dataclasses.asdict(value)
+    if not isinstance(value, Mapping):
+        raise ValueError(value)
+    return Calibration(
+        late_ms=_correction_ms(value.get("late_ms")),
+        spread_ms=_number(value.get("spread_ms"), 0, 1e6),
+        heard_at=_number(value.get("heard_at"), 0, 1e12),
+        latency_ms=_number(value.get("latency_ms"), 0, 1e6),
+    )
+
+
+_BY_DEVICE: dict[str, Callable[[object], Any]] = {"corrections_ms": _correction_ms, "calibrations": _calibration}
+"""Fields with a value for each output device."""
+
+
+def _sound_devices(value: object, check: Callable[[object], Any]) -> tuple[dict[str, Any], bool]:
+    """The valid values by device, and whether all are valid."""
     if not isinstance(value, Mapping):
         return {}, False
-    sound: dict[str, float] = {}
-    for name, correction_ms in value.items():
+    sound: dict[str, Any] = {}
+    for name, of_device in value.items():
         with contextlib.suppress(ValueError):
             if isinstance(name, str) and _device(name):
-                sound[name] = _number(correction_ms, -MAX_CORRECTION_MS, MAX_CORRECTION_MS)
+                sound[name] = check(of_device)
     return dict(list(sound.items())[-MAX_DEVICES:]), len(sound) == len(value)

@@ -56,6 +56,10 @@ class LocalStatus:
     output_latency_ns: int
     correction_ms: float
     """The user's correction of this output; positive plays earlier."""
+    heard_ms: float = 0.0
+    """By how much it plays earlier because a microphone has heard it."""
+    heard_at: float = 0.0
+    """When, in seconds of Unix time; 0: never."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -289,6 +293,9 @@ class Program(Protocol):
 
     def set_correction_ms(self, correction_ms: float) -> None:
         """Set the correction of this machine's output; positive plays earlier."""
+
+    def forget_calibration(self) -> None:
+        """Forget what a microphone has heard of this machine's output."""
 
     def choose_output(self, name: str | None) -> None:
         """Play on this output from now on; None: the default output of the system."""

@@ -48,7 +48,7 @@ def answer(line: str) -> Event:
         ("remove", "USAGE: REMOVE NUMBER"),
         ("role centre", "USAGE: ROLE [LEFT|RIGHT|MONO|STEREO]"),
         ("role Ana centre", "USAGE: ROLE [[NAME] LEFT|RIGHT|MONO|STEREO]"),
-        ("offset 3000", "USAGE: OFFSET MILLISECONDS (-2000 TO 2000)"),
+        ("offset 3000", "USAGE: OFFSET MILLISECONDS (-2000 TO 2000), OR: OFFSET RESET"),
     ],
 )
 def test_a_usage_is_translated(line: str, text: str) -> None:

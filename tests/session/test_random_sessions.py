@@ -18,6 +18,7 @@ from phaselock.session.commands import (
     Accept,
     Add,
     Autoplay,
+    Calibrate,
     DropPeer,
     HostCommand,
     Move,
@@ -34,6 +35,7 @@ from phaselock.session.commands import (
     Retry,
     Seek,
     Stop,
+    StopCalibration,
     Without,
 )
 from tests.support.message_strategies import MESSAGES
@@ -46,6 +48,8 @@ MAX_TRACKS = 8
 MAX_JOINS = 10
 HOST_LOST = "Host disconnected — session ended."
 COMMANDS: list[HostCommand] = [
+    Calibrate(),
+    StopCalibration(),
     Play(),
     Pause(),
     Resume(),

@@ -15,13 +15,22 @@ from hypothesis import strategies as st
 
 from phaselock.model.volume import gain_of
 from phaselock.storage import settings as settings_module
-from phaselock.storage.settings import MAX_DEVICES, Settings, SettingsStore, load, save
+from phaselock.storage.settings import (
+    MAX_DEVICES,
+    NOT_CALIBRATED,
+    Calibration,
+    Settings,
+    SettingsStore,
+    load,
+    save,
+)
 
 FULL = Settings(
     display_name="Ænima",
     session_name="Friday",
     device="Kitchen \udce9",
     corrections_ms={"Kitchen": -12.5, "Bluetooth": 180.0},
+    calibrations={"Bluetooth": Calibration(182.4, 0.05, 1_795_000_000.0, 40.0)},
     volume=0.25,
     muted=True,
     role="left",
@@ -373,3 +382,23 @@ def test_no_failure_ends_the_writer(path: pathlib.Path, monkeypatch: pytest.Monk
     store.close()
     assert load(path)[0] == Settings(volume=0.5, port=1234)
     assert bugs == ["writing the settings failed: TypeError('odd')"]
+
+
+def test_what_a_microphone_has_heard_is_added_to_the_correction(path: pathlib.Path) -> None:
+    assert FULL.latency_correction_ms("Bluetooth") == 362.4
+    assert (FULL.latency_correction_ms("Kitchen"), FULL.latency_correction_ms(None)) == (-12.5, 0)
+    sound = dataclasses.asdict(FULL.calibrations["Bluetooth"])
+    damaged = [{}, [], None, *({**sound, field: value} for field in sound for value in ("x", None, 1e99))]
+    write(path, json.dumps({"calibrations": {"Card": sound, **{f"card {k}": one for k, one in enumerate(damaged)}}}))
+    settings, warning = load(path)
+    assert settings.calibrations == {"Card": FULL.calibrations["Bluetooth"]}
+    assert warning is not None and "calibrations" in warning
+
+
+def test_a_calibration_can_be_forgotten(path: pathlib.Path) -> None:
+    store = SettingsStore(path)
+    store.update(calibrations=FULL.calibrations)
+    store.update(calibrations={"Bluetooth": NOT_CALIBRATED})
+    store.close()
+    settings, warning = load(path)
+    assert settings.calibration("Bluetooth") == NOT_CALIBRATED and warning is None

@@ -43,7 +43,8 @@ def _bounded(kind: Any, bound: Within | Size) -> st.SearchStrategy[Any]:
     if kind is str:
         texts = st.text(min_size=int(bound.low), max_size=int(bound.high))
         return texts.filter(lambda text: len(text.encode()) <= bound.high)
-    return st.lists(of_type(typing.get_args(kind)[0]), max_size=min(int(bound.high), 3)).map(tuple)
+    low = int(bound.low)
+    return st.lists(of_type(typing.get_args(kind)[0]), min_size=low, max_size=min(int(bound.high), low + 3)).map(tuple)
 
 
 MESSAGES: st.SearchStrategy[Message] = st.one_of([of_type(kind) for kind in TYPE_OF])

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 from uuid import UUID
 
 from phaselock.model.snapshot import SessionSnapshot
+from phaselock.model.sweeps import Sounds
 from phaselock.model.timeline import Timeline
 from phaselock.model.types import AudioStatus, ClockStatus, Track
 from phaselock.protocol.codec import ProtocolError
@@ -190,6 +191,10 @@ class SimulatedNode:
         """All effects of the core so far."""
         self.tracks: dict[UUID, Track] = {}
         """Files on this machine."""
+        self.sounds: Sounds | None = None
+        """The sounds of the newest calibration pass."""
+        self.listening: e.Listen | None = None
+        """The recording that runs. A test answers it with `core.heard`."""
         self.gone = False
         """Whether the process has ended."""
         self.stalled_from_ns = self.awake_at_ns = 0
@@ -270,6 +275,12 @@ class SimulatedNode:
                 self.output.follow(timeline, next_timeline)
             case e.Ended():
                 self.end()
+            case e.UseSounds(sounds):
+                self.sounds = sounds
+            case e.Listen():
+                self.listening = effect
+            case e.StopListening():
+                self.listening = None
             case e.Notify() | e.Keep():
                 pass  # the log has them, and files are never deleted here
             case _:

@@ -8,13 +8,14 @@ silent for too long is removed with a reason. The other peers are not affected.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from uuid import UUID
 
 from phaselock.language.message import N_
 from phaselock.model.names import person_name, sentence
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import SessionSnapshot
+from phaselock.model.sweeps import Arrival
 from phaselock.model.timeline import Timeline
 from phaselock.model.timing import DeviceState, Timing
 from phaselock.model.types import AudioStatus, Track
@@ -24,6 +25,7 @@ from phaselock.session import commands as c
 from phaselock.session import events as e
 from phaselock.session.effects import AllowClock, Close, Effect, Ended, Follow, ForbidClock, Send
 from phaselock.session.host.admission import Admission, Admitted
+from phaselock.session.host.calibration import HostCalibration
 from phaselock.session.host.distribution import Distribution
 from phaselock.session.host.members import Attendance, Member, Members, Reports, same_token
 from phaselock.session.host.queue import HostQueue
@@ -77,6 +79,7 @@ class HostSession:
         self._queue = HostQueue(self._members, playback, self._outbox)
         self._transport = TransportControl(self._members, playback, self._queue, self._outbox)
         self._distribution = Distribution(self._members, self._queue, self._transport, self._outbox)
+        self._calibration = HostCalibration(self._members, self._transport, self._outbox, self._host_name)
         self._requests = IncomingRequests(self._members, self._outbox, self._queue.has_room)
         self._followed: tuple[Timeline | None, Timeline | None] = (None, None)
 
@@ -134,6 +137,7 @@ class HostSession:
         """Execute a command of the host's user. An `error` event reports a command that cannot be done."""
         if self._over:
             return []
+        self._calibration.precede(command, now_ns=now_ns)
         match command:
             case c.Add(track=track):
                 self._queue.add(track, self._host_name, now_ns=now_ns)
@@ -175,6 +179,10 @@ class HostSession:
                 percent = None if percent is None else min(max(0, percent), 100)
                 for member in self._named(name, now_ns):
                     self._outbox.do(Send(member.conn, m.VolumeCommand(percent, muted)))
+            case c.Calibrate(listener=listener):
+                self._calibrate(listener, now_ns)
+            case c.StopCalibration():
+                self._calibration.stop(now_ns=now_ns)
             case c.SetPeerRole(name=name, role=role):
                 for member in self._named(name, now_ns):
                     self._outbox.do(Send(member.conn, m.RoleCommand(role)))
@@ -228,6 +236,12 @@ class HostSession:
         self._outbox.note(e.DeviceChanged(now_ns, state, device_name, detail, timing))
         return self._settle(now_ns)
 
+    def heard(self, number: int, arrivals: Sequence[Arrival], problem: str, *, now_ns: int) -> list[Effect]:
+        """The host's microphone has heard the pass of `Listen` with this number. With a `problem`, a sentence, it has
+        not."""
+        self._calibration.heard(number, arrivals, problem, now_ns=now_ns)
+        return self._settle(now_ns)
+
     # -- time --------------------------------------------------------------------------------------------------------
 
     def timer(self, *, now_ns: int) -> list[Effect]:
@@ -248,6 +262,7 @@ class HostSession:
             self._outbox.do(*(Send(member.conn, m.Heartbeat()) for member in self._members))
         self._distribution.timer(now_ns=now_ns)
         self._requests.timer(now_ns=now_ns)
+        self._calibration.timer(now_ns=now_ns)
         self._transport.leave_behind(now_ns=now_ns)
         self._transport.end_tracks(now_ns=now_ns)
         return self._settle(now_ns)
@@ -259,6 +274,7 @@ class HostSession:
             *self._unauthenticated.values(),
             *self._distribution.deadlines_ns(),
             *self._requests.deadlines_ns(),
+            *self._calibration.deadlines_ns(),
         ]
         deadlines += [member.heard_at_ns + DEAD_NS for member in self._members]
         deadlines += [self._transport.wait_ends_ns(), self._transport.overdue_at_ns()]
@@ -334,6 +350,7 @@ class HostSession:
             requests=self._requests.views(),
             repeat=self._transport.repeat,
             shuffle=self._queue.is_shuffled,
+            calibration=self._calibration.view(),
         )
 
     # -- joining and leaving -----------------------------------------------------------------------------------------
@@ -398,6 +415,11 @@ class HostSession:
             member.skip()
             self._queue.mark_stale()
 
+    def _calibrate(self, listener: str | None, now_ns: int) -> None:
+        listeners: list[Member | None] = [None] if listener is None else [*self._named(listener, now_ns)]
+        for member in listeners:
+            self._calibration.start(member, now_ns=now_ns)
+
     def _named(self, name: str, now_ns: int) -> list[Member]:
         """The peer with this name, in any letter case. If there is none: an empty list and an `error` event."""
         found = [member for member in self._members if member.name.casefold() == name.casefold()]
@@ -424,6 +446,8 @@ class HostSession:
             case m.LeaveSession(peer_id=peer_id) if peer_id == member.peer_id:
                 self._outbox.do(Close(member.conn, "left"))
                 self._remove(member, Notice(Code.PEER_LEFT), now_ns)
+            case m.HeardReport():
+                self._calibration.heard_by(member, message, now_ns=now_ns)
             case m.PeerStatus():
                 self._report_watch.take(member, message, now_ns=now_ns)
             case m.FileReceived(file_id=file_id, hash_ok=hash_ok):
@@ -447,13 +471,16 @@ class HostSession:
         self._wake(now_ns)
         playback = self._transport.playback
         if not self._over:
+            self._calibration.settle(now_ns=now_ns)
             self._transport.settle(now_ns=now_ns)
             self._queue.settle(now_ns=now_ns)
             self._distribution.settle(now_ns=now_ns)
         follow: list[Effect] = []
-        if self._followed != (playback.sound, playback.armed):
-            self._followed = (playback.sound, playback.armed)
-            follow.append(Follow(playback.sound, playback.armed))
+        sweeps = None if self._over else self._calibration.timeline()
+        wanted = (sweeps, None) if sweeps is not None else (playback.sound, playback.armed)
+        if self._followed != wanted:
+            self._followed = wanted
+            follow.append(Follow(*wanted))
         return self._outbox.drain(*follow)
 
     def _wake(self, now_ns: int) -> None:

@@ -8,11 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from uuid import UUID
 
+from phaselock.model.sweeps import RATE_HZ, SWEEP_ID
 from phaselock.model.timeline import Timeline
 from phaselock.model.types import ClockStatus
 from phaselock.protocol import messages as m
 from phaselock.session import events as e
-from phaselock.session.effects import Effect, Follow
+from phaselock.session.effects import Effect, Follow, UseSounds
 from phaselock.session.outbox import Outbox
 from phaselock.session.peer.breach import Breach
 from phaselock.session.peer.files import PeerFiles
@@ -31,6 +32,8 @@ class PeerPlayback:
         """Returns the newest state of the session clock."""
         self._outbox = outbox
         self._playback = Playback()
+        self._sweeps: Timeline | None = None
+        """The sweeps of a calibration, in place of the playback."""
         self._followed: tuple[Timeline | None, Timeline | None] = (None, None)
         """The last `Follow`."""
 
@@ -38,6 +41,7 @@ class PeerPlayback:
 
     def join(self, state: m.SessionState) -> None:
         """Follow the timelines that the host has when it accepts this peer."""
+        self._sweeps = None
         timeline, armed = _timeline(state.line), _timeline(state.then)
         if timeline is None:
             self._playback.stop(None)
@@ -99,6 +103,15 @@ class PeerPlayback:
         self._playback.stop(at_ns)
         self._outbox.note(e.Stopped(self._session_ns(now_ns) if at_ns is None else at_ns))
 
+    def sweep(self, command: m.SweepCommand) -> None:
+        """Play the sweeps of a calibration, until `end_sweeps`."""
+        self._outbox.do(UseSounds(command.sounds))
+        self._sweeps = Timeline(SWEEP_ID, RATE_HZ, 0, command.target_time_ns)
+
+    def end_sweeps(self) -> None:
+        """Follow the playback again."""
+        self._sweeps = None
+
     # -- state and time ----------------------------------------------------------------------------------------------
 
     @property
@@ -153,6 +166,7 @@ class PeerPlayback:
 
     def end(self) -> None:
         """The session is over: stop at once."""
+        self._sweeps = None
         self._playback.stop(None)
 
     def follow(self) -> list[Effect]:
@@ -219,6 +233,8 @@ class PeerPlayback:
 
         A timeline whose file is not here is left out. If both are left out, the old one stops when the new one starts.
         """
+        if self._sweeps is not None:
+            return self._sweeps, None
         sound, armed = self._playback.sound, self._playback.armed
         playable = [one for one in (sound, armed) if one is not None and self._files.has(one.file_id)]
         if not playable and sound is not None:

@@ -7,6 +7,7 @@ what it does if it loses its host.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Sequence
 from uuid import UUID
 
 from phaselock.model.names import file_label, person_name, sentence, title
@@ -14,6 +15,7 @@ from phaselock.model.notices import Code, Notice
 from phaselock.model.queue import ItemStatus, QueueItem
 from phaselock.model.role import Role
 from phaselock.model.snapshot import SessionSnapshot
+from phaselock.model.sweeps import Arrival
 from phaselock.model.timing import DeviceState, Timing
 from phaselock.model.types import UNKNOWN_CLOCK, AudioStatus, ClockStatus
 from phaselock.protocol import messages as m
@@ -25,9 +27,11 @@ from phaselock.session.effects import (
     Close,
     Effect,
     Ended,
+    Listen,
     Send,
     StartClock,
     StopClock,
+    StopListening,
 )
 from phaselock.session.outbox import Outbox
 from phaselock.session.peer.absence import Absence
@@ -76,6 +80,8 @@ class PeerSession:
         self._reports = StatusReports(self._outbox)
         self._absence = Absence(self._outbox, self._session_ns, self._playback.sounds)
         self._requests = OutgoingRequests(self._outbox, self._session_ns)
+        self._passes = 0
+        """Number of the ListenCommands so far."""
         self._ended: list[Effect] = []
 
     @property
@@ -210,6 +216,13 @@ class PeerSession:
             self._requests.upload_ended(request_id, problem, self._peer_id, self._token, now_ns=now_ns)
         return self._settle(now_ns)
 
+    def heard(self, number: int, arrivals: Sequence[Arrival], problem: str, *, now_ns: int) -> list[Effect]:
+        """This machine's microphone has heard the pass of `Listen` with this number. With a `problem`, a sentence, it
+        has not."""
+        if self._connected and number == self._passes:
+            self._outbox.do(Send(HOST_CONN, m.HeardReport(tuple(arrivals), sentence(problem))))
+        return self._settle(now_ns)
+
     def device_changed(
         self, state: DeviceState, device_name: str | None, detail: str, timing: Timing | None, *, now_ns: int
     ) -> list[Effect]:
@@ -296,6 +309,16 @@ class PeerSession:
                 self._asked(self._requests.rejected(request_id, reason, now_ns=now_ns))
             case m.SongRequestAdded(request_id=request_id):
                 self._asked(self._requests.added(request_id, now_ns=now_ns))
+            case m.SweepCommand():
+                self._playback.sweep(message)
+            case m.SweepEnd():
+                self._playback.end_sweeps()
+                self._outbox.do(StopListening())
+            case m.ListenCommand(target_time_ns=begin_ns, machines=machines):
+                self._passes += 1
+                self._outbox.do(Listen(self._passes, begin_ns, machines))
+            case m.CalibrationCommand(late_ns=late_ns, spread_ns=spread_ns):
+                self._outbox.note(e.OutputCalibrated(self._session_ns(now_ns), late_ns, spread_ns))
             case m.PlayCommand():
                 self._playback.play(message)
             case m.PauseCommand():
@@ -382,6 +405,8 @@ class PeerSession:
         end_ns, session_ns = self._playback.end_ns(), self._session_ns(now_ns)
         left_ns = end_ns - session_ns if end_ns is not None and session_ns is not None else 0
         self._side = PeerSide.AWAY
+        self._playback.end_sweeps()
+        self._outbox.do(StopListening())
         self._clock_watch.stop()
         self._files.lost_host()
         self._requests.lost_host()

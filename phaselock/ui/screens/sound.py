@@ -8,9 +8,10 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from phaselock.language.catalogue import tr
+from phaselock.language.catalogue import current, date_text, tr
 from phaselock.model.role import ROLE_NAMES, ROLES
 from phaselock.session.events import RoleSet
+from phaselock.session.sentences import heard_text
 from phaselock.ui import theme
 from phaselock.ui.backend import BackendEvent, Outputs, SessionEvent, SessionView
 from phaselock.ui.screens.base import WindowApi
@@ -55,6 +56,7 @@ class SoundOverlay(Overlay):
         self._steps = frame(self.body)
         self.correction = Field(self._steps, "", on_submit=self._correct, width=56)
         self._says = self._note("")
+        self._hint_text = ""
         if state is not None:
             self._build_correction()
             self.on_state(state)
@@ -74,6 +76,20 @@ class SoundOverlay(Overlay):
         if text != self._device_text:
             self._device_text = text
             self._device.configure(text=text)
+        hint = self._hint(state)
+        if hint != self._hint_text:
+            if self._says.cget("text") == self._hint_text:  # not yet what the user's last change has said
+                self._says.configure(text=hint)
+            self._hint_text = hint
+        if state.own is not None and state.own.heard_at:
+            self._forget.pack(anchor="w", after=self._says)
+        else:
+            self._forget.pack_forget()
+
+    def _hint(self, state: SessionView) -> str:
+        if state.own is not None and state.own.heard_at:
+            return heard_text(state.own.heard_ms, date_text(state.own.heard_at)).translated(current())
+        return tr("If this speaker is heard too late, press +. If it is too early, press −.")
 
     def _build_role(self) -> None:
         names = {tr(ROLE_NAMES[role]): role for role in ROLES}
@@ -92,6 +108,7 @@ class SoundOverlay(Overlay):
         self.correction.set(number_text(self._correction_ms, "g"))
         heading = label(self.body, tr("Timing in milliseconds"), theme.SECONDARY, theme.TEXT_SECONDARY)
         heading.pack(anchor="w", pady=(px(12), px(4)), before=self._says)
+        self._forget = TextButton(self.body, tr("Forget calibration"), self._api.program.forget_calibration)
         for column, step_ms in enumerate(STEPS_MS):
             text = number_text(step_ms, "+g")
             button = StepButton(self._steps, text, functools.partial(self._step, step_ms))
@@ -99,7 +116,6 @@ class SoundOverlay(Overlay):
         self.correction.grid(row=0, column=2, sticky="ew", padx=(px(4), 0))
         self._steps.grid_columnconfigure(2, weight=1)
         self._steps.pack(fill="x", before=self._says)
-        self._says.configure(text=tr("If this speaker is heard too late, press +. If it is too early, press −."))
 
     def _note(self, text: str = "") -> Any:
         note = label(self.body, text, theme.SECONDARY, theme.TEXT_SECONDARY)

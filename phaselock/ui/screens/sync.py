@@ -10,8 +10,9 @@ from typing import Any
 from phaselock.errors import message_of
 from phaselock.language.catalogue import current, tr
 from phaselock.ui import theme
-from phaselock.ui.backend import SessionView
+from phaselock.ui.backend import BackendEvent, SessionView
 from phaselock.ui.screens.base import WindowApi
+from phaselock.ui.screens.calibrate import CalibrationPart
 from phaselock.ui.screens.home import label
 from phaselock.ui.screens.overlays import Overlay
 from phaselock.ui.theme import px
@@ -51,6 +52,7 @@ class SyncOverlay(Overlay):
         self.plot.grid(row=1, column=0, sticky="nsew", pady=(px(8), 0))
         self._table = frame(self.body)
         self._table.grid(row=2, column=0, sticky="ew", pady=(px(8), 0))
+        self.calibration: CalibrationPart | None = None
         self._table.grid_columnconfigure(1, weight=1)
         font = theme.canvas_font(theme.SECONDARY)
         for x, widest in enumerate(_WIDEST, 2):
@@ -61,21 +63,38 @@ class SyncOverlay(Overlay):
         _Row(self._table, 0).set("", heads)
         self.bind("<Configure>", lambda event: self._fit(event.width, event.height), add="+")
         state = api.program.state()
+        if state is not None and state.hosting:
+            self.calibration = CalibrationPart(self.body, api, state, self._make_room)
+            self.calibration.grid(row=3, column=0, sticky="ew", pady=(px(12), 0))
         if state is not None:
             self.on_state(state)
         self.tick()
 
+    def on_event(self, event: BackendEvent) -> None:
+        if self.calibration is not None:
+            self.calibration.on_event(event)
+
     def on_state(self, state: SessionView) -> None:
         sync = sync_view(state)
         self._sentence.configure(text=sync.sentence)
+        if self.calibration is not None:
+            self.calibration.on_state(state)
         if sync.machines != self._shown:
             self._shown = sync.machines
             self._show_readouts(sync.machines)
 
     def tick(self) -> None:
+        if self.calibration is not None:
+            self.calibration.tick()
         self._ticks += 1
         if self._ticks % PLOT_INTERVAL_TICKS == 1:
             self.plot.set_series(series(self._api, PLOT_SPAN_S), PLOT_SPAN_S, self._api.now_s())
+
+    def _make_room(self) -> None:
+        """The result of a calibration takes the place of the plot, until the overlay is opened again."""
+        self.plot.grid_remove()
+        self.body.grid_rowconfigure(1, weight=0)
+        self.body.grid_rowconfigure(3, weight=1)
 
     def _fit(self, width: int, height: int) -> None:
         """The size of the panel does not depend on its texts: it is as large as the window allows, up to a limit."""

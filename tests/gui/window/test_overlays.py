@@ -107,6 +107,19 @@ def test_the_menu_of_outputs_is_as_wide_as_its_field(window: Any, monkeypatch: p
     assert button(panel.header, "Display").winfo_viewable(), "no text is indented against those of the body"
 
 
+def test_what_a_microphone_has_heard_is_shown_and_can_be_forgotten(window: Any) -> None:
+    show(window, playing(own=CARD))
+    go(window, "sound")
+    sound = window.overlay
+    assert reads(sound, "If this speaker is heard too late") and not sound._forget.winfo_viewable()
+    show(window, playing(own=dataclasses.replace(CARD, heard_ms=182.4, heard_at=1_795_000_000.0)))
+    assert reads(sound, "It plays 182.4 ms earlier because of that.")
+    click(button(sound, "Forget calibration"))
+    assert window.program.of("forget_calibration") == [()]
+    show(window, playing(own=CARD))
+    assert reads(sound, "If this speaker is heard too late") and not sound._forget.winfo_viewable()
+
+
 @pytest.mark.parametrize("state", [playing(own=CARD), guest(now=QUEUE[0], timeline=line())], ids=["host", "peer"])
 def test_sound_takes_the_place_of_the_queue_and_leaves_the_player(window: Any, state: Any) -> None:
     shown = show(window, state)

@@ -1,0 +1,281 @@
+"""The calibration of all loudspeakers by one microphone, at the host.
+
+    IDLE --start--> MEASURING --heard--> CHECKING --heard--> IDLE
+                        |                    |
+                        +--stop, trouble-----+-------------> IDLE
+
+In each of the two passes all machines play sweeps (model/sweeps.py), and one machine records them. After the first
+pass, each machine that was heard is corrected by how much later than the earliest one it was heard. The second pass
+shows what is left. A machine that is further off than before gets its old correction back.
+
+What played is paused meanwhile, and goes on afterwards.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Iterator, Sequence
+
+from phaselock.model.names import sentence
+from phaselock.model.notices import Code, Notice
+from phaselock.model.snapshot import CalibrationView
+from phaselock.model.sweeps import MAX_HIDDEN_NS, RATE_HZ, SWEEP_ID, Arrival, Sounds, Verdict, length_ns, schedule
+from phaselock.model.timeline import Timeline
+from phaselock.protocol import messages as m
+from phaselock.session import events as e
+from phaselock.session.commands import HostCommand, PlaybackCommand
+from phaselock.session.effects import Listen, Send, StopListening, UseSounds
+from phaselock.session.host.members import Member, Members
+from phaselock.session.host.transport import TransportControl
+from phaselock.session.outbox import Outbox
+
+MEASURING_REPEATS = 3
+CHECKING_REPEATS = 2
+QUIET_NS = 400_000_000
+"""Silence before the first sound of a pass: the recording begins, and hears the noise of the room."""
+ANSWER_NS = 8_000_000_000
+"""How long after the last sound of a pass its listener may take to answer."""
+LEAST_CHANGE_NS = 20_000
+"""A smaller difference is left alone: about one frame."""
+MAX_LEFT_NS = 100_000_000
+"""A machine that the second pass finds further off was not heard: it is another sound."""
+WORSE_NS = 50_000
+"""A machine whose distance grows by more than this gets its old correction back."""
+
+
+class Phase(enum.Enum):
+    """What a calibration does."""
+
+    IDLE = "idle"
+    MEASURING = "measuring"
+    CHECKING = "checking"
+
+
+@dataclasses.dataclass(slots=True)
+class _Machine:
+    """A machine that takes part."""
+
+    peer_id: int | None
+    """None: the host."""
+    name: str
+    verdict: Verdict = Verdict.NOT_HEARD
+    before_ns: int | None = None
+    """How much later than the earliest machine it was heard in the first pass."""
+    after_ns: int | None = None
+    """The same in the second pass, later than the machine that was the earliest in the first one."""
+    corrected_ns: int = 0
+    spread_ns: int = 0
+
+
+class HostCalibration:
+    """A calibration of the session's machines. `now_ns` is session time.
+
+    An `error` event reports a calibration that cannot begin or has failed, a `calibrated` event one that has ended.
+    """
+
+    def __init__(self, members: Members, transport: TransportControl, outbox: Outbox, host_name: str) -> None:
+        self._members = members
+        self._transport = transport
+        self._outbox = outbox
+        self._host_name = host_name
+        self._phase = Phase.IDLE
+        self._machines: list[_Machine] = []
+        self._earliest = 0
+        """Index of the machine that was heard first in the first pass."""
+        self._listener: int | None = None
+        """The peer whose microphone listens; None: the host."""
+        self._listener_name = ""
+        self._number = 0
+        """Of the newest pass; answers to earlier ones are ignored."""
+        self._begin_ns = 0
+        self._sounds: tuple[Sounds, ...] = ()
+        self._resume = False
+        """Something played when the calibration began."""
+
+    @property
+    def active(self) -> bool:
+        """A calibration runs."""
+        return self._phase is not Phase.IDLE
+
+    def timeline(self) -> Timeline | None:
+        """The timeline of the sweeps, which the host's output follows; None: the playback is followed."""
+        return Timeline(SWEEP_ID, RATE_HZ, 0, self._begin_ns) if self.active else None
+
+    def view(self) -> CalibrationView | None:
+        """The state for users; None if no calibration runs."""
+        if not self.active:
+            return None
+        turns = [(start_ns, one.name) for one, sounds in self._taking_part() for start_ns in sounds.starts_ns]
+        return CalibrationView(
+            listener=self._listener_name,
+            checking=self._phase is Phase.CHECKING,
+            begin_session_ns=self._begin_ns,
+            length_ns=length_ns(self._sounds),
+            turns=tuple(sorted(turns)),
+        )
+
+    # -- commands of the user ----------------------------------------------------------------------------------------
+
+    def start(self, listener: Member | None, *, now_ns: int) -> None:
+        """Begin with the first pass. `listener` is the peer whose microphone listens; None: the host's."""
+        if self.active:
+            self._outbox.error(Notice(Code.CALIBRATION_RUNS), now_ns)
+            return
+        playing = [peer for peer in self._members if peer.reports.latest and peer.reports.latest.device_name]
+        if not playing:
+            self._outbox.error(Notice(Code.CALIBRATION_ALONE), now_ns)
+            return
+        self._machines = [_Machine(None, self._host_name), *(_Machine(peer.peer_id, peer.name) for peer in playing)]
+        self._listener = listener.peer_id if listener else None
+        self._listener_name = listener.name if listener else self._host_name
+        self._resume = self._transport.playback.playing
+        if self._resume:
+            self._transport.pause(now_ns=now_ns)
+        self._phase = Phase.MEASURING
+        self._begin_pass(MEASURING_REPEATS, now_ns)
+        names = tuple(one.name for one in self._machines)
+        self._outbox.note(e.CalibrationBegan(now_ns, self._listener_name, names))
+
+    def stop(self, *, now_ns: int) -> None:
+        """End a calibration that runs, and go on with what played."""
+        if self.active:
+            self._fail(Notice(Code.CALIBRATION_STOPPED), now_ns)
+
+    def precede(self, command: HostCommand, *, now_ns: int) -> None:
+        """This command follows. If it changes what plays, end a calibration that runs, without a resume."""
+        if isinstance(command, PlaybackCommand):
+            self._resume = False
+            self.stop(now_ns=now_ns)
+
+    # -- from the listener -------------------------------------------------------------------------------------------
+
+    def heard(self, number: int, arrivals: Sequence[Arrival], problem: str, *, now_ns: int) -> None:
+        """The host's own microphone has heard pass `number`. With a `problem` it has not."""
+        if self.active and self._listener is None and number == self._number:
+            self._take(arrivals, problem, now_ns)
+
+    def heard_by(self, member: Member, report: m.HeardReport, *, now_ns: int) -> None:
+        """A peer has answered a ListenCommand."""
+        if self.active and self._listener == member.peer_id:
+            self._take(report.arrivals, sentence(report.problem), now_ns)
+
+    # -- time --------------------------------------------------------------------------------------------------------
+
+    def deadlines_ns(self) -> Iterator[int]:
+        """The session time at which `timer` must be called, if a calibration runs."""
+        if self.active:
+            yield self._begin_ns + length_ns(self._sounds) + ANSWER_NS
+
+    def timer(self, *, now_ns: int) -> None:
+        """End a calibration whose listener does not answer."""
+        if any(now_ns >= at_ns for at_ns in self.deadlines_ns()):
+            self._fail(Notice(Code.LISTENER_SILENT, peer=self._listener_name), now_ns)
+
+    def settle(self, *, now_ns: int) -> None:
+        """End a calibration whose listener has left."""
+        if self.active and self._listener is not None and self._members.numbered(self._listener) is None:
+            self._fail(Notice(Code.LISTENER_SILENT, peer=self._listener_name), now_ns)
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _taking_part(self) -> list[tuple[_Machine, Sounds]]:
+        return list(zip(self._machines, self._sounds, strict=True))
+
+    def _begin_pass(self, repeats: int, now_ns: int) -> None:
+        self._number += 1
+        self._sounds = schedule(len(self._machines), repeats)
+        stop_ns = self._transport.playback.current.stop_session_ns if self._transport.playback.current else None
+        moved_ns = max((one.corrected_ns for one in self._machines), default=0)
+        self._begin_ns = max(now_ns + self._members.lead_ns() + moved_ns, stop_ns or 0) + QUIET_NS
+        for one, sounds in self._taking_part():
+            member = self._members.numbered(one.peer_id) if one.peer_id is not None else None
+            if one.peer_id is None:
+                self._outbox.do(UseSounds(sounds))
+            elif member is not None:
+                self._outbox.do(Send(member.conn, m.SweepCommand(self._begin_ns, sounds)))
+        if self._listener is None:
+            self._outbox.do(Listen(self._number, self._begin_ns, self._sounds))
+        elif listener := self._members.numbered(self._listener):
+            self._outbox.do(Send(listener.conn, m.ListenCommand(self._begin_ns, self._sounds)))
+
+    def _take(self, arrivals: Sequence[Arrival], problem: str, now_ns: int) -> None:
+        if problem or len(arrivals) != len(self._machines):
+            self._fail(Notice(Code.CALIBRATION_FAILED, problem, peer=self._listener_name), now_ns)
+        elif self._phase is Phase.MEASURING:
+            self._measured(arrivals, now_ns)
+        else:
+            self._checked(arrivals, now_ns)
+
+    def _measured(self, arrivals: Sequence[Arrival], now_ns: int) -> None:
+        """Correct all machines that were heard, and begin with the second pass."""
+        offsets_ns = {k: one.offset_ns for k, one in enumerate(arrivals) if one.offset_ns is not None}
+        for machine, arrival in zip(self._machines, arrivals, strict=True):
+            machine.verdict, machine.spread_ns = arrival.verdict, arrival.spread_ns
+        if len(offsets_ns) < 2:
+            self._finish(now_ns)
+            return
+        self._earliest = min(offsets_ns, key=lambda k: offsets_ns[k])
+        for k, offset_ns in offsets_ns.items():
+            late_ns = self._machines[k].before_ns = offset_ns - offsets_ns[self._earliest]
+            if late_ns >= LEAST_CHANGE_NS:
+                self._correct(self._machines[k], late_ns, now_ns)
+        self._phase = Phase.CHECKING
+        self._begin_pass(CHECKING_REPEATS, now_ns)
+
+    def _checked(self, arrivals: Sequence[Arrival], now_ns: int) -> None:
+        """Note what is left, and undo what made a machine worse."""
+        reference_ns = arrivals[self._earliest].offset_ns
+        for machine, arrival in zip(self._machines, arrivals, strict=True):
+            if machine.before_ns is None:
+                continue
+            if arrival.offset_ns is not None and reference_ns is not None:
+                left_ns = arrival.offset_ns - reference_ns
+                machine.after_ns = left_ns if abs(left_ns) <= MAX_LEFT_NS else None
+            is_worse = machine.after_ns is None or abs(machine.after_ns) > abs(machine.before_ns) + WORSE_NS
+            if machine.corrected_ns and is_worse:
+                self._correct(machine, -machine.corrected_ns, now_ns)
+        self._finish(now_ns)
+
+    def _correct(self, machine: _Machine, late_ns: int, now_ns: int) -> None:
+        late_ns = max(-2 * MAX_HIDDEN_NS, min(late_ns, 2 * MAX_HIDDEN_NS))
+        machine.corrected_ns += late_ns
+        member = self._members.numbered(machine.peer_id) if machine.peer_id is not None else None
+        if machine.peer_id is None:
+            self._outbox.note(e.OutputCalibrated(now_ns, late_ns, machine.spread_ns))
+        elif member is not None:
+            self._outbox.do(Send(member.conn, m.CalibrationCommand(late_ns, machine.spread_ns)))
+
+    def _finish(self, now_ns: int) -> None:
+        rows = tuple(
+            e.CalibratedRow(
+                name=one.name,
+                verdict=one.verdict,
+                before_ms=_ms(one.before_ns),
+                after_ms=_ms(one.after_ns),
+                corrected_ms=round(one.corrected_ns / 1e6, 3),
+            )
+            for one in self._machines
+        )
+        self._end(now_ns)
+        self._outbox.note(e.Calibrated(now_ns, self._listener_name, rows))
+
+    def _fail(self, notice: Notice, now_ns: int) -> None:
+        """End the calibration. Corrections that no second pass has confirmed are undone."""
+        for machine in self._machines:
+            if machine.corrected_ns:
+                self._correct(machine, -machine.corrected_ns, now_ns)
+        self._end(now_ns)
+        self._outbox.error(notice, now_ns)
+
+    def _end(self, now_ns: int) -> None:
+        """Stop the sweeps and the recording, and go on with what played."""
+        self._phase = Phase.IDLE
+        self._outbox.do(StopListening())
+        self._outbox.do(*self._members.broadcast(m.SweepEnd()))
+        if self._resume and self._transport.playback.paused:
+            self._transport.resume(now_ns=now_ns)
+
+
+def _ms(value_ns: int | None) -> float | None:
+    return None if value_ns is None else round(value_ns / 1e6, 3) + 0.0  # no negative zero

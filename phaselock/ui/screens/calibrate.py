@@ -1,0 +1,86 @@
+"""The part of the Sync overlay that calibrates the loudspeakers with a microphone, at the host."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from phaselock.language.catalogue import current, tr
+from phaselock.session import events as e
+from phaselock.session.commands import Calibrate, StopCalibration
+from phaselock.session.sentences import event_text
+from phaselock.ui import theme
+from phaselock.ui.backend import BackendEvent, SessionEvent, SessionView
+from phaselock.ui.screens.base import WindowApi
+from phaselock.ui.screens.home import label
+from phaselock.ui.theme import ctk, px
+from phaselock.ui.viewmodel.calibration import calibration_share, calibration_text
+from phaselock.ui.widgets.base import frame
+from phaselock.ui.widgets.buttons import SecondaryButton
+from phaselock.ui.widgets.choice import Choice
+
+
+class CalibrationPart(ctk.CTkFrame):  # type: ignore[misc]
+    """A button, whose microphone listens, the progress, and the result. `on_result` is called when the result needs
+    room."""
+
+    def __init__(self, master: Any, api: WindowApi, state: SessionView, on_result: Callable[[], object]) -> None:
+        super().__init__(master, fg_color="transparent")
+        self._api = api
+        self._on_result = on_result
+        self._state = state
+        top = frame(self)
+        top.pack(fill="x")
+        self.button = SecondaryButton(top, tr("Calibrate speakers"), self._press)
+        self.button.pack(side="left")
+        self._hint = label(top, tr("Microphone:"), theme.SECONDARY, theme.TEXT_SECONDARY)
+        self._hint.pack(side="left", padx=(px(16), px(8)))
+        self.listener = Choice(top, lambda _name: None)
+        self.listener.pack(side="left", fill="x", expand=True)
+        self.listener.set(tr("This machine"))
+        self._bar = ctk.CTkProgressBar(
+            self, height=px(4), corner_radius=px(2), fg_color=theme.ELEVATED, progress_color=theme.PRIMARY
+        )
+        self.says = label(self, "", theme.SECONDARY, theme.TEXT_SECONDARY, wrap=px(640))
+        self.says.configure(justify="left", anchor="w")
+        self._running = False
+        self.on_state(state)
+
+    def on_state(self, state: SessionView) -> None:
+        """There is a new view of the session."""
+        self._state = state
+        self.listener.texts = [tr("This machine"), *(peer.name for peer in state.snapshot.peers)]
+        running = state.snapshot.calibration is not None
+        if running != self._running:
+            self._running = running
+            self.button.set_text(tr("Stop") if running else tr("Calibrate speakers"))
+            if running:
+                self._bar.pack(fill="x", pady=(px(8), 0))
+                self.says.pack(fill="x", pady=(px(4), 0))
+            else:
+                self._bar.pack_forget()
+
+    def on_event(self, event: BackendEvent) -> None:
+        """Show the result, and when it was heard."""
+        if isinstance(event, SessionEvent) and isinstance(event.event, e.Calibrated):
+            heard_at = tr("Heard at {time}.").format(time=time.strftime("%H:%M"))
+            self._on_result()
+            self._say(f"{event_text(event.event, current())}\n{heard_at}")
+
+    def tick(self) -> None:
+        """Show how far it is."""
+        view, session_ns = self._state.snapshot.calibration, self._api.program.session_ns()
+        if view is not None and session_ns is not None:
+            self._bar.set(calibration_share(view, session_ns))
+            self._say(calibration_text(view, session_ns))
+
+    def _say(self, text: str) -> None:
+        if self.says.cget("text") != text:
+            self.says.configure(text=text)
+            self.says.pack(fill="x", pady=(px(4), 0))
+
+    def _press(self) -> None:
+        chosen = self.listener.get()
+        listener = None if chosen == tr("This machine") else chosen
+        self._api.program.command(StopCalibration() if self._running else Calibrate(listener))

@@ -1,0 +1,30 @@
+"""What a calibration of all loudspeakers does now, for the window."""
+
+from __future__ import annotations
+
+from phaselock.language.catalogue import tr
+from phaselock.model.snapshot import CalibrationView
+
+MEASURING_SHARE = 0.6
+"""Part of the whole that the first pass takes."""
+AFTER_NS = 1_500_000_000
+"""From the last sound of a pass to its result, about."""
+
+
+def calibration_share(view: CalibrationView, session_ns: int) -> float:
+    """How far the calibration is, 0 to 1."""
+    done = (session_ns - view.begin_session_ns) / (view.length_ns + AFTER_NS)
+    done = min(max(done, 0.0), 1.0)
+    return MEASURING_SHARE + done * (1 - MEASURING_SHARE) if view.checking else done * MEASURING_SHARE
+
+
+def calibration_text(view: CalibrationView, session_ns: int) -> str:
+    """A sentence: who plays now."""
+    since_ns = session_ns - view.begin_session_ns
+    begun = [name for start_ns, name in view.turns if start_ns <= since_ns]
+    if begun and since_ns < view.length_ns:
+        form = tr("Checking: {name} plays.") if view.checking else tr("Listening: {name} plays.")
+        return form.format(name=begun[-1])
+    if begun:
+        return tr("Comparing what was heard…")
+    return tr("The microphone of {name} listens. Please be quiet.").format(name=view.listener)

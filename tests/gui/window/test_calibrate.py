@@ -1,0 +1,75 @@
+"""The calibration of the loudspeakers in the Sync overlay of the host."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from phaselock.model.snapshot import CalibrationView
+from phaselock.model.sweeps import Verdict
+from phaselock.session import events as e
+from phaselock.session.commands import Calibrate, StopCalibration
+from phaselock.ui.backend import SessionEvent
+from phaselock.ui.viewmodel.calibration import calibration_share, calibration_text
+from tests.support.session_views import guest, peer, playing
+from tests.support.window_driver import button, click, commands, deliver, go, reads, show
+
+pytestmark = pytest.mark.gui
+RUNNING = CalibrationView("Ana", False, 10**9, 2 * 10**9, ((0, "Ana"), (500_000_000, "Ben"), (10**9, "Ana")))
+
+
+def running(view: CalibrationView) -> Any:
+    state = playing(peer(), peer("Kitchen", 2))
+    return dataclasses.replace(state, snapshot=dataclasses.replace(state.snapshot, calibration=view))
+
+
+def test_a_click_calibrates_and_shows_who_plays_and_the_result(window: Any) -> None:
+    show(window, playing(peer(), peer("Kitchen", 2)))
+    go(window, "sync")
+    part = window.overlay.calibration
+    click(button(part, "Calibrate speakers"))
+    assert commands(window) == [Calibrate(None)]
+    window.program.now_ns = RUNNING.begin_session_ns + 600_000_000
+    show(window, running(RUNNING))
+    part.tick()
+    assert reads(part, "Listening: Ben plays.")
+    click(button(part, "Stop"))
+    assert commands(window)[-1] == StopCalibration()
+    rows = (
+        e.CalibratedRow("Ana", Verdict.HEARD, 0.0, 0.0, 0.0),
+        e.CalibratedRow("Ben", Verdict.NOT_HEARD, None, None, 0.0),
+        e.CalibratedRow("Kitchen", Verdict.HEARD, 182.4, 0.02, 182.4),
+    )
+    show(window, playing(peer(), peer("Kitchen", 2)))
+    deliver(window, SessionEvent(e.Calibrated(1, "Ana", rows)))
+    assert reads(part, "Kitchen was 182.4 ms late; now within 0.1 ms.") and reads(part, "Heard at ")
+    assert reads(part, "Calibrate speakers") and reads(part, "Ben was not heard.")
+
+
+def test_a_peer_may_listen(window: Any) -> None:
+    show(window, playing(peer(), peer("Kitchen", 2)))
+    go(window, "sync")
+    part = window.overlay.calibration
+    assert part.listener.texts == ["This machine", "Ben", "Kitchen"]
+    part.listener.choose("Kitchen")
+    click(button(part, "Calibrate speakers"))
+    assert commands(window) == [Calibrate("Kitchen")]
+
+
+def test_a_peer_has_no_calibration(window: Any) -> None:
+    show(window, guest())
+    go(window, "sync")
+    assert window.overlay.calibration is None
+
+
+def test_the_progress_says_who_plays() -> None:
+    begin = RUNNING.begin_session_ns
+    assert calibration_text(RUNNING, begin - 1) == "The microphone of Ana listens. Please be quiet."
+    assert calibration_text(RUNNING, begin) == "Listening: Ana plays."
+    assert calibration_text(RUNNING, begin + 3 * 10**9) == "Comparing what was heard…"
+    checking = dataclasses.replace(RUNNING, checking=True)
+    assert calibration_text(checking, begin + 1) == "Checking: Ana plays."
+    shares = [calibration_share(view, begin + ns) for view in (RUNNING, checking) for ns in (-1, 0, 10**9, 10**12)]
+    assert shares == sorted(shares) and (shares[0], shares[-1]) == (0, 1)

@@ -1,0 +1,248 @@
+"""The calibration of all machines by one microphone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from phaselock.model.sweeps import MAX_PASS_NS, SWEEP_ID, Arrival, Verdict
+from phaselock.protocol import messages as m
+from phaselock.session.commands import Calibrate, Play, StopCalibration
+from tests.support.session_harness import HarnessPeer, SessionHarness, error, line, ready
+from tests.support.simulation import MS, SimulatedNode
+from tests.support.told import Told
+
+
+def heard(node: SimulatedNode, offsets_ms: Sequence[float | None]) -> None:
+    """The microphone of this node hears the machines at these offsets; None: not at all."""
+    assert node.listening is not None
+    arrivals = [
+        Arrival(Verdict.NOT_HEARD, None, 0, None)
+        if offset_ms is None
+        else Arrival(Verdict.HEARD, round(offset_ms * MS), 10_000, -20.0)
+        for offset_ms in offsets_ms
+    ]
+    node.call(node.core.heard, node.listening.number, arrivals, "")
+
+
+def follows_sweeps(node: SimulatedNode) -> bool:
+    return (
+        node.following is not None
+        and node.following.timeline is not None
+        and (node.following.timeline.file_id == SWEEP_ID)
+    )
+
+
+def corrections_ms(node: SimulatedNode) -> list[float]:
+    return [event.fields["late_ns"] / MS for event in node.events("output_calibrated")]
+
+
+def calibrated(harness: SessionHarness) -> Told:
+    (event,) = harness.host.events("calibrated")
+    return event
+
+
+def started(listener: str | None = None) -> tuple[SessionHarness, list[HarnessPeer]]:
+    harness, peers = ready()
+    harness.command(Calibrate(listener))
+    harness.run(0.2)
+    return harness, peers
+
+
+def test_all_machines_play_their_own_sweeps_on_one_timeline() -> None:
+    harness, peers = started()
+    nodes = [harness.host, *peers]
+    assert all(map(follows_sweeps, nodes))
+    assert len({node.following.timeline for node in nodes}) == 1
+    assert len({node.sounds for node in nodes}) == len(nodes)
+    assert harness.host.listening is not None and not any(peer.listening for peer in peers)
+    assert harness.host.listening.machines == tuple(node.sounds for node in nodes)
+    assert harness.host.listening.begin_session_ns == harness.host.following.timeline.start_session_ns
+    shown = harness.host.snapshot().calibration
+    assert shown is not None and not shown.checking
+    assert [name for _, name in shown.turns].count("Hana") == 4
+    assert harness.host.events("calibration_began")[0].fields == {
+        "listener": "Hana",
+        "machines": ["Hana", *(peer.name for peer in peers)],
+    }
+
+
+def test_machines_are_corrected_and_measured_again() -> None:
+    harness, (ana, ben) = started()
+    heard(harness.host, [0, 182.4, -3])
+    harness.run(0.2)
+    assert corrections_ms(harness.host) == [3] and corrections_ms(ana) == [185.4] and not corrections_ms(ben)
+    assert all(map(follows_sweeps, (harness.host, ana, ben)))
+    shown = harness.host.snapshot().calibration
+    assert shown is not None and shown.checking
+    heard(harness.host, [0.02, 0.05, 0])
+    harness.run(0.2)
+    rows = [(row["name"], row["before_ms"], row["after_ms"]) for row in calibrated(harness).fields["machines"]]
+    assert rows == [("Hana", 3, 0.02), ("Ana", 185.4, 0.05), ("Ben", 0, 0)]
+    assert not any(map(follows_sweeps, (harness.host, ana, ben)))
+    assert harness.host.snapshot().calibration is None and harness.host.listening is None
+
+
+def test_what_played_is_paused_and_goes_on_where_it_was() -> None:
+    harness, (ana, _) = ready()
+    harness.command(Play())
+    harness.run(5)
+    harness.command(Calibrate())
+    harness.run(0.2)
+    paused = line(harness)
+    assert paused.stop_session_ns is not None and follows_sweeps(ana)
+    assert harness.host.listening.begin_session_ns > paused.stop_session_ns
+    heard(harness.host, [0, None, None])
+    harness.run(0.2)
+    resumed = line(harness)
+    assert resumed.stop_session_ns is None
+    assert resumed.anchor_frame == paused.frame_at(paused.stop_session_ns)
+    assert ana.following == harness.host.following and not follows_sweeps(ana)
+    assert [row["verdict"] for row in calibrated(harness).fields["machines"]] == ["heard", "not_heard", "not_heard"]
+
+
+def test_a_machine_that_becomes_worse_gets_its_old_correction_back() -> None:
+    harness, (ana, ben) = started()
+    heard(harness.host, [0, 40, 30])
+    harness.run(0.2)
+    heard(harness.host, [0, -90, None])
+    harness.run(0.2)
+    assert corrections_ms(ana) == [40, -40] and corrections_ms(ben) == [30, -30]
+    assert [row["corrected_ms"] for row in calibrated(harness).fields["machines"]] == [0, 0, 0]
+
+
+def test_a_sound_far_from_where_it_must_be_is_another_one() -> None:
+    harness, (ana, _) = started()
+    heard(harness.host, [0, 400, 0])
+    harness.run(0.2)
+    heard(harness.host, [0, -330, 0])
+    harness.run(0.2)
+    assert corrections_ms(ana) == [400, -400]
+    assert calibrated(harness).fields["machines"][1]["after_ms"] is None
+
+
+def test_a_play_command_ends_the_calibration() -> None:
+    harness, (ana, _) = started()
+    harness.command(Play())
+    harness.run(0.5)
+    assert line(harness).file_id.int == 1 and ana.following == harness.host.following
+    assert harness.host.listening is None and not harness.host.events("calibrated")
+
+
+def test_the_user_stops_a_calibration() -> None:
+    harness, _ = ready()
+    harness.command(Play())
+    harness.run(2)
+    harness.command(Calibrate())
+    harness.run(1)
+    harness.command(StopCalibration())
+    harness.run(0.5)
+    assert line(harness).stop_session_ns is None and not follows_sweeps(harness.host)
+    harness.command(StopCalibration())  # there is none
+    assert len(harness.host.events("error")) == 1
+
+
+def test_what_was_not_measured_again_is_undone() -> None:
+    harness, (ana, _) = started()
+    heard(harness.host, [0, 40, 0])
+    harness.run(0.2)
+    harness.command(StopCalibration())
+    harness.run(0.2)
+    assert corrections_ms(ana) == [40, -40]
+
+
+def test_a_late_answer_of_an_earlier_pass_is_ignored() -> None:
+    harness, _ = started()
+    first = harness.host.listening
+    assert first is not None
+    harness.command(StopCalibration(), Calibrate())
+    harness.run(0.2)
+    harness.host.call(harness.host.core.heard, first.number, [], "broken")
+    assert harness.host.snapshot().calibration is not None
+
+
+def test_the_microphone_of_a_peer_listens() -> None:
+    harness, (ana, ben) = started("ANA")
+    assert ana.listening is not None and harness.host.listening is None
+    assert ana.listening.machines == (harness.host.sounds, ana.sounds, ben.sounds)
+    heard(ana, [0, 0, 20])
+    harness.run(0.2)
+    assert corrections_ms(ben) == [20]
+    assert ana.listening is not None
+    heard(ana, [0, 0, 0])
+    harness.run(0.2)
+    assert calibrated(harness).fields["listener"] == "Ana"
+
+
+def test_a_microphone_that_fails_ends_the_calibration() -> None:
+    harness, (ana, _) = ready()
+    harness.command(Play())
+    harness.run(2)
+    harness.command(Calibrate("Ana"))
+    harness.run(0.2)
+    ana.call(ana.core.heard, ana.listening.number, [], "No sound input detected.")
+    harness.run(0.2)
+    assert error(harness.host) == "The microphone of Ana cannot be used: No sound input detected."
+    assert line(harness).stop_session_ns is None
+
+
+def test_a_listener_that_leaves_ends_the_calibration() -> None:
+    harness, (ana, ben) = started("Ana")
+    ana.crash()
+    harness.run(0.2)
+    assert error(harness.host) == "The microphone of Ana does not answer."
+    assert not follows_sweeps(ben)
+
+
+def test_a_listener_that_never_answers_ends_the_calibration() -> None:
+    harness, _ = started()
+    harness.run(20)
+    assert error(harness.host) == "The microphone of Hana does not answer."
+    assert harness.host.snapshot().calibration is None
+
+
+def test_a_peer_that_leaves_was_not_heard() -> None:
+    harness, (ana, ben) = started()
+    ana.leave()
+    harness.run(0.2)
+    heard(harness.host, [0, None, 7])
+    harness.run(0.2)
+    heard(harness.host, [0, None, 0])
+    harness.run(0.2)
+    assert corrections_ms(ben) == [7]
+    assert [row["verdict"] for row in calibrated(harness).fields["machines"]] == ["heard", "not_heard", "heard"]
+
+
+def test_a_calibration_needs_another_machine_with_an_output() -> None:
+    harness = SessionHarness()
+    harness.run(1)
+    harness.command(Calibrate())
+    assert error(harness.host) == "No other machine plays here, so there is nothing to compare."
+    assert harness.host.snapshot().calibration is None
+
+
+def test_one_calibration_runs_at_a_time() -> None:
+    harness, _ = started()
+    harness.command(Calibrate())
+    assert error(harness.host) == "A calibration runs already."
+    harness.command(Calibrate("Nobody"))
+    assert error(harness.host) == "There is no peer called Nobody."
+
+
+def test_arrivals_that_nobody_asked_for_change_nothing() -> None:
+    harness, (ana, ben) = ready()
+    late = Arrival(Verdict.HEARD, MAX_PASS_NS, 0, None)
+    harness.host.receive(ana.conn, m.HeardReport((late, late, late)))
+    harness.command(Calibrate("Ben"))
+    harness.run(0.2)
+    harness.host.receive(ana.conn, m.HeardReport((late, late, late)))
+    harness.run(0.2)
+    assert not corrections_ms(ben) and harness.host.snapshot().calibration is not None
+    harness.host.receive(ben.conn, m.HeardReport((late,)))  # of another number of machines
+    assert harness.host.snapshot().calibration is None
+
+
+def test_a_peer_that_loses_its_host_stops_the_sweeps() -> None:
+    harness, (ana, _) = started("Ana")
+    ana.cut()
+    harness.run(8)
+    assert not follows_sweeps(ana) and ana.listening is None
