@@ -376,8 +376,9 @@ class SweepEnd:
 @dataclasses.dataclass(frozen=True, slots=True)
 class ListenCommand:
     """Extension, host to peer: record the pass that begins at `target_time_ns`, and find the sweeps of all `machines`
-    in it. The peer answers with one HeardReport."""
+    in it. The peer answers with one HeardReport of the same `number`."""
 
+    number: U32
     target_time_ns: TimeNs
     machines: Annotated[tuple[Sounds, ...], Size(2, MAX_PEERS + 1)]
 
@@ -387,6 +388,7 @@ class HeardReport:
     """Extension, peer to host: the arrivals of the machines of a ListenCommand, in its order. With a `problem` there
     are none: the peer cannot record, or does not permit it."""
 
+    number: U32
     arrivals: Annotated[tuple[Arrival, ...], Size(0, MAX_PEERS + 1)]
     problem: Sentence = ""
 

@@ -231,13 +231,14 @@ def test_one_calibration_runs_at_a_time() -> None:
 def test_arrivals_that_nobody_asked_for_change_nothing() -> None:
     harness, (ana, ben) = ready()
     late = Arrival(Verdict.HEARD, MAX_PASS_NS, 0, None)
-    harness.host.receive(ana.conn, m.HeardReport((late, late, late)))
+    harness.host.receive(ana.conn, m.HeardReport(1, (late, late, late)))
     harness.command(Calibrate("Ben"))
     harness.run(0.2)
-    harness.host.receive(ana.conn, m.HeardReport((late, late, late)))
+    harness.host.receive(ana.conn, m.HeardReport(1, (late, late, late)))
+    harness.host.receive(ben.conn, m.HeardReport(0, (late, late, late)))  # of another pass
     harness.run(0.2)
     assert not corrections_ms(ben) and harness.host.snapshot().calibration is not None
-    harness.host.receive(ben.conn, m.HeardReport((late,)))  # of another number of machines
+    harness.host.receive(ben.conn, m.HeardReport(1, (late,)))  # of another number of machines
     assert harness.host.snapshot().calibration is None
 
 

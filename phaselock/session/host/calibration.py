@@ -157,7 +157,7 @@ class HostCalibration:
 
     def heard_by(self, member: Member, report: m.HeardReport, *, now_ns: int) -> None:
         """A peer has answered a ListenCommand."""
-        if self.active and self._listener == member.peer_id:
+        if self.active and self._listener == member.peer_id and report.number == self._number:
             self._take(report.arrivals, sentence(report.problem), now_ns)
 
     # -- time --------------------------------------------------------------------------------------------------------
@@ -197,7 +197,7 @@ class HostCalibration:
         if self._listener is None:
             self._outbox.do(Listen(self._number, self._begin_ns, self._sounds))
         elif listener := self._members.numbered(self._listener):
-            self._outbox.do(Send(listener.conn, m.ListenCommand(self._begin_ns, self._sounds)))
+            self._outbox.do(Send(listener.conn, m.ListenCommand(self._number, self._begin_ns, self._sounds)))
 
     def _take(self, arrivals: Sequence[Arrival], problem: str, now_ns: int) -> None:
         if problem or len(arrivals) != len(self._machines):

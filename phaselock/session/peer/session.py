@@ -80,8 +80,6 @@ class PeerSession:
         self._reports = StatusReports(self._outbox)
         self._absence = Absence(self._outbox, self._session_ns, self._playback.sounds)
         self._requests = OutgoingRequests(self._outbox, self._session_ns)
-        self._passes = 0
-        """Number of the ListenCommands so far."""
         self._ended: list[Effect] = []
 
     @property
@@ -219,8 +217,8 @@ class PeerSession:
     def heard(self, number: int, arrivals: Sequence[Arrival], problem: str, *, now_ns: int) -> list[Effect]:
         """This machine's microphone has heard the pass of `Listen` with this number. With a `problem`, a sentence, it
         has not."""
-        if self._connected and number == self._passes:
-            self._outbox.do(Send(HOST_CONN, m.HeardReport(tuple(arrivals), sentence(problem))))
+        if self._connected:
+            self._outbox.do(Send(HOST_CONN, m.HeardReport(number, tuple(arrivals), sentence(problem))))
         return self._settle(now_ns)
 
     def device_changed(
@@ -314,9 +312,8 @@ class PeerSession:
             case m.SweepEnd():
                 self._playback.end_sweeps()
                 self._outbox.do(StopListening())
-            case m.ListenCommand(target_time_ns=begin_ns, machines=machines):
-                self._passes += 1
-                self._outbox.do(Listen(self._passes, begin_ns, machines))
+            case m.ListenCommand(number=number, target_time_ns=begin_ns, machines=machines):
+                self._outbox.do(Listen(number, begin_ns, machines))
             case m.CalibrationCommand(late_ns=late_ns, spread_ns=spread_ns):
                 self._outbox.note(e.OutputCalibrated(self._session_ns(now_ns), late_ns, spread_ns))
             case m.PlayCommand():
