@@ -143,8 +143,8 @@ def _open(context: Any, input_name: str | None, channels: int) -> Any:
         raise AudioDeviceError("No sound input detected.")
     chosen = [info for info in found if input_name in (None, _name(info))]
     if not chosen:
-        there = ", ".join(map(_name, found))
-        raise AudioDeviceError("No sound input is named {name}. There are: {names}.", name=input_name, names=there)
+        there = ", ".join(f'"{_name(info)}"' for info in found)
+        raise AudioDeviceError('No sound input is named "{name}". There are: {names}.', name=input_name, names=there)
     config = ffi.new("ma_device_config *", lib.ma_device_config_init(lib.ma_device_type_capture))
     config.capture.format = lib.ma_format_f32
     config.capture.channels = channels

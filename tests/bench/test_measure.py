@@ -375,7 +375,7 @@ def test_the_input_is_checked_before_the_session_opens(monkeypatch: pytest.Monke
     def check(channels: int, name: str | None) -> None:
         raise PhaseLockError(f"No sound input is named {name!r}.")
 
-    monkeypatch.setattr(measure.capture, "check", check)
+    monkeypatch.setattr(measure.microphone, "check", check)
     monkeypatch.setattr(measure, "open_process_group", lambda folder: pytest.fail("a session was opened"))
     options = argparse.Namespace(recording=None, play=True, seconds=5, input="x", microphone=False, out=tmp_path)
     with pytest.raises(PhaseLockError, match="No sound input is named"):

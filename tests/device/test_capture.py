@@ -65,7 +65,7 @@ def test_the_default_input_needs_no_name(pulse: PulseServer) -> None:
 
 
 def test_a_missing_input_is_reported_with_the_existing_ones(pulse: PulseServer) -> None:
-    with pytest.raises(AudioDeviceError, match=r"^No sound input is named 'Mic'\. There are: 'Monitor of TestSink'\.$"):
+    with pytest.raises(AudioDeviceError, match=r'^No sound input is named "Mic"\. There are: "Monitor of TestSink"\.$'):
         capture.record(0.1, 1, "Mic")
 
 
