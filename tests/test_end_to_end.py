@@ -319,7 +319,9 @@ def test_the_end_of_input_does_not_end_the_host(processes: ProcessFixture) -> No
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals")
-@pytest.mark.parametrize("number", interrupts())
+@pytest.mark.parametrize(
+    "number", [pytest.param(one, marks=() if one is signal.SIGTERM else pytest.mark.slow) for one in interrupts()]
+)
 def test_a_signal_ends_the_program_with_a_goodbye(processes: ProcessFixture, number: signal.Signals) -> None:
     host = processes.host()
     ada, bob = processes.join("Ada"), processes.join("Bob")

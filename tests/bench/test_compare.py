@@ -151,6 +151,7 @@ def test_one_worse_metric_is_found_among_others(tmp_path: pathlib.Path, capsys: 
     assert Compared(tmp_path, capsys, before, noisy(2, figures=30, repeats=6, slower=1, by=0.5)).status == 0
 
 
+@pytest.mark.slow
 def test_the_number_of_repeats_needed_is_reported(tmp_path: pathlib.Path, capsys: pytest.CaptureFixture[str]) -> None:
     for repeats, status in ((6, 0), (7, 1)):
         low, high = tuple(map(float, range(10, 10 + repeats))), tuple(map(float, range(20, 20 + repeats)))

@@ -82,6 +82,7 @@ def test_a_peer_without_network_plays_on_in_phase_and_comes_back(link: Link, sec
     check_in_phase(simulation, began_s, IN_PHASE_US, *others(simulation, peer))
 
 
+@pytest.mark.slow
 def test_all_peers_without_network_play_on_in_phase_and_come_back() -> None:
     """As when the access point restarts."""
     simulation = playing(MachineSpec(), OTHER, MachineSpec(clock_ppm=-60), MachineSpec(card_ppm=80))

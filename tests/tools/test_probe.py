@@ -262,7 +262,9 @@ def test_a_trace_of_a_real_session_disturbs_nobody(host: Program, tmp_path: path
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there is no such signal to send")
-@pytest.mark.parametrize("number", interrupts())
+@pytest.mark.parametrize(
+    "number", [pytest.param(one, marks=() if one is signal.SIGTERM else pytest.mark.slow) for one in interrupts()]
+)
 def test_what_was_recorded_before_an_interrupt_is_kept(
     host: Program, tmp_path: pathlib.Path, number: signal.Signals
 ) -> None:
