@@ -49,6 +49,9 @@ static const double FIRST_SHARE = 0.12, SEARCH_S = 0.045;
 /* The distortion of an upward sweep appears as pulses before the sweep's own (harmonic n by 83 ms * ln n),
  * and is weaker than FAR_SHARE. A flutter echo may be stronger than the direct sound even so late. */
 static const double FAR_SHARE = 0.4, FAR_SEARCH_S = 0.09;
+/* The strongest pulse is searched from before a place to after it: the place may be that of a flutter
+ * echo. */
+static const double PEAK_BEFORE_S = 0.14, PEAK_AFTER_S = 0.045;
 /* Noise exceeds 4.5 times its RMS with a probability of exp(-4.5^2) = 1.6e-9 at each of about 400
  * independent moments of a search. The measured noise is itself uncertain: tests/audio/test_listening.py
  * counts alarms. */
@@ -68,7 +71,7 @@ static const double SPREAD_WINDOW_S = 0.02;
 /* A pulse is narrower than this: another one in front of it has this distance. */
 static const double CLEAR_S = 0.0001;
 /* The response that is examined, before and after a place. After it, the echoes of a room have faded. */
-static const double EXAMINED_BEFORE_S = 0.145, EXAMINED_AFTER_S = 0.4;
+static const double EXAMINED_BEFORE_S = 0.24, EXAMINED_AFTER_S = 0.3;
 
 /* ---- the other machines ---- */
 
@@ -550,7 +553,8 @@ static void examine(search *s, const pl_sounds *sounds, const place *p, pl_arriv
     combine(s, repeats);
 
     int32_t far = (int32_t)(FAR_SEARCH_S * rate_hz), near = (int32_t)(SEARCH_S * rate_hz), peak = -1;
-    for (int32_t j = middle - near; j < middle + near; j++) {
+    int32_t earliest = middle - (int32_t)(PEAK_BEFORE_S * rate_hz);
+    for (int32_t j = earliest; j < middle + (int32_t)(PEAK_AFTER_S * rate_hz); j++) {
         if (sqrt(squared(s->common[j])) < sure_size(s, j)) continue;
         if (peak < 0 || squared(s->common[j]) > squared(s->common[peak])) peak = j;
     }
@@ -564,7 +568,7 @@ static void examine(search *s, const pl_sounds *sounds, const place *p, pl_arriv
     if (first < 0) return;
     int32_t searched = peak - near > 1 ? peak - near : 1;
     for (int32_t j = searched; j < first; j++)
-        if (SURE_NOISES * sqrt(s->noise[j]) > HIDDEN_SHARE * arrival->peak) return;
+        if (sure_size(s, j) > HIDDEN_SHARE * arrival->peak) return;
     arrival->verdict = PL_ARRIVAL_ECHO;
     int32_t clear = first - (int32_t)(CLEAR_S * rate_hz);
     if (first_pulse(s, from, clear, peak, DOUBTFUL_SHARE) >= 0) return;

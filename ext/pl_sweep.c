@@ -15,8 +15,8 @@ static const float MIN_WINDOW = 1e-3f;
 static const float MAX_SAMPLE = 16;
 /* Full scale, less what a driver may take away. */
 static const float FULL_SCALE = 0.99f;
-/* Least length of a transform in sweeps, so that more than half of a block is new. */
-enum { SWEEPS_PER_BLOCK = 4, RINGS_PER_BLOCK = 8 };
+/* Least length of a transform in sweeps, so that half of a block is new. */
+enum { SWEEPS_PER_BLOCK = 5, RINGS_PER_BLOCK = 8 };
 
 /* A block of the overlap-save method, and what the transforms need. */
 typedef struct pl_sweep_block {

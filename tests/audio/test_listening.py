@@ -121,6 +121,13 @@ def test_much_noise_is_named() -> None:
     assert heard.microphone_ppm is None
 
 
+def test_a_flutter_echo_92_ms_late_is_not_the_direct_sound() -> None:
+    """In this room, the repeats agree best where the sound between two walls has returned."""
+    found = measure(SETTINGS[0], np.random.default_rng([1, 0, 102]), 102)
+    assert len(found.errors_s) == 5
+    assert np.max(np.abs(found.errors_s)) < 0.0001
+
+
 def test_a_recording_that_loses_time_is_refused() -> None:
     for lost_at_s in np.arange(0.5, 4.0, 1.1):
         heard, truth_ms = listen(Conditions(hidden_s=HIDDEN_S, lost_at_s=float(lost_at_s)))
