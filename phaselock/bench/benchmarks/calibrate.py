@@ -52,7 +52,7 @@ SETTINGS = (
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class RoomResult:
-    """What was heard in one room of the machines after the first, whose sound is the reference."""
+    """What was heard in one room. The sound of the first machine that was heard is the reference of the others."""
 
     errors_s: tuple[float, ...]
     """Of the offsets of those that were heard."""
@@ -104,15 +104,17 @@ def _conditions(setting: Setting, random: np.random.Generator, number: int, soun
 
 
 def _judged(heard: Heard, truth_s: Sequence[float], conditions: Conditions, analysis_s: float) -> RoomResult:
-    errors_s, refused, false = [], [], 0
-    for number, arrival in enumerate(heard.arrivals[1:], 1):
+    errors_s: list[float] = []
+    refused, false, reference_s = [], 0, None
+    for number, arrival in enumerate(heard.arrivals):
         if number in conditions.silent:
             false += arrival.verdict is Verdict.HEARD
-        elif arrival.offset_ns is not None:
-            errors_s.append(arrival.offset_ns / 1e9 - truth_s[number])
+        elif arrival.offset_ns is None:
+            refused.append(arrival.verdict.value)
+        elif reference_s is None:
+            reference_s = truth_s[number]
         else:
-            whose = heard.arrivals[0] if arrival.verdict is Verdict.HEARD else arrival
-            refused.append(whose.verdict.value)
+            errors_s.append(arrival.offset_ns / 1e9 - (truth_s[number] - reference_s))
     ppm = float("nan") if heard.microphone_ppm is None else heard.microphone_ppm
     return RoomResult(tuple(errors_s), tuple(refused), false, ppm - conditions.clock_ppm, analysis_s)
 
@@ -168,6 +170,6 @@ def case(setting: Setting, rooms: int, repeats: Sequence[Sequence[RoomResult]]) 
         {"errors_us": errors_us, "refused": [dict(collections.Counter(verdicts)) for verdicts in refused]},
         (
             f"Simulated rooms, {MACHINES} machines. Noise is pink, speech or music, below the mean of the sweeps. "
-            "If the first machine is not heard, all others count as refused.",
+            "Offsets are relative to the first machine that is heard, which has no error of its own.",
         ),
     )
