@@ -137,7 +137,8 @@ def record(
             place_s = LEAD_S + start_ns / 1e9 + conditions.hidden_s.get(number, 0.0)
             place = place_s * RATE_HZ * (1 + conditions.clock_ppm * 1e-6)
             first = math.floor(place)
-            shift = np.exp(-2j * np.pi * np.fft.rfftfreq(size) * (place - first))
+            turn = 2 * np.pi * np.fft.rfftfreq(size) * (place - first)
+            shift = np.cos(turn) - 1j * np.sin(turn)  # wine has no exponential of complex numbers
             sound = gain * np.fft.irfft(spectrum * shift, size)[: frames - first]
             recording[first : first + len(sound)] += sound
     level = math.sqrt(float(np.mean(powers))) if powers else 1.0
