@@ -65,11 +65,12 @@ def run(peers: int, seconds: int, skew_ppm: float, screen: Screen) -> int:
             screen.say(Message("You hear the host on the default output; the peers are silent."))
         else:
             screen.say(Message("There is no sound output here, so all are silent. The measurement is the same."))
-        screen.show(Message("Starting them, and sending the tune to the peers…"))
+        screen.show(Message("Starting the host…"))
         tunes = [tune_path] * (math.ceil(seconds / TUNE_S) + 1)
         local = ["--session", "demo", "--bind", "127.0.0.1", "--port", "0", "--clock-port", "0"]
         host = stage.start("host", "host", *tunes, *local, "--wait-peers", str(peers), "--play", "--backend", output)
         port = stage.wait_for(host, "session")["port"]
+        screen.show(Message("Starting the peers…"))
         for number in range(1, peers + 1):
             name = f"peer{number}"
             skew = str(skew_ppm if number % 2 else -skew_ppm)
@@ -77,6 +78,9 @@ def run(peers: int, seconds: int, skew_ppm: float, screen: Screen) -> int:
             stage.start(
                 name, "join", f"127.0.0.1:{port}", "--backend", "null", "--cache", cache, f"--clock-skew-ppm={skew}"
             )
+        for _ in range(peers):
+            stage.wait_for(host, "peer_joined")
+        screen.show(Message("Sending the tune, and comparing the clocks…"))
         stage.wait_for(host, "playing")
         measured = _watch(stage, seconds, screen)
         host.say("quit")
