@@ -63,7 +63,7 @@ if TYPE_CHECKING:
     from phaselock.network.peer import PeerRunner
 
 DEFAULT_DEVICE = "default"
-AFTER_S = 1.2
+AFTER_S = 0.9
 """How long a microphone records after the last sound of a pass: for the delays that machines hide, and its own."""
 SEARCH_S = 2.0
 """First search for sessions, in seconds: normally all sessions on the network answer in this time."""

@@ -367,6 +367,10 @@ VERDICTS = {
 """Why a machine was not calibrated."""
 
 
+UNDONE_MS = 0.05
+"""A machine that was at least this late was corrected. If it is not any more, that was undone."""
+
+
 def calibrated_text(row: e.CalibratedRow, words: Words = ENGLISH) -> str:
     """What a calibration has found about one machine: "Kitchen was 182.4 ms late; now within 0.3 ms."."""
     if row.verdict is not Verdict.HEARD or row.before_ms is None:
@@ -376,6 +380,8 @@ def calibrated_text(row: e.CalibratedRow, words: Words = ENGLISH) -> str:
         form = N_("{name} was {before} ms late. It could not be heard again, so it is left as it was.")
     elif row.corrected_ms:
         form = N_("{name} was {before} ms late; now within {after} ms.")
+    elif row.before_ms >= UNDONE_MS:
+        form = N_("{name} was {before} ms late, but not the second time. It is left as it was.")
     else:
         form = N_("{name} is right: within {after} ms.")
     after_ms = max(0.1, math.ceil(abs(row.after_ms or 0.0) * 10) / 10)

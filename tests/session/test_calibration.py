@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from phaselock.model.sweeps import MAX_PASS_NS, SWEEP_ID, Arrival, Verdict
 from phaselock.protocol import messages as m
 from phaselock.session.commands import Calibrate, Play, StopCalibration
+from phaselock.session.effects import Notify
+from phaselock.session.events import Calibrated
+from phaselock.session.sentences import event_text
 from tests.support.session_harness import HarnessPeer, SessionHarness, error, line, ready
 from tests.support.simulation import MS, SimulatedNode
 from tests.support.told import Told
@@ -108,6 +111,23 @@ def test_a_machine_that_becomes_worse_gets_its_old_correction_back() -> None:
     harness.run(0.2)
     assert corrections_ms(ana) == [40, -40] and corrections_ms(ben) == [30, -30]
     assert [row["corrected_ms"] for row in calibrated(harness).fields["machines"]] == [0, 0, 0]
+
+
+def test_a_machine_that_was_late_only_once_gets_its_old_correction_back() -> None:
+    harness, (ana, _) = started()
+    heard(harness.host, [0, 0.9, 0])
+    harness.run(0.2)
+    heard(harness.host, [0, -0.9, 0])
+    harness.run(0.2)
+    assert corrections_ms(ana) == [0.9, -0.9]
+    (event,) = (
+        one.event for one in harness.host.effects if isinstance(one, Notify) and isinstance(one.event, Calibrated)
+    )
+    assert event_text(event).splitlines() == [
+        "Hana is right: within 0.1 ms.",
+        "Ana was 0.9 ms late, but not the second time. It is left as it was.",
+        "Ben is right: within 0.1 ms.",
+    ]
 
 
 def test_a_sound_far_from_where_it_must_be_is_another_one() -> None:

@@ -6,7 +6,7 @@
 
 In each of the two passes all machines play sweeps (model/sweeps.py), and one machine records them. After the first
 pass, each machine that was heard is corrected by how much later than the earliest one it was heard. The second pass
-shows what is left. A machine that is further off than before gets its old correction back.
+shows what is left. A machine that is not much closer than before gets its old correction back.
 
 What played is paused meanwhile, and goes on afterwards.
 """
@@ -32,7 +32,7 @@ from phaselock.session.outbox import Outbox
 
 MEASURING_REPEATS = 3
 CHECKING_REPEATS = 2
-QUIET_NS = 400_000_000
+QUIET_NS = 300_000_000
 """Silence before the first sound of a pass: the recording begins, and hears the noise of the room."""
 ANSWER_NS = 8_000_000_000
 """How long after the last sound of a pass its listener may take to answer."""
@@ -40,8 +40,9 @@ LEAST_CHANGE_NS = 20_000
 """A smaller difference is left alone: about one frame."""
 MAX_LEFT_NS = 100_000_000
 """A machine that the second pass finds further off was not heard: it is another sound."""
-WORSE_NS = 50_000
-"""A machine whose distance grows by more than this gets its old correction back."""
+SMALL_NS = 50_000
+"""A correction is kept if it leaves less than this, or less than half of the distance before. A machine that was late
+only during the first pass is as far off in the second one, on the other side."""
 
 
 class Phase(enum.Enum):
@@ -232,8 +233,8 @@ class HostCalibration:
             if arrival.offset_ns is not None and reference_ns is not None:
                 left_ns = arrival.offset_ns - reference_ns
                 machine.after_ns = left_ns if abs(left_ns) <= MAX_LEFT_NS else None
-            is_worse = machine.after_ns is None or abs(machine.after_ns) > abs(machine.before_ns) + WORSE_NS
-            if machine.corrected_ns and is_worse:
+            is_right = machine.after_ns is not None and abs(machine.after_ns) < max(SMALL_NS, machine.before_ns // 2)
+            if machine.corrected_ns and not is_right:
                 self._correct(machine, -machine.corrected_ns, now_ns)
         self._finish(now_ns)
 
