@@ -109,8 +109,8 @@ class Dialogs:
             else:
                 self._window.after(POLL_MS, look)
 
-        look()
         if not dialog.answer.done():
+            self._window.after(POLL_MS, look)
             self._window.wait_variable(answered)
 
     def _ask_tk(

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import pathlib
 import sys
 import time
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -188,3 +190,22 @@ def test_begin_in_the_music_folder(
     assert window.ask_files() == ("/m/x.mp3",)
     assert asked[0].folders == ("", os.fspath(music)) and asked[0].folder() == os.fspath(music)
     assert window.program.kept["ui"]["folder"] == "/m"
+
+
+def test_an_answer_that_comes_at_once_leaves_nothing_behind(make: Callable[..., Any]) -> None:
+    """A look that was left behind would end the next dialog."""
+    import tkinter
+
+    from phaselock.ui.dialogs import POLL_MS
+
+    window = make()
+    answers = itertools.chain([False], itertools.repeat(True))
+    dialogs: Any = window.dialogs
+    dialogs._answered = answered = tkinter.BooleanVar(window)
+    dialogs._poll(SimpleNamespace(answer=SimpleNamespace(done=lambda: next(answers))))
+    answered.set(False)
+    over = tkinter.BooleanVar(window)
+    window.after(3 * POLL_MS, over.set, True)
+    window.wait_variable(over)
+    assert not answered.get()
+    dialogs._answered = None
