@@ -80,8 +80,11 @@ def run(peers: int, seconds: int, skew_ppm: float, screen: Screen) -> int:
             )
         for _ in range(peers):
             stage.wait_for(host, "peer_joined")
-        screen.show(Message("Sending the tune, and comparing the clocks…"))
-        stage.wait_for(host, "playing")
+        doing = Message("Sending the tune, and comparing the clocks…")
+        screen.show(doing)
+        stage.wait_for(
+            host, "playing", lambda waited_s: screen.show(Message("{text} {number} s", text=doing, number=waited_s))
+        )
         measured = _watch(stage, seconds, screen)
         host.say("quit")
         screen.say("\n".join(_table(stage.programs, measured, screen)))

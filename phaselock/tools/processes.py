@@ -9,7 +9,7 @@ import queue
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from phaselock.errors import PhaseLockError
@@ -94,13 +94,17 @@ class ProcessGroup:
             program.sync = event
         return program, event
 
-    def wait_for(self, program: Program, name: str) -> dict[str, Any]:
-        """Wait for the first event of this name from this program. Other events are dropped. PhaseLockError after
-        TIMEOUT_S, or if a program has ended."""
-        until = time.monotonic() + TIMEOUT_S
-        while heard := self.hear(until):
-            if heard[0] is program and heard[1]["event"] == name:
-                return heard[1]
+    def wait_for(
+        self, program: Program, name: str, waits: Callable[[int], object] = lambda _seconds: None
+    ) -> dict[str, Any]:
+        """Wait for the first event of this name from this program. Other events are dropped. `waits` is called each
+        second with the seconds that have passed. PhaseLockError after TIMEOUT_S, or if a program has ended."""
+        began_s = time.monotonic()
+        for seconds in range(round(TIMEOUT_S)):
+            while heard := self.hear(began_s + seconds + 1):
+                if heard[0] is program and heard[1]["event"] == name:
+                    return heard[1]
+            waits(seconds + 1)
         raise PhaseLockError("{name} did not get as far as '{event}' in time.", name=program.name, event=name)
 
     def wait_until_ended(self) -> None:
