@@ -55,7 +55,7 @@ from phaselock.session.events import (
 from phaselock.session.sentences import notice_text
 from phaselock.storage.cache import FileCache
 from phaselock.storage.paths import cache_dir
-from phaselock.storage.settings import Calibration, SettingsStore
+from phaselock.storage.settings import MAX_CORRECTION_MS, NOT_CALIBRATED, Calibration, SettingsStore
 from phaselock.sync.clock import HostClock, PeerClocks
 
 if TYPE_CHECKING:
@@ -65,6 +65,8 @@ if TYPE_CHECKING:
 DEFAULT_DEVICE = "default"
 AFTER_S = 0.9
 """How long a microphone records after the last sound of a pass: for the delays that machines hide, and its own."""
+MAX_RECORDING_S = 80.0
+"""A pass has at most a minute."""
 SEARCH_S = 2.0
 """First search for sessions, in seconds: normally all sessions on the network answer in this time."""
 LONGER_SEARCH_S = 6.0
@@ -400,6 +402,8 @@ def _hear(
     from phaselock.audio.microphone import record
 
     seconds = (begin_session_ns - clock_map.session_from_local(_native.now_ns()) + length_ns(machines)) / 1e9
+    if seconds > MAX_RECORDING_S:  # the memory of the recording would have no limit
+        raise PhaseLockError("The host asks for a recording that is too long.")
     recording = record(max(0.0, seconds) + AFTER_S, 1, input_name or None, stop=stop)
     begin_ns = clock_map.session_from_local(recording.begin_local_ns) - begin_session_ns
     return analyse(recording.frames, recording.rate_hz, begin_ns, machines).arrivals
@@ -446,13 +450,14 @@ def _opened(event: Event, player: Player, store: SettingsStore, wished: str | No
     heard by a microphone: save what was heard, and apply it."""
     device = player.status().device_name
     if isinstance(event, OutputCalibrated) and device is not None:
+        late_ms = round(store.settings.calibration(device).late_ms + event.late_ns / 1e6, 6)
         heard = Calibration(
-            late_ms=store.settings.calibration(device).late_ms + event.late_ns / 1e6,
+            late_ms=max(-MAX_CORRECTION_MS, min(late_ms, MAX_CORRECTION_MS)),
             spread_ms=event.spread_ns / 1e6,
             heard_at=time.time(),
             latency_ms=player.platform_latency_ms(),
         )
-        store.update(calibrations={device: heard})
+        store.update(calibrations={device: heard if late_ms else NOT_CALIBRATED})  # 0: the correction was undone
         player.set_correction_ms(store.settings.latency_correction_ms(device))
     if isinstance(event, DeviceChanged) and event.state == "open" and event.peer is None:
         if wished == event.name:

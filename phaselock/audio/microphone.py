@@ -31,7 +31,6 @@ class Recording:
     """What an input has delivered: `frames` is interleaved float32, full scale 1."""
 
     rate_hz: int
-    channels: int
     frames: bytes
     begin_local_ns: int
     """Local time of the first frame, by the arrival of the first block: late by the delay of the input."""
@@ -70,7 +69,7 @@ def record(
             lib.ma_device_uninit(device)
             del _recorders[_address(device)]
     frames = b"".join(recorder.blocks)[: round(seconds * rate_hz) * 4 * channels]
-    return Recording(rate_hz, channels, frames, recorder.begin_local_ns)
+    return Recording(rate_hz, frames, recorder.begin_local_ns)
 
 
 @dataclasses.dataclass(slots=True)

@@ -40,6 +40,8 @@ MAX_PASS_NS = 60_000_000_000
 """No pass is longer."""
 MAX_HIDDEN_NS = 450_000_000
 """A machine may be so early or late."""
+MAX_CORRECTION_NS = 2 * MAX_HIDDEN_NS
+"""Largest distance between two machines."""
 CLEAR_NS = 100_000_000
 """At no delay, two sounds of another machine lie closer than this to where two sounds of this machine are searched.
 Meanwhile, the echoes of a room fade."""

@@ -47,7 +47,7 @@ from phaselock.model.bounds import FileName, PersonName, Size, Title, Within
 from phaselock.model.names import FILE_BYTES, SENTENCE_BYTES
 from phaselock.model.queue import MAX_ITEMS, QueueItem
 from phaselock.model.role import Role
-from phaselock.model.sweeps import Arrival, Sounds
+from phaselock.model.sweeps import MAX_CORRECTION_NS, Arrival, Sounds
 from phaselock.model.timing import Timing
 
 PROTOCOL_VERSION = 3
@@ -399,7 +399,7 @@ class CalibrationCommand:
     present correction. The peer plays earlier by `late_ns`, and keeps that for this output. The repeats of the
     measurement differed by `spread_ns`."""
 
-    late_ns: SignedNs
+    late_ns: Annotated[int, Within(-MAX_CORRECTION_NS, MAX_CORRECTION_NS)]
     spread_ns: DurationNs
 
 

@@ -20,7 +20,7 @@ from collections.abc import Iterator, Sequence
 from phaselock.model.names import sentence
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import CalibrationView
-from phaselock.model.sweeps import MAX_HIDDEN_NS, RATE_HZ, SWEEP_ID, Arrival, Sounds, Verdict, length_ns, schedule
+from phaselock.model.sweeps import MAX_CORRECTION_NS, RATE_HZ, SWEEP_ID, Arrival, Sounds, Verdict, length_ns, schedule
 from phaselock.model.timeline import Timeline
 from phaselock.protocol import messages as m
 from phaselock.session import events as e
@@ -239,7 +239,7 @@ class HostCalibration:
         self._finish(now_ns)
 
     def _correct(self, machine: _Machine, late_ns: int, now_ns: int) -> None:
-        late_ns = max(-2 * MAX_HIDDEN_NS, min(late_ns, 2 * MAX_HIDDEN_NS))
+        late_ns = max(-MAX_CORRECTION_NS, min(late_ns, MAX_CORRECTION_NS))
         machine.corrected_ns += late_ns
         member = self._members.numbered(machine.peer_id) if machine.peer_id is not None else None
         if machine.peer_id is None:
