@@ -94,7 +94,8 @@ def listen(sock: socket.socket, *, read_bytes: int = 1 << 20, acknowledge: bool 
             received += len(data)
             messages = list(framer.feed(data))
             if messages and acknowledge:
-                sock.sendall(frame(BulkProgress(received)))
+                with contextlib.suppress(ConnectionError):  # the sender may be gone already
+                    sock.sendall(frame(BulkProgress(received)))
             yield from messages
 
 
