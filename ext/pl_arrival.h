@@ -24,32 +24,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "pl_sweep.h"
-
-enum { PL_MAX_STARTS = 9 };
-
-/* The sweeps of one machine. */
-typedef struct {
-    int32_t sweep, count; /* which sweep; 2 to PL_MAX_STARTS starts, ascending */
-    double starts_s[PL_MAX_STARTS];
-} pl_sounds;
-
-typedef enum {
-    PL_ARRIVAL_HEARD,
-    PL_ARRIVAL_ABSENT,   /* no place where the repeats agree */
-    PL_ARRIVAL_NOISE,    /* the direct sound may be hidden in noise */
-    PL_ARRIVAL_ECHO,     /* two pulses may be the direct sound */
-    PL_ARRIVAL_UNSTEADY, /* the repeats disagree about the time */
-} pl_verdict;
-
-typedef struct {
-    int32_t verdict;
-    double arrival_s; /* when heard: true time after the starts */
-    double spread_s;  /* when heard: between the earliest and the latest repeat */
-    double level;     /* unless absent: amplitude of the sweep with all its echoes, 1 for the sweep as made */
-    double peak;      /* unless absent: the strongest pulse */
-    double noise;     /* absent: a pulse of this size would have been found */
-} pl_arrival;
+#include "pl_direct.h"
+#include "pl_pass.h"
 
 /* Find `machines` machines whose sounds start `begin_s` after the begin of the recording plus their
  * starts, up to `reach_s` earlier or later. `rate_error` is how much faster the clock of the microphone

@@ -1,6 +1,6 @@
 """When the sounds of a calibration pass arrive at the microphone, and what a recording cannot say.
 
-The decision rule. A machine is heard only if all of this holds (ext/pl_arrival.h has the constants):
+The decision rule. A machine is heard only if all of this holds (ext/pl_places.c and pl_direct.c have the constants):
 
 - All its repeats are in the recording at one common delay and correlate there, each with each. So the echoes of the
   room must be the same at each repeat.
