@@ -8,8 +8,8 @@
 /* How often each machine is examined: from the second time on without the sounds of the others. */
 enum { ROUNDS = 3 };
 
-/* Take a machine out of the responses to both sweeps (gain -1), or put it back (1). `cross` is a place to work
- * with. */
+/* Take a machine out of the responses to both sweeps (gain -1), or put it back (1). `cross` is a place to
+ * work with. */
 static void add_model(const pl_pass *pass, const pl_sounds *sounds, const pl_model *m, double gain,
                       pl_complex *cross) {
     if (!m->count) return;

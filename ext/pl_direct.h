@@ -1,9 +1,9 @@
 /* The direct sound of one machine at its place.
  *
  * The repeats are added in phase. Where other sounds disturb one or two of them, these are left out. The
- * difference between the repeats is the noise, at each moment. The first pulse that is not noise is the direct
- * sound, unless a larger one may be hidden in the noise before it or a doubtful one lies there, or the repeats
- * disagree about its time. */
+ * difference between the repeats is the noise, at each moment. The first pulse that is not noise is the
+ * direct sound, unless a larger one may be hidden in the noise before it or a doubtful one lies there, or
+ * the repeats disagree about its time. */
 #ifndef PL_DIRECT_H
 #define PL_DIRECT_H
 

@@ -1,7 +1,8 @@
 /* Where a machine may be in the responses, and the rate of the microphone's clock.
  *
  * A machine is searched where all its repeats have a large response at the same delay: at each delay, the
- * least of the repeats counts. Such a place is the machine's if the repeats correlate there, each with each. */
+ * least of the repeats counts. Such a place is the machine's if the repeats correlate there, each with
+ * each. */
 #ifndef PL_PLACES_H
 #define PL_PLACES_H
 
@@ -40,8 +41,8 @@ void pl_search_free(pl_search *s);
 int32_t pl_search_lags(const pl_search *s);
 /* The responses have changed. False if there is not enough memory. */
 bool pl_search_refresh(pl_search *s);
-/* Find the rate of the clock, which goes into the pass, and a place for each machine. Here and below, one more
- * place, `spare`, is used to work with. */
+/* Find the rate of the clock, which goes into the pass, and a place for each machine. Here and below, one
+ * more place, `spare`, is used to work with. */
 void pl_search_places(pl_search *s, const pl_sounds *sounds, int32_t machines, pl_place *places,
                       pl_place *spare);
 /* Find a place of one machine now that the rate is known. */
