@@ -183,7 +183,7 @@ def command_line() -> Parser:
             "Commands on standard input, one a line (help explains them): add PATH, play [N], pause, resume, stop, "
             "seek SECONDS, next, previous, move FROM TO, remove N, undo, shuffle [on|off], repeat [on|off], save FILE, "
             "requests, accept N, reject N, drop-peer NAME, retry [NAME], without NAME, "
-            "peer-volume NAME 0..100|mute|unmute, calibrate [NAME|stop], volume [0..100], "
+            "peer-volume NAME 0..100|mute|unmute, calibrate [NAME|stop], levels [even|undo|reset], volume [0..100], "
             "role [[NAME] left|right|mono|stereo], offset [MILLISECONDS|reset], peers, queue, status, quit."
         ),
     )
@@ -218,7 +218,7 @@ def command_line() -> Parser:
         description=tr("Take part in the jam that is hosted at ADDRESS, or in the one that is found on the network."),
         epilog=tr(
             "Commands on standard input, one a line (help explains them): request PATH, requests, volume [0..100], "
-            "role [left|right|mono|stereo], offset [MILLISECONDS|reset], queue, status, leave."
+            "levels [reset], role [left|right|mono|stereo], offset [MILLISECONDS|reset], queue, status, leave."
         ),
     )
     join.add_argument(

@@ -49,6 +49,7 @@ from phaselock.session.events import (
     PeerJoined,
     PeerLeft,
     RoleSet,
+    TrimSet,
     VolumeSet,
     Warned,
 )
@@ -447,7 +448,7 @@ def _player(
 
 def _opened(event: Event, player: Player, store: SettingsStore, wished: str | None) -> None:
     """After an output is opened: apply its own correction, and save the output if the user requested it. After it was
-    heard by a microphone: save what was heard, and apply it."""
+    heard by a microphone, or trimmed: save that for the output, and apply it."""
     device = player.status().device_name
     if isinstance(event, OutputCalibrated) and device is not None:
         late_ms = round(store.settings.calibration(device).late_ms + event.late_ns / 1e6, 6)
@@ -459,7 +460,11 @@ def _opened(event: Event, player: Player, store: SettingsStore, wished: str | No
         )
         store.update(calibrations={device: heard if late_ms else NOT_CALIBRATED})  # 0: the correction was undone
         player.set_correction_ms(store.settings.latency_correction_ms(device))
+    if isinstance(event, TrimSet) and device is not None:
+        store.update(trims_db={device: event.trim_db})
+        player.set_trim_db(event.trim_db)
     if isinstance(event, DeviceChanged) and event.state == "open" and event.peer is None:
         if wished == event.name:
             store.update(device=wished)
         player.set_correction_ms(store.settings.latency_correction_ms(event.name))
+        player.set_trim_db(store.settings.trim_db(event.name))

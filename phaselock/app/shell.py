@@ -20,7 +20,7 @@ from phaselock.app.shell_base import Shell, Terminal, Word
 from phaselock.app.typed import nothing_after, usage_error
 from phaselock.audio.interface import AudioOutput
 from phaselock.errors import PhaseLockError
-from phaselock.language.message import N_, Message
+from phaselock.language.message import N_, Figure, Message
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import PeerView
 from phaselock.network.host import HostRunner
@@ -198,6 +198,20 @@ class HostShell(Shell):
         stop = rest.casefold() == "stop"
         self._do(c.StopCalibration() if stop else c.Calibrate(rest or None))
 
+    def _levels(self, rest: str) -> None:
+        commands: dict[str, c.HostCommand] = {
+            "even": c.EvenLevels(),
+            "undo": c.UndoLevels(),
+            "reset": c.ResetLevels(),
+        }
+        if rest:
+            if rest.casefold() not in commands:
+                raise usage_error(Message("levels [even|undo|reset]"))
+            self._do(commands[rest.casefold()])
+        elif levels := self._runner.snapshot().levels:
+            told = e.LevelsListed(self._runner.session_ns(), levels.machines, levels.can_even)
+            self._terminal.event(told)
+
     def _role(self, rest: str) -> None:
         name, _, word = rest.rpartition(" ")
         if not name:
@@ -262,6 +276,12 @@ class HostShell(Shell):
             N_("hear all loudspeakers with a microphone (of this machine or of a peer), and correct their delays"),
             "peer",
         ),
+        "levels": Word(
+            _levels,
+            N_("levels [even|undo|reset]"),
+            N_("show how loud the machines are heard, trim them to the quietest one, or take that back"),
+            "trims",
+        ),
         "retry": Word(_retry, N_("retry [NAME]"), N_("send the files again that did not reach a peer"), "peer"),
         "without": Word(_without, N_("without NAME"), N_("go on without waiting for a peer"), "peer"),
         "volume": Shell.COMMON_WORDS["volume"],
@@ -297,6 +317,8 @@ class HostShell(Shell):
         "guests": "peers",
         "who": "peers",
         "kick": "drop-peer",
+        "level": "levels",
+        "loudness": "levels",
         "exit": "quit",
         "end": "quit",
         "bye": "quit",
@@ -339,9 +361,21 @@ class PeerShell(Shell):
 
         self._with_paths(rest, Message("request PATH"), ask)
 
+    def _levels(self, rest: str) -> None:
+        if rest.casefold() not in ("", "reset"):
+            raise usage_error(Message("levels [reset]"))
+        device = self._output.status().device_name
+        if rest and device is not None:
+            self._store.update(trims_db={device: 0.0})
+            self._output.set_trim_db(0.0)
+        self._answer(Notice(Code.TRIM, Figure(self._store.settings.trim_db(device), ".1f")))
+
     WORDS: ClassVar[Mapping[str, Word]] = {
         "request": Word(_ask, N_("request PATH"), N_("ask the host to play a song of this machine"), "path"),
         **Shell.COMMON_WORDS,
+        "levels": Word(
+            _levels, N_("levels [reset]"), N_("show or forget by how much the host has made this machine quieter")
+        ),
         "leave": Word(_leave, "leave", N_("leave the jam")),
     }
     SYNONYMS: ClassVar[Mapping[str, str]] = {

@@ -44,7 +44,7 @@ class Word:
     run: Callable[[Any, str], None]
     form: str
     meaning: str
-    values: Literal["", "path", "peer", "on_or_off", "role"] = ""
+    values: Literal["", "path", "peer", "on_or_off", "role", "trims"] = ""
     """What Tab completes after the word."""
 
 
@@ -117,6 +117,8 @@ class Shell:
                 return typed.beginning_with(rest.lstrip(), self._peer_names)
             case "on_or_off":
                 return typed.beginning_with(rest.lstrip(), ("on", "off"))
+            case "trims":
+                return typed.beginning_with(rest.lstrip(), ("even", "undo", "reset"))
             case "role":
                 name, blank, start = rest.lstrip().rpartition(" ")
                 named = blank and name.casefold() in map(str.casefold, self._peer_names)
@@ -186,6 +188,7 @@ class Shell:
                 timing=status.timing if status.device_name else None,
                 volume=round(self._store.settings.audible_volume * 100),
                 role=self._store.settings.role,
+                trim_db=status.trim_db if status.device_name else None,
                 offset_ms=self._offset_ms(status.device_name),
                 clock_within_us=sync.offset_uncertainty_us if sync and told.peers is None else None,
             )

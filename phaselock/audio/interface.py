@@ -80,6 +80,11 @@ class AudioOutput(Protocol):
     def set_volume(self, volume: float) -> None:
         """Set the volume, from 0 to 1; `model.volume` has its curve. The change is ramped."""
 
+    def set_trim_db(self, trim_db: float) -> None:
+        """Play louder than the volume says by this, in dB: -MAX_TRIM_DB (model/volume.py) to 0. The change is ramped.
+
+        It applies to sweeps too: what a microphone hears of a machine is what people hear of it."""
+
     def set_role(self, role: Role) -> None:
         """Set which channels to play. The change is ramped."""
 

@@ -81,6 +81,7 @@ class Player:
         self._wake_send.setblocking(False)
         self._closing = self._reopening = False
         self._volume = 1.0
+        self._trim_db = 0.0
         self._role: Role = "stereo"
         self._running = False
         self._device_name: str | None = None
@@ -112,7 +113,11 @@ class Player:
 
     def set_volume(self, volume: float) -> None:
         self._volume = volume
-        self.engine.set_volume(gain_of(volume))
+        self.engine.set_volume(gain_of(volume, self._trim_db))
+
+    def set_trim_db(self, trim_db: float) -> None:
+        self._trim_db = trim_db
+        self.engine.set_volume(gain_of(self._volume, trim_db))
 
     def set_role(self, role: Role) -> None:
         self._role = role
@@ -145,6 +150,7 @@ class Player:
             correction_ppm=status.correction_ppm,
             underruns=status.underruns,
             volume=self._volume,
+            trim_db=self._trim_db,
         )
 
     def close(self) -> None:
@@ -236,7 +242,7 @@ class Player:
         """Continue with a new engine. The sound server hangs and may still call the callback of the old one."""
         engine = _native.Engine(self.engine.clock_map)
         with self._lock:
-            engine.set_volume(gain_of(self._volume))
+            engine.set_volume(gain_of(self._volume, self._trim_db))
             engine.set_role(self._role)
             self._decks.use(engine)
             self.engine = engine

@@ -10,7 +10,7 @@ from phaselock.console.columns import Column, fitted, table, width, wrapped
 from phaselock.language.message import ENGLISH, N_, Figure, Message, Words, translated
 from phaselock.model.queue import ItemStatus
 from phaselock.model.role import ROLE_NAMES
-from phaselock.model.snapshot import LatencyClass, RequestState
+from phaselock.model.snapshot import LatencyClass, LevelView, RequestState
 from phaselock.model.timing import TIMING_PHRASES
 from phaselock.session import events as e
 from phaselock.session.sentences import event_text, song_text, time_text
@@ -41,6 +41,15 @@ def event_lines(event: e.Event, words: Words = ENGLISH, columns: int = 0) -> lis
                 return [words.gettext("There are no requests.")]
             cells = [_request_cells(row, words) for row in event.requests]
             return table(_titled(REQUEST_COLUMNS, words), cells, columns)
+        case e.LevelsListed():
+            cells = [_level_cells(one, words) for one in event.machines]
+            hint = ""
+            if event.can_even:
+                hint = words.gettext("To trim all to the quietest one, type levels even.")
+            elif all(one.level_db is None for one in event.machines):
+                hint = words.gettext("To hear how loud they are, type calibrate.")
+            lines = table(_titled(LEVEL_COLUMNS, words), cells, columns)
+            return [*lines, *wrapped(hint, columns)] if hint else lines
         case e.HelpTold():
             rows = [(translated(row.form, words), translated(row.meaning, words)) for row in event.commands]
             return _labelled(rows, columns)
@@ -117,6 +126,11 @@ def ms_words(time_ms: float, form: str = ".1f") -> Message:
     return Message("{figure} ms", figure=Figure(time_ms, form))
 
 
+def decibel_words(level_db: float) -> Message:
+    """A level or a change of it."""
+    return Message("{figure} dB", figure=Figure(level_db, ".1f"))
+
+
 STATES = {
     "stopped": N_("stopped"),
     "playing": N_("playing"),
@@ -162,6 +176,12 @@ PEER_COLUMNS = (
     Column(N_("songs"), right=True, leave_out=2),
     Column(N_("output"), flexible=True, leave_out=3),
 )
+LEVEL_COLUMNS = (
+    Column(N_("name"), flexible=True),
+    Column(N_("louder"), right=True),
+    Column(N_("trim"), right=True),
+    Column(N_("trim to be even"), right=True, leave_out=1),
+)
 
 
 def _titled(columns: Sequence[Column], words: Words) -> list[Column]:
@@ -206,7 +226,8 @@ def _status_rows(status: e.StatusReported, words: Words) -> list[tuple[str, str]
     known = f" ({words.gettext(TIMING_PHRASES[status.timing])})" if status.timing else ""
     rows.append((words.gettext("Output"), (status.device or words.gettext("none")) + known))
     if status.volume is not None:
-        rows.append((words.gettext("Volume"), f"{status.volume} %"))
+        trim = f", {decibel_words(status.trim_db).translated(words)}" if status.trim_db else ""
+        rows.append((words.gettext("Volume"), f"{status.volume} %{trim}"))
     if status.role is not None:
         rows.append((words.gettext("Channels"), words.gettext(ROLE_NAMES[status.role])))
     if status.offset_ms is not None:
@@ -237,6 +258,11 @@ def _peer_cells(peer: e.PeerRow, words: Words) -> tuple[str, ...]:
     if not peer.waited_for:
         output += f", {words.gettext('not waited for')}"
     return peer.name, _peer_phase(peer, words), network if peer.latency_ms else "-", songs, output
+
+
+def _level_cells(level: LevelView, words: Words) -> tuple[str, ...]:
+    values_db = level.level_db, level.trim_db, level.even_trim_db
+    return level.name, *("-" if one is None else decibel_words(one).translated(words) for one in values_db)
 
 
 def _peer_phase(peer: e.PeerFigures, words: Words) -> str:

@@ -144,6 +144,34 @@ class CalibrationView:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class LevelView:
+    """How loud one machine was heard in the last calibration."""
+
+    name: str
+    """Its display name."""
+    trim_db: float | None
+    """How much louder than its volume says it plays, in dB: -12 to 0; null before its first report."""
+    level_db: float | None
+    """By how much it is heard louder than the quietest machine, in dB, with the present trims of both; null if the last
+    calibration has not heard it."""
+    even_trim_db: float | None
+    """The trim with which it is heard as loud as the quietest machine, in dB, or -12 if that is not enough; null if the
+    last calibration has not heard it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LevelsView:
+    """How loud the machines were heard in the last calibration."""
+
+    machines: tuple[LevelView, ...]
+    """All machines of the session; the first one is the host."""
+    can_even: bool
+    """New trims would bring the loudest and the quietest machine at least a decibel closer."""
+    can_undo: bool
+    """The machines have been trimmed after the last calibration."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class SessionSnapshot:
     """The session as this computer knows it. On a peer `peers` is empty."""
 
@@ -171,6 +199,8 @@ class SessionSnapshot:
     """Host: the tracks after the current one play in a random order."""
     calibration: CalibrationView | None = None
     """Host: the calibration that runs."""
+    levels: LevelsView | None = None
+    """Host: how loud the machines were heard."""
     connected: bool = True
     """Peer: the connection to the host works; False while the peer looks for it."""
     plays_on: bool = False

@@ -103,3 +103,5 @@ class AudioStatus:
     """Number of times that the callback had no decoded audio, since the start of the program."""
     volume: float
     """As set, from 0 to 1."""
+    trim_db: float = 0.0
+    """How much louder than its volume says it plays, in dB: -MAX_TRIM_DB (model/volume.py) to 0."""

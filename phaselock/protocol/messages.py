@@ -49,6 +49,7 @@ from phaselock.model.queue import MAX_ITEMS, QueueItem
 from phaselock.model.role import Role
 from phaselock.model.sweeps import MAX_CORRECTION_NS, Arrival, Sounds
 from phaselock.model.timing import Timing
+from phaselock.model.volume import TrimDb
 
 PROTOCOL_VERSION = 3
 CHUNK_BYTES = 64 * 1024
@@ -404,6 +405,13 @@ class CalibrationCommand:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class TrimCommand:
+    """Extension, host to peer: play louder than the volume says by `trim_db`, and keep that for this output."""
+
+    trim_db: TrimDb
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class RoleCommand:
     """Extension, host to peer: play these channels from now on."""
 
@@ -427,7 +435,8 @@ class PeerStatus:
     `dac_deviation_ns` is the standard deviation of the output clock. `dac_uncertainty_ns` is the uncertainty of the
     time at which a frame leaves the loudspeaker (None: unknown). `rtt_ns` is the recent worst round trip. `room_bytes`
     is how many bytes of tracks the peer can store. `volume_percent` is the volume of its output, which a muted output
-    keeps (None: unknown). `role` says which channels the peer plays (None: unknown)."""
+    keeps (None: unknown). `role` says which channels the peer plays (None: unknown). `trim_db` is how much louder than
+    its volume says it plays."""
 
     phase_error_ns: SignedNs
     offset_uncertainty_ns: TimeNs
@@ -445,6 +454,7 @@ class PeerStatus:
     volume_percent: Percent | None = None
     muted: bool = False
     role: Role | None = None
+    trim_db: TrimDb = 0.0
 
 
 Message: TypeAlias = (
@@ -482,6 +492,7 @@ Message: TypeAlias = (
     | ListenCommand
     | HeardReport
     | CalibrationCommand
+    | TrimCommand
     | RoleCommand
     | QueueUpdate
     | PeerStatus
@@ -523,6 +534,7 @@ TYPE_OF: dict[type[Message], int] = {
     ListenCommand: 82,
     HeardReport: 83,
     CalibrationCommand: 84,
+    TrimCommand: 85,
     RoleCommand: 55,
     PeerStatus: 64,
 }

@@ -152,6 +152,21 @@ class StopCalibration:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class EvenLevels:
+    """Trim the machines that the last calibration has heard, so that all are heard as loud as the quietest one."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class UndoLevels:
+    """Give the machines back the trims that they had before `EvenLevels`."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ResetLevels:
+    """Forget the trims of all machines."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class SetPeerRole:
     """Set which channels a peer plays."""
 
@@ -196,6 +211,9 @@ HostCommand = (
     | SetPeerVolume
     | Calibrate
     | StopCalibration
+    | EvenLevels
+    | UndoLevels
+    | ResetLevels
     | SetPeerRole
     | Accept
     | Reject

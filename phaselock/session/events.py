@@ -13,7 +13,7 @@ from uuid import UUID
 from phaselock.model.notices import LeftOut, Notice
 from phaselock.model.queue import ItemStatus, QueueItem
 from phaselock.model.role import Role
-from phaselock.model.snapshot import FileState, LatencyClass, RequestState, RequestView
+from phaselock.model.snapshot import FileState, LatencyClass, LevelView, RequestState, RequestView
 from phaselock.model.sweeps import Verdict
 from phaselock.model.timing import DeviceState, Timing
 
@@ -395,6 +395,9 @@ class CalibratedRow:
     """The same after the correction; null if it was not measured again."""
     corrected_ms: float
     """By how much its correction was changed, in milliseconds. A positive value plays earlier."""
+    level_db: float | None
+    """By how much it was heard louder than the quietest machine, in dB, with its volume and its trim; null if it was
+    not heard, or no other machine was."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -419,6 +422,38 @@ class OutputCalibrated(Event):
     """By how much earlier it plays now, in nanoseconds."""
     spread_ns: int
     """By how much the repeats of the measurement differed, in nanoseconds."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TrimRow:
+    """The new trim of a machine."""
+
+    name: str
+    """Its display name."""
+    trim_db: float
+    """How much louder than its volume says it plays, in dB: -12 to 0."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PeersTrimmed(Event):
+    """Host: the peers have got new trims, by `levels even`, `levels undo` or `levels reset`. `trim_set` has that of
+    the host."""
+
+    event_name: ClassVar[str] = "trimmed"
+
+    peers: tuple[TrimRow, ...]
+    """Those whose trims change."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TrimSet(Event):
+    """The host's user has evened out the volumes of the machines: this machine's output plays quieter than its volume
+    says, or no longer. That is kept for this output."""
+
+    event_name: ClassVar[str] = "trim_set"
+
+    trim_db: float
+    """How much louder than its volume says it plays, in dB: -12 to 0."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -605,6 +640,8 @@ class StatusReported(Event):
     """How well the delay of the output is known: "exact", "told" or "unknown". Absent where none is open."""
     volume: int | None = absent_if_none()
     """The volume of this machine in percent."""
+    trim_db: float | None = absent_if_none()
+    """How much louder than its volume says the output plays, in dB: -12 to 0. Absent where none is open."""
     role: Role | None = absent_if_none()
     """The channels that this machine plays."""
     offset_ms: float | None = absent_if_none()
@@ -616,6 +653,19 @@ class StatusReported(Event):
     clock_within_us: float | None = absent_if_none()
     """Peer: the host's clock is known to within this, in microseconds. Absent while it is not known, and at the
     host."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class LevelsListed(Event):
+    """Host: the answer to `levels`. After a calibration, a machine keeps its level until a machine leaves or plays on
+    another output."""
+
+    event_name: ClassVar[str] = "levels"
+
+    machines: tuple[LevelView, ...]
+    """All machines; the first one is the host."""
+    can_even: bool
+    """`levels even` would bring the loudest and the quietest machine at least a decibel closer."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -16,9 +16,10 @@ from phaselock.errors import InvalidMp3Error, PhaseLockError
 from phaselock.language.message import ENGLISH, N_, Figure, Message, Words, translated
 from phaselock.model.notices import Code, Notice
 from phaselock.model.role import ROLE_PHRASES
-from phaselock.model.snapshot import RequestState, SessionSnapshot
+from phaselock.model.snapshot import LevelsView, RequestState, SessionSnapshot
 from phaselock.model.sweeps import Verdict
 from phaselock.model.timing import TIMING_PHRASES, TIMING_SENTENCES
+from phaselock.model.volume import LEAST_DIFFERENCE_DB, MAX_TRIM_DB
 from phaselock.session import events as e
 
 MAX_NAMED = 3
@@ -108,10 +109,14 @@ NOTICES: dict[Code, str] = {
     Code.CALIBRATION_RUNS: N_("A calibration runs already."),
     Code.CALIBRATION_ALONE: N_("No other machine plays here, so there is nothing to compare."),
     Code.CALIBRATION_STOPPED: N_("The calibration was stopped. It has changed nothing."),
+    Code.NO_LEVELS: N_("No microphone has heard how loud the machines are. First: calibrate"),
+    Code.LEVELS_EVEN: N_("The machines are as equally loud as trims can make them."),
+    Code.NO_TRIMS: N_("No volume is trimmed."),
     Code.CALIBRATION_FAILED: N_("The microphone of {peer} cannot be used: {detail}"),
     Code.LISTENER_SILENT: N_("The microphone of {peer} does not answer."),
     Code.VOLUME: N_("Volume {number} %."),
     Code.ROLE: N_("This speaker plays {role}."),
+    Code.TRIM: N_("Volume trim {detail} dB."),
     Code.OFFSET: N_("Offset {detail} ms."),
     Code.HEARD: "",
     Code.NO_OFFSET_YET: N_("No output is open. An offset belongs to an output."),
@@ -388,6 +393,35 @@ def calibrated_text(row: e.CalibratedRow, words: Words = ENGLISH) -> str:
     return words.gettext(form).format(name=row.name, before=f"{row.before_ms:.1f}", after=f"{after_ms:.1f}")
 
 
+def level_texts(levels: LevelsView, words: Words = ENGLISH) -> list[str]:
+    """A sentence about each machine that is heard louder than the quietest one, loudest first."""
+    heard = [(one.level_db, one) for one in levels.machines if one.level_db is not None]
+    if not heard:
+        return []
+    _, quietest = min(heard, key=lambda pair: pair[0])
+    texts = []
+    for level_db, one in sorted(heard, key=lambda pair: -pair[0]):
+        if level_db < LEAST_DIFFERENCE_DB:
+            continue
+        change_db = (one.even_trim_db or 0.0) - (one.trim_db or 0.0)
+        others_db = (quietest.even_trim_db or 0.0) - (quietest.trim_db or 0.0)
+        left_db = level_db + change_db - others_db
+        form = N_("{name} is heard {number} dB louder than {other}.")
+        if left_db >= LEAST_DIFFERENCE_DB and one.even_trim_db == -MAX_TRIM_DB:
+            form = N_("{name} is heard {number} dB louder than {other}. At most {most} dB can be taken away.")
+        number, most = Figure(level_db, ".1f").translated(words), Figure(MAX_TRIM_DB, "g").translated(words)
+        texts.append(words.gettext(form).format(name=one.name, number=number, other=quietest.name, most=most))
+    return texts
+
+
+def trim_text(name: str, trim_db: float, words: Words = ENGLISH) -> str:
+    """The new trim of a machine."""
+    if not trim_db:
+        return words.gettext("{name} plays as loud as its volume says.").format(name=name)
+    form = words.gettext("{name} plays {number} dB quieter than its volume says.")
+    return form.format(name=name, number=Figure(-trim_db, ".1f").translated(words))
+
+
 def event_text(event: e.Event, words: Words = ENGLISH) -> str:
     """The sentence of an event for the command line. Empty if the event has none or is printed in another form."""
     match event:
@@ -424,6 +458,13 @@ def event_text(event: e.Event, words: Words = ENGLISH) -> str:
             return words.gettext(form).format(number=f"{abs(late_ns) / 1e6:.1f}")
         case e.Calibrated():
             return "\n".join(calibrated_text(row, words) for row in event.machines)
+        case e.TrimSet(trim_db=0):
+            return words.gettext("This speaker plays as loud as its volume says.")
+        case e.TrimSet(trim_db=trim_db):
+            form = words.gettext("This speaker plays {number} dB quieter than its volume says.")
+            return form.format(number=Figure(-trim_db, ".1f").translated(words))
+        case e.PeersTrimmed():
+            return "\n".join(trim_text(row.name, row.trim_db, words) for row in event.peers)
         case e.RoleSet(role=role):
             form = N_("The host has set this speaker to play {role}.")
             return words.gettext(form).format(role=words.gettext(ROLE_PHRASES[role]))

@@ -85,6 +85,7 @@ PEER_ACCEPTS: dict[PeerSide, frozenset[type[Message]]] = {
             m.SweepEnd,
             m.ListenCommand,
             m.CalibrationCommand,
+            m.TrimCommand,
             m.RoleCommand,
             m.QueueUpdate,
             m.SongRequestAccepted,

@@ -16,7 +16,7 @@ from phaselock.language.message import Message
 from phaselock.model.address import DEFAULT_CLOCK_PORT, DEFAULT_PORT
 from phaselock.model.names import person_name
 from phaselock.model.role import ROLES, Role
-from phaselock.model.volume import volume_of
+from phaselock.model.volume import MAX_TRIM_DB, volume_of
 from phaselock.storage.files import locked, open_regular, rename, replace_file
 
 MAX_FILE_BYTES = 1 << 20
@@ -65,6 +65,8 @@ class Settings:
     """The user's correction for each output device, by its name; positive plays earlier."""
     calibrations: Mapping[str, Calibration] = dataclasses.field(default_factory=dict)
     """What a microphone has heard of each output device, by its name. It is added to the user's correction."""
+    trims_db: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    """How much louder than the volume says each output device plays, by its name: -MAX_TRIM_DB to 0."""
     volume: float = 1.0
     """0 to 1, see `model.volume`; kept while muted."""
     muted: bool = False
@@ -83,6 +85,10 @@ class Settings:
     def calibration(self, device: str | None) -> Calibration:
         """What a microphone has heard of an output, or NOT_CALIBRATED."""
         return self.calibrations.get(device or "", NOT_CALIBRATED)
+
+    def trim_db(self, device: str | None) -> float:
+        """How much louder than the volume says an output plays, in dB."""
+        return self.trims_db.get(device or "", 0.0)
 
     def latency_correction_ms(self, device: str | None) -> float:
         """By how much an output plays earlier: the user's correction and what a microphone has heard."""
@@ -363,7 +369,15 @@ def _calibration(value: object) -> Calibration:
     )
 
 
-_BY_DEVICE: dict[str, Callable[[object], Any]] = {"corrections_ms": _correction_ms, "calibrations": _calibration}
+def _trim_db(value: object) -> float:
+    return _number(value, -MAX_TRIM_DB, 0)
+
+
+_BY_DEVICE: dict[str, Callable[[object], Any]] = {
+    "corrections_ms": _correction_ms,
+    "calibrations": _calibration,
+    "trims_db": _trim_db,
+}
 """Fields with a value for each output device."""
 
 

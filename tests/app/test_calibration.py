@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pathlib
 import threading
 from collections.abc import Iterator
@@ -13,7 +14,7 @@ from phaselock import _native
 from phaselock.app import session
 from phaselock.errors import PhaseLockError
 from phaselock.model.sweeps import schedule
-from phaselock.session.events import OutputCalibrated
+from phaselock.session.events import DeviceChanged, OutputCalibrated, PeersTrimmed, TrimRow, TrimSet
 from phaselock.storage.settings import MAX_CORRECTION_MS, NOT_CALIBRATED, SettingsStore
 
 
@@ -24,12 +25,16 @@ class FakePlayer:
 
     def __init__(self) -> None:
         self.corrections_ms: list[float] = []
+        self.trims_db: list[float] = []
 
     def status(self) -> FakePlayer:
         return self
 
     def platform_latency_ms(self) -> float:
         return 20.0
+
+    def set_trim_db(self, trim_db: float) -> None:
+        self.trims_db.append(trim_db)
 
     def set_correction_ms(self, correction_ms: float) -> None:
         self.corrections_ms.append(correction_ms)
@@ -57,6 +62,35 @@ def test_a_correction_that_was_undone_is_forgotten(store: SettingsStore) -> None
 
 def test_corrections_add_up_to_a_limit(store: SettingsStore) -> None:
     assert calibrate(store, 900, 900, 900)[-1] == MAX_CORRECTION_MS
+
+
+def opened(name: str) -> DeviceChanged:
+    return DeviceChanged(None, "open", name, "", "exact")
+
+
+def test_a_trim_is_kept_for_its_output_and_applied_when_that_is_opened_again(tmp_path: pathlib.Path) -> None:
+    path, player = tmp_path / "settings.json", FakePlayer()
+    for happened in ([TrimSet(None, -6.2), opened("Box"), opened("Card")], [opened("Card")], [TrimSet(None, 0.0)]):
+        store = SettingsStore(path)
+        for event in happened:
+            session._opened(event, player, store, None)  # type: ignore[arg-type]
+        store.close()
+    assert player.trims_db == [-6.2, 0, -6.2, -6.2, 0]
+    assert json.loads(path.read_text("utf-8"))["trims_db"] == {"Card": 0}
+
+
+def test_a_trim_without_an_output_is_ignored(store: SettingsStore) -> None:
+    player: Any = FakePlayer()
+    player.device_name = None
+    session._opened(TrimSet(None, -6.2), player, store, None)
+    assert not player.trims_db and not store.settings.trims_db
+
+
+def test_a_trim_of_a_peer_changes_nothing_here(store: SettingsStore) -> None:
+    player: Any = FakePlayer()
+    session._opened(PeersTrimmed(None, (TrimRow("Ana", -6.2),)), player, store, None)
+    session._opened(DeviceChanged(None, "open", "Box", "", "exact", "Ana"), player, store, None)
+    assert not player.trims_db
 
 
 def test_a_recording_has_a_limit(monkeypatch: pytest.MonkeyPatch) -> None:

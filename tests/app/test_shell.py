@@ -15,8 +15,9 @@ from phaselock.app.shell import HostShell, PeerShell
 from phaselock.model.notices import Code, Notice
 from phaselock.model.queue import ItemStatus, QueueItem
 from phaselock.model.role import Role
-from phaselock.session.commands import SetPeerRole
-from phaselock.session.events import Event, Failed, PeerJoined
+from phaselock.model.snapshot import LevelsView, LevelView
+from phaselock.session.commands import EvenLevels, ResetLevels, SetPeerRole, UndoLevels
+from phaselock.session.events import Event, Failed, LevelsListed, PeerJoined
 from phaselock.session.sentences import event_text
 from phaselock.storage.settings import Settings
 from tests.support.shouting import Shouting
@@ -130,11 +131,44 @@ class Parts:
     def set_role(self, role: Role) -> None:
         self.done.append(role)
 
+    def set_trim_db(self, trim_db: float) -> None:
+        self.done.append(trim_db)
+
+    def status(self) -> Any:
+        return SimpleNamespace(device_name="Card")
+
     def update(self, **changes: Any) -> None:
         self.settings = dataclasses.replace(self.settings, **changes)
 
     def event(self, event: Event, **_: object) -> None:
         self.done.append(event_text(event))
+
+
+LEVELS = (LevelView("Hana", 0.0, 6.2, -6.2), LevelView("Lee", 0.0, 0.0, 0.0))
+
+
+def test_the_levels_are_shown_and_evened_out() -> None:
+    parts: Any = Parts()
+    shell = HostShell(parts, parts, parts, parts, parts)
+    for line in ("levels even", "Levels UNDO", "levels reset", "levels loud"):
+        shell.line(line)
+    assert parts.done == [EvenLevels(), UndoLevels(), ResetLevels(), "Usage: levels [even|undo|reset]"]
+    told: list[Event] = []
+    parts.snapshot = lambda: SimpleNamespace(levels=LevelsView(LEVELS, can_even=True, can_undo=False))
+    parts.event = lambda event, **_: told.append(event)
+    shell.line("levels")
+    assert told == [LevelsListed(None, LEVELS, can_even=True)]
+    assert [one for _, one, _ in shell.completions("levels ")] == ["even", "undo", "reset"]
+
+
+def test_a_peer_forgets_its_trim() -> None:
+    parts: Any = Parts()
+    parts.update(trims_db={"Card": -6.2})
+    shell = PeerShell(parts, parts, parts, parts)
+    for line in ("levels", "levels even", "levels reset"):
+        shell.line(line)
+    assert parts.done == ["Volume trim -6.2 dB.", "Usage: levels [reset]", 0.0, "Volume trim 0.0 dB."]
+    assert parts.settings.trim_db("Card") == 0
 
 
 def test_the_role_of_this_machine_and_of_a_peer() -> None:

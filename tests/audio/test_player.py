@@ -183,15 +183,17 @@ def test_an_output_that_cannot_be_closed_keeps_its_engine(world: World) -> None:
     world.player.follow(running())
     assert world.sounds(first)
     world.player.set_volume(0.98)
+    world.player.set_trim_db(-0.1)
     world.player.set_role("right")
     world.hangs = first.lost = True
     second = world.outputs.get(timeout=60)
     assert second.engine is not first.engine
     assert world.sounds(second)
     assert world.player.engine is second.engine
-    assert world.player.status().volume == 0.98
+    assert world.player.status().volume == 0.98 and world.player.status().trim_db == -0.1
     block = stereo(second.engine.process(BLOCK, _native.now_ns()))
     assert block.any() and (block[:, 0] == block[:, 1]).all()
+    assert second.engine.status().volume == pytest.approx(0.98**3 * 10**-0.005)
     world.hangs = False
 
 
@@ -224,6 +226,18 @@ def test_the_volume_is_a_cubic_gain_of_the_engine(world: World) -> None:
     output.engine.process(BLOCK, _native.now_ns())
     assert output.engine.status().volume == 0.125
     assert world.player.status().volume == 0.5
+
+
+def test_a_trim_multiplies_the_volume_and_does_not_change_it(world: World) -> None:
+    output = world.outputs.get(timeout=60)
+    world.player.set_volume(0.5)
+    world.player.set_trim_db(-6.0)
+    output.engine.process(BLOCK, _native.now_ns())
+    assert output.engine.status().volume == pytest.approx(0.125 * 10**-0.3)
+    world.player.set_volume(1.0)
+    output.engine.process(BLOCK, _native.now_ns())
+    assert output.engine.status().volume == pytest.approx(10**-0.3)
+    assert world.player.status().volume == 1 and world.player.status().trim_db == -6
 
 
 def test_closing_ends_everything_while_a_plan_plays(world: World) -> None:

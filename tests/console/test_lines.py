@@ -13,7 +13,7 @@ from phaselock.console.columns import width
 from phaselock.console.lines import event_lines, progress_line
 from phaselock.model.notices import Code, Notice
 from phaselock.model.queue import ItemStatus
-from phaselock.model.snapshot import LatencyClass
+from phaselock.model.snapshot import LatencyClass, LevelView
 from phaselock.session import events as e
 from phaselock.session.sentences import event_text, with_songs
 
@@ -184,9 +184,25 @@ def test_the_peers_as_a_table() -> None:
     ]
 
 
+def test_the_levels_as_a_table() -> None:
+    rows = (LevelView("Hana", 0.0, 6.2, -6.2), LevelView("Ben", 0.0, 0.0, 0.0), LevelView("Eve", None, None, None))
+    assert event_lines(e.LevelsListed(None, rows, can_even=True)) == [
+        "name  louder    trim  trim to be even",
+        "Hana  6.2 dB  0.0 dB          -6.2 dB",
+        "Ben   0.0 dB  0.0 dB           0.0 dB",
+        "Eve        -       -                -",
+        "To trim all to the quietest one, type levels even.",
+    ]
+    assert len(event_lines(e.LevelsListed(None, rows, can_even=False))) == 4
+    assert (
+        event_lines(e.LevelsListed(None, rows[2:], can_even=False))[-1] == "To hear how loud they are, type calibrate."
+    )
+
+
 def test_the_state_of_everything() -> None:
     playing = {"file_name": "a.mp3", "title": "Song", "artist": "Band", "duration_s": 225.4, "position_s": 83.9}
-    here = {"address": "10.0.0.1", "device": "Box", "timing": "exact", "volume": 40, "role": "left", "offset_ms": -12.5}
+    here = {"address": "10.0.0.1", "device": "Box", "timing": "exact", "volume": 40, "trim_db": -6.2, "role": "left"}
+    here["offset_ms"] = -12.5
     host = status("playing", **playing, **here, peers=1, peer_names=("Ada",), repeat=True)
     assert event_lines(host) == [
         "Jam       Jam, hosted by Host",
@@ -194,7 +210,7 @@ def test_the_state_of_everything() -> None:
         "Address   10.0.0.1",
         "Song      Song – Band, playing, 1:23 / 3:45",
         "Output    Box (delay known)",
-        "Volume    40 %",
+        "Volume    40 %, -6.2 dB",
         "Channels  Left",
         "Offset    -12.5 ms",
         "Repeat    on",

@@ -11,6 +11,7 @@ import pytest
 
 from phaselock import _native
 from phaselock.model.role import ROLES, Role
+from phaselock.model.volume import MAX_TRIM_DB, gain_of
 from tests.support.pcm import compass, loudness, places, stereo
 
 TRACK_HZ = 44100
@@ -345,6 +346,19 @@ def test_volume_is_a_ramp() -> None:
     loud = loudness(machine.sound)
     assert loud[-1] == pytest.approx(0.25, abs=0.001)
     assert np.abs(np.diff(loud[DEVICE_HZ + 100 :])).max() < 0.75 / BLOCK * 1.1
+
+
+def test_a_trim_changes_the_level_in_one_callback_without_a_click() -> None:
+    machine, plain = playing(), playing()
+    for trim_db in (-6.2, -MAX_TRIM_DB, 0.0):
+        machine.engine.set_volume(gain_of(1.0, trim_db))
+        for one in (machine, plain):
+            one.run(0.5)
+        steady = slice(machine.asked - DEVICE_HZ // 4, None)
+        ratio = np.std(machine.sound[steady]) / np.std(plain.sound[steady])
+        assert 20 * np.log10(ratio) == pytest.approx(trim_db, abs=1e-4)
+    settled = slice(3 * DEVICE_HZ + BLOCK, None)
+    assert np.abs(np.diff(machine.sound[settled], axis=0)).max() < 1 / BLOCK
 
 
 ROLE_SHARES: dict[Role, npt.NDArray[np.float64]] = {

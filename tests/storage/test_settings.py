@@ -31,6 +31,7 @@ FULL = Settings(
     device="Kitchen \udce9",
     corrections_ms={"Kitchen": -12.5, "Bluetooth": 180.0},
     calibrations={"Bluetooth": Calibration(182.4, 0.05, 1_795_000_000.0, 40.0)},
+    trims_db={"Kitchen": -6.2, "Bluetooth": 0.0},
     volume=0.25,
     muted=True,
     role="left",
@@ -393,6 +394,20 @@ def test_what_a_microphone_has_heard_is_added_to_the_correction(path: pathlib.Pa
     settings, warning = load(path)
     assert settings.calibrations == {"Card": FULL.calibrations["Bluetooth"]}
     assert warning is not None and "calibrations" in warning
+
+
+def test_a_trim_belongs_to_an_output_and_is_within_its_bounds(path: pathlib.Path) -> None:
+    assert (FULL.trim_db("Kitchen"), FULL.trim_db("Card"), FULL.trim_db(None)) == (-6.2, 0, 0)
+    wrong: list[object] = ["x", None, True, 0.1, -12.1, [-1]]
+    write(path, json.dumps({"trims_db": {"Card": -12, **{f"card {k}": one for k, one in enumerate(wrong)}}}))
+    settings, warning = load(path)
+    assert settings.trims_db == {"Card": -12}
+    assert warning is not None and "trims_db" in warning
+    store = SettingsStore(path)
+    for one in (0.1, -12.1, float("nan"), "x"):
+        with pytest.raises(ValueError):
+            store.update(trims_db={"Card": one})
+    store.close()
 
 
 def test_a_calibration_can_be_forgotten(path: pathlib.Path) -> None:

@@ -28,6 +28,7 @@ class ReportedOutput:
     uncertainty_ns: int | None = 5_000
     """Of the session clock."""
     clock_usable: bool = True
+    trim_db: float = 0.0
 
     def start(self, node: SimulatedNode) -> None: ...
 
@@ -46,6 +47,7 @@ class ReportedOutput:
             correction_ppm=0.0,
             underruns=0,
             volume=1.0,
+            trim_db=self.trim_db,
         )
 
     def close(self) -> None: ...

@@ -230,6 +230,8 @@ SILENT = {
     e.Stopped,
     e.SyncMeasured,
     e.VolumeSet,
+    e.PeersTrimmed,
+    e.LevelsListed,
     e.PeerSyncMeasured,
     e.PeersListed,
     e.RequestsListed,

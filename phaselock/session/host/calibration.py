@@ -26,6 +26,7 @@ from phaselock.protocol import messages as m
 from phaselock.session import events as e
 from phaselock.session.commands import HostCommand, PlaybackCommand
 from phaselock.session.effects import Listen, Send, StopListening, UseSounds
+from phaselock.session.host.levels import HeardLevel, HostLevels
 from phaselock.session.host.members import Member, Members
 from phaselock.session.host.transport import TransportControl
 from phaselock.session.outbox import Outbox
@@ -67,6 +68,7 @@ class _Machine:
     """The same in the second pass, later than the machine that was the earliest in the first one."""
     corrected_ns: int = 0
     spread_ns: int = 0
+    level: HeardLevel | None = None
 
 
 class HostCalibration:
@@ -75,9 +77,12 @@ class HostCalibration:
     An `error` event reports a calibration that cannot begin or has failed, a `calibrated` event one that has ended.
     """
 
-    def __init__(self, members: Members, transport: TransportControl, outbox: Outbox, host_name: str) -> None:
+    def __init__(
+        self, members: Members, transport: TransportControl, levels: HostLevels, outbox: Outbox, host_name: str
+    ) -> None:
         self._members = members
         self._transport = transport
+        self._levels = levels
         self._outbox = outbox
         self._host_name = host_name
         self._phase = Phase.IDLE
@@ -133,6 +138,7 @@ class HostCalibration:
         self._resume = self._transport.playback.playing
         if self._resume:
             self._transport.pause(now_ns=now_ns)
+        self._levels.forget()
         self._phase = Phase.MEASURING
         self._begin_pass(MEASURING_REPEATS, now_ns)
         names = tuple(one.name for one in self._machines)
@@ -213,6 +219,8 @@ class HostCalibration:
         offsets_ns = {k: one.offset_ns for k, one in enumerate(arrivals) if one.offset_ns is not None}
         for machine, arrival in zip(self._machines, arrivals, strict=True):
             machine.verdict, machine.spread_ns = arrival.verdict, arrival.spread_ns
+            if arrival.offset_ns is not None:
+                machine.level = self._levels.hear(machine.peer_id, arrival.level_db)
         if len(offsets_ns) < 2:
             self._finish(now_ns)
             return
@@ -248,6 +256,9 @@ class HostCalibration:
             self._outbox.do(Send(member.conn, m.CalibrationCommand(late_ns, machine.spread_ns)))
 
     def _finish(self, now_ns: int) -> None:
+        heard = [one.level for one in self._machines if one.level is not None]
+        quietest_db = min((one.heard_db for one in heard), default=0.0)
+        self._levels.take(heard)
         rows = tuple(
             e.CalibratedRow(
                 name=one.name,
@@ -255,6 +266,7 @@ class HostCalibration:
                 before_ms=_ms(one.before_ns),
                 after_ms=_ms(one.after_ns),
                 corrected_ms=round(one.corrected_ns / 1e6, 3),
+                level_db=round(one.level.heard_db - quietest_db, 1) if one.level and len(heard) > 1 else None,
             )
             for one in self._machines
         )

@@ -27,6 +27,7 @@ from phaselock.session.effects import AllowClock, Close, Effect, Ended, Follow, 
 from phaselock.session.host.admission import Admission, Admitted
 from phaselock.session.host.calibration import HostCalibration
 from phaselock.session.host.distribution import Distribution
+from phaselock.session.host.levels import HostLevels
 from phaselock.session.host.members import Attendance, Member, Members, Reports, same_token
 from phaselock.session.host.queue import HostQueue
 from phaselock.session.host.report_watch import ReportWatch
@@ -79,7 +80,8 @@ class HostSession:
         self._queue = HostQueue(self._members, playback, self._outbox)
         self._transport = TransportControl(self._members, playback, self._queue, self._outbox)
         self._distribution = Distribution(self._members, self._queue, self._transport, self._outbox)
-        self._calibration = HostCalibration(self._members, self._transport, self._outbox, self._host_name)
+        self._levels = HostLevels(self._members, self._outbox, self._host_name)
+        self._calibration = HostCalibration(self._members, self._transport, self._levels, self._outbox, self._host_name)
         self._requests = IncomingRequests(self._members, self._outbox, self._queue.has_room)
         self._followed: tuple[Timeline | None, Timeline | None] = (None, None)
 
@@ -183,6 +185,14 @@ class HostSession:
                 self._calibrate(listener, now_ns)
             case c.StopCalibration():
                 self._calibration.stop(now_ns=now_ns)
+            case c.EvenLevels() | c.UndoLevels() | c.ResetLevels() if self._calibration.active:
+                self._outbox.error(Notice(Code.CALIBRATION_RUNS), now_ns)
+            case c.EvenLevels():
+                self._levels.even(now_ns=now_ns)
+            case c.UndoLevels():
+                self._levels.undo(now_ns=now_ns)
+            case c.ResetLevels():
+                self._levels.reset(now_ns=now_ns)
             case c.SetPeerRole(name=name, role=role):
                 for member in self._named(name, now_ns):
                     self._outbox.do(Send(member.conn, m.RoleCommand(role)))
@@ -218,6 +228,7 @@ class HostSession:
             clock_usable=True,
             clock_stale=False,
             room_bytes=0,
+            trim_db=status.trim_db,
         )
         self._members.own.take(report, now_ns=now_ns)
         return self._settle(now_ns)
@@ -351,6 +362,7 @@ class HostSession:
             repeat=self._transport.repeat,
             shuffle=self._queue.is_shuffled,
             calibration=self._calibration.view(),
+            levels=self._levels.view(),
         )
 
     # -- joining and leaving -----------------------------------------------------------------------------------------
@@ -472,6 +484,7 @@ class HostSession:
         playback = self._transport.playback
         if not self._over:
             self._calibration.settle(now_ns=now_ns)
+            self._levels.settle()
             self._transport.settle(now_ns=now_ns)
             self._queue.settle(now_ns=now_ns)
             self._distribution.settle(now_ns=now_ns)

@@ -107,12 +107,13 @@ def _peer_status(
         volume_percent=volume_percent,
         muted=muted,
         role=role,
+        trim_db=status.trim_db,
     )
 
 
 def _at_once(status: m.PeerStatus) -> tuple[object, ...]:
     """The values whose change is sent to the host at once."""
-    return status.device_name, status.timing, status.volume_percent, status.muted, status.role
+    return status.device_name, status.timing, status.volume_percent, status.muted, status.role, status.trim_db
 
 
 def _within(low: int, value: int, high: int) -> int:

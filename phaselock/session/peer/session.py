@@ -316,6 +316,8 @@ class PeerSession:
                 self._outbox.do(Listen(number, begin_ns, machines))
             case m.CalibrationCommand(late_ns=late_ns, spread_ns=spread_ns):
                 self._outbox.note(e.OutputCalibrated(self._session_ns(now_ns), late_ns, spread_ns))
+            case m.TrimCommand(trim_db=trim_db):
+                self._outbox.note(e.TrimSet(self._session_ns(now_ns), trim_db))
             case m.PlayCommand():
                 self._playback.play(message)
             case m.PauseCommand():
