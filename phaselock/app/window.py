@@ -185,6 +185,9 @@ class WindowProgram:
     def forget_calibration(self) -> None:
         self._post(self._network.forget_calibration)
 
+    def forget_trim(self) -> None:
+        self._post(self._network.forget_trim)
+
     def choose_output(self, name: str | None) -> None:
         self._store.update(device=name)
         self._post(self._network.reopen_output)

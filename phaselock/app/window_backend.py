@@ -223,17 +223,21 @@ class WindowBackend:
             self._open.player.set_role(role)
 
     def set_correction_ms(self, correction_ms: float) -> None:
-        self._correct(corrections_ms=correction_ms)
+        self._keep(corrections_ms=correction_ms)
 
     def forget_calibration(self) -> None:
-        self._correct(calibrations=NOT_CALIBRATED)
+        self._keep(calibrations=NOT_CALIBRATED)
 
-    def _correct(self, **of_output: object) -> None:
+    def forget_trim(self) -> None:
+        self._keep(trims_db=0.0)
+
+    def _keep(self, **of_output: object) -> None:
         """Save these values for the open output, and apply them."""
         device = self._open.player.status().device_name if self._open is not None else None
         if self._open is not None and device:
             self._store.update(**{field: {device: value} for field, value in of_output.items()})
             self._open.player.set_correction_ms(self._store.settings.latency_correction_ms(device))
+            self._open.player.set_trim_db(self._store.settings.trim_db(device))
             self._local_status = None
             self._show_soon()
 
@@ -376,6 +380,7 @@ class WindowBackend:
             correction_ms=self._store.settings.corrections_ms.get(status.device_name or "", 0.0),
             heard_ms=self._store.settings.calibration(status.device_name).late_ms,
             heard_at=self._store.settings.calibration(status.device_name).heard_at,
+            trim_db=status.trim_db,
         )
         return self._local_status
 

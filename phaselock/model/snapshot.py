@@ -167,6 +167,8 @@ class LevelsView:
     """All machines of the session; the first one is the host."""
     can_even: bool
     """New trims would bring the loudest and the quietest machine at least a decibel closer."""
+    is_limited: bool
+    """The loudest machine would need a larger trim than there is."""
     can_undo: bool
     """The machines have been trimmed after the last calibration."""
 

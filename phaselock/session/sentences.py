@@ -393,25 +393,27 @@ def calibrated_text(row: e.CalibratedRow, words: Words = ENGLISH) -> str:
     return words.gettext(form).format(name=row.name, before=f"{row.before_ms:.1f}", after=f"{after_ms:.1f}")
 
 
-def level_texts(levels: LevelsView, words: Words = ENGLISH) -> list[str]:
-    """A sentence about each machine that is heard louder than the quietest one, loudest first."""
-    heard = [(one.level_db, one) for one in levels.machines if one.level_db is not None]
-    if not heard:
-        return []
-    _, quietest = min(heard, key=lambda pair: pair[0])
-    texts = []
-    for level_db, one in sorted(heard, key=lambda pair: -pair[0]):
-        if level_db < LEAST_DIFFERENCE_DB:
-            continue
-        change_db = (one.even_trim_db or 0.0) - (one.trim_db or 0.0)
-        others_db = (quietest.even_trim_db or 0.0) - (quietest.trim_db or 0.0)
-        left_db = level_db + change_db - others_db
-        form = N_("{name} is heard {number} dB louder than {other}.")
-        if left_db >= LEAST_DIFFERENCE_DB and one.even_trim_db == -MAX_TRIM_DB:
-            form = N_("{name} is heard {number} dB louder than {other}. At most {most} dB can be taken away.")
-        number, most = Figure(level_db, ".1f").translated(words), Figure(MAX_TRIM_DB, "g").translated(words)
-        texts.append(words.gettext(form).format(name=one.name, number=number, other=quietest.name, most=most))
-    return texts
+def level_text(levels: LevelsView, words: Words = ENGLISH) -> str:
+    """Which machines are heard louder than the quietest one, loudest first. Empty if none is, or if that is unknown."""
+    heard = sorted(
+        ((one.level_db, one) for one in levels.machines if one.level_db is not None), key=lambda pair: -pair[0]
+    )
+    louder = [(level_db, one) for level_db, one in heard if level_db >= LEAST_DIFFERENCE_DB]
+    if not louder:
+        return ""
+    other = min(heard, key=lambda pair: pair[0])[1].name
+    numbers = [(one.name, Figure(level_db, ".1f").translated(words)) for level_db, one in louder]
+    if len(louder) == 1:
+        (name, number), form = numbers[0], words.gettext("{name} is heard {number} dB louder than {other}.")
+        text = form.format(name=name, number=number, other=other)
+    else:
+        item = words.gettext("{name} by {number} dB")
+        items = joined([item.format(name=name, number=number) for name, number in numbers], words)
+        text = words.gettext("Heard louder than {other}: {list}.").format(other=other, list=items)
+    if levels.is_limited:
+        limit = words.gettext("At most {most} dB can be taken away.")
+        text += " " + limit.format(most=Figure(MAX_TRIM_DB, "g").translated(words))
+    return text
 
 
 def trim_text(name: str, trim_db: float, words: Words = ENGLISH) -> str:

@@ -60,6 +60,8 @@ class LocalStatus:
     """By how much it plays earlier because a microphone has heard it."""
     heard_at: float = 0.0
     """When, in seconds of Unix time; 0: never."""
+    trim_db: float = 0.0
+    """How much louder than the volume says it plays, because the host has evened out the volumes; 0 or less."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -296,6 +298,9 @@ class Program(Protocol):
 
     def forget_calibration(self) -> None:
         """Forget what a microphone has heard of this machine's output."""
+
+    def forget_trim(self) -> None:
+        """Play as loud as the volume says on this machine's output."""
 
     def choose_output(self, name: str | None) -> None:
         """Play on this output from now on; None: the default output of the system."""

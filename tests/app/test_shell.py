@@ -154,7 +154,7 @@ def test_the_levels_are_shown_and_evened_out() -> None:
         shell.line(line)
     assert parts.done == [EvenLevels(), UndoLevels(), ResetLevels(), "Usage: levels [even|undo|reset]"]
     told: list[Event] = []
-    parts.snapshot = lambda: SimpleNamespace(levels=LevelsView(LEVELS, can_even=True, can_undo=False))
+    parts.snapshot = lambda: SimpleNamespace(levels=LevelsView(LEVELS, can_even=True, is_limited=False, can_undo=False))
     parts.event = lambda event, **_: told.append(event)
     shell.line("levels")
     assert told == [LevelsListed(None, LEVELS, can_even=True)]

@@ -11,7 +11,7 @@ from phaselock.protocol.codec import ProtocolError, decode, encode
 from phaselock.protocol.messages import TrimCommand
 from phaselock.session.commands import Calibrate, EvenLevels, ResetLevels, StopCalibration, UndoLevels
 from phaselock.session.events import PeersTrimmed, TrimRow, TrimSet
-from phaselock.session.sentences import event_text, level_texts
+from phaselock.session.sentences import event_text, level_text
 from tests.support.session_harness import HarnessPeer, SessionHarness, error, ready
 from tests.support.simulation import SimulatedNode
 
@@ -68,10 +68,7 @@ def test_a_calibration_tells_how_loud_the_machines_are() -> None:
     assert levels_db(harness) == [6.2, 8.5, 0]
     levels = harness.host.snapshot().levels
     assert levels.can_even and not levels.can_undo
-    assert level_texts(levels) == [
-        "Ana is heard 8.5 dB louder than Ben.",
-        "Hana is heard 6.2 dB louder than Ben.",
-    ]
+    assert level_text(levels) == "Heard louder than Ben: Ana by 8.5 dB and Hana by 6.2 dB."
     assert not any(node.events("trim_set") for node in (harness.host, *harness.peers)), "nothing is done by itself"
 
 
@@ -82,7 +79,7 @@ def test_all_machines_become_as_loud_as_the_quietest_one() -> None:
     assert trims_db(nodes) == [-6.2, -8.5, 0] and not ben.events("trim_set")
     assert levels_db(harness) == [0, 0, 0]
     levels = harness.host.snapshot().levels
-    assert not levels.can_even and levels.can_undo and not level_texts(levels)
+    assert not levels.can_even and levels.can_undo and not level_text(levels)
     assert [one.trim_db for one in levels.machines] == [-6.2, -8.5, 0]
     (told,) = harness.host.events("trimmed")
     assert told.fields == {"peers": [{"name": "Ana", "trim_db": -8.5}]}
@@ -93,7 +90,7 @@ def test_undo_gives_back_the_trims_of_before() -> None:
     harness, (ana, _), nodes = heard(-20, -23, -20)
     ana.output.trim_db = -3.0
     harness.run(0.5)
-    calibrate(harness, -20, -17, -22)  # without her trim, Ana is the loudest
+    calibrate(harness, -20, -17, -22)  # without her trim, Ana would be the loudest
     harness.command(EvenLevels())
     apply(harness, nodes)
     assert trims_db(nodes) == [-2, -5, 0]
@@ -134,20 +131,20 @@ def test_a_machine_that_has_become_the_quietest_loses_its_trim() -> None:
 def test_a_trim_is_at_most_12_db() -> None:
     harness, _, nodes = heard(-10, -25, -25)
     levels = harness.host.snapshot().levels
-    assert level_texts(levels) == ["Hana is heard 15.0 dB louder than Ana. At most 12 dB can be taken away."]
+    assert level_text(levels) == "Hana is heard 15.0 dB louder than Ana. At most 12 dB can be taken away."
     assert levels.can_even
     harness.command(EvenLevels())
     apply(harness, nodes)
     assert trims_db(nodes) == [-12, 0, 0]
     levels = harness.host.snapshot().levels
     assert not levels.can_even
-    assert level_texts(levels) == ["Hana is heard 3.0 dB louder than Ana. At most 12 dB can be taken away."]
+    assert level_text(levels) == "Hana is heard 3.0 dB louder than Ana. At most 12 dB can be taken away."
 
 
 def test_a_difference_that_is_hardly_heard_is_not_offered() -> None:
     harness, _, _ = heard(-20, -20.9, -20)
     assert not harness.host.snapshot().levels.can_even
-    assert level_texts(harness.host.snapshot().levels) == []
+    assert level_text(harness.host.snapshot().levels) == ""
 
 
 def test_only_machines_that_were_heard_take_part() -> None:

@@ -80,8 +80,13 @@ class HostLevels:
             level_db = round(now_db[peer_id] - quietest_db, 1) if peer_id in now_db else None
             trim_db = status.trim_db if status is not None else None
             machines.append(LevelView(name, trim_db, level_db, even_db.get(peer_id)))
-        gain_db = _span(now_db) - _span(after_db)
-        return LevelsView(tuple(machines), gain_db >= LEAST_DIFFERENCE_DB, bool(self._before))
+        left_db = _span(after_db)
+        return LevelsView(
+            machines=tuple(machines),
+            can_even=_span(now_db) - left_db >= LEAST_DIFFERENCE_DB,
+            is_limited=left_db >= LEAST_DIFFERENCE_DB,
+            can_undo=bool(self._before),
+        )
 
     # -- commands of the user ----------------------------------------------------------------------------------------
 

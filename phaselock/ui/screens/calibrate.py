@@ -14,6 +14,7 @@ from phaselock.ui import theme
 from phaselock.ui.backend import BackendEvent, SessionEvent, SessionView
 from phaselock.ui.screens.base import WindowApi
 from phaselock.ui.screens.home import label
+from phaselock.ui.screens.levels import LevelsPart
 from phaselock.ui.theme import ctk, px
 from phaselock.ui.viewmodel.calibration import calibration_share, calibration_text
 from phaselock.ui.widgets.base import frame
@@ -22,8 +23,8 @@ from phaselock.ui.widgets.choice import Choice
 
 
 class CalibrationPart(ctk.CTkFrame):  # type: ignore[misc]
-    """A button, whose microphone listens, the progress, and the result. `on_result` is called when the result needs
-    room."""
+    """A button, whose microphone listens, the progress, the result, and the offer to even out the volumes. `on_result`
+    is called when the result needs room."""
 
     def __init__(self, master: Any, api: WindowApi, state: SessionView, on_result: Callable[[], object]) -> None:
         super().__init__(master, fg_color="transparent")
@@ -44,12 +45,14 @@ class CalibrationPart(ctk.CTkFrame):  # type: ignore[misc]
         )
         self.says = label(self, "", theme.SECONDARY, theme.TEXT_SECONDARY, wrap=px(640))
         self.says.configure(justify="left", anchor="w")
+        self.levels = LevelsPart(self, api)
         self._running = False
         self.on_state(state)
 
     def on_state(self, state: SessionView) -> None:
         """There is a new view of the session."""
         self._state = state
+        self.levels.show(state.snapshot.levels)
         self.listener.texts = [tr("This machine"), *(peer.name for peer in state.snapshot.peers)]
         running = state.snapshot.calibration is not None
         if running != self._running:

@@ -45,6 +45,8 @@ class SoundOverlay(Overlay):
         label(self.body, tr("Output"), theme.SECONDARY, theme.TEXT_SECONDARY).pack(anchor="w")
         self.output = Choice(self.body, self._choose)
         self.output.pack(fill="x", pady=(px(4), 0))
+        self._forget_trim = TextButton(self.body, "", api.program.forget_trim)
+        self._trim_db = 0.0
         self._outputs: dict[str, str | None] = {}
         """The outputs by their texts in the menu; None: the default output of the system."""
         self._offer([api.program.preferences().device])
@@ -85,6 +87,7 @@ class SoundOverlay(Overlay):
             self._forget.pack(anchor="w", after=self._says)
         else:
             self._forget.pack_forget()
+        self._show_trim(state.own.trim_db if state.own is not None else 0.0)
 
     def _hint(self, state: SessionView) -> str:
         if state.own is not None and state.own.heard_at:
@@ -116,6 +119,19 @@ class SoundOverlay(Overlay):
         self.correction.grid(row=0, column=2, sticky="ew", padx=(px(4), 0))
         self._steps.grid_columnconfigure(2, weight=1)
         self._steps.pack(fill="x", before=self._says)
+
+    def _show_trim(self, trim_db: float) -> None:
+        """Show the trim of this output as a button that forgets it; 0: there is none."""
+        if trim_db == self._trim_db:
+            return
+        self._trim_db = trim_db
+        if trim_db:
+            form = tr("Trim {number} dB: forget")
+            self._forget_trim.set_text(form.format(number=number_text(trim_db, ".1f")))
+            # Beside the heading of the output: the panel has no room for a line.
+            self._forget_trim.place(relx=1, y=px(-3), anchor="ne")
+        else:
+            self._forget_trim.place_forget()
 
     def _note(self, text: str = "") -> Any:
         note = label(self.body, text, theme.SECONDARY, theme.TEXT_SECONDARY)

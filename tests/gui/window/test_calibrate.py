@@ -38,9 +38,9 @@ def test_a_click_calibrates_and_shows_who_plays_and_the_result(window: Any) -> N
     click(button(part, "Stop"))
     assert commands(window)[-1] == StopCalibration()
     rows = (
-        e.CalibratedRow("Ana", Verdict.HEARD, 0.0, 0.0, 0.0),
-        e.CalibratedRow("Ben", Verdict.NOT_HEARD, None, None, 0.0),
-        e.CalibratedRow("Kitchen", Verdict.HEARD, 182.4, 0.02, 182.4),
+        e.CalibratedRow("Ana", Verdict.HEARD, 0.0, 0.0, 0.0, 0.0),
+        e.CalibratedRow("Ben", Verdict.NOT_HEARD, None, None, 0.0, None),
+        e.CalibratedRow("Kitchen", Verdict.HEARD, 182.4, 0.02, 182.4, 6.2),
     )
     show(window, playing(peer(), peer("Kitchen", 2)))
     deliver(window, SessionEvent(e.Calibrated(1, "Ana", rows)))

@@ -120,6 +120,19 @@ def test_what_a_microphone_has_heard_is_shown_and_can_be_forgotten(window: Any) 
     assert reads(sound, "If this speaker is heard too late") and not sound._forget.winfo_viewable()
 
 
+def test_a_trim_is_shown_and_can_be_forgotten(window: Any) -> None:
+    show(window, guest(own=dataclasses.replace(CARD, trim_db=-6.2)))
+    go(window, "sound")
+    sound = window.overlay
+    click(button(sound, "Trim −6.2 dB: forget"))
+    assert window.program.of("forget_trim") == [()] and not sound._forget.winfo_viewable()
+    kept = dataclasses.replace(CARD, trim_db=-12.0, heard_ms=182.4, heard_at=1_795_000_000.0)
+    show(window, guest(own=kept))
+    assert button(sound, "Trim −12.0 dB: forget").winfo_viewable() and sound._forget.winfo_viewable()
+    show(window, guest(own=CARD))
+    assert not sound._forget_trim.winfo_viewable() and not sound._forget.winfo_viewable()
+
+
 @pytest.mark.parametrize("state", [playing(own=CARD), guest(now=QUEUE[0], timeline=line())], ids=["host", "peer"])
 def test_sound_takes_the_place_of_the_queue_and_leaves_the_player(window: Any, state: Any) -> None:
     shown = show(window, state)
