@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import pathlib
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -21,53 +22,55 @@ pytestmark = [
 ]
 SERVER = pathlib.Path(__file__).parent / "support" / "virtual_microphone.py"
 HIDDEN_MS = {"Hana": 0.0, "Ana": 43.0, "Ben": 182.4}
+LATENCIES_MS = {"Hana": 500, "Ana": 300, "Ben": 600}
+LOUDER_DB = 6.0
+"""Ana's card plays so much louder than Hana's."""
+
+Cards = Callable[..., pathlib.Path]
 
 
 @pytest.fixture
-def cards(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[pathlib.Path]:
-    """The folder of the cards' recordings. A microphone hears them in the monitor of the sink Room, each with an echo;
-    Ben's is stronger than its direct sound."""
+def cards(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cards]:
+    """Starts a microphone in a room, which it describes, and returns the folder of the cards' recordings. The
+    microphone hears them in the monitor of the sink Room."""
     server = PulseServer(tmp_path, ["sink_name=Room norewinds=1 rate=48000 sink_properties=device.description=Room"])
     for name, value in server.variables.items():
         monkeypatch.setenv(name, value)
     folder = tmp_path / "cards"
     folder.mkdir()
-    room = {
-        name: [[late_ms, 0.4], [late_ms + 5, 0.45 if name == "Ben" else 0.2]] for name, late_ms in HIDDEN_MS.items()
-    }
-    microphone = subprocess.Popen(
-        [sys.executable, SERVER, folder, "Room", json.dumps({**room, "noise": 0.005})], stderr=subprocess.DEVNULL
-    )
-    yield folder
-    microphone.kill()
-    microphone.wait()
-    server.kill()
+    with contextlib.ExitStack() as stack:
+        stack.callback(server.kill)
+
+        def listen(**room: object) -> pathlib.Path:
+            command = [sys.executable, SERVER, folder, "Room", json.dumps({**room, "noise": 0.005})]
+            microphone = subprocess.Popen(command, stderr=subprocess.DEVNULL)
+            stack.callback(microphone.wait)
+            stack.callback(microphone.kill)
+            return folder
+
+        yield listen
 
 
-def test_what_the_cards_hide_is_heard_and_corrected_in_the_middle_of_a_song(
-    cards: pathlib.Path, tmp_path: pathlib.Path
-) -> None:
-    def start(name: str, latency_ms: float, *arguments: str) -> Program:
-        card = json.dumps({"record": str(cards), "latency_ms": latency_ms})
+@contextlib.contextmanager
+def jam(folder: pathlib.Path, home: pathlib.Path) -> Iterator[list[Program]]:
+    """Hana, the host, who has a microphone, Ana and Ben. A song plays."""
+
+    def start(name: str, *arguments: str) -> Program:
+        card = json.dumps({"record": str(folder), "latency_ms": LATENCIES_MS[name]})
         common = ("--as", name, "--backend", "virtual", "--card", card)
-        return Program(*arguments, *common, home=tmp_path / name)
+        machines.append(Program(*arguments, *common, home=home / name))
+        return machines[-1]
 
-    local = ("--bind", "127.0.0.1", "--port", "0", "--clock-port", "0")
-    host = start(
-        "Hana", 500, "host", str(TUNE), *local, "--microphone", "Monitor of Room", "--wait-peers", "2", "--play"
-    )
-    machines = [host]
+    machines: list[Program] = []
+    local = ("--bind", "127.0.0.1", "--port", "0", "--clock-port", "0", "--microphone", "Monitor of Room")
     try:
+        host = start("Hana", "host", str(TUNE), *local, "--wait-peers", "2", "--play")
         port = host.wait_for("session")["port"]
-        machines += [start("Ana", 300, "join", f"127.0.0.1:{port}"), start("Ben", 600, "join", f"127.0.0.1:{port}")]
+        for name in ("Ana", "Ben"):
+            start(name, "join", f"127.0.0.1:{port}")
         for peer in machines[1:]:
             peer.wait_for("sync", playing)
-        found = calibrated(host)
-        assert {row["name"] for row in found} == HIDDEN_MS.keys()
-        for row in found:
-            assert row["verdict"] == "heard"
-            assert row["before_ms"] == pytest.approx(HIDDEN_MS[row["name"]], abs=0.1)
-            assert row["after_ms"] == pytest.approx(0, abs=0.1)
+        yield machines
         for peer in machines[1:]:
             peer.wait_for("sync", playing)  # the song goes on
             peer.say("leave")
@@ -77,8 +80,49 @@ def test_what_the_cards_hide_is_heard_and_corrected_in_the_middle_of_a_song(
     finally:
         for machine in machines:
             machine.close()
-    kept = json.loads(next((tmp_path / "Ben").rglob("settings.json")).read_text("utf-8"))["calibrations"]
-    assert kept["virtual (Ben)"]["late_ms"] == pytest.approx(182.4, abs=0.1)
+
+
+def kept(home: pathlib.Path, name: str) -> Event:
+    """The settings of this machine."""
+    settings: Event = json.loads(next((home / name).rglob("settings.json")).read_text("utf-8"))
+    return settings
+
+
+def test_what_the_cards_hide_is_heard_and_corrected_in_the_middle_of_a_song(
+    cards: Cards, tmp_path: pathlib.Path
+) -> None:
+    # Each has an echo; Ben's is stronger than its direct sound.
+    room = {
+        name: [[late_ms, 0.4], [late_ms + 5, 0.45 if name == "Ben" else 0.2]] for name, late_ms in HIDDEN_MS.items()
+    }
+    with jam(cards(**room), tmp_path) as (host, *_):
+        found = calibrated(host)
+        assert {row["name"] for row in found} == HIDDEN_MS.keys()
+        for row in found:
+            assert row["verdict"] == "heard"
+            assert row["before_ms"] == pytest.approx(HIDDEN_MS[row["name"]], abs=0.1)
+            assert row["after_ms"] == pytest.approx(0, abs=0.1)
+    assert kept(tmp_path, "Ben")["calibrations"]["virtual (Ben)"]["late_ms"] == pytest.approx(182.4, abs=0.1)
+
+
+def test_a_louder_machine_is_heard_and_trimmed(cards: Cards, tmp_path: pathlib.Path) -> None:
+    room = {name: [[5, 0.3], [11, 0.15]] for name in HIDDEN_MS}
+    with jam(cards(**room, louder_db={"Ana": LOUDER_DB}), tmp_path) as (host, ana, _):
+        levels_db = {row["name"]: row["level_db"] for row in calibrated(host)}
+        assert levels_db == pytest.approx({"Hana": 0, "Ana": LOUDER_DB, "Ben": 0}, abs=0.5)
+        host.say("levels even")
+        trim_db = ana.wait_for("trim_set")["trim_db"]
+        assert trim_db == pytest.approx(-LOUDER_DB, abs=0.5)
+        ana.wait_for("sync", playing)
+        levels_db = {row["name"]: row["level_db"] for row in calibrated(host)}
+        assert levels_db == pytest.approx(dict.fromkeys(HIDDEN_MS, 0), abs=0.5)
+        host.say("levels")
+        told = host.wait_for("levels")
+        assert {row["name"]: row["even_trim_db"] for row in told["machines"]} == pytest.approx(
+            {"Hana": 0, "Ana": trim_db, "Ben": 0}, abs=0.5
+        ), "the trims do not add up"
+    settings = kept(tmp_path, "Ana")
+    assert settings["trims_db"]["virtual (Ana)"] == trim_db and settings["volume"] == 1
 
 
 def calibrated(host: Program) -> list[Event]:

@@ -4,8 +4,9 @@ program can record.
 usage: python virtual_microphone.py FOLDER SINK JSON
 
 The cards record into FOLDER while they play (audio/virtual_device.py). JSON is an object: for each card the paths of
-its sound to the microphone, as [milliseconds, gain]; "noise" is the amplitude of white noise. A card's block is in its
-recording one latency before it leaves, so the microphone hears it in time if that latency is at least 100 ms.
+its sound to the microphone, as [milliseconds, gain]; "noise" is the amplitude of white noise; "louder_db" is an object
+with how much louder some of the cards play. A card's block is in its recording one latency before it leaves, so the
+microphone hears it in time if that latency is at least 100 ms.
 """
 
 from __future__ import annotations
@@ -78,4 +79,6 @@ if __name__ == "__main__":
     _, folder_text, sink_name, description = sys.argv
     room = json.loads(description)
     loudness = room.pop("noise", 0.0)
+    for card, louder_db in room.pop("louder_db", {}).items():
+        room[card] = [[late_ms, gain * 10 ** (louder_db / 20)] for late_ms, gain in room[card]]
     main(pathlib.Path(folder_text), sink_name, room, loudness)
