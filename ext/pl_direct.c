@@ -38,8 +38,8 @@ static const double CLEAR_S = 0.0001;
 static const double EXAMINED_BEFORE_S = 0.24, EXAMINED_AFTER_S = 0.3;
 /* The model of a machine begins this time before its first pulse. */
 static const double MODEL_LEAD_S = 0.001;
-/* The energy of a sound is measured over this time. */
-static const double ENERGY_S = 0.05;
+/* The level of a sound is measured over this time: most of its echoes. */
+static const double LEVEL_S = 0.25;
 
 /* How large each repeat is in what they have in common, relative to the mean: the first eigenvector of
  * their products, without those of a repeat with itself, which contain its noise. False if a repeat has no
@@ -169,13 +169,14 @@ static int32_t first_pulse(const pl_examiner *x, int32_t from, int32_t to, int32
     return -1;
 }
 
-/* Amplitude of a sweep whose response, from `first` on, has this energy. */
-static double level_from(const pl_examiner *x, int32_t first) {
-    double sum = 0, rate_hz = x->pass->responses->rate_hz;
-    int32_t from = first - (int32_t)(NOISE_S / 2 * rate_hz), to = first + (int32_t)(ENERGY_S * rate_hz);
-    for (int32_t j = from < 0 ? 0 : from; j < to && j < x->examined; j++)
-        sum += pl_squared(x->common[j]) - x->noise[j];
-    return sqrt(fmax(0, sum) / x->pass->responses->pulse_energy);
+/* Amplitude of the sweep that has the response from `first` on. */
+static double level_from(const pl_examiner *x, int sweep, int32_t first) {
+    double noise = 0, rate_hz = x->pass->responses->rate_hz;
+    int32_t from = first - (int32_t)(NOISE_S / 2 * rate_hz), to = first + (int32_t)(LEVEL_S * rate_hz);
+    if (from < 0) from = 0;
+    if (to > x->examined) to = x->examined;
+    for (int32_t j = from; j < to; j++) noise += x->noise[j];
+    return pl_responses_level(x->pass->responses, sweep, x->common + from, to - from, noise);
 }
 
 /* Keep what is known of the machine, from a pulse on. The share of noise in the power is
@@ -228,7 +229,7 @@ void pl_examine(pl_examiner *x, const pl_sounds *sounds, const pl_place *p, pl_a
     arrival->peak = sqrt(pl_squared(x->common[peak]));
     int32_t from = peak - far > 1 ? peak - far : 1;
     int32_t first = first_pulse(x, from, peak, peak, 1);
-    arrival->level = level_from(x, first < 0 ? peak : first);
+    arrival->level = level_from(x, sounds->sweep, first < 0 ? peak : first);
     keep_model(x, first < 0 ? peak : first, p->delay_s - EXAMINED_BEFORE_S, m);
     if (first < 0) return;
     int32_t searched = peak - near > 1 ? peak - near : 1;

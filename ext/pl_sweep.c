@@ -9,8 +9,8 @@
 static const double PI = 3.14159265358979323846;
 /* Share of the largest power of the sweep that is added where it has less, so that noise is not amplified. */
 static const double REGULARISATION = 1e-4;
-/* Where the window has less, a response says nothing. */
-static const float MIN_WINDOW = 1e-3f;
+/* Where the window has less, a response says nothing, or nothing of a level. */
+static const float MIN_WINDOW = 1e-3f, MIN_LEVEL_WINDOW = 1e-2f;
 /* Samples are clipped there: far above full scale. */
 static const float MAX_SAMPLE = 16;
 /* Full scale, less what a driver may take away. */
@@ -28,7 +28,7 @@ typedef struct pl_sweep_block {
     float *sweep_re[PL_SWEEPS], *sweep_im[PL_SWEEPS]; /* spectra */
     float *inverse_re[PL_SWEEPS], *inverse_im[PL_SWEEPS];
     float *window; /* over the band, in bins */
-    double window_sum;
+    double window_sum, window_squares;
 } block;
 
 /* Clip; 0 for what is not a number. */
@@ -49,8 +49,8 @@ static void transform(const block *b, const float *samples, int64_t first, int64
     pl_fft(b->cosines, b->sines, b->size, re, im);
 }
 
-/* The spectral inverse of a sweep within a Hann window over the band. Returns the energy of a pulse. */
-static double invert(block *b, int sweep, const float *samples, int32_t frames, double low, double high) {
+/* The spectral inverse of a sweep within a Hann window over the band. */
+static void invert(block *b, int sweep, const float *samples, int32_t frames, double low, double high) {
     float *re = b->inverse_re[sweep], *im = b->inverse_im[sweep];
     transform(b, samples, 0, frames, re, im);
     memcpy(b->sweep_re[sweep], re, sizeof *re * (size_t)b->size);
@@ -72,7 +72,7 @@ static double invert(block *b, int sweep, const float *samples, int32_t frames, 
         im[k] = (float)(im[k] / sum);
     }
     b->window_sum = sum;
-    return squares / (sum * sum) * b->size;
+    b->window_squares = squares;
 }
 
 /* Write the responses to one sweep for the frames from `first` on; the spectrum is that of the frames from
@@ -145,10 +145,8 @@ bool pl_responses_init(pl_responses *responses, const float *recording, int64_t 
     responses->cross_lead = sweep_frames + b->ring / 2;
     responses->max_response = b->size - 2 * responses->cross_lead;
     responses->cross_count = b->size;
-    for (int sweep = 0; sweep < PL_SWEEPS; sweep++) {
-        responses->pulse_energy =
-            invert(b, sweep, sweeps[sweep], sweep_frames, low_hz * bins_per_hz, high_hz * bins_per_hz);
-    }
+    for (int sweep = 0; sweep < PL_SWEEPS; sweep++)
+        invert(b, sweep, sweeps[sweep], sweep_frames, low_hz * bins_per_hz, high_hz * bins_per_hz);
     for (int64_t first = 0; first < count; first += b->step) {
         transform(b, recording, first - b->ring, count, b->spectrum_re, b->spectrum_im);
         for (int sweep = 0; sweep < PL_SWEEPS; sweep++) respond(b, sweep, first, responses);
@@ -163,17 +161,40 @@ void pl_responses_free(pl_responses *responses) {
     *responses = (pl_responses){0};
 }
 
-void pl_responses_cross(const pl_responses *responses, int sweep, const pl_complex *response, int32_t count,
-                        pl_complex *other) {
-    assert(count <= responses->max_response);
-    block *b = responses->block;
-    int to = 1 - sweep;
+/* Write the spectrum of a response into the block. */
+static void transform_response(block *b, const pl_complex *response, int32_t count) {
     for (int32_t k = 0; k < b->size; k++) {
         int32_t at = b->places[k];
         b->spectrum_re[at] = k < count ? response[k].re : 0;
         b->spectrum_im[at] = k < count ? response[k].im : 0;
     }
     pl_fft(b->cosines, b->sines, b->size, b->spectrum_re, b->spectrum_im);
+}
+
+double pl_responses_level(const pl_responses *responses, int sweep, const pl_complex *response, int32_t count,
+                          double noise_energy) {
+    assert(count <= responses->max_response);
+    block *b = responses->block;
+    double heard = 0, played = 0, noise = noise_energy * b->size / b->window_squares;
+    transform_response(b, response, count);
+    for (int32_t k = 0; k < b->size; k++) {
+        int32_t bin = (k + b->centre) & (b->size - 1);
+        double window = b->window[bin];
+        if (window < (double)MIN_LEVEL_WINDOW) continue;
+        double re = b->spectrum_re[k], im = b->spectrum_im[k];
+        double sr = b->sweep_re[sweep][bin], si = b->sweep_im[sweep][bin], power = sr * sr + si * si;
+        heard += power * ((re * re + im * im) / (window * window) - noise);
+        played += power;
+    }
+    return b->window_sum * sqrt(fmax(0, heard) / played);
+}
+
+void pl_responses_cross(const pl_responses *responses, int sweep, const pl_complex *response, int32_t count,
+                        pl_complex *other) {
+    assert(count <= responses->max_response);
+    block *b = responses->block;
+    int to = 1 - sweep;
+    transform_response(b, response, count);
     for (int32_t k = 0; k < b->size; k++) {
         int32_t bin = (k + b->centre) & (b->size - 1), at = b->places[k];
         float gain = b->window[bin] > MIN_WINDOW ? (float)(b->window_sum / b->size) / b->window[bin] : 0;

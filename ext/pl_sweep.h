@@ -24,8 +24,7 @@ typedef struct {
     pl_complex *frames[PL_SWEEPS]; /* for each sweep and frame, turned back by `turns` of a circle a frame */
     int64_t count;
     double rate_hz, turns;
-    int64_t clipped;     /* frames of the recording at full scale */
-    double pulse_energy; /* the sum of the squares of a pulse whose peak is 1 */
+    int64_t clipped; /* frames of the recording at full scale */
     /* Of pl_responses_cross: where its result begins, and the most frames of a response and of the result. */
     int32_t cross_lead, max_response, cross_count;
     pl_sweep_block *block;
@@ -38,6 +37,11 @@ bool pl_responses_init(pl_responses *responses, const float *recording, int64_t 
                        const float *const sweeps[PL_SWEEPS], int32_t sweep_frames, double low_hz,
                        double high_hz);
 void pl_responses_free(pl_responses *responses);
+/* The amplitude of a sweep that has this response, with all its echoes: 1 for the sweep as made. All octaves
+ * of the band count alike, as in the sweep. `noise_energy` is the sum of the squares of the noise in the
+ * response, which is left out as if it was pink. `count` is at most `max_response`. */
+double pl_responses_level(const pl_responses *responses, int sweep, const pl_complex *response, int32_t count,
+                          double noise_energy);
 /* A sound that has this response to its own sweep, `sweep`: its response to the other one, as `cross_count`
  * frames from `cross_lead` frames earlier on. `count` is at most `max_response`. */
 void pl_responses_cross(const pl_responses *responses, int sweep, const pl_complex *response, int32_t count,

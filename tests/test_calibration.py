@@ -24,7 +24,7 @@ SERVER = pathlib.Path(__file__).parent / "support" / "virtual_microphone.py"
 HIDDEN_MS = {"Hana": 0.0, "Ana": 43.0, "Ben": 182.4}
 LATENCIES_MS = {"Hana": 500, "Ana": 300, "Ben": 600}
 LOUDER_DB = 6.0
-"""Ana's card plays so much louder than Hana's."""
+"""By how much Ana's card plays louder than the others."""
 
 Cards = Callable[..., pathlib.Path]
 

@@ -13,8 +13,8 @@ import pytest
 
 from phaselock.audio.listening import Heard, analyse
 from phaselock.bench.benchmarks.calibrate import SETTINGS, Setting, measure
-from phaselock.bench.lab.rooms import LEAD_S, Conditions, record, room, true_offsets_s
-from phaselock.model.sweeps import Sounds, Verdict, length_ns, schedule
+from phaselock.bench.lab.rooms import LEAD_S, Conditions, Path, record, room, true_offsets_s
+from phaselock.model.sweeps import RATE_HZ, Sounds, Verdict, length_ns, schedule
 
 BEGIN_NS = round(-LEAD_S * 1e9)
 HIDDEN_S = {1: 0.0001, 2: 0.4, 3: -0.0434}
@@ -94,6 +94,28 @@ def test_levels_are_those_of_the_loudspeakers() -> None:
     assert levels_db[0] - levels_db[1] == pytest.approx(10, abs=1.5)
     assert levels_db[0] - levels_db[2] == pytest.approx(3, abs=1.5)
     assert levels_db[0] == pytest.approx(levels_db[3], abs=1.5)
+
+
+def test_all_octaves_count_alike_in_a_level() -> None:
+    """A dull loudspeaker is as loud as a bright one if its sweep has the same power."""
+    size = 4096
+    hz = np.fft.rfftfreq(size, 1 / RATE_HZ)
+    paths = []
+    for share in (1.0, 0.2):  # of what is above 2 kHz
+        spectrum = np.where(hz < 2000, 1.0, share) * np.exp(-2j * np.pi * hz * 0.003)
+        paths.append(Path(0.003, np.fft.irfft(spectrum * (hz < 16_000), size)))
+    sounds = schedule(2, 3)
+    recording = record(np.random.default_rng(1), paths, sounds, Conditions(snr_db=20))
+    bright, dull = analyse(recording.tobytes(), RATE_HZ, BEGIN_NS, sounds).arrivals
+    assert bright.level_db is not None and dull.level_db is not None
+    assert dull.level_db == pytest.approx(bright.level_db, abs=0.5)
+
+
+@pytest.mark.parametrize("number", range(3))
+def test_levels_are_right_to_a_decibel_in_noise(number: int) -> None:
+    found = measure(Setting("noise", 10.0), np.random.default_rng([4, number]), number)
+    assert len(found.level_errors_db) == 5
+    assert np.abs(found.level_errors_db).max() < 1
 
 
 def test_a_silent_machine_is_not_heard_and_the_others_are_right() -> None:

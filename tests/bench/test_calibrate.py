@@ -24,18 +24,20 @@ def test_every_setting_is_a_case(monkeypatch: pytest.MonkeyPatch) -> None:
     assert list(bench.cases) == ["quiet", "deaf"]
     assert values(bench.cases["quiet"], "refused_percent") == (0.0,)
     assert max(values(bench.cases["quiet"], "error_worst_us")) < 50
+    assert max(values(bench.cases["quiet"], "level_p95_db")) < 3
     assert values(bench.cases["deaf"], "refused_percent") == (100.0,)
     assert all(map(math.isnan, values(bench.cases["deaf"], "error_p95_us")))
 
 
 def test_figures_are_those_of_the_rooms() -> None:
     rooms = [
-        RoomResult((0.00001, -0.002), ("echo",), 0, 1.0, 0.1),
+        RoomResult((0.00001, -0.002), ("echo",), 0, 1.0, 0.1, (0.5, -1.5)),
         RoomResult((0.00003,), (), 1, math.nan, 0.3),
     ]
     case = calibrate.case(Setting("any"), 2, [rooms])
     assert values(case, "error_p50_us") == pytest.approx((30,))
     assert values(case, "error_worst_us") == pytest.approx((2000,))
+    assert values(case, "level_p50_db") == (1.0,)
     assert values(case, "wrong") == (1.0,)
     assert values(case, "refused_percent") == (25.0,)
     assert values(case, "false_alarms") == (1.0,)

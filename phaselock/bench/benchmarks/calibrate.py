@@ -1,4 +1,4 @@
-"""`phaselock bench calibrate`: how exactly a microphone hears how late each machine plays, in simulated rooms."""
+"""`phaselock bench calibrate`: how exactly a microphone hears how late and how loud each machine plays, in rooms."""
 
 from __future__ import annotations
 
@@ -63,6 +63,9 @@ class RoomResult:
     ppm_error: float
     """NaN if the microphone's clock was not measured."""
     analysis_s: float
+    level_errors_db: tuple[float, ...] = ()
+    """Of the levels of those that were heard. A level is the power of the sweep at the microphone while the loudspeaker
+    plays it, with all echoes: that of any longer sound."""
 
 
 def run(options: argparse.Namespace, bench: Bench) -> None:
@@ -105,8 +108,11 @@ def _conditions(setting: Setting, random: np.random.Generator, number: int, soun
 
 def _judged(heard: Heard, truth_s: Sequence[float], conditions: Conditions, analysis_s: float) -> RoomResult:
     errors_s: list[float] = []
+    levels_db: list[float] = []
     refused, false, reference_s = [], 0, None
     for number, arrival in enumerate(heard.arrivals):
+        if number not in conditions.silent and arrival.offset_ns is not None and arrival.level_db is not None:
+            levels_db.append(arrival.level_db - conditions.gain_db.get(number, 0.0))
         if number in conditions.silent:
             false += arrival.verdict is Verdict.HEARD
         elif arrival.offset_ns is None:
@@ -116,7 +122,8 @@ def _judged(heard: Heard, truth_s: Sequence[float], conditions: Conditions, anal
         else:
             errors_s.append(arrival.offset_ns / 1e9 - (truth_s[number] - reference_s))
     ppm = float("nan") if heard.microphone_ppm is None else heard.microphone_ppm
-    return RoomResult(tuple(errors_s), tuple(refused), false, ppm - conditions.clock_ppm, analysis_s)
+    level_errors_db = tuple(level_db - levels_db[0] for level_db in levels_db[1:])
+    return RoomResult(tuple(errors_s), tuple(refused), false, ppm - conditions.clock_ppm, analysis_s, level_errors_db)
 
 
 def case(setting: Setting, rooms: int, repeats: Sequence[Sequence[RoomResult]]) -> Case:
@@ -127,6 +134,10 @@ def case(setting: Setting, rooms: int, repeats: Sequence[Sequence[RoomResult]]) 
 
     def errors(percent: float) -> tuple[float, ...]:
         return tuple(float(np.percentile(one, percent)) if len(one) else float("nan") for one in errors_us)
+
+    def levels(percent: float) -> tuple[float, ...]:
+        errors_db = ([abs(error_db) for one in found for error_db in one.level_errors_db] for found in repeats)
+        return tuple(float(np.percentile(one, percent)) if one else float("nan") for one in errors_db)
 
     def ppm_p95(found: Sequence[RoomResult]) -> float:
         known = [abs(one.ppm_error) for one in found if np.isfinite(one.ppm_error)]
@@ -147,6 +158,8 @@ def case(setting: Setting, rooms: int, repeats: Sequence[Sequence[RoomResult]]) 
                 "refused_percent", "%", tuple(100 * len(r) / max(1, n) for r, n in zip(refused, asked, strict=True))
             ),
             Metric("false_alarms", "machines", tuple(float(sum(one.false for one in found)) for found in repeats)),
+            Metric("level_p50_db", "dB", levels(50)),
+            Metric("level_p95_db", "dB", levels(95)),
             Metric("clock_p95_ppm", "ppm", tuple(ppm_p95(found) for found in repeats)),
             Metric(
                 "analysis_p95_ms",
@@ -170,6 +183,6 @@ def case(setting: Setting, rooms: int, repeats: Sequence[Sequence[RoomResult]]) 
         {"errors_us": errors_us, "refused": [dict(collections.Counter(verdicts)) for verdicts in refused]},
         (
             f"Simulated rooms, {MACHINES} machines. Noise is pink, speech or music, below the mean of the sweeps. "
-            "Offsets are relative to the first machine that is heard, which has no error of its own.",
+            "Offsets and levels are relative to the first machine that is heard, which has no error of its own.",
         ),
     )
