@@ -37,6 +37,7 @@ class SimulatedSession:
         self.local_ns = 1_000_000_000
         self.clock_map = _native.ClockMap()
         self.usable = False
+        self.trim_db = -6.2
         self.commands: list[tuple[c.HostCommand, str]] = []
         """Every command, with the name of the thread that executed it."""
         self._over = asyncio.Event()
@@ -62,7 +63,13 @@ class SimulatedSession:
         return HOST_CLOCK
 
     def status(self) -> AudioStatus:
-        return AudioStatus("Card", 48000, 0, 0, None, "exact", False, 0, 0.0, 0, 1.0)
+        return AudioStatus("Card", 48000, 0, 0, None, "exact", False, 0, 0.0, 0, 1.0, self.trim_db)
+
+    def set_correction_ms(self, correction_ms: float) -> None:
+        """The corrections have their own tests."""
+
+    def set_trim_db(self, trim_db: float) -> None:
+        self.trim_db = trim_db
 
     def command(self, command: c.HostCommand) -> None:
         self.commands.append((command, threading.current_thread().name))
@@ -168,6 +175,15 @@ def test_a_view_comes_at_least_five_times_a_second(program: WindowProgram, sessi
     program.host("Friday", "Ana", 0, 0)
     views = [next_view(program) for _ in range(4)]  # although nothing happens
     assert len({id(view) for view in views}) == 4
+
+
+def test_a_trim_is_shown_and_forgotten(program: WindowProgram, session: SimulatedSession) -> None:
+    program.host("Friday", "Ana", 0, 0)
+    own = next_view(program).own
+    assert own is not None and own.trim_db == -6.2
+    program.forget_trim()
+    wait(lambda: (view := program.state()) is not None and view.own is not None and view.own.trim_db == 0)
+    assert session.trim_db == 0
 
 
 def test_requests_are_executed_on_the_network_thread_in_their_order(
