@@ -13,7 +13,7 @@ from phaselock.model.role import ROLE_NAMES
 from phaselock.model.snapshot import LatencyClass, LevelView, RequestState
 from phaselock.model.timing import TIMING_PHRASES
 from phaselock.session import events as e
-from phaselock.session.sentences import event_text, song_text, time_text
+from phaselock.session.sentences import event_text, louder_text, song_text, time_text
 
 PLAYING_MARK = "▶"
 """Before the song that plays, in the queue."""
@@ -41,6 +41,12 @@ def event_lines(event: e.Event, words: Words = ENGLISH, columns: int = 0) -> lis
                 return [words.gettext("There are no requests.")]
             cells = [_request_cells(row, words) for row in event.requests]
             return table(_titled(REQUEST_COLUMNS, words), cells, columns)
+        case e.Calibrated():
+            lines = wrapped(event_text(event, words), columns)
+            if louder := louder_text([(row.name, row.level_db) for row in event.machines], words):
+                hint = words.gettext("To trim all to the quietest one, type levels even.")
+                lines += wrapped(f"{louder} {hint}", columns)
+            return lines
         case e.LevelsListed():
             cells = [_level_cells(one, words) for one in event.machines]
             hint = ""

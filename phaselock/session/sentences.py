@@ -393,24 +393,27 @@ def calibrated_text(row: e.CalibratedRow, words: Words = ENGLISH) -> str:
     return words.gettext(form).format(name=row.name, before=f"{row.before_ms:.1f}", after=f"{after_ms:.1f}")
 
 
-def level_text(levels: LevelsView, words: Words = ENGLISH) -> str:
-    """Which machines are heard louder than the quietest one, loudest first. Empty if none is, or if that is unknown."""
-    heard = sorted(
-        ((one.level_db, one) for one in levels.machines if one.level_db is not None), key=lambda pair: -pair[0]
-    )
-    louder = [(level_db, one) for level_db, one in heard if level_db >= LEAST_DIFFERENCE_DB]
+def louder_text(levels: Sequence[tuple[str, float | None]], words: Words = ENGLISH) -> str:
+    """Which machines are heard louder than the quietest one, loudest first, from their names and levels in dB. Empty if
+    none is, or if that is unknown."""
+    heard = [(name, level_db) for name, level_db in levels if level_db is not None]
+    louder = sorted((one for one in heard if one[1] >= LEAST_DIFFERENCE_DB), key=lambda one: -one[1])
     if not louder:
         return ""
-    other = min(heard, key=lambda pair: pair[0])[1].name
-    numbers = [(one.name, Figure(level_db, ".1f").translated(words)) for level_db, one in louder]
+    other, _ = min(heard, key=lambda one: one[1])
+    numbers = [(name, Figure(level_db, ".1f").translated(words)) for name, level_db in louder]
     if len(louder) == 1:
         (name, number), form = numbers[0], words.gettext("{name} is heard {number} dB louder than {other}.")
-        text = form.format(name=name, number=number, other=other)
-    else:
-        item = words.gettext("{name} by {number} dB")
-        items = joined([item.format(name=name, number=number) for name, number in numbers], words)
-        text = words.gettext("Heard louder than {other}: {list}.").format(other=other, list=items)
-    if levels.is_limited:
+        return form.format(name=name, number=number, other=other)
+    item = words.gettext("{name} by {number} dB")
+    items = joined([item.format(name=name, number=number) for name, number in numbers], words)
+    return words.gettext("Heard louder than {other}: {list}.").format(other=other, list=items)
+
+
+def level_text(levels: LevelsView, words: Words = ENGLISH) -> str:
+    """The same of the present levels, and whether that is too much for a trim."""
+    text = louder_text([(one.name, one.level_db) for one in levels.machines], words)
+    if text and levels.is_limited:
         limit = words.gettext("At most {most} dB can be taken away.")
         text += " " + limit.format(most=Figure(MAX_TRIM_DB, "g").translated(words))
     return text

@@ -14,6 +14,7 @@ from phaselock.console.lines import event_lines, progress_line
 from phaselock.model.notices import Code, Notice
 from phaselock.model.queue import ItemStatus
 from phaselock.model.snapshot import LatencyClass, LevelView
+from phaselock.model.sweeps import Verdict
 from phaselock.session import events as e
 from phaselock.session.sentences import event_text, with_songs
 
@@ -197,6 +198,16 @@ def test_the_levels_as_a_table() -> None:
     assert (
         event_lines(e.LevelsListed(None, rows[2:], can_even=False))[-1] == "To hear how loud they are, type calibrate."
     )
+
+
+def test_a_calibration_offers_to_even_out_the_volumes() -> None:
+    rows = [e.CalibratedRow(name, Verdict.HEARD, 0.0, 0.0, 0.0, db) for name, db in (("Hana", 6.2), ("Ben", 0.0))]
+    assert event_lines(e.Calibrated(1, "Hana", tuple(rows))) == [
+        "Hana is right: within 0.1 ms.\nBen is right: within 0.1 ms.",
+        "Hana is heard 6.2 dB louder than Ben. To trim all to the quietest one, type levels even.",
+    ]
+    rows[0] = dataclasses.replace(rows[0], level_db=0.9)
+    assert len(event_lines(e.Calibrated(1, "Hana", tuple(rows)))) == 1
 
 
 def test_the_state_of_everything() -> None:
