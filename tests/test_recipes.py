@@ -107,7 +107,7 @@ class HelpReader:
 def typed(shell: type[Shell], *missing: object) -> set[str]:
     """The words that a shell understands, by its answer to `help`."""
     reader: Any = HelpReader()
-    shell(reader, *missing, reader, reader, reader).line("help")  # type: ignore[arg-type]
+    shell(reader, *missing, reader, reader, reader, reader).line("help")  # type: ignore[arg-type]
     return reader.words
 
 

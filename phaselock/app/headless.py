@@ -176,7 +176,7 @@ async def _host(options: HeadlessHostOptions, terminal: Terminal) -> Ended:
 
     with _settings(terminal) as store, _naming_the_option(options.wish):
         async with open_host_session(options.wish, store, tell) as stage:
-            desk = HostShell(stage.runner, stage.intake, stage.player, store, terminal, stage.address)
+            desk = HostShell(stage.runner, stage.intake, stage.player, stage.correction, store, terminal, stage.address)
             actions = Actions(desk.quit, notifies=lambda: terminal.for_people)
             media = MediaControls(stage, store, actions, on=options.desktop)
             async with contextlib.aclosing(media) as controls:
@@ -210,7 +210,7 @@ async def _join(options: HeadlessJoinOptions, terminal: Terminal) -> Ended:
 
     with _settings(terminal) as store, _polite_interrupts(this_task.cancel) as give_up:
         async with open_peer_session(options.wish, store, tell) as stage:
-            desk = PeerShell(stage.runner, stage.player, store, terminal, stage.address)
+            desk = PeerShell(stage.runner, stage.player, stage.correction, store, terminal, stage.address)
             give_up.close()
             actions = Actions(desk.leave, notifies=lambda: False)
             media = MediaControls(stage, store, actions, on=options.desktop)

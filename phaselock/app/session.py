@@ -14,12 +14,12 @@ import os
 import pathlib
 import socket
 import threading
-import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from phaselock import _native
 from phaselock.app.importer import Importer, import_file
+from phaselock.app.output_correction import OutputCorrection
 from phaselock.app.person import suggested_name
 from phaselock.audio.decks import Source
 from phaselock.audio.decoder import Mp3Source
@@ -45,7 +45,6 @@ from phaselock.session.effects import Ended
 from phaselock.session.events import (
     DeviceChanged,
     Event,
-    OutputCalibrated,
     PeerJoined,
     PeerLeft,
     RoleSet,
@@ -56,7 +55,7 @@ from phaselock.session.events import (
 from phaselock.session.sentences import notice_text
 from phaselock.storage.cache import FileCache
 from phaselock.storage.paths import cache_dir
-from phaselock.storage.settings import MAX_CORRECTION_MS, NOT_CALIBRATED, Calibration, SettingsStore
+from phaselock.storage.settings import SettingsStore
 from phaselock.sync.clock import HostClock, PeerClocks
 
 if TYPE_CHECKING:
@@ -118,6 +117,7 @@ class OpenHostSession:
 
     runner: HostRunner
     player: Player
+    correction: OutputCorrection
     clock_map: _native.ClockMap
     """Converts local time to session time. For any thread."""
     intake: Importer
@@ -141,6 +141,7 @@ class OpenPeerSession:
 
     runner: PeerRunner
     player: Player
+    correction: OutputCorrection
     clock_map: _native.ClockMap
     """Converts local time to session time. For any thread."""
     address: str
@@ -178,9 +179,11 @@ async def open_host_session(
         inspect = Inspector()
         player = _player(clock.clock_map, name, wish, store, inspect)
         stack.callback(player.close)
+        correction = OutputCorrection(player, store, on_event)
 
         def tell(event: Event) -> None:
             _opened(event, player, store, wish.device)
+            correction.hear(event)
             on_event(event)
             if isinstance(event, PeerJoined | PeerLeft):
                 announcement.set_peers(len(runner.snapshot().peers))
@@ -238,6 +241,7 @@ async def open_host_session(
             yield OpenHostSession(
                 runner,
                 player,
+                correction,
                 clock.clock_map,
                 intake,
                 session_name,
@@ -277,9 +281,11 @@ async def open_peer_session(
         inspect = Inspector()
         player = _player(clock.clock_map, name, wish, store, inspect)
         stack.callback(player.close)
+        correction = OutputCorrection(player, store, on_event)
 
         def tell(event: Event) -> None:
             _opened(event, player, store, wish.device)
+            correction.hear(event)
             if isinstance(event, VolumeSet):
                 store.update(volume=event.volume_percent / 100, muted=event.muted)
                 player.set_volume(store.settings.audible_volume)
@@ -301,7 +307,7 @@ async def open_peer_session(
             find=_find_again,
             hear=functools.partial(_hear, clock.clock_map, wish.microphone) if wish.microphone is not None else None,
         )
-        yield OpenPeerSession(runner, player, clock.clock_map, address_text(*places[0]), places, control)
+        yield OpenPeerSession(runner, player, correction, clock.clock_map, address_text(*places[0]), places, control)
 
 
 def display_name(wish: str | None, store: SettingsStore) -> str:
@@ -447,24 +453,13 @@ def _player(
 
 
 def _opened(event: Event, player: Player, store: SettingsStore, wished: str | None) -> None:
-    """After an output is opened: apply its own correction, and save the output if the user requested it. After it was
-    heard by a microphone, or trimmed: save that for the output, and apply it."""
+    """After an output is opened: apply its trim, and save the output if the user requested it. After it was trimmed:
+    save that for the output, and apply it."""
     device = player.status().device_name
-    if isinstance(event, OutputCalibrated) and device is not None:
-        late_ms = round(store.settings.calibration(device).late_ms + event.late_ns / 1e6, 6)
-        heard = Calibration(
-            late_ms=max(-MAX_CORRECTION_MS, min(late_ms, MAX_CORRECTION_MS)),
-            spread_ms=event.spread_ns / 1e6,
-            heard_at=time.time(),
-            latency_ms=player.platform_latency_ms(),
-        )
-        store.update(calibrations={device: heard if late_ms else NOT_CALIBRATED})  # 0: the correction was undone
-        player.set_correction_ms(store.settings.latency_correction_ms(device))
     if isinstance(event, TrimSet) and device is not None:
         store.update(trims_db={device: event.trim_db})
         player.set_trim_db(event.trim_db)
     if isinstance(event, DeviceChanged) and event.state == "open" and event.peer is None:
         if wished == event.name:
             store.update(device=wished)
-        player.set_correction_ms(store.settings.latency_correction_ms(event.name))
         player.set_trim_db(store.settings.trim_db(event.name))

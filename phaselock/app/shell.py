@@ -15,6 +15,7 @@ from uuid import UUID
 
 from phaselock.app import typed
 from phaselock.app.importer import Importer
+from phaselock.app.output_correction import OutputCorrection
 from phaselock.app.queue_files import save_queue
 from phaselock.app.shell_base import Shell, Terminal, Word
 from phaselock.app.typed import nothing_after, usage_error
@@ -39,11 +40,12 @@ class HostShell(Shell):
         runner: HostRunner,
         intake: Importer,
         output: AudioOutput,
+        correction: OutputCorrection,
         store: SettingsStore,
         terminal: Terminal,
         address: str = "",
     ) -> None:
-        super().__init__(runner, output, store, terminal, address)
+        super().__init__(runner, output, correction, store, terminal, address)
         self._host = runner
         self._intake = intake
         self._removed: list[UUID] = []
@@ -333,11 +335,12 @@ class PeerShell(Shell):
         self,
         runner: PeerRunner,
         output: AudioOutput,
+        correction: OutputCorrection,
         store: SettingsStore,
         terminal: Terminal,
         address: str = "",
     ) -> None:
-        super().__init__(runner, output, store, terminal, address)
+        super().__init__(runner, output, correction, store, terminal, address)
         self._peer = runner
 
     def leave(self) -> None:

@@ -13,6 +13,7 @@ from typing import Any, ClassVar, Literal, Protocol
 from uuid import UUID
 
 from phaselock.app import typed
+from phaselock.app.output_correction import OutputCorrection
 from phaselock.app.typed import Completed, nothing_after
 from phaselock.audio.interface import AudioOutput
 from phaselock.errors import PhaseLockError, bug_net
@@ -23,7 +24,7 @@ from phaselock.model.role import ROLES
 from phaselock.network.runner import Runner
 from phaselock.session import events as e
 from phaselock.session.sentences import NoticeError, heard_text, notice_of, song_of
-from phaselock.storage.settings import NOT_CALIBRATED, SettingsStore
+from phaselock.storage.settings import SettingsStore
 from phaselock.storage.typed_paths import typed_paths
 
 
@@ -60,12 +61,14 @@ class Shell:
         self,
         runner: Runner[Any],
         output: AudioOutput,
+        correction: OutputCorrection,
         store: SettingsStore,
         terminal: Terminal,
         address: str = "",
     ) -> None:
         self._runner = runner
         self._output = output
+        self._correction = correction
         self._store = store
         self._terminal = terminal
         self._address = address
@@ -210,26 +213,29 @@ class Shell:
         self._answer(Notice(Code.ROLE, role=self._store.settings.role))
 
     def _offset(self, rest: str) -> None:
-        form = Message("offset MILLISECONDS (-2000 to 2000), or: offset reset")
-        reset = rest.casefold() == "reset"
-        correction_ms = (
-            typed.number(rest.removesuffix("ms").rstrip(), -2000, 2000, form) if rest and not reset else None
-        )
+        form = Message("offset MILLISECONDS (-2000 to 2000), or: offset reset, offset anyway, offset forget")
+        word = rest.casefold()
+        correction_ms = 0.0
+        if rest and word not in ("reset", "anyway", "forget"):
+            correction_ms = typed.number(rest.removesuffix("ms").rstrip(), -2000, 2000, form)
         device = self._output.status().device_name
         if device is None:
             raise NoticeError(Notice(Code.NO_OFFSET_YET))
-        if correction_ms is not None or reset:
-            self._store.update(corrections_ms={device: correction_ms or 0.0})
-            if reset:
-                self._store.update(calibrations={device: NOT_CALIBRATED})
-            self._output.set_correction_ms(self._store.settings.latency_correction_ms(device))
+        if word == "anyway":
+            self._correction.use_anyway()
+        elif word == "forget":
+            self._correction.forget()
+        elif rest:
+            self._correction.set_ms(correction_ms)
+            if word == "reset":
+                self._correction.forget()
         self._answer(Notice(Code.OFFSET, f"{self._offset_ms(device):g}"))
-        heard = self._store.settings.calibration(device)
-        if heard.heard_at:
-            self._answer(Notice(Code.HEARD, heard_text(heard.late_ms, date_text(heard.heard_at))))
+        output = self._correction.view()
+        if heard := heard_text(output, date_text(output.kept.heard_at)):
+            self._answer(Notice(Code.CALIBRATION_SET_ASIDE if output.set_aside else Code.HEARD, heard))
 
     def _offset_ms(self, device: str | None) -> float | None:
-        return None if device is None else self._store.settings.corrections_ms.get(device, 0.0)
+        return None if device is None else self._store.settings.correction_ms(device)
 
     def _status_told(self) -> e.StatusReported:
         snapshot, session_ns = self._runner.snapshot(), self._runner.session_ns()
@@ -273,7 +279,7 @@ class Shell:
         ),
         "offset": Word(
             _offset,
-            N_("offset [MILLISECONDS|reset]"),
+            N_("offset [MILLISECONDS|reset|anyway|forget]"),
             N_("show or correct the delay of this machine's loudspeaker; a positive value makes it play earlier"),
         ),
         "status": Word(_status, "status", N_("show the state of everything")),

@@ -188,6 +188,9 @@ class WindowProgram:
     def forget_trim(self) -> None:
         self._post(self._network.forget_trim)
 
+    def use_calibration(self) -> None:
+        self._post(self._network.use_calibration)
+
     def choose_output(self, name: str | None) -> None:
         self._store.update(device=name)
         self._post(self._network.reopen_output)

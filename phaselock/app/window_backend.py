@@ -19,6 +19,7 @@ from uuid import UUID
 
 from phaselock.app.cover_decoder import CoverDecoder
 from phaselock.app.media_controls import Actions, MediaControls
+from phaselock.app.output_correction import OutputCorrection
 from phaselock.app.queue_files import QueueKeeper, save_queue
 from phaselock.app.session import (
     HostOptions,
@@ -51,7 +52,7 @@ from phaselock.session.sentences import notice_text
 from phaselock.storage import log as log_storage
 from phaselock.storage.last_queue import load_last_queue
 from phaselock.storage.paths import last_queue_path, log_path
-from phaselock.storage.settings import NOT_CALIBRATED, SettingsStore
+from phaselock.storage.settings import SettingsStore
 from phaselock.ui.backend import (
     ArtworkRead,
     Asked,
@@ -223,21 +224,26 @@ class WindowBackend:
             self._open.player.set_role(role)
 
     def set_correction_ms(self, correction_ms: float) -> None:
-        self._keep(corrections_ms=correction_ms)
+        self._correct(lambda correction: correction.set_ms(correction_ms))
 
     def forget_calibration(self) -> None:
-        self._keep(calibrations=NOT_CALIBRATED)
+        self._correct(lambda correction: correction.forget())
+
+    def use_calibration(self) -> None:
+        self._correct(lambda correction: correction.use_anyway())
+
+    def _correct(self, change: Callable[[OutputCorrection], None]) -> None:
+        """Change the correction of the open output, and show it."""
+        if self._open is not None:
+            change(self._open.correction)
+            self._local_status = None
+            self._show_soon()
 
     def forget_trim(self) -> None:
-        self._keep(trims_db=0.0)
-
-    def _keep(self, **of_output: object) -> None:
-        """Save these values for the open output, and apply them."""
         device = self._open.player.status().device_name if self._open is not None else None
         if self._open is not None and device:
-            self._store.update(**{field: {device: value} for field, value in of_output.items()})
-            self._open.player.set_correction_ms(self._store.settings.latency_correction_ms(device))
-            self._open.player.set_trim_db(self._store.settings.trim_db(device))
+            self._store.update(trims_db={device: 0.0})
+            self._open.player.set_trim_db(0.0)
             self._local_status = None
             self._show_soon()
 
@@ -377,9 +383,8 @@ class WindowBackend:
             underruns=status.underruns,
             device_name=status.device_name,
             output_latency_ns=status.output_latency_ns,
-            correction_ms=self._store.settings.corrections_ms.get(status.device_name or "", 0.0),
-            heard_ms=self._store.settings.calibration(status.device_name).late_ms,
-            heard_at=self._store.settings.calibration(status.device_name).heard_at,
+            correction_ms=self._store.settings.correction_ms(status.device_name),
+            calibration=session.correction.view(),
             trim_db=status.trim_db,
         )
         return self._local_status

@@ -38,6 +38,8 @@ _RETRY_AFTER_S = (0.1, 0.2, 0.3, 0.5, 1.0)
 """Pause before the output is opened again, by the number of failures before."""
 _MIN_LATENCY_CHANGE_NS = 200_000
 """Smaller changes of the platform's latency are noise and are ignored."""
+_SETTLED_S = 4.0
+"""From this age on, the latency of a stream is what its account says."""
 _NAP_STEP_S = 0.05
 """Longest time until a sleeping device thread sees that the player closes."""
 
@@ -130,6 +132,12 @@ class Player:
         """The latency of the open output, without the correction."""
         return max(0.0, (self._lead_ns(self.engine.status()) - self._correction_ns) / 1e6)
 
+    def knows_latency(self) -> bool:
+        """Whether `platform_latency_ms` is settled. The account of a young stream counts what its server still holds,
+        which may be seconds of silence."""
+        account, status = self._account, self.engine.status()
+        return account is None or account.is_silent or status.device_frames > _SETTLED_S * self._device_rate_hz
+
     def reopen(self) -> None:
         """Close the output and open the one that `new_output` creates now."""
         self._reopening = True
@@ -151,6 +159,7 @@ class Player:
             underruns=status.underruns,
             volume=self._volume,
             trim_db=self._trim_db,
+            correction_ns=self._correction_ns,
         )
 
     def close(self) -> None:

@@ -172,6 +172,9 @@ class Code(enum.StrEnum):
     """The microphone of `peer` could not be used; `detail` says why."""
     LISTENER_SILENT = "listener_silent"
     """`peer`, whose microphone listens, does not answer."""
+    CALIBRATION_SET_ASIDE = "calibration_set_aside"
+    """The output tells another latency than when a microphone has heard it, so that calibration is not applied;
+    `detail` is the sentence."""
 
     # Answers to typed commands (`answer`).
     VOLUME = "volume"

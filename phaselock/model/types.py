@@ -105,3 +105,5 @@ class AudioStatus:
     """As set, from 0 to 1."""
     trim_db: float = 0.0
     """How much louder than its volume says it plays, in dB: -MAX_TRIM_DB (model/volume.py) to 0."""
+    correction_ns: int = 0
+    """By how much the output plays earlier: the user's correction, and what a microphone has heard."""

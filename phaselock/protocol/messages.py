@@ -44,6 +44,7 @@ from typing import Annotated, TypeAlias
 from uuid import UUID
 
 from phaselock.model.bounds import FileName, PersonName, Size, Title, Within
+from phaselock.model.calibration import Place
 from phaselock.model.names import FILE_BYTES, SENTENCE_BYTES
 from phaselock.model.queue import MAX_ITEMS, QueueItem
 from phaselock.model.role import Role
@@ -398,10 +399,13 @@ class HeardReport:
 class CalibrationCommand:
     """Extension, host to peer: a microphone has heard this peer later than the earliest machine by `late_ns`, with its
     present correction. The peer plays earlier by `late_ns`, and keeps that for this output. The repeats of the
-    measurement differed by `spread_ns`."""
+    measurement differed by `spread_ns`. It was the microphone of `listener`; `place` says where all machines are
+    together."""
 
     late_ns: Annotated[int, Within(-MAX_CORRECTION_NS, MAX_CORRECTION_NS)]
     spread_ns: DurationNs
+    listener: PersonName
+    place: Place
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ import enum
 from typing import Any, ClassVar, Literal
 from uuid import UUID
 
+from phaselock.model.calibration import Place
 from phaselock.model.notices import LeftOut, Notice
 from phaselock.model.queue import ItemStatus, QueueItem
 from phaselock.model.role import Role
@@ -422,6 +423,10 @@ class OutputCalibrated(Event):
     """By how much earlier it plays now, in nanoseconds."""
     spread_ns: int
     """By how much the repeats of the measurement differed, in nanoseconds."""
+    listener: str
+    """The display name of the machine whose microphone has heard it."""
+    place: Place
+    """"spot": all machines are heard together at the microphone. "speakers": they play together."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from phaselock.errors import InvalidMp3Error, PhaseLockError
 from phaselock.language.message import ENGLISH, N_, Figure, Message, Words, translated
+from phaselock.model.calibration import PLACE_SENTENCES, OutputCalibration
 from phaselock.model.notices import Code, Notice
 from phaselock.model.role import ROLE_PHRASES
 from phaselock.model.snapshot import LevelsView, RequestState, SessionSnapshot
@@ -114,6 +115,7 @@ NOTICES: dict[Code, str] = {
     Code.NO_TRIMS: N_("No volume is trimmed."),
     Code.CALIBRATION_FAILED: N_("The microphone of {peer} cannot be used: {detail}"),
     Code.LISTENER_SILENT: N_("The microphone of {peer} does not answer."),
+    Code.CALIBRATION_SET_ASIDE: "",
     Code.VOLUME: N_("Volume {number} %."),
     Code.ROLE: N_("This speaker plays {role}."),
     Code.TRIM: N_("Volume trim {detail} dB."),
@@ -163,6 +165,8 @@ SHORT: dict[Code, str] = {
 QUEUE_LIMIT = N_("The queue is full: it holds {number} tracks.")
 RETRY_HINT = N_("Try again (retry {peer}) or go on without it (without {peer}).")
 """Follows `TRANSFER_GIVEN_UP` on the command line; the window has buttons instead."""
+SET_ASIDE_HINT = N_("To use it: offset anyway")
+"""Follows `CALIBRATION_SET_ASIDE` on the command line."""
 NO_OUTPUT_HINT = N_("This machine plays no sound. What to do: phaselock doctor")
 """Follows `NO_OUTPUT` on the command line."""
 DID_YOU_MEAN = N_("Did you mean {choices}?")
@@ -227,6 +231,8 @@ def notice_of(error: PhaseLockError) -> Notice:
 def notice_text(notice: Notice, words: Words = ENGLISH, *, hints: bool = False) -> str:
     """The sentence of a notice. `hints`: add the commands that the user can type in response."""
     template = NOTICES[notice.code]
+    if hints and notice.code is Code.CALIBRATION_SET_ASIDE:
+        return f"{translated(notice.detail, words)} {words.gettext(SET_ASIDE_HINT)}"
     if not template or (notice.detail and notice.code in DETAIL_DECIDES):
         return translated(notice.detail, words)
     if notice.code is Code.QUEUE_FULL and notice.number is not None:
@@ -354,12 +360,39 @@ def device_text(event: e.DeviceChanged, words: Words = ENGLISH) -> str:
     return ""
 
 
-def heard_text(late_ms: float, when: str) -> Message:
-    """What a microphone has heard of an output, and when."""
-    form = N_("A microphone has heard this output ({when}). It plays {number} ms earlier because of that.")
-    if late_ms < 0:
-        form = N_("A microphone has heard this output ({when}). It plays {number} ms later because of that.")
-    return Message(form, when=when, number=f"{abs(late_ms):.1f}")
+def heard_text(output: OutputCalibration, when: str) -> Message:
+    """What a microphone has heard of the open output, and when; or why that is not applied. Empty if there is nothing
+    to say."""
+    kept = output.kept
+    if output.set_aside:
+        return set_aside_text(output)
+    if output.elsewhere:
+        form = N_("Calibrated for another output ({name}). No microphone has heard this one.")
+        return Message(form, name=output.elsewhere)
+    if not kept.heard_at:
+        return Message("")
+    heard = Message("A microphone has heard this output ({when}).", when=when)
+    if kept.listener:
+        heard = Message("The microphone of {name} has heard this output ({when}).", name=kept.listener, when=when)
+    form = N_("It plays {number} ms earlier because of that.")
+    if kept.late_ms < 0:
+        form = N_("It plays {number} ms later because of that.")
+    parts = (
+        heard,
+        Message(form, number=Figure(abs(kept.late_ms), ".1f")),
+        Message(PLACE_SENTENCES[kept.place]),
+        Message("The repeats differed by {number} ms.", number=Figure(kept.spread_ms, ".2f")),
+    )
+    return Message.joined(" ", parts)
+
+
+def set_aside_text(output: OutputCalibration) -> Message:
+    """Why the calibration of an output is not applied."""
+    return Message(
+        "Calibrated for another output (latency {then} ms then, {now} ms now). Calibrate again, or use it anyway.",
+        then=Figure(output.kept.latency_ms, ".0f"),
+        now=Figure(output.latency_ms, ".0f"),
+    )
 
 
 VERDICTS = {

@@ -14,6 +14,7 @@ from typing import Any
 from phaselock.errors import InternalError, bug_net, message_of
 from phaselock.language.message import Message
 from phaselock.model.address import DEFAULT_CLOCK_PORT, DEFAULT_PORT
+from phaselock.model.calibration import NOT_CALIBRATED, PLACES, Calibration, Place
 from phaselock.model.names import person_name
 from phaselock.model.role import ROLES, Role
 from phaselock.model.volume import MAX_TRIM_DB, volume_of
@@ -32,24 +33,6 @@ TIMEOUT_CLOSE_S = 5.0
 _MAX_DEVICE_CHARS = 500
 _VOLUME_CURVE = "cubic"
 """Stored as "volume_curve". In older files, which do not have it, the volume is the gain itself."""
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Calibration:
-    """What a microphone has heard of an output."""
-
-    late_ms: float
-    """By how much the output plays earlier because of it; positive plays earlier."""
-    spread_ms: float
-    """By how much the repeats of the measurement differed."""
-    heard_at: float
-    """Unix time, in seconds."""
-    latency_ms: float
-    """The latency that the platform reported then. With another one, the calibration may no longer be right."""
-
-
-NOT_CALIBRATED = Calibration(0.0, 0.0, 0.0, 0.0)
-"""No microphone has heard the output, or the user wants to forget it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -90,9 +73,9 @@ class Settings:
         """How much louder than the volume says an output plays, in dB."""
         return self.trims_db.get(device or "", 0.0)
 
-    def latency_correction_ms(self, device: str | None) -> float:
-        """By how much an output plays earlier: the user's correction and what a microphone has heard."""
-        return self.corrections_ms.get(device or "", 0.0) + self.calibration(device).late_ms
+    def correction_ms(self, device: str | None) -> float:
+        """The user's correction of an output; positive plays earlier."""
+        return self.corrections_ms.get(device or "", 0.0)
 
 
 def load(path: pathlib.Path) -> tuple[Settings, Message | None]:
@@ -320,6 +303,13 @@ def _role(value: object) -> Role:
     raise ValueError(value)
 
 
+def _place(value: object) -> Place:
+    for place in PLACES:
+        if value == place:
+            return place
+    raise ValueError(value)
+
+
 def _port(value: object) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= 65535:
         raise ValueError(value)
@@ -366,6 +356,8 @@ def _calibration(value: object) -> Calibration:
         spread_ms=_number(value.get("spread_ms"), 0, 1e6),
         heard_at=_number(value.get("heard_at"), 0, 1e12),
         latency_ms=_number(value.get("latency_ms"), 0, 1e6),
+        listener=_name(value.get("listener", "")),
+        place=_place(value.get("place", "spot")),
     )
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Literal, Protocol, TypeAlias
 from uuid import UUID
 
+from phaselock.model.calibration import OutputCalibration
 from phaselock.model.role import Role
 from phaselock.model.snapshot import SessionSnapshot
 from phaselock.model.timing import Timing
@@ -56,10 +57,8 @@ class LocalStatus:
     output_latency_ns: int
     correction_ms: float
     """The user's correction of this output; positive plays earlier."""
-    heard_ms: float = 0.0
-    """By how much it plays earlier because a microphone has heard it."""
-    heard_at: float = 0.0
-    """When, in seconds of Unix time; 0: never."""
+    calibration: OutputCalibration = OutputCalibration()
+    """What a microphone has heard of it."""
     trim_db: float = 0.0
     """How much louder than the volume says it plays, because the host has evened out the volumes; 0 or less."""
 
@@ -301,6 +300,9 @@ class Program(Protocol):
 
     def forget_trim(self) -> None:
         """Play as loud as the volume says on this machine's output."""
+
+    def use_calibration(self) -> None:
+        """Apply what was set aside, because the output tells another latency than when it was heard."""
 
     def choose_output(self, name: str | None) -> None:
         """Play on this output from now on; None: the default output of the system."""

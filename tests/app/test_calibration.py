@@ -14,30 +14,23 @@ from phaselock import _native
 from phaselock.app import session
 from phaselock.errors import PhaseLockError
 from phaselock.model.sweeps import schedule
-from phaselock.session.events import DeviceChanged, OutputCalibrated, PeersTrimmed, TrimRow, TrimSet
-from phaselock.storage.settings import MAX_CORRECTION_MS, NOT_CALIBRATED, SettingsStore
+from phaselock.session.events import DeviceChanged, PeersTrimmed, TrimRow, TrimSet
+from phaselock.storage.settings import SettingsStore
 
 
 class FakePlayer:
     """Plays on an output called Card."""
 
-    device_name = "Card"
+    device_name: str | None = "Card"
 
     def __init__(self) -> None:
-        self.corrections_ms: list[float] = []
         self.trims_db: list[float] = []
 
     def status(self) -> FakePlayer:
         return self
 
-    def platform_latency_ms(self) -> float:
-        return 20.0
-
     def set_trim_db(self, trim_db: float) -> None:
         self.trims_db.append(trim_db)
-
-    def set_correction_ms(self, correction_ms: float) -> None:
-        self.corrections_ms.append(correction_ms)
 
 
 @pytest.fixture
@@ -45,23 +38,6 @@ def store(tmp_path: pathlib.Path) -> Iterator[SettingsStore]:
     one = SettingsStore(tmp_path / "settings.json")
     yield one
     one.close()
-
-
-def calibrate(store: SettingsStore, *late_ms: float) -> list[float]:
-    player: Any = FakePlayer()
-    for one in late_ms:
-        session._opened(OutputCalibrated(None, round(one * 1e6), 50_000), player, store, None)
-    corrections_ms: list[float] = player.corrections_ms
-    return corrections_ms
-
-
-def test_a_correction_that_was_undone_is_forgotten(store: SettingsStore) -> None:
-    assert calibrate(store, 43.000351, -43.000351) == [43.000351, 0]
-    assert store.settings.calibration("Card") == NOT_CALIBRATED
-
-
-def test_corrections_add_up_to_a_limit(store: SettingsStore) -> None:
-    assert calibrate(store, 900, 900, 900)[-1] == MAX_CORRECTION_MS
 
 
 def opened(name: str) -> DeviceChanged:

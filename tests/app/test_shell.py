@@ -38,7 +38,7 @@ def parts(told: list[Event], **more: Any) -> Any:
 def answer(line: str) -> Event:
     """What a host's shell tells about this line, if the line is wrong."""
     told: list[Event] = []
-    HostShell(*([parts(told)] * 5)).line(line)
+    HostShell(*([parts(told)] * 6)).line(line)
     (event,) = told
     return event
 
@@ -49,7 +49,7 @@ def answer(line: str) -> Event:
         ("remove", "USAGE: REMOVE NUMBER"),
         ("role centre", "USAGE: ROLE [LEFT|RIGHT|MONO|STEREO]"),
         ("role Ana centre", "USAGE: ROLE [[NAME] LEFT|RIGHT|MONO|STEREO]"),
-        ("offset 3000", "USAGE: OFFSET MILLISECONDS (-2000 TO 2000), OR: OFFSET RESET"),
+        ("offset 3000", "USAGE: OFFSET MILLISECONDS (-2000 TO 2000), OR: OFFSET RESET, OFFSET ANYWAY, OFFSET FORGET"),
     ],
 )
 def test_a_usage_is_translated(line: str, text: str) -> None:
@@ -60,7 +60,7 @@ def test_a_mistyped_peer_is_suggested() -> None:
     told: list[Event] = []
     fake = parts(told)
     fake.snapshot = lambda: SimpleNamespace(peers=[SimpleNamespace(name=name) for name in ("Tim", "Ana")])
-    shell = HostShell(*([fake] * 5))
+    shell = HostShell(*([fake] * 6))
     shell.tell(PeerJoined(None, 1, "Tim", again=False))
     for name in ("timm", "X"):
         shell.tell(Failed(None, Notice(Code.NO_SUCH_PEER, peer=name)))
@@ -83,7 +83,7 @@ def test_a_failure_of_a_command_is_told(bugs: list[str]) -> None:
         raise ValueError("odd")
 
     settings = SimpleNamespace(volume=1.0)
-    shell = HostShell(*([parts(told, set_volume=fail, settings=settings)] * 5))
+    shell = HostShell(*([parts(told, set_volume=fail, settings=settings)] * 6))
     shell.line("volume 50")
     shell.line("remove")
     assert event_text(told[0]) == "Something went wrong inside PhaseLock. The log tells more: phaselock log"
@@ -98,7 +98,7 @@ def test_the_queue_is_saved_as_a_playlist(tmp_path: pathlib.Path) -> None:
     fake.snapshot = lambda: SimpleNamespace(queue=(item,), now=None, waiting_for=None)
 
     async def say(*lines: str) -> None:
-        shell = HostShell(*([fake] * 5))
+        shell = HostShell(*([fake] * 6))
         for count, line in enumerate(lines, 1):
             shell.line(line)
             while len(told) < count:
@@ -173,7 +173,7 @@ def test_a_peer_forgets_its_trim() -> None:
 
 def test_the_role_of_this_machine_and_of_a_peer() -> None:
     parts: Any = Parts()
-    shell = HostShell(parts, parts, parts, parts, parts)
+    shell = HostShell(parts, parts, parts, parts, parts, parts)
     for line in ("role", "role Left", "role Big Ana right", "role left mono"):
         shell.line(line)
     assert parts.done == [
@@ -201,14 +201,14 @@ def test_the_role_of_this_machine_and_of_a_peer() -> None:
 )
 def test_tab_completes_names_and_roles(line: str, shown: list[str]) -> None:
     parts: Any = Parts()
-    shell = HostShell(parts, parts, parts, parts, parts)
+    shell = HostShell(parts, parts, parts, parts, parts, parts)
     shell.tell(PeerJoined(None, 1, "Lee", False))
     assert [one for _, one, _ in shell.completions(line)] == shown
 
 
 def test_a_peer_sets_only_its_own_role() -> None:
     parts: Any = Parts()
-    shell = PeerShell(parts, parts, parts, parts)
+    shell = PeerShell(parts, parts, parts, parts, parts)
     for line in ("role mono", "role Hana left"):
         shell.line(line)
     assert parts.done == [

@@ -16,6 +16,7 @@ from phaselock import _native
 from phaselock.app import window_backend
 from phaselock.app.session import OpenHostSession
 from phaselock.app.window import MAX_UNREAD_EVENTS, WindowProgram
+from phaselock.model.calibration import OutputCalibration
 from phaselock.model.notices import Code, Notice
 from phaselock.model.types import HOST_CLOCK, AudioStatus
 from phaselock.session import commands as c
@@ -51,7 +52,7 @@ class SimulatedSession:
     def true_session_ns(self) -> float:
         return self.local_ns + OFFSET_NS + DRIFT * self.local_ns
 
-    # What WindowBackend uses of a runner, a player and an OpenHostSession.
+    # What WindowBackend uses of a runner, a player, its correction and an OpenHostSession.
 
     def session_ns(self) -> int | None:
         return self.clock_map.session_from_local(self.local_ns) if self.usable else None
@@ -65,8 +66,8 @@ class SimulatedSession:
     def status(self) -> AudioStatus:
         return AudioStatus("Card", 48000, 0, 0, None, "exact", False, 0, 0.0, 0, 1.0, self.trim_db)
 
-    def set_correction_ms(self, correction_ms: float) -> None:
-        """The corrections have their own tests."""
+    def view(self) -> OutputCalibration:
+        return OutputCalibration()
 
     def set_trim_db(self, trim_db: float) -> None:
         self.trim_db = trim_db
@@ -88,7 +89,18 @@ def session(monkeypatch: pytest.MonkeyPatch) -> SimulatedSession:
     @contextlib.asynccontextmanager
     async def open_session(*_arguments: object) -> AsyncIterator[OpenHostSession]:
         yield OpenHostSession(
-            simulated, simulated, simulated.clock_map, simulated, "Friday", "Ana", 1, 2, "here", ("here",), simulated
+            simulated,
+            simulated,
+            simulated,
+            simulated.clock_map,
+            simulated,
+            "Friday",
+            "Ana",
+            1,
+            2,
+            "here",
+            ("here",),
+            simulated,
         )
 
     monkeypatch.setattr(window_backend, "open_host_session", open_session)

@@ -13,12 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from phaselock.model.calibration import NOT_CALIBRATED, Calibration
 from phaselock.model.volume import gain_of
 from phaselock.storage import settings as settings_module
 from phaselock.storage.settings import (
     MAX_DEVICES,
-    NOT_CALIBRATED,
-    Calibration,
     Settings,
     SettingsStore,
     load,
@@ -30,7 +29,7 @@ FULL = Settings(
     session_name="Friday",
     device="Kitchen \udce9",
     corrections_ms={"Kitchen": -12.5, "Bluetooth": 180.0},
-    calibrations={"Bluetooth": Calibration(182.4, 0.05, 1_795_000_000.0, 40.0)},
+    calibrations={"Bluetooth": Calibration(182.4, 0.05, 1_795_000_000.0, 40.0, "Sofa", "speakers")},
     trims_db={"Kitchen": -6.2, "Bluetooth": 0.0},
     volume=0.25,
     muted=True,
@@ -385,11 +384,10 @@ def test_no_failure_ends_the_writer(path: pathlib.Path, monkeypatch: pytest.Monk
     assert bugs == ["writing the settings failed: TypeError('odd')"]
 
 
-def test_what_a_microphone_has_heard_is_added_to_the_correction(path: pathlib.Path) -> None:
-    assert FULL.latency_correction_ms("Bluetooth") == 362.4
-    assert (FULL.latency_correction_ms("Kitchen"), FULL.latency_correction_ms(None)) == (-12.5, 0)
+def test_a_damaged_calibration_is_left_out(path: pathlib.Path) -> None:
+    assert (FULL.correction_ms("Kitchen"), FULL.correction_ms(None)) == (-12.5, 0)
     sound = dataclasses.asdict(FULL.calibrations["Bluetooth"])
-    damaged = [{}, [], None, *({**sound, field: value} for field in sound for value in ("x", None, 1e99))]
+    damaged = [{}, [], None, *({**sound, field: value} for field in sound for value in (7 * ["x"], None, 1e99))]
     write(path, json.dumps({"calibrations": {"Card": sound, **{f"card {k}": one for k, one in enumerate(damaged)}}}))
     settings, warning = load(path)
     assert settings.calibrations == {"Card": FULL.calibrations["Bluetooth"]}

@@ -17,6 +17,7 @@ import dataclasses
 import enum
 from collections.abc import Iterator, Sequence
 
+from phaselock.model.calibration import Place
 from phaselock.model.names import sentence
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import CalibrationView
@@ -92,6 +93,7 @@ class HostCalibration:
         self._listener: int | None = None
         """The peer whose microphone listens; None: the host."""
         self._listener_name = ""
+        self._place: Place = "spot"
         self._number = 0
         """Of the newest pass; answers to earlier ones are ignored."""
         self._begin_ns = 0
@@ -249,11 +251,12 @@ class HostCalibration:
     def _correct(self, machine: _Machine, late_ns: int, now_ns: int) -> None:
         late_ns = max(-MAX_CORRECTION_NS, min(late_ns, MAX_CORRECTION_NS))
         machine.corrected_ns += late_ns
+        heard = late_ns, machine.spread_ns, self._listener_name, self._place
         member = self._members.numbered(machine.peer_id) if machine.peer_id is not None else None
         if machine.peer_id is None:
-            self._outbox.note(e.OutputCalibrated(now_ns, late_ns, machine.spread_ns))
+            self._outbox.note(e.OutputCalibrated(now_ns, *heard))
         elif member is not None:
-            self._outbox.do(Send(member.conn, m.CalibrationCommand(late_ns, machine.spread_ns)))
+            self._outbox.do(Send(member.conn, m.CalibrationCommand(*heard)))
 
     def _finish(self, now_ns: int) -> None:
         heard = [one.level for one in self._machines if one.level is not None]

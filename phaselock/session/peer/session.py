@@ -314,8 +314,9 @@ class PeerSession:
                 self._outbox.do(StopListening())
             case m.ListenCommand(number=number, target_time_ns=begin_ns, machines=machines):
                 self._outbox.do(Listen(number, begin_ns, machines))
-            case m.CalibrationCommand(late_ns=late_ns, spread_ns=spread_ns):
-                self._outbox.note(e.OutputCalibrated(self._session_ns(now_ns), late_ns, spread_ns))
+            case m.CalibrationCommand(late_ns=late_ns, spread_ns=spread_ns, listener=listener, place=place):
+                heard = late_ns, spread_ns, person_name(listener), place
+                self._outbox.note(e.OutputCalibrated(self._session_ns(now_ns), *heard))
             case m.TrimCommand(trim_db=trim_db):
                 self._outbox.note(e.TrimSet(self._session_ns(now_ns), trim_db))
             case m.PlayCommand():

@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from phaselock.language.catalogue import current, date_text, tr
+from phaselock.model.calibration import OutputCalibration
 from phaselock.model.role import ROLE_NAMES, ROLES
 from phaselock.session.events import RoleSet
 from phaselock.session.sentences import heard_text
@@ -83,16 +84,25 @@ class SoundOverlay(Overlay):
             if self._says.cget("text") == self._hint_text:  # not yet what the user's last change has said
                 self._says.configure(text=hint)
             self._hint_text = hint
-        if state.own is not None and state.own.heard_at:
-            self._forget.pack(anchor="w", after=self._says)
+        calibration = state.own.calibration if state.own is not None else OutputCalibration()
+        if calibration.kept.heard_at:
+            self._kept.pack(fill="x", after=self._says)
         else:
-            self._forget.pack_forget()
+            self._kept.pack_forget()
+        if calibration.set_aside:
+            self._use.pack(side="left", before=self._forget)
+        else:
+            self._use.pack_forget()
         self._show_trim(state.own.trim_db if state.own is not None else 0.0)
 
     def _hint(self, state: SessionView) -> str:
-        if state.own is not None and state.own.heard_at:
-            return heard_text(state.own.heard_ms, date_text(state.own.heard_at)).translated(current())
-        return tr("If this speaker is heard too late, press +. If it is too early, press −.")
+        by_ear = tr("If this speaker is heard too late, press +. If it is too early, press −.")
+        if state.own is None:
+            return by_ear
+        heard = heard_text(state.own.calibration, date_text(state.own.calibration.kept.heard_at))
+        if state.own.calibration.elsewhere:
+            return f"{heard.translated(current())} {by_ear}"
+        return heard.translated(current()) or by_ear
 
     def _build_role(self) -> None:
         names = {tr(ROLE_NAMES[role]): role for role in ROLES}
@@ -111,7 +121,10 @@ class SoundOverlay(Overlay):
         self.correction.set(number_text(self._correction_ms, "g"))
         heading = label(self.body, tr("Timing in milliseconds"), theme.SECONDARY, theme.TEXT_SECONDARY)
         heading.pack(anchor="w", pady=(px(12), px(4)), before=self._says)
-        self._forget = TextButton(self.body, tr("Forget calibration"), self._api.program.forget_calibration)
+        self._kept = frame(self.body)
+        self._use = TextButton(self._kept, tr("Use it anyway"), self._api.program.use_calibration)
+        self._forget = TextButton(self._kept, tr("Forget calibration"), self._api.program.forget_calibration)
+        self._forget.pack(side="left")
         for column, step_ms in enumerate(STEPS_MS):
             text = number_text(step_ms, "+g")
             button = StepButton(self._steps, text, functools.partial(self._step, step_ms))

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from phaselock.model.calibration import Calibration, OutputCalibration
 from phaselock.session.events import RoleSet
 from phaselock.ui.backend import Outputs, SessionEvent
 from tests.support.session_views import CARD, QUEUE, guest, line, peer, playing
@@ -112,10 +113,19 @@ def test_what_a_microphone_has_heard_is_shown_and_can_be_forgotten(window: Any) 
     go(window, "sound")
     sound = window.overlay
     assert reads(sound, "If this speaker is heard too late") and not sound._forget.winfo_viewable()
-    show(window, playing(own=dataclasses.replace(CARD, heard_ms=182.4, heard_at=1_795_000_000.0)))
-    assert reads(sound, "It plays 182.4 ms earlier because of that.")
+    heard = OutputCalibration(Calibration(182.4, 0.05, 1_795_000_000.0, 12.0, "Sofa", "spot"))
+    show(window, playing(own=dataclasses.replace(CARD, calibration=heard)))
+    assert reads(sound, "It plays 182.4 ms earlier because of that.") and not sound._use.winfo_viewable()
     click(button(sound, "Forget calibration"))
     assert window.program.of("forget_calibration") == [()]
+    aside = dataclasses.replace(heard, set_aside=True, latency_ms=212.0)
+    show(window, playing(own=dataclasses.replace(CARD, calibration=aside)))
+    assert reads(sound, "Calibrated for another output (latency 12 ms then, 212 ms now).")
+    click(button(sound, "Use it anyway"))
+    assert window.program.of("use_calibration") == [()] and button(sound, "Forget calibration")
+    other = OutputCalibration(elsewhere="Kitchen bar")
+    show(window, playing(own=dataclasses.replace(CARD, calibration=other)))
+    assert reads(sound, "Calibrated for another output (Kitchen bar). No microphone has heard this one.")
     show(window, playing(own=CARD))
     assert reads(sound, "If this speaker is heard too late") and not sound._forget.winfo_viewable()
 
@@ -126,7 +136,8 @@ def test_a_trim_is_shown_and_can_be_forgotten(window: Any) -> None:
     sound = window.overlay
     click(button(sound, "Trim −6.2 dB: forget"))
     assert window.program.of("forget_trim") == [()] and not sound._forget.winfo_viewable()
-    kept = dataclasses.replace(CARD, trim_db=-12.0, heard_ms=182.4, heard_at=1_795_000_000.0)
+    heard = OutputCalibration(Calibration(182.4, 0.05, 1_795_000_000.0, 12.0, "Sofa", "spot"))
+    kept = dataclasses.replace(CARD, trim_db=-12.0, calibration=heard)
     show(window, guest(own=kept))
     assert button(sound, "Trim −12.0 dB: forget").winfo_viewable() and sound._forget.winfo_viewable()
     show(window, guest(own=CARD))

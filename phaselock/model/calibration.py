@@ -1,0 +1,51 @@
+"""What a microphone has heard of an output, and where its sound is right because of that."""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+from phaselock.language.message import N_
+
+Place = Literal["spot", "speakers"]
+"""spot: sounds that leave all loudspeakers at different times arrive together at the microphone. speakers: they leave
+all loudspeakers together, and arrive at each place as late as it is far."""
+PLACES: tuple[Place, ...] = ("spot", "speakers")
+PLACE_SENTENCES: dict[Place, str] = {
+    "spot": N_("That is right at the place of the microphone."),
+    "speakers": N_("That is right at the loudspeakers."),
+}
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Calibration:
+    """What a microphone has heard of an output."""
+
+    late_ms: float
+    """By how much the output plays earlier because of it; positive plays earlier."""
+    spread_ms: float
+    """By how much the repeats of the measurement differed."""
+    heard_at: float
+    """Unix time, in seconds."""
+    latency_ms: float
+    """The latency that the platform reported then. With another one, the calibration may no longer be right."""
+    listener: str = ""
+    """The machine whose microphone it was."""
+    place: Place = "spot"
+
+
+NOT_CALIBRATED = Calibration(0.0, 0.0, 0.0, 0.0)
+"""No microphone has heard the output, or the user wants to forget it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class OutputCalibration:
+    """What is kept for the open output, and whether it is applied."""
+
+    kept: Calibration = NOT_CALIBRATED
+    set_aside: bool = False
+    """The output reports another latency than when it was heard: the calibration is kept, and not applied."""
+    latency_ms: float = 0.0
+    """The latency that the platform reports now."""
+    elsewhere: str = ""
+    """If no microphone has heard this output: the output that one has heard last. Empty if there is none."""
