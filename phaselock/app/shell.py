@@ -197,8 +197,14 @@ class HostShell(Shell):
         self._do(c.SetPeerVolume(name, percent, muted=False), Notice(Code.PEER_VOLUME, peer=name, number=percent))
 
     def _calibrate(self, rest: str) -> None:
-        stop = rest.casefold() == "stop"
-        self._do(c.StopCalibration() if stop else c.Calibrate(rest or None))
+        if rest.casefold() == "stop":
+            self._do(c.StopCalibration())
+            return
+        form = Message("calibrate [NAME|stop], or: calibrate [NAME] at KITCHEN=3.2 SOFA=1.5 (metres to the microphone)")
+        name, _, distances = f" {rest}".partition(" at ")
+        if "=" not in distances:
+            name, distances = rest, ""
+        self._do(c.Calibrate(name.strip() or None, typed.distances(distances, form) if distances else None))
 
     def _levels(self, rest: str) -> None:
         commands: dict[str, c.HostCommand] = {
@@ -274,7 +280,7 @@ class HostShell(Shell):
         ),
         "calibrate": Word(
             _calibrate,
-            N_("calibrate [NAME|stop]"),
+            N_("calibrate [NAME] [at NAME=METRES...], calibrate stop"),
             N_("hear all loudspeakers with a microphone (of this machine or of a peer), and correct their delays"),
             "peer",
         ),

@@ -9,6 +9,7 @@ import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 
+from phaselock.model.calibration import MAX_DISTANCE_M
 from phaselock.model.file_kinds import SONG_ENDINGS
 from phaselock.model.notices import Code, Notice
 from phaselock.model.role import ROLES, Role
@@ -17,6 +18,7 @@ from phaselock.session.sentences import NoticeError
 MAX_COMPLETIONS = 500
 
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]")
+_DISTANCE = re.compile(r"(?P<name>[^=]*[^=\s])\s*=\s*(?P<number>\d+(?:[.,]\d*)?)(?:\s*m\b)?(?:\s+|$)")
 
 Completed = tuple[str, str, int]
 """The text to insert, the text to show, and how many characters before the cursor it replaces."""
@@ -75,6 +77,15 @@ def seconds(text: str, now: float | None, form: str) -> float:
     if now is None:
         raise NoticeError(Notice(Code.NOTHING_PLAYING))
     return max(0.0, now + value if sign == "+" else now - value)
+
+
+def distances(text: str, form: str) -> tuple[tuple[str, float], ...]:
+    """Names with distances in metres: "Kitchen=3.2 Living room=1,5 m". The usage `form` as an error for any other
+    text."""
+    found = tuple(_DISTANCE.finditer(text))
+    if "".join(one[0] for one in found) != text or not found:
+        raise usage_error(form)
+    return tuple((one["name"].strip(), number(one["number"], 0, MAX_DISTANCE_M, form)) for one in found)
 
 
 def similar(word: str, words: Iterable[str]) -> str | None:

@@ -16,6 +16,15 @@ PLACE_SENTENCES: dict[Place, str] = {
     "speakers": N_("That is right at the loudspeakers."),
 }
 
+SPEED_OF_SOUND_M_S = 343.2
+"""In dry air of 20 °C (ISO 9613-1, appendix A). It changes by 0.6 m/s per degree: 0.02 ms at 3 m and 5 °C."""
+MAX_DISTANCE_M = 100.0
+
+
+def travel_ns(distance_m: float) -> int:
+    """How long sound takes for this distance."""
+    return round(distance_m / SPEED_OF_SOUND_M_S * 1e9)
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Calibration:

@@ -172,6 +172,8 @@ class Code(enum.StrEnum):
     """The microphone of `peer` could not be used; `detail` says why."""
     LISTENER_SILENT = "listener_silent"
     """`peer`, whose microphone listens, does not answer."""
+    DISTANCES_MISSING = "distances_missing"
+    """`calibrate` at the speakers needs the distances of `peers` too."""
     CALIBRATION_SET_ASIDE = "calibration_set_aside"
     """The output tells another latency than when a microphone has heard it, so that calibration is not applied;
     `detail` is the sentence."""

@@ -141,9 +141,13 @@ class SetPeerVolume:
 @dataclasses.dataclass(frozen=True, slots=True)
 class Calibrate:
     """Hear all loudspeakers with a microphone and correct their delays. `listener` is the name of the peer whose
-    microphone listens; None: the host's. What plays is paused meanwhile. Every other playback command ends it."""
+    microphone listens; None: the host's. What plays is paused meanwhile. Every other playback command ends it.
+
+    Afterwards all machines are heard together at the microphone. With `distances_m`, they play together at the
+    loudspeakers: names of machines, and how far the loudspeaker of each is from the microphone, in metres."""
 
     listener: str | None = None
+    distances_m: tuple[tuple[str, float], ...] | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

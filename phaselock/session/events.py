@@ -411,6 +411,8 @@ class Calibrated(Event):
     """The display name of the machine whose microphone listened."""
     machines: tuple[CalibratedRow, ...]
     """All machines that took part; the first one is the host."""
+    place: Place = "spot"
+    """As in `output_calibrated`: where the figures of the machines are true."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -115,6 +115,7 @@ NOTICES: dict[Code, str] = {
     Code.NO_TRIMS: N_("No volume is trimmed."),
     Code.CALIBRATION_FAILED: N_("The microphone of {peer} cannot be used: {detail}"),
     Code.LISTENER_SILENT: N_("The microphone of {peer} does not answer."),
+    Code.DISTANCES_MISSING: N_("How far from the microphone is the loudspeaker of {peers}? Please say so in metres."),
     Code.CALIBRATION_SET_ASIDE: "",
     Code.VOLUME: N_("Volume {number} %."),
     Code.ROLE: N_("This speaker plays {role}."),
@@ -495,7 +496,10 @@ def event_text(event: e.Event, words: Words = ENGLISH) -> str:
                 form = N_("The correction of this speaker was undone. It plays {number} ms later now.")
             return words.gettext(form).format(number=f"{abs(late_ns) / 1e6:.1f}")
         case e.Calibrated():
-            return "\n".join(calibrated_text(row, words) for row in event.machines)
+            lines = [calibrated_text(row, words) for row in event.machines]
+            if event.place == "speakers":
+                lines.append(words.gettext(PLACE_SENTENCES[event.place]))
+            return "\n".join(lines)
         case e.TrimSet(trim_db=0):
             return words.gettext("This speaker plays as loud as its volume says.")
         case e.TrimSet(trim_db=trim_db):

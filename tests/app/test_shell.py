@@ -16,7 +16,14 @@ from phaselock.model.notices import Code, Notice
 from phaselock.model.queue import ItemStatus, QueueItem
 from phaselock.model.role import Role
 from phaselock.model.snapshot import LevelsView, LevelView
-from phaselock.session.commands import EvenLevels, ResetLevels, SetPeerRole, UndoLevels
+from phaselock.session.commands import (
+    Calibrate,
+    EvenLevels,
+    ResetLevels,
+    SetPeerRole,
+    StopCalibration,
+    UndoLevels,
+)
 from phaselock.session.events import Event, Failed, LevelsListed, PeerJoined
 from phaselock.session.sentences import event_text
 from phaselock.storage.settings import Settings
@@ -215,4 +222,33 @@ def test_a_peer_sets_only_its_own_role() -> None:
         "mono",
         "This speaker plays both channels as mono.",
         "Usage: role [left|right|mono|stereo]",
+    ]
+
+
+def test_a_calibration_for_the_spot_or_at_the_speakers() -> None:
+    parts: Any = Parts()
+    shell = HostShell(parts, parts, parts, parts, parts, parts)
+    for line in (
+        "calibrate",
+        "calibrate Big Ana",
+        "calibrate stop",
+        "calibrate at Hana=0 Big Ana=3.2",
+        "calibrate Big Ana at Living room = 1,5 m  Lee=3m",
+        "calibrate Lee at",
+        "calibrate at Lee=101",
+        "calibrate at Lee=3 Ana",
+        "calibrate at =3",
+    ):
+        shell.line(line)
+    usage = "Usage: calibrate [NAME|stop], or: calibrate [NAME] at KITCHEN=3.2 SOFA=1.5 (metres to the microphone)"
+    assert parts.done == [
+        Calibrate(),
+        Calibrate("Big Ana"),
+        StopCalibration(),
+        Calibrate(None, (("Hana", 0.0), ("Big Ana", 3.2))),
+        Calibrate("Big Ana", (("Living room", 1.5), ("Lee", 3.0))),
+        Calibrate("Lee at"),
+        usage,
+        usage,
+        usage,
     ]

@@ -8,7 +8,7 @@ from phaselock.model.sweeps import MAX_PASS_NS, SWEEP_ID, Arrival, Verdict
 from phaselock.protocol import messages as m
 from phaselock.session.commands import Calibrate, Play, StopCalibration
 from phaselock.session.effects import Notify
-from phaselock.session.events import Calibrated
+from phaselock.session.events import Calibrated, CalibratedRow
 from phaselock.session.sentences import event_text
 from tests.support.session_harness import HarnessPeer, SessionHarness, error, line, ready
 from tests.support.simulation import MS, SimulatedNode
@@ -44,9 +44,11 @@ def calibrated(harness: SessionHarness) -> Told:
     return event
 
 
-def started(listener: str | None = None) -> tuple[SessionHarness, list[HarnessPeer]]:
+def started(
+    listener: str | None = None, distances_m: tuple[tuple[str, float], ...] | None = None
+) -> tuple[SessionHarness, list[HarnessPeer]]:
     harness, peers = ready()
-    harness.command(Calibrate(listener))
+    harness.command(Calibrate(listener, distances_m))
     harness.run(0.2)
     return harness, peers
 
@@ -267,3 +269,59 @@ def test_a_peer_that_loses_its_host_stops_the_sweeps() -> None:
     ana.cut()
     harness.run(8)
     assert not follows_sweeps(ana) and ana.listening is None
+
+
+# -- at the speakers ---------------------------------------------------------------------------------------------------
+
+
+def test_the_travel_of_the_sound_is_taken_out() -> None:
+    """Ana is 34.32 m away, which is 100 ms, and hides 40 ms. Ben is near, and hides 60 ms."""
+    harness, (ana, ben) = started(distances_m=(("hana", 0), ("Ana", 34.32), ("BEN", 0)))
+    heard(harness.host, [0, 140, 60])
+    harness.run(0.2)
+    assert not corrections_ms(harness.host) and corrections_ms(ana) == [40] and corrections_ms(ben) == [60]
+    heard(harness.host, [0, 100.02, 0])
+    harness.run(0.2)
+    rows = [(row["name"], row["before_ms"], row["after_ms"]) for row in calibrated(harness).fields["machines"]]
+    assert rows == [("Hana", 0, 0), ("Ana", 40, 0.02), ("Ben", 60, 0)]
+    assert calibrated(harness).fields["place"] == "speakers"
+    assert {one.fields["place"] for one in ana.events("output_calibrated")} == {"speakers"}
+
+
+def test_a_distance_that_is_not_right_is_undone_like_any_other_error() -> None:
+    harness, (ana, _) = started(distances_m=(("Hana", 3.432), ("Ana", 0), ("Ben", 3.432)))
+    heard(harness.host, [10, 20, 10])
+    harness.run(0.2)
+    assert corrections_ms(ana) == [20]
+    heard(harness.host, [10, -20, 10])
+    harness.run(0.2)
+    assert corrections_ms(ana) == [20, -20]
+
+
+def test_all_machines_need_a_distance_before_anything_sounds() -> None:
+    for distances_m, says in (
+        ((("Hana", 1),), "How far from the microphone is the loudspeaker of Ana and Ben? Please say so in metres."),
+        ((), "How far from the microphone is the loudspeaker of Hana, Ana and Ben? Please say so in metres."),
+        ((("Hana", 1), ("Ana", 1), ("Ben", 1), ("Eve", 1)), "There is no peer called Eve."),
+    ):
+        harness, (ana, _) = started(distances_m=distances_m)
+        assert error(harness.host) == says
+        assert not follows_sweeps(ana) and harness.host.snapshot().calibration is None
+
+
+def test_a_calibration_for_the_spot_forgets_the_distances_of_the_last_one() -> None:
+    harness, (ana, _) = started(distances_m=(("Hana", 0), ("Ana", 34.32), ("Ben", 0)))
+    harness.command(StopCalibration(), Calibrate())
+    harness.run(0.2)
+    heard(harness.host, [0, 100, 0])
+    harness.run(0.2)
+    assert corrections_ms(ana) == [100]
+    assert {one.fields["place"] for one in ana.events("output_calibrated")} == {"spot"}
+
+
+def test_the_result_says_that_it_is_at_the_speakers() -> None:
+    rows = (CalibratedRow("Ana", Verdict.HEARD, 0.0, 0.0, 0.0),)
+    assert event_text(Calibrated(1, "Hana", rows, "speakers")).splitlines() == [
+        "Ana is right: within 0.1 ms.",
+        "That is right at the loudspeakers.",
+    ]

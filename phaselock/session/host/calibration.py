@@ -17,7 +17,7 @@ import dataclasses
 import enum
 from collections.abc import Iterator, Sequence
 
-from phaselock.model.calibration import Place
+from phaselock.model.calibration import Place, travel_ns
 from phaselock.model.names import sentence
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import CalibrationView
@@ -25,7 +25,7 @@ from phaselock.model.sweeps import MAX_CORRECTION_NS, RATE_HZ, SWEEP_ID, Arrival
 from phaselock.model.timeline import Timeline
 from phaselock.protocol import messages as m
 from phaselock.session import events as e
-from phaselock.session.commands import HostCommand, PlaybackCommand
+from phaselock.session.commands import Calibrate, HostCommand, PlaybackCommand
 from phaselock.session.effects import Listen, Send, StopListening, UseSounds
 from phaselock.session.host.levels import HeardLevel, HostLevels
 from phaselock.session.host.members import Member, Members
@@ -70,6 +70,8 @@ class _Machine:
     corrected_ns: int = 0
     spread_ns: int = 0
     level: HeardLevel | None = None
+    travel_ns: int = 0
+    """Of its sound to the microphone. It does not count."""
 
 
 class HostCalibration:
@@ -125,7 +127,7 @@ class HostCalibration:
 
     # -- commands of the user ----------------------------------------------------------------------------------------
 
-    def start(self, listener: Member | None, *, now_ns: int) -> None:
+    def start(self, listener: Member | None, command: Calibrate, *, now_ns: int) -> None:
         """Begin with the first pass. `listener` is the peer whose microphone listens; None: the host's."""
         if self.active:
             self._outbox.error(Notice(Code.CALIBRATION_RUNS), now_ns)
@@ -134,7 +136,11 @@ class HostCalibration:
         if not playing:
             self._outbox.error(Notice(Code.CALIBRATION_ALONE), now_ns)
             return
-        self._machines = [_Machine(None, self._host_name), *(_Machine(peer.peer_id, peer.name) for peer in playing)]
+        machines = [_Machine(None, self._host_name), *(_Machine(peer.peer_id, peer.name) for peer in playing)]
+        if command.distances_m is not None and not self._set_distances(machines, command.distances_m, now_ns):
+            return
+        self._machines = machines
+        self._place = "spot" if command.distances_m is None else "speakers"
         self._listener = listener.peer_id if listener else None
         self._listener_name = listener.name if listener else self._host_name
         self._resume = self._transport.playback.playing
@@ -188,6 +194,31 @@ class HostCalibration:
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
+    def _set_distances(
+        self, machines: Sequence[_Machine], distances_m: Sequence[tuple[str, float]], now_ns: int
+    ) -> bool:
+        """Whether all names are known and all machines have a distance. An `error` event says what is wrong."""
+        known = {name.casefold() for name in (self._host_name, *(peer.name for peer in self._members))}
+        stranger = next((name for name, _ in distances_m if name.casefold() not in known), None)
+        by_name = {name.casefold(): distance_m for name, distance_m in distances_m}
+        missing = tuple(one.name for one in machines if one.name.casefold() not in by_name)
+        if stranger is not None:
+            self._outbox.error(Notice(Code.NO_SUCH_PEER, peer=stranger), now_ns)
+        elif missing:
+            self._outbox.error(Notice(Code.DISTANCES_MISSING, peers=missing), now_ns)
+        else:
+            for one in machines:
+                one.travel_ns = travel_ns(by_name[one.name.casefold()])
+        return stranger is None and not missing
+
+    def _at_place(self, arrivals: Sequence[Arrival]) -> dict[int, int]:
+        """How late each machine that was heard is at the place of the calibration, compared with an arbitrary zero."""
+        return {
+            k: arrival.offset_ns - self._machines[k].travel_ns
+            for k, arrival in enumerate(arrivals)
+            if arrival.offset_ns is not None
+        }
+
     def _taking_part(self) -> list[tuple[_Machine, Sounds]]:
         return list(zip(self._machines, self._sounds, strict=True))
 
@@ -218,7 +249,7 @@ class HostCalibration:
 
     def _measured(self, arrivals: Sequence[Arrival], now_ns: int) -> None:
         """Correct all machines that were heard, and begin with the second pass."""
-        offsets_ns = {k: one.offset_ns for k, one in enumerate(arrivals) if one.offset_ns is not None}
+        offsets_ns = self._at_place(arrivals)
         for machine, arrival in zip(self._machines, arrivals, strict=True):
             machine.verdict, machine.spread_ns = arrival.verdict, arrival.spread_ns
             if arrival.offset_ns is not None:
@@ -236,12 +267,12 @@ class HostCalibration:
 
     def _checked(self, arrivals: Sequence[Arrival], now_ns: int) -> None:
         """Note what is left, and undo what made a machine worse."""
-        reference_ns = arrivals[self._earliest].offset_ns
-        for machine, arrival in zip(self._machines, arrivals, strict=True):
+        offsets_ns = self._at_place(arrivals)
+        for k, machine in enumerate(self._machines):
             if machine.before_ns is None:
                 continue
-            if arrival.offset_ns is not None and reference_ns is not None:
-                left_ns = arrival.offset_ns - reference_ns
+            if k in offsets_ns and self._earliest in offsets_ns:
+                left_ns = offsets_ns[k] - offsets_ns[self._earliest]
                 machine.after_ns = left_ns if abs(left_ns) <= MAX_LEFT_NS else None
             is_right = machine.after_ns is not None and abs(machine.after_ns) < max(SMALL_NS, machine.before_ns // 2)
             if machine.corrected_ns and not is_right:
@@ -274,7 +305,7 @@ class HostCalibration:
             for one in self._machines
         )
         self._end(now_ns)
-        self._outbox.note(e.Calibrated(now_ns, self._listener_name, rows))
+        self._outbox.note(e.Calibrated(now_ns, self._listener_name, rows, self._place))
 
     def _fail(self, notice: Notice, now_ns: int) -> None:
         """End the calibration. Corrections that no second pass has confirmed are undone."""

@@ -181,8 +181,8 @@ class HostSession:
                 percent = None if percent is None else min(max(0, percent), 100)
                 for member in self._named(name, now_ns):
                     self._outbox.do(Send(member.conn, m.VolumeCommand(percent, muted)))
-            case c.Calibrate(listener=listener):
-                self._calibrate(listener, now_ns)
+            case c.Calibrate():
+                self._calibrate(command, now_ns)
             case c.StopCalibration():
                 self._calibration.stop(now_ns=now_ns)
             case c.EvenLevels() | c.UndoLevels() | c.ResetLevels() if self._calibration.active:
@@ -427,10 +427,11 @@ class HostSession:
             member.skip()
             self._queue.mark_stale()
 
-    def _calibrate(self, listener: str | None, now_ns: int) -> None:
-        listeners: list[Member | None] = [None] if listener is None else [*self._named(listener, now_ns)]
+    def _calibrate(self, command: c.Calibrate, now_ns: int) -> None:
+        name = command.listener
+        listeners: list[Member | None] = [None] if name is None else [*self._named(name, now_ns)]
         for member in listeners:
-            self._calibration.start(member, now_ns=now_ns)
+            self._calibration.start(member, command, now_ns=now_ns)
 
     def _named(self, name: str, now_ns: int) -> list[Member]:
         """The peer with this name, in any letter case. If there is none: an empty list and an `error` event."""

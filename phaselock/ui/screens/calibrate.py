@@ -7,31 +7,38 @@ from collections.abc import Callable
 from typing import Any
 
 from phaselock.language.catalogue import current, tr
+from phaselock.language.message import N_
+from phaselock.model.calibration import MAX_DISTANCE_M
 from phaselock.session import events as e
 from phaselock.session.commands import Calibrate, StopCalibration
 from phaselock.session.sentences import event_text
 from phaselock.ui import theme
 from phaselock.ui.backend import BackendEvent, SessionEvent, SessionView
 from phaselock.ui.screens.base import WindowApi
+from phaselock.ui.screens.distances import Distances
 from phaselock.ui.screens.home import label
 from phaselock.ui.screens.levels import LevelsPart
 from phaselock.ui.theme import ctk, px
+from phaselock.ui.viewmodel import number_text
 from phaselock.ui.viewmodel.calibration import calibration_share, calibration_text
 from phaselock.ui.widgets.base import frame
 from phaselock.ui.widgets.buttons import SecondaryButton
 from phaselock.ui.widgets.choice import Choice
 
+FOR_THE_SPOT = N_("For this spot")
+BY_METRES = N_("At the speakers, by metres")
+
 
 class CalibrationPart(ctk.CTkFrame):  # type: ignore[misc]
-    """A button, whose microphone listens, the progress, the result, and the offer to even out the volumes. `on_result`
-    is called when the result needs room."""
+    """A button, whose microphone listens and for which place, the progress, the result, and the offer to even out the
+    volumes. `make_room` is called when the fields of a place or the result need room."""
 
-    def __init__(self, master: Any, api: WindowApi, state: SessionView, on_result: Callable[[], object]) -> None:
+    def __init__(self, master: Any, api: WindowApi, state: SessionView, make_room: Callable[[], object]) -> None:
         super().__init__(master, fg_color="transparent")
         self._api = api
-        self._on_result = on_result
+        self._make_room = make_room
         self._state = state
-        top = frame(self)
+        self._top = top = frame(self)
         top.pack(fill="x")
         self.button = SecondaryButton(top, tr("Calibrate speakers"), self._press)
         self.button.pack(side="left")
@@ -40,6 +47,12 @@ class CalibrationPart(ctk.CTkFrame):  # type: ignore[misc]
         self.listener = Choice(top, lambda _name: None)
         self.listener.pack(side="left", fill="x", expand=True)
         self.listener.set(tr("This machine"))
+        self.place = Choice(top, lambda _text: self._show_place())
+        self.place.texts = [tr(FOR_THE_SPOT), tr(BY_METRES)]
+        self.place.set(tr(FOR_THE_SPOT))
+        self.place.pack(side="left", fill="x", expand=True, padx=(px(8), 0))
+        known = api.program.preferences().ui.get("distances_m")
+        self.distances = Distances(self, known if isinstance(known, dict) else {}, self._press)
         self._bar = ctk.CTkProgressBar(
             self, height=px(4), corner_radius=px(2), fg_color=theme.ELEVATED, progress_color=theme.PRIMARY
         )
@@ -53,7 +66,9 @@ class CalibrationPart(ctk.CTkFrame):  # type: ignore[misc]
         """There is a new view of the session."""
         self._state = state
         self.levels.show(state.snapshot.levels)
-        self.listener.texts = [tr("This machine"), *(peer.name for peer in state.snapshot.peers)]
+        peers = [peer.name for peer in state.snapshot.peers]
+        self.listener.texts = [tr("This machine"), *peers]
+        self.distances.set_names([state.snapshot.host_name, *peers])
         running = state.snapshot.calibration is not None
         if running != self._running:
             self._running = running
@@ -68,7 +83,7 @@ class CalibrationPart(ctk.CTkFrame):  # type: ignore[misc]
         """Show the result, and when it was heard."""
         if isinstance(event, SessionEvent) and isinstance(event.event, e.Calibrated):
             heard_at = tr("Heard at {time}.").format(time=time.strftime("%H:%M"))
-            self._on_result()
+            self._make_room()
             self._say(f"{event_text(event.event, current())}\n{heard_at}")
 
     def tick(self) -> None:
@@ -83,7 +98,29 @@ class CalibrationPart(ctk.CTkFrame):  # type: ignore[misc]
             self.says.configure(text=text)
             self.says.pack(fill="x", pady=(px(4), 0))
 
+    def _show_place(self) -> None:
+        """Offer the fields that the chosen place needs."""
+        if self.place.get() == tr(BY_METRES):
+            self._make_room()
+            self.distances.pack(fill="x", pady=(px(8), 0), after=self._top)
+        else:
+            self.distances.pack_forget()
+
     def _press(self) -> None:
         chosen = self.listener.get()
         listener = None if chosen == tr("This machine") else chosen
-        self._api.program.command(StopCalibration() if self._running else Calibrate(listener))
+        if self._running:
+            self._api.program.command(StopCalibration())
+        elif self.place.get() == tr(BY_METRES):
+            self._calibrate_at_speakers(listener)
+        else:
+            self._api.program.command(Calibrate(listener))
+
+    def _calibrate_at_speakers(self, listener: str | None) -> None:
+        distances_m = self.distances.read()
+        if distances_m is None:
+            low, high = (number_text(limit, "g") for limit in (0, MAX_DISTANCE_M))
+            self._say(tr("A number from {low} to {high}, please.").format(low=low, high=high))
+            return
+        self._api.program.remember(distances_m=dict(distances_m))
+        self._api.program.command(Calibrate(listener, distances_m))

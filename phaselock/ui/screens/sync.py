@@ -91,7 +91,7 @@ class SyncOverlay(Overlay):
             self.plot.set_series(series(self._api, PLOT_SPAN_S), PLOT_SPAN_S, self._api.now_s())
 
     def _make_room(self) -> None:
-        """The result of a calibration takes the place of the plot, until the overlay is opened again."""
+        """What a calibration shows takes the place of the plot, until the overlay is opened again."""
         self.plot.grid_remove()
         self.body.grid_rowconfigure(1, weight=0)
         self.body.grid_rowconfigure(3, weight=1)

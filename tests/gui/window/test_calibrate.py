@@ -73,3 +73,32 @@ def test_the_progress_says_who_plays() -> None:
     assert calibration_text(checking, begin + 1) == "Checking: Ana plays."
     shares = [calibration_share(view, begin + ns) for view in (RUNNING, checking) for ns in (-1, 0, 10**9, 10**12)]
     assert shares == sorted(shares) and (shares[0], shares[-1]) == (0, 1)
+
+
+def test_the_distances_are_asked_for_at_the_speakers_only(window: Any) -> None:
+    show(window, playing(peer(), peer("Kitchen", 2)))
+    go(window, "sync")
+    part = window.overlay.calibration
+    assert not part.distances.winfo_viewable() and window.overlay.plot.winfo_viewable()
+    part.place.choose("At the speakers, by metres")
+    window.update()
+    assert [*part.distances.fields] == ["Hana", "Ben", "Kitchen"]
+    assert not window.overlay.plot.winfo_viewable(), "the fields take its place"
+    for name, text in (("Hana", "0"), ("Ben", "1,5"), ("Kitchen", "far")):
+        part.distances.fields[name].set(text)
+    click(button(part, "Calibrate speakers"))
+    assert reads(part, "A number from 0 to 100, please.") and not commands(window)
+    part.distances.fields["Kitchen"].set("3.2 m")
+    show(window, playing(peer(), peer("Kitchen", 2), peer("Sofa", 3)))
+    part.distances.fields["Sofa"].set("100")
+    click(button(part, "Calibrate speakers"))
+    distances_m = (("Hana", 0.0), ("Ben", 1.5), ("Kitchen", 3.2), ("Sofa", 100.0))
+    assert commands(window) == [Calibrate(None, distances_m)]
+    window.close_overlay()
+    go(window, "sync")
+    part = window.overlay.calibration
+    part.place.choose("At the speakers, by metres")
+    assert part.distances.fields["Kitchen"].get() == "3.2", "they are remembered"
+    part.place.choose("For this spot")
+    click(button(part, "Calibrate speakers"))
+    assert commands(window)[1:] == [Calibrate(None)]
