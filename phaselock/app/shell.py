@@ -424,6 +424,7 @@ def _peer_figures(peer: PeerView) -> dict[str, Any]:
         "volume_percent": peer.volume_percent,
         "muted": peer.muted,
         "role": peer.role,
+        "confirmed": e.confirmed_row(peer.confirmed),
     }
 
 

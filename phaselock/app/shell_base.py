@@ -193,6 +193,7 @@ class Shell:
                 role=self._store.settings.role,
                 trim_db=status.trim_db if status.device_name else None,
                 offset_ms=self._offset_ms(status.device_name),
+                confirmed=e.confirmed_row(self._runner.snapshot().confirmed),
                 clock_within_us=sync.offset_uncertainty_us if sync and told.peers is None else None,
             )
         )

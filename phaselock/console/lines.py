@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import textwrap
+import time
 from collections.abc import Sequence
 
 from phaselock.console import events as ce
 from phaselock.console.columns import Column, fitted, table, width, wrapped
+from phaselock.language.catalogue import moment_text
 from phaselock.language.message import ENGLISH, N_, Figure, Message, Words, translated
 from phaselock.model.queue import ItemStatus
 from phaselock.model.role import ROLE_NAMES
 from phaselock.model.snapshot import LatencyClass, LevelView, RequestState
 from phaselock.model.timing import TIMING_PHRASES
 from phaselock.session import events as e
-from phaselock.session.sentences import event_text, louder_text, song_text, time_text
+from phaselock.session.sentences import confirmed_text, event_text, louder_text, song_text, time_text
 
 PLAYING_MARK = "▶"
 """Before the song that plays, in the queue."""
@@ -28,7 +30,8 @@ def event_lines(event: e.Event, words: Words = ENGLISH, columns: int = 0) -> lis
         case e.PeersListed():
             if not event.peers:
                 return [words.gettext("Nobody has joined yet.")]
-            return table(_titled(PEER_COLUMNS, words), [_peer_cells(peer, words) for peer in event.peers], columns)
+            cells = [_peer_cells(peer, event.session_ns, words) for peer in event.peers]
+            return table(_titled(PEER_COLUMNS, words), cells, columns)
         case e.QueueChanged():
             if not event.asked:
                 return []
@@ -178,6 +181,7 @@ REQUEST_COLUMNS = (
 PEER_COLUMNS = (
     Column(N_("name"), flexible=True),
     Column(N_("in phase within"), right=True),
+    Column(N_("heard by a microphone"), leave_out=4),
     Column(N_("network"), right=True, leave_out=1),
     Column(N_("songs"), right=True, leave_out=2),
     Column(N_("output"), flexible=True, leave_out=3),
@@ -238,6 +242,9 @@ def _status_rows(status: e.StatusReported, words: Words) -> list[tuple[str, str]
         rows.append((words.gettext("Channels"), words.gettext(ROLE_NAMES[status.role])))
     if status.offset_ms is not None:
         rows.append((words.gettext("Offset"), ms_words(status.offset_ms, "g").translated(words)))
+    if status.device is not None:
+        heard = _confirmed_text(status.confirmed, status.session_ns, words)
+        rows.append((words.gettext("Microphone"), heard or words.gettext("has not heard this speaker yet")))
     if status.repeat is not None:
         rows.append((words.gettext("Repeat"), words.gettext("on") if status.repeat else words.gettext("off")))
     if status.shuffle is not None:
@@ -255,7 +262,15 @@ def _status_rows(status: e.StatusReported, words: Words) -> list[tuple[str, str]
     return rows
 
 
-def _peer_cells(peer: e.PeerRow, words: Words) -> tuple[str, ...]:
+def _confirmed_text(confirmed: e.ConfirmedRow | None, session_ns: int | None, words: Words) -> str:
+    """What a microphone has confirmed, and when by the clock of this machine. Empty: nothing."""
+    if confirmed is None or session_ns is None:
+        return ""
+    when = moment_text(time.time() - (session_ns - confirmed.session_ns) / 1e9)
+    return confirmed_text(confirmed.within_us, when).translated(words)
+
+
+def _peer_cells(peer: e.PeerRow, session_ns: int | None, words: Words) -> tuple[str, ...]:
     network = ms_words(peer.latency_ms).translated(words) + translated(LATENCIES[peer.latency_class], words)
     songs = f"{peer.files_ready}/{peer.files}"
     output = peer.device or words.gettext("no output")
@@ -263,7 +278,8 @@ def _peer_cells(peer: e.PeerRow, words: Words) -> tuple[str, ...]:
         output += f", {words.gettext(ROLE_NAMES[peer.role])}"
     if not peer.waited_for:
         output += f", {words.gettext('not waited for')}"
-    return peer.name, _peer_phase(peer, words), network if peer.latency_ms else "-", songs, output
+    heard = _confirmed_text(peer.confirmed, session_ns, words) or words.gettext("not yet")
+    return peer.name, _peer_phase(peer, words), heard, network if peer.latency_ms else "-", songs, output
 
 
 def _level_cells(level: LevelView, words: Words) -> tuple[str, ...]:

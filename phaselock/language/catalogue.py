@@ -58,6 +58,12 @@ def tr_plural(singular: str, plural: str, number: int) -> str:
     return _current.ngettext(singular, plural, number)
 
 
+def moment_text(unix_s: float) -> str:
+    """A moment of the last hours as "18:32", in the time zone of this machine; an earlier one with its date."""
+    recent = 0 <= time.time() - unix_s < 12 * 3600
+    return time.strftime("%H:%M", time.localtime(unix_s)) if recent else date_text(unix_s)
+
+
 def date_text(unix_s: float) -> str:
     """A moment in the time zone of this machine, as in ISO 8601, to the minute."""
     return time.strftime("%Y-%m-%d %H:%M", time.localtime(unix_s))

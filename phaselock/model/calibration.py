@@ -43,6 +43,17 @@ class Calibration:
     place: Place = "spot"
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Confirmation:
+    """A microphone has heard a machine together with the others, after the corrections."""
+
+    heard_session_ns: int
+    """When, in session time."""
+    within_ns: int
+    """How far from the others it was heard at most."""
+    place: Place
+
+
 NOT_CALIBRATED = Calibration(0.0, 0.0, 0.0, 0.0)
 """No microphone has heard the output, or the user wants to forget it."""
 

@@ -7,6 +7,7 @@ import dataclasses
 import enum
 from uuid import UUID
 
+from phaselock.model.calibration import Confirmation
 from phaselock.model.queue import QueueItem
 from phaselock.model.role import Role
 from phaselock.model.timeline import Timeline
@@ -81,6 +82,8 @@ class PeerView:
     muted: bool
     role: Role | None
     """The channels that it plays; None before the first report."""
+    confirmed: Confirmation | None = None
+    """What a microphone has heard of it, if that is still true."""
 
     @property
     def latency_ns(self) -> int:
@@ -203,6 +206,8 @@ class SessionSnapshot:
     """Host: the calibration that runs."""
     levels: LevelsView | None = None
     """Host: how loud the machines were heard."""
+    confirmed: Confirmation | None = None
+    """What a microphone has heard of this machine, if that is still true."""
     connected: bool = True
     """Peer: the connection to the host works; False while the peer looks for it."""
     plays_on: bool = False

@@ -416,6 +416,16 @@ class TrimCommand:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class CalibrationConfirmed:
+    """Extension, host to peer: at `heard_time_ns` a microphone has heard this peer within `within_ns` of the other
+    machines. That is true until the output of the peer or its correction changes."""
+
+    heard_time_ns: TimeNs
+    within_ns: DurationNs
+    place: Place
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class RoleCommand:
     """Extension, host to peer: play these channels from now on."""
 
@@ -440,7 +450,8 @@ class PeerStatus:
     time at which a frame leaves the loudspeaker (None: unknown). `rtt_ns` is the recent worst round trip. `room_bytes`
     is how many bytes of tracks the peer can store. `volume_percent` is the volume of its output, which a muted output
     keeps (None: unknown). `role` says which channels the peer plays (None: unknown). `trim_db` is how much louder than
-    its volume says it plays."""
+    its volume says it plays. `correction_ns` says by how much its output plays earlier than it would without the user's
+    correction and without a calibration."""
 
     phase_error_ns: SignedNs
     offset_uncertainty_ns: TimeNs
@@ -459,6 +470,7 @@ class PeerStatus:
     muted: bool = False
     role: Role | None = None
     trim_db: TrimDb = 0.0
+    correction_ns: SignedNs = 0
 
 
 Message: TypeAlias = (
@@ -497,6 +509,7 @@ Message: TypeAlias = (
     | HeardReport
     | CalibrationCommand
     | TrimCommand
+    | CalibrationConfirmed
     | RoleCommand
     | QueueUpdate
     | PeerStatus
@@ -539,6 +552,7 @@ TYPE_OF: dict[type[Message], int] = {
     HeardReport: 83,
     CalibrationCommand: 84,
     TrimCommand: 85,
+    CalibrationConfirmed: 86,
     RoleCommand: 55,
     PeerStatus: 64,
 }

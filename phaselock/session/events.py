@@ -10,7 +10,7 @@ import enum
 from typing import Any, ClassVar, Literal
 from uuid import UUID
 
-from phaselock.model.calibration import Place
+from phaselock.model.calibration import Confirmation, Place
 from phaselock.model.notices import LeftOut, Notice
 from phaselock.model.queue import ItemStatus, QueueItem
 from phaselock.model.role import Role
@@ -514,6 +514,18 @@ class PeerTransfer:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class ConfirmedRow:
+    """A microphone has heard a machine after a calibration. Its output and its correction have not changed since."""
+
+    session_ns: int
+    """Session time at which it was heard, in nanoseconds."""
+    within_us: float
+    """How far from the others it was heard at most, in microseconds."""
+    place: Place
+    """As in `output_calibrated`: where that is true."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class PeerFigures:
     """How a peer does, by its own reports."""
 
@@ -559,6 +571,8 @@ class PeerFigures:
     """Its output is muted."""
     role: Role | None
     """The channels that it plays; null before the first report."""
+    confirmed: ConfirmedRow | None
+    """What a microphone has confirmed; null: nothing."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -653,6 +667,8 @@ class StatusReported(Event):
     """The channels that this machine plays."""
     offset_ms: float | None = absent_if_none()
     """The user's correction of the output, in milliseconds; positive plays earlier."""
+    confirmed: ConfirmedRow | None = absent_if_none()
+    """What a microphone has confirmed of this machine. Absent: nothing."""
     repeat: bool | None = absent_if_none()
     """Host: the queue begins again after its last track. Absent at a peer."""
     shuffle: bool | None = absent_if_none()
@@ -718,6 +734,13 @@ def request_row(request: RequestView) -> RequestRow:
         request.title,
         request.artist,
     )
+
+
+def confirmed_row(confirmed: Confirmation | None) -> ConfirmedRow | None:
+    """What a microphone has confirmed, as it is told."""
+    if confirmed is None:
+        return None
+    return ConfirmedRow(confirmed.heard_session_ns, round(confirmed.within_ns / 1e3, 1), confirmed.place)
 
 
 def known_us(uncertainty_ns: int | None) -> float | None:

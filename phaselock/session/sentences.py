@@ -387,6 +387,11 @@ def heard_text(output: OutputCalibration, when: str) -> Message:
     return Message.joined(" ", parts)
 
 
+def confirmed_text(within_us: float, when: str) -> Message:
+    """What a microphone has confirmed, and when: "18:32, within 0.03 ms"."""
+    return Message("{when}, within {number} ms", when=when, number=Figure(max(within_us / 1e3, 0.01), ".2f"))
+
+
 def set_aside_text(output: OutputCalibration) -> Message:
     """Why the calibration of an output is not applied."""
     return Message(

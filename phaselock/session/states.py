@@ -86,6 +86,7 @@ PEER_ACCEPTS: dict[PeerSide, frozenset[type[Message]]] = {
             m.ListenCommand,
             m.CalibrationCommand,
             m.TrimCommand,
+            m.CalibrationConfirmed,
             m.RoleCommand,
             m.QueueUpdate,
             m.SongRequestAccepted,

@@ -68,7 +68,7 @@ def _kinds(module: types.ModuleType) -> Iterator[type[events.Event]]:
 
 def _rows() -> Iterator[type[Any]]:
     yield from (events.QueueRow, events.RequestRow, events.PeerFigures, events.PeerRow, events.PeerTransfer)
-    yield events.HelpRow
+    yield from (events.ConfirmedRow, events.HelpRow)
     yield from (notices.LeftOut, console_events.Finding)
 
 

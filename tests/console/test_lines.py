@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from typing import Any
 from uuid import UUID
 
@@ -99,6 +100,7 @@ PEER = e.PeerRow(
     100,
     False,
     "stereo",
+    None,
     (),
 )
 
@@ -177,11 +179,11 @@ def test_the_peers_as_a_table() -> None:
         dataclasses.replace(PEER, name="Lee", role="left"),
     )
     assert event_lines(peers(*rows)) == [
-        "name  in phase within              network  songs  output",
-        "Ada             14 µs               2.1 ms    2/2  Box",
-        "Bob   delay not known  120.0 ms (too slow)    2/2  Box",
-        "Eve      no clock yet               2.1 ms    1/2  no output, not waited for",
-        "Lee             14 µs               2.1 ms    2/2  Box, Left",
+        "name  in phase within  heard by a microphone              network  songs  output",
+        "Ada             14 µs  not yet                             2.1 ms    2/2  Box",
+        "Bob   delay not known  not yet                120.0 ms (too slow)    2/2  Box",
+        "Eve      no clock yet  not yet                             2.1 ms    1/2  no output, not waited for",
+        "Lee             14 µs  not yet                             2.1 ms    2/2  Box, Left",
     ]
 
 
@@ -210,22 +212,33 @@ def test_a_calibration_offers_to_even_out_the_volumes() -> None:
     assert len(event_lines(e.Calibrated(1, "Hana", tuple(rows)))) == 1
 
 
+def test_what_a_microphone_has_confirmed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A minute ago by session time is a minute ago by the clock on the wall."""
+    monkeypatch.setattr("phaselock.console.lines.moment_text", lambda unix_s: f"{time.time() - unix_s:.0f} s ago")
+    heard = e.ConfirmedRow(40_000_000_000, 31.4, "spot")
+    listed = e.PeersListed(100_000_000_000, (dataclasses.replace(PEER, confirmed=heard),))
+    assert "  60 s ago, within 0.03 ms  " in event_lines(listed)[1]
+    own = dataclasses.replace(status("stopped", device="Box", confirmed=heard), session_ns=41_000_000_000)
+    assert "Microphone  1 s ago, within 0.03 ms" in event_lines(own)
+
+
 def test_the_state_of_everything() -> None:
     playing = {"file_name": "a.mp3", "title": "Song", "artist": "Band", "duration_s": 225.4, "position_s": 83.9}
     here = {"address": "10.0.0.1", "device": "Box", "timing": "exact", "volume": 40, "trim_db": -6.2, "role": "left"}
     here["offset_ms"] = -12.5
     host = status("playing", **playing, **here, peers=1, peer_names=("Ada",), repeat=True)
     assert event_lines(host) == [
-        "Jam       Jam, hosted by Host",
-        "You are   Host",
-        "Address   10.0.0.1",
-        "Song      Song – Band, playing, 1:23 / 3:45",
-        "Output    Box (delay known)",
-        "Volume    40 %, -6.2 dB",
-        "Channels  Left",
-        "Offset    -12.5 ms",
-        "Repeat    on",
-        "Peers     Ada",
+        "Jam         Jam, hosted by Host",
+        "You are     Host",
+        "Address     10.0.0.1",
+        "Song        Song – Band, playing, 1:23 / 3:45",
+        "Output      Box (delay known)",
+        "Volume      40 %, -6.2 dB",
+        "Channels    Left",
+        "Offset      -12.5 ms",
+        "Microphone  has not heard this speaker yet",
+        "Repeat      on",
+        "Peers       Ada",
     ]
     peer = status("stopped", address="10.0.0.1", volume=100, clock_within_us=12.3)
     assert event_lines(peer)[3:] == [

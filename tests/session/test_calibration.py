@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from phaselock.model.calibration import Confirmation
 from phaselock.model.sweeps import MAX_PASS_NS, SWEEP_ID, Arrival, Verdict
 from phaselock.protocol import messages as m
 from phaselock.session.commands import Calibrate, Play, StopCalibration
@@ -325,3 +326,64 @@ def test_the_result_says_that_it_is_at_the_speakers() -> None:
         "Ana is right: within 0.1 ms.",
         "That is right at the loudspeakers.",
     ]
+
+
+# -- the proof ---------------------------------------------------------------------------------------------------------
+
+
+def confirmed_ms(harness: SessionHarness) -> dict[str, float | None]:
+    """Within which distance a microphone has confirmed each machine, as the host and the machines themselves know."""
+    snapshot = harness.host.snapshot()
+    known = {"Hana": snapshot.confirmed, **{peer.name: peer.confirmed for peer in snapshot.peers}}
+    for peer in harness.peers:
+        if peer.name in known:
+            assert peer.snapshot().confirmed == known[peer.name]
+    return {name: None if one is None else one.within_ns / MS for name, one in known.items()}
+
+
+def confirmed() -> tuple[SessionHarness, list[HarnessPeer]]:
+    """Ana was late and is corrected; Ben was not heard."""
+    harness, peers = started()
+    heard(harness.host, [0, 40, None])
+    peers[0].output.correction_ns = 40 * MS
+    harness.run(3)
+    assert confirmed_ms(harness) == {"Hana": None, "Ana": None, "Ben": None}
+    heard(harness.host, [0, 0.03, None])
+    harness.run(0.2)
+    return harness, peers
+
+
+def test_a_microphone_confirms_what_it_has_heard_again() -> None:
+    harness, _ = confirmed()
+    assert confirmed_ms(harness) == {"Hana": 0.01, "Ana": 0.03, "Ben": None}
+    assert harness.host.snapshot().confirmed == Confirmation(calibrated(harness).session_ns, 10_000, "spot")
+    harness.run(60)
+    assert confirmed_ms(harness) == {"Hana": 0.01, "Ana": 0.03, "Ben": None}
+
+
+def test_the_proof_ends_when_the_output_or_the_correction_changes_or_the_peer_leaves() -> None:
+    harness, (ana, _) = confirmed()
+    ana.output.correction_ns += MS
+    harness.run(0.3)
+    assert confirmed_ms(harness) == {"Hana": 0.01, "Ana": None, "Ben": None}
+    ana.output.correction_ns -= MS
+    harness.run(0.3)
+    assert confirmed_ms(harness)["Ana"] is None, "it was changed in between"
+    harness.host.output.device_name = "other card"
+    harness.run(0.3)
+    assert confirmed_ms(harness)["Hana"] is None
+    harness, (ana, _) = confirmed()
+    ana.cut(8)
+    harness.run(20)
+    assert [peer.name for peer in harness.host.snapshot().peers] == ["Ben", "Ana"]
+    assert confirmed_ms(harness) == {"Hana": 0.01, "Ben": None, "Ana": None}
+
+
+def test_what_was_undone_is_not_confirmed() -> None:
+    harness, (ana, ben) = started()
+    heard(harness.host, [0, 40, 30])
+    ana.output.correction_ns, ben.output.correction_ns = 40 * MS, 30 * MS
+    harness.run(3)
+    heard(harness.host, [0, -90, None])
+    harness.run(0.2)
+    assert confirmed_ms(harness) == {"Hana": 0.01, "Ana": None, "Ben": None}

@@ -29,6 +29,7 @@ class ReportedOutput:
     """Of the session clock."""
     clock_usable: bool = True
     trim_db: float = 0.0
+    correction_ns: int = 0
 
     def start(self, node: SimulatedNode) -> None: ...
 
@@ -48,6 +49,7 @@ class ReportedOutput:
             underruns=0,
             volume=1.0,
             trim_db=self.trim_db,
+            correction_ns=self.correction_ns,
         )
 
     def close(self) -> None: ...

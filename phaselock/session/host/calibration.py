@@ -17,7 +17,7 @@ import dataclasses
 import enum
 from collections.abc import Iterator, Sequence
 
-from phaselock.model.calibration import Place, travel_ns
+from phaselock.model.calibration import Confirmation, Place, travel_ns
 from phaselock.model.names import sentence
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import CalibrationView
@@ -277,6 +277,8 @@ class HostCalibration:
             is_right = machine.after_ns is not None and abs(machine.after_ns) < max(SMALL_NS, machine.before_ns // 2)
             if machine.corrected_ns and not is_right:
                 self._correct(machine, -machine.corrected_ns, now_ns)
+            else:
+                self._confirm(machine, now_ns)
         self._finish(now_ns)
 
     def _correct(self, machine: _Machine, late_ns: int, now_ns: int) -> None:
@@ -288,6 +290,18 @@ class HostCalibration:
             self._outbox.note(e.OutputCalibrated(now_ns, *heard))
         elif member is not None:
             self._outbox.do(Send(member.conn, m.CalibrationCommand(*heard)))
+
+    def _confirm(self, machine: _Machine, now_ns: int) -> None:
+        """The second pass has heard a machine, and its correction stays: note that, here and at the machine."""
+        if machine.after_ns is None:
+            return
+        confirmation = Confirmation(now_ns, max(abs(machine.after_ns), machine.spread_ns), self._place)
+        member = self._members.numbered(machine.peer_id) if machine.peer_id is not None else None
+        if machine.peer_id is None and self._members.own is not None:
+            self._members.own.proof.confirm(confirmation)
+        if member is not None:
+            member.reports.proof.confirm(confirmation)
+            self._outbox.do(Send(member.conn, m.CalibrationConfirmed(*dataclasses.astuple(confirmation))))
 
     def _finish(self, now_ns: int) -> None:
         heard = [one.level for one in self._machines if one.level is not None]

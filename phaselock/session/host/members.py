@@ -35,6 +35,7 @@ from phaselock.model.snapshot import FileState, FileView, PeerView
 from phaselock.model.timing import Timing
 from phaselock.protocol import messages as m
 from phaselock.session.effects import Broadcast, Effect
+from phaselock.session.proof import Proof
 from phaselock.session.states import uncertainty_from_wire_ns
 
 MARGIN_NS = 40_000_000
@@ -86,6 +87,7 @@ class Reports:
     def __init__(self, since_ns: int) -> None:
         self.since_ns = since_ns
         self.latest: m.PeerStatus | None = None
+        self.proof = Proof()
         self._fine_since_ns: int | None = None
         self._silent_since_ns: int | None = None
         """Since when all reports say that the machine does not hear the host's clock."""
@@ -93,6 +95,7 @@ class Reports:
     def take(self, status: m.PeerStatus, *, now_ns: int) -> None:
         """Store a new report."""
         self.latest = status
+        self.proof.take(status.device_name, status.correction_ns)
         if not status.clock_stale:
             self._silent_since_ns = None
         elif self._silent_since_ns is None:
@@ -353,6 +356,7 @@ class Member:
             volume_percent=status.volume_percent if status else None,
             muted=status.muted if status else False,
             role=status.role if status else None,
+            confirmed=self.reports.proof.confirmation,
         )
 
     def _files(self, queued: list[UUID]) -> Iterator[FileView]:

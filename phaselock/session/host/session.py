@@ -229,6 +229,7 @@ class HostSession:
             clock_stale=False,
             room_bytes=0,
             trim_db=status.trim_db,
+            correction_ns=status.correction_ns,
         )
         self._members.own.take(report, now_ns=now_ns)
         return self._settle(now_ns)
@@ -363,6 +364,7 @@ class HostSession:
             shuffle=self._queue.is_shuffled,
             calibration=self._calibration.view(),
             levels=self._levels.view(),
+            confirmed=self._members.own.proof.confirmation if self._members.own is not None else None,
         )
 
     # -- joining and leaving -----------------------------------------------------------------------------------------

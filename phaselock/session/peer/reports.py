@@ -10,6 +10,7 @@ from phaselock.model.types import AudioStatus, ClockStatus
 from phaselock.protocol import messages as m
 from phaselock.session.effects import HOST_CONN, Send
 from phaselock.session.outbox import Outbox
+from phaselock.session.proof import Proof
 from phaselock.session.states import UNKNOWN_UNCERTAINTY_NS, wire_uncertainty_ns
 
 DEVICE_CHARS = 60
@@ -35,6 +36,7 @@ class StatusReports:
         self.volume_percent = 100
         self.muted = False
         self.role: Role = "stereo"
+        self.proof = Proof()
         self._status: m.PeerStatus | None = None
         """The newest one; None before the first call of `take`."""
         self._sent: m.PeerStatus | None = None
@@ -45,10 +47,12 @@ class StatusReports:
     def joined(self, *, now_ns: int) -> None:
         """The host has accepted this peer: the next report is due at once."""
         self._sent = None
+        self.proof.end()
         self._joined_at_ns = self._due_at_ns = now_ns
 
     def take(self, status: AudioStatus, clock: ClockStatus) -> None:
         """The newest state of the output and of the session clock."""
+        self.proof.take(status.device_name, status.correction_ns)
         self._status = _peer_status(
             status,
             clock,
@@ -108,12 +112,14 @@ def _peer_status(
         muted=muted,
         role=role,
         trim_db=status.trim_db,
+        correction_ns=_within(-UNKNOWN_UNCERTAINTY_NS, status.correction_ns, UNKNOWN_UNCERTAINTY_NS),
     )
 
 
 def _at_once(status: m.PeerStatus) -> tuple[object, ...]:
     """The values whose change is sent to the host at once."""
-    return status.device_name, status.timing, status.volume_percent, status.muted, status.role, status.trim_db
+    volume = status.volume_percent, status.muted, status.role, status.trim_db
+    return status.device_name, status.timing, status.correction_ns, *volume
 
 
 def _within(low: int, value: int, high: int) -> int:

@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Sequence
 from uuid import UUID
 
+from phaselock.model.calibration import Confirmation
 from phaselock.model.names import file_label, person_name, sentence, title
 from phaselock.model.notices import Code, Notice
 from phaselock.model.queue import ItemStatus, QueueItem
@@ -281,6 +282,7 @@ class PeerSession:
             requests=self._requests.views(self._display_name),
             connected=self._connected,
             plays_on=self._absence.plays_on,
+            confirmed=self._reports.proof.confirmation,
         )
 
     # -- from the host -----------------------------------------------------------------------------------------------
@@ -319,6 +321,8 @@ class PeerSession:
                 self._outbox.note(e.OutputCalibrated(self._session_ns(now_ns), *heard))
             case m.TrimCommand(trim_db=trim_db):
                 self._outbox.note(e.TrimSet(self._session_ns(now_ns), trim_db))
+            case m.CalibrationConfirmed(heard_time_ns=heard_ns, within_ns=within_ns, place=place):
+                self._reports.proof.confirm(Confirmation(heard_ns, within_ns, place))
             case m.PlayCommand():
                 self._playback.play(message)
             case m.PauseCommand():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pathlib
+import time
 import tkinter as tk
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -16,7 +17,7 @@ from phaselock.ui.screens.calibrate import CalibrationPart
 from phaselock.ui.screens.home import label
 from phaselock.ui.screens.overlays import Overlay
 from phaselock.ui.theme import px
-from phaselock.ui.viewmodel import SyncReadout, sync_view
+from phaselock.ui.viewmodel import SyncReadout, confirmed_cell, sync_view
 from phaselock.ui.widgets.base import frame
 from phaselock.ui.widgets.buttons import TextButton
 from phaselock.ui.widgets.line import Line
@@ -30,7 +31,7 @@ WIDTH, HEIGHT = 960, 720
 MARGIN = 24
 SENTENCE_HEIGHT = 40
 """Room for two lines: the plot does not move when the sentence changes."""
-_WIDEST = ("−1000 µs", "±1000 µs", "−100.0 ppm", "−100.0 ppm", "0000")
+_WIDEST = ("−1000 µs", "±1000 µs", "−100.0 ppm", "−100.0 ppm", "0000", "00:00, within 0.00 ms")
 """Figures as wide as usual ones: the columns do not move while the figures change."""
 
 
@@ -59,7 +60,7 @@ class SyncOverlay(Overlay):
             self._table.grid_columnconfigure(x, minsize=theme.measure(widest, font))
         self._shown: Sequence[SyncReadout] = ()
         self._rows: list[_Row] = []
-        heads = ("", tr("error"), tr("within"), tr("drift"), tr("correction"), tr("underruns"))
+        heads = ("", tr("error"), tr("within"), tr("drift"), tr("correction"), tr("underruns"), tr("microphone"))
         _Row(self._table, 0).set("", heads)
         self.bind("<Configure>", lambda event: self._fit(event.width, event.height), add="+")
         state = api.program.state()
@@ -111,8 +112,9 @@ class SyncOverlay(Overlay):
         del self._rows[len(machines) :]
         for row, m in zip(self._rows, machines, strict=True):
             colour = self._api.history.colour_of(m.key)
-            figures = (m.name, m.error_text, m.uncertainty_text, m.drift_text, m.correction_text, str(m.underruns))
-            row.set("" if colour is None else theme.MACHINES[colour], figures)
+            figures = (m.error_text, m.uncertainty_text, m.drift_text, m.correction_text, str(m.underruns))
+            heard = confirmed_cell(m.confirmed, self._api.program.session_ns(), time.time())
+            row.set("" if colour is None else theme.MACHINES[colour], (m.name, *figures, heard))
 
     def _export(self) -> None:
         if path := self._api.ask_save("phaselock-sync.csv"):

@@ -4,7 +4,7 @@ from phaselock.ui.viewmodel.browser import browser_view
 from phaselock.ui.viewmodel.history import BREAK_S, History, SeriesPoint, SeriesView
 from phaselock.ui.viewmodel.rows import QueueRows
 from phaselock.ui.viewmodel.session import host_view, output_text, peer_view, position_s, window_title
-from phaselock.ui.viewmodel.sync import sync_view
+from phaselock.ui.viewmodel.sync import confirmed_cell, sync_view
 from phaselock.ui.viewmodel.toasts import event_toast
 from phaselock.ui.viewmodel.values import (
     BrowserView,
@@ -48,6 +48,7 @@ __all__ = [
     "Toast",
     "TransportView",
     "browser_view",
+    "confirmed_cell",
     "event_toast",
     "host_view",
     "initial",

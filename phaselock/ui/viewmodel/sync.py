@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 
-from phaselock.language.catalogue import current, tr, tr_plural
+from phaselock.language.catalogue import current, moment_text, tr, tr_plural
 from phaselock.language.message import N_
+from phaselock.model.calibration import Confirmation
 from phaselock.model.notices import Code
 from phaselock.model.snapshot import PeerView, SessionSnapshot
 from phaselock.model.timing import TIMING_SENTENCES, Timing
-from phaselock.session.sentences import joined
+from phaselock.session.sentences import confirmed_text, joined
 from phaselock.ui.backend import SessionView
 from phaselock.ui.viewmodel.rows import item_of
 from phaselock.ui.viewmodel.values import Chip, Kind, SyncReadout, SyncView
@@ -50,6 +51,7 @@ class Machine:
     drift_ppm: float | None = 0.0
     correction_ppm: float | None = None
     underruns: int = 0
+    confirmed: Confirmation | None = None
 
     @property
     def bound_ns(self) -> int:
@@ -70,6 +72,7 @@ def machines(state: SessionView) -> tuple[Machine, ...]:
 def own_machine(state: SessionView) -> Machine:
     """This machine."""
     own, name, sounds = state.own, state.snapshot.display_name, sounding(state.snapshot)
+    confirmed = state.snapshot.confirmed
     if own is None:
         return Machine(0, name, "unknown", sounds)
     clock_ns = 0 if state.hosting else own.clock_uncertainty_ns
@@ -83,7 +86,7 @@ def own_machine(state: SessionView) -> Machine:
         what = _heard(own.timing, own.dac_uncertainty_ns)
     uncertainty_ns = (clock_ns or 0) + (own.dac_uncertainty_ns or 0)
     figures = own.phase_error_ns, uncertainty_ns, own.drift_ppm, own.correction_ppm, own.underruns
-    return Machine(0, name, what, own.playing and sounds, *figures)
+    return Machine(0, name, what, own.playing and sounds, *figures, confirmed)
 
 
 def peer_machine(snapshot: SessionSnapshot, peer: PeerView) -> Machine:
@@ -104,7 +107,7 @@ def peer_machine(snapshot: SessionSnapshot, peer: PeerView) -> Machine:
     else:
         what = _heard(peer.timing, peer.dac_uncertainty_ns)
     figures = peer.phase_error_ns, uncertainty_ns, peer.drift_ppb / 1e3, None, peer.underruns
-    return Machine(peer.peer_id, peer.name, what, sounds and has_it, *figures)
+    return Machine(peer.peer_id, peer.name, what, sounds and has_it, *figures, peer.confirmed)
 
 
 def _heard(timing: Timing, uncertainty_ns: int | None) -> str:
@@ -262,7 +265,16 @@ def _readout(machine: Machine) -> SyncReadout:
         _ppm(machine.drift_ppm) if known else "–",
         _ppm(machine.correction_ppm) if playing else "–",
         machine.underruns,
+        machine.confirmed,
     )
+
+
+def confirmed_cell(confirmed: Confirmation | None, session_ns: int | None, now_s: float) -> str:
+    """What a microphone has heard of a machine, and when. `now_s`: Unix time now, at `session_ns`."""
+    if confirmed is None or session_ns is None:
+        return tr("not yet")
+    when = moment_text(now_s - (session_ns - confirmed.heard_session_ns) / 1e9)
+    return confirmed_text(confirmed.within_ns / 1e3, when).translated(current())
 
 
 def _uncertainty(ns: int) -> str:

@@ -6,6 +6,8 @@ import dataclasses
 from typing import Literal
 from uuid import UUID
 
+from phaselock.model.calibration import Confirmation
+
 Kind = Literal["good", "warning", "error", "neutral"]
 ToastKind = Literal["info", "warning", "error"]
 
@@ -135,6 +137,8 @@ class SyncReadout:
     drift_text: str
     correction_text: str
     underruns: int
+    confirmed: Confirmation | None
+    """What a microphone has heard of it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

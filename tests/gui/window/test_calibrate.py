@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import time
 from typing import Any
 
 import pytest
 
+from phaselock.model.calibration import Confirmation
 from phaselock.model.snapshot import CalibrationView
 from phaselock.model.sweeps import Verdict
 from phaselock.session import events as e
@@ -14,7 +16,7 @@ from phaselock.session.commands import Calibrate, StopCalibration
 from phaselock.ui.backend import SessionEvent
 from phaselock.ui.viewmodel.calibration import calibration_share, calibration_text
 from tests.support.session_views import guest, peer, playing
-from tests.support.window_driver import button, click, commands, deliver, go, reads, show
+from tests.support.window_driver import button, click, commands, deliver, go, reads, show, texts
 
 pytestmark = pytest.mark.gui
 RUNNING = CalibrationView("Ana", False, 10**9, 2 * 10**9, ((0, "Ana"), (500_000_000, "Ben"), (10**9, "Ana")))
@@ -102,3 +104,23 @@ def test_the_distances_are_asked_for_at_the_speakers_only(window: Any) -> None:
     part.place.choose("For this spot")
     click(button(part, "Calibrate speakers"))
     assert commands(window)[1:] == [Calibrate(None)]
+
+
+def test_the_table_says_what_a_microphone_has_confirmed(window: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("phaselock.ui.viewmodel.sync.moment_text", lambda unix_s: f"{time.time() - unix_s:.0f} s ago")
+    window.program.now_ns = 100 * 10**9
+    state = playing(peer(confirmed=Confirmation(70 * 10**9, 31_400, "spot")), peer("Kitchen", 2))
+    show(window, state)
+    go(window, "sync")
+    table = window.overlay._table
+    assert reads(table, "microphone") and reads(table, "30 s ago, within 0.03 ms")
+    assert texts(table).count("not yet") == 2
+    show(window, playing(peer(), peer("Kitchen", 2)))
+    assert texts(table).count("not yet") == 3
+
+
+def test_a_peer_shows_what_is_confirmed_of_itself(window: Any) -> None:
+    window.program.now_ns = 100 * 10**9
+    show(window, guest(confirmed=Confirmation(70 * 10**9, 1_000, "speakers")))
+    go(window, "sync")
+    assert reads(window.overlay._table, ", within 0.01 ms")
