@@ -200,6 +200,13 @@ class HostShell(Shell):
         if rest.casefold() == "stop":
             self._do(c.StopCalibration())
             return
+        if rest.casefold() == "next":
+            self._do(c.CalibrateNext())
+            return
+        listener, _, last = f" {rest}".rpartition(" ")
+        if last.casefold() == "walk":
+            self._do(c.Calibrate(listener.strip() or None, walk=True))
+            return
         form = Message("calibrate [NAME|stop], or: calibrate [NAME] at KITCHEN=3.2 SOFA=1.5 (metres to the microphone)")
         name, _, distances = f" {rest}".partition(" at ")
         if "=" not in distances:
@@ -280,7 +287,7 @@ class HostShell(Shell):
         ),
         "calibrate": Word(
             _calibrate,
-            N_("calibrate [NAME] [at NAME=METRES...], calibrate stop"),
+            N_("calibrate [NAME] [at NAME=METRES...|walk], calibrate next, calibrate stop"),
             N_("hear all loudspeakers with a microphone (of this machine or of a peer), and correct their delays"),
             "peer",
         ),

@@ -10,6 +10,7 @@ from uuid import UUID
 from phaselock.model.calibration import Confirmation
 from phaselock.model.queue import QueueItem
 from phaselock.model.role import Role
+from phaselock.model.sweeps import Verdict
 from phaselock.model.timeline import Timeline
 from phaselock.model.timing import Timing
 
@@ -131,6 +132,20 @@ class RequestView:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class CalibrationWait:
+    """The user must put the microphone of the listening machine beside a loudspeaker, and then go on."""
+
+    beside: str
+    """The name of the machine whose loudspeaker it is."""
+    carried: bool
+    """The listening machine plays too: it must be carried as a whole."""
+    unheard: str | None
+    """The machine that was not heard there; None: it is the first try."""
+    verdict: Verdict | None
+    """Why."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class CalibrationView:
     """A calibration of all loudspeakers by a microphone, which runs."""
 
@@ -144,6 +159,12 @@ class CalibrationView:
     """Of the present pass, to the end of its last sound."""
     turns: tuple[tuple[int, str], ...]
     """When each machine plays, after the begin of the pass, and its name; in order of time."""
+    step: int = 1
+    """Number of the present place of the microphone, from 1."""
+    steps: int = 1
+    """Number of places."""
+    wait: CalibrationWait | None = None
+    """None: nothing is asked of the user."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

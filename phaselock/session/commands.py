@@ -144,10 +144,18 @@ class Calibrate:
     microphone listens; None: the host's. What plays is paused meanwhile. Every other playback command ends it.
 
     Afterwards all machines are heard together at the microphone. With `distances_m`, they play together at the
-    loudspeakers: names of machines, and how far the loudspeaker of each is from the microphone, in metres."""
+    loudspeakers: names of machines, and how far the loudspeaker of each is from the microphone, in metres. With
+    `walk`, they play together at the loudspeakers too. The user carries the microphone from one to the next, and says
+    `CalibrateNext` at each."""
 
     listener: str | None = None
     distances_m: tuple[tuple[str, float], ...] | None = None
+    walk: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CalibrateNext:
+    """The microphone is now beside the loudspeaker that a calibration waits for: go on."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -214,6 +222,7 @@ HostCommand = (
     | Without
     | SetPeerVolume
     | Calibrate
+    | CalibrateNext
     | StopCalibration
     | EvenLevels
     | UndoLevels

@@ -14,7 +14,14 @@ from phaselock.model.calibration import Confirmation, Place
 from phaselock.model.notices import LeftOut, Notice
 from phaselock.model.queue import ItemStatus, QueueItem
 from phaselock.model.role import Role
-from phaselock.model.snapshot import FileState, LatencyClass, LevelView, RequestState, RequestView
+from phaselock.model.snapshot import (
+    CalibrationWait,
+    FileState,
+    LatencyClass,
+    LevelView,
+    RequestState,
+    RequestView,
+)
 from phaselock.model.sweeps import Verdict
 from phaselock.model.timing import DeviceState, Timing
 
@@ -380,6 +387,24 @@ class CalibrationBegan(Event):
     """The display name of the machine whose microphone listens."""
     machines: tuple[str, ...]
     """The display names of the machines that take part; the first one is the host."""
+    walk: bool = False
+    """The microphone is carried from one loudspeaker to the next: `calibration_waits` says when."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CalibrationWaits(Event):
+    """Host: the microphone must be put beside a loudspeaker. Then `calibrate next` goes on."""
+
+    event_name: ClassVar[str] = "calibration_waits"
+
+    listener: str
+    """The display name of the machine whose microphone listens."""
+    step: int
+    """Number of this place, from 1."""
+    steps: int
+    """Number of places."""
+    wait: CalibrationWait = dataclasses.field(metadata=INLINE)
+    """Where to put it; `--json` prints these fields in the event itself."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

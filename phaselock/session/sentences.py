@@ -17,7 +17,7 @@ from phaselock.language.message import ENGLISH, N_, Figure, Message, Words, tran
 from phaselock.model.calibration import PLACE_SENTENCES, OutputCalibration
 from phaselock.model.notices import Code, Notice
 from phaselock.model.role import ROLE_PHRASES
-from phaselock.model.snapshot import LevelsView, RequestState, SessionSnapshot
+from phaselock.model.snapshot import CalibrationWait, LevelsView, RequestState, SessionSnapshot
 from phaselock.model.sweeps import Verdict
 from phaselock.model.timing import TIMING_PHRASES, TIMING_SENTENCES
 from phaselock.model.volume import LEAST_DIFFERENCE_DB, MAX_TRIM_DB
@@ -115,6 +115,11 @@ NOTICES: dict[Code, str] = {
     Code.NO_TRIMS: N_("No volume is trimmed."),
     Code.CALIBRATION_FAILED: N_("The microphone of {peer} cannot be used: {detail}"),
     Code.LISTENER_SILENT: N_("The microphone of {peer} does not answer."),
+    Code.NOTHING_WAITS: N_("No calibration waits for you."),
+    Code.PLACES_CONTRADICT: N_(
+        "What was heard at the loudspeakers does not fit together. Put the microphone as close to each of them as you "
+        "can. Nothing was changed."
+    ),
     Code.DISTANCES_MISSING: N_("How far from the microphone is the loudspeaker of {peers}? Please say so in metres."),
     Code.CALIBRATION_SET_ASIDE: "",
     Code.VOLUME: N_("Volume {number} %."),
@@ -411,6 +416,19 @@ VERDICTS = {
 """Why a machine was not calibrated."""
 
 
+def walk_text(listener: str, wait: CalibrationWait, words: Words = ENGLISH) -> str:
+    """Where to put the microphone of this machine, and why once more."""
+    parts = []
+    if wait.unheard is not None and wait.verdict is not None:
+        parts.append(words.gettext(VERDICTS[wait.verdict]).format(name=wait.unheard))
+    form = words.gettext("Put the microphone of {listener} as close as you can to the loudspeaker of {name}.")
+    parts.append(form.format(listener=listener, name=wait.beside))
+    if wait.carried:
+        form = words.gettext("Carry {listener} as a whole: its own loudspeaker must stay beside its microphone.")
+        parts.append(form.format(listener=listener))
+    return " ".join(parts)
+
+
 UNDONE_MS = 0.05
 """A machine that was at least this late was corrected. If it is not any more, that was undone."""
 
@@ -420,7 +438,9 @@ def calibrated_text(row: e.CalibratedRow, words: Words = ENGLISH) -> str:
     if row.verdict is not Verdict.HEARD or row.before_ms is None:
         form = VERDICTS.get(row.verdict, N_("{name} was not measured: no other machine was heard."))
         return words.gettext(form).format(name=row.name)
-    if row.after_ms is None:
+    if row.after_ms is None and row.corrected_ms:
+        form = N_("{name} was {before} ms late, and is corrected. It is too far from the last place to check that.")
+    elif row.after_ms is None:
         form = N_("{name} was {before} ms late. It could not be heard again, so it is left as it was.")
     elif row.corrected_ms:
         form = N_("{name} was {before} ms late; now within {after} ms.")
@@ -492,6 +512,11 @@ def event_text(event: e.Event, words: Words = ENGLISH) -> str:
                 N_("The host has muted this speaker.") if muted else N_("The host has set this speaker to {number} %.")
             )
             return words.gettext(form).format(number=event.volume_percent)
+        case e.CalibrationBegan(walk=True):
+            return ""
+        case e.CalibrationWaits(step=step, steps=steps):
+            form = words.gettext("Then type: calibrate next ({step} of {steps})")
+            return f"{walk_text(event.listener, event.wait, words)} {form.format(step=step, steps=steps)}"
         case e.CalibrationBegan(listener=listener):
             form = N_("The microphone of {name} listens for about 15 seconds. Please be quiet.")
             return words.gettext(form).format(name=listener)

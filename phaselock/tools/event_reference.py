@@ -18,7 +18,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from phaselock.console import events as console_events
-from phaselock.model import notices
+from phaselock.model import notices, snapshot
 from phaselock.session import event_json, events, sentences
 
 HEAD = """# Events of `--json`
@@ -68,7 +68,7 @@ def _kinds(module: types.ModuleType) -> Iterator[type[events.Event]]:
 
 def _rows() -> Iterator[type[Any]]:
     yield from (events.QueueRow, events.RequestRow, events.PeerFigures, events.PeerRow, events.PeerTransfer)
-    yield from (events.ConfirmedRow, events.HelpRow)
+    yield from (events.ConfirmedRow, snapshot.CalibrationWait, events.HelpRow)
     yield from (notices.LeftOut, console_events.Finding)
 
 

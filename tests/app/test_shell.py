@@ -18,6 +18,7 @@ from phaselock.model.role import Role
 from phaselock.model.snapshot import LevelsView, LevelView
 from phaselock.session.commands import (
     Calibrate,
+    CalibrateNext,
     EvenLevels,
     ResetLevels,
     SetPeerRole,
@@ -156,7 +157,7 @@ LEVELS = (LevelView("Hana", 0.0, 6.2, -6.2), LevelView("Lee", 0.0, 0.0, 0.0))
 
 def test_the_levels_are_shown_and_evened_out() -> None:
     parts: Any = Parts()
-    shell = HostShell(parts, parts, parts, parts, parts)
+    shell = HostShell(parts, parts, parts, parts, parts, parts)
     for line in ("levels even", "Levels UNDO", "levels reset", "levels loud"):
         shell.line(line)
     assert parts.done == [EvenLevels(), UndoLevels(), ResetLevels(), "Usage: levels [even|undo|reset]"]
@@ -171,7 +172,7 @@ def test_the_levels_are_shown_and_evened_out() -> None:
 def test_a_peer_forgets_its_trim() -> None:
     parts: Any = Parts()
     parts.update(trims_db={"Card": -6.2})
-    shell = PeerShell(parts, parts, parts, parts)
+    shell = PeerShell(parts, parts, parts, parts, parts)
     for line in ("levels", "levels even", "levels reset"):
         shell.line(line)
     assert parts.done == ["Volume trim -6.2 dB.", "Usage: levels [reset]", 0.0, "Volume trim 0.0 dB."]
@@ -235,6 +236,9 @@ def test_a_calibration_for_the_spot_or_at_the_speakers() -> None:
         "calibrate at Hana=0 Big Ana=3.2",
         "calibrate Big Ana at Living room = 1,5 m  Lee=3m",
         "calibrate Lee at",
+        "calibrate walk",
+        "calibrate Big Ana walk",
+        "calibrate next",
         "calibrate at Lee=101",
         "calibrate at Lee=3 Ana",
         "calibrate at =3",
@@ -248,6 +252,9 @@ def test_a_calibration_for_the_spot_or_at_the_speakers() -> None:
         Calibrate(None, (("Hana", 0.0), ("Big Ana", 3.2))),
         Calibrate("Big Ana", (("Living room", 1.5), ("Lee", 3.0))),
         Calibrate("Lee at"),
+        Calibrate(walk=True),
+        Calibrate("Big Ana", walk=True),
+        CalibrateNext(),
         usage,
         usage,
         usage,

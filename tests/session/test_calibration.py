@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from phaselock.model.calibration import Confirmation
 from phaselock.model.sweeps import MAX_PASS_NS, SWEEP_ID, Arrival, Verdict
 from phaselock.protocol import messages as m
-from phaselock.session.commands import Calibrate, Play, StopCalibration
+from phaselock.session.commands import Calibrate, CalibrateNext, Play, StopCalibration
 from phaselock.session.effects import Notify
 from phaselock.session.events import Calibrated, CalibratedRow
 from phaselock.session.sentences import event_text
@@ -69,6 +70,7 @@ def test_all_machines_play_their_own_sweeps_on_one_timeline() -> None:
     assert harness.host.events("calibration_began")[0].fields == {
         "listener": "Hana",
         "machines": ["Hana", *(peer.name for peer in peers)],
+        "walk": False,
     }
 
 
@@ -321,7 +323,7 @@ def test_a_calibration_for_the_spot_forgets_the_distances_of_the_last_one() -> N
 
 
 def test_the_result_says_that_it_is_at_the_speakers() -> None:
-    rows = (CalibratedRow("Ana", Verdict.HEARD, 0.0, 0.0, 0.0),)
+    rows = (CalibratedRow("Ana", Verdict.HEARD, 0.0, 0.0, 0.0, None),)
     assert event_text(Calibrated(1, "Hana", rows, "speakers")).splitlines() == [
         "Ana is right: within 0.1 ms.",
         "That is right at the loudspeakers.",
@@ -387,3 +389,217 @@ def test_what_was_undone_is_not_confirmed() -> None:
     heard(harness.host, [0, -90, None])
     harness.run(0.2)
     assert confirmed_ms(harness) == {"Hana": 0.01, "Ana": None, "Ben": None}
+
+
+# -- a walk from one loudspeaker to the next ---------------------------------------------------------------------------
+
+
+class Flat:
+    """Loudspeakers of Hana, Ana and Ben that hide delays, and the ways of sound between them; all in milliseconds."""
+
+    def __init__(self, *late_ms: float, ways_ms: tuple[float, float, float] = (10, 20, 25), carried: int | None = 0):
+        self.late_ms = late_ms
+        self.ways_ms = ways_ms
+        """Hana to Ana, Hana to Ben, Ana to Ben."""
+        self.carried = carried
+
+    def beside(self, place: int, corrected_ms: tuple[float, ...] = (0, 0, 0)) -> list[float | None]:
+        """What a microphone beside this loudspeaker hears."""
+
+        def way_ms(k: int) -> float:
+            apart = {place, k}
+            return 0 if len(apart) == 1 or self.carried in apart else self.ways_ms[sum(apart) - 1]
+
+        return [late - done + way_ms(k) for k, (late, done) in enumerate(zip(self.late_ms, corrected_ms, strict=True))]
+
+
+def walking(listener: str | None = None, **output: Any) -> tuple[SessionHarness, list[HarnessPeer]]:
+    harness, peers = ready()
+    for name, value in output.items():
+        setattr(harness.host.output, name, value)
+    harness.run(1)
+    harness.command(Calibrate(listener, walk=True))
+    harness.run(0.2)
+    return harness, peers
+
+
+def waits_for(harness: SessionHarness) -> str | None:
+    """Beside whose loudspeaker the microphone must be."""
+    shown = harness.host.snapshot().calibration
+    return shown.wait.beside if shown is not None and shown.wait is not None else None
+
+
+def go_on(harness: SessionHarness, offsets_ms: Sequence[float | None], listener: SimulatedNode | None = None) -> None:
+    """The user goes on, and the microphone hears this."""
+    harness.command(CalibrateNext())
+    harness.run(0.2)
+    heard(listener or harness.host, offsets_ms)
+    harness.run(0.2)
+
+
+def test_the_listening_machine_is_carried_to_each_other_loudspeaker() -> None:
+    flat = Flat(0, 40, 60)
+    harness, (ana, ben) = walking()
+    assert waits_for(harness) == "Ana" and not follows_sweeps(ana) and harness.host.listening is None
+    assert harness.host.events("calibration_waits")[0].fields == {
+        "listener": "Hana",
+        "step": 1,
+        "steps": 2,
+        "beside": "Ana",
+        "carried": True,
+        "unheard": None,
+        "verdict": None,
+    }
+    harness.command(CalibrateNext())
+    harness.run(0.2)
+    assert follows_sweeps(ana) and follows_sweeps(harness.host) and waits_for(harness) is None
+    heard(harness.host, flat.beside(1))
+    harness.run(0.2)
+    assert waits_for(harness) == "Ben" and not corrections_ms(ana)
+    assert not any(map(follows_sweeps, (harness.host, ana, ben)))
+    go_on(harness, flat.beside(2))
+    assert corrections_ms(ana) == [40] and corrections_ms(ben) == [60] and not corrections_ms(harness.host)
+    heard(harness.host, [one and one + 0.03 * (k == 1) for k, one in enumerate(flat.beside(2, (0, 40, 60)))])
+    harness.run(0.2)
+    rows = [(row["name"], row["before_ms"], row["after_ms"]) for row in calibrated(harness).fields["machines"]]
+    assert rows == [("Hana", 0, 0), ("Ana", 40, 0.03), ("Ben", 60, 0)]
+    assert calibrated(harness).fields["place"] == "speakers"
+    assert corrections_ms(ana) == [40] and corrections_ms(ben) == [60]
+
+
+def test_a_microphone_without_a_loudspeaker_goes_to_all() -> None:
+    flat = Flat(0, 40, 60, carried=None)
+    harness, (ana, ben) = walking(device_name=None)
+    assert waits_for(harness) == "Ana"
+    beside = [[None, *flat.beside(place)[1:]] for place in (1, 2)]
+    go_on(harness, beside[0])
+    assert waits_for(harness) == "Ben"
+    go_on(harness, beside[1])
+    assert not corrections_ms(ana) and corrections_ms(ben) == [20]
+    heard(harness.host, [None, *flat.beside(2, (0, 0, 20))[1:]])
+    harness.run(0.2)
+    assert [row["after_ms"] for row in calibrated(harness).fields["machines"]] == [None, 0, 0]
+
+
+def test_a_peer_may_carry_the_microphone() -> None:
+    flat = Flat(60, 0, 40, carried=1)
+    harness, (ana, ben) = walking("Ana")
+    assert waits_for(harness) == "Hana"
+    go_on(harness, flat.beside(0), ana)
+    assert waits_for(harness) == "Ben"
+    go_on(harness, flat.beside(2), ana)
+    assert corrections_ms(harness.host) == [60] and corrections_ms(ben) == [40]
+
+
+def test_a_machine_that_is_not_heard_from_the_last_place_keeps_what_was_heard_beside_it() -> None:
+    flat = Flat(0, 40, 60)
+    harness, (ana, ben) = walking()
+    go_on(harness, flat.beside(1))
+    go_on(harness, [0, None, 60])
+    heard(harness.host, [0, None, 0])
+    harness.run(0.2)
+    assert corrections_ms(ana) == [40] and corrections_ms(ben) == [60]
+    (event,) = (
+        one.event for one in harness.host.effects if isinstance(one, Notify) and isinstance(one.event, Calibrated)
+    )
+    assert event_text(event).splitlines()[1] == (
+        "Ana was 40.0 ms late, and is corrected. It is too far from the last place to check that."
+    )
+    assert harness.host.snapshot().peers[0].confirmed is None
+
+
+def test_a_walk_that_the_check_does_not_confirm_is_undone() -> None:
+    flat = Flat(0, 40, 60)
+    harness, (ana, ben) = walking()
+    go_on(harness, flat.beside(1))
+    go_on(harness, flat.beside(2))
+    heard(harness.host, [0, 20 + 60, 0.01])
+    harness.run(0.2)
+    assert corrections_ms(ana) == [40, -40] and corrections_ms(ben) == [60]
+    harness, (ana, ben) = walking()
+    go_on(harness, flat.beside(1))
+    go_on(harness, [0, None, 60])
+    heard(harness.host, [None, None, 0])
+    harness.run(0.2)
+    assert corrections_ms(ana) == [40, -40] and corrections_ms(ben) == [60, -60]
+
+
+def test_a_place_is_tried_twice_and_then_left_out() -> None:
+    harness, (ana, ben) = walking()
+    go_on(harness, [0, None, 85])
+    assert waits_for(harness) == "Ana"
+    last = harness.host.events("calibration_waits")[-1]
+    assert (last.fields["unheard"], last.fields["verdict"], last.fields["step"]) == ("Ana", "not_heard", 1)
+    go_on(harness, [0, None, 85])
+    assert waits_for(harness) == "Ben"
+    go_on(harness, [0, None, 60])
+    heard(harness.host, [0, None, 0])
+    harness.run(0.2)
+    assert corrections_ms(ben) == [60] and not corrections_ms(ana)
+    assert [row["verdict"] for row in calibrated(harness).fields["machines"]] == ["heard", "not_heard", "heard"]
+
+
+def test_the_last_place_may_fail() -> None:
+    flat = Flat(0, 40, 60)
+    harness, (ana, ben) = walking()
+    go_on(harness, flat.beside(1))
+    for _ in range(2):
+        go_on(harness, [0, 65, None])
+    assert corrections_ms(ana) == [40]
+    heard(harness.host, [0, 25, None])
+    harness.run(0.2)
+    assert [row["after_ms"] for row in calibrated(harness).fields["machines"]] == [0, 0, None]
+
+
+def test_a_walk_on_which_nothing_is_heard_changes_nothing() -> None:
+    harness, _ = walking()
+    for _ in range(4):
+        go_on(harness, [0, None, None])
+    assert not any(row["corrected_ms"] for row in calibrated(harness).fields["machines"])
+    assert harness.host.snapshot().calibration is None
+
+
+def test_places_that_contradict_each_other_change_nothing() -> None:
+    harness, (ana, ben) = walking(device_name=None)
+    flat = Flat(0, 40, 60, carried=None)
+    for place in (2, 1):  # the wrong way round
+        go_on(harness, [None, *flat.beside(place)[1:]])
+    assert str(error(harness.host)).startswith("What was heard at the loudspeakers does not fit together.")
+    assert not corrections_ms(ana) and not corrections_ms(ben)
+
+
+def test_the_music_stays_paused_on_a_walk_and_the_user_may_stop_it_or_forget_it() -> None:
+    harness, _ = ready()
+    harness.command(Play())
+    harness.run(2)
+    harness.command(Calibrate(walk=True))
+    harness.run(60)
+    assert line(harness).stop_session_ns is not None and waits_for(harness) == "Ana"
+    harness.command(StopCalibration())
+    harness.run(0.2)
+    assert line(harness).stop_session_ns is None
+    harness.command(Calibrate(walk=True))
+    harness.run(301)
+    assert harness.host.snapshot().calibration is None
+    assert error(harness.host) == "The calibration was stopped. It has changed nothing."
+    harness.command(CalibrateNext())
+    assert error(harness.host) == "No calibration waits for you."
+
+
+def test_a_peer_that_leaves_has_no_place_any_more() -> None:
+    harness, (ana, ben) = walking()
+    ana.leave()
+    harness.run(0.2)
+    assert waits_for(harness) == "Ben"
+    go_on(harness, [0, None, 60])
+    assert corrections_ms(ben) == [60]
+    harness, (ana, ben) = walking()
+    go_on(harness, [0, 40, 85])
+    ben.leave()
+    harness.run(0.2)
+    assert corrections_ms(ana) == [40]
+    harness, (ana, ben) = walking()
+    ana.leave()
+    ben.leave()
+    harness.run(0.5)
+    assert harness.host.snapshot().calibration is None

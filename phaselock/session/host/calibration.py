@@ -4,9 +4,15 @@
                         |                    |
                         +--stop, trouble-----+-------------> IDLE
 
+    IDLE --start--> WAITING --go on--> MEASURING --heard--> WAITING ... CHECKING --heard--> IDLE
+
 In each of the two passes all machines play sweeps (model/sweeps.py), and one machine records them. After the first
 pass, each machine that was heard is corrected by how much later than the earliest one it was heard. The second pass
 shows what is left. A machine that is not much closer than before gets its old correction back.
+
+In a walk (walk.py) there is a first pass beside each loudspeaker. The session waits until the user has put the
+microphone there. The second pass is heard at the last place: there, each machine must be heard earlier by its
+correction.
 
 What played is paused meanwhile, and goes on afterwards.
 """
@@ -20,7 +26,7 @@ from collections.abc import Iterator, Sequence
 from phaselock.model.calibration import Confirmation, Place, travel_ns
 from phaselock.model.names import sentence
 from phaselock.model.notices import Code, Notice
-from phaselock.model.snapshot import CalibrationView
+from phaselock.model.snapshot import CalibrationView, CalibrationWait
 from phaselock.model.sweeps import MAX_CORRECTION_NS, RATE_HZ, SWEEP_ID, Arrival, Sounds, Verdict, length_ns, schedule
 from phaselock.model.timeline import Timeline
 from phaselock.protocol import messages as m
@@ -30,6 +36,7 @@ from phaselock.session.effects import Listen, Send, StopListening, UseSounds
 from phaselock.session.host.levels import HeardLevel, HostLevels
 from phaselock.session.host.members import Member, Members
 from phaselock.session.host.transport import TransportControl
+from phaselock.session.host.walk import MAX_CONTRADICTION_NS, Walk
 from phaselock.session.outbox import Outbox
 
 MEASURING_REPEATS = 3
@@ -38,6 +45,8 @@ QUIET_NS = 300_000_000
 """Silence before the first sound of a pass: the recording begins, and hears the noise of the room."""
 ANSWER_NS = 8_000_000_000
 """How long after the last sound of a pass its listener may take to answer."""
+WAIT_NS = 300_000_000_000
+"""How long a walk waits for its user at each place."""
 LEAST_CHANGE_NS = 20_000
 """A smaller difference is left alone: about one frame."""
 MAX_LEFT_NS = 100_000_000
@@ -51,6 +60,7 @@ class Phase(enum.Enum):
     """What a calibration does."""
 
     IDLE = "idle"
+    WAITING = "waiting"
     MEASURING = "measuring"
     CHECKING = "checking"
 
@@ -71,7 +81,7 @@ class _Machine:
     spread_ns: int = 0
     level: HeardLevel | None = None
     travel_ns: int = 0
-    """Of its sound to the microphone. It does not count."""
+    """Of its sound to the microphone. It does not count. In the second pass of a walk: when it must be heard."""
 
 
 class HostCalibration:
@@ -90,8 +100,12 @@ class HostCalibration:
         self._host_name = host_name
         self._phase = Phase.IDLE
         self._machines: list[_Machine] = []
-        self._earliest = 0
-        """Index of the machine that was heard first in the first pass."""
+        self._reference = 0
+        """Index of the machine with which the second pass compares all: the one that was heard first."""
+        self._walk: Walk | None = None
+        self._unheard: tuple[str, Verdict] | None = None
+        """The machine that was not heard at the present place, and why. The pass is repeated once."""
+        self._waiting_since_ns = 0
         self._listener: int | None = None
         """The peer whose microphone listens; None: the host."""
         self._listener_name = ""
@@ -110,12 +124,17 @@ class HostCalibration:
 
     def timeline(self) -> Timeline | None:
         """The timeline of the sweeps, which the host's output follows; None: the playback is followed."""
-        return Timeline(SWEEP_ID, RATE_HZ, 0, self._begin_ns) if self.active else None
+        sounds = self._phase in (Phase.MEASURING, Phase.CHECKING)
+        return Timeline(SWEEP_ID, RATE_HZ, 0, self._begin_ns) if sounds else None
 
     def view(self) -> CalibrationView | None:
         """The state for users; None if no calibration runs."""
         if not self.active:
             return None
+        walk, wait = self._walk, self._wait_view()
+        steps = (1, 1) if walk is None else (min(walk.step, walk.steps), walk.steps)
+        if wait is not None:
+            return CalibrationView(self._listener_name, False, self._waiting_since_ns, 0, (), *steps, wait)
         turns = [(start_ns, one.name) for one, sounds in self._taking_part() for start_ns in sounds.starts_ns]
         return CalibrationView(
             listener=self._listener_name,
@@ -123,6 +142,8 @@ class HostCalibration:
             begin_session_ns=self._begin_ns,
             length_ns=length_ns(self._sounds),
             turns=tuple(sorted(turns)),
+            step=steps[0],
+            steps=steps[1],
         )
 
     # -- commands of the user ----------------------------------------------------------------------------------------
@@ -140,17 +161,29 @@ class HostCalibration:
         if command.distances_m is not None and not self._set_distances(machines, command.distances_m, now_ns):
             return
         self._machines = machines
-        self._place = "spot" if command.distances_m is None else "speakers"
+        self._place = "spot" if command.distances_m is None and not command.walk else "speakers"
         self._listener = listener.peer_id if listener else None
         self._listener_name = listener.name if listener else self._host_name
         self._resume = self._transport.playback.playing
         if self._resume:
             self._transport.pause(now_ns=now_ns)
         self._levels.forget()
-        self._phase = Phase.MEASURING
-        self._begin_pass(MEASURING_REPEATS, now_ns)
+        self._walk = self._new_walk() if command.walk else None
+        if self._walk is None:
+            self._phase = Phase.MEASURING
+            self._begin_pass(MEASURING_REPEATS, now_ns)
+        else:
+            self._wait(None, now_ns)
         names = tuple(one.name for one in self._machines)
-        self._outbox.note(e.CalibrationBegan(now_ns, self._listener_name, names))
+        self._outbox.note(e.CalibrationBegan(now_ns, self._listener_name, names, walk=command.walk))
+
+    def go_on(self, *, now_ns: int) -> None:
+        """The user has put the microphone beside the loudspeaker that the session waits for."""
+        if self._phase is Phase.WAITING:
+            self._phase = Phase.MEASURING
+            self._begin_pass(MEASURING_REPEATS, now_ns)
+        else:
+            self._outbox.error(Notice(Code.NOTHING_WAITS), now_ns)
 
     def stop(self, *, now_ns: int) -> None:
         """End a calibration that runs, and go on with what played."""
@@ -167,30 +200,39 @@ class HostCalibration:
 
     def heard(self, number: int, arrivals: Sequence[Arrival], problem: str, *, now_ns: int) -> None:
         """The host's own microphone has heard pass `number`. With a `problem` it has not."""
-        if self.active and self._listener is None and number == self._number:
+        if self._sounds and self._listener is None and number == self._number:
             self._take(arrivals, problem, now_ns)
 
     def heard_by(self, member: Member, report: m.HeardReport, *, now_ns: int) -> None:
         """A peer has answered a ListenCommand."""
-        if self.active and self._listener == member.peer_id and report.number == self._number:
+        if self._sounds and self._listener == member.peer_id and report.number == self._number:
             self._take(report.arrivals, sentence(report.problem), now_ns)
 
     # -- time --------------------------------------------------------------------------------------------------------
 
     def deadlines_ns(self) -> Iterator[int]:
         """The session time at which `timer` must be called, if a calibration runs."""
-        if self.active:
+        if self._phase is Phase.WAITING:
+            yield self._waiting_since_ns + WAIT_NS
+        elif self.active:
             yield self._begin_ns + length_ns(self._sounds) + ANSWER_NS
 
     def timer(self, *, now_ns: int) -> None:
-        """End a calibration whose listener does not answer."""
-        if any(now_ns >= at_ns for at_ns in self.deadlines_ns()):
+        """End a calibration whose listener does not answer, or whose user has gone."""
+        if not any(now_ns >= at_ns for at_ns in self.deadlines_ns()):
+            return
+        if self._phase is Phase.WAITING:
+            self._fail(Notice(Code.CALIBRATION_STOPPED), now_ns)
+        else:
             self._fail(Notice(Code.LISTENER_SILENT, peer=self._listener_name), now_ns)
 
     def settle(self, *, now_ns: int) -> None:
-        """End a calibration whose listener has left."""
+        """End a calibration whose listener has left. Go on to the next place if the machine at this one has left."""
         if self.active and self._listener is not None and self._members.numbered(self._listener) is None:
             self._fail(Notice(Code.LISTENER_SILENT, peer=self._listener_name), now_ns)
+        if self._phase is Phase.WAITING and self._walk is not None and self._is_gone(self._walk.place):
+            self._walk.skip()
+            self._next_place(now_ns)
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
@@ -219,6 +261,82 @@ class HostCalibration:
             if arrival.offset_ns is not None
         }
 
+    def _new_walk(self) -> Walk:
+        """The walk to all machines that play. If the listening machine plays, it is carried along."""
+        own = self._members.own
+        has_output = own is not None and own.latest is not None and own.latest.device_name is not None
+        playing = [k for k, one in enumerate(self._machines) if one.peer_id is not None or has_output]
+        carried = next((k for k in playing if self._machines[k].peer_id == self._listener), None)
+        return Walk(playing, carried)
+
+    def _is_gone(self, place: int | None) -> bool:
+        peer_id = None if place is None else self._machines[place].peer_id
+        return peer_id is not None and self._members.numbered(peer_id) is None
+
+    def _wait(self, unheard: tuple[str, Verdict] | None, now_ns: int) -> None:
+        """Wait until the user has put the microphone at the next place; `unheard`: the last pass has failed there."""
+        self._phase, self._sounds = Phase.WAITING, ()
+        self._unheard, self._waiting_since_ns = unheard, now_ns
+        self._outbox.do(*self._members.broadcast(m.SweepEnd()))
+        wait = self._wait_view()
+        if wait is not None and self._walk is not None:
+            self._outbox.note(e.CalibrationWaits(now_ns, self._listener_name, self._walk.step, self._walk.steps, wait))
+
+    def _wait_view(self) -> CalibrationWait | None:
+        """What the session waits for."""
+        if self._phase is not Phase.WAITING or self._walk is None or self._walk.place is None:
+            return None
+        name, verdict = self._unheard or (None, None)
+        return CalibrationWait(self._machines[self._walk.place].name, self._walk.is_carried, name, verdict)
+
+    def _next_place(self, now_ns: int) -> None:
+        """Wait at the next place. After the last one, correct all machines."""
+        assert self._walk is not None
+        while self._is_gone(self._walk.place):
+            self._walk.skip()
+        if self._walk.place is None:
+            self._walked(self._walk, now_ns)
+        else:
+            self._wait(None, now_ns)
+
+    def _heard_beside(self, walk: Walk, arrivals: Sequence[Arrival], now_ns: int) -> None:
+        """A first pass of a walk was heard. If a machine is missing that must be heard there, it is repeated once."""
+        offsets_ns = {k: one.offset_ns for k, one in enumerate(arrivals) if one.offset_ns is not None}
+        beside = walk.place
+        if beside is not None:
+            self._machines[beside].verdict = arrivals[beside].verdict
+            self._machines[beside].spread_ns = arrivals[beside].spread_ns
+        missing = walk.unheard(offsets_ns)
+        if missing is not None and self._unheard is None:
+            self._wait((self._machines[missing].name, arrivals[missing].verdict), now_ns)
+            return
+        walk.take(offsets_ns)
+        self._next_place(now_ns)
+
+    def _walked(self, walk: Walk, now_ns: int) -> None:
+        """All places were visited: correct all machines, and hear at the last place what that does."""
+        late_ns = walk.late_ns()
+        reference = next((k for k in walk.references() if k in late_ns), None)
+        if walk.contradiction_ns() > MAX_CONTRADICTION_NS:
+            self._fail(Notice(Code.PLACES_CONTRADICT), now_ns)
+            return
+        if reference is None:
+            self._finish(now_ns)
+            return
+        self._reference = reference
+        for k, machine_late_ns in late_ns.items():
+            self._machines[k].verdict = Verdict.HEARD
+            self._correct_late(k, machine_late_ns, now_ns)
+        for k, offset_ns in walk.heard_last().items():
+            self._machines[k].travel_ns = offset_ns - self._machines[k].corrected_ns
+        self._phase = Phase.CHECKING
+        self._begin_pass(CHECKING_REPEATS, now_ns)
+
+    def _correct_late(self, k: int, late_ns: int, now_ns: int) -> None:
+        self._machines[k].before_ns = late_ns
+        if late_ns >= LEAST_CHANGE_NS:
+            self._correct(self._machines[k], late_ns, now_ns)
+
     def _taking_part(self) -> list[tuple[_Machine, Sounds]]:
         return list(zip(self._machines, self._sounds, strict=True))
 
@@ -242,6 +360,8 @@ class HostCalibration:
     def _take(self, arrivals: Sequence[Arrival], problem: str, now_ns: int) -> None:
         if problem or len(arrivals) != len(self._machines):
             self._fail(Notice(Code.CALIBRATION_FAILED, problem, peer=self._listener_name), now_ns)
+        elif self._phase is Phase.MEASURING and self._walk is not None:
+            self._heard_beside(self._walk, arrivals, now_ns)
         elif self._phase is Phase.MEASURING:
             self._measured(arrivals, now_ns)
         else:
@@ -257,22 +377,23 @@ class HostCalibration:
         if len(offsets_ns) < 2:
             self._finish(now_ns)
             return
-        self._earliest = min(offsets_ns, key=lambda k: offsets_ns[k])
+        self._reference = min(offsets_ns, key=lambda k: offsets_ns[k])
         for k, offset_ns in offsets_ns.items():
-            late_ns = self._machines[k].before_ns = offset_ns - offsets_ns[self._earliest]
-            if late_ns >= LEAST_CHANGE_NS:
-                self._correct(self._machines[k], late_ns, now_ns)
+            self._correct_late(k, offset_ns - offsets_ns[self._reference], now_ns)
         self._phase = Phase.CHECKING
         self._begin_pass(CHECKING_REPEATS, now_ns)
 
     def _checked(self, arrivals: Sequence[Arrival], now_ns: int) -> None:
         """Note what is left, and undo what made a machine worse."""
         offsets_ns = self._at_place(arrivals)
+        far = self._walk is not None and self._reference in offsets_ns
         for k, machine in enumerate(self._machines):
             if machine.before_ns is None:
                 continue
-            if k in offsets_ns and self._earliest in offsets_ns:
-                left_ns = offsets_ns[k] - offsets_ns[self._earliest]
+            if far and self._walk is not None and k not in self._walk.heard_last():
+                continue  # it is too far away from the last place; it was heard from beside it
+            if k in offsets_ns and self._reference in offsets_ns:
+                left_ns = offsets_ns[k] - offsets_ns[self._reference]
                 machine.after_ns = left_ns if abs(left_ns) <= MAX_LEFT_NS else None
             is_right = machine.after_ns is not None and abs(machine.after_ns) < max(SMALL_NS, machine.before_ns // 2)
             if machine.corrected_ns and not is_right:
@@ -331,7 +452,7 @@ class HostCalibration:
 
     def _end(self, now_ns: int) -> None:
         """Stop the sweeps and the recording, and go on with what played."""
-        self._phase = Phase.IDLE
+        self._phase, self._sounds, self._walk, self._unheard = Phase.IDLE, (), None, None
         self._outbox.do(StopListening())
         self._outbox.do(*self._members.broadcast(m.SweepEnd()))
         if self._resume and self._transport.playback.paused:

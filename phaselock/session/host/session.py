@@ -183,6 +183,8 @@ class HostSession:
                     self._outbox.do(Send(member.conn, m.VolumeCommand(percent, muted)))
             case c.Calibrate():
                 self._calibrate(command, now_ns)
+            case c.CalibrateNext():
+                self._calibration.go_on(now_ns=now_ns)
             case c.StopCalibration():
                 self._calibration.stop(now_ns=now_ns)
             case c.EvenLevels() | c.UndoLevels() | c.ResetLevels() if self._calibration.active:

@@ -10,7 +10,7 @@ from phaselock.language.catalogue import current, tr
 from phaselock.language.message import N_
 from phaselock.model.calibration import MAX_DISTANCE_M
 from phaselock.session import events as e
-from phaselock.session.commands import Calibrate, StopCalibration
+from phaselock.session.commands import Calibrate, CalibrateNext, StopCalibration
 from phaselock.session.sentences import event_text
 from phaselock.ui import theme
 from phaselock.ui.backend import BackendEvent, SessionEvent, SessionView
@@ -27,6 +27,7 @@ from phaselock.ui.widgets.choice import Choice
 
 FOR_THE_SPOT = N_("For this spot")
 BY_METRES = N_("At the speakers, by metres")
+BY_WALKING = N_("At the speakers, by walking")
 
 
 class CalibrationPart(ctk.CTkFrame):  # type: ignore[misc]
@@ -42,13 +43,14 @@ class CalibrationPart(ctk.CTkFrame):  # type: ignore[misc]
         top.pack(fill="x")
         self.button = SecondaryButton(top, tr("Calibrate speakers"), self._press)
         self.button.pack(side="left")
+        self.next = SecondaryButton(top, tr("Go on"), lambda: api.program.command(CalibrateNext()))
         self._hint = label(top, tr("Microphone:"), theme.SECONDARY, theme.TEXT_SECONDARY)
         self._hint.pack(side="left", padx=(px(16), px(8)))
         self.listener = Choice(top, lambda _name: None)
         self.listener.pack(side="left", fill="x", expand=True)
         self.listener.set(tr("This machine"))
         self.place = Choice(top, lambda _text: self._show_place())
-        self.place.texts = [tr(FOR_THE_SPOT), tr(BY_METRES)]
+        self.place.texts = [tr(FOR_THE_SPOT), tr(BY_METRES), tr(BY_WALKING)]
         self.place.set(tr(FOR_THE_SPOT))
         self.place.pack(side="left", fill="x", expand=True, padx=(px(8), 0))
         known = api.program.preferences().ui.get("distances_m")
@@ -69,7 +71,13 @@ class CalibrationPart(ctk.CTkFrame):  # type: ignore[misc]
         peers = [peer.name for peer in state.snapshot.peers]
         self.listener.texts = [tr("This machine"), *peers]
         self.distances.set_names([state.snapshot.host_name, *peers])
-        running = state.snapshot.calibration is not None
+        view = state.snapshot.calibration
+        running, waiting = view is not None, view is not None and view.wait is not None
+        if waiting != bool(self.next.winfo_manager()):
+            if waiting:
+                self.next.pack(side="left", padx=(px(8), 0), after=self.button)
+            else:
+                self.next.pack_forget()
         if running != self._running:
             self._running = running
             self.button.set_text(tr("Stop") if running else tr("Calibrate speakers"))
@@ -114,7 +122,7 @@ class CalibrationPart(ctk.CTkFrame):  # type: ignore[misc]
         elif self.place.get() == tr(BY_METRES):
             self._calibrate_at_speakers(listener)
         else:
-            self._api.program.command(Calibrate(listener))
+            self._api.program.command(Calibrate(listener, walk=self.place.get() == tr(BY_WALKING)))
 
     def _calibrate_at_speakers(self, listener: str | None) -> None:
         distances_m = self.distances.read()

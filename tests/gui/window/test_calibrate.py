@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from phaselock.model.calibration import Confirmation
-from phaselock.model.snapshot import CalibrationView
+from phaselock.model.snapshot import CalibrationView, CalibrationWait
 from phaselock.model.sweeps import Verdict
 from phaselock.session import events as e
-from phaselock.session.commands import Calibrate, StopCalibration
+from phaselock.session.commands import Calibrate, CalibrateNext, StopCalibration
 from phaselock.ui.backend import SessionEvent
 from phaselock.ui.viewmodel.calibration import calibration_share, calibration_text
 from tests.support.session_views import guest, peer, playing
@@ -124,3 +124,31 @@ def test_a_peer_shows_what_is_confirmed_of_itself(window: Any) -> None:
     show(window, guest(confirmed=Confirmation(70 * 10**9, 1_000, "speakers")))
     go(window, "sync")
     assert reads(window.overlay._table, ", within 0.01 ms")
+
+
+def test_on_a_walk_the_user_goes_on_at_each_loudspeaker(window: Any) -> None:
+    state = playing(peer(), peer("Kitchen", 2))
+    show(window, state)
+    go(window, "sync")
+    part = window.overlay.calibration
+    part.place.choose("At the speakers, by walking")
+    click(button(part, "Calibrate speakers"))
+    assert commands(window) == [Calibrate(None, walk=True)] and not part.next.winfo_viewable()
+    wait = CalibrationWait("Kitchen", True, "Kitchen", Verdict.TOO_QUIET)
+    view = CalibrationView("Hana", False, 10**9, 0, (), 2, 2, wait)
+    window.program.now_ns = 2 * 10**9
+    show(window, running(view))
+    part.tick()
+    assert reads(
+        part, "Kitchen is too quiet. Turn it up, or move the microphone closer. Put the microphone of Hana as "
+    )
+    assert reads(part, "Carry Hana as a whole") and reads(part, "(2/2)")
+    click(button(part, "Go on"))
+    assert commands(window)[-1] == CalibrateNext()
+    show(window, running(dataclasses.replace(RUNNING, step=2, steps=2)))
+    assert not part.next.winfo_viewable() and button(part, "Stop")
+    shares = [calibration_share(one, 10**9) for one in (dataclasses.replace(view, step=1), view)]
+    assert shares == [0, pytest.approx(0.3)]
+    assert calibration_share(dataclasses.replace(RUNNING, step=2, steps=2), 2 * 10**9) == pytest.approx(
+        0.3 + 0.3 * 2 / 7
+    )
