@@ -26,8 +26,8 @@ from phaselock.ui.widgets.buttons import SecondaryButton
 from phaselock.ui.widgets.choice import Choice
 
 FOR_THE_SPOT = N_("For this spot")
-BY_METRES = N_("At the speakers, by metres")
-BY_WALKING = N_("At the speakers, by walking")
+BY_METRES = N_("At the speakers (metres)")
+BY_WALKING = N_("At the speakers (walk)")
 
 
 class CalibrationPart(ctk.CTkFrame):  # type: ignore[misc]
@@ -82,6 +82,7 @@ class CalibrationPart(ctk.CTkFrame):  # type: ignore[misc]
             self._running = running
             self.button.set_text(tr("Stop") if running else tr("Calibrate speakers"))
             if running:
+                self.says.pack_forget()
                 self._bar.pack(fill="x", pady=(px(8), 0))
                 self.says.pack(fill="x", pady=(px(4), 0))
             else:
@@ -104,10 +105,12 @@ class CalibrationPart(ctk.CTkFrame):  # type: ignore[misc]
     def _say(self, text: str) -> None:
         if self.says.cget("text") != text:
             self.says.configure(text=text)
+        if not self.says.winfo_manager():
             self.says.pack(fill="x", pady=(px(4), 0))
 
     def _show_place(self) -> None:
         """Offer the fields that the chosen place needs."""
+        self.says.pack_forget()
         if self.place.get() == tr(BY_METRES):
             self._make_room()
             self.distances.pack(fill="x", pady=(px(8), 0), after=self._top)

@@ -90,7 +90,7 @@ class SoundOverlay(Overlay):
         else:
             self._kept.pack_forget()
         if calibration.set_aside:
-            self._use.pack(side="left", before=self._forget)
+            self._use.pack(anchor="w", before=self._forget)
         else:
             self._use.pack_forget()
         self._show_trim(state.own.trim_db if state.own is not None else 0.0)
@@ -124,7 +124,7 @@ class SoundOverlay(Overlay):
         self._kept = frame(self.body)
         self._use = TextButton(self._kept, tr("Use it anyway"), self._api.program.use_calibration)
         self._forget = TextButton(self._kept, tr("Forget calibration"), self._api.program.forget_calibration)
-        self._forget.pack(side="left")
+        self._forget.pack(anchor="w")
         for column, step_ms in enumerate(STEPS_MS):
             text = number_text(step_ms, "+g")
             button = StepButton(self._steps, text, functools.partial(self._step, step_ms))

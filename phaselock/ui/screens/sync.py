@@ -96,6 +96,8 @@ class SyncOverlay(Overlay):
         self.plot.grid_remove()
         self.body.grid_rowconfigure(1, weight=0)
         self.body.grid_rowconfigure(3, weight=1)
+        if self.calibration is not None:
+            self.calibration.grid_configure(sticky="new")
 
     def _fit(self, width: int, height: int) -> None:
         """The size of the panel does not depend on its texts: it is as large as the window allows, up to a limit."""

@@ -82,7 +82,7 @@ def test_the_distances_are_asked_for_at_the_speakers_only(window: Any) -> None:
     go(window, "sync")
     part = window.overlay.calibration
     assert not part.distances.winfo_viewable() and window.overlay.plot.winfo_viewable()
-    part.place.choose("At the speakers, by metres")
+    part.place.choose("At the speakers (metres)")
     window.update()
     assert [*part.distances.fields] == ["Hana", "Ben", "Kitchen"]
     assert not window.overlay.plot.winfo_viewable(), "the fields take its place"
@@ -90,6 +90,11 @@ def test_the_distances_are_asked_for_at_the_speakers_only(window: Any) -> None:
         part.distances.fields[name].set(text)
     click(button(part, "Calibrate speakers"))
     assert reads(part, "A number from 0 to 100, please.") and not commands(window)
+    part.place.choose("For this spot")
+    window.update()
+    assert not reads(part, "please."), "another place has no such error"
+    part.place.choose("At the speakers (metres)")
+    window.update()
     part.distances.fields["Kitchen"].set("3.2 m")
     show(window, playing(peer(), peer("Kitchen", 2), peer("Sofa", 3)))
     part.distances.fields["Sofa"].set("100")
@@ -99,7 +104,7 @@ def test_the_distances_are_asked_for_at_the_speakers_only(window: Any) -> None:
     window.close_overlay()
     go(window, "sync")
     part = window.overlay.calibration
-    part.place.choose("At the speakers, by metres")
+    part.place.choose("At the speakers (metres)")
     assert part.distances.fields["Kitchen"].get() == "3.2", "they are remembered"
     part.place.choose("For this spot")
     click(button(part, "Calibrate speakers"))
@@ -131,7 +136,7 @@ def test_on_a_walk_the_user_goes_on_at_each_loudspeaker(window: Any) -> None:
     show(window, state)
     go(window, "sync")
     part = window.overlay.calibration
-    part.place.choose("At the speakers, by walking")
+    part.place.choose("At the speakers (walk)")
     click(button(part, "Calibrate speakers"))
     assert commands(window) == [Calibrate(None, walk=True)] and not part.next.winfo_viewable()
     wait = CalibrationWait("Kitchen", True, "Kitchen", Verdict.TOO_QUIET)
