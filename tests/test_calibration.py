@@ -95,14 +95,18 @@ def test_what_the_cards_hide_is_heard_and_corrected_in_the_middle_of_a_song(
     room = {
         name: [[late_ms, 0.4], [late_ms + 5, 0.45 if name == "Ben" else 0.2]] for name, late_ms in HIDDEN_MS.items()
     }
-    with jam(cards(**room), tmp_path) as (host, *_):
+    with jam(cards(**room), tmp_path) as (host, ana, ben):
         found = calibrated(host)
         assert {row["name"] for row in found} == HIDDEN_MS.keys()
         for row in found:
             assert row["verdict"] == "heard"
             assert row["corrected_ms"] == pytest.approx(HIDDEN_MS[row["name"]], abs=0.1)
             assert row["after_ms"] == pytest.approx(0, abs=0.1)
-    assert kept(tmp_path, "Ben")["calibrations"]["virtual (Ben)"]["late_ms"] == pytest.approx(182.4, abs=0.1)
+        confirmed(host, ana, ben)
+        at_the_speakers(host, ben)
+    for name, late_ms in (("Hana", 29.138), ("Ana", 43 + 29.138), ("Ben", 182.4)):
+        calibration = kept(tmp_path, name)["calibrations"][f"virtual ({name})"]
+        assert calibration["late_ms"] == pytest.approx(late_ms, abs=0.15)
 
 
 def test_a_louder_machine_is_heard_and_trimmed(cards: Cards, tmp_path: pathlib.Path) -> None:
@@ -125,12 +129,37 @@ def test_a_louder_machine_is_heard_and_trimmed(cards: Cards, tmp_path: pathlib.P
     assert settings["trims_db"]["virtual (Ana)"] == trim_db and settings["volume"] == 1
 
 
-def calibrated(host: Program) -> list[Event]:
+def confirmed(host: Program, ana: Program, ben: Program) -> None:
+    """The machines know what was confirmed of them, and the host of all, until an offset changes that."""
+    host.say("peers")
+    for told in host.wait_for("peers")["peers"]:
+        assert told["confirmed"]["within_us"] < 200 and told["confirmed"]["place"] == "spot"
+    for machine in (host, ana, ben):
+        machine.say("status")
+        assert machine.wait_for("status")["confirmed"]["within_us"] < 200
+    ana.say("offset 5")
+    host.wait_for("peer_sync", lambda told: told["name"] == "Ana" and told["confirmed"] is None)
+    ana.say("status")
+    assert "confirmed" not in ana.wait_for("status")
+    ana.say("offset 0")
+
+
+def at_the_speakers(host: Program, ben: Program) -> None:
+    """All machines are heard together now. If Ben is 10 m away, its sound needs 29.138 ms, so it plays 29.138 ms before
+    the others."""
+    for row in calibrated(host, "calibrate at Hana=0 Ana=0 Ben=10"):
+        assert row["after_ms"] == pytest.approx(0, abs=0.1)
+    for machine in (host, ben):
+        machine.say("offset")
+        machine.wait_for("answer", lambda told: "That is right at the loudspeakers." in told["message"])
+
+
+def calibrated(host: Program, command: str = "calibrate") -> list[Event]:
     """The result, with all corrections so far. A busy machine interrupts the virtual microphone: then machines are left
     as they were, and it is tried again."""
     corrected_ms = dict.fromkeys(HIDDEN_MS, 0.0)
     for _ in range(6):
-        host.say("calibrate")
+        host.say(command)
         machines = list(host.wait_for("calibrated")["machines"])
         for row in machines:
             corrected_ms[row["name"]] += row["corrected_ms"]

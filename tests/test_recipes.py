@@ -54,8 +54,8 @@ TYPED_ELSEWHERE = {
     "Autoplay": "the option --play",
 }
 """Commands that app/shell.py does not make itself."""
-WITHOUT_SENTENCE = {e.SyncMeasured, e.PeerSyncMeasured}
-"""Events that the command line does not print. The progress line and `peers` show what they say."""
+WITHOUT_SENTENCE = {e.SyncMeasured, e.PeerSyncMeasured, e.OutputConfirmed}
+"""Events that the command line does not print. The progress line, `peers` and `status` show what they say."""
 
 
 def test_every_message_has_a_type_byte() -> None:

@@ -16,7 +16,7 @@ from phaselock.model.calibration import NOT_CALIBRATED, Calibration, OutputCalib
 from phaselock.model.notices import Code, Notice
 from phaselock.model.timing import Timing
 from phaselock.model.types import AudioStatus
-from phaselock.session.events import DeviceChanged, Event, OutputCalibrated, SyncMeasured, Warned
+from phaselock.session.events import DeviceChanged, Event, OutputCalibrated, OutputConfirmed, SyncMeasured, Warned
 from phaselock.session.sentences import set_aside_text
 from phaselock.storage.settings import MAX_CORRECTION_MS, SettingsStore
 
@@ -67,6 +67,9 @@ class OutputCorrection:
                 self._look()
             case OutputCalibrated():
                 self._calibrated(event)
+            case OutputConfirmed() if self._kept().heard_at:
+                kept, listener, place = self._kept(), event.listener, event.place
+                self._keep(dataclasses.replace(kept, heard_at=time.time(), listener=listener, place=place))
 
     def view(self) -> OutputCalibration:
         """What is kept for the open output."""

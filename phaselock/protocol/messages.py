@@ -417,11 +417,12 @@ class TrimCommand:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class CalibrationConfirmed:
-    """Extension, host to peer: at `heard_time_ns` a microphone has heard this peer within `within_ns` of the other
-    machines. That is true until the output of the peer or its correction changes."""
+    """Extension, host to peer: at `heard_time_ns` the microphone of `listener` has heard this peer within `within_ns`
+    of the other machines. That is true until the output of the peer or its correction changes."""
 
     heard_time_ns: TimeNs
     within_ns: DurationNs
+    listener: PersonName
     place: Place
 
 

@@ -489,6 +489,20 @@ class TrimSet(Event):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class OutputConfirmed(Event):
+    """A microphone has heard the output of this machine again, after a calibration: it plays together with others."""
+
+    event_name: ClassVar[str] = "output_confirmed"
+
+    within_ns: int
+    """How far from the others it was heard at most, in nanoseconds."""
+    listener: str
+    """The display name of the machine whose microphone has heard it."""
+    place: Place
+    """As in `output_calibrated`."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class RoleSet(Event):
     """Peer: the host has set which channels this machine plays."""
 

@@ -11,7 +11,7 @@ import pytest
 from phaselock.app.output_correction import LOOKS, OutputCorrection
 from phaselock.app.shell_base import Shell
 from phaselock.model.calibration import NOT_CALIBRATED
-from phaselock.session.events import DeviceChanged, Event, OutputCalibrated
+from phaselock.session.events import DeviceChanged, Event, OutputCalibrated, OutputConfirmed
 from phaselock.session.sentences import event_text
 from phaselock.storage.settings import MAX_CORRECTION_MS, SettingsStore
 from tests.console.test_lines import SYNC
@@ -102,6 +102,19 @@ def test_an_undone_correction_leaves_the_one_before_as_it_was(machine: Machine) 
     before = machine.correction.view().kept
     machine.hear(7, -7)
     assert machine.correction.view().kept == before and machine.corrected_ms == 43
+
+
+def test_one_that_is_heard_again_without_a_change_is_for_the_new_place(machine: Machine) -> None:
+    confirmed = OutputConfirmed(None, 30_000, "Kitchen", "speakers")
+    machine.correction.hear(confirmed)
+    assert machine.correction.view().kept == NOT_CALIBRATED, "there is nothing to keep"
+    machine.hear(182.4)
+    machine.correction.hear(confirmed)
+    kept = machine.correction.view().kept
+    assert (kept.late_ms, kept.listener, kept.place) == (182.4, "Kitchen", "speakers")
+    machine.correction.hear(OutputCalibrated(None, 5_000_000, 0, "Sofa", "spot"))
+    machine.correction.hear(OutputCalibrated(None, -5_000_000, 0, "Sofa", "spot"))
+    assert machine.correction.view().kept == kept
 
 
 def test_corrections_add_up_to_a_limit(machine: Machine) -> None:

@@ -218,6 +218,8 @@ def test_every_event_of_an_evening_has_its_words_or_none() -> None:
 
 SILENT = {
     e.CalibrationBegan,
+    e.CalibrationWaits,
+    e.OutputConfirmed,
     e.SessionOpened,
     e.SessionEnded,
     e.FileReady,

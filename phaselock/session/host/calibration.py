@@ -416,13 +416,16 @@ class HostCalibration:
         """The second pass has heard a machine, and its correction stays: note that, here and at the machine."""
         if machine.after_ns is None:
             return
-        confirmation = Confirmation(now_ns, max(abs(machine.after_ns), machine.spread_ns), self._place)
+        within_ns = max(abs(machine.after_ns), machine.spread_ns)
+        confirmation = Confirmation(now_ns, within_ns, self._place)
+        heard = within_ns, self._listener_name, self._place
         member = self._members.numbered(machine.peer_id) if machine.peer_id is not None else None
         if machine.peer_id is None and self._members.own is not None:
             self._members.own.proof.confirm(confirmation)
+            self._outbox.note(e.OutputConfirmed(now_ns, *heard))
         if member is not None:
             member.reports.proof.confirm(confirmation)
-            self._outbox.do(Send(member.conn, m.CalibrationConfirmed(*dataclasses.astuple(confirmation))))
+            self._outbox.do(Send(member.conn, m.CalibrationConfirmed(now_ns, *heard)))
 
     def _finish(self, now_ns: int) -> None:
         heard = [one.level for one in self._machines if one.level is not None]

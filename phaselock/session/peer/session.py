@@ -321,8 +321,8 @@ class PeerSession:
                 self._outbox.note(e.OutputCalibrated(self._session_ns(now_ns), *heard))
             case m.TrimCommand(trim_db=trim_db):
                 self._outbox.note(e.TrimSet(self._session_ns(now_ns), trim_db))
-            case m.CalibrationConfirmed(heard_time_ns=heard_ns, within_ns=within_ns, place=place):
-                self._reports.proof.confirm(Confirmation(heard_ns, within_ns, place))
+            case m.CalibrationConfirmed():
+                self._confirmed(message, now_ns)
             case m.PlayCommand():
                 self._playback.play(message)
             case m.PauseCommand():
@@ -344,6 +344,12 @@ class PeerSession:
                 pass
             case _:
                 raise Breach(f"{type(message).__name__} makes no sense")
+
+    def _confirmed(self, message: m.CalibrationConfirmed, now_ns: int) -> None:
+        within_ns, place = message.within_ns, message.place
+        self._reports.proof.confirm(Confirmation(message.heard_time_ns, within_ns, place))
+        heard = within_ns, person_name(message.listener), place
+        self._outbox.note(e.OutputConfirmed(self._session_ns(now_ns), *heard))
 
     def _greeted(self, info: m.SessionInfo, now_ns: int) -> None:
         if info.protocol_version != m.PROTOCOL_VERSION:
