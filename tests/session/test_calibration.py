@@ -12,7 +12,7 @@ from phaselock.session.commands import Calibrate, CalibrateNext, Play, StopCalib
 from phaselock.session.effects import Notify
 from phaselock.session.events import Calibrated, CalibratedRow
 from phaselock.session.sentences import event_text
-from tests.support.session_harness import HarnessPeer, SessionHarness, error, line, ready
+from tests.support.session_harness import HarnessPeer, ReportedOutput, SessionHarness, error, line, ready
 from tests.support.simulation import MS, SimulatedNode
 from tests.support.told import Told
 
@@ -479,6 +479,16 @@ def test_a_microphone_without_a_loudspeaker_goes_to_all() -> None:
     heard(harness.host, [None, *flat.beside(2, (0, 0, 20))[1:]])
     harness.run(0.2)
     assert [row["after_ms"] for row in calibrated(harness).fields["machines"]] == [None, 0, 0]
+
+
+def test_a_walk_needs_two_loudspeakers() -> None:
+    for listener in (None, "Ana"):
+        harness = SessionHarness(output=ReportedOutput(device_name=None))
+        harness.join("Ana")
+        harness.run(2)
+        harness.command(Calibrate(listener, walk=True))
+        assert error(harness.host) == "No other machine plays here, so there is nothing to compare."
+        assert harness.host.snapshot().calibration is None
 
 
 def test_a_peer_may_carry_the_microphone() -> None:

@@ -160,7 +160,11 @@ class HostCalibration:
         machines = [_Machine(None, self._host_name), *(_Machine(peer.peer_id, peer.name) for peer in playing)]
         if command.distances_m is not None and not self._set_distances(machines, command.distances_m, now_ns):
             return
-        self._machines = machines
+        walk = self._new_walk(machines, listener.peer_id if listener else None) if command.walk else None
+        if walk is not None and walk.machines < 2:
+            self._outbox.error(Notice(Code.CALIBRATION_ALONE), now_ns)
+            return
+        self._machines, self._walk = machines, walk
         self._place = "spot" if command.distances_m is None and not command.walk else "speakers"
         self._listener = listener.peer_id if listener else None
         self._listener_name = listener.name if listener else self._host_name
@@ -168,8 +172,7 @@ class HostCalibration:
         if self._resume:
             self._transport.pause(now_ns=now_ns)
         self._levels.forget()
-        self._walk = self._new_walk() if command.walk else None
-        if self._walk is None:
+        if walk is None:
             self._phase = Phase.MEASURING
             self._begin_pass(MEASURING_REPEATS, now_ns)
         else:
@@ -261,12 +264,12 @@ class HostCalibration:
             if arrival.offset_ns is not None
         }
 
-    def _new_walk(self) -> Walk:
+    def _new_walk(self, machines: Sequence[_Machine], listener: int | None) -> Walk:
         """The walk to all machines that play. If the listening machine plays, it is carried along."""
         own = self._members.own
         has_output = own is not None and own.latest is not None and own.latest.device_name is not None
-        playing = [k for k, one in enumerate(self._machines) if one.peer_id is not None or has_output]
-        carried = next((k for k in playing if self._machines[k].peer_id == self._listener), None)
+        playing = [k for k, one in enumerate(machines) if one.peer_id is not None or has_output]
+        carried = next((k for k in playing if machines[k].peer_id == listener), None)
         return Walk(playing, carried)
 
     def _is_gone(self, place: int | None) -> bool:

@@ -26,6 +26,7 @@ class Walk:
     microphone, None if there is none."""
 
     def __init__(self, playing: Sequence[int], carried: int | None) -> None:
+        self.machines = len(playing)
         self._carried = carried
         self._places = [k for k in playing if k != carried]
         self._heard: dict[int, Mapping[int, int]] = {}
