@@ -17,18 +17,21 @@ cdef pl.pl_pinger_status _no_pinger_status
 cdef pl.pl_engine_status _no_engine_status
 cdef pl.pl_mp3_summary _no_summary
 cdef pl.pl_arrival _no_arrival
+cdef pl.pl_song_arrival _no_song_arrival
 
 ClockMapValue = namedtuple("ClockMapValue", <dict>_no_clock_map)
 PingerStatus = namedtuple("PingerStatus", <dict>_no_pinger_status)
 EngineStatus = namedtuple("EngineStatus", <dict>_no_engine_status)
 Mp3Summary = namedtuple("Mp3Summary", <dict>_no_summary)
 SweepArrival = namedtuple("SweepArrival", <dict>_no_arrival)
+SongArrival = namedtuple("SongArrival", <dict>_no_song_arrival)
 DeckStatus = namedtuple("DeckStatus", "armed want_frame written_frame room_frames")
 
 NO_END = pl.PL_NO_END
 DECKS = pl.PL_DECKS
 BANDS = pl.PL_BANDS
 MAX_STARTS = pl.PL_MAX_STARTS
+QUIETS, QUIET_FADE_NS = pl.PL_QUIETS, pl.PL_QUIET_FADE_NS
 ARRIVAL_HEARD, ARRIVAL_ABSENT, ARRIVAL_NOISE = pl.PL_ARRIVAL_HEARD, pl.PL_ARRIVAL_ABSENT, pl.PL_ARRIVAL_NOISE
 ARRIVAL_ECHO, ARRIVAL_UNSTEADY = pl.PL_ARRIVAL_ECHO, pl.PL_ARRIVAL_UNSTEADY
 
@@ -563,6 +566,17 @@ cdef class Engine:
         """Play the channels of this role, see model/role.py. KeyError for another word."""
         pl.pl_engine_set_role(self.engine, _ROLES[role])
 
+    def set_quiet(self, spans):
+        """Be silent in these spans of session time, (begin_ns, end_ns), and in no others. False when the command ring
+        is full. ValueError for more than QUIETS spans."""
+        cdef pl.pl_quiet quiet[pl.PL_QUIETS]
+        cdef int k
+        if len(spans) > pl.PL_QUIETS:
+            raise ValueError("too many spans")
+        for k in range(pl.PL_QUIETS):
+            quiet[k].begin_ns, quiet[k].end_ns = spans[k] if k < len(spans) else (0, 0)
+        return bool(pl.pl_engine_set_quiet(self.engine, quiet))
+
     def status(self):
         """A coherent EngineStatus."""
         cdef pl.pl_engine_status s
@@ -795,6 +809,52 @@ def find_arrivals(
         if not good:
             raise MemoryError
         return [SweepArrival(**arrivals[k]) for k in range(machines)], rate_error, clipped
+    finally:
+        PyMem_Free(places)
+        PyMem_Free(arrivals)
+
+
+def find_song(
+    const float[::1] recording,
+    double rate_hz,
+    double begin_s,
+    const float[::1] song,
+    double song_rate_hz,
+    turns,
+    double fade_s,
+    double reach_s,
+):
+    """Find when a song arrives from the machines that play it in turns; see pl_song.h.
+
+    `song` is interleaved stereo; `turns` has (role, begin_s, end_s) for each turn. Returns (a SongArrival for each
+    turn, how much faster the clock of the microphone runs). KeyError for another role, ValueError if a quantity is out
+    of range.
+    """
+    cdef int32_t count = len(turns), k
+    cdef double rate_error = 0
+    cdef bint good
+    if not (8000 <= rate_hz <= 192000 and 8000 <= song_rate_hz <= 192000):
+        raise ValueError("rate out of range")
+    if not (abs(begin_s) <= 600 and 0.1 <= reach_s <= 2 and 0.01 <= fade_s <= 1) or not count:
+        raise ValueError("time out of range")
+    cdef pl.pl_turn *places = <pl.pl_turn *>PyMem_Calloc(count, sizeof(pl.pl_turn))
+    cdef pl.pl_song_arrival *arrivals = <pl.pl_song_arrival *>PyMem_Calloc(count, sizeof(pl.pl_song_arrival))
+    try:
+        if places == NULL or arrivals == NULL:
+            raise MemoryError
+        for k, (role, turn_begin_s, turn_end_s) in enumerate(turns):
+            places[k].role, places[k].begin_s, places[k].end_s = _ROLES[role], turn_begin_s, turn_end_s
+            if not (0 <= turn_begin_s <= 600 and 8 * fade_s <= turn_end_s - turn_begin_s <= 10):
+                raise ValueError("time out of range")
+        with nogil:
+            good = pl.pl_song_find(
+                &recording[0] if recording.shape[0] else NULL, recording.shape[0], rate_hz, begin_s,
+                &song[0] if song.shape[0] else NULL, song.shape[0] // 2, song_rate_hz,
+                places, count, fade_s, reach_s, arrivals, &rate_error,
+            )
+        if not good:
+            raise MemoryError
+        return [SongArrival(**arrivals[k]) for k in range(count)], rate_error
     finally:
         PyMem_Free(places)
         PyMem_Free(arrivals)

@@ -176,6 +176,11 @@ cdef extern from "pl_engine.h" nogil:
     ctypedef enum pl_role:
         PL_STEREO, PL_LEFT, PL_RIGHT, PL_MONO
     void pl_engine_set_role(pl_engine *engine, pl_role role)
+    enum:
+        PL_QUIETS, PL_QUIET_FADE_NS
+    ctypedef struct pl_quiet:
+        int64_t begin_ns, end_ns
+    bint pl_engine_set_quiet(pl_engine *engine, const pl_quiet *quiet)
 
 
 cdef extern from "pl_pipewire.h" nogil:
@@ -236,3 +241,14 @@ cdef extern from "pl_arrival.h" nogil:
         double arrival_s, spread_s, level, peak, noise
     bint pl_arrivals_find(pl_responses *responses, double begin_s, double reach_s, const pl_sounds *sounds,
                           int32_t machines, pl_arrival *arrivals, double *rate_error)
+
+
+cdef extern from "pl_song.h" nogil:
+    ctypedef struct pl_turn:
+        int32_t role
+        double begin_s, end_s
+    ctypedef struct pl_song_arrival:
+        double delay_s, spread_s, noise, before
+    bint pl_song_find(const float *recording, int64_t count, double rate_hz, double begin_s, const float *song,
+                      int64_t song_count, double song_rate_hz, const pl_turn *turns, int32_t turn_count,
+                      double fade_s, double reach_s, pl_song_arrival *arrivals, double *rate_error)

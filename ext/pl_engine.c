@@ -41,6 +41,8 @@ static const float ROLE_SHARES[PL_ROLES][4] = {
     [PL_RIGHT] = {0, 1, 0, 1},
     [PL_MONO] = {0.5F, 0.5F, 0.5F, 0.5F},
 };
+static const double PI = 3.14159265358979323846;
+static const double MIN_QUIET_FADE_S = 0.05;
 size_t pl_engine_user_offset;
 
 /* Publish the state after a callback. `next_x_ns`: nominal time of the next frame, since the stream began.
@@ -79,7 +81,7 @@ bool pl_engine_init(pl_engine *e, pl_clock_map *clock, int64_t ring_frames) {
             return false;
         }
     }
-    e->volume = 1.0;
+    e->volume = e->quiet_gain = 1.0;
     pl_store_relaxed(&e->volume_target, pl_bits_of_double(1.0));
     pl_engine_stream(e, 48000, NULL);
     return true;
@@ -185,6 +187,12 @@ void pl_engine_set_role(pl_engine *e, pl_role role) {
     pl_store_relaxed(&e->role_target, (uint32_t)role);
 }
 
+bool pl_engine_set_quiet(pl_engine *e, const pl_quiet quiet[PL_QUIETS]) {
+    pl_command command = {.kind = PL_QUIET};
+    memcpy(command.quiet, quiet, sizeof command.quiet);
+    return post(e, &command);
+}
+
 /* ---- the callback: commands ---- */
 
 /* Let a deck stop at this session time. A deck that sounds is never cut: there is always time for the
@@ -236,6 +244,9 @@ static void commands_rt(pl_engine *e) {
                 break;
             case PL_CANCEL:
                 cancel_rt(e, &e->decks[command->deck]);
+                break;
+            case PL_QUIET:
+                memcpy(e->quiet, command->quiet, sizeof e->quiet);
                 break;
         }
     }
@@ -404,6 +415,33 @@ static void volume_rt(pl_engine *e, float *out, int64_t frames) {
     }
 }
 
+/* How loud the spans of silence let a frame be, 0 to 1. */
+static double quiet_gain_rt(const pl_engine *e, int64_t session_ns) {
+    double gain = 1;
+    for (int i = 0; i < PL_QUIETS; i++) {
+        int64_t begun_ns = session_ns - e->quiet[i].begin_ns, left_ns = e->quiet[i].end_ns - session_ns;
+        if (begun_ns <= 0 || left_ns <= 0) continue;
+        double silent = fmin(1, (double)(begun_ns < left_ns ? begun_ns : left_ns) / PL_QUIET_FADE_NS);
+        gain = fmin(gain, 0.5 + 0.5 * cos(PI * silent));
+    }
+    return gain;
+}
+
+/* The gain is exact at the end of each block. In between it is a line, which is less steep than a fade of
+ * MIN_QUIET_FADE_S: after a seek or a command it may have to change at once. */
+static void quiet_rt(pl_engine *e, float *out, int64_t frames) {
+    double before = e->quiet_gain, gain = quiet_gain_rt(e, e->cursor.ns);
+    double most = (double)frames / (MIN_QUIET_FADE_S * e->device_rate_hz);
+    gain = fmax(before - most, fmin(before + most, gain));
+    e->quiet_gain = gain;
+    if (gain == 1 && before == 1) return;
+    for (int64_t j = 0; j < frames; j++) {
+        float now = (float)(before + (gain - before) * (double)(j + 1) / (double)frames);
+        out[2 * j] *= now;
+        out[2 * j + 1] *= now;
+    }
+}
+
 static void role_rt(pl_engine *e, float *out, int64_t frames) {
     pl_role role = (pl_role)pl_load_relaxed(&e->role_target), before = e->role;
     e->role = role;
@@ -437,6 +475,7 @@ void pl_engine_serve_at_rt(pl_engine *e, float *out, int64_t frames, int64_t now
     }
     role_rt(e, out, frames);
     volume_rt(e, out, frames);
+    quiet_rt(e, out, frames);
     e->device_frames += frames;
     publish_rt(e, x_ns + (double)frames * nominal_ns, step_ns, nominal_ns, leaves.ns + latency_ns);
 }

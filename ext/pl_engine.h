@@ -27,13 +27,16 @@
 enum {
     PL_DECKS = 4,     /* the current track, the next one, and two that still fade out */
     PL_COMMANDS = 64, /* in the command ring; a power of two, for its indices wrap */
-    PL_KERNELS = 12,  /* resampling kernels kept: the nine sampling rates of MP3, and three more */
+    PL_QUIETS = 2,    /* spans of silence at a time */
+    PL_QUIET_FADE_NS = 200000000,
+    PL_KERNELS = 12, /* resampling kernels kept: the nine sampling rates of MP3, and three more */
 };
 
 typedef enum {
     PL_ARM,     /* a deck starts at start_ns */
     PL_STOP_AT, /* all decks stop at stop_ns */
     PL_CANCEL,  /* one deck stops now */
+    PL_QUIET,   /* silence in `quiet` */
 } pl_command_kind;
 
 /* Which channels of the tracks the two outputs play. */
@@ -45,6 +48,11 @@ typedef enum {
     PL_ROLES, /* their number */
 } pl_role;
 
+/* Session time in which nothing sounds. At both ends a fade of PL_QUIET_FADE_NS is part of it. */
+typedef struct {
+    int64_t begin_ns, end_ns;
+} pl_quiet;
+
 typedef struct {
     pl_command_kind kind;
     int deck;
@@ -52,6 +60,7 @@ typedef struct {
     const pl_kernel *kernel;
     double rate_hz;
     int64_t anchor_frame, start_ns, stop_ns;
+    pl_quiet quiet[PL_QUIETS];
 } pl_command;
 
 typedef struct {
@@ -104,6 +113,8 @@ typedef struct {
     pl_instant cursor;
     double volume;
     pl_role role;
+    pl_quiet quiet[PL_QUIETS];
+    double quiet_gain; /* of the newest frame */
     bool audible;
     int64_t underruns, jumps;
     double phase_error_ns;
@@ -136,6 +147,9 @@ bool pl_engine_cancel(pl_engine *engine, int deck);
 void pl_engine_set_volume(pl_engine *engine, double volume);
 /* Controller: ramped over the next callback. */
 void pl_engine_set_role(pl_engine *engine, pl_role role);
+/* Controller: be silent in these spans and in no others; the track plays on. A gain that would change at once
+ * is ramped. False when the command ring is full. */
+bool pl_engine_set_quiet(pl_engine *engine, const pl_quiet quiet[PL_QUIETS]);
 /* Any thread: a coherent status. False when it could not be read; try again. */
 bool pl_engine_read_status(pl_engine *engine, pl_engine_status *status);
 /* Any thread, while the stream is open: the system's number of the thread that calls back; 0 before the first

@@ -9,6 +9,8 @@ NO_END: int
 DECKS: int
 BANDS: int
 MAX_STARTS: int
+QUIETS: int
+QUIET_FADE_NS: int
 ARRIVAL_HEARD: int
 ARRIVAL_ABSENT: int
 ARRIVAL_NOISE: int
@@ -205,6 +207,7 @@ class Engine:
     def set_output_latency(self, latency_ns: int) -> None: ...
     def set_volume(self, volume: float) -> None: ...
     def set_role(self, role: Literal["stereo", "left", "right", "mono"]) -> None: ...
+    def set_quiet(self, spans: Sequence[tuple[int, int]]) -> bool: ...
     def status(self) -> EngineStatus: ...
     def process(self, frames: int, now_ns: int) -> bytearray: ...
     def measure(self, frames: int, came_ns: Buffer) -> bytearray: ...
@@ -243,3 +246,20 @@ def find_arrivals(
     reach_s: float,
     sounds: Sequence[tuple[int, Sequence[float]]],
 ) -> tuple[list[SweepArrival], float, int]: ...
+
+class SongArrival(NamedTuple):
+    delay_s: float
+    spread_s: float
+    noise: float
+    before: float
+
+def find_song(
+    recording: Buffer,
+    rate_hz: float,
+    begin_s: float,
+    song: Buffer,
+    song_rate_hz: float,
+    turns: Sequence[tuple[str, float, float]],
+    fade_s: float,
+    reach_s: float,
+) -> tuple[list[SongArrival], float]: ...

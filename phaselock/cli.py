@@ -183,8 +183,9 @@ def command_line() -> Parser:
             "Commands on standard input, one a line (help explains them): add PATH, play [N], pause, resume, stop, "
             "seek SECONDS, next, previous, move FROM TO, remove N, undo, shuffle [on|off], repeat [on|off], save FILE, "
             "requests, accept N, reject N, drop-peer NAME, retry [NAME], without NAME, "
-            "peer-volume NAME 0..100|mute|unmute, calibrate [NAME|stop], levels [even|undo|reset], volume [0..100], "
-            "role [[NAME] left|right|mono|stereo], offset [MILLISECONDS|reset], peers, queue, status, quit."
+            "peer-volume NAME 0..100|mute|unmute, calibrate [NAME|stop], levels [even|undo|reset], check [NAME|stop], "
+            "volume [0..100], role [[NAME] left|right|mono|stereo], offset [MILLISECONDS|reset], peers, queue, status, "
+            "quit."
         ),
     )
     host.add_argument(

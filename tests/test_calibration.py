@@ -1,4 +1,4 @@
-"""A calibration by real processes on virtual cards, whose sound a virtual microphone hears."""
+"""A calibration and a check by real processes on virtual cards, whose sound a virtual microphone hears."""
 
 from __future__ import annotations
 
@@ -127,6 +127,21 @@ def test_a_louder_machine_is_heard_and_trimmed(cards: Cards, tmp_path: pathlib.P
         ), "the trims do not add up"
     settings = kept(tmp_path, "Ana")
     assert settings["trims_db"]["virtual (Ana)"] == trim_db and settings["volume"] == 1
+
+
+def test_a_check_hears_what_the_cards_hide_while_the_song_plays_on(cards: Cards, tmp_path: pathlib.Path) -> None:
+    room = {name: [[late_ms, 0.4], [late_ms + 5, 0.2]] for name, late_ms in HIDDEN_MS.items()}
+    with jam(cards(**room), tmp_path) as (host, *_):
+        for _ in range(6):
+            host.say("seek 0")
+            host.say("check")
+            found = list(host.wait_for("checked")["machines"])
+            if all(row["verdict"] == "heard" for row in found):
+                break
+        else:
+            pytest.skip("this machine interrupts the virtual microphone too often")
+        for row in found:
+            assert row["offset_ms"] == pytest.approx(HIDDEN_MS[row["name"]], abs=0.3)
 
 
 def confirmed(host: Program, ana: Program, ben: Program) -> None:

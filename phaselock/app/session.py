@@ -21,6 +21,7 @@ from phaselock import _native
 from phaselock.app.importer import Importer, import_file
 from phaselock.app.output_correction import OutputCorrection
 from phaselock.app.person import suggested_name
+from phaselock.app.song_hearing import hear_song
 from phaselock.audio.decks import Source
 from phaselock.audio.decoder import Mp3Source
 from phaselock.audio.device import USER_DATA_OFFSET, Device
@@ -203,6 +204,7 @@ async def open_host_session(
             now_ns=_native.now_ns,
             on_event=tell,
             hear=functools.partial(_hear, clock.clock_map, wish.microphone),
+            hear_song=functools.partial(hear_song, clock.clock_map, wish.microphone, inspect),
         )
         intake = Importer(runner.add, describe, on_event, runner.session_ns)
         stack.callback(intake.close)
@@ -306,6 +308,9 @@ async def open_peer_session(
             on_event=tell,
             find=_find_again,
             hear=functools.partial(_hear, clock.clock_map, wish.microphone) if wish.microphone is not None else None,
+            hear_song=functools.partial(hear_song, clock.clock_map, wish.microphone, inspect)
+            if wish.microphone is not None
+            else None,
         )
         yield OpenPeerSession(runner, player, correction, clock.clock_map, address_text(*places[0]), places, control)
 

@@ -227,6 +227,9 @@ class HostShell(Shell):
             told = e.LevelsListed(self._runner.session_ns(), levels.machines, levels.can_even)
             self._terminal.event(told)
 
+    def _check(self, rest: str) -> None:
+        self._do(c.StopCheck() if rest.casefold() == "stop" else c.Check(rest or None))
+
     def _role(self, rest: str) -> None:
         name, _, word = rest.rpartition(" ")
         if not name:
@@ -296,6 +299,12 @@ class HostShell(Shell):
             N_("levels [even|undo|reset]"),
             N_("show how loud the machines are heard, trim them to the quietest one, or take that back"),
             "trims",
+        ),
+        "check": Word(
+            _check,
+            N_("check [NAME|stop]"),
+            N_("hear with a microphone how far apart the loudspeakers are, while music plays"),
+            "peer",
         ),
         "retry": Word(_retry, N_("retry [NAME]"), N_("send the files again that did not reach a peer"), "peer"),
         "without": Word(_without, N_("without NAME"), N_("go on without waiting for a peer"), "peer"),

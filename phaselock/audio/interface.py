@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import pathlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from phaselock.model.role import Role
@@ -87,6 +87,9 @@ class AudioOutput(Protocol):
 
     def set_role(self, role: Role) -> None:
         """Set which channels to play. The change is ramped."""
+
+    def set_quiet(self, spans: Sequence[tuple[int, int]]) -> None:
+        """Be silent in these spans of session time and in no others, with a fade at both ends; what plays goes on."""
 
     def set_correction_ms(self, correction_ms: float) -> None:
         """Set the user's correction for this output. A positive value plays earlier."""

@@ -15,7 +15,7 @@ import select
 import socket
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from phaselock import _native
@@ -85,6 +85,8 @@ class Player:
         self._volume = 1.0
         self._trim_db = 0.0
         self._role: Role = "stereo"
+        self._quiet: tuple[tuple[int, int], ...] = ()
+        self._applied_quiet: tuple[tuple[int, int], ...] = ()
         self._running = False
         self._device_name: str | None = None
         self._last_name = ""
@@ -124,6 +126,10 @@ class Player:
     def set_role(self, role: Role) -> None:
         self._role = role
         self.engine.set_role(role)
+
+    def set_quiet(self, spans: Sequence[tuple[int, int]]) -> None:
+        self._quiet = tuple(spans)
+        self._wake()
 
     def set_correction_ms(self, correction_ms: float) -> None:
         self._set_latency(correction_ns=round(correction_ms * 1e6))
@@ -203,6 +209,8 @@ class Player:
             with contextlib.suppress(InternalError), bug_net("a round of the player"):
                 with self._lock:
                     now_ns = _native.now_ns()
+                    if (quiet := self._quiet) != self._applied_quiet and self.engine.set_quiet(quiet):
+                        self._applied_quiet = quiet
                     busy, events = self._decks.pump(
                         now_ns, output_latency_ns=self._lead_ns(self.engine.status()), running=self._running
                     )
@@ -253,6 +261,7 @@ class Player:
         with self._lock:
             engine.set_volume(gain_of(self._volume, self._trim_db))
             engine.set_role(self._role)
+            self._applied_quiet = ()
             self._decks.use(engine)
             self.engine = engine
 
@@ -264,6 +273,7 @@ class Player:
         self._account = account
         with self._lock:
             self.engine.stream(info.rate_hz, account)
+            self._applied_quiet = ()  # a command that the last stream has not read is lost
             self._decks.restart()
         output.start()
         self._device_name, self._device_rate_hz, self._running = output.plays_on(), info.rate_hz, True

@@ -20,8 +20,8 @@ BENCHMARKS = ("engine", "decode", "clock", "calibrate", "sync", "transfer", "res
 """In the order in which `all` runs them: the short ones first."""
 PLAY_S, TRACE_S, WATCH_S, OUTPUT_S = 40, 120, 20, 15
 """Defaults of --seconds."""
-ROOMS, ROOMS_OF_ALL = 200, 20
-"""Default of --rooms, and how many `all` simulates."""
+ROOMS, CHECK_ROOMS, ROOMS_OF_ALL = 200, 30, 20
+"""Defaults of --rooms of `calibrate` and `check`, and how many `all` simulates."""
 SCENARIOS = ("wired", "skew", "mixed", "untimed", "wifi", "wan")
 
 
@@ -84,6 +84,19 @@ def _add_benchmarks(add: Any, lines: argparse.ArgumentParser) -> None:
     )
     calibrate.add_argument(
         "--rooms", type=number(1, 10_000), default=ROOMS, metavar="N", help="in each setting (default %(default)s)"
+    )
+    check = add_benchmark(
+        "check",
+        "how exactly a microphone hears the machines while music plays",
+        "Simulate rooms with two to six machines that play a song in turns, with noise, and compare what the recording "
+        "of a microphone says with the truth.",
+    )
+    check.add_argument(
+        "--rooms",
+        type=number(1, 10_000),
+        default=CHECK_ROOMS,
+        metavar="N",
+        help="in each setting (default %(default)s)",
     )
     add_benchmark("decode", "how fast songs are decoded", "Decode MP3s of several kinds as the player does.")
     add_benchmark("engine", "how long the audio callback takes", "Time the native engine, callback by callback.")

@@ -182,6 +182,18 @@ class Code(enum.StrEnum):
     """The output tells another latency than when a microphone has heard it, so that calibration is not applied;
     `detail` is the sentence."""
 
+    # The check by a microphone while music plays (host).
+    CHECK_RUNS = "check_runs"
+    """`check` or `calibrate` while a check runs."""
+    CHECK_NEEDS_MUSIC = "check_needs_music"
+    """`check` although nothing plays."""
+    CHECK_SONG_ENDS = "check_song_ends"
+    """`check` so late in a song that it would not be over before the end."""
+    CHECK_STOPPED = "check_stopped"
+    """The user has stopped the check."""
+    CHECK_DISTURBED = "check_disturbed"
+    """The song was paused, moved or changed during the check."""
+
     # Answers to typed commands (`answer`).
     VOLUME = "volume"
     """The volume of this machine is `number` percent."""

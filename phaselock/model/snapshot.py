@@ -198,6 +198,19 @@ class LevelsView:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class CheckView:
+    """A check of all loudspeakers by a microphone while music plays, which runs."""
+
+    listener: str
+    """The name of the machine whose microphone listens."""
+    begin_session_ns: int
+    length_ns: int
+    """To the end of the last turn."""
+    turns: tuple[tuple[int, str], ...]
+    """When each machine plays, after the begin of the check, and its name; in order of time."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class SessionSnapshot:
     """The session as this computer knows it. On a peer `peers` is empty."""
 
@@ -229,6 +242,8 @@ class SessionSnapshot:
     """Host: how loud the machines were heard."""
     confirmed: Confirmation | None = None
     """What a microphone has heard of this machine, if that is still true."""
+    check: CheckView | None = None
+    """Host: the check that runs."""
     connected: bool = True
     """Peer: the connection to the host works; False while the peer looks for it."""
     plays_on: bool = False

@@ -20,7 +20,7 @@ from phaselock.model.types import HOST_CLOCK, ClockStatus, Track
 from phaselock.network import transfer
 from phaselock.network.connection import Connection, ConnectionLost
 from phaselock.network.file_connection import FileConnection
-from phaselock.network.runner import Hear, Runner, log
+from phaselock.network.runner import Hear, HearSong, Runner, log
 from phaselock.protocol import messages as m
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import GREETING_CAP, SESSION_CAP, Framer, frame
@@ -92,8 +92,9 @@ class HostRunner(Runner[HostSession]):
         now_ns: Callable[[], int],
         on_event: Callable[[Event], None],
         hear: Hear | None = None,
+        hear_song: HearSong | None = None,
     ) -> None:
-        super().__init__(session, output, now_ns=now_ns, on_event=on_event, hear=hear)
+        super().__init__(session, output, now_ns=now_ns, on_event=on_event, hear=hear, hear_song=hear_song)
         self._clock = clock
         self._cache = cache
         """Holds the songs that peers upload."""

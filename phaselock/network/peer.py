@@ -20,7 +20,7 @@ from phaselock.model.types import ClockStatus, Track
 from phaselock.network import transfer as bulk
 from phaselock.network.connection import Connection, ConnectionLost
 from phaselock.network.reach import CannotConnect, Place, connect_any, place_of
-from phaselock.network.runner import Hear, Runner, log
+from phaselock.network.runner import Hear, HearSong, Runner, log
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import HOST_CAP, Framer
 from phaselock.protocol.messages import MAX_FILE_BYTES
@@ -81,9 +81,10 @@ class PeerRunner(Runner[PeerSession]):
         on_event: Callable[[Event], None],
         find: Callable[[str], Awaitable[Sequence[Place]]] | None = None,
         hear: Hear | None = None,
+        hear_song: HearSong | None = None,
     ) -> None:
         """`find` searches the network for the session with this id (in hex digits) and returns where it is now."""
-        super().__init__(session, output, now_ns=now_ns, on_event=on_event, hear=hear)
+        super().__init__(session, output, now_ns=now_ns, on_event=on_event, hear=hear, hear_song=hear_song)
         self._clock = clock
         self._cache = cache
         self._inspect = inspect

@@ -17,13 +17,24 @@ from uuid import UUID
 
 from phaselock.audio.interface import AudioEvent, AudioOutput, DecodeFailed, DeviceChanged, Plan, SweepPlan
 from phaselock.errors import InternalError, PhaseLockError, bug_net, log_bug
+from phaselock.model.role import Role
 from phaselock.model.snapshot import SessionSnapshot
 from phaselock.model.sweeps import SWEEP_ID, Arrival, Sounds
 from phaselock.model.timeline import Timeline
 from phaselock.model.timing import DeviceState, Timing
 from phaselock.model.types import AudioStatus, ClockStatus, Track
 from phaselock.session import events as e
-from phaselock.session.effects import Effect, Ended, Follow, Listen, Notify, StopListening, UseSounds
+from phaselock.session.effects import (
+    Effect,
+    Ended,
+    Follow,
+    Listen,
+    ListenToSong,
+    Notify,
+    SetQuiet,
+    StopListening,
+    UseSounds,
+)
 from phaselock.session.event_json import event_fields
 from phaselock.session.sentences import notice_text
 
@@ -66,6 +77,9 @@ class SessionCore(Protocol):
 Hear: TypeAlias = Callable[[int, Sequence[Sounds], threading.Event], tuple[Arrival, ...]]
 """Records the pass that begins at this session time, until the event is set, and finds the sounds of all machines.
 PhaseLockError if there is no microphone, or if it fails. Called on a thread of its own."""
+HearSong: TypeAlias = Callable[[int, Plan, Sequence[Role], threading.Event], tuple[Arrival, ...]]
+"""The same for a check that begins at this session time, in which machines with these roles play the song of the plan
+in turns."""
 M = TypeVar("M", bound=SessionCore)
 
 
@@ -83,6 +97,7 @@ class Runner(Generic[M]):
         now_ns: Callable[[], int],
         on_event: Callable[[e.Event], None],
         hear: Hear | None = None,
+        hear_song: HearSong | None = None,
     ) -> None:
         self._loop = asyncio.get_running_loop()
         self._session = session
@@ -93,6 +108,7 @@ class Runner(Generic[M]):
         self._sounds = Sounds((0,), upward=True)
         """The sounds of a timeline of SWEEP_ID."""
         self._hear = hear
+        self._hear_song = hear_song
         self._stop_hearing = threading.Event()
         """Set: the newest recording ends."""
         self._timer: asyncio.TimerHandle | None = None
@@ -134,10 +150,12 @@ class Runner(Generic[M]):
                             self._output.follow(self._plan(timeline), self._plan(then))
                     case UseSounds(sounds):
                         self._sounds = sounds
-                    case Listen():
+                    case SetQuiet(spans):
+                        self._output.set_quiet(spans)
+                    case Listen() | ListenToSong():
                         self._stop_hearing.set()
                         self._stop_hearing = threading.Event()
-                        self._spawn(self._hear_pass(effect, self._stop_hearing))
+                        self._spawn(self._hear_machines(effect, self._stop_hearing))
                     case StopListening():
                         self._stop_hearing.set()
                     case Notify(event):
@@ -172,15 +190,19 @@ class Runner(Generic[M]):
             log.log(level, "%s session_ns=%s %s", event.event_name, event.session_ns, words)
         self._on_event(event)
 
-    async def _hear_pass(self, task: Listen, stop: threading.Event) -> None:
-        """Hear one pass on a thread of its own: a microphone may take seconds to open."""
+    async def _hear_machines(self, task: Listen | ListenToSong, stop: threading.Event) -> None:
+        """Hear one pass or check on a thread of its own: a microphone may take seconds to open."""
         arrivals: tuple[Arrival, ...] = ()
         problem: str = ""
         try:
-            if self._hear is None:
-                raise PhaseLockError("Its user does not permit it.")
             with bug_net("hearing the loudspeakers", PhaseLockError):
-                arrivals = await asyncio.to_thread(self._hear, task.begin_session_ns, task.machines, stop)
+                if isinstance(task, Listen) and self._hear is not None:
+                    arrivals = await asyncio.to_thread(self._hear, task.begin_session_ns, task.machines, stop)
+                elif isinstance(task, ListenToSong) and self._hear_song is not None:
+                    plan = Plan(task.timeline, *self._files[task.timeline.file_id])
+                    arrivals = await asyncio.to_thread(self._hear_song, task.begin_session_ns, plan, task.roles, stop)
+                else:
+                    raise PhaseLockError("Its user does not permit it.")
         except PhaseLockError as error:
             problem = error.message
         if not stop.is_set() and not self._ended.done():

@@ -50,6 +50,7 @@ from phaselock.model.queue import MAX_ITEMS, QueueItem
 from phaselock.model.role import Role
 from phaselock.model.sweeps import MAX_CORRECTION_NS, Arrival, Sounds
 from phaselock.model.timing import Timing
+from phaselock.model.turns import Span
 from phaselock.model.volume import TrimDb
 
 PROTOCOL_VERSION = 3
@@ -427,6 +428,26 @@ class CalibrationConfirmed:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class QuietCommand:
+    """Extension, host to peer: be silent in these spans after `target_time_ns` and in no others, while the song plays
+    on. An empty list also ends the recording of a ListenToSongCommand."""
+
+    target_time_ns: TimeNs
+    spans: Annotated[tuple[Span, ...], Size(0, 2)]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ListenToSongCommand:
+    """Extension, host to peer: record the check that begins at `target_time_ns`, and find when the song that plays
+    arrives from each machine; `roles` are the channels that they play. The peer answers with one HeardReport of the
+    same `number`."""
+
+    number: U32
+    target_time_ns: TimeNs
+    roles: Annotated[tuple[Role, ...], Size(2, MAX_PEERS + 1)]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class RoleCommand:
     """Extension, host to peer: play these channels from now on."""
 
@@ -512,6 +533,8 @@ Message: TypeAlias = (
     | TrimCommand
     | CalibrationConfirmed
     | RoleCommand
+    | QuietCommand
+    | ListenToSongCommand
     | QueueUpdate
     | PeerStatus
 )
@@ -554,6 +577,8 @@ TYPE_OF: dict[type[Message], int] = {
     CalibrationCommand: 84,
     TrimCommand: 85,
     CalibrationConfirmed: 86,
+    QuietCommand: 90,
+    ListenToSongCommand: 91,
     RoleCommand: 55,
     PeerStatus: 64,
 }

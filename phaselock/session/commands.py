@@ -159,6 +159,19 @@ class CalibrateNext:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Check:
+    """Hear with a microphone how far apart the loudspeakers are while music plays. They play in turns meanwhile.
+    `listener` is the name of the peer whose microphone listens; None: the host's. Nothing is corrected."""
+
+    listener: str | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class StopCheck:
+    """End a check that runs."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class StopCalibration:
     """End a calibration that runs. Its corrections are undone."""
 
@@ -227,6 +240,8 @@ HostCommand = (
     | EvenLevels
     | UndoLevels
     | ResetLevels
+    | Check
+    | StopCheck
     | SetPeerRole
     | Accept
     | Reject

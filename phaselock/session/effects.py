@@ -6,6 +6,7 @@ import dataclasses
 from uuid import UUID
 
 from phaselock.model.notices import Notice
+from phaselock.model.role import Role
 from phaselock.model.sweeps import Sounds
 from phaselock.model.timeline import Timeline
 from phaselock.model.types import Track
@@ -69,8 +70,27 @@ class Listen:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class SetQuiet:
+    """Let the audio output be silent in these spans of session time and in no others."""
+
+    spans: tuple[tuple[int, int], ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ListenToSong:
+    """Record the check that begins at `begin_session_ns` with this machine's microphone, and find when the song of
+    this timeline arrives from each machine; `roles` are the channels that they play. Then call `heard` with this
+    `number`."""
+
+    number: int
+    begin_session_ns: int
+    timeline: Timeline
+    roles: tuple[Role, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class StopListening:
-    """Stop the recording of `Listen`, if it runs. `heard` is not called."""
+    """Stop the recording of `Listen` or `ListenToSong`, if it runs. `heard` is not called."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -181,6 +201,8 @@ Effect = (
     | Follow
     | UseSounds
     | Listen
+    | SetQuiet
+    | ListenToSong
     | StopListening
     | AllowClock
     | ForbidClock

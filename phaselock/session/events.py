@@ -503,6 +503,42 @@ class OutputConfirmed(Event):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class CheckBegan(Event):
+    """Host: a check has begun. The machines play the song in turns, and one microphone hears them."""
+
+    event_name: ClassVar[str] = "check_began"
+
+    listener: str
+    """The display name of the machine whose microphone listens."""
+    machines: tuple[str, ...]
+    """The display names of the machines that take part; the first one is the host."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CheckedRow:
+    """What a check has found about one machine."""
+
+    name: str
+    """Its display name."""
+    verdict: Verdict
+    """Whether it was heard, or why not."""
+    offset_ms: float | None
+    """How much later than the first machine that was heard, in milliseconds; null if it was not heard."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Checked(Event):
+    """Host: a check has ended."""
+
+    event_name: ClassVar[str] = "checked"
+
+    listener: str
+    """The display name of the machine whose microphone listened."""
+    machines: tuple[CheckedRow, ...]
+    """All machines that took part; the first one is the host."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class RoleSet(Event):
     """Peer: the host has set which channels this machine plays."""
 

@@ -20,6 +20,7 @@ from phaselock.model.role import ROLE_PHRASES
 from phaselock.model.snapshot import CalibrationWait, LevelsView, RequestState, SessionSnapshot
 from phaselock.model.sweeps import Verdict
 from phaselock.model.timing import TIMING_PHRASES, TIMING_SENTENCES
+from phaselock.model.turns import length_ns
 from phaselock.model.volume import LEAST_DIFFERENCE_DB, MAX_TRIM_DB
 from phaselock.session import events as e
 
@@ -107,6 +108,11 @@ NOTICES: dict[Code, str] = {
     Code.PLAYLIST_TOO_LONG: N_("more than {number} entries"),
     Code.ELSEWHERE: N_("not on this machine"),
     Code.TOO_MANY_FILES: N_("too many files at once"),
+    Code.CHECK_RUNS: N_("A check runs already."),
+    Code.CHECK_NEEDS_MUSIC: N_("A check hears the machines play. Let a song play first."),
+    Code.CHECK_SONG_ENDS: N_("The song ends too soon for a check. Try again in the next song."),
+    Code.CHECK_STOPPED: N_("The check was stopped."),
+    Code.CHECK_DISTURBED: N_("The music changed during the check."),
     Code.CALIBRATION_RUNS: N_("A calibration runs already."),
     Code.CALIBRATION_ALONE: N_("No other machine plays here, so there is nothing to compare."),
     Code.CALIBRATION_STOPPED: N_("The calibration was stopped. It has changed nothing."),
@@ -486,6 +492,33 @@ def trim_text(name: str, trim_db: float, words: Words = ENGLISH) -> str:
     return form.format(name=name, number=Figure(-trim_db, ".1f").translated(words))
 
 
+MAX_CHECKED_MS = 1.0
+"""A machine that a check finds further off should be calibrated."""
+
+
+def checked_text(event: e.Checked, words: Words = ENGLISH) -> str:
+    """What a check has found: a sentence for each machine, and what to do if one is off."""
+    heard = [row for row in event.machines if row.offset_ms is not None]
+    lines = []
+    for row in event.machines:
+        late_ms = row.offset_ms or 0.0
+        if row.offset_ms is None:
+            form = VERDICTS[row.verdict]
+        elif len(heard) == 1:
+            form = N_("Only {name} was heard.")
+        elif row is heard[0]:
+            form = N_("{name} was heard. The others are compared with it.")
+        elif abs(late_ms) <= MAX_CHECKED_MS:
+            form = N_("{name} is right: within {after} ms.")
+        else:
+            form = N_("{name} is {number} ms late.") if late_ms > 0 else N_("{name} is {number} ms early.")
+        after_ms = max(0.1, math.ceil(abs(late_ms) * 10) / 10)
+        lines.append(words.gettext(form).format(name=row.name, number=f"{abs(late_ms):.1f}", after=f"{after_ms:.1f}"))
+    if any(abs(row.offset_ms or 0.0) > MAX_CHECKED_MS for row in heard):
+        lines.append(words.gettext(N_("To correct that, calibrate the speakers.")))
+    return "\n".join(lines)
+
+
 def event_text(event: e.Event, words: Words = ENGLISH) -> str:
     """The sentence of an event for the command line. Empty if the event has none or is printed in another form."""
     match event:
@@ -520,6 +553,12 @@ def event_text(event: e.Event, words: Words = ENGLISH) -> str:
         case e.CalibrationBegan(listener=listener):
             form = N_("The microphone of {name} listens for about 15 seconds. Please be quiet.")
             return words.gettext(form).format(name=listener)
+        case e.CheckBegan(listener=listener, machines=machines):
+            seconds = round(length_ns(len(machines)) / 1e9)
+            form = N_("The microphone of {name} listens for {number} seconds, while the machines play in turns.")
+            return words.gettext(form).format(name=listener, number=seconds)
+        case e.Checked():
+            return checked_text(event, words)
         case e.OutputCalibrated(late_ns=late_ns):
             form = N_("A microphone has heard this speaker. It plays {number} ms earlier now.")
             if late_ns < 0:

@@ -87,6 +87,8 @@ PEER_ACCEPTS: dict[PeerSide, frozenset[type[Message]]] = {
             m.CalibrationCommand,
             m.TrimCommand,
             m.CalibrationConfirmed,
+            m.QuietCommand,
+            m.ListenToSongCommand,
             m.RoleCommand,
             m.QueueUpdate,
             m.SongRequestAccepted,

@@ -85,10 +85,10 @@ class World:
     def event(self) -> AudioEvent:
         return self.events.get(timeout=60)
 
-    def sounds(self, output: FakeOutput) -> bool:
-        """Make callbacks in real time, as a card does, until sound leaves."""
+    def sounds(self, output: FakeOutput, callbacks: int = 6000) -> bool:
+        """Make callbacks in real time, as a card does, until sound leaves; at most `callbacks` of them."""
         pause, next_ns = threading.Event(), _native.now_ns()
-        for _ in range(6000):
+        for _ in range(callbacks):
             pause.wait(max(0, next_ns - _native.now_ns()) / 1e9)
             if loudness(stereo(output.engine.process(BLOCK, next_ns))).max() > 0.9:
                 return True
@@ -175,6 +175,23 @@ def test_a_lost_output_is_opened_again_and_the_plan_goes_on(world: World) -> Non
     second.lost = True
     assert world.event() == DeviceChanged("lost", None, "fake is gone.")
     assert world.event() == DeviceChanged("open", "another", "fake is gone. Playing on another.", "told")
+
+
+def test_each_new_output_is_silent_in_the_quiet_spans(world: World) -> None:
+    world.outputs.get(timeout=60)
+    assert world.event() == DeviceChanged("open", "fake", "", "told")
+    now_ns = _native.now_ns()
+    world.player.set_quiet([(now_ns - 60_000_000_000, now_ns + 3600_000_000_000)])
+    world.player.follow(running())
+    for hangs in (False, True):
+        world.hangs = hangs
+        world.player.reopen()
+        output = world.outputs.get(timeout=60)
+        assert world.event() == DeviceChanged("open", "fake", "", "told")
+        assert not world.sounds(output, 300)
+    world.hangs = False
+    world.player.set_quiet([])
+    assert world.sounds(output)
 
 
 def test_an_output_that_cannot_be_closed_keeps_its_engine(world: World) -> None:

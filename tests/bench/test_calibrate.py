@@ -34,7 +34,7 @@ def test_figures_are_those_of_the_rooms() -> None:
         RoomResult((0.00001, -0.002), ("echo",), 0, 1.0, 0.1, (0.5, -1.5)),
         RoomResult((0.00003,), (), 1, math.nan, 0.3),
     ]
-    case = calibrate.case(Setting("any"), 2, [rooms])
+    case = calibrate.case("calibrate", Setting("any"), 2, [rooms])
     assert values(case, "error_p50_us") == pytest.approx((30,))
     assert values(case, "error_worst_us") == pytest.approx((2000,))
     assert values(case, "level_p50_db") == (1.0,)

@@ -388,6 +388,37 @@ def test_a_role_changes_the_channels_in_one_callback_without_a_click(before: Rol
     assert np.abs(np.diff(machine.sound[settled], axis=0)).max() < 1 / BLOCK
 
 
+def test_a_quiet_span_fades_the_sound_out_and_in_without_a_click() -> None:
+    machine, plain = playing(), playing()
+    begin_ns, end_ns = T0_NS + 4 * SECOND, T0_NS + 5 * SECOND
+    assert machine.engine.set_quiet([(begin_ns, end_ns)])
+    for one in (machine, plain):
+        one.run(3)
+    expected, sound = loudness(plain.sound), loudness(machine.sound)
+    assert sound[round(4.25 * DEVICE_HZ) : round(4.75 * DEVICE_HZ)].max() == 0
+    assert sound[round(3.2 * DEVICE_HZ) : round(3.98 * DEVICE_HZ)] == pytest.approx(
+        expected[round(3.2 * DEVICE_HZ) : round(3.98 * DEVICE_HZ)]
+    )
+    assert sound[round(5.02 * DEVICE_HZ) :] == pytest.approx(expected[round(5.02 * DEVICE_HZ) :])
+    half = round(4.1 * DEVICE_HZ)
+    assert sound[half] / expected[half] == pytest.approx(0.5, abs=0.05)
+    gain = sound[3 * DEVICE_HZ + BLOCK :] / np.maximum(expected[3 * DEVICE_HZ + BLOCK :], 1e-6)
+    assert np.abs(np.diff(gain)).max() < 1.7 / (0.2 * DEVICE_HZ)
+
+
+def test_a_quiet_span_that_is_taken_back_does_not_click() -> None:
+    machine = playing()
+    machine.engine.set_quiet([(T0_NS, T0_NS + 60 * SECOND)])
+    machine.run(1)
+    machine.engine.set_quiet([])
+    machine.run(1)
+    loud = loudness(machine.sound)
+    assert loud[round(3.5 * DEVICE_HZ)] == 0 and loud[-1] == pytest.approx(1, abs=0.01)
+    assert np.abs(np.diff(loud[3 * DEVICE_HZ :])).max() < 2 / (0.05 * DEVICE_HZ)
+    with pytest.raises(ValueError, match="too many"):
+        machine.engine.set_quiet([(0, 1)] * 3)
+
+
 def test_stereo_changes_no_bit_of_the_sound() -> None:
     machine, plain = playing(), playing()
     for role in ("mono", "stereo"):

@@ -194,6 +194,8 @@ class SimulatedNode:
         self.sounds: Sounds | None = None
         """The sounds of the newest calibration pass."""
         self.listening: e.Listen | None = None
+        self.listening_to_song: e.ListenToSong | None = None
+        self.quiet: tuple[tuple[int, int], ...] = ()
         """The recording that runs. A test answers it with `core.heard`."""
         self.gone = False
         """Whether the process has ended."""
@@ -279,8 +281,12 @@ class SimulatedNode:
                 self.sounds = sounds
             case e.Listen():
                 self.listening = effect
+            case e.ListenToSong():
+                self.listening_to_song = effect
+            case e.SetQuiet(spans):
+                self.quiet = spans
             case e.StopListening():
-                self.listening = None
+                self.listening = self.listening_to_song = None
             case e.Notify() | e.Keep():
                 pass  # the log has them, and files are never deleted here
             case _:

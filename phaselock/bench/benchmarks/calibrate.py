@@ -6,7 +6,7 @@ import argparse
 import collections
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -70,15 +70,26 @@ class RoomResult:
 
 def run(options: argparse.Namespace, bench: Bench) -> None:
     """Measure each setting in `options.rooms` rooms for each seed."""
+    measure_rooms(options, bench, "calibrate", SETTINGS, measure)
+
+
+def measure_rooms(
+    options: argparse.Namespace,
+    bench: Bench,
+    benchmark: str,
+    settings: Sequence[Setting],
+    measure: Callable[[Setting, np.random.Generator, int], RoomResult],
+) -> None:
+    """Measure each setting in `options.rooms` rooms for each seed, and add a case for each."""
     results = collections.defaultdict[str, list[list[RoomResult]]](list)
-    steps = [(seed, number) for seed in options.seeds for number in range(len(SETTINGS))]
+    steps = [(seed, number) for seed in options.seeds for number in range(len(settings))]
     for step, (seed, number) in enumerate(steps):
-        setting, found = SETTINGS[number], []
+        setting, found = settings[number], []
         for room_number in range(options.rooms):
             bench.progress((step + room_number / options.rooms) / len(steps), f"{setting.name}, seed {seed}")
             found.append(measure(setting, np.random.default_rng([seed, number, room_number]), room_number))
         results[setting.name].append(found)
-        bench.add(case(setting, options.rooms, results[setting.name]))
+        bench.add(case(benchmark, setting, options.rooms, results[setting.name]))
 
 
 def measure(setting: Setting, random: np.random.Generator, number: int) -> RoomResult:
@@ -126,7 +137,7 @@ def _judged(heard: Heard, truth_s: Sequence[float], conditions: Conditions, anal
     return RoomResult(tuple(errors_s), tuple(refused), false, ppm - conditions.clock_ppm, analysis_s, level_errors_db)
 
 
-def case(setting: Setting, rooms: int, repeats: Sequence[Sequence[RoomResult]]) -> Case:
+def case(benchmark: str, setting: Setting, rooms: int, repeats: Sequence[Sequence[RoomResult]]) -> Case:
     """The case of one setting, from the rooms of each repeat."""
     errors_us = [np.abs([error_s * 1e6 for one in found for error_s in one.errors_s]) for found in repeats]
     refused = [[verdict for one in found for verdict in one.refused] for found in repeats]
@@ -145,9 +156,9 @@ def case(setting: Setting, rooms: int, repeats: Sequence[Sequence[RoomResult]]) 
 
     percents = np.arange(0, 100.5, 0.5)
     return Case(
-        "calibrate",
+        benchmark,
         setting.name,
-        {"snr_db": setting.snr_db, "rooms": rooms, "machines": MACHINES, "repeats": REPEATS},
+        {"snr_db": setting.snr_db, "rooms": rooms},
         (
             Metric("error_p50_us", "us", errors(50)),
             Metric("error_p95_us", "us", errors(95)),
@@ -182,7 +193,7 @@ def case(setting: Setting, rooms: int, repeats: Sequence[Sequence[RoomResult]]) 
         ),
         {"errors_us": errors_us, "refused": [dict(collections.Counter(verdicts)) for verdicts in refused]},
         (
-            f"Simulated rooms, {MACHINES} machines. Noise is pink, speech or music, below the mean of the sweeps. "
+            "Simulated rooms. Noise is pink, speech or music, below the mean of the machines. "
             "Offsets and levels are relative to the first machine that is heard, which has no error of its own.",
         ),
     )

@@ -26,6 +26,7 @@ from phaselock.session import events as e
 from phaselock.session.effects import AllowClock, Close, Effect, Ended, Follow, ForbidClock, Send
 from phaselock.session.host.admission import Admission, Admitted
 from phaselock.session.host.calibration import HostCalibration
+from phaselock.session.host.check import HostCheck
 from phaselock.session.host.distribution import Distribution
 from phaselock.session.host.levels import HostLevels
 from phaselock.session.host.members import Attendance, Member, Members, Reports, same_token
@@ -82,6 +83,7 @@ class HostSession:
         self._distribution = Distribution(self._members, self._queue, self._transport, self._outbox)
         self._levels = HostLevels(self._members, self._outbox, self._host_name)
         self._calibration = HostCalibration(self._members, self._transport, self._levels, self._outbox, self._host_name)
+        self._check = HostCheck(self._members, self._transport, self._outbox, self._host_name)
         self._requests = IncomingRequests(self._members, self._outbox, self._queue.has_room)
         self._followed: tuple[Timeline | None, Timeline | None] = (None, None)
 
@@ -195,6 +197,10 @@ class HostSession:
                 self._levels.undo(now_ns=now_ns)
             case c.ResetLevels():
                 self._levels.reset(now_ns=now_ns)
+            case c.Check(listener=listener):
+                self._start_check(listener, now_ns)
+            case c.StopCheck():
+                self._check.stop(now_ns=now_ns)
             case c.SetPeerRole(name=name, role=role):
                 for member in self._named(name, now_ns):
                     self._outbox.do(Send(member.conn, m.RoleCommand(role)))
@@ -254,6 +260,7 @@ class HostSession:
         """The host's microphone has heard the pass of `Listen` with this number. With a `problem`, a sentence, it has
         not."""
         self._calibration.heard(number, arrivals, problem, now_ns=now_ns)
+        self._check.heard(number, arrivals, problem, now_ns=now_ns)
         return self._settle(now_ns)
 
     # -- time --------------------------------------------------------------------------------------------------------
@@ -277,6 +284,7 @@ class HostSession:
         self._distribution.timer(now_ns=now_ns)
         self._requests.timer(now_ns=now_ns)
         self._calibration.timer(now_ns=now_ns)
+        self._check.timer(now_ns=now_ns)
         self._transport.leave_behind(now_ns=now_ns)
         self._transport.end_tracks(now_ns=now_ns)
         return self._settle(now_ns)
@@ -289,6 +297,7 @@ class HostSession:
             *self._distribution.deadlines_ns(),
             *self._requests.deadlines_ns(),
             *self._calibration.deadlines_ns(),
+            *self._check.deadlines_ns(),
         ]
         deadlines += [member.heard_at_ns + DEAD_NS for member in self._members]
         deadlines += [self._transport.wait_ends_ns(), self._transport.overdue_at_ns()]
@@ -367,6 +376,7 @@ class HostSession:
             calibration=self._calibration.view(),
             levels=self._levels.view(),
             confirmed=self._members.own.proof.confirmation if self._members.own is not None else None,
+            check=self._check.view(),
         )
 
     # -- joining and leaving -----------------------------------------------------------------------------------------
@@ -432,10 +442,21 @@ class HostSession:
             self._queue.mark_stale()
 
     def _calibrate(self, command: c.Calibrate, now_ns: int) -> None:
+        if self._check.active:
+            self._outbox.error(Notice(Code.CHECK_RUNS), now_ns)
+            return
         name = command.listener
         listeners: list[Member | None] = [None] if name is None else [*self._named(name, now_ns)]
         for member in listeners:
             self._calibration.start(member, command, now_ns=now_ns)
+
+    def _start_check(self, listener: str | None, now_ns: int) -> None:
+        if self._calibration.active:
+            self._outbox.error(Notice(Code.CALIBRATION_RUNS), now_ns)
+            return
+        listeners: list[Member | None] = [None] if listener is None else [*self._named(listener, now_ns)]
+        for member in listeners:
+            self._check.start(member, now_ns=now_ns)
 
     def _named(self, name: str, now_ns: int) -> list[Member]:
         """The peer with this name, in any letter case. If there is none: an empty list and an `error` event."""
@@ -465,6 +486,7 @@ class HostSession:
                 self._remove(member, Notice(Code.PEER_LEFT), now_ns)
             case m.HeardReport():
                 self._calibration.heard_by(member, message, now_ns=now_ns)
+                self._check.heard_by(member, message, now_ns=now_ns)
             case m.PeerStatus():
                 self._report_watch.take(member, message, now_ns=now_ns)
             case m.FileReceived(file_id=file_id, hash_ok=hash_ok):
@@ -491,6 +513,7 @@ class HostSession:
             self._calibration.settle(now_ns=now_ns)
             self._levels.settle()
             self._transport.settle(now_ns=now_ns)
+            self._check.settle(now_ns=now_ns)
             self._queue.settle(now_ns=now_ns)
             self._distribution.settle(now_ns=now_ns)
         follow: list[Effect] = []

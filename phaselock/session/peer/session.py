@@ -10,6 +10,7 @@ import dataclasses
 from collections.abc import Sequence
 from uuid import UUID
 
+from phaselock.language.message import N_
 from phaselock.model.calibration import Confirmation
 from phaselock.model.names import file_label, person_name, sentence, title
 from phaselock.model.notices import Code, Notice
@@ -18,6 +19,7 @@ from phaselock.model.role import Role
 from phaselock.model.snapshot import SessionSnapshot
 from phaselock.model.sweeps import Arrival
 from phaselock.model.timing import DeviceState, Timing
+from phaselock.model.turns import in_session
 from phaselock.model.types import UNKNOWN_CLOCK, AudioStatus, ClockStatus
 from phaselock.protocol import messages as m
 from phaselock.protocol.messages import Message
@@ -29,7 +31,9 @@ from phaselock.session.effects import (
     Effect,
     Ended,
     Listen,
+    ListenToSong,
     Send,
+    SetQuiet,
     StartClock,
     StopClock,
     StopListening,
@@ -316,6 +320,12 @@ class PeerSession:
                 self._outbox.do(StopListening())
             case m.ListenCommand(number=number, target_time_ns=begin_ns, machines=machines):
                 self._outbox.do(Listen(number, begin_ns, machines))
+            case m.QuietCommand(target_time_ns=begin_ns, spans=spans):
+                self._outbox.do(SetQuiet(in_session(spans, begin_ns)))
+                if not spans:
+                    self._outbox.do(StopListening())
+            case m.ListenToSongCommand():
+                self._listen_to_song(message)
             case m.CalibrationCommand(late_ns=late_ns, spread_ns=spread_ns, listener=listener, place=place):
                 heard = late_ns, spread_ns, person_name(listener), place
                 self._outbox.note(e.OutputCalibrated(self._session_ns(now_ns), *heard))
@@ -403,6 +413,14 @@ class PeerSession:
         self._playback.check_rate(start.file_id, start.rate_hz)
         if not self._files.offered(start, self._peer_id, self._token, now_ns=now_ns):
             raise Breach("a file changed, or there are too many")
+
+    def _listen_to_song(self, command: m.ListenToSongCommand) -> None:
+        timeline = self._playback.timeline
+        if timeline is not None and self._playback.sounds():
+            self._outbox.do(ListenToSong(command.number, command.target_time_ns, timeline, command.roles))
+        else:
+            problem = N_("It does not play the song.")
+            self._outbox.do(Send(HOST_CONN, m.HeardReport(command.number, (), problem)))
 
     def _asked(self, asked: bool) -> None:
         if not asked:

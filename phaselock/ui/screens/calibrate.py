@@ -1,4 +1,4 @@
-"""The part of the Sync overlay that calibrates the loudspeakers with a microphone, at the host."""
+"""The part of the Sync overlay that calibrates or checks the loudspeakers with a microphone, at the host."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from phaselock.language.catalogue import current, tr
 from phaselock.language.message import N_
 from phaselock.model.calibration import MAX_DISTANCE_M
 from phaselock.session import events as e
-from phaselock.session.commands import Calibrate, CalibrateNext, StopCalibration
+from phaselock.session.commands import Calibrate, CalibrateNext, Check, StopCalibration, StopCheck
 from phaselock.session.sentences import event_text
 from phaselock.ui import theme
 from phaselock.ui.backend import BackendEvent, SessionEvent, SessionView
@@ -21,6 +21,7 @@ from phaselock.ui.screens.levels import LevelsPart
 from phaselock.ui.theme import ctk, px
 from phaselock.ui.viewmodel import number_text
 from phaselock.ui.viewmodel.calibration import calibration_share, calibration_text
+from phaselock.ui.viewmodel.check import check_share, check_text
 from phaselock.ui.widgets.base import frame
 from phaselock.ui.widgets.buttons import SecondaryButton
 from phaselock.ui.widgets.choice import Choice
@@ -31,8 +32,8 @@ BY_WALKING = N_("At the speakers (walk)")
 
 
 class CalibrationPart(ctk.CTkFrame):  # type: ignore[misc]
-    """A button, whose microphone listens and for which place, the progress, the result, and the offer to even out the
-    volumes. `make_room` is called when the fields of a place or the result need room."""
+    """Two buttons, whose microphone listens and for which place, the progress, the result, and the offer to even out
+    the volumes. `make_room` is called when the fields of a place or the result need room."""
 
     def __init__(self, master: Any, api: WindowApi, state: SessionView, make_room: Callable[[], object]) -> None:
         super().__init__(master, fg_color="transparent")
@@ -43,6 +44,8 @@ class CalibrationPart(ctk.CTkFrame):  # type: ignore[misc]
         top.pack(fill="x")
         self.button = SecondaryButton(top, tr("Calibrate speakers"), self._press)
         self.button.pack(side="left")
+        self.check_button = SecondaryButton(top, tr("Check"), self._press_check)
+        self.check_button.pack(side="left", padx=(px(8), 0))
         self.next = SecondaryButton(top, tr("Go on"), lambda: api.program.command(CalibrateNext()))
         self._hint = label(top, tr("Microphone:"), theme.SECONDARY, theme.TEXT_SECONDARY)
         self._hint.pack(side="left", padx=(px(16), px(8)))
@@ -61,7 +64,7 @@ class CalibrationPart(ctk.CTkFrame):  # type: ignore[misc]
         self.says = label(self, "", theme.SECONDARY, theme.TEXT_SECONDARY, wrap=px(640))
         self.says.configure(justify="left", anchor="w")
         self.levels = LevelsPart(self, api)
-        self._running = False
+        self._running = self._checking = False
         self.on_state(state)
 
     def on_state(self, state: SessionView) -> None:
@@ -78,10 +81,12 @@ class CalibrationPart(ctk.CTkFrame):  # type: ignore[misc]
                 self.next.pack(side="left", padx=(px(8), 0), after=self.button)
             else:
                 self.next.pack_forget()
-        if running != self._running:
-            self._running = running
+        checking = state.snapshot.check is not None
+        if (running, checking) != (self._running, self._checking):
+            self._running, self._checking = running, checking
             self.button.set_text(tr("Stop") if running else tr("Calibrate speakers"))
-            if running:
+            self.check_button.set_text(tr("Stop") if checking else tr("Check"))
+            if running or checking:
                 self.says.pack_forget()
                 self._bar.pack(fill="x", pady=(px(8), 0))
                 self.says.pack(fill="x", pady=(px(4), 0))
@@ -90,7 +95,7 @@ class CalibrationPart(ctk.CTkFrame):  # type: ignore[misc]
 
     def on_event(self, event: BackendEvent) -> None:
         """Show the result, and when it was heard."""
-        if isinstance(event, SessionEvent) and isinstance(event.event, e.Calibrated):
+        if isinstance(event, SessionEvent) and isinstance(event.event, e.Calibrated | e.Checked):
             heard_at = tr("Heard at {time}.").format(time=time.strftime("%H:%M"))
             self._make_room()
             self._say(f"{event_text(event.event, current())}\n{heard_at}")
@@ -101,6 +106,10 @@ class CalibrationPart(ctk.CTkFrame):  # type: ignore[misc]
         if view is not None and session_ns is not None:
             self._bar.set(calibration_share(view, session_ns))
             self._say(calibration_text(view, session_ns))
+        check = self._state.snapshot.check
+        if check is not None and session_ns is not None:
+            self._bar.set(check_share(check, session_ns))
+            self._say(check_text(check, session_ns))
 
     def _say(self, text: str) -> None:
         if self.says.cget("text") != text:
@@ -118,20 +127,25 @@ class CalibrationPart(ctk.CTkFrame):  # type: ignore[misc]
             self.distances.pack_forget()
 
     def _press(self) -> None:
-        chosen = self.listener.get()
-        listener = None if chosen == tr("This machine") else chosen
         if self._running:
             self._api.program.command(StopCalibration())
         elif self.place.get() == tr(BY_METRES):
-            self._calibrate_at_speakers(listener)
+            self._calibrate_at_speakers()
         else:
-            self._api.program.command(Calibrate(listener, walk=self.place.get() == tr(BY_WALKING)))
+            self._api.program.command(Calibrate(self._listener(), walk=self.place.get() == tr(BY_WALKING)))
 
-    def _calibrate_at_speakers(self, listener: str | None) -> None:
+    def _press_check(self) -> None:
+        self._api.program.command(StopCheck() if self._checking else Check(self._listener()))
+
+    def _listener(self) -> str | None:
+        chosen = self.listener.get()
+        return None if chosen == tr("This machine") else chosen
+
+    def _calibrate_at_speakers(self) -> None:
         distances_m = self.distances.read()
         if distances_m is None:
             low, high = (number_text(limit, "g") for limit in (0, MAX_DISTANCE_M))
             self._say(tr("A number from {low} to {high}, please.").format(low=low, high=high))
             return
         self._api.program.remember(distances_m=dict(distances_m))
-        self._api.program.command(Calibrate(listener, distances_m))
+        self._api.program.command(Calibrate(self._listener(), distances_m))

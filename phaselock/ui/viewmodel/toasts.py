@@ -68,7 +68,7 @@ def event_toast(happened: SessionEvent, hosting: bool, snapshot: SessionSnapshot
             return Toast(event_text(event, current()), "info")
         case e.FilesAdded():
             return Toast(added_text(event, current()), "warning" if event.left_out else "info")
-        case e.Calibrated() | e.OutputCalibrated():
+        case e.Calibrated() | e.Checked() | e.OutputCalibrated():
             return Toast(event_text(event, current()), "info")
         case e.Warned():
             return Toast(window_text(event.notice, current()), "warning")

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 
 from phaselock.model.calibration import Confirmation
-from phaselock.model.snapshot import CalibrationView, CalibrationWait
+from phaselock.model.snapshot import CalibrationView, CalibrationWait, CheckView
 from phaselock.model.sweeps import Verdict
 from phaselock.session import events as e
-from phaselock.session.commands import Calibrate, CalibrateNext, StopCalibration
+from phaselock.session.commands import Calibrate, CalibrateNext, Check, StopCalibration, StopCheck
 from phaselock.ui.backend import SessionEvent
 from phaselock.ui.viewmodel.calibration import calibration_share, calibration_text
 from tests.support.session_views import guest, peer, playing
@@ -48,6 +48,36 @@ def test_a_click_calibrates_and_shows_who_plays_and_the_result(window: Any) -> N
     deliver(window, SessionEvent(e.Calibrated(1, "Ana", rows)))
     assert reads(part, "Kitchen was 182.4 ms late; now within 0.1 ms.") and reads(part, "Heard at ")
     assert reads(part, "Calibrate speakers") and reads(part, "Ben was not heard.")
+
+
+def test_a_click_checks_while_music_plays(window: Any) -> None:
+    show(window, playing(peer(), peer("Kitchen", 2)))
+    go(window, "sync")
+    part = window.overlay.calibration
+    click(button(part, "Check"))
+    assert commands(window) == [Check(None)]
+    view = CheckView("Ana", 10**9, 9 * 10**9, ((0, "Ana"), (3 * 10**9, "Kitchen"), (6 * 10**9, "Ana")))
+    state = playing(peer(), peer("Kitchen", 2))
+    show(window, dataclasses.replace(state, snapshot=dataclasses.replace(state.snapshot, check=view)))
+    for now_ns, text in (
+        (0, "The microphone of Ana listens. The machines play in turns."),
+        (5 * 10**9, "Listening: Kitchen plays."),
+        (11 * 10**9, "Comparing what was heard…"),
+    ):
+        window.program.now_ns = now_ns
+        part.tick()
+        assert reads(part, text)
+    click(button(part, "Stop"))
+    assert commands(window)[-1] == StopCheck()
+    rows = (
+        e.CheckedRow("Ana", Verdict.HEARD, 0.0),
+        e.CheckedRow("Ben", Verdict.NOISE, None),
+        e.CheckedRow("Kitchen", Verdict.HEARD, -4.21),
+    )
+    show(window, state)
+    deliver(window, SessionEvent(e.Checked(1, "Ana", rows)))
+    assert reads(part, "Kitchen is 4.2 ms early.") and reads(part, "To correct that, calibrate the speakers.")
+    assert reads(part, "Heard at ") and button(part, "Check")
 
 
 def test_a_peer_may_listen(window: Any) -> None:

@@ -1,0 +1,178 @@
+"""The check of all loudspeakers by one microphone while music plays, at the host.
+
+    IDLE --start--> CHECKING --heard--> IDLE
+                       |
+                       +--stop, trouble, the music changes--> IDLE
+
+The machines play the song in turns (model/turns.py), and one machine records them. Nothing is corrected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from phaselock.model.names import sentence
+from phaselock.model.notices import Code, Notice
+from phaselock.model.role import Role
+from phaselock.model.snapshot import CheckView
+from phaselock.model.sweeps import Arrival
+from phaselock.model.timeline import Timeline
+from phaselock.model.turns import in_session, length_ns, quiet, turns
+from phaselock.protocol import messages as m
+from phaselock.session import events as e
+from phaselock.session.effects import ListenToSong, Send, SetQuiet, StopListening
+from phaselock.session.host.members import Member, Members
+from phaselock.session.host.transport import TransportControl
+from phaselock.session.outbox import Outbox
+
+BEGIN_NS = 800_000_000
+"""From when all machines know of a check to its begin: the microphone opens."""
+TAIL_NS = 1_000_000_000
+"""The song plays on at least until this time after the last turn: machines may be late."""
+ANSWER_NS = 25_000_000_000
+"""How long after the last turn the listener may take to answer. Its analysis takes some seconds."""
+FIRST_NUMBER = 2**32 - 1
+"""Checks are numbered from here downwards, the passes of calibrations from 1 upwards: an answer belongs to one."""
+
+
+class HostCheck:
+    """A check of the session's machines. `now_ns` is session time.
+
+    An `error` event reports a check that cannot begin or has failed, a `checked` event one that has ended.
+    """
+
+    def __init__(self, members: Members, transport: TransportControl, outbox: Outbox, host_name: str) -> None:
+        self._members = members
+        self._transport = transport
+        self._outbox = outbox
+        self._host_name = host_name
+        self._timeline: Timeline | None = None
+        """The song that is heard; None: no check runs."""
+        self._machines: list[tuple[int | None, str]] = []
+        """Peer number and name of the machines that take part; the first one is the host, without a number."""
+        self._listener: int | None = None
+        """The peer whose microphone listens; None: the host."""
+        self._listener_name = ""
+        self._number = FIRST_NUMBER + 1
+        """Of the newest check; answers to earlier ones are ignored."""
+        self._begin_ns = 0
+
+    @property
+    def active(self) -> bool:
+        """A check runs."""
+        return self._timeline is not None
+
+    def view(self) -> CheckView | None:
+        """The state for users; None if no check runs."""
+        if not self.active:
+            return None
+        return CheckView(
+            listener=self._listener_name,
+            begin_session_ns=self._begin_ns,
+            length_ns=length_ns(len(self._machines)),
+            turns=tuple((span.begin_ns, self._machines[one][1]) for one, span in turns(len(self._machines))),
+        )
+
+    # -- commands of the user ----------------------------------------------------------------------------------------
+
+    def start(self, listener: Member | None, *, now_ns: int) -> None:
+        """Begin. `listener` is the peer whose microphone listens; None: the host's."""
+        playing = [peer for peer in self._members if peer.reports.latest and peer.reports.latest.device_name]
+        timeline, end_ns = self._transport.playback.current, self._transport.end_ns()
+        machines = len(playing) + 1
+        begin_ns = now_ns + self._members.lead_ns() + BEGIN_NS
+        if self.active:
+            return self._outbox.error(Notice(Code.CHECK_RUNS), now_ns)
+        if not playing:
+            return self._outbox.error(Notice(Code.CALIBRATION_ALONE), now_ns)
+        if timeline is None or end_ns is None or timeline.start_session_ns > begin_ns:
+            return self._outbox.error(Notice(Code.CHECK_NEEDS_MUSIC), now_ns)
+        if begin_ns + length_ns(machines) + TAIL_NS > end_ns:
+            return self._outbox.error(Notice(Code.CHECK_SONG_ENDS), now_ns)
+        self._timeline, self._begin_ns = timeline, begin_ns
+        self._machines = [(None, self._host_name), *((peer.peer_id, peer.name) for peer in playing)]
+        self._listener = listener.peer_id if listener else None
+        self._listener_name = listener.name if listener else self._host_name
+        self._number -= 1
+        for k, (peer_id, _) in enumerate(self._machines):
+            spans = quiet(k, machines)
+            member = self._members.numbered(peer_id) if peer_id is not None else None
+            if member is not None:
+                self._outbox.do(Send(member.conn, m.QuietCommand(begin_ns, spans)))
+            else:
+                self._outbox.do(SetQuiet(in_session(spans, begin_ns)))
+        roles: tuple[Role, ...] = ("stereo", *(_role(peer) for peer in playing))
+        if listener is None:
+            self._outbox.do(ListenToSong(self._number, begin_ns, timeline, roles))
+        else:
+            self._outbox.do(Send(listener.conn, m.ListenToSongCommand(self._number, begin_ns, roles)))
+        self._outbox.note(e.CheckBegan(now_ns, self._listener_name, tuple(name for _, name in self._machines)))
+
+    def stop(self, *, now_ns: int) -> None:
+        """End a check that runs."""
+        if self.active:
+            self._fail(Notice(Code.CHECK_STOPPED), now_ns)
+
+    # -- from the listener -------------------------------------------------------------------------------------------
+
+    def heard(self, number: int, arrivals: Sequence[Arrival], problem: str, *, now_ns: int) -> None:
+        """The host's own microphone has heard check `number`. With a `problem` it has not."""
+        if self.active and self._listener is None and number == self._number:
+            self._take(arrivals, problem, now_ns)
+
+    def heard_by(self, member: Member, report: m.HeardReport, *, now_ns: int) -> None:
+        """A peer has answered a ListenToSongCommand."""
+        if self.active and self._listener == member.peer_id and report.number == self._number:
+            self._take(report.arrivals, sentence(report.problem), now_ns)
+
+    # -- time --------------------------------------------------------------------------------------------------------
+
+    def deadlines_ns(self) -> Iterator[int]:
+        """The session time at which `timer` must be called, if a check runs."""
+        if self.active:
+            yield self._turns_end_ns() + ANSWER_NS
+
+    def timer(self, *, now_ns: int) -> None:
+        """End a check whose listener does not answer."""
+        if any(now_ns >= at_ns for at_ns in self.deadlines_ns()):
+            self._fail(Notice(Code.LISTENER_SILENT, peer=self._listener_name), now_ns)
+
+    def settle(self, *, now_ns: int) -> None:
+        """End a check whose listener has left, or whose song does not play on."""
+        if not self.active:
+            return
+        if self._listener is not None and self._members.numbered(self._listener) is None:
+            self._fail(Notice(Code.LISTENER_SILENT, peer=self._listener_name), now_ns)
+        elif self._transport.playback.current != self._timeline and now_ns < self._turns_end_ns():
+            self._fail(Notice(Code.CHECK_DISTURBED), now_ns)
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _turns_end_ns(self) -> int:
+        return self._begin_ns + length_ns(len(self._machines))
+
+    def _take(self, arrivals: Sequence[Arrival], problem: str, now_ns: int) -> None:
+        if problem or len(arrivals) != len(self._machines):
+            self._fail(Notice(Code.CALIBRATION_FAILED, problem, peer=self._listener_name), now_ns)
+            return
+        rows = tuple(
+            e.CheckedRow(name, one.verdict, None if one.offset_ns is None else round(one.offset_ns / 1e6, 3) + 0.0)
+            for (_, name), one in zip(self._machines, arrivals, strict=True)
+        )
+        self._end()
+        self._outbox.note(e.Checked(now_ns, self._listener_name, rows))
+
+    def _fail(self, notice: Notice, now_ns: int) -> None:
+        self._end()
+        self._outbox.error(notice, now_ns)
+
+    def _end(self) -> None:
+        """Let all machines play, and end the recording."""
+        self._timeline = None
+        self._outbox.do(SetQuiet(()), StopListening())
+        self._outbox.do(*self._members.broadcast(m.QuietCommand(self._begin_ns, ())))
+
+
+def _role(peer: Member) -> Role:
+    report = peer.reports.latest
+    return (report.role if report is not None else None) or "stereo"
