@@ -87,6 +87,18 @@ def test_two_repeats_are_enough() -> None:
     assert_right(*listen(Conditions(hidden_s={1: 0.0434, 2: 0.1824}), repeats=2))
 
 
+@pytest.mark.parametrize("repeats", [2, 3])
+@pytest.mark.parametrize("seed", range(3))
+def test_machines_that_arrive_in_phase_are_told_apart(seed: int, repeats: int) -> None:
+    """So do all after a calibration."""
+    random, sounds = np.random.default_rng(seed), schedule(6, repeats)
+    paths = room(random, 6)
+    last_s = max(path.direct_s for path in paths)
+    conditions = Conditions(hidden_s={number: last_s - path.direct_s for number, path in enumerate(paths)})
+    recording = record(random, paths, sounds, conditions)
+    assert_right(analyse(recording.tobytes(), conditions.rate_hz, BEGIN_NS, sounds), [0.0] * 6)
+
+
 def test_levels_are_those_of_the_loudspeakers() -> None:
     heard, _ = listen(Conditions(gain_db={1: -10, 2: -3}))
     levels_db = [one.level_db for one in heard.arrivals]
