@@ -151,7 +151,7 @@ def command_line() -> Parser:
         metavar=tr("NAME"),
         nargs="?",
         const="",
-        help=tr("the sound input for calibrate; a peer needs this option so that the host may use its microphone"),
+        help=tr("the sound input for calibrate; with this option at a peer the host may listen without a question"),
     )
     laboratory = Parser(add_help=False)  # simulated machines: see phaselock/bench
     laboratory.add_argument("--clock-skew-ppm", type=number(-500, 500, float), default=0.0, help=argparse.SUPPRESS)
@@ -219,7 +219,8 @@ def command_line() -> Parser:
         description=tr("Take part in the jam that is hosted at ADDRESS, or in the one that is found on the network."),
         epilog=tr(
             "Commands on standard input, one a line (help explains them): request PATH, requests, volume [0..100], "
-            "levels [reset], role [left|right|mono|stereo], offset [MILLISECONDS|reset], queue, status, leave."
+            "levels [reset], role [left|right|mono|stereo], offset [MILLISECONDS|reset], microphone [once|on|off], "
+            "queue, status, leave."
         ),
     )
     join.add_argument(

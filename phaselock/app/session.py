@@ -13,15 +13,14 @@ import logging
 import os
 import pathlib
 import socket
-import threading
 from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from phaselock import _native
+from phaselock.app.hearing import hear_pass, hear_song
 from phaselock.app.importer import Importer, import_file
 from phaselock.app.output_correction import OutputCorrection
 from phaselock.app.person import suggested_name
-from phaselock.app.song_hearing import hear_song
 from phaselock.audio.decks import Source
 from phaselock.audio.decoder import Mp3Source
 from phaselock.audio.device import USER_DATA_OFFSET, Device
@@ -36,7 +35,6 @@ from phaselock.language.message import Message
 from phaselock.model.address import DEFAULT_PORT
 from phaselock.model.names import person_name
 from phaselock.model.notices import Code, Notice
-from phaselock.model.sweeps import Arrival, Sounds, length_ns
 from phaselock.network import discovery
 from phaselock.network.interfaces import usable_addresses
 from phaselock.network.listener import bind
@@ -64,10 +62,6 @@ if TYPE_CHECKING:
     from phaselock.network.peer import PeerRunner
 
 DEFAULT_DEVICE = "default"
-AFTER_S = 0.9
-"""How long a microphone records after the last sound of a pass: for the delays that machines hide, and its own."""
-MAX_RECORDING_S = 80.0
-"""A pass has at most a minute."""
 SEARCH_S = 2.0
 """First search for sessions, in seconds: normally all sessions on the network answer in this time."""
 LONGER_SEARCH_S = 6.0
@@ -90,7 +84,7 @@ class HostOptions:
     device: str | None = None
     card: VirtualCard = VirtualCard()
     microphone: str = ""
-    """The sound input for `calibrate`; empty: the default one of the system."""
+    """The sound input for `calibrate`; empty: the one of the settings, or the default one of the system."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -108,8 +102,8 @@ class JoinOptions:
     card: VirtualCard = VirtualCard()
     clock_filter: str = "envelope"
     microphone: str | None = None
-    """The sound input that the host may use for `calibrate`; empty: the default one of the system. None: the host may
-    use none."""
+    """The sound input that the host may use for `calibrate`; empty: the one of the settings, or the default one of the
+    system. None: the host may use it only if the user permits it later."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -178,6 +172,7 @@ async def open_host_session(
         clock = HostClock(clock_socket)
         stack.callback(clock.close)
         inspect = Inspector()
+        microphone = functools.partial(_input, wish.microphone, store)
         player = _player(clock.clock_map, name, wish, store, inspect)
         stack.callback(player.close)
         correction = OutputCorrection(player, store, on_event)
@@ -203,8 +198,8 @@ async def open_host_session(
             describe=lambda path, name: describe(path, name).track,
             now_ns=_native.now_ns,
             on_event=tell,
-            hear=functools.partial(_hear, clock.clock_map, wish.microphone),
-            hear_song=functools.partial(hear_song, clock.clock_map, wish.microphone, inspect),
+            hear=functools.partial(hear_pass, clock.clock_map, microphone),
+            hear_song=functools.partial(hear_song, clock.clock_map, microphone, inspect),
         )
         intake = Importer(runner.add, describe, on_event, runner.session_ns)
         stack.callback(intake.close)
@@ -281,6 +276,7 @@ async def open_peer_session(
         clock = PeerClocks(wish.clock_filter)
         stack.callback(clock.stop)
         inspect = Inspector()
+        microphone = functools.partial(_input, wish.microphone, store)
         player = _player(clock.clock_map, name, wish, store, inspect)
         stack.callback(player.close)
         correction = OutputCorrection(player, store, on_event)
@@ -297,7 +293,7 @@ async def open_peer_session(
             on_event(event)
 
         runner = PeerRunner(
-            PeerSession(display_name=name),
+            PeerSession(display_name=name, microphone=wish.microphone is not None),
             player,
             clock,
             FileCache(pathlib.Path(wish.cache) if wish.cache else cache_dir()),
@@ -307,10 +303,8 @@ async def open_peer_session(
             now_ns=_native.now_ns,
             on_event=tell,
             find=_find_again,
-            hear=functools.partial(_hear, clock.clock_map, wish.microphone) if wish.microphone is not None else None,
-            hear_song=functools.partial(hear_song, clock.clock_map, wish.microphone, inspect)
-            if wish.microphone is not None
-            else None,
+            hear=functools.partial(hear_pass, clock.clock_map, microphone),
+            hear_song=functools.partial(hear_song, clock.clock_map, microphone, inspect),
         )
         yield OpenPeerSession(runner, player, correction, clock.clock_map, address_text(*places[0]), places, control)
 
@@ -402,23 +396,9 @@ async def _only_session(session_name: str | None) -> FoundSession:
     return found[0]
 
 
-def _hear(
-    clock_map: _native.ClockMap,
-    input_name: str,
-    begin_session_ns: int,
-    machines: Sequence[Sounds],
-    stop: threading.Event,
-) -> tuple[Arrival, ...]:
-    """Record a pass with this input (empty: the default one) and find the sounds of all machines in it."""
-    from phaselock.audio.listening import analyse  # late: most sessions need neither
-    from phaselock.audio.microphone import record
-
-    seconds = (begin_session_ns - clock_map.session_from_local(_native.now_ns()) + length_ns(machines)) / 1e9
-    if seconds > MAX_RECORDING_S:  # the memory of the recording would have no limit
-        raise PhaseLockError("The host asks for a recording that is too long.")
-    recording = record(max(0.0, seconds) + AFTER_S, 1, input_name or None, stop=stop)
-    begin_ns = clock_map.session_from_local(recording.begin_local_ns) - begin_session_ns
-    return analyse(recording.frames, recording.rate_hz, begin_ns, machines).arrivals
+def _input(wish: str | None, store: SettingsStore) -> str | None:
+    """The name of the sound input to record; None: the default one of the system."""
+    return wish or store.settings.microphone
 
 
 def _player(

@@ -395,16 +395,41 @@ class PeerShell(Shell):
             self._output.set_trim_db(0.0)
         self._answer(Notice(Code.TRIM, Figure(self._store.settings.trim_db(device), ".1f")))
 
+    def _microphone(self, rest: str) -> None:
+        microphone = self._runner.snapshot().microphone
+        match rest.casefold():
+            case "once":
+                if microphone is None or not microphone.asked:
+                    raise NoticeError(Notice(Code.MICROPHONE_NOT_ASKED))
+                self._peer.command(c.AnswerMicrophone(True))
+                return
+            case "on" | "off" as word:
+                self._peer.command(c.PermitMicrophone(word == "on"))
+                microphone = self._runner.snapshot().microphone
+            case "":
+                pass
+            case _:
+                raise usage_error(Message("microphone [once|on|off]"))
+        permitted = microphone is not None and microphone.permitted
+        self._answer(Notice(Code.MICROPHONE_ON if permitted else Code.MICROPHONE_OFF))
+
     WORDS: ClassVar[Mapping[str, Word]] = {
         "request": Word(_ask, N_("request PATH"), N_("ask the host to play a song of this machine"), "path"),
         **Shell.COMMON_WORDS,
         "levels": Word(
             _levels, N_("levels [reset]"), N_("show or forget by how much the host has made this machine quieter")
         ),
+        "microphone": Word(
+            _microphone,
+            N_("microphone [once|on|off]"),
+            N_("show or set whether the host may listen by this machine's microphone, to calibrate the speakers"),
+            "on_or_off",
+        ),
         "leave": Word(_leave, "leave", N_("leave the jam")),
     }
     SYNONYMS: ClassVar[Mapping[str, str]] = {
         **Shell.COMMON_SYNONYMS,
+        "mic": "microphone",
         "add": "request",
         "ask": "request",
         "wish": "request",

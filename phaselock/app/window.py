@@ -34,7 +34,7 @@ from phaselock.model.file_kinds import counted
 from phaselock.model.notices import Code, Notice
 from phaselock.model.role import Role
 from phaselock.os_packages import tk_advice
-from phaselock.session.commands import HostCommand
+from phaselock.session.commands import AnswerMicrophone, HostCommand, PermitMicrophone
 from phaselock.session.events import Warned
 from phaselock.storage.inbox import Inbox, absolute, hand_over
 from phaselock.storage.paths import inbox_dir, settings_path
@@ -108,6 +108,7 @@ class WindowProgram:
             s.muted,
             s.role,
             s.device,
+            s.microphone,
             s.ui,
         )
 
@@ -197,6 +198,18 @@ class WindowProgram:
 
     def list_outputs(self) -> None:
         self._post(self._network.list_outputs)
+
+    def choose_microphone(self, name: str | None) -> None:
+        self._store.update(microphone=name)
+
+    def list_inputs(self) -> None:
+        self._post(self._network.list_inputs)
+
+    def permit_microphone(self, permitted: bool) -> None:
+        self._post(self._network.peer_command, PermitMicrophone(permitted))
+
+    def answer_microphone(self, allowed: bool) -> None:
+        self._post(self._network.peer_command, AnswerMicrophone(allowed))
 
     def read_artwork(self, file_id: UUID, size: int, crop: bool) -> None:
         self._post(self._network.read_artwork, file_id, size, crop)

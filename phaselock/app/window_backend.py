@@ -3,7 +3,7 @@
 network   runs the asyncio loop and every method here, except `run` before the loop and `_analyse`
 look      one worker; decodes whole tracks for their waveforms, one after the other (`_analyse`)
 covers    one worker; reads artwork, which another process decodes (app/cover_decoder.py)
-default   the loop's workers; list the sound outputs
+default   the loop's workers; list the sound outputs and inputs
 """
 
 from __future__ import annotations
@@ -60,6 +60,7 @@ from phaselock.ui.backend import (
     Closed,
     Found,
     FoundSessions,
+    Inputs,
     LastQueue,
     LocalStatus,
     Opened,
@@ -195,6 +196,11 @@ class WindowBackend:
         if isinstance(self._open, OpenHostSession):
             self._open.runner.command(command)
 
+    def peer_command(self, command: c.PeerCommand) -> None:
+        if isinstance(self._open, OpenPeerSession):
+            self._open.runner.command(command)
+            self._show_soon()
+
     def add(self, paths: Sequence[str]) -> None:
         if isinstance(self._open, OpenHostSession):
             self._open.intake.take(paths)
@@ -254,6 +260,9 @@ class WindowBackend:
 
     def list_outputs(self) -> None:
         self._spawn(self._list_outputs())
+
+    def list_inputs(self) -> None:
+        self._spawn(self._list_inputs())
 
     def read_artwork(self, file_id: UUID, size: int, crop: bool) -> None:
         path = self._open.runner.path(file_id) if self._open else None
@@ -396,6 +405,14 @@ class WindowBackend:
         with contextlib.suppress(InternalError), bug_net("listing the outputs"):
             outputs = await asyncio.to_thread(device.list_outputs)
         self._emit(Outputs(tuple(dict.fromkeys(one.name for one in outputs))))
+
+    async def _list_inputs(self) -> None:
+        from phaselock.audio.microphone import list_inputs  # late: most sessions need no microphone
+
+        names: Sequence[str] = ()
+        with contextlib.suppress(PhaseLockError), bug_net("listing the inputs", PhaseLockError):
+            names = await asyncio.to_thread(list_inputs)
+        self._emit(Inputs(tuple(names)))
 
     async def _read_last_queue(self) -> None:
         self._emit(LastQueue(await asyncio.to_thread(load_last_queue, last_queue_path())))

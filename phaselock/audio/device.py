@@ -10,15 +10,12 @@ not answer, that thread and the memory that it may still use are never freed, bu
 
 from __future__ import annotations
 
-import concurrent.futures
 import contextlib
 import dataclasses
 import functools
 import math
 import pathlib
-import queue
 import sys
-import threading
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
@@ -31,6 +28,7 @@ from phaselock.audio.jack import playback_latency_ns, quieten_jack
 from phaselock.audio.link import LINK_TIMINGS, Link, timing_of
 from phaselock.audio.pipewire import PipeWire, Sink
 from phaselock.audio.priority import Priority, Raiser
+from phaselock.audio.worker import Worker
 from phaselock.errors import AudioDeviceError
 from phaselock.language.message import N_, Message
 from phaselock.model.choices import BACKENDS
@@ -149,7 +147,7 @@ class Device:
         self._backend = backend
         self._device_name = device_name
         self._or_default = or_default
-        self._worker = _Worker()
+        self._worker = Worker()
         self._context: Any = None
         self._device: Any = None
         self._pipewire: PipeWire | None = None
@@ -379,48 +377,13 @@ class Device:
 
 def list_outputs() -> list[ListedOutput]:
     """All outputs of this computer. A backend that fails or does not answer is left out."""
-    worker = _Worker()
+    worker = Worker()
     outputs: list[ListedOutput] = []
     for backend in _real_backends():
         with contextlib.suppress(AudioDeviceError, TimeoutError):
             outputs += worker.call(functools.partial(_list_backend, backend), _TIMEOUT_CALL_S)
     worker.end()
     return outputs
-
-
-class _Worker:
-    """One daemon thread for calls that may never return."""
-
-    def __init__(self) -> None:
-        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
-        self._thread: threading.Thread | None = None
-
-    def call(self, work: Callable[[], _Result], limit_s: float) -> _Result:
-        """Run `work` and return its result or raise its exception. TimeoutError if it takes longer than `limit_s`."""
-        if self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="audio device", daemon=True)
-            self._thread.start()
-        future: concurrent.futures.Future[_Result] = concurrent.futures.Future()
-
-        def job() -> None:
-            try:
-                future.set_result(work())
-            except BaseException as error:
-                future.set_exception(error)
-
-        self._jobs.put(job)
-        return future.result(limit_s)
-
-    def end(self) -> None:
-        """End the thread; wait for it for a short time."""
-        if self._thread is not None:
-            self._jobs.put(None)
-            self._thread.join(0.2)
-            self._thread = None
-
-    def _run(self) -> None:
-        while (job := self._jobs.get()) is not None:
-            job()
 
 
 def _real_backends() -> tuple[str, ...]:

@@ -31,6 +31,8 @@ MAX_BEGIN_ERROR_NS = 300_000_000
 """The begin of a recording is known to this."""
 MIN_RATE_HZ, MAX_RATE_HZ = 16_000, 96_000
 MAX_CLIPPED_SHARE = 0.05
+SILENCE = 2 / 32768
+"""Largest amplitude of silence: the dither of a converter of 16 bits."""
 _MAX_TRAVEL_NS = 50_000_000
 """In 50 ms, sound travels 17 m."""
 _BAND_EDGE = 0.06
@@ -82,6 +84,13 @@ def analyse(recording: memoryview | bytes, rate_hz: int, begin_ns: int, sounds: 
     if clipped_share > MAX_CLIPPED_SHARE:
         found = [one._replace(verdict=_native.ARRIVAL_NOISE) for one in found]
     return Heard(tuple(_arrival(one, found) for one in found), rate_error * 1e6 if placed else None, clipped_share)
+
+
+def is_silent(recording: memoryview | bytes) -> bool:
+    """Whether a recording (mono float32) has no more than SILENCE in it: so delivers a muted microphone, and a real one
+    never does."""
+    samples = memoryview(recording).cast("B").cast("f")
+    return not samples or max(max(samples), -min(samples)) <= SILENCE
 
 
 def _arrival(one: _native.SweepArrival, found: Sequence[_native.SweepArrival]) -> Arrival:

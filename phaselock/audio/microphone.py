@@ -19,11 +19,28 @@ from _miniaudio import ffi, lib
 
 from phaselock import _native
 from phaselock.audio import handles
+from phaselock.audio.worker import Worker
 from phaselock.errors import AudioDeviceError
+from phaselock.model.microphone import MicrophoneFault
 
 _POLL_S = 0.1
-_TIMEOUT_S = 5.0
-"""An input that delivers nothing for this long is lost."""
+_TIMEOUT_CALL_S = 8.0
+"""A sound system that takes longer to open or to close an input hangs."""
+_TIMEOUT_BEGIN_S = 5.0
+"""How long an input may take to deliver its first block: a Bluetooth headset changes its profile."""
+_TIMEOUT_S = 2.0
+"""An input that has delivered, and delivers nothing for this long, is lost."""
+
+
+class MicrophoneError(AudioDeviceError):
+    """A sound input cannot be used; `fault` says why."""
+
+    fault = MicrophoneFault.FAILED
+
+    def because(self, fault: MicrophoneFault) -> MicrophoneError:
+        """This error, with this fault."""
+        self.fault = fault
+        return self
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -37,9 +54,29 @@ class Recording:
 
 
 def check(channels: int, input_name: str | None = None) -> None:
-    """Raise AudioDeviceError if `record` cannot open this input now."""
-    with _context() as context:
-        lib.ma_device_uninit(_open(context, input_name, channels))
+    """Raise MicrophoneError if `record` cannot open this input now."""
+    with _opened(channels, input_name, lambda _device, _frames: None, monitors=True):
+        pass
+
+
+def list_inputs() -> list[str]:
+    """The names of the sound inputs of this machine that are no monitors of outputs, the default one first.
+    MicrophoneError if no sound system runs."""
+
+    def listed() -> list[str]:
+        context = _new_context()
+        try:
+            return list(dict.fromkeys(map(_name, _inputs(context, monitors=False))))
+        finally:
+            lib.ma_context_uninit(context)
+
+    worker = Worker()
+    try:
+        return worker.call(listed, _TIMEOUT_CALL_S)
+    except TimeoutError:
+        raise _no_answer() from None
+    finally:
+        worker.end()
 
 
 def record(
@@ -49,27 +86,20 @@ def record(
     on_progress: Callable[[float], None] = lambda _seconds: None,
     on_block: Callable[[Any, int], None] = lambda _device, _frames: None,
     stop: threading.Event | None = None,
+    *,
+    monitors: bool = True,
 ) -> Recording:
-    """Record the input of this name, or the default one, until `stop` is set if it is given.
+    """Record the input of this name, or the default one, until `stop` is set if it is given. Without `monitors` the
+    default one is no monitor of an output, which hears no room.
 
     `on_progress` is called a few times a second with the seconds recorded. `on_block` is called on the input's thread
-    after each block, with the ma_device and the number of frames recorded. Raise AudioDeviceError if the input does not
-    exist, cannot be opened, or stops delivering.
+    after each block, with the ma_device and the number of frames recorded. Raise MicrophoneError if the input does not
+    exist, cannot be opened, stops delivering, or if the sound system hangs.
     """
-    with _context() as context:
-        device = _open(context, input_name, channels)
-        rate_hz = int(device.sampleRate)
-        recorder = _recorders[_address(device)] = _Recorder(rate_hz, 4 * channels, on_block)
-        try:
-            result = lib.ma_device_start(device)
-            if result != lib.MA_SUCCESS:
-                raise AudioDeviceError("The sound input cannot be started (error {number}).", number=result)
-            _wait(recorder, seconds, on_progress, stop or threading.Event())
-        finally:
-            lib.ma_device_uninit(device)
-            del _recorders[_address(device)]
-    frames = b"".join(recorder.blocks)[: round(seconds * rate_hz) * 4 * channels]
-    return Recording(rate_hz, frames, recorder.begin_local_ns)
+    with _opened(channels, input_name, on_block, monitors=monitors) as (device, recorder):
+        _wait(device, recorder, seconds, on_progress, stop or threading.Event())
+    frames = b"".join(recorder.blocks)[: round(seconds * recorder.rate_hz) * recorder.frame_bytes]
+    return Recording(recorder.rate_hz, frames, recorder.begin_local_ns)
 
 
 @dataclasses.dataclass(slots=True)
@@ -86,6 +116,8 @@ class _Recorder:
 
 _recorders: dict[int, _Recorder] = {}
 """By the address of the ma_device."""
+_abandoned: list[object] = []
+"""Memory that a sound system which never answered may still use. It is never freed."""
 
 
 @ffi.def_extern(name="_internal_data_callback")  # type: ignore[untyped-decorator]
@@ -99,13 +131,18 @@ def _on_data(device: Any, _output: Any, block: Any, frames: int) -> None:
         recorder.on_block(device, recorder.frames)
 
 
-def _wait(recorder: _Recorder, seconds: float, on_progress: Callable[[float], None], stop: threading.Event) -> None:
+def _wait(
+    device: Any, recorder: _Recorder, seconds: float, on_progress: Callable[[float], None], stop: threading.Event
+) -> None:
     frames, last_s = 0, time.monotonic()
     while frames < seconds * recorder.rate_hz and not stop.wait(_POLL_S):
+        runs = lib.ma_device_is_started(device)  # before the frames: the last block may come before the end
         if recorder.frames > frames:
             frames, last_s = recorder.frames, time.monotonic()
-        elif time.monotonic() > last_s + _TIMEOUT_S:
-            raise AudioDeviceError("The sound input delivers no sound.")
+        elif not runs:
+            raise MicrophoneError("The sound input was lost.").because(MicrophoneFault.LOST)
+        elif time.monotonic() > last_s + (_TIMEOUT_S if frames else _TIMEOUT_BEGIN_S):
+            raise MicrophoneError("The sound input delivers no sound.").because(MicrophoneFault.LOST)
         on_progress(min(seconds, frames / recorder.rate_hz))
 
 
@@ -114,7 +151,61 @@ def _address(device: Any) -> int:
 
 
 @contextlib.contextmanager
-def _context() -> Iterator[Any]:
+def _opened(
+    channels: int, input_name: str | None, on_block: Callable[[Any, int], None], *, monitors: bool
+) -> Iterator[tuple[Any, _Recorder]]:
+    """An input that delivers to a recorder. A sound system that hangs is left behind."""
+    worker = Worker()
+    held: list[Any] = []
+    """The context and the device, as far as they exist."""
+
+    def open_() -> _Recorder:
+        held.append(context := _new_context())
+        held.append(device := _open(context, input_name, channels, monitors=monitors))
+        recorder = _Recorder(int(device.sampleRate), 4 * channels, on_block)
+        _recorders[_address(device)] = recorder
+        result = lib.ma_device_start(device)
+        if result != lib.MA_SUCCESS:
+            raise MicrophoneError("The sound input cannot be started (error {number}).", number=result).because(
+                _fault(result)
+            )
+        return recorder
+
+    def close() -> None:
+        for device in held[1:]:
+            lib.ma_device_stop(device)  # else PulseAudio's thread would wait for an event that never comes
+            lib.ma_device_uninit(device)
+            _recorders.pop(_address(device), None)
+        for context in held[:1]:
+            lib.ma_context_uninit(context)
+
+    def close_if_possible() -> None:
+        try:
+            worker.call(close, _TIMEOUT_CALL_S)
+        except TimeoutError:
+            _abandoned.append(held)
+        worker.end()
+
+    try:
+        recorder = worker.call(open_, _TIMEOUT_CALL_S)
+    except TimeoutError:
+        _abandoned.append(held)
+        worker.end()
+        raise _no_answer() from None
+    except AudioDeviceError:
+        close_if_possible()
+        raise
+    try:
+        yield held[1], recorder
+    finally:
+        close_if_possible()
+
+
+def _no_answer() -> MicrophoneError:
+    return MicrophoneError("The sound system does not answer.")
+
+
+def _new_context() -> Any:
     if sys.platform == "win32":
         backends = [lib.ma_backend_wasapi]
     elif sys.platform == "darwin":
@@ -129,21 +220,24 @@ def _context() -> Iterator[Any]:
     config.pulse.tryAutoSpawn = False
     context = ffi.new("ma_context *")
     if lib.ma_context_init(ffi.new("ma_backend[]", backends), len(backends), config, context) != lib.MA_SUCCESS:
-        raise AudioDeviceError("No sound system is running here that could be recorded.")
-    try:
-        yield context
-    finally:
-        lib.ma_context_uninit(context)
+        raise MicrophoneError("No sound system is running here that could be recorded.").because(
+            MicrophoneFault.NO_SYSTEM
+        )
+    return context
 
 
-def _open(context: Any, input_name: str | None, channels: int) -> Any:
-    found = _inputs(context)
+def _open(context: Any, input_name: str | None, channels: int, *, monitors: bool) -> Any:
+    found = _inputs(context, monitors=monitors or input_name is not None)
     if not found:
-        raise AudioDeviceError("No sound input detected.")
+        raise MicrophoneError("No sound input detected.").because(MicrophoneFault.NONE)
     chosen = [info for info in found if input_name in (None, _name(info))]
     if not chosen:
         there = ", ".join(f'"{_name(info)}"' for info in found)
-        raise AudioDeviceError('No sound input is named "{name}". There are: {names}.', name=input_name, names=there)
+        raise MicrophoneError(
+            'No sound input is named "{name}". There are: {names}.',
+            name=input_name,
+            names=there,
+        ).because(MicrophoneFault.NOT_THERE)
     config = ffi.new("ma_device_config *", lib.ma_device_config_init(lib.ma_device_type_capture))
     config.capture.format = lib.ma_format_f32
     config.capture.channels = channels
@@ -153,18 +247,34 @@ def _open(context: Any, input_name: str | None, channels: int) -> Any:
     device = ffi.new("ma_device *")
     result = lib.ma_device_init(context, config, device)
     if result != lib.MA_SUCCESS:
-        raise AudioDeviceError(
-            "The sound input {name} cannot be opened (error {number}).", name=_name(chosen[0]), number=result
-        )
+        raise MicrophoneError(
+            "The sound input {name} cannot be opened (error {number}).",
+            name=_name(chosen[0]),
+            number=result,
+        ).because(_fault(result))
     return device
 
 
-def _inputs(context: Any) -> list[Any]:
+def _fault(result: int) -> MicrophoneFault:
+    """What a failed call of miniaudio means."""
+    if result == lib.MA_ACCESS_DENIED:
+        denied = {"win32": MicrophoneFault.DENIED_BY_WINDOWS, "darwin": MicrophoneFault.DENIED_BY_MACOS}
+        return denied.get(sys.platform, MicrophoneFault.DENIED)
+    return MicrophoneFault.NONE if result == lib.MA_NO_DEVICE else MicrophoneFault.FAILED
+
+
+def _inputs(context: Any, *, monitors: bool) -> list[Any]:
     infos = ffi.new("ma_device_info **")
     count = ffi.new("ma_uint32 *")
     if lib.ma_context_get_devices(context, ffi.NULL, ffi.NULL, infos, count) != lib.MA_SUCCESS:
         return []
-    return sorted((infos[0][k] for k in range(count[0])), key=lambda info: not info.isDefault)
+    found = [infos[0][k] for k in range(count[0])]
+    return sorted((info for info in found if monitors or not _is_monitor(info)), key=lambda info: not info.isDefault)
+
+
+def _is_monitor(info: Any) -> bool:
+    """Whether it is the sound of an output. PulseAudio and PipeWire list these with the inputs."""
+    return bytes(ffi.buffer(ffi.addressof(info, "id"))).partition(b"\0")[0].endswith(b".monitor")
 
 
 def _name(info: Any) -> str:

@@ -85,6 +85,8 @@ class PeerView:
     """The channels that it plays; None before the first report."""
     confirmed: Confirmation | None = None
     """What a microphone has heard of it, if that is still true."""
+    microphone: bool = False
+    """The host may listen by its microphone without a question."""
 
     @property
     def latency_ns(self) -> int:
@@ -165,6 +167,20 @@ class CalibrationView:
     """Number of places."""
     wait: CalibrationWait | None = None
     """None: nothing is asked of the user."""
+    asking: bool = False
+    """The listener's user has not allowed the microphone yet. Nothing plays; begin and length are 0."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class MicrophoneView:
+    """Peer: the microphone of this machine."""
+
+    permitted: bool
+    """The host may listen by it until the session ends."""
+    asked: bool
+    """The host waits for the user's answer whether it may listen once."""
+    listening: bool
+    """The host listens by it now."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -207,7 +223,8 @@ class CheckView:
     length_ns: int
     """To the end of the last turn."""
     turns: tuple[tuple[int, str], ...]
-    """When each machine plays, after the begin of the check, and its name; in order of time."""
+    """When each machine plays, after the begin of the check, and its name; in order of time. Empty while the listener's
+    user is asked for the microphone; then begin and length are 0."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -249,3 +266,5 @@ class SessionSnapshot:
     plays_on: bool = False
     """Peer: it goes on without its host for now. False also while the first attempt to find the host runs: that may
     show that the host's program is gone, which ends the session."""
+    microphone: MicrophoneView | None = None
+    """Peer: the microphone of this machine."""

@@ -17,9 +17,10 @@ from uuid import UUID
 
 from phaselock.audio.interface import AudioEvent, AudioOutput, DecodeFailed, DeviceChanged, Plan, SweepPlan
 from phaselock.errors import InternalError, PhaseLockError, bug_net, log_bug
+from phaselock.model.microphone import HeardPass, MicrophoneFault
 from phaselock.model.role import Role
 from phaselock.model.snapshot import SessionSnapshot
-from phaselock.model.sweeps import SWEEP_ID, Arrival, Sounds
+from phaselock.model.sweeps import SWEEP_ID, Sounds
 from phaselock.model.timeline import Timeline
 from phaselock.model.timing import DeviceState, Timing
 from phaselock.model.types import AudioStatus, ClockStatus, Track
@@ -69,15 +70,15 @@ class SessionCore(Protocol):
         self, state: DeviceState, device_name: str | None, detail: str, timing: Timing | None, *, now_ns: int
     ) -> list[Effect]: ...
 
-    def heard(self, number: int, arrivals: Sequence[Arrival], problem: str, *, now_ns: int) -> list[Effect]: ...
+    def heard(self, number: int, heard: HeardPass, *, now_ns: int) -> list[Effect]: ...
 
     def snapshot(self) -> SessionSnapshot: ...
 
 
-Hear: TypeAlias = Callable[[int, Sequence[Sounds], threading.Event], tuple[Arrival, ...]]
-"""Records the pass that begins at this session time, until the event is set, and finds the sounds of all machines.
-PhaseLockError if there is no microphone, or if it fails. Called on a thread of its own."""
-HearSong: TypeAlias = Callable[[int, Plan, Sequence[Role], threading.Event], tuple[Arrival, ...]]
+Hear: TypeAlias = Callable[[int, Sequence[Sounds], threading.Event], HeardPass]
+"""Records the pass that begins at this session time, until the event is set, and finds the sounds of all machines. May
+raise PhaseLockError. Called on a thread of its own."""
+HearSong: TypeAlias = Callable[[int, Plan, Sequence[Role], threading.Event], HeardPass]
 """The same for a check that begins at this session time, in which machines with these roles play the song of the plan
 in turns."""
 M = TypeVar("M", bound=SessionCore)
@@ -192,21 +193,19 @@ class Runner(Generic[M]):
 
     async def _hear_machines(self, task: Listen | ListenToSong, stop: threading.Event) -> None:
         """Hear one pass or check on a thread of its own: a microphone may take seconds to open."""
-        arrivals: tuple[Arrival, ...] = ()
-        problem: str = ""
+        heard = HeardPass(fault=MicrophoneFault.NONE)
         try:
             with bug_net("hearing the loudspeakers", PhaseLockError):
                 if isinstance(task, Listen) and self._hear is not None:
-                    arrivals = await asyncio.to_thread(self._hear, task.begin_session_ns, task.machines, stop)
+                    heard = await asyncio.to_thread(self._hear, task.begin_session_ns, task.machines, stop)
                 elif isinstance(task, ListenToSong) and self._hear_song is not None:
                     plan = Plan(task.timeline, *self._files[task.timeline.file_id])
-                    arrivals = await asyncio.to_thread(self._hear_song, task.begin_session_ns, plan, task.roles, stop)
-                else:
-                    raise PhaseLockError("Its user does not permit it.")
+                    heard = await asyncio.to_thread(self._hear_song, task.begin_session_ns, plan, task.roles, stop)
         except PhaseLockError as error:
-            problem = error.message
+            log.error("the microphone: %s", error)
+            heard = HeardPass(fault=MicrophoneFault.FAILED)
         if not stop.is_set() and not self._ended.done():
-            self._do(self._session.heard(task.number, arrivals, problem, now_ns=self._now_ns()))
+            self._do(self._session.heard(task.number, heard, now_ns=self._now_ns()))
 
     def _plan(self, line: Timeline | None) -> Plan | None:
         return None if line is None else Plan(line, *self._files[line.file_id])

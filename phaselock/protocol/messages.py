@@ -45,6 +45,7 @@ from uuid import UUID
 
 from phaselock.model.bounds import FileName, PersonName, Size, Title, Within
 from phaselock.model.calibration import Place
+from phaselock.model.microphone import MAX_CLOCK_PPM, MicrophoneFault
 from phaselock.model.names import FILE_BYTES, SENTENCE_BYTES
 from phaselock.model.queue import MAX_ITEMS, QueueItem
 from phaselock.model.role import Role
@@ -373,7 +374,10 @@ class SweepCommand:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class SweepEnd:
-    """Extension, host to peer: play no more sweeps, and record nothing."""
+    """Extension, host to peer: play no more sweeps, and record nothing. `more_follow`: the calibration goes on, and so
+    does a permission to listen."""
+
+    more_follow: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -388,12 +392,31 @@ class ListenCommand:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class HeardReport:
-    """Extension, peer to host: the arrivals of the machines of a ListenCommand, in its order. With a `problem` there
-    are none: the peer cannot record, or does not permit it."""
+    """Extension, peer to host: the arrivals of the machines of a ListenCommand, in its order. With a `fault` there are
+    none: the peer cannot record, or does not allow it. `microphone_ppm` is how much faster the microphone's clock runs
+    than session time (None: unknown)."""
 
     number: U32
-    arrivals: Annotated[tuple[Arrival, ...], Size(0, MAX_PEERS + 1)]
-    problem: Sentence = ""
+    arrivals: Annotated[tuple[Arrival, ...], Size(0, MAX_PEERS + 1)] = ()
+    fault: MicrophoneFault | None = None
+    microphone_ppm: Annotated[float, Within(-MAX_CLOCK_PPM, MAX_CLOCK_PPM)] | None = None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class MicrophoneRequest:
+    """Extension, host to peer: may the host listen by the peer's microphone, until the next SweepEnd? The peer answers
+    with one MicrophoneAnswer of the same `number`, perhaps after it has asked its user. SweepEnd withdraws the
+    request."""
+
+    number: U32
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class MicrophoneAnswer:
+    """Extension, peer to host: whether the host may listen."""
+
+    number: U32
+    allowed: bool
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -473,7 +496,8 @@ class PeerStatus:
     is how many bytes of tracks the peer can store. `volume_percent` is the volume of its output, which a muted output
     keeps (None: unknown). `role` says which channels the peer plays (None: unknown). `trim_db` is how much louder than
     its volume says it plays. `correction_ns` says by how much its output plays earlier than it would without the user's
-    correction and without a calibration."""
+    correction and without a calibration. `microphone`: the host may listen by the peer's microphone without a question.
+    """
 
     phase_error_ns: SignedNs
     offset_uncertainty_ns: TimeNs
@@ -493,6 +517,7 @@ class PeerStatus:
     role: Role | None = None
     trim_db: TrimDb = 0.0
     correction_ns: SignedNs = 0
+    microphone: bool = False
 
 
 Message: TypeAlias = (
@@ -529,6 +554,8 @@ Message: TypeAlias = (
     | SweepEnd
     | ListenCommand
     | HeardReport
+    | MicrophoneRequest
+    | MicrophoneAnswer
     | CalibrationCommand
     | TrimCommand
     | CalibrationConfirmed
@@ -579,6 +606,8 @@ TYPE_OF: dict[type[Message], int] = {
     CalibrationConfirmed: 86,
     QuietCommand: 90,
     ListenToSongCommand: 91,
+    MicrophoneRequest: 95,
+    MicrophoneAnswer: 96,
     RoleCommand: 55,
     PeerStatus: 64,
 }

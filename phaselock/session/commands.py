@@ -250,6 +250,20 @@ HostCommand = (
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class PermitMicrophone:
+    """Let the host listen by this machine's microphone until the session ends, or forbid it."""
+
+    permitted: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AnswerMicrophone:
+    """Answer the host, which has asked whether it may listen once."""
+
+    allowed: bool
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Request:
     """Ask the host to add a song that is in this machine's cache.
 
@@ -270,4 +284,4 @@ class Leave:
     """Tell the host that this peer leaves, and end."""
 
 
-PeerCommand = Request | Leave
+PeerCommand = Request | PermitMicrophone | AnswerMicrophone | Leave

@@ -438,6 +438,29 @@ class Calibrated(Event):
     """All machines that took part; the first one is the host."""
     place: Place = "spot"
     """As in `output_calibrated`: where the figures of the machines are true."""
+    microphone_ppm: float | None = None
+    """How much faster the microphone's clock runs than the session's, in parts per million; null if unknown. It is
+    taken into account."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class MicrophoneAsked(Event):
+    """Peer: the host wants to listen by this machine's microphone, and waits for the user's answer."""
+
+    event_name: ClassVar[str] = "microphone_asked"
+
+    host: str
+    """The display name of the host's user."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class MicrophoneUsed(Event):
+    """Peer: the host begins or stops to listen by this machine's microphone."""
+
+    event_name: ClassVar[str] = "microphone_used"
+
+    listening: bool
+    """It listens now."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

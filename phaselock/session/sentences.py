@@ -15,6 +15,7 @@ from uuid import UUID
 from phaselock.errors import InvalidMp3Error, PhaseLockError
 from phaselock.language.message import ENGLISH, N_, Figure, Message, Words, translated
 from phaselock.model.calibration import PLACE_SENTENCES, OutputCalibration
+from phaselock.model.microphone import FAR_OFF_PPM, MicrophoneFault
 from phaselock.model.notices import Code, Notice
 from phaselock.model.role import ROLE_PHRASES
 from phaselock.model.snapshot import CalibrationWait, LevelsView, RequestState, SessionSnapshot
@@ -119,7 +120,34 @@ NOTICES: dict[Code, str] = {
     Code.NO_LEVELS: N_("No microphone has heard how loud the machines are. First: calibrate"),
     Code.LEVELS_EVEN: N_("The machines are as equally loud as trims can make them."),
     Code.NO_TRIMS: N_("No volume is trimmed."),
-    Code.CALIBRATION_FAILED: N_("The microphone of {peer} cannot be used: {detail}"),
+    Code.NO_MICROPHONE: N_("{peer} has no microphone."),
+    Code.NO_SUCH_MICROPHONE: N_(
+        "The microphone that was chosen on {peer} is not there. Plug it in, or choose another one."
+    ),
+    Code.NO_RECORDING_SYSTEM: N_(
+        "{peer} has no sound system that can record. On Linux that is PulseAudio, or PipeWire with pipewire-pulse."
+    ),
+    Code.MICROPHONE_DENIED: N_("The system of {peer} does not let PhaseLock use the microphone."),
+    Code.MICROPHONE_DENIED_BY_WINDOWS: N_(
+        "Windows does not let PhaseLock use the microphone of {peer}. Allow it there for desktop apps: "
+        "Settings > Privacy & security > Microphone."
+    ),
+    Code.MICROPHONE_DENIED_BY_MACOS: N_(
+        "macOS does not let PhaseLock use the microphone of {peer}. Allow it there, and start PhaseLock again: "
+        "System Settings > Privacy & Security > Microphone."
+    ),
+    Code.MICROPHONE_NOT_ALLOWED: N_("{peer} has not allowed its microphone."),
+    Code.MICROPHONE_LOST: N_("The microphone of {peer} was unplugged, or it stopped."),
+    Code.MICROPHONE_SILENT: N_(
+        "The microphone of {peer} delivers only silence. Is it muted, or its input level at zero?"
+    ),
+    Code.MICROPHONE_SILENT_ON_MACOS: N_(
+        "The microphone of {peer} delivers only silence. Either it is muted, or macOS does not let PhaseLock use it: "
+        "System Settings > Privacy & Security > Microphone."
+    ),
+    Code.MICROPHONE_CLIPPED: N_("It is too loud for the microphone of {peer}. Turn its input level down."),
+    Code.LISTENER_WITHOUT_SONG: N_("{peer} does not play the song, so its microphone cannot check it."),
+    Code.MICROPHONE_FAILED: N_("The microphone of {peer} cannot be used. The reason there: phaselock log"),
     Code.LISTENER_SILENT: N_("The microphone of {peer} does not answer."),
     Code.NOTHING_WAITS: N_("No calibration waits for you."),
     Code.PLACES_CONTRADICT: N_(
@@ -128,6 +156,9 @@ NOTICES: dict[Code, str] = {
     ),
     Code.DISTANCES_MISSING: N_("How far from the microphone is the loudspeaker of {peers}? Please say so in metres."),
     Code.CALIBRATION_SET_ASIDE: "",
+    Code.MICROPHONE_ON: N_("The host may listen by this microphone until you leave."),
+    Code.MICROPHONE_OFF: N_("The host may not listen by this microphone."),
+    Code.MICROPHONE_NOT_ASKED: N_("The host does not ask for this microphone now."),
     Code.VOLUME: N_("Volume {number} %."),
     Code.ROLE: N_("This speaker plays {role}."),
     Code.TRIM: N_("Volume trim {detail} dB."),
@@ -181,6 +212,13 @@ SET_ASIDE_HINT = N_("To use it: offset anyway")
 """Follows `CALIBRATION_SET_ASIDE` on the command line."""
 NO_OUTPUT_HINT = N_("This machine plays no sound. What to do: phaselock doctor")
 """Follows `NO_OUTPUT` on the command line."""
+CALIBRATION_ENDS = frozenset(
+    {
+        *(Code.CALIBRATION_STOPPED, Code.CHECK_STOPPED, Code.CHECK_DISTURBED, Code.LISTENER_SILENT),
+        *map(Code, MicrophoneFault),
+    }
+)
+"""Notices that say why a calibration has ended without a result."""
 DID_YOU_MEAN = N_("Did you mean {choices}?")
 """Follows `NO_SUCH_PEER` if a peer has a similar name."""
 
@@ -195,6 +233,10 @@ PLAIN_EVENTS: dict[type[e.Event], str] = {
     e.Seeked: N_("Going to {position}."),
     e.Stopped: N_("Stopped."),
     e.TrackEnded: N_("{file_name} has ended."),
+    e.MicrophoneAsked: N_(
+        "{host} wants to listen by this machine's microphone for about 15 seconds, to calibrate the speakers. "
+        "To allow it: microphone once, or until you leave: microphone on. To refuse: microphone off."
+    ),
 }
 HOST_HEARD_AGAIN = N_("The host is heard again.")
 TRANSFERS: dict[e.TransferState, str] = {
@@ -519,6 +561,14 @@ def checked_text(event: e.Checked, words: Words = ENGLISH) -> str:
     return "\n".join(lines)
 
 
+def _clock_of_microphone(ppm: float | None, words: Words) -> list[str]:
+    """A sentence if the microphone's clock is far off."""
+    if ppm is None or abs(ppm) < FAR_OFF_PPM:
+        return []
+    form = N_("The clock of this microphone is off by {number} ppm. That was taken into account.")
+    return [words.gettext(form).format(number=f"{abs(ppm):.0f}")]
+
+
 def event_text(event: e.Event, words: Words = ENGLISH) -> str:
     """The sentence of an event for the command line. Empty if the event has none or is printed in another form."""
     match event:
@@ -568,7 +618,7 @@ def event_text(event: e.Event, words: Words = ENGLISH) -> str:
             lines = [calibrated_text(row, words) for row in event.machines]
             if event.place == "speakers":
                 lines.append(words.gettext(PLACE_SENTENCES[event.place]))
-            return "\n".join(lines)
+            return "\n".join([*lines, *_clock_of_microphone(event.microphone_ppm, words)])
         case e.TrimSet(trim_db=0):
             return words.gettext("This speaker plays as loud as its volume says.")
         case e.TrimSet(trim_db=trim_db):
@@ -576,6 +626,9 @@ def event_text(event: e.Event, words: Words = ENGLISH) -> str:
             return form.format(number=Figure(-trim_db, ".1f").translated(words))
         case e.PeersTrimmed():
             return "\n".join(trim_text(row.name, row.trim_db, words) for row in event.peers)
+        case e.MicrophoneUsed(listening=listening):
+            form = N_("The host listens by this microphone.")
+            return words.gettext(form if listening else N_("The host no longer listens by this microphone."))
         case e.RoleSet(role=role):
             form = N_("The host has set this speaker to play {role}.")
             return words.gettext(form).format(role=words.gettext(ROLE_PHRASES[role]))

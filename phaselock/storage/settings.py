@@ -44,6 +44,8 @@ class Settings:
     session_name: str = ""
     device: str | None = None
     """Name of the output device; None: the default one of the system."""
+    microphone: str | None = None
+    """Name of the sound input; None: the default one of the system. Whether a host may use it is never stored."""
     corrections_ms: Mapping[str, float] = dataclasses.field(default_factory=dict)
     """The user's correction for each output device, by its name; positive plays earlier."""
     calibrations: Mapping[str, Calibration] = dataclasses.field(default_factory=dict)
@@ -333,6 +335,7 @@ _CHECKS: dict[str, Callable[[object], Any]] = {
     "display_name": _name,
     "session_name": _name,
     "device": _device,
+    "microphone": _device,
     "volume": lambda value: _number(value, 0, 1),
     "muted": _flag,
     "role": _role,

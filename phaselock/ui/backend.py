@@ -36,6 +36,8 @@ class Preferences:
     """The channels that this machine plays."""
     device: str | None
     """None: the default output of the system."""
+    microphone: str | None
+    """None: the default input of the system."""
     ui: Mapping[str, object]
     """The window's own settings: position and size, whether the visualiser is on."""
 
@@ -120,6 +122,13 @@ class FoundSessions:
 @dataclasses.dataclass(frozen=True, slots=True)
 class Outputs:
     """The sound outputs of this machine, by name."""
+
+    names: tuple[str, ...]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Inputs:
+    """The names of the sound inputs of this machine."""
 
     names: tuple[str, ...]
 
@@ -216,6 +225,7 @@ BANDS = 24
 BackendEvent: TypeAlias = (
     FoundSessions
     | Outputs
+    | Inputs
     | SessionEvent
     | Opened
     | Closed
@@ -309,6 +319,18 @@ class Program(Protocol):
 
     def list_outputs(self) -> None:
         """Outputs follows."""
+
+    def choose_microphone(self, name: str | None) -> None:
+        """Listen by this sound input from now on; None: the default input of the system."""
+
+    def list_inputs(self) -> None:
+        """Inputs follows."""
+
+    def permit_microphone(self, permitted: bool) -> None:
+        """Peer: let the host listen by this machine's microphone until the session ends, or forbid it."""
+
+    def answer_microphone(self, allowed: bool) -> None:
+        """Peer: answer the host, which has asked whether it may listen once."""
 
     def read_artwork(self, file_id: UUID, size: int, crop: bool) -> None:
         """ArtworkRead follows if this machine has the file. `size` in pixels; `crop`: the middle, as a square."""

@@ -17,9 +17,11 @@ from phaselock.model.queue import ItemStatus, QueueItem
 from phaselock.model.role import Role
 from phaselock.model.snapshot import LevelsView, LevelView
 from phaselock.session.commands import (
+    AnswerMicrophone,
     Calibrate,
     CalibrateNext,
     EvenLevels,
+    PermitMicrophone,
     ResetLevels,
     SetPeerRole,
     StopCalibration,
@@ -258,4 +260,31 @@ def test_a_calibration_for_the_spot_or_at_the_speakers() -> None:
         usage,
         usage,
         usage,
+    ]
+
+
+def test_a_peer_permits_its_microphone() -> None:
+    told: list[Event] = []
+    fake = parts(told)
+    commands: list[Any] = []
+    microphone = SimpleNamespace(permitted=False, asked=False)
+
+    def command(one: Any) -> None:
+        commands.append(one)
+        if isinstance(one, PermitMicrophone):
+            microphone.permitted = one.permitted
+
+    fake.command, fake.snapshot = command, lambda: SimpleNamespace(microphone=microphone)
+    shell = PeerShell(fake, fake, fake, fake, fake)
+    for line in ("microphone", "microphone on", "mic OFF", "microphone loud", "microphone once"):
+        shell.line(line)
+    microphone.asked = True
+    shell.line("microphone once")
+    assert commands == [PermitMicrophone(True), PermitMicrophone(False), AnswerMicrophone(True)]
+    assert list(map(event_text, told)) == [
+        "The host may not listen by this microphone.",
+        "The host may listen by this microphone until you leave.",
+        "The host may not listen by this microphone.",
+        "Usage: microphone [once|on|off]",
+        "The host does not ask for this microphone now.",
     ]

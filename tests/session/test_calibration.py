@@ -6,9 +6,17 @@ from collections.abc import Sequence
 from typing import Any
 
 from phaselock.model.calibration import Confirmation
+from phaselock.model.microphone import HeardPass, MicrophoneFault
 from phaselock.model.sweeps import MAX_PASS_NS, SWEEP_ID, Arrival, Verdict
 from phaselock.protocol import messages as m
-from phaselock.session.commands import Calibrate, CalibrateNext, Play, StopCalibration
+from phaselock.session.commands import (
+    AnswerMicrophone,
+    Calibrate,
+    CalibrateNext,
+    PermitMicrophone,
+    Play,
+    StopCalibration,
+)
 from phaselock.session.effects import Notify
 from phaselock.session.events import Calibrated, CalibratedRow
 from phaselock.session.sentences import event_text
@@ -26,7 +34,7 @@ def heard(node: SimulatedNode, offsets_ms: Sequence[float | None]) -> None:
         else Arrival(Verdict.HEARD, round(offset_ms * MS), 10_000, -20.0)
         for offset_ms in offsets_ms
     ]
-    node.call(node.core.heard, node.listening.number, arrivals, "")
+    node.call(node.core.heard, node.listening.number, HeardPass(tuple(arrivals)))
 
 
 def follows_sweeps(node: SimulatedNode) -> bool:
@@ -49,7 +57,10 @@ def calibrated(harness: SessionHarness) -> Told:
 def started(
     listener: str | None = None, distances_m: tuple[tuple[str, float], ...] | None = None
 ) -> tuple[SessionHarness, list[HarnessPeer]]:
+    """A calibration. The peers allow their microphones."""
     harness, peers = ready()
+    for peer in peers:
+        peer.call(peer.core.command, PermitMicrophone(True))
     harness.command(Calibrate(listener, distances_m))
     harness.run(0.2)
     return harness, peers
@@ -181,7 +192,7 @@ def test_a_late_answer_of_an_earlier_pass_is_ignored() -> None:
     assert first is not None
     harness.command(StopCalibration(), Calibrate())
     harness.run(0.2)
-    harness.host.call(harness.host.core.heard, first.number, [], "broken")
+    harness.host.call(harness.host.core.heard, first.number, HeardPass(fault=MicrophoneFault.LOST))
     assert harness.host.snapshot().calibration is not None
 
 
@@ -200,13 +211,14 @@ def test_the_microphone_of_a_peer_listens() -> None:
 
 def test_a_microphone_that_fails_ends_the_calibration() -> None:
     harness, (ana, _) = ready()
+    ana.call(ana.core.command, PermitMicrophone(True))
     harness.command(Play())
     harness.run(2)
     harness.command(Calibrate("Ana"))
     harness.run(0.2)
-    ana.call(ana.core.heard, ana.listening.number, [], "No sound input detected.")
+    ana.call(ana.core.heard, ana.listening.number, HeardPass(fault=MicrophoneFault.LOST))
     harness.run(0.2)
-    assert error(harness.host) == "The microphone of Ana cannot be used: No sound input detected."
+    assert error(harness.host) == error(ana) == "The microphone of Ana was unplugged, or it stopped."
     assert line(harness).stop_session_ns is None
 
 
@@ -254,16 +266,13 @@ def test_one_calibration_runs_at_a_time() -> None:
 
 
 def test_arrivals_that_nobody_asked_for_change_nothing() -> None:
-    harness, (ana, ben) = ready()
-    late = Arrival(Verdict.HEARD, MAX_PASS_NS, 0, None)
-    harness.host.receive(ana.conn, m.HeardReport(1, (late, late, late)))
-    harness.command(Calibrate("Ben"))
-    harness.run(0.2)
-    harness.host.receive(ana.conn, m.HeardReport(1, (late, late, late)))
-    harness.host.receive(ben.conn, m.HeardReport(0, (late, late, late)))  # of another pass
+    harness, (ana, ben) = started("Ben")
+    late, number = Arrival(Verdict.HEARD, MAX_PASS_NS, 0, None), ben.listening.number
+    harness.host.receive(ana.conn, m.HeardReport(number, (late, late, late)))
+    harness.host.receive(ben.conn, m.HeardReport(number - 1, (late, late, late)))  # of another pass
     harness.run(0.2)
     assert not corrections_ms(ben) and harness.host.snapshot().calibration is not None
-    harness.host.receive(ben.conn, m.HeardReport(1, (late,)))  # of another number of machines
+    harness.host.receive(ben.conn, m.HeardReport(number, (late,)))  # of another number of machines
     assert harness.host.snapshot().calibration is None
 
 
@@ -494,6 +503,8 @@ def test_a_walk_needs_two_loudspeakers() -> None:
 def test_a_peer_may_carry_the_microphone() -> None:
     flat = Flat(60, 0, 40, carried=1)
     harness, (ana, ben) = walking("Ana")
+    ana.call(ana.core.command, AnswerMicrophone(True))  # once: for all places
+    harness.run(0.2)
     assert waits_for(harness) == "Hana"
     go_on(harness, flat.beside(0), ana)
     assert waits_for(harness) == "Ben"

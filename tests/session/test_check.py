@@ -6,19 +6,37 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
+from phaselock.model.microphone import HeardPass, MicrophoneFault
 from phaselock.model.sweeps import Arrival, Verdict
 from phaselock.model.turns import FADE_NS, length_ns, quiet, turns
-from phaselock.session.commands import Calibrate, Check, HostCommand, Pause, Play, Seek, Stop, StopCheck
+from phaselock.protocol import messages as m
+from phaselock.session.commands import (
+    AnswerMicrophone,
+    Calibrate,
+    Check,
+    HostCommand,
+    Pause,
+    PeerCommand,
+    PermitMicrophone,
+    Play,
+    Seek,
+    Stop,
+    StopCheck,
+)
 from phaselock.session.effects import Notify
 from phaselock.session.events import Checked
+from phaselock.session.host.calibration import ASK_NS
 from phaselock.session.host.check import ANSWER_NS
 from phaselock.session.sentences import event_text
+from phaselock.ui.viewmodel.check import check_text
 from tests.support.session_harness import HarnessPeer, SessionHarness, line, ready
 from tests.support.simulation import MS, SECOND, SimulatedNode
 
 
 def started(listener: str | None = None) -> tuple[SessionHarness, list[HarnessPeer]]:
     harness, peers = ready()
+    for peer in peers:
+        peer.call(peer.core.command, PermitMicrophone(True))
     harness.command(Play())
     harness.run(3)
     harness.command(Check(listener))
@@ -26,7 +44,7 @@ def started(listener: str | None = None) -> tuple[SessionHarness, list[HarnessPe
     return harness, peers
 
 
-def heard(node: SimulatedNode, offsets_ms: Sequence[float | None], problem: str = "") -> None:
+def heard(node: SimulatedNode, offsets_ms: Sequence[float | None]) -> None:
     """The microphone of this node hears the machines at these offsets; None: not at all."""
     assert node.listening_to_song is not None
     arrivals = [
@@ -35,7 +53,7 @@ def heard(node: SimulatedNode, offsets_ms: Sequence[float | None], problem: str 
         else Arrival(Verdict.HEARD, round(offset_ms * MS), 10_000, None)
         for offset_ms in offsets_ms
     ]
-    node.call(node.core.heard, node.listening_to_song.number, arrivals, problem)
+    node.call(node.core.heard, node.listening_to_song.number, HeardPass(tuple(arrivals)))
 
 
 def result(harness: SessionHarness) -> Checked:
@@ -117,9 +135,56 @@ def test_a_peer_may_listen() -> None:
 
 def test_a_microphone_that_fails_ends_the_check() -> None:
     harness, (ana, _) = started("Ana")
-    heard(ana, [], "Its user does not permit it.")
+    assert ana.listening_to_song is not None
+    ana.call(ana.core.heard, ana.listening_to_song.number, HeardPass(fault=MicrophoneFault.LOST))
     harness.run(0.2)
-    assert last_code(harness) == "calibration_failed" and nobody_is_quiet(harness)
+    assert last_code(harness) == "microphone_lost" and nobody_is_quiet(harness)
+
+
+def asked() -> tuple[SessionHarness, HarnessPeer]:
+    """Ana's user is asked whether her microphone may listen; meanwhile the music plays on everywhere."""
+    harness, (ana, _) = ready()
+    harness.command(Play())
+    harness.run(3)
+    harness.command(Check("Ana"))
+    harness.run(0.2)
+    assert ana.core.snapshot().microphone.asked and nobody_is_quiet(harness)
+    shown = harness.host.snapshot().check
+    assert shown is not None and check_text(shown, 1) == "Ana is asked whether its microphone may listen…"
+    return harness, ana
+
+
+def test_a_peer_is_asked_for_its_microphone_and_may_allow_it_once() -> None:
+    harness, ana = asked()
+    ana.call(ana.core.command, AnswerMicrophone(True))
+    harness.run(0.2)
+    heard(ana, [0, 0, 0])
+    harness.run(0.2)
+    assert result(harness).listener == "Ana" and nobody_is_quiet(harness)
+    harness.command(Check("Ana"))
+    harness.run(0.2)
+    assert ana.listening_to_song is None and ana.core.snapshot().microphone.asked
+
+
+@pytest.mark.parametrize("answer", [AnswerMicrophone(False), None])
+def test_a_microphone_that_is_not_allowed_ends_the_check(answer: PeerCommand | None) -> None:
+    harness, ana = asked()
+    if answer is not None:
+        ana.call(ana.core.command, answer)
+    harness.run(0.2 if answer else ASK_NS / SECOND + 1)
+    assert last_code(harness) == "microphone_not_allowed" and harness.host.snapshot().check is None
+    ana.call(ana.core.command, AnswerMicrophone(True))
+    harness.run(0.2)
+    assert nobody_is_quiet(harness)
+
+
+def test_a_host_that_does_not_ask_is_refused() -> None:
+    harness, (ana, _) = ready()
+    harness.command(Play())
+    harness.run(3)
+    ana.call(ana.core.received, m.ListenToSongCommand(7, line(harness).start_session_ns, ("stereo",)))
+    harness.run(0.2)
+    assert ana.listening_to_song is None
 
 
 @pytest.mark.parametrize("command", [Pause(), Seek(20), Stop()])

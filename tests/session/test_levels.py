@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 
+from phaselock.model.microphone import HeardPass
 from phaselock.model.sweeps import Arrival, Verdict
 from phaselock.protocol.codec import ProtocolError, decode, encode
 from phaselock.protocol.messages import TrimCommand
@@ -25,7 +26,7 @@ def hear(harness: SessionHarness, levels_db: Sequence[float | None]) -> None:
         else Arrival(Verdict.HEARD, 0, 10_000, level_db + node.output.trim_db)
         for level_db, node in zip(levels_db, (harness.host, *harness.peers), strict=True)
     ]
-    harness.host.call(harness.host.core.heard, harness.host.listening.number, arrivals, "")
+    harness.host.call(harness.host.core.heard, harness.host.listening.number, HeardPass(tuple(arrivals)))
 
 
 def calibrate(harness: SessionHarness, *levels_db: float | None) -> None:

@@ -219,6 +219,17 @@ class PipeWireServer(SoundServer):
         self.run(["pipewire"], (self.folder / "pipewire-0").exists)
         self.run(["wireplumber"], lambda: "default.audio.sink" in self.ask("pw-metadata", "0"))
 
+    def speak_pulseaudio(self) -> dict[str, str]:
+        """Answer clients of PulseAudio too. Returns the variables with which they find it. Skips the test if
+        pipewire-pulse is not installed."""
+        if shutil.which("pipewire-pulse") is None:
+            pytest.skip("pipewire-pulse is not installed")
+        self.environment["PULSE_RUNTIME_PATH"] = str(self.folder / "pulse")
+        variables = {"PULSE_SERVER": f"unix:{self.folder}/pulse/native"}
+        self.environment |= variables
+        self.run(["pipewire-pulse"], (self.folder / "pulse" / "native").exists)
+        return variables
+
     def move(self, stream: str, sink: str) -> None:
         """Have the stream of this name play on another sink."""
         self.ask("pw-metadata", self._node(stream), "target.object", sink)

@@ -40,6 +40,7 @@ class FakeProgram:
             "muted": False,
             "role": "stereo",
             "device": None,
+            "microphone": None,
             "ui": {},
             **preferences,
             "display_name": display_name,

@@ -60,6 +60,7 @@ def failed(reason: str) -> e.TransferChanged:
         (toast(e.Joined(1, 1, "Jam", "Ana", "Ben", again=False), False), None),
         (toast(e.Joined(1, 1, "Jam", "Ana", "Ben", again=True), False), Toast("The host is heard again.", "info")),
         (toast(e.RoleSet(1, "mono")), Toast("The host has set this speaker to play both channels as mono.", "info")),
+        (toast(e.MicrophoneUsed(1, True), False), Toast("The host listens by this microphone.", "info")),
         (added(3), Toast("Added 3 tracks.", "info")),
         (
             added(1, LeftOut("x", Notice(Code.NOT_AN_MP3))),
@@ -220,6 +221,7 @@ SILENT = {
     e.CalibrationBegan,
     e.CalibrationWaits,
     e.OutputConfirmed,
+    e.MicrophoneAsked,
     e.SessionOpened,
     e.SessionEnded,
     e.FileReady,

@@ -1,10 +1,12 @@
 """The calibration of all loudspeakers by one microphone, at the host.
 
-    IDLE --start--> MEASURING --heard--> CHECKING --heard--> IDLE
-                        |                    |
-                        +--stop, trouble-----+-------------> IDLE
+    IDLE --start--> ASKING --allowed--> MEASURING --heard--> CHECKING --heard--> IDLE
+                       |                    |                    |
+                       +--refused, stop-----+--stop, trouble-----+-------------> IDLE
 
-    IDLE --start--> WAITING --go on--> MEASURING --heard--> WAITING ... CHECKING --heard--> IDLE
+    IDLE --start--> ASKING --allowed--> WAITING --go on--> MEASURING --heard--> WAITING ... CHECKING --heard--> IDLE
+
+A peer is asked for its microphone first; its user may have to answer. The host's own microphone needs no question.
 
 In each of the two passes all machines play sweeps (model/sweeps.py), and one machine records them. After the first
 pass, each machine that was heard is corrected by how much later than the earliest one it was heard. The second pass
@@ -24,7 +26,7 @@ import enum
 from collections.abc import Iterator, Sequence
 
 from phaselock.model.calibration import Confirmation, Place, travel_ns
-from phaselock.model.names import sentence
+from phaselock.model.microphone import HeardPass, MicrophoneFault
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import CalibrationView, CalibrationWait
 from phaselock.model.sweeps import MAX_CORRECTION_NS, RATE_HZ, SWEEP_ID, Arrival, Sounds, Verdict, length_ns, schedule
@@ -47,6 +49,8 @@ ANSWER_NS = 8_000_000_000
 """How long after the last sound of a pass its listener may take to answer."""
 WAIT_NS = 300_000_000_000
 """How long a walk waits for its user at each place."""
+ASK_NS = 30_000_000_000
+"""How long the user of a peer may take to allow its microphone."""
 LEAST_CHANGE_NS = 20_000
 """A smaller difference is left alone: about one frame."""
 MAX_LEFT_NS = 100_000_000
@@ -61,6 +65,7 @@ class Phase(enum.Enum):
 
     IDLE = "idle"
     WAITING = "waiting"
+    ASKING = "asking"
     MEASURING = "measuring"
     CHECKING = "checking"
 
@@ -112,6 +117,9 @@ class HostCalibration:
         self._place: Place = "spot"
         self._number = 0
         """Of the newest pass; answers to earlier ones are ignored."""
+        self._asked_until_ns = 0
+        """Until when a peer may answer the question for its microphone."""
+        self._microphone_ppm: float | None = None
         self._begin_ns = 0
         self._sounds: tuple[Sounds, ...] = ()
         self._resume = False
@@ -124,8 +132,7 @@ class HostCalibration:
 
     def timeline(self) -> Timeline | None:
         """The timeline of the sweeps, which the host's output follows; None: the playback is followed."""
-        sounds = self._phase in (Phase.MEASURING, Phase.CHECKING)
-        return Timeline(SWEEP_ID, RATE_HZ, 0, self._begin_ns) if sounds else None
+        return Timeline(SWEEP_ID, RATE_HZ, 0, self._begin_ns) if self._sounding else None
 
     def view(self) -> CalibrationView | None:
         """The state for users; None if no calibration runs."""
@@ -140,16 +147,18 @@ class HostCalibration:
             listener=self._listener_name,
             checking=self._phase is Phase.CHECKING,
             begin_session_ns=self._begin_ns,
-            length_ns=length_ns(self._sounds),
+            length_ns=length_ns(self._sounds) if self._sounds else 0,
             turns=tuple(sorted(turns)),
             step=steps[0],
             steps=steps[1],
+            asking=self._phase is Phase.ASKING,
         )
 
     # -- commands of the user ----------------------------------------------------------------------------------------
 
     def start(self, listener: Member | None, command: Calibrate, *, now_ns: int) -> None:
-        """Begin with the first pass. `listener` is the peer whose microphone listens; None: the host's."""
+        """Begin with the first pass. `listener` is the peer whose microphone listens, and is asked for it; None: the
+        host's."""
         if self.active:
             self._outbox.error(Notice(Code.CALIBRATION_RUNS), now_ns)
             return
@@ -168,17 +177,28 @@ class HostCalibration:
         self._place = "spot" if command.distances_m is None and not command.walk else "speakers"
         self._listener = listener.peer_id if listener else None
         self._listener_name = listener.name if listener else self._host_name
+        self._begin_ns, self._sounds, self._resume, self._microphone_ppm = 0, (), False, None
+        if listener is None:
+            self._begin(now_ns)
+        else:
+            self._phase = Phase.ASKING
+            self._number += 1
+            self._asked_until_ns = now_ns + ASK_NS
+            self._outbox.do(Send(listener.conn, m.MicrophoneRequest(self._number)))
+
+    def _begin(self, now_ns: int) -> None:
+        """The microphone may listen: begin."""
         self._resume = self._transport.playback.playing
         if self._resume:
             self._transport.pause(now_ns=now_ns)
         self._levels.forget()
-        if walk is None:
+        if self._walk is None:
             self._phase = Phase.MEASURING
             self._begin_pass(MEASURING_REPEATS, now_ns)
         else:
             self._wait(None, now_ns)
         names = tuple(one.name for one in self._machines)
-        self._outbox.note(e.CalibrationBegan(now_ns, self._listener_name, names, walk=command.walk))
+        self._outbox.note(e.CalibrationBegan(now_ns, self._listener_name, names, walk=self._walk is not None))
 
     def go_on(self, *, now_ns: int) -> None:
         """The user has put the microphone beside the loudspeaker that the session waits for."""
@@ -201,21 +221,33 @@ class HostCalibration:
 
     # -- from the listener -------------------------------------------------------------------------------------------
 
-    def heard(self, number: int, arrivals: Sequence[Arrival], problem: str, *, now_ns: int) -> None:
-        """The host's own microphone has heard pass `number`. With a `problem` it has not."""
-        if self._sounds and self._listener is None and number == self._number:
-            self._take(arrivals, problem, now_ns)
+    def answered(self, member: Member, answer: m.MicrophoneAnswer, *, now_ns: int) -> None:
+        """A peer has answered whether the host may listen by its microphone."""
+        asked = self._phase is Phase.ASKING and self._listener == member.peer_id
+        if not asked or answer.number != self._number:
+            return
+        if answer.allowed:
+            self._begin(now_ns)
+        else:
+            self._fail(Notice(Code.MICROPHONE_NOT_ALLOWED, peer=self._listener_name), now_ns)
+
+    def heard(self, number: int, heard: HeardPass, *, now_ns: int) -> None:
+        """The host's own microphone has heard pass `number`, or could not."""
+        if self._sounding and self._listener is None and number == self._number:
+            self._take(heard, now_ns)
 
     def heard_by(self, member: Member, report: m.HeardReport, *, now_ns: int) -> None:
         """A peer has answered a ListenCommand."""
-        if self._sounds and self._listener == member.peer_id and report.number == self._number:
-            self._take(report.arrivals, sentence(report.problem), now_ns)
+        if self._sounding and self._listener == member.peer_id and report.number == self._number:
+            self._take(HeardPass(report.arrivals, report.fault, report.microphone_ppm), now_ns)
 
     # -- time --------------------------------------------------------------------------------------------------------
 
     def deadlines_ns(self) -> Iterator[int]:
         """The session time at which `timer` must be called, if a calibration runs."""
-        if self._phase is Phase.WAITING:
+        if self._phase is Phase.ASKING:
+            yield self._asked_until_ns
+        elif self._phase is Phase.WAITING:
             yield self._waiting_since_ns + WAIT_NS
         elif self.active:
             yield self._begin_ns + length_ns(self._sounds) + ANSWER_NS
@@ -227,7 +259,9 @@ class HostCalibration:
         if self._phase is Phase.WAITING:
             self._fail(Notice(Code.CALIBRATION_STOPPED), now_ns)
         else:
-            self._fail(Notice(Code.LISTENER_SILENT, peer=self._listener_name), now_ns)
+            asking = self._phase is Phase.ASKING
+            code = Code.MICROPHONE_NOT_ALLOWED if asking else Code.LISTENER_SILENT
+            self._fail(Notice(code, peer=self._listener_name), now_ns)
 
     def settle(self, *, now_ns: int) -> None:
         """End a calibration whose listener has left. Go on to the next place if the machine at this one has left."""
@@ -280,7 +314,7 @@ class HostCalibration:
         """Wait until the user has put the microphone at the next place; `unheard`: the last pass has failed there."""
         self._phase, self._sounds = Phase.WAITING, ()
         self._unheard, self._waiting_since_ns = unheard, now_ns
-        self._outbox.do(*self._members.broadcast(m.SweepEnd()))
+        self._outbox.do(*self._members.broadcast(m.SweepEnd(more_follow=True)))
         wait = self._wait_view()
         if wait is not None and self._walk is not None:
             self._outbox.note(e.CalibrationWaits(now_ns, self._listener_name, self._walk.step, self._walk.steps, wait))
@@ -340,8 +374,13 @@ class HostCalibration:
         if late_ns >= LEAST_CHANGE_NS:
             self._correct(self._machines[k], late_ns, now_ns)
 
+    @property
+    def _sounding(self) -> bool:
+        """The sweeps of a pass play, or its answer is awaited."""
+        return self._phase in (Phase.MEASURING, Phase.CHECKING)
+
     def _taking_part(self) -> list[tuple[_Machine, Sounds]]:
-        return list(zip(self._machines, self._sounds, strict=True))
+        return list(zip(self._machines, self._sounds, strict=True)) if self._sounds else []
 
     def _begin_pass(self, repeats: int, now_ns: int) -> None:
         self._number += 1
@@ -360,15 +399,19 @@ class HostCalibration:
         elif listener := self._members.numbered(self._listener):
             self._outbox.do(Send(listener.conn, m.ListenCommand(self._number, self._begin_ns, self._sounds)))
 
-    def _take(self, arrivals: Sequence[Arrival], problem: str, now_ns: int) -> None:
-        if problem or len(arrivals) != len(self._machines):
-            self._fail(Notice(Code.CALIBRATION_FAILED, problem, peer=self._listener_name), now_ns)
+    def _take(self, heard: HeardPass, now_ns: int) -> None:
+        arrivals = heard.arrivals
+        if heard.fault is not None or len(arrivals) != len(self._machines):
+            code = Code(heard.fault or MicrophoneFault.FAILED)
+            self._fail(Notice(code, peer=self._listener_name), now_ns)
         elif self._phase is Phase.MEASURING and self._walk is not None:
+            self._microphone_ppm = heard.microphone_ppm
             self._heard_beside(self._walk, arrivals, now_ns)
         elif self._phase is Phase.MEASURING:
-            self._measured(arrivals, now_ns)
+            self._microphone_ppm = heard.microphone_ppm
+            self._measured(heard.arrivals, now_ns)
         else:
-            self._checked(arrivals, now_ns)
+            self._checked(heard.arrivals, now_ns)
 
     def _measured(self, arrivals: Sequence[Arrival], now_ns: int) -> None:
         """Correct all machines that were heard, and begin with the second pass."""
@@ -446,7 +489,8 @@ class HostCalibration:
             for one in self._machines
         )
         self._end(now_ns)
-        self._outbox.note(e.Calibrated(now_ns, self._listener_name, rows, self._place))
+        ppm = None if self._microphone_ppm is None else round(self._microphone_ppm, 1)
+        self._outbox.note(e.Calibrated(now_ns, self._listener_name, rows, self._place, ppm))
 
     def _fail(self, notice: Notice, now_ns: int) -> None:
         """End the calibration. Corrections that no second pass has confirmed are undone."""

@@ -1,26 +1,27 @@
 """The check of all loudspeakers by one microphone while music plays, at the host.
 
-    IDLE --start--> CHECKING --heard--> IDLE
-                       |
-                       +--stop, trouble, the music changes--> IDLE
+    IDLE --start--> ASKING --allowed--> CHECKING --heard--> IDLE
+                       |                   |
+                       +--refused, stop----+--stop, trouble, the music changes--> IDLE
 
+A peer is asked for its microphone first; its user may have to answer. The host's own microphone needs no question.
 The machines play the song in turns (model/turns.py), and one machine records them. Nothing is corrected.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
-from phaselock.model.names import sentence
+from phaselock.model.microphone import HeardPass, MicrophoneFault
 from phaselock.model.notices import Code, Notice
 from phaselock.model.role import Role
 from phaselock.model.snapshot import CheckView
-from phaselock.model.sweeps import Arrival
 from phaselock.model.timeline import Timeline
 from phaselock.model.turns import in_session, length_ns, quiet, turns
 from phaselock.protocol import messages as m
 from phaselock.session import events as e
 from phaselock.session.effects import ListenToSong, Send, SetQuiet, StopListening
+from phaselock.session.host.calibration import ASK_NS
 from phaselock.session.host.members import Member, Members
 from phaselock.session.host.transport import TransportControl
 from phaselock.session.outbox import Outbox
@@ -56,16 +57,20 @@ class HostCheck:
         self._number = FIRST_NUMBER + 1
         """Of the newest check; answers to earlier ones are ignored."""
         self._begin_ns = 0
+        self._asked_until_ns: int | None = None
+        """A peer has been asked for its microphone, and may answer until then. None: no question is open."""
 
     @property
     def active(self) -> bool:
-        """A check runs."""
-        return self._timeline is not None
+        """A check runs, or a peer is asked for its microphone."""
+        return self._timeline is not None or self._asked_until_ns is not None
 
     def view(self) -> CheckView | None:
         """The state for users; None if no check runs."""
         if not self.active:
             return None
+        if self._timeline is None:
+            return CheckView(self._listener_name, 0, 0, ())
         return CheckView(
             listener=self._listener_name,
             begin_session_ns=self._begin_ns,
@@ -76,24 +81,44 @@ class HostCheck:
     # -- commands of the user ----------------------------------------------------------------------------------------
 
     def start(self, listener: Member | None, *, now_ns: int) -> None:
-        """Begin. `listener` is the peer whose microphone listens; None: the host's."""
-        playing = [peer for peer in self._members if peer.reports.latest and peer.reports.latest.device_name]
-        timeline, end_ns = self._transport.playback.current, self._transport.end_ns()
-        machines = len(playing) + 1
-        begin_ns = now_ns + self._members.lead_ns() + BEGIN_NS
+        """Begin. `listener` is the peer whose microphone listens, and is asked for it; None: the host's."""
         if self.active:
             return self._outbox.error(Notice(Code.CHECK_RUNS), now_ns)
-        if not playing:
-            return self._outbox.error(Notice(Code.CALIBRATION_ALONE), now_ns)
-        if timeline is None or end_ns is None or timeline.start_session_ns > begin_ns:
-            return self._outbox.error(Notice(Code.CHECK_NEEDS_MUSIC), now_ns)
-        if begin_ns + length_ns(machines) + TAIL_NS > end_ns:
-            return self._outbox.error(Notice(Code.CHECK_SONG_ENDS), now_ns)
-        self._timeline, self._begin_ns = timeline, begin_ns
-        self._machines = [(None, self._host_name), *((peer.peer_id, peer.name) for peer in playing)]
+        if (obstacle := self._obstacle(now_ns)) is not None:
+            return self._outbox.error(Notice(obstacle), now_ns)
         self._listener = listener.peer_id if listener else None
         self._listener_name = listener.name if listener else self._host_name
         self._number -= 1
+        if listener is None:
+            return self._begin(now_ns)
+        self._asked_until_ns = now_ns + ASK_NS
+        self._outbox.do(Send(listener.conn, m.MicrophoneRequest(self._number)))
+
+    def _playing(self) -> list[Member]:
+        return [peer for peer in self._members if peer.reports.latest and peer.reports.latest.device_name]
+
+    def _begin_from(self, now_ns: int) -> int:
+        return now_ns + self._members.lead_ns() + BEGIN_NS
+
+    def _obstacle(self, now_ns: int) -> Code | None:
+        """Why no check can begin now."""
+        timeline, end_ns = self._transport.playback.current, self._transport.end_ns()
+        playing, begin_ns = self._playing(), self._begin_from(now_ns)
+        if not playing:
+            return Code.CALIBRATION_ALONE
+        if timeline is None or end_ns is None or timeline.start_session_ns > begin_ns:
+            return Code.CHECK_NEEDS_MUSIC
+        return Code.CHECK_SONG_ENDS if begin_ns + length_ns(len(playing) + 1) + TAIL_NS > end_ns else None
+
+    def _begin(self, now_ns: int) -> None:
+        """The microphone may listen: begin, if that is still possible."""
+        obstacle, timeline = self._obstacle(now_ns), self._transport.playback.current
+        if obstacle is not None or timeline is None:
+            return self._fail(Notice(obstacle or Code.CHECK_NEEDS_MUSIC), now_ns)
+        playing, begin_ns = self._playing(), self._begin_from(now_ns)
+        machines = len(playing) + 1
+        self._timeline, self._begin_ns = timeline, begin_ns
+        self._machines = [(None, self._host_name), *((peer.peer_id, peer.name) for peer in playing)]
         for k, (peer_id, _) in enumerate(self._machines):
             spans = quiet(k, machines)
             member = self._members.numbered(peer_id) if peer_id is not None else None
@@ -102,9 +127,10 @@ class HostCheck:
             else:
                 self._outbox.do(SetQuiet(in_session(spans, begin_ns)))
         roles: tuple[Role, ...] = ("stereo", *(_role(peer) for peer in playing))
-        if listener is None:
+        listener = self._members.numbered(self._listener) if self._listener is not None else None
+        if self._listener is None:
             self._outbox.do(ListenToSong(self._number, begin_ns, timeline, roles))
-        else:
+        elif listener is not None:
             self._outbox.do(Send(listener.conn, m.ListenToSongCommand(self._number, begin_ns, roles)))
         self._outbox.note(e.CheckBegan(now_ns, self._listener_name, tuple(name for _, name in self._machines)))
 
@@ -115,27 +141,42 @@ class HostCheck:
 
     # -- from the listener -------------------------------------------------------------------------------------------
 
-    def heard(self, number: int, arrivals: Sequence[Arrival], problem: str, *, now_ns: int) -> None:
-        """The host's own microphone has heard check `number`. With a `problem` it has not."""
-        if self.active and self._listener is None and number == self._number:
-            self._take(arrivals, problem, now_ns)
+    def answered(self, member: Member, answer: m.MicrophoneAnswer, *, now_ns: int) -> None:
+        """A peer has answered whether the host may listen by its microphone."""
+        asked = self._asked_until_ns is not None and self._listener == member.peer_id
+        if not asked or answer.number != self._number:
+            return
+        self._asked_until_ns = None
+        if answer.allowed:
+            self._begin(now_ns)
+        else:
+            self._fail(Notice(Code.MICROPHONE_NOT_ALLOWED, peer=self._listener_name), now_ns)
+
+    def heard(self, number: int, heard: HeardPass, *, now_ns: int) -> None:
+        """The host's own microphone has heard check `number`, or could not."""
+        if self._timeline is not None and self._listener is None and number == self._number:
+            self._take(heard, now_ns)
 
     def heard_by(self, member: Member, report: m.HeardReport, *, now_ns: int) -> None:
         """A peer has answered a ListenToSongCommand."""
-        if self.active and self._listener == member.peer_id and report.number == self._number:
-            self._take(report.arrivals, sentence(report.problem), now_ns)
+        if self._timeline is not None and self._listener == member.peer_id and report.number == self._number:
+            self._take(HeardPass(report.arrivals, report.fault, report.microphone_ppm), now_ns)
 
     # -- time --------------------------------------------------------------------------------------------------------
 
     def deadlines_ns(self) -> Iterator[int]:
         """The session time at which `timer` must be called, if a check runs."""
-        if self.active:
+        if self._asked_until_ns is not None:
+            yield self._asked_until_ns
+        elif self.active:
             yield self._turns_end_ns() + ANSWER_NS
 
     def timer(self, *, now_ns: int) -> None:
         """End a check whose listener does not answer."""
         if any(now_ns >= at_ns for at_ns in self.deadlines_ns()):
-            self._fail(Notice(Code.LISTENER_SILENT, peer=self._listener_name), now_ns)
+            asking = self._asked_until_ns is not None
+            code = Code.MICROPHONE_NOT_ALLOWED if asking else Code.LISTENER_SILENT
+            self._fail(Notice(code, peer=self._listener_name), now_ns)
 
     def settle(self, *, now_ns: int) -> None:
         """End a check whose listener has left, or whose song does not play on."""
@@ -143,7 +184,7 @@ class HostCheck:
             return
         if self._listener is not None and self._members.numbered(self._listener) is None:
             self._fail(Notice(Code.LISTENER_SILENT, peer=self._listener_name), now_ns)
-        elif self._transport.playback.current != self._timeline and now_ns < self._turns_end_ns():
+        elif self._timeline not in (None, self._transport.playback.current) and now_ns < self._turns_end_ns():
             self._fail(Notice(Code.CHECK_DISTURBED), now_ns)
 
     # -- inside ------------------------------------------------------------------------------------------------------
@@ -151,13 +192,14 @@ class HostCheck:
     def _turns_end_ns(self) -> int:
         return self._begin_ns + length_ns(len(self._machines))
 
-    def _take(self, arrivals: Sequence[Arrival], problem: str, now_ns: int) -> None:
-        if problem or len(arrivals) != len(self._machines):
-            self._fail(Notice(Code.CALIBRATION_FAILED, problem, peer=self._listener_name), now_ns)
+    def _take(self, heard: HeardPass, now_ns: int) -> None:
+        if heard.fault is not None or len(heard.arrivals) != len(self._machines):
+            code = Code(heard.fault or MicrophoneFault.FAILED)
+            self._fail(Notice(code, peer=self._listener_name), now_ns)
             return
         rows = tuple(
             e.CheckedRow(name, one.verdict, None if one.offset_ns is None else round(one.offset_ns / 1e6, 3) + 0.0)
-            for (_, name), one in zip(self._machines, arrivals, strict=True)
+            for (_, name), one in zip(self._machines, heard.arrivals, strict=True)
         )
         self._end()
         self._outbox.note(e.Checked(now_ns, self._listener_name, rows))
@@ -168,7 +210,7 @@ class HostCheck:
 
     def _end(self) -> None:
         """Let all machines play, and end the recording."""
-        self._timeline = None
+        self._timeline = self._asked_until_ns = None
         self._outbox.do(SetQuiet(()), StopListening())
         self._outbox.do(*self._members.broadcast(m.QuietCommand(self._begin_ns, ())))
 

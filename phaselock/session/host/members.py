@@ -357,6 +357,7 @@ class Member:
             muted=status.muted if status else False,
             role=status.role if status else None,
             confirmed=self.reports.proof.confirmation,
+            microphone=status.microphone if status else False,
         )
 
     def _files(self, queued: list[UUID]) -> Iterator[FileView]:

@@ -8,14 +8,14 @@ silent for too long is removed with a reason. The other peers are not affected.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from uuid import UUID
 
 from phaselock.language.message import N_
+from phaselock.model.microphone import HeardPass
 from phaselock.model.names import person_name, sentence
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import SessionSnapshot
-from phaselock.model.sweeps import Arrival
 from phaselock.model.timeline import Timeline
 from phaselock.model.timing import DeviceState, Timing
 from phaselock.model.types import AudioStatus, Track
@@ -256,11 +256,10 @@ class HostSession:
         self._outbox.note(e.DeviceChanged(now_ns, state, device_name, detail, timing))
         return self._settle(now_ns)
 
-    def heard(self, number: int, arrivals: Sequence[Arrival], problem: str, *, now_ns: int) -> list[Effect]:
-        """The host's microphone has heard the pass of `Listen` with this number. With a `problem`, a sentence, it has
-        not."""
-        self._calibration.heard(number, arrivals, problem, now_ns=now_ns)
-        self._check.heard(number, arrivals, problem, now_ns=now_ns)
+    def heard(self, number: int, heard: HeardPass, *, now_ns: int) -> list[Effect]:
+        """The host's microphone has heard what `Listen` or `ListenToSong` with this number asks for, or could not."""
+        self._calibration.heard(number, heard, now_ns=now_ns)
+        self._check.heard(number, heard, now_ns=now_ns)
         return self._settle(now_ns)
 
     # -- time --------------------------------------------------------------------------------------------------------
@@ -487,6 +486,9 @@ class HostSession:
             case m.HeardReport():
                 self._calibration.heard_by(member, message, now_ns=now_ns)
                 self._check.heard_by(member, message, now_ns=now_ns)
+            case m.MicrophoneAnswer():
+                self._calibration.answered(member, message, now_ns=now_ns)
+                self._check.answered(member, message, now_ns=now_ns)
             case m.PeerStatus():
                 self._report_watch.take(member, message, now_ns=now_ns)
             case m.FileReceived(file_id=file_id, hash_ok=hash_ok):

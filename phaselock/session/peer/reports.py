@@ -37,6 +37,8 @@ class StatusReports:
         self.muted = False
         self.role: Role = "stereo"
         self.proof = Proof()
+        self.microphone = False
+        """The host may listen by this machine's microphone."""
         self._status: m.PeerStatus | None = None
         """The newest one; None before the first call of `take`."""
         self._sent: m.PeerStatus | None = None
@@ -60,6 +62,7 @@ class StatusReports:
             volume_percent=self.volume_percent,
             muted=self.muted,
             role=self.role,
+            microphone=self.microphone,
         )
 
     def change_volume(self, volume_percent: int | None, muted: bool | None) -> None:
@@ -90,7 +93,14 @@ class StatusReports:
 
 
 def _peer_status(
-    status: AudioStatus, clock: ClockStatus, *, room_bytes: int, volume_percent: int, muted: bool, role: Role
+    status: AudioStatus,
+    clock: ClockStatus,
+    *,
+    room_bytes: int,
+    volume_percent: int,
+    muted: bool,
+    role: Role,
+    microphone: bool,
 ) -> m.PeerStatus:
     """The message for the host, with all numbers inside their bounds. `room_bytes`: see `PeerSession.room`."""
     uncertainty_ns = status.dac_uncertainty_ns
@@ -113,13 +123,14 @@ def _peer_status(
         role=role,
         trim_db=status.trim_db,
         correction_ns=_within(-UNKNOWN_UNCERTAINTY_NS, status.correction_ns, UNKNOWN_UNCERTAINTY_NS),
+        microphone=microphone,
     )
 
 
 def _at_once(status: m.PeerStatus) -> tuple[object, ...]:
     """The values whose change is sent to the host at once."""
     volume = status.volume_percent, status.muted, status.role, status.trim_db
-    return status.device_name, status.timing, status.correction_ns, *volume
+    return status.device_name, status.timing, status.correction_ns, status.microphone, *volume
 
 
 def _within(low: int, value: int, high: int) -> int:

@@ -7,17 +7,15 @@ what it does if it loses its host.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
 from uuid import UUID
 
-from phaselock.language.message import N_
 from phaselock.model.calibration import Confirmation
+from phaselock.model.microphone import HeardPass, MicrophoneFault
 from phaselock.model.names import file_label, person_name, sentence, title
 from phaselock.model.notices import Code, Notice
 from phaselock.model.queue import ItemStatus, QueueItem
 from phaselock.model.role import Role
 from phaselock.model.snapshot import SessionSnapshot
-from phaselock.model.sweeps import Arrival
 from phaselock.model.timing import DeviceState, Timing
 from phaselock.model.turns import in_session
 from phaselock.model.types import UNKNOWN_CLOCK, AudioStatus, ClockStatus
@@ -36,13 +34,13 @@ from phaselock.session.effects import (
     SetQuiet,
     StartClock,
     StopClock,
-    StopListening,
 )
 from phaselock.session.outbox import Outbox
 from phaselock.session.peer.absence import Absence
 from phaselock.session.peer.breach import Breach
 from phaselock.session.peer.clock_watch import ClockWatch
 from phaselock.session.peer.files import PeerFiles
+from phaselock.session.peer.microphone import PeerMicrophone
 from phaselock.session.peer.playback import PeerPlayback
 from phaselock.session.peer.reports import StatusReports
 from phaselock.session.peer.requests import OutgoingRequests
@@ -64,7 +62,7 @@ class PeerSession:
     Methods that change the session return the effects that the runner must execute.
     """
 
-    def __init__(self, *, display_name: str) -> None:
+    def __init__(self, *, display_name: str, microphone: bool = False) -> None:
         self._side = PeerSide.OFFLINE
         self._display_name = person_name(display_name)
         self._session_name = self._host_name = ""
@@ -83,6 +81,8 @@ class PeerSession:
         self._files = PeerFiles(self._outbox, self._session_ns)
         self._playback = PeerPlayback(self._files, lambda: self._clock, self._outbox)
         self._reports = StatusReports(self._outbox)
+        self._microphone = PeerMicrophone(self._outbox, self._session_ns, permitted=microphone)
+        self._reports.microphone = microphone
         self._absence = Absence(self._outbox, self._session_ns, self._playback.sounds)
         self._requests = OutgoingRequests(self._outbox, self._session_ns)
         self._ended: list[Effect] = []
@@ -146,6 +146,11 @@ class PeerSession:
                         self._outbox.error(about, self._session_ns(now_ns))
                     else:
                         self._requests.ask(command, connected=joined, now_ns=now_ns)
+                case c.PermitMicrophone(permitted=permitted):
+                    self._microphone.permit(permitted, now_ns=now_ns)
+                    self._reports.microphone = permitted
+                case c.AnswerMicrophone(allowed=allowed):
+                    self._microphone.answer(allowed, now_ns=now_ns)
                 case c.Leave():
                     if joined:
                         self._outbox.do(Send(HOST_CONN, m.LeaveSession(self._peer_id)))
@@ -219,11 +224,10 @@ class PeerSession:
             self._requests.upload_ended(request_id, problem, self._peer_id, self._token, now_ns=now_ns)
         return self._settle(now_ns)
 
-    def heard(self, number: int, arrivals: Sequence[Arrival], problem: str, *, now_ns: int) -> list[Effect]:
-        """This machine's microphone has heard the pass of `Listen` with this number. With a `problem`, a sentence, it
-        has not."""
+    def heard(self, number: int, heard: HeardPass, *, now_ns: int) -> list[Effect]:
+        """This machine's microphone has heard the pass of `Listen` with this number, or could not."""
         if self._connected:
-            self._outbox.do(Send(HOST_CONN, m.HeardReport(number, tuple(arrivals), sentence(problem))))
+            self._microphone.heard(number, heard, now_ns=now_ns)
         return self._settle(now_ns)
 
     def device_changed(
@@ -239,6 +243,7 @@ class PeerSession:
         """Handle all deadlines that have passed. A call before or after `next_deadline_ns` is allowed."""
         self._wake(now_ns)
         self._requests.timer(now_ns=now_ns)
+        self._microphone.timer(now_ns=now_ns)
         if self._absence.is_over(now_ns=now_ns):
             self._end(HOST_LOST, now_ns, failed=True)
         elif self._side is PeerSide.AWAY:
@@ -261,7 +266,7 @@ class PeerSession:
         """The time for the next call of `timer`; None: no call is needed. Every call of the session may change it."""
         if not self._alive:
             return None
-        deadlines = [*self._absence.deadlines_ns(), *self._requests.deadlines_ns()]
+        deadlines = [*self._absence.deadlines_ns(), *self._requests.deadlines_ns(), *self._microphone.deadlines_ns()]
         if self._side is not PeerSide.AWAY:
             deadlines.append(self._heard_at_ns + DEAD_NS)
         if self._side is PeerSide.JOINED:
@@ -287,6 +292,7 @@ class PeerSession:
             connected=self._connected,
             plays_on=self._absence.plays_on,
             confirmed=self._reports.proof.confirmation,
+            microphone=self._microphone.view(),
         )
 
     # -- from the host -----------------------------------------------------------------------------------------------
@@ -315,17 +321,22 @@ class PeerSession:
                 self._asked(self._requests.added(request_id, now_ns=now_ns))
             case m.SweepCommand():
                 self._playback.sweep(message)
-            case m.SweepEnd():
+            case m.SweepEnd(more_follow=more_follow):
                 self._playback.end_sweeps()
-                self._outbox.do(StopListening())
+                if more_follow:
+                    self._microphone.pause()
+                else:
+                    self._microphone.end(now_ns=now_ns)
+            case m.MicrophoneRequest(number=number):
+                self._microphone.ask(number, now_ns=now_ns)
             case m.ListenCommand(number=number, target_time_ns=begin_ns, machines=machines):
-                self._outbox.do(Listen(number, begin_ns, machines))
+                self._microphone.listen(Listen(number, begin_ns, machines), now_ns=now_ns)
             case m.QuietCommand(target_time_ns=begin_ns, spans=spans):
                 self._outbox.do(SetQuiet(in_session(spans, begin_ns)))
                 if not spans:
-                    self._outbox.do(StopListening())
+                    self._microphone.end(now_ns=now_ns)
             case m.ListenToSongCommand():
-                self._listen_to_song(message)
+                self._listen_to_song(message, now_ns)
             case m.CalibrationCommand(late_ns=late_ns, spread_ns=spread_ns, listener=listener, place=place):
                 heard = late_ns, spread_ns, person_name(listener), place
                 self._outbox.note(e.OutputCalibrated(self._session_ns(now_ns), *heard))
@@ -386,6 +397,7 @@ class PeerSession:
         self._joined_at_ns = now_ns
         self._heartbeat_at_ns = now_ns + HEARTBEAT_NS
         self._reports.joined(now_ns=now_ns)
+        self._microphone.joined(self._host_name, self._display_name)
         self._outbox.do(StartClock(accepted.peer_id, accepted.clock_port))
         self._clock_watch.start(accepted.clock_port, now_ns=now_ns)
         names = self._session_name, self._host_name, self._display_name
@@ -414,13 +426,13 @@ class PeerSession:
         if not self._files.offered(start, self._peer_id, self._token, now_ns=now_ns):
             raise Breach("a file changed, or there are too many")
 
-    def _listen_to_song(self, command: m.ListenToSongCommand) -> None:
+    def _listen_to_song(self, command: m.ListenToSongCommand, now_ns: int) -> None:
         timeline = self._playback.timeline
         if timeline is not None and self._playback.sounds():
-            self._outbox.do(ListenToSong(command.number, command.target_time_ns, timeline, command.roles))
+            task = ListenToSong(command.number, command.target_time_ns, timeline, command.roles)
+            self._microphone.listen(task, now_ns=now_ns)
         else:
-            problem = N_("It does not play the song.")
-            self._outbox.do(Send(HOST_CONN, m.HeardReport(command.number, (), problem)))
+            self._microphone.refuse(command.number, MicrophoneFault.NO_SONG)
 
     def _asked(self, asked: bool) -> None:
         if not asked:
@@ -434,7 +446,7 @@ class PeerSession:
         left_ns = end_ns - session_ns if end_ns is not None and session_ns is not None else 0
         self._side = PeerSide.AWAY
         self._playback.end_sweeps()
-        self._outbox.do(StopListening())
+        self._microphone.end(now_ns=now_ns)
         self._clock_watch.stop()
         self._files.lost_host()
         self._requests.lost_host()

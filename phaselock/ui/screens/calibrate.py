@@ -11,7 +11,7 @@ from phaselock.language.message import N_
 from phaselock.model.calibration import MAX_DISTANCE_M
 from phaselock.session import events as e
 from phaselock.session.commands import Calibrate, CalibrateNext, Check, StopCalibration, StopCheck
-from phaselock.session.sentences import event_text
+from phaselock.session.sentences import CALIBRATION_ENDS, event_text, window_text
 from phaselock.ui import theme
 from phaselock.ui.backend import BackendEvent, SessionEvent, SessionView
 from phaselock.ui.screens.base import WindowApi
@@ -51,6 +51,8 @@ class CalibrationPart(ctk.CTkFrame):  # type: ignore[misc]
         self._hint.pack(side="left", padx=(px(16), px(8)))
         self.listener = Choice(top, lambda _name: None)
         self.listener.pack(side="left", fill="x", expand=True)
+        self._listeners: dict[str, str | None] = {tr("This machine"): None}
+        """The names of the peers by their texts in the menu; None: this machine."""
         self.listener.set(tr("This machine"))
         self.place = Choice(top, lambda _text: self._show_place())
         self.place.texts = [tr(FOR_THE_SPOT), tr(BY_METRES), tr(BY_WALKING)]
@@ -65,15 +67,16 @@ class CalibrationPart(ctk.CTkFrame):  # type: ignore[misc]
         self.says.configure(justify="left", anchor="w")
         self.levels = LevelsPart(self, api)
         self._running = self._checking = False
+        self._ended = False
+        """The end of the newest calibration or check was told. A view of the session may be older and still show it."""
         self.on_state(state)
 
     def on_state(self, state: SessionView) -> None:
         """There is a new view of the session."""
         self._state = state
         self.levels.show(state.snapshot.levels)
-        peers = [peer.name for peer in state.snapshot.peers]
-        self.listener.texts = [tr("This machine"), *peers]
-        self.distances.set_names([state.snapshot.host_name, *peers])
+        self._offer(state)
+        self.distances.set_names([state.snapshot.host_name, *(peer.name for peer in state.snapshot.peers)])
         view = state.snapshot.calibration
         running, waiting = view is not None, view is not None and view.wait is not None
         if waiting != bool(self.next.winfo_manager()):
@@ -87,27 +90,45 @@ class CalibrationPart(ctk.CTkFrame):  # type: ignore[misc]
             self.button.set_text(tr("Stop") if running else tr("Calibrate speakers"))
             self.check_button.set_text(tr("Stop") if checking else tr("Check"))
             if running or checking:
+                self._ended = False
                 self.says.pack_forget()
                 self._bar.pack(fill="x", pady=(px(8), 0))
                 self.says.pack(fill="x", pady=(px(4), 0))
             else:
                 self._bar.pack_forget()
 
+    def _offer(self, state: SessionView) -> None:
+        """Let the user choose one of the machines. A peer that has not allowed its microphone is asked first."""
+        before = self._listeners.get(self.listener.get())
+        asks = tr("{name} (will be asked)")
+        self._listeners = {tr("This machine"): None}
+        for peer in state.snapshot.peers:
+            self._listeners[peer.name if peer.microphone else asks.format(name=peer.name)] = peer.name
+        texts = {name: text for text, name in self._listeners.items()}
+        if self.listener.texts != [*self._listeners]:
+            self.listener.texts = [*self._listeners]
+            self.listener.set(texts.get(before, tr("This machine")))
+
     def on_event(self, event: BackendEvent) -> None:
-        """Show the result, and when it was heard."""
-        if isinstance(event, SessionEvent) and isinstance(event.event, e.Calibrated | e.Checked):
+        """Show the result, and when it was heard, or why there is none."""
+        told = event.event if isinstance(event, SessionEvent) else None
+        if isinstance(told, e.Calibrated | e.Checked):
             heard_at = tr("Heard at {time}.").format(time=time.strftime("%H:%M"))
+            self._ended = True
             self._make_room()
-            self._say(f"{event_text(event.event, current())}\n{heard_at}")
+            self._say(f"{event_text(told, current())}\n{heard_at}")
+        elif isinstance(told, e.Failed) and told.notice.code in CALIBRATION_ENDS:
+            self._ended = True
+            self._say(window_text(told.notice, current()))
 
     def tick(self) -> None:
         """Show how far it is."""
         view, session_ns = self._state.snapshot.calibration, self._api.program.session_ns()
-        if view is not None and session_ns is not None:
+        if view is not None and session_ns is not None and not self._ended:
             self._bar.set(calibration_share(view, session_ns))
             self._say(calibration_text(view, session_ns))
         check = self._state.snapshot.check
-        if check is not None and session_ns is not None:
+        if check is not None and session_ns is not None and not self._ended:
             self._bar.set(check_share(check, session_ns))
             self._say(check_text(check, session_ns))
 
@@ -138,8 +159,7 @@ class CalibrationPart(ctk.CTkFrame):  # type: ignore[misc]
         self._api.program.command(StopCheck() if self._checking else Check(self._listener()))
 
     def _listener(self) -> str | None:
-        chosen = self.listener.get()
-        return None if chosen == tr("This machine") else chosen
+        return self._listeners.get(self.listener.get())
 
     def _calibrate_at_speakers(self) -> None:
         distances_m = self.distances.read()

@@ -9,6 +9,7 @@ from phaselock.ui import theme
 from phaselock.ui.backend import SessionView
 from phaselock.ui.direction import isolated
 from phaselock.ui.screens.base import WindowApi
+from phaselock.ui.screens.microphone import MicrophoneQuestion
 from phaselock.ui.screens.playing import PlayingPanel
 from phaselock.ui.screens.queue import QueueList
 from phaselock.ui.screens.queue_menu import peer_menu
@@ -36,6 +37,7 @@ class PeerScreen(SessionScreen):
         self._queue_rows = QueueRows()
         self.grid_columnconfigure(0, weight=1)
         self.grid_rowconfigure(1, weight=1)
+        self._microphone = MicrophoneQuestion(self, api)
         self._build_header()
         self.playing = PlayingPanel(self, api, on_seek=None)
         self.playing.grid(row=1, column=0, sticky="nsew", padx=(px(24), px(12)), pady=(0, px(8)))
@@ -60,6 +62,7 @@ class PeerScreen(SessionScreen):
             self.show_queue(view.queue)
         if before is None or view.requests != before.requests:
             self._requests.show([_request_row(row) for row in view.requests])
+        self._microphone.on_state(state)
         self.playing.show(state, view.now, view.sync)
 
     def key(self, name: str) -> bool:

@@ -1,4 +1,5 @@
-"""The panel of the sound: the output of this machine, its channels, and the user's correction of its delay.
+"""The panel of the sound: the output of this machine, its channels, the user's correction of its delay, and the
+microphone.
 
 In a session it takes the place of the queue, so that the player stays in view while one adjusts it."""
 
@@ -14,9 +15,10 @@ from phaselock.model.role import ROLE_NAMES, ROLES
 from phaselock.session.events import RoleSet
 from phaselock.session.sentences import heard_text
 from phaselock.ui import theme
-from phaselock.ui.backend import BackendEvent, Outputs, SessionEvent, SessionView
+from phaselock.ui.backend import BackendEvent, Inputs, Outputs, SessionEvent, SessionView
 from phaselock.ui.screens.base import WindowApi
 from phaselock.ui.screens.home import label
+from phaselock.ui.screens.microphone import MicrophonePart
 from phaselock.ui.screens.overlays import Overlay
 from phaselock.ui.theme import px
 from phaselock.ui.viewmodel import number_text, output_text
@@ -59,10 +61,12 @@ class SoundOverlay(Overlay):
         self._steps = frame(self.body)
         self.correction = Field(self._steps, "", on_submit=self._correct, width=56)
         self._says = self._note("")
+        self.microphone = MicrophonePart(self.body, api, peer=state is not None and not state.hosting)
         self._hint_text = ""
         if state is not None:
             self._build_correction()
             self.on_state(state)
+        self.microphone.pack(fill="x")
         self.body.bind("<Configure>", lambda event: self._wrap(event.width), add="+")
         api.program.list_outputs()
 
@@ -71,10 +75,13 @@ class SoundOverlay(Overlay):
             outputs = [None, *event.names]
             chosen = self._outputs[self.output.get()]
             self._offer(outputs if chosen in outputs else [*outputs, chosen])
+        elif isinstance(event, Inputs):
+            self.microphone.listed(event.names)
         elif isinstance(event, SessionEvent) and isinstance(event.event, RoleSet):
             self.role.set(tr(ROLE_NAMES[event.event.role]))
 
     def on_state(self, state: SessionView) -> None:
+        self.microphone.on_state(state)
         text = output_text(state)
         if text != self._device_text:
             self._device_text = text

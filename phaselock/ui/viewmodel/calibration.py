@@ -14,6 +14,8 @@ AFTER_NS = 1_500_000_000
 
 def calibration_share(view: CalibrationView, session_ns: int) -> float:
     """How far the calibration is, 0 to 1."""
+    if view.asking:
+        return 0.0
     before = (view.step - 1) / view.steps
     if view.wait is not None:
         return before * MEASURING_SHARE
@@ -26,6 +28,8 @@ def calibration_share(view: CalibrationView, session_ns: int) -> float:
 
 def calibration_text(view: CalibrationView, session_ns: int) -> str:
     """A sentence: who plays now, or where to put the microphone."""
+    if view.asking:
+        return tr("{name} is asked whether its microphone may listen…").format(name=view.listener)
     if view.wait is not None:
         return f"{walk_text(view.listener, view.wait, current())} ({view.step}/{view.steps})"
     since_ns = session_ns - view.begin_session_ns

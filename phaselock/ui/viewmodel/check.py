@@ -16,6 +16,8 @@ def check_share(view: CheckView, session_ns: int) -> float:
 
 def check_text(view: CheckView, session_ns: int) -> str:
     """A sentence: who plays now."""
+    if not view.turns:
+        return tr("{name} is asked whether its microphone may listen…").format(name=view.listener)
     since_ns = session_ns - view.begin_session_ns
     begun = [name for begin_ns, name in view.turns if begin_ns <= since_ns]
     if begun and since_ns < view.length_ns:

@@ -79,7 +79,7 @@ def peer_view(state: SessionView, queue_rows: QueueRows | None = None) -> PeerSc
     return PeerScreenView(
         title=s.session_name,
         connection=_connection(state),
-        connection_kind="good" if s.connected else "warning",
+        connection_kind="warning" if not s.connected or _is_listened_by(state) else "good",
         chip_text=own_chip.text,
         chip_kind=own_chip.kind,
         now=now,
@@ -161,8 +161,16 @@ def window_title(state: SessionView) -> str:
     return " · ".join(filter(None, (" – ".join(filter(None, parts)), "PhaseLock")))
 
 
+def _is_listened_by(state: SessionView) -> bool:
+    """The host listens by this machine's microphone now."""
+    microphone = state.snapshot.microphone
+    return microphone is not None and microphone.listening
+
+
 def _connection(state: SessionView) -> str:
     s, own = state.snapshot, state.own
+    if _is_listened_by(state):
+        return tr("The host listens by this microphone.")
     if not s.connected:
         on = s.plays_on and sounding(s)
         return tr("Looking for the host — playing on") if on else tr("Looking for the host")

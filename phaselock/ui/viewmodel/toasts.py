@@ -64,7 +64,7 @@ def event_toast(happened: SessionEvent, hosting: bool, snapshot: SessionSnapshot
             return _request(event, hosting)
         case e.DeviceChanged():
             return _device(event)
-        case e.RoleSet() | e.TrimSet():
+        case e.RoleSet() | e.TrimSet() | e.MicrophoneUsed():
             return Toast(event_text(event, current()), "info")
         case e.FilesAdded():
             return Toast(added_text(event, current()), "warning" if event.left_out else "info")

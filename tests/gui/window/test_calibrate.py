@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from phaselock.model.calibration import Confirmation
+from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import CalibrationView, CalibrationWait, CheckView
 from phaselock.model.sweeps import Verdict
 from phaselock.session import events as e
@@ -80,8 +81,26 @@ def test_a_click_checks_while_music_plays(window: Any) -> None:
     assert reads(part, "Heard at ") and button(part, "Check")
 
 
-def test_a_peer_may_listen(window: Any) -> None:
+def test_an_older_view_does_not_cover_the_result(window: Any) -> None:
+    show(window, running(RUNNING))
+    go(window, "sync")
+    part = window.overlay.calibration
+    window.program.now_ns = RUNNING.begin_session_ns + 1
+    deliver(window, SessionEvent(e.Failed(1, Notice(Code.MICROPHONE_LOST, peer="Ana"))))
+    part.tick()
+    assert reads(part, "The microphone of Ana was unplugged, or it stopped.")
     show(window, playing(peer(), peer("Kitchen", 2)))
+    show(window, running(RUNNING))
+    part.tick()
+    assert reads(part, "Listening: Ana plays.")
+    rows = (e.CalibratedRow("Ana", Verdict.HEARD, 0.0, 0.0, 0.0, 0.0),)
+    deliver(window, SessionEvent(e.Calibrated(1, "Ana", rows)))
+    part.tick()
+    assert reads(part, "Heard at ")
+
+
+def test_a_peer_may_listen(window: Any) -> None:
+    show(window, playing(peer(microphone=True), peer("Kitchen", 2, microphone=True)))
     go(window, "sync")
     part = window.overlay.calibration
     assert part.listener.texts == ["This machine", "Ben", "Kitchen"]

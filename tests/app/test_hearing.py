@@ -11,12 +11,13 @@ import pytest
 
 import phaselock.data
 from phaselock import _native
-from phaselock.app.song_hearing import hear_song
+from phaselock.app.hearing import hear_song
 from phaselock.audio.decoder import Mp3Source
 from phaselock.audio.interface import Plan
 from phaselock.audio.microphone import Recording
 from phaselock.audio.mp3_file import Inspector, inspect
 from phaselock.errors import PhaseLockError
+from phaselock.model.microphone import HeardPass
 from phaselock.model.timeline import Timeline
 from phaselock.model.turns import FADE_NS, length_ns, quiet
 from phaselock.storage.hashing import hash_file
@@ -40,7 +41,7 @@ def test_the_song_of_the_listener_is_found_in_its_recording(monkeypatch: pytest.
     task = plan(_native.now_ns() + OFFSET_NS - 2 * SECOND)
     begin_ns, rate_hz = task.timeline.start_session_ns + 3 * SECOND, task.timeline.rate_hz
 
-    def record(seconds: float, channels: int, input_name: str | None, stop: threading.Event) -> Recording:
+    def record(seconds: float, channels: int, input_name: str | None, **_: object) -> Recording:
         assert (channels, input_name) == (1, "Desk")
         frames = round(seconds * rate_hz)
         stereo = np.zeros((task.track.frames, 2), np.float32)
@@ -60,7 +61,8 @@ def test_the_song_of_the_listener_is_found_in_its_recording(monkeypatch: pytest.
         return Recording(rate_hz, sound.astype(np.float32).tobytes(), begin_ns - SECOND - OFFSET_NS)
 
     monkeypatch.setattr("phaselock.audio.microphone.record", record)
-    first, second = hear_song(CLOCK, "Desk", Inspector(), begin_ns, task, ("stereo", "mono"), threading.Event())
+    heard = hear_song(CLOCK, lambda: "Desk", Inspector(), begin_ns, task, ("stereo", "mono"), threading.Event())
+    first, second = heard.arrivals
     assert first.offset_ns == 0 and second.offset_ns == pytest.approx(2_300_000, abs=50_000)
 
 
@@ -69,8 +71,8 @@ def test_a_recording_has_a_limit_and_can_be_stopped(monkeypatch: pytest.MonkeyPa
     now_ns, stop = _native.now_ns() + OFFSET_NS, threading.Event()
     for begin_ns, machines in ((now_ns + 60 * SECOND, 2), (now_ns, 64)):
         with pytest.raises(PhaseLockError, match="too long"):
-            hear_song(CLOCK, "", Inspector(), begin_ns, plan(now_ns), ("stereo",) * machines, stop)
+            hear_song(CLOCK, lambda: None, Inspector(), begin_ns, plan(now_ns), ("stereo",) * machines, stop)
     assert length_ns(6) < 25 * SECOND
     stop.set()
     monkeypatch.setattr("phaselock.audio.microphone.record", lambda *_, **__: Recording(48000, b"", 0))
-    assert hear_song(CLOCK, "", Inspector(), now_ns, plan(now_ns), ("stereo",) * 2, stop) == ()
+    assert hear_song(CLOCK, lambda: None, Inspector(), now_ns, plan(now_ns), ("stereo",) * 2, stop) == HeardPass()
