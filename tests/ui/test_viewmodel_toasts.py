@@ -220,6 +220,7 @@ def test_every_event_of_an_evening_has_its_words_or_none() -> None:
 SILENT = {
     e.CalibrationBegan,
     e.CalibrationWaits,
+    e.CheckBegan,
     e.OutputConfirmed,
     e.MicrophoneAsked,
     e.SessionOpened,
