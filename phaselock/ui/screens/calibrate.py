@@ -47,14 +47,15 @@ class CalibrationPart(ctk.CTkFrame):  # type: ignore[misc]
         self.check_button = SecondaryButton(top, tr("Check"), self._press_check)
         self.check_button.pack(side="left", padx=(px(8), 0))
         self.next = SecondaryButton(top, tr("Go on"), lambda: api.program.command(CalibrateNext()))
-        self._hint = label(top, tr("Microphone:"), theme.SECONDARY, theme.TEXT_SECONDARY)
-        self._hint.pack(side="left", padx=(px(16), px(8)))
-        self.listener = Choice(top, lambda _name: None)
+        choices = frame(self)
+        choices.pack(fill="x", pady=(px(8), 0))
+        label(choices, tr("Microphone:"), theme.SECONDARY, theme.TEXT_SECONDARY).pack(side="left", padx=(0, px(8)))
+        self.listener = Choice(choices, lambda _name: None)
         self.listener.pack(side="left", fill="x", expand=True)
         self._listeners: dict[str, str | None] = {tr("This machine"): None}
         """The names of the peers by their texts in the menu; None: this machine."""
         self.listener.set(tr("This machine"))
-        self.place = Choice(top, lambda _text: self._show_place())
+        self.place = Choice(choices, lambda _text: self._show_place())
         self.place.texts = [tr(FOR_THE_SPOT), tr(BY_METRES), tr(BY_WALKING)]
         self.place.set(tr(FOR_THE_SPOT))
         self.place.pack(side="left", fill="x", expand=True, padx=(px(8), 0))

@@ -24,7 +24,7 @@ class MicrophonePart(ctk.CTkFrame):  # type: ignore[misc]
         self._api = api
         self._inputs: dict[str, str | None] = {}
         """The inputs by their texts in the menu; None: the default input of the system."""
-        self.input = self._row(tr("Microphone"), self._choose)
+        self.input = self._row(tr("Input"), self._choose)
         self.offer([api.program.preferences().microphone])
         self.input.set(next(iter(self._inputs)))
         self._permits = {tr("Ask me first"): False, tr("Until I leave the jam"): True}
@@ -36,7 +36,7 @@ class MicrophonePart(ctk.CTkFrame):  # type: ignore[misc]
 
     def offer(self, inputs: Sequence[str | None]) -> None:
         """Let the user choose one of these inputs."""
-        self._inputs = {name or tr("Default input"): name for name in inputs}
+        self._inputs = {name or tr("Default"): name for name in inputs}
         self.input.texts = [*self._inputs]
 
     def listed(self, names: Sequence[str]) -> None:
@@ -56,7 +56,7 @@ class MicrophonePart(ctk.CTkFrame):  # type: ignore[misc]
     def _row(self, name: str, on_choose: Callable[[str], object]) -> Choice:
         line = frame(self)
         choice = Choice(line, on_choose)
-        line.pack(fill="x", pady=(px(12), 0))
+        line.pack(fill="x", pady=(px(8), 0))
         label(line, name, theme.SECONDARY, theme.TEXT_SECONDARY).pack(side="left", padx=(0, px(12)))
         choice.pack(side="left", fill="x", expand=True)
         return choice

@@ -103,7 +103,7 @@ class SoundOverlay(Overlay):
         self._show_trim(state.own.trim_db if state.own is not None else 0.0)
 
     def _hint(self, state: SessionView) -> str:
-        by_ear = tr("If this speaker is heard too late, press +. If it is too early, press −.")
+        by_ear = tr("Heard too late: press +. Too early: press −.")
         if state.own is None:
             return by_ear
         heard = heard_text(state.own.calibration, date_text(state.own.calibration.kept.heard_at))
@@ -114,7 +114,7 @@ class SoundOverlay(Overlay):
     def _build_role(self) -> None:
         names = {tr(ROLE_NAMES[role]): role for role in ROLES}
         line = frame(self.body)
-        line.pack(fill="x", pady=(px(12), 0))
+        line.pack(fill="x", pady=(px(8), 0))
         label(line, tr("Channels"), theme.SECONDARY, theme.TEXT_SECONDARY).pack(side="left", padx=(0, px(12)))
         self.role = Choice(line, lambda text: self._api.program.set_role(names[text]))
         self.role.texts = [*names]
@@ -125,9 +125,7 @@ class SoundOverlay(Overlay):
         state = self._api.program.state()
         own = state.own if state else None
         self._correction_ms = own.correction_ms if own else 0.0
-        self.correction.set(number_text(self._correction_ms, "g"))
-        heading = label(self.body, tr("Timing in milliseconds"), theme.SECONDARY, theme.TEXT_SECONDARY)
-        heading.pack(anchor="w", pady=(px(12), px(4)), before=self._says)
+        self._show_correction()
         self._kept = frame(self.body)
         self._use = TextButton(self._kept, tr("Use it anyway"), self._api.program.use_calibration)
         self._forget = TextButton(self._kept, tr("Forget calibration"), self._api.program.forget_calibration)
@@ -138,7 +136,10 @@ class SoundOverlay(Overlay):
             button.grid(row=0, column=column + (column >= 2), padx=(0 if not column else px(4), 0))
         self.correction.grid(row=0, column=2, sticky="ew", padx=(px(4), 0))
         self._steps.grid_columnconfigure(2, weight=1)
-        self._steps.pack(fill="x", before=self._says)
+        self._steps.pack(fill="x", pady=(px(8), 0), before=self._says)
+
+    def _show_correction(self) -> None:
+        self.correction.set(tr("{number} ms").format(number=number_text(self._correction_ms, "g")))
 
     def _show_trim(self, trim_db: float) -> None:
         """Show the trim of this output as a button that forgets it; 0: there is none."""
@@ -175,7 +176,7 @@ class SoundOverlay(Overlay):
 
     def _correct(self) -> None:
         try:
-            correction_ms = float(self.correction.get().replace(",", ".").replace("−", "-"))
+            correction_ms = float(self.correction.get().removesuffix("ms").replace(",", ".").replace("−", "-"))
         except ValueError:
             correction_ms = MAX_CORRECTION_MS + 1
         if abs(correction_ms) <= MAX_CORRECTION_MS:
@@ -188,7 +189,7 @@ class SoundOverlay(Overlay):
     def _set(self, correction_ms: float) -> None:
         self._correction_ms = correction_ms
         self._api.program.set_correction_ms(correction_ms)
-        self.correction.set(number_text(correction_ms, "g"))
+        self._show_correction()
         form = tr("Saved. This speaker plays {number} ms earlier.")
         if correction_ms < 0:
             form = tr("Saved. This speaker plays {number} ms later.")

@@ -57,13 +57,13 @@ def test_the_input_is_chosen_in_the_sound_panel(window: Any) -> None:
     show(window, host(peer()))
     go(window, "sound")
     part = window.overlay.microphone
-    assert part.permission is None and part.input.get() == "Default input"
+    assert part.permission is None and part.input.get() == "Default"
     deliver(window, Inputs(("Built-in", "USB")))
-    assert part.input.texts == ["Default input", "Built-in", "USB"]
+    assert part.input.texts == ["Default", "Built-in", "USB"]
     part.input.choose("USB")
     deliver(window, Inputs(("Built-in",)))  # it was unplugged, and stays the chosen one
     assert part.input.texts[-1] == part.input.get() == "USB"
-    part.input.choose("Default input")
+    part.input.choose("Default")
     assert window.program.of("choose_microphone") == ["USB", None]
 
 

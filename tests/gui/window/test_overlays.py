@@ -67,7 +67,7 @@ def test_the_output_is_chosen_and_its_delay_corrected(window: Any) -> None:
     sound = window.overlay
     assert window.program.of("list_outputs") == [()]
     assert reads(sound, "Playing on Card, delay 10\N{NARROW NO-BREAK SPACE}ms.")
-    assert sound.correction.get() == "0"
+    assert sound.correction.get() == "0 ms"
     deliver(window, Outputs(("Card", "Headphones")))
     assert sound.output.texts == ["Default output", "Card", "Headphones"]
     for name in ("Headphones", "Default output"):
@@ -112,7 +112,7 @@ def test_what_a_microphone_has_heard_is_shown_and_can_be_forgotten(window: Any) 
     show(window, playing(own=CARD))
     go(window, "sound")
     sound = window.overlay
-    assert reads(sound, "If this speaker is heard too late") and not sound._forget.winfo_viewable()
+    assert reads(sound, "Heard too late: press +") and not sound._forget.winfo_viewable()
     heard = OutputCalibration(Calibration(182.4, 0.05, 1_795_000_000.0, 12.0, "Sofa", "spot"))
     show(window, playing(own=dataclasses.replace(CARD, calibration=heard)))
     assert reads(sound, "It plays 182.4 ms earlier because of that.") and not sound._use.winfo_viewable()
@@ -127,7 +127,7 @@ def test_what_a_microphone_has_heard_is_shown_and_can_be_forgotten(window: Any) 
     show(window, playing(own=dataclasses.replace(CARD, calibration=other)))
     assert reads(sound, "Calibrated for another output (Kitchen bar). No microphone has heard this one.")
     show(window, playing(own=CARD))
-    assert reads(sound, "If this speaker is heard too late") and not sound._forget.winfo_viewable()
+    assert reads(sound, "Heard too late: press +") and not sound._forget.winfo_viewable()
 
 
 def test_a_trim_is_shown_and_can_be_forgotten(window: Any) -> None:
