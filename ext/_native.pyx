@@ -32,6 +32,7 @@ DECKS = pl.PL_DECKS
 BANDS = pl.PL_BANDS
 MAX_STARTS = pl.PL_MAX_STARTS
 QUIETS, QUIET_FADE_NS = pl.PL_QUIETS, pl.PL_QUIET_FADE_NS
+MAX_MIXED_CHANNELS = pl.PL_MAX_MIXED_CHANNELS
 ARRIVAL_HEARD, ARRIVAL_ABSENT, ARRIVAL_NOISE = pl.PL_ARRIVAL_HEARD, pl.PL_ARRIVAL_ABSENT, pl.PL_ARRIVAL_NOISE
 ARRIVAL_ECHO, ARRIVAL_UNSTEADY = pl.PL_ARRIVAL_ECHO, pl.PL_ARRIVAL_UNSTEADY
 
@@ -428,7 +429,7 @@ cdef class Engine:
     cdef readonly ClockMap clock_map
     cdef Account account
 
-    def __cinit__(self, ClockMap clock_map, int64_t ring_frames=65536):
+    def __cinit__(self, ClockMap clock_map, int64_t ring_frames=131072):
         if ring_frames < 4096 or ring_frames & (ring_frames - 1):
             raise ValueError("ring_frames must be a power of two of at least 4096")
         self.engine = <pl.pl_engine *>PyMem_Calloc(1, sizeof(pl.pl_engine))
@@ -701,12 +702,12 @@ cdef class Mp3Reader:
 
 cdef class Spectrum:
     """The levels of a track's bands, hop by hop: BANDS values of 0 (-60 dB) to 255 (full scale) for each hop, low bands
-    first. ValueError when the rate is not within 8 and 48 kHz."""
+    first. ValueError when the rate is not within 8 and 192 kHz."""
 
     cdef pl.pl_spectrum *spectrum
 
     def __cinit__(self, double rate_hz):
-        if not 8000 <= rate_hz <= 48000:
+        if not 8000 <= rate_hz <= 192000:
             raise ValueError("rate out of range")
         self.spectrum = <pl.pl_spectrum *>PyMem_Calloc(1, sizeof(pl.pl_spectrum))
         if self.spectrum == NULL:
@@ -743,6 +744,41 @@ cdef class Spectrum:
         return bytes(levels)
 
 
+cdef class Loudness:
+    """Integrated loudness and true peak of a track after ITU-R BS.1770-4; see pl_loudness.h. ValueError when the rate is
+    not within 8 and 192 kHz."""
+
+    cdef pl.pl_loudness *loudness
+
+    def __cinit__(self, double rate_hz):
+        if not 8000 <= rate_hz <= 192000:
+            raise ValueError("rate out of range")
+        self.loudness = <pl.pl_loudness *>PyMem_Calloc(1, sizeof(pl.pl_loudness))
+        if self.loudness == NULL:
+            raise MemoryError
+        pl.pl_loudness_init(self.loudness, rate_hz)
+
+    def __dealloc__(self):
+        PyMem_Free(self.loudness)
+
+    def feed(self, const float[::1] stereo):
+        """Read the next interleaved stereo."""
+        cdef int64_t frames = stereo.shape[0] // 2
+        if frames:
+            with nogil:
+                pl.pl_loudness_feed(self.loudness, &stereo[0], frames)
+
+    @property
+    def integrated_lufs(self):
+        """Of what was read; -inf if nothing of it is above -70 LUFS, or it is shorter than 0.4 s."""
+        return pl.pl_loudness_integrated(self.loudness)
+
+    @property
+    def true_peak(self):
+        """Largest absolute value between and at the samples, 1 for full scale."""
+        return pl.pl_loudness_true_peak(self.loudness)
+
+
 def peak(const float[::1] stereo):
     """The largest absolute sample of interleaved stereo; 0 where there is none."""
     cdef int64_t frames = stereo.shape[0] // 2
@@ -751,6 +787,15 @@ def peak(const float[::1] stereo):
         with nogil:
             largest = pl.pl_peak(&stereo[0], frames)
     return largest
+
+
+def mix_down(size_t source, int32_t channels, int64_t frames, size_t stereo):
+    """Mix `frames` float32 frames of 1 to MAX_MIXED_CHANNELS channels at address `source` down to two channels at
+    address `stereo`; see pl_mix.h. ValueError for other numbers of channels."""
+    if not 1 <= channels <= pl.PL_MAX_MIXED_CHANNELS or frames < 0:
+        raise ValueError("channels out of range")
+    with nogil:
+        pl.pl_mix_down(<const float *>source, channels, frames, <float *>stereo)
 
 
 def find_arrivals(

@@ -252,3 +252,17 @@ cdef extern from "pl_song.h" nogil:
     bint pl_song_find(const float *recording, int64_t count, double rate_hz, double begin_s, const float *song,
                       int64_t song_count, double song_rate_hz, const pl_turn *turns, int32_t turn_count,
                       double fade_s, double reach_s, pl_song_arrival *arrivals, double *rate_error)
+
+
+cdef extern from "pl_mix.h" nogil:
+    enum: PL_MAX_MIXED_CHANNELS
+    void pl_mix_down(const float *source, int32_t channels, int64_t frames, float *stereo)
+
+
+cdef extern from "pl_loudness.h" nogil:
+    ctypedef struct pl_loudness:
+        pass
+    void pl_loudness_init(pl_loudness *loudness, double rate_hz)
+    void pl_loudness_feed(pl_loudness *loudness, const float *stereo, int64_t frames)
+    double pl_loudness_integrated(const pl_loudness *loudness)
+    double pl_loudness_true_peak(const pl_loudness *loudness)

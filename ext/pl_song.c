@@ -1,6 +1,7 @@
 #include "pl_song.h"
 #include "pl_engine.h"
 #include "pl_fft.h"
+#include "pl_sample.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -43,8 +44,6 @@ static const double CLEAR_S = 0.0005;
 enum { COMMON = 3 };
 /* The time before the direct sound in which a pulse is searched. */
 static const double DOUBT_S = 0.03;
-/* Samples are clipped there: far above full scale. */
-static const float MAX_SAMPLE = 16;
 
 typedef struct {
     int32_t size; /* of the transforms of a turn */
@@ -76,12 +75,6 @@ static void init_kernel(kernel *k) {
     }
 }
 
-static float sanitise(float x) {
-    if (x > MAX_SAMPLE) return MAX_SAMPLE;
-    if (x < -MAX_SAMPLE) return -MAX_SAMPLE;
-    return x == x ? x : 0;
-}
-
 /* Fill `to` with `count` frames at RATE_HZ from `from_s` on, of samples at `rate_hz`, each `stride` floats
  * long; `left` and `right` are the shares of the first two floats. */
 static void resample(const kernel *k, const float *samples, int64_t samples_count, int stride, float left,
@@ -102,7 +95,7 @@ static void resample(const kernel *k, const float *samples, int64_t samples_coun
             float share = (float)(step - index);
             float weight = k->taps[index] + share * (k->taps[index + 1] - k->taps[index]);
             const float *x = samples + i * stride;
-            sum += weight * (left * sanitise(x[0]) + (right != 0 ? right * sanitise(x[1]) : 0));
+            sum += weight * (left * pl_sane_sample(x[0]) + (right != 0 ? right * pl_sane_sample(x[1]) : 0));
         }
         to[j] = (float)(sum * narrow);
     }

@@ -1,5 +1,6 @@
 #include "pl_spectrum.h"
 #include "pl_fft.h"
+#include "pl_sample.h"
 
 #include <assert.h>
 #include <math.h>
@@ -16,9 +17,6 @@ static const double HOP_S = 2048 / 44100.0;
 static const double MIN_WINDOW_HOPS = 1.41;
 /* Level 0, relative to a full-scale sine. */
 static const float FLOOR_DB = -60;
-/* Samples are clipped there: far above full scale, and its square is far from infinity. */
-static const float MAX_SAMPLE = 16;
-
 /* Compute the power of the windowed samples at each bin but the first. The even and odd samples are
  * transformed as one complex sequence, and separated after it. */
 static void measure(pl_spectrum *s) {
@@ -85,13 +83,6 @@ void pl_spectrum_init(pl_spectrum *s, double rate_hz) {
     s->filled = (s->size - s->hop) / 2; /* the first hop is the middle of its window */
 }
 
-/* Clip; 0 for what is not a number. */
-static float sanitise(float x) {
-    if (x > MAX_SAMPLE) return MAX_SAMPLE;
-    if (x < -MAX_SAMPLE) return -MAX_SAMPLE;
-    return x == x ? x : 0;
-}
-
 /* Add one sample. True when the window was full and levels were written. */
 static bool add(pl_spectrum *s, float sample, uint8_t *levels) {
     assert(s->filled >= 0 && s->filled < s->size);
@@ -108,7 +99,7 @@ int64_t pl_spectrum_feed(pl_spectrum *s, const float *stereo, int64_t frames, ui
     int64_t before = s->hops;
     s->frames += frames;
     for (int64_t k = 0; k < frames; k++) {
-        float mean = 0.5f * (sanitise(stereo[2 * k]) + sanitise(stereo[2 * k + 1]));
+        float mean = 0.5f * (pl_sane_sample(stereo[2 * k]) + pl_sane_sample(stereo[2 * k + 1]));
         if (add(s, mean, levels)) levels += PL_BANDS;
     }
     return s->hops - before;

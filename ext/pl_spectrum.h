@@ -13,7 +13,7 @@
 #include <stdint.h>
 
 /* Bands of a row of levels. Most frames in a window: twice the longest hop. */
-enum { PL_BANDS = 24, PL_SPECTRUM_SIZE = 4096 };
+enum { PL_BANDS = 24, PL_SPECTRUM_SIZE = 16384 };
 
 typedef struct {
     int32_t hop;          /* frames from one hop to the next */

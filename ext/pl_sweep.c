@@ -1,5 +1,6 @@
 #include "pl_sweep.h"
 #include "pl_fft.h"
+#include "pl_sample.h"
 
 #include <assert.h>
 #include <math.h>
@@ -11,8 +12,6 @@ static const double PI = 3.14159265358979323846;
 static const double REGULARISATION = 1e-4;
 /* Where the window has less, a response says nothing, or nothing of a level. */
 static const float MIN_WINDOW = 1e-3f, MIN_LEVEL_WINDOW = 1e-2f;
-/* Samples are clipped there: far above full scale. */
-static const float MAX_SAMPLE = 16;
 /* Full scale, less what a driver may take away. */
 static const float FULL_SCALE = 0.99f;
 /* Least length of a transform in sweeps, so that half of a block is new. */
@@ -31,20 +30,13 @@ typedef struct pl_sweep_block {
     double window_sum, window_squares;
 } block;
 
-/* Clip; 0 for what is not a number. */
-static float sanitise(float x) {
-    if (x > MAX_SAMPLE) return MAX_SAMPLE;
-    if (x < -MAX_SAMPLE) return -MAX_SAMPLE;
-    return x == x ? x : 0;
-}
-
 /* The spectrum of `frames` real samples, the rest of the block being silence. */
 static void transform(const block *b, const float *samples, int64_t first, int64_t count, float *re,
                       float *im) {
     memset(im, 0, sizeof *im * (size_t)b->size);
     for (int32_t k = 0; k < b->size; k++) {
         int64_t at = first + k;
-        re[b->places[k]] = at >= 0 && at < count ? sanitise(samples[at]) : 0;
+        re[b->places[k]] = at >= 0 && at < count ? pl_sane_sample(samples[at]) : 0;
     }
     pl_fft(b->cosines, b->sines, b->size, re, im);
 }
@@ -137,7 +129,8 @@ bool pl_responses_init(pl_responses *responses, const float *recording, int64_t 
         pl_responses_free(responses);
         return false;
     }
-    for (int64_t k = 0; k < count; k++) responses->clipped += fabsf(sanitise(recording[k])) >= FULL_SCALE;
+    for (int64_t k = 0; k < count; k++)
+        responses->clipped += fabsf(pl_sane_sample(recording[k])) >= FULL_SCALE;
     double bins_per_hz = b->size / rate_hz;
     b->centre = (int32_t)rint((low_hz + high_hz) / 2 * bins_per_hz);
     responses->turns = (double)b->centre / b->size;

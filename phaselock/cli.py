@@ -171,14 +171,14 @@ def command_line() -> Parser:
             "receives the files, and no other one opens."
         ),
     )
-    window.add_argument("files", nargs="*", metavar=tr("FILE"), help=tr("MP3 files, folders or playlists to add"))
+    window.add_argument("files", nargs="*", metavar=tr("FILE"), help=tr("music files, folders or playlists to add"))
     window.set_defaults(run=_window, json=False, quiet=False)
 
     host = commands.add_parser(
         "host",
         parents=[person, sound, microphone, laboratory, lines],
         help=tr("host a jam"),
-        description=tr("Host a jam and play MP3 files in it."),
+        description=tr("Host a jam and play music files in it."),
         epilog=tr(
             "Commands on standard input, one a line (help explains them): add PATH, play [N], pause, resume, stop, "
             "seek SECONDS, next, previous, move FROM TO, remove N, undo, shuffle [on|off], repeat [on|off], save FILE, "
@@ -189,7 +189,7 @@ def command_line() -> Parser:
         ),
     )
     host.add_argument(
-        "files", nargs="*", metavar=tr("FILE"), help=tr("MP3 files, folders or playlists to play, in this order")
+        "files", nargs="*", metavar=tr("FILE"), help=tr("music files, folders or playlists to play, in this order")
     )
     host.add_argument("--session", type=name, metavar=tr("NAME"), help=tr("name of the jam (default: the last one)"))
     host.add_argument("--bind", metavar=tr("ADDRESS"), default="", help=tr("listen on this address only"))
@@ -279,7 +279,7 @@ def command_line() -> Parser:
         help=tr("add PhaseLock to the menu of this desktop (Linux)"),
         description=tr(
             "Add PhaseLock to the menu, after an installation with pip: its icon, the manual page, and the command to "
-            "open MP3 files and playlists with it. For this user only."
+            "open music files and playlists with it. For this user only."
         ),
     )
     install.add_argument("--remove", action="store_true", help=tr("take it out again"))

@@ -141,24 +141,5 @@ CHANGED = N_("{file_name} has changed since it was added.")
 """The error of a file that is not what it was, where it is played and where it is sent."""
 
 
-class InvalidMp3Error(PhaseLockError):
-    """A file that cannot be played: it is not an MP3, is incomplete, or its sound is of a kind that is not supported.
-
-    `why` is a clause that says it. Without one the file is damaged, or unknown bytes.
-    """
-
-    def __init__(self, file_name: str, why: Message | None = None) -> None:
-        if why is None:
-            super().__init__(N_("Invalid or corrupted MP3 file: {file_name}"), file_name=file_name)
-        else:
-            super().__init__(N_("{file_name} cannot be played: {why}."), file_name=file_name, why=why)
-        self.file_name = file_name
-        self.why = why
-
-    def named(self, file_name: str) -> InvalidMp3Error:
-        """The same error with another name: the file in the cache has another name than the user's file."""
-        return InvalidMp3Error(file_name, self.why)
-
-
 class AudioDeviceError(PhaseLockError):
     """The output device cannot be opened or used."""

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import pathlib
 import shutil
 import signal
 import socket
+import struct
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ from collections.abc import Iterator
 import pytest
 
 from phaselock.console.interrupts import interrupts
+from tests.support.flac import aiff, flac, wav
 from tests.support.programs import ROOT, TIMEOUT_S, TUNE, Program, playing
 
 
@@ -113,6 +116,31 @@ def test_after_a_peer_is_killed_the_others_play_on(processes: ProcessFixture) ->
     assert host.wait_for("peer_left")["name"] == "Ada"
     bob.wait_for("sync", playing)
     host.wait_for("sync", playing)
+
+
+@pytest.mark.slow
+def test_songs_of_several_kinds_follow_each_other(processes: ProcessFixture, tmp_path: pathlib.Path) -> None:
+    sine = [round(9000 * math.sin(frame / 20)) for frame in range(30_000)]
+    songs = {
+        "Air.flac": flac([value * 256 for value in sine for _ in range(6)], 6, 96_000, 24),
+        "Bee.wav": wav(struct.pack(f"<{len(sine)}h", *sine), 1, 22_050, 16),
+        "Sea.mp3": aiff(struct.pack(f">{len(sine)}h", *sine), 1, 16),  # the content decides, not the name
+        "Asked.flac": flac(sine, 1, 44_100),
+    }
+    for name, data in songs.items():
+        (tmp_path / name).write_bytes(data)
+    host = processes.host(*(str(tmp_path / name) for name in list(songs)[:3]), "--wait-peers", "2")
+    ada, bob = processes.join("Ada"), processes.join("Bob")
+    ada.say(f"request {tmp_path / 'Asked.flac'}")
+    host.wait_for("request")
+    host.say("accept 1")
+    host.wait_for("queue", lambda event: len(event["queue"]) == 4)
+    host.say("play")
+    for name in songs:
+        for program in (host, ada, bob):
+            program.wait_for("playing", lambda event, name=name: event["file_name"] == name)
+    for program in (host, ada, bob):
+        program.wait_for("sync", playing)
 
 
 def test_a_sixth_peer_is_refused(processes: ProcessFixture) -> None:

@@ -22,9 +22,11 @@ PERCENT = re.compile(r"%(?:\(\w+\))?[a-z%]")
 WITHOUT_TEXTS = ("audio", "desktop", "network", "protocol", "sync")
 # Texts that only look as if they were for users, by module.
 NOT_FOR_USERS: dict[str, tuple[str, ...]] = {
+    "phaselock/app/converter.py": ("import main",),
     "phaselock/app/cover_decoder.py": ("import main",),
     "phaselock/app/media_controls.py": ("'Playing'", "'Paused'", "'Stopped'"),
     "phaselock/storage/log.py": ("is no log level", "not to be formatted", "older entries were lost"),
+    "phaselock/model/file_kinds.py": ("pip install", "'Ogg'", "'Opus'", "'WavPack'"),
     "phaselock/os_packages.py": ("'sudo ",),
     "phaselock/tools/doctor.py": (
         "'no customtkinter'",

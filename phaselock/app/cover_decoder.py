@@ -41,7 +41,7 @@ class CoverDecoder:
         self._closed = False
 
     async def read(self, path: pathlib.Path, size: int, *, crop: bool) -> bytes | None:
-        """The cover of an MP3 file as `storage.covers.scaled` returns it; None if it has none, or one that cannot be
+        """The cover of a music file as `storage.covers.scaled` returns it; None if it has none, or one that cannot be
         shown."""
         loop = asyncio.get_running_loop()
         try:

@@ -3,6 +3,7 @@ of a check."""
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import sys
 import threading
@@ -10,9 +11,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
 from phaselock import _native
-from phaselock.audio.decoder import CHANNELS, Mp3Source
+from phaselock.audio.formats.base import CHANNELS
 from phaselock.audio.interface import Plan
-from phaselock.audio.mp3_file import Inspector
+from phaselock.audio.music import Inspector
 from phaselock.errors import PhaseLockError
 from phaselock.model import sweeps, turns
 from phaselock.model.microphone import HeardPass, MicrophoneFault
@@ -76,7 +77,8 @@ def hear_song(
     begin_ns = clock_map.session_from_local(recording.begin_local_ns) - begin_session_ns
     rate_hz, first = plan.timeline.rate_hz, plan.timeline.frame_at(begin_session_ns)
     song = bytearray(4 * CHANNELS * (check_ns * rate_hz // 1_000_000_000 + 1))
-    with Mp3Source(plan.path, inspect.still(plan.path, plan.track.file_name, plan.track.sha256)) as source:
+    music = inspect.still(plan.path, plan.track.file_name, plan.track.sha256)
+    with contextlib.closing(music.open(plan.path)) as source:
         source.seek(first)
         source.read_into(song, len(song) // (4 * CHANNELS))
     song_begin_ns = plan.timeline.session_ns_at(first) - begin_session_ns

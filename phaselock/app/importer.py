@@ -11,9 +11,10 @@ import pathlib
 import uuid
 from collections.abc import Callable, Sequence
 
-from phaselock.audio.mp3_file import Mp3Info
-from phaselock.errors import InternalError, InvalidMp3Error, PhaseLockError, bug_net, message_of
+from phaselock.audio.formats.base import Music
+from phaselock.errors import InternalError, PhaseLockError, bug_net, message_of
 from phaselock.language.message import N_, Message
+from phaselock.model.file_kinds import OtherSoundError, UnplayableFileError
 from phaselock.model.names import file_label, sentence
 from phaselock.model.notices import Code, LeftOut, Notice
 from phaselock.model.types import Track
@@ -32,14 +33,22 @@ class Imported:
     """A file that can be played."""
 
     track: Track
+    path: pathlib.Path
+    """The file that is played: the user's, or one that was made of it."""
     ends_early: bool
     """Its end is missing."""
+
+
+def played(imported: Imported) -> tuple[Track, pathlib.Path]:
+    """What is played, and from which file."""
+    return imported.track, imported.path
 
 
 class Importer:
     """Imports files, folders and playlists. Create it on the event loop that uses it.
 
-    `describe` is `import_file`; it is called in a worker thread. `add` appends a track to the queue. `tell` gets
+    `describe` is `import_file`; it is called in a worker thread. `add` appends a track to the queue: it gets the
+    file that is played, and the user's. `tell` gets
     `Failed` for a single file that cannot be added, `FilesAdded` for folders, playlists and several paths, and `Warned`
     for a file whose end is missing. The log names all files that were left out.
     `session_ns` gives the session time of the event. These three are called on the loop.
@@ -47,7 +56,7 @@ class Importer:
 
     def __init__(
         self,
-        add: Callable[[Track, pathlib.Path], None],
+        add: Callable[[Track, pathlib.Path, pathlib.Path], None],
         describe: Callable[[pathlib.Path], Imported],
         tell: Callable[[Event], None],
         session_ns: Callable[[], int | None],
@@ -87,14 +96,14 @@ class Importer:
             try:
                 with bug_net(f"the import of {file}", PhaseLockError):
                     imported = await loop.run_in_executor(self._pool, self._describe, file)
-                    self._add(imported.track, file)
+                    self._add(imported.track, imported.path, file)
                     if imported.ends_early:
                         notice = Notice(Code.ENDS_EARLY, file_name=imported.track.file_name)
                         self._tell(Warned(self._session_ns(), notice))
                 added += 1
             except PhaseLockError as error:
                 left_out.append(LeftOut(file.name, notice_of(error)))
-        left_out.sort(key=lambda one: one.notice.code is Code.NOT_AN_MP3)  # covers and texts are the least important
+        left_out.sort(key=lambda one: one.notice.code is Code.NOT_MUSIC)  # covers and texts are the least important
         await loop.run_in_executor(self._pool, _log_left_out, left_out)
         one_file = [str(file) for file in found.files] == list(paths) and len(paths) == 1
         if not one_file and (found.files or len(left_out) != 1):
@@ -116,11 +125,16 @@ def _log_left_out(left_out: Sequence[LeftOut]) -> None:
 
 
 def import_file(
-    path: pathlib.Path, name: str | None = None, *, inspect: Callable[[pathlib.Path, bytes], Mp3Info]
+    path: pathlib.Path,
+    name: str | None = None,
+    *,
+    inspect: Callable[[pathlib.Path, bytes], Music],
+    convert: Callable[[pathlib.Path, str, bytes, Message], tuple[bytes, int, pathlib.Path]],
 ) -> Imported:
-    """The track in a file. It gets the name `name`, else the name of the file. `inspect`: an Inspector.
+    """The track in a file. It gets the name `name`, else the name of the file. `inspect`: an Inspector, `convert`: a
+    Converter.
 
-    Reads the whole file: call this in a worker thread. InvalidMp3Error if it is not an MP3 file, PhaseLockError if it
+    Reads the whole file: call this in a worker thread. UnplayableFileError if it is no music, PhaseLockError if it
     cannot be read or is too large.
     """
     name = name or path.name
@@ -131,13 +145,17 @@ def import_file(
         if stated_bytes > MAX_FILE_BYTES:
             raise NoticeError(Notice(Code.FILE_TOO_LARGE, file_name=name))
         if not stated_bytes:  # an empty file, or a file of the system (/proc) without a known size
-            raise InvalidMp3Error(name, Message(N_("it is empty")))
+            raise UnplayableFileError(name, Message(N_("it is empty")))
         sha256, size = hash_file(path)
-        info = inspect(path, sha256)
-    except InvalidMp3Error as error:
+        try:
+            info = inspect(path, sha256)
+        except OtherSoundError as error:
+            sha256, size, path = convert(path, name, sha256, error.kind)
+            info = inspect(path, sha256)
+    except UnplayableFileError as error:
         raise error.named(name) from None
     except OSError as error:
         raise NoticeError(Notice(Code.FILE_UNREADABLE, message_of(error), file_name=name)) from None
     tags = read_tags(path)
     track = Track(uuid.uuid4(), name, size, sha256, info.rate_hz, info.frames, tags.title, tags.artist)
-    return Imported(track, info.ends_early)
+    return Imported(track, path, info.ends_early)

@@ -68,7 +68,7 @@ class QueueKeeper:
 
 def entries_of(runner: HostRunner) -> list[Entry]:
     """The songs of the queue whose files are on this machine."""
-    found = [(item, runner.path(item.id)) for item in runner.snapshot().queue]
+    found = [(item, runner.origin(item.id)) for item in runner.snapshot().queue]
     return [Entry(path, item.title, item.artist, item.duration_secs) for item, path in found if path is not None]
 
 

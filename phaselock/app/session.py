@@ -17,15 +17,15 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from phaselock import _native
+from phaselock.app.converter import Converter
 from phaselock.app.hearing import hear_pass, hear_song
-from phaselock.app.importer import Importer, import_file
+from phaselock.app.importer import Importer, import_file, played
 from phaselock.app.output_correction import OutputCorrection
 from phaselock.app.person import suggested_name
-from phaselock.audio.decks import Source
-from phaselock.audio.decoder import Mp3Source
 from phaselock.audio.device import USER_DATA_OFFSET, Device
+from phaselock.audio.formats.base import Source
 from phaselock.audio.interface import Plan, SweepPlan
-from phaselock.audio.mp3_file import Inspector
+from phaselock.audio.music import Inspector
 from phaselock.audio.player import Output, Player
 from phaselock.audio.sweeps import SweepSource
 from phaselock.audio.virtual_device import VirtualCard, VirtualOutput
@@ -184,7 +184,8 @@ async def open_host_session(
             if isinstance(event, PeerJoined | PeerLeft):
                 announcement.set_peers(len(runner.snapshot().peers))
 
-        describe = functools.partial(import_file, inspect=inspect)
+        cache = FileCache(cache_dir())
+        describe = functools.partial(import_file, inspect=inspect, convert=Converter(cache))
         runner = HostRunner(
             HostSession(
                 session_name=session_name,
@@ -194,8 +195,8 @@ async def open_host_session(
             ),
             player,
             clock,
-            FileCache(cache_dir()),
-            describe=lambda path, name: describe(path, name).track,
+            cache,
+            describe=lambda path, name: played(describe(path, name)),
             now_ns=_native.now_ns,
             on_event=tell,
             hear=functools.partial(hear_pass, clock.clock_map, microphone),
@@ -428,7 +429,7 @@ def _player(
     def open_source(plan: Plan | SweepPlan) -> Source:
         if isinstance(plan, SweepPlan):
             return SweepSource(plan.sounds)
-        return Mp3Source(plan.path, inspect.still(plan.path, plan.track.file_name, plan.track.sha256))
+        return inspect.still(plan.path, plan.track.file_name, plan.track.sha256).open(plan.path)
 
     _native.Engine.set_user_offset(USER_DATA_OFFSET)
     player = Player(clock_map, new_output, open_source)

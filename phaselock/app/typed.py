@@ -99,7 +99,7 @@ def beginning_with(text: str, words: Sequence[str]) -> list[Completed]:
 
 
 def path_completions(text: str) -> list[Completed]:
-    """The folders, MP3 files and playlists that complete the last path in `text`, as `typed_paths` reads them. Looks
+    """The folders, music files and playlists that complete the last path in `text`, as `typed_paths` reads them. Looks
     into the folder: it may block."""
     typed, plain = _last_word(text)
     folder, slash, start = _divided(plain)

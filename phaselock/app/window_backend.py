@@ -33,7 +33,7 @@ from phaselock.app.session import (
 )
 from phaselock.app.show_file import show_file
 from phaselock.audio import device
-from phaselock.audio.mp3_file import inspect
+from phaselock.audio.music import inspect
 from phaselock.audio.waveform import analyse
 from phaselock.errors import InternalError, PhaseLockError, bug_net
 from phaselock.language.catalogue import current, tr

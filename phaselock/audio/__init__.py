@@ -1,1 +1,1 @@
-"""Everything between an MP3 file and the loudspeaker."""
+"""Everything between a music file and the loudspeaker."""

@@ -9,11 +9,13 @@ from __future__ import annotations
 import collections
 import dataclasses
 from collections.abc import Callable
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 from phaselock import _native
+from phaselock.audio.formats.base import Source
 from phaselock.audio.interface import AudioEvent, DecodeFailed, Plan, SweepPlan
-from phaselock.errors import InvalidMp3Error, PhaseLockError, bug_net, message_of
+from phaselock.errors import PhaseLockError, bug_net, message_of
+from phaselock.model.file_kinds import UnplayableFileError
 
 _FILL_FRAMES = 8192
 """Most frames that are decoded into one deck per `pump`."""
@@ -30,20 +32,6 @@ _MAX_BACK_S = 0.3
 
 _Plans: TypeAlias = tuple["Plan | SweepPlan | None", "Plan | None"]
 """The plan to follow and the next plan."""
-
-
-class Source(Protocol):
-    """A track being decoded to interleaved stereo float32 (shape (frames, 2)) at its own rate. Its methods may raise
-    PhaseLockError."""
-
-    def seek(self, frame: int) -> None:
-        """The next frame read is `frame`."""
-
-    def read_into(self, address: int, frames: int) -> int:
-        """Write at most `frames` frames to the address; return how many were written, 0 at the end of the track."""
-
-    def close(self) -> None:
-        """Close the file."""
 
 
 @dataclasses.dataclass(slots=True)
@@ -210,7 +198,7 @@ class Decks:
             with bug_net("opening a track", PhaseLockError, OSError):
                 source = self._open_source(plan)
                 source.seek(first)
-        except InvalidMp3Error as error:  # the file in the cache has another name than the track
+        except UnplayableFileError as error:  # the file in the cache has another name than the track
             self._refuse(plan, error.named(plan.track.file_name) if isinstance(plan, Plan) else error, events)
             return None
         except (PhaseLockError, OSError) as error:

@@ -19,7 +19,8 @@ from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from phaselock import _native
-from phaselock.audio.decks import Decks, Source
+from phaselock.audio.decks import Decks
+from phaselock.audio.formats.base import Source
 from phaselock.audio.interface import AudioEvent, DeviceChanged, Plan, SweepPlan
 from phaselock.errors import AudioDeviceError, InternalError, PhaseLockError, bug_net
 from phaselock.language.message import Message
@@ -29,7 +30,7 @@ from phaselock.model.types import AudioStatus
 from phaselock.model.volume import gain_of
 
 _PUMP_EVERY_S = 0.05
-"""Longest wait of the player thread; the rings hold more than a second."""
+"""Longest wait of the player thread; the rings hold 0.68 s at the highest rate."""
 _WATCH_EVERY_S = 0.1
 """How often the device thread looks at the output."""
 _LATENCY_EVERY_LOOKS = 10

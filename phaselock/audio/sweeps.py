@@ -7,7 +7,7 @@ import ctypes
 import functools
 import math
 
-from phaselock.audio.decoder import CHANNELS
+from phaselock.audio.formats.base import CHANNELS
 from phaselock.model.sweeps import FADE_NS, HIGH_HZ, LEVEL, LOW_HZ, RATE_HZ, SWEEP_NS, Sounds
 
 SWEEP_FRAMES = SWEEP_NS * RATE_HZ // 1_000_000_000
@@ -16,7 +16,7 @@ _FRAME_BYTES = 4 * CHANNELS
 
 class SweepSource:
     """A track at RATE_HZ whose frame 0 is the begin of the pass: the machine's sweeps on both channels, and silence
-    between them. It ends with the last sweep. See `decks.Source`."""
+    between them. It ends with the last sweep. See `formats.base.Source`."""
 
     def __init__(self, sounds: Sounds) -> None:
         self._sweep = _stereo_sweep(sounds.upward)

@@ -7,14 +7,14 @@ where its blocks take longer.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import pathlib
 import time
 from collections.abc import Callable
 
 from phaselock import _native
-from phaselock.audio.decoder import CHANNELS, Mp3Source
-from phaselock.audio.mp3_file import Mp3Info
+from phaselock.audio.formats.base import CHANNELS, Music
 
 PEAKS = 600
 """Number of parts of a track; each has one peak."""
@@ -41,14 +41,14 @@ class Analysis:
     rate_hz: int
 
 
-def analyse(path: pathlib.Path, info: Mp3Info, *, cancelled: Callable[[], bool] = lambda: False) -> Analysis | None:
-    """Decode an inspected MP3 once, slowly, on the calling thread. Return None soon after `cancelled` returns True (it
+def analyse(path: pathlib.Path, info: Music, *, cancelled: Callable[[], bool] = lambda: False) -> Analysis | None:
+    """Decode an inspected file once, slowly, on the calling thread. Return None soon after `cancelled` returns True (it
     is called every few milliseconds). PhaseLockError if the file cannot be read."""
     spectrum = _native.Spectrum(info.rate_hz)
     peaks = _Peaks(info.frames)
     bands = bytearray()
     block = memoryview(bytearray(4 * CHANNELS * _BLOCK_FRAMES)).cast("f")
-    with Mp3Source(path, info) as source:
+    with contextlib.closing(info.open(path)) as source:
         while not cancelled():
             began_s = time.perf_counter()
             stereo = block[: CHANNELS * source.read_into(block, _BLOCK_FRAMES)]

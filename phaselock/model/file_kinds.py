@@ -1,4 +1,4 @@
-"""What a file is that is no MP3, as far as its name and its first bytes tell."""
+"""Which files are music, and what a file is that is none, as far as its name and its first bytes tell."""
 
 from __future__ import annotations
 
@@ -6,10 +6,38 @@ import dataclasses
 import re
 from collections.abc import Sequence
 
+from phaselock.errors import PhaseLockError
 from phaselock.language.message import N_, Message
 
-SONG_ENDINGS = (".mp3", ".m3u", ".m3u8")
-"""Of the files that can be added, in lower case."""
+_PLAYED = {
+    ".mp3": "MP3",
+    ".flac": "FLAC",
+    ".wav": "WAV",
+    ".w64": "WAV",
+    ".aif": "AIFF",
+    ".aiff": "AIFF",
+    ".aifc": "AIFF",
+}
+_CONVERTED = {
+    ".m4a": "M4A",
+    ".ogg": "Ogg",
+    ".oga": "Ogg",
+    ".opus": "Opus",
+    ".wma": "WMA",
+    ".aac": "AAC",
+    ".ape": "APE",
+    ".wv": "WavPack",
+}
+_FORMATS = _PLAYED | _CONVERTED
+PLAYED_ENDINGS = tuple(_PLAYED)
+"""Of the files that are played as they are, in lower case."""
+MUSIC_ENDINGS = tuple(_FORMATS)
+"""Of the files that are searched in folders."""
+COMMAND = "pip install 'phaselock[formats]'"
+"""Installs what converts other kinds of sound."""
+PLAYLIST_ENDINGS = (".m3u", ".m3u8")
+SONG_ENDINGS = (*MUSIC_ENDINGS, *PLAYLIST_ENDINGS)
+"""Of the files that can be added."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -35,11 +63,8 @@ _KINDS = (
         ("mp4", "m4v", "mov", "mkv", "avi", "webm", "wmv"),
         rb"....ftyp|\x1aE\xdf\xa3|RIFF....AVI ",
     ),
-    _kind(N_("a FLAC file"), True, ("flac",), b"fLaC"),
     _kind(N_("an Opus file"), True, ("opus",), b"OggS.{24}.?OpusHead"),
     _kind(N_("an Ogg file"), True, ("ogg", "oga", "spx"), b"OggS"),
-    _kind(N_("a WAV file"), True, ("wav", "w64", "bwf"), b"RIFF....WAVE|RF64....WAVE"),
-    _kind(N_("an AIFF file"), True, ("aif", "aiff", "aifc"), b"FORM....AIF[FC]"),
     _kind(N_("a WMA file"), True, ("wma", "asf"), rb"0&\xb2u\x8ef\xcf\x11"),
     _kind(N_("a MIDI file"), True, ("mid", "midi", "kar"), b"MThd"),
     _kind(N_("a file of Monkey's Audio"), True, ("ape",), rb"MAC [^ -~]"),
@@ -80,6 +105,54 @@ _KINDS = (
 )
 
 
+class UnplayableFileError(PhaseLockError):
+    """A file that cannot be played: it is no music, is incomplete, or its sound is of a kind that is not supported.
+
+    `why` is a clause that says it. Without one the file is damaged, or unknown bytes.
+    """
+
+    def __init__(self, file_name: str, why: Message | None = None) -> None:
+        if why is None:
+            super().__init__(
+                N_("Invalid or corrupted {kind} file: {file_name}"), kind=format_of(file_name), file_name=file_name
+            )
+        else:
+            super().__init__(N_("{file_name} cannot be played: {why}."), file_name=file_name, why=why)
+        self.file_name = file_name
+        self.why = why
+
+    def named(self, file_name: str) -> UnplayableFileError:
+        """The same error with another name: the file in the cache has another name than the user's file."""
+        return UnplayableFileError(file_name, self.why)
+
+
+class OtherSoundError(UnplayableFileError):
+    """A file with sound of a kind that must be converted, for which a package is missing. `kind` is a noun."""
+
+    def __init__(self, file_name: str, kind: Message) -> None:
+        super().__init__(file_name, Message(N_("it is {kind}, which needs: {command}"), kind=kind, command=COMMAND))
+        self.kind = kind
+
+    def named(self, file_name: str) -> OtherSoundError:
+        return OtherSoundError(file_name, self.kind)
+
+
+def is_music(name: str) -> bool:
+    """Does this name end as those of music files do?"""
+    return name.lower().endswith(MUSIC_ENDINGS)
+
+
+def without_ending(name: str) -> str:
+    """The name of a music file as users see it."""
+    stem, dot, ending = name.rpartition(".")
+    return stem if stem and f"{dot}{ending}".lower() in _FORMATS else name
+
+
+def format_of(name: str) -> str:
+    """The kind of music that a file with this name should contain. MP3 if the name says nothing."""
+    return _FORMATS.get(name[name.rfind(".") :].lower(), "MP3")
+
+
 def counted(paths: Sequence[str]) -> Message:
     """How many files and folders these are, by their names: no disk is asked."""
     files = sum(path.lower().endswith(SONG_ENDINGS) for path in paths)
@@ -91,29 +164,29 @@ def counted(paths: Sequence[str]) -> Message:
 
 
 def kind_of_name(name: str) -> Message | None:
-    """What a file with this name is, as a noun; None if that is unknown or an MP3."""
+    """What a file with this name is, as a noun; None if that is unknown or music."""
     found = _by_suffix(name)
     return Message(found.label) if found else None
 
 
-def why_no_mp3(name: str, beginning: bytes) -> Message | None:
-    """Why a file without MP3 packets cannot be played, as a clause; None for a damaged or false MP3. `beginning`: its
-    first bytes."""
+def no_music(name: str, beginning: bytes) -> UnplayableFileError:
+    """The error for a file of no kind that PhaseLock plays. `beginning`: its first bytes."""
     beginning = _behind_tag(beginning)
     if _is_free_format(beginning):
-        return Message(N_('its bit rate is of the kind "free", which PhaseLock cannot read'))
+        return UnplayableFileError(name, Message(N_('its bit rate is of the kind "free", which PhaseLock cannot read')))
     found = next((kind for kind in _KINDS if kind.beginning and kind.beginning.match(beginning)), None)
-    named_mp3 = name.lower().endswith(".mp3")
-    if found is None and not named_mp3:
+    named_music = is_music(name)
+    if found is None and not named_music:
         found = _by_suffix(name)
-    if named_mp3 and (found is None or not found.sound):
-        return None
+    if named_music and (found is None or not found.sound):
+        return UnplayableFileError(name)
     if found is None and len(beginning) > 1 and _is_text(beginning):
         found = _KINDS[-1]
     if found is None:
-        return Message(N_("it is not an MP3 file"))
-    form = N_("it is {kind}, and only MP3 can be played so far") if found.sound else N_("it is {kind}, not an MP3 file")
-    return Message(form, kind=Message(found.label))
+        return UnplayableFileError(name, Message(N_("it is no music file")))
+    if found.sound:
+        return OtherSoundError(name, Message(found.label))
+    return UnplayableFileError(name, Message(N_("it is {kind}, not a music file"), kind=Message(found.label)))
 
 
 def _by_suffix(name: str) -> _Kind | None:

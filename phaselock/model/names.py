@@ -39,7 +39,7 @@ def person_name(text: str) -> str:
 def file_label(text: str) -> str:
     """The file name in `text` without directories. For display only, not for opening files."""
     label = _reduced(text.replace("\\", "/").rsplit("/", 1)[-1], FILE_CHARS, FILE_BYTES)
-    return label if label.strip(".") else "unnamed.mp3"
+    return label if label.strip(".") else "unnamed"
 
 
 def title(text: str) -> str:

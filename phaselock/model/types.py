@@ -10,7 +10,7 @@ from phaselock.model.timing import Timing
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Track:
-    """One MP3 file, described equally on all machines.
+    """One music file, described equally on all machines.
 
     `size` is in bytes. `frames` is the length in frames at `rate_hz`, without encoder delay and padding.
     """

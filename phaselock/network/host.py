@@ -13,8 +13,9 @@ from typing import Protocol
 from uuid import UUID
 
 from phaselock.audio.interface import AudioOutput
-from phaselock.errors import InternalError, InvalidMp3Error, PhaseLockError, bug_net
+from phaselock.errors import InternalError, PhaseLockError, bug_net
 from phaselock.language.message import N_, Message
+from phaselock.model.file_kinds import UnplayableFileError
 from phaselock.model.notices import Code, Notice
 from phaselock.model.types import HOST_CLOCK, ClockStatus, Track
 from phaselock.network import transfer
@@ -78,7 +79,8 @@ class ClockResponder(Protocol):
 class HostRunner(Runner[HostSession]):
     """Runs the session of a host: accepts connections, and transfers files in worker threads.
 
-    For the network thread. `describe` is called in a worker thread.
+    For the network thread. `describe` returns the track in a file, and the file to play: another
+    one if it was converted. It is called in a worker thread.
     """
 
     def __init__(
@@ -88,7 +90,7 @@ class HostRunner(Runner[HostSession]):
         clock: ClockResponder,
         cache: FileCache,
         *,
-        describe: Callable[[pathlib.Path, str], Track],
+        describe: Callable[[pathlib.Path, str], tuple[Track, pathlib.Path]],
         now_ns: Callable[[], int],
         on_event: Callable[[Event], None],
         hear: Hear | None = None,
@@ -105,6 +107,7 @@ class HostRunner(Runner[HostSession]):
         self._bulk: dict[int, FileConnection] = {}
         self._uploads: dict[int, tuple[UUID, FileConnection]] = {}
         self._own: frozenset[bytes] = frozenset()
+        self._origins: dict[UUID, pathlib.Path] = {}
         """Hashes of the songs that exist in the cache only: the cache must not remove them."""
         self._unauthenticated: dict[int, tuple[Connection, str]] = {}
         """Open connections that have not joined and have shown no valid token, oldest first, with their IP address."""
@@ -141,10 +144,18 @@ class HostRunner(Runner[HostSession]):
         """Execute a command of the host's user."""
         self._do(self._session.command(command, now_ns=self._now_ns()))
 
-    def add(self, track: Track, path: pathlib.Path) -> None:
-        """Append this file to the queue."""
+    def add(self, track: Track, path: pathlib.Path, origin: pathlib.Path | None = None) -> None:
+        """Append this file to the queue. `origin` is the user's file, if `path` was made of it."""
         self._files[track.file_id] = track, path
+        if origin is not None and origin != path:
+            self._origins[track.file_id] = origin
+            self._own |= {track.sha256}
+            self._cache.keep(self._own)
         self.command(Add(track))
+
+    def origin(self, file_id: UUID) -> pathlib.Path | None:
+        """The path of the user's file of which a track was made; None if there is none on this machine."""
+        return self._origins.get(file_id) or self.path(file_id)
 
     def clock_status(self) -> ClockStatus:
         return HOST_CLOCK
@@ -350,7 +361,7 @@ class HostRunner(Runner[HostSession]):
                 self._own |= {track.sha256}
                 self._cache.keep(self._own)
                 self._do(self._session.uploaded(start.request_id, track, now_ns=self._now_ns()))
-        except InvalidMp3Error as error:
+        except UnplayableFileError as error:
             if not self._ended.done():
                 self._do(self._session.upload_refused(start.request_id, error.message, now_ns=self._now_ns()))
         except (PhaseLockError, ProtocolError, OSError) as error:  # the peer notices it too, and tries again
@@ -373,7 +384,7 @@ class HostRunner(Runner[HostSession]):
             self._loop.call_soon_threadsafe(self._upload_progress, start, done_bytes)
 
         path = transfer.receive_upload(connection, start, request.size, self._cache, report)
-        return self._describe(path, request.file_name), path
+        return self._describe(path, request.file_name)
 
     def _upload_progress(self, start: SongUploadStart, done_bytes: int) -> None:
         if not self._ended.done() and not self._session.wants_upload(start.request_id):

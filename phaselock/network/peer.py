@@ -13,7 +13,8 @@ from typing import Protocol
 from uuid import UUID
 
 from phaselock.audio.interface import AudioOutput, SongLength
-from phaselock.errors import InternalError, InvalidMp3Error, PhaseLockError, bug_net, message_of
+from phaselock.errors import InternalError, PhaseLockError, bug_net, message_of
+from phaselock.model.file_kinds import OtherSoundError, UnplayableFileError
 from phaselock.model.notices import Code, Notice
 from phaselock.model.role import Role
 from phaselock.model.types import ClockStatus, Track
@@ -278,10 +279,12 @@ class PeerRunner(Runner[PeerSession]):
         sha256, size, cached = self._cache.adopt(path, most_bytes=MAX_FILE_BYTES)
         try:
             info = self._inspect(cached, sha256)
-        except InvalidMp3Error as error:  # name the user's file, not the one in the cache
+            duration_secs = round(info.frames / info.rate_hz, 3)
+        except OtherSoundError:  # the host may be able to convert it
+            duration_secs = 0.0
+        except UnplayableFileError as error:  # name the user's file, not the one in the cache
             raise error.named(path.name) from None
         tags = read_tags(cached)
-        duration_secs = round(info.frames / info.rate_hz, 3)
         return Request(uuid.uuid4(), path.name, size, sha256, tags.title, tags.artist, duration_secs)
 
     async def _upload(self, upload: bulk.Upload) -> None:
@@ -348,7 +351,7 @@ class PeerRunner(Runner[PeerSession]):
             with bug_net("a transfer", PhaseLockError):
                 path = fetch.run(self._cache)
                 self._inspect(path, fetch.track.sha256)
-        except InvalidMp3Error as error:  # name the host's file, not the one in the cache
+        except UnplayableFileError as error:  # name the host's file, not the one in the cache
             return path, error.named(fetch.track.file_name)
         except PhaseLockError as error:
             return path, error

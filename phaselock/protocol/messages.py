@@ -54,7 +54,7 @@ from phaselock.model.timing import Timing
 from phaselock.model.turns import Span
 from phaselock.model.volume import TrimDb
 
-PROTOCOL_VERSION = 3
+PROTOCOL_VERSION = 4
 CHUNK_BYTES = 64 * 1024
 """Most bytes of a file in one message."""
 MAX_PEERS = 5
@@ -68,7 +68,7 @@ Count: TypeAlias = Annotated[int, Within(0, 2**62)]
 DurationNs: TypeAlias = Annotated[int, Within(0, MAX_DURATION_NS)]
 SignedNs: TypeAlias = Annotated[int, Within(-(2**62), 2**62)]
 Frames: TypeAlias = Annotated[int, Within(0, 2**40)]
-RateHz: TypeAlias = Annotated[int, Within(8000, 48000)]
+RateHz: TypeAlias = Annotated[int, Within(8000, 192000)]
 FileBytes: TypeAlias = Annotated[int, Within(1, MAX_FILE_BYTES)]
 Percent: TypeAlias = Annotated[int, Within(0, 100)]
 Offset: TypeAlias = Annotated[int, Within(0, MAX_FILE_BYTES)]

@@ -12,9 +12,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 from uuid import UUID
 
-from phaselock.errors import InvalidMp3Error, PhaseLockError
+from phaselock.errors import PhaseLockError
 from phaselock.language.message import ENGLISH, N_, Figure, Message, Words, translated
 from phaselock.model.calibration import PLACE_SENTENCES, OutputCalibration
+from phaselock.model.file_kinds import UnplayableFileError, format_of
 from phaselock.model.microphone import FAR_OFF_PPM, MicrophoneFault
 from phaselock.model.notices import Code, Notice
 from phaselock.model.role import ROLE_PHRASES
@@ -95,7 +96,7 @@ NOTICES: dict[Code, str] = {
     ),
     Code.SETTINGS_TROUBLE: "",
     Code.LOG_TROUBLE: "",
-    Code.INVALID_MP3: N_("Invalid or corrupted MP3 file: {file_name}"),
+    Code.INVALID_FILE: N_("Invalid or corrupted {kind} file: {file_name}"),
     Code.UNPLAYABLE_FILE: N_("{file_name} cannot be played: {detail}."),
     Code.ENDS_EARLY: N_("{file_name} ends early: its end is missing."),
     Code.NO_FILE: N_("There is no file {file_name}."),
@@ -103,7 +104,7 @@ NOTICES: dict[Code, str] = {
     Code.PATH_UNREADABLE: "",
     Code.CANNOT_ADD: N_("{file_name} cannot be added: {detail}."),
     Code.NOT_A_FILE: N_("not a plain file"),
-    Code.NOT_AN_MP3: N_("no MP3"),
+    Code.NOT_MUSIC: N_("no music"),
     Code.NESTED_PLAYLIST: N_("a playlist inside a playlist"),
     Code.PLAYLIST_TOO_LARGE: N_("too large for a playlist"),
     Code.PLAYLIST_TOO_LONG: N_("more than {number} entries"),
@@ -193,13 +194,13 @@ NOTICES: dict[Code, str] = {
 }
 """The sentence of each code. Empty: `detail` is the sentence."""
 
-DETAIL_DECIDES = frozenset({Code.SESSION_ENDED, Code.JOIN_REJECTED, Code.NOT_AN_MP3})
+DETAIL_DECIDES = frozenset({Code.SESSION_ENDED, Code.JOIN_REJECTED, Code.NOT_MUSIC})
 """Codes whose `detail`, if present, replaces the sentence."""
 
 SHORT: dict[Code, str] = {
     Code.NO_FILE: N_("no such file"),
     Code.FILE_TOO_LARGE: N_("too large to be shared"),
-    Code.INVALID_MP3: N_("Invalid or corrupted MP3 file"),
+    Code.INVALID_FILE: N_("Invalid or corrupted {kind} file"),
     Code.UNPLAYABLE_FILE: "{detail}",
     Code.FILE_UNREADABLE: N_("cannot be read: {detail}"),
 }
@@ -276,8 +277,8 @@ def notice_of(error: PhaseLockError) -> Notice:
     """The notice for any error of the program."""
     if isinstance(error, NoticeError):
         return error.notice
-    if isinstance(error, InvalidMp3Error):
-        code = Code.INVALID_MP3 if error.why is None else Code.UNPLAYABLE_FILE
+    if isinstance(error, UnplayableFileError):
+        code = Code.INVALID_FILE if error.why is None else Code.UNPLAYABLE_FILE
         return Notice(code, error.why or "", file_name=error.file_name)
     return Notice(Code.OTHER, error.message)
 
@@ -306,8 +307,8 @@ def notice_text(notice: Notice, words: Words = ENGLISH, *, hints: bool = False) 
 def window_text(notice: Notice, words: Words = ENGLISH) -> str:
     """The sentence of a notice for the window. It includes the names, which the window does not show elsewhere."""
     match notice.code:
-        case Code.INVALID_MP3:
-            form = words.gettext("Invalid or corrupted MP3 file. {file_name} was not added.")
+        case Code.INVALID_FILE:
+            form = words.gettext("Invalid or corrupted {kind} file. {file_name} was not added.")
             return form.format_map(_values(notice, words))
         case Code.WAITING_FOR_PEERS:
             missing = words.gettext("Missing at {peers}.").format_map(_values(notice, words))
@@ -692,6 +693,7 @@ def _values(notice: Notice, words: Words) -> dict[str, object]:
     return {
         "detail": translated(notice.detail, words),
         "file_name": _label(notice.file_name, words),
+        "kind": format_of(str(notice.file_name or "")),
         "peer": notice.peer,
         "peers": joined(notice.peers, words),
         "number": notice.number,

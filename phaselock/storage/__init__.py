@@ -1,1 +1,1 @@
-"""Files of this computer: paths, settings, the cache of tracks, tags, collected MP3 files, the log, the inbox."""
+"""Files of this computer: paths, settings, the cache of tracks, tags, collected music files, the log, the inbox."""

@@ -1,4 +1,4 @@
-"""The cache of tracks by content: `<sha256>.mp3` for a complete, checked file, `<sha256>.part` during its transfer.
+"""The cache of tracks by content: `<sha256>.song` for a complete, checked file, `<sha256>.part` during its transfer.
 
 Names from the network are never used as file names. All methods except `keep` block and run in worker threads.
 Processes may share one folder. The least recently used files are removed first; the modification time of a file is the
@@ -105,13 +105,29 @@ class FileCache:
         """Set by the network thread, read by worker threads; always replaced as a whole."""
         self._removing = threading.Lock()  # one thread removes files at a time, and sees what the others removed
 
+    @property
+    def folder(self) -> pathlib.Path:
+        """Where the files are; it may not exist yet."""
+        return self._folder
+
+    @contextlib.contextmanager
+    def scratch(self) -> Iterator[pathlib.Path]:
+        """The path of a new file in the folder, which is removed afterwards."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        path = self._folder / f"scratch-{uuid.uuid4().hex}.part"
+        try:
+            yield path
+        finally:
+            with contextlib.suppress(OSError):
+                path.unlink(missing_ok=True)
+
     def keep(self, hashes: Iterable[bytes]) -> None:
         """Set the files, by hash, that are never removed to free space. For any thread; does not block."""
         self._kept = frozenset(hashes)
 
     def path(self, sha256: bytes) -> pathlib.Path:
         """The path of a complete file with this hash, whether it is in the cache or not."""
-        return self._folder / f"{sha256.hex()}.mp3"
+        return self._folder / f"{sha256.hex()}.song"
 
     def find(self, sha256: bytes) -> pathlib.Path | None:
         """The path of a file if it is in the cache, else None. Its content is checked; a file that has changed is
@@ -273,7 +289,8 @@ class FileCache:
                 yield _Entry(pathlib.Path(item.path), sha256, status.st_size, status.st_mtime)
 
 
-_TRACK = re.compile(r"([0-9a-f]{64})\.mp3")
+_TRACK = re.compile(r"([0-9a-f]{64})\.(?:song|mp3)")
+"""Older versions named tracks .mp3; they are removed like others."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 
 from phaselock.errors import message_of
 from phaselock.language.message import Message
-from phaselock.model.file_kinds import kind_of_name
+from phaselock.model.file_kinds import PLAYLIST_ENDINGS, is_music, kind_of_name
 from phaselock.model.names import file_label
 from phaselock.model.notices import Code, LeftOut, Notice
 from phaselock.storage.file_names import is_file_url, url_paths
@@ -35,7 +35,6 @@ MAX_PLAYLIST_BYTES = 10 << 20
 """A larger playlist is left out."""
 MAX_PLAYLIST_ENTRIES = 10_000
 
-_PLAYLISTS = (".m3u", ".m3u8")
 _URL = re.compile(r"([a-z][a-z0-9+.-]+)://", re.IGNORECASE)
 _DIGITS = re.compile(r"(\d+)")
 
@@ -50,7 +49,7 @@ class Collected:
 
 
 def collect(paths: Iterable[str | pathlib.Path]) -> Collected:
-    """Collect the given files, the MP3 files in folders in natural order, and the files named in playlists. Never
+    """Collect the given files, the music files in folders in natural order, and the files named in playlists. Never
     raises: a path that cannot be used is in `left_out`."""
     collector = _Collector()
     try:
@@ -63,7 +62,7 @@ def collect(paths: Iterable[str | pathlib.Path]) -> Collected:
 
 def names_several(path: pathlib.Path) -> bool:
     """True for a folder and for a playlist."""
-    return path.is_dir() or path.suffix.lower() in _PLAYLISTS
+    return path.is_dir() or path.suffix.lower() in PLAYLIST_ENDINGS
 
 
 class _EnoughError(Exception):
@@ -89,7 +88,7 @@ class _Collector:
             self._take_folder(path)
         elif not stat.S_ISREG(mode):
             self._leave(LeftOut(_label(path), Notice(Code.NOT_A_FILE)))
-        elif path.suffix.lower() in _PLAYLISTS:
+        elif path.suffix.lower() in PLAYLIST_ENDINGS:
             self._take_playlist(path, playlists)
         else:
             self._add(path)
@@ -116,15 +115,15 @@ class _Collector:
                 try:
                     mode = entry.stat().st_mode
                 except OSError:  # a broken link, or deleted meanwhile
-                    if entry.name.lower().endswith(".mp3"):
+                    if is_music(entry.name):
                         self._leave(_no_file(_label(path)))
                     continue
                 if stat.S_ISDIR(mode):
                     folders.append(path)
-                elif stat.S_ISREG(mode) and entry.name.lower().endswith(".mp3"):
+                elif stat.S_ISREG(mode) and is_music(entry.name):
                     self._add(path)
                 elif stat.S_ISREG(mode):
-                    self._leave(LeftOut(_label(path), Notice(Code.NOT_AN_MP3, kind_of_name(entry.name) or "")))
+                    self._leave(LeftOut(_label(path), Notice(Code.NOT_MUSIC, kind_of_name(entry.name) or "")))
             waiting.extend(reversed(folders))
 
     def _take_playlist(self, path: pathlib.Path, playlists: tuple[pathlib.Path, ...]) -> None:

@@ -16,6 +16,7 @@ import re
 import unicodedata
 from collections.abc import Iterable, Iterator
 
+from phaselock.model.file_kinds import MUSIC_ENDINGS
 from phaselock.storage.file_names import is_file_url, spellings, url_paths
 
 MAX_LISTED = 200_000
@@ -35,6 +36,8 @@ _CODE_PAGES = (
     *("cp932", "gb18030", "cp949", "big5", "euc_jp", "koi8_r", "cp866", "cp850", "cp437", "mac_roman"),
 )
 
+_SONG_WITH_HASH = re.compile(rf"#(?!EXT).*(?:{'|'.join(map(re.escape, MUSIC_ENDINGS))})".encode(), re.IGNORECASE)
+"""The name of a song that begins with the sign of comments."""
 MAX_LINE_BYTES = 8192
 """Longer lines are cut: no file has such a name."""
 
@@ -56,7 +59,7 @@ def entries(data: bytes) -> Iterator[bytes]:
 
 def is_comment(line: bytes) -> bool:
     """Is this line of a playlist no entry? A name may also begin with "#"."""
-    return line.lstrip().startswith(b"#") and not re.match(rb"#(?!EXT).*\.mp3\s*$", line.strip(), re.IGNORECASE)
+    return line.lstrip().startswith(b"#") and not _SONG_WITH_HASH.fullmatch(line.strip())
 
 
 def declared_encoding(line: bytes) -> str | None:

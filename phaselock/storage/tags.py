@@ -1,4 +1,5 @@
-"""Read the tags of an MP3 file: title, artist, album and picture, from ID3v2, APEv2 or ID3v1. Everything here blocks.
+"""Read the tags of a music file: title, artist, album and picture, from ID3v2, APEv2, ID3v1, the comments of FLAC files
+and the chunks of WAV and AIFF files. Everything here blocks.
 
 The file is hostile: every read is bounded, and a broken tag costs little time and memory.
 """
@@ -13,7 +14,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from phaselock.model import names
-from phaselock.storage import id3
+from phaselock.storage import chunks, flac_tags, id3
 from phaselock.storage.files import open_regular
 
 MAX_ARTWORK_BYTES = 8 << 20
@@ -96,6 +97,7 @@ def read_artwork(path: pathlib.Path) -> Artwork | None:
 
 def _texts(file: io.BufferedIOBase) -> Iterator[tuple[str, str]]:
     """The texts of all tags, the most reliable first: (field of Tags, text)."""
+    yield from flac_tags.comments(file, _behind_tags(file))
     for start, header in _id3v2_tags(file):
         for frame in id3.frames(file, start, header, dict.fromkeys(_TEXT_FRAMES, _MAX_TEXT_BYTES)):
             yield _TEXT_FRAMES[frame.name], _frame_text(frame.content)
@@ -108,11 +110,18 @@ def _texts(file: io.BufferedIOBase) -> Iterator[tuple[str, str]]:
         yield "title", _byte_text(data[3:33])
         yield "artist", _byte_text(data[33:63])
         yield "album", _byte_text(data[63:93])
+    for field, text in chunks.texts(file):
+        yield field, _byte_text(text)
 
 
 def _pictures(file: io.BufferedIOBase) -> Iterator[tuple[bool, bytes]]:
     """The pictures of all tags: is it the front cover, and its bytes."""
     left = _MAX_PICTURES
+    for kind, picture in flac_tags.pictures(file, _behind_tags(file), _MAX_PICTURE_BYTES):
+        yield kind == _FRONT_COVER, picture
+        left -= 1
+        if not left:
+            return
     for start, header in _id3v2_tags(file):
         for frame in id3.frames(file, start, header, _PICTURE_FRAMES):
             yield _is_front_cover(frame), _from_signature(frame.content)
@@ -136,20 +145,35 @@ def _from_signature(content: bytes) -> bytes:
 
 
 def _id3v2_tags(file: io.BufferedIOBase) -> Iterator[tuple[int, id3.Header]]:
-    """The tags at the beginning of the file, and one that is appended: where they begin, and their headers."""
-    start = 0
-    for _ in range(_MAX_LEADING_TAGS):
-        file.seek(start)
-        header = id3.parse_header(file.read(id3.HEADER_BYTES))
-        if header is None:
-            break
-        yield start, header
-        start += header.whole_size
+    """The tags at the beginning of the file, one that is appended, and those in chunks: where they begin, and their
+    headers."""
+    yield from _leading_tags(file)
     if (end := _trailing_tags(file).get("3DI")) is not None:
         file.seek(end)
         header = id3.parse_header(file.read(id3.HEADER_BYTES), b"3DI")
         if header and end - header.size - id3.HEADER_BYTES >= 0:
             yield end - header.size - id3.HEADER_BYTES, header
+    for place in chunks.id3_places(file):
+        file.seek(place)
+        header = id3.parse_header(file.read(id3.HEADER_BYTES))
+        if header:
+            yield place, header
+
+
+def _leading_tags(file: io.BufferedIOBase) -> Iterator[tuple[int, id3.Header]]:
+    start = 0
+    for _ in range(_MAX_LEADING_TAGS):
+        file.seek(start)
+        header = id3.parse_header(file.read(id3.HEADER_BYTES))
+        if header is None:
+            return
+        yield start, header
+        start += header.whole_size
+
+
+def _behind_tags(file: io.BufferedIOBase) -> int:
+    """Where the file begins behind the ID3v2 tags at its beginning."""
+    return max((start + header.whole_size for start, header in _leading_tags(file)), default=0)
 
 
 def _trailing_tags(file: io.BufferedIOBase) -> dict[str, int]:

@@ -12,6 +12,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from phaselock.language.catalogue import tr
+from phaselock.model.file_kinds import MUSIC_ENDINGS, SONG_ENDINGS
 from phaselock.ui.backend import Program
 
 # Only an open dialog needs the modules below: imported late, they cost the first screen no memory.
@@ -34,11 +35,11 @@ class Dialogs:
 
     def files(self) -> Sequence[str]:
         """Songs and playlists; empty: cancelled."""
-        return self._ask("files", tr("Add songs"), [(tr("Music and playlists"), ("mp3", "m3u", "m3u8"))])
+        return self._ask("files", tr("Add songs"), [(tr("Music and playlists"), _plain(SONG_ENDINGS))])
 
     def song(self) -> str:
         """One song; empty: cancelled."""
-        return "".join(self._ask("file", tr("Request a song"), [("MP3", ("mp3",))])[:1])
+        return "".join(self._ask("file", tr("Request a song"), [(tr("Music"), _plain(MUSIC_ENDINGS))])[:1])
 
     def folder(self) -> str:
         """A folder; empty: cancelled."""
@@ -139,3 +140,8 @@ def _music_folder() -> str:
     import platformdirs  # imported late: only a dialog needs it
 
     return platformdirs.user_music_dir()
+
+
+def _plain(endings: Sequence[str]) -> tuple[str, ...]:
+    """Endings without their dots."""
+    return tuple(ending[1:] for ending in endings)

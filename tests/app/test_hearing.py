@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pathlib
 import threading
 from typing import Any
@@ -12,10 +13,9 @@ import pytest
 import phaselock.data
 from phaselock import _native
 from phaselock.app.hearing import hear_song
-from phaselock.audio.decoder import Mp3Source
 from phaselock.audio.interface import Plan
 from phaselock.audio.microphone import Recording
-from phaselock.audio.mp3_file import Inspector, inspect
+from phaselock.audio.music import Inspector, inspect
 from phaselock.errors import PhaseLockError
 from phaselock.model.microphone import HeardPass
 from phaselock.model.timeline import Timeline
@@ -45,7 +45,7 @@ def test_the_song_of_the_listener_is_found_in_its_recording(monkeypatch: pytest.
         assert (channels, input_name) == (1, "Desk")
         frames = round(seconds * rate_hz)
         stereo = np.zeros((task.track.frames, 2), np.float32)
-        with Mp3Source(TUNE, inspect(TUNE)) as source:
+        with contextlib.closing(inspect(TUNE).open(TUNE)) as source:
             source.read_into(stereo, len(stereo))
         heard_ns = begin_ns - SECOND + np.arange(frames) * (SECOND / rate_hz)
         sound = np.zeros(frames)

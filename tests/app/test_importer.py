@@ -6,13 +6,15 @@ import asyncio
 import functools
 import pathlib
 import uuid
+from typing import NoReturn
 
 import pytest
 
 from phaselock.app import importer as importer_module
 from phaselock.app.importer import Imported, Importer, import_file
-from phaselock.audio.mp3_file import Inspector
+from phaselock.audio.music import Inspector
 from phaselock.language.message import Message
+from phaselock.model.file_kinds import OtherSoundError
 from phaselock.model.notices import Code, LeftOut, Notice
 from phaselock.model.types import Track
 from phaselock.session.events import Event, Failed, FilesAdded
@@ -26,9 +28,13 @@ def read(path: pathlib.Path) -> Imported:
     raise AssertionError(f"{path} is no file to read")
 
 
+def no_converter(path: pathlib.Path, name: str, sha256: bytes, kind: Message) -> NoReturn:
+    raise OtherSoundError(name, kind)
+
+
 async def failure_of(path: pathlib.Path) -> Failed:
     told: asyncio.Queue[Event] = asyncio.Queue()
-    importer = Importer(lambda track, file: None, read, told.put_nowait, lambda: None)
+    importer = Importer(lambda track, file, origin: None, read, told.put_nowait, lambda: None)
     try:
         importer.take([str(path)])
         async with asyncio.timeout(10):
@@ -76,9 +82,9 @@ def test_no_failure_ends_the_import(tmp_path: pathlib.Path, monkeypatch: pytest.
     def described(path: pathlib.Path) -> Imported:
         if path == songs[1]:
             raise ValueError("an odd header")
-        return Imported(Track(uuid.uuid4(), path.name, 1, b"", 44100, 1), ends_early=False)
+        return Imported(Track(uuid.uuid4(), path.name, 1, b"", 44100, 1), path, ends_early=False)
 
-    def add(track: Track, path: pathlib.Path) -> None:
+    def add(track: Track, path: pathlib.Path, origin: pathlib.Path) -> None:
         if path == songs[2]:
             raise RuntimeError("an odd queue")
         added.append(path)
@@ -124,8 +130,8 @@ def told_of(paths: list[pathlib.Path], count: int) -> list[Event]:
 
     async def story() -> list[Event]:
         told: asyncio.Queue[Event] = asyncio.Queue()
-        describe = functools.partial(import_file, inspect=Inspector())
-        importer = Importer(lambda track, file: None, describe, told.put_nowait, lambda: None)
+        describe = functools.partial(import_file, inspect=Inspector(), convert=no_converter)
+        importer = Importer(lambda track, file, origin: None, describe, told.put_nowait, lambda: None)
         try:
             importer.take([str(path) for path in paths])
             async with asyncio.timeout(60):
@@ -141,9 +147,9 @@ def test_what_cannot_be_played_says_why(tmp_path: pathlib.Path) -> None:
     contents = {
         "a.m4a": (
             b"\0\0\0\x20ftypM4A ",
-            "a.m4a cannot be played: it is an M4A file, and only MP3 can be played so far.",
+            "a.m4a cannot be played: it is an M4A file, which needs: pip install 'phaselock[formats]'.",
         ),
-        "b.txt": (b"Dear host", "b.txt cannot be played: it is a text, not an MP3 file."),
+        "b.txt": (b"Dear host", "b.txt cannot be played: it is a text, not a music file."),
         "c.mp3": (b"", "c.mp3 cannot be played: it is empty."),
         "d.mp3": (b"\0\1\2", "Invalid or corrupted MP3 file: d.mp3"),
         "e.mp3": (sound[: len(sound) // 2], "e.mp3 cannot be played: 51 % of it is missing at its end."),
@@ -154,7 +160,7 @@ def test_what_cannot_be_played_says_why(tmp_path: pathlib.Path) -> None:
         assert [event_text(event) for event in told_of([tmp_path / name], 1)] == [sentence]
     (summary,) = told_of([tmp_path / name for name in contents if name != "b.txt"][:3], 1)
     assert event_text(summary) == (
-        "Added no tracks; left out 3: a.m4a (it is an M4A file, and only MP3 can be played so far), "
+        "Added no tracks; left out 3: a.m4a (it is an M4A file, which needs: pip install 'phaselock[formats]'), "
         "c.mp3 (it is empty) and d.mp3 (Invalid or corrupted MP3 file)."
     )
 

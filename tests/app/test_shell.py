@@ -104,7 +104,7 @@ def test_a_failure_of_a_command_is_told(bugs: list[str]) -> None:
 def test_the_queue_is_saved_as_a_playlist(tmp_path: pathlib.Path) -> None:
     told: list[Event] = []
     item = QueueItem(uuid.uuid4(), "tune.mp3", 12.6, "Ana", ItemStatus.READY, "Tune", "Band")
-    fake = parts(told, path=lambda file_id: tmp_path / "tune.mp3")
+    fake = parts(told, origin=lambda file_id: tmp_path / "tune.mp3")
     fake.snapshot = lambda: SimpleNamespace(queue=(item,), now=None, waiting_for=None)
 
     async def say(*lines: str) -> None:

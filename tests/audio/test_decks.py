@@ -12,7 +12,7 @@ import pytest
 from phaselock import _native
 from phaselock.audio.decks import Decks
 from phaselock.audio.interface import AudioEvent, DecodeFailed, Plan
-from phaselock.errors import InvalidMp3Error
+from phaselock.model.file_kinds import UnplayableFileError
 from tests.support.compass_plans import BLOCK, DEVICE_HZ, SECOND, T0_NS, TRACK_HZ, plan
 from tests.support.pcm import CompassSource, loudness, places, stereo
 
@@ -36,7 +36,7 @@ class Machine:
 
     def open(self, wanted: Plan) -> CompassSource:
         if wanted.track.file_id in self.broken:
-            raise InvalidMp3Error(wanted.track.file_name)
+            raise UnplayableFileError(wanted.track.file_name)
         self.sources.append(CompassSource(wanted.track.frames))
         return self.sources[-1]
 
@@ -218,12 +218,12 @@ def test_a_file_that_fails_while_playing_fades_out_and_is_reported() -> None:
     machine.run(1.5)
 
     def fail(_address: int, _frames: int) -> int:
-        raise InvalidMp3Error("1.mp3")
+        raise UnplayableFileError("1.mp3")
 
     machine.sources[0].read_into = fail  # type: ignore[method-assign]
-    machine.run(6)
+    machine.run(9)
     assert [type(event) for event in machine.events] == [DecodeFailed]
-    assert machine.loudest(6, 7) == 0
+    assert machine.loudest(9, 10) == 0
 
 
 @pytest.mark.parametrize("method", ["seek", "read_into"])

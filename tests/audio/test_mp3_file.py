@@ -11,9 +11,12 @@ import hypothesis
 import hypothesis.strategies as st
 import pytest
 
-from phaselock.audio import mp3_file
-from phaselock.audio.mp3_file import Inspector, Mp3Info, inspect
-from phaselock.errors import InvalidMp3Error, PhaseLockError
+from phaselock.audio import music
+from phaselock.audio.formats import mp3
+from phaselock.audio.formats.mp3 import Mp3Info, inspect
+from phaselock.audio.music import Inspector
+from phaselock.errors import PhaseLockError
+from phaselock.model.file_kinds import UnplayableFileError
 from tests.support.mp3 import description, encode, packet_size, packets
 
 ID3V2 = b"ID3\4\0\0" + bytes((0, 0, 2, 10)) + b"\xff\xfb\x90\x44" * 66 + b"\0\0"
@@ -30,7 +33,7 @@ def look(folder: pathlib.Path, data: bytes) -> Mp3Info:
 
 def refuse(folder: pathlib.Path, data: bytes, why: str = "") -> None:
     sentence = f"song.mp3 cannot be played: {why}." if why else "Invalid or corrupted MP3 file: song.mp3"
-    with pytest.raises(InvalidMp3Error, match=f"^{re.escape(sentence)}$"):
+    with pytest.raises(UnplayableFileError, match=f"^{re.escape(sentence)}$"):
         look(folder, data)
 
 
@@ -55,7 +58,7 @@ def test_the_index_finds_every_32nd_packet(tmp_path: pathlib.Path) -> None:
     info = look(tmp_path, front + b"".join(sound))
     offsets = [len(front) + sum(map(len, sound[:n])) for n in range(0, len(sound), 32)]
     assert list(memoryview(info.index).cast("q")) == offsets
-    assert mp3_file.PACKETS_PER_ENTRY == 32
+    assert mp3.PACKETS_PER_ENTRY == 32
 
 
 @pytest.mark.parametrize(
@@ -253,14 +256,14 @@ def test_a_trim_longer_than_the_file(tmp_path: pathlib.Path) -> None:
 
 
 def test_a_directory(tmp_path: pathlib.Path) -> None:
-    with pytest.raises(InvalidMp3Error):
+    with pytest.raises(UnplayableFileError):
         inspect(tmp_path)
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="the system has no named pipes")
 def test_a_pipe_is_not_waited_for(tmp_path: pathlib.Path) -> None:
     os.mkfifo(tmp_path / "song.mp3")
-    with pytest.raises(InvalidMp3Error):
+    with pytest.raises(UnplayableFileError):
         inspect(tmp_path / "song.mp3")
 
 
@@ -287,7 +290,7 @@ def test_hostile_bytes_are_counted_or_refused(
         data[place] = value
     try:
         info = look(tmp_path, bytes(data[:kept] if kept % 2 else data))
-    except InvalidMp3Error:
+    except UnplayableFileError:
         return
     assert 3 <= info.packets <= len(data) // 24
     assert 0 < info.frames <= info.packets * info.packet_frames
@@ -298,7 +301,7 @@ def test_hostile_bytes_are_counted_or_refused(
 
 def test_a_file_that_has_not_changed_is_read_once(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read: list[pathlib.Path] = []
-    monkeypatch.setattr(mp3_file, "inspect", lambda path: read.append(path) or inspect(path))
+    monkeypatch.setattr(music, "inspect", lambda path: read.append(path) or inspect(path))
     path, inspector = tmp_path / "song.mp3", Inspector()
     path.write_bytes(b"".join(packets()))
     first = inspector(path)
@@ -309,7 +312,7 @@ def test_a_file_that_has_not_changed_is_read_once(tmp_path: pathlib.Path, monkey
     path.write_bytes(b"".join(packets()[:-9]))
     assert inspector(path).packets == first.packets - 9
     path.write_bytes(b"no song")
-    with pytest.raises(InvalidMp3Error):
+    with pytest.raises(UnplayableFileError):
         inspector(path)
     path.unlink()
     with pytest.raises(PhaseLockError, match="cannot|Cannot"):
@@ -317,7 +320,7 @@ def test_a_file_that_has_not_changed_is_read_once(tmp_path: pathlib.Path, monkey
 
 
 def test_the_oldest_files_are_forgotten(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mp3_file, "_MAX_REMEMBERED", 2)
+    monkeypatch.setattr(music, "_MAX_REMEMBERED", 2)
     inspector, paths = Inspector(), [tmp_path / f"{number}.mp3" for number in range(3)]
     for path in paths:
         path.write_bytes(b"".join(packets()))
@@ -348,7 +351,7 @@ def test_a_file_is_still_the_one_that_was_added(tmp_path: pathlib.Path) -> None:
     path.write_bytes(b"no song")
     with pytest.raises(PhaseLockError, match=r"^song\.mp3 has changed"):
         inspector.still(path, "song.mp3", sha256)
-    with pytest.raises(InvalidMp3Error, match="song"):
+    with pytest.raises(UnplayableFileError, match="song"):
         inspector.still(path, "song.mp3", hashlib.sha256(b"no song").digest())
     path.unlink()
     with pytest.raises(PhaseLockError, match=r"^Cannot read abc\.mp3"):

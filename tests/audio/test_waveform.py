@@ -10,8 +10,8 @@ import numpy.typing as npt
 import pytest
 
 from phaselock import _native
-from phaselock.audio.decoder import Mp3Source
-from phaselock.audio.mp3_file import inspect
+from phaselock.audio.formats.mp3 import Mp3Source
+from phaselock.audio.music import inspect
 from phaselock.audio.waveform import BANDS, PEAKS, Analysis, analyse
 from phaselock.errors import PhaseLockError
 from phaselock.ui import backend

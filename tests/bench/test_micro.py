@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from phaselock import _native
-from phaselock.audio.mp3_file import inspect
+from phaselock.audio.music import inspect
 from phaselock.bench.benchmarks import decode, engine, resources
 from phaselock.bench.results import Case
 from phaselock.errors import PhaseLockError

@@ -9,8 +9,9 @@ import numpy.typing as npt
 import pytest
 from scipy import signal
 
-from phaselock.audio.decoder import CHANNELS, Mp3Source
-from phaselock.audio.mp3_file import inspect
+from phaselock.audio.formats.base import CHANNELS
+from phaselock.audio.formats.mp3 import Mp3Source
+from phaselock.audio.music import inspect
 from phaselock.bench.lab import signals
 
 

@@ -21,7 +21,7 @@ from tests.support.foreign import FOREIGN
 INSTALLERS = [path for path in os.environ.get("PHASELOCK_MSI", "").split(os.pathsep) if path]
 OLDER, NEWER = INSTALLERS if INSTALLERS else ("", "")
 TIMEOUT_S = 120.0
-ENDINGS = (".mp3", ".m3u", ".m3u8")
+ENDINGS = (".mp3", ".flac", ".wav", ".w64", ".aif", ".aiff", ".aifc", ".m3u", ".m3u8")
 OK, YES, NO = "1", "6", "7"
 """The buttons of a box, by their numbers in Windows."""
 

@@ -160,7 +160,7 @@ def next_track(world: World) -> None:
 
 def underrun(world: World) -> None:
     world.play(world.session_in(0))
-    assert world.card(1.2, decoding=False).audible
+    assert world.card(2.7, decoding=False).audible
     assert world.card(0.4, decoding=False).underruns == 1
     assert not world.card(1, decoding=False).audible
     status = world.card(2)

@@ -486,7 +486,7 @@ def test_an_old_generation_cannot_write() -> None:
     assert not engine.commit(0, old, 10)
     assert not engine.finish(0, old)
     assert engine.deck(0).written_frame == 5000
-    assert engine.write(0, new, compass(5000, 70_000)) == 65_536
+    assert engine.write(0, new, compass(5000, 140_000)) == 131_072
     assert engine.deck(0).room_frames == 0
 
 

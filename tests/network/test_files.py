@@ -13,9 +13,10 @@ from unittest import mock
 
 import pytest
 
-from phaselock.audio import mp3_file
-from phaselock.audio.decoder import Mp3Source
-from phaselock.errors import InvalidMp3Error, PhaseLockError
+from phaselock.audio import music
+from phaselock.audio.formats.mp3 import Mp3Source
+from phaselock.errors import PhaseLockError
+from phaselock.model.file_kinds import UnplayableFileError
 from phaselock.network import transfer
 from phaselock.protocol.messages import (
     FileChunk,
@@ -50,7 +51,7 @@ async def test_a_file_that_is_no_music_there_is_told_to_the_host(
     network: NetworkFixture, stack: contextlib.AsyncExitStack
 ) -> None:
     def inspect(path: pathlib.Path, sha256: bytes) -> None:
-        raise InvalidMp3Error("song.mp3")
+        raise UnplayableFileError("song.mp3")
 
     ada = await network.join(stack, "Ada", inspect)
     await network.host.news.wait_for("peer_joined")
@@ -65,7 +66,7 @@ async def test_a_file_that_is_no_music_there_is_told_to_the_host(
 @played
 async def test_host_and_peer_decode_the_same_sound(network: NetworkFixture, stack: contextlib.AsyncExitStack) -> None:
     def decoded(path: pathlib.Path) -> bytes:
-        info = mp3_file.inspect(path)
+        info = music.inspect(path)
         pcm = bytearray(8 * info.frames)  # two channels of float32
         with Mp3Source(path, info) as source:
             assert source.read_into(pcm, info.frames) == info.frames and source.read_into(bytearray(8), 1) == 0
@@ -74,7 +75,7 @@ async def test_host_and_peer_decode_the_same_sound(network: NetworkFixture, stac
     data = b"".join(packets(44100, 2, 100_000))
     network.song.write_bytes(data)
     network.host.add(network.song, data)
-    peer = await network.join(stack, "Ada", mp3_file.Inspector())
+    peer = await network.join(stack, "Ada", music.Inspector())
     await network.host.news.wait_for("transfer", state="done")
     network.host.runner.command(c.Play())
     await peer.news.wait_for("playing")

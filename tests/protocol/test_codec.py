@@ -136,7 +136,7 @@ def play(**changes: Any) -> bytes:
         {"file_id": None},
         {"file_id": "absent"},
         {"rate_hz": 7999},
-        {"rate_hz": 48001},
+        {"rate_hz": 192001},
         {"rate_hz": "absent"},
         {"position_samples": -1},
         {"position_samples": 2**40 + 1},

@@ -8,8 +8,9 @@ from uuid import UUID
 
 import pytest
 
-from phaselock.errors import InvalidMp3Error, PhaseLockError
+from phaselock.errors import PhaseLockError
 from phaselock.language.message import Message
+from phaselock.model.file_kinds import UnplayableFileError
 from phaselock.model.notices import Code, LeftOut, Notice
 from phaselock.session import sentences
 from phaselock.session.event_json import event_fields, event_object
@@ -27,7 +28,7 @@ def test_every_code_has_a_sentence() -> None:
 def test_a_sentence_has_its_values(code: Code) -> None:
     names = {field.name for field in dataclasses.fields(Notice)}
     forms = [NOTICES[code], sentences.SHORT.get(code, ""), sentences.QUEUE_LIMIT, sentences.RETRY_HINT]
-    assert {name for form in forms for _, name, _, _ in string.Formatter().parse(form) if name} <= names
+    assert {name for form in forms for _, name, _, _ in string.Formatter().parse(form) if name} <= names | {"kind"}
     for notice in (dataclasses.replace(FULL, code=code), dataclasses.replace(FULL, code=code, detail="")):
         for text in (notice_text(notice), notice_text(notice, hints=True), short_text(notice)):
             assert "None" not in text and "{" not in text
@@ -46,14 +47,14 @@ def test_what_may_be_typed_is_said_where_there_are_no_buttons() -> None:
 
 
 def test_errors_have_codes() -> None:
-    assert notice_of(InvalidMp3Error("a.mp3")) == Notice(Code.INVALID_MP3, file_name="a.mp3")
-    empty = InvalidMp3Error("a.mp3", Message("it is empty")).named("b.mp3")
+    assert notice_of(UnplayableFileError("a.mp3")) == Notice(Code.INVALID_FILE, file_name="a.mp3")
+    empty = UnplayableFileError("a.mp3", Message("it is empty")).named("b.mp3")
     assert notice_of(empty) == Notice(Code.UNPLAYABLE_FILE, "it is empty", file_name="b.mp3")
     assert notice_text(notice_of(empty)) == str(empty) == "b.mp3 cannot be played: it is empty."
     assert notice_of(PhaseLockError("Port 1 is taken.")) == Notice(Code.OTHER, "Port 1 is taken.")
     error = NoticeError(Notice(Code.NOTHING_REMOVED))
     assert notice_of(error) == Notice(Code.NOTHING_REMOVED) and str(error) == "Nothing was removed."
-    assert notice_text(notice_of(InvalidMp3Error("a.mp3"))) == str(InvalidMp3Error("a.mp3"))
+    assert notice_text(notice_of(UnplayableFileError("a.mp3"))) == str(UnplayableFileError("a.mp3"))
 
 
 def test_a_notice_in_json_has_its_code_its_sentence_and_its_values() -> None:
@@ -94,13 +95,13 @@ def test_a_reason_in_json_has_its_code() -> None:
 def test_what_is_left_out_in_json() -> None:
     assert event_fields(FilesAdded(1, 0, (JPG,))) == {
         "added": 0,
-        "left_out": [{"name": "cover.jpg", "reason": "no MP3", "code": "not_an_mp3"}],
-        "message": "Added no tracks; left out 1: cover.jpg (no MP3).",
+        "left_out": [{"name": "cover.jpg", "reason": "no music", "code": "not_music"}],
+        "message": "Added no tracks; left out 1: cover.jpg (no music).",
     }
 
 
-JPG = LeftOut("cover.jpg", Notice(Code.NOT_AN_MP3))
-BROKEN = LeftOut("broken.mp3", notice_of(InvalidMp3Error("broken.mp3")))
+JPG = LeftOut("cover.jpg", Notice(Code.NOT_MUSIC))
+BROKEN = LeftOut("broken.mp3", notice_of(UnplayableFileError("broken.mp3")))
 MISSING = LeftOut("x.mp3", Notice(Code.NO_FILE, file_name="x.mp3"))
 FORBIDDEN = LeftOut("y.mp3", Notice(Code.FILE_UNREADABLE, "Permission denied", file_name="y.mp3"))
 
@@ -111,25 +112,25 @@ FORBIDDEN = LeftOut("y.mp3", Notice(Code.FILE_UNREADABLE, "Permission denied", f
         (0, [], "There was nothing to add."),
         (1, [], "Added 1 track."),
         (12, [], "Added 12 tracks."),
-        (0, [JPG], "Added no tracks; left out 1: cover.jpg (no MP3)."),
+        (0, [JPG], "Added no tracks; left out 1: cover.jpg (no music)."),
         (1, [BROKEN], "Added 1 track; left out 1: broken.mp3 (Invalid or corrupted MP3 file)."),
-        (12, [JPG, MISSING], "Added 12 tracks; left out 2: cover.jpg (no MP3) and x.mp3 (no such file)."),
+        (12, [JPG, MISSING], "Added 12 tracks; left out 2: cover.jpg (no music) and x.mp3 (no such file)."),
         (
             2,
             [JPG, BROKEN, FORBIDDEN],
-            "Added 2 tracks; left out 3: cover.jpg (no MP3), broken.mp3 (Invalid or corrupted MP3 file) and "
+            "Added 2 tracks; left out 3: cover.jpg (no music), broken.mp3 (Invalid or corrupted MP3 file) and "
             "y.mp3 (cannot be read: Permission denied).",
         ),
         (
             2,
             [JPG, JPG, MISSING, BROKEN, BROKEN],
-            "Added 2 tracks; left out 5: cover.jpg (no MP3), cover.jpg (no MP3), x.mp3 (no such file) and "
+            "Added 2 tracks; left out 5: cover.jpg (no music), cover.jpg (no music), x.mp3 (no such file) and "
             "2 more (see: phaselock log).",
         ),
         (
             0,
-            [LeftOut("x" * 200, Notice(Code.NOT_AN_MP3))],
-            f"Added no tracks; left out 1: {'x' * 30}…{'x' * 29} (no MP3).",
+            [LeftOut("x" * 200, Notice(Code.NOT_MUSIC))],
+            f"Added no tracks; left out 1: {'x' * 30}…{'x' * 29} (no music).",
         ),
     ],
 )

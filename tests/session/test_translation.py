@@ -49,7 +49,7 @@ def test_a_notice(code: Code) -> None:
         short_text(notice, DIGITS),
         window_text(notice, DIGITS),
     ):
-        assert letters(text) == ""
+        assert letters(text.replace("MP3", "")) == ""
 
 
 def requests() -> list[e.Event]:
@@ -66,7 +66,7 @@ def transfers() -> list[e.Event]:
     return [e.TransferChanged(1, *SONG, 9, state, "2", 1) for state in e.TransferState]
 
 
-LEFT_OUT = tuple(LeftOut("1.2", Notice(code)) for code in (Code.NOT_AN_MP3, Code.NO_FILE, Code.ELSEWHERE) * 2)
+LEFT_OUT = tuple(LeftOut("1.2", Notice(code)) for code in (Code.NOT_MUSIC, Code.NO_FILE, Code.ELSEWHERE) * 2)
 EVENTS = [
     *requests(),
     *devices(),

@@ -219,9 +219,9 @@ def test_other_files_in_the_folder_are_not_touched(cache: FileCache) -> None:
     folder.mkdir()
     small = FileCache(folder, limit_bytes=1)
     (folder / "mine.mp3").write_bytes(DATA)
-    (folder / f"{'e' * 64}.mp3").mkdir()
+    (folder / f"{'e' * 64}.song").mkdir()
     with small.begin(SHA256, 10):
-        assert (folder / "mine.mp3").exists() and (folder / f"{'e' * 64}.mp3").is_dir()
+        assert (folder / "mine.mp3").exists() and (folder / f"{'e' * 64}.song").is_dir()
 
 
 def test_the_file_on_its_way_is_not_removed_for_itself(tmp_path: pathlib.Path) -> None:
@@ -260,7 +260,7 @@ def test_a_file_of_the_user_is_copied(cache: FileCache, tmp_path: pathlib.Path) 
     song.write_bytes(b"changed")
     assert cache.find(SHA256) == cache.path(SHA256)
     assert cache.path(SHA256).read_bytes() == DATA
-    assert os.listdir(cache.path(SHA256).parent) == [f"{SHA256.hex()}.mp3"]
+    assert os.listdir(cache.path(SHA256).parent) == [f"{SHA256.hex()}.song"]
 
 
 def test_a_copy_replaces_a_file_that_changed_on_disk(cache: FileCache, tmp_path: pathlib.Path) -> None:

@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phaselock.storage.tags import MAX_ARTWORK_BYTES, Artwork, Tags, read_artwork, read_tags
+from tests.support.flac import flac
 from tests.support.mp3 import encode
 
 SOUND = encode(frames=20_000)
@@ -459,3 +460,73 @@ def test_frames_that_cannot_be_inflated_are_counted(path: pathlib.Path) -> None:
     broken = whole[:12] + bytes(len(whole) - 12)
     assert artwork_of(path, id3(4, *[broken] * 15, whole) + SOUND) is not None
     assert artwork_of(path, id3(4, *[broken] * 16, whole) + SOUND) is None
+
+
+def flac_block(kind: int, content: bytes, claimed: int | None = None) -> bytes:
+    return bytes((kind,)) + (len(content) if claimed is None else claimed).to_bytes(3, "big") + content
+
+
+def comments(*texts: str, count: int | None = None) -> bytes:
+    listed = b"".join(struct.pack("<I", len(text.encode())) + text.encode() for text in texts)
+    return struct.pack("<I", 3) + b"enc" + struct.pack("<I", len(texts) if count is None else count) + listed
+
+
+def flac_picture(data: bytes, kind: int = 3, mime: bytes = b"image/png", claimed: int | None = None) -> bytes:
+    head = struct.pack(">II", kind, len(mime)) + mime + struct.pack(">I", 5) + b"cover" + bytes(16)
+    return flac_block(6, head + struct.pack(">I", len(data) if claimed is None else claimed) + data)
+
+
+def chunk(name: bytes, content: bytes, order: str = "<") -> bytes:
+    return name + struct.pack(f"{order}I", len(content)) + content + bytes(len(content) % 2)
+
+
+def test_comments_and_pictures_of_flac(path: pathlib.Path) -> None:
+    texts = flac_block(4, comments("Title=Ænima", "ARTIST=悪の華", "album=Now", "title=Second", "nonsense"))
+    path.write_bytes(flac([1, 2], 1, 44100, tags=texts + flac_picture(JPEG, 4) + flac_picture(PNG)))
+    assert read_tags(path) == Tags(TEXT, WIDE, "Now")
+    assert read_artwork(path) == Artwork("image/png", PNG)
+
+
+def test_flac_behind_an_id3_tag(path: pathlib.Path) -> None:
+    texts = flac_block(4, comments("title=Ænima"))
+    tag = id3(3, frame(3, "TIT2", encoded("other", 3)), frame(3, "TPE1", encoded("Ada", 3)))
+    path.write_bytes(tag + flac([1, 2], 1, 44100, tags=texts))
+    assert read_tags(path) == Tags(TEXT, "Ada")
+
+
+@pytest.mark.parametrize(
+    "block",
+    [
+        flac_block(4, b""),
+        flac_block(4, b"\xff\xff\xff\xff"),
+        flac_block(4, comments("title=x", count=1 << 31), claimed=(1 << 24) - 1),
+        flac_block(6, b""),
+        flac_block(6, struct.pack(">II", 3, 1 << 31)),
+        flac_picture(PNG, claimed=1 << 31),
+        flac_block(1, b"") * 300,
+    ],
+)
+def test_broken_blocks_cost_little(path: pathlib.Path, block: bytes) -> None:
+    path.write_bytes(b"fLaC" + block)
+    assert read_tags(path).artist == ""
+    read_artwork(path)
+
+
+def test_texts_in_wav_and_aiff(path: pathlib.Path) -> None:
+    info = chunk(b"LIST", b"INFO" + chunk(b"INAM", TEXT.encode() + b"\0") + chunk(b"IART", b"Ada\0"))
+    path.write_bytes(b"RIFF\0\0\0\0WAVE" + chunk(b"fmt ", bytes(16)) + chunk(b"data", bytes(333)) + info)
+    assert read_tags(path) == Tags(TEXT, "Ada")
+    tag = id3(3, frame(3, "TIT2", encoded(WIDE, 3)), picture(3, JPEG))
+    path.write_bytes(b"RIFF\0\0\0\0WAVE" + chunk(b"data", bytes(10)) + chunk(b"id3 ", tag) + info)
+    assert read_tags(path) == Tags(WIDE, "Ada")
+    assert read_artwork(path) == Artwork("image/jpeg", JPEG)
+    path.write_bytes(b"FORM\0\0\0\0AIFF" + chunk(b"NAME", b"Song", ">") + chunk(b"AUTH", b"Ada", ">"))
+    assert read_tags(path) == Tags("Song", "Ada")
+
+
+@given(st.binary(max_size=200), st.sampled_from((b"fLaC", b"RIFF\0\0\0\0WAVE", b"FORM\0\0\0\0AIFF")))
+def test_any_blocks_and_chunks_can_be_read(tmp_path_factory: pytest.TempPathFactory, data: bytes, head: bytes) -> None:
+    path = tmp_path_factory.getbasetemp() / "any"
+    path.write_bytes(head + data)
+    read_tags(path)
+    read_artwork(path)

@@ -16,7 +16,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
 from phaselock.audio.interface import AudioEvent, Plan
-from phaselock.errors import InvalidMp3Error
+from phaselock.model.file_kinds import UnplayableFileError
 from phaselock.model.role import Role
 from phaselock.model.types import UNKNOWN_CLOCK, AudioStatus, ClockStatus, Track
 from phaselock.network.host import HostRunner
@@ -147,12 +147,12 @@ class Peer:
     ended: asyncio.Task[Ended]
 
 
-def describe(path: pathlib.Path, name: str) -> Track:
+def describe(path: pathlib.Path, name: str) -> tuple[Track, pathlib.Path]:
     """Accept any file as a track, except a file that begins with "noise"."""
     data = path.read_bytes()
     if data.startswith(b"noise"):
-        raise InvalidMp3Error(name)
-    return Track(uuid.uuid4(), name, len(data), hashlib.sha256(data).digest(), 44100, 441000)
+        raise UnplayableFileError(name)
+    return Track(uuid.uuid4(), name, len(data), hashlib.sha256(data).digest(), 44100, 441000), path
 
 
 class NetworkFixture:

@@ -46,6 +46,7 @@ NAMES = (
     "Speakers",
     "new",
     ".mp3",
+    "MP3",
 )
 CODES = ("kind", "state", "status", "latency_class", "session_id")
 """Fields of the views whose values are not shown as texts."""
@@ -145,7 +146,7 @@ EVENTS: list[e.Event] = [
         for state in ("open", "lost", "none")
         for name in ("Ben", None)
     ),
-    *(e.FilesAdded(1, added, (LeftOut("new.mp3", Notice(Code.NOT_AN_MP3)),)[:added]) for added in (0, 1, 2)),
+    *(e.FilesAdded(1, added, (LeftOut("new.mp3", Notice(Code.NOT_MUSIC)),)[:added]) for added in (0, 1, 2)),
     e.Warned(1, Notice(Code.OTHER, Message("Something."))),
     *(e.Failed(1, Notice(code, "", None, "new.mp3", "Ben", 3, ("Ben",), 5, "::1")) for code in Code),
 ]

@@ -63,8 +63,8 @@ def failed(reason: str) -> e.TransferChanged:
         (toast(e.MicrophoneUsed(1, True), False), Toast("The host listens by this microphone.", "info")),
         (added(3), Toast("Added 3 tracks.", "info")),
         (
-            added(1, LeftOut("x", Notice(Code.NOT_AN_MP3))),
-            Toast("Added 1 track; left out 1: x (no MP3).", "warning"),
+            added(1, LeftOut("x", Notice(Code.NOT_MUSIC))),
+            Toast("Added 1 track; left out 1: x (no music).", "warning"),
         ),
         (added(0), Toast("There was nothing to add.", "info")),
         (
@@ -89,7 +89,7 @@ def failed(reason: str) -> e.TransferChanged:
         (device("none", None, "", None, "Ben"), Toast("Ben has no audio output.", "warning")),
         (device("open", "Card", "", "unknown", "Ben"), None),
         (
-            error(Code.INVALID_MP3, file_name="x: y.mp3"),
+            error(Code.INVALID_FILE, file_name="x: y.mp3"),
             Toast("Invalid or corrupted MP3 file. x: y.mp3 was not added.", "error"),
         ),
         (

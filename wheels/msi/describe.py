@@ -15,12 +15,13 @@ import uuid
 from xml.etree import ElementTree
 from xml.etree.ElementTree import Element, SubElement
 
+from phaselock.model.file_kinds import PLAYED_ENDINGS, PLAYLIST_ENDINGS
 from phaselock.ui.theme import APP_USER_MODEL_ID
 
 NAME = "PhaseLock"
 UPGRADE_CODE = uuid.UUID("8d0a3d0c-6f0e-4a52-b0a6-3f6f5a1e7d94")
 """Means this program to Windows, in all versions. Never change it: an installer removes older versions by it."""
-ENDINGS = (".mp3", ".m3u", ".m3u8")
+ENDINGS = (*PLAYED_ENDINGS, *PLAYLIST_ENDINGS)
 """Files that have a command for PhaseLock in their context menu. The program that opens them stays the user's."""
 PYTHONW = r"[INSTALLDIR]python\pythonw.exe"
 WINDOW = "-m phaselock window"

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import dataclasses
 import pathlib
 import random
@@ -12,8 +13,8 @@ import tempfile
 import time
 from collections.abc import Sequence
 
-from phaselock.audio.decoder import CHANNELS, Mp3Source
-from phaselock.audio.mp3_file import Mp3Info, inspect
+from phaselock.audio.formats.base import CHANNELS, Music, Source
+from phaselock.audio.music import inspect
 from phaselock.audio.waveform import analyse
 from phaselock.bench.analysis import stats
 from phaselock.bench.interface import Bench
@@ -93,7 +94,7 @@ def measure(path: pathlib.Path, seed: int) -> DecodeResult:
     inspected_s = time.perf_counter() - began_s
     minutes = info.frames / info.rate_hz / 60
     pcm = bytearray(4 * CHANNELS * _READ_FRAMES)
-    with Mp3Source(path, info) as source:
+    with contextlib.closing(info.open(path)) as source:
         began_s = time.perf_counter()
         while source.read_into(pcm, _READ_FRAMES):
             pass
@@ -105,13 +106,13 @@ def measure(path: pathlib.Path, seed: int) -> DecodeResult:
     return DecodeResult(60 * minutes / decoded_s, 1e3 * inspected_s / minutes, 1e3 * analysed_s / minutes, seeks_ms)
 
 
-def seek_frames(info: Mp3Info, seed: int) -> list[int]:
+def seek_frames(info: Music, seed: int) -> list[int]:
     """Random frames to seek to."""
     source = random.Random(seed)
     return [source.randrange(info.frames) for _ in range(SEEKS)]
 
 
-def _seek_ms(source: Mp3Source, frame: int, pcm: bytearray) -> float:
+def _seek_ms(source: Source, frame: int, pcm: bytearray) -> float:
     """Time until the first frame after the seek is decoded."""
     began_s = time.perf_counter()
     source.seek(frame)

@@ -25,7 +25,7 @@ class WindowApi(Protocol):
     can_drop: bool
     """Whether files can be dropped on the window."""
     ask_files: Callable[[], Sequence[str]]
-    """File dialogs, for tests to replace: MP3 files and playlists, a folder, one MP3 file, a file to save under the
+    """File dialogs, for tests to replace: music files and playlists, a folder, one music file, a file to save under the
     given name. Empty: cancelled."""
     ask_folder: Callable[[], str]
     ask_song: Callable[[], str]

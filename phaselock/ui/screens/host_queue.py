@@ -25,9 +25,9 @@ class HostQueue(QueueList):
 
     def __init__(self, master: Any, api: WindowApi, on_remove: Callable[[Sequence[UUID]], object]) -> None:
         self._api = api
-        self._no_songs = tr("No songs yet. Add MP3s, folders or playlists.")
+        self._no_songs = tr("No songs yet. Add music files, folders or playlists.")
         if api.can_drop:
-            self._no_songs = tr("No songs yet. Add MP3s, folders or playlists, or drop them here.")
+            self._no_songs = tr("No songs yet. Add music files, folders or playlists, or drop them here.")
         command = api.program.command
         super().__init__(
             master,

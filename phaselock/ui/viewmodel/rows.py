@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from uuid import UUID
 
 from phaselock.language.catalogue import tr, tr_plural
+from phaselock.model.file_kinds import without_ending
 from phaselock.model.queue import ItemStatus, QueueItem
 from phaselock.model.snapshot import FileState, PeerView
 from phaselock.session.sentences import time_text
@@ -28,7 +29,7 @@ class Rows:
 
 def song(item: QueueItem) -> str:
     """The title of a track for users, or its file name."""
-    return item.title or item.file_name.removesuffix(".mp3") or item.file_name
+    return item.title or without_ending(item.file_name)
 
 
 def item_of(queue: tuple[QueueItem, ...], file_id: UUID | None) -> QueueItem | None:

@@ -6,6 +6,7 @@ from uuid import UUID
 
 from phaselock.language.catalogue import current, tr, tr_plural
 from phaselock.language.message import N_, translated
+from phaselock.model.file_kinds import without_ending
 from phaselock.model.notices import Code
 from phaselock.model.queue import QueueItem
 from phaselock.model.role import ROLE_NAMES
@@ -362,7 +363,7 @@ def _row(one: RequestView, state_text: str, decidable: bool) -> RequestRow:
     return RequestRow(
         one.request_id,
         one.number,
-        one.title or one.file_name.removesuffix(".mp3") or one.file_name,
+        one.title or without_ending(one.file_name),
         " · ".join(filter(None, (state_text, one.artist, size_text(one.size) if decidable else ""))),
         time_text(one.duration_secs) if one.duration_secs else "",
         one.state.value,

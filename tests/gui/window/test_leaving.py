@@ -127,7 +127,7 @@ def test_events_are_shown_as_toasts(window: Any) -> None:
     show(window, playing(peer()))
     deliver(
         window,
-        SessionEvent(e.Failed(1, Notice(Code.INVALID_MP3, file_name="bad.mp3"))),
+        SessionEvent(e.Failed(1, Notice(Code.INVALID_FILE, file_name="bad.mp3"))),
         SessionEvent(e.DeviceChanged(1, "none", None, "", None)),
         SessionEvent(e.Playing(1, UUID(int=1), "a.mp3", 0.0)),
         SessionEvent(e.PeerJoined(1, 3, "Cleo", again=False)),

@@ -11,10 +11,10 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from phaselock.audio import decoder
-from phaselock.audio.decoder import Mp3Source
-from phaselock.audio.mp3_file import Mp3Info, inspect
-from phaselock.errors import InvalidMp3Error, PhaseLockError
+from phaselock.audio.formats import mp3
+from phaselock.audio.formats.mp3 import Mp3Info, Mp3Source, inspect
+from phaselock.errors import PhaseLockError
+from phaselock.model.file_kinds import UnplayableFileError
 from tests.support.mp3 import encode, music, packets
 
 KINDS: dict[str, dict[str, Any]] = {
@@ -224,14 +224,14 @@ def test_a_description_in_the_middle_is_not_sound(tmp_path: pathlib.Path) -> Non
 def test_a_seek_far_into_a_long_file_reads_little(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
     handed_over = []
 
-    class Reader(decoder.Mp3Reader):
+    class Reader(mp3.Mp3Reader):
         def read(self, address: int, capacity: int) -> int:
             handed_over.append(1)
             return super().read(address, capacity)
 
     path, info = write(tmp_path, b"".join(packets(kbps=32, rate_hz=32000)) * 400)
     assert info.frames > 1000 * info.rate_hz
-    monkeypatch.setattr(decoder, "Mp3Reader", Reader)
+    monkeypatch.setattr(mp3, "Mp3Reader", Reader)
     with Mp3Source(path, info) as opened:
         del handed_over[:]
         opened.seek(info.frames - 50_000)
@@ -272,7 +272,7 @@ def test_hostile_bytes_decode_to_their_length(
         data[where] = value
     try:
         path, info = write(tmp_path, bytes(data))
-    except InvalidMp3Error:
+    except UnplayableFileError:
         return
     with Mp3Source(path, info) as opened:
         assert len(read(opened, info.frames + 1)) == info.frames

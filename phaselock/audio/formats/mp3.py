@@ -1,4 +1,7 @@
-"""Decoding of MP3 files by absolute frame number, exact after every seek.
+"""MP3 files: inspected by reading all of their packets, and decoded by absolute frame number, exact after every seek.
+
+An MPEG audio frame is called a packet here. A frame is one sample of every channel. The numbers in a file's header are
+only compared with what was found.
 
 Our own reader finds the packets and gives miniaudio's decoder one whole packet at each request, and nothing else. So
 the decoder never parses a tag or a damaged header, and the number of packets given tells which frames it has just
@@ -8,18 +11,40 @@ frames after them.
 
 from __future__ import annotations
 
+import dataclasses
+import io
 import os
 import pathlib
+import stat
 from typing import Any
 
 from _miniaudio import ffi, lib
 
 from phaselock._native import Mp3Reader
-from phaselock.audio.mp3_file import PACKETS_PER_ENTRY, Mp3Info, unreadable
+from phaselock.audio.formats.base import (
+    CHANNELS,
+    FRAME_BYTES,
+    REFUSED_PERCENT,
+    Music,
+    Source,
+    mostly_missing,
+    unreadable,
+)
 from phaselock.errors import CHANGED, PhaseLockError
+from phaselock.language.message import N_, Message
+from phaselock.model.file_kinds import UnplayableFileError, no_music
 
-CHANNELS = 2
-_FRAME_BYTES = 4 * CHANNELS
+PACKETS_PER_ENTRY = 32
+"""Distance of two entries of the index in packets (PL_MP3_INDEX_EVERY)."""
+
+_DECODER_DELAY_FRAMES = 529
+"""Delay of every layer III decoder. The delay in the file is only the encoder's; the reader has to add this."""
+
+_MIN_PACKETS = 3
+"""Files with fewer packets are refused."""
+
+_BEGINNING_BYTES = 4096
+"""The part of a file that is read to find out what it is, if it is not an MP3."""
 _MAX_PACKET_BYTES = 1441
 """Longest packet: 320 kbit/s at 32 kHz, with padding."""
 _VERSIONS = ((0xFB, 44100), (0xF3, 22050), (0xE3, 11025))
@@ -30,9 +55,84 @@ _NEVER_FRAME = 1 << 62
 """A frame number behind every track."""
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class Mp3Info(Music):
+    """An intact MP3. Frame 0 is the first frame that the encoder was given. `ends_early` is also set if its header
+    claims more packets than there are."""
+
+    delay_frames: int
+    """Decoded frames before frame 0."""
+    padding_frames: int
+    """Decoded frames after the last one."""
+    packet_frames: int
+    packets: int
+    lead_packets: int
+    """Packets that a decoder needs before its output is exact."""
+    index: bytes
+    """Offsets in bytes of every PACKETS_PER_ENTRY-th packet, as native int64."""
+    mode_changes: bool = False
+    """Some packets are mono, and some are stereo."""
+
+    def open(self, path: pathlib.Path) -> Source:
+        return Mp3Source(path, self)
+
+
+def inspect(path: pathlib.Path) -> Mp3Info:
+    """Read the whole file and describe it. UnplayableFileError if it is not an MP3, if a large part of it is missing,
+    or if its rate changes; PhaseLockError if it cannot be read."""
+    try:
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise UnplayableFileError(path.name)
+        with path.open("rb", buffering=0) as file:
+            summary, index = Mp3Reader(file.fileno()).scan()
+            beginning = b"" if summary.packets >= _MIN_PACKETS else _beginning(file)
+    except OSError as error:
+        raise unreadable(path, error) from None
+    if summary.packets < _MIN_PACKETS:
+        raise no_music(path.name, beginning)
+    if summary.packets_before_change >= 0:
+        seconds = summary.packets_before_change * summary.packet_frames // summary.rate_hz
+        time = f"{seconds // 60}:{seconds % 60:02}"
+        raise UnplayableFileError(path.name, Message(N_("its sample rate changes at {time}"), time=time))
+    delay = padding = 0
+    if summary.encoder_delay >= 0:
+        delay = summary.encoder_delay + _DECODER_DELAY_FRAMES
+    if summary.encoder_padding >= 0:
+        padding = max(0, summary.encoder_padding - _DECODER_DELAY_FRAMES)
+    ends_early = summary.cut and summary.claimed_packets < 0
+    if summary.claimed_packets >= 0:
+        missing = summary.claimed_packets - (summary.packets - summary.packets_before_claim)
+        tolerated = max(2, summary.claimed_packets // 100)
+        ends_early = missing > tolerated or (summary.cut and missing > 0)
+        # A file that ends inside a packet was cut off. Behind a whole packet the header is wrong: it is that of a
+        # longer file from which this one was taken.
+        percent = missing * 100 // (summary.packets + missing)
+        if summary.cut and missing > tolerated and percent >= REFUSED_PERCENT:
+            raise UnplayableFileError(path.name, mostly_missing(percent))
+        if ends_early or -missing > tolerated:  # the padding is missing too; or another file follows it
+            padding = 0
+    frames = summary.packets * summary.packet_frames - delay - padding
+    if frames <= 0:
+        raise UnplayableFileError(path.name)
+    channels = 1 if summary.mono_packets == summary.packets else 2
+    return Mp3Info(
+        rate_hz=summary.rate_hz,
+        channels=channels,
+        frames=frames,
+        delay_frames=delay,
+        padding_frames=padding,
+        packet_frames=summary.packet_frames,
+        packets=summary.packets,
+        lead_packets=_lead_packets(summary.packet_frames, channels, summary.smallest_packet),
+        bitrate_bps=summary.packet_bytes * 8 * summary.rate_hz // (summary.packets * summary.packet_frames),
+        index=index,
+        mode_changes=0 < summary.mono_packets < summary.packets,
+        ends_early=ends_early,
+    )
+
+
 class Mp3Source:
-    """An inspected MP3 as interleaved stereo float32 (shape (frames, 2)) at its own rate. For one thread at a time;
-    decoding releases the GIL. All methods raise PhaseLockError if the file cannot be read."""
+    """An inspected MP3; see Source."""
 
     def __init__(self, path: pathlib.Path, info: Mp3Info) -> None:
         self._info = info
@@ -79,7 +179,7 @@ class Mp3Source:
             place = ffi.cast("char *", target)
         else:
             place = ffi.from_buffer("char[]", target, require_writable=True)
-            if len(place) < frames * _FRAME_BYTES:
+            if len(place) < frames * FRAME_BYTES:
                 raise ValueError("the buffer is too small")
         frames = min(frames, self._info.frames - self._frame)
         written = 0
@@ -90,11 +190,11 @@ class Mp3Source:
                 continue
             if at < self._pcm_at:
                 count = min(frames - written, self._pcm_at - at)
-                ffi.buffer(place + written * _FRAME_BYTES, count * _FRAME_BYTES)[:] = bytes(count * _FRAME_BYTES)
+                ffi.buffer(place + written * FRAME_BYTES, count * FRAME_BYTES)[:] = bytes(count * FRAME_BYTES)
             else:
                 skip = at - self._pcm_at
                 count = min(frames - written, self._pcm_frames - skip)
-                ffi.memmove(place + written * _FRAME_BYTES, self._pcm + skip * CHANNELS, count * _FRAME_BYTES)
+                ffi.memmove(place + written * FRAME_BYTES, self._pcm + skip * CHANNELS, count * FRAME_BYTES)
             written += count
             self._frame += count
         return written
@@ -125,6 +225,19 @@ class Mp3Source:
         mono = memoryview(bytes(samples[: self._pcm_frames])).cast("f")
         for channel in range(CHANNELS):
             samples[channel : CHANNELS * self._pcm_frames : CHANNELS] = mono
+
+
+def _beginning(file: io.FileIO) -> bytes:
+    file.seek(0)
+    return file.read(_BEGINNING_BYTES) or b""
+
+
+def _lead_packets(packet_frames: int, channels: int, smallest_packet: int) -> int:
+    """Packets before a packet that its decoding depends on: up to 511 (MPEG 2: 255) bytes of its data are in earlier
+    packets, and the overlap and the memory of the filter bank need the two packets before it."""
+    mpeg1 = packet_frames == 1152
+    overhead = 6 + ((17, 32) if mpeg1 else (9, 17))[channels - 1]
+    return -(-(511 if mpeg1 else 255) // max(1, smallest_packet - overhead)) + 3
 
 
 class _Feed:

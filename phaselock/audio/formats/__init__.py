@@ -1,0 +1,1 @@
+"""Kinds of music files. Each kind is one module."""

@@ -1,0 +1,50 @@
+"""FLAC files, also inside Ogg."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+from _miniaudio import ffi, lib
+
+from phaselock.audio.formats import pcm
+from phaselock.audio.formats.base import Music
+
+_OGG_HEADER_BYTES = 28
+
+
+def begins(beginning: bytes) -> bool:
+    """Is this the beginning of a FLAC file, behind an ID3v2 tag?"""
+    return beginning.startswith(b"fLaC") or (
+        beginning.startswith(b"OggS") and beginning[_OGG_HEADER_BYTES:].startswith(b"\x7fFLAC")
+    )
+
+
+def inspect(path: pathlib.Path) -> Music:
+    """See `pcm.inspect`."""
+    return pcm.inspect(path, _Decoder.open)
+
+
+class _Decoder:
+    """See pcm.Decoder."""
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+        self.rate_hz = int(handle.sampleRate)
+        self.channels = int(handle.channels)
+        self.claimed_frames = int(handle.totalPCMFrameCount)
+
+    @staticmethod
+    def open(path: pathlib.Path) -> _Decoder | None:
+        name, wide = pcm.file_name(path)
+        handle = (lib.ma_dr_flac_open_file_w if wide else lib.ma_dr_flac_open_file)(name, ffi.NULL)
+        return _Decoder(handle) if handle else None
+
+    def read(self, place: Any, frames: int) -> int:
+        return int(lib.ma_dr_flac_read_pcm_frames_f32(self._handle, frames, place))
+
+    def seek(self, frame: int) -> bool:
+        return bool(lib.ma_dr_flac_seek_to_pcm_frame(self._handle, frame))
+
+    def close(self) -> None:
+        lib.ma_dr_flac_close(self._handle)

@@ -1,0 +1,72 @@
+"""Uncompressed files: WAV, its successors RF64 and Wave64, and AIFF."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Any
+
+from _miniaudio import ffi, lib
+
+from phaselock.audio.formats import pcm
+from phaselock.audio.formats.base import Music
+from phaselock.language.message import N_, Message
+from phaselock.model.file_kinds import UnplayableFileError
+from phaselock.storage.chunks import WAVE64, is_sound
+
+_MPEG_TAG = b"\x55\0"
+_CODINGS = (
+    lib.MA_DR_WAVE_FORMAT_PCM,
+    lib.MA_DR_WAVE_FORMAT_IEEE_FLOAT,
+    lib.MA_DR_WAVE_FORMAT_ALAW,
+    lib.MA_DR_WAVE_FORMAT_MULAW,
+)
+
+
+def begins(beginning: bytes) -> bool:
+    """Is this the beginning of such a file? One that contains MPEG audio is an MP3."""
+    kind = beginning[8:12]
+    return beginning[12:16] + beginning[20:22] != b"fmt " + _MPEG_TAG and (
+        (beginning[:4] in (b"RIFF", b"RF64") and kind == b"WAVE")
+        or (beginning[:4] == b"FORM" and kind in (b"AIFF", b"AIFC"))
+        or beginning.startswith(WAVE64)
+    )
+
+
+def inspect(path: pathlib.Path) -> Music:
+    """See `pcm.inspect`. Also UnplayableFileError if the sound is compressed."""
+    return pcm.inspect(path, _Decoder.open)
+
+
+class _Decoder:
+    """See pcm.Decoder."""
+
+    def __init__(self, handle: Any) -> None:
+        self._handle = handle
+        self.rate_hz = int(handle.sampleRate)
+        self.channels = int(handle.channels)
+        self.claimed_frames = int(handle.totalPCMFrameCount)
+
+    @staticmethod
+    def open(path: pathlib.Path) -> _Decoder | None:
+        with path.open("rb") as file:
+            if not is_sound(file):
+                return None
+        name, wide = pcm.file_name(path)
+        handle = ffi.new("ma_dr_wav *")
+        opened = (lib.ma_dr_wav_init_file_w if wide else lib.ma_dr_wav_init_file)(handle, name, ffi.NULL)
+        if not opened:
+            return None
+        decoder = _Decoder(handle)
+        if handle.translatedFormatTag not in _CODINGS:
+            decoder.close()
+            raise UnplayableFileError(path.name, Message(N_("its sound is compressed, which WAV files seldom are")))
+        return decoder
+
+    def read(self, place: Any, frames: int) -> int:
+        return int(lib.ma_dr_wav_read_pcm_frames_f32(self._handle, frames, place))
+
+    def seek(self, frame: int) -> bool:
+        return bool(lib.ma_dr_wav_seek_to_pcm_frame(self._handle, frame))
+
+    def close(self) -> None:
+        lib.ma_dr_wav_uninit(self._handle)

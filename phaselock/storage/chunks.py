@@ -1,0 +1,82 @@
+"""WAV files (RIFF, RF64, Wave64) and AIFF files (IFF): chunks with texts, tags and sound. Every read is bounded."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import Literal
+
+WAVE64 = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
+_MAX_CHUNKS = 1000
+_MAX_TEXT_BYTES = 1024
+_INFO = {b"INAM": "title", b"IART": "artist", b"IPRD": "album"}
+_IFF = {b"NAME": "title", b"AUTH": "artist"}
+
+
+def texts(file: io.BufferedIOBase) -> Iterator[tuple[str, bytes]]:
+    """The texts that name a field of Tags: (field, bytes)."""
+    for name, place, size in _top(file):
+        if name == b"LIST":
+            file.seek(place)
+            if file.read(4) == b"INFO":
+                yield from _texts(file, _chunks(file, place + 4, place + size, "little"))
+        elif name in _IFF:
+            file.seek(place)
+            yield _IFF[name], file.read(min(size, _MAX_TEXT_BYTES))
+
+
+def id3_places(file: io.BufferedIOBase) -> Iterator[int]:
+    """Where ID3v2 tags are."""
+    for name, place, _ in _top(file):
+        if name in (b"id3 ", b"ID3 "):
+            yield place
+
+
+def is_sound(file: io.BufferedIOBase) -> bool:
+    """Can the chunk with the sound be reached, from chunk to chunk? If not, miniaudio's decoder may never end."""
+    file.seek(0)
+    head = file.read(40)
+    if head.startswith(WAVE64):
+        place = 40
+        for _ in range(_MAX_CHUNKS):
+            file.seek(place)
+            header = file.read(24)
+            size = int.from_bytes(header[16:], "little")
+            if len(header) < 24 or not 24 <= size < 1 << 40:
+                return False
+            if header[:4] == b"data":
+                return True
+            place += (size + 7) // 8 * 8
+        return False
+    return any(name in (b"data", b"SSND") for name, _, _ in _top(file))
+
+
+def _texts(file: io.BufferedIOBase, found: Iterator[tuple[bytes, int, int]]) -> Iterator[tuple[str, bytes]]:
+    for name, place, size in found:
+        if name in _INFO:
+            file.seek(place)
+            yield _INFO[name], file.read(min(size, _MAX_TEXT_BYTES))
+
+
+def _top(file: io.BufferedIOBase) -> Iterator[tuple[bytes, int, int]]:
+    """The chunks of the file: (name, place, size)."""
+    end = file.seek(0, io.SEEK_END)
+    file.seek(0)
+    head = file.read(12)
+    if head[:4] in (b"RIFF", b"RF64") and head[8:] == b"WAVE":
+        yield from _chunks(file, 12, end, "little")
+    elif head[:4] == b"FORM" and head[8:] in (b"AIFF", b"AIFC"):
+        yield from _chunks(file, 12, end, "big")
+
+
+def _chunks(
+    file: io.BufferedIOBase, place: int, end: int, order: Literal["little", "big"]
+) -> Iterator[tuple[bytes, int, int]]:
+    for _ in range(_MAX_CHUNKS):
+        if place + 8 > end:
+            return
+        file.seek(place)
+        header = file.read(8)
+        size = int.from_bytes(header[4:], order)
+        yield header[:4], place + 8, min(size, end - place - 8)
+        place += 8 + size + size % 2

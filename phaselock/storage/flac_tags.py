@@ -1,0 +1,75 @@
+"""The comments and pictures of FLAC files (RFC 9639, sections 8.6 and 8.8), and the texts and tags in the chunks of WAV
+and AIFF files. Every read is bounded."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+
+_MAX_BLOCKS = 100
+_MAX_COMMENTS = 1000
+_MAX_COMMENTS_BYTES = 1 << 20
+_COMMENTS, _PICTURE = 4, 6
+_FIELDS = {"title": "title", "artist": "artist", "album": "album"}
+
+
+def comments(file: io.BufferedIOBase, start: int) -> Iterator[tuple[str, str]]:
+    """The comments of the FLAC file that begins at `start` which name a field of Tags: (field, text)."""
+    for kind, place, size in _blocks(file, start):
+        if kind != _COMMENTS:
+            continue
+        file.seek(place)
+        data = file.read(min(size, _MAX_COMMENTS_BYTES))
+        at = 4 + int.from_bytes(data[:4], "little")  # behind the name of the encoder
+        count = int.from_bytes(data[at : at + 4], "little")
+        at += 4
+        for _ in range(min(count, _MAX_COMMENTS)):
+            length = int.from_bytes(data[at : at + 4], "little")
+            key, _, text = data[at + 4 : at + 4 + length].partition(b"=")
+            field = _FIELDS.get(key.decode("ascii", "replace").lower())
+            if field:
+                yield field, text.decode("utf-8", "replace").split("\0")[0]
+            at += 4 + length
+            if at >= len(data):
+                break
+
+
+def pictures(file: io.BufferedIOBase, start: int, most: int) -> Iterator[tuple[int, bytes]]:
+    """The pictures of the FLAC file that begins at `start`: (kind after ID3v2, at most `most` bytes of the picture)."""
+    for block, place, size in _blocks(file, start):
+        if block != _PICTURE:
+            continue
+        end = place + size
+        file.seek(place)
+        kind = int.from_bytes(file.read(4), "big")
+        for _ in range(2):  # type and description
+            file.seek(min(end, file.tell() + 4 + _number(file)))
+        file.seek(16, io.SEEK_CUR)  # width, height, depth and colours
+        length = _number(file)
+        file.seek(4, io.SEEK_CUR)
+        yield kind, file.read(max(0, min(length, most, end - file.tell())))
+
+
+def _number(file: io.BufferedIOBase) -> int:
+    """The next 32 bits, which remain unread."""
+    data = file.read(4)
+    file.seek(-len(data), io.SEEK_CUR)
+    return int.from_bytes(data, "big")
+
+
+def _blocks(file: io.BufferedIOBase, start: int) -> Iterator[tuple[int, int, int]]:
+    """The metadata blocks: (type, place, size)."""
+    file.seek(start)
+    if file.read(4) != b"fLaC":
+        return
+    place = start + 4
+    for _ in range(_MAX_BLOCKS):
+        file.seek(place)
+        header = file.read(4)
+        if len(header) < 4:
+            return
+        size = int.from_bytes(header[1:], "big")
+        yield header[0] & 0x7F, place + 4, size
+        if header[0] & 0x80:
+            return
+        place += 4 + size

@@ -1,0 +1,170 @@
+"""Music of other kinds, converted by another process."""
+
+from __future__ import annotations
+
+import importlib.util
+import pathlib
+import re
+import subprocess
+import zlib
+from collections.abc import Mapping
+from fractions import Fraction
+
+import pytest
+
+from phaselock.app import converter
+from phaselock.app.converter import Converter
+from phaselock.app.importer import Imported, import_file
+from phaselock.audio.music import Inspector
+from phaselock.errors import PhaseLockError
+from phaselock.model.file_kinds import OtherSoundError, UnplayableFileError
+from phaselock.storage.cache import FileCache
+from phaselock.storage.tags import read_artwork, read_tags
+
+av = pytest.importorskip("av")
+RATE_HZ = 44_100
+FRAMES = 3 * RATE_HZ + 123
+
+
+def make(path: pathlib.Path, container: str, codec: str, tags: Mapping[str, str] = {}, rate_hz: int = RATE_HZ) -> None:
+    """A file with three seconds of a loud tone and these tags."""
+    with av.open(str(path), "w", format=container) as result:
+        stream = result.add_stream(codec, rate=rate_hz, layout="stereo")
+        stream.bit_rate = 128_000
+        result.metadata.update(tags)
+        resampler = av.AudioResampler(
+            format=stream.format, layout="stereo", rate=rate_hz, frame_size=stream.codec_context.frame_size or 1024
+        )
+        frame = av.AudioFrame("s16", "stereo", FRAMES)
+        frame.sample_rate = RATE_HZ
+        frame.planes[0].update(bytes((0, 0, 0, 0, 0, 48, 0, 48)) * (FRAMES // 2) + bytes(4 * (FRAMES % 2)))
+        done = 0
+        for part in [*resampler.resample(frame), *resampler.resample(None)]:
+            part.pts, part.time_base = done, Fraction(1, rate_hz)
+            done += part.samples
+            result.mux(stream.encode(part))
+        result.mux(stream.encode(None))
+
+
+@pytest.fixture
+def cache(tmp_path: pathlib.Path) -> FileCache:
+    return FileCache(tmp_path / "cache")
+
+
+def imported(path: pathlib.Path, cache: FileCache) -> Imported:
+    return import_file(path, inspect=Inspector(), convert=Converter(cache))
+
+
+@pytest.mark.parametrize(
+    ("container", "codec", "rate_hz", "lost", "extra"),
+    [
+        ("ipod", "aac", RATE_HZ, 0, 0),
+        ("ipod", "alac", RATE_HZ, 0, 0),
+        ("ogg", "libopus", 48_000, 0, 0),
+        ("adts", "aac", RATE_HZ, 0, 2048),  # it does not say how long its padding is
+        ("asf", "wmav2", RATE_HZ, 2048, 2048),
+        ("matroska", "libopus", 48_000, 0, 2048),
+    ],
+)
+def test_sound_and_tags_are_kept(
+    tmp_path: pathlib.Path, cache: FileCache, container: str, codec: str, rate_hz: int, lost: int, extra: int
+) -> None:
+    path = tmp_path / "song.bin"
+    tags = {"title": "Ænima", "artist": "悪の華"} if container != "adts" else {}
+    make(path, container, codec, tags, rate_hz)
+    found = imported(path, cache)
+    assert found.track.rate_hz == rate_hz
+    frames = FRAMES * rate_hz / RATE_HZ
+    assert frames - lost - 1 <= found.track.frames <= frames + rate_hz / 1000 + extra
+    assert (found.track.file_name, found.path.parent) == ("song.bin", cache.folder)
+    assert (found.track.title, found.track.artist) == tuple(tags.values()) or not tags
+    assert (found.track.sha256, found.track.size) == (bytes.fromhex(found.path.stem), found.path.stat().st_size)
+    assert read_tags(found.path).title == found.track.title
+
+
+def test_a_file_is_converted_once(tmp_path: pathlib.Path, cache: FileCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "song.m4a"
+    make(path, "ipod", "aac")
+    first = imported(path, cache)
+    monkeypatch.setattr(subprocess, "Popen", None)
+    assert imported(path, cache).track.sha256 == first.track.sha256
+    first.path.unlink()
+    with pytest.raises(TypeError):
+        imported(path, cache)  # it is gone, so it is converted again
+    (cache.folder / "conversions.json").write_text("[")
+    with pytest.raises(TypeError):
+        imported(path, cache)
+
+
+def with_picture(path: pathlib.Path, picture: bytes) -> None:
+    """A song with this picture."""
+    plain = path.with_name("plain.m4a")
+    make(plain, "ipod", "aac")
+    with av.open(str(plain)) as source, av.open(str(path), "w", format="mp4") as result:
+        sound = result.add_stream_from_template(source.streams.audio[0])
+        cover = result.add_stream("png", width=1, height=1, pix_fmt="rgb24")
+        cover.disposition = av.stream.Disposition.attached_pic
+        packet = av.Packet(picture)
+        packet.stream, packet.pts, packet.dts, packet.is_keyframe = cover, 0, 0, True
+        for one in source.demux(source.streams.audio[0]):
+            if one.size:
+                one.stream = sound
+                result.mux(one)
+        result.mux(packet)
+
+
+def chunk(name: bytes, data: bytes) -> bytes:
+    return len(data).to_bytes(4, "big") + name + data + zlib.crc32(name + data).to_bytes(4, "big")
+
+
+def test_the_picture_is_kept(tmp_path: pathlib.Path, cache: FileCache) -> None:
+    head = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", b"\0\0\0\1\0\0\0\1\x08\2\0\0\0")
+    picture = head + chunk(b"IDAT", zlib.compress(bytes(4))) + chunk(b"IEND", b"")
+    path = tmp_path / "song.m4a"
+    with_picture(path, picture)
+    artwork = read_artwork(imported(path, cache).path)
+    assert artwork is not None and artwork.data == picture
+    with_picture(path, head)  # a damaged picture costs only itself
+    assert read_artwork(imported(path, cache).path) is None
+
+
+def test_without_the_package_one_sentence_says_what_to_install(
+    tmp_path: pathlib.Path, cache: FileCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "song.m4a"
+    make(path, "ipod", "aac")
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _name: None)
+    sentence = "song.m4a cannot be played: it is an M4A file, which needs: pip install 'phaselock[formats]'."
+    with pytest.raises(OtherSoundError, match=f"^{re.escape(sentence)}$"):
+        imported(path, cache)
+
+
+@pytest.mark.parametrize("cut", [40, 0.3, 0.5])
+def test_what_is_damaged_is_refused_and_leaves_nothing(tmp_path: pathlib.Path, cache: FileCache, cut: float) -> None:
+    path = tmp_path / "song.m4a"
+    make(path, "ipod", "aac")
+    data = path.read_bytes()
+    path.write_bytes(data[: round(cut * len(data)) if cut < 1 else cut])
+    with pytest.raises(UnplayableFileError, match="it is damaged or protected"):
+        imported(path, cache)
+    assert not list(cache.folder.iterdir())
+
+
+def test_a_playlist_that_calls_itself_music_opens_no_other_file(tmp_path: pathlib.Path, cache: FileCache) -> None:
+    make(tmp_path / "secret.m4a", "ipod", "aac")
+    path = tmp_path / "song.m4a"
+    for text in ("#EXTM3U\n#EXTINF:3,\nsecret.m4a\n", f"ffconcat version 1.0\nfile {tmp_path}/secret.m4a\n"):
+        path.write_text(text)
+        with pytest.raises(UnplayableFileError):
+            Converter(cache)(path, path.name, b"", OtherSoundError("", "").kind)  # type: ignore[arg-type]
+
+
+def test_a_process_that_hangs_is_ended(
+    tmp_path: pathlib.Path, cache: FileCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "song.m4a"
+    make(path, "ipod", "aac")
+    monkeypatch.setattr(converter, "_CODE", "import time; time.sleep(3600)")
+    monkeypatch.setattr(converter, "SILENCE_S", 0.2)
+    with pytest.raises(PhaseLockError, match="it is damaged or protected"):
+        imported(path, cache)
