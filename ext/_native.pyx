@@ -798,6 +798,12 @@ def mix_down(size_t source, int32_t channels, int64_t frames, size_t stereo):
         pl.pl_mix_down(<const float *>source, channels, frames, <float *>stereo)
 
 
+def amplify(size_t stereo, int64_t frames, double gain, double step):
+    """Multiply `frames` float32 stereo frames at address `stereo` by `gain`, which grows by `step` after each frame."""
+    with nogil:
+        pl.pl_amplify(<float *>stereo, frames, gain, step)
+
+
 def find_arrivals(
     const float[::1] recording,
     double rate_hz,

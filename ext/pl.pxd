@@ -257,6 +257,7 @@ cdef extern from "pl_song.h" nogil:
 cdef extern from "pl_mix.h" nogil:
     enum: PL_MAX_MIXED_CHANNELS
     void pl_mix_down(const float *source, int32_t channels, int64_t frames, float *stereo)
+    void pl_amplify(float *stereo, int64_t frames, double gain, double step)
 
 
 cdef extern from "pl_loudness.h" nogil:

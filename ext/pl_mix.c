@@ -35,3 +35,11 @@ void pl_mix_down(const float *from, int32_t channels, int64_t frames, float *ste
         stereo[1] = right;
     }
 }
+
+void pl_amplify(float *stereo, int64_t frames, double gain, double step) {
+    for (int64_t j = 0; j < frames; j++) {
+        float factor = (float)(gain + (double)j * step);
+        stereo[2 * j] *= factor;
+        stereo[2 * j + 1] *= factor;
+    }
+}

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from phaselock import _native
 from phaselock.audio.formats.base import Source
+from phaselock.audio.gain import Gain
 from phaselock.audio.interface import AudioEvent, DecodeFailed, Plan, SweepPlan
 from phaselock.errors import PhaseLockError, bug_net, message_of
 from phaselock.model.file_kinds import UnplayableFileError
@@ -23,6 +24,8 @@ _FIRST_FILL_FRAMES = 24576
 """Most frames that are decoded before a deck is armed."""
 _PREPARE_NS = 60_000_000
 """A timeline that runs already is entered this far ahead of the loudspeaker: time to open, seek and decode."""
+_REDECODE_NS = 1_000_000_000
+"""The next track is decoded again, for another gain, up to this time before its start."""
 _MAX_PENDING = 256
 """Plans waiting for the next `pump`; the oldest are dropped."""
 _MAX_BEHIND_S = 2.0
@@ -40,10 +43,16 @@ class _Deck:
     number: int
     generation: int
     source: Source
+    gain: Gain
     capacity: int
     """Frames that its ring can hold."""
     decoded: bool = False
     """The rest of the track is in the ring."""
+
+    def take(self, plan: Plan | SweepPlan) -> None:
+        """Follow a plan of the same timeline: its stop time or its gain may be new."""
+        self.plan = plan
+        self.gain.aim(_gain_db(plan))
 
 
 class Decks:
@@ -112,12 +121,12 @@ class Decks:
         wanted plan                         current deck                            next deck
         ----------------------------------  --------------------------------------  --------------------
         none                                fades out                               fades out
-        has the timeline of the current     is kept, its stop time is updated       is kept
+        has the timeline of the current     is kept, its stop and gain are updated  is kept
         has the timeline of the next        plays on until the next one sounds      becomes the current
         any other timeline                  plays on until the new one sounds,      fades out
                                             a new deck is armed
 
-        Then the next plan: a next deck with another timeline is cancelled, and a new one is armed.
+        Then the next plan: a next deck with another timeline or gain is cancelled, and a new one is armed.
         """
         plan, next_plan = wanted
         if plan is None:
@@ -145,7 +154,7 @@ class Decks:
         if stop_ns is not None and stop_ns != deck.plan.timeline.stop_session_ns:
             if not self._engine.stop_at(stop_ns):
                 return False
-        deck.plan = plan
+        deck.take(plan)
         return True
 
     def _take_over(self, plan: Plan | SweepPlan, deck: _Deck) -> bool:
@@ -166,12 +175,22 @@ class Decks:
         return self._current is not None or plan in self._refused
 
     def _apply_next(self, plan: Plan | None, dac_ns: int, events: list[AudioEvent]) -> bool:
-        if self._next is not None and (plan is None or not _same_timeline(plan, self._next)):
+        if self._next is not None and (plan is None or not self._still_right(plan, self._next, dac_ns)):
             self._cancel_next()
+        if plan is not None and self._next is not None:
+            self._next.take(plan)
         if plan is None or self._next is not None or self._current is None:
             return True
         self._next = self._arm(plan, dac_ns, events, seamless=True)
         return self._next is not None or plan in self._refused
+
+    def _still_right(self, plan: Plan | SweepPlan, deck: _Deck, dac_ns: int) -> bool:
+        """True if a deck that waits for its start can follow the plan. Its ring holds seconds at the old gain, so with
+        another gain it is decoded again if there is time."""
+        if not _same_timeline(plan, deck):
+            return False
+        left_ns = plan.timeline.start_session_ns - self._engine.clock_map.session_from_local(dac_ns)
+        return _gain_db(plan) == _gain_db(deck.plan) or left_ns < _REDECODE_NS
 
     def _cancel_next(self) -> None:
         if self._next is not None:
@@ -205,7 +224,8 @@ class Decks:
             self._refuse(plan, error, events)
             return None
         generation = self._engine.reset_deck(number, first)
-        deck = _Deck(plan, number, generation, source, self._engine.deck(number).room_frames)
+        gain = Gain(_gain_db(plan), timeline.rate_hz)
+        deck = _Deck(plan, number, generation, source, gain, self._engine.deck(number).room_frames)
         self._fill(deck, _FIRST_FILL_FRAMES, events)
         if not self._engine.arm(
             number,
@@ -230,6 +250,7 @@ class Decks:
             try:
                 with bug_net("decoding a track", PhaseLockError):
                     frames = deck.source.read_into(address, min(free_frames, max_frames))
+                    deck.gain.apply(address, frames)
             except PhaseLockError as error:
                 self._refuse(deck.plan, error, events)
                 frames = 0
@@ -285,3 +306,8 @@ def _same_timeline(plan: Plan | SweepPlan, deck: _Deck) -> bool:
     if armed.stop_session_ns is not None and wanted.stop_session_ns is None:
         return False
     return dataclasses.replace(wanted, stop_session_ns=None) == dataclasses.replace(armed, stop_session_ns=None)
+
+
+def _gain_db(plan: Plan | SweepPlan) -> float:
+    """Sweeps are measured: they have no gain."""
+    return plan.gain_db if isinstance(plan, Plan) else 0.0

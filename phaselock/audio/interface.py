@@ -31,6 +31,8 @@ class Plan:
     timeline: Timeline
     track: Track
     path: pathlib.Path
+    gain_db: float = 0.0
+    """Makes the track as loud as others, see `model.loudness`."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Data for drawing a track: the peak of each part of its length, and its spectrum over time.
+"""Analysis of a track: the peak of each part of its length, its spectrum over time, and its loudness.
 
 This is background work on a computer that may be playing. The decoder and the transform release the GIL, and after each
 block the thread sleeps for as long as the block took. So it uses at most half of one core, and less on a busy computer,
@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import math
 import pathlib
 import time
 from collections.abc import Callable
 
 from phaselock import _native
 from phaselock.audio.formats.base import CHANNELS, Music
+from phaselock.model.loudness import Loudness
 
 PEAKS = 600
 """Number of parts of a track; each has one peak."""
@@ -29,7 +31,7 @@ _MAX_REST_S = 0.1
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Analysis:
-    """Peaks and spectrum of a whole track."""
+    """Peaks, spectrum and loudness of a whole track."""
 
     peaks: bytes
     """PEAKS bytes, one for each part: its largest absolute sample, from 0 (silence) to 255 (full scale)."""
@@ -39,12 +41,14 @@ class Analysis:
     hop_frames: int
     """Distance of two rows of `bands`: about 46 ms."""
     rate_hz: int
+    loudness: Loudness
 
 
 def analyse(path: pathlib.Path, info: Music, *, cancelled: Callable[[], bool] = lambda: False) -> Analysis | None:
     """Decode an inspected file once, slowly, on the calling thread. Return None soon after `cancelled` returns True (it
     is called every few milliseconds). PhaseLockError if the file cannot be read."""
     spectrum = _native.Spectrum(info.rate_hz)
+    meter = _native.Loudness(info.rate_hz)
     peaks = _Peaks(info.frames)
     bands = bytearray()
     block = memoryview(bytearray(4 * CHANNELS * _BLOCK_FRAMES)).cast("f")
@@ -54,8 +58,11 @@ def analyse(path: pathlib.Path, info: Music, *, cancelled: Callable[[], bool] = 
             stereo = block[: CHANNELS * source.read_into(block, _BLOCK_FRAMES)]
             if not stereo:
                 bands += spectrum.finish()
-                return Analysis(bytes(peaks.levels), bytes(bands), spectrum.hop_frames, info.rate_hz)
+                lufs = meter.integrated_lufs
+                loudness = Loudness(lufs if math.isfinite(lufs) else None, meter.true_peak)
+                return Analysis(bytes(peaks.levels), bytes(bands), spectrum.hop_frames, info.rate_hz, loudness)
             peaks.feed(stereo)
+            meter.feed(stereo)
             bands += spectrum.feed(stereo)
             time.sleep(min(time.perf_counter() - began_s, _MAX_REST_S))
     return None

@@ -103,6 +103,30 @@ def test_play_pause_resume_seek_stop() -> None:
     assert machine.engine.status().underruns == 0
 
 
+def level_db(machine: Machine, from_s: float, to_s: float) -> tuple[float, float]:
+    """The smallest and the largest level between two times."""
+    at_s = LATENCY_NS / 1e9 + np.arange(machine.asked) / DEVICE_HZ
+    loud = loudness(np.concatenate(machine.blocks)[(at_s >= from_s) & (at_s < to_s)])
+    return float(20 * np.log10(loud.min())), float(20 * np.log10(loud.max()))
+
+
+def test_a_track_plays_at_its_gain_and_a_change_is_ramped() -> None:
+    machine = Machine()
+    first, then = plan(0, 1, seconds=40), dataclasses.replace(plan(0, 41, number=2), gain_db=-3.0)
+    machine.decks.follow(dataclasses.replace(first, gain_db=-6.0), then)
+    machine.run(5)
+    assert level_db(machine, 1.1, 4.9) == pytest.approx((-6, -6), abs=0.1)
+    machine.decks.follow(dataclasses.replace(first, gain_db=-12.0), dataclasses.replace(then, gain_db=-9.0))
+    machine.run(44)
+    assert len(machine.sources) == 3, "only the next track is decoded again"
+    sound = loudness(np.concatenate(machine.blocks))
+    at_s = LATENCY_NS / 1e9 + np.arange(len(sound)) / DEVICE_HZ
+    changing = sound[(at_s > 4.5) & (at_s < 39)]
+    assert np.abs(np.diff(changing[:: DEVICE_HZ // 50])).max() < 0.02, "no jump within 20 ms"
+    assert level_db(machine, 35, 40.9) == pytest.approx((-12, -12), abs=0.1)
+    assert level_db(machine, 41.1, 48.9) == pytest.approx((-9, -9), abs=0.1)
+
+
 def test_a_running_timeline_is_joined_at_once_and_in_phase() -> None:
     machine = Machine().run(3)
     running = plan(1000, -20)
