@@ -6,15 +6,17 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 
+from phaselock.model.loudness import R128_GAIN, TRACK_GAIN, TRACK_PEAK
+
 _MAX_BLOCKS = 100
 _MAX_COMMENTS = 1000
 _MAX_COMMENTS_BYTES = 1 << 20
 _COMMENTS, _PICTURE = 4, 6
-_FIELDS = {"title": "title", "artist": "artist", "album": "album"}
+_FIELDS = ("title", "artist", "album", TRACK_GAIN, TRACK_PEAK, R128_GAIN)
 
 
 def comments(file: io.BufferedIOBase, start: int) -> Iterator[tuple[str, str]]:
-    """The comments of the FLAC file that begins at `start` which name a field of Tags: (field, text)."""
+    """The comments of the FLAC file that begins at `start` of _FIELDS: (field, text)."""
     for kind, place, size in _blocks(file, start):
         if kind != _COMMENTS:
             continue
@@ -26,8 +28,8 @@ def comments(file: io.BufferedIOBase, start: int) -> Iterator[tuple[str, str]]:
         for _ in range(min(count, _MAX_COMMENTS)):
             length = int.from_bytes(data[at : at + 4], "little")
             key, _, text = data[at + 4 : at + 4 + length].partition(b"=")
-            field = _FIELDS.get(key.decode("ascii", "replace").lower())
-            if field:
+            field = key.decode("ascii", "replace").lower()
+            if field in _FIELDS:
                 yield field, text.decode("utf-8", "replace").split("\0")[0]
             at += 4 + length
             if at >= len(data):

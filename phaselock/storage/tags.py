@@ -1,11 +1,12 @@
-"""Read the tags of a music file: title, artist, album and picture, from ID3v2, APEv2, ID3v1, the comments of FLAC files
-and the chunks of WAV and AIFF files. Everything here blocks.
+"""Read the tags of a music file: title, artist, album, loudness and picture, from ID3v2, APEv2, ID3v1, the comments of
+FLAC files and the chunks of WAV and AIFF files. Everything here blocks.
 
 The file is hostile: every read is bounded, and a broken tag costs little time and memory.
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import io
 import os
@@ -14,6 +15,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from phaselock.model import names
+from phaselock.model.loudness import R128_GAIN, TRACK_GAIN, TRACK_PEAK, Loudness, tagged_loudness
 from phaselock.storage import chunks, flac_tags, id3
 from phaselock.storage.files import open_regular
 
@@ -27,6 +29,8 @@ _MAX_PICTURES = 8
 """Limit of the pictures that are read to find the front cover."""
 _MAX_LEADING_TAGS = 4
 _TEXT_FRAMES = {"TIT2": "title", "TPE1": "artist", "TALB": "album"}
+_GAINS = (TRACK_GAIN, TRACK_PEAK, R128_GAIN)
+_USER_FRAME = "TXXX"
 _PICTURE_FRAMES = {"APIC": _MAX_PICTURE_BYTES, "PIC": _MAX_PICTURE_BYTES}
 _MAX_DESCRIPTION_BYTES = 1024
 """A picture begins within this number of bytes of its frame."""
@@ -47,11 +51,13 @@ _MAX_APE_ITEMS = 100
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Tags:
-    """Title, artist and album, safe to show; empty if the file has none."""
+    """What the tags of a file say. Title, artist and album are safe to show; empty if the file has none."""
 
     title: str
     artist: str
     album: str = ""
+    loudness: Loudness | None = None
+    """By the ReplayGain or R128 tags of the track."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -64,17 +70,15 @@ class Artwork:
 
 
 def read_tags(path: pathlib.Path, reduced: Callable[[str], str] = names.title) -> Tags:
-    """Title, artist and album from the file's tags, each as `reduced` makes it safe to show. Never raises."""
-    found = {"title": "", "artist": "", "album": ""}
-    try:
-        with open_regular(path) as raw, io.BufferedReader(raw) as file:
-            for field, text in _texts(file):
-                found[field] = found[field] or reduced(text)
-                if all(found.values()):
-                    break
-    except (OSError, ValueError):
-        pass
-    return Tags(**found)
+    """Title, artist and album from the file's tags, each as `reduced` makes it safe to show, and its loudness. Never
+    raises."""
+    found: dict[str, str] = {}
+    with contextlib.suppress(OSError, ValueError), open_regular(path) as raw, io.BufferedReader(raw) as file:
+        for field, text in _texts(file):
+            if not found.get(field):
+                found[field] = text if field in _GAINS else reduced(text)
+    title, artist, album = (found.get(field, "") for field in _TEXT_FRAMES.values())
+    return Tags(title, artist, album, tagged_loudness(*(found.get(field, "") for field in _GAINS)))
 
 
 def read_artwork(path: pathlib.Path) -> Artwork | None:
@@ -100,9 +104,15 @@ def _texts(file: io.BufferedIOBase) -> Iterator[tuple[str, str]]:
     yield from flac_tags.comments(file, _behind_tags(file))
     for start, header in _id3v2_tags(file):
         for frame in id3.frames(file, start, header, dict.fromkeys(_TEXT_FRAMES, _MAX_TEXT_BYTES)):
-            yield _TEXT_FRAMES[frame.name], _frame_text(frame.content)
+            yield _TEXT_FRAMES[frame.name], _frame_texts(frame.content)[0]
+        # Programs write many of them, and only a limited number of frames is read: those above come first.
+        for frame in id3.frames(file, start, header, {_USER_FRAME: _MAX_TEXT_BYTES}):
+            key, *values = _frame_texts(frame.content)
+            if key.lower() in _GAINS and values:
+                yield key.lower(), values[0]
     ends = _trailing_tags(file)
-    for name, value in _ape_items(file, ends, (b"title", b"artist", b"album"), _MAX_TEXT_BYTES):
+    wanted = (b"title", b"artist", b"album", *(key.encode() for key in _GAINS))
+    for name, value in _ape_items(file, ends, wanted, _MAX_TEXT_BYTES):
         yield name.decode(), value.decode("utf-8", "replace").split("\0")[0]
     if "TAG" in ends:
         file.seek(ends["TAG"])
@@ -230,18 +240,19 @@ def _ape_items(
         place += head.end() + size
 
 
-def _frame_text(content: bytes) -> str:
-    """The first value of a text frame."""
+def _frame_texts(content: bytes) -> list[str]:
+    """The texts of a text frame, at least one: several values, or a description and its value."""
     encoding, data = content[0], content[1:]
     if encoding in (1, 2):
         data = data[: len(data) // 2 * 2]
-        for mark, name in ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be")):
+        name = "utf-16-be" if encoding == 2 else "utf-16-le"
+        for mark, marked in ((b"\xff\xfe", "utf-16-le"), (b"\xfe\xff", "utf-16-be")):
             if data.startswith(mark):
-                return data[2:].decode(name, "replace").split("\0")[0]
-        return data.decode("utf-16-be" if encoding == 2 else "utf-16-le", "replace").split("\0")[0]
+                data, name = data[2:], marked
+        return [text.lstrip("\ufeff") for text in data.decode(name, "replace").split("\0")]
     if encoding == 3:
-        return data.decode("utf-8", "replace").split("\0")[0]
-    return _byte_text(data if encoding == 0 else content)
+        return data.decode("utf-8", "replace").split("\0")
+    return [_byte_text(part) for part in (data if encoding == 0 else content).split(b"\0")]
 
 
 def _byte_text(data: bytes) -> str:

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from phaselock.model.loudness import Loudness
 from phaselock.storage.tags import MAX_ARTWORK_BYTES, Artwork, Tags, read_artwork, read_tags
 from tests.support.flac import flac
 from tests.support.mp3 import encode
@@ -530,3 +531,39 @@ def test_any_blocks_and_chunks_can_be_read(tmp_path_factory: pytest.TempPathFact
     path.write_bytes(head + data)
     read_tags(path)
     read_artwork(path)
+
+
+def test_the_loudness_of_flac_comments(path: pathlib.Path) -> None:
+    texts = comments(
+        "title=x", "REPLAYGAIN_TRACK_GAIN=-7.00 dB", "Replaygain_Track_Peak=0.5", "replaygain_album_gain=1"
+    )
+    path.write_bytes(flac([1, 2], 1, 44100, tags=flac_block(4, texts)))
+    assert read_tags(path).loudness == Loudness(-11.0, 0.5)
+    path.write_bytes(flac([1, 2], 1, 44100, tags=flac_block(4, comments("R128_TRACK_GAIN=-1280"))))
+    assert read_tags(path) == Tags("", "", "", Loudness(-18.0))
+
+
+@pytest.mark.parametrize("version", [2, 3, 4])
+@pytest.mark.parametrize("encoding", [0, 1])
+def test_the_loudness_of_id3_frames(path: pathlib.Path, version: int, encoding: int) -> None:
+    def user(key: str, value: str) -> bytes:
+        end = b"\0\0" if encoding == 1 else b"\0"
+        content = encoded(key, encoding).removesuffix(end) + end + encoded(value, encoding)[1:]
+        return frame(version, "TXXX", content)
+
+    tag = id3(
+        version, user("REPLAYGAIN_TRACK_GAIN", "+2 dB"), user("replaygain_track_peak", "0.25"), user("other", "1")
+    )
+    assert tags_of(path, tag + SOUND).loudness == Loudness(-20.0, 0.25)
+
+
+def test_the_loudness_of_an_ape_tag(path: pathlib.Path) -> None:
+    tag = ape({"REPLAYGAIN_TRACK_GAIN": b"-3.5 dB", "Title": b"x"})
+    assert tags_of(path, SOUND + tag).loudness == Loudness(-14.5)
+
+
+def test_a_loudness_that_makes_no_sense(path: pathlib.Path) -> None:
+    for text in ("", "dB", "1e9 dB", "-99999999999999", "\u0661"):
+        path.write_bytes(flac([1], 1, 44100, tags=flac_block(4, comments(f"REPLAYGAIN_TRACK_GAIN={text}"))))
+        found = read_tags(path).loudness
+        assert found is None or abs(found.integrated_lufs or 0) <= 78
