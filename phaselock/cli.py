@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from phaselock import __version__
 from phaselock.bench import options as bench_options
-from phaselock.console.arguments import Parser, address, name, number
+from phaselock.console.arguments import Parser, address, loudness, name, number
 from phaselock.console.columns import wrapped
 from phaselock.console.output import Terminal, replace_unprintable
 from phaselock.errors import PhaseLockError
@@ -181,7 +181,8 @@ def command_line() -> Parser:
         description=tr("Host a jam and play music files in it."),
         epilog=tr(
             "Commands on standard input, one a line (help explains them): add PATH, play [N], pause, resume, stop, "
-            "seek SECONDS, next, previous, move FROM TO, remove N, undo, shuffle [on|off], repeat [on|off], save FILE, "
+            "seek SECONDS, next, previous, move FROM TO, remove N, undo, shuffle [on|off], repeat [on|off], "
+            "loudness [off|on|LUFS], save FILE, "
             "requests, accept N, reject N, drop-peer NAME, retry [NAME], without NAME, "
             "peer-volume NAME 0..100|mute|unmute, calibrate [NAME|stop], levels [even|undo|reset], check [NAME|stop], "
             "volume [0..100], role [[NAME] left|right|mono|stereo], offset [MILLISECONDS|reset], peers, queue, status, "
@@ -208,6 +209,12 @@ def command_line() -> Parser:
     host.add_argument("--unlisted", action="store_true", help=tr("do not announce the jam on the network"))
     host.add_argument(
         "--wait-peers", type=number(0, 5), metavar=tr("N"), help=tr("with --play: wait for so many peers")
+    )
+    host.add_argument(
+        "--loudness",
+        type=loudness,
+        metavar="off|LUFS",
+        help=tr("play all songs at this loudness, -30 to -8 (default: the last one, at first -16), or off"),
     )
     host.add_argument("--play", action="store_true", help=tr("start to play by itself"))
     host.set_defaults(run=_host)
@@ -372,6 +379,7 @@ def _host(options: argparse.Namespace, terminal: Terminal) -> int:
         device=options.device,
         card=_card(options),
         microphone=options.microphone or "",
+        loudness=options.loudness,
     )
     autoplay = (options.wait_peers or 0) if options.play else None
     return headless.run_host(

@@ -30,7 +30,7 @@ HOST, PEER, NETWORK = ([*(PACKAGE / one).glob("*.py")] for one in ("session/host
 README = (ROOT / "README.md").read_text("utf-8")
 GUIDE = (ROOT / ".github" / "CONTRIBUTING.md").read_text("utf-8")
 
-PARTS = {m.LineState, m.SessionState}
+PARTS = {m.TrackGain, m.LineState, m.SessionState}
 """Classes that are part of messages."""
 ON_FILE_CONNECTIONS = {
     m.FileRequest,

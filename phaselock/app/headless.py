@@ -7,6 +7,7 @@ The threads of a session:
     stdout    writes lines (console.output.Terminal)
     media keys answers the desktop (desktop/controls.py); only where there is one
     files     host: finds, hashes and inspects the added files, one after the other
+    look      host: decodes the songs of the queue, one after the other, for their loudness (app/analyser.py)
     bulk      file transfers, which block
     upload    peer: uploads of requested songs, which block
     settings writer, log: write the settings and the log file

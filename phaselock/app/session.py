@@ -17,6 +17,7 @@ from collections.abc import AsyncIterator, Callable, Sequence
 from typing import TYPE_CHECKING
 
 from phaselock import _native
+from phaselock.app.analyser import Analyser
 from phaselock.app.converter import Converter
 from phaselock.app.hearing import hear_pass, hear_song
 from phaselock.app.importer import Importer, import_file, played
@@ -33,6 +34,7 @@ from phaselock.errors import PhaseLockError, bug_net
 from phaselock.language.catalogue import tr
 from phaselock.language.message import Message
 from phaselock.model.address import DEFAULT_PORT
+from phaselock.model.loudness import LoudnessChoice
 from phaselock.model.names import person_name
 from phaselock.model.notices import Code, Notice
 from phaselock.network import discovery
@@ -44,6 +46,7 @@ from phaselock.session.effects import Ended
 from phaselock.session.events import (
     DeviceChanged,
     Event,
+    LoudnessSet,
     PeerJoined,
     PeerLeft,
     RoleSet,
@@ -85,6 +88,8 @@ class HostOptions:
     card: VirtualCard = VirtualCard()
     microphone: str = ""
     """The sound input for `calibrate`; empty: the one of the settings, or the default one of the system."""
+    loudness: LoudnessChoice | None = None
+    """The loudness of all songs."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -115,6 +120,7 @@ class OpenHostSession:
     correction: OutputCorrection
     clock_map: _native.ClockMap
     """Converts local time to session time. For any thread."""
+    analyser: Analyser
     intake: Importer
     session_name: str
     host_name: str
@@ -139,6 +145,7 @@ class OpenPeerSession:
     correction: OutputCorrection
     clock_map: _native.ClockMap
     """Converts local time to session time. For any thread."""
+    analyser: Analyser
     address: str
     """Where the host is, as it was announced or typed: its connection may use another of its addresses."""
     places: Sequence[Place]
@@ -157,7 +164,8 @@ async def open_host_session(
 
     `on_event` is called on the network thread. The end of the context closes everything.
     """
-    from phaselock.network.host import HostRunner  # late: a peer does not need them
+    from phaselock.app.loudness import LoudnessWatch  # late: a peer does not need them
+    from phaselock.network.host import HostRunner
     from phaselock.session.host.session import HostSession
 
     with contextlib.ExitStack() as stack:
@@ -180,10 +188,15 @@ async def open_host_session(
         def tell(event: Event) -> None:
             _opened(event, player, store, wish.device)
             correction.hear(event)
+            if isinstance(event, LoudnessSet):
+                store.update(**_loudness_settings(event.target_lufs))
+            watch.tell(event)
             on_event(event)
             if isinstance(event, PeerJoined | PeerLeft):
                 announcement.set_peers(len(runner.snapshot().peers))
 
+        if wish.loudness is not None:
+            store.update(**_loudness_settings(store.settings.chosen_lufs(wish.loudness)))
         cache = FileCache(cache_dir())
         describe = functools.partial(import_file, inspect=inspect, convert=Converter(cache))
         runner = HostRunner(
@@ -191,6 +204,7 @@ async def open_host_session(
                 session_name=session_name,
                 host_name=name,
                 clock_port=clock_port,
+                loudness_lufs=store.settings.target_lufs,
                 token_factory=functools.partial(os.urandom, 16),
             ),
             player,
@@ -202,6 +216,10 @@ async def open_host_session(
             hear=functools.partial(hear_pass, clock.clock_map, microphone),
             hear_song=functools.partial(hear_song, clock.clock_map, microphone, inspect),
         )
+        analyser = Analyser(inspect)
+        stack.callback(analyser.close)
+        watch = LoudnessWatch(runner, analyser)
+        stack.callback(watch.close)
         intake = Importer(runner.add, describe, on_event, runner.session_ns)
         stack.callback(intake.close)
         given = {"session_name": asked, "port": wish.port or None, "clock_port": wish.clock_port or None}
@@ -241,6 +259,7 @@ async def open_host_session(
                 player,
                 correction,
                 clock.clock_map,
+                analyser,
                 intake,
                 session_name,
                 name,
@@ -307,7 +326,16 @@ async def open_peer_session(
             hear=functools.partial(hear_pass, clock.clock_map, microphone),
             hear_song=functools.partial(hear_song, clock.clock_map, microphone, inspect),
         )
-        yield OpenPeerSession(runner, player, correction, clock.clock_map, address_text(*places[0]), places, control)
+        analyser = Analyser(inspect)
+        stack.callback(analyser.close)
+        yield OpenPeerSession(
+            runner, player, correction, clock.clock_map, analyser, address_text(*places[0]), places, control
+        )
+
+
+def _loudness_settings(target_lufs: float | None) -> dict[str, object]:
+    """The settings for this loudness of all songs. Without one, the last is kept for the next time."""
+    return {"even_loudness": False} if target_lufs is None else {"even_loudness": True, "loudness_lufs": target_lufs}
 
 
 def display_name(wish: str | None, store: SettingsStore) -> str:

@@ -22,6 +22,7 @@ from phaselock.app.typed import nothing_after, usage_error
 from phaselock.audio.interface import AudioOutput
 from phaselock.errors import PhaseLockError
 from phaselock.language.message import N_, Figure, Message
+from phaselock.model.loudness import parse_choice
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import PeerView
 from phaselock.network.host import HostRunner
@@ -126,6 +127,17 @@ class HostShell(Shell):
                 raise usage_error(Message("repeat on|off"))
             self._do(c.Repeat(rest.casefold() == "on"))
         self._answer(Notice(Code.REPEAT_ON if self._runner.snapshot().repeat else Code.REPEAT_OFF))
+
+    def _loudness(self, rest: str) -> None:
+        if rest:
+            try:
+                choice = parse_choice(rest)
+            except ValueError:
+                raise usage_error(Message("loudness off|on|-30..-8")) from None
+            self._do(c.SetLoudness(self._store.settings.chosen_lufs(choice)))
+        else:
+            target_lufs = self._runner.snapshot().loudness_lufs
+            self._terminal.event(e.LoudnessSet(self._runner.session_ns(), target_lufs))
 
     def _save(self, rest: str) -> None:
         form = Message("save FILE")
@@ -279,6 +291,12 @@ class HostShell(Shell):
         "repeat": Word(
             _repeat, N_("repeat [on|off]"), N_("show or set whether the queue begins again at its end"), "on_or_off"
         ),
+        "loudness": Word(
+            _loudness,
+            N_("loudness [off|on|LUFS]"),
+            N_("show or set how loud all songs play, -16 for instance, or let each play as loud as it is"),
+            "on_or_off",
+        ),
         "save": Word(_save, N_("save FILE"), N_("save the queue as a playlist"), "path"),
         "requests": Shell.COMMON_WORDS["requests"],
         "accept": Word(_accept, N_("accept N"), N_("add a requested song")),
@@ -342,7 +360,6 @@ class HostShell(Shell):
         "who": "peers",
         "kick": "drop-peer",
         "level": "levels",
-        "loudness": "levels",
         "exit": "quit",
         "end": "quit",
         "bye": "quit",

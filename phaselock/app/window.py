@@ -107,6 +107,7 @@ class WindowProgram:
             s.volume,
             s.muted,
             s.role,
+            s.loudness_lufs,
             s.device,
             s.microphone,
             s.ui,

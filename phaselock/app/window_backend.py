@@ -1,7 +1,7 @@
 """The network thread's half of the window's program: at most one session at a time, and the window's requests.
 
-network   runs the asyncio loop and every method here, except `run` before the loop and `_analyse`
-look      one worker; decodes whole tracks for their waveforms, one after the other (`_analyse`)
+network   runs the asyncio loop and every method here, except `run` before the loop
+look      decodes whole tracks, one after the other (app/analyser.py)
 covers    one worker; reads artwork, which another process decodes (app/cover_decoder.py)
 default   the loop's workers; list the sound outputs and inputs
 """
@@ -17,6 +17,7 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
+from phaselock.app.analyser import Analyser
 from phaselock.app.cover_decoder import CoverDecoder
 from phaselock.app.media_controls import Actions, MediaControls
 from phaselock.app.output_correction import OutputCorrection
@@ -33,8 +34,6 @@ from phaselock.app.session import (
 )
 from phaselock.app.show_file import show_file
 from phaselock.audio import device
-from phaselock.audio.music import inspect
-from phaselock.audio.waveform import analyse
 from phaselock.errors import InternalError, PhaseLockError, bug_net
 from phaselock.language.catalogue import current, tr
 from phaselock.model.address import parse_address
@@ -125,7 +124,6 @@ class WindowBackend:
         self._local_status_due_s = 0.0
         self._over = asyncio.Event()
         self._log_file: log_storage.Log | None = None
-        self._analyser = concurrent.futures.ThreadPoolExecutor(1, "look")
         self._covers = CoverDecoder()
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -156,7 +154,6 @@ class WindowBackend:
             waiting = [task for task in (self._session, *self._tasks) if task is not None]
             if waiting:
                 await asyncio.wait(waiting)
-            self._analyser.shutdown(cancel_futures=True)
 
     # -- requests of the window: see `ui.backend.Program` ------------------------------------------------------------
 
@@ -271,8 +268,8 @@ class WindowBackend:
 
     def read_waveform(self, file_id: UUID) -> None:
         path = self._open.runner.path(file_id) if self._open else None
-        if path is not None:
-            self._spawn(self._read_waveform(file_id, path))
+        if self._open is not None and path is not None:
+            self._spawn(self._read_waveform(file_id, path, self._open.analyser))
 
     def close(self) -> None:
         self._over.set()
@@ -430,22 +427,14 @@ class WindowBackend:
             ppm = await self._covers.read(path, size, crop=crop)
         self._emit(ArtworkRead(file_id, size, crop, ppm))
 
-    async def _read_waveform(self, file_id: UUID, path: pathlib.Path) -> None:
-        loop = asyncio.get_running_loop()
-        waveform = await loop.run_in_executor(self._analyser, self._analyse, file_id, path)
-        if waveform is not None:
-            self._emit(waveform)
-
-    def _analyse(self, file_id: UUID, path: pathlib.Path) -> WaveformRead | None:
-        """On the thread "look". None: cancelled by `close`."""
+    async def _read_waveform(self, file_id: UUID, path: pathlib.Path, analyser: Analyser) -> None:
         try:
-            with bug_net("the analysis of a track", PhaseLockError):
-                found = analyse(path, inspect(path), cancelled=self._over.is_set)
+            found = await analyser.analysis(path)
         except PhaseLockError:
-            return WaveformRead(file_id, None, b"", 1, 1)
-        return (
-            None if found is None else WaveformRead(file_id, found.peaks, found.bands, found.hop_frames, found.rate_hz)
-        )
+            self._emit(WaveformRead(file_id, None, b"", 1, 1))
+            return
+        if found is not None:
+            self._emit(WaveformRead(file_id, found.peaks, found.bands, found.hop_frames, found.rate_hz))
 
     async def _browse(self) -> None:
         def on_change(sessions: tuple[FoundSession, ...]) -> None:

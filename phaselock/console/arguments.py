@@ -11,6 +11,7 @@ from typing import NoReturn
 from phaselock.language.catalogue import tr
 from phaselock.language.message import N_, Message
 from phaselock.model.address import parse_address
+from phaselock.model.loudness import MAX_LUFS, MIN_LUFS, LoudnessChoice, parse_choice
 from phaselock.model.names import PERSON_BYTES, PERSON_CHARS, person_name
 
 ARGPARSE_TEXTS = (
@@ -92,6 +93,16 @@ def address(text: str) -> tuple[str, int]:
         return parse_address(text)
     except ValueError:
         message = tr("{text} is not HOST, HOST:PORT or [IPV6]:PORT").format(text=repr(text))
+        raise argparse.ArgumentTypeError(message) from None
+
+
+def loudness(text: str) -> LoudnessChoice:
+    """Parse the loudness of all songs. argparse.ArgumentTypeError if it is invalid."""
+    try:
+        return parse_choice(text)
+    except ValueError:
+        form = tr("{text} is not on, off or a number from {low} to {high}")
+        message = form.format(text=repr(text), low=f"{MIN_LUFS:g}", high=f"{MAX_LUFS:g}")
         raise argparse.ArgumentTypeError(message) from None
 
 

@@ -261,6 +261,8 @@ class SessionSnapshot:
     """What a microphone has heard of this machine, if that is still true."""
     check: CheckView | None = None
     """Host: the check that runs."""
+    loudness_lufs: float | None = None
+    """Host: how loud all songs play; None: each as it is."""
     connected: bool = True
     """Peer: the connection to the host works; False while the peer looks for it."""
     plays_on: bool = False

@@ -144,11 +144,11 @@ class Runner(Generic[M]):
                 break
             with contextlib.suppress(InternalError), bug_net("an effect of the session"):
                 match effect:
-                    case Follow(timeline, then):
+                    case Follow(timeline, then, gain_db, then_gain_db):
                         if timeline is not None and timeline.file_id == SWEEP_ID:
                             self._output.follow(SweepPlan(timeline, self._sounds))
                         else:
-                            self._output.follow(self._plan(timeline), self._plan(then))
+                            self._output.follow(self._plan(timeline, gain_db), self._plan(then, then_gain_db))
                     case UseSounds(sounds):
                         self._sounds = sounds
                     case SetQuiet(spans):
@@ -207,8 +207,8 @@ class Runner(Generic[M]):
         if not stop.is_set() and not self._ended.done():
             self._do(self._session.heard(task.number, heard, now_ns=self._now_ns()))
 
-    def _plan(self, line: Timeline | None) -> Plan | None:
-        return None if line is None else Plan(line, *self._files[line.file_id])
+    def _plan(self, line: Timeline | None, gain_db: float) -> Plan | None:
+        return None if line is None else Plan(line, *self._files[line.file_id], gain_db)
 
     def _on_timer(self) -> None:
         self._timer = None

@@ -45,6 +45,7 @@ from uuid import UUID
 
 from phaselock.model.bounds import FileName, PersonName, Size, Title, Within
 from phaselock.model.calibration import Place
+from phaselock.model.loudness import MAX_GAIN_DB, MIN_GAIN_DB
 from phaselock.model.microphone import MAX_CLOCK_PPM, MicrophoneFault
 from phaselock.model.names import FILE_BYTES, SENTENCE_BYTES
 from phaselock.model.queue import MAX_ITEMS, QueueItem
@@ -478,6 +479,22 @@ class RoleCommand:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class TrackGain:
+    """Extension: the gain at which all machines play a track, so that all tracks are equally loud."""
+
+    file_id: UUID
+    gain_db: Annotated[float, Within(MIN_GAIN_DB, MAX_GAIN_DB)]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class TrackGains:
+    """Extension, host to peer: play these tracks at these gains from now on. The gain of every other track stays: it is
+    0 dB at first."""
+
+    gains: Annotated[tuple[TrackGain, ...], Size(1, 2 * MAX_ITEMS)]
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class QueueUpdate:
     """Host to all peers: the whole queue, after each change."""
 
@@ -562,6 +579,7 @@ Message: TypeAlias = (
     | RoleCommand
     | QuietCommand
     | ListenToSongCommand
+    | TrackGains
     | QueueUpdate
     | PeerStatus
 )
@@ -610,5 +628,6 @@ TYPE_OF: dict[type[Message], int] = {
     MicrophoneAnswer: 96,
     RoleCommand: 55,
     PeerStatus: 64,
+    TrackGains: 100,
 }
 """The type byte of each message. A number is never reused for another message."""

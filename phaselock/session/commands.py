@@ -63,6 +63,13 @@ class Repeat:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class SetLoudness:
+    """Play all songs equally loud, at this loudness; None: each as it is."""
+
+    target_lufs: float | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Play:
     """Start this track. None: resume the paused track, or start the track at the cursor from its beginning."""
 
@@ -228,6 +235,7 @@ HostCommand = (
     | Arrange
     | Shuffle
     | Repeat
+    | SetLoudness
     | PlaybackCommand
     | Autoplay
     | DropPeer

@@ -50,6 +50,9 @@ class Follow:
 
     timeline: Timeline | None
     then: Timeline | None = None
+    gain_db: float = 0.0
+    """The gain of the track of `timeline`."""
+    then_gain_db: float = 0.0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

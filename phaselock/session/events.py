@@ -572,6 +572,16 @@ class RoleSet(Event):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class LoudnessSet(Event):
+    """Host: the loudness of the songs was set. All machines follow within seconds."""
+
+    event_name: ClassVar[str] = "loudness_set"
+
+    target_lufs: float | None
+    """All songs play at this loudness. `null`: each as it is."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class SyncMeasured(Event):
     """Once a second: how well this machine keeps time."""
 

@@ -633,6 +633,10 @@ def event_text(event: e.Event, words: Words = ENGLISH) -> str:
         case e.RoleSet(role=role):
             form = N_("The host has set this speaker to play {role}.")
             return words.gettext(form).format(role=words.gettext(ROLE_PHRASES[role]))
+        case e.LoudnessSet(target_lufs=None):
+            return words.gettext(N_("Every song plays as loud as it is."))
+        case e.LoudnessSet(target_lufs=target_lufs):
+            return words.gettext(N_("All songs play at {number} LUFS.")).format(number=f"{target_lufs:g}")
         case e.FilesAdded():
             return added_text(event, words)
     template = PLAIN_EVENTS.get(type(event), "")

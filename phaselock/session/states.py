@@ -92,6 +92,7 @@ PEER_ACCEPTS: dict[PeerSide, frozenset[type[Message]]] = {
             m.QuietCommand,
             m.ListenToSongCommand,
             m.RoleCommand,
+            m.TrackGains,
             m.QueueUpdate,
             m.SongRequestAccepted,
             m.SongRequestRejected,

@@ -15,6 +15,7 @@ from phaselock.errors import InternalError, bug_net, message_of
 from phaselock.language.message import Message
 from phaselock.model.address import DEFAULT_CLOCK_PORT, DEFAULT_PORT
 from phaselock.model.calibration import NOT_CALIBRATED, PLACES, Calibration, Place
+from phaselock.model.loudness import DEFAULT_LUFS, MAX_LUFS, MIN_LUFS, LoudnessChoice
 from phaselock.model.names import person_name
 from phaselock.model.role import ROLES, Role
 from phaselock.model.volume import MAX_TRIM_DB, volume_of
@@ -57,6 +58,9 @@ class Settings:
     muted: bool = False
     role: Role = "stereo"
     """The channels that this machine plays."""
+    even_loudness: bool = True
+    """A host plays all songs at `loudness_lufs`."""
+    loudness_lufs: float = DEFAULT_LUFS
     port: int = DEFAULT_PORT
     clock_port: int = DEFAULT_CLOCK_PORT
     ui: Mapping[str, object] = dataclasses.field(default_factory=dict)
@@ -66,6 +70,17 @@ class Settings:
     def audible_volume(self) -> float:
         """The volume to play at: 0 while muted."""
         return 0.0 if self.muted else self.volume
+
+    @property
+    def target_lufs(self) -> float | None:
+        """How loud a host plays all songs; None: each as it is."""
+        return self.loudness_lufs if self.even_loudness else None
+
+    def chosen_lufs(self, choice: LoudnessChoice) -> float | None:
+        """The target that a user has chosen; None: off."""
+        if choice == "off":
+            return None
+        return self.loudness_lufs if choice == "on" else choice
 
     def calibration(self, device: str | None) -> Calibration:
         """What a microphone has heard of an output, or NOT_CALIBRATED."""
@@ -339,6 +354,8 @@ _CHECKS: dict[str, Callable[[object], Any]] = {
     "volume": lambda value: _number(value, 0, 1),
     "muted": _flag,
     "role": _role,
+    "even_loudness": _flag,
+    "loudness_lufs": lambda value: _number(value, MIN_LUFS, MAX_LUFS),
     "port": _port,
     "clock_port": _port,
     "ui": _ui,

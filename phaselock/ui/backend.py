@@ -34,6 +34,8 @@ class Preferences:
     muted: bool
     role: Role
     """The channels that this machine plays."""
+    loudness_lufs: float
+    """How loud a host plays all songs, also while that is switched off."""
     device: str | None
     """None: the default output of the system."""
     microphone: str | None

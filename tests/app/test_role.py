@@ -45,7 +45,18 @@ def test_each_machine_plays_its_channels(tmp_path: pathlib.Path) -> None:
             stack.callback(program.close)
             return program
 
-        host = start("host", song(tmp_path / "tones.mp3"), "--wait-peers", "2", "--play", *local, "--as", "Hana")
+        host = start(
+            "host",
+            song(tmp_path / "tones.mp3"),
+            "--wait-peers",
+            "2",
+            "--play",
+            "--loudness",
+            "off",
+            *local,
+            "--as",
+            "Hana",
+        )
         port = host.wait_for("session")["port"]
         peers = {name: start("join", f"127.0.0.1:{port}", "--as", name) for name in ("Pia", "Max")}
         for program in (host, *peers.values()):

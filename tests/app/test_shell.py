@@ -23,6 +23,7 @@ from phaselock.session.commands import (
     EvenLevels,
     PermitMicrophone,
     ResetLevels,
+    SetLoudness,
     SetPeerRole,
     StopCalibration,
     UndoLevels,
@@ -288,3 +289,16 @@ def test_a_peer_permits_its_microphone() -> None:
         "Usage: microphone [once|on|off]",
         "The host does not ask for this microphone now.",
     ]
+
+
+def test_the_loudness_is_shown_and_set() -> None:
+    told: list[Event] = []
+    done: list[object] = []
+    fake = parts(told, settings=Settings(loudness_lufs=-14.0))
+    fake.snapshot().loudness_lufs = -14.0
+    fake.command = done.append
+    shell = HostShell(*([fake] * 6))
+    for line in ("loudness", "loudness off", "loudness on", "loudness -20", "loudness -31"):
+        shell.line(line)
+    assert done == [SetLoudness(None), SetLoudness(-14.0), SetLoudness(-20.0)]
+    assert [event_text(one) for one in told] == ["All songs play at -14 LUFS.", "Usage: loudness off|on|-30..-8"]

@@ -8,10 +8,11 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 import pytest
 
-from phaselock.app import session, window_backend
+from phaselock.app import analyser, session, window_backend
 from phaselock.app.session import JoinOptions
 from phaselock.app.window import WindowProgram
 from phaselock.language import catalogue
@@ -123,17 +124,19 @@ def test_a_request_that_fails_is_answered(
     song, file_id = tmp_path / "song.mp3", uuid.uuid4()
     for module, name in [(window_backend.device, "list_outputs"), (window_backend.CoverDecoder, "read")]:
         monkeypatch.setattr(module, name, fail)
-    monkeypatch.setattr(window_backend, "analyse", fail)
-    monkeypatch.setattr(window_backend, "inspect", lambda path: None)
+    monkeypatch.setattr(analyser, "analyse", fail)
     program.list_outputs()
     assert next_event(program) == Outputs(())
     backend, loop = program._started, program._loop
     assert backend is not None and loop is not None
     loop.call_soon_threadsafe(lambda: backend._spawn(backend._read_artwork(file_id, song, 40, True)))
     assert next_event(program) == ArtworkRead(file_id, 40, True, None)
+    nothing: Any = None
+    look = analyser.Analyser(lambda path: nothing)
     for _ in range(2):  # the worker lives on
-        loop.call_soon_threadsafe(lambda: backend._spawn(backend._read_waveform(file_id, song)))
+        loop.call_soon_threadsafe(lambda: backend._spawn(backend._read_waveform(file_id, song, look)))
         assert next_event(program) == WaveformRead(file_id, None, b"", 1, 1)
+    look.close()
     assert [bug.partition(" failed")[0] for bug in bugs[:3]] == [
         "listing the outputs",
         "reading artwork",

@@ -94,6 +94,7 @@ def session(monkeypatch: pytest.MonkeyPatch) -> SimulatedSession:
             simulated,
             simulated.clock_map,
             simulated,
+            simulated,
             "Friday",
             "Ana",
             1,

@@ -39,6 +39,7 @@ class FakeProgram:
             "volume": 0.5,
             "muted": False,
             "role": "stereo",
+            "loudness_lufs": -16.0,
             "device": None,
             "microphone": None,
             "ui": {},

@@ -12,11 +12,11 @@ from collections.abc import Callable
 from uuid import UUID
 
 from phaselock.language.message import N_
+from phaselock.model.loudness import Loudness
 from phaselock.model.microphone import HeardPass
 from phaselock.model.names import person_name, sentence
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import SessionSnapshot
-from phaselock.model.timeline import Timeline
 from phaselock.model.timing import DeviceState, Timing
 from phaselock.model.types import AudioStatus, Track
 from phaselock.protocol import messages as m
@@ -28,6 +28,7 @@ from phaselock.session.host.admission import Admission, Admitted
 from phaselock.session.host.calibration import HostCalibration
 from phaselock.session.host.check import HostCheck
 from phaselock.session.host.distribution import Distribution
+from phaselock.session.host.gains import HostGains
 from phaselock.session.host.levels import HostLevels
 from phaselock.session.host.members import Attendance, Member, Members, Reports, same_token
 from phaselock.session.host.queue import HostQueue
@@ -59,8 +60,10 @@ class HostSession:
         host_name: str,
         max_peers: int = m.MAX_PEERS,
         clock_port: int = 17402,
+        loudness_lufs: float | None = None,
         token_factory: Callable[[], bytes],
     ) -> None:
+        """`loudness_lufs`: the loudness of all songs; None: each plays as it is."""
         self._session_name = person_name(session_name)
         self._host_name = person_name(host_name)
         self._max_peers = max_peers
@@ -80,12 +83,13 @@ class HostSession:
         playback = Playback()
         self._queue = HostQueue(self._members, playback, self._outbox)
         self._transport = TransportControl(self._members, playback, self._queue, self._outbox)
+        self._gains = HostGains(self._members, self._queue, self._outbox, loudness_lufs)
         self._distribution = Distribution(self._members, self._queue, self._transport, self._outbox)
         self._levels = HostLevels(self._members, self._outbox, self._host_name)
         self._calibration = HostCalibration(self._members, self._transport, self._levels, self._outbox, self._host_name)
         self._check = HostCheck(self._members, self._transport, self._outbox, self._host_name)
         self._requests = IncomingRequests(self._members, self._outbox, self._queue.has_room)
-        self._followed: tuple[Timeline | None, Timeline | None] = (None, None)
+        self._followed = Follow(None)
 
     @property
     def session_id(self) -> bytes:
@@ -157,6 +161,9 @@ class HostSession:
                 self._queue.shuffle(seed)
             case c.Repeat(on=on):
                 self._transport.repeat = on
+            case c.SetLoudness(target_lufs=target_lufs):
+                self._gains.target_lufs = target_lufs
+                self._outbox.note(e.LoudnessSet(now_ns, target_lufs))
             case c.Play(file_id=file_id):
                 self._transport.play(file_id, now_ns=now_ns)
             case c.Pause():
@@ -212,6 +219,12 @@ class HostSession:
                 self._quit(now_ns)
         effects = self._settle(now_ns)
         return [*effects, Ended(Notice(Code.SESSION_ENDED), failed=False)] if self._over else effects
+
+    def learn_loudness(self, file_id: UUID, album: str, loudness: Loudness | None, *, now_ns: int) -> list[Effect]:
+        """The album and the loudness of a track, as its tags say or, later, as it was measured. `loudness` None: its
+        tags do not say it."""
+        self._gains.learn(file_id, album, loudness)
+        return self._settle(now_ns)
 
     # -- the host's own machine --------------------------------------------------------------------------------------
 
@@ -376,6 +389,7 @@ class HostSession:
             levels=self._levels.view(),
             confirmed=self._members.own.proof.confirmation if self._members.own is not None else None,
             check=self._check.view(),
+            loudness_lufs=self._gains.target_lufs,
         )
 
     # -- joining and leaving -----------------------------------------------------------------------------------------
@@ -404,6 +418,8 @@ class HostSession:
             self._heartbeat_at_ns = now_ns + HEARTBEAT_NS
         accepted = m.JoinAccepted(peer_id, self._transport.state(), token, self._clock_port, name)
         self._outbox.do(AllowClock(peer_id, conn), Send(conn, accepted))
+        if (gains := self._gains.told()) is not None:
+            self._outbox.do(Send(conn, gains))
         self._outbox.note(e.PeerJoined(now_ns, peer_id, name, again=admitted.again))
 
     def _lose(self, member: Member, reason: Notice, now_ns: int) -> None:
@@ -514,16 +530,15 @@ class HostSession:
         if not self._over:
             self._calibration.settle(now_ns=now_ns)
             self._levels.settle()
+            self._gains.settle()
             self._transport.settle(now_ns=now_ns)
             self._check.settle(now_ns=now_ns)
             self._queue.settle(now_ns=now_ns)
             self._distribution.settle(now_ns=now_ns)
-        follow: list[Effect] = []
         sweeps = None if self._over else self._calibration.timeline()
-        wanted = (sweeps, None) if sweeps is not None else (playback.sound, playback.armed)
-        if self._followed != wanted:
-            self._followed = wanted
-            follow.append(Follow(*wanted))
+        wanted = Follow(sweeps) if sweeps is not None else self._gains.follow(playback.sound, playback.armed)
+        follow = [wanted] if self._followed != wanted else []
+        self._followed = wanted
         return self._outbox.drain(*follow)
 
     def _wake(self, now_ns: int) -> None:

@@ -17,6 +17,7 @@ from phaselock.session.effects import Effect, Follow, UseSounds
 from phaselock.session.outbox import Outbox
 from phaselock.session.peer.breach import Breach
 from phaselock.session.peer.files import PeerFiles
+from phaselock.session.peer.gains import PeerGains
 from phaselock.session.playback import Playback
 
 
@@ -26,16 +27,16 @@ class PeerPlayback:
     Commands of the host raise Breach if they contradict earlier messages.
     """
 
-    def __init__(self, files: PeerFiles, clock: Callable[[], ClockStatus], outbox: Outbox) -> None:
+    def __init__(self, files: PeerFiles, gains: PeerGains, clock: Callable[[], ClockStatus], outbox: Outbox) -> None:
         self._files = files
+        self._gains = gains
         self._clock = clock
         """Returns the newest state of the session clock."""
         self._outbox = outbox
         self._playback = Playback()
         self._sweeps: Timeline | None = None
         """The sweeps of a calibration, in place of the playback."""
-        self._followed: tuple[Timeline | None, Timeline | None] = (None, None)
-        """The last `Follow`."""
+        self._followed = Follow(None)
 
     # -- from the host -----------------------------------------------------------------------------------------------
 
@@ -171,10 +172,10 @@ class PeerPlayback:
 
     def follow(self) -> list[Effect]:
         """The effect that brings the audio output up to date, if it is not."""
-        if self._followed == (wanted := self._wanted()):
+        if self._followed == (wanted := self._gains.follow(*self._wanted())):
             return []
         self._followed = wanted
-        return [Follow(*wanted)]
+        return [wanted]
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
@@ -239,7 +240,7 @@ class PeerPlayback:
         playable = [one for one in (sound, armed) if one is not None and self._files.has(one.file_id)]
         if not playable and sound is not None:
             # This machine does not have the new track yet. The old one stops when the others start the new one.
-            old = self._followed[0]
+            old = self._followed.timeline
             running = old is not None and old.stop_session_ns is None
             return (old.stopped_at(sound.start_session_ns) if old is not None and running else old), None
         timeline, next_timeline = [*playable, None, None][:2]

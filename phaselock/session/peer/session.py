@@ -40,6 +40,7 @@ from phaselock.session.peer.absence import Absence
 from phaselock.session.peer.breach import Breach
 from phaselock.session.peer.clock_watch import ClockWatch
 from phaselock.session.peer.files import PeerFiles
+from phaselock.session.peer.gains import PeerGains
 from phaselock.session.peer.microphone import PeerMicrophone
 from phaselock.session.peer.playback import PeerPlayback
 from phaselock.session.peer.reports import StatusReports
@@ -79,7 +80,8 @@ class PeerSession:
         self._outbox = Outbox()
         self._clock_watch = ClockWatch(self._outbox, self._session_ns)
         self._files = PeerFiles(self._outbox, self._session_ns)
-        self._playback = PeerPlayback(self._files, lambda: self._clock, self._outbox)
+        self._gains = PeerGains()
+        self._playback = PeerPlayback(self._files, self._gains, lambda: self._clock, self._outbox)
         self._reports = StatusReports(self._outbox)
         self._microphone = PeerMicrophone(self._outbox, self._session_ns, permitted=microphone)
         self._reports.microphone = microphone
@@ -361,6 +363,9 @@ class PeerSession:
             case m.RoleCommand(role=role):
                 self._reports.role = role
                 self._outbox.note(e.RoleSet(self._session_ns(now_ns), role))
+            case m.TrackGains():
+                if not self._gains.take(message):
+                    raise Breach("too many gains")
             case m.Heartbeat():
                 pass
             case _:
@@ -419,6 +424,7 @@ class PeerSession:
             for item in queue
         )
         self._files.take_queue(self._queue)
+        self._gains.take_queue({item.id for item in self._queue} | self._playback.file_ids())
         self._outbox.note_queue(self._queue, revision, self._session_ns(now_ns))
 
     def _offered(self, start: m.FileTransferStart, now_ns: int) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from phaselock.model.calibration import Calibration, OutputCalibration
+from phaselock.session import commands as c
 from phaselock.session.events import RoleSet
 from phaselock.ui.backend import Outputs, SessionEvent
 from tests.support.session_views import CARD, QUEUE, guest, line, peer, playing
@@ -169,6 +170,19 @@ def test_the_smallest_window_has_room_for_the_whole_panel(window: Any) -> None:
     go(window, "sound")
     last = button(window.overlay, "Display")
     assert last.winfo_height() == last.winfo_reqheight()
+
+
+def test_the_host_switches_the_even_loudness(window: Any) -> None:
+    off = playing(own=CARD)
+    even = dataclasses.replace(off, snapshot=dataclasses.replace(off.snapshot, loudness_lufs=-14.0))
+    show(window, even)
+    go(window, "sound")
+    click(button(window.overlay, "Even loudness: on"))
+    show(window, off)
+    click(button(window.overlay, "Even loudness: off"))
+    assert commands(window) == [c.SetLoudness(None), c.SetLoudness(-16.0)]
+    show(window, even)
+    assert window.overlay.loudness.on and button(window.overlay, "Even loudness: on")
 
 
 def test_sound_without_a_session_and_with_a_missing_output(make: Callable[..., Any]) -> None:

@@ -1,0 +1,147 @@
+"""The loudness of a host's songs: from their tags, then measured, each song decoded once."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import pathlib
+from collections.abc import Coroutine
+from types import SimpleNamespace
+from typing import Any
+from uuid import UUID
+
+import numpy as np
+import pytest
+
+from phaselock.app import analyser as analyser_module
+from phaselock.app.analyser import Analyser
+from phaselock.app.loudness import LoudnessWatch
+from phaselock.audio.music import inspect
+from phaselock.errors import PhaseLockError
+from phaselock.model.loudness import Loudness
+from phaselock.session.events import LoudnessSet, QueueChanged
+from tests.support.flac import flac
+
+RATE_HZ = 8000
+
+
+def song(path: pathlib.Path, level_db: float, *texts: str) -> pathlib.Path:
+    """Two seconds of a sine with this peak level, with these comments."""
+    sine = 10 ** (level_db / 20) * np.sin(2 * np.pi * 1000 * np.arange(2 * RATE_HZ) / RATE_HZ)
+    listed = b"".join(len(text).to_bytes(4, "little") + text.encode() for text in texts)
+    block = bytes(4) + len(texts).to_bytes(4, "little") + listed
+    tags = bytes((0x84,)) + len(block).to_bytes(3, "big") + block
+    samples = np.repeat(np.round(32767 * sine), 2).astype(int).tolist()
+    path.write_bytes(flac(samples, 2, RATE_HZ, tags=tags))
+    return path
+
+
+class FakeRunner:
+    """A host's runner with these files in its queue."""
+
+    def __init__(self, *paths: pathlib.Path, target_lufs: float | None = -16.0) -> None:
+        self.paths = {UUID(int=number): path for number, path in enumerate(paths, 1)}
+        self.target_lufs = target_lufs
+        self.now: Any = None
+        self.learned: list[tuple[int, str, Loudness | None]] = []
+
+    def snapshot(self) -> Any:
+        queue = [SimpleNamespace(id=file_id) for file_id in self.paths]
+        return SimpleNamespace(queue=queue, now=self.now, upcoming=None, loudness_lufs=self.target_lufs)
+
+    def path(self, file_id: UUID) -> pathlib.Path | None:
+        return self.paths.get(file_id)
+
+    def learn_loudness(self, file_id: UUID, album: str, loudness: Loudness | None) -> None:
+        self.learned.append((file_id.int, album, loudness))
+
+    def measured(self) -> list[int]:
+        """The numbers of the songs in the order in which they were measured."""
+        return [number for number, _, loudness in self.learned if loudness is not None and loudness.true_peak != 1.0]
+
+
+def run(work: Coroutine[Any, Any, None]) -> None:
+    asyncio.run(asyncio.wait_for(work, 60))
+
+
+@contextlib.contextmanager
+def watching(runner: FakeRunner, analyser: Analyser) -> Any:
+    fake: Any = runner
+    watch = LoudnessWatch(fake, analyser)
+    with contextlib.closing(analyser), contextlib.closing(watch):
+        yield watch
+
+
+async def until(runner: FakeRunner, count: int) -> None:
+    while len(runner.learned) < count:
+        await asyncio.sleep(0.005)
+
+
+def test_tags_first_then_measured_from_the_current_song_on(tmp_path: pathlib.Path) -> None:
+    paths = [song(tmp_path / f"{number}.flac", -6.0 * number, "album=A") for number in (1, 2)]
+    paths.append(song(tmp_path / "3.flac", -20, "REPLAYGAIN_TRACK_GAIN=-4 dB"))
+    runner = FakeRunner(*paths)
+    runner.now = SimpleNamespace(id=UUID(int=2))
+
+    async def work() -> None:
+        with watching(runner, Analyser(inspect)):
+            await until(runner, 6)
+
+    run(work())
+    assert runner.learned[:3] == [(2, "A", None), (3, "", Loudness(-22.0 + 8.0)), (1, "A", None)]
+    assert runner.measured() == [2, 3, 1]
+    found = {number: loudness for number, _, loudness in runner.learned if loudness is not None}
+    # A sine of 1 kHz in both channels at a peak of x dBFS has x LUFS (EBU Tech 3341, test 1).
+    for number, level_db in ((1, -6.0), (2, -12.0), (3, -20.0)):
+        assert found[number].integrated_lufs == pytest.approx(level_db, abs=0.1)
+        assert found[number].true_peak == pytest.approx(10 ** (level_db / 20), rel=0.02)
+
+
+def test_nothing_is_decoded_while_it_is_off(tmp_path: pathlib.Path) -> None:
+    runner = FakeRunner(song(tmp_path / "1.flac", -6), target_lufs=None)
+
+    async def work() -> None:
+        with watching(runner, Analyser(inspect)) as watch:
+            watch.tell(QueueChanged(None, 1, ()))
+            for _ in range(20):
+                await asyncio.sleep(0)
+            assert runner.learned == []
+            runner.target_lufs = -16.0
+            watch.tell(LoudnessSet(None, -16.0))
+            await until(runner, 2)
+
+    run(work())
+    assert runner.measured() == [1]
+
+
+def test_a_song_that_is_gone_does_not_stop_the_others(tmp_path: pathlib.Path) -> None:
+    runner = FakeRunner(tmp_path / "gone.flac", song(tmp_path / "2.flac", -6))
+
+    async def work() -> None:
+        with watching(runner, Analyser(inspect)):
+            await until(runner, 3)
+
+    run(work())
+    assert runner.measured() == [2]
+
+
+def test_window_and_loudness_share_one_decoding(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, decoded = song(tmp_path / "1.flac", -6), []
+    real = analyser_module.analyse
+
+    def counted(path: pathlib.Path, *arguments: Any, **more: Any) -> Any:
+        decoded.append(path)
+        return real(path, *arguments, **more)
+
+    monkeypatch.setattr(analyser_module, "analyse", counted)
+
+    async def work() -> None:
+        with contextlib.closing(Analyser(inspect)) as analyser:
+            first, second = await asyncio.gather(analyser.analysis(path), analyser.analysis(path))
+            assert first is second is await analyser.analysis(path)
+            with pytest.raises(PhaseLockError):
+                await analyser.analysis(tmp_path / "gone.flac")
+        assert await analyser.analysis(path) is None, "it is closed"
+
+    run(work())
+    assert decoded == [path]
