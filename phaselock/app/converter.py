@@ -14,7 +14,6 @@ import re
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 
 from phaselock.language.message import N_, Message
 from phaselock.model.file_kinds import OtherSoundError, UnplayableFileError
@@ -37,12 +36,10 @@ _log = logging.getLogger("phaselock.app.converter")
 
 
 class Converter:
-    """For worker threads; one file at a time. `on_progress` gets the name of the file and the seconds of sound that are
-    converted; it is called on the worker thread."""
+    """For worker threads; one file at a time."""
 
-    def __init__(self, cache: FileCache, on_progress: Callable[[str, float], None] = lambda _name, _seconds: None):
+    def __init__(self, cache: FileCache) -> None:
         self._cache = cache
-        self._on_progress = on_progress
         self._list = cache.folder / "conversions.json"
         self._lock = threading.Lock()
 
@@ -80,8 +77,6 @@ class Converter:
                 watch.restart()
                 with contextlib.suppress(ValueError):
                     result = json.loads(line)
-                    if "done_s" in result:
-                        self._on_progress(name, float(result["done_s"]))
             watch.end()
         if "ended" not in result:
             _log.warning("%s was not converted: %r, exit status %s", name, result, process.returncode)

@@ -51,6 +51,7 @@ def test_a_silent_machine_is_not_heard() -> None:
     assert heard.arrivals[2].offset_ns == pytest.approx(truth_ms[2] * 1e6, abs=150_000)
 
 
+@pytest.mark.slow
 def test_noise_and_silence_are_no_machines() -> None:
     for conditions in (SongConditions(silent=frozenset(range(3))), SongConditions(snr_db=-20)):
         heard, _ = listen(conditions)

@@ -221,6 +221,7 @@ SILENT = {
     e.CalibrationBegan,
     e.CalibrationWaits,
     e.CheckBegan,
+    e.LoudnessSet,
     e.OutputConfirmed,
     e.MicrophoneAsked,
     e.SessionOpened,
