@@ -42,6 +42,15 @@ class Converter:
         self._cache = cache
         self._list = cache.folder / "conversions.json"
         self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        """Written by the thread that converts."""
+        self._closed = False
+
+    def close(self) -> None:
+        """End a conversion that runs, because its session is over. Any thread may call this."""
+        self._closed = True
+        if (process := self._process) is not None:
+            process.kill()
 
     def __call__(self, path: pathlib.Path, name: str, sha256: bytes, kind: Message) -> tuple[bytes, int, pathlib.Path]:
         """The hash, the size in bytes and the path of the FLAC file made of the file at `path`, whose hash is `sha256`.
@@ -66,18 +75,22 @@ class Converter:
         if sys.platform == "win32":
             flags = subprocess.CREATE_NO_WINDOW | subprocess.BELOW_NORMAL_PRIORITY_CLASS
         command = python_command("-P", "-c", _CODE, str(path), str(target))
-        process = subprocess.Popen(
+        self._process = process = subprocess.Popen(
             command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment(), creationflags=flags
         )
+        if self._closed:  # `close` may not have seen it
+            process.kill()
         result = {"failed": "damaged"}
         with process:
             assert process.stdout
-            watch = _Watch(process)
+            watch = _watch(process)
             for line in process.stdout:
-                watch.restart()
+                watch.cancel()
+                watch = _watch(process)
                 with contextlib.suppress(ValueError):
                     result = json.loads(line)
-            watch.end()
+            watch.cancel()
+        self._process = None
         if "ended" not in result:
             _log.warning("%s was not converted: %r, exit status %s", name, result, process.returncode)
             reason = _REASONS.get(str(result.get("failed")), _REASONS["damaged"])
@@ -92,19 +105,9 @@ class Converter:
         return {key: value for key, value in items if isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value)}
 
 
-class _Watch:
-    """Ends a process that says nothing for SILENCE_S."""
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        self._process = process
-        self._timer = threading.Timer(0, process.kill)
-        self.restart()
-
-    def restart(self) -> None:
-        self.end()
-        self._timer = threading.Timer(SILENCE_S, self._process.kill)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def end(self) -> None:
-        self._timer.cancel()
+def _watch(process: subprocess.Popen[bytes]) -> threading.Timer:
+    """Ends the process after SILENCE_S, unless it is cancelled."""
+    timer = threading.Timer(SILENCE_S, process.kill)
+    timer.daemon = True
+    timer.start()
+    return timer

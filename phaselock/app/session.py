@@ -50,6 +50,7 @@ from phaselock.session.events import (
     PeerJoined,
     PeerLeft,
     RoleSet,
+    SessionEnded,
     TrimSet,
     VolumeSet,
     Warned,
@@ -188,6 +189,8 @@ async def open_host_session(
         def tell(event: Event) -> None:
             _opened(event, player, store, wish.device)
             correction.hear(event)
+            if isinstance(event, SessionEnded):
+                converter.close()
             if isinstance(event, LoudnessSet):
                 store.update(**_loudness_settings(event.target_lufs))
             watch.tell(event)
@@ -198,7 +201,8 @@ async def open_host_session(
         if wish.loudness is not None:
             store.update(**_loudness_settings(store.settings.chosen_lufs(wish.loudness)))
         cache = FileCache(cache_dir())
-        describe = functools.partial(import_file, inspect=inspect, convert=Converter(cache))
+        converter = Converter(cache)
+        describe = functools.partial(import_file, inspect=inspect, convert=converter)
         runner = HostRunner(
             HostSession(
                 session_name=session_name,
@@ -222,6 +226,7 @@ async def open_host_session(
         stack.callback(watch.close)
         intake = Importer(runner.add, describe, on_event, runner.session_ns)
         stack.callback(intake.close)
+        stack.callback(converter.close)
         given = {"session_name": asked, "port": wish.port or None, "clock_port": wish.clock_port or None}
         store.update(**{setting: value for setting, value in given.items() if value})
         addresses = usable_addresses(wish.bind)

@@ -165,6 +165,7 @@ class Player:
             correction_ppm=status.correction_ppm,
             underruns=status.underruns,
             volume=self._volume,
+            role=self._role,
             trim_db=self._trim_db,
             correction_ns=self._correction_ns,
         )

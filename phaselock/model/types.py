@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from uuid import UUID
 
+from phaselock.model.role import Role
 from phaselock.model.timing import Timing
 
 
@@ -103,6 +104,8 @@ class AudioStatus:
     """Number of times that the callback had no decoded audio, since the start of the program."""
     volume: float
     """As set, from 0 to 1."""
+    role: Role = "stereo"
+    """Which channels of the track it plays."""
     trim_db: float = 0.0
     """How much louder than its volume says it plays, in dB: -MAX_TRIM_DB (model/volume.py) to 0."""
     correction_ns: int = 0

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import concurrent.futures
 import importlib.util
+import json
 import pathlib
 import re
 import subprocess
+import threading
 import zlib
 from collections.abc import Mapping
 from fractions import Fraction
@@ -157,6 +160,25 @@ def test_a_playlist_that_calls_itself_music_opens_no_other_file(tmp_path: pathli
         path.write_text(text)
         with pytest.raises(UnplayableFileError):
             Converter(cache)(path, path.name, b"", OtherSoundError("", "").kind)  # type: ignore[arg-type]
+
+
+def test_a_session_that_ends_waits_for_no_conversion(
+    tmp_path: pathlib.Path, cache: FileCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "song.m4a"
+    make(path, "ipod", "aac")
+    monkeypatch.setattr(converter, "_CODE", "print('{}', flush=True); import time; time.sleep(3600)")
+    convert = Converter(cache)
+    begun = threading.Event()
+    monkeypatch.setattr(json, "loads", lambda _line: begun.set() or {})
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        result = pool.submit(import_file, path, inspect=Inspector(), convert=convert)
+        assert begun.wait(60)
+        convert.close()
+        assert isinstance(result.exception(60), UnplayableFileError)
+        assert isinstance(
+            pool.submit(import_file, path, inspect=Inspector(), convert=convert).exception(60), UnplayableFileError
+        )
 
 
 def test_a_process_that_hangs_is_ended(

@@ -113,6 +113,16 @@ def test_the_machines_play_in_turns_and_the_music_goes_on() -> None:
     assert not any(node.events("output_calibrated") for node in (harness.host, ana, ben))
 
 
+def test_the_listener_knows_which_channels_each_machine_plays() -> None:
+    harness, _ = ready()
+    harness.host.output.role = "left"
+    harness.command(Play())
+    harness.run(3)
+    harness.command(Check())
+    assert harness.host.listening_to_song is not None
+    assert harness.host.listening_to_song.roles == ("left", "stereo", "stereo")
+
+
 def test_a_machine_that_is_right_needs_no_calibration() -> None:
     harness, _ = started()
     heard(harness.host, [None, 0, None])

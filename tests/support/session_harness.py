@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 
+from phaselock.model.role import Role
 from phaselock.model.timeline import Timeline
 from phaselock.model.timing import Timing
 from phaselock.model.types import AudioStatus, ClockStatus
@@ -29,6 +30,7 @@ class ReportedOutput:
     """Of the session clock."""
     clock_usable: bool = True
     trim_db: float = 0.0
+    role: Role = "stereo"
     correction_ns: int = 0
 
     def start(self, node: SimulatedNode) -> None: ...
@@ -49,6 +51,7 @@ class ReportedOutput:
             underruns=0,
             volume=1.0,
             trim_db=self.trim_db,
+            role=self.role,
             correction_ns=self.correction_ns,
         )
 

@@ -25,15 +25,7 @@ def inspect(path: pathlib.Path) -> Music:
     return pcm.inspect(path, _Decoder.open)
 
 
-class _Decoder:
-    """See pcm.Decoder."""
-
-    def __init__(self, handle: Any) -> None:
-        self._handle = handle
-        self.rate_hz = int(handle.sampleRate)
-        self.channels = int(handle.channels)
-        self.claimed_frames = int(handle.totalPCMFrameCount)
-
+class _Decoder(pcm.Decoder):
     @staticmethod
     def open(path: pathlib.Path) -> _Decoder | None:
         name, wide = pcm.file_name(path)
@@ -41,10 +33,10 @@ class _Decoder:
         return _Decoder(handle) if handle else None
 
     def read(self, place: Any, frames: int) -> int:
-        return int(lib.ma_dr_flac_read_pcm_frames_f32(self._handle, frames, place))
+        return int(lib.ma_dr_flac_read_pcm_frames_f32(self.handle, frames, place))
 
     def seek(self, frame: int) -> bool:
-        return bool(lib.ma_dr_flac_seek_to_pcm_frame(self._handle, frame))
+        return bool(lib.ma_dr_flac_seek_to_pcm_frame(self.handle, frame))
 
     def close(self) -> None:
-        lib.ma_dr_flac_close(self._handle)
+        lib.ma_dr_flac_close(self.handle)

@@ -5,11 +5,12 @@ Their channels are mixed down to two. Samples that are no numbers become silence
 
 from __future__ import annotations
 
+import abc
 import dataclasses
 import os
 import pathlib
 from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 
 from _miniaudio import ffi
 
@@ -33,20 +34,25 @@ _BLOCK_FRAMES = 16_384
 _MAX_CHANNELS = _native.MAX_MIXED_CHANNELS
 
 
-class Decoder(Protocol):
-    """One of miniaudio's decoders."""
+class Decoder(abc.ABC):
+    """One of miniaudio's decoders, with the open file that is its `handle`."""
 
-    rate_hz: int
-    channels: int
-    claimed_frames: int
-    """Length by the file's header; 0: unknown."""
+    def __init__(self, handle: Any) -> None:
+        self.handle = handle
+        self.rate_hz = int(handle.sampleRate)
+        self.channels = int(handle.channels)
+        self.claimed_frames = int(handle.totalPCMFrameCount)
+        """Length by the file's header; 0: unknown."""
 
+    @abc.abstractmethod
     def read(self, place: Any, frames: int) -> int:
         """Write at most `frames` frames of all channels to a float array; return their number, 0 at the end."""
 
+    @abc.abstractmethod
     def seek(self, frame: int) -> bool:
         """The next frame read is `frame`. False if there is none."""
 
+    @abc.abstractmethod
     def close(self) -> None:
         """Close the file."""
 

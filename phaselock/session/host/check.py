@@ -22,7 +22,7 @@ from phaselock.protocol import messages as m
 from phaselock.session import events as e
 from phaselock.session.effects import ListenToSong, Send, SetQuiet, StopListening
 from phaselock.session.host.calibration import ASK_NS
-from phaselock.session.host.members import Member, Members
+from phaselock.session.host.members import Member, Members, Reports
 from phaselock.session.host.transport import TransportControl
 from phaselock.session.outbox import Outbox
 
@@ -126,7 +126,7 @@ class HostCheck:
                 self._outbox.do(Send(member.conn, m.QuietCommand(begin_ns, spans)))
             else:
                 self._outbox.do(SetQuiet(in_session(spans, begin_ns)))
-        roles: tuple[Role, ...] = ("stereo", *(_role(peer) for peer in playing))
+        roles = tuple(_role(reports) for reports in (self._members.own, *(peer.reports for peer in playing)))
         listener = self._members.numbered(self._listener) if self._listener is not None else None
         if self._listener is None:
             self._outbox.do(ListenToSong(self._number, begin_ns, timeline, roles))
@@ -215,6 +215,6 @@ class HostCheck:
         self._outbox.do(*self._members.broadcast(m.QuietCommand(self._begin_ns, ())))
 
 
-def _role(peer: Member) -> Role:
-    report = peer.reports.latest
+def _role(reports: Reports | None) -> Role:
+    report = reports.latest if reports is not None else None
     return (report.role if report is not None else None) or "stereo"

@@ -249,6 +249,7 @@ class HostSession:
             clock_usable=True,
             clock_stale=False,
             room_bytes=0,
+            role=status.role,
             trim_db=status.trim_db,
             correction_ns=status.correction_ns,
         )
