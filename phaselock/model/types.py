@@ -104,9 +104,9 @@ class AudioStatus:
     """Number of times that the callback had no decoded audio, since the start of the program."""
     volume: float
     """As set, from 0 to 1."""
-    role: Role = "stereo"
-    """Which channels of the track it plays."""
     trim_db: float = 0.0
     """How much louder than its volume says it plays, in dB: -MAX_TRIM_DB (model/volume.py) to 0."""
     correction_ns: int = 0
     """By how much the output plays earlier: the user's correction, and what a microphone has heard."""
+    role: Role = "stereo"
+    """Which channels of the track it plays."""
