@@ -120,21 +120,24 @@ def test_after_a_peer_is_killed_the_others_play_on(processes: ProcessFixture) ->
 
 @pytest.mark.slow
 def test_songs_of_several_kinds_follow_each_other(processes: ProcessFixture, tmp_path: pathlib.Path) -> None:
-    sine = [round(9000 * math.sin(frame / 20)) for frame in range(30_000)]
+    def sine(rate_hz: int) -> list[int]:
+        return [round(9000 * math.sin(frame / 20)) for frame in range(2 * rate_hz)]  # longer than a busy machine halts
+
     songs = {
-        "Air.flac": flac([value * 256 for value in sine for _ in range(6)], 6, 96_000, 24),
-        "Bee.wav": wav(struct.pack(f"<{len(sine)}h", *sine), 1, 22_050, 16),
-        "Sea.mp3": aiff(struct.pack(f">{len(sine)}h", *sine), 1, 16),  # the content decides, not the name
-        "Asked.flac": flac(sine, 1, 44_100),
+        "Air.flac": flac([value * 256 for value in sine(96_000) for _ in range(6)], 6, 96_000, 24),
+        "Bee.wav": wav(struct.pack("<44100h", *sine(22_050)), 1, 22_050, 16),
+        "Sea.mp3": aiff(struct.pack(">88200h", *sine(44_100)), 1, 16),  # the content decides, not the name
+        "Asked.flac": flac(sine(44_100), 1, 44_100),
     }
     for name, data in songs.items():
         (tmp_path / name).write_bytes(data)
     host = processes.host(*(str(tmp_path / name) for name in list(songs)[:3]), "--wait-peers", "2")
     ada, bob = processes.join("Ada"), processes.join("Bob")
+    host.wait_for("peer_joined", lambda event: event["name"] == "Bob")
     ada.say(f"request {tmp_path / 'Asked.flac'}")
     host.wait_for("request")
     host.say("accept 1")
-    host.wait_for("queue", lambda event: len(event["queue"]) == 4)
+    host.wait_for("queue", lambda event: [track["status"] for track in event["queue"]] == ["ready"] * 4)
     host.say("play")
     for name in songs:
         for program in (host, ada, bob):
