@@ -779,6 +779,32 @@ cdef class Loudness:
         return pl.pl_loudness_true_peak(self.loudness)
 
 
+cdef class SoundRange:
+    """Where the sound of a track begins and ends; see pl_sound_range.h."""
+
+    cdef pl.pl_sound_range range
+
+    def __cinit__(self):
+        pl.pl_sound_range_init(&self.range)
+
+    def feed(self, const float[::1] stereo):
+        """Read the next interleaved stereo."""
+        cdef int64_t frames = stereo.shape[0] // 2
+        if frames:
+            with nogil:
+                pl.pl_sound_range_feed(&self.range, &stereo[0], frames)
+
+    @property
+    def begin_frame(self):
+        """The first frame of sound. Without any sound the first frame that was read, so that nothing is cut."""
+        return max(0, self.range.begin)
+
+    @property
+    def end_frame(self):
+        """The frame behind the last frame of sound. Without any sound that behind the last one that was read."""
+        return self.range.end if self.range.begin >= 0 else self.range.frames
+
+
 def peak(const float[::1] stereo):
     """The largest absolute sample of interleaved stereo; 0 where there is none."""
     cdef int64_t frames = stereo.shape[0] // 2

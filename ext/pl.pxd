@@ -260,6 +260,13 @@ cdef extern from "pl_mix.h" nogil:
     void pl_amplify(float *stereo, int64_t frames, double gain, double step)
 
 
+cdef extern from "pl_sound_range.h" nogil:
+    ctypedef struct pl_sound_range:
+        int64_t frames, begin, end
+    void pl_sound_range_init(pl_sound_range *range)
+    void pl_sound_range_feed(pl_sound_range *range, const float *stereo, int64_t frames)
+
+
 cdef extern from "pl_loudness.h" nogil:
     ctypedef struct pl_loudness:
         pass

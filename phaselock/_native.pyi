@@ -239,6 +239,13 @@ class Loudness:
     @property
     def true_peak(self) -> float: ...
 
+class SoundRange:
+    def feed(self, stereo: Buffer) -> None: ...
+    @property
+    def begin_frame(self) -> int: ...
+    @property
+    def end_frame(self) -> int: ...
+
 class SweepArrival(NamedTuple):
     verdict: int
     arrival_s: float

@@ -26,8 +26,8 @@ class LoudnessWatch:
     def __init__(self, runner: HostRunner, analyser: Analyser) -> None:
         self._runner = runner
         self._analyser = analyser
-        self._albums: dict[UUID, str] = {}
-        """Of the tracks whose tags were read."""
+        self._tagged: set[UUID] = set()
+        """The tracks whose tags were read."""
         self._measured: set[UUID] = set()
         """Also those that cannot be read."""
         self._changed = asyncio.Event()
@@ -54,7 +54,7 @@ class LoudnessWatch:
     async def _step(self) -> bool:
         """Read the tags of one track, or else measure one. False if there is nothing to do."""
         coming = self._coming()
-        unread = next((file_id for file_id in coming if file_id not in self._albums), None)
+        unread = next((file_id for file_id in coming if file_id not in self._tagged), None)
         if unread is not None:
             await self._read_tags(unread)
             return True
@@ -74,11 +74,10 @@ class LoudnessWatch:
         return ids[at:] + ids[:at]
 
     async def _read_tags(self, file_id: UUID) -> None:
-        self._albums[file_id] = ""
+        self._tagged.add(file_id)
         if (path := self._runner.path(file_id)) is not None:
             tags = await asyncio.to_thread(read_tags, path)
-            self._albums[file_id] = tags.album
-            self._runner.learn_loudness(file_id, tags.album, tags.loudness)
+            self._runner.learn_tags(file_id, tags.album, tags.loudness)
 
     async def _measure(self, file_id: UUID) -> None:
         self._measured.add(file_id)
@@ -90,4 +89,4 @@ class LoudnessWatch:
             _log.info("the loudness of %s is not known: %s", path.name, error)
             return
         if found is not None:
-            self._runner.learn_loudness(file_id, self._albums[file_id], found.loudness)
+            self._runner.learn_measurement(file_id, found.measurement)

@@ -1,4 +1,5 @@
-"""Analysis of a track: the peak of each part of its length, its spectrum over time, and its loudness.
+"""Analysis of a track: the peak of each part of its length, its spectrum over time, its loudness, and where its sound
+begins and ends.
 
 This is background work on a computer that may be playing. The decoder and the transform release the GIL, and after each
 block the thread sleeps for as long as the block took. So it uses at most half of one core, and less on a busy computer,
@@ -17,6 +18,7 @@ from collections.abc import Callable
 from phaselock import _native
 from phaselock.audio.formats.base import CHANNELS, Music
 from phaselock.model.loudness import Loudness
+from phaselock.model.measurement import Measurement
 
 PEAKS = 600
 """Number of parts of a track; each has one peak."""
@@ -31,7 +33,7 @@ _MAX_REST_S = 0.1
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Analysis:
-    """Peaks, spectrum and loudness of a whole track."""
+    """Peaks and spectrum of a whole track, and what was measured in it."""
 
     peaks: bytes
     """PEAKS bytes, one for each part: its largest absolute sample, from 0 (silence) to 255 (full scale)."""
@@ -41,7 +43,7 @@ class Analysis:
     hop_frames: int
     """Distance of two rows of `bands`: about 46 ms."""
     rate_hz: int
-    loudness: Loudness
+    measurement: Measurement
 
 
 def analyse(path: pathlib.Path, info: Music, *, cancelled: Callable[[], bool] = lambda: False) -> Analysis | None:
@@ -49,6 +51,7 @@ def analyse(path: pathlib.Path, info: Music, *, cancelled: Callable[[], bool] = 
     is called every few milliseconds). PhaseLockError if the file cannot be read."""
     spectrum = _native.Spectrum(info.rate_hz)
     meter = _native.Loudness(info.rate_hz)
+    sound = _native.SoundRange()
     peaks = _Peaks(info.frames)
     bands = bytearray()
     block = memoryview(bytearray(4 * CHANNELS * _BLOCK_FRAMES)).cast("f")
@@ -60,9 +63,11 @@ def analyse(path: pathlib.Path, info: Music, *, cancelled: Callable[[], bool] = 
                 bands += spectrum.finish()
                 lufs = meter.integrated_lufs
                 loudness = Loudness(lufs if math.isfinite(lufs) else None, meter.true_peak)
-                return Analysis(bytes(peaks.levels), bytes(bands), spectrum.hop_frames, info.rate_hz, loudness)
+                measurement = Measurement(loudness, sound.begin_frame, sound.end_frame)
+                return Analysis(bytes(peaks.levels), bytes(bands), spectrum.hop_frames, info.rate_hz, measurement)
             peaks.feed(stereo)
             meter.feed(stereo)
+            sound.feed(stereo)
             bands += spectrum.feed(stereo)
             time.sleep(min(time.perf_counter() - began_s, _MAX_REST_S))
     return None

@@ -17,6 +17,7 @@ from phaselock.errors import InternalError, PhaseLockError, bug_net
 from phaselock.language.message import N_, Message
 from phaselock.model.file_kinds import UnplayableFileError
 from phaselock.model.loudness import Loudness
+from phaselock.model.measurement import Measurement
 from phaselock.model.notices import Code, Notice
 from phaselock.model.types import HOST_CLOCK, ClockStatus, Track
 from phaselock.network import transfer
@@ -154,9 +155,13 @@ class HostRunner(Runner[HostSession]):
             self._cache.keep(self._own)
         self.command(Add(track))
 
-    def learn_loudness(self, file_id: UUID, album: str, loudness: Loudness | None) -> None:
-        """See HostSession.learn_loudness."""
-        self._do(self._session.learn_loudness(file_id, album, loudness, now_ns=self._now_ns()))
+    def learn_tags(self, file_id: UUID, album: str, loudness: Loudness | None) -> None:
+        """See HostSession.learn_tags."""
+        self._do(self._session.learn_tags(file_id, album, loudness, now_ns=self._now_ns()))
+
+    def learn_measurement(self, file_id: UUID, measurement: Measurement) -> None:
+        """See HostSession.learn_measurement."""
+        self._do(self._session.learn_measurement(file_id, measurement, now_ns=self._now_ns()))
 
     def origin(self, file_id: UUID) -> pathlib.Path | None:
         """The path of the user's file of which a track was made; None if there is none on this machine."""

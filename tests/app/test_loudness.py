@@ -19,6 +19,7 @@ from phaselock.app.loudness import LoudnessWatch
 from phaselock.audio.music import inspect
 from phaselock.errors import PhaseLockError
 from phaselock.model.loudness import Loudness
+from phaselock.model.measurement import Measurement
 from phaselock.session.events import LoudnessSet, QueueChanged
 from tests.support.flac import flac
 
@@ -43,7 +44,7 @@ class FakeRunner:
         self.paths = {UUID(int=number): path for number, path in enumerate(paths, 1)}
         self.target_lufs = target_lufs
         self.now: Any = None
-        self.learned: list[tuple[int, str, Loudness | None]] = []
+        self.learned: list[tuple[int, str, Loudness | None] | tuple[int, Measurement]] = []
 
     def snapshot(self) -> Any:
         queue = [SimpleNamespace(id=file_id) for file_id in self.paths]
@@ -52,12 +53,15 @@ class FakeRunner:
     def path(self, file_id: UUID) -> pathlib.Path | None:
         return self.paths.get(file_id)
 
-    def learn_loudness(self, file_id: UUID, album: str, loudness: Loudness | None) -> None:
+    def learn_tags(self, file_id: UUID, album: str, loudness: Loudness | None) -> None:
         self.learned.append((file_id.int, album, loudness))
 
-    def measured(self) -> list[int]:
-        """The numbers of the songs in the order in which they were measured."""
-        return [number for number, _, loudness in self.learned if loudness is not None and loudness.true_peak != 1.0]
+    def learn_measurement(self, file_id: UUID, measurement: Measurement) -> None:
+        self.learned.append((file_id.int, measurement))
+
+    def measured(self) -> dict[int, Measurement]:
+        """By the numbers of the songs, in the order in which they were measured."""
+        return {one[0]: one[1] for one in self.learned if isinstance(one[1], Measurement)}
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
@@ -89,12 +93,13 @@ def test_tags_first_then_measured_from_the_current_song_on(tmp_path: pathlib.Pat
 
     run(work())
     assert runner.learned[:3] == [(2, "A", None), (3, "", Loudness(-22.0 + 8.0)), (1, "A", None)]
-    assert runner.measured() == [2, 3, 1]
-    found = {number: loudness for number, _, loudness in runner.learned if loudness is not None}
+    assert list(runner.measured()) == [2, 3, 1]
     # A sine of 1 kHz in both channels at a peak of x dBFS has x LUFS (EBU Tech 3341, test 1).
     for number, level_db in ((1, -6.0), (2, -12.0), (3, -20.0)):
-        assert found[number].integrated_lufs == pytest.approx(level_db, abs=0.1)
-        assert found[number].true_peak == pytest.approx(10 ** (level_db / 20), rel=0.02)
+        found = runner.measured()[number]
+        assert found.loudness.integrated_lufs == pytest.approx(level_db, abs=0.1)
+        assert found.loudness.true_peak == pytest.approx(10 ** (level_db / 20), rel=0.02)
+        assert 0 <= found.sound_begin_frame <= 4 and 2 * RATE_HZ - 4 <= found.sound_end_frame <= 2 * RATE_HZ
 
 
 def test_nothing_is_decoded_while_it_is_off(tmp_path: pathlib.Path) -> None:
@@ -111,7 +116,7 @@ def test_nothing_is_decoded_while_it_is_off(tmp_path: pathlib.Path) -> None:
             await until(runner, 2)
 
     run(work())
-    assert runner.measured() == [1]
+    assert list(runner.measured()) == [1]
 
 
 def test_a_song_that_is_gone_does_not_stop_the_others(tmp_path: pathlib.Path) -> None:
@@ -122,7 +127,7 @@ def test_a_song_that_is_gone_does_not_stop_the_others(tmp_path: pathlib.Path) ->
             await until(runner, 3)
 
     run(work())
-    assert runner.measured() == [2]
+    assert list(runner.measured()) == [2]
 
 
 def test_window_and_loudness_share_one_decoding(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -67,6 +67,14 @@ def test_peaks_follow_the_envelope_of_the_louder_side(tmp_path: pathlib.Path) ->
     assert np.abs(peaks.astype(float) - expected)[inside].max() < 6
 
 
+def test_the_sound_of_an_mp3_between_silence(tmp_path: pathlib.Path) -> None:
+    tone = np.sin(2 * np.pi * 441 * np.arange(44_100) / 44100)
+    found = analysed(tmp_path, encoded(np.pad(np.stack([tone, tone], 1), ((22_050, 33_075), (0, 0))))).measurement
+    # An encoder rings for up to 576 frames around a step.
+    assert 22_050 - 600 <= found.sound_begin_frame <= 22_060
+    assert 66_140 <= found.sound_end_frame <= 66_150 + 600
+
+
 def test_too_loud_is_as_loud_as_can_be(tmp_path: pathlib.Path) -> None:
     t = np.arange(50_000)
     square = np.sign(np.sin(2 * np.pi * 150 * t / 44100))  # its encoded form exceeds full scale

@@ -9,6 +9,7 @@ import msgpack
 import pytest
 
 from phaselock.model.loudness import Loudness
+from phaselock.model.measurement import Measurement
 from phaselock.model.queue import MAX_ITEMS
 from phaselock.model.sweeps import SWEEP_ID
 from phaselock.protocol.codec import ProtocolError, decode
@@ -28,8 +29,13 @@ def even(*names: str, tracks: int = 2, seconds: float = 60.0) -> tuple[SessionHa
 
 
 def learn(harness: SessionHarness, number: int, loudness: Loudness | None, album: str = "") -> None:
-    core = harness.host.core
-    harness.host.do(core.learn_loudness(UUID(int=number), album, loudness, now_ns=harness.host.now_ns))
+    core, file_id, now_ns = harness.host.core, UUID(int=number), harness.host.now_ns
+    harness.host.do(core.learn_tags(file_id, album, loudness, now_ns=now_ns))
+
+
+def measure(harness: SessionHarness, number: int, loudness: Loudness) -> None:
+    core, measurement = harness.host.core, Measurement(loudness, 0, 1)
+    harness.host.do(core.learn_measurement(UUID(int=number), measurement, now_ns=harness.host.now_ns))
 
 
 def gains(node: SimulatedNode) -> tuple[float, float]:
@@ -70,7 +76,8 @@ def test_a_gain_that_is_found_while_the_song_plays_arrives_everywhere() -> None:
 def test_measured_follows_tagged() -> None:
     harness, peers = even()
     learn(harness, 1, Loudness(-12.0))
-    learn(harness, 1, LOUD)
+    measure(harness, 1, LOUD)
+    learn(harness, 1, Loudness(-13.0))
     harness.command(c.Play())
     harness.run(1)
     assert gains(peers[0])[0] == -6.0

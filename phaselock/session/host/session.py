@@ -13,6 +13,7 @@ from uuid import UUID
 
 from phaselock.language.message import N_
 from phaselock.model.loudness import Loudness
+from phaselock.model.measurement import Measurement
 from phaselock.model.microphone import HeardPass
 from phaselock.model.names import person_name, sentence
 from phaselock.model.notices import Code, Notice
@@ -34,6 +35,7 @@ from phaselock.session.host.members import Attendance, Member, Members, Reports,
 from phaselock.session.host.queue import HostQueue
 from phaselock.session.host.report_watch import ReportWatch
 from phaselock.session.host.requests import IncomingRequests, Request
+from phaselock.session.host.track_facts import HostTrackFacts
 from phaselock.session.host.transport import TransportControl
 from phaselock.session.outbox import Outbox
 from phaselock.session.playback import Playback
@@ -81,9 +83,10 @@ class HostSession:
         )
         self._report_watch = ReportWatch(self._outbox, clock_port)
         playback = Playback()
+        self._facts = HostTrackFacts()
         self._queue = HostQueue(self._members, playback, self._outbox)
         self._transport = TransportControl(self._members, playback, self._queue, self._outbox)
-        self._gains = HostGains(self._members, self._queue, self._outbox, loudness_lufs)
+        self._gains = HostGains(self._members, self._queue, self._facts, self._outbox, loudness_lufs)
         self._distribution = Distribution(self._members, self._queue, self._transport, self._outbox)
         self._levels = HostLevels(self._members, self._outbox, self._host_name)
         self._calibration = HostCalibration(self._members, self._transport, self._levels, self._outbox, self._host_name)
@@ -220,10 +223,14 @@ class HostSession:
         effects = self._settle(now_ns)
         return [*effects, Ended(Notice(Code.SESSION_ENDED), failed=False)] if self._over else effects
 
-    def learn_loudness(self, file_id: UUID, album: str, loudness: Loudness | None, *, now_ns: int) -> list[Effect]:
-        """The album and the loudness of a track, as its tags say or, later, as it was measured. `loudness` None: its
-        tags do not say it."""
-        self._gains.learn(file_id, album, loudness)
+    def learn_tags(self, file_id: UUID, album: str, loudness: Loudness | None, *, now_ns: int) -> list[Effect]:
+        """The album and the loudness of a track, as its tags say. `loudness` None: they do not say it."""
+        self._facts.learn_tags(file_id, album, loudness)
+        return self._settle(now_ns)
+
+    def learn_measurement(self, file_id: UUID, measurement: Measurement, *, now_ns: int) -> list[Effect]:
+        """What was measured in a track; the tags no longer count."""
+        self._facts.learn_measurement(file_id, measurement)
         return self._settle(now_ns)
 
     # -- the host's own machine --------------------------------------------------------------------------------------

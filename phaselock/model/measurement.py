@@ -1,0 +1,18 @@
+"""What the host has measured in the sound of a whole track."""
+
+from __future__ import annotations
+
+import dataclasses
+
+from phaselock.model.loudness import Loudness
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Measurement:
+    """The result of one decoding of the track, see `audio.waveform`."""
+
+    loudness: Loudness
+    sound_begin_frame: int
+    """The first frame that is not silent (pl_sound_range.h); 0 if all are silent."""
+    sound_end_frame: int
+    """The frame behind the last one that is not silent; the length of the track if all are silent."""
