@@ -745,8 +745,8 @@ cdef class Spectrum:
 
 
 cdef class Loudness:
-    """Integrated loudness and true peak of a track after ITU-R BS.1770-4; see pl_loudness.h. ValueError when the rate is
-    not within 8 and 192 kHz."""
+    """Loudness, loudness range and true peak of a track; see pl_loudness.h. ValueError when the rate is not within 8 and
+    192 kHz."""
 
     cdef pl.pl_loudness *loudness
 
@@ -772,6 +772,11 @@ cdef class Loudness:
     def integrated_lufs(self):
         """Of what was read; -inf if nothing of it is above -70 LUFS, or it is shorter than 0.4 s."""
         return pl.pl_loudness_integrated(self.loudness)
+
+    @property
+    def range_lu(self):
+        """Of what was read; -1 if no 3 s of it are above -70 LUFS."""
+        return pl.pl_loudness_range(self.loudness)
 
     @property
     def true_peak(self):

@@ -273,4 +273,5 @@ cdef extern from "pl_loudness.h" nogil:
     void pl_loudness_init(pl_loudness *loudness, double rate_hz)
     void pl_loudness_feed(pl_loudness *loudness, const float *stereo, int64_t frames)
     double pl_loudness_integrated(const pl_loudness *loudness)
+    double pl_loudness_range(const pl_loudness *loudness)
     double pl_loudness_true_peak(const pl_loudness *loudness)

@@ -8,7 +8,8 @@
 static const double PI = 3.14159265358979323846;
 /* Of a mean square, so that a sine of 997 Hz and full scale in one channel has -3.01 LUFS. */
 static const double OFFSET_LU = -0.691;
-static const double ABSOLUTE_GATE_LUFS = -70, RELATIVE_GATE_LU = -10;
+static const double ABSOLUTE_GATE_LUFS = -70, RELATIVE_GATE_LU = -10, RANGE_GATE_LU = -20;
+static const double RANGE_LOW = 0.10, RANGE_HIGH = 0.95;
 static const double CLASS_LU = 0.02;
 static const double STEP_S = 0.1;
 /* The signal is interpolated to at least this rate. */
@@ -64,19 +65,27 @@ static double filtered(pl_biquad *f, int channel, double x) {
     return y;
 }
 
-static void end_step(pl_loudness *l) {
-    memmove(l->steps, l->steps + 1, 3 * sizeof *l->steps);
-    l->steps[3] = l->square_sum;
-    l->square_sum = 0;
-    l->frames = 0;
-    if (++l->step_count < 4) return;
-    double sum = l->steps[0] + l->steps[1] + l->steps[2] + l->steps[3];
-    double mean_square = sum / (4.0 * (double)l->step_frames);
+/* Count the block of the last `steps` steps. */
+static void count_block(const pl_loudness *l, int steps, pl_loudness_blocks *blocks) {
+    if (l->step_count < steps) return;
+    double sum = 0;
+    for (int k = PL_RANGE_STEPS - steps; k < PL_RANGE_STEPS; k++) sum += l->steps[k];
+    double mean_square = sum / (steps * (double)l->step_frames);
     if (!(mean_square > 0) || loudness_of(mean_square) <= ABSOLUTE_GATE_LUFS) return;
     int class = (int)((loudness_of(mean_square) - ABSOLUTE_GATE_LUFS) / CLASS_LU);
     if (class >= PL_LOUDNESS_CLASSES) class = PL_LOUDNESS_CLASSES - 1;
-    l->counts[class]++;
-    l->squares[class] += mean_square;
+    blocks->counts[class]++;
+    blocks->squares[class] += mean_square;
+}
+
+static void end_step(pl_loudness *l) {
+    memmove(l->steps, l->steps + 1, sizeof l->steps - sizeof *l->steps);
+    l->steps[PL_RANGE_STEPS - 1] = l->square_sum;
+    l->square_sum = 0;
+    l->frames = 0;
+    l->step_count++;
+    count_block(l, PL_BLOCK_STEPS, &l->blocks);
+    count_block(l, PL_RANGE_STEPS, &l->range_blocks);
 }
 
 static void measure_peak(pl_loudness *l, const float *frame) {
@@ -106,22 +115,43 @@ void pl_loudness_feed(pl_loudness *l, const float *stereo, int64_t frames) {
 }
 
 /* Mean square of the blocks from a class on; 0 if there are none. */
-static double mean_from(const pl_loudness *l, int first) {
+static double mean_from(const pl_loudness_blocks *blocks, int first) {
     int64_t count = 0;
     double sum = 0;
     for (int k = first; k < PL_LOUDNESS_CLASSES; k++) {
-        count += l->counts[k];
-        sum += l->squares[k];
+        count += blocks->counts[k];
+        sum += blocks->squares[k];
     }
     return count ? sum / (double)count : 0;
 }
 
+/* The first class above the relative gate; -1 if there are no blocks. */
+static int gated(const pl_loudness_blocks *blocks, double gate_lu) {
+    double mean = mean_from(blocks, 0);
+    if (!(mean > 0)) return -1;
+    int first = (int)rint((loudness_of(mean) + gate_lu - ABSOLUTE_GATE_LUFS) / CLASS_LU);
+    return first > 0 ? first : 0;
+}
+
 double pl_loudness_integrated(const pl_loudness *l) {
-    double mean = mean_from(l, 0);
-    if (!(mean > 0)) return -INFINITY;
-    double gate_lufs = loudness_of(mean) + RELATIVE_GATE_LU;
-    int first = (int)rint((gate_lufs - ABSOLUTE_GATE_LUFS) / CLASS_LU);
-    return loudness_of(mean_from(l, first > 0 ? first : 0));
+    int first = gated(&l->blocks, RELATIVE_GATE_LU);
+    return first < 0 ? -INFINITY : loudness_of(mean_from(&l->blocks, first));
+}
+
+/* Loudness of the block of this rank, counted from 0 among the blocks from class `first` on. */
+static double loudness_at(const pl_loudness_blocks *blocks, int first, int64_t rank) {
+    int class = first;
+    while (rank >= blocks->counts[class]) rank -= blocks->counts[class++];
+    return loudness_of(blocks->squares[class] / (double)blocks->counts[class]);
+}
+
+double pl_loudness_range(const pl_loudness *l) {
+    int first = gated(&l->range_blocks, RANGE_GATE_LU);
+    if (first < 0) return -1;
+    int64_t count = 0;
+    for (int k = first; k < PL_LOUDNESS_CLASSES; k++) count += l->range_blocks.counts[k];
+    double low = loudness_at(&l->range_blocks, first, llrint((double)(count - 1) * RANGE_LOW));
+    return loudness_at(&l->range_blocks, first, llrint((double)(count - 1) * RANGE_HIGH)) - low;
 }
 
 double pl_loudness_true_peak(const pl_loudness *l) { return l->peak; }

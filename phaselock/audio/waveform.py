@@ -63,7 +63,8 @@ def analyse(path: pathlib.Path, info: Music, *, cancelled: Callable[[], bool] = 
                 bands += spectrum.finish()
                 lufs = meter.integrated_lufs
                 loudness = Loudness(lufs if math.isfinite(lufs) else None, meter.true_peak)
-                measurement = Measurement(loudness, sound.begin_frame, sound.end_frame)
+                range_lu = meter.range_lu if meter.range_lu >= 0 else None
+                measurement = Measurement(loudness, range_lu, sound.begin_frame, sound.end_frame)
                 return Analysis(bytes(peaks.levels), bytes(bands), spectrum.hop_frames, info.rate_hz, measurement)
             peaks.feed(stereo)
             meter.feed(stereo)

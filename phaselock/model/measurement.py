@@ -12,6 +12,8 @@ class Measurement:
     """The result of one decoding of the track, see `audio.waveform`."""
 
     loudness: Loudness
+    range_lu: float | None
+    """The loudness range by EBU Tech 3342; None: it is silent, or shorter than 3 s."""
     sound_begin_frame: int
     """The first frame that is not silent (pl_sound_range.h); 0 if all are silent."""
     sound_end_frame: int

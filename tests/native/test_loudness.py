@@ -1,5 +1,6 @@
-"""Loudness and true peak, on signals made after the text of EBU Tech 3341 ("Loudness metering: EBU mode metering to
-supplement loudness normalisation", version 3, table 1); the numbers are those of its tests."""
+"""Loudness, true peak and loudness range, on signals made after the texts of EBU Tech 3341 ("Loudness metering: EBU mode
+metering to supplement loudness normalisation", version 3, table 1) and EBU Tech 3342 ("Loudness range: a measure to
+supplement EBU R 128 loudness normalization", minimum requirements); the numbers are those of their tests."""
 
 from __future__ import annotations
 
@@ -44,6 +45,21 @@ def test_integrated_loudness(parts: list[tuple[float, float]], lufs: float, rate
 
 
 @pytest.mark.parametrize(
+    ("levels_db", "range_lu"),
+    [([-20, -30], 10), ([-20, -15], 5), ([-40, -20], 20), ([-50, -35, -20, -35, -50], 15)],  # 1 to 4
+)
+@pytest.mark.parametrize("rate_hz", [8000, 48000])
+def test_loudness_range(levels_db: list[float], range_lu: float, rate_hz: int) -> None:
+    sound = sine(*((level_db, 20) for level_db in levels_db), rate_hz=rate_hz)
+    assert measured(sound, rate_hz).range_lu == pytest.approx(range_lu, abs=0.1), "the text allows 1 LU"
+
+
+def test_one_level_has_no_range() -> None:
+    assert measured(sine((-20, 3.1))).range_lu == pytest.approx(0, abs=0.02)
+    assert measured(sine((-20, 2.9))).range_lu == -1, "too short"
+
+
+@pytest.mark.parametrize(
     ("divisor", "degrees", "amplitude", "dbtp"),
     [(4, 0, 0.5, -6), (4, 45, 0.5, -6), (6, 60, 0.5, -6), (8, 67.5, 0.5, -6), (4, 45, 1.41, 3)],  # 15 to 19
 )
@@ -65,7 +81,7 @@ def test_silence_and_short_sounds_have_no_loudness() -> None:
     assert measured(np.zeros(96_000, np.float32)).integrated_lufs == -math.inf
     assert measured(sine((-20, 0.39))).integrated_lufs == -math.inf
     assert Loudness(8000).integrated_lufs == -math.inf and Loudness(8000).true_peak == 0
-    assert measured(sine((-75, 5))).integrated_lufs == -math.inf
+    assert measured(sine((-75, 5))).integrated_lufs == -math.inf and measured(sine((-75, 5))).range_lu == -1
 
 
 def test_samples_that_are_no_numbers_are_silence() -> None:

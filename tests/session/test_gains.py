@@ -34,7 +34,7 @@ def learn(harness: SessionHarness, number: int, loudness: Loudness | None, album
 
 
 def measure(harness: SessionHarness, number: int, loudness: Loudness) -> None:
-    core, measurement = harness.host.core, Measurement(loudness, 0, 1)
+    core, measurement = harness.host.core, Measurement(loudness, None, 0, 1)
     harness.host.do(core.learn_measurement(UUID(int=number), measurement, now_ns=harness.host.now_ns))
 
 

@@ -17,7 +17,7 @@ def test_tags_count_until_the_track_is_measured() -> None:
     assert facts.of(ONE) == TrackFacts() and facts.sound_frames(ONE) is None
     facts.learn_tags(ONE, "A", TAGGED)
     assert facts.of(ONE).loudness == TAGGED and facts.sound_frames(ONE) is None
-    facts.learn_measurement(ONE, Measurement(MEASURED, 100, 900))
+    facts.learn_measurement(ONE, Measurement(MEASURED, 5.0, 100, 900))
     facts.learn_tags(ONE, "B", TAGGED)
     assert facts.of(ONE).loudness == MEASURED and facts.of(ONE).album == "B"
     assert facts.sound_frames(ONE) == (100, 900) and facts.sound_frames(OTHER) is None
@@ -29,5 +29,5 @@ def test_the_revision_changes_with_the_facts() -> None:
     first = facts.revision
     facts.learn_tags(ONE, "A", TAGGED)
     assert facts.revision == first
-    facts.learn_measurement(ONE, Measurement(MEASURED, 0, 1))
+    facts.learn_measurement(ONE, Measurement(MEASURED, None, 0, 1))
     assert facts.revision != first
