@@ -1,6 +1,7 @@
-"""Finds out how loud the songs of a host's queue are: first from their tags, then by measuring them in the background.
+"""Finds out how loud the songs of a host's queue are, and where their sound begins and ends: from their tags and from
+what was measured in an earlier session, then by measuring them in the background.
 
-The session decides about the gains (session/host/gains.py).
+The session decides what follows from it (session/host/gains.py).
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from phaselock.app.analyser import Analyser
 from phaselock.errors import InternalError, PhaseLockError, bug_net
 from phaselock.network.host import HostRunner
 from phaselock.session.events import Event, LoudnessSet, QueueChanged
+from phaselock.storage.measurements import KeptMeasurements
 from phaselock.storage.tags import read_tags
 
 _log = logging.getLogger("phaselock.app.loudness")
@@ -23,10 +25,11 @@ class LoudnessWatch:
     """Create it on the event loop of the runner. It measures the current track first, then those behind it, as long as
     they play equally loud."""
 
-    def __init__(self, runner: HostRunner, analyser: Analyser) -> None:
+    def __init__(self, runner: HostRunner, analyser: Analyser, kept: KeptMeasurements) -> None:
         self._runner = runner
         self._analyser = analyser
-        self._tagged: set[UUID] = set()
+        self._kept = kept
+        self._looked_up: set[UUID] = set()
         """The tracks whose tags were read."""
         self._measured: set[UUID] = set()
         """Also those that cannot be read."""
@@ -52,11 +55,11 @@ class LoudnessWatch:
                     pass
 
     async def _step(self) -> bool:
-        """Read the tags of one track, or else measure one. False if there is nothing to do."""
+        """Look one track up, or else measure one. False if there is nothing to do."""
         coming = self._coming()
-        unread = next((file_id for file_id in coming if file_id not in self._tagged), None)
-        if unread is not None:
-            await self._read_tags(unread)
+        unknown = next((file_id for file_id in coming if file_id not in self._looked_up), None)
+        if unknown is not None:
+            await self._look_up(unknown)
             return True
         unmeasured = next((file_id for file_id in coming if file_id not in self._measured), None)
         if unmeasured is not None:
@@ -73,15 +76,22 @@ class LoudnessWatch:
         at = ids.index(now) if now in ids else 0
         return ids[at:] + ids[:at]
 
-    async def _read_tags(self, file_id: UUID) -> None:
-        self._tagged.add(file_id)
-        if (path := self._runner.path(file_id)) is not None:
-            tags = await asyncio.to_thread(read_tags, path)
-            self._runner.learn_tags(file_id, tags.album, tags.loudness)
+    async def _look_up(self, file_id: UUID) -> None:
+        self._looked_up.add(file_id)
+        path, track = self._runner.path(file_id), self._runner.track(file_id)
+        if path is None or track is None:
+            return
+        tags = await asyncio.to_thread(read_tags, path)
+        self._runner.learn_tags(file_id, tags.album, tags.loudness)
+        measurement = await asyncio.to_thread(self._kept.find, track.sha256, track.frames)
+        if measurement is not None:
+            self._measured.add(file_id)
+            self._runner.learn_measurement(file_id, measurement)
 
     async def _measure(self, file_id: UUID) -> None:
         self._measured.add(file_id)
-        if (path := self._runner.path(file_id)) is None:
+        path, track = self._runner.path(file_id), self._runner.track(file_id)
+        if path is None or track is None:
             return
         try:
             found = await self._analyser.analysis(path)
@@ -90,3 +100,4 @@ class LoudnessWatch:
             return
         if found is not None:
             self._runner.learn_measurement(file_id, found.measurement)
+            await asyncio.to_thread(self._kept.keep, track.sha256, found.measurement)

@@ -57,7 +57,7 @@ from phaselock.session.events import (
 )
 from phaselock.session.sentences import notice_text
 from phaselock.storage.cache import FileCache
-from phaselock.storage.paths import cache_dir
+from phaselock.storage.paths import cache_dir, measurements_path
 from phaselock.storage.settings import SettingsStore
 from phaselock.sync.clock import HostClock, PeerClocks
 
@@ -168,6 +168,7 @@ async def open_host_session(
     from phaselock.app.loudness import LoudnessWatch  # late: a peer does not need them
     from phaselock.network.host import HostRunner
     from phaselock.session.host.session import HostSession
+    from phaselock.storage.measurements import KeptMeasurements
 
     with contextlib.ExitStack() as stack:
         name = display_name(wish.display_name, store)
@@ -222,7 +223,7 @@ async def open_host_session(
         )
         analyser = Analyser(inspect)
         stack.callback(analyser.close)
-        watch = LoudnessWatch(runner, analyser)
+        watch = LoudnessWatch(runner, analyser, KeptMeasurements(measurements_path()))
         stack.callback(watch.close)
         intake = Importer(runner.add, describe, on_event, runner.session_ns)
         stack.callback(intake.close)

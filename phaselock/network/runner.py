@@ -126,6 +126,11 @@ class Runner(Generic[M]):
         found = self._files.get(file_id)
         return found[1] if found else None
 
+    def track(self, file_id: UUID) -> Track | None:
+        """The description of a track whose file is on this machine, else None."""
+        found = self._files.get(file_id)
+        return found[0] if found else None
+
     def clock_status(self) -> ClockStatus:
         """The state of the clock measurement now."""
         raise NotImplementedError

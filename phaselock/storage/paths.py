@@ -14,6 +14,11 @@ def cache_dir() -> pathlib.Path:
     return _folder("cache") / "tracks"
 
 
+def measurements_path() -> pathlib.Path:
+    """The file of what was measured in songs."""
+    return _folder("cache") / "measurements"
+
+
 def cover_dir() -> pathlib.Path:
     """The folder for the cover of the current track, for other programs of this user."""
     return _folder("cache") / "covers"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import hashlib
 import pathlib
 from collections.abc import Coroutine
 from types import SimpleNamespace
@@ -21,6 +22,7 @@ from phaselock.errors import PhaseLockError
 from phaselock.model.loudness import Loudness
 from phaselock.model.measurement import Measurement
 from phaselock.session.events import LoudnessSet, QueueChanged
+from phaselock.storage.measurements import KeptMeasurements
 from tests.support.flac import flac
 
 RATE_HZ = 8000
@@ -53,6 +55,9 @@ class FakeRunner:
     def path(self, file_id: UUID) -> pathlib.Path | None:
         return self.paths.get(file_id)
 
+    def track(self, file_id: UUID) -> Any:
+        return SimpleNamespace(sha256=hashlib.sha256(self.paths[file_id].name.encode()).digest(), frames=2 * RATE_HZ)
+
     def learn_tags(self, file_id: UUID, album: str, loudness: Loudness | None) -> None:
         self.learned.append((file_id.int, album, loudness))
 
@@ -71,7 +76,7 @@ def run(work: Coroutine[Any, Any, None]) -> None:
 @contextlib.contextmanager
 def watching(runner: FakeRunner, analyser: Analyser) -> Any:
     fake: Any = runner
-    watch = LoudnessWatch(fake, analyser)
+    watch = LoudnessWatch(fake, analyser, KeptMeasurements(next(iter(runner.paths.values())).with_name("measurements")))
     with contextlib.closing(analyser), contextlib.closing(watch):
         yield watch
 
@@ -117,6 +122,19 @@ def test_nothing_is_decoded_while_it_is_off(tmp_path: pathlib.Path) -> None:
 
     run(work())
     assert list(runner.measured()) == [1]
+
+
+def test_a_song_is_measured_once_and_not_in_each_session(tmp_path: pathlib.Path) -> None:
+    paths = [song(tmp_path / f"{number}.flac", -6.0 * number) for number in (1, 2)]
+
+    async def work(runner: FakeRunner, count: int) -> None:
+        with contextlib.closing(Analyser(inspect)) as analyser, watching(runner, analyser):
+            await until(runner, count)
+
+    run(work(first := FakeRunner(paths[0]), 2))
+    paths[0].write_bytes(b"it must not be decoded again")
+    run(work(second := FakeRunner(*paths), 4))
+    assert second.measured()[1] == first.measured()[1] and list(second.measured()) == [1, 2]
 
 
 def test_a_song_that_is_gone_does_not_stop_the_others(tmp_path: pathlib.Path) -> None:

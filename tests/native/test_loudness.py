@@ -1,6 +1,6 @@
-"""Loudness, true peak and loudness range, on signals made after the texts of EBU Tech 3341 ("Loudness metering: EBU mode
-metering to supplement loudness normalisation", version 3, table 1) and EBU Tech 3342 ("Loudness range: a measure to
-supplement EBU R 128 loudness normalization", minimum requirements); the numbers are those of their tests."""
+"""Loudness, true peak and loudness range, on signals made after the texts of EBU Tech 3341 ("Loudness metering: EBU
+mode metering to supplement loudness normalisation", version 3, table 1) and EBU Tech 3342 ("Loudness range: a measure
+to supplement EBU R 128 loudness normalization", minimum requirements); the numbers are those of their tests."""
 
 from __future__ import annotations
 
