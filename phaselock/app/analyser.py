@@ -14,7 +14,9 @@ from phaselock.audio.waveform import Analysis, analyse
 from phaselock.errors import PhaseLockError, bug_net
 
 _KEPT = 8
-"""Analyses that are kept: the window draws the tracks around the current one. One of an hour has 5 MB."""
+"""Most analyses that are kept: the window draws the tracks around the current one."""
+_KEPT_BYTES = 8 << 20
+"""Most bytes of them, or one analysis. One of an hour has 2 MB."""
 
 
 class Analyser:
@@ -35,14 +37,26 @@ class Analyser:
             found = asyncio.get_running_loop().run_in_executor(self._pool, self._analyse, path)
             self._known[path] = found
         self._known.move_to_end(path)
-        for old in [one for one, future in self._known.items() if future.done()][:-_KEPT]:
-            del self._known[old]
-        return await asyncio.shield(found)
+        try:
+            return await asyncio.shield(found)
+        finally:
+            self._forget_old()
 
     def close(self) -> None:
         """Stop soon; an analysis that runs ends with None."""
         self._over.set()
         self._pool.shutdown()
+
+    def _forget_old(self) -> None:
+        """Forget what was not asked for recently, beyond the limits."""
+        count, size = 0, 0
+        for path, future in reversed(list(self._known.items())):
+            if future.done():
+                count += 1
+                if not future.cancelled() and future.exception() is None and (analysis := future.result()) is not None:
+                    size += len(analysis.bands)
+                if count > _KEPT or (size > _KEPT_BYTES and count > 1):
+                    del self._known[path]
 
     def _analyse(self, path: pathlib.Path) -> Analysis | None:
         if self._over.is_set():

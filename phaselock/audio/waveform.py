@@ -3,7 +3,8 @@ begins and ends.
 
 This is background work on a computer that may be playing. The decoder and the transform release the GIL, and after each
 block the thread sleeps for as long as the block took. So it uses at most half of one core, and less on a busy computer,
-where its blocks take longer.
+where its blocks take longer. It has the priority of the other threads: with a lower one it could lose its core while it
+holds the GIL, for which the decoder of the player would have to wait.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import hashlib
+import math
 import pathlib
 from collections.abc import Coroutine
 from types import SimpleNamespace
@@ -17,6 +18,7 @@ import pytest
 from phaselock.app import analyser as analyser_module
 from phaselock.app.analyser import Analyser
 from phaselock.app.loudness import LoudnessWatch
+from phaselock.audio import waveform
 from phaselock.audio.music import inspect
 from phaselock.errors import PhaseLockError
 from phaselock.model.loudness import Loudness
@@ -148,15 +150,39 @@ def test_a_song_that_is_gone_does_not_stop_the_others(tmp_path: pathlib.Path) ->
     assert list(runner.measured()) == [2]
 
 
-def test_window_and_loudness_share_one_decoding(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, decoded = song(tmp_path / "1.flac", -6), []
-    real = analyser_module.analyse
+def test_few_analyses_are_kept(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths, decoded = [song(tmp_path / f"{number}.flac", -6) for number in range(4)], count_analyses(monkeypatch)
+
+    async def work() -> None:
+        with contextlib.closing(Analyser(inspect)) as analyser:
+            for path in (*paths, *paths[2:], paths[0]):
+                assert await analyser.analysis(path) is not None
+
+    bands = 24 * math.ceil(2 * RATE_HZ / 372)
+    monkeypatch.setattr(analyser_module, "_KEPT_BYTES", 2 * bands)
+    run(work())
+    assert decoded == [*paths, paths[0]], "the last two are kept"
+    decoded.clear()
+    monkeypatch.setattr(analyser_module, "_KEPT_BYTES", 1)
+    run(work())
+    assert decoded == [*paths, *paths[2:], paths[0]]
+
+
+def count_analyses(monkeypatch: pytest.MonkeyPatch) -> list[pathlib.Path]:
+    """The files that are decoded from now on."""
+    decoded: list[pathlib.Path] = []
+    real = waveform.analyse
 
     def counted(path: pathlib.Path, *arguments: Any, **more: Any) -> Any:
         decoded.append(path)
         return real(path, *arguments, **more)
 
     monkeypatch.setattr(analyser_module, "analyse", counted)
+    return decoded
+
+
+def test_window_and_loudness_share_one_decoding(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, decoded = song(tmp_path / "1.flac", -6), count_analyses(monkeypatch)
 
     async def work() -> None:
         with contextlib.closing(Analyser(inspect)) as analyser:
