@@ -13,6 +13,7 @@ from uuid import UUID
 
 from phaselock.app.analyser import Analyser
 from phaselock.errors import InternalError, PhaseLockError, bug_net
+from phaselock.model.loudness import Tagged
 from phaselock.network.host import HostRunner
 from phaselock.session.events import Event, LoudnessSet, QueueChanged
 from phaselock.storage.measurements import KeptMeasurements
@@ -82,7 +83,7 @@ class LoudnessWatch:
         if path is None or track is None:
             return
         tags = await asyncio.to_thread(read_tags, path)
-        self._runner.learn_tags(file_id, tags.album, tags.loudness)
+        self._runner.learn_tags(file_id, Tagged(tags.album, tags.place, tags.loudness, tags.album_loudness))
         measurement = await asyncio.to_thread(self._kept.find, track.sha256, track.frames)
         if measurement is not None:
             self._measured.add(file_id)

@@ -29,7 +29,7 @@ _LOSSLESS = frozenset({"alac", "ape", "flac", "tta", "wavpack"})
 _MAX_CHANNELS = 8
 _MAX_BAD_SHARE = 0.05
 """A file with more damaged packets is refused."""
-_TAGS = ("title", "artist", "album")
+_TAGS = ("title", "artist", "album", "track", "disc")
 _REPORT_EVERY_S = 1.0
 _MAX_MEMORY_BYTES = 2 << 30
 _MAX_FILE_BYTES = 2 << 30

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import math
 import re
 from collections.abc import Sequence
@@ -19,8 +18,9 @@ REPLAY_GAIN_LUFS = -18.0
 """The loudness that ReplayGain 2.0 tags lead to."""
 R128_LUFS = -23.0
 """The loudness that the R128 tags of Opus (RFC 7845) lead to."""
-TRACK_GAIN, TRACK_PEAK, R128_GAIN = "replaygain_track_gain", "replaygain_track_peak", "r128_track_gain"
-"""The keys of tags that say how loud a track is, in lower case."""
+TRACK_GAINS = "replaygain_track_gain", "replaygain_track_peak", "r128_track_gain"
+ALBUM_GAINS = "replaygain_album_gain", "replaygain_album_peak", "r128_album_gain"
+"""The keys of tags that say how loud a track and its album are, in lower case."""
 MAX_TAGGED_DB = 60.0
 """A tag with a larger gain makes no sense."""
 
@@ -51,14 +51,36 @@ class Loudness:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Tagged:
+    """What the tags of a track say of its album and of its loudness."""
+
+    album: str = ""
+    """Empty: none."""
+    place: tuple[int, int] | None = None
+    """Number of its disc, 1 if there is none, and of the track on it; None: not known."""
+    loudness: Loudness | None = None
+    album_loudness: Loudness | None = None
+
+    def is_followed_by(self, other: Tagged) -> bool:
+        """`other` is of the same album, and not before this one in its order, as far as it is known."""
+        if not self.album or self.album != other.album:
+            return False
+        return self.place is None or other.place is None or self.place < other.place
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Song:
     """A track in its place in the queue."""
 
-    album: str
-    """The album of its tags; empty: none."""
+    tagged: Tagged
     duration_s: float
-    loudness: Loudness | None
-    """None: not known yet."""
+    measured: Loudness | None
+    """None: not measured yet."""
+
+    @property
+    def loudness(self) -> Loudness | None:
+        """As it was measured, else as its tags say; None if it is not known."""
+        return self.measured or self.tagged.loudness or self.tagged.album_loudness
 
 
 def gain_db(loudness: Loudness, target_lufs: float) -> float:
@@ -73,29 +95,29 @@ def gain_db(loudness: Loudness, target_lufs: float) -> float:
 
 
 def gains_db(songs: Sequence[Song], target_lufs: float | None) -> list[float]:
-    """The gain of each song of a queue. Consecutive songs of one album share the gain of the album, as far as it is
-    known, so that they keep their relation. No target, or nothing known: 0."""
+    """The gain of each song of a queue. Consecutive songs of one album, in its order, share the gain of the album, as
+    far as it is known, so that they keep their relation. No target, or nothing known: 0."""
     if target_lufs is None:
         return [0.0] * len(songs)
     gains: list[float] = []
-    for album, group in itertools.groupby(songs, key=lambda song: song.album):
-        run = list(group)
-        if album:
-            gains += [_known_gain_db(_of_album(run), target_lufs)] * len(run)
-        else:
-            gains += [_known_gain_db(song.loudness, target_lufs) for song in run]
+    begin = 0
+    for end in range(1, len(songs) + 1):
+        if end == len(songs) or not songs[end - 1].tagged.is_followed_by(songs[end].tagged):
+            loudness = _of_run(songs[begin:end])
+            gains += [0.0 if loudness is None else gain_db(loudness, target_lufs)] * (end - begin)
+            begin = end
     return gains
 
 
-def tagged_loudness(track_gain: str, track_peak: str, r128_gain: str) -> Loudness | None:
-    """The loudness that the texts of the tags of these keys stand for (empty: no tag); None if none makes sense. The
-    gains are relative to REPLAY_GAIN_LUFS in decibels, and to R128_LUFS in steps of 1/256 dB. Without the peak no gain
-    is safe: it counts as full scale."""
-    for text, scale, reference_lufs in ((track_gain, 1.0, REPLAY_GAIN_LUFS), (r128_gain, 1 / 256, R128_LUFS)):
+def tagged_loudness(gain: str, peak: str, r128_gain: str) -> Loudness | None:
+    """The loudness that the texts of the tags TRACK_GAINS or ALBUM_GAINS stand for (empty: no tag); None if none makes
+    sense. The gains are relative to REPLAY_GAIN_LUFS in decibels, and to R128_LUFS in steps of 1/256 dB. Without the
+    peak no gain is safe: it counts as full scale."""
+    for text, scale, reference_lufs in ((gain, 1.0, REPLAY_GAIN_LUFS), (r128_gain, 1 / 256, R128_LUFS)):
         tagged_db = _number_in(text)
         if tagged_db is not None and abs(tagged_db * scale) <= MAX_TAGGED_DB:
-            peak = _number_in(track_peak)
-            return Loudness(reference_lufs - tagged_db * scale, peak if peak is not None and peak > 0 else 1.0)
+            largest = _number_in(peak)
+            return Loudness(reference_lufs - tagged_db * scale, largest if largest and largest > 0 else 1.0)
     return None
 
 
@@ -105,11 +127,18 @@ def _number_in(text: str) -> float | None:
     return float(found[0]) if found else None
 
 
-def _known_gain_db(loudness: Loudness | None, target_lufs: float) -> float:
-    return 0.0 if loudness is None else gain_db(loudness, target_lufs)
+def _of_run(songs: Sequence[Song]) -> Loudness | None:
+    """The loudness of consecutive songs of an album, or of one song; None if nothing is known."""
+    if len(songs) == 1:
+        return songs[0].loudness
+    if any(song.measured is None for song in songs):
+        tagged = next((song.tagged.album_loudness for song in songs if song.tagged.album_loudness is not None), None)
+        if tagged is not None:
+            return tagged
+    return _mean(songs)
 
 
-def _of_album(songs: Sequence[Song]) -> Loudness | None:
+def _mean(songs: Sequence[Song]) -> Loudness | None:
     """The mean of the songs' loudness by energy and duration, and their largest peak; None if nothing is known."""
     known = [(song.duration_s, song.loudness) for song in songs if song.loudness is not None]
     if not known:

@@ -16,7 +16,7 @@ from phaselock.audio.interface import AudioOutput
 from phaselock.errors import InternalError, PhaseLockError, bug_net
 from phaselock.language.message import N_, Message
 from phaselock.model.file_kinds import UnplayableFileError
-from phaselock.model.loudness import Loudness
+from phaselock.model.loudness import Tagged
 from phaselock.model.measurement import Measurement
 from phaselock.model.notices import Code, Notice
 from phaselock.model.types import HOST_CLOCK, ClockStatus, Track
@@ -155,9 +155,9 @@ class HostRunner(Runner[HostSession]):
             self._cache.keep(self._own)
         self.command(Add(track))
 
-    def learn_tags(self, file_id: UUID, album: str, loudness: Loudness | None) -> None:
+    def learn_tags(self, file_id: UUID, tagged: Tagged) -> None:
         """See HostSession.learn_tags."""
-        self._do(self._session.learn_tags(file_id, album, loudness, now_ns=self._now_ns()))
+        self._do(self._session.learn_tags(file_id, tagged, now_ns=self._now_ns()))
 
     def learn_measurement(self, file_id: UUID, measurement: Measurement) -> None:
         """See HostSession.learn_measurement."""

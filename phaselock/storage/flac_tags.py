@@ -6,13 +6,18 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator
 
-from phaselock.model.loudness import R128_GAIN, TRACK_GAIN, TRACK_PEAK
+from phaselock.model.loudness import ALBUM_GAINS, TRACK_GAINS
 
 _MAX_BLOCKS = 100
 _MAX_COMMENTS = 1000
 _MAX_COMMENTS_BYTES = 1 << 20
 _COMMENTS, _PICTURE = 4, 6
-_FIELDS = ("title", "artist", "album", TRACK_GAIN, TRACK_PEAK, R128_GAIN)
+_FIELDS = {
+    **{name: name for name in ("title", "artist", "album", *TRACK_GAINS, *ALBUM_GAINS)},
+    "tracknumber": "track",
+    "discnumber": "disc",
+}
+"""Names of comments in lower case, and the fields."""
 
 
 def comments(file: io.BufferedIOBase, start: int) -> Iterator[tuple[str, str]]:
@@ -28,8 +33,8 @@ def comments(file: io.BufferedIOBase, start: int) -> Iterator[tuple[str, str]]:
         for _ in range(min(count, _MAX_COMMENTS)):
             length = int.from_bytes(data[at : at + 4], "little")
             key, _, text = data[at + 4 : at + 4 + length].partition(b"=")
-            field = key.decode("ascii", "replace").lower()
-            if field in _FIELDS:
+            field = _FIELDS.get(key.decode("ascii", "replace").lower())
+            if field is not None:
                 yield field, text.decode("utf-8", "replace").split("\0")[0]
             at += 4 + length
             if at >= len(data):

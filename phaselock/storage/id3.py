@@ -17,7 +17,15 @@ HEADER_BYTES = 10
 MAX_FRAMES = 5000
 """Limit of the frames of one tag that are looked at."""
 _CHUNK_BYTES = 1 << 16
-_NAMES_2_2 = {b"TT2": "TIT2", b"TP1": "TPE1", b"TAL": "TALB", b"TXX": "TXXX", b"PIC": "APIC"}
+_NAMES_2_2 = {
+    b"TT2": "TIT2",
+    b"TP1": "TPE1",
+    b"TAL": "TALB",
+    b"TRK": "TRCK",
+    b"TPA": "TPOS",
+    b"TXX": "TXXX",
+    b"PIC": "APIC",
+}
 """Frames of ID3v2.2 that 2.3 and 2.4 have with another name. The content of PIC differs too."""
 MAX_READ_FRAMES = 16
 """Limit of the frames of a tag that are read, also of invalid ones: a compressed frame may inflate to megabytes."""

@@ -15,7 +15,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from phaselock.model import names
-from phaselock.model.loudness import R128_GAIN, TRACK_GAIN, TRACK_PEAK, Loudness, tagged_loudness
+from phaselock.model.loudness import ALBUM_GAINS, TRACK_GAINS, Loudness, tagged_loudness
 from phaselock.storage import chunks, flac_tags, id3
 from phaselock.storage.files import open_regular
 
@@ -28,8 +28,9 @@ _MAX_PICTURE_BYTES = MAX_ARTWORK_BYTES + (64 << 10)
 _MAX_PICTURES = 8
 """Limit of the pictures that are read to find the front cover."""
 _MAX_LEADING_TAGS = 4
-_TEXT_FRAMES = {"TIT2": "title", "TPE1": "artist", "TALB": "album"}
-_GAINS = (TRACK_GAIN, TRACK_PEAK, R128_GAIN)
+_TEXTS = ("title", "artist", "album")
+_TEXT_FRAMES = {"TIT2": "title", "TPE1": "artist", "TALB": "album", "TRCK": "track", "TPOS": "disc"}
+_GAINS = (*TRACK_GAINS, *ALBUM_GAINS)
 _USER_FRAME = "TXXX"
 _PICTURE_FRAMES = {"APIC": _MAX_PICTURE_BYTES, "PIC": _MAX_PICTURE_BYTES}
 _MAX_DESCRIPTION_BYTES = 1024
@@ -58,6 +59,10 @@ class Tags:
     album: str = ""
     loudness: Loudness | None = None
     """By the ReplayGain or R128 tags of the track."""
+    album_loudness: Loudness | None = None
+    """By those of the album."""
+    place: tuple[int, int] | None = None
+    """Number of the disc, 1 if there is none, and of the track on it; None: not known."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -76,9 +81,18 @@ def read_tags(path: pathlib.Path, reduced: Callable[[str], str] = names.title) -
     with contextlib.suppress(OSError, ValueError), open_regular(path) as raw, io.BufferedReader(raw) as file:
         for field, text in _texts(file):
             if not found.get(field):
-                found[field] = text if field in _GAINS else reduced(text)
-    title, artist, album = (found.get(field, "") for field in _TEXT_FRAMES.values())
-    return Tags(title, artist, album, tagged_loudness(*(found.get(field, "") for field in _GAINS)))
+                found[field] = reduced(text) if field in _TEXTS else text
+    title, artist, album = (found.get(field, "") for field in _TEXTS)
+    track, album_tagged = (
+        tagged_loudness(*(found.get(field, "") for field in fields)) for fields in (TRACK_GAINS, ALBUM_GAINS)
+    )
+    return Tags(title, artist, album, track, album_tagged, _place(found.get("disc", ""), found.get("track", "")))
+
+
+def _place(disc: str, track: str) -> tuple[int, int] | None:
+    """The place of the track from texts such as "1/2" and "07"."""
+    numbers = [re.match(r"\s*(\d{1,4})(?!\d)", text, re.ASCII) for text in (disc, track)]
+    return (int(numbers[0][1]) if numbers[0] else 1, int(numbers[1][1])) if numbers[1] else None
 
 
 def read_artwork(path: pathlib.Path) -> Artwork | None:
@@ -111,7 +125,7 @@ def _texts(file: io.BufferedIOBase) -> Iterator[tuple[str, str]]:
             if key.lower() in _GAINS and values:
                 yield key.lower(), values[0]
     ends = _trailing_tags(file)
-    wanted = (b"title", b"artist", b"album", *(key.encode() for key in _GAINS))
+    wanted = (b"title", b"artist", b"album", b"track", b"disc", *(key.encode() for key in _GAINS))
     for name, value in _ape_items(file, ends, wanted, _MAX_TEXT_BYTES):
         yield name.decode(), value.decode("utf-8", "replace").split("\0")[0]
     if "TAG" in ends:
@@ -120,6 +134,8 @@ def _texts(file: io.BufferedIOBase) -> Iterator[tuple[str, str]]:
         yield "title", _byte_text(data[3:33])
         yield "artist", _byte_text(data[33:63])
         yield "album", _byte_text(data[63:93])
+        if data[125] == 0 and data[126]:  # ID3v1.1
+            yield "track", str(data[126])
     for field, text in chunks.texts(file):
         yield field, _byte_text(text)
 

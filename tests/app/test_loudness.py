@@ -21,7 +21,7 @@ from phaselock.app.loudness import LoudnessWatch
 from phaselock.audio import waveform
 from phaselock.audio.music import inspect
 from phaselock.errors import PhaseLockError
-from phaselock.model.loudness import Loudness
+from phaselock.model.loudness import Loudness, Tagged
 from phaselock.model.measurement import Measurement
 from phaselock.session.events import LoudnessSet, QueueChanged
 from phaselock.storage.measurements import KeptMeasurements
@@ -48,7 +48,7 @@ class FakeRunner:
         self.paths = {UUID(int=number): path for number, path in enumerate(paths, 1)}
         self.target_lufs = target_lufs
         self.now: Any = None
-        self.learned: list[tuple[int, str, Loudness | None] | tuple[int, Measurement]] = []
+        self.learned: list[tuple[int, Tagged | Measurement]] = []
 
     def snapshot(self) -> Any:
         queue = [SimpleNamespace(id=file_id) for file_id in self.paths]
@@ -60,15 +60,15 @@ class FakeRunner:
     def track(self, file_id: UUID) -> Any:
         return SimpleNamespace(sha256=hashlib.sha256(self.paths[file_id].name.encode()).digest(), frames=2 * RATE_HZ)
 
-    def learn_tags(self, file_id: UUID, album: str, loudness: Loudness | None) -> None:
-        self.learned.append((file_id.int, album, loudness))
+    def learn_tags(self, file_id: UUID, tagged: Tagged) -> None:
+        self.learned.append((file_id.int, tagged))
 
     def learn_measurement(self, file_id: UUID, measurement: Measurement) -> None:
         self.learned.append((file_id.int, measurement))
 
     def measured(self) -> dict[int, Measurement]:
         """By the numbers of the songs, in the order in which they were measured."""
-        return {one[0]: one[1] for one in self.learned if isinstance(one[1], Measurement)}
+        return {number: found for number, found in self.learned if isinstance(found, Measurement)}
 
 
 def run(work: Coroutine[Any, Any, None]) -> None:
@@ -89,8 +89,8 @@ async def until(runner: FakeRunner, count: int) -> None:
 
 
 def test_tags_first_then_measured_from_the_current_song_on(tmp_path: pathlib.Path) -> None:
-    paths = [song(tmp_path / f"{number}.flac", -6.0 * number, "album=A") for number in (1, 2)]
-    paths.append(song(tmp_path / "3.flac", -20, "REPLAYGAIN_TRACK_GAIN=-4 dB"))
+    paths = [song(tmp_path / f"{number}.flac", -6.0 * number, "album=A", f"tracknumber={number}") for number in (1, 2)]
+    paths.append(song(tmp_path / "3.flac", -20, "REPLAYGAIN_TRACK_GAIN=-4 dB", "R128_ALBUM_GAIN=256"))
     runner = FakeRunner(*paths)
     runner.now = SimpleNamespace(id=UUID(int=2))
 
@@ -99,7 +99,11 @@ def test_tags_first_then_measured_from_the_current_song_on(tmp_path: pathlib.Pat
             await until(runner, 6)
 
     run(work())
-    assert runner.learned[:3] == [(2, "A", None), (3, "", Loudness(-22.0 + 8.0)), (1, "A", None)]
+    assert runner.learned[:3] == [
+        (2, Tagged("A", (1, 2))),
+        (3, Tagged("", None, Loudness(-14.0), Loudness(-24.0))),
+        (1, Tagged("A", (1, 1))),
+    ]
     assert list(runner.measured()) == [2, 3, 1]
     # A sine of 1 kHz in both channels at a peak of x dBFS has x LUFS (EBU Tech 3341, test 1).
     for number, level_db in ((1, -6.0), (2, -12.0), (3, -20.0)):

@@ -8,7 +8,7 @@ from uuid import UUID
 import msgpack
 import pytest
 
-from phaselock.model.loudness import Loudness
+from phaselock.model.loudness import Loudness, Tagged
 from phaselock.model.measurement import Measurement
 from phaselock.model.queue import MAX_ITEMS
 from phaselock.model.sweeps import SWEEP_ID
@@ -30,7 +30,7 @@ def even(*names: str, tracks: int = 2, seconds: float = 60.0) -> tuple[SessionHa
 
 def learn(harness: SessionHarness, number: int, loudness: Loudness | None, album: str = "") -> None:
     core, file_id, now_ns = harness.host.core, UUID(int=number), harness.host.now_ns
-    harness.host.do(core.learn_tags(file_id, album, loudness, now_ns=now_ns))
+    harness.host.do(core.learn_tags(file_id, Tagged(album, loudness=loudness), now_ns=now_ns))
 
 
 def measure(harness: SessionHarness, number: int, loudness: Loudness) -> None:
@@ -130,6 +130,26 @@ def test_an_album_in_order_has_one_gain() -> None:
     harness.command(c.Move(UUID(int=3), 1))
     harness.run(1)
     assert gains(peers[0]) == (-6.0, -6.0) and all_follow_the_same(harness, peers)
+
+
+def test_a_shuffled_album_has_a_gain_for_each_song() -> None:
+    harness, peers = even(tracks=3)
+    for number, loudness in ((1, LOUD), (2, QUIET), (3, LOUD)):
+        tagged = Tagged("A", (1, number), loudness, Loudness(-14.0))
+        harness.host.do(harness.host.core.learn_tags(UUID(int=number), tagged, now_ns=harness.host.now_ns))
+    harness.command(c.Play())
+    harness.run(1)
+    assert gains(peers[0]) == (-2.0, -2.0)
+    harness.command(c.Move(UUID(int=3), 1))
+    harness.run(1)
+    assert gains(peers[0]) == (-2.0, -2.0), "1 and 3 are in order"
+    harness.command(c.Move(UUID(int=3), 0))
+    harness.run(1)
+    assert harness.host.snapshot().queue[0].id == UUID(int=3)
+    assert gains(peers[0]) == (-2.0, -2.0) and all_follow_the_same(harness, peers), "1 and 2 are in order"
+    harness.command(c.Remove(UUID(int=2)))
+    harness.run(1)
+    assert gains(harness.host)[0] == -6.0 and all_follow_the_same(harness, peers), "1 stands alone"
 
 
 def test_a_removed_song_keeps_its_gain_while_it_plays() -> None:

@@ -392,10 +392,10 @@ def test_ape_tags_are_read(path: pathlib.Path, header: bool, behind: bytes) -> N
         {"Track": b"1", "TITLE": WIDE.encode(), "Artist": b"One\0Two", "Cover Art (Front)": b"cover.png\0" + PNG},
         header,
     )
-    assert tags_of(path, SOUND + tag + behind) == Tags(WIDE, "One")
+    assert tags_of(path, SOUND + tag + behind) == Tags(WIDE, "One", place=(1, 1))
     assert artwork_of(path, SOUND + tag + behind) == Artwork("image/png", PNG)
     new = id3(4, frame(4, "TIT2", encoded("New", 3)))
-    assert tags_of(path, new + SOUND + tag + behind) == Tags("New", "One")
+    assert tags_of(path, new + SOUND + tag + behind) == Tags("New", "One", place=(1, 1))
 
 
 @pytest.mark.parametrize("behind", [b"", id3v1(b"Old", b"Old"), LYRICS + id3v1(b"Old", b"Old"), ape({"Title": b"Ape"})])
@@ -535,12 +535,18 @@ def test_any_blocks_and_chunks_can_be_read(tmp_path_factory: pytest.TempPathFact
 
 def test_the_loudness_of_flac_comments(path: pathlib.Path) -> None:
     texts = comments(
-        "title=x", "REPLAYGAIN_TRACK_GAIN=-7.00 dB", "Replaygain_Track_Peak=0.5", "replaygain_album_gain=1"
+        "title=x",
+        "REPLAYGAIN_TRACK_GAIN=-7.00 dB",
+        "Replaygain_Track_Peak=0.5",
+        "replaygain_album_gain=1",
+        "REPLAYGAIN_ALBUM_PEAK=0.9",
     )
     path.write_bytes(flac([1, 2], 1, 44100, tags=flac_block(4, texts)))
-    assert read_tags(path).loudness == Loudness(-11.0, 0.5)
-    path.write_bytes(flac([1, 2], 1, 44100, tags=flac_block(4, comments("R128_TRACK_GAIN=-1280"))))
-    assert read_tags(path) == Tags("", "", "", Loudness(-18.0))
+    assert read_tags(path) == Tags("x", "", "", Loudness(-11.0, 0.5), Loudness(-19.0, 0.9))
+    path.write_bytes(
+        flac([1, 2], 1, 44100, tags=flac_block(4, comments("R128_TRACK_GAIN=-1280", "R128_ALBUM_GAIN=256")))
+    )
+    assert read_tags(path) == Tags("", "", "", Loudness(-18.0), Loudness(-24.0))
 
 
 @pytest.mark.parametrize("version", [2, 3, 4])
@@ -552,14 +558,50 @@ def test_the_loudness_of_id3_frames(path: pathlib.Path, version: int, encoding: 
         return frame(version, "TXXX", content)
 
     tag = id3(
-        version, user("REPLAYGAIN_TRACK_GAIN", "+2 dB"), user("replaygain_track_peak", "0.25"), user("other", "1")
+        version,
+        user("REPLAYGAIN_TRACK_GAIN", "+2 dB"),
+        user("replaygain_track_peak", "0.25"),
+        user("other", "1"),
+        user("replaygain_album_gain", "-1 dB"),
     )
-    assert tags_of(path, tag + SOUND).loudness == Loudness(-20.0, 0.25)
+    found = tags_of(path, tag + SOUND)
+    assert found.loudness == Loudness(-20.0, 0.25) and found.album_loudness == Loudness(-17.0)
 
 
 def test_the_loudness_of_an_ape_tag(path: pathlib.Path) -> None:
-    tag = ape({"REPLAYGAIN_TRACK_GAIN": b"-3.5 dB", "Title": b"x"})
-    assert tags_of(path, SOUND + tag).loudness == Loudness(-14.5)
+    tag = ape({"REPLAYGAIN_TRACK_GAIN": b"-3.5 dB", "Title": b"x", "Replaygain_Album_Gain": b"2 dB"})
+    found = tags_of(path, SOUND + tag)
+    assert found.loudness == Loudness(-14.5) and found.album_loudness == Loudness(-20.0)
+
+
+@pytest.mark.parametrize(
+    ("track", "disc", "place"),
+    [
+        ("7", "", (1, 7)),
+        ("07/12", "2/3", (2, 7)),
+        (" 3 ", "x", (1, 3)),
+        ("", "2", None),
+        ("A1", "", None),
+        ("99999999999", "1", None),
+        ("١", "1", None),
+    ],
+)
+def test_the_place_in_the_album(path: pathlib.Path, track: str, disc: str, place: tuple[int, int] | None) -> None:
+    path.write_bytes(flac([1], 1, 44100, tags=flac_block(4, comments(f"TrackNumber={track}", f"DISCNUMBER={disc}"))))
+    assert read_tags(path).place == place
+    assert tags_of(path, SOUND + ape({"Track": track.encode(), "Disc": disc.encode()})).place == place
+    for version in (2, 3, 4):
+        names = (b"TRK", b"TPA") if version == 2 else (b"TRCK", b"TPOS")
+        frames = [name + frame(version, "TIT2", encoded(text, 3 if version == 4 else 1))[len(name) :]
+                  for name, text in zip(names, (track, disc), strict=True)]  # fmt: skip
+        assert tags_of(path, id3(version, *frames) + SOUND).place == place
+
+
+def test_the_track_number_of_id3v1(path: pathlib.Path) -> None:
+    old = b"TAG".ljust(125, b"\0")
+    assert tags_of(path, SOUND + old + b"\0\7\1").place == (1, 7)
+    assert tags_of(path, SOUND + old + b"\0\0\1").place is None
+    assert tags_of(path, SOUND + b"TAG".ljust(127, b"x") + b"\1").place is None, "a comment of 30 letters"
 
 
 def test_a_loudness_that_makes_no_sense(path: pathlib.Path) -> None:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from uuid import UUID
 
 from phaselock.model.loudness import Song, gains_db
+from phaselock.model.queue import QueueEntry
 from phaselock.model.timeline import Timeline
 from phaselock.protocol import messages as m
 from phaselock.session.effects import Follow
@@ -29,8 +31,8 @@ class HostGains:
         """The loudness of all songs; None: each plays as it is."""
         self._told: dict[UUID, float] = {}
         """The gains that the peers know. Every other gain is 0."""
-        self._settled: tuple[int, int, float | None] | None = None
-        """What the gains follow from: the revisions of the queue and of the facts, and the target."""
+        self._settled: tuple[Sequence[QueueEntry], int, float | None] = (), 0, None
+        """What the gains follow from: the rows, the revision of the facts, and the target."""
 
     def of(self, file_id: UUID) -> float:
         """The gain of a track in dB."""
@@ -46,14 +48,15 @@ class HostGains:
 
     def settle(self) -> None:
         """Bring the gains up to date, and tell the peers those that have changed."""
-        cause = self._queue.rows.revision, self._facts.revision, self.target_lufs
-        if self._settled == cause:
+        entries, revision, target_lufs = self._queue.rows.entries, self._facts.revision, self.target_lufs
+        # The identity of the rows, not their revision: it stays when a row that was removed has been played.
+        if self._settled[0] is entries and self._settled[1:] == (revision, target_lufs):
             return
-        self._settled = cause
-        tracks = [entry.track for entry in self._queue.rows.entries]
+        self._settled = entries, revision, target_lufs
+        tracks = [entry.track for entry in entries]
         facts = [self._facts.of(track.file_id) for track in tracks]
-        songs = [Song(one.album, track.duration_s, one.loudness) for track, one in zip(tracks, facts, strict=True)]
-        gains = dict(zip([track.file_id for track in tracks], gains_db(songs, self.target_lufs), strict=True))
+        songs = [Song(one.tagged, track.duration_s, one.measured) for track, one in zip(tracks, facts, strict=True)]
+        gains = dict(zip([track.file_id for track in tracks], gains_db(songs, target_lufs), strict=True))
         changed = {file_id: gain for file_id, gain in gains.items() if gain != self.of(file_id)}
         self._told = {file_id: gain for file_id, gain in self._told.items() if file_id in gains} | changed
         message = _message(changed)

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from phaselock.language.message import N_
-from phaselock.model.loudness import Loudness
+from phaselock.model.loudness import Tagged
 from phaselock.model.measurement import Measurement
 from phaselock.model.microphone import HeardPass
 from phaselock.model.names import person_name, sentence
@@ -223,9 +223,9 @@ class HostSession:
         effects = self._settle(now_ns)
         return [*effects, Ended(Notice(Code.SESSION_ENDED), failed=False)] if self._over else effects
 
-    def learn_tags(self, file_id: UUID, album: str, loudness: Loudness | None, *, now_ns: int) -> list[Effect]:
-        """The album and the loudness of a track, as its tags say. `loudness` None: they do not say it."""
-        self._facts.learn_tags(file_id, album, loudness)
+    def learn_tags(self, file_id: UUID, tagged: Tagged, *, now_ns: int) -> list[Effect]:
+        """What the tags of a track say."""
+        self._facts.learn_tags(file_id, tagged)
         return self._settle(now_ns)
 
     def learn_measurement(self, file_id: UUID, measurement: Measurement, *, now_ns: int) -> list[Effect]:

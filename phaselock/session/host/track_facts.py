@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from uuid import UUID
 
-from phaselock.model.loudness import Loudness
+from phaselock.model.loudness import Loudness, Tagged
 from phaselock.model.measurement import Measurement
 
 
@@ -13,17 +13,14 @@ from phaselock.model.measurement import Measurement
 class TrackFacts:
     """Of one track."""
 
-    album: str = ""
-    """The album of its tags; empty: none."""
-    tagged: Loudness | None = None
-    """The loudness of its tags."""
+    tagged: Tagged = Tagged()
     measurement: Measurement | None = None
     """None: not measured yet, or it cannot be."""
 
     @property
-    def loudness(self) -> Loudness | None:
-        """As it was measured, else as its tags say; None if it is not known."""
-        return self.measurement.loudness if self.measurement is not None else self.tagged
+    def measured(self) -> Loudness | None:
+        """How loud it was measured."""
+        return self.measurement.loudness if self.measurement is not None else None
 
 
 _NOTHING = TrackFacts()
@@ -41,9 +38,9 @@ class HostTrackFacts:
         """Of this track."""
         return self._facts.get(file_id, _NOTHING)
 
-    def learn_tags(self, file_id: UUID, album: str, tagged: Loudness | None) -> None:
+    def learn_tags(self, file_id: UUID, tagged: Tagged) -> None:
         """The tags of a track were read."""
-        self._learn(file_id, dataclasses.replace(self.of(file_id), album=album, tagged=tagged))
+        self._learn(file_id, dataclasses.replace(self.of(file_id), tagged=tagged))
 
     def learn_measurement(self, file_id: UUID, measurement: Measurement) -> None:
         """A track was measured."""
