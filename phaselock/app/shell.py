@@ -29,7 +29,7 @@ from phaselock.network.host import HostRunner
 from phaselock.network.peer import PeerRunner
 from phaselock.session import commands as c
 from phaselock.session import events as e
-from phaselock.session.sentences import NoticeError
+from phaselock.session.sentences import NoticeError, song_text
 from phaselock.storage.settings import SettingsStore
 
 
@@ -136,8 +136,11 @@ class HostShell(Shell):
                 raise usage_error(Message("loudness off|on|-30..-8")) from None
             self._do(c.SetLoudness(self._store.settings.chosen_lufs(choice)))
         else:
-            target_lufs = self._runner.snapshot().loudness_lufs
-            self._terminal.event(e.LoudnessSet(self._runner.session_ns(), target_lufs))
+            snapshot, session_ns = self._runner.snapshot(), self._runner.session_ns()
+            self._terminal.event(e.LoudnessSet(session_ns, snapshot.loudness_lufs))
+            if (now := snapshot.now) is not None and (view := snapshot.now_loudness) is not None:
+                song = song_text(now.title, now.artist, now.file_name)
+                self._terminal.event(e.SongLoudness(session_ns, now.id, song, **dataclasses.asdict(view)))
 
     def _save(self, rest: str) -> None:
         form = Message("save FILE")

@@ -49,6 +49,11 @@ class Loudness:
     true_peak: float = 1.0
     """Largest absolute value between and at the samples, 1 for full scale."""
 
+    @property
+    def true_peak_db(self) -> float:
+        """In dBTP, at least -120."""
+        return 20 * math.log10(max(self.true_peak, 1e-6))
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Tagged:
@@ -89,7 +94,7 @@ def gain_db(loudness: Loudness, target_lufs: float) -> float:
     if loudness.integrated_lufs is None:
         return 0.0
     wanted_db = target_lufs - loudness.integrated_lufs
-    room_db = MAX_TRUE_PEAK_DB - 20 * math.log10(max(loudness.true_peak, 1e-6))
+    room_db = MAX_TRUE_PEAK_DB - loudness.true_peak_db
     allowed_db = min(round(wanted_db, 1), max(0.0, math.floor(10 * room_db) / 10))
     return min(max(allowed_db, MIN_GAIN_DB), MAX_GAIN_DB) + 0.0  # never -0.0
 

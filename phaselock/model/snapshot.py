@@ -228,6 +228,19 @@ class CheckView:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class LoudnessView:
+    """How loud a song is, and the gain at which it plays."""
+
+    measured: bool
+    """False: by its tags, or not known."""
+    integrated_lufs: float | None
+    """None: not known, or it is silent or too short."""
+    true_peak_dbtp: float | None
+    range_lu: float | None
+    gain_db: float
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class SessionSnapshot:
     """The session as this computer knows it. On a peer `peers` is empty."""
 
@@ -263,6 +276,8 @@ class SessionSnapshot:
     """Host: the check that runs."""
     loudness_lufs: float | None = None
     """Host: how loud all songs play; None: each as it is."""
+    now_loudness: LoudnessView | None = None
+    """Host: how loud `now` is; None: there is none."""
     connected: bool = True
     """Peer: the connection to the host works; False while the peer looks for it."""
     plays_on: bool = False

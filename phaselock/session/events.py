@@ -800,6 +800,27 @@ class LevelsListed(Event):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class SongLoudness(Event):
+    """Host: the answer to `loudness` while a song plays or is paused, after `loudness_set`."""
+
+    event_name: ClassVar[str] = "song_loudness"
+
+    file_id: UUID
+    song: str
+    """Its title and artist, or the name of its file."""
+    measured: bool
+    """By EBU R 128. False: by the tags of the file, or not known."""
+    integrated_lufs: float | None
+    """How loud it is; null: not known, or it is silent or too short to be measured."""
+    true_peak_dbtp: float | None
+    """Null: not measured."""
+    range_lu: float | None
+    """Loudness range by EBU Tech 3342; null: not measured, or it is silent or shorter than 3 s."""
+    gain_db: float
+    """How much louder than it is all machines play it."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class HelpRow:
     """A command that may be typed."""
 

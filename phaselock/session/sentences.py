@@ -633,14 +633,36 @@ def event_text(event: e.Event, words: Words = ENGLISH) -> str:
         case e.RoleSet(role=role):
             form = N_("The host has set this speaker to play {role}.")
             return words.gettext(form).format(role=words.gettext(ROLE_PHRASES[role]))
-        case e.LoudnessSet(target_lufs=None):
-            return words.gettext(N_("Every song plays as loud as it is."))
         case e.LoudnessSet(target_lufs=target_lufs):
-            return words.gettext(N_("All songs play at {number} LUFS.")).format(number=f"{target_lufs:g}")
+            if target_lufs is None:
+                return words.gettext(N_("Every song plays as loud as it is."))
+            number = Figure(target_lufs, "g").translated(words)
+            return words.gettext(N_("All songs play at {number} LUFS.")).format(number=number)
+        case e.SongLoudness():
+            return _song_loudness_text(event, words)
         case e.FilesAdded():
             return added_text(event, words)
     template = PLAIN_EVENTS.get(type(event), "")
     return words.gettext(template).format_map(_Values(event)) if template else ""
+
+
+def _song_loudness_text(event: e.SongLoudness, words: Words) -> str:
+    if event.integrated_lufs is None:
+        silent = N_("{song} is silent, or too short to be measured.")
+        return words.gettext(silent if event.measured else N_("{song} is not measured yet.")).format(song=event.song)
+    form = N_("{song}: {number} LUFS by its tags.")
+    if event.measured and event.range_lu is not None:
+        form = N_("{song}: {number} LUFS, true peak {peak} dBTP, loudness range {range} LU.")
+    elif event.measured:
+        form = N_("{song}: {number} LUFS, true peak {peak} dBTP.")
+    figures = {"number": event.integrated_lufs, "peak": event.true_peak_dbtp, "range": event.range_lu}
+    texts = {name: Figure(value, ".1f").translated(words) for name, value in figures.items() if value is not None}
+    gain = N_("It plays as loud as it is.")
+    if event.gain_db:
+        louder = N_("It plays {number} dB louder than it is.")
+        gain = louder if event.gain_db > 0 else N_("It plays {number} dB quieter than it is.")
+    gain_text = words.gettext(gain).format(number=Figure(abs(event.gain_db), ".1f").translated(words))
+    return f"{words.gettext(form).format(song=event.song, **texts)} {gain_text}"
 
 
 def song_text(title: str, artist: str, file_name: str) -> str:

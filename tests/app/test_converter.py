@@ -21,8 +21,9 @@ from phaselock.app.importer import Imported, import_file
 from phaselock.audio.music import Inspector
 from phaselock.errors import PhaseLockError
 from phaselock.model.file_kinds import OtherSoundError, UnplayableFileError
+from phaselock.model.loudness import Loudness
 from phaselock.storage.cache import FileCache
-from phaselock.storage.tags import read_artwork, read_tags
+from phaselock.storage.tags import Tags, read_artwork, read_tags
 
 av = pytest.importorskip("av")
 RATE_HZ = 44_100
@@ -83,6 +84,17 @@ def test_sound_and_tags_are_kept(
     assert (found.track.title, found.track.artist) == tuple(tags.values()) or not tags
     assert (found.track.sha256, found.track.size) == (bytes.fromhex(found.path.stem), found.path.stat().st_size)
     assert read_tags(found.path).title == found.track.title
+
+
+@pytest.mark.parametrize(("container", "codec", "rate_hz"), [("ogg", "libopus", 48_000), ("asf", "wmav2", RATE_HZ)])
+def test_the_tags_of_album_and_loudness_are_kept(
+    tmp_path: pathlib.Path, cache: FileCache, container: str, codec: str, rate_hz: int
+) -> None:
+    tags = {"title": "x", "album": "Now", "track": "3/9", "disc": "2", "R128_TRACK_GAIN": "-1280"}
+    tags |= {"REPLAYGAIN_ALBUM_GAIN": "-4.00 dB", "REPLAYGAIN_ALBUM_PEAK": "0.5", "R128_ALBUM_GAIN": "256"}
+    make(tmp_path / "song", container, codec, tags, rate_hz)
+    found = read_tags(imported(tmp_path / "song", cache).path)
+    assert found == Tags("x", "", "Now", Loudness(-18.0), Loudness(-14.0, 0.5), (2, 3))
 
 
 def test_a_file_is_converted_once(tmp_path: pathlib.Path, cache: FileCache, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from phaselock.app.shell import HostShell, PeerShell
 from phaselock.model.notices import Code, Notice
 from phaselock.model.queue import ItemStatus, QueueItem
 from phaselock.model.role import Role
-from phaselock.model.snapshot import LevelsView, LevelView
+from phaselock.model.snapshot import LevelsView, LevelView, LoudnessView
 from phaselock.session.commands import (
     AnswerMicrophone,
     Calibrate,
@@ -28,6 +28,7 @@ from phaselock.session.commands import (
     StopCalibration,
     UndoLevels,
 )
+from phaselock.session.event_json import event_object
 from phaselock.session.events import Event, Failed, LevelsListed, PeerJoined
 from phaselock.session.sentences import event_text
 from phaselock.storage.settings import Settings
@@ -296,9 +297,36 @@ def test_the_loudness_is_shown_and_set() -> None:
     done: list[object] = []
     fake = parts(told, settings=Settings(loudness_lufs=-14.0))
     fake.snapshot().loudness_lufs = -14.0
+    fake.snapshot().now_loudness = None
     fake.command = done.append
     shell = HostShell(*([fake] * 6))
     for line in ("loudness", "loudness off", "loudness on", "loudness -20", "loudness -31"):
         shell.line(line)
     assert done == [SetLoudness(None), SetLoudness(-14.0), SetLoudness(-20.0)]
     assert [event_text(one) for one in told] == ["All songs play at -14 LUFS.", "Usage: loudness off|on|-30..-8"]
+
+
+@pytest.mark.parametrize(
+    ("view", "sentence"),
+    [
+        (
+            LoudnessView(True, -9.25, 0.32, 4.18, -6.8),
+            "Ada – x: -9.2 LUFS, true peak 0.3 dBTP, loudness range 4.2 LU. It plays 6.8 dB quieter than it is.",
+        ),
+        (
+            LoudnessView(True, -20.04, -9.0, None, 4.0),
+            "Ada – x: -20.0 LUFS, true peak -9.0 dBTP. It plays 4.0 dB louder than it is.",
+        ),
+        (LoudnessView(False, -16.0, None, None, 0.0), "Ada – x: -16.0 LUFS by its tags. It plays as loud as it is."),
+        (LoudnessView(False, None, None, None, 0.0), "Ada – x is not measured yet."),
+        (LoudnessView(True, None, -120.0, None, 0.0), "Ada – x is silent, or too short to be measured."),
+    ],
+)
+def test_the_loudness_of_the_song_that_plays(view: LoudnessView, sentence: str) -> None:
+    told: list[Event] = []
+    fake = parts(told)
+    now = SimpleNamespace(id=uuid.UUID(int=1), title="Ada", artist="x", file_name="x.mp3")
+    fake.snapshot = lambda: SimpleNamespace(loudness_lufs=-16.0, now=now, now_loudness=view)
+    HostShell(*([fake] * 6)).line("loudness")
+    assert event_text(told[1]) == sentence
+    assert event_object(told[1])["range_lu"] == view.range_lu

@@ -11,6 +11,7 @@ import pytest
 from phaselock.model.loudness import Loudness, Tagged
 from phaselock.model.measurement import Measurement
 from phaselock.model.queue import MAX_ITEMS
+from phaselock.model.snapshot import LoudnessView
 from phaselock.model.sweeps import SWEEP_ID
 from phaselock.protocol.codec import ProtocolError, decode
 from phaselock.protocol.messages import TYPE_OF, TrackGain, TrackGains
@@ -34,7 +35,7 @@ def learn(harness: SessionHarness, number: int, loudness: Loudness | None, album
 
 
 def measure(harness: SessionHarness, number: int, loudness: Loudness) -> None:
-    core, measurement = harness.host.core, Measurement(loudness, None, 0, 1)
+    core, measurement = harness.host.core, Measurement(loudness, 3.0, 0, 1)
     harness.host.do(core.learn_measurement(UUID(int=number), measurement, now_ns=harness.host.now_ns))
 
 
@@ -116,6 +117,18 @@ def test_the_switch() -> None:
     told = [one.fields["target_lufs"] for one in harness.host.events("loudness_set")]
     assert told == [-16.0, -20.0, None]
     assert harness.host.snapshot().loudness_lufs is None
+
+
+def test_how_loud_the_song_is_that_plays() -> None:
+    harness, _ = even()
+    assert harness.host.snapshot().now_loudness is None
+    harness.command(c.Play())
+    harness.run(1)
+    assert harness.host.snapshot().now_loudness == LoudnessView(False, None, None, None, 0.0)
+    learn(harness, 1, Loudness(-12.0))
+    assert harness.host.snapshot().now_loudness == LoudnessView(False, -12.0, None, None, -4.0)
+    measure(harness, 1, LOUD)
+    assert harness.host.snapshot().now_loudness == LoudnessView(True, -10.0, 0.0, 3.0, -6.0)
 
 
 def test_an_album_in_order_has_one_gain() -> None:

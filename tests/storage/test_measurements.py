@@ -1,4 +1,4 @@
-"""What was measured in songs stays on the disk."""
+"""The measurements of songs on the disk."""
 
 from __future__ import annotations
 

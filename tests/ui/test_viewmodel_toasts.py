@@ -238,6 +238,7 @@ SILENT = {
     e.VolumeSet,
     e.PeersTrimmed,
     e.LevelsListed,
+    e.SongLoudness,
     e.PeerSyncMeasured,
     e.PeersListed,
     e.RequestsListed,

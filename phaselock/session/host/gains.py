@@ -7,7 +7,9 @@ from uuid import UUID
 
 from phaselock.model.loudness import Song, gains_db
 from phaselock.model.queue import QueueEntry
+from phaselock.model.snapshot import LoudnessView
 from phaselock.model.timeline import Timeline
+from phaselock.model.types import Track
 from phaselock.protocol import messages as m
 from phaselock.session.effects import Follow
 from phaselock.session.host.members import Members
@@ -38,6 +40,19 @@ class HostGains:
         """The gain of a track in dB."""
         return self._told.get(file_id, 0.0)
 
+    def view(self, track: Track) -> LoudnessView:
+        """How loud a track is, and its gain."""
+        facts = self._facts.of(track.file_id)
+        measurement = facts.measurement
+        loudness = Song(facts.tagged, track.duration_s, facts.measured).loudness
+        return LoudnessView(
+            measurement is not None,
+            _rounded(loudness.integrated_lufs if loudness is not None else None),
+            _rounded(measurement.loudness.true_peak_db if measurement is not None else None),
+            _rounded(measurement.range_lu if measurement is not None else None),
+            self.of(track.file_id),
+        )
+
     def follow(self, timeline: Timeline | None, then: Timeline | None) -> Follow:
         """The effect that plays these timelines at their gains."""
         return Follow(timeline, then, *(self.of(one.file_id) if one else 0.0 for one in (timeline, then)))
@@ -62,6 +77,10 @@ class HostGains:
         message = _message(changed)
         if message is not None:
             self._outbox.do(*self._members.broadcast(message))
+
+
+def _rounded(level: float | None) -> float | None:
+    return None if level is None else round(level, 2)
 
 
 def _message(gains: dict[UUID, float]) -> m.TrackGains | None:

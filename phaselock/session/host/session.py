@@ -378,13 +378,13 @@ class HostSession:
 
     def snapshot(self) -> SessionSnapshot:
         """A consistent copy of the state, for display."""
-        queued = self._queue.rows.ids()
+        queued, now = self._queue.rows.ids(), self._transport.now()
         return SessionSnapshot(
             session_name=self._session_name,
             host_name=self._host_name,
             display_name=self._host_name,
             queue=self._queue.rows.items(),
-            now=self._transport.now(),
+            now=now,
             timeline=self._transport.playback.current,
             then=self._transport.playback.armed,
             waiting_for=self._transport.waiting_for(),
@@ -398,6 +398,7 @@ class HostSession:
             confirmed=self._members.own.proof.confirmation if self._members.own is not None else None,
             check=self._check.view(),
             loudness_lufs=self._gains.target_lufs,
+            now_loudness=self._gains.view(self._queue.known(now.id)) if now is not None else None,
         )
 
     # -- joining and leaving -----------------------------------------------------------------------------------------
