@@ -29,9 +29,10 @@ from phaselock.session.commands import (
     UndoLevels,
 )
 from phaselock.session.event_json import event_object
-from phaselock.session.events import Event, Failed, LevelsListed, PeerJoined
+from phaselock.session.events import Event, Failed, LevelsListed, LoudnessSet, PeerJoined, SongLoudness
 from phaselock.session.sentences import event_text
 from phaselock.storage.settings import Settings
+from tests.support.pseudo_language import PseudoLanguage
 from tests.support.shouting import Shouting
 
 
@@ -330,3 +331,10 @@ def test_the_loudness_of_the_song_that_plays(view: LoudnessView, sentence: str) 
     HostShell(*([fake] * 6)).line("loudness")
     assert event_text(told[1]) == sentence
     assert event_object(told[1])["range_lu"] == view.range_lu
+
+
+def test_loudness_has_the_decimal_sign_of_the_language() -> None:
+    words = PseudoLanguage()
+    assert "-14,5" in event_text(LoudnessSet(None, -14.5), words)
+    song = SongLoudness(None, uuid.UUID(int=1), "x", *dataclasses.astuple(LoudnessView(True, -9.2, 0.3, 4.1, -6.8)))
+    assert all(figure in event_text(song, words) for figure in ("-9,2", "0,3", "4,1", "6,8"))
