@@ -1,5 +1,5 @@
 /* Integrated loudness and true peak of a stereo track, after ITU-R BS.1770-4 ("Algorithms to measure audio
- * programme loudness and true-peak audio level"), and its loudness range, after EBU Tech 3342 ("Loudness range: a
+ * programme loudness and true-peak audio level"). Its loudness range, after EBU Tech 3342 ("Loudness range: a
  * measure to supplement EBU R 128 loudness normalization").
  *
  * Both channels are filtered by a high shelf and a high-pass ("K-weighting"), whose analogue prototypes are
@@ -18,7 +18,7 @@ enum {
     PL_LOUDNESS_CLASSES = 5000, /* from -70 to +30 LUFS */
     PL_BLOCK_STEPS = 4,         /* of 100 ms, as those of the range */
     PL_RANGE_STEPS = 30,
-    PL_PEAK_TAPS = 12,          /* for each phase of the interpolator */
+    PL_PEAK_TAPS = 12, /* for each phase of the interpolator */
     PL_PEAK_PHASES = 4,
 };
 

@@ -1,9 +1,9 @@
 /* Where the sound of a stereo track begins and ends.
  *
- * A frame is silent if both channels are below -60 dBFS. Music at -16 LUFS covers what is 44 dB below it and more,
- * and the dither and the tape noise of records are mostly below -60 dBFS: louder thresholds would cut the end of
- * notes that fade, lower ones would take noise for music. A single frame is enough: an attack has no minimum length,
- * and a click is heard too. */
+ * A frame is silent if both channels are below -60 dBFS. That is 44 dB below music at -16 LUFS, beside
+ * which it is not heard. Dither, and most noise of tapes, is below -60 dBFS: with a lower limit it would
+ * count as music. With a higher one the ends of notes that fade would be cut. A single frame of sound is
+ * enough, because an attack has no minimum length. */
 #ifndef PL_SOUND_RANGE_H
 #define PL_SOUND_RANGE_H
 

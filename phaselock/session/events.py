@@ -806,6 +806,7 @@ class SongLoudness(Event):
     event_name: ClassVar[str] = "song_loudness"
 
     file_id: UUID
+    """The track."""
     song: str
     """Its title and artist, or the name of its file."""
     measured: bool
