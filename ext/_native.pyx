@@ -492,16 +492,30 @@ cdef class Engine:
         int64_t start_session_ns,
         stop_session_ns=None,
         bint seamless=False,
+        int64_t crossfade_ns=0,
     ):
         """Hand a reset deck to the callback; see pl_engine_arm. False when it cannot be accepted now. ValueError when
-        the rate is not within 1 kHz and 1 MHz."""
+        the rate is not within 1 kHz and 1 MHz, or the crossfade is negative."""
         self._check(deck)
         if not 1000 <= track_rate_hz <= 1e6:
             raise ValueError("track rate out of range")
+        if crossfade_ns < 0:
+            raise ValueError("crossfade out of range")
         cdef int64_t stop = pl.PL_NO_END if stop_session_ns is None else stop_session_ns
         return bool(
-            pl.pl_engine_arm(self.engine, deck, track_rate_hz, anchor_frame, start_session_ns, stop, seamless)
+            pl.pl_engine_arm(
+                self.engine, deck, track_rate_hz, anchor_frame, start_session_ns, stop, seamless, crossfade_ns
+            )
         )
+
+    def crossfade_out(self, int deck, begin_session_ns, int64_t crossfade_ns):
+        """This deck fades out from then on and ends (None: it does not); see pl_engine_crossfade_out. False when it
+        cannot be accepted now. ValueError when the crossfade is not longer than 0."""
+        self._check(deck)
+        if crossfade_ns <= 0:
+            raise ValueError("crossfade out of range")
+        cdef int64_t begin = pl.PL_NO_END if begin_session_ns is None else begin_session_ns
+        return bool(pl.pl_engine_crossfade_out(self.engine, deck, begin, crossfade_ns))
 
     def stop_at(self, int64_t session_ns):
         """All decks stop at this session time. False when it cannot be accepted now."""

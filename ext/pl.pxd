@@ -164,8 +164,9 @@ cdef extern from "pl_engine.h" nogil:
     int pl_engine_free_deck(pl_engine *engine)
     bint pl_engine_arm(
         pl_engine *engine, int deck, double track_rate_hz, int64_t anchor_frame, int64_t start_ns,
-        int64_t stop_ns, bint seamless
+        int64_t stop_ns, bint seamless, int64_t crossfade_ns
     )
+    bint pl_engine_crossfade_out(pl_engine *engine, int deck, int64_t begin_ns, int64_t crossfade_ns)
     bint pl_engine_stop_at(pl_engine *engine, int64_t stop_ns)
     bint pl_engine_cancel(pl_engine *engine, int deck)
     void pl_engine_serve_at_rt(pl_engine *engine, float *out, int64_t frames, int64_t now_ns)

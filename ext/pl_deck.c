@@ -20,6 +20,8 @@ enum { MAX_TRACK_FRAMES_PER_OUTPUT_FRAME = 1020, MIX_MARGIN_FRAMES = 4 };
 _Static_assert(PL_SCRATCH >= PL_MAX_TAPS + MIX_MARGIN_FRAMES + MAX_TRACK_FRAMES_PER_OUTPUT_FRAME,
                "the scratch planes are too small");
 
+static const double HALF_PI = 1.57079632679489661923;
+
 void pl_deck_end_rt(pl_deck *d) {
     d->active = false;
     pl_store_release(&d->state, PL_DECK_FREE);
@@ -50,6 +52,8 @@ static deck_span deck_span_rt(pl_deck *d, const pl_deck_pass *pass, int64_t fram
     double frame_ns = 1e9 / d->rate_hz;
     s.earliest_ns = d->seamless ? -(double)half_taps * frame_ns : 0;
     double latest_ns = d->stop_ns == PL_NO_END ? INFINITY : (double)(d->stop_ns - d->start_ns);
+    if (d->crossfade_out_begin_ns != PL_NO_END)
+        latest_ns = fmin(latest_ns, (double)(d->crossfade_out_begin_ns - d->start_ns) + d->crossfade_out_ns);
     if (s.end_frame != PL_NO_END)
         latest_ns = fmin(latest_ns, (double)(s.end_frame + half_taps - d->anchor_frame) * frame_ns);
 
@@ -110,16 +114,32 @@ static void deck_start_rt(pl_deck *d, const pl_deck_pass *pass, const deck_span 
     d->has_sounded = true;
 }
 
+/* Where a deck stops and cross-fades out, in ns since its start; INFINITY for never. */
+typedef struct {
+    double stop_ns, crossfade_out_ns;
+} deck_ends;
+
+static deck_ends deck_ends_rt(const pl_deck *d) {
+    int64_t stop_ns = d->stop_ns, out_ns = d->crossfade_out_begin_ns;
+    return (deck_ends){
+        .stop_ns = stop_ns == PL_NO_END ? INFINITY : (double)(stop_ns - d->start_ns),
+        .crossfade_out_ns = out_ns == PL_NO_END ? INFINITY : (double)(out_ns - d->start_ns),
+    };
+}
+
 /* The gain of output frame number `at` of a block of `frames`, `ns` after the deck's start: the least of the
- * fades in, at the stop and where the PCM runs out, times the cross-fade of a jump. `stop_ns`: since the
- * deck's start. */
-static inline double gain_rt(const pl_deck *d, const pl_deck_pass *pass, double stop_ns, double ns,
+ * fades in, at the stop and where the PCM runs out, times the cross-fades with other tracks and of a jump. */
+static inline double gain_rt(const pl_deck *d, const pl_deck_pass *pass, const deck_ends *ends, double ns,
                              int64_t at, int64_t frames) {
     double gain = 1;
     if (ns < d->fade_in_ns + PL_FADE_NS) gain = fmax(0, (ns - d->fade_in_ns) / PL_FADE_NS);
-    if (ns > stop_ns - PL_FADE_NS) gain = fmin(gain, fmax(0, (stop_ns - ns) / PL_FADE_NS));
+    if (ns > ends->stop_ns - PL_FADE_NS) gain = fmin(gain, fmax(0, (ends->stop_ns - ns) / PL_FADE_NS));
     if (ns > pass->run_out_ns - pass->run_out_fade_ns)
         gain = fmin(gain, fmax(0, (pass->run_out_ns - ns) / pass->run_out_fade_ns));
+    if (d->crossfade_in_ns > 0 && ns < d->crossfade_in_ns)
+        gain *= sin(HALF_PI * fmax(0, ns / d->crossfade_in_ns));
+    if (ns > ends->crossfade_out_ns)
+        gain *= cos(HALF_PI * fmin(1, (ns - ends->crossfade_out_ns) / d->crossfade_out_ns));
     if (pass->gain_begin != pass->gain_end || pass->gain_begin != 1) {
         double through = fmin(1, (double)at / fmin((double)frames, PL_FADE_NS / pass->step_ns));
         gain *= pass->gain_begin + (pass->gain_end - pass->gain_begin) * through;
@@ -135,7 +155,7 @@ static void mix_rt(pl_deck *d, const pl_deck_pass *pass, pl_scratch *scratch, in
     double step = pass->step_ns * track_frames_per_ns; /* track frames from one output frame to the next */
     int64_t max_count = (int64_t)((PL_SCRATCH - kernel->taps - MIX_MARGIN_FRAMES) / step);
     assert(max_count >= 1);
-    double stop_ns = d->stop_ns == PL_NO_END ? INFINITY : (double)(d->stop_ns - d->start_ns);
+    deck_ends ends = deck_ends_rt(d);
     for (int64_t done = begin, count; done < stop; done += count) {
         count = stop - done < max_count ? stop - done : max_count;
         double from_ns = pass->block_ns + (double)done * pass->step_ns;
@@ -149,7 +169,7 @@ static void mix_rt(pl_deck *d, const pl_deck_pass *pass, pl_scratch *scratch, in
             int64_t i = (int64_t)position;
             float frame[2];
             pl_kernel_frame_rt(kernel, scratch->left + i, scratch->right + i, position - (double)i, frame);
-            double gain = gain_rt(d, pass, stop_ns, from_ns + (double)j * pass->step_ns, done + j, frames);
+            double gain = gain_rt(d, pass, &ends, from_ns + (double)j * pass->step_ns, done + j, frames);
             float *o = out + (done + j) * 2;
             o[0] += (float)gain * frame[0];
             o[1] += (float)gain * frame[1];

@@ -4,7 +4,10 @@
  * leave the loudspeaker then:
  *     track frame = anchor_frame + (session time - start_ns) * rate_hz / 1e9,
  * from start_ns to stop_ns or to the track's end. The engine (pl_engine.h) says at which session times the
- * output frames of a block are heard. The deck finds the PCM for them, resamples it and fades it. */
+ * output frames of a block are heard. The deck finds the PCM for them, resamples it and fades it.
+ *
+ * Two tracks cross-fade in two decks: one fades out by cos(x * pi / 2), the other fades in by sin(x * pi / 2),
+ * where x goes from 0 to 1 in the same session time. The sum of their powers is constant. */
 #ifndef PL_DECK_H
 #define PL_DECK_H
 
@@ -37,8 +40,11 @@ typedef struct {
     const pl_kernel *kernel; /* from the track's rate to the device's */
     double rate_hz;          /* of the track */
     int64_t anchor_frame;
-    int64_t start_ns, stop_ns; /* session time; stop_ns is PL_NO_END for none */
-    double fade_in_ns;         /* ns after start_ns where the fade-in begins; -INFINITY for no fade */
+    int64_t start_ns, stop_ns;      /* session time; stop_ns is PL_NO_END for none */
+    double crossfade_in_ns;         /* length of the fade-in from start_ns; 0 for none */
+    int64_t crossfade_out_begin_ns; /* session time; PL_NO_END for no fade-out. The deck ends after it */
+    double crossfade_out_ns;        /* length of the fade-out */
+    double fade_in_ns;              /* ns after start_ns where the fade-in begins; -INFINITY for no fade */
 } pl_deck;
 
 /* How one callback passes over a deck. Times are ns of session time since the deck's start. */

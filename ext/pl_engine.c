@@ -145,7 +145,7 @@ static bool post(pl_engine *e, const pl_command *command) {
 }
 
 bool pl_engine_arm(pl_engine *e, int deck, double track_rate_hz, int64_t anchor_frame, int64_t start_ns,
-                   int64_t stop_ns, bool seamless) {
+                   int64_t stop_ns, bool seamless, int64_t crossfade_ns) {
     assert(deck >= 0 && deck < PL_DECKS);
     pl_command command = {
         .kind = PL_ARM,
@@ -156,6 +156,7 @@ bool pl_engine_arm(pl_engine *e, int deck, double track_rate_hz, int64_t anchor_
         .anchor_frame = anchor_frame,
         .start_ns = start_ns,
         .stop_ns = stop_ns,
+        .crossfade_ns = crossfade_ns,
     };
     if (!command.kernel) return false;
     pl_deck *d = &e->decks[deck];
@@ -165,6 +166,17 @@ bool pl_engine_arm(pl_engine *e, int deck, double track_rate_hz, int64_t anchor_
     if (post(e, &command)) return true;
     pl_store_release(&d->state, PL_DECK_FREE);
     return false;
+}
+
+bool pl_engine_crossfade_out(pl_engine *e, int deck, int64_t begin_ns, int64_t crossfade_ns) {
+    assert(deck >= 0 && deck < PL_DECKS && crossfade_ns > 0);
+    pl_command command = {
+        .kind = PL_CROSSFADE_OUT,
+        .deck = deck,
+        .start_ns = begin_ns,
+        .crossfade_ns = crossfade_ns,
+    };
+    return post(e, &command);
 }
 
 bool pl_engine_stop_at(pl_engine *e, int64_t stop_ns) {
@@ -219,6 +231,20 @@ static void arm_rt(pl_engine *e, const pl_command *command) {
     d->anchor_frame = command->anchor_frame;
     d->start_ns = command->start_ns;
     d->stop_ns = command->stop_ns;
+    d->crossfade_in_ns = (double)command->crossfade_ns;
+    d->crossfade_out_begin_ns = PL_NO_END;
+}
+
+static void crossfade_out_rt(const pl_engine *e, pl_deck *d, int64_t begin_ns, int64_t crossfade_ns) {
+    bool sounds = d->active && d->has_sounded && e->cursor_valid;
+    if (sounds && d->crossfade_out_begin_ns <= e->cursor.ns) return;
+    int64_t end_ns = begin_ns == PL_NO_END ? PL_NO_END : begin_ns + crossfade_ns;
+    if (sounds && begin_ns < e->cursor.ns) {
+        begin_ns = e->cursor.ns;
+        crossfade_ns = end_ns - begin_ns > (int64_t)PL_FADE_NS ? end_ns - begin_ns : (int64_t)PL_FADE_NS;
+    }
+    d->crossfade_out_begin_ns = begin_ns;
+    d->crossfade_out_ns = (double)crossfade_ns;
 }
 
 static void cancel_rt(pl_engine *e, pl_deck *d) {
@@ -244,6 +270,9 @@ static void commands_rt(pl_engine *e) {
                 break;
             case PL_CANCEL:
                 cancel_rt(e, &e->decks[command->deck]);
+                break;
+            case PL_CROSSFADE_OUT:
+                crossfade_out_rt(e, &e->decks[command->deck], command->start_ns, command->crossfade_ns);
                 break;
             case PL_QUIET:
                 memcpy(e->quiet, command->quiet, sizeof e->quiet);

@@ -33,10 +33,11 @@ enum {
 };
 
 typedef enum {
-    PL_ARM,     /* a deck starts at start_ns */
-    PL_STOP_AT, /* all decks stop at stop_ns */
-    PL_CANCEL,  /* one deck stops now */
-    PL_QUIET,   /* silence in `quiet` */
+    PL_ARM,           /* a deck starts at start_ns */
+    PL_STOP_AT,       /* all decks stop at stop_ns */
+    PL_CANCEL,        /* one deck stops now */
+    PL_CROSSFADE_OUT, /* one deck fades out from start_ns on, for crossfade_ns, and ends */
+    PL_QUIET,         /* silence in `quiet` */
 } pl_command_kind;
 
 /* Which channels of the tracks the two outputs play. */
@@ -59,7 +60,7 @@ typedef struct {
     bool seamless;
     const pl_kernel *kernel;
     double rate_hz;
-    int64_t anchor_frame, start_ns, stop_ns;
+    int64_t anchor_frame, start_ns, stop_ns, crossfade_ns;
     pl_quiet quiet[PL_QUIETS];
 } pl_command;
 
@@ -135,10 +136,15 @@ const pl_kernel *pl_engine_kernel(pl_engine *engine, double track_rate_hz);
 /* Controller: the number of a free deck, or -1. */
 int pl_engine_free_deck(pl_engine *engine);
 /* Controller: hand a deck, whose ring was reset, to the callback. `seamless`: it continues another deck to
- * the sample, which plays to its end; otherwise the other decks stop where this one starts. False when the
- * command ring is full or no kernel can be made. */
+ * the sample, which plays to its end; otherwise the other decks stop where this one starts. It fades in from
+ * its start for `crossfade_ns` (0: it does not). False when the command ring is full or no kernel can be
+ * made. */
 bool pl_engine_arm(pl_engine *engine, int deck, double track_rate_hz, int64_t anchor_frame, int64_t start_ns,
-                   int64_t stop_ns, bool seamless);
+                   int64_t stop_ns, bool seamless, int64_t crossfade_ns);
+/* Controller: this deck fades out from `begin_ns` on, for `crossfade_ns` > 0, and ends. PL_NO_END: it does
+ * not. A fade-out that has begun goes on; one that comes late begins now and is shorter. False when the
+ * command ring is full. */
+bool pl_engine_crossfade_out(pl_engine *engine, int deck, int64_t begin_ns, int64_t crossfade_ns);
 /* Controller: all decks stop at this session time. False when the command ring is full. */
 bool pl_engine_stop_at(pl_engine *engine, int64_t stop_ns);
 /* Controller: this deck stops now, with a short fade. False when the command ring is full. */

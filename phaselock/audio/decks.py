@@ -17,6 +17,7 @@ from phaselock.audio.gain import Gain
 from phaselock.audio.interface import AudioEvent, DecodeFailed, Plan, SweepPlan
 from phaselock.errors import PhaseLockError, bug_net, message_of
 from phaselock.model.file_kinds import UnplayableFileError
+from phaselock.model.timeline import Timeline
 
 _FILL_FRAMES = 8192
 """Most frames that are decoded into one deck per `pump`."""
@@ -67,7 +68,8 @@ class Decks:
         self._current: _Deck | None = None
         self._next: _Deck | None = None
         self._fading: list[_Deck] = []
-        self._refused: set[Plan | SweepPlan] = set()
+        self._refused: set[Timeline] = set()
+        """Endless timelines whose files failed."""
 
     def follow(self, plan: Plan | SweepPlan | None, next_plan: Plan | None) -> None:
         """Follow these plans from the next `pump` on; see AudioOutput.follow. Any thread may call this."""
@@ -121,7 +123,7 @@ class Decks:
         wanted plan                         current deck                            next deck
         ----------------------------------  --------------------------------------  --------------------
         none                                fades out                               fades out
-        has the timeline of the current     is kept, its stop and gain are updated  is kept
+        has the timeline of the current     is kept, its ends and gain are updated  is kept
         has the timeline of the next        plays on until the next one sounds      becomes the current
         any other timeline                  plays on until the new one sounds,      fades out
                                             a new deck is armed
@@ -132,7 +134,7 @@ class Decks:
         if plan is None:
             done = self._silence()
         elif self._current is not None and _same_timeline(plan, self._current):
-            done = self._update_stop(plan, self._current)
+            done = self._update(plan, self._current)
         elif self._next is not None and _same_timeline(plan, self._next):
             done = self._take_over(plan, self._next)
         else:
@@ -143,16 +145,22 @@ class Decks:
     # The functions below return False if the engine cannot take their command now.
 
     def _silence(self) -> bool:
+        for deck in self._fading:  # a crossfade may last for seconds
+            self._engine.cancel(deck.number)
         self._cancel_next()
         if self._current is not None:
             self._cancel(self._current)
             self._current = None
         return True
 
-    def _update_stop(self, plan: Plan | SweepPlan, deck: _Deck) -> bool:
-        stop_ns = plan.timeline.stop_session_ns
+    def _update(self, plan: Plan | SweepPlan, deck: _Deck) -> bool:
+        stop_ns, fade_out = plan.timeline.stop_session_ns, plan.timeline.fade_out
         if stop_ns is not None and stop_ns != deck.plan.timeline.stop_session_ns:
             if not self._engine.stop_at(stop_ns):
+                return False
+        if fade_out != deck.plan.timeline.fade_out:
+            begin_ns, length_ns = (fade_out.begin_session_ns, fade_out.length_ns) if fade_out else (None, 1)
+            if not self._engine.crossfade_out(deck.number, begin_ns, length_ns):
                 return False
         deck.take(plan)
         return True
@@ -161,18 +169,20 @@ class Decks:
         if self._current is not None:
             self._fading.append(self._current)
         self._current, self._next = deck, None
-        return self._update_stop(plan, deck)
+        return self._update(plan, deck)
 
     def _replace(self, plan: Plan | SweepPlan, dac_ns: int, events: list[AudioEvent]) -> bool:
-        self._cancel_next()
-        if self._current is not None:
-            self._fading.append(self._current)
-            self._current = None
         stop_ns = plan.timeline.stop_session_ns
         if stop_ns is not None and self._engine.clock_map.session_from_local(dac_ns) >= stop_ns:
-            return True  # it has stopped already: nothing will sound
-        self._current = self._arm(plan, dac_ns, events, seamless=False)
-        return self._current is not None or plan in self._refused
+            return self._silence()  # it has stopped already: nothing will sound
+        self._cancel_next()
+        old, self._current = self._current, None
+        if old is not None:
+            self._fading.append(old)
+        fade_out = old.plan.timeline.fade_out if old is not None else None
+        fades = fade_out is not None and fade_out.begin_session_ns == plan.timeline.start_session_ns
+        self._current = self._arm(plan, dac_ns, events, seamless=fades)
+        return self._update(plan, self._current) if self._current is not None else self._is_refused(plan)
 
     def _apply_next(self, plan: Plan | None, dac_ns: int, events: list[AudioEvent]) -> bool:
         if self._next is not None and (plan is None or not self._still_right(plan, self._next, dac_ns)):
@@ -182,7 +192,7 @@ class Decks:
         if plan is None or self._next is not None or self._current is None:
             return True
         self._next = self._arm(plan, dac_ns, events, seamless=True)
-        return self._next is not None or plan in self._refused
+        return self._next is not None or self._is_refused(plan)
 
     def _still_right(self, plan: Plan | SweepPlan, deck: _Deck, dac_ns: int) -> bool:
         """True if a deck that waits for its start can follow the plan. Its ring holds seconds at the old gain, so with
@@ -205,7 +215,7 @@ class Decks:
     def _arm(self, plan: Plan | SweepPlan, dac_ns: int, events: list[AudioEvent], *, seamless: bool) -> _Deck | None:
         """Arm a free deck with the plan; None if there is none, if the command queue is full or the file fails."""
         number = self._engine.free_deck()
-        if number < 0 or plan in self._refused:
+        if number < 0 or self._is_refused(plan):
             return None
         self._close_freed()
         timeline = plan.timeline
@@ -225,7 +235,8 @@ class Decks:
             return None
         generation = self._engine.reset_deck(number, first)
         gain = Gain(_gain_db(plan), timeline.rate_hz)
-        deck = _Deck(plan, number, generation, source, gain, self._engine.deck(number).room_frames)
+        without = dataclasses.replace(plan, timeline=timeline.into(None))  # `_update` adds the fade-out
+        deck = _Deck(without, number, generation, source, gain, self._engine.deck(number).room_frames)
         self._fill(deck, _FIRST_FILL_FRAMES, events)
         if not self._engine.arm(
             number,
@@ -234,6 +245,7 @@ class Decks:
             timeline.start_session_ns,
             timeline.stop_session_ns,
             seamless=seamless,
+            crossfade_ns=timeline.crossfade_ns,
         ):
             source.close()
             return None
@@ -292,20 +304,27 @@ class Decks:
         too_far_ahead = not deck.decoded and wanted > written + _MAX_BEHIND_S * rate_hz
         return too_far_ahead or wanted < oldest - _MAX_BACK_S * rate_hz
 
+    def _is_refused(self, plan: Plan | SweepPlan) -> bool:
+        return _endless(plan.timeline) in self._refused
+
     def _refuse(self, plan: Plan | SweepPlan, error: Exception, events: list[AudioEvent]) -> None:
-        if plan not in self._refused:
-            self._refused.add(plan)
+        if not self._is_refused(plan):
+            self._refused.add(_endless(plan.timeline))
             if isinstance(plan, Plan):
                 events.append(DecodeFailed(plan, message_of(error)))
 
 
 def _same_timeline(plan: Plan | SweepPlan, deck: _Deck) -> bool:
-    """True if the deck can follow the plan: the same timeline, except that the stop time may be added or moved. The
-    engine cannot remove a stop time from a deck."""
+    """True if the deck can follow the plan: the same timeline, except that the stop time may be added or moved, and the
+    fade-out changed. The engine cannot remove a stop time from a deck."""
     wanted, armed = plan.timeline, deck.plan.timeline
     if armed.stop_session_ns is not None and wanted.stop_session_ns is None:
         return False
-    return dataclasses.replace(wanted, stop_session_ns=None) == dataclasses.replace(armed, stop_session_ns=None)
+    return _endless(wanted) == _endless(armed)
+
+
+def _endless(timeline: Timeline) -> Timeline:
+    return dataclasses.replace(timeline, stop_session_ns=None, fade_out=None)
 
 
 def _gain_db(plan: Plan | SweepPlan) -> float:

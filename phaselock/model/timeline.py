@@ -7,6 +7,14 @@ from uuid import UUID
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class FadeOut:
+    """A track fades out from `begin_session_ns` on, for `length_ns`, and ends."""
+
+    begin_session_ns: int
+    length_ns: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Timeline:
     """track frame = anchor_frame + (session time - start_session_ns) * rate_hz / 1e9
 
@@ -18,6 +26,11 @@ class Timeline:
     anchor_frame: int
     start_session_ns: int
     stop_session_ns: int | None = None
+    crossfade_ns: int = 0
+    """For this long from its start, the track fades in and the one before it fades out, at equal power. 0: the one
+    before ends where this one starts."""
+    fade_out: FadeOut | None = None
+    """The fade-out into the next track. None: the track plays to its end."""
 
     def frame_at(self, session_ns: int) -> int:
         """The track frame at `session_ns`, rounded down, in integer arithmetic: all computers get the same frame.
@@ -36,3 +49,9 @@ class Timeline:
     def stopped_at(self, session_ns: int) -> Timeline:
         """The same timeline, silent from `session_ns` on."""
         return dataclasses.replace(self, stop_session_ns=session_ns)
+
+    def into(self, following: Timeline | None) -> Timeline:
+        """The same timeline, which fades out where `following` fades in."""
+        if following is None or not following.crossfade_ns:
+            return dataclasses.replace(self, fade_out=None)
+        return dataclasses.replace(self, fade_out=FadeOut(following.start_session_ns, following.crossfade_ns))

@@ -14,7 +14,8 @@ class Playback:
         self.current: Timeline | None = None
         """Timeline of the current track; paused if it has a stop time. None: nothing is playing or about to start."""
         self.armed: Timeline | None = None
-        """Timeline of the next track. It starts at the end of the current one. None: no track is armed."""
+        """Timeline of the next track. It starts at the end of the current one, or earlier with a crossfade. None: no
+        track is armed."""
         self.sound: Timeline | None = None
         """The timeline that the audio output plays: `current`, or after `stop` the old one up to the common stop
         time."""
@@ -33,6 +34,10 @@ class Playback:
         """The tracks of all timelines."""
         timelines = (self.current, self.armed, self.sound)
         return frozenset(timeline.file_id for timeline in timelines if timeline is not None)
+
+    def lines(self) -> tuple[Timeline | None, Timeline | None]:
+        """The timelines for the audio output: what it plays, and what follows."""
+        return self.sound.into(self.armed) if self.sound is not None else None, self.armed
 
     def follow(self, timeline: Timeline) -> None:
         """Make `timeline` the current one and disarm the next track."""

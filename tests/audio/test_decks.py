@@ -158,6 +158,96 @@ def test_the_next_track_joins_without_a_gap_and_is_kept_when_it_takes_over() -> 
     assert len(machine.sources) == 2
 
 
+def crossfaded(machine: Machine) -> tuple[Plan, Plan]:
+    """Follow a track of 3 s from 1 s on, which fades into a second one from 3 s to 4 s."""
+    second = plan(0, 3, number=2)
+    second = dataclasses.replace(second, timeline=dataclasses.replace(second.timeline, crossfade_ns=SECOND))
+    first = plan(0, 1, seconds=3.0)
+    first = dataclasses.replace(first, timeline=first.timeline.into(second.timeline))
+    machine.decks.follow(first, second)
+    return first, second
+
+
+def test_a_crossfade_goes_on_when_the_next_track_takes_over() -> None:
+    machine = Machine()
+    first, second = crossfaded(machine)
+    machine.run(2.5)
+    assert machine.armed() == 2
+    machine.decks.follow(second, None)
+    machine.run(2.5)
+    assert_follows(machine, first, 1.01, 2.99)
+    assert_follows(machine, second, 4.01, 4.9)
+    assert machine.loudest(2.99, 3.02) > 0.9
+    assert machine.armed() == 1
+    assert len(machine.sources) == 2
+
+
+def test_a_crossfade_that_is_taken_back_leaves_the_track_as_it_was() -> None:
+    machine = Machine()
+    first, _ = crossfaded(machine)
+    machine.run(1.5)
+    machine.decks.follow(dataclasses.replace(first, timeline=first.timeline.into(None)), None)
+    machine.run(3)
+    assert_follows(machine, first, 1.01, 3.99)
+
+
+def test_a_stop_silences_both_tracks_of_a_crossfade() -> None:
+    machine = Machine()
+    _, second = crossfaded(machine)
+    machine.run(2.5)
+    machine.decks.follow(second, None)
+    machine.run(1.0)
+    machine.decks.follow(None, None)
+    machine.run(0.5)
+    assert machine.loudest(3.7, 4.0) == 0
+    assert machine.armed() == 0
+
+
+def test_a_pause_in_a_crossfade_silences_both_tracks() -> None:
+    machine = Machine()
+    _, second = crossfaded(machine)
+    machine.run(2.5)
+    machine.decks.follow(second, None)
+    machine.run(0.5)
+    paused = dataclasses.replace(second, timeline=second.timeline.stopped_at(T0_NS + 3_500_000_000))
+    machine.decks.follow(paused, None)
+    machine.run(1.0)
+    assert machine.loudest(3.4, 3.49) > 0.9
+    assert machine.loudest(3.5, 4.0) == 0
+
+
+def test_a_stream_that_begins_in_a_track_that_will_fade_out_fades_it() -> None:
+    machine = Machine()
+    crossfaded(machine)
+    machine.run(1.5)
+    machine.engine.stream(DEVICE_HZ)
+    machine.decks.restart()
+    machine.run(1.5)
+    assert machine.armed() == 2
+    assert machine.loudest(2.7, 2.9) == pytest.approx(1, abs=0.02)
+    machine.run(1.2)
+    assert machine.armed() == 1
+
+
+def test_a_track_whose_file_comes_in_the_crossfade_does_not_cut_the_one_before() -> None:
+    machine = Machine()
+    first, second = crossfaded(machine)
+    machine.decks.follow(first, None)
+    machine.run(2.7)
+    machine.decks.follow(second, None)
+    machine.run(0.4)
+    assert machine.armed() == 2
+
+
+def test_another_track_that_was_paused_before_now_silences_the_one_that_plays() -> None:
+    machine = Machine()
+    machine.decks.follow(plan(0, 1), None)
+    machine.run(2)
+    machine.decks.follow(plan(0, 1.2, 1.5, number=2), None)
+    machine.run(0.5)
+    assert machine.armed() == 0
+
+
 def test_another_next_track_replaces_the_armed_one() -> None:
     machine = Machine()
     first, wrong, right = plan(0, 1, seconds=2.0), plan(5000, 3, number=2), plan(20_000, 3, number=3)

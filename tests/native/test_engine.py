@@ -258,6 +258,55 @@ def test_the_next_track_follows_on_the_frame() -> None:
     assert loud[DEVICE_HZ + 100 :].min() == pytest.approx(1, abs=0.001)
 
 
+def crossfading(constant: float, begin_ns: int, length_ns: int) -> Machine:
+    """A machine on which a deck of 1.0 on the left fades into one of `constant` on the right."""
+    machine = Machine()
+    left, right = np.zeros((60_000, 2), np.float32), np.zeros((60_000, 2), np.float32)
+    left[:, 0], right[:, 1] = 1, constant
+    decks = []
+    for sound, start_ns, crossfade_ns in ((left, T0_NS + SECOND // 10, 0), (right, begin_ns, length_ns)):
+        decks.append(machine.engine.free_deck())
+        generation = machine.engine.reset_deck(decks[-1], 0)
+        assert machine.engine.write(decks[-1], generation, sound.ravel()) == len(sound)
+        assert machine.engine.arm(decks[-1], TRACK_HZ, 0, start_ns, None, True, crossfade_ns)
+    assert machine.engine.crossfade_out(decks[0], begin_ns, length_ns)
+    return machine
+
+
+def test_a_crossfade_keeps_the_power_and_is_exact_to_the_frame() -> None:
+    begin_ns, length_ns = T0_NS + SECOND // 2 + 12_345, 300_000_000
+    machine = crossfading(1.0, begin_ns, length_ns).run(1.0)
+    left, right = machine.sound.T
+    through = np.clip((machine.at_ns() - (begin_ns - T0_NS)) / length_ns, 0, 1)
+    settled = slice(DEVICE_HZ // 5, None)
+    assert left[settled] == pytest.approx(np.cos(np.pi / 2 * through)[settled], abs=1e-4)
+    assert right[settled] == pytest.approx(np.sin(np.pi / 2 * through)[settled], abs=1e-4)
+    assert (left**2 + right**2)[settled] == pytest.approx(1, abs=2e-4)
+    assert sum(machine.engine.deck(k).armed for k in range(_native.DECKS)) == 1
+
+
+def test_a_crossfade_may_be_taken_back_before_it_begins_and_not_after() -> None:
+    begin_ns, length_ns = T0_NS + SECOND // 2, 300_000_000
+    machine = crossfading(0.0, begin_ns, length_ns).run(0.4)
+    assert machine.engine.crossfade_out(0, None, 1)
+    machine.run(0.2)
+    assert machine.sound[-1, 0] == pytest.approx(1, abs=1e-4)
+    assert machine.engine.crossfade_out(0, T0_NS + 700_000_000, length_ns)
+    machine.run(0.2)
+    assert machine.engine.crossfade_out(0, None, 1)
+    machine.run(0.25)
+    assert machine.sound[-1, 0] == 0
+
+
+def test_a_crossfade_that_comes_late_does_not_click() -> None:
+    machine = crossfading(0.0, T0_NS + SECOND, 300_000_000).run(0.6)
+    assert machine.engine.crossfade_out(0, T0_NS + SECOND // 2, 200_000_000)
+    machine.run(0.2)
+    left = machine.sound[DEVICE_HZ // 5 :, 0]
+    assert np.abs(np.diff(left)).max() < 5e-4  # 100 ms are left: the steepest step of such a fade is 3.3e-4
+    assert left[-1] == 0
+
+
 def test_an_underrun_comes_back_in_phase() -> None:
     machine = Machine()
     start_ns = T0_NS + SECOND
@@ -529,6 +578,10 @@ def test_arguments_out_of_range_are_refused() -> None:
         engine.arm(-1, 44100, 0, 0)
     with pytest.raises(ValueError):
         engine.arm(0, 10, 0, 0)
+    with pytest.raises(ValueError, match="crossfade out of range"):
+        engine.arm(0, 44100, 0, 0, crossfade_ns=-1)
+    with pytest.raises(ValueError, match="crossfade out of range"):
+        engine.crossfade_out(0, 0, 0)
     with pytest.raises(ValueError):
         engine.stream(0)
     with pytest.raises(ValueError):

@@ -545,7 +545,7 @@ class HostSession:
             self._queue.settle(now_ns=now_ns)
             self._distribution.settle(now_ns=now_ns)
         sweeps = None if self._over else self._calibration.timeline()
-        wanted = Follow(sweeps) if sweeps is not None else self._gains.follow(playback.sound, playback.armed)
+        wanted = Follow(sweeps) if sweeps is not None else self._gains.follow(*playback.lines())
         follow = [wanted] if self._followed != wanted else []
         self._followed = wanted
         return self._outbox.drain(*follow)
