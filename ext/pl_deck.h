@@ -6,8 +6,8 @@
  * from start_ns to stop_ns or to the track's end. The engine (pl_engine.h) says at which session times the
  * output frames of a block are heard. The deck finds the PCM for them, resamples it and fades it.
  *
- * Two tracks cross-fade in two decks: one fades out by cos(x * pi / 2), the other fades in by sin(x * pi / 2),
- * where x goes from 0 to 1 in the same session time. The sum of their powers is constant. */
+ * Two tracks cross-fade in two decks: one fades out by cos(x * pi / 2), one in by sin(x * pi / 2). There
+ * x goes from 0 to 1 in the same session time: the sum of their powers is constant. */
 #ifndef PL_DECK_H
 #define PL_DECK_H
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 
 from phaselock import __version__
 from phaselock.bench import options as bench_options
-from phaselock.console.arguments import Parser, address, loudness, name, number
+from phaselock.console.arguments import Parser, address, crossfade, loudness, name, number
 from phaselock.console.columns import wrapped
 from phaselock.console.output import Terminal, replace_unprintable
 from phaselock.errors import PhaseLockError
@@ -182,7 +182,7 @@ def command_line() -> Parser:
         epilog=tr(
             "Commands on standard input, one a line (help explains them): add PATH, play [N], pause, resume, stop, "
             "seek SECONDS, next, previous, move FROM TO, remove N, undo, shuffle [on|off], repeat [on|off], "
-            "loudness [off|on|LUFS], save FILE, "
+            "loudness [off|on|LUFS], crossfade [off|SECONDS], silence [skip|play], save FILE, "
             "requests, accept N, reject N, drop-peer NAME, retry [NAME], without NAME, "
             "peer-volume NAME 0..100|mute|unmute, calibrate [NAME|stop], levels [even|undo|reset], check [NAME|stop], "
             "volume [0..100], role [[NAME] left|right|mono|stereo], offset [MILLISECONDS|reset], peers, queue, status, "
@@ -215,6 +215,17 @@ def command_line() -> Parser:
         type=loudness,
         metavar="off|LUFS",
         help=tr("play all songs at this loudness, -30 to -8 (default: the last one, at first -16), or off"),
+    )
+    host.add_argument(
+        "--crossfade",
+        type=crossfade,
+        metavar="off|S",
+        help=tr("fade each song into the next one for so many seconds, 0 to 12, or off (default: as last time)"),
+    )
+    host.add_argument(
+        "--skip-silence",
+        action=argparse.BooleanOptionalAction,
+        help=tr("leave out the silence at the ends of songs (default: as last time)"),
     )
     host.add_argument("--play", action="store_true", help=tr("start to play by itself"))
     host.set_defaults(run=_host)
@@ -380,6 +391,8 @@ def _host(options: argparse.Namespace, terminal: Terminal) -> int:
         card=_card(options),
         microphone=options.microphone or "",
         loudness=options.loudness,
+        crossfade_s=options.crossfade,
+        skip_silence=options.skip_silence,
     )
     autoplay = (options.wait_peers or 0) if options.play else None
     return headless.run_host(

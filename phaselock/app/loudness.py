@@ -14,8 +14,9 @@ from uuid import UUID
 from phaselock.app.analyser import Analyser
 from phaselock.errors import InternalError, PhaseLockError, bug_net
 from phaselock.model.loudness import Tagged
+from phaselock.model.transitions import PLAIN
 from phaselock.network.host import HostRunner
-from phaselock.session.events import Event, LoudnessSet, QueueChanged
+from phaselock.session.events import Event, LoudnessSet, QueueChanged, TransitionsSet
 from phaselock.storage.measurements import KeptMeasurements
 from phaselock.storage.tags import read_tags
 
@@ -24,7 +25,7 @@ _log = logging.getLogger("phaselock.app.loudness")
 
 class LoudnessWatch:
     """Create it on the event loop of the runner. It measures the current track first, then those behind it, as long as
-    they play equally loud."""
+    they play equally loud, with a crossfade or without the silence at their ends."""
 
     def __init__(self, runner: HostRunner, analyser: Analyser, kept: KeptMeasurements) -> None:
         self._runner = runner
@@ -40,7 +41,7 @@ class LoudnessWatch:
 
     def tell(self, event: Event) -> None:
         """The session has reported this event."""
-        if isinstance(event, QueueChanged | LoudnessSet):
+        if isinstance(event, QueueChanged | LoudnessSet | TransitionsSet):
             self._changed.set()
 
     def close(self) -> None:
@@ -68,9 +69,9 @@ class LoudnessWatch:
         return unmeasured is not None
 
     def _coming(self) -> list[UUID]:
-        """The tracks whose loudness matters, in the order in which they play."""
+        """The tracks that must be known, in the order in which they play."""
         snapshot = self._runner.snapshot()
-        if snapshot.loudness_lufs is None:
+        if snapshot.loudness_lufs is None and snapshot.transitions == PLAIN:
             return []
         ids = [item.id for item in snapshot.queue]
         now = snapshot.now.id if snapshot.now is not None else snapshot.upcoming

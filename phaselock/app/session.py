@@ -51,6 +51,7 @@ from phaselock.session.events import (
     PeerLeft,
     RoleSet,
     SessionEnded,
+    TransitionsSet,
     TrimSet,
     VolumeSet,
     Warned,
@@ -91,6 +92,10 @@ class HostOptions:
     """The sound input for `calibrate`; empty: the one of the settings, or the default one of the system."""
     loudness: LoudnessChoice | None = None
     """The loudness of all songs."""
+    crossfade_s: float | None = None
+    """How long the songs cross-fade."""
+    skip_silence: bool | None = None
+    """Leave out the silence at the ends of songs."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -194,6 +199,8 @@ async def open_host_session(
                 converter.close()
             if isinstance(event, LoudnessSet):
                 store.update(**_loudness_settings(event.target_lufs))
+            if isinstance(event, TransitionsSet):
+                store.update(crossfade_s=event.crossfade_s, skip_silence=event.skip_silence)
             watch.tell(event)
             on_event(event)
             if isinstance(event, PeerJoined | PeerLeft):
@@ -201,6 +208,10 @@ async def open_host_session(
 
         if wish.loudness is not None:
             store.update(**_loudness_settings(store.settings.chosen_lufs(wish.loudness)))
+        if wish.crossfade_s is not None:
+            store.update(crossfade_s=wish.crossfade_s)
+        if wish.skip_silence is not None:
+            store.update(skip_silence=wish.skip_silence)
         cache = FileCache(cache_dir())
         converter = Converter(cache)
         describe = functools.partial(import_file, inspect=inspect, convert=converter)
@@ -210,6 +221,7 @@ async def open_host_session(
                 host_name=name,
                 clock_port=clock_port,
                 loudness_lufs=store.settings.target_lufs,
+                transitions=store.settings.transitions,
                 token_factory=functools.partial(os.urandom, 16),
             ),
             player,

@@ -25,6 +25,7 @@ from phaselock.language.message import N_, Figure, Message
 from phaselock.model.loudness import parse_choice
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import PeerView
+from phaselock.model.transitions import parse_crossfade
 from phaselock.network.host import HostRunner
 from phaselock.network.peer import PeerRunner
 from phaselock.session import commands as c
@@ -141,6 +142,31 @@ class HostShell(Shell):
             if (now := snapshot.now) is not None and (view := snapshot.now_loudness) is not None:
                 song = song_text(now.title, now.artist, now.file_name)
                 self._terminal.event(e.SongLoudness(session_ns, now.id, song, **dataclasses.asdict(view)))
+
+    def _crossfade(self, rest: str) -> None:
+        if rest:
+            try:
+                crossfade_s = parse_crossfade(rest)
+            except ValueError:
+                raise usage_error(Message("crossfade off|0..12")) from None
+            self._set_transitions(crossfade_s=crossfade_s)
+        else:
+            self._show_transitions()
+
+    def _silence(self, rest: str) -> None:
+        if rest:
+            if rest.casefold() not in ("skip", "play"):
+                raise usage_error(Message("silence skip|play"))
+            self._set_transitions(skip_silence=rest.casefold() == "skip")
+        else:
+            self._show_transitions()
+
+    def _set_transitions(self, **changes: Any) -> None:
+        self._do(c.SetTransitions(dataclasses.replace(self._runner.snapshot().transitions, **changes)))
+
+    def _show_transitions(self) -> None:
+        chosen = self._runner.snapshot().transitions
+        self._terminal.event(e.TransitionsSet(self._runner.session_ns(), chosen.crossfade_s, chosen.skip_silence))
 
     def _save(self, rest: str) -> None:
         form = Message("save FILE")
@@ -299,6 +325,15 @@ class HostShell(Shell):
             N_("loudness [off|on|LUFS]"),
             N_("show or set how loud all songs play, -16 for instance, or let each play as loud as it is"),
             "on_or_off",
+        ),
+        "crossfade": Word(
+            _crossfade,
+            N_("crossfade [off|SECONDS]"),
+            N_("show or set how long a song fades into the next one, 0 to 12 seconds"),
+            "on_or_off",
+        ),
+        "silence": Word(
+            _silence, N_("silence [skip|play]"), N_("show or set whether the silence at the ends of songs is skipped")
         ),
         "save": Word(_save, N_("save FILE"), N_("save the queue as a playlist"), "path"),
         "requests": Shell.COMMON_WORDS["requests"],

@@ -13,6 +13,7 @@ from phaselock.language.message import N_, Message
 from phaselock.model.address import parse_address
 from phaselock.model.loudness import MAX_LUFS, MIN_LUFS, LoudnessChoice, parse_choice
 from phaselock.model.names import PERSON_BYTES, PERSON_CHARS, person_name
+from phaselock.model.transitions import MAX_CROSSFADE_S, parse_crossfade
 
 ARGPARSE_TEXTS = (
     N_("usage: "),
@@ -103,6 +104,16 @@ def loudness(text: str) -> LoudnessChoice:
     except ValueError:
         form = tr("{text} is not on, off or a number from {low} to {high}")
         message = form.format(text=repr(text), low=f"{MIN_LUFS:g}", high=f"{MAX_LUFS:g}")
+        raise argparse.ArgumentTypeError(message) from None
+
+
+def crossfade(text: str) -> float:
+    """Parse the length of the crossfade, in seconds. argparse.ArgumentTypeError if it is invalid."""
+    try:
+        return parse_crossfade(text)
+    except ValueError:
+        form = tr("{text} is not off or a number from {low} to {high}")
+        message = form.format(text=repr(text), low=0, high=f"{MAX_CROSSFADE_S:g}")
         raise argparse.ArgumentTypeError(message) from None
 
 

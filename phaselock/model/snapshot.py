@@ -13,6 +13,7 @@ from phaselock.model.role import Role
 from phaselock.model.sweeps import Verdict
 from phaselock.model.timeline import Timeline
 from phaselock.model.timing import Timing
+from phaselock.model.transitions import PLAIN, Transitions
 
 MIN_YELLOW_NS = 10_000_000
 """Smallest one-way latency of a yellow peer; below it the peer is green."""
@@ -278,6 +279,8 @@ class SessionSnapshot:
     """Host: how loud all songs play; None: each as it is."""
     now_loudness: LoudnessView | None = None
     """Host: how loud `now` is; None: there is none."""
+    transitions: Transitions = PLAIN
+    """Host: how the songs follow each other."""
     connected: bool = True
     """Peer: the connection to the host works; False while the peer looks for it."""
     plays_on: bool = False

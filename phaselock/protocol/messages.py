@@ -28,7 +28,8 @@ A peer that has lost the connection joins again with the token of its last JoinA
 Times are session time (the host's monotonic clock) in nanoseconds. Positions are frames at the track's own rate. A peer
 follows one timeline, the current one, and may have one more armed. A playback command changes them:
 
-    PlayCommand, another track that starts at the end of the current one or later   replaces the armed timeline
+    PlayCommand, another track that starts at the end of the current one or later,
+    or with a crossfade                                                             replaces the armed timeline
     PlayCommand, the current timeline again                                         clears the armed timeline
     every other playback command                                                    replaces both
 
@@ -52,6 +53,7 @@ from phaselock.model.queue import MAX_ITEMS, QueueItem
 from phaselock.model.role import Role
 from phaselock.model.sweeps import MAX_CORRECTION_NS, Arrival, Sounds
 from phaselock.model.timing import Timing
+from phaselock.model.transitions import CrossfadeNs
 from phaselock.model.turns import Span
 from phaselock.model.volume import TrimDb
 
@@ -89,6 +91,7 @@ class LineState:
     position_samples: Frames
     target_time_ns: TimeNs
     stop_time_ns: TimeNs | None = None
+    crossfade_ns: CrossfadeNs = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -305,13 +308,18 @@ class SongUploadComplete:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class PlayCommand:
-    """Host to peer: this frame of this track leaves the loudspeaker at `target_time_ns`. Extension: `rate_hz`, because
-    a peer for which playback does not wait may get the FileTransferStart of the track later."""
+    """Host to peer: this frame of this track leaves the loudspeaker at `target_time_ns`.
+
+    Extensions: `rate_hz`, because a peer for which playback does not wait may get the FileTransferStart of the track
+    later; `crossfade_ns`: for this long the track fades in, by the sine of a quarter turn, and the one before fades
+    out, by the cosine, and ends.
+    """
 
     file_id: UUID
     rate_hz: RateHz
     position_samples: Frames
     target_time_ns: TimeNs
+    crossfade_ns: CrossfadeNs = 0
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import dataclasses
 from uuid import UUID
 
 from phaselock.model.role import Role
+from phaselock.model.transitions import Transitions
 from phaselock.model.types import Track
 
 
@@ -67,6 +68,13 @@ class SetLoudness:
     """Play all songs equally loud, at this loudness; None: each as it is."""
 
     target_lufs: float | None
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SetTransitions:
+    """Let the songs follow each other like this from now on."""
+
+    transitions: Transitions
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -236,6 +244,7 @@ HostCommand = (
     | Shuffle
     | Repeat
     | SetLoudness
+    | SetTransitions
     | PlaybackCommand
     | Autoplay
     | DropPeer

@@ -582,6 +582,18 @@ class LoudnessSet(Event):
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class TransitionsSet(Event):
+    """Host: how the songs follow each other was set."""
+
+    event_name: ClassVar[str] = "transitions_set"
+
+    crossfade_s: float
+    """Length of the crossfade in seconds; 0 for none."""
+    skip_silence: bool
+    """The silence at the beginning and the end of songs is skipped."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class SyncMeasured(Event):
     """Once a second: how well this machine keeps time."""
 

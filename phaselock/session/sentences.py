@@ -640,10 +640,23 @@ def event_text(event: e.Event, words: Words = ENGLISH) -> str:
             return words.gettext(N_("All songs play at {number} LUFS.")).format(number=number)
         case e.SongLoudness():
             return _song_loudness_text(event, words)
+        case e.TransitionsSet():
+            return _transitions_text(event, words)
         case e.FilesAdded():
             return added_text(event, words)
     template = PLAIN_EVENTS.get(type(event), "")
     return words.gettext(template).format_map(_Values(event)) if template else ""
+
+
+def _transitions_text(event: e.TransitionsSet, words: Words) -> str:
+    fade = (
+        N_("Songs cross-fade for {number} s.")
+        if event.crossfade_s
+        else N_("Songs follow each other without a crossfade.")
+    )
+    silence = N_("Silence at their ends is skipped.") if event.skip_silence else N_("Silence at their ends is played.")
+    number = Figure(event.crossfade_s, "g").translated(words)
+    return f"{words.gettext(fade).format(number=number)} {words.gettext(silence)}"
 
 
 def _song_loudness_text(event: e.SongLoudness, words: Words) -> str:

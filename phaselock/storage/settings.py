@@ -18,6 +18,7 @@ from phaselock.model.calibration import NOT_CALIBRATED, PLACES, Calibration, Pla
 from phaselock.model.loudness import DEFAULT_LUFS, MAX_LUFS, MIN_LUFS, LoudnessChoice
 from phaselock.model.names import person_name
 from phaselock.model.role import ROLES, Role
+from phaselock.model.transitions import MAX_CROSSFADE_S, PLAIN, Transitions
 from phaselock.model.volume import MAX_TRIM_DB, volume_of
 from phaselock.storage.files import locked, open_regular, rename, replace_file
 
@@ -61,6 +62,10 @@ class Settings:
     even_loudness: bool = True
     """A host plays all songs at `loudness_lufs`."""
     loudness_lufs: float = DEFAULT_LUFS
+    crossfade_s: float = PLAIN.crossfade_s
+    """Of a host's songs; 0: none."""
+    skip_silence: bool = PLAIN.skip_silence
+    """A host leaves out the silence at the ends of songs."""
     port: int = DEFAULT_PORT
     clock_port: int = DEFAULT_CLOCK_PORT
     ui: Mapping[str, object] = dataclasses.field(default_factory=dict)
@@ -75,6 +80,11 @@ class Settings:
     def target_lufs(self) -> float | None:
         """How loud a host plays all songs; None: each as it is."""
         return self.loudness_lufs if self.even_loudness else None
+
+    @property
+    def transitions(self) -> Transitions:
+        """How the songs of a host follow each other."""
+        return Transitions(self.crossfade_s, self.skip_silence)
 
     def chosen_lufs(self, choice: LoudnessChoice) -> float | None:
         """The target that a user has chosen; None: off."""
@@ -356,6 +366,8 @@ _CHECKS: dict[str, Callable[[object], Any]] = {
     "role": _role,
     "even_loudness": _flag,
     "loudness_lufs": lambda value: _number(value, MIN_LUFS, MAX_LUFS),
+    "crossfade_s": lambda value: _number(value, 0, MAX_CROSSFADE_S),
+    "skip_silence": _flag,
     "port": _port,
     "clock_port": _port,
     "ui": _ui,

@@ -232,6 +232,12 @@ class Window(ctk.CTk):  # type: ignore[misc]
         used = Used()
         self._open_overlay(lambda: DisplayOverlay(self, self.look, self.close_overlay, used))
 
+    def open_songs(self) -> None:
+        """Open the host's overlay with loudness and transitions of the songs."""
+        from phaselock.ui.screens.songs import SongsOverlay
+
+        self._open_overlay(lambda: SongsOverlay(self, self, self.close_overlay))
+
     def open_shortcuts(self) -> None:
         """Open the overlay with the keys."""
         from phaselock.ui.screens.overlays import ShortcutsOverlay

@@ -7,7 +7,7 @@ import contextlib
 import hashlib
 import math
 import pathlib
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from types import SimpleNamespace
 from typing import Any
 from uuid import UUID
@@ -23,7 +23,8 @@ from phaselock.audio.music import inspect
 from phaselock.errors import PhaseLockError
 from phaselock.model.loudness import Loudness, Tagged
 from phaselock.model.measurement import Measurement
-from phaselock.session.events import LoudnessSet, QueueChanged
+from phaselock.model.transitions import PLAIN, Transitions
+from phaselock.session.events import Event, LoudnessSet, QueueChanged, TransitionsSet
 from phaselock.storage.measurements import KeptMeasurements
 from tests.support.flac import flac
 
@@ -47,12 +48,14 @@ class FakeRunner:
     def __init__(self, *paths: pathlib.Path, target_lufs: float | None = -16.0) -> None:
         self.paths = {UUID(int=number): path for number, path in enumerate(paths, 1)}
         self.target_lufs = target_lufs
+        self.transitions = PLAIN
         self.now: Any = None
         self.learned: list[tuple[int, Tagged | Measurement]] = []
 
     def snapshot(self) -> Any:
         queue = [SimpleNamespace(id=file_id) for file_id in self.paths]
-        return SimpleNamespace(queue=queue, now=self.now, upcoming=None, loudness_lufs=self.target_lufs)
+        chosen = {"loudness_lufs": self.target_lufs, "transitions": self.transitions}
+        return SimpleNamespace(queue=queue, now=self.now, upcoming=None, **chosen)
 
     def path(self, file_id: UUID) -> pathlib.Path | None:
         return self.paths.get(file_id)
@@ -113,7 +116,19 @@ def test_tags_first_then_measured_from_the_current_song_on(tmp_path: pathlib.Pat
         assert 0 <= found.sound_begin_frame <= 4 and 2 * RATE_HZ - 4 <= found.sound_end_frame <= 2 * RATE_HZ
 
 
-def test_nothing_is_decoded_while_it_is_off(tmp_path: pathlib.Path) -> None:
+@pytest.mark.parametrize(
+    ("change", "event"),
+    [
+        (lambda runner: setattr(runner, "target_lufs", -16.0), LoudnessSet(None, -16.0)),
+        (
+            lambda runner: setattr(runner, "transitions", Transitions(2.0)),
+            TransitionsSet(None, 2.0, skip_silence=False),
+        ),
+    ],
+)
+def test_nothing_is_decoded_while_all_is_off(
+    tmp_path: pathlib.Path, change: Callable[[FakeRunner], None], event: Event
+) -> None:
     runner = FakeRunner(song(tmp_path / "1.flac", -6), target_lufs=None)
 
     async def work() -> None:
@@ -122,8 +137,8 @@ def test_nothing_is_decoded_while_it_is_off(tmp_path: pathlib.Path) -> None:
             for _ in range(20):
                 await asyncio.sleep(0)
             assert runner.learned == []
-            runner.target_lufs = -16.0
-            watch.tell(LoudnessSet(None, -16.0))
+            change(runner)
+            watch.tell(event)
             await until(runner, 2)
 
     run(work())

@@ -16,6 +16,7 @@ from phaselock.model.notices import Code, Notice
 from phaselock.model.queue import ItemStatus, QueueItem
 from phaselock.model.role import Role
 from phaselock.model.snapshot import LevelsView, LevelView, LoudnessView
+from phaselock.model.transitions import Transitions
 from phaselock.session.commands import (
     AnswerMicrophone,
     Calibrate,
@@ -25,6 +26,7 @@ from phaselock.session.commands import (
     ResetLevels,
     SetLoudness,
     SetPeerRole,
+    SetTransitions,
     StopCalibration,
     UndoLevels,
 )
@@ -338,3 +340,20 @@ def test_loudness_has_the_decimal_sign_of_the_language() -> None:
     assert "-14,5" in event_text(LoudnessSet(None, -14.5), words)
     song = SongLoudness(None, uuid.UUID(int=1), "x", *dataclasses.astuple(LoudnessView(True, -9.2, 0.3, 4.1, -6.8)))
     assert all(figure in event_text(song, words) for figure in ("-9,2", "0,3", "4,1", "6,8"))
+
+
+def test_the_transitions_are_shown_and_set() -> None:
+    told: list[Event] = []
+    done: list[object] = []
+    fake = parts(told)
+    fake.snapshot().transitions = Transitions(4.0)
+    fake.command = done.append
+    shell = HostShell(*([fake] * 6))
+    lines = ("crossfade", "crossfade 6.5", "crossfade off", "silence skip", "silence play", "silence", "crossfade 13")
+    for line in (*lines, "crossfade nan", "silence off"):
+        shell.line(line)
+    wanted = (Transitions(6.5), Transitions(), Transitions(4.0, skip_silence=True), Transitions(4.0))
+    assert done == [SetTransitions(one) for one in wanted]
+    shown = "Songs cross-fade for 4 s. Silence at their ends is played."
+    usage = "Usage: crossfade off|0..12"
+    assert [event_text(one) for one in told] == [shown, shown, usage, usage, "Usage: silence skip|play"]

@@ -64,6 +64,7 @@ CASES: dict[str, tuple[Any, str, tuple[Any, ...]]] = {
     "peer with a long queue": (guest(**LONG), "", ()),
     "sound at home": (None, "sound", (Outputs(("Card", "USB")),)),
     "sound": (playing(), "sound", ()),
+    "loudness and crossfade": (playing(), "songs", ()),
     "sound of an unknown delay": (playing(own=off(**UNTOLD)), "sound", ()),
     "sound without output": (host(own=off(device_name=None, timing="unknown")), "sound", ()),
     "sync": (playing(peer(), LOADS), "sync", ()),

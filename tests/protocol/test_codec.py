@@ -51,10 +51,11 @@ def test_a_text_for_users_travels_as_its_english_text() -> None:
 
 
 def test_the_bytes_are_those_of_the_document() -> None:
-    command = m.PlayCommand(FILE_ID, 44100, 1, 2)
+    command = m.PlayCommand(FILE_ID, 44100, 1, 2, 3)
     assert encode(command)[0] == 48
     assert msgpack.unpackb(encode(command)[1:]) == {
         "file_id": FILE_ID.bytes, "rate_hz": 44100, "position_samples": 1, "target_time_ns": 2,
+        "crossfade_ns": 3,
     }  # fmt: skip
 
 

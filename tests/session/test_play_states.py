@@ -8,12 +8,15 @@ from uuid import UUID
 import pytest
 
 from phaselock.model.notices import Code
+from phaselock.model.transitions import PLAIN
 from phaselock.protocol import messages as m
 from phaselock.session import effects as e
 from phaselock.session.events import Failed
 from phaselock.session.host.members import Delivery, Member, Members, Reports, Transfer
 from phaselock.session.host.play_states import TABLE, Event, PlayState
 from phaselock.session.host.queue import HostQueue
+from phaselock.session.host.track_facts import HostTrackFacts
+from phaselock.session.host.transitions import HostTransitions
 from phaselock.session.host.transport import SILENCE_NS, TransportControl
 from phaselock.session.outbox import Outbox
 from phaselock.session.playback import Playback
@@ -59,7 +62,8 @@ class Host:
         self.members.members[1] = self.peer
         playback = Playback()
         self.queue = HostQueue(self.members, playback, self.outbox)
-        self.transport = TransportControl(self.members, playback, self.queue, self.outbox)
+        transitions = HostTransitions(HostTrackFacts(), PLAIN)
+        self.transport = TransportControl(self.members, playback, self.queue, transitions, self.outbox)
         for number in range(1, 6):
             self.do(self.queue.add, a_track(number), "Hana")
         for file_id in (A, C, E):

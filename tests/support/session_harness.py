@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from uuid import UUID
 
 from phaselock.model.role import Role
 from phaselock.model.timeline import Timeline
@@ -68,6 +69,8 @@ class HarnessPeer(SimulatedPeer):
         self.delay_ns = delay_ns
         self.transfer_ns = 50 * MS
         """How long each transfer takes."""
+        self.slow_files: set[UUID] = set()
+        """Their transfers do not end."""
         self._ahead_ns = ahead_ns
 
     def up_ns(self, sent_ns: float) -> float:
@@ -77,7 +80,8 @@ class HarnessPeer(SimulatedPeer):
         return sent_ns + self.delay_ns
 
     def transfer_end_ns(self, transfer: e.Fetch | e.Upload) -> int:
-        return self.simulation.now_ns + self.transfer_ns
+        slow = isinstance(transfer, e.Fetch) and transfer.track.file_id in self.slow_files
+        return self.simulation.now_ns + (1000 * SECOND if slow else self.transfer_ns)
 
     def clock_status(self) -> ClockStatus:
         usable, uncertainty_ns = self.output.clock_usable, self.output.uncertainty_ns

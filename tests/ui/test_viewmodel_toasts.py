@@ -222,6 +222,7 @@ SILENT = {
     e.CalibrationWaits,
     e.CheckBegan,
     e.LoudnessSet,
+    e.TransitionsSet,
     e.OutputConfirmed,
     e.MicrophoneAsked,
     e.SessionOpened,

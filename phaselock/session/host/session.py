@@ -19,6 +19,7 @@ from phaselock.model.names import person_name, sentence
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import SessionSnapshot
 from phaselock.model.timing import DeviceState, Timing
+from phaselock.model.transitions import PLAIN, Transitions
 from phaselock.model.types import AudioStatus, Track
 from phaselock.protocol import messages as m
 from phaselock.protocol.messages import Message
@@ -36,6 +37,7 @@ from phaselock.session.host.queue import HostQueue
 from phaselock.session.host.report_watch import ReportWatch
 from phaselock.session.host.requests import IncomingRequests, Request
 from phaselock.session.host.track_facts import HostTrackFacts
+from phaselock.session.host.transitions import HostTransitions
 from phaselock.session.host.transport import TransportControl
 from phaselock.session.outbox import Outbox
 from phaselock.session.playback import Playback
@@ -63,6 +65,7 @@ class HostSession:
         max_peers: int = m.MAX_PEERS,
         clock_port: int = 17402,
         loudness_lufs: float | None = None,
+        transitions: Transitions = PLAIN,
         token_factory: Callable[[], bytes],
     ) -> None:
         """`loudness_lufs`: the loudness of all songs; None: each plays as it is."""
@@ -85,7 +88,8 @@ class HostSession:
         playback = Playback()
         self._facts = HostTrackFacts()
         self._queue = HostQueue(self._members, playback, self._outbox)
-        self._transport = TransportControl(self._members, playback, self._queue, self._outbox)
+        self._transitions = HostTransitions(self._facts, transitions)
+        self._transport = TransportControl(self._members, playback, self._queue, self._transitions, self._outbox)
         self._gains = HostGains(self._members, self._queue, self._facts, self._outbox, loudness_lufs)
         self._distribution = Distribution(self._members, self._queue, self._transport, self._outbox)
         self._levels = HostLevels(self._members, self._outbox, self._host_name)
@@ -167,6 +171,9 @@ class HostSession:
             case c.SetLoudness(target_lufs=target_lufs):
                 self._gains.target_lufs = target_lufs
                 self._outbox.note(e.LoudnessSet(now_ns, target_lufs))
+            case c.SetTransitions(transitions=transitions):
+                self._transitions.chosen = transitions
+                self._outbox.note(e.TransitionsSet(now_ns, transitions.crossfade_s, transitions.skip_silence))
             case c.Play(file_id=file_id):
                 self._transport.play(file_id, now_ns=now_ns)
             case c.Pause():
@@ -399,6 +406,7 @@ class HostSession:
             check=self._check.view(),
             loudness_lufs=self._gains.target_lufs,
             now_loudness=self._gains.view(self._queue.known(now.id)) if now is not None else None,
+            transitions=self._transitions.chosen,
         )
 
     # -- joining and leaving -----------------------------------------------------------------------------------------

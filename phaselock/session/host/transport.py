@@ -15,12 +15,14 @@ from uuid import UUID
 from phaselock.model.notices import Code, Notice
 from phaselock.model.queue import QueueItem
 from phaselock.model.timeline import Timeline
+from phaselock.model.transitions import SHORTEST_NS, Transition
 from phaselock.model.types import Track
 from phaselock.protocol import messages as m
 from phaselock.session import events as e
 from phaselock.session.host.members import Member, Members
 from phaselock.session.host.play_states import TABLE, Action, Current, Event, PlayState
 from phaselock.session.host.queue import NO_SUCH_TRACK, HostQueue
+from phaselock.session.host.transitions import HostTransitions
 from phaselock.session.outbox import Outbox
 from phaselock.session.playback import Playback
 
@@ -40,16 +42,21 @@ class TransportControl:
     Commands that cannot be done are reported by an `error` event. `now_ns` is session time.
     """
 
-    def __init__(self, members: Members, playback: Playback, queue: HostQueue, outbox: Outbox) -> None:
+    def __init__(
+        self, members: Members, playback: Playback, queue: HostQueue, transitions: HostTransitions, outbox: Outbox
+    ) -> None:
         self.playback = playback
         self._members = members
         self._queue = queue
+        self._transitions = transitions
         self._outbox = outbox
         self._cursor: UUID | None = None
         """The track that `play` starts if nothing is playing; None: the first track that was not played."""
         self._pending: UUID | None = None
         """The pending track, see play_states.py."""
         self._pending_since_ns = 0
+        self._armed_by: Transition | None = None
+        """The transition to the armed track. It may begin later and be shorter, if it was armed late."""
         self.repeat = False
         """The first track follows the last one."""
         self._autoplay: int | None = None
@@ -218,14 +225,17 @@ class TransportControl:
     # -- time --------------------------------------------------------------------------------------------------------
 
     def end_ns(self) -> int | None:
-        """Session time at which the last frame leaves the loudspeakers; None if no track is playing."""
-        timeline = self.playback.current
+        """Session time at which the last frame of the current track leaves the loudspeakers, or its crossfade into the
+        armed one begins; None if no track is playing."""
+        timeline, armed = self.playback.current, self.playback.armed
         if timeline is None or timeline.stop_session_ns is not None:
             return None
+        if armed is not None:
+            return armed.start_session_ns
         return timeline.session_ns_at(self._queue.known(timeline.file_id).frames)
 
     def end_tracks(self, *, now_ns: int) -> None:
-        """End the tracks whose last frame was played, and start the armed ones."""
+        """End the tracks whose last frame was played or which fade out, and start the armed ones."""
         while (end_ns := self.end_ns()) is not None and now_ns >= end_ns:
             self._end_track(end_ns)
 
@@ -319,7 +329,7 @@ class TransportControl:
         if unsettled:
             self._outbox.warn(Notice(Code.NOT_IN_TIME, peers=tuple(unsettled)), now_ns)
         at_ns = self._instant(now_ns)
-        timeline = Timeline(track.file_id, track.rate_hz, 0, at_ns)
+        timeline = Timeline(track.file_id, track.rate_hz, self._transitions.first_frame(track), at_ns)
         self.playback.follow(timeline)
         self._pending = None
         self._began(timeline)
@@ -345,8 +355,13 @@ class TransportControl:
 
     def _arm(self, now_ns: int) -> None:
         """Arm the next track, or disarm a wrong one, if all peers can still receive the command in time."""
-        timeline, armed, end_ns = self.playback.current, self.playback.armed, self.end_ns()
-        if timeline is None or end_ns is None or end_ns < self._instant(now_ns):
+        timeline, armed, end_ns, soonest_ns = (
+            self.playback.current,
+            self.playback.armed,
+            self.end_ns(),
+            self._instant(now_ns),
+        )
+        if timeline is None or end_ns is None or end_ns < soonest_ns:
             return
         track = self._following(timeline)
         if track is not None and track.file_id == timeline.file_id:
@@ -354,9 +369,12 @@ class TransportControl:
         is_armed = armed is not None and track is not None and armed.file_id == track.file_id
         is_ready = is_armed or track is not None and not self._members.is_missing(track.file_id)
         action = self._action(Event.NEXT_READY if is_ready else Event.NEXT_MISSING, now_ns)
-        if action is Action.ARM and track is not None and not is_armed:
-            self.playback.armed = Timeline(track.file_id, track.rate_hz, 0, end_ns)
-            self._broadcast(_play_command(self.playback.armed))
+        if action is Action.ARM and track is not None:
+            by = self._transitions.between(self._queue.known(timeline.file_id), track)
+            if not is_armed or by != self._armed_by:
+                self._armed_by = by
+                self.playback.armed = _behind(timeline, track, by, soonest_ns)
+                self._broadcast(_play_command(self.playback.armed))
         elif action is Action.DISARM:  # the current timeline again: it clears the armed one
             self.playback.armed = None
             self._broadcast(_play_command(timeline))
@@ -439,9 +457,24 @@ def _about(track: Track, code: Code, *, peer: str | None = None, peers: tuple[st
     return Notice(code, file_id=track.file_id, file_name=track.file_name, peer=peer, peers=peers)
 
 
+def _behind(timeline: Timeline, track: Track, by: Transition, soonest_ns: int) -> Timeline:
+    """The timeline of a track that follows `timeline`. It starts at `soonest_ns` or later: a crossfade that is armed
+    late is shorter."""
+    end_ns = timeline.session_ns_at(by.end_frame)
+    start_ns = max(end_ns - by.crossfade_ns, soonest_ns)
+    crossfade_ns = max(end_ns - start_ns, SHORTEST_NS) if by.crossfade_ns else 0
+    return Timeline(track.file_id, track.rate_hz, by.begin_frame, start_ns, crossfade_ns=crossfade_ns)
+
+
 def _play_command(timeline: Timeline) -> m.PlayCommand:
     """The message that makes peers follow this timeline."""
-    return m.PlayCommand(timeline.file_id, timeline.rate_hz, timeline.anchor_frame, timeline.start_session_ns)
+    return m.PlayCommand(
+        timeline.file_id,
+        timeline.rate_hz,
+        timeline.anchor_frame,
+        timeline.start_session_ns,
+        timeline.crossfade_ns,
+    )
 
 
 def _line_state(timeline: Timeline | None) -> m.LineState | None:
@@ -449,5 +482,10 @@ def _line_state(timeline: Timeline | None) -> m.LineState | None:
     if timeline is None:
         return None
     return m.LineState(
-        timeline.file_id, timeline.rate_hz, timeline.anchor_frame, timeline.start_session_ns, timeline.stop_session_ns
+        timeline.file_id,
+        timeline.rate_hz,
+        timeline.anchor_frame,
+        timeline.start_session_ns,
+        timeline.stop_session_ns,
+        timeline.crossfade_ns,
     )

@@ -57,20 +57,22 @@ class PeerPlayback:
                 raise Breach("a line at another rate than its track")
 
     def play(self, command: m.PlayCommand) -> None:
-        """Start a track, or arm it behind the current one.
+        """Start a track, or arm it behind the current one. Only a track behind another one has a crossfade.
 
         A track that the host has not offered yet has an unknown end. Every other track is armed behind it: this machine
         cannot play the current one, and the armed one starts in time in any case.
         """
         at_ns, end_ns, track = command.target_time_ns, self._track_end_ns(), self._files.track(command.file_id)
-        new = Timeline(command.file_id, command.rate_hz, command.position_samples, at_ns)
+        new = Timeline(
+            command.file_id, command.rate_hz, command.position_samples, at_ns, crossfade_ns=command.crossfade_ns
+        )
         timeline = self._playback.current
         if track is not None and track.rate_hz != command.rate_hz:
             raise Breach("a line at another rate than its track")
         is_other = self._playback.playing and timeline is not None and timeline.file_id != new.file_id
         if new == timeline:
             self._playback.armed = None
-        elif is_other and (end_ns is None or at_ns >= end_ns):
+        elif is_other and (new.crossfade_ns or end_ns is None or at_ns >= end_ns):
             self._playback.armed = new
         else:
             self._playback.follow(new)
@@ -135,12 +137,14 @@ class PeerPlayback:
         return timeline is not None and self._playback.playing and self._files.has(timeline.file_id) and known
 
     def end_ns(self) -> int | None:
-        """Session time at which the current track ends. If its length is unknown: at which the armed one starts, else
-        None. None also if no track is playing."""
+        """Session time at which the current track ends, or the crossfade into the armed one begins. If its length is
+        unknown: at which the armed one starts, else None. None also if no track is playing."""
         if not self._playback.playing:
             return None
-        armed = self._playback.armed
-        return self._track_end_ns() or (armed.start_session_ns if armed is not None else None)
+        armed, end_ns = self._playback.armed, self._track_end_ns()
+        if armed is not None and (armed.crossfade_ns or end_ns is None):
+            return armed.start_session_ns
+        return end_ns
 
     def note_current(self) -> None:
         """Report the track that plays already: its file, or the session time, was missing until now."""
@@ -151,7 +155,8 @@ class PeerPlayback:
     def end_tracks(self, *, now_ns: int) -> None:
         """End the tracks whose last frame was played, and start the armed ones."""
         session_ns, known_end_ns, armed = self._session_ns(now_ns), self._track_end_ns(), self._playback.armed
-        if armed is not None and known_end_ns is not None and armed.start_session_ns < known_end_ns:
+        is_early = armed is not None and known_end_ns is not None and armed.start_session_ns < known_end_ns
+        if armed is not None and is_early and not armed.crossfade_ns:
             # It was armed behind a track of unknown length. The host did not mean the end of that track.
             self._playback.follow(armed)
             self._note_playback(e.Playing, armed, armed.start_session_ns)
@@ -236,13 +241,13 @@ class PeerPlayback:
         """
         if self._sweeps is not None:
             return self._sweeps, None
-        sound, armed = self._playback.sound, self._playback.armed
+        sound, armed = self._playback.lines()
         playable = [one for one in (sound, armed) if one is not None and self._files.has(one.file_id)]
         if not playable and sound is not None:
             # This machine does not have the new track yet. The old one stops when the others start the new one.
             old = self._followed.timeline
-            running = old is not None and old.stop_session_ns is None
-            return (old.stopped_at(sound.start_session_ns) if old is not None and running else old), None
+            ends = old is None or old.stop_session_ns is not None or old.fade_out is not None
+            return (old if old is None or ends else old.stopped_at(sound.start_session_ns)), None
         timeline, next_timeline = [*playable, None, None][:2]
         return timeline, next_timeline
 
@@ -251,4 +256,11 @@ def _timeline(state: m.LineState | None) -> Timeline | None:
     """The timeline in the state that a new peer receives."""
     if state is None:
         return None
-    return Timeline(state.file_id, state.rate_hz, state.position_samples, state.target_time_ns, state.stop_time_ns)
+    return Timeline(
+        state.file_id,
+        state.rate_hz,
+        state.position_samples,
+        state.target_time_ns,
+        state.stop_time_ns,
+        state.crossfade_ns,
+    )

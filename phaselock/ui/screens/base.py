@@ -57,6 +57,8 @@ class WindowApi(Protocol):
 
     def open_display(self) -> None: ...
 
+    def open_songs(self) -> None: ...
+
 
 class Screen(ctk.CTkFrame):  # type: ignore[misc]
     """Fills the window. The window calls the methods; a screen overrides those it needs."""

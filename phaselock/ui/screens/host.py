@@ -195,7 +195,7 @@ class HostScreen(SessionScreen):
         self._command(c.Accept(request_id) if action == "accept" else c.Reject(request_id))
 
     def _open_queue_menu(self) -> None:
-        self._host_queue.open_list_menu(self._queue_panel.header, self.find)
+        self._host_queue.open_list_menu(self._queue_panel.header, self.find, self.api.open_songs)
 
     def _copy_address(self) -> None:
         if self._view is not None:

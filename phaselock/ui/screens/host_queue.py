@@ -63,7 +63,7 @@ class HostQueue(QueueList):
         if path := self._api.ask_save(f"{name}.m3u8", tr("Save as a playlist")):
             self._api.program.save_queue(path)
 
-    def open_list_menu(self, header: tk.Misc, find: Callable[[], object]) -> None:
-        """Open the menu of the whole queue below the header of its panel."""
-        items = [(tr("Find"), find), (tr("Save as a playlist"), self.save)]
+    def open_list_menu(self, header: tk.Misc, find: Callable[[], object], play: Callable[[], object]) -> None:
+        """Open the menu of the whole queue below the header of its panel. `play`: show how its songs play."""
+        items = [(tr("Find"), find), (tr("Save as a playlist"), self.save), (tr("Loudness and crossfade"), play)]
         popup(header, items, header.winfo_width() // 2, header.winfo_height())

@@ -1,5 +1,5 @@
-"""The panel of the sound: the output of this machine, its channels, the user's correction of its delay, the
-microphone, and at the host the loudness of all songs.
+"""The panel of the sound: the output of this machine, its channels, the user's correction of its delay, and the
+microphone.
 
 In a session it takes the place of the queue, so that the player stays in view while one adjusts it."""
 
@@ -12,7 +12,6 @@ from typing import Any
 from phaselock.language.catalogue import current, date_text, tr
 from phaselock.model.calibration import OutputCalibration
 from phaselock.model.role import ROLE_NAMES, ROLES
-from phaselock.session import commands as c
 from phaselock.session.events import RoleSet
 from phaselock.session.sentences import heard_text
 from phaselock.ui import theme
@@ -24,7 +23,7 @@ from phaselock.ui.screens.overlays import Overlay
 from phaselock.ui.theme import px
 from phaselock.ui.viewmodel import number_text, output_text
 from phaselock.ui.widgets.base import frame
-from phaselock.ui.widgets.buttons import IconButton, StepButton, TextButton
+from phaselock.ui.widgets.buttons import StepButton, TextButton
 from phaselock.ui.widgets.choice import Choice
 from phaselock.ui.widgets.entry import Field
 
@@ -58,15 +57,12 @@ class SoundOverlay(Overlay):
         self._device = self._note()
         self._device_text = ""
         self._build_role()
-        self._loudness_lufs: float | None = None
         state = api.program.state()
         self._steps = frame(self.body)
         self.correction = Field(self._steps, "", on_submit=self._correct, width=56)
         self._says = self._note("")
         self.microphone = MicrophonePart(self.body, api, peer=state is not None and not state.hosting)
         self._hint_text = ""
-        if state is not None and state.hosting:
-            self._build_loudness()
         if state is not None:
             self._build_correction()
             self.on_state(state)
@@ -86,10 +82,6 @@ class SoundOverlay(Overlay):
 
     def on_state(self, state: SessionView) -> None:
         self.microphone.on_state(state)
-        if state.hosting and state.snapshot.loudness_lufs != self._loudness_lufs:
-            self._loudness_lufs = state.snapshot.loudness_lufs
-            self.loudness.set_on(self._loudness_lufs is not None)
-            self.loudness.set_tooltip(_loudness_text(self._loudness_lufs))
         text = output_text(state)
         if text != self._device_text:
             self._device_text = text
@@ -128,16 +120,6 @@ class SoundOverlay(Overlay):
         self.role.texts = [*names]
         self.role.set(tr(ROLE_NAMES[self._api.program.preferences().role]))
         self.role.pack(side="left", fill="x", expand=True)
-
-    def _build_loudness(self) -> None:
-        # It is placed beside the heading of the output, because the smallest window has no room for one more line.
-        tooltip = _loudness_text(None)
-        self.loudness = IconButton(self.body, "spectrum", self._switch_loudness, diameter=24, tooltip=tooltip)
-        self.loudness.place(relx=1.0, rely=0.0, anchor="ne")
-
-    def _switch_loudness(self) -> None:
-        lufs = self._api.program.preferences().loudness_lufs if self._loudness_lufs is None else None
-        self._api.program.command(c.SetLoudness(lufs))
 
     def _build_correction(self) -> None:
         state = self._api.program.state()
@@ -213,7 +195,3 @@ class SoundOverlay(Overlay):
             form = tr("Saved. This speaker plays {number} ms later.")
         text = form.format(number=number_text(abs(correction_ms), "g")) if correction_ms else tr("Saved.")
         self._says.configure(text=text, text_color=theme.TEXT)
-
-
-def _loudness_text(target_lufs: float | None) -> str:
-    return tr("Even loudness: off") if target_lufs is None else tr("Even loudness: on")

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from phaselock.model.calibration import Calibration, OutputCalibration
+from phaselock.model.transitions import Transitions
 from phaselock.session import commands as c
 from phaselock.session.events import RoleSet
 from phaselock.ui.backend import Outputs, SessionEvent
@@ -172,17 +173,38 @@ def test_the_smallest_window_has_room_for_the_whole_panel(window: Any) -> None:
     assert last.winfo_height() == last.winfo_reqheight()
 
 
-def test_the_host_switches_the_even_loudness(window: Any) -> None:
-    off = playing(own=CARD)
-    even = dataclasses.replace(off, snapshot=dataclasses.replace(off.snapshot, loudness_lufs=-14.0))
-    show(window, even)
-    go(window, "sound")
-    click(button(window.overlay, "Even loudness: on"))
-    show(window, off)
-    click(button(window.overlay, "Even loudness: off"))
-    assert commands(window) == [c.SetLoudness(None), c.SetLoudness(-16.0)]
-    show(window, even)
-    assert window.overlay.loudness.on and button(window.overlay, "Even loudness: on")
+def test_the_host_chooses_how_loud_songs_play_and_how_they_follow_each_other(
+    window: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from phaselock.ui.screens import host_queue
+
+    menus: list[Any] = []
+    monkeypatch.setattr(host_queue, "popup", lambda _widget, items, _x, _y: menus.append(items))
+    plain = playing(own=CARD)
+    chosen = Transitions(11.0, skip_silence=True)
+    other = dataclasses.replace(plain.snapshot, loudness_lufs=-14.0, transitions=chosen)
+    show(window, plain)
+    click(button(window.screen._queue_panel, "More"))
+    dict(menus[0])["Loudness and crossfade"]()
+    window.update()
+    songs = window.overlay
+    assert reads(songs, "Crossfade") and songs.crossfade.cget("text") == "Off" and not songs.shorter.enabled
+    click(songs.even)
+    click(songs.longer)
+    click(songs.silence)
+    show(window, dataclasses.replace(plain, snapshot=other))
+    assert songs.crossfade.cget("text") == "11 s"
+    click(songs.even)
+    click(songs.shorter)
+    click(songs.longer)
+    assert commands(window) == [
+        c.SetLoudness(-16.0),
+        c.SetTransitions(Transitions(1.0)),
+        c.SetTransitions(Transitions(skip_silence=True)),
+        c.SetLoudness(None),
+        c.SetTransitions(Transitions(10.0, skip_silence=True)),
+        c.SetTransitions(Transitions(12.0, skip_silence=True)),
+    ]
 
 
 def test_sound_without_a_session_and_with_a_missing_output(make: Callable[..., Any]) -> None:
