@@ -7,7 +7,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from phaselock.session.commands import Add, Autoplay, HostCommand, Next, Pause, Play, Resume, Seek, Stop
+from phaselock.model.transitions import Transitions
+from phaselock.session.commands import Add, Autoplay, HostCommand, Next, Pause, Play, Resume, Seek, SetTransitions, Stop
 from tests.support.audio_simulation import TURN_S, AudioSimulation, MachineSpec, compass_track
 from tests.support.exchanges import WAN, WIFI, WIRED, Link
 
@@ -115,6 +116,28 @@ def test_the_next_track_follows_without_losing_a_frame() -> None:
         print(f"{node.name}: bend {after.mean() - before.mean():.3f} us, loudness {loudness.min():.6f}")
     assert meter.apart_us(first_s + 0.01, simulation.now_s - 0.1)[1].max() < IN_PHASE_US
     assert not any(capture.silences(first_s + 0.01, simulation.now_s - 0.1) for capture in meter.captures)
+
+
+def test_a_crossfade_is_the_same_on_all_machines() -> None:
+    """Both tracks are one sound of equal phase, so their sum shows the gains of both."""
+    simulation = AudioSimulation(*MIXED)
+    turns, faded = 25, 5
+    for number in (1, 2):
+        simulation.host.command(Add(compass_track(number, seconds=turns * TURN_S)))
+    simulation.host.command(SetTransitions(Transitions(faded * TURN_S)), Autoplay(2))
+    simulation.run_until(lambda: len(simulation.host.events("playing")) == 2, 60.0)
+    simulation.run(4.0)
+    first_s, begin_s = (simulation.true_s(event) for event in simulation.host.events("playing"))
+    assert begin_s - first_s == pytest.approx((turns - faded) * TURN_S, abs=1e-8)
+    meter = simulation.meter()
+    for capture in meter.captures:
+        near = np.abs(capture.at_s - begin_s) < faded * TURN_S + 0.5
+        at_s, place_s, loudness = capture.at_s[near], capture.place_s[near], capture.loudness[near]
+        bend_us = (place_s - (at_s - begin_s) + TURN_S / 2) % TURN_S * 1e6 - TURN_S / 2 * 1e6
+        assert abs(bend_us - bend_us.mean()).max() < 5
+        quarter = np.pi / 2 * np.clip((at_s - begin_s) / (faded * TURN_S), 0, 1)
+        assert loudness == pytest.approx(np.sin(quarter) + np.cos(quarter), abs=0.002)
+    assert meter.apart_us(first_s + 0.01, simulation.now_s - 0.1)[1].max() < IN_PHASE_US
 
 
 def test_a_pause_announced_before_the_seam_pauses_the_next_track() -> None:
