@@ -37,7 +37,7 @@ class SongsOverlay(Overlay):
                 (
                     (tr("Even loudness"), tr("Loud and quiet songs play equally loud.")),
                     (tr("Crossfade"), tr("A song fades into the next one. An album without gaps stays as it is.")),
-                    (tr("Skip silence"), tr("Silence at the beginning and the end of songs is left out.")),
+                    (tr("Skip silence"), tr("Silence at both ends of a song is left out.")),
                 )
             )
         )
@@ -45,6 +45,7 @@ class SongsOverlay(Overlay):
         self.even.pack()
         self.shorter = SecondaryButton(crossfade, "−", functools.partial(self._fade, -1))
         self.crossfade = label(crossfade, "", theme.BODY)
+        self.crossfade.configure(width=px(40), justify="center")  # the buttons keep their places
         self.longer = SecondaryButton(crossfade, "+", functools.partial(self._fade, 1))
         self.shorter.pack(side="left")
         self.crossfade.pack(side="left", padx=px(12))
@@ -69,8 +70,8 @@ class SongsOverlay(Overlay):
         words = frame(self.body)
         words.grid(row=row, column=0, sticky="w", pady=px(8), padx=(0, px(32)))
         label(words, heading, theme.BODY).pack(anchor="w")
-        note = label(words, text, theme.SECONDARY, theme.TEXT_SECONDARY)
-        note.configure(wraplength=px(WRAP), justify="left")
+        note = label(words, text, theme.SECONDARY, theme.TEXT_SECONDARY, wrap=px(WRAP))
+        note.configure(height=px(20))
         note.pack(anchor="w")
         place = frame(self.body)
         place.grid(row=row, column=1, sticky="e", pady=px(8))
