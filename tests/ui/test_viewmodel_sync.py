@@ -40,7 +40,8 @@ def untold(name: str = "Ben", peer_id: int = 1) -> PeerView:
         ),
         (
             playing(untold(), own=UNTOLD),
-            "How far apart they play is not known. The output of this machine does not tell its delay and 1 more.",
+            "How far apart they play is not known. The output of this machine does not tell its delay. "
+            "1 more machine has a problem.",
             "warning",
         ),
         (
@@ -62,7 +63,7 @@ def untold(name: str = "Ben", peer_id: int = 1) -> PeerView:
         ),
         (
             playing(peer(), peer("Cleo", 2, have=frozenset()), peer("Dan", 3, clock_usable=False)),
-            "2 of 4 speakers within 0.03 ms. Cleo has not got the song and 1 more.",
+            "2 of 4 speakers within 0.03 ms. Cleo has not got the song. 1 more machine has a problem.",
             "warning",
         ),
         (playing(peer(clock_stale=True)), "Only this speaker plays. Ben is not in time.", "warning"),
@@ -73,7 +74,12 @@ def untold(name: str = "Ben", peer_id: int = 1) -> PeerView:
         ),
         (
             playing(peer(device_name=None), own=off(device_name=None)),
-            "Nobody plays. This machine has no audio output and 1 more.",
+            "Nobody plays. This machine has no audio output. 1 more machine has a problem.",
+            "warning",
+        ),
+        (
+            playing(peer(device_name=None), peer("Cleo", 2, device_name=None), own=off(device_name=None)),
+            "Nobody plays. This machine has no audio output. 2 more machines have a problem.",
             "warning",
         ),
     ],

@@ -162,10 +162,10 @@ def _together(all_: tuple[Machine, ...]) -> tuple[str, Kind]:
         return tr(MEASURING), "neutral"
     if len(all_) == 1:
         alone = bool(playing or untold)
-        return (tr("This speaker plays alone."), "neutral") if alone else (f"{_silent_text(missing)}.", "error")
+        return (tr("This speaker plays alone."), "neutral") if alone else (_silent_text(missing), "error")
     good = len(playing) > 1 and not missing and _apart_ns(playing) < GOOD_NS
     text = _playing_text(playing, len(all_), untold=bool(untold))
-    return (f"{text}. {_silent_text(missing)}." if missing else text), "good" if good else "warning"
+    return (f"{text}. {_silent_text(missing)}" if missing else text), "good" if good else "warning"
 
 
 def _playing_text(playing: list[Machine], total: int, *, untold: bool) -> str:
@@ -213,11 +213,13 @@ def _off_text(most_ns: int) -> str:
 
 
 def _silent_text(missing: list[Machine]) -> str:
-    """The reason why the first machine is silent or why its phase error is not known, then the number of the others."""
+    """Why the first machine is silent or why its phase error is not known, and how many others there are: sentences."""
     machine, more = missing[0], len(missing) - 1
     text = tr((_SILENT_PEER if machine.key else _SILENT_HERE)[machine.state]).format(name=machine.name)
-    form = tr_plural("{reason} and {number} more", "{reason} and {number} more", more)
-    return form.format(reason=text, number=more) if more else text
+    if not more:
+        return f"{text}."
+    others = tr_plural("{number} more machine has a problem.", "{number} more machines have a problem.", more)
+    return f"{text}. {others.format(number=more)}"
 
 
 def _late_text(machine: Machine) -> str:
