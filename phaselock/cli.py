@@ -241,10 +241,11 @@ def command_line() -> Parser:
             "queue, status, leave."
         ),
     )
-    join.add_argument(
+    which = join.add_mutually_exclusive_group()
+    which.add_argument(
         "address", nargs="?", type=address, metavar=tr("ADDRESS[:PORT]"), help=tr("where the jam is hosted")
     )
-    join.add_argument("--session", type=name, metavar=tr("NAME"), help=tr("which of the jams that are found"))
+    which.add_argument("--session", type=name, metavar=tr("NAME"), help=tr("which of the jams that are found"))
     join.add_argument("--cache", metavar=tr("DIR"), help=tr("keep received files here"))
     join.add_argument("--clock-filter", choices=FILTERS, default=FILTERS[0], help=argparse.SUPPRESS)
     join.set_defaults(run=_join)
@@ -406,7 +407,7 @@ def _join(options: argparse.Namespace, terminal: Terminal) -> int:
 
     wish = JoinOptions(
         places=[options.address] if options.address else [],
-        session_name=None if options.address else options.session,
+        session_name=options.session,
         display_name=options.display_name,
         cache=options.cache,
         backend=options.backend,

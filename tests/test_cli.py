@@ -92,6 +92,7 @@ def test_no_address(text: str) -> None:
         ["sessions", "--timeout", "soon"],
         ["join", "a:b:c:"] + ["--backend", "tape"],
         ["join", "host:x"],
+        ["join", "192.0.2.1", "--session", "Friday"],
         ["host", "--port", "65536"],
         ["host", "--wait-peers", "6"],
         ["demo", "--peers", "0"],
