@@ -182,10 +182,11 @@ def command_line() -> Parser:
         epilog=tr(
             "Commands on standard input, one a line (help explains them): add PATH, play [N], pause, resume, stop, "
             "seek SECONDS, next, previous, move FROM TO, remove N, undo, shuffle [on|off], repeat [on|off], "
-            "loudness [off|on|LUFS], crossfade [off|SECONDS], silence [skip|play], save FILE, "
+            "loudness [off|on|LUFS], crossfade [off|SECONDS], silence [skip|play], save [--replace] FILE, "
             "requests, accept N, reject N, drop-peer NAME, retry [NAME], without NAME, "
-            "peer-volume NAME 0..100|mute|unmute, calibrate [NAME|stop], levels [even|undo|reset], check [NAME|stop], "
-            "volume [0..100], role [[NAME] left|right|mono|stereo], offset [MILLISECONDS|reset], peers, queue, status, "
+            "peer-volume NAME 0..100|mute|unmute, calibrate [NAME] [at NAME=METRES...|walk], calibrate next, "
+            "calibrate stop, levels [even|undo|reset], check [NAME|stop], volume [0..100], "
+            "role [[NAME] left|right|mono|stereo], offset [MILLISECONDS|reset|anyway|forget], peers, queue, status, "
             "quit."
         ),
     )
@@ -237,8 +238,8 @@ def command_line() -> Parser:
         description=tr("Take part in the jam that is hosted at ADDRESS, or in the one that is found on the network."),
         epilog=tr(
             "Commands on standard input, one a line (help explains them): request PATH, requests, volume [0..100], "
-            "levels [reset], role [left|right|mono|stereo], offset [MILLISECONDS|reset], microphone [once|on|off], "
-            "queue, status, leave."
+            "levels [reset], role [left|right|mono|stereo], offset [MILLISECONDS|reset|anyway|forget], "
+            "microphone [once|on|off], queue, status, leave."
         ),
     )
     which = join.add_mutually_exclusive_group()

@@ -98,36 +98,37 @@ class HelpReader:
 
     def event(self, event: e.Event, **options: object) -> None:
         assert isinstance(event, e.HelpTold)
-        self.words = {row.command for row in event.commands}
+        self.forms = {row.command: row.form for row in event.commands}
 
     def session_ns(self) -> None:
         return None
 
 
-def typed(shell: type[Shell], *missing: object) -> set[str]:
-    """The words that a shell understands, by its answer to `help`."""
+def typed(shell: type[Shell], *missing: object) -> dict[str, str]:
+    """The form of each word that a shell understands, by its answer to `help`."""
     reader: Any = HelpReader()
     shell(reader, *missing, reader, reader, reader, reader).line("help")  # type: ignore[arg-type]
-    return reader.words
+    return reader.forms
 
 
 def test_the_readme_lists_the_commands_of_a_host() -> None:
     section = README.partition("## Without a screen")[2].partition("\n### ")[0]
     rows = re.findall(r"^\| (`.*?) \| ", section, re.MULTILINE)
-    assert {word for row in rows for word in re.findall(r"`([a-z-]+)", row)} == typed(HostShell, None)
+    assert {word for row in rows for word in re.findall(r"`([a-z-]+)", row)} == typed(HostShell, None).keys()
 
 
 def test_the_readme_lists_the_commands_of_a_peer() -> None:
     sentence = README.partition("A peer understands ")[2].partition(". ")[0]
-    assert {*re.findall(r"`([a-z-]+)", sentence)} == typed(PeerShell)
+    assert {*re.findall(r"`([a-z-]+)", sentence)} == typed(PeerShell).keys()
 
 
 @pytest.mark.parametrize(("command", "words"), [("host", (HostShell, None)), ("join", (PeerShell,))])
 def test_the_help_lists_the_commands_of_a_session(command: str, words: tuple[type[Shell], ...]) -> None:
-    """The words stand in the epilog: "Commands on standard input, one a line: add PATH, play [N], ..."."""
+    """The forms stand in the epilog: "Commands on standard input, one a line: add PATH, play [N], ..."."""
     parsers = next(one for one in command_line()._actions if isinstance(one, argparse._SubParsersAction)).choices
-    listed = parsers[command].epilog.partition(": ")[2]
-    assert {one.split()[0].rstrip(".") for one in listed.split(", ")} == typed(*words) - {"help"}
+    listed = parsers[command].epilog.partition(": ")[2].removesuffix(".")
+    forms = ", ".join(form for word, form in typed(*words).items() if word != "help")
+    assert sorted(listed.split(", ")) == sorted(forms.split(", "))
 
 
 def test_every_event_has_a_sentence_or_is_listed_without_one() -> None:

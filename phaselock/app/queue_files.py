@@ -72,15 +72,15 @@ def entries_of(runner: HostRunner) -> list[Entry]:
     return [Entry(path, item.title, item.artist, item.duration_secs) for item, path in found if path is not None]
 
 
-async def save_queue(runner: HostRunner, wish: pathlib.Path, *, agreed_to_replace: bool) -> tuple[str, int]:
+async def save_queue(
+    runner: HostRunner, wish: pathlib.Path, *, may_replace: pathlib.Path | None = None
+) -> tuple[str, int]:
     """Save the queue as a playlist: `wish`, with the ending of playlists. The name of its file and the number of its
-    songs; PhaseLockError if that fails. `agreed_to_replace`: only the file `wish` itself may be replaced, because the
-    user was asked about no other one."""
+    songs. `may_replace`: the only file that the user has agreed to replace. FileExistsError if another one has the
+    name, with that name; PhaseLockError if saving fails."""
     entries, path = entries_of(runner), with_ending(wish)
-    if agreed_to_replace and path != wish and await asyncio.to_thread(os.path.lexists, path):
-        raise PhaseLockError(
-            "There is a file {file_name} already. To replace it, choose it by its whole name.", file_name=path.name
-        )
+    if path != may_replace and await asyncio.to_thread(os.path.lexists, path):
+        raise FileExistsError(path.name)
     try:
         with bug_net("saving a playlist", OSError):
             await asyncio.to_thread(lambda: save_playlist(path, map(_with_whole_titles, entries)))

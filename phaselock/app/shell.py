@@ -31,6 +31,7 @@ from phaselock.network.peer import PeerRunner
 from phaselock.session import commands as c
 from phaselock.session import events as e
 from phaselock.session.sentences import NoticeError, song_text
+from phaselock.storage.playlist import with_ending
 from phaselock.storage.settings import SettingsStore
 
 
@@ -169,20 +170,26 @@ class HostShell(Shell):
         self._terminal.event(e.TransitionsSet(self._runner.session_ns(), chosen.crossfade_s, chosen.skip_silence))
 
     def _save(self, rest: str) -> None:
-        form = Message("save FILE")
+        form = Message("save [--replace] FILE")
+        first, _, behind = rest.partition(" ")
+        replace = first.casefold() == "--replace"
+        text = behind.strip() if replace else rest
 
         def save(paths: list[str]) -> None:
             if len(paths) != 1:
                 raise usage_error(form)
-            task = asyncio.get_running_loop().create_task(self._save_as(pathlib.Path(paths[0])))
+            task = asyncio.get_running_loop().create_task(self._save_as(pathlib.Path(paths[0]), text, replace=replace))
             self._saving.add(task)
             task.add_done_callback(self._saving.discard)
 
-        self._with_paths(rest, form, save)
+        self._with_paths(text, form, save)
 
-    async def _save_as(self, path: pathlib.Path) -> None:
+    async def _save_as(self, path: pathlib.Path, text: str, *, replace: bool) -> None:
+        """Save the queue there, which was typed as `text`."""
         try:
-            file_name, _ = await save_queue(self._host, path, agreed_to_replace=False)
+            file_name, _ = await save_queue(self._host, path, may_replace=with_ending(path) if replace else None)
+        except FileExistsError as there:
+            self._failed(NoticeError(Notice(Code.FILE_EXISTS, text, file_name=str(there))))
         except PhaseLockError as error:
             self._failed(error)
         else:
@@ -335,7 +342,12 @@ class HostShell(Shell):
         "silence": Word(
             _silence, N_("silence [skip|play]"), N_("show or set whether the silence at the ends of songs is skipped")
         ),
-        "save": Word(_save, N_("save FILE"), N_("save the queue as a playlist"), "path"),
+        "save": Word(
+            _save,
+            N_("save [--replace] FILE"),
+            N_("save the queue as a playlist; --replace: in place of the one that has this name"),
+            "path",
+        ),
         "requests": Shell.COMMON_WORDS["requests"],
         "accept": Word(_accept, N_("accept N"), N_("add a requested song")),
         "reject": Word(_reject, N_("reject N"), N_("decline a requested song")),

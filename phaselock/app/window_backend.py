@@ -417,7 +417,10 @@ class WindowBackend:
     async def _save_queue(self, runner: HostRunner, path: str) -> None:
         target = pathlib.Path(path)
         try:
-            self._emit(QueueSaved(*await save_queue(runner, target, agreed_to_replace=True), ""))
+            self._emit(QueueSaved(*await save_queue(runner, target, may_replace=target), ""))
+        except FileExistsError as there:  # the dialog has asked about the name without the ending
+            form = tr("There is a file {file_name} already. To replace it, choose it by its whole name.")
+            self._emit(QueueSaved(target.name, 0, form.format(file_name=there)))
         except PhaseLockError as error:
             self._emit(QueueSaved(target.name, 0, error.text(current())))
 

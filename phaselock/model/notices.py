@@ -251,6 +251,8 @@ class Code(enum.StrEnum):
     """`file_name` is in the queue again."""
     QUEUE_SAVED = "queue_saved"
     """The queue was saved as the playlist `file_name`."""
+    FILE_EXISTS = "file_exists"
+    """The queue was not saved: a file `file_name` exists. `detail` is its path as it was typed."""
     SHUFFLED = "shuffled"
     """The tracks after the current one have a new order."""
     SHUFFLE_OFF = "shuffle_off"

@@ -173,6 +173,7 @@ NOTICES: dict[Code, str] = {
     Code.REMOVED: N_("Removed {file_name}. To bring it back: undo"),
     Code.RESTORED: N_("{file_name} is back in the queue."),
     Code.QUEUE_SAVED: N_("The queue is saved in {file_name}."),
+    Code.FILE_EXISTS: N_("There is a file {file_name} already. To replace it: save --replace {detail}"),
     Code.SHUFFLED: N_("The coming songs are shuffled."),
     Code.SHUFFLE_OFF: N_("Shuffle is off: the songs play in their order."),
     Code.SENDING_AGAIN: N_("Sending the missing songs again."),

@@ -55,7 +55,7 @@ def test_a_playlist_has_the_whole_titles_of_the_tags(tmp_path: pathlib.Path) -> 
     assert tags.title.endswith(" A…")
     item = QueueItem(uuid.uuid4(), "song.mp3", 1.0, "Ana", ItemStatus.READY, tags.title, "Band")
     runner: Any = SimpleNamespace(snapshot=lambda: SimpleNamespace(queue=(item,)), origin=lambda file_id: song)
-    assert asyncio.run(save_queue(runner, tmp_path / "all", agreed_to_replace=True)) == ("all.m3u8", 1)
+    assert asyncio.run(save_queue(runner, tmp_path / "all", may_replace=None)) == ("all.m3u8", 1)
     assert (tmp_path / "all.m3u8").read_text("utf-8").splitlines()[1] == f"#EXTINF:1,Band - {title.strip()}"
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import os
 import pathlib
 import uuid
 from types import SimpleNamespace
@@ -106,26 +107,45 @@ def test_a_failure_of_a_command_is_told(bugs: list[str]) -> None:
     assert bugs == ["a typed command failed: ValueError('odd')"]
 
 
-def test_the_queue_is_saved_as_a_playlist(tmp_path: pathlib.Path) -> None:
+def after_lines(folder: pathlib.Path, *lines: str) -> list[Event]:
+    """What a host's shell tells about each of these lines. Its queue has one song, in this folder."""
     told: list[Event] = []
     item = QueueItem(uuid.uuid4(), "tune.mp3", 12.6, "Ana", ItemStatus.READY, "Tune", "Band")
-    fake = parts(told, origin=lambda file_id: tmp_path / "tune.mp3")
+    fake = parts(told, origin=lambda file_id: folder / "tune.mp3")
     fake.snapshot = lambda: SimpleNamespace(queue=(item,), now=None, waiting_for=None)
 
-    async def say(*lines: str) -> None:
+    async def say() -> None:
         shell = HostShell(*([fake] * 6))
         for count, line in enumerate(lines, 1):
             shell.line(line)
             while len(told) < count:
                 await asyncio.sleep(0.005)
 
+    asyncio.run(asyncio.wait_for(say(), 60))
+    return told
+
+
+SAVED = "#EXTM3U\n#EXTINF:13,Band - Tune\ntune.mp3\n"
+
+
+def test_the_queue_is_saved_as_a_playlist(tmp_path: pathlib.Path) -> None:
     lines = [f"save {tmp_path / name}" for name in ("my list", "No. 5", "no/a.m3u8")]
-    asyncio.run(asyncio.wait_for(say(*lines, "save"), 60))
-    assert (tmp_path / "my list.m3u8").read_text("utf-8") == "#EXTM3U\n#EXTINF:13,Band - Tune\ntune.mp3\n"
-    saved, number_5, failed, usage = map(event_text, told)
+    saved, number_5, failed, usage = map(event_text, after_lines(tmp_path, *lines, "save"))
+    assert (tmp_path / "my list.m3u8").read_text("utf-8") == SAVED
     assert number_5 == "The queue is saved in No. 5.m3u8."
-    assert saved == "The queue is saved in my list.m3u8." and usage == "Usage: save FILE"
+    assert saved == "The queue is saved in my list.m3u8." and usage == "Usage: save [--replace] FILE"
     assert failed.startswith("a.m3u8 cannot be saved: ")
+
+
+def test_a_file_is_replaced_only_if_the_user_says_so(tmp_path: pathlib.Path) -> None:
+    party, typed = tmp_path / "party.m3u8", f"{tmp_path}{os.sep}party"
+    party.write_text("kept", "utf-8")
+    (refused,) = map(event_text, after_lines(tmp_path, f"save {typed}"))
+    assert refused == f"There is a file party.m3u8 already. To replace it: save --replace {typed}"
+    assert party.read_text("utf-8") == "kept"
+    replaced, usage = map(event_text, after_lines(tmp_path, f"save --replace {typed}", "save --replace"))
+    assert replaced == "The queue is saved in party.m3u8." and usage == "Usage: save [--replace] FILE"
+    assert party.read_text("utf-8") == SAVED
 
 
 class Parts:
