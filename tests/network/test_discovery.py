@@ -311,11 +311,11 @@ def test_zeroconf_is_loaded_only_when_it_is_needed() -> None:
 
 
 class Talk:
-    """A process on a simulated computer that prints one JSON value per line."""
+    """A process that prints one JSON value per line."""
 
-    def __init__(self, machine: str, *arguments: str) -> None:
+    def __init__(self, *command: str) -> None:
         self.process = subprocess.Popen(
-            ["ip", "netns", "exec", machine, sys.executable, "-W", "error", "-m", "tests.support.mdns", *arguments],
+            command,
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -324,6 +324,7 @@ class Talk:
             encoding="utf-8",
         )
         self.last: Any = None
+        self._unread = b""
 
     def say(self, line: str) -> None:
         assert self.process.stdin
@@ -332,18 +333,28 @@ class Talk:
 
     def until(self, fits: Callable[[Any], bool], patience_s: float = TIMEOUT_S) -> Any:
         """Wait for the first value that satisfies the condition."""
-        assert self.process.stdout
         until_s = time.monotonic() + patience_s
+        while line := self._line(until_s):
+            self.last = json.loads(line)
+            if fits(self.last):
+                return self.last
+        pytest.fail(f"the last that was told: {self.last}")
+
+    def _line(self, until_s: float) -> bytes:
+        """The next line; empty if none comes in time. It is not read by way of `stdout`: that would take further lines
+        into its buffer, where no selector sees them."""
+        assert self.process.stdout
         with selectors.DefaultSelector() as selector:
             selector.register(self.process.stdout, selectors.EVENT_READ)
-            while selector.select(max(0.0, until_s - time.monotonic())):
-                line = self.process.stdout.readline()
-                if not line:
-                    break
-                self.last = json.loads(line)
-                if fits(self.last):
-                    return self.last
-        pytest.fail(f"the last that was told: {self.last}")
+            while b"\n" not in self._unread:
+                if not selector.select(max(0.0, until_s - time.monotonic())):
+                    return b""
+                chunk = os.read(self.process.stdout.fileno(), 1 << 16)
+                if not chunk:
+                    return b""
+                self._unread += chunk
+        line, _, self._unread = self._unread.partition(b"\n")
+        return line
 
     def end(self) -> None:
         """End the process normally; it must exit without an error."""
@@ -353,6 +364,15 @@ class Talk:
     def close(self) -> None:
         self.process.kill()
         self.process.communicate()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="selectors of Windows do not take pipes")
+def test_values_that_are_told_at_once_are_all_read() -> None:
+    talk = Talk(sys.executable, "-c", r"import os; os.write(1, b'1\n2\n3\n'); input()")
+    try:
+        assert [talk.until(lambda told, wanted=wanted: told == wanted) for wanted in (1, 2, 3)] == [1, 2, 3]
+    finally:
+        talk.close()
 
 
 def ip(*words: str) -> None:
@@ -390,7 +410,8 @@ def talk(cable: tuple[str, str]) -> Iterator[Callable[..., Talk]]:
     running: list[Talk] = []
 
     def start(end: int, *arguments: str) -> Talk:
-        running.append(Talk(cable[end], *arguments))
+        program = (sys.executable, "-W", "error", "-m", "tests.support.mdns")
+        running.append(Talk("ip", "netns", "exec", cable[end], *program, *arguments))
         return running[-1]
 
     yield start
