@@ -23,7 +23,7 @@ from tests.support.programs import ROOT, TIMEOUT_S, TUNE, Program, playing
 
 
 class ProcessFixture:
-    """Starts a host and the peers that join it; all end with the test."""
+    """Starts a host and the peers that join it, with settings of their own; all end with the test."""
 
     def __init__(self, folder: pathlib.Path, stack: contextlib.ExitStack) -> None:
         self._folder = folder
@@ -31,7 +31,7 @@ class ProcessFixture:
         self.port = 0
 
     def start(self, *arguments: str) -> Program:
-        program = Program(*arguments)
+        program = Program(*arguments, home=self._folder / "home")
         self._stack.callback(program.close)
         return program
 
@@ -54,7 +54,12 @@ def processes(tmp_path: pathlib.Path) -> Iterator[ProcessFixture]:
         yield ProcessFixture(tmp_path, stack)
 
 
-def test_play_pause_resume_seek_stop_and_leave(processes: ProcessFixture) -> None:
+MOVES = (("pause", "paused"), ("resume", "resumed"), ("seek 10.5", "seeked"), ("stop", "stopped"))
+"""Commands, and the events that tell them."""
+
+
+@pytest.mark.parametrize("moves", [MOVES[:1], pytest.param(MOVES, marks=pytest.mark.slow)], ids=["pause", "all"])
+def test_play_pause_resume_seek_stop_and_leave(processes: ProcessFixture, moves: tuple[tuple[str, str], ...]) -> None:
     host = processes.host(str(TUNE), "--wait-peers", "2", "--play")
     ada, bob = processes.join("Ada"), processes.join("Bob")
     everybody = (host, ada, bob)
@@ -62,7 +67,6 @@ def test_play_pause_resume_seek_stop_and_leave(processes: ProcessFixture) -> Non
     assert len(begun) == 1  # all start at one instant
     for program in everybody:
         program.wait_for("sync", playing)
-    moves = [("pause", "paused"), ("resume", "resumed"), ("seek 10.5", "seeked"), ("stop", "stopped")]
     for command, event in moves:
         host.say(command)
         found = [program.wait_for(event) for program in everybody]
@@ -146,6 +150,7 @@ def test_songs_of_several_kinds_follow_each_other(processes: ProcessFixture, tmp
         program.wait_for("sync", playing)
 
 
+@pytest.mark.slow
 def test_a_sixth_peer_is_refused(processes: ProcessFixture) -> None:
     host = processes.host()
     for number in range(5):
@@ -304,6 +309,24 @@ def test_invalid_commands_are_answered_and_do_not_end_the_program(processes: Pro
     for line, answer in (("volume", "Volume 100 %."), ("vol -20", "Volume 80 %."), ("Volume 50%", "Volume 50 %.")):
         ada.say(line)
         assert ada.wait_for("answer")["message"] == answer
+    host.say("")
+    host.say("status")
+    told = host.wait_for("status")
+    assert (told["state"], told["peer_names"], told["repeat"]) == ("stopped", ["Ada"], False)
+    ada.say("status")
+    told = ada.wait_for("status")
+    assert (told["host_name"], told["address"]) == ("Host", f"127.0.0.1:{processes.port}")
+    host.say("drop-peer ada")
+    assert host.wait_for("peer_left")["name"] == "Ada"
+    assert ada.end()[0] in (0, 1)
+    assert host.process.poll() is None
+
+
+@pytest.mark.slow
+def test_settings_of_a_peer_reach_the_host_and_those_of_the_host_the_peer(processes: ProcessFixture) -> None:
+    host = processes.host()
+    ada = processes.join("Ada")
+    ada.say("volume 50")
     host.wait_for("peer_sync", lambda event: event["volume_percent"] == 50)
     host.say("peer-volume ada 30")
     assert ada.wait_for("volume_set")["volume_percent"] == 30
@@ -326,18 +349,8 @@ def test_invalid_commands_are_answered_and_do_not_end_the_program(processes: Pro
     for offset_ms in (20, -before - 1):
         ada.say(f"offset {offset_ms}")
         ada.wait_for("sync", lambda event, due=before + offset_ms: event["output_latency_ms"] == pytest.approx(due))
-    host.say("")
-    host.say("status")
-    told = host.wait_for("status")
-    assert (told["state"], told["peer_names"], told["repeat"]) == ("stopped", ["Ada"], False)
     ada.say("status")
-    told = ada.wait_for("status")
-    assert told["role"] == "right"
-    assert (told["host_name"], told["address"]) == ("Host", f"127.0.0.1:{processes.port}")
-    host.say("drop-peer ada")
-    assert host.wait_for("peer_left")["name"] == "Ada"
-    assert ada.end()[0] in (0, 1)
-    assert host.process.poll() is None
+    assert ada.wait_for("status")["role"] == "right"
 
 
 def test_the_end_of_input_does_not_end_the_host(processes: ProcessFixture) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from phaselock import _native
+from phaselock.audio import player as player_module
 from phaselock.audio.interface import AudioEvent, DeviceChanged, Plan
 from phaselock.audio.player import Player
 from phaselock.errors import AudioDeviceError
@@ -188,7 +189,7 @@ def test_each_new_output_is_silent_in_the_quiet_spans(world: World) -> None:
         world.player.reopen()
         output = world.outputs.get(timeout=60)
         assert world.event() == DeviceChanged("open", "fake", "", "told")
-        assert not world.sounds(output, 300)
+        assert not world.sounds(output, 100)
     world.hangs = False
     world.player.set_quiet([])
     assert world.sounds(output)
@@ -214,7 +215,8 @@ def test_an_output_that_cannot_be_closed_keeps_its_engine(world: World) -> None:
     world.hangs = False
 
 
-def test_a_missing_output_is_reported_once_and_tried_again() -> None:
+def test_a_missing_output_is_reported_once_and_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(player_module, "_RETRY_AFTER_S", (0.01,))
     world = World(absent=True)
     world.player.start(world.events.put)
     try:

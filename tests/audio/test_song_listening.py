@@ -32,9 +32,9 @@ def listen(conditions: SongConditions, *, seed: int = 4, begin_error_ns: int = 0
 @pytest.mark.parametrize(
     "given",
     [
-        {"snr_db": 20},
+        pytest.param({"snr_db": 20}, marks=pytest.mark.slow),
         {"snr_db": 10, "song": "speech", "clock_ppm": 100},
-        {"snr_db": 10, "song": "loop", "clock_ppm": -100},
+        pytest.param({"snr_db": 10, "song": "loop", "clock_ppm": -100}, marks=pytest.mark.slow),
     ],
 )
 def test_machines_that_play_a_song_are_heard_at_their_times(given: dict[str, Any]) -> None:

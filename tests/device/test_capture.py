@@ -79,6 +79,12 @@ def test_without_a_sound_server_there_is_a_sentence(monkeypatch: pytest.MonkeyPa
         capture.record(0.1, 1)
 
 
+@pytest.fixture
+def is_lost_soon(monkeypatch: pytest.MonkeyPatch) -> None:
+    """For recordings that are lost in the test: it cannot be judged too early."""
+    monkeypatch.setattr(microphone, "_TIMEOUT_S", 0.3)
+
+
 def fault_of_a_recording(input_name: str | None, then: Callable[[], object] = lambda: None) -> MicrophoneFault:
     """Why a long recording ends early. `then` happens as soon as it has delivered a block."""
     delivered = threading.Event()
@@ -104,22 +110,29 @@ def usb(pulse: PulseServer) -> str:
     return pulse.ask("pactl", "load-module", "module-null-source", "description=USB").strip()
 
 
+@pytest.mark.usefixtures("is_lost_soon")
 def test_a_microphone_that_is_unplugged_is_lost(pulse: PulseServer, usb: str) -> None:
     assert "USB" in microphone.list_inputs()
     assert fault_of_a_recording("USB", lambda: pulse.ask("pactl", "unload-module", usb)) is MicrophoneFault.LOST
     assert fault_of_a_recording("USB") is MicrophoneFault.NOT_THERE
 
 
+@pytest.mark.usefixtures("is_lost_soon")
 def test_a_server_that_ends_loses_the_microphone(pulse: PulseServer) -> None:
     assert fault_of_a_recording(None, pulse.kill) is MicrophoneFault.LOST
     if not any(pathlib.Path("/dev/snd").glob("pcm*c")):
         assert fault_of_a_recording(None) is MicrophoneFault.NO_SYSTEM
 
 
+@pytest.mark.usefixtures("is_lost_soon")
 def test_a_server_that_hangs_loses_the_microphone(pulse: PulseServer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(microphone, "_TIMEOUT_CALL_S", 1.0)
+
+    def freeze() -> None:
+        monkeypatch.setattr(microphone, "_TIMEOUT_CALL_S", 0.2)
+        pulse.freeze()
+
     try:
-        assert fault_of_a_recording(None, pulse.freeze) is MicrophoneFault.LOST
+        assert fault_of_a_recording(None, freeze) is MicrophoneFault.LOST
         with pytest.raises(AudioDeviceError, match=r"^The sound system does not answer\.$"):
             microphone.record(1, 1)
     finally:
@@ -166,6 +179,7 @@ def test_a_source_of_pipewire_is_recorded(pipewire: PipeWireServer, tmp_path: pa
     assert (loudest * heard.rate_hz / len(heard.frames)).tolist() == pytest.approx(TONES_HZ, abs=4)
 
 
+@pytest.mark.usefixtures("is_lost_soon")
 def test_a_source_of_pipewire_that_is_unplugged_is_lost(pipewire: PipeWireServer) -> None:
     module = pipewire.ask(
         "pactl",

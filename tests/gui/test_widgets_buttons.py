@@ -98,11 +98,12 @@ def test_transport_calls_back_for_enabled_buttons_only(window: Any) -> None:
     assert transport.play.winfo_width() == 56 and transport.next.winfo_width() == 36
 
 
-def test_a_disabled_button_has_a_tooltip(window: Any) -> None:
+def test_a_disabled_button_has_a_tooltip(window: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     from phaselock.ui import theme
     from phaselock.ui.widgets import tooltip
     from phaselock.ui.widgets.buttons import IconButton, MainButton
 
+    monkeypatch.setattr(tooltip, "DELAY_MS", 20)
     disabled = MainButton(window, "Play", bool)
     disabled.set_enabled(False)
     said = ["Waiting for Sam."]
@@ -116,8 +117,8 @@ def test_a_disabled_button_has_a_tooltip(window: Any) -> None:
     assert tooltip.shown() == ""
     plain.event_generate("<Enter>", x=5, y=5)
     until(window, lambda: tooltip.shown() == "Stop")
-    for i in range(2000):
-        theme.ellipsis(f"Entries that are dropped from the cache {i}", theme.canvas_font(theme.BODY), 50)
+    for number in range(theme._MAX_CACHED + 1):  # all older entries of the cache are dropped
+        theme.kept(("test", number), object)
     disabled.event_generate("<Enter>", x=5, y=5)
     until(window, lambda: tooltip.shown() == "Waiting for Sam.")
     plain.event_generate("<Enter>", x=5, y=5)

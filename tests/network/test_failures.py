@@ -64,6 +64,7 @@ def test_no_failure_ends_a_task(
                 async with network.raw_client():
                     while not bugs:
                         await asyncio.sleep(0.01)
+        host.runner.command(c.SetPeerVolume("Ada", 50))  # has an effect: a message
         while not bugs:
             await asyncio.sleep(0.01)
         monkeypatch.undo()

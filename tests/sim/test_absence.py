@@ -162,7 +162,7 @@ def test_peers_play_on_in_phase_while_the_host_is_stalled() -> None:
     check_back(simulation, began_s + 10.0, 3.0)
 
 
-@pytest.mark.parametrize("seconds", [10.0, 30.0])
+@pytest.mark.parametrize("seconds", [10.0, pytest.param(30.0, marks=pytest.mark.slow)])
 @LINKS
 def test_a_stalled_peer_comes_back_in_phase(seconds: float, link: Link) -> None:
     simulation = playing(MachineSpec(), MachineSpec(link=link, clock_ppm=40), OTHER)
@@ -188,7 +188,7 @@ def test_a_peer_stalled_across_the_seam_comes_back_in_phase() -> None:
 
 
 @pytest.mark.parametrize(
-    "before_ms", [300.0, 50.0, *(pytest.param(one, marks=pytest.mark.slow) for one in (1000.0, 150.0, 100.0, 5.0))]
+    "before_ms", [50.0, *(pytest.param(one, marks=pytest.mark.slow) for one in (1000.0, 300.0, 150.0, 100.0, 5.0))]
 )
 @pytest.mark.parametrize("change", ["move", "remove", "remove the playing one"])
 def test_a_change_of_the_queue_before_the_seam_leaves_no_gap(before_ms: float, change: str) -> None:

@@ -80,7 +80,9 @@ MISHAPS: dict[str, tuple[Callable[[SimulatedNode], None], float, float]] = {
 }
 
 
-@pytest.mark.parametrize("link", [WIRED, WIFI], ids=["wired", "wifi"])
+@pytest.mark.parametrize(
+    "link", [pytest.param(WIRED, id="wired"), pytest.param(WIFI, id="wifi", marks=pytest.mark.slow)]
+)
 @pytest.mark.parametrize("name", MISHAPS)
 def test_a_peer_is_back_in_phase_after_a_mishap(name: str, link: Link) -> None:
     happen, lasts_s, limit_s = MISHAPS[name]
@@ -115,7 +117,14 @@ def test_a_small_clock_step_is_corrected_within_ten_seconds(node: int) -> None:
 
 
 # (index of the machine, change of its clock rate in ppm, limit of the distance of the outputs in microseconds)
-SPEEDS = [(1, 20, 60), (1, -20, 60), (1, 100, 200), (1, 500, 1000), (0, 20, 200), (0, -100, 200)]
+SPEEDS = [
+    (1, 20, 60),
+    (0, -100, 200),
+    *(
+        pytest.param(*one, marks=pytest.mark.slow)
+        for one in ((1, -20, 60), (1, 100, 200), (1, 500, 1000), (0, 20, 200))
+    ),
+]
 
 
 @pytest.mark.parametrize("seed", [1, pytest.param(4, marks=pytest.mark.slow)])
