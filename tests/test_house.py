@@ -74,7 +74,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "session.sentences",
         "tools",
     ),
-    "console": ("language", "model", *EVENTS),
+    "console": ("language", "model", "session.hearing_sentences", *EVENTS),
     "data": (),
     "desktop": (),
     "errors": (),
@@ -109,6 +109,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "model",
         "session.commands",
         "session.events",
+        "session.hearing_sentences",
         "session.sentences",
     ),
 }

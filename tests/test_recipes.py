@@ -133,8 +133,9 @@ def test_the_help_lists_the_commands_of_a_session(command: str, words: tuple[typ
 
 def test_every_event_has_a_sentence_or_is_listed_without_one() -> None:
     sentence = handled(PACKAGE / "session" / "sentences.py", function="event_text")
+    hearing = handled(PACKAGE / "session" / "hearing_sentences.py", function="hearing_text")
     lines = handled(PACKAGE / "console" / "lines.py", function="event_lines")
-    printed = sentence | lines | names(sentences.PLAIN_EVENTS)
+    printed = sentence | hearing | lines | names(sentences.PLAIN_EVENTS)
     every = names(event_reference._kinds(events))
     assert every - printed == names(WITHOUT_SENTENCE)
 

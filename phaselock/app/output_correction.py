@@ -17,7 +17,7 @@ from phaselock.model.notices import Code, Notice
 from phaselock.model.timing import Timing
 from phaselock.model.types import AudioStatus
 from phaselock.session.events import DeviceChanged, Event, OutputCalibrated, OutputConfirmed, SyncMeasured, Warned
-from phaselock.session.sentences import set_aside_text
+from phaselock.session.hearing_sentences import set_aside_text
 from phaselock.storage.settings import MAX_CORRECTION_MS, SettingsStore
 
 MAX_LATENCY_CHANGE_MS: Mapping[Timing, float | None] = {

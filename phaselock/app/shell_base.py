@@ -23,7 +23,8 @@ from phaselock.model.notices import Code, Notice
 from phaselock.model.role import ROLES
 from phaselock.network.runner import Runner
 from phaselock.session import events as e
-from phaselock.session.sentences import NoticeError, heard_text, notice_of, song_of
+from phaselock.session.hearing_sentences import heard_text
+from phaselock.session.sentences import NoticeError, notice_of, song_of
 from phaselock.storage.settings import SettingsStore
 from phaselock.storage.typed_paths import typed_paths
 

@@ -15,7 +15,8 @@ from phaselock.model.role import ROLE_NAMES
 from phaselock.model.snapshot import LatencyClass, LevelView, RequestState
 from phaselock.model.timing import TIMING_PHRASES
 from phaselock.session import events as e
-from phaselock.session.sentences import confirmed_text, event_text, louder_text, song_text, time_text
+from phaselock.session.hearing_sentences import confirmed_text, louder_text
+from phaselock.session.sentences import event_text, song_text, time_text
 
 PLAYING_MARK = "▶"
 """Before the song that plays, in the queue."""

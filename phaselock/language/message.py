@@ -8,7 +8,7 @@ end makes the text in the user's language.
 from __future__ import annotations
 
 import gettext
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 
@@ -101,3 +101,10 @@ def translated(text: str, words: Words) -> str:
     if isinstance(text, Message):
         return text.translated(words)
     return words.gettext(text) if text else ""
+
+
+def joined(parts: Sequence[str], words: Words = ENGLISH) -> str:
+    """Join parts of a sentence: "a", "a and b", "a, b and c"."""
+    if len(parts) < 2:
+        return "".join(parts)
+    return words.gettext("{list} and {last}").format(list=", ".join(parts[:-1]), last=parts[-1])

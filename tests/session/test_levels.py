@@ -12,7 +12,8 @@ from phaselock.protocol.codec import ProtocolError, decode, encode
 from phaselock.protocol.messages import TrimCommand
 from phaselock.session.commands import Calibrate, EvenLevels, ResetLevels, StopCalibration, UndoLevels
 from phaselock.session.events import PeersTrimmed, TrimRow, TrimSet
-from phaselock.session.sentences import event_text, level_text
+from phaselock.session.hearing_sentences import level_text
+from phaselock.session.sentences import event_text
 from tests.support.session_harness import HarnessPeer, SessionHarness, error, ready
 from tests.support.simulation import SimulatedNode
 

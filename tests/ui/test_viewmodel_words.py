@@ -9,8 +9,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from phaselock.language.message import joined
 from phaselock.model.address import parse_address
-from phaselock.session.sentences import joined, time_text
+from phaselock.session.sentences import time_text
 from phaselock.ui.viewmodel.words import (
     NNBSP,
     initial,

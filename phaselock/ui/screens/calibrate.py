@@ -11,7 +11,8 @@ from phaselock.language.message import N_
 from phaselock.model.calibration import MAX_DISTANCE_M
 from phaselock.session import events as e
 from phaselock.session.commands import Calibrate, CalibrateNext, Check, StopCalibration, StopCheck
-from phaselock.session.sentences import CALIBRATION_ENDS, event_text, window_text
+from phaselock.session.hearing_sentences import CALIBRATION_ENDS
+from phaselock.session.sentences import event_text, window_text
 from phaselock.ui import theme
 from phaselock.ui.backend import BackendEvent, SessionEvent, SessionView
 from phaselock.ui.screens.base import WindowApi

@@ -7,7 +7,7 @@ from typing import Any
 from phaselock.language.catalogue import current, tr
 from phaselock.model.snapshot import LevelsView
 from phaselock.session.commands import EvenLevels, UndoLevels
-from phaselock.session.sentences import level_text
+from phaselock.session.hearing_sentences import level_text
 from phaselock.ui import theme
 from phaselock.ui.screens.base import WindowApi
 from phaselock.ui.screens.home import label

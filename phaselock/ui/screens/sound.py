@@ -13,7 +13,7 @@ from phaselock.language.catalogue import current, date_text, tr
 from phaselock.model.calibration import OutputCalibration
 from phaselock.model.role import ROLE_NAMES, ROLES
 from phaselock.session.events import RoleSet
-from phaselock.session.sentences import heard_text
+from phaselock.session.hearing_sentences import heard_text
 from phaselock.ui import theme
 from phaselock.ui.backend import BackendEvent, Inputs, Outputs, SessionEvent, SessionView
 from phaselock.ui.screens.base import WindowApi

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from phaselock.language.catalogue import current, tr
 from phaselock.model.snapshot import CalibrationView
-from phaselock.session.sentences import walk_text
+from phaselock.session.hearing_sentences import walk_text
 
 MEASURING_SHARE = 0.6
 """Part of the whole that the first pass takes."""

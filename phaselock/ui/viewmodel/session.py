@@ -5,14 +5,14 @@ from __future__ import annotations
 from uuid import UUID
 
 from phaselock.language.catalogue import current, tr, tr_plural
-from phaselock.language.message import N_, translated
+from phaselock.language.message import N_, joined, translated
 from phaselock.model.file_kinds import without_ending
 from phaselock.model.notices import Code
 from phaselock.model.queue import QueueItem
 from phaselock.model.role import ROLE_NAMES
 from phaselock.model.snapshot import FileState, FileView, LatencyClass, PeerView, RequestState, RequestView
 from phaselock.model.timing import TIMING_PHRASES, TIMING_SENTENCES, Timing
-from phaselock.session.sentences import NOTICES, joined, time_text
+from phaselock.session.sentences import NOTICES, time_text
 from phaselock.ui.backend import SessionView
 from phaselock.ui.viewmodel.rows import QueueRows, item_of, ready_text, song
 from phaselock.ui.viewmodel.sync import chip, machines, own_machine, sounding, sync_view

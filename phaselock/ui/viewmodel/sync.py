@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 
 from phaselock.language.catalogue import current, moment_text, tr, tr_plural
-from phaselock.language.message import N_
+from phaselock.language.message import N_, joined
 from phaselock.model.calibration import Confirmation
 from phaselock.model.notices import Code
 from phaselock.model.snapshot import PeerView, SessionSnapshot
 from phaselock.model.timing import TIMING_SENTENCES, Timing
-from phaselock.session.sentences import confirmed_text, joined
+from phaselock.session.hearing_sentences import confirmed_text
 from phaselock.ui.backend import SessionView
 from phaselock.ui.viewmodel.rows import item_of
 from phaselock.ui.viewmodel.values import Chip, Kind, SyncReadout, SyncView
