@@ -87,13 +87,14 @@ class DisplayOverlay(Overlay):
         return x, button.winfo_rooty() + button.winfo_height() // 2 - self.winfo_rooty()
 
     def _keep_place(self) -> None:
-        """Place the panel so that the button which was used last is where it was, as far as the panel is visible."""
+        """Place the panel so that the button which was used last is where it was, as far as the panel keeps
+        its distance from the edges."""
         self.update_idletasks()
         x, y = self._middle(self._used.name)
         left = self.panel.winfo_rootx() - self.winfo_rootx() + self._used.x - x
         top = self.panel.winfo_rooty() - self.winfo_rooty() + self._used.y - y
-        left = max(min(left, self.winfo_width() - self.panel.winfo_reqwidth()), 0)
-        top = max(min(top, self.winfo_height() - self.panel.winfo_reqheight()), 0)
+        left = _inside(left, self.winfo_width(), self.panel.winfo_reqwidth())
+        top = _inside(top, self.winfo_height(), self.panel.winfo_reqheight())
         tk.Place.place_configure(self.panel, relx=0, rely=0, x=left, y=top, anchor="nw")
 
     def _row(self, row: int, text: str) -> Any:
@@ -101,3 +102,9 @@ class DisplayOverlay(Overlay):
         place = frame(self.body)
         place.grid(row=row, column=1, sticky="e", pady=px(8))
         return place
+
+
+def _inside(wanted: int, room: int, size: int) -> int:
+    """The place that is nearest to the wanted one and leaves a margin on both sides; the middle if there is no room."""
+    margin = min(px(16), (room - size) // 2)
+    return max(min(wanted, room - size - margin), margin)

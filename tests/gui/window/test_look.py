@@ -77,6 +77,19 @@ def test_the_buttons_of_the_size_keep_their_place_and_the_keyboard(window: Any) 
         assert reads(window.overlay, f"{percent} %")
 
 
+@pytest.mark.parametrize("percent", [150, 200])
+def test_the_panel_keeps_its_distance_from_the_edges(window: Any, percent: int) -> None:
+    window.geometry("900x560+0+0")
+    go(window, "display")
+    while not reads(window.overlay, f"{percent} %"):
+        click(button(window.overlay, "+"))
+        window.update()
+    panel, margin = window.overlay.panel, theme.px(16)
+    left, top = panel.winfo_rootx() - window.winfo_rootx(), panel.winfo_rooty() - window.winfo_rooty()
+    assert margin <= left <= window.winfo_width() - panel.winfo_width() - margin
+    assert margin <= top <= window.winfo_height() - panel.winfo_height() - margin
+
+
 def test_a_size_that_cannot_be_chosen_says_why(make: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
     from phaselock.ui.widgets import tooltip
 
