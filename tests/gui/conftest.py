@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import marshal
 import os
 import shutil
 import subprocess
@@ -48,6 +49,29 @@ def display(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         finally:
             process.terminate()
             process.wait()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def paint_once() -> Iterator[None]:
+    """Paint each picture once for the windows of all tests. The program keeps its pictures for one window only."""
+    try:
+        from phaselock.ui.widgets import logo, raster
+    except ImportError:  # Python was built without tkinter
+        yield
+        return
+    paint = raster.paint
+    painted: dict[bytes, list[bytearray]] = {}
+
+    def painted_once(*picture: Any) -> list[bytearray]:
+        key = marshal.dumps(picture, 2)
+        if key not in painted:
+            painted[key] = paint(*picture)
+        return painted[key]
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (raster, logo):
+            patch.setattr(module, "paint", painted_once)
+        yield
 
 
 @pytest.fixture(autouse=True)
