@@ -67,7 +67,7 @@ def check(*command: str) -> None:
     [
         ("ruff", ["check", "."]),
         ("ruff", ["format", "--check", "."]),
-        pytest.param("mypy", ["--strict", "phaselock"], marks=pytest.mark.slow),
+        ("mypy", ["--strict", "phaselock"]),
     ],
 )
 def test_python(tool: str, arguments: list[str]) -> None:
