@@ -180,8 +180,8 @@ def command_line() -> Parser:
         help=tr("host a jam"),
         description=tr("Host a jam and play music files in it."),
         epilog=tr(
-            "Commands on standard input, one a line (help explains them): add PATH, play [N], pause, resume, stop, "
-            "seek SECONDS, next, previous, move FROM TO, remove N, undo, shuffle [on|off], repeat [on|off], "
+            "Commands on standard input, one a line (help explains them): add PATH, cancel, play [N], pause, resume, "
+            "stop, seek SECONDS, next, previous, move FROM TO, remove N, undo, shuffle [on|off], repeat [on|off], "
             "loudness [off|on|LUFS], crossfade [off|SECONDS], silence [skip|play], save [--replace] FILE, "
             "requests, accept N, reject N, drop-peer NAME, retry [NAME], without NAME, "
             "peer-volume NAME 0..100|mute|unmute, calibrate [NAME] [at NAME=METRES...|walk], calibrate next, "

@@ -14,7 +14,10 @@ import re
 import subprocess
 import sys
 import threading
+from collections.abc import Callable, Iterator
+from typing import Any
 
+from phaselock.errors import PhaseLockError
 from phaselock.language.message import N_, Message
 from phaselock.model.file_kinds import OtherSoundError, UnplayableFileError
 from phaselock.protocol.messages import MAX_FILE_BYTES
@@ -24,6 +27,8 @@ from phaselock.storage.files import replace_file
 
 SILENCE_S = 60.0
 """A process that says nothing for this long is ended."""
+WAITING_EVERY_S = 1.0
+"""How often a conversion reports that it waits for another one."""
 _CODE = "from phaselock.audio.conversion import main; main()"
 _MAX_KNOWN = 10_000
 _REASONS = {
@@ -33,6 +38,13 @@ _REASONS = {
 }
 
 _log = logging.getLogger("phaselock.app.converter")
+
+
+class ConversionCancelledError(PhaseLockError):
+    """The user does not want the file any more."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(N_("The conversion of {file_name} was cancelled."), file_name=name)
 
 
 class Converter:
@@ -52,17 +64,22 @@ class Converter:
         if (process := self._process) is not None:
             process.kill()
 
-    def __call__(self, path: pathlib.Path, name: str, sha256: bytes, kind: Message) -> tuple[bytes, int, pathlib.Path]:
+    def __call__(
+        self, path: pathlib.Path, name: str, sha256: bytes, kind: Message, report: Callable[[float], bool]
+    ) -> tuple[bytes, int, pathlib.Path]:
         """The hash, the size in bytes and the path of the FLAC file made of the file at `path`, whose hash is `sha256`.
-        OtherSoundError if PyAV is missing, UnplayableFileError if the file is damaged."""
-        with self._lock:
+
+        `report` is called again and again with the share that is converted, 0 to 1; it returns whether to go on.
+        ConversionCancelledError if not, OtherSoundError if PyAV is missing, UnplayableFileError if the file is damaged.
+        """
+        with self._turn(name, report):
             known = self._known()
             if (made := known.get(sha256.hex())) and (found := self._cache.find(bytes.fromhex(made))):
                 return bytes.fromhex(made), found.stat().st_size, found
             if importlib.util.find_spec("av") is None:
                 raise OtherSoundError(name, kind)
             with self._cache.scratch() as target:
-                self._run(path, name, target)
+                self._run(path, name, target, report)
                 converted = self._cache.adopt(target, MAX_FILE_BYTES)
             known[sha256.hex()] = converted[0].hex()
             with contextlib.suppress(OSError):  # it is converted again then
@@ -70,7 +87,18 @@ class Converter:
                 replace_file(self._list, json.dumps(kept).encode())
             return converted
 
-    def _run(self, path: pathlib.Path, name: str, target: pathlib.Path) -> None:
+    @contextlib.contextmanager
+    def _turn(self, name: str, report: Callable[[float], bool]) -> Iterator[None]:
+        """Wait until no other file is being converted."""
+        while not self._lock.acquire(timeout=WAITING_EVERY_S):
+            if not report(0.0):
+                raise ConversionCancelledError(name)
+        try:
+            yield
+        finally:
+            self._lock.release()
+
+    def _run(self, path: pathlib.Path, name: str, target: pathlib.Path, report: Callable[[float], bool]) -> None:
         flags = 0
         if sys.platform == "win32":
             flags = subprocess.CREATE_NO_WINDOW | subprocess.BELOW_NORMAL_PRIORITY_CLASS
@@ -80,17 +108,20 @@ class Converter:
         )
         if self._closed:  # `close` may not have seen it
             process.kill()
-        result = {"failed": "damaged"}
+        wanted, result = True, {"failed": "damaged"}
         with process:
             assert process.stdout
             watch = _watch(process)
             for line in process.stdout:
                 watch.cancel()
                 watch = _watch(process)
-                with contextlib.suppress(ValueError):
-                    result = json.loads(line)
+                result = _parsed(line)
+                if wanted and not (wanted := report(_share(result))):
+                    process.kill()
             watch.cancel()
         self._process = None
+        if not wanted:
+            raise ConversionCancelledError(name)
         if "ended" not in result:
             _log.warning("%s was not converted: %r, exit status %s", name, result, process.returncode)
             reason = _REASONS.get(str(result.get("failed")), _REASONS["damaged"])
@@ -103,6 +134,20 @@ class Converter:
             return {}
         items = found.items() if isinstance(found, dict) else ()
         return {key: value for key, value in items if isinstance(value, str) and re.fullmatch("[0-9a-f]{64}", value)}
+
+
+def _parsed(line: bytes) -> dict[str, Any]:
+    """A line of the process; empty if it is none of ours."""
+    with contextlib.suppress(ValueError):
+        if isinstance(result := json.loads(line), dict):
+            return result
+    return {}
+
+
+def _share(result: dict[str, Any]) -> float:
+    """How much is converted, 0 to 1."""
+    done = 1.0 if "ended" in result else result.get("done")
+    return float(done) if isinstance(done, int | float) and 0 <= done <= 1 else 0.0
 
 
 def _watch(process: subprocess.Popen[bytes]) -> threading.Timer:

@@ -227,7 +227,7 @@ async def open_host_session(
             player,
             clock,
             cache,
-            describe=lambda path, name: played(describe(path, name)),
+            describe=lambda path, name, report: played(describe(path, name, report)),
             now_ns=_native.now_ns,
             on_event=tell,
             hear=functools.partial(hear_pass, clock.clock_map, microphone),

@@ -89,6 +89,11 @@ class HostShell(Shell):
         self._with_paths(rest, Message("add PATH"), self._intake.take)
         self._answer(Notice(Code.ADDING, file_name=rest))
 
+    def _cancel(self, rest: str) -> None:
+        nothing_after("cancel", rest)
+        if not self._intake.cancel_conversion():
+            raise NoticeError(Notice(Code.NOTHING_TO_CANCEL))
+
     def _play(self, rest: str) -> None:
         self._do(c.Play(self._row(rest, Message("play [NUMBER]")) if rest else None))
 
@@ -304,6 +309,7 @@ class HostShell(Shell):
 
     WORDS: ClassVar[Mapping[str, Word]] = {
         "add": Word(_add, N_("add PATH"), N_("add files, folders or playlists to the end of the queue"), "path"),
+        "cancel": Word(_cancel, "cancel", N_("leave out the file that is being converted")),
         "play": Word(_play, N_("play [N]"), N_("play the queue, or its song number N")),
         "pause": Word(lambda self, rest: self._plain("pause", rest, c.Pause()), "pause", N_("pause the song")),
         "resume": Word(lambda self, rest: self._plain("resume", rest, c.Resume()), "resume", N_("go on after a pause")),

@@ -161,6 +161,9 @@ class WindowProgram:
     def add(self, paths: Sequence[str]) -> None:
         self._post(self._network.add, tuple(paths))
 
+    def cancel_conversion(self) -> None:
+        self._post(self._network.cancel_conversion)
+
     def read_last_queue(self) -> None:
         self._post(self._network.read_last_queue)
 

@@ -202,6 +202,10 @@ class WindowBackend:
         if isinstance(self._open, OpenHostSession):
             self._open.intake.take(paths)
 
+    def cancel_conversion(self) -> None:
+        if isinstance(self._open, OpenHostSession):
+            self._open.intake.cancel_conversion()
+
     def read_last_queue(self) -> None:
         self._spawn(self._read_last_queue())
 

@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -30,7 +31,8 @@ _MAX_CHANNELS = 8
 _MAX_BAD_SHARE = 0.05
 """A file with more damaged packets is refused."""
 _TAGS = ("title", "artist", "album", "track", "disc")
-_REPORT_EVERY_S = 1.0
+REPORT_EVERY_S = 0.5
+"""Smallest time between two lines about the progress."""
 _MAX_MEMORY_BYTES = 2 << 30
 _MAX_FILE_BYTES = 2 << 30
 
@@ -43,9 +45,10 @@ REASONS = frozenset({"no_sound", "damaged", "too_long"})
 
 
 def convert(source: pathlib.Path, target: pathlib.Path) -> Iterator[float]:
-    """Write the first sound of `source` to the FLAC file `target`, with its tags and its picture. Yields the seconds
-    that are converted. ConversionError, OSError or an error of FFmpeg if that fails."""
+    """Write the first sound of `source` to the FLAC file `target`, with its tags and its picture. Yields the share
+    of the source that is read, 0 to 1. ConversionError, OSError or an error of FFmpeg if that fails."""
     options = {"format_whitelist": ",".join(DEMUXERS), "protocol_whitelist": "none"}
+    size = source.stat().st_size
     with source.open("rb") as file, contextlib.ExitStack() as stack:
         music: Any = stack.enter_context(av.open(file, options=options, metadata_errors="replace"))
         sound = next(iter(music.streams.audio), None)
@@ -70,7 +73,7 @@ def convert(source: pathlib.Path, target: pathlib.Path) -> Iterator[float]:
                 continue
             for frame in frames.of(packet):
                 result.mux(encoder.encode(frame))
-            yield frames.written / rate_hz
+            yield min(1.0, file.tell() / size)
         for frame in frames.rest():
             result.mux(encoder.encode(frame))
         result.mux(encoder.encode(None))
@@ -161,12 +164,12 @@ def main() -> None:
         os.nice(10)
         resource.setrlimit(resource.RLIMIT_AS, (_MAX_MEMORY_BYTES, _MAX_MEMORY_BYTES))
         resource.setrlimit(resource.RLIMIT_FSIZE, (_MAX_FILE_BYTES, _MAX_FILE_BYTES))
-    told_s = 0.0
+    due_s = 0.0
     try:
-        for done_s in convert(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])):
-            if done_s >= told_s + _REPORT_EVERY_S:
-                told_s = done_s
-                print(json.dumps({"done_s": done_s}), flush=True)
+        for done in convert(pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2])):
+            if time.monotonic() >= due_s:
+                due_s = time.monotonic() + REPORT_EVERY_S
+                print(json.dumps({"done": round(done, 4)}), flush=True)
     except ConversionError as error:
         print(json.dumps({"failed": str(error)}), flush=True)
     except (av.error.FFmpegError, OSError, ValueError, MemoryError) as error:

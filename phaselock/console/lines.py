@@ -157,6 +157,7 @@ TRACKS = {
 REQUESTS = {
     RequestState.OPEN: N_("open"),
     RequestState.ACCEPTED: N_("accepted"),
+    RequestState.CONVERTING: N_("converting"),
     RequestState.ADDED: N_("added"),
     RequestState.REJECTED: N_("rejected"),
     RequestState.FAILED: N_("failed"),

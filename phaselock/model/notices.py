@@ -130,6 +130,8 @@ class Code(enum.StrEnum):
     """`file_name` is a damaged music file, or unknown bytes."""
     UNPLAYABLE_FILE = "unplayable_file"
     """`file_name` is no music file that can be played; `detail` says why, as a clause."""
+    NOTHING_TO_CANCEL = "nothing_to_cancel"
+    """`cancel` while no file is being converted."""
     ENDS_EARLY = "ends_early"
     """`file_name` can be played, but its end is missing."""
     NO_FILE = "no_file"

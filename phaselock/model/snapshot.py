@@ -109,6 +109,8 @@ class RequestState(enum.StrEnum):
     """The host's user has not decided."""
     ACCEPTED = "accepted"
     """Its upload to the host is going on."""
+    CONVERTING = "converting"
+    """It has arrived at the host, which converts it to a kind of music that PhaseLock plays."""
     ADDED = "added"
     REJECTED = "rejected"
     FAILED = "failed"
@@ -132,6 +134,8 @@ class RequestView:
     artist: str = ""
     duration_secs: float = 0.0
     """0: not known."""
+    converted_percent: int | None = None
+    """How much of it is converted; None if it needs no conversion or has not arrived."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -50,6 +50,11 @@ class FileConnection:
         with contextlib.suppress(OSError):
             self._sock.shutdown(socket.SHUT_RDWR)
 
+    @property
+    def is_ended(self) -> bool:
+        """`end` was called. For any thread."""
+        return self._ended
+
     def close(self) -> None:
         """Close the socket."""
         self._sock.close()

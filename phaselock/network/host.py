@@ -82,7 +82,8 @@ class HostRunner(Runner[HostSession]):
     """Runs the session of a host: accepts connections, and transfers files in worker threads.
 
     For the network thread. `describe` returns the track in a file, and the file to play: another
-    one if it was converted. It is called in a worker thread.
+    one if it was converted. It is called in a worker thread, with a function that it calls with the share that is
+    converted, and that returns whether the song is still wanted.
     """
 
     def __init__(
@@ -92,7 +93,7 @@ class HostRunner(Runner[HostSession]):
         clock: ClockResponder,
         cache: FileCache,
         *,
-        describe: Callable[[pathlib.Path, str], tuple[Track, pathlib.Path]],
+        describe: Callable[[pathlib.Path, str, Callable[[float], bool]], tuple[Track, pathlib.Path]],
         now_ns: Callable[[], int],
         on_event: Callable[[Event], None],
         hear: Hear | None = None,
@@ -393,14 +394,24 @@ class HostRunner(Runner[HostSession]):
         def report(done_bytes: int) -> None:
             self._loop.call_soon_threadsafe(self._upload_progress, start, done_bytes)
 
+        def converting(share: float) -> bool:
+            self._loop.call_soon_threadsafe(self._conversion_progress, start, share)
+            return not connection.is_ended
+
         path = transfer.receive_upload(connection, start, request.size, self._cache, report)
-        return self._describe(path, request.file_name)
+        return self._describe(path, request.file_name, converting)
 
     def _upload_progress(self, start: SongUploadStart, done_bytes: int) -> None:
         if not self._ended.done() and not self._session.wants_upload(start.request_id):
             self._shut_upload(start.peer_id)
         elif not self._ended.done():
             self._do(self._session.upload_progress(start.request_id, done_bytes, now_ns=self._now_ns()))
+
+    def _conversion_progress(self, start: SongUploadStart, share: float) -> None:
+        if not self._ended.done() and not self._session.wants_upload(start.request_id):
+            self._shut_upload(start.peer_id)
+        elif not self._ended.done():
+            self._do(self._session.upload_converting(start.request_id, share, now_ns=self._now_ns()))
 
     def _progress(self, request: FileRequest, sent_bytes: int) -> None:
         if not self._ended.done():

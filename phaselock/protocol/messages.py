@@ -21,7 +21,8 @@ A file has a connection of its own, so that no command waits behind its bytes. A
 
 The host sends a FileTransferStart for each file on the control connection, in the order in which the files are needed.
 The peer answers each one there with one FileReceived. The host answers a SongRequest with SongRequestAccepted or
-SongRequestRejected, and after the upload with SongRequestAdded or SongRequestRejected.
+SongRequestRejected, and after the upload with SongRequestAdded or SongRequestRejected. Before these it may tell the
+progress of a conversion with SongRequestConverting.
 
 A peer that has lost the connection joins again with the token of its last JoinAccepted and is the same peer again.
 
@@ -262,6 +263,14 @@ class SongRequestWithdrawn:
 
     request_id: UUID
     reason: Sentence = ""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class SongRequestConverting:
+    """Extension, host to peer: how far the uploaded song is converted to a kind of music that can be played."""
+
+    request_id: UUID
+    done_percent: Percent
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -564,6 +573,7 @@ Message: TypeAlias = (
     | SongRequestAccepted
     | SongRequestRejected
     | SongRequestWithdrawn
+    | SongRequestConverting
     | SongRequestAdded
     | SongUploadStart
     | SongUploadFrom
@@ -616,6 +626,7 @@ TYPE_OF: dict[type[Message], int] = {
     SongRequestAdded: 38,
     SongUploadStart: 39,
     SongUploadFrom: 40,
+    SongRequestConverting: 41,
     PlayCommand: 48,
     PauseCommand: 49,
     ResumeCommand: 50,

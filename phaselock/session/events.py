@@ -202,6 +202,36 @@ class TransferChanged(Event):
     """Peer: why the try failed. Otherwise absent."""
 
 
+class ConversionState(enum.StrEnum):
+    """How far a conversion is."""
+
+    STARTED = "started"
+    """It has begun, or waits for another one."""
+    CONVERTING = "converting"
+    """Another tenth of the file is converted."""
+    DONE = "done"
+    """The song follows in the queue."""
+    FAILED = "failed"
+    """An `error` or `added` says why."""
+    CANCELLED = "cancelled"
+    """The user has cancelled it. The file is left out."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class ConversionChanged(Event):
+    """Host: a file whose kind PhaseLock does not play is converted, before it is added. `request` tells the same of a
+    requested song."""
+
+    event_name: ClassVar[str] = "conversion"
+
+    file_name: str
+    """The name of the file, without folders."""
+    state: ConversionState
+    """How far it is."""
+    done_percent: int
+    """0 to 100."""
+
+
 @dataclasses.dataclass(frozen=True, slots=True)
 class RequestRow:
     """A peer's request for a song."""
@@ -226,6 +256,8 @@ class RequestRow:
     """From the song's tags; may be empty."""
     artist: str = ""
     """From the song's tags; may be empty."""
+    converted_percent: int | None = absent_if_none()
+    """How much of it is converted, 0 to 100. Absent unless it needs that and has arrived."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -875,6 +907,7 @@ def request_row(request: RequestView) -> RequestRow:
         request.reason,
         request.title,
         request.artist,
+        request.converted_percent,
     )
 
 

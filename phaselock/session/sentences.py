@@ -94,6 +94,7 @@ NOTICES: dict[Code, str] = {
     Code.LOG_TROUBLE: "",
     Code.INVALID_FILE: N_("Invalid or corrupted {kind} file: {file_name}"),
     Code.UNPLAYABLE_FILE: N_("{file_name} cannot be played: {detail}."),
+    Code.NOTHING_TO_CANCEL: N_("No file is being converted."),
     Code.ENDS_EARLY: N_("{file_name} ends early: its end is missing."),
     Code.NO_FILE: N_("There is no file {file_name}."),
     Code.FILE_UNREADABLE: N_("{file_name} cannot be read: {detail}."),
@@ -235,10 +236,17 @@ TRANSFERS: dict[e.TransferState, str] = {
     e.TransferState.RETRY: N_("{file_name} did not reach {peer}; trying again."),
     e.TransferState.FAILED: N_("{file_name} did not reach {peer}."),
 }
+CONVERSIONS: dict[e.ConversionState, str] = {
+    e.ConversionState.STARTED: N_("Converting {file_name}."),
+    e.ConversionState.CONVERTING: N_("Converting {file_name}: {done_percent} %."),
+    e.ConversionState.CANCELLED: N_("The conversion of {file_name} was cancelled."),
+}
+"""The queue tells that a conversion has ended, and an error why it has failed."""
 NOT_ARRIVED = N_("{file_name} did not arrive: {reason}")
 REQUESTS: dict[RequestState, str] = {
     RequestState.OPEN: N_('{peer} wants to add "{song}" ({megabytes} MB): accept {number} or reject {number}.'),
     RequestState.ACCEPTED: N_('"{song}" is on its way from {peer}.'),
+    RequestState.CONVERTING: N_('"{song}" from {peer} is being converted: {percent} %.'),
     RequestState.ADDED: N_('"{song}", which {peer} asked for, is in the queue.'),
     RequestState.REJECTED: N_('"{song}" was declined.'),
     RequestState.FAILED: N_('"{song}", which {peer} asked for, does not come: {reason}'),
@@ -246,6 +254,7 @@ REQUESTS: dict[RequestState, str] = {
 OWN_REQUESTS: dict[RequestState, str] = {
     RequestState.OPEN: N_('The host was asked for "{song}".'),
     RequestState.ACCEPTED: N_('The host wants "{song}"; it is on its way.'),
+    RequestState.CONVERTING: N_('The host is converting "{song}": {percent} %.'),
     RequestState.ADDED: N_('"{song}" is in the queue.'),
     RequestState.REJECTED: N_('"{song}" is not added: {reason}'),
     RequestState.FAILED: N_('"{song}" is not added: {reason}'),
@@ -371,6 +380,7 @@ def request_text(event: e.RequestChanged, words: Words = ENGLISH) -> str:
         number=request.number,
         megabytes=Figure(request.size / 1e6, ".1f").translated(words),
         reason=translated(request.reason, words),
+        percent=request.converted_percent or 0,
     )
 
 
@@ -424,6 +434,9 @@ def event_text(event: e.Event, words: Words = ENGLISH) -> str:
             return transfer_text(event, words)
         case e.RequestChanged():
             return request_text(event, words)
+        case e.ConversionChanged(state=state):
+            form = CONVERSIONS.get(state, "")
+            return words.gettext(form).format_map(_Values(event)) if form else ""
         case e.DeviceChanged():
             return device_text(event, words)
         case e.VolumeSet(muted=muted):

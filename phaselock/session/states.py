@@ -96,6 +96,7 @@ PEER_ACCEPTS: dict[PeerSide, frozenset[type[Message]]] = {
             m.QueueUpdate,
             m.SongRequestAccepted,
             m.SongRequestRejected,
+            m.SongRequestConverting,
             m.SongRequestAdded,
         }
     ),

@@ -286,6 +286,9 @@ class Program(Protocol):
     def add(self, paths: Sequence[str]) -> None:
         """Append files, folders and playlists to the queue; an `added` or `error` event follows."""
 
+    def cancel_conversion(self) -> None:
+        """Leave out the file that is being converted; a `conversion` event follows if there is one."""
+
     def read_last_queue(self) -> None:
         """LastQueue follows."""
 

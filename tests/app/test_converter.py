@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import functools
 import importlib.util
 import json
 import pathlib
@@ -16,10 +17,11 @@ from fractions import Fraction
 import pytest
 
 from phaselock.app import converter
-from phaselock.app.converter import Converter
+from phaselock.app.converter import ConversionCancelledError, Converter
 from phaselock.app.importer import Imported, import_file
 from phaselock.audio.music import Inspector
 from phaselock.errors import PhaseLockError
+from phaselock.language.message import Message
 from phaselock.model.file_kinds import OtherSoundError, UnplayableFileError
 from phaselock.model.loudness import Loudness
 from phaselock.storage.cache import FileCache
@@ -55,8 +57,12 @@ def cache(tmp_path: pathlib.Path) -> FileCache:
     return FileCache(tmp_path / "cache")
 
 
+def go_on(share: float) -> bool:
+    return True
+
+
 def imported(path: pathlib.Path, cache: FileCache) -> Imported:
-    return import_file(path, inspect=Inspector(), convert=Converter(cache))
+    return import_file(path, None, go_on, inspect=Inspector(), convert=Converter(cache))
 
 
 @pytest.mark.parametrize(
@@ -171,7 +177,7 @@ def test_a_playlist_that_calls_itself_music_opens_no_other_file(tmp_path: pathli
     for text in ("#EXTM3U\n#EXTINF:3,\nsecret.m4a\n", f"ffconcat version 1.0\nfile {tmp_path}/secret.m4a\n"):
         path.write_text(text)
         with pytest.raises(UnplayableFileError):
-            Converter(cache)(path, path.name, b"", OtherSoundError("", "").kind)  # type: ignore[arg-type]
+            Converter(cache)(path, path.name, b"", Message(""), go_on)
 
 
 def test_a_session_that_ends_waits_for_no_conversion(
@@ -184,13 +190,12 @@ def test_a_session_that_ends_waits_for_no_conversion(
     begun = threading.Event()
     monkeypatch.setattr(json, "loads", lambda _line: begun.set() or {})
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        result = pool.submit(import_file, path, inspect=Inspector(), convert=convert)
+        describe = functools.partial(import_file, path, None, go_on, inspect=Inspector(), convert=convert)
+        result = pool.submit(describe)
         assert begun.wait(60)
         convert.close()
         assert isinstance(result.exception(60), UnplayableFileError)
-        assert isinstance(
-            pool.submit(import_file, path, inspect=Inspector(), convert=convert).exception(60), UnplayableFileError
-        )
+        assert isinstance(pool.submit(describe).exception(60), UnplayableFileError)
 
 
 def test_a_process_that_hangs_is_ended(
@@ -202,3 +207,69 @@ def test_a_process_that_hangs_is_ended(
     monkeypatch.setattr(converter, "SILENCE_S", 0.2)
     with pytest.raises(PhaseLockError, match="it is damaged or protected"):
         imported(path, cache)
+
+
+def test_the_progress_is_told(tmp_path: pathlib.Path, cache: FileCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    """By the real process: it grows to the whole."""
+    path = tmp_path / "song.m4a"
+    make(path, "ipod", "aac")
+    code = "from phaselock.audio import conversion; conversion.REPORT_EVERY_S = 0.0; conversion.main()"
+    monkeypatch.setattr(converter, "_CODE", code)
+    shares: list[float] = []
+
+    def report(share: float) -> bool:
+        shares.append(share)
+        return True
+
+    import_file(path, None, report, inspect=Inspector(), convert=Converter(cache))
+    assert len(shares) > 10 and shares == sorted(shares) and shares[-1] == 1.0
+    assert 0 < shares[len(shares) // 2] < 1
+
+
+def test_what_a_process_that_was_taken_over_says_is_no_progress(
+    tmp_path: pathlib.Path, cache: FileCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "song.m4a"
+    path.write_bytes(bytes(8))
+    lines = [b"", b"[", b"[1]", b"3", b'{"done": "x"}', b'{"done": NaN}', b'{"done": 7}', b"\xff", b"null"]
+    said = b"\n".join(lines) + b"\n"
+    monkeypatch.setattr(converter, "_CODE", f"import sys; sys.stdout.buffer.write({said!r})")
+    shares: list[float] = []
+    with pytest.raises(UnplayableFileError, match="it is damaged or protected"):
+        Converter(cache)(path, path.name, bytes(32), Message(""), lambda share: not shares.append(share))
+    assert shares == [0.0] * len(lines)
+
+
+def test_a_conversion_that_is_not_wanted_any_more_is_ended(
+    tmp_path: pathlib.Path, cache: FileCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "song.m4a"
+    make(path, "ipod", "aac")
+    monkeypatch.setattr(converter, "_CODE", "print('{}', flush=True); import time; time.sleep(3600)")
+    with pytest.raises(ConversionCancelledError, match=r"^The conversion of song\.m4a was cancelled\.$"):
+        import_file(path, None, lambda share: False, inspect=Inspector(), convert=Converter(cache))
+    assert not list(cache.folder.iterdir())
+
+
+def test_a_conversion_that_waits_for_another_one_says_so(
+    tmp_path: pathlib.Path, cache: FileCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And can be cancelled meanwhile."""
+    path = tmp_path / "song.m4a"
+    make(path, "ipod", "aac")
+    monkeypatch.setattr(converter, "WAITING_EVERY_S", 0.01)
+    convert = Converter(cache)
+    describe = functools.partial(import_file, path, None, inspect=Inspector(), convert=convert)
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        shares: list[float] = []
+
+        def report(share: float) -> bool:
+            """The first one waits here until the second one has said twice that it waits."""
+            if not shares:
+                second = iter((True, False))
+                assert isinstance(pool.submit(describe, lambda _: next(second)).exception(60), ConversionCancelledError)
+                assert next(second, None) is None
+            shares.append(share)
+            return True
+
+        assert describe(report).track.file_name == "song.m4a"

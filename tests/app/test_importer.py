@@ -6,29 +6,33 @@ import asyncio
 import functools
 import pathlib
 import uuid
+from collections.abc import Callable
 from typing import NoReturn
 
 import pytest
 
 from phaselock.app import importer as importer_module
+from phaselock.app.converter import ConversionCancelledError
 from phaselock.app.importer import Imported, Importer, import_file
 from phaselock.audio.music import Inspector
 from phaselock.language.message import Message
-from phaselock.model.file_kinds import OtherSoundError
+from phaselock.model.file_kinds import OtherSoundError, UnplayableFileError
 from phaselock.model.notices import Code, LeftOut, Notice
 from phaselock.model.types import Track
-from phaselock.session.events import Event, Failed, FilesAdded
+from phaselock.session.events import ConversionChanged, Event, Failed, FilesAdded
 from phaselock.session.sentences import added_text, event_text
 from phaselock.storage import collect
 from tests.support.mp3 import encode
 from tests.support.shouting import Shouting
 
 
-def read(path: pathlib.Path) -> Imported:
+def read(path: pathlib.Path, name: str | None, report: Callable[[float], bool]) -> Imported:
     raise AssertionError(f"{path} is no file to read")
 
 
-def no_converter(path: pathlib.Path, name: str, sha256: bytes, kind: Message) -> NoReturn:
+def no_converter(
+    path: pathlib.Path, name: str, sha256: bytes, kind: Message, report: Callable[[float], bool]
+) -> NoReturn:
     raise OtherSoundError(name, kind)
 
 
@@ -79,7 +83,7 @@ def test_no_failure_ends_the_import(tmp_path: pathlib.Path, monkeypatch: pytest.
             raise LookupError("no such encoding")
         return collect.collect(paths)
 
-    def described(path: pathlib.Path) -> Imported:
+    def described(path: pathlib.Path, name: str | None, report: Callable[[float], bool]) -> Imported:
         if path == songs[1]:
             raise ValueError("an odd header")
         return Imported(Track(uuid.uuid4(), path.name, 1, b"", 44100, 1), path, ends_early=False)
@@ -218,5 +222,89 @@ def test_a_path_that_does_not_exist_is_told_as_it_was_given(tmp_path: pathlib.Pa
     assert [event_text(event) for event in told] == [f"There is no file {missing}.", "There is no file gone.mp3."]
 
 
-def import_nothing(path: pathlib.Path) -> Imported:
+def import_nothing(path: pathlib.Path, name: str | None, report: Callable[[float], bool]) -> Imported:
     raise AssertionError(path)
+
+
+class Described:
+    """Describes files as if it converted each of them, in these shares."""
+
+    def __init__(self, *shares: float) -> None:
+        self._shares = shares
+        self.importer: Importer | None = None
+        self.cancel_at: float | None = None
+        self.cancels: list[bool] = []
+        """What `cancel_conversion` has returned."""
+
+    def __call__(self, path: pathlib.Path, name: str | None, report: Callable[[float], bool]) -> Imported:
+        if path.suffix == ".mp3":
+            return Imported(Track(uuid.uuid4(), path.name, 1, b"", 44100, 1), path, ends_early=False)
+        for share in self._shares:
+            if not report(share):
+                raise ConversionCancelledError(path.name)
+            if share == self.cancel_at:
+                assert self.importer is not None
+                asyncio.run_coroutine_threadsafe(self._cancel(self.importer), self.loop).result(60)
+        if path.name.startswith("bad"):
+            raise UnplayableFileError(path.name, Message("it is damaged or protected"))
+        return Imported(Track(uuid.uuid4(), path.name, 1, b"", 44100, 1), path, ends_early=False)
+
+    async def _cancel(self, importer: Importer) -> None:
+        self.cancels.append(importer.cancel_conversion())
+
+    async def story(self, paths: list[pathlib.Path], count: int) -> list[Event]:
+        """The first events of the import of these paths."""
+        told: asyncio.Queue[Event] = asyncio.Queue()
+        self.loop = asyncio.get_running_loop()
+        importer = self.importer = Importer(lambda track, file, origin: None, self, told.put_nowait, lambda: None)
+        self.cancels.append(importer.cancel_conversion())
+        try:
+            importer.take([str(path) for path in paths])
+            async with asyncio.timeout(60):
+                return [await told.get() for _ in range(count)]
+        finally:
+            importer.close()
+
+
+def conversions(events: list[Event]) -> list[tuple[str, str, int]]:
+    return [(one.file_name, one.state, one.done_percent) for one in events if isinstance(one, ConversionChanged)]
+
+
+def songs(folder: pathlib.Path, *names: str) -> list[pathlib.Path]:
+    for name in names:
+        (folder / name).write_bytes(b"x")
+    return [folder / name for name in names]
+
+
+def test_a_conversion_is_told_in_tenths(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importer_module, "CONVERSION_EVERY_S", 0)
+    paths = songs(tmp_path, "a.m4a", "b.mp3", "bad.m4a")
+    events = asyncio.run(Described(0.0, 0.05, 0.129, 0.13, 0.5, 1.0).story(paths, 11))
+    steps = [("started", 0), ("converting", 12), ("converting", 50), ("converting", 100)]
+    told = [
+        [(name, *step) for step in [*steps, (end, 100)]] for name, end in (("a.m4a", "done"), ("bad.m4a", "failed"))
+    ]
+    assert conversions(events) == [*told[0], *told[1]]
+    assert event_text(events[0]) == "Converting a.m4a." and event_text(events[1]) == "Converting a.m4a: 12 %."
+    assert event_text(events[4]) == "" == event_text(events[9])
+    assert event_text(events[10]) == "Added 2 tracks; left out 1: bad.m4a (it is damaged or protected)."
+
+
+def test_a_conversion_is_told_seldom(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importer_module, "CONVERSION_EVERY_S", 3600)
+    events = asyncio.run(Described(*(number / 100 for number in range(100))).story(songs(tmp_path, "a.m4a"), 2))
+    assert [(state, percent) for _, state, percent in conversions(events)] == [("started", 0), ("done", 100)]
+
+
+def test_a_conversion_can_be_cancelled(tmp_path: pathlib.Path) -> None:
+    """The file is left out without an error, and the next one is imported."""
+    describe = Described(0.0, 0.5)
+    describe.cancel_at = 0.0
+    one, another = songs(tmp_path, "a.m4a", "b.mp3")
+    events = asyncio.run(describe.story([one, another], 3))
+    assert describe.cancels == [False, True]
+    assert [event_text(event) for event in events] == [
+        "Converting a.m4a.",
+        "The conversion of a.m4a was cancelled.",
+        "Added 1 track.",
+    ]

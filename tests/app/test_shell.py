@@ -377,3 +377,14 @@ def test_the_transitions_are_shown_and_set() -> None:
     shown = "Songs cross-fade for 4 s. Silence at their ends is played."
     usage = "Usage: crossfade off|0..12"
     assert [event_text(one) for one in told] == [shown, shown, usage, usage, "Usage: silence skip|play"]
+
+
+def test_a_conversion_is_cancelled() -> None:
+    told: list[Event] = []
+    running = [True, False]
+    every = parts(told, cancel_conversion=lambda: running.pop(0))
+    shell = HostShell(every, every, every, every, every, every)
+    shell.line("cancel")
+    assert not told, "the importer tells it"
+    shell.line("cancel")
+    assert [event_text(event) for event in told] == ["No file is being converted."]

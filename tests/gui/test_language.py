@@ -38,7 +38,7 @@ LOADS = peer("Sam", 2, ready=False, have=frozenset(), files=(file(2, FileState.S
 NOW = {"now": QUEUE[0], "timeline": line()}
 LONG = {"queue": tuple(item(number) for number in range(1, 2001))}
 UNTOLD = {"timing": "unknown", "dac_uncertainty_ns": None}
-OPEN, ACCEPTED, ADDED, REJECTED, FAILED = RequestState
+OPEN, ACCEPTED, CONVERTING, ADDED, REJECTED, FAILED = RequestState
 FULL = Found("Friday", "Hana", 5, 5, "192.168.1.42", "a")
 
 CASES: dict[str, tuple[Any, str, tuple[Any, ...]]] = {
@@ -55,11 +55,16 @@ CASES: dict[str, tuple[Any, str, tuple[Any, ...]]] = {
     "empty host": (host(queue=(), upcoming=None), "", ()),
     "host with a last queue": (host(queue=(), upcoming=None), "", (LastQueue(("/a.mp3",) * 69),)),
     "playing host": (playing(peer(), LOADS, requests=wishes(OPEN, ACCEPTED)), "", ()),
+    "host who converts": (
+        playing(peer(), requests=wishes(CONVERTING)),
+        "",
+        (SessionEvent(e.ConversionChanged(1, "new.mp3", e.ConversionState.CONVERTING, 40)),),
+    ),
     "host of many requests": (host(requests=wishes(OPEN, OPEN, OPEN, OPEN)), "", ()),
     "host who waits": (playing(peer(have=frozenset()), LOADS, waiting_for=QUEUE[1], own=off(device_name=None)), "", ()),
     "host of a long queue": (host(peer(reported=False), **LONG), "", ()),
     "peer": (guest(), "", ()),
-    "peer with requests": (guest(requests=wishes(FAILED, REJECTED, ADDED, ACCEPTED, OPEN), **NOW), "", ()),
+    "peer with requests": (guest(requests=wishes(FAILED, REJECTED, ADDED, CONVERTING, OPEN), **NOW), "", ()),
     "peer without a host": (guest(connected=False, queue=()), "", ()),
     "peer with a long queue": (guest(**LONG), "", ()),
     "sound at home": (None, "sound", (Outputs(("Card", "USB")),)),

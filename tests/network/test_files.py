@@ -190,6 +190,45 @@ async def test_a_song_that_cannot_be_used_is_refused_in_words(
 
 
 @played
+async def test_the_conversion_of_a_song_that_a_peer_asks_for_is_told(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    ada = await network.join(stack, "Ada")
+    await ada.news.wait_for("joined")
+    song = network.folder / "wish.m4a"
+    song.write_bytes(b"other half" + DATA)
+    ada.runner.request(song)
+    asked = await network.host.news.wait_for("request", state="open")
+    network.host.runner.command(c.Accept(uuid.UUID(str(asked.fields["request_id"]))))
+    for program in (network.host, ada):
+        told = await program.news.wait_for("request", state="converting")
+        assert told.fields["converted_percent"] == 0
+        await program.news.wait_for("request", state="added")
+    assert [item.file_name for item in network.host.runner.snapshot().queue] == ["wish.m4a"]
+
+
+@played
+async def test_the_conversion_of_a_song_that_is_declined_ends(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    ada = await network.join(stack, "Ada")
+    await ada.news.wait_for("joined")
+    song = network.folder / "wish.m4a"
+    song.write_bytes(b"other" + DATA)
+    ada.runner.request(song)
+    asked = await network.host.news.wait_for("request", state="open")
+    request_id = uuid.UUID(str(asked.fields["request_id"]))
+    network.host.runner.command(c.Accept(request_id))
+    await ada.news.wait_for("request", state="converting")
+    network.host.runner.command(c.Reject(request_id))
+    await ada.news.wait_for("request", state="rejected")
+    async with asyncio.timeout(60):
+        while network.host.runner._uploads:  # its worker thread has ended
+            await asyncio.sleep(0.01)
+    assert network.host.runner.snapshot().queue == ()
+
+
+@played
 async def test_an_upload_that_nobody_asked_for_is_refused(
     network: NetworkFixture, stack: contextlib.AsyncExitStack
 ) -> None:

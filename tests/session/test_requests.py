@@ -314,6 +314,67 @@ def test_an_upload_without_progress_for_a_minute_is_given_up() -> None:
     assert ana.of(e.CancelUpload) == [e.CancelUpload(upload.request_id)]
 
 
+def test_a_conversion_is_told_at_the_host_and_at_the_peer_that_asked() -> None:
+    harness, ana, ben = session_of_two()
+    upload = uploading(harness, ana)
+    for share in (0.0, 0.05, 0.39, 0.4, 1.0):
+        harness.host.call(harness.host.core.upload_converting, upload.request_id, share)
+        harness.run(0.7)  # two calls a report
+        at_both = [request.converted_percent for request in (*at_host(harness), *ana.snapshot().requests)]
+        assert at_both == [{0.0: 0, 0.05: 0, 0.39: 39, 0.4: 39, 1.0: 100}[share]] * 2
+    assert [request.state for request in at_host(harness)] == [RequestState.CONVERTING] == [states(ana)[0][0]]
+    harness.host.call(harness.host.core.uploaded, upload.request_id, a_track(7))
+    harness.run(0.1)
+    for node in (harness.host, ana):
+        told_percent = [
+            (row["state"], row.get("converted_percent")) for row in (e.fields for e in node.events("request"))
+        ]
+        steps = [("converting", percent) for percent in (0, 39, 100)]
+        assert told_percent == [("open", None), ("accepted", None), *steps, ("added", None)]
+    assert not ben.events("request") and [row.added_by for row in harness.host.snapshot().queue] == ["Ana"]
+
+
+def test_a_conversion_may_take_longer_than_an_upload_may_rest() -> None:
+    harness, ana, _ = session_of_two()
+    upload = uploading(harness, ana)
+    for _ in range(5):
+        harness.host.call(harness.host.core.upload_converting, upload.request_id, 0.5)
+        harness.run(50)
+    assert at_host(harness)
+    harness.run(11)
+    assert at_host(harness) == [] and states(ana) == [(RequestState.REJECTED, "The song was not sent.")]
+
+
+def test_a_request_can_be_rejected_during_its_conversion() -> None:
+    harness, ana, _ = session_of_two()
+    upload = uploading(harness, ana)
+    harness.host.call(harness.host.core.upload_converting, upload.request_id, 0.5)
+    harness.run(0.1)
+    harness.host.call(harness.host.core.upload_progress, upload.request_id, 10)  # a late report changes nothing
+    assert harness.host.core.wants_upload(upload.request_id)
+    assert harness.host.core.authorise_upload(upload.peer_id, upload.token, upload.request_id) is None
+    ana.call(ana.core.upload_ended, upload.request_id, "The connection was lost.")  # the host has the song already
+    harness.run(0.1)
+    assert states(ana) == [(RequestState.CONVERTING, "")] and len(ana.uploads) == 1
+    harness.command(Reject(upload.request_id))
+    assert not harness.host.core.wants_upload(upload.request_id)
+    harness.host.call(harness.host.core.upload_converting, upload.request_id, 0.9)
+    harness.run(0.1)
+    assert states(ana) == [(RequestState.REJECTED, "The host has declined it.")] and at_host(harness) == []
+
+
+def test_a_peer_that_is_lost_during_the_conversion_asks_again() -> None:
+    harness, ana, _ = session_of_two()
+    upload = uploading(harness, ana)
+    harness.host.call(harness.host.core.upload_converting, upload.request_id, 0.5)
+    ana.cut()
+    harness.run(10)
+    assert states(ana) == [(RequestState.OPEN, "")] and ana.snapshot().requests[0].converted_percent is None
+    ana.repair()
+    harness.run(4)
+    assert [request.request_id for request in at_host(harness)] == [upload.request_id]
+
+
 def test_an_undecided_request_does_not_expire() -> None:
     harness, ana, _ = session_of_two()
     ask(harness, ana)
@@ -380,6 +441,7 @@ def test_an_answer_to_an_unknown_request_is_a_breach() -> None:
         m.SongRequestAccepted(UUID(int=5)),
         m.SongRequestRejected(UUID(int=5)),
         m.SongRequestAdded(UUID(int=5)),
+        m.SongRequestConverting(UUID(int=5), 50),
     ):
         harness, ana, _ = session_of_two()
         ana.call(ana.core.received, message)

@@ -71,6 +71,7 @@ EVENTS = [
     *requests(),
     *devices(),
     *transfers(),
+    *(e.ConversionChanged(1, "1.2", state, 40) for state in e.ConversionState),
     e.SessionOpened(1, "1", "2", 1, 2, "3", ()),
     *(e.Joined(1, 1, "1", "2", "3", again=again) for again in (False, True)),
     e.PeerJoined(1, 1, "1", again=False),

@@ -15,6 +15,7 @@ import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from typing import Any
 
+from phaselock.app.converter import ConversionCancelledError
 from phaselock.audio.interface import AudioEvent, Plan
 from phaselock.model.file_kinds import UnplayableFileError
 from phaselock.model.role import Role
@@ -147,9 +148,16 @@ class Peer:
     ended: asyncio.Task[Ended]
 
 
-def describe(path: pathlib.Path, name: str) -> tuple[Track, pathlib.Path]:
-    """Accept any file as a track, except a file that begins with "noise"."""
+def describe(path: pathlib.Path, name: str, report: Callable[[float], bool]) -> tuple[Track, pathlib.Path]:
+    """Accept any file as a track, except a file that begins with "noise". One that begins with "other" is converted as
+    long as it is wanted, or to the half if it begins with "other half"."""
     data = path.read_bytes()
+    if data.startswith(b"other"):
+        report(0.0)
+        while report(0.5) and not data.startswith(b"other half"):
+            time.sleep(0.001)
+        if not report(0.5):
+            raise ConversionCancelledError(name)
     if data.startswith(b"noise"):
         raise UnplayableFileError(name)
     return Track(uuid.uuid4(), name, len(data), hashlib.sha256(data).digest(), 44100, 441000), path

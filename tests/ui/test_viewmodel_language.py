@@ -98,7 +98,7 @@ STATES: list[SessionView] = [
     playing(peer(), timeline=line(stop_ns=5)),
     host(peer(clock_stale=True), peer("Cleo", 2, clock_usable=False), peer("Dan", 3), queue=(item(1),)),
     host(peer(), peer("Cleo", 2, have=frozenset()), queue=(item(1, ItemStatus.TRANSFERRING), item(2, artist=""))),
-    *(host(requests=(wish(state),)) for state in (RequestState.OPEN, RequestState.ACCEPTED)),
+    *(host(requests=(wish(state),)) for state in (RequestState.OPEN, RequestState.ACCEPTED, RequestState.CONVERTING)),
     *(guest(requests=(wish(state),)) for state in RequestState),
     *(guest(connected=False, **changes) for changes in ({}, {"now": QUEUE[0], "timeline": line(), "plays_on": True})),
     *(guest(own=None), guest(queue=()), guest(own=off(clock_uncertainty_ns=None))),

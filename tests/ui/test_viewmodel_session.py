@@ -7,7 +7,7 @@ from uuid import UUID
 
 import pytest
 
-from phaselock.model.snapshot import FileState
+from phaselock.model.snapshot import FileState, RequestState
 from phaselock.model.timeline import Timeline
 from phaselock.session.commands import Add, Next, Pause, Play, Stop
 from phaselock.ui.backend import LocalStatus, SessionView
@@ -268,6 +268,14 @@ def test_the_connection_of_a_peer(state: SessionView, connection: str, kind: str
 def test_the_chip_of_a_peer(own: LocalStatus | None, text: str, kind: str) -> None:
     view = peer_view(guest(own, now=QUEUE[0], timeline=line()))
     assert (plain(view.chip_text), view.chip_kind) == (text, kind)
+
+
+def test_the_conversion_of_a_request_is_shown() -> None:
+    wish = request(1, RequestState.CONVERTING, converted_percent=40, done_bytes=4_200_000)
+    (row,) = host_view(host(requests=(wish,))).requests
+    assert (plain(row.subtitle), row.progress, row.decidable) == ("being converted, 40 %", 0.4, False)
+    (own,) = peer_view(guest(requests=(wish,))).requests
+    assert (plain(own.subtitle), own.progress) == ("being converted, 40 %", 0.4)
 
 
 def test_equal_states_give_equal_views() -> None:

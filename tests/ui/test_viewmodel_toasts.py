@@ -145,8 +145,10 @@ def test_a_request_and_a_track_are_called_as_the_lists_call_them() -> None:
     assert item.title and item.artist and item.title not in item.file_name
 
 
-def test_the_progress_of_an_upload_is_no_news() -> None:
+def test_the_progress_of_an_upload_or_a_conversion_is_no_news() -> None:
     assert toast(request("accepted", "", 5), False) is None
+    for peer in ("", "Ben"):
+        assert toast(request("converting", peer, 10), not peer) is None
 
 
 SONG = UUID(int=1), "a.mp3"
@@ -221,6 +223,7 @@ SILENT = {
     e.CalibrationBegan,
     e.CalibrationWaits,
     e.CheckBegan,
+    e.ConversionChanged,
     e.LoudnessSet,
     e.TransitionsSet,
     e.OutputConfirmed,

@@ -22,7 +22,9 @@ MAX_OPEN = 5
 MAX_TRIES = 6
 """Largest number of upload connections for one song. A correct peer makes three, and three more after a reconnect."""
 UPLOAD_LIMIT_NS = 60_000_000_000
-"""An upload without progress for this time is given up."""
+"""An upload or a conversion without progress for this time is given up."""
+CONVERSION_EVERY_NS = 1_000_000_000
+"""Smallest time between two reports of a conversion."""
 
 TOO_MANY = N_("Too many of your requests are open. Please wait until the host has answered.")
 OVER = Notice(Code.REQUEST_OVER)
@@ -50,7 +52,11 @@ class Request:
     reported_tenths: int = 0
     """Tenths of the song in the last progress event."""
     give_up_at_ns: int | None = None
-    """Deadline for progress of the upload; None while the request is not accepted."""
+    """Deadline for progress of the upload or the conversion; None while the request is not accepted."""
+    converted_percent: int | None = None
+    """As it was told last; None: it is not being converted."""
+    tell_at_ns: int = 0
+    """The progress of its conversion is not told before this time."""
 
     def view(self, reason: str = "") -> RequestView:
         """The request as users see it."""
@@ -66,6 +72,7 @@ class Request:
             self.title,
             self.artist,
             self.duration_secs,
+            self.converted_percent,
         )
 
 
@@ -138,7 +145,7 @@ class IncomingRequests:
             self._note(request, now_ns)
 
     def reject(self, request_id: UUID, *, now_ns: int) -> None:
-        """Reject a request, also during its upload."""
+        """Reject a request, also during its upload or its conversion."""
         request = self._requests.get(request_id)
         if request is None:
             self._outbox.error(OVER, now_ns)
@@ -160,9 +167,9 @@ class IncomingRequests:
         return request if request.tries <= MAX_TRIES else None
 
     def wanted(self, request_id: UUID) -> bool:
-        """The request is accepted and its song has not arrived yet."""
+        """The request is accepted and its song is not in the queue yet."""
         request = self._requests.get(request_id)
-        return request is not None and request.state is RequestState.ACCEPTED
+        return request is not None and request.state is not RequestState.OPEN
 
     def progressed(self, request_id: UUID, done_bytes: int, *, now_ns: int) -> None:
         """`done_bytes` of the song have arrived."""
@@ -175,10 +182,24 @@ class IncomingRequests:
                 request.reported_tenths = tenths
                 self._note(request, now_ns)
 
+    def converting(self, request_id: UUID, share: float, *, now_ns: int) -> None:
+        """The song has arrived, and this share of it is converted, 0 to 1."""
+        request = self._requests.get(request_id)
+        if request is None or request.state is RequestState.OPEN:
+            return
+        percent = int(100 * share)
+        request.give_up_at_ns = now_ns + UPLOAD_LIMIT_NS
+        begins = request.converted_percent is None
+        if begins or (now_ns >= request.tell_at_ns and percent // 10 > (request.converted_percent or 0) // 10):
+            request.state, request.converted_percent = RequestState.CONVERTING, percent
+            request.tell_at_ns = now_ns + CONVERSION_EVERY_NS
+            self._outbox.do(Send(request.member.conn, m.SongRequestConverting(request_id, percent)))
+            self._note(request, now_ns)
+
     def arrived(self, request_id: UUID, *, now_ns: int) -> str | None:
         """The song has arrived and is playable. Return the name of the peer; None if the song must not be added."""
         request = self._requests.get(request_id)
-        if request is None or request.state is not RequestState.ACCEPTED:
+        if request is None or request.state is RequestState.OPEN:
             return None
         if not self._room():
             self.refuse(request_id, N_("The queue is full."), now_ns=now_ns)
@@ -227,7 +248,7 @@ class IncomingRequests:
 
     def _over(self, request: Request, state: RequestState, reason: str, now_ns: int) -> None:
         del self._requests[request.request_id]
-        request.state = state
+        request.state, request.converted_percent = state, None
         self._note(request, now_ns, reason)
 
     def _note(self, request: Request, now_ns: int, reason: str = "") -> None:

@@ -363,12 +363,17 @@ class HostSession:
         return self._requests.begin_upload_attempt(peer_id, token, request_id)
 
     def wants_upload(self, request_id: UUID) -> bool:
-        """The request is accepted and its song has not arrived yet."""
+        """The request is accepted and its song is not in the queue yet."""
         return self._requests.wanted(request_id)
 
     def upload_progress(self, request_id: UUID, done_bytes: int, *, now_ns: int) -> list[Effect]:
         """`done_bytes` of a requested song have arrived. It may be called for each chunk."""
         self._requests.progressed(request_id, done_bytes, now_ns=now_ns)
+        return self._settle(now_ns)
+
+    def upload_converting(self, request_id: UUID, share: float, *, now_ns: int) -> list[Effect]:
+        """A requested song has arrived, and this share of it is converted, 0 to 1. It may be called at any rate."""
+        self._requests.converting(request_id, share, now_ns=now_ns)
         return self._settle(now_ns)
 
     def uploaded(self, request_id: UUID, track: Track, *, now_ns: int) -> list[Effect]:

@@ -22,6 +22,7 @@ REMEMBERED = 20
 SHOWN_NS = 60_000_000_000
 """How long a finished request stays visible."""
 DECLINED = N_("The host has declined it.")
+_AT_WORK = (RequestState.ACCEPTED, RequestState.CONVERTING)
 _OVER = (RequestState.ADDED, RequestState.REJECTED, RequestState.FAILED)
 
 
@@ -36,6 +37,8 @@ class OutgoingRequest:
     tries: int = 0
     """Upload attempts since the last acceptance."""
     done_bytes: int = 0
+    converted_percent: int | None = None
+    """How much of it the host has converted; None: it has told nothing of that."""
     reason: str = ""
     """Why it was rejected or failed; otherwise empty."""
     hide_at_ns: int | None = None
@@ -92,9 +95,21 @@ class OutgoingRequests:
         """The host rejects a request, also during its upload. False if this peer did not send it."""
         wish = self._requests.get(request_id)
         if wish is not None and not wish.over:
-            if wish.state is RequestState.ACCEPTED:
+            if wish.state in _AT_WORK:
                 self._outbox.do(CancelUpload(request_id))
             self._end(wish, RequestState.REJECTED, sentence(reason) or DECLINED, now_ns)
+        return wish is not None
+
+    def converting(self, request_id: UUID, done_percent: int, *, now_ns: int) -> bool:
+        """The host has the song, and has converted this share of it. False if this peer did not request it."""
+        wish = self._requests.get(request_id)
+        if wish is not None and wish.state in _AT_WORK:
+            wish.state, wish.converted_percent, wish.done_bytes = (
+                RequestState.CONVERTING,
+                done_percent,
+                wish.request.size,
+            )
+            self._note(wish, now_ns)
         return wish is not None
 
     def added(self, request_id: UUID, *, now_ns: int) -> bool:
@@ -119,9 +134,9 @@ class OutgoingRequests:
     def lost_host(self) -> None:
         """The host is lost: cancel all uploads. Accepted requests are open again."""
         for request_id, wish in self._requests.items():
-            if wish.state is RequestState.ACCEPTED:
+            if wish.state in _AT_WORK:
                 self._outbox.do(CancelUpload(request_id))
-                wish.state, wish.tries, wish.done_bytes = RequestState.OPEN, 0, 0
+                wish.state, wish.tries, wish.done_bytes, wish.converted_percent = RequestState.OPEN, 0, 0, None
 
     def found_host(self) -> None:
         """After a reconnect: send all open requests again."""
@@ -157,6 +172,7 @@ class OutgoingRequests:
 
     def _end(self, wish: OutgoingRequest, state: RequestState, reason: str, now_ns: int) -> None:
         wish.state, wish.reason, wish.hide_at_ns = state, reason, now_ns + SHOWN_NS
+        wish.converted_percent = None
         self._note(wish, now_ns)
 
     def _note(self, wish: OutgoingRequest, now_ns: int) -> None:
@@ -177,4 +193,5 @@ def _view(wish: OutgoingRequest, peer_name: str) -> RequestView:
         request.title,
         request.artist,
         request.duration_secs,
+        wish.converted_percent,
     )

@@ -319,6 +319,8 @@ class PeerSession:
                 self._asked(self._requests.accepted(request_id, self._peer_id, self._token, now_ns=now_ns))
             case m.SongRequestRejected(request_id=request_id, reason=reason):
                 self._asked(self._requests.rejected(request_id, reason, now_ns=now_ns))
+            case m.SongRequestConverting(request_id=request_id, done_percent=done_percent):
+                self._asked(self._requests.converting(request_id, done_percent, now_ns=now_ns))
             case m.SongRequestAdded(request_id=request_id):
                 self._asked(self._requests.added(request_id, now_ns=now_ns))
             case m.SweepCommand():

@@ -10,11 +10,13 @@ from uuid import UUID
 
 from phaselock.language.catalogue import tr, tr_plural
 from phaselock.model.role import ROLE_NAMES, ROLES, Role
+from phaselock.model.snapshot import RequestState
 from phaselock.session import commands as c
 from phaselock.ui import theme
 from phaselock.ui.backend import BackendEvent, SessionView
 from phaselock.ui.direction import isolated
 from phaselock.ui.screens.base import WindowApi
+from phaselock.ui.screens.conversion import ConversionLine
 from phaselock.ui.screens.host_queue import HostQueue
 from phaselock.ui.screens.playing import PlayingPanel
 from phaselock.ui.screens.requests import Requests
@@ -89,6 +91,7 @@ class HostScreen(SessionScreen):
     def on_event(self, event: BackendEvent) -> None:
         super().on_event(event)
         self._host_queue.on_event(event)
+        self.conversion.on_event(event)
 
     def key(self, name: str) -> bool:
         actions = {
@@ -264,6 +267,7 @@ class HostScreen(SessionScreen):
         else:  # in languages with long words
             self.add.pack(fill="x")
             folder.pack(pady=(px(4), 0))
+        self.conversion = ConversionLine(panel.body, buttons, self.api.program.cancel_conversion)
         self._requests = Requests(panel.body, buttons, self._request_action)
         self.requests = self._requests.list
 
@@ -300,7 +304,11 @@ def _peer_row(row: PeerRow) -> Row:
 
 
 def _request_row(row: RequestRow) -> Row:
-    actions = (("accept", "tick", tr("Accept")), ("reject", "cross", tr("Reject"))) if row.decidable else ()
+    actions: tuple[tuple[str, str, str], ...] = ()
+    if row.decidable:
+        actions = (("accept", "tick", tr("Accept")), ("reject", "cross", tr("Reject")))
+    elif row.state == RequestState.CONVERTING:
+        actions = (("reject", "cross", tr("Cancel the conversion")),)
     return Row(
         str(row.request_id),
         row.title,

@@ -45,6 +45,7 @@ _DELAYS: dict[Timing, str] = {
 _OWN_STATES: dict[RequestState, str] = {
     RequestState.OPEN: N_("the host was asked"),
     RequestState.ACCEPTED: N_("on its way to the host"),
+    RequestState.CONVERTING: N_("being converted, {number} %"),
     RequestState.ADDED: N_("in the queue"),
     RequestState.REJECTED: N_("not added"),
     RequestState.FAILED: N_("not added"),
@@ -350,16 +351,22 @@ def _peer_tooltip(peer: PeerView) -> str:
 def _request_row(one: RequestView) -> RequestRow:
     is_open = one.state is RequestState.OPEN
     asked = tr("asked by {name}") if is_open else tr("on its way from {name}")
-    return _row(one, asked.format(name=one.peer_name), is_open)
+    if one.state is RequestState.CONVERTING:
+        asked = tr(_OWN_STATES[one.state])
+    return _row(one, asked.format(name=one.peer_name, number=one.converted_percent or 0), is_open)
 
 
 def _own_request_row(one: RequestView) -> RequestRow:
-    text = tr(_OWN_STATES[one.state])
+    text = tr(_OWN_STATES[one.state]).format(number=one.converted_percent or 0)
     return _row(one, " – ".join(filter(None, (text, translated(one.reason, current())))), False)
 
 
 def _row(one: RequestView, state_text: str, decidable: bool) -> RequestRow:
-    under_way = one.state is RequestState.ACCEPTED and one.size
+    progress = None
+    if one.state is RequestState.CONVERTING:
+        progress = (one.converted_percent or 0) / 100
+    elif one.state is RequestState.ACCEPTED and one.size:
+        progress = min(1.0, one.done_bytes / one.size)
     return RequestRow(
         one.request_id,
         one.number,
@@ -367,6 +374,6 @@ def _row(one: RequestView, state_text: str, decidable: bool) -> RequestRow:
         " · ".join(filter(None, (state_text, one.artist, size_text(one.size) if decidable else ""))),
         time_text(one.duration_secs) if one.duration_secs else "",
         one.state.value,
-        min(1.0, one.done_bytes / one.size) if under_way else None,
+        progress,
         decidable,
     )

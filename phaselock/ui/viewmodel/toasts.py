@@ -79,7 +79,7 @@ def event_toast(happened: SessionEvent, hosting: bool, snapshot: SessionSnapshot
 
 def _request(event: e.RequestChanged, hosting: bool) -> Toast | None:
     state, text = event.request.state, request_text(event, current())
-    if not text or (hosting and state not in _HOSTS_REQUESTS):
+    if not text or state is RequestState.CONVERTING or (hosting and state not in _HOSTS_REQUESTS):
         return None
     return Toast(text, "warning" if state in (RequestState.REJECTED, RequestState.FAILED) else "info")
 

@@ -103,9 +103,9 @@ class RequestRow:
     duration_text: str
     """Empty: not known."""
     state: str
-    """"open", "accepted", "added", "rejected" or "failed"."""
+    """"open", "accepted", "converting", "added", "rejected" or "failed"."""
     progress: float | None
-    """Progress of the upload, 0 to 1; None if there is none."""
+    """Progress of the upload or the conversion, 0 to 1; None if there is none."""
     decidable: bool
     """True if the host can accept or reject it now."""
 

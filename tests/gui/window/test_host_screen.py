@@ -11,7 +11,8 @@ import pytest
 
 from phaselock.model.snapshot import FileState, RequestState
 from phaselock.session import commands as c
-from phaselock.ui.backend import ArtworkRead, WaveformRead
+from phaselock.session.events import ConversionChanged, ConversionState
+from phaselock.ui.backend import ArtworkRead, SessionEvent, WaveformRead
 from tests.support.session_views import CARD, QUEUE, WISH, file, host, line, more, peer, playing
 from tests.support.window_driver import (
     ALT,
@@ -232,8 +233,28 @@ def test_requests_are_answered(window: Any) -> None:
     assert commands(window) == [c.Accept(asked[2]), c.Reject(asked[1]), c.Accept(asked[2])], "the newest is on top"
     show(window, playing(requests=(dataclasses.replace(WISH, state=RequestState.ACCEPTED, done_bytes=2_100_000),)))
     assert rows.rows[0].progress == 0.5 and not rows.rows[0].actions and not reads(shown, "more")
+    converting = dataclasses.replace(WISH, state=RequestState.CONVERTING, converted_percent=40)
+    show(window, playing(requests=(converting,)))
+    assert rows.rows[0].progress == 0.4 and reads(rows, "being converted, 40 %")
+    click(rows, *action(rows, 0, "reject"))
+    assert commands(window)[-1] == c.Reject(converting.request_id)
     show(window, playing())
     assert not rows.winfo_viewable()
+
+
+def test_a_conversion_is_shown_and_can_be_cancelled(window: Any) -> None:
+    shown = show(window, playing(requests=(WISH,)))
+    line = shown.conversion
+    deliver(window, SessionEvent(ConversionChanged(1, "Song.m4a", ConversionState.STARTED, 0)))
+    assert reads(shown, "Converting Song.m4a, 0 %")
+    deliver(window, SessionEvent(ConversionChanged(1, "Song.m4a", ConversionState.CONVERTING, 40)))
+    assert reads(shown, "Converting Song.m4a, 40 %") and line.cancel.winfo_viewable()
+    add = shown.add.winfo_rooty()
+    assert shown.queue.winfo_rooty() < shown.requests.winfo_rooty() < line.line.winfo_rooty() < add
+    click(line.cancel)
+    assert window.program.of("cancel_conversion") == [()]
+    deliver(window, SessionEvent(ConversionChanged(1, "Song.m4a", ConversionState.CANCELLED, 40)))
+    assert not line.line.winfo_viewable() and not toasts(window)
 
 
 def test_a_peer_is_dropped_or_not_waited_for(window: Any) -> None:
