@@ -61,6 +61,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
         "storage.files",
         "storage.hashing",
         "storage.id3",
+        "storage.ogg",
     ),
     "bench": (EVERYTHING,),
     "cli": (

@@ -26,7 +26,7 @@ NOT_FOR_USERS: dict[str, tuple[str, ...]] = {
     "phaselock/app/cover_decoder.py": ("import main",),
     "phaselock/app/media_controls.py": ("'Playing'", "'Paused'", "'Stopped'"),
     "phaselock/storage/log.py": ("is no log level", "not to be formatted", "older entries were lost"),
-    "phaselock/model/file_kinds.py": ("pip install", "'Ogg'", "'Opus'", "'WavPack'"),
+    "phaselock/model/file_kinds.py": ("pip install", "'Ogg'", "'Opus'", "'WavPack'", "'Musepack'", "'Matroska'"),
     "phaselock/os_packages.py": ("'sudo ",),
     "phaselock/tools/doctor.py": (
         "'no customtkinter'",

@@ -7,6 +7,7 @@ The process is started by `app.converter`, and writes lines of JSON to standard 
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import pathlib
@@ -19,6 +20,7 @@ import av
 from av.stream import Disposition
 
 from phaselock.audio.formats.base import MAX_HOURS, MAX_RATE_HZ, MIN_RATE_HZ
+from phaselock.storage import ogg
 
 DEMUXERS = (
     "mov,mp4,m4a,3gp,3g2,mj2",
@@ -50,34 +52,59 @@ def convert(source: pathlib.Path, target: pathlib.Path) -> Iterator[float]:
     options = {"format_whitelist": ",".join(DEMUXERS), "protocol_whitelist": "none"}
     size = source.stat().st_size
     with source.open("rb") as file, contextlib.ExitStack() as stack:
-        music: Any = stack.enter_context(av.open(file, options=options, metadata_errors="replace"))
-        sound = next(iter(music.streams.audio), None)
-        if sound is None or not sound.rate:
-            raise ConversionError("no_sound")
         result = stack.enter_context(av.open(os.fspath(target), "w", format="flac"))
-        rate_hz = min(max(sound.rate, MIN_RATE_HZ), MAX_RATE_HZ)
-        layout = sound.layout.name if sound.layout.nb_channels <= _MAX_CHANNELS else "stereo"
-        depth = "s32" if sound.codec_context.name in _LOSSLESS and sound.format.bytes > 2 else "s16"
-        encoder = result.add_stream("flac", rate=rate_hz, layout=layout, format=depth)
-        picture = next((one for one in music.streams.video if _is_cover(one)), None)
-        cover = None if picture is None else result.add_stream_from_template(picture)
-        if cover is not None:
-            cover.disposition = Disposition.attached_pic
-        result.metadata.update(_tags(music.metadata, sound.metadata))
-        frames = _Frames(music, sound, rate_hz, layout, depth)
-        for packet in music.demux([one for one in (sound, picture) if one is not None]):
-            if packet.stream is picture:
-                if packet.size:
-                    packet.stream = cover
-                    result.mux(packet)
-                continue
-            for frame in frames.of(packet):
-                result.mux(encoder.encode(frame))
-            yield min(1.0, file.tell() / size)
+        frames: _Frames | None = None
+        begins = ogg.part_begins(file)  # FFmpeg reads the parts of a chained file only if they are alike
+        for begin, end in zip(begins, [*begins[1:], size], strict=True):
+            music: Any = av.open(_Part(file, begin, end), options=options, metadata_errors="replace")
+            stack.callback(music.close)
+            sound = next(iter(music.streams.audio), None)
+            if sound is None or not sound.rate:
+                raise ConversionError("no_sound")
+            picture = cover = None
+            if frames is None:
+                picture = next((one for one in music.streams.video if _is_cover(one)), None)
+                rate_hz = min(max(sound.rate, MIN_RATE_HZ), MAX_RATE_HZ)
+                layout = sound.layout.name if sound.layout.nb_channels <= _MAX_CHANNELS else "stereo"
+                depth = "s32" if sound.codec_context.name in _LOSSLESS and sound.format.bytes > 2 else "s16"
+                encoder = result.add_stream("flac", rate=rate_hz, layout=layout, format=depth)
+                frames = _Frames(music, sound, rate_hz, layout, depth)
+                result.metadata.update(_tags(music.metadata, sound.metadata))
+            if picture is not None:
+                cover = result.add_stream_from_template(picture)
+                cover.disposition = Disposition.attached_pic
+            for packet in music.demux([one for one in (sound, picture) if one is not None]):
+                if packet.stream is picture:
+                    if packet.size:
+                        packet.stream = cover
+                        result.mux(packet)
+                    continue
+                for frame in frames.of(packet):
+                    result.mux(encoder.encode(frame))
+                yield min(1.0, file.tell() / size)
+        assert frames is not None
         for frame in frames.rest():
             result.mux(encoder.encode(frame))
         result.mux(encoder.encode(None))
     frames.check()
+
+
+class _Part:
+    """A part of a file, as a file."""
+
+    def __init__(self, file: io.BufferedReader, begin: int, end: int) -> None:
+        self._file, self._begin, self._end = file, begin, end
+        file.seek(begin)
+
+    def read(self, count: int) -> bytes:
+        return self._file.read(max(0, min(count, self._end - self._file.tell())))
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        base = {io.SEEK_SET: self._begin, io.SEEK_CUR: self._file.tell(), io.SEEK_END: self._end}[whence]
+        return self._file.seek(max(self._begin, base + offset)) - self._begin
+
+    def tell(self) -> int:
+        return self._file.tell() - self._begin
 
 
 def _is_cover(video: Any) -> bool:
@@ -98,11 +125,13 @@ class _Frames:
         self._end: int | None = None
         if "mp4" in music.format.name and sound.duration and sound.time_base:
             self._end = round(sound.duration * sound.time_base * rate_hz)
+        self._longest_packet = 0
         self.written = 0
 
     def of(self, packet: Any) -> Iterator[Any]:
         """The frames of a packet."""
         self._packets += 1
+        self._read_end(packet)
         try:
             decoded = packet.decode()
         except av.error.FFmpegError:
@@ -124,6 +153,16 @@ class _Frames:
         """ConversionError unless there was enough intact sound."""
         if not self.written or self._bad > _MAX_BAD_SHARE * self._packets:
             raise ConversionError("damaged")
+
+    def _read_end(self, packet: Any) -> None:
+        """Some programs round the length of an MP4 file to milliseconds. Their last packet tells it exactly: it is
+        shorter than the others."""
+        duration = packet.duration or 0
+        if self._end is not None and packet.pts is not None and 0 < duration < self._longest_packet:
+            end = round((packet.pts + duration) * packet.time_base * self._form["rate"])
+            if abs(end - self._end) <= self._form["rate"] / 1000:
+                self._end = end
+        self._longest_packet = max(self._longest_packet, duration)
 
     def _trimmed(self, frames: list[Any]) -> Iterator[Any]:
         for frame in frames:

@@ -20,6 +20,7 @@ _PLAYED = {
 }
 _CONVERTED = {
     ".m4a": "M4A",
+    ".m4b": "M4A",
     ".ogg": "Ogg",
     ".oga": "Ogg",
     ".opus": "Opus",
@@ -27,6 +28,11 @@ _CONVERTED = {
     ".aac": "AAC",
     ".ape": "APE",
     ".wv": "WavPack",
+    ".mpc": "Musepack",
+    ".tta": "TTA",
+    ".dsf": "DSF",
+    ".caf": "CAF",
+    ".mka": "Matroska",
 }
 _FORMATS = _PLAYED | _CONVERTED
 PLAYED_ENDINGS = tuple(_PLAYED)
@@ -60,7 +66,7 @@ _KINDS = (
     _kind(
         N_("a film"),
         True,
-        ("mp4", "m4v", "mov", "mkv", "avi", "webm", "wmv"),
+        ("mp4", "m4v", "mov", "mkv", "mka", "avi", "webm", "wmv"),
         rb"....ftyp|\x1aE\xdf\xa3|RIFF....AVI ",
     ),
     _kind(N_("an Opus file"), True, ("opus",), b"OggS.{24}.?OpusHead"),
@@ -68,7 +74,13 @@ _KINDS = (
     _kind(N_("a WMA file"), True, ("wma", "asf"), rb"0&\xb2u\x8ef\xcf\x11"),
     _kind(N_("a MIDI file"), True, ("mid", "midi", "kar"), b"MThd"),
     _kind(N_("a file of Monkey's Audio"), True, ("ape",), rb"MAC [^ -~]"),
-    _kind(N_("a WavPack file"), True, ("wv",), b"wvPk"),
+    _kind(N_("a WavPack file"), True, ("wv",), b"wvpk"),
+    _kind(N_("a Musepack file"), True, ("mpc", "mp+"), b"MP[+]|MPCK"),
+    _kind(N_("a TTA file"), True, ("tta",), b"TTA[12]"),
+    _kind(N_("a DSF file"), True, ("dsf",), b"DSD "),
+    _kind(N_("a CAF file"), True, ("caf",), b"caff"),
+    _kind(N_("an AC-3 file"), True, ("ac3", "eac3"), rb"\x0bw"),
+    _kind(N_("an AMR file"), True, ("amr",), b"#!AMR"),
     _kind(N_("an AAC file"), True, ("aac",), rb"\xff[\xf0\xf1\xf8\xf9]|ADIF"),
     _kind(N_("MPEG audio of layer I or II"), True, ("mp1", "mp2", "mpa"), rb"\xff[\xf4-\xf7\xfc-\xff][\x10-\xef]"),
     _kind(

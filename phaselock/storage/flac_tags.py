@@ -1,5 +1,5 @@
-"""The comments and pictures of FLAC files (RFC 9639, sections 8.6 and 8.8), and the texts and tags in the chunks of WAV
-and AIFF files. Every read is bounded."""
+"""The comments and pictures of FLAC files (RFC 9639, sections 8.6 and 8.8), also inside Ogg (section 10.1). Every read
+is bounded."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ import io
 from collections.abc import Iterator
 
 from phaselock.model.loudness import ALBUM_GAINS, TRACK_GAINS
+from phaselock.storage import ogg
 
 _MAX_BLOCKS = 100
 _MAX_COMMENTS = 1000
 _MAX_COMMENTS_BYTES = 1 << 20
 _COMMENTS, _PICTURE = 4, 6
+_OGG_MAPPING_BYTES = 9
+"""Before the beginning of the FLAC file in its first packet."""
 _FIELDS = {
     **{name: name for name in ("title", "artist", "album", *TRACK_GAINS, *ALBUM_GAINS)},
     "tracknumber": "track",
@@ -22,6 +25,7 @@ _FIELDS = {
 
 def comments(file: io.BufferedIOBase, start: int) -> Iterator[tuple[str, str]]:
     """The comments of the FLAC file that begins at `start` of _FIELDS: (field, text)."""
+    file, start = _plain(file, start)
     for kind, place, size in _blocks(file, start):
         if kind != _COMMENTS:
             continue
@@ -43,6 +47,7 @@ def comments(file: io.BufferedIOBase, start: int) -> Iterator[tuple[str, str]]:
 
 def pictures(file: io.BufferedIOBase, start: int, most: int) -> Iterator[tuple[int, bytes]]:
     """The pictures of the FLAC file that begins at `start`: (kind after ID3v2, at most `most` bytes of the picture)."""
+    file, start = _plain(file, start)
     for block, place, size in _blocks(file, start):
         if block != _PICTURE:
             continue
@@ -55,6 +60,13 @@ def pictures(file: io.BufferedIOBase, start: int, most: int) -> Iterator[tuple[i
         length = _number(file)
         file.seek(4, io.SEEK_CUR)
         yield kind, file.read(max(0, min(length, most, end - file.tell())))
+
+
+def _plain(file: io.BufferedIOBase, start: int) -> tuple[io.BufferedIOBase, int]:
+    """The file and the place where its metadata begin. Those of a file inside Ogg are read."""
+    if data := ogg.head(file, start):
+        return io.BytesIO(data), _OGG_MAPPING_BYTES
+    return file, start
 
 
 def _number(file: io.BufferedIOBase) -> int:

@@ -17,9 +17,10 @@ import pytest
 from phaselock.audio.formats.base import CHANNELS, FRAME_BYTES, Music
 from phaselock.audio.music import inspect
 from phaselock.errors import PhaseLockError
-from phaselock.model.file_kinds import UnplayableFileError
+from phaselock.model.file_kinds import OtherSoundError, UnplayableFileError
 from phaselock.storage.chunks import WAVE64
 from tests.support.flac import BLOCK_FRAMES, aiff, flac, wav
+from tests.support.ogg import flac_in_ogg
 
 FRAMES = 3 * BLOCK_FRAMES + 1234
 HALF = math.sqrt(0.5)
@@ -155,6 +156,38 @@ def test_an_unknown_length_is_counted(tmp_path: pathlib.Path) -> None:
     assert len(decoded(path, info, FRAMES - 7)) == 14
 
 
+@pytest.mark.parametrize("claimed", [0, FRAMES // 2])
+def test_a_seek_does_not_depend_on_the_length_that_a_header_tells(tmp_path: pathlib.Path, claimed: int) -> None:
+    """Encoders that write to a pipe do not know it."""
+    path, info = look(tmp_path, flac(noise(2), 2, 44100, frames=claimed))
+    whole = decoded(path, info)
+    for frame in (FRAMES // 3, info.frames // 2, info.frames - 1):
+        assert decoded(path, info, frame, 50) == whole[CHANNELS * frame : CHANNELS * (frame + 50)]
+
+
+@pytest.mark.parametrize("fewer", [0, 32])
+def test_a_seek_is_exact_where_a_header_tells_fewer_frames_than_there_are(tmp_path: pathlib.Path, fewer: int) -> None:
+    data = bytearray(aiff(little(noise(2), 16), 2, 16))
+    data[22:26] = (FRAMES - fewer).to_bytes(4, "big")
+    path, info = look(tmp_path, bytes(data))
+    whole = decoded(path, info)
+    assert info.frames == FRAMES - fewer
+    with contextlib.closing(info.open(path)) as source:
+        for frame in (100, 2000, 1999, 5, info.frames - 7):
+            source.seek(frame)
+            assert read(source, 50) == whole[CHANNELS * frame : CHANNELS * (frame + 50)]
+
+
+def test_a_seek_in_an_ogg_file_with_a_damaged_page_is_exact(tmp_path: pathlib.Path) -> None:
+    """The decoder finds a place by the positions of the pages; here that of the first one is wrong."""
+    data = bytearray((pathlib.Path(__file__).parent / "seeds" / "predicted.oga").read_bytes())
+    data[6] ^= 0xFF
+    path, info = look(tmp_path, bytes(data))
+    whole = decoded(path, info)
+    for frame in (info.frames // 2, info.frames - 1):
+        assert decoded(path, info, frame, 50) == whole[CHANNELS * frame : CHANNELS * (frame + 50)]
+
+
 def test_a_small_part_missing_at_the_end_is_told(tmp_path: pathlib.Path) -> None:
     samples = noise(1, frames=30 * BLOCK_FRAMES)
     _, info = look(tmp_path, flac(samples, 1, 44100)[:-100])
@@ -177,6 +210,13 @@ def test_what_is_damaged_is_refused(tmp_path: pathlib.Path) -> None:
     refuse(
         tmp_path, wav(bytes(1000), 1, 44100, 16, coding=0x2000), "its sound is compressed, which WAV files seldom are"
     )
+
+
+def test_a_chained_flac_file_is_converted(tmp_path: pathlib.Path) -> None:
+    """The decoder reads only its first part."""
+    song = flac_in_ogg(flac(noise(1), 1, 44100))
+    with pytest.raises(OtherSoundError, match="it is an Ogg file"):
+        look(tmp_path, song + song)
 
 
 def test_chunks_that_lead_nowhere_end(tmp_path: pathlib.Path) -> None:

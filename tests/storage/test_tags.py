@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import io
 import os
 import pathlib
 import struct
@@ -12,9 +13,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phaselock.model.loudness import Loudness
+from phaselock.storage.ogg import part_begins
 from phaselock.storage.tags import MAX_ARTWORK_BYTES, Artwork, Tags, read_artwork, read_tags
 from tests.support.flac import flac
 from tests.support.mp3 import encode
+from tests.support.ogg import flac_in_ogg, ogg
 
 SOUND = encode(frames=20_000)
 JPEG = b"\xff\xd8\xff\xe0" + bytes(range(256)) * 4 + b"\xff\xd9"
@@ -486,6 +489,36 @@ def test_comments_and_pictures_of_flac(path: pathlib.Path) -> None:
     path.write_bytes(flac([1, 2], 1, 44100, tags=texts + flac_picture(JPEG, 4) + flac_picture(PNG)))
     assert read_tags(path) == Tags(TEXT, WIDE, "Now")
     assert read_artwork(path) == Artwork("image/png", PNG)
+
+
+def test_comments_and_pictures_of_flac_in_ogg(path: pathlib.Path) -> None:
+    """A picture may be larger than a page, and another stream may be in between."""
+    large = PNG + bytes(200_000)
+    texts = flac_block(4, comments("Title=Ænima", "ARTIST=悪の華"))
+    song = flac_in_ogg(flac([1, 2], 1, 44100, tags=texts + flac_picture(large)))
+    first = 28 + song[26] + sum(song[27 : 27 + song[26]]) - 1
+    path.write_bytes(song[:first] + ogg([b"another"], serial=9) + song[first:])
+    tags, artwork = read_tags(path), read_artwork(path)
+    assert (tags.title, tags.artist) == ("Ænima", "悪の華")
+    assert artwork is not None and artwork.data == large
+    for cut in range(0, len(song), 1009):
+        path.write_bytes(song[:cut])
+        read_tags(path), read_artwork(path)
+
+
+def test_the_parts_of_a_chained_ogg_file_are_found() -> None:
+    one, other = ogg([b"head", b"more", bytes(70_000)]), ogg([b"head", b"more", b"sound"], serial=8)
+    grouped = ogg([b"head"]) + other  # two streams that begin together
+    for data, begins in (
+        (one, [0]),
+        (one + other, [0, len(one)]),
+        (one + one + b"OggS", [0, len(one)]),
+        (grouped, [0]),
+        (b"", [0]),
+        (b"no music", [0]),
+        (one[:-1] + other, [0]),
+    ):
+        assert part_begins(io.BytesIO(data)) == begins
 
 
 def test_flac_behind_an_id3_tag(path: pathlib.Path) -> None:

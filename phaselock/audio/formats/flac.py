@@ -8,7 +8,10 @@ from typing import Any
 from _miniaudio import ffi, lib
 
 from phaselock.audio.formats import pcm
-from phaselock.audio.formats.base import Music
+from phaselock.audio.formats.base import Music, unreadable
+from phaselock.language.message import N_, Message
+from phaselock.model.file_kinds import OtherSoundError
+from phaselock.storage import ogg
 
 _OGG_HEADER_BYTES = 28
 
@@ -21,11 +24,19 @@ def begins(beginning: bytes) -> bool:
 
 
 def inspect(path: pathlib.Path) -> Music:
-    """See `pcm.inspect`."""
+    """See `pcm.inspect`. Also OtherSoundError for a chained Ogg file: the decoder reads only its first part."""
+    try:
+        with path.open("rb") as file:
+            if len(ogg.part_begins(file)) > 1:
+                raise OtherSoundError(path.name, Message(N_("an Ogg file")))
+    except OSError as error:
+        raise unreadable(path, error) from None
     return pcm.inspect(path, _Decoder.open)
 
 
 class _Decoder(pcm.Decoder):
+    leaves_out = True
+
     @staticmethod
     def open(path: pathlib.Path) -> _Decoder | None:
         name, wide = pcm.file_name(path)

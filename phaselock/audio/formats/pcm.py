@@ -10,7 +10,7 @@ import dataclasses
 import os
 import pathlib
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 from _miniaudio import ffi
 
@@ -37,12 +37,19 @@ _MAX_CHANNELS = _native.MAX_MIXED_CHANNELS
 class Decoder(abc.ABC):
     """One of miniaudio's decoders, with the open file that is its `handle`."""
 
+    leaves_out: ClassVar[bool]
+    """It leaves out what is damaged. Then later frames would be too early."""
+
     def __init__(self, handle: Any) -> None:
         self.handle = handle
         self.rate_hz = int(handle.sampleRate)
         self.channels = int(handle.channels)
         self.claimed_frames = int(handle.totalPCMFrameCount)
         """Length by the file's header; 0: unknown."""
+
+    def set_length(self, frames: int) -> None:
+        """Correct the length of a header that tells another one, or none: seeks go by it. Only at the beginning."""
+        self.handle.totalPCMFrameCount = frames
 
     @abc.abstractmethod
     def read(self, place: Any, frames: int) -> int:
@@ -96,8 +103,7 @@ def inspect(path: pathlib.Path, opens: OpenDecoder) -> PcmInfo:
             if max(frames, claimed) > MAX_HOURS * 3600 * rate_hz:
                 raise UnplayableFileError(path.name, Message(N_("it is longer than {hours} hours"), hours=MAX_HOURS))
         missing = max(0, claimed - frames)
-        if missing and decoder.seek(claimed - 1) and decoder.read(block, 1):
-            # The decoder leaves out what is damaged. Then later frames would be too early.
+        if missing and decoder.leaves_out and decoder.seek(claimed - 1) and decoder.read(block, 1):
             raise UnplayableFileError(path.name, Message(N_("a part of it is damaged")))
     finally:
         decoder.close()
@@ -134,6 +140,7 @@ class PcmSource:
             if decoder is not None:
                 decoder.close()
             raise PhaseLockError(CHANGED, file_name=path.name)
+        decoder.set_length(info.frames)
         self._decoder: Decoder | None = decoder
 
     def __enter__(self) -> PcmSource:
@@ -146,6 +153,20 @@ class PcmSource:
         """See Source."""
         self._frame = min(max(frame, 0), self._info.frames)
         if self._frame < self._info.frames and not (self._decoder and self._decoder.seek(self._frame)):
+            self._decode_to(self._frame)
+
+    def _decode_to(self, frame: int) -> None:
+        """What a seek needs is damaged, in an Ogg file for example; `inspect` has decoded the file to its end."""
+        self.close()
+        self._decoder = self._info.opens(self._path)
+        if self._decoder:
+            self._decoder.set_length(self._info.frames)
+        while frame and self._decoder:
+            got = self._decoder.read(self._block, min(frame, _BLOCK_FRAMES))
+            if not got:
+                self.close()
+            frame -= got
+        if not self._decoder:
             raise PhaseLockError(CHANGED, file_name=self._path.name)
 
     def read_into(self, target: Any, frames: int) -> int:
