@@ -467,6 +467,35 @@ def test_names_volume_role_and_offset_are_remembered(tmp_path: pathlib.Path) -> 
     assert settings["volume"] == 0.4 and 12.5 in settings["corrections_ms"].values()
 
 
+@pytest.mark.slow
+def test_the_host_converts_what_it_and_a_peer_add(processes: ProcessFixture, tmp_path: pathlib.Path) -> None:
+    """The peers need nothing for that; the one that asks sees how far it is."""
+    pytest.importorskip("av")
+    from tests.support.encoded import make
+
+    make(tmp_path / "Own.m4a", "ipod", "aac", {"title": "Mine"})
+    make(tmp_path / "Asked.mp3", "ogg", "libopus", rate_hz=48_000)  # the content decides, not the name
+    host = processes.host(str(tmp_path / "Own.m4a"), "--wait-peers", "2")
+    for state in ("started", "done"):
+        assert host.wait_for("conversion", lambda event, state=state: event["state"] == state)["file_name"] == "Own.m4a"
+    ada, bob = processes.join("Ada"), processes.join("Bob")
+    host.wait_for("peer_joined", lambda event: event["name"] == "Bob")
+    ada.say(f"request {tmp_path / 'Asked.mp3'}")
+    host.wait_for("request")
+    host.say("accept 1")
+    for program in (host, ada):
+        told = program.wait_for("request", lambda event: event["state"] == "converting")
+        assert told["file_name"] == "Asked.mp3" and 0 <= told["converted_percent"] <= 100
+    queue = host.wait_for("queue", lambda event: [track["status"] for track in event["queue"]] == ["ready"] * 2)
+    assert [(row["title"], row["added_by"]) for row in queue["queue"]] == [("Mine", "Host"), ("", "Ada")]
+    host.say("cancel")
+    assert host.wait_for("error")["code"] == "nothing_to_cancel"
+    host.say("play")
+    for name in ("Own.m4a", "Asked.mp3"):
+        for program in (host, ada, bob):
+            assert program.wait_for("playing")["file_name"] == name
+
+
 def test_a_song_is_requested_and_the_queue_is_edited(processes: ProcessFixture, tmp_path: pathlib.Path) -> None:
     host = processes.host()
     ada, bob = processes.join("Ada"), processes.join("Bob")
