@@ -214,7 +214,10 @@ class WindowBackend:
             self._spawn(self._save_queue(self._open.runner, path))
 
     def show_in_folder(self, file_id: UUID) -> None:
-        path = self._open.runner.path(file_id) if self._open else None
+        if isinstance(self._open, OpenHostSession):
+            path = self._open.runner.origin(file_id)
+        else:
+            path = self._open.runner.path(file_id) if self._open else None
         if path is not None:
             show_file(path)
 

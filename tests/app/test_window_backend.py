@@ -8,12 +8,13 @@ import socket
 import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from phaselock.app import analyser, session, window_backend
-from phaselock.app.session import JoinOptions
+from phaselock.app.session import JoinOptions, OpenHostSession
 from phaselock.app.window import WindowProgram
 from phaselock.language import catalogue
 from phaselock.network import discovery
@@ -171,3 +172,14 @@ def test_a_callback_that_fails_is_logged_and_the_next_request_runs(
     program.close()
     assert [bug.partition(": ")[2] for bug in bugs] == ["ValueError('odd')"]
     assert log_path().read_text("utf-8").count("ValueError: odd") >= 2
+
+
+def test_the_file_manager_shows_the_users_file_not_the_converted_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[pathlib.Path] = []
+    monkeypatch.setattr(window_backend, "show_file", shown.append)
+    host = object.__new__(OpenHostSession)
+    host.runner = SimpleNamespace(origin=lambda _: pathlib.Path("song.m4a"), path=None)  # type: ignore[assignment]
+    peer = SimpleNamespace(runner=SimpleNamespace(path=lambda _: pathlib.Path("cache")))
+    for opened in (host, peer, None):
+        window_backend.WindowBackend.show_in_folder(SimpleNamespace(_open=opened), uuid.uuid4())  # type: ignore[arg-type]
+    assert [path.name for path in shown] == ["song.m4a", "cache"]

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 from phaselock.desktop.file_dialog import Question
+from phaselock.model.file_kinds import MUSIC_ENDINGS
 
 pytestmark = [
     pytest.mark.gui,
@@ -190,6 +191,23 @@ def test_begin_in_the_music_folder(
     assert window.ask_files() == ("/m/x.mp3",)
     assert asked[0].folders == ("", os.fspath(music)) and asked[0].folder() == os.fspath(music)
     assert window.program.kept["ui"]["folder"] == "/m"
+
+
+def test_every_kind_of_music_can_be_chosen(make: Callable[..., Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[Question] = []
+    window = make()
+
+    def answer(question: Question) -> tuple[str, ...]:
+        asked.append(question)
+        return ()
+
+    monkeypatch.setattr(window.dialogs, "_ask_desktop", answer)
+    window.ask_files()
+    window.ask_song()
+    files, song = ([patterns for _, patterns in question.filters] for question in asked)
+    for ending in MUSIC_ENDINGS:
+        assert {f"*{ending}", f"*{ending.upper()}"} <= set(files[0]) & set(song[0])
+    assert {"*.m3u", "*.m3u8"} <= set(files[0]) - set(song[0]) and files[1] == song[1] == ("*",)
 
 
 def test_an_answer_that_comes_at_once_leaves_nothing_behind(make: Callable[..., Any]) -> None:

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from phaselock.model import notices as model
+from phaselock.model.file_kinds import MUSIC_ENDINGS
 from phaselock.session.sentences import notice_text
 from phaselock.storage import collect as collect_module
 from phaselock.storage import file_names, playlist_entries
@@ -337,3 +338,17 @@ def test_no_line_raises_where_names_are_text(data: bytes, start: str) -> None:
             texts = playlist_entries.entry_texts(line, None)
             assert playlist_entries.shown_name(texts)
             assert all(isinstance(path, str) for text in texts for path in playlist_entries._readings(text))
+
+
+def test_every_kind_of_music_is_found_in_folders_and_playlists(tmp_path: pathlib.Path) -> None:
+    songs = [f"song{ending.upper() if number % 2 else ending}" for number, ending in enumerate(MUSIC_ENDINGS)]
+    folder = tmp_path / "folder"
+    folder.mkdir()
+    for name in songs:
+        (folder / name).write_bytes(b"x")
+    assert sorted(names(collect([str(folder)]), folder)) == sorted(songs)
+    (folder / "# 1 song.flac").write_bytes(b"x")  # no comment
+    listed = ["# 1 song.flac", *reversed(songs)]
+    path = playlist(folder, "#EXTM3U\n" + "".join(f"#EXTINF:1,x\n{name}\n" for name in listed))
+    found = collect([str(path)])
+    assert (names(found, folder), left_out(found)) == (listed, ())
