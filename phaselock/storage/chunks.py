@@ -9,6 +9,8 @@ from typing import Literal
 WAVE64 = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
 _MAX_CHUNKS = 1000
 _MAX_TEXT_BYTES = 1024
+_UNKNOWN_BYTES = 0x7FFF0000
+"""Programs that write to a pipe tell this size of the sound, or a larger one."""
 _INFO = {b"INAM": "title", b"IART": "artist", b"IPRD": "album"}
 _IFF = {b"NAME": "title", b"AUTH": "artist"}
 
@@ -49,6 +51,18 @@ def is_sound(file: io.BufferedIOBase) -> bool:
             place += (size + 7) // 8 * 8
         return False
     return any(name in (b"data", b"SSND") for name, _, _ in _top(file))
+
+
+def is_cut_off(file: io.BufferedIOBase) -> bool:
+    """Does the file end before the end that its chunk with the sound tells? Not known of Wave64 files, and of those
+    that were written to a pipe."""
+    end = file.seek(0, io.SEEK_END)
+    for name, place, _ in _top(file):
+        if name in (b"data", b"SSND"):
+            file.seek(place - 4)
+            size = int.from_bytes(file.read(4), "little" if name == b"data" else "big")
+            return size < _UNKNOWN_BYTES and place + size > end
+    return False
 
 
 def _texts(file: io.BufferedIOBase, found: Iterator[tuple[bytes, int, int]]) -> Iterator[tuple[str, bytes]]:

@@ -193,7 +193,12 @@ def test_a_small_part_missing_at_the_end_is_told(tmp_path: pathlib.Path) -> None
     _, info = look(tmp_path, flac(samples, 1, 44100)[:-100])
     assert (info.frames, info.ends_early) == (29 * BLOCK_FRAMES, True)
     _, info = look(tmp_path, wav(bytes(99_000), 1, 44100, 16, claimed=100_000))
-    assert info.frames == 49_500
+    assert (info.frames, info.ends_early) == (49_500, True)
+    _, info = look(tmp_path, aiff(bytes(100_000), 1, 16)[:-2000])
+    assert (info.frames, info.ends_early) == (49_000, True)
+    for claimed in (98_999, 99_000, 0x7FFFF000, 0xFFFFFFFF):  # written to a pipe, its length is not known
+        _, info = look(tmp_path, wav(bytes(99_000), 1, 44100, 16, claimed=claimed))
+        assert not info.ends_early
 
 
 def test_what_is_damaged_is_refused(tmp_path: pathlib.Path) -> None:

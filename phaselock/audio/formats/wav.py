@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import pathlib
 from typing import Any
 
 from _miniaudio import ffi, lib
 
 from phaselock.audio.formats import pcm
-from phaselock.audio.formats.base import Music
+from phaselock.audio.formats.base import Music, unreadable
 from phaselock.language.message import N_, Message
 from phaselock.model.file_kinds import UnplayableFileError
-from phaselock.storage.chunks import WAVE64, is_sound
+from phaselock.storage.chunks import WAVE64, is_cut_off, is_sound
 
 _MPEG_TAG = b"\x55\0"
 _CODINGS = (
@@ -34,7 +35,12 @@ def begins(beginning: bytes) -> bool:
 
 def inspect(path: pathlib.Path) -> Music:
     """See `pcm.inspect`. Also UnplayableFileError if the sound is compressed."""
-    return pcm.inspect(path, _Decoder.open)
+    found = pcm.inspect(path, _Decoder.open)
+    try:
+        with path.open("rb") as file:
+            return dataclasses.replace(found, ends_early=found.ends_early or is_cut_off(file))
+    except OSError as error:
+        raise unreadable(path, error) from None
 
 
 class _Decoder(pcm.Decoder):
