@@ -18,11 +18,14 @@ from phaselock.model.choices import FILTERS
 NEEDS = ("numpy", "scipy", "matplotlib", "lameenc")
 BENCHMARKS = ("engine", "decode", "clock", "calibrate", "sync", "transfer", "resources")
 """In the order in which `all` runs them: the short ones first."""
-PLAY_S, TRACE_S, WATCH_S, OUTPUT_S = 40, 120, 20, 15
+PLAY_S, TRACE_S, WATCH_S, OUTPUT_S, DECODE_S = 40, 120, 20, 15, 120
 """Defaults of --seconds."""
 ROOMS, CHECK_ROOMS, ROOMS_OF_ALL = 200, 30, 20
 """Defaults of --rooms of `calibrate` and `check`, and how many `all` simulates."""
 SCENARIOS = ("wired", "skew", "mixed", "untimed", "wifi", "wan")
+MUSIC = ("mp3", "flac", "flac96", "flac192")
+"""Names of the kinds of songs in lab/songs.py; the first one is the default."""
+_MUSIC_HELP = "what is played: MP3, or FLAC of 16 bits and 44.1 kHz, or of 24 bits and 96 or 192 kHz (default mp3)"
 
 
 def add_to(commands: Any, lines: argparse.ArgumentParser, summary: str) -> None:
@@ -98,7 +101,13 @@ def _add_benchmarks(add: Any, lines: argparse.ArgumentParser) -> None:
         metavar="N",
         help="in each setting (default %(default)s)",
     )
-    add_benchmark("decode", "how fast songs are decoded", "Decode MP3s of several kinds as the player does.")
+    decode = add_benchmark(
+        "decode",
+        "how fast songs are decoded, and how much memory that takes",
+        "Decode songs of every kind that all machines decode (MP3, FLAC, WAV, AIFF, Wave64) as the player does, and go "
+        "to random places in them.",
+    )
+    _add_seconds(decode, "decode_s", number(2, 7200), DECODE_S, "length of each song")
     add_benchmark("engine", "how long the audio callback takes", "Time the native engine, callback by callback.")
     resources = add_benchmark(
         "resources",
@@ -106,10 +115,23 @@ def _add_benchmarks(add: Any, lines: argparse.ArgumentParser) -> None:
         "Measure memory and processor use of real programs, idle and playing, with and without the window.",
     )
     _add_seconds(resources, "watch_s", number(5, 600), WATCH_S, "how long each is measured")
+    resources.add_argument("--music", dest="song", choices=MUSIC, default=MUSIC[0], help=_MUSIC_HELP)
+    resources.add_argument(
+        "--minutes", type=number(1, 60), metavar="N", help="length of the song (default: as long as it is played)"
+    )
     everything = add_benchmark("all", "everything above", "Run every benchmark, the short ones first.")
     _add_sync_options(everything)
     _add_transfer_options(everything)
-    everything.set_defaults(benchmarks=BENCHMARKS, trace=None, trace_s=TRACE_S, watch_s=WATCH_S, rooms=ROOMS_OF_ALL)
+    everything.set_defaults(
+        benchmarks=BENCHMARKS,
+        trace=None,
+        trace_s=TRACE_S,
+        watch_s=WATCH_S,
+        decode_s=DECODE_S,
+        song=MUSIC[0],
+        minutes=None,
+        rooms=ROOMS_OF_ALL,
+    )
 
 
 def _add_real_measurements(add: Any, lines: argparse.ArgumentParser) -> None:
@@ -195,6 +217,9 @@ def _add_sync_options(parser: argparse.ArgumentParser) -> None:
         metavar="FIELDS",
         help="a network of your own, from a profile and the fields that differ: wifi,mbit=20,up_us=500; without a "
         "scenario it means custom",
+    )
+    parser.add_argument(
+        "--music", action="append", choices=MUSIC, help=f"{_MUSIC_HELP}; may be repeated: then they take turns"
     )
     parser.add_argument("--peers", type=number(1, 5), default=2, metavar="N", help="how many (default %(default)s)")
     takes = "how long a session plays; an hour takes 5 GB of the folder for temporary files and 4 GB of memory"

@@ -95,12 +95,16 @@ class ProcessGroup:
         return program, event
 
     def wait_for(
-        self, program: Program, name: str, waits: Callable[[int], object] = lambda _seconds: None
+        self,
+        program: Program,
+        name: str,
+        waits: Callable[[int], object] = lambda _seconds: None,
+        timeout_s: float = TIMEOUT_S,
     ) -> dict[str, Any]:
         """Wait for the first event of this name from this program. Other events are dropped. `waits` is called each
-        second with the seconds that have passed. PhaseLockError after TIMEOUT_S, or if a program has ended."""
+        second with the seconds that have passed. PhaseLockError after `timeout_s`, or if a program has ended."""
         began_s = time.monotonic()
-        for seconds in range(round(TIMEOUT_S)):
+        for seconds in range(round(timeout_s)):
             while heard := self.hear(began_s + seconds + 1):
                 if heard[0] is program and heard[1]["event"] == name:
                     return heard[1]

@@ -16,12 +16,15 @@ import numpy as np
 import pytest
 
 from phaselock import _native
+from phaselock.audio.formats import pcm
 from phaselock.audio.music import inspect
 from phaselock.bench.benchmarks import decode, engine, resources
+from phaselock.bench.lab import decode_process, songs
 from phaselock.bench.results import Case
 from phaselock.errors import PhaseLockError
 from tests.support.bench import Collector
 
+linux = pytest.mark.skipif(sys.platform != "linux", reason="the system does not say what a process needs")
 T0_NS = 10**12
 OPTIONS = argparse.Namespace(seeds=(3, 5))
 
@@ -99,34 +102,59 @@ def test_the_timed_callback_contains_the_seam(monkeypatch: pytest.MonkeyPatch, f
 
 
 def test_decoding_is_measured_for_every_kind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the processes: the calls are the same."""
     monkeypatch.setattr(decode, "SEEKS", 5)
+    monkeypatch.setattr(decode, "measure", lambda path, seed: decode_process.measure(path, decode.SEEKS, seed))
     found = Collector()
-    decode.run(OPTIONS, found, seconds=2)
+    decode.run(argparse.Namespace(seeds=(3, 5), decode_s=0.5), found)
     assert list(found.cases) == [kind.name for kind in decode.KINDS]
     for case in found.cases.values():
-        assert all(len(figure.values) == 2 and min(figure.values) > 0 for figure in case.figures)
+        assert all(len(figure.values) == 2 for figure in case.figures)
+        assert min(values(case, "realtime_factor") + values(case, "seek_p50_ms")) > 0
+        assert values(case, "inexact_seeks") == (0, 0)
         assert len(case.samples["repeats"][0]["seeks_ms"]) == 5
 
 
 def test_files_have_the_properties_of_their_kind(tmp_path: pathlib.Path) -> None:
-    sizes = {}
+    path, sizes = tmp_path / "song", {}
     for kind in decode.KINDS:
-        decode.make(tmp_path / "song.mp3", kind, 2)
-        info = inspect(tmp_path / "song.mp3")
+        songs.long_song(path, kind, 2)
+        info = inspect(path)
         assert (info.rate_hz, info.channels) == (kind.rate_hz, kind.channels)
-        assert kind.vbr or abs(info.bitrate_bps / 1000 - kind.kbps) < 2
-        sizes[kind.name] = (tmp_path / "song.mp3").stat().st_size
+        assert info.frames / info.rate_hz == pytest.approx(2, abs=0.15)
+        assert not kind.kbps or abs(info.bitrate_bps / 1000 - kind.kbps) < 2
+        sizes[kind.name] = path.stat().st_size
     assert 8_000_000 < sizes["44.1 kHz, 128 kbit/s, 8 MB tag"] - sizes["44.1 kHz, 128 kbit/s"] < 8_000_100
 
 
 def test_a_seed_gives_the_same_positions(tmp_path: pathlib.Path) -> None:
-    decode.make(tmp_path / "song.mp3", decode.KINDS[0], 2)
-    info = inspect(tmp_path / "song.mp3")
-    assert decode.seek_frames(info, 1) == decode.seek_frames(info, 1) != decode.seek_frames(info, 2)
-    assert all(0 <= frame < info.frames for frame in decode.seek_frames(info, 1))
+    songs.long_song(tmp_path / "song", decode.KINDS[0], 2)
+    info = inspect(tmp_path / "song")
+    frames = decode_process.seek_frames(info, 200, 1)
+    assert frames == decode_process.seek_frames(info, 200, 1) != decode_process.seek_frames(info, 200, 2)
+    assert all(0 <= frame < info.frames for frame in frames)
 
 
-linux = pytest.mark.skipif(sys.platform != "linux", reason="the system does not say what a process needs")
+def test_a_seek_to_another_frame_is_found(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def astray(source: pcm.PcmSource, frame: int) -> None:
+        seek(source, frame + (frame % 2))
+
+    songs.long_song(tmp_path / "song", songs.MUSIC["flac"], 2)
+    seek = pcm.PcmSource.seek
+    monkeypatch.setattr(pcm.PcmSource, "seek", astray)
+    odd = sum(frame % 2 for frame in decode_process.seek_frames(inspect(tmp_path / "song"), 40, 1))
+    assert decode_process.measure(tmp_path / "song", 40, 1).inexact_seeks == odd > 0
+
+
+@linux
+def test_decoding_is_measured_in_a_process_of_its_own(tmp_path: pathlib.Path) -> None:
+    songs.long_song(tmp_path / "song", songs.MUSIC["flac"], 1)
+    found = decode.measure(tmp_path / "song", 1)
+    assert found.playing_mb is not None and 0 < found.playing_mb < 20
+    assert found.analysis_mb is not None and 0 < found.analysis_mb < 20
+    (tmp_path / "song").write_bytes(b"")
+    with pytest.raises(PhaseLockError, match=r"^A song was not decoded\. .+: it is no music file\.$"):
+        decode.measure(tmp_path / "song", 1)
 
 
 @linux
@@ -139,7 +167,7 @@ def test_a_process_sample_follows_the_process() -> None:
     assert resources.sample_process(os.getpid()).threads == before.threads + 1
     end.set()
     another.join()
-    assert 5e6 < before.uss_bytes <= before.rss_bytes
+    assert 5e6 < before.uss_bytes <= before.pss_bytes <= before.rss_bytes
     ballast = mmap.mmap(-1, 50_000_000)  # the heap may have as much free memory
     for at in range(0, len(ballast), mmap.PAGESIZE):
         ballast[at] = 1
@@ -169,12 +197,14 @@ def test_watch_samples_all_processes() -> None:
 
 def test_samples_become_metrics() -> None:
     seen = [
-        resources.ProcessSample(10.0 + k, 3.0 + k / 50, 7, 40_000_000 + 1_000_000 * k, 20_000_000) for k in range(5)
+        resources.ProcessSample(10.0 + k, 3.0 + k / 50, 7, 40_000_000 + 1_000_000 * k, 30_000_000, 20_000_000)
+        for k in range(5)
     ]
-    case = resources.case("somebody", 4, [seen, seen[:3]])
+    case = resources.case("somebody", {}, [seen, seen[:3]])
     assert values(case, "processor_percent") == pytest.approx((2, 2))
     assert values(case, "rss_mb") == (42, 41)
     assert values(case, "rss_most_mb") == (44, 42)
+    assert values(case, "pss_mb") == (30, 30)
     assert values(case, "private_mb") == (20, 20)
     assert values(case, "threads") == (7, 7)
     assert case.plots[0].series[0].x == (0, 1, 2, 3, 4)
@@ -206,7 +236,7 @@ def test_a_missing_display_is_noted_and_an_interrupt_leaves_no_process(monkeypat
     monkeypatch.setattr(resources, "TIMEOUT_S", 1)
     found = Collector()
     with pytest.raises(KeyboardInterrupt):
-        resources.run(argparse.Namespace(seeds=(1,), watch_s=1), found)
+        resources.run(argparse.Namespace(seeds=(1,), watch_s=1, song="mp3", minutes=None), found)
     assert len(started) == 1 and started[0].returncode is not None
     assert list(found.cases) == list(resources.WINDOW.values())
     assert all("no display" in case.notes[0] for case in found.cases.values())
@@ -229,7 +259,7 @@ def test_real_programs_are_measured(monkeypatch: pytest.MonkeyPatch) -> None:
             pytest.skip("no display")
     monkeypatch.setattr(resources, "SETTLING_S", 1)
     found = Collector()
-    resources.run(argparse.Namespace(seeds=(1,), watch_s=2), found)
+    resources.run(argparse.Namespace(seeds=(1,), watch_s=2, song="flac192", minutes=1), found)
     assert set(found.cases) == {
         resources.HEADLESS_IDLE,
         resources.HEADLESS_HOST,

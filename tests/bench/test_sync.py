@@ -16,8 +16,10 @@ from phaselock.audio.virtual_device import VirtualCard
 from phaselock.bench.analysis import delay
 from phaselock.bench.analysis.delay import Loudspeaker
 from phaselock.bench.benchmarks import sync, transfer
+from phaselock.bench.lab import songs
 from phaselock.bench.lab.links import PROFILES, Link
 from phaselock.bench.lab.session import Machine
+from phaselock.bench.options import MUSIC
 from phaselock.errors import PhaseLockError
 from tests.support.bench import Collector
 from tests.support.noise import Noise, played
@@ -116,6 +118,10 @@ def test_every_scenario_has_its_machines() -> None:
         assert {one.link for one in machines} == {PROFILES.get(scenario, PROFILES["wired"])}
 
 
+def test_the_options_name_all_kinds_of_songs() -> None:
+    assert tuple(songs.MUSIC) == MUSIC
+
+
 def test_a_custom_scenario_needs_a_link() -> None:
     with pytest.raises(PhaseLockError, match="belong together"):
         sync.run(argparse.Namespace(scenario=["wired", "custom"], link=None), Collector())
@@ -138,13 +144,21 @@ def test_a_run_on_a_busy_computer_is_repeated(monkeypatch: pytest.MonkeyPatch, t
     late, good = recorded(0.0, 0.0), recorded(0.0, 0.0)
     late.loudspeakers[0] = Loudspeaker([dataclasses.replace(played(noise()), underruns=1)])
     options = argparse.Namespace(
-        scenario=["wired"], link=None, peers=1, play_s=10, seeds=(1,), filter="envelope", keep=False, out=tmp_path
+        scenario=["wired"],
+        music=["flac96", "mp3"],
+        link=None,
+        peers=1,
+        play_s=10,
+        seeds=(1,),
+        filter="envelope",
+        keep=False,
+        out=tmp_path,
     )
-    runs = [late, good]
+    runs = [late, good, good]
     monkeypatch.setattr(sync, "play", lambda *_: runs.pop(0))
     bench = Collector()
     sync.run(options, bench)
-    assert not runs and list(bench.cases) == ["wired, 2 machines"]
+    assert not runs and list(bench.cases) == ["wired, 2 machines, FLAC 24/96", "wired, 2 machines"]
     monkeypatch.setattr(sync, "play", lambda *_: late)
     with pytest.raises(PhaseLockError, match="too busy"):
         sync.run(options, bench)
@@ -154,13 +168,21 @@ def test_a_run_on_a_busy_computer_is_repeated(monkeypatch: pytest.MonkeyPatch, t
 def test_a_session_is_played_and_measured(tmp_path: pathlib.Path) -> None:
     bench = Collector()
     options = argparse.Namespace(
-        scenario=["skew"], link=None, peers=1, play_s=10, seeds=(1,), filter="envelope", keep=True, out=tmp_path
+        scenario=["skew"],
+        music=["flac96"],
+        link=None,
+        peers=1,
+        play_s=10,
+        seeds=(1,),
+        filter="envelope",
+        keep=True,
+        out=tmp_path,
     )
     sync.run(options, bench)
-    figures = {figure.name: figure.values[0] for figure in bench.cases["skew, 2 machines"].figures}
+    figures = {figure.name: figure.values[0] for figure in bench.cases["skew, 2 machines, FLAC 24/96"].figures}
     assert figures["playing_p50_us"] < 1000 and figures["start_us"] < 1000, "the promise"
     assert figures["clicks"] == 0
-    assert len(list((tmp_path / "recordings" / "skew-1").rglob("*.f32"))) == 2
+    assert len(list((tmp_path / "recordings" / "skew-flac96-1").rglob("*.f32"))) == 2
 
 
 @pytest.mark.slow

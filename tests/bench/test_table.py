@@ -80,7 +80,7 @@ def a_sync_case() -> Case:
     quiet = dict.fromkeys(("p50", "p90", "p99", "max"), 1.0)
     found = sync.metrics_of(sync.SessionRecording([sound, sound], [], quiet, 1.0, {}), pauses=0)
     options = argparse.Namespace(play_s=10, filter="envelope")
-    return sync._case("wired", sync.machines_of("wired", 1), options, [(1, *found)])
+    return sync._case("wired", "mp3", sync.machines_of("wired", 1), options, [(1, *found)])
 
 
 def a_clock_case() -> Case:
@@ -89,7 +89,7 @@ def a_clock_case() -> Case:
 
 
 def a_resources_case() -> Case:
-    return resources.case("idle", 1, [[resources.ProcessSample(at_s, at_s, 1, 1, 1) for at_s in (0.0, 1.0)]])
+    return resources.case("idle", {}, [[resources.ProcessSample(at_s, at_s, 1, 1, 1, 1) for at_s in (0.0, 1.0)]])
 
 
 CASES: Mapping[str, Callable[[], Case]] = {
@@ -97,7 +97,7 @@ CASES: Mapping[str, Callable[[], Case]] = {
     "clock": a_clock_case,
     "transfer": lambda: transfer._case(argparse.Namespace(mbit=1, seeds=(1,)), 1, 1, 1.0, [(1.0, {"peer1": 1.0})]),
     "decode": lambda: decode.case(
-        decode.KINDS[0], pathlib.Path(__file__), 1.0, [decode.DecodeResult(1.0, 1.0, 1.0, (1.0, 2.0))]
+        decode.KINDS[0], pathlib.Path(__file__), 1.0, [decode.DecodeResult(1.0, 1.0, 1.0, 1.0, None, (1.0, 2.0), 0)]
     ),
     "engine": lambda: engine.case(engine.LOADS[0], 64, [np.array([1, 2, 3])]),
     "resources": a_resources_case,

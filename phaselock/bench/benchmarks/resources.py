@@ -18,10 +18,11 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
 from phaselock.bench.analysis import stats
 from phaselock.bench.interface import Bench
-from phaselock.bench.lab.signals import noise_song
+from phaselock.bench.lab.songs import MUSIC, long_song
 from phaselock.bench.results import Case, Metric, Plot, Series
 from phaselock.errors import PhaseLockError
 from phaselock.python_process import python_command
@@ -30,6 +31,8 @@ from phaselock.tools.processes import TIMEOUT_S, open_process_group, surrounding
 PEERS = 2
 SETTLING_S = 5.0
 """Not measured, after a program is ready."""
+LONG_TIMEOUT_S = 600.0
+"""Every machine receives and decodes the whole song before it plays: an hour of FLAC takes minutes."""
 _SAMPLE_EVERY_S = 1.0
 _LOCAL = ("--bind", "127.0.0.1", "--port", "0", "--clock-port", "0", "--session", "bench", "--unlisted")
 _MB_BYTES = 1e6
@@ -54,6 +57,8 @@ class ProcessSample:
     """Processor time since the process started."""
     threads: int
     rss_bytes: int
+    pss_bytes: int
+    """Resident memory, with the part of it that is shared divided by the number of those who share it."""
     uss_bytes: int
     """Private memory: it would be free without this process."""
 
@@ -72,7 +77,7 @@ def sample_process(pid: int) -> ProcessSample:
         memory[name] += int(size.split()[0]) * 1024
     cpu_s = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
     private = memory["Private_Clean"] + memory["Private_Dirty"]
-    return ProcessSample(time.monotonic(), cpu_s, int(fields[17]), memory["Rss"], private)
+    return ProcessSample(time.monotonic(), cpu_s, int(fields[17]), memory["Rss"], memory["Pss"], private)
 
 
 def run(options: argparse.Namespace, bench: Bench) -> None:
@@ -83,9 +88,12 @@ def run(options: argparse.Namespace, bench: Bench) -> None:
     found = collections.defaultdict[str, list[list[ProcessSample]]](list)
     with contextlib.ExitStack() as stack:
         folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="phaselock-bench-"))
-        song = pathlib.Path(folder) / "song.mp3"
+        kind = MUSIC[options.song]
+        song = pathlib.Path(folder) / f"song.{kind.form}"
         bench.progress(0.0, "making a song")
-        noise_song(song, options.watch_s + TIMEOUT_S)
+        song_s = 60.0 * options.minutes if options.minutes else options.watch_s + TIMEOUT_S
+        long_song(song, kind, song_s)
+        parameters = {"seconds": options.watch_s, "settling_s": SETTLING_S, "music": options.song, "song_s": song_s}
         display = stack.enter_context(_display())
         kinds: list[tuple[str, Callable[[], contextlib.AbstractContextManager[Mapping[str, int]]]]] = [
             (HEADLESS_IDLE, lambda: _headless_idle(folder)),
@@ -110,7 +118,7 @@ def run(options: argparse.Namespace, bench: Bench) -> None:
                 samples = watch(pids, options.watch_s, progress)
             for name, seen in samples.items():
                 found[name].append(seen)
-                bench.add(case(name, options.watch_s, found[name]))
+                bench.add(case(name, parameters, found[name]))
 
 
 def watch(pids: Mapping[str, int], seconds: float, progress: Callable[[float], None]) -> dict[str, list[ProcessSample]]:
@@ -154,7 +162,7 @@ def _headless_playing(folder: str, song: pathlib.Path) -> Iterator[Mapping[str, 
             cache = f"{folder}/cache{number}"
             shutil.rmtree(cache, ignore_errors=True)
             peer = programs.start(f"peer{number}", "join", f"127.0.0.1:{port}", "--cache", cache, "--backend", "null")
-        programs.wait_for(host, "playing")
+        programs.wait_for(host, "playing", timeout_s=LONG_TIMEOUT_S)
         yield {HEADLESS_HOST: host.process.pid, HEADLESS_PEER: peer.process.pid}
         host.say("quit")
 
@@ -175,7 +183,7 @@ def _window(folder: str, display: str, song: pathlib.Path, state: str) -> Iterat
     ):
         try:
             assert process.stdout
-            is_ready = select.select([process.stdout], [], [], TIMEOUT_S)[0]
+            is_ready = select.select([process.stdout], [], [], LONG_TIMEOUT_S)[0]
             if not is_ready or process.stdout.readline().strip() != b"ready":
                 errors.seek(0)
                 last_line = errors.read().decode("utf-8", "replace").strip().rpartition("\n")[2]
@@ -219,7 +227,7 @@ def _display() -> Iterator[str | None]:
 # -- the case ----------------------------------------------------------------------------------------------------------
 
 
-def case(name: str, seconds: float, repeats: Sequence[Sequence[ProcessSample]]) -> Case:
+def case(name: str, parameters: Mapping[str, Any], repeats: Sequence[Sequence[ProcessSample]]) -> Case:
     """The case of one program, from the samples of each repeat."""
     cores = tuple(100 * (seen[-1].cpu_s - seen[0].cpu_s) / max(seen[-1].at_s - seen[0].at_s, 1e-9) for seen in repeats)
 
@@ -236,10 +244,11 @@ def case(name: str, seconds: float, repeats: Sequence[Sequence[ProcessSample]]) 
     return Case(
         "resources",
         name,
-        {"seconds": seconds, "settling_s": SETTLING_S, "peers": PEERS},
+        {**parameters, "peers": PEERS},
         (
             Metric("rss_mb", "MB", middle(lambda one: one.rss_bytes / _MB_BYTES)),
             Metric("rss_most_mb", "MB", tuple(max(one.rss_bytes for one in seen) / _MB_BYTES for seen in repeats)),
+            Metric("pss_mb", "MB", middle(lambda one: one.pss_bytes / _MB_BYTES)),
             Metric("private_mb", "MB", middle(lambda one: one.uss_bytes / _MB_BYTES)),
             Metric("processor_percent", "%", cores),
             Metric("threads", "", middle(lambda one: one.threads)),

@@ -7,6 +7,7 @@ machine. Windows with a silent machine or without a reliable correlation are lef
 from __future__ import annotations
 
 import argparse
+import collections
 import dataclasses
 import math
 import pathlib
@@ -25,7 +26,7 @@ from phaselock.bench.analysis import delay, stats
 from phaselock.bench.interface import Bench
 from phaselock.bench.lab.links import PROFILES, Link, link_from
 from phaselock.bench.lab.session import Machine, RunningSession, open_session
-from phaselock.bench.lab.signals import noise_song
+from phaselock.bench.lab.songs import MUSIC, SongKind, noise_song
 from phaselock.bench.options import SCENARIOS
 from phaselock.bench.results import Case, Metric, Plot, Series
 from phaselock.errors import PhaseLockError
@@ -52,6 +53,9 @@ LATENCY_MS = (800.0, 700.0, 920.0, 850.0, 750.0, 1000.0)
 UNITLESS = ("clicks", "dropouts", "unsure_windows", "late_wakes")
 ENVIRONMENT = ("machine_noise_p50_us", "machine_noise_p99_us", "relay_late_p99_us", "late_wakes")
 """Metrics of this computer, not of PhaseLock: neither direction is better."""
+
+Result = tuple[int, dict[str, float], dict[str, Any]]
+"""The seed, the metrics and the raw samples of one run."""
 
 
 def machines_of(scenario: str, peers: int, custom: Link | None = None) -> list[Machine]:
@@ -93,21 +97,24 @@ def run(options: argparse.Namespace, bench: Bench) -> None:
     scenarios = list(dict.fromkeys(options.scenario or (["custom"] if custom else SCENARIOS)))
     if ("custom" in scenarios) != (custom is not None):
         raise PhaseLockError("--scenario custom and --link NETWORK belong together, for instance --link wifi,mbit=20.")
-    runs = [(scenario, seed) for scenario in scenarios for seed in options.seeds]
-    results: dict[str, list[tuple[int, dict[str, float], dict[str, Any]]]] = {}
-    for number, (scenario, seed) in enumerate(runs):
+    music = list(dict.fromkeys(options.music or [next(iter(MUSIC))]))
+    runs = [(scenario, seed, song) for scenario in scenarios for seed in options.seeds for song in music]
+    results = collections.defaultdict[tuple[str, str], list[Result]](list)
+    for number, (scenario, seed, song) in enumerate(runs):
         machines = machines_of(scenario, options.peers, custom)
+        what = f"{scenario}, {MUSIC[song].name}, seed {seed}"
 
-        def progress(done: float, doing: str, at: int = number, what: str = f"{scenario}, seed {seed}") -> None:
+        def progress(done: float, doing: str, at: int = number, what: str = what) -> None:
             bench.progress((at + done) / len(runs), f"{what}: {doing}")
 
-        metrics, samples = _measure(scenario, machines, options, seed, progress)
-        results.setdefault(scenario, []).append((seed, metrics, samples))
-        bench.add(_case(scenario, machines, options, results[scenario]))
+        metrics, samples = _measure(scenario, song, machines, options, seed, progress)
+        results[scenario, song].append((seed, metrics, samples))
+        bench.add(_case(scenario, song, machines, options, results[scenario, song]))
 
 
 def _measure(
     scenario: str,
+    music: str,
     machines: Sequence[Machine],
     options: argparse.Namespace,
     seed: int,
@@ -117,9 +124,11 @@ def _measure(
     was busy for most of a second: it says nothing about PhaseLock. Raise PhaseLockError after MAX_ATTEMPTS."""
     for attempt in range(1, MAX_ATTEMPTS + 1):
         with tempfile.TemporaryDirectory(prefix="phaselock-bench-") as folder:
-            recording = play(machines, pathlib.Path(folder), options.play_s, seed, options.filter, progress)
+            recording = play(
+                machines, pathlib.Path(folder), MUSIC[music], options.play_s, seed, options.filter, progress
+            )
             if options.keep:
-                kept = options.out / "recordings" / f"{scenario}-{seed}"
+                kept = options.out / "recordings" / f"{scenario}-{music}-{seed}"
                 shutil.copytree(pathlib.Path(folder) / "recordings", kept, dirs_exist_ok=True)
         if not any(one.underruns for one in recording.loudspeakers):
             break
@@ -136,15 +145,17 @@ def _measure(
 def play(
     machines: Sequence[Machine],
     folder: pathlib.Path,
+    kind: SongKind,
     seconds: float,
     seed: int,
     clock_filter: str,
     progress: Callable[[float, str], None],
 ) -> SessionRecording:
-    """Play one session: `seconds`, a pause, a resume and a seek. The recordings are kept below folder/recordings."""
-    song = folder / "noise.mp3"
+    """Play one session with a song of this kind: `seconds`, a pause, a resume and a seek. The recordings are kept below
+    folder/recordings."""
+    song = folder / f"noise.{kind.form}"
     progress(0.0, "making a song")
-    noise_song(song, seconds + SPARE_S, seed=seed)
+    noise_song(song, kind, seconds + SPARE_S, seed)
     folders = [folder / "recordings" / machine.name for machine in machines]
     recorded = [_recorded(machine, into) for machine, into in zip(machines, folders, strict=True)]
     with WakeUpProbe() as probe:
@@ -276,10 +287,7 @@ def _silences(loudspeakers: Sequence[delay.Loudspeaker], pauses: int) -> list[li
 
 
 def _case(
-    scenario: str,
-    machines: Sequence[Machine],
-    options: argparse.Namespace,
-    results: Sequence[tuple[int, dict[str, float], dict[str, Any]]],
+    scenario: str, music: str, machines: Sequence[Machine], options: argparse.Namespace, results: Sequence[Result]
 ) -> Case:
     names = dict.fromkeys(name for _, metrics, _ in results for name in metrics)
     metrics = tuple(
@@ -309,9 +317,10 @@ def _case(
     )
     return Case(
         benchmark="sync",
-        name=f"{scenario}, {len(machines)} machines",
+        name=f"{scenario}, {len(machines)} machines" + ("" if music == "mp3" else f", {MUSIC[music].name}"),
         parameters={
             "scenario": scenario,
+            "music": music,
             "seconds": options.play_s,
             "clock_filter": options.filter,
             "seeds": [seed for seed, _, _ in results],

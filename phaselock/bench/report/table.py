@@ -20,7 +20,10 @@ BEGIN, END = "<!-- figures -->", "<!-- /figures -->"
 
 TITLES: Mapping[str, tuple[str, str]] = {
     "engine": ("Audio callback", "How long the native engine takes to fill one buffer of sound."),
-    "decode": ("Decoding", "How fast songs become samples, as multiples of the time they play."),
+    "decode": (
+        "Decoding",
+        "How fast songs become samples, as multiples of the time they play, and how much memory that takes.",
+    ),
     "clock": ("Clock filters", "How far the estimate of the host's clock is from the truth."),
     "sync": ("Synchronisation", "How far apart any two loudspeakers are, when they start and as they play."),
     "transfer": ("Transfer", "How fast files reach the peers, against what the link can carry."),
@@ -42,9 +45,9 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     ),
     "clock": ("error_p50_us", "error_p95_us", "error_p99_us"),
     "transfer": ("of_limit_percent", "seconds"),
-    "decode": ("realtime_factor", "seek_p95_ms"),
+    "decode": ("realtime_factor", "memory_mb", "seek_p50_ms", "seek_p95_ms", "seek_worst_ms", "inexact_seeks"),
     "engine": ("p50_us", "p99_us", "worst_us", "of_period_percent"),
-    "resources": ("rss_mb", "private_mb", "processor_percent"),
+    "resources": ("rss_mb", "pss_mb", "private_mb", "processor_percent"),
 }
 """The metrics in the tables, if they were measured. Other benchmarks show their first ones."""
 MAX_OTHER_COLUMNS = 6
