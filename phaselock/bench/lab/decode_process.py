@@ -110,7 +110,7 @@ def _seek(source: Source, frame: int, pcm: bytearray, check: Check) -> tuple[flo
 
 
 def _begin_peak() -> int | None:
-    """Let the peak of the resident memory begin anew; return it, in kB. None on another system than Linux."""
+    """Reset the peak of the resident memory to what is resident; return it, in kB. None unless on Linux."""
     if sys.platform != "linux":
         return None
     pathlib.Path("/proc/self/clear_refs").write_text("5", "ascii")

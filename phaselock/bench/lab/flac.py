@@ -65,7 +65,7 @@ def encode(sound: npt.NDArray[np.float32], rate_hz: int, bits: int) -> Blocks:
 
 
 def write(path: pathlib.Path, blocks: Blocks, order: Sequence[int], *, seek_table: bool = True) -> None:
-    """Write a file of these blocks. `order` names them by their index, each as often as it shall be there."""
+    """Write a file of these blocks. `order` names them by their index; it may repeat and leave out some."""
     body_sums, shifts = _sums16(blocks.bodies), [_power(8 * len(body)) for body in blocks.bodies]
     every = SEEK_POINT_S * blocks.rate_hz // BLOCK_FRAMES
     points = []
