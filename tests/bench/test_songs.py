@@ -66,13 +66,9 @@ def test_blocks_can_be_repeated_in_any_order(tmp_path: pathlib.Path) -> None:
 def test_a_long_song_consists_of_pieces_of_noise(tmp_path: pathlib.Path, kind: songs.SongKind) -> None:
     songs.long_song(tmp_path / "song", kind, 1)
     found = decoded(tmp_path / "song")
+    assert found.std() == pytest.approx(0.05, rel=0.05)
     blocks = found.reshape(-1, flac.BLOCK_FRAMES, CHANNELS)
-    sound = 0.5 * signals.noise(1, kind.rate_hz, 1)
-    pieces = rounded(sound[: len(sound) // flac.BLOCK_FRAMES * flac.BLOCK_FRAMES], kind.bits)
-    if kind.is_float:
-        pieces = sound[: len(pieces)]
-    known = {piece.tobytes() for piece in pieces.reshape(-1, flac.BLOCK_FRAMES, CHANNELS)}
-    assert {block.tobytes() for block in blocks} <= known
+    assert len({block.tobytes() for block in blocks}) < len(blocks) == round(kind.rate_hz / flac.BLOCK_FRAMES)
 
 
 @pytest.mark.parametrize("name", list(songs.MUSIC))

@@ -64,24 +64,29 @@ def long_song(path: pathlib.Path, kind: SongKind, seconds: float, seed: int = 1)
     and memory, at any length."""
     random = np.random.default_rng(seed)
     if kind.form == "mp3":
-        pieces = [
-            signals.encode(_piece(kind, min(seconds, _PIECE_S), seed + k), kind.rate_hz, kind.kbps, vbr=kind.vbr)
-            for k in range(_PIECES)
-        ]
-        with path.open("wb") as file:
-            if kind.tag_bytes:
-                size = bytes(kind.tag_bytes >> shift & 0x7F for shift in (21, 14, 7, 0))
-                file.write(b"ID3\x04\0\0" + size + bytes(kind.tag_bytes))
-            file.writelines(pieces[k] for k in random.integers(0, _PIECES, max(1, round(seconds / _PIECE_S))))
-        return
-    sound = _piece(kind, min(seconds, _PIECE_S), seed)
-    if kind.form == "flac":
-        blocks = flac.encode(sound, kind.rate_hz, kind.bits)
+        _long_mp3(path, kind, seconds, random)
+    elif kind.form == "flac":
+        blocks = flac.encode(_piece(kind, seconds, random), kind.rate_hz, kind.bits)
         count = max(1, round(seconds * kind.rate_hz / flac.BLOCK_FRAMES))
-        order = random.integers(0, len(blocks.bodies), count)
-        flac.write(path, blocks, order.tolist(), seek_table=kind.seek_table)
-        return
-    raw = _raw(sound, kind)
+        order = random.integers(0, len(blocks.bodies), count).tolist()
+        flac.write(path, blocks, order, seek_table=kind.seek_table)
+    else:
+        _long_raw(path, kind, seconds, random)
+
+
+def _long_mp3(path: pathlib.Path, kind: SongKind, seconds: float, random: np.random.Generator) -> None:
+    pieces = [
+        signals.encode(_piece(kind, seconds, random), kind.rate_hz, kind.kbps, vbr=kind.vbr) for _ in range(_PIECES)
+    ]
+    with path.open("wb") as file:
+        if kind.tag_bytes:
+            size = bytes(kind.tag_bytes >> shift & 0x7F for shift in (21, 14, 7, 0))
+            file.write(b"ID3\x04\0\0" + size + bytes(kind.tag_bytes))
+        file.writelines(pieces[k] for k in random.integers(0, _PIECES, max(1, round(seconds / _PIECE_S))))
+
+
+def _long_raw(path: pathlib.Path, kind: SongKind, seconds: float, random: np.random.Generator) -> None:
+    raw = _raw(_piece(kind, seconds, random), kind)
     block = _RAW_FRAMES * kind.channels * kind.bits // 8
     count = max(1, round(seconds * kind.rate_hz / _RAW_FRAMES))
     with path.open("wb") as file:
@@ -89,8 +94,10 @@ def long_song(path: pathlib.Path, kind: SongKind, seconds: float, seed: int = 1)
         file.writelines(raw[k * block : (k + 1) * block] for k in random.integers(0, len(raw) // block, count))
 
 
-def _piece(kind: SongKind, seconds: float, seed: int) -> npt.NDArray[np.float32]:
-    return _QUIETER * signals.noise(seconds, kind.rate_hz, seed, kind.channels)
+def _piece(kind: SongKind, seconds: float, random: np.random.Generator) -> npt.NDArray[np.float32]:
+    """Noise of at most _PIECE_S."""
+    seed = int(random.integers(1 << 31))
+    return _QUIETER * signals.noise(min(seconds, _PIECE_S), kind.rate_hz, seed, kind.channels)
 
 
 def _raw(sound: npt.NDArray[np.float32], kind: SongKind) -> bytes:
