@@ -24,13 +24,13 @@ from phaselock.python_process import environment, python_command
 SEEKS = 200
 """For each repeat."""
 KINDS = (
-    SongKind("44.1 kHz, 128 kbit/s", "mp3", 44100, kbps=128),
-    SongKind("44.1 kHz, 320 kbit/s", "mp3", 44100, kbps=320),
-    SongKind("48 kHz, 320 kbit/s", "mp3", 48000, kbps=320),
-    SongKind("22.05 kHz, 64 kbit/s", "mp3", 22050, kbps=64),
-    SongKind("44.1 kHz, variable", "mp3", 44100, vbr=True),
-    SongKind("44.1 kHz, 128 kbit/s, mono", "mp3", 44100, kbps=128, channels=1),
-    SongKind("44.1 kHz, 128 kbit/s, 8 MB tag", "mp3", 44100, kbps=128, tag_bytes=8_000_000),
+    SongKind("MP3, 44.1 kHz, 128 kbit/s", "mp3", 44100, kbps=128),
+    SongKind("MP3, 44.1 kHz, 320 kbit/s", "mp3", 44100, kbps=320),
+    SongKind("MP3, 48 kHz, 320 kbit/s", "mp3", 48000, kbps=320),
+    SongKind("MP3, 22.05 kHz, 64 kbit/s", "mp3", 22050, kbps=64),
+    SongKind("MP3, 44.1 kHz, variable", "mp3", 44100, vbr=True),
+    SongKind("MP3, 44.1 kHz, 128 kbit/s, mono", "mp3", 44100, kbps=128, channels=1),
+    SongKind("MP3, 44.1 kHz, 128 kbit/s, 8 MB tag", "mp3", 44100, kbps=128, tag_bytes=8_000_000),
     MUSIC["flac"],
     MUSIC["flac96"],
     MUSIC["flac192"],
@@ -40,7 +40,7 @@ KINDS = (
     SongKind("AIFF 16/44.1", "aiff", 44100),
     SongKind("Wave64 24/96", "wave64", 96000, bits=24),
 )
-"""The first ones are MP3s. A name with two numbers has bits and kHz."""
+"""Two numbers in a name are bits and kHz."""
 
 
 def run(options: argparse.Namespace, bench: Bench) -> None:
