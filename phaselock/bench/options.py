@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from phaselock.console.arguments import number
+from phaselock.console.arguments import crossfade, number
 from phaselock.console.output import Terminal
 from phaselock.errors import PhaseLockError
 from phaselock.model.choices import FILTERS
@@ -220,6 +220,13 @@ def _add_sync_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--music", action="append", choices=MUSIC, help=f"{_MUSIC_HELP}; may be repeated: then they take turns"
+    )
+    parser.add_argument(
+        "--crossfade",
+        type=crossfade,
+        default=0.0,
+        metavar="SECONDS",
+        help="play two songs, and let the first fade into the second for so long (default: one song)",
     )
     parser.add_argument("--peers", type=number(1, 5), default=2, metavar="N", help="how many (default %(default)s)")
     takes = "how long a session plays; an hour takes 5 GB of the folder for temporary files and 4 GB of memory"

@@ -79,7 +79,7 @@ def a_sync_case() -> Case:
     sound = Loudspeaker([played(Noise(seconds=61.0, seed=1))])
     quiet = dict.fromkeys(("p50", "p90", "p99", "max"), 1.0)
     found = sync.metrics_of(sync.SessionRecording([sound, sound], [], quiet, 1.0, {}), pauses=0)
-    options = argparse.Namespace(play_s=10, filter="envelope")
+    options = argparse.Namespace(play_s=10, filter="envelope", crossfade=0.0)
     return sync._case("wired", "mp3", sync.machines_of("wired", 1), options, [(1, *found)])
 
 

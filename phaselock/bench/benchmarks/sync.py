@@ -43,6 +43,8 @@ MAX_ATTEMPTS = 3
 PAUSE_S, AFTER_MOVE_S = 2.0, 5.0
 SPARE_S = 30
 """The song is longer than the time it plays, by this."""
+OTHER_SEED = 1000
+"""Between the seeds of two songs of one run."""
 
 # One value for the host and one for each of five peers; they differ as much as hardware on the market.
 SKEW_PPM = (0.0, 45.0, -55.0, 20.0, -30.0, 60.0)
@@ -124,9 +126,7 @@ def _measure(
     was busy for most of a second: it says nothing about PhaseLock. Raise PhaseLockError after MAX_ATTEMPTS."""
     for attempt in range(1, MAX_ATTEMPTS + 1):
         with tempfile.TemporaryDirectory(prefix="phaselock-bench-") as folder:
-            recording = play(
-                machines, pathlib.Path(folder), MUSIC[music], options.play_s, seed, options.filter, progress
-            )
+            recording = play(machines, pathlib.Path(folder), MUSIC[music], options, seed, progress)
             if options.keep:
                 kept = options.out / "recordings" / f"{scenario}-{music}-{seed}"
                 shutil.copytree(pathlib.Path(folder) / "recordings", kept, dirs_exist_ok=True)
@@ -146,22 +146,31 @@ def play(
     machines: Sequence[Machine],
     folder: pathlib.Path,
     kind: SongKind,
-    seconds: float,
+    options: argparse.Namespace,
     seed: int,
-    clock_filter: str,
     progress: Callable[[float, str], None],
 ) -> SessionRecording:
-    """Play one session with a song of this kind: `seconds`, a pause, a resume and a seek. The recordings are kept below
-    folder/recordings."""
-    song = folder / f"noise.{kind.form}"
+    """Play one session with a song of this kind: `options.play_s`, a pause, a resume and a seek. With a crossfade, a
+    song of half of this time comes before it. The recordings are kept below folder/recordings."""
+    seconds: float = options.play_s
     progress(0.0, "making a song")
-    noise_song(song, kind, seconds + SPARE_S, seed)
+    lengths_s = [seconds / 2, seconds + SPARE_S] if options.crossfade else [seconds + SPARE_S]
+    songs = [folder / f"noise{number}.{kind.form}" for number in range(len(lengths_s))]
+    for number, (song, length_s) in enumerate(zip(songs, lengths_s, strict=True)):
+        noise_song(song, kind, length_s, seed + number * OTHER_SEED)
     folders = [folder / "recordings" / machine.name for machine in machines]
     recorded = [_recorded(machine, into) for machine, into in zip(machines, folders, strict=True)]
     with WakeUpProbe() as probe:
         progress(0.02, "joining")
         began_s = time.perf_counter()
-        with open_session(recorded, [song], folder, seed, join_options=["--clock-filter", clock_filter]) as session:
+        with open_session(
+            recorded,
+            songs,
+            folder,
+            seed,
+            host_options=["--crossfade", f"{options.crossfade:g}"],
+            join_options=["--clock-filter", options.filter],
+        ) as session:
             session.wait_for_all([session.host], "playing")
             until_playing_s = time.perf_counter() - began_s
             sync_events = _play_moves(session, _moves(seconds), progress)
@@ -317,10 +326,17 @@ def _case(
     )
     return Case(
         benchmark="sync",
-        name=f"{scenario}, {len(machines)} machines" + ("" if music == "mp3" else f", {MUSIC[music].name}"),
+        name=", ".join(
+            [
+                f"{scenario}, {len(machines)} machines",
+                *([MUSIC[music].name] if music != "mp3" else []),
+                *([f"crossfade of {options.crossfade:g} s"] if options.crossfade else []),
+            ]
+        ),
         parameters={
             "scenario": scenario,
             "music": music,
+            "crossfade_s": options.crossfade,
             "seconds": options.play_s,
             "clock_filter": options.filter,
             "seeds": [seed for seed, _, _ in results],

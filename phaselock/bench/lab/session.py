@@ -89,6 +89,7 @@ def open_session(
     seed: int,
     *,
     play: bool = True,
+    host_options: Sequence[str] = (),
     join_options: Sequence[str] = (),
 ) -> Iterator[RunningSession]:
     """Start the host and the peers, each behind its own link of one relay. With `play`, the host plays when all peers
@@ -97,7 +98,7 @@ def open_session(
     autoplay = ["--wait-peers", str(len(machines) - 1), "--play"] if play else []
     with open_process_group(str(folder)) as programs:
         first, *others = machines
-        host = programs.start(first.name, "host", *map(str, songs), *local, *autoplay, *first.options())
+        host = programs.start(first.name, "host", *map(str, songs), *local, *autoplay, *host_options, *first.options())
         opened = programs.wait_for(host, "session")
         links = [machine.link for machine in others]
         with Relay("127.0.0.1", opened["port"], opened["clock_port"], first.link, links, seed) as relay:
