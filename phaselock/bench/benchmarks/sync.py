@@ -43,6 +43,8 @@ MAX_ATTEMPTS = 3
 PAUSE_S, AFTER_MOVE_S = 2.0, 5.0
 SPARE_S = 30
 """The song is longer than the time it plays, by this."""
+TRANSFER_TIMEOUT_S = 600.0
+"""For the songs of a session."""
 OTHER_SEED = 1000
 """Between the seeds of two songs of one run."""
 
@@ -168,9 +170,12 @@ def play(
             songs,
             folder,
             seed,
+            play=False,
             host_options=["--crossfade", f"{options.crossfade:g}"],
             join_options=["--clock-filter", options.filter],
         ) as session:
+            session.wait_for_all(session.peers, "file_ready", TRANSFER_TIMEOUT_S, count=len(songs))
+            session.host.say("play")
             session.wait_for_all([session.host], "playing")
             until_playing_s = time.perf_counter() - began_s
             sync_events = _play_moves(session, _moves(seconds), progress)

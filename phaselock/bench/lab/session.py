@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import json
@@ -48,18 +49,20 @@ class RunningSession:
     programs: ProcessGroup
     relay: Relay
 
-    def wait_for_all(self, programs: Sequence[Program], name: str, timeout_s: float = 60.0) -> list[ProgramEvent]:
-        """Return all events until each of these programs has written the event `name`. Raise PhaseLockError after
-        `timeout_s`."""
+    def wait_for_all(
+        self, programs: Sequence[Program], name: str, timeout_s: float = 60.0, *, count: int = 1
+    ) -> list[ProgramEvent]:
+        """Return all events until each of these programs has written the event `name` `count` times. Raise
+        PhaseLockError after `timeout_s`."""
         events: list[ProgramEvent] = []
-        waiting = {program.name for program in programs}
+        waiting = collections.Counter({program.name: count for program in programs})
         deadline_s = time.monotonic() + timeout_s
-        while waiting and (found := self.programs.hear(deadline_s)):
+        while +waiting and (found := self.programs.hear(deadline_s)):
             events.append(found)
             if found[1]["event"] == name:
-                waiting.discard(found[0].name)
-        if waiting:
-            raise PhaseLockError(f"{', '.join(sorted(waiting))} did not reach {name!r} in time.")
+                waiting[found[0].name] -= 1
+        if +waiting:
+            raise PhaseLockError(f"{', '.join(sorted(+waiting))} did not reach {name!r} in time.")
         return events
 
     def collect(
