@@ -44,7 +44,14 @@ class Connection:
         self._receiving: asyncio.Future[bytes] | None = None
         self._over = ""
         self._broken = False
+        self._goodbye: asyncio.Timeout | None = None
+        """The time limit of `close`, while it runs."""
         self._sent_bytes = self._received_bytes = 0
+
+    @property
+    def is_aborted(self) -> bool:
+        """`abort` was called: `close` does not wait."""
+        return self._broken
 
     def counts(self) -> str:
         """Number of bytes sent and received, for the log."""
@@ -97,7 +104,7 @@ class Connection:
         """Send the unsent bytes, wait TIMEOUT_CLOSE_S at most, and close."""
         self.end("the connection was closed here")
         try:
-            async with asyncio.timeout(0 if self._broken else TIMEOUT_CLOSE_S):
+            async with asyncio.timeout(0 if self._broken else TIMEOUT_CLOSE_S) as self._goodbye:
                 if self._sender:
                     await asyncio.shield(self._sender)
                 self._sock.shutdown(socket.SHUT_WR)
@@ -110,6 +117,7 @@ class Connection:
         except (OSError, TimeoutError):
             pass
         finally:
+            self._goodbye = None
             if self._sender:
                 self._sender.cancel()
                 await asyncio.wait([self._sender])
@@ -121,9 +129,11 @@ class Connection:
         return self._sock
 
     def abort(self, reason: str) -> None:
-        """Like `end`, but unsent bytes are dropped."""
+        """Like `end`, but unsent bytes are dropped, and `close` does not wait, also if it waits already."""
         self._broken = True
         self.end(reason)
+        if self._goodbye is not None and not self._goodbye.expired():
+            self._goodbye.reschedule(self._loop.time())
 
     async def _read(self) -> bytes:
         self._receiving = asyncio.ensure_future(self._loop.sock_recv(self._sock, READ_BYTES))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import collections
 import concurrent.futures
 import itertools
 import pathlib
@@ -24,6 +23,7 @@ from phaselock.network import transfer
 from phaselock.network.connection import Connection, ConnectionLost
 from phaselock.network.file_connection import FileConnection
 from phaselock.network.runner import Hear, HearSong, Runner, log
+from phaselock.network.unauthenticated import UnauthenticatedConnections
 from phaselock.protocol import messages as m
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import GREETING_CAP, SESSION_CAP, Framer, frame
@@ -48,9 +48,6 @@ from phaselock.storage.cache import FileCache
 
 HELLO_S = 5.0
 """How long a new connection may take, in seconds, to send its first message."""
-MAX_UNAUTHENTICATED = 16
-MAX_OF_ADDRESS = 8
-"""Limits on unauthenticated connections, in total and per IP address. Connections of members are not counted."""
 WORKERS = 12
 """Worker threads for transfers: one file to each peer (MAX_PEERS), one song from each, and two that are ending."""
 MESSAGES_AT_ONCE = 8
@@ -112,12 +109,11 @@ class HostRunner(Runner[HostSession]):
         self._own: frozenset[bytes] = frozenset()
         self._origins: dict[UUID, pathlib.Path] = {}
         """Hashes of the songs that exist in the cache only: the cache must not remove them."""
-        self._unauthenticated: dict[int, tuple[Connection, str]] = {}
-        """Open connections that have not joined and have shown no valid token, oldest first, with their IP address."""
-        self._silent: set[int] = set()
-        """Those of them that have not sent a message yet."""
+        self._member_ips: dict[int, str] = {}
+        """IP addresses of the members, by peer id."""
+        self._unauthenticated = UnauthenticatedConnections(self._member_ips.values())
         self._strangers = 0
-        """Number of these connections that broke the protocol since the last line of the log about one."""
+        """Number of connections without a member that were refused since the last line of the log about one."""
         self._stranger_due_s = 0.0
         """Time of the loop from which the next one is logged."""
         self._pool = concurrent.futures.ThreadPoolExecutor(WORKERS, "bulk")
@@ -191,9 +187,11 @@ class HostRunner(Runner[HostSession]):
                 if conn in self._connections:
                     connection, ip = self._connections[conn]
                     connection.framer.cap = SESSION_CAP
-                    self._unauthenticated.pop(conn, None)
+                    self._unauthenticated.remove(conn)
+                    self._member_ips[peer_id] = ip
                     self._clock.allow(peer_id, ip)
             case ForbidClock(peer_id):
+                self._member_ips.pop(peer_id, None)
                 self._clock.forbid(peer_id)
                 if file_connection := self._bulk.get(peer_id):
                     file_connection.end()
@@ -229,35 +227,13 @@ class HostRunner(Runner[HostSession]):
             await asyncio.sleep(0)  # yield once: the sockets just closed are released before the next accept
 
     def _admit(self, sock: socket.socket, ip: str) -> None:
-        if self._have_room(ip):
+        if self._unauthenticated.make_room(ip):
             conn = next(self._numbers)
             connection = Connection(sock, Framer(GREETING_CAP))
-            self._unauthenticated[conn] = connection, ip
-            self._silent.add(conn)
+            self._unauthenticated.add(conn, ip, connection.abort)
             self._spawn(self._serve(conn, connection, ip))
         else:
             sock.close()
-
-    def _have_room(self, ip: str) -> bool:
-        """Make room for a new connection from `ip`. False if there is none.
-
-        If a limit is reached, the oldest connection that has not sent a message is closed: of `ip` if the limit per
-        address is reached, else of the IP address with the most unauthenticated connections.
-        """
-        crowd = collections.Counter(other for _, other in self._unauthenticated.values())
-        if crowd[ip] >= MAX_OF_ADDRESS:
-            address = ip
-        elif len(self._unauthenticated) >= MAX_UNAUTHENTICATED:
-            address = crowd.most_common(1)[0][0]
-        else:
-            return True
-        for conn, (connection, other) in self._unauthenticated.items():
-            if other == address and conn in self._silent:
-                self._silent.discard(conn)
-                del self._unauthenticated[conn]
-                connection.abort("others are waiting")
-                return True
-        return False
 
     async def _serve(self, conn: int, connection: Connection, ip: str) -> None:
         try:
@@ -265,18 +241,20 @@ class HostRunner(Runner[HostSession]):
             if isinstance(message, FileRequest):
                 track = self._session.authorise_fetch(message.peer_id, message.token, message.file_id)
                 if track is not None and message.offset <= track.size:
-                    self._unauthenticated.pop(conn, None)
+                    self._unauthenticated.remove(conn)
                     return await self._serve_file(FileConnection(connection.detach()), message, track)
                 connection.send(FileRefused(N_("There is no such file for you here.")))
             elif message is not None:
                 request = self._session.authorise_upload(message.peer_id, message.token, message.request_id)
                 if request is not None:
-                    self._unauthenticated.pop(conn, None)
+                    self._unauthenticated.remove(conn)
                     return await self._take_song(FileConnection(connection.detach()), message, request)
                 connection.send(FileRefused(N_("This song is not wanted.")))
+            if not connection.is_aborted:
+                self._unauthenticated.is_closing(conn, ip, connection.abort)
             await connection.close()
         finally:
-            self._unauthenticated.pop(conn, None)
+            self._unauthenticated.remove(conn)
 
     async def _converse(self, conn: int, connection: Connection, ip: str) -> FileRequest | SongUploadStart | None:
         """Pass the messages of a connection to the session until the connection ends, then return None.
@@ -291,7 +269,7 @@ class HostRunner(Runner[HostSession]):
                 self._do(self._session.connected(conn, now_ns=self._now_ns()))
                 async with asyncio.timeout(HELLO_S):
                     message = await connection.receive()
-                self._silent.discard(conn)
+                self._unauthenticated.has_spoken(conn)
                 if isinstance(message, FileRequest | SongUploadStart):
                     return message
                 for number in itertools.count(1):
@@ -303,6 +281,7 @@ class HostRunner(Runner[HostSession]):
             reason = Notice(Code.PEER_CONNECTION_LOST, error.message)
         except ProtocolError as error:
             self._note_stranger(conn, str(error))
+            connection.abort(str(error))
             reason = Notice(Code.PEER_BROKE_PROTOCOL, str(error))
         except ConnectionLost as error:
             reason = Notice(
@@ -312,7 +291,6 @@ class HostRunner(Runner[HostSession]):
             reason = Notice(Code.PEER_CONNECTION_LOST, "it said nothing")
         finally:
             del self._connections[conn]
-            self._silent.discard(conn)
             log.debug("connection %d from %s is over: %s; %s", conn, ip, notice_text(reason), connection.counts())
             if not self._ended.done():
                 self._do(self._session.disconnected(conn, reason, now_ns=self._now_ns()))
@@ -320,10 +298,10 @@ class HostRunner(Runner[HostSession]):
 
     def _note_stranger(self, conn: int, reason: str) -> None:
         """Log that a connection that has not joined is closed for this reason, at most every STRANGER_EVERY_S."""
-        if conn in self._unauthenticated:
+        if conn in self._unauthenticated and conn in self._connections:
             self._strangers += 1
             if self._loop.time() >= self._stranger_due_s:
-                ip = self._unauthenticated[conn][1]
+                ip = self._connections[conn][1]
                 log.info("%s was refused: %s; %d since the last such line", ip, reason, self._strangers)
                 self._strangers, self._stranger_due_s = 0, self._loop.time() + STRANGER_EVERY_S
 

@@ -34,7 +34,7 @@ def failing(function: Callable[..., Any], times: int = 1) -> Callable[..., Any]:
         ("_host_session.timer", "a deadline of the session"),
         ("_host_session.audio", "a report of the status"),
         ("_host_session.received", "the connection of a peer"),
-        ("_host_runner._have_room", "a new connection"),
+        ("_host_runner._admit", "a new connection"),
         ("_host_runner._execute", "an effect of the session"),
         ("_peer_session.received", "a message of the host"),
         ("_peer_session.connected", "the connection to the host"),
@@ -59,7 +59,7 @@ def test_no_failure_ends_a_task(
         monkeypatch.setattr(owner, name, failing(getattr(owner, name)), raising=True)
         if name == "connected":
             joined.runner._execute(Connect())
-        if name == "_have_room":
+        if name == "_admit":
             with contextlib.suppress(OSError):
                 async with network.raw_client():
                     while not bugs:

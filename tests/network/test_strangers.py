@@ -13,7 +13,7 @@ import pytest
 
 from phaselock.network import connection as connection_module
 from phaselock.network import host as host_module
-from phaselock.network.host import MAX_UNAUTHENTICATED
+from phaselock.network.unauthenticated import MAX_UNAUTHENTICATED
 from phaselock.protocol.framing import frame
 from phaselock.protocol.messages import (
     PROTOCOL_VERSION,
@@ -91,21 +91,28 @@ async def test_a_peer_that_reads_nothing_is_dropped(network: NetworkFixture, sta
     assert "does not read" in str(left.fields["reason"])
 
 
+async def client_of(ip: str, network: NetworkFixture, stack: contextlib.AsyncExitStack) -> RawClient:
+    """A connection to the host from this address."""
+    sock = stack.enter_context(socket.socket())
+    sock.setblocking(False)
+    sock.bind((ip, 0))
+    await asyncio.get_running_loop().sock_connect(sock, network.host.address)
+    return RawClient(sock)
+
+
 @played
-async def test_unauthenticated_connections_of_one_address_do_not_block_another_address(
+async def test_refused_connections_of_two_addresses_do_not_block_others(
     network: NetworkFixture, stack: contextlib.AsyncExitStack
 ) -> None:
     ada = await network.join(stack, "Ada")
     await ada.news.wait_for("joined")
     crowd = []
-    for _ in range(3 * MAX_UNAUTHENTICATED):
+    for number in range(3 * MAX_UNAUTHENTICATED):
         with contextlib.suppress(OSError):
-            sock = stack.enter_context(socket.socket())
-            sock.setblocking(False)
-            sock.bind(("127.0.0.2", 0))
-            await asyncio.get_running_loop().sock_connect(sock, network.host.address)
-            crowd.append(RawClient(sock))
+            crowd.append(await client_of(f"127.0.0.{2 + number % 2}", network, stack))
             await crowd[-1].send(FileRequest(99, bytes(16), uuid.uuid4(), 0))  # refused; stays open on this side
+    cleo = await client_of("127.0.0.4", network, stack)
+    assert isinstance(await cleo.join(), JoinAccepted)
     bob = await network.join(stack, "Bob")
     assert (await bob.news.wait_for("joined")).fields["name"] == "Bob"
     network.host.add(network.song)

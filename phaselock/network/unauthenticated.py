@@ -1,0 +1,100 @@
+"""Limits on the connections to a host that are not authenticated.
+
+A connection sends a message, and then becomes that of a member, starts a transfer, or is refused. A refused one stays
+open for up to a second, so that its last message arrives. If a limit is reached, a new connection takes the place of a
+refused one, or else of one that has sent nothing, of the address that has the most. So no address keeps the others out.
+
+Addresses are counted by group: one IPv6 machine has all addresses of a /64. The limit for all groups does not apply to
+those of members, because the files of a member come over connections that are not authenticated at first.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+import enum
+import ipaddress
+from collections.abc import Callable, Iterable
+
+MAX_UNAUTHENTICATED = 16
+"""Most connections from all groups without a member."""
+MAX_OF_GROUP = 8
+"""Most connections from one group of addresses."""
+_IPV6_GROUP_BITS = 64
+
+
+class _State(enum.IntEnum):
+    """The least is closed first."""
+
+    CLOSING = 0
+    SILENT = 1
+    SPOKEN = 2
+
+
+@dataclasses.dataclass(slots=True)
+class _Connection:
+    group: str
+    abort: Callable[[str], None]
+    state: _State = _State.SILENT
+
+
+class UnauthenticatedConnections:
+    """By number. For the network thread."""
+
+    def __init__(self, member_ips: Iterable[str]) -> None:
+        """`member_ips` are the addresses of the members at any time."""
+        self._member_ips = member_ips
+        self._connections: dict[int, _Connection] = {}
+        """The oldest first."""
+
+    def __contains__(self, conn: int) -> bool:
+        return conn in self._connections
+
+    def make_room(self, ip: str) -> bool:
+        """Make room for a new connection from `ip`; abort another one for it if that is needed. False: there is none,
+        because all others are in the middle of a conversation."""
+        group = _group(ip)
+        members = {_group(one) for one in self._member_ips}
+        crowd = collections.Counter(one.group for one in self._connections.values())
+        if crowd[group] >= MAX_OF_GROUP:
+            return self._evict(group)
+        others = collections.Counter({one: count for one, count in crowd.items() if one not in members})
+        if group in members or others.total() < MAX_UNAUTHENTICATED:
+            return True
+        return any(self._evict(one) for one, _ in others.most_common())
+
+    def add(self, conn: int, ip: str, abort: Callable[[str], None]) -> None:
+        """A connection has come. `abort(reason)` closes it at once."""
+        self._connections[conn] = _Connection(_group(ip), abort)
+
+    def has_spoken(self, conn: int) -> None:
+        """A connection has sent a message."""
+        if conn in self._connections:
+            self._connections[conn].state = _State.SPOKEN
+
+    def is_closing(self, conn: int, ip: str, abort: Callable[[str], None]) -> None:
+        """A connection is being closed: it was refused, or is that of a former member."""
+        if conn not in self._connections:
+            self.make_room(ip)
+            self.add(conn, ip, abort)
+        self._connections[conn].state = _State.CLOSING
+
+    def remove(self, conn: int) -> None:
+        """A connection is now that of a member, carries a file, or is closed."""
+        self._connections.pop(conn, None)
+
+    def _evict(self, group: str) -> bool:
+        there = [(one.state, conn) for conn, one in self._connections.items() if one.group == group]
+        state, conn = min(there)  # numbers grow, so the oldest of those in the same state
+        if state is _State.SPOKEN:
+            return False
+        self._connections.pop(conn).abort("others are waiting")
+        return True
+
+
+def _group(ip: str) -> str:
+    """The addresses that one machine may have."""
+    address = ipaddress.ip_address(ip.partition("%")[0])
+    if address.version == 4:
+        return str(address)
+    return str(ipaddress.ip_network((address, _IPV6_GROUP_BITS), strict=False))
