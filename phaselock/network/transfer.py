@@ -46,6 +46,8 @@ from phaselock.storage.hashing import new_sha256
 TIMEOUT_CONNECT_S = 5.0
 POLL_CONNECT_S = 0.05
 """Poll interval for cancellation while connecting."""
+_TURNED_AWAY_S = (0.3, 1.0)
+"""Pauses before the next attempts to connect to a host that has too many connections."""
 REPORT_EVERY_S = 0.2
 READ_BYTES = 256 * 1024
 """Size of the read buffer: longer than the longest frame of a chunk."""
@@ -61,6 +63,10 @@ _now_ns = time.perf_counter_ns  # time.monotonic has steps of 16 ms in some vers
 
 class TransferError(PhaseLockError):
     """A file did not arrive. The text is the reason, for users."""
+
+
+class _TurnedAwayError(TransferError):
+    """The host has closed the connection before its greeting."""
 
 
 def send_file(
@@ -158,25 +164,49 @@ class _Transfer:
         """A connection on which the host has sent its greeting. Errors in the block become TransferErrors."""
         try:
             self._check_cancelled()
-            with _as_transfer_errors(_HOST), contextlib.closing(self._connect()) as connection:
-                with self._lock:
-                    self._check_cancelled()
-                    self._connection = connection
-                try:
-                    stream = _Stream(connection, _HOST, cap)
-                    if not isinstance(message := stream.receive(), SessionInfo):
-                        raise stream.unexpected(message)
+            with _as_transfer_errors(_HOST):
+                stream = self._greeted(cap)
+                with contextlib.closing(stream.connection):
                     stream.received_bytes = 0
                     yield stream
-                finally:
-                    with self._lock:
-                        self._connection = None
         except ProtocolError as error:
             raise TransferError("The host broke the protocol: {detail}", detail=str(error)) from None
         except TransferError:
             if self._cancelled:
                 raise TransferError("The transfer was cancelled.") from None
             raise
+        finally:
+            with self._lock:
+                self._connection = None
+
+    def _greeted(self, cap: int) -> _Stream:
+        """Connect, and wait for the greeting. A host with too many connections closes this one before: try again."""
+        for pause_s in _TURNED_AWAY_S:
+            with contextlib.suppress(_TurnedAwayError):
+                return self._greeting(cap)
+            until_s = time.monotonic() + pause_s
+            while time.monotonic() < until_s:
+                self._check_cancelled()
+                time.sleep(POLL_CONNECT_S)
+        return self._greeting(cap)
+
+    def _greeting(self, cap: int) -> _Stream:
+        connection = self._connect()
+        with contextlib.ExitStack() as undo:
+            undo.callback(connection.close)
+            with self._lock:
+                self._check_cancelled()
+                self._connection = connection
+            stream = _Stream(connection, _HOST, cap)
+            message = None
+            with contextlib.suppress(ConnectionError):
+                message = stream.receive()
+            if message is None:
+                raise _TurnedAwayError(_ENDED, other=_HOST)
+            if not isinstance(message, SessionInfo):
+                raise stream.unexpected(message)
+            undo.pop_all()
+        return stream
 
 
 class Fetch(_Transfer):

@@ -37,6 +37,25 @@ def test_a_file_arrives_whole_and_the_second_time_from_the_cache(
     assert host.requests == [FileRequest(3, TOKEN, track.file_id, 0)]
 
 
+@pytest.mark.parametrize("turned_away", [1, 2])
+def test_a_host_with_too_many_connections_is_asked_again(
+    track: Track, song: pathlib.Path, cache: FileCache, monkeypatch: pytest.MonkeyPatch, turned_away: int
+) -> None:
+    monkeypatch.setattr(transfer, "_TURNED_AWAY_S", (0.0, 0.0))
+    with Host(serve(track, song), turned_away) as (host, address):
+        assert fetch(track, address).run(cache).read_bytes() == DATA
+    assert host.requests == [FileRequest(3, TOKEN, track.file_id, 0)]
+
+
+def test_a_host_that_turns_everybody_away_is_a_failure(
+    track: Track, song: pathlib.Path, cache: FileCache, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "_TURNED_AWAY_S", (0.0, 0.0))
+    with Host(serve(track, song), 3) as (_, address):
+        with pytest.raises(transfer.TransferError, match=r"The host ended the transfer\."):
+            fetch(track, address).run(cache)
+
+
 def test_a_lost_transfer_is_resumed(track: Track, song: pathlib.Path, cache: FileCache) -> None:
     def stop_half_way(sock: socket.socket, request: FileRequest) -> None:
         if len(host.requests) == 1:

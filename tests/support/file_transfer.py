@@ -32,9 +32,11 @@ Pair = tuple[socket.socket, socket.socket]
 
 
 class Host:
-    """Accepts file connections, sends SessionInfo as a host does, and then runs the script."""
+    """Accepts file connections, sends SessionInfo as a host does, and then runs the script. The first `turned_away`
+    connections are closed at once."""
 
-    def __init__(self, script: Callable[..., None]) -> None:
+    def __init__(self, script: Callable[..., None], turned_away: int = 0) -> None:
+        self._turned_away = turned_away
         self.requests: list[Message] = []
         self._script = script
         self._listener = socket.create_server(("127.0.0.1", 0))
@@ -54,6 +56,10 @@ class Host:
     def _serve(self) -> None:
         while not self._over:
             sock, _ = self._listener.accept()
+            if self._turned_away:
+                self._turned_away -= 1
+                sock.close()
+                continue
             with sock, contextlib.suppress(OSError, PhaseLockError, ProtocolError):
                 sock.sendall(frame(SessionInfo(1, bytes(16), "Jam", "Host", (), 5)))
                 framer, messages = Framer(SESSION_CAP), list[Message]()
