@@ -15,6 +15,7 @@ from uuid import UUID
 from phaselock.audio.interface import AudioOutput, SongLength
 from phaselock.errors import InternalError, PhaseLockError, bug_net, message_of
 from phaselock.model.file_kinds import OtherSoundError, UnplayableFileError
+from phaselock.model.names import file_label
 from phaselock.model.notices import Code, Notice
 from phaselock.model.role import Role
 from phaselock.model.types import ClockStatus, Track
@@ -274,8 +275,9 @@ class PeerRunner(Runner[PeerSession]):
 
     def _take_in(self, path: pathlib.Path) -> Request:
         """Called in the upload thread."""
+        name = file_label(path.name)
         if names_several(path):
-            raise NoticeError(Notice(Code.ONE_SONG, file_name=path.name))
+            raise NoticeError(Notice(Code.ONE_SONG, file_name=name))
         sha256, size, cached = self._cache.adopt(path, most_bytes=MAX_FILE_BYTES)
         try:
             info = self._inspect(cached, sha256)
@@ -283,9 +285,9 @@ class PeerRunner(Runner[PeerSession]):
         except OtherSoundError:  # the host may be able to convert it
             duration_secs = 0.0
         except UnplayableFileError as error:  # name the user's file, not the one in the cache
-            raise error.named(path.name) from None
+            raise error.named(name) from None
         tags = read_tags(cached)
-        return Request(uuid.uuid4(), path.name, size, sha256, tags.title, tags.artist, duration_secs)
+        return Request(uuid.uuid4(), name, size, sha256, tags.title, tags.artist, duration_secs)
 
     async def _upload(self, upload: bulk.Upload) -> None:
         problem = await self._loop.run_in_executor(self._upload_pool, self._send, upload)

@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import os
 import pathlib
 import random
 import socket
+import sys
 import uuid
 from unittest import mock
 
@@ -169,6 +171,20 @@ async def test_a_song_that_a_peer_asks_for_is_added_and_reaches_the_others(
         await program.news.wait_for("playing")
         plan = program.output.followed[-1][0]
         assert plan and plan.path.read_bytes() == DATA
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems have no such names")
+def test_a_song_whose_name_is_no_text_is_requested(tmp_path: pathlib.Path) -> None:
+    async def story(network: NetworkFixture, stack: contextlib.AsyncExitStack) -> None:
+        ada = await network.join(stack, "Ada")
+        await ada.news.wait_for("joined")
+        song = pathlib.Path(os.fsdecode(os.fsencode(network.folder) + b"/\xff one.mp3"))
+        song.write_bytes(b"a song of Ada")
+        ada.runner.request(song)
+        assert (await network.host.news.wait_for("request", peer="Ada")).fields["file_name"] == "one.mp3"
+        assert not ada.ended.done()
+
+    played(story)(tmp_path)
 
 
 @played
