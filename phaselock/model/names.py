@@ -17,9 +17,9 @@ SENTENCE_CHARS = 300
 SENTENCE_BYTES = 600
 
 # Control characters, invisible format characters (also those that change the direction of text), lone surrogates, line
-# and paragraph separators. Each of them can fake a line, break a terminal or hide a name. The two joiners are
-# permitted: writing systems and emoji need them.
-_UNWANTED_CATEGORIES = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+# and paragraph separators, and characters of private use, which have no shape of their own. Each of them can fake a
+# line, break a terminal or hide a name. The two joiners are permitted: writing systems and emoji need them.
+_UNWANTED_CATEGORIES = frozenset({"Cc", "Cf", "Co", "Cs", "Zl", "Zp"})
 _JOINERS = "\u200c\u200d"
 # Letters that are invisible: a name could be empty to the eye, or look the same as another one.
 _SHAPELESS = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180e\u2800\u3164\uffa0")

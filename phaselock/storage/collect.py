@@ -158,7 +158,10 @@ class _Collector:
         elsewhere = (url := _URL.match(texts[0])) and url[1].lower() != "file"
         if elsewhere or (is_file_url(texts[0]) and not url_paths(texts[0])):
             return self._leave(LeftOut(file_label(texts[0].rstrip("/")), Notice(Code.ELSEWHERE)))
-        if path := self._finder.find(playlist, line, texts):
+        path = self._finder.find(playlist, line, texts)
+        if path is not None and path.is_dir():  # a playlist from elsewhere could share all music
+            return self._leave(LeftOut(_label(path), Notice(Code.NOT_A_FILE)))
+        if path:
             return self.take(path, playlists)
         self._leave(_no_file(file_label(shown_name(texts))))
 

@@ -64,6 +64,7 @@ def test_reducing_twice_changes_nothing(text: str) -> None:
         ("\x1b[31mAna\x07", "[31mAna"),
         ("a\u2028b", "ab"),
         ("\u200b\ufeff\u200d", ""),
+        ("A\ue000na\U000f0000", "Ana"),
         ("👩\u200d🚀", "👩\u200d🚀"),
         ("ü" * 100, "ü" * 64),
         ("한" * 100, "한" * 42),
