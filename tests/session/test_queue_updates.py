@@ -7,6 +7,7 @@ import pytest
 from phaselock.model.queue import ItemStatus
 from phaselock.protocol import messages as m
 from phaselock.session.commands import Add, Move, Remove
+from phaselock.session.peer import session
 from tests.support.queue_state import NEVER_NS, agree, playing, rows, song
 from tests.support.session_harness import SessionHarness, ready
 from tests.support.simulation import SECOND, a_track
@@ -60,6 +61,18 @@ def test_a_long_queue_is_sent_at_a_limited_rate_and_its_last_state_arrives() -> 
     harness.command(Move(song(1), 0))
     harness.run(0.01)
     assert rows(ana)[0] == 1  # a single change is sent at once
+
+
+def test_only_new_texts_are_reduced_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A host may send a queue of 2000 rows again and again."""
+    reduced: list[str] = []
+    monkeypatch.setattr(session, "file_label", lambda text: reduced.append(text) or text)
+    harness, (ana, _) = ready(tracks=4)
+    reduced.clear()
+    harness.command(Move(song(4), 0), Add(a_track(5)))
+    harness.run(1)
+    assert set(reduced) == {"song 5.mp3"} and len(reduced) == 2  # at two peers
+    assert rows(ana) == rows(harness.host)
 
 
 def test_a_short_queue_is_sent_at_every_change() -> None:

@@ -77,6 +77,9 @@ class PeerSession:
         self._heartbeat_at_ns = 0
         self._clock = UNKNOWN_CLOCK
         self._queue: tuple[QueueItem, ...] = ()
+        self._safe: dict[tuple[str, ...], QueueItem] = {}
+        """Rows of the last queue with texts that are safe to show, by the texts that the host sent. Reducing texts is
+        slow."""
         self._outbox = Outbox()
         self._clock_watch = ClockWatch(self._outbox, self._session_ns)
         self._files = PeerFiles(self._outbox, self._session_ns)
@@ -415,16 +418,14 @@ class PeerSession:
         self._requests.found_host()
 
     def _take_queue(self, queue: tuple[QueueItem, ...], revision: int, now_ns: int) -> None:
-        self._queue = tuple(
-            dataclasses.replace(
-                item,
-                file_name=file_label(item.file_name),
-                added_by=person_name(item.added_by),
-                title=title(item.title),
-                artist=title(item.artist),
-            )
-            for item in queue
-        )
+        known, self._safe = self._safe, {}  # most rows were in the last queue, too
+        rows = []
+        for item in queue:
+            texts = item.file_name, item.added_by, item.title, item.artist
+            safe = known.get(texts) or self._safe.get(texts) or _safe(item)
+            self._safe[texts] = safe
+            rows.append(dataclasses.replace(safe, id=item.id, duration_secs=item.duration_secs, status=item.status))
+        self._queue = tuple(rows)
         self._files.take_queue(self._queue)
         self._gains.take_queue({item.id for item in self._queue} | self._playback.file_ids())
         self._outbox.note_queue(self._queue, revision, self._session_ns(now_ns))
@@ -521,3 +522,14 @@ class PeerSession:
             self._heard_at_ns = now_ns
             self._clock_watch.restart(now_ns=now_ns)
         self._called_at_ns = now_ns
+
+
+def _safe(item: QueueItem) -> QueueItem:
+    """The row with texts that are safe to show."""
+    return dataclasses.replace(
+        item,
+        file_name=file_label(item.file_name),
+        added_by=person_name(item.added_by),
+        title=title(item.title),
+        artist=title(item.artist),
+    )
