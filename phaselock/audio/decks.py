@@ -69,7 +69,7 @@ class Decks:
         self._next: _Deck | None = None
         self._fading: list[_Deck] = []
         self._refused: set[Timeline] = set()
-        """Endless timelines whose files failed."""
+        """Endless timelines whose files failed, of the wanted plans: a file may come back."""
 
     def follow(self, plan: Plan | SweepPlan | None, next_plan: Plan | None) -> None:
         """Follow these plans from the next `pump` on; see AudioOutput.follow. Any thread may call this."""
@@ -102,6 +102,7 @@ class Decks:
         for _ in range(max(1, len(self._pending))):
             if self._pending:
                 self._wanted = self._pending.popleft()
+                self._refused &= {_endless(plan.timeline) for plan in self._wanted if plan is not None}
             if ready and self._wanted != self._applied:
                 self._apply(self._wanted, now_ns + output_latency_ns, events)
         if ready and self._current is not None and self._must_seek(self._current):

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Protocol
 from uuid import UUID
 
-from phaselock.audio.interface import AudioOutput, SongLength
+from phaselock.audio.interface import AudioEvent, AudioOutput, DecodeFailed, SongLength
 from phaselock.errors import InternalError, PhaseLockError, bug_net, message_of
 from phaselock.model.file_kinds import OtherSoundError, UnplayableFileError
 from phaselock.model.names import file_label
@@ -304,6 +304,13 @@ class PeerRunner(Runner[PeerSession]):
             return error.message
         return ""
 
+    def _audio_event(self, event: AudioEvent) -> None:
+        if isinstance(event, DecodeFailed) and not event.plan.path.exists() and not self._ended.done():
+            file_id = event.plan.track.file_id
+            self._do(self._session.file_gone(file_id, is_open=False, now_ns=self._now_ns()))
+        else:
+            super()._audio_event(event)
+
     async def _report_room(self) -> None:
         """Report the free cache space to the session, and the files that were removed from the cache."""
         room_bytes, gone = await self._loop.run_in_executor(self._pool, self._look, dict(self._files))
@@ -311,7 +318,7 @@ class PeerRunner(Runner[PeerSession]):
             self._do(self._session.room(room_bytes, now_ns=self._now_ns()))
         for file_id in gone:
             if not self._ended.done():
-                self._do(self._session.file_gone(file_id, now_ns=self._now_ns()))
+                self._do(self._session.file_gone(file_id, is_open=True, now_ns=self._now_ns()))
 
     def _look(self, files: dict[UUID, tuple[Track, pathlib.Path]]) -> tuple[int, list[UUID]]:
         """Called in the worker thread. Return the free cache space in bytes, and the ids of the files that are gone."""

@@ -325,6 +325,20 @@ def test_an_undecodable_file_is_reported_once_and_others_play() -> None:
     assert_follows(machine, plan(0, 2), 2.01, 3.0)
 
 
+def test_a_file_that_comes_back_is_played() -> None:
+    machine = Machine()
+    machine.broken.add(UUID(int=7))
+    first = plan(0, 1, number=7)
+    machine.decks.follow(first, None)
+    machine.run(1)
+    machine.broken.clear()
+    machine.decks.follow(None, None)
+    machine.run(0.1)
+    machine.decks.follow(first, None)
+    machine.run(1)
+    assert_follows(machine, first, 1.3, 2.0)
+
+
 def test_a_file_that_fails_while_playing_fades_out_and_is_reported() -> None:
     machine = Machine()
     good = plan(0, 1)

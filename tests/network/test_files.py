@@ -17,6 +17,7 @@ import pytest
 
 from phaselock.audio import music
 from phaselock.audio.formats.mp3 import Mp3Source
+from phaselock.audio.interface import DecodeFailed
 from phaselock.errors import PhaseLockError
 from phaselock.model.file_kinds import UnplayableFileError
 from phaselock.network import transfer
@@ -318,6 +319,27 @@ async def test_an_offer_that_is_withdrawn_leaves_nothing_behind(
     network.host.add(network.song)
     await peer.news.wait_for("file_ready")
     assert len(tried) == 2
+
+
+@played
+async def test_a_file_that_was_deleted_before_it_was_opened_is_fetched_again(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    peer = await network.join(stack, "Ada")
+    track = network.host.add(network.song)
+    await network.host.news.wait_for("transfer", state="done")
+    network.host.runner.command(c.Play())
+    await peer.news.wait_for("playing")
+    plan = peer.output.followed[-1][0]
+    assert plan and plan.track.file_id == track.file_id
+    plan.path.unlink()
+    for program in (peer, network.host):
+        program.news.told.clear()
+    peer.output.on_event(DecodeFailed(plan, "There is no such file."))
+    await peer.news.wait_for("file_ready")
+    assert peer.output.followed[-1][0] == plan and plan.path.exists()
+    assert not [event for event in peer.news.told if event.name == "error"]
+    assert not [event for event in network.host.news.told if event.name == "warning"]
 
 
 @played

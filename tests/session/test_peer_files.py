@@ -35,7 +35,7 @@ class Peer:
         self.shelf.ready(TRACK.file_id, connected=True, now_ns=0)
         self.shelf.take_queue((ROW,))
         self.settle(frozenset())
-        self.shelf.gone(TRACK.file_id)
+        self.shelf.gone(TRACK.file_id, is_open=True)
 
     def settle(self, lines: frozenset = frozenset()) -> list[e.Effect]:
         """The effects for these timelines."""
@@ -76,7 +76,7 @@ def test_the_file_of_the_current_track_is_not_evicted() -> None:
     peer = Peer()
     peer.settle(LINE)
     peer.shelf.ready(TRACK.file_id, connected=True, now_ns=0)
-    peer.shelf.gone(TRACK.file_id)
+    peer.shelf.gone(TRACK.file_id, is_open=True)
     assert peer.shelf.has(TRACK.file_id) and peer.settle(LINE) == []
 
 
@@ -100,7 +100,7 @@ INPUTS: dict[str, Callable[[Peer], object]] = {
     "ready": lambda peer: peer.shelf.ready(TRACK.file_id, connected=True, now_ns=0),
     "failed": lambda peer: peer.shelf.failed(TRACK.file_id, "It went.", connected=True, now_ns=0),
     "unplayable": lambda peer: peer.shelf.unplayable(TRACK.file_id, "Noise.", connected=True, now_ns=0),
-    "gone": lambda peer: peer.shelf.gone(TRACK.file_id),
+    "gone": lambda peer: peer.shelf.gone(TRACK.file_id, is_open=True),
     "host lost": lambda peer: peer.shelf.lost_host(),
     "needed": lambda peer: peer.shelf.settle(LINE),
 }

@@ -125,9 +125,9 @@ class PeerFiles:
                 pass
         return True
 
-    def gone(self, file_id: UUID) -> None:
-        """The cache has deleted a file. Ignored for a file that is playing: it stays open and plays to its end."""
-        if self.has(file_id) and file_id not in self._sounding:
+    def gone(self, file_id: UUID, *, is_open: bool) -> None:
+        """A file was deleted. Ignored for a file that is playing, if it is open: it plays to its end."""
+        if self.has(file_id) and not (is_open and file_id in self._sounding):
             self._files[file_id].become(LocalState.EVICTED)
             self._stale = True
 

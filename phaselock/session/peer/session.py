@@ -213,9 +213,9 @@ class PeerSession:
         self._files.failed(file_id, reason, connected=self._connected, now_ns=now_ns)
         return self._settle(now_ns)
 
-    def file_gone(self, file_id: UUID, *, now_ns: int) -> list[Effect]:
-        """The cache has deleted a file that was ready."""
-        self._files.gone(file_id)
+    def file_gone(self, file_id: UUID, *, is_open: bool, now_ns: int) -> list[Effect]:
+        """A file that was ready was deleted. `is_open`: the player may have opened it before."""
+        self._files.gone(file_id, is_open=is_open)
         return self._settle(now_ns)
 
     def decode_failed(self, file_id: UUID, reason: str, *, now_ns: int) -> list[Effect]:
