@@ -314,10 +314,12 @@ class _Stream:
         return got > 0
 
     def next_message(self) -> m.Message | None:
-        """The next message that was read, or None; TransferError for a refusal."""
+        """The next message that was read, or None. TransferError for a refusal of the host; a peer refuses nothing."""
         message = self._inbox.popleft() if self._inbox else None
         if isinstance(message, FileRefused):
-            raise TransferError("{other} refused: {reason}", other=self.other, reason=Message(message.reason))
+            if self.other is not _HOST:
+                raise self.unexpected(message)
+            raise TransferError("The host refused: {reason}", reason=Message(message.reason))
         return message
 
     def receive(self, *, acknowledge: bool = False) -> m.Message | None:

@@ -126,6 +126,22 @@ async def test_files_are_for_those_with_a_token(network: NetworkFixture, stack: 
         assert isinstance(refusal, FileRefused)
 
 
+@played
+async def test_a_peer_that_refuses_its_file_is_not_told_to_the_user(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    """The reason is a text of that peer, which could fill the host's screen with it."""
+    track = network.host.add(network.song)
+    async with network.raw_client() as control:
+        accepted = await control.join()
+        async with network.raw_client() as other:
+            await other.send(FileRequest(accepted.peer_id, accepted.token, track.file_id, 0))
+            assert [type(await other.read()) for _ in range(2)] == [SessionInfo, FileChunk]
+            await other.send(FileRefused("x" * 600))
+            assert not [one for one in await other.read_to_end() if isinstance(one, FileRefused)]
+    assert not [event for event in network.host.news.told if event.name == "warning"]
+
+
 @pytest.mark.slow
 @played
 async def test_a_second_transfer_takes_the_place_of_the_first(
