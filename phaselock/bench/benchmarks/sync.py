@@ -44,7 +44,9 @@ PAUSE_S, AFTER_MOVE_S = 2.0, 5.0
 SPARE_S = 30
 """The song is longer than the time it plays, by this."""
 TRANSFER_TIMEOUT_S = 600.0
-"""For the songs of a session."""
+"""For the songs of a session with a crossfade."""
+SETTLE_S = 4.0
+"""From the last peer that is ready to the beginning; without a crossfade the host knows when they have settled."""
 OTHER_SEED = 1000
 """Between the seeds of two songs of one run."""
 
@@ -170,12 +172,14 @@ def play(
             songs,
             folder,
             seed,
-            play=False,
+            play=not options.crossfade,
             host_options=["--crossfade", f"{options.crossfade:g}"],
             join_options=["--clock-filter", options.filter],
         ) as session:
-            session.wait_for_all(session.peers, "file_ready", TRANSFER_TIMEOUT_S, count=len(songs))
-            session.host.say("play")
+            if options.crossfade:  # a second song that is still on its way would make a silence
+                session.wait_until_ready(len(songs), TRANSFER_TIMEOUT_S)
+                session.collect(SETTLE_S)
+                session.host.say("play")
             session.wait_for_all([session.host], "playing")
             until_playing_s = time.perf_counter() - began_s
             sync_events = _play_moves(session, _moves(seconds), progress)

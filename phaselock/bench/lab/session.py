@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import collections
 import contextlib
 import dataclasses
 import json
@@ -49,21 +48,31 @@ class RunningSession:
     programs: ProcessGroup
     relay: Relay
 
-    def wait_for_all(
-        self, programs: Sequence[Program], name: str, timeout_s: float = 60.0, *, count: int = 1
-    ) -> list[ProgramEvent]:
-        """Return all events until each of these programs has written the event `name` `count` times. Raise
-        PhaseLockError after `timeout_s`."""
+    def wait_for_all(self, programs: Sequence[Program], name: str, timeout_s: float = 60.0) -> list[ProgramEvent]:
+        """Return all events until each of these programs has written the event `name`. Raise PhaseLockError after
+        `timeout_s`."""
         events: list[ProgramEvent] = []
-        waiting = collections.Counter({program.name: count for program in programs})
+        waiting = {program.name for program in programs}
         deadline_s = time.monotonic() + timeout_s
-        while +waiting and (found := self.programs.hear(deadline_s)):
+        while waiting and (found := self.programs.hear(deadline_s)):
             events.append(found)
             if found[1]["event"] == name:
-                waiting[found[0].name] -= 1
-        if +waiting:
-            raise PhaseLockError(f"{', '.join(sorted(+waiting))} did not reach {name!r} in time.")
+                waiting.discard(found[0].name)
+        if waiting:
+            raise PhaseLockError(f"{', '.join(sorted(waiting))} did not reach {name!r} in time.")
         return events
+
+    def wait_until_ready(self, songs: int, timeout_s: float) -> None:
+        """Wait until the host has told that each peer has this number of songs and a good clock. Raise PhaseLockError
+        after `timeout_s`."""
+        ready: set[str] = set()
+        deadline_s = time.monotonic() + timeout_s
+        while len(ready) < len(self.peers) and (found := self.programs.hear(deadline_s)):
+            event = found[1]
+            if event["event"] == "peer_sync" and (event["files_ready"], event["clock"]) == (songs, "good"):
+                ready.add(event["name"])
+        if len(ready) < len(self.peers):
+            raise PhaseLockError(f"{len(ready)} of {len(self.peers)} peers were ready in time.")
 
     def collect(
         self,
