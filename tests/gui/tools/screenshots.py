@@ -162,7 +162,7 @@ def shoot(target: pathlib.Path, home: pathlib.Path, geometry: str) -> None:
     program.command(c.Seek(20))
     wait(12)
     wish = home / "NewTrack.mp3"
-    wish.write_bytes(pathlib.Path(songs[0]).read_bytes())
+    wish.write_bytes(tag("New Track", "The Phases") + encode(beaten(60, len(songs)), 44100))
     peers[0].stdin.write(f"request {wish}\n")
     peers[0].stdin.flush()
     wait_until(lambda: bool(window.program.state().snapshot.requests))
@@ -171,6 +171,8 @@ def shoot(target: pathlib.Path, home: pathlib.Path, geometry: str) -> None:
     take("host-sync")
     window.open_sound()
     take("host-sound")
+    window.open_songs()
+    take("host-songs")
     window.open_shortcuts()
     take("shortcuts")
     window.close_overlay()
