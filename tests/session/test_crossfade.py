@@ -10,7 +10,7 @@ from phaselock.model.loudness import Loudness, Tagged
 from phaselock.model.measurement import Measurement
 from phaselock.model.timeline import FadeOut, Timeline
 from phaselock.model.transitions import SHORTEST_NS, Transitions
-from phaselock.session.commands import Add, Next, Pause, Play, Remove, Seek, SetTransitions, Stop
+from phaselock.session.commands import Add, Next, Pause, Play, Previous, Remove, Seek, SetTransitions, Stop
 from tests.support.session_harness import HarnessPeer, SessionHarness, all_follow_the_same, line, ready
 from tests.support.simulation import MS, SECOND, a_track
 
@@ -183,6 +183,22 @@ def test_a_song_that_is_started_begins_with_its_sound() -> None:
     harness.command(Play())
     harness.run(0.5)
     assert line(harness).anchor_frame == 2 * RATE - round(0.02 * RATE)
+    assert all_follow_the_same(harness, peers)
+
+
+def test_previous_counts_from_the_beginning_of_the_sound() -> None:
+    harness, peers = fading(0.0, skip_silence=True)
+    for number in (1, 2):
+        measure(harness, number, (10 * RATE, 60 * RATE))
+    harness.command(Play(UUID(int=2)))
+    harness.run(5)
+    begin_frame = 10 * RATE - round(0.02 * RATE)
+    harness.command(Previous())
+    harness.run(0.5)
+    assert (line(harness).file_id, line(harness).anchor_frame) == (UUID(int=2), begin_frame)
+    harness.command(Previous())
+    harness.run(0.5)
+    assert (line(harness).file_id, line(harness).anchor_frame) == (UUID(int=1), begin_frame)
     assert all_follow_the_same(harness, peers)
 
 

@@ -203,8 +203,9 @@ class TransportControl:
             return
         timeline = self._current()
         track = self._queue.rows.before(timeline.file_id)
-        if track is None or timeline.frame_at(now_ns) > BEGINNING_S * timeline.rate_hz:
-            self.seek(0, now_ns=now_ns)
+        begin_s = self._transitions.first_frame(self._queue.known(timeline.file_id)) / timeline.rate_hz
+        if track is None or timeline.frame_at(now_ns) > (begin_s + BEGINNING_S) * timeline.rate_hz:
+            self.seek(begin_s, now_ns=now_ns)
         else:
             self._go_to(track, now_ns)
 
