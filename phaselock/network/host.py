@@ -107,8 +107,9 @@ class HostRunner(Runner[HostSession]):
         self._bulk: dict[int, FileConnection] = {}
         self._uploads: dict[int, tuple[UUID, FileConnection]] = {}
         self._own: frozenset[bytes] = frozenset()
-        self._origins: dict[UUID, pathlib.Path] = {}
         """Hashes of the songs that exist in the cache only: the cache must not remove them."""
+        self._origins: dict[UUID, pathlib.Path] = {}
+        """The user's files of which tracks of this machine were made."""
         self._member_ips: dict[int, str] = {}
         """IP addresses of the members, by peer id."""
         self._unauthenticated = UnauthenticatedConnections(self._member_ips.values())
