@@ -20,6 +20,7 @@ from phaselock import _native
 from phaselock.app.analyser import Analyser
 from phaselock.app.converter import Converter
 from phaselock.app.hearing import hear_pass, hear_song
+from phaselock.app.host_key import host_identity
 from phaselock.app.importer import Importer, import_file, played
 from phaselock.app.output_correction import OutputCorrection
 from phaselock.app.person import suggested_name
@@ -58,7 +59,7 @@ from phaselock.session.events import (
 )
 from phaselock.session.sentences import notice_text
 from phaselock.storage.cache import FileCache
-from phaselock.storage.paths import cache_dir, measurements_path
+from phaselock.storage.paths import cache_dir, host_key_path, measurements_path
 from phaselock.storage.settings import SettingsStore
 from phaselock.sync.clock import HostClock, PeerClocks
 
@@ -176,6 +177,7 @@ async def open_host_session(
     from phaselock.storage.measurements import KeptMeasurements
 
     with contextlib.ExitStack() as stack:
+        identity = await asyncio.to_thread(host_identity, host_key_path())
         name = display_name(wish.display_name, store)
         asked = person_name(wish.session_name or "") or store.settings.session_name
         session_name = asked or tr("{name}'s jam").format(name=name)
@@ -223,10 +225,12 @@ async def open_host_session(
                 loudness_lufs=store.settings.target_lufs,
                 transitions=store.settings.transitions,
                 token_factory=functools.partial(os.urandom, 16),
+                host_key=identity.host_key,
             ),
             player,
             clock,
             cache,
+            identity,
             describe=lambda path, name, report: played(describe(path, name, report)),
             now_ns=_native.now_ns,
             on_event=tell,

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from phaselock.errors import InternalError, bug_net, message_of
 from phaselock.language.message import Message
+from phaselock.network.secure import HEAD_BYTES, Channel, PlainChannel, SecureChannel, is_tls
 from phaselock.protocol import messages as m
 from phaselock.protocol.framing import Framer, frame
 
@@ -36,6 +37,7 @@ class Connection:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.framer = framer
         self._sock = sock
+        self._channel: Channel = PlainChannel()
         self._loop = asyncio.get_running_loop()
         self._inbox: Iterator[m.Message] = iter(())
         self._unsent = bytearray()
@@ -47,6 +49,31 @@ class Connection:
         self._goodbye: asyncio.Timeout | None = None
         """The time limit of `close`, while it runs."""
         self._sent_bytes = self._received_bytes = 0
+
+    async def secure(self, channel: SecureChannel) -> bool:
+        """Make the handshake of TLS; from then on everything is encrypted. False: the other side does not encrypt, and
+        `receive` returns what it says. ConnectionLost if the connection ends before."""
+        try:
+            self._send_bytes(channel.handshake(b""))
+            received = b""
+            while len(received) < HEAD_BYTES:
+                received += await self._more()
+            if not is_tls(received):
+                self._channel.feed(received)
+                return False
+            self._send_bytes(channel.handshake(received))
+            while not channel.established:
+                self._send_bytes(channel.handshake(await self._more()))
+        except OSError as error:
+            self.abort(message_of(error))
+            raise ConnectionLost(self._over) from None
+        self._channel = channel
+        return True
+
+    async def _more(self) -> bytes:
+        if received := await self._read():
+            return received
+        raise ConnectionLost(self._over or Message("the other side closed it"))
 
     @property
     def is_aborted(self) -> bool:
@@ -65,15 +92,17 @@ class Connection:
         """Write what the socket takes now and queue the rest, without blocking. `receive` reports a lost connection."""
         if self._over:
             return
-        self._sent_bytes += len(data)
         try:
-            if not self._sender:
-                data = data[self._sock.send(data) :]
-        except (BlockingIOError, InterruptedError):
-            pass
+            self._send_bytes(self._channel.encrypt(data))
         except OSError as error:
             self.abort(message_of(error))
-            return
+
+    def _send_bytes(self, data: bytes) -> None:
+        """Write what the socket takes now and queue the rest. OSError if the connection is lost."""
+        self._sent_bytes += len(data)
+        if not self._sender:
+            with contextlib.suppress(BlockingIOError, InterruptedError):
+                data = data[self._sock.send(data) :]
         if not data:
             return
         self._unsent += data
@@ -87,11 +116,17 @@ class Connection:
         while not self._over:
             if (message := next(self._inbox, None)) is not None:
                 return message
-            data = await self._read()
-            if not data:
+            try:
+                data = self._channel.read(READ_BYTES)
+            except OSError as error:
+                self.abort(message_of(error))
                 break
-            self._received_bytes += len(data)
-            self._inbox = self.framer.feed(data)
+            if data:
+                self._inbox = self.framer.feed(data)
+            elif received := await self._read():
+                self._channel.feed(received)
+            else:
+                break
         raise ConnectionLost(self._over or Message("the other side closed it"))
 
     def end(self, reason: str) -> None:
@@ -123,10 +158,9 @@ class Connection:
                 await asyncio.wait([self._sender])
             self._sock.close()
 
-    def detach(self) -> socket.socket:
-        """Hand the socket, now blocking, over to a thread."""
-        self._sock.setblocking(True)
-        return self._sock
+    def detach(self) -> tuple[socket.socket, Channel]:
+        """Hand the socket over to a thread, with what encrypts its bytes."""
+        return self._sock, self._channel
 
     def abort(self, reason: str) -> None:
         """Like `end`, but unsent bytes are dropped, and `close` does not wait, also if it waits already."""
@@ -136,9 +170,12 @@ class Connection:
             self._goodbye.reschedule(self._loop.time())
 
     async def _read(self) -> bytes:
+        """Bytes of the socket; empty at the end of the connection."""
         self._receiving = asyncio.ensure_future(self._loop.sock_recv(self._sock, READ_BYTES))
         try:
-            return await self._receiving
+            received = await self._receiving
+            self._received_bytes += len(received)
+            return received
         except asyncio.CancelledError:
             if self._over and self._receiving.cancelled():
                 return b""

@@ -8,6 +8,7 @@ import selectors
 import socket
 import time
 
+from phaselock.network.secure import Channel, SecureChannel
 from phaselock.protocol.framing import frame
 from phaselock.protocol.messages import FileRefused
 
@@ -17,6 +18,9 @@ TIMEOUT_LINGER_S = 1.0
 """How long `refuse` waits for the other side to close."""
 POLL_ENDED_S = 0.2
 """Longest wait for the socket: how soon a thread notices `end` where `shutdown` does not wake it, as on Windows."""
+_READ_BYTES = 64 * 1024
+_WRITE_BYTES = 64 * 1024
+"""Most bytes that are encrypted at once."""
 _DISCARD_BYTES = 64 * 1024
 _TOS_BACKGROUND = 8 << 2
 """DSCP class selector 1: routers and wireless cards (RFC 8325) send these packets after those of the clock."""
@@ -31,7 +35,8 @@ class FileConnection:
     No thread closes a socket that another one uses: its number may belong to another file at once.
     """
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, channel: Channel) -> None:
+        """`channel` has encrypted all bytes of the socket so far, or will do so from the first one on."""
         sock.setblocking(False)
         with contextlib.suppress(OSError, AttributeError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -39,6 +44,10 @@ class FileConnection:
                 sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, _TOS_BACKGROUND)
             sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, _TOS_BACKGROUND)
         self._sock = sock
+        self._channel = channel
+        self._received = bytearray(_READ_BYTES)
+        self._unsent = memoryview(b"")
+        """Encrypted bytes that the socket has not taken."""
         self._selector = _Selector()
         self._selector.register(sock, selectors.EVENT_READ)
         self._moved_at_ns = _now_ns()
@@ -59,45 +68,67 @@ class FileConnection:
         """Close the socket."""
         self._sock.close()
 
+    def handshake(self, channel: SecureChannel) -> None:
+        """Make the handshake of TLS; from then on everything is encrypted. OSError if that is impossible."""
+        self._unsent = memoryview(channel.handshake(b""))
+        while not channel.established or self._unsent:
+            try:
+                self._flush()
+                if not channel.established:
+                    if not (received := self._receive()):
+                        raise ConnectionResetError(errno.ECONNRESET, "the other side has gone")
+                    self._unsent = memoryview(channel.handshake(bytes(received)))
+            except BlockingIOError:
+                self.wait(selectors.EVENT_WRITE if self._unsent else selectors.EVENT_READ)
+        self._channel = channel
+
     def read(self, buffer: memoryview) -> int:
         """Read once into the buffer; 0 at the end of the stream. BlockingIOError if there is nothing; OSError if the
         connection is lost or was ended here."""
-        try:
-            count = self._sock.recv_into(buffer)
-        finally:
-            self._check_ended()  # after `end` a read finds the end of the stream, or on Windows an error
-        self._moved_at_ns = _now_ns()
-        return count
+        data = self._channel.read(len(buffer))
+        while not data:
+            if not (received := self._receive()):
+                return 0
+            self._channel.feed(received)
+            data = self._channel.read(len(buffer))
+        buffer[: len(data)] = data
+        return len(data)
 
     def write(self, data: memoryview) -> int:
-        """Write once; the number of bytes that the socket took. Errors as in `read`."""
-        try:
-            count = self._sock.send(data)
-        finally:
-            self._check_ended()
-        self._moved_at_ns = _now_ns()
-        return count
+        """Write once; the number of bytes that were taken. BlockingIOError if none can be taken now. The other errors
+        are those of `read`."""
+        self._flush()
+        part = data[:_WRITE_BYTES]
+        self._unsent = memoryview(self._channel.encrypt(part))
+        with contextlib.suppress(BlockingIOError):
+            self._flush()
+        return len(part)
 
     def send_all(self, data: bytes) -> None:
         """Write everything. OSError if the connection is lost, stalls or was ended here."""
         rest = memoryview(data)
-        while rest:
+        while rest or self._unsent:
             try:
-                rest = rest[self.write(rest) :]
+                if rest:
+                    rest = rest[self.write(rest) :]
+                self._flush()
             except BlockingIOError:
                 self.wait(selectors.EVENT_WRITE)
 
     def wait(self, events: int, until_ns: int | None = None) -> None:
-        """Wait for `events`, a mask of selectors, or until a time of `perf_counter_ns`; POLL_ENDED_S at most.
+        """Wait for `events`, a mask of selectors, or until a time of `perf_counter_ns`; POLL_ENDED_S at most. Meanwhile
+        send what `write` has taken.
         TimeoutError if no byte has moved for TIMEOUT_STALL_S; ConnectionAbortedError if the transfer was ended."""
         self._check_ended()
         now_ns = _now_ns()
         stalls_at_ns = self._moved_at_ns + int(TIMEOUT_STALL_S * 1e9)
         if now_ns >= stalls_at_ns:
             raise TimeoutError(errno.ETIMEDOUT, "nothing moved")
-        self._selector.modify(self._sock, events)
+        self._selector.modify(self._sock, events | (selectors.EVENT_WRITE if self._unsent else 0))
         wake_at_ns = min(stalls_at_ns, now_ns + int(POLL_ENDED_S * 1e9), until_ns or stalls_at_ns)
         self._selector.select(max(wake_at_ns - now_ns, 0) / 1e9)
+        with contextlib.suppress(BlockingIOError):
+            self._flush()
 
     def refuse(self, reason: str) -> None:
         """Tell the other side that the file will not be sent or received. OSError if the connection is lost."""
@@ -113,6 +144,25 @@ class FileConnection:
                         break
                 except BlockingIOError:
                     self.wait(selectors.EVENT_READ, until_ns)
+
+    def _receive(self) -> memoryview:
+        """Bytes of the socket, valid until the next call; empty at the end of the stream. Errors as in `read`."""
+        try:
+            count = self._sock.recv_into(self._received)
+        finally:
+            self._check_ended()  # after `end` a read finds the end of the stream, or on Windows an error
+        self._moved_at_ns = _now_ns()
+        return memoryview(self._received)[:count]
+
+    def _flush(self) -> None:
+        """Send the rest of what was encrypted. BlockingIOError if the socket does not take all of it."""
+        while self._unsent:
+            try:
+                count = self._sock.send(self._unsent)
+            finally:
+                self._check_ended()
+            self._unsent = self._unsent[count:]
+            self._moved_at_ns = _now_ns()
 
     def _check_ended(self) -> None:
         if self._ended:

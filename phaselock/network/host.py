@@ -23,6 +23,7 @@ from phaselock.network import transfer
 from phaselock.network.connection import Connection, ConnectionLost
 from phaselock.network.file_connection import FileConnection
 from phaselock.network.runner import Hear, HearSong, Runner, log
+from phaselock.network.secure import HostIdentity, SecureChannel
 from phaselock.network.unauthenticated import UnauthenticatedConnections
 from phaselock.protocol import messages as m
 from phaselock.protocol.codec import ProtocolError
@@ -48,6 +49,8 @@ from phaselock.storage.cache import FileCache
 
 HELLO_S = 5.0
 """How long a new connection may take, in seconds, to send its first message."""
+UNENCRYPTED_S = 2.5
+"""How long a new connection may take, in seconds, for the handshake of TLS."""
 WORKERS = 12
 """Worker threads for transfers: one file to each peer (MAX_PEERS), one song from each, and two that are ending."""
 MESSAGES_AT_ONCE = 8
@@ -89,6 +92,7 @@ class HostRunner(Runner[HostSession]):
         output: AudioOutput,
         clock: ClockResponder,
         cache: FileCache,
+        identity: HostIdentity,
         *,
         describe: Callable[[pathlib.Path, str, Callable[[float], bool]], tuple[Track, pathlib.Path]],
         now_ns: Callable[[], int],
@@ -98,6 +102,7 @@ class HostRunner(Runner[HostSession]):
     ) -> None:
         super().__init__(session, output, now_ns=now_ns, on_event=on_event, hear=hear, hear_song=hear_song)
         self._clock = clock
+        self._identity = identity
         self._cache = cache
         """Holds the songs that peers upload."""
         self._describe = describe
@@ -240,16 +245,16 @@ class HostRunner(Runner[HostSession]):
         try:
             message = await self._converse(conn, connection, ip)
             if isinstance(message, FileRequest):
-                track = self._session.authorise_fetch(message.peer_id, message.token, message.file_id)
+                track = self._session.authorise_fetch(message.peer_id, message.proof, message.file_id)
                 if track is not None and message.offset <= track.size:
                     self._unauthenticated.remove(conn)
-                    return await self._serve_file(FileConnection(connection.detach()), message, track)
+                    return await self._serve_file(FileConnection(*connection.detach()), message, track)
                 connection.send(FileRefused(N_("There is no such file for you here.")))
             elif message is not None:
-                request = self._session.authorise_upload(message.peer_id, message.token, message.request_id)
+                request = self._session.authorise_upload(message.peer_id, message.proof, message.request_id)
                 if request is not None:
                     self._unauthenticated.remove(conn)
-                    return await self._take_song(FileConnection(connection.detach()), message, request)
+                    return await self._take_song(FileConnection(*connection.detach()), message, request)
                 connection.send(FileRefused(N_("This song is not wanted.")))
             if not connection.is_aborted:
                 self._unauthenticated.is_closing(conn, ip, connection.abort)
@@ -267,6 +272,8 @@ class HostRunner(Runner[HostSession]):
         reason = Notice(Code.PEER_CONNECTION_LOST, "it carries a file")
         try:
             with bug_net("the connection of a peer", ConnectionLost, ProtocolError, TimeoutError):
+                if not await self._secure(connection):
+                    raise ProtocolError("it does not encrypt")
                 self._do(self._session.connected(conn, now_ns=self._now_ns()))
                 async with asyncio.timeout(HELLO_S):
                     message = await connection.receive()
@@ -296,6 +303,21 @@ class HostRunner(Runner[HostSession]):
             if not self._ended.done():
                 self._do(self._session.disconnected(conn, reason, now_ns=self._now_ns()))
         return None
+
+    async def _secure(self, connection: Connection) -> bool:
+        """Make the handshake of TLS. A peer of a version without encryption gets a greeting, from which it learns that
+        the versions differ: return False."""
+        try:
+            async with asyncio.timeout(UNENCRYPTED_S):
+                if await connection.secure(SecureChannel(self._identity)):
+                    return True
+        except TimeoutError:  # such a peer waits for the greeting
+            pass
+        info, reason = self._session.refusal_of_unencrypted()
+        connection.send(info)
+        connection.send(reason)
+        await connection.close()
+        return False
 
     def _note_stranger(self, conn: int, reason: str) -> None:
         """Log that a connection that has not joined is closed for this reason, at most every STRANGER_EVERY_S."""

@@ -14,6 +14,7 @@ from uuid import UUID
 
 from phaselock.audio.interface import AudioEvent, AudioOutput, DecodeFailed, SongLength
 from phaselock.errors import InternalError, PhaseLockError, bug_net, message_of
+from phaselock.language.message import Message
 from phaselock.model.file_kinds import OtherSoundError, UnplayableFileError
 from phaselock.model.names import file_label
 from phaselock.model.notices import Code, Notice
@@ -23,9 +24,10 @@ from phaselock.network import transfer as bulk
 from phaselock.network.connection import Connection, ConnectionLost
 from phaselock.network.reach import CannotConnect, Place, connect_any, place_of
 from phaselock.network.runner import Hear, HearSong, Runner, log
+from phaselock.network.secure import SecureChannel
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import HOST_CAP, Framer
-from phaselock.protocol.messages import MAX_FILE_BYTES
+from phaselock.protocol.messages import MAX_FILE_BYTES, PROTOCOL_VERSION, SessionInfo
 from phaselock.session.commands import PeerCommand, Request
 from phaselock.session.effects import (
     CancelFetch,
@@ -50,6 +52,8 @@ from phaselock.storage.tags import read_tags
 
 RECONNECT_S = 2.0
 """Time limit of a connection to a lost host, in seconds: a network that works again answers at once."""
+HANDSHAKE_S = 5.0
+"""Time limit of the handshake of TLS, in seconds."""
 CLOCK_AGAIN_S = 2.0
 """Time in seconds from a failed start of the clock to the next one."""
 
@@ -97,6 +101,8 @@ class PeerRunner(Runner[PeerSession]):
         self._connecting: set[asyncio.Task[None]] = set()
         self._address: Place = ("", 0)
         """Where the host is, by the last connection that was opened."""
+        self._host_key = b""
+        """SHA-256 of the certificate of the machine that answered last."""
         self._places: Sequence[Place] = ()
         """All places at which the host may be."""
         self._own_ip = ""
@@ -170,7 +176,7 @@ class PeerRunner(Runner[PeerSession]):
             case StopClock():
                 self._stop_clock()
             case Fetch(track, peer_id, token):
-                self._fetches[track.file_id] = bulk.Fetch(track, self._address, peer_id, token)
+                self._fetches[track.file_id] = bulk.Fetch(track, self._access(peer_id, token))
                 if not self._fetching:
                     self._fetching = True
                     self._spawn(self._fetch_all())
@@ -179,7 +185,7 @@ class PeerRunner(Runner[PeerSession]):
                     self._fetches.pop(file_id).cancel()
             case Upload(request_id, sha256, size, peer_id, token):
                 path = self._cache.path(sha256)
-                upload = bulk.Upload(request_id, path, size, sha256, self._address, peer_id, token)
+                upload = bulk.Upload(request_id, path, size, sha256, self._access(peer_id, token))
                 self._uploads[request_id] = upload
                 self._spawn(self._upload(upload))
             case CancelUpload(request_id):
@@ -190,6 +196,9 @@ class PeerRunner(Runner[PeerSession]):
                 self._cache.keep(self._keep | self._own)
             case _:
                 raise AssertionError(f"{effect} is not for this runner")
+
+    def _access(self, peer_id: int, token: bytes) -> bulk.Access:
+        return bulk.Access(self._address, self._host_key, peer_id, token)
 
     def _start_clock(self, peer_id: int, clock_port: int) -> None:
         """Start the clock, and try again later if that fails: a network that changes, or a firewall."""
@@ -242,9 +251,12 @@ class PeerRunner(Runner[PeerSession]):
             self._address, self._own_ip = place_of(sock.getpeername()), place_of(sock.getsockname())[0]
         connection = self._connection = Connection(sock, Framer(HOST_CAP))
         log.debug("control connection to %s", self._address)
+        secured = False
         try:
             with bug_net("the connection to the host", ConnectionLost, ProtocolError):
-                self._do(self._session.connected(now_ns=self._now_ns()))
+                self._host_key = await self._secure(connection)
+                secured = True
+                self._do(self._session.connected(self._host_key, now_ns=self._now_ns()))
                 while True:
                     message = await connection.receive()
                     if self._connection is not connection:
@@ -255,9 +267,27 @@ class PeerRunner(Runner[PeerSession]):
             log.debug("control connection is over: %s; %s", error, connection.counts())
             if self._connection is connection and not self._ended.done():
                 reason = error.reason if isinstance(error, ConnectionLost) else str(error)
-                self._do(self._session.disconnected(reason, now_ns=self._now_ns()))
+                if secured:
+                    self._do(self._session.disconnected(reason, now_ns=self._now_ns()))
+                else:
+                    self._do(self._session.connect_failed(reason, refused=False, now_ns=self._now_ns()))
         finally:
             await connection.close()
+
+    async def _secure(self, connection: Connection) -> bytes:
+        """Make the handshake of TLS and return SHA-256 of the host's certificate. ConnectionLost without one."""
+        channel = SecureChannel()
+        try:
+            async with asyncio.timeout(HANDSHAKE_S):
+                if await connection.secure(channel):
+                    return channel.host_key
+                greeting = await connection.receive()
+        except TimeoutError:
+            raise ConnectionLost(Message("it does not answer")) from None
+        if isinstance(greeting, SessionInfo) and greeting.protocol_version != PROTOCOL_VERSION:
+            now_ns = self._now_ns()
+            self._do([*self._session.connected(b"", now_ns=now_ns), *self._session.received(greeting, now_ns=now_ns)])
+        raise ConnectionLost(Message("it does not encrypt"))
 
     async def _request(self, path: pathlib.Path) -> None:
         """Copy the file into the cache and request it. It is uploaded and played from the cache."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import collections
 import contextlib
+import dataclasses
 import errno
 import io
 import os
@@ -25,6 +26,7 @@ from phaselock.model.types import Track
 from phaselock.network.congestion import CongestionWindow
 from phaselock.network.file_connection import FileConnection
 from phaselock.network.reach import Place, use_small_segments
+from phaselock.network.secure import PlainChannel, SecureChannel
 from phaselock.protocol import messages as m
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import GREETING_CAP, SESSION_CAP, Framer, frame
@@ -40,6 +42,7 @@ from phaselock.protocol.messages import (
     SongUploadFrom,
     SongUploadStart,
 )
+from phaselock.protocol.proof import FETCH, UPLOAD, membership_proof
 from phaselock.storage.cache import FileCache, PartialFile
 from phaselock.storage.hashing import new_sha256
 
@@ -113,11 +116,27 @@ def receive_upload(
         raise TransferError(error.message) from None
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Access:
+    """How a peer gets files from its host."""
+
+    address: Place
+    """Numeric."""
+    host_key: bytes
+    """SHA-256 of the host's certificate."""
+    peer_id: int
+    token: bytes = dataclasses.field(repr=False)
+
+    def proof(self, purpose: bytes) -> bytes:
+        """The proof of the membership for one of the purposes in protocol/proof.py."""
+        return membership_proof(self.token, purpose, self.host_key)
+
+
 class _Transfer:
     """One connection to the host for one file: `run` in a worker thread, `cancel` from any thread."""
 
-    def __init__(self, address: Place, peer_id: int, token: bytes) -> None:
-        self._address, self._peer_id, self._token = address, peer_id, token
+    def __init__(self, access: Access) -> None:
+        self._access = access
         self._lock = threading.Lock()
         self._connection: FileConnection | None = None
         self._cancelled = False
@@ -137,7 +156,7 @@ class _Transfer:
     def _connect(self) -> FileConnection:
         """Connect to the address, which is numeric. Not a blocking `connect`: not every system can interrupt one."""
         family, kind, protocol, _, address = socket.getaddrinfo(
-            *self._address, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
+            *self._access.address, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST
         )[0]
         sock = socket.socket(family, kind, protocol)
         with contextlib.ExitStack() as undo:
@@ -155,7 +174,7 @@ class _Transfer:
                         raise TransferError("The host does not answer.")
             if error := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                 raise OSError(error, system_text(error))
-            connection = FileConnection(sock)
+            connection = FileConnection(sock, PlainChannel())
             undo.pop_all()
         return connection
 
@@ -198,8 +217,11 @@ class _Transfer:
                 self._check_cancelled()
                 self._connection = connection
             stream = _Stream(connection, _HOST, cap)
-            message = None
+            message, channel = None, SecureChannel()
             with contextlib.suppress(ConnectionError):
+                connection.handshake(channel)
+                if channel.host_key != self._access.host_key:
+                    raise TransferError("Another machine answers at the host's address.")
                 message = stream.receive()
             if message is None:
                 raise _TurnedAwayError(_ENDED, other=_HOST)
@@ -212,8 +234,8 @@ class _Transfer:
 class Fetch(_Transfer):
     """One attempt to get a file, from the cache or from the host."""
 
-    def __init__(self, track: Track, address: Place, peer_id: int, token: bytes) -> None:
-        super().__init__(address, peer_id, token)
+    def __init__(self, track: Track, access: Access) -> None:
+        super().__init__(access)
         self.track = track
 
     def run(self, cache: FileCache) -> pathlib.Path:
@@ -233,7 +255,9 @@ class Fetch(_Transfer):
     def _receive(self, partial: PartialFile) -> None:
         file_id = self.track.file_id
         with self._connected(SESSION_CAP) as stream:
-            stream.connection.send_all(frame(FileRequest(self._peer_id, self._token, file_id, partial.offset)))
+            stream.connection.send_all(
+                frame(FileRequest(self._access.peer_id, self._access.proof(FETCH), file_id, partial.offset))
+            )
             while not partial.complete:
                 match message := self._next(stream):
                     case FileChunk() if (message.file_id, message.offset) == (file_id, partial.offset):
@@ -253,17 +277,8 @@ class Fetch(_Transfer):
 class Upload(_Transfer):
     """One attempt to send the host a song that it has accepted."""
 
-    def __init__(
-        self,
-        request_id: UUID,
-        path: pathlib.Path,
-        size: int,
-        sha256: bytes,
-        address: Place,
-        peer_id: int,
-        token: bytes,
-    ) -> None:
-        super().__init__(address, peer_id, token)
+    def __init__(self, request_id: UUID, path: pathlib.Path, size: int, sha256: bytes, access: Access) -> None:
+        super().__init__(access)
         self.request_id = request_id
         self._path, self._size, self._sha256 = path, size, sha256
 
@@ -275,7 +290,7 @@ class Upload(_Transfer):
         """
         with self._connected(GREETING_CAP) as stream:
             stream.connection.send_all(
-                frame(SongUploadStart(self._peer_id, self._token, self.request_id, self._sha256))
+                frame(SongUploadStart(self._access.peer_id, self._access.proof(UPLOAD), self.request_id, self._sha256))
             )
             match message := stream.receive():
                 case SongUploadFrom(offset) if offset <= self._size:

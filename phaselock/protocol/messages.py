@@ -24,7 +24,10 @@ The peer answers each one there with one FileReceived. The host answers a SongRe
 SongRequestRejected, and after the upload with SongRequestAdded or SongRequestRejected. Before these it may tell the
 progress of a conversion with SongRequestConverting.
 
-A peer that has lost the connection joins again with the token of its last JoinAccepted and is the same peer again.
+Every connection is encrypted by TLS 1.3 (network/secure.py). The peer is the client. A host sends SessionInfo without
+encryption to a connection that does not begin with TLS, so that an older version can say that it is too old.
+
+A peer that has lost the connection proves the token of its last JoinAccepted and is the same peer again.
 
 Times are session time (the host's monotonic clock) in nanoseconds. Positions are frames at the track's own rate. A peer
 follows one timeline, the current one, and may have one more armed. A playback command changes them:
@@ -58,7 +61,7 @@ from phaselock.model.transitions import CrossfadeNs
 from phaselock.model.turns import Span
 from phaselock.model.volume import TrimDb
 
-PROTOCOL_VERSION = 4
+PROTOCOL_VERSION = 5
 CHUNK_BYTES = 64 * 1024
 """Most bytes of a file in one message."""
 MAX_PEERS = 5
@@ -120,16 +123,19 @@ class SessionInfo:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class JoinRequest:
-    """Peer to host, once. Extension: `token` from an earlier JoinAccepted, to join again as the same peer."""
+    """Peer to host, once. Extensions: the version; without it the host refuses. To join again as the same peer: the
+    `peer_id` of the last JoinAccepted, and the proof of its token for "join" (protocol/proof.py)."""
 
     display_name: PersonName
-    protocol_version: U32
-    token: Token | None = None
+    protocol_version: U32 = 0
+    peer_id: U32 | None = None
+    proof: Sha256 | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class JoinAccepted:
-    """Host to peer. Extension: `display_name` is the peer's name in this session; `token` opens file connections."""
+    """Host to peer. Extension: `display_name` is the peer's name in this session; `token` is the key of the
+    membership, with which the peer proves itself later."""
 
     peer_id: U32
     session_state: SessionState
@@ -208,7 +214,7 @@ class FileRequest:
     """Extension, peer to host, the first message of a file connection: send the file from `offset` on."""
 
     peer_id: U32
-    token: Token
+    proof: Sha256
     file_id: UUID
     offset: Offset
 
@@ -285,7 +291,7 @@ class SongUploadStart:
     """Extension, peer to host, the first message of a file connection: starts the upload of an accepted song."""
 
     peer_id: U32
-    token: Token
+    proof: Sha256
     request_id: UUID
     sha256: Sha256
 

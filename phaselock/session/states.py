@@ -106,7 +106,10 @@ PEER_ACCEPTS: dict[PeerSide, frozenset[type[Message]]] = {
 
 
 def other_version(host_version: int, peer_version: int) -> Notice:
-    """The reason for the peer's user if host and peer have different protocol versions."""
+    """The reason for the peer's user if host and peer have different protocol versions. A peer that does not tell its
+    version has the version 0."""
+    if not peer_version:
+        return Notice(Code.OTHER_VERSION)
     versions = text.Message("The host speaks {host}, this machine {peer}.", host=host_version, peer=peer_version)
     return Notice(Code.OTHER_VERSION, versions)
 

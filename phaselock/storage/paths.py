@@ -29,6 +29,11 @@ def settings_path() -> pathlib.Path:
     return _folder("config") / "settings.json"
 
 
+def host_key_path() -> pathlib.Path:
+    """The file of this machine's key as a host."""
+    return _folder("data") / "host_key.pem"
+
+
 def log_path() -> pathlib.Path:
     """The log file."""
     return _folder("data") / "phaselock.log"

@@ -20,6 +20,7 @@ from phaselock.model.names import person_name, sentence
 from phaselock.model.types import ClockStatus
 from phaselock.network.connection import Connection, ConnectionLost
 from phaselock.network.reach import place_of
+from phaselock.network.secure import SecureChannel
 from phaselock.protocol import messages as m
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import HOST_CAP, Framer
@@ -57,6 +58,7 @@ class ClockProbe:
         """Return the host's description of its session, with names that are safe to show. PhaseLockError if the other
         side does not send one: it is no PhaseLock host."""
         try:
+            await _soon(self._connection.secure(SecureChannel()))  # an older version does not encrypt, and greets, too
             info = await _soon(self._connection.receive())
         except (TimeoutError, ConnectionLost, ProtocolError):
             raise PhaseLockError(NO_ANSWER) from None

@@ -20,11 +20,23 @@ from hypothesis import strategies as st
 
 from phaselock.model.types import Track
 from phaselock.network import file_connection, transfer
-from phaselock.network.file_connection import FileConnection
 from phaselock.protocol.framing import frame
 from phaselock.protocol.messages import FileChunk, FileRequest, Heartbeat, Message
 from phaselock.storage.cache import FileCache
-from tests.support.file_transfer import DATA, HASH, TIMEOUT_S, TOKEN, Host, arrive, fetch, nothing, serve, take, upload
+from tests.support.file_transfer import (
+    DATA,
+    FETCH_PROOF,
+    HASH,
+    TIMEOUT_S,
+    Host,
+    Line,
+    arrive,
+    fetch,
+    nothing,
+    serve,
+    take,
+    upload,
+)
 
 
 def test_a_file_arrives_whole_and_the_second_time_from_the_cache(
@@ -34,7 +46,7 @@ def test_a_file_arrives_whole_and_the_second_time_from_the_cache(
         path = fetch(track, address).run(cache)
         assert path.read_bytes() == DATA
         assert fetch(track, address).run(cache) == path
-    assert host.requests == [FileRequest(3, TOKEN, track.file_id, 0)]
+    assert host.requests == [FileRequest(3, FETCH_PROOF, track.file_id, 0)]
 
 
 @pytest.mark.parametrize("turned_away", [1, 2])
@@ -44,7 +56,7 @@ def test_a_host_with_too_many_connections_is_asked_again(
     monkeypatch.setattr(transfer, "_TURNED_AWAY_S", (0.0, 0.0))
     with Host(serve(track, song), turned_away) as (host, address):
         assert fetch(track, address).run(cache).read_bytes() == DATA
-    assert host.requests == [FileRequest(3, TOKEN, track.file_id, 0)]
+    assert host.requests == [FileRequest(3, FETCH_PROOF, track.file_id, 0)]
 
 
 def test_a_host_that_turns_everybody_away_is_a_failure(
@@ -57,11 +69,11 @@ def test_a_host_that_turns_everybody_away_is_a_failure(
 
 
 def test_a_lost_transfer_is_resumed(track: Track, song: pathlib.Path, cache: FileCache) -> None:
-    def stop_half_way(sock: socket.socket, request: FileRequest) -> None:
+    def stop_half_way(sock: Line, request: FileRequest) -> None:
         if len(host.requests) == 1:
             sock.sendall(frame(FileChunk(track.file_id, 0, DATA[:50_000])))
         else:
-            transfer.send_file(FileConnection(sock), track, song, request.offset, nothing)
+            transfer.send_file(sock.connection, track, song, request.offset, nothing)
 
     with Host(stop_half_way) as (host, address):
         with pytest.raises(transfer.TransferError, match="ended"):
@@ -81,7 +93,7 @@ def test_a_damaged_file_is_not_kept(track: Track, tmp_path: pathlib.Path, cache:
 
 
 def test_a_refusal_is_passed_on(track: Track, cache: FileCache) -> None:
-    with Host(lambda sock, _: FileConnection(sock).refuse("Not today.")) as (_, address):
+    with Host(lambda sock, _: sock.connection.refuse("Not today.")) as (_, address):
         with pytest.raises(transfer.TransferError, match=r"Not today\."):
             fetch(track, address).run(cache)
 
@@ -116,7 +128,7 @@ def test_cancel_wakes_a_transfer_that_waits(
 ) -> None:
     asked, over = threading.Event(), threading.Event()
 
-    def wait(sock: socket.socket, request: FileRequest) -> None:
+    def wait(sock: Line, request: FileRequest) -> None:
         asked.set()
         over.wait(TIMEOUT_S)
 
@@ -195,7 +207,7 @@ def test_a_transfer_that_stands_still_is_given_up(
     monkeypatch.setattr(file_connection, "TIMEOUT_STALL_S", 0.05)
     over = threading.Event()
 
-    def script(sock: socket.socket, _: object) -> None:
+    def script(sock: Line, _: object) -> None:
         sock.sendall(b"\1")
         over.wait(TIMEOUT_S)
 

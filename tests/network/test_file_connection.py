@@ -15,6 +15,7 @@ import pytest
 from phaselock.model.types import Track
 from phaselock.network import file_connection, transfer
 from phaselock.network.file_connection import FileConnection
+from phaselock.network.secure import PlainChannel
 from phaselock.protocol.framing import SESSION_CAP, Framer
 from phaselock.protocol.messages import FileRefused, Message, SongUploadStart
 from phaselock.storage.cache import FileCache
@@ -81,7 +82,7 @@ def test_end_wakes_a_thread_that_waits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(file_connection, "TIMEOUT_LINGER_S", 10 * TIMEOUT_S)
-    connection = FileConnection(tcp_pair[0])
+    connection = FileConnection(tcp_pair[0], PlainChannel())
     working = worker.submit(work, connection, tmp_path)
     assert waiting.wait(TIMEOUT_S)
     connection.end()
@@ -91,7 +92,7 @@ def test_end_wakes_a_thread_that_waits(
 
 @pytest.mark.usefixtures("sleeper")
 def test_the_other_side_learns_of_the_end(waiting: threading.Event, tcp_pair: Pair, tmp_path: pathlib.Path) -> None:
-    connection = FileConnection(tcp_pair[0])
+    connection = FileConnection(tcp_pair[0], PlainChannel())
     connection.end()
     with pytest.raises(transfer.TransferError, match=r"The peer ended the transfer\."):
         receive_a_song(connection, tmp_path)
@@ -102,7 +103,7 @@ def test_the_other_side_learns_of_the_end(waiting: threading.Event, tcp_pair: Pa
 def test_a_transfer_stalls_when_no_byte_has_moved(moves: str, tcp_pair: Pair, monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = 100.0
     monkeypatch.setattr(file_connection, "_now_ns", lambda: int(now_s * 1e9))
-    connection = FileConnection(tcp_pair[0])
+    connection = FileConnection(tcp_pair[0], PlainChannel())
     for _ in range(3):
         now_s += 0.9 * file_connection.TIMEOUT_STALL_S
         connection.wait(selectors.EVENT_WRITE)
@@ -119,7 +120,7 @@ def test_a_transfer_stalls_when_no_byte_has_moved(moves: str, tcp_pair: Pair, mo
 
 def test_a_refusal_reaches_a_peer_that_is_still_sending(tcp_pair: Pair, worker: concurrent.futures.Executor) -> None:
     tcp_pair[1].sendall(bytes(100_000))
-    refusing = worker.submit(FileConnection(tcp_pair[0]).refuse, "Not today.")
+    refusing = worker.submit(FileConnection(tcp_pair[0], PlainChannel()).refuse, "Not today.")
     assert received(tcp_pair[1]) == [FileRefused("Not today.")]
     tcp_pair[1].shutdown(socket.SHUT_WR)
     refusing.result(TIMEOUT_S)

@@ -25,16 +25,23 @@ from phaselock.protocol.messages import (
     FileChunk,
     FileRefused,
     FileRequest,
+    JoinAccepted,
     SessionInfo,
     SongRequest,
     SongUploadStart,
 )
+from phaselock.protocol.proof import FETCH, UPLOAD, membership_proof
 from phaselock.session import commands as c
 from phaselock.session.effects import CancelFetch, Fetch
 from phaselock.storage.cache import FileCache
 from tests.support.damage import damaging_frame
+from tests.support.identity import IDENTITY
 from tests.support.mp3 import packets
 from tests.support.network_session import DATA, TIMEOUT_S, NetworkFixture, Peer, played
+
+
+def fetch_proof(accepted: JoinAccepted) -> bytes:
+    return membership_proof(accepted.token, FETCH, IDENTITY.host_key)
 
 
 @played
@@ -103,9 +110,9 @@ async def test_files_are_for_those_with_a_token(network: NetworkFixture, stack: 
     track = network.host.add(network.song)
     async with network.raw_client() as control:
         accepted = await control.join()
-        good = FileRequest(accepted.peer_id, accepted.token, track.file_id, 0)
+        good = FileRequest(accepted.peer_id, fetch_proof(accepted), track.file_id, 0)
         for bad in (
-            dataclasses.replace(good, token=bytes(16)),
+            dataclasses.replace(good, proof=bytes(32)),
             dataclasses.replace(good, peer_id=accepted.peer_id + 1),
             dataclasses.replace(good, file_id=uuid.uuid4()),
             dataclasses.replace(good, offset=len(DATA) + 1),
@@ -117,7 +124,9 @@ async def test_files_are_for_those_with_a_token(network: NetworkFixture, stack: 
         cache = FileCache(network.folder / "resumed")
         with cache.begin(track.sha256, track.size) as partial:
             partial.write(DATA[:100_000])
-        fetch = transfer.Fetch(track, network.host.address, accepted.peer_id, accepted.token)
+        fetch = transfer.Fetch(
+            track, transfer.Access(network.host.address, IDENTITY.host_key, accepted.peer_id, accepted.token)
+        )
         assert (await asyncio.to_thread(fetch.run, cache)).read_bytes() == DATA
     await network.host.news.wait_for("peer_left")
     async with network.raw_client() as other:
@@ -135,7 +144,7 @@ async def test_a_peer_that_refuses_its_file_is_not_told_to_the_user(
     async with network.raw_client() as control:
         accepted = await control.join()
         async with network.raw_client() as other:
-            await other.send(FileRequest(accepted.peer_id, accepted.token, track.file_id, 0))
+            await other.send(FileRequest(accepted.peer_id, fetch_proof(accepted), track.file_id, 0))
             assert [type(await other.read()) for _ in range(2)] == [SessionInfo, FileChunk]
             await other.send(FileRefused("x" * 600))
             assert not [one for one in await other.read_to_end() if isinstance(one, FileRefused)]
@@ -152,7 +161,7 @@ async def test_a_second_transfer_takes_the_place_of_the_first(
     track = network.host.add(network.song, data)
     async with network.raw_client() as control:
         accepted = await control.join()
-        request = FileRequest(accepted.peer_id, accepted.token, track.file_id, 0)
+        request = FileRequest(accepted.peer_id, fetch_proof(accepted), track.file_id, 0)
         async with network.raw_client() as stuck, network.raw_client() as second:
             await stuck.send(request)
             assert isinstance(await stuck.read(), SessionInfo)
@@ -270,9 +279,9 @@ async def test_an_upload_that_nobody_asked_for_is_refused(
         request_id = uuid.uuid4()
         await control.send(SongRequest(request_id, "a.mp3", 100))
         await network.host.news.wait_for("request", state="open")  # the host does not accept it
-        for token in (accepted.token, bytes(16)):
+        for proof in (membership_proof(accepted.token, UPLOAD, IDENTITY.host_key), bytes(32)):
             async with network.raw_client() as other:
-                await other.send(SongUploadStart(accepted.peer_id, token, request_id, bytes(32)))
+                await other.send(SongUploadStart(accepted.peer_id, proof, request_id, bytes(32)))
                 _, refusal = await other.read_to_end()
                 assert isinstance(refusal, FileRefused)
     assert not list((network.folder / "host").glob("*"))

@@ -13,6 +13,7 @@ from phaselock.errors import PhaseLockError
 from phaselock.model.types import Track
 from phaselock.network import congestion, file_connection, transfer
 from phaselock.network.file_connection import FileConnection
+from phaselock.network.secure import PlainChannel
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import frame
 from phaselock.protocol.messages import BulkProgress, FileChunk, Heartbeat
@@ -24,7 +25,7 @@ def test_progress_ends_with_the_last_byte(
 ) -> None:
     def send() -> None:
         with tcp_pair[0]:
-            transfer.send_file(FileConnection(tcp_pair[0]), track, song, 100_000, told.append)
+            transfer.send_file(FileConnection(tcp_pair[0], PlainChannel()), track, song, 100_000, told.append)
 
     told: list[int] = []
     sending = worker.submit(send)
@@ -37,10 +38,10 @@ def test_progress_ends_with_the_last_byte(
 def test_a_file_that_changed_or_went_is_not_sent(track: Track, song: pathlib.Path, tcp_pair: Pair) -> None:
     song.write_bytes(DATA + b"more")
     with pytest.raises(PhaseLockError, match="has changed"):
-        transfer.send_file(FileConnection(tcp_pair[0]), track, song, 0, nothing)
+        transfer.send_file(FileConnection(tcp_pair[0], PlainChannel()), track, song, 0, nothing)
     song.unlink()
     with pytest.raises(PhaseLockError, match="cannot be read"):
-        transfer.send_file(FileConnection(tcp_pair[0]), track, song, 0, nothing)
+        transfer.send_file(FileConnection(tcp_pair[0], PlainChannel()), track, song, 0, nothing)
 
 
 @pytest.mark.parametrize("offset", [0, 100_000])
@@ -49,7 +50,7 @@ def test_other_content_of_the_same_size_is_not_sent_to_its_end(
 ) -> None:
     """A program may write new tags into a file that waits in the queue."""
     song.write_bytes(b"x" + DATA[1:])
-    connection = FileConnection(tcp_pair[0])
+    connection = FileConnection(tcp_pair[0], PlainChannel())
     sending = worker.submit(transfer.send_file, connection, track, song, offset, nothing)
     sending.add_done_callback(lambda _: connection.close())
     sent = b"".join(chunk.data for chunk in listen(tcp_pair[1]) if isinstance(chunk, FileChunk))
@@ -67,13 +68,13 @@ def test_a_disk_that_breaks_is_not_a_lost_connection(
 
     monkeypatch.setattr(transfer, "io", types.SimpleNamespace(FileIO=Broken))
     with pytest.raises(PhaseLockError, match="cannot be read: Input/output error"):
-        transfer.send_file(FileConnection(tcp_pair[0]), track, song, 0, nothing)
+        transfer.send_file(FileConnection(tcp_pair[0], PlainChannel()), track, song, 0, nothing)
 
 
 def test_a_file_that_is_cut_short_on_the_way_is_not_sent_on(
     track: Track, song: pathlib.Path, tcp_pair: Pair, worker: concurrent.futures.Executor
 ) -> None:
-    sending = worker.submit(transfer.send_file, FileConnection(tcp_pair[0]), track, song, 0, nothing)
+    sending = worker.submit(transfer.send_file, FileConnection(tcp_pair[0], PlainChannel()), track, song, 0, nothing)
     messages = listen(tcp_pair[1], acknowledge=False)
     first = next(messages)
     assert isinstance(first, FileChunk) and len(first.data) == congestion.PROBE_BYTES
@@ -86,7 +87,7 @@ def test_a_file_that_is_cut_short_on_the_way_is_not_sent_on(
 def test_a_file_that_grows_on_the_way_is_sent_as_it_was(
     track: Track, song: pathlib.Path, tcp_pair: Pair, worker: concurrent.futures.Executor
 ) -> None:
-    sending = worker.submit(transfer.send_file, FileConnection(tcp_pair[0]), track, song, 0, nothing)
+    sending = worker.submit(transfer.send_file, FileConnection(tcp_pair[0], PlainChannel()), track, song, 0, nothing)
     messages = listen(tcp_pair[1])
     received = b""
     for chunk in messages:
@@ -106,7 +107,7 @@ def test_sending_stops_if_the_receiver_does_not_acknowledge(
 ) -> None:
     monkeypatch.setattr(file_connection, "TIMEOUT_STALL_S", 0.05)
     with pytest.raises(TimeoutError), tcp_pair[0]:
-        transfer.send_file(FileConnection(tcp_pair[0]), track, song, 0, nothing)
+        transfer.send_file(FileConnection(tcp_pair[0], PlainChannel()), track, song, 0, nothing)
     (chunk,) = listen(tcp_pair[1], acknowledge=False)
     assert isinstance(chunk, FileChunk) and len(chunk.data) == congestion.PROBE_BYTES
 
@@ -116,7 +117,7 @@ def test_a_slow_reader_gets_everything(
 ) -> None:
     def send() -> None:
         with tcp_pair[0]:
-            transfer.send_file(FileConnection(tcp_pair[0]), track, song, 0, nothing)
+            transfer.send_file(FileConnection(tcp_pair[0], PlainChannel()), track, song, 0, nothing)
 
     sending = worker.submit(send)
     chunks = list(listen(tcp_pair[1], read_bytes=700))
@@ -127,7 +128,7 @@ def test_a_slow_reader_gets_everything(
 def test_a_receiver_that_goes_ends_the_transfer(
     track: Track, song: pathlib.Path, tcp_pair: Pair, worker: concurrent.futures.Executor
 ) -> None:
-    sending = worker.submit(transfer.send_file, FileConnection(tcp_pair[0]), track, song, 0, nothing)
+    sending = worker.submit(transfer.send_file, FileConnection(tcp_pair[0], PlainChannel()), track, song, 0, nothing)
     with tcp_pair[1]:
         next(listen(tcp_pair[1]))
     with pytest.raises(ConnectionError):
@@ -160,7 +161,7 @@ def test_a_receiver_that_goes_ends_the_transfer(
 def test_a_receiver_that_breaks_the_protocol_ends_the_transfer(
     track: Track, song: pathlib.Path, tcp_pair: Pair, answer: bytes, worker: concurrent.futures.Executor
 ) -> None:
-    sending = worker.submit(transfer.send_file, FileConnection(tcp_pair[0]), track, song, 0, nothing)
+    sending = worker.submit(transfer.send_file, FileConnection(tcp_pair[0], PlainChannel()), track, song, 0, nothing)
     next(listen(tcp_pair[1], acknowledge=False))
     tcp_pair[1].sendall(answer)
     with pytest.raises(ProtocolError):

@@ -97,7 +97,7 @@ async def client_of(ip: str, network: NetworkFixture, stack: contextlib.AsyncExi
     sock.setblocking(False)
     sock.bind((ip, 0))
     await asyncio.get_running_loop().sock_connect(sock, network.host.address)
-    return RawClient(sock)
+    return await RawClient.secured(sock)
 
 
 @played
@@ -110,7 +110,7 @@ async def test_refused_connections_of_two_addresses_do_not_block_others(
     for number in range(3 * MAX_UNAUTHENTICATED):
         with contextlib.suppress(OSError):
             crowd.append(await client_of(f"127.0.0.{2 + number % 2}", network, stack))
-            await crowd[-1].send(FileRequest(99, bytes(16), uuid.uuid4(), 0))  # refused; stays open on this side
+            await crowd[-1].send(FileRequest(99, bytes(32), uuid.uuid4(), 0))  # refused; stays open on this side
     cleo = await client_of("127.0.0.4", network, stack)
     assert isinstance(await cleo.join(), JoinAccepted)
     bob = await network.join(stack, "Bob")

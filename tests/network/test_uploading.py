@@ -12,6 +12,7 @@ import pytest
 from phaselock.errors import PhaseLockError
 from phaselock.network import file_connection, transfer
 from phaselock.network.file_connection import FileConnection
+from phaselock.network.secure import PlainChannel
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import frame
 from phaselock.protocol.messages import (
@@ -32,6 +33,7 @@ from tests.support.file_transfer import (
     START,
     TIMEOUT_S,
     Host,
+    Line,
     Pair,
     arrive,
     listen,
@@ -56,7 +58,9 @@ def test_an_upload_that_is_here_already_is_not_sent(song: pathlib.Path, cache: F
     with cache.begin(HASH, len(DATA)) as partial:
         partial.finish()
     tcp_pair[1].sendall(frame(SongUploadComplete(REQUEST_ID, HASH)))
-    assert transfer.receive_upload(FileConnection(tcp_pair[0]), START, len(DATA), cache, nothing) == cache.path(HASH)
+    assert transfer.receive_upload(
+        FileConnection(tcp_pair[0], PlainChannel()), START, len(DATA), cache, nothing
+    ) == cache.path(HASH)
     assert next(listen(tcp_pair[1], acknowledge=False)) == SongUploadFrom(len(DATA))
 
 
@@ -68,23 +72,23 @@ def test_an_upload_goes_on_where_it_was_lost(song: pathlib.Path, cache: FileCach
         tcp_pair[1].sendall(frame(message))
     tcp_pair[1].sendall(frame(SongUploadComplete(REQUEST_ID, HASH)))
     told: list[int] = []
-    transfer.receive_upload(FileConnection(tcp_pair[0]), START, len(DATA), cache, told.append)
+    transfer.receive_upload(FileConnection(tcp_pair[0], PlainChannel()), START, len(DATA), cache, told.append)
     assert next(listen(tcp_pair[1], acknowledge=False)) == SongUploadFrom(200_000)
     assert told[-1] == len(DATA)
     assert cache.path(HASH).read_bytes() == DATA
 
 
 def test_a_refused_upload_says_why(song: pathlib.Path) -> None:
-    with Host(lambda sock, _: FileConnection(sock).refuse("Not today.")) as (_, address):
+    with Host(lambda sock, _: sock.connection.refuse("Not today.")) as (_, address):
         with pytest.raises(transfer.TransferError, match=r"The host refused: Not today\."):
             upload(song, address).run(nothing)
 
 
 def test_an_upload_that_is_refused_on_the_way_says_why(song: pathlib.Path) -> None:
-    def refuse(sock: socket.socket, _: object) -> None:
+    def refuse(sock: Line, _: object) -> None:
         sock.sendall(frame(SongUploadFrom(0)))
         next(listen(sock))
-        FileConnection(sock).refuse("No room.")
+        sock.connection.refuse("No room.")
 
     with Host(refuse) as (_, address):
         with pytest.raises(transfer.TransferError, match=r"The host refused: No room\."):
@@ -173,7 +177,7 @@ def test_an_uploader_that_breaks_the_protocol_is_left(
 ) -> None:
     tcp_pair[1].sendall(b"".join(map(frame, messages)))
     with pytest.raises(ProtocolError, match="out of place"):
-        transfer.receive_upload(FileConnection(tcp_pair[0]), START, 4, cache, nothing)
+        transfer.receive_upload(FileConnection(tcp_pair[0], PlainChannel()), START, 4, cache, nothing)
 
 
 def test_the_received_part_of_a_lost_upload_is_kept(
@@ -183,7 +187,7 @@ def test_the_received_part_of_a_lost_upload_is_kept(
     tcp_pair[1].shutdown(socket.SHUT_WR)
     monkeypatch.setattr(file_connection, "TIMEOUT_LINGER_S", 0.05)
     with pytest.raises(transfer.TransferError, match="The peer ended the transfer"):
-        transfer.receive_upload(FileConnection(tcp_pair[0]), START, len(DATA), cache, nothing)
+        transfer.receive_upload(FileConnection(tcp_pair[0], PlainChannel()), START, len(DATA), cache, nothing)
     with cache.begin(HASH, len(DATA)) as partial:
         assert partial.offset == 60_000
 
@@ -194,12 +198,12 @@ def test_an_upload_that_stands_still_is_given_up(
     monkeypatch.setattr(file_connection, "TIMEOUT_STALL_S", 0.05)
     monkeypatch.setattr(file_connection, "TIMEOUT_LINGER_S", 0.05)
     with pytest.raises(transfer.TransferError, match="stood still"):
-        transfer.receive_upload(FileConnection(tcp_pair[0]), START, len(DATA), cache, nothing)
+        transfer.receive_upload(FileConnection(tcp_pair[0], PlainChannel()), START, len(DATA), cache, nothing)
 
 
 @pytest.mark.usefixtures("sleeper")
 def test_cancel_ends_an_upload_on_its_way(song: pathlib.Path) -> None:
-    def cancel(sock: socket.socket, _: object) -> None:
+    def cancel(sock: Line, _: object) -> None:
         sock.sendall(frame(SongUploadFrom(0)))
         next(listen(sock, acknowledge=False))
         job.cancel()
@@ -215,7 +219,7 @@ def test_cancel_ends_an_upload_on_its_way(song: pathlib.Path) -> None:
 
 @pytest.mark.usefixtures("sleeper")
 def test_cancel_ends_an_upload_that_waits_for_the_verdict(song: pathlib.Path) -> None:
-    def cancel(sock: socket.socket, _: object) -> None:
+    def cancel(sock: Line, _: object) -> None:
         sock.sendall(frame(SongUploadFrom(len(DATA))))
         assert next(listen(sock)) == SongUploadComplete(REQUEST_ID, HASH)
         job.cancel()

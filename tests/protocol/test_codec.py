@@ -224,7 +224,7 @@ def test_the_longest_queue_fits_into_a_frame_and_the_longest_greeting_into_its_o
     assert len(frame(m.FileChunk(FILE_ID, m.MAX_FILE_BYTES, bytes(m.CHUNK_BYTES)))) <= SESSION_CAP
     greeting = m.SessionInfo(2**32 - 1, bytes(16), name, name, (name,) * m.MAX_PEERS, m.MAX_PEERS)
     assert len(frame(greeting)) <= GREETING_CAP
-    assert len(frame(m.JoinRequest(name, 2**32 - 1, bytes(16)))) <= GREETING_CAP
+    assert len(frame(m.JoinRequest(name, 2**32 - 1, 2**32 - 1, bytes(32)))) <= GREETING_CAP
 
 
 @pytest.mark.parametrize(

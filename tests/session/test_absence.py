@@ -26,7 +26,7 @@ from phaselock.session.commands import (
 from phaselock.session.host.session import HostSession
 from phaselock.session.peer.session import PeerSession
 from tests.support.session_harness import HarnessPeer, SessionHarness, all_follow_the_same, error, line, ready
-from tests.support.simulation import MS, SECOND, a_track
+from tests.support.simulation import HOST_KEY, MS, SECOND, a_track, returning
 from tests.support.told import Over, lost
 
 HOST_LOST = Over("Host disconnected — session ended.", failed=True)
@@ -183,7 +183,7 @@ def test_a_connection_without_any_message_is_replaced() -> None:
     """As when the host's process is stalled: its kernel accepts the connection, and no message follows."""
     harness, ana, _ = away(cut_s=5.3)
     now_ns = ana.now_ns
-    ana.core.connected(now_ns=now_ns)
+    ana.core.connected(HOST_KEY, now_ns=now_ns)
     assert not ana.core.timer(now_ns=now_ns + 4 * SECOND)
     effects = ana.core.timer(now_ns=now_ns + 5 * SECOND)
     assert e.Close(0, "silent for too long") in effects
@@ -261,7 +261,7 @@ def test_a_return_before_the_host_noticed_the_loss_takes_the_old_place() -> None
     harness, peers = ready("A", "B", "C", "D", "E")
     ana = peers[0]
     old, new = ana.conn, harness.open_connection()
-    harness.host.receive(new, m.JoinRequest("A", m.PROTOCOL_VERSION, ana.fetches[0].token))
+    harness.host.receive(new, returning("A", 1, ana.fetches[0].token))
     assert harness.host.of(e.Close) == [e.Close(old, "it came back on another connection")]
     assert [peer.name for peer in harness.host.snapshot().peers] == ["B", "C", "D", "E", "A"]
     assert harness.host.events("peer_joined")[-1].fields == {"peer_id": 1, "name": "A", "again": True}
@@ -274,7 +274,7 @@ def test_a_return_before_the_host_noticed_the_loss_takes_the_old_place() -> None
 
 def test_a_token_that_nobody_has_gets_a_new_membership() -> None:
     harness, _ = ready("Ana")
-    harness.host.receive(harness.open_connection(), m.JoinRequest("Ana", m.PROTOCOL_VERSION, b"?" * 16))
+    harness.host.receive(harness.open_connection(), returning("Ana", 1, b"?" * 16))
     accepted = [send.message for send in harness.host.of(e.Send) if isinstance(send.message, m.JoinAccepted)][-1]
     assert (accepted.peer_id, accepted.display_name) == (2, "Ana (2)") and accepted.token != b"?" * 16
     assert len(harness.host.snapshot().peers) == 2
@@ -292,7 +292,7 @@ def test_only_a_peer_that_lost_its_connection_can_return_with_its_token(how: str
         case _:
             harness.host.receive(ana.conn, m.StopCommand())
     harness.run(1)
-    harness.host.receive(harness.open_connection(), m.JoinRequest("Zoe", m.PROTOCOL_VERSION, token))
+    harness.host.receive(harness.open_connection(), returning("Zoe", 1, token))
     assert harness.host.events("peer_joined")[-1].fields == {"peer_id": 3, "name": "Zoe", "again": False}
 
 
@@ -352,7 +352,9 @@ def test_at_its_return_a_peer_ends_if_the_session_has_ended() -> None:
 
 def test_a_peer_does_not_return_to_another_session_at_the_same_address() -> None:
     harness, ana, _ = away()
-    harness.host.core = HostSession(session_name="Friday", host_name="Hana", token_factory=lambda: b"n" * 16)
+    harness.host.core = HostSession(
+        session_name="Friday", host_name="Hana", token_factory=lambda: b"n" * 16, host_key=HOST_KEY
+    )
     ana.repair()
     harness.run(3)
     assert ana.ended == HOST_LOST
@@ -362,14 +364,14 @@ def test_a_peer_does_not_return_to_another_session_at_the_same_address() -> None
 def answers(session: PeerSession, info: m.SessionInfo, message: m.Message) -> e.Effect:
     """The last effect of a peer that lost its connection and receives this message when it returns."""
     session.disconnected("reset", now_ns=10 * SECOND)
-    session.connected(now_ns=10 * SECOND)
+    session.connected(HOST_KEY, now_ns=10 * SECOND)
     session.received(info, now_ns=10 * SECOND)
     return session.received(message, now_ns=10 * SECOND)[-1]
 
 
 def joined_peer() -> tuple[PeerSession, m.SessionInfo]:
     session, info = PeerSession(display_name="Ana"), m.SessionInfo(m.PROTOCOL_VERSION, bytes(16), "s", "h", (), 5)
-    session.connected(now_ns=0)
+    session.connected(HOST_KEY, now_ns=0)
     session.received(info, now_ns=0)
     session.received(m.JoinAccepted(1, m.SessionState((), 0), b"t" * 16, 17402, "Ana"), now_ns=0)
     return session, info
@@ -428,9 +430,9 @@ def test_newcomers_do_not_push_out_a_peer_that_may_return() -> None:
 def test_a_returning_peer_asks_with_its_token_and_its_name() -> None:
     session, info = joined_peer()
     session.disconnected("reset", now_ns=10 * SECOND)
-    session.connected(now_ns=10 * SECOND)
+    session.connected(HOST_KEY, now_ns=10 * SECOND)
     effects = session.received(info, now_ns=10 * SECOND)
-    assert effects == [e.Send(0, m.JoinRequest("Ana", m.PROTOCOL_VERSION, b"t" * 16))]
+    assert effects == [e.Send(0, returning("Ana", 1, b"t" * 16))]
 
 
 # -- thrown out ------------------------------------------------------------------------------------------------------
@@ -444,7 +446,7 @@ def test_a_peer_that_is_always_disconnected_waits_between_attempts(after: str) -
     while now_ns < 20 * SECOND:
         if e.Connect() in effects:
             connects += 1
-            session.connected(now_ns=now_ns)
+            session.connected(HOST_KEY, now_ns=now_ns)
             if after != "the connection":
                 session.received(info, now_ns=now_ns)
             if after == "joining":
@@ -478,7 +480,7 @@ def test_leaving_while_reconnecting() -> None:
     for received in (0, 1):
         session, info = joined_peer()
         session.disconnected("reset", now_ns=10 * SECOND)
-        session.connected(now_ns=10 * SECOND)
+        session.connected(HOST_KEY, now_ns=10 * SECOND)
         for message in [info][:received]:
             session.received(message, now_ns=10 * SECOND)
         effects = session.command(Leave(), now_ns=10 * SECOND)

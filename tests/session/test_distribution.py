@@ -22,7 +22,7 @@ from tests.support.session_harness import (
     line,
     ready,
 )
-from tests.support.simulation import MS, SECOND, a_track
+from tests.support.simulation import MS, SECOND, a_track, fetch_proof
 
 NEVER_NS = 10**15
 KB = 1000
@@ -120,7 +120,7 @@ def test_a_removed_track_makes_room_for_another_offer() -> None:
     assert offers(ana) == [1, 2, 3, 4]
     assert ana.of(e.CancelFetch) == [e.CancelFetch(a_track(2).file_id)]
     allowed = harness.host.core.authorise_fetch
-    assert allowed(ana.fetches[0].peer_id, ana.fetches[0].token, a_track(2).file_id) is None
+    assert allowed(ana.fetches[0].peer_id, fetch_proof(ana.fetches[0].token), a_track(2).file_id) is None
 
 
 def test_a_file_that_is_offered_before_its_queue_row_is_kept() -> None:

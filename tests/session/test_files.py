@@ -12,7 +12,7 @@ from phaselock.protocol import messages as m
 from phaselock.session import effects as e
 from phaselock.session.commands import Add, Play
 from tests.support.session_harness import SessionHarness
-from tests.support.simulation import MS, a_track
+from tests.support.simulation import MS, a_track, fetch_proof
 
 
 def statuses(harness: SessionHarness) -> list[ItemStatus]:
@@ -123,17 +123,19 @@ def test_a_bulk_connection_needs_the_credentials_of_a_member_who_waits_for_that_
     harness.run(0.1)
     a, b = ana.fetches[0], ben.fetches[0]
     allowed = harness.host.core.authorise_fetch
-    assert allowed(a.peer_id, a.token, track.file_id) == track
-    assert allowed(a.peer_id, b.token, track.file_id) is None
+    assert allowed(a.peer_id, fetch_proof(a.token), track.file_id) == track
+    assert allowed(a.peer_id, fetch_proof(b.token), track.file_id) is None
     assert allowed(a.peer_id, b"", track.file_id) is None
-    assert allowed(99, a.token, track.file_id) is None
-    assert allowed(a.peer_id, a.token, a_track(2).file_id) is None
+    assert allowed(99, fetch_proof(a.token), track.file_id) is None
+    assert allowed(a.peer_id, fetch_proof(a.token), a_track(2).file_id) is None
     ana.call(ana.core.file_ready, track.file_id)
     harness.run(0.1)
-    assert allowed(a.peer_id, a.token, track.file_id) == track  # a peer whose cache evicted the file fetches it again
+    assert (
+        allowed(a.peer_id, fetch_proof(a.token), track.file_id) == track
+    )  # a peer whose cache evicted the file fetches it again
     ben.leave()
     harness.run(0.1)
-    assert allowed(b.peer_id, b.token, track.file_id) is None
+    assert allowed(b.peer_id, fetch_proof(b.token), track.file_id) is None
 
 
 def test_a_second_answer_to_one_attempt_is_a_breach() -> None:

@@ -13,7 +13,7 @@ from phaselock.session.host.session import HostSession
 from phaselock.session.peer.session import PeerSession
 from phaselock.session.states import HOST_ACCEPTS, PEER_ACCEPTS, PeerSide
 from tests.support.session_harness import ReportedOutput, SessionHarness
-from tests.support.simulation import MS, SECOND, a_track
+from tests.support.simulation import HOST_KEY, MS, SECOND, a_track
 from tests.support.told import Over, lost, reason
 
 
@@ -112,7 +112,7 @@ def test_the_host_refuses_another_protocol_version_with_a_reason() -> None:
 
 def test_the_peer_refuses_another_protocol_version_with_a_reason() -> None:
     peer = PeerSession(display_name="Ana")
-    peer.connected(now_ns=0)
+    peer.connected(HOST_KEY, now_ns=0)
     effects = peer.received(m.SessionInfo(m.PROTOCOL_VERSION + 1, bytes(16), "s", "h", (), 5), now_ns=1)
     assert not [effect for effect in effects if isinstance(effect, e.Send)]
     assert isinstance(effects[-1], e.Ended) and effects[-1].failed
@@ -216,7 +216,7 @@ def test_a_silent_peer_is_dropped_after_five_seconds() -> None:
 
 def test_heartbeats_alone_keep_a_session_alive() -> None:
     tokens = iter([b"s" * 16, b"a" * 16])  # one for the session, one for Ana
-    session = HostSession(session_name="s", host_name="h", token_factory=lambda: next(tokens))
+    session = HostSession(session_name="s", host_name="h", token_factory=lambda: next(tokens), host_key=HOST_KEY)
     session.connected(1, now_ns=0)
     session.received(1, m.JoinRequest("Ana", m.PROTOCOL_VERSION), now_ns=0)
     sent = []
@@ -257,7 +257,7 @@ def test_a_silent_connection_is_closed_after_five_seconds() -> None:
 
 def test_a_silent_host_is_given_up() -> None:
     peer = PeerSession(display_name="Ana")
-    peer.connected(now_ns=0)
+    peer.connected(HOST_KEY, now_ns=0)
     assert peer.next_deadline_ns() == 5 * SECOND
     effects = peer.timer(now_ns=5 * SECOND)
     assert effects[-1] == Over("The host does not answer.", failed=True)
@@ -265,7 +265,7 @@ def test_a_silent_host_is_given_up() -> None:
 
 def test_a_connection_that_ends_before_joining_is_an_error() -> None:
     peer = PeerSession(display_name="Ana")
-    peer.connected(now_ns=0)
+    peer.connected(HOST_KEY, now_ns=0)
     effects = peer.disconnected("connection reset by peer", now_ns=1)
     assert effects[-1] == Over("The connection to the host was lost: connection reset by peer.", failed=True)
     assert peer.disconnected("again", now_ns=2) == []

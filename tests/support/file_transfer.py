@@ -6,6 +6,7 @@ import contextlib
 import hashlib
 import pathlib
 import random
+import selectors
 import socket
 import threading
 import uuid
@@ -15,20 +16,44 @@ from phaselock.errors import PhaseLockError
 from phaselock.model.types import Track
 from phaselock.network import transfer
 from phaselock.network.file_connection import FileConnection
+from phaselock.network.secure import PlainChannel, SecureChannel
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import SESSION_CAP, Framer, frame
 from phaselock.protocol.messages import BulkProgress, FileRequest, Message, SessionInfo, SongUploadStart
+from phaselock.protocol.proof import FETCH, UPLOAD, membership_proof
 from phaselock.storage.cache import FileCache
+from tests.support.identity import IDENTITY
 
 DATA = random.Random(1).randbytes(300_001)
 HASH = hashlib.sha256(DATA).digest()
 TOKEN = b"t" * 16
+FETCH_PROOF = membership_proof(TOKEN, FETCH, IDENTITY.host_key)
 REQUEST_ID = uuid.UUID(int=9)
-START = SongUploadStart(3, TOKEN, REQUEST_ID, HASH)
+START = SongUploadStart(3, membership_proof(TOKEN, UPLOAD, IDENTITY.host_key), REQUEST_ID, HASH)
 TIMEOUT_S = 30
 
-Script = Callable[[socket.socket, "FileRequest | SongUploadStart"], None]
+Script = Callable[["Line", "FileRequest | SongUploadStart"], None]
 Pair = tuple[socket.socket, socket.socket]
+
+
+class Line:
+    """The host's end of an encrypted connection, as a socket."""
+
+    def __init__(self, connection: FileConnection) -> None:
+        self.connection = connection
+
+    def sendall(self, data: bytes) -> None:
+        self.connection.send_all(data)
+
+    def recv(self, max_bytes: int) -> bytes:
+        buffer = memoryview(bytearray(max_bytes))
+        while True:
+            try:
+                return bytes(buffer[: self.connection.read(buffer)])
+            except BlockingIOError:
+                self.connection.wait(selectors.EVENT_READ)
+
+    def settimeout(self, _: float) -> None: ...
 
 
 class Host:
@@ -61,36 +86,42 @@ class Host:
                 sock.close()
                 continue
             with sock, contextlib.suppress(OSError, PhaseLockError, ProtocolError):
-                sock.sendall(frame(SessionInfo(1, bytes(16), "Jam", "Host", (), 5)))
+                line = Line(FileConnection(sock, PlainChannel()))
+                line.connection.handshake(SecureChannel(IDENTITY))
+                line.sendall(frame(SessionInfo(1, bytes(16), "Jam", "Host", (), 5)))
                 framer, messages = Framer(SESSION_CAP), list[Message]()
-                while not messages and (data := sock.recv(4096)):
+                while not messages and (data := line.recv(4096)):
                     messages += framer.feed(data)
                 if messages:
                     self.requests.append(messages[0])
-                    self._script(sock, messages[0])
+                    self._script(line, messages[0])
 
 
 def nothing(_: object) -> None:
     pass
 
 
+def access(address: tuple[str, int]) -> transfer.Access:
+    return transfer.Access(address, IDENTITY.host_key, 3, TOKEN)
+
+
 def fetch(track: Track, address: tuple[str, int]) -> transfer.Fetch:
-    return transfer.Fetch(track, address, 3, TOKEN)
+    return transfer.Fetch(track, access(address))
 
 
 def upload(song: pathlib.Path, address: tuple[str, int]) -> transfer.Upload:
-    return transfer.Upload(REQUEST_ID, song, len(DATA), HASH, address, 3, TOKEN)
+    return transfer.Upload(REQUEST_ID, song, len(DATA), HASH, access(address))
 
 
 def serve(track: Track, path: pathlib.Path) -> Script:
-    return lambda sock, request: transfer.send_file(FileConnection(sock), track, path, request.offset, nothing)
+    return lambda line, request: transfer.send_file(line.connection, track, path, request.offset, nothing)
 
 
 def take(cache: FileCache) -> Script:
-    return lambda sock, start: transfer.receive_upload(FileConnection(sock), start, len(DATA), cache, nothing)
+    return lambda line, start: transfer.receive_upload(line.connection, start, len(DATA), cache, nothing)
 
 
-def listen(sock: socket.socket, *, read_bytes: int = 1 << 20, acknowledge: bool = True) -> Iterator[Message]:
+def listen(sock: socket.socket | Line, *, read_bytes: int = 1 << 20, acknowledge: bool = True) -> Iterator[Message]:
     """The received messages; each one is acknowledged, as a receiver does. Windows resets a connection that the sender
     closes before it has read all of them."""
     sock.settimeout(TIMEOUT_S)

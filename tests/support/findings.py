@@ -13,6 +13,7 @@ from phaselock.network.service_record import FoundSession
 from phaselock.protocol import messages as m
 from phaselock.protocol.framing import SESSION_CAP, Framer
 from phaselock.tools.doctor import Finding
+from tests.support.identity import greet
 
 INFO = m.SessionInfo(m.PROTOCOL_VERSION, bytes(16), "Kitchen", "Ann", ("Bob",), 5)
 KITCHEN = FoundSession("Kitchen", "Ann", 1, 5, ("192.0.2.7",), 17401, "ab" * 8, m.PROTOCOL_VERSION)
@@ -56,8 +57,7 @@ class Host:
         """Accept the connection, and send these messages on it."""
         sock, _ = await asyncio.get_running_loop().sock_accept(self._listener)
         self.connection = Connection(sock, Framer(SESSION_CAP))
-        for message in messages:
-            self.connection.send(message)
+        await greet(self.connection, *messages)
 
     def accepted(self) -> m.JoinAccepted:
         return m.JoinAccepted(7, m.SessionState((), 0), bytes(16), self.clock_port, "doctor")

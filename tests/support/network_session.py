@@ -28,6 +28,7 @@ from phaselock.session.events import Event
 from phaselock.session.host.session import HostSession
 from phaselock.session.peer.session import PeerSession
 from phaselock.storage.cache import FileCache
+from tests.support.identity import IDENTITY
 from tests.support.raw_client import RawClient
 from tests.support.told import Told, told
 
@@ -176,12 +177,15 @@ class NetworkFixture:
         listener = stack.enter_context(socket.create_server(("127.0.0.1", 0)))
         listener.setblocking(False)
         output, clock, news = Output(), Clock(), News()
-        machine = HostSession(session_name="Jam", host_name="Host", token_factory=lambda: random.randbytes(16))
+        machine = HostSession(
+            session_name="Jam", host_name="Host", token_factory=lambda: random.randbytes(16), host_key=IDENTITY.host_key
+        )
         runner = HostRunner(
             machine,
             output,
             clock,
             FileCache(self.folder / "host"),
+            IDENTITY,
             describe=describe,
             now_ns=time.monotonic_ns,
             on_event=news,
@@ -224,7 +228,7 @@ class NetworkFixture:
     async def raw_client(self) -> AsyncIterator[RawClient]:
         sock = await connect(*self.host.address)
         with sock:
-            yield RawClient(sock)
+            yield await RawClient.secured(sock)
 
 
 Story = Callable[[NetworkFixture, contextlib.AsyncExitStack], Awaitable[None]]

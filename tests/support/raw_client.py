@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 
+from phaselock.network.secure import Channel, SecureChannel
 from phaselock.protocol.framing import HOST_CAP, Framer, frame
 from phaselock.protocol.messages import PROTOCOL_VERSION, JoinAccepted, JoinRequest, Message
 
@@ -13,10 +14,22 @@ from phaselock.protocol.messages import PROTOCOL_VERSION, JoinAccepted, JoinRequ
 class RawClient:
     """A connection to a host on which a test sends and reads any messages or bytes."""
 
-    def __init__(self, sock: socket.socket) -> None:
+    def __init__(self, sock: socket.socket, channel: Channel) -> None:
         self._sock = sock
+        self._channel = channel
         self._framer = Framer(HOST_CAP)
         self._inbox: list[Message] = []
+
+    @classmethod
+    async def secured(cls, sock: socket.socket) -> RawClient:
+        """A client that has made the handshake of TLS. At the end of the connection it can only read."""
+        loop, channel = asyncio.get_running_loop(), SecureChannel()
+        data = channel.handshake(b"")
+        with contextlib.suppress(OSError):
+            await loop.sock_sendall(sock, data)
+            while not channel.established and (data := await loop.sock_recv(sock, 1 << 16)):
+                await loop.sock_sendall(sock, channel.handshake(data))
+        return cls(sock, channel)
 
     def shrink_receive_buffer(self) -> None:
         """Give the socket the smallest receive buffer."""
@@ -25,14 +38,17 @@ class RawClient:
     async def send(self, *messages: Message | bytes) -> None:
         """Send messages, or bytes as they are."""
         data = b"".join(one if isinstance(one, bytes) else frame(one) for one in messages)
-        await asyncio.get_running_loop().sock_sendall(self._sock, data)
+        await asyncio.get_running_loop().sock_sendall(self._sock, self._channel.encrypt(data))
 
     async def read(self) -> Message | None:
         """The next message, None at the end."""
         while not self._inbox:
             with contextlib.suppress(ConnectionResetError):
-                if data := await asyncio.get_running_loop().sock_recv(self._sock, 1 << 16):
+                if data := self._channel.read(1 << 16):
                     self._inbox += self._framer.feed(data)
+                    continue
+                if data := await asyncio.get_running_loop().sock_recv(self._sock, 1 << 16):
+                    self._channel.feed(data)
                     continue
             return None
         return self._inbox.pop(0)

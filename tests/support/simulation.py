@@ -23,7 +23,8 @@ from phaselock.model.timeline import Timeline
 from phaselock.model.types import AudioStatus, ClockStatus, Track
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import GREETING_CAP, HOST_CAP, SESSION_CAP, Framer, frame
-from phaselock.protocol.messages import Message
+from phaselock.protocol.messages import PROTOCOL_VERSION, JoinRequest, Message
+from phaselock.protocol.proof import FETCH, JOIN, UPLOAD, membership_proof
 from phaselock.session import effects as e
 from phaselock.session.commands import Add, HostCommand, Leave
 from phaselock.session.host.session import HostSession
@@ -37,8 +38,25 @@ RESEND_NS = 200 * MS
 """The first retransmission timeout of TCP; it doubles with each loss."""
 CONNECT_TIMEOUT_NS = 2 * SECOND
 """RECONNECT_S of network/peer.py."""
+HOST_KEY = bytes(range(32))
+"""SHA-256 of the certificate that a host would have."""
 FIRST_UPLOADED_NUMBER = 1000
 """Songs that peers upload are numbered from here on."""
+
+
+def fetch_proof(token: bytes) -> bytes:
+    """What a peer with this token sends to fetch a file."""
+    return membership_proof(token, FETCH, HOST_KEY)
+
+
+def upload_proof(token: bytes) -> bytes:
+    """What a peer with this token sends to upload a song."""
+    return membership_proof(token, UPLOAD, HOST_KEY)
+
+
+def returning(name: str, peer_id: int, token: bytes) -> JoinRequest:
+    """What a lost peer sends to join again."""
+    return JoinRequest(name, PROTOCOL_VERSION, peer_id, membership_proof(token, JOIN, HOST_KEY))
 
 
 def a_track(number: int = 1, seconds: float = 60.0, rate_hz: int = 44100, **changes: Any) -> Track:
@@ -322,6 +340,7 @@ class SimulatedHost(SimulatedNode):
             host_name=name,
             max_peers=max_peers,
             token_factory=lambda: next(tokens).to_bytes(16, "big"),
+            host_key=HOST_KEY,
         )
         self.allowed_clocks: set[int] = set()
         """Peers whose pings are answered."""
@@ -492,7 +511,7 @@ class SimulatedPeer(SimulatedNode):
         self._framer = Framer(HOST_CAP)
         self._to_host = Pipe(simulation, self.up_ns, self.cable, host, lambda data: host.data_received(conn, data))
         to_peer = Pipe(simulation, self.down_ns, self.cable, self, lambda data: self._data_received(conn, data))
-        self.call(self.core.connected)
+        self.call(self.core.connected, HOST_KEY)
         self._for_host(lambda: host.accept(conn, to_peer))
 
     def _for_host(self, call: Callable[[], None]) -> None:
@@ -591,7 +610,7 @@ class SimulatedPeer(SimulatedNode):
 
     def _fetched(self, fetch: e.Fetch) -> None:
         host, track = self.simulation.host, fetch.track
-        allowed = host.core.authorise_fetch(fetch.peer_id, fetch.token, track.file_id) == track
+        allowed = host.core.authorise_fetch(fetch.peer_id, fetch_proof(fetch.token), track.file_id) == track
         if allowed and not host.gone and next(self.fetch_results):
             self.tracks[track.file_id] = track
             self.call(self.core.file_ready, track.file_id)
@@ -600,7 +619,7 @@ class SimulatedPeer(SimulatedNode):
 
     def _uploaded(self, upload: e.Upload) -> None:
         host, request_id = self.simulation.host, upload.request_id
-        request = host.core.authorise_upload(upload.peer_id, upload.token, request_id)
+        request = host.core.authorise_upload(upload.peer_id, upload_proof(upload.token), request_id)
         result = not host.gone and request is not None and next(self.upload_results)
         if request is not None and result is True:
             host.receive_song(request_id, request.file_name, upload)

@@ -27,6 +27,7 @@ from phaselock.sync.trace import read_trace
 from phaselock.tools import probe, trace
 from phaselock.tools.probe import ClockProbe, quality
 from phaselock.tools.trace import quality_lines
+from tests.support.identity import greet
 from tests.support.programs import TUNE, Program
 
 INFO = m.SessionInfo(m.PROTOCOL_VERSION, bytes(16), "Kit\x1bchen", "Ann", (), 5)
@@ -54,9 +55,8 @@ class Host:
     async def joined(self) -> ClockProbe:
         visitor = await self.visited()
         self.clock.allow(7, "127.0.0.1")
-        self.connection.send(INFO)
-        self.connection.send(m.JoinAccepted(7, m.SessionState((), 0), bytes(16), self.clock_port, "trace"))
-        await visitor.greet()
+        accepted = m.JoinAccepted(7, m.SessionState((), 0), bytes(16), self.clock_port, "trace")
+        await asyncio.gather(greet(self.connection, INFO, accepted), visitor.greet())
         await visitor.join("trace")
         assert await self.connection.receive() == m.JoinRequest("trace", m.PROTOCOL_VERSION)
         return visitor
@@ -112,8 +112,8 @@ def test_what_a_host_tells_of_itself_is_fit_to_be_shown() -> None:
     async def scene() -> None:
         async with hosting() as host:
             visitor = await host.visited()
-            host.connection.send(INFO)
-            assert (await visitor.greet()).session_name == "Kitchen"
+            _, info = await asyncio.gather(greet(host.connection, INFO), visitor.greet())
+            assert info.session_name == "Kitchen"
             await asyncio.gather(visitor.leave(), host.connection.close())
 
     run(scene())
@@ -127,7 +127,7 @@ def test_somebody_else_is_told_apart(said: bytes | None, monkeypatch: pytest.Mon
     async def scene() -> None:
         async with hosting() as host:
             visitor = await host.visited()
-            sock = host.connection.detach()
+            sock, _ = host.connection.detach()
             if said is not None:
                 sock.sendall(said)
                 sock.shutdown(socket.SHUT_WR)
@@ -143,9 +143,7 @@ def test_a_refusal_is_passed_on() -> None:
     async def scene() -> None:
         async with hosting() as host:
             visitor = await host.visited()
-            host.connection.send(INFO)
-            host.connection.send(m.JoinRejected("Session is full."))
-            await visitor.greet()
+            await asyncio.gather(greet(host.connection, INFO, m.JoinRejected("Session is full.")), visitor.greet())
             with pytest.raises(PhaseLockError, match=r"^Session is full\.$"):
                 await visitor.join("trace")
             await asyncio.gather(visitor.leave(), host.connection.close())
@@ -334,8 +332,7 @@ def test_a_clock_that_never_answers_leaves_no_file(tmp_path: pathlib.Path) -> No
             tracing = asyncio.create_task(trace._trace(address, str(tmp_path / "x"), 0.3, Nobody()))
             sock, _ = await asyncio.get_running_loop().sock_accept(host._listener)
             connection = Connection(sock, Framer(SESSION_CAP))
-            connection.send(INFO)
-            connection.send(m.JoinAccepted(7, m.SessionState((), 0), bytes(16), host.clock_port, "trace"))
+            await greet(connection, INFO, m.JoinAccepted(7, m.SessionState((), 0), bytes(16), host.clock_port, "trace"))
             with contextlib.suppress(ConnectionLost):
                 while not isinstance(await connection.receive(), m.LeaveSession):
                     pass

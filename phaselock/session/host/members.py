@@ -27,7 +27,6 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-import operator
 from collections.abc import Iterator, Mapping
 from uuid import UUID
 
@@ -73,12 +72,6 @@ def network_allowance_ns(rtt_ns: int) -> int:
         return rtt_ns + 60_000_000
     # Enough for one lost segment: TCP sends it again after the round trip and a timeout of at least 200 ms.
     return min(rtt_ns * 3 + 350_000_000, MAX_ALLOWANCE_NS)
-
-
-def same_token(one: bytes, other: bytes) -> bool:
-    """Whether two tokens are equal. The time that this takes does not depend on their bytes, as with
-    hmac.compare_digest, which would load libcrypto."""
-    return len(one) == len(other) and sum(map(operator.xor, one, other)) == 0
 
 
 class Reports:
@@ -412,10 +405,6 @@ class Members:
     def without(self, file_id: UUID) -> list[str]:
         """The names of the members that playback waits for and that do not have this file, given up or not."""
         return [peer.name for peer in self if peer.waited_for and not peer.has(file_id)]
-
-    def holder(self, peer_id: int, token: bytes) -> Member | None:
-        """The member with these credentials, or None."""
-        return next((p for p in self if p.peer_id == peer_id and same_token(p.token, token)), None)
 
     def numbered(self, peer_id: int) -> Member | None:
         """The member with this number, or None."""

@@ -155,12 +155,12 @@ class IncomingRequests:
 
     # -- the upload --------------------------------------------------------------------------------------------------
 
-    def begin_upload_attempt(self, peer_id: int, token: bytes, request_id: UUID) -> Request | None:
-        """The accepted request whose song may arrive on a bulk connection with these credentials, or None.
+    def begin_upload_attempt(self, member: Member | None, request_id: UUID) -> Request | None:
+        """The accepted request of this member whose song may arrive on a bulk connection, or None.
 
         Each call counts as one attempt; None after MAX_TRIES.
         """
-        member, request = self._members.holder(peer_id, token), self._requests.get(request_id)
+        request = self._requests.get(request_id)
         if request is None or request.member is not member or request.state is not RequestState.ACCEPTED:
             return None
         request.tries += 1

@@ -23,6 +23,7 @@ from phaselock.model.transitions import PLAIN, Transitions
 from phaselock.model.types import AudioStatus, Track
 from phaselock.protocol import messages as m
 from phaselock.protocol.messages import Message
+from phaselock.protocol.proof import FETCH, JOIN, UPLOAD, is_membership_proof
 from phaselock.session import commands as c
 from phaselock.session import events as e
 from phaselock.session.effects import AllowClock, Close, Effect, Ended, Follow, ForbidClock, Send
@@ -32,7 +33,7 @@ from phaselock.session.host.check import HostCheck
 from phaselock.session.host.distribution import Distribution
 from phaselock.session.host.gains import HostGains
 from phaselock.session.host.levels import HostLevels
-from phaselock.session.host.members import Attendance, Member, Members, Reports, same_token
+from phaselock.session.host.members import Attendance, Member, Members, Reports
 from phaselock.session.host.queue import HostQueue
 from phaselock.session.host.report_watch import ReportWatch
 from phaselock.session.host.requests import IncomingRequests, Request
@@ -41,6 +42,7 @@ from phaselock.session.host.transitions import HostTransitions
 from phaselock.session.host.transport import TransportControl
 from phaselock.session.outbox import Outbox
 from phaselock.session.playback import Playback
+from phaselock.session.sentences import notice_text
 from phaselock.session.states import (
     ASLEEP_NS,
     DEAD_NS,
@@ -67,8 +69,11 @@ class HostSession:
         loudness_lufs: float | None = None,
         transitions: Transitions = PLAIN,
         token_factory: Callable[[], bytes],
+        host_key: bytes,
     ) -> None:
-        """`loudness_lufs`: the loudness of all songs; None: each plays as it is."""
+        """`loudness_lufs`: the loudness of all songs; None: each plays as it is. `host_key`: SHA-256 of the certificate
+        with which this host encrypts."""
+        self._host_key = host_key
         self._session_name = person_name(session_name)
         self._host_name = person_name(host_name)
         self._max_peers = max_peers
@@ -82,7 +87,11 @@ class HostSession:
         self._outbox = Outbox()
         self._members = Members()
         self._admission = Admission(
-            self._members, host_name=self._host_name, max_peers=max_peers, token_factory=token_factory
+            self._members,
+            host_name=self._host_name,
+            max_peers=max_peers,
+            token_factory=token_factory,
+            host_key=host_key,
         )
         self._report_watch = ReportWatch(self._outbox, clock_port)
         playback = Playback()
@@ -119,6 +128,11 @@ class HostSession:
         )
         self._outbox.do(Send(conn, info))
         return self._settle(now_ns)
+
+    def refusal_of_unencrypted(self) -> tuple[m.SessionInfo, m.JoinRejected]:
+        """What a peer of a version without encryption is told. Everybody can read it: it names nothing."""
+        info = m.SessionInfo(m.PROTOCOL_VERSION, self._session_id, "", "", (), self._max_peers)
+        return info, m.JoinRejected(notice_text(Notice(Code.OTHER_VERSION)))
 
     def received(self, conn: int, message: Message, *, now_ns: int) -> list[Effect]:
         """A message arrived on a control connection. It is ignored if this session has closed the connection."""
@@ -332,9 +346,9 @@ class HostSession:
 
     # -- files -------------------------------------------------------------------------------------------------------
 
-    def authorise_fetch(self, peer_id: int, token: bytes, file_id: UUID) -> Track | None:
-        """The track that may be sent on a bulk connection with these credentials; None: refuse it."""
-        member = self._members.holder(peer_id, token)
+    def authorise_fetch(self, peer_id: int, proof: bytes, file_id: UUID) -> Track | None:
+        """The track that may be sent on a bulk connection with this proof; None: refuse it."""
+        member = self._prover(peer_id, proof, FETCH)
         return self._distribution.may_fetch(member, file_id) if member is not None else None
 
     def fetch_progress(self, peer_id: int, file_id: UUID, sent_bytes: int, *, now_ns: int) -> list[Effect]:
@@ -355,12 +369,12 @@ class HostSession:
             self._outbox.warn(Notice(Code.CANNOT_SEND, sentence(reason), *about, peer_id=peer_id), now_ns)
         return self._settle(now_ns)
 
-    def authorise_upload(self, peer_id: int, token: bytes, request_id: UUID) -> Request | None:
-        """The accepted request whose song may arrive on a bulk connection with these credentials; None: refuse it.
+    def authorise_upload(self, peer_id: int, proof: bytes, request_id: UUID) -> Request | None:
+        """The accepted request whose song may arrive on a bulk connection with this proof; None: refuse it.
 
         Each call counts as one attempt.
         """
-        return self._requests.begin_upload_attempt(peer_id, token, request_id)
+        return self._requests.begin_upload_attempt(self._prover(peer_id, proof, UPLOAD), request_id)
 
     def wants_upload(self, request_id: UUID) -> bool:
         """The request is accepted and its song is not in the queue yet."""
@@ -417,8 +431,7 @@ class HostSession:
     # -- joining and leaving -----------------------------------------------------------------------------------------
 
     def _join(self, conn: int, request: m.JoinRequest, now_ns: int) -> None:
-        token = request.token
-        before = next((peer for peer in self._members if token and same_token(peer.token, token)), None)
+        before = self._prover(request.peer_id, request.proof, JOIN)
         if before is not None:
             self._outbox.do(Close(before.conn, "it came back on another connection"))
             self._lose(before, Notice(Code.PEER_RECONNECTED), now_ns)
@@ -427,6 +440,13 @@ class HostSession:
             self._accept(conn, decision, now_ns)
         else:
             self._reject(conn, decision)
+
+    def _prover(self, peer_id: int | None, proof: bytes | None, purpose: bytes) -> Member | None:
+        """The member that proves its membership for this purpose, or None."""
+        member = self._members.numbered(peer_id) if peer_id is not None else None
+        if member is None or not is_membership_proof(proof or b"", member.token, purpose, self._host_key):
+            return None
+        return member
 
     def _reject(self, conn: int, reason: str) -> None:
         self._outbox.do(Send(conn, m.JoinRejected(reason)), Close(conn, reason))

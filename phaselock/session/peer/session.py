@@ -21,6 +21,7 @@ from phaselock.model.turns import in_session
 from phaselock.model.types import UNKNOWN_CLOCK, AudioStatus, ClockStatus
 from phaselock.protocol import messages as m
 from phaselock.protocol.messages import Message
+from phaselock.protocol.proof import JOIN, membership_proof
 from phaselock.session import commands as c
 from phaselock.session import events as e
 from phaselock.session.effects import (
@@ -71,6 +72,8 @@ class PeerSession:
         self._peer_id = 0
         self._token = b""
         """From the last JoinAccepted; empty before the first one."""
+        self._host_key = b""
+        """SHA-256 of the host's certificate; empty before the first connection."""
         self._joined_at_ns = 0
         self._heard_at_ns = 0
         self._called_at_ns = 0
@@ -99,15 +102,23 @@ class PeerSession:
 
     # -- the connection ----------------------------------------------------------------------------------------------
 
-    def connected(self, *, now_ns: int) -> list[Effect]:
-        """The TCP connection to the host is open: the first one, or the one that `Connect` requested."""
+    def connected(self, host_key: bytes, *, now_ns: int) -> list[Effect]:
+        """The encrypted connection to the host is open: the first one, or the one that `Connect` requested. `host_key`:
+        SHA-256 of the certificate of the machine that answered."""
         if self._side in (PeerSide.OFFLINE, PeerSide.AWAY):
             self._side = PeerSide.GREETING
             self._heard_at_ns = self._called_at_ns = now_ns
+            if self._host_key not in (b"", host_key):  # not the host, although it has its address
+                self._outbox.do(Close(HOST_CONN, "another host key"))
+                self._rejoin_failed(now_ns)
+            self._host_key = self._host_key or host_key
         return self._settle(now_ns)
 
     def connect_failed(self, reason: str, *, refused: bool, now_ns: int) -> list[Effect]:
-        """The attempt that `Connect` requested failed. `refused`: no program listens at the host's address."""
+        """No encrypted connection came about: the first one, or the one that `Connect` requested. `refused`: no program
+        listens at the host's address."""
+        if self._side is PeerSide.OFFLINE:
+            self._end(Notice(Code.HOST_CONNECTION_LOST, sentence(reason)), now_ns, failed=True)
         if self._side is PeerSide.AWAY:
             if refused:
                 self._end(HOST_LOST, now_ns, failed=True)
@@ -395,7 +406,11 @@ class PeerSession:
         self._session_name = person_name(info.session_name)
         self._host_name = person_name(info.host_name)
         self._side = PeerSide.JOINING
-        self._outbox.do(Send(HOST_CONN, m.JoinRequest(self._display_name, m.PROTOCOL_VERSION, self._token or None)))
+        join = m.JoinRequest(self._display_name, m.PROTOCOL_VERSION)
+        if self._token:
+            proof = membership_proof(self._token, JOIN, self._host_key)
+            join = dataclasses.replace(join, peer_id=self._peer_id, proof=proof)
+        self._outbox.do(Send(HOST_CONN, join))
 
     def _accepted(self, accepted: m.JoinAccepted, now_ns: int) -> None:
         again = self._absence.active
