@@ -139,6 +139,8 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
         "phaselock.bench.lab.capture",
     ),
     "miniaudio": (),  # imports numpy if it is installed; only its C library _miniaudio is needed
+    "cryptography": ("phaselock.network.certificate",),
+    "ssl": ("phaselock.network.secure",),
     "av": ("phaselock.audio.conversion",),
     "jeepney": ("phaselock.desktop",),
     "msgpack": ("phaselock.protocol.codec",),
@@ -161,7 +163,7 @@ NEVER_IN: dict[str, tuple[str, ...]] = {
 # Pure packages use no clock, no random numbers, no threads and no files: all modules that they may import are listed.
 PURE = ("phaselock.model", "phaselock.protocol", "phaselock.session")
 PURE_MAY_IMPORT = frozenset(
-    "__future__ abc bisect collections dataclasses enum functools ipaddress itertools math operator re "
+    "__future__ abc bisect collections dataclasses enum functools hmac ipaddress itertools math operator re "
     "struct types typing unicodedata uuid".split()
 )
 IMPURE_NAMES = frozenset({"uuid.uuid1", "uuid.uuid4", "uuid.getnode"})

@@ -43,7 +43,9 @@ def host_identity(path: pathlib.Path) -> HostIdentity:
 
 def _new_pem() -> bytes:
     """A key and its certificate, made by another process if one can be started: see network/certificate.py."""
-    flags = subprocess.CREATE_NO_WINDOW if sys.platform == "win32" else 0
+    flags = 0
+    if sys.platform == "win32":
+        flags = subprocess.CREATE_NO_WINDOW
     try:
         done = subprocess.run(
             python_command("-P", "-c", _CODE),

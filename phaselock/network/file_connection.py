@@ -36,7 +36,7 @@ class FileConnection:
     """
 
     def __init__(self, sock: socket.socket, channel: Channel) -> None:
-        """`channel` has encrypted all bytes of the socket so far, or will do so from the first one on."""
+        """`channel` has converted all bytes of the socket so far."""
         sock.setblocking(False)
         with contextlib.suppress(OSError, AttributeError):
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)

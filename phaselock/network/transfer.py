@@ -10,6 +10,7 @@ import collections
 import contextlib
 import dataclasses
 import errno
+import hashlib
 import io
 import os
 import pathlib
@@ -44,7 +45,6 @@ from phaselock.protocol.messages import (
 )
 from phaselock.protocol.proof import FETCH, UPLOAD, membership_proof
 from phaselock.storage.cache import FileCache, PartialFile
-from phaselock.storage.hashing import new_sha256
 
 TIMEOUT_CONNECT_S = 5.0
 POLL_CONNECT_S = 0.05
@@ -427,7 +427,7 @@ class _FileFrames:
     ) -> None:
         """`name` is for error messages. `chunk` makes the message of one chunk from its offset and its bytes.
         PhaseLockError if the file cannot be read."""
-        self._sha256, self._hash = sha256, new_sha256()
+        self._sha256, self._hash = sha256, hashlib.sha256()
         try:
             while (place := file.tell()) < offset and (data := file.read(min(READ_BYTES, offset - place))):
                 self._hash.update(data)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import hashlib
 import io
 import os
 import pathlib
@@ -26,7 +27,7 @@ from typing import Self
 from phaselock.errors import PhaseLockError, message_of, system_text
 from phaselock.model.names import file_label
 from phaselock.storage.files import lock, open_part, open_regular, rename
-from phaselock.storage.hashing import hash_file, new_sha256
+from phaselock.storage.hashing import hash_file
 
 READ_BYTES = 1 << 20
 MAX_CACHE_BYTES = 4 << 30
@@ -45,7 +46,7 @@ class PartialFile:
 
     def __init__(self, final: pathlib.Path, part: pathlib.Path, file: io.FileIO, size: int) -> None:
         self._final, self._part, self._file, self._size = final, part, file, size
-        self._hash = new_sha256()
+        self._hash = hashlib.sha256()
         self.offset = 0
         """Number of bytes that have arrived; the next write continues there."""
         while self.offset < size and (data := self._file.read(min(READ_BYTES, size - self.offset))):
@@ -208,7 +209,7 @@ class FileCache:
         if (file := _lock_part(part)) is None:
             raise OSError(errno.ENOLCK, system_text(errno.ENOLCK))
         try:
-            size, sha256 = 0, new_sha256()
+            size, sha256 = 0, hashlib.sha256()
             with file:
                 while True:
                     try:

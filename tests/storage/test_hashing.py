@@ -3,7 +3,7 @@ import pathlib
 
 import pytest
 
-from phaselock.storage.hashing import CHUNK_BYTES, hash_file, new_sha256
+from phaselock.storage.hashing import CHUNK_BYTES, hash_file
 
 
 @pytest.mark.parametrize("size", [0, 1, 55, 56, 64, CHUNK_BYTES, CHUNK_BYTES + 1])
@@ -11,10 +11,3 @@ def test_a_file_has_the_hash_that_others_compute(tmp_path: pathlib.Path, size: i
     data = bytes(number % 251 for number in range(size))
     (tmp_path / "x").write_bytes(data)
     assert hash_file(tmp_path / "x") == (hashlib.sha256(data).digest(), size)
-
-
-def test_a_hash_takes_its_data_in_parts() -> None:
-    sha256 = new_sha256()
-    sha256.update(b"ab")
-    sha256.update(memoryview(b"c"))
-    assert sha256.digest() == hashlib.sha256(b"abc").digest()

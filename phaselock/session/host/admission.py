@@ -1,7 +1,7 @@
 """Decides whether a machine may join the session: versions, free places, display names and lost members.
 
-A lost member, which has not sent LeaveSession, may return if it proves its token: it keeps its number and its name. If it was
-lost by a timeout, its place is reserved for HOLD_NS.
+A lost member, which has not sent LeaveSession, may return if it proves its token: it keeps its number and its name. If
+it was lost by a timeout, its place is reserved for HOLD_NS.
 """
 
 from __future__ import annotations
