@@ -8,7 +8,7 @@ import itertools
 import pathlib
 import socket
 from collections.abc import Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
 from phaselock.audio.interface import AudioOutput
@@ -24,14 +24,18 @@ from phaselock.network.connection import Connection, ConnectionLost
 from phaselock.network.file_connection import FileConnection
 from phaselock.network.runner import Hear, HearSong, Runner, log
 from phaselock.network.secure import HostIdentity, SecureChannel
-from phaselock.network.unauthenticated import UnauthenticatedConnections
+from phaselock.network.unauthenticated import UnauthenticatedConnections, address_group
 from phaselock.protocol import messages as m
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import GREETING_CAP, SESSION_CAP, Framer, frame
 from phaselock.protocol.messages import (
+    CodeNeeded,
     FileRefused,
     FileRequest,
     Heartbeat,
+    PairingProof,
+    PairingReply,
+    PairingStart,
     PauseCommand,
     PlayCommand,
     ResumeCommand,
@@ -40,12 +44,15 @@ from phaselock.protocol.messages import (
     StopCommand,
 )
 from phaselock.session.commands import Add, HostCommand
-from phaselock.session.effects import AllowClock, Broadcast, Close, Effect, Ended, ForbidClock, Send
+from phaselock.session.effects import AllowClock, AskCode, Broadcast, Close, Effect, Ended, ForbidClock, Send
 from phaselock.session.events import Event
 from phaselock.session.host.requests import Request
 from phaselock.session.host.session import HostSession
 from phaselock.session.sentences import notice_text
 from phaselock.storage.cache import FileCache
+
+if TYPE_CHECKING:
+    from phaselock.network.pairing import Pairing
 
 HELLO_S = 5.0
 """How long a new connection may take, in seconds, to send its first message."""
@@ -123,6 +130,7 @@ class HostRunner(Runner[HostSession]):
         self._stranger_due_s = 0.0
         """Time of the loop from which the next one is logged."""
         self._pool = concurrent.futures.ThreadPoolExecutor(WORKERS, "bulk")
+        self._pairing_pool = concurrent.futures.ThreadPoolExecutor(1, "pairing")
 
     async def run(self, listeners: Sequence[socket.socket]) -> Ended:
         """Serve until the session ends. The caller closes the listeners."""
@@ -139,6 +147,7 @@ class HostRunner(Runner[HostSession]):
                 file_connection.end()
             await self._finish()
             self._pool.shutdown()
+            self._pairing_pool.shutdown()
 
     @property
     def session_id(self) -> bytes:
@@ -185,6 +194,9 @@ class HostRunner(Runner[HostSession]):
                 self._send((conn,), message)
             case Broadcast(conns, message):
                 self._send(conns, message)
+            case AskCode(conn):
+                self._send((conn,), CodeNeeded())
+                self._unauthenticated.is_waiting(conn)
             case Close(conn, reason):
                 if conn in self._connections:
                     self._note_stranger(conn, reason)
@@ -281,7 +293,10 @@ class HostRunner(Runner[HostSession]):
                 if isinstance(message, FileRequest | SongUploadStart):
                     return message
                 for number in itertools.count(1):
-                    self._do(self._session.received(conn, message, now_ns=self._now_ns()))
+                    if isinstance(message, PairingStart):
+                        await self._pair(conn, connection, address_group(ip), message.share)
+                    else:
+                        self._do(self._session.received(conn, message, now_ns=self._now_ns()))
                     message = await connection.receive()
                     if number % MESSAGES_AT_ONCE == 0:  # `receive` does not yield while messages are buffered
                         await asyncio.sleep(0)
@@ -303,6 +318,22 @@ class HostRunner(Runner[HostSession]):
             if not self._ended.done():
                 self._do(self._session.disconnected(conn, reason, now_ns=self._now_ns()))
         return None
+
+    async def _pair(self, conn: int, connection: Connection, group: str, share: bytes) -> None:
+        """Find out whether the peer knows the code: see network/pairing.py. TimeoutError if it does not go on."""
+        code, effects = self._session.begin_pairing(conn, group, now_ns=self._now_ns())
+        self._do(effects)
+        if not code:
+            return
+        pairing = await self._loop.run_in_executor(self._pairing_pool, _answered, code, self._identity.host_key, share)
+        connection.send(PairingReply(pairing.share))
+        async with asyncio.timeout(HELLO_S):
+            message = await connection.receive()
+        if isinstance(message, PairingProof) and pairing.is_proof(message.proof):
+            connection.send(PairingProof(pairing.proof))
+            self._do(self._session.paired(conn, group, code, now_ns=self._now_ns()))
+        else:
+            self._do(self._session.not_paired(conn, now_ns=self._now_ns()))
 
     async def _secure(self, connection: Connection) -> bool:
         """Make the handshake of TLS. A peer of a version without encryption gets a greeting, from which it learns that
@@ -418,3 +449,12 @@ class HostRunner(Runner[HostSession]):
         if not self._ended.done():
             now_ns = self._now_ns()
             self._do(self._session.fetch_progress(request.peer_id, request.file_id, sent_bytes, now_ns=now_ns))
+
+
+def _answered(code: str, host_key: bytes, share: bytes) -> Pairing:
+    """The host's side of a pairing, with the share of the peer. Called in a worker thread."""
+    from phaselock.network.pairing import Pairing
+
+    pairing = Pairing(code, host_key, is_host=True)
+    pairing.take(share)
+    return pairing

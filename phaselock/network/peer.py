@@ -9,7 +9,7 @@ import pathlib
 import socket
 import uuid
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 from uuid import UUID
 
 from phaselock.audio.interface import AudioEvent, AudioOutput, DecodeFailed, SongLength
@@ -27,7 +27,14 @@ from phaselock.network.runner import Hear, HearSong, Runner, log
 from phaselock.network.secure import SecureChannel
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import HOST_CAP, Framer
-from phaselock.protocol.messages import MAX_FILE_BYTES, PROTOCOL_VERSION, SessionInfo
+from phaselock.protocol.messages import (
+    MAX_FILE_BYTES,
+    PROTOCOL_VERSION,
+    PairingProof,
+    PairingReply,
+    PairingStart,
+    SessionInfo,
+)
 from phaselock.session.commands import PeerCommand, Request
 from phaselock.session.effects import (
     CancelFetch,
@@ -38,6 +45,7 @@ from phaselock.session.effects import (
     Ended,
     Fetch,
     Keep,
+    Pair,
     Send,
     StartClock,
     StopClock,
@@ -50,10 +58,15 @@ from phaselock.storage.cache import FileCache
 from phaselock.storage.collect import names_several
 from phaselock.storage.tags import read_tags
 
+if TYPE_CHECKING:
+    from phaselock.network.pairing import Pairing
+
 RECONNECT_S = 2.0
 """Time limit of a connection to a lost host, in seconds: a network that works again answers at once."""
 HANDSHAKE_S = 5.0
 """Time limit of the handshake of TLS, in seconds."""
+PAIRING_MESSAGES = 2
+"""Number of messages that a host sends in a pairing."""
 CLOCK_AGAIN_S = 2.0
 """Time in seconds from a failed start of the clock to the next one."""
 
@@ -101,6 +114,8 @@ class PeerRunner(Runner[PeerSession]):
         self._connecting: set[asyncio.Task[None]] = set()
         self._address: Place = ("", 0)
         """Where the host is, by the last connection that was opened."""
+        self._pairing_inbox: asyncio.Queue[PairingReply | PairingProof] = asyncio.Queue(PAIRING_MESSAGES)
+        """What the host sends during a pairing."""
         self._host_key = b""
         """SHA-256 of the certificate of the machine that answered last."""
         self._places: Sequence[Place] = ()
@@ -167,6 +182,9 @@ class PeerRunner(Runner[PeerSession]):
             case Close(_, reason):
                 if self._connection:
                     self._connection.end(reason)
+            case Pair(code):
+                if self._connection:
+                    self._spawn(self._pair(self._connection, code))
             case Connect():
                 task = self._spawn(self._reconnect())
                 self._connecting.add(task)
@@ -261,6 +279,11 @@ class PeerRunner(Runner[PeerSession]):
                     message = await connection.receive()
                     if self._connection is not connection:
                         break
+                    if isinstance(message, PairingReply | PairingProof):
+                        if self._pairing_inbox.full():
+                            raise ProtocolError("it pairs without end")
+                        self._pairing_inbox.put_nowait(message)
+                        continue
                     with contextlib.suppress(InternalError), bug_net("a message of the host", ProtocolError):
                         self._do(self._session.received(message, now_ns=self._now_ns()))
         except (ConnectionLost, ProtocolError, InternalError) as error:
@@ -273,6 +296,29 @@ class PeerRunner(Runner[PeerSession]):
                     self._do(self._session.connect_failed(reason, refused=False, now_ns=self._now_ns()))
         finally:
             await connection.close()
+
+    async def _pair(self, connection: Connection, code: str) -> None:
+        """Prove to the host that this machine knows the code, and let the host do so: see network/pairing.py. If the
+        host refuses, it does so by a message to the session."""
+        inbox = self._pairing_inbox = asyncio.Queue(PAIRING_MESSAGES)
+        try:
+            with bug_net("pairing", ProtocolError, TimeoutError):
+                async with asyncio.timeout(HANDSHAKE_S):
+                    pairing = await self._loop.run_in_executor(self._pool, _begun, code, self._host_key)
+                    connection.send(PairingStart(pairing.share))
+                    reply = await inbox.get()
+                    if not isinstance(reply, PairingReply):
+                        raise ProtocolError("no PairingReply")
+                    await self._loop.run_in_executor(self._pool, pairing.take, reply.share)
+                    connection.send(PairingProof(pairing.proof))
+                    answer = await inbox.get()
+                    right = isinstance(answer, PairingProof) and pairing.is_proof(answer.proof)
+        except (ProtocolError, InternalError, TimeoutError) as error:
+            log.info("the host does not pair: %s", error)
+            right = False
+        if not self._ended.done() and self._connection is connection:
+            paired = self._session.paired if right else self._session.not_paired
+            self._do(paired(now_ns=self._now_ns()))
 
     async def _secure(self, connection: Connection) -> bytes:
         """Make the handshake of TLS and return SHA-256 of the host's certificate. ConnectionLost without one."""
@@ -395,3 +441,10 @@ class PeerRunner(Runner[PeerSession]):
         except PhaseLockError as error:
             return path, error
         return path, None
+
+
+def _begun(code: str, host_key: bytes) -> Pairing:
+    """The peer's side of a pairing. Called in a worker thread."""
+    from phaselock.network.pairing import Pairing
+
+    return Pairing(code, host_key, is_host=False)

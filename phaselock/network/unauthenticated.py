@@ -53,8 +53,8 @@ class UnauthenticatedConnections:
     def make_room(self, ip: str) -> bool:
         """Make room for a new connection from `ip`; abort another one for it if that is needed. False: there is none,
         because all others are in the middle of a conversation."""
-        group = _group(ip)
-        members = {_group(one) for one in self._member_ips}
+        group = address_group(ip)
+        members = {address_group(one) for one in self._member_ips}
         crowd = collections.Counter(one.group for one in self._connections.values())
         if crowd[group] >= MAX_OF_GROUP:
             return self._evict(group)
@@ -65,12 +65,17 @@ class UnauthenticatedConnections:
 
     def add(self, conn: int, ip: str, abort: Callable[[str], None]) -> None:
         """A connection has come. `abort(reason)` closes it at once."""
-        self._connections[conn] = _Connection(_group(ip), abort)
+        self._connections[conn] = _Connection(address_group(ip), abort)
 
     def has_spoken(self, conn: int) -> None:
         """A connection has sent a message."""
         if conn in self._connections:
             self._connections[conn].state = _State.SPOKEN
+
+    def is_waiting(self, conn: int) -> None:
+        """A connection was asked for something, and has sent nothing since."""
+        if conn in self._connections:
+            self._connections[conn].state = _State.SILENT
 
     def is_closing(self, conn: int, ip: str, abort: Callable[[str], None]) -> None:
         """A connection is being closed: it was refused, or is that of a former member."""
@@ -92,8 +97,8 @@ class UnauthenticatedConnections:
         return True
 
 
-def _group(ip: str) -> str:
-    """The addresses that one machine may have."""
+def address_group(ip: str) -> str:
+    """The addresses that one machine may have, as a text."""
     address = ipaddress.ip_address(ip.partition("%")[0])
     if address.version == 4:
         return str(address)

@@ -9,8 +9,16 @@ A control connection (TCP, port 17401). The host sends first:
 
     host  SessionInfo
     peer  JoinRequest
-    host  JoinAccepted | JoinRejected
+    host  JoinAccepted | JoinRejected | CodeNeeded
     both  all other messages, and Heartbeat every 2 s; 5 s without a message end the connection
+
+After CodeNeeded:
+
+    peer  PairingStart
+    host  PairingReply
+    peer  PairingProof
+    host  PairingProof | JoinRejected
+    peer  JoinRequest, as before
 
 A file has a connection of its own, so that no command waits behind its bytes. After SessionInfo:
 
@@ -81,6 +89,7 @@ Percent: TypeAlias = Annotated[int, Within(0, 100)]
 Offset: TypeAlias = Annotated[int, Within(0, MAX_FILE_BYTES)]
 Sha256: TypeAlias = Annotated[bytes, Size(32, 32)]
 Token: TypeAlias = Annotated[bytes, Size(16, 16)]
+Share: TypeAlias = Annotated[bytes, Size(33, 33)]
 Chunk: TypeAlias = Annotated[bytes, Size(1, CHUNK_BYTES)]
 Sentence: TypeAlias = Annotated[str, Size(0, SENTENCE_BYTES)]
 DeviceName: TypeAlias = Annotated[str, Size(0, FILE_BYTES)]
@@ -146,9 +155,38 @@ class JoinAccepted:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class JoinRejected:
-    """Host to peer; the host closes the connection afterwards."""
+    """Host to peer; the host closes the connection afterwards. Extension: `wrong_code`, the peer does not know the code
+    of the session."""
 
     reason: Sentence
+    wrong_code: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CodeNeeded:
+    """Extension, host to peer: the session has a code. The peer proves that it knows the code, and sends JoinRequest
+    again."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PairingStart:
+    """Extension, peer to host: the peer's share of SPAKE2 (network/pairing.py)."""
+
+    share: Share
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PairingReply:
+    """Extension, host to peer: the host's share."""
+
+    share: Share
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class PairingProof:
+    """Extension, the peer first: the sender knows the code. The host answers a wrong proof with JoinRejected."""
+
+    proof: Sha256
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -565,6 +603,10 @@ Message: TypeAlias = (
     | JoinRequest
     | JoinAccepted
     | JoinRejected
+    | CodeNeeded
+    | PairingStart
+    | PairingReply
+    | PairingProof
     | LeaveSession
     | SessionEnd
     | Heartbeat
@@ -616,6 +658,10 @@ TYPE_OF: dict[type[Message], int] = {
     LeaveSession: 5,
     SessionEnd: 6,
     Heartbeat: 7,
+    CodeNeeded: 8,
+    PairingStart: 9,
+    PairingReply: 10,
+    PairingProof: 11,
     FileTransferStart: 16,
     FileChunk: 17,
     FileReceived: 18,

@@ -34,6 +34,21 @@ class Broadcast:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class AskCode:
+    """Host: send CodeNeeded. The connection waits again for the first message of its user."""
+
+    conn: int
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Pair:
+    """Peer: prove to the host that this machine knows the code. Then call `paired`, or `not_paired` if the host does
+    not know it."""
+
+    code: str = dataclasses.field(repr=False)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Close:
     """Close a control connection when all messages are sent, but after one second at the latest.
 
@@ -200,6 +215,8 @@ class Ended:
 Effect = (
     Send
     | Broadcast
+    | AskCode
+    | Pair
     | Close
     | Follow
     | UseSounds

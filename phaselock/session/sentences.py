@@ -71,6 +71,15 @@ NOTICES: dict[Code, str] = {
     Code.HOST_BROKE_PROTOCOL: N_("The host broke the protocol: {detail}."),
     Code.HOST_CONNECTION_LOST: N_("The connection to the host was lost: {detail}."),
     Code.JOIN_REJECTED: N_("The host has rejected this machine."),
+    Code.CODE_NEEDED: N_("This jam has a code. The host's user knows it."),
+    Code.CODE_WRONG: N_("The code is wrong."),
+    Code.CODE_NOT_ASKED: N_(
+        "This jam does not ask for the code. Perhaps it is another one with the same name: join it without a code if "
+        "it is the right one."
+    ),
+    Code.CODE_GUESSED: N_("{number} wrong codes were tried. Change the code if nobody here has mistyped it so often."),
+    Code.CODE_VOID: N_("{number} wrong codes were tried, so nobody can join with this code any more. Change it."),
+    Code.CODE_UNUSABLE: N_("A code has 4 to 64 characters besides blanks."),
     Code.OTHER_VERSION: N_(
         "Another version of PhaseLock is running there. Please install the same one on both machines."
     ),
@@ -192,7 +201,7 @@ NOTICES: dict[Code, str] = {
 }
 """The sentence of each code. Empty: `detail` is the sentence."""
 
-DETAIL_DECIDES = frozenset({Code.SESSION_ENDED, Code.JOIN_REJECTED, Code.NOT_MUSIC})
+DETAIL_DECIDES = frozenset({Code.SESSION_ENDED, Code.JOIN_REJECTED, Code.CODE_WRONG, Code.NOT_MUSIC})
 """Codes whose `detail`, if present, replaces the sentence."""
 
 SHORT: dict[Code, str] = {

@@ -64,7 +64,7 @@ class Admission:
     def decide(self, request: m.JoinRequest, *, now_ns: int) -> Admitted | str:
         """What this machine gets, or the reason why it may not join. Its old connection must be closed before."""
         name = person_name(request.display_name)
-        before = self._returning(request)
+        before = self.returning(request)
         if request.protocol_version != m.PROTOCOL_VERSION:
             return notice_text(other_version(m.PROTOCOL_VERSION, request.protocol_version))
         if not name:
@@ -79,7 +79,7 @@ class Admission:
         self._last_peer_id += 1
         return Admitted(self._last_peer_id, self._token_factory(), distinct(name, taken), again=False)
 
-    def _returning(self, request: m.JoinRequest) -> Member | None:
+    def returning(self, request: m.JoinRequest) -> Member | None:
         """The lost member that proves its membership."""
         before = self._departed.get(request.peer_id) if request.peer_id is not None else None
         if before is None or not is_membership_proof(request.proof or b"", before.token, JOIN, self._host_key):

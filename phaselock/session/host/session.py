@@ -26,11 +26,12 @@ from phaselock.protocol.messages import Message
 from phaselock.protocol.proof import FETCH, JOIN, UPLOAD, is_membership_proof
 from phaselock.session import commands as c
 from phaselock.session import events as e
-from phaselock.session.effects import AllowClock, Close, Effect, Ended, Follow, ForbidClock, Send
+from phaselock.session.effects import AllowClock, AskCode, Close, Effect, Ended, Follow, ForbidClock, Send
 from phaselock.session.host.admission import Admission, Admitted
 from phaselock.session.host.calibration import HostCalibration
 from phaselock.session.host.check import HostCheck
 from phaselock.session.host.distribution import Distribution
+from phaselock.session.host.door import WRONG_CODE, Door
 from phaselock.session.host.gains import HostGains
 from phaselock.session.host.levels import HostLevels
 from phaselock.session.host.members import Attendance, Member, Members, Reports
@@ -70,9 +71,11 @@ class HostSession:
         transitions: Transitions = PLAIN,
         token_factory: Callable[[], bytes],
         host_key: bytes,
+        code: str = "",
     ) -> None:
-        """`loudness_lufs`: the loudness of all songs; None: each plays as it is. `host_key`: SHA-256 of the certificate
-        with which this host encrypts."""
+        """`code`, in its normal form: who wants to join must know it; empty: everybody may. `loudness_lufs`: the loudness
+        of all songs; None: each plays as it is. `host_key`: SHA-256 of the certificate with which this host encrypts.
+        """
         self._host_key = host_key
         self._session_name = person_name(session_name)
         self._host_name = person_name(host_name)
@@ -85,6 +88,7 @@ class HostSession:
         self._called_at_ns: int | None = None
         self._over = False
         self._outbox = Outbox()
+        self._door = Door(code, self._outbox)
         self._members = Members()
         self._admission = Admission(
             self._members,
@@ -145,19 +149,48 @@ class HostSession:
             else:
                 self._breach(member, f"{type(message).__name__} was not expected", now_ns)
         elif conn in self._unauthenticated:
-            del self._unauthenticated[conn]
-            if isinstance(message, m.JoinRequest):
+            if not isinstance(message, m.JoinRequest):
+                self._unauthenticated.pop(conn)
+                self._outbox.do(Close(conn, f"{type(message).__name__} before JoinRequest"))
+            elif self._may_join(conn, message):
+                self._unauthenticated.pop(conn)
                 self._join(conn, message, now_ns)
             else:
-                self._outbox.do(Close(conn, f"{type(message).__name__} before JoinRequest"))
+                self._outbox.do(AskCode(conn))
         return self._settle(now_ns)
 
     def disconnected(self, conn: int, reason: Notice, *, now_ns: int) -> list[Effect]:
         """A control connection ended or broke the framing, or the connection is a bulk connection."""
         self._unauthenticated.pop(conn, None)
+        self._door.closed(conn)
         member = self._members.members.get(conn)
         if member is not None:
             self._lose(member, dataclasses.replace(reason, detail=sentence(reason.detail)), now_ns)
+        return self._settle(now_ns)
+
+    def begin_pairing(self, conn: int, group: str, *, now_ns: int) -> tuple[str, list[Effect]]:
+        """The peer of a connection wants to prove that it knows the code. `group` stands for its address. Return the
+        code; empty if it may not, and the connection is closed."""
+        if conn not in self._unauthenticated or not self._door.code:
+            self._outbox.do(Close(conn, "PairingStart was not expected"))
+        elif refusal := self._door.begin(group, now_ns=now_ns):
+            self._unauthenticated.pop(conn)
+            self._reject(conn, refusal, wrong_code=True)
+        else:
+            return self._door.code, self._settle(now_ns)
+        return "", self._settle(now_ns)
+
+    def paired(self, conn: int, group: str, code: str, *, now_ns: int) -> list[Effect]:
+        """The peer has proved that it knows this code."""
+        if code == self._door.code:
+            self._door.right(conn, group)
+        return self._settle(now_ns)
+
+    def not_paired(self, conn: int, *, now_ns: int) -> list[Effect]:
+        """The peer does not know the code."""
+        if self._unauthenticated.pop(conn, None) is not None:
+            self._door.wrong(now_ns=now_ns)
+            self._reject(conn, WRONG_CODE, wrong_code=True)
         return self._settle(now_ns)
 
     # -- commands of the user ----------------------------------------------------------------------------------------
@@ -448,8 +481,17 @@ class HostSession:
             return None
         return member
 
-    def _reject(self, conn: int, reason: str) -> None:
-        self._outbox.do(Send(conn, m.JoinRejected(reason)), Close(conn, reason))
+    def _may_join(self, conn: int, request: m.JoinRequest) -> bool:
+        """It has proved the code, if there is one, or its membership. Another version is refused later."""
+        return (
+            self._door.is_open_for(conn)
+            or request.protocol_version != m.PROTOCOL_VERSION
+            or self._prover(request.peer_id, request.proof, JOIN) is not None
+            or self._admission.returning(request) is not None
+        )
+
+    def _reject(self, conn: int, reason: str, *, wrong_code: bool = False) -> None:
+        self._outbox.do(Send(conn, m.JoinRejected(reason, wrong_code)), Close(conn, reason))
 
     def _accept(self, conn: int, admitted: Admitted, now_ns: int) -> None:
         peer_id, token, name = admitted.peer_id, admitted.token, admitted.name

@@ -31,6 +31,7 @@ from phaselock.session.effects import (
     Ended,
     Listen,
     ListenToSong,
+    Pair,
     Send,
     SetQuiet,
     StartClock,
@@ -64,7 +65,11 @@ class PeerSession:
     Methods that change the session return the effects that the runner must execute.
     """
 
-    def __init__(self, *, display_name: str, microphone: bool = False) -> None:
+    def __init__(self, *, display_name: str, code: str = "", microphone: bool = False) -> None:
+        """`code`: that of the session, in its normal form; empty if the user was told none."""
+        self._code = code
+        self._paired = False
+        """The machine that answered last has proved that it knows the code."""
         self._side = PeerSide.OFFLINE
         self._display_name = person_name(display_name)
         self._session_name = self._host_name = ""
@@ -108,10 +113,25 @@ class PeerSession:
         if self._side in (PeerSide.OFFLINE, PeerSide.AWAY):
             self._side = PeerSide.GREETING
             self._heard_at_ns = self._called_at_ns = now_ns
+            self._paired = False
             if self._host_key not in (b"", host_key):  # not the host, although it has its address
                 self._outbox.do(Close(HOST_CONN, "another host key"))
                 self._rejoin_failed(now_ns)
             self._host_key = self._host_key or host_key
+        return self._settle(now_ns)
+
+    def paired(self, *, now_ns: int) -> list[Effect]:
+        """`Pair` has succeeded: both sides know the code."""
+        if self._side is PeerSide.JOINING:
+            self._paired = True
+            self._ask_to_join()
+        return self._settle(now_ns)
+
+    def not_paired(self, *, now_ns: int) -> list[Effect]:
+        """The machine that answered does not know the code, although it asked for it."""
+        if self._side is PeerSide.JOINING:
+            self._outbox.do(Close(HOST_CONN, "the host does not know the code"))
+            self._end(Notice(Code.CODE_WRONG), now_ns, failed=True)
         return self._settle(now_ns)
 
     def connect_failed(self, reason: str, *, refused: bool, now_ns: int) -> list[Effect]:
@@ -318,10 +338,20 @@ class PeerSession:
             case m.SessionInfo():
                 self._greeted(message, now_ns)
             case m.JoinAccepted():
-                self._accepted(message, now_ns)
-            case m.JoinRejected(reason=reason):
+                if self._code and not self._token and not self._paired:
+                    self._outbox.do(Close(HOST_CONN, "it did not ask for the code"))
+                    self._end(Notice(Code.CODE_NOT_ASKED), now_ns, failed=True)
+                else:
+                    self._accepted(message, now_ns)
+            case m.JoinRejected(reason=reason, wrong_code=wrong_code):
                 self._outbox.do(Close(HOST_CONN, "rejected"))
-                self._end(Notice(Code.JOIN_REJECTED, sentence(reason)), now_ns, failed=True)
+                code = Code.CODE_WRONG if wrong_code else Code.JOIN_REJECTED
+                self._end(Notice(code, sentence(reason)), now_ns, failed=True)
+            case m.CodeNeeded() if self._code:
+                self._outbox.do(Pair(self._code))
+            case m.CodeNeeded():
+                self._outbox.do(Close(HOST_CONN, "the code is not known here"))
+                self._end(Notice(Code.CODE_NEEDED), now_ns, failed=True)
             case m.SessionEnd(reason=reason):
                 self._outbox.do(Close(HOST_CONN, "session ended"))
                 self._end(Notice(Code.SESSION_ENDED, sentence(reason)), now_ns, failed=bool(reason))
@@ -406,6 +436,9 @@ class PeerSession:
         self._session_name = person_name(info.session_name)
         self._host_name = person_name(info.host_name)
         self._side = PeerSide.JOINING
+        self._ask_to_join()
+
+    def _ask_to_join(self) -> None:
         join = m.JoinRequest(self._display_name, m.PROTOCOL_VERSION)
         if self._token:
             proof = membership_proof(self._token, JOIN, self._host_key)

@@ -1,0 +1,28 @@
+"""The code of a session: six digits, or a word or a sentence of the host's user."""
+
+from __future__ import annotations
+
+import unicodedata
+
+CODE_DIGITS = 6
+MIN_CODE_LENGTH = 4
+MAX_CODE_LENGTH = 64
+
+
+def normal_code(text: str) -> str:
+    """The code as both sides compare it: capital letters are as small ones, and blanks do not count. Empty if the text
+    has fewer than MIN_CODE_LENGTH or more than MAX_CODE_LENGTH characters besides blanks."""
+    code = "".join(unicodedata.normalize("NFKC", text).casefold().split())
+    return code if MIN_CODE_LENGTH <= len(code) <= MAX_CODE_LENGTH else ""
+
+
+def code_from_number(number: int) -> str:
+    """A code of digits from a random number."""
+    return f"{number % 10**CODE_DIGITS:0{CODE_DIGITS}}"
+
+
+def shown_code(code: str) -> str:
+    """The code as people read it: digits in two groups."""
+    if code.isdecimal() and len(code) == CODE_DIGITS:
+        return f"{code[:3]} {code[3:]}"
+    return code

@@ -1,0 +1,22 @@
+"""Shows a host's key as four short words that people can compare.
+
+Each word stands for 16 bits: consonants and vowels in turn, by D. S. Wilkerson, "A Proposal for Proquints:
+Identifiers that are Readable, Spellable, and Pronounceable", 2009. A key of another machine with the same 64 bits is
+out of reach of somebody who would have to make 2**64 keys.
+"""
+
+from __future__ import annotations
+
+_CONSONANTS = "bdfghjklmnprstvz"
+_VOWELS = "aiou"
+_WORDS = 4
+
+
+def key_words(host_key: bytes) -> str:
+    """Four words for the first 8 bytes of a key."""
+    return " ".join(_word(int.from_bytes(host_key[at : at + 2], "big")) for at in range(0, 2 * _WORDS, 2))
+
+
+def _word(bits: int) -> str:
+    places = (_CONSONANTS, 12, 15), (_VOWELS, 10, 3), (_CONSONANTS, 6, 15), (_VOWELS, 4, 3), (_CONSONANTS, 0, 15)
+    return "".join(letters[bits >> shift & mask] for letters, shift, mask in places)
