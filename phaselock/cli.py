@@ -7,6 +7,7 @@ import contextlib
 import functools
 import importlib.util
 import os
+import secrets
 import shlex
 import signal
 import sys
@@ -15,17 +16,20 @@ from typing import TYPE_CHECKING
 
 from phaselock import __version__
 from phaselock.bench import options as bench_options
-from phaselock.console.arguments import Parser, address, crossfade, loudness, name, number
+from phaselock.console.arguments import Parser, address, code, crossfade, loudness, name, number
 from phaselock.console.columns import wrapped
 from phaselock.console.output import Terminal, replace_unprintable
+from phaselock.console.secret import CODE_VARIABLE
 from phaselock.errors import PhaseLockError
 from phaselock.language import catalogue
 from phaselock.language.catalogue import tr
 from phaselock.model.address import DEFAULT_CLOCK_PORT, DEFAULT_PORT
 from phaselock.model.choices import BACKENDS, FILTERS
+from phaselock.model.code import code_from_number, normal_code
 from phaselock.model.file_kinds import SONG_ENDINGS
+from phaselock.model.notices import Code, Notice
 from phaselock.session.events import Failed
-from phaselock.session.sentences import notice_of
+from phaselock.session.sentences import NoticeError, notice_of
 
 if TYPE_CHECKING:
     from phaselock.app.headless import LocalClock
@@ -186,8 +190,8 @@ def command_line() -> Parser:
             "requests, accept N, reject N, drop-peer NAME, retry [NAME], without NAME, "
             "peer-volume NAME 0..100|mute|unmute, calibrate [NAME] [at NAME=METRES...|walk], calibrate next, "
             "calibrate stop, levels [even|undo|reset], check [NAME|stop], volume [0..100], "
-            "role [[NAME] left|right|mono|stereo], offset [MILLISECONDS|reset|anyway|forget], peers, queue, status, "
-            "quit."
+            "role [[NAME] left|right|mono|stereo], offset [MILLISECONDS|reset|anyway|forget], code [new|off|CODE], "
+            "peers, queue, status, quit."
         ),
     )
     host.add_argument(
@@ -228,6 +232,16 @@ def command_line() -> Parser:
         action=argparse.BooleanOptionalAction,
         help=tr("leave out the silence at the ends of songs (default: as last time)"),
     )
+    host.add_argument(
+        "--code",
+        type=code,
+        nargs="?",
+        const="",
+        metavar=tr("CODE"),
+        help=tr("who joins must know this code; without CODE the program makes one (also: {variable})").format(
+            variable=CODE_VARIABLE
+        ),
+    )
     host.add_argument("--play", action="store_true", help=tr("start to play by itself"))
     host.set_defaults(run=_host)
 
@@ -247,6 +261,14 @@ def command_line() -> Parser:
         "address", nargs="?", type=address, metavar=tr("ADDRESS[:PORT]"), help=tr("where the jam is hosted")
     )
     which.add_argument("--session", type=name, metavar=tr("NAME"), help=tr("which of the jams that are found"))
+    join.add_argument(
+        "--code",
+        type=code,
+        metavar=tr("CODE"),
+        help=tr("the code of the jam, if it has one; without this option it is asked for (also: {variable})").format(
+            variable=CODE_VARIABLE
+        ),
+    )
     join.add_argument("--cache", metavar=tr("DIR"), help=tr("keep received files here"))
     join.add_argument("--clock-filter", choices=FILTERS, default=FILTERS[0], help=argparse.SUPPRESS)
     join.set_defaults(run=_join)
@@ -381,7 +403,9 @@ def _host(options: argparse.Namespace, terminal: Terminal) -> int:
     from phaselock.app import headless
     from phaselock.app.session import HostOptions
 
+    makes_code = options.code == ""
     wish = HostOptions(
+        code=code_from_number(secrets.randbits(64)) if makes_code else options.code or _given_code(),
         session_name=options.session,
         display_name=options.display_name,
         bind=options.bind,
@@ -397,9 +421,10 @@ def _host(options: argparse.Namespace, terminal: Terminal) -> int:
         skip_silence=options.skip_silence,
     )
     autoplay = (options.wait_peers or 0) if options.play else None
-    return headless.run_host(
-        headless.HeadlessHostOptions(wish, tuple(options.files), autoplay, _clock(options), options.desktop), terminal
+    settled = headless.HeadlessHostOptions(
+        wish, tuple(options.files), autoplay, _clock(options), options.desktop, makes_code
     )
+    return headless.run_host(settled, terminal)
 
 
 def _join(options: argparse.Namespace, terminal: Terminal) -> int:
@@ -407,6 +432,7 @@ def _join(options: argparse.Namespace, terminal: Terminal) -> int:
     from phaselock.app.session import JoinOptions
 
     wish = JoinOptions(
+        code=options.code or _given_code(),
         places=[options.address] if options.address else [],
         session_name=options.session,
         display_name=options.display_name,
@@ -418,6 +444,14 @@ def _join(options: argparse.Namespace, terminal: Terminal) -> int:
         microphone=options.microphone,
     )
     return headless.run_join(headless.HeadlessJoinOptions(wish, _clock(options), options.desktop), terminal)
+
+
+def _given_code() -> str:
+    """The code in the environment variable, for services; empty without one. PhaseLockError if it cannot be one."""
+    text = os.environ.get(CODE_VARIABLE, "")
+    if text and not normal_code(text):
+        raise NoticeError(Notice(Code.CODE_UNUSABLE))
+    return normal_code(text)
 
 
 def _card(options: argparse.Namespace) -> VirtualCard:

@@ -42,9 +42,11 @@ from phaselock.console import events as ce
 from phaselock.console.input_help import Typing
 from phaselock.console.interrupts import handling
 from phaselock.console.output import Terminal
+from phaselock.console.secret import ask_code
 from phaselock.errors import PhaseLockError, message_of
 from phaselock.language.catalogue import tr
 from phaselock.language.message import N_, Message
+from phaselock.model.code import normal_code
 from phaselock.model.notices import Code, Notice
 from phaselock.network import discovery
 from phaselock.network.listener import PortTaken
@@ -85,6 +87,8 @@ class HeadlessHostOptions:
     clock: LocalClock
     desktop: bool = True
     """Whether media keys control the session, and requests are notified."""
+    shows_code: bool = False
+    """Whether the code is told when the session opens: the program has made it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -105,7 +109,16 @@ def run_host(options: HeadlessHostOptions, terminal: Terminal) -> int:
 def run_join(options: HeadlessJoinOptions, terminal: Terminal) -> int:
     """Take part in a session until it ends. Return the exit status. PhaseLockError if joining or the session fails."""
     options.clock.set()
-    return _run(_join(options, terminal), terminal)
+    while True:
+        try:
+            return _run(_join(options, terminal), terminal)
+        except NoticeError as error:
+            if error.notice.code not in (Code.CODE_NEEDED, Code.CODE_WRONG) or not terminal.for_people:
+                raise
+            terminal.say(error.message)
+            if not (code := normal_code(ask_code(tr("Code: ")))):
+                raise
+            options = dataclasses.replace(options, wish=dataclasses.replace(options.wish, code=code))
 
 
 def run_sessions(timeout_s: float, terminal: Terminal) -> int:
@@ -183,8 +196,9 @@ async def _host(options: HeadlessHostOptions, terminal: Terminal) -> Ended:
             async with contextlib.aclosing(media) as controls:
                 with _polite_interrupts(lambda _: desk.quit()):
                     names, ports = (stage.session_name, stage.host_name), (stage.port, stage.clock_port)
+                    shown = options.wish.code if options.shows_code else ""
                     where = stage.address, stage.addresses
-                    terminal.event(e.SessionOpened(_native.now_ns(), *names, *ports, *where))
+                    terminal.event(e.SessionOpened(_native.now_ns(), *names, *ports, *where, stage.host_words, shown))
                     hints = (
                         N_("Type play to begin, or help for all commands. Tab completes what you type."),
                         N_("To end the jam for everybody, type quit."),
@@ -208,6 +222,8 @@ async def _join(options: HeadlessJoinOptions, terminal: Terminal) -> Ended:
     def tell(event: e.Event) -> None:
         desk.tell(event)
         controls.tell(event)
+        if isinstance(event, e.Joined) and not event.again:  # before, the terminal may be needed to ask for the code
+            terminal.listen(_on_loop(desk.line), _typing(desk, *hints))
 
     with _settings(terminal) as store, _polite_interrupts(this_task.cancel) as give_up:
         async with open_peer_session(options.wish, store, tell) as stage:
@@ -221,7 +237,6 @@ async def _join(options: HeadlessJoinOptions, terminal: Terminal) -> Ended:
                         N_("Type help for all commands. Tab completes what you type."),
                         N_("To leave the jam, type leave."),
                     )
-                    terminal.listen(_on_loop(desk.line), _typing(desk, *hints))
                     return await stage.run()
 
 

@@ -35,6 +35,7 @@ from phaselock.errors import PhaseLockError, bug_net
 from phaselock.language.catalogue import tr
 from phaselock.language.message import Message
 from phaselock.model.address import DEFAULT_PORT
+from phaselock.model.key_words import key_words
 from phaselock.model.loudness import LoudnessChoice
 from phaselock.model.names import person_name
 from phaselock.model.notices import Code, Notice
@@ -47,6 +48,7 @@ from phaselock.session.effects import Ended
 from phaselock.session.events import (
     DeviceChanged,
     Event,
+    Joined,
     LoudnessSet,
     PeerJoined,
     PeerLeft,
@@ -59,7 +61,8 @@ from phaselock.session.events import (
 )
 from phaselock.session.sentences import notice_text
 from phaselock.storage.cache import FileCache
-from phaselock.storage.paths import cache_dir, host_key_path, measurements_path
+from phaselock.storage.known_hosts import meet_host
+from phaselock.storage.paths import cache_dir, host_key_path, known_hosts_path, measurements_path
 from phaselock.storage.settings import SettingsStore
 from phaselock.sync.clock import HostClock, PeerClocks
 
@@ -97,6 +100,8 @@ class HostOptions:
     """How long the songs cross-fade."""
     skip_silence: bool | None = None
     """Leave out the silence at the ends of songs."""
+    code: str = ""
+    """What others must know to join, in its normal form; empty: everybody may join."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -113,6 +118,8 @@ class JoinOptions:
     device: str | None = None
     card: VirtualCard = VirtualCard()
     clock_filter: str = "envelope"
+    code: str = ""
+    """The code of the session, in its normal form; empty: the user was told none."""
     microphone: str | None = None
     """The sound input that the host may use for `calibrate`; empty: the one of the settings, or the default one of the
     system. None: the host may use it only if the user permits it later."""
@@ -136,6 +143,8 @@ class OpenHostSession:
     address: str
     """The address that `phaselock join` takes."""
     addresses: tuple[str, ...]
+    host_words: str
+    """This machine's key as four short words."""
     _listener: socket.socket
 
     async def run(self) -> Ended:
@@ -226,6 +235,7 @@ async def open_host_session(
                 transitions=store.settings.transitions,
                 token_factory=functools.partial(os.urandom, 16),
                 host_key=identity.host_key,
+                code=wish.code,
             ),
             player,
             clock,
@@ -289,6 +299,7 @@ async def open_host_session(
                 clock_port,
                 address,
                 addresses,
+                key_words(identity.host_key),
                 listener,
             )
         finally:
@@ -333,9 +344,24 @@ async def open_peer_session(
                 store.update(role=event.role)
                 player.set_role(event.role)
             on_event(event)
+            if isinstance(event, Joined) and not event.again:
+                meeting.append(asyncio.create_task(meet(event)))
 
+        async def meet(event: Joined) -> None:
+            """Compare the host's key with that of the last time. A code has proved it already."""
+            try:
+                changed = await asyncio.to_thread(meet_host, known_hosts_path(), event.host_name, runner.host_key)
+            except OSError as error:
+                _log.warning("the host's key cannot be kept: %s", error)
+                return
+            if changed and not wish.code:
+                notice = Notice(Code.HOST_KEY_CHANGED, event.host_words, peer=event.host_name)
+                _log.warning("%s", notice_text(notice))
+                on_event(Warned(runner.session_ns(), notice))
+
+        meeting: list[asyncio.Task[None]] = []
         runner = PeerRunner(
-            PeerSession(display_name=name, microphone=wish.microphone is not None),
+            PeerSession(display_name=name, code=wish.code, microphone=wish.microphone is not None),
             player,
             clock,
             FileCache(pathlib.Path(wish.cache) if wish.cache else cache_dir()),

@@ -9,6 +9,7 @@ import asyncio
 import dataclasses
 import pathlib
 import random
+import secrets
 from collections.abc import Mapping
 from typing import Any, ClassVar
 from uuid import UUID
@@ -22,6 +23,7 @@ from phaselock.app.typed import nothing_after, usage_error
 from phaselock.audio.interface import AudioOutput
 from phaselock.errors import PhaseLockError
 from phaselock.language.message import N_, Figure, Message
+from phaselock.model.code import code_from_number
 from phaselock.model.loudness import parse_choice
 from phaselock.model.notices import Code, Notice
 from phaselock.model.snapshot import PeerView
@@ -173,6 +175,16 @@ class HostShell(Shell):
     def _show_transitions(self) -> None:
         chosen = self._runner.snapshot().transitions
         self._terminal.event(e.TransitionsSet(self._runner.session_ns(), chosen.crossfade_s, chosen.skip_silence))
+
+    def _code(self, rest: str) -> None:
+        if rest.casefold() == "off":
+            self._do(c.ChangeCode(""))
+        elif rest.casefold() == "new":
+            self._do(c.ChangeCode(code_from_number(secrets.randbits(64))))
+        elif rest:
+            self._do(c.ChangeCode(rest))
+        else:
+            self._terminal.event(e.CodeSet(self._runner.session_ns(), self._runner.snapshot().code))
 
     def _save(self, rest: str) -> None:
         form = Message("save [--replace] FILE")
@@ -347,6 +359,11 @@ class HostShell(Shell):
         ),
         "silence": Word(
             _silence, N_("silence [skip|play]"), N_("show or set whether the silence at the ends of songs is skipped")
+        ),
+        "code": Word(
+            _code,
+            N_("code [new|off|CODE]"),
+            N_("show, make or set the code that others must know to join; off: everybody may join"),
         ),
         "save": Word(
             _save,

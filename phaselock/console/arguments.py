@@ -5,12 +5,15 @@ from __future__ import annotations
 
 import argparse
 import difflib
+import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
 
+from phaselock.console.secret import hide_argument
 from phaselock.language.catalogue import tr
 from phaselock.language.message import N_, Message
 from phaselock.model.address import parse_address
+from phaselock.model.code import CODE_RULE, normal_code
 from phaselock.model.loudness import MAX_LUFS, MIN_LUFS, LoudnessChoice, parse_choice
 from phaselock.model.names import PERSON_BYTES, PERSON_CHARS, person_name
 from phaselock.model.transitions import MAX_CROSSFADE_S, parse_crossfade
@@ -95,6 +98,18 @@ def address(text: str) -> tuple[str, int]:
     except ValueError:
         message = tr("{text} is not HOST, HOST:PORT or [IPV6]:PORT").format(text=repr(text))
         raise argparse.ArgumentTypeError(message) from None
+
+
+def code(text: str) -> str:
+    """Parse the code of a session, and hide it from those who list the processes. argparse.ArgumentTypeError if it is
+    too short or too long, or if it is a file: then it was meant as one."""
+    hide_argument(text)
+    if os.path.lexists(text):
+        message = tr("{text} is a file. Put --code behind the files").format(text=repr(text))
+        raise argparse.ArgumentTypeError(message)
+    if not (found := normal_code(text)):
+        raise argparse.ArgumentTypeError(tr(CODE_RULE))
+    return found
 
 
 def loudness(text: str) -> LoudnessChoice:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import unicodedata
 
+from phaselock.language.message import N_
+
 CODE_DIGITS = 6
 MIN_CODE_LENGTH = 4
 MAX_CODE_LENGTH = 64
+CODE_RULE = N_("A code has 4 to 64 characters besides blanks.")
 
 
 def normal_code(text: str) -> str:

@@ -112,6 +112,8 @@ class Code(enum.StrEnum):
     """`number` wrong codes were tried at this host, so its code opens nothing any more."""
     CODE_UNUSABLE = "code_unusable"
     """The code that the host's user has chosen is too short or too long."""
+    HOST_KEY_CHANGED = "host_key_changed"
+    """A host called `peer` had another key the last time; `detail` is this one, in words."""
     OTHER_VERSION = "other_version"
     """Host and peer speak different versions of the protocol; `detail` says which."""
 

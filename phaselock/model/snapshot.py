@@ -271,6 +271,8 @@ class SessionSnapshot:
     """Host: after the last track the first one plays again."""
     shuffle: bool = False
     """Host: the tracks after the current one play in a random order."""
+    code: str = ""
+    """Host: what others must type to join; empty: everybody may."""
     calibration: CalibrationView | None = None
     """Host: the calibration that runs."""
     levels: LevelsView | None = None

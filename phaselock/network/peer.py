@@ -134,6 +134,11 @@ class PeerRunner(Runner[PeerSession]):
         self._pool = concurrent.futures.ThreadPoolExecutor(1, "bulk")
         self._upload_pool = concurrent.futures.ThreadPoolExecutor(1, "upload")
 
+    @property
+    def host_key(self) -> bytes:
+        """SHA-256 of the certificate of the machine that answered last; empty before."""
+        return self._host_key
+
     async def run(self, sock: socket.socket, places: Sequence[Place] = ()) -> Ended:
         """Take part until the session ends, then close the socket. `places` are all that the host has announced."""
         self._places = places

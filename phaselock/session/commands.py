@@ -71,6 +71,13 @@ class SetLoudness:
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class ChangeCode:
+    """From now on, who wants to join must know this code; empty: everybody may join. Members stay."""
+
+    code: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class SetTransitions:
     """Let the songs follow each other like this from now on."""
 
@@ -244,6 +251,7 @@ HostCommand = (
     | Shuffle
     | Repeat
     | SetLoudness
+    | ChangeCode
     | SetTransitions
     | PlaybackCommand
     | Autoplay

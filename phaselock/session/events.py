@@ -75,6 +75,10 @@ class SessionOpened(Event):
     """What others join with: an address, or address:port where the port is not the usual one."""
     addresses: tuple[str, ...]
     """All IP addresses at which this machine may be reached, best first."""
+    host_words: str
+    """This machine's key as four short words (model/key_words.py). They are the same at every peer."""
+    code: str
+    """What others must type to join; empty: everybody may join, or the user has chosen a code on the command line."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -93,6 +97,8 @@ class Joined(Event):
     """This machine's display name; the host may have added a number."""
     again: bool
     """The peer had lost its host and is back."""
+    host_words: str
+    """The host's key as four short words. They are the same at the host."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -623,6 +629,16 @@ class TransitionsSet(Event):
     """Length of the crossfade in seconds; 0 for none."""
     skip_silence: bool
     """The silence at the beginning and the end of songs is skipped."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class CodeSet(Event):
+    """Host: the session has another code now, or none."""
+
+    event_name: ClassVar[str] = "code_set"
+
+    code: str
+    """Empty: everybody on the network may join."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

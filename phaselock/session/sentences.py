@@ -14,6 +14,7 @@ from uuid import UUID
 
 from phaselock.errors import PhaseLockError
 from phaselock.language.message import ENGLISH, N_, Figure, Message, Words, joined, translated
+from phaselock.model.code import CODE_RULE, shown_code
 from phaselock.model.file_kinds import UnplayableFileError, format_of
 from phaselock.model.notices import Code, Notice
 from phaselock.model.role import ROLE_PHRASES
@@ -79,7 +80,11 @@ NOTICES: dict[Code, str] = {
     ),
     Code.CODE_GUESSED: N_("{number} wrong codes were tried. Change the code if nobody here has mistyped it so often."),
     Code.CODE_VOID: N_("{number} wrong codes were tried, so nobody can join with this code any more. Change it."),
-    Code.CODE_UNUSABLE: N_("A code has 4 to 64 characters besides blanks."),
+    Code.CODE_UNUSABLE: CODE_RULE,
+    Code.HOST_KEY_CHANGED: N_(
+        "{peer} has another key than the last time. Either it is another machine, or it was set up anew. Compare these "
+        "words with those that {peer} shows: {detail}"
+    ),
     Code.OTHER_VERSION: N_(
         "Another version of PhaseLock is running there. Please install the same one on both machines."
     ),
@@ -463,12 +468,23 @@ def event_text(event: e.Event, words: Words = ENGLISH) -> str:
             return words.gettext(N_("All songs play at {number} LUFS.")).format(number=number)
         case e.SongLoudness():
             return _song_loudness_text(event, words)
+        case e.SessionOpened(code=code) if code:
+            opened = words.gettext(PLAIN_EVENTS[e.SessionOpened]).format_map(_Values(event))
+            return f"{opened} {_code_text(code, words)}"
+        case e.CodeSet(code=code):
+            return _code_text(code, words)
         case e.TransitionsSet():
             return _transitions_text(event, words)
         case e.FilesAdded():
             return added_text(event, words)
     template = PLAIN_EVENTS.get(type(event), "")
     return words.gettext(template).format_map(_Values(event)) if template else hearing_text(event, words)
+
+
+def _code_text(code: str, words: Words) -> str:
+    if not code:
+        return words.gettext(N_("Everybody on this network may join."))
+    return words.gettext(N_("Who joins must know the code: {code}")).format(code=shown_code(code))
 
 
 def _transitions_text(event: e.TransitionsSet, words: Words) -> str:

@@ -34,6 +34,11 @@ def host_key_path() -> pathlib.Path:
     return _folder("data") / "host_key.pem"
 
 
+def known_hosts_path() -> pathlib.Path:
+    """The file of the keys of other hosts."""
+    return _folder("data") / "known_hosts.json"
+
+
 def log_path() -> pathlib.Path:
     """The log file."""
     return _folder("data") / "phaselock.log"

@@ -33,8 +33,10 @@ class TypedLines:
         return lines
 
     def keep(self, line: str) -> None:
-        """Keep a line, after all others."""
+        """Keep a line, after all others, unless it tells the code of a session."""
         text = " ".join(line.split())[:MAX_LINE_CHARS]
+        if text.casefold().startswith("code "):
+            return
         with contextlib.suppress(OSError):
             self._path.parent.mkdir(parents=True, exist_ok=True)
             with open(os.open(self._path, _FLAGS, 0o600), "wb") as file:

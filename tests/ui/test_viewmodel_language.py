@@ -130,7 +130,7 @@ def test_all_texts_of_the_browser_are_translated() -> None:
 
 EVENTS: list[e.Event] = [
     *(e.PeerJoined(1, 1, "Ben", again) for again in (False, True)),
-    e.Joined(1, 1, "Friday", "Hana", "Ben", again=True),
+    e.Joined(1, 1, "Friday", "Hana", "Ben", again=True, host_words="words"),
     *(
         e.PeerLeft(1, 1, "Ben", Notice(code, detail))
         for code in (Code.PEER_LEFT, Code.PEER_REMOVED, Code.PEER_SILENT, Code.PEER_CONNECTION_LOST)

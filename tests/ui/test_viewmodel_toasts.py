@@ -57,8 +57,11 @@ def failed(reason: str) -> e.TransferChanged:
         (left(Code.PEER_CONNECTION_LOST), Toast("Ben has left.", "warning")),
         (left(Code.PEER_CONNECTION_LOST, "reset"), Toast("Ben has left (reset).", "warning")),
         (left(Code.PEER_RECONNECTED), None),
-        (toast(e.Joined(1, 1, "Jam", "Ana", "Ben", again=False), False), None),
-        (toast(e.Joined(1, 1, "Jam", "Ana", "Ben", again=True), False), Toast("The host is heard again.", "info")),
+        (toast(e.Joined(1, 1, "Jam", "Ana", "Ben", again=False, host_words="words"), False), None),
+        (
+            toast(e.Joined(1, 1, "Jam", "Ana", "Ben", again=True, host_words="words"), False),
+            Toast("The host is heard again.", "info"),
+        ),
         (toast(e.RoleSet(1, "mono")), Toast("The host has set this speaker to play both channels as mono.", "info")),
         (toast(e.MicrophoneUsed(1, True), False), Toast("The host listens by this microphone.", "info")),
         (added(3), Toast("Added 3 tracks.", "info")),
@@ -157,7 +160,7 @@ SONG = UUID(int=1), "a.mp3"
 @pytest.mark.parametrize(
     "event",
     [
-        e.SessionOpened(1, "Jam", "Ana", 1, 2, "10.0.0.1", ()),
+        e.SessionOpened(1, "Jam", "Ana", 1, 2, "10.0.0.1", (), "words", ""),
         e.TransferChanged(1, *SONG, 10, e.TransferState.DONE, "Ben", 10),
         e.FileReady(1, *SONG),
         e.QueueChanged(1, 1),
@@ -229,6 +232,7 @@ SILENT = {
     e.OutputConfirmed,
     e.MicrophoneAsked,
     e.SessionOpened,
+    e.CodeSet,
     e.SessionEnded,
     e.FileReady,
     e.QueueChanged,

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from phaselock.language.message import N_
+from phaselock.model.code import normal_code
 from phaselock.model.loudness import Tagged
 from phaselock.model.measurement import Measurement
 from phaselock.model.microphone import HeardPass
@@ -73,8 +74,8 @@ class HostSession:
         host_key: bytes,
         code: str = "",
     ) -> None:
-        """`code`, in its normal form: who wants to join must know it; empty: everybody may. `loudness_lufs`: the loudness
-        of all songs; None: each plays as it is. `host_key`: SHA-256 of the certificate with which this host encrypts.
+        """`loudness_lufs`: the loudness of all songs; None: each plays as it is. `host_key`: SHA-256 of the certificate
+        with which this host encrypts. `code`, in its normal form: who joins must know it; empty: everybody may join.
         """
         self._host_key = host_key
         self._session_name = person_name(session_name)
@@ -203,6 +204,8 @@ class HostSession:
         match command:
             case c.Add(track=track):
                 self._queue.add(track, self._host_name, now_ns=now_ns)
+            case c.ChangeCode(code=text):
+                self._change_code(text, now_ns)
             case c.Move(file_id=file_id, to=to):
                 self._queue.move(file_id, to, now_ns=now_ns)
             case c.Remove(file_id=file_id):
@@ -459,7 +462,16 @@ class HostSession:
             loudness_lufs=self._gains.target_lufs,
             now_loudness=self._gains.view(self._queue.known(now.id)) if now is not None else None,
             transitions=self._transitions.chosen,
+            code=self._door.code,
         )
+
+    def _change_code(self, text: str, now_ns: int) -> None:
+        code = normal_code(text)
+        if text and not code:
+            self._outbox.error(Notice(Code.CODE_UNUSABLE), now_ns)
+        else:
+            self._door.change(code)
+            self._outbox.note(e.CodeSet(now_ns, code))
 
     # -- joining and leaving -----------------------------------------------------------------------------------------
 

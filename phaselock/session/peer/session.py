@@ -10,6 +10,7 @@ import dataclasses
 from uuid import UUID
 
 from phaselock.model.calibration import Confirmation
+from phaselock.model.key_words import key_words
 from phaselock.model.microphone import HeardPass, MicrophoneFault
 from phaselock.model.names import file_label, person_name, sentence, title
 from phaselock.model.notices import Code, Notice
@@ -459,7 +460,9 @@ class PeerSession:
         self._outbox.do(StartClock(accepted.peer_id, accepted.clock_port))
         self._clock_watch.start(accepted.clock_port, now_ns=now_ns)
         names = self._session_name, self._host_name, self._display_name
-        self._outbox.note(e.Joined(self._session_ns(now_ns), accepted.peer_id, *names, again=again))
+        self._outbox.note(
+            e.Joined(self._session_ns(now_ns), accepted.peer_id, *names, again, key_words(self._host_key))
+        )
         state = accepted.session_state
         self._take_queue(state.queue, state.revision, now_ns)
         self._playback.join(state)
