@@ -236,7 +236,7 @@ def command_line() -> Parser:
         "--code",
         type=code,
         nargs="?",
-        const="",
+        const=True,
         metavar=tr("CODE"),
         help=tr("who joins must know this code; without CODE the program makes one (also: {variable})").format(
             variable=CODE_VARIABLE
@@ -403,7 +403,7 @@ def _host(options: argparse.Namespace, terminal: Terminal) -> int:
     from phaselock.app import headless
     from phaselock.app.session import HostOptions
 
-    makes_code = options.code == ""
+    makes_code = options.code is True
     wish = HostOptions(
         code=code_from_number(secrets.randbits(64)) if makes_code else options.code or _given_code(),
         session_name=options.session,

@@ -101,6 +101,7 @@ def session(monkeypatch: pytest.MonkeyPatch) -> SimulatedSession:
             2,
             "here",
             ("here",),
+            "babab babab babab babab",
             simulated,
         )
 
