@@ -8,8 +8,8 @@ import contextlib
 import pathlib
 import socket
 import uuid
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
 from phaselock.audio.interface import AudioEvent, AudioOutput, DecodeFailed, SongLength
@@ -189,11 +189,9 @@ class PeerRunner(Runner[PeerSession]):
                     self._connection.end(reason)
             case Pair(code):
                 if self._connection:
-                    self._spawn(self._pair(self._connection, code))
+                    self._begin(self._pair(self._connection, code))
             case Connect():
-                task = self._spawn(self._reconnect())
-                self._connecting.add(task)
-                task.add_done_callback(self._connecting.discard)
+                self._begin(self._reconnect())
             case StartClock(peer_id, clock_port):
                 self._start_clock(peer_id, clock_port)
             case StopClock():
@@ -219,6 +217,12 @@ class PeerRunner(Runner[PeerSession]):
                 self._cache.keep(self._keep | self._own)
             case _:
                 raise AssertionError(f"{effect} is not for this runner")
+
+    def _begin(self, attempt: Coroutine[Any, Any, None]) -> None:
+        """Start an attempt to join, which the end of the session cancels."""
+        task = self._spawn(attempt)
+        self._connecting.add(task)
+        task.add_done_callback(self._connecting.discard)
 
     def _access(self, peer_id: int, token: bytes) -> bulk.Access:
         return bulk.Access(self._address, self._host_key, peer_id, token)

@@ -97,14 +97,13 @@ class SecureChannel:
         """Take bytes of the other side (none at first) and return what to send. ConnectionError if it does not speak
         TLS 1.3."""
         self._handshake_bytes += len(received)
-        if self._handshake_bytes > MAX_HANDSHAKE_BYTES:
-            raise _broken()
         self._incoming.write(received)
         try:
             self._tls.do_handshake()
             self.established = True
         except ssl.SSLWantReadError:
-            pass
+            if self._handshake_bytes > MAX_HANDSHAKE_BYTES:
+                raise _broken() from None
         except ssl.SSLError:
             raise _broken() from None
         return self._outgoing.read()

@@ -201,11 +201,12 @@ class NetworkFixture:
         name: str,
         inspect: Callable[[pathlib.Path, bytes], Any] = lambda path, sha256: LENGTH,
         find: Callable[[str], Awaitable[Sequence[Place]]] | None = None,
+        code: str = "",
     ) -> Peer:
         sock = stack.enter_context(await connect(*self.host.address))
         output, clock, news = Output(), Clock(), News()
         runner = PeerRunner(
-            PeerSession(display_name=name),
+            PeerSession(display_name=name, code=code),
             output,
             clock,
             FileCache(self.folder / name),

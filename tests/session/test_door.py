@@ -1,0 +1,66 @@
+"""The limits on guessing the code of a session."""
+
+from __future__ import annotations
+
+from phaselock.model.notices import Code
+from phaselock.session import events as e
+from phaselock.session.effects import Notify
+from phaselock.session.host.door import FREE_GUESSES, GUESS_EVERY_NS, LATER, MAX_GUESSES, NEVER, TOLD_GUESSES, Door
+from phaselock.session.outbox import Outbox
+
+
+def warnings(outbox: Outbox) -> list[Code]:
+    notes = [effect.event for effect in outbox.drain() if isinstance(effect, Notify)]
+    return [note.notice.code for note in notes if isinstance(note, e.Warned)]
+
+
+def test_one_machine_guesses_three_times_and_then_twice_a_minute() -> None:
+    door = Door("482913", Outbox())
+    assert [door.begin("a", now_ns=0) for _ in range(FREE_GUESSES + 1)] == [""] * FREE_GUESSES + [LATER]
+    assert door.begin("b", now_ns=0) == ""
+    assert door.begin("a", now_ns=GUESS_EVERY_NS - 1) == LATER
+    assert [door.begin("a", now_ns=GUESS_EVERY_NS) for _ in range(2)] == ["", LATER]
+
+
+def test_who_knows_the_code_has_no_guess_less() -> None:
+    door = Door("482913", Outbox())
+    for conn in range(1000):
+        assert door.begin("a", now_ns=0) == ""
+        assert not door.is_open_for(conn)
+        door.right(conn, "a")
+        assert door.is_open_for(conn)
+
+
+def test_after_a_hundred_wrong_codes_nobody_joins_until_the_code_is_another_one() -> None:
+    outbox = Outbox()
+    door = Door("482913", outbox)
+    for number in range(MAX_GUESSES):
+        assert door.begin(f"machine {number}", now_ns=0) == ""
+        door.wrong(now_ns=0)
+        expected = {TOLD_GUESSES: [Code.CODE_GUESSED], MAX_GUESSES: [Code.CODE_VOID]}.get(number + 1, [])
+        assert warnings(outbox) == expected
+    assert door.begin("another one", now_ns=10**18) == NEVER
+    assert len(door._guesses) == MAX_GUESSES
+    door.change("123456")
+    assert door.begin("another one", now_ns=0) == ""
+
+
+def test_guesses_at_the_same_time_count_before_they_are_wrong() -> None:
+    door = Door("482913", Outbox())
+    begun = [door.begin("a", now_ns=0) for _ in range(20)]
+    assert begun.count("") == FREE_GUESSES
+
+
+def test_a_session_without_a_code_is_open() -> None:
+    door = Door("", Outbox())
+    assert door.is_open_for(1)
+    door.change("482913")
+    assert not door.is_open_for(1)
+
+
+def test_a_new_code_is_for_those_who_have_not_joined_yet() -> None:
+    door = Door("482913", Outbox())
+    door.begin("a", now_ns=0)
+    door.right(1, "a")
+    door.change("123456")
+    assert not door.is_open_for(1)
