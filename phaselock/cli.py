@@ -162,6 +162,13 @@ def command_line() -> Parser:
     laboratory.add_argument("--clock-ahead-s", type=number(0, 1e6), default=0, help=argparse.SUPPRESS)
     laboratory.add_argument("--card", metavar="JSON", help=argparse.SUPPRESS)
     laboratory.add_argument("--no-desktop", dest="desktop", action="store_false", help=argparse.SUPPRESS)
+    coded = Parser(add_help=False)
+    coded.add_argument(
+        "--code",
+        type=code,
+        metavar=tr("CODE"),
+        help=tr("the code of the jam, if it has one (also: {variable})").format(variable=CODE_VARIABLE),
+    )
     person = Parser(add_help=False)
     person.add_argument("--as", dest="display_name", type=name, metavar=tr("NAME"), help=tr("your name in the jam"))
 
@@ -247,7 +254,7 @@ def command_line() -> Parser:
 
     join = commands.add_parser(
         "join",
-        parents=[person, sound, microphone, laboratory, lines],
+        parents=[person, coded, sound, microphone, laboratory, lines],
         help=tr("take part in a jam"),
         description=tr("Take part in the jam that is hosted at ADDRESS, or in the one that is found on the network."),
         epilog=tr(
@@ -261,14 +268,6 @@ def command_line() -> Parser:
         "address", nargs="?", type=address, metavar=tr("ADDRESS[:PORT]"), help=tr("where the jam is hosted")
     )
     which.add_argument("--session", type=name, metavar=tr("NAME"), help=tr("which of the jams that are found"))
-    join.add_argument(
-        "--code",
-        type=code,
-        metavar=tr("CODE"),
-        help=tr("the code of the jam, if it has one; without this option it is asked for (also: {variable})").format(
-            variable=CODE_VARIABLE
-        ),
-    )
     join.add_argument("--cache", metavar=tr("DIR"), help=tr("keep received files here"))
     join.add_argument("--clock-filter", choices=FILTERS, default=FILTERS[0], help=argparse.SUPPRESS)
     join.set_defaults(run=_join)
@@ -354,7 +353,7 @@ def command_line() -> Parser:
 
     doctor = commands.add_parser(
         "doctor",
-        parents=[sound, lines],
+        parents=[sound, coded, lines],
         help=tr("find out what keeps music from playing together"),
         description=tr(
             "Check this machine: window, sound output, ports, network, discovery, disk; and with ADDRESS also the way "
@@ -370,7 +369,7 @@ def command_line() -> Parser:
 
     trace = commands.add_parser(
         "trace",
-        parents=[lines],
+        parents=[coded, lines],
         help=tr("record how well a jam's clock is heard here"),
         description=tr(
             "Take part in a jam as a silent visitor, which takes one of its five places, and write every exchange "
@@ -499,13 +498,13 @@ def _install_desktop(parser: argparse.ArgumentParser, options: argparse.Namespac
 def _doctor(options: argparse.Namespace, terminal: Terminal) -> int:
     from phaselock.tools import doctor
 
-    return doctor.run_doctor(options.address, options.backend, options.device, terminal)
+    return doctor.run_doctor(options.address, options.backend, options.device, terminal, options.code or _given_code())
 
 
 def _trace(options: argparse.Namespace, terminal: Terminal) -> int:
     from phaselock.tools.trace import run_trace
 
-    return run_trace(options.address, options.output, options.seconds, terminal)
+    return run_trace(options.address, options.output, options.seconds, terminal, options.code or _given_code())
 
 
 def _demo(options: argparse.Namespace, terminal: Terminal) -> int:

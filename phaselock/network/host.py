@@ -8,7 +8,7 @@ import itertools
 import pathlib
 import socket
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 from uuid import UUID
 
 from phaselock.audio.interface import AudioOutput
@@ -22,6 +22,7 @@ from phaselock.model.types import HOST_CLOCK, ClockStatus, Track
 from phaselock.network import transfer
 from phaselock.network.connection import Connection, ConnectionLost
 from phaselock.network.file_connection import FileConnection
+from phaselock.network.pairing import Pairing
 from phaselock.network.runner import Hear, HearSong, Runner, log
 from phaselock.network.secure import HostIdentity, SecureChannel
 from phaselock.network.unauthenticated import UnauthenticatedConnections, address_group
@@ -50,9 +51,6 @@ from phaselock.session.host.requests import Request
 from phaselock.session.host.session import HostSession
 from phaselock.session.sentences import notice_text
 from phaselock.storage.cache import FileCache
-
-if TYPE_CHECKING:
-    from phaselock.network.pairing import Pairing
 
 HELLO_S = 5.0
 """How long a new connection may take, in seconds, to send its first message."""
@@ -453,8 +451,6 @@ class HostRunner(Runner[HostSession]):
 
 def _answered(code: str, host_key: bytes, share: bytes) -> Pairing:
     """The host's side of a pairing, with the share of the peer. Called in a worker thread."""
-    from phaselock.network.pairing import Pairing
-
     pairing = Pairing(code, host_key, is_host=True)
     pairing.take(share)
     return pairing

@@ -9,7 +9,7 @@ import pathlib
 import socket
 import uuid
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 from uuid import UUID
 
 from phaselock.audio.interface import AudioEvent, AudioOutput, DecodeFailed, SongLength
@@ -22,6 +22,7 @@ from phaselock.model.role import Role
 from phaselock.model.types import ClockStatus, Track
 from phaselock.network import transfer as bulk
 from phaselock.network.connection import Connection, ConnectionLost
+from phaselock.network.pairing import prove_code
 from phaselock.network.reach import CannotConnect, Place, connect_any, place_of
 from phaselock.network.runner import Hear, HearSong, Runner, log
 from phaselock.network.secure import SecureChannel
@@ -32,7 +33,6 @@ from phaselock.protocol.messages import (
     PROTOCOL_VERSION,
     PairingProof,
     PairingReply,
-    PairingStart,
     SessionInfo,
 )
 from phaselock.session.commands import PeerCommand, Request
@@ -57,9 +57,6 @@ from phaselock.session.sentences import NoticeError, notice_of
 from phaselock.storage.cache import FileCache
 from phaselock.storage.collect import names_several
 from phaselock.storage.tags import read_tags
-
-if TYPE_CHECKING:
-    from phaselock.network.pairing import Pairing
 
 RECONNECT_S = 2.0
 """Time limit of a connection to a lost host, in seconds: a network that works again answers at once."""
@@ -313,15 +310,7 @@ class PeerRunner(Runner[PeerSession]):
         try:
             with bug_net("pairing", ProtocolError, TimeoutError):
                 async with asyncio.timeout(HANDSHAKE_S):
-                    pairing = await self._loop.run_in_executor(self._pool, _begun, code, self._host_key)
-                    connection.send(PairingStart(pairing.share))
-                    reply = await inbox.get()
-                    if not isinstance(reply, PairingReply):
-                        raise ProtocolError("no PairingReply")
-                    await self._loop.run_in_executor(self._pool, pairing.take, reply.share)
-                    connection.send(PairingProof(pairing.proof))
-                    answer = await inbox.get()
-                    right = isinstance(answer, PairingProof) and pairing.is_proof(answer.proof)
+                    right = await prove_code(code, self._host_key, connection.send, inbox.get, self._pool)
         except (ProtocolError, InternalError, TimeoutError) as error:
             log.info("the host does not pair: %s", error)
             right = False
@@ -450,10 +439,3 @@ class PeerRunner(Runner[PeerSession]):
         except PhaseLockError as error:
             return path, error
         return path, None
-
-
-def _begun(code: str, host_key: bytes) -> Pairing:
-    """The peer's side of a pairing. Called in a worker thread."""
-    from phaselock.network.pairing import Pairing
-
-    return Pairing(code, host_key, is_host=False)

@@ -369,13 +369,15 @@ def check_settings(warning: str | None) -> list[Finding]:
 # -- all of it ---------------------------------------------------------------------------------------------------------
 
 
-def run_doctor(address: tuple[str, int] | None, backend: str, device: str | None, screen: Screen) -> int:
+def run_doctor(
+    address: tuple[str, int] | None, backend: str, device: str | None, screen: Screen, code: str = ""
+) -> int:
     """Check this machine and the connection to the session at `address`. None: to the first session found, without
-    measuring. Return the exit status: 0 if there is no problem, else 1."""
-    return asyncio.run(_run(address, backend, device, screen))
+    measuring. `code` is that of the session. Return the exit status: 0 if there is no problem, else 1."""
+    return asyncio.run(_run(address, backend, device, screen, code))
 
 
-async def _run(address: tuple[str, int] | None, backend: str, device: str | None, screen: Screen) -> int:
+async def _run(address: tuple[str, int] | None, backend: str, device: str | None, screen: Screen, code: str) -> int:
     told: list[str] = []
 
     def tell(findings: Sequence[Finding]) -> None:
@@ -413,7 +415,7 @@ async def _run(address: tuple[str, int] | None, backend: str, device: str | None
     to_host = None
     if address:
         screen.show(Message("Measuring the way to {address} ...", address=address[0]))
-        to_host = way.check_way([address[0]], address[1], sessions, measure=True)
+        to_host = way.check_way([address[0]], address[1], sessions, measure=True, code=code)
     elif sessions:
         to_host = way.check_way(sessions[0].addresses, sessions[0].port, sessions, measure=False)
     if to_host:

@@ -17,14 +17,17 @@ from phaselock._native import now_ns
 from phaselock.errors import InternalError, PhaseLockError, bug_net, message_of
 from phaselock.language.message import N_, Figure, Message
 from phaselock.model.names import person_name, sentence
+from phaselock.model.notices import Code, Notice
 from phaselock.model.types import ClockStatus
 from phaselock.network.connection import Connection, ConnectionLost
+from phaselock.network.pairing import prove_code
 from phaselock.network.reach import place_of
 from phaselock.network.secure import SecureChannel
 from phaselock.protocol import messages as m
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import HOST_CAP, Framer
 from phaselock.session.events import known_us
+from phaselock.session.sentences import NoticeError
 from phaselock.session.states import PEER_ACCEPTS, PeerSide, wire_uncertainty_ns
 from phaselock.sync.clock import PeerClock
 from phaselock.sync.trace import Exchange, round_trip_ns
@@ -46,6 +49,7 @@ class ClockProbe:
     def __init__(self, control: socket.socket) -> None:
         self._control = control
         self._connection = Connection(control, Framer(HOST_CAP))
+        self._channel = SecureChannel()
         self._peer_id: int | None = None
         self._tasks: list[asyncio.Task[None]] = []
         self.clock: PeerClock | None = None
@@ -58,7 +62,7 @@ class ClockProbe:
         """Return the host's description of its session, with names that are safe to show. PhaseLockError if the other
         side does not send one: it is no PhaseLock host."""
         try:
-            await _soon(self._connection.secure(SecureChannel()))  # an older version does not encrypt, and greets, too
+            await _soon(self._connection.secure(self._channel))  # an older version does not encrypt, and greets, too
             info = await _soon(self._connection.receive())
         except (TimeoutError, ConnectionLost, ProtocolError):
             raise PhaseLockError(NO_ANSWER) from None
@@ -67,12 +71,17 @@ class ClockProbe:
         session_name, host_name = person_name(info.session_name), person_name(info.host_name)
         return dataclasses.replace(info, session_name=session_name, host_name=host_name)
 
-    async def join(self, name: str) -> None:
+    async def join(self, name: str, code: str = "") -> None:
         """Join the session under this name and start to measure. Call `greet` first. PhaseLockError if the host refuses
-        or does not answer, or if its clock port cannot be reached."""
-        self._connection.send(m.JoinRequest(name, m.PROTOCOL_VERSION))
+        or does not answer, if the session has another code, or if its clock port cannot be reached."""
+        request = m.JoinRequest(name, m.PROTOCOL_VERSION)
+        self._connection.send(request)
         try:
             answer = await _soon(self._connection.receive())
+            if isinstance(answer, m.CodeNeeded):
+                await self._prove(code)
+                self._connection.send(request)
+                answer = await _soon(self._connection.receive())
         except TimeoutError:
             raise PhaseLockError("The host does not answer.") from None
         except (ConnectionLost, ProtocolError):
@@ -87,6 +96,18 @@ class ClockProbe:
         except OSError as error:
             raise PhaseLockError("The host's clock cannot be reached: {reason}.", reason=message_of(error)) from None
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._speak(self.clock))]
+
+    async def _prove(self, code: str) -> None:
+        """Prove that the user knows the code of the session. PhaseLockError if that fails."""
+        if not code:
+            raise NoticeError(Notice(Code.CODE_NEEDED))
+        connection = self._connection
+        try:
+            right = await _soon(prove_code(code, self._channel.host_key, connection.send, connection.receive, None))
+        except ProtocolError:
+            right = False
+        if not right:
+            raise NoticeError(Notice(Code.CODE_WRONG))
 
     async def leave(self) -> None:
         """Leave the session and close the connection, within about a second."""

@@ -30,11 +30,11 @@ from phaselock.tools.probe import ClockProbe, Quality, loss_words, quality
 LOOK_S = 0.5
 
 
-def run_trace(address: tuple[str, int], path: str | None, seconds: float, screen: Screen) -> int:
+def run_trace(address: tuple[str, int], path: str | None, seconds: float, screen: Screen, code: str = "") -> int:
     """Record the exchanges with the clock of the session at `address` for `seconds`, and write them to `path`. None: a
     new file in the current directory. Return the exit status. PhaseLockError if recording or writing fails."""
     try:
-        return asyncio.run(_interruptible(_trace(address, path, seconds, screen)))
+        return asyncio.run(_interruptible(_trace(address, path, seconds, screen, code)))
     except asyncio.CancelledError:  # interrupted before the first exchange
         raise KeyboardInterrupt from None
 
@@ -48,7 +48,7 @@ async def _interruptible(work: Coroutine[Any, Any, int]) -> int:
         return await work
 
 
-async def _trace(address: tuple[str, int], path: str | None, seconds: float, screen: Screen) -> int:
+async def _trace(address: tuple[str, int], path: str | None, seconds: float, screen: Screen, code: str = "") -> int:
     began = datetime.datetime.now(datetime.UTC)
     target = pathlib.Path(path or began.strftime("phaselock-%Y%m%d-%H%M%S.trace"))
     if target.is_dir() or not os.access(target.absolute().parent, os.W_OK):
@@ -59,7 +59,7 @@ async def _trace(address: tuple[str, int], path: str | None, seconds: float, scr
         info = await visitor.greet()
         if info.protocol_version != PROTOCOL_VERSION:
             raise NoticeError(Notice(Code.OTHER_VERSION))
-        await visitor.join("trace")
+        await visitor.join("trace", code)
         assert visitor.clock
         since_ns = at_ns = now_ns()
         with contextlib.suppress(asyncio.CancelledError):

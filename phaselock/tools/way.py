@@ -49,12 +49,14 @@ async def check_way(
     sessions: Sequence[FoundSession],
     *,
     measure: bool,
+    code: str = "",
     find: Callable[[str, int], list[str]] = resolve,
 ) -> AsyncIterator[Finding]:
     """Check the connection to a host step by step, until a step fails. `hosts` are its names or addresses, `sessions`
     those found by discovery.
 
-    The steps: addresses of the names, TCP connection, session, and with `measure` the clock exchange.
+    The steps: addresses of the names, TCP connection, session, and with `measure` the clock exchange, for which a
+    session may need its `code`.
     """
     places: list[str] = []
     for host in hosts:
@@ -75,7 +77,7 @@ async def check_way(
         return
     visitor = ClockProbe(connected)
     try:
-        async for finding in _visit(visitor, measure):
+        async for finding in _visit(visitor, measure, code):
             yield finding
     finally:
         await visitor.leave()
@@ -115,7 +117,7 @@ def check_refusal(address: str, port: int, problem: OSError, sessions: Sequence[
     return Finding("connect", "problem", message, Message.joined("\n", fixes))
 
 
-async def _visit(visitor: ClockProbe, measure: bool) -> AsyncIterator[Finding]:
+async def _visit(visitor: ClockProbe, measure: bool, code: str) -> AsyncIterator[Finding]:
     try:
         info = await visitor.greet()
     except PhaseLockError as error:
@@ -145,7 +147,7 @@ async def _visit(visitor: ClockProbe, measure: bool) -> AsyncIterator[Finding]:
     if not measure:
         return
     try:
-        await visitor.join("doctor")
+        await visitor.join("doctor", code)
     except PhaseLockError as error:
         message = Message("The host does not let this machine in: {reason}", reason=error.message)
         yield Finding("join", "problem", message)

@@ -19,6 +19,7 @@ from phaselock.console.interrupts import interrupts
 from phaselock.errors import PhaseLockError
 from phaselock.model.types import UNKNOWN_CLOCK, ClockStatus
 from phaselock.network.connection import Connection, ConnectionLost
+from phaselock.network.pairing import Pairing
 from phaselock.network.reach import connect
 from phaselock.protocol import messages as m
 from phaselock.protocol.framing import SESSION_CAP, Framer
@@ -27,7 +28,7 @@ from phaselock.sync.trace import read_trace
 from phaselock.tools import probe, trace
 from phaselock.tools.probe import ClockProbe, quality
 from phaselock.tools.trace import quality_lines
-from tests.support.identity import greet
+from tests.support.identity import IDENTITY, greet
 from tests.support.programs import TUNE, Program
 
 INFO = m.SessionInfo(m.PROTOCOL_VERSION, bytes(16), "Kit\x1bchen", "Ann", (), 5)
@@ -377,3 +378,43 @@ def test_a_message_that_fails_ends_the_measurement(monkeypatch: pytest.MonkeyPat
 
     run(scene())
     assert bugs == ["the listening probe failed: ValueError('odd')"]
+
+
+async def pairing_host(host: Host, code: str) -> None:
+    """The host's side of joining a session with a code."""
+    await greet(host.connection, INFO)
+    assert isinstance(await host.connection.receive(), m.JoinRequest)
+    host.connection.send(m.CodeNeeded())
+    with contextlib.suppress(ConnectionLost):
+        start = await host.connection.receive()
+        assert isinstance(start, m.PairingStart)
+        pairing = Pairing(code, IDENTITY.host_key, is_host=True)
+        pairing.take(start.share)
+        host.connection.send(m.PairingReply(pairing.share))
+        proof = await host.connection.receive()
+        if isinstance(proof, m.PairingProof) and pairing.is_proof(proof.proof):
+            host.connection.send(m.PairingProof(pairing.proof))
+            assert isinstance(await host.connection.receive(), m.JoinRequest)
+            host.connection.send(m.JoinAccepted(7, m.SessionState((), 0), bytes(16), host.clock_port, "trace"))
+        else:
+            host.connection.send(m.JoinRejected("The code is wrong.", wrong_code=True))
+
+
+@pytest.mark.parametrize(
+    ("code", "problem"), [("482913", ""), ("482914", "The code is wrong"), ("", "This jam has a code")]
+)
+def test_a_visitor_of_a_session_with_a_code_needs_it(code: str, problem: str) -> None:
+    async def scene() -> None:
+        async with hosting() as host:
+            visitor = await host.visited()
+            serving = asyncio.create_task(pairing_host(host, "482913"))
+            await visitor.greet()
+            if problem:
+                with pytest.raises(PhaseLockError, match=problem):
+                    await visitor.join("trace", code)
+            else:
+                await visitor.join("trace", code)
+            await asyncio.gather(visitor.leave(), host.connection.close())
+            await serving
+
+    run(scene())
