@@ -450,7 +450,15 @@ class WindowBackend:
         def on_change(sessions: tuple[FoundSession, ...]) -> None:
             self._found = {address_of(one): one for one in sessions}
             found = [
-                Found(one.session_name, one.host_name, one.peers, one.max_peers, address_of(one), one.session_id)
+                Found(
+                    one.session_name,
+                    one.host_name,
+                    one.peers,
+                    one.max_peers,
+                    address_of(one),
+                    one.session_id,
+                    one.needs_code,
+                )
                 for one in sessions
                 if one.addresses
             ]

@@ -34,6 +34,10 @@ class SessionFound(Event):
     """Hexadecimal; tells sessions of the same name apart."""
     version: int
     """Of the protocol."""
+    needs_code: bool
+    """Whoever joins is asked for the code that the host shows."""
+    host_key: str
+    """The first 16 bytes of the SHA-256 of the host's certificate, hexadecimal; empty: not announced."""
     full: bool
     """No further peer may join."""
     address: str

@@ -318,4 +318,5 @@ def _session_line(session: ce.SessionFound, words: Words) -> str:
     form = words.ngettext("{peers}/{number} peers", "{peers}/{number} peers", session.max_peers)
     people = form.format(peers=session.peers, number=session.max_peers)
     full = words.gettext("  (full)") if session.full else ""
-    return f"{session.session_name} — {hosted} — {people}{full}  {session.address}"
+    code = words.gettext("  (with a code)") if session.needs_code else ""
+    return f"{session.session_name} — {hosted} — {people}{full}{code}  {session.address}"

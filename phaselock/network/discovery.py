@@ -73,10 +73,12 @@ class Announcer:
         max_peers: int = MAX_PEERS,
         *,
         version: int = PROTOCOL_VERSION,
+        needs_code: bool = False,
+        host_key: str = "",
         interfaces: Sequence[str] | None = None,
         refresh: Callable[[], tuple[str, ...]] | None = None,
     ) -> None:
-        """`addresses` are announced. `refresh`, called in a worker thread every RECHECK_EVERY_S, returns the addresses
+        """`addresses` are announced. `needs_code` and `host_key`: see FoundSession. `refresh`, called in a worker thread every RECHECK_EVERY_S, returns the addresses
         to announce from then on. `interfaces` are the addresses of the interfaces to send on; None: `addresses`."""
         self._names = session_name, host_name
         self._session_id = session_id
@@ -84,6 +86,7 @@ class Announcer:
         self._addresses = tuple(addresses)
         self._max_peers = max_peers
         self._version = version
+        self._needs_code, self._host_key = needs_code, host_key
         self._interfaces = interfaces
         self._refresh = refresh
         self._peers = 0
@@ -187,7 +190,15 @@ class Announcer:
             SERVICE_TYPE,
             instance_name(self._names[0], self._session_id),
             self._port,
-            properties=txt_record(*self._names, self._peers, self._max_peers, self._session_id, self._version),
+            properties=txt_record(
+                *self._names,
+                self._peers,
+                self._max_peers,
+                self._session_id,
+                self._version,
+                needs_code=self._needs_code,
+                host_key=self._host_key,
+            ),
             # Our own host name: another program may announce this computer's name with other addresses.
             server=f"phaselock-{self._session_id.hex()[:16]}.local.",
             host_ttl=TTL_S,

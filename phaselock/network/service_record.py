@@ -19,11 +19,14 @@ ID_DIGITS = range(8, 65)
 """Allowed numbers of hex digits in a session id."""
 MAX_SHOWN_PEERS = 999
 MAX_VERSION = 65535
+KEY_BYTES = 16
+"""Of `key`: the first bytes of the SHA-256 of the host's certificate."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FoundSession:
-    """A session as it announces itself. `addresses` are in the order to try; `session_id` is in hex digits."""
+    """A session as it announces itself. `addresses` are in the order to try; `session_id` is in hex digits. All of it is
+    a claim: everybody on the network can announce it."""
 
     session_name: str
     host_name: str
@@ -33,6 +36,11 @@ class FoundSession:
     port: int
     session_id: str
     version: int
+    needs_code: bool = False
+    """Whoever joins is asked for the code that the host shows."""
+    host_key: str = ""
+    """The first KEY_BYTES of the SHA-256 of the host's certificate in lower-case hex digits, to compare with the
+    certificate of the machine that answers there; empty: not announced."""
 
     @property
     def full(self) -> bool:
@@ -48,7 +56,17 @@ def instance_name(session_name: str, session_id: bytes) -> str:
     return f"{label} {digits}.{SERVICE_TYPE}".lstrip()
 
 
-def txt_record(session_name: str, host_name: str, peers: int, max_peers: int, session_id: bytes, version: int) -> bytes:
+def txt_record(
+    session_name: str,
+    host_name: str,
+    peers: int,
+    max_peers: int,
+    session_id: bytes,
+    version: int,
+    *,
+    needs_code: bool = False,
+    host_key: str = "",
+) -> bytes:
     """The TXT record in the format of DNS-SD (RFC 6763, section 6)."""
     fields = {
         "name": person_name(session_name),
@@ -57,6 +75,8 @@ def txt_record(session_name: str, host_name: str, peers: int, max_peers: int, se
         "max_peers": max(0, max_peers),
         "id": session_id.hex(),
         "version": version,
+        **({"code": 1} if needs_code else {}),
+        **({"key": host_key} if host_key else {}),
     }
     texts = [_cut(f"{key}={value}", MAX_TXT_STRING_BYTES).encode() for key, value in fields.items()]
     return b"".join(bytes([len(text)]) + text for text in texts)
@@ -98,7 +118,15 @@ def found_session(
         port,
         session_id,
         _number(fields.get(b"version", b""), 0, MAX_VERSION),
+        needs_code=fields.get(b"code") == b"1",
+        host_key=_host_key(fields.get(b"key", b"")),
     )
+
+
+def _host_key(text: bytes) -> str:
+    """The key in lower-case hex digits; empty if it does not have the form of one."""
+    key = text.decode("ascii", "replace").lower()
+    return key if len(key) == 2 * KEY_BYTES and not set(key) - set(string.hexdigits) else ""
 
 
 def _number(text: bytes, default: int, most: int) -> int:

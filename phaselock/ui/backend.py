@@ -110,6 +110,7 @@ class Found:
     address: str
     """As `Program.join` takes it."""
     session_id: str
+    needs_code: bool = False
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

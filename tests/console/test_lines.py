@@ -162,8 +162,12 @@ def listed(timing: Any, link: str) -> ce.OutputListed:
         (e.Warned(None, Notice(Code.NO_OUTPUT)), [NO_OUTPUT]),
         (device("none", None, None, None, "No audio output detected."), [NO_OUTPUT]),
         (
-            ce.SessionFound(None, "Jam", "Ada", 5, 5, ("10.0.0.1",), 17401, "00", 3, True, "10.0.0.1"),
+            ce.SessionFound(None, "Jam", "Ada", 5, 5, ("10.0.0.1",), 17401, "00", 3, False, "", True, "10.0.0.1"),
             ["Jam — hosted by Ada — 5/5 peers  (full)  10.0.0.1"],
+        ),
+        (
+            ce.SessionFound(None, "Jam", "Ada", 1, 5, ("10.0.0.1",), 17401, "00", 3, True, "", False, "10.0.0.1"),
+            ["Jam — hosted by Ada — 1/5 peers  (with a code)  10.0.0.1"],
         ),
     ],
 )

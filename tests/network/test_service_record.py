@@ -40,6 +40,24 @@ def test_an_announced_session_is_found() -> None:
     assert not found.full
 
 
+def test_a_code_and_the_key_of_the_host_are_announced() -> None:
+    told = txt_record("Friday", "Ada", 2, 5, ID, 1, needs_code=True, host_key="0a" * 16)
+    assert txt_fields(told)[b"code"] == b"1" and txt_fields(told)[b"key"] == b"0a" * 16
+    found = found_session(17401, told, HERE)
+    assert found and (found.needs_code, found.host_key) == (True, "0a" * 16)
+
+
+@pytest.mark.parametrize("key", [b"", b"0a" * 15, b"0a" * 17, b"0g" * 16, b"\xff" * 32, "ä".encode() * 16])
+def test_a_key_of_another_form_is_no_key(key: bytes) -> None:
+    found = found_session(17401, good(key=key, code=b"0"), HERE)
+    assert found and (found.needs_code, found.host_key) == (False, "")
+
+
+def test_the_digits_of_a_key_are_lower_case() -> None:
+    found = found_session(17401, good(key=b"0A" * 16), HERE)
+    assert found and found.host_key == "0a" * 16
+
+
 @pytest.mark.parametrize(("peers", "full"), [(b"4", False), (b"5", True), (b"6", True)])
 def test_full(peers: bytes, full: bool) -> None:
     found = found_session(17401, good(peers=peers), HERE)

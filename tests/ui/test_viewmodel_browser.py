@@ -23,6 +23,12 @@ def test_the_browser() -> None:
     assert (view.rows[1].address, view.rows[1].session_id) == ("10.0.0.2:17401", "abc")
 
 
+def test_a_jam_with_a_code_says_so() -> None:
+    one = Found("Friday", "Alex", 2, 5, "10.0.0.2", "abc", needs_code=True)
+    (row,) = browser_view(FoundSessions((one,))).rows
+    assert row.needs_code and row.subtitle == "hosted by Alex — 2/5 peers  ·  with a code"
+
+
 def test_jams_are_sorted_by_name_in_whatever_order_they_are_found() -> None:
     found = [Found(name, "Alex", 1, 5, f"10.0.0.{at}", name) for at, name in enumerate(("kitchen", "Attic", "Zoo"))]
     for order in itertools.permutations(found):

@@ -46,6 +46,10 @@ def _row(one: Found, names: Mapping[tuple[str, str], int]) -> FoundRow:
     subtitle = tr("hosted by {name} — {number}/{total} peers").format(
         name=one.host_name, number=one.peers, total=one.max_peers
     )
+    if one.needs_code:
+        subtitle = f"{subtitle}  ·  {tr('with a code')}"
     if names[one.session_name, one.host_name] > 1:
         subtitle = f"{one.address}  ·  {subtitle}"
-    return FoundRow(one.address, one.session_name, subtitle, one.peers >= one.max_peers, one.session_id)
+    return FoundRow(
+        one.address, one.session_name, subtitle, one.peers >= one.max_peers, one.session_id, needs_code=one.needs_code
+    )

@@ -199,6 +199,8 @@ class FoundRow:
     session_id: str
     gone: bool = False
     """It is no longer announced, and keeps its place only while the pointer is over the list."""
+    needs_code: bool = False
+    """The user has to type the code of the jam to join it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
