@@ -35,7 +35,7 @@ class SessionFound(Event):
     version: int
     """Of the protocol."""
     needs_code: bool
-    """Whoever joins is asked for the code that the host shows."""
+    """A machine that joins is asked for the code that the host shows."""
     host_key: str
     """The first 16 bytes of the SHA-256 of the host's certificate, hexadecimal; empty: not announced."""
     full: bool

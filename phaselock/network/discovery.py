@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import ipaddress
+import itertools
 import logging
 import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from phaselock.errors import InternalError, PhaseLockError, bug_net
+from phaselock.network.greeting import answers_as
 from phaselock.network.interfaces import (
     Address,
     Network,
@@ -25,37 +27,39 @@ from phaselock.network.service_record import (
     ID_DIGITS,
     SERVICE_TYPE,
     FoundSession,
-    found_session,
     instance_name,
     txt_record,
 )
+from phaselock.network.service_table import PTR, ServiceTable
 from phaselock.protocol.messages import MAX_PEERS, PROTOCOL_VERSION
 
 if TYPE_CHECKING:
     from zeroconf import ServiceInfo
-    from zeroconf.asyncio import AsyncServiceBrowser, AsyncZeroconf
+    from zeroconf.asyncio import AsyncZeroconf
 
-__all__ = ["MAX_SESSIONS", "Announcer", "Browser", "FoundSession", "find_sessions", "usable_addresses"]
+__all__ = ["Announcer", "Browser", "FoundSession", "find_sessions", "usable_addresses"]
 
-MAX_SESSIONS = 32
-"""Most sessions in the list: limits the effect of a program that floods the network with announcements."""
 RECHECK_EVERY_S = 10.0
 """How often the addresses of this computer are checked."""
-QUERY_EVERY_S = 60.0
-"""How often all hosts are queried: all announcements of a session may have been lost."""
+QUERY_EVERY_S = 10.0
+"""How often all hosts are queried: two answers in a row may be lost before the records of a session expire."""
+FIRST_QUERIES_S = (1.0, 2.0, 4.0)
+"""The intervals of the first queries (RFC 6762, section 5.2)."""
+ASK_AGAIN_S = 0.5
+"""All hosts are queried when a session is said to have ended, but at most once in this time."""
 TTL_S = 30
-"""Lifetime of our records. A crashed host disappears from lists after this and TIMEOUT_QUERY_MS; a lost change is found
-at the same time."""
-TIMEOUT_QUERY_MS = 3000
-IGNORE_S = 30.0
-"""How long a service is ignored that is not a session or does not answer."""
+"""Lifetime of our records. A crashed host disappears from lists after this; a lost change is found sooner."""
+MAX_CHECKS = 8
+"""Most sessions that are asked at a time whether they are what was announced."""
 MIN_UPDATE_INTERVAL_S = 1.0
 """Between two announcements (RFC 6762, section 8.3)."""
-POLL_CACHE_S = 1.0
-"""How often the browser reads zeroconf's cache if no event comes."""
+POLL_TABLE_S = 0.5
+"""How often the list is made if no packet comes."""
 MIN_POLL_INTERVAL_S = 0.05
+OUR_NAMES = b"phaselock"
+"""In every packet of our hosts: in the name of the service, and in that of the host."""
 _CLASS_IN = 1
-_A, _PTR, _TXT, _AAAA, _SRV = 1, 12, 16, 28, 33
+_QUERY = 0
 
 log = logging.getLogger("phaselock.discovery")
 
@@ -78,8 +82,9 @@ class Announcer:
         interfaces: Sequence[str] | None = None,
         refresh: Callable[[], tuple[str, ...]] | None = None,
     ) -> None:
-        """`addresses` are announced. `needs_code` and `host_key`: see FoundSession. `refresh`, called in a worker thread every RECHECK_EVERY_S, returns the addresses
-        to announce from then on. `interfaces` are the addresses of the interfaces to send on; None: `addresses`."""
+        """`addresses` are announced. `needs_code` and `host_key`: see FoundSession. `refresh`, called in a worker
+        thread every RECHECK_EVERY_S, returns the addresses to announce from then on. `interfaces` are the addresses of
+        the interfaces to send on; None: `addresses`."""
         self._names = session_name, host_name
         self._session_id = session_id
         self._port = port
@@ -211,7 +216,8 @@ class Announcer:
 class Browser:
     """Keeps a list of the sessions on this network. For the event loop that it is started on.
 
-    The list is made from zeroconf's cache. zeroconf's events are only used as a signal to read the cache again.
+    zeroconf opens the sockets and sends the queries. Its cache is not used: it does not know which machine has said
+    what, see service_table.py.
     """
 
     def __init__(self, interfaces: Sequence[str] | None = None) -> None:
@@ -219,15 +225,14 @@ class Browser:
         self._interfaces = interfaces
         self._on_change: Callable[[tuple[FoundSession, ...]], None] = lambda sessions: None
         self._zeroconf: AsyncZeroconf | None = None
-        self._querier: AsyncServiceBrowser | None = None
         self._networks: tuple[Network, ...] = ()
+        self._own: frozenset[Address] = frozenset()
+        """The addresses of this computer."""
         self._event = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
-        self._found: dict[str, FoundSession | None] = {}
-        """By service name; None while its records are not complete."""
-        self._querying: dict[str, asyncio.Task[None]] = {}
-        self._ignored: dict[str, float] = {}
-        """Services that are not sessions: the loop time in seconds until which each is ignored."""
+        self._table = ServiceTable()
+        self._checking: dict[FoundSession, asyncio.Task[None]] = {}
+        self._asked_at_s = 0.0
         self._shown: tuple[FoundSession, ...] = ()
 
     async def start(self, on_change: Callable[[tuple[FoundSession, ...]], None]) -> None:
@@ -243,62 +248,92 @@ class Browser:
                 reason=error.message,
             ) from None
         self._on_change = on_change
-        await self._query_all()
-        self._tasks = [asyncio.create_task(self._poll_cache()), asyncio.create_task(self._watch(interfaces))]
+        self._listen()
+        self._tasks = [
+            asyncio.create_task(work) for work in (self._poll_table(), self._watch(interfaces), self._query_all())
+        ]
 
     async def close(self) -> None:
         """Stop searching, within about a second. `on_change` is not called afterwards."""
         try:
-            await _stop([*self._tasks, *self._querying.values()])
-            if self._querier:
-                await self._querier.async_cancel()
+            await _stop([*self._tasks, *self._checking.values()])
         finally:
             if self._zeroconf:
                 await close_multicast(self._zeroconf)
-            self._zeroconf = self._querier = None
+            self._zeroconf = None
+
+    def service_names(self) -> frozenset[str]:
+        """Names of all services of our type that are announced now, sessions or not."""
+        return self._table.names(asyncio.get_running_loop().time())
 
     async def _find_interfaces(self) -> list[str]:
         """The addresses of the interfaces to send on now."""
         found = await asyncio.to_thread(adapters)
         self._networks = networks(found)
+        self._own = frozenset(one.ip for adapter in found for one in adapter.addresses)
         if self._interfaces is not None:
             return list(self._interfaces)
         return list(rank(found, default_route_addresses()))
 
     async def _watch(self, used: list[str]) -> None:
-        loop = asyncio.get_running_loop()
-        query_at = loop.time() + QUERY_EVERY_S
         while self._zeroconf:
             await asyncio.sleep(RECHECK_EVERY_S)
             try:
                 interfaces = await self._find_interfaces()
                 if interfaces and interfaces != used:
                     await self._zeroconf.async_update_interfaces(interfaces)
-                    used, query_at = interfaces, loop.time()
-                if loop.time() >= query_at:
-                    await self._query_all()
-                    query_at = loop.time() + QUERY_EVERY_S
+                    used = interfaces
+                    self._listen()
+                    self._query()
             except Exception as error:  # the next round tries again
                 log.warning("searching again: %s", error or type(error).__name__)
 
-    async def _query_all(self) -> None:
-        from zeroconf.asyncio import AsyncServiceBrowser
-
+    def _listen(self) -> None:
+        """Take the place of zeroconf's listeners: they do not pass on who has sent a packet."""
         assert self._zeroconf
-        if self._querier:
-            await self._querier.async_cancel()
-        self._querier = AsyncServiceBrowser(self._zeroconf.zeroconf, SERVICE_TYPE, handlers=[self._on_event])
+        for reader in self._zeroconf.zeroconf.engine.readers:
+            reader.transport.set_protocol(_Listener(self._take))
 
-    def _on_event(self, name: str, **event: object) -> None:
-        self._ignored.pop(name, None)
+    def _take(self, data: bytes, address: tuple[Any, ...]) -> None:
+        from zeroconf import DNSIncoming  # type: ignore[attr-defined]  # missing in its __all__
+
+        if OUR_NAMES not in data.lower():
+            return
+        source = _source(address[0])
+        packet = DNSIncoming(data, address[:2], address[3] if len(address) == 4 else None)
+        if not packet.valid or not packet.is_response():
+            return
+        now_s = asyncio.get_running_loop().time()
+        is_own = source.is_loopback or source in self._own
+        if self._table.take(source, packet.answers(), now_s, is_own=is_own) and now_s >= self._asked_at_s + ASK_AGAIN_S:
+            self._query()
         self._event.set()
 
-    async def _poll_cache(self) -> None:
+    async def _query_all(self) -> None:
+        """Query all hosts: often in the beginning, then in intervals."""
+        for interval_s in itertools.chain(FIRST_QUERIES_S, itertools.repeat(QUERY_EVERY_S)):
+            try:
+                with bug_net("searching for sessions", OSError):
+                    self._query()
+            except (OSError, InternalError) as error:
+                log.warning("searching: %s", error)
+            await asyncio.sleep(interval_s)
+
+    def _query(self) -> None:
+        from zeroconf import DNSOutgoing, DNSQuestion  # type: ignore[attr-defined]  # missing in its __all__
+
+        assert self._zeroconf
+        self._asked_at_s = asyncio.get_running_loop().time()
+        query = DNSOutgoing(_QUERY)
+        query.add_question(DNSQuestion(SERVICE_TYPE, PTR, _CLASS_IN))
+        self._zeroconf.zeroconf.async_send(query)
+
+    async def _poll_table(self) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            # Some changes of the cache make no event: a record expires, or an old one returns.
+            # A record that expires makes no event.
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(POLL_CACHE_S):
+                async with asyncio.timeout(POLL_TABLE_S):
                     await self._event.wait()
             self._event.clear()
             with contextlib.suppress(InternalError), bug_net("the list of sessions"):
@@ -306,73 +341,37 @@ class Browser:
             await asyncio.sleep(MIN_POLL_INTERVAL_S)
 
     def _update_list(self, now_s: float) -> None:
-        names = self.service_names()
-        self._ignored = {name: until_s for name, until_s in self._ignored.items() if name in names and until_s > now_s}
-        for name in self._found.keys() - names.keys():
-            del self._found[name]
-        for name in names:
-            if name not in self._ignored and (name in self._found or len(self._found) < MAX_SESSIONS):
-                self._update_service(name, now_s)
-        # If a session has two services, the first one found counts.
-        sessions = {one.session_id: one for one in reversed(self._found.values()) if one}
-        shown = tuple(sorted(sessions.values(), key=lambda one: (one.session_name.casefold(), one.session_id)))
+        for session in self._table.doubtful(self._networks, now_s):
+            if session not in self._checking and len(self._checking) < MAX_CHECKS:
+                self._checking[session] = asyncio.create_task(self._check(session))
+        shown = self._table.sessions(self._networks, now_s)
         if shown != self._shown:
             self._shown = shown
             self._on_change(shown)
 
-    def _update_service(self, name: str, now_s: float) -> None:
-        records = self._records(name)
-        if records:
-            session = found_session(*records, self._networks)
-            if session:
-                self._found[name] = session
-            else:
-                self._forget(name, now_s)
-        elif name not in self._querying and len(self._querying) < MAX_SESSIONS:
-            self._found.setdefault(name, None)  # a known session stays in the list while its host is queried
-            self._querying[name] = asyncio.create_task(self._query(name))
-
-    async def _query(self, name: str) -> None:
-        from zeroconf.asyncio import AsyncServiceInfo
-
-        assert self._zeroconf
+    async def _check(self, session: FoundSession) -> None:
+        answers = False
         try:
-            await AsyncServiceInfo(SERVICE_TYPE, name).async_request(self._zeroconf.zeroconf, TIMEOUT_QUERY_MS)
-        except Exception as error:  # the name comes from the network and may be invalid
-            log.debug("asking for %r: %s", name, error)
+            with contextlib.suppress(InternalError), bug_net("a check of a session"):
+                answers = await answers_as(session)
         finally:
-            del self._querying[name]
-        if not self._records(name):
-            self._forget(name, asyncio.get_running_loop().time())
+            del self._checking[session]
+        self._table.checked(session, answers, asyncio.get_running_loop().time())
         self._event.set()
 
-    def _forget(self, name: str, now_s: float) -> None:
-        self._found.pop(name, None)
-        self._ignored[name] = now_s + IGNORE_S
 
-    def service_names(self) -> dict[str, None]:
-        """Names of all services of our type in the cache, in the order in which they were found, sessions or not."""
-        aliases = [record.alias for record in self._cached(SERVICE_TYPE, _PTR)]
-        return dict.fromkeys(alias for alias in aliases if alias.lower().endswith(f".{SERVICE_TYPE}"))
+class _Listener(asyncio.DatagramProtocol):
+    """Receives what arrives on one socket."""
 
-    def _records(self, name: str) -> tuple[int, bytes, list[Address]] | None:
-        """Port, TXT record and addresses of a service; None if one of them is missing."""
-        # A record that returns to the cache takes its old place: only its time shows which record is the newest.
-        service = max(self._cached(name, _SRV), key=lambda record: record.created, default=None)
-        text = max(self._cached(name, _TXT), key=lambda record: record.created, default=None)
-        if not service or not text:
-            return None
-        spoken = [_address(record) for kind in (_A, _AAAA) for record in self._cached(service.server, kind)]
-        return (service.port, text.text, spoken) if spoken else None
+    def __init__(self, take: Callable[[bytes, tuple[Any, ...]], None]) -> None:
+        self._take = take
 
-    def _cached(self, name: str, kind: int) -> list[Any]:
-        """The valid records of that type. Their class is private to zeroconf."""
-        from zeroconf import current_time_millis
+    def datagram_received(self, data: bytes, addr: tuple[Any, ...]) -> None:
+        with contextlib.suppress(InternalError), bug_net("a packet of multicast DNS"):
+            self._take(data, addr)
 
-        assert self._zeroconf
-        now_ms = current_time_millis()
-        records = self._zeroconf.zeroconf.cache.get_all_by_details(name, kind, _CLASS_IN)
-        return [record for record in records if not record.is_expired(now_ms)]
+    def error_received(self, exc: Exception) -> None:
+        log.debug("a socket of multicast DNS: %s", exc)
 
 
 async def find_sessions(
@@ -435,9 +434,8 @@ async def _stop(tasks: Sequence[asyncio.Future[Any]]) -> None:
         await asyncio.wait(tasks)
 
 
-def _address(record: Any) -> Address:
-    """The address of a record; a link-local one with its scope, the interface on which it was received."""
-    address = ipaddress.ip_address(record.address)
-    if isinstance(address, ipaddress.IPv6Address) and address.is_link_local and record.scope_id:
-        return ipaddress.IPv6Address(f"{address}%{record.scope_id}")
-    return address
+def _source(host: str) -> Address:
+    """The sender of a packet."""
+    address = ipaddress.ip_address(host.partition("%")[0])
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address

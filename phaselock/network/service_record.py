@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from phaselock.model.names import person_name
 from phaselock.network.interfaces import Address, Network, reachable_first
+from phaselock.network.reach import Place
 from phaselock.protocol.messages import MAX_PEERS
 
 SERVICE_TYPE = "_phaselock._tcp.local."
@@ -15,7 +16,7 @@ MAX_LABEL_BYTES = 63
 """Of one label of a DNS name (RFC 1035)."""
 MAX_TXT_STRING_BYTES = 255
 """Of one "key=value" in a TXT record (RFC 6763)."""
-ID_DIGITS = range(8, 65)
+ID_DIGITS = range(8, 65, 2)
 """Allowed numbers of hex digits in a session id."""
 MAX_SHOWN_PEERS = 999
 MAX_VERSION = 65535
@@ -25,8 +26,8 @@ KEY_BYTES = 16
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class FoundSession:
-    """A session as it announces itself. `addresses` are in the order to try; `session_id` is in hex digits. All of it is
-    a claim: everybody on the network can announce it."""
+    """A session as it announces itself. `addresses` are in the order to try; `session_id` is in hex digits. All of it
+    is a claim: everybody on the network can announce it."""
 
     session_name: str
     host_name: str
@@ -37,10 +38,12 @@ class FoundSession:
     session_id: str
     version: int
     needs_code: bool = False
-    """Whoever joins is asked for the code that the host shows."""
+    """A machine that joins is asked for the code that the host shows."""
     host_key: str = ""
     """The first KEY_BYTES of the SHA-256 of the host's certificate in lower-case hex digits, to compare with the
     certificate of the machine that answers there; empty: not announced."""
+    rivals: tuple[Place, ...] = ()
+    """Other machines that announce the same session: only one of them can be its host."""
 
     @property
     def full(self) -> bool:

@@ -24,6 +24,7 @@ from phaselock.network import discovery as module
 from phaselock.network import multicast as multicast_module
 from phaselock.network.discovery import Announcer, Browser, FoundSession, find_sessions
 from phaselock.network.service_record import SERVICE_TYPE, txt_record
+from phaselock.network.service_table import MAX_SESSIONS
 from phaselock.protocol.messages import PROTOCOL_VERSION
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
@@ -211,7 +212,7 @@ def test_the_list_of_sessions_is_bounded() -> None:
                 nonlocal most
                 most = max(most, len(sessions))
                 assert "Eve" not in {one.session_name for one in sessions}
-                if len(sessions) == module.MAX_SESSIONS:
+                if len(sessions) == MAX_SESSIONS:
                     full.set()
 
             await browser.start(on_change)
@@ -219,7 +220,7 @@ def test_the_list_of_sessions_is_bounded() -> None:
                 await full.wait()
             await asyncio.sleep(0.5)  # further events would come in this time
             await browser.close()
-            assert most == module.MAX_SESSIONS
+            assert most == MAX_SESSIONS
         finally:
             await enemy.async_close()
 
@@ -446,6 +447,30 @@ def test_from_one_machine_to_another(talk: Callable[..., Talk]) -> None:
 
 
 @pytest.mark.slow
+def test_another_machine_neither_hides_a_session_nor_takes_its_place(
+    talk: Callable[..., Talk], cable: tuple[str, str]
+) -> None:
+    ip("-n", cable[0], "addr", "add", "192.0.2.66/24", "dev", "eth0")
+    host = talk(0, "announce", "Friday", FIRST)
+    host.until(lambda told: told == "up")
+    browser = talk(1, "browse")
+    browser.until(bool)
+    enemy = talk(0, "disturb", "192.0.2.66", "Friday", FIRST)
+    enemy.until(lambda told: told == "up")
+    lists = []
+    browser.until(lambda sessions: "False" in names(sessions))
+    enemy.until(lambda told: told == "over")
+    host.say("3")
+    browser.until(lambda sessions: lists.append(sessions) or any(one["peers"] == 3 for one in sessions))
+    for sessions in lists:
+        (true,) = (one for one in sessions if one["session_id"] == FIRST)
+        assert "192.0.2.1" in true["addresses"] and len(sessions) <= 3
+    host.end()
+    browser.until(lambda sessions: "Friday" not in names(sessions))
+    browser.end()
+
+
+@pytest.mark.slow
 def test_a_host_that_crashed_is_forgotten(talk: Callable[..., Talk]) -> None:
     host = talk(0, "announce", "Friday", FIRST)
     other = talk(0, "announce", "Saturday", SECOND)
@@ -549,7 +574,7 @@ def test_no_failure_ends_the_watch_of_the_addresses(monkeypatch: pytest.MonkeyPa
 
 
 def test_no_failure_ends_the_search(monkeypatch: pytest.MonkeyPatch, bugs: list[str]) -> None:
-    monkeypatch.setattr(module, "POLL_CACHE_S", 0.0)
+    monkeypatch.setattr(module, "POLL_TABLE_S", 0.0)
     monkeypatch.setattr(module, "MIN_POLL_INTERVAL_S", 0.0)
     rounds = 0
 
@@ -565,7 +590,7 @@ def test_no_failure_ends_the_search(monkeypatch: pytest.MonkeyPatch, bugs: list[
             again.set()
 
         monkeypatch.setattr(browser, "_update_list", update)
-        polling = asyncio.create_task(browser._poll_cache())
+        polling = asyncio.create_task(browser._poll_table())
         async with asyncio.timeout(TIMEOUT_S):
             await again.wait()
         polling.cancel()

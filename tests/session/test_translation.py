@@ -138,7 +138,7 @@ def test_the_rows_of_tables() -> None:
     for state in RequestState:
         request = e.RequestRow(SONG[0], 1, "2", "1.2", 9, state, 0, "why")
         assert letters("".join(event_lines(e.RequestsListed(1, (request,)), DIGITS))) == "MB"
-    found = ce.SessionFound(None, "1", "2", 5, 5, (), 1, "3", 3, True, "4")
+    found = ce.SessionFound(None, "1", "2", 5, 5, (), 1, "3", 3, False, "", True, "4")
     assert letters("".join(event_lines(found, DIGITS))) == ""
 
 
