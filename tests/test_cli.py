@@ -3,6 +3,7 @@ from __future__ import annotations
 import argparse
 import ast
 import asyncio
+import dataclasses
 import inspect
 import io
 import json
@@ -14,6 +15,7 @@ import socket
 import subprocess
 import sys
 import threading
+from collections.abc import Sequence
 from types import SimpleNamespace
 from uuid import UUID
 
@@ -290,10 +292,27 @@ def test_a_port_in_use_advises_both_if_none_was_chosen() -> None:
     assert advice(HostOptions(port=17401)) == advice(HostOptions(clock_port=0)) == "Any free port: --port 0"
 
 
-def found(name: str, host: str, address: str) -> FoundSession:
-    return FoundSession(name, host, 0, 5, (address,), 17401, "ab" * 16, 2)
+def found(name: str, host: str, address: str, number: int = 0) -> FoundSession:
+    return FoundSession(name, host, 0, 5, (address,), 17401, number.to_bytes(16, "big").hex(), 2)
 
 
+def chosen(
+    wanted: str | None, sessions: Sequence[FoundSession], answering: Sequence[str], monkeypatch: pytest.MonkeyPatch
+) -> FoundSession:
+    """The session to join if these are announced and the machines at the addresses `answering` answer as them."""
+
+    async def find_sessions(*_: object, **__: object) -> tuple[FoundSession, ...]:
+        return tuple(sessions)
+
+    async def answers_as(one: FoundSession) -> bool:
+        return one.addresses[0] in answering
+
+    monkeypatch.setattr(session.discovery, "find_sessions", find_sessions)
+    monkeypatch.setattr(session, "answers_as", answers_as)
+    return asyncio.run(session._only_session(wanted))
+
+
+@pytest.mark.parametrize("answering", [["10.0.0.1", "10.0.0.2"], []])
 @pytest.mark.parametrize(
     ("wanted", "text"),
     [
@@ -305,14 +324,41 @@ def found(name: str, host: str, address: str) -> FoundSession:
         ("Kitchn", 'No jam called "Kitchn" was found. Did you mean "Kitchen"?'),
     ],
 )
-def test_which_jams_can_be_joined(wanted: str, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def find_sessions(*_: object, **__: object) -> tuple[FoundSession, ...]:
-        return found("Kitchen", "Ana", "10.0.0.1"), found("Kitchen", "Ben", "10.0.0.2")
-
-    monkeypatch.setattr(session.discovery, "find_sessions", find_sessions)
+def test_which_jams_can_be_joined(
+    wanted: str, text: str, answering: Sequence[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    announced = found("Kitchen", "Ana", "10.0.0.1", 1), found("Kitchen", "Ben", "10.0.0.2", 2)
     with pytest.raises(PhaseLockError) as caught:
-        asyncio.run(session._only_session(wanted))
+        chosen(wanted, announced, answering, monkeypatch)
     assert str(caught.value) == text
+
+
+def test_of_jams_with_one_name_the_one_that_answers_is_joined(monkeypatch: pytest.MonkeyPatch) -> None:
+    false = [found("Kitchen", "Eve", f"10.0.0.{at}", at) for at in range(10, 42)]
+    true = found("Kitchen", "Ana", "10.0.0.1", 1)
+    assert chosen("kitchen", [*false, true], ["10.0.0.1"], monkeypatch) == true
+
+
+def test_two_machines_that_announce_one_jam_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    twin = dataclasses.replace(found("Kitchen", "Ana", "10.0.0.1"), rivals=(("10.0.0.66", 17500),))
+    for wanted in ("kitchen", None):
+        with pytest.raises(PhaseLockError) as caught:
+            chosen(wanted, [twin], ["10.0.0.1", "10.0.0.66"], monkeypatch)
+        assert str(caught.value) == (
+            'Two machines announce "Kitchen": 10.0.0.1 and 10.0.0.66:17500. Ask the host which address is the right '
+            "one, then: phaselock join ADDRESS"
+        )
+
+
+def test_long_lists_of_jams_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = [found(f"Jam {at}", "Eve", f"10.0.0.{at}", at) for at in range(10, 42)]
+    with pytest.raises(PhaseLockError) as caught:
+        chosen(None, many, [], monkeypatch)
+    lines = str(caught.value).splitlines()
+    assert len(lines) == 8 and lines[-1] == "  and 26 more"
+    with pytest.raises(PhaseLockError) as caught:
+        chosen("Kitchen", many, [], monkeypatch)
+    assert str(caught.value).endswith('Did you mean "Jam 10", "Jam 11", "Jam 12", "Jam 13", "Jam 14", "Jam 15", …?')
 
 
 def test_files_in_place_of_a_command_open_the_window(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:

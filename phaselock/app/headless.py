@@ -33,7 +33,14 @@ from typing import Any
 
 from phaselock import _native
 from phaselock.app.media_controls import Actions, MediaControls
-from phaselock.app.session import HostOptions, JoinOptions, address_of, open_host_session, open_peer_session
+from phaselock.app.session import (
+    HostOptions,
+    JoinOptions,
+    address_of,
+    open_host_session,
+    open_peer_session,
+    rivals_text,
+)
 from phaselock.app.shell import HostShell, PeerShell
 from phaselock.app.shell_base import Shell
 from phaselock.audio import priority
@@ -128,7 +135,10 @@ def run_sessions(timeout_s: float, terminal: Terminal) -> int:
     found = asyncio.run(discovery.find_sessions(timeout_s))
     for session in found:
         fields = {field.name: getattr(session, field.name) for field in dataclasses.fields(session)}
+        del fields["rivals"]
         terminal.event(ce.SessionFound(None, **fields, full=session.full, address=address_of(session)))
+        if conflict := rivals_text(session):
+            terminal.event(e.Warned(None, Notice(Code.RIVAL_HOSTS, conflict)))
     if not found:
         terminal.event(e.Warned(None, Notice(Code.NO_SESSION_FOUND)))
     return 0

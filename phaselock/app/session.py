@@ -40,6 +40,7 @@ from phaselock.model.loudness import LoudnessChoice
 from phaselock.model.names import person_name
 from phaselock.model.notices import Code, Notice
 from phaselock.network import discovery
+from phaselock.network.greeting import answers_as
 from phaselock.network.interfaces import usable_addresses
 from phaselock.network.listener import bind
 from phaselock.network.reach import Place, connect_any
@@ -75,6 +76,8 @@ SEARCH_S = 2.0
 """First search for sessions, in seconds: normally all sessions on the network answer in this time."""
 LONGER_SEARCH_S = 6.0
 """Second search, in seconds, if the first one found no session."""
+MAX_CHOICES = 6
+"""Most sessions in an error message."""
 
 _log = logging.getLogger("phaselock.app.session")
 
@@ -112,6 +115,8 @@ class JoinOptions:
     """Where the host is; all of them lead to one host."""
     session_name: str | None = None
     """The session to search for; with `places`, the name of the one that is there, if it is known."""
+    session_id: str = ""
+    """With `places`: in hex digits, of the one that is announced there. Another one is not joined. Empty: any."""
     display_name: str | None = None
     cache: str | None = None
     backend: str = "auto"
@@ -321,10 +326,10 @@ async def open_peer_session(
 
     with contextlib.ExitStack() as stack:
         name = display_name(wish.display_name, store)
-        places, session_name = wish.places, wish.session_name or ""
+        places, session_name, session_id = wish.places, wish.session_name or "", wish.session_id
         if not places:
             found = await _only_session(wish.session_name)
-            places, session_name = places_of(found), found.session_name
+            places, session_name, session_id = places_of(found), found.session_name, found.session_id
         control = stack.enter_context(await connect_any(places, session_name=session_name))
         clock = PeerClocks(wish.clock_filter)
         stack.callback(clock.stop)
@@ -361,7 +366,12 @@ async def open_peer_session(
 
         meeting: list[asyncio.Task[None]] = []
         runner = PeerRunner(
-            PeerSession(display_name=name, code=wish.code, microphone=wish.microphone is not None),
+            PeerSession(
+                display_name=name,
+                code=wish.code,
+                microphone=wish.microphone is not None,
+                session_id=bytes.fromhex(session_id),
+            ),
             player,
             clock,
             FileCache(pathlib.Path(wish.cache) if wish.cache else cache_dir()),
@@ -420,6 +430,20 @@ def _choice(session: FoundSession) -> Message:
     )
 
 
+def rivals_text(session: FoundSession) -> Message | None:
+    """A sentence about the machines that announce one session and cannot all be its host; None if there is only one."""
+    if not session.rivals:
+        return None
+    hosts = [address_of(session), *(address_text(*place) for place in session.rivals)]
+    return Message(
+        'Two machines announce "{session_name}": {address} and {other}. Ask the host which address is the right one, '
+        "then: phaselock join ADDRESS",
+        session_name=session.session_name,
+        address=hosts[0],
+        other=hosts[1],
+    )
+
+
 def places_of(session: FoundSession) -> list[Place]:
     """Where a session can be joined: all addresses that its host has announced."""
     return [(address, session.port) for address in session.addresses]
@@ -440,7 +464,8 @@ async def _find_again(session_id: str) -> list[Place]:
 
 
 async def _only_session(session_name: str | None) -> FoundSession:
-    """The one session of this name, or of any name, on the network. PhaseLockError if there is none or several."""
+    """The one session of this name, or of any name, on the network. PhaseLockError if there is none or several. Of
+    several with this name those count that answer."""
     wanted = session_name and person_name(session_name).casefold()
 
     def fitting(sessions: Sequence[FoundSession]) -> list[FoundSession]:
@@ -452,16 +477,22 @@ async def _only_session(session_name: str | None) -> FoundSession:
     if not found:
         everything = await discovery.find_sessions(LONGER_SEARCH_S, until=lambda all_: bool(fitting(all_)))
         found = fitting(everything)
+    if wanted and len(found) > 1:
+        answer = await asyncio.gather(*map(answers_as, found))
+        found = [one for one, answers in zip(found, answer, strict=True) if answers] or found
     if len(found) > 1:
-        raise PhaseLockError(
-            Message.joined("\n", (Message("There are several jams. Choose one:"), *map(_choice, found)))
-        )
-    names = dict.fromkeys(f'"{one.session_name}"' for one in everything)
+        lines = [Message("There are several jams. Choose one:"), *map(_choice, found[:MAX_CHOICES])]
+        if (more := len(found) - MAX_CHOICES) > 0:
+            lines.append(Message.plural("  and {number} more", "  and {number} more", more))
+        raise PhaseLockError(Message.joined("\n", lines))
+    if found and (conflict := rivals_text(found[0])):
+        raise PhaseLockError(conflict)
+    names = list(dict.fromkeys(f'"{one.session_name}"' for one in everything))
     if not found and wanted and names:
         raise PhaseLockError(
             'No jam called "{session_name}" was found. Did you mean {found}?',
             session_name=session_name,
-            found=Message.joined(", ", tuple(names)),
+            found=Message.joined(", ", [*names[:MAX_CHOICES], *(["…"] if len(names) > MAX_CHOICES else [])]),
         )
     if not found and wanted:
         raise PhaseLockError(

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import dataclasses
 import logging
 import pathlib
 from collections.abc import Callable, Coroutine, Sequence
@@ -31,6 +32,7 @@ from phaselock.app.session import (
     open_host_session,
     open_peer_session,
     places_of,
+    rivals_text,
 )
 from phaselock.app.show_file import show_file
 from phaselock.audio import device
@@ -171,7 +173,14 @@ class WindowBackend:
             return
         found = self._found.get(address)
         places, name = (places_of(found), found.session_name) if found else self._joined.get(address, ([where], ""))
-        options = JoinOptions(places, name, display_name, backend=self._backend, device=self._device_name)
+        options = JoinOptions(
+            places,
+            name,
+            found.session_id if found else "",
+            display_name,
+            backend=self._backend,
+            device=self._device_name,
+        )
         self._start_session(open_peer_session(options, self._store, self._on_event))
 
     def leave(self) -> None:
@@ -448,7 +457,11 @@ class WindowBackend:
 
     async def _browse(self) -> None:
         def on_change(sessions: tuple[FoundSession, ...]) -> None:
-            self._found = {address_of(one): one for one in sessions}
+            self._found = {}
+            for one in sessions:
+                # Two sessions cannot be at one address: which of them is, only the answer shows.
+                twin = address_of(one) in self._found
+                self._found[address_of(one)] = dataclasses.replace(one, session_id="") if twin else one
             found = [
                 Found(
                     one.session_name,
@@ -458,6 +471,7 @@ class WindowBackend:
                     address_of(one),
                     one.session_id,
                     one.needs_code,
+                    conflict.translated(current()) if (conflict := rivals_text(one)) else "",
                 )
                 for one in sessions
                 if one.addresses

@@ -114,6 +114,8 @@ class Code(enum.StrEnum):
     """The code that the host's user has chosen is too short or too long."""
     HOST_KEY_CHANGED = "host_key_changed"
     """A host called `peer` had another key the last time; `detail` is this one, in words."""
+    OTHER_SESSION = "other_session"
+    """The machine at the announced address hosts another session than the announced one."""
     OTHER_VERSION = "other_version"
     """Host and peer speak different versions of the protocol; `detail` says which."""
 
@@ -134,6 +136,8 @@ class Code(enum.StrEnum):
     """The session cannot be found on the network; `detail` says why, `address` is what others join with."""
     NO_SESSION_FOUND = "no_session_found"
     """No session announces itself on this network."""
+    RIVAL_HOSTS = "rival_hosts"
+    """Several machines announce the same session, and all may be its host; `detail` is the sentence."""
     SETTINGS_TROUBLE = "settings_trouble"
     """The settings cannot be read or written; `detail` is the sentence."""
     LOG_TROUBLE = "log_trouble"

@@ -85,6 +85,7 @@ NOTICES: dict[Code, str] = {
         "{peer} has another key than the last time. Either it is another machine, or it was set up anew. Compare these "
         "words with those that {peer} shows: {detail}"
     ),
+    Code.OTHER_SESSION: N_("Another jam answers at the address that was announced."),
     Code.OTHER_VERSION: N_(
         "Another version of PhaseLock is running there. Please install the same one on both machines."
     ),
@@ -104,6 +105,7 @@ NOTICES: dict[Code, str] = {
     Code.NO_SESSION_FOUND: N_(
         "No jam was found on this network. You can still join by address: phaselock join ADDRESS"
     ),
+    Code.RIVAL_HOSTS: "",
     Code.SETTINGS_TROUBLE: "",
     Code.LOG_TROUBLE: "",
     Code.INVALID_FILE: N_("Invalid or corrupted {kind} file: {file_name}"),

@@ -111,6 +111,8 @@ class Found:
     """As `Program.join` takes it."""
     session_id: str
     needs_code: bool = False
+    problem: str = ""
+    """Why it is not known which machine is its host, as a sentence in the language of the process."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import dataclasses
 import pathlib
 import socket
 import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,6 +18,7 @@ import pytest
 from phaselock.app import analyser, session, window_backend
 from phaselock.app.session import JoinOptions, OpenHostSession
 from phaselock.app.window import WindowProgram
+from phaselock.errors import PhaseLockError
 from phaselock.language import catalogue
 from phaselock.network import discovery
 from phaselock.network.reach import CannotConnect
@@ -76,6 +79,40 @@ def test_a_found_session_is_joined_at_all_its_addresses(monkeypatch: pytest.Monk
     finally:
         program.close()
     assert asked == [[("10.9.9.1", 18401), ("192.168.77.1", 18401)]]
+
+
+def test_a_false_session_at_the_address_of_a_true_one_does_not_keep_it_from_being_joined(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    true = FoundSession("Jam", "Ann", 0, 5, ("10.9.9.1",), 18401, "ab" * 16, 2)
+    false = dataclasses.replace(true, session_name="Zoo", session_id="cd" * 16)
+
+    class Browser:
+        async def start(self, on_change: Callable[[tuple[FoundSession, ...]], None]) -> None:
+            on_change((true, false))
+
+        async def close(self) -> None: ...
+
+    wishes: list[JoinOptions] = []
+
+    @contextlib.asynccontextmanager
+    async def open_peer_session(wish: JoinOptions, *_: object) -> AsyncIterator[None]:
+        wishes.append(wish)
+        raise PhaseLockError("Enough is known.")
+        yield
+
+    monkeypatch.setattr(discovery, "Browser", Browser)
+    monkeypatch.setattr(window_backend, "open_peer_session", open_peer_session)
+    program = WindowProgram("null")
+    try:
+        program.browse(True)
+        found = next_event(program)
+        assert isinstance(found, FoundSessions)
+        program.join(found.sessions[0].address, "Ben")
+        next_event(program)
+    finally:
+        program.close()
+    assert [(wish.places, wish.session_id) for wish in wishes] == [([("10.9.9.1", 18401)], "")]
 
 
 def test_a_peer_shows_the_address_that_the_host_announces_first(

@@ -119,6 +119,19 @@ def test_the_peer_refuses_another_protocol_version_with_a_reason() -> None:
     assert "same one on both machines" in reason(effects[-1])
 
 
+def test_another_session_than_the_announced_one_is_not_joined() -> None:
+    for answering in (bytes(16), b"\x01" * 16):
+        peer = PeerSession(display_name="Ana", session_id=bytes(16))
+        peer.connected(now_ns=0)
+        effects = peer.received(m.SessionInfo(m.PROTOCOL_VERSION, answering, "s", "h", (), 5), now_ns=1)
+        asked = [effect for effect in effects if isinstance(effect, e.Send)]
+        if answering == bytes(16):
+            assert asked
+        else:
+            assert not asked
+            assert effects[-1] == Over("Another jam answers at the address that was announced.", failed=True)
+
+
 def test_a_peer_leaves_and_the_others_stay() -> None:
     harness = SessionHarness()
     ana, ben = harness.join("Ana"), harness.join("Ben")

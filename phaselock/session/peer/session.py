@@ -66,15 +66,18 @@ class PeerSession:
     Methods that change the session return the effects that the runner must execute.
     """
 
-    def __init__(self, *, display_name: str, code: str = "", microphone: bool = False) -> None:
-        """`code`: that of the session, in its normal form; empty if the user was told none."""
+    def __init__(
+        self, *, display_name: str, code: str = "", microphone: bool = False, session_id: bytes = b""
+    ) -> None:
+        """`code`: that of the session, in its normal form; empty if the user was told none. `session_id`: of the
+        session that was announced at this place; empty: any session."""
         self._code = code
         self._paired = False
         """The machine that answered last has proved that it knows the code."""
         self._side = PeerSide.OFFLINE
         self._display_name = person_name(display_name)
         self._session_name = self._host_name = ""
-        self._session_id = b""
+        self._session_id = session_id
         self._peer_id = 0
         self._token = b""
         """From the last JoinAccepted; empty before the first one."""
@@ -103,7 +106,7 @@ class PeerSession:
 
     @property
     def session_id(self) -> bytes:
-        """The id of the host's session; empty before the host has sent it."""
+        """The id of the host's session; empty before it is known."""
         return self._session_id
 
     # -- the connection ----------------------------------------------------------------------------------------------
@@ -429,9 +432,9 @@ class PeerSession:
             self._outbox.do(Close(HOST_CONN, "another version"))
             self._end(other_version(info.protocol_version, m.PROTOCOL_VERSION), now_ns, failed=True)
             return
-        if self._absence.active and info.session_id != self._session_id:  # a new session at this address
+        if self._session_id not in (b"", info.session_id):
             self._outbox.do(Close(HOST_CONN, "another session"))
-            self._end(HOST_LOST, now_ns, failed=True)
+            self._end(HOST_LOST if self._absence.active else Notice(Code.OTHER_SESSION), now_ns, failed=True)
             return
         self._session_id = info.session_id
         self._session_name = person_name(info.session_name)

@@ -234,7 +234,9 @@ class BrowserScreen(FormScreen):
 
     def _open(self, session_id: str) -> None:
         row = next((row for row in self._shown if row.session_id == session_id), None)
-        if row is not None and not row.full and not row.gone:
+        if row is not None and row.problem:
+            self._say(row.problem)
+        elif row is not None and not row.full and not row.gone:
             self._join(row.address)
 
     def _join(self, address: str) -> None:

@@ -51,5 +51,11 @@ def _row(one: Found, names: Mapping[tuple[str, str], int]) -> FoundRow:
     if names[one.session_name, one.host_name] > 1:
         subtitle = f"{one.address}  ·  {subtitle}"
     return FoundRow(
-        one.address, one.session_name, subtitle, one.peers >= one.max_peers, one.session_id, needs_code=one.needs_code
+        one.address,
+        one.session_name,
+        subtitle,
+        one.peers >= one.max_peers,
+        one.session_id,
+        needs_code=one.needs_code,
+        problem=one.problem,
     )

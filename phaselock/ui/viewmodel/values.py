@@ -201,6 +201,8 @@ class FoundRow:
     """It is no longer announced, and keeps its place only while the pointer is over the list."""
     needs_code: bool = False
     """The user has to type the code of the jam to join it."""
+    problem: str = ""
+    """A sentence: why it cannot be joined by a click."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

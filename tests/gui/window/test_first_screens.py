@@ -165,6 +165,17 @@ def test_jams_with_the_same_names_show_their_addresses(window: Any) -> None:
     assert shown[2] == "hosted by Igor — 5/5 peers"
 
 
+def test_a_jam_that_two_machines_announce_is_joined_by_its_address_only(window: Any) -> None:
+    go(window, "browse")
+    problem = 'Two machines announce "Friday": 192.168.1.42 and 192.168.1.66.'
+    deliver(window, FoundSessions((dataclasses.replace(FRIDAY, problem=problem),)))
+    click(window.screen.rows, *row(window.screen.rows, 0))
+    assert reads(window, problem) and not window.program.of("join")
+    window.screen.address.set("192.168.1.42")
+    click(button(window, "Connect"))
+    assert window.program.of("join") == [("192.168.1.42", "Ana")]
+
+
 def test_there_is_one_error_at_a_time(window: Any) -> None:
     go(window, "browse")
     deliver(window, FoundSessions((FRIDAY,)))
