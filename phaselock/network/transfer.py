@@ -245,7 +245,7 @@ class Fetch(_Transfer):
         with _as_transfer_errors(_HOST):
             if path := cache.find(self.track.sha256):
                 return path
-            with cache.begin(self.track.sha256, self.track.size) as partial:
+            with cache.begin(self.track.sha256, self.track.size, announced=True) as partial:
                 if not partial.complete:
                     self._receive(partial)
                 if path := partial.finish():

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import errno
+import functools
 import hashlib
 import io
 import os
@@ -20,7 +21,7 @@ import stat
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -36,6 +37,8 @@ MIN_FREE_BYTES = 256 << 20
 """Disk space that the cache leaves free."""
 MAX_PART_AGE_S = 7 * 24 * 3600
 """Partial downloads unused for this long are deleted."""
+STEP_BYTES = 16 << 20
+"""Space for a file that another machine announces is freed in such steps, as its bytes arrive."""
 _MAX_SHARERS = 16
 """Most processes that receive the same file at once."""
 
@@ -46,6 +49,8 @@ class PartialFile:
 
     def __init__(self, final: pathlib.Path, part: pathlib.Path, file: io.FileIO, size: int) -> None:
         self._final, self._part, self._file, self._size = final, part, file, size
+        self.free_space: Callable[[int], None] | None = None
+        """Frees this many bytes on the disk. None: there is space for the whole file."""
         self._hash = hashlib.sha256()
         self.offset = 0
         """Number of bytes that have arrived; the next write continues there."""
@@ -53,6 +58,8 @@ class PartialFile:
             self._hash.update(data)
             self.offset += len(data)
         self._file.truncate(self.offset)
+        self._freed_to = self.offset
+        """There is space for the file up to this offset."""
 
     def __enter__(self) -> Self:
         return self
@@ -71,9 +78,15 @@ class PartialFile:
         return self.offset == self._size
 
     def write(self, data: bytes) -> None:
-        """Append. PhaseLockError if that exceeds the announced size, OSError if it cannot be written."""
-        if self.offset + len(data) > self._size:
+        """Append. PhaseLockError if that exceeds the announced size or the disk is full, OSError if it cannot be
+        written."""
+        end = self.offset + len(data)
+        if end > self._size:
             raise PhaseLockError("More data arrived than was announced.")
+        if self.free_space is not None and end > self._freed_to:
+            freed_to = min(self._size, max(end, self._freed_to + STEP_BYTES))
+            self.free_space(freed_to - self.offset)
+            self._freed_to = freed_to
         view = memoryview(data)
         while view:
             view = view[self._file.write(view) :]
@@ -146,9 +159,13 @@ class FileCache:
         path.unlink(missing_ok=True)
         return None
 
-    def begin(self, sha256: bytes, size: int) -> PartialFile:
+    def begin(self, sha256: bytes, size: int, *, announced: bool = False) -> PartialFile:
         """Start to receive this file, or continue an earlier transfer. PhaseLockError if the disk is full or too many
-        programs receive it, OSError if the folder cannot be written."""
+        programs receive it, OSError if the folder cannot be written.
+
+        `announced`: another machine says that this file exists. Other files make place for the bytes that arrive, not
+        for those that are promised, and only if it is one to `keep`; else PhaseLockError if there is no free space.
+        """
         self._folder.mkdir(parents=True, exist_ok=True)
         for number in range(_MAX_SHARERS):
             part = self._folder / (f"{sha256.hex()}.{number}.part" if number else f"{sha256.hex()}.part")
@@ -157,7 +174,14 @@ class FileCache:
             with contextlib.ExitStack() as undo:
                 undo.callback(file.close)
                 partial = undo.enter_context(PartialFile(self.path(sha256), part, file, size))
-                self._free_space(size - partial.offset, sha256)
+                missing_bytes = size - partial.offset
+                if not announced:
+                    self._free_space(missing_bytes, sha256)
+                elif sha256 in self._kept:
+                    self._free_space(missing_bytes, sha256, only_check=True)
+                    partial.free_space = functools.partial(self._free_space, arriving=sha256)
+                elif missing_bytes > self._unused_bytes():
+                    raise PhaseLockError("There is no space for more songs of this jam.")
                 undo.pop_all()
             return partial
         raise PhaseLockError("Too many programs receive this file at once.")
@@ -238,9 +262,15 @@ class FileCache:
                 part.unlink()
             raise
 
-    def _free_space(self, needed_bytes: int, arriving: bytes | None) -> None:
+    def _unused_bytes(self) -> int:
+        """How many bytes more the cache can hold without removing files."""
+        unused = self._limit_bytes - sum(entry.size for entry in self._entries())
+        return max(0, min(unused, shutil.disk_usage(self._folder).free - MIN_FREE_BYTES))
+
+    def _free_space(self, needed_bytes: int, arriving: bytes | None, *, only_check: bool = False) -> None:
         """Remove the least recently used files and unlocked parts until `needed_bytes` more fit. PhaseLockError if that
-        is impossible; then nothing is removed. The file with the hash `arriving` is not removed."""
+        is impossible; then nothing is removed. The file with the hash `arriving` is not removed. `only_check`: only
+        find out whether it is possible."""
         with self._removing:
             kept = self._kept
             total_bytes = 0
@@ -253,6 +283,8 @@ class FileCache:
                     removable.append(entry)
             if self._missing_bytes(needed_bytes) > sum(entry.size for entry in removable):
                 raise PhaseLockError("The disk is full.")
+            if only_check:
+                return
             for entry in sorted(removable, key=lambda entry: entry.used_at_s):
                 if total_bytes + needed_bytes <= self._limit_bytes and not self._missing_bytes(needed_bytes):
                     return

@@ -90,6 +90,64 @@ def test_without_a_host_nothing_is_fetched_until_the_file_is_offered_again() -> 
     assert peer.done() == [e.Send(e.HOST_CONN, m.FileReceived(TRACK.file_id, hash_ok=True))]
 
 
+# -- the bound of what a host's queue keeps in the cache ---------------------------------------------------------------
+
+GB = 1 << 30
+
+
+class Announced:
+    """A peer to which a host has announced songs of 1 GiB, numbered from 1, with their rows in this order."""
+
+    def __init__(self, count: int) -> None:
+        self.outbox = Outbox()
+        self.files = PeerFiles(self.outbox, lambda now_ns: now_ns)
+        self.tracks = [dataclasses.replace(a_track(number), size=GB) for number in range(1, count + 1)]
+        for t in self.tracks:
+            start = m.FileTransferStart(t.file_id, t.file_name, t.size, t.sha256, t.rate_hz, t.frames, "", "")
+            assert self.files.offered(start, 3, TOKEN, now_ns=0)
+        self.files.take_queue(
+            tuple(QueueItem(t.file_id, t.file_name, 1.0, "Hana", ItemStatus.READY, "", "") for t in self.tracks)
+        )
+
+    def kept(self, *sounding: int) -> set[int]:
+        """The numbers of the songs to keep while these sound."""
+        self.files.settle(frozenset(self.tracks[number - 1].file_id for number in sounding))
+        (keep,) = (effect for effect in self.outbox.drain() if isinstance(effect, e.Keep))
+        return {number for number, t in enumerate(self.tracks, 1) if t.sha256 in keep.hashes}
+
+
+def test_a_host_keeps_no_more_than_the_bound_in_the_cache_of_a_peer() -> None:
+    assert Announced(100).kept() == {1, 2, 3, 4}
+
+
+def test_the_songs_that_are_needed_first_are_kept() -> None:
+    peer = Announced(10)
+    assert peer.kept(3) == {3, 4, 5, 6}
+    assert peer.kept(9) == {9, 10, 1, 2}
+
+
+def test_the_current_song_and_the_next_are_kept_on_a_small_disk() -> None:
+    peer = Announced(10)
+    peer.files.room(0)
+    assert peer.kept(3) == {3, 4}
+    assert peer.kept(3, 7) == {3, 7}
+    peer.files.room(3 * GB)
+    assert peer.kept(3, 7) == {3, 7, 8}
+
+
+def test_an_evicted_song_beyond_the_bound_is_not_fetched_again() -> None:
+    peer = Announced(10)
+    peer.kept(1)
+    for number in (2, 9):
+        file_id = peer.tracks[number - 1].file_id
+        peer.files.ready(file_id, connected=True, now_ns=0)
+        peer.files.gone(file_id, is_open=False)
+    peer.outbox.drain()
+    peer.files.settle(frozenset({peer.tracks[0].file_id}))
+    fetched = [effect.track for effect in peer.outbox.drain() if isinstance(effect, e.Fetch)]
+    assert fetched == [peer.tracks[1]]
+
+
 # -- the states of a file ----------------------------------------------------------------------------------------------
 
 MISSING, FETCHING, RECEIVED = LocalState.MISSING, LocalState.FETCHING, LocalState.RECEIVED

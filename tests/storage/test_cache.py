@@ -188,6 +188,39 @@ def test_kept_files_stay_even_beyond_the_limit(tmp_path: pathlib.Path, disk: Dis
         assert held(cache, hashes) == [1]
 
 
+def test_an_announced_file_costs_old_files_only_as_it_arrives(
+    cache: FileCache, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cache_module, "STEP_BYTES", 1000)
+    small = FileCache(cache.path(SHA256).parent, limit_bytes=3000)
+    hashes = [put(cache, number, 1000.0 + number) for number in range(3)]
+    small.keep([SHA256])
+    with small.begin(SHA256, 3000, announced=True) as partial:
+        assert held(cache, hashes) == [0, 1, 2]
+        partial.write(bytes(1))
+        assert held(cache, hashes) == [1, 2]
+        partial.write(bytes(999))
+        assert held(cache, hashes) == [1, 2]
+        partial.write(bytes(1500))
+        assert held(cache, hashes) == []
+    disk.size = MIN_FREE_BYTES + 2999
+    with pytest.raises(PhaseLockError, match="The disk is full"):
+        small.begin(SHA256, 3000, announced=True)
+
+
+def test_an_announced_file_that_is_not_kept_costs_no_other_file(cache: FileCache, disk: Disk) -> None:
+    small = FileCache(cache.path(SHA256).parent, limit_bytes=3000)
+    hashes = [put(cache, number, 1000.0 + number) for number in range(2)]
+    with pytest.raises(PhaseLockError, match="There is no space for more songs of this jam"):
+        small.begin(SHA256, 1001, announced=True)
+    with small.begin(SHA256, 1000, announced=True) as partial:
+        partial.write(bytes(1000))
+    assert held(cache, hashes) == [0, 1]
+    disk.size = MIN_FREE_BYTES + 3999
+    with pytest.raises(PhaseLockError, match="There is no space for more songs of this jam"):
+        small.begin(b"x" * 32, 1000, announced=True)
+
+
 def test_a_full_disk_costs_old_files_first_but_none_in_vain(cache: FileCache, disk: Disk) -> None:
     hashes = [put(cache, number, 1000.0 + number) for number in range(5)]
     disk.size = MIN_FREE_BYTES + 6000

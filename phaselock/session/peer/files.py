@@ -28,6 +28,11 @@ from phaselock.session import events as e
 from phaselock.session.effects import HOST_CONN, CancelFetch, Fetch, Keep, Send
 from phaselock.session.outbox import Outbox
 
+MAX_KEPT_BYTES = 4 << 30
+"""Most bytes of songs that a host's queue keeps in the cache of this machine. A host may announce any number."""
+ALWAYS_KEPT = 2
+"""Number of tracks, first in the order of need, that are kept in any case: the current one and the next one."""
+
 
 class LocalState(enum.Enum):
     """State of a file at this peer; the table is above."""
@@ -85,6 +90,8 @@ class PeerFiles:
         self._files: dict[UUID, LocalFile] = {}
         self._access: tuple[int, bytes] | None = None
         """Peer number and token for fetches; None without a connection to the host."""
+        self._room_bytes = MAX_KEPT_BYTES
+        """How many bytes of tracks this machine can store."""
         self._kept: frozenset[bytes] = frozenset()
         """Hashes in the last `Keep`."""
         self._queue: tuple[QueueItem, ...] = ()
@@ -92,6 +99,11 @@ class PeerFiles:
         """The tracks of all timelines at the last `settle`."""
         self._stale = False
         """The files or the queue have changed since the last `settle`."""
+
+    def room(self, room_bytes: int) -> None:
+        """This machine can store that many bytes of tracks."""
+        if room_bytes != self._room_bytes:
+            self._room_bytes, self._stale = room_bytes, True
 
     def track(self, file_id: UUID | None) -> Track | None:
         """The offered track, or None."""
@@ -185,7 +197,7 @@ class PeerFiles:
         """Bring files and cache up to date at the end of a call; `sounding` are the tracks of all timelines.
 
         Forget files that are neither in the queue nor in `sounding`, request `Keep` for the needed ones, and fetch
-        needed ones that the cache has deleted.
+        kept ones that the cache has deleted.
         """
         if not self._stale and self._sounding == sounding:
             return
@@ -196,14 +208,35 @@ class PeerFiles:
                 self._outbox.do(CancelFetch(file_id))
         needed_ids = sounding | new | {item.id for item in self._queue if item.status is not ItemStatus.PLAYED}
         needed = [file for file_id, file in self._files.items() if file_id in needed_ids]
-        kept = frozenset(file.track.sha256 for file in needed)
+        kept = self._within_bound(needed)
         if kept != self._kept:
             self._kept = kept
             self._outbox.do(Keep(kept))
         for file in needed:
-            if file.state is LocalState.EVICTED and self._access is not None:
+            if file.track.sha256 in kept and file.state is LocalState.EVICTED and self._access is not None:
                 file.become(LocalState.REFETCHING)
                 self._outbox.do(Fetch(file.track, *self._access))
+
+    def _within_bound(self, needed: list[LocalFile]) -> frozenset[bytes]:
+        """The hashes of the first files, in the order in which they are needed, that the bound allows."""
+        places = {item.id: place for place, item in enumerate(self._queue)}
+        now = max((places[file_id] for file_id in self._sounding if file_id in places), default=0)
+
+        def need(file: LocalFile) -> tuple[bool, int]:
+            file_id = file.track.file_id
+            # A file without a row was just offered; its row comes behind the others.
+            place = places.get(file_id, len(places))
+            return file_id not in self._sounding, (place - now) % (len(places) + 1)
+
+        left_bytes = min(MAX_KEPT_BYTES, self._room_bytes)
+        kept: set[bytes] = set()
+        for file in sorted(needed, key=need):
+            if file.track.sha256 not in kept:
+                left_bytes -= file.track.size
+                if left_bytes < 0 and len(kept) >= max(ALWAYS_KEPT, len(self._sounding)):
+                    break
+                kept.add(file.track.sha256)
+        return frozenset(kept)
 
     def _give_up(self, file: LocalFile) -> None:
         """The fetch of this file has failed or was cancelled."""

@@ -221,6 +221,7 @@ class PeerSession:
     def room(self, room_bytes: int, *, now_ns: int) -> list[Effect]:
         """The bytes of tracks that this machine can store, for the next PeerStatus."""
         self._reports.room_bytes = max(0, room_bytes)
+        self._files.room(max(0, room_bytes))
         return self._settle(now_ns)
 
     def volume(self, volume_percent: int, muted: bool, *, now_ns: int) -> list[Effect]:
