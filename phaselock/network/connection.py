@@ -16,6 +16,9 @@ from phaselock.protocol.framing import Framer, frame
 READ_BYTES = 64 * 1024
 MAX_UNSENT_BYTES = 8 << 20
 """A connection with more unsent bytes than this is closed: the other side does not read."""
+MESSAGES_AT_ONCE = 8
+"""After this number of messages from one connection, the reader gives other tasks a turn: `receive` does not wait while
+messages are buffered."""
 TIMEOUT_CLOSE_S = 1.0
 """How long `close` waits for unsent bytes and for the other side to close."""
 

@@ -20,7 +20,7 @@ from phaselock.model.measurement import Measurement
 from phaselock.model.notices import Code, Notice
 from phaselock.model.types import HOST_CLOCK, ClockStatus, Track
 from phaselock.network import transfer
-from phaselock.network.connection import Connection, ConnectionLost
+from phaselock.network.connection import MESSAGES_AT_ONCE, Connection, ConnectionLost
 from phaselock.network.file_connection import FileConnection
 from phaselock.network.pairing import Pairing
 from phaselock.network.runner import Hear, HearSong, Runner, log
@@ -58,8 +58,6 @@ UNENCRYPTED_S = 2.5
 """How long a new connection may take, in seconds, for the handshake of TLS."""
 WORKERS = 12
 """Worker threads for transfers: one file to each peer (MAX_PEERS), one song from each, and two that are ending."""
-MESSAGES_AT_ONCE = 8
-"""After this number of messages from one connection, other tasks get a turn."""
 ACCEPT_AGAIN_S = 0.1
 """Time in seconds from a failed `accept` to the next one."""
 STRANGER_EVERY_S = 60.0

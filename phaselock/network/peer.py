@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import concurrent.futures
 import contextlib
+import itertools
 import pathlib
 import socket
 import uuid
@@ -21,18 +22,22 @@ from phaselock.model.notices import Code, Notice
 from phaselock.model.role import Role
 from phaselock.model.types import ClockStatus, Track
 from phaselock.network import transfer as bulk
-from phaselock.network.connection import Connection, ConnectionLost
+from phaselock.network.connection import MESSAGES_AT_ONCE, Connection, ConnectionLost
 from phaselock.network.pairing import prove_code
+from phaselock.network.queue_updates import QueueUpdates
 from phaselock.network.reach import CannotConnect, Place, connect_any, place_of
 from phaselock.network.runner import Hear, HearSong, Runner, log
 from phaselock.network.secure import SecureChannel
+from phaselock.protocol import messages as m
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import HOST_CAP, Framer
 from phaselock.protocol.messages import (
     MAX_FILE_BYTES,
     PROTOCOL_VERSION,
+    Heartbeat,
     PairingProof,
     PairingReply,
+    QueueUpdate,
     SessionInfo,
 )
 from phaselock.session.commands import PeerCommand, Request
@@ -128,6 +133,7 @@ class PeerRunner(Runner[PeerSession]):
         leave no work behind."""
         self._fetching = False
         self._uploads: dict[UUID, bulk.Upload] = {}
+        self._updates = QueueUpdates(self._received)
         self._pool = concurrent.futures.ThreadPoolExecutor(1, "bulk")
         self._upload_pool = concurrent.futures.ThreadPoolExecutor(1, "upload")
 
@@ -149,6 +155,7 @@ class PeerRunner(Runner[PeerSession]):
                 task.cancel()
             if self._connection:
                 self._connection.end("the session is over")
+            self._updates.drop()
             for transfer in [*self._fetches.values(), *self._uploads.values()]:
                 transfer.cancel()
             await self._finish()
@@ -274,6 +281,7 @@ class PeerRunner(Runner[PeerSession]):
         with contextlib.suppress(OSError):  # the other side has gone already, which `receive` will report
             self._address, self._own_ip = place_of(sock.getpeername()), place_of(sock.getsockname())[0]
         connection = self._connection = Connection(sock, Framer(HOST_CAP))
+        self._updates.drop()
         log.debug("control connection to %s", self._address)
         secured = False
         try:
@@ -281,20 +289,26 @@ class PeerRunner(Runner[PeerSession]):
                 self._host_key = await self._secure(connection)
                 secured = True
                 self._do(self._session.connected(self._host_key, now_ns=self._now_ns()))
-                while True:
+                for number in itertools.count(1):
                     message = await connection.receive()
                     if self._connection is not connection:
                         break
-                    if isinstance(message, PairingReply | PairingProof):
+                    if isinstance(message, QueueUpdate):
+                        self._updates.add(message)
+                    elif isinstance(message, PairingReply | PairingProof):
                         if self._pairing_inbox.full():
                             raise ProtocolError("it pairs without end")
                         self._pairing_inbox.put_nowait(message)
-                        continue
-                    with contextlib.suppress(InternalError), bug_net("a message of the host", ProtocolError):
-                        self._do(self._session.received(message, now_ns=self._now_ns()))
+                    else:
+                        if not isinstance(message, Heartbeat):
+                            self._updates.flush()
+                        self._received(message)
+                    if number % MESSAGES_AT_ONCE == 0:
+                        await asyncio.sleep(0)
         except (ConnectionLost, ProtocolError, InternalError) as error:
             log.debug("control connection is over: %s; %s", error, connection.counts())
             if self._connection is connection and not self._ended.done():
+                self._updates.flush()
                 reason = error.reason if isinstance(error, ConnectionLost) else str(error)
                 if secured:
                     self._do(self._session.disconnected(reason, now_ns=self._now_ns()))
@@ -332,6 +346,10 @@ class PeerRunner(Runner[PeerSession]):
             now_ns = self._now_ns()
             self._do([*self._session.connected(b"", now_ns=now_ns), *self._session.received(greeting, now_ns=now_ns)])
         raise ConnectionLost(Message("it does not encrypt"))
+    def _received(self, message: m.Message) -> None:
+        if not self._ended.done():
+            with contextlib.suppress(InternalError), bug_net("a message of the host"):
+                self._do(self._session.received(message, now_ns=self._now_ns()))
 
     async def _request(self, path: pathlib.Path) -> None:
         """Copy the file into the cache and request it. It is uploaded and played from the cache."""
