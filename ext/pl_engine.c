@@ -4,6 +4,7 @@
 #include <math.h>
 
 PL_ASSERT_FITS_SEQLOCK(pl_engine_status);
+_Static_assert(PL_KERNELS > PL_DECKS, "one kernel must be free for the next deck");
 
 /* Time constant T of the servo: an error falls to 37 % in a second. servo_rt has the theory. A compromise:
  *   - A shorter T plays more of the noise of the target, which moves with each new clock map, five times a
@@ -117,15 +118,35 @@ void pl_engine_stream(pl_engine *e, double device_rate_hz, pl_account *account) 
 
 /* ---- the controller's side ---- */
 
-const pl_kernel *pl_engine_kernel(pl_engine *e, double track_rate_hz) {
+/* The place of a kernel with which no deck plays: there are more kernels than decks. The callback does not
+ * touch the kernel of a free deck. */
+static int evict_kernel(pl_engine *e) {
+    bool used[PL_KERNELS] = {false};
+    for (int i = 0; i < PL_DECKS; i++)
+        if (pl_load_acquire(&e->decks[i].state) != PL_DECK_FREE) used[e->deck_kernels[i]] = true;
+    while (used[e->next_evicted]) e->next_evicted = (e->next_evicted + 1) % PL_KERNELS;
+    int place = e->next_evicted;
+    e->next_evicted = (place + 1) % PL_KERNELS;
+    return place;
+}
+
+/* The place of the kernel for a track rate, kept while the device's rate stays and there is room. -1 when
+ * memory is short. */
+static int kernel_for(pl_engine *e, double track_rate_hz) {
     for (int i = 0; i < e->kernel_count; i++)
-        if (e->kernel_rates_hz[i] == track_rate_hz) return &e->kernels[i];
-    if (e->kernel_count == PL_KERNELS) return NULL;
-    pl_kernel *kernel = &e->kernels[e->kernel_count];
-    if (!pl_kernel_init(kernel, track_rate_hz, e->device_rate_hz)) return NULL;
-    e->kernel_rates_hz[e->kernel_count] = track_rate_hz;
-    e->kernel_count++;
-    return kernel;
+        if (e->kernel_rates_hz[i] == track_rate_hz) return i;
+    pl_kernel kernel;
+    if (!pl_kernel_init(&kernel, track_rate_hz, e->device_rate_hz)) return -1;
+    int place = e->kernel_count;
+    if (place < PL_KERNELS) {
+        e->kernel_count++;
+    } else {
+        place = evict_kernel(e);
+        pl_kernel_free(&e->kernels[place]);
+    }
+    e->kernels[place] = kernel;
+    e->kernel_rates_hz[place] = track_rate_hz;
+    return place;
 }
 
 int pl_engine_free_deck(pl_engine *e) {
@@ -147,18 +168,20 @@ static bool post(pl_engine *e, const pl_command *command) {
 bool pl_engine_arm(pl_engine *e, int deck, double track_rate_hz, int64_t anchor_frame, int64_t start_ns,
                    int64_t stop_ns, bool seamless, int64_t crossfade_ns) {
     assert(deck >= 0 && deck < PL_DECKS);
+    int kernel = kernel_for(e, track_rate_hz);
+    if (kernel < 0) return false;
+    e->deck_kernels[deck] = kernel;
     pl_command command = {
         .kind = PL_ARM,
         .deck = deck,
         .seamless = seamless,
-        .kernel = pl_engine_kernel(e, track_rate_hz),
+        .kernel = &e->kernels[kernel],
         .rate_hz = track_rate_hz,
         .anchor_frame = anchor_frame,
         .start_ns = start_ns,
         .stop_ns = stop_ns,
         .crossfade_ns = crossfade_ns,
     };
-    if (!command.kernel) return false;
     pl_deck *d = &e->decks[deck];
     /* Until the callback has read the command, the oldest frame in the ring is the one wanted. */
     pl_store_relaxed(&d->want_frame, pl_load_relaxed(&d->ring.read_frame));

@@ -94,6 +94,8 @@ typedef struct {
     pl_kernel kernels[PL_KERNELS];      /* controller */
     double kernel_rates_hz[PL_KERNELS]; /* controller: the track rate of each kernel */
     int kernel_count;                   /* controller */
+    int next_evicted;                   /* controller: the kernel to replace first */
+    int deck_kernels[PL_DECKS];         /* controller: the kernel with which each deck was last armed */
     pl_command commands[PL_COMMANDS];
     pl_atomic_u32 command_head;      /* controller: the next one written */
     pl_atomic_u32 command_tail;      /* callback: the next one read */
@@ -131,8 +133,6 @@ void pl_engine_free(pl_engine *engine);
  * All decks become free. */
 void pl_engine_stream(pl_engine *engine, double device_rate_hz, pl_account *account);
 
-/* Controller: the kernel for a track rate, kept while the device's rate stays. NULL when there is no room. */
-const pl_kernel *pl_engine_kernel(pl_engine *engine, double track_rate_hz);
 /* Controller: the number of a free deck, or -1. */
 int pl_engine_free_deck(pl_engine *engine);
 /* Controller: hand a deck, whose ring was reset, to the callback. `seamless`: it continues another deck to

@@ -570,6 +570,22 @@ def test_all_track_rates_are_accepted_on_all_devices() -> None:
             assert engine.arm(0, track_hz, 0, 0)
 
 
+def test_more_rates_than_kernels_are_played() -> None:
+    """A host can announce any number of sampling rates. The kernels of decks that play are kept."""
+    machine = Machine()
+    playing = machine.arm(0, T0_NS)
+    machine.run(0.2)
+    before = len(machine.blocks)
+    for track_hz in range(30000, 30040):
+        deck = machine.engine.free_deck()
+        machine.engine.reset_deck(deck, 0)
+        assert machine.engine.arm(deck, track_hz, 0, T0_NS + 1000 * SECOND, seamless=True)
+        machine.engine.cancel(deck)
+        machine.run(0.02)
+    assert machine.engine.deck(playing).armed and machine.engine.status().underruns == 0
+    assert all(np.abs(block).max() > 0.01 for block in machine.blocks[before:])
+
+
 def test_arguments_out_of_range_are_refused() -> None:
     engine = Machine().engine
     with pytest.raises(IndexError):
