@@ -270,10 +270,16 @@ def _naming_the_option(wish: HostOptions) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _settings(terminal: Terminal) -> Iterator[SettingsStore]:
-    store = SettingsStore(settings_path())
+    """The settings, on the running loop. Trouble with them is told."""
+    loop = asyncio.get_running_loop()
+
+    def tell(problem: Message) -> None:
+        _log.warning("%s", problem)
+        terminal.event(e.Warned(None, Notice(Code.SETTINGS_TROUBLE, problem)))
+
+    store = SettingsStore(settings_path(), lambda problem: loop.call_soon_threadsafe(tell, problem))
     if store.warning:
-        _log.warning("%s", store.warning)
-        terminal.event(e.Warned(None, Notice(Code.SETTINGS_TROUBLE, store.warning)))
+        tell(store.warning)
     if store.settings.audible_volume == 0:
         terminal.event(e.Warned(None, Notice(Code.MUTED)))
     try:

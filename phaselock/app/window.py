@@ -74,10 +74,10 @@ class WindowProgram:
         now_ns: Callable[[], int] = _native.now_ns,
     ) -> None:
         memory.limit()
-        self._store = SettingsStore(settings_path())
         self._sound = backend, device
         self._now_ns = now_ns
         self._events: collections.deque[BackendEvent] = collections.deque(maxlen=MAX_UNREAD_EVENTS)
+        self._store = SettingsStore(settings_path(), self._settings_trouble)
         self._receiver = Receiver(
             inbox or Inbox(inbox_dir()),
             given,
@@ -93,7 +93,7 @@ class WindowProgram:
         self.bind = ""
         """The address to host on; empty: all addresses of this machine."""
         if self._store.warning:
-            self._events.append(SessionEvent(Warned(None, Notice(Code.SETTINGS_TROUBLE, self._store.warning))))
+            self._settings_trouble(self._store.warning)
 
     # -- settings ----------------------------------------------------------------------------------------------------
 
@@ -115,6 +115,10 @@ class WindowProgram:
 
     def remember(self, **ui: object) -> None:
         self._store.update(ui={**self._store.settings.ui, **ui})
+
+    def _settings_trouble(self, problem: Message) -> None:
+        """Show that the settings cannot be read or written. For any thread."""
+        self._events.append(SessionEvent(Warned(None, Notice(Code.SETTINGS_TROUBLE, problem))))
 
     # -- from the other threads -------------------------------------------------------------------------------------
 

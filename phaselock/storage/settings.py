@@ -129,9 +129,11 @@ def save(path: pathlib.Path, settings: Settings) -> Message | None:
 class SettingsStore:
     """The settings of a running program. Any thread may call the methods; a writer thread writes the file."""
 
-    def __init__(self, path: pathlib.Path) -> None:
-        """Read the file. This blocks."""
+    def __init__(self, path: pathlib.Path, on_trouble: Callable[[Message], object] = lambda problem: None) -> None:
+        """Read the file. This blocks. `on_trouble` is called on the writer's thread with a sentence for users, once, if
+        the file cannot be written."""
         self._path = path
+        self._on_trouble = on_trouble
         self.settings, self.warning = load(path)
         # The condition guards everything below, and writing the two above; they are read without it.
         self._changed = threading.Condition()
@@ -165,7 +167,7 @@ class SettingsStore:
             writer.join(TIMEOUT_CLOSE_S)
 
     def _write_on(self) -> None:
-        ending, problem = False, None
+        ending, problem, told = False, None, False
         while not ending:
             with self._changed:
                 # A failed write is repeated with the next change and at the end.
@@ -176,6 +178,10 @@ class SettingsStore:
             if not tried:
                 continue
             before, problem = problem, self._write(tried, base)
+            if problem and not told:
+                told = True
+                with contextlib.suppress(InternalError), bug_net("telling of the settings"):
+                    self._on_trouble(problem)
             with self._changed:
                 if problem:
                     self.warning = problem

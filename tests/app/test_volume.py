@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import pathlib
@@ -59,7 +60,28 @@ def test_a_terminal_says_that_the_speaker_was_left_muted(
     monkeypatch.setenv("PHASELOCK_HOME", str(tmp_path))
     told: list[Event] = []
     terminal: Any = SimpleNamespace(event=told.append)
-    for muted in (False, True):
-        save(settings_path(), Settings(volume=0.5, muted=muted))
+
+    async def open_settings() -> None:
         with _settings(terminal):
             assert [event_text(event) for event in told] == ["Warning: This speaker is muted. Type: volume 50"] * muted
+
+    for muted in (False, True):
+        save(settings_path(), Settings(volume=0.5, muted=muted))
+        asyncio.run(open_settings())
+
+
+def test_a_terminal_says_that_settings_cannot_be_saved(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PHASELOCK_HOME", str(tmp_path / "file"))
+    (tmp_path / "file").write_bytes(b"")
+    told: list[Event] = []
+    terminal: Any = SimpleNamespace(event=told.append)
+
+    async def change_settings() -> None:
+        with _settings(terminal) as store:
+            told.clear()  # they cannot be read, either
+            for volume in (0.4, 0.5):
+                store.update(volume=volume)
+
+    asyncio.run(change_settings())
+    (text,) = map(event_text, told)
+    assert text.startswith("Warning: The settings ") and " cannot be saved: " in text

@@ -8,6 +8,7 @@ import stat
 import sys
 import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -230,6 +231,29 @@ def test_a_failed_save_is_reported(tmp_path: pathlib.Path) -> None:
     store.close()
     assert store.settings.volume == 0.5
     assert store.warning is not None and "cannot be saved" in store.warning
+
+
+def test_a_failed_save_is_told_once(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    path = tmp_path / "file" / "settings.json"
+    told: list[str] = []
+    tried = threading.Semaphore(0)
+    write = SettingsStore._write
+
+    def watched(self: SettingsStore, *arguments: Any) -> Any:
+        try:
+            return write(self, *arguments)
+        finally:
+            tried.release()
+
+    monkeypatch.setattr(settings_module, "WRITE_DELAY_S", 0.0)
+    monkeypatch.setattr(SettingsStore, "_write", watched)
+    store = SettingsStore(path, told.append)
+    for volume in (0.5, 0.6, 0.7):
+        store.update(volume=volume)
+        assert tried.acquire(timeout=60)
+    store.close()
+    assert told == [store.warning]
 
 
 def test_a_failed_write_leaves_the_old_file(path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> None:
