@@ -427,7 +427,11 @@ class HostRunner(Runner[HostSession]):
             return not connection.is_ended
 
         path = transfer.receive_upload(connection, start, request.size, self._cache, report)
-        return self._describe(path, request.file_name, converting)
+        try:
+            return self._describe(path, request.file_name, converting)
+        except UnplayableFileError:
+            self._cache.discard(start.sha256)
+            raise
 
     def _upload_progress(self, start: SongUploadStart, done_bytes: int) -> None:
         if not self._ended.done() and not self._session.wants_upload(start.request_id):

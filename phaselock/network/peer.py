@@ -15,7 +15,7 @@ from uuid import UUID
 
 from phaselock.audio.interface import AudioEvent, AudioOutput, DecodeFailed, SongLength
 from phaselock.errors import InternalError, PhaseLockError, bug_net, message_of
-from phaselock.language.message import Message
+from phaselock.language.message import N_, Message
 from phaselock.model.file_kinds import OtherSoundError, UnplayableFileError
 from phaselock.model.names import file_label
 from phaselock.model.notices import Code, Notice
@@ -31,15 +31,6 @@ from phaselock.network.secure import SecureChannel
 from phaselock.protocol import messages as m
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import HOST_CAP, Framer
-from phaselock.protocol.messages import (
-    MAX_FILE_BYTES,
-    PROTOCOL_VERSION,
-    Heartbeat,
-    PairingProof,
-    PairingReply,
-    QueueUpdate,
-    SessionInfo,
-)
 from phaselock.session.commands import PeerCommand, Request
 from phaselock.session.effects import (
     CancelFetch,
@@ -69,6 +60,7 @@ HANDSHAKE_S = 5.0
 """Time limit of the handshake of TLS, in seconds."""
 PAIRING_MESSAGES = 2
 """Number of messages that a host sends in a pairing."""
+OTHER_RATE = Message(N_("its sampling rate is not the one that the host says"))
 CLOCK_AGAIN_S = 2.0
 """Time in seconds from a failed start of the clock to the next one."""
 
@@ -116,7 +108,7 @@ class PeerRunner(Runner[PeerSession]):
         self._connecting: set[asyncio.Task[None]] = set()
         self._address: Place = ("", 0)
         """Where the host is, by the last connection that was opened."""
-        self._pairing_inbox: asyncio.Queue[PairingReply | PairingProof] = asyncio.Queue(PAIRING_MESSAGES)
+        self._pairing_inbox: asyncio.Queue[m.PairingReply | m.PairingProof] = asyncio.Queue(PAIRING_MESSAGES)
         """What the host sends during a pairing."""
         self._host_key = b""
         """SHA-256 of the certificate of the machine that answered last."""
@@ -293,14 +285,14 @@ class PeerRunner(Runner[PeerSession]):
                     message = await connection.receive()
                     if self._connection is not connection:
                         break
-                    if isinstance(message, QueueUpdate):
+                    if isinstance(message, m.QueueUpdate):
                         self._updates.add(message)
-                    elif isinstance(message, PairingReply | PairingProof):
+                    elif isinstance(message, m.PairingReply | m.PairingProof):
                         if self._pairing_inbox.full():
                             raise ProtocolError("it pairs without end")
                         self._pairing_inbox.put_nowait(message)
                     else:
-                        if not isinstance(message, Heartbeat):
+                        if not isinstance(message, m.Heartbeat):
                             self._updates.flush()
                         self._received(message)
                     if number % MESSAGES_AT_ONCE == 0:
@@ -342,10 +334,11 @@ class PeerRunner(Runner[PeerSession]):
                 greeting = await connection.receive()
         except TimeoutError:
             raise ConnectionLost(Message("it does not answer")) from None
-        if isinstance(greeting, SessionInfo) and greeting.protocol_version != PROTOCOL_VERSION:
+        if isinstance(greeting, m.SessionInfo) and greeting.protocol_version != m.PROTOCOL_VERSION:
             now_ns = self._now_ns()
             self._do([*self._session.connected(b"", now_ns=now_ns), *self._session.received(greeting, now_ns=now_ns)])
         raise ConnectionLost(Message("it does not encrypt"))
+
     def _received(self, message: m.Message) -> None:
         if not self._ended.done():
             with contextlib.suppress(InternalError), bug_net("a message of the host"):
@@ -370,7 +363,7 @@ class PeerRunner(Runner[PeerSession]):
         name = file_label(path.name)
         if names_several(path):
             raise NoticeError(Notice(Code.ONE_SONG, file_name=name))
-        sha256, size, cached = self._cache.adopt(path, most_bytes=MAX_FILE_BYTES)
+        sha256, size, cached = self._cache.adopt(path, most_bytes=m.MAX_FILE_BYTES)
         try:
             info = self._inspect(cached, sha256)
             duration_secs = round(info.frames / info.rate_hz, 3)
@@ -451,7 +444,9 @@ class PeerRunner(Runner[PeerSession]):
         try:
             with bug_net("a transfer", PhaseLockError):
                 path = fetch.run(self._cache)
-                self._inspect(path, fetch.track.sha256)
+                rate_hz = self._inspect(path, fetch.track.sha256).rate_hz
+                if rate_hz != fetch.track.rate_hz:  # the timelines of the host count other frames than the file has
+                    raise UnplayableFileError(path.name, OTHER_RATE)
         except UnplayableFileError as error:  # name the host's file, not the one in the cache
             return path, error.named(fetch.track.file_name)
         except PhaseLockError as error:

@@ -159,6 +159,11 @@ class FileCache:
         path.unlink(missing_ok=True)
         return None
 
+    def discard(self, sha256: bytes) -> None:
+        """Remove a file that is of no use."""
+        with contextlib.suppress(OSError):
+            self.path(sha256).unlink(missing_ok=True)
+
     def begin(self, sha256: bytes, size: int, *, announced: bool = False) -> PartialFile:
         """Start to receive this file, or continue an earlier transfer. PhaseLockError if the disk is full or too many
         programs receive it, OSError if the folder cannot be written.

@@ -87,9 +87,10 @@ def test_a_transfer_that_fails_holds_no_other_up(tmp_path: pathlib.Path, bugs: l
         bad = network.host.add(network.song)
         good = network.host.add(other, DATA[:1000])
 
-        def inspect(path: pathlib.Path, sha256: bytes) -> None:
+        def inspect(path: pathlib.Path, sha256: bytes) -> Any:
             if path.stem == bad.sha256.hex():
                 raise ValueError("odd")
+            return LENGTH
 
         ada = await network.join(stack, "Ada", inspect)
         await network.host.news.wait_for("transfer", state="done", file_id=str(good.file_id))

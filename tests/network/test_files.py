@@ -11,6 +11,7 @@ import random
 import socket
 import sys
 import uuid
+from types import SimpleNamespace
 from unittest import mock
 
 import pytest
@@ -71,6 +72,21 @@ async def test_a_file_that_is_no_music_there_is_told_to_the_host(
     await network.host.news.wait_for("transfer", state="done")
     await ada.news.wait_for("error", code="unplayable_here")
     assert "file_ready" not in [*network.host.news.names(), *ada.news.names()]
+
+
+@played
+async def test_a_file_of_another_sampling_rate_than_announced_is_refused(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    ada = await network.join(stack, "Ada", lambda path, sha256: SimpleNamespace(rate_hz=48000, frames=441_000))
+    await network.host.news.wait_for("peer_joined")
+    track = network.host.add(network.song)
+    told = await ada.news.wait_for("error", code="unplayable_here")
+    assert "song.mp3 cannot be played: its sampling rate is not the one that the host says." in str(
+        told.fields["message"]
+    )
+    await network.host.news.wait_for("error", code="unplayable_at_peer")
+    assert ada.runner.path(track.file_id) is None, "so it is never armed"
 
 
 @played
@@ -227,6 +243,7 @@ async def test_a_song_that_cannot_be_used_is_refused_in_words(
     answer = await ada.news.wait_for("request", state="rejected")
     assert answer.fields["reason"] == "Invalid or corrupted MP3 file: wish.mp3"
     assert network.host.runner.snapshot().queue == ()
+    assert not list((network.folder / "host").iterdir()), "it is of no use there"
     ada.runner.request(network.folder / "nothing.mp3")
     assert "nothing.mp3" in str((await ada.news.wait_for("error")).fields["message"])
 

@@ -101,7 +101,7 @@ class PeerFiles:
         """The files or the queue have changed since the last `settle`."""
 
     def room(self, room_bytes: int) -> None:
-        """This machine can store that many bytes of tracks."""
+        """This machine can store `room_bytes` of tracks."""
         if room_bytes != self._room_bytes:
             self._room_bytes, self._stale = room_bytes, True
 
