@@ -350,6 +350,14 @@ def test_two_machines_that_announce_one_jam_are_told(monkeypatch: pytest.MonkeyP
         )
 
 
+def test_more_than_two_machines_that_announce_one_jam_are_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    rivals = tuple((f"10.0.0.{at}", 17401) for at in range(60, 70))
+    twins = dataclasses.replace(found("Kitchen", "Ana", "10.0.0.1"), rivals=rivals)
+    with pytest.raises(PhaseLockError) as caught:
+        chosen("kitchen", [twins], [], monkeypatch)
+    assert str(caught.value).startswith('11 machines announce "Kitchen": 10.0.0.1, 10.0.0.60 and others. Ask')
+
+
 def test_long_lists_of_jams_are_cut(monkeypatch: pytest.MonkeyPatch) -> None:
     many = [found(f"Jam {at}", "Eve", f"10.0.0.{at}", at) for at in range(10, 42)]
     with pytest.raises(PhaseLockError) as caught:

@@ -435,12 +435,17 @@ def rivals_text(session: FoundSession) -> Message | None:
     if not session.rivals:
         return None
     hosts = [address_of(session), *(address_text(*place) for place in session.rivals)]
+    values = {"session_name": session.session_name, "address": hosts[0], "other": hosts[1], "number": len(hosts)}
+    if len(hosts) > 2:
+        return Message(
+            '{number} machines announce "{session_name}": {address}, {other} and others. Ask the host which address is '
+            "the right one, then: phaselock join ADDRESS",
+            **values,
+        )
     return Message(
         'Two machines announce "{session_name}": {address} and {other}. Ask the host which address is the right one, '
         "then: phaselock join ADDRESS",
-        session_name=session.session_name,
-        address=hosts[0],
-        other=hosts[1],
+        **values,
     )
 
 

@@ -21,7 +21,7 @@ MAX_SESSIONS = 32
 """Most sessions in the list."""
 MAX_PER_SOURCE = 2
 """Most services of one source address. It is the whole address: all machines of a network share the first 64 bits of
-their IPv6 addresses."""
+their IPv6 addresses. A router that repeats the packets of another network is one source, too."""
 MAX_SERVICES = 256
 """Most services of all source addresses, which can be forged."""
 MAX_TTL_S = 120

@@ -45,14 +45,14 @@ def packet(
     service, server = instance_name(name, session_id), f"phaselock-{session_id.hex()[:16]}.local."
     text = txt_record(name, "Ada", peers, 5, session_id, 1, host_key=host_key)
     records: list[Any] = [
-        zeroconf.DNSPointer(SERVICE_TYPE, PTR, 1, ttl, service),  # type: ignore[attr-defined]
-        zeroconf.DNSService(service, SRV, 1, ttl, 0, 0, port, server),  # type: ignore[attr-defined]
-        zeroconf.DNSText(service, TXT, 1, ttl, text),  # type: ignore[attr-defined]
+        zeroconf.DNSPointer(SERVICE_TYPE, PTR, 1, ttl, service),
+        zeroconf.DNSService(service, SRV, 1, ttl, 0, 0, port, server),
+        zeroconf.DNSText(service, TXT, 1, ttl, text),
     ]
     for one in addresses:
         family, kind = (socket.AF_INET6, AAAA) if ":" in one else (socket.AF_INET, A)
         data = socket.inet_pton(family, one)
-        records.append(zeroconf.DNSAddress(server, kind, 1, ttl, data))  # type: ignore[attr-defined]
+        records.append(zeroconf.DNSAddress(server, kind, 1, ttl, data))
     return records
 
 
@@ -204,6 +204,6 @@ def test_the_records_of_a_service_may_come_in_several_packets() -> None:
 
 def test_a_service_of_another_type_is_not_taken() -> None:
     table = ServiceTable()
-    other = zeroconf.DNSPointer(SERVICE_TYPE, PTR, 1, TTL_S, "x._http._tcp.local.")  # type: ignore[attr-defined]
-    table.take(TRUE, [other, zeroconf.DNSPointer("_http._tcp.local.", PTR, 1, 9, "y.local.")], 0.0)  # type: ignore[attr-defined]
+    other = zeroconf.DNSPointer(SERVICE_TYPE, PTR, 1, TTL_S, "x._http._tcp.local.")
+    table.take(TRUE, [other, zeroconf.DNSPointer("_http._tcp.local.", PTR, 1, 9, "y.local.")], 0.0)
     assert table.names(0.0) == frozenset()
