@@ -44,9 +44,10 @@ from phaselock.network.greeting import answers_as
 from phaselock.network.interfaces import usable_addresses
 from phaselock.network.listener import bind
 from phaselock.network.reach import Place, connect_any
-from phaselock.network.service_record import FoundSession
+from phaselock.network.service_record import KEY_BYTES, FoundSession
 from phaselock.session.effects import Ended
 from phaselock.session.events import (
+    CodeSet,
     DeviceChanged,
     Event,
     Joined,
@@ -117,6 +118,9 @@ class JoinOptions:
     """The session to search for; with `places`, the name of the one that is there, if it is known."""
     session_id: str = ""
     """With `places`: in hex digits, of the one that is announced there. Another one is not joined. Empty: any."""
+    host_key: str = ""
+    """With `places`: the beginning of the key, in hex digits, that is announced there. A host with another one is not
+    joined. Empty: any."""
     display_name: str | None = None
     cache: str | None = None
     backend: str = "auto"
@@ -219,6 +223,8 @@ async def open_host_session(
                 store.update(crossfade_s=event.crossfade_s, skip_silence=event.skip_silence)
             watch.tell(event)
             on_event(event)
+            if isinstance(event, CodeSet):
+                announcement.set_needs_code(bool(event.code))
             if isinstance(event, PeerJoined | PeerLeft):
                 announcement.set_peers(len(runner.snapshot().peers))
 
@@ -277,6 +283,8 @@ async def open_host_session(
             runner.session_id,
             port,
             () if wish.unlisted else addresses,
+            needs_code=bool(wish.code),
+            host_key=identity.host_key[:KEY_BYTES].hex(),
             refresh=None if wish.unlisted else functools.partial(usable_addresses, wish.bind),
         )
 
@@ -326,10 +334,12 @@ async def open_peer_session(
 
     with contextlib.ExitStack() as stack:
         name = display_name(wish.display_name, store)
-        places, session_name, session_id = wish.places, wish.session_name or "", wish.session_id
+        places, session_name = wish.places, wish.session_name or ""
+        session_id, announced_key = wish.session_id, wish.host_key
         if not places:
             found = await _only_session(wish.session_name)
-            places, session_name, session_id = places_of(found), found.session_name, found.session_id
+            places, session_name = places_of(found), found.session_name
+            session_id, announced_key = found.session_id, found.host_key
         control = stack.enter_context(await connect_any(places, session_name=session_name))
         clock = PeerClocks(wish.clock_filter)
         stack.callback(clock.stop)
@@ -371,6 +381,7 @@ async def open_peer_session(
                 code=wish.code,
                 microphone=wish.microphone is not None,
                 session_id=bytes.fromhex(session_id),
+                announced_key=bytes.fromhex(announced_key),
             ),
             player,
             clock,
@@ -454,8 +465,9 @@ def places_of(session: FoundSession) -> list[Place]:
     return [(address, session.port) for address in session.addresses]
 
 
-async def _find_again(session_id: str) -> list[Place]:
-    """Where the session with this id (in hex digits) is now; empty if it is not found."""
+async def _find_again(session_id: str, host_key: str) -> list[Place]:
+    """Where the session with this id and this key (in hex digits) is now; empty if it is not found. Other machines may
+    announce the same id."""
 
     def is_there(sessions: Sequence[FoundSession]) -> bool:
         return any(one.session_id == session_id for one in sessions)
@@ -465,7 +477,14 @@ async def _find_again(session_id: str) -> list[Place]:
     except PhaseLockError as error:
         _log.info("the lost session is not searched for: %s", error)
         return []
-    return [place for one in sessions if one.session_id == session_id for place in places_of(one)]
+    asked = [
+        dataclasses.replace(one, addresses=(address,), port=port, host_key=host_key)
+        for one in sessions
+        if one.session_id == session_id
+        for address, port in [*places_of(one), *one.rivals]
+    ]
+    answers = await asyncio.gather(*map(answers_as, asked))
+    return [place for one, there in zip(asked, answers, strict=True) if there for place in places_of(one)]
 
 
 async def _only_session(session_name: str | None) -> FoundSession:

@@ -177,6 +177,7 @@ class WindowBackend:
             places,
             name,
             found.session_id if found else "",
+            found.host_key if found else "",
             display_name,
             backend=self._backend,
             device=self._device_name,

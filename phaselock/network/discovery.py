@@ -118,6 +118,12 @@ class Announcer:
             self._peers = peers
             self._changed.set()
 
+    def set_needs_code(self, needs_code: bool) -> None:
+        """Announce whether a code is needed, like `set_peers`."""
+        if needs_code != self._needs_code:
+            self._needs_code = needs_code
+            self._changed.set()
+
     async def close(self) -> None:
         """Withdraw the announcement, in about a second at most."""
         try:

@@ -92,11 +92,12 @@ class PeerRunner(Runner[PeerSession]):
         role: Callable[[], Role],
         now_ns: Callable[[], int],
         on_event: Callable[[Event], None],
-        find: Callable[[str], Awaitable[Sequence[Place]]] | None = None,
+        find: Callable[[str, str], Awaitable[Sequence[Place]]] | None = None,
         hear: Hear | None = None,
         hear_song: HearSong | None = None,
     ) -> None:
-        """`find` searches the network for the session with this id (in hex digits) and returns where it is now."""
+        """`find` searches the network for the session with this id and this host key (in hex digits) and returns where
+        it is now."""
         super().__init__(session, output, now_ns=now_ns, on_event=on_event, hear=hear, hear_song=hear_song)
         self._clock = clock
         self._cache = cache
@@ -110,8 +111,6 @@ class PeerRunner(Runner[PeerSession]):
         """Where the host is, by the last connection that was opened."""
         self._pairing_inbox: asyncio.Queue[m.PairingReply | m.PairingProof] = asyncio.Queue(PAIRING_MESSAGES)
         """What the host sends during a pairing."""
-        self._host_key = b""
-        """SHA-256 of the certificate of the machine that answered last."""
         self._places: Sequence[Place] = ()
         """All places at which the host may be."""
         self._own_ip = ""
@@ -131,8 +130,8 @@ class PeerRunner(Runner[PeerSession]):
 
     @property
     def host_key(self) -> bytes:
-        """SHA-256 of the certificate of the machine that answered last; empty before."""
-        return self._host_key
+        """SHA-256 of the host's certificate; empty before the first connection."""
+        return self._session.host_key
 
     async def run(self, sock: socket.socket, places: Sequence[Place] = ()) -> Ended:
         """Take part until the session ends, then close the socket. `places` are all that the host has announced."""
@@ -221,7 +220,7 @@ class PeerRunner(Runner[PeerSession]):
         task.add_done_callback(self._connecting.discard)
 
     def _access(self, peer_id: int, token: bytes) -> bulk.Access:
-        return bulk.Access(self._address, self._host_key, peer_id, token)
+        return bulk.Access(self._address, self._session.host_key, peer_id, token)
 
     def _start_clock(self, peer_id: int, clock_port: int) -> None:
         """Start the clock, and try again later if that fails: a network that changes, or a firewall."""
@@ -263,7 +262,8 @@ class PeerRunner(Runner[PeerSession]):
         try:
             return await connect_any(known, RECONNECT_S)
         except CannotConnect:
-            places = await self._find(self._session.session_id.hex()) if self._find else ()
+            now = self._session.session_id.hex(), self._session.host_key.hex()
+            places = await self._find(*now) if self._find else ()
             if not places:
                 raise
             self._places = places
@@ -278,9 +278,9 @@ class PeerRunner(Runner[PeerSession]):
         secured = False
         try:
             with bug_net("the connection to the host", ConnectionLost, ProtocolError):
-                self._host_key = await self._secure(connection)
+                host_key = await self._secure(connection)
                 secured = True
-                self._do(self._session.connected(self._host_key, now_ns=self._now_ns()))
+                self._do(self._session.connected(host_key, now_ns=self._now_ns()))
                 for number in itertools.count(1):
                     message = await connection.receive()
                     if self._connection is not connection:
@@ -316,7 +316,7 @@ class PeerRunner(Runner[PeerSession]):
         try:
             with bug_net("pairing", ProtocolError, TimeoutError):
                 async with asyncio.timeout(HANDSHAKE_S):
-                    right = await prove_code(code, self._host_key, connection.send, inbox.get, self._pool)
+                    right = await prove_code(code, self._session.host_key, connection.send, inbox.get, self._pool)
         except (ProtocolError, InternalError, TimeoutError) as error:
             log.info("the host does not pair: %s", error)
             right = False

@@ -26,6 +26,7 @@ from phaselock.protocol.messages import (
 )
 from phaselock.session import commands as c
 from phaselock.sync.clock import PeerClocks
+from tests.support.identity import IDENTITY
 from tests.support.network_session import DATA, NetworkFixture, played
 from tests.support.told import Over, told
 
@@ -167,8 +168,8 @@ async def test_a_host_that_has_moved_is_found_again_by_its_session(
 ) -> None:
     asked = []
 
-    async def find(session_id: str) -> list[tuple[str, int]]:
-        asked.append(session_id)
+    async def find(session_id: str, host_key: str) -> list[tuple[str, int]]:
+        asked.append((session_id, host_key))
         return [network.host.address]
 
     peer = await network.join(stack, "Ada", find=find)
@@ -178,7 +179,7 @@ async def test_a_host_that_has_moved_is_found_again_by_its_session(
     for connection, _ in network.host.runner._connections.values():
         connection.abort("its address has changed")
     assert (await peer.news.wait_for("joined", again=True)).fields["name"] == "Ada"
-    assert asked == [network.host.runner.session_id.hex()]
+    assert asked == [(network.host.runner.session_id.hex(), IDENTITY.host_key.hex())]
     assert peer.runner._address == network.host.address
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from phaselock.model.key_words import key_words
 from phaselock.model.names import PERSON_CHARS
 from phaselock.model.notices import Code, Notice
 from phaselock.protocol import messages as m
@@ -22,11 +23,20 @@ def test_joining_is_reported_on_both_sides() -> None:
     ana = harness.join("Ana")
     harness.run(0.1)
     joined = ana.events("joined")[0].fields
+    assert joined.pop("host_words") == key_words(HOST_KEY)
     assert joined == {"session_name": "Friday", "host_name": "Hana", "name": "Ana", "peer_id": 1, "again": False}
     assert harness.host.events("peer_joined")[0].fields == {"peer_id": 1, "name": "Ana", "again": False}
     assert harness.host.of(e.AllowClock) == [e.AllowClock(1, ana.conn)]
     assert ana.of(e.StartClock) == [e.StartClock(1, 17402)]
     assert [peer.name for peer in harness.host.snapshot().peers] == ["Ana"]
+
+
+@pytest.mark.parametrize("key", [HOST_KEY, bytes(32)])
+def test_a_host_with_another_key_than_the_announced_one_is_not_joined(key: bytes) -> None:
+    peer = PeerSession(display_name="Ana", announced_key=HOST_KEY[:16])
+    effects = peer.connected(key, now_ns=0)
+    ended = [effect.reason.code for effect in effects if isinstance(effect, e.Ended)]
+    assert ended == ([] if key == HOST_KEY else [Code.OTHER_SESSION])
 
 
 def test_pings_are_allowed_before_the_join_is_accepted() -> None:
@@ -122,7 +132,7 @@ def test_the_peer_refuses_another_protocol_version_with_a_reason() -> None:
 def test_another_session_than_the_announced_one_is_not_joined() -> None:
     for answering in (bytes(16), b"\x01" * 16):
         peer = PeerSession(display_name="Ana", session_id=bytes(16))
-        peer.connected(now_ns=0)
+        peer.connected(HOST_KEY, now_ns=0)
         effects = peer.received(m.SessionInfo(m.PROTOCOL_VERSION, answering, "s", "h", (), 5), now_ns=1)
         asked = [effect for effect in effects if isinstance(effect, e.Send)]
         if answering == bytes(16):

@@ -200,7 +200,7 @@ class NetworkFixture:
         stack: contextlib.AsyncExitStack,
         name: str,
         inspect: Callable[[pathlib.Path, bytes], Any] = lambda path, sha256: LENGTH,
-        find: Callable[[str], Awaitable[Sequence[Place]]] | None = None,
+        find: Callable[[str, str], Awaitable[Sequence[Place]]] | None = None,
         code: str = "",
     ) -> Peer:
         sock = stack.enter_context(await connect(*self.host.address))

@@ -67,10 +67,18 @@ class PeerSession:
     """
 
     def __init__(
-        self, *, display_name: str, code: str = "", microphone: bool = False, session_id: bytes = b""
+        self,
+        *,
+        display_name: str,
+        code: str = "",
+        microphone: bool = False,
+        session_id: bytes = b"",
+        announced_key: bytes = b"",
     ) -> None:
         """`code`: that of the session, in its normal form; empty if the user was told none. `session_id`: of the
-        session that was announced at this place; empty: any session."""
+        session that was announced at this place; empty: any session. `announced_key`: the beginning of the key that was
+        announced there; empty: any key."""
+        self._announced_key = announced_key
         self._code = code
         self._paired = False
         """The machine that answered last has proved that it knows the code."""
@@ -109,6 +117,11 @@ class PeerSession:
         """The id of the host's session; empty before it is known."""
         return self._session_id
 
+    @property
+    def host_key(self) -> bytes:
+        """SHA-256 of the host's certificate; empty before the first connection."""
+        return self._host_key
+
     # -- the connection ----------------------------------------------------------------------------------------------
 
     def connected(self, host_key: bytes, *, now_ns: int) -> list[Effect]:
@@ -121,6 +134,9 @@ class PeerSession:
             if self._host_key not in (b"", host_key):  # not the host, although it has its address
                 self._outbox.do(Close(HOST_CONN, "another host key"))
                 self._rejoin_failed(now_ns)
+            elif not host_key.startswith(self._announced_key):
+                self._outbox.do(Close(HOST_CONN, "not the announced key"))
+                self._end(Notice(Code.OTHER_SESSION), now_ns, failed=True)
             self._host_key = self._host_key or host_key
         return self._settle(now_ns)
 
