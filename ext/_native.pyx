@@ -168,6 +168,20 @@ cdef pl.pl_address _address(bytes packed):
     return a
 
 
+cdef pl.pl_siphash_key _key(bytes key):
+    cdef pl.pl_siphash_key k
+    if len(key) != pl.PL_SIPHASH_KEY_BYTES:
+        raise ValueError("a key has 16 bytes")
+    memcpy(k.bytes, <const char *>key, pl.PL_SIPHASH_KEY_BYTES)
+    return k
+
+
+def siphash(bytes key, bytes message):
+    """SipHash-2-4 of a message under a key of 16 bytes, an integer of 64 bits; for tests and benchmarks."""
+    cdef pl.pl_siphash_key k = _key(key)
+    return pl.pl_siphash(&k, <const uint8_t *><const char *>message, len(message))
+
+
 cdef class Responder:
     """The host's clock thread: answers pings of allowed peers. `run` blocks without the interpreter's lock until
     `stop`."""
@@ -183,10 +197,12 @@ cdef class Responder:
     def __dealloc__(self):
         PyMem_Free(self.responder)
 
-    def allow(self, uint32_t peer_id, bytes packed_address):
-        """Answer this peer's pings from this address (4 or 16 bytes). False when there are too many peers."""
+    def allow(self, uint32_t peer_id, bytes packed_address, bytes key):
+        """Answer this peer's pings from this address (4 or 16 bytes) under this key (16 bytes), and under no earlier
+        key. False when there are too many peers."""
         cdef pl.pl_address a = _address(packed_address)
-        return bool(pl.pl_responder_allow(self.responder, peer_id, &a))
+        cdef pl.pl_siphash_key k = _key(key)
+        return bool(pl.pl_responder_allow(self.responder, peer_id, &a, &k))
 
     def forbid(self, uint32_t peer_id):
         """Stop answering this peer."""
@@ -216,15 +232,22 @@ cdef class Pinger:
     cdef pl.pl_pinger *pinger
     cdef readonly ClockMap clock_map
 
-    def __cinit__(self, intptr_t fd, uint32_t peer_id, ClockMap clock_map, uint64_t seed, str kind="envelope"):
+    def __cinit__(self, intptr_t fd, uint32_t peer_id, bytes key, ClockMap clock_map, str kind="envelope"):
+        cdef pl.pl_siphash_key k = _key(key)
         self.pinger = <pl.pl_pinger *>PyMem_Calloc(1, sizeof(pl.pl_pinger))
         if self.pinger == NULL:
             raise MemoryError
         self.clock_map = clock_map
-        pl.pl_pinger_init(self.pinger, fd, peer_id, _FILTER_KINDS[kind], seed, &clock_map.map)
+        pl.pl_pinger_init(self.pinger, fd, peer_id, _FILTER_KINDS[kind], &clock_map.map)
+        pl.pl_pinger_use_key(self.pinger, &k)
 
     def __dealloc__(self):
         PyMem_Free(self.pinger)
+
+    def use_key(self, bytes key):
+        """Use this key from now on, also while `run` measures. What was measured stays valid."""
+        cdef pl.pl_siphash_key k = _key(key)
+        pl.pl_pinger_use_key(self.pinger, &k)
 
     def run(self):
         """Returns 0, or the negative of a system error."""

@@ -39,6 +39,13 @@ cdef extern from "pl_filter.h" nogil:
     int64_t pl_filter_rtt_ns(const pl_filter *filter, int64_t now_ns)
 
 
+cdef extern from "pl_siphash.h" nogil:
+    enum: PL_SIPHASH_KEY_BYTES
+    ctypedef struct pl_siphash_key:
+        uint8_t bytes[PL_SIPHASH_KEY_BYTES]
+    uint64_t pl_siphash(const pl_siphash_key *key, const uint8_t *message, size_t size)
+
+
 cdef extern from "pl_udp.h" nogil:
     enum: PL_ADDRESS_BYTES
     enum: PL_TRACE
@@ -57,7 +64,9 @@ cdef extern from "pl_udp.h" nogil:
         pl_atomic_u32 stop
         uint64_t answered, refused
     void pl_responder_init(pl_responder *responder, intptr_t fd)
-    bint pl_responder_allow(pl_responder *responder, uint32_t peer_id, const pl_address *address)
+    bint pl_responder_allow(
+        pl_responder *responder, uint32_t peer_id, const pl_address *address, const pl_siphash_key *key
+    )
     void pl_responder_forbid(pl_responder *responder, uint32_t peer_id)
     int pl_responder_run(pl_responder *responder)
     ctypedef struct pl_pinger_status:
@@ -68,8 +77,9 @@ cdef extern from "pl_udp.h" nogil:
         uint64_t trace_count
         pl_exchange trace[PL_TRACE]
     void pl_pinger_init(
-        pl_pinger *pinger, intptr_t fd, uint32_t peer_id, pl_filter_kind kind, uint64_t seed, pl_clock_map *map
+        pl_pinger *pinger, intptr_t fd, uint32_t peer_id, pl_filter_kind kind, pl_clock_map *map
     )
+    void pl_pinger_use_key(pl_pinger *pinger, const pl_siphash_key *key)
     int pl_pinger_run(pl_pinger *pinger)
     bint pl_pinger_read_status(pl_pinger *pinger, pl_pinger_status *status)
     void pl_store_relaxed(pl_atomic_u32 *p, int value)

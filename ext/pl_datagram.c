@@ -174,11 +174,13 @@ static source source_of(const pl_datagram *d, uint32_t card) {
 
 /* ---- receive and send ---- */
 
-/* Write the local time, little endian. */
-static void put_now(uint8_t *b) {
-    uint64_t now_ns = (uint64_t)pl_now_ns_rt();
-    for (int i = 0; i < 8; i++) b[i] = (uint8_t)(now_ns >> (8 * i));
-}
+/* A datagram that is sent: see pl_datagram_answer. */
+typedef struct {
+    uint8_t *b;
+    int size;
+    pl_datagram_complete *complete;
+    const void *context;
+} outgoing;
 
 #if defined(_WIN32)
 /* Room for control messages, aligned for their headers. */
@@ -221,10 +223,10 @@ static int receive(intptr_t fd, uint8_t *b, int size, pl_datagram *d) {
     return (int)n;
 }
 
-static bool send_from(intptr_t fd, uint8_t *b, int size, int time_at, const pl_datagram *d, uint32_t card) {
+static bool send_from(intptr_t fd, const outgoing *out, const pl_datagram *d, uint32_t card) {
     source s = source_of(d, card);
     control_room control;
-    WSABUF part = {.buf = (char *)b, .len = (ULONG)size};
+    WSABUF part = {.buf = (char *)out->b, .len = (ULONG)out->size};
     WSAMSG message = {0};
     message.name = (struct sockaddr *)(uintptr_t)&d->from;
     message.namelen = size_of(&d->from);
@@ -239,7 +241,7 @@ static bool send_from(intptr_t fd, uint8_t *b, int size, int time_at, const pl_d
     c->cmsg_len = WSA_CMSG_LEN(s.size);
     memcpy(WSA_CMSG_DATA(c), &s.info, s.size);
     DWORD sent;
-    put_now(b + time_at);
+    out->complete(out->b, out->context);
     return !WSASendMsg((SOCKET)fd, &message, 0, &sent, NULL, NULL);
 }
 #else
@@ -291,10 +293,10 @@ static int receive(intptr_t fd, uint8_t *b, int size, pl_datagram *d) {
     return (int)n;
 }
 
-static bool send_from(intptr_t fd, uint8_t *b, int size, int time_at, const pl_datagram *d, uint32_t card) {
+static bool send_from(intptr_t fd, const outgoing *out, const pl_datagram *d, uint32_t card) {
     source s = source_of(d, card);
     control_room control;
-    struct iovec part = {.iov_base = b, .iov_len = (size_t)size};
+    struct iovec part = {.iov_base = out->b, .iov_len = (size_t)out->size};
     struct msghdr message = {0};
     message.msg_name = (void *)(uintptr_t)&d->from;
     message.msg_namelen = (socklen_t)size_of(&d->from);
@@ -308,7 +310,7 @@ static bool send_from(intptr_t fd, uint8_t *b, int size, int time_at, const pl_d
     c->cmsg_type = s.type;
     c->cmsg_len = CMSG_LEN(s.size);
     memcpy(CMSG_DATA(c), &s.info, s.size);
-    put_now(b + time_at);
+    out->complete(out->b, out->context);
     return sendmsg((int)fd, &message, 0) >= 0;
 }
 #endif
@@ -338,13 +340,14 @@ bool pl_datagram_is_neighbour(const pl_address *address) {
 #endif
 }
 
-void pl_datagram_answer(intptr_t fd, uint8_t *b, int size, int time_at, const pl_datagram *d,
-                        bool same_card) {
+void pl_datagram_answer(intptr_t fd, uint8_t *b, int size, pl_datagram_complete *complete,
+                        const void *context, const pl_datagram *d, bool same_card) {
+    const outgoing out = {.b = b, .size = size, .complete = complete, .context = context};
     if (d->is_to_known) {
-        if (same_card && d->card && send_from(fd, b, size, time_at, d, d->card)) return;
-        if (send_from(fd, b, size, time_at, d, 0)) return;
+        if (same_card && d->card && send_from(fd, &out, d, d->card)) return;
+        if (send_from(fd, &out, d, 0)) return;
     }
-    put_now(b + time_at);
+    complete(b, context);
     sendto((socket_t)fd, (const char *)b, size, 0, (const struct sockaddr *)&d->from, size_of(&d->from));
 }
 

@@ -43,15 +43,19 @@ void pl_datagram_request_destinations(intptr_t fd);
 /* Receive one datagram. Returns its length (`size` if it is longer), 0 if there is none, and a negative
  * number on an error that is not temporary: then pl_datagram_error tells which. */
 int pl_datagram_receive(intptr_t fd, uint8_t *b, int size, pl_datagram *d);
+/* Completes a datagram that is about to be sent; see pl_datagram_answer. */
+typedef void pl_datagram_complete(uint8_t *b, const void *context);
+
 /* May the answers to this address leave through the card on which its datagrams come? With two cards in
  * one network the route may lead through the other one, and the difference of the two ways would be an
  * error of the clock. On Linux the choice of a card replaces the routes of IPv4: it is right only if no
  * router is between. On other systems the address that the answer leaves from decides the card. */
 bool pl_datagram_is_neighbour(const pl_address *address);
 /* Send `size` bytes to the sender of `d`, from the address that it was sent to, and with `same_card`
- * through the card on which it came. The local time is written to the 8 bytes from `b + time_at` on,
- * little endian, immediately before the system is called. */
-void pl_datagram_answer(intptr_t fd, uint8_t *b, int size, int time_at, const pl_datagram *d, bool same_card);
+ * through the card on which it came. `complete` writes to `b` what depends on the time of sending. It is
+ * called with `context` immediately before each call of the system. */
+void pl_datagram_answer(intptr_t fd, uint8_t *b, int size, pl_datagram_complete *complete,
+                        const void *context, const pl_datagram *d, bool same_card);
 /* Send on a connected socket. A failure counts as a loss on the way. */
 void pl_datagram_send(intptr_t fd, const uint8_t *b, int size);
 

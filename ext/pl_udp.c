@@ -2,13 +2,14 @@
 
 PL_ASSERT_FITS_SEQLOCK(pl_allowed_peer);
 PL_ASSERT_FITS_SEQLOCK(pl_pinger_status);
+PL_ASSERT_FITS_SEQLOCK(pl_siphash_key);
 
 /* ---- the packet ---- */
 
 enum { PING = 1, PONG = 2 };
 /* Where its fields begin, in bytes. */
-enum { TYPE_AT = 0, PEER_ID_AT = 1, PEER_SEND_AT = 5, NONCE_AT = 13, HOST_RECV_AT = 21, HOST_SEND_AT = 29 };
-_Static_assert(HOST_SEND_AT + 8 == PL_CLOCK_PACKET_BYTES, "the last field ends the packet");
+enum { TYPE_AT = 0, PEER_ID_AT = 1, PEER_SEND_AT = 5, HOST_RECV_AT = 13, HOST_SEND_AT = 21, MAC_AT = 29 };
+_Static_assert(MAC_AT + 8 == PL_CLOCK_PACKET_BYTES, "the last field ends the packet");
 /* Room for a packet that is too long, so that it is recognised as such. */
 enum { RECEIVE_BYTES = 256 };
 
@@ -38,6 +39,15 @@ static uint64_t get(const uint8_t *b, int bytes) {
     return v;
 }
 
+static uint64_t mac_of(const uint8_t *b, const pl_siphash_key *key) { return pl_siphash(key, b, MAC_AT); }
+
+static void sign(uint8_t *b, const pl_siphash_key *key) { put(b + MAC_AT, mac_of(b, key), 8); }
+
+/* Compares one 64-bit number, so the duration tells nothing about the right one. */
+static bool is_authentic(const uint8_t *b, const pl_siphash_key *key) {
+    return get(b + MAC_AT, 8) == mac_of(b, key);
+}
+
 /* Called after each wake of pl_datagram_wait, with whether there was any datagram. */
 static void count_empty_wakes(int *empty_wakes, bool any) {
     if (any) {
@@ -65,13 +75,15 @@ static bool read_slot(pl_responder *r, int slot, pl_allowed_peer *peer) {
     return pl_seqlock_read(&r->allowed[slot], peer, sizeof *peer);
 }
 
-bool pl_responder_allow(pl_responder *r, uint32_t peer_id, const pl_address *address) {
+bool pl_responder_allow(pl_responder *r, uint32_t peer_id, const pl_address *address,
+                        const pl_siphash_key *key) {
     pl_responder_forbid(r, peer_id);
     for (int i = 0; i < PL_MAX_PEERS; i++) {
         pl_allowed_peer peer;
         if (!read_slot(r, i, &peer) || peer.in_use) continue;
         peer = (pl_allowed_peer){
             .address = *address,
+            .key = *key,
             .peer_id = peer_id,
             .in_use = 1,
             .is_neighbour = pl_datagram_is_neighbour(address),
@@ -91,36 +103,55 @@ void pl_responder_forbid(pl_responder *r, uint32_t peer_id) {
     }
 }
 
-/* Token bucket: false when this slot has used up its pings. */
-static bool within_rate(pl_responder *r, int slot, int64_t now_ns) {
-    double tokens = r->tokens[slot] + (double)(now_ns - r->tokens_at_ns[slot]) * 1e-9 * MAX_PINGS_PER_S;
-    r->tokens[slot] = tokens > MAX_PINGS_AT_ONCE ? MAX_PINGS_AT_ONCE : tokens;
-    r->tokens_at_ns[slot] = now_ns;
-    if (r->tokens[slot] < 1) return false;
-    r->tokens[slot] -= 1;
+/* Is this ping newer than all before it under this key? */
+static bool is_newest(pl_heard_pings *heard, const pl_siphash_key *key, uint64_t send_ns) {
+    if (memcmp(&heard->key, key, sizeof *key) != 0) {
+        heard->key = *key;
+        heard->newest_send_ns = 0;
+    }
+    if (send_ns <= heard->newest_send_ns) return false;
+    heard->newest_send_ns = send_ns;
     return true;
 }
 
-/* The peer with this number and address, if it has not used up its pings. */
-static bool find_allowed(pl_responder *r, uint32_t peer_id, const pl_address *address, int64_t now_ns,
-                         pl_allowed_peer *peer) {
-    for (int i = 0; i < PL_MAX_PEERS; i++) {
-        if (!read_slot(r, i, peer) || !peer->in_use || peer->peer_id != peer_id) continue;
-        if (memcmp(peer->address.bytes, address->bytes, PL_ADDRESS_BYTES) != 0) continue;
-        return within_rate(r, i, now_ns);
-    }
-    return false;
+/* Token bucket: false when this peer has used up its pings. */
+static bool within_rate(pl_heard_pings *heard, int64_t now_ns) {
+    double tokens = heard->tokens + (double)(now_ns - heard->tokens_at_ns) * 1e-9 * MAX_PINGS_PER_S;
+    heard->tokens = tokens > MAX_PINGS_AT_ONCE ? MAX_PINGS_AT_ONCE : tokens;
+    heard->tokens_at_ns = now_ns;
+    if (heard->tokens < 1) return false;
+    heard->tokens -= 1;
+    return true;
 }
 
-/* Answer a datagram of `n` bytes, which is in `b`. False when it is no ping of an allowed peer. */
+/* The slot of the peer with this number and address, or -1. */
+static int find_allowed(pl_responder *r, uint32_t peer_id, const pl_address *address, pl_allowed_peer *peer) {
+    for (int i = 0; i < PL_MAX_PEERS; i++) {
+        if (!read_slot(r, i, peer) || !peer->in_use || peer->peer_id != peer_id) continue;
+        if (memcmp(peer->address.bytes, address->bytes, PL_ADDRESS_BYTES) == 0) return i;
+    }
+    return -1;
+}
+
+static void complete_pong(uint8_t *b, const void *key) {
+    put(b + HOST_SEND_AT, (uint64_t)pl_now_ns_rt(), 8);
+    sign(b, key);
+}
+
+/* Answer a datagram of `n` bytes, which is in `b`. False when it is no new ping of an allowed peer within its
+ * rate. A datagram that is not authentic changes nothing. */
 static bool answer(pl_responder *r, uint8_t *b, int n, const pl_datagram *d) {
     if (n != PL_CLOCK_PACKET_BYTES || b[TYPE_AT] != PING) return false;
     pl_address address = pl_datagram_address(&d->from);
     pl_allowed_peer peer;
-    if (!find_allowed(r, (uint32_t)get(b + PEER_ID_AT, 4), &address, d->arrived_ns, &peer)) return false;
+    int slot = find_allowed(r, (uint32_t)get(b + PEER_ID_AT, 4), &address, &peer);
+    if (slot < 0 || !is_authentic(b, &peer.key)) return false;
+    pl_heard_pings *heard = &r->heard[slot];
+    if (!is_newest(heard, &peer.key, get(b + PEER_SEND_AT, 8))) return false;
+    if (!within_rate(heard, d->arrived_ns)) return false;
     b[TYPE_AT] = PONG;
     put(b + HOST_RECV_AT, (uint64_t)d->arrived_ns, 8);
-    pl_datagram_answer(r->fd, b, PL_CLOCK_PACKET_BYTES, HOST_SEND_AT, d, peer.is_neighbour);
+    pl_datagram_answer(r->fd, b, PL_CLOCK_PACKET_BYTES, complete_pong, &peer.key, d, peer.is_neighbour);
     return true;
 }
 
@@ -149,38 +180,34 @@ int pl_responder_run(pl_responder *r) {
 
 /* ---- the peer's side ---- */
 
-void pl_pinger_init(pl_pinger *p, intptr_t fd, uint32_t peer_id, pl_filter_kind kind, uint64_t seed,
-                    pl_clock_map *map) {
+void pl_pinger_init(pl_pinger *p, intptr_t fd, uint32_t peer_id, pl_filter_kind kind, pl_clock_map *map) {
     memset(p, 0, sizeof *p);
     p->fd = fd;
     p->peer_id = peer_id;
-    p->nonce_state = seed;
     p->map = map;
     pl_filter_init(&p->filter, kind);
     pl_datagram_request_stamps(fd);
 }
 
-/* splitmix64: Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014. */
-static uint64_t next_nonce(pl_pinger *p) {
-    uint64_t z = p->nonce_state += 0x9e3779b97f4a7c15ULL;
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-    return z ^ (z >> 31);
+void pl_pinger_use_key(pl_pinger *p, const pl_siphash_key *key) {
+    pl_seqlock_write(&p->key, key, sizeof *key);
 }
+
+static bool read_key(pl_pinger *p, pl_siphash_key *key) { return pl_seqlock_read(&p->key, key, sizeof *key); }
 
 static void send_ping(pl_pinger *p, bool is_measurement) {
     uint8_t b[PL_CLOCK_PACKET_BYTES] = {PING};
-    uint64_t nonce = next_nonce(p);
+    pl_siphash_key key;
+    p->sent++;
+    if (!read_key(p, &key)) return; /* counts as a loss on the way */
     int place = p->next_outstanding;
     p->next_outstanding = (place + 1) % PL_OUTSTANDING;
     put(b + PEER_ID_AT, p->peer_id, 4);
-    put(b + NONCE_AT, nonce, 8);
     int64_t now_ns = pl_now_ns_rt();
     put(b + PEER_SEND_AT, (uint64_t)now_ns, 8);
-    p->outstanding[place].nonce = nonce;
+    sign(b, &key);
     p->outstanding[place].sent_ns = now_ns;
     p->outstanding[place].is_measurement = is_measurement;
-    p->sent++;
     pl_datagram_send(p->fd, b, sizeof b);
 }
 
@@ -198,10 +225,11 @@ static bool read_pong(pl_pinger *p, const uint8_t *b, int n, int64_t arrived_ns,
                       bool *is_measurement) {
     if (n != PL_CLOCK_PACKET_BYTES || b[TYPE_AT] != PONG) return false;
     if (get(b + PEER_ID_AT, 4) != p->peer_id) return false;
+    pl_siphash_key key;
+    if (!read_key(p, &key) || !is_authentic(b, &key)) return false;
     int64_t sent_ns = (int64_t)get(b + PEER_SEND_AT, 8);
-    uint64_t nonce = get(b + NONCE_AT, 8);
     for (int i = 0; i < PL_OUTSTANDING; i++) {
-        if (p->outstanding[i].nonce != nonce || p->outstanding[i].sent_ns != sent_ns || !sent_ns) continue;
+        if (p->outstanding[i].sent_ns != sent_ns || !sent_ns) continue;
         *is_measurement = p->outstanding[i].is_measurement;
         p->outstanding[i].sent_ns = 0;
         *e = (pl_exchange){

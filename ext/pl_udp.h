@@ -1,9 +1,23 @@
 /* The clock threads: ClockPing and ClockPong over UDP, without the interpreter's lock.
  *
  * Wire format, little endian, both 37 bytes, so that a reply is never larger than its request:
- *   ClockPing  u8 type = 1, u32 peer_id, u64 peer_send_time_ns, u64 nonce, 16 bytes of zero
- *   ClockPong  u8 type = 2, u32 peer_id, u64 peer_send_time_ns, u64 nonce, u64 host_recv_time_ns,
- *              u64 host_send_time_ns
+ *   ClockPing  u8 type = 1, u32 peer_id, u64 peer_send_time_ns, 16 bytes of zero, u64 mac
+ *   ClockPong  u8 type = 2, u32 peer_id, u64 peer_send_time_ns, u64 host_recv_time_ns,
+ *              u64 host_send_time_ns, u64 mac
+ *
+ * `mac` is the SipHash of the 29 bytes before it, under a key that the host makes for each membership and
+ * sends on the control connection. The type is hashed, too, and each end accepts only the type that the other
+ * end makes: a packet that is sent back to its sender is refused.
+ *
+ * peer_send_time_ns is a reading of a monotonic clock, so it also numbers the pings. The host answers a ping
+ * only if its number is greater than those of all authentic pings before it under this key. It has no window
+ * for pings that were overtaken, as RFC 6479 has: they are rare, and they were slower than the next ping, so
+ * the filter would make little of them. The peer takes one pong for each ping. So a packet that is sent again
+ * has no effect. A packet that was held back on the way shows a slow network, and is treated as such.
+ *
+ * Both ends take the time of sending, hash the packet and send it. Hashing takes the same time at both, so it
+ * adds to the round trip, by less than 100 ns, but not to the offset. Times of arrival are taken before the
+ * packet is checked.
  *
  * The threads are Python threads that called pl_responder_run or pl_pinger_run and released the interpreter's
  * lock. They sleep in poll(), wake at least every 100 ms to see whether they have to stop, and are the only
@@ -14,6 +28,7 @@
 #include "pl_clock.h"
 #include "pl_datagram.h"
 #include "pl_filter.h"
+#include "pl_siphash.h"
 
 enum {
     PL_CLOCK_PACKET_BYTES = 37,
@@ -37,24 +52,34 @@ enum { PL_TRAIN_PINGS = 8, PL_YOUNG_PINGS = 32, PL_BURST_PINGS = 64, PL_BURST_UP
 
 typedef struct {
     pl_address address;
+    pl_siphash_key key;
     uint32_t peer_id;
     uint32_t in_use;       /* 0 or 1 */
     uint64_t is_neighbour; /* 0 or 1; see pl_datagram_is_neighbour */
 } pl_allowed_peer;
 
+/* What the clock thread keeps of the authentic pings of a peer. */
+typedef struct {
+    double tokens;           /* rate limit: no peer can keep the host busy */
+    int64_t tokens_at_ns;    /* local time of `tokens` */
+    pl_siphash_key key;      /* the membership to which `newest_send_ns` belongs */
+    uint64_t newest_send_ns; /* peer_send_time_ns of the newest ping */
+} pl_heard_pings;
+
 typedef struct {
     intptr_t fd;
     pl_atomic_u32 stop;
     pl_seqlock allowed[PL_MAX_PEERS];   /* written by the network thread: a pl_allowed_peer each */
-    double tokens[PL_MAX_PEERS];        /* rate limit of each slot: no peer can keep the host busy */
-    int64_t tokens_at_ns[PL_MAX_PEERS]; /* local time of `tokens` */
+    pl_heard_pings heard[PL_MAX_PEERS]; /* of each slot of `allowed` */
     pl_atomic_u64 answered, refused;    /* packets */
 } pl_responder;
 
 /* `fd`: a bound UDP socket, which the caller keeps open. */
 void pl_responder_init(pl_responder *responder, intptr_t fd);
-/* Network thread: answer this peer's pings from this address. False when there are PL_MAX_PEERS already. */
-bool pl_responder_allow(pl_responder *responder, uint32_t peer_id, const pl_address *address);
+/* Network thread: answer this peer's pings from this address under this key; an earlier key of this peer is
+ * void. False when there are PL_MAX_PEERS already. */
+bool pl_responder_allow(pl_responder *responder, uint32_t peer_id, const pl_address *address,
+                        const pl_siphash_key *key);
 void pl_responder_forbid(pl_responder *responder, uint32_t peer_id);
 /* Clock thread: answer until `stop` is set. Returns 0, or the negative of a system error. */
 int pl_responder_run(pl_responder *responder);
@@ -73,9 +98,8 @@ typedef struct {
     pl_atomic_u32 stop;
     pl_clock_map *map; /* kept up to date by `run` */
     pl_filter filter;
-    uint64_t nonce_state;
+    pl_seqlock key; /* a pl_siphash_key */
     struct {
-        uint64_t nonce;
         int64_t sent_ns; /* 0: answered, or never used */
         bool is_measurement;
     } outstanding[PL_OUTSTANDING]; /* a ring */
@@ -86,10 +110,10 @@ typedef struct {
     pl_exchange trace[PL_TRACE]; /* the newest exchanges, a ring; for logs and benchmarks */
 } pl_pinger;
 
-/* `seed` comes from the system's random source. Nonces only have to be unguessable for an attacker who does
- * not see the packets. */
-void pl_pinger_init(pl_pinger *pinger, intptr_t fd, uint32_t peer_id, pl_filter_kind kind, uint64_t seed,
-                    pl_clock_map *map);
+/* The key is set by pl_pinger_use_key before `run`. */
+void pl_pinger_init(pl_pinger *pinger, intptr_t fd, uint32_t peer_id, pl_filter_kind kind, pl_clock_map *map);
+/* Network thread: use this key from now on. What was measured under an earlier key stays valid. */
+void pl_pinger_use_key(pl_pinger *pinger, const pl_siphash_key *key);
 /* Clock thread: measure until `stop` is set. Returns 0, or the negative of a system error. */
 int pl_pinger_run(pl_pinger *pinger);
 /* Any thread: a coherent status. False when it could not be read; try again. */

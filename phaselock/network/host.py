@@ -72,9 +72,9 @@ message still arrives in time."""
 
 
 class ClockResponder(Protocol):
-    """Answers clock pings of the peers that are allowed, from their IP addresses."""
+    """Answers clock pings of the peers that are allowed, from their IP addresses and under their keys."""
 
-    def allow(self, peer_id: int, ip: str) -> None: ...
+    def allow(self, peer_id: int, ip: str, key: bytes) -> None: ...
 
     def forbid(self, peer_id: int) -> None: ...
 
@@ -197,13 +197,13 @@ class HostRunner(Runner[HostSession]):
                 if conn in self._connections:
                     self._note_stranger(conn, reason)
                     self._connections[conn][0].end(reason)
-            case AllowClock(peer_id, conn):
+            case AllowClock(peer_id, conn, key):
                 if conn in self._connections:
                     connection, ip = self._connections[conn]
                     connection.framer.cap = SESSION_CAP
                     self._unauthenticated.remove(conn)
                     self._member_ips[peer_id] = ip
-                    self._clock.allow(peer_id, ip)
+                    self._clock.allow(peer_id, ip, key)
             case ForbidClock(peer_id):
                 self._member_ips.pop(peer_id, None)
                 self._clock.forbid(peer_id)

@@ -187,8 +187,8 @@ class PeerRunner(Runner[PeerSession]):
                     self._begin(self._pair(self._connection, code))
             case Connect():
                 self._begin(self._reconnect())
-            case StartClock(peer_id, clock_port):
-                self._start_clock(peer_id, clock_port)
+            case StartClock(peer_id, clock_port, key):
+                self._start_clock(peer_id, clock_port, key)
             case StopClock():
                 self._stop_clock()
             case Fetch(track, peer_id, token):
@@ -222,14 +222,14 @@ class PeerRunner(Runner[PeerSession]):
     def _access(self, peer_id: int, token: bytes) -> bulk.Access:
         return bulk.Access(self._address, self._session.host_key, peer_id, token)
 
-    def _start_clock(self, peer_id: int, clock_port: int) -> None:
+    def _start_clock(self, peer_id: int, clock_port: int, key: bytes) -> None:
         """Start the clock, and try again later if that fails: a network that changes, or a firewall."""
         self._stop_waiting_for_clock()
         try:
-            self._clock.start(self._address[0], clock_port, peer_id, self._own_ip)
+            self._clock.start(self._address[0], clock_port, peer_id, self._own_ip, key)
         except OSError as error:
             log.warning("the clock of the host at %s, port %d: %s", self._address[0], clock_port, error)
-            self._clock_due = self._loop.call_later(CLOCK_AGAIN_S, self._start_clock, peer_id, clock_port)
+            self._clock_due = self._loop.call_later(CLOCK_AGAIN_S, self._start_clock, peer_id, clock_port, key)
             if not self._ended.done():
                 self._do(self._session.clock_failed(message_of(error), now_ns=self._now_ns()))
 

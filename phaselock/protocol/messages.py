@@ -37,6 +37,8 @@ encryption to a connection that does not begin with TLS, so that an older versio
 
 A peer that has lost the connection proves the token of its last JoinAccepted and is the same peer again.
 
+The clock's ClockPing and ClockPong are UDP datagrams of their own format, each with a MAC: see ext/pl_udp.h.
+
 Times are session time (the host's monotonic clock) in nanoseconds. Positions are frames at the track's own rate. A peer
 follows one timeline, the current one, and may have one more armed. A playback command changes them:
 
@@ -90,6 +92,7 @@ Offset: TypeAlias = Annotated[int, Within(0, MAX_FILE_BYTES)]
 Sha256: TypeAlias = Annotated[bytes, Size(32, 32)]
 Token: TypeAlias = Annotated[bytes, Size(16, 16)]
 Share: TypeAlias = Annotated[bytes, Size(33, 33)]
+ClockKey: TypeAlias = Annotated[bytes, Size(16, 16)]
 Chunk: TypeAlias = Annotated[bytes, Size(1, CHUNK_BYTES)]
 Sentence: TypeAlias = Annotated[str, Size(0, SENTENCE_BYTES)]
 DeviceName: TypeAlias = Annotated[str, Size(0, FILE_BYTES)]
@@ -144,13 +147,15 @@ class JoinRequest:
 @dataclasses.dataclass(frozen=True, slots=True)
 class JoinAccepted:
     """Host to peer. Extension: `display_name` is the peer's name in this session; `token` is the key of the
-    membership, with which the peer proves itself later."""
+    membership, with which the peer proves itself later; `clock_key` authenticates the clock's datagrams, and is new
+    each time a peer joins."""
 
     peer_id: U32
     session_state: SessionState
     token: Token
     clock_port: Annotated[int, Within(1, 65535)]
     display_name: PersonName
+    clock_key: ClockKey
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -113,10 +113,12 @@ class StopListening:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class AllowClock:
-    """Host: the peer on this connection has joined. Answer clock pings from its address; accept frames of full size."""
+    """Host: the peer on this connection has joined. Answer clock pings under this key from its address; accept frames of
+    full size."""
 
     peer_id: int
     conn: int
+    key: bytes
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -133,13 +135,14 @@ class Connect:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class StartClock:
-    """Peer: measure the host's clock on this UDP port, with this peer number.
+    """Peer: measure the host's clock on this UDP port, with this peer number and key.
 
-    A measurement with the same values continues.
+    A measurement with the same number and port continues, also under another key.
     """
 
     peer_id: int
     clock_port: int
+    key: bytes
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -9,7 +9,6 @@ import contextlib
 import dataclasses
 import ipaddress
 import logging
-import os
 import socket
 import threading
 from typing import Any
@@ -65,9 +64,9 @@ class HostClock:
         self._thread = threading.Thread(target=self._responder.run, name="clock", daemon=True)
         self._thread.start()
 
-    def allow(self, peer_id: int, ip: str) -> None:
-        """Answer this peer, only at this address."""
-        self._responder.allow(peer_id, _packed(ip))
+    def allow(self, peer_id: int, ip: str, key: bytes) -> None:
+        """Answer this peer, only at this address and only pings under this key of 16 bytes."""
+        self._responder.allow(peer_id, _packed(ip), key)
 
     def forbid(self, peer_id: int) -> None:
         """Stop answering this peer."""
@@ -90,7 +89,8 @@ class HostClock:
 
 
 class PeerClock:
-    """Measures the host's clock at (ip, port) and updates `clock_map`. `filter_kind` is one of `model.choices.FILTERS`.
+    """Measures the host's clock at (ip, port) and updates `clock_map`. `key`: 16 bytes from the host, which authenticate
+    pings and pongs. `filter_kind` is one of `model.choices.FILTERS`.
 
     The host answers a peer only at the address of its control connection. `own_ip` is that address of this machine,
     from which the pings leave (empty: the system chooses). OSError if the host cannot be reached.
@@ -101,6 +101,7 @@ class PeerClock:
         ip: str,
         port: int,
         peer_id: int,
+        key: bytes,
         filter_kind: str = "envelope",
         clock_map: _native.ClockMap | None = None,
         own_ip: str = "",
@@ -117,11 +118,14 @@ class PeerClock:
         except OSError:
             self._socket.close()
             raise
-        seed = int.from_bytes(os.urandom(8))
-        self._pinger = _native.Pinger(self._socket.fileno(), peer_id, self.clock_map, seed, filter_kind)
+        self._pinger = _native.Pinger(self._socket.fileno(), peer_id, key, self.clock_map, filter_kind)
         self._thread = threading.Thread(target=self._pinger.run, name="clock", daemon=True)
         self._since_ns = _native.now_ns()
         self._thread.start()
+
+    def use_key(self, key: bytes) -> None:
+        """Go on measuring under this key: the peer has joined the same host again."""
+        self._pinger.use_key(key)
 
     def status(self, now_ns: int) -> ClockStatus:
         """What is known at local time `now_ns`; the uncertainty grows while no sample comes."""
@@ -171,13 +175,15 @@ class PeerClocks:
         self._clock: PeerClock | None = None
         self._target: tuple[str, int, int, str] | None = None
 
-    def start(self, host_ip: str, port: int, peer_id: int, own_ip: str) -> None:
-        """Measure the host's clock from the local address `own_ip`. A measurement with the same values continues.
-        OSError if the host cannot be reached."""
+    def start(self, host_ip: str, port: int, peer_id: int, own_ip: str, key: bytes) -> None:
+        """Measure the host's clock from the local address `own_ip`, under this key. A measurement from there of the same
+        host by the same peer continues, also under another key. OSError if the host cannot be reached."""
         target = host_ip, port, peer_id, own_ip
-        if target != self._target:
+        if self._clock and target == self._target:
+            self._clock.use_key(key)
+        else:
             self.stop()
-            self._clock = PeerClock(host_ip, port, peer_id, self._filter_kind, self.clock_map, own_ip)
+            self._clock = PeerClock(host_ip, port, peer_id, key, self._filter_kind, self.clock_map, own_ip)
             self._target = target
 
     def stop(self) -> None:

@@ -92,7 +92,8 @@ class ClockProbe:
             raise PhaseLockError(NO_ANSWER)
         self._peer_id, self.clock_port = answer.peer_id, answer.clock_port
         try:
-            self.clock = PeerClock(place_of(self._control.getpeername())[0], answer.clock_port, answer.peer_id)
+            ip = place_of(self._control.getpeername())[0]
+            self.clock = PeerClock(ip, answer.clock_port, answer.peer_id, answer.clock_key)
         except OSError as error:
             raise PhaseLockError("The host's clock cannot be reached: {reason}.", reason=message_of(error)) from None
         self._tasks = [asyncio.create_task(self._listen()), asyncio.create_task(self._speak(self.clock))]

@@ -24,8 +24,8 @@ address = listener.getsockname()
 clock = HostClock(listener)
 """
 MEASURED = """
-clock.allow(1, "127.0.0.1")
-peer = PeerClock(*address, peer_id=1)
+clock.allow(1, "127.0.0.1", bytes(16))
+peer = PeerClock(*address, peer_id=1, key=bytes(16))
 while clock._thread.is_alive() and peer._thread.is_alive() and not peer._pinger.status().samples:
     peer._thread.join(0.01)
 assert peer._pinger.status().samples

@@ -219,7 +219,7 @@ def test_the_longest_queue_fits_into_a_frame_and_the_longest_greeting_into_its_o
     row = QueueItem(FILE_ID, "x" * FILE_BYTES, 1e9, name, ItemStatus.TRANSFERRING, words, words)
     line = m.LineState(FILE_ID, 48000, 2**40, 2**62, 2**62)
     state = m.SessionState((row,) * MAX_ITEMS, 2**32 - 1, line, line)
-    assert len(frame(m.JoinAccepted(2**32 - 1, state, bytes(16), 65535, name))) <= HOST_CAP
+    assert len(frame(m.JoinAccepted(2**32 - 1, state, bytes(16), 65535, name, bytes(16)))) <= HOST_CAP
     assert len(frame(m.QueueUpdate((row,) * MAX_ITEMS, 2**32 - 1))) <= HOST_CAP
     assert len(frame(m.FileChunk(FILE_ID, m.MAX_FILE_BYTES, bytes(m.CHUNK_BYTES)))) <= SESSION_CAP
     greeting = m.SessionInfo(2**32 - 1, bytes(16), name, name, (name,) * m.MAX_PEERS, m.MAX_PEERS)

@@ -94,12 +94,14 @@ def test_a_peer_comes_back_as_the_same_peer_and_its_playback_goes_on() -> None:
     harness.run(3)
     assert ana.snapshot() == dataclasses.replace(before, connected=True, plays_on=False)
     assert [peer.name for peer in harness.host.snapshot().peers] == ["Ben", "Ana"]
-    assert harness.host.of(e.AllowClock)[-1] == e.AllowClock(allowed.peer_id, ana.conn)
+    allowed_again = harness.host.of(e.AllowClock)[-1]
+    assert (allowed_again.peer_id, allowed_again.conn) == (allowed.peer_id, ana.conn)
+    assert allowed_again.key != allowed.key  # the old one is void
     assert harness.host.snapshot().peers[1].peer_id == fetch.peer_id == allowed.peer_id
     assert ana.events("joined")[1].fields == ana.events("joined")[0].fields | {"again": True}
     assert harness.host.events("peer_joined")[-1].fields == {"peer_id": fetch.peer_id, "name": "Ana", "again": True}
     assert since(ana, count, e.Follow | e.StopClock | e.Fetch) == []  # type: ignore[arg-type]
-    assert since(ana, count, e.StartClock) == [e.StartClock(allowed.peer_id, 17402)]
+    assert since(ana, count, e.StartClock) == [e.StartClock(allowed.peer_id, 17402, allowed_again.key)]
     assert harness.host.snapshot().peers[1].ready
     assert all_follow_the_same(harness, [ana, ben])
 
@@ -267,7 +269,9 @@ def test_a_return_before_the_host_noticed_the_loss_takes_the_old_place() -> None
     assert harness.host.events("peer_joined")[-1].fields == {"peer_id": 1, "name": "A", "again": True}
     assert [event.fields["reason"] for event in harness.host.events("peer_left")] == ["It reconnects."]
     kinds = [effect for effect in harness.host.effects if isinstance(effect, e.ForbidClock | e.AllowClock)]
-    assert kinds[5:] == [e.ForbidClock(1), e.AllowClock(1, new)]
+    forbidden, allowed = kinds[5:]
+    assert (forbidden, allowed.peer_id, allowed.conn) == (e.ForbidClock(1), 1, new)
+    assert len({one.key for one in harness.host.of(e.AllowClock)}) == 6
     harness.host.call(harness.host.core.disconnected, old, lost("closed"))
     assert len(harness.host.snapshot().peers) == 5
 
@@ -373,7 +377,7 @@ def joined_peer() -> tuple[PeerSession, m.SessionInfo]:
     session, info = PeerSession(display_name="Ana"), m.SessionInfo(m.PROTOCOL_VERSION, bytes(16), "s", "h", (), 5)
     session.connected(HOST_KEY, now_ns=0)
     session.received(info, now_ns=0)
-    session.received(m.JoinAccepted(1, m.SessionState((), 0), b"t" * 16, 17402, "Ana"), now_ns=0)
+    session.received(m.JoinAccepted(1, m.SessionState((), 0), b"t" * 16, 17402, "Ana", b"k" * 16), now_ns=0)
     return session, info
 
 
@@ -450,7 +454,7 @@ def test_a_peer_that_is_always_disconnected_waits_between_attempts(after: str) -
             if after != "the connection":
                 session.received(info, now_ns=now_ns)
             if after == "joining":
-                accepted = m.JoinAccepted(1, m.SessionState((), 0), b"t" * 16, 17402, "Ana")
+                accepted = m.JoinAccepted(1, m.SessionState((), 0), b"t" * 16, 17402, "Ana", b"k" * 16)
                 session.received(accepted, now_ns=now_ns)
             effects = session.disconnected("thrown out", now_ns=now_ns)
         else:

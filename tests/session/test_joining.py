@@ -26,8 +26,9 @@ def test_joining_is_reported_on_both_sides() -> None:
     assert joined.pop("host_words") == key_words(HOST_KEY)
     assert joined == {"session_name": "Friday", "host_name": "Hana", "name": "Ana", "peer_id": 1, "again": False}
     assert harness.host.events("peer_joined")[0].fields == {"peer_id": 1, "name": "Ana", "again": False}
-    assert harness.host.of(e.AllowClock) == [e.AllowClock(1, ana.conn)]
-    assert ana.of(e.StartClock) == [e.StartClock(1, 17402)]
+    (allowed,) = harness.host.of(e.AllowClock)
+    assert (allowed.peer_id, allowed.conn, len(allowed.key)) == (1, ana.conn, 16)
+    assert ana.of(e.StartClock) == [e.StartClock(1, 17402, allowed.key)]
     assert [peer.name for peer in harness.host.snapshot().peers] == ["Ana"]
 
 
@@ -238,7 +239,7 @@ def test_a_silent_peer_is_dropped_after_five_seconds() -> None:
 
 
 def test_heartbeats_alone_keep_a_session_alive() -> None:
-    tokens = iter([b"s" * 16, b"a" * 16])  # one for the session, one for Ana
+    tokens = iter([b"s" * 16, b"a" * 16, b"k" * 16])  # one for the session, one for Ana, and the key of her clock
     session = HostSession(session_name="s", host_name="h", token_factory=lambda: next(tokens), host_key=HOST_KEY)
     session.connected(1, now_ns=0)
     session.received(1, m.JoinRequest("Ana", m.PROTOCOL_VERSION), now_ns=0)

@@ -231,7 +231,7 @@ class AudioPeer(SimulatedPeer):
         self._receiving_until_ns = 0
         self._last_sample_ns = 0
         self._filter: ClockFilter | None = None
-        self._peer_id = 0
+        self._peer_id, self._clock_key = 0, b""
         self._host_link = simulation.host_link
         up = dataclasses.replace(spec.link.up, queue_ns=self._wait_for_repair_ns)
         down = dataclasses.replace(spec.link.down, queue_ns=self._wait_down_ns)
@@ -269,7 +269,8 @@ class AudioPeer(SimulatedPeer):
             return UNKNOWN_CLOCK
         return clock_status(value, self._last_sample_ns, self._filter.rtt_ns(now_ns), now_ns=now_ns)
 
-    def start_clock(self, peer_id: int) -> None:
+    def start_clock(self, peer_id: int, key: bytes) -> None:
+        self._clock_key = key
         if self._filter is not None and peer_id == self._peer_id:
             return
         self._peer_id = peer_id
@@ -294,7 +295,7 @@ class AudioPeer(SimulatedPeer):
             return
         simulation, host = self.simulation, self.simulation.host
         stalled = any(node.stalled_from_ns < over_ns and node.awake_at_ns > began_ns for node in (self, host))
-        if exchanges and not stalled and self._peer_id in host.allowed_clocks:
+        if exchanges and not stalled and host.allowed_clocks.get(self._peer_id) == self._clock_key:
             for exchange in exchanges:
                 if exchange[3] - exchange[0] < STALE_NS:
                     clock_filter.add(*exchange)

@@ -60,7 +60,7 @@ class Host:
         await greet(self.connection, *messages)
 
     def accepted(self) -> m.JoinAccepted:
-        return m.JoinAccepted(7, m.SessionState((), 0), bytes(16), self.clock_port, "doctor")
+        return m.JoinAccepted(7, m.SessionState((), 0), bytes(16), self.clock_port, "doctor", bytes(16))
 
     async def see_it_off(self) -> None:
         with contextlib.suppress(ConnectionLost):

@@ -79,7 +79,7 @@ class Clock:
         self.refusals: list[OSError] = []
         """What the next calls of `start` raise."""
 
-    def allow(self, peer_id: int, ip: str) -> None:
+    def allow(self, peer_id: int, ip: str, key: bytes) -> None:
         self.allowed[peer_id] = ip
 
     def forbid(self, peer_id: int) -> None:
@@ -87,7 +87,7 @@ class Clock:
 
     def log_counts(self) -> None: ...
 
-    def start(self, host_ip: str, port: int, peer_id: int, own_ip: str) -> None:
+    def start(self, host_ip: str, port: int, peer_id: int, own_ip: str, key: bytes) -> None:
         if self.refusals:
             raise self.refusals.pop(0)
         self.asked, self.own_ip = (host_ip, port, peer_id), own_ip

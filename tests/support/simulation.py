@@ -342,8 +342,8 @@ class SimulatedHost(SimulatedNode):
             token_factory=lambda: next(tokens).to_bytes(16, "big"),
             host_key=HOST_KEY,
         )
-        self.allowed_clocks: set[int] = set()
-        """Peers whose pings are answered."""
+        self.allowed_clocks: dict[int, bytes] = {}
+        """Peers whose pings are answered, and their keys."""
         self._framers: dict[int, Framer] = {}
         self._pipes: dict[int, Pipe] = {}
         """To the peers, by connection."""
@@ -409,11 +409,11 @@ class SimulatedHost(SimulatedNode):
                     self._send(conn, data)
             case e.Close(conn):
                 self._send(conn, b"")
-            case e.AllowClock(peer_id, conn):
+            case e.AllowClock(peer_id, conn, key):
                 self._framers[conn].cap = SESSION_CAP
-                self.allowed_clocks.add(peer_id)
+                self.allowed_clocks[peer_id] = key
             case e.ForbidClock(peer_id):
-                self.allowed_clocks.discard(peer_id)
+                self.allowed_clocks.pop(peer_id, None)
             case _:
                 super().execute(effect)
 
@@ -470,7 +470,7 @@ class SimulatedPeer(SimulatedNode):
         """What the peer knows of the session clock."""
         raise NotImplementedError
 
-    def start_clock(self, peer_id: int) -> None:
+    def start_clock(self, peer_id: int, key: bytes) -> None:
         """Execute `StartClock`."""
 
     def stop_clock(self) -> None:
@@ -576,8 +576,8 @@ class SimulatedPeer(SimulatedNode):
                 self._report_loss_soon(self.conn)
             case e.Connect():
                 self._connect_again()
-            case e.StartClock(peer_id, _):
-                self.start_clock(peer_id)
+            case e.StartClock(peer_id, _, key):
+                self.start_clock(peer_id, key)
             case e.StopClock():
                 self.stop_clock()
             case e.Fetch(track):

@@ -55,8 +55,8 @@ class Host:
 
     async def joined(self) -> ClockProbe:
         visitor = await self.visited()
-        self.clock.allow(7, "127.0.0.1")
-        accepted = m.JoinAccepted(7, m.SessionState((), 0), bytes(16), self.clock_port, "trace")
+        self.clock.allow(7, "127.0.0.1", bytes(16))
+        accepted = m.JoinAccepted(7, m.SessionState((), 0), bytes(16), self.clock_port, "trace", bytes(16))
         await asyncio.gather(greet(self.connection, INFO, accepted), visitor.greet())
         await visitor.join("trace")
         assert await self.connection.receive() == m.JoinRequest("trace", m.PROTOCOL_VERSION)
@@ -181,8 +181,8 @@ def test_the_end_of_a_session_ends_the_visit(last_word: m.Message | None, over: 
 def test_no_exchange_is_given_twice_and_none_is_left_out() -> None:
     async def scene() -> None:
         async with hosting() as host:
-            host.clock.allow(3, "127.0.0.1")
-            clock = PeerClock("127.0.0.1", host.clock_port, 3)
+            host.clock.allow(3, "127.0.0.1", bytes(16))
+            clock = PeerClock("127.0.0.1", host.clock_port, 3, bytes(16))
             found = clock.exchanges()
             while len(found) < 150:
                 await asyncio.sleep(0.01)
@@ -333,7 +333,8 @@ def test_a_clock_that_never_answers_leaves_no_file(tmp_path: pathlib.Path) -> No
             tracing = asyncio.create_task(trace._trace(address, str(tmp_path / "x"), 0.3, Nobody()))
             sock, _ = await asyncio.get_running_loop().sock_accept(host._listener)
             connection = Connection(sock, Framer(SESSION_CAP))
-            await greet(connection, INFO, m.JoinAccepted(7, m.SessionState((), 0), bytes(16), host.clock_port, "trace"))
+            accepted = m.JoinAccepted(7, m.SessionState((), 0), bytes(16), host.clock_port, "trace", bytes(16))
+            await greet(connection, INFO, accepted)
             with contextlib.suppress(ConnectionLost):
                 while not isinstance(await connection.receive(), m.LeaveSession):
                     pass
@@ -395,7 +396,9 @@ async def pairing_host(host: Host, code: str) -> None:
         if isinstance(proof, m.PairingProof) and pairing.is_proof(proof.proof):
             host.connection.send(m.PairingProof(pairing.proof))
             assert isinstance(await host.connection.receive(), m.JoinRequest)
-            host.connection.send(m.JoinAccepted(7, m.SessionState((), 0), bytes(16), host.clock_port, "trace"))
+            host.connection.send(
+                m.JoinAccepted(7, m.SessionState((), 0), bytes(16), host.clock_port, "trace", bytes(16))
+            )
         else:
             host.connection.send(m.JoinRejected("The code is wrong.", wrong_code=True))
 

@@ -24,7 +24,7 @@ import scipy.optimize
 from phaselock import _native
 from phaselock.bench.analysis import stats
 from phaselock.bench.interface import Bench
-from phaselock.bench.lab.clock_host import PEER_ID, ClockHost
+from phaselock.bench.lab.clock_host import CLOCK_KEY, PEER_ID, ClockHost
 from phaselock.bench.lab.exchanges import random_crystal, simulate
 from phaselock.bench.lab.links import PROFILES, Link
 from phaselock.bench.lab.relay import Relay, peer_ip
@@ -166,7 +166,7 @@ def _peer(link: Link, seed: int) -> Iterator[tuple[ClockHost, PeerClock, int]]:
     with ClockHost(peer_ip(0), HOST_SKEW_PPM, HOST_AHEAD_NS) as host:
         with Relay("127.0.0.1", host.port, host.port, link, [link], seed):
             joined_ns = _native.now_ns()
-            clock = PeerClock(peer_ip(0), host.port, PEER_ID)
+            clock = PeerClock(peer_ip(0), host.port, PEER_ID, CLOCK_KEY)
             try:
                 yield host, clock, joined_ns
             finally:

@@ -18,7 +18,7 @@ from phaselock.errors import PhaseLockError
 from phaselock.python_process import environment, python_command
 from phaselock.sync.clock import HostClock
 
-PEER_ID = 1
+PEER_ID, CLOCK_KEY = 1, bytes(range(16))
 _READINGS = 200
 """The closest of this many pairs of readings is used."""
 
@@ -95,7 +95,7 @@ def main() -> None:
     bound.bind(("127.0.0.1", 0))
     port = bound.getsockname()[1]
     clock = HostClock(bound)
-    clock.allow(PEER_ID, peer_ip)
+    clock.allow(PEER_ID, peer_ip, CLOCK_KEY)
     print(port, flush=True)
     for _ in sys.stdin:
         print(*compare_ns(), flush=True)

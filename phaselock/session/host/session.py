@@ -74,14 +74,16 @@ class HostSession:
         host_key: bytes,
         code: str = "",
     ) -> None:
-        """`loudness_lufs`: the loudness of all songs; None: each plays as it is. `host_key`: SHA-256 of the certificate
-        with which this host encrypts. `code`, in its normal form: who joins must know it; empty: everybody may join.
+        """`loudness_lufs`: the loudness of all songs; None: each plays as it is. `token_factory` returns 16 random bytes,
+        other ones each time. `host_key`: SHA-256 of the certificate with which this host encrypts. `code`, in its
+        normal form: who joins must know it; empty: everybody may join.
         """
         self._host_key = host_key
         self._session_name = person_name(session_name)
         self._host_name = person_name(host_name)
         self._max_peers = max_peers
         self._clock_port = clock_port
+        self._token_factory = token_factory
         self._session_id = token_factory()
         self._unauthenticated: dict[int, int] = {}
         """Deadlines for the JoinRequest, by connection number."""
@@ -512,8 +514,9 @@ class HostSession:
         self._members.members[conn] = member
         if self._heartbeat_at_ns is None:
             self._heartbeat_at_ns = now_ns + HEARTBEAT_NS
-        accepted = m.JoinAccepted(peer_id, self._transport.state(), token, self._clock_port, name)
-        self._outbox.do(AllowClock(peer_id, conn), Send(conn, accepted))
+        clock_key = self._token_factory()
+        accepted = m.JoinAccepted(peer_id, self._transport.state(), token, self._clock_port, name, clock_key)
+        self._outbox.do(AllowClock(peer_id, conn, clock_key), Send(conn, accepted))
         if (gains := self._gains.told()) is not None:
             self._outbox.do(Send(conn, gains))
         self._outbox.note(e.PeerJoined(now_ns, peer_id, name, again=admitted.again))

@@ -477,7 +477,7 @@ class PeerSession:
         self._heartbeat_at_ns = now_ns + HEARTBEAT_NS
         self._reports.joined(now_ns=now_ns)
         self._microphone.joined(self._host_name, self._display_name)
-        self._outbox.do(StartClock(accepted.peer_id, accepted.clock_port))
+        self._outbox.do(StartClock(accepted.peer_id, accepted.clock_port, accepted.clock_key))
         self._clock_watch.start(accepted.clock_port, now_ns=now_ns)
         names = self._session_name, self._host_name, self._display_name
         self._outbox.note(
