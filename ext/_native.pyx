@@ -245,7 +245,7 @@ cdef class Pinger:
         PyMem_Free(self.pinger)
 
     def use_key(self, bytes key):
-        """Use this key from now on, also while `run` measures. What was measured stays valid."""
+        """Use this key from now on, also while `run` measures. Earlier measurements stay valid."""
         cdef pl.pl_siphash_key k = _key(key)
         pl.pl_pinger_use_key(self.pinger, &k)
 

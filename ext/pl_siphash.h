@@ -1,6 +1,6 @@
 /* SipHash-2-4, a keyed hash of short messages with 64 bits of output: Aumasson, Bernstein, "SipHash: a fast
- * short-input PRF", INDOCRYPT 2012. It serves as a message authentication code: without the key, nobody can
- * tell the hash of a message other than by a guess, of which one in 2^64 is right.
+ * short-input PRF", INDOCRYPT 2012. It serves as a message authentication code (MAC): an attacker without the
+ * key can only guess the hash of a message, and one guess in 2^64 is right.
  *
  * Constant time: the instructions and the memory that are used depend on the length of the message only.
  * Nothing is allocated. Any thread. */

@@ -112,7 +112,7 @@ typedef struct {
 
 /* The key is set by pl_pinger_use_key before `run`. */
 void pl_pinger_init(pl_pinger *pinger, intptr_t fd, uint32_t peer_id, pl_filter_kind kind, pl_clock_map *map);
-/* Network thread: use this key from now on. What was measured under an earlier key stays valid. */
+/* Network thread: use this key from now on. Earlier measurements stay valid. */
 void pl_pinger_use_key(pl_pinger *pinger, const pl_siphash_key *key);
 /* Clock thread: measure until `stop` is set. Returns 0, or the negative of a system error. */
 int pl_pinger_run(pl_pinger *pinger);

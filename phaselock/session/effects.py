@@ -113,8 +113,8 @@ class StopListening:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class AllowClock:
-    """Host: the peer on this connection has joined. Answer clock pings under this key from its address; accept frames of
-    full size."""
+    """Host: the peer on this connection has joined. Answer clock pings from its address under this key; accept frames
+    of full size."""
 
     peer_id: int
     conn: int

@@ -89,8 +89,8 @@ class HostClock:
 
 
 class PeerClock:
-    """Measures the host's clock at (ip, port) and updates `clock_map`. `key`: 16 bytes from the host, which authenticate
-    pings and pongs. `filter_kind` is one of `model.choices.FILTERS`.
+    """Measures the host's clock at (ip, port) and updates `clock_map`. `key`: 16 bytes from the host, the key of the
+    MACs of pings and pongs. `filter_kind` is one of `model.choices.FILTERS`.
 
     The host answers a peer only at the address of its control connection. `own_ip` is that address of this machine,
     from which the pings leave (empty: the system chooses). OSError if the host cannot be reached.
@@ -176,8 +176,8 @@ class PeerClocks:
         self._target: tuple[str, int, int, str] | None = None
 
     def start(self, host_ip: str, port: int, peer_id: int, own_ip: str, key: bytes) -> None:
-        """Measure the host's clock from the local address `own_ip`, under this key. A measurement from there of the same
-        host by the same peer continues, also under another key. OSError if the host cannot be reached."""
+        """Measure the host's clock from the local address `own_ip` under this key. A measurement with the same values
+        continues, also if only the key is another one. OSError if the host cannot be reached."""
         target = host_ip, port, peer_id, own_ip
         if self._clock and target == self._target:
             self._clock.use_key(key)

@@ -216,6 +216,9 @@ def test_the_three_sources_share_the_progress(monkeypatch: pytest.MonkeyPatch) -
     clock.run(options(trace=["a"]), found)
     assert found.done == sorted(found.done)
     assert (found.done[0], found.done[-1]) == (0.0, 1.0)
+    case = found.cases["MACs of an exchange"]
+    assert [len(figure.values) for figure in case.figures] == [2, 2]
+    assert min(value for figure in case.figures for value in figure.values) > 0
 
 
 def test_an_interrupt_leaves_no_process_behind(monkeypatch: pytest.MonkeyPatch) -> None:

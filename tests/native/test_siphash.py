@@ -24,8 +24,8 @@ VECTORS = """
     eaecb2a30b22a87f 9924a43cc1315724 bd838d3aafbf8db7 0b1a2a3265d51aea 135079a3231ce660 932b2846e4d70666
     e1915f5cb1eca46c f325965ca16d629f 575ff28e60381be5 724506eb4c328a95
 """
-"""The hashes of the messages 00 01 02 ... of 0 to 63 bytes under KEY: `vectors_sip64` of the authors' reference code. The
-message of 15 bytes is the example of appendix A of the paper."""
+"""The hashes of the messages 00 01 02 ... of 0 to 63 bytes under KEY: `vectors_sip64` of the authors' reference code.
+The message of 15 bytes is the example of appendix A of the paper."""
 
 
 def test_the_published_vectors() -> None:

@@ -1,90 +1,78 @@
-"""The clock threads on real sockets: which packets are answered, and which are used."""
+"""The clock threads on real sockets: which packets are answered, and which are used. What an attacker can try is in
+test_udp_attacks.py."""
 
 from __future__ import annotations
 
 import socket
-import struct
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 
 from phaselock import _native
 from phaselock.network.listener import bind
 from phaselock.sync.clock import HostClock, PeerClock
+from tests.support.clock_packets import (
+    PACKET_BYTES,
+    PONG,
+    ClockAsker,
+    FakeClockHost,
+    fields,
+    is_authentic,
+    ping,
+    pong,
+)
 
-PING = struct.Struct("<BIQQ16s")
-PONG = struct.Struct("<BIQQQQ")
-
-
-def bound() -> socket.socket:
-    one = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-    one.bind(("127.0.0.1", 0))
-    one.settimeout(20)
-    return one
+KEY = bytes(range(16))
 
 
 @pytest.fixture
-def host() -> Iterator[tuple[HostClock, tuple[str, int]]]:
-    listener = bound()
-    address = listener.getsockname()
-    clock = HostClock(listener)
-    yield clock, address
-    clock.close()
+def host() -> Iterator[ClockAsker]:
+    with ClockAsker() as asker:
+        yield asker
 
 
-def answered(clock: HostClock, address: tuple[str, int], packet: bytes) -> bool:
-    """Is this packet answered? A valid ping sent after it is answered in any case."""
-    clock.allow(99, "127.0.0.1")
-    with bound() as asker:
-        asker.sendto(packet, address)
-        asker.sendto(PING.pack(1, 99, 1, 424242, bytes(16)), address)
-        first = PONG.unpack(asker.recv(100))
-        return first[3] != 424242
+def test_ping_and_pong_have_equal_sizes_so_that_nothing_is_amplified(host: ClockAsker) -> None:
+    host.clock.allow(3, "127.0.0.1", KEY)
+    assert len(ping(KEY, 3, 1)) == len(host.ask(ping(KEY, 3, 1))) == PACKET_BYTES == 37
 
 
-def test_ping_and_pong_have_equal_sizes_so_that_nothing_is_amplified() -> None:
-    assert PING.size == PONG.size == 37
-
-
-def test_a_ping_of_a_member_is_answered_with_times_of_this_clock(host: tuple[HostClock, tuple[str, int]]) -> None:
-    clock, address = host
-    clock.allow(3, "127.0.0.1")
-    with bound() as asker:
-        before = _native.now_ns()
-        asker.sendto(PING.pack(1, 3, 12345, 678, bytes(16)), address)
-        kind, peer_id, sent, nonce, received_ns, replied_ns = PONG.unpack(asker.recv(100))
-        after = _native.now_ns()
-    assert (kind, peer_id, sent, nonce) == (2, 3, 12345, 678)
+def test_a_ping_of_a_member_is_answered_with_times_of_this_clock(host: ClockAsker) -> None:
+    host.clock.allow(3, "127.0.0.1", KEY)
+    before = _native.now_ns()
+    packet = host.ask(ping(KEY, 3, 12345))
+    after = _native.now_ns()
+    kind, peer_id, sent_ns, received_ns, replied_ns = fields(packet)
+    assert (kind, peer_id, sent_ns) == (PONG, 3, 12345)
     assert before <= received_ns <= replied_ns <= after
+    assert is_authentic(packet, KEY)
 
 
 @pytest.mark.parametrize(
     "packet",
     [
-        PING.pack(1, 4, 1, 2, bytes(16)),  # not a member
-        PING.pack(1, 3, 1, 2, bytes(16))[:-1],  # short
-        PING.pack(1, 3, 1, 2, bytes(16)) + b"\0",  # long
-        PING.pack(2, 3, 1, 2, bytes(16)),  # a pong
-        b"\xff" * 37,
+        ping(KEY, 4, 1),  # not a member
+        ping(KEY, 3, 1)[:-1],  # short
+        ping(KEY, 3, 1) + b"\0",  # long
+        pong(KEY, 3, 1, 0, 0),
+        b"\xff" * PACKET_BYTES,
         b"\x01",
+        b"",
     ],
 )
-def test_other_packets_are_not_answered(host: tuple[HostClock, tuple[str, int]], packet: bytes) -> None:
-    clock, address = host
-    clock.allow(3, "127.0.0.1")
-    assert not answered(clock, address, packet)
+def test_other_packets_are_not_answered(host: ClockAsker, packet: bytes) -> None:
+    host.clock.allow(3, "127.0.0.1", KEY)
+    assert not host.answers(packet)
 
 
-def test_a_member_is_answered_only_at_its_address(host: tuple[HostClock, tuple[str, int]]) -> None:
-    clock, address = host
-    clock.allow(3, "127.0.0.2")
-    assert not answered(clock, address, PING.pack(1, 3, 1, 2, bytes(16)))
-    clock.allow(3, "127.0.0.1")
-    assert answered(clock, address, PING.pack(1, 3, 1, 2, bytes(16)))
-    clock.forbid(3)
-    assert not answered(clock, address, PING.pack(1, 3, 1, 2, bytes(16)))
+def test_a_member_is_answered_only_at_its_address(host: ClockAsker) -> None:
+    host.clock.allow(3, "127.0.0.2", KEY)
+    assert not host.answers(ping(KEY, 3, 1))
+    host.clock.allow(3, "127.0.0.1", KEY)
+    assert host.answers(ping(KEY, 3, 1))
+    host.clock.forbid(3)
+    assert not host.answers(ping(KEY, 3, 2))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux has a second loopback address by itself")
@@ -94,53 +82,26 @@ def test_an_answer_leaves_from_the_address_that_was_asked() -> None:
     port = listener.getsockname()[1]
     clock = HostClock(listener)
     try:
-        for asked in ("127.0.0.2", "127.0.0.1", *["::1"] * (listener.family == socket.AF_INET6)):
-            clock.allow(1, "::1" if asked == "::1" else "127.0.0.1")
+        for sent_ns, asked in enumerate(("127.0.0.2", "127.0.0.1", *["::1"] * (listener.family == socket.AF_INET6)), 1):
+            clock.allow(1, "::1" if asked == "::1" else "127.0.0.1", KEY)
             family = socket.AF_INET6 if ":" in asked else socket.AF_INET
             with socket.socket(family, socket.SOCK_DGRAM) as asker:
                 asker.bind(("::1" if asked == "::1" else "127.0.0.1", 0))
                 asker.settimeout(20)
-                asker.sendto(PING.pack(1, 1, 12345, 678, bytes(16)), (asked, port))
+                asker.sendto(ping(KEY, 1, sent_ns), (asked, port))
                 packet, sender = asker.recvfrom(100)
-            assert (PONG.unpack(packet)[:4], sender[0]) == ((2, 1, 12345, 678), asked)
+            assert (fields(packet)[:3], sender[0]) == ((PONG, 1, sent_ns), asked)
     finally:
         clock.close()
 
 
-class FakeHost:
-    """A host whose answers the test makes: `answer(peer_id, sent, nonce)` returns packets."""
-
-    def __init__(self, answer: object) -> None:
-        self.socket = bound()
-        self.pings = 0
-        self.enough = threading.Event()
-        self._answer = answer
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-
-    def _run(self) -> None:
-        while True:
-            packet, sender = self.socket.recvfrom(100)
-            if len(packet) != PING.size:
-                return
-            self.pings += 1
-            _, peer_id, sent, nonce, _ = PING.unpack(packet)
-            for reply in self._answer(peer_id, sent, nonce):  # type: ignore[operator]
-                self.socket.sendto(reply, sender)
-            if self.pings == 40:
-                self.enough.set()
-
-    def close(self) -> None:
-        with bound() as ender:
-            ender.sendto(b"end", self.socket.getsockname())
-        self._thread.join()
-        self.socket.close()
+Answer = Callable[[int, int], Sequence[bytes]]
 
 
-def listen_to(*answers: object) -> list[tuple[_native.PingerStatus, bool]]:
+def listen_to(*answers: Answer) -> list[tuple[_native.PingerStatus, bool]]:
     """For each host (the pinger's status after 40 pings, whether its clock map became valid). All run at once."""
-    fakes = [FakeHost(answer) for answer in answers]
-    clocks = [PeerClock(*fake.socket.getsockname(), peer_id=5) for fake in fakes]
+    fakes = [FakeClockHost(answer) for answer in answers]
+    clocks = [PeerClock(*fake.address, peer_id=5, key=KEY) for fake in fakes]
     for fake, clock in zip(fakes, clocks, strict=True):
         assert fake.enough.wait(60)
         clock.close()
@@ -148,28 +109,27 @@ def listen_to(*answers: object) -> list[tuple[_native.PingerStatus, bool]]:
     return [(clock._pinger.status(), clock.clock_map.value().valid) for clock in clocks]
 
 
-def good(peer_id: int, sent: int, nonce: int) -> bytes:
+def good(peer_id: int, sent_ns: int) -> bytes:
     now_ns = _native.now_ns()
-    return PONG.pack(2, peer_id, sent, nonce, now_ns + 10**12, now_ns + 10**12)
+    return pong(KEY, peer_id, sent_ns, now_ns + 10**12, now_ns + 10**12)
 
 
 def test_answers_are_counted_once() -> None:
-    ((status, valid),) = listen_to(lambda *ping: [good(*ping), good(*ping), good(*ping)])
+    ((status, valid),) = listen_to(lambda *asked: [good(*asked), good(*asked), good(*asked)])
     assert valid
     assert status.samples <= status.sent
     assert status.refused >= status.samples
 
 
-OTHER_ANSWERS = {
-    "nonce": lambda peer_id, sent, nonce: [good(peer_id, sent, nonce ^ 1)],
-    "origin": lambda peer_id, sent, nonce: [good(peer_id, sent + 1, nonce)],
-    "peer": lambda peer_id, sent, nonce: [good(peer_id + 1, sent, nonce)],
-    "short": lambda peer_id, sent, nonce: [good(peer_id, sent, nonce)[:-1]],
-    "backwards": lambda peer_id, sent, nonce: [PONG.pack(2, peer_id, sent, nonce, 200, 100)],
-    "endless": lambda peer_id, sent, nonce: [PONG.pack(2, peer_id, sent, nonce, 100, 2**63 - 1)],
-    "eternal": lambda peer_id, sent, nonce: [PONG.pack(2, peer_id, sent, nonce, 2**63 - 1, 2**63 - 1)],
-    "noise": lambda peer_id, sent, nonce: [b"", b"\2", bytes(200)],
-    "silence": lambda peer_id, sent, nonce: [],
+OTHER_ANSWERS: dict[str, Answer] = {
+    "origin": lambda peer_id, sent_ns: [good(peer_id, sent_ns + 1)],
+    "peer": lambda peer_id, sent_ns: [good(peer_id + 1, sent_ns)],
+    "short": lambda peer_id, sent_ns: [good(peer_id, sent_ns)[:-1]],
+    "backwards": lambda peer_id, sent_ns: [pong(KEY, peer_id, sent_ns, 200, 100)],
+    "endless": lambda peer_id, sent_ns: [pong(KEY, peer_id, sent_ns, 100, 2**63 - 1)],
+    "eternal": lambda peer_id, sent_ns: [pong(KEY, peer_id, sent_ns, 2**63 - 1, 2**63 - 1)],
+    "noise": lambda peer_id, sent_ns: [b"", b"\2", bytes(200)],
+    "silence": lambda peer_id, sent_ns: [],
 }
 
 
@@ -178,11 +138,10 @@ def test_other_answers_are_ignored() -> None:
     assert dict(zip(OTHER_ANSWERS, found, strict=True)) == dict.fromkeys(OTHER_ANSWERS, (0, False))
 
 
-def test_the_offset_is_found(host: tuple[HostClock, tuple[str, int]]) -> None:
-    clock, address = host
-    clock.allow(1, "127.0.0.1")
+def test_the_offset_is_found(host: ClockAsker) -> None:
     for kind in ("envelope", "median", "kalman"):
-        peer = PeerClock(*address, peer_id=1, filter_kind=kind)
+        host.clock.allow(1, "127.0.0.1", KEY)
+        peer = PeerClock(*host.address, peer_id=1, key=KEY, filter_kind=kind)
         try:
             for _ in range(100_000):
                 if peer.status(_native.now_ns()).usable:

@@ -2,7 +2,7 @@
 
 There are three sources of exchanges. Simulated networks and clocks: the true offset is known. Real UDP over the
 impaired relay to a host whose clock has another rate: it is known too. Recorded traces: an estimate from the whole
-trace stands in for it.
+trace stands in for it. One more case measures what the MACs of an exchange cost.
 """
 
 from __future__ import annotations
@@ -48,6 +48,10 @@ _TRAIN_GAP_NS = 20_000_000
 _POLL_S = 0.5
 _UNKNOWN_US = 1e300
 """Stands for an infinite error: finite, because percentiles interpolate."""
+_PACKET_BYTES, _HASHES = 29, 4
+"""What a MAC covers, and how often it is computed in an exchange: made and checked, of a ping and of a pong."""
+_BATCHES, _BATCH = 200, 100
+"""Numbers of times that are measured, and of exchanges in each."""
 _PIECE_S, _STEP_S = 120.0, 30.0
 """Length of the pieces in which the rate of a clock is taken as constant, and the distance of their middles."""
 
@@ -98,6 +102,7 @@ def run(options: argparse.Namespace, bench: Bench) -> None:
 
         work(progress)
         done += weight
+    bench.add(mac_case(len(options.seeds)))
 
 
 # -- how wrong a filter is ---------------------------------------------------------------------------------------------
@@ -391,6 +396,28 @@ def _case(
             "normal error, 68 percent are within one and 95 percent within two.",
             note,
         ),
+    )
+
+
+def mac_case(repeats: int) -> Case:
+    """The time that the MACs of an exchange take on this computer."""
+    packet, found = bytes(_PACKET_BYTES), []
+    for _ in range(repeats):
+        took_us = []
+        for _ in range(_BATCHES):
+            began_ns = time.perf_counter_ns()
+            for _ in range(_BATCH * _HASHES):
+                _native.siphash(CLOCK_KEY, packet)
+            took_us.append((time.perf_counter_ns() - began_ns) / _BATCH / 1000)
+        found.append(took_us)
+    p50, p95 = (tuple(stats.percentile(took_us, percent) for took_us in found) for percent in (50, 95))
+    return Case(
+        "clock",
+        "MACs of an exchange",
+        {"hashes": _HASHES, "bytes": _PACKET_BYTES, "exchanges": _BATCHES * _BATCH},
+        (Metric("macs_p50_us", "us", p50), Metric("macs_p95_us", "us", p95)),
+        samples={"us": found},
+        notes=("The calls from Python are included, which the clock threads do without: an upper limit.",),
     )
 
 

@@ -74,9 +74,9 @@ class HostSession:
         host_key: bytes,
         code: str = "",
     ) -> None:
-        """`loudness_lufs`: the loudness of all songs; None: each plays as it is. `token_factory` returns 16 random bytes,
-        other ones each time. `host_key`: SHA-256 of the certificate with which this host encrypts. `code`, in its
-        normal form: who joins must know it; empty: everybody may join.
+        """`loudness_lufs`: the loudness of all songs; None: each plays as it is. `token_factory` returns 16 random
+        bytes; they are different each time. `host_key`: SHA-256 of the certificate with which this host encrypts.
+        `code`, in its normal form: who joins must know it; empty: everybody may join.
         """
         self._host_key = host_key
         self._session_name = person_name(session_name)
