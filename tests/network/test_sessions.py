@@ -42,7 +42,8 @@ async def test_a_file_reaches_everybody_and_all_follow_one_line(
         await peer.news.wait_for("file_ready")
         await host.news.wait_for("transfer", state="done", peer=(await peer.news.wait_for("joined")).fields["name"])
         assert peer.clock.asked and peer.clock.asked[:2] == ("127.0.0.1", 17402)
-    assert sorted(host.clock.allowed.values()) == ["127.0.0.1", "127.0.0.1"]
+    measured = {peer.clock.asked[2]: ("127.0.0.1", peer.clock.key) for peer in peers if peer.clock.asked}
+    assert host.clock.allowed == measured and len(set(measured.values())) == 2  # each peer has a key of its own
     host.runner.command(c.Play())
     for peer in peers:
         await peer.news.wait_for("playing")
@@ -140,7 +141,7 @@ async def test_a_broken_connection_is_made_again(network: NetworkFixture, stack:
     await network.host.news.wait_for("transfer", state="done")
     network.host.runner.command(c.Play())
     await peer.news.wait_for("playing")
-    followed, asked = len(peer.output.followed), peer.clock.asked
+    followed, asked, key = len(peer.output.followed), peer.clock.asked, peer.clock.key
     for connection, _ in network.host.runner._connections.values():
         connection.abort("as a router does")
     joined = await peer.news.wait_for("joined", again=True)
@@ -148,6 +149,7 @@ async def test_a_broken_connection_is_made_again(network: NetworkFixture, stack:
     await network.host.news.wait_for("peer_joined", again=True)
     await network.host.news.wait_for("transfer", state="done")
     assert len(peer.output.followed) == followed and peer.clock.asked == asked
+    assert network.host.clock.allowed == {1: ("127.0.0.1", peer.clock.key)} and peer.clock.key != key
     assert not peer.ended.done()
 
 

@@ -73,14 +73,15 @@ class Clock:
     """The clock of a host or of a peer: session time is the time of this machine."""
 
     def __init__(self) -> None:
-        self.allowed: dict[int, str] = {}
+        self.allowed: dict[int, tuple[str, bytes]] = {}
         self.asked: tuple[str, int, int] | None = None
+        self.key = b""
         self.own_ip = ""
         self.refusals: list[OSError] = []
         """What the next calls of `start` raise."""
 
     def allow(self, peer_id: int, ip: str, key: bytes) -> None:
-        self.allowed[peer_id] = ip
+        self.allowed[peer_id] = ip, key
 
     def forbid(self, peer_id: int) -> None:
         self.allowed.pop(peer_id, None)
@@ -90,7 +91,7 @@ class Clock:
     def start(self, host_ip: str, port: int, peer_id: int, own_ip: str, key: bytes) -> None:
         if self.refusals:
             raise self.refusals.pop(0)
-        self.asked, self.own_ip = (host_ip, port, peer_id), own_ip
+        self.asked, self.own_ip, self.key = (host_ip, port, peer_id), own_ip, key
 
     def stop(self) -> None:
         self.asked = None
