@@ -12,6 +12,7 @@ DEFAULT_PORT = 17401
 DEFAULT_CLOCK_PORT = 17402
 """UDP: clock measurements."""
 NO_ADDRESS = N_("Enter the address that the host shows, such as 192.168.1.42 or 192.168.1.42:17401.")
+_IPV6_GROUP_BITS = 64
 _LABEL = re.compile(r"[\w-]{1,63}")
 
 
@@ -44,3 +45,16 @@ def _is_v6(host: str) -> bool:
         return ipaddress.ip_address(host).version == 6
     except ValueError:
         return False
+
+
+def address_group(ip: str) -> str:
+    """The addresses that one machine may have: an IPv4 address, or the /64 of an IPv6 address."""
+    address = ipaddress.ip_address(ip.partition("%")[0])
+    if address.version == 4:
+        return str(address)
+    return str(ipaddress.ip_network((address, _IPV6_GROUP_BITS), strict=False))
+
+
+def is_loopback(ip: str) -> bool:
+    """An address by which this computer reaches itself."""
+    return ipaddress.ip_address(ip.partition("%")[0]).is_loopback

@@ -13,14 +13,14 @@ from __future__ import annotations
 import collections
 import dataclasses
 import enum
-import ipaddress
 from collections.abc import Callable, Iterable
+
+from phaselock.model.address import address_group
 
 MAX_UNAUTHENTICATED = 16
 """Most connections from all groups without a member."""
 MAX_OF_GROUP = 8
 """Most connections from one group of addresses."""
-_IPV6_GROUP_BITS = 64
 
 
 class _State(enum.IntEnum):
@@ -95,11 +95,3 @@ class UnauthenticatedConnections:
             return False
         self._connections.pop(conn).abort("others are waiting")
         return True
-
-
-def address_group(ip: str) -> str:
-    """The addresses that one machine may have, as a text."""
-    address = ipaddress.ip_address(ip.partition("%")[0])
-    if address.version == 4:
-        return str(address)
-    return str(ipaddress.ip_network((address, _IPV6_GROUP_BITS), strict=False))
