@@ -194,7 +194,7 @@ def command_line() -> Parser:
             "Commands on standard input, one a line (help explains them): add PATH, cancel, play [N], pause, resume, "
             "stop, seek SECONDS, next, previous, move FROM TO, remove N, undo, shuffle [on|off], repeat [on|off], "
             "loudness [off|on|LUFS], crossfade [off|SECONDS], silence [skip|play], save [--replace] FILE, "
-            "requests, accept N, reject N, drop-peer NAME, retry [NAME], without NAME, "
+            "requests, accept N, reject N, drop-peer NAME, allow NAME, retry [NAME], without NAME, "
             "peer-volume NAME 0..100|mute|unmute, calibrate [NAME] [at NAME=METRES...|walk], calibrate next, "
             "calibrate stop, levels [even|undo|reset], check [NAME|stop], volume [0..100], "
             "role [[NAME] left|right|mono|stereo], offset [MILLISECONDS|reset|anyway|forget], code [new|off|CODE], "

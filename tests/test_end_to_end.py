@@ -296,6 +296,8 @@ def test_invalid_commands_are_answered_and_do_not_end_the_program(processes: Pro
         "drop-peer",
         "play",
         "drop-peer Eve",
+        "allow",
+        "allow Eve",
     ):
         host.say(line)
         assert host.wait_for("error")["message"]
@@ -318,6 +320,8 @@ def test_invalid_commands_are_answered_and_do_not_end_the_program(processes: Pro
     host.say("drop-peer ada")
     assert host.wait_for("peer_left")["name"] == "Ada"
     assert ada.end()[0] in (0, 1)
+    host.say("allow ada")
+    assert host.wait_for("answer")["message"] == "ada may join again."
     assert host.process.poll() is None
 
 

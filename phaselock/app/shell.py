@@ -221,6 +221,10 @@ class HostShell(Shell):
     def _drop_peer(self, rest: str) -> None:
         self._do(c.DropPeer(_name(rest, Message("drop-peer NAME"))))
 
+    def _allow(self, rest: str) -> None:
+        name = _name(rest, Message("allow NAME"))
+        self._do(c.AllowPeer(name), Notice(Code.PEER_ALLOWED, peer=name))
+
     def _retry(self, rest: str) -> None:
         self._do(c.Retry(rest or None), Notice(Code.SENDING_AGAIN))
 
@@ -376,6 +380,7 @@ class HostShell(Shell):
         "reject": Word(_reject, N_("reject N"), N_("decline a requested song")),
         "peers": Word(_peers, "peers", N_("show the peers, and how well each of them keeps time")),
         "drop-peer": Word(_drop_peer, N_("drop-peer NAME"), N_("send a peer away"), "peer"),
+        "allow": Word(_allow, N_("allow NAME"), N_("let a peer join again that was sent away")),
         "peer-volume": Word(
             _peer_volume, N_("peer-volume NAME 0..100|mute|unmute"), N_("set the volume of a peer, or mute it"), "peer"
         ),
@@ -432,6 +437,7 @@ class HostShell(Shell):
         "guests": "peers",
         "who": "peers",
         "kick": "drop-peer",
+        "unban": "allow",
         "level": "levels",
         "exit": "quit",
         "end": "quit",

@@ -61,6 +61,17 @@ class Code(enum.StrEnum):
     UNPLAYABLE_AT_PEER = "unplayable_at_peer"
     """`peer` cannot decode `file_name`; `detail` says why."""
 
+    PEER_BARRED = "peer_barred"
+    """A machine called `peer` was not let in, because one of the `choices` was removed before."""
+    NOT_REMOVED = "not_removed"
+    """No peer called `peer` was removed; `peers` were."""
+    PEER_TOO_SLOW = "peer_too_slow"
+    """`peer` needs `number` ms to execute a command, for its network and its output. Nothing waits for it that long."""
+    EVENTS_LEFT_OUT = "events_left_out"
+    """`number` events about outputs, clocks and files of `peer` were not told, because there were too many."""
+    REQUESTS_LEFT_OUT = "requests_left_out"
+    """`peer` has asked for `number` songs and withdrawn that before it was told."""
+
     # Song requests.
     REQUEST_OVER = "request_over"
     """The request was decided, withdrawn or completed before."""
@@ -80,6 +91,8 @@ class Code(enum.StrEnum):
     """It connected again; its old connection is over. It joins again in the same moment."""
     PEER_SILENT = "peer_silent"
     """Nothing was received from it for five seconds."""
+    PEER_REPORTS_NOTHING = "peer_reports_nothing"
+    """It has reported nothing about its output for 15 seconds."""
     PEER_BROKE_PROTOCOL = "peer_broke_protocol"
     """It sent what the protocol forbids; `detail` says what."""
     PEER_CONNECTION_LOST = "peer_connection_lost"
@@ -126,6 +139,9 @@ class Code(enum.StrEnum):
     """The same while this machine plays nothing."""
     CLOCK_SILENT = "clock_silent"
     """The host's clock does not answer on its UDP port `number`, but the connection to the host works."""
+    TOO_SLOW = "too_slow"
+    """This machine needs `number` ms to execute a command, for its network and its output. The host does not wait for
+    it that long."""
     CLOCK_UNREACHABLE = "clock_unreachable"
     """This machine cannot send to the UDP port `number` of the host's clock; `detail` is the reason of the system."""
     NO_OUTPUT = "no_output"
@@ -287,6 +303,8 @@ class Code(enum.StrEnum):
     """The output of `peer` is heard again."""
     PEER_ROLE = "peer_role"
     """`peer` plays the channels `role` from now on."""
+    PEER_ALLOWED = "peer_allowed"
+    """`peer`, which was removed, may join again."""
     NOT_WAITING = "not_waiting"
     """Playback no longer waits for `peer`, because the host's user has said so."""
 

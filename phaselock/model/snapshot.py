@@ -65,6 +65,8 @@ class PeerView:
     """Number of tracks in the queue."""
     waited_for: bool
     """Playing waits until it has the file."""
+    stuck: frozenset[UUID]
+    """Tracks that it does not have, and that start without it."""
     reported: bool
     """At least one report has arrived, so the values below are valid."""
     clock_usable: bool

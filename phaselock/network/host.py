@@ -282,7 +282,7 @@ class HostRunner(Runner[HostSession]):
             with bug_net("the connection of a peer", ConnectionLost, ProtocolError, TimeoutError):
                 if not await self._secure(connection):
                     raise ProtocolError("it does not encrypt")
-                self._do(self._session.connected(conn, now_ns=self._now_ns()))
+                self._do(self._session.connected(conn, ip, now_ns=self._now_ns()))
                 async with asyncio.timeout(HELLO_S):
                     message = await connection.receive()
                 self._unauthenticated.has_spoken(conn)
@@ -363,11 +363,13 @@ class HostRunner(Runner[HostSession]):
         self._bulk[peer_id] = connection
         try:
             await self._loop.run_in_executor(self._pool, self._send_file, connection, request, track)
+        except transfer.TransferError as error:  # the connection: the peer notices it too, and reports it
+            log.info("a transfer failed: %s", error)
         except PhaseLockError as error:
             if not self._ended.done():
                 now_ns = self._now_ns()
                 self._do(self._session.fetch_failed(peer_id, request.file_id, error.message, now_ns=now_ns))
-        except (OSError, ProtocolError) as error:  # the peer notices it too, and reports it
+        except (OSError, ProtocolError) as error:
             log.info("a transfer failed: %s", error)
         finally:
             connection.close()

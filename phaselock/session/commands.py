@@ -132,7 +132,14 @@ class Autoplay:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class DropPeer:
-    """Remove a peer from the session."""
+    """Remove a peer from the session. It does not come back until `AllowPeer`."""
+
+    name: str
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class AllowPeer:
+    """Let a peer that was removed join again."""
 
     name: str
 
@@ -256,6 +263,7 @@ HostCommand = (
     | PlaybackCommand
     | Autoplay
     | DropPeer
+    | AllowPeer
     | Retry
     | Without
     | SetPeerVolume

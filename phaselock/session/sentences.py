@@ -55,6 +55,14 @@ NOTICES: dict[Code, str] = {
     Code.CANNOT_SEND: N_("{file_name} cannot be sent: {detail}"),
     Code.UNPLAYABLE_HERE: N_("This machine cannot play {file_name}: {detail}"),
     Code.UNPLAYABLE_AT_PEER: N_("{peer} cannot play {file_name}: {detail}"),
+    Code.PEER_BARRED: N_("{peer} was not let in, because {choices} was removed."),
+    Code.NOT_REMOVED: N_("No peer called {peer} was removed."),
+    Code.PEER_TOO_SLOW: N_(
+        "{peer} needs {number} ms for each command, and nothing waits for it that long. It begins late after each of "
+        "them."
+    ),
+    Code.EVENTS_LEFT_OUT: N_("{number} more messages about outputs, clocks and files of {peer} are not shown."),
+    Code.REQUESTS_LEFT_OUT: N_("{peer} has asked for {number} more songs and withdrawn that."),
     Code.REQUEST_OVER: N_("That request is over."),
     Code.ALREADY_QUEUED: N_("{file_name} is in the queue already."),
     Code.ALREADY_REQUESTED: N_("You have asked for this song already."),
@@ -63,6 +71,7 @@ NOTICES: dict[Code, str] = {
     Code.PEER_REMOVED: N_("The host has removed it."),
     Code.PEER_RECONNECTED: N_("It reconnects."),
     Code.PEER_SILENT: N_("Nothing was heard from there for 5 seconds."),
+    Code.PEER_REPORTS_NOTHING: N_("It told nothing about its output for 15 seconds."),
     Code.PEER_BROKE_PROTOCOL: N_("That machine broke the protocol: {detail}."),
     Code.PEER_CONNECTION_LOST: "",
     Code.SESSION_ENDED: N_("Session ended."),
@@ -93,6 +102,10 @@ NOTICES: dict[Code, str] = {
     Code.CLOCK_SILENT: N_(
         "The host's clock does not answer on UDP port {number}, so this machine cannot play in time. A firewall or a "
         "VPN blocks it: open UDP port {number} on the host's machine, or switch the VPN off."
+    ),
+    Code.TOO_SLOW: N_(
+        "This machine needs {number} ms for each command of the host, which does not wait for it that long. It begins "
+        "late after each of them. Choose an output with less delay, or a better network."
     ),
     Code.CLOCK_UNREACHABLE: N_(
         "This machine may not send to the host's clock on UDP port {number} ({detail}), so it cannot play in time. Its "
@@ -194,6 +207,7 @@ NOTICES: dict[Code, str] = {
     Code.PEER_MUTED: N_("{peer} is muted."),
     Code.PEER_UNMUTED: N_("{peer} is no longer muted."),
     Code.PEER_ROLE: N_("{peer} plays {role}."),
+    Code.PEER_ALLOWED: N_("{peer} may join again."),
     Code.NOT_WAITING: N_("No longer waiting for {peer}."),
     Code.UNKNOWN_COMMAND: N_("Unknown command: {detail}. Type help for a list."),
     Code.MISTYPED_COMMAND: N_("Unknown command: {detail}. Did you mean {choices}?"),
@@ -227,6 +241,10 @@ SET_ASIDE_HINT = N_("To use it: offset anyway")
 """Follows `CALIBRATION_SET_ASIDE` on the command line."""
 NO_OUTPUT_HINT = N_("This machine plays no sound. What to do: phaselock doctor")
 """Follows `NO_OUTPUT` on the command line."""
+ALLOW_HINT = N_("To let it in: allow {choices}")
+"""Follows `PEER_BARRED` on the command line."""
+REMOVED_PEERS = N_("Removed: {peers}.")
+"""Follows `NOT_REMOVED` if there are some."""
 DID_YOU_MEAN = N_("Did you mean {choices}?")
 """Follows `NO_SUCH_PEER` if a peer has a similar name."""
 
@@ -310,6 +328,10 @@ def notice_text(notice: Notice, words: Words = ENGLISH, *, hints: bool = False) 
     parts = [template]
     if hints and notice.code is Code.TRANSFER_GIVEN_UP:
         parts.append(RETRY_HINT)
+    elif hints and notice.code is Code.PEER_BARRED:
+        parts.append(ALLOW_HINT)
+    elif notice.code is Code.NOT_REMOVED and notice.peers:
+        parts.append(REMOVED_PEERS)
     elif hints and notice.code is Code.NO_OUTPUT:
         parts.append(NO_OUTPUT_HINT)
     elif notice.code is Code.OTHER_VERSION and notice.detail:

@@ -29,6 +29,8 @@ DEAD_NS = 5_000_000_000
 """A connection without messages for this time is closed: two heartbeats may be lost or late."""
 CLOCK_SILENT_NS = 3_500_000_000
 """If the host's clock is not heard for this time while the connection works, the users of both machines are told."""
+MAX_LEAD_NS = 1_500_000_000
+"""Longest time between a command and its effect that one peer may demand, for its network and its output together."""
 HOLD_NS = 60_000_000_000
 """Minimum time that a peer without a host plays on and tries to reconnect. It continues to the end of the track if
 that is later. The host reserves the place of a silent peer for the same time."""
@@ -122,3 +124,8 @@ def wire_uncertainty_ns(uncertainty_ns: int | None) -> int:
 def uncertainty_from_wire_ns(uncertainty_ns: int | None) -> int | None:
     """Convert the value in a `PeerStatus` to an uncertainty. None: unknown."""
     return None if uncertainty_ns is None or uncertainty_ns >= UNKNOWN_UNCERTAINTY_NS else uncertainty_ns
+
+
+def needs_too_long(output_latency_ns: int, rtt_ns: int) -> bool:
+    """A machine with these values cannot execute a command within MAX_LEAD_NS. The others do not wait for it."""
+    return output_latency_ns + rtt_ns > MAX_LEAD_NS

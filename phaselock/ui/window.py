@@ -6,6 +6,7 @@ It imports nothing of the network, and shows only what `Program` returns.
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import sys
 import time
@@ -392,8 +393,12 @@ class Window(ctk.CTk):  # type: ignore[misc]
         state = self.program.state()
         toast = event_toast(event, self._hosting, state.snapshot if state is not None else None)
         if toast is not None:
-            again = toast.action == "retry"
-            action = (tr("Retry"), lambda: self.program.command(c.Retry(toast.peer))) if again else None
+            actions: dict[str | None, tuple[str, c.HostCommand]] = {
+                "retry": (tr("Retry"), c.Retry(toast.peer)),
+                "allow": (tr("Let in again"), c.AllowPeer(toast.peer)),
+            }
+            word, command = actions.get(toast.action, ("", None))
+            action = (word, functools.partial(self.program.command, command)) if command is not None else None
             self.toasts.show(toast.text, kind=toast.kind, action=action)
 
     def _ending(self) -> str:

@@ -188,6 +188,8 @@ def test_progress_is_reported_every_tenth() -> None:
 
 def test_a_file_that_the_host_cannot_read_is_a_warning() -> None:
     harness = SessionHarness()
+    harness.join("Ana")
+    harness.run(0.1)
     harness.command(Add(a_track()))
     harness.host.call(harness.host.core.fetch_failed, 1, a_track().file_id, "No such file.")
     assert harness.host.events("warning")[0].fields["message"] == "song 1.mp3 cannot be sent: No such file."

@@ -13,6 +13,7 @@ from phaselock.session.commands import Add, DropPeer, Quit
 from phaselock.session.host.session import HostSession
 from phaselock.session.peer.session import PeerSession
 from phaselock.session.states import HOST_ACCEPTS, PEER_ACCEPTS, PeerSide
+from tests.support.raw_member import REPORT
 from tests.support.session_harness import ReportedOutput, SessionHarness
 from tests.support.simulation import HOST_KEY, MS, SECOND, a_track
 from tests.support.told import Over, lost, reason
@@ -209,7 +210,7 @@ def test_the_host_ends_the_session_for_everybody() -> None:
 def test_after_the_end_connections_are_closed() -> None:
     harness = SessionHarness()
     harness.command(Quit())
-    assert harness.host.core.connected(9, now_ns=harness.now_ns) == [e.Close(9, "session ended")]
+    assert harness.host.core.connected(9, "10.0.0.9", now_ns=harness.now_ns) == [e.Close(9, "session ended")]
     assert harness.host.core.command(Add(a_track()), now_ns=harness.now_ns) == []
 
 
@@ -238,10 +239,10 @@ def test_a_silent_peer_is_dropped_after_five_seconds() -> None:
     assert ben.ended is None
 
 
-def test_heartbeats_alone_keep_a_session_alive() -> None:
+def test_heartbeats_and_reports_keep_a_session_alive() -> None:
     tokens = iter([b"s" * 16, b"a" * 16, b"k" * 16])  # one for the session, one for Ana, and the key of her clock
     session = HostSession(session_name="s", host_name="h", token_factory=lambda: next(tokens), host_key=HOST_KEY)
-    session.connected(1, now_ns=0)
+    session.connected(1, "10.0.0.1", now_ns=0)
     session.received(1, m.JoinRequest("Ana", m.PROTOCOL_VERSION), now_ns=0)
     sent = []
     for second in range(2, 61, 2):
@@ -249,6 +250,7 @@ def test_heartbeats_alone_keep_a_session_alive() -> None:
         assert session.next_deadline_ns() == now_ns
         sent += session.timer(now_ns=now_ns)
         session.received(1, m.Heartbeat(), now_ns=now_ns)
+        session.received(1, REPORT, now_ns=now_ns)
     assert [effect for effect in sent if isinstance(effect, e.Send)] == [e.Send(1, m.Heartbeat())] * 30
     assert len(session.snapshot().peers) == 1
 

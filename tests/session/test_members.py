@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
+from phaselock.session.host.budgets import Budget
 from phaselock.session.host.members import (
     NEXT_ATTENDANCE,
     NEXT_DELIVERY,
@@ -45,7 +46,7 @@ ATTENDANCES: dict[Attendance, tuple[Attendance | None, ...]] = {
 
 
 def member(attendance: Attendance) -> Member:
-    return Member(1, 1, "Ana", bytes(16), 0, Reports(0), attendance)
+    return Member(1, 1, "Ana", bytes(16), 0, Reports(0), "10.0.0.1", Budget(), attendance)
 
 
 @pytest.mark.parametrize("name", STEPS)

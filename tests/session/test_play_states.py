@@ -12,6 +12,7 @@ from phaselock.model.transitions import PLAIN
 from phaselock.protocol import messages as m
 from phaselock.session import effects as e
 from phaselock.session.events import Failed
+from phaselock.session.host.budgets import Budget
 from phaselock.session.host.members import Delivery, Member, Members, Reports, Transfer
 from phaselock.session.host.play_states import TABLE, Event, PlayState
 from phaselock.session.host.queue import HostQueue
@@ -20,6 +21,7 @@ from phaselock.session.host.transitions import HostTransitions
 from phaselock.session.host.transport import SILENCE_NS, TransportControl
 from phaselock.session.outbox import Outbox
 from phaselock.session.playback import Playback
+from tests.support.raw_member import REPORT
 from tests.support.simulation import MS, SECOND, a_track
 
 IDLE, WAITING = PlayState.IDLE, PlayState.WAITING
@@ -34,22 +36,6 @@ PAUSED, PAUSED_CHANGING = PlayState.PAUSED, PlayState.PAUSED_CHANGING
 A, B, C, D, E = (UUID(int=number) for number in range(1, 6))
 """The rows of the queue. Unless a test says otherwise the peer has received A, C and E, and not B and D."""
 
-REPORT = m.PeerStatus(
-    phase_error_ns=0,
-    offset_uncertainty_ns=0,
-    dac_deviation_ns=0,
-    dac_uncertainty_ns=0,
-    timing="exact",
-    drift_ppb=0,
-    rtt_ns=0,
-    output_latency_ns=0,
-    device_name="card",
-    underruns=0,
-    clock_usable=True,
-    clock_stale=False,
-    room_bytes=1 << 30,
-)
-
 
 class Host:
     """A host's playback with one peer, whose long lead time is that of an unknown clock."""
@@ -58,7 +44,7 @@ class Host:
         self.now_ns = 1000 * SECOND
         self.members, self.outbox = Members(), Outbox()
         self.members.own = Reports(0)
-        self.peer = Member(1, 1, "Ana", bytes(16), self.now_ns, Reports(0))
+        self.peer = Member(1, 1, "Ana", bytes(16), self.now_ns, Reports(self.now_ns), "10.0.0.1", Budget())
         self.members.members[1] = self.peer
         playback = Playback()
         self.queue = HostQueue(self.members, playback, self.outbox)
@@ -105,6 +91,7 @@ def in_state(state: PlayState) -> Host:
     match state:
         case PlayState.WAITING:
             end(host)
+            host.peer.transfers[B] = Transfer(1000, offered_at_ns=host.now_ns)
         case PlayState.CHANGING:
             host.do(host.transport.next)
         case PlayState.ARMED_CHANGING:

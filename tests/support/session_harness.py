@@ -114,10 +114,10 @@ class SessionHarness(Simulation):
         peer.start()
         return peer
 
-    def open_connection(self) -> int:
+    def open_connection(self, ip: str = "10.0.0.1") -> int:
         """A connection to the host on which nothing is sent by itself."""
         conn = next(self.connections)
-        self.host.accept(conn)
+        self.host.accept(conn, ip=ip)
         return conn
 
     def command(self, *commands: HostCommand) -> None:

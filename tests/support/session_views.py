@@ -51,6 +51,7 @@ def peer(name: str = "Ben", peer_id: int = 1, **changes: Any) -> PeerView:
         files=(),
         files_total=3,
         waited_for=True,
+        stuck=frozenset(),
         reported=True,
         clock_usable=True,
         clock_stale=False,

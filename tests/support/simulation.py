@@ -356,12 +356,12 @@ class SimulatedHost(SimulatedNode):
                 self.tracks[command.track.file_id] = command.track
             self.call(self.core.command, command)
 
-    def accept(self, conn: int, to_peer: Pipe | None = None) -> None:
+    def accept(self, conn: int, to_peer: Pipe | None = None, ip: str = "10.0.0.1") -> None:
         """A control connection is open. Without a pipe, messages sent on it are lost."""
         self._framers[conn] = Framer(GREETING_CAP)
         if to_peer:
             self._pipes[conn] = to_peer
-        self.call(self.core.connected, conn)
+        self.call(self.core.connected, conn, ip)
 
     def receive(self, conn: int, message: Message) -> None:
         """As if this message had arrived."""
@@ -432,6 +432,7 @@ class SimulatedPeer(SimulatedNode):
     ) -> None:
         super().__init__(simulation, name, clock, output, report_every_ns)
         self.core = PeerSession(display_name=name)
+        self.ip = f"10.0.1.{len(simulation.peers) + 1}"
         self.cable = Cable(simulation)
         self.conn = 0
         """The host's number of the newest connection; 0 while there is none. Data of older ones is ignored."""
@@ -512,7 +513,7 @@ class SimulatedPeer(SimulatedNode):
         self._to_host = Pipe(simulation, self.up_ns, self.cable, host, lambda data: host.data_received(conn, data))
         to_peer = Pipe(simulation, self.down_ns, self.cable, self, lambda data: self._data_received(conn, data))
         self.call(self.core.connected, HOST_KEY)
-        self._for_host(lambda: host.accept(conn, to_peer))
+        self._for_host(lambda: host.accept(conn, to_peer, self.ip))
 
     def _for_host(self, call: Callable[[], None]) -> None:
         """Call now, or as soon as the host is awake."""

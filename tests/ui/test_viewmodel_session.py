@@ -179,6 +179,11 @@ LACKS_1 = frozenset(ALL - {UUID(int=1)})
             "Waiting for all peers to receive the file.\nBen: Song 1 (not begun)",
         ),
         (
+            host(peer(have=LACKS_1, stuck=frozenset({QUEUE[0].id})), waiting_for=QUEUE[0]),
+            {"play_pause", "stop", "next"},
+            "Play",
+        ),
+        (
             playing(peer(have=LACKS_1), waiting_for=QUEUE[2]),
             {"play_pause", "stop", "previous", "seek"},
             "Pause",

@@ -64,6 +64,7 @@ class Distribution:
             return False
         if hash_ok:
             transfer.received()
+            member.received(now_ns)
             self._outbox.note_transfer(TransferState.DONE, track, now_ns, peer=member.name, done_bytes=track.size)
         elif transfer.tries < MAX_TRIES:
             transfer.pause(now_ns + RETRY_AFTER_NS * transfer.tries)
@@ -71,16 +72,9 @@ class Distribution:
         else:
             transfer.give_up()
             self._outbox.note_transfer(TransferState.FAILED, track, now_ns, peer=member.name, done_bytes=0)
-            self._outbox.error(
-                Notice(
-                    Code.TRANSFER_GIVEN_UP,
-                    file_id=file_id,
-                    file_name=track.file_name,
-                    peer=member.name,
-                    number=MAX_TRIES,
-                ),
-                now_ns,
-            )
+            if member.may_report(now_ns):
+                about = file_id, track.file_name, member.name
+                self._outbox.error(Notice(Code.TRANSFER_GIVEN_UP, "", *about, number=MAX_TRIES), now_ns)
         member.offers_complete = False
         self._queue.mark_stale()
         return True
@@ -90,16 +84,17 @@ class Distribution:
         track, transfer = self._queue.rows.track(file_id), member.transfers.get(file_id)
         if track is not None and transfer is not None and not transfer.unplayable:
             transfer.unplayable = True
-            self._outbox.error(
-                Notice(Code.UNPLAYABLE_AT_PEER, sentence(reason), file_id, track.file_name, member.name), now_ns
-            )
+            if member.may_report(now_ns):
+                about = file_id, track.file_name, member.name
+                self._outbox.error(Notice(Code.UNPLAYABLE_AT_PEER, sentence(reason), *about), now_ns)
 
     def progressed(self, member: Member, file_id: UUID, sent_bytes: int, *, now_ns: int) -> None:
         """`sent_bytes` of the file were sent, including the part that the member had from an earlier attempt."""
         track = self._queue.rows.track(file_id)
         if track is not None and member.is_receiving(file_id):
             transfer = member.transfers[file_id]
-            transfer.moved(sent_bytes, now_ns)
+            if transfer.moved(sent_bytes, now_ns):
+                member.progressed(now_ns)
             tenths = sent_bytes * 10 // track.size
             if tenths > transfer.reported_tenths:
                 transfer.reported_tenths = tenths
@@ -147,7 +142,7 @@ class Distribution:
                 return
             if track.file_id not in member.transfers:
                 open_offers += 1
-                member.transfers[track.file_id] = Transfer(track.size)
+                member.transfers[track.file_id] = Transfer(track.size, offered_at_ns=now_ns)
                 self._offer(member, track, now_ns)
 
     def _wanted(self, member: Member) -> Iterator[Track]:

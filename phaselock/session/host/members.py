@@ -34,17 +34,20 @@ from phaselock.model.snapshot import FileState, FileView, PeerView
 from phaselock.model.timing import Timing
 from phaselock.protocol import messages as m
 from phaselock.session.effects import Broadcast, Effect
+from phaselock.session.host.budgets import MAX_MESSAGES, MESSAGE_EVERY_NS, QUIET_MESSAGES, Bucket, Budget
 from phaselock.session.proof import Proof
-from phaselock.session.states import uncertainty_from_wire_ns
+from phaselock.session.states import MAX_LEAD_NS, needs_too_long, uncertainty_from_wire_ns
 
 MARGIN_NS = 40_000_000
 """Part of every lead time: for opening, seeking and decoding the file."""
 UNKNOWN_ALLOWANCE_NS = 500_000_000
 """Network allowance of a peer whose round trip is not known."""
 MAX_LATENCY_NS = 2_000_000_000
-"""Largest output latency that counts in a lead time, so that a wrong report cannot delay all machines."""
-MAX_ALLOWANCE_NS = 1_500_000_000
-"""Largest network allowance of a peer, for the same reason."""
+"""Largest output latency that counts; only the host's own can be longer than MAX_LEAD_NS."""
+ABSENT_AFTER_NS = 5_000_000_000
+"""A member without a report for this time is not waited for: a peer reports each second, and five times at first."""
+SEAT_NS = 15_000_000_000
+"""A member without a report for this time loses its place."""
 
 FINE_NS = 50_000
 """Largest clock uncertainty and output deviation of a machine that settles early."""
@@ -59,11 +62,10 @@ OVERDUE_AFTER_NS = 15_000_000_000
 
 MOVE_BYTES = 64 * 1024
 """Smallest change of a transfer that counts as progress: one chunk (CHUNK_BYTES)."""
-
-MAX_MESSAGES = 2000
-"""Largest number of messages that a peer may send at once: about one answer for each file of a full queue."""
-MESSAGE_EVERY_NS = 20_000_000
-"""Smallest mean interval between two messages of a peer. Both limits form a leaky bucket, see `Member.hear`."""
+STUCK_AFTER_NS = 15_000_000_000
+"""Without progress for this time a member does not keep a track from starting."""
+LATE_AFTER_NS = 120_000_000_000
+"""A member whose transfer takes longer than this does not keep the track from starting."""
 
 
 def network_allowance_ns(rtt_ns: int) -> int:
@@ -71,7 +73,7 @@ def network_allowance_ns(rtt_ns: int) -> int:
     if rtt_ns < 5_000_000:
         return rtt_ns + 60_000_000
     # Enough for one lost segment: TCP sends it again after the round trip and a timeout of at least 200 ms.
-    return min(rtt_ns * 3 + 350_000_000, MAX_ALLOWANCE_NS)
+    return rtt_ns * 3 + 350_000_000
 
 
 class Reports:
@@ -80,6 +82,8 @@ class Reports:
     def __init__(self, since_ns: int) -> None:
         self.since_ns = since_ns
         self.latest: m.PeerStatus | None = None
+        self.heard_at_ns = since_ns
+        """Time of the latest report, or of the start."""
         self.proof = Proof()
         self._fine_since_ns: int | None = None
         self._silent_since_ns: int | None = None
@@ -87,7 +91,7 @@ class Reports:
 
     def take(self, status: m.PeerStatus, *, now_ns: int) -> None:
         """Store a new report."""
-        self.latest = status
+        self.latest, self.heard_at_ns = status, now_ns
         self.proof.take(status.device_name, status.correction_ns)
         if not status.clock_stale:
             self._silent_since_ns = None
@@ -105,9 +109,21 @@ class Reports:
         return min(self.latest.output_latency_ns, MAX_LATENCY_NS) if self.latest else 0
 
     @property
-    def allowance_ns(self) -> int:
-        """Network allowance; see `network_allowance_ns`."""
-        return network_allowance_ns(self.latest.rtt_ns) if self.clock_good and self.latest else UNKNOWN_ALLOWANCE_NS
+    def too_slow(self) -> bool:
+        """Output latency and round trip together exceed MAX_LEAD_NS."""
+        return self.latest is not None and needs_too_long(
+            self.latest.output_latency_ns, self.latest.rtt_ns if self.clock_good else 0
+        )
+
+    @property
+    def lead_ns(self) -> int:
+        """Time between sending a command and its target time that this peer needs, at most MAX_LEAD_NS. 0: it needs
+        more than that anyway."""
+        if self.too_slow:
+            return 0
+        rtt_known = self.clock_good and self.latest is not None
+        allowance_ns = network_allowance_ns(self.latest.rtt_ns) if rtt_known and self.latest else UNKNOWN_ALLOWANCE_NS
+        return min(self.latency_ns + allowance_ns, MAX_LEAD_NS)
 
     @property
     def slowness_ns(self) -> int:
@@ -181,6 +197,8 @@ class Transfer:
     size: int
     """In bytes."""
     state: Delivery = Delivery.RUNNING
+    offered_at_ns: int = 0
+    """When the peer was told to fetch it first."""
     tries: int = 1
     """Number of the current attempt, from 1."""
     retry_at_ns: int = 0
@@ -219,11 +237,13 @@ class Transfer:
         assert state in NEXT_DELIVERY[self.state], f"{self.state} to {state}"
         self.state = state
 
-    def moved(self, done_bytes: int, now_ns: int) -> None:
-        """Set the sent bytes. Less than MOVE_BYTES does not count as progress."""
+    def moved(self, done_bytes: int, now_ns: int) -> bool:
+        """Set the sent bytes. False: less than MOVE_BYTES does not count as progress."""
         self.done_bytes = done_bytes
-        if abs(done_bytes - self.moved_bytes) >= MOVE_BYTES:
-            self.moved_bytes, self.moved_at_ns = done_bytes, now_ns
+        if abs(done_bytes - self.moved_bytes) < MOVE_BYTES:
+            return False
+        self.moved_bytes, self.moved_at_ns = done_bytes, now_ns
+        return True
 
     @property
     def is_open(self) -> bool:
@@ -241,6 +261,9 @@ class Member:
     token: bytes = dataclasses.field(repr=False)
     heard_at_ns: int
     reports: Reports
+    ip: str
+    budget: Budget
+    """Of the group of its address; other members may have the same one."""
     attendance: Attendance = Attendance.WAITED_FOR
     transfers: dict[UUID, Transfer] = dataclasses.field(default_factory=dict)
     """The transfers of all files that were offered to it."""
@@ -254,22 +277,39 @@ class Member:
     """After a timeout: the time until which its place is reserved."""
     clock_trouble: bool = False
     """The user was warned that its clock does not converge."""
-    _bucket_empty_at_ns: int = 0
-    """The rate limit of its messages is a leaky bucket. Each message fills it by MESSAGE_EVERY_NS, and time empties it.
-    This is the time at which it is empty, if no message follows."""
+    slow_trouble: bool = False
+    """The user was warned that it needs too long."""
+    absent: bool = False
+    """Nothing was reported for ABSENT_AFTER_NS."""
+    left_out: int = 0
+    """Number of events about it that its budget did not allow since the last sentence about them."""
+    owes_since_ns: int | None = None
+    """Since when another member of the group, which has left, had received no file. This one has no more time."""
+    _moved_at_ns: int = 0
+    """Time of the last progress of a transfer."""
+    _messages: Bucket = dataclasses.field(default_factory=lambda: Bucket(MAX_MESSAGES, MESSAGE_EVERY_NS))
 
     def hear(self, now_ns: int) -> bool:
-        """Count one message and restart the timeout. False if the peer exceeds the rate limit."""
+        """Count one message and restart the timeout. False if the peer exceeds its rate limit, or is not quiet while
+        the group of its address exceeds the one of the group."""
         self.heard_at_ns = now_ns
-        self._bucket_empty_at_ns = max(self._bucket_empty_at_ns, now_ns) + MESSAGE_EVERY_NS
-        return self._bucket_empty_at_ns - now_ns <= MAX_MESSAGES * MESSAGE_EVERY_NS
+        if not self._messages.take(now_ns):
+            return False
+        return self.budget.messages.take(now_ns) or self._messages.units(now_ns) <= QUIET_MESSAGES
+
+    def may_report(self, now_ns: int) -> bool:
+        """Whether the user is told of one more thing that went wrong at this member. False: count it as left out."""
+        if self.budget.reports.take(now_ns):
+            return True
+        self.left_out += 1
+        return False
 
     # -- attendance --------------------------------------------------------------------------------------------------
 
     @property
     def waited_for(self) -> bool:
         """Playing waits until it has the file."""
-        return self.attendance is Attendance.WAITED_FOR
+        return self.attendance is Attendance.WAITED_FOR and not self.absent
 
     @property
     def catching_up(self) -> bool:
@@ -322,7 +362,32 @@ class Member:
         transfer = self.transfers.get(file_id)
         return transfer is None or transfer.is_open
 
-    def view(self, queued: list[UUID]) -> PeerView:
+    def progressed(self, now_ns: int) -> None:
+        """A transfer has made progress."""
+        self._moved_at_ns = now_ns
+
+    def received(self, now_ns: int) -> None:
+        """It has received a file with the right hash."""
+        self._moved_at_ns, self.owes_since_ns = now_ns, None
+
+    def owes(self) -> int | None:
+        """Since when it has received no file that was offered to it; None if it has received all of them."""
+        begun_ns = [one.offered_at_ns for one in self.transfers.values() if one.state is not Delivery.RECEIVED]
+        return min([*begun_ns, *([] if self.owes_since_ns is None else [self.owes_since_ns])], default=None)
+
+    def stuck(self, file_id: UUID, now_ns: int) -> bool:
+        """It lacks the file, and receives nothing for STUCK_AFTER_NS, or the transfer takes longer than LATE_AFTER_NS.
+        A track then starts without it."""
+        if self.has(file_id):
+            return False
+        transfer = self.transfers.get(file_id)
+        begun_ns = transfer.offered_at_ns if transfer is not None else self.reports.since_ns
+        if self.owes_since_ns is not None:
+            begun_ns = min(begun_ns, self.owes_since_ns)
+        late = transfer is not None and now_ns - begun_ns >= LATE_AFTER_NS
+        return late or now_ns - max(begun_ns, self._moved_at_ns) >= STUCK_AFTER_NS
+
+    def view(self, queued: list[UUID], now_ns: int) -> PeerView:
         """The member as users see it, for a queue of these tracks."""
         status = self.reports.latest
         have = frozenset(file_id for file_id in queued if self.has(file_id))
@@ -334,6 +399,7 @@ class Member:
             files=tuple(self._files(queued)),
             files_total=len(queued),
             waited_for=self.waited_for,
+            stuck=frozenset(file_id for file_id in queued if file_id not in have and self.stuck(file_id, now_ns)),
             reported=status is not None,
             clock_usable=status.clock_usable if status else False,
             clock_stale=status.clock_stale if status else False,
@@ -385,7 +451,7 @@ class Members:
     def lead_ns(self) -> int:
         """Smallest time between now and a target time that all machines can meet."""
         own = self.own.latency_ns if self.own else 0
-        return max([own, *(peer.reports.latency_ns + peer.reports.allowance_ns for peer in self)]) + MARGIN_NS
+        return max([own, *(peer.reports.lead_ns for peer in self if not peer.absent)]) + MARGIN_NS
 
     def broadcast(self, message: m.Message) -> list[Effect]:
         """The effect that sends a message to all members, first to the one with the largest `slowness_ns`. Empty if
@@ -402,9 +468,9 @@ class Members:
         transfers = [peer.transfers.get(file_id) for peer in self if peer.waited_for]
         return not any(transfer is not None and transfer.unplayable for transfer in transfers)
 
-    def without(self, file_id: UUID) -> list[str]:
-        """The names of the members that playback waits for and that do not have this file, given up or not."""
-        return [peer.name for peer in self if peer.waited_for and not peer.has(file_id)]
+    def without(self, file_id: UUID) -> list[Member]:
+        """The members that playback waits for and that do not have this file, given up or not."""
+        return [peer for peer in self if peer.waited_for and not peer.has(file_id)]
 
     def numbered(self, peer_id: int) -> Member | None:
         """The member with this number, or None."""

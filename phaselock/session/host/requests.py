@@ -26,6 +26,11 @@ UPLOAD_LIMIT_NS = 60_000_000_000
 CONVERSION_EVERY_NS = 1_000_000_000
 """Smallest time between two reports of a conversion."""
 
+NOTE_EVERY_NS = 1_000_000_000
+"""Smallest interval between two events about what one peer has asked for or withdrawn. The next ones wait."""
+UNSEEN_EVERY_NS = 10_000_000_000
+"""After this time the requests of one peer that were withdrawn before their event are told together."""
+
 TOO_MANY = N_("Too many of your requests are open. Please wait until the host has answered.")
 OVER = Notice(Code.REQUEST_OVER)
 NO_UPLOAD = N_("The song was not sent.")
@@ -76,6 +81,20 @@ class Request:
         )
 
 
+@dataclasses.dataclass(slots=True)
+class _Pace:
+    """When the user is told what one peer does."""
+
+    due_at_ns: int = 0
+    """Earliest time of the next event."""
+    waiting: dict[UUID, RequestView] = dataclasses.field(default_factory=dict)
+    """The requests whose events wait, as they are now, oldest first."""
+    unseen: int = 0
+    """Number of requests that were withdrawn before their event."""
+    unseen_due_at_ns: int = 0
+    """When this number is told."""
+
+
 class IncomingRequests:
     """All requests that are not finished."""
 
@@ -88,6 +107,8 @@ class IncomingRequests:
         self._added: dict[UUID, None] = {}
         """Ids of the newest added requests, oldest first. A peer that missed the answer asks again and receives it."""
         self._last_number = 0
+        self._paces: dict[int, _Pace] = {}
+        """By the connection number of the member."""
 
     def views(self) -> tuple[RequestView, ...]:
         """The requests that are not finished, oldest first."""
@@ -117,19 +138,39 @@ class IncomingRequests:
             message.duration_secs,
         )
         self._requests[request.request_id] = request
-        self._note(request, now_ns)
+        pace = self._paces.setdefault(member.conn, _Pace())
+        pace.waiting[request.request_id] = request.view()
+        self._note_waiting(pace, now_ns)
         return True
 
     def withdrawn(self, member: Member, request_id: UUID, reason: str, *, now_ns: int) -> None:
         """The peer withdraws a request or cannot send the song. Ignored if the request is finished."""
         request = self._requests.get(request_id)
-        if request is not None and request.member is member:
-            self._over(request, RequestState.FAILED, sentence(reason) or N_("It was withdrawn."), now_ns)
+        if request is None or request.member is not member:
+            return
+        del self._requests[request_id]
+        request.state = RequestState.FAILED
+        pace = self._paces.setdefault(member.conn, _Pace())
+        if pace.waiting.pop(request_id, None) is None:
+            pace.waiting[request_id] = request.view(sentence(reason) or N_("It was withdrawn."))
+            self._note_waiting(pace, now_ns)
+        else:
+            pace.unseen += 1
+            pace.unseen_due_at_ns = pace.unseen_due_at_ns or now_ns + UNSEEN_EVERY_NS
 
     def left(self, member: Member, *, now_ns: int) -> None:
         """The peer has left: end its requests."""
+        pace = self._paces.pop(member.conn, _Pace())
         for request in self._of(member):
-            self._over(request, RequestState.FAILED, Message("{name} has left.", name=member.name), now_ns)
+            seen = pace.waiting.pop(request.request_id, None) is None
+            if seen:
+                self._over(request, RequestState.FAILED, Message("{name} has left.", name=member.name), now_ns)
+            else:
+                del self._requests[request.request_id]
+                pace.unseen += 1
+        for view in pace.waiting.values():
+            self._outbox.note_request(view, now_ns)
+        self._tell_unseen(member, pace, now_ns)
 
     # -- from the host's user ----------------------------------------------------------------------------------------
 
@@ -223,7 +264,13 @@ class IncomingRequests:
     # -- time --------------------------------------------------------------------------------------------------------
 
     def timer(self, *, now_ns: int) -> None:
-        """End the requests whose uploads make no progress."""
+        """End the requests whose uploads make no progress, and tell what waits."""
+        for member in self._members:
+            pace = self._paces.get(member.conn)
+            if pace is not None:
+                self._note_waiting(pace, now_ns)
+                if pace.unseen and now_ns >= pace.unseen_due_at_ns:
+                    self._tell_unseen(member, pace, now_ns)
         for request in list(self._requests.values()):
             if request.give_up_at_ns is not None and now_ns >= request.give_up_at_ns:
                 self.refuse(request.request_id, NO_UPLOAD, now_ns=now_ns)
@@ -233,6 +280,11 @@ class IncomingRequests:
         for request in self._requests.values():
             if request.give_up_at_ns is not None:
                 yield request.give_up_at_ns
+        for pace in self._paces.values():
+            if pace.waiting:
+                yield pace.due_at_ns
+            if pace.unseen:
+                yield pace.unseen_due_at_ns
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
@@ -251,5 +303,19 @@ class IncomingRequests:
         request.state, request.converted_percent = state, None
         self._note(request, now_ns, reason)
 
+    def _note_waiting(self, pace: _Pace, now_ns: int) -> None:
+        """Tell the oldest event that waits, if it is due."""
+        if pace.waiting and now_ns >= pace.due_at_ns:
+            pace.due_at_ns = now_ns + NOTE_EVERY_NS
+            self._outbox.note_request(pace.waiting.pop(next(iter(pace.waiting))), now_ns)
+
+    def _tell_unseen(self, member: Member, pace: _Pace, now_ns: int) -> None:
+        if pace.unseen:
+            self._outbox.warn(Notice(Code.REQUESTS_LEFT_OUT, peer=member.name, number=pace.unseen), now_ns)
+        pace.unseen = pace.unseen_due_at_ns = 0
+
     def _note(self, request: Request, now_ns: int, reason: str = "") -> None:
+        pace = self._paces.get(request.member.conn)
+        if pace is not None:
+            pace.waiting.pop(request.request_id, None)  # this is newer
         self._outbox.note_request(request.view(reason), now_ns)

@@ -29,13 +29,15 @@ from phaselock.session import commands as c
 from phaselock.session import events as e
 from phaselock.session.effects import AllowClock, AskCode, Close, Effect, Ended, Follow, ForbidClock, Send
 from phaselock.session.host.admission import Admission, Admitted
+from phaselock.session.host.bars import Bars
+from phaselock.session.host.budgets import Budget, Budgets
 from phaselock.session.host.calibration import HostCalibration
 from phaselock.session.host.check import HostCheck
 from phaselock.session.host.distribution import Distribution
 from phaselock.session.host.door import WRONG_CODE, Door
 from phaselock.session.host.gains import HostGains
 from phaselock.session.host.levels import HostLevels
-from phaselock.session.host.members import Attendance, Member, Members, Reports
+from phaselock.session.host.members import SEAT_NS, Attendance, Member, Members, Reports
 from phaselock.session.host.queue import HostQueue
 from phaselock.session.host.report_watch import ReportWatch
 from phaselock.session.host.requests import IncomingRequests, Request
@@ -53,6 +55,11 @@ from phaselock.session.states import (
     HOLD_NS,
     HOST_ACCEPTS,
 )
+
+BARRED = N_("The host has removed this machine from the jam.")
+TOO_MANY_JOINS = N_("This machine has joined too often. Please try again in a minute.")
+BROKE_PROTOCOL = N_("The host has closed the connection, because this machine broke the protocol.")
+NOTHING_REPORTED = N_("The host has closed the connection, because this machine told nothing about its output.")
 
 
 class HostSession:
@@ -85,14 +92,16 @@ class HostSession:
         self._clock_port = clock_port
         self._token_factory = token_factory
         self._session_id = token_factory()
-        self._unauthenticated: dict[int, int] = {}
-        """Deadlines for the JoinRequest, by connection number."""
+        self._unauthenticated: dict[int, tuple[int, str]] = {}
+        """Deadline for the JoinRequest, and IP address, by connection number."""
         self._heartbeat_at_ns: int | None = None
         self._called_at_ns: int | None = None
         self._over = False
         self._outbox = Outbox()
         self._door = Door(code, self._outbox)
         self._members = Members()
+        self._budgets = Budgets()
+        self._bars = Bars()
         self._admission = Admission(
             self._members,
             host_name=self._host_name,
@@ -100,10 +109,10 @@ class HostSession:
             token_factory=token_factory,
             host_key=host_key,
         )
-        self._report_watch = ReportWatch(self._outbox, clock_port)
         playback = Playback()
         self._facts = HostTrackFacts()
         self._queue = HostQueue(self._members, playback, self._outbox)
+        self._report_watch = ReportWatch(self._outbox, clock_port, self._queue.mark_stale)
         self._transitions = HostTransitions(self._facts, transitions)
         self._transport = TransportControl(self._members, playback, self._queue, self._transitions, self._outbox)
         self._gains = HostGains(self._members, self._queue, self._facts, self._outbox, loudness_lufs)
@@ -121,14 +130,15 @@ class HostSession:
 
     # -- connections -------------------------------------------------------------------------------------------------
 
-    def connected(self, conn: int, *, now_ns: int) -> list[Effect]:
-        """A connection was accepted. Its first message will show whether it is a control or a bulk connection.
+    def connected(self, conn: int, ip: str, *, now_ns: int) -> list[Effect]:
+        """A connection from this IP address was accepted. Its first message will show whether it is a control or a bulk
+        connection.
 
         `conn` identifies the connection; each number is used once.
         """
         if self._over:
             return [Close(conn, "session ended")]
-        self._unauthenticated[conn] = now_ns + HANDSHAKE_NS
+        self._unauthenticated[conn] = now_ns + HANDSHAKE_NS, ip
         names = tuple(member.name for member in self._members)
         info = m.SessionInfo(
             m.PROTOCOL_VERSION, self._session_id, self._session_name, self._host_name, names, self._max_peers
@@ -156,8 +166,8 @@ class HostSession:
                 self._unauthenticated.pop(conn)
                 self._outbox.do(Close(conn, f"{type(message).__name__} before JoinRequest"))
             elif self._may_join(conn, message):
-                self._unauthenticated.pop(conn)
-                self._join(conn, message, now_ns)
+                _, ip = self._unauthenticated.pop(conn)
+                self._join(conn, ip, message, now_ns)
             else:
                 self._outbox.do(AskCode(conn))
         return self._settle(now_ns)
@@ -244,6 +254,8 @@ class HostSession:
                 self._transport.autoplay(wait_peers)
             case c.DropPeer(name=name):
                 self._drop(name, now_ns)
+            case c.AllowPeer(name=name):
+                self._allow(name, now_ns)
             case c.Retry(name=name):
                 self._retry(name, now_ns)
             case c.Without(name=name):
@@ -347,7 +359,7 @@ class HostSession:
     def timer(self, *, now_ns: int) -> list[Effect]:
         """Handle all deadlines that have passed. A call before or after `next_deadline_ns` is allowed."""
         self._wake(now_ns)
-        for conn in [conn for conn, at_ns in self._unauthenticated.items() if now_ns >= at_ns]:
+        for conn in [conn for conn, (at_ns, _) in self._unauthenticated.items() if now_ns >= at_ns]:
             del self._unauthenticated[conn]
             self._outbox.do(Close(conn, "no JoinRequest came"))
         for member in self._members:
@@ -355,8 +367,11 @@ class HostSession:
                 self._outbox.do(Close(member.conn, "silent for too long"))
                 member.held_until_ns = now_ns + HOLD_NS
                 self._lose(member, Notice(Code.PEER_SILENT), now_ns)
+            elif now_ns >= member.reports.heard_at_ns + SEAT_NS:
+                self._dismiss(member, NOTHING_REPORTED, Notice(Code.PEER_REPORTS_NOTHING), now_ns)
             else:
-                self._report_watch.check_clock(member, now_ns=now_ns)
+                self._report_watch.check(member, now_ns=now_ns)
+                self._report_watch.tell_left_out(member, now_ns=now_ns)
         if self._heartbeat_at_ns is not None and now_ns >= self._heartbeat_at_ns:
             self._heartbeat_at_ns = now_ns + HEARTBEAT_NS if len(self._members) else None
             self._outbox.do(*(Send(member.conn, m.Heartbeat()) for member in self._members))
@@ -372,7 +387,8 @@ class HostSession:
         """The time for the next call of `timer`; None: no call is needed. Every call of the session may change it."""
         deadlines = [self._heartbeat_at_ns, self._transport.end_ns(), self._queue.due_ns()]
         deadlines += [
-            *self._unauthenticated.values(),
+            *(at_ns for at_ns, _ in self._unauthenticated.values()),
+            *self._report_watch.deadlines_ns(self._members),
             *self._distribution.deadlines_ns(),
             *self._requests.deadlines_ns(),
             *self._calibration.deadlines_ns(),
@@ -401,8 +417,8 @@ class HostSession:
 
     def fetch_failed(self, peer_id: int, file_id: UUID, reason: str, *, now_ns: int) -> list[Effect]:
         """The host cannot send a file, for example because it was deleted. The peer reports a lost bulk connection."""
-        track = self._queue.rows.track(file_id)
-        if track is not None:
+        track, member = self._queue.rows.track(file_id), self._members.numbered(peer_id)
+        if track is not None and member is not None and member.may_report(now_ns):
             about = file_id, track.file_name
             self._outbox.warn(Notice(Code.CANNOT_SEND, sentence(reason), *about, peer_id=peer_id), now_ns)
         return self._settle(now_ns)
@@ -453,7 +469,7 @@ class HostSession:
             then=self._transport.playback.armed,
             waiting_for=self._transport.waiting_for(),
             upcoming=self._transport.upcoming(),
-            peers=tuple(member.view(queued) for member in self._members),
+            peers=tuple(member.view(queued, self._called_at_ns or 0) for member in self._members),
             requests=self._requests.views(),
             repeat=self._transport.repeat,
             shuffle=self._queue.is_shuffled,
@@ -477,14 +493,21 @@ class HostSession:
 
     # -- joining and leaving -----------------------------------------------------------------------------------------
 
-    def _join(self, conn: int, request: m.JoinRequest, now_ns: int) -> None:
+    def _join(self, conn: int, ip: str, request: m.JoinRequest, now_ns: int) -> None:
         before = self._prover(request.peer_id, request.proof, JOIN)
         if before is not None:
             self._outbox.do(Close(before.conn, "it came back on another connection"))
             self._lose(before, Notice(Code.PEER_RECONNECTED), now_ns)
-        decision = self._admission.decide(request, now_ns=now_ns)
-        if isinstance(decision, Admitted):
-            self._accept(conn, decision, now_ns)
+        budget, returns = self._budgets.of(ip, now_ns=now_ns), self._admission.returning(request) is not None
+        if not returns and self._is_barred(request, ip, budget, now_ns):
+            self._reject(conn, BARRED)
+        elif not budget.joins.fits(now_ns) and returns:
+            self._outbox.do(Close(conn, "it joins too often"))  # without an answer it tries again
+        elif not budget.joins.fits(now_ns):
+            self._reject(conn, TOO_MANY_JOINS)
+        elif isinstance(decision := self._admission.decide(request, now_ns=now_ns), Admitted):
+            budget.joins.take(now_ns)
+            self._accept(conn, ip, budget, decision, now_ns)
         else:
             self._reject(conn, decision)
 
@@ -504,13 +527,27 @@ class HostSession:
             or self._admission.returning(request) is not None
         )
 
+    def _is_barred(self, request: m.JoinRequest, ip: str, budget: Budget, now_ns: int) -> bool:
+        """Whether this machine was removed. The first time that one comes back, tell the user."""
+
+        def proves(token: bytes) -> bool:
+            return is_membership_proof(request.proof or b"", token, JOIN, self._host_key)
+
+        name = person_name(request.display_name)
+        bar = self._bars.against(name, proves, ip, {member.ip for member in self._members})
+        if bar is not None and not bar.told and budget.reports.take(now_ns):
+            bar.told = True
+            self._outbox.warn(Notice(Code.PEER_BARRED, peer=name, choices=(bar.name,)), now_ns)
+        return bar is not None
+
     def _reject(self, conn: int, reason: str, *, wrong_code: bool = False) -> None:
         self._outbox.do(Send(conn, m.JoinRejected(reason, wrong_code)), Close(conn, reason))
 
-    def _accept(self, conn: int, admitted: Admitted, now_ns: int) -> None:
+    def _accept(self, conn: int, ip: str, budget: Budget, admitted: Admitted, now_ns: int) -> None:
         peer_id, token, name = admitted.peer_id, admitted.token, admitted.name
         attendance = Attendance.CATCHING_UP if self._transport.busy else Attendance.WAITED_FOR
-        member = Member(conn, peer_id, name, token, now_ns, Reports(now_ns), attendance)
+        member = Member(conn, peer_id, name, token, now_ns, Reports(now_ns), ip, budget, attendance)
+        member.owes_since_ns = budget.owes_since_ns(now_ns)
         self._members.members[conn] = member
         if self._heartbeat_at_ns is None:
             self._heartbeat_at_ns = now_ns + HEARTBEAT_NS
@@ -528,21 +565,28 @@ class HostSession:
 
     def _remove(self, member: Member, reason: Notice, now_ns: int) -> None:
         del self._members.members[member.conn]
+        member.budget.left(member.owes(), now_ns=now_ns)
         self._requests.left(member, now_ns=now_ns)
         self._queue.mark_stale()
         self._outbox.do(ForbidClock(member.peer_id))
         self._outbox.note(e.PeerLeft(now_ns, member.peer_id, member.name, reason))
 
     def _breach(self, member: Member, reason: str, now_ns: int) -> None:
-        farewell = m.SessionEnd(N_("The host has closed the connection, because this machine broke the protocol."))
-        self._outbox.do(Send(member.conn, farewell), Close(member.conn, reason))
-        self._remove(member, Notice(Code.PEER_BROKE_PROTOCOL, reason), now_ns)
+        self._dismiss(member, BROKE_PROTOCOL, Notice(Code.PEER_BROKE_PROTOCOL, reason), now_ns)
+
+    def _dismiss(self, member: Member, farewell: str, reason: Notice, now_ns: int) -> None:
+        """Remove a member, and tell it why."""
+        self._outbox.do(Send(member.conn, m.SessionEnd(farewell)), Close(member.conn, reason.detail or reason.code))
+        self._remove(member, reason, now_ns)
 
     def _drop(self, name: str, now_ns: int) -> None:
         for member in self._named(name, now_ns):
-            farewell = m.SessionEnd(N_("The host has removed you from the jam."))
-            self._outbox.do(Send(member.conn, farewell), Close(member.conn, "dropped by the host"))
-            self._remove(member, Notice(Code.PEER_REMOVED), now_ns)
+            self._bars.add(member)
+            self._dismiss(member, N_("The host has removed you from the jam."), Notice(Code.PEER_REMOVED), now_ns)
+
+    def _allow(self, name: str, now_ns: int) -> None:
+        if not self._bars.lift(name):
+            self._outbox.error(Notice(Code.NOT_REMOVED, peer=name, peers=self._bars.names), now_ns)
 
     def _retry(self, name: str | None, now_ns: int) -> None:
         members = list(self._members) if name is None else self._named(name, now_ns)
@@ -644,5 +688,5 @@ class HostSession:
         """Restart the timeouts of the members if this computer was suspended: it could not receive their messages."""
         if self._called_at_ns is not None and now_ns - self._called_at_ns > ASLEEP_NS:
             for member in self._members:
-                member.heard_at_ns = now_ns
+                member.heard_at_ns = member.reports.heard_at_ns = now_ns
         self._called_at_ns = now_ns

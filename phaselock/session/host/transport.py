@@ -30,8 +30,6 @@ BEGINNING_S = 3
 """Up to this position, in seconds, `previous` goes to the track before the current one."""
 TIMEOUT_NS = 20_000_000_000
 """How long playback waits for a peer whose transfer makes no progress. It counts only while no track plays."""
-MAX_WAIT_NS = 120_000_000_000
-"""How long playback waits for a peer whose transfer is slow. It counts only while no track plays."""
 SILENCE_NS = 3_000_000_000
 """How long nothing plays because of the pending track before a ready one behind it is played first."""
 
@@ -55,6 +53,11 @@ class TransportControl:
         self._pending: UUID | None = None
         """The pending track, see play_states.py."""
         self._pending_since_ns = 0
+        self._silent_since_ns: int | None = None
+        """Since when nothing plays because peers lack the pending track; what is charged to their budgets does not
+        count. None: playback does not wait."""
+        self._awaited: list[Member] = []
+        """The peers that lacked it then."""
         self._armed_by: Transition | None = None
         """The transition to the armed track. It may begin later and be shorter, if it was armed late."""
         self.repeat = False
@@ -122,10 +125,13 @@ class TransportControl:
         elif action is Action.CHANGE and track is not None:
             self._go_to(track, now_ns)
         elif action is Action.START and track is not None:
-            if without := self._members.without(track.file_id):
-                self._outbox.error(_about(track, Code.WAITING_FOR_PEERS, peers=tuple(without)), now_ns)
-            else:
+            without = self._members.without(track.file_id)
+            if all(peer.stuck(track.file_id, now_ns) for peer in without):
+                self._leave_behind(without, track, now_ns)
                 self._start(track, now_ns)
+            else:
+                names = tuple(peer.name for peer in without)
+                self._outbox.error(_about(track, Code.WAITING_FOR_PEERS, peers=names), now_ns)
 
     def autoplay(self, wait_peers: int) -> None:
         """Start as soon as `wait_peers` peers are ready."""
@@ -259,14 +265,13 @@ class TransportControl:
         if ends_ns is None or now_ns < ends_ns:
             return
         track = self._queue.rows.track(self._pending)
-        for peer in self._waited_for_now():
-            if track is not None and now_ns >= self._wait_for_peer_ends_ns(peer):
-                peer.leave_behind()
-                self._queue.mark_stale()
-                self._outbox.warn(_about(track, Code.GOING_ON_WITHOUT, peer=peer.name), now_ns)
+        if track is not None:
+            late = [peer for peer in self._waited_for_now() if now_ns >= self._wait_for_peer_ends_ns(peer)]
+            self._leave_behind(late, track, now_ns)
 
     def settle(self, *, now_ns: int) -> None:
         """Start or arm the tracks that are ready."""
+        self._charge_silence(now_ns)
         self._wait_for_newcomers()
         self._go_on(now_ns)
         self._arm(now_ns)
@@ -294,7 +299,25 @@ class TransportControl:
     def _wait_for_peer_ends_ns(self, peer: Member) -> int:
         transfer = peer.transfers.get(self._pending) if self._pending is not None else None
         moved_at_ns = max(self._pending_since_ns, transfer.moved_at_ns if transfer else 0)
-        return min(moved_at_ns + TIMEOUT_NS, self._pending_since_ns + MAX_WAIT_NS)
+        since_ns = self._pending_since_ns if self._silent_since_ns is None else self._silent_since_ns
+        return min(moved_at_ns + TIMEOUT_NS, since_ns + peer.budget.remaining_silence_ns(since_ns))
+
+    def _charge_silence(self, now_ns: int) -> None:
+        """Charge the time in which nothing played to the budgets of the peers that lack the pending track. A peer that
+        lets each song come late so has no time left."""
+        silent = self._pending is not None and self.playback.current is None
+        waited_for = self._waited_for_now() if silent else []
+        if self._silent_since_ns is not None:
+            for budget in {id(peer.budget): peer.budget for peer in self._awaited}.values():
+                budget.silence(self._silent_since_ns, now_ns)
+        self._awaited = waited_for
+        self._silent_since_ns = now_ns if waited_for else None
+
+    def _leave_behind(self, peers: list[Member], track: Track, now_ns: int) -> None:
+        for peer in peers:
+            peer.leave_behind()
+            self._queue.mark_stale()
+            self._outbox.warn(_about(track, Code.GOING_ON_WITHOUT, peer=peer.name), now_ns)
 
     def _instant(self, now_ns: int) -> int:
         """The earliest target time that all machines can meet, but not before an announced pause."""
@@ -433,8 +456,10 @@ class TransportControl:
                     self._overtake(pending, ready, now_ns)
         elif self._autoplay is not None and self._action(Event.AUTOPLAY, now_ns) is Action.START:
             track = self._upcoming()
-            if track is not None and not self._members.is_missing(track.file_id):
-                if self._members.ready_to_begin(track.file_id, self._autoplay, now_ns=now_ns):
+            if track is not None and self._members.ready_to_begin(track.file_id, self._autoplay, now_ns=now_ns):
+                without = [peer for peer in self._members.without(track.file_id) if peer.lacks(track.file_id)]
+                if all(peer.stuck(track.file_id, now_ns) for peer in without):
+                    self._leave_behind(without, track, now_ns)
                     self._start(track, now_ns)
 
     def _ready_behind_pending(self) -> Track | None:

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from phaselock.model.names import sentence
+from phaselock.model.notices import Code, Notice
 from phaselock.model.role import Role
 from phaselock.model.types import AudioStatus, ClockStatus
 from phaselock.protocol import messages as m
 from phaselock.session.effects import HOST_CONN, Send
 from phaselock.session.outbox import Outbox
 from phaselock.session.proof import Proof
-from phaselock.session.states import UNKNOWN_UNCERTAINTY_NS, wire_uncertainty_ns
+from phaselock.session.states import UNKNOWN_UNCERTAINTY_NS, needs_too_long, wire_uncertainty_ns
 
 DEVICE_CHARS = 60
 """Longest name of an output in a PeerStatus; longer names are cut."""
@@ -30,8 +31,12 @@ UNKNOWN_ROOM_BYTES = 1 << 30
 class StatusReports:
     """The PeerStatus messages of a peer. `now_ns` is the peer's local time."""
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, outbox: Outbox, session_ns: Callable[[int], int | None]) -> None:
         self._outbox = outbox
+        self._session_ns = session_ns
+        """Returns the session time at a local time; None while the clock is not usable."""
+        self._is_user_warned = False
+        """That this machine needs too long for commands."""
         self.room_bytes = UNKNOWN_ROOM_BYTES
         self.volume_percent = 100
         self.muted = False
@@ -85,6 +90,15 @@ class StatusReports:
             self._due_at_ns = now_ns + (EARLY_STATUS_NS if early else STATUS_NS)
             self._sent = status
             self._outbox.do(Send(HOST_CONN, status))
+            self._warn_if_slow(status, now_ns)
+
+    def _warn_if_slow(self, status: m.PeerStatus, now_ns: int) -> None:
+        """Warn the user once if the host does not wait for what this machine needs."""
+        slow = needs_too_long(status.output_latency_ns, status.rtt_ns if status.clock_usable else 0)
+        if slow and not self._is_user_warned:
+            needs_ms = (status.output_latency_ns + status.rtt_ns) // 1_000_000
+            self._outbox.warn(Notice(Code.TOO_SLOW, number=needs_ms), self._session_ns(now_ns))
+        self._is_user_warned = slow
 
     def deadlines_ns(self) -> Iterator[int]:
         """The local time at which `settle` must be called, if there is a report to send."""

@@ -105,7 +105,7 @@ class PeerSession:
         self._files = PeerFiles(self._outbox, self._session_ns)
         self._gains = PeerGains()
         self._playback = PeerPlayback(self._files, self._gains, lambda: self._clock, self._outbox)
-        self._reports = StatusReports(self._outbox)
+        self._reports = StatusReports(self._outbox, self._session_ns)
         self._microphone = PeerMicrophone(self._outbox, self._session_ns, permitted=microphone)
         self._reports.microphone = microphone
         self._absence = Absence(self._outbox, self._session_ns, self._playback.sounds)

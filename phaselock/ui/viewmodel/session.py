@@ -224,6 +224,8 @@ def _obstacle(state: SessionView) -> str:
         for peer in s.peers
         if peer.waited_for and item.id not in peer.have
     ]
+    if all(item.id in peer.have | peer.stuck for peer in s.peers if peer.waited_for):
+        return ""
     return "\n".join([code_text(Code.WAITING_FOR_PEERS), *missing]) if missing else ""
 
 

@@ -55,8 +55,10 @@ def event_toast(happened: SessionEvent, hosting: bool, snapshot: SessionSnapshot
             return Toast(tr(HOST_HEARD_AGAIN), "info")
         case e.PeerJoined():
             return Toast(peer_joined_text(event, current()), "info")
+        case e.PeerLeft(reason=Notice(code=Code.PEER_REMOVED)):
+            return Toast(peer_left_text(event, current()), "info", "allow", event.name)
         case e.PeerLeft():
-            text, calm = peer_left_text(event, current()), event.reason.code in (Code.PEER_LEFT, Code.PEER_REMOVED)
+            text, calm = peer_left_text(event, current()), event.reason.code is Code.PEER_LEFT
             return Toast(text, "info" if calm else "warning") if text else None
         case e.TransferChanged(state=e.TransferState.FAILED, peer=None):
             return Toast(transfer_text(event, current()), "warning")
@@ -70,6 +72,8 @@ def event_toast(happened: SessionEvent, hosting: bool, snapshot: SessionSnapshot
             return Toast(added_text(event, current()), "warning" if event.left_out else "info")
         case e.Calibrated() | e.Checked() | e.OutputCalibrated():
             return Toast(event_text(event, current()), "info")
+        case e.Warned(notice=Notice(code=Code.PEER_BARRED, choices=(removed,))):
+            return Toast(window_text(event.notice, current()), "warning", "allow", removed)
         case e.Warned():
             return Toast(window_text(event.notice, current()), "warning")
         case e.Failed():

@@ -221,6 +221,7 @@ class Toast:
 
     text: str
     kind: ToastKind
-    action: Literal["retry"] | None = None
-    """"retry": a button that sends `peer` the failed files again; None: no button."""
+    action: Literal["retry", "allow"] | None = None
+    """"retry": a button that sends `peer` the failed files again; "allow": one that lets `peer` in again, which was
+    removed; None: no button."""
     peer: str = ""

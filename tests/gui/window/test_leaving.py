@@ -148,3 +148,12 @@ def test_a_failed_transfer_is_retried_from_its_toast(window: Any) -> None:
     assert toasts(window) == ("Sam could not receive a.mp3 in 3 tries.",)
     click(button(window, "Retry"))
     assert commands(window) == [c.Retry("Sam")] and toasts(window) == ()
+
+
+def test_a_removed_peer_is_let_in_again_from_its_toast(window: Any) -> None:
+    show(window, playing(peer()))
+    removed, barred = Notice(Code.PEER_REMOVED), Notice(Code.PEER_BARRED, peer="Zoe", choices=("Sam",))
+    for event in (e.PeerLeft(1, 2, "Sam", removed), e.Warned(1, barred)):
+        deliver(window, SessionEvent(event))
+        click(button(window, "Let in again"))
+    assert commands(window) == [c.AllowPeer("Sam")] * 2 and toasts(window) == ()

@@ -1,0 +1,72 @@
+"""The machines that the host's user has removed: they do not come back until `AllowPeer`.
+
+A machine has no identity that it could not change, so a bar knows three marks of it:
+
+- its token, at any address;
+- its name (as people read it, see `skeleton`) within the group of its address;
+- its address, under any name. This does not count for addresses of this computer, nor while a member that was not
+  removed is in the session from that address, nor for a lost member that returns with its token: several machines may
+  share an address behind a NAT, and honest guests are worth more than a bar that a change of address ends anyway.
+
+It is the exact address and not its group: all machines of a home network may share the /64 of their IPv6 addresses.
+Who takes another address and another name is let in again. Only a code that the host changes keeps such a one out.
+"""
+
+from __future__ import annotations
+
+import collections
+import dataclasses
+from collections.abc import Callable, Collection
+
+from phaselock.model.address import address_group, is_loopback
+from phaselock.model.names import skeleton
+from phaselock.session.host.members import Member
+
+MAX_BARS = 256
+"""Largest number of removed machines that are remembered; the oldest ones are forgotten."""
+
+
+@dataclasses.dataclass(slots=True)
+class Bar:
+    """One removed machine."""
+
+    name: str
+    token: bytes
+    ip: str
+    told: bool = False
+    """The user knows that it has tried to come back."""
+
+    def holds(self, name: str, proves: Callable[[bytes], bool], ip: str, member_ips: Collection[str]) -> bool:
+        """Whether this is that machine. `proves`: whether it proves that it holds a token."""
+        if proves(self.token):
+            return True
+        if skeleton(name) == skeleton(self.name) and address_group(ip) == address_group(self.ip):
+            return True
+        return ip == self.ip and not is_loopback(ip) and ip not in member_ips
+
+
+class Bars:
+    """All removed machines of a session."""
+
+    def __init__(self) -> None:
+        self._bars: collections.deque[Bar] = collections.deque(maxlen=MAX_BARS)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the removed machines."""
+        return tuple(bar.name for bar in self._bars)
+
+    def add(self, member: Member) -> None:
+        """The user has removed this member."""
+        self._bars.append(Bar(member.name, member.token, member.ip))
+
+    def against(self, name: str, proves: Callable[[bytes], bool], ip: str, member_ips: Collection[str]) -> Bar | None:
+        """The bar that keeps this machine out. `proves`: see `Bar.holds`; `member_ips`: the addresses of the members."""
+        return next((bar for bar in self._bars if bar.holds(name, proves, ip, member_ips)), None)
+
+    def lift(self, name: str) -> bool:
+        """Let the machines with this name in again. False if there is none."""
+        kept = [bar for bar in self._bars if bar.name.casefold() != name.casefold()]
+        lifted = len(kept) < len(self._bars)
+        self._bars = collections.deque(kept, maxlen=MAX_BARS)
+        return lifted
