@@ -167,6 +167,22 @@ async def test_a_peer_that_refuses_its_file_is_not_told_to_the_user(
     assert not [event for event in network.host.news.told if event.name == "warning"]
 
 
+@played
+async def test_a_peer_that_ends_its_fetches_is_not_told_to_the_user(
+    network: NetworkFixture, stack: contextlib.AsyncExitStack
+) -> None:
+    track = network.host.add(network.song)
+    async with network.raw_client() as control:
+        accepted = await control.join()
+        for _ in range(3):
+            async with network.raw_client() as other:
+                await other.send(FileRequest(accepted.peer_id, accepted.token, track.file_id, 0))
+                assert [type(await other.read()) for _ in range(2)] == [SessionInfo, FileChunk]
+        while network.host.runner._bulk:
+            await asyncio.sleep(0)
+    assert not [event for event in network.host.news.told if event.name == "warning"]
+
+
 @pytest.mark.slow
 @played
 async def test_a_second_transfer_takes_the_place_of_the_first(

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import collections
 import random
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from phaselock.protocol import messages as m
@@ -14,6 +15,7 @@ from phaselock.session.commands import Add, Pause, Play
 from phaselock.session.effects import Notify
 from phaselock.session.host import budgets, members
 from phaselock.session.host.budgets import MAX_SILENCE_NS, SILENCE_SHARE, Bucket, Budget, Budgets
+from phaselock.session.host.requests import MAX_OPEN
 from tests.support.raw_member import RawMember
 from tests.support.session_harness import ReportedOutput, SessionHarness, line, ready
 from tests.support.simulation import MS, SECOND, a_track
@@ -77,7 +79,7 @@ def test_joins_in_a_loop_are_refused_and_another_address_is_let_in() -> None:
     for _ in range(1000):
         RawMember(harness, "Evil", EVIL).leave()
         harness.run(0.01)
-    assert len(harness.host.events("peer_joined")) <= 1 + budgets.MAX_JOINS + 10 // 5
+    assert len(harness.host.events("peer_joined")) <= 1 + budgets.MAX_JOINS + 10 // 2
     assert len(harness.host.of(Notify)) - before < 200
     RawMember(harness, "Evil", EVIL).leave()
     evil = RawMember(harness, "Evil", EVIL)
@@ -215,6 +217,62 @@ def test_files_that_cannot_be_played_are_told_in_moderation_and_counted() -> Non
         harness.run(1)
     (counted,) = [text for text in messages(harness, "warning") if "more messages" in text]
     assert counted == f"{60 - len(told)} more messages about outputs, clocks and files of Evil are not shown."
+
+
+class _Hostile:
+    """One address that does what hypothesis says. Ana and Ben, who are elsewhere, only play."""
+
+    def __init__(self) -> None:
+        self.harness, self.others = ready("Ana", "Ben", tracks=3)
+        self.harness.command(Play())
+        self.harness.run(1)
+        self.member = RawMember(self.harness, "Evil", EVIL)
+        self._number = 0
+
+    def act(self, action: str, number: int) -> None:
+        file_id = UUID(int=number % 4)
+        match action:
+            case "join":
+                self.member.leave()
+                self.member = RawMember(self.harness, f"Evil {number % 3}", EVIL)
+            case "ask":
+                self._number += 1
+                self.member.say(m.SongRequest(UUID(int=1000 + self._number), "x.mp3", 1000))
+            case "withdraw":
+                self.member.say(m.SongRequestWithdrawn(UUID(int=1000 + self._number), "x"))
+            case "report":
+                changes = {"output_latency_ns": number * SECOND, "clock_usable": number % 2 == 0}
+                self.member.report(device_name=f"card {number}", **changes)
+            case "received":
+                self.member.say(m.FileReceived(file_id, number % 2 == 0))
+            case "unplayable":
+                self.member.say(m.FileUnplayable(file_id, "x"))
+            case "wait":
+                self.member.report()
+                self.harness.run(number / 10)
+
+
+ACTIONS = st.sampled_from(["join", "ask", "withdraw", "report", "received", "unplayable", "wait"])
+
+
+@settings(max_examples=15)
+@given(st.lists(st.tuples(ACTIONS, st.integers(0, 9), st.integers(1, 40)), max_size=30))
+def test_one_hostile_address_causes_few_events_and_harms_no_other(steps: list[tuple[str, int, int]]) -> None:
+    hostile = _Hostile()
+    harness = hostile.harness
+    before, since_ns = len(harness.host.of(Notify)), harness.now_ns
+    for action, number, times in steps:
+        for _ in range(1 if action == "wait" else times):
+            hostile.act(action, number)
+    seconds = (harness.now_ns - since_ns) / SECOND
+    names = collections.Counter(one.event.event_name for one in harness.host.of(Notify)[before:])
+    joins = budgets.MAX_JOINS + seconds / 2
+    assert names["peer_joined"] <= joins
+    assert names["device"] + names["error"] <= budgets.MAX_REPORTS + seconds + 1
+    assert names["request"] <= seconds + (1 + 2 * MAX_OPEN) * (names["peer_joined"] + 1)
+    assert names["warning"] <= budgets.MAX_REPORTS + seconds + names["peer_joined"] + 1
+    assert {"Ana", "Ben"} <= {peer.name for peer in harness.host.snapshot().peers}
+    assert all(peer.following == harness.host.following for peer in hostile.others)
 
 
 # -- the lead time -----------------------------------------------------------------------------------------------------

@@ -19,9 +19,9 @@ MESSAGE_EVERY_NS = 20_000_000
 """Smallest mean interval between two messages of one group."""
 QUIET_MESSAGES = 100
 """A member that has sent less than this at once is not removed because its group has sent too much."""
-MAX_JOINS = 20
+MAX_JOINS = 30
 """Largest number of joins of one group at once. A lost member that returns counts, too."""
-JOIN_EVERY_NS = 5 * SECOND
+JOIN_EVERY_NS = 2 * SECOND
 """Smallest mean interval between two joins of one group."""
 MAX_REPORTS = 30
 """Largest number of events that one group may cause at once with outputs, clocks and files that fail."""
