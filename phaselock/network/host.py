@@ -363,13 +363,11 @@ class HostRunner(Runner[HostSession]):
         self._bulk[peer_id] = connection
         try:
             await self._loop.run_in_executor(self._pool, self._send_file, connection, request, track)
-        except transfer.TransferError as error:  # the connection: the peer notices it too, and reports it
-            log.info("a transfer failed: %s", error)
         except PhaseLockError as error:
             if not self._ended.done():
                 now_ns = self._now_ns()
                 self._do(self._session.fetch_failed(peer_id, request.file_id, error.message, now_ns=now_ns))
-        except (OSError, ProtocolError) as error:
+        except (OSError, ProtocolError) as error:  # the peer notices it too, and reports it
             log.info("a transfer failed: %s", error)
         finally:
             connection.close()
