@@ -138,7 +138,10 @@ class SessionStateMachine(RuleBasedStateMachine):
             case "crash":
                 peer.crash()
             case "drop":
-                self.reasons[peer].add("The host has removed you from the jam.")
+                self.reasons[peer] |= {
+                    "The host has removed you from the jam.",
+                    "The host has removed this machine from the jam.",  # it was away, and came back
+                }
                 self.harness.command(DropPeer(self.name(peer)))
             case "breach" if peer.conn:
                 self.forged.add(peer)

@@ -1,15 +1,16 @@
 """The machines that the host's user has removed: they do not come back until `AllowPeer`.
 
-A machine has no identity that it could not change, so a bar knows three marks of it:
+A machine has no identity that it cannot change. A removed machine is known by any of these:
 
 - its token, at any address;
-- its name (as people read it, see `skeleton`) within the group of its address;
-- its address, under any name. This does not count for addresses of this computer, nor while a member that was not
-  removed is in the session from that address, nor for a lost member that returns with its token: several machines may
-  share an address behind a NAT, and honest guests are worth more than a bar that a change of address ends anyway.
+- its name, as people read it (see `skeleton`), within the group of its address;
+- its address, under any name. This does not count for addresses of this computer, nor while another member is in the
+  session from that address, nor for a lost member that returns with its token: behind a NAT, several machines share an
+  address, and the others were not removed.
 
-It is the exact address and not its group: all machines of a home network may share the /64 of their IPv6 addresses.
-Who takes another address and another name is let in again. Only a code that the host changes keeps such a one out.
+The address is compared and not its group, because all machines of a home network may share the /64 of their IPv6
+addresses. A removed machine that takes another address and another name is let in. To prevent that, the host's user
+changes the code of the session.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from collections.abc import Callable, Collection
 
 from phaselock.model.address import address_group, is_loopback
 from phaselock.model.names import skeleton
-from phaselock.session.host.members import Member
+from phaselock.session.host.members import Member, same_token
 
 MAX_BARS = 256
 """Largest number of removed machines that are remembered; the oldest ones are forgotten."""

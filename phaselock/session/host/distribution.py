@@ -26,7 +26,8 @@ MAX_TRIES = 3
 RETRY_AFTER_NS = 500_000_000
 """Pause after the first failed attempt; twice this after the second."""
 MAX_OPEN_OFFERS = 3
-"""Largest number of open offers per peer. With more than one the network is not idle between two files."""
+"""Largest number of open offers per peer. With more than one the network is not idle between two files. The current
+track is offered in any case: a peer that does not know its length cannot tell what a following command replaces."""
 ALWAYS_OFFERED = 2
 """Number of tracks, first in the order of need, that are offered regardless of the peer's free space: the current track
 and the next one."""
@@ -137,8 +138,9 @@ class Distribution:
         for file_id in member.transfers.keys() - {entry.track.file_id for entry in self._queue.rows.entries}:
             del member.transfers[file_id]
         open_offers = sum(transfer.is_open for transfer in member.transfers.values())
+        current = self._transport.playback.current
         for track in self._wanted(member):
-            if open_offers >= MAX_OPEN_OFFERS:
+            if open_offers >= MAX_OPEN_OFFERS and (current is None or track.file_id != current.file_id):
                 return
             if track.file_id not in member.transfers:
                 open_offers += 1

@@ -381,7 +381,10 @@ class Member:
         if self.has(file_id):
             return False
         transfer = self.transfers.get(file_id)
-        begun_ns = transfer.offered_at_ns if transfer is not None else self.reports.since_ns
+        if transfer is not None:
+            begun_ns = transfer.offered_at_ns
+        else:  # it has others to fetch before, or has no space
+            begun_ns = max([self.reports.since_ns, *(one.offered_at_ns for one in self.transfers.values())])
         if self.owes_since_ns is not None:
             begun_ns = min(begun_ns, self.owes_since_ns)
         late = transfer is not None and now_ns - begun_ns >= LATE_AFTER_NS

@@ -57,9 +57,9 @@ class ReportWatch:
         self._check_lead(member, now_ns)
         self._check_clock(member, now_ns)
 
-    def tell_left_out(self, member: Member, *, now_ns: int) -> None:
-        """Tell how many events about this member were left out, as soon as fewer of them come."""
-        if member.left_out and member.budget.reports.units(now_ns) <= MAX_REPORTS // 2:
+    def tell_left_out(self, member: Member, *, leaves: bool = False, now_ns: int) -> None:
+        """Tell how many events about this member were left out, as soon as fewer of them come, or if it `leaves`."""
+        if member.left_out and (leaves or member.budget.reports.units(now_ns) <= MAX_REPORTS // 2):
             self._outbox.warn(Notice(Code.EVENTS_LEFT_OUT, peer=member.name, number=member.left_out), now_ns)
             member.left_out = 0
 

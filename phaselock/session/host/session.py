@@ -566,6 +566,7 @@ class HostSession:
     def _remove(self, member: Member, reason: Notice, now_ns: int) -> None:
         del self._members.members[member.conn]
         member.budget.left(member.owes(), now_ns=now_ns)
+        self._report_watch.tell_left_out(member, leaves=True, now_ns=now_ns)
         self._requests.left(member, now_ns=now_ns)
         self._queue.mark_stale()
         self._outbox.do(ForbidClock(member.peer_id))
