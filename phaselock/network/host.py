@@ -25,7 +25,7 @@ from phaselock.network.file_connection import FileConnection
 from phaselock.network.pairing import Pairing
 from phaselock.network.runner import Hear, HearSong, Runner, log
 from phaselock.network.secure import HostIdentity, SecureChannel
-from phaselock.network.unauthenticated import UnauthenticatedConnections, address_group
+from phaselock.network.unauthenticated import UnauthenticatedConnections
 from phaselock.protocol import messages as m
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import GREETING_CAP, SESSION_CAP, Framer, frame
@@ -290,7 +290,7 @@ class HostRunner(Runner[HostSession]):
                     return message
                 for number in itertools.count(1):
                     if isinstance(message, PairingStart):
-                        await self._pair(conn, connection, address_group(ip), message.share)
+                        await self._pair(conn, connection, message.share)
                     else:
                         self._do(self._session.received(conn, message, now_ns=self._now_ns()))
                     message = await connection.receive()
@@ -315,9 +315,9 @@ class HostRunner(Runner[HostSession]):
                 self._do(self._session.disconnected(conn, reason, now_ns=self._now_ns()))
         return None
 
-    async def _pair(self, conn: int, connection: Connection, group: str, share: bytes) -> None:
+    async def _pair(self, conn: int, connection: Connection, share: bytes) -> None:
         """Find out whether the peer knows the code: see network/pairing.py. TimeoutError if it does not go on."""
-        code, effects = self._session.begin_pairing(conn, group, now_ns=self._now_ns())
+        code, effects = self._session.begin_pairing(conn, now_ns=self._now_ns())
         self._do(effects)
         if not code:
             return
@@ -327,7 +327,7 @@ class HostRunner(Runner[HostSession]):
             message = await connection.receive()
         if isinstance(message, PairingProof) and pairing.is_proof(message.proof):
             connection.send(PairingProof(pairing.proof))
-            self._do(self._session.paired(conn, group, code, now_ns=self._now_ns()))
+            self._do(self._session.paired(conn, code, now_ns=self._now_ns()))
         else:
             self._do(self._session.not_paired(conn, now_ns=self._now_ns()))
 

@@ -93,14 +93,14 @@ def test_a_lost_member_that_joins_too_often_may_try_again() -> None:
     harness, _ = ready("Ana")
     evil = RawMember(harness, "Ben", EVIL)
     assert evil.accepted is not None
-    token = evil.accepted.token
+    first = evil.accepted
     for _ in range(budgets.MAX_JOINS):
         evil.report()
         harness.host.connection_lost(evil.conn, "reset")
-        evil = RawMember(harness, "Ben", EVIL, token)
+        evil = RawMember(harness, "Ben", EVIL, first)
     assert evil.is_closed and evil.rejected is None
     harness.run(6)
-    assert RawMember(harness, "Ben", EVIL, token).accepted is not None
+    assert RawMember(harness, "Ben", EVIL, first).accepted is not None
 
 
 def test_one_ipv6_machine_has_one_budget_and_forgotten_ones_are_those_used_least() -> None:

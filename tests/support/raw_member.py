@@ -8,6 +8,7 @@ from typing import Any
 from phaselock.protocol import messages as m
 from phaselock.session import effects as e
 from tests.support.session_harness import SessionHarness
+from tests.support.simulation import returning
 
 REPORT = m.PeerStatus(
     phase_error_ns=0,
@@ -27,12 +28,15 @@ REPORT = m.PeerStatus(
 
 
 class RawMember:
-    """It has asked to join; `rejected` says why it may not."""
+    """It has asked to join; `rejected` says why it may not. `before`: it proves that it was this member."""
 
-    def __init__(self, harness: SessionHarness, name: str, ip: str, token: bytes | None = None) -> None:
+    def __init__(self, harness: SessionHarness, name: str, ip: str, before: m.JoinAccepted | None = None) -> None:
         self._harness = harness
         self.conn = harness.open_connection(ip)
-        self.say(m.JoinRequest(name, m.PROTOCOL_VERSION, token))
+        if before is None:
+            self.say(m.JoinRequest(name, m.PROTOCOL_VERSION))
+        else:
+            self.say(returning(name, before.peer_id, before.token))
 
     def say(self, message: m.Message) -> None:
         self._harness.host.receive(self.conn, message)

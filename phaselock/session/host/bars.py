@@ -21,7 +21,7 @@ from collections.abc import Callable, Collection
 
 from phaselock.model.address import address_group, is_loopback
 from phaselock.model.names import skeleton
-from phaselock.session.host.members import Member, same_token
+from phaselock.session.host.members import Member
 
 MAX_BARS = 256
 """Largest number of removed machines that are remembered; the oldest ones are forgotten."""
@@ -62,7 +62,7 @@ class Bars:
         self._bars.append(Bar(member.name, member.token, member.ip))
 
     def against(self, name: str, proves: Callable[[bytes], bool], ip: str, member_ips: Collection[str]) -> Bar | None:
-        """The bar that keeps this machine out. `proves`: see `Bar.holds`; `member_ips`: the addresses of the members."""
+        """The bar that keeps this machine out. `proves`: see `Bar.holds`. `member_ips`: those of the members."""
         return next((bar for bar in self._bars if bar.holds(name, proves, ip, member_ips)), None)
 
     def lift(self, name: str) -> bool:

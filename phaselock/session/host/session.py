@@ -12,6 +12,7 @@ from collections.abc import Callable
 from uuid import UUID
 
 from phaselock.language.message import N_
+from phaselock.model.address import address_group
 from phaselock.model.code import normal_code
 from phaselock.model.loudness import Tagged
 from phaselock.model.measurement import Measurement
@@ -181,22 +182,23 @@ class HostSession:
             self._lose(member, dataclasses.replace(reason, detail=sentence(reason.detail)), now_ns)
         return self._settle(now_ns)
 
-    def begin_pairing(self, conn: int, group: str, *, now_ns: int) -> tuple[str, list[Effect]]:
-        """The peer of a connection wants to prove that it knows the code. `group` stands for its address. Return the
-        code; empty if it may not, and the connection is closed."""
-        if conn not in self._unauthenticated or not self._door.code:
+    def begin_pairing(self, conn: int, *, now_ns: int) -> tuple[str, list[Effect]]:
+        """The peer of a connection wants to prove that it knows the code. Return the code; empty if it may not, and the
+        connection is closed."""
+        _, ip = self._unauthenticated.get(conn, (0, ""))
+        if not ip or not self._door.code:
             self._outbox.do(Close(conn, "PairingStart was not expected"))
-        elif refusal := self._door.begin(group, now_ns=now_ns):
+        elif refusal := self._door.begin(address_group(ip), now_ns=now_ns):
             self._unauthenticated.pop(conn)
             self._reject(conn, refusal, wrong_code=True)
         else:
             return self._door.code, self._settle(now_ns)
         return "", self._settle(now_ns)
 
-    def paired(self, conn: int, group: str, code: str, *, now_ns: int) -> list[Effect]:
+    def paired(self, conn: int, code: str, *, now_ns: int) -> list[Effect]:
         """The peer has proved that it knows this code."""
-        if code == self._door.code:
-            self._door.right(conn, group)
+        if conn in self._unauthenticated and code == self._door.code:
+            self._door.right(conn, address_group(self._unauthenticated[conn][1]))
         return self._settle(now_ns)
 
     def not_paired(self, conn: int, *, now_ns: int) -> list[Effect]:
