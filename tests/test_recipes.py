@@ -32,7 +32,7 @@ GUIDE = (ROOT / ".github" / "CONTRIBUTING.md").read_text("utf-8")
 
 PARTS = {m.TrackGain, m.LineState, m.SessionState}
 """Classes that are part of messages."""
-ON_FILE_CONNECTIONS = {
+READ_BY_NETWORK = {
     m.FileRequest,
     m.FileRefused,
     m.FileChunk,
@@ -41,8 +41,11 @@ ON_FILE_CONNECTIONS = {
     m.SongUploadFrom,
     m.SongUploadChunk,
     m.SongUploadComplete,
+    m.PairingStart,
+    m.PairingReply,
+    m.PairingProof,
 }
-"""Messages that network/ reads itself. All others go to the session."""
+"""Messages of file connections and of pairings, which network/ reads itself. All others go to the session."""
 BY_PEERS = HOST_ACCEPTS | {m.JoinRequest}
 """Messages that the host receives on control connections; the first one is a JoinRequest."""
 BY_THE_HOST = frozenset[type]().union(*PEER_ACCEPTS.values())
@@ -64,15 +67,15 @@ def test_every_message_has_a_type_byte() -> None:
 
 
 def test_every_message_has_a_receiver() -> None:
-    assert BY_PEERS | BY_THE_HOST | ON_FILE_CONNECTIONS == m.TYPE_OF.keys()
-    assert (BY_PEERS | BY_THE_HOST) & ON_FILE_CONNECTIONS == set()
+    assert BY_PEERS | BY_THE_HOST | READ_BY_NETWORK == m.TYPE_OF.keys()
+    assert (BY_PEERS | BY_THE_HOST) & READ_BY_NETWORK == set()
 
 
 def test_every_message_is_handled() -> None:
     assert names(BY_PEERS) - handled(*HOST) == set()
     assert names(HOST_ACCEPTS) - handled(*HOST, function="_from_member") == set()
     assert names(BY_THE_HOST) - handled(*PEER, function="_handle") == set()
-    assert names(ON_FILE_CONNECTIONS) - handled(*NETWORK) == set()
+    assert names(READ_BY_NETWORK) - handled(*NETWORK) == set()
 
 
 def test_every_effect_is_executed() -> None:

@@ -1,8 +1,8 @@
 """Shows a host's key as four short words that people can compare.
 
 Each word stands for 16 bits: consonants and vowels in turn, by D. S. Wilkerson, "A Proposal for Proquints:
-Identifiers that are Readable, Spellable, and Pronounceable", 2009. A key of another machine with the same 64 bits is
-out of reach of somebody who would have to make 2**64 keys.
+Identifiers that are Readable, Spellable, and Pronounceable", 2009. To find a key with the words of another machine, an
+attacker would have to make about 2**64 keys.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Both sides prove that they know the code of a session, without telling it: SPAKE2 (RFC 9382), of the package spake2.
 
 A recording does not help to guess the code; each attempt to join tests one guess. The key of the host is part of the
-names of both sides, so somebody between them, who has another key, fails even if both know the code.
+names of both sides, so a machine between them, which has another key, fails although both know the code.
 """
 
 from __future__ import annotations

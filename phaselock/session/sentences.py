@@ -87,12 +87,12 @@ NOTICES: dict[Code, str] = {
         "This jam does not ask for the code. Perhaps it is another one with the same name: join it without a code if "
         "it is the right one."
     ),
-    Code.CODE_GUESSED: N_("{number} wrong codes were tried. Change the code if nobody here has mistyped it so often."),
-    Code.CODE_VOID: N_("{number} wrong codes were tried, so nobody can join with this code any more. Change it."),
+    Code.CODE_GUESSED: N_("{number} wrong codes were tried. Change the code if your guests have not mistyped it."),
+    Code.CODE_VOID: N_("{number} wrong codes were tried, so this code no longer lets anyone in. Change it."),
     Code.CODE_UNUSABLE: CODE_RULE,
     Code.HOST_KEY_CHANGED: N_(
-        "{peer} has another key than the last time. Either it is another machine, or it was set up anew. Compare these "
-        "words with those that {peer} shows: {detail}"
+        "{peer} has another key than the last time. Either it is another machine, or PhaseLock was reset there. "
+        "Compare these words with those that {peer} shows: {detail}"
     ),
     Code.OTHER_SESSION: N_("Another jam answers at the address that was announced."),
     Code.OTHER_VERSION: N_(

@@ -1,4 +1,4 @@
-"""The key of a host: made once, kept, and made anew only where there is none."""
+"""The key of a host: made once, kept, and replaced only where it is damaged."""
 
 from __future__ import annotations
 

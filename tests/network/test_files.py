@@ -176,7 +176,7 @@ async def test_a_peer_that_ends_its_fetches_is_not_told_to_the_user(
         accepted = await control.join()
         for _ in range(3):
             async with network.raw_client() as other:
-                await other.send(FileRequest(accepted.peer_id, accepted.token, track.file_id, 0))
+                await other.send(FileRequest(accepted.peer_id, fetch_proof(accepted), track.file_id, 0))
                 assert [type(await other.read()) for _ in range(2)] == [SessionInfo, FileChunk]
         while network.host.runner._bulk:
             await asyncio.sleep(0)

@@ -217,7 +217,7 @@ def test_a_host_that_does_not_encrypt_is_not_joined(version: int, tmp_path: path
 async def test_a_peer_does_not_return_to_a_machine_with_another_key(
     network: NetworkFixture, stack: contextlib.AsyncExitStack
 ) -> None:
-    """Somebody has taken over the host's address: it gets neither the name nor a proof of this peer."""
+    """An attacker has taken over the host's address: it gets neither the name nor a proof of this peer."""
     peer = await network.join(stack, "Ada")
     await peer.news.wait_for("joined")
     listener = await served(stack)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from phaselock.model.notices import Code
 from phaselock.session import events as e
+from phaselock.session.commands import ChangeCode
 from phaselock.session.effects import Notify
 from phaselock.session.host.door import FREE_GUESSES, GUESS_EVERY_NS, LATER, MAX_GUESSES, NEVER, TOLD_GUESSES, Door
 from phaselock.session.outbox import Outbox
+from tests.support.session_harness import SessionHarness
+from tests.support.told import reason
 
 
 def warnings(outbox: Outbox) -> list[Code]:
@@ -64,3 +67,33 @@ def test_a_new_code_is_for_those_who_have_not_joined_yet() -> None:
     door.right(1, "a")
     door.change("123456")
     assert not door.is_open_for(1)
+
+
+# -- in a session ----------------------------------------------------------------------------------------------------
+
+
+def test_only_who_knows_the_code_joins_and_a_lost_member_returns_without_it() -> None:
+    harness = SessionHarness()
+    harness.command(ChangeCode("482 913"))
+    ana = harness.join("Ana", code="482913")
+    ben, cleo = harness.join("Ben", code="482914"), harness.join("Cleo")
+    harness.run(2)
+    assert [peer.name for peer in harness.host.snapshot().peers] == ["Ana"]
+    assert [reason(one.ended) for one in (ben, cleo)] == [
+        "The code is wrong.",
+        "This jam has a code. The host's user knows it.",
+    ]
+    harness.command(ChangeCode("another one"))
+    ana.cut(8)
+    harness.run(12)
+    assert [event.fields["again"] for event in ana.events("joined")] == [False, True]
+
+
+def test_a_code_that_is_too_short_changes_nothing() -> None:
+    harness = SessionHarness()
+    harness.command(ChangeCode("482913"), ChangeCode("12"))
+    assert harness.host.snapshot().code == "482913"
+    assert harness.host.events("error")[-1].fields["code"] == "code_unusable"
+    harness.command(ChangeCode(""))
+    assert harness.host.snapshot().code == ""
+    assert [event.fields["code"] for event in harness.host.events("code_set")] == ["482913", ""]

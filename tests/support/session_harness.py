@@ -11,6 +11,7 @@ from phaselock.model.timing import Timing
 from phaselock.model.types import AudioStatus, ClockStatus
 from phaselock.session import effects as e
 from phaselock.session.commands import Add, HostCommand
+from phaselock.session.peer.session import PeerSession
 from tests.support.simulation import MS, SECOND, SimulatedHost, SimulatedNode, SimulatedPeer, Simulation, a_track
 from tests.support.virtual_clock import VirtualClock
 
@@ -106,9 +107,11 @@ class SessionHarness(Simulation):
         delay_ns: int = 200_000,
         ahead_ns: int = -START_NS,
         output: ReportedOutput | None = None,
+        code: str = "",
     ) -> HarnessPeer:
         """A peer connects and joins; run on to see it happen. Its clock is `ahead_ns` ahead of the session clock."""
         peer = HarnessPeer(self, name, output or ReportedOutput(), delay_ns, ahead_ns)
+        peer.core = PeerSession(display_name=name, code=code)
         self.peers.append(peer)
         peer.connect()
         peer.start()

@@ -23,7 +23,7 @@ from phaselock.model.timeline import Timeline
 from phaselock.model.types import AudioStatus, ClockStatus, Track
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import GREETING_CAP, HOST_CAP, SESSION_CAP, Framer, frame
-from phaselock.protocol.messages import PROTOCOL_VERSION, JoinRequest, Message
+from phaselock.protocol.messages import PROTOCOL_VERSION, CodeNeeded, JoinRequest, Message
 from phaselock.protocol.proof import FETCH, JOIN, UPLOAD, membership_proof
 from phaselock.session import effects as e
 from phaselock.session.commands import Add, HostCommand, Leave
@@ -409,6 +409,8 @@ class SimulatedHost(SimulatedNode):
                     self._send(conn, data)
             case e.Close(conn):
                 self._send(conn, b"")
+            case e.AskCode(conn):
+                self._send(conn, frame(CodeNeeded()))
             case e.AllowClock(peer_id, conn, key):
                 self._framers[conn].cap = SESSION_CAP
                 self.allowed_clocks[peer_id] = key
@@ -575,6 +577,8 @@ class SimulatedPeer(SimulatedNode):
             case e.Close():
                 self._send(b"")
                 self._report_loss_soon(self.conn)
+            case e.Pair(code):
+                self._for_host(lambda: self._pair(code))
             case e.Connect():
                 self._connect_again()
             case e.StartClock(peer_id, _, key):
@@ -591,6 +595,17 @@ class SimulatedPeer(SimulatedNode):
                 self.transfers.pop(key, None)
             case _:
                 super().execute(effect)
+
+    def _pair(self, code: str) -> None:
+        """What both sides find out by a pairing, without the exchange itself (tests/network/test_pairing.py)."""
+        host = self.simulation.host
+        wanted, effects = host.core.begin_pairing(self.conn, now_ns=host.now_ns)
+        host.do(effects)
+        if wanted and code == wanted:
+            host.call(host.core.paired, self.conn, wanted)
+            self.call(self.core.paired)
+        elif wanted:
+            host.call(host.core.not_paired, self.conn)
 
     def report(self) -> None:
         self.call(self.core.clock, self.clock_status())
