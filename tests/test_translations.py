@@ -23,6 +23,7 @@ WITHOUT_TEXTS = ("audio", "desktop", "network", "protocol", "sync")
 # Texts that only look as if they were for users, by module.
 NOT_FOR_USERS: dict[str, tuple[str, ...]] = {
     "phaselock/app/converter.py": ("import main",),
+    "phaselock/app/host_key.py": ("import main",),
     "phaselock/app/cover_decoder.py": ("import main",),
     "phaselock/app/media_controls.py": ("'Playing'", "'Paused'", "'Stopped'"),
     "phaselock/storage/log.py": ("is no log level", "not to be formatted", "older entries were lost"),
