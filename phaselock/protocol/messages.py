@@ -219,7 +219,7 @@ class FileTransferStart:
 
     file_id: UUID
     file_name: FileName
-    file_size: FileBytes
+    size: FileBytes
     sha256: Sha256
     rate_hz: RateHz
     frames: Frames

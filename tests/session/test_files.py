@@ -246,7 +246,7 @@ def test_a_file_whose_description_changes_is_a_breach() -> None:
     start = next(message for message in ana.received if isinstance(message, m.FileTransferStart))
     ana.call(ana.core.received, start)
     assert ana.ended is None and len(ana.fetches) == 1
-    ana.call(ana.core.received, dataclasses.replace(start, file_size=7))
+    ana.call(ana.core.received, dataclasses.replace(start, size=7))
     assert ana.ended is not None
 
 

@@ -118,7 +118,7 @@ class PeerFiles:
     def offered(self, start: m.FileTransferStart, peer_id: int, token: bytes, *, now_ns: int) -> bool:
         """The host offers a file. False if the offer contradicts an earlier one, or if there are too many files."""
         names = file_label(start.file_name), title(start.title), title(start.artist)
-        track = Track(start.file_id, names[0], start.file_size, start.sha256, start.rate_hz, start.frames, *names[1:])
+        track = Track(start.file_id, names[0], start.size, start.sha256, start.rate_hz, start.frames, *names[1:])
         file = self._files.setdefault(track.file_id, LocalFile(track))
         if file.track != track or len(self._files) > 2 * MAX_ITEMS:
             return False
