@@ -262,6 +262,7 @@ class Shell:
             title=item.title if item else None,
             artist=item.artist if item else None,
             duration_s=round(item.duration_secs, 3) if item else None,
+            host_words=snapshot.host_words or None,
             **self._known_of_peers(),
         )
 

@@ -231,6 +231,8 @@ def _status_rows(status: e.StatusReported, words: Words) -> list[tuple[str, str]
     rows.append((words.gettext("You are"), status.display_name))
     if status.address:
         rows.append((words.gettext("Address"), status.address))
+    if status.host_words:
+        rows.append((words.gettext("Host's key"), status.host_words))
     song = words.gettext(STATES[status.state])
     if status.file_name is not None:
         song = f"{_song(status)}, {song}, {_place_text(status, words)}"

@@ -273,6 +273,8 @@ class SessionSnapshot:
     """Host: after the last track the first one plays again."""
     shuffle: bool = False
     """Host: the tracks after the current one play in a random order."""
+    host_words: str = ""
+    """The host's key as four short words: the same at all machines."""
     code: str = ""
     """Host: what others must type to join; empty: everybody may."""
     calibration: CalibrationView | None = None

@@ -831,6 +831,8 @@ class StatusReported(Event):
     """The volume of this machine in percent."""
     trim_db: float | None = absent_if_none()
     """How much louder than its volume says the output plays, in dB: -12 to 0. Absent where none is open."""
+    host_words: str | None = absent_if_none()
+    """The host's key as four short words. They are the same at all machines of the session."""
     role: Role | None = absent_if_none()
     """The channels that this machine plays."""
     offset_ms: float | None = absent_if_none()

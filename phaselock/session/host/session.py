@@ -14,6 +14,7 @@ from uuid import UUID
 from phaselock.language.message import N_
 from phaselock.model.address import address_group
 from phaselock.model.code import normal_code
+from phaselock.model.key_words import key_words
 from phaselock.model.loudness import Tagged
 from phaselock.model.measurement import Measurement
 from phaselock.model.microphone import HeardPass
@@ -482,6 +483,7 @@ class HostSession:
             loudness_lufs=self._gains.target_lufs,
             now_loudness=self._gains.view(self._queue.known(now.id)) if now is not None else None,
             transitions=self._transitions.chosen,
+            host_words=key_words(self._host_key),
             code=self._door.code,
         )
 

@@ -349,6 +349,7 @@ class PeerSession:
             connected=self._connected,
             plays_on=self._absence.plays_on,
             confirmed=self._reports.proof.confirmation,
+            host_words=key_words(self._host_key) if self._host_key else "",
             microphone=self._microphone.view(),
         )
 
