@@ -24,12 +24,14 @@ GOODBYE_S = 10.0
 
 @dataclasses.dataclass(slots=True)
 class Program:
-    """One running phaselock process. `sync` is its newest `sync` event, empty before the first one."""
+    """One running phaselock process. `sync` is its newest `sync` event, empty before the first one. With `may_end`, its
+    end is no error."""
 
     name: str
     process: subprocess.Popen[str]
     listener: threading.Thread | None = None
     sync: dict[str, Any] = dataclasses.field(default_factory=dict)
+    may_end: bool = False
 
     def say(self, line: str) -> None:
         """Send a line to its standard input. No error if the process has ended."""
@@ -80,9 +82,11 @@ class ProcessGroup:
 
     def hear(self, until: float) -> tuple[Program, dict[str, Any]] | None:
         """The next event of any program; None if there is none until the time `until` (of time.monotonic, in seconds).
-        PhaseLockError if a program has ended."""
+        PhaseLockError if a program has ended that must not."""
         try:
             program, event = self._heard.get(timeout=max(0.0, until - time.monotonic()))
+            while event is None and program.may_end:
+                program, event = self._heard.get(timeout=max(0.0, until - time.monotonic()))
         except queue.Empty:
             return None
         if event is None:
@@ -111,15 +115,19 @@ class ProcessGroup:
             waits(seconds + 1)
         raise PhaseLockError("{name} did not get as far as '{event}' in time.", name=program.name, event=name)
 
+    def forget(self, program: Program) -> None:
+        """Wait until a program with `may_end` has ended; kill it after GOODBYE_S. Events of it may follow."""
+        _wait(program, time.monotonic() + GOODBYE_S)
+        if program.listener:
+            program.listener.join()
+        _close_pipes(program)
+        self.programs.remove(program)
+
     def wait_until_ended(self) -> None:
         """Wait until all programs have ended. Those still running after GOODBYE_S are killed."""
         until = time.monotonic() + GOODBYE_S
         for program in self.programs:
-            try:
-                program.process.wait(max(0.1, until - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                program.process.kill()
-                program.process.wait()
+            _wait(program, until)
 
     def _listen(self, program: Program) -> None:
         assert program.process.stdout
@@ -129,6 +137,19 @@ class ProcessGroup:
                     self._heard.put((program, event))
         finally:
             self._heard.put((program, None))
+
+
+def _wait(program: Program, until: float) -> None:
+    try:
+        program.process.wait(max(0.1, until - time.monotonic()))
+    except subprocess.TimeoutExpired:
+        program.process.kill()
+        program.process.wait()
+
+
+def _close_pipes(program: Program) -> None:
+    with contextlib.suppress(OSError), program.process:
+        pass
 
 
 def _event(line: str) -> dict[str, Any] | None:
@@ -155,5 +176,4 @@ def open_process_group(folder: str) -> Iterator[ProcessGroup]:
         for program in stage.programs:
             if program.listener:
                 program.listener.join()
-            with contextlib.suppress(OSError), program.process:  # closes the pipes
-                pass
+            _close_pipes(program)

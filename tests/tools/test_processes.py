@@ -50,6 +50,15 @@ def test_an_output_that_breaks_has_ended(stage: ProcessGroup) -> None:
         stage.hear(time.monotonic())
 
 
+def test_a_program_that_may_end_is_no_error(stage: ProcessGroup) -> None:
+    stage._listen(Program("Ben", Process('{"event": "joined"}\n'), may_end=True))  # type: ignore[arg-type]
+    stage._listen(Program("Ann", Process('{"event": "playing"}\n')))  # type: ignore[arg-type]
+    heard = [stage.hear(time.monotonic()) for _ in range(2)]
+    assert [one and one[1]["event"] for one in heard] == ["joined", "playing"]
+    with pytest.raises(PhaseLockError, match="Ann ended too soon"):
+        stage.hear(time.monotonic())
+
+
 @pytest.mark.parametrize(
     "python",
     [
