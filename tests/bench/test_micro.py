@@ -20,6 +20,7 @@ from phaselock.audio.formats import pcm
 from phaselock.audio.music import inspect
 from phaselock.bench.benchmarks import decode, engine, resources
 from phaselock.bench.lab import decode_process, songs
+from phaselock.bench.lab.process_sample import ProcessSample, sample_process
 from phaselock.bench.results import Case
 from phaselock.errors import PhaseLockError
 from tests.support.bench import Collector
@@ -160,20 +161,20 @@ def test_decoding_is_measured_in_a_process_of_its_own(tmp_path: pathlib.Path) ->
 @linux
 def test_a_process_sample_follows_the_process() -> None:
     gc.collect()  # memory that another test has left would be returned between the two samples
-    before = resources.sample_process(os.getpid())
+    before = sample_process(os.getpid())
     end = threading.Event()
     another = threading.Thread(target=end.wait)
     another.start()
-    assert resources.sample_process(os.getpid()).threads == before.threads + 1
+    assert sample_process(os.getpid()).threads == before.threads + 1
     end.set()
     another.join()
     assert 5e6 < before.uss_bytes <= before.pss_bytes <= before.rss_bytes
     ballast = mmap.mmap(-1, 50_000_000)  # the heap may have as much free memory
     for at in range(0, len(ballast), mmap.PAGESIZE):
         ballast[at] = 1
-    while resources.sample_process(os.getpid()).cpu_s == before.cpu_s:
+    while sample_process(os.getpid()).cpu_s == before.cpu_s:
         pass
-    after = resources.sample_process(os.getpid())
+    after = sample_process(os.getpid())
     assert after.rss_bytes - before.rss_bytes > 0.9 * len(ballast)
     assert after.at_s > before.at_s
 
@@ -183,7 +184,7 @@ def test_an_ended_process_is_an_error() -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as process:
         pass
     with pytest.raises(PhaseLockError, match="cannot be sampled"):
-        resources.sample_process(process.pid)
+        sample_process(process.pid)
 
 
 @linux
@@ -197,7 +198,7 @@ def test_watch_samples_all_processes() -> None:
 
 def test_samples_become_metrics() -> None:
     seen = [
-        resources.ProcessSample(10.0 + k, 3.0 + k / 50, 7, 40_000_000 + 1_000_000 * k, 30_000_000, 20_000_000)
+        ProcessSample(10.0 + k, 3.0 + k / 50, 7, 40_000_000 + 1_000_000 * k, 30_000_000, 20_000_000, 9)
         for k in range(5)
     ]
     case = resources.case("somebody", {}, [seen, seen[:3]])

@@ -14,7 +14,6 @@ import pathlib
 import select
 import shutil
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,6 +21,7 @@ from typing import Any
 
 from phaselock.bench.analysis import stats
 from phaselock.bench.interface import Bench
+from phaselock.bench.lab.process_sample import ProcessSample, is_measurable, sample_process
 from phaselock.bench.lab.songs import MUSIC, long_song
 from phaselock.bench.results import Case, Metric, Plot, Series
 from phaselock.errors import PhaseLockError
@@ -48,41 +48,9 @@ WINDOW = {
 """The name of the case of each state in bench/lab/window_states.py."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class ProcessSample:
-    """What the system reports of a process at one moment."""
-
-    at_s: float
-    cpu_s: float
-    """Processor time since the process started."""
-    threads: int
-    rss_bytes: int
-    pss_bytes: int
-    """Resident memory, with the part of it that is shared divided by the number of those who share it."""
-    uss_bytes: int
-    """Private memory: it would be free without this process."""
-
-
-def sample_process(pid: int) -> ProcessSample:
-    """Sample a process of this user. Linux only. Raise PhaseLockError if the process has ended."""
-    try:
-        stat = pathlib.Path(f"/proc/{pid}/stat").read_text("ascii", "replace")
-        rollup = pathlib.Path(f"/proc/{pid}/smaps_rollup").read_text("ascii")
-    except OSError as error:
-        raise PhaseLockError(f"A measured program cannot be sampled: {error.strerror}.") from None
-    fields = stat.rpartition(")")[2].split()  # from the third field on: the second is a name with any character
-    memory = collections.defaultdict[str, int](int)
-    for line in rollup.splitlines()[1:]:
-        name, _, size = line.partition(":")
-        memory[name] += int(size.split()[0]) * 1024
-    cpu_s = (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-    private = memory["Private_Clean"] + memory["Private_Dirty"]
-    return ProcessSample(time.monotonic(), cpu_s, int(fields[17]), memory["Rss"], memory["Pss"], private)
-
-
 def run(options: argparse.Namespace, bench: Bench) -> None:
     """Sample each kind of program for `options.watch_s`, once for each seed."""
-    if sys.platform != "linux":
+    if not is_measurable():
         bench.add(Case("resources", "nothing", {}, (), notes=("Not measured on this system: it needs Linux's /proc.",)))
         return
     found = collections.defaultdict[str, list[list[ProcessSample]]](list)
