@@ -18,13 +18,17 @@ from phaselock.model.choices import FILTERS
 NEEDS = ("numpy", "scipy", "matplotlib", "lameenc")
 BENCHMARKS = ("engine", "decode", "clock", "calibrate", "sync", "transfer", "resources")
 """In the order in which `all` runs them: the short ones first."""
-PLAY_S, TRACE_S, WATCH_S, OUTPUT_S, DECODE_S = 40, 120, 20, 15, 120
+PLAY_S, TRACE_S, WATCH_S, OUTPUT_S, DECODE_S, ABUSE_S = 40, 120, 20, 15, 120, 15
 """Defaults of --seconds."""
+SOAK_HOURS, SOAK_SONGS = 8.0, 500
+"""Defaults of --hours and --songs of `soak`."""
 ROOMS, CHECK_ROOMS, ROOMS_OF_ALL = 200, 30, 20
 """Defaults of --rooms of `calibrate` and `check`, and how many `all` simulates."""
 SCENARIOS = ("wired", "skew", "mixed", "untimed", "wifi", "wan")
 MUSIC = ("mp3", "flac", "flac96", "flac192")
 """Names of the kinds of songs in lab/songs.py; the first one is the default."""
+ATTACKS = ("silent", "joins", "slow", "requests", "pings", "host")
+"""Names of the attacks in lab/attack.py."""
 _MUSIC_HELP = "what is played: MP3, or FLAC of 16 bits and 44.1 kHz, or of 24 bits and 96 or 192 kHz (default mp3)"
 
 
@@ -47,8 +51,9 @@ def add_to(commands: Any, lines: argparse.ArgumentParser, summary: str) -> None:
 def _add_benchmarks(add: Any, lines: argparse.ArgumentParser) -> None:
     parents = [_seeds_option(), _folder_option(), lines]
 
-    def add_benchmark(name: str, help_: str, description: str) -> argparse.ArgumentParser:
-        parser: argparse.ArgumentParser = add(name, parents=parents, help=help_, description=description)
+    def add_benchmark(name: str, help_: str, description: str, *, repeats: bool = True) -> argparse.ArgumentParser:
+        chosen = parents if repeats else parents[1:]
+        parser: argparse.ArgumentParser = add(name, parents=chosen, help=help_, description=description)
         parser.set_defaults(run=_measure, benchmarks=(name,))
         return parser
 
@@ -119,7 +124,37 @@ def _add_benchmarks(add: Any, lines: argparse.ArgumentParser) -> None:
     resources.add_argument(
         "--minutes", type=number(1, 60), metavar="N", help="length of the song (default: as long as it is played)"
     )
-    everything = add_benchmark("all", "everything above", "Run every benchmark, the short ones first.")
+    abuse = add_benchmark(
+        "abuse",
+        "what members of a session notice while it is attacked",
+        "Attack a session with real programs on this machine, and measure before, during and after: how fast commands "
+        "reach the peers, how far apart they play, the memory of all programs, and whether a newcomer can join.",
+    )
+    abuse.add_argument(
+        "--attack",
+        action="append",
+        choices=ATTACKS,
+        help="silent: 500 silent connections; joins: 1,000 a second; slow: members that read slowly; requests: floods "
+        "of a member; pings: 100,000 forged ones a second; host: a malicious host at a peer. May be repeated; default: "
+        "all",
+    )
+    _add_seconds(abuse, "part_s", number(5, 600), ABUSE_S, "how long each attack takes, and each measurement around it")
+    soak = add_benchmark(
+        "soak",
+        "a long party: whether memory, open files and phase stay as they are",
+        "Play one song after the other to two peers for hours, while guests join, leave and crash and the network "
+        "fails, and compare memory, open files, threads and phase of the first part with those of the last part.",
+        repeats=False,
+    )
+    soak.add_argument(
+        "--hours", type=number(0.2, 1000, float), default=SOAK_HOURS, metavar="N", help="how long (default 8)"
+    )
+    soak.add_argument(
+        "--songs", type=number(1, 100_000), default=SOAK_SONGS, metavar="N", help="how many songs (default %(default)s)"
+    )
+    everything = add_benchmark(
+        "all", "everything above, without abuse and soak", "Run every benchmark, the short ones first."
+    )
     _add_sync_options(everything)
     _add_transfer_options(everything)
     everything.set_defaults(

@@ -14,7 +14,8 @@ import pytest
 
 from phaselock import cli
 from phaselock.bench.analysis.delay import Loudspeaker
-from phaselock.bench.benchmarks import clock, decode, engine, resources, sync, transfer
+from phaselock.bench.benchmarks import abuse, clock, decode, engine, resources, soak, sync, transfer
+from phaselock.bench.lab.process_sample import ProcessSample
 from phaselock.bench.report import table, text
 from phaselock.bench.results import Case, Metric, Run, new_run, write_run
 from tests.support.noise import Noise, played
@@ -89,7 +90,20 @@ def a_clock_case() -> Case:
 
 
 def a_resources_case() -> Case:
-    return resources.case("idle", {}, [[resources.ProcessSample(at_s, at_s, 1, 1, 1, 1) for at_s in (0.0, 1.0)]])
+    return resources.case("idle", {}, [[ProcessSample(at_s, at_s, 1, 1, 1, 1, 1) for at_s in (0.0, 1.0)]])
+
+
+def an_abuse_case() -> Case:
+    sample = ProcessSample(1.0, 1.0, 1, 1, 1, 1, 1)
+    part = abuse.Part(0, 1, samples={name: [sample] for name in ("host", "peer1", "victim")})
+    found = abuse.metrics_of([part] * 3, [[1.0]] * 3, {"seconds": 1.0})
+    return abuse.case("host", {}, [(found, {"parts": dict.fromkeys(abuse.PARTS, dataclasses.asdict(part))})])
+
+
+def a_soak_case() -> Case:
+    sample = ProcessSample(1.0, 1.0, 1, 1, 1, 1, 1)
+    rest = soak.Rest(1.0, dict.fromkeys(("host", "peer1", "peer2"), sample), [1.0], [1.0])
+    return soak.case({}, soak.Soaked([rest]))
 
 
 CASES: Mapping[str, Callable[[], Case]] = {
@@ -101,6 +115,8 @@ CASES: Mapping[str, Callable[[], Case]] = {
     ),
     "engine": lambda: engine.case(engine.LOADS[0], 64, [np.array([1, 2, 3])]),
     "resources": a_resources_case,
+    "abuse": an_abuse_case,
+    "soak": a_soak_case,
 }
 
 

@@ -90,6 +90,11 @@ class Relay:
         return f"{peer_ip(k)}:{self._config.port}"
 
     @property
+    def host_place(self) -> tuple[str, int, int]:
+        """Where the host listens: address, TCP port and UDP port of its clock."""
+        return self._config.host_ip, self._config.port, self._config.clock_port
+
+    @property
     def pid(self) -> int:
         """The id of the process."""
         assert self._process

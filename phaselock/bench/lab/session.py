@@ -103,16 +103,18 @@ def open_session(
     play: bool = True,
     host_options: Sequence[str] = (),
     join_options: Sequence[str] = (),
+    later: Sequence[Link] = (),
 ) -> Iterator[RunningSession]:
     """Start the host and the peers, each behind its own link of one relay. With `play`, the host plays when all peers
-    are ready. `folder` receives their files and standard errors. Raise PhaseLockError if a program does not start."""
+    are ready. `folder` receives their files and standard errors. The relay has more links, `later`, for peers that the
+    caller starts. Raise PhaseLockError if a program does not start."""
     local = ["--session", "bench", "--bind", "127.0.0.1", "--port", "0", "--clock-port", "0", "--unlisted"]
     autoplay = ["--wait-peers", str(len(machines) - 1), "--play"] if play else []
     with open_process_group(str(folder)) as programs:
         first, *others = machines
         host = programs.start(first.name, "host", *map(str, songs), *local, *autoplay, *host_options, *first.options())
         opened = programs.wait_for(host, "session")
-        links = [machine.link for machine in others]
+        links = [*(machine.link for machine in others), *later]
         with Relay("127.0.0.1", opened["port"], opened["clock_port"], first.link, links, seed) as relay:
             peers = []
             for number, machine in enumerate(others):

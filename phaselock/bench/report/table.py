@@ -28,6 +28,8 @@ TITLES: Mapping[str, tuple[str, str]] = {
     "sync": ("Synchronisation", "How far apart any two loudspeakers are, when they start and as they play."),
     "transfer": ("Transfer", "How fast files reach the peers, against what the link can carry."),
     "resources": ("Resources", "Memory and processor, idle and playing."),
+    "abuse": ("Abuse", "What the members of a session notice while it is attacked."),
+    "soak": ("Soak", "Whether the programs of a long party stay as they were."),
     "outputs": ("Outputs", "How far the predicted time of each output of this machine is from what its sink plays."),
     "measure": ("Two outputs", "How far apart two real outputs are."),
 }
@@ -48,6 +50,32 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {
     "decode": ("realtime_factor", "memory_mb", "seek_p50_ms", "seek_p95_ms", "seek_worst_ms", "inexact_seeks"),
     "engine": ("p50_us", "p99_us", "worst_us", "of_period_percent"),
     "resources": ("rss_mb", "pss_mb", "private_mb", "processor_percent"),
+    "abuse": (
+        "limits_missed",
+        "command_before_ms",
+        "command_during_ms",
+        "command_after_ms",
+        "phase_before_us",
+        "phase_during_us",
+        "phase_after_us",
+        "newcomer_during_s",
+        "host_peak_rise_mb",
+        "host_rise_mb",
+        "peer1_rise_mb",
+        "victim_rise_mb",
+    ),
+    "soak": (
+        "limits_missed",
+        "songs",
+        "joins",
+        "crashes",
+        "cuts",
+        "host_memory_rise_mb",
+        "peer1_memory_rise_mb",
+        "peer2_memory_rise_mb",
+        "phase_first_p95_us",
+        "phase_last_p95_us",
+    ),
 }
 """The metrics in the tables, if they were measured. Other benchmarks show their first ones."""
 MAX_OTHER_COLUMNS = 6
