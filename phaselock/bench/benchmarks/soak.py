@@ -141,6 +141,8 @@ class Party:
         self._guests: dict[str, Program] = {}
         self._playing = ""
         """The id of the file that plays."""
+        self._rows = QUEUED
+        """Of the queue."""
         self._phase_us: list[float] = []
         self._clock_us: list[float] = []
 
@@ -185,8 +187,11 @@ class Party:
                 self.soaked.counts["songs"] += 1
                 if self._playing:  # the first row of the queue is over
                     program.say("remove 1")
-                    program.say(f"add {next(self._songs)}")
+                    if self._rows <= QUEUED:  # a requested song has made it longer
+                        program.say(f"add {next(self._songs)}")
                 self._playing = event["file_id"]
+            case "queue" if program is self._session.host:
+                self._rows = len(event["queue"])
             case "request" if program is self._session.host and event["state"] == "open":
                 self.soaked.counts["requests"] += 1
                 program.say(f"accept {event['number']}")
