@@ -12,23 +12,28 @@ import contextlib
 import itertools
 import json
 import os
+import pathlib
 import random
 import signal
 import socket
 import struct
 import sys
+import tempfile
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
+from phaselock.app.host_key import host_identity
 from phaselock.bench.lab.attack import MALICIOUS_HOST, Target
 from phaselock.model.names import FILE_BYTES
 from phaselock.model.queue import MAX_ITEMS, ItemStatus, QueueItem
 from phaselock.network.connection import Connection, ConnectionLost
 from phaselock.network.listener import bind
+from phaselock.network.secure import SecureChannel
 from phaselock.protocol import messages as m
 from phaselock.protocol.codec import ProtocolError
 from phaselock.protocol.framing import HOST_CAP, SESSION_CAP, Framer, frame
+from phaselock.protocol.proof import FETCH, membership_proof
 from phaselock.sync.clock import HostClock
 
 ADDRESSES = [f"127.66.0.{number}" for number in range(1, 9)]
@@ -49,8 +54,8 @@ FETCHERS = 4
 AGAIN_S = 0.05
 """A member that was removed joins again after this time, in seconds."""
 PINGS_S, MAX_PINGS_AT_ONCE, PINGS_EVERY_S = 100_000, 1000, 0.001
-PING_HEAD, PING_RANDOM_BYTES = struct.Struct("<BIQ"), 24
-"""A ClockPing (ext/pl_udp.h): type, peer id and time; then a nonce, and bytes that must fit to the rest."""
+PING_HEAD, PING_MAC_BYTES = struct.Struct("<BIQ16x"), 8
+"""A ClockPing (ext/pl_udp.h): type, peer id and time, zeros and a MAC."""
 FORGED_PINGS = 1000
 """Different ones; they repeat."""
 COMMANDS_AT_ONCE, COMMANDS_EVERY_S = 50, 0.05
@@ -62,9 +67,20 @@ LOST = (ConnectionLost, ProtocolError, OSError, TimeoutError)
 Counts = collections.Counter[str]
 
 
-async def connected(target: Target, source_ip: str, *, buffer_bytes: int | None = None) -> Connection:
-    """A connection to the host from this address, as a peer opens it."""
-    return Connection(await _connected(target, source_ip, buffer_bytes), Framer(HOST_CAP))
+async def connected(
+    target: Target, source_ip: str, *, buffer_bytes: int | None = None
+) -> tuple[Connection, SecureChannel]:
+    """A connection to the host from this address, as a peer opens it, and what encrypts its bytes."""
+    connection, channel = (
+        Connection(await _connected(target, source_ip, buffer_bytes), Framer(HOST_CAP)),
+        SecureChannel(),
+    )
+    try:
+        await connection.secure(channel)
+    except BaseException:
+        await _abort(connection)
+        raise
+    return connection, channel
 
 
 async def _connected(target: Target, source_ip: str, buffer_bytes: int | None = None) -> socket.socket:
@@ -86,15 +102,25 @@ async def member(
     target: Target, source_ip: str, buffer_bytes: int | None = None
 ) -> AsyncIterator[tuple[Connection, m.JoinAccepted | None]]:
     """A connection that has joined, and the answer of the host; None if it was refused."""
-    connection = await connected(target, source_ip, buffer_bytes=buffer_bytes)
+    connection, _ = await connected(target, source_ip, buffer_bytes=buffer_bytes)
     try:
         await connection.receive()
         connection.send(m.JoinRequest("Mallory", m.PROTOCOL_VERSION))
         answer = await connection.receive()
         yield connection, answer if isinstance(answer, m.JoinAccepted) else None
     finally:
-        connection.abort("the attack goes on")
-        await connection.close()
+        await _abort(connection)
+
+
+async def _abort(connection: Connection) -> None:
+    connection.abort("the attack goes on")
+    await connection.close()
+
+
+def file_request(accepted: m.JoinAccepted, channel: SecureChannel) -> m.FileRequest:
+    """Asks for the first file of the queue."""
+    proof = membership_proof(accepted.token, FETCH, channel.host_key)
+    return m.FileRequest(accepted.peer_id, proof, accepted.session_state.queue[0].id, 0)
 
 
 # -- the attacks: each runs until it is cancelled ----------------------------------------------------------------------
@@ -148,12 +174,11 @@ async def slow(target: Target, counts: Counts) -> None:
     """Members that read nothing and fetch a byte a second, and connections that send a byte a second."""
 
     async def fetch(source_ip: str, accepted: m.JoinAccepted) -> None:
-        request = m.FileRequest(accepted.peer_id, accepted.token, accepted.session_state.queue[0].id, 0)
-        sock = (await connected(target, source_ip, buffer_bytes=SLOW_BUFFER_BYTES)).detach()
-        sock.setblocking(False)
+        connection, channel = await connected(target, source_ip, buffer_bytes=SLOW_BUFFER_BYTES)
+        sock, _ = connection.detach()
         try:
             counts["fetches"] += 1
-            sock.send(frame(request))
+            sock.send(channel.encrypt(frame(file_request(accepted, channel))))
             while await asyncio.get_running_loop().sock_recv(sock, 1):
                 await asyncio.sleep(SLOW_EVERY_S)
         finally:
@@ -214,18 +239,15 @@ async def requests(target: Target, counts: Counts) -> None:
     async def fetch() -> None:
         while True:
             if newest:
-                accepted = newest[0]
                 with contextlib.suppress(*LOST):
-                    connection = await connected(target, ADDRESSES[0])
+                    connection, channel = await connected(target, ADDRESSES[0])
                     try:
                         counts["fetches"] += 1
                         await connection.receive()
-                        file_id = accepted.session_state.queue[0].id
-                        connection.send(m.FileRequest(accepted.peer_id, accepted.token, file_id, 0))
+                        connection.send(file_request(newest[0], channel))
                         await connection.receive()
                     finally:
-                        connection.abort("the attack goes on")
-                        await connection.close()
+                        await _abort(connection)
             await asyncio.sleep(REQUESTS_EVERY_S)
 
     await _together([flood(), *(fetch() for _ in range(FETCHERS))])
@@ -233,8 +255,8 @@ async def requests(target: Target, counts: Counts) -> None:
 
 async def pings(target: Target, counts: Counts) -> None:
     """Forge the clock pings of a member, from its address, PINGS_S times a second."""
-    head = PING_HEAD.pack(1, target.member_id, 1)
-    forged = [head + os.urandom(PING_RANDOM_BYTES) for _ in range(FORGED_PINGS)]
+    head = PING_HEAD.pack(1, target.member_id, 2**62)
+    forged = [head + os.urandom(PING_MAC_BYTES) for _ in range(FORGED_PINGS)]
     loop = asyncio.get_running_loop()
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sock.setblocking(False)
@@ -253,7 +275,9 @@ async def pings(target: Target, counts: Counts) -> None:
 class MaliciousHost:
     """A host that lets one peer in, answers its clock, and floods it during the attack."""
 
-    def __init__(self) -> None:
+    def __init__(self, folder: pathlib.Path) -> None:
+        """`folder` receives its key."""
+        self._identity = host_identity(folder / "key.pem")
         self.listener = bind(MALICIOUS_IP, 0, socket.SOCK_STREAM)
         clock = bind(MALICIOUS_IP, 0, socket.SOCK_DGRAM)
         self._clock_port: int = clock.getsockname()[1]
@@ -304,12 +328,14 @@ class MaliciousHost:
 
     async def _serve(self, connection: Connection, ip: str) -> None:
         with contextlib.suppress(*LOST):
+            await connection.secure(SecureChannel(self._identity))
             connection.send(m.SessionInfo(m.PROTOCOL_VERSION, bytes(16), "Trap", "Mallory", (), 5))
             message = await connection.receive()
             if isinstance(message, m.JoinRequest):
                 state = m.SessionState((), 0)
-                connection.send(m.JoinAccepted(1, state, bytes(16), self._clock_port, message.display_name))
-                self._clock.allow(1, ip)
+                name, key = message.display_name, os.urandom(16)
+                connection.send(m.JoinAccepted(1, state, bytes(16), self._clock_port, name, key))
+                self._clock.allow(1, ip, key)
                 self._connection = connection
                 await _first_of(_heartbeats(connection), _read_all(connection))
             connection.send(m.FileRefused("no"))
@@ -372,10 +398,10 @@ ATTACKS: Mapping[str, Callable[[Target, Counts], Awaitable[None]]] = {
 }
 
 
-async def run(kind: str, target: Target) -> None:
-    """Attack while the standard input says so; return at its end."""
+async def run(kind: str, target: Target, folder: pathlib.Path) -> None:
+    """Attack while the standard input says so; return at its end. `folder` is for files."""
     loop = asyncio.get_running_loop()
-    host = MaliciousHost() if kind == MALICIOUS_HOST else None
+    host = MaliciousHost(folder) if kind == MALICIOUS_HOST else None
     serving = asyncio.ensure_future(host.serve()) if host else None
     counts = Counts()
     attacking: asyncio.Future[None] | None = None
@@ -401,7 +427,8 @@ def main() -> None:
     """The body of the process."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends it
     config = json.loads(sys.stdin.readline())
-    asyncio.run(run(config["kind"], Target(**config["target"])))
+    with tempfile.TemporaryDirectory(prefix="phaselock-bench-") as folder:
+        asyncio.run(run(config["kind"], Target(**config["target"]), pathlib.Path(folder)))
 
 
 if __name__ == "__main__":
