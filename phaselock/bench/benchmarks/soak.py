@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import collections
+import contextlib
 import dataclasses
 import itertools
 import math
@@ -170,7 +171,8 @@ class Party:
                 self._hear(began_s + at_s)
                 act()
         finally:
-            os.kill(cut, signal.SIGCONT)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(cut, signal.SIGCONT)
         self._rest(began_s + ROUND_S)
 
     # -- what happens --------------------------------------------------------------------------------------------------
