@@ -144,9 +144,11 @@ static bool envelope_map(pl_filter *f, int64_t now_ns, pl_clock_map_value *map) 
     if (!pl_fit_two_rt(&v->forward, &v->backward, v->prior, &v->fit)) return false;
     v->fitted = true;
     double x = (double)(now_ns - v->base_local_ns), sd = pl_fit_deviation(&v->fit, x);
-    if (!isfinite(sd)) sd = v->fit.half_gap;
-    /* The bounds limit the error even where the statistics know little. */
-    double bound_ns = fmax(v->fit.half_gap, MIN_HALF_GAP_NS) + fabs(v->fit.slope_sd * (x - v->fit.mean_x));
+    /* The bounds limit the error even where the statistics know little. After a step of a clock they may
+     * contradict each other: then half_gap is negative, and they tell no more than its size. */
+    double half_gap_ns = fmax(fabs(v->fit.half_gap), MIN_HALF_GAP_NS);
+    double bound_ns = half_gap_ns + fabs(v->fit.slope_sd * (x - v->fit.mean_x));
+    if (!isfinite(sd)) sd = half_gap_ns;
     map->offset_ns = v->base_offset_ns + (int64_t)pl_fit_at(&v->fit, x);
     map->drift = v->fit.slope;
     map->uncertainty_ns = fmin(sd, bound_ns);

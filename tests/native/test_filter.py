@@ -132,6 +132,15 @@ def test_one_direction_that_is_slower_for_a_while_does_not_move_the_offset() -> 
     assert max(run.errors_us(20)) < 20
 
 
+def test_bounds_that_contradict_each_other_make_the_offset_uncertain() -> None:
+    """The host's clock steps between the first two exchanges: each puts the offset outside of the other's bounds."""
+    one = ClockFilter()
+    assert one.add(1_000_000, 1_005_000, 1_005_000, 1_010_000)
+    assert one.add(101_000_000, 101_105_000, 101_105_000, 101_010_000)
+    clock_map = one.map(102_000_000)
+    assert clock_map is not None and clock_map.uncertainty_ns > 40_000
+
+
 def test_without_exchanges_the_line_stays_and_its_uncertainty_grows() -> None:
     run = Run("envelope", WIRED, 10).follow(0, 20)
     known = run.filter.map(run.local(20e9))
