@@ -12,7 +12,9 @@ import sysconfig
 import pytest
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
-FILES = sorted([*ROOT.glob("ext/pl_*.[ch]"), *ROOT.glob("tests/native/*.c")])
+FILES = sorted(
+    path for pattern in ("ext/pl_*.[ch]", "tests/fuzz/*.[ch]", "tests/native/*.c") for path in ROOT.glob(pattern)
+)
 MAX_COLUMNS = 110
 
 _LITERAL = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'')
@@ -46,7 +48,7 @@ def test_clang_format_changes_nothing() -> None:
     if tool is None:
         pytest.skip("clang-format is not installed")
     done = subprocess.run([tool, "--style=file", "--dry-run", "-Werror", *FILES], capture_output=True, text=True)
-    assert done.returncode == 0, f"clang-format -i ext/pl_*.[ch] tests/native/*.c\n{done.stderr}"
+    assert done.returncode == 0, f"clang-format -i ext/pl_*.[ch] tests/fuzz/*.[ch] tests/native/*.c\n{done.stderr}"
 
 
 @pytest.mark.parametrize(
