@@ -12,6 +12,7 @@ import sys
 import pytest
 
 from tests.native import rt_driver
+from tests.support.preload import preloading
 
 HERE = pathlib.Path(__file__).parent
 ROOT = HERE.parent.parent
@@ -33,7 +34,7 @@ def shim(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 def drive(shim: pathlib.Path, *scenario: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, HERE / "rt_driver.py", shim, *scenario],
-        env={**os.environ, "LD_PRELOAD": str(shim), "PYTHONPATH": str(ROOT)},
+        env={**os.environ, **preloading(shim), "PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
         timeout=120,

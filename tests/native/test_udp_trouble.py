@@ -12,6 +12,8 @@ import sys
 
 import pytest
 
+from tests.support.preload import preloading
+
 HERE = pathlib.Path(__file__).parent
 
 BEGIN = """
@@ -64,7 +66,7 @@ def shim(tmp_path_factory: pytest.TempPathFactory) -> pathlib.Path:
 def test_the_clock_threads_survive(shim: pathlib.Path, what: str, program: str) -> None:
     done = subprocess.run(
         [sys.executable, "-c", BEGIN + program],
-        env={**os.environ, "LD_PRELOAD": str(shim), "UDP_SHIM": what, "PYTHONPATH": str(HERE.parent.parent)},
+        env={**os.environ, **preloading(shim), "UDP_SHIM": what, "PYTHONPATH": str(HERE.parent.parent)},
         capture_output=True,
         text=True,
         timeout=120,
