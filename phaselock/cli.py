@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 from phaselock import __version__
 from phaselock.bench import options as bench_options
-from phaselock.console.arguments import Parser, address, code, crossfade, loudness, name, number
+from phaselock.console.arguments import Parser, address, code, crossfade, invitation, loudness, name, number
 from phaselock.console.columns import wrapped
 from phaselock.console.output import Terminal, replace_unprintable
 from phaselock.console.secret import CODE_VARIABLE
@@ -265,7 +265,7 @@ def command_line() -> Parser:
     )
     which = join.add_mutually_exclusive_group()
     which.add_argument(
-        "address", nargs="?", type=address, metavar=tr("ADDRESS[:PORT]"), help=tr("where the jam is hosted")
+        "address", nargs="?", type=invitation, metavar=tr("ADDRESS[:PORT]"), help=tr("where the jam is hosted")
     )
     which.add_argument("--session", type=name, metavar=tr("NAME"), help=tr("which of the jams that are found"))
     join.add_argument("--cache", metavar=tr("DIR"), help=tr("keep received files here"))
@@ -431,8 +431,8 @@ def _join(options: argparse.Namespace, terminal: Terminal) -> int:
     from phaselock.app.session import JoinOptions
 
     wish = JoinOptions(
-        code=options.code or _given_code(),
-        places=[options.address] if options.address else [],
+        code=options.code or (options.address and options.address.code) or _given_code(),
+        places=[options.address.place] if options.address else [],
         session_name=options.session,
         display_name=options.display_name,
         cache=options.cache,

@@ -14,6 +14,7 @@ from phaselock.language.catalogue import tr
 from phaselock.language.message import N_, Message
 from phaselock.model.address import parse_address
 from phaselock.model.code import CODE_RULE, normal_code
+from phaselock.model.invitation import Invitation, parse_invitation
 from phaselock.model.loudness import MAX_LUFS, MIN_LUFS, LoudnessChoice, parse_choice
 from phaselock.model.names import PERSON_BYTES, PERSON_CHARS, person_name
 from phaselock.model.transitions import MAX_CROSSFADE_S, parse_crossfade
@@ -98,6 +99,18 @@ def address(text: str) -> tuple[str, int]:
     except ValueError:
         message = tr("{text} is not HOST, HOST:PORT or [IPV6]:PORT").format(text=repr(text))
         raise argparse.ArgumentTypeError(message) from None
+
+
+def invitation(text: str) -> Invitation:
+    """Parse the address of a host or an invitation, and hide one with a code from those who list the processes.
+    argparse.ArgumentTypeError if it is invalid."""
+    if not text.casefold().startswith("phaselock:"):
+        return Invitation(*address(text))
+    hide_argument(text)
+    try:
+        return parse_invitation(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(tr(str(error))) from None
 
 
 def code(text: str) -> str:
