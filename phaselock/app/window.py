@@ -104,6 +104,8 @@ class WindowProgram:
             s.session_name,
             s.port,
             s.clock_port,
+            s.with_code,
+            s.own_code,
             s.volume,
             s.muted,
             s.role,
@@ -115,6 +117,9 @@ class WindowProgram:
 
     def remember(self, **ui: object) -> None:
         self._store.update(ui={**self._store.settings.ui, **ui})
+
+    def remember_code(self, with_code: bool, own_code: str) -> None:
+        self._store.update(with_code=with_code, own_code=own_code)
 
     def _settings_trouble(self, problem: Message) -> None:
         """Show that the settings cannot be read or written. For any thread."""
@@ -147,11 +152,11 @@ class WindowProgram:
 
     # -- to the network thread ---------------------------------------------------------------------------------------
 
-    def host(self, session_name: str, display_name: str, port: int, clock_port: int) -> None:
-        self._post(self._network.host, session_name, display_name, port, clock_port, self.bind)
+    def host(self, session_name: str, display_name: str, port: int, clock_port: int, code: str) -> None:
+        self._post(self._network.host, session_name, display_name, port, clock_port, self.bind, code)
 
-    def join(self, address: str, display_name: str) -> None:
-        self._post(self._network.join, address, display_name)
+    def join(self, address: str, display_name: str, code: str | None) -> None:
+        self._post(self._network.join, address, display_name, code)
 
     def leave(self) -> None:
         self._post(self._network.leave)

@@ -38,7 +38,8 @@ from phaselock.app.show_file import show_file
 from phaselock.audio import device
 from phaselock.errors import InternalError, PhaseLockError, bug_net
 from phaselock.language.catalogue import current, tr
-from phaselock.model.address import parse_address
+from phaselock.model.invitation import parse_invitation
+from phaselock.model.key_words import key_words
 from phaselock.model.notices import Code, Notice
 from phaselock.model.role import Role
 from phaselock.network import discovery
@@ -121,6 +122,10 @@ class WindowBackend:
         """The sessions that discovery shows, by the address that the window shows."""
         self._joined: dict[str, tuple[Sequence[Place], str]] = {}
         """Where the sessions were that this window has joined, and their names, by the same address."""
+        self._codes: dict[str, str] = {}
+        """The codes with which this window has joined sessions, by the same address."""
+        self._code = ""
+        """The code of the attempt to join that was made last."""
         self._view_due: asyncio.TimerHandle | None = None
         self._local_status: LocalStatus | None = None
         self._local_status_due_s = 0.0
@@ -159,20 +164,31 @@ class WindowBackend:
 
     # -- requests of the window: see `ui.backend.Program` ------------------------------------------------------------
 
-    def host(self, session_name: str, display_name: str, port: int, clock_port: int, bind: str) -> None:
+    def host(self, session_name: str, display_name: str, port: int, clock_port: int, bind: str, code: str) -> None:
         options = HostOptions(
-            session_name, display_name, bind, port, clock_port, backend=self._backend, device=self._device_name
+            session_name,
+            display_name,
+            bind,
+            port,
+            clock_port,
+            backend=self._backend,
+            device=self._device_name,
+            code=code,
         )
         self._start_session(open_host_session(options, self._store, self._on_event))
 
-    def join(self, address: str, display_name: str) -> None:
+    def join(self, address: str, display_name: str, code: str | None) -> None:
         try:
-            where = parse_address(address)
+            invitation = parse_invitation(address)
         except ValueError as error:
             self._emit(Closed(tr(str(error)), failed=True))
             return
         found = self._found.get(address)
-        places, name = (places_of(found), found.session_name) if found else self._joined.get(address, ([where], ""))
+        places, name = (
+            (places_of(found), found.session_name) if found else self._joined.get(address, ([invitation.place], ""))
+        )
+        before = self._codes.pop(address, "")  # kept again if it is right
+        self._code = invitation.code or before if code is None else code
         options = JoinOptions(
             places,
             name,
@@ -181,6 +197,7 @@ class WindowBackend:
             display_name,
             backend=self._backend,
             device=self._device_name,
+            code=self._code,
         )
         self._start_session(open_peer_session(options, self._store, self._on_event))
 
@@ -320,7 +337,7 @@ class WindowBackend:
                         await self._controls.aclose()
                         if self._keeper is not None:
                             await self._keeper.close()
-                closed = Closed(notice_text(ended.reason, current()), ended.failed)
+                closed = Closed(notice_text(ended.reason, current()), ended.failed, why=ended.reason.code)
         except PhaseLockError as error:
             log.error("%s", error)
             port = error.port if isinstance(error, PortTaken) else None
@@ -348,6 +365,7 @@ class WindowBackend:
         if isinstance(event, Joined) and not event.again:
             if isinstance(self._open, OpenPeerSession):
                 self._joined[self._open.address] = self._open.places, event.session_name
+                self._codes[self._open.address] = self._code
             self._show_view()
             self._emit(Opened())
         if isinstance(event, QueueChanged) and self._keeper is not None:
@@ -382,7 +400,12 @@ class WindowBackend:
             hosting = isinstance(self._open, OpenHostSession)
             status = self._read_local_status(self._open)
             snapshot, clock = self._open.runner.snapshot(), _session_clock(self._open)
-            self._show(SessionView(hosting, self._open.address, snapshot, status, clock))
+            words = (
+                self._open.host_words
+                if isinstance(self._open, OpenHostSession)
+                else key_words(self._open.runner.host_key)
+            )
+            self._show(SessionView(hosting, self._open.address, snapshot, status, clock, words))
 
     def _read_local_status(self, session: OpenHostSession | OpenPeerSession) -> LocalStatus:
         """A new one every LOCAL_STATUS_INTERVAL_S, and when the output or `playing` has changed."""

@@ -15,6 +15,7 @@ from phaselock.errors import InternalError, bug_net, message_of
 from phaselock.language.message import Message
 from phaselock.model.address import DEFAULT_CLOCK_PORT, DEFAULT_PORT
 from phaselock.model.calibration import NOT_CALIBRATED, PLACES, Calibration, Place
+from phaselock.model.code import normal_code
 from phaselock.model.loudness import DEFAULT_LUFS, MAX_LUFS, MIN_LUFS, LoudnessChoice
 from phaselock.model.names import person_name
 from phaselock.model.role import ROLES, Role
@@ -68,6 +69,10 @@ class Settings:
     """A host leaves out the silence at the ends of songs."""
     port: int = DEFAULT_PORT
     clock_port: int = DEFAULT_CLOCK_PORT
+    with_code: bool = False
+    """The window's jams have a code."""
+    own_code: str = ""
+    """The code that the user has chosen for them, as it was typed; empty: the program makes a new one for each."""
     ui: Mapping[str, object] = dataclasses.field(default_factory=dict)
     """The state of the window, as JSON values, at most MAX_UI_BYTES in total."""
 
@@ -311,6 +316,12 @@ def _name(value: object) -> str:
     return person_name(value)
 
 
+def _own_code(value: object) -> str:
+    if not isinstance(value, str) or (value and not normal_code(value)):
+        raise ValueError(value)
+    return value
+
+
 def _device(value: object) -> str | None:
     if value is not None and not (isinstance(value, str) and 0 < len(value) <= _MAX_DEVICE_CHARS):
         raise ValueError(value)
@@ -376,6 +387,8 @@ _CHECKS: dict[str, Callable[[object], Any]] = {
     "skip_silence": _flag,
     "port": _port,
     "clock_port": _port,
+    "with_code": _flag,
+    "own_code": _own_code,
     "ui": _ui,
 }
 

@@ -12,6 +12,7 @@ from typing import Literal, Protocol, TypeAlias
 from uuid import UUID
 
 from phaselock.model.calibration import OutputCalibration
+from phaselock.model.notices import Code
 from phaselock.model.role import Role
 from phaselock.model.snapshot import SessionSnapshot
 from phaselock.model.timing import Timing
@@ -29,6 +30,10 @@ class Preferences:
     """Empty: never set."""
     port: int
     clock_port: int
+    with_code: bool
+    """The last jam had a code."""
+    own_code: str
+    """The code that the user has chosen, as it was typed; empty: the program makes them."""
     volume: float
     """0 to 1; kept while muted."""
     muted: bool
@@ -97,6 +102,8 @@ class SessionView:
     """None until it has been read once."""
     clock: SessionClock | None = None
     """None: session time is unknown."""
+    host_words: str = ""
+    """The host's key as four short words, the same at all machines."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -111,6 +118,7 @@ class Found:
     """As `Program.join` takes it."""
     session_id: str
     needs_code: bool = False
+    """It has a code."""
     problem: str = ""
     """Why it is not known which machine is its host, as a sentence in the language of the process."""
 
@@ -159,6 +167,8 @@ class Closed:
     failed: bool
     taken_port: int | None = None
     """The port that another program uses, if that is the reason."""
+    why: Code | None = None
+    """The kind of the reason, if it has one."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -271,11 +281,15 @@ class Program(Protocol):
     def session_ns(self) -> int | None:
         """Session time now, from the clock of the newest view; None: unknown."""
 
-    def host(self, session_name: str, display_name: str, port: int, clock_port: int) -> None:
-        """Open a session; Opened or Closed follows."""
+    def remember_code(self, with_code: bool, own_code: str) -> None:
+        """Store whether a jam has a code, and the one of the user, as it was typed; empty: the program makes them."""
 
-    def join(self, address: str, display_name: str) -> None:
-        """Join the session at `host`, `host:port` or `[v6]:port`; Opened or Closed follows."""
+    def host(self, session_name: str, display_name: str, port: int, clock_port: int, code: str) -> None:
+        """Open a session; Opened or Closed follows. `code` is in its normal form; empty: everybody may join."""
+
+    def join(self, address: str, display_name: str, code: str | None) -> None:
+        """Join the session at `host`, `host:port`, `[v6]:port` or an invitation; Opened or Closed follows. `code` is in
+        its normal form; empty: none; None: that of the invitation, or with which this session was joined before."""
 
     def leave(self) -> None:
         """End the session if hosting, else leave it; Closed follows."""

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from phaselock.errors import log_bug
 from phaselock.language.catalogue import tr
+from phaselock.model.notices import Code
 from phaselock.session import commands as c
 from phaselock.ui import theme
 from phaselock.ui.backend import (
@@ -51,7 +52,7 @@ if TYPE_CHECKING:
     from phaselock.ui.screens.overlays import Overlay
     from phaselock.ui.screens.peer import PeerScreen
     from phaselock.ui.screens.session import SessionScreen
-    from phaselock.ui.widgets.question import Question
+    from phaselock.ui.widgets.question import Dialog
 
 # The other screens and overlays are imported where they open: the first screen is visible sooner.
 
@@ -79,7 +80,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
         self.screen: Screen | None = None
         self.overlay: Overlay | None = None
         self.toasts = Toasts(self)
-        self._question: Question | None = None
+        self._question: Dialog | None = None
         self._focus_before: tkinter.Misc = self
         """The widget that had the keyboard before the overlay."""
         self._closing = False
@@ -188,14 +189,41 @@ class Window(ctk.CTk):  # type: ignore[misc]
         the widget `at`, or below its place `lower_y`, or without a widget in the middle."""
         from phaselock.ui.widgets.question import Question
 
-        self._answer()
+        self.close_question()
 
         def agree() -> None:
-            self._answer()
+            self.close_question()
             act()
 
-        self._question = Question(self, text, word, agree, self._answer)
+        self._question = Question(self, text, word, agree, self.close_question)
         self._question.show(at, lower_y)
+
+    def ask_code(
+        self, jam: str, closed: Closed | None, join: Callable[[str], object], give_up: Callable[[], object]
+    ) -> None:
+        """Ask for the code of a jam; `join` gets it. `closed`: why the last attempt to join has failed; None: there was
+        none. The dialog stays until `close_question`, or until the user gives up."""
+        from phaselock.ui.screens.code import CodeDialog
+
+        def cancel() -> None:
+            self.close_question()
+            give_up()
+
+        if not isinstance(self._question, CodeDialog):
+            self.close_question()
+            self._question = CodeDialog(self, jam, join, cancel)
+            self._question.show()
+            if closed is None or closed.why is Code.CODE_NEEDED:
+                return
+        if closed is not None:
+            self._question.refuse(closed)
+
+    def close_question(self) -> None:
+        """Remove the question, if one is asked."""
+        if self._question is not None:
+            self._question.destroy()
+            self._question = None
+            self.focus_set()
 
     def show_toast(self, text: str, kind: Kind = "info", action: Action | None = None) -> Callable[[], None]:
         """Show a toast. Returns what removes it, if it is still shown."""
@@ -239,6 +267,12 @@ class Window(ctk.CTk):  # type: ignore[misc]
 
         self._open_overlay(lambda: SongsOverlay(self, self, self.close_overlay))
 
+    def open_share(self) -> None:
+        """Open the host's overlay with address and code."""
+        from phaselock.ui.screens.share import ShareOverlay
+
+        self._open_overlay(lambda: ShareOverlay(self, self, self.close_overlay))
+
     def open_shortcuts(self) -> None:
         """Open the overlay with the keys."""
         from phaselock.ui.screens.overlays import ShortcutsOverlay
@@ -271,7 +305,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
                     self.toasts.clear()
                     self.history.clear()
                     self.covers.clear()
-                    self._answer()
+                    self.close_question()
                     self.title("PhaseLock")
                     lost = "" if self._hosting else self._host_address
                     self.go_home(reason if failed else "", lost)
@@ -371,6 +405,8 @@ class Window(ctk.CTk):  # type: ignore[misc]
         self.screen = make()
         self._place(self.screen)
         if before is not None:
+            if not before.in_session:
+                self.close_question()  # its callbacks are those of the screen
             before.destroy()
         self.screen.lower()
 
@@ -404,13 +440,6 @@ class Window(ctk.CTk):  # type: ignore[misc]
     def _ending(self) -> str:
         """What happens if this machine leaves now."""
         return tr("This ends the jam for everybody.") if self._hosting else tr("This takes you out of the jam.")
-
-    def _answer(self) -> None:
-        """Remove the question, if one is asked."""
-        if self._question is not None:
-            self._question.destroy()
-            self._question = None
-            self.focus_set()
 
     def _is_covered(self) -> bool:
         return self.overlay is not None and not self.overlay.beside
@@ -475,7 +504,7 @@ class Window(ctk.CTk):  # type: ignore[misc]
 
     def _escape(self) -> None:
         if self._question is not None:
-            self._answer()
+            self._question.cancel.invoke()
         elif self.overlay is not None:
             self.close_overlay()
         elif self.attributes("-fullscreen"):

@@ -36,6 +36,8 @@ class FakeProgram:
             "session_name": "Friday",
             "port": 17401,
             "clock_port": 17402,
+            "with_code": False,
+            "own_code": "",
             "volume": 0.5,
             "muted": False,
             "role": "stereo",
@@ -74,6 +76,9 @@ class FakeProgram:
 
     def session_ns(self) -> int | None:
         return self.now_ns
+
+    def remember_code(self, with_code: bool, own_code: str) -> None:
+        self.kept["with_code"], self.kept["own_code"] = with_code, own_code
 
     def set_volume(self, volume: float, muted: bool = False) -> None:
         self.kept["volume"], self.kept["muted"] = volume, muted

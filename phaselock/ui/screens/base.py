@@ -5,12 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Protocol
 
+from phaselock.model.notices import Code
 from phaselock.ui import theme
-from phaselock.ui.backend import BackendEvent, Program, SessionView
+from phaselock.ui.backend import BackendEvent, Closed, Program, SessionView
 from phaselock.ui.theme import ctk
 from phaselock.ui.viewmodel import History
 from phaselock.ui.widgets.covers import Covers
 from phaselock.ui.widgets.toast import Action, Kind
+
+CODE_QUESTIONS = frozenset({Code.CODE_NEEDED, Code.CODE_WRONG, Code.CODE_NOT_ASKED})
+"""Why a session was not joined, where the user can try again with another code."""
 
 
 class WindowApi(Protocol):
@@ -45,6 +49,12 @@ class WindowApi(Protocol):
         self, text: str, word: str, act: Callable[[], object], at: Any = None, lower_y: int | None = None
     ) -> None: ...
 
+    def ask_code(
+        self, jam: str, closed: Closed | None, join: Callable[[str], object], give_up: Callable[[], object]
+    ) -> None: ...
+
+    def close_question(self) -> None: ...
+
     def show_toast(self, text: str, kind: Kind = "info", action: Action | None = None) -> Callable[[], None]: ...
 
     def forget_waiting(self) -> None: ...
@@ -58,6 +68,8 @@ class WindowApi(Protocol):
     def open_display(self) -> None: ...
 
     def open_songs(self) -> None: ...
+
+    def open_share(self) -> None: ...
 
 
 class Screen(ctk.CTkFrame):  # type: ignore[misc]

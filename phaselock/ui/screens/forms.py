@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from phaselock.language.catalogue import current, tr
 from phaselock.language.message import translated
-from phaselock.model.address import parse_address
+from phaselock.model.code import CODE_RULE, normal_code, shown_code
+from phaselock.model.invitation import parse_invitation
 from phaselock.ui import theme
 from phaselock.ui.backend import BackendEvent, Closed, FoundSessions
-from phaselock.ui.screens.base import Screen, WindowApi
+from phaselock.ui.screens.base import CODE_QUESTIONS, Screen, WindowApi
+from phaselock.ui.screens.code import new_code
 from phaselock.ui.screens.home import label
 from phaselock.ui.theme import ctk, px
 from phaselock.ui.viewmodel import FoundRow, browser_view
 from phaselock.ui.widgets.buttons import FoldButton, IconButton, MainButton, SecondaryButton
 from phaselock.ui.widgets.entry import Field
 from phaselock.ui.widgets.panel import Panel
+from phaselock.ui.widgets.radio import RadioChoice
 from phaselock.ui.widgets.rows import Row, RowList
 
 FORM_WIDTH = 500
@@ -76,8 +80,10 @@ class CreateScreen(FormScreen):
             roomy=True,
         )
         self.display_name.pack(fill="x")
+        self._made_code = shown_code(new_code())
+        self._build_code(preferences.with_code, preferences.own_code or self._made_code)
         self.fold = FoldButton(form, tr("Network ports"), self._fold)
-        self.fold.pack(anchor="w")
+        self.fold.pack(anchor="w", pady=(px(8), 0))
         self._ports = ctk.CTkFrame(form, fg_color="transparent")
         self.port = self._port_field(tr("TCP port (control and files)"), preferences.port)
         self.clock_port = self._port_field(tr("UDP port (clock)"), preferences.clock_port)
@@ -88,7 +94,35 @@ class CreateScreen(FormScreen):
         self.button.pack(fill="x", pady=(px(16), 0))
         self._problem = problem(form)
         self._problem.pack(fill="x", pady=(px(12), 0))
+        self._show_code()
         self.session_name.focus()
+
+    def _build_code(self, with_code: bool, code: str) -> None:
+        texts = tr("Anyone on this network may join"), tr("With a code")
+        self.who = RadioChoice(self.form, texts, int(with_code), lambda _number: self._show_code())
+        self.who.pack(fill="x")
+        self._code_place = self.who.lines[1]
+        self.another = IconButton(self._code_place, "repeat", self._make_code, tooltip=tr("Another code of six digits"))
+        self.code = Field(
+            self._code_place,
+            "",
+            code,
+            tr("a word or digits"),
+            on_submit=self.submit,
+            width=160,
+        )
+
+    def _show_code(self) -> None:
+        if self.who.chosen:
+            self.another.pack(side="right", anchor="n", pady=px(2))
+            self.code.pack(side="right", fill="x", expand=True, padx=(px(16), px(8)))
+        else:
+            self.another.pack_forget()
+            self.code.pack_forget()
+
+    def _make_code(self) -> None:
+        self._made_code = shown_code(new_code())
+        self.code.set(self._made_code)
 
     def _port_field(self, text: str, port: int) -> Field:
         width = FORM_WIDTH // 2 - 16
@@ -109,13 +143,20 @@ class CreateScreen(FormScreen):
             if not port:
                 self.fold.open()
                 wrong.append(field)
+        typed = self.code.get().strip()
+        code = normal_code(typed) if self.who.chosen else ""
+        if self.who.chosen and not code:
+            self.code.set_error(tr(CODE_RULE))
+            wrong.append(self.code)
         if wrong:
             wrong[0].focus()
         elif ports[0] and ports[1] and self.button.enabled:
             self.button.set_enabled(False)
             asked = names[0] or _jam_of(names[1])
+            own = typed if normal_code(typed) and typed != self._made_code else ""
+            self.api.program.remember_code(bool(code), own)
             # A name that follows the person's is not stored.
-            self.api.program.host("" if asked == self._suggested else asked, names[1], ports[0], ports[1])
+            self.api.program.host("" if asked == self._suggested else asked, names[1], ports[0], ports[1], code)
 
     def on_event(self, event: BackendEvent) -> None:
         if not isinstance(event, Closed):
@@ -188,7 +229,7 @@ class BrowserScreen(FormScreen):
     def submit(self) -> None:
         """Join the session at the address in the field."""
         try:
-            parse_address(self.address.get())
+            parse_invitation(self.address.get())
         except ValueError as error:
             self._say(translated(error.args[0], current()))
             self.address.focus()
@@ -200,8 +241,13 @@ class BrowserScreen(FormScreen):
             self._found = event
             self._show()
         elif isinstance(event, Closed):
-            self._joining = None
-            self._say(event.reason)
+            address, self._joining = self._joining, None
+            if event.why in CODE_QUESTIONS and address is not None:
+                self._say("")
+                self._ask(address, event)
+            else:
+                self.api.close_question()
+                self._say(event.reason)
 
     def _show(self) -> None:
         """Show the sessions. While the pointer is over the list, no row moves."""
@@ -237,18 +283,30 @@ class BrowserScreen(FormScreen):
         if row is not None and row.problem:
             self._say(row.problem)
         elif row is not None and not row.full and not row.gone:
-            self._join(row.address)
+            self._join(row.address, asks=row.needs_code)
 
-    def _join(self, address: str) -> None:
+    def _join(self, address: str, code: str | None = None, *, asks: bool = False) -> None:
+        """Join with this code, see `Program.join`. `asks`: ask for the code first."""
         name = self.display_name.get().strip()
         if not name:
             self._say("")
             self.display_name.set_error(tr("Please choose a name, so that the others know who you are."))
             self.display_name.focus()
+        elif self._joining is None and asks:
+            self._say("")
+            self._ask(address)
         elif self._joining is None:
             self._joining = address
             self._say("")
-            self.api.program.join(address, name)
+            self.api.program.join(address, name, code)
+
+    def _ask(self, address: str, closed: Closed | None = None) -> None:
+        jam = next((row.title for row in self._shown if row.address == address), "")
+        self.api.ask_code(jam, closed, functools.partial(self._join, address), self._give_up)
+
+    def _give_up(self) -> None:
+        if self._joining is not None:
+            self.api.program.leave()
 
 
 EXAMPLE = "192.168.1.42:17401"

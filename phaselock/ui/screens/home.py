@@ -10,7 +10,7 @@ from phaselock.model.file_kinds import counted
 from phaselock.model.names import file_label
 from phaselock.ui import theme
 from phaselock.ui.backend import BackendEvent, Closed
-from phaselock.ui.screens.base import Screen, WindowApi
+from phaselock.ui.screens.base import CODE_QUESTIONS, Screen, WindowApi
 from phaselock.ui.theme import ctk, px
 from phaselock.ui.widgets.banner import Banner
 from phaselock.ui.widgets.buttons import IconButton, MainButton, SecondaryButton, TextButton
@@ -60,13 +60,17 @@ class HomeScreen(Screen):
         return HomeScreen(self.master, self.api, self._note, self._lost)
 
     def destroy(self) -> None:
-        if self._rejoining and self.api.program.state() is None:
-            self.api.program.leave()
+        if self.api.program.state() is None:
+            self._give_up()
         super().destroy()
 
     def on_event(self, event: BackendEvent) -> None:
         if isinstance(event, Closed) and self._rejoining:
             self._say(event.reason, rejoining=False)
+            if event.why in CODE_QUESTIONS:
+                self.api.ask_code("", event, self._rejoin, self._give_up)
+            else:
+                self.api.close_question()
 
     def uncovered(self) -> None:
         self.sound.set_text(self._who())
@@ -79,9 +83,13 @@ class HomeScreen(Screen):
         else:
             self._waiting.grid_forget()
 
-    def _rejoin(self) -> None:
+    def _rejoin(self, code: str | None = None) -> None:
         self._say(tr("Joining…"), rejoining=True)
-        self.api.program.join(self._lost, self.api.program.preferences().display_name)
+        self.api.program.join(self._lost, self.api.program.preferences().display_name, code)
+
+    def _give_up(self) -> None:
+        if self._rejoining:
+            self.api.program.leave()
 
     def _say(self, text: str, *, rejoining: bool) -> None:
         self._rejoining = rejoining

@@ -13,9 +13,10 @@ from phaselock.model.role import ROLE_NAMES, ROLES, Role
 from phaselock.model.snapshot import RequestState
 from phaselock.session import commands as c
 from phaselock.ui import theme
-from phaselock.ui.backend import BackendEvent, SessionView
+from phaselock.ui.backend import BackendEvent, SessionEvent, SessionView
 from phaselock.ui.direction import isolated
 from phaselock.ui.screens.base import WindowApi
+from phaselock.ui.screens.code import new_code
 from phaselock.ui.screens.conversion import ConversionLine
 from phaselock.ui.screens.host_queue import HostQueue
 from phaselock.ui.screens.playing import PlayingPanel
@@ -23,7 +24,7 @@ from phaselock.ui.screens.requests import Requests
 from phaselock.ui.screens.session import CAPTION_HEIGHT, SessionScreen
 from phaselock.ui.theme import ctk, px
 from phaselock.ui.viewmodel import HostView, PeerRow, QueueRows, RequestRow, host_view
-from phaselock.ui.widgets.buttons import IconButton, SecondaryButton, TextButton
+from phaselock.ui.widgets.buttons import CodeButton, IconButton, SecondaryButton, TextButton
 from phaselock.ui.widgets.menu import popup
 from phaselock.ui.widgets.panel import Panel
 from phaselock.ui.widgets.rows import Row
@@ -65,14 +66,16 @@ class HostScreen(SessionScreen):
     def on_state(self, state: SessionView) -> None:
         view, before = host_view(state, self._queue_rows), self._view
         self._view = view
-        if before is None or (view.title, view.subtitle, view.address) != (
+        if before is None or (view.title, view.subtitle, view.address, view.code) != (
             before.title,
             before.subtitle,
             before.address,
+            before.code,
         ):
             self._title.set(isolated(view.title))
             self._subtitle.set(view.subtitle)
             self.address.set_text(view.address)
+            self._show_code(view.code)
         if before is None or view.peers != before.peers:
             self.peers.set_rows([_peer_row(row) for row in view.peers])
         if before is None or view.queue is not before.queue:
@@ -92,6 +95,15 @@ class HostScreen(SessionScreen):
         super().on_event(event)
         self._host_queue.on_event(event)
         self.conversion.on_event(event)
+
+    def banner_action(self, event: SessionEvent) -> tuple[str, Callable[[], object]] | None:
+        return tr("Change the code"), self.change_code
+
+    def change_code(self) -> None:
+        """Give the session a new code, and show it."""
+        self.close_banner()
+        self._command(c.ChangeCode(new_code()))
+        self.api.open_share()
 
     def key(self, name: str) -> bool:
         actions = {
@@ -200,6 +212,17 @@ class HostScreen(SessionScreen):
     def _open_queue_menu(self) -> None:
         self._host_queue.open_list_menu(self._queue_panel.header, self.find, self.api.open_songs)
 
+    def _show_code(self, code: str) -> None:
+        hint = tr("Nobody here yet. Others open PhaseLock, choose Join jam, and see this jam or type its address.")
+        if code:
+            self.code.set_text(code)
+            self.code.pack(side="left", padx=(px(8), 0), before=self.share)
+            asked = tr("They are asked for the code {code}.").format(code=code.replace(" ", "\N{NO-BREAK SPACE}"))
+            hint = f"{hint} {asked}"
+        else:
+            self.code.pack_forget()
+        self.peers.set_empty(hint)
+
     def _copy_address(self) -> None:
         if self._view is not None:
             self.clipboard_clear()
@@ -219,6 +242,9 @@ class HostScreen(SessionScreen):
         self.address.pack(side="left")
         self.copy = IconButton(buttons, "copy", self._copy_address, tooltip=tr("Copy the address for others to join"))
         self.copy.pack(side="left", padx=(px(4), 0))
+        self.code = CodeButton(buttons, "", self.api.open_share)
+        self.share = IconButton(buttons, "qr", self.api.open_share, tooltip=tr("Let others join: address and code"))
+        self.share.pack(side="left", padx=(px(4), 0))
         IconButton(buttons, "settings", self.api.open_sound, tooltip=tr("Sound")).pack(side="left", padx=(px(12), 0))
         self.end = TextButton(buttons, tr("End jam"), lambda: self.api.leave(self.end))
         self.end.pack(side="left", padx=(px(12), 0))
@@ -226,8 +252,7 @@ class HostScreen(SessionScreen):
     def _build_peers(self) -> None:
         panel = Panel(self, tr("Peers"))
         panel.grid(row=1, column=0, sticky="nsew", padx=(px(24), 0), pady=(0, px(8)))
-        hint = tr("Nobody here yet. Others open PhaseLock, choose Join jam, and see this jam or type its address.")
-        empty = hint, tr("Copy address"), self._copy_address
+        empty = "", tr("Copy address"), self._copy_address
         self.peers = SpeakerList(panel.body, on_volume=self._set_peer_volume, on_action=self._peer_action, empty=empty)
         self.peers.pack(fill="both", expand=True)
 

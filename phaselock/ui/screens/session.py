@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar
 
 from phaselock.language.catalogue import tr
@@ -13,7 +14,8 @@ from phaselock.ui.screens.home import label
 from phaselock.ui.screens.playing import PlayingPanel
 from phaselock.ui.screens.queue import FindBar, QueueList
 from phaselock.ui.theme import px
-from phaselock.ui.viewmodel import QueueRow
+from phaselock.ui.viewmodel import QueueRow, event_banner
+from phaselock.ui.widgets.banner import Banner
 from phaselock.ui.widgets.base import frame
 from phaselock.ui.widgets.line import Line
 from phaselock.ui.widgets.panel import Panel
@@ -36,6 +38,8 @@ class SessionScreen(Screen):
     queue: QueueList
     _queue_panel: Panel
     _find_bar: FindBar | None = None
+    banner: Banner | None = None
+    """The warning that was shown last, until the user closes it."""
 
     def make_volume(self, master: Any) -> Any:
         """Create the slider for the volume of this machine. Return the frame with the slider and its caption."""
@@ -79,6 +83,19 @@ class SessionScreen(Screen):
             self.queue.paint()
         elif isinstance(event, SessionEvent) and isinstance(event.event, VolumeSet):
             self.volume.set(event.event.volume_percent / 100, muted=event.event.muted)
+        elif isinstance(event, SessionEvent) and (text := event_banner(event)):
+            self.close_banner()
+            self.banner = Banner(self, text, self.banner_action(event))
+
+    def banner_action(self, event: SessionEvent) -> tuple[str, Callable[[], object]] | None:
+        """The button of the warning that this event is: its text, and what it does. None: it has none."""
+        return None
+
+    def close_banner(self) -> None:
+        """Remove the warning, if one is shown."""
+        if self.banner is not None:
+            self.banner.destroy()
+            self.banner = None
 
     def tick(self, session_ns: int | None) -> None:
         self.playing.tick(session_ns)

@@ -67,6 +67,13 @@ class SyncOverlay(Overlay):
         if state is not None and state.hosting:
             self.calibration = CalibrationPart(self.body, api, state, self._make_room)
             self.calibration.grid(row=3, column=0, sticky="ew", pady=(px(12), 0))
+        elif state is not None:
+            self._key = Line(self.body, theme.CAPTION, theme.TEXT_SECONDARY)
+            self._key.grid(row=3, column=0, sticky="ew", pady=(px(16), 0))
+            form = tr(
+                "For those who care: the host's key is {words}. The host sees the same words where it lets others join."
+            )
+            self._key.set(form.format(words=state.host_words))
         if state is not None:
             self.on_state(state)
         self.tick()

@@ -5,7 +5,7 @@ from phaselock.ui.viewmodel.history import BREAK_S, History, SeriesPoint, Series
 from phaselock.ui.viewmodel.rows import QueueRows
 from phaselock.ui.viewmodel.session import host_view, output_text, peer_view, position_s, window_title
 from phaselock.ui.viewmodel.sync import confirmed_cell, sync_view
-from phaselock.ui.viewmodel.toasts import event_toast
+from phaselock.ui.viewmodel.toasts import event_banner, event_toast
 from phaselock.ui.viewmodel.values import (
     BrowserView,
     FoundRow,
@@ -49,6 +49,7 @@ __all__ = [
     "TransportView",
     "browser_view",
     "confirmed_cell",
+    "event_banner",
     "event_toast",
     "host_view",
     "initial",

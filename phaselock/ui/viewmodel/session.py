@@ -6,6 +6,7 @@ from uuid import UUID
 
 from phaselock.language.catalogue import current, tr, tr_plural
 from phaselock.language.message import N_, joined, translated
+from phaselock.model.code import shown_code
 from phaselock.model.file_kinds import without_ending
 from phaselock.model.notices import Code
 from phaselock.model.queue import QueueItem
@@ -62,6 +63,7 @@ def host_view(state: SessionView, queue_rows: QueueRows | None = None) -> HostVi
         title=s.session_name,
         subtitle=_connected_text(len(s.peers)) if s.peers else tr("Nobody has joined yet"),
         address=state.address,
+        code=shown_code(s.code),
         peers=_peer_rows(state),
         now=now,
         queue=rows.rows,

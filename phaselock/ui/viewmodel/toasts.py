@@ -42,6 +42,8 @@ _CALM = frozenset(
     }
 )
 """Errors that need no action: what the user wants was done before, or the click came too late."""
+_STAYING = frozenset({Code.CODE_GUESSED, Code.CODE_VOID, Code.HOST_KEY_CHANGED})
+"""Warnings that the user must not miss, because somebody may be attacking the session."""
 _HOSTS_REQUESTS = frozenset({RequestState.ADDED, RequestState.FAILED})
 """The states of a request that the host sees as toasts. The others are visible in its list of requests."""
 
@@ -74,11 +76,19 @@ def event_toast(happened: SessionEvent, hosting: bool, snapshot: SessionSnapshot
             return Toast(event_text(event, current()), "info")
         case e.Warned(notice=Notice(code=Code.PEER_BARRED, choices=(removed,))):
             return Toast(window_text(event.notice, current()), "warning", "allow", removed)
-        case e.Warned():
+        case e.Warned() if not event_banner(happened):
             return Toast(window_text(event.notice, current()), "warning")
         case e.Failed():
             return _error(event.notice)
     return None
+
+
+def event_banner(happened: SessionEvent) -> str:
+    """The text of a warning that stays until the user has read it; empty: the event is none."""
+    event = happened.event
+    if isinstance(event, e.Warned) and event.notice.code in _STAYING:
+        return window_text(event.notice, current())
+    return ""
 
 
 def _request(event: e.RequestChanged, hosting: bool) -> Toast | None:

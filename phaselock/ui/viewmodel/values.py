@@ -159,6 +159,8 @@ class HostView:
     title: str
     subtitle: str
     address: str
+    code: str
+    """As people read it; empty: everybody may join."""
     peers: tuple[PeerRow, ...]
     now: NowPlaying
     queue: tuple[QueueRow, ...]

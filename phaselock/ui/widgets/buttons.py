@@ -155,6 +155,15 @@ class SecondaryButton(_TextButton):
             self.paint()
 
 
+class CodeButton(_TextButton):
+    """The code of the jam, which people read from across the room."""
+
+    _look = _Look(
+        height=40, pad=12, size=theme.SECTION, bold=True, text=theme.TEXT,
+        fill=theme.ELEVATED, hover=theme.RAISED, pressed=theme.GRID,
+    )  # fmt: skip
+
+
 class StepButton(_TextButton):
     """Changes a number by a step."""
 

@@ -48,6 +48,19 @@ def _note() -> list[Points]:
     ]
 
 
+def _qr() -> list[Points]:
+    finders = [
+        part
+        for x, y in ((3, 3), (13.6, 3), (3, 13.6))
+        for part in (rounded(x, y, x + 7.4, y + 7.4, 1), hole(rounded(x + 1.8, y + 1.8, x + 5.6, y + 5.6, 0.4)))
+    ]
+    dots = [
+        rounded(x, y, x + 2.4, y + 2.4, 0.4)
+        for x, y in ((13.6, 13.6), (18.6, 13.6), (16.1, 16.1), (13.6, 18.6), (18.6, 18.6))
+    ]
+    return [*finders, *dots]
+
+
 def _next() -> list[Points]:
     return [polygon((5.5, 5.2), (15.6, 12), (5.5, 18.8)), rounded(16.2, 5.2, 18.6, 18.8, 0.6)]
 
@@ -94,6 +107,7 @@ SHAPES: dict[str, list[Points]] = {
         *(hole(disc(x, 8.2, 1.3)) for x in (6.6, 17.4)),
         *(hole(disc(x, 14.6, 2.5)) for x in (6.6, 17.4)),
     ],
+    "qr": _qr(),
     "settings": _gear(),
     "down": stroke([(4, 8), (12, 16), (20, 8)], 2.6),
     "back": stroke([(15, 5), (8, 12), (15, 19)], 2.2),

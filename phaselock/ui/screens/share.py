@@ -1,0 +1,150 @@
+"""The host's overlay for those who want to join: the address, the code, and both as a picture for a camera."""
+
+from __future__ import annotations
+
+import tkinter as tk
+from collections.abc import Callable
+from typing import Any
+
+from phaselock.language.catalogue import tr
+from phaselock.model.code import CODE_RULE, normal_code, shown_code
+from phaselock.model.invitation import invitation_text
+from phaselock.session import commands as c
+from phaselock.ui import theme
+from phaselock.ui.backend import SessionView
+from phaselock.ui.screens.base import WindowApi
+from phaselock.ui.screens.code import new_code
+from phaselock.ui.screens.home import label
+from phaselock.ui.screens.overlays import Overlay
+from phaselock.ui.theme import px
+from phaselock.ui.widgets.base import frame
+from phaselock.ui.widgets.buttons import IconButton, SecondaryButton, TextButton
+from phaselock.ui.widgets.entry import Field
+from phaselock.ui.widgets.line import Line
+from phaselock.ui.widgets.qr import qr_image
+
+QR_SIZE = 232
+WIDTH = 380
+CODE_SIZE = 40
+"""Of the digits, which are read from across the room."""
+
+
+class ShareOverlay(Overlay):
+    """A change of the code takes effect at once, and is not stored for the next jam."""
+
+    def __init__(self, master: Any, api: WindowApi, on_close: Callable[[], None]) -> None:
+        super().__init__(master, tr("Let others join"), on_close)
+        self._api = api
+        self._shown: tuple[str, str, str] | None = None
+        left, right = frame(self.body), frame(self.body)
+        left.grid(row=0, column=0, sticky="n", padx=(0, px(32)))
+        right.grid(row=0, column=1, sticky="nsew")
+        self.body.grid_columnconfigure(1, minsize=px(WIDTH))
+        self.picture = tk.Label(left, background=theme.SURFACE, borderwidth=0, highlightthickness=0)
+        self.picture.pack()
+        self.copy = TextButton(left, tr("Copy invitation"), self._copy_invitation)
+        self.copy.pack(pady=(px(8), 0))
+        self._build_code(right)
+        self._caption(right, tr("Address")).pack(anchor="w", pady=(px(16), 0))
+        line = frame(right)
+        line.pack(fill="x")
+        line.grid_columnconfigure(0, weight=1)
+        self.address = Line(line, theme.SECTION)
+        self.address.grid(row=0, column=0, sticky="ew")
+        copy = IconButton(line, "copy", self._copy_address, tooltip=tr("Copy address"))
+        copy.grid(row=0, column=1, padx=(px(8), 0))
+        self._caption(right, tr("For those who care: the key of this machine")).pack(anchor="w", pady=(px(16), 0))
+        self.words = label(right, "", theme.SECONDARY)
+        self.words.configure(height=px(20))
+        self.words.pack(anchor="w")
+        note = label(right, tr("Others see the same four words under Sync."), theme.SECONDARY, wrap=px(WIDTH))
+        note.configure(height=px(20), text_color=theme.TEXT_SECONDARY)
+        note.pack(anchor="w")
+        state = api.program.state()
+        if state is not None:
+            self.on_state(state)
+
+    def on_state(self, state: SessionView) -> None:
+        shown = state.address, state.snapshot.code, state.host_words
+        if shown == self._shown:
+            return
+        self._shown = shown
+        address, code, words = shown
+        self.address.set(address)
+        self.words.configure(text=words)
+        self._picture = qr_image(invitation_text(address, code), px(QR_SIZE))
+        self.picture.configure(image=self._picture)
+        self._fold_own()
+        if code:
+            self.code.set(shown_code(code))
+            self._code_line.pack(fill="x", before=self._buttons)
+            self._open.pack_forget()
+            self.new.set_text(tr("New code"))
+            self.remove.pack(side="left", padx=(px(8), 0))
+        else:
+            self._code_line.pack_forget()
+            self._open.pack(anchor="w", before=self._buttons)
+            self.new.set_text(tr("Use a code"))
+            self.remove.pack_forget()
+
+    def _build_code(self, place: Any) -> None:
+        self._caption(place, tr("Code")).pack(anchor="w")
+        line = self._code_line = frame(place)
+        line.grid_columnconfigure(0, weight=1)
+        self.code = Line(line, CODE_SIZE, bold=True)
+        self.code.grid(row=0, column=0, sticky="ew")
+        copy = IconButton(line, "copy", self._copy_code, tooltip=tr("Copy the code"))
+        copy.grid(row=0, column=1, padx=(px(8), 0))
+        self._open = label(place, tr("Everybody on this network may join."), theme.BODY, wrap=px(WIDTH))
+        buttons = self._buttons = frame(place)
+        buttons.pack(fill="x", pady=(px(8), 0))
+        self.new = SecondaryButton(buttons, "", lambda: self._change(new_code()))
+        self.new.pack(side="left")
+        self.own = TextButton(buttons, tr("Own word"), self._unfold_own)
+        self.own.pack(side="left", padx=(px(8), 0))
+        self.remove = TextButton(buttons, tr("Remove"), lambda: self._change(""))
+        self.word = Field(place, "", placeholder=tr("Type a word or digits, then Enter"), on_submit=self._set_own)
+        self._note = label(place, "", theme.SECONDARY, theme.TEXT_SECONDARY, wrap=px(WIDTH))
+        self._note.configure(text=tr("Who is in stays in, also with another code."), height=px(20))
+        self._note.pack(anchor="w", pady=(px(8), 0))
+
+    def _caption(self, place: Any, text: str) -> Any:
+        caption = label(place, text, theme.SECONDARY, theme.TEXT_SECONDARY)
+        caption.configure(height=px(20))
+        return caption
+
+    def _unfold_own(self) -> None:
+        self.word.pack(fill="x", pady=(px(8), 0), before=self._note)
+        self.word.focus()
+
+    def _fold_own(self) -> None:
+        self.word.set("")
+        self.word.pack_forget()
+
+    def _set_own(self) -> None:
+        if normal_code(self.word.get()):
+            self._change(self.word.get())
+        else:
+            self.word.set_error(tr(CODE_RULE))
+
+    def _change(self, code: str) -> None:
+        self._api.program.command(c.ChangeCode(code))
+
+    def _copy(self, text: str, said: str) -> None:
+        self.clipboard_clear()
+        self.clipboard_append(text)
+        self._api.show_toast(said)
+
+    def _copy_code(self) -> None:
+        if self._shown is not None:
+            self._copy(self._shown[1], tr("Code copied."))
+
+    def _copy_address(self) -> None:
+        if self._shown is not None:
+            self._copy(self._shown[0], tr("Address copied."))
+
+    def _copy_invitation(self) -> None:
+        if self._shown is not None:
+            self._copy(
+                invitation_text(*self._shown[:2]), tr("Invitation copied: others paste it into the address field.")
+            )
