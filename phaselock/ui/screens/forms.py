@@ -23,6 +23,7 @@ from phaselock.ui.widgets.radio import RadioChoice
 from phaselock.ui.widgets.rows import Row, RowList
 
 FORM_WIDTH = 500
+HALF_WIDTH = FORM_WIDTH // 2 - 16
 
 
 class FormScreen(Screen):
@@ -68,18 +69,20 @@ class CreateScreen(FormScreen):
         self._suggested = "" if preferences.session_name else _jam_of(name)
         """The name of the jam that follows the person's name; empty: the user has chosen one."""
         texts = tr("Name of the jam"), preferences.session_name or self._suggested, tr("e.g. Friday Night Vibes")
-        self.session_name = Field(form, *texts, on_submit=self.submit, roomy=True)
-        self.session_name.pack(fill="x")
+        names = ctk.CTkFrame(form, fg_color="transparent")
+        names.pack(fill="x")
+        self.session_name = Field(names, *texts, on_submit=self.submit, roomy=True, width=HALF_WIDTH)
         self.display_name = Field(
-            form,
+            names,
             tr("Your name"),
             name,
             tr("e.g. Alex"),
             on_submit=self.submit,
             on_change=self._follow_name,
             roomy=True,
+            width=HALF_WIDTH,
         )
-        self.display_name.pack(fill="x")
+        _side_by_side(names, self.session_name, self.display_name)
         self._made_code = shown_code(new_code())
         self._build_code(preferences.with_code, preferences.own_code or self._made_code)
         self.fold = FoldButton(form, tr("Network ports"), self._fold)
@@ -87,9 +90,7 @@ class CreateScreen(FormScreen):
         self._ports = ctk.CTkFrame(form, fg_color="transparent")
         self.port = self._port_field(tr("TCP port (control and files)"), preferences.port)
         self.clock_port = self._port_field(tr("UDP port (clock)"), preferences.clock_port)
-        for column, field in enumerate((self.port, self.clock_port)):
-            self._ports.grid_columnconfigure(column, weight=1, uniform="ports")
-            field.grid(row=0, column=column, sticky="new", padx=(px(8), 0) if column else (0, px(8)))
+        _side_by_side(self._ports, self.port, self.clock_port)
         self.button = MainButton(form, tr("Create jam"), self.submit)
         self.button.pack(fill="x", pady=(px(16), 0))
         self._problem = problem(form)
@@ -125,8 +126,7 @@ class CreateScreen(FormScreen):
         self.code.set(self._made_code)
 
     def _port_field(self, text: str, port: int) -> Field:
-        width = FORM_WIDTH // 2 - 16
-        return Field(self._ports, text, str(port), on_submit=self.submit, numeric=True, roomy=True, width=width)
+        return Field(self._ports, text, str(port), on_submit=self.submit, numeric=True, roomy=True, width=HALF_WIDTH)
 
     def submit(self) -> None:
         """Open the session if all fields are valid; else the first invalid one gets the keyboard."""
@@ -317,6 +317,13 @@ def problem(master: Any) -> ctk.CTkLabel:
     line = label(master, "", theme.SECONDARY, theme.ERROR_TEXT, wrap=px(FORM_WIDTH))
     line.configure(anchor="w")
     return line
+
+
+def _side_by_side(place: Any, *fields: Field) -> None:
+    """Lay out two fields of the same width."""
+    for column, field in enumerate(fields):
+        place.grid_columnconfigure(column, weight=1, uniform="fields")
+        field.grid(row=0, column=column, sticky="new", padx=(px(8), 0) if column else (0, px(8)))
 
 
 def _jam_of(name: str) -> str:

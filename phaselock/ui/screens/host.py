@@ -35,6 +35,8 @@ PEERS_COLUMN, QUEUE_COLUMN = (0.22, 236, 440), (0.28, 280, 640)
 """Share of the width of the window, and limits in pixels of the design."""
 CHANNELS_MENU_X = 8
 """Left end of the menu of channels, below the picture of a peer."""
+NARROW = 1000
+"""The width of the window, in pixels of the design, below which the header has no room for address and code."""
 MIN_QUEUE_WIDTH = QUEUE_COLUMN[1] - 32
 DOTS = {"green": theme.PRIMARY, "yellow": theme.WARNING, "red": theme.ERROR}
 CHIPS = {"good": theme.TEXT, "warning": theme.WARNING, "error": theme.ERROR_TEXT, "neutral": theme.TEXT_SECONDARY}
@@ -50,6 +52,7 @@ class HostScreen(SessionScreen):
         super().__init__(master, api)
         self._command = api.program.command
         self._view: HostView | None = None
+        self._narrow = False
         self._queue_rows = QueueRows()
         self._removed: list[tuple[Sequence[UUID], Callable[[], None]]] = []
         """Of each removal that was not undone, the newest last: the songs, and what removes its toast."""
@@ -214,14 +217,25 @@ class HostScreen(SessionScreen):
 
     def _show_code(self, code: str) -> None:
         hint = tr("Nobody here yet. Others open PhaseLock, choose Join jam, and see this jam or type its address.")
+        self.code.set_text(code)
+        self._fit_header()
         if code:
-            self.code.set_text(code)
-            self.code.pack(side="left", padx=(px(8), 0), before=self.share)
             asked = tr("They are asked for the code {code}.").format(code=code.replace(" ", "\N{NO-BREAK SPACE}"))
             hint = f"{hint} {asked}"
-        else:
-            self.code.pack_forget()
         self.peers.set_empty(hint)
+
+    def _fit_header(self) -> None:
+        """Show the code, if there is one. In a narrow window it takes the place of the address, which `share` shows."""
+        code = self._view.code if self._view is not None else ""
+        for control, shown, gap in (
+            (self.address, not (code and self._narrow), 0),
+            (self.copy, not (code and self._narrow), 4),
+            (self.code, bool(code), 8),
+        ):
+            if not shown:
+                control.pack_forget()
+            elif not control.winfo_manager():
+                control.pack(side="left", padx=(px(gap), 0), before=self.share)
 
     def _copy_address(self) -> None:
         if self._view is not None:
@@ -297,6 +311,8 @@ class HostScreen(SessionScreen):
         self.requests = self._requests.list
 
     def _fit(self, event: Any) -> None:
+        self._narrow = event.width < px(NARROW)
+        self._fit_header()
         self.fit(self.peers, event.width, *PEERS_COLUMN)
         self.fit(self.queue, event.width, *QUEUE_COLUMN)
 

@@ -70,9 +70,7 @@ class SyncOverlay(Overlay):
         elif state is not None:
             self._key = Line(self.body, theme.CAPTION, theme.TEXT_SECONDARY)
             self._key.grid(row=3, column=0, sticky="ew", pady=(px(16), 0))
-            form = tr(
-                "For those who care: the host's key is {words}. The host sees the same words where it lets others join."
-            )
+            form = tr("The host's key, for those who care: {words}")
             self._key.set(form.format(words=state.host_words))
         if state is not None:
             self.on_state(state)
