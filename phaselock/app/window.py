@@ -152,10 +152,10 @@ class WindowProgram:
 
     # -- to the network thread ---------------------------------------------------------------------------------------
 
-    def host(self, session_name: str, display_name: str, port: int, clock_port: int, code: str) -> None:
+    def host(self, session_name: str, display_name: str, port: int, clock_port: int, code: str = "") -> None:
         self._post(self._network.host, session_name, display_name, port, clock_port, self.bind, code)
 
-    def join(self, address: str, display_name: str, code: str | None) -> None:
+    def join(self, address: str, display_name: str, code: str | None = None) -> None:
         self._post(self._network.join, address, display_name, code)
 
     def leave(self) -> None:

@@ -284,10 +284,10 @@ class Program(Protocol):
     def remember_code(self, with_code: bool, own_code: str) -> None:
         """Store whether a jam has a code, and the one of the user, as it was typed; empty: the program makes them."""
 
-    def host(self, session_name: str, display_name: str, port: int, clock_port: int, code: str) -> None:
+    def host(self, session_name: str, display_name: str, port: int, clock_port: int, code: str = "") -> None:
         """Open a session; Opened or Closed follows. `code` is in its normal form; empty: everybody may join."""
 
-    def join(self, address: str, display_name: str, code: str | None) -> None:
+    def join(self, address: str, display_name: str, code: str | None = None) -> None:
         """Join the session at `host`, `host:port`, `[v6]:port` or an invitation; Opened or Closed follows. `code` is in
         its normal form; empty: none; None: that of the invitation, or with which this session was joined before."""
 

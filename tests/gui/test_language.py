@@ -39,6 +39,9 @@ NOW = {"now": QUEUE[0], "timeline": line()}
 LONG = {"queue": tuple(item(number) for number in range(1, 2001))}
 UNTOLD = {"timing": "unknown", "dac_uncertainty_ns": None}
 OPEN, ACCEPTED, CONVERTING, ADDED, REJECTED, FAILED = RequestState
+PRIVATE = Found("Friday", "Hana", 2, 5, "192.168.1.42", "a", True)
+NOT_ASKED = Closed("«This jam does not ask for the code.»", failed=True, why=Code.CODE_NOT_ASKED)
+GUESSED = SessionEvent(e.Warned(1, Notice(Code.CODE_GUESSED, number=10)))
 FULL = Found("Friday", "Hana", 5, 5, "192.168.1.42", "a")
 
 CASES: dict[str, tuple[Any, str, tuple[Any, ...]]] = {
@@ -47,11 +50,19 @@ CASES: dict[str, tuple[Any, str, tuple[Any, ...]]] = {
     "home with files": (None, "home", (FilesGiven(("/new.mp3", "/old.mp3")),)),
     "create": (None, "create", ()),
     "a session that cannot be opened": (None, "create", (Closed(GONE, failed=True),)),
+    "create with a code": (None, "create", ()),
     "browse": (None, "browse", ()),
+    "sessions with a code": (None, "browse", (FoundSessions((PRIVATE,)),)),
+    "a code that is not asked for": (None, "browse", (FoundSessions((PRIVATE,)), NOT_ASKED)),
     "no sessions": (None, "browse", (FoundSessions(()), Closed(GONE, failed=True))),
     "sessions": (None, "browse", (FoundSessions((FULL,)),)),
     "no search": (None, "browse", (FoundSessions((), GONE),)),
     "host": (host(peer(), LATE), "", ()),
+    "host with a code": (host(peer(), code="482913"), "", ()),
+    "host whose code is guessed": (host(peer(), code="482913"), "", (GUESSED,)),
+    "empty host with a code": (host(queue=(), upcoming=None, code="482913"), "", ()),
+    "share": (host(code="482913"), "share", ()),
+    "share without a code": (host(), "share", ()),
     "empty host": (host(queue=(), upcoming=None), "", ()),
     "host with a last queue": (host(queue=(), upcoming=None), "", (LastQueue(("/a.mp3",) * 69),)),
     "playing host": (playing(peer(), LOADS, requests=wishes(OPEN, ACCEPTED)), "", ()),
@@ -101,11 +112,18 @@ def visit(window: Any, name: str) -> None:
         show(window, state)
     if where:
         go(window, where)
-    if name == "create":
+    if name.startswith("create"):
+        window.screen.who.choose(int(name == "create with a code"))
+        window.screen.code.set("a")
         window.screen.port.set("0")
         window.screen.display_name.set("")
         window.screen.submit()
+    if NOT_ASKED in events:
+        window.screen._join("192.168.1.42")
     deliver(window, *events)
+    if name == "share":
+        window.overlay._unfold_own()
+        window.overlay._set_own()
     window.update()
 
 

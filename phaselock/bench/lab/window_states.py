@@ -64,7 +64,7 @@ def _steps(window: Window, program: WindowProgram, state: str, song: str) -> Ite
 
 
 def _host(program: WindowProgram) -> Iterator[int]:
-    program.host("bench", "window", 0, 0, "")
+    program.host("bench", "window", 0, 0)
     while program.state() is None:
         yield _POLL_MS
 

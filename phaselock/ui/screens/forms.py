@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from typing import Any
+from typing import Any, cast
 
 from phaselock.language.catalogue import current, tr
 from phaselock.language.message import translated
@@ -97,6 +97,12 @@ class CreateScreen(FormScreen):
         self._problem.pack(fill="x", pady=(px(12), 0))
         self._show_code()
         self.session_name.focus()
+
+    def again(self) -> Screen:
+        screen: Any = super().again()
+        screen.who.choose(self.who.chosen)
+        screen._made_code = self._made_code
+        return cast(Screen, screen)
 
     def _build_code(self, with_code: bool, code: str) -> None:
         texts = tr("Anyone on this network may join"), tr("With a code")

@@ -232,9 +232,8 @@ class HostScreen(SessionScreen):
             (self.copy, not (code and self._narrow), 4),
             (self.code, bool(code), 8),
         ):
-            if not shown:
-                control.pack_forget()
-            elif not control.winfo_manager():
+            control.pack_forget()
+            if shown:
                 control.pack(side="left", padx=(px(gap), 0), before=self.share)
 
     def _copy_address(self) -> None:
@@ -311,8 +310,10 @@ class HostScreen(SessionScreen):
         self.requests = self._requests.list
 
     def _fit(self, event: Any) -> None:
-        self._narrow = event.width < px(NARROW)
-        self._fit_header()
+        narrow = event.width < px(NARROW)
+        if narrow != self._narrow:
+            self._narrow = narrow
+            self._fit_header()
         self.fit(self.peers, event.width, *PEERS_COLUMN)
         self.fit(self.queue, event.width, *QUEUE_COLUMN)
 

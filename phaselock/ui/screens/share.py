@@ -115,6 +115,7 @@ class ShareOverlay(Overlay):
 
     def _unfold_own(self) -> None:
         self.word.pack(fill="x", pady=(px(8), 0), before=self._note)
+        self.update_idletasks()  # Tk gives the keyboard only to what is visible
         self.word.focus()
 
     def _fold_own(self) -> None:

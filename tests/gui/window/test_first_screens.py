@@ -53,7 +53,7 @@ def test_create_submits_its_fields(window: Any) -> None:
     click(button(window, "Create jam"))
     ((name, *others),) = window.program.of("host")
     assert name in ("Friday B", " B") or name == "B"
-    assert others == ["Ana", 18000, 17402]
+    assert others == ["Ana", 18000, 17402, ""]
     assert not form.button.enabled
     click(form.button)
     assert len(window.program.of("host")) == 1
@@ -76,7 +76,7 @@ def test_create_shows_errors_of_its_fields(window: Any) -> None:
     form.clock_port.set("65535")
     form.session_name.set("")
     form.submit()
-    assert window.program.of("host") == [("Ana's jam", "Ana", 1, 65535)]
+    assert window.program.of("host") == [("Ana's jam", "Ana", 1, 65535, "")]
     assert not reads(window, "please.") and not reads(window, "Please")
 
 
@@ -114,14 +114,14 @@ def test_a_found_session_is_joined_by_one_click_or_by_return(window: Any) -> Non
     click(rows, *row(rows, 0))
     assert [(one.right, one.pill) for one in rows.rows] == [("Joining…", ""), ("full", "")]
     click(rows, *row(rows, 0))
-    assert window.program.of("join") == [("192.168.1.42", "Ana")]
+    assert window.program.of("join") == [("192.168.1.42", "Ana", None)]
     deliver(window, Closed("It does not answer.", failed=True))
     assert reads(window, "It does not answer.") and rows.rows[0].pill == "Join"
     rows.focus_set()
     press(window, "<Key-Down>")
     press(window, "<Key-Up>")
     press(window, "<Key-Return>")
-    assert window.program.of("join")[1:] == [("192.168.1.42", "Ana")]
+    assert window.program.of("join")[1:] == [("192.168.1.42", "Ana", None)]
     assert not reads(window, "It does not answer.")
     deliver(window, FoundSessions((), "The network cannot be searched."))
     assert reads(window, "The network cannot be searched.")
@@ -173,7 +173,7 @@ def test_a_jam_that_two_machines_announce_is_joined_by_its_address_only(window: 
     assert reads(window, problem) and not window.program.of("join")
     window.screen.address.set("192.168.1.42")
     click(button(window, "Connect"))
-    assert window.program.of("join") == [("192.168.1.42", "Ana")]
+    assert window.program.of("join") == [("192.168.1.42", "Ana", None)]
 
 
 def test_there_is_one_error_at_a_time(window: Any) -> None:
@@ -187,7 +187,7 @@ def test_there_is_one_error_at_a_time(window: Any) -> None:
     assert reads(window, "Cannot reach 192.168.1.42.") and not reads(window, "The port is a number")
     window.screen.address.set("music.local")
     click(button(window, "Connect"))
-    assert window.program.of("join")[1:] == [("music.local", "Ana")] and not reads(window, "Cannot reach")
+    assert window.program.of("join")[1:] == [("music.local", "Ana", None)] and not reads(window, "Cannot reach")
 
 
 def test_the_fields_are_filled_in_and_the_jam_is_named_after_the_person(make: Callable[..., Any]) -> None:
@@ -198,7 +198,7 @@ def test_the_fields_are_filled_in_and_the_jam_is_named_after_the_person(make: Ca
     type_into(form.display_name, "m")
     assert form.session_name.get() == "Adam's jam"
     form.submit()
-    assert window.program.of("host") == [("", "Adam", 17401, 17402)]
+    assert window.program.of("host") == [("", "Adam", 17401, 17402, "")]
     go(window, "browse")
     assert window.screen.display_name.get() == "Ada"
 
@@ -250,7 +250,7 @@ def test_a_lost_host_can_be_joined_again(window: Any) -> None:
         assert reads(window, "Joining…") and not rejoin.enabled
         deliver(window, Closed("Cannot reach it.", failed=True))
         assert reads(window, "Cannot reach it.") and rejoin.enabled
-    assert window.program.of("join") == [("192.168.1.42", "Ana")] * 2
+    assert window.program.of("join") == [("192.168.1.42", "Ana", None)] * 2
     click(rejoin)
     go(window, "create")
     assert window.program.calls[-1] == ("leave",)
@@ -265,7 +265,7 @@ def test_an_address_is_joined(window: Any, address: str) -> None:
     window.screen.address.focus()
     window.update()
     press(window, "<Key-Return>")
-    assert window.program.of("join") == [(address, "Ana")]
+    assert window.program.of("join") == [(address, "Ana", None)]
 
 
 @pytest.mark.parametrize(
