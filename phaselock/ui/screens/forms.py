@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from phaselock.language.catalogue import current, tr
 from phaselock.language.message import translated
-from phaselock.model.code import CODE_RULE, normal_code, shown_code
+from phaselock.model.code import MAX_CODE_LENGTH, MIN_CODE_LENGTH, normal_code, shown_code
 from phaselock.model.invitation import parse_invitation
 from phaselock.ui import theme
 from phaselock.ui.backend import BackendEvent, Closed, FoundSessions
@@ -86,7 +86,7 @@ class CreateScreen(FormScreen):
         self._made_code = shown_code(new_code())
         self._build_code(preferences.with_code, preferences.own_code or self._made_code)
         self.fold = FoldButton(form, tr("Network ports"), self._fold)
-        self.fold.pack(anchor="w", pady=(px(8), 0))
+        self.fold.pack(anchor="w")
         self._ports = ctk.CTkFrame(form, fg_color="transparent")
         self.port = self._port_field(tr("TCP port (control and files)"), preferences.port)
         self.clock_port = self._port_field(tr("UDP port (clock)"), preferences.clock_port)
@@ -152,7 +152,8 @@ class CreateScreen(FormScreen):
         typed = self.code.get().strip()
         code = normal_code(typed) if self.who.chosen else ""
         if self.who.chosen and not code:
-            self.code.set_error(tr(CODE_RULE))
+            form = tr("{low} to {high} characters, please.")
+            self.code.set_error(form.format(low=MIN_CODE_LENGTH, high=MAX_CODE_LENGTH))
             wrong.append(self.code)
         if wrong:
             wrong[0].focus()
@@ -184,7 +185,7 @@ class CreateScreen(FormScreen):
 
     def _fold(self, opened: bool) -> None:
         if opened:
-            self._ports.pack(fill="x", pady=(px(8), 0), before=self.button)
+            self._ports.pack(fill="x", pady=(px(4), 0), before=self.button)
         else:
             self._ports.pack_forget()
 

@@ -11,7 +11,7 @@ from phaselock.ui.widgets.base import frame
 from phaselock.ui.widgets.buttons import Clickable
 from phaselock.ui.widgets.raster import Layer, disc, image
 
-_HEIGHT, _DISC, _GAP = 40, 18, 12
+_HEIGHT, _DISC, _GAP = 32, 18, 12
 
 
 class RadioButton(Clickable):
@@ -75,7 +75,7 @@ class RadioChoice(tk.Frame):
             line = frame(self)
             line.pack(fill="x")
             button = RadioButton(line, text, lambda number=number: self.choose(number))  # type: ignore[misc]
-            button.pack(side="left", anchor="n")
+            button.pack(side="left", anchor="n", pady=theme.px(_GAP // 3) if number else 0)
             for key, step in (("Up", -1), ("Left", -1), ("Down", 1), ("Right", 1)):
                 button.bind(f"<Key-{key}>", lambda _event, to=number + step: self._walk(to))  # type: ignore[misc]
             self.lines.append(line)

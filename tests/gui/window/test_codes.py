@@ -88,7 +88,7 @@ def test_a_code_of_a_wrong_length_is_explained(window: Any) -> None:
     form.who.choose(1)
     form.code.set("a b c")
     press(window, "<Key-Return>")
-    assert reads(window, "A code has 4 to 64 characters besides blanks.") and not window.program.of("host")
+    assert reads(window, "4 to 64 characters, please.") and not window.program.of("host")
     assert window.focus_get() is form.code.entry._entry
     form.code.set("a b c d")
     form.submit()
