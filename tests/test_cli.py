@@ -650,3 +650,17 @@ def test_any_other_mistake_is_not_hidden(monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(headless, "run_devices", run_devices)
     with pytest.raises(RuntimeError, match="a bug"):
         cli.main(["devices"])
+
+
+def test_an_invitation_is_joined_with_its_code() -> None:
+    parse = cli.command_line().parse_args
+    found = parse(["join", "phaselock://music.local:18000/482913"]).address
+    assert (found.place, found.code) == (("music.local", 18000), "482913")
+    plain = parse(["join", "music.local"]).address
+    assert (plain.place, plain.code) == (("music.local", 17401), "")
+
+
+def test_a_broken_invitation_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        cli.command_line().parse_args(["join", "phaselock://music.local/482"])
+    assert "The code in this invitation is not whole." in capsys.readouterr().err

@@ -115,6 +115,28 @@ def test_a_false_session_at_the_address_of_a_true_one_does_not_keep_it_from_bein
     assert [(wish.places, wish.session_id) for wish in wishes] == [([("10.9.9.1", 18401)], "")]
 
 
+def test_the_code_of_an_invitation_is_used_unless_the_user_types_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    wishes: list[JoinOptions] = []
+
+    @contextlib.asynccontextmanager
+    async def open_peer_session(wish: JoinOptions, *_: object) -> AsyncIterator[None]:
+        wishes.append(wish)
+        raise PhaseLockError("Enough is known.")
+        yield
+
+    monkeypatch.setattr(window_backend, "open_peer_session", open_peer_session)
+    program = WindowProgram("null")
+    try:
+        for address in ("phaselock://10.9.9.1:18401/482913", "10.9.9.1:18401"):
+            for code in (None, "", "other"):
+                program.join(address, "Ben", code)
+                next_event(program)
+    finally:
+        program.close()
+    assert {tuple(wish.places) for wish in wishes} == {(("10.9.9.1", 18401),)}
+    assert [wish.code for wish in wishes] == ["482913", "", "other", "", "", "other"]
+
+
 def test_a_peer_shows_the_address_that_the_host_announces_first(
     tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

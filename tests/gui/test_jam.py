@@ -244,6 +244,30 @@ def test_a_host_that_dies_and_a_peer_that_leaves(
     until(window, lambda: reads(window, "Cannot reach Friday: no jam is open there."))
 
 
+def test_a_jam_with_a_code_is_joined_by_its_code(window: Any, remote: Callable[..., Remote]) -> None:
+    port, clock_port = free_ports()
+    hana = remote("hana")
+    hana.do("host", "Friday", "Hana", port, clock_port, "482913")
+    hana.wait_for("screen", "HostScreen")
+    window.go_browse()
+    window.screen.display_name.set("Ben")
+    window.screen.address.set(f"127.0.0.1:{port}")
+    window.screen.submit()
+    until(window, lambda: window._question is not None)
+    for code, words in (("482914", "The code is wrong."), ("482 913", "")):
+        window._question.code.set(code)
+        window._question.submit()
+        until(window, lambda words=words: reads(window._question, words) if words else screen(window) == "PeerScreen")
+    assert window.program.state().host_words and window._question is None
+    click(button(window.screen, "Leave jam"))
+    click(window._question.act)
+    until(window, lambda: screen(window) == "HomeScreen")
+    window.program.join(f"127.0.0.1:{port}", "Ben")  # the code is known
+    until(window, lambda: screen(window) == "PeerScreen")
+    hana.do("close")
+    hana.do("agree")
+
+
 def test_a_logout_of_the_host_is_a_goodbye(window: Any, remote: Callable[..., Remote]) -> None:
     port, clock_port = free_ports()
     hana = remote("hana")

@@ -37,6 +37,8 @@ FULL = Settings(
     role="left",
     port=1,
     clock_port=65535,
+    with_code=True,
+    own_code="Grüner Tee",
     ui={"place": [10, 20], "size": {"w": 1.5}, "dark": True},
 )
 
@@ -150,6 +152,10 @@ def test_a_pipe_is_not_waited_for(path: pathlib.Path) -> None:
         ("port", 65536),
         ("port", 17401.0),
         ("clock_port", False),
+        ("with_code", "yes"),
+        ("own_code", "abc"),
+        ("own_code", "x" * 65),
+        ("own_code", 482913),
         ("ui", []),
         ("ui", {"x": "x" * 8192}),
         ("corrections_ms", []),

@@ -15,7 +15,7 @@ from phaselock.session import events as e
 from phaselock.session.commands import Add, Play, Reject, Request
 from phaselock.session.effects import Notify
 from phaselock.ui.backend import SessionEvent
-from phaselock.ui.viewmodel import Toast, event_toast, toasts
+from phaselock.ui.viewmodel import Toast, event_banner, event_toast, toasts
 from tests.support.handled import handled, names
 from tests.support.session_harness import SessionHarness
 from tests.support.session_views import host
@@ -264,3 +264,13 @@ SILENT = {
 def test_every_event_has_a_toast_or_is_listed_as_silent() -> None:
     every = {kind for kind in vars(e).values() if isinstance(kind, type) and hasattr(kind, "event_name")}
     assert names(every) - handled(pathlib.Path(toasts.__file__), function="event_toast") == names(SILENT)
+
+
+def test_warnings_of_attacks_stay_instead_of_being_toasts() -> None:
+    staying = {Code.CODE_GUESSED, Code.CODE_VOID, Code.HOST_KEY_CHANGED}
+    for code in Code:
+        happened = SessionEvent(e.Warned(1, Notice(code, "Something.", peer="Ben", number=10)))
+        assert bool(event_banner(happened)) == (code in staying)
+        if code in staying:
+            assert event_toast(happened, True) is None
+    assert event_banner(SessionEvent(e.CodeSet(1, "482913"))) == ""
