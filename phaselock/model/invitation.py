@@ -6,18 +6,21 @@
 from __future__ import annotations
 
 import dataclasses
-import urllib.parse
+import re
 
 from phaselock.language.message import N_
 from phaselock.model.address import parse_address
 from phaselock.model.code import normal_code
 
 _SCHEME = "phaselock://"
+_UNRESERVED = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~"
+"""The bytes that need no escape in a path (RFC 3986)."""
+_ESCAPE = re.compile(rb"%([0-9A-Fa-f]{2})")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Invitation:
-    """What somebody needs to join."""
+    """What the user of another machine needs to join."""
 
     host: str
     port: int
@@ -32,7 +35,8 @@ class Invitation:
 
 def invitation_text(address: str, code: str) -> str:
     """The text for a session at an address that `parse_address` takes. `code` is in its normal form; empty: none."""
-    return f"{_SCHEME}{address}/{urllib.parse.quote(code, safe='')}" if code else f"{_SCHEME}{address}"
+    path = "".join(chr(byte) if byte in _UNRESERVED else f"%{byte:02X}" for byte in code.encode("utf-8", "replace"))
+    return f"{_SCHEME}{address}/{path}" if code else f"{_SCHEME}{address}"
 
 
 def parse_invitation(text: str) -> Invitation:
@@ -42,7 +46,9 @@ def parse_invitation(text: str) -> Invitation:
         return Invitation(*parse_address(text))
     address, _, path = text[len(_SCHEME) :].partition("/")
     host, port = parse_address(address)
-    told = urllib.parse.unquote(path)
+    told = _ESCAPE.sub(lambda found: bytes.fromhex(found[1].decode()), path.encode("utf-8", "replace")).decode(
+        "utf-8", "replace"
+    )
     code = normal_code(told)
     if told and not code:
         raise ValueError(N_("The code in this invitation is not whole. Copy all of it."))

@@ -211,7 +211,7 @@ def test_requests_are_executed_on_the_network_thread_in_their_order(
     program.leave()
     wait(lambda: program.state() is None)
     assert session.commands == [(command, "network") for command in [*commands, c.Quit()]]
-    assert program.events(10) == [Opened(), Closed("Session ended.", failed=False)]
+    assert program.events(10) == [Opened(), Closed("Session ended.", failed=False, why=Code.SESSION_ENDED)]
 
 
 def test_a_second_session_is_refused(program: WindowProgram) -> None:

@@ -22,7 +22,7 @@ WIDTH = 340
 
 
 def new_code() -> str:
-    """A code of digits that nobody can guess."""
+    """A code of random digits."""
     return code_from_number(secrets.randbits(64))
 
 
