@@ -35,6 +35,8 @@ PEERS_COLUMN, QUEUE_COLUMN = (0.22, 236, 440), (0.28, 280, 640)
 """Share of the width of the window, and limits in pixels of the design."""
 CHANNELS_MENU_X = 8
 """Left end of the menu of channels, below the picture of a peer."""
+MAX_CODE_WIDTH = 160
+"""In pixels of the design; a longer word is whole in the panel that `share` opens."""
 NARROW = 1000
 """The width of the window, in pixels of the design, below which the header has no room for address and code."""
 MIN_QUEUE_WIDTH = QUEUE_COLUMN[1] - 32
@@ -217,7 +219,7 @@ class HostScreen(SessionScreen):
 
     def _show_code(self, code: str) -> None:
         hint = tr("Nobody here yet. Others open PhaseLock, choose Join jam, and see this jam or type its address.")
-        self.code.set_text(code)
+        self.code.set_text(theme.ellipsis(code, theme.canvas_font(theme.SECTION, True), px(MAX_CODE_WIDTH)))
         self._fit_header()
         if code:
             asked = tr("They are asked for the code {code}.").format(code=code.replace(" ", "\N{NO-BREAK SPACE}"))

@@ -27,6 +27,8 @@ QR_SIZE = 232
 WIDTH = 380
 CODE_SIZE = 40
 """Of the digits, which are read from across the room."""
+MAX_LARGE = 9
+"""Characters of the longest code of that size."""
 
 
 class ShareOverlay(Overlay):
@@ -49,7 +51,7 @@ class ShareOverlay(Overlay):
         line = frame(right)
         line.pack(fill="x")
         line.grid_columnconfigure(0, weight=1)
-        self.address = Line(line, theme.SECTION)
+        self.address = Line(line, theme.BODY)
         self.address.grid(row=0, column=0, sticky="ew")
         copy = IconButton(line, "copy", self._copy_address, tooltip=tr("Copy address"))
         copy.grid(row=0, column=1, padx=(px(8), 0))
@@ -76,7 +78,9 @@ class ShareOverlay(Overlay):
         self.picture.configure(image=self._picture)
         self._fold_own()
         if code:
-            self.code.set(shown_code(code))
+            large = len(code) <= MAX_LARGE
+            self.code.configure(font=theme.font(CODE_SIZE if large else theme.SECTION, True))
+            self.code.configure(text=shown_code(code))
             self._code_line.pack(fill="x", before=self._buttons)
             self._open.pack_forget()
             self.new.set_text(tr("New code"))
@@ -91,8 +95,8 @@ class ShareOverlay(Overlay):
         self._caption(place, tr("Code")).pack(anchor="w")
         line = self._code_line = frame(place)
         line.grid_columnconfigure(0, weight=1)
-        self.code = Line(line, CODE_SIZE, bold=True)
-        self.code.grid(row=0, column=0, sticky="ew")
+        self.code = label(line, "", CODE_SIZE, bold=True, wrap=px(WIDTH - 48))
+        self.code.grid(row=0, column=0, sticky="w")
         copy = IconButton(line, "copy", self._copy_code, tooltip=tr("Copy the code"))
         copy.grid(row=0, column=1, padx=(px(8), 0))
         self._open = label(place, tr("Everybody on this network may join."), theme.BODY, wrap=px(WIDTH))

@@ -272,6 +272,19 @@ def test_a_narrow_header_shows_the_code_instead_of_the_address(window: Any) -> N
     assert shown.address.winfo_viewable() and left == sorted(left)
 
 
+def test_a_long_word_does_not_push_others_out_of_the_header(window: Any) -> None:
+    shown = show(window, coded("x" * 64))
+    assert shown.code.winfo_width() < 200 and shown.end.winfo_rootx() + shown.end.winfo_width() <= 1100
+    click(shown.code)
+    window.update()
+    code = window.overlay.code
+    assert code.winfo_height() > 2 * 20 and reads(code, "x" * 64)
+    assert (
+        code.winfo_rootx() + code.winfo_width()
+        <= window.overlay.panel.winfo_rootx() + window.overlay.panel.winfo_width()
+    )
+
+
 def test_nobody_here_yet_is_told_of_the_code(window: Any) -> None:
     shown = show(window, host(code="482913"))
     assert reads(shown.peers, "They are asked for the code 482\N{NO-BREAK SPACE}913.")
