@@ -14,7 +14,7 @@ import pytest
 
 from phaselock.app import memory
 
-SPARE = ("PIL", "cryptography", "jeepney", "numpy", "prompt_toolkit", "spake2")
+SPARE = ("PIL", "cryptography", "jeepney", "numpy", "prompt_toolkit", "segno", "spake2")
 """Modules that a session without a song does not need. Each costs megabytes."""
 
 PIXEL = base64.b64decode("iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC")
