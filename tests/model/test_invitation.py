@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from phaselock.model.address import DEFAULT_PORT
@@ -42,6 +42,12 @@ def test_an_invitation_or_an_address_is_read(text: str, expected: Invitation) ->
 def test_what_cannot_be_read_is_explained(text: str, words: str) -> None:
     with pytest.raises(ValueError, match=words):
         parse_invitation(text)
+
+
+@given(st.text(max_size=70))
+@example("000 a \N{COMBINING ACUTE ACCENT}")
+def test_the_normal_form_of_a_code_is_its_own(text: str) -> None:
+    assert normal_code(normal_code(text)) == normal_code(text)
 
 
 @given(st.sampled_from(["192.168.1.42", "[fe80::1]:18000", "music.local:1"]), st.text(max_size=70).map(normal_code))
