@@ -32,6 +32,7 @@ from types import FrameType
 from typing import Any
 
 from phaselock import _native
+from phaselock.app import memory
 from phaselock.app.media_controls import Actions, MediaControls
 from phaselock.app.session import (
     HostOptions,
@@ -172,6 +173,7 @@ def run_log(lines: int, terminal: Terminal) -> int:
 
 
 def _run(session: Coroutine[Any, Any, Ended], terminal: Terminal) -> int:
+    memory.limit()
     journal = log.start(log_path(), None)
     if journal.wait_flushed(LOG_PATIENCE_S) and journal.problem:
         terminal.event(e.Warned(None, Notice(Code.LOG_TROUBLE, journal.problem)))

@@ -22,6 +22,7 @@ from phaselock.app.converter import Converter
 from phaselock.app.hearing import hear_pass, hear_song
 from phaselock.app.host_key import host_identity
 from phaselock.app.importer import Importer, import_file, played
+from phaselock.app.memory import QueueMemory
 from phaselock.app.output_correction import OutputCorrection
 from phaselock.app.person import suggested_name
 from phaselock.audio.device import USER_DATA_OFFSET, Device
@@ -212,9 +213,12 @@ async def open_host_session(
         stack.callback(player.close)
         correction = OutputCorrection(player, store, on_event)
 
+        queue_memory = QueueMemory()
+
         def tell(event: Event) -> None:
             _opened(event, player, store, wish.device)
             correction.hear(event)
+            queue_memory.tell(event)
             if isinstance(event, SessionEnded):
                 converter.close()
             if isinstance(event, LoudnessSet):
@@ -349,9 +353,12 @@ async def open_peer_session(
         stack.callback(player.close)
         correction = OutputCorrection(player, store, on_event)
 
+        queue_memory = QueueMemory()
+
         def tell(event: Event) -> None:
             _opened(event, player, store, wish.device)
             correction.hear(event)
+            queue_memory.tell(event)
             if isinstance(event, VolumeSet):
                 store.update(volume=event.volume_percent / 100, muted=event.muted)
                 player.set_volume(store.settings.audible_volume)

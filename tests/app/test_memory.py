@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import json
 import os
@@ -9,10 +10,13 @@ import pathlib
 import subprocess
 import sys
 import threading
+import uuid
 
 import pytest
 
 from phaselock.app import memory
+from phaselock.model.queue import ItemStatus
+from phaselock.session.events import QueueChanged, QueueRow
 
 SPARE = ("PIL", "cryptography", "jeepney", "numpy", "prompt_toolkit", "segno", "spake2")
 """Modules that a session without a song does not need. Each costs megabytes."""
@@ -85,6 +89,23 @@ else:
     raise AssertionError("there is no display")
 """
     assert loaded(code) == set()
+
+
+def test_memory_is_given_back_once_when_a_long_queue_has_become_short(monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[int] = []
+    monkeypatch.setattr(memory, "give_back", lambda: given.append(1))
+    monkeypatch.setattr(memory, "PAUSE_S", 0.0)
+    row = QueueRow(uuid.UUID(int=1), "a.mp3", "", "", 1.0, "", ItemStatus.READY)
+
+    async def told(*lengths: int) -> int:
+        watch = memory.QueueMemory()
+        for revision, rows in enumerate(lengths):
+            watch.tell(QueueChanged(None, revision, (row,) * rows))
+            await asyncio.sleep(0.001)
+        return len(given)
+
+    assert asyncio.run(told(0, 300, 0, 499, 0)) == 0
+    assert asyncio.run(told(2000, 1500, 1499, 0, 10)) == 2
 
 
 def anonymous_kb() -> int:
