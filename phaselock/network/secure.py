@@ -109,8 +109,10 @@ class SecureChannel:
         return self._outgoing.read()
 
     def encrypt(self, data: bytes | memoryview) -> bytes:
+        rest = memoryview(data)
         try:
-            self._tls.write(data)
+            while rest:
+                rest = rest[self._tls.write(rest) :]
         except ssl.SSLError:
             raise _broken() from None
         return self._outgoing.read()
