@@ -7,6 +7,7 @@ import json
 import math
 import os
 import pathlib
+import re
 import shutil
 import signal
 import socket
@@ -544,3 +545,51 @@ def test_a_song_is_requested_and_the_queue_is_edited(processes: ProcessFixture, 
     host.say("peers")
     for peer in host.wait_for("peers")["peers"]:
         assert peer["latency_class"] == "green" and peer["missing"] == [] and peer["files"] == 1
+
+
+# -- codes and keys ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+def test_a_code_is_made_asked_for_and_told_to_nobody_else(processes: ProcessFixture, tmp_path: pathlib.Path) -> None:
+    host = processes.host("--code")
+    code = host.told[0]["code"]
+    assert re.fullmatch("[0-9]{6}", code)
+    where = (f"127.0.0.1:{processes.port}", "--backend", "null")
+    assert processes.start("join", *where).end() == (1, "This jam has a code. The host's user knows it.")
+    wrong = "000000" if code != "000000" else "111111"
+    assert processes.start("join", *where, "--code", wrong).end() == (1, "The code is wrong.")
+    ada = processes.start("join", *where, "--as", "Ada", "--code", f" {code[:3]} {code[3:]} ")
+    joined = ada.wait_for("joined")
+    assert joined["host_words"] == host.told[0]["host_words"]
+    host.say("code off")
+    assert host.wait_for("code_set")["code"] == ""
+    processes.join("Bob")
+    for program in (ada, host):
+        program.say("leave" if program is ada else "quit")
+        program.end()
+    kept = [path for path in (tmp_path / "home").rglob("*") if path.is_file()]
+    assert kept and not [path for path in kept if code.encode() in path.read_bytes()]
+
+
+@pytest.mark.slow
+def test_a_host_with_another_key_than_the_last_time_is_a_warning(
+    processes: ProcessFixture, tmp_path: pathlib.Path
+) -> None:
+    keys = list[str]()
+    for time in range(3):
+        host = processes.host()
+        ada = processes.join("Ada")
+        keys.append(host.told[0]["host_words"])
+        if time == 2:
+            warning = ada.wait_for("warning")
+            assert (warning["code"], warning["detail"]) == ("host_key_changed", keys[2])
+        ada.say("leave")
+        ada.end()
+        assert [one["code"] for one in ada.told if one["event"] == "warning"] == ["host_key_changed"] * (time == 2)
+        host.say("quit")
+        host.end()
+        if time == 1:
+            (key,) = (tmp_path / "home").rglob("host_key.pem")
+            key.unlink()
+    assert keys[0] == keys[1] != keys[2]
